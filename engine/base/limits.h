@@ -1,0 +1,35 @@
+/* Every size a user or the network decides, by name. RELIABILITY C, as changed by DESIGN.md 6. */
+#include_next <limits.h> /* this directory is on the -I path: <limits.h> of any header finds this file first */
+#ifndef WR_LIMITS_H
+#define WR_LIMITS_H
+#define LIMIT_BODY_BYTES (1 << 20)             /* all routes but POST /flow */
+#define LIMIT_FLOW_BODY_BYTES (64 << 20)       /* POST /flow */
+#define LIMIT_JSON_VALUES 100000
+#define LIMIT_FLOW_JSON_VALUES 2000000
+#define LIMIT_JSON_DEPTH 32
+#define LIMIT_NODES 200000
+#define LIMIT_EDGES 1000000
+#define LIMIT_TASKS_PER_NODE 1000
+#define LIMIT_FLOW_TASKS 1000000
+#define LIMIT_NAME_CHARS 128
+#define LIMIT_DESCRIPTION_BYTES 4096
+#define LIMIT_CONTENT_BYTES 65536              /* taskContent, SHELL script text */
+#define LIMIT_CONFIG_BYTES 65536
+#define LIMIT_CONFIG_DEPTH 16                  /* so that an answer that holds it can be posted back (LIMIT_JSON_DEPTH) */
+#define LIMIT_PARAMS 256
+#define LIMIT_PARAMS_BYTES 65536
+#define LIMIT_RESULT_BYTES (1 << 20)
+#define LIMIT_ERROR_BYTES 1024                 /* errorMsg, cut with a mark */
+#define LIMIT_LOG_BYTES (16 << 20)             /* per attempt, default */
+#define LIMIT_LOG_READ_BYTES (1 << 20)         /* per answer */
+#define LIMIT_PAGE 500
+#define LIMIT_PAGE_DEFAULT 50
+#define LIMIT_STARTS 1000                      /* POST /exec/flows */
+#define LIMIT_ATTEMPTS 101
+#define LIMIT_TIME_US (604800LL * 1000000)     /* timeouts, delays, WAIT: seven days */
+#define LIMIT_LOSSES 3                         /* the third makes the task DEAD */
+#define LIMIT_BATCH_ROWS 2000                  /* task rows written by one batch, about */
+#define LIMIT_MAILBOX 20000                    /* requests that wait for the runner */
+#define LIMIT_HEADER_BYTES 16384
+#define LIMIT_HEADERS 64
+#endif

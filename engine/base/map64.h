@@ -1,0 +1,15 @@
+/* A hash map from non-zero int64_t ids to pointers: open addressing, one owner, one thread. */
+#ifndef WR_MAP64_H
+#define WR_MAP64_H
+#include <stddef.h>
+#include <stdint.h>
+struct map64_slot { int64_t key; void *val; };
+struct map64 { struct map64_slot *slot; size_t cap, n; };
+#define MAP64_INIT {0}
+void  map64_done(struct map64 *m);
+void *map64_get(const struct map64 *m, int64_t key);            /* NULL when absent */
+void *map64_put(struct map64 *m, int64_t key, void *val);       /* val not NULL; returns the former value or NULL */
+void *map64_del(struct map64 *m, int64_t key);                  /* returns what was there or NULL */
+/* Iteration: size_t i = 0; while ((s = map64_next(m, &i))) ...; no change to the map meanwhile. */
+const struct map64_slot *map64_next(const struct map64 *m, size_t *i);
+#endif

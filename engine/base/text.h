@@ -1,0 +1,23 @@
+/* Strict parsing and checks of text. Pure; no locale, no leading or trailing space is forgiven. */
+#ifndef WR_TEXT_H
+#define WR_TEXT_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define WR_ID_MAX 9007199254740991LL /* 2^53 - 1: exact in every JSON reader */
+
+/* Decimal digits only (a leading '-' too for i64); whole string; false when out of range or empty. */
+bool text_i64(const char *s, size_t n, int64_t *out);
+bool text_id(const char *s, size_t n, int64_t *out); /* 1 .. WR_ID_MAX, ASCII digits, no leading zero */
+/* "2", "0.5", "500ms", "2s", "5m", "1h", "1d": a plain number is seconds, exponents are allowed ("1e-3").
+ * To the microsecond; false when negative, not finite or above max_us. "0" is right. */
+bool text_duration(const char *s, size_t n, int64_t max_us, int64_t *out_us);
+bool text_utf8(const char *s, size_t n);         /* well-formed, no surrogates */
+size_t text_utf8_len(const char *s, size_t n);   /* code points of well-formed text */
+bool text_has_control(const char *s, size_t n);  /* C0, DEL, C1, bidi controls */
+bool text_node_key(const char *s, size_t n);     /* 1-128 of A-Z a-z 0-9 _ . : - */
+bool text_env_name(const char *s, size_t n);     /* [A-Za-z_][A-Za-z0-9_]*, 1-128 */
+/* Edit distance up to 3 (else 4): for "did you mean". */
+int text_distance(const char *a, const char *b);
+#endif

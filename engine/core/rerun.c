@@ -1,0 +1,64 @@
+/* Re-runs: choose the nodes, open new rows for them, give them the tokens of what is kept (PROTOCOL.md 28). Pure.
+ * What never happens: a kept node loses its row, result or times, or a node of the set waits for a token nobody sends. */
+#include <stdlib.h>
+#include "effects.h"
+#include "err.h"
+#include "mem.h"
+
+static bool kept_by_resume(enum node_state s) { return s == NODE_SUCCESS || s == NODE_SKIPPED; }
+
+/* from: that node, all CANCELED ones, and what is below. RERUN_FAILED: all that did not succeed, and what is below. */
+static uint8_t *choose(const struct run *r, uint32_t from) {
+  uint8_t *set = wr_calloc((size_t)r->dag->n + 1, 1);
+  for (uint32_t i = 0; i < r->dag->n; i++) {
+    enum node_state s = r->node[i].state;
+    set[i] = from == RERUN_FAILED ? !kept_by_resume(s) : i == from || s == NODE_CANCELED;
+  }
+  dag_close_down(r->dag, set);
+  return set;
+}
+
+static void reset_node(struct run *r, uint32_t i) {
+  const struct dag_node *d = &r->dag->node[i];
+  r->node[i] = (struct run_node){.state = NODE_WAITING, .known = 1, .base = (uint16_t)(r->n_base - 1), .eff = r->node[i].eff};
+  for (uint32_t k = d->task_at; k < d->task_at + d->n_task; k++)
+    r->task[k] = (struct run_task){.t = {.epoch = r->task[k].t.epoch}, .eff = r->task[k].eff};
+}
+
+static void keep_tokens(struct run *r, uint32_t u, const uint8_t *set) {
+  const struct dag *d = r->dag;
+  for (uint32_t k = d->child_at[u]; k < d->child_at[u + 1]; k++) {
+    struct run_node *v = &r->node[d->child[k]];
+    if (!set[d->child[k]]) continue;
+    if (r->node[u].state == NODE_SUCCESS) v->ok++;
+    else if (r->node[u].state == NODE_SKIPPED) v->skip++;
+    else v->fail++;
+  }
+}
+
+enum run_rc run_rerun(struct run *r, const struct run_event *ev, struct run_ctx *c) {
+  uint32_t n = r->dag->n;
+  if (!flow_final(r->state) || (ev->node == RERUN_FAILED && r->state == FLOW_SUCCESS)) return RUN_REFUSED;
+  for (uint32_t i = 0; i < n; i++) (void)run_need(r, i, c);
+  if (c->n_need > 0) return RUN_NEED;
+  uint8_t *set = choose(r, ev->node);
+  *WR_PUSH(r->base, r->n_base, r->cap_base) = ev->base;
+  for (uint32_t i = 0; i < n; i++)
+    if (set[i]) reset_node(r, i);
+  r->failed = 0;
+  for (uint32_t i = 0; i < n; i++) {
+    if (set[i]) { eff_mark_node(r, c, i, NULL); continue; }
+    keep_tokens(r, i, set);
+    if (!kept_by_resume(r->node[i].state)) r->failed++;
+  }
+  free(set);
+  r->state = FLOW_RUNNING;
+  r->wish = WISH_NONE;
+  r->end_us = 0;
+  r->due_us = r->dag->timeout_us > 0 ? c->now_us + r->dag->timeout_us : 0;
+  if (r->failed == 0) r->text_error = 0;
+  r->n_more = 0;
+  run_push(r, MORE_EVAL, 0);
+  eff_mark_flow(r, c, r->failed == 0 ? "" : NULL);
+  return RUN_OK;
+}

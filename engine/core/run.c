@@ -1,0 +1,372 @@
+/* How a flow instance changes: events in, effects out (run.h has the picture). Pure; the runner thread owns the run.
+ *
+ * Order inside a step: the event changes one task or the flow's wish; a node whose tasks decide it ends and goes on the
+ * `more` stack; run_drain() then delivers tokens depth first, so the stack stays as deep as the path.
+ * What never happens: recursion over the graph, a scan of all nodes (but for a sweep, which touches every node that has
+ * not ended anyway), or a node that starts twice. */
+#include "run.h"
+#include <stdlib.h>
+#include "clock.h"
+#include "effects.h"
+#include "err.h"
+#include "mem.h"
+
+#define NEED_AHEAD 1000 /* unknown nodes asked for at once */
+
+static const char *const node_name[NODE__N] = {
+#define X(n, v, f, s) [NODE_##n] = #n,
+  NODE_STATES(X)
+#undef X
+};
+static const char *const node_word[NODE__N] = {
+#define X(n, v, f, s) [NODE_##n] = s,
+  NODE_STATES(X)
+#undef X
+};
+static const char *const flow_name[FLOW__N] = {
+#define X(n, v, f, s) [FLOW_##n] = #n,
+  FLOW_STATES(X)
+#undef X
+};
+static const char *const flow_word[FLOW__N] = {
+#define X(n, v, f, s) [FLOW_##n] = s,
+  FLOW_STATES(X)
+#undef X
+};
+const char *node_state_name(enum node_state s) { return (unsigned)s < NODE__N ? node_name[s] : "?"; }
+const char *node_state_status(enum node_state s) { return (unsigned)s < NODE__N ? node_word[s] : "?"; }
+const char *flow_state_name(enum flow_state s) { return (unsigned)s < FLOW__N && flow_name[s] ? flow_name[s] : "?"; }
+const char *flow_state_status(enum flow_state s) { return (unsigned)s < FLOW__N && flow_word[s] ? flow_word[s] : "?"; }
+
+enum verdict rule_all_success(uint32_t n_parent, uint32_t ok, uint32_t fail, uint32_t skip) {
+  if (fail > 0 || skip > 0) return VERDICT_FALSE;
+  return ok == n_parent ? VERDICT_TRUE : VERDICT_UNKNOWN;
+}
+
+enum verdict rule_complete(uint32_t n, uint32_t need, uint32_t ok, uint32_t bad) {
+  if (ok >= need) return VERDICT_TRUE;
+  return n - bad < need ? VERDICT_FALSE : VERDICT_UNKNOWN;
+}
+
+void run_push(struct run *r, uint32_t node, uint32_t pos) {
+  *WR_PUSH(r->more, r->n_more, r->cap_more) = (struct run_more){node, pos};
+}
+
+bool run_need(const struct run *r, uint32_t node, struct run_ctx *c) {
+  if (r->node[node].known) return false;
+  *WR_PUSH(c->need, c->n_need, c->cap_need) = node;
+  return true;
+}
+
+static bool failed_state(enum node_state s) {
+  return s == NODE_FAILED || s == NODE_UPSTREAM_FAILED || s == NODE_CANCELED;
+}
+
+/* Nothing new starts from here on: all that waits is ended by a sweep. */
+static void set_wish(struct run *r, struct run_ctx *c, enum wish w, const char *error) {
+  r->wish = (uint8_t)w;
+  r->n_more = 0;
+  run_push(r, MORE_SWEEP, 0);
+  if (w == WISH_CANCEL && !flow_final(r->state)) r->state = FLOW_CANCELING;
+  if (error && !r->text_error) {
+    r->text_error = 1;
+    eff_mark_flow(r, c, error);
+  }
+  eff_mark_flow(r, c, NULL);
+}
+
+static void node_end(struct run *r, struct run_ctx *c, uint32_t node, enum node_state state, const char *error) {
+  struct run_node *v = &r->node[node];
+  v->state = (uint8_t)state;
+  v->end_us = c->now_us;
+  eff_mark_node(r, c, node, error);
+  if (failed_state(state)) {
+    r->failed++;
+    if (!r->text_error) {
+      r->text_error = 1;
+      eff_mark_flow(r, c, error);
+    }
+    if (r->wish == WISH_NONE && r->dag->on_failure != FLOW_CONTINUE)
+      set_wish(r, c, r->dag->on_failure == FLOW_STOP_NEW ? WISH_STOP : WISH_FAIL, NULL);
+  }
+  if (r->wish == WISH_NONE && r->dag->child_at[node] < r->dag->child_at[node + 1]) run_push(r, node, r->dag->child_at[node]);
+}
+
+/* ---- tasks ---- */
+
+static unsigned apply(struct run *r, struct run_ctx *c, uint32_t task, struct task_event *ev, const struct task_policy *pol) {
+  const struct run_node *v = &r->node[dag_node_of_task(r->dag, task)];
+  bool open = !node_final(v->state);
+  ev->now_us = c->now_us;
+  ev->rnd = rand_next(&c->rnd);
+  ev->may_retry = open && r->wish == WISH_NONE;
+  ev->may_requeue = open && r->wish <= WISH_STOP;
+  return task_apply(&r->task[task].t, ev, pol ? pol : r->bind[task].pol);
+}
+
+/* The task is QUEUED: this node takes it at once if it has a slot, else its hint is pushed. */
+static void task_ready(struct run *r, struct run_ctx *c, uint32_t task) {
+  struct run_node *v = &r->node[dag_node_of_task(r->dag, task)];
+  uint8_t slot = r->bind[task].pol->slot;
+  if (c->free[slot] == 0) {
+    eff_after(r, c, AFTER_PUSH, task);
+    return;
+  }
+  c->free[slot]--;
+  struct task_event ev = {.kind = TASK_EV_CLAIM, .owner = c->me};
+  (void)apply(r, c, task, &ev, NULL);
+  if (v->start_us == 0) v->start_us = c->now_us;
+  eff_after(r, c, AFTER_START, task);
+}
+
+static void keep_attempt(struct run *r, struct run_ctx *c, uint32_t task, const struct task *was, const struct run_event *ev) {
+  struct effects *e = c->out;
+  *WR_PUSH(e->attempt, e->n_attempt, e->cap_attempt) = (struct eff_attempt){
+      r, task, was->epoch, was->owner, ev->attempt_start_us, c->now_us, was->end_as == TASK_TIMEOUT ? TASK_EV_TIMEOUT : ev->ev.kind, ev->error};
+}
+
+static const char *task_error(const struct task *t, const char *error) {
+  switch (t->state) {
+  case TASK_TIMEOUT: return "Timed out.";
+  case TASK_CANCELED: return "Canceled.";
+  case TASK_DEAD: return "Lost three times with its node; given up.";
+  case TASK_SUCCESS: return ""; /* clears that of a former try */
+  case TASK_NONE: case TASK_CREATED: case TASK_BLOCKED: case TASK_QUEUED: case TASK_RUNNING: case TASK_RETRY_WAIT:
+  case TASK_PAUSING: case TASK_PAUSED: case TASK_CANCELING: case TASK_FAILED: case TASK__N: break;
+  }
+  return error;
+}
+
+static void task_ended(struct run *r, uint32_t task) {
+  struct run_node *v = &r->node[dag_node_of_task(r->dag, task)];
+  if (r->task[task].t.state == TASK_SUCCESS) v->t_ok++; else v->t_bad++;
+  v->t_open--;
+  r->live--;
+}
+
+/* Turns the outcome of one task event into rows and messages. The node's decision comes after. */
+static void task_effects(struct run *r, struct run_ctx *c, const struct run_event *ev, const struct task *was, unsigned out) {
+  const struct task *t = &r->task[ev->task].t;
+  if (out & TASK_OUT_CHANGED)
+    eff_mark_task(r, c, ev->task, out & TASK_OUT_ENDED ? task_error(t, ev->error) : ev->error, ev->result);
+  if (out & TASK_OUT_ATTEMPT_ENDED) keep_attempt(r, c, ev->task, was, ev);
+  if (out & TASK_OUT_WAITS) eff_after(r, c, AFTER_TIMER, ev->task);
+  if (out & TASK_OUT_KILL) eff_after(r, c, AFTER_KILL, ev->task);
+  if (out & TASK_OUT_REQUEUED) task_ready(r, c, ev->task);
+  if (out & TASK_OUT_CLAIMED) {
+    struct run_node *v = &r->node[dag_node_of_task(r->dag, ev->task)];
+    if (v->start_us == 0) {
+      v->start_us = c->now_us;
+      eff_mark_node(r, c, (uint32_t)(v - r->node), NULL);
+    }
+    eff_after(r, c, AFTER_START, ev->task);
+  }
+  if (out & TASK_OUT_ENDED) task_ended(r, ev->task);
+}
+
+/* Sends ev to every task of the node that has not ended. */
+static void tasks_all(struct run *r, struct run_ctx *c, uint32_t node, enum task_ev kind) {
+  const struct dag_node *d = &r->dag->node[node];
+  for (uint32_t i = d->task_at; i < d->task_at + d->n_task; i++) {
+    if (task_final(r->task[i].t.state)) continue;
+    struct run_event ev = {.kind = RUN_EV_TASK, .task = i, .ev = {.kind = kind}};
+    struct task was = r->task[i].t;
+    task_effects(r, c, &ev, &was, apply(r, c, i, &ev.ev, NULL));
+    c->budget--;
+  }
+  eff_mark_node(r, c, node, NULL);
+}
+
+/* After a task of the node ended: the node may be decided now, once. error: of the task that ended. */
+static void node_decide(struct run *r, struct run_ctx *c, uint32_t node, enum task_state last, const char *error) {
+  const struct dag_node *d = &r->dag->node[node];
+  struct run_node *v = &r->node[node];
+  eff_mark_node(r, c, node, NULL);
+  if (node_final(v->state)) return;
+  enum verdict verdict = rule_complete(d->n_task, d->need, v->t_ok, v->t_bad);
+  if (verdict == VERDICT_UNKNOWN) return;
+  if (verdict == VERDICT_TRUE) node_end(r, c, node, NODE_SUCCESS, NULL);
+  else node_end(r, c, node, last == TASK_CANCELED ? NODE_CANCELED : NODE_FAILED, error);
+  if (v->t_open > 0) tasks_all(r, c, node, d->rest == REST_CANCEL ? TASK_EV_REST_CANCEL : TASK_EV_REST_RUN_ON);
+}
+
+static enum run_rc step_task(struct run *r, const struct run_event *ev, struct run_ctx *c) {
+  uint32_t node = dag_node_of_task(r->dag, ev->task);
+  if (run_need(r, node, c)) return RUN_NEED;
+  struct task was = r->task[ev->task].t;
+  struct run_event e = *ev;
+  unsigned out = apply(r, c, ev->task, &e.ev, ev->pol);
+  if (out & TASK_OUT_LATE) return RUN_LATE;
+  if (out & TASK_OUT_REFUSED) return RUN_REFUSED;
+  task_effects(r, c, &e, &was, out);
+  if (out & TASK_OUT_ENDED)
+    node_decide(r, c, node, r->task[ev->task].t.state, task_error(&r->task[ev->task].t, ev->error));
+  return RUN_OK;
+}
+
+/* ---- nodes ---- */
+
+static void node_start(struct run *r, struct run_ctx *c, uint32_t node) {
+  const struct dag_node *d = &r->dag->node[node];
+  struct run_node *v = &r->node[node];
+  v->state = NODE_RUNNING;
+  v->t_open = d->n_task;
+  r->live += d->n_task;
+  eff_mark_node(r, c, node, NULL);
+  for (uint32_t i = d->task_at; i < d->task_at + d->n_task; i++) {
+    r->task[i].t = (struct task){.state = TASK_QUEUED, .epoch = r->task[i].t.epoch, .version = r->bind[i].version};
+    eff_mark_task(r, c, i, NULL, NULL);
+    task_ready(r, c, i);
+  }
+  c->budget -= d->n_task;
+}
+
+/* Decides a node that has not started, by its tokens. */
+static void node_eval(struct run *r, struct run_ctx *c, uint32_t node) {
+  struct run_node *v = &r->node[node];
+  switch (rule_all_success(r->dag->node[node].n_parent, v->ok, v->fail, v->skip)) {
+  case VERDICT_TRUE: node_start(r, c, node); break;
+  case VERDICT_FALSE:
+    if (v->fail > 0) node_end(r, c, node, NODE_UPSTREAM_FAILED, "A node before it did not succeed.");
+    else node_end(r, c, node, NODE_SKIPPED, NULL);
+    c->budget--;
+    break;
+  case VERDICT_UNKNOWN:
+    v->state = NODE_WAITING;
+    eff_mark_node(r, c, node, NULL);
+    c->budget--;
+    break;
+  }
+}
+
+static enum token token_of(enum node_state s) {
+  return s == NODE_SUCCESS ? TOKEN_OK : s == NODE_SKIPPED ? TOKEN_SKIP : TOKEN_FAIL;
+}
+
+/* One token; those that come after the decision change nothing (a re-run counts them anew from the parents). */
+static void deliver(struct run *r, struct run_ctx *c, uint32_t from, uint32_t to) {
+  struct run_node *v = &r->node[to];
+  if (v->state != NODE_NONE && v->state != NODE_WAITING) return;
+  if (from < r->dag->n) {
+    switch (token_of(r->node[from].state)) {
+    case TOKEN_OK: v->ok++; break;
+    case TOKEN_FAIL: v->fail++; break;
+    case TOKEN_SKIP: v->skip++; break;
+    }
+  }
+  node_eval(r, c, to);
+}
+
+static enum run_rc drain_emit(struct run *r, struct run_ctx *c, struct run_more *m) {
+  const struct dag *d = r->dag;
+  uint32_t u = m->node, end = d->child_at[u + 1];
+  if (u < d->n && run_need(r, u, c)) return RUN_NEED;
+  while (m->pos < end && c->budget > 0) {
+    if (!r->node[d->child[m->pos]].known) {
+      for (uint32_t k = m->pos; k < end && k < m->pos + NEED_AHEAD; k++) (void)run_need(r, d->child[k], c);
+      return RUN_NEED;
+    }
+    uint32_t child = d->child[m->pos++];
+    bool last = m->pos == end;
+    if (last) r->n_more--; /* popped first: the stack of a chain stays one deep */
+    size_t depth = r->n_more;
+    deliver(r, c, u, child);
+    if (last || r->n_more != depth || r->wish != WISH_NONE) return RUN_OK; /* m may have moved */
+  }
+  return RUN_OK;
+}
+
+static void sweep_node(struct run *r, struct run_ctx *c, uint32_t node) {
+  struct run_node *v = &r->node[node];
+  if (v->state == NODE_NONE || v->state == NODE_WAITING) {
+    node_end(r, c, node, NODE_CANCELED, r->wish == WISH_STOP ? "Not started: another node failed." : "Canceled before it started.");
+    c->budget--;
+    return;
+  }
+  if (v->t_open == 0) return;
+  const struct dag_node *d = &r->dag->node[node];
+  tasks_all(r, c, node, r->wish == WISH_STOP ? TASK_EV_REST_RUN_ON : TASK_EV_CANCEL);
+  if (v->t_open < d->n_task) node_decide(r, c, node, r->wish == WISH_STOP ? TASK_FAILED : TASK_CANCELED,
+                                         r->wish == WISH_STOP ? "Not tried again: another node failed." : "Canceled.");
+}
+
+static enum run_rc drain_all(struct run *r, struct run_ctx *c, struct run_more *m) {
+  uint32_t n = r->dag->n, what = m->node;
+  while (m->pos < n && c->budget > 0) {
+    if (!r->node[m->pos].known) {
+      for (uint32_t k = m->pos; k < n && k < m->pos + NEED_AHEAD; k++) (void)run_need(r, k, c);
+      return RUN_NEED;
+    }
+    uint32_t node = m->pos++;
+    size_t depth = r->n_more;
+    if (what == MORE_SWEEP) sweep_node(r, c, node);
+    else if (r->node[node].state == NODE_WAITING) node_eval(r, c, node);
+    if (r->n_more != depth || r->more[r->n_more - 1].node != what) return RUN_OK; /* the stack changed under m */
+  }
+  if (m->pos >= n) r->n_more--;
+  return RUN_OK;
+}
+
+static void finish(struct run *r, struct run_ctx *c) {
+  if (r->wish == WISH_CANCEL) r->state = FLOW_CANCELED;
+  else if (r->failed > 0 || r->wish != WISH_NONE) r->state = FLOW_FAILED;
+  else r->state = FLOW_SUCCESS;
+  r->end_us = c->now_us;
+  r->due_us = 0;
+  eff_mark_flow(r, c, NULL);
+  eff_after(r, c, AFTER_FLOW_DONE, UINT32_MAX);
+}
+
+enum run_rc run_drain(struct run *r, struct run_ctx *c) {
+  if (c->now_us < r->last_us) c->now_us = r->last_us;
+  r->last_us = c->now_us;
+  c->n_need = 0;
+  while (r->n_more > 0) {
+    if (c->budget <= 0) {
+      eff_mark_flow(r, c, NULL);
+      return RUN_MORE;
+    }
+    struct run_more *m = &r->more[r->n_more - 1];
+    enum run_rc rc = m->node == MORE_SWEEP || m->node == MORE_EVAL ? drain_all(r, c, m) : drain_emit(r, c, m);
+    if (rc != RUN_OK) return rc;
+  }
+  if (r->live == 0 && !flow_final(r->state)) finish(r, c);
+  return RUN_OK;
+}
+
+/* ---- events of the flow ---- */
+
+static enum run_rc step_start(struct run *r, struct run_ctx *c) {
+  r->create_us = c->now_us;
+  if (r->dag->timeout_us > 0) r->due_us = c->now_us + r->dag->timeout_us;
+  if (r->dag->child_at[r->dag->n] < r->dag->child_at[r->dag->n + 1]) run_push(r, r->dag->n, r->dag->child_at[r->dag->n]);
+  eff_mark_flow(r, c, NULL);
+  return RUN_OK;
+}
+
+static enum run_rc step_cancel(struct run *r, struct run_ctx *c) {
+  if (flow_final(r->state)) return r->state == FLOW_CANCELED ? RUN_OK : RUN_REFUSED;
+  if (r->wish == WISH_NONE || r->wish == WISH_STOP) set_wish(r, c, WISH_CANCEL, "Canceled.");
+  return RUN_OK;
+}
+
+static enum run_rc step_timeout(struct run *r, const struct run_event *ev, struct run_ctx *c) {
+  if (flow_final(r->state) || r->due_us == 0 || r->due_us > c->now_us) return RUN_LATE;
+  r->due_us = 0;
+  if (r->wish == WISH_NONE || r->wish == WISH_STOP) set_wish(r, c, WISH_TIMEOUT, ev->error ? ev->error : "The flow timed out.");
+  eff_mark_flow(r, c, NULL);
+  return RUN_OK;
+}
+
+enum run_rc run_step(struct run *r, const struct run_event *ev, struct run_ctx *c) {
+  if (c->now_us < r->last_us) c->now_us = r->last_us;
+  c->n_need = 0;
+  switch (ev->kind) {
+  case RUN_EV_START: return step_start(r, c);
+  case RUN_EV_TASK: return step_task(r, ev, c);
+  case RUN_EV_CANCEL: return step_cancel(r, c);
+  case RUN_EV_TIMEOUT: return step_timeout(r, ev, c);
+  case RUN_EV_RERUN: return run_rerun(r, ev, c);
+  }
+  return RUN_REFUSED;
+}

@@ -1,0 +1,201 @@
+/* One flow instance in memory, and the only way it changes: run_step() and run_drain(). Pure: time, randomness, free
+ * slots and definitions come in with the call; what must be written and what may be done after the commit goes out as
+ * effects. One owner (the runner thread).
+ *
+ *   node:  NONE -> WAITING (has tokens) -> RUNNING -> SUCCESS | FAILED
+ *            \________\-> UPSTREAM_FAILED | SKIPPED | CANCELED
+ *   flow:  RUNNING -> SUCCESS | FAILED;  RUNNING -> CANCELING -> CANCELED      (only a re-run leaves a final state)
+ *
+ * When a node ends, each out-edge gets exactly one token (OK, FAIL or SKIP). A node is decided when its rule over the
+ * tokens is: all in and OK = it starts, once; one FAIL = UPSTREAM_FAILED; else SKIPPED. Work that one event makes
+ * ready beyond the budget of the batch stays on `more`, a stack of (node, next child) that is stored in the flow row.
+ *
+ * Partial runs: a node whose row was not read yet is not KNOWN. run_step() and run_drain() then answer RUN_NEED and
+ * list the nodes; the caller reads their rows, run_load_*()s them and calls again. A run that was started here knows
+ * all its nodes. Facts that hold between calls: run_check(). */
+#ifndef CORE_RUN_H
+#define CORE_RUN_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "dag.h"
+#include "task.h"
+
+/* X(name, stored number, final, S2's word) */
+#define NODE_STATES(X)           \
+  X(NONE, 0, 0, "RUNNING")       \
+  X(WAITING, 1, 0, "RUNNING")    \
+  X(RUNNING, 2, 0, "RUNNING")    \
+  X(SUCCESS, 3, 1, "SUCCESS")    \
+  X(FAILED, 4, 1, "FAILED")      \
+  X(SKIPPED, 5, 1, "SUCCESS")    \
+  X(UPSTREAM_FAILED, 6, 1, "FAILED") \
+  X(CANCELED, 7, 1, "FAILED")
+enum node_state {
+#define X(n, v, f, s) NODE_##n = v,
+  NODE_STATES(X)
+#undef X
+  NODE__N
+};
+static inline bool node_final(enum node_state s) { return s >= NODE_SUCCESS; }
+const char *node_state_name(enum node_state s);
+const char *node_state_status(enum node_state s);
+
+#define FLOW_STATES(X)           \
+  X(RUNNING, 1, 0, "RUNNING")    \
+  X(PAUSED, 2, 0, "RUNNING")     \
+  X(CANCELING, 3, 0, "RUNNING")  \
+  X(SUCCESS, 4, 1, "SUCCESS")    \
+  X(FAILED, 5, 1, "FAILED")      \
+  X(CANCELED, 6, 1, "FAILED")
+enum flow_state {
+#define X(n, v, f, s) FLOW_##n = v,
+  FLOW_STATES(X)
+#undef X
+  FLOW__N
+};
+static inline bool flow_final(enum flow_state s) { return s >= FLOW_SUCCESS; }
+const char *flow_state_name(enum flow_state s);
+const char *flow_state_status(enum flow_state s);
+
+/* Why nothing new starts any more. Stored; the first wish stands, but a user's cancel replaces STOP. */
+enum wish { WISH_NONE, WISH_STOP, WISH_CANCEL, WISH_FAIL, WISH_TIMEOUT };
+
+enum token { TOKEN_OK, TOKEN_FAIL, TOKEN_SKIP };
+enum verdict { VERDICT_UNKNOWN, VERDICT_TRUE, VERDICT_FALSE };
+/* The trigger rule all_success over n_parent in-edges. */
+enum verdict rule_all_success(uint32_t n_parent, uint32_t ok, uint32_t fail, uint32_t skip);
+/* The completion rule: need of n tasks, of which ok succeeded and bad ended otherwise. */
+enum verdict rule_complete(uint32_t n, uint32_t need, uint32_t ok, uint32_t bad);
+
+struct run_task {
+  struct task t;
+  uint32_t eff;        /* 1 + place in effects.task of the batch under way, 0 = clean */
+  uint8_t row;         /* its row exists in the store */
+};
+
+struct run_node {
+  uint8_t state;       /* enum node_state */
+  uint8_t known;
+  uint8_t row;         /* its row exists in the store */
+  uint16_t base;       /* index into run.base: which run its rows belong to */
+  uint32_t ok, fail, skip;            /* tokens */
+  uint32_t t_ok, t_bad, t_open;       /* its tasks: SUCCESS, ended otherwise, not ended */
+  uint32_t eff;        /* as in run_task */
+  int64_t start_us, end_us;
+};
+
+struct run_more { uint32_t node, pos; };  /* node: emit to its children from pos on; n = the root's */
+#define MORE_SWEEP UINT32_MAX             /* pos..n-1: end what has not started, cancel what has */
+#define MORE_EVAL (UINT32_MAX - 1)        /* pos..n-1: decide nodes whose tokens were there before a re-run */
+
+struct run_base { int64_t ni, ti; };      /* ids of node 0 and task 0 in that run; base[0] is run 1 */
+
+/* How a task index is defined now. Index = task index in the dag. */
+struct task_bind { const struct task_policy *pol; int64_t version; };
+
+struct run {
+  int64_t fi;
+  struct dag *dag;                /* a reference */
+  const struct task_bind *bind;   /* dag->n_task entries, the caller's; valid during a step */
+  int64_t version;                /* of the flow row, as last read or committed */
+  uint8_t state, wish, row;       /* enum flow_state, enum wish */
+  uint8_t text_error;             /* the flow row has an error text */
+  uint32_t live;                  /* tasks that have not ended */
+  uint32_t failed;                /* nodes in FAILED, UPSTREAM_FAILED, CANCELED */
+  int64_t create_us, end_us;
+  int64_t last_us;                /* newest time written: time never runs backwards within a flow */
+  int64_t due_us;                 /* flow timeout, 0 = none */
+  uint32_t eff;                   /* 1 + place in effects.flow */
+  struct run_more *more; size_t n_more, cap_more;
+  struct run_base *base; size_t n_base, cap_base;
+  struct run_node *node;          /* dag->n */
+  struct run_task *task;          /* dag->n_task */
+};
+
+enum after_kind {
+  AFTER_START,        /* this node claimed it: execute */
+  AFTER_PUSH,         /* QUEUED: push its hint */
+  AFTER_KILL,         /* CANCELING: tell its owner */
+  AFTER_TIMER,        /* ring TASK_EV_DUE at due_us */
+  AFTER_FLOW_DONE     /* the flow became final */
+};
+
+struct eff_flow { struct run *r; const char *error; /* NULL = keep, "" = clear */ };
+struct eff_node { struct run *r; uint32_t node; const char *error; };
+struct eff_task { struct run *r; uint32_t task; const char *error; const void *result; };
+struct eff_attempt { struct run *r; uint32_t task, epoch; int64_t owner, start_us, end_us; enum task_ev why; const char *error; };
+struct eff_after { enum after_kind kind; struct run *r; uint32_t task; int64_t owner; uint32_t epoch; };
+
+/* Of one batch, over all its runs. Arrays are grown as needed and kept for the next batch. A row appears once,
+ * with its newest content; insert or update is told by run_node.row / run_task.row. Texts are borrowed. */
+struct effects {
+  struct eff_flow *flow; size_t n_flow, cap_flow;
+  struct eff_node *node; size_t n_node, cap_node;
+  struct eff_task *task; size_t n_task, cap_task;
+  struct eff_attempt *attempt; size_t n_attempt, cap_attempt;
+  struct eff_after *after; size_t n_after, cap_after;
+};
+/* After COMMIT OK: rows exist now, versions are `version`, nothing is dirty. Then empties the lists. */
+void effects_commit(struct effects *e, int64_t version);
+/* Only empties; the runs in it are dropped by the caller. */
+void effects_clear(struct effects *e);
+void effects_done(struct effects *e);
+
+struct run_ctx {
+  int64_t now_us;
+  int64_t me;                     /* incarnation of this node */
+  uint32_t free[SLOT__N];         /* slots this node may still take home; the step counts down */
+  int64_t budget;                 /* rows this batch may still make ready */
+  uint64_t rnd;                   /* state of rand_next() */
+  struct effects *out;
+  uint32_t *need; size_t n_need, cap_need;  /* nodes to read, after RUN_NEED */
+};
+
+enum run_rc {
+  RUN_OK,
+  RUN_NEED,      /* nothing was done (run_step) or the rest waits (run_drain): read ctx->need, call again */
+  RUN_MORE,      /* run_drain: the budget is used up; go on in a later batch */
+  RUN_LATE,      /* a report that no longer counts; nothing changed */
+  RUN_REFUSED    /* the state does not allow it; nothing changed */
+};
+
+enum run_ev { RUN_EV_START, RUN_EV_TASK, RUN_EV_CANCEL, RUN_EV_TIMEOUT, RUN_EV_RERUN };
+struct run_event {
+  enum run_ev kind;
+  uint32_t task;                  /* RUN_EV_TASK: index */
+  struct task_event ev;           /* RUN_EV_TASK; now_us is taken from the context */
+  const struct task_policy *pol;  /* RUN_EV_TASK: of the instance's version; NULL = as bound now */
+  const char *error;              /* RUN_EV_TASK, RUN_EV_TIMEOUT: text for errorMsg, NULL = none; borrowed by the effects */
+  const void *result;             /* RUN_EV_TASK: passed through to the effect */
+  int64_t attempt_start_us;       /* RUN_EV_TASK: when the attempt was claimed, 0 = not known */
+  uint32_t node;                  /* RUN_EV_RERUN: from this node; RERUN_FAILED = what failed */
+  struct run_base base;           /* RUN_EV_RERUN: ids of the new run */
+};
+#define RERUN_FAILED UINT32_MAX
+
+/* A new run, all nodes known and NONE. base: the ids of node 0 and task 0. Takes its own reference of d. */
+struct run *run_new(struct dag *d, int64_t fi, struct run_base base, enum flow_state state);
+void run_free(struct run *r); /* NULL is fine */
+/* Makes all nodes unknown: for a run whose rows are in the store. */
+void run_forget(struct run *r);
+
+/* Applies one event. RUN_EV_RERUN needs every node known. After RUN_OK call run_drain(). */
+enum run_rc run_step(struct run *r, const struct run_event *ev, struct run_ctx *c);
+/* Delivers tokens, starts nodes, ends the flow. RUN_OK = nothing is left to do now. */
+enum run_rc run_drain(struct run *r, struct run_ctx *c);
+
+/* What was read. A node without a row: run_load_none(). Tasks of a node must be loaded before the node. */
+void run_load_none(struct run *r, uint32_t node);
+void run_load_task(struct run *r, uint32_t task, const struct task *t);
+void run_load_node(struct run *r, uint32_t node, const struct run_node *v);
+
+static inline int64_t run_ni(const struct run *r, uint32_t node) { return r->base[r->node[node].base].ni + node; }
+int64_t run_ti(const struct run *r, uint32_t task);
+/* Task index of a ti_id, or UINT32_MAX when it is not of this run, or of an older run's replaced row. */
+uint32_t run_task_of(const struct run *r, int64_t ti);
+/* `more` as stored: "5:2000,17:0"; false when the text is not of that form or out of range. */
+void run_more_text(const struct run *r, char **buf, size_t *cap, size_t *len);
+bool run_more_parse(struct run *r, const char *s, size_t n);
+void run_check(const struct run *r);   /* all invariants of a fully known run; aborts otherwise */
+#endif

@@ -1,0 +1,212 @@
+/* One task instance: the table of state x event (PROTOCOL.md, last table). Pure; owns nothing; any thread.
+ * What never happens: a final state is left, or a report of another attempt changes anything. */
+#include "task.h"
+#include "clock.h"
+#include "err.h"
+#include "limits.h"
+
+const struct task_policy task_policy_default = {
+  .attempts = 1, .backoff_base_us = 1000000, .backoff_cap_us = 300 * 1000000LL, .backoff_factor = 2.0,
+  .jitter = JITTER_FULL, .on_lost = ON_LOST_RETRY, .slot = SLOT_ASYNC
+};
+
+static const char *const state_name[TASK__N] = {
+#define X(n, v, f, s) [TASK_##n] = #n,
+  TASK_STATES(X)
+#undef X
+};
+static const char *const state_status[TASK__N] = {
+#define X(n, v, f, s) [TASK_##n] = s,
+  TASK_STATES(X)
+#undef X
+};
+const char *task_state_name(enum task_state s) { return (unsigned)s < TASK__N ? state_name[s] : "?"; }
+const char *task_state_status(enum task_state s) { return (unsigned)s < TASK__N ? state_status[s] : "?"; }
+
+static const char *const ev_name[TASK_EV__N] = {
+  [TASK_EV_CLAIM] = "CLAIM", [TASK_EV_OK] = "OK", [TASK_EV_FAIL] = "FAIL", [TASK_EV_LOST] = "LOST",
+  [TASK_EV_HANDBACK] = "HANDBACK", [TASK_EV_TIMEOUT] = "TIMEOUT", [TASK_EV_QUEUE_TIMEOUT] = "QUEUE_TIMEOUT",
+  [TASK_EV_DUE] = "DUE", [TASK_EV_CANCEL] = "CANCEL", [TASK_EV_REST_RUN_ON] = "REST_RUN_ON",
+  [TASK_EV_REST_CANCEL] = "REST_CANCEL"
+};
+const char *task_ev_name(enum task_ev e) { return (unsigned)e < TASK_EV__N ? ev_name[e] : "?"; }
+
+int64_t task_backoff(const struct task_policy *pol, uint32_t n, uint64_t rnd) {
+  double d = (double)pol->backoff_base_us;
+  double cap = (double)pol->backoff_cap_us;
+  for (uint32_t i = 1; i < n && d < cap; i++) d *= pol->backoff_factor;
+  int64_t us = d < cap ? (int64_t)d : pol->backoff_cap_us;
+  if (us <= 0) return 0;
+  uint64_t r = rand_next(&rnd);
+  switch (pol->jitter) {
+  case JITTER_FULL: return (int64_t)(r % ((uint64_t)us + 1));
+  case JITTER_EQUAL: return us / 2 + (int64_t)(r % ((uint64_t)(us - us / 2) + 1));
+  case JITTER_NONE: break;
+  }
+  return us;
+}
+
+/* ---- moves: each returns the outcome bits ---- */
+
+struct step { struct task *t; const struct task_event *ev; const struct task_policy *pol; };
+
+static unsigned end(struct task *t, enum task_state s) {
+  t->state = s;
+  t->owner = 0;
+  t->due_us = 0;
+  t->end_as = TASK_NONE;
+  return TASK_OUT_CHANGED | TASK_OUT_ENDED;
+}
+
+static unsigned to_queue(struct task *t) {
+  t->state = TASK_QUEUED;
+  t->owner = 0;
+  t->due_us = 0;
+  return TASK_OUT_CHANGED | TASK_OUT_REQUEUED;
+}
+
+static unsigned to_canceling(struct task *t, enum task_state end_as) {
+  t->state = TASK_CANCELING;
+  t->end_as = end_as;
+  return TASK_OUT_CHANGED | TASK_OUT_KILL;
+}
+
+/* A try of the user's program failed: again after a while, or the end as `as`. */
+static unsigned try_failed(const struct step *s, enum task_state as) {
+  struct task *t = s->t;
+  t->tries++;
+  if (s->ev->fatal || !s->ev->may_retry || t->tries >= s->pol->attempts) return end(t, as);
+  t->state = TASK_RETRY_WAIT;
+  t->end_as = TASK_NONE;
+  t->owner = 0;
+  t->due_us = s->ev->now_us + task_backoff(s->pol, t->tries, s->ev->rnd);
+  return TASK_OUT_CHANGED | TASK_OUT_WAITS | TASK_OUT_ATTEMPT_ENDED;
+}
+
+static unsigned do_none(const struct step *s) { (void)s; return 0; }
+static unsigned do_late(const struct step *s) { (void)s; return TASK_OUT_LATE; }
+static unsigned do_refuse(const struct step *s) { (void)s; return TASK_OUT_REFUSED; }
+
+static unsigned do_claim(const struct step *s) {
+  struct task *t = s->t;
+  t->state = TASK_RUNNING;
+  t->owner = s->ev->owner;
+  t->epoch++;
+  if (t->start_us == 0) t->start_us = s->ev->now_us;
+  return TASK_OUT_CHANGED | TASK_OUT_CLAIMED;
+}
+
+static unsigned do_ok(const struct step *s) { return end(s->t, TASK_SUCCESS); }
+static unsigned do_fail(const struct step *s) { return try_failed(s, TASK_FAILED); }
+
+static unsigned do_lost(const struct step *s) {
+  struct task *t = s->t;
+  t->losses++;
+  if (t->losses >= LIMIT_LOSSES) return end(t, TASK_DEAD);
+  if (s->pol->on_lost == ON_LOST_FAIL || !s->ev->may_requeue) return end(t, TASK_FAILED);
+  return to_queue(t) | TASK_OUT_ATTEMPT_ENDED;
+}
+
+static unsigned do_handback(const struct step *s) { return to_queue(s->t) | TASK_OUT_ATTEMPT_ENDED; }
+
+/* Its attempt ended while it was asked to save its work and stop. */
+static unsigned do_paused(const struct step *s) {
+  s->t->state = TASK_PAUSED;
+  s->t->owner = 0;
+  return TASK_OUT_CHANGED | TASK_OUT_ATTEMPT_ENDED;
+}
+
+static unsigned do_fail_pausing(const struct step *s) {
+  s->t->tries++;
+  return end(s->t, TASK_FAILED);
+}
+
+/* CANCELING came to its end: TIMEOUT is a try like any other, CANCELED is final. */
+static unsigned do_end_as(const struct step *s) {
+  struct task *t = s->t;
+  if (t->end_as == TASK_TIMEOUT && !t->cancel_requested) return try_failed(s, TASK_TIMEOUT);
+  return end(t, t->cancel_requested ? TASK_CANCELED : t->end_as);
+}
+
+static unsigned do_timeout(const struct step *s) { return to_canceling(s->t, TASK_TIMEOUT); }
+static unsigned do_queue_timeout(const struct step *s) { return end(s->t, TASK_TIMEOUT); }
+static unsigned do_due(const struct step *s) { return to_queue(s->t); }
+
+static unsigned do_cancel(const struct step *s) {
+  s->t->cancel_requested = 1;
+  return end(s->t, TASK_CANCELED);
+}
+
+static unsigned do_cancel_running(const struct step *s) {
+  s->t->cancel_requested = 1;
+  return to_canceling(s->t, TASK_CANCELED);
+}
+
+/* Already on its way: keep the first wish, note this one, tell the owner again (a nudge may have been lost). */
+static unsigned do_cancel_again(const struct step *s) {
+  struct task *t = s->t;
+  unsigned changed = t->cancel_requested ? 0 : TASK_OUT_CHANGED;
+  t->cancel_requested = 1;
+  return changed | TASK_OUT_KILL;
+}
+
+static unsigned do_cancel_final(const struct step *s) {
+  return s->t->state == TASK_CANCELED ? 0 : TASK_OUT_REFUSED;
+}
+
+static unsigned do_rest_failed(const struct step *s) { return end(s->t, TASK_FAILED); }
+
+typedef unsigned (*task_fn)(const struct step *);
+#define FINAL(f) [TASK_SUCCESS] = f, [TASK_FAILED] = f, [TASK_TIMEOUT] = f, [TASK_CANCELED] = f, [TASK_DEAD] = f
+#define REPORT(run, pausing, canceling)                                                                     \
+  { [TASK_NONE] = do_late, [TASK_CREATED] = do_late, [TASK_BLOCKED] = do_late, [TASK_QUEUED] = do_late, \
+    [TASK_RUNNING] = run, [TASK_RETRY_WAIT] = do_late, [TASK_PAUSING] = pausing, [TASK_PAUSED] = do_late,   \
+    [TASK_CANCELING] = canceling, FINAL(do_late) }
+
+static const task_fn table[TASK_EV__N][TASK__N] = {
+  [TASK_EV_CLAIM] = { [TASK_NONE] = do_none, [TASK_CREATED] = do_none, [TASK_BLOCKED] = do_none, [TASK_QUEUED] = do_claim,
+    [TASK_RUNNING] = do_none, [TASK_RETRY_WAIT] = do_none, [TASK_PAUSING] = do_none, [TASK_PAUSED] = do_none,
+    [TASK_CANCELING] = do_none, FINAL(do_none) },
+  [TASK_EV_OK] = REPORT(do_ok, do_ok, do_ok),
+  [TASK_EV_FAIL] = REPORT(do_fail, do_fail_pausing, do_end_as),
+  [TASK_EV_LOST] = REPORT(do_lost, do_paused, do_end_as),
+  [TASK_EV_HANDBACK] = REPORT(do_handback, do_paused, do_end_as),
+  [TASK_EV_TIMEOUT] = { [TASK_NONE] = do_late, [TASK_CREATED] = do_late, [TASK_BLOCKED] = do_late, [TASK_QUEUED] = do_late,
+    [TASK_RUNNING] = do_timeout, [TASK_RETRY_WAIT] = do_late, [TASK_PAUSING] = do_timeout, [TASK_PAUSED] = do_late,
+    [TASK_CANCELING] = do_none, FINAL(do_late) },
+  [TASK_EV_QUEUE_TIMEOUT] = { [TASK_NONE] = do_none, [TASK_CREATED] = do_none, [TASK_BLOCKED] = do_none,
+    [TASK_QUEUED] = do_queue_timeout, [TASK_RUNNING] = do_none, [TASK_RETRY_WAIT] = do_none, [TASK_PAUSING] = do_none,
+    [TASK_PAUSED] = do_none, [TASK_CANCELING] = do_none, FINAL(do_none) },
+  [TASK_EV_DUE] = { [TASK_NONE] = do_none, [TASK_CREATED] = do_none, [TASK_BLOCKED] = do_none, [TASK_QUEUED] = do_none,
+    [TASK_RUNNING] = do_none, [TASK_RETRY_WAIT] = do_due, [TASK_PAUSING] = do_none, [TASK_PAUSED] = do_none,
+    [TASK_CANCELING] = do_none, FINAL(do_none) },
+  [TASK_EV_CANCEL] = { [TASK_NONE] = do_refuse, [TASK_CREATED] = do_cancel, [TASK_BLOCKED] = do_cancel,
+    [TASK_QUEUED] = do_cancel, [TASK_RUNNING] = do_cancel_running, [TASK_RETRY_WAIT] = do_cancel,
+    [TASK_PAUSING] = do_cancel_running, [TASK_PAUSED] = do_cancel, [TASK_CANCELING] = do_cancel_again, FINAL(do_cancel_final) },
+  [TASK_EV_REST_RUN_ON] = { [TASK_NONE] = do_none, [TASK_CREATED] = do_none, [TASK_BLOCKED] = do_none, [TASK_QUEUED] = do_none,
+    [TASK_RUNNING] = do_none, [TASK_RETRY_WAIT] = do_rest_failed, [TASK_PAUSING] = do_none, [TASK_PAUSED] = do_none,
+    [TASK_CANCELING] = do_none, FINAL(do_none) },
+  [TASK_EV_REST_CANCEL] = { [TASK_NONE] = do_none, [TASK_CREATED] = do_cancel, [TASK_BLOCKED] = do_cancel,
+    [TASK_QUEUED] = do_cancel, [TASK_RUNNING] = do_cancel_running, [TASK_RETRY_WAIT] = do_cancel,
+    [TASK_PAUSING] = do_cancel_running, [TASK_PAUSED] = do_cancel, [TASK_CANCELING] = do_cancel_again, FINAL(do_none) },
+};
+
+static bool is_report(enum task_ev e) {
+  return e == TASK_EV_OK || e == TASK_EV_FAIL || e == TASK_EV_LOST || e == TASK_EV_HANDBACK || e == TASK_EV_TIMEOUT;
+}
+
+unsigned task_apply(struct task *t, const struct task_event *ev, const struct task_policy *pol) {
+  struct step s = {t, ev, pol};
+  if (is_report(ev->kind) && (ev->owner != t->owner || ev->epoch != t->epoch)) return TASK_OUT_LATE;
+  return table[ev->kind][t->state](&s);
+}
+
+void task_check(const struct task *t) {
+  bool owned = t->state == TASK_RUNNING || t->state == TASK_PAUSING || t->state == TASK_CANCELING;
+  wr_assert(t->state < TASK__N);
+  wr_assert((t->owner != 0) == owned);
+  wr_assert((t->due_us != 0) == (t->state == TASK_RETRY_WAIT));
+  wr_assert((t->end_as != TASK_NONE) == (t->state == TASK_CANCELING));
+  wr_assert(!owned || t->epoch > 0);
+  wr_assert(t->losses <= LIMIT_LOSSES);
+}

@@ -1,0 +1,119 @@
+/* The state machine of one task instance: pure, no allocation, no clock.
+ *
+ *   CREATED -> QUEUED -> RUNNING -> SUCCESS | FAILED | TIMEOUT | CANCELED | DEAD       (final, never left)
+ *      BLOCKED -^  ^        |  \--> CANCELING -> as end_as says (a result OK still wins)
+ *                  |        v
+ *                  +--- RETRY_WAIT        PAUSING -> PAUSED (checkpoint pause)
+ *
+ * Facts: owner != 0 exactly in RUNNING, PAUSING, CANCELING. epoch grows by one at each claim and only there. due != 0
+ * exactly in RETRY_WAIT. end_as != TASK_NONE only in CANCELING. Every cell of state x event is decided in task.c
+ * (PROTOCOL.md, last table); task_apply() is the only writer of `state`. */
+#ifndef CORE_TASK_H
+#define CORE_TASK_H
+#include <stdbool.h>
+#include <stdint.h>
+
+/* X(name, number, final, S2's word). Numbers are stored: never renumber. */
+#define TASK_STATES(X)              \
+  X(NONE, 0, 0, "RUNNING")          \
+  X(CREATED, 1, 0, "RUNNING")       \
+  X(BLOCKED, 2, 0, "RUNNING")       \
+  X(QUEUED, 3, 0, "RUNNING")        \
+  X(RUNNING, 4, 0, "RUNNING")       \
+  X(RETRY_WAIT, 5, 0, "RUNNING")    \
+  X(PAUSING, 6, 0, "RUNNING")       \
+  X(PAUSED, 7, 0, "RUNNING")        \
+  X(CANCELING, 8, 0, "RUNNING")     \
+  X(SUCCESS, 9, 1, "SUCCESS")       \
+  X(FAILED, 10, 1, "FAILED")        \
+  X(TIMEOUT, 11, 1, "FAILED")       \
+  X(CANCELED, 12, 1, "FAILED")      \
+  X(DEAD, 13, 1, "FAILED")
+enum task_state {
+#define X(n, v, f, s) TASK_##n = v,
+  TASK_STATES(X)
+#undef X
+  TASK__N
+};
+#define TASK_FINAL_MIN TASK_SUCCESS
+static inline bool task_final(enum task_state s) { return s >= TASK_FINAL_MIN; }
+const char *task_state_name(enum task_state s);   /* "RETRY_WAIT" */
+const char *task_state_status(enum task_state s); /* S2's word */
+
+enum task_ev {
+  TASK_EV_CLAIM,        /* hint popped, or taken home */
+  TASK_EV_OK,           /* result of the current attempt */
+  TASK_EV_FAIL,
+  TASK_EV_LOST,         /* owner dead, restarted, or its own deadline passed */
+  TASK_EV_HANDBACK,     /* planned stop: back to the queue, no loss counted */
+  TASK_EV_TIMEOUT,      /* run timeout, reported by the owner */
+  TASK_EV_QUEUE_TIMEOUT,
+  TASK_EV_DUE,          /* RETRY_WAIT is over */
+  TASK_EV_CANCEL,       /* a user's or the flow's wish */
+  TASK_EV_REST_RUN_ON,  /* node decided, rest: run_on */
+  TASK_EV_REST_CANCEL,  /* node decided, rest: cancel */
+  TASK_EV__N
+};
+const char *task_ev_name(enum task_ev e);
+
+enum on_lost { ON_LOST_RETRY, ON_LOST_FAIL };
+enum jitter { JITTER_FULL, JITTER_EQUAL, JITTER_NONE };
+
+/* What a task's definition says about its attempts. Immutable. */
+struct task_policy {
+  uint32_t attempts;          /* 1..101; 1 = no retry */
+  int64_t backoff_base_us;    /* delay before attempt 2 */
+  int64_t backoff_cap_us;
+  double backoff_factor;      /* >= 1 */
+  enum jitter jitter;
+  enum on_lost on_lost;
+  uint8_t slot;               /* enum slot_class of the executor: what a running attempt occupies */
+};
+enum slot_class { SLOT_PROCESS, SLOT_ASYNC, SLOT__N };
+extern const struct task_policy task_policy_default; /* 1 attempt, 1 s, x2, 5 min, full jitter, retry on loss */
+
+/* The mutable part of a task instance: what every node must agree on. */
+struct task {
+  enum task_state state : 8;
+  enum task_state end_as : 8;
+  uint8_t losses;
+  uint8_t cancel_requested;
+  uint32_t epoch;             /* of the newest claim; 0 = never claimed */
+  uint32_t tries;             /* user attempts that ended by FAIL or TIMEOUT */
+  int64_t owner;              /* incarnation of the node that runs it, 0 = none */
+  int64_t start_us;           /* first claim, 0 = never */
+  int64_t due_us;             /* end of RETRY_WAIT */
+  int64_t version;            /* of its definition, pinned when the instance was made */
+};
+
+struct task_event {
+  enum task_ev kind;
+  int64_t now_us;
+  int64_t owner;              /* CLAIM: the new owner. OK FAIL LOST HANDBACK TIMEOUT: who reports */
+  uint32_t epoch;             /* OK FAIL LOST HANDBACK TIMEOUT: of the attempt */
+  uint8_t fatal;              /* FAIL: no retry (exit 125 ..) */
+  uint8_t may_retry;          /* FAIL, TIMEOUT: 0 = node decided or nothing new may start: no further try */
+  uint8_t may_requeue;        /* LOST: 0 = node decided or flow cancelled: do not do it again */
+  uint64_t rnd;               /* jitter */
+};
+
+/* What happened. Bits: the caller turns them into rows and messages. */
+enum task_out {
+  TASK_OUT_CHANGED = 1,       /* the row must be written */
+  TASK_OUT_ENDED = 2,         /* became final */
+  TASK_OUT_REQUEUED = 4,      /* became QUEUED: push or take home */
+  TASK_OUT_WAITS = 8,         /* became RETRY_WAIT: ring at due_us */
+  TASK_OUT_CLAIMED = 16,      /* became RUNNING: start it */
+  TASK_OUT_KILL = 32,         /* became CANCELING, or is: tell its owner */
+  TASK_OUT_ATTEMPT_ENDED = 64,/* an attempt ended and the task goes on: keep it in task_attempt */
+  TASK_OUT_LATE = 128,        /* a report of another attempt, or after the end: log only */
+  TASK_OUT_REFUSED = 256      /* a client asked for what the state does not allow */
+};
+
+/* Applies ev; returns a set of enum task_out (0 = nothing to do). Never fails. */
+unsigned task_apply(struct task *t, const struct task_event *ev, const struct task_policy *pol);
+/* All facts above hold; aborts otherwise. */
+void task_check(const struct task *t);
+/* min(cap, base * factor^(n-1)), jittered; n = attempts that failed so far, >= 1. */
+int64_t task_backoff(const struct task_policy *pol, uint32_t n, uint64_t rnd);
+#endif

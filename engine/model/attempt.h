@@ -1,0 +1,51 @@
+/* One attempt on its way from the runner to an executor and back. Made by the runner at the claim, given to the worker
+ * after its commit (ownership moves), given back with the result, freed by the runner. Any thread, one at a time. */
+#ifndef MODEL_ATTEMPT_H
+#define MODEL_ATTEMPT_H
+#include <stdint.h>
+#include "def.h"
+
+enum attempt_end {
+  ATTEMPT_NONE,
+  ATTEMPT_OK,
+  ATTEMPT_FAIL,        /* retried by policy */
+  ATTEMPT_FATAL,       /* exit 125, bad content: not retried */
+  ATTEMPT_LOST,        /* could not start, deadline, spawner died: class INFRA */
+  ATTEMPT_HANDBACK     /* planned stop: it did not finish, no loss counted */
+};
+
+enum attempt_log { LOG_NONE, LOG_ROWS, LOG_IS_RESULT };  /* where its log stands: nowhere, task_log, or equal to the result */
+
+struct attempt {
+  struct attempt *next;             /* lists of whoever owns it */
+  int64_t fi, ti, ni;               /* fi = ni = 0: a stand-alone task */
+  uint32_t task;                    /* task index in the flow */
+  uint32_t epoch;                   /* WEIR_ATTEMPT */
+  int64_t owner;
+  struct task_def *def;             /* a reference */
+  int64_t timeout_us;               /* run timeout, 0 = none */
+  struct task_policy policy;        /* with the node's overrides */
+  char *key;                        /* WEIR_RUN_KEY: "fi:nodeKey:index" or "t:ti" */
+  struct params *params;            /* a reference, NULL = none */
+  int64_t start_us;                 /* wall clock of the claim */
+  /* worker's: */
+  void *worker;
+  /* result: */
+  enum attempt_end end;
+  enum attempt_log log;
+  char *error;                      /* malloc'ed or NULL */
+  char *result; size_t result_len;  /* malloc'ed bytes or NULL; at most LIMIT_RESULT_BYTES */
+  int32_t exit_code;                /* -1 = none */
+  int32_t signal;                   /* 0 = none */
+  int64_t utime_us, stime_us, maxrss_kib; /* 0 when unknown */
+  int64_t log_bytes;
+};
+
+/* Parameters of a flow instance: canonical JSON text, shared. */
+struct params { atomic_uint refs; char text[]; };
+struct params *params_new(const char *text);
+struct params *params_ref(struct params *p);
+void params_unref(struct params *p);
+
+void attempt_free(struct attempt *a); /* releases def, params, texts */
+#endif

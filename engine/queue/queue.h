@@ -1,0 +1,39 @@
+/* The queue of hints: "task instance 123 of flow instance 7 is ready". At-least-once at best: a hint may be lost,
+ * repeated, reordered, or the whole queue flushed at any time; it costs latency, never work.
+ *
+ * memory: in process, FIFO, bounded. redis: LPUSH on weir:{prefix}:q:{queue}:{priority}, blocking pop by one poller
+ * connection, own pusher connection; nudges on a list per node in the same blocking pop.
+ * push, depth: any thread (memory), the caller's one pusher thread (redis). pop: one poller thread. The process ignores
+ * SIGPIPE. Nobody else may be inside push, nudge, wake or depth when queue_close() is called; a pop may. */
+#ifndef QUEUE_H
+#define QUEUE_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "err.h"
+
+struct hint { int64_t ti, fi; };   /* fi 0 = stand-alone; ti 0 = a nudge */
+struct queue;
+#define QUEUE_MAX_HINTS 100000     /* max_hints 0 means this */
+#define QUEUE_PREFIX_MAX 64        /* of A-Z a-z 0-9 _ . -, NULL or "" = "default" */
+
+/* memory: or redis://[:pw@]host:port/db or redis+unix://PATH. prefix separates installations on one Redis; incarnation
+ * names the nudge list. Opening never waits for a Redis that is away: it connects when first used. */
+enum wr_rc queue_open(const char *url, const char *prefix, size_t max_hints, struct queue **out, struct wr_err *err) WR_MUST;
+void queue_set_node(struct queue *q, int64_t incarnation);
+void queue_close(struct queue *q);   /* wakes and ends a pop under way */
+bool queue_is_memory(const struct queue *q);
+
+/* false: not pushed, or not all (full, or Redis away): the reconciler will. At once while Redis is known to be away. */
+bool queue_push(struct queue *q, const struct hint *h, size_t n);
+/* Up to n hints, oldest first; waits at most wait_us when there is none (queue_wake ends the wait). Returns how many;
+ * 0 also when the queue is away (*away set): the caller waits wait_us before it calls again. */
+size_t queue_pop(struct queue *q, struct hint *out, size_t n, int64_t wait_us, bool *away);
+void queue_wake(struct queue *q);          /* the pop under way, else the next one, returns at once */
+/* For a poller with no free slot: looks for a nudge only, waits at most wait_us for it. queue_wake ends the wait. */
+bool queue_pop_nudge(struct queue *q, int64_t wait_us);
+/* Asks the node to look at its wishes now (cancel, pause, drain). Lossy. */
+bool queue_nudge(struct queue *q, int64_t incarnation);
+/* Hints waiting, as far as known without asking: 0 means "none that we know of". Never blocks. */
+size_t queue_depth(struct queue *q);
+#endif

@@ -1,0 +1,435 @@
+/* The runner's outside: its mailbox, and the turn that takes what waits and makes one batch of it (runner.h).
+ *
+ * Threads: runner_post*(), runner_drain(), runner_stats(): any, under mu. All else: the runner thread.
+ * Order in a turn: results (they free slots), then hints, requests and timers as they came, then the unfinished rest of
+ * large flows, so that a fan-out of 100,000 never holds up a flow of three nodes.
+ * What never happens: mu is held over I/O, or an event is lost when its batch does not commit: it stays in ev[]. */
+#include <stdlib.h>
+#include <string.h>
+#include "runner_int.h"
+
+enum wr_rc runner_new(const struct runner_opts *o, int64_t now_us, struct runner **out, struct wr_err *err) {
+  struct runner *r = wr_new(struct runner);
+  pthread_condattr_t mono;
+  r->o = *o;
+  if (r->o.lease_us == 0) r->o.lease_us = 60 * 1000000LL;
+  if (r->o.mailbox == 0) r->o.mailbox = LIMIT_MAILBOX;
+  r->s = o->store;
+  r->single = store_single(o->store);
+  r->wall_us = now_us;
+  r->c.rnd = o->seed;
+  r->c.out = &r->eff;
+  r->limit = SIZE_MAX;
+  r->lru.lru_prev = r->lru.lru_next = &r->lru;
+  r->req_tail = &r->req_head;
+  r->res_tail = &r->res_head;
+  arena_init(&r->mem, 0);
+  pthread_mutex_init(&r->mu, NULL);
+  pthread_condattr_init(&mono);
+  pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
+  pthread_cond_init(&r->wake, &mono);
+  pthread_condattr_destroy(&mono);
+  enum wr_rc rc = lease_join(r, err);
+  if (rc != WR_OK) { runner_free(r); return rc; }
+  *out = r;
+  return WR_OK;
+}
+
+static void free_lists(struct runner *r) {
+  const struct map64_slot *s;
+  struct heap_item *it;
+  while (r->lru.lru_next != &r->lru) live_drop(r, r->lru.lru_next);
+  for (size_t i = 0; (s = map64_next(&r->solos, &i)) != NULL;) {
+    struct solo *v = s->val;
+    def_task_unref(v->def);
+    free(v);
+  }
+  while ((it = heap_pop(&r->timers)) != NULL) free((struct task_timer *)(void *)it);
+  for (size_t i = 0; i < r->n_ev; i++) attempt_free(r->ev[i].a);
+  for (size_t i = 0; i < r->n_later; i++) attempt_free(r->later[i].a);
+  while (r->res_head != NULL) {
+    struct attempt *a = r->res_head;
+    r->res_head = a->next;
+    attempt_free(a);
+  }
+}
+
+void runner_free(struct runner *r) {
+  if (r == NULL) return;
+  free_lists(r);
+  map64_done(&r->runs);
+  map64_done(&r->solos);
+  map64_done(&r->inflight);
+  map64_done(&r->aside);
+  heap_done(&r->timers);
+  heap_done(&r->flow_timers);
+  effects_done(&r->eff);
+  free(r->c.need);
+  free(r->ev);
+  free(r->later);
+  free(r->box);
+  free(r->more);
+  free(r->dirty);
+  free(r->b.flow);
+  free(r->b.node);
+  free(r->b.task);
+  free(r->b.attempt);
+  arena_done(&r->mem);
+  pthread_cond_destroy(&r->wake);
+  pthread_mutex_destroy(&r->mu);
+  free(r);
+}
+
+int64_t runner_incarnation(const struct runner *r) { return r->me; }
+
+/* ---- mailbox: any thread ---- */
+
+static void posted(struct runner *r) { /* mu held */
+  if (r->posted) return;
+  r->posted = true;
+  pthread_cond_signal(&r->wake);
+}
+
+void req_fail(struct req *q, enum wr_rc code, const char *text) {
+  q->rc = wr_err_set(&q->err, code, text ? "%s" : NULL, text);
+}
+
+bool runner_post(struct runner *r, struct req *q) {
+  q->next = NULL;
+  q->rc = WR_OK;
+  q->changed = false;
+  wr_err_clear(&q->err);
+  pthread_mutex_lock(&r->mu);
+  bool full = r->n_req >= r->o.mailbox, draining = r->draining;
+  if (!full && !draining) {
+    *r->req_tail = q;
+    r->req_tail = &q->next;
+    r->n_req++;
+    posted(r);
+  }
+  pthread_mutex_unlock(&r->mu);
+  if (draining) req_fail(q, WR_DRAINING, NULL);
+  else if (full) req_fail(q, WR_BUSY, NULL);
+  return !full && !draining;
+}
+
+void runner_post_results(struct runner *r, struct attempt *list) {
+  if (list == NULL) return;
+  struct attempt *last = list;
+  while (last->next != NULL) last = last->next;
+  pthread_mutex_lock(&r->mu);
+  *r->res_tail = list;
+  r->res_tail = &last->next;
+  posted(r);
+  pthread_mutex_unlock(&r->mu);
+}
+
+static void box_add(struct runner *r, const struct ev *e, size_t n) {
+  pthread_mutex_lock(&r->mu);
+  for (size_t i = 0; i < n; i++) *WR_PUSH(r->box, r->n_box, r->cap_box) = e[i];
+  posted(r);
+  pthread_mutex_unlock(&r->mu);
+}
+
+void runner_post_timeout(struct runner *r, int64_t fi, int64_t ti, uint32_t task, uint32_t epoch) {
+  (void)task;
+  box_add(r, &(struct ev){.kind = EV_TIMEOUT, .fi = fi, .ti = ti, .epoch = epoch, .owner = r->me}, 1);
+}
+
+void runner_post_hints(struct runner *r, const struct hint *h, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    struct ev e = {.kind = EV_HINT, .fi = h[i].fi, .ti = h[i].ti};
+    if (h[i].ti == 0) runner_nudge(r);
+    else box_add(r, &e, 1);
+  }
+}
+
+void runner_drain(struct runner *r) {
+  pthread_mutex_lock(&r->mu);
+  r->draining = true;
+  posted(r);
+  pthread_mutex_unlock(&r->mu);
+}
+
+void runner_nudge(struct runner *r) {
+  pthread_mutex_lock(&r->mu);
+  r->nudged = true;
+  posted(r);
+  pthread_mutex_unlock(&r->mu);
+}
+
+bool runner_pending(struct runner *r) {
+  pthread_mutex_lock(&r->mu);
+  bool yes = r->posted;
+  pthread_mutex_unlock(&r->mu);
+  return yes || r->n_ev + r->n_later > 0 || r->n_more > 0 || r->unknown;
+}
+
+void runner_stats(struct runner *r, struct runner_stats *out) {
+  pthread_mutex_lock(&r->mu);
+  *out = r->stats;
+  pthread_mutex_unlock(&r->mu);
+}
+
+/* ---- what waits ---- */
+
+void ev_add(struct runner *r, struct ev e) { *WR_PUSH(r->ev, r->n_ev, r->cap_ev) = e; }
+
+void timer_task(struct runner *r, int64_t fi, int64_t ti, int64_t at_us) {
+  struct task_timer *t = wr_new(struct task_timer);
+  t->fi = fi;
+  t->ti = ti;
+  heap_push(&r->timers, &t->it, at_us);
+}
+
+static void take_mail(struct runner *r) {
+  pthread_mutex_lock(&r->mu);
+  struct attempt *res = r->res_head;
+  struct req *req = r->req_head;
+  struct ev *box = r->box;
+  size_t n_box = r->n_box;
+  bool nudged = r->nudged;
+  r->res_head = NULL;
+  r->res_tail = &r->res_head;
+  r->req_head = NULL;
+  r->req_tail = &r->req_head;
+  r->n_req = 0;
+  r->box = NULL;
+  r->n_box = r->cap_box = 0;
+  r->nudged = r->posted = false;
+  pthread_mutex_unlock(&r->mu);
+  for (struct attempt *next; res != NULL; res = next) {
+    next = res->next;
+    res->next = NULL;
+    ev_add(r, (struct ev){.kind = EV_RESULT, .fi = res->fi, .ti = res->ti, .epoch = res->epoch, .owner = res->owner, .a = res});
+  }
+  for (size_t i = 0; i < n_box; i++) ev_add(r, box[i]);
+  for (struct req *next; req != NULL; req = next) {
+    next = req->next;
+    ev_add(r, (struct ev){.kind = EV_REQ, .fi = req->fi, .ti = req->ti, .q = req});
+  }
+  free(box);
+  if (nudged) r->reconcile_at = 0;
+}
+
+static void take_later(struct runner *r) {
+  if (r->n_later == 0 || r->later_at > r->boot_us) return;
+  for (size_t i = 0; i < r->n_later; i++) ev_add(r, r->later[i]);
+  r->n_later = 0;
+}
+
+static void take_timers(struct runner *r) {
+  struct heap_item *it;
+  while ((it = heap_top(&r->timers)) != NULL && it->at <= r->wall_us) {
+    struct task_timer *t = (struct task_timer *)(void *)heap_pop(&r->timers);
+    ev_add(r, (struct ev){.kind = EV_DUE, .fi = t->fi, .ti = t->ti});
+    free(t);
+  }
+  while ((it = heap_top(&r->flow_timers)) != NULL && it->at <= r->wall_us) {
+    struct live *l = (struct live *)(void *)((char *)heap_pop(&r->flow_timers) - offsetof(struct live, timeout));
+    ev_add(r, (struct ev){.kind = EV_FLOW_TIMEOUT, .fi = l->r->fi});
+  }
+}
+
+/* Hints of the memory queue, as many as there are free slots. */
+static void take_hints(struct runner *r) {
+  struct hint h[256];
+  for (int s = 0; s < SLOT__N; s++) {
+    size_t backlog = r->o.ports.backlog ? r->o.ports.backlog(r->o.ports.ctx, (enum slot_class)s) : 0;
+    uint32_t free = r->c.free[s];
+    while (backlog > 0 && free > 0 && r->o.ports.pull) {
+      size_t n = r->o.ports.pull(r->o.ports.ctx, (enum slot_class)s, h, free < 256 ? free : 256);
+      for (size_t i = 0; i < n; i++) ev_add(r, (struct ev){.kind = EV_HINT, .fi = h[i].fi, .ti = h[i].ti});
+      free -= (uint32_t)n;
+      backlog = n == 0 ? 0 : r->o.ports.backlog(r->o.ports.ctx, (enum slot_class)s);
+    }
+    r->hold[s] = backlog > 0;
+  }
+}
+
+static void count_slots(struct runner *r) {
+  for (int s = 0; s < SLOT__N; s++)
+    r->c.free[s] = r->draining || r->used[s] >= r->o.slots[s] ? 0 : r->o.slots[s] - r->used[s];
+}
+
+/* ---- one batch ---- */
+
+static void ev_remove(struct runner *r, size_t n) {
+  memmove(r->ev, r->ev + n, (r->n_ev - n) * sizeof *r->ev);
+  r->n_ev -= n;
+}
+
+/* The batch is through, or each of its events has been answered. */
+static void events_done(struct runner *r) {
+  for (size_t i = 0; i < r->n_take; i++) {
+    struct ev *e = &r->ev[i];
+    if (e->defer) {
+      e->defer = false;
+      *WR_PUSH(r->later, r->n_later, r->cap_later) = *e;
+      r->later_at = r->boot_us + LATER_US;
+      continue;
+    }
+    attempt_free(e->a);
+    if (e->q) e->q->done(e->q, e->q->done_ctx);
+  }
+  ev_remove(r, r->n_take);
+  r->n_take = 0;
+}
+
+/* Nothing was stored: requests are told so, the rest waits for the store. */
+static void answer_refused(struct runner *r, enum wr_rc code) {
+  size_t kept = 0;
+  for (size_t i = 0; i < r->n_ev; i++) {
+    struct req *q = r->ev[i].q;
+    if (q == NULL) { r->ev[kept++] = r->ev[i]; continue; }
+    req_fail(q, code, NULL);
+    q->done(q, q->done_ctx);
+  }
+  r->n_ev = kept;
+  r->n_take = 0;
+}
+
+static void pause_store(struct runner *r, bool down) {
+  r->pause_us = r->pause_us == 0 ? 1000 : r->pause_us * 2 > RETRY_MAX_US ? RETRY_MAX_US : r->pause_us * 2;
+  r->again_us = r->boot_us + r->pause_us / 2 + (int64_t)(rand_next(&r->c.rnd) % (uint64_t)(r->pause_us / 2 + 1));
+  if (down != r->stats.store_down) log_warn(down ? "store.down" : "store.retry", L_INT("pause_us", r->pause_us));
+  pthread_mutex_lock(&r->mu);
+  r->stats.store_down = down;
+  pthread_mutex_unlock(&r->mu);
+}
+
+/* One event alone is refused for good: it gets the error, its flow is set aside, all else goes on. */
+static void set_aside(struct runner *r) {
+  struct ev *e = &r->ev[0];
+  log_error("runner.quarantined", L_INT("fi", e->fi), L_INT("ti", e->ti), L_INT("event", e->kind));
+  if (e->q) req_fail(e->q, WR_QUARANTINED, NULL);
+  else if (e->fi != 0 && map64_get(&r->aside, e->fi) == NULL) (void)map64_put(&r->aside, e->fi, r);
+  if (e->a) {
+    slot_free(r, e->a->policy.slot);
+    (void)map64_del(&r->inflight, e->ti);
+  }
+  r->n_take = 1;
+  events_done(r);
+  r->limit = SIZE_MAX;
+}
+
+static void batch_failed(struct runner *r, enum store_rc rc) {
+  if (rc == STORE_UNKNOWN) { r->unknown = true; pause_store(r, true); return; }
+  size_t n = r->n_take;
+  batch_undo(r);
+  switch (rc) {
+  case STORE_STALE: r->stats.stale++; break;
+  case STORE_BAD:
+    if (n <= 1) set_aside(r);
+    else r->limit = n / 2;
+    break;
+  case STORE_NO_SPACE: answer_refused(r, WR_NO_SPACE); pause_store(r, true); break;
+  case STORE_DOWN: answer_refused(r, WR_DB_UNAVAILABLE); pause_store(r, true); break;
+  case STORE_FENCED: lease_fenced(r); break;
+  case STORE_OK: case STORE_RETRY: case STORE_UNKNOWN: r->stats.retries++; pause_store(r, false); break;
+  }
+}
+
+static void batch_ok(struct runner *r) {
+  r->unknown = false;
+  r->pause_us = r->again_us = 0;
+  if (r->limit != SIZE_MAX && r->limit < SIZE_MAX / 2) r->limit *= 2; /* a bad event was found or is gone */
+  lease_ok(r);
+  batch_after(r);
+  pthread_mutex_lock(&r->mu);
+  r->stats.batches++;
+  r->stats.events += r->n_take;
+  r->stats.rows += r->b.n_task + r->b.n_node + r->b.n_flow;
+  r->stats.store_down = false;
+  r->stats.cached_runs = (uint32_t)r->runs.n;
+  pthread_mutex_unlock(&r->mu);
+  events_done(r);
+  live_evict(r);
+}
+
+static void resolve(struct runner *r) {
+  bool committed = false;
+  enum store_rc rc = store_resolve(r->s, r->b.id, &committed);
+  if (rc != STORE_OK) { pause_store(r, true); return; }
+  r->stats.unknown++;
+  log_warn("runner.commit_resolved", L_INT("batch", r->b.id), L_INT("committed", committed));
+  if (committed) { batch_ok(r); return; }
+  r->unknown = false;
+  batch_undo(r);
+}
+
+/* Large flows go on, one slice each, while the budget lasts. */
+static enum store_rc slices(struct runner *r) {
+  size_t n = r->n_more;
+  enum store_rc rc = STORE_OK;
+  for (size_t i = 0; i < n && rc == STORE_OK && r->c.budget > 0; i++) {
+    struct live *l = r->more[0];
+    memmove(r->more, r->more + 1, --r->n_more * sizeof *r->more);
+    l->more_queued = false;
+    rc = do_more(r, l);
+  }
+  return rc;
+}
+
+static enum store_rc do_batch(struct runner *r) {
+  enum store_rc rc = store_begin(r->s, &r->defs_version);
+  size_t most = r->n_ev < r->limit ? r->n_ev : r->limit;
+  if (most > LIMIT_BATCH_ROWS) most = LIMIT_BATCH_ROWS;
+  if (rc == STORE_OK) rc = load_batch(r, most);
+  for (r->n_take = 0; rc == STORE_OK && r->n_take < most && r->c.budget > 0; r->n_take++) rc = do_event(r, &r->ev[r->n_take]);
+  if (rc == STORE_OK && r->limit == SIZE_MAX) rc = slices(r);
+  if (rc == STORE_OK) rc = batch_write(r);
+  return rc;
+}
+
+static void one_batch(struct runner *r) {
+  r->batch_no++;
+  r->c.me = r->me;
+  r->c.budget = LIMIT_BATCH_ROWS;
+  arena_reset(&r->mem);
+  enum store_rc rc = do_batch(r);
+  if (rc == STORE_OK) batch_ok(r);
+  else batch_failed(r, rc);
+}
+
+static int64_t next_wake(struct runner *r) {
+  if (r->again_us > r->boot_us) return r->again_us;
+  if (r->n_ev > 0 || r->n_more > 0 || r->unknown) return r->boot_us;
+  int64_t at = lease_next(r);
+  if (r->n_later > 0 && r->later_at < at) at = r->later_at;
+  const struct heap_item *t = heap_top(&r->timers), *f = heap_top(&r->flow_timers);
+  int64_t wall = t && (!f || t->at < f->at) ? t->at : f ? f->at : INT64_MAX;
+  if (wall != INT64_MAX && r->boot_us + (wall - r->wall_us) < at) at = r->boot_us + (wall - r->wall_us);
+  return at;
+}
+
+int64_t runner_turn(struct runner *r, int64_t wall_us, int64_t boot_us) {
+  if (wall_us > r->wall_us) r->wall_us = wall_us;
+  r->boot_us = boot_us;
+  take_mail(r);
+  if (r->again_us > boot_us) return r->again_us;
+  if (r->unknown) {
+    resolve(r);
+    return next_wake(r);
+  }
+  enum store_rc rc = lease_turn(r);
+  if (rc != STORE_OK) {
+    if (rc == STORE_FENCED) lease_fenced(r);
+    else pause_store(r, rc == STORE_DOWN);
+    return next_wake(r);
+  }
+  take_later(r);
+  take_timers(r);
+  count_slots(r);
+  take_hints(r);
+  if (r->n_ev > 0 || r->n_more > 0) one_batch(r);
+  if (r->o.ports.free_slots) {
+    count_slots(r);
+    r->o.ports.free_slots(r->o.ports.ctx, r->c.free);
+  }
+  return next_wake(r);
+}
+
+void slot_free(struct runner *r, uint8_t slot) {
+  if (r->used[slot] > 0) r->used[slot]--;
+}

@@ -1,0 +1,91 @@
+/* The runner: takes everything that waits (starts, claims, results, cancels, timers), does it in one transaction with
+ * a handful of multi-row statements, commits, and only then lets anything be seen: answers, pushes, process starts.
+ *
+ * runner_turn() is the whole of it: no thread, no clock of its own, so the simulator drives the same code. The thread
+ * shell in runner_thread.c only waits and calls it. runner_post_*(): any thread. Everything else: the runner thread.
+ *
+ * What never happens: an answer, a hint or a start before its COMMIT; a cached run that survives anything but COMMIT OK;
+ * a scan of the graph or of history per event. */
+#ifndef RUNNER_H
+#define RUNNER_H
+#include <stdbool.h>
+#include "attempt.h"
+#include "queue.h"
+#include "store.h"
+
+struct runner;
+struct defs;      /* the cache of definitions: defs.h */
+
+/* ---- requests of the API ---- */
+enum req_kind { REQ_START, REQ_EXEC_TASK, REQ_RERUN, REQ_CANCEL_FLOW, REQ_CANCEL_TASK };
+struct req_start {
+  int64_t flow_id; struct params *params;      /* params: borrowed */
+  int64_t fi, create_us, flow_version;         /* out */
+};
+struct req {
+  struct req *next;                 /* the runner's */
+  enum req_kind kind;
+  struct req_start *start; uint32_t n_start;   /* REQ_START: all or nothing */
+  int64_t task_id; struct params *params;      /* REQ_EXEC_TASK */
+  int64_t flow_id, fi, ni;          /* RERUN (ni 0 = what failed), CANCEL_FLOW (fi) */
+  int64_t ti;                       /* CANCEL_TASK; out: EXEC_TASK */
+  /* out, set before done() is called: */
+  enum wr_rc rc;
+  struct wr_err err;
+  bool changed;
+  void (*done)(struct req *, void *ctx);       /* on the runner thread, after the commit; must not block */
+  void *done_ctx;
+};
+
+/* What the runner asks of the process around it; none may block. NULL members are not called. */
+struct runner_ports {
+  void *ctx;
+  void (*start)(void *ctx, struct attempt *list);                    /* takes them; after their commit */
+  void (*cancel)(void *ctx, int64_t ti, uint32_t epoch);             /* an attempt of this node */
+  void (*kill_all)(void *ctx);                                       /* fenced */
+  void (*deadline)(void *ctx, int64_t boot_us);                      /* start nothing after, die at */
+  /* One queue per slot class, so that tasks that wait for a process never hold up the others. */
+  bool (*push)(void *ctx, enum slot_class s, const struct hint *h, size_t n);    /* false = the reconciler will */
+  size_t (*pull)(void *ctx, enum slot_class s, struct hint *h, size_t n);        /* memory queue: oldest hints; NULL = pollers post them */
+  void (*nudge)(void *ctx, int64_t incarnation);
+  void (*flow_done)(void *ctx, int64_t fi, enum flow_state state);
+  size_t (*backlog)(void *ctx, enum slot_class s);                   /* hints that wait: > 0 = do not take home */
+  void (*free_slots)(void *ctx, const uint32_t free[SLOT__N]);       /* after each turn: pollers may pop so many */
+};
+
+struct runner_opts {
+  struct store *store;
+  struct defs *defs;
+  struct runner_ports ports;
+  uint32_t slots[SLOT__N];          /* attempts this node runs at once, per class; 0,0 = no worker role */
+  int64_t lease_us;                 /* L; 0 = 60 s */
+  struct node_info info;
+  uint64_t seed;                    /* jitter */
+  size_t mailbox;                   /* requests that may wait; 0 = LIMIT_MAILBOX */
+};
+/* Joins the store as a new incarnation. */
+enum wr_rc runner_new(const struct runner_opts *o, int64_t now_us, struct runner **out, struct wr_err *err) WR_MUST;
+void runner_free(struct runner *r);
+int64_t runner_incarnation(const struct runner *r);
+
+/* false: the mailbox is full or it is draining; nothing was taken (req->rc and err say which). */
+bool runner_post(struct runner *r, struct req *q);
+void runner_post_results(struct runner *r, struct attempt *list);   /* never refused: the slot reserved its room */
+void runner_post_timeout(struct runner *r, int64_t fi, int64_t ti, uint32_t task, uint32_t epoch); /* run timeout; from the worker */
+void runner_post_hints(struct runner *r, const struct hint *h, size_t n);
+void runner_drain(struct runner *r);      /* no new starts, claims; results still count */
+void runner_nudge(struct runner *r);      /* look at the wishes of other nodes now */
+
+/* Does one batch. wall/boot: now. Returns when to call again at the latest (boot clock us; INT64_MAX = when posted).
+ * runner_pending(): something waits in the mailbox. */
+int64_t runner_turn(struct runner *r, int64_t wall_us, int64_t boot_us);
+bool runner_pending(struct runner *r);
+
+/* ---- the thread shell ---- */
+enum wr_rc runner_thread_start(struct runner *r, struct wr_err *err) WR_MUST;
+void runner_thread_stop(struct runner *r);   /* after the mailbox is empty */
+
+/* ---- figures for /readyz and tests ---- */
+struct runner_stats { uint64_t batches, events, rows, retries, stale, unknown, late; uint32_t cached_runs; bool store_down; };
+void runner_stats(struct runner *r, struct runner_stats *out);   /* any thread */
+#endif

@@ -1,0 +1,139 @@
+/* Private to the runner: its struct and the calls between its files. The runner thread owns all but the mailbox. */
+#ifndef RUNNER_INT_H
+#define RUNNER_INT_H
+#include <pthread.h>
+#include <stdatomic.h>
+#include "clock.h"
+#include "defs.h"
+#include "heap.h"
+#include "limits.h"
+#include "log.h"
+#include "map64.h"
+#include "mem.h"
+#include "runner.h"
+
+#define RENEW_PART 6                  /* a renewal each lease/6 */
+#define RETRY_MAX_US 2000000          /* longest pause while the store is away */
+#define LATER_US 1000                 /* a held flow is asked for again after this */
+#define CACHE_UNITS 2000000           /* nodes + tasks of all cached runs */
+#define PAGE 1000                     /* rows of one look of the reconciler */
+#define HINT_AGE_US 10000000          /* a QUEUED row this old gets its hint again */
+
+/* A cached flow instance. */
+struct live {
+  struct run *r;
+  struct flow_def *def;
+  struct params *params;
+  int64_t flow_id, start_us;
+  struct live *lru_prev, *lru_next;
+  uint64_t touched, locked;           /* batch numbers: dropped when that one does not commit; locked by store_lock() in it */
+  bool more_queued;
+  struct heap_item timeout;           /* flow timeout */
+};
+
+/* A cached stand-alone task. */
+struct solo {
+  int64_t ti, create_us, update_us;
+  struct task t;
+  struct task_def *def;
+  bool row, dirty, started;           /* started: claimed in this batch */
+  uint32_t epoch_was; enum task_state state_was;  /* as stored: the row is its own lock */
+  const char *error;
+  struct attempt *result;
+  unsigned out;
+};
+
+struct task_timer { struct heap_item it; int64_t fi, ti; };
+
+enum ev_kind { EV_RESULT, EV_TIMEOUT, EV_REQ, EV_HINT, EV_DUE, EV_LOST, EV_FLOW_TIMEOUT, EV_MORE };
+struct ev {
+  enum ev_kind kind;
+  int64_t fi, ti, owner;
+  uint32_t epoch;
+  struct attempt *a;                  /* EV_RESULT */
+  struct req *q;                      /* EV_REQ */
+  bool defer;                         /* its flow is held elsewhere, or must be loaded: next time */
+};
+
+struct runner {
+  struct runner_opts o;
+  struct store *s;
+  bool single;
+  int64_t me;
+  int64_t wall_us, boot_us;           /* of this turn; wall never runs backwards */
+
+  /* mailbox: mu guards it; wake is signalled when it was empty */
+  pthread_mutex_t mu;
+  pthread_cond_t wake;
+  pthread_t thread;
+  bool posted, draining, stopping;
+  struct req *req_head, **req_tail; size_t n_req;
+  struct attempt *res_head, **res_tail;
+  struct ev *box; size_t n_box, cap_box;       /* hints and timeouts */
+  bool nudged;
+  struct runner_stats stats;
+
+  /* the runner thread's */
+  struct ev *ev; size_t n_ev, cap_ev; /* what waits, in order */
+  size_t n_take;                      /* events of the batch under way: ev[0 .. n_take-1] */
+  size_t limit;                       /* most events of the next batch; halved by STORE_BAD */
+  struct ev *later; size_t n_later, cap_later;  /* deferred; back in ev[] at later_at (boot) */
+  int64_t later_at;
+  struct attempt *starts, **starts_tail;        /* made for this batch, given out after its commit */
+  struct map64 runs, solos, inflight, aside;   /* inflight: ti -> epoch of what the worker has; aside: quarantined fi */
+  struct live lru;                    /* list head */
+  size_t units;
+  struct heap timers, flow_timers;    /* struct task_timer; live.timeout */
+  struct live **more; size_t n_more, cap_more;
+  uint32_t used[SLOT__N];
+  struct run_ctx c;                   /* c.free: slots that are free, results of this batch included */
+  bool hold[SLOT__N];                 /* hints wait: what becomes ready goes behind them */
+  struct effects eff;
+  struct solo **dirty; size_t n_dirty, cap_dirty;
+  struct batch b; size_t cap_bf, cap_bn, cap_bt, cap_ba;
+  struct arena mem;                   /* of the batch */
+  uint64_t batch_no, batch_seq;
+  int64_t defs_version;
+  bool unknown;                       /* the batch's COMMIT is to be resolved */
+  int64_t again_us, pause_us;         /* store away: boot time of the next try */
+  int64_t sent_us;                    /* boot time before the batch with the newest renewal was sent */
+  int64_t renew_at, reconcile_at;     /* boot times; INT64_MAX = not needed */
+  int64_t scan_ti, scan_fi;           /* reconciler's cursors; -1 = not scanning */
+  bool recovering, may_reconcile, saw_live;
+};
+
+/* runner_load.c */
+struct live *live_get(struct runner *r, int64_t fi);
+void live_touch(struct runner *r, struct live *l);
+struct live *live_add(struct runner *r, struct run *run, struct flow_def *def, struct params *params);
+void live_drop(struct runner *r, struct live *l);
+void live_drop_touched(struct runner *r);
+void live_evict(struct runner *r);
+/* Locks and loads what the events ev[0..n) need and is not cached. */
+enum store_rc load_batch(struct runner *r, size_t n);
+enum store_rc load_nodes(struct runner *r, struct live *l, const uint32_t *node, size_t n);
+enum store_rc load_solo(struct runner *r, int64_t ti, struct solo **out);
+void solo_drop(struct runner *r, struct solo *s);
+
+/* runner_req.c: one event each; RETRY etc. ends the batch */
+enum store_rc do_event(struct runner *r, struct ev *e);
+enum store_rc do_more(struct runner *r, struct live *l);
+
+/* runner_batch.c */
+enum store_rc batch_write(struct runner *r);         /* rows of the effects -> store_write, store_commit */
+void batch_after(struct runner *r);                  /* COMMIT is OK: let it be seen */
+void batch_undo(struct runner *r);                   /* it is not: forget all of it */
+
+/* runner_lease.c */
+enum wr_rc lease_join(struct runner *r, struct wr_err *err);
+void lease_ok(struct runner *r);                     /* a batch or renewal committed */
+enum store_rc lease_turn(struct runner *r);          /* renew, reap, reconcile when due */
+void lease_fenced(struct runner *r);
+int64_t lease_next(const struct runner *r);
+
+/* runner.c */
+void ev_add(struct runner *r, struct ev e);
+void req_fail(struct req *q, enum wr_rc code, const char *text);
+void slot_free(struct runner *r, uint8_t slot);
+void timer_task(struct runner *r, int64_t fi, int64_t ti, int64_t at_us);
+#endif

@@ -1,0 +1,140 @@
+/* Membership and the safety net: joining, renewing, being fenced, reclaiming, and the reconciler that looks at live rows.
+ * The runner thread's (PROTOCOL.md 10, 12-16, 19).
+ *
+ * The reconciler reads pages of live rows without locks and only posts events: each is decided again under the lock.
+ * It runs whole at the start, then every 10 s (or lease/6) while live rows exist; on a single-process store only when a
+ * hint could not be pushed. What never happens: a loop over all rows in one turn: a page a turn, others in between. */
+#include <stdlib.h>
+#include "runner_int.h"
+
+enum wr_rc lease_join(struct runner *r, struct wr_err *err) {
+  enum store_rc rc = store_join(r->s, &r->o.info, &r->me);
+  if (rc != STORE_OK) return wr_err_set(err, WR_DB_UNAVAILABLE, "This node cannot join: %s.", store_rc_name(rc));
+  r->sent_us = r->boot_us;
+  r->renew_at = r->single ? INT64_MAX : 0;
+  r->reconcile_at = 0;
+  r->scan_ti = r->scan_fi = -1;
+  r->recovering = true;
+  return WR_OK;
+}
+
+/* Every commit renews the lease: the children may live until 3/4 of it after the batch was sent. */
+void lease_ok(struct runner *r) {
+  if (r->single) return;
+  r->renew_at = r->boot_us + r->o.lease_us / RENEW_PART;
+  if (r->o.ports.deadline) r->o.ports.deadline(r->o.ports.ctx, r->sent_us + r->o.lease_us / 4 * 3);
+}
+
+static void drop_late_results(struct runner *r) {
+  size_t k = 0;
+  for (size_t i = 0; i < r->n_ev; i++) {
+    if (r->ev[i].kind == EV_RESULT) attempt_free(r->ev[i].a);
+    else if (r->ev[i].kind != EV_TIMEOUT) r->ev[k++] = r->ev[i];
+  }
+  r->n_ev = k;
+}
+
+/* This node was declared dead: nothing of it may be written any more. Kill all, forget all, join as another. */
+void lease_fenced(struct runner *r) {
+  struct wr_err err;
+  log_error("runner.fenced", L_INT("incarnation", r->me));
+  if (r->o.ports.kill_all) r->o.ports.kill_all(r->o.ports.ctx);
+  while (r->lru.lru_next != &r->lru) live_drop(r, r->lru.lru_next);
+  drop_late_results(r);
+  map64_done(&r->inflight);
+  for (int s = 0; s < SLOT__N; s++) r->used[s] = 0;
+  if (lease_join(r, &err) != WR_OK) {
+    log_error("runner.join", L_STR("error", err.msg));
+    r->again_us = r->boot_us + RETRY_MAX_US;
+    r->renew_at = 0;
+  }
+}
+
+int64_t lease_next(const struct runner *r) {
+  int64_t at = r->renew_at < r->reconcile_at ? r->renew_at : r->reconcile_at;
+  return at;
+}
+
+/* ---- the reconciler ---- */
+
+static void look_at_task(struct runner *r, const struct live_task *t) {
+  struct ev lost = {.kind = EV_LOST, .fi = t->fi, .ti = t->ti, .epoch = t->epoch, .owner = t->owner};
+  bool owned = t->owner != 0, mine = t->owner == r->me;
+  uint32_t mine_epoch = (uint32_t)(uintptr_t)map64_get(&r->inflight, t->ti);
+  switch ((enum task_state)t->state) {
+  case TASK_RUNNING: case TASK_PAUSING: case TASK_CANCELING:
+    if (owned && !mine && !t->owner_live) ev_add(r, lost);
+    else if (mine && mine_epoch != t->epoch) ev_add(r, lost);
+    else if (mine && t->state == TASK_CANCELING && r->o.ports.cancel) r->o.ports.cancel(r->o.ports.ctx, t->ti, t->epoch);
+    break;
+  case TASK_QUEUED:
+    if (r->recovering || t->update_us + HINT_AGE_US < r->wall_us) ev_add(r, (struct ev){.kind = EV_HINT, .fi = t->fi, .ti = t->ti});
+    break;
+  case TASK_RETRY_WAIT:
+    if (t->due_us <= r->wall_us) ev_add(r, (struct ev){.kind = EV_DUE, .fi = t->fi, .ti = t->ti});
+    else if (r->recovering) timer_task(r, t->fi, t->ti, t->due_us);
+    break;
+  case TASK_NONE: case TASK_CREATED: case TASK_BLOCKED: case TASK_PAUSED: case TASK_SUCCESS: case TASK_FAILED:
+  case TASK_TIMEOUT: case TASK_CANCELED: case TASK_DEAD: case TASK__N: break;
+  }
+}
+
+static void look_at_flow(struct runner *r, const struct live_flow *f) {
+  bool old = r->recovering || f->update_us + HINT_AGE_US < r->wall_us;
+  if (f->more && old && live_get(r, f->fi) == NULL) ev_add(r, (struct ev){.kind = EV_MORE, .fi = f->fi});
+  if (f->due_us == 0) return;
+  if (f->due_us <= r->wall_us) ev_add(r, (struct ev){.kind = EV_FLOW_TIMEOUT, .fi = f->fi});
+  else if (r->recovering && live_get(r, f->fi) == NULL) ev_add(r, (struct ev){.kind = EV_MORE, .fi = f->fi}); /* loads its timer */
+}
+
+static enum store_rc scan_page(struct runner *r) {
+  size_t n = 0;
+  if (r->scan_ti >= 0) {
+    struct live_task *t = arena_alloc(&r->mem, PAGE * sizeof *t);
+    enum store_rc rc = store_live_tasks(r->s, r->scan_ti, t, PAGE, &n);
+    for (size_t i = 0; rc == STORE_OK && i < n; i++) look_at_task(r, &t[i]);
+    if (rc == STORE_OK) r->scan_ti = n > 0 ? t[n - 1].ti : -1;
+    r->saw_live |= n > 0;
+    return rc;
+  }
+  struct live_flow *f = arena_alloc(&r->mem, PAGE * sizeof *f);
+  enum store_rc rc = store_live_flows(r->s, r->scan_fi, f, PAGE, &n);
+  for (size_t i = 0; rc == STORE_OK && i < n; i++) look_at_flow(r, &f[i]);
+  if (rc == STORE_OK) r->scan_fi = n > 0 ? f[n - 1].fi : -1;
+  r->saw_live |= n > 0;
+  return rc;
+}
+
+static int64_t scan_every(const struct runner *r) {
+  return r->o.lease_us / RENEW_PART < HINT_AGE_US ? r->o.lease_us / RENEW_PART : HINT_AGE_US;
+}
+
+static enum store_rc reconcile(struct runner *r) {
+  uint32_t dead = 0;
+  enum store_rc rc = STORE_OK;
+  if (r->scan_ti < 0 && r->scan_fi < 0) {
+    r->scan_ti = r->scan_fi = 0;
+    r->saw_live = false;
+    if (!r->single) rc = store_reap(r->s, &dead);
+    if (dead > 0) log_warn("runner.reaped", L_INT("nodes", dead));
+    if (rc != STORE_OK) return rc;
+  }
+  rc = scan_page(r);
+  if (rc != STORE_OK) return rc;
+  if (r->scan_ti >= 0 || r->scan_fi >= 0) { r->reconcile_at = r->boot_us; return rc; }
+  r->recovering = false;
+  r->reconcile_at = r->single ? INT64_MAX : r->boot_us + scan_every(r);
+  return rc;
+}
+
+enum store_rc lease_turn(struct runner *r) {
+  enum store_rc rc = STORE_OK;
+  if (r->renew_at <= r->boot_us) {
+    r->sent_us = r->boot_us;
+    rc = store_renew(r->s);
+    if (rc != STORE_OK) return rc;
+    lease_ok(r);
+  }
+  if (r->reconcile_at <= r->boot_us && r->n_ev < LIMIT_BATCH_ROWS) rc = reconcile(r);
+  return rc;
+}

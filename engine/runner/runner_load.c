@@ -1,0 +1,281 @@
+/* Cached flow instances and stand-alone tasks: looked up, loaded under the lock, evicted. The runner thread's.
+ *
+ * A cached run is valid while the version of its row equals run.version; store_write() checks that. It is dropped on
+ * every outcome but COMMIT OK. On a store with rivals a miss reads the head only; nodes come when a step needs them
+ * (PROTOCOL.md 2). On a single-process store a miss happens once after a start, and reads the whole run at once.
+ * What never happens: a text of the store is kept beyond its transaction. */
+#include <stdlib.h>
+#include <string.h>
+#include "runner_int.h"
+#include "text.h"
+
+/* ---- the cache ---- */
+
+static void lru_unlink(struct live *l) {
+  l->lru_prev->lru_next = l->lru_next;
+  l->lru_next->lru_prev = l->lru_prev;
+}
+
+static void lru_front(struct runner *r, struct live *l) {
+  l->lru_next = r->lru.lru_next;
+  l->lru_prev = &r->lru;
+  l->lru_next->lru_prev = l;
+  r->lru.lru_next = l;
+}
+
+static size_t units_of(const struct live *l) { return (size_t)l->r->dag->n + l->r->dag->n_task + 4; }
+
+struct live *live_get(struct runner *r, int64_t fi) { return map64_get(&r->runs, fi); }
+
+void live_touch(struct runner *r, struct live *l) {
+  l->touched = r->batch_no;
+  lru_unlink(l);
+  lru_front(r, l);
+}
+
+/* Takes run, a reference of def and one of params (may be NULL). */
+struct live *live_add(struct runner *r, struct run *run, struct flow_def *def, struct params *params) {
+  struct live *l = wr_new(struct live);
+  l->r = run;
+  l->def = def;
+  l->params = params;
+  l->touched = r->batch_no;
+  (void)map64_put(&r->runs, run->fi, l);
+  lru_front(r, l);
+  r->units += units_of(l);
+  if (run->due_us != 0) heap_push(&r->flow_timers, &l->timeout, run->due_us);
+  return l;
+}
+
+static void more_forget(struct runner *r, const struct live *l) {
+  size_t k = 0;
+  for (size_t i = 0; i < r->n_more; i++)
+    if (r->more[i] != l) r->more[k++] = r->more[i];
+  r->n_more = k;
+}
+
+void live_drop(struct runner *r, struct live *l) {
+  if (l->more_queued) {
+    more_forget(r, l);
+    ev_add(r, (struct ev){.kind = EV_MORE, .fi = l->r->fi}); /* loads it again */
+  }
+  heap_remove(&r->flow_timers, &l->timeout);
+  (void)map64_del(&r->runs, l->r->fi);
+  lru_unlink(l);
+  r->units -= units_of(l);
+  run_free(l->r);
+  def_flow_unref(l->def);
+  params_unref(l->params);
+  free(l);
+}
+
+void live_drop_touched(struct runner *r) {
+  struct live *l = r->lru.lru_next;
+  while (l != &r->lru && l->touched == r->batch_no) { /* touched ones stand in front */
+    struct live *next = l->lru_next;
+    live_drop(r, l);
+    l = next;
+  }
+}
+
+void live_evict(struct runner *r) {
+  while (r->units > CACHE_UNITS && r->lru.lru_prev != r->lru.lru_next) {
+    struct live *l = r->lru.lru_prev;
+    if (l->touched == r->batch_no || l->more_queued || l->timeout.pos != 0) return;
+    live_drop(r, l);
+  }
+}
+
+/* ---- loading ---- */
+
+static bool parse_bases(struct run *run, const char *s) {
+  run->n_base = 0;
+  while (s && *s) {
+    size_t n = strcspn(s, ",");
+    const char *colon = memchr(s, ':', n);
+    struct run_base b;
+    if (!colon || !text_i64(s, (size_t)(colon - s), &b.ni) || !text_i64(colon + 1, n - (size_t)(colon + 1 - s), &b.ti)) return false;
+    *WR_PUSH(run->base, run->n_base, run->cap_base) = b;
+    s += n + (s[n] == ',');
+  }
+  return run->n_base > 0;
+}
+
+/* Takes def. NULL when the row cannot be understood: the flow is set aside. */
+static struct live *from_row(struct runner *r, const struct flow_row *row, struct flow_def *def) {
+  struct run *run = run_new(def->dag, row->fi, (struct run_base){0, 0}, (enum flow_state)row->state);
+  if (!parse_bases(run, row->bases) || !run_more_parse(run, row->more ? row->more : "", row->more ? strlen(row->more) : 0)) {
+    run_free(run);
+    def_flow_unref(def);
+    return NULL;
+  }
+  run->version = row->version;
+  run->row = 1;
+  run->wish = row->wish;
+  run->live = row->live;
+  run->failed = row->failed;
+  run->text_error = row->error != NULL && row->error[0] != 0;
+  run->create_us = row->create_us;
+  run->end_us = row->end_us;
+  run->last_us = row->update_us;
+  run->due_us = row->due_us;
+  run_forget(run);
+  struct live *l = live_add(r, run, def, row->params ? params_new(row->params) : NULL);
+  l->flow_id = row->flow_id;
+  l->start_us = row->start_us;
+  l->locked = r->batch_no;
+  return l;
+}
+
+static void put_node(struct run *run, uint32_t node, uint16_t base, const struct node_row *row) {
+  run_load_node(run, node, &(struct run_node){.state = row->state, .base = base, .ok = row->ok, .fail = row->fail,
+    .skip = row->skip, .t_ok = row->t_ok, .t_bad = row->t_bad, .t_open = row->t_open, .start_us = row->start_us, .end_us = row->end_us});
+}
+
+/* All rows of one run number, newest run last: later ones replace. */
+static enum store_rc load_run(struct runner *r, struct run *run, uint16_t base) {
+  uint32_t n = run->dag->n, m = run->dag->n_task;
+  struct node_row *nr = wr_calloc((size_t)n + 1, sizeof *nr);
+  struct task_row *tr = wr_calloc((size_t)m + 1, sizeof *tr);
+  size_t got_n = 0, got_t = 0;
+  struct run_base b = run->base[base];
+  enum store_rc rc = store_node_range(r->s, b.ni, b.ni + n - 1, nr, n, &got_n);
+  if (rc == STORE_OK) rc = store_task_range(r->s, b.ti, b.ti + m - 1, tr, m, &got_t);
+  for (size_t i = 0; rc == STORE_OK && i < got_t; i++) run_load_task(run, (uint32_t)(tr[i].ti - b.ti), &tr[i].t);
+  for (size_t i = 0; rc == STORE_OK && i < got_n; i++) put_node(run, (uint32_t)(nr[i].ni - b.ni), base, &nr[i]);
+  free(nr);
+  free(tr);
+  return rc;
+}
+
+static enum store_rc load_whole(struct runner *r, struct run *run) {
+  if (run->dag->n == 0) return STORE_OK;
+  for (uint32_t i = 0; i < run->dag->n; i++) run_load_none(run, i);
+  for (size_t b = 0; b < run->n_base; b++) {
+    enum store_rc rc = load_run(r, run, (uint16_t)b);
+    if (rc != STORE_OK) return rc;
+  }
+  return STORE_OK;
+}
+
+/* Tasks of the nodes that still have open ones. Before a re-run all of them: their epochs go on. */
+static enum store_rc load_tasks_of(struct runner *r, struct run *run, const struct node_row *nr, const uint16_t *base, size_t n) {
+  size_t m = 0, got = 0;
+  for (size_t i = 0; i < n; i++) m += run->dag->node[nr[i].ni - run->base[base[i]].ni].n_task;
+  int64_t *ti = wr_calloc(m + 1, sizeof *ti);
+  struct task_row *tr = wr_calloc(m + 1, sizeof *tr);
+  m = 0;
+  for (size_t i = 0; i < n; i++) {
+    const struct dag_node *d = &run->dag->node[nr[i].ni - run->base[base[i]].ni];
+    for (uint32_t k = 0; k < d->n_task; k++) ti[m++] = run->base[base[i]].ti + d->task_at + k;
+  }
+  enum store_rc rc = m > 0 ? store_tasks(r->s, ti, m, tr, &got) : STORE_OK;
+  for (size_t i = 0; rc == STORE_OK && i < got; i++)
+    for (size_t b = run->n_base; b-- > 0;) {
+      int64_t d = tr[i].ti - run->base[b].ti;
+      if (d < 0 || d >= run->dag->n_task) continue;
+      run_load_task(run, (uint32_t)d, &tr[i].t);
+      break;
+    }
+  free(ti);
+  free(tr);
+  return rc;
+}
+
+/* Reads the newest row of each node in the list; several runs: the highest base that has one. */
+enum store_rc load_nodes(struct runner *r, struct live *l, const uint32_t *node, size_t n) {
+  struct run *run = l->r;
+  if (r->single || n == run->dag->n) return load_whole(r, run);
+  size_t keys = n * run->n_base, got = 0, k = 0;
+  int64_t *ni = wr_calloc(keys + 1, sizeof *ni);
+  struct node_row *nr = wr_calloc(keys + 1, sizeof *nr);
+  uint16_t *base = wr_calloc(keys + 1, sizeof *base);
+  for (size_t b = 0; b < run->n_base; b++)
+    for (size_t i = 0; i < n; i++) ni[k++] = run->base[b].ni + node[i];
+  enum store_rc rc = store_nodes(r->s, ni, keys, nr, &got);
+  for (size_t i = 0; rc == STORE_OK && i < got; i++)
+    for (size_t b = run->n_base; b-- > 0;)
+      if (nr[i].ni >= run->base[b].ni && nr[i].ni < run->base[b].ni + run->dag->n) { base[i] = (uint16_t)b; break; }
+  if (rc == STORE_OK) rc = load_tasks_of(r, run, nr, base, got);
+  for (size_t i = 0; rc == STORE_OK && i < n; i++) run_load_none(run, node[i]);
+  for (size_t i = 0; rc == STORE_OK && i < got; i++) { /* rows come in ni order: newer runs later */
+    uint32_t at = (uint32_t)(nr[i].ni - run->base[base[i]].ni);
+    if (!run->node[at].row || run->node[at].base <= base[i]) put_node(run, at, base[i], &nr[i]);
+  }
+  free(ni);
+  free(nr);
+  free(base);
+  return rc;
+}
+
+/* ---- what a batch needs ---- */
+
+static int by_id(const void *a, const void *b) {
+  int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+  return x < y ? -1 : x > y;
+}
+
+static size_t missing_heads(struct runner *r, size_t n, int64_t **out) {
+  int64_t *fi = arena_alloc(&r->mem, (n + r->n_more + 1) * sizeof *fi);
+  size_t m = 0, k = 0;
+  for (size_t i = 0; i < n; i++) {
+    const struct ev *e = &r->ev[i];
+    if (e->fi != 0 && !live_get(r, e->fi) && !map64_get(&r->aside, e->fi)) fi[m++] = e->fi;
+  }
+  qsort(fi, m, sizeof *fi, by_id);
+  for (size_t i = 0; i < m; i++)
+    if (k == 0 || fi[k - 1] != fi[i]) fi[k++] = fi[i];
+  *out = fi;
+  return k;
+}
+
+enum store_rc load_batch(struct runner *r, size_t n) {
+  int64_t *fi;
+  size_t m = missing_heads(r, n, &fi);
+  if (m == 0) return STORE_OK;
+  struct flow_row *row = arena_zalloc(&r->mem, m * sizeof *row);
+  uint8_t *got = arena_zalloc(&r->mem, m);
+  enum store_rc rc = store_lock(r->s, fi, m, row, got);
+  for (size_t i = 0; rc == STORE_OK && i < m; i++) {
+    if (got[i] != 1) continue;
+    struct flow_def *def;
+    struct wr_err err;
+    enum wr_rc wrc = defs_flow(r->o.defs, row[i].flow_id, row[i].flow_version, r->defs_version, &def, &err);
+    if (wrc == WR_DB_UNAVAILABLE) return STORE_DOWN;
+    if (wrc != WR_OK || from_row(r, &row[i], def) == NULL) {
+      log_error("runner.unreadable_flow", L_INT("fi", fi[i]), L_STR("error", wrc != WR_OK ? err.msg : "its row"));
+      (void)map64_put(&r->aside, fi[i], r);
+      continue;
+    }
+    struct live *l = live_get(r, fi[i]);
+    if (r->single) rc = load_whole(r, l->r);
+  }
+  return rc;
+}
+
+/* ---- stand-alone tasks ---- */
+
+enum store_rc load_solo(struct runner *r, int64_t ti, struct solo **out) {
+  struct task_row row;
+  size_t got = 0;
+  *out = map64_get(&r->solos, ti);
+  if (*out) return STORE_OK;
+  enum store_rc rc = store_tasks(r->s, &ti, 1, &row, &got);
+  if (rc != STORE_OK || got == 0 || row.ni != 0) return rc;
+  struct task_def *def;
+  struct wr_err err;
+  enum wr_rc wrc = defs_task(r->o.defs, row.task_id, row.t.version, r->defs_version, &def, &err);
+  if (wrc != WR_OK) return wrc == WR_DB_UNAVAILABLE ? STORE_DOWN : STORE_OK;
+  struct solo *s = wr_new(struct solo);
+  *s = (struct solo){.ti = ti, .create_us = row.create_us, .update_us = row.update_us, .t = row.t, .def = def, .row = true,
+                     .epoch_was = row.t.epoch, .state_was = row.t.state};
+  (void)map64_put(&r->solos, ti, s);
+  *out = s;
+  return STORE_OK;
+}
+
+void solo_drop(struct runner *r, struct solo *s) {
+  (void)map64_del(&r->solos, s->ti);
+  def_task_unref(s->def);
+  free(s);
+}

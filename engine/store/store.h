@@ -1,0 +1,209 @@
+/* The store: the only truth. Three faces with their own threads:
+ *
+ *   struct store   the runner's writer: one thread, one transaction at a time, multi-row writes (store_*)
+ *   struct defs_w  definition writer of the API: any thread, serialised inside (store_def_*)
+ *   struct reader  read-only, for API lists and for loading definitions; one per thread at a time (reader_*)
+ *
+ * All SQL lives below this header; nobody above knows which database it is. The same conformance suite runs on every
+ * backend. Rows by primary key only on the hot path. Ids are arithmetic: a run of a flow has base ids, a node's row is
+ * base.ni + node index, a task's base.ti + task index, so no secondary index is needed for (fi_id, node). */
+#ifndef STORE_H
+#define STORE_H
+#include <stdbool.h>
+#include "attempt.h"
+#include "mem.h"
+#include "run.h"
+
+enum store_rc {
+  STORE_OK,
+  STORE_RETRY,     /* nothing was written; drop caches and do the batch again (deadlock, lost connection, lock wait) */
+  STORE_STALE,     /* a head's version was not the expected one: flow_write.stale is set there; rolled back */
+  STORE_UNKNOWN,   /* COMMIT was sent, its answer is lost: store_resolve() */
+  STORE_FENCED,    /* this node is DEAD: stop everything, join again */
+  STORE_BAD,       /* a row is refused for good (too long, constraint): halve the batch */
+  STORE_NO_SPACE,  /* disk or table full; nothing was written */
+  STORE_DOWN       /* no connection now; nothing was written */
+};
+const char *store_rc_name(enum store_rc rc);
+
+enum id_kind { ID_TASK, ID_FLOW, ID_NODE, ID_FI, ID_NI, ID_TI, ID_INCARNATION, ID__N };
+
+/* ---- rows ---- */
+enum row_op { ROW_INSERT, ROW_UPDATE };
+
+struct flow_row {                 /* task_flow_ins */
+  int64_t fi, flow_id, flow_version, version;
+  uint8_t state, wish;
+  uint32_t run_no, live, failed;
+  int64_t create_us, start_us, end_us, update_us, due_us;   /* 0 = NULL */
+  const char *error;              /* NULL = none (read), keep (update) */
+  const char *params;             /* JSON text or NULL; insert and read only */
+  const char *bases;              /* "ni:ti,ni:ti", one pair per run */
+  const char *more;               /* NULL = nothing waits */
+  const char *flow_name;          /* reader only */
+};
+struct flow_write {
+  enum row_op op;
+  int64_t expect;                 /* UPDATE: version the row must have; 0 = locked by store_lock(), do not check */
+  bool stale;                     /* out */
+  struct flow_row row;            /* UPDATE writes version state wish run_no live failed start end update due bases more,
+                                     and error when not NULL. INSERT also guards: the flow must exist, not deleted,
+                                     with that current version, else `stale` and STORE_STALE */
+};
+struct node_row {                 /* task_node_ins */
+  int64_t ni, fi, node_id;
+  uint32_t run_no;
+  uint8_t state;
+  uint32_t ok, fail, skip, t_ok, t_bad, t_open;
+  int64_t create_us, start_us, end_us, update_us;
+  const char *error;              /* NULL = keep on update */
+};
+struct node_write { enum row_op op; struct node_row row; };  /* UPDATE: all but fi node_id run_no create */
+struct task_row {                 /* task_ins */
+  int64_t ti, ni, fi;             /* ni = fi = 0 (NULL in the table): stand-alone */
+  int64_t task_id;                /* 0 (NULL) = inline */
+  int64_t create_us, update_us, end_us;
+  struct task t;                  /* state end_as losses cancel_requested epoch tries owner start due version */
+  const char *error;              /* NULL = keep on update */
+  const char *result; size_t result_len;  /* NULL = keep on update */
+  uint8_t log;                    /* enum attempt_log */
+  int32_t exit_code, signal;      /* exit_code -1 = NULL */
+  int64_t utime_us, stime_us, maxrss_kib, log_bytes;
+};
+struct task_write {
+  enum row_op op;
+  bool finish;                    /* UPDATE: also error result log exit_code signal utime stime maxrss log_bytes */
+  int64_t expect_epoch;           /* stand-alone UPDATE: its row is its lock: epoch and state as read, else STALE */
+  int expect_state;               /* -1 = do not check (tasks of a flow: the flow row is locked) */
+  bool stale;                     /* out */
+  struct task_row row;
+};
+struct attempt_row {              /* task_attempt: ended and followed by another */
+  int64_t ti; uint32_t epoch; int64_t owner;
+  int64_t start_us, end_us;
+  const char *why;                /* FAIL LOST TIMEOUT HANDBACK */
+  const char *error;
+};
+struct batch {
+  int64_t id;                     /* unique: incarnation << 32 | counter; becomes `version` and the receipt */
+  struct flow_write *flow; size_t n_flow;         /* ascending fi */
+  struct node_write *node; size_t n_node;         /* ascending ni */
+  struct task_write *task; size_t n_task;         /* ascending ti */
+  struct attempt_row *attempt; size_t n_attempt;
+};
+
+/* ---- the runner's writer ---- */
+struct store;
+struct store_opts {
+  const char *url;                /* sqlite:PATH, mysql://user:pw@host:port/db?socket=PATH */
+  int64_t lease_us;               /* L; 0 = 60 s */
+  bool relaxed;                   /* durability=relaxed: warn instead of refusing */
+};
+struct store_ops;                 /* backends fill it; see store_backend.h */
+
+/* Opens, creates the schema on an empty database, migrates, checks A.1. err gets one sentence. */
+enum wr_rc store_open(const struct store_opts *o, struct store **out, struct wr_err *err) WR_MUST;
+void store_close(struct store *s);
+/* True: one process owns the database (SQLite): no leases, no rival, whole runs are loaded. */
+bool store_single(const struct store *s);
+/* n ids in a row; own transaction on a server. Kept in blocks in memory. */
+enum store_rc store_ids(struct store *s, enum id_kind kind, uint32_t n, int64_t *first) WR_MUST;
+
+struct node_info { const char *host; int64_t pid; uint32_t slots; const char *roles; };
+/* Registers this process as LIVE: a new incarnation. */
+enum store_rc store_join(struct store *s, const struct node_info *info, int64_t *incarnation) WR_MUST;
+enum store_rc store_leave(struct store *s) WR_MUST;   /* clean stop: state GONE */
+
+/* A batch: [store_begin .. reads with locks ..] store_write store_commit, or store_rollback at any time.
+ * begin: opens a transaction when locks are needed; reads definitions.version into *defs. */
+enum store_rc store_begin(struct store *s, int64_t *defs) WR_MUST;
+/* Locks flow heads (SKIP LOCKED), ascending. got[i]: 1 = locked and out[i] filled, 0 = no such row, 2 = held elsewhere.
+ * Texts in out are valid until the transaction ends. */
+enum store_rc store_lock(struct store *s, const int64_t *fi, size_t n, struct flow_row *out, uint8_t *got) WR_MUST;
+/* By primary key; rows that do not exist are left out; *n_out rows. Ranges are inclusive. Texts as above. */
+enum store_rc store_nodes(struct store *s, const int64_t *ni, size_t n, struct node_row *out, size_t *n_out) WR_MUST;
+enum store_rc store_node_range(struct store *s, int64_t lo, int64_t hi, struct node_row *out, size_t cap, size_t *n_out) WR_MUST;
+enum store_rc store_tasks(struct store *s, const int64_t *ti, size_t n, struct task_row *out, size_t *n_out) WR_MUST;
+enum store_rc store_task_range(struct store *s, int64_t lo, int64_t hi, struct task_row *out, size_t cap, size_t *n_out) WR_MUST;
+/* Sends all rows and the fence (renews the lease). STALE and FENCED have rolled back already. */
+enum store_rc store_write(struct store *s, struct batch *b) WR_MUST;
+enum store_rc store_commit(struct store *s) WR_MUST;
+void store_rollback(struct store *s);
+/* After UNKNOWN: did batch id commit? A locking read of the own receipt; RETRY = ask again later. */
+enum store_rc store_resolve(struct store *s, int64_t batch_id, bool *committed) WR_MUST;
+
+/* Renewal without a batch. FENCED when this node was declared dead. */
+enum store_rc store_renew(struct store *s) WR_MUST;
+/* Marks nodes whose lease ended more than the margin ago DEAD (one row, own transaction each). *n: how many. */
+enum store_rc store_reap(struct store *s, uint32_t *n) WR_MUST;
+/* Live rows after `after_ti`, in ti order, up to n: what the reconciler looks at. Plain read, no lock. owner_live: the
+ * owner's engine_node row is LIVE (or owner is 0). */
+struct live_task { int64_t ti, fi; uint8_t state; uint32_t epoch; int64_t owner, due_us, update_us; bool owner_live; };
+enum store_rc store_live_tasks(struct store *s, int64_t after_ti, struct live_task *out, size_t n, size_t *n_out) WR_MUST;
+/* Flows that are not final, after fi, up to n. */
+struct live_flow { int64_t fi; uint8_t state; int64_t due_us, update_us; bool more; };
+enum store_rc store_live_flows(struct store *s, int64_t after_fi, struct live_flow *out, size_t n, size_t *n_out) WR_MUST;
+/* One node at a time may reconcile: true when this one may now. */
+bool store_reconciler(struct store *s);
+
+/* ---- definitions ---- */
+/* Saves; fills id, version, times in *t / *f (node_base too). flow: nodes and edges in chunks, published last. */
+enum wr_rc store_save_task(struct store *s, struct task_def *t, int64_t expect_version, struct wr_err *err) WR_MUST;
+enum wr_rc store_save_flow(struct store *s, struct flow_def *f, int64_t expect_version, struct wr_err *err) WR_MUST;
+enum wr_rc store_delete_task(struct store *s, int64_t task_id, struct wr_err *err) WR_MUST;   /* 404, 409 IN_USE, ACTIVE */
+enum wr_rc store_delete_flow(struct store *s, int64_t flow_id, struct wr_err *err) WR_MUST;   /* 404, 409 ACTIVE */
+
+/* ---- readers ---- */
+struct reader;
+struct reader *reader_get(struct store *s, struct wr_err *err);  /* from the pool; NULL: err is set (503) */
+void reader_put(struct reader *r);
+enum wr_rc reader_defs_version(struct reader *r, int64_t *v, struct wr_err *err) WR_MUST;
+/* version 0 = the newest. NOT_FOUND when there is none; a deleted one is returned with `deleted`. flow: compiled. */
+enum wr_rc reader_task(struct reader *r, int64_t task_id, int64_t version, struct task_def **out, struct wr_err *err) WR_MUST;
+enum wr_rc reader_flow(struct reader *r, int64_t flow_id, int64_t version, struct flow_def **out, struct wr_err *err) WR_MUST;
+/* Newest versions of many tasks at once; out[i] NULL when there is none. */
+enum wr_rc reader_tasks(struct reader *r, const int64_t *ids, size_t n, struct task_def **out, struct wr_err *err) WR_MUST;
+enum wr_rc reader_tasks_exist(struct reader *r, const int64_t *ids, size_t n, struct wr_err *err) WR_MUST;
+
+struct page { uint32_t limit; uint64_t offset; bool want_total; };
+struct list_filter {
+  int64_t flow_id, fi;            /* 0 = any */
+  int state;                      /* exact state number, -1 = any */
+  int status;                     /* 0 any, 1 RUNNING, 2 SUCCESS, 3 FAILED */
+  int64_t from_us, to_us;         /* on start_time, inclusive; 0 = open */
+  const char *name_like;          /* substring of the name, NULL = any; tasks and flows */
+  const char *type;               /* tasks */
+};
+/* Callbacks get one row each; texts are valid during the call. Return 0 to go on. *total is set when asked, else -1.
+ * *more: rows exist beyond the page. */
+typedef int flow_row_fn(void *ctx, const struct flow_row *row);
+typedef int node_row_fn(void *ctx, const struct node_row *row);
+typedef int task_row_fn(void *ctx, const struct task_row *row);
+typedef int attempt_row_fn(void *ctx, const struct attempt_row *row);
+typedef int task_def_fn(void *ctx, const struct task_def *t);
+typedef int flow_def_fn(void *ctx, const struct flow_def *f);  /* without nodes */
+enum wr_rc reader_list_tasks(struct reader *r, const struct list_filter *f, const struct page *p, task_def_fn *fn, void *ctx,
+                             bool *more, int64_t *total, struct wr_err *err) WR_MUST;
+enum wr_rc reader_list_flows(struct reader *r, const struct list_filter *f, const struct page *p, flow_def_fn *fn, void *ctx,
+                             bool *more, int64_t *total, struct wr_err *err) WR_MUST;
+enum wr_rc reader_list_flow_ins(struct reader *r, const struct list_filter *f, const struct page *p, flow_row_fn *fn, void *ctx,
+                                bool *more, int64_t *total, struct wr_err *err) WR_MUST;   /* newest first: create_time, fi */
+enum wr_rc reader_flow_ins(struct reader *r, int64_t fi, flow_row_fn *fn, void *ctx, struct wr_err *err) WR_MUST;
+/* Nodes of an instance in flowNodes order. all_runs: every run's rows, else the newest row of each node. */
+enum wr_rc reader_nodes(struct reader *r, int64_t fi, bool all_runs, const struct page *p, node_row_fn *fn, void *ctx, bool *more,
+                        int64_t *total, struct wr_err *err) WR_MUST;
+enum wr_rc reader_node(struct reader *r, int64_t ni, node_row_fn *fn, void *ctx, struct wr_err *err) WR_MUST;
+enum wr_rc reader_node_tasks(struct reader *r, int64_t ni, task_row_fn *fn, void *ctx, struct wr_err *err) WR_MUST;
+enum wr_rc reader_task_ins(struct reader *r, int64_t ti, task_row_fn *fn, void *ctx, struct wr_err *err) WR_MUST;
+enum wr_rc reader_attempts(struct reader *r, int64_t ti, attempt_row_fn *fn, void *ctx, struct wr_err *err) WR_MUST;
+/* Log bytes of an attempt (0 = the newest that has a log) from offset, at most n, appended to out; *size: bytes there are. */
+enum wr_rc reader_log(struct reader *r, int64_t ti, uint32_t epoch, int64_t offset, size_t n, struct buf *out, int64_t *size,
+                      struct wr_err *err) WR_MUST;
+
+/* ---- logs: own thread, own connection or file ---- */
+struct logs;
+struct log_chunk { int64_t ti; uint32_t epoch; uint32_t seq; uint8_t stream; int64_t offset, time_us; const char *data; size_t n; };
+enum wr_rc logs_open(struct store *s, struct logs **out, struct wr_err *err) WR_MUST;
+void logs_close(struct logs *l);
+enum store_rc logs_write(struct logs *l, const struct log_chunk *c, size_t n) WR_MUST;  /* one transaction, durable on OK */
+#endif

@@ -1,0 +1,48 @@
+/* The worker: one event loop thread that runs attempts through their executors, ten thousand at once; the spawner
+ * process behind it does every fork and exec; a log thread writes output while it runs.
+ *
+ * Ownership: worker_start() takes attempts; each comes back through done() exactly once, on the loop thread, in
+ * lists. worker_start, worker_cancel: any thread, never block. The spawner is made before any thread and any
+ * connection exists. Nothing here knows SQL: logs go through worker_log_sink. */
+#ifndef WORKER_H
+#define WORKER_H
+#include <stdbool.h>
+#include "attempt.h"
+
+struct worker;
+struct spawner;
+
+/* Forks the spawner process: single-threaded, child subreaper, takes flock on DATA/lock (waits at most 10 s for a former
+ * spawner's last child) and holds it until its own last child is reaped. Call it first in main(), before threads. */
+struct spawner_opts { const char *data_dir; const char *default_user; /* NULL = as started */ };
+enum wr_rc spawner_start(const struct spawner_opts *o, struct spawner **out, struct wr_err *err) WR_MUST;
+
+struct log_piece { int64_t ti; uint32_t epoch, seq; uint8_t stream; int64_t offset, time_us; char *data; size_t n; };
+struct worker_opts {
+  struct spawner *spawner;          /* taken; NULL = no SHELL (attempts that spawn end FATAL) */
+  const char *data_dir;             /* WEIR_OUTPUT files live in DATA/run, mode 0700 */
+  const char *run_as;               /* default user of SHELL, NULL = as started */
+  bool shell_allowed;
+  void *ctx;
+  void (*done)(void *ctx, struct attempt *list);   /* ended attempts, linked by next; ownership goes back */
+  /* Its run timeout is over: the runner makes it CANCELING durably, then calls worker_cancel(). Loop thread. */
+  void (*timed_out)(void *ctx, int64_t fi, int64_t ti, uint32_t task, uint32_t epoch);
+  /* Log thread: writes n pieces durably; false = failed (they count as lost, `log_complete` false). Blocking. */
+  bool (*log_write)(void *ctx, const struct log_piece *v, size_t n);
+};
+enum wr_rc worker_open(const struct worker_opts *o, struct worker **out, struct wr_err *err) WR_MUST;
+/* Takes the whole list. deadline: CLOCK_BOOTTIME us after which none may start and all die; INT64_MAX = none. */
+void worker_start(struct worker *w, struct attempt *list);
+void worker_set_deadline(struct worker *w, int64_t boot_us);
+/* The cancel ladder of the attempt (ti, epoch): TERM, grace, KILL. Unknown = nothing. */
+void worker_cancel(struct worker *w, int64_t ti, uint32_t epoch);
+/* No new starts; every running attempt ends: children TERM, KILL after grace_us; they come back as HANDBACK (those that
+ * end by themselves meanwhile: as they end). Returns when the last has come back through done(). */
+void worker_drain(struct worker *w, int64_t grace_us);
+/* Kills everything at once (fenced): all come back as LOST. Does not wait. */
+void worker_kill_all(struct worker *w);
+void worker_close(struct worker *w);   /* after drain: stops threads, ends the spawner */
+uint32_t worker_running(struct worker *w);
+/* Does it run (ti, epoch) now? any thread */
+bool worker_has(struct worker *w, int64_t ti, uint32_t epoch);
+#endif
