@@ -1,0 +1,297 @@
+/* The core by brute force: random flows, random outcomes, every invariant after every step, with the run thrown away
+ * and loaded again from its "rows" at any moment (whole, or node by node as run_step asks for them). */
+#include "unit.h"
+#include <string.h>
+#include "clock.h"
+#include "mem.h"
+#include "run.h"
+
+#define MAXN 14
+#define MAXT 3
+
+static const struct task_policy plain = {.attempts = 1, .backoff_base_us = 10, .backoff_cap_us = 100, .backoff_factor = 2, .slot = SLOT_ASYNC};
+static const struct task_policy twice = {.attempts = 2, .backoff_base_us = 10, .backoff_cap_us = 100, .backoff_factor = 2, .slot = SLOT_ASYNC};
+
+/* The stored rows: what effects said, nothing else. */
+struct rows {
+  struct run_node node[MAXN];
+  struct task task[MAXN * MAXT];
+  uint8_t has_node[MAXN], has_task[MAXN * MAXT];
+  struct run head;
+};
+
+struct world {
+  uint64_t seed;
+  struct dag *dag;
+  uint32_t parents[MAXN][MAXN], n_parents[MAXN];
+  struct task_bind bind[MAXN * MAXT];
+  struct run *run;
+  struct rows rows;
+  struct effects eff;
+  struct run_ctx c;
+  uint32_t starts[MAXN * MAXT];   /* claims seen per task */
+  uint32_t done;                  /* AFTER_FLOW_DONE seen */
+  int64_t version;
+};
+
+static uint32_t pick(struct world *w, uint32_t n) { return (uint32_t)(rand_next(&w->seed) % n); }
+
+static void make_dag(struct world *w) {
+  struct dag_spec_node v[MAXN];
+  uint32_t n = 1 + pick(w, MAXN - 1), cycle[MAXN], n_cycle;
+  for (uint32_t i = 0; i < n; i++) {
+    w->n_parents[i] = 0;
+    for (uint32_t j = 0; j < i; j++)
+      if (pick(w, 3) == 0) w->parents[i][w->n_parents[i]++] = j;
+    uint32_t t = 1 + pick(w, MAXT);
+    v[i] = (struct dag_spec_node){.n_task = t, .need = 1 + pick(w, t), .rest = (uint8_t)pick(w, 2), .parent = w->parents[i], .n_parent = w->n_parents[i]};
+  }
+  w->dag = dag_new(v, n, (uint8_t)pick(w, 3), 0, cycle, &n_cycle);
+  assert_non_null(w->dag);
+  for (uint32_t i = 0; i < w->dag->n_task; i++) w->bind[i] = (struct task_bind){pick(w, 2) ? &plain : &twice, 1};
+}
+
+static void store_rows(struct world *w) {
+  struct rows *s = &w->rows;
+  for (size_t i = 0; i < w->eff.n_node; i++) {
+    uint32_t n = w->eff.node[i].node;
+    s->node[n] = w->run->node[n];
+    s->has_node[n] = 1;
+  }
+  for (size_t i = 0; i < w->eff.n_task; i++) {
+    uint32_t t = w->eff.task[i].task;
+    s->task[t] = w->run->task[t].t;
+    s->has_task[t] = 1;
+  }
+  for (size_t i = 0; i < w->eff.n_after; i++) {
+    if (w->eff.after[i].kind == AFTER_START) w->starts[w->eff.after[i].task]++;
+    if (w->eff.after[i].kind == AFTER_FLOW_DONE) w->done++;
+  }
+  if (w->eff.n_flow) s->head = *w->run; /* counters only; pointers are not used */
+  effects_commit(&w->eff, ++w->version);
+}
+
+static void load_node(struct world *w, uint32_t n) {
+  const struct dag_node *d = &w->dag->node[n];
+  if (!w->rows.has_node[n]) { run_load_none(w->run, n); return; }
+  for (uint32_t t = d->task_at; t < d->task_at + d->n_task; t++)
+    if (w->rows.has_task[t]) run_load_task(w->run, t, &w->rows.task[t]);
+  run_load_node(w->run, n, &w->rows.node[n]);
+}
+
+/* Forget memory; keep what the rows and the head's columns say. */
+static void reload(struct world *w) {
+  struct run *old = w->run;
+  char *text = NULL;
+  size_t cap = 0, len = 0;
+  w->run = run_new(w->dag, 7, old->base[0], (enum flow_state)old->state);
+  for (size_t i = 1; i < old->n_base; i++) *WR_PUSH(w->run->base, w->run->n_base, w->run->cap_base) = old->base[i];
+  run_more_text(old, &text, &cap, &len);
+  assert_true(run_more_parse(w->run, text ? text : "", len));
+  free(text);
+  w->run->wish = w->rows.head.wish;
+  w->run->live = w->rows.head.live;
+  w->run->failed = w->rows.head.failed;
+  w->run->text_error = w->rows.head.text_error;
+  w->run->last_us = w->rows.head.last_us;
+  w->run->version = w->version;
+  w->run->row = 1;
+  w->run->bind = w->bind;
+  run_forget(w->run);
+  run_free(old);
+}
+
+static void feed(struct world *w) {
+  for (size_t i = 0; i < w->c.n_need; i++) load_node(w, w->c.need[i]);
+  w->c.n_need = 0;
+}
+
+static void check(struct world *w) {
+  for (uint32_t i = 0; i < w->dag->n; i++)
+    if (!w->run->node[i].known) load_node(w, i);
+  run_check(w->run);
+}
+
+/* One event, drained in batches of a tiny budget, committed (and perhaps reloaded) after each. */
+static enum run_rc event(struct world *w, struct run_event *ev) {
+  enum run_rc rc, d;
+  w->c.now_us++;
+  w->c.budget = 1 + pick(w, 4);
+  w->c.free[SLOT_ASYNC] = pick(w, 3);
+  while ((rc = run_step(w->run, ev, &w->c)) == RUN_NEED) feed(w);
+  do {
+    while ((d = run_drain(w->run, &w->c)) == RUN_NEED) feed(w);
+    store_rows(w);
+    w->c.budget = 1 + pick(w, 4);
+    if (pick(w, 3) == 0) reload(w);
+  } while (d == RUN_MORE);
+  check(w);
+  return rc;
+}
+
+static void start(struct world *w, uint64_t seed) {
+  memset(w, 0, sizeof *w);
+  w->seed = seed;
+  make_dag(w);
+  w->run = run_new(w->dag, 7, (struct run_base){100, 1000}, FLOW_RUNNING);
+  w->run->bind = w->bind;
+  w->c = (struct run_ctx){.now_us = 1000, .me = 5, .rnd = seed, .out = &w->eff};
+  assert_int_equal(event(w, &(struct run_event){.kind = RUN_EV_START}), RUN_OK);
+}
+
+static void stop(struct world *w) {
+  run_free(w->run);
+  dag_unref(w->dag);
+  effects_done(&w->eff);
+  free(w->c.need);
+}
+
+static enum task_ev next_event(struct world *w, const struct task *t) {
+  switch (t->state) {
+  case TASK_QUEUED: return TASK_EV_CLAIM;
+  case TASK_RETRY_WAIT: return TASK_EV_DUE;
+  case TASK_RUNNING: case TASK_CANCELING: {
+    static const enum task_ev v[] = {TASK_EV_OK, TASK_EV_OK, TASK_EV_OK, TASK_EV_FAIL, TASK_EV_LOST, TASK_EV_HANDBACK, TASK_EV_TIMEOUT};
+    return v[pick(w, sizeof v / sizeof *v)];
+  }
+  case TASK_NONE: case TASK_CREATED: case TASK_BLOCKED: case TASK_PAUSING: case TASK_PAUSED: case TASK_SUCCESS:
+  case TASK_FAILED: case TASK_TIMEOUT: case TASK_CANCELED: case TASK_DEAD: case TASK__N: break;
+  }
+  return TASK_EV__N;
+}
+
+/* Random events until the flow is final; it must become so. */
+static void finish(struct world *w, uint32_t cancel_one_in) {
+  for (int guard = 0; !flow_final(w->run->state); guard++) {
+    assert_true(guard < 5000);
+    uint32_t k = pick(w, w->dag->n_task);
+    const struct task *t = &w->run->task[k].t;
+    struct run_event ev = {.kind = RUN_EV_TASK, .task = k, .error = "it failed"};
+    ev.ev = (struct task_event){.kind = next_event(w, t), .owner = t->owner, .epoch = t->epoch};
+    if (ev.ev.kind == TASK_EV_CLAIM) ev.ev.owner = 5;
+    if (cancel_one_in && pick(w, cancel_one_in) == 0) ev.kind = RUN_EV_CANCEL;
+    else if (ev.ev.kind == TASK_EV__N) continue;
+    (void)event(w, &ev);
+  }
+}
+
+/* Independent reading of the rules, for on_failure: continue and no cancel. */
+static void check_outcome(struct world *w) {
+  uint32_t failed = 0;
+  for (uint32_t i = 0; i < w->dag->n; i++) {
+    const struct run_node *v = &w->run->node[i];
+    uint32_t bad_parents = 0, ok = 0;
+    for (uint32_t k = 0; k < w->n_parents[i]; k++) bad_parents += w->run->node[w->parents[i][k]].state != NODE_SUCCESS;
+    for (uint32_t t = 0; t < w->dag->node[i].n_task; t++) ok += w->run->task[w->dag->node[i].task_at + t].t.state == TASK_SUCCESS;
+    assert_true(node_final(v->state));
+    if (w->dag->on_failure == FLOW_CONTINUE && w->run->wish == WISH_NONE) {
+      if (bad_parents > 0) assert_int_equal(v->state, NODE_UPSTREAM_FAILED);
+      else assert_true((v->state == NODE_SUCCESS) == (ok >= w->dag->node[i].need));
+    }
+    if (v->state == NODE_SUCCESS) assert_int_equal(bad_parents, 0);
+    failed += v->state != NODE_SUCCESS;
+  }
+  assert_int_equal(w->run->failed, failed);
+  if (w->run->wish != WISH_CANCEL) assert_int_equal(w->run->state, failed ? FLOW_FAILED : FLOW_SUCCESS);
+  else assert_int_equal(w->run->state, FLOW_CANCELED);
+}
+
+static void test_random_flows(void **state) {
+  (void)state;
+  for (uint64_t seed = 1; seed <= 3000; seed++) {
+    struct world w;
+    start(&w, seed);
+    finish(&w, seed % 3 == 0 ? 20 : 0);
+    check_outcome(&w);
+    assert_int_equal(w.done, 1);
+    stop(&w);
+  }
+}
+
+static void test_reruns(void **state) {
+  (void)state;
+  for (uint64_t seed = 1; seed <= 2000; seed++) {
+    struct world w;
+    start(&w, seed * 7919);
+    finish(&w, seed % 4 == 0 ? 10 : 0);
+    for (int again = 1; again <= 3; again++) {
+      uint32_t from = pick(&w, 2) ? RERUN_FAILED : pick(&w, w.dag->n);
+      bool refused = from == RERUN_FAILED && w.run->state == FLOW_SUCCESS;
+      uint32_t epoch = w.run->task[0].t.epoch;
+      struct run_node before[MAXN];
+      memcpy(before, w.run->node, w.dag->n * sizeof *before);
+      /* rows of nodes that are run again are new rows */
+      struct run_event ev = {.kind = RUN_EV_RERUN, .node = from, .base = {100 + 1000 * again, 1000 + 1000 * again}};
+      assert_int_equal(event(&w, &ev), refused ? RUN_REFUSED : RUN_OK);
+      if (refused) continue;
+      finish(&w, 0);
+      assert_true(w.run->task[0].t.epoch >= epoch);
+      for (uint32_t i = 0; i < w.dag->n; i++) {
+        bool kept = w.run->node[i].base != w.run->n_base - 1;
+        if (kept) assert_memory_equal(&before[i].end_us, &w.run->node[i].end_us, sizeof before[i].end_us);
+        if (from == RERUN_FAILED && before[i].state != NODE_SUCCESS) assert_false(kept);
+        if (i == from) assert_false(kept);
+      }
+      assert_int_equal(w.done, w.run->n_base);
+    }
+    stop(&w);
+  }
+}
+
+static void test_wide_and_long(void **state) {
+  (void)state;
+  enum { N = 5000 };
+  struct dag_spec_node *v = wr_calloc(N, sizeof *v);
+  uint32_t *p = wr_calloc(N, sizeof *p), cycle[1], n_cycle;
+  struct task_bind *bind = wr_calloc(N, sizeof *bind);
+  for (uint32_t i = 0; i < N; i++) {
+    p[i] = i == 0 ? 0 : i - 1;
+    v[i] = (struct dag_spec_node){.n_task = 1, .need = 1, .parent = &p[i], .n_parent = i > 0};
+    bind[i].pol = &plain;
+  }
+  struct dag *d = dag_new(v, N, FLOW_CONTINUE, 0, cycle, &n_cycle);
+  struct effects eff = {0};
+  struct run *r = run_new(d, 1, (struct run_base){1, 1}, FLOW_RUNNING);
+  struct run_ctx c = {.now_us = 1, .me = 1, .free = {1, 1}, .budget = 1 << 20, .out = &eff};
+  r->bind = bind;
+  assert_int_equal(run_step(r, &(struct run_event){.kind = RUN_EV_START}, &c), RUN_OK);
+  assert_int_equal(run_drain(r, &c), RUN_OK);
+  struct run_event ev = {.kind = RUN_EV_TASK, .task = 0, .ev = {.kind = TASK_EV_FAIL, .owner = 1, .epoch = 1}};
+  assert_int_equal(run_step(r, &ev, &c), RUN_OK);
+  assert_int_equal(run_drain(r, &c), RUN_OK); /* 4,999 nodes below it end at once, the stack stays short */
+  assert_true(r->cap_more <= 16);
+  assert_int_equal(r->state, FLOW_FAILED);
+  assert_int_equal(r->failed, N);
+  run_check(r);
+  effects_done(&eff);
+  run_free(r);
+  dag_unref(d);
+  free(v);
+  free(p);
+  free(bind);
+}
+
+static void test_rules(void **state) {
+  (void)state;
+  for (uint32_t n = 0; n <= 5; n++)
+    for (uint32_t ok = 0; ok <= n; ok++)
+      for (uint32_t fail = 0; ok + fail <= n; fail++)
+        for (uint32_t skip = 0; ok + fail + skip <= n; skip++) {
+          enum verdict want = fail + skip > 0 ? VERDICT_FALSE : ok == n ? VERDICT_TRUE : VERDICT_UNKNOWN;
+          assert_int_equal(rule_all_success(n, ok, fail, skip), want);
+        }
+  for (uint32_t n = 1; n <= 6; n++)
+    for (uint32_t need = 1; need <= n; need++)
+      for (uint32_t ok = 0; ok <= n; ok++)
+        for (uint32_t bad = 0; ok + bad <= n; bad++) {
+          uint32_t best = n - bad; /* if all the rest succeeded */
+          enum verdict want = ok >= need ? VERDICT_TRUE : best < need ? VERDICT_FALSE : VERDICT_UNKNOWN;
+          assert_int_equal(rule_complete(n, need, ok, bad), want);
+        }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_rules), cmocka_unit_test(test_random_flows),
+                                     cmocka_unit_test(test_reruns), cmocka_unit_test(test_wide_and_long)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
