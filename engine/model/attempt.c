@@ -1,0 +1,35 @@
+/* Attempts and the parameters they share.
+ * Any thread, one at a time per attempt; params are immutable and counted. Nothing here starts or stops work. */
+#include "attempt.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "mem.h"
+
+struct params *params_new(const char *text) {
+  size_t n = strlen(text) + 1;
+  struct params *p = wr_malloc(sizeof *p + n);
+  atomic_init(&p->refs, 1);
+  memcpy(p->text, text, n);
+  return p;
+}
+
+struct params *params_ref(struct params *p) {
+  if (p) atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed);
+  return p;
+}
+
+void params_unref(struct params *p) {
+  if (p && atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) == 1) free(p);
+}
+
+void attempt_free(struct attempt *a) {
+  if (!a) return;
+  def_task_unref(a->def);
+  params_unref(a->params);
+  free(a->key);
+  free(a->error);
+  free(a->result);
+  free(a);
+}
