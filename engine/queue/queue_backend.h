@@ -1,0 +1,29 @@
+/* Private to engine/queue: what a backend implements, and the parsed URL it is made from.
+ *
+ * A backend's struct begins with struct queue; ops never change. Threads as in queue.h. */
+#ifndef QUEUE_BACKEND_H
+#define QUEUE_BACKEND_H
+#include "queue.h"
+
+struct queue_ops {
+  void (*set_node)(struct queue *q, int64_t incarnation);
+  void (*close)(struct queue *q);
+  bool (*push)(struct queue *q, const struct hint *h, size_t n);
+  size_t (*pop)(struct queue *q, struct hint *out, size_t n, int64_t wait_us, bool *away);
+  bool (*pop_nudge)(struct queue *q, int64_t wait_us);
+  void (*wake)(struct queue *q);
+  bool (*nudge)(struct queue *q, int64_t incarnation);
+  size_t (*depth)(struct queue *q);
+};
+struct queue { const struct queue_ops *ops; };
+
+/* Where a Redis is. Every string is from wr_malloc; NULL = not given. path or host, never both. */
+struct redis_where { char *path, *host, *user, *password; int port, db; };
+void redis_where_done(struct redis_where *w);
+
+extern const struct queue_ops queue_memory_ops;
+struct queue *queue_memory_new(size_t max_hints);
+/* Takes what w points to, in any case. prefix is checked already. */
+enum wr_rc queue_redis_new(struct redis_where *w, const char *prefix, size_t max_hints, struct queue **out,
+                           struct wr_err *err) WR_MUST;
+#endif
