@@ -1,0 +1,40 @@
+/* The HTTP API: civetweb behind one seam (http.h), one table of routes (routes.c), handlers (h_*.c).
+ *
+ * api_start() opens the port and its threads; each request is one call of one handler on one of them. Handlers read
+ * through readers of the store, write definitions through store_save_*(), and ask the runner through runner_post().
+ * What never happens: an answer that does not have the envelope; a body that is read before the token was seen; a
+ * connection kept open whose framing was in doubt. IPv4 only, no TLS: put a proxy in front. */
+#ifndef API_H
+#define API_H
+#include <stdbool.h>
+#include <stdint.h>
+#include "defs.h"
+#include "err.h"
+#include "runner.h"
+#include "store.h"
+
+struct api;
+struct api_opts {
+  const char *listen;             /* ADDR:PORT, IPv4; port 0 = a free one */
+  const char *const *host;        /* more names that the Host header may have; the listen address, localhost, */
+  size_t n_host;                  /* 127.0.0.1 and [::1] always may, with or without a port */
+  struct store *store;            /* all borrowed until api_stop() */
+  struct defs *defs;
+  struct runner *runner;
+  const char *data_dir;           /* the token lives in DATA/weir.token, 0600; made at the first start */
+  bool dev;                       /* no token */
+  bool shell_allowed;             /* else a SHELL task is 403 SHELL_NOT_ALLOWED at save */
+  const char *version;            /* of /version */
+  uint32_t threads;               /* connections at once; 0 = the default */
+  /* For /readyz, any thread: NULL = ready, else one word that says what is not ("starting", "lease"). May be NULL. */
+  const char *(*not_ready)(void *ctx);
+  void *ctx;
+};
+enum wr_rc api_start(const struct api_opts *o, struct api **out, struct wr_err *err) WR_MUST;
+uint16_t api_port(const struct api *a);          /* the bound port */
+const char *api_token_path(const struct api *a); /* NULL with dev: say it at start, never the token itself */
+/* From now on what would change something is 503 DRAINING, /readyz too; answers under way end. Before runner_drain(). */
+void api_drain(struct api *a);
+/* Waits at most 2 s for requests under way, then closes everything. The runner must still run: it owes them answers. */
+void api_stop(struct api *a);
+#endif

@@ -1,0 +1,230 @@
+/* One request: see call.h. */
+#include "call.h"
+#include <errno.h>
+#include <malloc.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "clock.h"
+#include "def.h"
+#include "limits.h"
+#include "log.h"
+#include "text.h"
+
+#define BODY_US 10000000
+#define BODY_US_PER_MIB 1000000
+#define LARGE_WAIT_S 30
+
+/* ---- errors ---- */
+
+enum wr_rc call_fail(struct call *c, enum wr_rc code, const char *fmt, ...) {
+  char msg[256];
+  va_list ap;
+  if (!fmt) return wr_err_set(&c->err, code, NULL);
+  va_start(ap, fmt);
+  vsnprintf(msg, sizeof msg, fmt, ap);
+  va_end(ap);
+  return wr_err_set(&c->err, code, "%s", msg);
+}
+
+enum wr_rc call_missing(struct call *c, const char *what) {
+  return call_fail(c, WR_NOT_FOUND, "%s %lld does not exist.", what, (long long)c->id);
+}
+
+static void send_error(struct http_req *q, const struct wr_err *err, const char *headers) {
+  int status = wr_err_status(err->code);
+  char all[256];
+  snprintf(all, sizeof all, "%s%s%s", headers, status == 503 ? "Retry-After: 1\r\n" : "",
+           status == 401 ? "WWW-Authenticate: Bearer\r\n" : "");
+  http_out_again(q);
+  answer_error(http_out(q), err, q->id);
+  if (status >= 500 && status != 503)
+    log_error("http.failed", L_STR("request", q->id), L_INT("code", err->code), L_STR("error", err->msg));
+  http_send(q, status, "application/json", all);
+}
+
+void call_refuse(void *api, struct http_req *q, const struct wr_err *err) {
+  (void)api;
+  send_error(q, err, err->code == WR_METHOD ? "Allow: GET, HEAD, POST, DELETE\r\n" : "");
+}
+
+/* ---- the body ---- */
+
+static enum wr_rc large_begin(struct call *c) {
+  struct timespec until;
+  clock_gettime(CLOCK_REALTIME, &until);
+  until.tv_sec += LARGE_WAIT_S;
+  if (pthread_mutex_timedlock(&c->api->large, &until) == 0) return WR_OK;
+  return call_fail(c, WR_BUSY, "Another large body is being read. Try again.");
+}
+
+static void large_end(struct call *c) {
+  buf_done(&c->http->scratch->body);
+  pthread_mutex_unlock(&c->api->large);
+  malloc_trim(0); /* a tree of two million values is not kept for the next one */
+}
+
+static enum wr_rc read_body(struct call *c, size_t limit) {
+  int64_t length = c->http->framing.length;
+  enum wr_rc rc = length > 0 && (uint64_t)length <= limit ? gate_body(&c->http->in, &c->err) : WR_OK;
+  if (rc != WR_OK) return rc;
+  int64_t bytes = length >= 0 ? length : (int64_t)limit;
+  rc = http_body(c->http, limit, BODY_US + (bytes >> 20) * BODY_US_PER_MIB, &c->err);
+  if (rc == WR_OK && length < 0 && c->http->scratch->body.len > 0) rc = gate_body(&c->http->in, &c->err);
+  return rc;
+}
+
+static enum wr_rc parse_body(struct call *c) {
+  const struct buf *b = &c->http->scratch->body;
+  if (b->len == 0) return c->route->body == BODY_REQUIRED ? call_fail(c, WR_BODY_MISSING, NULL) : WR_OK;
+  size_t values = c->route->flags & ROUTE_LARGE ? LIMIT_FLOW_JSON_VALUES : LIMIT_JSON_VALUES;
+  return json_load_strict(b->data, b->len, values, &c->body, &c->err);
+}
+
+static enum wr_rc run_handler(struct call *c) {
+  c->out = http_out(c->http);
+  answer_open(c->out);
+  return c->route->fn(c);
+}
+
+static enum wr_rc body_and_handler(struct call *c) {
+  if (c->route->body == BODY_NONE) return run_handler(c); /* what was sent all the same is not read: the connection closes */
+  bool large = (c->route->flags & ROUTE_LARGE) && (c->http->framing.length > LIMIT_BODY_BYTES || c->http->framing.length < 0);
+  size_t limit = c->route->flags & ROUTE_LARGE ? LIMIT_FLOW_BODY_BYTES : LIMIT_BODY_BYTES;
+  if (c->http->framing.length > (int64_t)limit) large = false;
+  enum wr_rc rc = large ? large_begin(c) : WR_OK;
+  if (rc != WR_OK) return rc;
+  rc = read_body(c, limit);
+  if (rc == WR_OK) rc = parse_body(c);
+  if (rc == WR_OK) rc = run_handler(c);
+  json_decref(c->body);
+  c->body = NULL;
+  if (large) large_end(c);
+  return rc;
+}
+
+/* ---- the way ---- */
+
+static enum wr_rc admit(struct call *c, char allow[64]) {
+  char path[GATE_PATH_MAX];
+  const char *id = NULL;
+  const struct gate_in *in = &c->http->in;
+  enum wr_rc rc = gate_path(in->target, path, &c->err);
+  if (rc == WR_OK) rc = gate_host(in, &c->api->hosts, &c->err);
+  if (rc != WR_OK) return rc;
+  rc = routes_find(in->method, path, &c->route, &id, allow, 64);
+  if (rc != WR_OK) return call_fail(c, rc, NULL);
+  if (c->http->crowded && !(c->route->flags & ROUTE_ALWAYS)) return call_fail(c, WR_BUSY, NULL);
+  rc = gate_origin(in, &c->err);
+  if (rc == WR_OK) rc = auth_check(&c->api->auth, in, c->route->role, &c->err);
+  if (rc != WR_OK) return rc;
+  if ((c->route->flags & ROUTE_CHANGES) && atomic_load(&c->api->draining)) return call_fail(c, WR_DRAINING, NULL);
+  if (id && !text_id(id, strcspn(id, "/"), &c->id)) return call_fail(c, WR_BAD_ID, NULL);
+  int64_t most = c->route->fn == h_mon_log ? LIMIT_LOG_READ_BYTES : c->id ? LIMIT_NODES : LIMIT_PAGE;
+  return query_string(&c->q, in->query, c->route->query, most, &c->err);
+}
+
+static void send_answer(struct call *c) {
+  if (!c->type) answer_close(c->out, &c->page);
+  http_send(c->http, 200, c->type ? c->type : "application/json", c->headers);
+}
+
+void call_handle(void *api, struct http_req *q) {
+  struct call c = {.api = api, .http = q, .page = {.total = -1}};
+  char allow[64] = "";
+  wr_err_clear(&c.err);
+  query_init(&c.q);
+  enum wr_rc rc = admit(&c, allow);
+  if (rc == WR_OK) rc = body_and_handler(&c);
+  if (rc == WR_OK) {
+    send_answer(&c);
+    return;
+  }
+  if (c.err.code != rc) wr_err_set(&c.err, rc, NULL);
+  if (rc == WR_METHOD) snprintf(c.headers, sizeof c.headers, "Allow: %s\r\n", allow);
+  send_error(q, &c.err, c.headers);
+}
+
+/* ---- for handlers ---- */
+
+struct reader *call_reader(struct call *c) {
+  struct reader *r = reader_get(c->api->o.store, &c->err);
+  if (!r && c->err.code == WR_OK) (void)call_fail(c, WR_DB_UNAVAILABLE, NULL);
+  return r;
+}
+
+struct waiter { struct http_scratch *s; bool done; };
+
+/* On the runner's thread. The scratch outlives the request, so that the unlock here never touches freed memory. */
+static void answered(struct req *q, void *ctx) {
+  struct waiter *w = ctx;
+  struct http_scratch *s = w->s;
+  (void)q;
+  pthread_mutex_lock(&s->lock);
+  w->done = true;
+  pthread_cond_signal(&s->cond);
+  pthread_mutex_unlock(&s->lock);
+}
+
+enum wr_rc call_post(struct call *c, struct req *q) {
+  struct waiter w = {c->http->scratch, false};
+  q->done = answered;
+  q->done_ctx = &w;
+  if (runner_post(c->api->o.runner, q)) {
+    pthread_mutex_lock(&w.s->lock);
+    while (!w.done) pthread_cond_wait(&w.s->cond, &w.s->lock);
+    pthread_mutex_unlock(&w.s->lock);
+  }
+  if (q->rc == WR_OK) return WR_OK;
+  c->err = q->err;
+  if (c->err.code != q->rc) wr_err_set(&c->err, q->rc, NULL);
+  return q->rc;
+}
+
+static const char *type_name(json_type t) {
+  switch (t) {
+  case JSON_OBJECT: return "an object";
+  case JSON_ARRAY: return "an array";
+  case JSON_STRING: return "a string";
+  case JSON_INTEGER: return "an integer";
+  case JSON_REAL: return "a number";
+  case JSON_TRUE: case JSON_FALSE: return "true or false";
+  case JSON_NULL: break;
+  }
+  return "null";
+}
+
+static const struct body_field *nearest(const char *key, const struct body_field *f, size_t n) {
+  const struct body_field *best = NULL;
+  int least = 4;
+  for (size_t i = 0; i < n; i++) {
+    int d = text_distance(key, f[i].name);
+    if (d < least) least = d, best = &f[i];
+  }
+  return best;
+}
+
+enum wr_rc call_fields(struct call *c, const json_t *obj, const char *path, const struct body_field *f, size_t n, json_t **v) {
+  json_t *o = (json_t *)(uintptr_t)obj, *val; /* iterating changes nothing */
+  const char *key;
+  char at[96], quoted[WR_QUOTE_MAX];
+  for (size_t i = 0; i < n; i++) v[i] = NULL;
+  json_object_foreach(o, key, val) {
+    size_t i = 0;
+    while (i < n && strcmp(f[i].name, key) != 0) i++;
+    if (i == n) {
+      const struct body_field *near = nearest(key, f, n);
+      return wr_err_at(&c->err, WR_UNKNOWN_FIELD, path, near ? "Unknown field %s. Did you mean \"%s\"?" : "Unknown field %s.",
+                       wr_err_quote(quoted, key, strlen(key)), near ? near->name : "");
+    }
+    snprintf(at, sizeof at, "%s/%s", path, key);
+    if (json_typeof(val) != f[i].type) return wr_err_at(&c->err, WR_WRONG_TYPE, at, "%s must be %s.", key, type_name(f[i].type));
+    v[i] = val;
+  }
+  for (size_t i = 0; i < n; i++) {
+    snprintf(at, sizeof at, "%s/%s", path, f[i].name);
+    if (f[i].required && !v[i]) return wr_err_at(&c->err, WR_WRONG_TYPE, at, "%s must be %s.", f[i].name, type_name(f[i].type));
+  }
+  return WR_OK;
+}

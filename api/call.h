@@ -1,0 +1,80 @@
+/* Private to api: one request on its way through the table of routes to its handler. A struct call lives on the stack of
+ * the request's thread. Order of the checks, so that nothing is read of a stranger: path, Host, route and method, Origin,
+ * token, draining, id, query, sizes, Content-Type, body, handler. */
+#ifndef API_CALL_H
+#define API_CALL_H
+#include <jansson.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include "answer.h"
+#include "api.h"
+#include "auth.h"
+#include "http.h"
+#include "query.h"
+
+struct api {
+  struct api_opts o;
+  struct http *http;
+  struct auth auth;
+  struct gate_hosts hosts;
+  const char **host_name;     /* what hosts points to */
+  char listen_host[32];
+  atomic_bool draining;
+  pthread_mutex_t large;      /* one large body at a time: taken before it is read, given back after its handler */
+};
+
+enum body_rule { BODY_NONE, BODY_OPTIONAL, BODY_REQUIRED };
+enum {
+  ROUTE_LARGE = 1,            /* the limits of POST /flow */
+  ROUTE_CHANGES = 2,          /* refused while draining */
+  ROUTE_ALWAYS = 4            /* answered even when crowded */
+};
+
+struct call;
+typedef enum wr_rc handler_fn(struct call *c);
+struct route {
+  const char *method, *pattern;   /* "/flow/{id}": {id} is 1 to 2^53-1 */
+  enum role role;
+  enum body_rule body;
+  unsigned flags;                 /* ROUTE_* */
+  unsigned query;                 /* Q_* that the query string may have */
+  handler_fn *fn;
+};
+
+struct call {
+  struct api *api;
+  const struct route *route;
+  struct http_req *http;
+  int64_t id;
+  json_t *body;                   /* NULL = none */
+  struct query q;
+  struct buf *out;                /* behind "data": until the handler returns */
+  struct answer_page page;
+  struct wr_err err;
+  const char *type;               /* NULL = the envelope; else `out` is the body itself, of this type */
+  char headers[192];              /* complete lines */
+};
+
+/* The route for path and method (HEAD finds GET), its {id} as text. NO_ROUTE; METHOD with what would do in allow. */
+enum wr_rc routes_find(const char *method, const char *path, const struct route **out, const char **id, char *allow,
+                       size_t n_allow) WR_MUST;
+size_t routes_all(const struct route **out);
+
+void call_handle(void *api, struct http_req *q);
+void call_refuse(void *api, struct http_req *q, const struct wr_err *err);
+
+/* For handlers: all fill c->err and return its code. */
+enum wr_rc call_fail(struct call *c, enum wr_rc code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+enum wr_rc call_missing(struct call *c, const char *what); /* 404: "Flow 7 does not exist." of c->id */
+enum wr_rc call_post(struct call *c, struct req *q);       /* to the runner; waits for its answer */
+struct reader *call_reader(struct call *c);                /* NULL: c->err is set */
+/* Fields of a body: one table each. v[i] is NULL when absent or null is not allowed. */
+struct body_field { const char *name; json_type type; bool required; };
+enum wr_rc call_fields(struct call *c, const json_t *obj, const char *path, const struct body_field *f, size_t n, json_t **v) WR_MUST;
+
+handler_fn h_task_save, h_task_get, h_task_list, h_task_delete;
+handler_fn h_flow_save, h_flow_get, h_flow_list, h_flow_delete;
+handler_fn h_exec_flow, h_exec_flows, h_exec_task, h_cancel_flow, h_cancel_task;
+handler_fn h_mon_flows, h_mon_flow, h_mon_detail, h_mon_node, h_mon_task, h_mon_log;
+handler_fn h_livez, h_readyz, h_version;
+#endif

@@ -1,0 +1,149 @@
+/* /exec: starts, re-runs, cancels. Each is one request to the runner, answered after its commit. A start is answered from
+ * the request itself, without a read: it is the hot path. Any API thread. */
+#include <stdlib.h>
+#include <string.h>
+#include "call.h"
+#include "instance.h"
+#include "limits.h"
+#include "text.h"
+
+static enum wr_rc read_id(struct call *c, const json_t *v, const char *path, int64_t *out) {
+  *out = v ? json_integer_value(v) : 0;
+  if (!v || (*out >= 1 && *out <= WR_ID_MAX)) return WR_OK;
+  return wr_err_at(&c->err, WR_OUT_OF_RANGE, path, "%s must be an id.", path + 1);
+}
+
+static enum wr_rc read_params(struct call *c, const json_t *v, const char *path, struct params **out) {
+  char *text = NULL;
+  enum wr_rc rc = v ? def_params_parse(v, path, &text, &c->err) : WR_OK;
+  *out = rc == WR_OK && text ? params_new(text) : NULL;
+  free(text);
+  return rc;
+}
+
+/* ---- one flow ---- */
+
+static enum wr_rc answer_start(struct call *c, const struct req_start *st) {
+  struct flow_def *def = NULL;
+  enum wr_rc rc = defs_flow(c->api->o.defs, st->flow_id, st->flow_version, -1, &def, &c->err);
+  if (rc != WR_OK || !def->dag || def->dag->n == 0) { /* with no node it has ended already */
+    def_flow_unref(def);
+    wr_err_clear(&c->err);
+    return instance_flow(c, st->fi, NULL);
+  }
+  struct flow_row row = {.fi = st->fi, .flow_id = st->flow_id, .flow_version = st->flow_version, .flow_name = def->name,
+                         .state = FLOW_RUNNING, .run_no = 1, .create_us = st->create_us, .start_us = st->create_us,
+                         .update_us = st->create_us, .params = st->params ? st->params->text : NULL};
+  j_open(c->out, '{');
+  row_flow_fields(c->out, &row);
+  j_close(c->out, '}');
+  def_flow_unref(def);
+  return WR_OK;
+}
+
+static enum wr_rc start_flow(struct call *c, const json_t *params) {
+  struct req_start st = {.flow_id = c->id};
+  enum wr_rc rc = read_params(c, params, "/params", &st.params);
+  if (rc != WR_OK) return rc;
+  struct req q = {.kind = REQ_START, .start = &st, .n_start = 1};
+  rc = call_post(c, &q);
+  if (rc == WR_OK) rc = answer_start(c, &st);
+  params_unref(st.params);
+  return rc;
+}
+
+static enum wr_rc rerun_flow(struct call *c, const json_t *fi, const json_t *ni) {
+  struct req q = {.kind = REQ_RERUN, .flow_id = c->id};
+  enum wr_rc rc = read_id(c, fi, "/fiId", &q.fi);
+  if (rc == WR_OK) rc = read_id(c, ni, "/niId", &q.ni);
+  if (rc == WR_OK) rc = call_post(c, &q);
+  return rc == WR_OK ? instance_flow(c, q.fi, NULL) : rc;
+}
+
+enum wr_rc h_exec_flow(struct call *c) {
+  enum { PARAMS, FI, NI, N };
+  static const struct body_field field[N] = {{"params", JSON_OBJECT, false}, {"fiId", JSON_INTEGER, false}, {"niId", JSON_INTEGER, false}};
+  json_t *v[N] = {0};
+  enum wr_rc rc = c->body ? call_fields(c, c->body, "", field, N, v) : WR_OK;
+  if (rc != WR_OK) return rc;
+  if (v[NI] && !v[FI]) return wr_err_at(&c->err, WR_WRONG_NODE, "/niId", "niId needs the fiId that it belongs to.");
+  if (v[FI] && v[PARAMS]) return wr_err_at(&c->err, WR_UNKNOWN_FIELD, "/params", "A re-run keeps the parameters of its start.");
+  return v[FI] ? rerun_flow(c, v[FI], v[NI]) : start_flow(c, v[PARAMS]);
+}
+
+/* ---- many flows ---- */
+
+static enum wr_rc read_start(struct call *c, const json_t *item, size_t i, struct req_start *out) {
+  static const struct body_field field[] = {{"flowId", JSON_INTEGER, true}, {"params", JSON_OBJECT, false}};
+  json_t *v[2];
+  char path[64];
+  snprintf(path, sizeof path, "/starts/%zu", i);
+  if (!json_is_object(item)) return wr_err_at(&c->err, WR_WRONG_TYPE, path, "A start must be an object.");
+  enum wr_rc rc = call_fields(c, item, path, field, 2, v);
+  if (rc != WR_OK) return rc;
+  snprintf(path, sizeof path, "/starts/%zu/flowId", i);
+  out->flow_id = json_integer_value(v[0]);
+  if (out->flow_id < 1 || out->flow_id > WR_ID_MAX) return wr_err_at(&c->err, WR_OUT_OF_RANGE, path, "flowId must be an id.");
+  snprintf(path, sizeof path, "/starts/%zu/params", i);
+  return read_params(c, v[1], path, &out->params);
+}
+
+static enum wr_rc post_starts(struct call *c, struct req_start *st, size_t n) {
+  struct req q = {.kind = REQ_START, .start = st, .n_start = (uint32_t)n};
+  enum wr_rc rc = n > 0 ? call_post(c, &q) : WR_OK;
+  if (rc != WR_OK) return rc;
+  buf_ch(c->out, '[');
+  for (size_t i = 0; i < n; i++) {
+    if (i) buf_ch(c->out, ',');
+    buf_i64(c->out, st[i].fi);
+  }
+  buf_ch(c->out, ']');
+  return WR_OK;
+}
+
+enum wr_rc h_exec_flows(struct call *c) {
+  static const struct body_field field[] = {{"starts", JSON_ARRAY, true}};
+  json_t *starts;
+  enum wr_rc rc = call_fields(c, c->body, "", field, 1, &starts);
+  if (rc != WR_OK) return rc;
+  size_t n = json_array_size(starts);
+  if (n > LIMIT_STARTS) {
+    rc = wr_err_at(&c->err, WR_TOO_LARGE, "/starts", "More than %d starts.", LIMIT_STARTS);
+    c->err.limit = LIMIT_STARTS;
+    c->err.got = (int64_t)n;
+    return rc;
+  }
+  struct req_start *st = wr_calloc(n + 1, sizeof *st);
+  for (size_t i = 0; i < n && rc == WR_OK; i++) rc = read_start(c, json_array_get(starts, i), i, &st[i]);
+  if (rc == WR_OK) rc = post_starts(c, st, n);
+  for (size_t i = 0; i < n; i++) params_unref(st[i].params);
+  free(st);
+  return rc;
+}
+
+/* ---- a task alone; cancels ---- */
+
+enum wr_rc h_exec_task(struct call *c) {
+  static const struct body_field field[] = {{"params", JSON_OBJECT, false}};
+  json_t *params = NULL;
+  struct req q = {.kind = REQ_EXEC_TASK, .task_id = c->id};
+  enum wr_rc rc = c->body ? call_fields(c, c->body, "", field, 1, &params) : WR_OK;
+  if (rc == WR_OK) rc = read_params(c, params, "/params", &q.params);
+  if (rc == WR_OK) rc = call_post(c, &q);
+  params_unref(q.params);
+  return rc == WR_OK ? instance_task(c, q.ti, INSTANCE_PLAIN, NULL) : rc;
+}
+
+enum wr_rc h_cancel_flow(struct call *c) {
+  struct req q = {.kind = REQ_CANCEL_FLOW, .fi = c->id};
+  enum wr_rc rc = c->body ? call_fields(c, c->body, "", NULL, 0, NULL) : WR_OK;
+  if (rc == WR_OK) rc = call_post(c, &q);
+  return rc == WR_OK ? instance_flow(c, c->id, &q.changed) : rc;
+}
+
+enum wr_rc h_cancel_task(struct call *c) {
+  struct req q = {.kind = REQ_CANCEL_TASK, .ti = c->id};
+  enum wr_rc rc = c->body ? call_fields(c, c->body, "", NULL, 0, NULL) : WR_OK;
+  if (rc == WR_OK) rc = call_post(c, &q);
+  return rc == WR_OK ? instance_task(c, c->id, INSTANCE_PLAIN, &q.changed) : rc;
+}

@@ -1,0 +1,178 @@
+/* /flow: definitions of flows, and what definitions ask of their surroundings. Any API thread. */
+#include "h_def.h"
+#include <stdlib.h>
+#include <string.h>
+#include "builtin.h"
+#include "def_json.h"
+
+#define SAVE_TRIES 5 /* as for tasks */
+
+/* ---- the surroundings ---- */
+
+/* "Known types: ECHO, WAIT, EXCEPTION, SHELL." */
+static enum wr_rc unknown_type(const char *type, const char *path, struct wr_err *err) {
+  char list[128] = "", quoted[WR_QUOTE_MAX];
+  for (size_t i = 0, at = 0; executors_builtin[i] && at < sizeof list; i++)
+    at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", executors_builtin[i]->name);
+  return wr_err_at(err, WR_UNKNOWN_TYPE, path, "Unknown type %s. Known types: %s.", wr_err_quote(quoted, type, strlen(type)), list);
+}
+
+static enum wr_rc check_type(void *ctx, const char *type, const char *content, const json_t *config, const char *path,
+                             uint8_t *slot, struct wr_err *err) {
+  const struct api *a = ctx;
+  const wx_ops *ops = executor_find(type);
+  if (!ops) return unknown_type(type, path, err);
+  if (strcmp(type, "SHELL") == 0 && !a->o.shell_allowed) return wr_err_at(err, WR_SHELL_NOT_ALLOWED, path, NULL);
+  *slot = (uint8_t)ops->slot;
+  if (!ops->check) return WR_OK;
+  char *text = config ? json_dumps(config, JSON_COMPACT) : NULL, why[200] = "";
+  int code = WR_OUT_OF_RANGE;
+  int bad = ops->check(content, text, &code, why, sizeof why);
+  free(text);
+  return bad ? wr_err_at(err, (enum wr_rc)code, path, "%s", why) : WR_OK;
+}
+
+static enum wr_rc tasks_exist(void *ctx, const int64_t *ids, size_t n, struct wr_err *err) {
+  const struct api *a = ctx;
+  struct reader *r = reader_get(a->o.store, err);
+  if (!r) return err->code;
+  enum wr_rc rc = reader_tasks_exist(r, ids, n, err);
+  reader_put(r);
+  return rc;
+}
+
+struct def_env def_env_of(struct call *c) { return (struct def_env){c->api, check_type, tasks_exist}; }
+
+enum wr_rc def_stale(struct call *c, int64_t given, int64_t current) {
+  return call_fail(c, WR_STALE, "You have version %lld, current is %lld.", (long long)given, (long long)current);
+}
+
+struct page def_page(struct call *c) {
+  c->page.on = true;
+  c->page.limit = (uint32_t)c->q.limit;
+  c->page.offset = (uint64_t)c->q.offset;
+  return (struct page){c->page.limit, c->page.offset, c->q.total};
+}
+
+/* ---- a flow with the tasks of its nodes ---- */
+
+struct known { int64_t *id; struct task_def **def; size_t n; };
+
+static int by_id(const void *a, const void *b) {
+  const int64_t *x = a, *y = b;
+  return (*x > *y) - (*x < *y);
+}
+
+static const struct task_def *known_task(void *ctx, int64_t id) {
+  const struct known *k = ctx;
+  const int64_t *at = k->n ? bsearch(&id, k->id, k->n, sizeof id, by_id) : NULL;
+  return at ? k->def[at - k->id] : NULL;
+}
+
+static void known_ids(struct known *k, const struct flow_def *f) {
+  size_t n = 0, cap = 0, kept = 0;
+  for (uint32_t i = 0; i < f->n; i++)
+    for (uint32_t j = 0; j < f->node[i].n_task_id; j++) *WR_PUSH(k->id, n, cap) = f->node[i].task_id[j];
+  if (n > 1) qsort(k->id, n, sizeof *k->id, by_id);
+  for (size_t i = 0; i < n; i++)
+    if (kept == 0 || k->id[i] != k->id[kept - 1]) k->id[kept++] = k->id[i];
+  k->n = kept;
+}
+
+static enum wr_rc write_flow(struct call *c, const struct flow_def *f) {
+  struct known k = {0};
+  enum wr_rc rc = WR_OK;
+  known_ids(&k, f);
+  if (k.n > 0) {
+    k.def = wr_calloc(k.n, sizeof *k.def);
+    struct reader *r = call_reader(c);
+    rc = r ? reader_tasks(r, k.id, k.n, k.def, &c->err) : c->err.code;
+    reader_put(r);
+  }
+  if (rc == WR_OK) def_flow_write(c->out, f, known_task, &k);
+  for (size_t i = 0; k.def && i < k.n; i++) def_task_unref(k.def[i]);
+  free(k.def);
+  free(k.id);
+  return rc;
+}
+
+/* ---- handlers ---- */
+
+static enum wr_rc save_merged(struct call *c, const struct flow_post *p, struct flow_def **out) {
+  struct flow_def *old = NULL;
+  struct reader *r = call_reader(c);
+  if (!r) return c->err.code;
+  enum wr_rc rc = reader_flow(r, p->flow_id, 0, &old, &c->err);
+  reader_put(r);
+  c->id = p->flow_id;
+  if (rc == WR_NOT_FOUND || (rc == WR_OK && old->deleted)) rc = call_missing(c, "Flow");
+  if (rc == WR_OK && (p->has & DEF_HAS_VERSION) && p->version != old->version) rc = def_stale(c, p->version, old->version);
+  if (rc == WR_OK) rc = def_flow_merge(p, old, out, &c->err);
+  if (rc == WR_OK) rc = store_save_flow(c->api->o.store, *out, old->version, &c->err);
+  def_flow_unref(old);
+  return rc;
+}
+
+enum wr_rc h_flow_save(struct call *c) {
+  struct def_env env = def_env_of(c);
+  struct flow_post p = {0};
+  struct flow_def *saved = NULL;
+  enum wr_rc rc = def_flow_parse(c->body, &env, &p, &c->err);
+  json_decref(c->body); /* of a large flow the tree is the larger part */
+  c->body = NULL;
+  if (rc == WR_OK && p.flow_id == 0) {
+    saved = def_flow_ref(p.def);
+    rc = store_save_flow(c->api->o.store, saved, 0, &c->err);
+  } else if (rc == WR_OK) {
+    for (int i = 0; i < SAVE_TRIES; i++) {
+      def_flow_unref(saved);
+      saved = NULL;
+      rc = save_merged(c, &p, &saved);
+      if (rc != WR_STALE || (p.has & DEF_HAS_VERSION)) break;
+    }
+  }
+  if (rc == WR_OK) rc = write_flow(c, saved);
+  def_flow_unref(saved);
+  def_flow_unref(p.def);
+  return rc;
+}
+
+enum wr_rc h_flow_get(struct call *c) {
+  struct flow_def *f = NULL;
+  struct reader *r = call_reader(c);
+  if (!r) return c->err.code;
+  enum wr_rc rc = reader_flow(r, c->id, 0, &f, &c->err);
+  reader_put(r);
+  if (rc == WR_NOT_FOUND || (rc == WR_OK && f->deleted)) rc = call_missing(c, "Flow");
+  if (rc == WR_OK) rc = write_flow(c, f);
+  def_flow_unref(f);
+  return rc;
+}
+
+static int list_flow(void *ctx, const struct flow_def *f) {
+  struct call *c = ctx;
+  if (c->out->data[c->out->len - 1] != '[') buf_ch(c->out, ',');
+  def_flow_write_head(c->out, f);
+  return 0;
+}
+
+enum wr_rc h_flow_list(struct call *c) {
+  struct list_filter f = {.state = -1, .flow_id = c->q.flow_id, .name_like = c->q.has & Q_NAME ? c->q.name : NULL};
+  struct page p = def_page(c);
+  struct reader *r = call_reader(c);
+  if (!r) return c->err.code;
+  j_open(c->out, '[');
+  enum wr_rc rc = reader_list_flows(r, &f, &p, list_flow, c, &c->page.more, &c->page.total, &c->err);
+  reader_put(r);
+  j_close(c->out, ']');
+  return rc;
+}
+
+enum wr_rc h_flow_delete(struct call *c) {
+  enum wr_rc rc = store_delete_flow(c->api->o.store, c->id, &c->err);
+  if (rc != WR_OK) return rc;
+  j_open(c->out, '{');
+  j_i64(c->out, "flowId", c->id);
+  j_close(c->out, '}');
+  return WR_OK;
+}

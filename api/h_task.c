@@ -1,0 +1,84 @@
+/* /task: definitions of tasks. Any API thread; the database serialises what is written. */
+#include "h_def.h"
+#include <string.h>
+#include "def_json.h"
+
+/* Another writer may come between reading and saving: then what was absent is taken from his version. */
+#define SAVE_TRIES 5
+
+static enum wr_rc save_merged(struct call *c, const struct task_post *p, const struct def_env *env, struct task_def **out) {
+  struct task_def *old = NULL;
+  struct reader *r = call_reader(c);
+  if (!r) return c->err.code;
+  enum wr_rc rc = reader_task(r, p->task_id, 0, &old, &c->err);
+  reader_put(r);
+  c->id = p->task_id;
+  if (rc == WR_NOT_FOUND || (rc == WR_OK && old->deleted)) rc = call_missing(c, "Task");
+  if (rc == WR_OK && (p->has & DEF_HAS_VERSION) && p->version != old->version) rc = def_stale(c, p->version, old->version);
+  if (rc == WR_OK) rc = def_task_merge(p, old, env, out, &c->err);
+  if (rc == WR_OK) rc = store_save_task(c->api->o.store, *out, old->version, &c->err);
+  def_task_unref(old);
+  return rc;
+}
+
+enum wr_rc h_task_save(struct call *c) {
+  struct def_env env = def_env_of(c);
+  struct task_post p = {0};
+  struct task_def *saved = NULL;
+  enum wr_rc rc = def_task_parse(c->body, &env, &p, &c->err);
+  if (rc == WR_OK && p.task_id == 0) {
+    saved = def_task_ref(p.def);
+    rc = store_save_task(c->api->o.store, saved, 0, &c->err);
+  } else if (rc == WR_OK) {
+    for (int i = 0; i < SAVE_TRIES; i++) {
+      def_task_unref(saved);
+      saved = NULL;
+      rc = save_merged(c, &p, &env, &saved);
+      if (rc != WR_STALE || (p.has & DEF_HAS_VERSION)) break;
+    }
+  }
+  if (rc == WR_OK) def_task_write(c->out, saved);
+  def_task_unref(saved);
+  def_task_unref(p.def);
+  return rc;
+}
+
+enum wr_rc h_task_get(struct call *c) {
+  struct task_def *t = NULL;
+  struct reader *r = call_reader(c);
+  if (!r) return c->err.code;
+  enum wr_rc rc = reader_task(r, c->id, 0, &t, &c->err);
+  reader_put(r);
+  if (rc == WR_NOT_FOUND || (rc == WR_OK && t->deleted)) rc = call_missing(c, "Task");
+  if (rc == WR_OK) def_task_write(c->out, t);
+  def_task_unref(t);
+  return rc;
+}
+
+static int list_task(void *ctx, const struct task_def *t) {
+  struct call *c = ctx;
+  if (c->out->data[c->out->len - 1] != '[') buf_ch(c->out, ',');
+  def_task_write(c->out, t);
+  return 0;
+}
+
+enum wr_rc h_task_list(struct call *c) {
+  struct list_filter f = {.state = -1, .name_like = c->q.has & Q_NAME ? c->q.name : NULL, .type = c->q.has & Q_TYPE ? c->q.type : NULL};
+  struct page p = def_page(c);
+  struct reader *r = call_reader(c);
+  if (!r) return c->err.code;
+  j_open(c->out, '[');
+  enum wr_rc rc = reader_list_tasks(r, &f, &p, list_task, c, &c->page.more, &c->page.total, &c->err);
+  reader_put(r);
+  j_close(c->out, ']');
+  return rc;
+}
+
+enum wr_rc h_task_delete(struct call *c) {
+  enum wr_rc rc = store_delete_task(c->api->o.store, c->id, &c->err);
+  if (rc != WR_OK) return rc;
+  j_open(c->out, '{');
+  j_i64(c->out, "taskId", c->id);
+  j_close(c->out, '}');
+  return WR_OK;
+}

@@ -1,0 +1,58 @@
+/* The seam to the HTTP server library. http.c is the only file that knows civetweb: it turns each request into a struct
+ * http_req, passes it through the gate, and hands it to one function. A thread per connection; a request, its scratch
+ * memory and its answer belong to that thread. What never happens: two answers to one request; a connection that stays
+ * open after an error; a body read without a limit and a deadline. */
+#ifndef API_HTTP_H
+#define API_HTTP_H
+#include <pthread.h>
+#include "gate.h"
+#include "mem.h"
+
+/* What a thread reuses from request to request. */
+struct http_scratch {
+  struct buf out;           /* the answer; http_out() */
+  struct buf body;          /* of the request */
+  struct buf text;          /* for handlers */
+  pthread_mutex_t lock;     /* for handlers that wait for another thread */
+  pthread_cond_t cond;
+};
+
+struct http_req {
+  struct gate_in in;
+  struct gate_out framing;
+  struct http_scratch *scratch;
+  char id[17];              /* of the request, hexadecimal */
+  bool crowded;             /* nearly every thread has been busy for long: refuse what can wait */
+  /* private: */
+  struct http *http;
+  struct http_thread *thread;
+  void *conn;
+  bool keep, unread, head, answered;
+};
+
+struct http;
+struct http_opts {
+  const char *listen;       /* ADDR:PORT */
+  uint32_t threads;         /* 0 = HTTP_THREADS */
+  void *ctx;
+  /* One request whose framing is sound: must end in http_send(). */
+  void (*handle)(void *ctx, struct http_req *q);
+  /* One that is not: in.method, in.target may be NULL. Must end in http_send(); the connection closes. */
+  void (*refuse)(void *ctx, struct http_req *q, const struct wr_err *err);
+};
+#define HTTP_THREADS 96
+
+enum wr_rc http_start(const struct http_opts *o, struct http **out, struct wr_err *err) WR_MUST;
+uint16_t http_port(const struct http *h);
+void http_stop(struct http *h);   /* waits at most 2 s for requests under way */
+
+/* Reads the whole body into scratch->body, within so many bytes and microseconds. BODY_TOO_LARGE, BODY_TIMEOUT,
+ * BAD_FRAMING (chunks). The limit is checked before the first byte when the length was announced. */
+enum wr_rc http_body(struct http_req *q, size_t limit, int64_t allow_us, struct wr_err *err) WR_MUST;
+
+/* The answer's body: append to it, then http_send(). */
+struct buf *http_out(struct http_req *q);
+void http_out_again(struct http_req *q); /* forgets what was appended */
+/* headers: complete lines, each ended by CRLF, or "". After an error status the connection closes. */
+void http_send(struct http_req *q, int status, const char *type, const char *headers);
+#endif

@@ -1,0 +1,206 @@
+/* Filters and paging: see query.h. */
+#include "query.h"
+#include <string.h>
+#include "clock.h"
+#include "mem.h"
+#include "run.h"
+#include "text.h"
+
+enum kind { KIND_INT, KIND_TEXT, KIND_BOOL };
+struct value { const char *s; size_t n; int64_t max_limit; };
+struct param { const char *name; unsigned bit; enum kind kind; enum wr_rc code; const char *allowed; bool (*set)(struct query *, const struct value *); };
+
+static bool set_flow_id(struct query *q, const struct value *v) { return text_id(v->s, v->n, &q->flow_id); }
+static bool set_fi(struct query *q, const struct value *v) { return text_id(v->s, v->n, &q->fi); }
+
+static bool word(const struct value *v, const char *w) { return strlen(w) == v->n && memcmp(v->s, w, v->n) == 0; }
+
+/* S2's three words mean all states that they stand for; any other state means itself. */
+static bool set_status(struct query *q, const struct value *v) {
+  static const char *const s2[] = {"RUNNING", "SUCCESS", "FAILED"};
+  q->status = 0;
+  q->state = -1;
+  for (int i = 0; i < 3; i++)
+    if (word(v, s2[i])) q->status = i + 1;
+  for (int s = FLOW_RUNNING; q->status == 0 && s < FLOW__N; s++)
+    if (word(v, flow_state_name((enum flow_state)s))) q->state = s;
+  return q->status != 0 || q->state >= 0;
+}
+
+/* In a query string a plus sign arrives as a blank, where RFC 3339 may have one only in front of the offset. */
+static bool set_time(int64_t *out, const struct value *v) {
+  char s[64];
+  if (clock_parse(v->s, v->n, out)) return *out > 0;
+  if (v->n >= sizeof s) return false;
+  memcpy(s, v->s, v->n);
+  char *t = memchr(s, 'T', v->n), *blank = t ? memchr(t, ' ', v->n - (size_t)(t - s)) : NULL;
+  if (!blank) return false;
+  *blank = '+';
+  return clock_parse(s, v->n, out) && *out > 0;
+}
+static bool set_from(struct query *q, const struct value *v) { return set_time(&q->from_us, v); }
+static bool set_to(struct query *q, const struct value *v) { return set_time(&q->to_us, v); }
+
+static bool set_limit(struct query *q, const struct value *v) {
+  return text_i64(v->s, v->n, &q->limit) && q->limit >= 1 && q->limit <= v->max_limit;
+}
+static bool set_offset(struct query *q, const struct value *v) {
+  return text_i64(v->s, v->n, &q->offset) && q->offset >= 0 && q->offset <= WR_ID_MAX;
+}
+
+static bool set_bool(bool *out, const struct value *v) {
+  *out = word(v, "true");
+  return *out || word(v, "false");
+}
+static bool set_total(struct query *q, const struct value *v) { return set_bool(&q->total, v); }
+static bool set_nodes(struct query *q, const struct value *v) {
+  bool nodes = true, ok = set_bool(&nodes, v);
+  q->no_nodes = !nodes;
+  return ok;
+}
+
+static bool copy(char *out, size_t room, const struct value *v) {
+  if (v->n == 0 || v->n >= room || memchr(v->s, '\0', v->n) || !text_utf8(v->s, v->n)) return false;
+  memcpy(out, v->s, v->n);
+  out[v->n] = '\0';
+  return true;
+}
+static bool set_name(struct query *q, const struct value *v) { return copy(q->name, sizeof q->name, v); }
+static bool set_type(struct query *q, const struct value *v) { return copy(q->type, sizeof q->type, v); }
+static bool set_runs(struct query *q, const struct value *v) {
+  q->all_runs = word(v, "all");
+  return q->all_runs || word(v, "newest");
+}
+static bool set_attempt(struct query *q, const struct value *v) {
+  return text_i64(v->s, v->n, &q->attempt) && q->attempt >= 1 && q->attempt <= UINT32_MAX;
+}
+
+static const struct param params[] = {
+  {"flowId", Q_FLOW_ID, KIND_INT, WR_BAD_FILTER, "an id", set_flow_id},
+  {"fiId", Q_FI_ID, KIND_INT, WR_BAD_FILTER, "an id", set_fi},
+  {"status", Q_STATUS, KIND_TEXT, WR_BAD_FILTER, "RUNNING, SUCCESS, FAILED, PAUSED, CANCELING, CANCELED", set_status},
+  {"from", Q_FROM, KIND_TEXT, WR_BAD_FILTER, "YYYY-MM-DD HH:MM:SS or RFC 3339", set_from},
+  {"to", Q_TO, KIND_TEXT, WR_BAD_FILTER, "YYYY-MM-DD HH:MM:SS or RFC 3339", set_to},
+  {"limit", Q_LIMIT, KIND_INT, WR_BAD_PAGE, NULL, set_limit},
+  {"offset", Q_OFFSET, KIND_INT, WR_BAD_PAGE, NULL, set_offset},
+  {"total", Q_TOTAL, KIND_BOOL, WR_BAD_FILTER, "true, false", set_total},
+  {"name", Q_NAME, KIND_TEXT, WR_BAD_FILTER, "1 to 128 characters", set_name},
+  {"type", Q_TYPE, KIND_TEXT, WR_BAD_FILTER, "a task type", set_type},
+  {"nodes", Q_NODES, KIND_BOOL, WR_BAD_FILTER, "true, false", set_nodes},
+  {"runs", Q_RUNS, KIND_TEXT, WR_BAD_FILTER, "newest, all", set_runs},
+  {"attempt", Q_ATTEMPT, KIND_INT, WR_BAD_FILTER, "1 or more", set_attempt},
+};
+enum { N_PARAM = sizeof params / sizeof *params };
+
+void query_init(struct query *q) {
+  *q = (struct query){.state = -1, .limit = LIMIT_PAGE_DEFAULT};
+}
+
+static const struct param *find(const char *name, size_t n, unsigned allowed) {
+  for (size_t i = 0; i < N_PARAM; i++)
+    if ((params[i].bit & allowed) && strlen(params[i].name) == n && memcmp(params[i].name, name, n) == 0) return &params[i];
+  return NULL;
+}
+
+static enum wr_rc unknown(const char *name, size_t n, unsigned allowed, enum wr_rc code, struct wr_err *err) {
+  char list[160] = "", quoted[WR_QUOTE_MAX];
+  for (size_t i = 0, at = 0; i < N_PARAM; i++)
+    if (params[i].bit & allowed) at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", at ? ", " : "", params[i].name);
+  return wr_err_set(err, code, "Unknown name %s. Allowed: %s.", wr_err_quote(quoted, name, n), list[0] ? list : "none");
+}
+
+static enum wr_rc set(struct query *q, const struct param *p, const struct value *v, struct wr_err *err) {
+  char path[40];
+  q->has |= p->bit;
+  if (p->set(q, v)) return WR_OK;
+  snprintf(path, sizeof path, "/%s", p->name);
+  if (p->code != WR_BAD_PAGE) return wr_err_at(err, p->code, path, "%s: allowed are %s.", p->name, p->allowed);
+  return wr_err_at(err, p->code, path, "limit must be 1 to %lld, offset 0 or more.", (long long)v->max_limit);
+}
+
+/* ---- the query string ---- */
+
+static int hex(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if ((c | 32) >= 'a' && (c | 32) <= 'f') return (c | 32) - 'a' + 10;
+  return -1;
+}
+
+/* Percent and plus; false when a %-sequence is broken. */
+static bool decode(struct buf *out, const char *s, size_t n) {
+  buf_clear(out);
+  for (size_t i = 0; i < n; i++) {
+    char c = s[i] == '+' ? ' ' : s[i];
+    if (c == '%') {
+      int hi = i + 2 < n ? hex(s[i + 1]) : -1, lo = i + 2 < n ? hex(s[i + 2]) : -1;
+      if (hi < 0 || lo < 0) return false;
+      c = (char)(hi * 16 + lo);
+      i += 2;
+    }
+    buf_ch(out, c);
+  }
+  if (out->len == 0) buf_reserve(out, 1)[0] = '\0';
+  return true;
+}
+
+static enum wr_rc pair(struct query *q, const char *s, size_t n, unsigned allowed, int64_t max_limit, struct wr_err *err) {
+  const char *eq = memchr(s, '=', n);
+  size_t n_name = eq ? (size_t)(eq - s) : n;
+  const struct param *p = find(s, n_name, allowed);
+  if (!p) return unknown(s, n_name, allowed, WR_BAD_FILTER, err);
+  if (q->has & p->bit) return wr_err_set(err, WR_BAD_FILTER, "%s appears twice.", p->name);
+  struct buf b = BUF_INIT;
+  enum wr_rc rc;
+  if (!decode(&b, eq ? eq + 1 : s + n, eq ? n - n_name - 1 : 0)) rc = wr_err_set(err, WR_BAD_FILTER, "%s has a wrong %%-sequence.", p->name);
+  else rc = set(q, p, &(struct value){b.data, b.len, max_limit}, err);
+  buf_done(&b);
+  return rc;
+}
+
+enum wr_rc query_string(struct query *q, const char *raw, unsigned allowed, int64_t max_limit, struct wr_err *err) {
+  if (!raw) return WR_OK;
+  while (*raw) {
+    size_t n = strcspn(raw, "&");
+    if (n > 0) {
+      enum wr_rc rc = pair(q, raw, n, allowed, max_limit, err);
+      if (rc != WR_OK) return rc;
+    }
+    raw += n + (raw[n] == '&');
+  }
+  return WR_OK;
+}
+
+/* ---- the body ---- */
+
+static bool right_type(const json_t *v, enum kind k) {
+  return k == KIND_INT ? json_is_integer(v) : k == KIND_BOOL ? json_is_boolean(v) : json_is_string(v);
+}
+
+static enum wr_rc member(struct query *q, const struct param *p, const json_t *v, int64_t max_limit, struct wr_err *err) {
+  static const char *const an[] = {"an integer", "a string", "true or false"};
+  char path[40], number[24];
+  snprintf(path, sizeof path, "/%s", p->name);
+  if (!right_type(v, p->kind)) return wr_err_at(err, WR_WRONG_TYPE, path, "%s must be %s.", p->name, an[p->kind]);
+  struct value val = {json_is_true(v) ? "true" : "false", json_is_true(v) ? 4 : 5, max_limit};
+  if (p->kind == KIND_TEXT) {
+    val.s = json_string_value(v);
+    val.n = json_string_length(v);
+  } else if (p->kind == KIND_INT) {
+    val.n = (size_t)snprintf(number, sizeof number, "%lld", (long long)json_integer_value(v));
+    val.s = number;
+  }
+  return set(q, p, &val, err);
+}
+
+enum wr_rc query_body(struct query *q, const json_t *body, unsigned allowed, int64_t max_limit, struct wr_err *err) {
+  json_t *obj = (json_t *)(uintptr_t)body; /* iterating changes nothing */
+  const char *key;
+  json_t *v;
+  json_object_foreach(obj, key, v) {
+    const struct param *p = find(key, strlen(key), allowed);
+    if (!p) return unknown(key, strlen(key), allowed, WR_UNKNOWN_FIELD, err);
+    enum wr_rc rc = member(q, p, v, max_limit, err);
+    if (rc != WR_OK) return rc;
+  }
+  return WR_OK;
+}

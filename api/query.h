@@ -1,0 +1,28 @@
+/* Filters and paging: the same names in the query string and in a body. One table gives name, type and meaning. Pure. */
+#ifndef API_QUERY_H
+#define API_QUERY_H
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "err.h"
+#include "limits.h"
+
+enum {
+  Q_FLOW_ID = 1, Q_FI_ID = 2, Q_STATUS = 4, Q_FROM = 8, Q_TO = 16, Q_LIMIT = 32, Q_OFFSET = 64, Q_TOTAL = 128, Q_NAME = 256,
+  Q_TYPE = 512, Q_NODES = 1024, Q_RUNS = 2048, Q_ATTEMPT = 4096
+};
+#define Q_PAGE (Q_LIMIT | Q_OFFSET | Q_TOTAL)
+
+struct query {
+  unsigned has;               /* Q_* that were given */
+  int64_t flow_id, fi, from_us, to_us, limit, offset, attempt;
+  int status, state;          /* as in struct list_filter */
+  bool total, no_nodes, all_runs;
+  char name[LIMIT_NAME_CHARS * 4 + 1], type[LIMIT_NAME_CHARS + 1];
+};
+void query_init(struct query *q);
+/* max_limit: of `limit`. BAD_FILTER: an unknown name, a name twice, a bad value; BAD_PAGE: limit and offset. */
+enum wr_rc query_string(struct query *q, const char *raw, unsigned allowed, int64_t max_limit, struct wr_err *err) WR_MUST;
+/* The same from a JSON object: UNKNOWN_FIELD and WRONG_TYPE for names and types. Wins over the query string. */
+enum wr_rc query_body(struct query *q, const json_t *body, unsigned allowed, int64_t max_limit, struct wr_err *err) WR_MUST;
+#endif

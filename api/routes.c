@@ -1,0 +1,75 @@
+/* The one table of routes. Nothing outside it is answered; matching is exact, on the decoded path. Immutable; any thread. */
+#include <string.h>
+#include "call.h"
+
+#define Q_LIST (Q_FLOW_ID | Q_FI_ID | Q_STATUS | Q_FROM | Q_TO | Q_PAGE)
+
+static const struct route routes[] = {
+  {"POST", "/flow", ROLE_AUTHOR, BODY_REQUIRED, ROUTE_CHANGES | ROUTE_LARGE, 0, h_flow_save},
+  {"GET", "/flow", ROLE_VIEWER, BODY_NONE, 0, Q_FLOW_ID | Q_NAME | Q_PAGE, h_flow_list},
+  {"GET", "/flow/{id}", ROLE_VIEWER, BODY_NONE, 0, 0, h_flow_get},
+  {"DELETE", "/flow/{id}", ROLE_AUTHOR, BODY_NONE, ROUTE_CHANGES, 0, h_flow_delete},
+  {"POST", "/task", ROLE_AUTHOR, BODY_REQUIRED, ROUTE_CHANGES, 0, h_task_save},
+  {"GET", "/task", ROLE_VIEWER, BODY_NONE, 0, Q_NAME | Q_TYPE | Q_PAGE, h_task_list},
+  {"GET", "/task/{id}", ROLE_VIEWER, BODY_NONE, 0, 0, h_task_get},
+  {"DELETE", "/task/{id}", ROLE_AUTHOR, BODY_NONE, ROUTE_CHANGES, 0, h_task_delete},
+
+  {"POST", "/exec/flow/{id}", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES, 0, h_exec_flow},
+  {"POST", "/exec/flows", ROLE_OPERATOR, BODY_REQUIRED, ROUTE_CHANGES, 0, h_exec_flows},
+  {"POST", "/exec/task/{id}", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES, 0, h_exec_task},
+  {"POST", "/exec/flow-ins/{id}/cancel", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES, 0, h_cancel_flow},
+  {"POST", "/exec/task-ins/{id}/cancel", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES, 0, h_cancel_task},
+
+  {"POST", "/monitor/flow", ROLE_VIEWER, BODY_OPTIONAL, 0, Q_LIST, h_mon_flows},
+  {"GET", "/monitor/flow", ROLE_VIEWER, BODY_NONE, 0, Q_LIST, h_mon_flows},
+  {"GET", "/monitor/flow/{id}", ROLE_VIEWER, BODY_NONE, 0, Q_PAGE | Q_NODES | Q_RUNS, h_mon_flow},
+  {"POST", "/monitor/flow/detail/{id}", ROLE_VIEWER, BODY_OPTIONAL, 0, Q_PAGE | Q_RUNS, h_mon_detail},
+  {"GET", "/monitor/node/{id}", ROLE_VIEWER, BODY_NONE, 0, 0, h_mon_node},
+  {"GET", "/monitor/task/{id}", ROLE_VIEWER, BODY_NONE, 0, 0, h_mon_task},
+  {"GET", "/monitor/task/{id}/log", ROLE_VIEWER, BODY_NONE, 0, Q_OFFSET | Q_LIMIT | Q_ATTEMPT, h_mon_log},
+
+  {"GET", "/livez", ROLE_NONE, BODY_NONE, ROUTE_ALWAYS, 0, h_livez},
+  {"GET", "/readyz", ROLE_NONE, BODY_NONE, ROUTE_ALWAYS, 0, h_readyz},
+  {"GET", "/version", ROLE_NONE, BODY_NONE, ROUTE_ALWAYS, 0, h_version},
+};
+enum { N_ROUTE = sizeof routes / sizeof *routes };
+
+size_t routes_all(const struct route **out) {
+  *out = routes;
+  return N_ROUTE;
+}
+
+/* {id} stands for one segment, which is not empty: gate_path() saw to that. */
+static bool matches(const char *pattern, const char *path, const char **id) {
+  *id = NULL;
+  while (*pattern) {
+    if (strncmp(pattern, "{id}", 4) == 0) {
+      *id = path;
+      pattern += 4;
+      path += strcspn(path, "/");
+    } else if (*pattern++ != *path++) {
+      return false;
+    }
+  }
+  return *path == '\0';
+}
+
+static void allow_method(const char *method, char *allow, size_t n) {
+  size_t at = strlen(allow);
+  snprintf(allow + at, n - at, "%s%s", at ? ", " : "", strcmp(method, "GET") == 0 ? "GET, HEAD" : method);
+}
+
+enum wr_rc routes_find(const char *method, const char *path, const struct route **out, const char **id, char *allow, size_t n_allow) {
+  const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method, *at;
+  allow[0] = '\0';
+  *out = NULL;
+  for (size_t i = 0; i < N_ROUTE; i++) {
+    if (!matches(routes[i].pattern, path, &at)) continue;
+    allow_method(routes[i].method, allow, n_allow);
+    if (strcmp(routes[i].method, wanted) != 0) continue;
+    *out = &routes[i];
+    *id = at;
+    return WR_OK;
+  }
+  return allow[0] ? WR_METHOD : WR_NO_ROUTE;
+}

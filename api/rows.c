@@ -1,0 +1,119 @@
+/* Rows of instances: see rows.h. */
+#include "rows.h"
+#include <stdlib.h>
+#include <string.h>
+#include "text.h"
+
+/* startTime, endTime, createTime, updateTime and their exact forms. */
+static void times(struct buf *b, int64_t start, int64_t end) {
+  j_time(b, "startTime", "startedAt", start);
+  j_time(b, "endTime", "endedAt", end);
+}
+
+void row_flow_fields(struct buf *b, const struct flow_row *row) {
+  enum flow_state s = (enum flow_state)row->state;
+  j_i64(b, "fiId", row->fi);
+  j_i64(b, "flowId", row->flow_id);
+  j_text(b, "flowName", row->flow_name);
+  j_i64(b, "flowVersion", row->flow_version);
+  times(b, row->start_us, row->end_us);
+  j_text(b, "status", flow_state_status(s));
+  j_text(b, "state", flow_state_name(s));
+  j_text(b, "errorMsg", row->error ? row->error : "");
+  j_i64(b, "runNo", row->run_no);
+  j_raw(b, "params", row->params);
+  j_time(b, "createTime", "createdAt", row->create_us);
+  j_time(b, "updateTime", "updatedAt", row->update_us);
+}
+
+void row_node(struct buf *b, const struct node_row *row, const char *key) {
+  enum node_state s = (enum node_state)row->state;
+  j_open(b, '{');
+  j_i64(b, "niId", row->ni);
+  j_i64(b, "fiId", row->fi);
+  j_i64(b, "nodeId", row->node_id);
+  j_text(b, "nodeKey", key);
+  j_text(b, "nodeType", "TASK");
+  j_text(b, "status", node_state_status(s));
+  j_text(b, "state", node_state_name(s));
+  j_text(b, "errorMsg", row->error ? row->error : "");
+  j_i64(b, "runNo", row->run_no);
+  times(b, row->start_us, row->end_us);
+  j_time(b, "createTime", NULL, row->create_us);
+  j_time(b, "updateTime", NULL, row->update_us);
+  j_close(b, '}');
+}
+
+static void task_usage(struct buf *b, const struct task_row *row) {
+  if (row->exit_code >= 0) j_i64(b, "exitCode", row->exit_code);
+  if (row->signal > 0) j_i64(b, "signal", row->signal);
+  if (row->utime_us == 0 && row->stime_us == 0 && row->maxrss_kib == 0) return;
+  j_i64(b, "userTimeUs", row->utime_us);
+  j_i64(b, "systemTimeUs", row->stime_us);
+  j_i64(b, "maxRssKib", row->maxrss_kib);
+}
+
+void row_task_fields(struct buf *b, const struct task_row *row, const struct task_def *def, enum row_form form) {
+  char log[64];
+  j_i64(b, "tiId", row->ti);
+  if (row->ni) j_i64(b, "niId", row->ni);
+  if (row->fi) j_i64(b, "fiId", row->fi);
+  if (row->task_id) j_i64(b, "taskId", row->task_id);
+  if (row->task_id) j_i64(b, "taskVersion", row->t.version);
+  j_text(b, "taskName", def ? def->name : NULL);
+  j_text(b, "taskType", def ? def->type : NULL);
+  j_text(b, "execStatus", task_state_status(row->t.state));
+  j_text(b, "state", task_state_name(row->t.state));
+  j_text(b, "errorMsg", row->error ? row->error : "");
+  times(b, row->t.start_us, row->end_us);
+  if (form == ROW_FULL || row->result_len <= ROW_BRIEF_RESULT) j_bytes(b, "result", row->result, row->result_len);
+  else j_i64(b, "resultBytes", (int64_t)row->result_len);
+  task_usage(b, row);
+  j_i64(b, "attempt", row->t.epoch);
+  j_i64(b, "attempts", row->t.tries);
+  j_i64(b, "losses", row->t.losses);
+  if (row->t.cancel_requested) j_bool(b, "cancelRequested", true);
+  if (row->t.due_us) j_time(b, "retryTime", "retryAt", row->t.due_us);
+  j_i64(b, "logBytes", row->log == LOG_IS_RESULT ? (int64_t)row->result_len : row->log_bytes);
+  snprintf(log, sizeof log, "/monitor/task/%lld/log", (long long)row->ti);
+  j_text(b, "log", log);
+  j_time(b, "createTime", "createdAt", row->create_us);
+  j_time(b, "updateTime", "updatedAt", row->update_us);
+}
+
+void row_attempt(struct buf *b, const struct attempt_row *row) {
+  j_open(b, '{');
+  j_i64(b, "attempt", row->epoch);
+  j_text(b, "end", row->why);
+  j_text(b, "errorMsg", row->error ? row->error : "");
+  times(b, row->start_us, row->end_us);
+  j_close(b, '}');
+}
+
+/* ---- definitions behind rows ---- */
+
+const char *row_node_key(const struct flow_def *f, int64_t node_id) {
+  if (!f || node_id < f->node_base || node_id - f->node_base >= f->n) return NULL;
+  return f->node[node_id - f->node_base].key;
+}
+
+/* "ni:ti,ni:ti", one pair for each run: the last first task that is not beyond ti. -1 = none. */
+static int64_t first_task(const char *bases, int64_t ti) {
+  int64_t found = -1, v;
+  for (const char *p = bases; p && *p;) {
+    size_t n = strcspn(p, ",");
+    const char *colon = memchr(p, ':', n);
+    if (colon && text_i64(colon + 1, n - (size_t)(colon + 1 - p), &v) && v <= ti && v > found) found = v;
+    p += n + (p[n] == ',');
+  }
+  return found;
+}
+
+struct task_def *row_task_def(struct defs *d, const struct task_row *row, const struct flow_def *f, const char *bases) {
+  struct task_def *def = NULL;
+  struct wr_err err;
+  if (row->task_id != 0) return defs_task(d, row->task_id, row->t.version, -1, &def, &err) == WR_OK ? def : NULL;
+  int64_t first = f && f->dag ? first_task(bases, row->ti) : -1;
+  if (first < 0 || row->ti - first >= f->dag->n_task) return NULL;
+  return def_task_ref(f->ref[row->ti - first].inl);
+}

@@ -1,0 +1,21 @@
+/* The raw ceiling of a store: the rows of Weir's batches, written by a program that does nothing else.
+ *
+ * A step is what one chain step writes: its task and node are finished, the next node and task are inserted, claimed.
+ * A batch of them also raises `heads` flow rows and the receipt of the node, then commits. Same schema, same columns. */
+#ifndef BENCH_LIMIT_H
+#define BENCH_LIMIT_H
+#include <stdbool.h>
+#include <stdint.h>
+
+struct shape { int64_t steps, batch, heads, flows; };   /* flows: inserted along the way; 0 = one, there before */
+#define LIMIT_FINAL_EVERY 5     /* a flow of `flows` has so many steps: every fifth raise of a head ends it */
+
+_Noreturn void die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+int64_t now_us(void);
+char *read_file(const char *path);
+
+/* Both: seconds for all steps; opening, schema and the rows of the first batch are not counted. */
+double limit_sqlite(const char *file, const char *schema, const struct shape *s);
+/* where: key=value words: host port user password socket. Uses and drops the database weir_bench_limit. */
+double limit_mysql(char **where, int n, const char *schema, const struct shape *s);
+#endif

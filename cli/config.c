@@ -1,0 +1,358 @@
+/* Options: see config.h. Main thread, before all others. Never reads a value from anywhere but the three sources. */
+#include "config.h"
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include "mem.h"
+#include "text.h"
+
+#define FILE_MAX_BYTES 65536
+#define FLAG_BASE 1000 /* getopt_long's number of option i is FLAG_BASE + i */
+
+struct opt {
+  char letter;
+  const char *name;
+  enum opt_type type;
+  int64_t min, max;
+  const char *def;
+  unsigned verbs, traits;
+  const char *arg, *help;
+};
+static const struct opt table[OPT__N] = {
+#define OPT(id, letter, name, type, min, max, def, verbs, traits, arg, help) \
+  [OPT_##id] = {letter, name, type, min, max, def, verbs, traits, arg, help},
+#include "config.def"
+#undef OPT
+};
+
+/* ---- one value ---- */
+
+static enum wr_rc bad(struct wr_err *err, const struct opt *o, const char *where, const char *text, const char *want) {
+  char q[WR_QUOTE_MAX];
+  if (o->traits & OPT_SECRET) return wr_err_set(err, WR_BAD_REQUEST, "%s: the value is wrong: expected %s.", where, want);
+  return wr_err_set(err, WR_BAD_REQUEST, "%s: %s is not %s.", where, wr_err_quote(q, text, strlen(text)), want);
+}
+
+/* Place of text in "a|b|c", or -1. */
+static int choice(const char *list, const char *text) {
+  size_t n = strlen(text);
+  for (int i = 0; *list; i++) {
+    size_t len = strcspn(list, "|");
+    if (len == n && memcmp(list, text, n) == 0) return i;
+    list += len + (list[len] == '|');
+  }
+  return -1;
+}
+
+static int switch_value(const char *text) {
+  static const char *const on[] = {"on", "true", "yes", "1"}, *const off[] = {"off", "false", "no", "0"};
+  for (int i = 0; i < 4; i++) {
+    if (strcmp(text, on[i]) == 0) return 1;
+    if (strcmp(text, off[i]) == 0) return 0;
+  }
+  return -1;
+}
+
+static enum wr_rc read_num(const struct opt *o, const char *where, const char *text, int64_t *num, struct wr_err *err) {
+  char want[96];
+  switch (o->type) {
+  case OPT_INT:
+    if (text_i64(text, strlen(text), num) && *num >= o->min && *num <= o->max) return WR_OK;
+    snprintf(want, sizeof want, "a whole number from %lld to %lld", (long long)o->min, (long long)o->max);
+    return bad(err, o, where, text, want);
+  case OPT_TIME:
+    if (text_duration(text, strlen(text), o->max, num) && *num >= o->min) return WR_OK;
+    snprintf(want, sizeof want, "a time from %llds to %llds", (long long)o->min / 1000000, (long long)o->max / 1000000);
+    return bad(err, o, where, text, want);
+  case OPT_CHOICE:
+    *num = choice(o->arg, text);
+    if (*num >= 0) return WR_OK;
+    snprintf(want, sizeof want, "one of %s", o->arg);
+    return bad(err, o, where, text, want);
+  case OPT_SWITCH:
+    *num = switch_value(text);
+    return *num >= 0 ? WR_OK : bad(err, o, where, text, "on or off");
+  case OPT_TEXT:
+  case OPT_MANY: break;
+  }
+  if (*text == 0) return bad(err, o, where, text, "a text of at least one character");
+  return WR_OK;
+}
+
+static void forget(struct opt_value *v) {
+  free(v->text);
+  for (size_t i = 0; i < v->n_many; i++) free(v->many[i]);
+  free(v->many);
+  *v = (struct opt_value){0};
+}
+
+static void add_many(struct opt_value *v, const char *s, size_t n) {
+  if (n) *WR_PUSH(v->many, v->n_many, v->cap_many) = wr_memdup0(s, n);
+}
+
+/* A list from a flag grows by one; from file or environment it comes whole, by commas. */
+static void set_many(struct opt_value *v, const char *text, enum opt_from from) {
+  if (v->from != from) forget(v);
+  if (from == FROM_FLAG) {
+    add_many(v, text, strlen(text));
+  } else {
+    for (const char *p = text;;) {
+      size_t n = strcspn(p, ",");
+      const char *end = p + n;
+      while (p < end && *p == ' ') p++;
+      while (end > p && end[-1] == ' ') end--;
+      add_many(v, p, (size_t)(end - p));
+      end += strcspn(end, ",");
+      if (!*end) break;
+      p = end + 1;
+    }
+  }
+  free(v->text);
+  v->text = wr_strdup(text);
+}
+
+/* where: how the user called it, for the message. Later sources replace earlier ones. */
+static enum wr_rc set(struct config *c, int id, const char *where, const char *text, enum opt_from from, struct wr_err *err) {
+  const struct opt *o = &table[id];
+  struct opt_value *v = &c->v[id];
+  int64_t num = 0;
+  enum wr_rc rc = read_num(o, where, text, &num, err);
+  if (rc) return rc;
+  if (o->type == OPT_MANY) {
+    set_many(v, text, from);
+  } else {
+    free(v->text);
+    v->text = wr_strdup(text);
+    v->num = num;
+  }
+  v->from = from;
+  return WR_OK;
+}
+
+/* ---- names ---- */
+
+static void env_name(char out[64], const char *name) {
+  size_t n = (size_t)snprintf(out, 64, "WEIR_%s", name);
+  for (size_t i = 5; i < n && i < 63; i++) out[i] = out[i] == '-' ? '_' : (char)toupper((unsigned char)out[i]);
+}
+
+static int by_name(const char *name) {
+  for (int i = 0; i < OPT__N; i++) {
+    if (strcmp(table[i].name, name) == 0) return i;
+  }
+  return -1;
+}
+
+/* The nearest name a user may have meant, or NULL. */
+static const char *nearest(const char *name, unsigned verb) {
+  const char *best = NULL;
+  int dist = 3;
+  for (int i = 0; i < OPT__N; i++) {
+    int d = table[i].verbs & verb ? text_distance(name, table[i].name) : 4;
+    if (d < dist) {
+      dist = d;
+      best = table[i].name;
+    }
+  }
+  return best;
+}
+
+/* ---- file ---- */
+
+struct line { int no; char *key, *value; };
+
+static char *trim(char *s) {
+  while (*s && strchr(" \t\r", *s)) s++;
+  char *end = s + strlen(s);
+  while (end > s && strchr(" \t\r", end[-1])) *--end = 0;
+  return s;
+}
+
+static enum wr_rc apply_line(struct config *c, const struct line *l, unsigned verb, struct wr_err *err) {
+  char q[WR_QUOTE_MAX], where[128];
+  int id = by_name(l->key);
+  if (id < 0 || table[id].traits & (OPT_FLAG_ONLY | OPT_NOT_IN_FILE)) {
+    const char *near = nearest(l->key, verb | VERB_SERVER);
+    return wr_err_set(err, WR_BAD_REQUEST, "Config file, line %d: unknown key %s.%s%s%s", l->no,
+                      wr_err_quote(q, l->key, strlen(l->key)), near ? " Did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+  }
+  if (c->v[id].from == FROM_FILE)
+    return wr_err_set(err, WR_BAD_REQUEST, "Config file, line %d: \"%s\" appears twice.", l->no, table[id].name);
+  snprintf(where, sizeof where, "Config file, line %d: %s", l->no, table[id].name);
+  return set(c, id, where, l->value, FROM_FILE, err);
+}
+
+static enum wr_rc read_lines(struct config *c, char *text, unsigned verb, struct wr_err *err) {
+  int no = 0;
+  for (char *p = text, *next; p; p = next) {
+    next = strchr(p, '\n');
+    if (next) *next++ = 0;
+    no++;
+    char *s = trim(p);
+    if (*s == 0 || *s == '#') continue;
+    char *eq = strchr(s, '=');
+    if (!eq) return wr_err_set(err, WR_BAD_REQUEST, "Config file, line %d: expected `name = value`.", no);
+    *eq = 0;
+    struct line l = {no, trim(s), trim(eq + 1)};
+    enum wr_rc rc = apply_line(c, &l, verb, err);
+    if (rc) return rc;
+  }
+  return WR_OK;
+}
+
+static enum wr_rc read_file(struct config *c, const char *file, unsigned verb, struct wr_err *err) {
+  FILE *f = fopen(file, "re");
+  if (!f) return wr_err_set(err, WR_BAD_REQUEST, "The config file cannot be read: %s.", strerror(errno));
+  char *text = wr_malloc(FILE_MAX_BYTES + 1);
+  size_t n = fread(text, 1, FILE_MAX_BYTES + 1, f);
+  int failed = ferror(f);
+  fclose(f);
+  enum wr_rc rc = WR_OK;
+  if (failed) {
+    rc = wr_err_set(err, WR_BAD_REQUEST, "The config file cannot be read.");
+  } else if (n > FILE_MAX_BYTES) {
+    rc = wr_err_set(err, WR_BAD_REQUEST, "The config file is larger than %d bytes.", FILE_MAX_BYTES);
+  } else if (memchr(text, 0, n)) {
+    rc = wr_err_set(err, WR_BAD_REQUEST, "The config file holds a NUL byte.");
+  } else {
+    text[n] = 0;
+    rc = read_lines(c, text, verb, err);
+  }
+  free(text);
+  return rc;
+}
+
+/* ---- flags ---- */
+
+struct flags { struct option longs[OPT__N + 2]; char shorts[2 * OPT__N + 4]; };
+
+static void flags_of(struct flags *f, unsigned verb) {
+  memset(f, 0, sizeof *f);
+  int n = 0;
+  char *s = f->shorts;
+  *s++ = ':';
+  for (int i = 0; i < OPT__N; i++) {
+    if (!(table[i].verbs & verb)) continue;
+    int has = table[i].type == OPT_SWITCH ? optional_argument : required_argument;
+    f->longs[n++] = (struct option){table[i].name, has, NULL, FLAG_BASE + i};
+    if (!table[i].letter) continue;
+    *s++ = table[i].letter;
+    *s++ = ':';
+  }
+  f->longs[n] = (struct option){"help", no_argument, NULL, 'h'};
+  *s = 'h';
+}
+
+static int by_letter(int letter, unsigned verb) {
+  for (int i = 0; i < OPT__N; i++) {
+    if (table[i].letter && table[i].letter == letter && table[i].verbs & verb) return i;
+  }
+  return -1;
+}
+
+static enum wr_rc unknown_flag(const char *arg, unsigned verb, struct wr_err *err) {
+  char q[WR_QUOTE_MAX], name[64];
+  const char *near = NULL;
+  if (strncmp(arg, "--", 2) == 0) {
+    size_t n = strcspn(arg + 2, "=");
+    snprintf(name, sizeof name, "%.*s", (int)(n < 63 ? n : 63), arg + 2);
+    near = nearest(name, verb);
+    if (near && strcmp(near, name) == 0) near = NULL; /* --dev=x and the like */
+  }
+  return wr_err_set(err, WR_BAD_REQUEST, "Unknown option %s.%s%s%s", wr_err_quote(q, arg, strlen(arg)),
+                    near ? " Did you mean \"--" : "", near ? near : "", near ? "\"?" : "");
+}
+
+typedef enum wr_rc flag_fn(struct config *c, int id, const char *where, const char *value, struct wr_err *err);
+static enum wr_rc set_flag(struct config *c, int id, const char *where, const char *value, struct wr_err *err) {
+  return set(c, id, where, value, FROM_FLAG, err);
+}
+/* First pass: only what must be known before the others. */
+static enum wr_rc set_early(struct config *c, int id, const char *where, const char *value, struct wr_err *err) {
+  return id == OPT_CONFIG ? set(c, id, where, value, FROM_FLAG, err) : WR_OK;
+}
+
+static enum wr_rc read_flags(struct config *c, unsigned verb, int argc, char **argv, flag_fn *fn, struct wr_err *err) {
+  struct flags f;
+  flags_of(&f, verb);
+  optind = 0; /* glibc: start over */
+  opterr = 0;
+  for (int o; (o = getopt_long(argc, argv, f.shorts, f.longs, NULL)) != -1;) {
+    if (o == 'h') {
+      c->help = true;
+      return WR_OK;
+    }
+    if (o == ':') return wr_err_set(err, WR_BAD_REQUEST, "Option %s needs a value.", argv[optind - 1]);
+    int id = o >= FLAG_BASE ? o - FLAG_BASE : by_letter(o, verb);
+    if (o == '?' || id < 0) return unknown_flag(argv[optind - 1], verb, err);
+    char where[64];
+    snprintf(where, sizeof where, "--%s", table[id].name);
+    enum wr_rc rc = fn(c, id, where, optarg ? optarg : "on", err);
+    if (rc) return rc;
+  }
+  c->args = argv + optind;
+  c->n_args = argc - optind;
+  return WR_OK;
+}
+
+/* ---- all of it ---- */
+
+static enum wr_rc read_env(struct config *c, unsigned verb, struct wr_err *err) {
+  for (int i = 0; i < OPT__N; i++) {
+    if (table[i].traits & OPT_FLAG_ONLY || !(table[i].verbs & verb)) continue;
+    char name[64];
+    env_name(name, table[i].name);
+    const char *text = getenv(name);
+    if (!text || !*text) continue;
+    enum wr_rc rc = set(c, i, name, text, FROM_ENV, err);
+    if (rc) return rc;
+  }
+  return WR_OK;
+}
+
+enum wr_rc config_load(struct config *c, unsigned verb, int argc, char **argv, struct wr_err *err) {
+  memset(c, 0, sizeof *c);
+  for (int i = 0; i < OPT__N; i++) {
+    enum wr_rc rc = table[i].def ? set(c, i, table[i].name, table[i].def, FROM_DEFAULT, err) : WR_OK;
+    if (rc) return rc;
+  }
+  enum wr_rc rc = read_flags(c, verb, argc, argv, set_early, err);
+  if (rc || c->help) return rc;
+  const char *file = config_text(c, OPT_CONFIG);
+  if (!file) file = getenv("WEIR_CONFIG");
+  if (file && *file) rc = read_file(c, file, verb, err);
+  if (!rc) rc = read_env(c, verb, err);
+  if (!rc) rc = read_flags(c, verb, argc, argv, set_flag, err);
+  return rc;
+}
+
+void config_done(struct config *c) {
+  for (int i = 0; i < OPT__N; i++) forget(&c->v[i]);
+}
+
+void config_help(FILE *to, unsigned verb) {
+  for (int i = 0; i < OPT__N; i++) {
+    const struct opt *o = &table[i];
+    if (!(o->verbs & verb)) continue;
+    char head[64], letter[8] = "    ";
+    if (o->letter) snprintf(letter, sizeof letter, "-%c, ", o->letter);
+    snprintf(head, sizeof head, "%s--%s %s", letter, o->name, o->arg ? o->arg : "");
+    fprintf(to, "  %s\n        %s", head, o->help);
+    if (o->def && o->type != OPT_SWITCH) fprintf(to, " [%s]", o->def);
+    fputc('\n', to);
+  }
+  fputs("\nEach long option can be set by environment too (--log-level: WEIR_LOG_LEVEL) and, but for those of one run, in a\n"
+        "config file (log-level = warn). A flag wins over the environment, the environment over the file.\n", to);
+}
+
+void config_show(FILE *to, const struct config *c, unsigned verb) {
+  static const char *const from[] = {"not set", "default", "file", "environment", "flag"};
+  for (int i = 0; i < OPT__N; i++) {
+    if (!(table[i].verbs & verb)) continue;
+    const struct opt_value *v = &c->v[i];
+    bool mask = table[i].traits & OPT_SECRET && v->text && strchr(v->text, '@');
+    fprintf(to, "%-16s %-28s (%s)\n", table[i].name, mask ? "***" : v->text ? v->text : "-", from[v->from]);
+  }
+}

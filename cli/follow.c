@@ -1,0 +1,134 @@
+/* Following one flow instance: see follow.h. */
+#include "follow.h"
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "clock.h"
+
+#define PAGE_NODES 10000
+#define TREE_GAP_US 200000       /* at most five looks a second */
+#define LINES_GAP_US 50000
+
+/* Depth of each node: flowNodes need not be in topological order, so the roots are peeled off. */
+static void depths(struct follow *f) {
+  const struct dag *d = f->flow->dag;
+  uint32_t *open = wr_calloc(d->n + 1, sizeof *open), *ready = wr_calloc(d->n + 1, sizeof *ready), n_ready = 0;
+  for (uint32_t i = 0; i < d->n; i++) {
+    open[i] = d->node[i].n_parent;
+    if (!open[i]) ready[n_ready++] = i;
+  }
+  for (uint32_t at = 0; at < n_ready; at++) {
+    uint32_t i = ready[at], depth = f->node[f->flow->dag_node[i]].depth + 1;
+    for (uint32_t k = d->child_at[i]; k < d->child_at[i + 1]; k++) {
+      struct follow_node *c = &f->node[f->flow->dag_node[d->child[k]]];
+      if (c->depth < depth) c->depth = depth;
+      if (--open[d->child[k]] == 0) ready[n_ready++] = d->child[k];
+    }
+  }
+  free(open);
+  free(ready);
+}
+
+void follow_init(struct follow *f, struct store *s, const struct flow_def *flow, int64_t fi) {
+  *f = (struct follow){.store = s, .flow = flow, .fi = fi, .to = stdout, .state = FLOW_RUNNING};
+  f->node = wr_calloc(flow->n + 1, sizeof *f->node);
+  depths(f);
+}
+
+/* ---- reading ---- */
+
+static void keep_text(char **to, const char *text) {
+  if (!text || !*text || (*to && strcmp(*to, text) == 0)) return;
+  free(*to);
+  *to = wr_strdup(text);
+}
+
+static int on_flow(void *ctx, const struct flow_row *row) {
+  struct follow *f = ctx;
+  f->state = row->state;
+  f->start_us = row->start_us;
+  f->end_us = row->end_us;
+  f->create_us = row->create_us;
+  f->update_us = row->update_us;
+  keep_text(&f->error, row->error);
+  return 0;
+}
+
+static int on_node(void *ctx, const struct node_row *row) {
+  struct follow *f = ctx;
+  int64_t at = row->node_id - f->flow->node_base;
+  if (at < 0 || at >= f->flow->n) return 0;
+  struct follow_node *n = &f->node[at];
+  n->state = row->state;
+  n->ni = row->ni;
+  n->start_us = row->start_us;
+  n->end_us = row->end_us;
+  n->create_us = row->create_us;
+  n->update_us = row->update_us;
+  keep_text(&n->error, row->error);
+  return 0;
+}
+
+static enum wr_rc read_all(struct follow *f, struct wr_err *err) {
+  struct reader *r = reader_get(f->store, err);
+  if (!r) return err->code;
+  /* The flow first: when it is final, the nodes read after it are, too. */
+  enum wr_rc rc = reader_flow_ins(r, f->fi, on_flow, f, err);
+  struct page p = {.limit = PAGE_NODES};
+  int64_t total; /* not asked for */
+  for (bool more = true; !rc && more; p.offset += PAGE_NODES)
+    rc = reader_nodes(r, f->fi, false, &p, on_node, f, &more, &total, err);
+  reader_put(r);
+  return rc;
+}
+
+/* ---- lines ---- */
+
+static void line(struct follow *f, uint32_t i) {
+  struct follow_node *n = &f->node[i];
+  const char *key = f->flow->node[i].key;
+  fprintf(f->to, "%s %s", key, node_state_name((enum node_state)n->state));
+  if (n->start_us && n->end_us) fprintf(f->to, " %.3fs", (double)(n->end_us - n->start_us) / 1e6);
+  if (n->error && node_final((enum node_state)n->state)) fprintf(f->to, " %s", n->error);
+  fputc('\n', f->to);
+}
+
+static void lines(struct follow *f) {
+  for (uint32_t i = 0; i < f->flow->n; i++) {
+    struct follow_node *n = &f->node[i];
+    if (n->state == n->shown) continue;
+    n->shown = n->state;
+    if (n->state != NODE_WAITING) line(f, i);
+  }
+  fflush(f->to);
+}
+
+static void count(struct follow *f) {
+  memset(f->count, 0, sizeof f->count);
+  for (uint32_t i = 0; i < f->flow->n; i++) {
+    if (f->flow->node[i].type == NODE_TYPE_TASK && f->node[i].state < NODE__N) f->count[f->node[i].state]++;
+  }
+}
+
+enum wr_rc follow_look(struct follow *f, struct wr_err *err) {
+  int64_t began = clock_mono_us();
+  enum wr_rc rc = read_all(f, err);
+  if (rc) return rc;
+  count(f);
+  if (f->style == FOLLOW_TREE) tree_draw(f);
+  else lines(f);
+  int64_t now = clock_mono_us(), gap = f->style == FOLLOW_TREE ? TREE_GAP_US : LINES_GAP_US;
+  f->next_us = now + (10 * (now - began) > gap ? 10 * (now - began) : gap);
+  return WR_OK;
+}
+
+void follow_tick(struct follow *f) {
+  if (f->style == FOLLOW_TREE) tree_draw(f);
+}
+
+void follow_done(struct follow *f) {
+  for (uint32_t i = 0; f->node && i < f->flow->n; i++) free(f->node[i].error);
+  free(f->node);
+  free(f->error);
+  *f = (struct follow){0};
+}

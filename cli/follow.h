@@ -1,0 +1,44 @@
+/* What a person sees of one flow instance while it runs: read from the store, shown as lines or as a tree.
+ *
+ * Main thread. The caller says when to look; nothing here polls. follow_look() costs O(nodes), so it tells when the
+ * next look is worth it: never more than a tenth of the time goes into looking. */
+#ifndef CLI_FOLLOW_H
+#define CLI_FOLLOW_H
+#include <stdbool.h>
+#include <stdio.h>
+#include "def.h"
+#include "mem.h"
+#include "store.h"
+
+struct follow_node {
+  uint8_t state, shown;           /* enum node_state: as read, as last printed */
+  uint32_t depth;                 /* longest way from a root */
+  int64_t ni, start_us, end_us, create_us, update_us;
+  char *error;                    /* NULL = none */
+};
+enum follow_style { FOLLOW_LINES, FOLLOW_TREE };
+struct follow {
+  struct store *store;
+  const struct flow_def *flow;    /* borrowed */
+  int64_t fi;
+  FILE *to;
+  enum follow_style style;
+  bool colour;
+  uint32_t drawn;                 /* lines of the tree on the screen now */
+  struct follow_node *node;       /* by place in flow->node */
+  uint32_t count[NODE__N];
+  /* of the flow instance */
+  uint8_t state;
+  int64_t start_us, end_us, create_us, update_us;
+  char *error;
+  int64_t next_us;                /* monotonic: not before this */
+};
+void follow_init(struct follow *f, struct store *s, const struct flow_def *flow, int64_t fi);
+/* Reads, and shows what changed. */
+enum wr_rc follow_look(struct follow *f, struct wr_err *err) WR_MUST;
+void follow_tick(struct follow *f);  /* only the clock went on: redraws a tree */
+void follow_done(struct follow *f);
+/* tree.c */
+bool tree_possible(FILE *to);        /* a terminal that can move its cursor */
+void tree_draw(struct follow *f);
+#endif

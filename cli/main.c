@@ -1,0 +1,47 @@
+/* The binary: one table of verbs. */
+#include <string.h>
+#include "text.h"
+#include "verbs.h"
+
+static const struct verb { const char *name; int (*run)(int argc, char **argv); const char *help; } verbs[] = {
+  {"server", verb_server, "serve the API and run flows"},
+  {"run", verb_run, "run one flow file to its end, with no server"},
+  {"config", verb_config, "show the options and where they come from"},
+  {"version", verb_version, "print the version"},
+};
+#define N_VERBS (sizeof verbs / sizeof *verbs)
+
+static void usage(FILE *to) {
+  fputs("Usage: weir VERB [options]\n\n", to);
+  for (size_t i = 0; i < N_VERBS; i++) fprintf(to, "  %-10s%s\n", verbs[i].name, verbs[i].help);
+  fputs("\n`weir VERB --help` tells more.\n", to);
+}
+
+static int unknown(const char *name) {
+  char q[WR_QUOTE_MAX];
+  const char *near = NULL;
+  for (size_t i = 0; i < N_VERBS; i++) {
+    if (text_distance(name, verbs[i].name) <= 2) near = verbs[i].name;
+  }
+  fprintf(stderr, "weir: unknown verb %s.", wr_err_quote(q, name, strlen(name)));
+  if (near) fprintf(stderr, " Did you mean \"%s\"?", near);
+  fputc('\n', stderr);
+  return EXIT_USAGE;
+}
+
+int main(int argc, char **argv) {
+  if (argc < 2) {
+    usage(stderr);
+    return EXIT_USAGE;
+  }
+  const char *name = argv[1];
+  if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+    usage(stdout);
+    return EXIT_OK;
+  }
+  if (strcmp(name, "--version") == 0) name = "version";
+  for (size_t i = 0; i < N_VERBS; i++) {
+    if (strcmp(name, verbs[i].name) == 0) return verbs[i].run(argc - 1, argv + 1);
+  }
+  return unknown(name);
+}

@@ -1,0 +1,303 @@
+/* The wiring of one node: see node.h. Holds no policy of its own; every function here hands something on. */
+#include "node.h"
+#include <errno.h>
+#include <jansson.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "builtin.h"
+#include "clock.h"
+#include "limits.h"
+#include "log.h"
+#include "pump.h"
+#include "signals.h"
+
+#define THREAD_STACK_BYTES (256 << 10)
+#define FILES_PER_SLOT 8          /* descriptors of one child: output, error, input, pidfd, and spare */
+#define FILES_BASE 256
+#define FILES_WISHED 65536
+#define LOG_CHUNKS 256            /* chunks of one log transaction */
+#define MAX_HINTS 1000000         /* the list of the queue is bounded; beyond it tasks wait as rows */
+#define NUDGE_QUEUE SLOT_PROCESS  /* which of the queues carries nudges */
+
+struct node {
+  const struct node_opts *o;
+  struct store *store;
+  struct logs *logs;
+  struct defs *defs;
+  struct queue *queue[SLOT__N];   /* one each, so that tasks that wait for a process never hold up the others */
+  struct pump *pump[SLOT__N];     /* NULL with the queue in memory */
+  struct worker *worker;
+  struct runner *runner;
+  bool running;                   /* the runner thread is */
+};
+
+/* ---- ports: the runner asks ---- */
+
+static void port_start(void *ctx, struct attempt *list) { worker_start(((struct node *)ctx)->worker, list); }
+static void port_cancel(void *ctx, int64_t ti, uint32_t epoch) { worker_cancel(((struct node *)ctx)->worker, ti, epoch); }
+static void port_kill_all(void *ctx) { worker_kill_all(((struct node *)ctx)->worker); }
+static void port_deadline(void *ctx, int64_t boot_us) { worker_set_deadline(((struct node *)ctx)->worker, boot_us); }
+
+/* The queue in memory is called directly: none of its calls waits. Redis is behind a pump. */
+static bool port_push(void *ctx, enum slot_class s, const struct hint *h, size_t n) {
+  struct node *node = ctx;
+  return node->pump[s] ? pump_push(node->pump[s], h, n) : queue_push(node->queue[s], h, n);
+}
+static size_t port_pull(void *ctx, enum slot_class s, struct hint *h, size_t n) {
+  bool away;
+  return queue_pop(((struct node *)ctx)->queue[s], h, n, 0, &away);
+}
+static size_t port_backlog(void *ctx, enum slot_class s) { return queue_depth(((struct node *)ctx)->queue[s]); }
+
+static void port_nudge(void *ctx, int64_t incarnation) {
+  struct node *n = ctx;
+  if (n->pump[NUDGE_QUEUE]) pump_nudge(n->pump[NUDGE_QUEUE], incarnation);
+}
+
+static void port_flow_done(void *ctx, int64_t fi, enum flow_state state) {
+  struct node *n = ctx;
+  if (n->o->flow_done) n->o->flow_done(n->o->ctx, fi, state);
+}
+
+static void port_free_slots(void *ctx, const uint32_t free[SLOT__N]) {
+  struct node *n = ctx;
+  for (int s = 0; s < SLOT__N; s++) {
+    if (n->pump[s]) pump_free(n->pump[s], free[s]);
+  }
+  if (n->o->changed) n->o->changed(n->o->ctx);
+}
+
+/* ---- the worker reports ---- */
+
+static void worker_done(void *ctx, struct attempt *list) { runner_post_results(((struct node *)ctx)->runner, list); }
+static void worker_timed_out(void *ctx, int64_t fi, int64_t ti, uint32_t task, uint32_t epoch) {
+  runner_post_timeout(((struct node *)ctx)->runner, fi, ti, task, epoch);
+}
+
+static bool worker_log(void *ctx, const struct log_piece *v, size_t n) {
+  struct node *node = ctx;
+  struct log_chunk c[LOG_CHUNKS];
+  for (size_t at = 0; at < n;) {
+    size_t k = 0;
+    for (; k < LOG_CHUNKS && at + k < n; k++) {
+      const struct log_piece *p = &v[at + k];
+      c[k] = (struct log_chunk){p->ti, p->epoch, p->seq, p->stream, p->offset, p->time_us, p->data, p->n};
+    }
+    if (logs_write(node->logs, c, k) != STORE_OK) return false;
+    at += k;
+  }
+  return true;
+}
+
+/* ---- definitions ---- */
+
+static uint8_t slot_of(const char *type) {
+  const wx_ops *x = executor_find(type);
+  return x && x->slot == WX_SLOT_PROCESS ? SLOT_PROCESS : SLOT_ASYNC;
+}
+
+static enum wr_rc unknown_type(const char *path, const char *type, struct wr_err *err) {
+  char q[WR_QUOTE_MAX], list[128];
+  size_t n = 0;
+  list[0] = 0;
+  for (int i = 0; executors_builtin[i] && n < sizeof list; i++)
+    n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", i ? ", " : "", executors_builtin[i]->name);
+  return wr_err_at(err, WR_UNKNOWN_TYPE, path, "Unknown task type %s. Known types: %s.", wr_err_quote(q, type, strlen(type)), list);
+}
+
+static enum wr_rc check_type(void *ctx, const char *type, const char *content, const json_t *config, const char *path,
+                             uint8_t *slot, struct wr_err *err) {
+  const struct node *n = ctx;
+  const wx_ops *x = executor_find(type);
+  if (!x) return unknown_type(path, type, err);
+  if (x == &executor_shell && n->o->shell == NODE_SHELL_OFF) return wr_err_at(err, WR_SHELL_NOT_ALLOWED, path, NULL);
+  *slot = slot_of(type);
+  if (!x->check) return WR_OK;
+  char *text = config ? json_dumps(config, JSON_COMPACT) : NULL;
+  char msg[200] = "";
+  int code = WR_OUT_OF_RANGE;
+  int bad = x->check(content, text, &code, msg, sizeof msg);
+  free(text);
+  return bad ? wr_err_at(err, (enum wr_rc)code, path, msg[0] ? "%s" : NULL, msg) : WR_OK;
+}
+
+static enum wr_rc tasks_exist(void *ctx, const int64_t *ids, size_t n, struct wr_err *err) {
+  const struct node *node = ctx;
+  struct reader *r = reader_get(node->store, err);
+  if (!r) return err->code;
+  enum wr_rc rc = reader_tasks_exist(r, ids, n, err);
+  reader_put(r);
+  return rc;
+}
+
+struct def_env node_def_env(const struct node *n) {
+  union { const struct node *in; void *out; } u = {.in = n}; /* read only: the parser's callbacks take void * */
+  return (struct def_env){u.out, check_type, tasks_exist};
+}
+
+/* ---- before threads ---- */
+
+uint32_t node_cores(void) {
+  long n = sysconf(_SC_NPROCESSORS_ONLN);
+  return n > 0 ? (uint32_t)n : 1;
+}
+
+static void raise_files(rlim_t wished) {
+  struct rlimit l;
+  if (getrlimit(RLIMIT_NOFILE, &l) != 0 || l.rlim_cur >= wished) return;
+  l.rlim_cur = wished < l.rlim_max ? wished : l.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &l); /* refused = the limit stays, and is met as EMFILE */
+}
+
+/* Little memory when idle: few arenas, small stacks for every thread, libraries' included. */
+static void lean(void) {
+  mallopt(M_ARENA_MAX, 2);
+#if !defined(__SANITIZE_ADDRESS__)
+  pthread_attr_t a;
+  pthread_attr_init(&a);
+  pthread_attr_setstacksize(&a, THREAD_STACK_BYTES);
+  pthread_setattr_default_np(&a);
+  pthread_attr_destroy(&a);
+#endif
+}
+
+/* mkdir -p; only the last part is ours alone. */
+static enum wr_rc make_dir(const char *path, struct wr_err *err) {
+  char *p = wr_strdup(path);
+  for (char *s = p + 1; *s; s++) {
+    if (*s != '/') continue;
+    *s = 0;
+    mkdir(p, 0755); /* what is missing shows at the last part */
+    *s = '/';
+  }
+  int failed = mkdir(p, 0700) != 0 && errno != EEXIST ? errno : 0;
+  free(p);
+  if (failed) return wr_err_set(err, WR_NO_SPACE, "The data directory cannot be made: %s.", strerror(failed));
+  return WR_OK;
+}
+
+enum wr_rc node_prepare(const struct node_opts *o, struct spawner **spawner, struct wr_err *err) {
+  *spawner = NULL;
+  enum wr_rc rc = make_dir(o->data, err);
+  if (rc) return rc;
+  if (o->roles & NODE_WORKER) {
+    struct spawner_opts so = {.data_dir = o->data, .default_user = o->run_as};
+    raise_files(FILES_BASE + (rlim_t)o->slots * FILES_PER_SLOT);
+    rc = spawner_start(&so, spawner, err);
+    if (rc) return rc;
+  }
+  signals_block();
+  raise_files(FILES_WISHED);
+  lean();
+  json_object_seed(0);
+  return WR_OK;
+}
+
+/* ---- life ---- */
+
+static enum wr_rc open_worker(struct node *n, struct spawner *spawner, struct wr_err *err) {
+  if (!(n->o->roles & NODE_WORKER)) return WR_OK;
+  struct worker_opts w = {.spawner = spawner, .data_dir = n->o->data, .run_as = n->o->run_as, .ctx = n,
+                          .shell_allowed = n->o->shell == NODE_SHELL_ON,
+                          .done = worker_done, .timed_out = worker_timed_out, .log_write = worker_log};
+  return worker_open(&w, &n->worker, err);
+}
+
+static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
+  const struct node_opts *o = n->o;
+  char host[256] = "";
+  gethostname(host, sizeof host - 1);
+  struct runner_opts r = {.store = n->store, .defs = n->defs, .lease_us = o->lease_us,
+                          .info = {host, getpid(), o->slots, o->roles_text}};
+  rand_secret(&r.seed, sizeof r.seed);
+  r.ports = (struct runner_ports){.ctx = n, .push = port_push, .nudge = port_nudge, .flow_done = port_flow_done,
+                                  .backlog = port_backlog, .free_slots = port_free_slots};
+  if (queue_is_memory(n->queue[0])) r.ports.pull = port_pull;
+  if (n->worker) {
+    r.slots[SLOT_PROCESS] = o->slots;
+    r.slots[SLOT_ASYNC] = o->async_slots;
+    r.ports.start = port_start;
+    r.ports.cancel = port_cancel;
+    r.ports.kill_all = port_kill_all;
+    r.ports.deadline = port_deadline;
+  }
+  return runner_new(&r, clock_wall_us(), &n->runner, err);
+}
+
+static enum wr_rc open_queue(struct node *n, int s, struct wr_err *err) {
+  static const char *const suffix[SLOT__N] = {[SLOT_PROCESS] = "process", [SLOT_ASYNC] = "async"};
+  char prefix[QUEUE_PREFIX_MAX + 16];
+  snprintf(prefix, sizeof prefix, "%s.%s", n->o->prefix, suffix[s]);
+  enum wr_rc rc = queue_open(n->o->queue, prefix, MAX_HINTS, &n->queue[s], err);
+  if (rc || queue_is_memory(n->queue[s])) return rc;
+  return pump_new(n->queue[s], s == NUDGE_QUEUE ? PUMP_NUDGES : PUMP_HINTS_ONLY, &n->pump[s], err);
+}
+
+static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_err *err) {
+  const struct node_opts *o = n->o;
+  struct store_opts so = {.url = o->store, .lease_us = o->lease_us, .relaxed = o->durability == NODE_RELAXED};
+  enum wr_rc rc = open_worker(n, spawner, err); /* first, so that the spawner has an owner who ends it */
+  if (!rc) rc = store_open(&so, &n->store, err);
+  if (!rc) rc = logs_open(n->store, &n->logs, err);
+  for (int s = 0; s < SLOT__N && !rc; s++) rc = open_queue(n, s, err);
+  if (rc) return rc;
+  n->defs = defs_new(n->store, slot_of);
+  rc = open_runner(n, err);
+  for (int s = 0; s < SLOT__N && !rc; s++) {
+    queue_set_node(n->queue[s], runner_incarnation(n->runner));
+    if (n->worker && n->pump[s]) rc = pump_poll(n->pump[s], n->runner, err);
+  }
+  if (!rc) rc = runner_thread_start(n->runner, err);
+  n->running = rc == WR_OK;
+  return rc;
+}
+
+enum wr_rc node_open(const struct node_opts *o, struct spawner *spawner, struct node **out, struct wr_err *err) {
+  struct node *n = wr_new(struct node);
+  n->o = o;
+  enum wr_rc rc = open_parts(n, spawner, err);
+  if (rc) {
+    node_drain(n, 0);
+    node_close(n);
+    n = NULL;
+  }
+  *out = n;
+  return rc;
+}
+
+void node_drain(struct node *n, int64_t grace_us) {
+  if (n->running) runner_drain(n->runner);
+  for (int s = 0; s < SLOT__N; s++) {
+    if (n->pump[s]) pump_stop_poll(n->pump[s]);
+  }
+  if (n->worker) worker_drain(n->worker, grace_us);
+}
+
+static void leave(struct node *n) {
+  if (n->running) runner_thread_stop(n->runner);
+  if (n->runner && store_leave(n->store) != STORE_OK) log_warn("store.leave", L_STR("why", "the database does not answer"));
+}
+
+void node_close(struct node *n) {
+  if (!n) return;
+  leave(n);
+  for (int s = 0; s < SLOT__N; s++) {
+    pump_close(n->pump[s]);
+    queue_close(n->queue[s]);
+  }
+  if (n->worker) worker_close(n->worker);
+  runner_free(n->runner);
+  if (n->logs) logs_close(n->logs);
+  if (n->defs) defs_free(n->defs);
+  if (n->store) store_close(n->store);
+  free(n);
+}
+
+struct store *node_store(const struct node *n) { return n->store; }
+struct defs *node_defs(const struct node *n) { return n->defs; }
+struct runner *node_runner(const struct node *n) { return n->runner; }

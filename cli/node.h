@@ -1,0 +1,50 @@
+/* One node of Weir, wired: store, definitions, queue, runner, worker, pump and log sink. `weir server` puts an API in
+ * front of it, `weir run` a flow file. Main thread makes and ends it; what it hands out may be used by any thread as
+ * the parts' own headers say.
+ *
+ * Order of things: the spawner is forked before any thread or connection exists, so node_prepare() comes first of all;
+ * at the end nothing is taken, then running attempts are handed back, then their results committed, then the node
+ * leaves. What never happens: a child that survives node_close(). */
+#ifndef CLI_NODE_H
+#define CLI_NODE_H
+#include "defs.h"
+#include "mem.h"
+#include "runner.h"
+#include "store.h"
+#include "worker.h"
+
+enum { NODE_API = 1, NODE_RUNNER = 2, NODE_WORKER = 4 };
+struct node_opts {
+  const char *store, *queue, *prefix, *data, *run_as;
+  const char *roles_text;
+  unsigned roles;
+  int64_t lease_us;
+  uint32_t slots, async_slots;                /* attempts at once, per class */
+  enum { NODE_STRICT, NODE_RELAXED } durability;
+  enum { NODE_SHELL_OFF, NODE_SHELL_ON } shell;
+  void *ctx;
+  void (*changed)(void *ctx);                 /* runner thread, after each turn; NULL = none */
+  void (*flow_done)(void *ctx, int64_t fi, enum flow_state state);  /* runner thread, after the commit; NULL = none */
+};
+struct node;
+
+/* Before any thread: makes the data directory, forks the spawner (worker role), then blocks the signals that
+ * signals_wait() takes and sets limits for the threads to come. */
+enum wr_rc node_prepare(const struct node_opts *o, struct spawner **spawner, struct wr_err *err) WR_MUST;
+/* Takes the spawner, also on failure. o is borrowed for the life of the node. */
+enum wr_rc node_open(const struct node_opts *o, struct spawner *spawner, struct node **out, struct wr_err *err) WR_MUST;
+/* No new work from now on; running attempts are handed back (TERM, KILL after grace_us) when it returns. The runner
+ * still answers. */
+void node_drain(struct node *n, int64_t grace_us);
+/* After node_drain() and when nobody posts any more: commits what waits, leaves the store, ends all. NULL is fine. */
+void node_close(struct node *n);
+
+struct store *node_store(const struct node *n);
+struct defs *node_defs(const struct node *n);
+struct runner *node_runner(const struct node *n);
+
+/* What the definition parser asks, answered from this node's executors and store. ctx of the env is the store. */
+struct def_env node_def_env(const struct node *n);
+
+uint32_t node_cores(void);
+#endif

@@ -1,0 +1,224 @@
+/* Pusher and poller: see pump.h. One mutex per direction, never held over I/O. */
+#include "pump.h"
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include "clock.h"
+
+
+#define PUSH_MAX 200000           /* hints that wait to be sent; beyond it they are left to the reconciler */
+#define PUSH_AT_ONCE 1000
+#define POP_MAX 500
+#define POP_WAIT_US 30000000      /* a pop that finds nothing returns after this, or when it is woken */
+#define AWAY_MIN_US 100000        /* Redis is away: next try after, doubled up to AWAY_MAX_US, jittered */
+#define AWAY_MAX_US 5000000
+
+struct pump {
+  struct queue *q;
+  struct runner *runner;
+  enum pump_nudges nudges;
+  pthread_t pusher, poller;
+  bool has_pusher, has_poller;
+  /* pusher */
+  pthread_mutex_t out_lock;
+  pthread_cond_t out_cond;
+  struct hint *out; size_t n_out, cap_out;  /* ti 0 = nudge of incarnation fi */
+  bool out_stop;
+  /* poller */
+  pthread_mutex_t in_lock;
+  pthread_cond_t in_cond;
+  uint32_t free;                  /* slots as last reported, 0 while hints of ours are under way */
+  uint32_t reports;               /* to come before a report counts again; > 0 = hints are under way */
+  bool in_stop;
+};
+
+static void cond_init(pthread_cond_t *c) {
+  pthread_condattr_t a;
+  pthread_condattr_init(&a);
+  pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
+  pthread_cond_init(c, &a);
+  pthread_condattr_destroy(&a);
+}
+
+/* ---- pusher ---- */
+
+/* Hints and nudges in the order in which they came. */
+static void send_out(struct queue *q, const struct hint *h, size_t n) {
+  for (size_t i = 0, k; i < n; i += k) {
+    k = 1;
+    if (h[i].ti == 0) {
+      (void)queue_nudge(q, h[i].fi); /* lossy by contract */
+      continue;
+    }
+    while (i + k < n && k < PUSH_AT_ONCE && h[i + k].ti != 0) k++;
+    if (!queue_push(q, &h[i], k)) return; /* full or away: the reconciler sends all of it again */
+  }
+}
+
+static void *push_main(void *arg) {
+  struct pump *p = arg;
+  struct hint *mine = NULL;
+  size_t cap = 0;
+  pthread_mutex_lock(&p->out_lock);
+  for (;;) {
+    while (p->n_out == 0 && !p->out_stop) pthread_cond_wait(&p->out_cond, &p->out_lock);
+    if (p->n_out == 0) break;
+    struct hint *v = p->out;
+    size_t n = p->n_out, c = p->cap_out;
+    p->out = mine;
+    p->cap_out = cap;
+    p->n_out = 0;
+    pthread_mutex_unlock(&p->out_lock);
+    send_out(p->q, v, n);
+    mine = v;
+    cap = c;
+    pthread_mutex_lock(&p->out_lock);
+  }
+  pthread_mutex_unlock(&p->out_lock);
+  free(mine);
+  return NULL;
+}
+
+static bool hand_over(struct pump *p, const struct hint *h, size_t n) {
+  pthread_mutex_lock(&p->out_lock);
+  bool fits = !p->out_stop && p->n_out + n <= PUSH_MAX;
+  if (fits) {
+    p->out = wr_grow(p->out, &p->cap_out, p->n_out + n, sizeof *p->out);
+    memcpy(p->out + p->n_out, h, n * sizeof *h);
+    p->n_out += n;
+    pthread_cond_signal(&p->out_cond);
+  }
+  pthread_mutex_unlock(&p->out_lock);
+  return fits;
+}
+
+bool pump_push(struct pump *p, const struct hint *h, size_t n) { return hand_over(p, h, n); }
+
+void pump_nudge(struct pump *p, int64_t incarnation) {
+  struct hint h = {0, incarnation};
+  (void)hand_over(p, &h, 1); /* lossy by contract */
+}
+
+/* ---- poller ---- */
+
+/* A report made before the runner has taken our last hints would let us pop twice for one slot. With an empty mailbox
+ * they are taken; in a flood, when it never is, the second report after them is good enough. */
+void pump_free(struct pump *p, uint32_t slots) {
+  bool wake = false;
+  pthread_mutex_lock(&p->in_lock);
+  if (p->reports) p->reports--;
+  if (p->reports == 0 || !runner_pending(p->runner)) {
+    p->reports = 0;
+    wake = slots && !p->free;
+    p->free = slots;
+    pthread_cond_signal(&p->in_cond);
+  }
+  pthread_mutex_unlock(&p->in_lock);
+  if (wake && p->nudges == PUMP_NUDGES) queue_wake(p->q);
+}
+
+enum poll { POLL_STOP, POLL_HINTS, POLL_NUDGE };
+
+static enum poll wait_free(struct pump *p, uint32_t *n) {
+  pthread_mutex_lock(&p->in_lock);
+  while (!p->in_stop && p->free == 0 && (p->reports > 0 || p->nudges == PUMP_HINTS_ONLY))
+    pthread_cond_wait(&p->in_cond, &p->in_lock);
+  *n = p->free;
+  enum poll what = p->in_stop ? POLL_STOP : p->free ? POLL_HINTS : POLL_NUDGE;
+  pthread_mutex_unlock(&p->in_lock);
+  return what;
+}
+
+/* Sleeps, or returns at once when told to stop. */
+static void nap(struct pump *p, int64_t us) {
+  int64_t at = clock_mono_us() + us;
+  struct timespec ts = {at / 1000000, at % 1000000 * 1000};
+  pthread_mutex_lock(&p->in_lock);
+  while (!p->in_stop && pthread_cond_timedwait(&p->in_cond, &p->in_lock, &ts) != ETIMEDOUT) {}
+  pthread_mutex_unlock(&p->in_lock);
+}
+
+static void deliver(struct pump *p, const struct hint *h, size_t n) {
+  pthread_mutex_lock(&p->in_lock);
+  p->free = 0;
+  p->reports = 2;
+  runner_post_hints(p->runner, h, n); /* inside the lock: no report comes between */
+  pthread_mutex_unlock(&p->in_lock);
+}
+
+static void *poll_main(void *arg) {
+  struct pump *p = arg;
+  struct hint h[POP_MAX];
+  int64_t pause = AWAY_MIN_US;
+  uint64_t rnd = (uint64_t)clock_wall_us();
+  uint32_t n;
+  for (enum poll what; (what = wait_free(p, &n)) != POLL_STOP;) {
+    bool away = false;
+    if (what == POLL_NUDGE) {
+      if (queue_pop_nudge(p->q, POP_WAIT_US)) runner_nudge(p->runner);
+      continue;
+    }
+    size_t got = queue_pop(p->q, h, n < POP_MAX ? n : POP_MAX, POP_WAIT_US, &away);
+    if (got) deliver(p, h, got);
+    if (!away) {
+      pause = AWAY_MIN_US;
+      continue;
+    }
+    nap(p, pause / 2 + (int64_t)(rand_next(&rnd) % (uint64_t)pause));
+    if (pause < AWAY_MAX_US) pause *= 2;
+  }
+  return NULL;
+}
+
+void pump_stop_poll(struct pump *p) {
+  if (!p->has_poller) return;
+  pthread_mutex_lock(&p->in_lock);
+  p->in_stop = true;
+  pthread_cond_signal(&p->in_cond);
+  pthread_mutex_unlock(&p->in_lock);
+  queue_wake(p->q);
+  pthread_join(p->poller, NULL);
+  p->has_poller = false;
+}
+
+/* ---- life ---- */
+
+enum wr_rc pump_new(struct queue *q, enum pump_nudges nudges, struct pump **out, struct wr_err *err) {
+  struct pump *p = wr_new(struct pump);
+  p->q = q;
+  p->nudges = nudges;
+  pthread_mutex_init(&p->out_lock, NULL);
+  pthread_mutex_init(&p->in_lock, NULL);
+  cond_init(&p->out_cond);
+  cond_init(&p->in_cond);
+  *out = p;
+  if (pthread_create(&p->pusher, NULL, push_main, p) != 0) return wr_err_set(err, WR_INTERNAL, "No thread can be started.");
+  p->has_pusher = true;
+  return WR_OK;
+}
+
+enum wr_rc pump_poll(struct pump *p, struct runner *r, struct wr_err *err) {
+  p->runner = r;
+  if (pthread_create(&p->poller, NULL, poll_main, p) != 0) return wr_err_set(err, WR_INTERNAL, "No thread can be started.");
+  p->has_poller = true;
+  return WR_OK;
+}
+
+void pump_close(struct pump *p) {
+  if (!p) return;
+  pump_stop_poll(p);
+  if (p->has_pusher) {
+    pthread_mutex_lock(&p->out_lock);
+    p->out_stop = true;
+    pthread_cond_signal(&p->out_cond);
+    pthread_mutex_unlock(&p->out_lock);
+    pthread_join(p->pusher, NULL);
+  }
+  pthread_mutex_destroy(&p->out_lock);
+  pthread_mutex_destroy(&p->in_lock);
+  pthread_cond_destroy(&p->out_cond);
+  pthread_cond_destroy(&p->in_cond);
+  free(p->out);
+  free(p);
+}

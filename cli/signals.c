@@ -1,0 +1,67 @@
+/* Signals: see signals.h. SIGUSR1 is our own wake-up; nothing is ever done inside a handler. */
+#include "signals.h"
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "clock.h"
+#include "log.h"
+
+static sigset_t ours;
+static pthread_t main_thread;
+static struct { int64_t us; int status; } last;
+
+void signals_block(void) {
+  struct sigaction old;
+  main_thread = pthread_self();
+  sigemptyset(&ours);
+  sigaddset(&ours, SIGINT);
+  sigaddset(&ours, SIGTERM);
+  sigaddset(&ours, SIGUSR1);
+  if (sigaction(SIGHUP, NULL, &old) == 0 && old.sa_handler != SIG_IGN) sigaddset(&ours, SIGHUP);
+  pthread_sigmask(SIG_BLOCK, &ours, NULL);
+  struct sigaction ign = {.sa_handler = SIG_IGN};
+  sigaction(SIGPIPE, &ign, NULL);
+}
+
+int signals_wait(void) {
+  int sig = 0;
+  while (sigwait(&ours, &sig) != 0) {}
+  return sig == SIGUSR1 ? 0 : sig;
+}
+
+int signals_wait_until(int64_t mono_us) {
+  for (;;) {
+    int64_t left = mono_us - clock_mono_us();
+    if (left < 0) left = 0;
+    struct timespec ts = {left / 1000000, left % 1000000 * 1000};
+    int sig = sigtimedwait(&ours, NULL, &ts);
+    if (sig < 0 && errno == EINTR) continue;
+    return sig < 0 || sig == SIGUSR1 ? 0 : sig;
+  }
+}
+
+void signals_wake(void) { pthread_kill(main_thread, SIGUSR1); }
+
+static void *exit_main(void *arg) {
+  (void)arg;
+  sigset_t hard = ours;
+  sigdelset(&hard, SIGUSR1);
+  int64_t end = clock_mono_us() + last.us;
+  int sig = -1;
+  for (int64_t left; sig < 0 && (left = end - clock_mono_us()) > 0;) {
+    struct timespec ts = {left / 1000000, left % 1000000 * 1000};
+    sig = sigtimedwait(&hard, NULL, &ts);
+  }
+  log_warn("exit.forced", L_STR("why", sig > 0 ? "second signal" : "the clean stop took too long"));
+  _exit(last.status);
+}
+
+void signals_exit_after(int64_t us, int status) {
+  last.us = us;
+  last.status = status;
+  pthread_t t;
+  if (pthread_create(&t, NULL, exit_main, NULL) == 0) pthread_detach(t);
+}

@@ -1,0 +1,31 @@
+/* The verbs of the command line and what they share. Main thread. */
+#ifndef CLI_VERBS_H
+#define CLI_VERBS_H
+#include "config.h"
+#include "node.h"
+
+enum exit_code {
+  EXIT_OK = 0,
+  EXIT_RUN_FAILED = 1,
+  EXIT_USAGE = 2,
+  EXIT_NOT_FOUND = 3,
+  EXIT_REFUSED = 4,        /* invalid, or in conflict with what is there */
+  EXIT_UNREACHABLE = 5,    /* the server, or its database */
+  EXIT_STOPPED = 6,        /* the run was cancelled */
+  EXIT_INTERRUPTED = 130   /* Ctrl-C */
+};
+
+int verb_server(int argc, char **argv);
+int verb_run(int argc, char **argv);
+int verb_config(int argc, char **argv);
+int verb_version(int argc, char **argv);
+
+/* ---- setup.c ---- */
+/* "weir VERB: message (path)" on stderr; returns code. */
+int complain(const char *verb, const struct wr_err *err, enum exit_code code);
+/* The exit code of a failure while starting. */
+enum exit_code exit_of(enum wr_rc rc);
+/* Log, zone, slots, shell policy, run-as: what server and run have in common. `mode` as below. */
+enum shell_mode { SHELL_PERSONAL, SHELL_SERVICE };  /* --dev and run: as whoever started it; else never as root */
+enum wr_rc setup_common(const struct config *c, enum shell_mode mode, struct node_opts *o, struct wr_err *err) WR_MUST;
+#endif

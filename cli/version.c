@@ -1,0 +1,30 @@
+/* `weir version` and `weir config`. Main thread. */
+#include "verbs.h"
+
+int verb_version(int argc, char **argv) {
+  (void)argv;
+  if (argc > 1) {
+    fputs("weir version: takes no arguments\n", stderr);
+    return EXIT_USAGE;
+  }
+  puts("weir " WEIR_VERSION);
+  return EXIT_OK;
+}
+
+int verb_config(int argc, char **argv) {
+  struct config c;
+  struct wr_err err = {0};
+  enum wr_rc rc = config_load(&c, VERB_SERVER, argc, argv, &err);
+  if (rc) {
+    config_done(&c);
+    return complain("config", &err, EXIT_USAGE);
+  }
+  if (c.help) {
+    puts("Usage: weir config [options of weir server]\n\nShows what `weir server` would use, and where each value comes from.\n");
+    config_help(stdout, VERB_SERVER);
+  } else {
+    config_show(stdout, &c, VERB_SERVER);
+  }
+  config_done(&c);
+  return EXIT_OK;
+}

@@ -1,0 +1,289 @@
+/* MySQL and MariaDB: opening a store, its schema, its ids, and the table of operations. Opening and closing happen while
+ * no other thread uses the store; ids come under ids_mu.
+ *
+ * What never happens: work on a server that may forget a commit (unless durability=relaxed); a change of a newer schema;
+ * two processes that make the schema at once; an id given twice. */
+#include "mysql_priv.h"
+#include <mysqld_error.h>
+#include <stdlib.h>
+#include <string.h>
+#include "log.h"
+#include "schema_mysql_0001.h"
+#include "text.h"
+
+#define LEASE_US (60 * 1000000LL)
+#define PACKET_MAX (4u << 20)
+#define ID_BLOCK_MIN 1000u
+#define ID_BLOCK_MAX 100000u
+
+/* ---- what the promises stand on (RELIABILITY A.1) ---- */
+static enum wr_rc refuse(const struct store_opts *o, const char *why, struct wr_err *err) {
+  if (!o->relaxed) return wr_err_set(err, WR_BAD_REQUEST, "%s", why);
+  log_warn("store.durability", L_STR("why", why));
+  return WR_OK;
+}
+
+static enum wr_rc check_version(struct my *s, struct wr_err *err) {
+  unsigned long v = mysql_get_server_version(s->run.m);
+  bool old = mariadb_connection(s->run.m) ? v < 100600 : v < 80000;
+  return old ? wr_err_set(err, WR_BAD_REQUEST, "The database server is too old: MariaDB 10.6 or MySQL 8.0 is needed.") : WR_OK;
+}
+
+/* Galera: promises are only as good as the cluster's. */
+static void warn_wsrep(struct my *s) {
+  static const char q[] = "SHOW VARIABLES WHERE variable_name='wsrep_on' AND value='ON'";
+  if (my_exec(&s->run, q)) return;
+  MYSQL_RES *res = mysql_store_result(s->run.m);
+  if (res && mysql_num_rows(res))
+    log_warn("store.galera", L_STR("why", "wsrep_on is ON: write to one node only; a cluster may lose commits when nodes crash."));
+  if (res) mysql_free_result(res);
+}
+
+static enum wr_rc check_server(struct my *s, const struct store_opts *o, struct wr_err *err) {
+  struct my_rows r;
+  unsigned e = my_select(&s->run, &r, "SELECT @@innodb_flush_log_at_trx_commit, @@log_bin, @@sync_binlog, @@read_only, @@max_allowed_packet",
+                         NULL, 0);
+  if (!e && !my_next(&r)) e = r.err ? r.err : ER_UNKNOWN_ERROR;
+  if (e) return my_err(e, err);
+  int64_t flush = my_int(&r.cell[0]), bin = my_int(&r.cell[1]), sync = my_int(&r.cell[2]), ro = my_int(&r.cell[3]);
+  int64_t packet = my_int(&r.cell[4]) / 2;
+  e = my_done(&r);
+  if (e) return my_err(e, err);
+  s->packet = packet < PACKET_MAX ? (size_t)packet : PACKET_MAX;
+  enum wr_rc rc = check_version(s, err);
+  if (rc == WR_OK && ro) rc = wr_err_set(err, WR_BAD_REQUEST, "The database server is read-only.");
+  if (rc == WR_OK && flush != 1)
+    rc = refuse(o, "innodb_flush_log_at_trx_commit is not 1: the database may forget commits. Set it, or use durability=relaxed.", err);
+  if (rc == WR_OK && bin && sync != 1)
+    rc = refuse(o, "log_bin is ON and sync_binlog is not 1: the database may forget commits. Set it, or use durability=relaxed.", err);
+  if (rc == WR_OK) warn_wsrep(s);
+  return rc;
+}
+
+/* ---- schema ---- */
+#define OUR_TABLES "('schema_version','id_block','definitions','task','task_history','task_flow','task_flow_history','task_node'," \
+  "'task_node_edge','task_use','task_flow_ins','task_node_ins','task_ins','task_attempt','engine_node','task_log')"
+#define N_TABLES 16
+#define LOCK_NAME(what) "CONCAT('weir." what ".', IF(CHAR_LENGTH(DATABASE())<=48, DATABASE(), MD5(DATABASE())))"
+
+static unsigned one_int(struct my *s, const char *sql, int64_t *v) {
+  bool found;
+  *v = 0;
+  return my_query_int(&s->run, sql, v, &found);
+}
+
+/* 0: no schema yet. */
+static unsigned schema_version(struct my *s, int64_t *v) {
+  unsigned e = one_int(s, "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema=DATABASE() AND table_name='schema_version'", v);
+  return e || !*v ? e : one_int(s, "SELECT MAX(version) FROM schema_version", v);
+}
+
+static enum wr_rc create_schema(struct my *s, struct wr_err *err) {
+  int64_t n, version_table;
+  unsigned e = one_int(s, "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema=DATABASE() AND table_name IN " OUR_TABLES, &n);
+  if (!e) e = one_int(s, "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema=DATABASE() AND table_name='schema_version'",
+                      &version_table);
+  if (!e && n && !version_table)
+    return wr_err_set(err, WR_BAD_REQUEST, "The database holds tables of another program. Use an empty one.");
+  if (!e) e = my_query(&s->run, schema_mysql_0001, sizeof schema_mysql_0001 - 1);
+  while (!e) { /* the answers of every statement of the file */
+    MYSQL_RES *res = mysql_store_result(s->run.m);
+    if (res) mysql_free_result(res);
+    int more = mysql_next_result(s->run.m);
+    if (more > 0) e = my_fail(&s->run, mysql_errno(s->run.m));
+    if (more) break;
+  }
+  if (!e) e = my_exec(&s->run, "INSERT IGNORE INTO schema_version VALUES (1, UTC_TIMESTAMP(6))");
+  return e ? my_err(e, err) : WR_OK;
+}
+
+static enum wr_rc newer(struct wr_err *err) {
+  return wr_err_set(err, WR_BAD_REQUEST, "The database has a newer schema than this program knows. Use a newer weir.");
+}
+
+/* Several processes may start at once: one makes the schema, the others wait and find it. */
+static enum wr_rc migrate(struct my *s, struct wr_err *err) {
+  int64_t v = 0, got = 0;
+  unsigned e = schema_version(s, &v);
+  if (!e && v == MY_SCHEMA) return WR_OK;
+  if (!e && v > MY_SCHEMA) return newer(err);
+  for (int i = 0; i < 6 && !e && got != 1; i++) e = one_int(s, "SELECT GET_LOCK(" LOCK_NAME("schema") ", 5)", &got);
+  if (e) return my_err(e, err);
+  if (got != 1) return wr_err_set(err, WR_DB_UNAVAILABLE, "Another process has been changing the schema for half a minute.");
+  enum wr_rc rc = WR_OK;
+  e = schema_version(s, &v);
+  if (e) rc = my_err(e, err);
+  else if (v > MY_SCHEMA) rc = newer(err);
+  else if (v == 0) rc = create_schema(s, err);
+  if (s->run.m) (void)one_int(s, "SELECT RELEASE_LOCK(" LOCK_NAME("schema") ")", &got); /* closing the connection does it too */
+  return rc;
+}
+
+static enum wr_rc check_tables(struct my *s, struct wr_err *err) {
+  int64_t n = 0, rows = 0;
+  unsigned e = one_int(s, "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema=DATABASE() AND engine='InnoDB' "
+                          "AND table_name IN " OUR_TABLES, &n);
+  if (!e) e = one_int(s, "SELECT (SELECT COUNT(*) FROM id_block)+(SELECT COUNT(*) FROM definitions)", &rows);
+  if (e) return my_err(e, err);
+  if (n != N_TABLES) return wr_err_set(err, WR_BAD_REQUEST, "Tables of the schema are missing or not InnoDB.");
+  if (rows != ID__N + 1) return wr_err_set(err, WR_BAD_REQUEST, "Rows of the schema are missing: id_block or definitions.");
+  return WR_OK;
+}
+
+/* ---- ids ---- */
+static const char *const id_name[ID__N] = {
+  [ID_TASK] = "task", [ID_FLOW] = "flow", [ID_NODE] = "node", [ID_FI] = "fi", [ID_NI] = "ni", [ID_TI] = "ti",
+  [ID_INCARNATION] = "incarnation"};
+
+/* n ids of the table. A lost answer wastes them, so asking once more is fine. */
+static unsigned take(struct my *s, enum id_kind kind, uint32_t n, int64_t *first) {
+  char text[128];
+  int len = snprintf(text, sizeof text, "UPDATE id_block SET `next`=LAST_INSERT_ID(`next`)+%u WHERE kind='%s'", n, id_name[kind]);
+  unsigned e = 0;
+  for (int i = 0; i < 3; i++) {
+    e = my_conn_ready(&s->side);
+    if (!e) e = my_query(&s->side, text, (size_t)len);
+    if (!e || my_rc(e) != STORE_RETRY) break;
+  }
+  if (!e) *first = (int64_t)mysql_insert_id(s->side.m);
+  return e;
+}
+
+static unsigned take_ids(struct my *s, enum id_kind kind, uint32_t n, int64_t *first) {
+  struct my_ids *b = &s->id[kind];
+  bool block = kind == ID_FI || kind == ID_NI || kind == ID_TI;
+  if (b->end - b->next >= n) {
+    *first = b->next;
+    b->next += n;
+    return 0;
+  }
+  uint32_t size = b->block ? b->block : ID_BLOCK_MIN;
+  if (!block || n >= size) return take(s, kind, n, first);
+  unsigned e = take(s, kind, size, first);
+  if (e) return e;
+  *b = (struct my_ids){*first + n, *first + size, size < ID_BLOCK_MAX / 2 ? size * 2 : ID_BLOCK_MAX};
+  return 0;
+}
+
+enum store_rc my_ids(struct store *st, enum id_kind kind, uint32_t n, int64_t *first) {
+  struct my *s = my_of(st);
+  pthread_mutex_lock(&s->ids_mu);
+  unsigned e = take_ids(s, kind, n, first);
+  pthread_mutex_unlock(&s->ids_mu);
+  if (e) return my_rc(e) == STORE_RETRY ? STORE_DOWN : my_rc(e);
+  return *first > WR_ID_MAX - (int64_t)n ? STORE_BAD : STORE_OK;
+}
+
+enum wr_rc my_def_ids(struct my *s, enum id_kind kind, uint32_t n, int64_t *first, struct wr_err *err) {
+  switch (my_ids(&s->base, kind, n, first)) {
+    case STORE_OK: return WR_OK;
+    case STORE_NO_SPACE: return wr_err_set(err, WR_NO_SPACE, NULL);
+    case STORE_BAD: return wr_err_set(err, WR_INTERNAL, NULL);
+    case STORE_RETRY: case STORE_STALE: case STORE_UNKNOWN: case STORE_FENCED: case STORE_DOWN:
+    default: return wr_err_set(err, WR_DB_UNAVAILABLE, NULL);
+  }
+}
+
+/* A clean stop gives back what was not used, if nobody took ids since: so they stay dense on one machine. */
+static void give_back(struct my *s) {
+  for (int k = 0; k < ID__N; k++) {
+    struct my_ids *b = &s->id[k];
+    if (b->next == b->end || my_conn_ready(&s->side)) continue;
+    (void)my_run(&s->side, NULL, "UPDATE id_block SET `next`=? WHERE kind=? AND `next`=?",
+                 MY_ARGS(my_ai(b->next), my_at(id_name[k]), my_ai(b->end))); /* a gap is harmless */
+  }
+}
+
+/* ---- open and close ---- */
+static void my_close(struct store *st) {
+  struct my *s = my_of(st);
+  give_back(s);
+  my_readers_close(s);
+  my_conn_close(&s->run);
+  my_conn_close(&s->side);
+  my_conn_close(&s->def);
+  pthread_mutex_destroy(&s->ids_mu);
+  pthread_mutex_destroy(&s->def_mu);
+  pthread_mutex_destroy(&s->pool_mu);
+  pthread_cond_destroy(&s->pool_cond);
+  sql_done(&s->sql);
+  sql_done(&s->def_sql);
+  arena_done(&s->texts);
+  free(s->want);
+  my_url_done(&s->url);
+  free(s);
+}
+
+static bool my_single(const struct store *st) {
+  (void)st;
+  return false;
+}
+
+static const struct store_ops my_ops = {
+  .abi = STORE_ABI, .size = sizeof(struct store_ops), .close = my_close, .single = my_single, .ids = my_ids, .join = my_join,
+  .leave = my_leave, .begin = my_begin, .lock = my_lock, .nodes = my_nodes, .node_range = my_node_range, .tasks = my_tasks,
+  .task_range = my_task_range, .write = my_write, .commit = my_commit, .rollback = my_rollback, .resolve = my_resolve,
+  .renew = my_renew, .reap = my_reap, .live_tasks = my_live_tasks, .live_flows = my_live_flows, .reconciler = my_reconciler,
+  .save_task = my_save_task, .save_flow = my_save_flow, .delete_task = my_delete_task, .delete_flow = my_delete_flow,
+  .reader_get = my_reader_get, .reader_put = my_reader_put, .reader_defs_version = my_reader_defs_version,
+  .reader_task = my_reader_task, .reader_flow = my_reader_flow, .reader_tasks = my_reader_tasks,
+  .reader_tasks_exist = my_reader_tasks_exist, .reader_list_tasks = my_list_tasks, .reader_list_flows = my_list_flows,
+  .reader_list_flow_ins = my_list_flow_ins, .reader_flow_ins = my_reader_flow_ins, .reader_nodes = my_reader_nodes,
+  .reader_node = my_reader_node, .reader_node_tasks = my_reader_node_tasks, .reader_task_ins = my_reader_task_ins,
+  .reader_attempts = my_reader_attempts, .reader_log = my_reader_log, .logs_open = my_logs_open, .logs_close = my_logs_close,
+  .logs_write = my_logs_write,
+};
+
+static enum wr_rc cannot_connect(unsigned e, struct wr_err *err) {
+  switch (e) {
+    case ER_ACCESS_DENIED_ERROR: case ER_DBACCESS_DENIED_ERROR:
+      return wr_err_set(err, WR_DB_UNAVAILABLE, "The database refuses the user or the password.");
+    case ER_BAD_DB_ERROR: return wr_err_set(err, WR_DB_UNAVAILABLE, "The database named in the URL does not exist.");
+    default: return wr_err_set(err, WR_DB_UNAVAILABLE, "The database cannot be reached (error %u).", e);
+  }
+}
+
+static void library_init(void) { (void)mysql_library_init(0, NULL, NULL); } /* fails only without memory; connecting then tells */
+
+static struct my *my_new(const struct store_opts *o, const struct my_url *url) {
+  struct my *s = wr_new(struct my);
+  int64_t idle_s;
+  s->base.ops = &my_ops;
+  s->url = *url;
+  s->lease_us = o->lease_us > 0 ? o->lease_us : LEASE_US;
+  idle_s = s->lease_us / 4 / 1000000;
+  my_conn_init(&s->run, &s->url);
+  my_conn_init(&s->side, &s->url);
+  my_conn_init(&s->def, &s->url);
+  s->run.multi = true;
+  s->run.lock_wait_s = 2;
+  s->run.idle_s = idle_s > 0 ? (unsigned)idle_s : 1;
+  arena_init(&s->texts, 0);
+  pthread_mutex_init(&s->ids_mu, NULL);
+  pthread_mutex_init(&s->def_mu, NULL);
+  pthread_mutex_init(&s->pool_mu, NULL);
+  pthread_condattr_t attr;
+  pthread_condattr_init(&attr);
+  pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+  pthread_cond_init(&s->pool_cond, &attr);
+  pthread_condattr_destroy(&attr);
+  return s;
+}
+
+enum wr_rc mysql_store_open(const struct store_opts *o, const char *rest, struct store **out, struct wr_err *err) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  struct my_url url;
+  *out = NULL;
+  enum wr_rc rc = my_url_parse(rest, &url, err);
+  if (rc) return rc;
+  pthread_once(&once, library_init);
+  struct my *s = my_new(o, &url);
+  unsigned e = my_conn_ready(&s->run);
+  if (e) rc = cannot_connect(e, err);
+  if (rc == WR_OK) rc = check_server(s, o, err);
+  if (rc == WR_OK) rc = migrate(s, err);
+  if (rc == WR_OK) rc = check_tables(s, err);
+  if (rc == WR_OK) *out = &s->base;
+  else my_close(&s->base);
+  return rc;
+}

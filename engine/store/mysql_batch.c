@@ -1,0 +1,451 @@
+/* The runner's transactions: one packet of statements with its receipt, then COMMIT as a packet of its own, so that a
+ * stale head or a lost fence is seen before anything is committed, and a lost packet can never commit later by itself.
+ *
+ * The order within a batch is that of the locks: task_flow, definitions, flow heads (ascending), nodes, tasks, attempts,
+ * own engine_node row last. The fence also compares definitions.version with what store_begin() said, so begin needs no
+ * round trip while the connection is in use.
+ *
+ * What never happens: a reconnect inside a transaction; COMMIT after an answer that was not the expected one; a head
+ * written whose version was not seen under its lock. The runner's thread. */
+#include "mysql_run.h"
+#include <errmsg.h>
+#include <stdlib.h>
+#include <string.h>
+#include "clock.h"
+#include "log.h"
+
+#define FRESH_US 100000   /* after so long without an answer, begin asks the server before it trusts what it knows */
+
+/* ---- the end of a transaction ---- */
+static void tx_end(struct my *s) {
+  s->in_tx = false;
+  s->n_want = 0;
+  sql_clear(&s->sql);
+  arena_reset(&s->texts);
+}
+
+static void run_close(struct my *s) {
+  my_conn_close(&s->run);
+  s->reconciles = false;   /* named locks go with the connection */
+  s->defs_known = false;
+}
+
+enum store_rc my_run_fail(struct my *s, unsigned e) {
+  if (!s->run.m) run_close(s);
+  else if (s->in_tx && my_exec(&s->run, "ROLLBACK")) run_close(s);
+  tx_end(s);
+  return my_rc(e);
+}
+
+void my_rollback(struct store *st) {
+  struct my *s = my_of(st);
+  if (s->in_tx && my_exec(&s->run, "ROLLBACK")) run_close(s);
+  tx_end(s);
+}
+
+/* ---- begin ---- */
+static unsigned read_defs(struct my *s) {
+  bool found;
+  unsigned e = my_query_int(&s->run, "SELECT version FROM definitions WHERE one=1", &s->defs, &found);
+  s->defs_known = !e && found;
+  return e ? e : found ? 0 : 1146; /* ER_NO_SUCH_TABLE: the row is part of the schema */
+}
+
+enum store_rc my_begin(struct store *st, int64_t *defs) {
+  struct my *s = my_of(st);
+  wr_assert(!s->in_tx);
+  bool old = clock_mono_us() - s->run.used_us > FRESH_US;
+  unsigned e = 0;
+  if (s->run.m && my_conn_hung_up(&s->run)) run_close(s);
+  if (s->run.m && old) e = read_defs(s); /* also tells whether the server is still there */
+  if (!s->run.m || e) {
+    run_close(s);
+    e = my_conn_ready(&s->run);
+    if (e) return my_rc(e) == STORE_RETRY ? STORE_DOWN : my_rc(e);
+  }
+  if (atomic_exchange(&s->defs_moved, false) || !s->defs_known) e = read_defs(s);
+  if (e) return my_run_fail(s, e);
+  *defs = s->defs;
+  return STORE_OK;
+}
+
+/* ---- answers ---- */
+struct answer { bool stale, missing, fence; };
+
+static struct my_want *next_want(struct my *s, enum want kind, size_t at, size_t n) {
+  struct my_want *w = WR_PUSH(s->want, s->n_want, s->cap_want);
+  *w = (struct my_want){kind, at, n};
+  return w;
+}
+
+static size_t duplicates(MYSQL *m) {
+  const char *info = mysql_info(m), *p = info ? strstr(info, "Duplicates: ") : NULL;
+  return p ? strtoul(p + 12, NULL, 10) : 0;
+}
+
+/* Both ascending: whoever expects a version and does not meet it is stale. */
+static bool check_heads(struct batch *b, const struct my_want *w, MYSQL_RES *res) {
+  struct my_cell c[MY_COLS];
+  MYSQL_ROW row = mysql_fetch_row(res);
+  bool stale = false;
+  for (size_t i = w->at; i < w->at + w->n; i++) {
+    struct flow_write *f = &b->flow[i];
+    if (f->op == ROW_INSERT || !f->expect) continue;
+    if (row) my_cells(res, row, c);
+    bool here = row && my_int(&c[0]) == f->row.fi;
+    f->stale = !here || my_int(&c[1]) != f->expect;
+    stale |= f->stale;
+    if (here) row = mysql_fetch_row(res);
+  }
+  return stale;
+}
+
+static bool check_tasks(struct batch *b, const struct my_want *w, MYSQL_RES *res) {
+  struct my_cell c[MY_COLS];
+  MYSQL_ROW row = mysql_fetch_row(res);
+  bool stale = false;
+  for (size_t i = w->at; i < w->at + w->n; i++) {
+    struct task_write *t = &b->task[i];
+    if (t->op == ROW_INSERT || t->expect_state < 0) continue;
+    if (row) my_cells(res, row, c);
+    bool here = row && my_int(&c[0]) == t->row.ti;
+    t->stale = !here || my_int(&c[1]) != t->expect_epoch || my_int(&c[2]) != t->expect_state;
+    stale |= t->stale;
+    if (here) row = mysql_fetch_row(res);
+  }
+  return stale;
+}
+
+/* A flow starts only in its current version and not when it was deleted. The answer holds those that may. */
+static bool check_guard(struct batch *b, const struct my_want *w, MYSQL_RES *res) {
+  struct { int64_t id, version; } ok[MY_IN_MAX];
+  size_t n = 0;
+  struct my_cell c[MY_COLS];
+  bool stale = false;
+  for (MYSQL_ROW row; n < MY_IN_MAX && (row = mysql_fetch_row(res)); n++) {
+    my_cells(res, row, c);
+    ok[n].id = my_int(&c[0]), ok[n].version = my_int(&c[1]);
+  }
+  for (size_t i = w->at; i < w->at + w->n; i++) {
+    struct flow_write *f = &b->flow[i];
+    if (f->op != ROW_INSERT) continue;
+    size_t k = 0;
+    while (k < n && ok[k].id != f->row.flow_id) k++;
+    f->stale = k == n || ok[k].version != f->row.flow_version;
+    stale |= f->stale;
+  }
+  return stale;
+}
+
+static bool check_defs(struct my *s, MYSQL_RES *res) {
+  struct my_cell c[MY_COLS];
+  MYSQL_ROW row = mysql_fetch_row(res);
+  if (!row) return true;
+  my_cells(res, row, c);
+  return my_int(&c[0]) != s->defs;
+}
+
+static void check_count(struct my *s, struct batch *b, const struct my_want *w, struct answer *a) {
+  uint64_t n = my_affected(&s->run);
+  switch (w->kind) {
+    case WANT_ROWS: a->missing |= n != w->n; break;
+    case WANT_DUPS: a->missing |= duplicates(s->run.m) != w->n; break;
+    case WANT_HEAD: a->stale |= b->flow[w->at].stale = n != 1; break;
+    case WANT_TASK: a->stale |= b->task[w->at].stale = n != 1; break;
+    case WANT_FENCE: a->fence |= n != 1; break;
+    case WANT_NOTHING: case WANT_HEADS: case WANT_TASKS: case WANT_GUARD: case WANT_DEFS: default: break;
+  }
+}
+
+static unsigned check_one(struct my *s, struct batch *b, const struct my_want *w, struct answer *a) {
+  MYSQL_RES *res = mysql_store_result(s->run.m);
+  if (!res) {
+    if (mysql_errno(s->run.m)) return my_fail(&s->run, mysql_errno(s->run.m));
+    check_count(s, b, w, a);
+    return 0;
+  }
+  switch (w->kind) {
+    case WANT_HEADS: a->stale |= check_heads(b, w, res); break;
+    case WANT_TASKS: a->stale |= check_tasks(b, w, res); break;
+    case WANT_GUARD: a->stale |= check_guard(b, w, res); break;
+    case WANT_DEFS:
+      if (!check_defs(s, res)) break;
+      a->stale = true;
+      s->defs_known = false;
+      break;
+    case WANT_NOTHING: case WANT_ROWS: case WANT_DUPS: case WANT_HEAD: case WANT_TASK: case WANT_FENCE: default: break;
+  }
+  mysql_free_result(res);
+  return 0;
+}
+
+/* Zero rows changed: is this node dead, or did a definition change? Asked after the rollback. */
+static enum store_rc why_fenced(struct my *s) {
+  char text[128];
+  bool found;
+  int64_t live;
+  my_rollback(&s->base);
+  snprintf(text, sizeof text, "SELECT 1 FROM engine_node WHERE incarnation=%lld AND state='LIVE'", (long long)s->me);
+  unsigned e = my_query_int(&s->run, text, &live, &found);
+  if (e) return my_run_fail(s, e);
+  s->defs_known = false;
+  return found ? STORE_STALE : STORE_FENCED;
+}
+
+/* Sends the packet and reads every answer of it. */
+static enum store_rc flush(struct my *s, struct batch *b) {
+  struct answer a = {0};
+  if (!s->n_want) return STORE_OK;
+  s->in_tx = true;
+  unsigned e = my_query(&s->run, s->sql.b.data, s->sql.b.len);
+  for (size_t i = 0; !e && i < s->n_want; i++) {
+    e = check_one(s, b, &s->want[i], &a);
+    int more = e ? -1 : mysql_next_result(s->run.m);
+    if (more > 0) e = my_fail(&s->run, mysql_errno(s->run.m));
+    else if (!e && (more == 0) != (i + 1 < s->n_want)) {
+      run_close(s);
+      e = CR_COMMANDS_OUT_OF_SYNC;
+    }
+  }
+  if (e) return my_run_fail(s, e);
+  sql_clear(&s->sql);
+  s->n_want = 0;
+  if (!a.stale && !a.missing && !a.fence) return STORE_OK;
+  if (a.fence && !a.stale) return why_fenced(s);
+  if (!a.stale) log_error("store.row_missing", L_INT("batch", b->id));
+  my_rollback(&s->base);
+  return a.stale ? STORE_STALE : STORE_BAD;
+}
+
+enum store_rc run_statement(struct my *s, struct batch *b, enum want kind, size_t at, size_t n) {
+  enum store_rc rc = s->sql.b.len > s->packet ? flush(s, b) : STORE_OK;
+  if (rc) return rc;
+  if (!s->in_tx && !s->n_want) {
+    sql_str(&s->sql, "START TRANSACTION");
+    next_want(s, WANT_NOTHING, 0, 0);
+  }
+  if (s->n_want) sql_ch(&s->sql, ';');
+  next_want(s, kind, at, n);
+  return STORE_OK;
+}
+
+/* ---- guards and locks ---- */
+static int by_id(const void *a, const void *b) {
+  int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+  return (x > y) - (x < y);
+}
+
+/* One row of task_flow for every flow that starts, shared until the commit: a delete or a save of it waits. */
+static enum store_rc guard_flows(struct my *s, struct batch *b) {
+  int64_t id[MY_IN_MAX];
+  size_t from = 0, n = 0;
+  for (size_t i = 0; i <= b->n_flow; i++) {
+    const struct flow_write *f = &b->flow[i];
+    if (i < b->n_flow && (f->op != ROW_INSERT || (n && id[n - 1] == f->row.flow_id))) continue;
+    if (n && (i == b->n_flow || n == MY_IN_MAX)) {
+      enum store_rc rc = run_statement(s, b, WANT_GUARD, from, i - from);
+      if (rc) return rc;
+      qsort(id, n, sizeof *id, by_id);
+      sql_str(&s->sql, "SELECT flow_id,flow_version FROM task_flow FORCE INDEX(PRIMARY) WHERE deleted=0 AND flow_id IN(");
+      sql_ids(&s->sql, id, n);
+      sql_str(&s->sql, ")LOCK IN SHARE MODE");
+      n = 0;
+      from = i;
+    }
+    if (i < b->n_flow) id[n++] = f->row.flow_id;
+  }
+  return STORE_OK;
+}
+
+/* A stand-alone task starts only while its definition is there: a delete raises the version first, then looks. */
+static enum store_rc guard_tasks(struct my *s, struct batch *b) {
+  bool any = false;
+  for (size_t i = 0; i < b->n_task && !any; i++) any = b->task[i].op == ROW_INSERT && !b->task[i].row.fi;
+  if (!any) return STORE_OK;
+  enum store_rc rc = run_statement(s, b, WANT_DEFS, 0, 0);
+  if (rc == STORE_OK) sql_str(&s->sql, "SELECT version FROM definitions WHERE one=1 LOCK IN SHARE MODE");
+  return rc;
+}
+
+static bool head_expects(const struct batch *b, size_t i) { return b->flow[i].op == ROW_UPDATE && b->flow[i].expect; }
+static bool task_expects(const struct batch *b, size_t i) { return b->task[i].op == ROW_UPDATE && b->task[i].expect_state >= 0; }
+
+/* Locks the rows that must be as expected, in the order of their ids. */
+static enum store_rc lock_expected(struct my *s, struct batch *b, enum want kind) {
+  bool heads = kind == WANT_HEADS;
+  size_t total = heads ? b->n_flow : b->n_task;
+  int64_t id[MY_IN_MAX];
+  for (size_t from = 0, i = 0; i < total;) {
+    size_t n = 0;
+    for (; i < total && n < MY_IN_MAX; i++) {
+      if (heads && head_expects(b, i)) id[n++] = b->flow[i].row.fi;
+      if (!heads && task_expects(b, i)) id[n++] = b->task[i].row.ti;
+    }
+    if (!n) break;
+    enum store_rc rc = run_statement(s, b, kind, from, i - from);
+    if (rc) return rc;
+    sql_str(&s->sql, heads ? "SELECT fi_id,version FROM task_flow_ins FORCE INDEX(PRIMARY) WHERE fi_id IN("
+                           : "SELECT ti_id,epoch,state FROM task_ins FORCE INDEX(PRIMARY) WHERE ti_id IN(");
+    sql_ids(&s->sql, id, n);
+    sql_str(&s->sql, heads ? ")ORDER BY fi_id FOR UPDATE" : ")ORDER BY ti_id FOR UPDATE");
+    from = i;
+  }
+  return STORE_OK;
+}
+
+/* ---- rows ---- */
+struct parts { struct put_rows ins, upd, fin; };
+static void parts_done(struct parts *p) {
+  free(p->ins.v);
+  free(p->upd.v);
+  free(p->fin.v);
+}
+
+static enum store_rc write_flows(struct my *s, struct batch *b) {
+  struct parts p = {0};
+  size_t expected = 0, one = 0;
+  for (size_t i = 0; i < b->n_flow; i++) {
+    b->flow[i].stale = false;
+    if (head_expects(b, i)) expected++, one = i;
+  }
+  enum store_rc rc = guard_flows(s, b);
+  if (rc == STORE_OK) rc = guard_tasks(s, b);
+  if (rc == STORE_OK && expected > 1) rc = lock_expected(s, b, WANT_HEADS);
+  if (rc == STORE_OK && expected == 1) rc = run_statement(s, b, WANT_HEAD, one, 1); /* lock, validate and raise in one */
+  if (rc == STORE_OK && expected == 1) {
+    put_single(s, b, PUT_FLOW, &b->flow[one].row);
+    sql_str(&s->sql, " AND version=");
+    sql_i64(&s->sql, b->flow[one].expect);
+  }
+  for (size_t i = 0; i < b->n_flow; i++)
+    if (expected != 1 || i != one) put_row(b->flow[i].op == ROW_INSERT ? &p.ins : &p.upd, &b->flow[i].row);
+  if (rc == STORE_OK) rc = put_table(s, b, PUT_FLOW, &p.ins, &p.upd);
+  parts_done(&p);
+  return rc;
+}
+
+static enum store_rc write_nodes(struct my *s, struct batch *b) {
+  struct parts p = {0};
+  for (size_t i = 0; i < b->n_node; i++) put_row(b->node[i].op == ROW_INSERT ? &p.ins : &p.upd, &b->node[i].row);
+  enum store_rc rc = put_table(s, b, PUT_NODE, &p.ins, &p.upd);
+  parts_done(&p);
+  return rc;
+}
+
+static bool has_tail(const struct task_row *r) { return r->error || r->result || r->log || r->exit_code != -1 || r->signal; }
+
+/* New rows ride with the statement that is sent anyway; those with an end already need its columns. */
+static enum store_rc write_task_rows(struct my *s, struct batch *b, size_t skip) {
+  struct parts p = {0};
+  bool tail = false;
+  for (size_t i = 0; i < b->n_task; i++) {
+    const struct task_write *t = &b->task[i];
+    if (i == skip) continue;
+    tail |= t->op == ROW_INSERT && has_tail(&t->row);
+    put_row(t->op == ROW_INSERT ? &p.ins : t->finish ? &p.fin : &p.upd, &t->row);
+  }
+  static const struct put_rows none;
+  bool with_fin = tail || (!p.upd.n && p.fin.n);
+  enum store_rc rc = put_table(s, b, PUT_TASK, with_fin ? &none : &p.ins, &p.upd);
+  if (rc == STORE_OK) rc = put_table(s, b, PUT_FINISH, with_fin ? &p.ins : &none, &p.fin);
+  parts_done(&p);
+  return rc;
+}
+
+static enum store_rc write_tasks(struct my *s, struct batch *b) {
+  size_t expected = 0, one = SIZE_MAX;
+  for (size_t i = 0; i < b->n_task; i++) {
+    b->task[i].stale = false;
+    if (task_expects(b, i)) expected++, one = i;
+  }
+  enum store_rc rc = STORE_OK;
+  if (expected > 1) rc = lock_expected(s, b, WANT_TASKS);
+  if (expected == 1) rc = run_statement(s, b, WANT_TASK, one, 1);
+  if (expected == 1 && rc == STORE_OK) {
+    const struct task_write *t = &b->task[one];
+    put_single(s, b, t->finish ? PUT_FINISH : PUT_TASK, &t->row);
+    sql_str(&s->sql, " AND epoch=");
+    sql_i64(&s->sql, t->expect_epoch);
+    sql_str(&s->sql, " AND state=");
+    sql_i64(&s->sql, t->expect_state);
+  }
+  return rc == STORE_OK ? write_task_rows(s, b, expected == 1 ? one : SIZE_MAX) : rc;
+}
+
+static void put_attempt(struct my *s, const struct attempt_row *r) {
+  struct sql *q = &s->sql;
+  sql_ch(q, '(');
+  sql_i64(q, r->ti), sql_ch(q, ',');
+  sql_i64(q, r->epoch), sql_ch(q, ',');
+  sql_i64(q, r->owner), sql_ch(q, ',');
+  sql_us(q, r->start_us), sql_ch(q, ',');
+  sql_us(q, r->end_us), sql_ch(q, ',');
+  sql_text(q, s->run.m, r->why ? r->why : ""), sql_ch(q, ',');
+  sql_text(q, s->run.m, r->error);
+  sql_ch(q, ')');
+}
+
+static enum store_rc write_attempts(struct my *s, struct batch *b) {
+  for (size_t i = 0; i < b->n_attempt;) {
+    size_t n = b->n_attempt - i < PUT_ROWS ? b->n_attempt - i : PUT_ROWS;
+    enum store_rc rc = run_statement(s, b, WANT_ROWS, 0, n);
+    if (rc) return rc;
+    sql_str(&s->sql, "INSERT INTO task_attempt(ti_id,epoch,owner,start_time,end_time,why,error_msg)VALUES");
+    for (size_t k = 0; k < n; k++, i++) {
+      sql_sep(&s->sql, k, ",");
+      put_attempt(s, &b->attempt[i]);
+    }
+  }
+  return STORE_OK;
+}
+
+/* Locks the lease against a reclaimer, renews it, and is the receipt. */
+static enum store_rc write_fence(struct my *s, struct batch *b) {
+  enum store_rc rc = run_statement(s, b, WANT_FENCE, 0, 1);
+  if (rc) return rc;
+  buf_printf(&s->sql.b, "UPDATE engine_node SET last_batch=%lld,lease_until=UTC_TIMESTAMP(6)+INTERVAL %lld MICROSECOND "
+             "WHERE incarnation=%lld AND state='LIVE' AND(SELECT version FROM definitions WHERE one=1)=%lld",
+             (long long)b->id, (long long)s->lease_us, (long long)s->me, (long long)s->defs);
+  return flush(s, b);
+}
+
+enum store_rc my_write(struct store *st, struct batch *b) {
+  struct my *s = my_of(st);
+  if (!s->run.m || !s->defs_known) return my_run_fail(s, CR_SERVER_LOST);
+  sql_clear(&s->sql);
+  s->n_want = 0;
+  enum store_rc rc = write_flows(s, b);
+  if (rc == STORE_OK) rc = write_nodes(s, b);
+  if (rc == STORE_OK) rc = write_tasks(s, b);
+  if (rc == STORE_OK) rc = write_attempts(s, b);
+  if (rc == STORE_OK) rc = write_fence(s, b);
+  return rc;
+}
+
+/* Whatever is not a plain OK leaves the outcome open: the server may have done it all the same. */
+enum store_rc my_commit(struct store *st) {
+  struct my *s = my_of(st);
+  wr_assert(s->in_tx);
+  unsigned e = my_exec(&s->run, "COMMIT");
+  tx_end(s);
+  if (!e) return STORE_OK;
+  run_close(s);
+  return STORE_UNKNOWN;
+}
+
+/* The fence of the batch holds the row until its transaction has ended, one way or the other: this read waits for it. */
+enum store_rc my_resolve(struct store *st, int64_t batch_id, bool *committed) {
+  struct my *s = my_of(st);
+  char text[128];
+  int64_t last = 0;
+  bool found;
+  *committed = false;
+  if (my_conn_ready(&s->run)) return STORE_RETRY;
+  snprintf(text, sizeof text, "SELECT last_batch FROM engine_node WHERE incarnation=%lld FOR UPDATE", (long long)s->me);
+  if (my_query_int(&s->run, text, &last, &found)) {
+    if (!s->run.m) run_close(s);
+    return STORE_RETRY;
+  }
+  *committed = found && last == batch_id;
+  return STORE_OK;
+}

@@ -1,0 +1,135 @@
+/* Membership: this node's row, its lease, the leases of others, and what a reconciler looks at. The runner's thread and
+ * connection, outside of batches. The database's clock is the only one that decides. */
+#include "mysql_priv.h"
+#include <mysqld_error.h>
+#include "log.h"
+
+#define KEEP_NODES 1000   /* rows of members that have gone: enough to look at, never many */
+
+static enum store_rc down(unsigned e) {
+  enum store_rc rc = my_rc(e);
+  return rc == STORE_RETRY ? STORE_DOWN : rc;
+}
+
+/* A connection without a transaction. */
+static unsigned ready(struct my *s) {
+  wr_assert(!s->in_tx);
+  MYSQL *before = s->run.m;
+  unsigned e = my_conn_ready(&s->run);
+  if (s->run.m != before) s->reconciles = s->defs_known = false;
+  return e;
+}
+
+enum store_rc my_join(struct store *st, const struct node_info *info, int64_t *incarnation) {
+  struct my *s = my_of(st);
+  int64_t me;
+  enum store_rc rc = my_ids(st, ID_INCARNATION, 1, &me);
+  if (rc) return rc;
+  unsigned e = ready(s);
+  if (!e) e = my_run(&s->run, NULL, "DELETE FROM engine_node WHERE incarnation<? AND state<>'LIVE'", MY_ARGS(my_ai(me - KEEP_NODES)));
+  if (!e) e = my_run(&s->run, NULL, "INSERT INTO engine_node (incarnation, state, lease_until, host, pid, slots, roles, start_time) VALUES "
+                     "(?, 'LIVE', UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, ?, ?, ?, ?, UTC_TIMESTAMP(6))",
+                     MY_ARGS(my_ai(me), my_ai(s->lease_us), my_at(info->host ? info->host : ""), my_ai(info->pid), my_ai(info->slots),
+                             my_at(info->roles ? info->roles : "")));
+  if (e) return down(e); /* had it been stored: a member nobody speaks for, which its lease ends */
+  *incarnation = s->me = me;
+  return STORE_OK;
+}
+
+enum store_rc my_leave(struct store *st) {
+  struct my *s = my_of(st);
+  if (!s->me) return STORE_OK;
+  unsigned e = ready(s);
+  if (!e) e = my_run(&s->run, NULL, "UPDATE engine_node SET state='GONE', end_time=UTC_TIMESTAMP(6) WHERE incarnation=? AND state='LIVE'",
+                     MY_ARGS(my_ai(s->me)));
+  if (e) return down(e);
+  s->me = 0;
+  return STORE_OK;
+}
+
+enum store_rc my_renew(struct store *st) {
+  struct my *s = my_of(st);
+  uint64_t n = 0;
+  unsigned e = ready(s);
+  if (e) return down(e);
+  e = my_run(&s->run, &n, "UPDATE engine_node SET lease_until=UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND WHERE incarnation=? AND state='LIVE'",
+             MY_ARGS(my_ai(s->lease_us), my_ai(s->me)));
+  if (e) return my_rc(e);
+  return n == 1 ? STORE_OK : STORE_FENCED;
+}
+
+/* One row, one transaction each; the UPDATE repeats every condition of the search. */
+enum store_rc my_reap(struct store *st, uint32_t *n) {
+  struct my *s = my_of(st);
+  int64_t dead[64], margin = s->lease_us / 12;
+  size_t n_dead = 0;
+  struct my_rows r;
+  *n = 0;
+  unsigned e = ready(s);
+  if (e) return down(e);
+  e = my_select(&s->run, &r, "SELECT incarnation FROM engine_node WHERE state='LIVE' AND incarnation<>? AND "
+                "lease_until < UTC_TIMESTAMP(6) - INTERVAL ? MICROSECOND LIMIT 64", MY_ARGS(my_ai(s->me), my_ai(margin)));
+  while (!e && n_dead < 64 && my_next(&r)) dead[n_dead++] = my_int(&r.cell[0]);
+  if (!e) e = my_done(&r);
+  for (size_t i = 0; i < n_dead && !e; i++) {
+    uint64_t hit = 0;
+    e = my_run(&s->run, &hit, "UPDATE engine_node SET state='DEAD', end_time=UTC_TIMESTAMP(6) WHERE incarnation=? AND state='LIVE' AND "
+               "lease_until < UTC_TIMESTAMP(6) - INTERVAL ? MICROSECOND", MY_ARGS(my_ai(dead[i]), my_ai(margin)));
+    *n += (uint32_t)hit;
+    if (e == ER_LOCK_WAIT_TIMEOUT) e = 0; /* a batch of it is under way: it lives */
+  }
+  return my_rc(e);
+}
+
+bool my_reconciler(struct store *st) {
+  struct my *s = my_of(st);
+  int64_t got = 0;
+  bool found;
+  if (s->in_tx) return s->reconciles;
+  if (ready(s)) return false;
+  if (s->reconciles) return true;
+  unsigned e = my_query_int(&s->run, "SELECT GET_LOCK(CONCAT('weir.reconcile.', IF(CHAR_LENGTH(DATABASE())<=48, DATABASE(), "
+                            "MD5(DATABASE()))), 0)", &got, &found);
+  return s->reconciles = !e && found && got == 1;
+}
+
+/* Both kinds of live rows by their own range of the index, then one merge: nothing is sorted but two pages. */
+#define LIVE(kind) "(SELECT ti_id FROM task_ins FORCE INDEX(task_ins_live) WHERE live=" kind " AND ti_id>? ORDER BY ti_id LIMIT ?)"
+
+enum store_rc my_live_tasks(struct store *st, int64_t after_ti, struct live_task *out, size_t n, size_t *n_out) {
+  struct my *s = my_of(st);
+  struct my_rows r;
+  size_t got = 0;
+  *n_out = 0;
+  unsigned e = ready(s);
+  if (e) return down(e);
+  e = my_select(&s->run, &r, "SELECT t.ti_id, t.fi_id, t.state, t.epoch, t.owner, t.due_time, t.update_time, "
+                "t.owner=0 OR IFNULL(e.state='LIVE', 0) FROM (" LIVE("1") " UNION ALL " LIVE("2") ") v "
+                "JOIN task_ins t ON t.ti_id=v.ti_id LEFT JOIN engine_node e ON e.incarnation=t.owner ORDER BY t.ti_id LIMIT ?",
+                MY_ARGS(my_ai(after_ti), my_ai((int64_t)n), my_ai(after_ti), my_ai((int64_t)n), my_ai((int64_t)n)));
+  for (; !e && got < n && my_next(&r); got++)
+    out[got] = (struct live_task){.ti = my_int(&r.cell[0]), .fi = my_int(&r.cell[1]), .state = (uint8_t)my_int(&r.cell[2]),
+                                  .epoch = (uint32_t)my_int(&r.cell[3]), .owner = my_int(&r.cell[4]), .due_us = my_us(&r.cell[5]),
+                                  .update_us = my_us(&r.cell[6]), .owner_live = my_int(&r.cell[7]) != 0};
+  if (!e) e = my_done(&r);
+  if (!e) *n_out = got;
+  return my_rc(e);
+}
+
+enum store_rc my_live_flows(struct store *st, int64_t after_fi, struct live_flow *out, size_t n, size_t *n_out) {
+  struct my *s = my_of(st);
+  struct my_rows r;
+  size_t got = 0;
+  *n_out = 0;
+  unsigned e = ready(s);
+  if (e) return down(e);
+  e = my_select(&s->run, &r, "SELECT fi_id, state, due_time, update_time, more_from IS NOT NULL FROM task_flow_ins "
+                "FORCE INDEX(task_flow_ins_open) WHERE opened=1 AND fi_id>? ORDER BY fi_id LIMIT ?",
+                MY_ARGS(my_ai(after_fi), my_ai((int64_t)n)));
+  for (; !e && got < n && my_next(&r); got++)
+    out[got] = (struct live_flow){.fi = my_int(&r.cell[0]), .state = (uint8_t)my_int(&r.cell[1]), .due_us = my_us(&r.cell[2]),
+                                  .update_us = my_us(&r.cell[3]), .more = my_int(&r.cell[4]) != 0};
+  if (!e) e = my_done(&r);
+  if (!e) *n_out = got;
+  return my_rc(e);
+}

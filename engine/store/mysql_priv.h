@@ -1,0 +1,216 @@
+/* What the MySQL/MariaDB files share. Private to engine/store/mysql*.c, the only files that know libmariadb.
+ *
+ * Connections: the runner's (its thread only, multi-statement packets), one for id blocks (under ids_mu), one of the
+ * definition writer (under def_mu), up to MY_READERS read-only ones, one of the log writer. All are opened when first
+ * used and again after they broke, but never inside a transaction: a transaction belongs to one connection.
+ *
+ * What never happens: an automatic reconnect; user text in a statement other than through sql_text()/sql_blob() or as a
+ * bound value; SQL, a message of the library or the password in an answer or a log line. */
+#ifndef MYSQL_PRIV_H
+#define MYSQL_PRIV_H
+#include "mysql_lib.h"
+#include <pthread.h>
+#include <stdatomic.h>
+#include "mysql_sql.h"
+#include "store_backend.h"
+
+#define MY_READERS 8
+#define MY_SCHEMA 1
+#define MY_COLS 32      /* columns of a result, at most */
+#define MY_STMTS 24     /* prepared statements kept per connection */
+#define MY_IN_MAX 500   /* ids in one IN list: MariaDB turns lists of 1,000 into a join, which may scan */
+
+/* ---- where the database is; parsed once, read only after ---- */
+struct my_url { char *host, *user, *password, *db, *socket; unsigned port; };
+enum wr_rc my_url_parse(const char *url, struct my_url *out, struct wr_err *err);
+void my_url_done(struct my_url *u);
+
+/* ---- a value of a result ---- */
+enum my_kind { MY_NULL, MY_INT, MY_TIME, MY_TEXT };   /* MY_TIME: i is microseconds since 1970 */
+struct my_cell { enum my_kind kind; const char *s; size_t n; int64_t i; };
+int64_t my_int(const struct my_cell *c);              /* 0 when NULL */
+int64_t my_us(const struct my_cell *c);               /* a DATETIME(6); 0 when NULL */
+/* a: copies into it; NULL: borrowed until the next row. NULL when NULL. */
+const char *my_str(const struct my_cell *c, struct arena *a);
+
+/* ---- a connection ---- */
+struct my_stmt;
+struct my_conn {
+  const struct my_url *url;
+  MYSQL *m;                    /* NULL = closed */
+  bool multi;                  /* the runner's */
+  unsigned lock_wait_s, idle_s;/* idle_s 0 = the server's default */
+  int64_t used_us;             /* mono clock of the newest answer */
+  unsigned err;                /* error number of the newest call that failed */
+  struct my_stmt *stmt[MY_STMTS];
+  unsigned stmt_at;
+};
+void my_conn_init(struct my_conn *c, const struct my_url *url);
+void my_conn_close(struct my_conn *c);                /* a closed one is fine */
+/* Open and not closed by the server as far as the socket tells; reconnects. Only outside a transaction. 0 = yes. */
+unsigned my_conn_ready(struct my_conn *c);
+bool my_conn_hung_up(const struct my_conn *c);        /* the server closed it; asks the socket only */
+/* One statement, or a packet of them when c->multi: only the first result is read. 0 or the error number. A lost
+ * connection is closed here. */
+unsigned my_query(struct my_conn *c, const char *sql, size_t n);
+unsigned my_exec(struct my_conn *c, const char *sql); /* constant text without a result set */
+/* What an error number means before COMMIT; logs what only an operator can cure. */
+enum store_rc my_rc(unsigned e);
+enum wr_rc my_err(unsigned e, struct wr_err *err);
+bool my_lost(unsigned e);                             /* the connection is of no more use */
+uint64_t my_affected(struct my_conn *c);
+unsigned my_fail(struct my_conn *c, unsigned e);      /* notes error e; closes a lost connection; returns it */
+void my_stmts_close(struct my_conn *c);
+
+/* ---- results of plain statements ---- */
+/* Cells of a row of a text result. */
+void my_cells(MYSQL_RES *res, MYSQL_ROW row, struct my_cell *out);
+/* First column of the first row, as an integer; found = false when there is none. */
+unsigned my_query_int(struct my_conn *c, const char *sql, int64_t *v, bool *found);
+
+/* ---- prepared statements ---- */
+struct my_arg { char kind; int64_t i; const char *s; size_t n; };
+static inline struct my_arg my_ai(int64_t v) { return (struct my_arg){'i', v, 0, 0}; }
+static inline struct my_arg my_ai0(int64_t v) { return (struct my_arg){v ? 'i' : 0, v, 0, 0}; }      /* 0 = NULL */
+static inline struct my_arg my_at(const char *s) { return (struct my_arg){s ? 't' : 0, 0, s, s ? strlen(s) : 0}; }
+static inline struct my_arg my_ab(const void *p, size_t n) { return (struct my_arg){'b', 0, p, n}; }
+static inline struct my_arg my_ad(int64_t us) { return (struct my_arg){us ? 'd' : 0, us, 0, 0}; }    /* DATETIME(6), 0 = NULL */
+#define MY_ARGS(...) (struct my_arg[]){__VA_ARGS__}, sizeof((struct my_arg[]){__VA_ARGS__}) / sizeof(struct my_arg)
+
+/* One at a time per connection; rows are not buffered, so nothing else may be sent before my_done(). */
+struct my_rows { struct my_conn *c; struct my_stmt *st; struct my_cell *cell; unsigned n; unsigned err; };
+unsigned my_select(struct my_conn *c, struct my_rows *r, const char *sql, const struct my_arg *arg, size_t n);
+bool my_next(struct my_rows *r);                      /* false: no more, or r->err */
+unsigned my_done(struct my_rows *r);                  /* 0, or why my_next() ended early */
+unsigned my_run(struct my_conn *c, uint64_t *affected, const char *sql, const struct my_arg *arg, size_t n);
+
+/* ---- rows: columns in this order, the same for text and prepared results ---- */
+#define MY_FLOW_COLS "i.fi_id, i.flow_id, i.flow_version, i.version, i.state, i.wish, i.run_no, i.live, i.failed, i.create_time, " \
+  "i.start_time, i.end_time, i.update_time, i.due_time, i.error_msg, i.params, i.bases, i.more_from"
+#define MY_FLOW_NAME 18   /* index of what follows MY_FLOW_COLS */
+#define MY_NODE_COLS "ni_id, fi_id, node_id, run_no, state, ok, fail, skip, t_ok, t_bad, t_open, create_time, start_time, " \
+  "end_time, update_time, error_msg"
+#define MY_TASK_COLS "ti_id, ni_id, fi_id, task_id, create_time, update_time, end_time, state, end_as, losses, cancel_requested, " \
+  "epoch, tries, owner, start_time, due_time, task_version, error_msg, result, log, exit_code, `signal`, utime_us, stime_us, " \
+  "maxrss_kib, log_bytes"
+void my_get_flow(const struct my_cell *c, struct flow_row *r, struct arena *a);
+void my_get_node(const struct my_cell *c, struct node_row *r, struct arena *a);
+void my_get_task(const struct my_cell *c, struct task_row *r, struct arena *a);
+/* The next "ni:ti" of a bases text; false at its end. */
+bool my_next_base(const char **p, struct run_base *b);
+
+/* ---- the store ---- */
+struct my_ids { int64_t next, end; uint32_t block; };
+
+struct my_reader {
+  struct reader base;
+  struct my_conn c;
+  struct my_reader *next;
+};
+
+struct my_want;           /* mysql_batch.c: what a statement of a packet must answer */
+
+struct my {
+  struct store base;
+  struct my_url url;
+  int64_t lease_us;
+  size_t packet;          /* bytes of one packet, at most: max_allowed_packet / 2 */
+  int64_t me;             /* incarnation, 0 = not joined; written by the runner's thread before others start */
+  /* the runner's */
+  struct my_conn run;
+  bool in_tx;
+  bool reconciles;        /* this connection holds the named lock */
+  int64_t defs;           /* definitions.version as of the newest packet */
+  bool defs_known;
+  atomic_bool defs_moved; /* the definition writer of this process raised it */
+  int64_t batch;          /* id of the batch under way */
+  struct sql sql;
+  struct my_want *want;
+  size_t n_want, cap_want;
+  struct arena texts;     /* of rows read in this transaction */
+  /* ids */
+  pthread_mutex_t ids_mu;
+  struct my_conn side;
+  struct my_ids id[ID__N];
+  /* the definition writer's */
+  pthread_mutex_t def_mu;
+  struct my_conn def;
+  struct sql def_sql;
+  /* readers */
+  pthread_mutex_t pool_mu;
+  pthread_cond_t pool_cond;
+  struct my_reader *idle;
+  unsigned n_readers;
+};
+static inline struct my *my_of(struct store *s) { return (struct my *)s; }
+static inline struct my_reader *my_reader_of(struct reader *r) { return (struct my_reader *)r; }
+
+/* Transactions of the definition writer. my_tx_end: COMMIT when rc is WR_OK, else ROLLBACK; returns what is true then. */
+enum wr_rc my_tx_begin(struct my_conn *c, struct wr_err *err) WR_MUST;
+enum wr_rc my_tx_end(struct my_conn *c, enum wr_rc rc, struct wr_err *err) WR_MUST;
+/* One definition writer in the cluster at a time: a named lock that its connection holds. */
+enum wr_rc my_def_enter(struct my *s, struct wr_err *err) WR_MUST;
+void my_def_leave(struct my *s);
+enum wr_rc my_defs_raise(struct my *s, struct wr_err *err) WR_MUST;  /* inside the transaction */
+/* Ids without the runner's codes. */
+enum wr_rc my_def_ids(struct my *s, enum id_kind kind, uint32_t n, int64_t *first, struct wr_err *err) WR_MUST;
+
+/* ---- members of the ops table, by file ---- */
+/* mysql.c */
+enum store_rc my_ids(struct store *, enum id_kind, uint32_t, int64_t *);
+/* mysql_node.c */
+enum store_rc my_join(struct store *, const struct node_info *, int64_t *);
+enum store_rc my_leave(struct store *);
+enum store_rc my_renew(struct store *);
+enum store_rc my_reap(struct store *, uint32_t *);
+bool my_reconciler(struct store *);
+enum store_rc my_live_tasks(struct store *, int64_t, struct live_task *, size_t, size_t *);
+enum store_rc my_live_flows(struct store *, int64_t, struct live_flow *, size_t, size_t *);
+/* mysql_batch.c */
+enum store_rc my_begin(struct store *, int64_t *);
+enum store_rc my_write(struct store *, struct batch *);
+enum store_rc my_commit(struct store *);
+void my_rollback(struct store *);
+enum store_rc my_resolve(struct store *, int64_t, bool *);
+enum store_rc my_run_fail(struct my *s, unsigned e);  /* ends the transaction after error e; the code for it */
+/* mysql_load.c */
+enum store_rc my_lock(struct store *, const int64_t *, size_t, struct flow_row *, uint8_t *);
+enum store_rc my_nodes(struct store *, const int64_t *, size_t, struct node_row *, size_t *);
+enum store_rc my_node_range(struct store *, int64_t, int64_t, struct node_row *, size_t, size_t *);
+enum store_rc my_tasks(struct store *, const int64_t *, size_t, struct task_row *, size_t *);
+enum store_rc my_task_range(struct store *, int64_t, int64_t, struct task_row *, size_t, size_t *);
+/* mysql_defs.c, mysql_flow.c */
+enum wr_rc my_save_task(struct store *, struct task_def *, int64_t, struct wr_err *);
+enum wr_rc my_save_flow(struct store *, struct flow_def *, int64_t, struct wr_err *);
+enum wr_rc my_delete_task(struct store *, int64_t, struct wr_err *);
+enum wr_rc my_delete_flow(struct store *, int64_t, struct wr_err *);
+/* mysql_read.c */
+struct reader *my_reader_get(struct store *, struct wr_err *);
+void my_reader_put(struct reader *);
+void my_readers_close(struct my *);
+enum wr_rc my_reader_defs_version(struct reader *, int64_t *, struct wr_err *);
+enum wr_rc my_reader_task(struct reader *, int64_t, int64_t, struct task_def **, struct wr_err *);
+enum wr_rc my_reader_flow(struct reader *, int64_t, int64_t, struct flow_def **, struct wr_err *);
+enum wr_rc my_reader_tasks(struct reader *, const int64_t *, size_t, struct task_def **, struct wr_err *);
+enum wr_rc my_reader_tasks_exist(struct reader *, const int64_t *, size_t, struct wr_err *);
+/* mysql_list.c */
+enum wr_rc my_list_tasks(struct reader *, const struct list_filter *, const struct page *, task_def_fn *, void *, bool *,
+                         int64_t *, struct wr_err *);
+enum wr_rc my_list_flows(struct reader *, const struct list_filter *, const struct page *, flow_def_fn *, void *, bool *,
+                         int64_t *, struct wr_err *);
+enum wr_rc my_list_flow_ins(struct reader *, const struct list_filter *, const struct page *, flow_row_fn *, void *, bool *,
+                            int64_t *, struct wr_err *);
+/* mysql_ins.c */
+enum wr_rc my_reader_flow_ins(struct reader *, int64_t, flow_row_fn *, void *, struct wr_err *);
+enum wr_rc my_reader_nodes(struct reader *, int64_t, bool, const struct page *, node_row_fn *, void *, bool *, int64_t *,
+                           struct wr_err *);
+enum wr_rc my_reader_node(struct reader *, int64_t, node_row_fn *, void *, struct wr_err *);
+enum wr_rc my_reader_node_tasks(struct reader *, int64_t, task_row_fn *, void *, struct wr_err *);
+enum wr_rc my_reader_task_ins(struct reader *, int64_t, task_row_fn *, void *, struct wr_err *);
+enum wr_rc my_reader_attempts(struct reader *, int64_t, attempt_row_fn *, void *, struct wr_err *);
+/* mysql_logs.c */
+enum wr_rc my_reader_log(struct reader *, int64_t, uint32_t, int64_t, size_t, struct buf *, int64_t *, struct wr_err *);
+enum wr_rc my_logs_open(struct store *, struct logs **, struct wr_err *);
+void my_logs_close(struct logs *);
+enum store_rc my_logs_write(struct logs *, const struct log_chunk *, size_t);
+#endif

@@ -1,0 +1,33 @@
+/* A packet under way: statements, and what each must answer. Private to mysql_batch.c and mysql_put.c; the runner's thread. */
+#ifndef MYSQL_RUN_H
+#define MYSQL_RUN_H
+#include "mysql_priv.h"
+
+#define PUT_ROWS 500    /* rows of one statement */
+
+enum want {
+  WANT_NOTHING,         /* any answer without rows */
+  WANT_ROWS,            /* n rows found */
+  WANT_DUPS,            /* an upsert that found n of its rows */
+  WANT_HEAD,            /* flow[at]: one row, else stale */
+  WANT_HEADS,           /* (fi_id, version): those of flow[at .. at+n) that expect one */
+  WANT_TASK,            /* task[at]: one row, else stale */
+  WANT_TASKS,           /* (ti_id, epoch, state): those of task[at .. at+n) that expect them */
+  WANT_GUARD,           /* (flow_id, flow_version, deleted) of ids guard[at .. at+n) */
+  WANT_DEFS,            /* (version): as at the beginning */
+  WANT_FENCE            /* one row, else fenced or definitions changed */
+};
+struct my_want { enum want kind; size_t at, n; };
+
+/* Begins a statement of the packet, sending what is there when it grows too large. 0 or the code that ends the batch. */
+enum store_rc run_statement(struct my *s, struct batch *b, enum want kind, size_t at, size_t n) WR_MUST;
+
+/* Rows of one table, ascending by key. finish: task_ins with what the end of an attempt leaves. */
+enum put_table { PUT_FLOW, PUT_NODE, PUT_TASK, PUT_FINISH };
+struct put_rows { const void **v; size_t n, cap; };
+void put_row(struct put_rows *r, const void *row);
+/* Writes ins and upd in as few statements as pay: equal updates become one UPDATE .. IN (..), the rest one upsert. */
+enum store_rc put_table(struct my *s, struct batch *b, enum put_table t, const struct put_rows *ins, const struct put_rows *upd) WR_MUST;
+/* "UPDATE t SET .. WHERE key=.." for one row; the caller may add to the condition. */
+void put_single(struct my *s, struct batch *b, enum put_table t, const void *row);
+#endif

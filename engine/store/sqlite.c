@@ -1,0 +1,173 @@
+/* SQLite: connections, statements, error codes, rows, the fair lock and the ops table. No policy, no thread of its own. */
+#include "sqlite_priv.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "log.h"
+
+/* ---- connections ---- */
+static int set_up(struct sq_conn *c, enum sq_open how) {
+  sqlite3_extended_result_codes(c->db, 1);
+  sqlite3_busy_timeout(c->db, 5000); /* a file just recovered, a snapshot just taken: never a rival writer */
+  sqlite3_db_config(c->db, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)NULL);
+  sqlite3_db_config(c->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, (int *)NULL);
+  int rc = sq_exec(c, "PRAGMA foreign_keys=OFF; PRAGMA cell_size_check=ON; PRAGMA temp_store=MEMORY");
+  if (rc == SQLITE_OK && how == SQ_READ) return sq_exec(c, "PRAGMA query_only=ON");
+  if (rc == SQLITE_OK)
+    rc = sq_exec(c, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0; "
+                    "PRAGMA journal_size_limit=67108864");
+  return rc;
+}
+
+int sq_conn_open(struct sq_conn *c, const char *path, enum sq_open how, const char *const *sql, size_t n) {
+  int flags = SQLITE_OPEN_NOMUTEX | (how == SQ_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |
+              (how == SQ_CREATE ? SQLITE_OPEN_CREATE : 0);
+  *c = (struct sq_conn){.sql = sql, .n = n};
+  int rc = sqlite3_open_v2(path, &c->db, flags, NULL);
+  if (rc == SQLITE_OK) rc = set_up(c, how);
+  if (rc != SQLITE_OK) {
+    sq_conn_close(c);
+    return rc;
+  }
+  c->st = wr_calloc(n + 1, sizeof *c->st);
+  return SQLITE_OK;
+}
+
+void sq_conn_close(struct sq_conn *c) {
+  for (size_t i = 0; c->st && i < c->n; i++) sqlite3_finalize(c->st[i]);
+  free(c->st);
+  sqlite3_close(c->db);
+  *c = (struct sq_conn){.sql = c->sql, .n = c->n};
+}
+
+sqlite3_stmt *sq_stmt(struct sq_conn *c, size_t i) {
+  wr_assert(i < c->n);
+  if (!c->st[i]) (void)sqlite3_prepare_v3(c->db, c->sql[i], -1, SQLITE_PREPARE_PERSISTENT, &c->st[i], NULL);
+  return c->st[i]; /* NULL: sqlite3_errcode() keeps the reason */
+}
+
+int sq_run(sqlite3_stmt *st) {
+  if (!st) return SQLITE_ERROR;
+  sqlite3_step(st);
+  return sqlite3_reset(st);
+}
+
+int sq_exec(struct sq_conn *c, const char *text) { return sqlite3_exec(c->db, text, NULL, NULL, NULL); }
+
+/* ---- error codes ---- */
+/* The file system is full, in whichever words it says so. */
+static bool no_space(struct sq_conn *c, int rc) {
+  int e = c->db ? sqlite3_system_errno(c->db) : 0;
+  return (rc & 0xff) == SQLITE_FULL || ((rc & 0xff) == SQLITE_IOERR && (e == ENOSPC || e == EDQUOT || e == EFBIG));
+}
+
+static void complain(struct sq_conn *c, int rc) {
+  log_warn("store.sqlite", L_INT("code", rc), L_STR("message", c->db ? sqlite3_errmsg(c->db) : sqlite3_errstr(rc)));
+}
+
+enum store_rc sq_rc(struct sq_conn *c, int rc) {
+  if (rc == SQLITE_OK || rc == SQLITE_ROW || rc == SQLITE_DONE) return STORE_OK;
+  if (no_space(c, rc)) return STORE_NO_SPACE;
+  switch (rc & 0xff) {
+  case SQLITE_BUSY: case SQLITE_LOCKED: case SQLITE_NOMEM: return STORE_RETRY;
+  case SQLITE_CONSTRAINT: case SQLITE_TOOBIG: case SQLITE_MISMATCH: return STORE_BAD;
+  default: complain(c, rc); return STORE_DOWN;
+  }
+}
+
+enum wr_rc sq_err(struct sq_conn *c, int rc, struct wr_err *err) {
+  if (rc == SQLITE_OK || rc == SQLITE_ROW || rc == SQLITE_DONE) return WR_OK;
+  if (no_space(c, rc)) return wr_err_set(err, WR_NO_SPACE, "The disk of the database is full.");
+  switch (rc & 0xff) {
+  case SQLITE_BUSY: case SQLITE_LOCKED: return wr_err_set(err, WR_BUSY, NULL);
+  case SQLITE_CONSTRAINT: case SQLITE_TOOBIG: case SQLITE_MISMATCH: complain(c, rc); return wr_err_set(err, WR_INTERNAL, NULL);
+  default: complain(c, rc); return wr_err_set(err, WR_DB_UNAVAILABLE, NULL);
+  }
+}
+
+/* ---- rows ---- */
+const char *sq_col_text(sqlite3_stmt *st, int i, struct arena *a) {
+  const char *s = (const char *)sqlite3_column_text(st, i);
+  if (!s || !a) return s;
+  return arena_memdup0(a, s, (size_t)sqlite3_column_bytes(st, i));
+}
+
+void sq_get_flow(sqlite3_stmt *st, struct flow_row *r, struct arena *a) {
+  *r = (struct flow_row){
+    .fi = sq_col(st, 0), .flow_id = sq_col(st, 1), .flow_version = sq_col(st, 2), .version = sq_col(st, 3),
+    .state = (uint8_t)sq_col(st, 4), .wish = (uint8_t)sq_col(st, 5), .run_no = (uint32_t)sq_col(st, 6),
+    .live = (uint32_t)sq_col(st, 7), .failed = (uint32_t)sq_col(st, 8), .create_us = sq_col(st, 9), .start_us = sq_col(st, 10),
+    .end_us = sq_col(st, 11), .update_us = sq_col(st, 12), .due_us = sq_col(st, 13), .error = sq_col_text(st, 14, a),
+    .params = sq_col_text(st, 15, a), .bases = sq_col_text(st, 16, a), .more = sq_col_text(st, 17, a)};
+}
+
+void sq_get_node(sqlite3_stmt *st, struct node_row *r, struct arena *a) {
+  *r = (struct node_row){
+    .ni = sq_col(st, 0), .fi = sq_col(st, 1), .node_id = sq_col(st, 2), .run_no = (uint32_t)sq_col(st, 3),
+    .state = (uint8_t)sq_col(st, 4), .ok = (uint32_t)sq_col(st, 5), .fail = (uint32_t)sq_col(st, 6),
+    .skip = (uint32_t)sq_col(st, 7), .t_ok = (uint32_t)sq_col(st, 8), .t_bad = (uint32_t)sq_col(st, 9),
+    .t_open = (uint32_t)sq_col(st, 10), .create_us = sq_col(st, 11), .start_us = sq_col(st, 12), .end_us = sq_col(st, 13),
+    .update_us = sq_col(st, 14), .error = sq_col_text(st, 15, a)};
+}
+
+void sq_get_task(sqlite3_stmt *st, struct task_row *r, struct arena *a) {
+  *r = (struct task_row){
+    .ti = sq_col(st, 0), .ni = sq_col(st, 1), .fi = sq_col(st, 2), .task_id = sq_col(st, 3), .create_us = sq_col(st, 4),
+    .update_us = sq_col(st, 5), .end_us = sq_col(st, 6),
+    .t = {.state = (uint8_t)sq_col(st, 7), .end_as = (uint8_t)sq_col(st, 8), .losses = (uint8_t)sq_col(st, 9),
+          .cancel_requested = (uint8_t)sq_col(st, 10), .epoch = (uint32_t)sq_col(st, 11), .tries = (uint32_t)sq_col(st, 12),
+          .owner = sq_col(st, 13), .start_us = sq_col(st, 14), .due_us = sq_col(st, 15), .version = sq_col(st, 16)},
+    .error = sq_col_text(st, 17, a), .log = (uint8_t)sq_col(st, 19),
+    .exit_code = sqlite3_column_type(st, 20) == SQLITE_NULL ? -1 : (int32_t)sq_col(st, 20), .signal = (int32_t)sq_col(st, 21),
+    .utime_us = sq_col(st, 22), .stime_us = sq_col(st, 23), .maxrss_kib = sq_col(st, 24), .log_bytes = sq_col(st, 25)};
+  if (sqlite3_column_type(st, 18) == SQLITE_NULL) return;
+  const void *p = sqlite3_column_blob(st, 18); /* NULL also for zero bytes */
+  r->result_len = (size_t)sqlite3_column_bytes(st, 18);
+  r->result = !p ? "" : a ? arena_memdup0(a, p, r->result_len) : p;
+}
+
+bool sq_next_base(const char **p, struct run_base *b) {
+  char *end;
+  if (!**p) return false;
+  b->ni = strtoll(*p, &end, 10);
+  if (*end != ':') return false;
+  b->ti = strtoll(end + 1, &end, 10);
+  *p = *end == ',' ? end + 1 : end;
+  return true;
+}
+
+/* ---- the fair lock ---- */
+void sq_turn_lock(struct sq_turn *t) {
+  pthread_mutex_lock(&t->mu);
+  uint64_t mine = t->next++;
+  while (t->now != mine) pthread_cond_wait(&t->cond, &t->mu);
+  pthread_mutex_unlock(&t->mu);
+}
+
+void sq_turn_unlock(struct sq_turn *t) {
+  pthread_mutex_lock(&t->mu);
+  if (++t->now != t->next) pthread_cond_broadcast(&t->cond);
+  pthread_mutex_unlock(&t->mu);
+}
+
+/* ---- the table ---- */
+static bool single(const struct store *s) {
+  (void)s;
+  return true;
+}
+
+const struct store_ops sq_ops = {
+  .abi = STORE_ABI, .size = sizeof(struct store_ops),
+  .close = sq_close, .single = single, .ids = sq_ids, .join = sq_join, .leave = sq_leave, .begin = sq_begin, .lock = sq_lock,
+  .nodes = sq_nodes, .node_range = sq_node_range, .tasks = sq_tasks, .task_range = sq_task_range, .write = sq_write,
+  .commit = sq_commit, .rollback = sq_rollback, .resolve = sq_resolve, .renew = sq_renew, .reap = sq_reap,
+  .live_tasks = sq_live_tasks, .live_flows = sq_live_flows, .reconciler = sq_reconciler,
+  .save_task = sq_save_task, .save_flow = sq_save_flow, .delete_task = sq_delete_task, .delete_flow = sq_delete_flow,
+  .reader_get = sq_reader_get, .reader_put = sq_reader_put, .reader_defs_version = sq_reader_defs_version,
+  .reader_task = sq_reader_task, .reader_flow = sq_reader_flow, .reader_tasks = sq_reader_tasks,
+  .reader_tasks_exist = sq_reader_tasks_exist, .reader_list_tasks = sq_list_tasks, .reader_list_flows = sq_list_flows,
+  .reader_list_flow_ins = sq_list_flow_ins, .reader_flow_ins = sq_reader_flow_ins, .reader_nodes = sq_reader_nodes,
+  .reader_node = sq_reader_node, .reader_node_tasks = sq_reader_node_tasks, .reader_task_ins = sq_reader_task_ins,
+  .reader_attempts = sq_reader_attempts, .reader_log = sq_reader_log,
+  .logs_open = sq_logs_open, .logs_close = sq_logs_close, .logs_write = sq_logs_write,
+};

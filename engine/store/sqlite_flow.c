@@ -1,0 +1,197 @@
+/* Saving a flow: nodes and edges in transactions of CHUNK_ROWS, the row that publishes them in the last one. So a flow of
+ * 200,000 nodes stops the runner for a few milliseconds at a time. Under def_lock. A save that is cut off leaves rows that
+ * nobody reads: their node ids are never given again, and a version names its nodes by their ids. */
+#include <stdlib.h>
+#include "clock.h"
+#include "sqlite_def.h"
+
+enum { CHUNK_ROWS = 4000 };
+
+struct save {
+  struct sq *s;
+  struct flow_def *f;
+  struct sq_known old;      /* version 0: a new flow */
+  int64_t expect;           /* version it must have, -1 = any */
+  int64_t flow_id, version, node_base, now_us;
+  uint32_t n_node_ins, n_task_ins;
+  /* how far it is */
+  bool begun;               /* the first transaction is committed: flow_id, version, node_base stand */
+  uint32_t node, edge;      /* node: the row to write next; edge: parents of it that are written */
+  bool node_done;           /* its row is, its edges are not all */
+  uint32_t task_at;
+  int64_t *use; size_t n_use, cap_use, use_at; /* distinct task ids */
+  struct buf text;
+};
+
+static uint32_t n_tasks(const struct node_def *n) { return n->type == NODE_TYPE_TASK ? n->n_task_id + n->n_task : 0; }
+
+static int id_cmp(const void *a, const void *b) {
+  int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+  return (x > y) - (x < y);
+}
+
+static void plan(struct save *v) {
+  for (uint32_t i = 0; i < v->f->n; i++) {
+    const struct node_def *n = &v->f->node[i];
+    v->n_node_ins += n->type == NODE_TYPE_TASK;
+    v->n_task_ins += n_tasks(n);
+    for (uint32_t k = 0; k < n->n_task_id; k++) {
+      int64_t *id = WR_PUSH(v->use, v->n_use, v->cap_use);
+      *id = n->task_id[k];
+    }
+  }
+  if (v->n_use) qsort(v->use, v->n_use, sizeof *v->use, id_cmp);
+  size_t n = 0;
+  for (size_t i = 0; i < v->n_use; i++)
+    if (n == 0 || v->use[n - 1] != v->use[i]) v->use[n++] = v->use[i];
+  v->n_use = n;
+}
+
+/* ---- rows ---- */
+static const char *const type_word[] = {[NODE_TYPE_START] = "START", [NODE_TYPE_TASK] = "TASK", [NODE_TYPE_END] = "END"};
+
+static int put_node(struct save *v, const struct node_def *n) {
+  sqlite3_stmt *w = sq_stmt(&v->s->def, DEF_NODE);
+  if (!w) return SQLITE_ERROR;
+  char *tasks = def_inline_text(n);
+  buf_clear(&v->text);
+  for (uint32_t k = 0; k < n->n_task_id; k++) {
+    if (k) buf_ch(&v->text, ',');
+    buf_i64(&v->text, n->task_id[k]);
+  }
+  sq_int(w, 1, v->node_base + v->node);
+  sq_int(w, 2, v->flow_id);
+  sq_int(w, 3, v->version);
+  sq_text(w, 4, n->key);
+  sq_text(w, 5, type_word[n->type]);
+  sq_text(w, 6, n->n_task_id ? v->text.data : NULL);
+  sq_text(w, 7, tasks);
+  sq_text(w, 8, n->config);
+  sq_int0(w, 9, n->n_parent ? v->node_base + n->parent[0] : 0);
+  sq_int(w, 10, v->task_at);
+  sq_int(w, 11, n_tasks(n));
+  sq_int(w, 12, v->now_us);
+  int rc = sq_run(w);
+  free(tasks);
+  return rc;
+}
+
+static int put_edge(struct save *v, const struct node_def *n) {
+  sqlite3_stmt *w = sq_stmt(&v->s->def, DEF_EDGE);
+  if (!w) return SQLITE_ERROR;
+  sq_int(w, 1, v->flow_id);
+  sq_int(w, 2, v->version);
+  sq_int(w, 3, v->node_base + v->node);
+  sq_int(w, 4, v->edge);
+  sq_int(w, 5, v->node_base + n->parent[v->edge]);
+  return sq_run(w);
+}
+
+static int put_use(struct save *v) {
+  sqlite3_stmt *w = sq_stmt(&v->s->def, DEF_USE);
+  if (!w) return SQLITE_ERROR;
+  sq_int(w, 1, v->use[v->use_at]);
+  sq_int(w, 2, v->flow_id);
+  sq_int(w, 3, v->node_base);
+  return sq_run(w);
+}
+
+/* The next row of all; false when there is none. */
+static bool put_next(struct save *v, int *rc) {
+  if (v->node < v->f->n) {
+    const struct node_def *n = &v->f->node[v->node];
+    if (!v->node_done) *rc = put_node(v, n), v->node_done = true;
+    else *rc = put_edge(v, n), v->edge++;
+    if (v->edge < n->n_parent) return true;
+    v->task_at += n_tasks(n);
+    v->node++;
+    v->edge = 0;
+    v->node_done = false;
+    return true;
+  }
+  if (v->use_at >= v->n_use) return false;
+  *rc = put_use(v);
+  v->use_at++;
+  return true;
+}
+
+static int put_head(struct save *v, enum def_stmt which) {
+  sqlite3_stmt *w = sq_stmt(&v->s->def, which);
+  if (!w) return SQLITE_ERROR;
+  sq_int(w, 1, v->flow_id);
+  sq_int(w, 2, v->version);
+  sq_text(w, 3, v->f->name);
+  sq_text(w, 4, v->f->description);
+  sq_int(w, 5, v->now_us);
+  sq_text(w, 6, v->f->update_user);
+  if (which == DEF_FLOW_INSERT) sq_text(w, 7, v->f->create_user);
+  if (which == DEF_FLOW_HISTORY) {
+    sq_text(w, 7, v->f->config);
+    sq_int(w, 8, v->node_base);
+    sq_int(w, 9, v->f->n);
+    sq_int(w, 10, v->n_node_ins);
+    sq_int(w, 11, v->n_task_ins);
+  }
+  return sq_run(w);
+}
+
+/* ---- transactions ---- */
+/* In the first one: what version it becomes, and ids that are gone from now on. */
+static enum wr_rc first(struct save *v, struct wr_err *err) {
+  struct sq *s = v->s;
+  v->flow_id = v->f->flow_id;
+  enum wr_rc rc = v->flow_id ? sq_def_known(s, DEF_FLOW, v->flow_id, v->expect, &v->old, err) : WR_OK;
+  if (rc) return rc;
+  int sql = v->flow_id ? SQLITE_OK : sq_def_ids(s, ID_FLOW, 1, &v->flow_id);
+  if (sql == SQLITE_OK) sql = sq_def_ids(s, ID_NODE, v->f->n, &v->node_base);
+  v->version = v->old.version + 1;
+  v->now_us = clock_wall_us();
+  if (v->now_us < v->old.create_us) v->now_us = v->old.create_us;
+  return sql == SQLITE_OK ? WR_OK : sq_err(&s->def, sql, err);
+}
+
+/* One transaction. *last: everything is written and published. */
+static enum wr_rc chunk(struct save *v, bool *last, struct wr_err *err) {
+  struct sq *s = v->s;
+  int sql = SQLITE_OK;
+  *last = false;
+  enum wr_rc rc = sq_def_begin(s, err);
+  if (rc) return rc;
+  if (!v->begun && (rc = first(v, err)) != WR_OK) return sq_def_fail(s, rc, SQLITE_OK, err);
+  for (int left = CHUNK_ROWS; left > 0 && sql == SQLITE_OK && !*last; left--) *last = !put_next(v, &sql);
+  if (sql == SQLITE_OK && *last) sql = put_head(v, DEF_FLOW_HISTORY);
+  if (sql == SQLITE_OK && *last) sql = put_head(v, v->old.version ? DEF_FLOW_UPDATE : DEF_FLOW_INSERT);
+  if (sql != SQLITE_OK) return sq_def_fail(s, WR_OK, sql, err);
+  rc = *last ? sq_def_publish(s, err) : sq_def_commit(s, err);
+  if (v->begun || (rc && rc != WR_OUTCOME_UNKNOWN)) return rc;
+  v->begun = true;
+  sq_def_take(s, ID_NODE, v->f->n);
+  if (!v->old.version) sq_def_take(s, ID_FLOW, 1);
+  return rc;
+}
+
+static enum wr_rc save_flow(struct sq *s, struct flow_def *f, int64_t expect, struct wr_err *err) {
+  struct save v = {.s = s, .f = f, .expect = expect};
+  bool last = false;
+  plan(&v);
+  enum wr_rc rc = WR_OK;
+  while (!rc && !last) rc = chunk(&v, &last, err);
+  free(v.use);
+  buf_done(&v.text);
+  if (rc) return rc;
+  f->flow_id = v.flow_id;
+  f->version = v.version;
+  f->node_base = v.node_base;
+  f->create_us = v.old.version ? v.old.create_us : v.now_us;
+  f->update_us = f->node_us = v.now_us;
+  for (uint32_t i = 0; i < f->n; i++) f->node[i].node_id = v.node_base + i;
+  return WR_OK;
+}
+
+enum wr_rc sq_save_flow(struct store *st, struct flow_def *f, int64_t expect_version, struct wr_err *err) {
+  struct sq *s = sq_of(st);
+  pthread_mutex_lock(&s->def_lock);
+  enum wr_rc rc = save_flow(s, f, expect_version, err);
+  pthread_mutex_unlock(&s->def_lock);
+  return rc;
+}

@@ -1,0 +1,175 @@
+/* What the runner reads: heads, rows by primary key, live rows. The runner's thread and connection; texts are copied into
+ * an arena that lives until the transaction ends. Everything is reached by rowid; nothing here scans history. */
+#include "sqlite_priv.h"
+#include <stdlib.h>
+#include "sqlite_run.h"
+
+/* ---- rows by key ---- */
+enum store_rc sq_lock(struct store *st, const int64_t *fi, size_t n, struct flow_row *out, uint8_t *got) {
+  struct sq *s = sq_of(st);
+  sqlite3_stmt *q = sq_stmt(&s->run, RUN_FLOW);
+  if (!q) return sq_rc(&s->run, sqlite3_errcode(s->run.db));
+  for (size_t i = 0; i < n; i++) {
+    sq_int(q, 1, fi[i]);
+    got[i] = sqlite3_step(q) == SQLITE_ROW;
+    if (got[i]) sq_get_flow(q, &out[i], &s->texts);
+    int rc = sqlite3_reset(q);
+    if (rc != SQLITE_OK) return sq_rc(&s->run, rc);
+  }
+  return STORE_OK;
+}
+
+enum store_rc sq_nodes(struct store *st, const int64_t *ni, size_t n, struct node_row *out, size_t *n_out) {
+  *n_out = 0;
+  for (size_t i = 0; i < n; i++) {
+    size_t got = 0;
+    enum store_rc rc = sq_node_range(st, ni[i], ni[i], out + *n_out, 1, &got);
+    if (rc) return rc;
+    *n_out += got;
+  }
+  return STORE_OK;
+}
+
+enum store_rc sq_tasks(struct store *st, const int64_t *ti, size_t n, struct task_row *out, size_t *n_out) {
+  *n_out = 0;
+  for (size_t i = 0; i < n; i++) {
+    size_t got = 0;
+    enum store_rc rc = sq_task_range(st, ti[i], ti[i], out + *n_out, 1, &got);
+    if (rc) return rc;
+    *n_out += got;
+  }
+  return STORE_OK;
+}
+
+/* A query over lo..hi, at most cap rows. */
+static sqlite3_stmt *range_query(struct sq *s, enum run_stmt which, int64_t lo, int64_t hi) {
+  sqlite3_stmt *q = sq_stmt(&s->run, which);
+  if (!q) return NULL;
+  sq_int(q, 1, lo);
+  sq_int(q, 2, hi);
+  return q;
+}
+
+enum store_rc sq_node_range(struct store *st, int64_t lo, int64_t hi, struct node_row *out, size_t cap, size_t *n_out) {
+  struct sq *s = sq_of(st);
+  size_t n = 0;
+  *n_out = 0;
+  sqlite3_stmt *q = range_query(s, RUN_NODES, lo, hi);
+  if (!q) return sq_rc(&s->run, sqlite3_errcode(s->run.db));
+  while (n < cap && sqlite3_step(q) == SQLITE_ROW) sq_get_node(q, &out[n++], &s->texts);
+  *n_out = n;
+  return sq_rc(&s->run, sqlite3_reset(q));
+}
+
+enum store_rc sq_task_range(struct store *st, int64_t lo, int64_t hi, struct task_row *out, size_t cap, size_t *n_out) {
+  struct sq *s = sq_of(st);
+  size_t n = 0;
+  *n_out = 0;
+  sqlite3_stmt *q = range_query(s, RUN_TASKS, lo, hi);
+  if (!q) return sq_rc(&s->run, sqlite3_errcode(s->run.db));
+  while (n < cap && sqlite3_step(q) == SQLITE_ROW) sq_get_task(q, &out[n++], &s->texts);
+  *n_out = n;
+  return sq_rc(&s->run, sqlite3_reset(q));
+}
+
+/* ---- live rows: a pass notes the id ranges of live flows, then reads them page by page ---- */
+static void sweep_add(struct sq_sweep *w, int64_t lo, int64_t hi) {
+  struct sq_range *r = WR_PUSH(w->v, w->n, w->cap);
+  *r = (struct sq_range){lo, hi};
+}
+
+static int range_cmp(const void *a, const void *b) {
+  int64_t x = ((const struct sq_range *)a)->lo, y = ((const struct sq_range *)b)->lo;
+  return (x > y) - (x < y);
+}
+
+static void sweep_sort(struct sq_sweep *w) {
+  if (w->n) qsort(w->v, w->n, sizeof *w->v, range_cmp);
+}
+
+static void sweep_done(struct sq_sweep *w) {
+  free(w->v);
+  *w = (struct sq_sweep){0};
+}
+
+/* First range that may hold an id beyond after: ranges never overlap. */
+static size_t sweep_find(const struct sq_sweep *w, int64_t after) {
+  size_t lo = 0, hi = w->n;
+  while (lo < hi) {
+    size_t mid = lo + (hi - lo) / 2;
+    if (w->v[mid].hi > after) hi = mid;
+    else lo = mid + 1;
+  }
+  return lo;
+}
+
+/* Every run of every live flow, and the stand-alone tasks. */
+static int find_tasks(struct sq *s) {
+  struct sq_sweep *w = &s->tasks;
+  struct run_base b;
+  w->n = 0;
+  sqlite3_stmt *q = sq_stmt(&s->run, RUN_LIVE_BASES);
+  while (q && sqlite3_step(q) == SQLITE_ROW) {
+    const char *p = sq_col_text(q, 0, NULL);
+    int64_t n = sq_col(q, 1);
+    while (n > 0 && sq_next_base(&p, &b)) sweep_add(w, b.ti, b.ti + n - 1);
+  }
+  int rc = q ? sqlite3_reset(q) : sqlite3_errcode(s->run.db);
+  if (rc != SQLITE_OK || !(q = sq_stmt(&s->run, RUN_LIVE_ALONE))) return rc ? rc : sqlite3_errcode(s->run.db);
+  while (sqlite3_step(q) == SQLITE_ROW) sweep_add(w, sq_col(q, 0), sq_col(q, 0));
+  sweep_sort(w);
+  return sqlite3_reset(q);
+}
+
+static int live_range(struct sq *s, int64_t lo, int64_t hi, struct live_task *out, size_t cap, size_t *n) {
+  sqlite3_stmt *q = range_query(s, RUN_LIVE_TASKS, lo, hi);
+  if (!q) return sqlite3_errcode(s->run.db);
+  while (*n < cap && sqlite3_step(q) == SQLITE_ROW) {
+    int64_t owner = sq_col(q, 4);
+    out[(*n)++] = (struct live_task){
+      .ti = sq_col(q, 0), .fi = sq_col(q, 1), .state = (uint8_t)sq_col(q, 2), .epoch = (uint32_t)sq_col(q, 3), .owner = owner,
+      .due_us = sq_col(q, 5), .update_us = sq_col(q, 6), .owner_live = owner == 0 || owner == s->me};
+  }
+  return sqlite3_reset(q);
+}
+
+enum store_rc sq_live_tasks(struct store *st, int64_t after_ti, struct live_task *out, size_t n, size_t *n_out) {
+  struct sq *s = sq_of(st);
+  int rc = SQLITE_OK;
+  *n_out = 0;
+  if (after_ti == 0 || s->tasks.n == 0) rc = find_tasks(s);
+  for (size_t i = sweep_find(&s->tasks, after_ti); i < s->tasks.n && *n_out < n && rc == SQLITE_OK; i++) {
+    int64_t lo = s->tasks.v[i].lo > after_ti ? s->tasks.v[i].lo : after_ti + 1;
+    rc = live_range(s, lo, s->tasks.v[i].hi, out, n, n_out);
+  }
+  if (*n_out < n || rc != SQLITE_OK) sweep_done(&s->tasks);
+  return sq_rc(&s->run, rc);
+}
+
+static int find_flows(struct sq *s) {
+  s->flows.n = 0;
+  sqlite3_stmt *q = sq_stmt(&s->run, RUN_LIVE_FLOWS);
+  if (!q) return sqlite3_errcode(s->run.db);
+  while (sqlite3_step(q) == SQLITE_ROW) sweep_add(&s->flows, sq_col(q, 0), sq_col(q, 0));
+  sweep_sort(&s->flows);
+  return sqlite3_reset(q);
+}
+
+enum store_rc sq_live_flows(struct store *st, int64_t after_fi, struct live_flow *out, size_t n, size_t *n_out) {
+  struct sq *s = sq_of(st);
+  size_t got = 0;
+  int rc = SQLITE_OK;
+  if (after_fi == 0 || s->flows.n == 0) rc = find_flows(s);
+  sqlite3_stmt *q = sq_stmt(&s->run, RUN_LIVE_FLOW);
+  if (rc == SQLITE_OK && !q) rc = sqlite3_errcode(s->run.db);
+  for (size_t i = sweep_find(&s->flows, after_fi); i < s->flows.n && got < n && rc == SQLITE_OK; i++) {
+    sq_int(q, 1, s->flows.v[i].lo);
+    if (sqlite3_step(q) == SQLITE_ROW)
+      out[got++] = (struct live_flow){.fi = sq_col(q, 0), .state = (uint8_t)sq_col(q, 1), .due_us = sq_col(q, 2),
+                                      .update_us = sq_col(q, 3), .more = sq_col(q, 4) != 0};
+    rc = sqlite3_reset(q);
+  }
+  *n_out = got;
+  if (got < n || rc != SQLITE_OK) sweep_done(&s->flows);
+  return sq_rc(&s->run, rc);
+}

@@ -1,0 +1,191 @@
+/* What the SQLite files share. Private to engine/store/sqlite*.c.
+ *
+ * Connections: one of the runner's thread, one of the definition writer (under def_lock), one of the checkpoint thread,
+ * up to SQ_READERS read-only ones, one of the log writer in a file of its own. Each is used by one thread at a time and
+ * opened NOMUTEX. Every write transaction of the main file is made while `turn` is held, so SQLite never has to wait
+ * for a lock of its own. Lock order: def_lock < turn < everything else (leaves).
+ *
+ * What never happens: SQL text built from data; a message of SQLite in an answer; a write to PATH from a reader. */
+#ifndef SQLITE_PRIV_H
+#define SQLITE_PRIV_H
+#include <pthread.h>
+#include <sqlite3.h>
+#include "store_backend.h"
+
+#define SQ_READERS 4
+#define SQ_SCHEMA 1
+
+/* ---- a connection and its statements, prepared when first used ---- */
+struct sq_conn { sqlite3 *db; const char *const *sql; size_t n; sqlite3_stmt **st; };
+
+enum sq_open { SQ_WRITE, SQ_CREATE, SQ_READ };
+/* An SQLite result code. The connection is closed again when it failed. */
+int sq_conn_open(struct sq_conn *c, const char *path, enum sq_open how, const char *const *sql, size_t n);
+void sq_conn_close(struct sq_conn *c);            /* a closed one is fine */
+/* Ready to be bound; NULL when it cannot be prepared: the code is sqlite3_errcode(). */
+sqlite3_stmt *sq_stmt(struct sq_conn *c, size_t i);
+int sq_run(sqlite3_stmt *st);                     /* one step of a statement without rows, reset; NULL = the error of prepare */
+int sq_exec(struct sq_conn *c, const char *text); /* constant text only */
+
+/* ---- error codes ---- */
+enum store_rc sq_rc(struct sq_conn *c, int rc);   /* of anything but COMMIT; logs what only an operator can cure */
+enum wr_rc sq_err(struct sq_conn *c, int rc, struct wr_err *err);
+
+/* ---- binding and reading: 0 is NULL where the name ends in 0 ---- */
+static inline void sq_int(sqlite3_stmt *st, int i, int64_t v) { sqlite3_bind_int64(st, i, v); }
+static inline void sq_int0(sqlite3_stmt *st, int i, int64_t v) {
+  if (v) sqlite3_bind_int64(st, i, v);
+  else sqlite3_bind_null(st, i);
+}
+static inline void sq_text(sqlite3_stmt *st, int i, const char *s) { sqlite3_bind_text(st, i, s, -1, SQLITE_STATIC); } /* NULL = NULL */
+static inline int64_t sq_col(sqlite3_stmt *st, int i) { return sqlite3_column_int64(st, i); }
+/* a: copies into it; NULL: borrowed until the next step. */
+const char *sq_col_text(sqlite3_stmt *st, int i, struct arena *a);
+
+/* Columns of the instance tables, in the order of the sq_get_*(). */
+#define SQ_FLOW_COLS "i.fi_id, i.flow_id, i.flow_version, i.version, i.state, i.wish, i.run_no, i.live, i.failed, i.create_time, " \
+  "i.start_time, i.end_time, i.update_time, i.due_time, i.error_msg, i.params, i.bases, i.more_from"
+#define SQ_NODE_COLS "ni_id, fi_id, node_id, run_no, state, ok, fail, skip, t_ok, t_bad, t_open, create_time, start_time, " \
+  "end_time, update_time, error_msg"
+#define SQ_TASK_COLS "ti_id, ni_id, fi_id, task_id, create_time, update_time, end_time, state, end_as, losses, cancel_requested, " \
+  "epoch, tries, owner, start_time, due_time, task_version, error_msg, result, log, exit_code, signal, utime_us, stime_us, " \
+  "maxrss_kib, log_bytes"
+#define SQ_FLOW_NAME 18   /* index of what follows SQ_FLOW_COLS */
+void sq_get_flow(sqlite3_stmt *st, struct flow_row *r, struct arena *a);
+void sq_get_node(sqlite3_stmt *st, struct node_row *r, struct arena *a);
+void sq_get_task(sqlite3_stmt *st, struct task_row *r, struct arena *a);
+/* The next "ni:ti" of a bases text; false at its end. */
+bool sq_next_base(const char **p, struct run_base *b);
+
+/* ---- a fair lock: who came first goes first ---- */
+struct sq_turn { pthread_mutex_t mu; pthread_cond_t cond; uint64_t next, now; };
+void sq_turn_lock(struct sq_turn *t);
+void sq_turn_unlock(struct sq_turn *t);
+
+/* ---- the checkpoint thread: moves the WAL into the database so that no commit has to ---- */
+struct sq_ckpt {
+  struct sq_conn conn;
+  pthread_t thread;
+  bool started;
+  pthread_mutex_t mu;       /* guards what follows */
+  pthread_cond_t cond;
+  bool stop;
+  int pages;                /* in the WAL after the newest commit */
+  int mark;                 /* of them, seen by the newest pass */
+};
+
+/* Live rows of one pass of the reconciler: found when it starts, read in pages. */
+struct sq_range { int64_t lo, hi; };
+struct sq_sweep { struct sq_range *v; size_t n, cap; };
+
+struct sq_reader {
+  struct reader base;
+  struct sq_conn c, log;    /* log: opened when first asked for */
+  bool bad;                 /* met an error: not to be used again */
+  enum wr_rc why;           /* of the newest statement that could not be prepared */
+  struct sq_reader *next;
+};
+
+struct sq {
+  struct store base;
+  char *path, *log_path;
+  int lock_fd;
+  struct sq_turn turn;
+  /* the runner's */
+  struct sq_conn run;
+  struct arena texts;       /* of rows read in this transaction */
+  bool in_tx;
+  int64_t me;               /* incarnation, 0 = not joined */
+  struct sq_sweep tasks, flows;
+  /* the definition writer's */
+  pthread_mutex_t def_lock;
+  struct sq_conn def;
+  /* ids: FI NI TI INCARNATION belong to the runner, TASK FLOW NODE to def_lock.
+   * sent: in the transaction under way; saved: committed (both of the runner only) */
+  int64_t next_id[ID__N], sent_id[ID__N], saved_id[ID__N];
+  int64_t defs;             /* definitions.version; guarded by turn */
+  struct sq_ckpt ckpt;
+  /* readers */
+  pthread_mutex_t pool_mu;
+  pthread_cond_t pool_cond;
+  struct sq_reader *idle;
+  unsigned n_readers;
+};
+static inline struct sq *sq_of(struct store *s) { return (struct sq *)s; }
+static inline struct sq_reader *sq_reader_of(struct reader *r) { return (struct sq_reader *)r; }
+
+/* Statements of the runner's connection (sqlite_batch.c, sqlite_load.c). */
+extern const char *const sq_run_sql[];
+extern const size_t sq_run_sql_n;
+extern const char *const sq_def_sql[];
+extern const size_t sq_def_sql_n;
+extern const char *const sq_id_name[ID__N];
+
+/* ---- sqlite_open.c ---- */
+int sq_open_run(struct sq *s);                    /* (re)opens the runner's connection */
+int sq_open_def(struct sq *s);                    /* opens the definition writer's when it is not */
+/* Makes a new file private to its owner, then creates schema `text` or checks its version. */
+enum wr_rc sq_migrate(const char *path, const char *text, struct wr_err *err);
+void sq_close(struct store *);
+/* ---- sqlite_ckpt.c ---- */
+enum wr_rc sq_ckpt_start(struct sq *s, struct wr_err *err);
+void sq_ckpt_stop(struct sq *s);
+void sq_ckpt_watch(struct sq *s, struct sq_conn *c); /* commits on c wake the thread when there is enough to do */
+
+extern const struct store_ops sq_ops;
+/* ---- members of the ops table, by file ---- */
+/* sqlite_batch.c */
+enum store_rc sq_ids(struct store *, enum id_kind, uint32_t, int64_t *);
+enum store_rc sq_join(struct store *, const struct node_info *, int64_t *);
+enum store_rc sq_leave(struct store *);
+enum store_rc sq_begin(struct store *, int64_t *);
+enum store_rc sq_write(struct store *, struct batch *);
+enum store_rc sq_commit(struct store *);
+void sq_rollback(struct store *);
+enum store_rc sq_resolve(struct store *, int64_t, bool *);
+enum store_rc sq_renew(struct store *);
+enum store_rc sq_reap(struct store *, uint32_t *);
+bool sq_reconciler(struct store *);
+/* sqlite_load.c */
+enum store_rc sq_lock(struct store *, const int64_t *, size_t, struct flow_row *, uint8_t *);
+enum store_rc sq_nodes(struct store *, const int64_t *, size_t, struct node_row *, size_t *);
+enum store_rc sq_node_range(struct store *, int64_t, int64_t, struct node_row *, size_t, size_t *);
+enum store_rc sq_tasks(struct store *, const int64_t *, size_t, struct task_row *, size_t *);
+enum store_rc sq_task_range(struct store *, int64_t, int64_t, struct task_row *, size_t, size_t *);
+enum store_rc sq_live_tasks(struct store *, int64_t, struct live_task *, size_t, size_t *);
+enum store_rc sq_live_flows(struct store *, int64_t, struct live_flow *, size_t, size_t *);
+/* sqlite_defs.c, sqlite_flow.c */
+enum wr_rc sq_save_task(struct store *, struct task_def *, int64_t, struct wr_err *);
+enum wr_rc sq_save_flow(struct store *, struct flow_def *, int64_t, struct wr_err *);
+enum wr_rc sq_delete_task(struct store *, int64_t, struct wr_err *);
+enum wr_rc sq_delete_flow(struct store *, int64_t, struct wr_err *);
+/* sqlite_read.c */
+struct reader *sq_reader_get(struct store *, struct wr_err *);
+void sq_reader_put(struct reader *);
+void sq_readers_close(struct sq *);
+enum wr_rc sq_reader_defs_version(struct reader *, int64_t *, struct wr_err *);
+enum wr_rc sq_reader_task(struct reader *, int64_t, int64_t, struct task_def **, struct wr_err *);
+enum wr_rc sq_reader_flow(struct reader *, int64_t, int64_t, struct flow_def **, struct wr_err *);
+enum wr_rc sq_reader_tasks(struct reader *, const int64_t *, size_t, struct task_def **, struct wr_err *);
+enum wr_rc sq_reader_tasks_exist(struct reader *, const int64_t *, size_t, struct wr_err *);
+/* sqlite_list.c */
+enum wr_rc sq_list_tasks(struct reader *, const struct list_filter *, const struct page *, task_def_fn *, void *, bool *,
+                         int64_t *, struct wr_err *);
+enum wr_rc sq_list_flows(struct reader *, const struct list_filter *, const struct page *, flow_def_fn *, void *, bool *,
+                         int64_t *, struct wr_err *);
+enum wr_rc sq_list_flow_ins(struct reader *, const struct list_filter *, const struct page *, flow_row_fn *, void *, bool *,
+                            int64_t *, struct wr_err *);
+/* sqlite_ins.c */
+enum wr_rc sq_reader_flow_ins(struct reader *, int64_t, flow_row_fn *, void *, struct wr_err *);
+enum wr_rc sq_reader_nodes(struct reader *, int64_t, bool, const struct page *, node_row_fn *, void *, bool *, int64_t *,
+                           struct wr_err *);
+enum wr_rc sq_reader_node(struct reader *, int64_t, node_row_fn *, void *, struct wr_err *);
+enum wr_rc sq_reader_node_tasks(struct reader *, int64_t, task_row_fn *, void *, struct wr_err *);
+enum wr_rc sq_reader_task_ins(struct reader *, int64_t, task_row_fn *, void *, struct wr_err *);
+enum wr_rc sq_reader_attempts(struct reader *, int64_t, attempt_row_fn *, void *, struct wr_err *);
+/* sqlite_logs.c */
+enum wr_rc sq_reader_log(struct reader *, int64_t, uint32_t, int64_t, size_t, struct buf *, int64_t *, struct wr_err *);
+enum wr_rc sq_logs_open(struct store *, struct logs **, struct wr_err *);
+void sq_logs_close(struct logs *);
+enum store_rc sq_logs_write(struct logs *, const struct log_chunk *, size_t);
+#endif

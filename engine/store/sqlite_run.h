@@ -1,0 +1,66 @@
+/* The statements of the runner's connection: one list for numbers and texts. Private to sqlite_batch.c and sqlite_load.c. */
+#ifndef SQLITE_RUN_H
+#define SQLITE_RUN_H
+
+/* An error text of NULL keeps what is there, "" clears it. The short form of a flow update leaves `state` and `start_time`
+ * alone, which are indexed, and so touches no index; it changes no row when they differ. */
+#define RUN_ERROR(n) "error_msg=CASE WHEN ?" n " IS NULL THEN error_msg ELSE nullif(?" n ", '') END"
+#define RUN_FLOW_SET "version=?2, wish=?3, run_no=?4, live=?5, failed=?6, end_time=?7, update_time=?8, due_time=?9, " \
+  "bases=coalesce(?10, bases), more_from=?11, " RUN_ERROR("12")
+#define RUN_FLOW_WHERE "WHERE fi_id=?1 AND (?13=0 OR version=?13)"
+#define RUN_TASK_SET "state=?2, end_as=?3, losses=?4, cancel_requested=?5, epoch=?6, tries=?7, owner=?8, start_time=?9, due_time=?10, " \
+  "update_time=?11, end_time=?12"
+#define RUN_TASK_WHERE "WHERE ti_id=?1 AND (?13<0 OR (state=?13 AND epoch=?14))"
+#define RUN_TASK_HEAD "ti_id, ni_id, fi_id, task_id, create_time, update_time, end_time, state, end_as, losses, cancel_requested, " \
+  "epoch, tries, owner, start_time, due_time, task_version"
+#define RUN_TASK_TAIL "error_msg, result, log, exit_code, signal, utime_us, stime_us, maxrss_kib, log_bytes"
+
+#define RUN_STMTS(X) \
+  X(RUN_BEGIN, "BEGIN IMMEDIATE") \
+  X(RUN_COMMIT, "COMMIT") \
+  X(RUN_ROLLBACK, "ROLLBACK") \
+  X(RUN_IDS, "UPDATE id_block SET next=?2 WHERE kind=?1") \
+  X(RUN_NODES_DEAD, "UPDATE engine_node SET state='DEAD', end_time=?1 WHERE state='LIVE'") \
+  X(RUN_NODES_OLD, "DELETE FROM engine_node WHERE incarnation < ?1 AND state<>'LIVE'") \
+  X(RUN_JOIN, "INSERT INTO engine_node (incarnation, state, host, pid, slots, roles, start_time) VALUES (?1,'LIVE',?2,?3,?4,?5,?6)") \
+  X(RUN_LEAVE, "UPDATE engine_node SET state='GONE', end_time=?2 WHERE incarnation=?1 AND state='LIVE'") \
+  X(RUN_FENCE, "UPDATE engine_node SET last_batch=?2 WHERE incarnation=?1 AND state='LIVE'") \
+  X(RUN_RECEIPT, "SELECT last_batch FROM engine_node WHERE incarnation=?1") \
+  X(RUN_SETTLE, "UPDATE engine_node SET last_batch=last_batch WHERE incarnation=?1") \
+  X(RUN_GUARD, "SELECT 1 FROM task_flow WHERE flow_id=?1 AND flow_version=?2 AND deleted=0") \
+  X(RUN_FLOW_INSERT, "INSERT INTO task_flow_ins (fi_id, version, state, flow_id, flow_version, wish, run_no, live, failed, " \
+    "start_time, end_time, due_time, update_time, bases, more_from, error_msg, params, create_time) " \
+    "VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)") \
+  X(RUN_FLOW_SHORT, "UPDATE task_flow_ins SET " RUN_FLOW_SET " " RUN_FLOW_WHERE " AND state=?14 AND start_time IS ?15") \
+  X(RUN_FLOW_FULL, "UPDATE task_flow_ins SET " RUN_FLOW_SET ", state=?14, start_time=?15 " RUN_FLOW_WHERE) \
+  X(RUN_NODE_INSERT, "INSERT INTO task_node_ins (ni_id, state, ok, fail, skip, t_ok, t_bad, t_open, start_time, end_time, " \
+    "update_time, error_msg, fi_id, node_id, run_no, create_time) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,nullif(?12,''),?13,?14,?15,?16)") \
+  X(RUN_NODE_UPDATE, "UPDATE task_node_ins SET state=?2, ok=?3, fail=?4, skip=?5, t_ok=?6, t_bad=?7, t_open=?8, start_time=?9, " \
+    "end_time=?10, update_time=?11, " RUN_ERROR("12") " WHERE ni_id=?1") \
+  X(RUN_TASK_INSERT, "INSERT INTO task_ins (" RUN_TASK_HEAD ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)") \
+  X(RUN_TASK_INSERT_ALL, "INSERT INTO task_ins (" RUN_TASK_HEAD ", " RUN_TASK_TAIL ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10," \
+    "?11,?12,?13,?14,?15,?16,?17,nullif(?18,''),?19,?20,?21,?22,?23,?24,?25,?26)") \
+  X(RUN_TASK_UPDATE, "UPDATE task_ins SET " RUN_TASK_SET " " RUN_TASK_WHERE) \
+  X(RUN_TASK_FINISH, "UPDATE task_ins SET " RUN_TASK_SET ", " RUN_ERROR("15") ", result=coalesce(?16, result), log=?17, " \
+    "exit_code=?18, signal=?19, utime_us=?20, stime_us=?21, maxrss_kib=?22, log_bytes=?23 " RUN_TASK_WHERE) \
+  X(RUN_ALONE_INSERT, "INSERT INTO task_alone (ti_id, task_id) VALUES (?1,?2)") \
+  X(RUN_ALONE_DELETE, "DELETE FROM task_alone WHERE ti_id=?1") \
+  X(RUN_ATTEMPT, "INSERT INTO task_attempt (ti_id, epoch, owner, start_time, end_time, why, error_msg) VALUES (?1,?2,?3,?4,?5,?6,?7)") \
+  X(RUN_FLOW, "SELECT " SQ_FLOW_COLS " FROM task_flow_ins i WHERE i.fi_id=?1") \
+  X(RUN_NODES, "SELECT " SQ_NODE_COLS " FROM task_node_ins WHERE ni_id BETWEEN ?1 AND ?2 ORDER BY ni_id") \
+  X(RUN_TASKS, "SELECT " SQ_TASK_COLS " FROM task_ins WHERE ti_id BETWEEN ?1 AND ?2 ORDER BY ti_id") \
+  X(RUN_LIVE_BASES, "SELECT i.bases, h.n_task_ins FROM task_flow_ins i JOIN task_flow_history h ON h.flow_id=i.flow_id " \
+    "AND h.flow_version=i.flow_version WHERE i.state IN (1,2,3)") \
+  X(RUN_LIVE_ALONE, "SELECT ti_id FROM task_alone") \
+  X(RUN_LIVE_TASKS, "SELECT ti_id, fi_id, state, epoch, owner, due_time, update_time FROM task_ins " \
+    "WHERE ti_id BETWEEN ?1 AND ?2 AND state<9 ORDER BY ti_id") \
+  X(RUN_LIVE_FLOWS, "SELECT fi_id FROM task_flow_ins WHERE state IN (1,2,3)") \
+  X(RUN_LIVE_FLOW, "SELECT fi_id, state, due_time, update_time, more_from IS NOT NULL FROM task_flow_ins WHERE fi_id=?1 AND state<4")
+
+enum run_stmt {
+#define X(n, s) n,
+  RUN_STMTS(X)
+#undef X
+  RUN__N
+};
+#endif

@@ -1,0 +1,153 @@
+/* Dispatch of store.h: picks the backend by the scheme of the URL, then only forwards. No state but the table of
+ * schemes, which is filled before any thread starts. Never does I/O itself. */
+#include "store_backend.h"
+#include <string.h>
+
+#define SCHEMES_MAX 4
+static struct { const char *scheme; store_open_fn *open; } extra[SCHEMES_MAX];
+static size_t n_extra;
+
+void store_register(const char *scheme, store_open_fn *open) {
+  wr_assert(n_extra < SCHEMES_MAX);
+  extra[n_extra].scheme = scheme;
+  extra[n_extra++].open = open;
+}
+
+const char *store_rc_name(enum store_rc rc) {
+  static const char *const name[] = {
+    [STORE_OK] = "OK", [STORE_RETRY] = "RETRY", [STORE_STALE] = "STALE", [STORE_UNKNOWN] = "UNKNOWN",
+    [STORE_FENCED] = "FENCED", [STORE_BAD] = "BAD", [STORE_NO_SPACE] = "NO_SPACE", [STORE_DOWN] = "DOWN",
+  };
+  return (size_t)rc < sizeof name / sizeof *name ? name[rc] : "?";
+}
+
+enum wr_rc store_open(const struct store_opts *o, struct store **out, struct wr_err *err) {
+  *out = NULL;
+  const char *url = o->url ? o->url : "";
+  size_t n = strcspn(url, ":");
+  store_open_fn *open = NULL;
+  const char *rest = url;
+  if (n == 6 && !memcmp(url, "sqlite", 6) && url[n]) open = sqlite_store_open, rest = url + n + 1;
+  else if (n == 5 && !memcmp(url, "mysql", 5) && url[n]) open = mysql_store_open;
+  for (size_t i = 0; i < n_extra && !open; i++)
+    if (url[n] && strlen(extra[i].scheme) == n && !memcmp(url, extra[i].scheme, n)) open = extra[i].open;
+  if (!open) return wr_err_set(err, WR_BAD_REQUEST, "The store must be sqlite:PATH or mysql://user:password@host:port/db.");
+  enum wr_rc rc = open(o, rest, out, err);
+  wr_assert(rc != WR_OK || ((*out)->ops->abi == STORE_ABI && (*out)->ops->size >= sizeof(struct store_ops)));
+  return rc;
+}
+
+/* A half-open thing is NULL: closing it is fine. */
+void store_close(struct store *s) {
+  if (s) s->ops->close(s);
+}
+bool store_single(const struct store *s) { return s->ops->single(s); }
+enum store_rc store_ids(struct store *s, enum id_kind kind, uint32_t n, int64_t *first) {
+  return s->ops->ids(s, kind, n, first);
+}
+enum store_rc store_join(struct store *s, const struct node_info *info, int64_t *incarnation) {
+  return s->ops->join(s, info, incarnation);
+}
+enum store_rc store_leave(struct store *s) { return s->ops->leave(s); }
+enum store_rc store_begin(struct store *s, int64_t *defs) { return s->ops->begin(s, defs); }
+enum store_rc store_lock(struct store *s, const int64_t *fi, size_t n, struct flow_row *out, uint8_t *got) {
+  return s->ops->lock(s, fi, n, out, got);
+}
+enum store_rc store_nodes(struct store *s, const int64_t *ni, size_t n, struct node_row *out, size_t *n_out) {
+  return s->ops->nodes(s, ni, n, out, n_out);
+}
+enum store_rc store_node_range(struct store *s, int64_t lo, int64_t hi, struct node_row *out, size_t cap, size_t *n_out) {
+  return s->ops->node_range(s, lo, hi, out, cap, n_out);
+}
+enum store_rc store_tasks(struct store *s, const int64_t *ti, size_t n, struct task_row *out, size_t *n_out) {
+  return s->ops->tasks(s, ti, n, out, n_out);
+}
+enum store_rc store_task_range(struct store *s, int64_t lo, int64_t hi, struct task_row *out, size_t cap, size_t *n_out) {
+  return s->ops->task_range(s, lo, hi, out, cap, n_out);
+}
+enum store_rc store_write(struct store *s, struct batch *b) { return s->ops->write(s, b); }
+enum store_rc store_commit(struct store *s) { return s->ops->commit(s); }
+void store_rollback(struct store *s) { s->ops->rollback(s); }
+enum store_rc store_resolve(struct store *s, int64_t batch_id, bool *committed) {
+  return s->ops->resolve(s, batch_id, committed);
+}
+enum store_rc store_renew(struct store *s) { return s->ops->renew(s); }
+enum store_rc store_reap(struct store *s, uint32_t *n) { return s->ops->reap(s, n); }
+enum store_rc store_live_tasks(struct store *s, int64_t after_ti, struct live_task *out, size_t n, size_t *n_out) {
+  return s->ops->live_tasks(s, after_ti, out, n, n_out);
+}
+enum store_rc store_live_flows(struct store *s, int64_t after_fi, struct live_flow *out, size_t n, size_t *n_out) {
+  return s->ops->live_flows(s, after_fi, out, n, n_out);
+}
+bool store_reconciler(struct store *s) { return s->ops->reconciler(s); }
+enum wr_rc store_save_task(struct store *s, struct task_def *t, int64_t expect_version, struct wr_err *err) {
+  return s->ops->save_task(s, t, expect_version, err);
+}
+enum wr_rc store_save_flow(struct store *s, struct flow_def *f, int64_t expect_version, struct wr_err *err) {
+  return s->ops->save_flow(s, f, expect_version, err);
+}
+enum wr_rc store_delete_task(struct store *s, int64_t task_id, struct wr_err *err) {
+  return s->ops->delete_task(s, task_id, err);
+}
+enum wr_rc store_delete_flow(struct store *s, int64_t flow_id, struct wr_err *err) {
+  return s->ops->delete_flow(s, flow_id, err);
+}
+struct reader *reader_get(struct store *s, struct wr_err *err) { return s->ops->reader_get(s, err); }
+void reader_put(struct reader *r) {
+  if (r) r->ops->reader_put(r);
+}
+enum wr_rc reader_defs_version(struct reader *r, int64_t *v, struct wr_err *err) {
+  return r->ops->reader_defs_version(r, v, err);
+}
+enum wr_rc reader_task(struct reader *r, int64_t task_id, int64_t version, struct task_def **out, struct wr_err *err) {
+  return r->ops->reader_task(r, task_id, version, out, err);
+}
+enum wr_rc reader_flow(struct reader *r, int64_t flow_id, int64_t version, struct flow_def **out, struct wr_err *err) {
+  return r->ops->reader_flow(r, flow_id, version, out, err);
+}
+enum wr_rc reader_tasks(struct reader *r, const int64_t *ids, size_t n, struct task_def **out, struct wr_err *err) {
+  return r->ops->reader_tasks(r, ids, n, out, err);
+}
+enum wr_rc reader_tasks_exist(struct reader *r, const int64_t *ids, size_t n, struct wr_err *err) {
+  return r->ops->reader_tasks_exist(r, ids, n, err);
+}
+enum wr_rc reader_list_tasks(struct reader *r, const struct list_filter *f, const struct page *p, task_def_fn *fn,
+                             void *ctx, bool *more, int64_t *total, struct wr_err *err) {
+  return r->ops->reader_list_tasks(r, f, p, fn, ctx, more, total, err);
+}
+enum wr_rc reader_list_flows(struct reader *r, const struct list_filter *f, const struct page *p, flow_def_fn *fn,
+                             void *ctx, bool *more, int64_t *total, struct wr_err *err) {
+  return r->ops->reader_list_flows(r, f, p, fn, ctx, more, total, err);
+}
+enum wr_rc reader_list_flow_ins(struct reader *r, const struct list_filter *f, const struct page *p, flow_row_fn *fn,
+                                void *ctx, bool *more, int64_t *total, struct wr_err *err) {
+  return r->ops->reader_list_flow_ins(r, f, p, fn, ctx, more, total, err);
+}
+enum wr_rc reader_flow_ins(struct reader *r, int64_t fi, flow_row_fn *fn, void *ctx, struct wr_err *err) {
+  return r->ops->reader_flow_ins(r, fi, fn, ctx, err);
+}
+enum wr_rc reader_nodes(struct reader *r, int64_t fi, bool all_runs, const struct page *p, node_row_fn *fn, void *ctx,
+                        bool *more, int64_t *total, struct wr_err *err) {
+  return r->ops->reader_nodes(r, fi, all_runs, p, fn, ctx, more, total, err);
+}
+enum wr_rc reader_node(struct reader *r, int64_t ni, node_row_fn *fn, void *ctx, struct wr_err *err) {
+  return r->ops->reader_node(r, ni, fn, ctx, err);
+}
+enum wr_rc reader_node_tasks(struct reader *r, int64_t ni, task_row_fn *fn, void *ctx, struct wr_err *err) {
+  return r->ops->reader_node_tasks(r, ni, fn, ctx, err);
+}
+enum wr_rc reader_task_ins(struct reader *r, int64_t ti, task_row_fn *fn, void *ctx, struct wr_err *err) {
+  return r->ops->reader_task_ins(r, ti, fn, ctx, err);
+}
+enum wr_rc reader_attempts(struct reader *r, int64_t ti, attempt_row_fn *fn, void *ctx, struct wr_err *err) {
+  return r->ops->reader_attempts(r, ti, fn, ctx, err);
+}
+enum wr_rc reader_log(struct reader *r, int64_t ti, uint32_t epoch, int64_t offset, size_t n, struct buf *out,
+                      int64_t *size, struct wr_err *err) {
+  return r->ops->reader_log(r, ti, epoch, offset, n, out, size, err);
+}
+enum wr_rc logs_open(struct store *s, struct logs **out, struct wr_err *err) { return s->ops->logs_open(s, out, err); }
+void logs_close(struct logs *l) {
+  if (l) l->ops->logs_close(l);
+}
+enum store_rc logs_write(struct logs *l, const struct log_chunk *c, size_t n) { return l->ops->logs_write(l, c, n); }

@@ -1,0 +1,80 @@
+/* What a backend of store.h fills in. Private to engine/store and to test backends (memory, faulty); nobody above includes it.
+ *
+ * A backend's own struct begins with struct store (reader, logs); store.c only forwards. One member per function of
+ * store.h, with the same contract. New members go to the end; `size` says how many a backend knows, `abi` changes when
+ * one of them changes its meaning. */
+#ifndef STORE_BACKEND_H
+#define STORE_BACKEND_H
+#include "store.h"
+
+#define STORE_ABI 1
+
+struct store_ops {
+  uint32_t abi, size;             /* STORE_ABI, sizeof(struct store_ops) */
+
+  /* the runner's writer */
+  void (*close)(struct store *s);
+  bool (*single)(const struct store *s);
+  enum store_rc (*ids)(struct store *s, enum id_kind kind, uint32_t n, int64_t *first);
+  enum store_rc (*join)(struct store *s, const struct node_info *info, int64_t *incarnation);
+  enum store_rc (*leave)(struct store *s);
+  enum store_rc (*begin)(struct store *s, int64_t *defs);
+  enum store_rc (*lock)(struct store *s, const int64_t *fi, size_t n, struct flow_row *out, uint8_t *got);
+  enum store_rc (*nodes)(struct store *s, const int64_t *ni, size_t n, struct node_row *out, size_t *n_out);
+  enum store_rc (*node_range)(struct store *s, int64_t lo, int64_t hi, struct node_row *out, size_t cap, size_t *n_out);
+  enum store_rc (*tasks)(struct store *s, const int64_t *ti, size_t n, struct task_row *out, size_t *n_out);
+  enum store_rc (*task_range)(struct store *s, int64_t lo, int64_t hi, struct task_row *out, size_t cap, size_t *n_out);
+  enum store_rc (*write)(struct store *s, struct batch *b);
+  enum store_rc (*commit)(struct store *s);
+  void (*rollback)(struct store *s);
+  enum store_rc (*resolve)(struct store *s, int64_t batch_id, bool *committed);
+  enum store_rc (*renew)(struct store *s);
+  enum store_rc (*reap)(struct store *s, uint32_t *n);
+  enum store_rc (*live_tasks)(struct store *s, int64_t after_ti, struct live_task *out, size_t n, size_t *n_out);
+  enum store_rc (*live_flows)(struct store *s, int64_t after_fi, struct live_flow *out, size_t n, size_t *n_out);
+  bool (*reconciler)(struct store *s);
+  /* definitions: any thread */
+  enum wr_rc (*save_task)(struct store *s, struct task_def *t, int64_t expect_version, struct wr_err *err);
+  enum wr_rc (*save_flow)(struct store *s, struct flow_def *f, int64_t expect_version, struct wr_err *err);
+  enum wr_rc (*delete_task)(struct store *s, int64_t task_id, struct wr_err *err);
+  enum wr_rc (*delete_flow)(struct store *s, int64_t flow_id, struct wr_err *err);
+  /* readers */
+  struct reader *(*reader_get)(struct store *s, struct wr_err *err);
+  void (*reader_put)(struct reader *r);
+  enum wr_rc (*reader_defs_version)(struct reader *r, int64_t *v, struct wr_err *err);
+  enum wr_rc (*reader_task)(struct reader *r, int64_t task_id, int64_t version, struct task_def **out, struct wr_err *err);
+  enum wr_rc (*reader_flow)(struct reader *r, int64_t flow_id, int64_t version, struct flow_def **out, struct wr_err *err);
+  enum wr_rc (*reader_tasks)(struct reader *r, const int64_t *ids, size_t n, struct task_def **out, struct wr_err *err);
+  enum wr_rc (*reader_tasks_exist)(struct reader *r, const int64_t *ids, size_t n, struct wr_err *err);
+  enum wr_rc (*reader_list_tasks)(struct reader *r, const struct list_filter *f, const struct page *p, task_def_fn *fn,
+                                  void *ctx, bool *more, int64_t *total, struct wr_err *err);
+  enum wr_rc (*reader_list_flows)(struct reader *r, const struct list_filter *f, const struct page *p, flow_def_fn *fn,
+                                  void *ctx, bool *more, int64_t *total, struct wr_err *err);
+  enum wr_rc (*reader_list_flow_ins)(struct reader *r, const struct list_filter *f, const struct page *p, flow_row_fn *fn,
+                                     void *ctx, bool *more, int64_t *total, struct wr_err *err);
+  enum wr_rc (*reader_flow_ins)(struct reader *r, int64_t fi, flow_row_fn *fn, void *ctx, struct wr_err *err);
+  enum wr_rc (*reader_nodes)(struct reader *r, int64_t fi, bool all_runs, const struct page *p, node_row_fn *fn, void *ctx,
+                             bool *more, int64_t *total, struct wr_err *err);
+  enum wr_rc (*reader_node)(struct reader *r, int64_t ni, node_row_fn *fn, void *ctx, struct wr_err *err);
+  enum wr_rc (*reader_node_tasks)(struct reader *r, int64_t ni, task_row_fn *fn, void *ctx, struct wr_err *err);
+  enum wr_rc (*reader_task_ins)(struct reader *r, int64_t ti, task_row_fn *fn, void *ctx, struct wr_err *err);
+  enum wr_rc (*reader_attempts)(struct reader *r, int64_t ti, attempt_row_fn *fn, void *ctx, struct wr_err *err);
+  enum wr_rc (*reader_log)(struct reader *r, int64_t ti, uint32_t epoch, int64_t offset, size_t n, struct buf *out,
+                           int64_t *size, struct wr_err *err);
+  /* logs */
+  enum wr_rc (*logs_open)(struct store *s, struct logs **out, struct wr_err *err);
+  void (*logs_close)(struct logs *l);
+  enum store_rc (*logs_write)(struct logs *l, const struct log_chunk *c, size_t n);
+};
+struct store  { const struct store_ops *ops; };
+struct reader { const struct store_ops *ops; struct store *s; };
+struct logs   { const struct store_ops *ops; };
+
+/* rest: the path behind `sqlite:`; for every other scheme the whole URL. */
+typedef enum wr_rc store_open_fn(const struct store_opts *o, const char *rest, struct store **out, struct wr_err *err);
+store_open_fn sqlite_store_open;
+store_open_fn mysql_store_open;
+
+/* A further scheme ("memstore" for memstore:...), for tests; before any thread. The text is borrowed. */
+void store_register(const char *scheme, store_open_fn *open);
+#endif

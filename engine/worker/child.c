@@ -1,0 +1,79 @@
+/* What happens between clone and exec: the child half of the spawner.
+ *
+ * It runs on the spawner's memory (CLONE_VM | CLONE_VFORK) on a stack of its own while the spawner stands still. So: bare
+ * system calls only, nothing allocated, nothing locked, nothing written but plan->step and plan->err, which is how the
+ * spawner learns at what it failed. */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "spawner_wire.h"
+
+/* Sanitizers keep shadow state of a stack that never unwinds here. */
+#define BARE __attribute__((no_sanitize("address", "undefined", "thread")))
+
+BARE static int files(const struct child_plan *p) {
+  for (int i = 0; i < 3; i++)
+    if (dup2(p->fd[i], i) < 0) return -1; /* the spawner's 0-2 are open, so none of fd[] is below 3 */
+  return (int)syscall(SYS_close_range, 3U, ~0U, 0U);
+}
+
+BARE static int limits(const struct child_plan *p) {
+  for (uint32_t i = 0; i < p->n_limit; i++) {
+    const struct rlimit l = {p->limit[i].soft, p->limit[i].hard};
+    if (setrlimit((__rlimit_resource_t)p->limit[i].resource, &l)) return -1;
+  }
+  return 0;
+}
+
+/* Not the library's calls: those would change every thread of the process whose memory this is. */
+BARE static int become(const struct child_plan *p) {
+  if (!p->set_user) return 0;
+  if (syscall(SYS_setgroups, (size_t)p->n_group, p->group)) return -1;
+  if (syscall(SYS_setresgid, p->gid, p->gid, p->gid)) return -1;
+  return (int)syscall(SYS_setresuid, p->uid, p->uid, p->uid);
+}
+
+/* A subreaper, so that daemons of a running attempt stay in its tree; orphans of an ended one go to the spawner. After
+ * become(), for a change of user clears the death signal. */
+BARE static int ties(const struct child_plan *p) {
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)) return -1;
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)) return -1;
+  if (getppid() == p->parent) return 0;
+  errno = ESRCH; /* it died before the tie was made */
+  return -1;
+}
+
+BARE static void run(const struct child_plan *p) {
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  int denied = 0;
+  for (const char *const *path = p->program; *path; path++) {
+    execve(*path, p->argv, p->env);
+    if (errno == EACCES) denied = 1;
+    else if (errno != ENOENT && errno != ENOTDIR) return;
+  }
+  if (denied) errno = EACCES;
+}
+
+BARE int child_main(void *plan) {
+  struct child_plan *p = plan;
+  int step = STEP_NONE;
+  if (setsid() < 0) step = STEP_SESSION;
+  else if (files(p)) step = STEP_FILES;
+  else if (limits(p)) step = STEP_LIMIT;
+  else if (become(p)) step = STEP_USER;
+  else if (p->cwd && chdir(p->cwd)) step = STEP_CWD;
+  else if (ties(p)) step = STEP_PRCTL;
+  else run(p), step = STEP_EXEC;
+  p->err = errno;
+  p->step = step;
+  _exit(127);
+}

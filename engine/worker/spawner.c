@@ -1,0 +1,543 @@
+/* The spawner: a process of its own, forked before anything else, that does every fork and exec of a node.
+ *
+ * One thread, no lock, no connection. It holds the flock on DATA/lock until its own last child is reaped. Each attempt is
+ * one child, a session and process group of its own, and a subreaper: daemons of a running attempt stay in its tree.
+ * When that child ends, what is left of its tree becomes ours. So every child of this process that is not the main child
+ * of a running attempt belongs to an attempt that has ended, and is killed; an exit is reported only when none is left.
+ *
+ *   successor: before it runs anything, a spawner forks the next one, which sleeps on a socket of its own whose other end
+ *   goes to the node ("weir-spare"). A threaded node must not fork; so when this spawner dies, the node kills what it
+ *   inherits (it is a subreaper too) and wakes the spare, which begins by making its own successor. The lock's descriptor
+ *   is shared, so it is never free in between.
+ *
+ *   dead node: its socket closes. Everything is killed, then this process ends.
+ *
+ * What never happens: a start after the deadline of the shared page; a signal to a pid that was reaped already (a main
+ * child is signalled before it is waited for); waiting for one child while others need care. Only exec itself holds the
+ * loop up, as vfork does; on a dead network file system that can be long. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "heap.h"
+#include "map64.h"
+#include "mem.h"
+#include "spawner_wire.h"
+
+enum { LOCK_WAIT_S = 10, STACK_BYTES = 64 * 1024, TEXT_MAX = 64 << 20 };
+enum { FD_SOCK = 3, FD_LOCK = 4 };
+
+struct proc {                    /* a start, from its packet to its report */
+  struct heap_item kill_at;      /* end of its grace */
+  struct proc *next;
+  pid_t pid;
+  struct sw_exit report;
+};
+
+struct spawn {
+  int epoll, chld, grace, deadline;
+  struct sw_page *page;
+  int64_t armed_us;              /* deadline the timer stands at */
+  bool dying, stuffed;           /* the node is dead; its socket is full */
+  struct map64 by_id, by_pid;    /* running */
+  struct heap kills;
+  struct proc *ended;            /* reaped; their trees may still live */
+  struct proc *out, **out_tail;  /* to be reported */
+  struct arena arena;            /* of the start under way */
+  pid_t *kid; size_t n_kid, cap_kid;
+};
+
+/* ---- reports ---- */
+
+static void watch_sock(struct spawn *s) {
+  struct epoll_event e = {.events = EPOLLIN | (s->stuffed ? EPOLLOUT : 0u), .data.fd = FD_SOCK};
+  epoll_ctl(s->epoll, EPOLL_CTL_MOD, FD_SOCK, &e);
+}
+
+static void flush(struct spawn *s) {
+  bool was = s->stuffed;
+  s->stuffed = false;
+  while (s->out && !s->stuffed) {
+    struct proc *p = s->out;
+    ssize_t n = send(FD_SOCK, &p->report, sizeof p->report, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n < 0 && errno == EAGAIN && !s->dying) {
+      s->stuffed = true;
+      break;
+    } /* any other error: the node is gone, and nobody wants to know */
+    if (!(s->out = p->next)) s->out_tail = &s->out;
+    free(p);
+  }
+  if (was != s->stuffed) watch_sock(s);
+}
+
+static void report(struct spawn *s, struct proc *p) {
+  p->next = NULL;
+  *s->out_tail = p;
+  s->out_tail = &p->next;
+}
+
+/* ---- killing ---- */
+
+static void set_timer(int fd, int64_t at_us) { /* 0 = off */
+  struct itimerspec t = {.it_value = {.tv_sec = at_us / 1000000, .tv_nsec = at_us % 1000000 * 1000}};
+  timerfd_settime(fd, TFD_TIMER_ABSTIME, &t, NULL);
+}
+
+static void drain(int fd) {
+  char b[1024];
+  while (read(fd, b, sizeof b) > 0) {}
+}
+
+static void arm_grace(struct spawn *s) {
+  struct heap_item *top = heap_top(&s->kills);
+  set_timer(s->grace, top ? (top->at > 0 ? top->at : 1) : 0);
+}
+
+static void kill_proc(struct spawn *s, struct proc *p) {
+  heap_remove(&s->kills, &p->kill_at);
+  p->report.flags |= SW_ASKED;
+  kill(-p->pid, SIGKILL);
+  kill(p->pid, SIGKILL); /* in case it is before its setsid() */
+}
+
+static void kill_all(struct spawn *s, uint32_t flags) {
+  const struct map64_slot *m;
+  for (size_t i = 0; (m = map64_next(&s->by_id, &i));) {
+    struct proc *p = m->val;
+    p->report.flags |= flags;
+    kill_proc(s, p);
+  }
+}
+
+/* The ladder: TERM now, KILL after the grace. A stopped group must run to see the TERM. */
+static void on_kill(struct spawn *s, const struct sw_kill *m) {
+  struct proc *p = map64_get(&s->by_id, m->id);
+  if (!p) return; /* it ended meanwhile */
+  if (m->force || m->grace_us == 0) {
+    kill_proc(s, p);
+  } else {
+    int64_t at = clock_mono_us() + m->grace_us;
+    if (!p->kill_at.pos || at < p->kill_at.at) heap_push(&s->kills, &p->kill_at, at);
+    p->report.flags |= SW_ASKED;
+    kill(-p->pid, SIGTERM);
+    kill(-p->pid, SIGCONT);
+  }
+  arm_grace(s);
+}
+
+static void on_grace(struct spawn *s) {
+  int64_t now = clock_mono_us();
+  for (struct heap_item *it; (it = heap_top(&s->kills)) && it->at <= now;) kill_proc(s, (struct proc *)it);
+  arm_grace(s);
+}
+_Static_assert(offsetof(struct proc, kill_at) == 0, "a heap_item is its proc");
+
+/* Deadlines only grow, nearly always: the timer is left where it is and looks again when it fires. */
+static void arm_deadline(struct spawn *s) {
+  int64_t at = atomic_load(&s->page->deadline_us);
+  if (at >= s->armed_us) return;
+  s->armed_us = at;
+  set_timer(s->deadline, at > 0 ? at : 1);
+}
+
+static void on_deadline(struct spawn *s) {
+  s->armed_us = INT64_MAX;
+  set_timer(s->deadline, 0);
+  if (clock_boot_us() >= atomic_load(&s->page->deadline_us)) kill_all(s, SW_LATE);
+  else if (s->by_id.n) arm_deadline(s);
+}
+
+/* ---- ends ---- */
+
+static int64_t tv_us(struct timeval t) { return t.tv_sec * 1000000LL + t.tv_usec; }
+
+/* It is dead but not reaped, so its pid and group are still its own. */
+static void main_ended(struct spawn *s, struct proc *p) {
+  struct rusage ru = {0};
+  kill(-p->pid, SIGKILL);
+  wait4(p->pid, &p->report.status, __WALL, &ru);
+  p->report.utime_us = tv_us(ru.ru_utime);
+  p->report.stime_us = tv_us(ru.ru_stime);
+  p->report.maxrss_kib = ru.ru_maxrss;
+  heap_remove(&s->kills, &p->kill_at);
+  map64_del(&s->by_id, p->report.id);
+  map64_del(&s->by_pid, p->pid);
+  p->next = s->ended;
+  s->ended = p;
+}
+
+static void on_child(struct spawn *s) {
+  drain(s->chld);
+  for (siginfo_t i;;) {
+    i.si_pid = 0;
+    if (waitid(P_ALL, 0, &i, WEXITED | WNOHANG | WNOWAIT | __WALL) || i.si_pid == 0) return;
+    struct proc *p = map64_get(&s->by_pid, i.si_pid);
+    if (p) main_ended(s, p);
+    else waitpid(i.si_pid, NULL, WNOHANG | __WALL);
+  }
+}
+
+/* True when no child is left but running attempts. Those killed here bring a SIGCHLD each, and us back. */
+static bool kill_orphans(struct spawn *s) {
+  bool clean = true;
+  s->n_kid = 0;
+  reap_children(&s->kid, &s->n_kid, &s->cap_kid);
+  for (size_t i = 0; i < s->n_kid; i++) {
+    if (map64_get(&s->by_pid, s->kid[i])) continue;
+    reap_slay(s->kid[i]);
+    clean = false;
+  }
+  return clean;
+}
+
+static void settle_ends(struct spawn *s) {
+  if (!s->ended && !s->dying) return;
+  if (!kill_orphans(s)) return;
+  for (struct proc *p; (p = s->ended);) {
+    s->ended = p->next;
+    report(s, p);
+  }
+  if (s->dying && s->by_id.n == 0) _exit(0);
+}
+
+/* ---- starts ---- */
+
+/* n NUL-terminated texts from *at on; NULL when they do not fit. */
+static char **split(struct arena *a, char **at, const char *end, uint32_t n) {
+  char **v = arena_alloc(a, (n + 1) * sizeof *v);
+  for (uint32_t i = 0; i < n; i++) {
+    char *nul = *at < end ? memchr(*at, 0, (size_t)(end - *at)) : NULL;
+    if (!nul) return NULL;
+    v[i] = *at;
+    *at = nul + 1;
+  }
+  v[n] = NULL;
+  return v;
+}
+
+static const char *path_of(char *const *env) {
+  for (; *env; env++)
+    if (strncmp(*env, "PATH=", 5) == 0) return *env + 5;
+  return "/usr/local/bin:/usr/bin:/bin";
+}
+
+/* The files to try for argv[0], as execvp would. */
+static const char *const *programs(struct arena *a, const char *name, char *const *env) {
+  const char *path = path_of(env);
+  size_t n = 2, i = 0;
+  for (const char *c = path; *c; c++) n += *c == ':';
+  const char **v = arena_alloc(a, n * sizeof *v);
+  if (strchr(name, '/') || !*name) {
+    v[i++] = name;
+  } else {
+    for (const char *dir = path, *end; ; dir = end + 1) {
+      end = strchrnul(dir, ':');
+      size_t len = (size_t)(end - dir);
+      char *file = arena_alloc(a, len + strlen(name) + 3);
+      memcpy(file, len ? dir : ".", len ? len : 1);
+      file[len ? len : 1] = '/';
+      memcpy(file + (len ? len : 1) + 1, name, strlen(name) + 1);
+      v[i++] = file;
+      if (!*end) break;
+    }
+  }
+  v[i] = NULL;
+  return v;
+}
+
+/* The text of a start: behind it in the packet, or in a file. NULL: it is not there. */
+static char *text_of(struct spawn *s, const struct sw_start *m, size_t inline_bytes, int text_fd) {
+  if (m->text_bytes > TEXT_MAX) return NULL;
+  char *text = arena_alloc(&s->arena, m->text_bytes);
+  if (!(m->flags & SW_TEXT_FD)) {
+    if (inline_bytes != m->text_bytes) return NULL;
+    memcpy(text, m + 1, inline_bytes);
+    return text;
+  }
+  for (size_t got = 0; got < m->text_bytes;) {
+    ssize_t n = pread(text_fd, text + got, m->text_bytes - got, (off_t)got);
+    if (n <= 0) return NULL;
+    got += (size_t)n;
+  }
+  return text;
+}
+
+static bool make_plan(struct spawn *s, struct child_plan *p, struct sw_start *m, char *text) {
+  char *at = text, *end = text + m->text_bytes;
+  if (m->n_limit > SW_LIMITS || m->n_group > m->text_bytes / sizeof(uint32_t) || m->n_argv == 0) return false;
+  if (m->n_argv > m->text_bytes || m->n_env > m->text_bytes) return false;
+  uint32_t *group = arena_alloc(&s->arena, m->n_group * sizeof *group); /* aligned */
+  memcpy(group, at, m->n_group * sizeof *group);
+  at += m->n_group * sizeof *group;
+  char **cwd = split(&s->arena, &at, end, m->flags & SW_CWD ? 1 : 0);
+  char **argv = cwd ? split(&s->arena, &at, end, m->n_argv) : NULL;
+  char **env = argv ? split(&s->arena, &at, end, m->n_env) : NULL;
+  if (!env) return false;
+  p->argv = argv;
+  p->env = env;
+  p->cwd = *cwd;
+  p->program = programs(&s->arena, argv[0], env);
+  p->limit = m->limit;
+  p->n_limit = m->n_limit;
+  p->set_user = m->flags & SW_USER;
+  p->uid = m->uid;
+  p->gid = m->gid;
+  p->group = group;
+  p->n_group = m->n_group;
+  return true;
+}
+
+/* ENOENT of a file that is there: what its first line names is not. */
+static void refine(struct child_plan *p) {
+  if (p->step == STEP_EXEC && p->err == ENOENT && p->program[0][0] == '/' && !p->program[1] &&
+      access(p->program[0], F_OK) == 0)
+    p->step = STEP_INTERPRETER;
+}
+
+/* Returns the pid, or -1 with plan->step and ->err set. */
+static pid_t launch(struct spawn *s, struct child_plan *plan) {
+  static char stack[STACK_BYTES] __attribute__((aligned(64)));
+  plan->parent = getpid();
+  if (clock_boot_us() >= atomic_load(&s->page->deadline_us)) {
+    plan->step = STEP_DEADLINE;
+    return -1;
+  }
+  pid_t pid = clone(child_main, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, plan);
+  if (pid < 0) {
+    plan->step = STEP_FORK;
+    plan->err = errno;
+  } else if (plan->step) { /* written by the child, before it ended */
+    waitpid(pid, NULL, __WALL);
+    refine(plan);
+    pid = -1;
+  }
+  return pid;
+}
+
+static void on_start(struct spawn *s, struct sw_start *m, size_t n, const int *fd, int n_fd) {
+  struct child_plan plan = {.step = STEP_REQUEST, .err = EINVAL};
+  struct proc *p = wr_new(struct proc);
+  p->report.kind = SW_EXIT;
+  p->report.id = m->id;
+  int want = 2 + !!(m->flags & SW_STDIN) + !!(m->flags & SW_TEXT_FD);
+  char *text = n_fd == want ? text_of(s, m, n - sizeof *m, fd[n_fd - 1]) : NULL;
+  pid_t pid = -1;
+  if (text && make_plan(s, &plan, m, text)) {
+    plan.step = plan.err = 0;
+    plan.fd[0] = m->flags & SW_STDIN ? fd[2] : STDIN_FILENO;
+    plan.fd[1] = fd[0];
+    plan.fd[2] = fd[1];
+    pid = launch(s, &plan);
+  }
+  arena_reset(&s->arena);
+  if (pid < 0) {
+    p->report.step = plan.step;
+    p->report.err = plan.err;
+    report(s, p);
+    return;
+  }
+  p->pid = pid;
+  map64_put(&s->by_id, p->report.id, p);
+  map64_put(&s->by_pid, pid, p);
+  arm_deadline(s);
+}
+
+/* ---- the socket ---- */
+
+static int take_fds(struct msghdr *mh, int *fd) {
+  int n = 0;
+  for (struct cmsghdr *c = CMSG_FIRSTHDR(mh); c; c = CMSG_NXTHDR(mh, c)) {
+    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
+    n = (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+    memcpy(fd, CMSG_DATA(c), (size_t)n * sizeof(int));
+  }
+  return n;
+}
+
+static void on_packet(struct spawn *s) {
+  static union { uint32_t kind; struct sw_start start; struct sw_kill kill; char room[sizeof(struct sw_start) + SW_INLINE]; } m;
+  union { struct cmsghdr align; char room[CMSG_SPACE(SW_FDS * sizeof(int))]; } c;
+  struct iovec iov = {&m, sizeof m};
+  struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &c, .msg_controllen = sizeof c};
+  ssize_t n = recvmsg(FD_SOCK, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (n <= 0) { /* the node is dead */
+    s->dying = true;
+    epoll_ctl(s->epoll, EPOLL_CTL_DEL, FD_SOCK, NULL);
+    kill_all(s, 0);
+    return;
+  }
+  int fd[SW_FDS], n_fd = take_fds(&mh, fd);
+  if (m.kind == SW_START && (size_t)n >= sizeof m.start) on_start(s, &m.start, (size_t)n, fd, n_fd);
+  else if (m.kind == SW_KILL) on_kill(s, &m.kill);
+  else if (m.kind == SW_LOOK) arm_deadline(s);
+  for (int i = 0; i < n_fd; i++) close(fd[i]);
+}
+
+/* ---- the process ---- */
+
+static void watch(struct spawn *s, int fd) {
+  struct epoll_event e = {.events = EPOLLIN, .data.fd = fd};
+  epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &e);
+}
+
+/* Ends first: a freed place is worth more than a new start. */
+static void turn(struct spawn *s) {
+  struct epoll_event e[4];
+  int n = epoll_wait(s->epoll, e, 4, -1);
+  bool sock = false, chld = false;
+  for (int i = 0; i < n; i++) {
+    if (e[i].data.fd == s->chld) chld = true;
+    else if (e[i].data.fd == FD_SOCK) sock = true;
+    else drain(e[i].data.fd);
+    if (e[i].data.fd == s->grace) on_grace(s);
+    if (e[i].data.fd == s->deadline) on_deadline(s);
+  }
+  if (chld) on_child(s);
+  settle_ends(s);
+  flush(s);
+  if (!sock || s->dying) return;
+  on_packet(s);
+  settle_ends(s);
+  flush(s);
+}
+
+static void say(int kind, const char *text, int fd) {
+  struct sw_plain m = {.kind = (uint32_t)kind, .pid = getpid()};
+  snprintf(m.text, sizeof m.text, "%s", text);
+  union { struct cmsghdr align; char room[CMSG_SPACE(sizeof(int))]; } c = {0};
+  struct iovec iov = {&m, sizeof m};
+  struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
+  if (fd >= 0) {
+    mh.msg_control = &c;
+    mh.msg_controllen = sizeof c;
+    *CMSG_FIRSTHDR(&mh) = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+    memcpy(CMSG_DATA(CMSG_FIRSTHDR(&mh)), &fd, sizeof fd);
+  }
+  if (sendmsg(FD_SOCK, &mh, MSG_NOSIGNAL) < 0) _exit(1);
+}
+
+static void on_alarm(int sig) { (void)sig; }
+
+/* Returns 0, or -1 when a former spawner, or another node, still has it after ten seconds. */
+static int take_lock(void) {
+  if (flock(FD_LOCK, LOCK_EX | LOCK_NB) == 0) return 0;
+  struct sigaction sa = {.sa_handler = on_alarm}; /* no SA_RESTART: it ends the flock */
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGALRM);
+  sigaction(SIGALRM, &sa, NULL);
+  sigprocmask(SIG_UNBLOCK, &set, NULL);
+  struct itimerval t = {{0, 100000}, {LOCK_WAIT_S, 0}}; /* again and again, should the first come before flock() */
+  setitimer(ITIMER_REAL, &t, NULL);
+  int rc = flock(FD_LOCK, LOCK_EX);
+  t = (struct itimerval){0};
+  setitimer(ITIMER_REAL, &t, NULL);
+  sigprocmask(SIG_BLOCK, &set, NULL);
+  signal(SIGALRM, SIG_DFL);
+  return rc;
+}
+
+static void lock_or_refuse(void) {
+  char pid[32] = "";
+  if (take_lock() == 0) {
+    int n = snprintf(pid, sizeof pid, "%d\n", (int)getppid());
+    if (ftruncate(FD_LOCK, 0) || pwrite(FD_LOCK, pid, (size_t)n, 0) != n) say(SW_REFUSED, "The data directory cannot be written.", -1), _exit(1);
+    return;
+  }
+  ssize_t n = pread(FD_LOCK, pid, sizeof pid - 1, 0);
+  pid[n > 0 ? strcspn(pid, "\n") : 0] = '\0';
+  char text[160];
+  snprintf(text, sizeof text, "Another Weir process (pid %s) uses this data directory.", *pid ? pid : "unknown");
+  say(SW_REFUSED, text, -1);
+  _exit(1);
+}
+
+/* Nothing of the node's stays open, no signal of its terminal gets here. */
+static void settle_in(struct spawner_seed *seed) {
+  int sock = fcntl(seed->sock, F_DUPFD_CLOEXEC, 16), lock = fcntl(seed->lock, F_DUPFD_CLOEXEC, 16);
+  int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (sock < 0 || lock < 0 || null < 0) _exit(1);
+  for (int i = 0; i < 3; i++) dup2(null, i);
+  dup3(sock, FD_SOCK, O_CLOEXEC);
+  dup3(lock, FD_LOCK, O_CLOEXEC);
+  syscall(SYS_close_range, (unsigned)FD_LOCK + 1, ~0U, 0U);
+  sigset_t all;
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, NULL);
+  for (int i = 1; i < NSIG; i++) signal(i, SIG_DFL);
+  umask(077);
+  struct rlimit core;
+  if (getrlimit(RLIMIT_CORE, &core) == 0) core.rlim_cur = 0, setrlimit(RLIMIT_CORE, &core);
+}
+
+/* Forked twice, so that the spare is the node's child and not ours. Returns the node's end of its socket, -1 = none. */
+static int make_spare(struct sw_page *page) {
+  int pair[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) return -1;
+  pid_t pid = fork();
+  if (pid == 0) {
+    if (fork() != 0) _exit(0);
+    spawner_main((struct spawner_seed){SPAWNER_SPARE, pair[1], FD_LOCK, page});
+  }
+  if (pid > 0) waitpid(pid, NULL, 0);
+  close(pair[1]);
+  return pair[0];
+}
+
+static void be_spare(void) {
+  prctl(PR_SET_NAME, "weir-spare", 0, 0, 0);
+  say(SW_HELLO, "", -1);
+  struct sw_plain m = {0};
+  ssize_t n = recv(FD_SOCK, &m, sizeof m, 0);
+  if (n <= 0 || m.kind != SW_ACTIVATE) _exit(0);
+}
+
+_Noreturn void spawner_main(struct spawner_seed seed) {
+  static struct spawn s;
+  settle_in(&seed);
+  if (seed.role == SPAWNER_FIRST) lock_or_refuse();
+  else be_spare();
+  prctl(PR_SET_NAME, "weir-spawner", 0, 0, 0);
+  int spare = make_spare(seed.page);
+  prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+  s = (struct spawn){.page = seed.page, .armed_us = INT64_MAX, .out_tail = &s.out};
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGCHLD);
+  s.epoll = epoll_create1(EPOLL_CLOEXEC);
+  s.chld = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+  s.grace = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+  s.deadline = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+  if (s.epoll < 0 || s.chld < 0 || s.grace < 0 || s.deadline < 0) _exit(1);
+  arena_init(&s.arena, 0);
+  watch(&s, FD_SOCK);
+  watch(&s, s.chld);
+  watch(&s, s.grace);
+  watch(&s, s.deadline);
+  { struct { uint32_t size, policy; uint64_t flags; int32_t nice; uint32_t prio; uint64_t runtime, deadline, period; } at = {.size = 48, .flags = 1, .runtime = 100000};
+    if (syscall(SYS_sched_setattr, 0, &at, 0)) perror("sched"); }
+  say(SW_READY, "", spare);
+  if (spare >= 0) close(spare);
+  for (;;) turn(&s);
+}

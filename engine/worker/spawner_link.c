@@ -1,0 +1,176 @@
+/* The node's end of the spawner: forks the first one, talks to it, buries it and wakes the next.
+ * spawner_start() is called by main() before any thread; all else by the worker's loop thread, which then owns it.
+ * Nothing here blocks but spawner_start(), spawner_end() and the wait for a process that was killed already. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "mem.h"
+#include "spawner_wire.h"
+#include "worker.h"
+
+enum { PAGE_BYTES = 4096 };
+
+int spawner_send(struct spawner *s, const void *p, size_t n, const int *fds, int n_fd) {
+  if (s->sock < 0) return EPIPE;
+  union { struct cmsghdr align; char room[CMSG_SPACE(SW_FDS * sizeof(int))]; } c = {0};
+  union { const void *in; void *out; } data = {p}; /* sendmsg() does not write there */
+  struct iovec iov = {data.out, n};
+  struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
+  if (n_fd) {
+    size_t bytes = (size_t)n_fd * sizeof *fds;
+    mh.msg_control = &c;
+    mh.msg_controllen = CMSG_SPACE(bytes);
+    *CMSG_FIRSTHDR(&mh) = (struct cmsghdr){.cmsg_len = CMSG_LEN(bytes), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+    memcpy(CMSG_DATA(CMSG_FIRSTHDR(&mh)), fds, bytes);
+  }
+  if (sendmsg(s->sock, &mh, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return 0;
+  return errno == ETOOMANYREFS || errno == ENOBUFS || errno == EINTR ? EAGAIN : errno;
+}
+
+/* Blocking or not, as flags say; *fd gets a socket that came along, else stays. */
+static ssize_t receive(int sock, void *p, size_t n, int flags, int *fd) {
+  union { struct cmsghdr align; char room[CMSG_SPACE(sizeof(int))]; } c;
+  struct iovec iov = {p, n};
+  struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &c, .msg_controllen = sizeof c};
+  ssize_t got;
+  do got = recvmsg(sock, &mh, flags | MSG_CMSG_CLOEXEC);
+  while (got < 0 && errno == EINTR);
+  if (got < 0) return errno == EAGAIN ? -1 : 0;
+  struct cmsghdr *h = CMSG_FIRSTHDR(&mh);
+  if (h && h->cmsg_type == SCM_RIGHTS) memcpy(fd, CMSG_DATA(h), sizeof *fd);
+  return got;
+}
+
+/* The spare says its pid before anything else; it was forked before its socket was sent. */
+static void meet_spare(struct spawner *s, int fd) {
+  struct sw_plain m;
+  if (fd < 0) return;
+  if (receive(fd, &m, sizeof m, 0, &(int){-1}) == (ssize_t)sizeof m && m.kind == SW_HELLO) {
+    s->spare = fd;
+    s->spare_pid = m.pid;
+  } else {
+    close(fd);
+  }
+}
+
+ssize_t spawner_recv(struct spawner *s, void *p, size_t n) {
+  int fd = -1;
+  ssize_t got = receive(s->sock, p, n, MSG_DONTWAIT, &fd);
+  if (fd >= 0) meet_spare(s, fd);
+  return got;
+}
+
+void spawner_bury(struct spawner *s) {
+  close(s->sock);
+  s->sock = -1;
+  kill(s->pid, SIGKILL); /* it is dead or about to be: its end of the socket is closed */
+  waitpid(s->pid, NULL, 0);
+  s->pid = -1;
+}
+
+int spawner_next(struct spawner *s) {
+  const struct sw_plain m = {.kind = SW_ACTIVATE};
+  if (s->spare < 0) return -1;
+  s->sock = s->spare;
+  s->pid = s->spare_pid;
+  s->spare = s->spare_pid = -1;
+  if (spawner_send(s, &m, sizeof m, NULL, 0) == 0) return 0;
+  spawner_bury(s);
+  return -1;
+}
+
+void spawner_end(struct spawner *s) {
+  if (!s) return;
+  if (s->spare >= 0) {
+    close(s->spare);
+    waitpid(s->spare_pid, NULL, 0);
+  }
+  if (s->sock >= 0) {
+    close(s->sock);
+    waitpid(s->pid, NULL, 0);
+  }
+  munmap(s->page, PAGE_BYTES);
+  free(s->default_user);
+  free(s);
+}
+
+/* ---- the first one ---- */
+
+static enum wr_rc default_user(struct spawner *s, const char *name, struct wr_err *err) {
+  char q[WR_QUOTE_MAX];
+  s->default_user = wr_strdup(name);
+  if (!name || getpwnam(name)) return WR_OK; /* no thread yet */
+  return wr_err_set(err, WR_NOT_FOUND, "There is no user %s.", wr_err_quote(q, name, strlen(name)));
+}
+
+static enum wr_rc no(struct wr_err *err, const char *what) {
+  return wr_err_set(err, WR_INTERNAL, "%s: %s.", what, strerrordesc_np(errno));
+}
+
+static enum wr_rc open_lock(const char *dir, int *fd, struct wr_err *err) {
+  char path[4096];
+  int n = snprintf(path, sizeof path, "%s/lock", dir);
+  if (n < 0 || (size_t)n >= sizeof path) return wr_err_set(err, WR_TOO_LARGE, "The path of the data directory is too long.");
+  if (mkdir(dir, 0700) && errno != EEXIST) return no(err, "Cannot make the data directory");
+  *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  return *fd < 0 ? no(err, "Cannot open the lock of the data directory") : WR_OK;
+}
+
+/* Waits for its READY, at most as long as it waits for the lock. */
+static enum wr_rc await_ready(struct spawner *s, struct wr_err *err) {
+  struct sw_plain m = {0};
+  int spare = -1;
+  ssize_t n = receive(s->sock, &m, sizeof m, 0, &spare);
+  if (n == (ssize_t)sizeof m && m.kind == SW_READY) {
+    meet_spare(s, spare);
+    return WR_OK;
+  }
+  spawner_bury(s);
+  m.text[sizeof m.text - 1] = '\0';
+  if (n == (ssize_t)sizeof m && m.kind == SW_REFUSED) return wr_err_set(err, WR_IN_USE, "%s", m.text);
+  return wr_err_set(err, WR_INTERNAL, "The spawner did not start.");
+}
+
+static enum wr_rc fork_first(struct spawner *s, int lock, struct wr_err *err) {
+  int pair[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) return no(err, "Cannot make the spawner's socket");
+  prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* inherits what a spawner leaves that dies */
+  s->pid = fork();
+  if (s->pid == 0) spawner_main((struct spawner_seed){SPAWNER_FIRST, pair[1], lock, s->page});
+  close(pair[1]);
+  s->sock = pair[0];
+  if (s->pid > 0) return await_ready(s, err);
+  close(pair[0]);
+  return no(err, "Cannot fork the spawner");
+}
+
+enum wr_rc spawner_start(const struct spawner_opts *o, struct spawner **out, struct wr_err *err) {
+  struct spawner *s = wr_new(struct spawner);
+  s->sock = s->spare = s->pid = s->spare_pid = -1;
+  int lock = -1;
+  s->page = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  enum wr_rc rc = s->page == MAP_FAILED ? no(err, "Cannot map memory") : default_user(s, o->default_user, err);
+  if (rc == WR_OK) atomic_init(&s->page->deadline_us, INT64_MAX);
+  if (rc == WR_OK) rc = open_lock(o->data_dir, &lock, err);
+  if (rc == WR_OK) rc = fork_first(s, lock, err);
+  if (lock >= 0) close(lock);
+  if (rc == WR_OK) {
+    *out = s;
+    return rc;
+  }
+  if (s->page != MAP_FAILED) munmap(s->page, PAGE_BYTES);
+  free(s->default_user);
+  free(s);
+  return rc;
+}

@@ -1,0 +1,92 @@
+/* Private to the worker: what a node and its spawner say to each other, one packet a message, on one SOCK_SEQPACKET pair.
+ * Both are the same binary, forked, so structs travel as they are.
+ *
+ *   node -> spawner:  START (stdout, stderr[, stdin][, text] go along as descriptors)   KILL   LOOK   ACTIVATE
+ *   spawner -> node:  READY (with the socket of its successor) or REFUSED, once;  EXIT, exactly once for each START
+ *   spare -> node:    HELLO, once
+ *
+ * The node's end closed = the node is dead: the spawner kills all it has and ends. */
+#ifndef SPAWNER_WIRE_H
+#define SPAWNER_WIRE_H
+#include <stdatomic.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Shared memory of the node and all its spawners: the deadline moves with every batch, too often for a packet. */
+struct sw_page { _Atomic int64_t deadline_us; };  /* CLOCK_BOOTTIME; nothing starts after it and all is killed at it */
+
+enum sw_kind { SW_START = 1, SW_KILL, SW_LOOK, SW_ACTIVATE, SW_READY, SW_REFUSED, SW_HELLO, SW_EXIT };
+enum { SW_LIMITS = 16, SW_INLINE = 48 * 1024, SW_FDS = 4 };
+enum { SW_STDIN = 1, SW_TEXT_FD = 2, SW_CWD = 4, SW_USER = 8 };  /* sw_start.flags */
+
+struct sw_limit { uint32_t resource; uint64_t soft, hard; };
+/* Followed, in the packet or (SW_TEXT_FD) in the last descriptor, by text_bytes of text: n_group group ids (uint32_t),
+ * then NUL-terminated: [cwd], argv, env. */
+struct sw_start {
+  uint32_t kind, flags;
+  int64_t id;
+  uint32_t uid, gid, n_group;        /* SW_USER */
+  uint32_t n_argv, n_env, n_limit;
+  uint64_t text_bytes;
+  struct sw_limit limit[SW_LIMITS];
+};
+struct sw_kill { uint32_t kind; int32_t force; int64_t id, grace_us; };
+struct sw_plain { uint32_t kind; int32_t pid; char text[248]; };   /* READY, REFUSED, HELLO, LOOK, ACTIVATE */
+
+/* At what a start failed. */
+enum sw_step { STEP_NONE, STEP_FORK, STEP_DEADLINE, STEP_REQUEST, STEP_SESSION, STEP_FILES, STEP_LIMIT, STEP_USER, STEP_CWD,
+               STEP_PRCTL, STEP_EXEC, STEP_INTERPRETER };
+enum { SW_ASKED = 1, SW_LATE = 2 };  /* sw_exit.flags: a TERM or KILL of ours came first; the deadline killed it */
+struct sw_exit {
+  uint32_t kind, flags;
+  int64_t id;
+  int32_t step, err;                 /* step != 0: it did not start; errno */
+  int32_t status;                    /* of wait4 */
+  int64_t utime_us, stime_us, maxrss_kib;
+};
+
+/* ---- child.c: from clone to exec ---- */
+struct child_plan {
+  char *const *argv, *const *env;
+  const char *const *program;        /* paths to try, in order, NULL-terminated */
+  const char *cwd;                   /* NULL = the spawner's */
+  int fd[3];
+  struct sw_limit *limit; uint32_t n_limit;
+  int set_user; uint32_t uid, gid; const uint32_t *group; uint32_t n_group;
+  pid_t parent;
+  int step, err;                     /* out, through shared memory: where it failed */
+};
+/* Runs in the child on the spawner's memory; returns only to _exit. */
+int child_main(void *plan);
+
+/* ---- reap.c: who are the children of this process ---- */
+/* Appends the pids of all children of the calling process's first thread (where orphans arrive), dead ones that were
+ * not waited for included. n entries at *v, grown as needed. */
+void reap_children(pid_t **v, size_t *n, size_t *cap);
+/* Kills it and its group: a fork bomb loses to one signal that reaches all of it at once. */
+void reap_slay(pid_t pid);
+/* Kills and reaps what a dead spawner left to this process: children in another session than its own (every attempt
+ * lives in one of its own). Returns how many still live; never blocks. */
+size_t reap_debris(void);
+
+/* ---- spawner.c: the process ---- */
+enum { SPAWNER_FIRST, SPAWNER_SPARE };
+struct spawner_seed { int role, sock, lock; struct sw_page *page; };
+_Noreturn void spawner_main(struct spawner_seed seed);
+
+/* ---- spawner_link.c: the node's end ---- */
+struct spawner {
+  int sock, spare;                   /* -1 = none */
+  pid_t pid, spare_pid;
+  struct sw_page *page;
+  char *default_user;                /* of spawner_opts; holds where the worker has no run_as */
+};
+/* 0, or errno. EAGAIN: nothing was sent, try again when the socket is writable. fds stay the caller's. */
+int spawner_send(struct spawner *s, const void *p, size_t n, const int *fds, int n_fd);
+/* One message of the active spawner: its size; 0 = it is dead; -1 = none now. A READY's socket becomes the spare. */
+ssize_t spawner_recv(struct spawner *s, void *p, size_t n);
+/* The active spawner is dead: reaps it. Then, once reap_debris() is 0, spawner_next() wakes the spare: 0 or -1. */
+void spawner_bury(struct spawner *s);
+int spawner_next(struct spawner *s);
+void spawner_end(struct spawner *s); /* the process, its spare and s end; waits for the last child */
+#endif

@@ -1,0 +1,521 @@
+/* The child process of an attempt, seen from the node: the request to the spawner, the pipes, the exit, the file it was to
+ * write its result to; and what happens when the spawner dies. Loop thread only.
+ *
+ * The node keeps the writing ends of the pipes open too: so a child that closes its output makes no noise, and one that
+ * runs for a millisecond wakes the loop once, by its exit. When that is reported the whole tree is dead; what stands in
+ * the pipes is read without waiting, and nothing more can come.
+ *
+ * A dead spawner: its children die of their death signal, their orphans come to this process, which kills and reaps
+ * until none is left. Only then the attempts end as LOST, and the spare is woken. What is started meanwhile waits. */
+#include <errno.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "limits.h"
+#include "log.h"
+#include "spawner_wire.h"
+#include "text.h"
+#include "worker_int.h"
+
+enum { READS_AT_END = 4096, PACKETS_A_TURN = 64 };
+#define DEBRIS_RETRY_US 2000
+
+struct pipe { struct source src; int wr; uint8_t stream; struct child *c; };
+struct child {
+  int64_t id;                    /* of its START */
+  struct wx_exec *x;
+  struct child *next;            /* buried */
+  struct pipe pipe[2];
+  bool paused, orphaned;         /* its pipes are not read; its spawner is dead */
+  int64_t grace_us;
+  uid_t uid;
+  char *program, *cwd, *user;    /* for the error text */
+  char out[OUT_NAME_BYTES];      /* file of its result, in DATA/run */
+};
+
+/* ---- packets ---- */
+
+static void packet_free(struct packet *p) {
+  for (int i = 2; i < p->n_fd; i++) close(p->fd[i]); /* the first two are the child's pipes */
+  free(p);
+}
+
+static void want_room(struct worker *w) {
+  if (w->link.fd >= 0) worker_rewatch(w, &w->link, EPOLLIN | (w->out ? EPOLLOUT : 0u));
+}
+
+static void send_waiting(struct worker *w) {
+  if (!w->out || w->spawner_lost) return;
+  for (struct packet *p; (p = w->out);) {
+    if (spawner_send(w->spawner, p->data, p->n, p->fd, p->n_fd) == EAGAIN) break;
+    if (!(w->out = p->next)) w->out_tail = &w->out; /* another error: its death is seen when the socket is read */
+    packet_free(p);
+  }
+  want_room(w);
+}
+
+/* Takes the descriptors behind the first two. In order; kept while there is no room or no spawner. */
+static void send_packet(struct worker *w, const void *p, size_t n, const int *fd, int n_fd) {
+  if (!w->out && !w->spawner_lost && spawner_send(w->spawner, p, n, fd, n_fd) != EAGAIN) {
+    for (int i = 2; i < n_fd; i++) close(fd[i]);
+    return;
+  }
+  struct packet *k = wr_malloc(sizeof *k + n);
+  *k = (struct packet){.n = n, .n_fd = n_fd};
+  memcpy(k->data, p, n);
+  if (n_fd) memcpy(k->fd, fd, (size_t)n_fd * sizeof *fd);
+  *w->out_tail = k;
+  w->out_tail = &k->next;
+  want_room(w);
+}
+
+void child_look(struct worker *w) {
+  const struct sw_plain m = {.kind = SW_LOOK};
+  if (w->spawner && !w->spawner_lost) send_packet(w, &m, sizeof m, NULL, 0);
+}
+
+void child_kill(struct wx_exec *x, int how) {
+  struct worker *w = x->w;
+  const struct child *c = x->child;
+  if (c->orphaned) return; /* is being killed */
+  const struct sw_kill m = {.kind = SW_KILL, .force = how == WX_CANCEL_FORCE, .id = c->id,
+                            .grace_us = w->draining ? w->drain_grace_us : c->grace_us};
+  send_packet(w, &m, sizeof m, NULL, 0);
+}
+
+/* ---- pipes ---- */
+
+static bool read_pipe(struct child *c, struct pipe *p) {
+  struct worker *w = c->x->w;
+  ssize_t n = read(p->src.fd, w->scratch, sizeof w->scratch);
+  if (n > 0) exec_log(c->x, p->stream, w->scratch, (size_t)n);
+  return n > 0;
+}
+
+static void on_pipe(struct worker *w, struct source *s) {
+  struct pipe *p = (struct pipe *)s;
+  (void)w;
+  if (!p->c->paused) read_pipe(p->c, p);
+}
+_Static_assert(offsetof(struct pipe, src) == 0, "a source is its pipe");
+
+static void pause_pipes(struct child *c, bool paused) {
+  if (c->paused == paused) return;
+  c->paused = paused;
+  for (int i = 0; i < 2; i++)
+    if (c->pipe[i].src.fd >= 0) worker_rewatch(c->x->w, &c->pipe[i].src, paused ? 0 : EPOLLIN);
+}
+
+void child_pause(struct wx_exec *x) { pause_pipes(x->child, true); }
+
+void child_resume(struct wx_exec *x) {
+  if (x->child) pause_pipes(x->child, false);
+}
+
+static int open_pipes(struct child *c) {
+  for (int i = 0; i < 2; i++) {
+    int fd[2];
+    if (pipe2(fd, O_CLOEXEC)) return -1;
+    c->pipe[i] = (struct pipe){{on_pipe, fd[0]}, fd[1], i == 0 ? WX_STDOUT : WX_STDERR, c};
+    if (fcntl(fd[0], F_SETFL, O_NONBLOCK)) return -1;
+  }
+  return 0;
+}
+
+static void close_pipes(struct child *c) {
+  for (int i = 0; i < 2; i++) {
+    if (c->pipe[i].src.fd >= 0) close(c->pipe[i].src.fd);
+    if (c->pipe[i].wr >= 0) close(c->pipe[i].wr);
+    c->pipe[i].src.fd = c->pipe[i].wr = -1;
+  }
+}
+
+static void bury(struct worker *w, struct child *c) {
+  close_pipes(c);
+  c->next = w->buried;
+  w->buried = c;
+}
+
+void child_sweep(struct worker *w) {
+  for (struct child *c; (c = w->buried);) {
+    w->buried = c->next;
+    free(c->program);
+    free(c->cwd);
+    free(c->user);
+    free(c);
+  }
+}
+
+/* ---- start ---- */
+
+static int memory_file(const void *p, size_t n) {
+  int fd = memfd_create("weir", MFD_CLOEXEC);
+  for (size_t at = 0; fd >= 0 && at < n;) {
+    ssize_t k = write(fd, (const char *)p + at, n - at);
+    if (k > 0) at += (size_t)k;
+    else close(fd), fd = -1;
+  }
+  if (fd >= 0) lseek(fd, 0, SEEK_SET);
+  return fd;
+}
+
+static void add_text(struct buf *b, const char *s) { buf_add(b, s, strlen(s) + 1); }
+
+static void add_pair(struct buf *b, const char *name, const char *value) {
+  buf_str(b, name);
+  buf_ch(b, '=');
+  add_text(b, value);
+}
+
+static bool has(const char *const *env, const char *name) {
+  size_t n = strlen(name);
+  for (; *env; env++)
+    if (strncmp(*env, name, n) == 0 && (*env)[n] == '=') return true;
+  return false;
+}
+
+/* The executor's environment, and what only the host knows. Returns how many. */
+static uint32_t add_env(struct buf *b, const struct wx_exec *x, const wx_spawn *sp, const struct user *u) {
+  static const char *const none[] = {NULL};
+  const char *const *env = sp->env ? sp->env : none;
+  char number[24];
+  uint32_t n = 4;
+  for (const char *const *e = env; *e; e++, n++) add_text(b, *e);
+  if (!has(env, "HOME")) add_pair(b, "HOME", u->home), n++;
+  if (!has(env, "USER")) add_pair(b, "USER", u->name), n++;
+  snprintf(number, sizeof number, "%" PRIu32, x->task.attempt);
+  add_pair(b, "WEIR_RUN_KEY", x->task.run_key);
+  add_pair(b, "WEIR_ATTEMPT", number);
+  add_pair(b, "WEIR_FENCE", x->task.fence);
+  buf_str(b, "WEIR_OUTPUT=");
+  buf_str(b, x->w->run_dir);
+  buf_ch(b, '/');
+  add_text(b, x->child->out);
+  return n;
+}
+
+/* The header stays first in b; SW_TEXT_FD and the descriptor are decided by the size. */
+static void build(struct buf *b, const struct wx_exec *x, const wx_spawn *sp, const struct user *u) {
+  struct sw_start m = {.kind = SW_START, .id = x->child->id, .n_limit = sp->n_rlimit};
+  for (uint32_t i = 0; i < sp->n_rlimit; i++)
+    m.limit[i] = (struct sw_limit){(uint32_t)sp->rlimit[i].resource, sp->rlimit[i].soft, sp->rlimit[i].hard};
+  buf_add(b, &m, sizeof m);
+  if (u->uid != geteuid()) {
+    m.flags |= SW_USER;
+    m.uid = u->uid;
+    m.gid = u->gid;
+    m.n_group = (uint32_t)u->n_group;
+    buf_add(b, u->group, m.n_group * sizeof *u->group);
+  }
+  if (sp->cwd) {
+    m.flags |= SW_CWD;
+    add_text(b, sp->cwd);
+  }
+  for (const char *const *a = sp->argv; *a; a++, m.n_argv++) add_text(b, *a);
+  m.n_env = add_env(b, x, sp, u);
+  m.text_bytes = b->len - sizeof m;
+  if (sp->stdin_len) m.flags |= SW_STDIN;
+  if (m.text_bytes > SW_INLINE) m.flags |= SW_TEXT_FD;
+  memcpy(b->data, &m, sizeof m);
+}
+
+/* Sends the START; -1 with errno: no descriptor or no memory for it. */
+static int request(struct wx_exec *x, const wx_spawn *sp, const struct user *u) {
+  struct child *c = x->child;
+  struct buf b = BUF_INIT;
+  int fd[SW_FDS] = {c->pipe[0].wr, c->pipe[1].wr}, n_fd = 2, rc = 0;
+  build(&b, x, sp, u);
+  size_t n = b.len;
+  if (sp->stdin_len) rc = fd[n_fd++] = memory_file(sp->stdin_data, sp->stdin_len);
+  if (rc >= 0 && n - sizeof(struct sw_start) > SW_INLINE) {
+    n = sizeof(struct sw_start);
+    rc = fd[n_fd++] = memory_file(b.data + n, b.len - n);
+  }
+  if (rc >= 0) send_packet(x->w, b.data, n, fd, n_fd);
+  else if (n_fd > 3) close(fd[2]);
+  buf_done(&b);
+  return rc < 0 ? -1 : 0;
+}
+
+/* Another user must be able to make its file in DATA/run, but not to see or remove those of others. */
+static void open_run_dir(struct worker *w, const struct user *u) {
+  if (w->run_open || u->uid == geteuid()) return;
+  w->run_open = fchmod(w->run_fd, 01733) == 0;
+}
+
+/* Not the task's fault: it counts as a loss, and is tried again. */
+static int lost(struct wx_exec *x, const char *why) {
+  x->lost = why;
+  return -1;
+}
+
+static struct child *child_new(struct wx_exec *x, const wx_spawn *sp, const struct user *u) {
+  struct worker *w = x->w;
+  struct child *c = wr_new(struct child);
+  *c = (struct child){.id = ++w->last_id, .x = x, .uid = u->uid, .program = wr_strdup(sp->argv[0]), .cwd = wr_strdup(sp->cwd),
+                      .user = wr_strdup(u->name), .grace_us = sp->grace_us < 0 ? GRACE_DEFAULT_US : sp->grace_us};
+  for (int i = 0; i < 2; i++) c->pipe[i].src.fd = c->pipe[i].wr = -1;
+  snprintf(c->out, sizeof c->out, "%" PRId64 ".%" PRIu32 ".%016" PRIx64, x->a->ti, x->a->epoch, rand_next(&w->rnd));
+  return c;
+}
+
+int child_spawn(struct wx_exec *x, const wx_spawn *sp, char *err, size_t err_n) {
+  struct worker *w = x->w;
+  char q[WR_QUOTE_MAX];
+  if (!w->o.shell_allowed || !w->spawner) return snprintf(err, err_n, "SHELL is off on this node."), -1;
+  if (w->spawner->sock < 0 && !w->spawner_lost) return lost(x, "The spawner of this node is gone.");
+  wr_assert(sp->n_rlimit <= SW_LIMITS);
+  const char *name = sp->user ? sp->user : w->run_user;
+  const struct user *u = user_find(&w->users, name);
+  if (!u) return snprintf(err, err_n, "There is no user %s here.", wr_err_quote(q, name, strlen(name))), -1;
+  open_run_dir(w, u);
+  struct child *c = child_new(x, sp, u);
+  x->child = c;
+  if (open_pipes(c) || request(x, sp, u)) {
+    x->child = NULL;
+    bury(w, c);
+    return lost(x, "This node has no descriptor or memory left to start a process.");
+  }
+  for (int i = 0; i < 2; i++) worker_watch(w, &c->pipe[i].src, EPOLLIN);
+  map64_put(&w->kids, c->id, c);
+  x->log_cap = sp->log_cap;
+  return 0;
+}
+
+/* ---- the result file ---- */
+
+static char *read_output(const struct child *c, int fd, wx_exit *e) {
+  struct stat st;
+  if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_uid != c->uid || st.st_nlink != 1) {
+    e->output_error = 2;
+    return NULL;
+  }
+  if (st.st_size > LIMIT_RESULT_BYTES) {
+    e->output_error = 1;
+    return NULL;
+  }
+  size_t got = 0, size = (size_t)st.st_size;
+  char *p = wr_malloc(size + 1);
+  for (ssize_t n; got < size && (n = read(fd, p + got, size - got)) > 0;) got += (size_t)n;
+  p[got] = '\0';
+  e->output = p;
+  e->output_len = got;
+  return p;
+}
+
+/* Opened without following a link and without waiting for a pipe's writer; gone afterwards, whatever it was. */
+static char *take_output(const struct child *c, wx_exit *e) {
+  int dir = c->x->w->run_fd;
+  char *p = NULL;
+  int fd = openat(dir, c->out, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  if (fd < 0 && errno == ENOENT) return NULL;
+  if (fd < 0) e->output_error = 2;
+  else p = read_output(c, fd, e);
+  if (fd >= 0) close(fd);
+  if (unlinkat(dir, c->out, 0) && errno == EISDIR) unlinkat(dir, c->out, AT_REMOVEDIR);
+  return p;
+}
+
+/* ---- end ---- */
+
+/* As it is when it can be shown so; else quoted and cut. */
+static const char *shown(char q[WR_QUOTE_MAX], const char *s) {
+  size_t n = strlen(s);
+  return n < 200 && text_utf8(s, n) && !text_has_control(s, n) ? s : wr_err_quote(q, s, n);
+}
+
+static void start_error(const struct child *c, const struct sw_exit *m, char *b, size_t n) {
+  char q[WR_QUOTE_MAX];
+  const char *why = strerrordesc_np(m->err), *program = shown(q, c->program);
+  if (!why) why = "unknown error";
+  switch ((enum sw_step)m->step) {
+    case STEP_CWD: snprintf(b, n, "Cannot change to directory %s: %s.", shown(q, c->cwd), why); break;
+    case STEP_USER: snprintf(b, n, "Cannot become user %s: %s.", shown(q, c->user), why); break;
+    case STEP_LIMIT: snprintf(b, n, "Cannot set the limits: %s.", why); break;
+    case STEP_EXEC: snprintf(b, n, "Cannot start %s: %s.", program, why); break;
+    case STEP_INTERPRETER:
+      snprintf(b, n, "Cannot start %s: what its first line names does not exist (does it end in a carriage return?).", program);
+      break;
+    case STEP_NONE: case STEP_FORK: case STEP_DEADLINE: case STEP_REQUEST: case STEP_SESSION: case STEP_FILES: case STEP_PRCTL:
+      snprintf(b, n, "Cannot prepare a process for %s: %s.", program, why);
+  }
+}
+
+/* Not the task's doing: class INFRA. */
+static void judge_loss(struct wx_exec *x, const struct sw_exit *m) {
+  if (x->lost) return;
+  if (m->step == STEP_DEADLINE || m->flags & SW_LATE) x->lost = "The node's lease is over.";
+  else if (m->step == STEP_FORK) x->lost = "This node can start no further process.";
+}
+
+static void finish(struct child *c, const struct sw_exit *m) {
+  struct wx_exec *x = c->x;
+  struct worker *w = x->w;
+  char text[512];
+  wx_exit e = {.size = sizeof e, .failed_step = m->step, .exit_code = -1, .utime_us = m->utime_us,
+               .stime_us = m->stime_us, .maxrss_kib = m->maxrss_kib};
+  for (int i = 0; i < 2; i++)
+    for (int k = 0; k < READS_AT_END && read_pipe(c, &c->pipe[i]);) k++;
+  char *output = m->step ? NULL : take_output(c, &e);
+  if (m->step) {
+    start_error(c, m, text, sizeof text);
+    e.error = text;
+  } else if (WIFSIGNALED(m->status)) {
+    e.signal = WTERMSIG(m->status);
+  } else {
+    e.exit_code = WEXITSTATUS(m->status);
+  }
+  judge_loss(x, m);
+  if (!(m->flags & SW_ASKED)) x->handback = false; /* it ended by itself */
+  map64_del(&w->kids, c->id);
+  x->child = NULL;
+  bury(w, c);
+  exec_child_done(x, &e);
+  free(output);
+}
+
+/* ---- the spawner's death ---- */
+
+static struct child *an_orphan(struct worker *w) {
+  const struct map64_slot *m;
+  for (size_t i = 0; (m = map64_next(&w->kids, &i));)
+    if (((struct child *)m->val)->orphaned) return m->val;
+  return NULL;
+}
+
+static void on_link(struct worker *w, struct source *s);
+
+static void wake_spare(struct worker *w) {
+  w->spawner_lost = false;
+  if (spawner_next(w->spawner)) {
+    log_error("worker.no_spawner", L_STR("effect", "no process can be started any more"));
+  } else {
+    w->link = (struct source){on_link, w->spawner->sock};
+    worker_watch(w, &w->link, EPOLLIN);
+  }
+  send_waiting(w); /* without a spawner they go nowhere: see below */
+}
+
+/* All that was started by the dead one, or waits for one that will never be. */
+static void lose_children(struct worker *w) {
+  for (struct child *c; (c = an_orphan(w));) {
+    c->x->lost = "The spawner of this node died.";
+    finish(c, &(struct sw_exit){.step = STEP_FORK, .flags = SW_ASKED});
+  }
+}
+
+static void orphan_all(struct worker *w) {
+  const struct map64_slot *m;
+  for (size_t i = 0; (m = map64_next(&w->kids, &i));) ((struct child *)m->val)->orphaned = true;
+}
+
+static void clear_debris(struct worker *w, struct timer *t) {
+  if (reap_debris()) {
+    worker_timer(w, t, clock_mono_us() + DEBRIS_RETRY_US);
+    return;
+  }
+  lose_children(w);
+  wake_spare(w);
+  if (w->spawner->sock >= 0) return;
+  orphan_all(w);
+  lose_children(w);
+}
+
+static void spawner_died(struct worker *w) {
+  log_warn("worker.spawner_died", L_INT("pid", w->spawner->pid), L_INT("attempts", w->kids.n));
+  spawner_bury(w->spawner); /* closes the socket: it leaves the epoll set */
+  w->link.fd = -1;
+  w->spawner_lost = true;
+  for (struct packet *p; (p = w->out);) {
+    w->out = p->next;
+    packet_free(p);
+  }
+  w->out_tail = &w->out;
+  orphan_all(w);
+  w->debris.fire = clear_debris;
+  clear_debris(w, &w->debris);
+}
+
+static void on_link(struct worker *w, struct source *s) {
+  union { uint32_t kind; struct sw_exit exit; struct sw_plain plain; } m;
+  send_waiting(w);
+  for (int i = 0; i < PACKETS_A_TURN && s->fd >= 0; i++) {
+    ssize_t n = spawner_recv(w->spawner, &m, sizeof m);
+    if (n < 0) return;
+    if (n == 0) {
+      spawner_died(w);
+      return;
+    }
+    struct child *c = m.kind == SW_EXIT ? map64_get(&w->kids, m.exit.id) : NULL;
+    if (c) finish(c, &m.exit);
+  }
+}
+
+/* ---- open and close ---- */
+
+/* What a former process left: files, and whatever a task made of its WEIR_OUTPUT. */
+static void empty_run_dir(int fd) {
+  DIR *d = fdopendir(dup(fd));
+  if (!d) return;
+  for (struct dirent *e; (e = readdir(d));) {
+    if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
+    if (unlinkat(fd, e->d_name, 0) && errno == EISDIR) unlinkat(fd, e->d_name, AT_REMOVEDIR);
+  }
+  closedir(d);
+}
+
+static enum wr_rc no(struct wr_err *err, const char *what) {
+  return wr_err_set(err, WR_INTERNAL, "%s: %s.", what, strerrordesc_np(errno));
+}
+
+enum wr_rc child_setup(struct worker *w, struct wr_err *err) {
+  rand_secret(&w->rnd, sizeof w->rnd);
+  w->dir = realpath(w->o.data_dir, NULL);
+  if (!w->dir) return no(err, "Cannot find the data directory");
+  struct buf b = BUF_INIT;
+  buf_printf(&b, "%s/run", w->dir);
+  w->run_dir = b.data;
+  w->dir_fd = open(w->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (mkdir(w->run_dir, 0700) && errno != EEXIST) return no(err, "Cannot make the run directory");
+  w->run_fd = open(w->run_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (w->dir_fd < 0 || w->run_fd < 0) return no(err, "Cannot open the run directory");
+  empty_run_dir(w->run_fd);
+  if (fchmod(w->run_fd, 0700)) return no(err, "Cannot protect the run directory");
+  if (!w->spawner) return WR_OK;
+  const char *user = w->o.run_as ? w->o.run_as : w->spawner->default_user;
+  w->run_user = wr_strdup(user);
+  char q[WR_QUOTE_MAX];
+  const struct user *u = user_find(&w->users, user);
+  if (!u) return wr_err_set(err, WR_NOT_FOUND, "There is no user %s.", wr_err_quote(q, user, strlen(user)));
+  open_run_dir(w, u);
+  w->link = (struct source){on_link, w->spawner->sock};
+  if (w->link.fd >= 0) worker_watch(w, &w->link, EPOLLIN);
+  return WR_OK;
+}
+
+void child_cleanup(struct worker *w) {
+  child_sweep(w);
+  for (struct packet *p; (p = w->out);) {
+    w->out = p->next;
+    packet_free(p);
+  }
+  if (w->spawner_lost) reap_debris();
+  spawner_end(w->spawner);
+  users_done(&w->users);
+  if (w->run_fd >= 0) close(w->run_fd);
+  if (w->dir_fd >= 0) close(w->dir_fd);
+  free(w->dir);
+  free(w->run_dir);
+  free(w->run_user);
+}

@@ -1,0 +1,277 @@
+/* One attempt: its start, what its executor may ask of the worker (the host table of the ABI), its end.
+ *
+ *   start -> live -> done() -> ended -> [waits for its log, 3 s at most] -> release() -> given back
+ *
+ * Loop thread only. An ECHO goes this whole way within one turn, with no system call. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "limits.h"
+#include "worker_int.h"
+
+static const wx_host host;
+
+/* ---- memory ---- */
+
+static struct wx_exec *exec_new(struct worker *w, struct attempt *a, const wx_ops *ops) {
+  struct wx_exec *x = w->unused;
+  if (x) w->unused = x->next;
+  else x = wr_malloc(sizeof *x);
+  memset(x, 0, offsetof(struct wx_exec, fence));
+  x->w = w;
+  x->a = a;
+  x->ops = ops;
+  return x;
+}
+
+static void exec_free(struct wx_exec *x) {
+  x->next = x->w->unused;
+  x->w->unused = x;
+}
+
+void exec_free_unused(struct worker *w) {
+  for (struct wx_exec *x; (x = w->unused);) {
+    w->unused = x->next;
+    free(x);
+  }
+}
+
+/* ---- ends ---- */
+
+/* Cut with a mark, between two characters. */
+static char *error_text(const char *s) {
+  static const char mark[] = "\xE2\x80\xA6";
+  if (!s || !*s) return NULL;
+  size_t n = strlen(s);
+  if (n <= LIMIT_ERROR_BYTES) return wr_memdup0(s, n);
+  n = LIMIT_ERROR_BYTES - (sizeof mark - 1);
+  while (n && ((unsigned char)s[n] & 0xC0) == 0x80) n--;
+  char *t = wr_malloc(n + sizeof mark);
+  memcpy(t, s, n);
+  memcpy(t + n, mark, sizeof mark);
+  return t;
+}
+
+void exec_refuse(struct worker *w, struct attempt *a, enum attempt_end end, const char *error) {
+  a->end = end;
+  a->error = error_text(error);
+  a->exit_code = -1;
+  worker_give_back(w, a);
+}
+
+void exec_finish(struct wx_exec *x) {
+  if (x->queued) return;
+  x->queued = true;
+  x->next = x->w->ended;
+  x->w->ended = x;
+}
+
+/* What the worker knows better than the executor. */
+static void overrule(struct wx_exec *x) {
+  struct attempt *a = x->a;
+  if (!x->lost && !(x->handback && a->end != ATTEMPT_OK)) return;
+  free(a->error);
+  free(a->result);
+  a->error = error_text(x->lost);
+  a->result = NULL;
+  a->result_len = 0;
+  x->log_is_result = false;
+  a->end = x->lost ? ATTEMPT_LOST : ATTEMPT_HANDBACK;
+}
+
+static void give_back(struct wx_exec *x) {
+  struct worker *w = x->w;
+  struct attempt *a = x->a;
+  worker_timer(w, &x->timer, 0);
+  worker_timer(w, &x->limit, 0);
+  worker_timer(w, &x->wait, 0);
+  if (w->live.n && map64_get(&w->live, a->ti) == x) map64_del(&w->live, a->ti);
+  overrule(x);
+  a->log = a->log_bytes ? LOG_ROWS : LOG_NONE;
+  if (x->log_is_result) {
+    a->log = LOG_IS_RESULT;
+    a->log_bytes = (int64_t)a->result_len;
+  }
+  if (x->ops->release) x->ops->release(&host, x);
+  worker_give_back(w, a);
+  exec_free(x);
+}
+
+static struct wx_exec *of_wait(struct timer *t) { return (struct wx_exec *)((char *)t - offsetof(struct wx_exec, wait)); }
+
+static void log_late(struct worker *w, struct timer *t) {
+  struct wx_exec *x = of_wait(t);
+  (void)w;
+  x->a->log_bytes = xlog_bytes(x->log);
+  xlog_leave(x->log);
+  x->log = NULL;
+  exec_finish(x);
+}
+
+static void end_log(struct wx_exec *x) {
+  if (x->log_ending) return;
+  x->log_ending = true;
+  x->wait.fire = log_late;
+  worker_timer(x->w, &x->wait, clock_mono_us() + LOG_LAST_US);
+  xlog_end(x->log);
+}
+
+void exec_sweep(struct worker *w) {
+  for (struct wx_exec *x; (x = w->ended);) {
+    w->ended = x->next;
+    x->queued = false;
+    if (x->log) end_log(x);
+    else give_back(x);
+  }
+}
+
+/* ---- the host table ---- */
+
+static int64_t host_now(wx_exec *x) {
+  (void)x;
+  return clock_mono_us();
+}
+
+static void **host_data(wx_exec *x) { return &x->data; }
+static const wx_task *host_task(wx_exec *x) { return &x->task; }
+static void host_log(wx_exec *x, int stream, const void *p, size_t n) { exec_log(x, stream, p, n); }
+
+static void timer_due(struct worker *w, struct timer *t) {
+  struct wx_exec *x = (struct wx_exec *)t;
+  (void)w;
+  if (!x->ended && x->ops->timer) x->ops->timer(&host, x);
+}
+_Static_assert(offsetof(struct wx_exec, timer) == 0, "the executor's timer is its attempt");
+
+static void host_timer(wx_exec *x, int64_t at_us) {
+  x->timer.fire = timer_due;
+  worker_timer(x->w, &x->timer, x->ended ? 0 : at_us);
+}
+
+static int host_spawn(wx_exec *x, const wx_spawn *sp, char *err, size_t err_n) {
+  wr_assert(!x->child && !x->ended);
+  return child_spawn(x, sp, err, err_n);
+}
+
+static void host_kill(wx_exec *x, int how) {
+  if (x->child) child_kill(x, how);
+}
+
+static void host_done(wx_exec *x, const wx_result *r) {
+  static const enum attempt_end ends[] = {ATTEMPT_OK, ATTEMPT_FAIL, ATTEMPT_FATAL, ATTEMPT_LOST};
+  wr_assert(!x->ended && !x->child && r->end >= WX_OK && r->end <= WX_LOST);
+  struct attempt *a = x->a;
+  a->end = ends[r->end];
+  a->error = error_text(r->error);
+  a->exit_code = r->exit_code;
+  a->signal = r->signal;
+  a->utime_us = r->utime_us;
+  a->stime_us = r->stime_us;
+  a->maxrss_kib = r->maxrss_kib;
+  if (r->result) {
+    a->result_len = r->result_len < LIMIT_RESULT_BYTES ? r->result_len : LIMIT_RESULT_BYTES;
+    a->result = wr_memdup0(r->result, a->result_len);
+  }
+  x->log_is_result = r->result && r->log_is_result;
+  x->ended = true;
+  exec_finish(x);
+}
+
+static const wx_host host = {.abi = WX_ABI, .size = sizeof(wx_host), .now_us = host_now, .data = host_data, .task = host_task,
+                             .log = host_log, .timer = host_timer, .spawn = host_spawn, .kill = host_kill, .done = host_done};
+
+/* ---- start ---- */
+
+/* "<run key>:<epoch>", without the cost of a format: ECHO pays for it too. */
+static const char *fence_of(struct wx_exec *x) {
+  size_t n = x->a->key ? strlen(x->a->key) : 0;
+  char digits[12], *d = digits + sizeof digits;
+  uint32_t e = x->a->epoch;
+  *--d = '\0';
+  do *--d = (char)('0' + e % 10);
+  while (e /= 10);
+  size_t m = (size_t)(digits + sizeof digits - d);
+  wr_assert(n + 1 + m <= sizeof x->fence);
+  if (n) memcpy(x->fence, x->a->key, n);
+  x->fence[n] = ':';
+  memcpy(x->fence + n + 1, d, m);
+  return x->fence;
+}
+
+static void limit_due(struct worker *w, struct timer *t) {
+  struct wx_exec *x = (struct wx_exec *)((char *)t - offsetof(struct wx_exec, limit));
+  const struct attempt *a = x->a;
+  if (!x->ended && w->o.timed_out) w->o.timed_out(w->o.ctx, a->fi, a->ti, a->task, a->epoch);
+}
+
+static void begin(struct wx_exec *x) {
+  struct attempt *a = x->a;
+  char err[LIMIT_ERROR_BYTES] = "";
+  if (x->ops->start(&host, x, err, sizeof err) && !x->ended)
+    host_done(x, &(wx_result){.size = sizeof(wx_result), .end = WX_FATAL, .error = err, .exit_code = -1});
+  if (x->ended) return;
+  map64_put(&x->w->live, a->ti, x);
+  if (!a->timeout_us) return;
+  x->limit.fire = limit_due;
+  worker_timer(x->w, &x->limit, clock_mono_us() + a->timeout_us);
+}
+
+void exec_start(struct worker *w, struct attempt *a) {
+  const wx_ops *ops = executor_find(a->def->type);
+  char q[WR_QUOTE_MAX], text[WR_QUOTE_MAX + 64];
+  if (w->draining) {
+    exec_refuse(w, a, ATTEMPT_HANDBACK, NULL);
+  } else if (atomic_load(&w->deadline_us) != INT64_MAX && clock_boot_us() >= atomic_load(&w->deadline_us)) {
+    exec_refuse(w, a, ATTEMPT_LOST, "The node's lease is over.");
+  } else if (!ops) {
+    snprintf(text, sizeof text, "There is no task type %s here.", wr_err_quote(q, a->def->type, strlen(a->def->type)));
+    exec_refuse(w, a, ATTEMPT_FATAL, text);
+  } else if (w->live.n && map64_get(&w->live, a->ti)) {
+    exec_refuse(w, a, ATTEMPT_LOST, "A former attempt has not ended here yet.");
+  } else {
+    struct wx_exec *x = exec_new(w, a, ops);
+    x->task = (wx_task){.size = sizeof(wx_task), .content = a->def->content, .config = a->def->config,
+                        .params = a->params ? a->params->text : NULL, .run_key = a->key ? a->key : "",
+                        .fence = fence_of(x), .attempt = a->epoch};
+    begin(x);
+  }
+}
+
+/* ---- what comes from outside ---- */
+
+void exec_log(struct wx_exec *x, int stream, const void *p, size_t n) {
+  if (x->ended || n == 0) return;
+  if (!x->log) x->log = xlog_new(x->w->logger, x, x->log_cap);
+  if (!xlog_add(x->log, (uint8_t)stream, p, n) && x->child) child_pause(x);
+}
+
+void exec_child_done(struct wx_exec *x, const wx_exit *e) {
+  if (x->ops->child_done) x->ops->child_done(&host, x, e);
+}
+
+void exec_cancel(struct wx_exec *x, int how) {
+  if (x->ended) return;
+  x->canceled = true;
+  if (x->ops->cancel) x->ops->cancel(&host, x, how);
+}
+
+void exec_lose_all(struct worker *w, const char *why) {
+  const struct map64_slot *m;
+  for (size_t i = 0; (m = map64_next(&w->live, &i));) {
+    struct wx_exec *x = m->val;
+    x->lost = why; /* one that has ended and waits for its log too: its result may not count */
+    exec_cancel(x, WX_CANCEL_FORCE);
+  }
+}
+
+void exec_hand_back_all(struct worker *w) {
+  const struct map64_slot *m;
+  for (size_t i = 0; (m = map64_next(&w->live, &i));) {
+    struct wx_exec *x = m->val;
+    if (x->ended) continue;
+    x->handback = true;
+    exec_cancel(x, WX_CANCEL_ASK);
+  }
+}

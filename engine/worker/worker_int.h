@@ -1,0 +1,148 @@
+/* Private to the worker: the loop's own structures. Everything here belongs to the loop thread, but what stands under
+ * `lock`, and the log thread's side in worker_log.c.
+ *
+ *   worker.c        mailbox, epoll loop, timers, the calls of worker.h
+ *   worker_exec.c   one attempt: start, the host table of the executor ABI, end
+ *   worker_child.c  its child process: request, pipes, exit, WEIR_OUTPUT, loss of the spawner
+ *   worker_log.c    the log thread: pieces, cap, ring
+ *   user.c          user names */
+#ifndef WORKER_INT_H
+#define WORKER_INT_H
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/types.h>
+#include "builtin.h"
+#include "heap.h"
+#include "map64.h"
+#include "mem.h"
+#include "worker.h"
+
+enum { PIPE_READ_BYTES = 64 * 1024, FENCE_BYTES = 224, OUT_NAME_BYTES = 64 };
+#define LOG_SHIP_US 1000000        /* output waits at most so long for more */
+#define LOG_LAST_US 3000000        /* an ended attempt waits at most so long for its log */
+#define GRACE_DEFAULT_US 10000000
+
+/* A descriptor in the epoll set. Stays in memory until the end of the turn that closed it. */
+struct source { void (*ready)(struct worker *w, struct source *s); int fd; };
+/* First member of what it belongs to, or found by offset; set .fire once. */
+struct timer { struct heap_item it; void (*fire)(struct worker *w, struct timer *t); };
+
+struct user { char *key, *name, *home; uid_t uid; gid_t gid; uint32_t *group; int n_group; int64_t read_us; struct user *next; };
+struct users { struct user *list; };
+/* NULL = unknown. Remembered for a minute. name NULL: the one this process runs as. */
+const struct user *user_find(struct users *u, const char *name);
+void users_done(struct users *u);
+
+struct child;
+struct xlog;
+
+/* One attempt under way: what the ABI calls wx_exec. */
+struct wx_exec {
+  struct timer timer, limit, wait; /* the executor's; run timeout; last log piece */
+  struct worker *w;
+  struct attempt *a;
+  const wx_ops *ops;
+  void *data;
+  wx_task task;
+  struct child *child;             /* NULL = has none, or it ended */
+  struct xlog *log;                /* NULL = said nothing */
+  struct wx_exec *next;            /* on w->ended, or free */
+  bool ended;                      /* done() was called */
+  bool queued;                     /* on w->ended */
+  bool canceled;                   /* asked once */
+  bool log_ending;                 /* xlog_end() was called */
+  const char *lost;                /* why it comes back as LOST, whatever the executor said; NULL = it does not */
+  bool handback;                   /* comes back as HANDBACK unless it ended by itself */
+  bool log_is_result;
+  int64_t log_cap;                 /* 0 = default */
+  char fence[FENCE_BYTES];         /* last: not zeroed */
+};
+
+/* A packet for the spawner that its socket had no room for. */
+struct packet { struct packet *next; size_t n; int fd[4], n_fd; char data[]; };
+struct cancel { int64_t ti; uint32_t epoch; };
+
+struct worker {
+  struct worker_opts o;
+  char *dir, *run_dir, *run_user;  /* absolute */
+  int dir_fd, run_fd, epoll;
+  bool run_open;                   /* run_dir may be written by other users */
+  pthread_t thread;
+  struct source mail, clock, boot, link;
+
+  pthread_mutex_t lock;            /* guards the mailbox, `known`, `running`; leaf: nothing is called under it */
+  pthread_cond_t idle;             /* running became 0 */
+  struct attempt *in, **in_tail;   /* to be started */
+  struct attempt *dead_in;         /* were to be started when worker_kill_all() came */
+  struct cancel *cancel; size_t n_cancel, cap_cancel;
+  bool poked, want_drain, want_kill, want_look, stop;
+  int64_t want_grace_us;
+  struct map64 known;              /* ti -> epoch, from worker_start() until done() has returned */
+  uint32_t running;
+
+  _Atomic int64_t deadline_us;
+  int64_t boot_armed_us, clock_armed_us;
+  struct heap timers;
+  struct map64 live;               /* ti -> wx_exec */
+  struct map64 kids;               /* id of a START -> child */
+  struct wx_exec *ended, *unused;
+  struct attempt *done, **done_tail;
+  struct cancel *gone; size_t n_gone, cap_gone;   /* what `done` holds: it is not ours to read after done() */
+  bool draining, stopping;
+  int64_t drain_grace_us;
+
+  struct spawner *spawner;         /* the pointer and its page never change: any thread */
+  int64_t last_id;
+  struct child *buried;            /* ended this turn: their sources may still be named by an event of it */
+  uint64_t rnd;
+  struct packet *out, **out_tail;
+  bool spawner_lost;               /* its children are being killed; starts are refused until then */
+  struct timer debris;
+  struct users users;
+  struct logger *logger;
+  char scratch[PIPE_READ_BYTES];
+};
+
+/* ---- worker.c ---- */
+void worker_watch(struct worker *w, struct source *s, uint32_t events);  /* EPOLL_CTL_ADD */
+void worker_rewatch(struct worker *w, struct source *s, uint32_t events);
+void worker_timer(struct worker *w, struct timer *t, int64_t at_us);     /* monotonic; 0 = off */
+void worker_poke(struct worker *w);                                      /* any thread */
+void worker_give_back(struct worker *w, struct attempt *a);              /* ended: goes out at the end of the turn */
+
+/* ---- worker_exec.c ---- */
+void exec_start(struct worker *w, struct attempt *a);
+/* Ends an attempt that never got to its executor. error NULL = none. */
+void exec_refuse(struct worker *w, struct attempt *a, enum attempt_end end, const char *error);
+void exec_cancel(struct wx_exec *x, int how);
+void exec_sweep(struct worker *w);          /* all on w->ended: waits for their logs, then gives them back */
+void exec_lose_all(struct worker *w, const char *why);      /* kills all; they come back as LOST */
+void exec_hand_back_all(struct worker *w);  /* asks all to end; they come back as HANDBACK */
+void exec_log(struct wx_exec *x, int stream, const void *p, size_t n);
+void exec_free_unused(struct worker *w);
+void exec_child_done(struct wx_exec *x, const wx_exit *e);
+void exec_finish(struct wx_exec *x);        /* puts it on w->ended */
+
+/* ---- worker_child.c ---- */
+int child_spawn(struct wx_exec *x, const wx_spawn *sp, char *err, size_t err_n);
+void child_kill(struct wx_exec *x, int how);
+void child_pause(struct wx_exec *x);        /* its log is behind: read no more for now */
+void child_resume(struct wx_exec *x);
+enum wr_rc child_setup(struct worker *w, struct wr_err *err);   /* DATA/run, the spawner's socket */
+void child_cleanup(struct worker *w);
+void child_look(struct worker *w);          /* tells the spawner that the deadline moved back */
+void child_sweep(struct worker *w);         /* end of turn: frees the buried */
+
+/* ---- worker_log.c ---- */
+struct logger;
+struct logger *logger_new(struct worker *w);
+void logger_free(struct logger *l);         /* writes what there is, ends the thread */
+/* cap <= 0: the default. One attempt's log; the loop's calls. */
+struct xlog *xlog_new(struct logger *l, struct wx_exec *x, int64_t cap);
+bool xlog_add(struct xlog *g, uint8_t stream, const void *p, size_t n);  /* false: too much is under way, stop reading */
+void xlog_end(struct xlog *g);              /* no more; x->log is set to NULL and exec_finish() called when it is stored */
+int64_t xlog_bytes(const struct xlog *g);   /* stored so far */
+void xlog_leave(struct xlog *g);            /* its attempt does not wait for it any longer */
+void logger_news(struct worker *w);         /* loop: what the log thread has done */
+#endif

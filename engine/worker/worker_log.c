@@ -1,0 +1,388 @@
+/* Logs of attempts: from the loop thread, which only gathers bytes, to the log thread, which does all that may block.
+ *
+ *   loop:  output -> pending (at most 64 KiB or one second) -> queue
+ *   log:   queue -> the first quarter of the cap is written as it comes, the rest goes round in a ring, an unlinked file
+ *          in the data directory; at the end comes a line that says how many bytes are missing, then what the ring kept.
+ *          Pieces of all attempts that wait are written by one call (group commit).
+ *
+ * Offsets are those of stored bytes, without a gap: what could not be written is replaced by a line that says so. A
+ * struct xlog is the loop's until xlog_end(), with the part under "log thread" being that thread's; after the END both
+ * are done with it in turn: the log thread puts it on `news`, the loop frees it. Memory is bounded: beyond UNDER_WAY
+ * bytes the child's pipe is not read, and the child waits. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "limits.h"
+#include "worker_int.h"
+
+enum { SHIP_BYTES = 64 * 1024, UNDER_WAY = 512 * 1024, BATCH_BYTES = 4 << 20, BATCH_PIECES = 1024, RUNS = 512 };
+
+struct run { int64_t at; uint8_t stream; };  /* ring bytes from `at` on came from that stream */
+
+struct xlog {
+  struct timer ship;             /* loop: pending goes out */
+  struct logger *l;
+  struct wx_exec *x;             /* loop: NULL = its attempt does not wait */
+  struct buf pending;
+  uint8_t stream;
+  int64_t time_us;
+  bool stalled;                  /* loop: the pipe is not read now */
+  atomic_bool call;              /* the loop wants news when there is room again */
+  _Atomic int64_t under_way, stored;
+  struct xlog *news;             /* these three under logger.lock */
+  bool in_news, over;
+  struct xlog *told;             /* loop: news taken, and whether it was the last */
+  bool dead;
+  /* log thread: */
+  int64_t ti;
+  uint32_t epoch, seq;
+  int64_t cap, head, offset, lost;
+  int ring;                      /* file, -1 = none yet */
+  bool ring_bad;
+  int64_t ring_n;                /* bytes that were offered to the ring */
+  struct run run[RUNS];
+  size_t n_run;
+};
+
+struct msg { struct msg *next; struct xlog *g; char *data; size_t n; int64_t time_us; uint8_t stream; bool end; };
+
+struct logger {
+  struct worker *w;
+  pthread_t thread;
+  pthread_mutex_t lock;          /* guards in, news, stop; leaf */
+  pthread_cond_t more;
+  struct msg *in, **in_tail;
+  struct xlog *news;
+  bool stop;
+  /* log thread: the batch; from[i] = whose piece[i] is; own = to be freed with it */
+  struct log_piece *piece; struct xlog **from; size_t n, cap, cap_from, bytes;
+  char **own; size_t n_own, cap_own;
+};
+
+/* ---- loop side ---- */
+
+static void post(struct xlog *g, bool end) {
+  struct msg *m = wr_new(struct msg);
+  *m = (struct msg){.g = g, .data = g->pending.data, .n = g->pending.len, .time_us = g->time_us, .stream = g->stream, .end = end};
+  atomic_fetch_add(&g->under_way, (int64_t)m->n);
+  g->pending = (struct buf)BUF_INIT;
+  worker_timer(g->l->w, &g->ship, 0);
+  struct logger *l = g->l;
+  pthread_mutex_lock(&l->lock);
+  *l->in_tail = m;
+  l->in_tail = &m->next;
+  pthread_cond_signal(&l->more);
+  pthread_mutex_unlock(&l->lock);
+}
+
+static void ship_due(struct worker *w, struct timer *t) {
+  (void)w;
+  post((struct xlog *)t, false);
+}
+_Static_assert(offsetof(struct xlog, ship) == 0, "a ship timer is its xlog");
+
+struct xlog *xlog_new(struct logger *l, struct wx_exec *x, int64_t cap) {
+  struct xlog *g = wr_new(struct xlog);
+  g->ship.fire = ship_due;
+  g->l = l;
+  g->x = x;
+  g->ti = x->a->ti;
+  g->epoch = x->a->epoch;
+  g->cap = cap > 0 ? cap : LIMIT_LOG_BYTES;
+  g->head = g->cap / 4;
+  g->ring = -1;
+  return g;
+}
+
+bool xlog_add(struct xlog *g, uint8_t stream, const void *p, size_t n) {
+  if (n == 0) return true;
+  if (g->pending.len && g->stream != stream) post(g, false);
+  if (!g->pending.len) {
+    g->stream = stream;
+    g->time_us = clock_wall_us();
+    worker_timer(g->l->w, &g->ship, clock_mono_us() + LOG_SHIP_US);
+  }
+  buf_add(&g->pending, p, n);
+  if (g->pending.len >= SHIP_BYTES) post(g, false);
+  if (atomic_load(&g->under_way) < UNDER_WAY) return true;
+  g->stalled = true;
+  atomic_store(&g->call, true);
+  if (atomic_load(&g->under_way) >= UNDER_WAY) return false; /* looked at again: it may have missed the call */
+  g->stalled = false;
+  return true;
+}
+
+void xlog_end(struct xlog *g) { post(g, true); }
+int64_t xlog_bytes(const struct xlog *g) { return atomic_load(&g->stored); }
+void xlog_leave(struct xlog *g) { g->x = NULL; }
+
+static void tell(struct xlog *g) {
+  struct wx_exec *x = g->x;
+  if (g->dead) {
+    if (x) {
+      x->a->log_bytes = xlog_bytes(g);
+      x->log = NULL;
+      exec_finish(x);
+    }
+    free(g);
+  } else if (g->stalled) {
+    g->stalled = false;
+    if (x) child_resume(x);
+  }
+}
+
+void logger_news(struct worker *w) {
+  struct logger *l = w->logger;
+  pthread_mutex_lock(&l->lock);
+  struct xlog *list = NULL;
+  for (struct xlog *g; (g = l->news); list = g) {
+    l->news = g->news;
+    g->in_news = false; /* from here on it may be put there again */
+    g->dead = g->over;
+    g->told = list;
+  }
+  pthread_mutex_unlock(&l->lock);
+  for (struct xlog *next; list; list = next) {
+    next = list->told;
+    tell(list);
+  }
+}
+
+/* ---- log thread: the batch ---- */
+
+static void flush(struct logger *l) {
+  if (l->n == 0) return;
+  bool ok = l->w->o.log_write && l->w->o.log_write(l->w->o.ctx, l->piece, l->n);
+  for (size_t i = 0; i < l->n; i++) {
+    struct xlog *g = l->from[i];
+    int64_t n = (int64_t)l->piece[i].n;
+    if (ok) {
+      atomic_fetch_add(&g->stored, n);
+    } else {
+      g->offset -= n;
+      g->lost += n;
+    }
+  }
+  for (size_t i = 0; i < l->n_own; i++) free(l->own[i]);
+  l->n = l->n_own = l->bytes = 0;
+}
+
+static void push(struct xlog *g, uint8_t stream, int64_t time_us, char *data, size_t n) {
+  struct logger *l = g->l;
+  *WR_PUSH(l->from, l->n, l->cap_from) = g;
+  l->n--; /* the two arrays share their count */
+  *WR_PUSH(l->piece, l->n, l->cap) = (struct log_piece){.ti = g->ti, .epoch = g->epoch, .seq = ++g->seq, .stream = stream,
+                                                        .offset = g->offset, .time_us = time_us, .data = data, .n = n};
+  g->offset += (int64_t)n;
+  l->bytes += n;
+}
+
+static void push_own(struct xlog *g, uint8_t stream, int64_t time_us, char *data, size_t n) {
+  struct logger *l = g->l;
+  push(g, stream, time_us, data, n);
+  *WR_PUSH(l->own, l->n_own, l->cap_own) = data;
+}
+
+static void left_out(struct xlog *g, int64_t bytes, const char *why) {
+  struct buf b = BUF_INIT;
+  buf_printf(&b, "\n[weir: %" PRId64 " bytes left out here: %s]\n", bytes, why);
+  push_own(g, WX_SYSTEM, clock_wall_us(), b.data, b.len);
+}
+
+/* Before anything more of a log: what it lost. */
+static void confess(struct xlog *g) {
+  int64_t lost = g->lost;
+  if (!lost) return;
+  g->lost = 0;
+  left_out(g, lost, "STORE_FAILED");
+}
+
+static void add(struct xlog *g, uint8_t stream, int64_t time_us, char *data, size_t n) {
+  confess(g);
+  push(g, stream, time_us, data, n);
+}
+
+/* ---- log thread: the ring ---- */
+
+static int open_ring(struct worker *w) {
+  int fd = openat(w->dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  if (fd >= 0) return fd;
+  char name[32]; /* a file system without unnamed files */
+  uint64_t r;
+  rand_secret(&r, sizeof r);
+  snprintf(name, sizeof name, "log.%016" PRIx64, r);
+  fd = openat(w->dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd >= 0) unlinkat(w->dir_fd, name, 0);
+  return fd;
+}
+
+static void note_run(struct xlog *g, uint8_t stream, int64_t size) {
+  size_t gone = 0;
+  while (gone + 1 < g->n_run && g->run[gone + 1].at <= g->ring_n - size) gone++;
+  g->n_run -= gone;
+  memmove(g->run, g->run + gone, g->n_run * sizeof *g->run);
+  if (g->n_run && g->run[g->n_run - 1].stream == stream) return;
+  if (g->n_run == RUNS) memmove(g->run + 1, g->run + 2, (--g->n_run - 1) * sizeof *g->run); /* the oldest two become one */
+  g->run[g->n_run++] = (struct run){g->ring_n, stream};
+}
+
+static bool write_at(int fd, const char *p, size_t n, int64_t at) {
+  for (ssize_t k; n; p += k, n -= (size_t)k, at += k)
+    if ((k = pwrite(fd, p, n, at)) <= 0) return false;
+  return true;
+}
+
+static void ring_put(struct xlog *g, uint8_t stream, const char *p, size_t n) {
+  int64_t size = g->cap - g->head;
+  if (g->ring < 0 && !g->ring_bad) g->ring_bad = (g->ring = open_ring(g->l->w)) < 0;
+  note_run(g, stream, size);
+  if ((int64_t)n > size) {
+    p += n - (size_t)size;
+    g->ring_n += (int64_t)n - size;
+    n = (size_t)size;
+  }
+  size_t place = (size_t)(g->ring_n % size), first = (size_t)size - place < n ? (size_t)size - place : n;
+  g->ring_n += (int64_t)n;
+  if (g->ring_bad) return;
+  g->ring_bad = !write_at(g->ring, p, first, (int64_t)place) || !write_at(g->ring, p + first, n - first, 0);
+}
+
+/* The stream of byte `at`, and how far it goes. */
+static uint8_t run_of(const struct xlog *g, int64_t at, int64_t *end) {
+  size_t i = 0;
+  while (i + 1 < g->n_run && g->run[i + 1].at <= at) i++;
+  *end = i + 1 < g->n_run ? g->run[i + 1].at : g->ring_n;
+  return g->run[i].stream;
+}
+
+static void ring_out(struct xlog *g) {
+  int64_t size = g->cap - g->head, kept = g->ring_n < size ? g->ring_n : size;
+  if (g->ring_bad) kept = 0;
+  if (g->ring_n > kept) left_out(g, g->ring_n - kept, g->ring_bad ? "DISK_FULL" : "LIMIT");
+  int64_t now = clock_wall_us();
+  for (int64_t at = g->ring_n - kept, end; at < g->ring_n;) {
+    uint8_t stream = run_of(g, at, &end);
+    int64_t n = end - at, place = at % size;
+    if (n > size - place) n = size - place;
+    if (n > SHIP_BYTES) n = SHIP_BYTES;
+    char *p = wr_malloc((size_t)n);
+    if (pread(g->ring, p, (size_t)n, place) != n) {
+      free(p);
+      left_out(g, g->ring_n - at, "DISK_ERROR");
+      break;
+    }
+    push_own(g, stream, now, p, (size_t)n);
+    at += n;
+    if (g->l->bytes >= BATCH_BYTES) flush(g->l);
+  }
+  if (g->ring >= 0) close(g->ring);
+  g->ring = -1;
+}
+
+/* ---- log thread: the queue ---- */
+
+static void take(struct msg *m) {
+  struct xlog *g = m->g;
+  size_t head = 0;
+  if (m->n && g->ring_n == 0 && g->offset + g->lost < g->head) {
+    int64_t room = g->head - g->offset - g->lost;
+    head = room < (int64_t)m->n ? (size_t)room : m->n;
+    add(g, m->stream, m->time_us, m->data, head);
+  }
+  if (m->n > head) ring_put(g, m->stream, m->data + head, m->n - head);
+  if (m->end && g->ring_n) {
+    confess(g);
+    ring_out(g);
+  }
+}
+
+static void put_news(struct logger *l, struct xlog *g, bool over) {
+  pthread_mutex_lock(&l->lock);
+  g->over = g->over || over;
+  if (!g->in_news) {
+    g->in_news = true;
+    g->news = l->news;
+    l->news = g;
+  }
+  pthread_mutex_unlock(&l->lock);
+}
+
+static bool finish(struct logger *l, struct msg *m) {
+  struct xlog *g = m->g;
+  atomic_fetch_sub(&g->under_way, (int64_t)m->n);
+  bool news = m->end || atomic_exchange(&g->call, false);
+  if (news) put_news(l, g, m->end);
+  free(m->data);
+  free(m);
+  return news;
+}
+
+static void work(struct logger *l, struct msg *list) {
+  for (struct msg *m = list; m; m = m->next) {
+    take(m);
+    if (l->bytes >= BATCH_BYTES || l->n >= BATCH_PIECES) flush(l);
+  }
+  flush(l);
+  for (struct msg *m = list; m; m = m->next)
+    if (m->end) confess(m->g);
+  flush(l);
+  bool news = false;
+  for (struct msg *next; list; list = next) {
+    next = list->next;
+    news |= finish(l, list);
+  }
+  if (news) worker_poke(l->w);
+}
+
+static void *run_logger(void *arg) {
+  struct logger *l = arg;
+  for (bool stop = false; !stop;) {
+    pthread_mutex_lock(&l->lock);
+    while (!l->in && !l->stop) pthread_cond_wait(&l->more, &l->lock);
+    struct msg *list = l->in;
+    l->in = NULL;
+    l->in_tail = &l->in;
+    stop = l->stop && !list;
+    pthread_mutex_unlock(&l->lock);
+    work(l, list);
+  }
+  return NULL;
+}
+
+struct logger *logger_new(struct worker *w) {
+  struct logger *l = wr_new(struct logger);
+  l->w = w;
+  l->in_tail = &l->in;
+  pthread_mutex_init(&l->lock, NULL);
+  pthread_cond_init(&l->more, NULL);
+  if (pthread_create(&l->thread, NULL, run_logger, l) == 0) return l;
+  free(l);
+  return NULL;
+}
+
+/* The loop is over: logs that came too late for their attempts are freed here. */
+void logger_free(struct logger *l) {
+  if (!l) return;
+  pthread_mutex_lock(&l->lock);
+  l->stop = true;
+  pthread_cond_signal(&l->more);
+  pthread_mutex_unlock(&l->lock);
+  pthread_join(l->thread, NULL);
+  for (struct xlog *g; (g = l->news);) {
+    l->news = g->news;
+    if (g->over) free(g);
+  }
+  pthread_mutex_destroy(&l->lock);
+  pthread_cond_destroy(&l->more);
+  free(l->piece);
+  free(l->from);
+  free(l->own);
+  free(l);
+}

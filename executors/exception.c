@@ -1,0 +1,20 @@
+/* EXCEPTION: fails with its content as the error. Ends inside start(); no state. */
+#include "builtin.h"
+#include "conf.h"
+
+static int exception_check(const char *content, const char *config, int *code, char *err, size_t err_n) {
+  (void)content;
+  return refuse_config(&(struct refusal){code, err, err_n}, config);
+}
+
+static int exception_start(const wx_host *h, wx_exec *x, char *err, size_t err_n) {
+  (void)err;
+  (void)err_n;
+  const char *text = h->task(x)->content;
+  if (!text || !*text) text = "Internal Exception.";
+  h->done(x, &(wx_result){.size = sizeof(wx_result), .end = WX_FAIL, .error = text, .exit_code = -1});
+  return 0;
+}
+
+const wx_ops executor_exception = {.abi = WX_ABI, .size = sizeof(wx_ops), .name = "EXCEPTION", .slot = WX_SLOT_ASYNC,
+                                   .check = exception_check, .start = exception_start};

@@ -1,0 +1,173 @@
+/* The table of options: sources and their order, bounds, and what a user is told when he mistypes. */
+#include "config.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+/* after the standard headers it needs */
+#include <cmocka.h>
+
+#define MAX_ARGS 16
+static struct config cfg;
+static struct wr_err err;
+static char file[64];
+
+static enum wr_rc load(unsigned verb, const char *const *args) {
+  static char *argv[MAX_ARGS + 1];
+  int argc = 0;
+  for (; args[argc]; argc++) {
+    free(argv[argc]);
+    argv[argc] = strdup(args[argc]);
+  }
+  free(argv[argc]);
+  argv[argc] = NULL;
+  config_done(&cfg);
+  memset(&err, 0, sizeof err);
+  return config_load(&cfg, verb, argc, argv, &err);
+}
+#define LOAD(verb, ...) load((verb), (const char *const[]){"verb", __VA_ARGS__ __VA_OPT__(, ) NULL})
+
+static int clean(void **state) {
+  (void)state;
+  config_done(&cfg);
+  unsetenv("WEIR_SLOTS");
+  unsetenv("WEIR_LOG_LEVEL");
+  unsetenv("WEIR_HOST");
+  unsetenv("WEIR_CONFIG");
+  unsetenv("WEIR_LEASE");
+  return 0;
+}
+
+static void write_file(const char *text) {
+  FILE *f = fopen(file, "w");
+  assert_non_null(f);
+  fputs(text, f);
+  fclose(f);
+}
+
+static void test_defaults(void **state) {
+  (void)state;
+  assert_int_equal(LOAD(VERB_SERVER), WR_OK);
+  assert_string_equal(config_text(&cfg, OPT_LISTEN), "127.0.0.1:8088");
+  assert_int_equal(config_num(&cfg, OPT_LEASE), 60000000);
+  assert_int_equal(config_num(&cfg, OPT_ASYNC_SLOTS), 10000);
+  assert_int_equal(config_num(&cfg, OPT_DEV), 0);
+  assert_null(config_text(&cfg, OPT_STORE));
+  assert_int_equal(cfg.v[OPT_STORE].from, FROM_NOWHERE);
+  assert_int_equal(cfg.v[OPT_LISTEN].from, FROM_DEFAULT);
+}
+
+static void test_precedence(void **state) {
+  (void)state;
+  write_file("# comment\n\n slots = 3 \nlog-level= debug\nlease =2s\n");
+  setenv("WEIR_SLOTS", "5", 1);
+  assert_int_equal(LOAD(VERB_SERVER, "--config", file), WR_OK);
+  assert_int_equal(config_num(&cfg, OPT_SLOTS), 5);
+  assert_int_equal(cfg.v[OPT_SLOTS].from, FROM_ENV);
+  assert_int_equal(config_num(&cfg, OPT_LOG_LEVEL), 3);
+  assert_int_equal(config_num(&cfg, OPT_LEASE), 2000000);
+  assert_int_equal(LOAD(VERB_SERVER, "--config", file, "--slots=7"), WR_OK);
+  assert_int_equal(config_num(&cfg, OPT_SLOTS), 7);
+  assert_int_equal(cfg.v[OPT_SLOTS].from, FROM_FLAG);
+  unsetenv("WEIR_SLOTS");
+  setenv("WEIR_CONFIG", file, 1);
+  assert_int_equal(LOAD(VERB_SERVER), WR_OK);
+  assert_int_equal(config_num(&cfg, OPT_SLOTS), 3);
+  assert_int_equal(cfg.v[OPT_SLOTS].from, FROM_FILE);
+}
+
+static void test_many(void **state) {
+  (void)state;
+  setenv("WEIR_HOST", "a.example, b.example", 1);
+  assert_int_equal(LOAD(VERB_SERVER), WR_OK);
+  assert_int_equal(cfg.v[OPT_HOST].n_many, 2);
+  assert_string_equal(cfg.v[OPT_HOST].many[1], "b.example");
+  assert_int_equal(LOAD(VERB_SERVER, "--host", "c", "--host", "d,e"), WR_OK);
+  assert_int_equal(cfg.v[OPT_HOST].n_many, 2);
+  assert_string_equal(cfg.v[OPT_HOST].many[1], "d,e");
+  assert_int_equal(LOAD(VERB_RUN, "-p", "a=1", "-pb=2", "FILE", "--param", "c=3"), WR_OK);
+  assert_int_equal(cfg.v[OPT_PARAM].n_many, 3);
+  assert_string_equal(cfg.v[OPT_PARAM].many[1], "b=2");
+  assert_int_equal(cfg.n_args, 1);
+  assert_string_equal(cfg.args[0], "FILE");
+}
+
+static void test_switch(void **state) {
+  (void)state;
+  assert_int_equal(LOAD(VERB_SERVER, "--dev"), WR_OK);
+  assert_int_equal(config_num(&cfg, OPT_DEV), 1);
+  assert_int_equal(LOAD(VERB_SERVER, "--dev=off"), WR_OK);
+  assert_int_equal(config_num(&cfg, OPT_DEV), 0);
+  assert_int_equal(LOAD(VERB_SERVER, "--dev=maybe"), WR_BAD_REQUEST);
+}
+
+static void refused(enum wr_rc rc, const char *part) {
+  assert_int_equal(rc, WR_BAD_REQUEST);
+  if (!strstr(err.msg, part)) fail_msg("\"%s\" is not in \"%s\"", part, err.msg);
+}
+
+static void test_refusals(void **state) {
+  (void)state;
+  refused(LOAD(VERB_SERVER, "--slots", "0"), "a whole number from 1 to 100000");
+  refused(LOAD(VERB_SERVER, "--slots", "3x"), "--slots");
+  refused(LOAD(VERB_SERVER, "--slots"), "needs a value");
+  refused(LOAD(VERB_SERVER, "--lease", "10ms"), "--lease");
+  refused(LOAD(VERB_SERVER, "--log-level", "loud"), "one of error|warn|info|debug");
+  refused(LOAD(VERB_SERVER, "--lisen", "x"), "Did you mean \"--listen\"?");
+  refused(LOAD(VERB_SERVER, "--store", ""), "--store");
+  refused(LOAD(VERB_RUN, "--listen", "x"), "Unknown option");
+  refused(LOAD(VERB_SERVER, "-x"), "Unknown option");
+}
+
+static void test_file_refusals(void **state) {
+  (void)state;
+  write_file("slots = 2\nslotz = 3\n");
+  refused(LOAD(VERB_SERVER, "--config", file), "line 2: unknown key \"slotz\". Did you mean \"slots\"?");
+  write_file("slots 2\n");
+  refused(LOAD(VERB_SERVER, "--config", file), "line 1: expected `name = value`");
+  write_file("slots = 2\nslots = 2\n");
+  refused(LOAD(VERB_SERVER, "--config", file), "appears twice");
+  write_file("param = a=1\n");
+  refused(LOAD(VERB_RUN, "--config", file), "unknown key");
+  write_file("config = other\n");
+  refused(LOAD(VERB_SERVER, "--config", file), "unknown key");
+  refused(LOAD(VERB_SERVER, "--config", "/nonexistent/weir.conf"), "cannot be read");
+}
+
+/* A password in a URL is never echoed. */
+static void test_secrets(void **state) {
+  (void)state;
+  char text[4096] = "";
+  FILE *f = fmemopen(text, sizeof text, "w");
+  assert_int_equal(LOAD(VERB_SERVER, "--store", "mysql://u:hush@h/d"), WR_OK);
+  config_show(f, &cfg, VERB_SERVER);
+  fclose(f);
+  assert_null(strstr(text, "hush"));
+  assert_non_null(strstr(text, "***"));
+}
+
+static void test_help(void **state) {
+  (void)state;
+  char text[16384] = "";
+  assert_int_equal(LOAD(VERB_RUN, "--help", "--no-such-thing"), WR_OK);
+  assert_true(cfg.help);
+  FILE *f = fmemopen(text, sizeof text, "w");
+  config_help(f, VERB_RUN);
+  fclose(f);
+  assert_non_null(strstr(text, "--time-scale"));
+  assert_null(strstr(text, "--listen"));
+}
+
+int main(void) {
+  snprintf(file, sizeof file, "/tmp/weir-test-config-%ld", (long)getpid());
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test_teardown(test_defaults, clean),    cmocka_unit_test_teardown(test_precedence, clean),
+    cmocka_unit_test_teardown(test_many, clean),        cmocka_unit_test_teardown(test_switch, clean),
+    cmocka_unit_test_teardown(test_refusals, clean),    cmocka_unit_test_teardown(test_file_refusals, clean),
+    cmocka_unit_test_teardown(test_secrets, clean),     cmocka_unit_test_teardown(test_help, clean),
+  };
+  int failed = cmocka_run_group_tests_name("config", tests, NULL, NULL);
+  unlink(file);
+  return failed;
+}

@@ -1,0 +1,164 @@
+"""Real processes for the end-to-end tests: a server on a free port, an HTTP client, and waiting with a bound.
+
+Nothing here sleeps to be right: until() asks again until it is true, and fails the test after LIMIT_S.
+WEIR_BIN names the binary (default build/weir); WEIR_TEST_MYSQL and WEIR_TEST_REDIS the services, when there are any.
+"""
+import contextlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN = os.environ.get("WEIR_BIN", str(ROOT / "build" / "weir"))
+LIMIT_S = 60
+CLEAN_ENV = {k: v for k, v in os.environ.items() if not k.startswith("WEIR_") and k != "TMPDIR"}
+
+
+def until(what, ask):
+    """Asks until the answer is true; returns it."""
+    end = time.monotonic() + LIMIT_S
+    while True:
+        answer = ask()
+        if answer:
+            return answer
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {LIMIT_S} s: {what}")
+        time.sleep(0.02)
+
+
+def weir(*args, stdin=None, env=None, cwd=None):
+    """One run of the binary to its end."""
+    return subprocess.run([BIN, *map(str, args)], input=stdin, capture_output=True, text=True, timeout=LIMIT_S * 4,
+                          env={**CLEAN_ENV, **(env or {})}, cwd=cwd)
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+def children(pid):
+    try:
+        out = set()
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/children") as f:
+                out |= set(map(int, f.read().split()))
+        return out
+    except (FileNotFoundError, ProcessLookupError):
+        return set()
+
+
+class Refused(Exception):
+    def __init__(self, status, answer):
+        super().__init__(f"{status} {answer}")
+        self.status, self.answer = status, answer
+
+
+class Server:
+    """A `weir server`; one data directory may see several of them, one after the other."""
+
+    def __init__(self, data, *args, env=None, dev=True):
+        command = [BIN, "server", *(["--dev"] if dev else []), "--data", str(data), "--listen", "127.0.0.1:0", *map(str, args)]
+        self.lines = []
+        self.url = None
+        self.token = None
+        self.ready = threading.Event()
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",
+                                        env={**CLEAN_ENV, **(env or {})})
+        self.pid = self.process.pid
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+        if not self.ready.wait(LIMIT_S) or not self.url:
+            self.kill()
+            raise AssertionError("the server did not listen:\n" + "".join(self.lines))
+
+    def _read(self):
+        for line in self.process.stderr:
+            self.lines.append(line)
+            match = re.fullmatch(r"listening on (http://127\.0\.0\.1:\d+)\n", line)
+            if match:
+                self.url = match.group(1)
+                self.ready.set()
+        self.ready.set()
+
+    def call(self, method, path, body=None, token=None):
+        data = None if body is None else json.dumps(body).encode()
+        headers = {} if data is None else {"Content-Type": "application/json"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        request = urllib.request.Request(self.url + path, data, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=LIMIT_S) as answer:
+                return json.load(answer)["data"]
+        except urllib.error.HTTPError as error:
+            with error:
+                raise Refused(error.code, json.load(error)) from None
+
+    def get(self, path):
+        return self.call("GET", path)
+
+    def post(self, path, body=None):
+        return self.call("POST", path, body)
+
+    def flow(self, *nodes, **settings):
+        """Saves and starts a flow; returns its fiId."""
+        flow = self.post("/flow", {"flowName": "e2e", "flowNodes": list(nodes), **settings})
+        return self.post(f"/exec/flow/{flow['flowId']}")["fiId"]
+
+    def ended(self, fi):
+        """The instance with its nodes, once it is final."""
+        return until(f"flow {fi} ends", lambda: self.final(self.get(f"/monitor/flow/{fi}")))
+
+    @staticmethod
+    def final(flow):
+        return flow if flow["status"] != "RUNNING" else None
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def wait(self):
+        status = self.process.wait(LIMIT_S)
+        self.reader.join(LIMIT_S)
+        self.process.stderr.close()
+        return status
+
+    def stop(self):
+        self.signal(signal.SIGTERM)
+        return self.wait()
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        if not self.process.stderr.closed:
+            self.wait()
+
+
+@contextlib.contextmanager
+def directory():
+    path = pathlib.Path(tempfile.mkdtemp(prefix="weir-e2e-"))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def shell(key, script, *parents, **more):
+    node = {"nodeKey": key, "nodeType": "TASK", "tasks": [{"taskName": key, "taskType": "SHELL", "taskContent": script, **more}]}
+    return {**node, "prevNodes": list(parents)} if parents else node
+
+
+def task(key, kind, content, *parents):
+    node = {"nodeKey": key, "nodeType": "TASK", "tasks": [{"taskName": key, "taskType": kind, "taskContent": content}]}
+    return {**node, "prevNodes": list(parents)} if parents else node

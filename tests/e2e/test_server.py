@@ -1,0 +1,230 @@
+"""`weir server`: starting, refusing to start, stopping, and being killed."""
+import os
+import signal
+import subprocess
+import unittest
+
+from live import BIN, CLEAN_ENV, LIMIT_S, Refused, Server, alive, children, directory, shell, task, until, weir
+
+
+def refuse(*args, env=None):
+    """Starts a server that must not start; (exit status, stderr)."""
+    done = subprocess.run([BIN, "server", *map(str, args)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT_S,
+                          env={**CLEAN_ENV, **(env or {})})
+    return done.returncode, done.stderr
+
+
+class Base(unittest.TestCase):
+    def setUp(self):
+        tmp = directory()
+        self.tmp = tmp.__enter__()
+        self.addCleanup(tmp.__exit__, None, None, None)
+        self.servers = []
+        self.addCleanup(lambda: [s.kill() for s in self.servers])
+
+    def server(self, *args, **more):
+        server = Server(self.tmp / "data", *args, **more)
+        self.servers.append(server)
+        return server
+
+    def pid_file(self, name="pid"):
+        """Script text that tells its pid, and a function that waits for it."""
+        path = self.tmp / name
+        return f"echo $$ > {path}.new; mv {path}.new {path}", lambda: int(until(f"{name} is written", lambda: path.exists() and path.read_text()))
+
+
+class Start(Base):
+    def test_ready(self):
+        server = self.server()
+        self.assertEqual(server.get("/version")["version"], "0.1.0")
+        server.get("/readyz")
+        server.get("/livez")
+        self.assertTrue(any(line.startswith("warning: SHELL") for line in server.lines))
+        self.assertEqual(server.stop(), 0)
+
+    def test_refusals(self):
+        data = self.tmp / "data"
+        cases = [(["--dev", "--listen", "0.0.0.0:0"], 4), (["--listen", "0.0.0.0:0"], 4), (["--lisen", "x"], 2), (["extra"], 2),
+                 (["--dev", "--roles", "api,cook"], 2), (["--dev", "--store", "oracle://x"], 2), (["--dev", "--queue", "kafka:"], 2),
+                 (["--dev", "--zone", "Moon/Base"], 2), (["--dev", "--run-as", "no-such-user-here"], 2),
+                 (["--dev", "--store", f"mysql://root@localhost/x?socket={self.tmp}/none.sock"], 5)]
+        for args, code in cases:
+            with self.subTest(args=args):
+                status, err = refuse("--data", data, *args)
+                self.assertEqual(status, code, err)
+                self.assertRegex(err, r"(?m)^weir server: .+")
+
+    def test_config_file(self):
+        conf = self.tmp / "weir.conf"
+        conf.write_text(f"# one node\ndev = on\nslots = 3\nlog-level = warn\nlisten = 127.0.0.1:1\n")
+        server = self.server("--config", conf, dev=False)
+        self.assertEqual(server.stop(), 0)
+        conf.write_text("slotz = 3\n")
+        status, err = refuse("--config", conf)
+        self.assertEqual(status, 2)
+        self.assertIn('Did you mean "slots"?', err)
+
+    def test_second_server_on_one_store(self):
+        self.server()
+        status, err = refuse("--dev", "--data", self.tmp / "data", "--listen", "127.0.0.1:0")
+        self.assertEqual(status, 4, err)
+
+    def test_token(self):
+        server = self.server(dev=False)
+        with self.assertRaises(Refused) as refused:
+            server.get("/flow")
+        self.assertEqual(refused.exception.status, 401)
+        path = self.tmp / "data" / "weir.token"
+        self.assertEqual(path.stat().st_mode & 0o777, 0o600)
+        token = path.read_text().strip()
+        self.assertFalse(any(token in line for line in server.lines))
+        self.assertEqual(server.call("GET", "/flow", token=token), [])
+        self.assertEqual(server.stop(), 0)
+
+    @unittest.skipUnless(os.geteuid() == 0, "not root")
+    def test_root_runs_no_shell(self):
+        """RELIABILITY D.2: not as root, but for --dev."""
+        server = self.server(dev=False)
+        token = (self.tmp / "data" / "weir.token").read_text().strip()
+        with self.assertRaises(Refused) as refused:
+            server.call("POST", "/task", {"taskName": "x", "taskType": "SHELL", "taskContent": "id"}, token=token)
+        self.assertEqual((refused.exception.status, refused.exception.answer["code"]), (403, "40303"))
+        server.stop()
+        status, _ = refuse("--data", self.tmp / "data", "--shell", "on")
+        self.assertEqual(status, 4)
+
+    @unittest.skipIf("asan" in BIN, "a sanitizer needs its memory")
+    def test_memory(self):
+        """Server and spawner together, PSS."""
+        server = self.server()
+        until("the spawner is there", lambda: children(server.pid))
+        kib = 0
+        for pid in {server.pid} | children(server.pid):
+            with open(f"/proc/{pid}/smaps_rollup") as f:
+                kib += sum(int(line.split()[1]) for line in f if line.startswith("Pss:"))
+        self.assertLessEqual(kib, 12 * 1024)
+        server.stop()
+
+
+class Stop(Base):
+    def test_hand_back(self):
+        """SIGTERM: the running attempt dies, is no failure, and runs again after the restart."""
+        script, pid = self.pid_file()
+        server = self.server()
+        fi = server.flow(shell("a", f'{script}; echo "$WEIR_ATTEMPT" >> {self.tmp}/attempts; test "$WEIR_ATTEMPT" -gt 1 || sleep 600'),
+                         task("b", "ECHO", "after"))
+        child, family = pid(), children(server.pid)
+        self.assertTrue(alive(child))
+        self.assertEqual(server.stop(), 0)
+        self.assertFalse(alive(child))
+        self.assertFalse([p for p in family if alive(p)])
+        server = self.server()
+        self.assertEqual(server.ended(fi)["status"], "SUCCESS")
+        self.assertEqual((self.tmp / "attempts").read_text(), "1\n2\n")
+        self.assertEqual(server.stop(), 0)
+
+    def test_interrupt_idle(self):
+        server = self.server()
+        server.signal(signal.SIGINT)
+        self.assertEqual(server.wait(), 0)
+
+    def test_second_signal(self):
+        """A child that ignores TERM would hold up the stop; a second signal does not wait for it."""
+        script, pid = self.pid_file()
+        server = self.server()
+        server.flow(shell("a", f"trap '' TERM; {script}; while :; do sleep 600; done"))
+        child = pid()
+        server.signal(signal.SIGTERM)
+        until("the stop has begun", lambda: any("server.stop" in line for line in server.lines))
+        server.signal(signal.SIGTERM)
+        self.assertNotEqual(server.wait(), 0)
+        until("the spawner has killed the child", lambda: not alive(child))
+
+    def test_roles(self):
+        """A process without the worker role accepts and stores, and has no child."""
+        server = self.server("--roles", "api,runner")
+        fi = server.flow(task("a", "ECHO", "x"))
+        self.assertEqual(server.get(f"/monitor/flow/{fi}")["status"], "RUNNING")
+        self.assertEqual(children(server.pid), set())
+        self.assertEqual(server.stop(), 0)
+        server = self.server()
+        self.assertEqual(server.ended(fi)["status"], "SUCCESS")
+
+
+class Killed(Base):
+    def test_kill_9(self):
+        """Acknowledged flows end, what is done is not run again, no child outlives its node, attempts never come twice."""
+        script, pid = self.pid_file()
+        ledger = self.tmp / "ledger"
+        note = f'echo "$WEIR_RUN_KEY $WEIR_ATTEMPT" >> {ledger}'
+        server = self.server()
+        fi = server.flow(shell("first", note), shell("second", f'{note}; {script}; test "$WEIR_ATTEMPT" -gt 1 || sleep 600'), shell("third", note))
+        child, family = pid(), children(server.pid)
+        server.kill()
+        server = self.server()
+        until("the child is dead", lambda: not alive(child))
+        self.assertEqual(server.ended(fi)["status"], "SUCCESS")
+        until("the former spawner is gone", lambda: not [p for p in family if alive(p)])
+        lines = ledger.read_text().split("\n")[:-1]
+        self.assertEqual(len(lines), len(set(lines)), lines)
+        self.assertEqual([line.split(":")[1] for line in lines], ["first", "second", "second", "third"])
+        self.assertEqual(server.stop(), 0)
+
+    def test_kill_loop(self):
+        """Ten kills while flows run; every accepted one ends, each step has one success."""
+        ledger = self.tmp / "ledger"
+        accepted = []
+        for _ in range(10):
+            server = self.server()
+            for _ in range(3):
+                accepted.append(server.flow(*[shell(f"s{i}", f'echo "$WEIR_RUN_KEY $WEIR_ATTEMPT" >> {ledger}; sleep 0.05') for i in range(4)]))
+            seen = ledger.stat().st_size if ledger.exists() else 0
+            until("something has run", lambda before=seen: ledger.exists() and ledger.stat().st_size > before)
+            server.kill()
+        server = self.server()
+        states = {fi: server.ended(fi)["status"] for fi in accepted}
+        # The third loss of one task makes it DEAD: allowed, but then the flow says so; it never hangs.
+        self.assertLessEqual(set(states.values()), {"SUCCESS", "FAILED"})
+        lines = ledger.read_text().split("\n")[:-1]
+        self.assertEqual(len(lines), len(set(lines)))
+        self.assertEqual(server.stop(), 0)
+
+
+@unittest.skipUnless(os.environ.get("WEIR_TEST_MYSQL") and os.environ.get("WEIR_TEST_REDIS"), "no MariaDB and Redis")
+class Cluster(Base):
+    def test_two_nodes(self):
+        urls = ["--store", os.environ["WEIR_TEST_MYSQL"], "--queue", os.environ["WEIR_TEST_REDIS"], "--prefix", "e2e"]
+        a = Server(self.tmp / "a", *urls)
+        self.servers.append(a)
+        b = Server(self.tmp / "b", *urls)
+        self.servers.append(b)
+        ids = [server.flow(*[shell(f"s{i}", "true") for i in range(5)]) for server in (a, b) for _ in range(10)]
+        for fi in ids:
+            self.assertEqual(b.ended(fi)["status"], "SUCCESS")
+        self.assertEqual(a.stop(), 0)
+        fi = b.flow(task("x", "ECHO", "alone"))
+        self.assertEqual(b.ended(fi)["status"], "SUCCESS")
+        self.assertEqual(b.stop(), 0)
+
+
+class Version(unittest.TestCase):
+    def test_version(self):
+        done = weir("version")
+        self.assertEqual((done.returncode, done.stdout), (0, "weir 0.1.0\n"))
+
+    def test_config(self):
+        done = weir("config", "--store", "mysql://u:hush@h/d", env={"WEIR_SLOTS": "7"})
+        self.assertEqual(done.returncode, 0)
+        self.assertRegex(done.stdout, r"(?m)^slots +7 +\(environment\)$")
+        self.assertNotIn("hush", done.stdout + done.stderr)
+
+    def test_help(self):
+        for args in (["--help"], ["help"], ["server", "--help"], ["run", "-h"], ["config", "--help"]):
+            with self.subTest(args=args):
+                done = weir(*args)
+                self.assertEqual(done.returncode, 0)
+                self.assertIn("Usage: weir", done.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()

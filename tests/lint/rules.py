@@ -1,0 +1,99 @@
+"""The rules that a machine keeps: layers, purity of core, sizes. Each function returns a list of sentences, one for each breach."""
+import pathlib
+import re
+import subprocess
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+# Lowest first; a file may include headers of its own layer and of those named.
+LAYERS = {
+    "engine/base": [],
+    "engine/core": ["engine/base"],
+    "engine/model": ["engine/base", "engine/core"],
+    "engine/store": ["engine/base", "engine/core", "engine/model"],
+    "engine/queue": ["engine/base", "engine/core", "engine/model"],
+    "executors": ["engine/base", "executors/abi"],
+    "executors/abi": [],
+    "engine/runner": ["engine/base", "engine/core", "engine/model", "engine/store", "engine/queue"],
+    "engine/worker": ["engine/base", "engine/core", "engine/model", "executors", "executors/abi"],
+    "api": ["engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/runner", "executors", "executors/abi"],
+    "cli": ["engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/runner", "engine/worker", "executors",
+            "executors/abi", "api"],
+}
+# Who alone may know a library.
+LIBRARIES = {
+    "mysql": r"engine/store/mysql\w*\.[ch]", "mariadb": r"engine/store/mysql\w*\.[ch]", "sqlite3": r"engine/store/sqlite\w*\.[ch]",
+    "hiredis": r"engine/queue/redis\w*\.[ch]", "civetweb": r"api/http\.c",
+}
+# What core may ask of the world: memory of base, string functions, and what the compiler adds.
+PURE = re.compile(r"^(mem(cpy|move|set|cmp|chr)|str(len|cmp|ncmp|chr)|bsearch|qsort|free|pow|fmod|ldexp|llround|floor|ceil"
+                  r"|wr_\w+|buf_\w+|arena_\w+|heap_\w+|map64_\w+|text_\w+|rand_next"
+                  r"|__stack_chk_fail|__mem(cpy|move|set)_chk|_GLOBAL_OFFSET_TABLE_|__asan_\w+|__ubsan_\w+|__sanitizer_\w+)$")
+MAX_FILE, MAX_HEADER, MAX_FUNCTION = 800, 250, 60
+
+
+def sources(root=ROOT, folders=tuple(LAYERS)):
+    seen = set()
+    for folder in folders:
+        for path in sorted((root / folder).glob("*.[ch]")):
+            if path not in seen:
+                seen.add(path)
+                yield path
+
+
+def layers(root=ROOT):
+    home = {p.name: str(p.parent.relative_to(root)) for p in sources(root) if p.suffix == ".h"}
+    bad = []
+    for path in sources(root):
+        here, text = str(path.parent.relative_to(root)), path.read_text()
+        rel = str(path.relative_to(root))
+        for name in re.findall(r'^\s*#\s*include\s+"(?:[^"]*/)?([^"/]+)"', text, re.M):
+            layer = here if (path.parent / name).exists() else home.get(name)
+            if layer and layer != here and layer not in LAYERS[here]:
+                bad.append(f"{rel} includes {name} of {layer}")
+        for name in re.findall(r"^\s*#\s*include\s+<([^>]+)>", text, re.M):
+            for library, place in LIBRARIES.items():
+                if library in name and not re.fullmatch(place, rel):
+                    bad.append(f"{rel} includes <{name}>")
+    return bad
+
+
+def purity(archive):
+    """What core needs from outside itself and is not on the list."""
+    out = subprocess.run(["nm", str(archive)], check=True, capture_output=True, text=True).stdout
+    needs = set(re.findall(r"^\s+U (\S+)$", out, re.M))
+    has = set(re.findall(r"^[0-9a-f]+ [A-TV-Zb-z] (\S+)$", out, re.M))
+    return sorted(f"core asks for {n}" for n in needs - has if not PURE.match(n))
+
+
+def functions(text):
+    """(name, lines) of each function: from the line that opens it in column 0 to the brace that closes it there."""
+    start = name = None
+    for i, line in enumerate(text.splitlines()):
+        head = re.match(r"[A-Za-z_][^;={}]*?\b(\w+)\([^;]*$", line)
+        if start is None and head and not line.startswith("#"):
+            start, name = i, head.group(1)
+        if start is not None and line.rstrip().endswith(";") and "{" not in line and not line.startswith(" "):
+            start = None
+        if start is not None and line.startswith("}"):
+            yield name, i - start + 1
+            start = None
+
+
+def sizes(root=ROOT):
+    bad = []
+    for path in sources(root):
+        text = path.read_text()
+        rel, lines = path.relative_to(root), text.count("\n")
+        limit = MAX_HEADER if path.suffix == ".h" else MAX_FILE
+        if lines > limit:
+            bad.append(f"{rel} has {lines} lines, at most {limit}")
+        for name, n in functions(text):
+            if n > MAX_FUNCTION:
+                bad.append(f"{rel}: {name}() has {n} lines, at most {MAX_FUNCTION}")
+    return bad
+
+
+def heads(root=ROOT):
+    """Every file opens with a comment that says what it is."""
+    return [f"{p.relative_to(root)} does not open with a comment" for p in sources(root) if not p.read_text().startswith("/*")]
