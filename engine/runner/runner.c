@@ -231,16 +231,27 @@ static void take_timers(struct runner *r) {
   }
 }
 
-/* Hints of the memory queue, as many as there are free slots. */
+/* Slots that will be free when the events that wait are done: results give theirs back, pulled hints have theirs. */
+static void expect_slots(const struct runner *r, int64_t free[SLOT__N]) {
+  for (int s = 0; s < SLOT__N; s++) free[s] = r->c.free[s];
+  for (size_t i = 0; i < r->n_ev; i++) {
+    if (r->ev[i].kind == EV_RESULT && !r->draining) free[r->ev[i].a->policy.slot]++;
+    if (r->ev[i].kind == EV_HINT && r->ev[i].pulled) free[r->ev[i].slot]--;
+  }
+}
+
+/* Hints of the memory queue, as many as will find a slot. */
 static void take_hints(struct runner *r) {
   struct hint h[256];
-  for (int s = 0; s < SLOT__N; s++) {
+  int64_t free[SLOT__N];
+  expect_slots(r, free);
+  for (uint8_t s = 0; s < SLOT__N; s++) {
     size_t backlog = r->o.ports.backlog ? r->o.ports.backlog(r->o.ports.ctx, (enum slot_class)s) : 0;
-    uint32_t free = r->c.free[s];
-    while (backlog > 0 && free > 0 && r->o.ports.pull) {
-      size_t n = r->o.ports.pull(r->o.ports.ctx, (enum slot_class)s, h, free < 256 ? free : 256);
-      for (size_t i = 0; i < n; i++) ev_add(r, (struct ev){.kind = EV_HINT, .fi = h[i].fi, .ti = h[i].ti});
-      free -= (uint32_t)n;
+    while (backlog > 0 && free[s] > 0 && r->o.ports.pull) {
+      size_t n = r->o.ports.pull(r->o.ports.ctx, (enum slot_class)s, h, free[s] < 256 ? (size_t)free[s] : 256);
+      for (size_t i = 0; i < n; i++)
+        ev_add(r, (struct ev){.kind = EV_HINT, .fi = h[i].fi, .ti = h[i].ti, .pulled = true, .slot = s});
+      free[s] -= (int64_t)n;
       backlog = n == 0 ? 0 : r->o.ports.backlog(r->o.ports.ctx, (enum slot_class)s);
     }
     r->hold[s] = backlog > 0;

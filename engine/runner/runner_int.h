@@ -52,6 +52,7 @@ struct ev {
   uint32_t epoch;
   struct attempt *a;                  /* EV_RESULT */
   struct req *q;                      /* EV_REQ */
+  bool pulled; uint8_t slot;          /* EV_HINT: from the memory queue of that class */
   bool defer;                         /* its flow is held elsewhere, or must be loaded: next time */
 };
 
