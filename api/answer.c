@@ -98,13 +98,27 @@ void answer_close(struct buf *b, const struct answer_page *p) {
   buf_ch(b, '}');
 }
 
+/* Keys of the body may stand in a path: not more than 64 bytes of each. */
+static void error_path(struct buf *b, const char *path) {
+  char cut[sizeof ((struct wr_err *)0)->path];
+  size_t n = 0;
+  for (size_t in_segment = 0; *path; path++) {
+    in_segment = *path == '/' ? 0 : in_segment + 1;
+    if (in_segment <= 64) cut[n++] = *path;
+  }
+  cut[n] = '\0';
+  if (!text_utf8(cut, n)) n = 0; /* cut within a character */
+  j_key(b, "path");
+  buf_json(b, cut, n);
+}
+
 void answer_error(struct buf *b, const struct wr_err *err, const char *request_id) {
   buf_printf(b, "{\"code\":\"%d\"", (int)err->code);
   j_text(b, "message", err->msg[0] ? err->msg : wr_err_text(err->code));
   j_key(b, "data");
   j_open(b, '{');
   j_text(b, "error", wr_err_symbol(err->code));
-  if (err->path[0]) j_text(b, "path", err->path);
+  if (err->path[0]) error_path(b, err->path);
   if (err->limit >= 0) j_i64(b, "limit", err->limit);
   if (err->got >= 0) j_i64(b, "got", err->got);
   j_text(b, "requestId", request_id);

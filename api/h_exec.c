@@ -54,7 +54,11 @@ static enum wr_rc start_flow(struct call *c, const json_t *params) {
 
 static enum wr_rc rerun_flow(struct call *c, const json_t *fi, const json_t *ni) {
   struct req q = {.kind = REQ_RERUN, .flow_id = c->id};
-  enum wr_rc rc = read_id(c, fi, "/fiId", &q.fi);
+  struct flow_def *def = NULL;
+  enum wr_rc rc = defs_flow(c->api->o.defs, c->id, 0, -1, &def, &c->err); /* 404 of the flow before 409 of the instance */
+  def_flow_unref(def);
+  if (rc == WR_NOT_FOUND) return call_missing(c, "Flow");
+  if (rc == WR_OK) rc = read_id(c, fi, "/fiId", &q.fi);
   if (rc == WR_OK) rc = read_id(c, ni, "/niId", &q.ni);
   if (rc == WR_OK) rc = call_post(c, &q);
   return rc == WR_OK ? instance_flow(c, q.fi, NULL) : rc;

@@ -91,15 +91,16 @@ static void watch_set(struct http_thread *t, int64_t at_us) {
 
 /* ---- threads ---- */
 
+/* The accepting thread (kind 0) gets one too: its poll() must end when the server stops. */
 static void *thread_new(const struct mg_context *mg, int kind) {
-  if (kind != 1) return NULL;
+  if (kind != 0 && kind != 1) return NULL;
   struct http *h = mg_get_user_data(mg);
   struct http_thread *t = wr_new(struct http_thread);
   pthread_mutex_init(&t->scratch.lock, NULL);
   pthread_cond_init(&t->scratch.cond, NULL);
   watch_open(t);
   pthread_mutex_lock(&h->lock);
-  wr_assert(h->n_thread < h->threads);
+  wr_assert(h->n_thread <= h->threads);
   h->thread[h->n_thread++] = t;
   pthread_mutex_unlock(&h->lock);
   return t;
@@ -108,8 +109,8 @@ static void *thread_new(const struct mg_context *mg, int kind) {
 static void thread_end(const struct mg_context *mg, int kind, void *p) {
   struct http_thread *t = p;
   (void)mg;
-  if (kind != 1 || !t) return;
-  if (t->has_timer) timer_delete(t->timer);
+  (void)kind;
+  if (t && t->has_timer) timer_delete(t->timer);
   /* The memory goes in http_stop(): others may still look at busy_us. */
 }
 
@@ -431,7 +432,7 @@ enum wr_rc http_start(const struct http_opts *o, struct http **out, struct wr_er
   struct http *h = wr_new(struct http);
   h->o = *o;
   h->threads = o->threads ? o->threads : HTTP_THREADS;
-  h->thread = wr_calloc(h->threads, sizeof *h->thread);
+  h->thread = wr_calloc(h->threads + 1, sizeof *h->thread);
   pthread_mutex_init(&h->lock, NULL);
   uint64_t serial;
   rand_secret(&serial, sizeof serial);
@@ -459,6 +460,10 @@ void http_stop(struct http *h) {
   if (!h) return;
   int64_t end = clock_mono_us() + STOP_WAIT_US;
   while (atomic_load(&h->busy) > 0 && clock_mono_us() < end) usleep(1000);
+  /* Whoever waits for a request or a connection looks up from now on; else the library takes its two seconds. */
+  pthread_mutex_lock(&h->lock);
+  for (uint32_t i = 0; i < h->n_thread; i++) watch_set(h->thread[i], clock_mono_us() + WATCH_AGAIN_US);
+  pthread_mutex_unlock(&h->lock);
   mg_stop(h->mg);
   mg_exit_library();
   http_free(h);

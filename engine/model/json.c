@@ -247,8 +247,8 @@ char *json_text(const json_t *v, size_t flags) {
     char *text = json_dumps(v, flags | JSON_REAL_PRECISION(digits));
     wr_assert(text);
     if (digits == 17 || !may_hold_real(text)) return text;
-    json_t *back = json_must(json_loads(text, JSON_DECODE_ANY, NULL));
-    int same = json_equal(v, back);
+    json_t *back = json_loads(text, JSON_DECODE_ANY, NULL); /* NULL: the largest double, rounded up, is none */
+    int same = back && json_equal(v, back);
     json_decref(back);
     if (same) return text;
     free(text);

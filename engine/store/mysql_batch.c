@@ -411,10 +411,13 @@ static enum store_rc write_fence(struct my *s, struct batch *b) {
 
 enum store_rc my_write(struct store *st, struct batch *b) {
   struct my *s = my_of(st);
-  if (!s->run.m || !s->defs_known) return my_run_fail(s, CR_SERVER_LOST);
+  enum store_rc rc = STORE_OK;
+  int64_t defs;
+  if (s->in_tx && !s->run.m) return my_run_fail(s, CR_SERVER_LOST);
+  if (!s->in_tx && !s->defs_known && (rc = my_begin(st, &defs)) != STORE_OK) return rc; /* without begin: as of now */
   sql_clear(&s->sql);
   s->n_want = 0;
-  enum store_rc rc = write_flows(s, b);
+  rc = write_flows(s, b);
   if (rc == STORE_OK) rc = write_nodes(s, b);
   if (rc == STORE_OK) rc = write_tasks(s, b);
   if (rc == STORE_OK) rc = write_attempts(s, b);

@@ -151,7 +151,12 @@ enum wr_rc my_tx_end(struct my_conn *c, enum wr_rc rc, struct wr_err *err) WR_MU
 /* One definition writer in the cluster at a time: a named lock that its connection holds. */
 enum wr_rc my_def_enter(struct my *s, struct wr_err *err) WR_MUST;
 void my_def_leave(struct my *s);
+bool my_tx_again(const struct my_conn *c, enum wr_rc rc);            /* after my_tx_end(): a new one may do better */
 enum wr_rc my_defs_raise(struct my *s, struct wr_err *err) WR_MUST;  /* inside the transaction */
+/* Locks the row of a task or flow: NOT_FOUND, or STALE when expect is not -1 and another. */
+enum my_def { MY_DEF_TASK, MY_DEF_FLOW };
+struct my_known { int64_t version, create_us; };
+enum wr_rc my_def_known(struct my *s, enum my_def what, int64_t id, int64_t expect, struct my_known *out, struct wr_err *err) WR_MUST;
 /* Ids without the runner's codes. */
 enum wr_rc my_def_ids(struct my *s, enum id_kind kind, uint32_t n, int64_t *first, struct wr_err *err) WR_MUST;
 

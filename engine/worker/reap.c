@@ -18,30 +18,30 @@
 #include "mem.h"
 #include "spawner_wire.h"
 
-struct pids { pid_t *v; size_t n, cap; };
+static void add(struct kids *k, long pid) { *WR_PUSH(k->v, k->n, k->cap) = (pid_t)pid; }
 
-static void add(struct pids *l, long pid) { *WR_PUSH(l->v, l->n, l->cap) = (pid_t)pid; }
+static int children_file(void) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+  return open(path, O_RDONLY | O_CLOEXEC);
+}
 
 /* "12 345 " in pieces of any size. */
-static bool from_children(struct pids *l) {
-  char path[64], b[4096];
-  snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return false;
+static void from_children(struct kids *k) {
+  char b[4096];
   long pid = 0;
-  for (ssize_t n; (n = read(fd, b, sizeof b)) > 0;) {
+  off_t at = 0;
+  for (ssize_t n; (n = pread(k->file, b, sizeof b, at)) > 0; at += n) {
     for (ssize_t i = 0; i < n; i++) {
       if (b[i] >= '0' && b[i] <= '9') {
         pid = pid * 10 + (b[i] - '0');
       } else if (pid) {
-        add(l, pid);
+        add(k, pid);
         pid = 0;
       }
     }
   }
-  if (pid) add(l, pid);
-  close(fd);
-  return true;
+  if (pid) add(k, pid);
 }
 
 /* "12 (any name) S 1 ...": the parent stands behind the last parenthesis. */
@@ -58,23 +58,22 @@ static long parent_of(long pid) {
   return p && strlen(p) > 4 ? strtol(p + 4, NULL, 10) : 0;
 }
 
-static void from_proc(struct pids *l) {
+static void from_proc(struct kids *k) {
   DIR *d = opendir("/proc");
   if (!d) return;
   long me = getpid();
   for (struct dirent *e; (e = readdir(d));) {
     long pid = strtol(e->d_name, NULL, 10);
-    if (pid > 0 && parent_of(pid) == me) add(l, pid);
+    if (pid > 0 && parent_of(pid) == me) add(k, pid);
   }
   closedir(d);
 }
 
-void reap_children(pid_t **v, size_t *n, size_t *cap) {
-  struct pids l = {*v, *n, *cap};
-  if (!from_children(&l)) from_proc(&l);
-  *v = l.v;
-  *n = l.n;
-  *cap = l.cap;
+void reap_children(struct kids *k) {
+  if (k->file == -2) k->file = children_file();
+  k->n = 0;
+  if (k->file >= 0) from_children(k);
+  else from_proc(k);
 }
 
 void reap_slay(pid_t pid) {
@@ -84,20 +83,21 @@ void reap_slay(pid_t pid) {
 }
 
 size_t reap_debris(void) {
-  struct pids l = {0};
+  struct kids k = KIDS_INIT;
   size_t alive = 0;
   pid_t session = getsid(0);
   for (bool again = true; again;) { /* reaping one may bring us its children */
     again = false;
-    alive = l.n = 0;
-    reap_children(&l.v, &l.n, &l.cap);
-    for (size_t i = 0; i < l.n; i++) {
-      if (getsid(l.v[i]) == session) continue;
-      reap_slay(l.v[i]);
-      if (waitpid(l.v[i], NULL, WNOHANG) == l.v[i]) again = true;
+    alive = 0;
+    reap_children(&k);
+    for (size_t i = 0; i < k.n; i++) {
+      if (getsid(k.v[i]) == session) continue;
+      reap_slay(k.v[i]);
+      if (waitpid(k.v[i], NULL, WNOHANG) == k.v[i]) again = true;
       else alive++;
     }
   }
-  free(l.v);
+  if (k.file >= 0) close(k.file);
+  free(k.v);
   return alive;
 }

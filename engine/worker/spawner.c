@@ -44,7 +44,7 @@
 #include "mem.h"
 #include "spawner_wire.h"
 
-enum { LOCK_WAIT_S = 10, STACK_BYTES = 64 * 1024, TEXT_MAX = 64 << 20 };
+enum { LOCK_WAIT_S = 10, STACK_BYTES = 64 * 1024, TEXT_MAX = 64 << 20, SLICE_NS = 100000 };
 enum { FD_SOCK = 3, FD_LOCK = 4 };
 
 struct proc {                    /* a start, from its packet to its report */
@@ -55,6 +55,7 @@ struct proc {                    /* a start, from its packet to its report */
 };
 
 struct spawn {
+  pid_t pid;                     /* its own */
   int epoll, chld, grace, deadline;
   struct sw_page *page;
   int64_t armed_us;              /* deadline the timer stands at */
@@ -64,7 +65,7 @@ struct spawn {
   struct proc *ended;            /* reaped; their trees may still live */
   struct proc *out, **out_tail;  /* to be reported */
   struct arena arena;            /* of the start under way */
-  pid_t *kid; size_t n_kid, cap_kid;
+  struct kids kids;
 };
 
 /* ---- reports ---- */
@@ -104,8 +105,8 @@ static void set_timer(int fd, int64_t at_us) { /* 0 = off */
 }
 
 static void drain(int fd) {
-  char b[1024];
-  while (read(fd, b, sizeof b) > 0) {}
+  char b[8 * sizeof(struct signalfd_siginfo)];
+  while (read(fd, b, sizeof b) == (ssize_t)sizeof b) {}
 }
 
 static void arm_grace(struct spawn *s) {
@@ -200,11 +201,10 @@ static void on_child(struct spawn *s) {
 /* True when no child is left but running attempts. Those killed here bring a SIGCHLD each, and us back. */
 static bool kill_orphans(struct spawn *s) {
   bool clean = true;
-  s->n_kid = 0;
-  reap_children(&s->kid, &s->n_kid, &s->cap_kid);
-  for (size_t i = 0; i < s->n_kid; i++) {
-    if (map64_get(&s->by_pid, s->kid[i])) continue;
-    reap_slay(s->kid[i]);
+  reap_children(&s->kids);
+  for (size_t i = 0; i < s->kids.n; i++) {
+    if (map64_get(&s->by_pid, s->kids.v[i])) continue;
+    reap_slay(s->kids.v[i]);
     clean = false;
   }
   return clean;
@@ -317,7 +317,7 @@ static void refine(struct child_plan *p) {
 /* Returns the pid, or -1 with plan->step and ->err set. */
 static pid_t launch(struct spawn *s, struct child_plan *plan) {
   static char stack[STACK_BYTES] __attribute__((aligned(64)));
-  plan->parent = getpid();
+  plan->parent = s->pid;
   if (clock_boot_us() >= atomic_load(&s->page->deadline_us)) {
     plan->step = STEP_DEADLINE;
     return -1;
@@ -395,6 +395,15 @@ static void on_packet(struct spawn *s) {
 }
 
 /* ---- the process ---- */
+
+/* As the kernel has it; its own header cannot stand beside <sched.h>. */
+struct sched_wish { uint32_t size, policy; uint64_t flags; int32_t nice; uint32_t priority; uint64_t runtime, deadline, period; };
+
+void spawner_prompt(void) {
+  const struct sched_wish wish = {.size = sizeof wish, .policy = SCHED_OTHER, .flags = 1 /* not for children */,
+                                  .nice = getpriority(PRIO_PROCESS, 0), .runtime = SLICE_NS};
+  syscall(SYS_sched_setattr, 0, &wish, 0); /* a hint: older kernels take no notice */
+}
 
 static void watch(struct spawn *s, int fd) {
   struct epoll_event e = {.events = EPOLLIN, .data.fd = fd};
@@ -521,7 +530,7 @@ _Noreturn void spawner_main(struct spawner_seed seed) {
   prctl(PR_SET_NAME, "weir-spawner", 0, 0, 0);
   int spare = make_spare(seed.page);
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-  s = (struct spawn){.page = seed.page, .armed_us = INT64_MAX, .out_tail = &s.out};
+  s = (struct spawn){.pid = getpid(), .page = seed.page, .kids = KIDS_INIT, .armed_us = INT64_MAX, .out_tail = &s.out};
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGCHLD);
@@ -535,8 +544,7 @@ _Noreturn void spawner_main(struct spawner_seed seed) {
   watch(&s, s.chld);
   watch(&s, s.grace);
   watch(&s, s.deadline);
-  { struct { uint32_t size, policy; uint64_t flags; int32_t nice; uint32_t prio; uint64_t runtime, deadline, period; } at = {.size = 48, .flags = 1, .runtime = 100000};
-    if (syscall(SYS_sched_setattr, 0, &at, 0)) perror("sched"); }
+  spawner_prompt();
   say(SW_READY, "", spare);
   if (spare >= 0) close(spare);
   for (;;) turn(&s);

@@ -60,9 +60,11 @@ struct child_plan {
 int child_main(void *plan);
 
 /* ---- reap.c: who are the children of this process ---- */
-/* Appends the pids of all children of the calling process's first thread (where orphans arrive), dead ones that were
- * not waited for included. n entries at *v, grown as needed. */
-void reap_children(pid_t **v, size_t *n, size_t *cap);
+struct kids { pid_t *v; size_t n, cap; int file; };  /* file: kept open between two readings; -2 = not yet tried */
+#define KIDS_INIT {.file = -2}
+/* The pids of all children of this process's first thread (where orphans arrive), those too that are dead but not waited
+ * for. Stays with the process that called it first. */
+void reap_children(struct kids *k);
 /* Kills it and its group: a fork bomb loses to one signal that reaches all of it at once. */
 void reap_slay(pid_t pid);
 /* Kills and reaps what a dead spawner left to this process: children in another session than its own (every attempt
@@ -72,6 +74,9 @@ size_t reap_debris(void);
 /* ---- spawner.c: the process ---- */
 enum { SPAWNER_FIRST, SPAWNER_SPARE };
 struct spawner_seed { int role, sock, lock; struct sw_page *page; };
+/* The calling thread runs briefly and rarely: it asks to be let in at once rather than to run long, so that a free place is
+ * filled before a busy neighbour has used up its turn. Worth 5 % of the starts a second on two cores. */
+void spawner_prompt(void);
 _Noreturn void spawner_main(struct spawner_seed seed);
 
 /* ---- spawner_link.c: the node's end ---- */

@@ -186,8 +186,7 @@ static void turn(struct worker *w) {
 
 static void *run_loop(void *arg) {
   struct worker *w = arg;
-  { struct { uint32_t size, policy; uint64_t flags; int32_t nice; uint32_t prio; uint64_t runtime, deadline, period; } at = {.size = 48, .flags = 1, .runtime = 100000};
-    if (syscall(314, 0, &at, 0)) abort(); }
+  spawner_prompt();
   while (!w->stopping) turn(w);
   return NULL;
 }

@@ -211,7 +211,7 @@ static void build(struct buf *b, const struct wx_exec *x, const wx_spawn *sp, co
   for (uint32_t i = 0; i < sp->n_rlimit; i++)
     m.limit[i] = (struct sw_limit){(uint32_t)sp->rlimit[i].resource, sp->rlimit[i].soft, sp->rlimit[i].hard};
   buf_add(b, &m, sizeof m);
-  if (u->uid != geteuid()) {
+  if (u->uid != x->w->euid) {
     m.flags |= SW_USER;
     m.uid = u->uid;
     m.gid = u->gid;
@@ -250,7 +250,7 @@ static int request(struct wx_exec *x, const wx_spawn *sp, const struct user *u) 
 
 /* Another user must be able to make its file in DATA/run, but not to see or remove those of others. */
 static void open_run_dir(struct worker *w, const struct user *u) {
-  if (w->run_open || u->uid == geteuid()) return;
+  if (w->run_open || u->uid == w->euid) return;
   w->run_open = fchmod(w->run_fd, 01733) == 0;
 }
 
@@ -481,6 +481,7 @@ static enum wr_rc no(struct wr_err *err, const char *what) {
 
 enum wr_rc child_setup(struct worker *w, struct wr_err *err) {
   rand_secret(&w->rnd, sizeof w->rnd);
+  w->euid = geteuid();
   w->dir = realpath(w->o.data_dir, NULL);
   if (!w->dir) return no(err, "Cannot find the data directory");
   struct buf b = BUF_INIT;

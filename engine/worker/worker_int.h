@@ -93,6 +93,7 @@ struct worker {
   int64_t drain_grace_us;
 
   struct spawner *spawner;         /* the pointer and its page never change: any thread */
+  uid_t euid;
   int64_t last_id;
   struct child *buried;            /* ended this turn: their sources may still be named by an event of it */
   uint64_t rnd;

@@ -114,8 +114,8 @@ CREATE TABLE IF NOT EXISTS task_node_edge (
 CREATE TABLE IF NOT EXISTS task_use (
   task_id       BIGINT NOT NULL,
   flow_id       BIGINT NOT NULL,
-  flow_version  BIGINT NOT NULL,
-  PRIMARY KEY (task_id, flow_id, flow_version)
+  node_base     BIGINT NOT NULL,
+  PRIMARY KEY (task_id, flow_id, node_base)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
 CREATE TABLE IF NOT EXISTS task_flow_ins (

@@ -1,9 +1,13 @@
 """`weir run`: exit codes, outputs, signals, parameters, the store it keeps or not, and recorded workflows."""
+import fcntl
 import json
 import os
+import pty
 import re
 import signal
+import struct
 import subprocess
+import termios
 import unittest
 
 from live import BIN, CLEAN_ENV, LIMIT_S, ROOT, alive, directory, shell, task, until, weir
@@ -104,6 +108,30 @@ class Run(unittest.TestCase):
                 done = weir("run", "-o", "json", path)
                 self.assertEqual(done.returncode, 0, done.stderr)
                 self.assertEqual({n["status"] for n in self.one_object(done)["nodes"]}, {"SUCCESS"})
+
+    def test_terminal(self):
+        """A live tree on a terminal: redrawn in place, no wider or higher than the screen, plain without colour."""
+        with directory() as tmp:
+            (tmp / "flow.json").write_text(flow(*[task(f"node-{i:02}", "WAIT", "10ms") for i in range(30)]))
+            master, slave = pty.openpty()
+            fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 40, 0, 0))
+            process = subprocess.Popen([BIN, "run", tmp / "flow.json"], stdin=slave, stdout=slave, stderr=subprocess.DEVNULL,
+                                       env={**CLEAN_ENV, "TERM": "xterm", "NO_COLOR": "1"})
+            os.close(slave)
+            out = b""
+            try:
+                while chunk := os.read(master, 65536):
+                    out += chunk
+            except OSError:  # EIO: the other end is closed
+                pass
+            os.close(master)
+            self.assertEqual(process.wait(LIMIT_S), 0)
+        text = out.decode()
+        self.assertIn("\x1b[8A", text)  # up by what was drawn: 7 nodes and the summary
+        self.assertNotIn("\x1b[3", text)
+        self.assertIn("(23 more nodes)", text)
+        self.assertRegex(text, r"SUCCESS  30 done, 0 running, 0 failed")
+        self.assertRegex(text, r"flow 1 SUCCESS \d+\.\d+s\r\n$")
 
     def test_mysql(self):
         url = os.environ.get("WEIR_TEST_MYSQL")

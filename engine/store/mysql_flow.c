@@ -1,0 +1,242 @@
+/* Saving a flow: nodes, edges and uses in transactions of CHUNK_ROWS, then one that publishes them under the lock of the
+ * flow's row. So a flow of 200,000 nodes never makes one huge transaction, and starts of the old version go on meanwhile.
+ * Under def_mu and the named lock. A save that is cut off leaves rows that nobody reads: their node ids are never given
+ * again, and a version names its nodes by their ids. */
+#include "mysql_priv.h"
+#include <stdlib.h>
+#include <string.h>
+#include "clock.h"
+
+enum { CHUNK_ROWS = 4000, STATEMENT_ROWS = 500, TRIES = 3 };
+
+struct save {
+  struct my *s;
+  struct flow_def *f;
+  struct my_known old;      /* version 0: a new flow */
+  int64_t expect;           /* version it must have, -1 = any */
+  int64_t flow_id, version, node_base, now_us;
+  uint32_t n_node_ins, n_task_ins, task_at;
+  int64_t *use; size_t n_use, cap_use; /* distinct task ids */
+  size_t rows;              /* in the transaction under way */
+};
+
+static uint32_t n_tasks(const struct node_def *n) { return n->type == NODE_TYPE_TASK ? n->n_task_id + n->n_task : 0; }
+
+static int id_cmp(const void *a, const void *b) {
+  int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+  return (x > y) - (x < y);
+}
+
+static void plan(struct save *v) {
+  for (uint32_t i = 0; i < v->f->n; i++) {
+    const struct node_def *n = &v->f->node[i];
+    v->n_node_ins += n->type == NODE_TYPE_TASK;
+    v->n_task_ins += n_tasks(n);
+    for (uint32_t k = 0; k < n->n_task_id; k++) {
+      int64_t *id = WR_PUSH(v->use, v->n_use, v->cap_use);
+      *id = n->task_id[k];
+    }
+  }
+  if (v->n_use) qsort(v->use, v->n_use, sizeof *v->use, id_cmp);
+  size_t n = 0;
+  for (size_t i = 0; i < v->n_use; i++)
+    if (n == 0 || v->use[n - 1] != v->use[i]) v->use[n++] = v->use[i];
+  v->n_use = n;
+}
+
+/* ---- one multi-row statement at a time; a transaction ends when it holds enough ---- */
+static enum wr_rc flush(struct save *v, size_t *n, struct wr_err *err) {
+  struct my_conn *c = &v->s->def;
+  enum wr_rc rc = WR_OK;
+  if (!*n) return WR_OK;
+  if (!v->rows) rc = my_tx_begin(c, err);
+  if (rc) return rc;
+  unsigned e = my_query(c, v->s->def_sql.b.data, v->s->def_sql.b.len);
+  v->rows += *n;
+  *n = 0;
+  sql_clear(&v->s->def_sql);
+  if (!e && v->rows < CHUNK_ROWS) return WR_OK;
+  v->rows = 0;
+  return my_tx_end(c, e ? my_err(e, err) : WR_OK, err);
+}
+
+static enum wr_rc end_chunk(struct save *v, enum wr_rc rc, struct wr_err *err) {
+  if (!v->rows) return rc;
+  v->rows = 0;
+  return my_tx_end(&v->s->def, rc, err);
+}
+
+/* Before a row: sends what stands there when it is enough, begins a statement when none is under way. */
+static enum wr_rc row(struct save *v, size_t *n, const char *insert, struct wr_err *err) {
+  struct sql *q = &v->s->def_sql;
+  enum wr_rc rc = *n >= STATEMENT_ROWS || q->b.len > v->s->packet ? flush(v, n, err) : WR_OK;
+  if (*n == 0) sql_clear(q);
+  sql_str(q, *n ? "," : insert);
+  ++*n;
+  return rc;
+}
+
+/* ---- rows ---- */
+static const char *const type_word[] = {[NODE_TYPE_START] = "'START'", [NODE_TYPE_TASK] = "'TASK'", [NODE_TYPE_END] = "'END'"};
+
+static void node_ids(struct sql *q, const struct node_def *n) {
+  if (!n->n_task_id) {
+    sql_str(q, "NULL");
+    return;
+  }
+  sql_ch(q, '\'');
+  sql_ids(q, n->task_id, n->n_task_id);
+  sql_ch(q, '\'');
+}
+
+static void put_node(struct save *v, uint32_t i) {
+  const struct node_def *n = &v->f->node[i];
+  struct sql *q = &v->s->def_sql;
+  MYSQL *m = v->s->def.m;
+  char *tasks = def_inline_text(n);
+  sql_ch(q, '('), sql_i64(q, v->node_base + i);
+  sql_ch(q, ','), sql_i64(q, v->flow_id);
+  sql_ch(q, ','), sql_i64(q, v->version);
+  sql_ch(q, ','), sql_text(q, m, n->key);
+  sql_ch(q, ','), sql_str(q, type_word[n->type]);
+  sql_ch(q, ','), node_ids(q, n);
+  sql_ch(q, ','), sql_text(q, m, tasks);
+  sql_ch(q, ','), sql_text(q, m, n->config);
+  sql_ch(q, ','), sql_i64_0(q, n->n_parent ? v->node_base + n->parent[0] : 0);
+  sql_ch(q, ','), sql_i64(q, v->task_at);
+  sql_ch(q, ','), sql_i64(q, n_tasks(n));
+  sql_ch(q, ','), sql_us(q, v->now_us);
+  sql_ch(q, ','), sql_us(q, v->now_us);
+  sql_ch(q, ')');
+  v->task_at += n_tasks(n);
+  free(tasks);
+}
+
+static enum wr_rc put_nodes(struct save *v, struct wr_err *err) {
+  static const char insert[] = "INSERT INTO task_node(node_id,flow_id,flow_version,node_key,node_type,task_ids,tasks,config,prev_node,"
+                               "task_at,n_task,create_time,update_time)VALUES";
+  size_t n = 0;
+  for (uint32_t i = 0; i < v->f->n; i++) {
+    enum wr_rc rc = row(v, &n, insert, err);
+    if (rc) return rc;
+    put_node(v, i);
+  }
+  return flush(v, &n, err);
+}
+
+static enum wr_rc put_edges(struct save *v, struct wr_err *err) {
+  struct sql *q = &v->s->def_sql;
+  size_t n = 0;
+  for (uint32_t i = 0; i < v->f->n; i++) {
+    const struct node_def *d = &v->f->node[i];
+    for (uint32_t k = 0; k < d->n_parent; k++) {
+      enum wr_rc rc = row(v, &n, "INSERT INTO task_node_edge(flow_id,flow_version,node_id,pos,prev_node)VALUES", err);
+      if (rc) return rc;
+      sql_ch(q, '('), sql_i64(q, v->flow_id);
+      sql_ch(q, ','), sql_i64(q, v->version);
+      sql_ch(q, ','), sql_i64(q, v->node_base + i);
+      sql_ch(q, ','), sql_i64(q, k);
+      sql_ch(q, ','), sql_i64(q, v->node_base + d->parent[k]);
+      sql_ch(q, ')');
+    }
+  }
+  return flush(v, &n, err);
+}
+
+static enum wr_rc put_uses(struct save *v, struct wr_err *err) {
+  struct sql *q = &v->s->def_sql;
+  size_t n = 0;
+  for (size_t i = 0; i < v->n_use; i++) {
+    enum wr_rc rc = row(v, &n, "INSERT INTO task_use(task_id,flow_id,node_base)VALUES", err);
+    if (rc) return rc;
+    sql_ch(q, '('), sql_i64(q, v->use[i]);
+    sql_ch(q, ','), sql_i64(q, v->flow_id);
+    sql_ch(q, ','), sql_i64(q, v->node_base);
+    sql_ch(q, ')');
+  }
+  return flush(v, &n, err);
+}
+
+/* ---- the save ---- */
+/* What version it becomes; its ids are gone from now on. */
+static enum wr_rc first(struct save *v, struct wr_err *err) {
+  struct my *s = v->s;
+  enum wr_rc rc = WR_OK;
+  v->flow_id = v->f->flow_id;
+  if (v->flow_id) {
+    rc = my_tx_begin(&s->def, err);
+    if (!rc) rc = my_tx_end(&s->def, my_def_known(s, MY_DEF_FLOW, v->flow_id, v->expect, &v->old, err), err);
+  } else {
+    rc = my_def_ids(s, ID_FLOW, 1, &v->flow_id, err);
+  }
+  if (!rc && v->f->n) rc = my_def_ids(s, ID_NODE, v->f->n, &v->node_base, err);
+  v->version = v->old.version + 1;
+  v->now_us = clock_wall_us();
+  if (v->now_us < v->old.create_us) v->now_us = v->old.create_us;
+  return rc;
+}
+
+static unsigned put_heads(struct save *v) {
+  struct my_conn *c = &v->s->def;
+  const struct flow_def *f = v->f;
+  unsigned e = my_run(c, NULL, "INSERT INTO task_flow_history (flow_id, flow_version, flow_name, flow_description, update_time, update_user, "
+                      "config, node_base, n_node, n_node_ins, n_task_ins) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+                      MY_ARGS(my_ai(v->flow_id), my_ai(v->version), my_at(f->name), my_at(f->description), my_ad(v->now_us),
+                              my_at(f->update_user), my_at(f->config), my_ai(v->node_base), my_ai(f->n), my_ai(v->n_node_ins),
+                              my_ai(v->n_task_ins)));
+  if (e) return e;
+  if (v->old.version)
+    return my_run(c, NULL, "UPDATE task_flow SET flow_version=?, flow_name=?, flow_description=?, update_time=?, update_user=? WHERE flow_id=?",
+                  MY_ARGS(my_ai(v->version), my_at(f->name), my_at(f->description), my_ad(v->now_us), my_at(f->update_user),
+                          my_ai(v->flow_id)));
+  return my_run(c, NULL, "INSERT INTO task_flow (flow_id, flow_version, flow_name, flow_description, update_time, update_user, create_time, "
+                "create_user) VALUES (?,?,?,?,?,?,?,?)",
+                MY_ARGS(my_ai(v->flow_id), my_ai(v->version), my_at(f->name), my_at(f->description), my_ad(v->now_us),
+                        my_at(f->update_user), my_ad(v->now_us), my_at(f->create_user)));
+}
+
+/* Under the lock of the flow's row, which those who start it hold shared. */
+static enum wr_rc publish(struct save *v, struct wr_err *err) {
+  struct my *s = v->s;
+  struct my_known now;
+  enum wr_rc rc = my_tx_begin(&s->def, err);
+  if (rc) return rc;
+  if (v->old.version) rc = my_def_known(s, MY_DEF_FLOW, v->flow_id, v->old.version, &now, err);
+  unsigned e = rc ? 0 : put_heads(v);
+  if (e) rc = my_err(e, err);
+  if (!rc) rc = my_defs_raise(s, err);
+  return my_tx_end(&s->def, rc, err);
+}
+
+static enum wr_rc save(struct save *v, struct wr_err *err) {
+  int tries = TRIES;
+  plan(v);
+  enum wr_rc rc = first(v, err);
+  if (!rc) rc = put_nodes(v, err);
+  if (!rc) rc = put_edges(v, err);
+  if (!rc) rc = put_uses(v, err);
+  rc = end_chunk(v, rc, err);
+  if (rc == WR_OUTCOME_UNKNOWN) rc = wr_err_set(err, WR_DB_UNAVAILABLE, NULL); /* nothing was published: nothing was stored */
+  if (rc) return rc;
+  do rc = publish(v, err);
+  while (my_tx_again(&v->s->def, rc) && --tries);
+  return rc;
+}
+
+enum wr_rc my_save_flow(struct store *st, struct flow_def *f, int64_t expect_version, struct wr_err *err) {
+  struct save v = {.s = my_of(st), .f = f, .expect = expect_version};
+  enum wr_rc rc = my_def_enter(v.s, err);
+  if (rc) return rc;
+  rc = save(&v, err);
+  if (v.s->def_sql.b.cap > v.s->packet) sql_done(&v.s->def_sql); /* one large flow is no reason to keep its text */
+  my_def_leave(v.s);
+  free(v.use);
+  if (rc) return rc;
+  f->flow_id = v.flow_id;
+  f->version = v.version;
+  f->node_base = v.node_base;
+  f->create_us = v.old.version ? v.old.create_us : v.now_us;
+  f->update_us = f->node_us = v.now_us;
+  for (uint32_t i = 0; i < f->n; i++) f->node[i].node_id = v.node_base + i;
+  return WR_OK;
+}

@@ -1,0 +1,253 @@
+/* Facts of what the reconciler sees: live tasks and flows, in pages, in order, each once. */
+#include "facts.h"
+
+/* All live tasks with ti in lo..hi, read in pages of n; the order of the whole pass is checked. */
+static size_t live_tasks(struct world *w, size_t n, int64_t lo, int64_t hi, struct live_task *out, size_t cap) {
+  struct live_task page[64];
+  int64_t after = 0;
+  size_t got, found = 0;
+  assert_true(n <= 64);
+  do {
+    OK(store_live_tasks(w->s, after, page, n, &got));
+    assert_true(got <= n);
+    for (size_t i = 0; i < got; i++) {
+      assert_true(page[i].ti > after);
+      after = page[i].ti;
+      if (after < lo || after > hi) continue;
+      assert_true(found < cap);
+      out[found++] = page[i];
+    }
+  } while (got == n);
+  return found;
+}
+
+static size_t live_flows(struct world *w, size_t n, int64_t lo, int64_t hi, struct live_flow *out, size_t cap) {
+  struct live_flow page[64];
+  int64_t after = 0;
+  size_t got, found = 0;
+  do {
+    OK(store_live_flows(w->s, after, page, n, &got));
+    for (size_t i = 0; i < got; i++) {
+      assert_true(page[i].fi > after);
+      after = page[i].fi;
+      if (after < lo || after > hi) continue;
+      assert_true(found < cap);
+      out[found++] = page[i];
+    }
+  } while (got == n);
+  return found;
+}
+
+static void nothing_is_live_at_first(struct world *w) {
+  struct live_task t;
+  struct live_flow f;
+  size_t n = 9;
+  OK(store_live_tasks(w->s, 0, &t, 1, &n));
+  assert_int_equal(n, 0);
+  n = 9;
+  OK(store_live_flows(w->s, 0, &f, 1, &n));
+  assert_int_equal(n, 0);
+}
+
+static void live_task_tells_its_columns(struct world *w) {
+  struct flow_def *f = flow_save(w, "f", NODE("a") "," NODE("b"));
+  struct started s = flow_start(w, f);
+  struct task_row a = task_row_of(w, &s, 0, 0), b = task_row_of(w, &s, 1, 1);
+  struct live_task t[2];
+  a.t.state = TASK_RUNNING, a.t.epoch = 3, a.t.owner = w->me, a.update_us = 1234567;
+  b.t.state = TASK_RETRY_WAIT, b.t.epoch = 4, b.t.due_us = 99887766;
+  OK(put_task(w, ROW_INSERT, &a));
+  OK(put_task(w, ROW_INSERT, &b));
+  assert_int_equal(live_tasks(w, 7, s.ti, s.ti + 1, t, 2), 2);
+  assert_int_equal(t[0].ti, a.ti);
+  assert_int_equal(t[0].fi, s.fi);
+  assert_int_equal(t[0].state, TASK_RUNNING);
+  assert_int_equal(t[0].epoch, 3);
+  assert_int_equal(t[0].owner, w->me);
+  assert_true(t[0].owner_live);
+  assert_int_equal(t[0].update_us, 1234567);
+  assert_int_equal(t[0].due_us, 0);
+  assert_int_equal(t[1].state, TASK_RETRY_WAIT);
+  assert_int_equal(t[1].due_us, 99887766);
+  assert_int_equal(t[1].owner, 0);
+  assert_true(t[1].owner_live);
+  def_flow_unref(f);
+}
+
+static void live_is_every_state_but_final(struct world *w) {
+  struct flow_def *f = flow_save(w, "f", NODE("a"));
+  struct started s = flow_start(w, f);
+  struct task_row r = task_row_of(w, &s, 0, 0);
+  struct live_task t[1];
+  OK(put_task(w, ROW_INSERT, &r));
+  for (int st = TASK_CREATED; st < TASK__N; st++) {
+    r.t.state = (uint8_t)st;
+    OK(put_task(w, ROW_UPDATE, &r));
+    assert_int_equal(live_tasks(w, 64, s.ti, s.ti, t, 1), !task_final((enum task_state)st));
+  }
+  def_flow_unref(f);
+}
+
+static void live_in_pages_of_any_size(struct world *w) {
+  enum { FLOWS = 9 };
+  struct flow_def *f = flow_save(w, "f", NODE("a") "," NODE("b") "," NODE("c"));
+  struct started s[FLOWS];
+  struct live_task t[3 * FLOWS];
+  struct live_flow lf[FLOWS];
+  for (int i = 0; i < FLOWS; i++) {
+    s[i] = flow_start(w, f);
+    for (uint32_t k = 0; k < 3; k++) {
+      struct task_row r = task_row_of(w, &s[i], k, k);
+      if (k == 1 && i % 2) r.t.state = TASK_SUCCESS;
+      OK(put_task(w, ROW_INSERT, &r));
+    }
+  }
+  for (size_t page = 1; page <= 10; page++) {
+    size_t n = live_tasks(w, page, s[0].ti, s[FLOWS - 1].ti + 2, t, 3 * FLOWS), at = 0;
+    assert_int_equal(n, 3 * FLOWS - FLOWS / 2);
+    for (int i = 0; i < FLOWS; i++)
+      for (uint32_t k = 0; k < 3; k++)
+        if (k != 1 || i % 2 == 0) assert_int_equal(t[at++].ti, s[i].ti + k);
+    assert_int_equal(live_flows(w, page, s[0].fi, s[FLOWS - 1].fi, lf, FLOWS), FLOWS);
+  }
+  def_flow_unref(f);
+}
+
+static void live_stand_alone(struct world *w) {
+  int64_t id = task_save(w, "t", "ECHO");
+  struct task_row r = alone_row_of(w, id);
+  struct live_task t[1];
+  OK(put_task(w, ROW_INSERT, &r));
+  assert_int_equal(live_tasks(w, 5, r.ti, r.ti, t, 1), 1);
+  assert_int_equal(t[0].fi, 0);
+  r.t.state = TASK_RUNNING, r.t.epoch = 1, r.t.owner = w->me;
+  OK(put_task(w, ROW_UPDATE, &r));
+  assert_int_equal(live_tasks(w, 5, r.ti, r.ti, t, 1), 1);
+  r.t.state = TASK_FAILED, r.t.owner = 0;
+  OK(put_finish(w, &r));
+  assert_int_equal(live_tasks(w, 5, r.ti, r.ti, t, 1), 0);
+}
+
+static void live_stand_alone_made_final(struct world *w) {
+  int64_t id = task_save(w, "t", "ECHO");
+  struct task_row r = alone_row_of(w, id);
+  struct live_task t[1];
+  r.t.state = TASK_CANCELED;
+  OK(put_task(w, ROW_INSERT, &r));
+  assert_int_equal(live_tasks(w, 5, r.ti, r.ti, t, 1), 0);
+}
+
+static void live_of_a_second_run(struct world *w) {
+  struct flow_def *f = flow_save(w, "f", NODE("a") "," NODE("b"));
+  struct started s = flow_start(w, f), other = flow_start(w, f);
+  int64_t ni, ti;
+  struct live_task t[4];
+  char bases[500];
+  OK(store_ids(w->s, ID_NI, 2, &ni));
+  OK(store_ids(w->s, ID_TI, 2, &ti));
+  snprintf(bases, sizeof bases, "%s,%lld:%lld", s.bases, (long long)ni, (long long)ti);
+  struct flow_row fr = flow_get(w, s.fi);
+  fr.bases = bases, fr.run_no = 2;
+  OK(put_flow(w, ROW_UPDATE, s.version, &fr));
+  struct task_row a = task_row_of(w, &s, 0, 0), b = task_row_of(w, &other, 0, 0), c = task_row_of(w, &s, 1, 1);
+  c.ti = ti + 1, c.ni = ni + 1;
+  OK(put_task(w, ROW_INSERT, &a));
+  OK(put_task(w, ROW_INSERT, &b));
+  OK(put_task(w, ROW_INSERT, &c));
+  assert_int_equal(live_tasks(w, 1, s.ti, c.ti, t, 4), 3);
+  assert_int_equal(t[0].ti, a.ti);
+  assert_int_equal(t[1].ti, b.ti);
+  assert_int_equal(t[2].ti, c.ti);
+  assert_int_equal(t[1].fi, other.fi);
+  assert_int_equal(t[2].fi, s.fi);
+  def_flow_unref(f);
+}
+
+static void live_flow_tells_its_columns(struct world *w) {
+  struct flow_def *f = flow_save(w, "f", NODE("a"));
+  struct started s = flow_start(w, f);
+  struct live_flow lf[1];
+  struct flow_row r = flow_get(w, s.fi);
+  assert_int_equal(live_flows(w, 9, s.fi, s.fi, lf, 1), 1);
+  assert_false(lf[0].more);
+  assert_int_equal(lf[0].due_us, 0);
+  r.state = FLOW_CANCELING, r.more = "3:1", r.due_us = 555, r.update_us = 777;
+  OK(put_flow(w, ROW_UPDATE, s.version, &r));
+  assert_int_equal(live_flows(w, 9, s.fi, s.fi, lf, 1), 1);
+  assert_true(lf[0].more);
+  assert_int_equal(lf[0].state, FLOW_CANCELING);
+  assert_int_equal(lf[0].due_us, 555);
+  assert_int_equal(lf[0].update_us, 777);
+  def_flow_unref(f);
+}
+
+static void live_flow_is_every_state_but_final(struct world *w) {
+  struct flow_def *f = flow_save(w, "f", NODE("a"));
+  struct started s = flow_start(w, f);
+  struct live_flow lf[1];
+  struct flow_row r = flow_get(w, s.fi);
+  for (int st = FLOW_RUNNING; st < FLOW__N; st++) {
+    r.state = (uint8_t)st;
+    OK(put_flow(w, ROW_UPDATE, 0, &r));
+    assert_int_equal(live_flows(w, 64, s.fi, s.fi, lf, 1), !flow_final((enum flow_state)st));
+  }
+  r.state = FLOW_RUNNING; /* a re-run leaves a final state */
+  OK(put_flow(w, ROW_UPDATE, 0, &r));
+  assert_int_equal(live_flows(w, 64, s.fi, s.fi, lf, 1), 1);
+  def_flow_unref(f);
+}
+
+static void a_flow_without_nodes_can_be_live(struct world *w) {
+  struct flow_def *f = flow_save(w, "empty", "{'nodeType':'START'},{'nodeType':'END'}");
+  assert_int_equal(f->dag->n, 0);
+  struct started s = flow_start(w, f);
+  struct live_flow lf[1];
+  struct live_task t[1];
+  assert_int_equal(live_flows(w, 9, s.fi, s.fi, lf, 1), 1);
+  assert_int_equal(live_tasks(w, 9, s.ti, s.ti, t, 1), 0);
+  flow_end(w, &s, FLOW_SUCCESS);
+  assert_int_equal(live_flows(w, 9, s.fi, s.fi, lf, 1), 0);
+  assert_int_equal(list_nodes(w, s.fi, false, (struct page){.limit = 9}).n, 0);
+  def_flow_unref(f);
+}
+
+/* Only a store that one process owns knows at once that the former owner is dead. */
+static void owner_of_a_former_life(struct world *w) {
+  struct flow_def *f = flow_save(w, "f", NODE("a"));
+  struct started s = flow_start(w, f);
+  struct task_row r = task_row_of(w, &s, 0, 0);
+  struct live_task t[1];
+  r.t.state = TASK_RUNNING, r.t.epoch = 1, r.t.owner = w->me;
+  OK(put_task(w, ROW_INSERT, &r));
+  assert_int_equal(live_tasks(w, 9, s.ti, s.ti, t, 1), 1);
+  assert_true(t[0].owner_live);
+  OK(store_leave(w->s));
+  store_close(w->s);
+  w->s = facts_backend->again();
+  const struct node_info info = {.host = "h", .pid = 1, .slots = 1, .roles = ""};
+  OK(store_join(w->s, &info, &w->me));
+  w->batches = 0;
+  assert_int_equal(live_tasks(w, 9, s.ti, s.ti, t, 1), 1);
+  assert_false(t[0].owner_live);
+  assert_int_equal(t[0].owner, r.t.owner);
+  if (store_single(w->s)) {
+    world_again(w); /* without leaving: the process lock is proof enough */
+    assert_int_equal(live_tasks(w, 9, s.ti, s.ti, t, 1), 1);
+    assert_false(t[0].owner_live);
+  }
+  def_flow_unref(f);
+}
+
+static void one_member_reconciles(struct world *w) {
+  OK(store_renew(w->s));
+  assert_true(store_reconciler(w->s));
+  assert_true(store_reconciler(w->s)); /* and goes on */
+}
+
+const struct fact facts_live[] = {
+  FACT_FRESH(nothing_is_live_at_first), FACT(live_task_tells_its_columns), FACT(live_is_every_state_but_final),
+  FACT(live_in_pages_of_any_size), FACT(live_stand_alone), FACT(live_stand_alone_made_final), FACT(live_of_a_second_run),
+  FACT(live_flow_tells_its_columns), FACT(live_flow_is_every_state_but_final), FACT(a_flow_without_nodes_can_be_live),
+  FACT_FRESH(owner_of_a_former_life), FACT_FRESH(one_member_reconciles),
+};
+const size_t n_facts_live = sizeof facts_live / sizeof *facts_live;

@@ -1,0 +1,360 @@
+/* The rows and transactions of the in-memory database (memstore.h). One thread; the only file that changes a row.
+ * What never happens: a row changes outside tx_apply(), or a lock outlives its transaction. */
+#include "memdb_int.h"
+#include <stdlib.h>
+#include <string.h>
+
+const char *const mem_call_name[MEM__N] = {
+  [MEM_IDS] = "ids", [MEM_JOIN] = "join", [MEM_LEAVE] = "leave", [MEM_BEGIN] = "begin", [MEM_LOCK] = "lock", [MEM_READ] = "read",
+  [MEM_WRITE] = "write", [MEM_COMMIT] = "commit", [MEM_RESOLVE] = "resolve", [MEM_RENEW] = "renew", [MEM_REAP] = "reap",
+  [MEM_SCAN] = "scan", [MEM_DEFS] = "defs", [MEM_WAIT] = "wait"};
+
+struct mem_flow *memdb_flow(const struct memdb *db, int64_t fi) { return map64_get(&db->flow, fi); }
+struct mem_node *memdb_node(const struct memdb *db, int64_t ni) { return map64_get(&db->node, ni); }
+struct mem_task *memdb_task(const struct memdb *db, int64_t ti) { return map64_get(&db->task, ti); }
+struct mem_member *memdb_member(const struct memdb *db, int64_t me) { return map64_get(&db->member, me); }
+
+struct memdb *memdb_new(const struct mem_hooks *h, bool single, int64_t lease_us, uint8_t (*slot_of)(const char *type)) {
+  struct memdb *db = wr_new(struct memdb);
+  db->hooks = *h;
+  db->single = single;
+  db->lease_us = lease_us;
+  db->slot_of = slot_of;
+  db->defs_version = 1;
+  for (int i = 0; i < ID__N; i++) db->next_id[i] = 1;
+  return db;
+}
+
+static void defs_done(struct mem_def *v, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    for (size_t k = 0; k < v[i].n; k++) free(v[i].v[k].json);
+    free(v[i].v);
+  }
+  free(v);
+}
+
+static void free_text(const char *s) { free((void *)(uintptr_t)s); }
+
+void memdb_free(struct memdb *db) {
+  const struct map64_slot *s;
+  while (db->txs) tx_end(db->txs);
+  for (size_t i = 0; (s = map64_next(&db->flow, &i)) != NULL;) {
+    struct mem_flow *f = s->val;
+    free_text(f->r.error); free_text(f->r.params); free_text(f->r.bases); free_text(f->r.more);
+    free(f);
+  }
+  for (size_t i = 0; (s = map64_next(&db->node, &i)) != NULL;) {
+    struct mem_node *n = s->val;
+    free_text(n->r.error);
+    free(n);
+  }
+  for (size_t i = 0; (s = map64_next(&db->task, &i)) != NULL;) {
+    struct mem_task *t = s->val;
+    free_text(t->r.error); free_text(t->r.result);
+    free(t);
+  }
+  for (size_t i = 0; (s = map64_next(&db->member, &i)) != NULL;) free(s->val);
+  map64_done(&db->flow);
+  map64_done(&db->node);
+  map64_done(&db->task);
+  map64_done(&db->member);
+  defs_done(db->tasks, db->n_tasks);
+  defs_done(db->flows, db->n_flows);
+  free(db);
+}
+
+/* ---- calls and their fate ---- */
+
+enum store_rc mem_fault(enum mem_fate f) {
+  switch (f) {
+  case MEM_DOWN: return STORE_DOWN;
+  case MEM_NO_SPACE: return STORE_NO_SPACE;
+  case MEM_BAD: return STORE_BAD;
+  case MEM_GO: case MEM_RETRY: case MEM_LOST_DONE: case MEM_LOST_UNDONE: case MEM_LATE_DONE: case MEM_LATE_UNDONE: break;
+  }
+  return STORE_RETRY;
+}
+
+enum mem_fate mem_ask(struct mem_store *s, enum mem_call what, const struct batch *b) {
+  enum mem_fate f = s->db->hooks.call ? s->db->hooks.call(s->db->hooks.ctx, s->node, what, b) : MEM_GO;
+  if (s->tx) s->tx->touched = s->db->now_us;
+  if (f != MEM_GO) s->contact_us = s->db->now_us;
+  return f;
+}
+
+/* ---- transactions ---- */
+
+struct mem_tx *tx_open(struct mem_store *s) {
+  if (s->tx) return s->tx;
+  struct mem_tx *tx = wr_new(struct mem_tx);
+  arena_init(&tx->mem, 0);
+  tx->db = s->db;
+  tx->owner = s;
+  tx->me = s->me;
+  tx->touched = s->db->now_us;
+  tx->next = s->db->txs;
+  s->db->txs = tx;
+  s->tx = tx;
+  s->cut = false;
+  return tx;
+}
+
+static void unlink_tx(struct memdb *db, struct mem_tx *tx) {
+  struct mem_tx **p = &db->txs;
+  while (*p != tx) p = &(*p)->next;
+  *p = tx->next;
+}
+
+static void unlock_all(struct memdb *db, const struct mem_tx *tx) {
+  const struct map64_slot *s;
+  for (size_t i = 0; (s = map64_next(&db->flow, &i)) != NULL;)
+    if (((struct mem_flow *)s->val)->lock == tx) ((struct mem_flow *)s->val)->lock = NULL;
+  for (size_t i = 0; i < tx->b.n_task; i++) {
+    struct mem_task *t = memdb_task(db, tx->b.task[i].row.ti);
+    if (t && t->lock == tx) t->lock = NULL;
+  }
+  struct mem_member *m = memdb_member(db, tx->me);
+  if (m && m->lock == tx) m->lock = NULL;
+}
+
+void tx_end(struct mem_tx *tx) {
+  struct memdb *db = tx->db;
+  unlock_all(db, tx);
+  unlink_tx(db, tx);
+  if (tx->owner) {
+    tx->owner->tx = NULL;
+    arena_reset(&tx->owner->texts);
+  }
+  arena_done(&tx->mem);
+  free(tx);
+}
+
+/* ---- copying a batch ---- */
+
+static const char *keep(struct arena *a, const char *s) { return s ? arena_strdup(a, s) : NULL; }
+
+static void *copy(struct arena *a, const void *p, size_t n, size_t size) {
+  void *to = arena_alloc(a, n * size + 1);
+  if (n > 0) memcpy(to, p, n * size);
+  return to;
+}
+
+static void tx_copy(struct mem_tx *tx, const struct batch *b) {
+  struct arena *a = &tx->mem;
+  tx->b = *b;
+  tx->b.flow = copy(a, b->flow, b->n_flow, sizeof *b->flow);
+  tx->b.node = copy(a, b->node, b->n_node, sizeof *b->node);
+  tx->b.task = copy(a, b->task, b->n_task, sizeof *b->task);
+  tx->b.attempt = copy(a, b->attempt, b->n_attempt, sizeof *b->attempt);
+  for (size_t i = 0; i < b->n_flow; i++) {
+    struct flow_row *r = &tx->b.flow[i].row;
+    r->error = keep(a, r->error);
+    r->params = keep(a, r->params);
+    r->bases = keep(a, r->bases);
+    r->more = keep(a, r->more);
+  }
+  for (size_t i = 0; i < b->n_node; i++) tx->b.node[i].row.error = keep(a, tx->b.node[i].row.error);
+  for (size_t i = 0; i < b->n_task; i++) {
+    struct task_row *r = &tx->b.task[i].row;
+    r->error = keep(a, r->error);
+    if (r->result) r->result = arena_memdup0(a, r->result, r->result_len);
+  }
+  for (size_t i = 0; i < b->n_attempt; i++) {
+    tx->b.attempt[i].why = keep(a, tx->b.attempt[i].why);
+    tx->b.attempt[i].error = keep(a, tx->b.attempt[i].error);
+  }
+}
+
+/* ---- what a commit does ---- */
+
+static void set_text(const char **to, const char *s) {
+  free_text(*to);
+  *to = s && *s ? wr_strdup(s) : NULL;
+}
+
+static void put_flow(struct memdb *db, const struct flow_write *w, struct mem_tx *tx) {
+  struct mem_flow *f = memdb_flow(db, w->row.fi);
+  const struct flow_row *r = &w->row;
+  if (w->op == ROW_INSERT) {
+    f = wr_new(struct mem_flow);
+    f->r = *r;
+    f->r.error = f->r.params = f->r.bases = f->r.more = NULL;
+    set_text(&f->r.params, r->params);
+    f->lock = tx;
+    (void)map64_put(&db->flow, r->fi, f);
+    if (r->fi > db->max_fi) db->max_fi = r->fi;
+  }
+  f->r.version = tx->b.id;
+  f->r.state = r->state;
+  f->r.wish = r->wish;
+  f->r.run_no = r->run_no;
+  f->r.live = r->live;
+  f->r.failed = r->failed;
+  f->r.start_us = r->start_us;
+  f->r.end_us = r->end_us;
+  f->r.update_us = r->update_us;
+  f->r.due_us = r->due_us;
+  if (r->bases) set_text(&f->r.bases, r->bases);
+  set_text(&f->r.more, r->more);
+  if (r->error) set_text(&f->r.error, r->error);
+}
+
+static void put_node(struct memdb *db, const struct node_write *w) {
+  struct mem_node *n = memdb_node(db, w->row.ni);
+  if (w->op == ROW_INSERT) {
+    n = wr_new(struct mem_node);
+    (void)map64_put(&db->node, w->row.ni, n);
+  }
+  struct node_row was = n->r;
+  n->r = w->row;
+  n->r.error = was.error;
+  if (w->op == ROW_UPDATE) {
+    n->r.fi = was.fi;
+    n->r.node_id = was.node_id;
+    n->r.run_no = was.run_no;
+    n->r.create_us = was.create_us;
+  }
+  if (w->row.error) set_text(&n->r.error, w->row.error);
+}
+
+static void put_task(struct memdb *db, const struct task_write *w) {
+  struct mem_task *t = memdb_task(db, w->row.ti);
+  if (w->op == ROW_INSERT) {
+    t = wr_new(struct mem_task);
+    t->r.exit_code = -1;
+    t->r.ni = w->row.ni;
+    t->r.fi = w->row.fi;
+    t->r.ti = w->row.ti;
+    t->r.task_id = w->row.task_id;
+    t->r.create_us = w->row.create_us;
+    t->r.t.version = w->row.t.version;
+    (void)map64_put(&db->task, w->row.ti, t);
+    if (w->row.ti > db->max_ti) db->max_ti = w->row.ti;
+  }
+  int64_t version = t->r.t.version;
+  t->r.t = w->row.t;
+  t->r.t.version = version;
+  t->r.update_us = w->row.update_us;
+  t->r.end_us = w->row.end_us;
+  if (w->op == ROW_UPDATE && !w->finish) return;
+  if (w->row.error) set_text(&t->r.error, w->row.error);
+  if (w->row.result) {
+    free_text(t->r.result);
+    t->r.result = wr_memdup0(w->row.result, w->row.result_len);
+    t->r.result_len = w->row.result_len;
+  }
+  t->r.log = w->row.log;
+  t->r.exit_code = w->row.exit_code;
+  t->r.signal = w->row.signal;
+}
+
+void tx_apply(struct mem_tx *tx) {
+  struct memdb *db = tx->db;
+  if (tx->written) {
+    struct mem_member *m = memdb_member(db, tx->me);
+    if (db->hooks.commit) db->hooks.commit(db->hooks.ctx, tx->me, &tx->b);
+    for (size_t i = 0; i < tx->b.n_flow; i++) put_flow(db, &tx->b.flow[i], tx);
+    for (size_t i = 0; i < tx->b.n_node; i++) put_node(db, &tx->b.node[i]);
+    for (size_t i = 0; i < tx->b.n_task; i++) put_task(db, &tx->b.task[i]);
+    db->n_attempt += tx->b.n_attempt;
+    m->last_batch = tx->b.id;
+    m->lease_until = db->now_us + db->lease_us;
+    if (db->hooks.committed) db->hooks.committed(db->hooks.ctx, tx->me, &tx->b);
+  }
+  tx_end(tx);
+}
+
+/* ---- writing: locks, expectations, the fence ---- */
+
+/* Waits while another transaction has it, as a server would: at most two seconds, then the batch is rolled back. */
+static bool get_lock(struct mem_store *s, struct mem_tx **lock) {
+  int64_t since = s->db->now_us;
+  for (int i = 0; *lock != NULL && *lock != s->tx; i++) {
+    if (i == 40 || s->db->now_us - since > 2000000 || s->db->single) return false;
+    if (mem_ask(s, MEM_WAIT, NULL) != MEM_GO || s->cut) return false;
+  }
+  *lock = s->tx;
+  return true;
+}
+
+static bool flow_startable(const struct memdb *db, const struct flow_row *r) {
+  const struct mem_def *d = &db->flows[r->flow_id - 1];
+  return !d->deleted && r->flow_version == (int64_t)d->n;
+}
+
+static enum store_rc check_flow(struct mem_store *s, struct flow_write *w, struct flow_write *orig) {
+  struct mem_flow *f = memdb_flow(s->db, w->row.fi);
+  bool ok = true;
+  if (w->op == ROW_INSERT) {
+    if (f) { s->db->hooks.broken(s->db->hooks.ctx, "flow inserted twice", w->row.fi); return STORE_BAD; }
+    ok = flow_startable(s->db, &w->row);
+  } else {
+    if (!f) { s->db->hooks.broken(s->db->hooks.ctx, "update of a flow that is not there", w->row.fi); return STORE_BAD; }
+    if (w->expect == 0 && f->lock != s->tx) {
+      s->db->hooks.broken(s->db->hooks.ctx, "write to a flow neither locked nor checked", w->row.fi);
+      return STORE_BAD;
+    }
+    if (!get_lock(s, &f->lock)) return STORE_RETRY;
+    ok = w->expect == 0 || f->r.version == w->expect;
+  }
+  orig->stale = !ok;
+  return ok ? STORE_OK : STORE_STALE;
+}
+
+static enum store_rc check_task(struct mem_store *s, const struct task_write *w, struct task_write *orig) {
+  struct mem_task *t = memdb_task(s->db, w->row.ti);
+  if ((t == NULL) != (w->op == ROW_INSERT)) {
+    s->db->hooks.broken(s->db->hooks.ctx, t ? "task inserted twice" : "update of a task that is not there", w->row.ti);
+    return STORE_BAD;
+  }
+  if (w->op == ROW_INSERT || w->expect_state < 0) return STORE_OK;
+  if (!get_lock(s, &t->lock)) return STORE_RETRY;
+  if (t->r.t.state == (unsigned)w->expect_state && t->r.t.epoch == w->expect_epoch) return STORE_OK;
+  orig->stale = true;
+  return STORE_STALE;
+}
+
+static enum store_rc check_all(struct mem_store *s, struct batch *b) {
+  struct batch *mine = &s->tx->b;
+  for (size_t i = 0; i < b->n_flow; i++) {
+    enum store_rc rc = check_flow(s, &mine->flow[i], &b->flow[i]);
+    if (rc != STORE_OK) return rc;
+  }
+  for (size_t i = 0; i < b->n_node; i++) {
+    bool there = memdb_node(s->db, mine->node[i].row.ni) != NULL;
+    if (there != (mine->node[i].op == ROW_UPDATE)) {
+      s->db->hooks.broken(s->db->hooks.ctx, there ? "node inserted twice" : "update of a node that is not there", mine->node[i].row.ni);
+      return STORE_BAD;
+    }
+  }
+  for (size_t i = 0; i < b->n_task; i++) {
+    enum store_rc rc = check_task(s, &mine->task[i], &b->task[i]);
+    if (rc != STORE_OK) return rc;
+  }
+  struct mem_member *m = memdb_member(s->db, s->me);
+  if (!m || !get_lock(s, &m->lock)) return m ? STORE_RETRY : STORE_FENCED;
+  return m->state == MEMBER_LIVE ? STORE_OK : STORE_FENCED;
+}
+
+enum store_rc tx_write(struct mem_store *s, struct batch *b) {
+  struct mem_tx *tx = tx_open(s);
+  tx_copy(tx, b);
+  enum store_rc rc = check_all(s, b);
+  if (s->cut) return STORE_RETRY;
+  if (rc != STORE_OK) tx_end(tx);
+  else tx->written = true;
+  return rc;
+}
+
+void memdb_tick(struct memdb *db) {
+  for (struct mem_tx *tx = db->txs, *next; tx != NULL; tx = next) {
+    next = tx->next;
+    if (tx->state == TX_PENDING && tx->settle_at <= db->now_us) {
+      if (tx->will_commit) tx_apply(tx);
+      else tx_end(tx);
+    } else if (tx->state == TX_OPEN && !db->single && db->now_us - tx->touched > db->lease_us / 4) {
+      if (tx->owner) tx->owner->cut = true;
+      tx_end(tx);
+    }
+  }
+}

@@ -1,0 +1,37 @@
+/* Private to the in-memory database: transactions and the calls between its two files. */
+#ifndef MEMDB_INT_H
+#define MEMDB_INT_H
+#include "memstore.h"
+
+enum tx_state { TX_OPEN, TX_PENDING };
+struct mem_tx {
+  struct mem_tx *next;
+  struct memdb *db;
+  struct mem_store *owner;           /* NULL: its connection is gone */
+  int64_t me;
+  enum tx_state state;
+  bool written, will_commit;
+  int64_t touched, settle_at;
+  struct batch b;                    /* a deep copy in mem */
+  struct arena mem;
+};
+
+struct mem_store {
+  struct store s;
+  struct memdb *db;
+  void *node;
+  struct mem_tx *tx;
+  bool cut;                          /* the server ended the transaction under way */
+  int64_t me;
+  int64_t next_id[ID__N], end_id[ID__N];
+  int64_t contact_us;                /* unbroken contact since */
+  struct arena texts;                /* of reads, until the transaction ends */
+};
+
+struct mem_tx *tx_open(struct mem_store *s);
+void tx_end(struct mem_tx *tx);                  /* releases locks, forgets it */
+void tx_apply(struct mem_tx *tx);                /* commits: rows, receipt, lease; then ends it */
+enum store_rc tx_write(struct mem_store *s, struct batch *b);
+enum mem_fate mem_ask(struct mem_store *s, enum mem_call what, const struct batch *b);
+enum store_rc mem_fault(enum mem_fate f);        /* of MEM_RETRY .. MEM_BAD */
+#endif

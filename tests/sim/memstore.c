@@ -1,0 +1,472 @@
+/* The faces of the in-memory database: the runner's writer, definitions, and the few readers that defs.c uses. What the
+ * runner never calls answers with an error. One thread. What never happens: an effect of a call whose fate was a fault. */
+#include "memstore.h"
+#include <stdlib.h>
+#include <string.h>
+#include "limits.h"
+#include "memdb_int.h"
+
+static struct mem_store *of(const struct store *s) { return (struct mem_store *)(uintptr_t)s; }
+
+/* Faults that only a COMMIT can have count as RETRY elsewhere. A cut connection says so once. */
+static enum store_rc gate(struct mem_store *s, enum mem_call what, const struct batch *b) {
+  enum mem_fate f = mem_ask(s, what, b);
+  if (f == MEM_GO && !s->cut) return STORE_OK;
+  bool cut = s->cut;
+  s->cut = false;
+  if (s->tx) tx_end(s->tx);
+  return cut ? STORE_RETRY : mem_fault(f);
+}
+
+static void mem_close(struct store *st) {
+  struct mem_store *s = of(st);
+  if (s->tx && s->tx->state == TX_PENDING) s->tx->owner = NULL; /* the server has it still */
+  else if (s->tx) tx_end(s->tx);
+  arena_done(&s->texts);
+  free(s);
+}
+
+static bool mem_single(const struct store *st) { return of(st)->db->single; }
+
+static enum store_rc mem_ids(struct store *st, enum id_kind kind, uint32_t n, int64_t *first) {
+  struct mem_store *s = of(st);
+  bool block = !s->db->single;
+  if (block && s->next_id[kind] + n > s->end_id[kind]) {
+    enum mem_fate f = mem_ask(s, MEM_IDS, NULL);
+    if (f != MEM_GO) return mem_fault(f);
+    uint32_t take = n > 100 ? n : 100;
+    s->next_id[kind] = s->db->next_id[kind];
+    s->end_id[kind] = s->next_id[kind] + take;
+    s->db->next_id[kind] += take;
+  }
+  *first = s->next_id[kind];
+  s->next_id[kind] += n;
+  return STORE_OK;
+}
+
+static enum store_rc mem_join(struct store *st, const struct node_info *info, int64_t *incarnation) {
+  struct mem_store *s = of(st);
+  const struct map64_slot *e;
+  (void)info;
+  enum store_rc rc = gate(s, MEM_JOIN, NULL);
+  if (rc != STORE_OK) return rc;
+  for (size_t i = 0; s->db->single && (e = map64_next(&s->db->member, &i)) != NULL;) ((struct mem_member *)e->val)->state = MEMBER_DEAD;
+  struct mem_member *m = wr_new(struct mem_member);
+  *m = (struct mem_member){.me = s->db->next_id[ID_INCARNATION]++, .lease_until = s->db->now_us + s->db->lease_us};
+  (void)map64_put(&s->db->member, m->me, m);
+  if (s->db->single) memcpy(s->next_id, s->db->next_id, sizeof s->next_id);
+  s->contact_us = s->db->now_us;
+  *incarnation = s->me = m->me;
+  return STORE_OK;
+}
+
+static enum store_rc mem_leave(struct store *st) {
+  struct mem_store *s = of(st);
+  struct mem_member *m = memdb_member(s->db, s->me);
+  enum store_rc rc = gate(s, MEM_LEAVE, NULL);
+  if (rc == STORE_OK && m && m->state == MEMBER_LIVE) m->state = MEMBER_GONE;
+  return rc;
+}
+
+static enum store_rc mem_begin(struct store *st, int64_t *defs) {
+  struct mem_store *s = of(st);
+  enum store_rc rc = gate(s, MEM_BEGIN, NULL);
+  if (rc != STORE_OK) return rc;
+  (void)tx_open(s);
+  *defs = s->db->defs_version;
+  return STORE_OK;
+}
+
+static const char *lend(struct mem_store *s, const char *text) { return text ? arena_strdup(&s->texts, text) : NULL; }
+
+static enum store_rc mem_lock(struct store *st, const int64_t *fi, size_t n, struct flow_row *out, uint8_t *got) {
+  struct mem_store *s = of(st);
+  enum store_rc rc = gate(s, MEM_LOCK, NULL);
+  if (rc != STORE_OK) return rc;
+  struct mem_tx *tx = tx_open(s);
+  for (size_t i = 0; i < n; i++) {
+    struct mem_flow *f = memdb_flow(s->db, fi[i]);
+    wr_assert(i == 0 || fi[i - 1] < fi[i]);
+    got[i] = !f ? 0 : f->lock && f->lock != tx ? 2 : 1;
+    if (got[i] != 1) continue;
+    f->lock = tx;
+    out[i] = f->r;
+    out[i].error = lend(s, f->r.error);
+    out[i].params = lend(s, f->r.params);
+    out[i].bases = lend(s, f->r.bases);
+    out[i].more = lend(s, f->r.more);
+  }
+  return STORE_OK;
+}
+
+static void node_out(struct mem_store *s, const struct mem_node *n, struct node_row *out) {
+  *out = n->r;
+  out->error = lend(s, n->r.error);
+}
+static void task_out(struct mem_store *s, const struct mem_task *t, struct task_row *out) {
+  *out = t->r;
+  out->error = lend(s, t->r.error);
+}
+
+/* Newest first: store.h promises no order. */
+static enum store_rc mem_nodes(struct store *st, const int64_t *ni, size_t n, struct node_row *out, size_t *n_out) {
+  struct mem_store *s = of(st);
+  enum store_rc rc = gate(s, MEM_READ, NULL);
+  *n_out = 0;
+  for (size_t i = n; rc == STORE_OK && i-- > 0;) {
+    const struct mem_node *r = memdb_node(s->db, ni[i]);
+    if (r) node_out(s, r, &out[(*n_out)++]);
+  }
+  return rc;
+}
+static enum store_rc mem_tasks(struct store *st, const int64_t *ti, size_t n, struct task_row *out, size_t *n_out) {
+  struct mem_store *s = of(st);
+  enum store_rc rc = gate(s, MEM_READ, NULL);
+  *n_out = 0;
+  for (size_t i = n; rc == STORE_OK && i-- > 0;) {
+    const struct mem_task *r = memdb_task(s->db, ti[i]);
+    if (r) task_out(s, r, &out[(*n_out)++]);
+  }
+  return rc;
+}
+
+static enum store_rc mem_node_range(struct store *st, int64_t lo, int64_t hi, struct node_row *out, size_t cap, size_t *n_out) {
+  struct mem_store *s = of(st);
+  enum store_rc rc = gate(s, MEM_READ, NULL);
+  *n_out = 0;
+  for (int64_t id = lo; rc == STORE_OK && id <= hi && *n_out < cap; id++) {
+    const struct mem_node *r = memdb_node(s->db, id);
+    if (r) node_out(s, r, &out[(*n_out)++]);
+  }
+  return rc;
+}
+static enum store_rc mem_task_range(struct store *st, int64_t lo, int64_t hi, struct task_row *out, size_t cap, size_t *n_out) {
+  struct mem_store *s = of(st);
+  enum store_rc rc = gate(s, MEM_READ, NULL);
+  *n_out = 0;
+  for (int64_t id = lo; rc == STORE_OK && id <= hi && *n_out < cap; id++) {
+    const struct mem_task *r = memdb_task(s->db, id);
+    if (r) task_out(s, r, &out[(*n_out)++]);
+  }
+  return rc;
+}
+
+static enum store_rc mem_write(struct store *st, struct batch *b) {
+  struct mem_store *s = of(st);
+  (void)tx_open(s);
+  enum store_rc rc = gate(s, MEM_WRITE, b);
+  return rc == STORE_OK ? tx_write(s, b) : rc;
+}
+
+/* A single process keeps its ids with its batches: those of a batch that was rolled back come again after a crash. */
+static void save_ids(struct mem_store *s) {
+  for (int k = ID_FI; k <= ID_TI && s->db->single; k++) s->db->next_id[k] = s->next_id[k];
+}
+
+static enum store_rc mem_commit(struct store *st) {
+  struct mem_store *s = of(st);
+  struct mem_tx *tx = s->tx;
+  enum mem_fate f = mem_ask(s, MEM_COMMIT, tx ? &tx->b : NULL);
+  if (s->cut) { s->cut = false; return STORE_UNKNOWN; } /* the server had ended it: gone away */
+  wr_assert(tx != NULL);
+  switch (f) {
+  case MEM_GO:
+    save_ids(s);
+    tx_apply(tx);
+    return STORE_OK;
+  case MEM_LOST_DONE:
+    save_ids(s);
+    tx_apply(tx);
+    return STORE_UNKNOWN;
+  case MEM_LOST_UNDONE: tx_end(tx); return STORE_UNKNOWN;
+  case MEM_LATE_DONE: case MEM_LATE_UNDONE:
+    tx->state = TX_PENDING;
+    tx->will_commit = f == MEM_LATE_DONE;
+    tx->settle_at = s->db->now_us + s->db->lease_us / 4;
+    tx->owner = NULL; /* an old connection; the next call opens another */
+    s->tx = NULL;
+    return STORE_UNKNOWN;
+  case MEM_RETRY: case MEM_DOWN: case MEM_NO_SPACE: case MEM_BAD: break;
+  }
+  tx_end(tx);
+  return mem_fault(f);
+}
+
+static void mem_rollback(struct store *st) {
+  struct mem_store *s = of(st);
+  s->cut = false;
+  if (s->tx) tx_end(s->tx);
+  arena_reset(&s->texts);
+}
+
+/* The locking read waits for a transaction that is still undecided. */
+static enum store_rc mem_resolve(struct store *st, int64_t batch_id, bool *committed) {
+  struct mem_store *s = of(st);
+  const struct mem_member *m = memdb_member(s->db, s->me);
+  s->cut = false;
+  if (mem_ask(s, MEM_RESOLVE, NULL) != MEM_GO) return STORE_RETRY;
+  if (m->lock) return STORE_RETRY;
+  *committed = m->last_batch == batch_id;
+  return STORE_OK;
+}
+
+static enum store_rc mem_renew(struct store *st) {
+  struct mem_store *s = of(st);
+  struct mem_member *m = memdb_member(s->db, s->me);
+  enum store_rc rc = gate(s, MEM_RENEW, NULL);
+  if (rc != STORE_OK) return rc;
+  if (m->state != MEMBER_LIVE) return STORE_FENCED;
+  if (m->lock) return STORE_RETRY;
+  m->lease_until = s->db->now_us + s->db->lease_us;
+  return STORE_OK;
+}
+
+static enum store_rc mem_reap(struct store *st, uint32_t *n) {
+  struct mem_store *s = of(st);
+  const struct map64_slot *e;
+  *n = 0;
+  enum store_rc rc = gate(s, MEM_REAP, NULL);
+  if (rc != STORE_OK || s->db->single || s->db->now_us - s->contact_us < s->db->lease_us) return rc;
+  for (size_t i = 0; (e = map64_next(&s->db->member, &i)) != NULL;) {
+    struct mem_member *m = e->val;
+    if (m->state != MEMBER_LIVE || m->lock || m->lease_until + s->db->lease_us / 12 > s->db->now_us) continue;
+    m->state = MEMBER_DEAD;
+    ++*n;
+  }
+  return STORE_OK;
+}
+
+static bool owner_live(const struct memdb *db, int64_t owner) {
+  const struct mem_member *m = owner ? memdb_member(db, owner) : NULL;
+  return owner == 0 || (m && m->state == MEMBER_LIVE);
+}
+
+static enum store_rc mem_live_tasks(struct store *st, int64_t after, struct live_task *out, size_t n, size_t *n_out) {
+  struct mem_store *s = of(st);
+  enum store_rc rc = gate(s, MEM_SCAN, NULL);
+  *n_out = 0;
+  for (int64_t ti = after + 1; rc == STORE_OK && ti <= s->db->max_ti && *n_out < n; ti++) {
+    const struct mem_task *t = memdb_task(s->db, ti);
+    if (!t || task_final(t->r.t.state)) continue;
+    out[(*n_out)++] = (struct live_task){ti, t->r.fi, t->r.t.state, t->r.t.epoch, t->r.t.owner, t->r.t.due_us, t->r.update_us,
+                                         owner_live(s->db, t->r.t.owner)};
+  }
+  return rc;
+}
+
+static enum store_rc mem_live_flows(struct store *st, int64_t after, struct live_flow *out, size_t n, size_t *n_out) {
+  struct mem_store *s = of(st);
+  enum store_rc rc = gate(s, MEM_SCAN, NULL);
+  *n_out = 0;
+  for (int64_t fi = after + 1; rc == STORE_OK && fi <= s->db->max_fi && *n_out < n; fi++) {
+    const struct mem_flow *f = memdb_flow(s->db, fi);
+    if (!f || flow_final(f->r.state)) continue;
+    out[(*n_out)++] = (struct live_flow){fi, f->r.state, f->r.due_us, f->r.update_us, f->r.more != NULL};
+  }
+  return rc;
+}
+
+static bool mem_reconciler(struct store *st) {
+  struct mem_store *s = of(st);
+  const struct map64_slot *e;
+  for (size_t i = 0; (e = map64_next(&s->db->member, &i)) != NULL;) {
+    const struct mem_member *m = e->val;
+    if (m->state == MEMBER_LIVE && m->me < s->me) return false;
+  }
+  return true;
+}
+
+/* ---- definitions ---- */
+
+static enum wr_rc any_type(void *ctx, const char *type, const char *content, const json_t *config, const char *path, uint8_t *slot,
+                           struct wr_err *err) {
+  const struct memdb *db = ctx;
+  (void)content; (void)config; (void)path; (void)err;
+  *slot = db->slot_of(type);
+  return WR_OK;
+}
+static enum wr_rc all_there(void *ctx, const int64_t *ids, size_t n, struct wr_err *err) {
+  (void)ctx; (void)ids; (void)n; (void)err;
+  return WR_OK;
+}
+
+static json_t *load(const char *json) {
+  struct wr_err err;
+  json_t *v = NULL;
+  wr_assert(json_load_strict(json, strlen(json), LIMIT_FLOW_JSON_VALUES, &v, &err) == WR_OK);
+  return v;
+}
+
+struct flow_def *memdb_flow_def(struct memdb *db, int64_t id, int64_t version) {
+  const struct def_env env = {db, any_type, all_there};
+  struct flow_post post;
+  struct wr_err err;
+  if (id < 1 || id > (int64_t)db->n_flows) return NULL;
+  const struct mem_def *d = &db->flows[id - 1];
+  if (version == 0) version = (int64_t)d->n;
+  if (version > (int64_t)d->n) return NULL;
+  json_t *v = load(d->v[version - 1].json);
+  wr_assert(def_flow_parse(v, &env, &post, &err) == WR_OK);
+  json_decref(v);
+  post.def->flow_id = id;
+  post.def->version = version;
+  post.def->node_base = d->v[version - 1].node_base;
+  post.def->deleted = d->deleted;
+  return post.def;
+}
+
+struct task_def *memdb_task_def(struct memdb *db, int64_t id, int64_t version) {
+  const struct def_env env = {db, any_type, all_there};
+  struct task_post post;
+  struct wr_err err;
+  if (id < 1 || id > (int64_t)db->n_tasks) return NULL;
+  const struct mem_def *d = &db->tasks[id - 1];
+  if (version == 0) version = (int64_t)d->n;
+  if (version > (int64_t)d->n) return NULL;
+  json_t *v = load(d->v[version - 1].json);
+  wr_assert(def_task_parse(v, &env, &post, &err) == WR_OK);
+  json_decref(v);
+  post.def->task_id = id;
+  post.def->version = version;
+  post.def->deleted = d->deleted;
+  return post.def;
+}
+
+/* A transaction that has inserted an instance of it holds the row of the flow. */
+static bool flow_held(const struct memdb *db, int64_t id) {
+  for (const struct mem_tx *tx = db->txs; tx; tx = tx->next)
+    for (size_t i = 0; tx->written && i < tx->b.n_flow; i++)
+      if (tx->b.flow[i].op == ROW_INSERT && tx->b.flow[i].row.flow_id == id) return true;
+  return false;
+}
+
+static int64_t save(struct memdb *db, struct mem_def **v, size_t *n, size_t *cap, int64_t id, struct mem_text text) {
+  if (id == 0) {
+    *WR_PUSH(*v, *n, *cap) = (struct mem_def){0};
+    id = (int64_t)*n;
+  }
+  struct mem_def *d = &(*v)[id - 1];
+  *WR_PUSH(d->v, d->n, d->cap) = text;
+  db->defs_version++;
+  return id;
+}
+
+int64_t memdb_save_task(struct memdb *db, int64_t id, const char *json) {
+  return save(db, &db->tasks, &db->n_tasks, &db->cap_tasks, id, (struct mem_text){wr_strdup(json), 0});
+}
+
+int64_t memdb_save_flow(struct memdb *db, int64_t id, const char *json, uint32_t n_node) {
+  if (id != 0 && flow_held(db, id)) return 0;
+  int64_t base = db->next_id[ID_NODE];
+  db->next_id[ID_NODE] += n_node;
+  return save(db, &db->flows, &db->n_flows, &db->cap_flows, id, (struct mem_text){wr_strdup(json), base});
+}
+
+bool memdb_delete_flow(struct memdb *db, int64_t id) {
+  const struct map64_slot *s;
+  if (flow_held(db, id)) return false;
+  for (size_t i = 0; (s = map64_next(&db->flow, &i)) != NULL;) {
+    const struct mem_flow *f = s->val;
+    if (f->r.flow_id == id && (!flow_final(f->r.state) || f->lock)) return false;
+  }
+  db->flows[id - 1].deleted = true;
+  db->defs_version++;
+  return true;
+}
+
+/* ---- readers: what defs.c asks ---- */
+
+struct mem_reader { struct reader r; struct mem_store *s; };
+
+static struct reader *mem_reader_get(struct store *st, struct wr_err *err) {
+  struct mem_store *s = of(st);
+  if (mem_ask(s, MEM_DEFS, NULL) != MEM_GO) {
+    (void)wr_err_set(err, WR_DB_UNAVAILABLE, NULL);
+    return NULL;
+  }
+  struct mem_reader *r = wr_new(struct mem_reader);
+  *r = (struct mem_reader){{st->ops, st}, s};
+  return &r->r;
+}
+static void mem_reader_put(struct reader *r) { free(r); }
+
+static struct memdb *db_of(struct reader *r) { return ((struct mem_reader *)(void *)r)->s->db; }
+
+static enum wr_rc mem_reader_task(struct reader *r, int64_t id, int64_t version, struct task_def **out, struct wr_err *err) {
+  *out = memdb_task_def(db_of(r), id, version);
+  return *out ? WR_OK : wr_err_set(err, WR_NOT_FOUND, NULL);
+}
+static enum wr_rc mem_reader_flow(struct reader *r, int64_t id, int64_t version, struct flow_def **out, struct wr_err *err) {
+  *out = memdb_flow_def(db_of(r), id, version);
+  return *out ? WR_OK : wr_err_set(err, WR_NOT_FOUND, NULL);
+}
+static enum wr_rc mem_reader_defs_version(struct reader *r, int64_t *v, struct wr_err *err) {
+  (void)err;
+  *v = db_of(r)->defs_version;
+  return WR_OK;
+}
+
+/* ---- what a runner never calls ---- */
+
+static enum wr_rc none(struct wr_err *err) { return wr_err_set(err, WR_INTERNAL, "The in-memory store cannot do this."); }
+static enum wr_rc no_save_task(struct store *s, struct task_def *t, int64_t v, struct wr_err *e) { (void)s; (void)t; (void)v; return none(e); }
+static enum wr_rc no_save_flow(struct store *s, struct flow_def *f, int64_t v, struct wr_err *e) { (void)s; (void)f; (void)v; return none(e); }
+static enum wr_rc no_delete(struct store *s, int64_t id, struct wr_err *e) { (void)s; (void)id; return none(e); }
+static enum wr_rc no_tasks(struct reader *r, const int64_t *ids, size_t n, struct task_def **out, struct wr_err *e) { (void)r; (void)ids; (void)n; (void)out; return none(e); }
+static enum wr_rc no_exist(struct reader *r, const int64_t *ids, size_t n, struct wr_err *e) { (void)r; (void)ids; (void)n; return none(e); }
+#define NO_LIST(name, fn_type)                                                                                             \
+  static enum wr_rc name(struct reader *r, const struct list_filter *f, const struct page *p, fn_type *fn, void *ctx,     \
+                         bool *more, int64_t *total, struct wr_err *e) {                                                  \
+    (void)r; (void)f; (void)p; (void)fn; (void)ctx; (void)more; (void)total;                                              \
+    return none(e);                                                                                                       \
+  }
+NO_LIST(no_list_tasks, task_def_fn)
+NO_LIST(no_list_flows, flow_def_fn)
+NO_LIST(no_list_ins, flow_row_fn)
+#define NO_ROW(name, fn_type)                                                                             \
+  static enum wr_rc name(struct reader *r, int64_t id, fn_type *fn, void *ctx, struct wr_err *e) {        \
+    (void)r; (void)id; (void)fn; (void)ctx;                                                               \
+    return none(e);                                                                                       \
+  }
+NO_ROW(no_flow_ins, flow_row_fn)
+NO_ROW(no_node, node_row_fn)
+NO_ROW(no_task, task_row_fn)
+NO_ROW(no_attempts, attempt_row_fn)
+static enum wr_rc no_nodes(struct reader *r, int64_t fi, bool all, const struct page *p, node_row_fn *fn, void *ctx, bool *more,
+                           int64_t *total, struct wr_err *e) {
+  (void)r; (void)fi; (void)all; (void)p; (void)fn; (void)ctx; (void)more; (void)total;
+  return none(e);
+}
+static enum wr_rc no_log(struct reader *r, int64_t ti, uint32_t epoch, int64_t at, size_t n, struct buf *out, int64_t *size,
+                         struct wr_err *e) {
+  (void)r; (void)ti; (void)epoch; (void)at; (void)n; (void)out; (void)size;
+  return none(e);
+}
+static enum wr_rc no_logs(struct store *s, struct logs **out, struct wr_err *e) { (void)s; (void)out; return none(e); }
+static void no_logs_close(struct logs *l) { (void)l; }
+static enum store_rc no_logs_write(struct logs *l, const struct log_chunk *c, size_t n) { (void)l; (void)c; (void)n; return STORE_DOWN; }
+
+static const struct store_ops mem_ops = {
+  .abi = STORE_ABI, .size = sizeof(struct store_ops),
+  .close = mem_close, .single = mem_single, .ids = mem_ids, .join = mem_join, .leave = mem_leave, .begin = mem_begin,
+  .lock = mem_lock, .nodes = mem_nodes, .node_range = mem_node_range, .tasks = mem_tasks, .task_range = mem_task_range,
+  .write = mem_write, .commit = mem_commit, .rollback = mem_rollback, .resolve = mem_resolve, .renew = mem_renew,
+  .reap = mem_reap, .live_tasks = mem_live_tasks, .live_flows = mem_live_flows, .reconciler = mem_reconciler,
+  .save_task = no_save_task, .save_flow = no_save_flow, .delete_task = no_delete, .delete_flow = no_delete,
+  .reader_get = mem_reader_get, .reader_put = mem_reader_put, .reader_defs_version = mem_reader_defs_version,
+  .reader_task = mem_reader_task, .reader_flow = mem_reader_flow, .reader_tasks = no_tasks, .reader_tasks_exist = no_exist,
+  .reader_list_tasks = no_list_tasks, .reader_list_flows = no_list_flows, .reader_list_flow_ins = no_list_ins,
+  .reader_flow_ins = no_flow_ins, .reader_nodes = no_nodes, .reader_node = no_node, .reader_node_tasks = no_task,
+  .reader_task_ins = no_task, .reader_attempts = no_attempts, .reader_log = no_log,
+  .logs_open = no_logs, .logs_close = no_logs_close, .logs_write = no_logs_write,
+};
+
+struct store *memdb_connect(struct memdb *db, void *node) {
+  struct mem_store *s = wr_new(struct mem_store);
+  s->s.ops = &mem_ops;
+  s->db = db;
+  s->node = node;
+  s->contact_us = db->now_us;
+  arena_init(&s->texts, 0);
+  return &s->s;
+}

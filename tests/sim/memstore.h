@@ -1,0 +1,83 @@
+/* A database in memory, for tests: one struct memdb, and one struct store on it for each simulated node.
+ *
+ * It keeps what store.h promises: rows change only by a commit, whole and at once; a flow head is locked from lock() or
+ * write() until the transaction ends; reads see committed rows; the fence is checked last and holds the node's row. Mode
+ * single is like SQLite (one process, no leases), mode cluster like a server (leases, ids in blocks, connections that die).
+ * Every call first asks hooks.call(), which decides its fate and may switch to another node meanwhile. One thread.
+ * What never happens: a fault that the real stores could not have, or half a batch. */
+#ifndef MEMSTORE_H
+#define MEMSTORE_H
+#include "map64.h"
+#include "store_backend.h"
+
+struct memdb;
+enum mem_call {
+  MEM_IDS, MEM_JOIN, MEM_LEAVE, MEM_BEGIN, MEM_LOCK, MEM_READ, MEM_WRITE, MEM_COMMIT, MEM_RESOLVE, MEM_RENEW, MEM_REAP,
+  MEM_SCAN, MEM_DEFS, MEM_WAIT, MEM__N
+};
+extern const char *const mem_call_name[MEM__N];
+
+enum mem_fate {
+  MEM_GO,
+  MEM_RETRY, MEM_DOWN, MEM_NO_SPACE, MEM_BAD, /* nothing is done, that is the answer */
+  MEM_LOST_DONE, MEM_LOST_UNDONE,             /* COMMIT only: done or not, the answer is lost */
+  MEM_LATE_DONE, MEM_LATE_UNDONE              /* the same, decided later; its locks are held until then */
+};
+
+struct mem_hooks {
+  void *ctx;
+  /* Before the effect of a call of this node. b: the batch, of MEM_WRITE and MEM_COMMIT. MEM_WAIT: it waits for a lock. */
+  enum mem_fate (*call)(void *ctx, void *node, enum mem_call what, const struct batch *b);
+  /* b is about to be applied by `me`; the old rows are still there. */
+  void (*commit)(void *ctx, int64_t me, const struct batch *b);
+  /* b was applied. node NULL: nobody hears of it (a connection that was lost). */
+  void (*committed)(void *ctx, int64_t me, const struct batch *b);
+  /* A batch that no right runner sends: insert of a row that is there, update of one that is not. */
+  void (*broken)(void *ctx, const char *what, int64_t id);
+};
+
+/* Rows as committed. Texts are the database's own. */
+struct mem_flow { struct flow_row r; struct mem_tx *lock; };
+struct mem_node { struct node_row r; };
+struct mem_task { struct task_row r; struct mem_tx *lock; };
+enum mem_member_state { MEMBER_LIVE, MEMBER_DEAD, MEMBER_GONE };
+struct mem_member { int64_t me, lease_until, last_batch; enum mem_member_state state; struct mem_tx *lock; };
+
+struct mem_text { char *json; int64_t node_base; };
+struct mem_def { struct mem_text *v; size_t n, cap; bool deleted; };  /* v[version - 1] */
+
+struct memdb {
+  struct mem_hooks hooks;
+  bool single;
+  int64_t now_us;                    /* the database's clock; set by the test */
+  int64_t lease_us;
+  int64_t next_id[ID__N];
+  int64_t defs_version;
+  struct mem_def *tasks, *flows;     /* [id - 1] */
+  size_t n_tasks, cap_tasks, n_flows, cap_flows;
+  struct map64 flow, node, task;     /* fi, ni, ti -> row */
+  struct map64 member;
+  int64_t max_ti, max_fi;
+  size_t n_attempt;                  /* rows of task_attempt, and the last batch's */
+  struct mem_tx *txs;                /* all transactions, open and undecided */
+  uint8_t (*slot_of)(const char *type);
+};
+
+struct memdb *memdb_new(const struct mem_hooks *h, bool single, int64_t lease_us, uint8_t (*slot_of)(const char *type));
+void memdb_free(struct memdb *db);
+struct store *memdb_connect(struct memdb *db, void *node);
+/* The clock went on: connections that idle in a transaction for L/4 are cut, late commits are decided. */
+void memdb_tick(struct memdb *db);
+
+struct mem_flow *memdb_flow(const struct memdb *db, int64_t fi);
+struct mem_node *memdb_node(const struct memdb *db, int64_t ni);
+struct mem_task *memdb_task(const struct memdb *db, int64_t ti);
+struct mem_member *memdb_member(const struct memdb *db, int64_t me);
+/* Definitions, as POST bodies. id 0 = a new one. Returns the id, 0 when a transaction holds it just now. */
+int64_t memdb_save_task(struct memdb *db, int64_t id, const char *json);
+int64_t memdb_save_flow(struct memdb *db, int64_t id, const char *json, uint32_t n_node);
+bool memdb_delete_flow(struct memdb *db, int64_t id);   /* false: instances of it are live, or being made */
+/* A flow definition as the store would read it: a new reference. */
+struct flow_def *memdb_flow_def(struct memdb *db, int64_t id, int64_t version);
+struct task_def *memdb_task_def(struct memdb *db, int64_t id, int64_t version);
+#endif

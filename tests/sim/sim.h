@@ -1,0 +1,151 @@
+/* The simulator: a whole cluster in one thread. Real runners over an in-memory database, with virtual clocks, fake workers,
+ * a queue that loses hints, and nodes that crash, freeze and drain; what is right is checked after every commit.
+ *
+ * All that happens is a function of the seed. Each node is a coroutine that may be left in any call of its store.
+ * What never happens: real time, real randomness, or a check that looks away. */
+#ifndef SIM_H
+#define SIM_H
+#include <ucontext.h>
+#include "memstore.h"
+#include "runner_int.h"
+
+#define SIM_NODES 3
+#define SEC 1000000LL
+
+/* One attempt, as the world saw it, whatever the rows say. */
+struct rec {
+  struct rec *next;                 /* of the same ti, newest first */
+  int64_t ti, fi, me;               /* me: incarnation that claimed it */
+  uint32_t epoch;
+  bool claimed, given, executing, executed, ended, reported, excused;
+  enum attempt_end outcome;
+  int64_t t0, t1;
+};
+
+enum work_state { WORK_WAITS, WORK_RUNS };
+struct work {                       /* an attempt at a node's worker */
+  struct work *next;
+  struct attempt *a;
+  struct rec *rec;
+  enum work_state state;
+  int64_t start_at, end_at, timeout_at; /* INT64_MAX = never */
+  enum attempt_end end;
+  bool killed, doomed;              /* cancelled; past the deadline of its node */
+};
+struct orphan { struct rec *rec; int64_t end_at; int node; }; /* a child whose node is gone */
+
+struct op {                         /* a request of a client */
+  struct req q;
+  struct op *next;
+  struct node *node;
+  uint32_t run_no;                  /* of the flow when it was sent */
+  uint64_t life;
+  bool answered;
+};
+
+struct node {
+  struct world *w;
+  int id;
+  bool up, dead, draining;          /* dead: it crashed in the middle of a turn, which only unwinds */
+  int64_t up_at;
+  struct store *store;
+  struct defs *defs;
+  struct runner *runner;
+  struct hint_list { struct hint *v; size_t n, cap; } mq[SLOT__N]; /* single: its own queue */
+  ucontext_t ctx;
+  char *stack;
+  void *fake_stack;
+  bool in_turn;
+  int64_t resume_at, frozen_until, down_until;
+  bool machine_frozen;
+  double rate;                      /* of its clocks against the true time */
+  int64_t boot_off, wall_off, true_off;
+  int64_t next_boot;                /* when its thread wakes by itself */
+  int64_t deadline;                 /* of its worker, boot time */
+  uint32_t slots[SLOT__N], told[SLOT__N];
+  struct work *work;
+  struct attempt *done;             /* ended, not reported yet */
+  uint64_t life;                    /* which start of the node this is */
+};
+
+struct queued { struct hint h; int64_t at; };
+struct world {
+  uint64_t seed, rng, hash, step;
+  int64_t now;
+  bool single, calm;
+  int n_node;
+  int64_t lease_us;
+  int verbose;
+  struct memdb *db;
+  struct node node[SIM_NODES];
+  struct node *current;             /* whose coroutine runs */
+  ucontext_t main;
+  void *main_stack; size_t main_stack_n;
+  struct world_queue { struct queued *v; size_t n, cap; } q[SLOT__N];
+  size_t queue_cap;
+  struct map64 ledger;              /* ti -> struct rec */
+  struct map64 keys;                /* key of (fi, task) -> last claimed epoch */
+  struct rec **claim; size_t n_claim, cap_claim; /* of the commit under way */
+  struct map64 fdefs, tdefs;        /* (id << 20 | version) -> definition */
+  struct orphan *orphan; size_t n_orphan, cap_orphan;
+  struct op *ops;
+  int64_t op_at, chaos_at;
+  int64_t bad_fi;
+  uint32_t p_fault, p_yield, p_slow; /* per 1000 */
+  uint64_t n_ops, n_commit, n_crash, n_unknown, n_done;
+};
+
+/* sim.c */
+_Noreturn void sim_fail(struct world *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void sim_trace(struct world *w, const char *what, int64_t a, int64_t b, int64_t c);
+uint64_t sim_rnd(struct world *w, uint64_t n);               /* 0 .. n-1 */
+static inline bool sim_chance(struct world *w, uint32_t per_mille) { return sim_rnd(w, 1000) < per_mille; }
+static inline int64_t sim_between(struct world *w, int64_t lo, int64_t hi) { return lo + (int64_t)sim_rnd(w, (uint64_t)(hi - lo + 1)); }
+uint8_t sim_slot_of(const char *type);
+enum mem_fate sim_store_call(void *ctx, void *node, enum mem_call what, const struct batch *b);
+
+/* sim_node.c: nodes, workers, queues */
+void node_start(struct node *n);
+void node_crash(struct node *n);
+void node_stop(struct node *n);                              /* frees what is left, without a word */
+void node_yield(struct node *n, int64_t for_us);
+bool node_ready(const struct node *n);
+void node_run(struct node *n);                               /* a turn, or the rest of one */
+void node_drain(struct node *n);
+bool node_drained(struct node *n);
+int64_t node_next(const struct node *n);                     /* true time of its next wake-up */
+int64_t node_boot(const struct node *n);
+bool node_asleep(const struct node *n);
+int64_t work_next(const struct node *n);
+void work_run(struct node *n);                               /* all that is due */
+void orphans_run(struct world *w);
+bool queue_ready(const struct world *w, const struct node *n);
+void queue_poll(struct node *n);
+int64_t queue_next(const struct world *w);
+struct rec *ledger_get(struct world *w, int64_t ti, uint32_t epoch);
+struct rec *ledger_add(struct world *w, int64_t ti, uint32_t epoch);
+
+/* sim_load.c: definitions and requests */
+void load_setup(struct world *w);
+void load_op(struct world *w);                               /* one request or change of a definition */
+void load_done(struct world *w);
+
+/* sim_oracle.c, sim_rebuild.c */
+void oracle_commit(void *ctx, int64_t me, const struct batch *b);
+void oracle_committed(void *ctx, int64_t me, const struct batch *b);
+void oracle_broken(void *ctx, const char *what, int64_t id);
+void oracle_answer(struct world *w, const struct op *o);
+void oracle_start(struct node *n, const struct attempt *a);
+void oracle_push(struct node *n, const struct hint *h);
+void oracle_cache(struct node *n);                           /* cached runs of the last turn = their rows */
+void oracle_quiet(struct world *w);                          /* all is over: nothing may be left */
+bool oracle_live(const struct world *w);                     /* something is not final yet */
+void oracle_done(struct world *w);
+struct flow_def *oracle_flow_def(struct world *w, int64_t id, int64_t version);   /* borrowed */
+struct task_def *oracle_task_def(struct world *w, int64_t id, int64_t version);
+
+/* A run rebuilt from committed rows, fully known; freed by run_free(). base: base of each node, newest that has a row. */
+struct run *rebuild(struct world *w, const struct mem_flow *f, struct flow_def *def);
+void rebuild_check(struct world *w, const struct mem_flow *f);       /* counters, run_check() */
+void rebuild_final(struct world *w, const struct mem_flow *f);       /* the outcome follows from the rows */
+#endif

@@ -1,0 +1,228 @@
+/* What clients do in the simulator: definitions of random shape, and random requests at random nodes. sim.h.
+ * What never happens: a definition that POST /flow would refuse. */
+#include <stdlib.h>
+#include "sim.h"
+
+static const char *pick(struct world *w, const char *const *v, size_t n) { return v[sim_rnd(w, n)]; }
+#define PICK(w, ...) pick((w), (const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
+
+uint8_t sim_slot_of(const char *type) { return strcmp(type, "SHELL") == 0 ? SLOT_PROCESS : SLOT_ASYNC; }
+
+/* ---- definitions ---- */
+
+static void add_policy(struct world *w, struct buf *b) {
+  if (sim_chance(w, 400)) {
+    buf_printf(b, "\"attempts\":%u,", 1 + (unsigned)sim_rnd(w, 4));
+    buf_printf(b, "\"backoff\":{\"base\":\"%s\",", PICK(w, "10ms", "500ms", "3s"));
+    buf_printf(b, "\"factor\":%u,", 1 + (unsigned)sim_rnd(w, 3)); /* one draw a call: compilers order arguments as they like */
+    buf_printf(b, "\"jitter\":\"%s\"},", PICK(w, "full", "equal", "none"));
+  }
+  if (sim_chance(w, 250)) buf_printf(b, "\"timeout\":\"%s\",", PICK(w, "5ms", "300ms", "4s"));
+}
+
+static void add_task(struct world *w, struct buf *b, const char *name) {
+  buf_printf(b, "{\"taskName\":\"%s\",\"taskType\":\"%s\",\"taskConfig\":{", name, PICK(w, "SHELL", "ECHO", "ECHO"));
+  add_policy(w, b);
+  buf_printf(b, "\"onLost\":\"%s\"}}", sim_chance(w, 100) ? "fail" : "retry");
+}
+
+static void save_task(struct world *w, int64_t id) {
+  struct buf b = BUF_INIT;
+  add_task(w, &b, "task");
+  id = memdb_save_task(w->db, id, b.data);
+  sim_trace(w, "save task", id, 0, 0);
+  buf_done(&b);
+}
+
+static void add_ids(struct world *w, struct buf *b, unsigned n) {
+  uint64_t all = w->db->n_tasks, first = sim_rnd(w, all);
+  buf_str(b, "\"taskIds\":\"");
+  for (unsigned i = 0; i < n; i++) buf_printf(b, "%s%u", i ? "," : "", (unsigned)((first + i) % all) + 1);
+  buf_str(b, "\"");
+}
+
+static void add_node(struct world *w, struct buf *b, unsigned i, bool plain) {
+  unsigned n = plain || sim_chance(w, 650) ? 1 : 1 + (unsigned)sim_rnd(w, 4);
+  bool by_id = sim_chance(w, 500) && n <= w->db->n_tasks;
+  buf_printf(b, "%s{\"nodeType\":\"TASK\",\"nodeKey\":\"k%u\",", i ? "," : "", i);
+  if (by_id && sim_chance(w, 200)) add_policy(w, b);
+  if (n > 1) {
+    if (sim_chance(w, 400)) buf_str(b, "\"complete\":\"all\",");
+    else if (sim_chance(w, 400)) buf_printf(b, "\"complete\":%u,", 1 + (unsigned)sim_rnd(w, n));
+    buf_printf(b, "\"rest\":\"%s\",", PICK(w, "run_on", "cancel"));
+  }
+  if (by_id) { add_ids(w, b, n); return; }
+  buf_str(b, "\"tasks\":[");
+  for (unsigned k = 0; k < n; k++) {
+    if (k) buf_ch(b, ',');
+    add_task(w, b, "inline");
+  }
+  buf_ch(b, ']');
+}
+
+static void add_parents(struct buf *b, const unsigned *p, unsigned n) {
+  buf_str(b, ",\"prevNodes\":[");
+  for (unsigned k = 0; k < n; k++) buf_printf(b, "%s\"k%u\"", k ? "," : "", p[k]);
+  buf_str(b, "]}");
+}
+
+enum shape { CHAIN, DIAMOND, GRID, FAN, ANY, SHAPE__N };
+
+/* Parents of node i among 0 .. i-1. */
+static unsigned parents_of(struct world *w, enum shape s, unsigned i, unsigned n, unsigned *p) {
+  unsigned m = 0, side = 3;
+  switch (s) {
+  case CHAIN: if (i > 0) p[m++] = i - 1; break;
+  case DIAMOND: case FAN:
+    if (i > 0 && i < n - 1) p[m++] = 0;
+    for (unsigned k = 1; i == n - 1 && k < n - 1; k++) p[m++] = k;
+    break;
+  case GRID:
+    if (i % side > 0) p[m++] = i - 1;
+    if (i >= side) p[m++] = i - side;
+    break;
+  case ANY:
+    for (unsigned k = 0; k < i; k++)
+      if (sim_rnd(w, i + 1) < 2) p[m++] = k;
+    break;
+  case SHAPE__N: break;
+  }
+  return m;
+}
+
+static unsigned size_of(struct world *w, enum shape s) {
+  switch (s) {
+  case CHAIN: return 1 + (unsigned)sim_rnd(w, 7);
+  case DIAMOND: return 4;
+  case GRID: return 9;
+  case FAN: return sim_chance(w, 60) ? LIMIT_BATCH_ROWS + 200 : 3 + (unsigned)sim_rnd(w, 30);
+  case ANY: case SHAPE__N: break;
+  }
+  return 1 + (unsigned)sim_rnd(w, 12);
+}
+
+static void save_flow(struct world *w, int64_t id) {
+  struct buf b = BUF_INIT;
+  enum shape s = (enum shape)sim_rnd(w, SHAPE__N);
+  unsigned n = size_of(w, s), *p = wr_calloc(n + 1, sizeof *p);
+  buf_printf(&b, "{\"flowName\":\"f\",\"onFailure\":\"%s\",", PICK(w, "continue", "continue", "stop_new", "cancel"));
+  if (sim_chance(w, 150)) buf_printf(&b, "\"timeout\":\"%s\",", PICK(w, "100ms", "3s", "1m"));
+  buf_str(&b, "\"flowNodes\":[");
+  for (unsigned i = 0; i < n; i++) {
+    add_node(w, &b, i, n > 100);
+    add_parents(&b, p, parents_of(w, s, i, n, p));
+  }
+  buf_str(&b, "]}");
+  id = memdb_save_flow(w->db, id, b.data, n);
+  sim_trace(w, "save flow", id, s, n);
+  buf_done(&b);
+  free(p);
+}
+
+void load_setup(struct world *w) {
+  for (uint64_t n = 1 + sim_rnd(w, 4); n > 0; n--) save_task(w, 0);
+  for (uint64_t n = 1 + sim_rnd(w, 4); n > 0; n--) save_flow(w, 0);
+}
+
+/* ---- requests ---- */
+
+static void op_free(struct op *o) {
+  for (uint32_t i = 0; i < o->q.n_start; i++) params_unref(o->q.start[i].params);
+  free(o->q.start);
+  free(o);
+}
+
+static void op_done(struct req *q, void *ctx) {
+  struct op *o = ctx;
+  struct world *w = o->node->w;
+  if (o->node->dead) return; /* the client never hears */
+  if (o->answered) sim_fail(w, "a request is answered twice");
+  o->answered = true;
+  sim_trace(w, "answer", q->kind, q->rc, q->fi);
+  oracle_answer(w, o);
+}
+
+static int64_t any_id(struct world *w, int64_t max) { return max == 0 || sim_chance(w, 10) ? max + 1000 : 1 + (int64_t)sim_rnd(w, (uint64_t)max); }
+/* Lately made ones, mostly: they are alive. */
+static int64_t late_id(struct world *w, int64_t max) {
+  int64_t id = any_id(w, max);
+  return sim_chance(w, 600) && max > 20 && id <= max ? max - id % 20 : id;
+}
+
+static void fill_start(struct world *w, struct req *q) {
+  q->kind = REQ_START;
+  q->n_start = sim_chance(w, 800) ? 1 : 1 + (uint32_t)sim_rnd(w, 6);
+  q->start = wr_calloc(q->n_start, sizeof *q->start);
+  for (uint32_t i = 0; i < q->n_start; i++) {
+    q->start[i].flow_id = any_id(w, (int64_t)w->db->n_flows);
+    if (sim_chance(w, 300)) q->start[i].params = params_new("{\"k\":\"v\"}");
+  }
+}
+
+static void fill_rerun(struct world *w, struct op *o) {
+  struct req *q = &o->q;
+  const struct map64_slot *s;
+  q->kind = REQ_RERUN;
+  q->fi = late_id(w, w->db->max_fi);
+  const struct mem_flow *f = memdb_flow(w->db, q->fi);
+  q->flow_id = f ? f->r.flow_id : 1;
+  o->run_no = f ? f->r.run_no : 0;
+  if (f && sim_chance(w, 20)) q->flow_id++;
+  if (!f || sim_chance(w, 400)) return;
+  uint64_t seen = 0;
+  for (size_t i = 0; (s = map64_next(&w->db->node, &i)) != NULL;) { /* any of its nodes */
+    const struct mem_node *n = s->val;
+    if (n->r.fi == q->fi && sim_rnd(w, ++seen) == 0) q->ni = n->r.ni;
+    if (seen > 50) break;
+  }
+}
+
+static void send(struct world *w, struct op *o) {
+  struct node *n = &w->node[sim_rnd(w, (uint64_t)w->n_node)];
+  o->node = n;
+  o->life = n->life;
+  o->q.done = op_done;
+  o->q.done_ctx = o;
+  if (!n->up) { op_free(o); return; }
+  sim_trace(w, "request", o->q.kind, o->q.fi, n->id);
+  o->next = w->ops;
+  w->ops = o;
+  w->n_ops++;
+  if (!runner_post(n->runner, &o->q)) o->answered = true;
+}
+
+static void change_definitions(struct world *w) {
+  uint64_t k = sim_rnd(w, 10);
+  if (k < 4) save_task(w, 1 + (int64_t)sim_rnd(w, w->db->n_tasks));
+  else if (k < 8) {
+    int64_t id = w->db->n_flows < 8 && sim_chance(w, 500) ? 0 : 1 + (int64_t)sim_rnd(w, w->db->n_flows);
+    if (id == 0 || !w->db->flows[id - 1].deleted) save_flow(w, id);
+  }
+  else if (w->db->n_flows > 1 && sim_chance(w, 300)) {
+    int64_t id = 1 + (int64_t)sim_rnd(w, w->db->n_flows);
+    bool done = !w->db->flows[id - 1].deleted && memdb_delete_flow(w->db, id);
+    sim_trace(w, "delete flow", id, done, 0);
+  }
+}
+
+/* A deleted flow stays as it is: nothing is saved over it. */
+void load_op(struct world *w) {
+  struct op *o = wr_new(struct op);
+  struct req *q = &o->q;
+  uint64_t k = sim_rnd(w, 100);
+  if (k < 6) { free(o); change_definitions(w); return; }
+  if (k < 45) fill_start(w, q);
+  else if (k < 60) { q->kind = REQ_CANCEL_FLOW; q->fi = late_id(w, w->db->max_fi); }
+  else if (k < 72) { q->kind = REQ_CANCEL_TASK; q->ti = late_id(w, w->db->max_ti); }
+  else if (k < 88) fill_rerun(w, o);
+  else { q->kind = REQ_EXEC_TASK; q->task_id = any_id(w, (int64_t)w->db->n_tasks); }
+  send(w, o);
+}
+
+void load_done(struct world *w) {
+  for (struct op *o = w->ops, *next; o != NULL; o = next) {
+    next = o->next;
+    op_free(o);
+  }
+  w->ops = NULL;
+}

@@ -1,0 +1,454 @@
+/* The simulated nodes: each holds a real runner, whose turns run as a coroutine; around it a worker that only pretends,
+ * and a queue that forgets. sim.h. What never happens: a port does anything for a node that has crashed. */
+#include <stdlib.h>
+#include "sim.h"
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/common_interface_defs.h>
+#define FIBER_START(save, to, n) __sanitizer_start_switch_fiber((save), (to), (n))
+#define FIBER_DONE(save, to, n) __sanitizer_finish_switch_fiber((save), (to), (n))
+#else
+#define FIBER_START(save, to, n) ((void)0)
+#define FIBER_DONE(save, to, n) ((void)0)
+#endif
+
+#define STACK_BYTES (256 << 10)
+
+/* ---- clocks ---- */
+
+static int64_t scaled(const struct node *n, int64_t t) { return (int64_t)((double)(t - n->true_off) * n->rate); }
+int64_t node_boot(const struct node *n) { return n->boot_off + scaled(n, n->w->now); }
+static int64_t node_wall(const struct node *n) { return n->wall_off + scaled(n, n->w->now); }
+static int64_t true_time(const struct node *n, int64_t boot) {
+  if (boot == INT64_MAX) return INT64_MAX;
+  return n->true_off + (int64_t)((double)(boot - n->boot_off) / n->rate) + 1;
+}
+bool node_asleep(const struct node *n) { return n->frozen_until > n->w->now; }
+
+/* ---- the ledger ---- */
+
+struct rec *ledger_get(struct world *w, int64_t ti, uint32_t epoch) {
+  for (struct rec *r = map64_get(&w->ledger, ti); r != NULL; r = r->next)
+    if (r->epoch == epoch) return r;
+  return NULL;
+}
+
+struct rec *ledger_add(struct world *w, int64_t ti, uint32_t epoch) {
+  struct rec *r = wr_new(struct rec);
+  r->ti = ti;
+  r->epoch = epoch;
+  r->next = map64_put(&w->ledger, ti, r);
+  return r;
+}
+
+static void exec_start(struct world *w, struct rec *rec) {
+  if (rec->executed) sim_fail(w, "attempt %lld:%u is executed twice", (long long)rec->ti, rec->epoch);
+  for (const struct rec *o = map64_get(&w->ledger, rec->ti); o != NULL; o = o->next)
+    if (o->executing && !o->excused)
+      sim_fail(w, "attempts %u and %u of %lld overlap", o->epoch, rec->epoch, (long long)rec->ti);
+  rec->executing = rec->executed = true;
+  rec->t0 = w->now;
+  sim_trace(w, "exec", rec->ti, rec->epoch, rec->me);
+}
+
+static void exec_end(struct world *w, struct rec *rec, enum attempt_end end) {
+  rec->outcome = end;
+  rec->ended = true;
+  rec->executing = false;
+  rec->t1 = w->now;
+  sim_trace(w, "end", rec->ti, rec->epoch, end);
+}
+
+/* ---- ports: what the runner asks of its process ---- */
+
+static enum attempt_end any_end(struct world *w, const struct attempt *a) {
+  uint64_t k = sim_rnd(w, 100);
+  if (k < 70) return ATTEMPT_OK;
+  if (k < 86) return ATTEMPT_FAIL;
+  if (k < 91) return ATTEMPT_FATAL;
+  if (k < 94) return ATTEMPT_LOST;
+  return a->timeout_us > 0 ? ATTEMPT_NONE : ATTEMPT_OK; /* NONE: it never ends by itself */
+}
+
+static int64_t any_length(struct world *w) {
+  uint64_t k = sim_rnd(w, 100);
+  if (k < 60) return sim_between(w, 0, 20000);
+  if (k < 90) return sim_between(w, 0, 2 * SEC);
+  return sim_between(w, 0, w->calm ? 10 * SEC : w->lease_us * 2);
+}
+
+static void port_start(void *ctx, struct attempt *list) {
+  struct node *n = ctx;
+  struct world *w = n->w;
+  uint32_t busy[SLOT__N] = {0};
+  for (struct attempt *a = list, *next; a != NULL; a = next) {
+    next = a->next;
+    a->next = NULL;
+    if (n->dead) { attempt_free(a); continue; }
+    oracle_start(n, a);
+    struct work *k = wr_new(struct work);
+    k->a = a;
+    k->rec = ledger_get(w, a->ti, a->epoch);
+    k->start_at = w->now + sim_between(w, 0, sim_chance(w, 50) ? SEC : 500);
+    k->end_at = k->timeout_at = INT64_MAX;
+    k->next = n->work;
+    n->work = k;
+  }
+  for (const struct work *k = n->work; k != NULL; k = k->next)
+    if (++busy[k->a->policy.slot] > n->slots[k->a->policy.slot]) sim_fail(w, "node %d runs more attempts than it has slots", n->id);
+}
+
+static void port_cancel(void *ctx, int64_t ti, uint32_t epoch) {
+  struct node *n = ctx;
+  for (struct work *k = n->dead ? NULL : n->work; k != NULL; k = k->next) {
+    if (k->a->ti != ti || k->a->epoch != epoch || k->killed) continue;
+    int64_t at = n->w->now + sim_between(n->w, 0, 2 * SEC);
+    k->killed = true;
+    if (at < k->end_at) { k->end_at = at; k->end = ATTEMPT_FAIL; }
+    sim_trace(n->w, "kill", ti, epoch, at);
+  }
+}
+
+static void finish(struct node *n, struct work *k, enum attempt_end end) {
+  struct work **p = &n->work;
+  while (*p != k) p = &(*p)->next;
+  *p = k->next;
+  exec_end(n->w, k->rec, end);
+  k->a->end = end;
+  if (end == ATTEMPT_FAIL || end == ATTEMPT_FATAL) k->a->error = wr_strdup("boom");
+  if (end == ATTEMPT_OK) { k->a->result = wr_strdup("fine"); k->a->result_len = 4; k->a->exit_code = 0; }
+  if (end == ATTEMPT_LOST && sim_chance(n->w, 500)) k->a->error = wr_strdup("Not started in time.");
+  k->a->next = n->done;
+  n->done = k->a;
+  free(k);
+}
+
+static void port_kill_all(void *ctx) {
+  struct node *n = ctx;
+  if (n->dead) return;
+  while (n->work) finish(n, n->work, ATTEMPT_LOST);
+}
+
+static void port_deadline(void *ctx, int64_t boot_us) {
+  struct node *n = ctx;
+  if (!n->dead) n->deadline = boot_us;
+}
+
+static bool port_push(void *ctx, enum slot_class s, const struct hint *h, size_t m) {
+  struct node *n = ctx;
+  struct world *w = n->w;
+  if (n->dead) return false;
+  for (size_t i = 0; i < m; i++) oracle_push(n, &h[i]);
+  if (!w->calm && sim_chance(w, 30)) return false;
+  if (w->single) {
+    if (n->mq[s].n + m > w->queue_cap) return false;
+    for (size_t i = 0; i < m; i++) *WR_PUSH(n->mq[s].v, n->mq[s].n, n->mq[s].cap) = h[i];
+    return true;
+  }
+  for (size_t i = 0; i < m; i++) {
+    int copies = w->calm || sim_chance(w, 900) ? 1 : (int)sim_rnd(w, 3); /* 0 = lost */
+    for (int c = 0; c < copies; c++)
+      *WR_PUSH(w->q[s].v, w->q[s].n, w->q[s].cap) = (struct queued){h[i], w->now + sim_between(w, 100, sim_chance(w, 30) ? 5 * SEC : 1000)};
+  }
+  return true;
+}
+
+static size_t port_pull(void *ctx, enum slot_class s, struct hint *h, size_t m) {
+  struct node *n = ctx;
+  size_t k = 0;
+  if (n->dead) return 0;
+  while (k < m && k < n->mq[s].n) { h[k] = n->mq[s].v[k]; k++; }
+  memmove(n->mq[s].v, n->mq[s].v + k, (n->mq[s].n - k) * sizeof *h);
+  n->mq[s].n -= k;
+  return k;
+}
+
+static size_t port_backlog(void *ctx, enum slot_class s) {
+  const struct node *n = ctx;
+  return n->w->single ? n->mq[s].n : n->w->q[s].n;
+}
+
+static void port_nudge(void *ctx, int64_t incarnation) {
+  struct node *n = ctx;
+  if (n->dead || (!n->w->calm && sim_chance(n->w, 300))) return;
+  for (int i = 0; i < n->w->n_node; i++) {
+    struct node *to = &n->w->node[i];
+    if (to->up && !to->dead && runner_incarnation(to->runner) == incarnation) runner_nudge(to->runner);
+  }
+}
+
+static void port_flow_done(void *ctx, int64_t fi, enum flow_state state) {
+  struct node *n = ctx;
+  const struct mem_flow *f = memdb_flow(n->w->db, fi);
+  if (n->dead) return;
+  n->w->n_done++;
+  if (!f) sim_fail(n->w, "flow %lld is said to be done, but has no row", (long long)fi);
+  if (!flow_final(state)) sim_fail(n->w, "flow %lld is said to be done in state %s", (long long)fi, flow_state_name(state));
+}
+
+static void port_free_slots(void *ctx, const uint32_t free[SLOT__N]) {
+  struct node *n = ctx;
+  if (!n->dead) memcpy(n->told, free, sizeof n->told);
+}
+
+/* ---- life of a node ---- */
+
+void node_start(struct node *n) {
+  struct world *w = n->w;
+  struct wr_err err;
+  n->store = memdb_connect(w->db, n);
+  n->defs = defs_new(n->store, sim_slot_of);
+  n->deadline = w->single ? INT64_MAX : 0;
+  n->dead = n->draining = false;
+  n->next_boot = 0;
+  n->life++;
+  memset(n->told, 0, sizeof n->told);
+  struct runner_opts o = {.store = n->store, .defs = n->defs, .lease_us = w->lease_us, .info = {"sim", n->id, 1, "all"},
+    .seed = sim_rnd(w, UINT64_MAX), .mailbox = 1 + sim_rnd(w, 50),
+    .ports = {n, port_start, port_cancel, port_kill_all, port_deadline, port_push, w->single ? port_pull : NULL, port_nudge,
+              port_flow_done, port_backlog, port_free_slots}};
+  memcpy(o.slots, n->slots, sizeof o.slots);
+  n->up = runner_new(&o, node_wall(n), &n->runner, &err) == WR_OK;
+  if (n->up) {
+    sim_trace(w, "join", n->id, runner_incarnation(n->runner), 0);
+    return;
+  }
+  defs_free(n->defs);
+  store_close(n->store);
+  n->up_at = w->now + SEC;
+}
+
+static void free_list(struct attempt *a) {
+  for (struct attempt *next; a != NULL; a = next) {
+    next = a->next;
+    attempt_free(a);
+  }
+}
+
+void node_stop(struct node *n) {
+  if (!n->up) return;
+  n->dead = true;
+  if (n->in_turn) node_run(n); /* every call of the store fails now: the turn unwinds */
+  wr_assert(!n->in_turn);
+  for (struct work *k = n->work, *next; k != NULL; k = next) {
+    next = k->next;
+    attempt_free(k->a);
+    free(k);
+  }
+  n->work = NULL;
+  free_list(n->done);
+  n->done = NULL;
+  runner_free(n->runner);
+  defs_free(n->defs);
+  store_close(n->store);
+  for (int s = 0; s < SLOT__N; s++) n->mq[s].n = 0;
+  n->up = n->dead = n->draining = false;
+  n->frozen_until = 0;
+  n->machine_frozen = false;
+}
+
+/* kill -9: the spawner ends its children within two seconds. */
+void node_crash(struct node *n) {
+  struct world *w = n->w;
+  int64_t last = w->now;
+  sim_trace(w, "crash", n->id, n->in_turn, runner_incarnation(n->runner));
+  for (const struct work *k = n->work; k != NULL; k = k->next) {
+    if (!k->rec->executing) continue;
+    int64_t at = w->now + sim_between(w, 0, w->lease_us / 30);
+    *WR_PUSH(w->orphan, w->n_orphan, w->cap_orphan) = (struct orphan){k->rec, at, n->id};
+    if (at > last) last = at;
+  }
+  node_stop(n);
+  w->n_crash++;
+  n->up_at = sim_chance(w, 700) ? w->now : w->now + sim_between(w, 0, w->lease_us * 2);
+  if (n->up_at <= last && w->single) n->up_at = last + 1; /* it waits for the spawner's lock */
+}
+
+void orphans_run(struct world *w) {
+  for (size_t i = 0; i < w->n_orphan;) {
+    if (w->orphan[i].end_at > w->now) { i++; continue; }
+    exec_end(w, w->orphan[i].rec, ATTEMPT_LOST);
+    w->orphan[i] = w->orphan[--w->n_orphan];
+  }
+}
+
+void node_drain(struct node *n) {
+  sim_trace(n->w, "drain", n->id, 0, 0);
+  n->draining = true;
+  runner_drain(n->runner);
+  for (struct work *k = n->work, *next; k != NULL; k = next) {
+    next = k->next;
+    int64_t at = n->w->now + sim_between(n->w, 0, 5 * SEC);
+    if (k->state == WORK_WAITS) finish(n, k, ATTEMPT_HANDBACK);
+    else if (at < k->end_at) { k->end_at = at; k->end = ATTEMPT_HANDBACK; }
+  }
+}
+
+/* Its last result is committed: it leaves, as the server does. */
+bool node_drained(struct node *n) {
+  const struct map64_slot *s;
+  struct runner *r = n->runner;
+  if (!n->draining || n->in_turn || n->work || n->done || r->posted || r->n_ev + r->n_later > 0 || r->unknown) return false;
+  for (size_t i = 0; r->aside.n == 0 && (s = map64_next(&n->w->db->task, &i)) != NULL;) {
+    const struct mem_task *t = s->val;
+    if (t->r.t.owner == r->me) sim_fail(n->w, "node %d leaves and still owns task %lld", n->id, (long long)t->r.ti);
+  }
+  if (store_leave(n->store) != STORE_OK) return false;
+  node_stop(n);
+  n->up_at = n->w->now + sim_between(n->w, 0, 10 * SEC);
+  return true;
+}
+
+/* ---- turns ---- */
+
+static void turn_entry(unsigned hi, unsigned lo) {
+  struct node *n = (struct node *)((uintptr_t)hi << 32 | (uintptr_t)lo);
+  FIBER_DONE(NULL, (const void **)&n->w->main_stack, &n->w->main_stack_n);
+  n->next_boot = runner_turn(n->runner, node_wall(n), node_boot(n));
+  n->in_turn = false;
+  FIBER_START(NULL, n->w->main_stack, n->w->main_stack_n);
+  (void)setcontext(&n->w->main);
+}
+
+void node_yield(struct node *n, int64_t for_us) {
+  struct world *w = n->w;
+  if (w->current != n) return; /* called from outside a turn */
+  n->resume_at = w->now + for_us;
+  w->current = NULL;
+  FIBER_START(&n->fake_stack, w->main_stack, w->main_stack_n);
+  (void)swapcontext(&n->ctx, &w->main);
+  FIBER_DONE(n->fake_stack, (const void **)&w->main_stack, &w->main_stack_n);
+}
+
+/* The thread shell sleeps until something is posted or due; what waits in a paused runner does not wake it. */
+bool node_ready(const struct node *n) {
+  if (!n->up || node_asleep(n)) return false;
+  if (n->in_turn) return n->resume_at <= n->w->now;
+  return n->runner->posted || n->next_boot <= node_boot(n);
+}
+
+int64_t node_next(const struct node *n) {
+  if (!n->up) return n->up_at;
+  if (node_asleep(n)) return n->frozen_until;
+  return n->in_turn ? n->resume_at : true_time(n, n->next_boot);
+}
+
+void node_run(struct node *n) {
+  struct world *w = n->w;
+  uintptr_t p = (uintptr_t)n;
+  void *fake = NULL;
+  if (!n->in_turn) {
+    if (!n->stack) n->stack = wr_malloc(STACK_BYTES);
+    (void)getcontext(&n->ctx);
+    n->ctx.uc_stack.ss_sp = n->stack;
+    n->ctx.uc_stack.ss_size = STACK_BYTES;
+    n->ctx.uc_link = NULL;
+    makecontext(&n->ctx, (void (*)(void))turn_entry, 2, (unsigned)((uint64_t)p >> 32), (unsigned)p);
+    n->in_turn = true;
+  }
+  w->current = n;
+  FIBER_START(&fake, n->stack, STACK_BYTES);
+  (void)swapcontext(&w->main, &n->ctx);
+  FIBER_DONE(fake, NULL, NULL);
+  (void)fake;
+  w->current = NULL;
+  if (!n->in_turn && !n->dead) oracle_cache(n);
+}
+
+/* ---- the worker ---- */
+
+static int64_t due_of(const struct node *n, const struct work *k) {
+  int64_t at = k->state == WORK_WAITS ? k->start_at : k->end_at < k->timeout_at ? k->end_at : k->timeout_at;
+  int64_t dead = n->deadline == INT64_MAX ? INT64_MAX : true_time(n, n->deadline);
+  return k->state == WORK_RUNS && !k->doomed && dead < at ? dead : at;
+}
+
+int64_t work_next(const struct node *n) {
+  int64_t at = INT64_MAX;
+  if (n->machine_frozen && node_asleep(n)) return n->frozen_until;
+  for (const struct work *k = n->work; k != NULL; k = k->next)
+    if (due_of(n, k) < at) at = due_of(n, k);
+  if (n->done && !node_asleep(n)) return n->w->now;
+  return at;
+}
+
+static void work_begin(struct node *n, struct work *k) {
+  struct world *w = n->w;
+  if (node_asleep(n)) { k->start_at = n->frozen_until; return; } /* the loop that would start it sleeps */
+  if (node_boot(n) >= n->deadline) { finish(n, k, ATTEMPT_LOST); return; }
+  exec_start(w, k->rec);
+  k->state = WORK_RUNS;
+  if (k->a->timeout_us > 0) k->timeout_at = w->now + k->a->timeout_us;
+  enum attempt_end end = any_end(w, k->a);
+  int64_t at = end == ATTEMPT_NONE ? INT64_MAX : w->now + any_length(w);
+  if (at <= k->end_at) { k->end_at = at; k->end = end; }
+}
+
+/* Past the deadline the spawner kills, whatever the node does: all are dead L/6 later, by its clock. */
+static void work_deadline(struct node *n, struct work *k) {
+  int64_t at = n->w->now + sim_between(n->w, 0, n->w->lease_us / 7);
+  k->doomed = true;
+  k->timeout_at = INT64_MAX;
+  if (at < k->end_at) { k->end_at = at; k->end = ATTEMPT_LOST; }
+}
+
+static void work_one(struct node *n, struct work *k) {
+  struct world *w = n->w;
+  if (k->state == WORK_WAITS) { work_begin(n, k); return; }
+  if (k->end_at <= w->now) { finish(n, k, k->end); return; }
+  if (k->timeout_at <= w->now) {
+    if (node_asleep(n)) { k->timeout_at = n->frozen_until; return; }
+    k->timeout_at = INT64_MAX;
+    sim_trace(w, "timeout", k->a->ti, k->a->epoch, 0);
+    runner_post_timeout(n->runner, k->a->fi, k->a->ti, k->a->task, k->a->epoch);
+  }
+}
+
+void work_run(struct node *n) {
+  struct world *w = n->w;
+  if (n->machine_frozen && node_asleep(n)) return;
+  for (struct work *k = n->work, *next; k != NULL; k = next) {
+    next = k->next;
+    if (k->state == WORK_RUNS && !k->doomed && node_boot(n) >= n->deadline && k->end_at > w->now) work_deadline(n, k);
+    else if (due_of(n, k) <= w->now) work_one(n, k);
+  }
+  if (node_asleep(n) || !n->done) return;
+  for (struct attempt *a = n->done; a != NULL; a = a->next) {
+    struct rec *rec = ledger_get(w, a->ti, a->epoch);
+    rec->reported = true;
+  }
+  struct attempt *list = n->done;
+  n->done = NULL;
+  runner_post_results(n->runner, list);
+}
+
+/* ---- the queue of a cluster ---- */
+
+bool queue_ready(const struct world *w, const struct node *n) {
+  if (!n->up || node_asleep(n) || n->draining || w->single) return false;
+  for (int s = 0; s < SLOT__N; s++)
+    for (size_t i = 0; n->told[s] > 0 && i < w->q[s].n; i++)
+      if (w->q[s].v[i].at <= w->now) return true;
+  return false;
+}
+
+int64_t queue_next(const struct world *w) {
+  int64_t at = INT64_MAX;
+  for (int s = 0; s < SLOT__N; s++)
+    for (size_t i = 0; i < w->q[s].n; i++)
+      if (w->q[s].v[i].at > w->now && w->q[s].v[i].at < at) at = w->q[s].v[i].at;
+  return at;
+}
+
+/* A poller takes as many as there are free slots; not always the oldest. */
+void queue_poll(struct node *n) {
+  struct world *w = n->w;
+  for (int s = 0; s < SLOT__N; s++) {
+    for (size_t i = 0; i < w->q[s].n && n->told[s] > 0;) {
+      if (w->q[s].v[i].at > w->now || (!w->calm && sim_chance(w, 100))) { i++; continue; }
+      struct hint h = w->q[s].v[i].h;
+      memmove(&w->q[s].v[i], &w->q[s].v[i + 1], (--w->q[s].n - i) * sizeof *w->q[s].v);
+      n->told[s]--;
+      runner_post_hints(n->runner, &h, 1);
+    }
+  }
+}

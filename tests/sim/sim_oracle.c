@@ -1,0 +1,380 @@
+/* What must be true, asked at every commit, start, push and answer of the simulator. sim.h.
+ *
+ * It knows two things only: the rows as committed, and the ledger of what was really executed.
+ * What never happens: it asks the runner, but for oracle_cache(), which compares the runner's memory with the rows. */
+#include <stdlib.h>
+#include "sim.h"
+
+static bool owned(enum task_state s) { return s == TASK_RUNNING || s == TASK_PAUSING || s == TASK_CANCELING; }
+
+/* ---- definitions as saved ---- */
+
+struct flow_def *oracle_flow_def(struct world *w, int64_t id, int64_t version) {
+  struct flow_def *d = map64_get(&w->fdefs, id << 20 | version);
+  if (!d) {
+    d = memdb_flow_def(w->db, id, version);
+    (void)map64_put(&w->fdefs, id << 20 | version, d);
+  }
+  return d;
+}
+
+struct task_def *oracle_task_def(struct world *w, int64_t id, int64_t version) {
+  struct task_def *d = map64_get(&w->tdefs, id << 20 | version);
+  if (!d) {
+    d = memdb_task_def(w->db, id, version);
+    (void)map64_put(&w->tdefs, id << 20 | version, d);
+  }
+  return d;
+}
+
+void oracle_done(struct world *w) {
+  const struct map64_slot *s;
+  for (size_t i = 0; (s = map64_next(&w->fdefs, &i)) != NULL;) def_flow_unref(s->val);
+  for (size_t i = 0; (s = map64_next(&w->tdefs, &i)) != NULL;) def_task_unref(s->val);
+  for (size_t i = 0; (s = map64_next(&w->ledger, &i)) != NULL;)
+    for (struct rec *r = s->val, *next; r != NULL; r = next) { next = r->next; free(r); }
+  map64_done(&w->fdefs);
+  map64_done(&w->tdefs);
+  map64_done(&w->ledger);
+  map64_done(&w->keys);
+  free(w->claim);
+}
+
+/* ---- rows before a commit: what may become of them ---- */
+
+static void check_flow(struct world *w, const struct flow_write *x) {
+  const struct mem_flow *f = memdb_flow(w->db, x->row.fi);
+  const struct flow_row *n = &x->row;
+  if (x->op == ROW_INSERT) {
+    if (n->run_no != 1) sim_fail(w, "flow %lld begins with run %u", (long long)n->fi, n->run_no);
+    return;
+  }
+  const struct flow_row *o = &f->r;
+  if (n->run_no == o->run_no && flow_final((enum flow_state)o->state)) sim_fail(w, "final flow %lld is written again", (long long)n->fi);
+  if (n->run_no != o->run_no && (n->run_no != o->run_no + 1 || !flow_final((enum flow_state)o->state)))
+    sim_fail(w, "flow %lld goes from run %u to %u in state %s", (long long)n->fi, o->run_no, n->run_no, flow_state_name((enum flow_state)o->state));
+  if (n->run_no == o->run_no && o->wish > WISH_STOP && n->wish != o->wish)
+    sim_fail(w, "flow %lld: wish %u becomes %u", (long long)n->fi, o->wish, n->wish);
+  if (n->version == o->version) sim_fail(w, "flow %lld keeps its version", (long long)n->fi);
+}
+
+static void check_node(struct world *w, const struct node_write *x) {
+  const struct mem_node *n = memdb_node(w->db, x->row.ni);
+  if (x->op == ROW_INSERT) return;
+  enum node_state o = (enum node_state)n->r.state, s = (enum node_state)x->row.state;
+  if ((node_final(o) && o != s) || (o == NODE_RUNNING && !node_final(s) && s != NODE_RUNNING))
+    sim_fail(w, "node %lld goes from %s to %s", (long long)x->row.ni, node_state_name(o), node_state_name(s));
+  if (node_final(o) && n->r.end_us != x->row.end_us) sim_fail(w, "final node %lld ends again", (long long)x->row.ni);
+}
+
+static struct node *home_of(struct world *w, int64_t me) {
+  for (int i = 0; i < w->n_node; i++)
+    if (w->node[i].up && !w->node[i].dead && runner_incarnation(w->node[i].runner) == me) return &w->node[i];
+  return NULL;
+}
+
+/* The owner was given up: that is right only when it did not report, or cannot any more. */
+static void check_lost(struct world *w, const struct task *o, const struct rec *rec, int64_t ti) {
+  const struct mem_member *m = memdb_member(w->db, o->owner);
+  struct node *home = home_of(w, o->owner);
+  if (!m || m->state != MEMBER_LIVE || !home || !rec) return;
+  if (rec->reported && rec->outcome != ATTEMPT_LOST)
+    sim_fail(w, "attempt %lld:%u was reported by a live node, yet counts as lost", (long long)ti, o->epoch);
+  if (!rec->ended && rec->given) sim_fail(w, "attempt %lld:%u is at a live node, yet counts as lost", (long long)ti, o->epoch);
+}
+
+static void check_end(struct world *w, const struct task_row *or, const struct task_row *nr) {
+  const struct task *o = &or->t, *n = &nr->t;
+  const struct rec *rec = ledger_get(w, or->ti, o->epoch);
+  long long ti = or->ti;
+  if (rec && rec->executing && !rec->excused) sim_fail(w, "attempt %lld:%u ends in the rows, but is still executed", ti, o->epoch);
+  if (n->state == TASK_SUCCESS && (!rec || !rec->reported || rec->outcome != ATTEMPT_OK))
+    sim_fail(w, "attempt %lld:%u did not succeed, the rows say so", ti, o->epoch);
+  int tries = (int)n->tries - (int)o->tries, losses = n->losses - o->losses;
+  if (tries < 0 || losses < 0 || tries + losses > 1) sim_fail(w, "task %lld: tries +%d, losses +%d", ti, tries, losses);
+  bool timed_out = o->state == TASK_CANCELING && o->end_as == TASK_TIMEOUT;
+  if (tries == 1 && !timed_out && (!rec || !rec->reported || (rec->outcome != ATTEMPT_FAIL && rec->outcome != ATTEMPT_FATAL)))
+    sim_fail(w, "task %lld: attempt %u counts as a try, but did not fail", ti, o->epoch);
+  if (losses == 1) check_lost(w, o, rec, or->ti);
+  if (losses == 1 && n->losses >= LIMIT_LOSSES && n->state != TASK_DEAD) sim_fail(w, "task %lld: lost %u times and %s", ti, n->losses, task_state_name(n->state));
+  if (rec && rec->reported && rec->outcome == ATTEMPT_HANDBACK && losses > 0 && home_of(w, o->owner)) sim_fail(w, "task %lld: a handed back attempt counts as lost", ti);
+}
+
+static uint32_t max_attempts(struct world *w, const struct task_row *t) {
+  const struct mem_flow *f = t->fi ? memdb_flow(w->db, t->fi) : NULL;
+  if (!f) return oracle_task_def(w, t->task_id, t->t.version)->policy.attempts;
+  struct flow_def *def = oracle_flow_def(w, f->r.flow_id, f->r.flow_version);
+  uint32_t most = 0;
+  for (uint32_t k = 0; k < def->dag->n_task; k++) { /* which index does not matter: no more than any of them allows */
+    const struct task_ref *ref = &def->ref[k];
+    if (ref->task_id != t->task_id) continue;
+    const struct task_def *d = ref->inl ? ref->inl : oracle_task_def(w, ref->task_id, t->t.version);
+    const struct task_def *now = ref->inl ? ref->inl : oracle_task_def(w, ref->task_id, (int64_t)w->db->tasks[ref->task_id - 1].n);
+    uint32_t a = def_policy(ref, d).attempts, b = def_policy(ref, now).attempts;
+    if (a > most) most = a;
+    if (b > most) most = b;
+  }
+  return most;
+}
+
+static void check_claim(struct world *w, const struct task_row *o, const struct task_row *n, int64_t me) {
+  const struct mem_flow *f = n->fi ? memdb_flow(w->db, n->fi) : NULL;
+  long long ti = n->ti;
+  if (n->t.owner != me) sim_fail(w, "task %lld is claimed for another node", ti);
+  if (!owned(n->t.state)) sim_fail(w, "task %lld: epoch %u in state %s", ti, n->t.epoch, task_state_name(n->t.state));
+  if (o && f && f->r.wish > WISH_STOP && !flow_final((enum flow_state)f->r.state))
+    sim_fail(w, "task %lld is claimed after its flow was cancelled", ti);
+  if (ledger_get(w, n->ti, n->t.epoch)) sim_fail(w, "attempt %lld:%u is claimed twice", ti, n->t.epoch);
+  struct rec *rec = ledger_add(w, n->ti, n->t.epoch);
+  rec->fi = n->fi;
+  rec->me = me;
+  rec->claimed = true;
+  *WR_PUSH(w->claim, w->n_claim, w->cap_claim) = rec;
+}
+
+static void check_task(struct world *w, const struct task_write *x, int64_t me) {
+  const struct mem_task *t = memdb_task(w->db, x->row.ti);
+  const struct task_row *n = &x->row, *o = t ? &t->r : NULL;
+  struct task_row fresh = {.ti = n->ti, .fi = n->fi, .t = {.epoch = n->t.epoch - owned(n->t.state)}};
+  if (!o) o = &fresh;
+  long long ti = n->ti;
+  if (t && task_final(o->t.state)) {
+    if (n->t.state != o->t.state || n->end_us != o->end_us || n->t.epoch != o->t.epoch) sim_fail(w, "final task %lld is changed: %s to %s", ti, task_state_name(o->t.state), task_state_name(n->t.state));
+    return;
+  }
+  task_check(&n->t);
+  if (n->t.epoch < o->t.epoch || n->t.epoch > o->t.epoch + 1) sim_fail(w, "task %lld: epoch %u to %u", ti, o->t.epoch, n->t.epoch);
+  if (o->t.owner != 0 && (n->t.owner != o->t.owner || n->t.epoch != o->t.epoch || !owned(n->t.state))) check_end(w, o, n);
+  if (n->t.epoch != o->t.epoch) check_claim(w, t ? o : NULL, n, me);
+  uint32_t most = n->t.tries > 0 ? max_attempts(w, n) : 0;
+  if (n->t.tries > most || (n->t.state == TASK_RETRY_WAIT && n->t.tries >= most)) sim_fail(w, "task %lld: %u tries of %u, %s", ti, n->t.tries, most, task_state_name(n->t.state));
+  if (t && n->t.tries < o->t.tries) sim_fail(w, "task %lld: tries go back", ti);
+}
+
+/* (key, attempt) never comes twice, re-runs included. The claims of this batch: */
+static void check_keys(struct world *w) {
+  for (size_t i = 0; i < w->n_claim; i++) {
+    const struct rec *rec = w->claim[i];
+    const struct mem_flow *f = rec->fi ? memdb_flow(w->db, rec->fi) : NULL;
+    if (!f) continue;
+    struct flow_def *def = oracle_flow_def(w, f->r.flow_id, f->r.flow_version);
+    int64_t at = -1;
+    for (const char *s = f->r.bases; s && *s; s = strchr(s, ',') ? strchr(s, ',') + 1 : NULL) {
+      int64_t ti = strtoll(strchr(s, ':') + 1, NULL, 10);
+      if (rec->ti >= ti && rec->ti < ti + def->dag->n_task) at = rec->ti - ti;
+    }
+    if (at < 0) sim_fail(w, "task %lld is in no run of flow %lld", (long long)rec->ti, (long long)rec->fi);
+    int64_t key = rec->fi << 16 | (at + 1);
+    uint32_t last = (uint32_t)(uintptr_t)map64_put(&w->keys, key, (void *)(uintptr_t)rec->epoch);
+    if (last >= rec->epoch) sim_fail(w, "task %lld: attempt %u after %u of the same key", (long long)rec->ti, rec->epoch, last);
+  }
+  w->n_claim = 0;
+}
+
+void oracle_broken(void *ctx, const char *what, int64_t id) { sim_fail(ctx, "%s: %lld", what, (long long)id); }
+
+void oracle_commit(void *ctx, int64_t me, const struct batch *b) {
+  struct world *w = ctx;
+  const struct mem_member *m = memdb_member(w->db, me);
+  if (m->state != MEMBER_LIVE) sim_fail(w, "a batch of node %lld, which is not alive", (long long)me);
+  for (size_t i = 0; i < b->n_flow; i++) check_flow(w, &b->flow[i]);
+  for (size_t i = 0; i < b->n_node; i++) check_node(w, &b->node[i]);
+  for (size_t i = 0; i < b->n_task; i++) check_task(w, &b->task[i], me);
+  for (size_t i = 0; i < b->n_task; i++) {
+    const struct task_row *t = &b->task[i].row;
+    bool head = t->fi == 0;
+    for (size_t k = 0; !head && k < b->n_flow; k++) head = b->flow[k].row.fi == t->fi;
+    if (!head) sim_fail(w, "task %lld changes without the version of its flow", (long long)t->ti);
+  }
+}
+
+/* ---- after it ---- */
+
+static void check_started(struct world *w, const struct mem_flow *f, const struct batch *b) {
+  struct flow_def *def = oracle_flow_def(w, f->r.flow_id, f->r.flow_version);
+  struct run *r = NULL;
+  for (size_t i = 0; i < b->n_task; i++) {
+    const struct task_write *t = &b->task[i];
+    if (t->op != ROW_INSERT || t->row.fi != f->r.fi) continue;
+    if (!r) r = rebuild(w, f, def);
+    uint32_t at = run_task_of(r, t->row.ti);
+    if (at == UINT32_MAX) sim_fail(w, "task %lld is made for an older run", (long long)t->row.ti);
+    uint32_t node = dag_node_of_task(r->dag, at);
+    const struct node_def *d = &def->node[def->dag_node[node]];
+    for (uint32_t k = 0; k < d->n_parent; k++)
+      for (uint32_t p = 0; p < r->dag->n; p++)
+        if (def->dag_node[p] == d->parent[k] && r->node[p].state != NODE_SUCCESS)
+          sim_fail(w, "node %u of flow %lld starts, its parent %u is %s", node, (long long)f->r.fi, p, node_state_name((enum node_state)r->node[p].state));
+  }
+  run_free(r);
+}
+
+void oracle_committed(void *ctx, int64_t me, const struct batch *b) {
+  struct world *w = ctx;
+  w->n_commit++;
+  sim_trace(w, "commit", me, b->id, (int64_t)(b->n_flow << 40 | b->n_node << 20 | b->n_task));
+  for (size_t i = 0; i < b->n_task; i++) sim_trace(w, "task", b->task[i].row.ti, b->task[i].row.t.state, b->task[i].row.t.epoch);
+  check_keys(w);
+  for (size_t i = 0; i < b->n_flow; i++) {
+    const struct mem_flow *f = memdb_flow(w->db, b->flow[i].row.fi);
+    bool wide = oracle_flow_def(w, f->r.flow_id, f->r.flow_version)->dag->n > 100, final = flow_final((enum flow_state)f->r.state);
+    sim_trace(w, "flow", f->r.fi, f->r.state, f->r.live);
+    if (wide && !final && !sim_chance(w, 5)) continue;
+    rebuild_check(w, f);
+    if (!wide) check_started(w, f, b);
+    if (final) rebuild_final(w, f);
+  }
+}
+
+/* ---- what is seen from outside ---- */
+
+void oracle_start(struct node *n, const struct attempt *a) {
+  struct rec *rec = ledger_get(n->w, a->ti, a->epoch);
+  long long ti = a->ti;
+  if (!rec || !rec->claimed) sim_fail(n->w, "attempt %lld:%u is started, its claim is not committed", ti, a->epoch);
+  if (rec->given) sim_fail(n->w, "attempt %lld:%u is started twice", ti, a->epoch);
+  if (rec->me != a->owner) sim_fail(n->w, "attempt %lld:%u is started by another node", ti, a->epoch);
+  rec->given = true;
+  sim_trace(n->w, "start", a->ti, a->epoch, a->owner);
+}
+
+void oracle_push(struct node *n, const struct hint *h) {
+  const struct mem_task *t = memdb_task(n->w->db, h->ti);
+  if (!t) sim_fail(n->w, "a hint for task %lld, which has no row", (long long)h->ti);
+  if (t->r.fi != h->fi) sim_fail(n->w, "a hint for task %lld names flow %lld", (long long)h->ti, (long long)h->fi);
+}
+
+static void answered_ok(struct world *w, const struct op *o) {
+  const struct req *q = &o->q;
+  const struct mem_flow *f = memdb_flow(w->db, q->fi);
+  const struct mem_task *t = memdb_task(w->db, q->ti);
+  switch (q->kind) {
+  case REQ_START:
+    for (uint32_t i = 0; i < q->n_start; i++) {
+      f = memdb_flow(w->db, q->start[i].fi);
+      if (!f || f->r.flow_id != q->start[i].flow_id) sim_fail(w, "start is acknowledged, flow %lld has no row", (long long)q->start[i].fi);
+      if ((f->r.params != NULL) != (q->start[i].params != NULL)) sim_fail(w, "flow %lld: its parameters are lost", (long long)f->r.fi);
+    }
+    break;
+  case REQ_EXEC_TASK:
+    if (!t || t->r.task_id != q->task_id) sim_fail(w, "task %lld is acknowledged, but has no row", (long long)q->ti);
+    break;
+  case REQ_RERUN:
+    if (!f || f->r.run_no <= o->run_no) sim_fail(w, "the re-run of flow %lld is acknowledged, but not stored", (long long)q->fi);
+    break;
+  case REQ_CANCEL_FLOW:
+    if (!f || (!flow_final((enum flow_state)f->r.state) && f->r.wish <= WISH_STOP)) sim_fail(w, "the cancel of flow %lld is acknowledged, but not stored", (long long)q->fi);
+    break;
+  case REQ_CANCEL_TASK:
+    if (!t || (t->r.t.state != TASK_CANCELED && !t->r.t.cancel_requested)) sim_fail(w, "the cancel of task %lld is acknowledged, but not stored", (long long)q->ti);
+    break;
+  }
+}
+
+static void refused_finished(struct world *w, const struct req *q) {
+  const struct mem_flow *f = memdb_flow(w->db, q->fi);
+  const struct mem_task *t = memdb_task(w->db, q->ti);
+  if (q->kind == REQ_CANCEL_FLOW && (!f || !flow_final((enum flow_state)f->r.state))) sim_fail(w, "flow %lld is said to have finished", (long long)q->fi);
+  if (q->kind == REQ_CANCEL_TASK && (!t || !task_final(t->r.t.state))) sim_fail(w, "task %lld is said to have finished", (long long)q->ti);
+}
+
+void oracle_answer(struct world *w, const struct op *o) {
+  const struct req *q = &o->q;
+  const struct mem_flow *f = memdb_flow(w->db, q->fi);
+  switch ((unsigned)q->rc) {
+  case WR_OK: answered_ok(w, o); return;
+  case WR_ALREADY_FINISHED: refused_finished(w, q); break;
+  case WR_NOT_FOUND:
+    if ((q->kind == REQ_CANCEL_FLOW || q->kind == REQ_RERUN) && f) sim_fail(w, "flow %lld is said not to exist", (long long)q->fi);
+    if (q->kind == REQ_CANCEL_TASK && memdb_task(w->db, q->ti)) sim_fail(w, "task %lld is said not to exist", (long long)q->ti);
+    break;
+  case WR_NOT_RETRYABLE:
+    if (f && flow_final((enum flow_state)f->r.state) && f->r.flow_id == q->flow_id && (q->ni != 0 || f->r.state != FLOW_SUCCESS))
+      sim_fail(w, "flow %lld is %s and is said not to be retryable", (long long)q->fi, flow_state_name((enum flow_state)f->r.state));
+    break;
+  case WR_DB_UNAVAILABLE: case WR_NO_SPACE: case WR_DRAINING: case WR_QUARANTINED: case WR_NOT_STARTABLE: break;
+  default: sim_fail(w, "request %d is answered %d %s", (int)q->kind, (int)q->rc, q->err.msg);
+  }
+  for (uint32_t i = 0; q->kind == REQ_START && i < q->n_start && w->n_crash == 0; i++)
+    if (q->start[i].fi && memdb_flow(w->db, q->start[i].fi)) sim_fail(w, "start is refused, flow %lld has a row", (long long)q->start[i].fi);
+}
+
+/* ---- the runner's memory ---- */
+
+static void same_node(struct world *w, const struct run *a, const struct run *b, uint32_t i) {
+  const struct run_node *x = &a->node[i], *y = &b->node[i];
+  const struct dag_node *d = &a->dag->node[i];
+  if (x->state != y->state || x->base != y->base || x->row != y->row || x->ok != y->ok || x->fail != y->fail || x->skip != y->skip ||
+      x->t_ok != y->t_ok || x->t_bad != y->t_bad || x->t_open != y->t_open || x->start_us != y->start_us || x->end_us != y->end_us)
+    sim_fail(w, "node %u of flow %lld: memory %s base %u %u/%u/%u %u/%u/%u, rows %s base %u %u/%u/%u %u/%u/%u", i, (long long)a->fi,
+             node_state_name((enum node_state)x->state), x->base, x->ok, x->fail, x->skip, x->t_ok, x->t_bad, x->t_open,
+             node_state_name((enum node_state)y->state), y->base, y->ok, y->fail, y->skip, y->t_ok, y->t_bad, y->t_open);
+  for (uint32_t k = d->task_at; k < d->task_at + d->n_task; k++) {
+    const struct task *s = &a->task[k].t, *t = &b->task[k].t;
+    if (a->task[k].row != b->task[k].row || s->state != t->state || s->epoch != t->epoch || s->owner != t->owner || s->tries != t->tries ||
+        s->losses != t->losses || s->end_as != t->end_as || s->due_us != t->due_us || s->cancel_requested != t->cancel_requested ||
+        s->start_us != t->start_us || s->version != t->version)
+      sim_fail(w, "task %u of flow %lld: memory row %u %s %u owner %lld, rows row %u %s %u owner %lld", k, (long long)a->fi, a->task[k].row,
+               task_state_name(s->state), s->epoch, (long long)s->owner, b->task[k].row, task_state_name(t->state), t->epoch, (long long)t->owner);
+  }
+}
+
+static void same_run(struct world *w, const struct run *a, const struct run *b) {
+  if (a->state != b->state || a->wish != b->wish || a->live != b->live || a->failed != b->failed || a->due_us != b->due_us ||
+      a->end_us != b->end_us || a->n_base != b->n_base || a->n_more != b->n_more ||
+      (a->n_more > 0 && memcmp(a->more, b->more, a->n_more * sizeof *a->more) != 0))
+    sim_fail(w, "flow %lld: memory %s wish %u live %u failed %u more %zu, rows %s wish %u live %u failed %u more %zu", (long long)a->fi,
+             flow_state_name((enum flow_state)a->state), a->wish, a->live, a->failed, a->n_more, flow_state_name((enum flow_state)b->state), b->wish,
+             b->live, b->failed, b->n_more);
+  for (uint32_t i = 0; i < a->dag->n; i++)
+    if (a->node[i].known) same_node(w, a, b, i);
+}
+
+void oracle_cache(struct node *n) {
+  struct runner *r = n->runner;
+  if (r->unknown) return;
+  for (const struct live *l = r->lru.lru_next; l != &r->lru && l->touched == r->batch_no; l = l->lru_next) {
+    const struct mem_flow *f = memdb_flow(n->w->db, l->r->fi);
+    if (!f) sim_fail(n->w, "node %d remembers flow %lld, which has no row", n->id, (long long)l->r->fi);
+    if (f->r.version != l->r->version || (l->r->dag->n > 100 && !sim_chance(n->w, 10))) continue;
+    struct run *b = rebuild(n->w, f, l->def);
+    same_run(n->w, l->r, b);
+    run_free(b);
+  }
+}
+
+/* ---- the end ---- */
+
+bool oracle_live(const struct world *w) {
+  const struct map64_slot *s;
+  for (size_t i = 0; (s = map64_next(&w->db->flow, &i)) != NULL;)
+    if (!flow_final((enum flow_state)((struct mem_flow *)s->val)->r.state)) return true;
+  for (size_t i = 0; (s = map64_next(&w->db->task, &i)) != NULL;)
+    if (!task_final(((struct mem_task *)s->val)->r.t.state)) return true;
+  return false;
+}
+
+void oracle_quiet(struct world *w) {
+  const struct map64_slot *s;
+  for (size_t i = 0; (s = map64_next(&w->db->flow, &i)) != NULL;) {
+    rebuild_check(w, s->val);
+    rebuild_final(w, s->val);
+  }
+  for (size_t i = 0; (s = map64_next(&w->db->task, &i)) != NULL;) {
+    const struct mem_task *t = s->val;
+    if (t->r.fi == 0 && (t->r.t.state == TASK_SUCCESS) == (t->r.error != NULL))
+      sim_fail(w, "task %lld: %s with error '%s'", (long long)t->r.ti, task_state_name(t->r.t.state), t->r.error ? t->r.error : "");
+  }
+  for (size_t i = 0; (s = map64_next(&w->ledger, &i)) != NULL;)
+    for (const struct rec *r = s->val; r != NULL; r = r->next)
+      if (r->executing) sim_fail(w, "all is final, attempt %lld:%u is still executed", (long long)r->ti, r->epoch);
+  for (int i = 0; i < w->n_node; i++) {
+    const struct runner *r = w->node[i].up ? w->node[i].runner : NULL;
+    if (r && r->inflight.n + r->n_more + r->n_later + r->n_ev > 0) sim_fail(w, "node %d has something left: inflight %zu, more %zu", i, r->inflight.n, r->n_more);
+    for (int k = 0; r && k < SLOT__N; k++)
+      if (r->used[k] != 0) sim_fail(w, "node %d: %u slots are still in use", i, r->used[k]);
+    if (r && r->solos.n > 0) sim_fail(w, "node %d still caches %zu finished tasks", i, r->solos.n);
+  }
+  for (const struct op *o = w->ops; o != NULL; o = o->next)
+    if (!o->answered && o->node->up && o->node->life == o->life) sim_fail(w, "a request of kind %d was never answered", (int)o->q.kind);
+}

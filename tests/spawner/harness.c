@@ -1,0 +1,225 @@
+/* See harness.h. The test's main thread calls; done() and log_write() run on the worker's threads. */
+#include "harness.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct harness H;
+
+struct stored { int64_t ti; uint32_t seq; struct buf b; };
+
+static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static struct attempt *ended;
+static struct stored *logs;
+static size_t n_logs, cap_logs, n_timeouts;
+static int failures;
+static int64_t last_ti;
+
+static void on_done(void *ctx, struct attempt *list) {
+  (void)ctx;
+  pthread_mutex_lock(&mu);
+  while (list) {
+    struct attempt *a = list;
+    list = a->next;
+    a->next = ended;
+    ended = a;
+  }
+  pthread_cond_broadcast(&changed);
+  pthread_mutex_unlock(&mu);
+}
+
+static void on_timeout(void *ctx, int64_t fi, int64_t ti, uint32_t task, uint32_t epoch) {
+  (void)ctx;
+  (void)fi;
+  (void)task;
+  pthread_mutex_lock(&mu);
+  n_timeouts++;
+  pthread_mutex_unlock(&mu);
+  worker_cancel(H.w, ti, epoch);
+}
+
+static struct stored *find_log(int64_t ti) {
+  for (size_t i = 0; i < n_logs; i++)
+    if (logs[i].ti == ti) return &logs[i];
+  *WR_PUSH(logs, n_logs, cap_logs) = (struct stored){.ti = ti};
+  return &logs[n_logs - 1];
+}
+
+static bool on_log(void *ctx, const struct log_piece *v, size_t n) {
+  (void)ctx;
+  pthread_mutex_lock(&mu);
+  bool ok = failures == 0;
+  if (!ok) failures--;
+  for (size_t i = 0; i < n && ok; i++) {
+    struct stored *s = find_log(v[i].ti);
+    if (v[i].offset != (int64_t)s->b.len || v[i].seq <= s->seq || v[i].n == 0) abort(); /* a gap, or out of order */
+    s->seq = v[i].seq;
+    buf_add(&s->b, v[i].data, v[i].n);
+  }
+  pthread_cond_broadcast(&changed);
+  pthread_mutex_unlock(&mu);
+  return ok;
+}
+
+size_t h_timeouts(void) {
+  pthread_mutex_lock(&mu);
+  size_t n = n_timeouts;
+  pthread_mutex_unlock(&mu);
+  return n;
+}
+
+void h_fail_logs(int n) {
+  pthread_mutex_lock(&mu);
+  failures = n;
+  pthread_mutex_unlock(&mu);
+}
+
+void h_dir(void) {
+  snprintf(H.dir, sizeof H.dir, "/tmp/weir-test-XXXXXX");
+  if (!mkdtemp(H.dir) || chmod(H.dir, 0711)) abort(); /* other users must reach DATA/run */
+}
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *at) {
+  (void)st;
+  (void)flag;
+  (void)at;
+  return remove(path);
+}
+
+void h_remove(void) { nftw(H.dir, remove_one, 8, FTW_DEPTH | FTW_PHYS); }
+
+void h_open(const char *run_as) {
+  struct wr_err err;
+  h_dir();
+  const struct spawner_opts so = {H.dir, NULL};
+  if (spawner_start(&so, &H.spawner, &err) != WR_OK) fprintf(stderr, "%s\n", err.msg), abort();
+  const struct worker_opts wo = {.spawner = H.spawner, .data_dir = H.dir, .run_as = run_as, .shell_allowed = true,
+                                 .done = on_done, .timed_out = on_timeout, .log_write = on_log};
+  if (worker_open(&wo, &H.w, &err) != WR_OK) fprintf(stderr, "%s\n", err.msg), abort();
+}
+
+void h_close(void) {
+  worker_close(H.w);
+  for (struct attempt *a; (a = ended);) ended = a->next, attempt_free(a);
+  for (size_t i = 0; i < n_logs; i++) buf_done(&logs[i].b);
+  free(logs);
+  h_remove();
+}
+
+struct attempt *h_attempt(const char *type, const char *content, const char *config) {
+  struct task_def *t = wr_new(struct task_def);
+  atomic_init(&t->refs, 1);
+  t->name = wr_strdup("test");
+  t->type = wr_strdup(type);
+  t->content = wr_strdup(content);
+  t->config = wr_strdup(config);
+  struct attempt *a = wr_new(struct attempt);
+  a->ti = ++last_ti;
+  a->epoch = 1;
+  a->def = t;
+  struct buf key = BUF_INIT;
+  buf_printf(&key, "t:%lld", (long long)a->ti);
+  a->key = key.data;
+  return a;
+}
+
+static struct attempt *take(int64_t ti) {
+  for (struct attempt **at = &ended; *at; at = &(*at)->next) {
+    struct attempt *a = *at;
+    if (a->ti != ti) continue;
+    *at = a->next;
+    a->next = NULL;
+    return a;
+  }
+  return NULL;
+}
+
+struct attempt *h_await(int64_t ti) {
+  struct attempt *a;
+  pthread_mutex_lock(&mu);
+  while (!(a = take(ti))) pthread_cond_wait(&changed, &mu);
+  pthread_mutex_unlock(&mu);
+  return a;
+}
+
+struct attempt *h_run(const char *type, const char *content, const char *config) {
+  struct attempt *a = h_attempt(type, content, config);
+  int64_t ti = a->ti;
+  worker_start(H.w, a);
+  return h_await(ti);
+}
+
+struct attempt *h_sh(const char *script) { return h_run("SHELL", script, NULL); }
+
+static void expect(struct attempt *a, enum attempt_end end, const char *error) {
+  if (error) assert_non_null(a->error);
+  if (error) assert_string_equal(a->error, error);
+  else if (a->error) fail_msg("unexpected error: %s", a->error);
+  assert_int_equal(a->end, end);
+  attempt_free(a);
+}
+
+void h_expect(const char *script, const char *config, enum attempt_end end, const char *error) {
+  expect(h_run("SHELL", script, config), end, error);
+}
+
+void h_expect_argv(const char *config, enum attempt_end end, const char *error) { h_expect(NULL, config, end, error); }
+
+struct buf *h_log(int64_t ti) {
+  pthread_mutex_lock(&mu);
+  struct buf *b = &find_log(ti)->b;
+  buf_add(b, "", 0);
+  pthread_mutex_unlock(&mu);
+  return b;
+}
+
+void h_log_reaches(int64_t ti, size_t n) {
+  pthread_mutex_lock(&mu);
+  while (find_log(ti)->b.len < n) pthread_cond_wait(&changed, &mu);
+  pthread_mutex_unlock(&mu);
+}
+
+int h_fifo(const char *name) {
+  char path[128];
+  snprintf(path, sizeof path, "%s/%s", H.dir, name);
+  assert_int_equal(mkfifo(path, 0666), 0);
+  assert_int_equal(chmod(path, 0666), 0);
+  int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  assert_true(fd >= 0);
+  return fd;
+}
+
+bool h_all_dead(int fd) {
+  char b[4096];
+  for (;;) {
+    ssize_t n = read(fd, b, sizeof b);
+    if (n == 0) return true;
+    if (n < 0) return false; /* EAGAIN: a writer lives */
+  }
+}
+
+void h_line(int fd, char *out, size_t n) {
+  for (size_t at = 0; at + 1 < n;) {
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    poll(&p, 1, -1);
+    if (read(fd, out + at, 1) != 1) continue; /* between two writers */
+    if (out[at] == '\n') {
+      out[at] = '\0';
+      return;
+    }
+    at++;
+  }
+  abort();
+}
+
+bool h_gone(const char *pid) { return kill((pid_t)strtol(pid, NULL, 10), 0) != 0 && errno == ESRCH; }

@@ -1,0 +1,46 @@
+/* A worker with a real spawner in a directory of its own, for the tests of this folder. One per test program: the
+ * spawner is forked before any thread. Waiting is by condition variable, waitpid and end-of-file, never by sleep. */
+#ifndef HARNESS_H
+#define HARNESS_H
+#include "../unit/unit.h"
+#include "mem.h"
+#include "spawner_wire.h"
+#include "worker.h"
+
+struct harness {
+  char dir[64];                  /* the data directory; tasks may use it too */
+  struct spawner *spawner;       /* the worker's; for its pids */
+  struct worker *w;
+};
+extern struct harness H;
+
+/* Called first in main(); a failure ends the program. run_as NULL = as started. */
+void h_open(const char *run_as);
+void h_close(void);              /* drains, closes, removes the directory */
+void h_dir(void);                /* only makes H.dir */
+void h_remove(void);             /* only removes H.dir */
+
+/* An attempt of its own task instance; texts are copied, NULL = absent. */
+struct attempt *h_attempt(const char *type, const char *content, const char *config);
+/* Waits for one that was started. The caller frees it. */
+struct attempt *h_await(int64_t ti);
+struct attempt *h_run(const char *type, const char *content, const char *config);
+struct attempt *h_sh(const char *script);               /* SHELL, no config */
+/* Runs it and checks its end; error NULL = none. */
+void h_expect(const char *script, const char *config, enum attempt_end end, const char *error);
+void h_expect_argv(const char *config, enum attempt_end end, const char *error);
+size_t h_timeouts(void);         /* how often timed_out() was called */
+
+/* All that was stored of an attempt's log; checks that offsets have no gap and seq grows. Valid until the next call. */
+struct buf *h_log(int64_t ti);
+void h_log_reaches(int64_t ti, size_t n); /* waits until so many bytes are stored */
+void h_fail_logs(int n);         /* the next n log_write() calls fail */
+
+/* A named pipe H.dir/NAME: h_fifo() opens the reading end. A task that holds the writing end open lives; when all who
+ * did are dead, h_all_dead() is true. */
+int h_fifo(const char *name);
+bool h_all_dead(int fd);
+/* One line from it, waiting for a writer's. */
+void h_line(int fd, char *out, size_t n);
+bool h_gone(const char *pid);    /* no such process, not even a zombie */
+#endif

@@ -1,0 +1,159 @@
+/* Output of tasks: kept byte for byte, streamed while they run, bounded in store and in memory, and honest about what is
+ * left out. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "harness.h"
+#include "limits.h"
+
+static struct attempt *run(const char *script, const char *config) {
+  struct attempt *a = h_run("SHELL", script, config);
+  assert_int_equal(a->end, ATTEMPT_OK);
+  assert_int_equal(a->log_bytes, h_log(a->ti)->len);
+  return a;
+}
+
+static void test_bytes(void **st) {
+  (void)st;
+  struct attempt *a = run("printf 'a\\0b\\377\\376\\303(\\n\\033[1m'; printf 'err' >&2", NULL);
+  struct buf *b = h_log(a->ti);
+  assert_int_equal(a->log, LOG_ROWS);
+  assert_int_equal(b->len, 15);
+  assert_non_null(memmem(b->data, b->len, "a\0b\xFF\xFE\xC3(\n\033[1m", 12));
+  assert_non_null(memmem(b->data, b->len, "err", 3));
+  attempt_free(a);
+}
+
+/* Seen while it runs: the task waits until its first line was stored. */
+static void test_streamed(void **st) {
+  (void)st;
+  int fd = h_fifo("seen");
+  char script[400];
+  snprintf(script, sizeof script, "echo first; mkfifo %s/go; echo ready > %s/seen; read x < %s/go; echo $x", H.dir, H.dir, H.dir);
+  struct attempt *a = h_attempt("SHELL", script, NULL);
+  int64_t ti = a->ti;
+  char line[32], go[128];
+  worker_start(H.w, a);
+  h_line(fd, line, sizeof line);
+  h_log_reaches(ti, 6);
+  assert_string_equal(h_log(ti)->data, "first\n");
+  snprintf(go, sizeof go, "%s/go", H.dir);
+  FILE *f = fopen(go, "w");
+  assert_non_null(f);
+  fputs("second\n", f);
+  fclose(f);
+  attempt_free(h_await(ti));
+  assert_string_equal(h_log(ti)->data, "first\nsecond\n");
+  close(fd);
+}
+
+static void test_below_cap(void **st) {
+  (void)st;
+  struct attempt *a = run("seq 1 100000", "{\"log\":588895}"); /* exactly its size */
+  struct buf *b = h_log(a->ti);
+  assert_int_equal(b->len, 588895);
+  char want[16];
+  size_t at = 0;
+  for (int i = 1; i <= 100000; i++) {
+    int n = snprintf(want, sizeof want, "%d\n", i);
+    assert_memory_equal(b->data + at, want, (size_t)n);
+    at += (size_t)n;
+  }
+  attempt_free(a);
+}
+
+/* The first quarter, a line that says how much is missing, the last three quarters. */
+static void assert_capped(const struct attempt *a, int64_t total, int64_t cap, const char *all) {
+  char mark[80];
+  int64_t head = cap / 4, tail = cap - head;
+  int n = snprintf(mark, sizeof mark, "\n[weir: %lld bytes left out here: LIMIT]\n", (long long)(total - cap));
+  struct buf *b = h_log(a->ti);
+  assert_int_equal(b->len, cap + n);
+  assert_memory_equal(b->data + head, mark, (size_t)n);
+  for (int64_t i = 0; i < head; i++)
+    if (b->data[i] != (all ? all[i] : 0)) fail_msg("byte %lld of the head", (long long)i);
+  for (int64_t i = 0; i < tail; i++)
+    if (b->data[head + n + i] != (all ? all[total - tail + i] : 0)) fail_msg("byte %lld of the tail", (long long)i);
+}
+
+static void test_cap(void **st) {
+  (void)st;
+  struct buf all = BUF_INIT;
+  for (int i = 1; i <= 100000; i++) buf_printf(&all, "%d\n", i);
+  static const int caps[] = {588894, 400000, 65536, 10007, 100, 5, 4};
+  for (size_t i = 0; i < sizeof caps / sizeof *caps; i++) {
+    char config[32];
+    snprintf(config, sizeof config, "{\"log\":%d}", caps[i]);
+    struct attempt *a = run("seq 1 100000", config);
+    assert_capped(a, (int64_t)all.len, caps[i], all.data);
+    attempt_free(a);
+  }
+  struct attempt *a = run("seq 1 3", "{\"log\":0}");
+  assert_string_equal(h_log(a->ti)->data, "\n[weir: 5 bytes left out here: LIMIT]\n\n");
+  attempt_free(a);
+  buf_done(&all);
+}
+
+/* Two streams by turns: more changes than the ring remembers. */
+static void test_two_streams(void **st) {
+  (void)st;
+  struct attempt *a = run("i=0; while [ $i -lt 3000 ]; do echo o; echo e >&2; i=$((i+1)); done", "{\"log\":8000}");
+  char mark[] = "\n[weir: 4000 bytes left out here: LIMIT]\n";
+  struct buf *b = h_log(a->ti);
+  assert_int_equal(b->len, 8000 + sizeof mark - 1);
+  assert_memory_equal(b->data + 2000, mark, sizeof mark - 1);
+  attempt_free(a);
+}
+
+static void test_gigabyte(void **st) {
+  (void)st;
+  struct attempt *a = run("head -c 1073741824 /dev/zero", NULL);
+  assert_capped(a, 1 << 30, LIMIT_LOG_BYTES, NULL);
+  attempt_free(a);
+  struct rusage ru;
+  getrusage(RUSAGE_SELF, &ru);
+#if !defined(__SANITIZE_ADDRESS__)
+  assert_in_range(ru.ru_maxrss, 1, 160 * 1024); /* KiB: the test keeps some logs of 16 MiB itself */
+#endif
+}
+
+static void test_one_long_line(void **st) {
+  (void)st;
+  struct attempt *a = run("head -c 104857600 /dev/zero", "{\"log\":4194304}");
+  assert_capped(a, 104857600, 4194304, NULL);
+  attempt_free(a);
+}
+
+/* What could not be written is named; the rest is kept, without a gap in the offsets. */
+static void test_store_fails(void **st) {
+  (void)st;
+  h_fail_logs(1);
+  struct attempt *a = h_sh("echo one; echo two");
+  assert_int_equal(a->end, ATTEMPT_OK);
+  assert_string_equal(h_log(a->ti)->data, "\n[weir: 8 bytes left out here: STORE_FAILED]\n");
+  assert_int_equal(a->log_bytes, h_log(a->ti)->len);
+  attempt_free(a);
+  h_fail_logs(1000);
+  a = h_sh("echo one");
+  assert_int_equal(a->end, ATTEMPT_OK);
+  assert_int_equal(a->log_bytes, 0);
+  assert_int_equal(a->log, LOG_NONE);
+  h_fail_logs(0);
+  attempt_free(a);
+}
+
+int main(void) {
+  h_open(NULL);
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_bytes), cmocka_unit_test(test_streamed), cmocka_unit_test(test_below_cap), cmocka_unit_test(test_cap),
+    cmocka_unit_test(test_two_streams), cmocka_unit_test(test_gigabyte), cmocka_unit_test(test_one_long_line),
+    cmocka_unit_test(test_store_fails)};
+  int rc = cmocka_run_group_tests_name("logs", tests, NULL, NULL);
+  h_close();
+  return rc;
+}

@@ -1,0 +1,186 @@
+/* The worker's loop without processes: WAIT, ECHO, EXCEPTION, cancels, floods, drain. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "harness.h"
+#include "limits.h"
+
+static void test_echo(void **st) {
+  (void)st;
+  struct attempt *a = h_run("ECHO", "hello", NULL);
+  assert_int_equal(a->end, ATTEMPT_OK);
+  assert_int_equal(a->result_len, 5);
+  assert_string_equal(a->result, "hello");
+  assert_int_equal(a->log, LOG_IS_RESULT);
+  assert_int_equal(a->log_bytes, 5);
+  assert_int_equal(a->exit_code, -1);
+  assert_int_equal(h_log(a->ti)->len, 0);
+  attempt_free(a);
+  a = h_run("ECHO", NULL, NULL);
+  assert_string_equal(a->result, "");
+  assert_int_equal(a->result_len, 0);
+  attempt_free(a);
+}
+
+static void test_exception(void **st) {
+  (void)st;
+  struct attempt *a = h_run("EXCEPTION", "out of paper", NULL);
+  assert_int_equal(a->end, ATTEMPT_FAIL);
+  assert_string_equal(a->error, "out of paper");
+  assert_null(a->result);
+  assert_int_equal(a->log, LOG_NONE);
+  attempt_free(a);
+  a = h_run("EXCEPTION", NULL, NULL);
+  assert_string_equal(a->error, "Internal Exception.");
+  attempt_free(a);
+}
+
+/* A long error is cut with a mark, between two characters. */
+static void test_long_error(void **st) {
+  (void)st;
+  for (size_t shift = 0; shift < 3; shift++) {
+    char text[3000];
+    memset(text, 'x', shift);
+    for (size_t i = shift; i + 3 < sizeof text; i += 3) memcpy(text + i, "\xE2\x82\xAC", 4);
+    struct attempt *a = h_run("EXCEPTION", text, NULL);
+    size_t n = strlen(a->error);
+    assert_in_range(n, LIMIT_ERROR_BYTES - 4, LIMIT_ERROR_BYTES);
+    assert_string_equal(a->error + n - 3, "\xE2\x80\xA6");
+    assert_int_equal((n - 3 - shift) % 3, 0);
+    attempt_free(a);
+  }
+}
+
+static void test_unknown_type(void **st) {
+  (void)st;
+  struct attempt *a = h_run("NOPE", NULL, NULL);
+  assert_int_equal(a->end, ATTEMPT_FATAL);
+  assert_string_equal(a->error, "There is no task type \"NOPE\" here.");
+  attempt_free(a);
+}
+
+/* Never early: a logical claim about two readings of one clock, not about speed. */
+static void test_wait_not_early(void **st) {
+  (void)st;
+  static const char *const text[] = {"0", "1e-6", "0.001", "1ms", "0.0333333", "50ms"};
+  static const int64_t us[] = {0, 1, 1000, 1000, 33333, 50000};
+  for (size_t i = 0; i < sizeof us / sizeof *us; i++) {
+    int64_t t = clock_mono_us();
+    struct attempt *a = h_run("WAIT", text[i], NULL);
+    assert_true(clock_mono_us() - t >= us[i]);
+    assert_int_equal(a->end, ATTEMPT_OK);
+    assert_null(a->result);
+    attempt_free(a);
+  }
+}
+
+static void test_wait_bad(void **st) {
+  (void)st;
+  struct attempt *a = h_run("WAIT", "soon", NULL);
+  assert_int_equal(a->end, ATTEMPT_FATAL);
+  attempt_free(a);
+}
+
+static void test_wait_cancel(void **st) {
+  (void)st;
+  struct attempt *a = h_attempt("WAIT", NULL, NULL); /* ten seconds */
+  int64_t ti = a->ti;
+  worker_start(H.w, a);
+  worker_cancel(H.w, ti, 1);
+  worker_cancel(H.w, ti, 1);
+  a = h_await(ti);
+  assert_int_equal(a->end, ATTEMPT_FAIL);
+  attempt_free(a);
+}
+
+static void test_wait_timeout(void **st) {
+  (void)st;
+  size_t before = h_timeouts();
+  struct attempt *a = h_attempt("WAIT", "1d", NULL);
+  a->timeout_us = 10000;
+  int64_t ti = a->ti, t = clock_mono_us();
+  worker_start(H.w, a);
+  attempt_free(h_await(ti));
+  assert_true(clock_mono_us() - t >= 10000);
+  assert_int_equal(h_timeouts() - before, 1);
+}
+
+static struct attempt *many(const char *type, const char *content, int n) {
+  struct attempt *list = NULL;
+  for (int i = 0; i < n; i++) {
+    struct attempt *a = h_attempt(type, content, NULL);
+    a->next = list;
+    list = a;
+  }
+  return list;
+}
+
+static void await_all(int64_t last, int n, enum attempt_end end) {
+  for (int i = 0; i < n; i++) {
+    struct attempt *a = h_await(last - i);
+    assert_int_equal(a->end, end);
+    attempt_free(a);
+  }
+}
+
+static void test_ten_thousand_waits(void **st) {
+  (void)st;
+  struct attempt *list = many("WAIT", "0.05", 10000);
+  int64_t last = list->ti, t = clock_mono_us();
+  worker_start(H.w, list);
+  await_all(last, 10000, ATTEMPT_OK);
+  assert_true(clock_mono_us() - t >= 50000);
+}
+
+static void test_echo_flood(void **st) {
+  (void)st;
+  struct attempt *list = many("ECHO", "x", 20000);
+  int64_t last = list->ti;
+  worker_start(H.w, list);
+  await_all(last, 20000, ATTEMPT_OK);
+}
+
+/* The same instance again while its former attempt runs on. */
+static void test_twice(void **st) {
+  (void)st;
+  struct attempt *a = h_attempt("WAIT", "1h", NULL), *b = h_attempt("WAIT", "0", NULL);
+  int64_t ti = b->ti = a->ti;
+  b->epoch = 2;
+  worker_start(H.w, a);
+  worker_start(H.w, b);
+  b = h_await(ti);
+  assert_int_equal(b->epoch, 2);
+  assert_int_equal(b->end, ATTEMPT_LOST);
+  worker_cancel(H.w, ti, 1);
+  a = h_await(ti);
+  assert_int_equal(a->epoch, 1);
+  attempt_free(a);
+  attempt_free(b);
+}
+
+static void test_drain(void **st) {
+  (void)st;
+  struct attempt *list = many("WAIT", "1d", 5000);
+  int64_t last = list->ti;
+  worker_start(H.w, list);
+  worker_drain(H.w, 10000000);
+  await_all(last, 5000, ATTEMPT_HANDBACK);
+  list = many("ECHO", "x", 3);
+  last = list->ti;
+  worker_start(H.w, list);
+  await_all(last, 3, ATTEMPT_HANDBACK);
+}
+
+int main(void) {
+  h_open(NULL);
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_echo), cmocka_unit_test(test_exception), cmocka_unit_test(test_long_error),
+    cmocka_unit_test(test_unknown_type), cmocka_unit_test(test_wait_not_early), cmocka_unit_test(test_wait_bad),
+    cmocka_unit_test(test_wait_cancel), cmocka_unit_test(test_wait_timeout), cmocka_unit_test(test_ten_thousand_waits),
+    cmocka_unit_test(test_echo_flood), cmocka_unit_test(test_twice), cmocka_unit_test(test_drain)};
+  int rc = cmocka_run_group_tests_name("loop", tests, NULL, NULL);
+  h_close();
+  return rc;
+}

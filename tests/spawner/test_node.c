@@ -1,0 +1,187 @@
+/* Whole nodes as processes of their own, killed and frozen from outside: no process survives its node, nothing runs past
+ * its lease, one data directory has one node at a time. The test itself is single-threaded and a subreaper: what a dead
+ * node leaves becomes its child, so that waitpid() tells when the last of it is gone. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "harness.h"
+
+static int fifo;
+
+static void on_done(void *ctx, struct attempt *list) {
+  (void)ctx;
+  for (struct attempt *next; list; list = next) {
+    next = list->next;
+    attempt_free(list);
+  }
+}
+
+/* Three attempts, each with a deaf daemon; every process says "ready" when it stands. */
+static _Noreturn void be_node(int64_t lease_us) {
+  struct wr_err err;
+  struct spawner *s;
+  struct worker *w;
+  const struct spawner_opts so = {H.dir, NULL};
+  if (spawner_start(&so, &s, &err) != WR_OK) _exit(1);
+  const struct worker_opts wo = {.spawner = s, .data_dir = H.dir, .shell_allowed = true, .done = on_done};
+  if (worker_open(&wo, &w, &err) != WR_OK) _exit(1);
+  worker_set_deadline(w, clock_boot_us() + lease_us);
+  for (int i = 0; i < 3; i++) {
+    struct buf b = BUF_INIT;
+    buf_printf(&b, "exec 9> %s/tree; trap '' TERM HUP\n"
+               "setsid sh -c 'setsid sh -c \"echo ready >&9; exec sleep 1000\" & exec sleep 1000' &\n"
+               "while :; do sleep 1000; done", H.dir);
+    worker_start(w, h_attempt("SHELL", b.data, NULL));
+    buf_done(&b);
+  }
+  for (;;) pause();
+}
+
+static pid_t start_node(int64_t lease_us) {
+  pid_t pid = fork();
+  if (pid == 0) be_node(lease_us);
+  char line[32];
+  for (int i = 0; i < 3; i++) h_line(fifo, line, sizeof line);
+  return pid;
+}
+
+/* The pid on the first line of DATA/lock. */
+static pid_t lock_pid(void) {
+  char path[128], b[32] = "";
+  snprintf(path, sizeof path, "%s/lock", H.dir);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  assert_true(read(fd, b, sizeof b - 1) > 0);
+  close(fd);
+  return (pid_t)strtol(b, NULL, 10);
+}
+
+static bool lock_free(void) {
+  char path[128];
+  snprintf(path, sizeof path, "%s/lock", H.dir);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  bool yes = flock(fd, LOCK_EX | LOCK_NB) == 0;
+  close(fd);
+  return yes;
+}
+
+static void reap_all(void) {
+  while (waitpid(-1, NULL, 0) > 0 || errno == EINTR) {}
+  assert_int_equal(errno, ECHILD);
+}
+
+static void test_node_killed(void **st) {
+  (void)st;
+  for (int i = 0; i < 3; i++) {
+    pid_t node = start_node(INT64_MAX / 2);
+    assert_int_equal(lock_pid(), node);
+    assert_false(lock_free());
+    assert_false(h_all_dead(fifo));
+    kill(node, SIGKILL);
+    reap_all(); /* the node, its spawner, its spare; were a task's process alive, it would be ours, and this hang */
+    assert_true(h_all_dead(fifo));
+    assert_true(lock_free());
+  }
+}
+
+/* A child of the test whose name begins like that: the spawner of a node that died, or the node's. */
+static pid_t named(pid_t parent, const char *name) {
+  char path[128], b[8192], comm[32];
+  snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)parent, (int)parent);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  ssize_t n = fd < 0 ? 0 : read(fd, b, sizeof b - 1);
+  if (fd >= 0) close(fd);
+  b[n > 0 ? n : 0] = '\0';
+  for (char *at = b, *end; *at; at = end) {
+    pid_t pid = (pid_t)strtol(at, &end, 10);
+    if (end == at) break;
+    snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
+    FILE *f = fopen(path, "r");
+    bool found = f && fgets(comm, sizeof comm, f) && strncmp(comm, name, strlen(name)) == 0;
+    if (f) fclose(f);
+    if (found) return pid;
+  }
+  return 0;
+}
+
+/* Spawner first, then the node while it recovers: its spare, not yet awake, must not hold the lock for ever. */
+static void test_spawner_then_node_killed(void **st) {
+  (void)st;
+  pid_t node = start_node(INT64_MAX / 2);
+  pid_t spawner = named(node, "weir-spawner");
+  assert_true(spawner > 0 && named(node, "weir-spare") > 0);
+  kill(spawner, SIGKILL);
+  kill(node, SIGKILL);
+  reap_all();
+  assert_true(h_all_dead(fifo));
+  assert_true(lock_free());
+}
+
+/* The spare alone: nothing is lost. */
+static void test_spare_killed(void **st) {
+  (void)st;
+  pid_t node = start_node(INT64_MAX / 2);
+  kill(named(node, "weir-spare"), SIGKILL);
+  assert_false(h_all_dead(fifo));
+  kill(node, SIGKILL);
+  reap_all();
+  assert_true(h_all_dead(fifo));
+}
+
+/* A frozen node cannot kill; its spawner does, at the deadline. */
+static void test_node_frozen(void **st) {
+  (void)st;
+  pid_t node = start_node(500000);
+  kill(node, SIGSTOP);
+  char b[64];
+  fcntl(fifo, F_SETFL, 0);
+  while (read(fifo, b, sizeof b) > 0) {} /* end-of-file: all writers are dead */
+  fcntl(fifo, F_SETFL, O_NONBLOCK);
+  kill(node, SIGKILL);
+  reap_all();
+}
+
+static void test_second_node_refused(void **st) {
+  (void)st;
+  pid_t node = start_node(INT64_MAX / 2);
+  struct wr_err err;
+  struct spawner *s;
+  char want[128];
+  const struct spawner_opts so = {H.dir, NULL};
+  snprintf(want, sizeof want, "Another Weir process (pid %d) uses this data directory.", (int)node);
+  assert_int_equal(spawner_start(&so, &s, &err), WR_IN_USE); /* after ten seconds */
+  assert_string_equal(err.msg, want);
+  kill(node, SIGKILL);
+  reap_all();
+}
+
+static void test_bad_options(void **st) {
+  (void)st;
+  struct wr_err err;
+  struct spawner *s;
+  assert_int_equal(spawner_start(&(struct spawner_opts){"/no/such/dir", NULL}, &s, &err), WR_INTERNAL);
+  assert_non_null(strstr(err.msg, "No such file or directory"));
+  assert_int_equal(spawner_start(&(struct spawner_opts){H.dir, "no-such-user"}, &s, &err), WR_NOT_FOUND);
+  assert_int_equal(waitpid(-1, NULL, 0), -1);
+}
+
+int main(void) {
+  h_dir();
+  fifo = h_fifo("tree");
+  prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_bad_options), cmocka_unit_test(test_node_killed), cmocka_unit_test(test_spawner_then_node_killed),
+    cmocka_unit_test(test_spare_killed), cmocka_unit_test(test_node_frozen), cmocka_unit_test(test_second_node_refused)};
+  int rc = cmocka_run_group_tests_name("node", tests, NULL, NULL);
+  close(fifo);
+  h_remove();
+  return rc;
+}
