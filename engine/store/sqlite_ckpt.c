@@ -1,13 +1,16 @@
-/* The checkpoint thread: moves committed pages from the WAL into the database, so that no commit ever pays for it.
+/* The checkpoint thread: moves committed pages from the WAL into the database, so that no commit ever pays for it, and
+ * keeps the WAL's file at a size where commits overwrite instead of growing it: an fdatasync of a file that grew writes
+ * the file system's journal too and takes about twice as long.
  *
- * It sleeps on a condition until a commit (any thread, through SQLite's WAL hook) says that CKPT_PAGES more are there;
- * an idle server never wakes it. It runs beside the writer (PASSIVE), so under steady load the WAL is never moved to its
- * very end; when it has grown beyond WAL_PAGES_MAX the thread takes one turn and moves the rest, and the next writer
- * starts the file from its beginning again. */
+ * It sleeps on a condition until a commit (any thread, through SQLite's WAL hook) says that there is enough to do; an
+ * idle server never wakes it. It works beside the writer (PASSIVE); when little is left, or the WAL has become too long,
+ * it takes one turn to move the rest, so that the next writer starts again at the beginning of the file. */
 #include "sqlite_priv.h"
 #include "log.h"
 
-enum { CKPT_PAGES = 4000, WAL_PAGES_MAX = 16384 }; /* of 4 KiB: 16 MiB, 64 MiB */
+/* Pages of 4 KiB. STEP: committed since the last pass, before the next; STEP_FLOOD: when a pass cannot keep up. */
+enum { STEP = 1000, STEP_FLOOD = 4000, REST = 250, WAL_MAX = 16384 };
+enum { FILL_BYTES = 5 << 20, FILL_CHUNK = 1 << 16 };
 
 static int committed(void *ctx, sqlite3 *db, const char *name, int pages) {
   struct sq_ckpt *k = ctx;
@@ -15,37 +18,59 @@ static int committed(void *ctx, sqlite3 *db, const char *name, int pages) {
   pthread_mutex_lock(&k->mu);
   if (pages < k->mark) k->mark = 0; /* the file began anew */
   k->pages = pages;
-  if (pages - k->mark >= CKPT_PAGES) pthread_cond_signal(&k->cond);
+  if (pages - k->mark >= k->step) pthread_cond_signal(&k->cond);
   pthread_mutex_unlock(&k->mu);
   return SQLITE_OK;
 }
 
 void sq_ckpt_watch(struct sq *s, struct sq_conn *c) { sqlite3_wal_hook(c->db, committed, &s->ckpt); }
 
-static void pass(struct sq *s) {
-  int pages = 0, done = 0;
-  sqlite3 *db = s->ckpt.conn.db;
-  int rc = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, &done);
-  if (rc == SQLITE_OK && pages > WAL_PAGES_MAX && done < pages) {
+static int passive(struct sq *s, int *pages, int *done) {
+  return sqlite3_wal_checkpoint_v2(s->ckpt.conn.db, NULL, SQLITE_CHECKPOINT_PASSIVE, pages, done);
+}
+
+/* True when all there was is moved. */
+static bool pass(struct sq *s) {
+  int pages = 0, done = 0, rc = passive(s, &pages, &done);
+  pthread_mutex_lock(&s->ckpt.mu);
+  int now = s->ckpt.pages;
+  pthread_mutex_unlock(&s->ckpt.mu);
+  if (rc == SQLITE_OK && (now - done <= REST || now > WAL_MAX)) {
     sq_turn_lock(&s->turn);
-    rc = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    rc = passive(s, &pages, &done);
     sq_turn_unlock(&s->turn);
   }
   if (rc != SQLITE_OK && (rc & 0xff) != SQLITE_BUSY)
-    log_warn("store.checkpoint", L_INT("code", rc), L_STR("message", sqlite3_errmsg(db)));
+    log_warn("store.checkpoint", L_INT("code", rc), L_STR("message", sqlite3_errmsg(s->ckpt.conn.db)));
+  return rc == SQLITE_OK && done == pages;
+}
+
+/* Zeros behind the end of the WAL, which SQLite takes for no frames at all. In a turn, so that nobody else writes the
+ * file, and never before its end. That it fails is only a pity. */
+static void fill(struct sq *s) {
+  static const char zeros[FILL_CHUNK];
+  sqlite3_file *f = NULL;
+  sqlite3_int64 at = FILL_BYTES;
+  sq_turn_lock(&s->turn);
+  int rc = sqlite3_file_control(s->ckpt.conn.db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &f);
+  if (rc == SQLITE_OK && f && f->pMethods) rc = f->pMethods->xFileSize(f, &at);
+  for (; rc == SQLITE_OK && at < FILL_BYTES; at += FILL_CHUNK) rc = f->pMethods->xWrite(f, zeros, FILL_CHUNK, at);
+  sq_turn_unlock(&s->turn);
 }
 
 static void *ckpt_main(void *arg) {
   struct sq *s = arg;
   struct sq_ckpt *k = &s->ckpt;
+  fill(s);
   pthread_mutex_lock(&k->mu);
   for (;;) {
-    while (!k->stop && k->pages - k->mark < CKPT_PAGES) pthread_cond_wait(&k->cond, &k->mu);
+    while (!k->stop && k->pages - k->mark < k->step) pthread_cond_wait(&k->cond, &k->mu);
     if (k->stop) break;
     k->mark = k->pages; /* whatever comes of this pass, the next one waits for new pages */
     pthread_mutex_unlock(&k->mu);
-    pass(s);
+    bool all = pass(s);
     pthread_mutex_lock(&k->mu);
+    k->step = all ? STEP : STEP_FLOOD;
   }
   pthread_mutex_unlock(&k->mu);
   return NULL;
@@ -53,6 +78,7 @@ static void *ckpt_main(void *arg) {
 
 enum wr_rc sq_ckpt_start(struct sq *s, struct wr_err *err) {
   struct sq_ckpt *k = &s->ckpt;
+  k->step = STEP;
   int rc = sq_conn_open(&k->conn, s->path, SQ_WRITE, NULL, 0);
   if (rc != SQLITE_OK) return sq_err(&k->conn, rc, err);
   if (pthread_create(&k->thread, NULL, ckpt_main, s) != 0) {

@@ -72,6 +72,7 @@ struct sq_ckpt {
   bool stop;
   int pages;                /* in the WAL after the newest commit */
   int mark;                 /* of them, seen by the newest pass */
+  int step;                 /* so many more wake it */
 };
 
 /* Live rows of one pass of the reconciler: found when it starts, read in pages. */

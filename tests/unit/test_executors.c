@@ -1,0 +1,195 @@
+/* Unit tests of the built-in executors: every rule of check(), and start() and the end against a host made of records. */
+#include "unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "builtin.h"
+#include "err.h"
+#include "limits.h"
+#include "mem.h"
+
+struct wx_exec { wx_task task; void *data; int64_t at; int n_done; wx_result r; char result[64], error[128]; char *env; wx_spawn sp; int killed; };
+
+static int64_t now(wx_exec *x) { return (void)x, 1000; }
+static void **data(wx_exec *x) { return &x->data; }
+static const wx_task *task(wx_exec *x) { return &x->task; }
+static void timer(wx_exec *x, int64_t at) { x->at = at; }
+static void kill_it(wx_exec *x, int how) { x->killed = how + 1; }
+
+static void done(wx_exec *x, const wx_result *r) {
+  x->n_done++;
+  x->r = *r;
+  snprintf(x->result, sizeof x->result, "%.*s", (int)r->result_len, r->result ? r->result : "");
+  snprintf(x->error, sizeof x->error, "%s", r->error ? r->error : "");
+}
+
+static int spawn(wx_exec *x, const wx_spawn *sp, char *err, size_t n) {
+  struct buf b = BUF_INIT;
+  (void)err;
+  (void)n;
+  for (const char *const *a = sp->argv; *a; a++) buf_printf(&b, "[%s]", *a);
+  for (const char *const *e = sp->env; *e; e++) buf_printf(&b, "|%s", *e);
+  x->env = b.data;
+  x->sp = *sp;
+  return 0;
+}
+
+static const wx_host host = {.abi = WX_ABI, .size = sizeof(wx_host), .now_us = now, .data = data, .task = task, .timer = timer,
+                             .spawn = spawn, .kill = kill_it, .done = done};
+
+static void test_table(void **st) {
+  (void)st;
+  static const char *const names[] = {"ECHO", "WAIT", "EXCEPTION", "SHELL"};
+  for (size_t i = 0; i < 4; i++) {
+    assert_ptr_equal(executor_find(names[i]), executors_builtin[i]);
+    assert_string_equal(executors_builtin[i]->name, names[i]);
+    assert_int_equal(executors_builtin[i]->abi, WX_ABI);
+    assert_int_equal(executors_builtin[i]->slot, i == 3 ? WX_SLOT_PROCESS : WX_SLOT_ASYNC);
+  }
+  assert_null(executors_builtin[4]);
+  assert_null(executor_find("echo"));
+  assert_null(executor_find(""));
+}
+
+struct rule { const char *type, *content, *config; int code; };
+static const struct rule rules[] = {
+  {"ECHO", NULL, NULL, 0}, {"ECHO", "x", "{}", 0}, {"ECHO", "x", "{\"a\":1}", WR_UNKNOWN_FIELD},
+  {"EXCEPTION", NULL, NULL, 0}, {"EXCEPTION", "x", "{\"env\":{}}", WR_UNKNOWN_FIELD},
+  {"WAIT", NULL, NULL, 0}, {"WAIT", "", NULL, 0}, {"WAIT", "0", NULL, 0}, {"WAIT", "2", NULL, 0}, {"WAIT", "0.5", NULL, 0},
+  {"WAIT", "500ms", NULL, 0}, {"WAIT", "7d", NULL, 0}, {"WAIT", "604800", NULL, 0}, {"WAIT", "604800.000001", NULL, WR_OUT_OF_RANGE},
+  {"WAIT", "-1", NULL, WR_OUT_OF_RANGE}, {"WAIT", "soon", NULL, WR_OUT_OF_RANGE}, {"WAIT", "1 s", NULL, WR_OUT_OF_RANGE},
+  {"WAIT", "nan", NULL, WR_OUT_OF_RANGE}, {"WAIT", "1", "{\"x\":1}", WR_UNKNOWN_FIELD},
+  {"SHELL", "true", NULL, 0}, {"SHELL", NULL, NULL, WR_BAD_COMMAND}, {"SHELL", "", "{}", WR_BAD_COMMAND},
+  {"SHELL", NULL, "{\"argv\":[\"true\"]}", 0}, {"SHELL", "", "{\"argv\":[\"true\",\"\"]}", 0},
+  {"SHELL", "true", "{\"argv\":[\"true\"]}", WR_BAD_COMMAND}, {"SHELL", NULL, "{\"argv\":[]}", WR_BAD_COMMAND},
+  {"SHELL", NULL, "{\"argv\":[\"\"]}", WR_BAD_COMMAND}, {"SHELL", NULL, "{\"argv\":[1]}", WR_WRONG_TYPE},
+  {"SHELL", NULL, "{\"argv\":\"true\"}", WR_WRONG_TYPE}, {"SHELL", NULL, "{\"argv\":[\"a\\u0000b\"]}", WR_BAD_COMMAND},
+  {"SHELL", "true", "{\"env\":{\"A_1\":\"x\",\"_b\":\"\"}}", 0}, {"SHELL", "true", "{\"env\":{\"1A\":\"x\"}}", WR_BAD_COMMAND},
+  {"SHELL", "true", "{\"env\":{\"A=B\":\"x\"}}", WR_BAD_COMMAND}, {"SHELL", "true", "{\"env\":{\"\":\"x\"}}", WR_BAD_COMMAND},
+  {"SHELL", "true", "{\"env\":{\"LD_PRELOAD\":\"x\"}}", WR_BAD_COMMAND}, {"SHELL", "true", "{\"env\":{\"WEIR_FENCE\":\"x\"}}", WR_BAD_COMMAND},
+  {"SHELL", "true", "{\"env\":{\"A\":1}}", WR_WRONG_TYPE}, {"SHELL", "true", "{\"env\":[]}", WR_WRONG_TYPE},
+  {"SHELL", "true", "{\"cwd\":\"/tmp\"}", 0}, {"SHELL", "true", "{\"cwd\":\"tmp\"}", WR_BAD_COMMAND},
+  {"SHELL", "true", "{\"cwd\":1}", WR_WRONG_TYPE}, {"SHELL", "true", "{\"stdin\":\"x\"}", 0}, {"SHELL", "true", "{\"stdin\":1}", WR_WRONG_TYPE},
+  {"SHELL", "true", "{\"grace\":0}", 0}, {"SHELL", "true", "{\"grace\":1.5}", 0}, {"SHELL", "true", "{\"grace\":\"1h\"}", 0},
+  {"SHELL", "true", "{\"grace\":3600.1}", WR_OUT_OF_RANGE}, {"SHELL", "true", "{\"grace\":-1}", WR_OUT_OF_RANGE},
+  {"SHELL", "true", "{\"grace\":true}", WR_WRONG_TYPE}, {"SHELL", "true", "{\"user\":\"nobody\"}", 0},
+  {"SHELL", "true", "{\"user\":\"\"}", WR_BAD_COMMAND}, {"SHELL", "true", "{\"user\":0}", WR_WRONG_TYPE},
+  {"SHELL", "true", "{\"log\":0}", 0}, {"SHELL", "true", "{\"log\":1073741824}", 0}, {"SHELL", "true", "{\"log\":1073741825}", WR_OUT_OF_RANGE},
+  {"SHELL", "true", "{\"log\":-1}", WR_OUT_OF_RANGE}, {"SHELL", "true", "{\"log\":\"1\"}", WR_WRONG_TYPE},
+  {"SHELL", "true", "{\"rlimits\":{\"cpu\":1,\"as\":{\"soft\":1,\"hard\":2}}}", 0}, {"SHELL", "true", "{\"rlimits\":{\"cpus\":1}}", WR_UNKNOWN_FIELD},
+  {"SHELL", "true", "{\"rlimits\":{\"cpu\":{\"soft\":2,\"hard\":1}}}", WR_OUT_OF_RANGE}, {"SHELL", "true", "{\"rlimits\":{\"cpu\":-1}}", WR_OUT_OF_RANGE},
+  {"SHELL", "true", "{\"rlimits\":{\"cpu\":{\"soft\":1}}}", WR_OUT_OF_RANGE}, {"SHELL", "true", "{\"rlimits\":1}", WR_WRONG_TYPE},
+  {"SHELL", "true", "{\"shell\":\"bash\"}", WR_UNKNOWN_FIELD}, {"SHELL", "true", "{\"CWD\":\"/\"}", WR_UNKNOWN_FIELD}};
+
+static void test_rules(void **st) {
+  (void)st;
+  for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+    const struct rule *r = &rules[i];
+    int code = 0;
+    char err[256] = "";
+    int rc = executor_find(r->type)->check(r->content, r->config, &code, err, sizeof err);
+    if ((rc == 0) != (r->code == 0) || (rc && code != r->code))
+      fail_msg("%s %s %s: %d, %d %s", r->type, r->content ? r->content : "-", r->config ? r->config : "-", rc, code, err);
+    if (rc) assert_int_equal(err[strlen(err) - 1] == '.' || err[strlen(err) - 1] == '?', 1);
+  }
+}
+
+static void test_long_script(void **st) {
+  (void)st;
+  char *text = wr_calloc(LIMIT_CONTENT_BYTES + 2, 1), err[256];
+  int code = 0;
+  memset(text, ' ', LIMIT_CONTENT_BYTES);
+  assert_int_equal(executor_shell.check(text, NULL, &code, err, sizeof err), 0);
+  text[LIMIT_CONTENT_BYTES] = ' ';
+  assert_int_equal(executor_shell.check(text, NULL, &code, err, sizeof err), -1);
+  assert_int_equal(code, WR_BAD_COMMAND);
+  free(text);
+}
+
+static void test_did_you_mean(void **st) {
+  (void)st;
+  char err[256];
+  int code = 0;
+  assert_int_equal(executor_shell.check("true", "{\"rlimit\":{}}", &code, err, sizeof err), -1);
+  assert_string_equal(err, "taskConfig has no field \"rlimit\"; did you mean rlimits?");
+}
+
+static void start(struct wx_exec *x, const wx_ops *ops, const char *content, const char *config, const char *params) {
+  char err[256] = "";
+  *x = (struct wx_exec){.task = {.size = sizeof(wx_task), .content = content, .config = config, .params = params}};
+  assert_int_equal(ops->start(&host, x, err, sizeof err), 0);
+}
+
+static void test_wait(void **st) {
+  (void)st;
+  struct wx_exec x;
+  start(&x, &executor_wait, NULL, NULL, NULL);
+  assert_int_equal(x.at, 1000 + 10000000 + 1);
+  start(&x, &executor_wait, "0", NULL, NULL);
+  assert_int_equal(x.n_done, 1);
+  start(&x, &executor_wait, "1ms", NULL, NULL);
+  assert_int_equal(x.at, 2001);
+  assert_int_equal(x.n_done, 0);
+  executor_wait.timer(&host, &x);
+  assert_int_equal(x.n_done, 1);
+  assert_int_equal(x.r.end, WX_OK);
+  assert_null(x.r.result);
+}
+
+static void test_echo(void **st) {
+  (void)st;
+  struct wx_exec x;
+  start(&x, &executor_echo, "hi", "{\"attempts\":2}", NULL);
+  assert_string_equal(x.result, "hi");
+  assert_int_equal(x.r.log_is_result, 1);
+  start(&x, &executor_exception, "", NULL, NULL);
+  assert_string_equal(x.error, "Internal Exception.");
+  assert_int_equal(x.r.end, WX_FAIL);
+}
+
+static void test_shell_start(void **st) {
+  (void)st;
+  struct wx_exec x;
+  start(&x, &executor_shell, "echo $W_a", "{\"env\":{\"W_b\":\"own\",\"LANG\":\"C\"},\"timeout\":3,\"grace\":\"2s\",\"log\":7}",
+        "{\"a\":\"$(reboot)\",\"b\":true,\"c\":1.25,\"d\":-3}");
+  assert_string_equal(x.env, "[/bin/sh][-c][echo $W_a]|PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+                             "|W_a=$(reboot)|W_c=1.25|W_d=-3|W_b=own|LANG=C");
+  assert_int_equal(x.sp.grace_us, 2000000);
+  assert_int_equal(x.sp.log_cap, 7);
+  free(x.env);
+  start(&x, &executor_shell, NULL, "{\"argv\":[\"a b\",\"$x\"],\"rlimits\":{\"nofile\":{\"soft\":5,\"hard\":6}}}", NULL);
+  assert_non_null(strstr(x.env, "[a b][$x]|PATH="));
+  assert_int_equal(x.sp.grace_us, -1);
+  assert_int_equal(x.sp.n_rlimit, 1);
+  assert_int_equal(x.sp.rlimit[0].hard, 6);
+  executor_shell.cancel(&host, &x, WX_CANCEL_FORCE);
+  assert_int_equal(x.killed, WX_CANCEL_FORCE + 1);
+  free(x.env);
+}
+
+struct verdict { wx_exit e; int end; const char *error; };
+
+static void test_shell_end(void **st) {
+  (void)st;
+  static const struct verdict v[] = {
+    {{.exit_code = 0}, WX_OK, ""}, {{.exit_code = 75}, WX_FAIL, "Exit code 75."}, {{.exit_code = 125}, WX_FATAL, "Exit code 125."},
+    {{.exit_code = 3, .output_error = 1}, WX_FAIL, "Exit code 3."}, {{.exit_code = -1, .signal = 9}, WX_FAIL, "Killed by signal 9 (SIGKILL)."},
+    {{.exit_code = -1, .signal = 40}, WX_FAIL, "Killed by signal 40."}, {{.failed_step = 5, .error = "Cannot."}, WX_FATAL, "Cannot."},
+    {{.output_error = 1}, WX_FAIL, "RESULT_TOO_LARGE: the result is larger than 1048576 bytes."},
+    {{.output_error = 2}, WX_FAIL, "What stands at WEIR_OUTPUT is not a plain file of the task."}};
+  for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
+    struct wx_exec x = {0};
+    executor_shell.child_done(&host, &x, &v[i].e);
+    assert_int_equal(x.r.end, v[i].end);
+    assert_string_equal(x.error, v[i].error);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_table), cmocka_unit_test(test_rules), cmocka_unit_test(test_long_script), cmocka_unit_test(test_did_you_mean),
+    cmocka_unit_test(test_wait), cmocka_unit_test(test_echo), cmocka_unit_test(test_shell_start), cmocka_unit_test(test_shell_end)};
+  return cmocka_run_group_tests_name("executors", tests, NULL, NULL);
+}
