@@ -294,11 +294,10 @@ static enum store_rc lock_expected(struct my *s, struct batch *b, enum want kind
 }
 
 /* ---- rows ---- */
-struct parts { struct put_rows ins, upd, fin; };
+struct parts { struct put_rows ins, upd; };
 static void parts_done(struct parts *p) {
   free(p->ins.v);
   free(p->upd.v);
-  free(p->fin.v);
 }
 
 static enum store_rc write_flows(struct my *s, struct batch *b) {
@@ -319,7 +318,8 @@ static enum store_rc write_flows(struct my *s, struct batch *b) {
   }
   for (size_t i = 0; i < b->n_flow; i++)
     if (expected != 1 || i != one) put_row(b->flow[i].op == ROW_INSERT ? &p.ins : &p.upd, &b->flow[i].row);
-  if (rc == STORE_OK) rc = put_table(s, b, PUT_FLOW, &p.ins, &p.upd);
+  if (rc == STORE_OK) rc = put_updates(s, b, PUT_FLOW, &p.upd);
+  if (rc == STORE_OK) rc = put_inserts(s, b, PUT_FLOW, &p.ins);
   parts_done(&p);
   return rc;
 }
@@ -327,28 +327,28 @@ static enum store_rc write_flows(struct my *s, struct batch *b) {
 static enum store_rc write_nodes(struct my *s, struct batch *b) {
   struct parts p = {0};
   for (size_t i = 0; i < b->n_node; i++) put_row(b->node[i].op == ROW_INSERT ? &p.ins : &p.upd, &b->node[i].row);
-  enum store_rc rc = put_table(s, b, PUT_NODE, &p.ins, &p.upd);
+  enum store_rc rc = put_updates(s, b, PUT_NODE, &p.upd);
+  if (rc == STORE_OK) rc = put_inserts(s, b, PUT_NODE, &p.ins);
   parts_done(&p);
   return rc;
 }
 
 static bool has_tail(const struct task_row *r) { return r->error || r->result || r->log || r->exit_code != -1 || r->signal; }
 
-/* New rows ride with the statement that is sent anyway; those with an end already need its columns. */
 static enum store_rc write_task_rows(struct my *s, struct batch *b, size_t skip) {
-  struct parts p = {0};
-  bool tail = false;
+  struct parts p = {0}, whole = {0};
   for (size_t i = 0; i < b->n_task; i++) {
     const struct task_write *t = &b->task[i];
     if (i == skip) continue;
-    tail |= t->op == ROW_INSERT && has_tail(&t->row);
-    put_row(t->op == ROW_INSERT ? &p.ins : t->finish ? &p.fin : &p.upd, &t->row);
+    if (t->op == ROW_INSERT) put_row(has_tail(&t->row) ? &whole.ins : &p.ins, &t->row);
+    else put_row(t->finish ? &whole.upd : &p.upd, &t->row);
   }
-  static const struct put_rows none;
-  bool with_fin = tail || (!p.upd.n && p.fin.n);
-  enum store_rc rc = put_table(s, b, PUT_TASK, with_fin ? &none : &p.ins, &p.upd);
-  if (rc == STORE_OK) rc = put_table(s, b, PUT_FINISH, with_fin ? &p.ins : &none, &p.fin);
+  enum store_rc rc = put_updates(s, b, PUT_FINISH, &whole.upd);
+  if (rc == STORE_OK) rc = put_updates(s, b, PUT_TASK, &p.upd);
+  if (rc == STORE_OK) rc = put_inserts(s, b, PUT_TASK, &p.ins);
+  if (rc == STORE_OK) rc = put_inserts(s, b, PUT_FINISH, &whole.ins);
   parts_done(&p);
+  parts_done(&whole);
   return rc;
 }
 

@@ -1,9 +1,10 @@
 /* Multi-row writes of the instance tables, as text. The runner's thread.
  *
  * A batch often changes many rows to the same values (two thousand tasks that all ended now): those become one
- * UPDATE .. WHERE key IN (..), 8 us a row. Rows with values of their own go into one INSERT .. ON DUPLICATE KEY UPDATE
- * together with the new rows, 19 us; a statement for each would take 42. An upsert must never insert what it meant to
- * update: with CLIENT_FOUND_ROWS the server's count of duplicates is the number of rows that were there. */
+ * UPDATE .. WHERE key IN (..), 8 us a row. Rows with values of their own go into one INSERT .. ON DUPLICATE KEY UPDATE,
+ * 19 us a row; a statement for each takes 42, and is still the fastest for one or two rows. An upsert must never insert
+ * what it meant to update: with CLIENT_FOUND_ROWS the server's count of duplicates is the number of rows that were there.
+ * The server spends a fifth of its time on reading text, so an insert names only the columns that are not at their default. */
 #include "mysql_run.h"
 #include <stdlib.h>
 #include <string.h>
@@ -54,11 +55,17 @@ static void f_bases(struct put *p, const void *v) {
 static const struct col flow_col[] = {
   {"fi_id", COL_KEY, f_fi, 0}, {"flow_id", COL_FIXED, f_flow, 0}, {"flow_version", COL_FIXED, f_fver, 0},
   {"create_time", COL_FIXED, f_create, 0}, {"params", COL_FIXED, f_params, 0}, {"version", COL_SET, f_version, 0},
-  {"state", COL_SET, f_state, 0}, {"wish", COL_SET, f_wish, 0}, {"run_no", COL_SET, f_run_no, 0}, {"live", COL_SET, f_live, 0},
-  {"failed", COL_SET, f_failed, 0}, {"start_time", COL_SET, f_start, 0}, {"end_time", COL_SET, f_end, 0},
-  {"update_time", COL_SET, f_update, 0}, {"due_time", COL_SET, f_due, 0}, {"more_from", COL_SET, f_more, 0},
-  {"bases", COL_BASES, f_bases, f_keep_bases}, {"error_msg", COL_ERROR, f_error, f_keep_error},
+  {"state", COL_SET, f_state, 0}, {"run_no", COL_SET, f_run_no, 0}, {"live", COL_SET, f_live, 0},
+  {"start_time", COL_SET, f_start, 0}, {"update_time", COL_SET, f_update, 0}, {"bases", COL_BASES, f_bases, f_keep_bases},
+  /* at their default in a flow that starts */
+  {"wish", COL_SET, f_wish, 0}, {"failed", COL_SET, f_failed, 0}, {"end_time", COL_SET, f_end, 0}, {"due_time", COL_SET, f_due, 0},
+  {"more_from", COL_SET, f_more, 0}, {"error_msg", COL_ERROR, f_error, f_keep_error},
 };
+#define FLOW_SHORT 12
+static bool f_short(const void *v) {
+  const struct flow_row *r = v;
+  return !r->wish && !r->failed && !r->end_us && !r->due_us && !r->more && !(r->error && *r->error);
+}
 
 PUT_INT(n_ni, node_row, r->ni)
 PUT_INT(n_fi, node_row, r->fi)
@@ -80,11 +87,17 @@ static bool n_keep_error(const void *v) { return !((const struct node_row *)v)->
 
 static const struct col node_col[] = {
   {"ni_id", COL_KEY, n_ni, 0}, {"fi_id", COL_FIXED, n_fi, 0}, {"node_id", COL_FIXED, n_node, 0}, {"run_no", COL_FIXED, n_run_no, 0},
-  {"create_time", COL_FIXED, n_create, 0}, {"state", COL_SET, n_state, 0}, {"ok", COL_SET, n_ok, 0}, {"fail", COL_SET, n_fail, 0},
-  {"skip", COL_SET, n_skip, 0}, {"t_ok", COL_SET, n_t_ok, 0}, {"t_bad", COL_SET, n_t_bad, 0}, {"t_open", COL_SET, n_t_open, 0},
-  {"start_time", COL_SET, n_start, 0}, {"end_time", COL_SET, n_end, 0}, {"update_time", COL_SET, n_update, 0},
-  {"error_msg", COL_ERROR, n_error, n_keep_error},
+  {"create_time", COL_FIXED, n_create, 0}, {"state", COL_SET, n_state, 0}, {"ok", COL_SET, n_ok, 0}, {"t_open", COL_SET, n_t_open, 0},
+  {"start_time", COL_SET, n_start, 0}, {"update_time", COL_SET, n_update, 0},
+  /* at their default in a node that waits or starts */
+  {"fail", COL_SET, n_fail, 0}, {"skip", COL_SET, n_skip, 0}, {"t_ok", COL_SET, n_t_ok, 0}, {"t_bad", COL_SET, n_t_bad, 0},
+  {"end_time", COL_SET, n_end, 0}, {"error_msg", COL_ERROR, n_error, n_keep_error},
 };
+#define NODE_SHORT 10
+static bool n_short(const void *v) {
+  const struct node_row *r = v;
+  return !r->fail && !r->skip && !r->t_ok && !r->t_bad && !r->end_us && !(r->error && *r->error);
+}
 
 PUT_INT(t_ti, task_row, r->ti)
 PUT_INT0(t_ni, task_row, r->ni)
@@ -125,22 +138,33 @@ PUT_INT(t_log_bytes, task_row, r->log_bytes)
 static const struct col task_col[] = {
   {"ti_id", COL_KEY, t_ti, 0}, {"ni_id", COL_FIXED, t_ni, 0}, {"fi_id", COL_FIXED, t_fi, 0}, {"task_id", COL_FIXED, t_task, 0},
   {"create_time", COL_FIXED, t_create, 0}, {"task_version", COL_FIXED, t_version, 0}, {"state", COL_SET, t_state, 0},
+  {"epoch", COL_SET, t_epoch, 0}, {"owner", COL_SET, t_owner, 0}, {"start_time", COL_SET, t_start, 0}, {"update_time", COL_SET, t_update, 0},
+  /* at their default in a task that is queued or starts */
   {"end_as", COL_SET, t_end_as, 0}, {"losses", COL_SET, t_losses, 0}, {"cancel_requested", COL_SET, t_cancel, 0},
-  {"epoch", COL_SET, t_epoch, 0}, {"tries", COL_SET, t_tries, 0}, {"owner", COL_SET, t_owner, 0}, {"start_time", COL_SET, t_start, 0},
-  {"due_time", COL_SET, t_due, 0}, {"update_time", COL_SET, t_update, 0}, {"end_time", COL_SET, t_end, 0},
-  /* from here on: what an attempt that ended leaves */
+  {"tries", COL_SET, t_tries, 0}, {"due_time", COL_SET, t_due, 0}, {"end_time", COL_SET, t_end, 0},
+  /* what an attempt that ended leaves */
   {"error_msg", COL_ERROR, t_error, t_keep_error}, {"result", COL_KEEP, t_result, t_keep_result}, {"log", COL_SET, t_log, 0},
   {"exit_code", COL_SET, t_exit, 0}, {"`signal`", COL_SET, t_signal, 0}, {"utime_us", COL_SET, t_utime, 0},
   {"stime_us", COL_SET, t_stime, 0}, {"maxrss_kib", COL_SET, t_maxrss, 0}, {"log_bytes", COL_SET, t_log_bytes, 0},
 };
-#define TASK_TAIL 9
+#define TASK_SHORT 11
+#define TASK_PLAIN 17
+static bool t_short(const void *v) {
+  const struct task_row *r = v;
+  return !r->t.end_as && !r->t.losses && !r->t.cancel_requested && !r->t.tries && !r->t.due_us && !r->end_us;
+}
+static bool never(const void *v) {
+  (void)v;
+  return false;
+}
 
+/* n_short: columns of an insert whose rows are all is_short(). */
 #define LEN(a) (sizeof(a) / sizeof *(a))
-static const struct table { const char *name; const struct col *col; size_t n; } tables[] = {
-  [PUT_FLOW] = {"task_flow_ins", flow_col, LEN(flow_col)},
-  [PUT_NODE] = {"task_node_ins", node_col, LEN(node_col)},
-  [PUT_TASK] = {"task_ins", task_col, LEN(task_col) - TASK_TAIL},
-  [PUT_FINISH] = {"task_ins", task_col, LEN(task_col)},
+static const struct table { const char *name; const struct col *col; size_t n, n_short; bool (*is_short)(const void *row); } tables[] = {
+  [PUT_FLOW] = {"task_flow_ins", flow_col, LEN(flow_col), FLOW_SHORT, f_short},
+  [PUT_NODE] = {"task_node_ins", node_col, LEN(node_col), NODE_SHORT, n_short},
+  [PUT_TASK] = {"task_ins", task_col, TASK_PLAIN, TASK_SHORT, t_short},
+  [PUT_FINISH] = {"task_ins", task_col, LEN(task_col), 0, never},
 };
 
 /* ---- pieces of statements ---- */
@@ -161,18 +185,18 @@ static void put_set(struct put *p, const struct table *t, const void *row) {
   }
 }
 
-static void put_tuple(struct put *p, const struct table *t, const void *row) {
-  for (size_t i = 0; i < t->n; i++) {
+static void put_tuple(struct put *p, const struct table *t, size_t n, const void *row) {
+  for (size_t i = 0; i < n; i++) {
     sql_ch(p->q, i ? ',' : '(');
     t->col[i].put(p, row);
   }
   sql_ch(p->q, ')');
 }
 
-static void put_insert(struct sql *q, const struct table *t) {
+static void put_insert(struct sql *q, const struct table *t, size_t n) {
   sql_str(q, "INSERT INTO ");
   sql_str(q, t->name);
-  for (size_t i = 0; i < t->n; i++) {
+  for (size_t i = 0; i < n; i++) {
     sql_ch(q, i ? ',' : '(');
     sql_str(q, t->col[i].name);
   }
@@ -304,51 +328,71 @@ static enum store_rc put_groups(struct my *s, struct batch *b, const struct tabl
   return rc;
 }
 
-/* ---- the rest ---- */
+/* ---- rows with values of their own ---- */
 void put_row(struct put_rows *r, const void *row) { *WR_PUSH(r->v, r->n, r->cap) = row; }
+
+/* Rows from v[0] on as tuples of n_col columns, as many as one statement takes; returns how many. */
+static size_t put_tuples(struct my *s, struct put *p, const struct table *t, size_t n_col, const void **v, size_t n) {
+  size_t i = 0, from = s->sql.b.len;
+  put_insert(&s->sql, t, n_col);
+  for (; i < n && i < PUT_ROWS && (i == 0 || s->sql.b.len - from < s->packet / 2); i++) {
+    sql_sep(&s->sql, i, ",");
+    put_tuple(p, t, n_col, v[i]);
+  }
+  return i;
+}
+
+enum store_rc put_inserts(struct my *s, struct batch *b, enum put_table which, const struct put_rows *ins) {
+  const struct table *t = &tables[which];
+  size_t n_col = t->n_short;
+  for (size_t i = 0; i < ins->n && n_col == t->n_short; i++)
+    if (!t->is_short(ins->v[i])) n_col = t->n;
+  for (size_t i = 0; i < ins->n;) {
+    enum store_rc rc = run_statement(s, b, WANT_ROWS, 0, 0);
+    if (rc) return rc;
+    struct put p = put_to(s, b, &s->sql);
+    size_t n = put_tuples(s, &p, t, n_col, ins->v + i, ins->n - i);
+    s->want[s->n_want - 1].n = n;
+    i += n;
+  }
+  return STORE_OK;
+}
+
+static enum store_rc put_upserts(struct my *s, struct batch *b, enum put_table which, const struct put_rows *upd) {
+  const struct table *t = &tables[which];
+  for (size_t i = 0; i < upd->n;) {
+    bool few = upd->n - i < GROUP_MIN;
+    enum store_rc rc = run_statement(s, b, few ? WANT_ROWS : WANT_DUPS, 0, 1);
+    if (rc) return rc;
+    size_t from = s->sql.b.len;
+    struct put p = put_to(s, b, &s->sql);
+    p.dup = true;
+    size_t n = few ? 1 : put_tuples(s, &p, t, t->n, upd->v + i, upd->n - i);
+    struct my_want *w = &s->want[s->n_want - 1];
+    if (n == 1) { /* the count of duplicates is told for several rows only */
+      s->sql.b.len = from;
+      put_single(s, b, which, upd->v[i]);
+      w->kind = WANT_ROWS;
+    } else {
+      put_on_dup(&s->sql, t);
+    }
+    w->n = n;
+    i += n;
+  }
+  return STORE_OK;
+}
 
 static int by_key(const void *a, const void *b) {
   int64_t x = key_of(*(void *const *)a), y = key_of(*(void *const *)b);
   return (x > y) - (x < y);
 }
 
-/* One statement with up to PUT_ROWS rows from `at` on of ins followed by left; *at moves on. */
-static enum store_rc put_upsert(struct my *s, struct batch *b, enum put_table which, const struct put_rows *ins,
-                                const struct put_rows *left, size_t *at) {
-  const struct table *t = &tables[which];
-  struct put p = put_to(s, b, &s->sql);
-  size_t total = ins->n + left->n, i = *at, dups = 0;
-  enum store_rc rc = run_statement(s, b, WANT_DUPS, 0, 0);
-  if (rc) return rc;
-  size_t from = s->sql.b.len;
-  put_insert(&s->sql, t);
-  for (; i < total && i - *at < PUT_ROWS; i++) {
-    if (i > *at && s->sql.b.len - from > s->packet / 2) break;
-    sql_sep(&s->sql, i - *at, ",");
-    p.dup = i >= ins->n;
-    dups += p.dup;
-    put_tuple(&p, t, p.dup ? left->v[i - ins->n] : ins->v[i]);
-  }
-  struct my_want *w = &s->want[s->n_want - 1];
-  if (dups && i - *at == 1) { /* the count of duplicates is told for several rows only */
-    s->sql.b.len = from;
-    put_single(s, b, which, left->v[*at - ins->n]);
-  } else if (dups) {
-    put_on_dup(&s->sql, t);
-  }
-  if (dups && i - *at > 1) w->n = dups;
-  else w->kind = WANT_ROWS, w->n = i - *at;
-  *at = i;
-  return STORE_OK;
-}
-
-enum store_rc put_table(struct my *s, struct batch *b, enum put_table which, const struct put_rows *ins, const struct put_rows *upd) {
+enum store_rc put_updates(struct my *s, struct batch *b, enum put_table which, const struct put_rows *upd) {
   struct groups gs = {.n = 0};
-  enum store_rc rc = STORE_OK;
-  if (upd->n >= GROUP_MIN) rc = put_groups(s, b, &tables[which], &gs, upd);
+  if (upd->n < GROUP_MIN) return put_upserts(s, b, which, upd);
+  enum store_rc rc = put_groups(s, b, &tables[which], &gs, upd);
   if (gs.left.n > 1) qsort(gs.left.v, gs.left.n, sizeof *gs.left.v, by_key);
-  const struct put_rows *left = upd->n >= GROUP_MIN ? &gs.left : upd;
-  for (size_t at = 0; at < ins->n + left->n && rc == STORE_OK;) rc = put_upsert(s, b, which, ins, left, &at);
+  if (rc == STORE_OK) rc = put_upserts(s, b, which, &gs.left);
   sql_done(&gs.text);
   free(gs.next);
   free(gs.left.v);

@@ -26,8 +26,9 @@ enum store_rc run_statement(struct my *s, struct batch *b, enum want kind, size_
 enum put_table { PUT_FLOW, PUT_NODE, PUT_TASK, PUT_FINISH };
 struct put_rows { const void **v; size_t n, cap; };
 void put_row(struct put_rows *r, const void *row);
-/* Writes ins and upd in as few statements as pay: equal updates become one UPDATE .. IN (..), the rest one upsert. */
-enum store_rc put_table(struct my *s, struct batch *b, enum put_table t, const struct put_rows *ins, const struct put_rows *upd) WR_MUST;
+enum store_rc put_inserts(struct my *s, struct batch *b, enum put_table t, const struct put_rows *ins) WR_MUST;
+/* Rows must be there. Equal updates become one UPDATE .. IN (..), the rest one upsert. */
+enum store_rc put_updates(struct my *s, struct batch *b, enum put_table t, const struct put_rows *upd) WR_MUST;
 /* "UPDATE t SET .. WHERE key=.." for one row; the caller may add to the condition. */
 void put_single(struct my *s, struct batch *b, enum put_table t, const void *row);
 #endif

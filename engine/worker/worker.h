@@ -1,7 +1,8 @@
 /* The worker: one event loop thread that runs attempts through their executors, ten thousand at once; the spawner
  * process behind it does every fork and exec; a log thread writes output while it runs.
  *
- * Ownership: worker_start() takes attempts; each comes back through done() exactly once, on the loop thread, in
+ * Ownership: worker_start() takes attempts; each comes back through done() exactly once, on the loop thread (a lone
+ * instant one - ECHO, EXCEPTION - inside worker_start(), on the caller's), in
  * lists. worker_start, worker_cancel: any thread, never block. The spawner is made before any thread and any
  * connection exists. Nothing here knows SQL: logs go through worker_log_sink. */
 #ifndef WORKER_H

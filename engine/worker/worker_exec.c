@@ -159,10 +159,10 @@ static void host_kill(wx_exec *x, int how) {
   if (x->child) child_kill(x, how);
 }
 
-static void host_done(wx_exec *x, const wx_result *r) {
+/* Copies what the attempt keeps of a result. */
+static void take_result(struct attempt *a, const wx_result *r) {
   static const enum attempt_end ends[] = {ATTEMPT_OK, ATTEMPT_FAIL, ATTEMPT_FATAL, ATTEMPT_LOST};
-  wr_assert(!x->ended && !x->child && r->end >= WX_OK && r->end <= WX_LOST);
-  struct attempt *a = x->a;
+  wr_assert(r->end >= WX_OK && r->end <= WX_LOST);
   a->end = ends[r->end];
   a->error = error_text(r->error);
   a->exit_code = r->exit_code;
@@ -174,6 +174,11 @@ static void host_done(wx_exec *x, const wx_result *r) {
     a->result_len = r->result_len < LIMIT_RESULT_BYTES ? r->result_len : LIMIT_RESULT_BYTES;
     a->result = wr_memdup0(r->result, a->result_len);
   }
+}
+
+static void host_done(wx_exec *x, const wx_result *r) {
+  wr_assert(!x->ended && !x->child);
+  take_result(x->a, r);
   x->log_is_result = r->result && r->log_is_result;
   x->ended = true;
   exec_finish(x);
@@ -237,6 +242,32 @@ void exec_start(struct worker *w, struct attempt *a) {
                         .fence = fence_of(x), .attempt = a->epoch};
     begin(x);
   }
+}
+
+/* ---- instant attempts: on the caller's thread ---- */
+
+static void instant_done(wx_exec *x, const wx_result *r) {
+  wr_assert(!x->ended);
+  take_result(x->a, r);
+  x->ended = true;
+  if (!r->result || !r->log_is_result) return;
+  x->a->log = LOG_IS_RESULT;
+  x->a->log_bytes = (int64_t)x->a->result_len;
+}
+
+bool exec_instant(struct worker *w, struct attempt *a) {
+  static const wx_host little = {.abi = WX_ABI, .size = sizeof(wx_host), .task = host_task, .done = instant_done};
+  const wx_ops *ops = executor_find(a->def->type);
+  if (!ops || !(ops->flags & WX_INSTANT)) return false;
+  if (atomic_load(&w->deadline_us) != INT64_MAX && clock_boot_us() >= atomic_load(&w->deadline_us)) return false;
+  struct wx_exec x = {.w = w, .a = a, .ops = ops};
+  char err[LIMIT_ERROR_BYTES] = "";
+  x.task = (wx_task){.size = sizeof(wx_task), .content = a->def->content, .config = a->def->config,
+                     .params = a->params ? a->params->text : NULL, .run_key = a->key ? a->key : "", .fence = fence_of(&x), .attempt = a->epoch};
+  if (ops->start(&little, &x, err, sizeof err) && !x.ended)
+    instant_done(&x, &(wx_result){.size = sizeof(wx_result), .end = WX_FATAL, .error = err, .exit_code = -1});
+  wr_assert(x.ended);
+  return true;
 }
 
 /* ---- what comes from outside ---- */

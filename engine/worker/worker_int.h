@@ -114,6 +114,8 @@ void worker_give_back(struct worker *w, struct attempt *a);              /* ende
 
 /* ---- worker_exec.c ---- */
 void exec_start(struct worker *w, struct attempt *a);
+/* Runs it to its end on this thread, whichever it is; false: it is not of an instant kind, or its time is over. */
+bool exec_instant(struct worker *w, struct attempt *a);
 /* Ends an attempt that never got to its executor. error NULL = none. */
 void exec_refuse(struct worker *w, struct attempt *a, enum attempt_end end, const char *error);
 void exec_cancel(struct wx_exec *x, int how);

@@ -15,6 +15,10 @@ extern "C" {
 
 #define WX_ABI 1
 
+/* start() calls done() before it returns, asks the host for nothing but task(), touches nothing shared and has no
+ * release(): it may then be called on any thread, so that a lone attempt costs no change of threads. */
+#define WX_INSTANT 1u
+
 typedef struct wx_exec wx_exec;      /* one running attempt; the executor may hang its own data on it: wx_host.data */
 
 enum { WX_SLOT_PROCESS = 0, WX_SLOT_ASYNC = 1 };            /* what a running attempt occupies */
@@ -86,6 +90,7 @@ typedef struct wx_ops {
   void (*child_done)(const wx_host *, wx_exec *, const wx_exit *);
   void (*cancel)(const wx_host *, wx_exec *, int how);
   void (*release)(const wx_host *, wx_exec *);
+  uint32_t flags;                    /* WX_INSTANT */
 } wx_ops;
 
 /* The single symbol a plugin exports. */
