@@ -203,6 +203,7 @@ enum wr_rc node_prepare(const struct node_opts *o, struct spawner **spawner, str
 static enum wr_rc open_worker(struct node *n, struct spawner *spawner, struct wr_err *err) {
   if (!(n->o->roles & NODE_WORKER)) return WR_OK;
   struct worker_opts w = {.spawner = spawner, .data_dir = n->o->data, .run_as = n->o->run_as, .ctx = n,
+                          .process_slots = n->o->slots,
                           .shell_allowed = n->o->shell == NODE_SHELL_ON,
                           .done = worker_done, .timed_out = worker_timed_out, .log_write = worker_log};
   return worker_open(&w, &n->worker, err);
@@ -220,6 +221,7 @@ static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
   if (queue_is_memory(n->queue[0])) r.ports.pull = port_pull;
   if (n->worker) {
     r.slots[SLOT_PROCESS] = o->slots;
+    r.ahead = o->slots;
     r.slots[SLOT_ASYNC] = o->async_slots;
     r.ports.start = port_start;
     r.ports.cancel = port_cancel;

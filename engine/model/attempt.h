@@ -39,6 +39,7 @@ struct attempt {
   int32_t signal;                   /* 0 = none */
   int64_t utime_us, stime_us, maxrss_kib; /* 0 when unknown */
   int64_t log_bytes;
+  int64_t run_us;                   /* how long its process lived; 0 = it had none */
 };
 
 /* Parameters of a flow instance: canonical JSON text, shared. */

@@ -20,6 +20,7 @@ enum wr_rc runner_new(const struct runner_opts *o, int64_t now_us, struct runner
   r->c.rnd = o->seed;
   r->c.out = &r->eff;
   r->limit = SIZE_MAX;
+  r->run_avg_us = LONG_RUN_US;
   r->lru.lru_prev = r->lru.lru_next = &r->lru;
   r->req_tail = &r->req_head;
   r->res_tail = &r->res_head;
@@ -259,8 +260,10 @@ static void take_hints(struct runner *r) {
 }
 
 static void count_slots(struct runner *r) {
-  for (int s = 0; s < SLOT__N; s++)
-    r->c.free[s] = r->draining || r->used[s] >= r->o.slots[s] ? 0 : r->o.slots[s] - r->used[s];
+  for (int s = 0; s < SLOT__N; s++) {
+    uint32_t slots = r->o.slots[s] + (s == SLOT_PROCESS && r->run_avg_us < SHORT_RUN_US ? r->o.ahead : 0);
+    r->c.free[s] = r->draining || r->used[s] >= slots ? 0 : slots - r->used[s];
+  }
 }
 
 /* ---- one batch ---- */

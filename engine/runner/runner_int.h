@@ -16,6 +16,8 @@
 #define RETRY_MAX_US 2000000          /* longest pause while the store is away */
 #define LATER_US 1000                 /* a held flow is asked for again after this */
 #define CACHE_UNITS 2000000           /* nodes + tasks of all cached runs */
+#define SHORT_RUN_US 20000             /* attempts are short: claim ahead */
+#define LONG_RUN_US 1000000           /* what is believed before anything is known */
 #define PAGE 1000                     /* rows of one look of the reconciler */
 #define HINT_AGE_US 10000000          /* a QUEUED row this old gets its hint again */
 
@@ -87,6 +89,7 @@ struct runner {
   struct heap timers, flow_timers;    /* struct task_timer; live.timeout */
   struct live **more; size_t n_more, cap_more;
   uint32_t used[SLOT__N];
+  int64_t run_avg_us;                 /* of process attempts, the newest weigh most */
   struct run_ctx c;                   /* c.free: slots that are free, results of this batch included */
   bool hold[SLOT__N];                 /* hints wait: what becomes ready goes behind them */
   struct effects eff;

@@ -170,13 +170,29 @@ static void configure(void) {
   (void)sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
 }
 
+/* The one name of the file, whatever links or working directory lead to it: the lock hangs on it. The path itself when
+ * its folder is not there: opening it will say so. */
+static char *true_path(const char *path) {
+  char *whole = realpath(path, NULL);
+  if (whole) return whole;
+  const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+  char *folder = wr_memdup0(slash ? path : ".", slash ? (size_t)(slash - path + (slash == path)) : 1);
+  char *at = realpath(folder, NULL);
+  struct buf b = BUF_INIT;
+  if (at) buf_printf(&b, "%s%s%s", at, at[1] ? "/" : "", base);
+  else buf_str(&b, path);
+  free(folder);
+  free(at);
+  return b.data;
+}
+
 static struct sq *sq_new(const char *path) {
   struct sq *s = wr_new(struct sq);
   s->base.ops = &sq_ops;
   s->lock_fd = -1;
-  s->path = wr_strdup(path);
+  s->path = true_path(path);
   struct buf b = BUF_INIT;
-  buf_printf(&b, "%s-log", path);
+  buf_printf(&b, "%s-log", s->path);
   s->log_path = b.data;
   pthread_mutex_init(&s->turn.mu, NULL);
   pthread_cond_init(&s->turn.cond, NULL);

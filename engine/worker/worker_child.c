@@ -282,6 +282,7 @@ int child_spawn(struct wx_exec *x, const wx_spawn *sp, char *err, size_t err_n) 
   open_run_dir(w, u);
   struct child *c = child_new(x, sp, u);
   x->child = c;
+  x->a->run_us = clock_mono_us();
   if (open_pipes(c) || request(x, sp, u)) {
     x->child = NULL;
     bury(w, c);
@@ -379,6 +380,7 @@ static void finish(struct child *c, const struct sw_exit *m) {
   judge_loss(x, m);
   if (!(m->flags & SW_ASKED)) x->handback = false; /* it ended by itself */
   map64_del(&w->kids, c->id);
+  x->a->run_us = clock_mono_us() - x->a->run_us;
   x->child = NULL;
   bury(w, c);
   exec_child_done(x, &e);

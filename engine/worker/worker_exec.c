@@ -235,7 +235,7 @@ void exec_start(struct worker *w, struct attempt *a) {
     exec_refuse(w, a, ATTEMPT_FATAL, text);
   } else if (w->live.n && map64_get(&w->live, a->ti)) {
     exec_refuse(w, a, ATTEMPT_LOST, "A former attempt has not ended here yet.");
-  } else {
+  } else if (ops->slot != WX_SLOT_PROCESS || !gate_hold(w, a)) {
     struct wx_exec *x = exec_new(w, a, ops);
     x->task = (wx_task){.size = sizeof(wx_task), .content = a->def->content, .config = a->def->config,
                         .params = a->params ? a->params->text : NULL, .run_key = a->key ? a->key : "",
@@ -290,6 +290,7 @@ void exec_cancel(struct wx_exec *x, int how) {
 
 void exec_lose_all(struct worker *w, const char *why) {
   const struct map64_slot *m;
+  gate_empty(w, ATTEMPT_LOST, why);
   for (size_t i = 0; (m = map64_next(&w->live, &i));) {
     struct wx_exec *x = m->val;
     x->lost = why; /* one that has ended and waits for its log too: its result may not count */
@@ -299,6 +300,7 @@ void exec_lose_all(struct worker *w, const char *why) {
 
 void exec_hand_back_all(struct worker *w) {
   const struct map64_slot *m;
+  gate_empty(w, ATTEMPT_HANDBACK, NULL);
   for (size_t i = 0; (m = map64_next(&w->live, &i));) {
     struct wx_exec *x = m->val;
     if (x->ended) continue;

@@ -1,31 +1,46 @@
+/* See mysql_kit.h. */
 #include "mysql_kit.h"
-#include "mem.h"
 
 static MYSQL *db;
+static char name[80], path[200], url[400];
 
-const char *kit_url(void) {
+bool kit_begin(const char *what) {
   const char *u = getenv("WEIR_TEST_MYSQL");
-  return u && *u ? u : NULL;
+  if (!u || !*u) {
+    puts("1..0 # SKIP WEIR_TEST_MYSQL is not set");
+    return false;
+  }
+  const char *at = strchr(u, '@'), *slash = at ? strchr(at, '/') : NULL, *sock = strstr(u, "?socket=");
+  if (!slash || !sock) {
+    puts("Bail out! WEIR_TEST_MYSQL must be mysql://root@localhost/NAME?socket=PATH");
+    exit(1);
+  }
+  snprintf(name, sizeof name, "%.*s_%s", (int)(sock - slash - 1), slash + 1, what);
+  snprintf(path, sizeof path, "%s", sock + 8);
+  snprintf(url, sizeof url, "mysql://root@localhost/%s?socket=%s", name, path);
+  db = mysql_init(NULL);
+  if (!db || !mysql_real_connect(db, NULL, "root", NULL, NULL, 0, path, 0)) {
+    puts("Bail out! the server of WEIR_TEST_MYSQL does not answer");
+    exit(1);
+  }
+  kit_wipe();
+  return true;
 }
 
-/* mysql://root@localhost/db?socket=PATH, as the tests write it. */
-MYSQL *kit_db(void) {
-  if (db) return db;
-  char name[64] = "", path[200] = "";
-  const char *at = strchr(kit_url(), '@'), *slash = at ? strchr(at, '/') : NULL, *sock = strstr(kit_url(), "?socket=");
-  assert_true(slash && sock);
-  snprintf(name, sizeof name, "%.*s", (int)(sock - slash - 1), slash + 1);
-  snprintf(path, sizeof path, "%s", sock + 8);
-  db = mysql_init(NULL);
-  assert_non_null(db);
-  if (!mysql_real_connect(db, NULL, "root", NULL, name, 0, path, 0)) fail_msg("%s", mysql_error(db));
-  return db;
+void kit_end(void) {
+  kit_sql("DROP DATABASE `%s`", name);
+  mysql_close(db);
+  db = NULL;
 }
+
+const char *kit_url(void) { return url; }
+const char *kit_socket(void) { return path; }
+const char *kit_name(void) { return name; }
 
 static MYSQL_RES *ask(const char *fmt, va_list ap) {
   char text[1024];
-  vsnprintf(text, sizeof text, fmt, ap);
-  if (mysql_query(kit_db(), text)) fail_msg("%s: %s", text, mysql_error(db));
+  int n = vsnprintf(text, sizeof text, fmt, ap);
+  if (n < 0 || (size_t)n >= sizeof text || mysql_query(db, text)) fail_msg("%s: %s", text, mysql_error(db));
   return mysql_store_result(db);
 }
 
@@ -49,18 +64,13 @@ int64_t kit_int(const char *fmt, ...) {
 }
 
 void kit_wipe(void) {
-  struct buf b = BUF_INIT;
-  MYSQL_ROW row;
-  if (mysql_query(kit_db(), "SELECT table_name FROM information_schema.tables WHERE table_schema=DATABASE()")) fail_msg("%s", mysql_error(db));
-  MYSQL_RES *res = mysql_store_result(db);
-  while ((row = mysql_fetch_row(res))) buf_printf(&b, "%s`%s`", b.len ? "," : "DROP TABLE ", row[0]);
-  mysql_free_result(res);
-  if (b.len) kit_sql("%s", b.data);
-  buf_done(&b);
+  kit_sql("DROP DATABASE IF EXISTS `%s`", name);
+  kit_sql("CREATE DATABASE `%s`", name);
+  kit_sql("USE `%s`", name);
 }
 
-struct store *kit_open(const char *url, int64_t lease_us) {
-  const struct store_opts o = {.url = url, .lease_us = lease_us};
+struct store *kit_open(const char *at, int64_t lease_us) {
+  const struct store_opts o = {.url = at, .lease_us = lease_us};
   struct store *s = NULL;
   struct wr_err err;
   if (store_open(&o, &s, &err)) fail_msg("%s", err.msg);
@@ -69,12 +79,7 @@ struct store *kit_open(const char *url, int64_t lease_us) {
 
 struct store *kit_fresh(void) {
   kit_wipe();
-  return kit_open(kit_url(), 0);
+  return kit_open(url, 0);
 }
 
-struct store *kit_again(void) { return kit_open(kit_url(), 0); }
-
-void kit_end(void) {
-  if (db) mysql_close(db);
-  db = NULL;
-}
+struct store *kit_again(void) { return kit_open(url, 0); }

@@ -1,19 +1,20 @@
-/* A database for tests that may be emptied, and a raw connection beside the store to look and to disturb. */
+/* A database of their own for tests on MySQL/MariaDB, and a raw connection beside the store to look and to disturb. */
 #ifndef MYSQL_KIT_H
 #define MYSQL_KIT_H
-#include <mysql.h>
-#undef WR_ALLOW_SHARP
-#undef WR_BANNED_H
-#include "banned.h"
+#include "mysql_lib.h"
 #include "facts.h"
 
-const char *kit_url(void);              /* WEIR_TEST_MYSQL, NULL when it is not set */
-MYSQL *kit_db(void);                    /* connected when first asked for; kept */
+/* Makes the database NAME_what on the server of WEIR_TEST_MYSQL=mysql://root@localhost/NAME?socket=PATH.
+ * false: the variable is not set; a TAP line says so. */
+bool kit_begin(const char *what);
+void kit_end(void);                     /* drops it */
+const char *kit_url(void);              /* of that database */
+const char *kit_socket(void);
+const char *kit_name(void);
 void kit_sql(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int64_t kit_int(const char *fmt, ...) __attribute__((format(printf, 1, 2)));  /* -1 when there is no row */
 struct store *kit_open(const char *url, int64_t lease_us);                    /* fails the test when it cannot */
-void kit_wipe(void);                    /* drops every table */
+void kit_wipe(void);                    /* the database is empty again */
 struct store *kit_fresh(void);
 struct store *kit_again(void);
-void kit_end(void);
 #endif

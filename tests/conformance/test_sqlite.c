@@ -45,7 +45,7 @@ static void refused(const char *u, enum wr_rc code, const char *words) {
   struct store *s = NULL;
   struct wr_err err;
   enum wr_rc rc = try_open(u, &s, &err);
-  if (rc != code || s || !strstr(err.msg, words)) fail_msg("%s: %d %s", u, (int)rc, err.msg);
+  if (rc != code || s || !strstr(err.msg, words)) fail_msg("%s: %d %s", u ? u : "NULL", (int)rc, err.msg);
 }
 
 static void sql(const char *text) {
@@ -88,6 +88,26 @@ static void test_lock_ends_with_the_process(void **st) {
   assert_int_equal(waitpid(pid, &status, 0), pid);
   close(ready[0]);
   struct store *s = again();
+  store_close(s);
+}
+
+static void test_every_way_leads_to_one_lock(void **st) {
+  (void)st;
+  char u[200], here[300];
+  struct wr_err err;
+  struct store *s = NULL;
+  assert_non_null(getcwd(here, sizeof here));
+  assert_int_equal(chdir(folder), 0);
+  if (try_open("sqlite:relative.db", &s, &err)) fail_msg("%s", err.msg);
+  refused("sqlite:./relative.db", WR_DB_UNAVAILABLE, "in use");
+  assert_int_equal(symlink("relative.db", "link.db"), 0);
+  refused("sqlite:link.db", WR_DB_UNAVAILABLE, "in use");
+  assert_int_equal(chdir(here), 0);
+  snprintf(u, sizeof u, "sqlite:%s/../%s/link.db", folder, strrchr(folder, '/') + 1);
+  refused(u, WR_DB_UNAVAILABLE, "in use");
+  struct reader *r = reader_get(s, &err); /* opened only now, from another folder */
+  assert_non_null(r);
+  reader_put(r);
   store_close(s);
 }
 
@@ -459,6 +479,7 @@ int main(void) {
   static const struct backend sqlite = {fresh, again};
   const struct CMUnitTest own[] = {
     cmocka_unit_test(test_second_open_is_refused), cmocka_unit_test(test_lock_ends_with_the_process),
+    cmocka_unit_test(test_every_way_leads_to_one_lock),
     cmocka_unit_test(test_what_is_not_ours_is_refused), cmocka_unit_test(test_newer_schema_is_refused),
     cmocka_unit_test(test_files_are_private_and_tidy), cmocka_unit_test(test_no_statement_sorts_or_scans_history),
     cmocka_unit_test(test_runner_savers_and_readers_at_once), cmocka_unit_test(test_fifth_reader_waits_for_one),

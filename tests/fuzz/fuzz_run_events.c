@@ -304,6 +304,7 @@ static void event(struct world *w) {
   else if (what % 16 == 13) ev = (struct run_event){.kind = RUN_EV_TIMEOUT};
   else if (what % 16 == 14 && !rerun_event(w, &ev)) return;
   if (byte & 128 && byte & 64) reload(w); /* the batch before this one failed */
+  if (ev.kind == RUN_EV_RERUN) commit(w); /* new rows replace the old in memory: those must be written before */
   room(w, byte);
   (void)step(w, &ev);
   drain(w, byte);

@@ -284,6 +284,29 @@ static bool settled(struct world *w) {
 #define CALM_LIMIT (3 * 3600 * SEC)
 #define CALM_STEPS 400000
 
+_Noreturn static void hangs(struct world *w) {
+  const struct map64_slot *s;
+  int shown = 0;
+  for (size_t k = 0; (s = map64_next(&w->db->task, &k)) != NULL;) {
+    const struct task_row *t = &((struct mem_task *)s->val)->r;
+    if (!task_final(t->t.state) && shown++ < 5)
+      (void)fprintf(stderr, "sim: task %lld of flow %lld: %s epoch %u owner %lld\n", (long long)t->ti, (long long)t->fi, task_state_name(t->t.state),
+                    t->t.epoch, (long long)t->t.owner);
+  }
+  for (int i = 0; i < w->n_node; i++) {
+    const struct node *n = &w->node[i];
+    if (n->up) (void)fprintf(stderr, "sim: node %d: incarnation %lld, %zu events, %zu later, used %u %u, next wake in %lld us\n", i,
+                             (long long)runner_incarnation(n->runner), n->runner->n_ev, n->runner->n_later, n->runner->used[0], n->runner->used[1],
+                             (long long)(n->next_boot - node_boot(n)));
+  }
+  for (size_t k = 0; (s = map64_next(&w->db->flow, &k)) != NULL;) {
+    const struct flow_row *f = &((struct mem_flow *)s->val)->r;
+    if (!flow_final((enum flow_state)f->state))
+      sim_fail(w, "flow %lld hangs: %s live %u more '%s'", (long long)f->fi, flow_state_name((enum flow_state)f->state), f->live, f->more ? f->more : "");
+  }
+  sim_fail(w, "a task or a node hangs");
+}
+
 static uint64_t run_seed(uint64_t seed, int verbose) {
   struct world *w = wr_new(struct world);
   seed_now = seed;
@@ -295,12 +318,7 @@ static uint64_t run_seed(uint64_t seed, int verbose) {
   for (uint64_t i = 0; i % 16 != 0 || !settled(w); i++) {
     step(w);
     if (w->now - since < CALM_LIMIT && i < CALM_STEPS) continue;
-    const struct map64_slot *s;
-    for (size_t k = 0; (s = map64_next(&w->db->flow, &k)) != NULL;) {
-      const struct mem_flow *f = s->val;
-      if (!flow_final((enum flow_state)f->r.state)) sim_fail(w, "flow %lld hangs: %s live %u more '%s'", (long long)f->r.fi, flow_state_name((enum flow_state)f->r.state), f->r.live, f->r.more ? f->r.more : "");
-    }
-    sim_fail(w, "a task or a node hangs");
+    hangs(w);
   }
   oracle_quiet(w);
   uint64_t hash = w->hash;

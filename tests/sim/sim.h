@@ -17,7 +17,7 @@ struct rec {
   struct rec *next;                 /* of the same ti, newest first */
   int64_t ti, fi, me;               /* me: incarnation that claimed it */
   uint32_t epoch;
-  bool claimed, given, executing, executed, ended, reported, excused;
+  bool claimed, given, executing, executed, ended, reported, excused, timed_out;
   enum attempt_end outcome;
   int64_t t0, t1;
 };
@@ -40,7 +40,7 @@ struct op {                         /* a request of a client */
   struct node *node;
   uint32_t run_no;                  /* of the flow when it was sent */
   uint64_t life;
-  bool answered;
+  bool answered, final, there;      /* the flow was final, what it names had a row, when it was sent */
 };
 
 struct node {

@@ -166,7 +166,6 @@ static void fill_rerun(struct world *w, struct op *o) {
   q->fi = late_id(w, w->db->max_fi);
   const struct mem_flow *f = memdb_flow(w->db, q->fi);
   q->flow_id = f ? f->r.flow_id : 1;
-  o->run_no = f ? f->r.run_no : 0;
   if (f && sim_chance(w, 20)) q->flow_id++;
   if (!f || sim_chance(w, 400)) return;
   uint64_t seen = 0;
@@ -185,6 +184,10 @@ static void send(struct world *w, struct op *o) {
   o->q.done_ctx = o;
   if (!n->up) { op_free(o); return; }
   sim_trace(w, "request", o->q.kind, o->q.fi, n->id);
+  const struct mem_flow *f = memdb_flow(w->db, o->q.fi);
+  o->run_no = f ? f->r.run_no : 0;
+  o->final = f && flow_final((enum flow_state)f->r.state);
+  o->there = o->q.kind == REQ_CANCEL_TASK ? memdb_task(w->db, o->q.ti) != NULL : f != NULL;
   o->next = w->ops;
   w->ops = o;
   w->n_ops++;

@@ -398,6 +398,7 @@ static void work_one(struct node *n, struct work *k) {
   if (k->timeout_at <= w->now) {
     if (node_asleep(n)) { k->timeout_at = n->frozen_until; return; }
     k->timeout_at = INT64_MAX;
+    k->rec->timed_out = true;
     sim_trace(w, "timeout", k->a->ti, k->a->epoch, 0);
     runner_post_timeout(n->runner, k->a->fi, k->a->ti, k->a->task, k->a->epoch);
   }

@@ -92,7 +92,7 @@ static void check_end(struct world *w, const struct task_row *or, const struct t
     sim_fail(w, "attempt %lld:%u did not succeed, the rows say so", ti, o->epoch);
   int tries = (int)n->tries - (int)o->tries, losses = n->losses - o->losses;
   if (tries < 0 || losses < 0 || tries + losses > 1) sim_fail(w, "task %lld: tries +%d, losses +%d", ti, tries, losses);
-  bool timed_out = o->state == TASK_CANCELING && o->end_as == TASK_TIMEOUT;
+  bool timed_out = rec && rec->timed_out; /* both may come in one batch */
   if (tries == 1 && !timed_out && (!rec || !rec->reported || (rec->outcome != ATTEMPT_FAIL && rec->outcome != ATTEMPT_FATAL)))
     sim_fail(w, "task %lld: attempt %u counts as a try, but did not fail", ti, o->epoch);
   if (losses == 1) check_lost(w, o, rec, or->ti);
@@ -271,10 +271,12 @@ static void answered_ok(struct world *w, const struct op *o) {
   }
 }
 
-static void refused_finished(struct world *w, const struct req *q) {
+/* Others in the same batch may have changed it after this one was decided: a new run, or its end. */
+static void refused_finished(struct world *w, const struct op *o) {
+  const struct req *q = &o->q;
   const struct mem_flow *f = memdb_flow(w->db, q->fi);
   const struct mem_task *t = memdb_task(w->db, q->ti);
-  if (q->kind == REQ_CANCEL_FLOW && (!f || !flow_final((enum flow_state)f->r.state))) sim_fail(w, "flow %lld is said to have finished", (long long)q->fi);
+  if (q->kind == REQ_CANCEL_FLOW && (!f || (f->r.run_no == o->run_no && !flow_final((enum flow_state)f->r.state)))) sim_fail(w, "flow %lld is said to have finished", (long long)q->fi);
   if (q->kind == REQ_CANCEL_TASK && (!t || !task_final(t->r.t.state))) sim_fail(w, "task %lld is said to have finished", (long long)q->ti);
 }
 
@@ -283,13 +285,13 @@ void oracle_answer(struct world *w, const struct op *o) {
   const struct mem_flow *f = memdb_flow(w->db, q->fi);
   switch ((unsigned)q->rc) {
   case WR_OK: answered_ok(w, o); return;
-  case WR_ALREADY_FINISHED: refused_finished(w, q); break;
+  case WR_ALREADY_FINISHED: refused_finished(w, o); break;
   case WR_NOT_FOUND:
-    if ((q->kind == REQ_CANCEL_FLOW || q->kind == REQ_RERUN) && f) sim_fail(w, "flow %lld is said not to exist", (long long)q->fi);
-    if (q->kind == REQ_CANCEL_TASK && memdb_task(w->db, q->ti)) sim_fail(w, "task %lld is said not to exist", (long long)q->ti);
+    if (o->there && q->kind != REQ_START && q->kind != REQ_EXEC_TASK)
+      sim_fail(w, "flow %lld or task %lld is said not to exist", (long long)q->fi, (long long)q->ti);
     break;
   case WR_NOT_RETRYABLE:
-    if (f && flow_final((enum flow_state)f->r.state) && f->r.flow_id == q->flow_id && (q->ni != 0 || f->r.state != FLOW_SUCCESS))
+    if (f && o->final && f->r.run_no == o->run_no && f->r.flow_id == q->flow_id && (q->ni != 0 || f->r.state != FLOW_SUCCESS))
       sim_fail(w, "flow %lld is %s and is said not to be retryable", (long long)q->fi, flow_state_name((enum flow_state)f->r.state));
     break;
   case WR_DB_UNAVAILABLE: case WR_NO_SPACE: case WR_DRAINING: case WR_QUARANTINED: case WR_NOT_STARTABLE: break;

@@ -22,7 +22,7 @@ static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static struct attempt *ended;
 static struct stored *logs;
 static size_t n_logs, cap_logs, n_timeouts;
-static int failures;
+static int failures, blocked;
 static int64_t last_ti;
 
 static void on_done(void *ctx, struct attempt *list) {
@@ -58,6 +58,7 @@ static struct stored *find_log(int64_t ti) {
 static bool on_log(void *ctx, const struct log_piece *v, size_t n) {
   (void)ctx;
   pthread_mutex_lock(&mu);
+  while (blocked) pthread_cond_wait(&changed, &mu);
   bool ok = failures == 0;
   if (!ok) failures--;
   for (size_t i = 0; i < n && ok; i++) {
@@ -84,6 +85,13 @@ void h_fail_logs(int n) {
   pthread_mutex_unlock(&mu);
 }
 
+void h_block_logs(int on) {
+  pthread_mutex_lock(&mu);
+  blocked = on;
+  pthread_cond_broadcast(&changed);
+  pthread_mutex_unlock(&mu);
+}
+
 void h_dir(void) {
   snprintf(H.dir, sizeof H.dir, "/tmp/weir-test-XXXXXX");
   if (!mkdtemp(H.dir) || chmod(H.dir, 0711)) abort(); /* other users must reach DATA/run */
@@ -101,11 +109,20 @@ void h_remove(void) { nftw(H.dir, remove_one, 8, FTW_DEPTH | FTW_PHYS); }
 void h_open(const char *run_as) {
   struct wr_err err;
   h_dir();
+  struct spawner *spawner;
   const struct spawner_opts so = {H.dir, NULL};
-  if (spawner_start(&so, &H.spawner, &err) != WR_OK) fprintf(stderr, "%s\n", err.msg), abort();
-  const struct worker_opts wo = {.spawner = H.spawner, .data_dir = H.dir, .run_as = run_as, .shell_allowed = true,
+  if (spawner_start(&so, &spawner, &err) != WR_OK) fprintf(stderr, "%s\n", err.msg), abort();
+  const struct worker_opts wo = {.spawner = spawner, .data_dir = H.dir, .run_as = run_as, .shell_allowed = true,
                                  .done = on_done, .timed_out = on_timeout, .log_write = on_log};
   if (worker_open(&wo, &H.w, &err) != WR_OK) fprintf(stderr, "%s\n", err.msg), abort();
+}
+
+struct worker *h_second(int shell) {
+  struct wr_err err;
+  struct worker *w;
+  const struct worker_opts wo = {.data_dir = H.dir, .shell_allowed = shell, .done = on_done, .log_write = on_log};
+  if (worker_open(&wo, &w, &err) != WR_OK) fprintf(stderr, "%s\n", err.msg), abort();
+  return w;
 }
 
 void h_close(void) {
@@ -187,6 +204,25 @@ void h_log_reaches(int64_t ti, size_t n) {
   pthread_mutex_lock(&mu);
   while (find_log(ti)->b.len < n) pthread_cond_wait(&changed, &mu);
   pthread_mutex_unlock(&mu);
+}
+
+pid_t h_child(pid_t parent, const char *name) {
+  char path[128], b[8192], comm[32];
+  snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)parent, (int)parent);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  ssize_t n = fd < 0 ? 0 : read(fd, b, sizeof b - 1);
+  if (fd >= 0) close(fd);
+  b[n > 0 ? n : 0] = '\0';
+  for (char *at = b, *end; *at; at = end) {
+    pid_t pid = (pid_t)strtol(at, &end, 10);
+    if (end == at) break;
+    snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
+    FILE *f = fopen(path, "r");
+    bool found = f && fgets(comm, sizeof comm, f) && strncmp(comm, name, strlen(name)) == 0;
+    if (f) fclose(f);
+    if (found) return pid;
+  }
+  return 0;
 }
 
 int h_fifo(const char *name) {

@@ -9,7 +9,6 @@
 
 struct harness {
   char dir[64];                  /* the data directory; tasks may use it too */
-  struct spawner *spawner;       /* the worker's; for its pids */
   struct worker *w;
 };
 extern struct harness H;
@@ -35,6 +34,11 @@ size_t h_timeouts(void);         /* how often timed_out() was called */
 struct buf *h_log(int64_t ti);
 void h_log_reaches(int64_t ti, size_t n); /* waits until so many bytes are stored */
 void h_fail_logs(int n);         /* the next n log_write() calls fail */
+void h_block_logs(int on);       /* log_write() waits while it is on */
+/* A second worker on the same directory, without or with the right to SHELL, with no spawner. */
+struct worker *h_second(int shell);
+/* The child of a process whose name is that, 0 = none. */
+pid_t h_child(pid_t parent, const char *name);
 
 /* A named pipe H.dir/NAME: h_fifo() opens the reading end. A task that holds the writing end open lives; when all who
  * did are dead, h_all_dead() is true. */

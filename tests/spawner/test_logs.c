@@ -1,6 +1,7 @@
 /* Output of tasks: kept byte for byte, streamed while they run, bounded in store and in memory, and honest about what is
  * left out. */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -147,12 +148,38 @@ static void test_store_fails(void **st) {
   attempt_free(a);
 }
 
+/* A store that hangs: the task is held up, not the loop; a cancel works; three seconds after its end it comes back. */
+static void test_store_hangs(void **st) {
+  (void)st;
+  h_block_logs(1);
+  int fd = h_fifo("stuck");
+  char script[200], line[32];
+  snprintf(script, sizeof script, "head -c 300000 /dev/zero; echo ready > %s/stuck; exec head -c 100000000 /dev/zero", H.dir);
+  struct attempt *a = h_attempt("SHELL", script, NULL);
+  int64_t ti = a->ti;
+  worker_start(H.w, a);
+  h_line(fd, line, sizeof line);
+  struct attempt *echo = h_run("ECHO", "x", NULL);
+  assert_int_equal(echo->end, ATTEMPT_OK);
+  attempt_free(echo);
+  worker_cancel(H.w, ti, 1);
+  a = h_await(ti);
+  assert_int_equal(a->signal, SIGTERM);
+  assert_int_equal(a->log_bytes, 0);
+  attempt_free(a);
+  close(fd);
+  h_block_logs(0); /* what comes now belongs to nobody */
+  a = h_sh("echo next");
+  assert_string_equal(h_log(a->ti)->data, "next\n");
+  attempt_free(a);
+}
+
 int main(void) {
   h_open(NULL);
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_bytes), cmocka_unit_test(test_streamed), cmocka_unit_test(test_below_cap), cmocka_unit_test(test_cap),
     cmocka_unit_test(test_two_streams), cmocka_unit_test(test_gigabyte), cmocka_unit_test(test_one_long_line),
-    cmocka_unit_test(test_store_fails)};
+    cmocka_unit_test(test_store_fails), cmocka_unit_test(test_store_hangs)};
   int rc = cmocka_run_group_tests_name("logs", tests, NULL, NULL);
   h_close();
   return rc;

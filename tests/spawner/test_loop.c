@@ -160,6 +160,26 @@ static void test_twice(void **st) {
   attempt_free(b);
 }
 
+/* SHELL needs leave and a spawner; everything else works without. */
+static void test_no_shell(void **st) {
+  (void)st;
+  for (int shell = 0; shell < 2; shell++) {
+    struct worker *w = h_second(shell);
+    struct attempt *a = h_attempt("SHELL", "true", NULL), *b = h_attempt("ECHO", "x", NULL);
+    int64_t ti = a->ti;
+    a->next = b;
+    worker_start(w, a);
+    a = h_await(ti);
+    assert_int_equal(a->end, ATTEMPT_FATAL);
+    assert_string_equal(a->error, "SHELL is off on this node.");
+    attempt_free(a);
+    b = h_await(ti + 1);
+    assert_int_equal(b->end, ATTEMPT_OK);
+    attempt_free(b);
+    worker_close(w);
+  }
+}
+
 static void test_drain(void **st) {
   (void)st;
   struct attempt *list = many("WAIT", "1d", 5000);
@@ -179,7 +199,7 @@ int main(void) {
     cmocka_unit_test(test_echo), cmocka_unit_test(test_exception), cmocka_unit_test(test_long_error),
     cmocka_unit_test(test_unknown_type), cmocka_unit_test(test_wait_not_early), cmocka_unit_test(test_wait_bad),
     cmocka_unit_test(test_wait_cancel), cmocka_unit_test(test_wait_timeout), cmocka_unit_test(test_ten_thousand_waits),
-    cmocka_unit_test(test_echo_flood), cmocka_unit_test(test_twice), cmocka_unit_test(test_drain)};
+    cmocka_unit_test(test_echo_flood), cmocka_unit_test(test_twice), cmocka_unit_test(test_no_shell), cmocka_unit_test(test_drain)};
   int rc = cmocka_run_group_tests_name("loop", tests, NULL, NULL);
   h_close();
   return rc;

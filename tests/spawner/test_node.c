@@ -92,26 +92,6 @@ static void test_node_killed(void **st) {
   }
 }
 
-/* A child of the test whose name begins like that: the spawner of a node that died, or the node's. */
-static pid_t named(pid_t parent, const char *name) {
-  char path[128], b[8192], comm[32];
-  snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)parent, (int)parent);
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  ssize_t n = fd < 0 ? 0 : read(fd, b, sizeof b - 1);
-  if (fd >= 0) close(fd);
-  b[n > 0 ? n : 0] = '\0';
-  for (char *at = b, *end; *at; at = end) {
-    pid_t pid = (pid_t)strtol(at, &end, 10);
-    if (end == at) break;
-    snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
-    FILE *f = fopen(path, "r");
-    bool found = f && fgets(comm, sizeof comm, f) && strncmp(comm, name, strlen(name)) == 0;
-    if (f) fclose(f);
-    if (found) return pid;
-  }
-  return 0;
-}
-
 /* Reads until all writers are dead. */
 static void await_all_dead(void) {
   char b[64];
@@ -125,8 +105,8 @@ static void await_all_dead(void) {
 static void test_spawner_then_node_killed(void **st) {
   (void)st;
   pid_t node = start_node(INT64_MAX / 2);
-  pid_t spawner = named(node, "weir-spawner");
-  assert_true(spawner > 0 && named(node, "weir-spare") > 0);
+  pid_t spawner = h_child(node, "weir-spawner");
+  assert_true(spawner > 0 && h_child(node, "weir-spare") > 0);
   kill(spawner, SIGKILL);
   await_all_dead();
   assert_false(lock_free()); /* the spare has it */
@@ -139,7 +119,7 @@ static void test_spawner_then_node_killed(void **st) {
 static void test_spare_killed(void **st) {
   (void)st;
   pid_t node = start_node(INT64_MAX / 2);
-  kill(named(node, "weir-spare"), SIGKILL);
+  kill(h_child(node, "weir-spare"), SIGKILL);
   assert_false(h_all_dead(fifo));
   kill(node, SIGKILL);
   reap_all();

@@ -1,0 +1,20 @@
+/* A relay on a unix socket between a store and its server, that can lose what passes. One thread; cuts are taken up by the
+ * next packet that fits, so a test says first what shall be lost, then does it. */
+#ifndef MYSQL_PROXY_H
+#define MYSQL_PROXY_H
+#include <stdbool.h>
+
+enum cut {
+  CUT_NOTHING,
+  CUT_WRITE_ANSWER,     /* the packet of a batch passes, its answer is lost */
+  CUT_COMMIT,           /* COMMIT is lost, the server sees the connection end */
+  CUT_COMMIT_ANSWER,    /* COMMIT passes, its answer is lost */
+  CUT_COMMIT_HALF       /* COMMIT is lost, the client sees the end, the server does not until proxy_let_go() */
+};
+struct proxy;
+struct proxy *proxy_new(const char *listen_path, const char *server_path);
+void proxy_free(struct proxy *p);
+void proxy_cut(struct proxy *p, enum cut c);
+bool proxy_did(struct proxy *p);   /* the cut was made */
+void proxy_let_go(struct proxy *p);
+#endif

@@ -1,0 +1,413 @@
+"""kill -9 in a loop: of the server, of the spawner, of both, of one of two nodes; and SIGTERM, with flows under way.
+
+Client threads start flows and note which fiIds were acknowledged. SHELL steps append `start` and `end` lines to a ledger
+(one write with O_APPEND each). After the last round every acknowledged flow must end, and ledger and API must agree:
+no (key, attempt) twice, no attempt beside another of its key, nothing that was seen as SUCCESS starts again, no SUCCESS
+without its work, no process of an attempt left. The moments are random; WEIR_CRASH_SEED=N repeats them.
+"""
+import collections
+import os
+import pathlib
+import random
+import signal
+import socket
+import sys
+import threading
+import time
+import unittest
+import urllib.parse
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
+from live import LIMIT_S, Refused, Server, alive, children, directory, task, until  # noqa: E402
+
+ROUNDS = int(os.environ.get("WEIR_CRASH_ROUNDS", "8"))
+CLIENTS = 3
+LOSSES = 3  # the third makes a task DEAD
+
+# $1 ledger, $2 seconds, $3 the attempt that first succeeds, $4 "daemon" = leave one behind.
+STEP = r"""
+last=$(sed -n "s|^start $WEIR_RUN_KEY [0-9]* \([0-9]*\)$|\1|p" "$1" | tail -n 1)
+if [ -n "$last" ] && grep -qzx "WEIR_RUN_KEY=$WEIR_RUN_KEY" "/proc/$last/environ" 2>/dev/null; then
+  echo "beside $WEIR_RUN_KEY $WEIR_ATTEMPT $last" >>"$1"
+fi
+echo "start $WEIR_RUN_KEY $WEIR_ATTEMPT $$" >>"$1"
+[ "$4" != daemon ] || setsid sleep 600 </dev/null >/dev/null 2>&1 &
+sleep "$2"
+[ "$WEIR_ATTEMPT" -ge "$3" ] || exit 1
+echo "end $WEIR_RUN_KEY $WEIR_ATTEMPT" >>"$1"
+"""
+
+
+class Ledger:
+    """What the steps say of themselves, in the order of their writes."""
+
+    def __init__(self, tmp):
+        self.path = tmp / "ledger"
+        self.path.touch()
+        self.script = tmp / "step.sh"
+        self.script.write_text(STEP)
+        self.mark = f"CRASH_{random.getrandbits(64):016x}"  # in the environment of every step and its children
+
+    def size(self):
+        return self.path.stat().st_size
+
+    def step(self, key, seconds, *parents, good=1, extra="", **config):
+        argv = ["/bin/sh", str(self.script), str(self.path), str(seconds), str(good), extra]
+        node = task(key, "SHELL", "", *parents)
+        node["tasks"] = [{"taskName": key, "taskType": "SHELL", "taskConfig": {"argv": argv, "env": {self.mark: "1"}, **config}}]
+        return node
+
+    def lines(self):
+        """(offset, words) of each whole line."""
+        at, out = 0, []
+        for line in self.path.read_bytes().split(b"\n")[:-1]:
+            out.append((at, line.decode().split(" ")))
+            at += len(line) + 1
+        return out
+
+    def strays(self):
+        """Live processes that belong to an attempt."""
+        out, mark = set(), f"{self.mark}=1".encode()
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/environ", "rb") as f:
+                    if mark in f.read().split(b"\0"):
+                        out.add(int(pid))
+            except OSError:
+                continue
+        return {pid for pid in out if alive(pid)}
+
+
+def shapes(ledger, rnd):
+    """One flow at random: its nodes and settings."""
+    def pause():
+        return round(rnd.uniform(0, 0.3), 3)
+    step = ledger.step
+    kind = rnd.randrange(6)
+    if kind == 0:
+        return [task(f"e{i}", "ECHO", "x") for i in range(6)], {}
+    if kind == 1:
+        return [step(f"s{i}", pause()) for i in range(4)], {}
+    if kind == 2:
+        middle = [step("b0", pause(), "a"), task("b1", "WAIT", f"{pause()}", "a"), task("b2", "ECHO", "x", "a"), step("b3", pause(), "a")]
+        return [task("a", "ECHO", "x"), *middle, step("j", 0, "b0", "b1", "b2", "b3")], {}
+    if kind == 3:
+        return [step("r", 0.01, good=2, attempts=5, backoff={"base": "50ms"}), step("after", pause())], {}
+    if kind == 4:
+        two = step("any", pause())
+        two["tasks"].append(step("any", pause())["tasks"][0])
+        two["complete"] = "any"
+        return [two, step("next", 0), task("w", "WAIT", "0.1")], {}
+    return [step("d", pause(), extra="daemon"), step("after", 0)], {"onFailure": "stop_new"}
+
+
+class Client(threading.Thread):
+    """Starts flows on whichever server there is, until it is told to stop."""
+
+    def __init__(self, world, number):
+        super().__init__(daemon=True)
+        self.world, self.rnd = world, random.Random(world.rnd.getrandbits(64) + number)
+        self.error = None
+
+    def run(self):
+        try:
+            while not self.world.stop.wait(self.rnd.uniform(0.02, 0.15)):
+                self.one()
+        except Exception as error:  # shown by the test
+            self.error = error
+
+    def one(self):
+        nodes, settings = shapes(self.world.ledger, self.rnd)
+        try:
+            fi = self.world.pick(self.rnd).flow(*nodes, **settings)
+        except Refused as refused:
+            if refused.status != 503:
+                raise
+        except (OSError, ValueError):  # no server now, or half an answer
+            pass
+        else:
+            with self.world.lock:
+                self.world.accepted.append(fi)
+
+
+class World:
+    """Servers that come and go, clients, and what must be true of them."""
+
+    def __init__(self, test, tmp, nodes=1, args=()):
+        seed = int(os.environ.get("WEIR_CRASH_SEED", random.SystemRandom().randrange(1 << 32)))
+        print(f"{test.id()}: WEIR_CRASH_SEED={seed}", file=sys.stderr, flush=True)
+        self.test, self.tmp, self.args, self.rnd = test, tmp, args, random.Random(seed)
+        self.ledger = Ledger(tmp)
+        self.lock, self.stop = threading.Lock(), threading.Event()
+        self.accepted, self.succeeded = [], {}
+        self.servers = [self.start(i) for i in range(nodes)]
+        self.clients = [Client(self, i) for i in range(CLIENTS)]
+        test.addCleanup(self.close)
+        for client in self.clients:
+            client.start()
+
+    def start(self, i):
+        return Server(self.tmp / f"data{i}", "--slots", 6, *self.args)
+
+    def restart(self, i):
+        self.servers[i] = self.start(i)
+
+    def pick(self, rnd):
+        return self.servers[rnd.randrange(len(self.servers))]
+
+    def close(self):
+        self.stop.set()
+        for client in self.clients:
+            client.join(LIMIT_S)
+        for server in self.servers:
+            server.kill()
+        for pid in self.ledger.strays():
+            os.kill(pid, signal.SIGKILL)
+
+    def busy(self):
+        """Some steps begin from here on."""
+        before = self.ledger.size()
+        until("steps run", lambda: self.ledger.size() > before)
+        time.sleep(self.rnd.uniform(0, 0.7))  # the moment of the kill, not a wait for anything
+
+    def look(self):
+        """Notes which steps the API shows as SUCCESS now, and how long the ledger was then."""
+        server = self.servers[0]
+        with self.lock:
+            flows = self.accepted[-20:]
+        for fi in flows:
+            for node in server.get(f"/monitor/flow/{fi}")["nodes"]:
+                if node["state"] == "SUCCESS" and node["nodeKey"] != "any":
+                    self.succeeded.setdefault(f"{fi}:{node['nodeKey']}:0", self.ledger.size())
+
+    def gone(self, pids):
+        """All of them are dead; says how long that took."""
+        start = time.monotonic()
+        until(f"children of a dead node are gone: {sorted(p for p in pids if alive(p))}", lambda: not any(map(alive, pids)))
+        return time.monotonic() - start
+
+    # ---- at the end ----
+
+    def finish(self):
+        self.stop.set()
+        for client in self.clients:
+            client.join(LIMIT_S)
+            if client.error:
+                raise client.error
+        server = self.servers[0]
+        self.test.assertGreater(len(self.accepted), ROUNDS)
+        flows = {fi: server.ended(fi) for fi in self.accepted}
+        until("what was not acknowledged has ended, too", lambda: not server.get("/monitor/flow?status=RUNNING&limit=500"))
+        until("no process of an attempt is left", lambda: not self.ledger.strays())
+        self.check_ledger()
+        self.check_flows(server, flows)
+        return flows
+
+    def check_ledger(self):
+        newest, seen = collections.Counter(), set()
+        for offset, words in self.ledger.lines():
+            self.test.assertNotEqual(words[0], "beside", f"an attempt ran beside a former one: {words}")
+            if words[0] != "start":
+                continue
+            key, attempt = words[1], int(words[2])
+            self.test.assertNotIn((key, attempt), seen, "an attempt number came twice")
+            self.test.assertGreater(attempt, newest[key], "an old attempt started after a newer one")
+            self.test.assertLess(offset, self.succeeded.get(key, offset + 1), f"{key} started after it was seen as SUCCESS")
+            seen.add((key, attempt))
+            newest[key] = attempt
+        self.newest = newest
+
+    def check_flows(self, server, flows):
+        ends = {(w[1], int(w[2])) for _, w in self.ledger.lines() if w[0] == "end"}
+        for fi, flow in flows.items():
+            rows = [(n["nodeKey"], i, row) for n in flow["nodes"] for i, row in enumerate(self.rows(server, n))]
+            if flow["status"] != "SUCCESS":
+                self.test.assertTrue(any(r["state"] == "DEAD" and r["losses"] == LOSSES for _, _, r in rows), f"failed without a reason: {flow}")
+            for key, i, row in rows:
+                name = f"{fi}:{key}:{i}"
+                self.test.assertEqual(row["status" if "status" in row else "execStatus"] == "RUNNING", False, row)
+                self.test.assertLessEqual(self.newest[name], row["attempt"], f"{name}: the ledger knows an attempt that no row knows")
+                if row["state"] == "SUCCESS" and row["taskType"] == "SHELL":
+                    self.test.assertIn((name, row["attempt"]), ends, "recorded as SUCCESS, but its work was not done")
+                    self.test.assertEqual(self.newest[name], row["attempt"], f"{name} ran again after its SUCCESS")
+
+    @staticmethod
+    def rows(server, node):
+        answer = server.get(f"/monitor/node/{node['niId']}")
+        rows = answer if isinstance(answer, list) else answer["tasks"]
+        return sorted(rows, key=lambda row: row["tiId"])
+
+
+def spawner(server):
+    """The process that forks for this server."""
+    def find():
+        for pid in children(server.pid):
+            try:
+                if pathlib.Path(f"/proc/{pid}/comm").read_text() == "weir-spawner\n":
+                    return pid
+            except OSError:
+                pass
+        return None
+    return until("there is a spawner", find)
+
+
+class Base(unittest.TestCase):
+    def directory(self):
+        tmp = directory()
+        self.addCleanup(tmp.__exit__, None, None, None)
+        return tmp.__enter__()
+
+    def world(self, **more):
+        return World(self, self.directory(), **more)
+
+
+class Kill9(Base):
+    def kill_rounds(self, kill):
+        world, slowest = self.world(), 0
+        for number in range(ROUNDS):
+            world.busy()
+            world.look()
+            server, pids = world.servers[0], world.ledger.strays()
+            kill(world, server)
+            # Every second time the next server comes before the children are gone: it must wait for them.
+            if server.process.poll() is not None and number % 2:
+                world.restart(0)
+            slowest = max(slowest, world.gone(pids))
+            if world.servers[0].process.poll() is not None:
+                world.restart(0)
+        world.busy()  # steps run again
+        flows = world.finish()
+        print(f"{self.id()}: {len(flows)} flows, {sum(f['status'] == 'SUCCESS' for f in flows.values())} SUCCESS, "
+              f"children gone after {slowest:.2f} s at most", file=sys.stderr)
+        self.assertEqual(world.servers[0].stop(), 0)
+        self.assertFalse(world.ledger.strays())
+
+    def test_server(self):
+        self.kill_rounds(lambda world, server: server.kill())
+
+    def test_spawner(self):
+        """The node goes on, with a new spawner; what ran is lost and runs again."""
+        def kill(_world, server):
+            old = spawner(server)
+            os.kill(old, signal.SIGKILL)
+            until("there is a new spawner", lambda: spawner(server) != old)
+            self.assertIsNone(server.process.poll())
+        self.kill_rounds(kill)
+
+    def test_both(self):
+        def kill(world, server):
+            pids = [spawner(server), server.pid]
+            world.rnd.shuffle(pids)
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
+            server.wait()
+        self.kill_rounds(kill)
+
+    def test_term(self):
+        """Nothing is lost by a planned stop: attempts are handed back."""
+        world = self.world()
+        for _ in range(max(3, ROUNDS // 2)):
+            world.busy()
+            world.look()
+            family = children(world.servers[0].pid)
+            self.assertEqual(world.servers[0].stop(), 0, "".join(world.servers[0].lines[-20:]))
+            self.assertFalse(world.ledger.strays())
+            self.assertFalse([pid for pid in family if alive(pid)])
+            world.restart(0)
+        world.busy()
+        flows = world.finish()
+        for fi, flow in flows.items():
+            self.assertEqual(flow["status"], "SUCCESS", flow)
+            for node in flow["nodes"]:
+                for row in world.rows(world.servers[0], node):
+                    self.assertEqual(row["losses"], 0, row)
+        self.assertEqual(world.servers[0].stop(), 0)
+
+
+class Retry(Base):
+    def test_killed_in_a_rerun(self):
+        """A re-run that is interrupted goes on: nodes that wait in the new run have no rows of tasks there yet."""
+        path = self.directory()
+        ledger = Ledger(path)
+        server = Server(path / "data")
+        self.addCleanup(lambda: server.kill())
+        task_id = server.post("/task", {"taskName": "a", "taskType": "EXCEPTION", "taskContent": "not yet"})["taskId"]
+        nodes = [{"nodeKey": "a", "taskIds": str(task_id)}, ledger.step("b", 0), ledger.step("c", 0, good=2)]
+        flow_id = server.post("/flow", {"flowName": "rerun", "flowNodes": nodes})["flowId"]
+        fi = server.post(f"/exec/flow/{flow_id}")["fiId"]
+        self.assertEqual(server.ended(fi)["status"], "FAILED")
+        server.post("/task", {"taskId": task_id, "taskType": "ECHO", "taskContent": "now"})
+        server.post(f"/exec/flow/{flow_id}", {"fiId": fi})
+        self.assertEqual(server.ended(fi)["status"], "FAILED")  # c, at its first attempt
+        # Again from the start: b and c have rows of the run before; this time the server dies while a runs.
+        server.post("/task", {"taskId": task_id, "taskType": "WAIT", "taskContent": "1"})
+        first = server.get(f"/monitor/flow/{fi}")["nodes"][0]["niId"]
+        server.post(f"/exec/flow/{flow_id}", {"fiId": fi, "niId": first})
+        until("a runs", lambda: server.get(f"/monitor/flow/{fi}")["nodes"][0]["state"] == "RUNNING")
+        server.kill()
+        server = Server(path / "data")
+        self.assertEqual(server.ended(fi)["status"], "SUCCESS")
+        starts = [(w[1], int(w[2])) for _, w in ledger.lines() if w[0] == "start"]
+        self.assertEqual(starts, [(f"{fi}:b:0", 1), (f"{fi}:c:0", 1), (f"{fi}:b:0", 2), (f"{fi}:c:0", 2)])
+        self.assertEqual(server.stop(), 0)
+
+
+def flush_all(url):
+    """Every hint is lost."""
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme == "redis+unix":
+        link = socket.socket(socket.AF_UNIX)
+        link.connect(parts.path)
+    else:
+        link = socket.create_connection((parts.hostname, parts.port or 6379), LIMIT_S)
+    with link:
+        link.settimeout(LIMIT_S)
+        if parts.password:
+            link.sendall(f"AUTH {urllib.parse.unquote(parts.password)}\r\n".encode())
+            link.recv(100)
+        link.sendall(b"FLUSHALL\r\n")
+        if not link.recv(100).startswith(b"+OK"):
+            raise AssertionError("FLUSHALL was refused")
+
+
+STORE, QUEUE = os.environ.get("WEIR_TEST_MYSQL"), os.environ.get("WEIR_TEST_REDIS")
+
+
+@unittest.skipUnless(STORE and QUEUE, "WEIR_TEST_MYSQL and WEIR_TEST_REDIS are not set")
+class Cluster(Base):
+    def test_two_nodes(self):
+        """Two processes on one database; one dies at random, hints are lost at random."""
+        args = ["--store", STORE, "--queue", QUEUE, "--prefix", f"crash{os.getpid()}", "--lease", "2s"]
+        world, slowest = self.world(nodes=2, args=args), 0
+        for _ in range(ROUNDS):
+            world.busy()
+            world.look()
+            if world.rnd.randrange(2):
+                flush_all(QUEUE)
+            i = world.rnd.randrange(2)
+            pids = self.of(world, i)
+            world.servers[i].kill()
+            slowest = max(slowest, world.gone(pids))
+            if world.rnd.randrange(2):
+                flush_all(QUEUE)
+            world.busy()  # the other one goes on
+            world.restart(i)
+        flows = world.finish()
+        print(f"{self.id()}: {len(flows)} flows, children gone after {slowest:.2f} s at most", file=sys.stderr)
+        for server in world.servers:
+            self.assertEqual(server.stop(), 0)
+        self.assertFalse(world.ledger.strays())
+
+    @staticmethod
+    def of(world, i):
+        """Processes of attempts below one server."""
+        below, todo = set(), [world.servers[i].pid]
+        while todo:
+            more = children(todo.pop()) - below
+            below |= more
+            todo += more
+        return below & world.ledger.strays()
+
+
+if __name__ == "__main__":
+    unittest.main()
