@@ -321,11 +321,9 @@ enum run_rc run_drain(struct run *r, struct run_ctx *c) {
   if (c->now_us < r->last_us) c->now_us = r->last_us;
   r->last_us = c->now_us;
   c->n_need = 0;
+  if (r->n_more > 0) eff_mark_flow(r, c, NULL); /* the stored stack changes, even when no row does */
   while (r->n_more > 0) {
-    if (c->budget <= 0) {
-      eff_mark_flow(r, c, NULL);
-      return RUN_MORE;
-    }
+    if (c->budget <= 0) return RUN_MORE;
     struct run_more *m = &r->more[r->n_more - 1];
     enum run_rc rc = m->node == MORE_SWEEP || m->node == MORE_EVAL ? drain_all(r, c, m) : drain_emit(r, c, m);
     if (rc != RUN_OK) return rc;

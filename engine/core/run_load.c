@@ -40,7 +40,11 @@ void run_load_task(struct run *r, uint32_t task, const struct task *t) {
   r->task[task] = (struct run_task){.t = *t, .row = 1};
 }
 
+/* A node that has not started in its newest run has no tasks there yet: of those loaded only the epochs go on. */
 void run_load_node(struct run *r, uint32_t node, const struct run_node *v) {
+  const struct dag_node *d = &r->dag->node[node];
+  for (uint32_t k = d->task_at; v->t_ok + v->t_bad + v->t_open == 0 && k < d->task_at + d->n_task; k++)
+    r->task[k] = (struct run_task){.t = {.epoch = r->task[k].t.epoch}};
   r->node[node] = *v;
   r->node[node].known = 1;
   r->node[node].row = 1;
