@@ -110,6 +110,7 @@ static void task_ready(struct run *r, struct run_ctx *c, uint32_t task) {
   uint8_t slot = r->bind[task].pol->slot;
   if (c->free[slot] == 0) {
     eff_after(r, c, AFTER_PUSH, task);
+    if (r->task[task].t.due_us != 0) eff_after(r, c, AFTER_TIMER, task);
     return;
   }
   c->free[slot]--;
@@ -127,7 +128,7 @@ static void keep_attempt(struct run *r, struct run_ctx *c, uint32_t task, const 
 
 static const char *task_error(const struct task *t, const char *error) {
   switch (t->state) {
-  case TASK_TIMEOUT: return "Timed out.";
+  case TASK_TIMEOUT: return t->epoch == 0 ? "Timed out in the queue." : "Timed out.";
   case TASK_CANCELED: return "Canceled.";
   case TASK_DEAD: return "Lost three times with its node; given up.";
   case TASK_SUCCESS: return ""; /* clears that of a former try */
@@ -214,7 +215,8 @@ static void node_start(struct run *r, struct run_ctx *c, uint32_t node) {
   r->live += d->n_task;
   eff_mark_node(r, c, node, NULL);
   for (uint32_t i = d->task_at; i < d->task_at + d->n_task; i++) {
-    r->task[i].t = (struct task){.state = TASK_QUEUED, .epoch = r->task[i].t.epoch, .version = r->bind[i].version};
+    r->task[i].t = (struct task){.epoch = r->task[i].t.epoch, .version = r->bind[i].version};
+    task_queue(&r->task[i].t, r->bind[i].pol, c->now_us);
     eff_mark_task(r, c, i, NULL, NULL);
     task_ready(r, c, i);
   }

@@ -117,7 +117,7 @@ enum after_kind {
   AFTER_START,        /* this node claimed it: execute */
   AFTER_PUSH,         /* QUEUED: push its hint */
   AFTER_KILL,         /* CANCELING: tell its owner */
-  AFTER_TIMER,        /* ring TASK_EV_DUE at due_us */
+  AFTER_TIMER,        /* RETRY_WAIT, or QUEUED with a timeout: ring TASK_EV_DUE at due_us */
   AFTER_FLOW_DONE     /* the flow became final */
 };
 

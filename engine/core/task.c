@@ -58,10 +58,14 @@ static unsigned end(struct task *t, enum task_state s) {
   return TASK_OUT_CHANGED | TASK_OUT_ENDED;
 }
 
-static unsigned to_queue(struct task *t) {
+void task_queue(struct task *t, const struct task_policy *pol, int64_t now_us) {
   t->state = TASK_QUEUED;
   t->owner = 0;
-  t->due_us = 0;
+  t->due_us = pol->queue_timeout_us > 0 ? now_us + pol->queue_timeout_us : 0;
+}
+
+static unsigned to_queue(const struct step *s) {
+  task_queue(s->t, s->pol, s->ev->now_us);
   return TASK_OUT_CHANGED | TASK_OUT_REQUEUED;
 }
 
@@ -92,6 +96,7 @@ static unsigned do_claim(const struct step *s) {
   t->state = TASK_RUNNING;
   t->owner = s->ev->owner;
   t->epoch++;
+  t->due_us = 0;
   if (t->start_us == 0) t->start_us = s->ev->now_us;
   return TASK_OUT_CHANGED | TASK_OUT_CLAIMED;
 }
@@ -104,10 +109,10 @@ static unsigned do_lost(const struct step *s) {
   t->losses++;
   if (t->losses >= LIMIT_LOSSES) return end(t, TASK_DEAD);
   if (s->pol->on_lost == ON_LOST_FAIL || !s->ev->may_requeue) return end(t, TASK_FAILED);
-  return to_queue(t) | TASK_OUT_ATTEMPT_ENDED;
+  return to_queue(s) | TASK_OUT_ATTEMPT_ENDED;
 }
 
-static unsigned do_handback(const struct step *s) { return to_queue(s->t) | TASK_OUT_ATTEMPT_ENDED; }
+static unsigned do_handback(const struct step *s) { return to_queue(s) | TASK_OUT_ATTEMPT_ENDED; }
 
 /* Its attempt ended while it was asked to save its work and stop. */
 static unsigned do_paused(const struct step *s) {
@@ -130,7 +135,11 @@ static unsigned do_end_as(const struct step *s) {
 
 static unsigned do_timeout(const struct step *s) { return to_canceling(s->t, TASK_TIMEOUT); }
 static unsigned do_queue_timeout(const struct step *s) { return end(s->t, TASK_TIMEOUT); }
-static unsigned do_due(const struct step *s) { return to_queue(s->t); }
+static unsigned do_due(const struct step *s) { return to_queue(s); }
+
+static unsigned do_due_queued(const struct step *s) {
+  return s->t->due_us != 0 && s->t->due_us <= s->ev->now_us ? do_queue_timeout(s) : 0;
+}
 
 static unsigned do_cancel(const struct step *s) {
   s->t->cancel_requested = 1;
@@ -177,7 +186,7 @@ static const task_fn table[TASK_EV__N][TASK__N] = {
   [TASK_EV_QUEUE_TIMEOUT] = { [TASK_NONE] = do_none, [TASK_CREATED] = do_none, [TASK_BLOCKED] = do_none,
     [TASK_QUEUED] = do_queue_timeout, [TASK_RUNNING] = do_none, [TASK_RETRY_WAIT] = do_none, [TASK_PAUSING] = do_none,
     [TASK_PAUSED] = do_none, [TASK_CANCELING] = do_none, FINAL(do_none) },
-  [TASK_EV_DUE] = { [TASK_NONE] = do_none, [TASK_CREATED] = do_none, [TASK_BLOCKED] = do_none, [TASK_QUEUED] = do_none,
+  [TASK_EV_DUE] = { [TASK_NONE] = do_none, [TASK_CREATED] = do_none, [TASK_BLOCKED] = do_none, [TASK_QUEUED] = do_due_queued,
     [TASK_RUNNING] = do_none, [TASK_RETRY_WAIT] = do_due, [TASK_PAUSING] = do_none, [TASK_PAUSED] = do_none,
     [TASK_CANCELING] = do_none, FINAL(do_none) },
   [TASK_EV_CANCEL] = { [TASK_NONE] = do_refuse, [TASK_CREATED] = do_cancel, [TASK_BLOCKED] = do_cancel,
@@ -205,7 +214,7 @@ void task_check(const struct task *t) {
   bool owned = t->state == TASK_RUNNING || t->state == TASK_PAUSING || t->state == TASK_CANCELING;
   wr_assert(t->state < TASK__N);
   wr_assert((t->owner != 0) == owned);
-  wr_assert((t->due_us != 0) == (t->state == TASK_RETRY_WAIT));
+  wr_assert(t->state == TASK_RETRY_WAIT ? t->due_us != 0 : t->due_us == 0 || t->state == TASK_QUEUED);
   wr_assert((t->end_as != TASK_NONE) == (t->state == TASK_CANCELING));
   wr_assert(!owned || t->epoch > 0);
   wr_assert(t->losses <= LIMIT_LOSSES);

@@ -6,7 +6,7 @@
  *                  +--- RETRY_WAIT        PAUSING -> PAUSED (checkpoint pause)
  *
  * Facts: owner != 0 exactly in RUNNING, PAUSING, CANCELING. epoch grows by one at each claim and only there. due != 0
- * exactly in RETRY_WAIT. end_as != TASK_NONE only in CANCELING. Every cell of state x event is decided in task.c
+ * in RETRY_WAIT, and in QUEUED when there is a queue timeout. end_as != TASK_NONE only in CANCELING. Every cell of state x event is decided in task.c
  * (PROTOCOL.md, last table); task_apply() is the only writer of `state`. */
 #ifndef CORE_TASK_H
 #define CORE_TASK_H
@@ -48,7 +48,7 @@ enum task_ev {
   TASK_EV_HANDBACK,     /* planned stop: back to the queue, no loss counted */
   TASK_EV_TIMEOUT,      /* run timeout, reported by the owner */
   TASK_EV_QUEUE_TIMEOUT,
-  TASK_EV_DUE,          /* RETRY_WAIT is over */
+  TASK_EV_DUE,          /* due_us has come: RETRY_WAIT or the queue timeout is over */
   TASK_EV_CANCEL,       /* a user's or the flow's wish */
   TASK_EV_REST_RUN_ON,  /* node decided, rest: run_on */
   TASK_EV_REST_CANCEL,  /* node decided, rest: cancel */
@@ -67,6 +67,7 @@ struct task_policy {
   double backoff_factor;      /* >= 1 */
   enum jitter jitter;
   enum on_lost on_lost;
+  int64_t queue_timeout_us;   /* most time in QUEUED, 0 = none */
   uint8_t slot;               /* enum slot_class of the executor: what a running attempt occupies */
 };
 enum slot_class { SLOT_PROCESS, SLOT_ASYNC, SLOT__N };
@@ -82,7 +83,7 @@ struct task {
   uint32_t tries;             /* user attempts that ended by FAIL or TIMEOUT */
   int64_t owner;              /* incarnation of the node that runs it, 0 = none */
   int64_t start_us;           /* first claim, 0 = never */
-  int64_t due_us;             /* end of RETRY_WAIT */
+  int64_t due_us;             /* end of RETRY_WAIT; in QUEUED: its queue timeout, 0 = none */
   int64_t version;            /* of its definition, pinned when the instance was made */
 };
 
@@ -112,6 +113,8 @@ enum task_out {
 
 /* Applies ev; returns a set of enum task_out (0 = nothing to do). Never fails. */
 unsigned task_apply(struct task *t, const struct task_event *ev, const struct task_policy *pol);
+/* Becomes QUEUED for the first time. */
+void task_queue(struct task *t, const struct task_policy *pol, int64_t now_us);
 /* All facts above hold; aborts otherwise. */
 void task_check(const struct task *t);
 /* min(cap, base * factor^(n-1)), jittered; n = attempts that failed so far, >= 1. */

@@ -33,7 +33,6 @@ struct task_def {
   /* derived from config by def_task_derive(): */
   struct task_policy policy;
   int64_t timeout_us;           /* run timeout of an attempt, 0 = none */
-  int64_t queue_timeout_us;     /* 0 = none */
 };
 
 enum node_type { NODE_TYPE_START, NODE_TYPE_TASK, NODE_TYPE_END };

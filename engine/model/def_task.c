@@ -32,14 +32,14 @@ static enum wr_rc settings_read(const json_t *cfg, const struct jpath *at, struc
   for (int i = 0; i < C__N; i++) v[i] = json_object_get(cfg, config_key[i]);
   t->policy = task_policy_default;
   t->policy.slot = slot;
-  t->timeout_us = t->queue_timeout_us = 0;
+  t->timeout_us = 0;
   if (v[C_ATTEMPTS]) rc = field_int(v[C_ATTEMPTS], 1, LIMIT_ATTEMPTS, JKEY(at, "attempts"), &attempts, err);
   if (!rc && v[C_BACKOFF]) rc = field_backoff(v[C_BACKOFF], JKEY(at, "backoff"), &t->policy, err);
   if (!rc && v[C_TIMEOUT] && v[C_RUN_TIMEOUT])
     rc = fail_at(err, WR_OUT_OF_RANGE, JKEY(at, "runTimeout"), "timeout and runTimeout are the same; give one of them.");
   if (!rc && v[C_TIMEOUT]) rc = field_timeout(v[C_TIMEOUT], JKEY(at, "timeout"), &t->timeout_us, err);
   if (!rc && v[C_RUN_TIMEOUT]) rc = field_timeout(v[C_RUN_TIMEOUT], JKEY(at, "runTimeout"), &t->timeout_us, err);
-  if (!rc && v[C_QUEUE_TIMEOUT]) rc = field_timeout(v[C_QUEUE_TIMEOUT], JKEY(at, "queueTimeout"), &t->queue_timeout_us, err);
+  if (!rc && v[C_QUEUE_TIMEOUT]) rc = field_timeout(v[C_QUEUE_TIMEOUT], JKEY(at, "queueTimeout"), &t->policy.queue_timeout_us, err);
   if (!rc && v[C_ON_LOST]) rc = field_word(v[C_ON_LOST], &on_lost, JKEY(at, "onLost"), &lost, err);
   t->policy.attempts = (uint32_t)attempts;
   t->policy.on_lost = (enum on_lost)lost;

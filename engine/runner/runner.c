@@ -75,6 +75,7 @@ void runner_free(struct runner *r) {
   free(r->b.node);
   free(r->b.task);
   free(r->b.attempt);
+  free(r->b.key);
   arena_done(&r->mem);
   pthread_cond_destroy(&r->wake);
   pthread_mutex_destroy(&r->mu);
@@ -98,7 +99,7 @@ void req_fail(struct req *q, enum wr_rc code, const char *text) {
 bool runner_post(struct runner *r, struct req *q) {
   q->next = NULL;
   q->rc = WR_OK;
-  q->changed = false;
+  q->changed = q->replayed = false;
   wr_err_clear(&q->err);
   pthread_mutex_lock(&r->mu);
   bool full = r->n_req >= r->o.mailbox, draining = r->draining;

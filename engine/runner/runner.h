@@ -29,10 +29,13 @@ struct req {
   int64_t task_id; struct params *params;      /* REQ_EXEC_TASK */
   int64_t flow_id, fi, ni;          /* RERUN (ni 0 = what failed), CANCEL_FLOW (fi) */
   int64_t ti;                       /* CANCEL_TASK; out: EXEC_TASK */
+  const char *key;                  /* Idempotency-Key of a START or EXEC_TASK, NULL = none; borrowed until done() */
+  const uint8_t *key_hash;          /* KEY_HASH_BYTES of method, path and body */
   /* out, set before done() is called: */
   enum wr_rc rc;
   struct wr_err err;
   bool changed;
+  bool replayed;                    /* an earlier request with this key made it: of `out` only the ids are set */
   void (*done)(struct req *, void *ctx);       /* on the runner thread, after the commit; must not block */
   void *done_ctx;
 };

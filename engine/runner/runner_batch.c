@@ -199,8 +199,9 @@ static void drop_starts(struct runner *r) {
 
 enum store_rc batch_write(struct runner *r) {
   struct batch *b = &r->b;
-  b->n_flow = b->n_node = b->n_task = b->n_attempt = 0;
-  if (r->eff.n_flow == 0 && r->n_dirty == 0) { /* nothing changed: refusals, late reports */
+  b->n_flow = b->n_node = b->n_task = b->n_attempt = b->n_key = 0;
+  key_rows(r);
+  if (r->eff.n_flow == 0 && r->n_dirty == 0 && b->n_key == 0) { /* nothing changed: refusals, late reports */
     store_rollback(r->s);
     return STORE_OK;
   }
@@ -278,7 +279,7 @@ static void solos_after(struct runner *r, struct pushes p[SLOT__N]) {
     struct solo *s = r->dirty[i];
     struct pushes *q = &p[s->def->policy.slot];
     if ((s->out & TASK_OUT_REQUEUED) && s->t.state == TASK_QUEUED) *WR_PUSH(q->h, q->n, q->cap) = (struct hint){s->ti, 0};
-    if (s->out & TASK_OUT_WAITS) timer_task(r, 0, s->ti, s->t.due_us);
+    if (s->t.due_us != 0 && (s->out & (TASK_OUT_WAITS | TASK_OUT_REQUEUED))) timer_task(r, 0, s->ti, s->t.due_us);
     if (s->out & TASK_OUT_KILL) kill_attempt(r, s->t.owner, s->ti, s->t.epoch);
     s->row = true;
     s->dirty = false;
@@ -331,6 +332,7 @@ void batch_undo(struct runner *r) {
   for (size_t i = 0; i < r->n_dirty; i++) solo_drop(r, r->dirty[i]);
   r->n_dirty = 0;
   live_drop_touched(r);
+  r->n_key = 0;
   for (size_t i = 0; i < r->n_take; i++) r->ev[i].defer = false;
   r->n_take = 0;
 }

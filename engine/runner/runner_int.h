@@ -47,6 +47,10 @@ struct solo {
 
 struct task_timer { struct heap_item it; int64_t fi, ti; };
 
+/* An idempotency key among the events of this batch. The first three are what store_keys() says. */
+enum key_state { KEY_FREE, KEY_KNOWN, KEY_HELD, KEY_NEW };  /* HELD: by another node just now; NEW: of this batch */
+struct batch_key { struct key_write w; enum key_state state; };
+
 enum ev_kind { EV_RESULT, EV_TIMEOUT, EV_REQ, EV_HINT, EV_DUE, EV_LOST, EV_FLOW_TIMEOUT, EV_MORE };
 struct ev {
   enum ev_kind kind;
@@ -94,7 +98,8 @@ struct runner {
   bool hold[SLOT__N];                 /* hints wait: what becomes ready goes behind them */
   struct effects eff;
   struct solo **dirty; size_t n_dirty, cap_dirty;
-  struct batch b; size_t cap_bf, cap_bn, cap_bt, cap_ba;
+  struct batch b; size_t cap_bf, cap_bn, cap_bt, cap_ba, cap_bk;
+  struct batch_key *key; size_t n_key;  /* in mem, ascending */
   struct arena mem;                   /* of the batch */
   uint64_t batch_no, batch_seq;
   int64_t defs_version;
@@ -118,6 +123,12 @@ enum store_rc load_batch(struct runner *r, size_t n);
 enum store_rc load_nodes(struct runner *r, struct live *l, const uint32_t *node, size_t n);
 enum store_rc load_solo(struct runner *r, int64_t ti, struct solo **out);
 void solo_drop(struct runner *r, struct solo *s);
+
+/* runner_keys.c */
+enum store_rc keys_load(struct runner *r, size_t n);   /* of the events ev[0..n); before any lock */
+bool key_answers(struct runner *r, struct ev *e);      /* replayed, refused or deferred: there is nothing left to do */
+void key_take(struct runner *r, const struct req *q, int64_t first_id, uint32_t n); /* it made these rows */
+void key_rows(struct runner *r);                       /* new ones into the batch */
 
 /* runner_req.c: one event each; RETRY etc. ends the batch */
 enum store_rc do_event(struct runner *r, struct ev *e);

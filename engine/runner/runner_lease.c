@@ -68,6 +68,8 @@ static void look_at_task(struct runner *r, const struct live_task *t) {
     else if (mine && t->state == TASK_CANCELING && r->o.ports.cancel) r->o.ports.cancel(r->o.ports.ctx, t->ti, t->epoch);
     break;
   case TASK_QUEUED:
+    if (t->due_us != 0 && t->due_us <= r->wall_us) ev_add(r, (struct ev){.kind = EV_DUE, .fi = t->fi, .ti = t->ti});
+    else if (t->due_us != 0 && r->recovering) timer_task(r, t->fi, t->ti, t->due_us);
     if (r->recovering || t->update_us + HINT_AGE_US < r->wall_us) ev_add(r, (struct ev){.kind = EV_HINT, .fi = t->fi, .ti = t->ti});
     break;
   case TASK_RETRY_WAIT:

@@ -231,6 +231,8 @@ static size_t missing_heads(struct runner *r, size_t n, int64_t **out) {
 
 enum store_rc load_batch(struct runner *r, size_t n) {
   int64_t *fi;
+  enum store_rc keys = keys_load(r, n);
+  if (keys != STORE_OK) return keys;
   size_t m = missing_heads(r, n, &fi);
   if (m == 0) return STORE_OK;
   struct flow_row *row = arena_zalloc(&r->mem, m * sizeof *row);

@@ -119,7 +119,7 @@ static enum store_rc solo_event(struct runner *r, const struct ev *e, const stru
   if ((o & TASK_OUT_CHANGED) && e->a) { s->result = e->a; s->error = e->a->error; }
   if ((o & TASK_OUT_CHANGED) && s->t.state == TASK_SUCCESS) s->error = "";
   if ((o & TASK_OUT_CHANGED) && s->t.state == TASK_CANCELED) s->error = "Canceled.";
-  if ((o & TASK_OUT_CHANGED) && s->t.state == TASK_TIMEOUT) s->error = "Timed out.";
+  if ((o & TASK_OUT_CHANGED) && s->t.state == TASK_TIMEOUT) s->error = s->t.epoch == 0 ? "Timed out in the queue." : "Timed out.";
   return STORE_OK;
 }
 
@@ -234,9 +234,10 @@ static enum store_rc do_start(struct runner *r, struct req *q) {
   int64_t fi = 0;
   struct flow_def **def = arena_zalloc(&r->mem, (q->n_start + 1) * sizeof *def);
   enum store_rc rc = resolve_starts(r, q, def);
-  if (rc == STORE_OK && q->rc == WR_OK) rc = store_ids(r->s, ID_FI, q->n_start, &fi);
+  if (rc == STORE_OK && q->rc == WR_OK && q->n_start > 0) rc = store_ids(r->s, ID_FI, q->n_start, &fi);
   for (uint32_t i = 0; rc == STORE_OK && q->rc == WR_OK && i < q->n_start; i++) rc = start_one(r, &q->start[i], def[i], fi + i);
   for (uint32_t i = 0; i < q->n_start; i++) def_flow_unref(def[i]);
+  if (rc == STORE_OK && q->rc == WR_OK && q->key) key_take(r, q, fi, q->n_start);
   q->changed = true;
   return rc;
 }
@@ -256,6 +257,7 @@ static enum store_rc do_exec_task(struct runner *r, struct req *q) {
   *s = (struct solo){.ti = q->ti, .create_us = r->wall_us, .def = def, .out = TASK_OUT_CHANGED,
                      .t = {.state = TASK_RETRY_WAIT, .due_us = r->wall_us, .version = def->version}};
   (void)map64_put(&r->solos, s->ti, s);
+  if (q->key) key_take(r, q, q->ti, 1);
   q->changed = true;
   return solo_event(r, &(struct ev){.ti = s->ti}, &(struct task_event){.kind = TASK_EV_DUE}, &s); /* -> QUEUED, or taken home */
 }
@@ -384,8 +386,9 @@ static enum store_rc do_cancel_task(struct runner *r, struct ev *e) {
 static enum store_rc do_req(struct runner *r, struct ev *e) {
   struct req *q = e->q;
   q->rc = WR_OK;
-  q->changed = false;
+  q->changed = q->replayed = false;
   if (r->draining && q->kind != REQ_CANCEL_FLOW && q->kind != REQ_CANCEL_TASK) return refuse(q, WR_DRAINING, NULL);
+  if (q->key && key_answers(r, e)) return STORE_OK;
   switch (q->kind) {
   case REQ_START: return do_start(r, q);
   case REQ_EXEC_TASK: return do_exec_task(r, q);

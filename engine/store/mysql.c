@@ -62,8 +62,8 @@ static enum wr_rc check_server(struct my *s, const struct store_opts *o, struct 
 
 /* ---- schema ---- */
 #define OUR_TABLES "('schema_version','id_block','definitions','task','task_history','task_flow','task_flow_history','task_node'," \
-  "'task_node_edge','task_use','task_flow_ins','task_node_ins','task_ins','task_attempt','engine_node','task_log')"
-#define N_TABLES 16
+  "'task_node_edge','task_use','task_flow_ins','task_node_ins','task_ins','task_attempt','engine_node','task_log','idempotency')"
+#define N_TABLES 17
 #define LOCK_NAME(what) "CONCAT('weir." what ".', IF(CHAR_LENGTH(DATABASE())<=48, DATABASE(), MD5(DATABASE())))"
 
 static unsigned one_int(struct my *s, const char *sql, int64_t *v) {
@@ -231,7 +231,8 @@ static const struct store_ops my_ops = {
   .reader_list_flow_ins = my_list_flow_ins, .reader_flow_ins = my_reader_flow_ins, .reader_nodes = my_reader_nodes,
   .reader_node = my_reader_node, .reader_node_tasks = my_reader_node_tasks, .reader_task_ins = my_reader_task_ins,
   .reader_attempts = my_reader_attempts, .reader_log = my_reader_log, .logs_open = my_logs_open, .logs_close = my_logs_close,
-  .logs_write = my_logs_write,
+  .logs_write = my_logs_write, .keys = my_keys, .save_task_key = my_save_task_key, .save_flow_key = my_save_flow_key,
+  .reader_key = my_reader_key,
 };
 
 static enum wr_rc cannot_connect(unsigned e, struct wr_err *err) {

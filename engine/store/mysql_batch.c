@@ -1,8 +1,8 @@
 /* The runner's transactions: one packet of statements with its receipt, then COMMIT as a packet of its own, so that a
  * stale head or a lost fence is seen before anything is committed, and a lost packet can never commit later by itself.
  *
- * The order within a batch is that of the locks: task_flow, definitions, flow heads (ascending), nodes, tasks, attempts,
- * own engine_node row last. The fence also compares definitions.version with what store_begin() said, so begin needs no
+ * The order within a batch is that of the locks: task_flow, definitions, idempotency keys, flow heads (ascending), nodes,
+ * tasks, attempts, own engine_node row last. The fence also compares definitions.version with what store_begin() said, so begin needs no
  * round trip while the connection is in use.
  *
  * What never happens: a reconnect inside a transaction; COMMIT after an answer that was not the expected one; a head
@@ -70,7 +70,7 @@ enum store_rc my_begin(struct store *st, int64_t *defs) {
 }
 
 /* ---- answers ---- */
-struct answer { bool stale, missing, fence; };
+struct answer { bool stale, missing, fence, rival; };
 
 static struct my_want *next_want(struct my *s, enum want kind, size_t at, size_t n) {
   struct my_want *w = WR_PUSH(s->want, s->n_want, s->cap_want);
@@ -153,6 +153,7 @@ static void check_count(struct my *s, struct batch *b, const struct my_want *w, 
     case WANT_HEAD: a->stale |= b->flow[w->at].stale = n != 1; break;
     case WANT_TASK: a->stale |= b->task[w->at].stale = n != 1; break;
     case WANT_FENCE: a->fence |= n != 1; break;
+    case WANT_KEYS: a->rival |= n != w->n; break;
     case WANT_NOTHING: case WANT_HEADS: case WANT_TASKS: case WANT_GUARD: case WANT_DEFS: default: break;
   }
 }
@@ -173,7 +174,8 @@ static unsigned check_one(struct my *s, struct batch *b, const struct my_want *w
       a->stale = true;
       s->defs_known = false;
       break;
-    case WANT_NOTHING: case WANT_ROWS: case WANT_DUPS: case WANT_HEAD: case WANT_TASK: case WANT_FENCE: default: break;
+    case WANT_NOTHING: case WANT_ROWS: case WANT_DUPS: case WANT_HEAD: case WANT_TASK: case WANT_FENCE: case WANT_KEYS:
+    default: break;
   }
   mysql_free_result(res);
   return 0;
@@ -210,7 +212,11 @@ static enum store_rc flush(struct my *s, struct batch *b) {
   if (e) return my_run_fail(s, e);
   sql_clear(&s->sql);
   s->n_want = 0;
-  if (!a.stale && !a.missing && !a.fence) return STORE_OK;
+  if (!a.stale && !a.missing && !a.fence && !a.rival) return STORE_OK;
+  if (a.rival) { /* the batch is done again and finds its key */
+    my_rollback(&s->base);
+    return STORE_RETRY;
+  }
   if (a.fence && !a.stale) return why_fenced(s);
   if (!a.stale) log_error("store.row_missing", L_INT("batch", b->id));
   my_rollback(&s->base);
@@ -309,6 +315,7 @@ static enum store_rc write_flows(struct my *s, struct batch *b) {
   }
   enum store_rc rc = guard_flows(s, b);
   if (rc == STORE_OK) rc = guard_tasks(s, b);
+  if (rc == STORE_OK) rc = write_keys(s, b);
   if (rc == STORE_OK && expected > 1) rc = lock_expected(s, b, WANT_HEADS);
   if (rc == STORE_OK && expected == 1) rc = run_statement(s, b, WANT_HEAD, one, 1); /* lock, validate and raise in one */
   if (rc == STORE_OK && expected == 1) {
@@ -443,6 +450,7 @@ enum store_rc my_resolve(struct store *st, int64_t batch_id, bool *committed) {
   int64_t last = 0;
   bool found;
   *committed = false;
+  if (!s->run.m) run_close(s);
   if (my_conn_ready(&s->run)) return STORE_RETRY;
   snprintf(text, sizeof text, "SELECT last_batch FROM engine_node WHERE incarnation=%lld FOR UPDATE", (long long)s->me);
   if (my_query_int(&s->run, text, &last, &found)) {

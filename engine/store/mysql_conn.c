@@ -210,6 +210,7 @@ static unsigned connect_now(struct my_conn *c) {
     c->m = NULL;
     return c->err = e;
   }
+  c->opened++;
   e = set_session(c);
   if (!e) e = check_session(c);
   if (e) my_conn_close(c);

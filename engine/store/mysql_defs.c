@@ -109,24 +109,29 @@ static unsigned task_rows(struct my *s, const struct task_def *t, const struct t
                         my_at(t->content), my_ad(now->update_us), my_at(t->update_user)));
 }
 
-static enum wr_rc save_task(struct my *s, struct task_def *t, int64_t expect, struct task_def *now, struct wr_err *err) {
+struct save { struct task_def *t; int64_t expect; struct key_write *key; };
+
+static enum wr_rc save_task(struct my *s, const struct save *v, struct task_def *now, struct wr_err *err) {
   enum wr_rc rc = my_tx_begin(&s->def, err);
   if (rc) return rc;
-  rc = task_next(s, t, expect, now, err);
-  unsigned e = rc ? 0 : task_rows(s, t, now);
+  rc = my_def_key_free(s, v->key, err);
+  if (!rc) rc = task_next(s, v->t, v->expect, now, err);
+  unsigned e = rc ? 0 : task_rows(s, v->t, now);
   if (e) rc = my_err(e, err);
+  if (!rc) rc = my_def_key_put(s, v->key, now->task_id, now->version, err);
   if (!rc) rc = my_defs_raise(s, err);
   return my_tx_end(&s->def, rc, err);
 }
 
-enum wr_rc my_save_task(struct store *st, struct task_def *t, int64_t expect_version, struct wr_err *err) {
+enum wr_rc my_save_task_key(struct store *st, struct task_def *t, int64_t expect_version, struct key_write *key, struct wr_err *err) {
   struct my *s = my_of(st);
+  const struct save v = {t, expect_version, key};
   struct task_def now = {0};
   enum wr_rc rc = my_def_enter(s, err);
   if (rc) return rc;
   if (!t->task_id) rc = my_def_ids(s, ID_TASK, 1, &now.task_id, err);
   int tries = TRIES;
-  if (!rc) do rc = save_task(s, t, expect_version, &now, err);
+  if (!rc) do rc = save_task(s, &v, &now, err);
   while (my_tx_again(&s->def, rc) && --tries);
   my_def_leave(s);
   if (rc) return rc;
@@ -135,6 +140,10 @@ enum wr_rc my_save_task(struct store *st, struct task_def *t, int64_t expect_ver
   t->create_us = now.create_us;
   t->update_us = now.update_us;
   return WR_OK;
+}
+
+enum wr_rc my_save_task(struct store *st, struct task_def *t, int64_t expect_version, struct wr_err *err) {
+  return my_save_task_key(st, t, expect_version, NULL, err);
 }
 
 /* ---- deletes: rows stay, instances stay readable ---- */

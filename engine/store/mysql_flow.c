@@ -14,6 +14,7 @@ struct save {
   struct flow_def *f;
   struct my_known old;      /* version 0: a new flow */
   int64_t expect;           /* version it must have, -1 = any */
+  struct key_write *key;    /* NULL = none */
   int64_t flow_id, version, node_base, now_us;
   uint32_t n_node_ins, n_task_ins, task_at;
   int64_t *use; size_t n_use, cap_use; /* distinct task ids */
@@ -163,6 +164,8 @@ static enum wr_rc first(struct save *v, struct wr_err *err) {
   struct my *s = v->s;
   enum wr_rc rc = WR_OK;
   v->flow_id = v->f->flow_id;
+  rc = my_def_key_free(s, v->key, err); /* before anything is written; publish() finds out for good */
+  if (rc) return rc;
   if (v->flow_id) {
     rc = my_tx_begin(&s->def, err);
     if (!rc) rc = my_tx_end(&s->def, my_def_known(s, MY_DEF_FLOW, v->flow_id, v->expect, &v->old, err), err);
@@ -204,6 +207,7 @@ static enum wr_rc publish(struct save *v, struct wr_err *err) {
   if (v->old.version) rc = my_def_known(s, MY_DEF_FLOW, v->flow_id, v->old.version, &now, err);
   unsigned e = rc ? 0 : put_heads(v);
   if (e) rc = my_err(e, err);
+  if (!rc) rc = my_def_key_put(s, v->key, v->flow_id, v->version, err);
   if (!rc) rc = my_defs_raise(s, err);
   return my_tx_end(&s->def, rc, err);
 }
@@ -224,7 +228,11 @@ static enum wr_rc save(struct save *v, struct wr_err *err) {
 }
 
 enum wr_rc my_save_flow(struct store *st, struct flow_def *f, int64_t expect_version, struct wr_err *err) {
-  struct save v = {.s = my_of(st), .f = f, .expect = expect_version};
+  return my_save_flow_key(st, f, expect_version, NULL, err);
+}
+
+enum wr_rc my_save_flow_key(struct store *st, struct flow_def *f, int64_t expect_version, struct key_write *key, struct wr_err *err) {
+  struct save v = {.s = my_of(st), .f = f, .expect = expect_version, .key = key};
   enum wr_rc rc = my_def_enter(v.s, err);
   if (rc) return rc;
   rc = save(&v, err);

@@ -14,9 +14,9 @@ static enum store_rc down(unsigned e) {
 /* A connection without a transaction. */
 static unsigned ready(struct my *s) {
   wr_assert(!s->in_tx);
-  MYSQL *before = s->run.m;
+  uint32_t before = s->run.opened;
   unsigned e = my_conn_ready(&s->run);
-  if (s->run.m != before) s->reconciles = s->defs_known = false;
+  if (s->run.opened != before) s->reconciles = s->defs_known = false; /* named locks go with the connection */
   return e;
 }
 

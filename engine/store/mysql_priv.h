@@ -40,6 +40,7 @@ struct my_conn {
   MYSQL *m;                    /* NULL = closed */
   bool multi;                  /* the runner's */
   unsigned lock_wait_s, idle_s;/* idle_s 0 = the server's default */
+  uint32_t opened;             /* how often */
   int64_t used_us;             /* mono clock of the newest answer */
   unsigned err;                /* error number of the newest call that failed */
   struct my_stmt *stmt[MY_STMTS];
@@ -128,6 +129,7 @@ struct my {
   struct my_want *want;
   size_t n_want, cap_want;
   struct arena texts;     /* of rows read in this transaction */
+  uint32_t keys_written;  /* since old ones were deleted last */
   /* ids */
   pthread_mutex_t ids_mu;
   struct my_conn side;
@@ -157,6 +159,9 @@ enum wr_rc my_defs_raise(struct my *s, struct wr_err *err) WR_MUST;  /* inside t
 enum my_def { MY_DEF_TASK, MY_DEF_FLOW };
 struct my_known { int64_t version, create_us; };
 enum wr_rc my_def_known(struct my *s, enum my_def what, int64_t id, int64_t expect, struct my_known *out, struct wr_err *err) WR_MUST;
+/* mysql_keys.c: KEY_REUSED when key (NULL = none) is there; the row that says what it made. Inside the transaction. */
+enum wr_rc my_def_key_free(struct my *s, const struct key_write *key, struct wr_err *err) WR_MUST;
+enum wr_rc my_def_key_put(struct my *s, struct key_write *key, int64_t id, int64_t version, struct wr_err *err) WR_MUST;
 /* Ids without the runner's codes. */
 enum wr_rc my_def_ids(struct my *s, enum id_kind kind, uint32_t n, int64_t *first, struct wr_err *err) WR_MUST;
 
@@ -178,6 +183,9 @@ enum store_rc my_commit(struct store *);
 void my_rollback(struct store *);
 enum store_rc my_resolve(struct store *, int64_t, bool *);
 enum store_rc my_run_fail(struct my *s, unsigned e);  /* ends the transaction after error e; the code for it */
+/* mysql_keys.c */
+enum store_rc my_keys(struct store *, const char *const *, size_t, struct key_row *, uint8_t *);
+enum wr_rc my_reader_key(struct reader *, const char *, struct key_row *, struct wr_err *);
 /* mysql_load.c */
 enum store_rc my_lock(struct store *, const int64_t *, size_t, struct flow_row *, uint8_t *);
 enum store_rc my_nodes(struct store *, const int64_t *, size_t, struct node_row *, size_t *);
@@ -187,6 +195,8 @@ enum store_rc my_task_range(struct store *, int64_t, int64_t, struct task_row *,
 /* mysql_defs.c, mysql_flow.c */
 enum wr_rc my_save_task(struct store *, struct task_def *, int64_t, struct wr_err *);
 enum wr_rc my_save_flow(struct store *, struct flow_def *, int64_t, struct wr_err *);
+enum wr_rc my_save_task_key(struct store *, struct task_def *, int64_t, struct key_write *, struct wr_err *);
+enum wr_rc my_save_flow_key(struct store *, struct flow_def *, int64_t, struct key_write *, struct wr_err *);
 enum wr_rc my_delete_task(struct store *, int64_t, struct wr_err *);
 enum wr_rc my_delete_flow(struct store *, int64_t, struct wr_err *);
 /* mysql_read.c */

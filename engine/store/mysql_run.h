@@ -1,4 +1,5 @@
-/* A packet under way: statements, and what each must answer. Private to mysql_batch.c and mysql_put.c; the runner's thread. */
+/* A packet under way: statements, and what each must answer. Private to mysql_batch.c, mysql_keys.c and mysql_put.c; the
+ * runner's thread. */
 #ifndef MYSQL_RUN_H
 #define MYSQL_RUN_H
 #include "mysql_priv.h"
@@ -14,6 +15,7 @@ enum want {
   WANT_TASK,            /* task[at]: one row, else stale */
   WANT_TASKS,           /* (ti_id, epoch, state): those of task[at .. at+n) that expect them */
   WANT_GUARD,           /* (flow_id, flow_version, deleted) of ids guard[at .. at+n) */
+  WANT_KEYS,            /* n rows inserted, else a rival won */
   WANT_DEFS,            /* (version): as at the beginning */
   WANT_FENCE            /* one row, else fenced or definitions changed */
 };
@@ -21,6 +23,9 @@ struct my_want { enum want kind; size_t at, n; };
 
 /* Begins a statement of the packet, sending what is there when it grows too large. 0 or the code that ends the batch. */
 enum store_rc run_statement(struct my *s, struct batch *b, enum want kind, size_t at, size_t n) WR_MUST;
+
+/* mysql_keys.c: idempotency keys of the batch, behind the guards and before the heads (the order of locks). */
+enum store_rc write_keys(struct my *s, struct batch *b) WR_MUST;
 
 /* Rows of one table, ascending by key. finish: task_ins with what the end of an attempt leaves. */
 enum put_table { PUT_FLOW, PUT_NODE, PUT_TASK, PUT_FINISH };

@@ -351,7 +351,7 @@ static enum store_rc fence(struct sq *s, int64_t batch_id) {
 }
 
 static enum store_rc put_batch(struct sq *s, struct batch *b) {
-  enum store_rc rc = STORE_OK, stale = STORE_OK;
+  enum store_rc rc = sq_put_keys(s, b), stale = STORE_OK;
   for (size_t i = 0; i < b->n_flow && rc == STORE_OK; i++) { /* all stale ones are told at once */
     rc = put_flow(s, &b->flow[i], b->id);
     if (rc == STORE_STALE) stale = rc, rc = STORE_OK;

@@ -1,4 +1,4 @@
-/* The statements of the definition writer, and what its two files share. Private to sqlite_defs.c and sqlite_flow.c.
+/* The statements of the definition writer, and what its files share. Private to sqlite_defs.c, sqlite_flow.c and sqlite_keys.c.
  * Everything here is called with def_lock held. */
 #ifndef SQLITE_DEF_H
 #define SQLITE_DEF_H
@@ -34,7 +34,10 @@
   X(DEF_NODE, "INSERT INTO task_node (node_id, flow_id, flow_version, node_key, node_type, task_ids, tasks, config, prev_node, " \
     "task_at, n_task, create_time, update_time) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?12)") \
   X(DEF_EDGE, "INSERT INTO task_node_edge (flow_id, flow_version, node_id, pos, prev_node) VALUES (?1,?2,?3,?4,?5)") \
-  X(DEF_USE, "INSERT INTO task_use (task_id, flow_id, node_base) VALUES (?1,?2,?3)")
+  X(DEF_USE, "INSERT INTO task_use (task_id, flow_id, node_base) VALUES (?1,?2,?3)") \
+  X(DEF_KEY, "SELECT 1 FROM idempotency WHERE idem_key=?1") \
+  X(DEF_KEY_INSERT, SQ_KEY_INSERT) \
+  X(DEF_KEYS_OLD, SQ_KEYS_OLD)
 
 enum def_stmt {
 #define X(n, s) n,
@@ -53,6 +56,9 @@ enum wr_rc sq_def_fail(struct sq *s, enum wr_rc rc, int sql, struct wr_err *err)
 int sq_def_ids(struct sq *s, enum id_kind kind, uint32_t n, int64_t *first);
 void sq_def_take(struct sq *s, enum id_kind kind, uint32_t n);
 /* Version and creation of a task or flow: NOT_FOUND, or STALE when expect is not -1 and another. */
+/* sqlite_keys.c: KEY_REUSED when key (NULL = none) is there; the row that says what it made. Inside the transaction. */
+enum wr_rc sq_def_key_free(struct sq *s, const struct key_write *key, struct wr_err *err);
+int sq_def_key_put(struct sq *s, struct key_write *key, int64_t id, int64_t version);
 struct sq_known { int64_t version, create_us; };
 enum wr_rc sq_def_known(struct sq *s, enum def_stmt which, int64_t id, int64_t expect, struct sq_known *out, struct wr_err *err);
 #endif

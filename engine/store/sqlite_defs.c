@@ -117,14 +117,16 @@ static enum wr_rc task_next(struct sq *s, const struct task_def *t, int64_t expe
   return rc;
 }
 
-static enum wr_rc save_task(struct sq *s, struct task_def *t, int64_t expect, struct wr_err *err) {
+static enum wr_rc save_task(struct sq *s, struct task_def *t, int64_t expect, struct key_write *key, struct wr_err *err) {
   struct task_def now = {0};
   enum wr_rc rc = sq_def_begin(s, err);
   if (rc) return rc;
-  rc = task_next(s, t, expect, &now, err);
+  rc = sq_def_key_free(s, key, err);
+  if (!rc) rc = task_next(s, t, expect, &now, err);
   if (rc) return sq_def_fail(s, rc, SQLITE_OK, err);
   int sql = task_row(s, t->task_id ? DEF_TASK_UPDATE : DEF_TASK_INSERT, t, &now);
   if (sql == SQLITE_OK) sql = task_row(s, DEF_TASK_HISTORY, t, &now);
+  if (sql == SQLITE_OK) sql = sq_def_key_put(s, key, now.task_id, now.version);
   if (sql != SQLITE_OK) return sq_def_fail(s, WR_OK, sql, err);
   rc = sq_def_publish(s, err);
   /* After an unknown outcome the id may be in use. */
@@ -137,12 +139,16 @@ static enum wr_rc save_task(struct sq *s, struct task_def *t, int64_t expect, st
   return WR_OK;
 }
 
-enum wr_rc sq_save_task(struct store *st, struct task_def *t, int64_t expect_version, struct wr_err *err) {
+enum wr_rc sq_save_task_key(struct store *st, struct task_def *t, int64_t expect_version, struct key_write *key, struct wr_err *err) {
   struct sq *s = sq_of(st);
   pthread_mutex_lock(&s->def_lock);
-  enum wr_rc rc = save_task(s, t, expect_version, err);
+  enum wr_rc rc = save_task(s, t, expect_version, key, err);
   pthread_mutex_unlock(&s->def_lock);
   return rc;
+}
+
+enum wr_rc sq_save_task(struct store *st, struct task_def *t, int64_t expect_version, struct wr_err *err) {
+  return sq_save_task_key(st, t, expect_version, NULL, err);
 }
 
 /* ---- deletes: rows stay, instances stay readable ---- */

@@ -12,6 +12,7 @@ struct save {
   struct flow_def *f;
   struct sq_known old;      /* version 0: a new flow */
   int64_t expect;           /* version it must have, -1 = any */
+  struct key_write *key;    /* NULL = none */
   int64_t flow_id, version, node_base, now_us;
   uint32_t n_node_ins, n_task_ins;
   /* how far it is */
@@ -140,7 +141,8 @@ static int put_head(struct save *v, enum def_stmt which) {
 static enum wr_rc first(struct save *v, struct wr_err *err) {
   struct sq *s = v->s;
   v->flow_id = v->f->flow_id;
-  enum wr_rc rc = v->flow_id ? sq_def_known(s, DEF_FLOW, v->flow_id, v->expect, &v->old, err) : WR_OK;
+  enum wr_rc rc = sq_def_key_free(s, v->key, err);
+  if (!rc && v->flow_id) rc = sq_def_known(s, DEF_FLOW, v->flow_id, v->expect, &v->old, err);
   if (rc) return rc;
   int sql = v->flow_id ? SQLITE_OK : sq_def_ids(s, ID_FLOW, 1, &v->flow_id);
   if (sql == SQLITE_OK) sql = sq_def_ids(s, ID_NODE, v->f->n, &v->node_base);
@@ -159,6 +161,8 @@ static enum wr_rc chunk(struct save *v, bool *last, struct wr_err *err) {
   if (rc) return rc;
   if (!v->begun && (rc = first(v, err)) != WR_OK) return sq_def_fail(s, rc, SQLITE_OK, err);
   for (int left = CHUNK_ROWS; left > 0 && sql == SQLITE_OK && !*last; left--) *last = !put_next(v, &sql);
+  if (sql == SQLITE_OK && *last && (rc = sq_def_key_free(s, v->key, err)) != WR_OK) return sq_def_fail(s, rc, SQLITE_OK, err);
+  if (sql == SQLITE_OK && *last) sql = sq_def_key_put(s, v->key, v->flow_id, v->version);
   if (sql == SQLITE_OK && *last) sql = put_head(v, DEF_FLOW_HISTORY);
   if (sql == SQLITE_OK && *last) sql = put_head(v, v->old.version ? DEF_FLOW_UPDATE : DEF_FLOW_INSERT);
   if (sql != SQLITE_OK) return sq_def_fail(s, WR_OK, sql, err);
@@ -170,8 +174,8 @@ static enum wr_rc chunk(struct save *v, bool *last, struct wr_err *err) {
   return rc;
 }
 
-static enum wr_rc save_flow(struct sq *s, struct flow_def *f, int64_t expect, struct wr_err *err) {
-  struct save v = {.s = s, .f = f, .expect = expect};
+static enum wr_rc save_flow(struct sq *s, struct flow_def *f, int64_t expect, struct key_write *key, struct wr_err *err) {
+  struct save v = {.s = s, .f = f, .expect = expect, .key = key};
   bool last = false;
   plan(&v);
   enum wr_rc rc = WR_OK;
@@ -188,10 +192,14 @@ static enum wr_rc save_flow(struct sq *s, struct flow_def *f, int64_t expect, st
   return WR_OK;
 }
 
-enum wr_rc sq_save_flow(struct store *st, struct flow_def *f, int64_t expect_version, struct wr_err *err) {
+enum wr_rc sq_save_flow_key(struct store *st, struct flow_def *f, int64_t expect_version, struct key_write *key, struct wr_err *err) {
   struct sq *s = sq_of(st);
   pthread_mutex_lock(&s->def_lock);
-  enum wr_rc rc = save_flow(s, f, expect_version, err);
+  enum wr_rc rc = save_flow(s, f, expect_version, key, err);
   pthread_mutex_unlock(&s->def_lock);
   return rc;
+}
+
+enum wr_rc sq_save_flow(struct store *st, struct flow_def *f, int64_t expect_version, struct wr_err *err) {
+  return sq_save_flow_key(st, f, expect_version, NULL, err);
 }

@@ -65,6 +65,8 @@ static enum wr_rc held(int fd, const char *path, struct wr_err *err) {
 
 static enum wr_rc take_lock(struct sq *s, struct wr_err *err) {
   struct buf b = BUF_INIT;
+  struct stat st;
+  if (stat(s->path, &st) == 0 && S_ISDIR(st.st_mode)) return wr_err_set(err, WR_DB_UNAVAILABLE, "%.120s is a directory.", s->path);
   buf_printf(&b, "%s.lock", s->path);
   s->lock_fd = open(b.data, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   int e = errno;

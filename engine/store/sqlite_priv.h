@@ -50,6 +50,11 @@ const char *sq_col_text(sqlite3_stmt *st, int i, struct arena *a);
 #define SQ_TASK_COLS "ti_id, ni_id, fi_id, task_id, create_time, update_time, end_time, state, end_as, losses, cancel_requested, " \
   "epoch, tries, owner, start_time, due_time, task_version, error_msg, result, log, exit_code, signal, utime_us, stime_us, " \
   "maxrss_kib, log_bytes"
+/* Idempotency keys: the same statements of the runner and of the definition writer. */
+#define SQ_KEY "SELECT hash, kind, first_id, n, create_time FROM idempotency WHERE idem_key=?1"
+#define SQ_KEY_INSERT "INSERT INTO idempotency (idem_key, hash, kind, first_id, n, create_time) VALUES (?1,?2,?3,?4,?5,?6)"
+#define SQ_KEYS_OLD "DELETE FROM idempotency WHERE idem_key IN (SELECT idem_key FROM idempotency WHERE create_time < ?1 " \
+  "ORDER BY create_time LIMIT ?2)"
 #define SQ_FLOW_NAME 18   /* index of what follows SQ_FLOW_COLS */
 void sq_get_flow(sqlite3_stmt *st, struct flow_row *r, struct arena *a);
 void sq_get_node(sqlite3_stmt *st, struct node_row *r, struct arena *a);
@@ -147,6 +152,10 @@ enum store_rc sq_resolve(struct store *, int64_t, bool *);
 enum store_rc sq_renew(struct store *);
 enum store_rc sq_reap(struct store *, uint32_t *);
 bool sq_reconciler(struct store *);
+/* sqlite_keys.c */
+enum store_rc sq_keys(struct store *, const char *const *, size_t, struct key_row *, uint8_t *);
+enum store_rc sq_put_keys(struct sq *s, const struct batch *b);   /* inside the transaction */
+enum wr_rc sq_reader_key(struct reader *, const char *, struct key_row *, struct wr_err *);
 /* sqlite_load.c */
 enum store_rc sq_lock(struct store *, const int64_t *, size_t, struct flow_row *, uint8_t *);
 enum store_rc sq_nodes(struct store *, const int64_t *, size_t, struct node_row *, size_t *);
@@ -158,6 +167,8 @@ enum store_rc sq_live_flows(struct store *, int64_t, struct live_flow *, size_t,
 /* sqlite_defs.c, sqlite_flow.c */
 enum wr_rc sq_save_task(struct store *, struct task_def *, int64_t, struct wr_err *);
 enum wr_rc sq_save_flow(struct store *, struct flow_def *, int64_t, struct wr_err *);
+enum wr_rc sq_save_task_key(struct store *, struct task_def *, int64_t, struct key_write *, struct wr_err *);
+enum wr_rc sq_save_flow_key(struct store *, struct flow_def *, int64_t, struct key_write *, struct wr_err *);
 enum wr_rc sq_delete_task(struct store *, int64_t, struct wr_err *);
 enum wr_rc sq_delete_flow(struct store *, int64_t, struct wr_err *);
 /* sqlite_read.c */

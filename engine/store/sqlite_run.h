@@ -1,4 +1,5 @@
-/* The statements of the runner's connection: one list for numbers and texts. Private to sqlite_batch.c and sqlite_load.c. */
+/* The statements of the runner's connection: one list for numbers and texts. Private to sqlite_batch.c, sqlite_load.c
+ * and sqlite_keys.c. */
 #ifndef SQLITE_RUN_H
 #define SQLITE_RUN_H
 
@@ -46,6 +47,9 @@
   X(RUN_ALONE_INSERT, "INSERT INTO task_alone (ti_id, task_id) VALUES (?1,?2)") \
   X(RUN_ALONE_DELETE, "DELETE FROM task_alone WHERE ti_id=?1") \
   X(RUN_ATTEMPT, "INSERT INTO task_attempt (ti_id, epoch, owner, start_time, end_time, why, error_msg) VALUES (?1,?2,?3,?4,?5,?6,?7)") \
+  X(RUN_KEY, SQ_KEY) \
+  X(RUN_KEY_INSERT, SQ_KEY_INSERT) \
+  X(RUN_KEYS_OLD, SQ_KEYS_OLD) \
   X(RUN_FLOW, "SELECT " SQ_FLOW_COLS " FROM task_flow_ins i WHERE i.fi_id=?1") \
   X(RUN_NODES, "SELECT " SQ_NODE_COLS " FROM task_node_ins WHERE ni_id BETWEEN ?1 AND ?2 ORDER BY ni_id") \
   X(RUN_TASKS, "SELECT " SQ_TASK_COLS " FROM task_ins WHERE ti_id BETWEEN ?1 AND ?2 ORDER BY ti_id") \

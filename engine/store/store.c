@@ -65,6 +65,11 @@ enum store_rc store_tasks(struct store *s, const int64_t *ti, size_t n, struct t
 enum store_rc store_task_range(struct store *s, int64_t lo, int64_t hi, struct task_row *out, size_t cap, size_t *n_out) {
   return s->ops->task_range(s, lo, hi, out, cap, n_out);
 }
+enum store_rc store_keys(struct store *s, const char *const *key, size_t n, struct key_row *out, uint8_t *got) {
+  if (s->ops->keys) return s->ops->keys(s, key, n, out, got);
+  memset(got, 0, n);
+  return STORE_OK;
+}
 enum store_rc store_write(struct store *s, struct batch *b) { return s->ops->write(s, b); }
 enum store_rc store_commit(struct store *s) { return s->ops->commit(s); }
 void store_rollback(struct store *s) { s->ops->rollback(s); }
@@ -86,6 +91,16 @@ enum wr_rc store_save_task(struct store *s, struct task_def *t, int64_t expect_v
 enum wr_rc store_save_flow(struct store *s, struct flow_def *f, int64_t expect_version, struct wr_err *err) {
   return s->ops->save_flow(s, f, expect_version, err);
 }
+enum wr_rc store_save_task_key(struct store *s, struct task_def *t, int64_t expect_version, struct key_write *key,
+                               struct wr_err *err) {
+  if (!key || !s->ops->save_task_key) return s->ops->save_task(s, t, expect_version, err);
+  return s->ops->save_task_key(s, t, expect_version, key, err);
+}
+enum wr_rc store_save_flow_key(struct store *s, struct flow_def *f, int64_t expect_version, struct key_write *key,
+                               struct wr_err *err) {
+  if (!key || !s->ops->save_flow_key) return s->ops->save_flow(s, f, expect_version, err);
+  return s->ops->save_flow_key(s, f, expect_version, key, err);
+}
 enum wr_rc store_delete_task(struct store *s, int64_t task_id, struct wr_err *err) {
   return s->ops->delete_task(s, task_id, err);
 }
@@ -98,6 +113,9 @@ void reader_put(struct reader *r) {
 }
 enum wr_rc reader_defs_version(struct reader *r, int64_t *v, struct wr_err *err) {
   return r->ops->reader_defs_version(r, v, err);
+}
+enum wr_rc reader_key(struct reader *r, const char *key, struct key_row *out, struct wr_err *err) {
+  return r->ops->reader_key ? r->ops->reader_key(r, key, out, err) : wr_err_set(err, WR_NOT_FOUND, NULL);
 }
 enum wr_rc reader_task(struct reader *r, int64_t task_id, int64_t version, struct task_def **out, struct wr_err *err) {
   return r->ops->reader_task(r, task_id, version, out, err);

@@ -84,12 +84,19 @@ struct attempt_row {              /* task_attempt: ended and followed by another
   const char *why;                /* FAIL LOST TIMEOUT HANDBACK */
   const char *error;
 };
+/* An idempotency key and what its first request made: rows first_id .. first_id + n - 1. Never changed once written;
+ * deleted when it is older than LIMIT_KEY_AGE_US. */
+#define KEY_HASH_BYTES 32
+enum key_kind { KEY_STARTS = 1, KEY_TASK_INS, KEY_TASK, KEY_FLOW };  /* fi; ti; task_id, flow_id with n = the version */
+struct key_row { uint8_t hash[KEY_HASH_BYTES]; uint8_t kind; int64_t first_id; uint32_t n; int64_t create_us; };
+struct key_write { const char *key; struct key_row row; };  /* 1 to LIMIT_KEY_CHARS visible ASCII characters */
 struct batch {
   int64_t id;                     /* unique: incarnation << 32 | counter; becomes `version` and the receipt */
   struct flow_write *flow; size_t n_flow;         /* ascending fi */
   struct node_write *node; size_t n_node;         /* ascending ni */
   struct task_write *task; size_t n_task;         /* ascending ti */
   struct attempt_row *attempt; size_t n_attempt;
+  struct key_write *key; size_t n_key;      /* ascending by strcmp(), each once; a key that is there already: STORE_RETRY */
 };
 
 /* ---- the runner's writer ---- */
@@ -125,6 +132,9 @@ enum store_rc store_nodes(struct store *s, const int64_t *ni, size_t n, struct n
 enum store_rc store_node_range(struct store *s, int64_t lo, int64_t hi, struct node_row *out, size_t cap, size_t *n_out) WR_MUST;
 enum store_rc store_tasks(struct store *s, const int64_t *ti, size_t n, struct task_row *out, size_t *n_out) WR_MUST;
 enum store_rc store_task_range(struct store *s, int64_t lo, int64_t hi, struct task_row *out, size_t cap, size_t *n_out) WR_MUST;
+/* Idempotency keys, ascending by strcmp(), each once; before store_lock(). got[i]: 1 = out[i] filled, 0 = not used so far,
+ * 2 = another node is writing it just now. Nothing is locked: the row is final, and store_write() refuses a second one. */
+enum store_rc store_keys(struct store *s, const char *const *key, size_t n, struct key_row *out, uint8_t *got) WR_MUST;
 /* Sends all rows and the fence (renews the lease). STALE and FENCED have rolled back already. */
 enum store_rc store_write(struct store *s, struct batch *b) WR_MUST;
 enum store_rc store_commit(struct store *s) WR_MUST;
@@ -150,6 +160,12 @@ bool store_reconciler(struct store *s);
 /* Saves; fills id, version, times in *t / *f (node_base too). flow: nodes and edges in chunks, published last. */
 enum wr_rc store_save_task(struct store *s, struct task_def *t, int64_t expect_version, struct wr_err *err) WR_MUST;
 enum wr_rc store_save_flow(struct store *s, struct flow_def *f, int64_t expect_version, struct wr_err *err) WR_MUST;
+/* The same, once for a key: hash, kind and create_us are given, first_id and n are filled in and stored with it.
+ * KEY_REUSED: it is there already (reader_key() tells whose it is); nothing was saved. key NULL = without. */
+enum wr_rc store_save_task_key(struct store *s, struct task_def *t, int64_t expect_version, struct key_write *key,
+                               struct wr_err *err) WR_MUST;
+enum wr_rc store_save_flow_key(struct store *s, struct flow_def *f, int64_t expect_version, struct key_write *key,
+                               struct wr_err *err) WR_MUST;
 enum wr_rc store_delete_task(struct store *s, int64_t task_id, struct wr_err *err) WR_MUST;   /* 404, 409 IN_USE, ACTIVE */
 enum wr_rc store_delete_flow(struct store *s, int64_t flow_id, struct wr_err *err) WR_MUST;   /* 404, 409 ACTIVE */
 
@@ -158,6 +174,8 @@ struct reader;
 struct reader *reader_get(struct store *s, struct wr_err *err);  /* from the pool; NULL: err is set (503) */
 void reader_put(struct reader *r);
 enum wr_rc reader_defs_version(struct reader *r, int64_t *v, struct wr_err *err) WR_MUST;
+/* An idempotency key. NOT_FOUND when it is free, or under way elsewhere. */
+enum wr_rc reader_key(struct reader *r, const char *key, struct key_row *out, struct wr_err *err) WR_MUST;
 /* version 0 = the newest. NOT_FOUND when there is none; a deleted one is returned with `deleted`. flow: compiled. */
 enum wr_rc reader_task(struct reader *r, int64_t task_id, int64_t version, struct task_def **out, struct wr_err *err) WR_MUST;
 enum wr_rc reader_flow(struct reader *r, int64_t flow_id, int64_t version, struct flow_def **out, struct wr_err *err) WR_MUST;

@@ -65,6 +65,11 @@ struct store_ops {
   enum wr_rc (*logs_open)(struct store *s, struct logs **out, struct wr_err *err);
   void (*logs_close)(struct logs *l);
   enum store_rc (*logs_write)(struct logs *l, const struct log_chunk *c, size_t n);
+  /* idempotency; may be NULL in test backends that get no keys: none is found, none is kept */
+  enum store_rc (*keys)(struct store *s, const char *const *key, size_t n, struct key_row *out, uint8_t *got);
+  enum wr_rc (*save_task_key)(struct store *s, struct task_def *t, int64_t expect_version, struct key_write *key, struct wr_err *err);
+  enum wr_rc (*save_flow_key)(struct store *s, struct flow_def *f, int64_t expect_version, struct key_write *key, struct wr_err *err);
+  enum wr_rc (*reader_key)(struct reader *r, const char *key, struct key_row *out, struct wr_err *err);
 };
 struct store  { const struct store_ops *ops; };
 struct reader { const struct store_ops *ops; struct store *s; };

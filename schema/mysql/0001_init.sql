@@ -218,6 +218,17 @@ CREATE TABLE IF NOT EXISTS task_attempt (
   PRIMARY KEY (ti_id, epoch)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
+-- What the first request with an Idempotency-Key made; later ones with the same hash are answered with it.
+CREATE TABLE IF NOT EXISTS idempotency (
+  idem_key     VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
+  hash         BINARY(32) NOT NULL,           -- SHA-256 of method, path and canonical body
+  kind         TINYINT UNSIGNED NOT NULL,
+  first_id     BIGINT NOT NULL,               -- of its n rows
+  n            INT UNSIGNED NOT NULL,
+  create_time  DATETIME(6) NOT NULL,
+  KEY idempotency_age (create_time)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
 CREATE TABLE IF NOT EXISTS engine_node (
   incarnation  BIGINT NOT NULL PRIMARY KEY,
   state        VARCHAR(8) NOT NULL,           -- LIVE DEAD GONE

@@ -218,6 +218,17 @@ CREATE TABLE task_attempt (
   PRIMARY KEY (ti_id, epoch)
 ) STRICT, WITHOUT ROWID;
 
+-- What the first request with an Idempotency-Key made; later ones with the same hash are answered with it.
+CREATE TABLE idempotency (
+  idem_key     TEXT PRIMARY KEY,
+  hash         BLOB NOT NULL,               -- SHA-256 of method, path and canonical body
+  kind         INTEGER NOT NULL,
+  first_id     INTEGER NOT NULL,            -- of its n rows
+  n            INTEGER NOT NULL,
+  create_time  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX idempotency_age ON idempotency (create_time);
+
 CREATE TABLE engine_node (
   incarnation  INTEGER PRIMARY KEY,
   state        TEXT NOT NULL,               -- LIVE DEAD GONE

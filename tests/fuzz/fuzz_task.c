@@ -22,7 +22,7 @@ static void check_policy(const struct task_def *t) {
   wr_assert(p->backoff_factor >= 1 && p->backoff_factor <= 100);
   wr_assert(p->jitter <= JITTER_NONE && p->on_lost <= ON_LOST_FAIL && p->slot < SLOT__N);
   wr_assert(t->timeout_us >= 0 && t->timeout_us <= LIMIT_TIME_US);
-  wr_assert(t->queue_timeout_us >= 0 && t->queue_timeout_us <= LIMIT_TIME_US);
+  wr_assert(t->policy.queue_timeout_us >= 0 && t->policy.queue_timeout_us <= LIMIT_TIME_US);
   for (uint32_t n = 1; n <= p->attempts; n++) {
     int64_t us = task_backoff(p, n, n);
     wr_assert(us >= 0 && us <= p->backoff_cap_us);
@@ -36,7 +36,7 @@ static void check_same(const struct task_def *a, const struct task_def *b) {
   wr_assert(a->policy.backoff_base_us == b->policy.backoff_base_us && a->policy.backoff_cap_us == b->policy.backoff_cap_us);
   wr_assert(a->policy.backoff_factor >= b->policy.backoff_factor && a->policy.backoff_factor <= b->policy.backoff_factor);
   wr_assert(a->policy.jitter == b->policy.jitter && a->policy.on_lost == b->policy.on_lost);
-  wr_assert(a->timeout_us == b->timeout_us && a->queue_timeout_us == b->queue_timeout_us);
+  wr_assert(a->timeout_us == b->timeout_us && a->policy.queue_timeout_us == b->policy.queue_timeout_us);
 }
 
 static void round_trip(const struct task_def *t) {
@@ -60,7 +60,7 @@ static void round_trip(const struct task_def *t) {
 /* The store keeps the plain fields; the executor's part of the config is a config without ours. */
 static void stored(struct task_def *t) {
   struct wr_err err;
-  struct task_def was = {.policy = t->policy, .timeout_us = t->timeout_us, .queue_timeout_us = t->queue_timeout_us};
+  struct task_def was = {.policy = t->policy, .timeout_us = t->timeout_us};
   was.name = t->name, was.type = t->type, was.content = t->content, was.description = t->description, was.config = t->config;
   t->timeout_us = -1;
   enum wr_rc rc = def_task_derive(t, &err);

@@ -73,7 +73,7 @@ static void test_config(void **st) {
   assert_int_equal(pol->on_lost, ON_LOST_FAIL);
   assert_int_equal(pol->slot, SLOT_PROCESS);
   assert_int_equal(p.def->timeout_us, 604800LL * 1000000);
-  assert_int_equal(p.def->queue_timeout_us, 300LL * 1000000);
+  assert_int_equal(p.def->policy.queue_timeout_us, 300LL * 1000000);
   assert_string_equal(world.config, "{\"argv\":[\"a\",\"b\"],\"cwd\":\"/\"}"); /* the executor's part */
   char *part = def_task_executor_config(p.def), *all = quoted("{'argv':['a','b'],'attempts':101,'timeout':604800,"
       "'backoff':{'base':'500ms','factor':1.5,'max':10,'jitter':'none'},'queueTimeout':'5m','onLost':'fail','cwd':'/'}");

@@ -148,6 +148,27 @@ static void test_timeout_then_end(void **state) {
   assert_int_equal(t.state, TASK_CANCELED);
 }
 
+static void test_queue_timeout(void **state) {
+  (void)state;
+  struct task_policy p = task_policy_default;
+  p.queue_timeout_us = 500;
+  struct task t = {0};
+  task_queue(&t, &p, 1000);
+  assert_int_equal(t.due_us, 1500);
+  struct task_event ev = event_for(TASK_EV_DUE, &t);
+  ev.now_us = 1499; /* an early ring changes nothing */
+  assert_int_equal(task_apply(&t, &ev, &p), 0);
+  struct task claimed = t;
+  struct task_event claim = event_for(TASK_EV_CLAIM, &claimed);
+  (void)task_apply(&claimed, &claim, &p);
+  task_check(&claimed);
+  assert_int_equal(claimed.due_us, 0); /* the clock runs only in the queue */
+  ev.now_us = 1500;
+  assert_true(task_apply(&t, &ev, &p) & TASK_OUT_ENDED);
+  assert_int_equal(t.state, TASK_TIMEOUT);
+  task_check(&t);
+}
+
 static void test_backoff_bounds(void **state) {
   (void)state;
   uint64_t seed = 1;
@@ -168,7 +189,7 @@ static void test_backoff_bounds(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_table), cmocka_unit_test(test_reports_are_fenced), cmocka_unit_test(test_attempts),
-    cmocka_unit_test(test_fatal_and_decided_are_not_retried), cmocka_unit_test(test_losses), cmocka_unit_test(test_timeout_then_end),
+    cmocka_unit_test(test_fatal_and_decided_are_not_retried), cmocka_unit_test(test_losses), cmocka_unit_test(test_timeout_then_end), cmocka_unit_test(test_queue_timeout),
     cmocka_unit_test(test_backoff_bounds)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
