@@ -95,6 +95,7 @@ void answer_close(struct buf *b, const struct answer_page *p) {
     if (p->total >= 0) j_i64(b, "total", p->total);
     j_close(b, '}');
   }
+  if (p->replayed) j_bool(b, "replayed", true);
   buf_ch(b, '}');
 }
 

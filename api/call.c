@@ -97,6 +97,7 @@ static enum wr_rc body_and_handler(struct call *c) {
   if (rc != WR_OK) return rc;
   rc = read_body(c, limit);
   if (rc == WR_OK) rc = parse_body(c);
+  if (rc == WR_OK && (c->route->flags & ROUTE_KEYED)) rc = key_read(c);
   if (rc == WR_OK) rc = run_handler(c);
   json_decref(c->body);
   c->body = NULL;
@@ -171,11 +172,13 @@ enum wr_rc call_post(struct call *c, struct req *q) {
   struct waiter w = {c->http->scratch, false};
   q->done = answered;
   q->done_ctx = &w;
+  if (c->key[0] && (q->kind == REQ_START || q->kind == REQ_EXEC_TASK)) q->key = c->key, q->key_hash = c->key_hash;
   if (runner_post(c->api->o.runner, q)) {
     pthread_mutex_lock(&w.s->lock);
     while (!w.done) pthread_cond_wait(&w.s->cond, &w.s->lock);
     pthread_mutex_unlock(&w.s->lock);
   }
+  c->page.replayed = q->replayed;
   if (q->rc == WR_OK) return WR_OK;
   c->err = q->err;
   if (c->err.code != q->rc) wr_err_set(&c->err, q->rc, NULL);

@@ -27,7 +27,8 @@ enum body_rule { BODY_NONE, BODY_OPTIONAL, BODY_REQUIRED };
 enum {
   ROUTE_LARGE = 1,            /* the limits of POST /flow */
   ROUTE_CHANGES = 2,          /* refused while draining */
-  ROUTE_ALWAYS = 4            /* answered even when crowded */
+  ROUTE_ALWAYS = 4,           /* answered even when crowded */
+  ROUTE_KEYED = 8             /* makes something: Idempotency-Key counts */
 };
 
 struct call;
@@ -53,6 +54,8 @@ struct call {
   struct wr_err err;
   const char *type;               /* NULL = the envelope; else `out` is the body itself, of this type */
   char headers[192];              /* complete lines */
+  char key[LIMIT_KEY_CHARS + 1];  /* ROUTE_KEYED: Idempotency-Key, "" = none */
+  uint8_t key_hash[KEY_HASH_BYTES];
 };
 
 /* The route for path and method (HEAD finds GET), its {id} as text. NO_ROUTE; METHOD with what would do in allow. */
@@ -66,11 +69,19 @@ void call_refuse(void *api, struct http_req *q, const struct wr_err *err);
 /* For handlers: all fill c->err and return its code. */
 enum wr_rc call_fail(struct call *c, enum wr_rc code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 enum wr_rc call_missing(struct call *c, const char *what); /* 404: "Flow 7 does not exist." of c->id */
-enum wr_rc call_post(struct call *c, struct req *q);       /* to the runner; waits for its answer */
+/* To the runner; waits for its answer. What starts something carries the call's key, its answer says whether it was replayed. */
+enum wr_rc call_post(struct call *c, struct req *q);
 struct reader *call_reader(struct call *c);                /* NULL: c->err is set */
 /* Fields of a body: one table each. v[i] is NULL when absent or null is not allowed. */
 struct body_field { const char *name; json_type type; bool required; };
 enum wr_rc call_fields(struct call *c, const json_t *obj, const char *path, const struct body_field *f, size_t n, json_t **v) WR_MUST;
+
+/* key.c: reads Idempotency-Key of a call whose body is parsed. BAD_KEY. */
+enum wr_rc key_read(struct call *c) WR_MUST;
+/* What the call's key made before: WR_OK, and the answer says that it is replayed; NOT_FOUND: free, or no key; KEY_REUSED. */
+enum wr_rc key_find(struct call *c, enum key_kind kind, struct key_row *out) WR_MUST;
+/* For store_save_*_key(): NULL when the call has no key. */
+struct key_write *key_new(const struct call *c, enum key_kind kind, struct key_write *out);
 
 handler_fn h_task_save, h_task_get, h_task_list, h_task_delete;
 handler_fn h_flow_save, h_flow_get, h_flow_list, h_flow_delete;

@@ -1,5 +1,6 @@
 /* /exec: starts, re-runs, cancels. Each is one request to the runner, answered after its commit. A start is answered from
- * the request itself, without a read: it is the hot path. Any API thread. */
+ * the request itself, without a read: it is the hot path. One that an earlier request with its key had made is read back.
+ * A re-run takes no key: the state of the run decides. Any API thread. */
 #include <stdlib.h>
 #include <string.h>
 #include "call.h"
@@ -47,7 +48,7 @@ static enum wr_rc start_flow(struct call *c, const json_t *params) {
   if (rc != WR_OK) return rc;
   struct req q = {.kind = REQ_START, .start = &st, .n_start = 1};
   rc = call_post(c, &q);
-  if (rc == WR_OK) rc = answer_start(c, &st);
+  if (rc == WR_OK) rc = q.replayed ? instance_flow(c, st.fi, NULL) : answer_start(c, &st);
   params_unref(st.params);
   return rc;
 }
@@ -94,7 +95,7 @@ static enum wr_rc read_start(struct call *c, const json_t *item, size_t i, struc
 
 static enum wr_rc post_starts(struct call *c, struct req_start *st, size_t n) {
   struct req q = {.kind = REQ_START, .start = st, .n_start = (uint32_t)n};
-  enum wr_rc rc = n > 0 ? call_post(c, &q) : WR_OK;
+  enum wr_rc rc = n > 0 || c->key[0] ? call_post(c, &q) : WR_OK;
   if (rc != WR_OK) return rc;
   buf_ch(c->out, '[');
   for (size_t i = 0; i < n; i++) {

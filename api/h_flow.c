@@ -100,6 +100,7 @@ static enum wr_rc write_flow(struct call *c, const struct flow_def *f) {
 
 static enum wr_rc save_merged(struct call *c, const struct flow_post *p, struct flow_def **out) {
   struct flow_def *old = NULL;
+  struct key_write key;
   struct reader *r = call_reader(c);
   if (!r) return c->err.code;
   enum wr_rc rc = reader_flow(r, p->flow_id, 0, &old, &c->err);
@@ -108,21 +109,22 @@ static enum wr_rc save_merged(struct call *c, const struct flow_post *p, struct 
   if (rc == WR_NOT_FOUND || (rc == WR_OK && old->deleted)) rc = call_missing(c, "Flow");
   if (rc == WR_OK && (p->has & DEF_HAS_VERSION) && p->version != old->version) rc = def_stale(c, p->version, old->version);
   if (rc == WR_OK) rc = def_flow_merge(p, old, out, &c->err);
-  if (rc == WR_OK) rc = store_save_flow(c->api->o.store, *out, old->version, &c->err);
+  if (rc == WR_OK) rc = store_save_flow_key(c->api->o.store, *out, old->version, key_new(c, KEY_FLOW, &key), &c->err);
   def_flow_unref(old);
   return rc;
 }
 
-enum wr_rc h_flow_save(struct call *c) {
+static enum wr_rc save(struct call *c) {
   struct def_env env = def_env_of(c);
   struct flow_post p = {0};
+  struct key_write key;
   struct flow_def *saved = NULL;
   enum wr_rc rc = def_flow_parse(c->body, &env, &p, &c->err);
   json_decref(c->body); /* of a large flow the tree is the larger part */
   c->body = NULL;
   if (rc == WR_OK && p.flow_id == 0) {
     saved = def_flow_ref(p.def);
-    rc = store_save_flow(c->api->o.store, saved, 0, &c->err);
+    rc = store_save_flow_key(c->api->o.store, saved, 0, key_new(c, KEY_FLOW, &key), &c->err);
   } else if (rc == WR_OK) {
     for (int i = 0; i < SAVE_TRIES; i++) {
       def_flow_unref(saved);
@@ -135,6 +137,29 @@ enum wr_rc h_flow_save(struct call *c) {
   def_flow_unref(saved);
   def_flow_unref(p.def);
   return rc;
+}
+
+/* What a key made: that version, whatever came after it. */
+static enum wr_rc show_made(struct call *c, const struct key_row *made) {
+  struct flow_def *f = NULL;
+  struct reader *r = call_reader(c);
+  if (!r) return c->err.code;
+  enum wr_rc rc = reader_flow(r, made->first_id, made->n, &f, &c->err);
+  reader_put(r);
+  if (rc == WR_OK) rc = write_flow(c, f);
+  def_flow_unref(f);
+  return rc;
+}
+
+enum wr_rc h_flow_save(struct call *c) {
+  struct key_row made;
+  enum wr_rc rc = key_find(c, KEY_FLOW, &made);
+  if (rc == WR_NOT_FOUND) {
+    rc = save(c);
+    if (rc != WR_KEY_REUSED) return rc;
+    rc = key_find(c, KEY_FLOW, &made); /* another request with this key was faster */
+  }
+  return rc == WR_OK ? show_made(c, &made) : rc;
 }
 
 enum wr_rc h_flow_get(struct call *c) {

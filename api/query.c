@@ -39,7 +39,13 @@ static bool set_time(int64_t *out, const struct value *v) {
   return clock_parse(s, v->n, out) && *out > 0;
 }
 static bool set_from(struct query *q, const struct value *v) { return set_time(&q->from_us, v); }
-static bool set_to(struct query *q, const struct value *v) { return set_time(&q->to_us, v); }
+
+/* S2's form names whole seconds, as startTime shows them: all of its second belongs to the range. */
+static bool set_to(struct query *q, const struct value *v) {
+  bool ok = set_time(&q->to_us, v);
+  if (ok && v->n > 10 && v->s[10] == ' ') q->to_us += 999999;
+  return ok;
+}
 
 static bool set_limit(struct query *q, const struct value *v) {
   return text_i64(v->s, v->n, &q->limit) && q->limit >= 1 && q->limit <= v->max_limit;

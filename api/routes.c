@@ -5,18 +5,18 @@
 #define Q_LIST (Q_FLOW_ID | Q_FI_ID | Q_STATUS | Q_FROM | Q_TO | Q_PAGE)
 
 static const struct route routes[] = {
-  {"POST", "/flow", ROLE_AUTHOR, BODY_REQUIRED, ROUTE_CHANGES | ROUTE_LARGE, 0, h_flow_save},
+  {"POST", "/flow", ROLE_AUTHOR, BODY_REQUIRED, ROUTE_CHANGES | ROUTE_LARGE | ROUTE_KEYED, 0, h_flow_save},
   {"GET", "/flow", ROLE_VIEWER, BODY_NONE, 0, Q_FLOW_ID | Q_NAME | Q_PAGE, h_flow_list},
   {"GET", "/flow/{id}", ROLE_VIEWER, BODY_NONE, 0, 0, h_flow_get},
   {"DELETE", "/flow/{id}", ROLE_AUTHOR, BODY_NONE, ROUTE_CHANGES, 0, h_flow_delete},
-  {"POST", "/task", ROLE_AUTHOR, BODY_REQUIRED, ROUTE_CHANGES, 0, h_task_save},
+  {"POST", "/task", ROLE_AUTHOR, BODY_REQUIRED, ROUTE_CHANGES | ROUTE_KEYED, 0, h_task_save},
   {"GET", "/task", ROLE_VIEWER, BODY_NONE, 0, Q_NAME | Q_TYPE | Q_PAGE, h_task_list},
   {"GET", "/task/{id}", ROLE_VIEWER, BODY_NONE, 0, 0, h_task_get},
   {"DELETE", "/task/{id}", ROLE_AUTHOR, BODY_NONE, ROUTE_CHANGES, 0, h_task_delete},
 
-  {"POST", "/exec/flow/{id}", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES, 0, h_exec_flow},
-  {"POST", "/exec/flows", ROLE_OPERATOR, BODY_REQUIRED, ROUTE_CHANGES, 0, h_exec_flows},
-  {"POST", "/exec/task/{id}", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES, 0, h_exec_task},
+  {"POST", "/exec/flow/{id}", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES | ROUTE_KEYED, 0, h_exec_flow},
+  {"POST", "/exec/flows", ROLE_OPERATOR, BODY_REQUIRED, ROUTE_CHANGES | ROUTE_KEYED, 0, h_exec_flows},
+  {"POST", "/exec/task/{id}", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES | ROUTE_KEYED, 0, h_exec_task},
   {"POST", "/exec/flow-ins/{id}/cancel", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES, 0, h_cancel_flow},
   {"POST", "/exec/task-ins/{id}/cancel", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES, 0, h_cancel_task},
 

@@ -70,7 +70,7 @@ void row_task_fields(struct buf *b, const struct task_row *row, const struct tas
   else j_i64(b, "resultBytes", (int64_t)row->result_len);
   task_usage(b, row);
   j_i64(b, "attempt", row->t.epoch);
-  j_i64(b, "attempts", row->t.tries);
+  j_i64(b, "failures", row->t.tries);
   j_i64(b, "losses", row->t.losses);
   if (row->t.cancel_requested) j_bool(b, "cancelRequested", true);
   if (row->t.due_us) j_time(b, "retryTime", "retryAt", row->t.due_us);

@@ -30,6 +30,7 @@ struct pump {
   pthread_cond_t in_cond;
   uint32_t free;                  /* slots as last reported, 0 while hints of ours are under way */
   uint32_t reports;               /* to come before a report counts again; > 0 = hints are under way */
+  bool nudging;                   /* the poller looks for nudges: to be woken when a slot is free */
   bool in_stop;
 };
 
@@ -110,12 +111,12 @@ void pump_free(struct pump *p, uint32_t slots) {
   if (p->reports) p->reports--;
   if (p->reports == 0 || !runner_pending(p->runner)) {
     p->reports = 0;
-    wake = slots && !p->free;
+    wake = slots && p->nudging;
     p->free = slots;
     pthread_cond_signal(&p->in_cond);
   }
   pthread_mutex_unlock(&p->in_lock);
-  if (wake && p->nudges == PUMP_NUDGES) queue_wake(p->q);
+  if (wake) queue_wake(p->q);
 }
 
 enum poll { POLL_STOP, POLL_HINTS, POLL_NUDGE };
@@ -126,6 +127,7 @@ static enum poll wait_free(struct pump *p, uint32_t *n) {
     pthread_cond_wait(&p->in_cond, &p->in_lock);
   *n = p->free;
   enum poll what = p->in_stop ? POLL_STOP : p->free ? POLL_HINTS : POLL_NUDGE;
+  p->nudging = what == POLL_NUDGE;
   pthread_mutex_unlock(&p->in_lock);
   return what;
 }

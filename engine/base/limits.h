@@ -25,6 +25,8 @@
 #define LIMIT_PAGE 500
 #define LIMIT_PAGE_DEFAULT 50
 #define LIMIT_STARTS 1000                      /* POST /exec/flows */
+#define LIMIT_KEY_CHARS 128                    /* Idempotency-Key */
+#define LIMIT_KEY_AGE_US (30LL * 86400 * 1000000) /* what a key promises holds at least so long */
 #define LIMIT_ATTEMPTS 101
 #define LIMIT_TIME_US (604800LL * 1000000)     /* timeouts, delays, WAIT: seven days */
 #define LIMIT_LOSSES 3                         /* the third makes the task DEAD */

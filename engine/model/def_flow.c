@@ -182,7 +182,7 @@ static enum wr_rc node_work(struct flow_in *c, struct node_def *n, json_t *const
   n->rest = s.rest;
   n->config = node_settings_text(v + N_SETTINGS);
   c->n_task += node_n_task(n);
-  return c->n_task <= LIMIT_FLOW_TASKS ? WR_OK : fail_large(c->err, at, "Tasks of the flow", c->n_task, LIMIT_FLOW_TASKS);
+  return c->n_task <= LIMIT_FLOW_TASKS ? WR_OK : fail_flow_large(c->err, at, "Tasks of the flow", c->n_task, LIMIT_FLOW_TASKS);
 }
 
 static enum wr_rc node_read(struct flow_in *c, const json_t *o, uint32_t i, const struct jpath *at) {
@@ -214,7 +214,7 @@ static enum wr_rc nodes_read(struct flow_in *c, const json_t *nodes) {
   static const struct jpath at = {NULL, "flowNodes", 0};
   size_t n = json_array_size(nodes);
   enum wr_rc rc = WR_OK;
-  if (n > LIMIT_NODES) return fail_large(c->err, &at, "Nodes", n, LIMIT_NODES);
+  if (n > LIMIT_NODES) return fail_flow_large(c->err, &at, "Nodes", n, LIMIT_NODES);
   c->f->node = wr_calloc(n, sizeof *c->f->node);
   c->prev = wr_calloc(n, sizeof(json_t *));
   c->f->n = (uint32_t)n; /* an unread node is all zero: safe to free */

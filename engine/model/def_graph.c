@@ -104,7 +104,7 @@ static enum wr_rc parents_explicit(struct flow_def *f, const struct keymap *m, j
   uint64_t edges = 0;
   enum wr_rc rc = WR_OK;
   for (uint32_t i = 0; i < f->n; i++) edges += json_array_size(prev[i]);
-  if (edges > LIMIT_EDGES) return fail_large(err, &nodes_at, "Edges", (size_t)edges, LIMIT_EDGES);
+  if (edges > LIMIT_EDGES) return fail_flow_large(err, &nodes_at, "Edges", (size_t)edges, LIMIT_EDGES);
   uint32_t *stamp = wr_calloc(f->n, sizeof *stamp);
   for (uint32_t i = 0; !rc && i < f->n; i++) rc = parents_read(f, m, i, prev[i], stamp, err);
   free(stamp);

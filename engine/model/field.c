@@ -52,10 +52,18 @@ enum wr_rc fail_at(struct wr_err *err, enum wr_rc code, const struct jpath *at, 
   return wr_err_at(err, code, jpath_text(path, at), "%s", n < 0 ? wr_err_text(code) : msg);
 }
 
-enum wr_rc fail_large(struct wr_err *err, const struct jpath *at, const char *what, size_t got, size_t limit) {
-  enum wr_rc rc = fail_at(err, WR_TOO_LARGE, at, "%s: %zu, at most %zu are allowed.", what, got, limit);
+static enum wr_rc large(struct wr_err *err, enum wr_rc code, const struct jpath *at, const char *what, size_t got, size_t limit) {
+  enum wr_rc rc = fail_at(err, code, at, "%s: %zu, at most %zu are allowed.", what, got, limit);
   if (err) { err->limit = (int64_t)limit; err->got = (int64_t)got; }
   return rc;
+}
+
+enum wr_rc fail_large(struct wr_err *err, const struct jpath *at, const char *what, size_t got, size_t limit) {
+  return large(err, WR_TOO_LARGE, at, what, got, limit);
+}
+
+enum wr_rc fail_flow_large(struct wr_err *err, const struct jpath *at, const char *what, size_t got, size_t limit) {
+  return large(err, WR_FLOW_TOO_LARGE, at, what, got, limit);
 }
 
 /* ---- names and types of fields ---- */

@@ -18,6 +18,8 @@ enum wr_rc fail_at(struct wr_err *err, enum wr_rc code, const struct jpath *at, 
     __attribute__((format(printf, 4, 5)));
 /* "<what>: <got>, at most <limit>." with both numbers in err. */
 enum wr_rc fail_large(struct wr_err *err, const struct jpath *at, const char *what, size_t got, size_t limit);
+/* The same for what makes a whole flow too large: 413. */
+enum wr_rc fail_flow_large(struct wr_err *err, const struct jpath *at, const char *what, size_t got, size_t limit);
 
 /* ---- fields ---- */
 enum field_type { F_ANY, F_INT, F_TEXT, F_ARRAY };

@@ -96,6 +96,15 @@ static void late(struct runner *r, const struct ev *e) {
   log_info("runner.late", L_INT("fi", e->fi), L_INT("ti", e->ti), L_INT("epoch", e->epoch), L_INT("kind", e->kind));
 }
 
+/* What its end says that no attempt has said. NULL = the attempt's own word stands. */
+static const char *solo_error(const struct task *t, enum task_ev kind) {
+  if (t->state == TASK_SUCCESS) return ""; /* clears that of a former try */
+  if (t->state == TASK_CANCELED) return "Canceled.";
+  if (t->state == TASK_TIMEOUT) return t->epoch == 0 ? "Timed out in the queue." : "Timed out.";
+  if (t->state == TASK_DEAD) return "Lost three times with its node; given up.";
+  return t->state == TASK_FAILED && kind == TASK_EV_LOST ? "Lost with its node." : NULL;
+}
+
 static enum store_rc solo_event(struct runner *r, const struct ev *e, const struct task_event *te, struct solo **out) {
   enum store_rc rc = load_solo(r, e->ti, out);
   struct solo *s = *out;
@@ -117,9 +126,8 @@ static enum store_rc solo_event(struct runner *r, const struct ev *e, const stru
   s->out |= o;
   s->update_us = ev.now_us;
   if ((o & TASK_OUT_CHANGED) && e->a) { s->result = e->a; s->error = e->a->error; }
-  if ((o & TASK_OUT_CHANGED) && s->t.state == TASK_SUCCESS) s->error = "";
-  if ((o & TASK_OUT_CHANGED) && s->t.state == TASK_CANCELED) s->error = "Canceled.";
-  if ((o & TASK_OUT_CHANGED) && s->t.state == TASK_TIMEOUT) s->error = s->t.epoch == 0 ? "Timed out in the queue." : "Timed out.";
+  const char *why = o & TASK_OUT_CHANGED ? solo_error(&s->t, te->kind) : NULL;
+  if (why) s->error = why;
   return STORE_OK;
 }
 
@@ -365,9 +373,10 @@ static enum store_rc do_cancel_task(struct runner *r, struct ev *e) {
     return STORE_OK;
   }
   if (got == 0 || row.fi == 0) {
-    struct solo *s = NULL;
-    q->changed = true;
+    struct solo *s = map64_get(&r->solos, q->ti);
+    enum task_state was = s ? s->t.state : row.t.state;
     rc = solo_event(r, e, &ev.ev, &s);
+    q->changed = rc == STORE_OK && s && s->t.state != was;
     return rc == STORE_OK && s && (s->out & TASK_OUT_REFUSED) ? finished(q, s->t.state) : rc;
   }
   if (live_get(r, row.fi) == NULL && !map64_get(&r->aside, row.fi)) {
@@ -378,8 +387,9 @@ static enum store_rc do_cancel_task(struct runner *r, struct ev *e) {
   struct live *l = live_get(r, row.fi);
   ev.task = l ? run_task_of(l->r, q->ti) : UINT32_MAX;
   if (ev.task == UINT32_MAX) return finished(q, row.t.state);
+  enum task_state was = l->r->task[ev.task].t.state;
   rc = step(r, l, &ev, &out);
-  q->changed = out == RUN_OK;
+  q->changed = rc == STORE_OK && was != l->r->task[ev.task].t.state;
   return rc == STORE_OK && out == RUN_REFUSED ? finished(q, l->r->task[ev.task].t.state) : rc;
 }
 

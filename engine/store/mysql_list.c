@@ -1,6 +1,6 @@
 /* Lists: definitions, and flow instances by every filter of /monitor/flow. Newest first. A reader's thread.
  *
- * Flow instances: for each wanted state there is one range of an index, in order of (start_time, fi_id), each read backwards
+ * Flow instances: for each wanted state there is one range of an index, in order of (start_at, fi_id), each read backwards
  * up to the end of the page; their merge is the page, and only its rows are fetched. So the cost depends on offset + limit,
  * never on how much history there is. What has not started yet comes first. */
 #include <stdio.h>
@@ -104,13 +104,13 @@ static void range_where(struct ranges *g, const struct list_filter *f, int state
   buf_i64(&g->sql, state);
   if (f->flow_id) g->arg[g->n++] = my_ai(f->flow_id);
   if (!timed(f)) return;
-  buf_str(&g->sql, " AND start_time BETWEEN ? AND ?");
+  buf_str(&g->sql, " AND start_at BETWEEN ? AND ?");
   g->arg[g->n++] = my_ad(f->from_us > 0 ? f->from_us : 1);
   g->arg[g->n++] = my_ad(f->to_us > 0 && f->to_us < END_OF_TIME ? f->to_us : END_OF_TIME);
 }
 
 static void stream(struct ranges *g, const struct list_filter *f, int state, const char *only, int64_t rows) {
-  buf_str(&g->sql, g->sql.len ? " UNION ALL (SELECT fi_id, start_time" : "(SELECT fi_id, start_time");
+  buf_str(&g->sql, g->sql.len ? " UNION ALL (SELECT fi_id, start_at" : "(SELECT fi_id, start_at");
   range_where(g, f, state);
   buf_str(&g->sql, only);
   buf_str(&g->sql, " DESC LIMIT ?)");
@@ -121,8 +121,8 @@ static void stream(struct ranges *g, const struct list_filter *f, int state, con
 static void streams(struct ranges *g, const struct list_filter *f, int64_t rows) {
   int state[STATES_MAX], n = wanted(f, state);
   for (int i = 0; i < n; i++) {
-    if (!timed(f)) stream(g, f, state[i], " AND start_time IS NULL ORDER BY fi_id", rows);
-    stream(g, f, state[i], timed(f) ? " ORDER BY start_time DESC, fi_id" : " AND start_time IS NOT NULL ORDER BY start_time DESC, fi_id", rows);
+    if (!timed(f)) stream(g, f, state[i], " AND start_at=" SQL_NEVER " ORDER BY fi_id", rows);
+    stream(g, f, state[i], timed(f) ? " ORDER BY start_at DESC, fi_id" : " AND start_at>" SQL_NEVER " ORDER BY start_at DESC, fi_id", rows);
   }
 }
 
@@ -149,7 +149,7 @@ static void show(const struct my_rows *q, flow_row_fn *fn, void *ctx, bool *go) 
   *go = fn(ctx, &row) == 0;
 }
 
-#define NEWEST "start_time IS NULL DESC, v.start_time DESC, v.fi_id DESC"
+#define NEWEST "start_at=" SQL_NEVER " DESC, v.start_at DESC, v.fi_id DESC"
 
 static enum wr_rc list_merged(struct my_reader *r, const struct list_filter *f, const struct page *p, flow_row_fn *fn, void *ctx,
                               bool *more, struct wr_err *err) {
@@ -158,7 +158,7 @@ static enum wr_rc list_merged(struct my_reader *r, const struct list_filter *f, 
   struct buf sql = BUF_INIT;
   bool go = true;
   streams(&g, f, small(p->offset) + p->limit + 1);
-  buf_printf(&sql, "SELECT STRAIGHT_JOIN " MY_FLOW_COLS ", h.flow_name FROM (SELECT fi_id, start_time FROM (%s) v ORDER BY v." NEWEST " LIMIT ? OFFSET ?) v "
+  buf_printf(&sql, "SELECT STRAIGHT_JOIN " MY_FLOW_COLS ", h.flow_name FROM (SELECT fi_id, start_at FROM (%s) v ORDER BY v." NEWEST " LIMIT ? OFFSET ?) v "
              "JOIN task_flow_ins i ON i.fi_id=v.fi_id LEFT JOIN task_flow_history h ON h.flow_id=i.flow_id AND h.flow_version=i.flow_version "
              "ORDER BY v." NEWEST, g.sql.data);
   g.arg[g.n++] = my_ai((int64_t)p->limit + 1);

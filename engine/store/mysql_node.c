@@ -103,7 +103,7 @@ enum store_rc my_live_tasks(struct store *st, int64_t after_ti, struct live_task
   *n_out = 0;
   unsigned e = ready(s);
   if (e) return down(e);
-  e = my_select(&s->run, &r, "SELECT t.ti_id, t.fi_id, t.state, t.epoch, t.owner, t.due_time, t.update_time, "
+  e = my_select(&s->run, &r, "SELECT t.ti_id, t.fi_id, t.state, t.epoch, t.owner, t.due_at, t.update_time, "
                 "t.owner=0 OR IFNULL(e.state='LIVE', 0) FROM (" LIVE("1") " UNION ALL " LIVE("2") ") v "
                 "JOIN task_ins t ON t.ti_id=v.ti_id LEFT JOIN engine_node e ON e.incarnation=t.owner ORDER BY t.ti_id LIMIT ?",
                 MY_ARGS(my_ai(after_ti), my_ai((int64_t)n), my_ai(after_ti), my_ai((int64_t)n), my_ai((int64_t)n)));
@@ -123,7 +123,7 @@ enum store_rc my_live_flows(struct store *st, int64_t after_fi, struct live_flow
   *n_out = 0;
   unsigned e = ready(s);
   if (e) return down(e);
-  e = my_select(&s->run, &r, "SELECT fi_id, state, due_time, update_time, more_from IS NOT NULL FROM task_flow_ins "
+  e = my_select(&s->run, &r, "SELECT fi_id, state, due_at, update_time, more_from IS NOT NULL FROM task_flow_ins "
                 "FORCE INDEX(task_flow_ins_open) WHERE opened=1 AND fi_id>? ORDER BY fi_id LIMIT ?",
                 MY_ARGS(my_ai(after_fi), my_ai((int64_t)n)));
   for (; !e && got < n && my_next(&r); got++)

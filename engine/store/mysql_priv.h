@@ -87,12 +87,12 @@ unsigned my_run(struct my_conn *c, uint64_t *affected, const char *sql, const st
 
 /* ---- rows: columns in this order, the same for text and prepared results ---- */
 #define MY_FLOW_COLS "i.fi_id, i.flow_id, i.flow_version, i.version, i.state, i.wish, i.run_no, i.live, i.failed, i.create_time, " \
-  "i.start_time, i.end_time, i.update_time, i.due_time, i.error_msg, i.params, i.bases, i.more_from"
+  "i.start_at, i.end_at, i.update_time, i.due_at, i.error_msg, i.params, i.bases, i.more_from"
 #define MY_FLOW_NAME 18   /* index of what follows MY_FLOW_COLS */
-#define MY_NODE_COLS "ni_id, fi_id, node_id, run_no, state, ok, fail, skip, t_ok, t_bad, t_open, create_time, start_time, " \
-  "end_time, update_time, error_msg"
-#define MY_TASK_COLS "ti_id, ni_id, fi_id, task_id, create_time, update_time, end_time, state, end_as, losses, cancel_requested, " \
-  "epoch, tries, owner, start_time, due_time, task_version, error_msg, result, log, exit_code, `signal`, utime_us, stime_us, " \
+#define MY_NODE_COLS "ni_id, fi_id, node_id, run_no, state, ok, fail, skip, t_ok, t_bad, t_open, create_time, start_at, " \
+  "end_at, update_time, error_msg"
+#define MY_TASK_COLS "ti_id, ni_id, fi_id, task_id, create_time, update_time, end_at, state, end_as, losses, cancel_requested, " \
+  "epoch, tries, owner, start_at, due_at, task_version, error_msg, result, log, exit_code, `signal`, utime_us, stime_us, " \
   "maxrss_kib, log_bytes"
 void my_get_flow(const struct my_cell *c, struct flow_row *r, struct arena *a);
 void my_get_node(const struct my_cell *c, struct node_row *r, struct arena *a);

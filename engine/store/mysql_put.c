@@ -20,6 +20,7 @@ struct col { const char *name; enum how how; put_fn *put; bool (*keep)(const voi
 #define PUT_INT(fn, type, expr) static void fn(struct put *p, const void *v) { const struct type *r = v; sql_i64(p->q, (int64_t)(expr)); }
 #define PUT_INT0(fn, type, expr) static void fn(struct put *p, const void *v) { const struct type *r = v; sql_i64_0(p->q, (int64_t)(expr)); }
 #define PUT_US(fn, type, expr) static void fn(struct put *p, const void *v) { const struct type *r = v; sql_us(p->q, (expr)); }
+#define PUT_AT(fn, type, expr) static void fn(struct put *p, const void *v) { const struct type *r = v; sql_at(p->q, (expr)); }
 #define PUT_TEXT(fn, type, expr) static void fn(struct put *p, const void *v) { const struct type *r = v; sql_text(p->q, p->m, (expr)); }
 
 static void put_error(struct put *p, const char *s) { sql_text(p->q, p->m, s && !*s && !p->dup ? NULL : s); }
@@ -33,9 +34,9 @@ PUT_INT(f_wish, flow_row, r->wish)
 PUT_INT(f_run_no, flow_row, r->run_no)
 PUT_INT(f_live, flow_row, r->live)
 PUT_INT(f_failed, flow_row, r->failed)
-PUT_US(f_start, flow_row, r->start_us)
-PUT_US(f_end, flow_row, r->end_us)
-PUT_US(f_due, flow_row, r->due_us)
+PUT_AT(f_start, flow_row, r->start_us)
+PUT_AT(f_end, flow_row, r->end_us)
+PUT_AT(f_due, flow_row, r->due_us)
 PUT_US(f_update, flow_row, r->update_us)
 PUT_US(f_create, flow_row, r->create_us)
 PUT_TEXT(f_more, flow_row, r->more)
@@ -56,9 +57,9 @@ static const struct col flow_col[] = {
   {"fi_id", COL_KEY, f_fi, 0}, {"flow_id", COL_FIXED, f_flow, 0}, {"flow_version", COL_FIXED, f_fver, 0},
   {"create_time", COL_FIXED, f_create, 0}, {"params", COL_FIXED, f_params, 0}, {"version", COL_SET, f_version, 0},
   {"state", COL_SET, f_state, 0}, {"run_no", COL_SET, f_run_no, 0}, {"live", COL_SET, f_live, 0},
-  {"start_time", COL_SET, f_start, 0}, {"update_time", COL_SET, f_update, 0}, {"bases", COL_BASES, f_bases, f_keep_bases},
+  {"start_at", COL_SET, f_start, 0}, {"update_time", COL_SET, f_update, 0}, {"bases", COL_BASES, f_bases, f_keep_bases},
   /* at their default in a flow that starts */
-  {"wish", COL_SET, f_wish, 0}, {"failed", COL_SET, f_failed, 0}, {"end_time", COL_SET, f_end, 0}, {"due_time", COL_SET, f_due, 0},
+  {"wish", COL_SET, f_wish, 0}, {"failed", COL_SET, f_failed, 0}, {"end_at", COL_SET, f_end, 0}, {"due_at", COL_SET, f_due, 0},
   {"more_from", COL_SET, f_more, 0}, {"error_msg", COL_ERROR, f_error, f_keep_error},
 };
 #define FLOW_SHORT 12
@@ -79,8 +80,8 @@ PUT_INT(n_skip, node_row, r->skip)
 PUT_INT(n_t_ok, node_row, r->t_ok)
 PUT_INT(n_t_bad, node_row, r->t_bad)
 PUT_INT(n_t_open, node_row, r->t_open)
-PUT_US(n_start, node_row, r->start_us)
-PUT_US(n_end, node_row, r->end_us)
+PUT_AT(n_start, node_row, r->start_us)
+PUT_AT(n_end, node_row, r->end_us)
 PUT_US(n_update, node_row, r->update_us)
 static void n_error(struct put *p, const void *v) { put_error(p, ((const struct node_row *)v)->error); }
 static bool n_keep_error(const void *v) { return !((const struct node_row *)v)->error; }
@@ -88,10 +89,10 @@ static bool n_keep_error(const void *v) { return !((const struct node_row *)v)->
 static const struct col node_col[] = {
   {"ni_id", COL_KEY, n_ni, 0}, {"fi_id", COL_FIXED, n_fi, 0}, {"node_id", COL_FIXED, n_node, 0}, {"run_no", COL_FIXED, n_run_no, 0},
   {"create_time", COL_FIXED, n_create, 0}, {"state", COL_SET, n_state, 0}, {"ok", COL_SET, n_ok, 0}, {"t_open", COL_SET, n_t_open, 0},
-  {"start_time", COL_SET, n_start, 0}, {"update_time", COL_SET, n_update, 0},
+  {"start_at", COL_SET, n_start, 0}, {"update_time", COL_SET, n_update, 0},
   /* at their default in a node that waits or starts */
   {"fail", COL_SET, n_fail, 0}, {"skip", COL_SET, n_skip, 0}, {"t_ok", COL_SET, n_t_ok, 0}, {"t_bad", COL_SET, n_t_bad, 0},
-  {"end_time", COL_SET, n_end, 0}, {"error_msg", COL_ERROR, n_error, n_keep_error},
+  {"end_at", COL_SET, n_end, 0}, {"error_msg", COL_ERROR, n_error, n_keep_error},
 };
 #define NODE_SHORT 10
 static bool n_short(const void *v) {
@@ -112,10 +113,10 @@ PUT_INT(t_cancel, task_row, r->t.cancel_requested)
 PUT_INT(t_epoch, task_row, r->t.epoch)
 PUT_INT(t_tries, task_row, r->t.tries)
 PUT_INT(t_owner, task_row, r->t.owner)
-PUT_US(t_start, task_row, r->t.start_us)
-PUT_US(t_due, task_row, r->t.due_us)
+PUT_AT(t_start, task_row, r->t.start_us)
+PUT_AT(t_due, task_row, r->t.due_us)
 PUT_US(t_update, task_row, r->update_us)
-PUT_US(t_end, task_row, r->end_us)
+PUT_AT(t_end, task_row, r->end_us)
 static void t_error(struct put *p, const void *v) { put_error(p, ((const struct task_row *)v)->error); }
 static bool t_keep_error(const void *v) { return !((const struct task_row *)v)->error; }
 static void t_result(struct put *p, const void *v) {
@@ -124,11 +125,7 @@ static void t_result(struct put *p, const void *v) {
 }
 static bool t_keep_result(const void *v) { return !((const struct task_row *)v)->result; }
 PUT_INT(t_log, task_row, r->log)
-static void t_exit(struct put *p, const void *v) {
-  const struct task_row *r = v;
-  if (r->exit_code == -1) sql_str(p->q, "NULL");
-  else sql_i64(p->q, r->exit_code);
-}
+PUT_INT(t_exit, task_row, r->exit_code)
 PUT_INT(t_signal, task_row, r->signal)
 PUT_INT(t_utime, task_row, r->utime_us)
 PUT_INT(t_stime, task_row, r->stime_us)
@@ -138,17 +135,18 @@ PUT_INT(t_log_bytes, task_row, r->log_bytes)
 static const struct col task_col[] = {
   {"ti_id", COL_KEY, t_ti, 0}, {"ni_id", COL_FIXED, t_ni, 0}, {"fi_id", COL_FIXED, t_fi, 0}, {"task_id", COL_FIXED, t_task, 0},
   {"create_time", COL_FIXED, t_create, 0}, {"task_version", COL_FIXED, t_version, 0}, {"state", COL_SET, t_state, 0},
-  {"epoch", COL_SET, t_epoch, 0}, {"owner", COL_SET, t_owner, 0}, {"start_time", COL_SET, t_start, 0}, {"update_time", COL_SET, t_update, 0},
+  {"epoch", COL_SET, t_epoch, 0}, {"owner", COL_SET, t_owner, 0}, {"start_at", COL_SET, t_start, 0}, {"update_time", COL_SET, t_update, 0},
   /* at their default in a task that is queued or starts */
   {"end_as", COL_SET, t_end_as, 0}, {"losses", COL_SET, t_losses, 0}, {"cancel_requested", COL_SET, t_cancel, 0},
-  {"tries", COL_SET, t_tries, 0}, {"due_time", COL_SET, t_due, 0}, {"end_time", COL_SET, t_end, 0},
+  {"tries", COL_SET, t_tries, 0}, {"due_at", COL_SET, t_due, 0}, {"end_at", COL_SET, t_end, 0},
+  {"error_msg", COL_ERROR, t_error, t_keep_error},
   /* what an attempt that ended leaves */
-  {"error_msg", COL_ERROR, t_error, t_keep_error}, {"result", COL_KEEP, t_result, t_keep_result}, {"log", COL_SET, t_log, 0},
+  {"result", COL_KEEP, t_result, t_keep_result}, {"log", COL_SET, t_log, 0},
   {"exit_code", COL_SET, t_exit, 0}, {"`signal`", COL_SET, t_signal, 0}, {"utime_us", COL_SET, t_utime, 0},
   {"stime_us", COL_SET, t_stime, 0}, {"maxrss_kib", COL_SET, t_maxrss, 0}, {"log_bytes", COL_SET, t_log_bytes, 0},
 };
 #define TASK_SHORT 11
-#define TASK_PLAIN 17
+#define TASK_PLAIN 18 /* with error_msg: a task may end without an attempt */
 static bool t_short(const void *v) {
   const struct task_row *r = v;
   return !r->t.end_as && !r->t.losses && !r->t.cancel_requested && !r->t.tries && !r->t.due_us && !r->end_us;

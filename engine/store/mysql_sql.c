@@ -10,9 +10,9 @@ void sql_i64_0(struct sql *q, int64_t v) {
   else buf_add(&q->b, "NULL", 4);
 }
 
-void sql_us(struct sql *q, int64_t us) {
+static void put_time(struct sql *q, int64_t us, const char *zero) {
   if (!us) {
-    buf_add(&q->b, "NULL", 4);
+    buf_str(&q->b, zero);
     return;
   }
   char *p = buf_reserve(&q->b, CLOCK_SQL_LEN + 2);
@@ -21,6 +21,9 @@ void sql_us(struct sql *q, int64_t us) {
   p[CLOCK_SQL_LEN] = '\'';
   q->b.len += CLOCK_SQL_LEN + 1;
 }
+
+void sql_us(struct sql *q, int64_t us) { put_time(q, us, "NULL"); }
+void sql_at(struct sql *q, int64_t us) { put_time(q, us, SQL_NEVER); }
 
 /* mysql_real_escape_string() writes at most 2n + 1 bytes. It fails only when the server changed the character set
  * behind our back: then no literal at all, which the server refuses. */

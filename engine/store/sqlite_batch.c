@@ -281,7 +281,7 @@ static int task_insert(struct sq *s, const struct task_row *r) {
 
 static int task_update(struct sq *s, const struct task_write *t) {
   const struct task_row *r = &t->row;
-  sqlite3_stmt *w = sq_stmt(&s->run, t->finish ? RUN_TASK_FINISH : RUN_TASK_UPDATE);
+  sqlite3_stmt *w = sq_stmt(&s->run, t->finish ? RUN_TASK_FINISH : r->error ? RUN_TASK_ERROR : RUN_TASK_UPDATE);
   if (!w) return SQLITE_ERROR;
   sq_int(w, 1, r->ti);
   sq_int(w, 2, r->t.state);
@@ -298,6 +298,7 @@ static int task_update(struct sq *s, const struct task_write *t) {
   sq_int(w, 13, t->expect_state);
   sq_int(w, 14, t->expect_epoch);
   if (t->finish) bind_tail(w, 15, r);
+  else if (r->error) sq_text(w, 15, r->error);
   return sq_run(w);
 }
 

@@ -42,6 +42,7 @@
   X(RUN_TASK_INSERT_ALL, "INSERT INTO task_ins (" RUN_TASK_HEAD ", " RUN_TASK_TAIL ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10," \
     "?11,?12,?13,?14,?15,?16,?17,nullif(?18,''),?19,?20,?21,?22,?23,?24,?25,?26)") \
   X(RUN_TASK_UPDATE, "UPDATE task_ins SET " RUN_TASK_SET " " RUN_TASK_WHERE) \
+  X(RUN_TASK_ERROR, "UPDATE task_ins SET " RUN_TASK_SET ", " RUN_ERROR("15") " " RUN_TASK_WHERE) \
   X(RUN_TASK_FINISH, "UPDATE task_ins SET " RUN_TASK_SET ", " RUN_ERROR("15") ", result=coalesce(?16, result), log=?17, " \
     "exit_code=?18, signal=?19, utime_us=?20, stime_us=?21, maxrss_kib=?22, log_bytes=?23 " RUN_TASK_WHERE) \
   X(RUN_ALONE_INSERT, "INSERT INTO task_alone (ti_id, task_id) VALUES (?1,?2)") \

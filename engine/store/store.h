@@ -72,7 +72,7 @@ struct task_row {                 /* task_ins */
 };
 struct task_write {
   enum row_op op;
-  bool finish;                    /* UPDATE: also error result log exit_code signal utime stime maxrss log_bytes */
+  bool finish;                    /* UPDATE: also result log exit_code signal utime stime maxrss log_bytes */
   int64_t expect_epoch;           /* stand-alone UPDATE: its row is its lock: epoch and state as read, else STALE */
   int expect_state;               /* -1 = do not check (tasks of a flow: the flow row is locked) */
   bool stale;                     /* out */

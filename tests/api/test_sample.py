@@ -167,7 +167,7 @@ class Monitor(Case):
         tasks = self.ok(get(f"/monitor/node/{done['nodes'][0]['niId']}"))
         self.assertEqual(len(tasks), 1)
         task = tasks[0]
-        self.assertEqual((task["exitCode"], task["attempt"], task["attempts"], task["losses"]), (3, 2, 2, 0))
+        self.assertEqual((task["exitCode"], task["attempt"], task["failures"], task["losses"]), (3, 2, 2, 0))
         self.assertEqual((task["taskName"], task["taskType"], task["niId"], task["fiId"]), ("t", "SHELL", done["nodes"][0]["niId"], fi))
         one = self.ok(get(f"/monitor/task/{task['tiId']}"))
         self.assertEqual([a["attempt"] for a in one["history"]], [1])

@@ -281,7 +281,7 @@ class Definitions(Case):
     def test_40_too_large(self):
         one = b'{"nodeType":"TASK","tasks":[{"taskName":"t","taskType":"ECHO"}]}'
         body = b'{"flowName":"x","flowNodes":[' + b",".join([one] * 200001) + b"]}"
-        data = self.refused(post("/flow", body), 42216, "TOO_LARGE")["data"]
+        data = self.refused(post("/flow", body), 41303, "FLOW_TOO_LARGE")["data"]
         self.assertEqual((data["limit"], data["got"]), (200000, 200001))
         self.refused(post("/exec/flows", {"starts": [{"flowId": 1}] * 1001}), 42216)
 

@@ -20,6 +20,7 @@
 struct backend {
   struct store *(*fresh)(void);   /* a new, empty database */
   struct store *(*again)(void);   /* the one that fresh() gave last, after it was closed */
+  bool several;                   /* or while it is open: more than one member at a time */
 };
 extern const struct backend *facts_backend;
 
@@ -31,12 +32,13 @@ void world_end(struct world *w);      /* leaves and closes */
 int64_t world_now(struct world *w);   /* later than all before */
 int64_t world_batch_id(struct world *w);
 
-struct fact { const char *name; void (*run)(struct world *w); bool fresh; };
-#define FACT(f) {#f, f, false}
-#define FACT_FRESH(f) {#f, f, true}
-extern const struct fact facts_batch[], facts_live[], facts_defs[], facts_lists[], facts_ins[], facts_logs[];
-extern const size_t n_facts_batch, n_facts_live, n_facts_defs, n_facts_lists, n_facts_ins, n_facts_logs;
-/* All of them, then more[0..n). */
+struct fact { const char *name; void (*run)(struct world *w); bool fresh, several; };
+#define FACT(f) {#f, f, false, false}
+#define FACT_FRESH(f) {#f, f, true, false}
+#define FACT_SEVERAL(f) {#f, f, false, true}
+extern const struct fact facts_batch[], facts_live[], facts_defs[], facts_lists[], facts_ins[], facts_logs[], facts_keys[];
+extern const size_t n_facts_batch, n_facts_live, n_facts_defs, n_facts_lists, n_facts_ins, n_facts_logs, n_facts_keys;
+/* more[0..n), which open their own stores, then all facts: one group, so one TAP plan. */
 int facts_run(const char *name, const struct backend *b, const struct CMUnitTest *more, size_t n);
 
 /* ---- definitions ---- */

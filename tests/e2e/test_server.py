@@ -206,6 +206,18 @@ class Cluster(Base):
         self.assertEqual(b.ended(fi)["status"], "SUCCESS")
         self.assertEqual(b.stop(), 0)
 
+    def test_shared_work(self):
+        """Two small nodes, many flows: steps of one flow run here and there, and no hint is lost on the way."""
+        urls = ["--store", os.environ["WEIR_TEST_MYSQL"], "--queue", os.environ["WEIR_TEST_REDIS"], "--prefix", "e2e-shared", "--slots", 2]
+        nodes = [Server(self.tmp / name, *urls) for name in "ab"]
+        self.servers += nodes
+        flow = nodes[0].post("/flow", {"flowName": "shared", "flowNodes": [shell(f"s{i}", "true") for i in range(5)]})
+        ids = nodes[0].post("/exec/flows", {"starts": [{"flowId": flow["flowId"]}] * 60})
+        for fi in ids:
+            self.assertEqual(nodes[1].ended(fi)["status"], "SUCCESS")
+        for node in nodes:
+            self.assertEqual(node.stop(), 0)
+
 
 class Version(unittest.TestCase):
     def test_version(self):

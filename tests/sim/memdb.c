@@ -236,8 +236,8 @@ static void put_task(struct memdb *db, const struct task_write *w) {
   t->r.t.version = version;
   t->r.update_us = w->row.update_us;
   t->r.end_us = w->row.end_us;
-  if (w->op == ROW_UPDATE && !w->finish) return;
   if (w->row.error) set_text(&t->r.error, w->row.error);
+  if (w->op == ROW_UPDATE && !w->finish) return;
   if (w->row.result) {
     free_text(t->r.result);
     t->r.result = wr_memdup0(w->row.result, w->row.result_len);

@@ -13,8 +13,12 @@
 #include <unistd.h>
 #include "memdb_int.h"
 #include "sim.h"
-#ifdef WEIR_PLANTED
+#ifdef WEIR_PLANTED /* copies of core and runner, by plants.py: with bugs to choose from, and sizes that vary */
 int weir_plant;
+size_t weir_batch_rows, weir_page;
+#define BATCH_ROWS weir_batch_rows
+#else
+#define BATCH_ROWS LIMIT_BATCH_ROWS
 #endif
 
 static uint64_t seed_now;
@@ -69,6 +73,7 @@ void log_setup(enum log_level level, enum log_format format) { (void)level; (voi
 void log_write(enum log_level level, const char *event, const struct log_field *f, int n) {
   struct world *w = tracing;
   if (!w || level == LOG_DEBUG) return;
+  if (w->calm && w->now - w->calm_at > 2 * w->lease_us && strcmp(event, "runner.fenced") == 0) sim_fail(w, "a healthy node is fenced");
   sim_trace(w, event, n > 0 ? f[0].num : 0, n > 1 ? f[1].num : 0, n > 2 ? f[2].num : 0);
 }
 
@@ -117,9 +122,9 @@ enum mem_fate sim_store_call(void *ctx, void *node, enum mem_call what, const st
 /* ---- what befalls nodes ---- */
 
 static void freeze(struct world *w, struct node *n) {
-  int64_t most = sim_chance(w, 300) ? w->lease_us * 2 : w->lease_us / 10;
+  int64_t most = sim_chance(w, 500) ? w->lease_us * 2 : w->lease_us / 10;
   n->frozen_until = w->now + sim_between(w, 0, most);
-  n->machine_frozen = sim_chance(w, 200);
+  n->machine_frozen = sim_chance(w, 150);
   for (struct work *k = n->work; n->machine_frozen && k != NULL; k = k->next) k->rec->excused = true;
   sim_trace(w, "freeze", n->id, n->frozen_until - w->now, n->machine_frozen);
 }
@@ -140,12 +145,14 @@ static void chaos(struct world *w) {
   else if (k < 65 && !w->single) freeze(w, n);
   else if (k < 75 && !n->draining) node_drain(n);
   else if (k < 85) jump(w, n);
-  else if (k < 92) n->down_until = w->now + sim_between(w, 0, 3 * SEC);
+  else n->down_until = w->now + sim_between(w, 0, sim_chance(w, 500) ? w->lease_us * 2 : 3 * SEC); /* cut off from the database */
 }
 
 /* Faults stop. A node that has set a flow aside forgets that only by a restart. */
 static void become_calm(struct world *w) {
   w->calm = true;
+  w->calm_at = w->now;
+  if (sim_chance(w, 500)) w->op_at = INT64_MAX;
   w->bad_fi = 0;
   sim_trace(w, "calm", 0, 0, 0);
   for (int i = 0; i < w->n_node; i++) {
@@ -170,7 +177,7 @@ static size_t what_is_ready(struct world *w, struct ready *out) {
     if (x->up && work_next(x) <= w->now) out[n++] = (struct ready){ACT_WORK, i};
     if (queue_ready(w, x)) out[n++] = (struct ready){ACT_POLL, i};
   }
-  if (!w->calm && w->op_at <= w->now) out[n++] = (struct ready){ACT_OP, 0};
+  if (w->op_at <= w->now) out[n++] = (struct ready){ACT_OP, 0};
   if (!w->calm && w->chaos_at <= w->now) out[n++] = (struct ready){ACT_CHAOS, 0};
   for (size_t i = 0; i < w->n_orphan; i++)
     if (w->orphan[i].end_at <= w->now) { out[n++] = (struct ready){ACT_ORPHAN, 0}; break; }
@@ -187,7 +194,8 @@ static void to_next_event(struct world *w) {
   }
   for (size_t i = 0; i < w->n_orphan; i++) at = soonest(at, w->orphan[i].end_at);
   for (const struct mem_tx *tx = w->db->txs; tx != NULL; tx = tx->next) at = soonest(at, w->now + SEC);
-  if (!w->calm) at = soonest(soonest(at, w->op_at), w->chaos_at);
+  at = soonest(at, w->op_at);
+  if (!w->calm) at = soonest(at, w->chaos_at);
   if (at == INT64_MAX) at = w->now + SEC;
   if (at > w->now) w->now = at;
 }
@@ -202,8 +210,9 @@ static void act(struct world *w, struct ready r) {
   case ACT_WORK: work_run(n); break;
   case ACT_POLL: queue_poll(n); break;
   case ACT_OP:
-    load_op(w);
-    w->op_at = w->now + sim_between(w, 0, sim_chance(w, 100) ? 20 * SEC : SEC);
+    if (w->calm) load_idle_op(w);
+    else load_op(w);
+    w->op_at = w->now + (w->calm ? w->lease_us / 20 : sim_between(w, 0, sim_chance(w, 100) ? 20 * SEC : SEC));
     break;
   case ACT_CHAOS:
     chaos(w);
@@ -248,6 +257,11 @@ static void world_setup(struct world *w, uint64_t seed, int verbose) {
   w->p_fault = sim_chance(w, 300) ? 0 : (uint32_t)sim_rnd(w, 60);
   w->p_yield = (uint32_t)sim_rnd(w, 800);
   w->p_slow = (uint32_t)sim_rnd(w, 30);
+#ifdef WEIR_PLANTED
+  weir_batch_rows = sim_chance(w, 200) ? LIMIT_BATCH_ROWS : 2 + sim_rnd(w, 40);
+  weir_page = sim_chance(w, 200) ? PAGE : 1 + sim_rnd(w, 20);
+#endif
+  w->batch_rows = (uint32_t)BATCH_ROWS;
   w->queue_cap = sim_chance(w, 300) ? 1 + sim_rnd(w, 20) : 100000;
   w->chaos_at = sim_chance(w, 150) ? INT64_MAX : w->now + sim_between(w, 0, 60 * SEC);
   const struct mem_hooks h = {w, sim_store_call, oracle_commit, oracle_committed, oracle_broken};
@@ -281,8 +295,8 @@ static bool settled(struct world *w) {
   return true;
 }
 
-#define CALM_LIMIT (3 * 3600 * SEC)
-#define CALM_STEPS 400000
+#define CALM_LIMIT (6 * 3600 * SEC)
+#define CALM_STEPS 3000000
 
 _Noreturn static void hangs(struct world *w) {
   const struct map64_slot *s;
@@ -315,7 +329,8 @@ static uint64_t run_seed(uint64_t seed, int verbose) {
   while (w->step < steps) step(w);
   become_calm(w);
   int64_t since = w->now;
-  for (uint64_t i = 0; i % 16 != 0 || !settled(w); i++) {
+  int64_t least = w->op_at == INT64_MAX ? since : since + 4 * w->lease_us;
+  for (uint64_t i = 0; i % 16 != 0 || w->now < least || !settled(w); i++) {
     step(w);
     if (w->now - since < CALM_LIMIT && i < CALM_STEPS) continue;
     hangs(w);

@@ -83,13 +83,14 @@ struct world {
   void *main_stack; size_t main_stack_n;
   struct world_queue { struct queued *v; size_t n, cap; } q[SLOT__N];
   size_t queue_cap;
+  uint32_t batch_rows;              /* LIMIT_BATCH_ROWS of the runner under test */
   struct map64 ledger;              /* ti -> struct rec */
   struct map64 keys;                /* key of (fi, task) -> last claimed epoch */
   struct rec **claim; size_t n_claim, cap_claim; /* of the commit under way */
   struct map64 fdefs, tdefs;        /* (id << 20 | version) -> definition */
   struct orphan *orphan; size_t n_orphan, cap_orphan;
   struct op *ops;
-  int64_t op_at, chaos_at;
+  int64_t op_at, chaos_at, calm_at;
   int64_t bad_fi;
   uint32_t p_fault, p_yield, p_slow; /* per 1000 */
   uint64_t n_ops, n_commit, n_crash, n_unknown, n_done;
@@ -128,6 +129,7 @@ struct rec *ledger_add(struct world *w, int64_t ti, uint32_t epoch);
 /* sim_load.c: definitions and requests */
 void load_setup(struct world *w);
 void load_op(struct world *w);                               /* one request or change of a definition */
+void load_idle_op(struct world *w);
 void load_done(struct world *w);
 
 /* sim_oracle.c, sim_rebuild.c */

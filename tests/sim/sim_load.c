@@ -10,19 +10,20 @@ uint8_t sim_slot_of(const char *type) { return strcmp(type, "SHELL") == 0 ? SLOT
 
 /* ---- definitions ---- */
 
-static void add_policy(struct world *w, struct buf *b) {
+static void add_policy(struct world *w, struct buf *b, bool queue) {
   if (sim_chance(w, 400)) {
     buf_printf(b, "\"attempts\":%u,", 1 + (unsigned)sim_rnd(w, 4));
     buf_printf(b, "\"backoff\":{\"base\":\"%s\",", PICK(w, "10ms", "500ms", "3s"));
     buf_printf(b, "\"factor\":%u,", 1 + (unsigned)sim_rnd(w, 3)); /* one draw a call: compilers order arguments as they like */
     buf_printf(b, "\"jitter\":\"%s\"},", PICK(w, "full", "equal", "none"));
   }
+  if (sim_chance(w, 100) && queue) buf_printf(b, "\"queueTimeout\":\"%s\",", PICK(w, "20ms", "2s", "20s"));
   if (sim_chance(w, 250)) buf_printf(b, "\"timeout\":\"%s\",", PICK(w, "5ms", "300ms", "4s"));
 }
 
 static void add_task(struct world *w, struct buf *b, const char *name) {
   buf_printf(b, "{\"taskName\":\"%s\",\"taskType\":\"%s\",\"taskConfig\":{", name, PICK(w, "SHELL", "ECHO", "ECHO"));
-  add_policy(w, b);
+  add_policy(w, b, true);
   buf_printf(b, "\"onLost\":\"%s\"}}", sim_chance(w, 100) ? "fail" : "retry");
 }
 
@@ -45,7 +46,7 @@ static void add_node(struct world *w, struct buf *b, unsigned i, bool plain) {
   unsigned n = plain || sim_chance(w, 650) ? 1 : 1 + (unsigned)sim_rnd(w, 4);
   bool by_id = sim_chance(w, 500) && n <= w->db->n_tasks;
   buf_printf(b, "%s{\"nodeType\":\"TASK\",\"nodeKey\":\"k%u\",", i ? "," : "", i);
-  if (by_id && sim_chance(w, 200)) add_policy(w, b);
+  if (by_id && sim_chance(w, 200)) add_policy(w, b, false);
   if (n > 1) {
     if (sim_chance(w, 400)) buf_str(b, "\"complete\":\"all\",");
     else if (sim_chance(w, 400)) buf_printf(b, "\"complete\":%u,", 1 + (unsigned)sim_rnd(w, n));
@@ -95,7 +96,7 @@ static unsigned size_of(struct world *w, enum shape s) {
   case CHAIN: return 1 + (unsigned)sim_rnd(w, 7);
   case DIAMOND: return 4;
   case GRID: return 9;
-  case FAN: return sim_chance(w, 60) ? LIMIT_BATCH_ROWS + 200 : 3 + (unsigned)sim_rnd(w, 30);
+  case FAN: return sim_chance(w, w->batch_rows < 100 ? 300 : 60) ? w->batch_rows + 200 : 3 + (unsigned)sim_rnd(w, 30);
   case ANY: case SHAPE__N: break;
   }
   return 1 + (unsigned)sim_rnd(w, 12);
@@ -206,6 +207,14 @@ static void change_definitions(struct world *w) {
     bool done = !w->db->flows[id - 1].deleted && memdb_delete_flow(w->db, id);
     sim_trace(w, "delete flow", id, done, 0);
   }
+}
+
+/* Requests that change nothing: a batch of them renews no lease. */
+void load_idle_op(struct world *w) {
+  struct op *o = wr_new(struct op);
+  o->q.kind = REQ_CANCEL_FLOW;
+  o->q.fi = 1 << 30;
+  send(w, o);
 }
 
 /* A deleted flow stays as it is: nothing is saved over it. */

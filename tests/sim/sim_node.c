@@ -12,6 +12,7 @@
 #endif
 
 #define STACK_BYTES (256 << 10)
+#define QUEUE_MAX 4000 /* hints of a cluster's queue, per class */
 
 /* ---- clocks ---- */
 
@@ -72,8 +73,8 @@ static enum attempt_end any_end(struct world *w, const struct attempt *a) {
 static int64_t any_length(struct world *w) {
   uint64_t k = sim_rnd(w, 100);
   if (k < 60) return sim_between(w, 0, 20000);
-  if (k < 90) return sim_between(w, 0, 2 * SEC);
-  return sim_between(w, 0, w->calm ? 10 * SEC : w->lease_us * 2);
+  if (k < 85) return sim_between(w, 0, w->calm ? SEC / 2 : 2 * SEC);
+  return sim_between(w, 0, w->calm ? 2 * SEC : w->lease_us * 2);
 }
 
 static void port_start(void *ctx, struct attempt *list) {
@@ -133,6 +134,14 @@ static void port_deadline(void *ctx, int64_t boot_us) {
   if (!n->dead) n->deadline = boot_us;
 }
 
+/* Sorted by time of arrival; nearly always at the end. */
+static void queue_add(struct world_queue *q, struct queued e) {
+  (void)WR_PUSH(q->v, q->n, q->cap);
+  size_t i = q->n - 1;
+  for (; i > 0 && q->v[i - 1].at > e.at; i--) q->v[i] = q->v[i - 1];
+  q->v[i] = e;
+}
+
 static bool port_push(void *ctx, enum slot_class s, const struct hint *h, size_t m) {
   struct node *n = ctx;
   struct world *w = n->w;
@@ -144,10 +153,11 @@ static bool port_push(void *ctx, enum slot_class s, const struct hint *h, size_t
     for (size_t i = 0; i < m; i++) *WR_PUSH(n->mq[s].v, n->mq[s].n, n->mq[s].cap) = h[i];
     return true;
   }
+  if (w->q[s].n + m > QUEUE_MAX) return false;
   for (size_t i = 0; i < m; i++) {
     int copies = w->calm || sim_chance(w, 900) ? 1 : (int)sim_rnd(w, 3); /* 0 = lost */
     for (int c = 0; c < copies; c++)
-      *WR_PUSH(w->q[s].v, w->q[s].n, w->q[s].cap) = (struct queued){h[i], w->now + sim_between(w, 100, sim_chance(w, 30) ? 5 * SEC : 1000)};
+      queue_add(&w->q[s], (struct queued){h[i], w->now + sim_between(w, 100, sim_chance(w, 30) ? 5 * SEC : 1000)});
   }
   return true;
 }
@@ -195,6 +205,7 @@ static void port_free_slots(void *ctx, const uint32_t free[SLOT__N]) {
 void node_start(struct node *n) {
   struct world *w = n->w;
   struct wr_err err;
+  if (w->single && w->n_orphan > 0) { n->up_at = w->now + 1000; return; } /* the spawner's lock is still held */
   n->store = memdb_connect(w->db, n);
   n->defs = defs_new(n->store, sim_slot_of);
   n->deadline = w->single ? INT64_MAX : 0;
@@ -249,18 +260,15 @@ void node_stop(struct node *n) {
 /* kill -9: the spawner ends its children within two seconds. */
 void node_crash(struct node *n) {
   struct world *w = n->w;
-  int64_t last = w->now;
   sim_trace(w, "crash", n->id, n->in_turn, runner_incarnation(n->runner));
   for (const struct work *k = n->work; k != NULL; k = k->next) {
     if (!k->rec->executing) continue;
     int64_t at = w->now + sim_between(w, 0, w->lease_us / 30);
     *WR_PUSH(w->orphan, w->n_orphan, w->cap_orphan) = (struct orphan){k->rec, at, n->id};
-    if (at > last) last = at;
   }
   node_stop(n);
   w->n_crash++;
   n->up_at = sim_chance(w, 700) ? w->now : w->now + sim_between(w, 0, w->lease_us * 2);
-  if (n->up_at <= last && w->single) n->up_at = last + 1; /* it waits for the spawner's lock */
 }
 
 void orphans_run(struct world *w) {
@@ -427,16 +435,18 @@ void work_run(struct node *n) {
 bool queue_ready(const struct world *w, const struct node *n) {
   if (!n->up || node_asleep(n) || n->draining || w->single) return false;
   for (int s = 0; s < SLOT__N; s++)
-    for (size_t i = 0; n->told[s] > 0 && i < w->q[s].n; i++)
-      if (w->q[s].v[i].at <= w->now) return true;
+    if (n->told[s] > 0 && w->q[s].n > 0 && w->q[s].v[0].at <= w->now) return true;
   return false;
 }
 
 int64_t queue_next(const struct world *w) {
   int64_t at = INT64_MAX;
   for (int s = 0; s < SLOT__N; s++)
-    for (size_t i = 0; i < w->q[s].n; i++)
-      if (w->q[s].v[i].at > w->now && w->q[s].v[i].at < at) at = w->q[s].v[i].at;
+    if (w->q[s].n > 0 && w->q[s].v[w->q[s].n - 1].at > w->now) { /* else none is still under way */
+      size_t i = w->q[s].n - 1;
+      while (i > 0 && w->q[s].v[i - 1].at > w->now) i--;
+      if (w->q[s].v[i].at < at) at = w->q[s].v[i].at;
+    }
   return at;
 }
 
@@ -444,8 +454,8 @@ int64_t queue_next(const struct world *w) {
 void queue_poll(struct node *n) {
   struct world *w = n->w;
   for (int s = 0; s < SLOT__N; s++) {
-    for (size_t i = 0; i < w->q[s].n && n->told[s] > 0;) {
-      if (w->q[s].v[i].at > w->now || (!w->calm && sim_chance(w, 100))) { i++; continue; }
+    for (size_t i = 0; i < w->q[s].n && n->told[s] > 0 && w->q[s].v[i].at <= w->now;) {
+      if (!w->calm && sim_chance(w, 100)) { i++; continue; }
       struct hint h = w->q[s].v[i].h;
       memmove(&w->q[s].v[i], &w->q[s].v[i + 1], (--w->q[s].n - i) * sizeof *w->q[s].v);
       n->told[s]--;

@@ -146,6 +146,8 @@ static void check_task(struct world *w, const struct task_write *x, int64_t me) 
   if (n->t.epoch < o->t.epoch || n->t.epoch > o->t.epoch + 1) sim_fail(w, "task %lld: epoch %u to %u", ti, o->t.epoch, n->t.epoch);
   if (o->t.owner != 0 && (n->t.owner != o->t.owner || n->t.epoch != o->t.epoch || !owned(n->t.state))) check_end(w, o, n);
   if (n->t.epoch != o->t.epoch) check_claim(w, t ? o : NULL, n, me);
+  if (o->t.state == TASK_RETRY_WAIT && !task_final(n->t.state) && n->t.state != TASK_RETRY_WAIT && n->update_us < o->t.due_us)
+    sim_fail(w, "task %lld does not wait for its next try", ti);
   uint32_t most = n->t.tries > 0 ? max_attempts(w, n) : 0;
   if (n->t.tries > most || (n->t.state == TASK_RETRY_WAIT && n->t.tries >= most)) sim_fail(w, "task %lld: %u tries of %u, %s", ti, n->t.tries, most, task_state_name(n->t.state));
   if (t && n->t.tries < o->t.tries) sim_fail(w, "task %lld: tries go back", ti);
@@ -263,7 +265,7 @@ static void answered_ok(struct world *w, const struct op *o) {
     if (!f || f->r.run_no <= o->run_no) sim_fail(w, "the re-run of flow %lld is acknowledged, but not stored", (long long)q->fi);
     break;
   case REQ_CANCEL_FLOW:
-    if (!f || (!flow_final((enum flow_state)f->r.state) && f->r.wish <= WISH_STOP)) sim_fail(w, "the cancel of flow %lld is acknowledged, but not stored", (long long)q->fi);
+    if (!f || (f->r.run_no == o->run_no && !flow_final((enum flow_state)f->r.state) && f->r.wish <= WISH_STOP)) sim_fail(w, "the cancel of flow %lld is acknowledged, but not stored", (long long)q->fi);
     break;
   case REQ_CANCEL_TASK:
     if (!t || (t->r.t.state != TASK_CANCELED && !t->r.t.cancel_requested)) sim_fail(w, "the cancel of task %lld is acknowledged, but not stored", (long long)q->ti);

@@ -268,7 +268,7 @@ static void test_c40_limits(void **st) {
   assert_int_equal(p.def->dag->n_edge, LIMIT_NODES - 1);
   def_flow_unref(p.def);
   json_array_append(nodes, n);
-  assert_int_equal(parse_json(v, &p, &err), WR_TOO_LARGE);
+  assert_int_equal(parse_json(v, &p, &err), WR_FLOW_TOO_LARGE);
   assert_int_equal(err.limit, LIMIT_NODES);
   assert_int_equal(err.got, LIMIT_NODES + 1);
   json_decref(v);
@@ -280,7 +280,7 @@ static void test_c40_limits(void **st) {
     for (int k = 0; k < 1000; k++) buf_printf(&b, "%s'p%d'", k ? "," : "", k);
     buf_str(&b, "]}");
   }
-  bad_nodes(b.data, WR_TOO_LARGE, "/flowNodes", "Edges: 1001000, at most 1000000");
+  bad_nodes(b.data, WR_FLOW_TOO_LARGE, "/flowNodes", "Edges: 1001000, at most 1000000");
   buf_done(&b);
 }
 
@@ -294,7 +294,7 @@ static void test_c40_tasks(void **st) {
   buf_str(&b, "'}");
   json_t *v = json_of("{'flowName':'f','flowNodes':[]}"), *nodes = json_object_get(v, "flowNodes"), *n = json_of(b.data);
   for (int i = 0; i <= LIMIT_FLOW_TASKS / LIMIT_TASKS_PER_NODE; i++) json_array_append(nodes, n);
-  assert_int_equal(parse_json(v, &p, &err), WR_TOO_LARGE);
+  assert_int_equal(parse_json(v, &p, &err), WR_FLOW_TOO_LARGE);
   assert_int_equal(err.limit, LIMIT_FLOW_TASKS);
   json_decref(v);
   json_decref(n);

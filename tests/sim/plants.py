@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+"""Bugs planted in copies of engine/core and engine/runner, to prove that the simulator finds them.
+
+  plants.py --make OUT SRC_CORE SRC_RUNNER    writes the copies; PLANT(n) is true when plant n is selected at run time
+  plants.py --run SIM [--seeds K] [--jobs J]  every plant must be found within K seeds, and no plant must be clean
+
+Each plant is one line or two of the product's source, changed. A text that is not there exactly once is an error, so that
+a plant never silently rots away when the source moves on."""
+import argparse
+import concurrent.futures
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+HEAD = "extern int weir_plant;\nextern size_t weir_batch_rows, weir_page;\n#define PLANT(n) (weir_plant == (n))\n"
+# Sizes that are large in the product and small in the copies, so that batches, pages and slices end everywhere.
+SIZES = [("LIMIT_BATCH_ROWS", "weir_batch_rows"), ("PAGE", "weir_page"), ("NEED_AHEAD 1000", "NEED_AHEAD 5")]
+
+PLANTS = [
+    (1, "a report of another attempt is taken", "core/task.c",
+     "if (is_report(ev->kind) && (ev->owner", "if (!PLANT(1) && is_report(ev->kind) && (ev->owner"),
+    (2, "answered before the commit", "runner/runner.c",
+     "rc = do_event(r, &r->ev[r->n_take]);",
+     "{ rc = do_event(r, &r->ev[r->n_take]); if (PLANT(2) && rc == STORE_OK && r->ev[r->n_take].q && !r->ev[r->n_take].defer) "
+     "{ answer(r, r->ev[r->n_take].q); r->ev[r->n_take].q = NULL; } }"),
+    (3, "pushed before the commit, and never again", "runner/runner_batch.c",
+     "rc = store_write(r->s, b);",
+     "for (size_t i = 0; PLANT(3) && i < r->eff.n_after; i++) if (r->eff.after[i].kind == AFTER_PUSH) (void)r->o.ports.push("
+     "r->o.ports.ctx, SLOT_ASYNC, &(struct hint){run_ti(r->eff.after[i].r, r->eff.after[i].task), r->eff.after[i].r->fi}, 1);\n"
+     "  rc = store_write(r->s, b);"),
+    (3, None, "runner/runner_batch.c", "case AFTER_PUSH: {", "case AFTER_PUSH: { if (PLANT(3)) break;"),
+    (4, "the version is not checked", "runner/runner_batch.c",
+     ".expect = l->locked == r->batch_no ? 0 : run->version", ".expect = l->locked == r->batch_no || PLANT(4) ? 0 : run->version"),
+    (5, "caches survive a failed batch", "runner/runner_batch.c",
+     "  live_drop_touched(r);", "  if (!PLANT(5)) live_drop_touched(r);"),
+    (6, "a loss counts as a failure", "runner/runner_req.c",
+     "  return TASK_EV_LOST;", "  return PLANT(6) ? TASK_EV_FAIL : TASK_EV_LOST;"),
+    (7, "taking home uses no slot", "core/run.c", "  c->free[slot]--;", "  if (!PLANT(7)) c->free[slot]--;"),
+    (8, "a re-run keeps the tokens of its nodes", "core/rerun.c",
+     ".state = NODE_WAITING, .known = 1,",
+     ".state = NODE_WAITING, .ok = PLANT(8) ? r->node[i].ok : 0, .fail = PLANT(8) ? r->node[i].fail : 0, .known = 1,"),
+    (9, "a fenced node goes on", "runner/runner.c", "if (rc == STORE_FENCED) lease_fenced(r);", "if (rc == STORE_FENCED && !PLANT(9)) lease_fenced(r);"),
+    (9, None, "runner/runner.c", "case STORE_FENCED: lease_fenced(r); break;", "case STORE_FENCED: if (!PLANT(9)) lease_fenced(r); break;"),
+    (10, "an unknown commit is simply done again", "runner/runner.c",
+     "if (committed) { batch_ok(r); return; }", "if (committed && !PLANT(10)) { batch_ok(r); return; }"),
+    (11, "the sweep skips the last node", "core/run.c",
+     "uint32_t n = r->dag->n, what = m->node;", "uint32_t n = r->dag->n - (PLANT(11) && m->node == MORE_SWEEP && r->dag->n > 1), what = m->node;"),
+    (12, "only RUNNING attempts of a dead node are lost", "runner/runner_lease.c",
+     "if (owned && !mine && !t->owner_live) ev_add(r, lost);",
+     "if (PLANT(12) && t->state != TASK_RUNNING) break;\n    if (owned && !mine && !t->owner_live) ev_add(r, lost);"),
+    (13, "a node that ends forgets its last child", "core/run.c",
+     "uint32_t u = m->node, end = d->child_at[u + 1];",
+     "uint32_t u = m->node, end = d->child_at[u + 1]; if (PLANT(13) && u < d->n && end - d->child_at[u] > 1) end--;"),
+    (14, "the node's own sweep looks for the wrong epoch", "runner/runner_lease.c",
+     "else if (mine && mine_epoch != t->epoch) ev_add(r, lost);", "else if (mine && (mine_epoch != t->epoch) != PLANT(14)) ev_add(r, lost);"),
+    (15, "children may outlive the lease", "runner/runner_lease.c",
+     "r->sent_us + r->o.lease_us / 4 * 3", "r->sent_us + r->o.lease_us / 4 * (PLANT(15) ? 8 : 3)"),
+    (16, "a batch that wrote nothing renews the lease", "runner/runner.c",
+     "if (r->b.n_flow + r->b.n_task + r->b.n_key > 0) lease_ok(r);", "if (PLANT(16) || r->b.n_flow + r->b.n_task + r->b.n_key > 0) lease_ok(r);"),
+    (17, "attempts of a re-run are counted from one again", "core/rerun.c",
+     ".epoch = r->task[k].t.epoch}", ".epoch = PLANT(17) ? 0 : r->task[k].t.epoch}"),
+    (18, "claims go on after a cancel", "core/run.c",
+     "if (ev->ev.kind == TASK_EV_CLAIM && r->wish > WISH_STOP) return RUN_OK;", "if (!PLANT(18) && ev->ev.kind == TASK_EV_CLAIM && r->wish > WISH_STOP) return RUN_OK;"),
+    (19, "what a stale memory calls late is dropped", "runner/runner_batch.c",
+     "r->single ? STORE_OK : confirm(r)", "r->single || PLANT(19) ? STORE_OK : confirm(r)"),
+    (20, "what is left of a large flow is not stored", "runner/runner_batch.c",
+     "if (run->n_more == 0) return NULL;", "if (run->n_more == 0 || PLANT(20)) return NULL;"),
+    (21, "a run timeout is forgotten when its flow is held", "runner/runner_req.c",
+     "e->a != NULL || e->kind == EV_TIMEOUT", "e->a != NULL || (e->kind == EV_TIMEOUT && !PLANT(21))"),
+    (22, "attempts are started before the commit", "runner/runner_batch.c",
+     "  r->sent_us = r->boot_us;\n", "  r->sent_us = r->boot_us;\n  if (PLANT(22)) give_starts(r);\n"),
+    (22, None, "runner/runner_batch.c", "enum store_rc batch_write(struct runner *r) {\n",
+     "static void give_starts(struct runner *r);\nenum store_rc batch_write(struct runner *r) {\n"),
+    (23, "the third loss is one like the others", "core/task.c",
+     "if (t->losses >= LIMIT_LOSSES) return end(t, TASK_DEAD);", "if (t->losses >= LIMIT_LOSSES && !PLANT(23)) return end(t, TASK_DEAD);"),
+]
+
+
+def make(out, core, runner):
+    text = {}
+    for layer, src in (("core", core), ("runner", runner)):
+        for p in sorted(pathlib.Path(src).glob("*.c")):
+            if p.name != "runner_thread.c":
+                text[f"{layer}/{p.name}"] = p.read_text()
+    for n, _, name, old, new in PLANTS:
+        if text[name].count(old) != 1:
+            sys.exit(f"plants.py: plant {n}: {old!r} stands {text[name].count(old)} times in {name}")
+        text[name] = text[name].replace(old, new)
+    for name in text:
+        for old, new in SIZES:
+            text[name] = re.sub(rf"\b{old}\b", new, text[name])
+    os.makedirs(out, exist_ok=True)
+    for name, body in text.items():
+        path = pathlib.Path(out, name.replace("/", "_"))
+        if not path.exists() or path.read_text() != HEAD + body:
+            path.write_text(HEAD + body)
+
+
+def try_one(sim, n, seeds):
+    p = subprocess.run([sim, "--plant", str(n), "--seeds", str(seeds)], capture_output=True, text=True, check=False)
+    last = p.stderr.strip().splitlines()[-1] if p.stderr.strip() else ""
+    return n, p.returncode, last
+
+
+def run(sim, seeds, jobs):
+    name = {n: text for n, text, *_ in PLANTS if text}
+    todo = [0] + sorted(name)
+    bad = 0
+    print(f"1..{len(todo)}")
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        for n, rc, last in pool.map(lambda n: try_one(sim, n, seeds), todo):
+            ok = rc == 0 if n == 0 else rc != 0 and "sim: seed" in last
+            bad += not ok
+            what = "no plant, no finding" if n == 0 else name[n]
+            print(f"{'ok' if ok else 'not ok'} {n + 1} - {what}")
+            print(f"# {last or 'nothing found'}")
+    return 1 if bad else 0
+
+
+def main():
+    a = argparse.ArgumentParser()
+    a.add_argument("--make", nargs=3, metavar=("OUT", "CORE", "RUNNER"))
+    a.add_argument("--run", metavar="SIM")
+    a.add_argument("--seeds", type=int, default=400)
+    a.add_argument("--jobs", type=int, default=2)
+    o = a.parse_args()
+    if o.make:
+        make(*o.make)
+        return 0
+    return run(o.run, o.seeds, o.jobs)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
