@@ -1,6 +1,7 @@
 /* The wiring of one node: see node.h. Holds no policy of its own; every function here hands something on. */
 #include "node.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -22,6 +23,7 @@
 #define FILES_WISHED 65536
 #define LOG_CHUNKS 256            /* chunks of one log transaction */
 #define MAX_HINTS 1000000         /* the list of the queue is bounded; beyond it tasks wait as rows */
+enum { ID_CHARS = 32, HOME_BYTES = 80 };
 #define NUDGE_QUEUE SLOT_PROCESS  /* which of the queues carries nudges */
 
 struct node {
@@ -34,6 +36,7 @@ struct node {
   struct worker *worker;
   struct runner *runner;
   bool running;                   /* the runner thread is */
+  char host[256], home[HOME_BYTES];  /* read again whenever the runner joins */
 };
 
 /* ---- ports: the runner asks ---- */
@@ -209,12 +212,33 @@ static enum wr_rc open_worker(struct node *n, struct spawner *spawner, struct wr
   return worker_open(&w, &n->worker, err);
 }
 
+/* A name for the data directory that no other has, nor a copy of it elsewhere: a secret made once, and where it lies.
+ * Only for the process that holds its lock, which is the spawner's. "" = none could be made. */
+static void home_of(const struct node_opts *o, char out[HOME_BYTES]) {
+  char path[4096], id[ID_CHARS + 1] = "";
+  uint64_t secret[2];
+  struct stat st;
+  *out = '\0';
+  if (!(o->roles & NODE_WORKER) || snprintf(path, sizeof path, "%s/id", o->data) >= (int)sizeof path) return;
+  int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0) return;
+  bool known = pread(fd, id, ID_CHARS, 0) == ID_CHARS && strspn(id, "0123456789abcdef") == ID_CHARS;
+  if (!known) {
+    rand_secret(secret, sizeof secret);
+    snprintf(id, sizeof id, "%016llx%016llx", (unsigned long long)secret[0], (unsigned long long)secret[1]);
+    known = pwrite(fd, id, ID_CHARS, 0) == ID_CHARS && fsync(fd) == 0;
+  }
+  if (known && fstat(fd, &st) == 0)
+    snprintf(out, HOME_BYTES, "%s.%llx.%llx", id, (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+  close(fd);
+}
+
 static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
   const struct node_opts *o = n->o;
-  char host[256] = "";
-  gethostname(host, sizeof host - 1);
+  gethostname(n->host, sizeof n->host - 1);
+  home_of(o, n->home);
   struct runner_opts r = {.store = n->store, .defs = n->defs, .lease_us = o->lease_us,
-                          .info = {host, getpid(), o->slots, o->roles_text}};
+                          .info = {n->host, getpid(), o->slots, o->roles_text, n->home}};
   rand_secret(&r.seed, sizeof r.seed);
   r.ports = (struct runner_ports){.ctx = n, .push = port_push, .nudge = port_nudge, .flow_done = port_flow_done,
                                   .backlog = port_backlog, .free_slots = port_free_slots};

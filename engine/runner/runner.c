@@ -96,11 +96,15 @@ void req_fail(struct req *q, enum wr_rc code, const char *text) {
   q->rc = wr_err_set(&q->err, code, text ? "%s" : NULL, text);
 }
 
-bool runner_post(struct runner *r, struct req *q) {
-  q->next = NULL;
+void req_reset(struct req *q) {
   q->rc = WR_OK;
   q->changed = q->replayed = false;
   wr_err_clear(&q->err);
+}
+
+bool runner_post(struct runner *r, struct req *q) {
+  q->next = NULL;
+  req_reset(q);
   pthread_mutex_lock(&r->mu);
   bool full = r->n_req >= r->o.mailbox, draining = r->draining;
   if (!full && !draining) {
@@ -279,9 +283,10 @@ static void events_done(struct runner *r) {
   for (size_t i = 0; i < r->n_take; i++) {
     struct ev *e = &r->ev[i];
     if (e->defer) {
-      e->defer = false;
+      int64_t at = r->boot_us + (e->at_once ? 0 : LATER_US);
+      r->later_at = r->n_later > 0 && r->later_at > at ? r->later_at : at;
+      e->defer = e->at_once = false;
       *WR_PUSH(r->later, r->n_later, r->cap_later) = *e;
-      r->later_at = r->boot_us + LATER_US;
       continue;
     }
     attempt_free(e->a);
@@ -349,7 +354,7 @@ static void batch_ok(struct runner *r) {
   r->unknown = false;
   r->pause_us = r->again_us = 0;
   if (r->limit != SIZE_MAX && r->limit < SIZE_MAX / 2) r->limit *= 2; /* a bad event was found or is gone */
-  lease_ok(r);
+  if (r->b.n_flow + r->b.n_task > 0) lease_ok(r); /* else nothing was written, so nothing was renewed */
   batch_after(r);
   pthread_mutex_lock(&r->mu);
   r->stats.batches++;
@@ -401,6 +406,8 @@ static void one_batch(struct runner *r) {
   r->batch_no++;
   r->c.me = r->me;
   r->c.budget = LIMIT_BATCH_ROWS;
+  r->n_held = 0; /* its array goes with the arena */
+  r->b.n_flow = r->b.n_task = 0;
   arena_reset(&r->mem);
   enum store_rc rc = do_batch(r);
   if (rc == STORE_OK) batch_ok(r);

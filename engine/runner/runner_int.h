@@ -59,6 +59,7 @@ struct ev {
   struct attempt *a;                  /* EV_RESULT */
   struct req *q;                      /* EV_REQ */
   bool pulled; uint8_t slot;          /* EV_HINT: from the memory queue of that class */
+  bool at_once;                       /* deferred, but only to be read anew */
   bool defer;                         /* its flow is held elsewhere, or must be loaded: next time */
 };
 
@@ -86,6 +87,7 @@ struct runner {
   size_t limit;                       /* most events of the next batch; halved by STORE_BAD */
   struct ev *later; size_t n_later, cap_later;  /* deferred; back in ev[] at later_at (boot) */
   int64_t later_at;
+  int64_t *held; size_t n_held;       /* flows that another node holds, ascending; of this batch, in mem */
   struct attempt *starts, **starts_tail;        /* made for this batch, given out after its commit */
   struct map64 runs, solos, inflight, aside;   /* inflight: ti -> epoch of what the worker has; aside: quarantined fi */
   struct live lru;                    /* list head */
@@ -149,6 +151,7 @@ int64_t lease_next(const struct runner *r);
 /* runner.c */
 void ev_add(struct runner *r, struct ev e);
 void req_fail(struct req *q, enum wr_rc code, const char *text);
+void req_reset(struct req *q);
 void slot_free(struct runner *r, uint8_t slot);
 void timer_task(struct runner *r, int64_t fi, int64_t ti, int64_t at_us);
 #endif

@@ -237,8 +237,10 @@ enum store_rc load_batch(struct runner *r, size_t n) {
   if (m == 0) return STORE_OK;
   struct flow_row *row = arena_zalloc(&r->mem, m * sizeof *row);
   uint8_t *got = arena_zalloc(&r->mem, m);
+  r->held = arena_alloc(&r->mem, m * sizeof *r->held);
   enum store_rc rc = store_lock(r->s, fi, m, row, got);
   for (size_t i = 0; rc == STORE_OK && i < m; i++) {
+    if (got[i] == 2) r->held[r->n_held++] = fi[i];
     if (got[i] != 1) continue;
     struct flow_def *def;
     struct wr_err err;

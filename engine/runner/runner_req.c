@@ -4,6 +4,11 @@
 #include <string.h>
 #include "runner_int.h"
 
+static int by_fi(const void *a, const void *b) {
+  int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+  return x < y ? -1 : x > y;
+}
+
 /* ---- steps of a run, with what they need ---- */
 
 static enum store_rc feed(struct runner *r, struct live *l) {
@@ -137,10 +142,7 @@ static enum store_rc task_event(struct runner *r, struct ev *e, struct run_event
     return solo_event(r, e, &ev->ev, &s);
   }
   struct live *l = live_get(r, e->fi);
-  if (l == NULL) { /* gone, set aside, or held by another node just now */
-    e->defer = e->a != NULL && !map64_get(&r->aside, e->fi); /* a hint or timer comes again by the reconciler */
-    return STORE_OK;
-  }
+  if (l == NULL) return STORE_OK; /* gone, or set aside */
   enum run_rc out = RUN_OK;
   ev->kind = RUN_EV_TASK;
   ev->task = run_task_of(l->r, e->ti);
@@ -379,9 +381,9 @@ static enum store_rc do_cancel_task(struct runner *r, struct ev *e) {
     q->changed = rc == STORE_OK && s && s->t.state != was;
     return rc == STORE_OK && s && (s->out & TASK_OUT_REFUSED) ? finished(q, s->t.state) : rc;
   }
-  if (live_get(r, row.fi) == NULL && !map64_get(&r->aside, row.fi)) {
-    e->fi = row.fi; /* its flow is loaded with the next batch */
-    e->defer = true;
+  e->fi = row.fi;
+  if (live_get(r, row.fi) == NULL && !map64_get(&r->aside, row.fi)) { /* its flow is loaded with the next batch */
+    e->defer = e->at_once = true;
     return STORE_OK;
   }
   struct live *l = live_get(r, row.fi);
@@ -409,7 +411,7 @@ static enum store_rc do_req(struct runner *r, struct ev *e) {
   return STORE_OK;
 }
 
-enum store_rc do_event(struct runner *r, struct ev *e) {
+static enum store_rc dispatch(struct runner *r, struct ev *e) {
   struct run_event ev = {.ev = {.owner = e->owner, .epoch = e->epoch}};
   switch (e->kind) {
   case EV_RESULT: return do_result(r, e);
@@ -424,5 +426,32 @@ enum store_rc do_event(struct runner *r, struct ev *e) {
     return l && !flow_final(l->r->state) ? do_more(r, l) : STORE_OK;
   }
   }
+  return STORE_OK;
+}
+
+static bool held(const struct runner *r, int64_t fi) {
+  return r->n_held > 0 && bsearch(&fi, r->held, r->n_held, sizeof fi, by_fi) != NULL;
+}
+
+/* The event changed nothing, and what it was held against is only what this node remembers: a rival may have written
+ * since, and with no row of the flow in the batch nobody would notice. */
+static bool only_believed(struct runner *r, int64_t fi) {
+  const struct live *l = r->single || fi == 0 ? NULL : live_get(r, fi);
+  return l != NULL && l->locked != r->batch_no && l->r->eff == 0;
+}
+
+enum store_rc do_event(struct runner *r, struct ev *e) {
+  uint32_t free[SLOT__N];
+  if (held(r, e->fi)) { /* by another node: its turn comes again */
+    e->defer = true;
+    return STORE_OK;
+  }
+  memcpy(free, r->c.free, sizeof free);
+  enum store_rc rc = dispatch(r, e);
+  if (rc != STORE_OK || e->defer || !only_believed(r, e->fi)) return rc;
+  live_drop(r, live_get(r, e->fi)); /* read it under the lock, then decide */
+  memcpy(r->c.free, free, sizeof free);
+  if (e->q) req_reset(e->q);
+  e->defer = e->at_once = true;
   return STORE_OK;
 }

@@ -20,6 +20,25 @@ static unsigned ready(struct my *s) {
   return e;
 }
 
+/* Whoever held this home before us is dead. By primary key, one transaction each; a server that still rolls the dead one's
+ * last batch back keeps its row locked: then its lease ends it. */
+static unsigned bury_former(struct my *s, const struct node_info *info) {
+  int64_t dead[8];
+  size_t n = 0;
+  struct my_rows r;
+  if (!info->home || !*info->home) return 0;
+  unsigned e = my_select(&s->run, &r, "SELECT incarnation FROM engine_node WHERE state='LIVE' AND home=? AND host=? LIMIT 8",
+                         MY_ARGS(my_at(info->home), my_at(info->host ? info->host : "")));
+  while (!e && n < 8 && my_next(&r)) dead[n++] = my_int(&r.cell[0]);
+  if (!e) e = my_done(&r);
+  for (size_t i = 0; i < n && !e; i++) {
+    e = my_run(&s->run, NULL, "UPDATE engine_node SET state='DEAD', end_time=UTC_TIMESTAMP(6) WHERE incarnation=? AND state='LIVE'",
+               MY_ARGS(my_ai(dead[i])));
+    if (e == ER_LOCK_WAIT_TIMEOUT) e = 0;
+  }
+  return e;
+}
+
 enum store_rc my_join(struct store *st, const struct node_info *info, int64_t *incarnation) {
   struct my *s = my_of(st);
   int64_t me;
@@ -27,10 +46,11 @@ enum store_rc my_join(struct store *st, const struct node_info *info, int64_t *i
   if (rc) return rc;
   unsigned e = ready(s);
   if (!e) e = my_run(&s->run, NULL, "DELETE FROM engine_node WHERE incarnation<? AND state<>'LIVE'", MY_ARGS(my_ai(me - KEEP_NODES)));
-  if (!e) e = my_run(&s->run, NULL, "INSERT INTO engine_node (incarnation, state, lease_until, host, pid, slots, roles, start_time) VALUES "
-                     "(?, 'LIVE', UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, ?, ?, ?, ?, UTC_TIMESTAMP(6))",
-                     MY_ARGS(my_ai(me), my_ai(s->lease_us), my_at(info->host ? info->host : ""), my_ai(info->pid), my_ai(info->slots),
-                             my_at(info->roles ? info->roles : "")));
+  if (!e) e = bury_former(s, info);
+  if (!e) e = my_run(&s->run, NULL, "INSERT INTO engine_node (incarnation, state, lease_until, host, home, pid, slots, roles, start_time) VALUES "
+                     "(?, 'LIVE', UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, ?, ?, ?, ?, ?, UTC_TIMESTAMP(6))",
+                     MY_ARGS(my_ai(me), my_ai(s->lease_us), my_at(info->host ? info->host : ""), my_at(info->home ? info->home : ""),
+                             my_ai(info->pid), my_ai(info->slots), my_at(info->roles ? info->roles : "")));
   if (e) return down(e); /* had it been stored: a member nobody speaks for, which its lease ends */
   *incarnation = s->me = me;
   return STORE_OK;

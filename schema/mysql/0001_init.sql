@@ -245,6 +245,7 @@ CREATE TABLE IF NOT EXISTS engine_node (
   last_batch   BIGINT NOT NULL DEFAULT 0,     -- the receipt: id of its newest committed batch
   lease_until  DATETIME(6) NOT NULL,
   host         VARCHAR(255) NOT NULL,
+  home         VARCHAR(80) NOT NULL DEFAULT '', -- the data directory that it has locked
   pid          BIGINT NOT NULL,
   slots        INT UNSIGNED NOT NULL,
   roles        VARCHAR(255) NOT NULL,

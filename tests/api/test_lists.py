@@ -53,6 +53,7 @@ class Lists(Case):
         first, last = rows[-1], rows[0]
         self.assertEqual(len(self.ids(flowId=self.good, **{"from": first["startedAt"], "to": last["startedAt"]})), 12)
         self.assertEqual(len(self.ids(flowId=self.good, **{"from": first["startTime"]})), 12)
+        self.assertEqual(len(self.ids(flowId=self.good, **{"from": first["startTime"], "to": last["startTime"]})), 12)  # its whole second
         self.assertEqual(self.ids(flowId=self.good, to="2001-01-01 00:00:00"), [])
         self.assertEqual(self.ids(flowId=self.good, **{"from": "2999-01-01T00:00:00Z"}), [])
         self.assertEqual(self.ok(get(f"/monitor/flow?flowId={self.good}&from=2999-01-01T00:00:00%2B02:00")), [])

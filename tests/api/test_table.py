@@ -1,9 +1,10 @@
 """The table of bad inputs, row by row: the number in a test's name is the row. After each the server is healthy."""
 import json
 import threading
+import time
 import unittest
 
-from weirtest import Case, Raw, delete, get, inline, post, request, server
+from weirtest import PATIENCE, Case, Raw, delete, get, inline, post, request, server
 
 START, END = {"nodeType": "START"}, {"nodeType": "END"}
 JSON = {"Content-Type": "application/json"}
@@ -283,6 +284,12 @@ class Definitions(Case):
         body = b'{"flowName":"x","flowNodes":[' + b",".join([one] * 200001) + b"]}"
         data = self.refused(post("/flow", body), 41303, "FLOW_TOO_LARGE")["data"]
         self.assertEqual((data["limit"], data["got"]), (200000, 200001))
+        key = [f"a{i}" for i in range(1001)]
+        nodes = [{"nodeKey": k, "tasks": [{"taskName": "t", "taskType": "ECHO"}]} for k in key]
+        nodes += [{**nodes[0], "nodeKey": f"b{i}", "prevNodes": key[:1000]} for i in range(1000)]
+        nodes[-1]["prevNodes"] = key
+        data = self.refused(post("/flow", {"flowName": "x", "flowNodes": nodes}), 41303, "FLOW_TOO_LARGE")["data"]
+        self.assertEqual((data["limit"], data["got"]), (1000000, 1000001))
         self.refused(post("/exec/flows", {"starts": [{"flowId": 1}] * 1001}), 42216)
 
     def test_40_two_million_values(self):
@@ -423,11 +430,31 @@ class Lifecycle(Case):
         ti = self.ok(post(f"/exec/task/{self.task('WAIT', '1h')}"))["tiId"]
         self.ok(post(f"/exec/task-ins/{ti}/cancel"))
         done = self.task_finished(ti)
-        self.assertEqual((done["execStatus"], done["state"]), ("FAILED", "CANCELED"))
-        self.ok(post(f"/exec/task-ins/{ti}/cancel"))
+        self.assertEqual((done["execStatus"], done["state"], done["errorMsg"]), ("FAILED", "CANCELED", "Canceled."))
+        again = self.ok(post(f"/exec/task-ins/{ti}/cancel"))   # 200, nothing changes
+        self.assertEqual((again["state"], again["changed"]), ("CANCELED", False))
+        fi = self.start(self.long())
+        ni = self.ok(get(f"/monitor/flow/{fi}"))["nodes"][0]["niId"]
+        ti = self.ok(get(f"/monitor/node/{ni}"))[0]["tiId"]
+        self.assertTrue(self.ok(post(f"/exec/task-ins/{ti}/cancel"))["changed"])
+        self.finished(fi)
+        self.assertFalse(self.ok(post(f"/exec/task-ins/{ti}/cancel"))["changed"])
         ti = self.ok(post(f"/exec/task/{self.task()}"))["tiId"]
         self.task_finished(ti)
         self.refused(post(f"/exec/task-ins/{ti}/cancel"), 40913)
+
+    def test_cancel_between_attempts(self):
+        """A task that waits for its next attempt ends at once and says that it was canceled."""
+        node = inline("EXCEPTION", "once", nodeKey="k", attempts=2, backoff={"base": "1h", "max": "1h", "jitter": "none"})
+        fi = self.start(self.flow(node)["flowId"])
+        ni = self.ok(get(f"/monitor/flow/{fi}"))["nodes"][0]["niId"]
+        end = time.monotonic() + PATIENCE
+        while (row := self.ok(get(f"/monitor/node/{ni}"))[0])["state"] != "RETRY_WAIT":
+            self.assertLess(time.monotonic(), end, row)
+        self.assertTrue(self.ok(post(f"/exec/flow-ins/{fi}/cancel"))["changed"])
+        self.finished(fi)
+        row = self.ok(get(f"/monitor/node/{ni}"))[0]
+        self.assertEqual((row["state"], row["errorMsg"], row["failures"]), ("CANCELED", "Canceled.", 1))
 
     def test_62_63_delete_while_used(self):
         flow = self.long()

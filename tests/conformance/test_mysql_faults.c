@@ -389,6 +389,24 @@ static void lease_that_ended_is_reaped_and_fenced(void **st) {
   OK(batch_do(&a, &t.b));
 }
 
+/* Who starts where it has locked the directory of a former: that one is dead, whatever its lease says. Nobody else is. */
+static void former_of_the_same_home_is_dead_at_once(void **st) {
+  (void)st;
+  const struct node_info info = {.host = "h", .pid = 1, .slots = 1, .roles = "", .home = "home-1"},
+                         there = {.host = "other", .pid = 1, .slots = 1, .roles = "", .home = "home-1"};
+  struct world c = {.s = kit_open(kit_url(), 0)}, d = {.s = kit_open(kit_url(), 0)};
+  OK(store_join(a.s, &info, &a.me));
+  OK(store_join(c.s, &there, &c.me));
+  OK(store_renew(a.s));
+  OK(store_join(d.s, &info, &d.me));
+  IS(store_renew(a.s), STORE_FENCED);
+  OK(store_renew(b.s)); /* has no home */
+  OK(store_renew(c.s)); /* the same name on another machine */
+  OK(store_renew(d.s));
+  leave(&c);
+  leave(&d);
+}
+
 static void batch_and_renewal_keep_the_lease(void **st) {
   (void)st;
   struct batch none = {0};
@@ -753,7 +771,8 @@ int main(void) {
     P(lost_commit_is_unknown_and_not_done), P(lost_answer_of_commit_is_unknown_and_done), P(resolve_waits_for_the_old_transaction),
     T(rival_makes_a_cached_head_stale), T(held_heads_are_skipped), T(long_held_head_is_a_retry), T(many_heads_and_one_is_stale),
     T(missing_row_among_many_is_never_made), T(results_larger_than_a_packet), T(too_long_a_text_is_bad),
-    T(lease_that_ended_is_reaped_and_fenced), T(batch_and_renewal_keep_the_lease), T(reaper_cannot_overtake_a_batch),
+    T(lease_that_ended_is_reaped_and_fenced), T(former_of_the_same_home_is_dead_at_once),
+    T(batch_and_renewal_keep_the_lease), T(reaper_cannot_overtake_a_batch),
     T(live_tasks_tell_whose_owner_is_dead), T(frozen_transaction_is_ended_by_the_server), T(one_reconciler_at_a_time),
     T(definitions_that_change_make_the_batch_stale), T(delete_waits_for_a_start), T(delete_waits_for_a_task_that_starts),
     T(delete_first_refuses_the_start), T(saves_of_two_members_make_every_version_once), T(members_never_get_the_same_id),

@@ -472,7 +472,7 @@ static void tidy(void) {
 }
 
 int main(void) {
-  static const struct backend sqlite = {fresh, again};
+  static const struct backend sqlite = {fresh, again, false};
   const struct CMUnitTest own[] = {
     cmocka_unit_test(test_second_open_is_refused), cmocka_unit_test(test_lock_ends_with_the_process),
     cmocka_unit_test(test_every_way_leads_to_one_lock),

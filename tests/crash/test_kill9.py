@@ -189,8 +189,13 @@ class World:
     def busy(self):
         """Some steps begin from here on."""
         before = self.ledger.size()
-        until("steps run", lambda: self.ledger.size() > before)
+        until("steps run", lambda: self.check_clients() or self.ledger.size() > before)
         time.sleep(self.rnd.uniform(0, 0.7))  # the moment of the kill, not a wait for anything
+
+    def check_clients(self):
+        for client in self.clients:
+            if client.error:
+                raise client.error
 
     def look(self):
         """Notes which steps the API shows as SUCCESS now, and how long the ledger was then."""
@@ -230,8 +235,7 @@ class World:
         self.stop.set()
         for client in self.clients:
             client.join(LIMIT_S)
-            if client.error:
-                raise client.error
+        self.check_clients()
         server = self.servers[0]
         self.test.assertGreater(len(self.accepted), ROUNDS)
         for fi in [fi for client in self.clients for fi in client.resume]:

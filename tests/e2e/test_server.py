@@ -170,6 +170,27 @@ class Killed(Base):
         self.assertEqual([line.split(":")[1] for line in lines], ["first", "second", "second", "third"])
         self.assertEqual(server.stop(), 0)
 
+    def test_three_losses(self):
+        """What kills its node three times is given up, and its task says why, in a flow and alone."""
+        script, pid = self.pid_file()
+        server = self.server()
+        fi = server.flow(shell("poison", f"{script}; sleep 600"))
+        ti = server.post(f"/exec/task/{server.post('/task', {'taskName': 'poison', 'taskType': 'WAIT', 'taskContent': '1h'})['taskId']}")["tiId"]
+        for n in range(1, 4):
+            until(f"attempt {n} runs", lambda n=n: server.get(f"/monitor/task/{ti}")["attempt"] == n and pid())
+            child = pid()
+            server.kill()
+            until("the child is dead", lambda child=child: not alive(child))
+            (self.tmp / "pid").unlink()
+            server = self.server()
+        node = server.ended(fi)["nodes"][0]
+        inside, alone = server.get(f"/monitor/node/{node['niId']}")[0], server.get(f"/monitor/task/{ti}")
+        for one in (inside, alone):
+            self.assertEqual((one["state"], one["attempt"], one["losses"]), ("DEAD", 3, 3))
+            self.assertEqual(one["errorMsg"], node["errorMsg"])
+            self.assertIn("three times", one["errorMsg"])
+        self.assertEqual(server.stop(), 0)
+
     def test_kill_loop(self):
         """Ten kills while flows run; every accepted one ends, each step has one success."""
         ledger = self.tmp / "ledger"
@@ -205,6 +226,22 @@ class Cluster(Base):
         fi = b.flow(task("x", "ECHO", "alone"))
         self.assertEqual(b.ended(fi)["status"], "SUCCESS")
         self.assertEqual(b.stop(), 0)
+
+    def test_kill_9(self):
+        """Who starts again where its directory's lock proves the former node dead does not wait for that node's lease."""
+        urls = ["--store", os.environ["WEIR_TEST_MYSQL"], "--queue", os.environ["WEIR_TEST_REDIS"], "--prefix", "e2e-kill", "--lease", "1h"]
+        server = self.server(*urls)
+        script, pid = self.pid_file()
+        fi = server.flow(shell("a", f'{script}; test "$WEIR_ATTEMPT" -gt 1 || sleep 600'), shell("b", "true"))
+        child = pid()
+        server.kill()
+        server = self.server(*urls)
+        self.assertFalse(alive(child))
+        done = server.ended(fi)
+        self.assertEqual(done["status"], "SUCCESS")
+        row = server.get(f"/monitor/node/{done['nodes'][0]['niId']}")[0]
+        self.assertEqual((row["attempt"], row["losses"]), (2, 1))
+        self.assertEqual(server.stop(), 0)
 
     def test_shared_work(self):
         """Two small nodes, many flows: steps of one flow run here and there, and no hint is lost on the way."""
