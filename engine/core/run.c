@@ -187,7 +187,7 @@ static void node_decide(struct run *r, struct run_ctx *c, uint32_t node, enum ta
   enum verdict verdict = rule_complete(d->n_task, d->need, v->t_ok, v->t_bad);
   if (verdict == VERDICT_UNKNOWN) return;
   if (verdict == VERDICT_TRUE) node_end(r, c, node, NODE_SUCCESS, NULL);
-  else node_end(r, c, node, last == TASK_CANCELED ? NODE_CANCELED : NODE_FAILED, error);
+  else node_end(r, c, node, last == TASK_CANCELED ? NODE_CANCELED : NODE_FAILED, error ? error : "Failed.");
   if (v->t_open > 0) tasks_all(r, c, node, d->rest == REST_CANCEL ? TASK_EV_REST_CANCEL : TASK_EV_REST_RUN_ON);
 }
 

@@ -135,7 +135,8 @@ static unsigned do_end_as(const struct step *s) {
 
 static unsigned do_timeout(const struct step *s) { return to_canceling(s->t, TASK_TIMEOUT); }
 static unsigned do_queue_timeout(const struct step *s) { return end(s->t, TASK_TIMEOUT); }
-static unsigned do_due(const struct step *s) { return to_queue(s); }
+/* A ring of an earlier wait comes too soon: the right one follows. */
+static unsigned do_due(const struct step *s) { return s->t->due_us <= s->ev->now_us ? to_queue(s) : 0; }
 
 static unsigned do_due_queued(const struct step *s) {
   return s->t->due_us != 0 && s->t->due_us <= s->ev->now_us ? do_queue_timeout(s) : 0;

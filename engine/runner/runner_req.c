@@ -124,10 +124,15 @@ static enum store_rc solo_event(struct runner *r, const struct ev *e, const stru
     o |= task_apply(&s->t, &(struct task_event){.kind = TASK_EV_CLAIM, .now_us = ev.now_us, .owner = r->me}, &s->def->policy);
   if (o & TASK_OUT_CLAIMED) r->c.free[slot]--;
   if (o & TASK_OUT_LATE) late(r, e);
-  if (o != 0 && !s->dirty) {
-    s->dirty = true;
-    *WR_PUSH(r->dirty, r->n_dirty, r->cap_dirty) = s;
+  if (!(o & (TASK_OUT_CHANGED | TASK_OUT_KILL))) { /* nothing to write or to tell: a final row stays as it is */
+    if (!s->dirty && (task_final(s->t.state) || !r->single)) {
+      solo_drop(r, s);
+      *out = NULL;
+    }
+    return STORE_OK;
   }
+  if (!s->dirty) *WR_PUSH(r->dirty, r->n_dirty, r->cap_dirty) = s;
+  s->dirty = true;
   s->out |= o;
   s->update_us = ev.now_us;
   if ((o & TASK_OUT_CHANGED) && e->a) { s->result = e->a; s->error = e->a->error; }
@@ -157,7 +162,7 @@ static enum store_rc do_result(struct runner *r, struct ev *e) {
   struct run_event ev = {.ev = {.kind = result_kind(a), .owner = a->owner, .epoch = a->epoch, .fatal = a->end == ATTEMPT_FATAL},
                          .pol = &a->policy, .error = a->error, .attempt_start_us = a->start_us};
   if (a->end == ATTEMPT_OK || a->end == ATTEMPT_FAIL || a->end == ATTEMPT_FATAL) ev.result = a;
-  if (a->end == ATTEMPT_FAIL && a->error == NULL) ev.error = "Failed.";
+  if (a->error == NULL && a->end != ATTEMPT_OK) ev.error = a->end == ATTEMPT_FAIL || a->end == ATTEMPT_FATAL ? "Failed." : "Lost with its node.";
   if (!r->draining) r->c.free[a->policy.slot]++;
   return task_event(r, e, &ev);
 }
@@ -377,9 +382,10 @@ static enum store_rc do_cancel_task(struct runner *r, struct ev *e) {
   if (got == 0 || row.fi == 0) {
     struct solo *s = map64_get(&r->solos, q->ti);
     enum task_state was = s ? s->t.state : row.t.state;
+    if (task_final(was)) return finished(q, was);
     rc = solo_event(r, e, &ev.ev, &s);
     q->changed = rc == STORE_OK && s && s->t.state != was;
-    return rc == STORE_OK && s && (s->out & TASK_OUT_REFUSED) ? finished(q, s->t.state) : rc;
+    return rc;
   }
   e->fi = row.fi;
   if (live_get(r, row.fi) == NULL && !map64_get(&r->aside, row.fi)) { /* its flow is loaded with the next batch */

@@ -318,7 +318,10 @@ static bool next(struct world *w, uint32_t t, struct run_event *ev) {
   *ev = (struct run_event){.kind = RUN_EV_TASK, .task = t, .ev = {.owner = now->owner, .epoch = now->epoch}};
   switch (now->state) {
   case TASK_QUEUED: ev->ev.kind = TASK_EV_CLAIM; ev->ev.owner = ME; return true;
-  case TASK_RETRY_WAIT: ev->ev.kind = TASK_EV_DUE; return true;
+  case TASK_RETRY_WAIT:
+    ev->ev.kind = TASK_EV_DUE;
+    if (w->c.now_us < now->due_us) w->c.now_us = now->due_us;
+    return true;
   case TASK_RUNNING: ev->ev.kind = TASK_EV_OK; return true;
   case TASK_CANCELING: ev->ev.kind = TASK_EV_FAIL; return true;
   case TASK_NONE: case TASK_CREATED: case TASK_BLOCKED: case TASK_PAUSING: case TASK_PAUSED: case TASK_SUCCESS:

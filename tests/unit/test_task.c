@@ -82,6 +82,11 @@ static void test_attempts(void **state) {
     uint32_t ran = 0;
     while (!task_final(t.state)) {
       struct task_event ev = event_for(t.state == TASK_QUEUED ? TASK_EV_CLAIM : t.state == TASK_RUNNING ? TASK_EV_FAIL : TASK_EV_DUE, &t);
+      if (ev.kind == TASK_EV_DUE) {
+        ev.now_us = t.due_us - 1; /* too soon */
+        assert_int_equal(task_apply(&t, &ev, &p), 0);
+        ev.now_us = t.due_us;
+      }
       ran += ev.kind == TASK_EV_CLAIM;
       (void)task_apply(&t, &ev, &p);
       task_check(&t);
