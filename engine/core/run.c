@@ -152,7 +152,10 @@ static void task_effects(struct run *r, struct run_ctx *c, const struct run_even
     eff_mark_task(r, c, ev->task, out & TASK_OUT_ENDED ? task_error(t, ev->error) : ev->error, ev->result);
   if (out & TASK_OUT_ATTEMPT_ENDED) keep_attempt(r, c, ev->task, was, ev);
   if (out & TASK_OUT_WAITS) eff_after(r, c, AFTER_TIMER, ev->task);
-  if (out & TASK_OUT_KILL) eff_after(r, c, AFTER_KILL, ev->task);
+  if (out & TASK_OUT_KILL) { /* marked, though no column may change: what follows a commit belongs to a flow of its batch */
+    eff_mark_flow(r, c, NULL);
+    eff_after(r, c, AFTER_KILL, ev->task);
+  }
   if (out & TASK_OUT_REQUEUED) task_ready(r, c, ev->task);
   if (out & TASK_OUT_CLAIMED) {
     struct run_node *v = &r->node[dag_node_of_task(r->dag, ev->task)];
