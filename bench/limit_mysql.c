@@ -52,7 +52,7 @@ static void open_server(struct raw *w, char **where, int n, const char *schema) 
 
 static void new_flows(struct raw *w, int64_t n, const char *now) {
   if (n == 0) return;
-  buf_str(&w->q, "INSERT INTO task_flow_ins (fi_id,version,state,flow_id,flow_version,live,start_time,update_time,bases,create_time) VALUES ");
+  buf_str(&w->q, "INSERT INTO task_flow_ins (fi_id,version,state,flow_id,flow_version,live,start_at,update_time,bases,create_time) VALUES ");
   for (int64_t i = 0; i < n; i++)
     buf_printf(&w->q, "%s(%lld,1,1,1,1,1,'%s','%s','1000000:1000000','%s')", i ? "," : "", (long long)++w->flows, now, now, now);
   buf_ch(&w->q, ';');
@@ -65,14 +65,14 @@ static void heads(struct raw *w, const struct shape *s, int64_t at, int64_t n, c
                (long long)at + 2, now);
     return;
   }
-  buf_str(&w->q, "INSERT INTO task_flow_ins (fi_id,version,state,flow_id,flow_version,live,end_time,update_time,bases) VALUES ");
+  buf_str(&w->q, "INSERT INTO task_flow_ins (fi_id,version,state,flow_id,flow_version,live,end_at,update_time,bases) VALUES ");
   for (int64_t i = 0; i < s->heads && i < n; i++) {
     int64_t step = at + i;
     bool ends = step % LIMIT_FINAL_EVERY == LIMIT_FINAL_EVERY - 1;
     buf_printf(&w->q, "%s(%lld,%lld,%d,1,1,%d,%s%s%s,'%s','1000000:1000000')", i ? "," : "", (long long)(step / LIMIT_FINAL_EVERY + 1),
-               (long long)at + 2, ends ? 4 : 1, ends ? 0 : 1, ends ? "'" : "", ends ? now : "NULL", ends ? "'" : "", now);
+               (long long)at + 2, ends ? 4 : 1, ends ? 0 : 1, ends ? "'" : "", ends ? now : "'1970-01-01 00:00:00'", ends ? "'" : "", now);
   }
-  buf_str(&w->q, " ON DUPLICATE KEY UPDATE version=VALUES(version),state=VALUES(state),live=VALUES(live),end_time=VALUES(end_time),"
+  buf_str(&w->q, " ON DUPLICATE KEY UPDATE version=VALUES(version),state=VALUES(state),live=VALUES(live),end_at=VALUES(end_at),"
                  "update_time=VALUES(update_time);");
 }
 
@@ -87,12 +87,12 @@ static void where_in(struct raw *w, const char *key, int64_t from, int64_t to) {
 }
 
 static void end_nodes(struct raw *w, int64_t from, int64_t to, const char *now) {
-  buf_printf(&w->q, "UPDATE task_node_ins SET state=3,ok=1,fail=0,skip=0,t_ok=1,t_bad=0,t_open=0,end_time='%s',update_time='%s'", now, now);
+  buf_printf(&w->q, "UPDATE task_node_ins SET state=3,ok=1,fail=0,skip=0,t_ok=1,t_bad=0,t_open=0,end_at='%s',update_time='%s'", now, now);
   where_in(w, "ni_id", from, to);
 }
 
 static void new_nodes(struct raw *w, int64_t from, int64_t to, const char *now) {
-  buf_str(&w->q, "INSERT INTO task_node_ins (ni_id,state,ok,fail,skip,t_ok,t_bad,t_open,start_time,update_time,fi_id,node_id,run_no,"
+  buf_str(&w->q, "INSERT INTO task_node_ins (ni_id,state,ok,fail,skip,t_ok,t_bad,t_open,start_at,update_time,fi_id,node_id,run_no,"
                  "create_time) VALUES ");
   for (int64_t i = from; i < to; i++)
     buf_printf(&w->q, "%s(%lld,2,1,0,0,0,0,1,'%s','%s',1,%lld,1,'%s')", i > from ? "," : "", (long long)i + 1, now, now, (long long)i + 1, now);
@@ -101,12 +101,12 @@ static void new_nodes(struct raw *w, int64_t from, int64_t to, const char *now) 
 
 static void end_tasks(struct raw *w, int64_t from, int64_t to, const char *now) {
   buf_printf(&w->q, "UPDATE task_ins SET state=9,end_as=0,losses=0,cancel_requested=0,epoch=1,tries=0,owner=0,update_time='%s',"
-                    "end_time='%s',result='x',log=2,exit_code=0,`signal`=0,utime_us=0,stime_us=0,maxrss_kib=0,log_bytes=1", now, now);
+                    "end_at='%s',result='x',log=2,exit_code=0,`signal`=0,utime_us=0,stime_us=0,maxrss_kib=0,log_bytes=1", now, now);
   where_in(w, "ti_id", from, to);
 }
 
 static void new_tasks(struct raw *w, int64_t from, int64_t to, const char *now) {
-  buf_str(&w->q, "INSERT INTO task_ins (ti_id,ni_id,state,epoch,owner,start_time,update_time,fi_id,task_id,task_version,create_time) VALUES ");
+  buf_str(&w->q, "INSERT INTO task_ins (ti_id,ni_id,state,epoch,owner,start_at,update_time,fi_id,task_id,task_version,create_time) VALUES ");
   for (int64_t i = from; i < to; i++)
     buf_printf(&w->q, "%s(%lld,%lld,4,1,1,'%s','%s',1,1,1,'%s')", i > from ? "," : "", (long long)i + 1, (long long)i + 1, now, now, now);
   buf_ch(&w->q, ';');
