@@ -108,6 +108,7 @@ static unsigned apply(struct run *r, struct run_ctx *c, uint32_t task, struct ta
 static void task_ready(struct run *r, struct run_ctx *c, uint32_t task) {
   struct run_node *v = &r->node[dag_node_of_task(r->dag, task)];
   uint8_t slot = r->bind[task].pol->slot;
+  if (r->wish > WISH_STOP) return; /* the sweep is on its way to it */
   if (c->free[slot] == 0) {
     eff_after(r, c, AFTER_PUSH, task);
     if (r->task[task].t.due_us != 0) eff_after(r, c, AFTER_TIMER, task);
@@ -159,6 +160,8 @@ static void task_effects(struct run *r, struct run_ctx *c, const struct run_even
   if (out & TASK_OUT_REQUEUED) task_ready(r, c, ev->task);
   if (out & TASK_OUT_CLAIMED) {
     struct run_node *v = &r->node[dag_node_of_task(r->dag, ev->task)];
+    uint32_t *slots = &c->free[r->bind[ev->task].pol->slot];
+    if (*slots > 0) --*slots; /* before the rest of the step takes it home for another */
     if (v->start_us == 0) {
       v->start_us = c->now_us;
       eff_mark_node(r, c, (uint32_t)(v - r->node), NULL);
@@ -197,6 +200,7 @@ static void node_decide(struct run *r, struct run_ctx *c, uint32_t node, enum ta
 static enum run_rc step_task(struct run *r, const struct run_event *ev, struct run_ctx *c) {
   uint32_t node = dag_node_of_task(r->dag, ev->task);
   if (run_need(r, node, c)) return RUN_NEED;
+  if (ev->ev.kind == TASK_EV_CLAIM && r->wish > WISH_STOP) return RUN_OK; /* the same: no claim after the cancel */
   struct task was = r->task[ev->task].t;
   struct run_event e = *ev;
   unsigned out = apply(r, c, ev->task, &e.ev, ev->pol);

@@ -46,6 +46,10 @@ static void free_lists(struct runner *r) {
     free(v);
   }
   while ((it = heap_pop(&r->timers)) != NULL) free((struct task_timer *)(void *)it);
+  for (struct attempt *next; r->starts != NULL; r->starts = next) { /* of a COMMIT that was never resolved */
+    next = r->starts->next;
+    attempt_free(r->starts);
+  }
   for (size_t i = 0; i < r->n_ev; i++) attempt_free(r->ev[i].a);
   for (size_t i = 0; i < r->n_later; i++) attempt_free(r->later[i].a);
   while (r->res_head != NULL) {
@@ -199,7 +203,6 @@ static void take_mail(struct runner *r) {
   r->res_tail = &r->res_head;
   r->req_head = NULL;
   r->req_tail = &r->req_head;
-  r->n_req = 0;
   r->box = NULL;
   r->n_box = r->cap_box = 0;
   r->nudged = r->posted = false;
@@ -241,7 +244,7 @@ static void take_timers(struct runner *r) {
 static void expect_slots(const struct runner *r, int64_t free[SLOT__N]) {
   for (int s = 0; s < SLOT__N; s++) free[s] = r->c.free[s];
   for (size_t i = 0; i < r->n_ev; i++) {
-    if (r->ev[i].kind == EV_RESULT && !r->draining) free[r->ev[i].a->policy.slot]++;
+    if (r->ev[i].kind == EV_RESULT && !r->draining && r->ev[i].a->owner == r->me) free[r->ev[i].a->policy.slot]++;
     if (r->ev[i].kind == EV_HINT && r->ev[i].pulled) free[r->ev[i].slot]--;
   }
 }
@@ -278,6 +281,14 @@ static void ev_remove(struct runner *r, size_t n) {
   r->n_ev -= n;
 }
 
+/* It had its place in the mailbox until now: what waits for the store counts as well. */
+static void answer(struct runner *r, struct req *q) {
+  pthread_mutex_lock(&r->mu);
+  r->n_req--;
+  pthread_mutex_unlock(&r->mu);
+  q->done(q, q->done_ctx);
+}
+
 /* The batch is through, or each of its events has been answered. */
 static void events_done(struct runner *r) {
   for (size_t i = 0; i < r->n_take; i++) {
@@ -290,7 +301,7 @@ static void events_done(struct runner *r) {
       continue;
     }
     attempt_free(e->a);
-    if (e->q) e->q->done(e->q, e->q->done_ctx);
+    if (e->q) answer(r, e->q);
   }
   ev_remove(r, r->n_take);
   r->n_take = 0;
@@ -303,7 +314,7 @@ static void answer_refused(struct runner *r, enum wr_rc code) {
     struct req *q = r->ev[i].q;
     if (q == NULL) { r->ev[kept++] = r->ev[i]; continue; }
     req_fail(q, code, NULL);
-    q->done(q, q->done_ctx);
+    answer(r, q);
   }
   r->n_ev = kept;
   r->n_take = 0;
@@ -324,10 +335,7 @@ static void set_aside(struct runner *r) {
   log_error("runner.quarantined", L_INT("fi", e->fi), L_INT("ti", e->ti), L_INT("event", e->kind));
   if (e->q) req_fail(e->q, WR_QUARANTINED, NULL);
   else if (e->fi != 0 && map64_get(&r->aside, e->fi) == NULL) (void)map64_put(&r->aside, e->fi, r);
-  if (e->a) {
-    slot_free(r, e->a->policy.slot);
-    (void)map64_del(&r->inflight, e->ti);
-  }
+  if (e->a) attempt_gone(r, e->a);
   r->n_take = 1;
   events_done(r);
   r->limit = SIZE_MAX;
@@ -340,8 +348,8 @@ static void batch_failed(struct runner *r, enum store_rc rc) {
   switch (rc) {
   case STORE_STALE: r->stats.stale++; break;
   case STORE_BAD:
-    if (n <= 1) set_aside(r);
-    else r->limit = n / 2;
+    if (r->limit == 1 && r->n_ev > 0) set_aside(r);
+    else r->limit = n > 1 ? n / 2 : 1; /* one event was not alone: there were slices */
     break;
   case STORE_NO_SPACE: answer_refused(r, WR_NO_SPACE); pause_store(r, true); break;
   case STORE_DOWN: answer_refused(r, WR_DB_UNAVAILABLE); pause_store(r, true); break;
@@ -353,8 +361,8 @@ static void batch_failed(struct runner *r, enum store_rc rc) {
 static void batch_ok(struct runner *r) {
   r->unknown = false;
   r->pause_us = r->again_us = 0;
-  if (r->limit != SIZE_MAX && r->limit < SIZE_MAX / 2) r->limit *= 2; /* a bad event was found or is gone */
-  if (r->b.n_flow + r->b.n_task > 0) lease_ok(r); /* else nothing was written, so nothing was renewed */
+  if (r->limit != SIZE_MAX) r->limit = r->limit < LIMIT_BATCH_ROWS ? r->limit * 2 : SIZE_MAX; /* a bad event was found or is gone */
+  if (r->b.n_flow + r->b.n_task + r->b.n_key > 0) lease_ok(r); /* else nothing was sent, the fence neither */
   batch_after(r);
   pthread_mutex_lock(&r->mu);
   r->stats.batches++;
@@ -386,6 +394,7 @@ static enum store_rc slices(struct runner *r) {
     struct live *l = r->more[0];
     memmove(r->more, r->more + 1, --r->n_more * sizeof *r->more);
     l->more_queued = false;
+    l->sliced = r->batch_no;
     rc = do_more(r, l);
   }
   return rc;
@@ -414,6 +423,13 @@ static void one_batch(struct runner *r) {
   else batch_failed(r, rc);
 }
 
+/* A slot is free and a hint waits: those pulled before it were stale. */
+static bool hints_wait(const struct runner *r) {
+  for (int s = 0; s < SLOT__N; s++)
+    if (r->c.free[s] > 0 && r->o.ports.pull && r->o.ports.backlog(r->o.ports.ctx, (enum slot_class)s) > 0) return true;
+  return false;
+}
+
 static int64_t next_wake(struct runner *r) {
   if (r->again_us > r->boot_us) return r->again_us;
   if (r->n_ev > 0 || r->n_more > 0 || r->unknown) return r->boot_us;
@@ -426,7 +442,9 @@ static int64_t next_wake(struct runner *r) {
 }
 
 int64_t runner_turn(struct runner *r, int64_t wall_us, int64_t boot_us) {
-  if (wall_us > r->wall_us) r->wall_us = wall_us;
+  /* A clock that was set back must not stop the timers: until it has caught up, time goes on at half its speed. */
+  int64_t passed = r->boot_us == 0 ? 0 : (boot_us - r->boot_us) / 2;
+  r->wall_us = wall_us > r->wall_us + passed ? wall_us : r->wall_us + passed;
   r->boot_us = boot_us;
   take_mail(r);
   if (r->again_us > boot_us) return r->again_us;
@@ -445,13 +463,16 @@ int64_t runner_turn(struct runner *r, int64_t wall_us, int64_t boot_us) {
   count_slots(r);
   take_hints(r);
   if (r->n_ev > 0 || r->n_more > 0) one_batch(r);
-  if (r->o.ports.free_slots) {
-    count_slots(r);
-    r->o.ports.free_slots(r->o.ports.ctx, r->c.free);
-  }
-  return next_wake(r);
+  count_slots(r);
+  if (r->o.ports.free_slots) r->o.ports.free_slots(r->o.ports.ctx, r->c.free);
+  int64_t next = next_wake(r);
+  return next > boot_us && r->again_us <= boot_us && hints_wait(r) ? boot_us : next;
 }
 
-void slot_free(struct runner *r, uint8_t slot) {
-  if (r->used[slot] > 0) r->used[slot]--;
+/* Its slot is free again. One of a former incarnation has none: all were given up when that was fenced. */
+void attempt_gone(struct runner *r, const struct attempt *a) {
+  if (a->owner != r->me) return;
+  wr_assert(r->used[a->policy.slot] > 0);
+  r->used[a->policy.slot]--;
+  if ((uint32_t)(uintptr_t)map64_get(&r->inflight, a->ti) == a->epoch) (void)map64_del(&r->inflight, a->ti);
 }

@@ -71,6 +71,7 @@ static void node_rows(struct runner *r) {
 
 static void result_fields(struct task_write *w, const struct attempt *a) {
   w->row.exit_code = -1;
+  w->finish = w->row.error != NULL; /* a cancel, a loss: a text, but no attempt that says more */
   if (a == NULL) return;
   w->finish = true;
   w->row.result = a->end == ATTEMPT_OK ? a->result : NULL;
@@ -235,9 +236,8 @@ static void count_results(struct runner *r) {
   for (size_t i = 0; i < r->n_take; i++) {
     const struct ev *e = &r->ev[i];
     if (e->a == NULL || e->defer) continue;
-    slot_free(r, e->a->policy.slot);
+    attempt_gone(r, e->a);
     learn_run_time(r, e->a);
-    (void)map64_del(&r->inflight, e->ti);
   }
 }
 
@@ -295,8 +295,7 @@ static void solos_after(struct runner *r, struct pushes p[SLOT__N]) {
 
 static void send_pushes(struct runner *r, struct pushes p[SLOT__N]) {
   for (int s = 0; s < SLOT__N; s++) {
-    if (p[s].n > 0 && (!r->o.ports.push || !r->o.ports.push(r->o.ports.ctx, (enum slot_class)s, p[s].h, p[s].n)))
-      r->reconcile_at = r->boot_us + HINT_AGE_US; /* it pushes them again */
+    if (p[s].n > 0 && (!r->o.ports.push || !r->o.ports.push(r->o.ports.ctx, (enum slot_class)s, p[s].h, p[s].n))) lease_look(r);
     free(p[s].h);
   }
 }

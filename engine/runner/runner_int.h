@@ -30,6 +30,7 @@ struct live {
   struct live *lru_prev, *lru_next;
   uint64_t touched, locked;           /* batch numbers: dropped when that one does not commit; locked by store_lock() in it */
   bool more_queued;
+  uint64_t sliced;                    /* batch that took it off `more`: put back when that one does not commit */
   struct heap_item timeout;           /* flow timeout */
 };
 
@@ -110,7 +111,7 @@ struct runner {
   int64_t sent_us;                    /* boot time before the batch with the newest renewal was sent */
   int64_t renew_at, reconcile_at;     /* boot times; INT64_MAX = not needed */
   int64_t scan_ti, scan_fi;           /* reconciler's cursors; -1 = not scanning */
-  bool recovering, may_reconcile, saw_live;
+  bool recovering, may_reconcile, saw_live, look_again;
 };
 
 /* runner_load.c */
@@ -147,11 +148,12 @@ void lease_ok(struct runner *r);                     /* a batch or renewal commi
 enum store_rc lease_turn(struct runner *r);          /* renew, reap, reconcile when due */
 void lease_fenced(struct runner *r);
 int64_t lease_next(const struct runner *r);
+void lease_look(struct runner *r);                   /* a hint was not pushed: the reconciler pushes it in a while */
 
 /* runner.c */
 void ev_add(struct runner *r, struct ev e);
 void req_fail(struct req *q, enum wr_rc code, const char *text);
 void req_reset(struct req *q);
-void slot_free(struct runner *r, uint8_t slot);
+void attempt_gone(struct runner *r, const struct attempt *a);
 void timer_task(struct runner *r, int64_t fi, int64_t ti, int64_t at_us);
 #endif

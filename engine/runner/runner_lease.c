@@ -55,6 +55,12 @@ int64_t lease_next(const struct runner *r) {
   return at;
 }
 
+void lease_look(struct runner *r) {
+  int64_t at = r->boot_us + HINT_AGE_US;
+  r->look_again = true; /* a scan under way would forget it */
+  if (at < r->reconcile_at) r->reconcile_at = at;
+}
+
 /* ---- the reconciler ---- */
 
 static void look_at_task(struct runner *r, const struct live_task *t) {
@@ -71,6 +77,7 @@ static void look_at_task(struct runner *r, const struct live_task *t) {
     if (t->due_us != 0 && t->due_us <= r->wall_us) ev_add(r, (struct ev){.kind = EV_DUE, .fi = t->fi, .ti = t->ti});
     else if (t->due_us != 0 && r->recovering) timer_task(r, t->fi, t->ti, t->due_us);
     if (r->recovering || t->update_us + HINT_AGE_US < r->wall_us) ev_add(r, (struct ev){.kind = EV_HINT, .fi = t->fi, .ti = t->ti});
+    else r->look_again = true;
     break;
   case TASK_RETRY_WAIT:
     if (t->due_us <= r->wall_us) ev_add(r, (struct ev){.kind = EV_DUE, .fi = t->fi, .ti = t->ti});
@@ -83,7 +90,7 @@ static void look_at_task(struct runner *r, const struct live_task *t) {
 
 static void look_at_flow(struct runner *r, const struct live_flow *f) {
   bool old = r->recovering || f->update_us + HINT_AGE_US < r->wall_us;
-  if (f->more && old && live_get(r, f->fi) == NULL) ev_add(r, (struct ev){.kind = EV_MORE, .fi = f->fi});
+  if (f->more && old && (!r->single || live_get(r, f->fi) == NULL)) ev_add(r, (struct ev){.kind = EV_MORE, .fi = f->fi});
   if (f->due_us == 0) return;
   if (f->due_us <= r->wall_us) ev_add(r, (struct ev){.kind = EV_FLOW_TIMEOUT, .fi = f->fi});
   else if (r->recovering && live_get(r, f->fi) == NULL) ev_add(r, (struct ev){.kind = EV_MORE, .fi = f->fi}); /* loads its timer */
@@ -116,16 +123,18 @@ static enum store_rc reconcile(struct runner *r) {
   enum store_rc rc = STORE_OK;
   if (r->scan_ti < 0 && r->scan_fi < 0) {
     r->scan_ti = r->scan_fi = 0;
-    r->saw_live = false;
+    r->saw_live = r->look_again = false;
     if (!r->single) rc = store_reap(r->s, &dead);
     if (dead > 0) log_warn("runner.reaped", L_INT("nodes", dead));
     if (rc != STORE_OK) return rc;
   }
+  arena_reset(&r->mem); /* no batch is under way */
   rc = scan_page(r);
   if (rc != STORE_OK) return rc;
   if (r->scan_ti >= 0 || r->scan_fi >= 0) { r->reconcile_at = r->boot_us; return rc; }
   r->recovering = false;
   r->reconcile_at = r->single ? INT64_MAX : r->boot_us + scan_every(r);
+  if (r->look_again && r->boot_us + HINT_AGE_US < r->reconcile_at) r->reconcile_at = r->boot_us + HINT_AGE_US;
   return rc;
 }
 

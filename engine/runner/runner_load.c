@@ -73,6 +73,7 @@ void live_drop_touched(struct runner *r) {
   struct live *l = r->lru.lru_next;
   while (l != &r->lru && l->touched == r->batch_no) { /* touched ones stand in front */
     struct live *next = l->lru_next;
+    if (l->sliced == r->batch_no && !l->more_queued) ev_add(r, (struct ev){.kind = EV_MORE, .fi = l->r->fi});
     live_drop(r, l);
     l = next;
   }

@@ -163,7 +163,7 @@ static enum store_rc do_result(struct runner *r, struct ev *e) {
                          .pol = &a->policy, .error = a->error, .attempt_start_us = a->start_us};
   if (a->end == ATTEMPT_OK || a->end == ATTEMPT_FAIL || a->end == ATTEMPT_FATAL) ev.result = a;
   if (a->error == NULL && a->end != ATTEMPT_OK) ev.error = a->end == ATTEMPT_FAIL || a->end == ATTEMPT_FATAL ? "Failed." : "Lost with its node.";
-  if (!r->draining) r->c.free[a->policy.slot]++;
+  if (!r->draining && a->owner == r->me) r->c.free[a->policy.slot]++;
   return task_event(r, e, &ev);
 }
 
@@ -184,14 +184,13 @@ static enum store_rc do_hint(struct runner *r, struct ev *e) {
     slot = l->r->bind[task].pol->slot;
   }
   if (r->c.free[slot] == 0) {
-    if (r->o.ports.push) (void)r->o.ports.push(r->o.ports.ctx, (enum slot_class)slot, &(struct hint){e->ti, e->fi}, 1);
+    if (!r->o.ports.push || !r->o.ports.push(r->o.ports.ctx, (enum slot_class)slot, &(struct hint){e->ti, e->fi}, 1)) lease_look(r);
+    struct solo *s = e->fi == 0 && !r->single ? map64_get(&r->solos, e->ti) : NULL;
+    if (s && !s->dirty) solo_drop(r, s); /* a rival may change its row */
     return STORE_OK;
   }
   struct run_event ev = {.ev = {.kind = TASK_EV_CLAIM, .owner = r->me}};
-  size_t starts = r->eff.n_after;
-  enum store_rc rc = task_event(r, e, &ev);
-  if (e->fi != 0 && r->eff.n_after > starts) r->c.free[slot]--;
-  return rc;
+  return task_event(r, e, &ev);
 }
 
 static enum store_rc do_flow_timeout(struct runner *r, const struct ev *e) {
@@ -335,6 +334,10 @@ static enum store_rc do_rerun(struct runner *r, struct ev *e) {
   struct run_event ev = {.kind = RUN_EV_RERUN};
   struct live *l = flow_of(r, e, &rc);
   if (l == NULL) return rc;
+  if (l->r->eff != 0) { /* its rows of this batch belong to the old run: they are written first */
+    e->defer = true;
+    return STORE_OK;
+  }
   rc = rerun_checked(r, q, l, &ev);
   if (rc != STORE_OK || q->rc != WR_OK) return rc;
   if (l->r->dag->n > 0) rc = store_ids(r->s, ID_NI, l->r->dag->n, &ev.base.ni);
@@ -387,8 +390,10 @@ static enum store_rc do_cancel_task(struct runner *r, struct ev *e) {
     q->changed = rc == STORE_OK && s && s->t.state != was;
     return rc;
   }
+  if (task_final(row.t.state)) return finished(q, row.t.state); /* of an older run, perhaps: the new one is another row */
+  if (map64_get(&r->aside, row.fi)) return refuse(q, WR_QUARANTINED, NULL);
   e->fi = row.fi;
-  if (live_get(r, row.fi) == NULL && !map64_get(&r->aside, row.fi)) { /* its flow is loaded with the next batch */
+  if (live_get(r, row.fi) == NULL) { /* its flow is loaded with the next batch */
     e->defer = e->at_once = true;
     return STORE_OK;
   }

@@ -112,7 +112,8 @@ enum mem_fate sim_store_call(void *ctx, void *node, enum mem_call what, const st
   struct node *n = node;
   if (n->dead) return MEM_DOWN;
   bool wait = what == MEM_WAIT;
-  if (wait || sim_chance(w, w->p_yield)) node_yield(n, sim_between(w, wait ? 1000 : 0, sim_chance(w, w->p_slow) ? 300000 : 3000));
+  int64_t most = w->calm ? 100 : sim_chance(w, w->p_slow) ? 300000 : 3000;
+  if (wait || sim_chance(w, w->p_yield)) node_yield(n, wait ? 1000 + most : sim_between(w, 0, most));
   if (n->dead) return MEM_DOWN;
   enum mem_fate f = fault_of(w, n, what, b);
   if (w->verbose > 1 || f != MEM_GO) sim_trace(w, mem_call_name[what], f, 0, 0);

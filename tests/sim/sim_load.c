@@ -92,11 +92,12 @@ static unsigned parents_of(struct world *w, enum shape s, unsigned i, unsigned n
 }
 
 static unsigned size_of(struct world *w, enum shape s) {
+  bool wide = sim_chance(w, w->batch_rows < 100 ? 300 : 60) && w->queue_cap > 1000; /* a tiny queue is filled once in 10 s */
   switch (s) {
   case CHAIN: return 1 + (unsigned)sim_rnd(w, 7);
   case DIAMOND: return 4;
   case GRID: return 9;
-  case FAN: return sim_chance(w, w->batch_rows < 100 ? 300 : 60) ? w->batch_rows + 200 : 3 + (unsigned)sim_rnd(w, 30);
+  case FAN: return wide ? w->batch_rows + 200 : 3 + (unsigned)sim_rnd(w, 30);
   case ANY: case SHAPE__N: break;
   }
   return 1 + (unsigned)sim_rnd(w, 12);

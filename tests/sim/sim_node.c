@@ -213,7 +213,7 @@ void node_start(struct node *n) {
   n->next_boot = 0;
   n->life++;
   memset(n->told, 0, sizeof n->told);
-  struct runner_opts o = {.store = n->store, .defs = n->defs, .lease_us = w->lease_us, .info = {"sim", n->id, 1, "all"},
+  struct runner_opts o = {.store = n->store, .defs = n->defs, .lease_us = w->lease_us, .info = {.host = "sim", .pid = n->id, .slots = 1, .roles = "all"},
     .seed = sim_rnd(w, UINT64_MAX), .mailbox = 1 + sim_rnd(w, 50),
     .ports = {n, port_start, port_cancel, port_kill_all, port_deadline, port_push, w->single ? port_pull : NULL, port_nudge,
               port_flow_done, port_backlog, port_free_slots}};

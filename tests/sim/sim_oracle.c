@@ -97,7 +97,6 @@ static void check_end(struct world *w, const struct task_row *or, const struct t
     sim_fail(w, "task %lld: attempt %u counts as a try, but did not fail", ti, o->epoch);
   if (losses == 1) check_lost(w, o, rec, or->ti);
   if (losses == 1 && n->losses >= LIMIT_LOSSES && n->state != TASK_DEAD) sim_fail(w, "task %lld: lost %u times and %s", ti, n->losses, task_state_name(n->state));
-  if (rec && rec->reported && rec->outcome == ATTEMPT_HANDBACK && losses > 0 && home_of(w, o->owner)) sim_fail(w, "task %lld: a handed back attempt counts as lost", ti);
 }
 
 static uint32_t max_attempts(struct world *w, const struct task_row *t) {
