@@ -139,6 +139,11 @@ SORT(flow, struct flow_write, fi)
 SORT(node, struct node_write, ni)
 SORT(task, struct task_write, ti)
 
+static int cmp_id(const void *a, const void *b) {
+  int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+  return x < y ? -1 : x > y;
+}
+
 /* ---- attempts ---- */
 
 static enum store_rc new_attempt(struct runner *r, const struct eff_after *f) {
@@ -198,15 +203,35 @@ static void drop_starts(struct runner *r) {
   }
 }
 
+/* What was decided on a cached run, and changed nothing, was decided right only if its row is still the same: else a loss
+ * or a result that a stale memory calls late is dropped for ever. Runs that changed are checked by the write itself. */
+static enum store_rc confirm(struct runner *r) {
+  size_t n = 0, cap = 0;
+  int64_t *fi = NULL;
+  for (struct live *l = r->lru.lru_next; l != &r->lru && l->touched == r->batch_no; l = l->lru_next)
+    if (l->r->eff == 0 && l->locked != r->batch_no) *WR_PUSH(fi, n, cap) = l->r->fi;
+  if (n == 0) return STORE_OK;
+  struct flow_row *row = arena_zalloc(&r->mem, n * sizeof *row);
+  uint8_t *got = arena_zalloc(&r->mem, n);
+  qsort(fi, n, sizeof *fi, cmp_id);
+  enum store_rc rc = store_lock(r->s, fi, n, row, got);
+  for (size_t i = 0; rc == STORE_OK && i < n; i++)
+    if (got[i] != 1 || row[i].version != live_get(r, fi[i])->r->version) rc = STORE_STALE;
+  free(fi);
+  return rc;
+}
+
 enum store_rc batch_write(struct runner *r) {
   struct batch *b = &r->b;
   b->n_flow = b->n_node = b->n_task = b->n_attempt = b->n_key = 0;
+  enum store_rc rc = r->single ? STORE_OK : confirm(r);
+  if (rc != STORE_OK) return rc;
   key_rows(r);
   if (r->eff.n_flow == 0 && r->n_dirty == 0 && b->n_key == 0) { /* nothing changed: refusals, late reports */
     store_rollback(r->s);
     return STORE_OK;
   }
-  enum store_rc rc = make_starts(r);
+  rc = make_starts(r);
   if (rc != STORE_OK) return rc;
   b->id = r->me << 32 | (int64_t)(++r->batch_seq & 0xffffffff);
   flow_rows(r);

@@ -111,11 +111,13 @@ struct runner {
   int64_t sent_us;                    /* boot time before the batch with the newest renewal was sent */
   int64_t renew_at, reconcile_at;     /* boot times; INT64_MAX = not needed */
   int64_t scan_ti, scan_fi;           /* reconciler's cursors; -1 = not scanning */
-  bool recovering, may_reconcile, saw_live, look_again;
+  int64_t scan_began, scan_gap;       /* boot time of the scan; time since the one before, and a bit */
+  bool recovering, may_reconcile, saw_live, look_again, refused, scan_all;
 };
 
 /* runner_load.c */
 struct live *live_get(struct runner *r, int64_t fi);
+struct live *live_use(struct runner *r, int64_t fi);  /* the same, and the batch depends on it */
 void live_touch(struct runner *r, struct live *l);
 struct live *live_add(struct runner *r, struct run *run, struct flow_def *def, struct params *params);
 void live_drop(struct runner *r, struct live *l);

@@ -57,11 +57,20 @@ int64_t lease_next(const struct runner *r) {
 
 void lease_look(struct runner *r) {
   int64_t at = r->boot_us + HINT_AGE_US;
-  r->look_again = true; /* a scan under way would forget it */
+  r->refused = r->look_again = true; /* a scan under way would forget it */
   if (at < r->reconcile_at) r->reconcile_at = at;
 }
 
 /* ---- the reconciler ---- */
+
+/* A hint is sent again when its row is 10, 20, 40 .. s old: what only waits for its turn gets few, a lost one comes soon.
+ * While the queue is full its refusals bound them, and whoever finds room is welcome. */
+static bool hint_due(const struct runner *r, int64_t age) {
+  if (r->scan_all) return age > HINT_AGE_US;
+  for (int64_t at = HINT_AGE_US; at <= age; at *= 2)
+    if (age - at < r->scan_gap) return true;
+  return false;
+}
 
 static void look_at_task(struct runner *r, const struct live_task *t) {
   struct ev lost = {.kind = EV_LOST, .fi = t->fi, .ti = t->ti, .epoch = t->epoch, .owner = t->owner};
@@ -76,7 +85,7 @@ static void look_at_task(struct runner *r, const struct live_task *t) {
   case TASK_QUEUED:
     if (t->due_us != 0 && t->due_us <= r->wall_us) ev_add(r, (struct ev){.kind = EV_DUE, .fi = t->fi, .ti = t->ti});
     else if (t->due_us != 0 && r->recovering) timer_task(r, t->fi, t->ti, t->due_us);
-    if (r->recovering || t->update_us + HINT_AGE_US < r->wall_us) ev_add(r, (struct ev){.kind = EV_HINT, .fi = t->fi, .ti = t->ti});
+    if (r->recovering || hint_due(r, r->wall_us - t->update_us)) ev_add(r, (struct ev){.kind = EV_HINT, .fi = t->fi, .ti = t->ti});
     else r->look_again = true;
     break;
   case TASK_RETRY_WAIT:
@@ -123,6 +132,10 @@ static enum store_rc reconcile(struct runner *r) {
   enum store_rc rc = STORE_OK;
   if (r->scan_ti < 0 && r->scan_fi < 0) {
     r->scan_ti = r->scan_fi = 0;
+    r->scan_all = r->refused;
+    r->refused = false;
+    r->scan_gap = r->boot_us - r->scan_began + HINT_AGE_US / 10;
+    r->scan_began = r->boot_us;
     r->saw_live = r->look_again = false;
     if (!r->single) rc = store_reap(r->s, &dead);
     if (dead > 0) log_warn("runner.reaped", L_INT("nodes", dead));

@@ -33,6 +33,12 @@ void live_touch(struct runner *r, struct live *l) {
   lru_front(r, l);
 }
 
+struct live *live_use(struct runner *r, int64_t fi) {
+  struct live *l = live_get(r, fi);
+  if (l && l->touched != r->batch_no) live_touch(r, l);
+  return l;
+}
+
 /* Takes run, a reference of def and one of params (may be NULL). */
 struct live *live_add(struct runner *r, struct run *run, struct flow_def *def, struct params *params) {
   struct live *l = wr_new(struct live);
@@ -159,53 +165,50 @@ static enum store_rc load_whole(struct runner *r, struct run *run) {
   return STORE_OK;
 }
 
-/* Tasks of the nodes that still have open ones. Before a re-run all of them: their epochs go on. */
-static enum store_rc load_tasks_of(struct runner *r, struct run *run, const struct node_row *nr, const uint16_t *base, size_t n) {
-  size_t m = 0, got = 0;
-  for (size_t i = 0; i < n; i++) m += run->dag->node[nr[i].ni - run->base[base[i]].ni].n_task;
-  int64_t *ti = wr_calloc(m + 1, sizeof *ti);
-  struct task_row *tr = wr_calloc(m + 1, sizeof *tr);
-  m = 0;
-  for (size_t i = 0; i < n; i++) {
-    const struct dag_node *d = &run->dag->node[nr[i].ni - run->base[base[i]].ni];
-    for (uint32_t k = 0; k < d->n_task; k++) ti[m++] = run->base[base[i]].ti + d->task_at + k;
+/* Puts what was read where it belongs, oldest run first: rows come in no order, and ids of two runs stand in none. */
+static void place(struct run *run, const struct node_row *nr, size_t n, const struct task_row *tr, size_t m) {
+  for (size_t b = 0; b < run->n_base; b++) {
+    struct run_base first = run->base[b];
+    for (size_t i = 0; i < m; i++)
+      if (tr[i].ti >= first.ti && tr[i].ti < first.ti + run->dag->n_task) run_load_task(run, (uint32_t)(tr[i].ti - first.ti), &tr[i].t);
+    for (size_t i = 0; i < n; i++)
+      if (nr[i].ni >= first.ni && nr[i].ni < first.ni + run->dag->n) put_node(run, (uint32_t)(nr[i].ni - first.ni), (uint16_t)b, &nr[i]);
   }
-  enum store_rc rc = m > 0 ? store_tasks(r->s, ti, m, tr, &got) : STORE_OK;
-  for (size_t i = 0; rc == STORE_OK && i < got; i++)
-    for (size_t b = run->n_base; b-- > 0;) {
-      int64_t d = tr[i].ti - run->base[b].ti;
-      if (d < 0 || d >= run->dag->n_task) continue;
-      run_load_task(run, (uint32_t)d, &tr[i].t);
-      break;
-    }
-  free(ti);
-  free(tr);
-  return rc;
 }
 
-/* Reads the newest row of each node in the list; several runs: the highest base that has one. */
+/* Ids of the tasks of these node rows, each in the run of its row. */
+static size_t task_ids(const struct run *run, const struct node_row *nr, size_t n, int64_t **out) {
+  size_t m = 0, cap = 0;
+  int64_t *ti = NULL;
+  for (size_t i = 0; i < n; i++) {
+    size_t b = 0;
+    while (nr[i].ni < run->base[b].ni || nr[i].ni >= run->base[b].ni + run->dag->n) b++;
+    const struct dag_node *d = &run->dag->node[nr[i].ni - run->base[b].ni];
+    for (uint32_t k = 0; k < d->n_task; k++) *WR_PUSH(ti, m, cap) = run->base[b].ti + d->task_at + k;
+  }
+  *out = ti;
+  return m;
+}
+
+/* Reads the rows of each node in the list, of all runs: the newest that has one counts. */
 enum store_rc load_nodes(struct runner *r, struct live *l, const uint32_t *node, size_t n) {
   struct run *run = l->r;
   if (r->single || n == run->dag->n) return load_whole(r, run);
-  size_t keys = n * run->n_base, got = 0, k = 0;
-  int64_t *ni = wr_calloc(keys + 1, sizeof *ni);
-  struct node_row *nr = wr_calloc(keys + 1, sizeof *nr);
-  uint16_t *base = wr_calloc(keys + 1, sizeof *base);
+  int64_t *ni = wr_calloc(n * run->n_base + 1, sizeof *ni), *ti = NULL;
+  size_t k = 0, m = 0, got_n = 0, got_t = 0;
   for (size_t b = 0; b < run->n_base; b++)
     for (size_t i = 0; i < n; i++) ni[k++] = run->base[b].ni + node[i];
-  enum store_rc rc = store_nodes(r->s, ni, keys, nr, &got);
-  for (size_t i = 0; rc == STORE_OK && i < got; i++)
-    for (size_t b = run->n_base; b-- > 0;)
-      if (nr[i].ni >= run->base[b].ni && nr[i].ni < run->base[b].ni + run->dag->n) { base[i] = (uint16_t)b; break; }
-  if (rc == STORE_OK) rc = load_tasks_of(r, run, nr, base, got);
+  struct node_row *nr = wr_calloc(k + 1, sizeof *nr);
+  enum store_rc rc = store_nodes(r->s, ni, k, nr, &got_n);
+  if (rc == STORE_OK) m = task_ids(run, nr, got_n, &ti);
+  struct task_row *tr = wr_calloc(m + 1, sizeof *tr);
+  if (rc == STORE_OK && m > 0) rc = store_tasks(r->s, ti, m, tr, &got_t);
   for (size_t i = 0; rc == STORE_OK && i < n; i++) run_load_none(run, node[i]);
-  for (size_t i = 0; rc == STORE_OK && i < got; i++) { /* rows come in ni order: newer runs later */
-    uint32_t at = (uint32_t)(nr[i].ni - run->base[base[i]].ni);
-    if (!run->node[at].row || run->node[at].base <= base[i]) put_node(run, at, base[i], &nr[i]);
-  }
+  if (rc == STORE_OK) place(run, nr, got_n, tr, got_t);
   free(ni);
+  free(ti);
   free(nr);
-  free(base);
+  free(tr);
   return rc;
 }
 

@@ -146,7 +146,7 @@ static enum store_rc task_event(struct runner *r, struct ev *e, struct run_event
     struct solo *s;
     return solo_event(r, e, &ev->ev, &s);
   }
-  struct live *l = live_get(r, e->fi);
+  struct live *l = live_use(r, e->fi);
   if (l == NULL) return STORE_OK; /* gone, or set aside */
   enum run_rc out = RUN_OK;
   ev->kind = RUN_EV_TASK;
@@ -176,7 +176,7 @@ static enum store_rc do_hint(struct runner *r, struct ev *e) {
     if (rc != STORE_OK || s == NULL) return rc;
     slot = s->def->policy.slot;
   } else {
-    struct live *l = live_get(r, e->fi);
+    struct live *l = live_use(r, e->fi);
     uint32_t task = l ? run_task_of(l->r, e->ti) : UINT32_MAX;
     if (task == UINT32_MAX) return STORE_OK;
     enum store_rc rc = bind(r, l);
@@ -194,7 +194,7 @@ static enum store_rc do_hint(struct runner *r, struct ev *e) {
 }
 
 static enum store_rc do_flow_timeout(struct runner *r, const struct ev *e) {
-  struct live *l = live_get(r, e->fi);
+  struct live *l = live_use(r, e->fi);
   enum run_rc out;
   if (l == NULL) return STORE_OK;
   return step(r, l, &(struct run_event){.kind = RUN_EV_TIMEOUT, .error = "The flow timed out."}, &out);
@@ -279,7 +279,7 @@ static enum store_rc do_exec_task(struct runner *r, struct req *q) {
 /* The flow instance of a request; NULL with the answer set, or the event deferred when another node holds it. */
 static struct live *flow_of(struct runner *r, struct ev *e, enum store_rc *rc) {
   struct req *q = e->q;
-  struct live *l = live_get(r, q->fi);
+  struct live *l = live_use(r, q->fi);
   uint8_t got = 0;
   struct flow_row row;
   *rc = STORE_OK;
@@ -393,11 +393,11 @@ static enum store_rc do_cancel_task(struct runner *r, struct ev *e) {
   if (task_final(row.t.state)) return finished(q, row.t.state); /* of an older run, perhaps: the new one is another row */
   if (map64_get(&r->aside, row.fi)) return refuse(q, WR_QUARANTINED, NULL);
   e->fi = row.fi;
-  if (live_get(r, row.fi) == NULL) { /* its flow is loaded with the next batch */
+  if (live_use(r, row.fi) == NULL) { /* its flow is loaded with the next batch */
     e->defer = e->at_once = true;
     return STORE_OK;
   }
-  struct live *l = live_get(r, row.fi);
+  struct live *l = live_use(r, row.fi);
   ev.task = l ? run_task_of(l->r, q->ti) : UINT32_MAX;
   if (ev.task == UINT32_MAX) return finished(q, row.t.state);
   enum task_state was = l->r->task[ev.task].t.state;
@@ -433,7 +433,7 @@ static enum store_rc dispatch(struct runner *r, struct ev *e) {
   case EV_DUE: ev.ev.kind = TASK_EV_DUE; return task_event(r, e, &ev);
   case EV_LOST: ev.ev.kind = TASK_EV_LOST; ev.error = "Lost with its node."; return task_event(r, e, &ev);
   case EV_MORE: {
-    struct live *l = live_get(r, e->fi);
+    struct live *l = live_use(r, e->fi);
     return l && !flow_final(l->r->state) ? do_more(r, l) : STORE_OK;
   }
   }
@@ -444,25 +444,8 @@ static bool held(const struct runner *r, int64_t fi) {
   return r->n_held > 0 && bsearch(&fi, r->held, r->n_held, sizeof fi, by_fi) != NULL;
 }
 
-/* The event changed nothing, and what it was held against is only what this node remembers: a rival may have written
- * since, and with no row of the flow in the batch nobody would notice. */
-static bool only_believed(struct runner *r, int64_t fi) {
-  const struct live *l = r->single || fi == 0 ? NULL : live_get(r, fi);
-  return l != NULL && l->locked != r->batch_no && l->r->eff == 0;
-}
-
 enum store_rc do_event(struct runner *r, struct ev *e) {
-  uint32_t free[SLOT__N];
-  if (held(r, e->fi)) { /* by another node: its turn comes again */
-    e->defer = true;
-    return STORE_OK;
-  }
-  memcpy(free, r->c.free, sizeof free);
-  enum store_rc rc = dispatch(r, e);
-  if (rc != STORE_OK || e->defer || !only_believed(r, e->fi)) return rc;
-  live_drop(r, live_get(r, e->fi)); /* read it under the lock, then decide */
-  memcpy(r->c.free, free, sizeof free);
-  if (e->q) req_reset(e->q);
-  e->defer = e->at_once = true;
+  if (!held(r, e->fi)) return dispatch(r, e);
+  e->defer = true; /* by another node: its turn comes again */
   return STORE_OK;
 }
