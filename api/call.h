@@ -78,10 +78,11 @@ enum wr_rc call_fields(struct call *c, const json_t *obj, const char *path, cons
 
 /* key.c: reads Idempotency-Key of a call whose body is parsed. BAD_KEY. */
 enum wr_rc key_read(struct call *c) WR_MUST;
-/* What the call's key made before: WR_OK, and the answer says that it is replayed; NOT_FOUND: free, or no key; KEY_REUSED. */
-enum wr_rc key_find(struct call *c, enum key_kind kind, struct key_row *out) WR_MUST;
-/* For store_save_*_key(): NULL when the call has no key. */
-struct key_write *key_new(const struct call *c, enum key_kind kind, struct key_write *out);
+/* A definition, once for the call's key: show()s what an earlier request with it made, else save()s. key: for
+ * store_save_*_key(), NULL = the call has none. */
+typedef enum wr_rc key_save_fn(struct call *c, struct key_write *key);
+typedef enum wr_rc key_show_fn(struct call *c, const struct key_row *made);
+enum wr_rc key_once(struct call *c, enum key_kind kind, key_save_fn *save, key_show_fn *show) WR_MUST;
 
 handler_fn h_task_save, h_task_get, h_task_list, h_task_delete;
 handler_fn h_flow_save, h_flow_get, h_flow_list, h_flow_delete;

@@ -98,9 +98,8 @@ static enum wr_rc write_flow(struct call *c, const struct flow_def *f) {
 
 /* ---- handlers ---- */
 
-static enum wr_rc save_merged(struct call *c, const struct flow_post *p, struct flow_def **out) {
+static enum wr_rc save_merged(struct call *c, const struct flow_post *p, struct key_write *key, struct flow_def **out) {
   struct flow_def *old = NULL;
-  struct key_write key;
   struct reader *r = call_reader(c);
   if (!r) return c->err.code;
   enum wr_rc rc = reader_flow(r, p->flow_id, 0, &old, &c->err);
@@ -109,27 +108,26 @@ static enum wr_rc save_merged(struct call *c, const struct flow_post *p, struct 
   if (rc == WR_NOT_FOUND || (rc == WR_OK && old->deleted)) rc = call_missing(c, "Flow");
   if (rc == WR_OK && (p->has & DEF_HAS_VERSION) && p->version != old->version) rc = def_stale(c, p->version, old->version);
   if (rc == WR_OK) rc = def_flow_merge(p, old, out, &c->err);
-  if (rc == WR_OK) rc = store_save_flow_key(c->api->o.store, *out, old->version, key_new(c, KEY_FLOW, &key), &c->err);
+  if (rc == WR_OK) rc = store_save_flow_key(c->api->o.store, *out, old->version, key, &c->err);
   def_flow_unref(old);
   return rc;
 }
 
-static enum wr_rc save(struct call *c) {
+static enum wr_rc save(struct call *c, struct key_write *key) {
   struct def_env env = def_env_of(c);
   struct flow_post p = {0};
-  struct key_write key;
   struct flow_def *saved = NULL;
   enum wr_rc rc = def_flow_parse(c->body, &env, &p, &c->err);
   json_decref(c->body); /* of a large flow the tree is the larger part */
   c->body = NULL;
   if (rc == WR_OK && p.flow_id == 0) {
     saved = def_flow_ref(p.def);
-    rc = store_save_flow_key(c->api->o.store, saved, 0, key_new(c, KEY_FLOW, &key), &c->err);
+    rc = store_save_flow_key(c->api->o.store, saved, 0, key, &c->err);
   } else if (rc == WR_OK) {
     for (int i = 0; i < SAVE_TRIES; i++) {
       def_flow_unref(saved);
       saved = NULL;
-      rc = save_merged(c, &p, &saved);
+      rc = save_merged(c, &p, key, &saved);
       if (rc != WR_STALE || (p.has & DEF_HAS_VERSION)) break;
     }
   }
@@ -151,16 +149,7 @@ static enum wr_rc show_made(struct call *c, const struct key_row *made) {
   return rc;
 }
 
-enum wr_rc h_flow_save(struct call *c) {
-  struct key_row made;
-  enum wr_rc rc = key_find(c, KEY_FLOW, &made);
-  if (rc == WR_NOT_FOUND) {
-    rc = save(c);
-    if (rc != WR_KEY_REUSED) return rc;
-    rc = key_find(c, KEY_FLOW, &made); /* another request with this key was faster */
-  }
-  return rc == WR_OK ? show_made(c, &made) : rc;
-}
+enum wr_rc h_flow_save(struct call *c) { return key_once(c, KEY_FLOW, save, show_made); }
 
 enum wr_rc h_flow_get(struct call *c) {
   struct flow_def *f = NULL;

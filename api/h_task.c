@@ -6,9 +6,8 @@
 /* Another writer may come between reading and saving: then what was absent is taken from his version. */
 #define SAVE_TRIES 5
 
-static enum wr_rc save_merged(struct call *c, const struct task_post *p, const struct def_env *env, struct task_def **out) {
+static enum wr_rc save_merged(struct call *c, const struct task_post *p, const struct def_env *env, struct key_write *key, struct task_def **out) {
   struct task_def *old = NULL;
-  struct key_write key;
   struct reader *r = call_reader(c);
   if (!r) return c->err.code;
   enum wr_rc rc = reader_task(r, p->task_id, 0, &old, &c->err);
@@ -17,25 +16,24 @@ static enum wr_rc save_merged(struct call *c, const struct task_post *p, const s
   if (rc == WR_NOT_FOUND || (rc == WR_OK && old->deleted)) rc = call_missing(c, "Task");
   if (rc == WR_OK && (p->has & DEF_HAS_VERSION) && p->version != old->version) rc = def_stale(c, p->version, old->version);
   if (rc == WR_OK) rc = def_task_merge(p, old, env, out, &c->err);
-  if (rc == WR_OK) rc = store_save_task_key(c->api->o.store, *out, old->version, key_new(c, KEY_TASK, &key), &c->err);
+  if (rc == WR_OK) rc = store_save_task_key(c->api->o.store, *out, old->version, key, &c->err);
   def_task_unref(old);
   return rc;
 }
 
-static enum wr_rc save(struct call *c) {
+static enum wr_rc save(struct call *c, struct key_write *key) {
   struct def_env env = def_env_of(c);
   struct task_post p = {0};
-  struct key_write key;
   struct task_def *saved = NULL;
   enum wr_rc rc = def_task_parse(c->body, &env, &p, &c->err);
   if (rc == WR_OK && p.task_id == 0) {
     saved = def_task_ref(p.def);
-    rc = store_save_task_key(c->api->o.store, saved, 0, key_new(c, KEY_TASK, &key), &c->err);
+    rc = store_save_task_key(c->api->o.store, saved, 0, key, &c->err);
   } else if (rc == WR_OK) {
     for (int i = 0; i < SAVE_TRIES; i++) {
       def_task_unref(saved);
       saved = NULL;
-      rc = save_merged(c, &p, &env, &saved);
+      rc = save_merged(c, &p, &env, key, &saved);
       if (rc != WR_STALE || (p.has & DEF_HAS_VERSION)) break;
     }
   }
@@ -57,16 +55,7 @@ static enum wr_rc show_made(struct call *c, const struct key_row *made) {
   return rc;
 }
 
-enum wr_rc h_task_save(struct call *c) {
-  struct key_row made;
-  enum wr_rc rc = key_find(c, KEY_TASK, &made);
-  if (rc == WR_NOT_FOUND) {
-    rc = save(c);
-    if (rc != WR_KEY_REUSED) return rc;
-    rc = key_find(c, KEY_TASK, &made); /* another request with this key was faster */
-  }
-  return rc == WR_OK ? show_made(c, &made) : rc;
-}
+enum wr_rc h_task_save(struct call *c) { return key_once(c, KEY_TASK, save, show_made); }
 
 enum wr_rc h_task_get(struct call *c) {
   struct task_def *t = NULL;

@@ -40,8 +40,8 @@ enum wr_rc key_read(struct call *c) {
   return WR_OK;
 }
 
-enum wr_rc key_find(struct call *c, enum key_kind kind, struct key_row *out) {
-  if (!c->key[0]) return WR_NOT_FOUND;
+/* What the key made before: WR_OK, and the answer says that it is replayed; NOT_FOUND: free so far; KEY_REUSED. */
+static enum wr_rc find(struct call *c, enum key_kind kind, struct key_row *out) {
   struct reader *r = call_reader(c);
   if (!r) return c->err.code;
   enum wr_rc rc = reader_key(r, c->key, out, &c->err);
@@ -52,9 +52,18 @@ enum wr_rc key_find(struct call *c, enum key_kind kind, struct key_row *out) {
   return WR_OK;
 }
 
-struct key_write *key_new(const struct call *c, enum key_kind kind, struct key_write *out) {
-  if (!c->key[0]) return NULL;
-  *out = (struct key_write){.key = c->key, .row = {.kind = (uint8_t)kind, .create_us = clock_wall_us()}};
-  memcpy(out->row.hash, c->key_hash, sizeof out->row.hash);
-  return out;
+enum wr_rc key_once(struct call *c, enum key_kind kind, key_save_fn *save, key_show_fn *show) {
+  struct key_row made;
+  if (!c->key[0]) return save(c, NULL);
+  enum wr_rc rc = find(c, kind, &made);
+  if (rc == WR_NOT_FOUND) {
+    struct key_write key = {.key = c->key, .row = {.kind = (uint8_t)kind, .create_us = clock_wall_us()}};
+    memcpy(key.row.hash, c->key_hash, sizeof key.row.hash);
+    enum wr_rc said = save(c, &key);
+    if (said == WR_OK) return said;
+    struct wr_err err = c->err;
+    rc = find(c, kind, &made); /* the same request on another connection was faster: that is why this one was refused */
+    if (rc == WR_NOT_FOUND) c->err = err, rc = said;
+  }
+  return rc == WR_OK ? show(c, &made) : rc;
 }
