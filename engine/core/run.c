@@ -86,7 +86,8 @@ static void node_end(struct run *r, struct run_ctx *c, uint32_t node, enum node_
       r->text_error = 1;
       eff_mark_flow(r, c, error);
     }
-    if (r->wish == WISH_NONE && r->dag->on_failure != FLOW_CONTINUE)
+    /* UPSTREAM_FAILED is a consequence: its cause was answered before, or is one that a re-run keeps. */
+    if (state != NODE_UPSTREAM_FAILED && r->wish == WISH_NONE && r->dag->on_failure != FLOW_CONTINUE)
       set_wish(r, c, r->dag->on_failure == FLOW_STOP_NEW ? WISH_STOP : WISH_FAIL, NULL);
   }
   if (r->wish == WISH_NONE && r->dag->child_at[node] < r->dag->child_at[node + 1]) run_push(r, node, r->dag->child_at[node]);

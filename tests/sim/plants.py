@@ -76,6 +76,8 @@ PLANTS = [
      "static void give_starts(struct runner *r);\nenum store_rc batch_write(struct runner *r) {\n"),
     (23, "the third loss is one like the others", "core/task.c",
      "if (t->losses >= LIMIT_LOSSES) return end(t, TASK_DEAD);", "if (t->losses >= LIMIT_LOSSES && !PLANT(23)) return end(t, TASK_DEAD);"),
+    (24, "onFailure answers what only follows from a failure", "core/run.c",
+     "if (state != NODE_UPSTREAM_FAILED && r->wish", "if ((PLANT(24) || state != NODE_UPSTREAM_FAILED) && r->wish"),
 ]
 
 

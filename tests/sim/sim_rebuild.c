@@ -129,6 +129,16 @@ static void final_node(struct world *w, const struct flow_def *def, const struct
   if (rows == 0 && p.ok == d->n_parent && r->wish == WISH_NONE) sim_fail(w, "node %u of flow %lld never started: %s", i, fi, name);
 }
 
+/* onFailure answers a node that failed by its own tasks in this run, nothing else. */
+static void final_cause(struct world *w, const struct run *r) {
+  bool cause = r->wish != WISH_STOP && r->wish != WISH_FAIL;
+  for (uint32_t i = 0; !cause && i < r->dag->n; i++) {
+    const struct run_node *v = &r->node[i];
+    cause = v->base + 1u == r->n_base && v->t_ok + v->t_bad > 0 && (v->state == NODE_FAILED || v->state == NODE_CANCELED);
+  }
+  if (!cause) sim_fail(w, "flow %lld was stopped (wish %u), but nothing failed in its run %zu", (long long)r->fi, r->wish, r->n_base);
+}
+
 static void final_texts(struct world *w, const struct mem_flow *f, const struct run *r) {
   if (f->r.state != FLOW_SUCCESS && !f->r.error) sim_fail(w, "flow %lld: %s without a reason", (long long)r->fi, flow_state_name((enum flow_state)f->r.state));
   if (f->r.state == FLOW_SUCCESS && f->r.error) sim_fail(w, "flow %lld: SUCCESS with error '%s'", (long long)r->fi, f->r.error);
@@ -151,6 +161,7 @@ void rebuild_final(struct world *w, const struct mem_flow *f) {
   if (f->r.state != want) sim_fail(w, "flow %lld is %s, should be %s", (long long)f->r.fi, flow_state_name((enum flow_state)f->r.state), flow_state_name(want));
   bool wide = r->dag->n > 100; /* parents_of() is quadratic */
   for (uint32_t i = 0; i < r->dag->n; i += wide ? 1 + (uint32_t)sim_rnd(w, 200) : 1) final_node(w, def, r, i);
+  final_cause(w, r);
   final_texts(w, f, r);
   run_free(r);
 }
