@@ -212,6 +212,7 @@ static enum store_rc flush(struct my *s, struct batch *b) {
       e = CR_COMMANDS_OUT_OF_SYNC;
     }
   }
+  if (e && s->run.m && (a.stale || a.rival)) e = 0; /* a rival was faster: that its rows are in the way is no news */
   if (e) return my_run_fail(s, e);
   sql_clear(&s->sql);
   s->n_want = 0;

@@ -184,6 +184,29 @@ static void one_stale_flow_undoes_all(struct world *w) {
   def_flow_unref(f);
 }
 
+/* A rival was faster: what this batch would insert is there already, and only the stale head says why. */
+static void stale_head_explains_a_row_that_is_there(struct world *w) {
+  struct flow_def *f = flow_save(w, "f", NODE("a"));
+  for (int n = 1; n <= 3; n++) {
+    struct started s[3];
+    struct flow_write fw[3];
+    for (int i = 0; i < n; i++) {
+      s[i] = flow_start(w, f);
+      fw[i] = (struct flow_write){.op = ROW_UPDATE, .expect = s[i].version, .row = flow_get(w, s[i].fi)};
+    }
+    struct node_write nw = {ROW_INSERT, node_row_of(w, &s[0], f->node[0].node_id, 0)};
+    struct batch b = {.flow = fw, .n_flow = (size_t)n, .node = &nw, .n_node = 1};
+    OK(batch_do(w, &b));
+    b.id = 0;
+    IS(batch_do(w, &b), STORE_STALE);
+    assert_true(fw[0].stale);
+    for (int i = 0; i < n; i++) fw[i].expect = flow_get(w, s[i].fi).version;
+    b.id = 0;
+    IS(batch_do(w, &b), STORE_BAD); /* the head is right, and the row is there all the same */
+  }
+  def_flow_unref(f);
+}
+
 static void flow_twice_is_bad(struct world *w) {
   struct flow_def *f = flow_save(w, "f", NODE("a"));
   struct started s = flow_start(w, f);
@@ -858,7 +881,7 @@ const struct fact facts_batch[] = {
   FACT_FRESH(incarnations_rise), FACT(flow_reads_back), FACT(flow_nulls_read_back), FACT(flow_update_writes_its_columns),
   FACT(flow_update_leaves_what_was_made), FACT(flow_error_kept_set_cleared), FACT(flow_version_is_the_batch),
   FACT(flow_wrong_version_is_stale), FACT(flow_zero_expects_nothing), FACT(flow_missing_is_not_updated), FACT(one_stale_flow_undoes_all),
-  FACT(flow_twice_is_bad), FACT(start_guards_unknown_flow), FACT(start_guards_old_version), FACT(start_guards_deleted_flow),
+  FACT(stale_head_explains_a_row_that_is_there), FACT(flow_twice_is_bad), FACT(start_guards_unknown_flow), FACT(start_guards_old_version), FACT(start_guards_deleted_flow),
   FACT(lock_tells_what_is_there), FACT(locked_rows_are_written_in_the_same_batch), FACT(long_texts_stay_whole), FACT_FRESH(ids_near_2_53),
   FACT(node_reads_back), FACT(node_update_writes_its_columns), FACT(node_missing_is_not_updated), FACT(node_twice_is_bad),
   FACT(nodes_by_key_and_range), FACT(task_reads_back), FACT(task_nulls_read_back), FACT(task_update_is_not_a_finish),

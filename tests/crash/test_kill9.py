@@ -430,7 +430,6 @@ class ClusterRetry(Retry):
 
 @unittest.skipUnless(STORE and QUEUE, "WEIR_TEST_MYSQL and WEIR_TEST_REDIS are not set")
 class Cluster(Base):
-    @unittest.skipUnless(os.environ.get("WEIR_TEST_DEEP"), "known: a resumed flow may be set aside after a kill (duplicate key); set WEIR_TEST_DEEP=1, seed 3017482824")
     def test_two_nodes(self):
         """Two processes on one database; one dies at random, hints are lost at random."""
         world, slowest = self.world(nodes=2, args=cluster()), 0
