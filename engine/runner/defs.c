@@ -7,26 +7,27 @@
 #include "map64.h"
 #include "mem.h"
 
-#define DEFS_UNITS 1000000 /* nodes + tasks kept */
+#define DEFS_UNITS 1000000 /* nodes + versions kept */
 
-struct flow_entry {
-  struct flow_entry *next;            /* other versions of the same flow */
-  struct flow_def *def;
+/* One version of a flow or a task; the other is NULL, and what stands below `flow` is of flows only. */
+struct entry {
+  struct entry *next;                 /* other versions of the same */
+  struct task_def *task;
+  struct flow_def *flow;
   struct task_bind *bind;             /* per task index */
   struct task_policy *own;            /* policies with overrides, per task index; NULL = none needed */
   int64_t *ids; size_t n_ids;         /* distinct task ids, sorted */
-  struct task_def **task;             /* their newest versions, references */
+  struct task_def **now;              /* their newest versions, references */
   int64_t bound_at;                   /* definitions.version of bind, -1 = never */
 };
-struct flow_head { struct flow_entry *list; int64_t newest, checked_at; };
-struct task_entry { struct task_entry *next; struct task_def *def; };
-struct task_head { struct task_entry *list; int64_t newest, checked_at; };
+/* All that is known of an id. Made only for what exists: an id that a client made up leaves nothing behind. */
+struct known { struct entry *list; struct def_head newest; int64_t checked_at; };
 
 struct defs {
   struct store *s;
   uint8_t (*slot_of)(const char *type);
   pthread_mutex_t mu;
-  struct map64 flows, tasks;
+  struct map64 map[2];                /* by enum head_kind: id -> struct known */
   size_t units;
 };
 
@@ -38,10 +39,11 @@ struct defs *defs_new(struct store *s, uint8_t (*slot_of)(const char *type)) {
   return d;
 }
 
-static void entry_free(struct flow_entry *e) {
-  for (size_t i = 0; i < e->n_ids; i++) def_task_unref(e->task[i]);
-  def_flow_unref(e->def);
-  free(e->task);
+static void entry_free(struct entry *e) {
+  for (size_t i = 0; i < e->n_ids; i++) def_task_unref(e->now[i]);
+  def_flow_unref(e->flow);
+  def_task_unref(e->task);
+  free(e->now);
   free(e->ids);
   free(e->own);
   free(e->bind);
@@ -51,126 +53,89 @@ static void entry_free(struct flow_entry *e) {
 void defs_free(struct defs *d) {
   const struct map64_slot *s;
   if (d == NULL) return;
-  for (size_t i = 0; (s = map64_next(&d->flows, &i)) != NULL;) {
-    struct flow_head *h = s->val;
-    for (struct flow_entry *e = h->list, *next; e != NULL; e = next) { next = e->next; entry_free(e); }
-    free(h);
+  for (int kind = 0; kind < 2; kind++) {
+    for (size_t i = 0; (s = map64_next(&d->map[kind], &i)) != NULL;) {
+      struct known *k = s->val;
+      for (struct entry *e = k->list, *next; e != NULL; e = next) { next = e->next; entry_free(e); }
+      free(k);
+    }
+    map64_done(&d->map[kind]);
   }
-  for (size_t i = 0; (s = map64_next(&d->tasks, &i)) != NULL;) {
-    struct task_head *h = s->val;
-    for (struct task_entry *e = h->list, *next; e != NULL; e = next) { next = e->next; def_task_unref(e->def); free(e); }
-    free(h);
-  }
-  map64_done(&d->flows);
-  map64_done(&d->tasks);
   pthread_mutex_destroy(&d->mu);
   free(d);
 }
 
-/* Entries nobody else holds go when the cache is full. mu held. */
+/* ---- versions; mu held ---- */
+
+static struct def_head head_of(const struct entry *e) {
+  return e->flow ? (struct def_head){e->flow->version, e->flow->deleted} : (struct def_head){e->task->version, e->task->deleted};
+}
+
+static size_t units_of(const struct entry *e) { return e->flow ? e->flow->n + 1u : 1; }
+static bool held(const struct entry *e) { return atomic_load(e->flow ? &e->flow->refs : &e->task->refs) > 1; }
+
+/* Entries nobody else holds go when the cache is full. Flows first: they hold tasks. */
 static void evict(struct defs *d) {
   const struct map64_slot *s;
-  if (d->units <= DEFS_UNITS) return;
-  for (size_t i = 0; (s = map64_next(&d->flows, &i)) != NULL;) {
-    struct flow_head *h = s->val;
-    for (struct flow_entry **p = &h->list; *p != NULL;) {
-      struct flow_entry *e = *p;
-      if (atomic_load(&e->def->refs) > 1) { p = &e->next; continue; }
-      *p = e->next;
-      d->units -= e->def->n + 1;
-      entry_free(e);
+  for (int kind = HEAD_FLOW; kind >= 0 && d->units > DEFS_UNITS; kind--) {
+    for (size_t i = 0; (s = map64_next(&d->map[kind], &i)) != NULL;) {
+      struct known *k = s->val;
+      for (struct entry **p = &k->list; *p != NULL;) {
+        struct entry *e = *p;
+        if (held(e)) { p = &e->next; continue; }
+        *p = e->next;
+        d->units -= units_of(e);
+        entry_free(e);
+      }
     }
-    h->checked_at = -1;
   }
 }
 
-/* ---- tasks ---- */
-
-static struct task_head *task_head(struct defs *d, int64_t id) {
-  struct task_head *h = map64_get(&d->tasks, id);
-  if (h == NULL) {
-    h = wr_new(struct task_head);
-    h->checked_at = -1;
-    (void)map64_put(&d->tasks, id, h);
+enum { EITHER = -1 }; /* deleted or not */
+static struct entry *at(const struct known *k, int64_t version, int deleted) {
+  for (struct entry *e = k ? k->list : NULL; e != NULL; e = e->next) {
+    struct def_head h = head_of(e);
+    if (h.version == version && (deleted == EITHER || h.deleted == deleted)) return e;
   }
-  return h;
+  return NULL;
 }
 
-static struct task_def *task_cached(struct defs *d, int64_t id, int64_t version, int64_t defs_version) {
-  struct task_def *found = NULL;
-  pthread_mutex_lock(&d->mu);
-  struct task_head *h = task_head(d, id);
-  if (version == 0 && defs_version >= 0 && h->checked_at == defs_version) version = h->newest;
-  for (struct task_entry *e = h->list; e != NULL && version != 0; e = e->next)
-    if (e->def->version == version) { found = def_task_ref(e->def); break; }
-  pthread_mutex_unlock(&d->mu);
-  return found;
+/* Notes that head was the newest at defs_version. */
+static void note(struct defs *d, enum head_kind kind, int64_t id, struct def_head head, int64_t defs_version) {
+  struct known *k = map64_get(&d->map[kind], id);
+  if (k == NULL || defs_version < k->checked_at) return;
+  k->newest = head;
+  k->checked_at = defs_version;
 }
 
-static struct task_def *task_keep(struct defs *d, struct task_def *def, int64_t version, int64_t defs_version) {
-  pthread_mutex_lock(&d->mu);
-  struct task_head *h = task_head(d, def->task_id);
-  struct task_entry *e = h->list;
-  while (e != NULL && e->def->version != def->version) e = e->next;
-  if (e != NULL && e->def->deleted == def->deleted) {
-    def_task_unref(def);
-    def = e->def;
-  } else {
-    struct task_entry *n = wr_new(struct task_entry);
-    *n = (struct task_entry){h->list, def};
-    h->list = n;
+/* Takes e; returns what is kept: it, or its equal that was there first. */
+static struct entry *keep(struct defs *d, enum head_kind kind, int64_t id, struct entry *e) {
+  struct known *k = map64_get(&d->map[kind], id);
+  if (k == NULL) {
+    k = wr_new(struct known);
+    k->checked_at = -1;
+    (void)map64_put(&d->map[kind], id, k);
   }
-  if (version == 0 && defs_version >= 0) { h->newest = def->version; h->checked_at = defs_version; }
-  def_task_ref(def);
-  pthread_mutex_unlock(&d->mu);
-  return def;
-}
-
-enum wr_rc defs_task(struct defs *d, int64_t id, int64_t version, int64_t defs_version, struct task_def **out, struct wr_err *err) {
-  wr_err_clear(err);
-  *out = task_cached(d, id, version, defs_version);
-  if (*out) return WR_OK;
-  struct task_def *def;
-  struct reader *r = reader_get(d->s, err);
-  if (r == NULL) return err->code;
-  enum wr_rc rc = reader_task(r, id, version, &def, err);
-  reader_put(r);
-  if (rc != WR_OK) return rc;
-  def->policy.slot = d->slot_of(def->type);
-  *out = task_keep(d, def, version, defs_version);
-  return WR_OK;
-}
-
-/* ---- flows ---- */
-
-static struct flow_head *flow_head(struct defs *d, int64_t id) {
-  struct flow_head *h = map64_get(&d->flows, id);
-  if (h == NULL) {
-    h = wr_new(struct flow_head);
-    h->checked_at = -1;
-    (void)map64_put(&d->flows, id, h);
+  struct entry *old = at(k, head_of(e).version, head_of(e).deleted);
+  if (old) {
+    entry_free(e);
+    return old;
   }
-  return h;
+  e->next = k->list;
+  k->list = e;
+  d->units += units_of(e);
+  return e;
 }
 
-static struct flow_def *flow_cached(struct defs *d, int64_t id, int64_t version, int64_t defs_version) {
-  struct flow_def *found = NULL;
-  pthread_mutex_lock(&d->mu);
-  struct flow_head *h = flow_head(d, id);
-  if (version == 0 && defs_version >= 0 && h->checked_at == defs_version) version = h->newest;
-  for (struct flow_entry *e = h->list; e != NULL && version != 0; e = e->next)
-    if (e->def->version == version) { found = def_flow_ref(e->def); break; }
-  pthread_mutex_unlock(&d->mu);
-  return found;
-}
+/* ---- loading ---- */
 
 static int by_id(const void *a, const void *b) {
   int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
   return x < y ? -1 : x > y;
 }
 
-static void distinct_ids(struct flow_entry *e) {
-  const struct flow_def *f = e->def;
+static void distinct_ids(struct entry *e) {
+  const struct flow_def *f = e->flow;
   uint32_t n = f->dag->n_task;
   e->ids = wr_calloc((size_t)n + 1, sizeof *e->ids);
   for (uint32_t i = 0; i < n; i++)
@@ -180,66 +145,183 @@ static void distinct_ids(struct flow_entry *e) {
   for (size_t i = 0; i < e->n_ids; i++)
     if (k == 0 || e->ids[k - 1] != e->ids[i]) e->ids[k++] = e->ids[i];
   e->n_ids = k;
-  e->task = wr_calloc(k + 1, sizeof(struct task_def *));
+  e->now = wr_calloc(k + 1, sizeof(struct task_def *));
 }
 
-static struct flow_def *flow_keep(struct defs *d, struct flow_def *def, int64_t version, int64_t defs_version) {
+
+static struct entry *task_entry(struct defs *d, struct task_def *t) {
+  struct entry *e = wr_new(struct entry);
+  t->policy.slot = d->slot_of(t->type);
+  *e = (struct entry){.task = t, .bound_at = -1};
+  return e;
+}
+
+static struct entry *flow_entry(struct defs *d, struct flow_def *f) {
+  struct entry *e = wr_new(struct entry);
+  *e = (struct entry){.flow = f, .bound_at = -1};
+  for (uint32_t i = 0; i < f->n; i++)
+    for (uint32_t k = 0; k < f->node[i].n_task; k++) f->node[i].task[k]->policy.slot = d->slot_of(f->node[i].task[k]->type);
+  if (f->dag) distinct_ids(e);
+  return e;
+}
+
+/* version 0 = whatever is newest now. */
+static enum wr_rc read_one(struct defs *d, struct reader *r, enum head_kind kind, int64_t id, int64_t version, struct entry **out,
+                           struct wr_err *err) {
+  struct task_def *t = NULL;
+  struct flow_def *f = NULL;
+  enum wr_rc rc = kind == HEAD_TASK ? reader_task(r, id, version, &t, err) : reader_flow(r, id, version, &f, err);
+  if (rc == WR_OK) *out = t ? task_entry(d, t) : flow_entry(d, f);
+  return rc;
+}
+
+/* A reference of what it holds, NULL for none; mu held. */
+static void *give(const struct entry *e) {
+  if (e == NULL) return NULL;
+  return e->flow ? (void *)def_flow_ref(e->flow) : (void *)def_task_ref(e->task);
+}
+
+static void *cached(struct defs *d, enum head_kind kind, int64_t id, int64_t version, int64_t defs_version) {
+  const struct entry *e = NULL;
   pthread_mutex_lock(&d->mu);
-  struct flow_head *h = flow_head(d, def->flow_id);
-  struct flow_entry *e = h->list;
-  while (e != NULL && (e->def->version != def->version || e->def->deleted != def->deleted)) e = e->next;
-  if (e != NULL) {
-    def_flow_unref(def);
-    def = e->def;
-  } else {
-    struct flow_entry *n = wr_new(struct flow_entry);
-    *n = (struct flow_entry){.next = h->list, .def = def, .bound_at = -1};
-    if (def->dag) distinct_ids(n);
-    h->list = n;
-    d->units += def->n + 1;
-  }
-  if (version == 0 && defs_version >= 0) { h->newest = def->version; h->checked_at = defs_version; }
-  def_flow_ref(def);
-  evict(d);
+  const struct known *k = map64_get(&d->map[kind], id);
+  if (version != 0) e = at(k, version, EITHER);
+  else if (k && defs_version >= 0 && k->checked_at == defs_version) e = at(k, k->newest.version, k->newest.deleted);
+  void *def = give(e);
   pthread_mutex_unlock(&d->mu);
   return def;
 }
 
-enum wr_rc defs_flow(struct defs *d, int64_t id, int64_t version, int64_t defs_version, struct flow_def **out, struct wr_err *err) {
+/* Which is the newest? What is here serves when it is that one. */
+static enum wr_rc look(struct defs *d, struct reader *r, enum head_kind kind, int64_t id, int64_t defs_version, int64_t *version,
+                       void **out, struct wr_err *err) {
+  struct def_head head;
+  enum wr_rc rc = reader_heads(r, kind, &id, 1, &head, err);
+  if (rc != WR_OK) return rc;
+  if (head.version == 0) return wr_err_set(err, WR_NOT_FOUND, "There is no %s %lld.", kind == HEAD_TASK ? "task" : "flow", (long long)id);
+  *version = head.version;
+  pthread_mutex_lock(&d->mu);
+  *out = give(at(map64_get(&d->map[kind], id), head.version, head.deleted));
+  if (*out) note(d, kind, id, head, defs_version);
+  pthread_mutex_unlock(&d->mu);
+  return WR_OK;
+}
+
+static enum wr_rc load(struct defs *d, struct reader *r, enum head_kind kind, int64_t id, int64_t version, int64_t defs_version,
+                       void **out, struct wr_err *err) {
+  bool newest = version == 0;
+  struct entry *e;
+  enum wr_rc rc = newest ? look(d, r, kind, id, defs_version, &version, out, err) : WR_OK;
+  if (rc != WR_OK || *out) return rc;
+  rc = read_one(d, r, kind, id, version, &e, err);
+  if (rc != WR_OK) return rc;
+  pthread_mutex_lock(&d->mu);
+  e = keep(d, kind, id, e);
+  if (newest) note(d, kind, id, head_of(e), defs_version);
+  *out = give(e);
+  evict(d);
+  pthread_mutex_unlock(&d->mu);
+  return WR_OK;
+}
+
+static enum wr_rc get(struct defs *d, enum head_kind kind, int64_t id, int64_t version, int64_t defs_version, void **out, struct wr_err *err) {
   wr_err_clear(err);
-  *out = flow_cached(d, id, version, defs_version);
+  *out = cached(d, kind, id, version, defs_version);
   if (*out) return WR_OK;
-  struct flow_def *def;
   struct reader *r = reader_get(d->s, err);
   if (r == NULL) return err->code;
-  enum wr_rc rc = reader_flow(r, id, version, &def, err);
+  enum wr_rc rc = load(d, r, kind, id, version, defs_version, out, err);
   reader_put(r);
-  if (rc != WR_OK) return rc;
-  for (uint32_t i = 0; i < def->n; i++)
-    for (uint32_t k = 0; k < def->node[i].n_task; k++) def->node[i].task[k]->policy.slot = d->slot_of(def->node[i].task[k]->type);
-  *out = flow_keep(d, def, version, defs_version);
-  return WR_OK;
+  return rc;
+}
+
+enum wr_rc defs_task(struct defs *d, int64_t id, int64_t version, int64_t defs_version, struct task_def **out, struct wr_err *err) {
+  void *def;
+  enum wr_rc rc = get(d, HEAD_TASK, id, version, defs_version, &def, err);
+  *out = def;
+  return rc;
+}
+
+enum wr_rc defs_flow(struct defs *d, int64_t id, int64_t version, int64_t defs_version, struct flow_def **out, struct wr_err *err) {
+  void *def;
+  enum wr_rc rc = get(d, HEAD_FLOW, id, version, defs_version, &def, err);
+  *out = def;
+  return rc;
+}
+
+/* ---- the newest versions of many tasks ---- */
+
+/* The ids that were not looked at since defs_version. */
+static size_t unchecked(struct defs *d, const int64_t *ids, size_t n, int64_t defs_version, int64_t *out) {
+  size_t m = 0;
+  pthread_mutex_lock(&d->mu);
+  for (size_t i = 0; i < n; i++) {
+    const struct known *k = map64_get(&d->map[HEAD_TASK], ids[i]);
+    if (k == NULL || k->checked_at != defs_version) out[m++] = ids[i];
+  }
+  pthread_mutex_unlock(&d->mu);
+  return m;
+}
+
+/* Notes those whose newest version is here; the others stay in ids[0..return). */
+static size_t still_missing(struct defs *d, int64_t *ids, const struct def_head *head, size_t n, int64_t defs_version) {
+  size_t m = 0;
+  pthread_mutex_lock(&d->mu);
+  for (size_t i = 0; i < n; i++) {
+    if (at(map64_get(&d->map[HEAD_TASK], ids[i]), head[i].version, head[i].deleted)) note(d, HEAD_TASK, ids[i], head[i], defs_version);
+    else ids[m++] = ids[i];
+  }
+  pthread_mutex_unlock(&d->mu);
+  return m;
+}
+
+static enum wr_rc read_many(struct defs *d, struct reader *r, const int64_t *ids, size_t n, int64_t defs_version, struct wr_err *err) {
+  struct task_def **t = wr_calloc(n + 1, sizeof *t);
+  enum wr_rc rc = reader_tasks(r, ids, n, t, err);
+  pthread_mutex_lock(&d->mu);
+  for (size_t i = 0; rc == WR_OK && i < n; i++)
+    if (t[i]) note(d, HEAD_TASK, ids[i], head_of(keep(d, HEAD_TASK, ids[i], task_entry(d, t[i]))), defs_version);
+  pthread_mutex_unlock(&d->mu);
+  free(t);
+  return rc;
+}
+
+/* A handful of statements, however many tasks there are. */
+static enum wr_rc refresh(struct defs *d, const int64_t *ids, size_t n, int64_t defs_version, struct wr_err *err) {
+  int64_t *stale = wr_calloc(n + 1, sizeof *stale);
+  struct def_head *head = wr_calloc(n + 1, sizeof *head);
+  enum wr_rc rc = WR_OK;
+  size_t m = unchecked(d, ids, n, defs_version, stale);
+  struct reader *r = m > 0 ? reader_get(d->s, err) : NULL;
+  if (m > 0 && r == NULL) rc = err->code;
+  if (r) rc = reader_heads(r, HEAD_TASK, stale, m, head, err);
+  if (r && rc == WR_OK) m = still_missing(d, stale, head, m, defs_version);
+  if (r && rc == WR_OK && m > 0) rc = read_many(d, r, stale, m, defs_version, err);
+  reader_put(r);
+  free(head);
+  free(stale);
+  return rc;
 }
 
 /* ---- binding task indices to what they mean now ---- */
 
-static struct flow_entry *entry_of(struct defs *d, const struct flow_def *f) {
+static struct entry *entry_of(struct defs *d, const struct flow_def *f) {
   pthread_mutex_lock(&d->mu);
-  struct flow_entry *e = flow_head(d, f->flow_id)->list;
-  while (e != NULL && e->def != f) e = e->next;
+  struct entry *e = ((const struct known *)map64_get(&d->map[HEAD_FLOW], f->flow_id))->list;
+  while (e != NULL && e->flow != f) e = e->next;
   pthread_mutex_unlock(&d->mu);
   wr_assert(e != NULL);
   return e;
 }
 
-static const struct task_def *task_of(const struct flow_entry *e, const struct task_ref *ref) {
+static const struct task_def *task_of(const struct entry *e, const struct task_ref *ref) {
   if (ref->inl) return ref->inl;
   const int64_t *at = bsearch(&ref->task_id, e->ids, e->n_ids, sizeof *e->ids, by_id);
-  return e->task[at - e->ids];
+  return e->now[at - e->ids];
 }
 
-static void fill(struct flow_entry *e) {
-  const struct flow_def *f = e->def;
+static void fill(struct entry *e) {
+  const struct flow_def *f = e->flow;
   uint32_t n = f->dag->n_task;
   if (e->bind == NULL) e->bind = wr_calloc((size_t)n + 1, sizeof *e->bind);
   for (uint32_t i = 0; i < n; i++) {
@@ -254,18 +336,21 @@ static void fill(struct flow_entry *e) {
 }
 
 enum wr_rc defs_bind(struct defs *d, struct flow_def *f, int64_t defs_version, const struct task_bind **out, struct wr_err *err) {
-  struct flow_entry *e = entry_of(d, f);
+  struct entry *e = entry_of(d, f);
   bool changed = e->bind == NULL;
   wr_err_clear(err);
-  for (size_t i = 0; e->bound_at != defs_version && i < e->n_ids; i++) {
+  *out = e->bind;
+  if (e->bound_at == defs_version) return WR_OK;
+  enum wr_rc rc = refresh(d, e->ids, e->n_ids, defs_version, err);
+  for (size_t i = 0; rc == WR_OK && i < e->n_ids; i++) {
     struct task_def *t;
-    enum wr_rc rc = defs_task(d, e->ids[i], 0, defs_version, &t, err);
-    if (rc != WR_OK) return rc;
-    if (t == e->task[i]) { def_task_unref(t); continue; }
-    def_task_unref(e->task[i]);
-    e->task[i] = t;
-    changed = true;
+    rc = defs_task(d, e->ids[i], 0, defs_version, &t, err);
+    if (rc != WR_OK) break;
+    changed |= t != e->now[i];
+    def_task_unref(e->now[i]);
+    e->now[i] = t;
   }
+  if (rc != WR_OK) return rc;
   if (changed) fill(e);
   e->bound_at = defs_version;
   *out = e->bind;

@@ -1,14 +1,16 @@
 /* The cache of definitions: compiled flows and task versions, shared by the API threads and the runner.
  *
  * Versions are immutable, so entries stay valid for ever; only "which is the newest" changes, with definitions.version.
- * Any thread; one mutex inside, never held over I/O. Entries are reference counted; unused ones go when the cache is full. */
+ * After such a change a look at what is used costs a few columns a definition, many in one statement, and only versions
+ * that are new are read. Any thread; one mutex inside, never held over I/O. Entries are reference counted; those nobody
+ * holds go when the cache is full. */
 #ifndef RUNNER_DEFS_H
 #define RUNNER_DEFS_H
 #include "store.h"
 struct defs;
 struct defs *defs_new(struct store *s, uint8_t (*slot_of)(const char *type));
 void defs_free(struct defs *d);
-/* Newest version when version is 0. defs_version: of the caller's transaction, or -1 = whatever is known now (API). */
+/* Newest version when version is 0. defs_version: of the caller's transaction, or -1 = look now (API). NOT_FOUND. */
 enum wr_rc defs_flow(struct defs *d, int64_t flow_id, int64_t version, int64_t defs_version, struct flow_def **out, struct wr_err *err) WR_MUST;
 enum wr_rc defs_task(struct defs *d, int64_t task_id, int64_t version, int64_t defs_version, struct task_def **out, struct wr_err *err) WR_MUST;
 /* Policies and versions of every task index of f as of defs_version; owned by the cache entry of f, valid until the

@@ -227,7 +227,7 @@ static const struct store_ops my_ops = {
   .save_task = my_save_task, .save_flow = my_save_flow, .delete_task = my_delete_task, .delete_flow = my_delete_flow,
   .reader_get = my_reader_get, .reader_put = my_reader_put, .reader_defs_version = my_reader_defs_version,
   .reader_task = my_reader_task, .reader_flow = my_reader_flow, .reader_tasks = my_reader_tasks,
-  .reader_tasks_exist = my_reader_tasks_exist, .reader_list_tasks = my_list_tasks, .reader_list_flows = my_list_flows,
+  .reader_heads = my_reader_heads, .reader_list_tasks = my_list_tasks, .reader_list_flows = my_list_flows,
   .reader_list_flow_ins = my_list_flow_ins, .reader_flow_ins = my_reader_flow_ins, .reader_nodes = my_reader_nodes,
   .reader_node = my_reader_node, .reader_node_tasks = my_reader_node_tasks, .reader_task_ins = my_reader_task_ins,
   .reader_attempts = my_reader_attempts, .reader_log = my_reader_log, .logs_open = my_logs_open, .logs_close = my_logs_close,

@@ -207,7 +207,7 @@ enum wr_rc my_reader_defs_version(struct reader *, int64_t *, struct wr_err *);
 enum wr_rc my_reader_task(struct reader *, int64_t, int64_t, struct task_def **, struct wr_err *);
 enum wr_rc my_reader_flow(struct reader *, int64_t, int64_t, struct flow_def **, struct wr_err *);
 enum wr_rc my_reader_tasks(struct reader *, const int64_t *, size_t, struct task_def **, struct wr_err *);
-enum wr_rc my_reader_tasks_exist(struct reader *, const int64_t *, size_t, struct wr_err *);
+enum wr_rc my_reader_heads(struct reader *, enum head_kind, const int64_t *, size_t, struct def_head *, struct wr_err *);
 /* mysql_list.c */
 enum wr_rc my_list_tasks(struct reader *, const struct list_filter *, const struct page *, task_def_fn *, void *, bool *,
                          int64_t *, struct wr_err *);

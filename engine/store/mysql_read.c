@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include "limits.h"
+#include "def_rows.h"
 #include "mysql_rd.h"
 
 enum { WAIT_S = 5 };
@@ -95,19 +95,9 @@ void my_rd_task(const struct my_cell *c, struct task_def *t) {
 }
 
 static enum wr_rc task_own(const struct my_cell *c, struct task_def **out, struct wr_err *err) {
-  struct task_def *t = wr_new(struct task_def);
-  my_rd_task(c, t);
-  t->name = wr_strdup(t->name);
-  t->description = wr_strdup(t->description);
-  t->type = wr_strdup(t->type);
-  t->content = wr_strdup(t->content);
-  t->config = wr_strdup(t->config);
-  t->create_user = wr_strdup(t->create_user);
-  t->update_user = wr_strdup(t->update_user);
-  enum wr_rc rc = def_task_derive(t, err);
-  if (rc) def_task_unref(t);
-  else *out = t;
-  return rc;
+  struct task_def row;
+  my_rd_task(c, &row);
+  return def_row_task(&row, out, err);
 }
 
 #define TASK_NOW "SELECT " MY_RD_TASK_COLS ", t.create_user, t.create_time, t.deleted FROM task t WHERE t.task_id"
@@ -169,30 +159,25 @@ enum wr_rc my_reader_tasks(struct reader *rd, const int64_t *ids, size_t n, stru
   return rc;
 }
 
-/* Which of up to IDS ids is not there: 0 when all are. */
-static enum wr_rc first_missing(struct my_reader *r, const int64_t *ids, size_t n, int64_t *missing, struct wr_err *err) {
+static enum wr_rc heads_some(struct my_reader *r, const char *sql, const int64_t *ids, size_t n, struct def_head *out, struct wr_err *err) {
   struct my_rows q;
   struct my_arg arg[IDS];
-  bool found[IDS] = {0};
-  *missing = 0;
   id_args(arg, ids, n);
-  unsigned e = my_select(&r->c, &q, "SELECT task_id FROM task WHERE deleted=0 AND task_id IN" THIRTY, arg, IDS);
+  unsigned e = my_select(&r->c, &q, sql, arg, IDS);
   if (e) return my_err(e, err);
   while (my_next(&q))
-    for (size_t i = 0; i < n; i++) found[i] |= ids[i] == my_int(&q.cell[0]);
-  for (size_t i = n; i-- > 0;)
-    if (!found[i]) *missing = ids[i];
+    for (size_t i = 0; i < n; i++)
+      if (ids[i] == my_int(&q.cell[0])) out[i] = (struct def_head){my_int(&q.cell[1]), my_int(&q.cell[2]) != 0};
   return my_rd_end(&q, WR_OK, err);
 }
 
-enum wr_rc my_reader_tasks_exist(struct reader *rd, const int64_t *ids, size_t n, struct wr_err *err) {
-  for (size_t i = 0; i < n; i += IDS) {
-    int64_t missing;
-    enum wr_rc rc = first_missing(my_reader_of(rd), ids + i, n - i < IDS ? n - i : IDS, &missing, err);
-    if (rc) return rc;
-    if (missing) return wr_err_set(err, WR_NO_SUCH_TASK, "Task %lld does not exist.", (long long)missing);
-  }
-  return WR_OK;
+enum wr_rc my_reader_heads(struct reader *rd, enum head_kind kind, const int64_t *ids, size_t n, struct def_head *out, struct wr_err *err) {
+  const char *sql = kind == HEAD_TASK ? "SELECT task_id, task_version, deleted FROM task WHERE task_id IN" THIRTY
+                                      : "SELECT flow_id, flow_version, deleted FROM task_flow WHERE flow_id IN" THIRTY;
+  enum wr_rc rc = WR_OK;
+  memset(out, 0, n * sizeof *out);
+  for (size_t i = 0; i < n && !rc; i += IDS) rc = heads_some(my_reader_of(rd), sql, ids + i, n - i < IDS ? n - i : IDS, out + i, err);
+  return rc;
 }
 
 /* ---- flows ---- */
@@ -205,44 +190,16 @@ void my_rd_flow(const struct my_cell *c, struct flow_def *f) {
 }
 
 static struct flow_def *flow_own(const struct my_cell *c) {
-  struct flow_def *f = wr_new(struct flow_def);
-  my_rd_flow(c, f);
-  f->name = wr_strdup(f->name);
-  f->description = wr_strdup(f->description);
-  f->config = wr_strdup(f->config);
-  f->create_user = wr_strdup(f->create_user);
-  f->update_user = wr_strdup(f->update_user);
-  int64_t n = my_int(&c[MY_RD_FLOW_N_NODE]);
-  wr_assert(n >= 0 && n <= LIMIT_NODES);
-  f->n = (uint32_t)n;
-  f->node = wr_calloc(f->n + 1u, sizeof *f->node);
-  return f;
-}
-
-static bool ids_parse(struct node_def *n, const char *text) {
-  uint32_t count = 1;
-  for (const char *p = text; *p; p++) count += *p == ',';
-  n->task_id = wr_calloc(count, sizeof *n->task_id);
-  for (char *end; n->n_task_id < count; text = end + 1) {
-    n->task_id[n->n_task_id++] = strtoll(text, &end, 10);
-    if (end == text || *end != (n->n_task_id < count ? ',' : '\0')) return false;
-  }
-  return true;
-}
-
-static enum wr_rc broken(struct wr_err *err, const struct flow_def *f) {
-  return wr_err_set(err, WR_INTERNAL, "The stored flow %lld is not whole.", (long long)f->flow_id);
+  struct flow_def row;
+  my_rd_flow(c, &row);
+  return def_row_flow(&row, my_int(&c[MY_RD_FLOW_N_NODE]));
 }
 
 static enum wr_rc node_own(const struct my_cell *c, struct flow_def *f, uint32_t i, struct wr_err *err) {
-  struct node_def *n = &f->node[i];
-  const char *type = my_str(&c[2], NULL), *ids = my_str(&c[3], NULL), *tasks = my_str(&c[4], NULL);
-  n->node_id = my_int(&c[0]);
-  n->key = wr_strdup(my_str(&c[1], NULL));
-  n->type = type[0] == 'S' ? NODE_TYPE_START : type[0] == 'E' ? NODE_TYPE_END : NODE_TYPE_TASK;
-  n->config = wr_strdup(my_str(&c[5], NULL));
-  if (n->node_id != f->node_base + i || (ids && !ids_parse(n, ids))) return broken(err, f);
-  return tasks ? def_inline_parse(n, tasks, c[4].n, err) : WR_OK;
+  const struct def_node_cols cols = {
+    .node_id = my_int(&c[0]), .key = my_str(&c[1], NULL), .type = my_str(&c[2], NULL), .ids = my_str(&c[3], NULL),
+    .tasks = my_str(&c[4], NULL), .config = my_str(&c[5], NULL), .n_tasks = c[4].n};
+  return def_row_node(f, i, &cols, err);
 }
 
 static enum wr_rc nodes_read(struct my_reader *r, struct flow_def *f, struct wr_err *err) {
@@ -254,30 +211,19 @@ static enum wr_rc nodes_read(struct my_reader *r, struct flow_def *f, struct wr_
   if (e) return my_err(e, err);
   for (; !rc && i < f->n && my_next(&q); i++) rc = node_own(q.cell, f, i, err);
   rc = my_rd_end(&q, rc, err);
-  return rc || i == f->n ? rc : broken(err, f);
+  return rc || i == f->n ? rc : def_row_broken(f, err);
 }
 
-/* Edges come grouped by node, in the order of mention. */
 static enum wr_rc edges_read(struct my_reader *r, struct flow_def *f, struct wr_err *err) {
   struct my_rows q;
-  size_t cap = 0;
+  struct def_edges d = {.f = f, .last = UINT32_MAX};
   bool whole = true;
-  uint32_t last = UINT32_MAX;
   unsigned e = my_select(&r->c, &q, "SELECT node_id, prev_node FROM task_node_edge FORCE INDEX(PRIMARY) WHERE flow_id=? AND flow_version=? "
                          "AND node_id BETWEEN ? AND ? ORDER BY node_id, pos",
                          MY_ARGS(my_ai(f->flow_id), my_ai(f->version), my_ai(f->node_base), my_ai(f->node_base + f->n - 1)));
   if (e) return my_err(e, err);
-  while (whole && my_next(&q)) {
-    uint32_t i = (uint32_t)(my_int(&q.cell[0]) - f->node_base);
-    int64_t p = my_int(&q.cell[1]) - f->node_base;
-    whole = i < f->n && p >= 0 && p < f->n;
-    if (!whole) break;
-    if (i != last) cap = 0, last = i;
-    struct node_def *n = &f->node[i];
-    n->parent = n->parent ? wr_grow(n->parent, &cap, n->n_parent + 1u, sizeof *n->parent) : wr_malloc(sizeof *n->parent * (cap = 1));
-    n->parent[n->n_parent++] = (uint32_t)p;
-  }
-  return my_rd_end(&q, whole ? WR_OK : broken(err, f), err);
+  while (whole && my_next(&q)) whole = def_row_edge(&d, my_int(&q.cell[0]), my_int(&q.cell[1]));
+  return my_rd_end(&q, whole ? WR_OK : def_row_broken(f, err), err);
 }
 
 static enum wr_rc head_read(struct my_reader *r, int64_t flow_id, int64_t version, struct flow_def **out, struct wr_err *err) {

@@ -165,7 +165,7 @@ const struct store_ops sq_ops = {
   .save_task = sq_save_task, .save_flow = sq_save_flow, .delete_task = sq_delete_task, .delete_flow = sq_delete_flow,
   .reader_get = sq_reader_get, .reader_put = sq_reader_put, .reader_defs_version = sq_reader_defs_version,
   .reader_task = sq_reader_task, .reader_flow = sq_reader_flow, .reader_tasks = sq_reader_tasks,
-  .reader_tasks_exist = sq_reader_tasks_exist, .reader_list_tasks = sq_list_tasks, .reader_list_flows = sq_list_flows,
+  .reader_heads = sq_reader_heads, .reader_list_tasks = sq_list_tasks, .reader_list_flows = sq_list_flows,
   .reader_list_flow_ins = sq_list_flow_ins, .reader_flow_ins = sq_reader_flow_ins, .reader_nodes = sq_reader_nodes,
   .reader_node = sq_reader_node, .reader_node_tasks = sq_reader_node_tasks, .reader_task_ins = sq_reader_task_ins,
   .reader_attempts = sq_reader_attempts, .reader_log = sq_reader_log,

@@ -26,7 +26,8 @@
   X(RD_TASK, "SELECT " RD_TASK_COLS ", t.create_user, t.create_time, t.deleted FROM task t WHERE t.task_id=?1") \
   X(RD_TASK_AT, "SELECT " RD_TASK_COLS ", n.create_user, n.create_time, n.deleted FROM task_history t JOIN task n ON n.task_id=t.task_id " \
     "WHERE t.task_id=?1 AND t.task_version=?2") \
-  X(RD_TASK_IS, "SELECT 1 FROM task WHERE task_id=?1 AND deleted=0") \
+  X(RD_TASK_HEAD, "SELECT task_version, deleted FROM task WHERE task_id=?1") \
+  X(RD_FLOW_HEAD, "SELECT flow_version, deleted FROM task_flow WHERE flow_id=?1") \
   X(RD_FLOW, "SELECT " RD_FLOW_COLS " FROM task_flow f JOIN task_flow_history h ON h.flow_id=f.flow_id " \
     "AND h.flow_version=CASE ?2 WHEN 0 THEN f.flow_version ELSE ?2 END WHERE f.flow_id=?1") \
   X(RD_NODES, "SELECT node_id, node_key, node_type, task_ids, tasks, config FROM task_node WHERE node_id BETWEEN ?1 AND ?2 " \

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include "limits.h"
+#include "def_rows.h"
 #include "sqlite_rd.h"
 
 enum { WAIT_S = 5 };
@@ -134,19 +134,9 @@ void sq_rd_task(sqlite3_stmt *st, struct task_def *t) {
 }
 
 static enum wr_rc task_own(sqlite3_stmt *st, struct task_def **out, struct wr_err *err) {
-  struct task_def *t = wr_new(struct task_def);
-  sq_rd_task(st, t);
-  t->name = wr_strdup(t->name);
-  t->description = wr_strdup(t->description);
-  t->type = wr_strdup(t->type);
-  t->content = wr_strdup(t->content);
-  t->config = wr_strdup(t->config);
-  t->create_user = wr_strdup(t->create_user);
-  t->update_user = wr_strdup(t->update_user);
-  enum wr_rc rc = def_task_derive(t, err);
-  if (rc) def_task_unref(t);
-  else *out = t;
-  return rc;
+  struct task_def row;
+  sq_rd_task(st, &row);
+  return def_row_task(&row, out, err);
 }
 
 static enum wr_rc task_read(struct sq_reader *r, int64_t task_id, int64_t version, struct task_def **out, struct wr_err *err) {
@@ -178,16 +168,16 @@ enum wr_rc sq_reader_tasks(struct reader *rd, const int64_t *ids, size_t n, stru
   return rc;
 }
 
-enum wr_rc sq_reader_tasks_exist(struct reader *rd, const int64_t *ids, size_t n, struct wr_err *err) {
+enum wr_rc sq_reader_heads(struct reader *rd, enum head_kind kind, const int64_t *ids, size_t n, struct def_head *out, struct wr_err *err) {
   struct sq_reader *r = sq_reader_of(rd);
-  sqlite3_stmt *q = sq_rd(r, RD_TASK_IS, err);
+  sqlite3_stmt *q = sq_rd(r, kind == HEAD_TASK ? RD_TASK_HEAD : RD_FLOW_HEAD, err);
   if (!q) return r->why;
   for (size_t i = 0; i < n; i++) {
     sq_int(q, 1, ids[i]);
-    int found = sqlite3_step(q) == SQLITE_ROW;
+    out[i] = (struct def_head){0};
+    if (sqlite3_step(q) == SQLITE_ROW) out[i] = (struct def_head){sq_col(q, 0), sq_col(q, 1) != 0};
     enum wr_rc rc = sq_rd_end(r, q, err);
     if (rc) return rc;
-    if (!found) return wr_err_set(err, WR_NO_SUCH_TASK, "Task %lld does not exist.", (long long)ids[i]);
   }
   return WR_OK;
 }
@@ -202,44 +192,16 @@ void sq_rd_flow(sqlite3_stmt *st, struct flow_def *f) {
 }
 
 static struct flow_def *flow_own(sqlite3_stmt *st) {
-  struct flow_def *f = wr_new(struct flow_def);
-  sq_rd_flow(st, f);
-  f->name = wr_strdup(f->name);
-  f->description = wr_strdup(f->description);
-  f->config = wr_strdup(f->config);
-  f->create_user = wr_strdup(f->create_user);
-  f->update_user = wr_strdup(f->update_user);
-  int64_t n = sq_col(st, RD_FLOW_N_NODE);
-  wr_assert(n >= 0 && n <= LIMIT_NODES);
-  f->n = (uint32_t)n;
-  f->node = wr_calloc(f->n + 1u, sizeof *f->node);
-  return f;
-}
-
-static bool ids_parse(struct node_def *n, const char *text) {
-  uint32_t count = 1;
-  for (const char *p = text; *p; p++) count += *p == ',';
-  n->task_id = wr_calloc(count, sizeof *n->task_id);
-  for (char *end; n->n_task_id < count; text = end + 1) {
-    n->task_id[n->n_task_id++] = strtoll(text, &end, 10);
-    if (end == text || *end != (n->n_task_id < count ? ',' : '\0')) return false;
-  }
-  return true;
-}
-
-static enum wr_rc broken(struct wr_err *err, const struct flow_def *f) {
-  return wr_err_set(err, WR_INTERNAL, "The stored flow %lld is not whole.", (long long)f->flow_id);
+  struct flow_def row;
+  sq_rd_flow(st, &row);
+  return def_row_flow(&row, sq_col(st, RD_FLOW_N_NODE));
 }
 
 static enum wr_rc node_own(sqlite3_stmt *st, struct flow_def *f, uint32_t i, struct wr_err *err) {
-  struct node_def *n = &f->node[i];
-  const char *type = sq_col_text(st, 2, NULL), *ids = sq_col_text(st, 3, NULL), *tasks = sq_col_text(st, 4, NULL);
-  n->node_id = sq_col(st, 0);
-  n->key = wr_strdup(sq_col_text(st, 1, NULL));
-  n->type = type[0] == 'S' ? NODE_TYPE_START : type[0] == 'E' ? NODE_TYPE_END : NODE_TYPE_TASK;
-  n->config = wr_strdup(sq_col_text(st, 5, NULL));
-  if (n->node_id != f->node_base + i || (ids && !ids_parse(n, ids))) return broken(err, f);
-  return tasks ? def_inline_parse(n, tasks, (size_t)sqlite3_column_bytes(st, 4), err) : WR_OK;
+  const struct def_node_cols c = {
+    .node_id = sq_col(st, 0), .key = sq_col_text(st, 1, NULL), .type = sq_col_text(st, 2, NULL), .ids = sq_col_text(st, 3, NULL),
+    .tasks = sq_col_text(st, 4, NULL), .config = sq_col_text(st, 5, NULL), .n_tasks = (size_t)sqlite3_column_bytes(st, 4)};
+  return def_row_node(f, i, &c, err);
 }
 
 static enum wr_rc nodes_read(struct sq_reader *r, struct flow_def *f, struct wr_err *err) {
@@ -252,32 +214,21 @@ static enum wr_rc nodes_read(struct sq_reader *r, struct flow_def *f, struct wr_
   for (; !rc && i < f->n && sqlite3_step(q) == SQLITE_ROW; i++) rc = node_own(q, f, i, err);
   enum wr_rc end = sq_rd_end(r, q, rc ? NULL : err);
   if (rc || end) return rc ? rc : end;
-  return i == f->n ? WR_OK : broken(err, f);
+  return i == f->n ? WR_OK : def_row_broken(f, err);
 }
 
-/* Edges come grouped by node, in the order of mention. */
 static enum wr_rc edges_read(struct sq_reader *r, struct flow_def *f, struct wr_err *err) {
-  size_t cap = 0;
+  struct def_edges e = {.f = f, .last = UINT32_MAX};
   bool whole = true;
-  uint32_t last = UINT32_MAX;
   sqlite3_stmt *q = sq_rd(r, RD_EDGES, err);
   if (!q) return r->why;
   sq_int(q, 1, f->flow_id);
   sq_int(q, 2, f->version);
   sq_int(q, 3, f->node_base);
   sq_int(q, 4, f->node_base + f->n - 1);
-  while (whole && sqlite3_step(q) == SQLITE_ROW) {
-    uint32_t i = (uint32_t)(sq_col(q, 0) - f->node_base);
-    int64_t p = sq_col(q, 1) - f->node_base;
-    whole = i < f->n && p >= 0 && p < f->n;
-    if (!whole) break;
-    if (i != last) cap = 0, last = i;
-    struct node_def *n = &f->node[i];
-    n->parent = n->parent ? wr_grow(n->parent, &cap, n->n_parent + 1u, sizeof *n->parent) : wr_malloc(sizeof *n->parent * (cap = 1));
-    n->parent[n->n_parent++] = (uint32_t)p;
-  }
+  while (whole && sqlite3_step(q) == SQLITE_ROW) whole = def_row_edge(&e, sq_col(q, 0), sq_col(q, 1));
   enum wr_rc rc = sq_rd_end(r, q, err);
-  return rc || whole ? rc : broken(err, f);
+  return rc || whole ? rc : def_row_broken(f, err);
 }
 
 static enum wr_rc head_read(struct sq_reader *r, int64_t flow_id, int64_t version, struct flow_def **out, struct wr_err *err) {

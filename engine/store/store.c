@@ -1,7 +1,9 @@
 /* Dispatch of store.h: picks the backend by the scheme of the URL, then only forwards. No state but the table of
  * schemes, which is filled before any thread starts. Never does I/O itself. */
 #include "store_backend.h"
+#include <stdlib.h>
 #include <string.h>
+#include "mem.h"
 
 #define SCHEMES_MAX 4
 static struct { const char *scheme; store_open_fn *open; } extra[SCHEMES_MAX];
@@ -126,8 +128,16 @@ enum wr_rc reader_flow(struct reader *r, int64_t flow_id, int64_t version, struc
 enum wr_rc reader_tasks(struct reader *r, const int64_t *ids, size_t n, struct task_def **out, struct wr_err *err) {
   return r->ops->reader_tasks(r, ids, n, out, err);
 }
+enum wr_rc reader_heads(struct reader *r, enum head_kind kind, const int64_t *ids, size_t n, struct def_head *out, struct wr_err *err) {
+  return r->ops->reader_heads(r, kind, ids, n, out, err);
+}
 enum wr_rc reader_tasks_exist(struct reader *r, const int64_t *ids, size_t n, struct wr_err *err) {
-  return r->ops->reader_tasks_exist(r, ids, n, err);
+  struct def_head *head = wr_calloc(n + 1, sizeof *head);
+  enum wr_rc rc = reader_heads(r, HEAD_TASK, ids, n, head, err);
+  for (size_t i = 0; i < n && !rc; i++)
+    if (head[i].version == 0 || head[i].deleted) rc = wr_err_set(err, WR_NO_SUCH_TASK, "Task %lld does not exist.", (long long)ids[i]);
+  free(head);
+  return rc;
 }
 enum wr_rc reader_list_tasks(struct reader *r, const struct list_filter *f, const struct page *p, task_def_fn *fn,
                              void *ctx, bool *more, int64_t *total, struct wr_err *err) {

@@ -183,6 +183,11 @@ enum wr_rc reader_task(struct reader *r, int64_t task_id, int64_t version, struc
 enum wr_rc reader_flow(struct reader *r, int64_t flow_id, int64_t version, struct flow_def **out, struct wr_err *err) WR_MUST;
 /* Newest versions of many tasks at once; out[i] NULL when there is none. */
 enum wr_rc reader_tasks(struct reader *r, const int64_t *ids, size_t n, struct task_def **out, struct wr_err *err) WR_MUST;
+/* Of many at once: the newest version, 0 = there is none. */
+enum head_kind { HEAD_TASK, HEAD_FLOW };
+struct def_head { int64_t version; bool deleted; };
+enum wr_rc reader_heads(struct reader *r, enum head_kind kind, const int64_t *ids, size_t n, struct def_head *out, struct wr_err *err) WR_MUST;
+/* All are there and not deleted, else NO_SUCH_TASK of the first that is not. */
 enum wr_rc reader_tasks_exist(struct reader *r, const int64_t *ids, size_t n, struct wr_err *err) WR_MUST;
 
 struct page { uint32_t limit; uint64_t offset; bool want_total; };

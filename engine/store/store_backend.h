@@ -45,7 +45,7 @@ struct store_ops {
   enum wr_rc (*reader_task)(struct reader *r, int64_t task_id, int64_t version, struct task_def **out, struct wr_err *err);
   enum wr_rc (*reader_flow)(struct reader *r, int64_t flow_id, int64_t version, struct flow_def **out, struct wr_err *err);
   enum wr_rc (*reader_tasks)(struct reader *r, const int64_t *ids, size_t n, struct task_def **out, struct wr_err *err);
-  enum wr_rc (*reader_tasks_exist)(struct reader *r, const int64_t *ids, size_t n, struct wr_err *err);
+  enum wr_rc (*reader_heads)(struct reader *r, enum head_kind kind, const int64_t *ids, size_t n, struct def_head *out, struct wr_err *err);
   enum wr_rc (*reader_list_tasks)(struct reader *r, const struct list_filter *f, const struct page *p, task_def_fn *fn,
                                   void *ctx, bool *more, int64_t *total, struct wr_err *err);
   enum wr_rc (*reader_list_flows)(struct reader *r, const struct list_filter *f, const struct page *p, flow_def_fn *fn,

@@ -489,6 +489,37 @@ static void tasks_exist_names_the_missing(struct world *w) {
   reader_put(r);
 }
 
+static void heads_of_many_at_once(struct world *w) {
+  enum { MANY = 64 }; /* more than a statement may take at a time */
+  struct wr_err err;
+  int64_t ids[MANY + 2];
+  struct def_head head[MANY + 2];
+  for (int i = 0; i < MANY; i++) ids[i + 1] = task_save(w, "t", "ECHO");
+  ids[0] = WR_ID_MAX - 3;
+  ids[MANY + 1] = ids[MANY];
+  struct task_def *t = task_read(w, ids[2], 0);
+  WR(store_save_task(w->s, t, -1, &err));
+  WR(store_delete_task(w->s, ids[3], &err));
+  struct flow_def *f = flow_save(w, "f", NODE("a"));
+  WR(store_save_flow(w->s, f, -1, &err));
+  WR(store_delete_flow(w->s, f->flow_id, &err));
+  struct reader *r = reader_of(w);
+  WR(reader_heads(r, HEAD_TASK, ids, MANY + 2, head, &err));
+  assert_int_equal(head[0].version, 0);
+  for (int i = 1; i <= MANY + 1; i++) {
+    assert_int_equal(head[i].version, i == 2 ? 2 : 1);
+    assert_int_equal(head[i].deleted, i == 3);
+  }
+  ids[1] = f->flow_id;
+  WR(reader_heads(r, HEAD_FLOW, ids, 2, head, &err));
+  assert_int_equal(head[0].version, 0);
+  assert_int_equal(head[1].version, 2);
+  assert_true(head[1].deleted);
+  reader_put(r);
+  def_task_unref(t);
+  def_flow_unref(f);
+}
+
 const struct fact facts_defs[] = {
   FACT_FRESH(def_ids_start_at_one), FACT_FRESH(def_ids_go_on_after_a_reopen), FACT(task_reads_back), FACT(task_absent_texts_stay_absent),
   FACT(task_of_the_greatest_size), FACT(task_versions_are_kept), FACT(task_save_checks_the_version), FACT(task_unknown_is_not_found),
@@ -496,5 +527,6 @@ const struct fact facts_defs[] = {
   FACT(flow_reads_back), FACT(flow_versions_are_kept), FACT(flow_save_checks_the_version), FACT(flow_unknown_is_not_found),
   FACT(flow_delete_is_soft), FACT(flow_of_many_chunks), FACT(flow_without_tasks), FACT(every_change_raises_the_definitions_version),
   FACT(definitions_are_written_beside_a_batch), FACT(many_tasks_at_once), FACT(tasks_exist_names_the_missing),
+  FACT(heads_of_many_at_once),
 };
 const size_t n_facts_defs = sizeof facts_defs / sizeof *facts_defs;

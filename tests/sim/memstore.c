@@ -396,6 +396,23 @@ static enum wr_rc mem_reader_task(struct reader *r, int64_t id, int64_t version,
   *out = memdb_task_def(db_of(r), id, version);
   return *out ? WR_OK : wr_err_set(err, WR_NOT_FOUND, NULL);
 }
+static enum wr_rc mem_reader_tasks(struct reader *r, const int64_t *ids, size_t n, struct task_def **out, struct wr_err *err) {
+  (void)err;
+  for (size_t i = 0; i < n; i++) out[i] = memdb_task_def(db_of(r), ids[i], 0);
+  return WR_OK;
+}
+static enum wr_rc mem_reader_heads(struct reader *r, enum head_kind kind, const int64_t *ids, size_t n, struct def_head *out,
+                                   struct wr_err *err) {
+  (void)err;
+  const struct memdb *db = db_of(r);
+  const struct mem_def *d = kind == HEAD_TASK ? db->tasks : db->flows;
+  int64_t have = (int64_t)(kind == HEAD_TASK ? db->n_tasks : db->n_flows);
+  for (size_t i = 0; i < n; i++) {
+    bool there = ids[i] >= 1 && ids[i] <= have;
+    out[i] = there ? (struct def_head){(int64_t)d[ids[i] - 1].n, d[ids[i] - 1].deleted} : (struct def_head){0};
+  }
+  return WR_OK;
+}
 static enum wr_rc mem_reader_flow(struct reader *r, int64_t id, int64_t version, struct flow_def **out, struct wr_err *err) {
   *out = memdb_flow_def(db_of(r), id, version);
   return *out ? WR_OK : wr_err_set(err, WR_NOT_FOUND, NULL);
@@ -412,8 +429,6 @@ static enum wr_rc none(struct wr_err *err) { return wr_err_set(err, WR_INTERNAL,
 static enum wr_rc no_save_task(struct store *s, struct task_def *t, int64_t v, struct wr_err *e) { (void)s; (void)t; (void)v; return none(e); }
 static enum wr_rc no_save_flow(struct store *s, struct flow_def *f, int64_t v, struct wr_err *e) { (void)s; (void)f; (void)v; return none(e); }
 static enum wr_rc no_delete(struct store *s, int64_t id, struct wr_err *e) { (void)s; (void)id; return none(e); }
-static enum wr_rc no_tasks(struct reader *r, const int64_t *ids, size_t n, struct task_def **out, struct wr_err *e) { (void)r; (void)ids; (void)n; (void)out; return none(e); }
-static enum wr_rc no_exist(struct reader *r, const int64_t *ids, size_t n, struct wr_err *e) { (void)r; (void)ids; (void)n; return none(e); }
 #define NO_LIST(name, fn_type)                                                                                             \
   static enum wr_rc name(struct reader *r, const struct list_filter *f, const struct page *p, fn_type *fn, void *ctx,     \
                          bool *more, int64_t *total, struct wr_err *e) {                                                  \
@@ -454,7 +469,7 @@ static const struct store_ops mem_ops = {
   .reap = mem_reap, .live_tasks = mem_live_tasks, .live_flows = mem_live_flows, .reconciler = mem_reconciler,
   .save_task = no_save_task, .save_flow = no_save_flow, .delete_task = no_delete, .delete_flow = no_delete,
   .reader_get = mem_reader_get, .reader_put = mem_reader_put, .reader_defs_version = mem_reader_defs_version,
-  .reader_task = mem_reader_task, .reader_flow = mem_reader_flow, .reader_tasks = no_tasks, .reader_tasks_exist = no_exist,
+  .reader_task = mem_reader_task, .reader_flow = mem_reader_flow, .reader_tasks = mem_reader_tasks, .reader_heads = mem_reader_heads,
   .reader_list_tasks = no_list_tasks, .reader_list_flows = no_list_flows, .reader_list_flow_ins = no_list_ins,
   .reader_flow_ins = no_flow_ins, .reader_nodes = no_nodes, .reader_node = no_node, .reader_node_tasks = no_task,
   .reader_task_ins = no_task, .reader_attempts = no_attempts, .reader_log = no_log,
