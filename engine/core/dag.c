@@ -72,6 +72,13 @@ static void link_children(struct dag *d, const struct dag_spec_node *v) {
   free(at);
 }
 
+static void link_tasks(struct dag *d) {
+  if (d->n_task == d->n) return;
+  d->node_of = wr_calloc(d->n_task, sizeof *d->node_of);
+  for (uint32_t i = 0; i < d->n; i++)
+    for (uint32_t k = 0; k < d->node[i].n_task; k++) d->node_of[d->node[i].task_at + k] = i;
+}
+
 struct dag *dag_new(const struct dag_spec_node *v, uint32_t n, uint8_t on_failure, int64_t timeout_us, uint32_t *cycle,
                     uint32_t *n_cycle) {
   struct dag *d = wr_new(struct dag);
@@ -83,6 +90,7 @@ struct dag *dag_new(const struct dag_spec_node *v, uint32_t n, uint8_t on_failur
   d->child_at = wr_calloc((size_t)n + 2, sizeof *d->child_at);
   count(d, v);
   link_children(d, v);
+  link_tasks(d);
   uint32_t *order = wr_calloc((size_t)n + 1, sizeof *order), *left = wr_calloc((size_t)n + 1, sizeof *left);
   if (topo(d, order, left) < n) {
     find_cycle(v, n, left, cycle, n_cycle);
@@ -104,18 +112,8 @@ void dag_unref(struct dag *d) {
   free(d->node);
   free(d->child_at);
   free(d->child);
+  free(d->node_of);
   free(d);
-}
-
-uint32_t dag_node_of_task(const struct dag *d, uint32_t task) {
-  uint32_t lo = 0, hi = d->n; /* node[lo].task_at <= task < node[hi].task_at */
-  wr_assert(task < d->n_task);
-  if (d->n_task == d->n) return task; /* one task a node, the common case */
-  while (hi - lo > 1) {
-    uint32_t mid = lo + (hi - lo) / 2;
-    if (d->node[mid].task_at <= task) lo = mid; else hi = mid;
-  }
-  return lo;
 }
 
 int64_t dag_critical_path(const struct dag *d, const int64_t *weight) {

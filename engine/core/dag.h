@@ -26,6 +26,7 @@ struct dag {
   struct dag_node *node;
   uint32_t *child_at;           /* n + 2 offsets: children of i are child[child_at[i] .. child_at[i+1]); n = root */
   uint32_t *child;
+  uint32_t *node_of;            /* node of each task index; NULL = one task a node, the same number */
   uint8_t on_failure;           /* enum on_failure */
   int64_t timeout_us;           /* of the flow, 0 = none */
 };
@@ -38,8 +39,7 @@ struct dag *dag_new(const struct dag_spec_node *v, uint32_t n, uint8_t on_failur
                     uint32_t *cycle, uint32_t *n_cycle);
 struct dag *dag_ref(struct dag *d);
 void dag_unref(struct dag *d); /* NULL is fine */
-/* Node of a task index: binary search. */
-uint32_t dag_node_of_task(const struct dag *d, uint32_t task);
+static inline uint32_t dag_node_of_task(const struct dag *d, uint32_t task) { return d->node_of ? d->node_of[task] : task; }
 /* Longest path, in the same unit as weight[] (one per node): for the critical path of a report. */
 int64_t dag_critical_path(const struct dag *d, const int64_t *weight);
 /* Marks (1) every node reachable from those marked in set[], set included. set: n bytes. */

@@ -53,7 +53,7 @@ void run_push(struct run *r, uint32_t node, uint32_t pos) {
 }
 
 bool run_need(const struct run *r, uint32_t node, struct run_ctx *c) {
-  if (r->node[node].known) return false;
+  if (run_known(r, node)) return false;
   *WR_PUSH(c->need, c->n_need, c->cap_need) = node;
   return true;
 }
@@ -272,7 +272,7 @@ static enum run_rc drain_emit(struct run *r, struct run_ctx *c, struct run_more 
   uint32_t u = m->node, end = d->child_at[u + 1];
   if (u < d->n && run_need(r, u, c)) return RUN_NEED;
   while (m->pos < end && c->budget > 0) {
-    if (!r->node[d->child[m->pos]].known) {
+    if (!run_known(r, d->child[m->pos])) {
       for (uint32_t k = m->pos; k < end && k < m->pos + NEED_AHEAD; k++) (void)run_need(r, d->child[k], c);
       return RUN_NEED;
     }
@@ -303,7 +303,7 @@ static void sweep_node(struct run *r, struct run_ctx *c, uint32_t node) {
 static enum run_rc drain_all(struct run *r, struct run_ctx *c, struct run_more *m) {
   uint32_t n = r->dag->n, what = m->node;
   while (m->pos < n && c->budget > 0) {
-    if (!r->node[m->pos].known) {
+    if (!run_known(r, m->pos)) {
       for (uint32_t k = m->pos; k < n && k < m->pos + NEED_AHEAD; k++) (void)run_need(r, k, c);
       return RUN_NEED;
     }

@@ -10,7 +10,7 @@
  * tokens is: all in and OK = it starts, once; one FAIL = UPSTREAM_FAILED; else SKIPPED. Work that one event makes
  * ready beyond the budget of the batch stays on `more`, a stack of (node, next child) that is stored in the flow row.
  *
- * Partial runs: a node whose row was not read yet is not KNOWN. run_step() and run_drain() then answer RUN_NEED and
+ * Partial runs: a node whose row was not read yet is not known. run_step() and run_drain() then answer RUN_NEED and
  * list the nodes; the caller reads their rows, run_load_*()s them and calls again. A run that was started here knows
  * all its nodes. Facts that hold between calls: run_check(). */
 #ifndef CORE_RUN_H
@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "dag.h"
+#include "mem.h"
 #include "task.h"
 
 /* X(name, stored number, final, S2's word) */
@@ -76,7 +77,7 @@ struct run_task {
 
 struct run_node {
   uint8_t state;       /* enum node_state */
-  uint8_t known;
+  uint8_t known;       /* its row was read; see run_known() */
   uint8_t row;         /* its row exists in the store */
   uint16_t base;       /* index into run.base: which run its rows belong to */
   uint32_t ok, fail, skip;            /* tokens */
@@ -100,6 +101,7 @@ struct run {
   const struct task_bind *bind;   /* dag->n_task entries, the caller's; valid during a step */
   int64_t version;                /* of the flow row, as last read or committed */
   uint8_t state, wish, row;       /* enum flow_state, enum wish */
+  uint8_t whole;                  /* started here: every node is known */
   uint8_t text_error;             /* the flow row has an error text */
   uint32_t live;                  /* tasks that have not ended */
   uint32_t failed;                /* nodes in FAILED, UPSTREAM_FAILED, CANCELED */
@@ -177,8 +179,9 @@ struct run_event {
 /* A new run, all nodes known and NONE. base: the ids of node 0 and task 0. Takes its own reference of d. */
 struct run *run_new(struct dag *d, int64_t fi, struct run_base base, enum flow_state state);
 void run_free(struct run *r); /* NULL is fine */
-/* Makes all nodes unknown: for a run whose rows are in the store. */
+/* Right after run_new(), for a run whose rows are in the store: no node is known. Costs nothing per node. */
 void run_forget(struct run *r);
+static inline bool run_known(const struct run *r, uint32_t node) { return r->whole || r->node[node].known; }
 
 /* Applies one event. RUN_EV_RERUN needs every node known. After RUN_OK call run_drain(). */
 enum run_rc run_step(struct run *r, const struct run_event *ev, struct run_ctx *c);
@@ -195,7 +198,7 @@ int64_t run_ti(const struct run *r, uint32_t task);
 /* Task index of a ti_id, or UINT32_MAX when it is not of this run, or of an older run's replaced row. */
 uint32_t run_task_of(const struct run *r, int64_t ti);
 /* `more` as stored: "5:2000,17:0"; false when the text is not of that form or out of range. */
-void run_more_text(const struct run *r, char **buf, size_t *cap, size_t *len);
+void run_more_text(const struct run *r, struct buf *out);
 bool run_more_parse(struct run *r, const char *s, size_t n);
 void run_check(const struct run *r);   /* all invariants of a fully known run; aborts otherwise */
 #endif

@@ -14,7 +14,7 @@ struct run *run_new(struct dag *d, int64_t fi, struct run_base base, enum flow_s
   r->node = wr_calloc((size_t)d->n + 1, sizeof *r->node);
   r->task = wr_calloc((size_t)d->n_task + 1, sizeof *r->task);
   *WR_PUSH(r->base, r->n_base, r->cap_base) = base;
-  for (uint32_t i = 0; i < d->n; i++) r->node[i].known = 1;
+  r->whole = 1;
   return r;
 }
 
@@ -28,9 +28,7 @@ void run_free(struct run *r) {
   free(r);
 }
 
-void run_forget(struct run *r) {
-  for (uint32_t i = 0; i < r->dag->n; i++) r->node[i].known = 0;
-}
+void run_forget(struct run *r) { r->whole = 0; }
 
 void run_load_none(struct run *r, uint32_t node) {
   r->node[node] = (struct run_node){.known = 1};
@@ -59,23 +57,19 @@ uint32_t run_task_of(const struct run *r, int64_t ti) {
   for (size_t b = r->n_base; b-- > 0;) {
     int64_t d = ti - r->base[b].ti;
     if (d < 0 || d >= r->dag->n_task) continue;
-    const struct run_node *v = &r->node[dag_node_of_task(r->dag, (uint32_t)d)];
-    return v->known && v->base != b ? UINT32_MAX : (uint32_t)d;
+    uint32_t node = dag_node_of_task(r->dag, (uint32_t)d);
+    return run_known(r, node) && r->node[node].base != b ? UINT32_MAX : (uint32_t)d;
   }
   return UINT32_MAX;
 }
 
-void run_more_text(const struct run *r, char **buf, size_t *cap, size_t *len) {
-  size_t n = 0;
+void run_more_text(const struct run *r, struct buf *out) {
   for (size_t i = 0; i < r->n_more; i++) {
-    struct buf tmp = BUF_INIT;
-    buf_printf(&tmp, "%s%u:%u", i ? "," : "", r->more[i].node, r->more[i].pos);
-    *buf = wr_grow(*buf, cap, n + tmp.len + 1, 1);
-    memcpy(*buf + n, tmp.data, tmp.len + 1);
-    n += tmp.len;
-    buf_done(&tmp);
+    if (i > 0) buf_ch(out, ',');
+    buf_i64(out, r->more[i].node);
+    buf_ch(out, ':');
+    buf_i64(out, r->more[i].pos);
   }
-  *len = n;
 }
 
 static bool more_valid(const struct run *r, int64_t node, int64_t pos) {
@@ -103,7 +97,7 @@ static void check_node(const struct run *r, uint32_t i, uint64_t *live, uint32_t
   const struct run_node *v = &r->node[i];
   const struct dag_node *d = &r->dag->node[i];
   uint32_t ok = 0, bad = 0, open = 0;
-  wr_assert(v->known && v->state < NODE__N);
+  wr_assert(run_known(r, i) && v->state < NODE__N);
   wr_assert((uint64_t)v->ok + v->fail + v->skip <= d->n_parent);
   wr_assert(v->base < r->n_base);
   bool started = v->t_ok + v->t_bad + v->t_open > 0;

@@ -31,12 +31,11 @@ static const char *bases_text(struct runner *r, const struct run *run) {
 }
 
 static const char *more_text(struct runner *r, const struct run *run) {
-  char *text = NULL;
-  size_t cap = 0, len = 0;
+  struct buf b = BUF_INIT;
   if (run->n_more == 0) return NULL;
-  run_more_text(run, &text, &cap, &len);
-  char *s = arena_memdup0(&r->mem, text, len);
-  free(text);
+  run_more_text(run, &b);
+  char *s = arena_memdup0(&r->mem, b.data, b.len);
+  buf_done(&b);
   return s;
 }
 

@@ -26,7 +26,7 @@ struct rows {
   uint16_t base[MAX_TASK];        /* of the newest row of each task */
   struct run head;                /* plain columns; its pointers are not used */
   struct run_base bases[MAX_BASE]; size_t n_base;
-  char *more; size_t n_more, cap_more;
+  struct buf more;
 };
 
 struct world {
@@ -81,8 +81,8 @@ static void save_head(struct rows *s, const struct run *r) {
   wr_assert(r->n_base <= MAX_BASE);
   s->n_base = r->n_base;
   memcpy(s->bases, r->base, r->n_base * sizeof *r->base);
-  s->n_more = 0;
-  run_more_text(r, &s->more, &s->cap_more, &s->n_more);
+  buf_clear(&s->more);
+  run_more_text(r, &s->more);
 }
 
 /* Insert or update is told by `row`: it must be true. A new run's rows start from the epoch of the former ones. */
@@ -99,10 +99,9 @@ static void compare_task(const struct world *w, uint32_t t, uint16_t base) {
 static void compare(const struct world *w) {
   const struct run *r = w->run;
   const struct rows *s = &w->rows;
-  char *more = NULL;
-  size_t cap = 0, n = 0;
+  struct buf more = BUF_INIT;
   for (uint32_t i = 0; i < r->dag->n; i++) {
-    if (!r->node[i].known) continue;
+    if (!run_known(r, i)) continue;
     wr_assert(r->node[i].row == s->has_node[i]);
     if (s->has_node[i]) wr_assert(same_node(&r->node[i], &s->node[i]));
     else wr_assert(r->node[i].state == NODE_NONE);
@@ -110,9 +109,9 @@ static void compare(const struct world *w) {
       compare_task(w, t, r->node[i].base);
   }
   wr_assert(same_head(r, &s->head) && r->n_base == s->n_base);
-  run_more_text(r, &more, &cap, &n);
-  wr_assert(n == s->n_more && (n == 0 || memcmp(more, s->more, n) == 0));
-  free(more);
+  run_more_text(r, &more);
+  wr_assert(more.len == s->more.len && (more.len == 0 || memcmp(more.data, s->more.data, more.len) == 0));
+  buf_done(&more);
 }
 
 static void see_after(struct world *w, const struct eff_after *a) {
@@ -173,7 +172,7 @@ static struct run *load_head(struct world *w) {
   const struct rows *s = &w->rows;
   struct run *r = run_new(w->dag, 7, s->bases[0], (enum flow_state)s->head.state);
   for (size_t i = 1; i < s->n_base; i++) *WR_PUSH(r->base, r->n_base, r->cap_base) = s->bases[i];
-  wr_assert(run_more_parse(r, s->n_more ? s->more : "", s->n_more));
+  wr_assert(run_more_parse(r, s->more.len ? s->more.data : "", s->more.len));
   r->wish = s->head.wish;
   r->live = s->head.live;
   r->failed = s->head.failed;
@@ -209,7 +208,7 @@ static void check_rows(struct world *w) {
 static void feed(struct world *w) {
   wr_assert(w->c.n_need > 0);
   for (size_t i = 0; i < w->c.n_need; i++) {
-    wr_assert(w->c.need[i] < w->dag->n && !w->run->node[w->c.need[i]].known);
+    wr_assert(w->c.need[i] < w->dag->n && !run_known(w->run, w->c.need[i]));
     load_node(w, w->run, w->c.need[i]);
   }
   w->c.n_need = 0;
@@ -267,7 +266,7 @@ static void start(struct world *w) {
 
 static const struct task *task_now(struct world *w, uint32_t t) {
   uint32_t node = dag_node_of_task(w->dag, t);
-  if (!w->run->node[node].known) load_node(w, w->run, node);
+  if (!run_known(w->run, node)) load_node(w, w->run, node);
   return &w->run->task[t].t;
 }
 
@@ -353,16 +352,15 @@ static void finish(struct world *w) {
 static void more_text(struct fuzz_in *in) {
   struct dag *d = make_dag(in);
   struct run *r = run_new(d, 7, (struct run_base){1, 1}, FLOW_RUNNING);
-  char *text = NULL;
-  size_t cap = 0, n = 0;
+  struct buf text = BUF_INIT;
   if (run_more_parse(r, (const char *)in->p, in->n)) {
-    run_more_text(r, &text, &cap, &n);
+    run_more_text(r, &text);
     size_t before = r->n_more;
-    wr_assert(run_more_parse(r, text ? text : "", n) && r->n_more == before);
+    wr_assert(run_more_parse(r, text.data ? text.data : "", text.len) && r->n_more == before);
     for (size_t i = 0; i < r->n_more; i++)
       wr_assert(r->more[i].node <= d->n ? r->more[i].pos <= d->child_at[d->n + 1] : r->more[i].pos <= d->n);
   }
-  free(text);
+  buf_done(&text);
   run_free(r);
   dag_unref(d);
 }
@@ -385,6 +383,6 @@ int fuzz_run_events(const uint8_t *data, size_t n) {
   dag_unref(w.dag);
   effects_done(&w.eff);
   free(w.c.need);
-  free(w.rows.more);
+  buf_done(&w.rows.more);
   return 0;
 }

@@ -330,7 +330,7 @@ static void same_run(struct world *w, const struct run *a, const struct run *b) 
              flow_state_name((enum flow_state)a->state), a->wish, a->live, a->failed, a->n_more, flow_state_name((enum flow_state)b->state), b->wish,
              b->live, b->failed, b->n_more);
   for (uint32_t i = 0; i < a->dag->n; i++)
-    if (a->node[i].known) same_node(w, a, b, i);
+    if (run_known(a, i)) same_node(w, a, b, i);
 }
 
 void oracle_cache(struct node *n) {

@@ -82,13 +82,12 @@ static void load_node(struct world *w, uint32_t n) {
 /* Forget memory; keep what the rows and the head's columns say. */
 static void reload(struct world *w) {
   struct run *old = w->run;
-  char *text = NULL;
-  size_t cap = 0, len = 0;
+  struct buf more = BUF_INIT;
   w->run = run_new(w->dag, 7, old->base[0], (enum flow_state)old->state);
   for (size_t i = 1; i < old->n_base; i++) *WR_PUSH(w->run->base, w->run->n_base, w->run->cap_base) = old->base[i];
-  run_more_text(old, &text, &cap, &len);
-  assert_true(run_more_parse(w->run, text ? text : "", len));
-  free(text);
+  run_more_text(old, &more);
+  assert_true(run_more_parse(w->run, more.data ? more.data : "", more.len));
+  buf_done(&more);
   w->run->wish = w->rows.head.wish;
   w->run->live = w->rows.head.live;
   w->run->failed = w->rows.head.failed;
@@ -108,7 +107,7 @@ static void feed(struct world *w) {
 
 static void check(struct world *w) {
   for (uint32_t i = 0; i < w->dag->n; i++)
-    if (!w->run->node[i].known) load_node(w, i);
+    if (!run_known(w->run, i)) load_node(w, i);
   run_check(w->run);
 }
 
