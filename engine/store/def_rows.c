@@ -76,3 +76,33 @@ bool def_row_edge(struct def_edges *e, int64_t node_id, int64_t prev_id) {
   *WR_PUSH(n->parent, n->n_parent, e->cap) = (uint32_t)p;
   return true;
 }
+
+static int by_id(const void *a, const void *b) {
+  int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+  return (x > y) - (x < y);
+}
+
+struct def_plan def_plan(const struct flow_def *f) {
+  struct def_plan p = {0};
+  size_t n = 0;
+  for (uint32_t i = 0; i < f->n; i++) {
+    const struct node_def *d = &f->node[i];
+    p.n_node_ins += d->type == NODE_TYPE_TASK;
+    p.n_task_ins += def_node_tasks(d);
+    for (uint32_t k = 0; k < d->n_task_id; k++) *WR_PUSH(p.use, p.n_use, p.cap_use) = d->task_id[k];
+  }
+  if (p.n_use > 0) qsort(p.use, p.n_use, sizeof *p.use, by_id);
+  for (size_t i = 0; i < p.n_use; i++)
+    if (n == 0 || p.use[n - 1] != p.use[i]) p.use[n++] = p.use[i];
+  p.n_use = n;
+  return p;
+}
+
+void def_saved(struct flow_def *f, int64_t flow_id, int64_t version, int64_t node_base, int64_t create_us, int64_t now_us) {
+  f->flow_id = flow_id;
+  f->version = version;
+  f->node_base = node_base;
+  f->create_us = create_us;
+  f->update_us = f->node_us = now_us;
+  for (uint32_t i = 0; i < f->n; i++) f->node[i].node_id = node_base + i;
+}

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "clock.h"
+#include "def_rows.h"
 
 enum { CHUNK_ROWS = 4000, STATEMENT_ROWS = 500, TRIES = 3 };
 
@@ -16,34 +17,10 @@ struct save {
   int64_t expect;           /* version it must have, -1 = any */
   struct key_write *key;    /* NULL = none */
   int64_t flow_id, version, node_base, now_us;
-  uint32_t n_node_ins, n_task_ins, task_at;
-  int64_t *use; size_t n_use, cap_use; /* distinct task ids */
+  struct def_plan plan;
+  uint32_t task_at;
   size_t rows;              /* in the transaction under way */
 };
-
-static uint32_t n_tasks(const struct node_def *n) { return n->type == NODE_TYPE_TASK ? n->n_task_id + n->n_task : 0; }
-
-static int id_cmp(const void *a, const void *b) {
-  int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-  return (x > y) - (x < y);
-}
-
-static void plan(struct save *v) {
-  for (uint32_t i = 0; i < v->f->n; i++) {
-    const struct node_def *n = &v->f->node[i];
-    v->n_node_ins += n->type == NODE_TYPE_TASK;
-    v->n_task_ins += n_tasks(n);
-    for (uint32_t k = 0; k < n->n_task_id; k++) {
-      int64_t *id = WR_PUSH(v->use, v->n_use, v->cap_use);
-      *id = n->task_id[k];
-    }
-  }
-  if (v->n_use) qsort(v->use, v->n_use, sizeof *v->use, id_cmp);
-  size_t n = 0;
-  for (size_t i = 0; i < v->n_use; i++)
-    if (n == 0 || v->use[n - 1] != v->use[i]) v->use[n++] = v->use[i];
-  v->n_use = n;
-}
 
 /* ---- one multi-row statement at a time; a transaction ends when it holds enough ---- */
 static enum wr_rc flush(struct save *v, size_t *n, struct wr_err *err) {
@@ -105,11 +82,11 @@ static void put_node(struct save *v, uint32_t i) {
   sql_ch(q, ','), sql_text(q, m, n->config);
   sql_ch(q, ','), sql_i64_0(q, n->n_parent ? v->node_base + n->parent[0] : 0);
   sql_ch(q, ','), sql_i64(q, v->task_at);
-  sql_ch(q, ','), sql_i64(q, n_tasks(n));
+  sql_ch(q, ','), sql_i64(q, def_node_tasks(n));
   sql_ch(q, ','), sql_us(q, v->now_us);
   sql_ch(q, ','), sql_us(q, v->now_us);
   sql_ch(q, ')');
-  v->task_at += n_tasks(n);
+  v->task_at += def_node_tasks(n);
   free(tasks);
 }
 
@@ -147,10 +124,10 @@ static enum wr_rc put_edges(struct save *v, struct wr_err *err) {
 static enum wr_rc put_uses(struct save *v, struct wr_err *err) {
   struct sql *q = &v->s->def_sql;
   size_t n = 0;
-  for (size_t i = 0; i < v->n_use; i++) {
+  for (size_t i = 0; i < v->plan.n_use; i++) {
     enum wr_rc rc = row(v, &n, "INSERT INTO task_use(task_id,flow_id,node_base)VALUES", err);
     if (rc) return rc;
-    sql_ch(q, '('), sql_i64(q, v->use[i]);
+    sql_ch(q, '('), sql_i64(q, v->plan.use[i]);
     sql_ch(q, ','), sql_i64(q, v->flow_id);
     sql_ch(q, ','), sql_i64(q, v->node_base);
     sql_ch(q, ')');
@@ -185,8 +162,8 @@ static unsigned put_heads(struct save *v) {
   unsigned e = my_run(c, NULL, "INSERT INTO task_flow_history (flow_id, flow_version, flow_name, flow_description, update_time, update_user, "
                       "config, node_base, n_node, n_node_ins, n_task_ins) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
                       MY_ARGS(my_ai(v->flow_id), my_ai(v->version), my_at(f->name), my_at(f->description), my_ad(v->now_us),
-                              my_at(f->update_user), my_at(f->config), my_ai(v->node_base), my_ai(f->n), my_ai(v->n_node_ins),
-                              my_ai(v->n_task_ins)));
+                              my_at(f->update_user), my_at(f->config), my_ai(v->node_base), my_ai(f->n), my_ai(v->plan.n_node_ins),
+                              my_ai(v->plan.n_task_ins)));
   if (e) return e;
   if (v->old.version)
     return my_run(c, NULL, "UPDATE task_flow SET flow_version=?, flow_name=?, flow_description=?, update_time=?, update_user=? WHERE flow_id=?",
@@ -214,7 +191,7 @@ static enum wr_rc publish(struct save *v, struct wr_err *err) {
 
 static enum wr_rc save(struct save *v, struct wr_err *err) {
   int tries = TRIES;
-  plan(v);
+  v->plan = def_plan(v->f);
   enum wr_rc rc = first(v, err);
   if (!rc) rc = put_nodes(v, err);
   if (!rc) rc = put_edges(v, err);
@@ -238,13 +215,8 @@ enum wr_rc my_save_flow_key(struct store *st, struct flow_def *f, int64_t expect
   rc = save(&v, err);
   if (v.s->def_sql.b.cap > v.s->packet) sql_done(&v.s->def_sql); /* one large flow is no reason to keep its text */
   my_def_leave(v.s);
-  free(v.use);
+  free(v.plan.use);
   if (rc) return rc;
-  f->flow_id = v.flow_id;
-  f->version = v.version;
-  f->node_base = v.node_base;
-  f->create_us = v.old.version ? v.old.create_us : v.now_us;
-  f->update_us = f->node_us = v.now_us;
-  for (uint32_t i = 0; i < f->n; i++) f->node[i].node_id = v.node_base + i;
+  def_saved(f, v.flow_id, v.version, v.node_base, v.old.version ? v.old.create_us : v.now_us, v.now_us);
   return WR_OK;
 }

@@ -1,13 +1,10 @@
 /* One flow instance, its nodes and tasks, read back for the API. A reader's thread. Rows are found by the arithmetic of
  * ids: a run has a first node id and a first task id, a node is the first + its index. */
 #include <stdlib.h>
+#include "ins_rows.h"
 #include "mysql_rd.h"
 
 enum { FETCH = 200 };   /* rows of several runs fetched at once */
-
-static enum wr_rc no_such(struct wr_err *err, const char *what, int64_t id) {
-  return wr_err_set(err, WR_NOT_FOUND, "There is no %s %lld.", what, (long long)id);
-}
 
 enum wr_rc my_reader_flow_ins(struct reader *rd, int64_t fi, flow_row_fn *fn, void *ctx, struct wr_err *err) {
   struct my_rows q;
@@ -26,17 +23,13 @@ enum wr_rc my_reader_flow_ins(struct reader *rd, int64_t fi, flow_row_fn *fn, vo
 }
 
 /* ---- nodes ---- */
-struct span { struct run_base *base; size_t n_base, cap; int64_t n; };
-
 static enum wr_rc span_read(struct my_reader *r, int64_t fi, struct span *s, struct wr_err *err) {
   struct my_rows q;
-  struct run_base b;
   unsigned e = my_select(&r->c, &q, "SELECT i.bases, h.n_node_ins FROM task_flow_ins i JOIN task_flow_history h ON h.flow_id=i.flow_id "
                          "AND h.flow_version=i.flow_version WHERE i.fi_id=?", MY_ARGS(my_ai(fi)));
   if (e) return my_err(e, err);
   bool found = my_next(&q);
-  const char *text = found ? my_str(&q.cell[0], NULL) : NULL;
-  while (my_next_base(&text, &b)) *WR_PUSH(s->base, s->n_base, s->cap) = b;
+  if (found) span_add(s, my_str(&q.cell[0], NULL));
   if (found) s->n = my_int(&q.cell[1]);
   enum wr_rc rc = my_rd_end(&q, WR_OK, err);
   return rc || found ? rc : no_such(err, "flow instance", fi);
@@ -63,15 +56,6 @@ static enum wr_rc show_range(struct my_reader *r, int64_t lo, int64_t hi, struct
 }
 
 /* Several runs: which rows there are, as (index, run), then the page of them. */
-struct place { uint32_t index, run; };
-struct places { struct place *v; size_t n, cap; };
-
-static int place_cmp(const void *a, const void *b) {
-  const struct place *x = a, *y = b;
-  if (x->index != y->index) return x->index < y->index ? -1 : 1;
-  return (x->run > y->run) - (x->run < y->run);
-}
-
 static enum wr_rc places_read(struct my_reader *r, const struct span *s, struct places *out, struct wr_err *err) {
   enum wr_rc rc = WR_OK;
   for (size_t run = 0; run < s->n_base && !rc; run++) {
@@ -80,18 +64,11 @@ static enum wr_rc places_read(struct my_reader *r, const struct span *s, struct 
     unsigned e = my_select(&r->c, &q, "SELECT ni_id FROM task_node_ins FORCE INDEX(PRIMARY) WHERE ni_id BETWEEN ? AND ? ORDER BY ni_id",
                            MY_ARGS(my_ai(lo), my_ai(lo + s->n - 1)));
     if (e) return my_err(e, err);
-    while (my_next(&q)) *WR_PUSH(out->v, out->n, out->cap) = (struct place){(uint32_t)(my_int(&q.cell[0]) - lo), (uint32_t)run};
+    while (my_next(&q)) places_add(out, (uint32_t)(my_int(&q.cell[0]) - lo), run);
     rc = my_rd_end(&q, WR_OK, err);
   }
-  if (out->n) qsort(out->v, out->n, sizeof *out->v, place_cmp);
+  places_sort(out);
   return rc;
-}
-
-static void keep_newest(struct places *p) {
-  size_t n = 0;
-  for (size_t i = 0; i < p->n; i++)
-    if (i + 1 == p->n || p->v[i + 1].index != p->v[i].index) p->v[n++] = p->v[i];
-  p->n = n;
 }
 
 static int node_cmp(const void *a, const void *b) {
@@ -110,7 +87,7 @@ static enum wr_rc show_some(struct my_reader *r, const struct span *s, const str
   sql_str(&q, "SELECT " MY_NODE_COLS " FROM task_node_ins FORCE INDEX(PRIMARY) WHERE ni_id IN(");
   for (size_t i = 0; i < n; i++) {
     sql_sep(&q, i, ",");
-    sql_i64(&q, s->base[v[i].run].ni + v[i].index);
+    sql_i64(&q, place_ni(s, &v[i]));
   }
   sql_str(&q, ")ORDER BY ni_id");
   unsigned e = my_query(&r->c, q.b.data, q.b.len);
@@ -124,7 +101,7 @@ static enum wr_rc show_some(struct my_reader *r, const struct span *s, const str
     my_get_node(c, &row[got], &texts);
   }
   for (size_t i = 0; i < n && !*stop; i++) {
-    struct node_row key = {.ni = s->base[v[i].run].ni + v[i].index}, *hit = bsearch(&key, row, got, sizeof *row, node_cmp);
+    struct node_row key = {.ni = place_ni(s, &v[i])}, *hit = bsearch(&key, row, got, sizeof *row, node_cmp);
     if (hit) *stop = w->fn(w->ctx, hit) != 0;
   }
   mysql_free_result(res);
@@ -162,7 +139,7 @@ enum wr_rc my_reader_nodes(struct reader *rd, int64_t fi, bool all_runs, const s
   if (!rc && s.n_base <= 1) rc = one_run(r, &s, &w, total, err);
   else if (!rc) {
     rc = places_read(r, &s, &v, err);
-    if (!all_runs) keep_newest(&v);
+    if (!all_runs) places_newest(&v);
     if (!rc) rc = show_places(r, &s, &v, &w, err);
     if (p->want_total) *total = (int64_t)v.n;
   }
@@ -187,10 +164,8 @@ enum wr_rc my_reader_node(struct reader *rd, int64_t ni, node_row_fn *fn, void *
 }
 
 /* ---- tasks ---- */
-struct ids { int64_t lo, hi; };
-
 /* *found: how many there are. */
-static enum wr_rc show_tasks(struct my_reader *r, struct ids v, task_row_fn *fn, void *ctx, size_t *found, struct wr_err *err) {
+static enum wr_rc show_tasks(struct my_reader *r, struct id_range v, task_row_fn *fn, void *ctx, size_t *found, struct wr_err *err) {
   struct my_rows q;
   struct task_row row;
   *found = 0;
@@ -206,28 +181,22 @@ static enum wr_rc show_tasks(struct my_reader *r, struct ids v, task_row_fn *fn,
 }
 
 /* First and last task id of a node instance. */
-static enum wr_rc node_tasks(struct my_reader *r, int64_t ni, struct ids *v, struct wr_err *err) {
+static enum wr_rc node_tasks(struct my_reader *r, int64_t ni, struct id_range *v, struct wr_err *err) {
   struct my_rows q;
-  struct run_base b;
-  *v = (struct ids){1, 0};
+  *v = (struct id_range){1, 0};
   unsigned e = my_select(&r->c, &q, "SELECT d.task_at, d.n_task, i.bases, h.n_node_ins FROM task_node_ins n JOIN task_node d ON d.node_id=n.node_id "
                          "JOIN task_flow_ins i ON i.fi_id=n.fi_id JOIN task_flow_history h ON h.flow_id=i.flow_id AND "
                          "h.flow_version=i.flow_version WHERE n.ni_id=?", MY_ARGS(my_ai(ni)));
   if (e) return my_err(e, err);
   bool found = my_next(&q);
-  const char *p = found ? my_str(&q.cell[2], NULL) : NULL;
-  while (my_next_base(&p, &b)) {
-    if (ni < b.ni || ni >= b.ni + my_int(&q.cell[3])) continue;
-    v->lo = b.ti + my_int(&q.cell[0]);
-    v->hi = v->lo + my_int(&q.cell[1]) - 1;
-  }
+  if (found) *v = span_tasks(my_str(&q.cell[2], NULL), my_int(&q.cell[3]), ni, my_int(&q.cell[0]), my_int(&q.cell[1]));
   enum wr_rc rc = my_rd_end(&q, WR_OK, err);
   return rc || found ? rc : no_such(err, "node instance", ni);
 }
 
 enum wr_rc my_reader_node_tasks(struct reader *rd, int64_t ni, task_row_fn *fn, void *ctx, struct wr_err *err) {
   struct my_reader *r = my_reader_of(rd);
-  struct ids v;
+  struct id_range v;
   size_t found;
   enum wr_rc rc = node_tasks(r, ni, &v, err);
   return rc ? rc : show_tasks(r, v, fn, ctx, &found, err);
@@ -235,7 +204,7 @@ enum wr_rc my_reader_node_tasks(struct reader *rd, int64_t ni, task_row_fn *fn, 
 
 enum wr_rc my_reader_task_ins(struct reader *rd, int64_t ti, task_row_fn *fn, void *ctx, struct wr_err *err) {
   size_t found;
-  enum wr_rc rc = show_tasks(my_reader_of(rd), (struct ids){ti, ti}, fn, ctx, &found, err);
+  enum wr_rc rc = show_tasks(my_reader_of(rd), (struct id_range){ti, ti}, fn, ctx, &found, err);
   return rc || found ? rc : no_such(err, "task instance", ti);
 }
 

@@ -5,6 +5,7 @@
  * never on how much history there is. What has not started yet comes first. */
 #include <stdio.h>
 #include <string.h>
+#include "ins_rows.h"
 #include "mysql_rd.h"
 
 /* ---- definitions ---- */
@@ -80,19 +81,6 @@ enum wr_rc my_list_flows(struct reader *rd, const struct list_filter *f, const s
 }
 
 /* ---- flow instances ---- */
-enum { STATES_MAX = 6 };
-
-/* Which states the filter asks for, ascending; returns how many. */
-static int wanted(const struct list_filter *f, int out[STATES_MAX]) {
-  int n = 0;
-  for (int s = FLOW_RUNNING; s < FLOW__N; s++) {
-    int word = s < FLOW_SUCCESS ? 1 : s == FLOW_SUCCESS ? 2 : 3;
-    if ((f->state < 0 || f->state == s) && (f->status == 0 || f->status == word)) out[n++] = s;
-  }
-  return n;
-}
-
-static bool timed(const struct list_filter *f) { return f->from_us || f->to_us; }
 #define END_OF_TIME 253402300799999999LL   /* 9999-12-31 23:59:59.999999 */
 
 /* A statement made of one range per state, and its values. Its text depends on the kind of filter only, so it stays prepared. */
@@ -103,7 +91,7 @@ static void range_where(struct ranges *g, const struct list_filter *f, int state
                               : " FROM task_flow_ins FORCE INDEX(task_flow_ins_state) WHERE state=");
   buf_i64(&g->sql, state);
   if (f->flow_id) g->arg[g->n++] = my_ai(f->flow_id);
-  if (!timed(f)) return;
+  if (!filter_timed(f)) return;
   buf_str(&g->sql, " AND start_at BETWEEN ? AND ?");
   g->arg[g->n++] = my_ad(f->from_us > 0 ? f->from_us : 1);
   g->arg[g->n++] = my_ad(f->to_us > 0 && f->to_us < END_OF_TIME ? f->to_us : END_OF_TIME);
@@ -119,15 +107,15 @@ static void stream(struct ranges *g, const struct list_filter *f, int state, con
 
 /* The rows of one range of a known length, newest first. */
 static void streams(struct ranges *g, const struct list_filter *f, int64_t rows) {
-  int state[STATES_MAX], n = wanted(f, state);
+  int state[FILTER_STATES], n = filter_states(f, state);
   for (int i = 0; i < n; i++) {
-    if (!timed(f)) stream(g, f, state[i], " AND start_at=" SQL_NEVER " ORDER BY fi_id", rows);
-    stream(g, f, state[i], timed(f) ? " ORDER BY start_at DESC, fi_id" : " AND start_at>" SQL_NEVER " ORDER BY start_at DESC, fi_id", rows);
+    if (!filter_timed(f)) stream(g, f, state[i], " AND start_at=" SQL_NEVER " ORDER BY fi_id", rows);
+    stream(g, f, state[i], filter_timed(f) ? " ORDER BY start_at DESC, fi_id" : " AND start_at>" SQL_NEVER " ORDER BY start_at DESC, fi_id", rows);
   }
 }
 
 static enum wr_rc count_ins(struct my_reader *r, const struct list_filter *f, int64_t *total, struct wr_err *err) {
-  int state[STATES_MAX], n = wanted(f, state);
+  int state[FILTER_STATES], n = filter_states(f, state);
   enum wr_rc rc = WR_OK;
   *total = 0;
   for (int i = 0; i < n && !rc; i++) {
@@ -174,32 +162,18 @@ static enum wr_rc list_merged(struct my_reader *r, const struct list_filter *f, 
   return e ? my_err(e, err) : my_rd_end(&q, WR_OK, err);
 }
 
-/* With fi there is one row, or none. */
-struct one { const struct list_filter *f; const struct page *p; flow_row_fn *fn; void *ctx; bool hit; };
-
-static int one_row(void *ctx, const struct flow_row *row) {
-  struct one *o = ctx;
-  const struct list_filter *f = o->f;
-  int state[STATES_MAX], n = wanted(f, state);
-  bool hit = !f->flow_id || f->flow_id == row->flow_id, in = false;
-  for (int i = 0; i < n; i++) in |= state[i] == row->state;
-  if (timed(f)) hit &= row->start_us && row->start_us >= f->from_us && (!f->to_us || row->start_us <= f->to_us);
-  o->hit = hit && in;
-  return o->hit && o->p->offset == 0 && o->p->limit > 0 ? o->fn(o->ctx, row) : 0;
-}
-
 enum wr_rc my_list_flow_ins(struct reader *rd, const struct list_filter *f, const struct page *p, flow_row_fn *fn, void *ctx,
                             bool *more, int64_t *total, struct wr_err *err) {
   struct my_reader *r = my_reader_of(rd);
-  int state[STATES_MAX];
+  int state[FILTER_STATES];
   *more = false, *total = -1;
   if (f->fi) {
-    struct one o = {f, p, fn, ctx, false};
-    enum wr_rc rc = my_reader_flow_ins(rd, f->fi, one_row, &o, err);
+    struct list_one o = {f, p, fn, ctx, false};
+    enum wr_rc rc = my_reader_flow_ins(rd, f->fi, list_one_row, &o, err);
     if (rc == WR_NOT_FOUND) rc = WR_OK;
     if (!rc && p->want_total) *total = o.hit;
     return rc;
   }
-  enum wr_rc rc = wanted(f, state) ? list_merged(r, f, p, fn, ctx, more, err) : WR_OK;
+  enum wr_rc rc = filter_states(f, state) ? list_merged(r, f, p, fn, ctx, more, err) : WR_OK;
   return !rc && p->want_total ? count_ins(r, f, total, err) : rc;
 }

@@ -97,8 +97,6 @@ unsigned my_run(struct my_conn *c, uint64_t *affected, const char *sql, const st
 void my_get_flow(const struct my_cell *c, struct flow_row *r, struct arena *a);
 void my_get_node(const struct my_cell *c, struct node_row *r, struct arena *a);
 void my_get_task(const struct my_cell *c, struct task_row *r, struct arena *a);
-/* The next "ni:ti" of a bases text; false at its end. */
-bool my_next_base(const char **p, struct run_base *b);
 
 /* ---- the store ---- */
 struct my_ids { int64_t next, end; uint32_t block; };

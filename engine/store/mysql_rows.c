@@ -32,14 +32,3 @@ void my_get_task(const struct my_cell *c, struct task_row *r, struct arena *a) {
     .signal = (int32_t)my_int(&c[21]), .utime_us = my_int(&c[22]), .stime_us = my_int(&c[23]), .maxrss_kib = my_int(&c[24]),
     .log_bytes = my_int(&c[25])};
 }
-
-bool my_next_base(const char **p, struct run_base *b) {
-  char *end;
-  if (!*p || !**p) return false;
-  b->ni = strtoll(*p, &end, 10);
-  if (*end != ':') return false;
-  b->ti = strtoll(end + 1, &end, 10);
-  if (*end != ',' && *end != '\0') return false;
-  *p = *end ? end + 1 : end;
-  return true;
-}

@@ -126,16 +126,6 @@ void sq_get_task(sqlite3_stmt *st, struct task_row *r, struct arena *a) {
   r->result = !p ? "" : a ? arena_memdup0(a, p, r->result_len) : p;
 }
 
-bool sq_next_base(const char **p, struct run_base *b) {
-  char *end;
-  if (!**p) return false;
-  b->ni = strtoll(*p, &end, 10);
-  if (*end != ':') return false;
-  b->ti = strtoll(end + 1, &end, 10);
-  *p = *end == ',' ? end + 1 : end;
-  return true;
-}
-
 /* ---- the fair lock ---- */
 void sq_turn_lock(struct sq_turn *t) {
   pthread_mutex_lock(&t->mu);

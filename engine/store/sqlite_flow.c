@@ -3,6 +3,7 @@
  * nobody reads: their node ids are never given again, and a version names its nodes by their ids. */
 #include <stdlib.h>
 #include "clock.h"
+#include "def_rows.h"
 #include "sqlite_def.h"
 
 enum { CHUNK_ROWS = 4000 };
@@ -14,39 +15,15 @@ struct save {
   int64_t expect;           /* version it must have, -1 = any */
   struct key_write *key;    /* NULL = none */
   int64_t flow_id, version, node_base, now_us;
-  uint32_t n_node_ins, n_task_ins;
+  struct def_plan plan;
   /* how far it is */
   bool begun;               /* the first transaction is committed: flow_id, version, node_base stand */
   uint32_t node, edge;      /* node: the row to write next; edge: parents of it that are written */
   bool node_done;           /* its row is, its edges are not all */
   uint32_t task_at;
-  int64_t *use; size_t n_use, cap_use, use_at; /* distinct task ids */
+  size_t use_at;
   struct buf text;
 };
-
-static uint32_t n_tasks(const struct node_def *n) { return n->type == NODE_TYPE_TASK ? n->n_task_id + n->n_task : 0; }
-
-static int id_cmp(const void *a, const void *b) {
-  int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-  return (x > y) - (x < y);
-}
-
-static void plan(struct save *v) {
-  for (uint32_t i = 0; i < v->f->n; i++) {
-    const struct node_def *n = &v->f->node[i];
-    v->n_node_ins += n->type == NODE_TYPE_TASK;
-    v->n_task_ins += n_tasks(n);
-    for (uint32_t k = 0; k < n->n_task_id; k++) {
-      int64_t *id = WR_PUSH(v->use, v->n_use, v->cap_use);
-      *id = n->task_id[k];
-    }
-  }
-  if (v->n_use) qsort(v->use, v->n_use, sizeof *v->use, id_cmp);
-  size_t n = 0;
-  for (size_t i = 0; i < v->n_use; i++)
-    if (n == 0 || v->use[n - 1] != v->use[i]) v->use[n++] = v->use[i];
-  v->n_use = n;
-}
 
 /* ---- rows ---- */
 static const char *const type_word[] = {[NODE_TYPE_START] = "START", [NODE_TYPE_TASK] = "TASK", [NODE_TYPE_END] = "END"};
@@ -70,7 +47,7 @@ static int put_node(struct save *v, const struct node_def *n) {
   sq_text(w, 8, n->config);
   sq_int0(w, 9, n->n_parent ? v->node_base + n->parent[0] : 0);
   sq_int(w, 10, v->task_at);
-  sq_int(w, 11, n_tasks(n));
+  sq_int(w, 11, def_node_tasks(n));
   sq_int(w, 12, v->now_us);
   int rc = sq_run(w);
   free(tasks);
@@ -91,7 +68,7 @@ static int put_edge(struct save *v, const struct node_def *n) {
 static int put_use(struct save *v) {
   sqlite3_stmt *w = sq_stmt(&v->s->def, DEF_USE);
   if (!w) return SQLITE_ERROR;
-  sq_int(w, 1, v->use[v->use_at]);
+  sq_int(w, 1, v->plan.use[v->use_at]);
   sq_int(w, 2, v->flow_id);
   sq_int(w, 3, v->node_base);
   return sq_run(w);
@@ -104,13 +81,13 @@ static bool put_next(struct save *v, int *rc) {
     if (!v->node_done) *rc = put_node(v, n), v->node_done = true;
     else *rc = put_edge(v, n), v->edge++;
     if (v->edge < n->n_parent) return true;
-    v->task_at += n_tasks(n);
+    v->task_at += def_node_tasks(n);
     v->node++;
     v->edge = 0;
     v->node_done = false;
     return true;
   }
-  if (v->use_at >= v->n_use) return false;
+  if (v->use_at >= v->plan.n_use) return false;
   *rc = put_use(v);
   v->use_at++;
   return true;
@@ -130,8 +107,8 @@ static int put_head(struct save *v, enum def_stmt which) {
     sq_text(w, 7, v->f->config);
     sq_int(w, 8, v->node_base);
     sq_int(w, 9, v->f->n);
-    sq_int(w, 10, v->n_node_ins);
-    sq_int(w, 11, v->n_task_ins);
+    sq_int(w, 10, v->plan.n_node_ins);
+    sq_int(w, 11, v->plan.n_task_ins);
   }
   return sq_run(w);
 }
@@ -177,18 +154,13 @@ static enum wr_rc chunk(struct save *v, bool *last, struct wr_err *err) {
 static enum wr_rc save_flow(struct sq *s, struct flow_def *f, int64_t expect, struct key_write *key, struct wr_err *err) {
   struct save v = {.s = s, .f = f, .expect = expect, .key = key};
   bool last = false;
-  plan(&v);
+  v.plan = def_plan(f);
   enum wr_rc rc = WR_OK;
   while (!rc && !last) rc = chunk(&v, &last, err);
-  free(v.use);
+  free(v.plan.use);
   buf_done(&v.text);
   if (rc) return rc;
-  f->flow_id = v.flow_id;
-  f->version = v.version;
-  f->node_base = v.node_base;
-  f->create_us = v.old.version ? v.old.create_us : v.now_us;
-  f->update_us = f->node_us = v.now_us;
-  for (uint32_t i = 0; i < f->n; i++) f->node[i].node_id = v.node_base + i;
+  def_saved(f, v.flow_id, v.version, v.node_base, v.old.version ? v.old.create_us : v.now_us, v.now_us);
   return WR_OK;
 }
 

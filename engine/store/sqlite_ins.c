@@ -1,11 +1,8 @@
 /* One flow instance, its nodes and tasks, read back for the API. Read-only; a reader's thread. Rows are found by the
  * arithmetic of ids: a run has a first node id and a first task id, a node is the first + its index. */
 #include <stdlib.h>
+#include "ins_rows.h"
 #include "sqlite_rd.h"
-
-static enum wr_rc no_such(struct wr_err *err, const char *what, int64_t id) {
-  return wr_err_set(err, WR_NOT_FOUND, "There is no %s %lld.", what, (long long)id);
-}
 
 enum wr_rc sq_reader_flow_ins(struct reader *rd, int64_t fi, flow_row_fn *fn, void *ctx, struct wr_err *err) {
   struct sq_reader *r = sq_reader_of(rd);
@@ -24,22 +21,12 @@ enum wr_rc sq_reader_flow_ins(struct reader *rd, int64_t fi, flow_row_fn *fn, vo
 }
 
 /* ---- nodes ---- */
-struct span { struct run_base *base; size_t n_base, cap; int64_t n; };
-
-static void span_bases(struct span *s, const char *text) {
-  struct run_base b;
-  while (sq_next_base(&text, &b)) {
-    struct run_base *at = WR_PUSH(s->base, s->n_base, s->cap);
-    *at = b;
-  }
-}
-
 static enum wr_rc span_read(struct sq_reader *r, int64_t fi, struct span *s, struct wr_err *err) {
   sqlite3_stmt *q = sq_rd(r, RD_INS_SPAN, err);
   if (!q) return r->why;
   sq_int(q, 1, fi);
   bool found = sqlite3_step(q) == SQLITE_ROW;
-  if (found) span_bases(s, sq_col_text(q, 0, NULL));
+  if (found) span_add(s, sq_col_text(q, 0, NULL));
   if (found) s->n = sq_col(q, 1);
   enum wr_rc rc = sq_rd_end(r, q, err);
   return rc || found ? rc : no_such(err, "flow instance", fi);
@@ -76,15 +63,6 @@ static enum wr_rc count_range(struct sq_reader *r, int64_t lo, int64_t hi, int64
 }
 
 /* Several runs: which rows there are, as (index, run), then the page of them one by one. */
-struct place { uint32_t index, run; };
-struct places { struct place *v; size_t n, cap; };
-
-static int place_cmp(const void *a, const void *b) {
-  const struct place *x = a, *y = b;
-  if (x->index != y->index) return x->index < y->index ? -1 : 1;
-  return (x->run > y->run) - (x->run < y->run);
-}
-
 static enum wr_rc places_read(struct sq_reader *r, const struct span *s, struct places *out, struct wr_err *err) {
   enum wr_rc rc = WR_OK;
   sqlite3_stmt *q = sq_rd(r, RD_INS_NODE_IDS, err);
@@ -92,21 +70,11 @@ static enum wr_rc places_read(struct sq_reader *r, const struct span *s, struct 
   for (size_t run = 0; run < s->n_base && !rc; run++) {
     sq_int(q, 1, s->base[run].ni);
     sq_int(q, 2, s->base[run].ni + s->n - 1);
-    while (sqlite3_step(q) == SQLITE_ROW) {
-      struct place *at = WR_PUSH(out->v, out->n, out->cap);
-      *at = (struct place){(uint32_t)(sq_col(q, 0) - s->base[run].ni), (uint32_t)run};
-    }
+    while (sqlite3_step(q) == SQLITE_ROW) places_add(out, (uint32_t)(sq_col(q, 0) - s->base[run].ni), run);
     rc = sq_rd_end(r, q, err);
   }
-  if (out->n) qsort(out->v, out->n, sizeof *out->v, place_cmp);
+  places_sort(out);
   return rc;
-}
-
-static void keep_newest(struct places *p) {
-  size_t n = 0;
-  for (size_t i = 0; i < p->n; i++)
-    if (i + 1 == p->n || p->v[i + 1].index != p->v[i].index) p->v[n++] = p->v[i];
-  p->n = n;
 }
 
 static enum wr_rc show_places(struct sq_reader *r, const struct span *s, const struct places *v, struct show *w, struct wr_err *err) {
@@ -114,7 +82,7 @@ static enum wr_rc show_places(struct sq_reader *r, const struct span *s, const s
   const struct page one = {.limit = 1};
   struct show each = {&one, w->fn, w->ctx, false, false};
   for (size_t i = w->p->offset; i < v->n && i - w->p->offset < w->p->limit && !rc && !each.stop; i++) {
-    int64_t ni = s->base[v->v[i].run].ni + v->v[i].index;
+    int64_t ni = place_ni(s, &v->v[i]);
     rc = show_range(r, ni, ni, &each, err);
   }
   w->more = w->p->offset < v->n && v->n - w->p->offset > w->p->limit;
@@ -140,7 +108,7 @@ enum wr_rc sq_reader_nodes(struct reader *rd, int64_t fi, bool all_runs, const s
   if (!rc && s.n_base <= 1) rc = one_run(r, &s, &w, total, err);
   else if (!rc) {
     rc = places_read(r, &s, &v, err);
-    if (!all_runs) keep_newest(&v);
+    if (!all_runs) places_newest(&v);
     if (!rc) rc = show_places(r, &s, &v, &w, err);
     if (p->want_total) *total = (int64_t)v.n;
   }
@@ -169,10 +137,8 @@ enum wr_rc sq_reader_node(struct reader *rd, int64_t ni, node_row_fn *fn, void *
 }
 
 /* ---- tasks ---- */
-struct ids { int64_t lo, hi; };
-
 /* *found: how many there are. */
-static enum wr_rc show_tasks(struct sq_reader *r, struct ids v, task_row_fn *fn, void *ctx, size_t *found, struct wr_err *err) {
+static enum wr_rc show_tasks(struct sq_reader *r, struct id_range v, task_row_fn *fn, void *ctx, size_t *found, struct wr_err *err) {
   struct task_row row;
   *found = 0;
   sqlite3_stmt *q = sq_rd(r, RD_INS_TASKS, err);
@@ -188,26 +154,20 @@ static enum wr_rc show_tasks(struct sq_reader *r, struct ids v, task_row_fn *fn,
 }
 
 /* First and last task id of a node instance. */
-static enum wr_rc node_tasks(struct sq_reader *r, int64_t ni, struct ids *v, struct wr_err *err) {
-  struct run_base b;
-  *v = (struct ids){1, 0};
+static enum wr_rc node_tasks(struct sq_reader *r, int64_t ni, struct id_range *v, struct wr_err *err) {
+  *v = (struct id_range){1, 0};
   sqlite3_stmt *q = sq_rd(r, RD_NODE_SPAN, err);
   if (!q) return r->why;
   sq_int(q, 1, ni);
   bool found = sqlite3_step(q) == SQLITE_ROW;
-  const char *p = found ? sq_col_text(q, 2, NULL) : "";
-  while (found && sq_next_base(&p, &b)) {
-    if (ni < b.ni || ni >= b.ni + sq_col(q, 3)) continue;
-    v->lo = b.ti + sq_col(q, 0);
-    v->hi = v->lo + sq_col(q, 1) - 1;
-  }
+  if (found) *v = span_tasks(sq_col_text(q, 2, NULL), sq_col(q, 3), ni, sq_col(q, 0), sq_col(q, 1));
   enum wr_rc rc = sq_rd_end(r, q, err);
   return rc || found ? rc : no_such(err, "node instance", ni);
 }
 
 enum wr_rc sq_reader_node_tasks(struct reader *rd, int64_t ni, task_row_fn *fn, void *ctx, struct wr_err *err) {
   struct sq_reader *r = sq_reader_of(rd);
-  struct ids v;
+  struct id_range v;
   size_t found;
   enum wr_rc rc = node_tasks(r, ni, &v, err);
   return rc ? rc : show_tasks(r, v, fn, ctx, &found, err);
@@ -215,7 +175,7 @@ enum wr_rc sq_reader_node_tasks(struct reader *rd, int64_t ni, task_row_fn *fn, 
 
 enum wr_rc sq_reader_task_ins(struct reader *rd, int64_t ti, task_row_fn *fn, void *ctx, struct wr_err *err) {
   size_t found;
-  enum wr_rc rc = show_tasks(sq_reader_of(rd), (struct ids){ti, ti}, fn, ctx, &found, err);
+  enum wr_rc rc = show_tasks(sq_reader_of(rd), (struct id_range){ti, ti}, fn, ctx, &found, err);
   return rc || found ? rc : no_such(err, "task instance", ti);
 }
 

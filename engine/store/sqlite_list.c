@@ -5,6 +5,7 @@
  * the same snapshot. start_time is the time of acceptance, so this is the order of creation; what has not started yet
  * would come first. */
 #include <string.h>
+#include "ins_rows.h"
 #include "sqlite_rd.h"
 
 /* ---- definitions ---- */
@@ -87,21 +88,8 @@ enum wr_rc sq_list_flows(struct reader *rd, const struct list_filter *f, const s
 }
 
 /* ---- flow instances ---- */
-enum { STREAMS_MAX = 6 };
 struct stream { sqlite3_stmt *q; int64_t start, fi; bool open; };
-struct merge { struct sq_reader *r; struct stream v[STREAMS_MAX]; int n; };
-
-/* Which states the filter asks for, ascending; returns how many. */
-static int wanted(const struct list_filter *f, int out[STREAMS_MAX]) {
-  int n = 0;
-  for (int s = FLOW_RUNNING; s < FLOW__N; s++) {
-    int word = s < FLOW_SUCCESS ? 1 : s == FLOW_SUCCESS ? 2 : 3;
-    if ((f->state < 0 || f->state == s) && (f->status == 0 || f->status == word)) out[n++] = s;
-  }
-  return n;
-}
-
-static bool timed(const struct list_filter *f) { return f->from_us || f->to_us; }
+struct merge { struct sq_reader *r; struct stream v[FILTER_STATES]; int n; };
 
 static enum wr_rc bind_filter(struct sq_reader *r, enum rd_stmt which, const struct list_filter *f, int state, sqlite3_stmt **q,
                               struct wr_err *err) {
@@ -109,7 +97,7 @@ static enum wr_rc bind_filter(struct sq_reader *r, enum rd_stmt which, const str
   if (!*q) return r->why;
   if (f->flow_id) sq_int(*q, 1, f->flow_id);
   sq_int(*q, 2, state);
-  if (!timed(f)) return WR_OK;
+  if (!filter_timed(f)) return WR_OK;
   sq_int(*q, 3, f->from_us);
   sq_int(*q, 4, f->to_us ? f->to_us : INT64_MAX);
   return WR_OK;
@@ -124,9 +112,9 @@ static void stream_next(struct stream *s) {
 
 static enum wr_rc merge_open(struct merge *m, const struct list_filter *f, struct wr_err *err) {
   static const enum rd_stmt first[2][2] = {{RD_S_ALL, RD_S_ALL_TIME}, {RD_S_FLOW, RD_S_FLOW_TIME}};
-  int state[STREAMS_MAX], n = wanted(f, state);
+  int state[FILTER_STATES], n = filter_states(f, state);
   for (int i = 0; i < n; i++) {
-    enum rd_stmt which = (enum rd_stmt)((int)first[f->flow_id != 0][timed(f)] + i);
+    enum rd_stmt which = (enum rd_stmt)((int)first[f->flow_id != 0][filter_timed(f)] + i);
     enum wr_rc rc = bind_filter(m->r, which, f, state[i], &m->v[i].q, err);
     if (rc) return rc;
     stream_next(&m->v[m->n++]);
@@ -172,11 +160,11 @@ static enum wr_rc show(struct sq_reader *r, int64_t fi, flow_row_fn *fn, void *c
 
 static enum wr_rc count_ins(struct sq_reader *r, const struct list_filter *f, int64_t *total, struct wr_err *err) {
   static const enum rd_stmt which[2][2] = {{RD_N_ALL, RD_N_ALL_TIME}, {RD_N_FLOW, RD_N_FLOW_TIME}};
-  int state[STREAMS_MAX], n = wanted(f, state);
+  int state[FILTER_STATES], n = filter_states(f, state);
   *total = 0;
   for (int i = 0; i < n; i++) {
     sqlite3_stmt *q;
-    enum wr_rc rc = bind_filter(r, which[f->flow_id != 0][timed(f)], f, state[i], &q, err);
+    enum wr_rc rc = bind_filter(r, which[f->flow_id != 0][filter_timed(f)], f, state[i], &q, err);
     if (rc) return rc;
     if (sqlite3_step(q) == SQLITE_ROW) *total += sq_col(q, 0);
     rc = sq_rd_end(r, q, err);
@@ -200,29 +188,14 @@ static enum wr_rc list_merged(struct sq_reader *r, const struct list_filter *f, 
   return merge_close(&m, rc, err);
 }
 
-/* With fi there is one row, or none. */
-struct one { const struct list_filter *f; const struct page *p; flow_row_fn *fn; void *ctx; bool hit; };
-
-static int one_row(void *ctx, const struct flow_row *row) {
-  struct one *o = ctx;
-  const struct list_filter *f = o->f;
-  int state[STREAMS_MAX], n = wanted(f, state);
-  bool hit = !f->flow_id || f->flow_id == row->flow_id;
-  bool in = false;
-  for (int i = 0; i < n; i++) in |= state[i] == row->state;
-  if (timed(f)) hit &= row->start_us && row->start_us >= f->from_us && (!f->to_us || row->start_us <= f->to_us);
-  o->hit = hit && in;
-  return o->hit && o->p->offset == 0 && o->p->limit > 0 ? o->fn(o->ctx, row) : 0;
-}
-
 enum wr_rc sq_list_flow_ins(struct reader *rd, const struct list_filter *f, const struct page *p, flow_row_fn *fn, void *ctx,
                             bool *more, int64_t *total, struct wr_err *err) {
   struct sq_reader *r = sq_reader_of(rd);
   struct show w = {p, fn, ctx, false, true};
   *more = false, *total = -1;
   if (f->fi) {
-    struct one o = {f, p, fn, ctx, false};
-    enum wr_rc rc = show(r, f->fi, one_row, &o, &w.go, err);
+    struct list_one o = {f, p, fn, ctx, false};
+    enum wr_rc rc = show(r, f->fi, list_one_row, &o, &w.go, err);
     if (p->want_total) *total = o.hit;
     return rc;
   }

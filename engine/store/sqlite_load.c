@@ -2,6 +2,7 @@
  * an arena that lives until the transaction ends. Everything is reached by rowid; nothing here scans history. */
 #include "sqlite_priv.h"
 #include <stdlib.h>
+#include "ins_rows.h"
 #include "sqlite_run.h"
 
 /* ---- rows by key ---- */
@@ -112,7 +113,7 @@ static int find_tasks(struct sq *s) {
   while (q && sqlite3_step(q) == SQLITE_ROW) {
     const char *p = sq_col_text(q, 0, NULL);
     int64_t n = sq_col(q, 1);
-    while (n > 0 && sq_next_base(&p, &b)) sweep_add(w, b.ti, b.ti + n - 1);
+    while (n > 0 && base_next(&p, &b)) sweep_add(w, b.ti, b.ti + n - 1);
   }
   int rc = q ? sqlite3_reset(q) : sqlite3_errcode(s->run.db);
   if (rc != SQLITE_OK || !(q = sq_stmt(&s->run, RUN_LIVE_ALONE))) return rc ? rc : sqlite3_errcode(s->run.db);

@@ -59,8 +59,6 @@ const char *sq_col_text(sqlite3_stmt *st, int i, struct arena *a);
 void sq_get_flow(sqlite3_stmt *st, struct flow_row *r, struct arena *a);
 void sq_get_node(sqlite3_stmt *st, struct node_row *r, struct arena *a);
 void sq_get_task(sqlite3_stmt *st, struct task_row *r, struct arena *a);
-/* The next "ni:ti" of a bases text; false at its end. */
-bool sq_next_base(const char **p, struct run_base *b);
 
 /* ---- a fair lock: who came first goes first ---- */
 struct sq_turn { pthread_mutex_t mu; pthread_cond_t cond; uint64_t next, now; };

@@ -1,0 +1,72 @@
+/* Instances in rows (ins_rows.h). No I/O; any thread. */
+#include "ins_rows.h"
+#include <stdlib.h>
+#include "mem.h"
+
+bool base_next(const char **p, struct run_base *b) {
+  char *end;
+  if (!*p || !**p) return false;
+  b->ni = strtoll(*p, &end, 10);
+  if (*end != ':') return false;
+  b->ti = strtoll(end + 1, &end, 10);
+  if (*end != ',' && *end != '\0') return false;
+  *p = *end ? end + 1 : end;
+  return true;
+}
+
+void span_add(struct span *s, const char *bases) {
+  struct run_base b;
+  while (base_next(&bases, &b)) *WR_PUSH(s->base, s->n_base, s->cap) = b;
+}
+
+struct id_range span_tasks(const char *bases, int64_t n_node, int64_t ni, int64_t task_at, int64_t n_task) {
+  struct id_range v = {1, 0};
+  struct run_base b;
+  while (base_next(&bases, &b))
+    if (ni >= b.ni && ni < b.ni + n_node) v = (struct id_range){b.ti + task_at, b.ti + task_at + n_task - 1};
+  return v;
+}
+
+void places_add(struct places *p, uint32_t index, size_t run) { *WR_PUSH(p->v, p->n, p->cap) = (struct place){index, (uint32_t)run}; }
+
+static int place_cmp(const void *a, const void *b) {
+  const struct place *x = a, *y = b;
+  if (x->index != y->index) return x->index < y->index ? -1 : 1;
+  return (x->run > y->run) - (x->run < y->run);
+}
+
+void places_sort(struct places *p) {
+  if (p->n > 0) qsort(p->v, p->n, sizeof *p->v, place_cmp);
+}
+
+void places_newest(struct places *p) {
+  size_t n = 0;
+  for (size_t i = 0; i < p->n; i++)
+    if (i + 1 == p->n || p->v[i + 1].index != p->v[i].index) p->v[n++] = p->v[i];
+  p->n = n;
+}
+
+int filter_states(const struct list_filter *f, int out[FILTER_STATES]) {
+  int n = 0;
+  for (int s = FLOW_RUNNING; s < FLOW__N; s++) {
+    int word = s < FLOW_SUCCESS ? 1 : s == FLOW_SUCCESS ? 2 : 3;
+    if ((f->state < 0 || f->state == s) && (f->status == 0 || f->status == word)) out[n++] = s;
+  }
+  return n;
+}
+
+int list_one_row(void *one, const struct flow_row *row) {
+  struct list_one *o = one;
+  const struct list_filter *f = o->f;
+  int state[FILTER_STATES], n = filter_states(f, state);
+  bool in = false;
+  for (int i = 0; i < n; i++) in |= state[i] == row->state;
+  if (f->flow_id) in &= f->flow_id == row->flow_id;
+  if (filter_timed(f)) in &= row->start_us && row->start_us >= f->from_us && (!f->to_us || row->start_us <= f->to_us);
+  o->hit = in;
+  return in && o->p->offset == 0 && o->p->limit > 0 ? o->fn(o->ctx, row) : 0;
+}
+
+enum wr_rc no_such(struct wr_err *err, const char *what, int64_t id) {
+  return wr_err_set(err, WR_NOT_FOUND, "There is no %s %lld.", what, (long long)id);
+}

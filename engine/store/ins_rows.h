@@ -1,0 +1,34 @@
+/* Instances in rows: the arithmetic of their ids, and the filters of their lists, the same for every backend. Private to
+ * engine/store; no I/O; any thread. */
+#ifndef STORE_INS_ROWS_H
+#define STORE_INS_ROWS_H
+#include "store.h"
+
+/* The next "ni:ti" of a bases text; false at its end. */
+bool base_next(const char **p, struct run_base *b);
+
+/* The ids of an instance: n node ids from base[run].ni on for each run. */
+struct span { struct run_base *base; size_t n_base, cap; int64_t n; };
+void span_add(struct span *s, const char *bases);
+/* First and last task id of node instance ni: its node has n_task tasks from task_at on; lo > hi when it is of no run. */
+struct id_range { int64_t lo, hi; };
+struct id_range span_tasks(const char *bases, int64_t n_node, int64_t ni, int64_t task_at, int64_t n_task);
+
+/* Which node rows there are in several runs, ordered by (index, run). */
+struct place { uint32_t index, run; };
+struct places { struct place *v; size_t n, cap; };
+void places_add(struct places *p, uint32_t index, size_t run);
+void places_sort(struct places *p);
+void places_newest(struct places *p);   /* of sorted ones: the newest run of each index stays */
+static inline int64_t place_ni(const struct span *s, const struct place *p) { return s->base[p->run].ni + p->index; }
+
+/* States a filter asks for, ascending; returns how many. */
+enum { FILTER_STATES = FLOW__N - FLOW_RUNNING };
+int filter_states(const struct list_filter *f, int out[FILTER_STATES]);
+static inline bool filter_timed(const struct list_filter *f) { return f->from_us || f->to_us; }
+/* A list with f->fi has one row or none: a flow_row_fn that shows it when it fits the filter and the page. */
+struct list_one { const struct list_filter *f; const struct page *p; flow_row_fn *fn; void *ctx; bool hit; };
+int list_one_row(void *one, const struct flow_row *row);
+
+enum wr_rc no_such(struct wr_err *err, const char *what, int64_t id);
+#endif
