@@ -2,10 +2,10 @@
 #ifndef API_H_DEF_H
 #define API_H_DEF_H
 #include "call.h"
-#include "def.h"
+#include "def_env.h"
 
-/* Known types and existing tasks, for the parsers of the model. */
-struct def_env def_env_of(struct call *c);
+static inline struct def_site def_site_of(struct call *c) { return (struct def_site){c->api->o.store, c->api->o.shell_allowed}; }
+
 enum wr_rc def_stale(struct call *c, int64_t given, int64_t current); /* 412 */
 /* The page that was asked for; shown in the answer. */
 struct page def_page(struct call *c);

@@ -1,47 +1,11 @@
-/* /flow: definitions of flows, and what definitions ask of their surroundings. Any API thread. */
+/* /flow: definitions of flows. Any API thread. */
 #include "h_def.h"
 #include <stdlib.h>
-#include <string.h>
-#include "builtin.h"
 #include "def_json.h"
 
 #define SAVE_TRIES 5 /* as for tasks */
 
-/* ---- the surroundings ---- */
-
-/* "Known types: ECHO, WAIT, EXCEPTION, SHELL." */
-static enum wr_rc unknown_type(const char *type, const char *path, struct wr_err *err) {
-  char list[128] = "", quoted[WR_QUOTE_MAX];
-  for (size_t i = 0, at = 0; executors_builtin[i] && at < sizeof list; i++)
-    at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", executors_builtin[i]->name);
-  return wr_err_at(err, WR_UNKNOWN_TYPE, path, "Unknown type %s. Known types: %s.", wr_err_quote(quoted, type, strlen(type)), list);
-}
-
-static enum wr_rc check_type(void *ctx, const char *type, const char *content, const json_t *config, const char *path,
-                             uint8_t *slot, struct wr_err *err) {
-  const struct api *a = ctx;
-  const wx_ops *ops = executor_find(type);
-  if (!ops) return unknown_type(type, path, err);
-  if (strcmp(type, "SHELL") == 0 && !a->o.shell_allowed) return wr_err_at(err, WR_SHELL_NOT_ALLOWED, path, NULL);
-  *slot = (uint8_t)ops->slot;
-  if (!ops->check) return WR_OK;
-  char *text = config ? json_dumps(config, JSON_COMPACT) : NULL, why[200] = "";
-  int code = WR_OUT_OF_RANGE;
-  int bad = ops->check(content, text, &code, why, sizeof why);
-  free(text);
-  return bad ? wr_err_at(err, (enum wr_rc)code, path, "%s", why) : WR_OK;
-}
-
-static enum wr_rc tasks_exist(void *ctx, const int64_t *ids, size_t n, struct wr_err *err) {
-  const struct api *a = ctx;
-  struct reader *r = reader_get(a->o.store, err);
-  if (!r) return err->code;
-  enum wr_rc rc = reader_tasks_exist(r, ids, n, err);
-  reader_put(r);
-  return rc;
-}
-
-struct def_env def_env_of(struct call *c) { return (struct def_env){c->api, check_type, tasks_exist}; }
+/* ---- what the handlers of definitions share ---- */
 
 enum wr_rc def_stale(struct call *c, int64_t given, int64_t current) {
   return call_fail(c, WR_STALE, "You have version %lld, current is %lld.", (long long)given, (long long)current);
@@ -108,13 +72,14 @@ static enum wr_rc save_merged(struct call *c, const struct flow_post *p, struct 
   if (rc == WR_NOT_FOUND || (rc == WR_OK && old->deleted)) rc = call_missing(c, "Flow");
   if (rc == WR_OK && (p->has & DEF_HAS_VERSION) && p->version != old->version) rc = def_stale(c, p->version, old->version);
   if (rc == WR_OK) rc = def_flow_merge(p, old, out, &c->err);
-  if (rc == WR_OK) rc = store_save_flow_key(c->api->o.store, *out, old->version, key, &c->err);
+  if (rc == WR_OK) rc = store_save_flow(c->api->o.store, *out, old->version, key, &c->err);
   def_flow_unref(old);
   return rc;
 }
 
 static enum wr_rc save(struct call *c, struct key_write *key) {
-  struct def_env env = def_env_of(c);
+  struct def_site site = def_site_of(c);
+  struct def_env env = def_env_at(&site);
   struct flow_post p = {0};
   struct flow_def *saved = NULL;
   enum wr_rc rc = def_flow_parse(c->body, &env, &p, &c->err);
@@ -122,7 +87,7 @@ static enum wr_rc save(struct call *c, struct key_write *key) {
   c->body = NULL;
   if (rc == WR_OK && p.flow_id == 0) {
     saved = def_flow_ref(p.def);
-    rc = store_save_flow_key(c->api->o.store, saved, 0, key, &c->err);
+    rc = store_save_flow(c->api->o.store, saved, 0, key, &c->err);
   } else if (rc == WR_OK) {
     for (int i = 0; i < SAVE_TRIES; i++) {
       def_flow_unref(saved);

@@ -16,19 +16,20 @@ static enum wr_rc save_merged(struct call *c, const struct task_post *p, const s
   if (rc == WR_NOT_FOUND || (rc == WR_OK && old->deleted)) rc = call_missing(c, "Task");
   if (rc == WR_OK && (p->has & DEF_HAS_VERSION) && p->version != old->version) rc = def_stale(c, p->version, old->version);
   if (rc == WR_OK) rc = def_task_merge(p, old, env, out, &c->err);
-  if (rc == WR_OK) rc = store_save_task_key(c->api->o.store, *out, old->version, key, &c->err);
+  if (rc == WR_OK) rc = store_save_task(c->api->o.store, *out, old->version, key, &c->err);
   def_task_unref(old);
   return rc;
 }
 
 static enum wr_rc save(struct call *c, struct key_write *key) {
-  struct def_env env = def_env_of(c);
+  struct def_site site = def_site_of(c);
+  struct def_env env = def_env_at(&site);
   struct task_post p = {0};
   struct task_def *saved = NULL;
   enum wr_rc rc = def_task_parse(c->body, &env, &p, &c->err);
   if (rc == WR_OK && p.task_id == 0) {
     saved = def_task_ref(p.def);
-    rc = store_save_task_key(c->api->o.store, saved, 0, key, &c->err);
+    rc = store_save_task(c->api->o.store, saved, 0, key, &c->err);
   } else if (rc == WR_OK) {
     for (int i = 0; i < SAVE_TRIES; i++) {
       def_task_unref(saved);

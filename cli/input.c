@@ -94,7 +94,7 @@ static enum wr_rc save(const struct node *n, struct flow_post *post, struct flow
     f->flow_id = 0;
   }
   if (!rc && !f->dag) rc = wr_err_at(err, WR_BAD_SHAPE, "/flowNodes", "flowNodes is missing.");
-  if (!rc) rc = store_save_flow(node_store(n), f, old && post->has & DEF_HAS_VERSION ? post->version : 0, err);
+  if (!rc) rc = store_save_flow(node_store(n), f, old && post->has & DEF_HAS_VERSION ? post->version : 0, NULL, err);
   if (rc) {
     def_flow_unref(f);
     return rc;
@@ -104,7 +104,8 @@ static enum wr_rc save(const struct node *n, struct flow_post *post, struct flow
 }
 
 enum wr_rc input_flow(const struct node *n, const json_t *body, struct flow_def **out, struct wr_err *err) {
-  struct def_env env = node_def_env(n);
+  struct def_site site = node_def_site(n);
+  struct def_env env = def_env_at(&site);
   struct flow_post post = {0};
   enum wr_rc rc = def_flow_parse(body, &env, &post, err);
   if (!rc) rc = save(n, &post, out, err);

@@ -104,44 +104,7 @@ static uint8_t slot_of(const char *type) {
   return x && x->slot == WX_SLOT_PROCESS ? SLOT_PROCESS : SLOT_ASYNC;
 }
 
-static enum wr_rc unknown_type(const char *path, const char *type, struct wr_err *err) {
-  char q[WR_QUOTE_MAX], list[128];
-  size_t n = 0;
-  list[0] = 0;
-  for (int i = 0; executors_builtin[i] && n < sizeof list; i++)
-    n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", i ? ", " : "", executors_builtin[i]->name);
-  return wr_err_at(err, WR_UNKNOWN_TYPE, path, "Unknown task type %s. Known types: %s.", wr_err_quote(q, type, strlen(type)), list);
-}
-
-static enum wr_rc check_type(void *ctx, const char *type, const char *content, const json_t *config, const char *path,
-                             uint8_t *slot, struct wr_err *err) {
-  const struct node *n = ctx;
-  const wx_ops *x = executor_find(type);
-  if (!x) return unknown_type(path, type, err);
-  if (x == &executor_shell && n->o->shell == NODE_SHELL_OFF) return wr_err_at(err, WR_SHELL_NOT_ALLOWED, path, NULL);
-  *slot = slot_of(type);
-  if (!x->check) return WR_OK;
-  char *text = config ? json_dumps(config, JSON_COMPACT) : NULL;
-  char msg[200] = "";
-  int code = WR_OUT_OF_RANGE;
-  int bad = x->check(content, text, &code, msg, sizeof msg);
-  free(text);
-  return bad ? wr_err_at(err, (enum wr_rc)code, path, msg[0] ? "%s" : NULL, msg) : WR_OK;
-}
-
-static enum wr_rc tasks_exist(void *ctx, const int64_t *ids, size_t n, struct wr_err *err) {
-  const struct node *node = ctx;
-  struct reader *r = reader_get(node->store, err);
-  if (!r) return err->code;
-  enum wr_rc rc = reader_tasks_exist(r, ids, n, err);
-  reader_put(r);
-  return rc;
-}
-
-struct def_env node_def_env(const struct node *n) {
-  union { const struct node *in; void *out; } u = {.in = n}; /* read only: the parser's callbacks take void * */
-  return (struct def_env){u.out, check_type, tasks_exist};
-}
+struct def_site node_def_site(const struct node *n) { return (struct def_site){n->store, n->o->shell == NODE_SHELL_ON}; }
 
 /* ---- before threads ---- */
 

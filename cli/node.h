@@ -7,6 +7,7 @@
  * leaves. What never happens: a child that survives node_close(). */
 #ifndef CLI_NODE_H
 #define CLI_NODE_H
+#include "def_env.h"
 #include "defs.h"
 #include "mem.h"
 #include "runner.h"
@@ -43,8 +44,8 @@ struct store *node_store(const struct node *n);
 struct defs *node_defs(const struct node *n);
 struct runner *node_runner(const struct node *n);
 
-/* What the definition parser asks, answered from this node's executors and store. ctx of the env is the store. */
-struct def_env node_def_env(const struct node *n);
+/* For the definition parser (def_env.h). */
+struct def_site node_def_site(const struct node *n);
 
 uint32_t node_cores(void);
 #endif

@@ -231,8 +231,7 @@ static const struct store_ops my_ops = {
   .reader_list_flow_ins = my_list_flow_ins, .reader_flow_ins = my_reader_flow_ins, .reader_nodes = my_reader_nodes,
   .reader_node = my_reader_node, .reader_node_tasks = my_reader_node_tasks, .reader_task_ins = my_reader_task_ins,
   .reader_attempts = my_reader_attempts, .reader_log = my_reader_log, .logs_open = my_logs_open, .logs_close = my_logs_close,
-  .logs_write = my_logs_write, .keys = my_keys, .save_task_key = my_save_task_key, .save_flow_key = my_save_flow_key,
-  .reader_key = my_reader_key,
+  .logs_write = my_logs_write, .keys = my_keys, .reader_key = my_reader_key,
 };
 
 static enum wr_rc cannot_connect(unsigned e, struct wr_err *err) {

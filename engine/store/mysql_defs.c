@@ -123,7 +123,7 @@ static enum wr_rc save_task(struct my *s, const struct save *v, struct task_def 
   return my_tx_end(&s->def, rc, err);
 }
 
-enum wr_rc my_save_task_key(struct store *st, struct task_def *t, int64_t expect_version, struct key_write *key, struct wr_err *err) {
+enum wr_rc my_save_task(struct store *st, struct task_def *t, int64_t expect_version, struct key_write *key, struct wr_err *err) {
   struct my *s = my_of(st);
   const struct save v = {t, expect_version, key};
   struct task_def now = {0};
@@ -140,10 +140,6 @@ enum wr_rc my_save_task_key(struct store *st, struct task_def *t, int64_t expect
   t->create_us = now.create_us;
   t->update_us = now.update_us;
   return WR_OK;
-}
-
-enum wr_rc my_save_task(struct store *st, struct task_def *t, int64_t expect_version, struct wr_err *err) {
-  return my_save_task_key(st, t, expect_version, NULL, err);
 }
 
 /* ---- deletes: rows stay, instances stay readable ---- */

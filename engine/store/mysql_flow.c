@@ -204,11 +204,7 @@ static enum wr_rc save(struct save *v, struct wr_err *err) {
   return rc;
 }
 
-enum wr_rc my_save_flow(struct store *st, struct flow_def *f, int64_t expect_version, struct wr_err *err) {
-  return my_save_flow_key(st, f, expect_version, NULL, err);
-}
-
-enum wr_rc my_save_flow_key(struct store *st, struct flow_def *f, int64_t expect_version, struct key_write *key, struct wr_err *err) {
+enum wr_rc my_save_flow(struct store *st, struct flow_def *f, int64_t expect_version, struct key_write *key, struct wr_err *err) {
   struct save v = {.s = my_of(st), .f = f, .expect = expect_version, .key = key};
   enum wr_rc rc = my_def_enter(v.s, err);
   if (rc) return rc;

@@ -191,10 +191,8 @@ enum store_rc my_node_range(struct store *, int64_t, int64_t, struct node_row *,
 enum store_rc my_tasks(struct store *, const int64_t *, size_t, struct task_row *, size_t *);
 enum store_rc my_task_range(struct store *, int64_t, int64_t, struct task_row *, size_t, size_t *);
 /* mysql_defs.c, mysql_flow.c */
-enum wr_rc my_save_task(struct store *, struct task_def *, int64_t, struct wr_err *);
-enum wr_rc my_save_flow(struct store *, struct flow_def *, int64_t, struct wr_err *);
-enum wr_rc my_save_task_key(struct store *, struct task_def *, int64_t, struct key_write *, struct wr_err *);
-enum wr_rc my_save_flow_key(struct store *, struct flow_def *, int64_t, struct key_write *, struct wr_err *);
+enum wr_rc my_save_task(struct store *, struct task_def *, int64_t, struct key_write *, struct wr_err *);
+enum wr_rc my_save_flow(struct store *, struct flow_def *, int64_t, struct key_write *, struct wr_err *);
 enum wr_rc my_delete_task(struct store *, int64_t, struct wr_err *);
 enum wr_rc my_delete_flow(struct store *, int64_t, struct wr_err *);
 /* mysql_read.c */

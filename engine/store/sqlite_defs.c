@@ -139,16 +139,12 @@ static enum wr_rc save_task(struct sq *s, struct task_def *t, int64_t expect, st
   return WR_OK;
 }
 
-enum wr_rc sq_save_task_key(struct store *st, struct task_def *t, int64_t expect_version, struct key_write *key, struct wr_err *err) {
+enum wr_rc sq_save_task(struct store *st, struct task_def *t, int64_t expect_version, struct key_write *key, struct wr_err *err) {
   struct sq *s = sq_of(st);
   pthread_mutex_lock(&s->def_lock);
   enum wr_rc rc = save_task(s, t, expect_version, key, err);
   pthread_mutex_unlock(&s->def_lock);
   return rc;
-}
-
-enum wr_rc sq_save_task(struct store *st, struct task_def *t, int64_t expect_version, struct wr_err *err) {
-  return sq_save_task_key(st, t, expect_version, NULL, err);
 }
 
 /* ---- deletes: rows stay, instances stay readable ---- */

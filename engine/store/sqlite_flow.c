@@ -164,14 +164,10 @@ static enum wr_rc save_flow(struct sq *s, struct flow_def *f, int64_t expect, st
   return WR_OK;
 }
 
-enum wr_rc sq_save_flow_key(struct store *st, struct flow_def *f, int64_t expect_version, struct key_write *key, struct wr_err *err) {
+enum wr_rc sq_save_flow(struct store *st, struct flow_def *f, int64_t expect_version, struct key_write *key, struct wr_err *err) {
   struct sq *s = sq_of(st);
   pthread_mutex_lock(&s->def_lock);
   enum wr_rc rc = save_flow(s, f, expect_version, key, err);
   pthread_mutex_unlock(&s->def_lock);
   return rc;
-}
-
-enum wr_rc sq_save_flow(struct store *st, struct flow_def *f, int64_t expect_version, struct wr_err *err) {
-  return sq_save_flow_key(st, f, expect_version, NULL, err);
 }

@@ -163,10 +163,8 @@ enum store_rc sq_task_range(struct store *, int64_t, int64_t, struct task_row *,
 enum store_rc sq_live_tasks(struct store *, int64_t, struct live_task *, size_t, size_t *);
 enum store_rc sq_live_flows(struct store *, int64_t, struct live_flow *, size_t, size_t *);
 /* sqlite_defs.c, sqlite_flow.c */
-enum wr_rc sq_save_task(struct store *, struct task_def *, int64_t, struct wr_err *);
-enum wr_rc sq_save_flow(struct store *, struct flow_def *, int64_t, struct wr_err *);
-enum wr_rc sq_save_task_key(struct store *, struct task_def *, int64_t, struct key_write *, struct wr_err *);
-enum wr_rc sq_save_flow_key(struct store *, struct flow_def *, int64_t, struct key_write *, struct wr_err *);
+enum wr_rc sq_save_task(struct store *, struct task_def *, int64_t, struct key_write *, struct wr_err *);
+enum wr_rc sq_save_flow(struct store *, struct flow_def *, int64_t, struct key_write *, struct wr_err *);
 enum wr_rc sq_delete_task(struct store *, int64_t, struct wr_err *);
 enum wr_rc sq_delete_flow(struct store *, int64_t, struct wr_err *);
 /* sqlite_read.c */

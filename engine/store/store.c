@@ -87,21 +87,11 @@ enum store_rc store_live_flows(struct store *s, int64_t after_fi, struct live_fl
   return s->ops->live_flows(s, after_fi, out, n, n_out);
 }
 bool store_reconciler(struct store *s) { return s->ops->reconciler(s); }
-enum wr_rc store_save_task(struct store *s, struct task_def *t, int64_t expect_version, struct wr_err *err) {
-  return s->ops->save_task(s, t, expect_version, err);
+enum wr_rc store_save_task(struct store *s, struct task_def *t, int64_t expect_version, struct key_write *key, struct wr_err *err) {
+  return s->ops->save_task(s, t, expect_version, key, err);
 }
-enum wr_rc store_save_flow(struct store *s, struct flow_def *f, int64_t expect_version, struct wr_err *err) {
-  return s->ops->save_flow(s, f, expect_version, err);
-}
-enum wr_rc store_save_task_key(struct store *s, struct task_def *t, int64_t expect_version, struct key_write *key,
-                               struct wr_err *err) {
-  if (!key || !s->ops->save_task_key) return s->ops->save_task(s, t, expect_version, err);
-  return s->ops->save_task_key(s, t, expect_version, key, err);
-}
-enum wr_rc store_save_flow_key(struct store *s, struct flow_def *f, int64_t expect_version, struct key_write *key,
-                               struct wr_err *err) {
-  if (!key || !s->ops->save_flow_key) return s->ops->save_flow(s, f, expect_version, err);
-  return s->ops->save_flow_key(s, f, expect_version, key, err);
+enum wr_rc store_save_flow(struct store *s, struct flow_def *f, int64_t expect_version, struct key_write *key, struct wr_err *err) {
+  return s->ops->save_flow(s, f, expect_version, key, err);
 }
 enum wr_rc store_delete_task(struct store *s, int64_t task_id, struct wr_err *err) {
   return s->ops->delete_task(s, task_id, err);

@@ -159,15 +159,11 @@ enum store_rc store_live_flows(struct store *s, int64_t after_fi, struct live_fl
 bool store_reconciler(struct store *s);
 
 /* ---- definitions ---- */
-/* Saves; fills id, version, times in *t / *f (node_base too). flow: nodes and edges in chunks, published last. */
-enum wr_rc store_save_task(struct store *s, struct task_def *t, int64_t expect_version, struct wr_err *err) WR_MUST;
-enum wr_rc store_save_flow(struct store *s, struct flow_def *f, int64_t expect_version, struct wr_err *err) WR_MUST;
-/* The same, once for a key: hash, kind and create_us are given, first_id and n are filled in and stored with it.
- * KEY_REUSED: it is there already (reader_key() tells whose it is); nothing was saved. key NULL = without. */
-enum wr_rc store_save_task_key(struct store *s, struct task_def *t, int64_t expect_version, struct key_write *key,
-                               struct wr_err *err) WR_MUST;
-enum wr_rc store_save_flow_key(struct store *s, struct flow_def *f, int64_t expect_version, struct key_write *key,
-                               struct wr_err *err) WR_MUST;
+/* Saves; fills id, version, times in *t / *f (node_base too). flow: nodes and edges in chunks, published last.
+ * key (NULL = without): once for it; hash, kind and create_us are given, first_id and n are filled in and stored with it.
+ * KEY_REUSED: it is there already (reader_key() tells whose it is); nothing was saved. */
+enum wr_rc store_save_task(struct store *s, struct task_def *t, int64_t expect_version, struct key_write *key, struct wr_err *err) WR_MUST;
+enum wr_rc store_save_flow(struct store *s, struct flow_def *f, int64_t expect_version, struct key_write *key, struct wr_err *err) WR_MUST;
 enum wr_rc store_delete_task(struct store *s, int64_t task_id, struct wr_err *err) WR_MUST;   /* 404, 409 IN_USE, ACTIVE */
 enum wr_rc store_delete_flow(struct store *s, int64_t flow_id, struct wr_err *err) WR_MUST;   /* 404, 409 ACTIVE */
 

@@ -34,8 +34,8 @@ struct store_ops {
   enum store_rc (*live_flows)(struct store *s, int64_t after_fi, struct live_flow *out, size_t n, size_t *n_out);
   bool (*reconciler)(struct store *s);
   /* definitions: any thread */
-  enum wr_rc (*save_task)(struct store *s, struct task_def *t, int64_t expect_version, struct wr_err *err);
-  enum wr_rc (*save_flow)(struct store *s, struct flow_def *f, int64_t expect_version, struct wr_err *err);
+  enum wr_rc (*save_task)(struct store *s, struct task_def *t, int64_t expect_version, struct key_write *key, struct wr_err *err);
+  enum wr_rc (*save_flow)(struct store *s, struct flow_def *f, int64_t expect_version, struct key_write *key, struct wr_err *err);
   enum wr_rc (*delete_task)(struct store *s, int64_t task_id, struct wr_err *err);
   enum wr_rc (*delete_flow)(struct store *s, int64_t flow_id, struct wr_err *err);
   /* readers */
@@ -67,8 +67,6 @@ struct store_ops {
   enum store_rc (*logs_write)(struct logs *l, const struct log_chunk *c, size_t n);
   /* idempotency; may be NULL in test backends that get no keys: none is found, none is kept */
   enum store_rc (*keys)(struct store *s, const char *const *key, size_t n, struct key_row *out, uint8_t *got);
-  enum wr_rc (*save_task_key)(struct store *s, struct task_def *t, int64_t expect_version, struct key_write *key, struct wr_err *err);
-  enum wr_rc (*save_flow_key)(struct store *s, struct flow_def *f, int64_t expect_version, struct key_write *key, struct wr_err *err);
   enum wr_rc (*reader_key)(struct reader *r, const char *key, struct key_row *out, struct wr_err *err);
 };
 struct store  { const struct store_ops *ops; };

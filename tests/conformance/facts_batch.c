@@ -227,7 +227,7 @@ static void start_guards_old_version(struct world *w) {
   struct wr_err err;
   struct flow_def *f = flow_save(w, "f", NODE("a"));
   struct started s = {.flow_id = f->flow_id, .flow_version = f->version, .bases = "1:1"};
-  WR(store_save_flow(w->s, f, -1, &err));
+  WR(store_save_flow(w->s, f, -1, NULL, &err));
   OK(store_ids(w->s, ID_FI, 1, &s.fi));
   struct flow_row r = flow_row_of(w, &s);
   IS(put_flow(w, ROW_INSERT, 0, &r), STORE_STALE);

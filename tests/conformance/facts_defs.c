@@ -95,7 +95,7 @@ static void task_reads_back(struct world *w) {
   set(&t->config, "{\"attempts\":3,\"timeout\":\"5s\"}");
   set(&t->create_user, "ann");
   set(&t->update_user, "bob");
-  WR(store_save_task(w->s, t, -1, &err));
+  WR(store_save_task(w->s, t, -1, NULL, &err));
   assert_int_equal(t->version, 1);
   assert_true(t->create_us > 0 && t->update_us == t->create_us);
   struct task_def *g = task_read(w, t->task_id, 0);
@@ -133,7 +133,7 @@ static void task_of_the_greatest_size(struct world *w) {
   t->content = wr_malloc(LIMIT_CONTENT_BYTES + 1);
   memset(t->content, 'x', LIMIT_CONTENT_BYTES);
   t->content[LIMIT_CONTENT_BYTES] = '\0';
-  WR(store_save_task(w->s, t, -1, &err));
+  WR(store_save_task(w->s, t, -1, NULL, &err));
   struct task_def *g = task_read(w, t->task_id, 0);
   assert_string_equal(g->content, t->content);
   def_task_unref(g);
@@ -143,12 +143,12 @@ static void task_of_the_greatest_size(struct world *w) {
 static void task_versions_are_kept(struct world *w) {
   struct wr_err err;
   struct task_def *t = task_new("one", "ECHO");
-  WR(store_save_task(w->s, t, -1, &err));
+  WR(store_save_task(w->s, t, -1, NULL, &err));
   int64_t created = t->create_us;
   set(&t->name, "two");
   set(&t->type, "WAIT");
   set(&t->content, "2s");
-  WR(store_save_task(w->s, t, -1, &err));
+  WR(store_save_task(w->s, t, -1, NULL, &err));
   assert_int_equal(t->version, 2);
   assert_int_equal(t->create_us, created);
   assert_true(t->update_us >= created);
@@ -171,9 +171,9 @@ static void task_versions_are_kept(struct world *w) {
 static void task_save_checks_the_version(struct world *w) {
   struct wr_err err;
   struct task_def *t = task_new("t", "ECHO");
-  WR(store_save_task(w->s, t, -1, &err));
-  WR(store_save_task(w->s, t, 1, &err));
-  assert_int_equal(store_save_task(w->s, t, 1, &err), WR_STALE);
+  WR(store_save_task(w->s, t, -1, NULL, &err));
+  WR(store_save_task(w->s, t, 1, NULL, &err));
+  assert_int_equal(store_save_task(w->s, t, 1, NULL, &err), WR_STALE);
   assert_non_null(strstr(err.msg, "2")); /* both are named */
   assert_non_null(strstr(err.msg, "1"));
   assert_int_equal(t->version, 2); /* a refusal changes nothing */
@@ -187,7 +187,7 @@ static void task_unknown_is_not_found(struct world *w) {
   struct wr_err err;
   struct task_def *t = task_new("t", "ECHO");
   t->task_id = WR_ID_MAX - 4;
-  assert_int_equal(store_save_task(w->s, t, -1, &err), WR_NOT_FOUND);
+  assert_int_equal(store_save_task(w->s, t, -1, NULL, &err), WR_NOT_FOUND);
   assert_int_equal(store_delete_task(w->s, t->task_id, &err), WR_NOT_FOUND);
   assert_int_equal(task_rc(w, t->task_id, 0), WR_NOT_FOUND);
   assert_int_equal(task_rc(w, t->task_id, 1), WR_NOT_FOUND);
@@ -197,14 +197,14 @@ static void task_unknown_is_not_found(struct world *w) {
 static void task_delete_is_soft(struct world *w) {
   struct wr_err err;
   struct task_def *t = task_new("t", "ECHO");
-  WR(store_save_task(w->s, t, -1, &err));
+  WR(store_save_task(w->s, t, -1, NULL, &err));
   WR(store_delete_task(w->s, t->task_id, &err));
   struct task_def *g = task_read(w, t->task_id, 0), *v = task_read(w, t->task_id, 1);
   assert_true(g->deleted);
   assert_true(v->deleted);
   assert_string_equal(g->name, "t");
   assert_int_equal(store_delete_task(w->s, t->task_id, &err), WR_NOT_FOUND);
-  assert_int_equal(store_save_task(w->s, t, -1, &err), WR_NOT_FOUND);
+  assert_int_equal(store_save_task(w->s, t, -1, NULL, &err), WR_NOT_FOUND);
   struct reader *r = reader_of(w);
   assert_int_equal(reader_tasks_exist(r, &t->task_id, 1, &err), WR_NO_SUCH_TASK);
   reader_put(r);
@@ -227,7 +227,7 @@ static void task_in_use_names_the_flows(struct world *w) {
   assert_non_null(strstr(err.msg, id));
   struct flow_def *f2 = flow_parse("f", NODE("a")); /* a new version without it: only the current one counts */
   f2->flow_id = f->flow_id;
-  WR(store_save_flow(w->s, f2, -1, &err));
+  WR(store_save_flow(w->s, f2, -1, NULL, &err));
   assert_int_equal(store_delete_task(w->s, t, &err), WR_IN_USE);
   WR(store_delete_flow(w->s, g->flow_id, &err));
   WR(store_delete_task(w->s, t, &err));
@@ -273,7 +273,7 @@ static void flow_reads_back(struct world *w) {
   f->config = wr_strdup("{\"onFailure\":\"cancel\",\"timeout\":\"90s\"}");
   f->create_user = wr_strdup("ann");
   f->update_user = wr_strdup("bob");
-  WR(store_save_flow(w->s, f, -1, &err));
+  WR(store_save_flow(w->s, f, -1, NULL, &err));
   assert_int_equal(f->version, 1);
   for (uint32_t i = 0; i < f->n; i++) assert_int_equal(f->node[i].node_id, f->node_base + i);
   struct flow_def *g = flow_read(w, f->flow_id, 0);
@@ -325,7 +325,7 @@ static void flow_versions_are_kept(struct world *w) {
   struct flow_def *f2 = flow_parse("two", NODE("c"));
   f2->flow_id = f->flow_id;
   f2->config = wr_strdup("{\"onFailure\":\"stop_new\"}");
-  WR(store_save_flow(w->s, f2, -1, &err));
+  WR(store_save_flow(w->s, f2, -1, NULL, &err));
   assert_int_equal(f2->version, 2);
   assert_int_equal(f2->create_us, f->create_us);
   assert_true(f2->node_base > f->node_base + 1);
@@ -352,8 +352,8 @@ static void flow_versions_are_kept(struct world *w) {
 static void flow_save_checks_the_version(struct world *w) {
   struct wr_err err;
   struct flow_def *f = flow_save(w, "f", NODE("a"));
-  WR(store_save_flow(w->s, f, 1, &err));
-  assert_int_equal(store_save_flow(w->s, f, 1, &err), WR_STALE);
+  WR(store_save_flow(w->s, f, 1, NULL, &err));
+  assert_int_equal(store_save_flow(w->s, f, 1, NULL, &err), WR_STALE);
   assert_non_null(strstr(err.msg, "2"));
   assert_non_null(strstr(err.msg, "1"));
   assert_int_equal(f->version, 2);
@@ -365,7 +365,7 @@ static void flow_unknown_is_not_found(struct world *w) {
   struct wr_err err;
   struct flow_def *f = flow_parse("f", NODE("a"));
   f->flow_id = WR_ID_MAX - 4;
-  assert_int_equal(store_save_flow(w->s, f, -1, &err), WR_NOT_FOUND);
+  assert_int_equal(store_save_flow(w->s, f, -1, NULL, &err), WR_NOT_FOUND);
   assert_int_equal(store_delete_flow(w->s, f->flow_id, &err), WR_NOT_FOUND);
   assert_int_equal(flow_rc(w, f->flow_id, 0), WR_NOT_FOUND);
   def_flow_unref(f);
@@ -383,7 +383,7 @@ static void flow_delete_is_soft(struct world *w) {
   assert_true(v->deleted);
   assert_int_equal(g->n, 1);
   assert_int_equal(store_delete_flow(w->s, f->flow_id, &err), WR_NOT_FOUND);
-  assert_int_equal(store_save_flow(w->s, f, -1, &err), WR_NOT_FOUND);
+  assert_int_equal(store_save_flow(w->s, f, -1, NULL, &err), WR_NOT_FOUND);
   const struct list_filter of = {.state = -1, .flow_id = f->flow_id};
   assert_int_equal(list_ins(w, &of, (struct page){.limit = 9}).n, 1); /* its instances stay */
   def_flow_unref(f);
@@ -406,7 +406,7 @@ static void flow_of_many_chunks(struct world *w) {
   for (uint32_t i = 0; i < N; i++) assert_string_equal(g->node[i].key, f->node[i].key);
   assert_int_equal(g->node[N].n_parent, N);
   for (uint32_t i = 0; i < N; i++) assert_int_equal(g->node[N].parent[i], N - 1 - i);
-  WR(store_save_flow(w->s, f, 1, &err));
+  WR(store_save_flow(w->s, f, 1, NULL, &err));
   struct flow_def *h = flow_read(w, f->flow_id, 0), *old = flow_read(w, f->flow_id, 1);
   assert_int_equal(h->version, 2);
   assert_int_equal(h->n, N + 1);
@@ -437,14 +437,14 @@ static void every_change_raises_the_definitions_version(struct world *w) {
   assert_true((now = defs_version(w)) > was), was = now;
   struct flow_def *f = flow_save(w, "f", NODE("a"));
   assert_true((now = defs_version(w)) > was), was = now;
-  WR(store_save_flow(w->s, f, -1, &err));
+  WR(store_save_flow(w->s, f, -1, NULL, &err));
   assert_true((now = defs_version(w)) > was), was = now;
   WR(store_delete_flow(w->s, f->flow_id, &err));
   assert_true((now = defs_version(w)) > was), was = now;
   WR(store_delete_task(w->s, t, &err));
   assert_true((now = defs_version(w)) > was), was = now;
   assert_int_equal(store_delete_task(w->s, t, &err), WR_NOT_FOUND);
-  assert_int_equal(store_save_flow(w->s, f, -1, &err), WR_NOT_FOUND);
+  assert_int_equal(store_save_flow(w->s, f, -1, NULL, &err), WR_NOT_FOUND);
   assert_int_equal(defs_version(w), was);
   def_flow_unref(f);
 }

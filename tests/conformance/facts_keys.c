@@ -242,20 +242,20 @@ static void task_is_saved_once_for_a_key(struct world *w) {
   struct wr_err err;
   atomic_init(&t.refs, 1);
   atomic_init(&again.refs, 1);
-  WR(store_save_task_key(w->s, &t, -1, &k, &err));
+  WR(store_save_task(w->s, &t, -1, &k, &err));
   assert_int_equal(k.row.first_id, t.task_id);
   assert_int_equal(k.row.n, 1);
-  assert_int_equal(store_save_task_key(w->s, &again, -1, &k2, &err), WR_KEY_REUSED);
+  assert_int_equal(store_save_task(w->s, &again, -1, &k2, &err), WR_KEY_REUSED);
   assert_int_equal(again.task_id, 0);
   assert_true(reads(w, "task-once", &got));
   key_same(&got, &k.row);
   assert_int_equal(ask(w, "task-once", &got), 1); /* the runner sees it too */
   again.task_id = t.task_id;
-  assert_int_equal(store_save_task_key(w->s, &again, 99, &k2, &err), WR_KEY_REUSED); /* before any look at versions */
-  WR(store_save_task(w->s, &again, -1, &err));
+  assert_int_equal(store_save_task(w->s, &again, 99, &k2, &err), WR_KEY_REUSED); /* before any look at versions */
+  WR(store_save_task(w->s, &again, -1, NULL, &err));
   assert_int_equal(again.version, 2);
   struct key_write k3 = def_key(w, "task-third", KEY_TASK);
-  WR(store_save_task_key(w->s, &again, 2, &k3, &err));
+  WR(store_save_task(w->s, &again, 2, &k3, &err));
   assert_int_equal(k3.row.n, 3);
 }
 
@@ -266,9 +266,9 @@ static void refused_save_leaves_no_key(struct world *w) {
   struct key_row got;
   struct wr_err err;
   atomic_init(&t.refs, 1);
-  assert_int_equal(store_save_task_key(w->s, &t, 7, &k, &err), WR_STALE);
+  assert_int_equal(store_save_task(w->s, &t, 7, &k, &err), WR_STALE);
   assert_false(reads(w, "refused-save", &got));
-  WR(store_save_task_key(w->s, &t, 1, &k, &err));
+  WR(store_save_task(w->s, &t, 1, &k, &err));
   assert_true(reads(w, "refused-save", &got));
 }
 
@@ -277,15 +277,15 @@ static void flow_is_saved_once_for_a_key(struct world *w) {
   struct key_write k = def_key(w, "flow-once", KEY_FLOW), k2 = k;
   struct key_row got;
   struct wr_err err;
-  WR(store_save_flow_key(w->s, f, -1, &k, &err));
+  WR(store_save_flow(w->s, f, -1, &k, &err));
   assert_int_equal(k.row.first_id, f->flow_id);
-  assert_int_equal(store_save_flow_key(w->s, g, -1, &k2, &err), WR_KEY_REUSED);
+  assert_int_equal(store_save_flow(w->s, g, -1, &k2, &err), WR_KEY_REUSED);
   assert_int_equal(g->flow_id, 0);
   assert_true(reads(w, "flow-once", &got));
   key_same(&got, &k.row);
   g->flow_id = f->flow_id;
-  assert_int_equal(store_save_flow_key(w->s, g, 99, &k2, &err), WR_KEY_REUSED);
-  WR(store_save_flow_key(w->s, g, -1, NULL, &err));
+  assert_int_equal(store_save_flow(w->s, g, 99, &k2, &err), WR_KEY_REUSED);
+  WR(store_save_flow(w->s, g, -1, NULL, &err));
   assert_int_equal(g->version, 2);
   def_flow_unref(f);
   def_flow_unref(g);
@@ -300,8 +300,8 @@ static void large_flow_is_saved_once_for_a_key(struct world *w) {
   struct key_write k = def_key(w, "flow-large", KEY_FLOW), k2 = k;
   struct key_row got;
   struct wr_err err;
-  WR(store_save_flow_key(w->s, f, -1, &k, &err));
-  assert_int_equal(store_save_flow_key(w->s, g, -1, &k2, &err), WR_KEY_REUSED);
+  WR(store_save_flow(w->s, f, -1, &k, &err));
+  assert_int_equal(store_save_flow(w->s, g, -1, &k2, &err), WR_KEY_REUSED);
   assert_true(reads(w, "flow-large", &got));
   assert_int_equal(got.first_id, f->flow_id);
   buf_done(&nodes);
@@ -314,7 +314,7 @@ static void key_of_a_start_refuses_a_save(struct world *w) {
   struct flow_def *f = flow_parse("f", NODE("a"));
   struct wr_err err;
   OK(put_keys(w, &start, 1));
-  assert_int_equal(store_save_flow_key(w->s, f, -1, &k, &err), WR_KEY_REUSED);
+  assert_int_equal(store_save_flow(w->s, f, -1, &k, &err), WR_KEY_REUSED);
   def_flow_unref(f);
 }
 
@@ -363,7 +363,7 @@ static void *save_race(void *arg) {
     atomic_init(&t.refs, 1);
     pthread_barrier_wait(r->start);
     struct key_write k = {.key = key, .row = {.kind = KEY_TASK, .create_us = 1700000000000000}};
-    enum wr_rc rc = store_save_task_key(r->w->s, &t, -1, &k, &err);
+    enum wr_rc rc = store_save_task(r->w->s, &t, -1, &k, &err);
     r->wins += rc == WR_OK;
     r->bad += rc != WR_OK && rc != WR_KEY_REUSED;
     r->made[i] = rc == WR_OK ? t.task_id : 0;

@@ -104,7 +104,7 @@ static void listed_rows_tell_their_columns(struct world *w) {
   const struct page p = {.limit = 5};
   task_save(w, "seen", "SEEN");
   struct flow_def *f = flow_save(w, "seenflow", NODE("a"));
-  WR(store_save_flow(w->s, f, -1, &err));
+  WR(store_save_flow(w->s, f, -1, NULL, &err));
   struct reader *r = reader_of(w);
   WR(reader_list_tasks(r, &ft, &p, see_task, &tasks, &more, &total, &err));
   WR(reader_list_flows(r, &ff, &p, see_flow, &flows, &more, &total, &err));

@@ -72,7 +72,7 @@ struct flow_def *flow_parse(const char *name, const char *nodes) {
 struct flow_def *flow_save(struct world *w, const char *name, const char *nodes) {
   struct wr_err err;
   struct flow_def *f = flow_parse(name, nodes);
-  if (store_save_flow(w->s, f, -1, &err)) fail_msg("%s", err.msg);
+  if (store_save_flow(w->s, f, -1, NULL, &err)) fail_msg("%s", err.msg);
   return f;
 }
 
@@ -80,7 +80,7 @@ int64_t task_save(struct world *w, const char *name, const char *type) {
   struct wr_err err;
   struct task_def t = {.name = (char *)(uintptr_t)keep(name), .type = (char *)(uintptr_t)keep(type)};
   atomic_init(&t.refs, 1);
-  if (store_save_task(w->s, &t, -1, &err)) fail_msg("%s", err.msg);
+  if (store_save_task(w->s, &t, -1, NULL, &err)) fail_msg("%s", err.msg);
   return t.task_id;
 }
 

@@ -587,7 +587,7 @@ static void *save_thread(void *arg) {
     struct flow_def *f = flow_parse("f", NODE("a") "," NODE("b"));
     struct wr_err err;
     f->flow_id = flow->flow_id;
-    WR(store_save_flow(w->s, f, -1, &err));
+    WR(store_save_flow(w->s, f, -1, NULL, &err));
     def_flow_unref(f);
   }
   return NULL;

@@ -194,7 +194,7 @@ static void *save_many(void *arg) {
   struct saver *v = arg;
   struct wr_err err;
   struct flow_def *f = flow_parse("beside", NODE("a") "," NODE("b"));
-  for (int i = 0; i < v->rounds && v->rc == WR_OK; i++) v->rc = store_save_flow(v->w->s, f, -1, &err);
+  for (int i = 0; i < v->rounds && v->rc == WR_OK; i++) v->rc = store_save_flow(v->w->s, f, -1, NULL, &err);
   def_flow_unref(f);
   return NULL;
 }
@@ -417,12 +417,12 @@ static void test_full_disk_is_no_space(void **st) {
   struct started s = flow_start(&w, f);
   fault_arm(FAULT_WRITE, FAULT_EVERY, SQLITE_FULL);
   IS(step(&w, s.fi, 1, &b), STORE_NO_SPACE);
-  assert_int_equal(store_save_flow(w.s, f, -1, &err), WR_NO_SPACE);
+  assert_int_equal(store_save_flow(w.s, f, -1, NULL, &err), WR_NO_SPACE);
   assert_true(fault_disarm());
   assert_int_equal(f->version, 1);
   assert_int_equal(flow_get(&w, s.fi).live, 0);
   OK(step(&w, s.fi, 1, &b));
-  WR(store_save_flow(w.s, f, -1, &err));
+  WR(store_save_flow(w.s, f, -1, NULL, &err));
   assert_int_equal(f->version, 2);
   every_call_fails(FAULT_WRITE, SQLITE_FULL);
   def_flow_unref(f);
@@ -438,16 +438,16 @@ static void test_save_cut_off_is_never_seen(void **st) {
   world_fresh(&w);
   struct flow_def *small = flow_save(&w, "small", NODE("a")), *big = flow_parse("big", nodes.data), *g = NULL;
   fault_arm(FAULT_SYNC, 3, SQLITE_IOERR_FSYNC); /* two chunks are in */
-  assert_int_not_equal(store_save_flow(w.s, big, -1, &err), WR_OK);
+  assert_int_not_equal(store_save_flow(w.s, big, -1, NULL, &err), WR_OK);
   assert_true(fault_disarm());
   struct reader *r = reader_of(&w);
   assert_int_equal(reader_flow(r, 2, 0, &g, &err), WR_NOT_FOUND);
   reader_put(r);
   big->flow_id = small->flow_id; /* as a new version: the second try meets the rows of the first */
   fault_arm(FAULT_SYNC, 3, SQLITE_IOERR_FSYNC);
-  assert_int_not_equal(store_save_flow(w.s, big, -1, &err), WR_OK);
+  assert_int_not_equal(store_save_flow(w.s, big, -1, NULL, &err), WR_OK);
   assert_true(fault_disarm());
-  WR(store_save_flow(w.s, big, 1, &err));
+  WR(store_save_flow(w.s, big, 1, NULL, &err));
   assert_int_equal(big->version, 2);
   r = reader_of(&w);
   WR(reader_flow(r, small->flow_id, 0, &g, &err));

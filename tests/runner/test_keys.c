@@ -244,7 +244,7 @@ static int set_up(void **st) {
   ops.keys = lying_keys;
   store->ops = &ops;
   f = flow_parse("f", NODE("a"));
-  if (store_save_flow(store, f, -1, &err)) fail_msg("%s", err.msg);
+  if (store_save_flow(store, f, -1, NULL, &err)) fail_msg("%s", err.msg);
   flow_id = f->flow_id;
   def_flow_unref(f);
   struct world w = {.s = store};

@@ -426,8 +426,8 @@ static enum wr_rc mem_reader_defs_version(struct reader *r, int64_t *v, struct w
 /* ---- what a runner never calls ---- */
 
 static enum wr_rc none(struct wr_err *err) { return wr_err_set(err, WR_INTERNAL, "The in-memory store cannot do this."); }
-static enum wr_rc no_save_task(struct store *s, struct task_def *t, int64_t v, struct wr_err *e) { (void)s; (void)t; (void)v; return none(e); }
-static enum wr_rc no_save_flow(struct store *s, struct flow_def *f, int64_t v, struct wr_err *e) { (void)s; (void)f; (void)v; return none(e); }
+static enum wr_rc no_save_task(struct store *s, struct task_def *t, int64_t v, struct key_write *k, struct wr_err *e) { (void)s; (void)t; (void)v; (void)k; return none(e); }
+static enum wr_rc no_save_flow(struct store *s, struct flow_def *f, int64_t v, struct key_write *k, struct wr_err *e) { (void)s; (void)f; (void)v; (void)k; return none(e); }
 static enum wr_rc no_delete(struct store *s, int64_t id, struct wr_err *e) { (void)s; (void)id; return none(e); }
 #define NO_LIST(name, fn_type)                                                                                             \
   static enum wr_rc name(struct reader *r, const struct list_filter *f, const struct page *p, fn_type *fn, void *ctx,     \

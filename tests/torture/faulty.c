@@ -61,8 +61,8 @@ static enum store_rc f_reap(struct store *s, uint32_t *n) { CALL("reap", STORE_D
 static enum store_rc f_live_tasks(struct store *s, int64_t a, struct live_task *o, size_t n, size_t *g) { CALL("live_tasks", STORE_DOWN, store_live_tasks(in(s), a, o, n, g)); }
 static enum store_rc f_live_flows(struct store *s, int64_t a, struct live_flow *o, size_t n, size_t *g) { CALL("live_flows", STORE_DOWN, store_live_flows(in(s), a, o, n, g)); }
 static bool f_reconciler(struct store *s) { return store_reconciler(in(s)); }
-static enum wr_rc f_save_task(struct store *s, struct task_def *t, int64_t v, struct wr_err *e) { return store_save_task(in(s), t, v, e); }
-static enum wr_rc f_save_flow(struct store *s, struct flow_def *f, int64_t v, struct wr_err *e) { return store_save_flow(in(s), f, v, e); }
+static enum wr_rc f_save_task(struct store *s, struct task_def *t, int64_t v, struct key_write *k, struct wr_err *e) { return store_save_task(in(s), t, v, k, e); }
+static enum wr_rc f_save_flow(struct store *s, struct flow_def *f, int64_t v, struct key_write *k, struct wr_err *e) { return store_save_flow(in(s), f, v, k, e); }
 static struct reader *f_reader_get(struct store *s, struct wr_err *e) { return reader_get(in(s), e); }
 
 static const struct store_ops faulty_ops = {

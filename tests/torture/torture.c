@@ -55,7 +55,7 @@ static int64_t save_flow(struct world *w, const char *text) {
   struct wr_err err;
   json_t *j = json(text);
   if (def_flow_parse(j, &env, &p, &err) != WR_OK) fail_msg("%s", err.msg);
-  assert_int_equal(store_save_flow(w->s, p.def, -1, &err), WR_OK);
+  assert_int_equal(store_save_flow(w->s, p.def, -1, NULL, &err), WR_OK);
   int64_t id = p.def->flow_id;
   def_flow_unref(p.def);
   json_decref(j);
@@ -67,7 +67,7 @@ static int64_t save_task(struct world *w, const char *text) {
   struct wr_err err;
   json_t *j = json(text);
   if (def_task_parse(j, &env, &p, &err) != WR_OK) fail_msg("%s", err.msg);
-  assert_int_equal(store_save_task(w->s, p.def, -1, &err), WR_OK);
+  assert_int_equal(store_save_task(w->s, p.def, -1, NULL, &err), WR_OK);
   int64_t id = p.def->task_id;
   def_task_unref(p.def);
   json_decref(j);

@@ -1,0 +1,15 @@
+/* What definitions ask of their surroundings (struct def_env of the model): which types are known, which tasks exist.
+ * For whoever knows both the store and the executors: the API, and `weir run` without a server. Any thread. */
+#ifndef API_DEF_ENV_H
+#define API_DEF_ENV_H
+#include <stdbool.h>
+#include "def.h"
+#include "store.h"
+
+struct def_site {
+  struct store *store;    /* borrowed */
+  bool shell_allowed;     /* else a SHELL task is refused with SHELL_NOT_ALLOWED */
+};
+/* Borrows the site. */
+struct def_env def_env_at(struct def_site *site);
+#endif
