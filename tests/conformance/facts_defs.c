@@ -498,10 +498,10 @@ static void heads_of_many_at_once(struct world *w) {
   ids[0] = WR_ID_MAX - 3;
   ids[MANY + 1] = ids[MANY];
   struct task_def *t = task_read(w, ids[2], 0);
-  WR(store_save_task(w->s, t, -1, &err));
+  WR(store_save_task(w->s, t, -1, NULL, &err));
   WR(store_delete_task(w->s, ids[3], &err));
   struct flow_def *f = flow_save(w, "f", NODE("a"));
-  WR(store_save_flow(w->s, f, -1, &err));
+  WR(store_save_flow(w->s, f, -1, NULL, &err));
   WR(store_delete_flow(w->s, f->flow_id, &err));
   struct reader *r = reader_of(w);
   WR(reader_heads(r, HEAD_TASK, ids, MANY + 2, head, &err));

@@ -51,7 +51,7 @@ static void edit(int64_t task_id) {
   struct reader *r = reader_of(&w);
   WR(real->reader_task(r, task_id, 0, &t, &err));
   reader_put(r);
-  WR(store_save_task(store, t, -1, &err));
+  WR(store_save_task(store, t, -1, NULL, &err));
   def_task_unref(t);
 }
 
@@ -103,7 +103,7 @@ static void a_new_version_is_read(void **st) {
   struct flow_def *f = flow_save(&w, "f", NODE("a"));
   int64_t id = f->flow_id;
   struct flow_def *one = flow_of(id, 0, version_now());
-  WR(store_save_flow(store, f, -1, &err));
+  WR(store_save_flow(store, f, -1, NULL, &err));
   memset(&n, 0, sizeof n);
   struct flow_def *two = flow_of(id, 0, version_now());
   READ(1, 0, 0, 1);
