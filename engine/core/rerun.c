@@ -38,7 +38,7 @@ static void keep_tokens(struct run *r, uint32_t u, const uint8_t *set) {
 
 enum run_rc run_rerun(struct run *r, const struct run_event *ev, struct run_ctx *c) {
   uint32_t n = r->dag->n;
-  if (!flow_final(r->state) || (ev->node == RERUN_FAILED && r->state == FLOW_SUCCESS)) return RUN_REFUSED;
+  if (!flow_final(r->state) || r->n_base > UINT16_MAX || (ev->node == RERUN_FAILED && r->state == FLOW_SUCCESS)) return RUN_REFUSED;
   for (uint32_t i = 0; i < n; i++) (void)run_need(r, i, c);
   if (c->n_need > 0) return RUN_NEED;
   uint8_t *set = choose(r, ev->node);
@@ -56,9 +56,25 @@ enum run_rc run_rerun(struct run *r, const struct run_event *ev, struct run_ctx 
   r->wish = WISH_NONE;
   r->end_us = 0;
   r->due_us = r->dag->timeout_us > 0 ? c->now_us + r->dag->timeout_us : 0;
-  if (r->failed == 0) r->text_error = 0;
+  r->text_error = 0;
   r->n_more = 0;
   run_push(r, MORE_EVAL, 0);
-  eff_mark_flow(r, c, r->failed == 0 ? "" : NULL);
+  eff_mark_flow(r, c, "");
   return RUN_OK;
+}
+
+/* Of those that ended at once the one that failed itself: the others stand below it. */
+uint32_t run_kept_failure(const struct run *r) {
+  uint32_t first = UINT32_MAX;
+  for (uint32_t i = 0; i < r->dag->n; i++) {
+    const struct run_node *v = &r->node[i], *best = first == UINT32_MAX ? NULL : &r->node[first];
+    if (v->base + 1u == r->n_base || kept_by_resume(v->state)) continue;
+    if (!best || v->end_us < best->end_us || (v->end_us == best->end_us && v->state == NODE_FAILED && best->state != NODE_FAILED)) first = i;
+  }
+  return first;
+}
+
+void run_blame(struct run *r, struct run_ctx *c, const char *error) {
+  r->text_error = 1;
+  eff_mark_flow(r, c, error);
 }

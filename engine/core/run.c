@@ -122,22 +122,10 @@ static void task_ready(struct run *r, struct run_ctx *c, uint32_t task) {
   eff_after(r, c, AFTER_START, task);
 }
 
-static void keep_attempt(struct run *r, struct run_ctx *c, uint32_t task, const struct task *was, const struct run_event *ev) {
+static void keep_attempt(struct run *r, struct run_ctx *c, const struct run_event *ev, const struct task *was, const char *error) {
   struct effects *e = c->out;
   *WR_PUSH(e->attempt, e->n_attempt, e->cap_attempt) = (struct eff_attempt){
-      r, task, was->epoch, was->owner, ev->attempt_start_us, c->now_us, was->end_as == TASK_TIMEOUT ? TASK_EV_TIMEOUT : ev->ev.kind, ev->error};
-}
-
-static const char *task_error(const struct task *t, const char *error) {
-  switch (t->state) {
-  case TASK_TIMEOUT: return t->epoch == 0 ? "Timed out in the queue." : "Timed out.";
-  case TASK_CANCELED: return "Canceled.";
-  case TASK_DEAD: return "Lost three times with its node; given up.";
-  case TASK_SUCCESS: return ""; /* clears that of a former try */
-  case TASK_NONE: case TASK_CREATED: case TASK_BLOCKED: case TASK_QUEUED: case TASK_RUNNING: case TASK_RETRY_WAIT:
-  case TASK_PAUSING: case TASK_PAUSED: case TASK_CANCELING: case TASK_FAILED: case TASK__N: break;
-  }
-  return error;
+      r, ev->task, was->epoch, was->owner, ev->attempt_start_us, c->now_us, task_attempt_why(was, ev->ev.kind), error};
 }
 
 static void task_ended(struct run *r, uint32_t task) {
@@ -150,9 +138,9 @@ static void task_ended(struct run *r, uint32_t task) {
 /* Turns the outcome of one task event into rows and messages. The node's decision comes after. */
 static void task_effects(struct run *r, struct run_ctx *c, const struct run_event *ev, const struct task *was, unsigned out) {
   const struct task *t = &r->task[ev->task].t;
-  if (out & TASK_OUT_CHANGED)
-    eff_mark_task(r, c, ev->task, out & TASK_OUT_ENDED ? task_error(t, ev->error) : ev->error, ev->result);
-  if (out & TASK_OUT_ATTEMPT_ENDED) keep_attempt(r, c, ev->task, was, ev);
+  const char *error = task_error(t, was, ev->error);
+  if (out & TASK_OUT_CHANGED) eff_mark_task(r, c, ev->task, error, ev->result);
+  if (out & TASK_OUT_ATTEMPT_ENDED) keep_attempt(r, c, ev, was, error);
   if (out & TASK_OUT_WAITS) eff_after(r, c, AFTER_TIMER, ev->task);
   if (out & TASK_OUT_KILL) { /* marked, though no column may change: what follows a commit belongs to a flow of its batch */
     eff_mark_flow(r, c, NULL);
@@ -209,7 +197,7 @@ static enum run_rc step_task(struct run *r, const struct run_event *ev, struct r
   if (out & TASK_OUT_REFUSED) return RUN_REFUSED;
   task_effects(r, c, &e, &was, out);
   if (out & TASK_OUT_ENDED)
-    node_decide(r, c, node, r->task[ev->task].t.state, task_error(&r->task[ev->task].t, ev->error));
+    node_decide(r, c, node, r->task[ev->task].t.state, task_error(&r->task[ev->task].t, &was, ev->error));
   return RUN_OK;
 }
 

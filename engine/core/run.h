@@ -188,6 +188,11 @@ enum run_rc run_step(struct run *r, const struct run_event *ev, struct run_ctx *
 /* Delivers tokens, starts nodes, ends the flow. RUN_OK = nothing is left to do now. */
 enum run_rc run_drain(struct run *r, struct run_ctx *c);
 
+/* After RUN_EV_RERUN: the kept node whose failure came first, UINT32_MAX = none. Its text is the flow's from then on:
+ * the caller reads it and says so. */
+uint32_t run_kept_failure(const struct run *r);
+void run_blame(struct run *r, struct run_ctx *c, const char *error);
+
 /* What was read. A node without a row: run_load_none(). Tasks of a node must be loaded before the node. */
 void run_load_none(struct run *r, uint32_t node);
 void run_load_task(struct run *r, uint32_t task, const struct task *t);

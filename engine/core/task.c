@@ -128,15 +128,13 @@ static unsigned do_fail_pausing(const struct step *s) {
 
 /* CANCELING came to its end: TIMEOUT is a try like any other, CANCELED is final. */
 static unsigned do_end_as(const struct step *s) {
-  struct task *t = s->t;
-  if (t->end_as == TASK_TIMEOUT && !t->cancel_requested) return try_failed(s, TASK_TIMEOUT);
-  return end(t, t->cancel_requested ? TASK_CANCELED : t->end_as);
+  return s->t->end_as == TASK_TIMEOUT ? try_failed(s, TASK_TIMEOUT) : end(s->t, s->t->end_as);
 }
 
 static unsigned do_timeout(const struct step *s) { return to_canceling(s->t, TASK_TIMEOUT); }
 static unsigned do_queue_timeout(const struct step *s) { return end(s->t, TASK_TIMEOUT); }
-/* A ring of an earlier wait comes too soon: the right one follows. */
-static unsigned do_due(const struct step *s) { return s->t->due_us <= s->ev->now_us ? to_queue(s) : 0; }
+/* A ring of an earlier wait comes too soon: the right one follows. Where nothing new may start, a sweep does. */
+static unsigned do_due(const struct step *s) { return s->ev->may_retry && s->t->due_us <= s->ev->now_us ? to_queue(s) : 0; }
 
 static unsigned do_due_queued(const struct step *s) {
   return s->t->due_us != 0 && s->t->due_us <= s->ev->now_us ? do_queue_timeout(s) : 0;
@@ -152,12 +150,11 @@ static unsigned do_cancel_running(const struct step *s) {
   return to_canceling(s->t, TASK_CANCELED);
 }
 
-/* Already on its way: keep the first wish, note this one, tell the owner again (a nudge may have been lost). */
+/* Already on its way: this wish stands, and the owner is told again (a nudge may have been lost). */
 static unsigned do_cancel_again(const struct step *s) {
-  struct task *t = s->t;
-  unsigned changed = t->cancel_requested ? 0 : TASK_OUT_CHANGED;
-  t->cancel_requested = 1;
-  return changed | TASK_OUT_KILL;
+  unsigned out = s->t->cancel_requested ? TASK_OUT_KILL : TASK_OUT_CHANGED | TASK_OUT_KILL;
+  (void)do_cancel_running(s);
+  return out;
 }
 
 static unsigned do_cancel_final(const struct step *s) {
@@ -198,8 +195,25 @@ static const task_fn table[TASK_EV__N][TASK__N] = {
     [TASK_CANCELING] = do_none, FINAL(do_none) },
   [TASK_EV_REST_CANCEL] = { [TASK_NONE] = do_none, [TASK_CREATED] = do_cancel, [TASK_BLOCKED] = do_cancel,
     [TASK_QUEUED] = do_cancel, [TASK_RUNNING] = do_cancel_running, [TASK_RETRY_WAIT] = do_cancel,
-    [TASK_PAUSING] = do_cancel_running, [TASK_PAUSED] = do_cancel, [TASK_CANCELING] = do_cancel_again, FINAL(do_none) },
+    [TASK_PAUSING] = do_cancel_running, [TASK_PAUSED] = do_cancel, [TASK_CANCELING] = do_none, FINAL(do_none) },
 };
+
+const char *task_error(const struct task *t, const struct task *was, const char *text) {
+  switch (t->state) {
+  case TASK_TIMEOUT: return was->state == TASK_QUEUED ? "Timed out in the queue." : "Timed out.";
+  case TASK_CANCELED: return "Canceled.";
+  case TASK_DEAD: return "Lost three times with its node; given up.";
+  case TASK_SUCCESS: return "";
+  case TASK_RETRY_WAIT: return was->end_as == TASK_TIMEOUT ? "Timed out." : text;
+  case TASK_NONE: case TASK_CREATED: case TASK_BLOCKED: case TASK_QUEUED: case TASK_RUNNING: case TASK_PAUSING:
+  case TASK_PAUSED: case TASK_CANCELING: case TASK_FAILED: case TASK__N: break;
+  }
+  return text;
+}
+
+enum task_ev task_attempt_why(const struct task *was, enum task_ev kind) {
+  return was->end_as == TASK_TIMEOUT ? TASK_EV_TIMEOUT : kind;
+}
 
 static bool is_report(enum task_ev e) {
   return e == TASK_EV_OK || e == TASK_EV_FAIL || e == TASK_EV_LOST || e == TASK_EV_HANDBACK || e == TASK_EV_TIMEOUT;

@@ -93,7 +93,7 @@ struct task_event {
   int64_t owner;              /* CLAIM: the new owner. OK FAIL LOST HANDBACK TIMEOUT: who reports */
   uint32_t epoch;             /* OK FAIL LOST HANDBACK TIMEOUT: of the attempt */
   uint8_t fatal;              /* FAIL: no retry (exit 125 ..) */
-  uint8_t may_retry;          /* FAIL, TIMEOUT: 0 = node decided or nothing new may start: no further try */
+  uint8_t may_retry;          /* FAIL, TIMEOUT, DUE: 0 = node decided or nothing new may start: no further try */
   uint8_t may_requeue;        /* LOST: 0 = node decided or flow cancelled: do not do it again */
   uint64_t rnd;               /* jitter */
 };
@@ -113,6 +113,11 @@ enum task_out {
 
 /* Applies ev; returns a set of enum task_out (0 = nothing to do). Never fails. */
 unsigned task_apply(struct task *t, const struct task_event *ev, const struct task_policy *pol);
+/* errorMsg of a task that has just changed from `was`. text: what the attempt itself says, NULL = nothing. NULL = keep what
+ * stands there, "" = clear it (that of a former try). */
+const char *task_error(const struct task *t, const struct task *was, const char *text);
+/* Why an attempt ended that another follows: one that was killed by its run timeout reports FAIL. */
+enum task_ev task_attempt_why(const struct task *was, enum task_ev kind);
 /* Becomes QUEUED for the first time. */
 void task_queue(struct task *t, const struct task_policy *pol, int64_t now_us);
 /* All facts above hold; aborts otherwise. */

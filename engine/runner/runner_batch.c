@@ -121,7 +121,7 @@ static void attempt_rows(struct runner *r) {
     if (s->out & TASK_OUT_ATTEMPT_ENDED)
       *WR_PUSH(r->b.attempt, r->b.n_attempt, r->cap_ba) = (struct attempt_row){
         .ti = s->ti, .epoch = s->epoch_was, .owner = s->result ? s->result->owner : 0, .start_us = s->result ? s->result->start_us : 0,
-        .end_us = s->update_us, .why = s->result && s->result->end == ATTEMPT_FAIL ? "FAIL" : "LOST", .error = cut(r, s->error)};
+        .end_us = s->update_us, .why = task_ev_name(s->why), .error = cut(r, s->error)};
   }
 }
 

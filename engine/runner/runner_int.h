@@ -42,6 +42,7 @@ struct solo {
   bool row, dirty, started;           /* started: claimed in this batch */
   uint32_t epoch_was; enum task_state state_was;  /* as stored: the row is its own lock */
   const char *error;
+  enum task_ev why;                   /* of the attempt that ended in this batch */
   struct attempt *result;
   unsigned out;
 };

@@ -101,16 +101,7 @@ static void late(struct runner *r, const struct ev *e) {
   log_info("runner.late", L_INT("fi", e->fi), L_INT("ti", e->ti), L_INT("epoch", e->epoch), L_INT("kind", e->kind));
 }
 
-/* What its end says that no attempt has said. NULL = the attempt's own word stands. */
-static const char *solo_error(const struct task *t, enum task_ev kind) {
-  if (t->state == TASK_SUCCESS) return ""; /* clears that of a former try */
-  if (t->state == TASK_CANCELED) return "Canceled.";
-  if (t->state == TASK_TIMEOUT) return t->epoch == 0 ? "Timed out in the queue." : "Timed out.";
-  if (t->state == TASK_DEAD) return "Lost three times with its node; given up.";
-  return t->state == TASK_FAILED && kind == TASK_EV_LOST ? "Lost with its node." : NULL;
-}
-
-static enum store_rc solo_event(struct runner *r, const struct ev *e, const struct task_event *te, struct solo **out) {
+static enum store_rc solo_event(struct runner *r, const struct ev *e, const struct task_event *te, const char *error, struct solo **out) {
   enum store_rc rc = load_solo(r, e->ti, out);
   struct solo *s = *out;
   if (rc != STORE_OK || s == NULL) return rc;
@@ -119,6 +110,7 @@ static enum store_rc solo_event(struct runner *r, const struct ev *e, const stru
   ev.rnd = rand_next(&r->c.rnd);
   ev.may_retry = ev.may_requeue = 1;
   uint8_t slot = s->def->policy.slot;
+  struct task was = s->t;
   unsigned o = task_apply(&s->t, &ev, &s->def->policy);
   if ((o & TASK_OUT_REQUEUED) && r->c.free[slot] > 0 && !r->hold[slot])
     o |= task_apply(&s->t, &(struct task_event){.kind = TASK_EV_CLAIM, .now_us = ev.now_us, .owner = r->me}, &s->def->policy);
@@ -135,16 +127,18 @@ static enum store_rc solo_event(struct runner *r, const struct ev *e, const stru
   s->dirty = true;
   s->out |= o;
   s->update_us = ev.now_us;
-  if ((o & TASK_OUT_CHANGED) && e->a) { s->result = e->a; s->error = e->a->error; }
-  const char *why = o & TASK_OUT_CHANGED ? solo_error(&s->t, te->kind) : NULL;
-  if (why) s->error = why;
+  if (o & TASK_OUT_ATTEMPT_ENDED) s->why = task_attempt_why(&was, te->kind);
+  if (!(o & TASK_OUT_CHANGED)) return STORE_OK;
+  error = task_error(&s->t, &was, error);
+  if (e->a) s->result = e->a;
+  if (error) s->error = error;
   return STORE_OK;
 }
 
 static enum store_rc task_event(struct runner *r, struct ev *e, struct run_event *ev) {
   if (e->fi == 0) {
     struct solo *s;
-    return solo_event(r, e, &ev->ev, &s);
+    return solo_event(r, e, &ev->ev, ev->error, &s);
   }
   struct live *l = live_use(r, e->fi);
   if (l == NULL) return STORE_OK; /* gone, or set aside */
@@ -162,7 +156,8 @@ static enum store_rc do_result(struct runner *r, struct ev *e) {
   struct run_event ev = {.ev = {.kind = result_kind(a), .owner = a->owner, .epoch = a->epoch, .fatal = a->end == ATTEMPT_FATAL},
                          .pol = &a->policy, .error = a->error, .attempt_start_us = a->start_us};
   if (a->end == ATTEMPT_OK || a->end == ATTEMPT_FAIL || a->end == ATTEMPT_FATAL) ev.result = a;
-  if (a->error == NULL && a->end != ATTEMPT_OK) ev.error = a->end == ATTEMPT_FAIL || a->end == ATTEMPT_FATAL ? "Failed." : "Lost with its node.";
+  if (a->error == NULL && ev.ev.kind == TASK_EV_FAIL) ev.error = "Failed.";
+  if (a->error == NULL && ev.ev.kind == TASK_EV_LOST) ev.error = "Lost with its node.";
   if (!r->draining && a->owner == r->me) r->c.free[a->policy.slot]++;
   return task_event(r, e, &ev);
 }
@@ -273,7 +268,7 @@ static enum store_rc do_exec_task(struct runner *r, struct req *q) {
   (void)map64_put(&r->solos, s->ti, s);
   if (q->key) key_take(r, q, q->ti, 1);
   q->changed = true;
-  return solo_event(r, &(struct ev){.ti = s->ti}, &(struct task_event){.kind = TASK_EV_DUE}, &s); /* -> QUEUED, or taken home */
+  return solo_event(r, &(struct ev){.ti = s->ti}, &(struct task_event){.kind = TASK_EV_DUE}, NULL, &s); /* -> QUEUED, or taken home */
 }
 
 /* The flow instance of a request; NULL with the answer set, or the event deferred when another node holds it. */
@@ -327,6 +322,18 @@ static enum store_rc load_all(struct runner *r, struct live *l) {
   return n == 0 ? STORE_OK : load_nodes(r, l, all, n);
 }
 
+/* A kept node had failed: the flow says what that says, whatever its former run ended with. */
+static enum store_rc blame_kept(struct runner *r, struct live *l) {
+  uint32_t node = run_kept_failure(l->r);
+  struct node_row row;
+  size_t got = 0;
+  if (node == UINT32_MAX) return STORE_OK;
+  int64_t ni = run_ni(l->r, node);
+  enum store_rc rc = store_nodes(r->s, &ni, 1, &row, &got);
+  if (rc == STORE_OK) run_blame(l->r, &r->c, got == 1 && row.error ? arena_strdup(&r->mem, row.error) : "Failed.");
+  return rc;
+}
+
 static enum store_rc do_rerun(struct runner *r, struct ev *e) {
   struct req *q = e->q;
   enum store_rc rc;
@@ -345,6 +352,7 @@ static enum store_rc do_rerun(struct runner *r, struct ev *e) {
   if (rc == STORE_OK) rc = load_all(r, l);
   if (rc == STORE_OK) rc = step(r, l, &ev, &out);
   if (rc == STORE_OK && out == RUN_REFUSED) return refuse(q, WR_NOT_RETRYABLE, NULL);
+  if (rc == STORE_OK) rc = blame_kept(r, l);
   if (rc == STORE_OK && l->r->due_us != 0) heap_push(&r->flow_timers, &l->timeout, l->r->due_us);
   q->changed = true;
   return rc;
@@ -386,7 +394,7 @@ static enum store_rc do_cancel_task(struct runner *r, struct ev *e) {
     struct solo *s = map64_get(&r->solos, q->ti);
     enum task_state was = s ? s->t.state : row.t.state;
     if (task_final(was)) return finished(q, was);
-    rc = solo_event(r, e, &ev.ev, &s);
+    rc = solo_event(r, e, &ev.ev, NULL, &s);
     q->changed = rc == STORE_OK && s && s->t.state != was;
     return rc;
   }

@@ -330,8 +330,9 @@ static uint64_t run_seed(uint64_t seed, int verbose) {
   while (w->step < steps) step(w);
   become_calm(w);
   int64_t since = w->now;
+  /* Looked at now and then, at a number of steps that is no multiple of a short cycle: else it always sees the same part of that. */
   int64_t least = w->op_at == INT64_MAX ? since : since + 4 * w->lease_us;
-  for (uint64_t i = 0; i % 16 != 0 || w->now < least || !settled(w); i++) {
+  for (uint64_t i = 0; i % 17 != 0 || w->now < least || !settled(w); i++) {
     step(w);
     if (w->now - since < CALM_LIMIT && i < CALM_STEPS) continue;
     hangs(w);

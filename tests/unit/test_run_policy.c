@@ -174,7 +174,28 @@ static void test_four_nodes(void **state) {
   all_flows(4, FAIL);
 }
 
+/* Rows say which run they belong to in 16 bits: the run after the last one that fits is refused, nothing is changed. */
+static void test_runs_are_counted(void **state) {
+  (void)state;
+  struct flow f;
+  struct run_event again = {.kind = RUN_EV_RERUN, .node = 0};
+  make(&f, 1, 0, FLOW_CONTINUE, false);
+  event(&f, &(struct run_event){.kind = RUN_EV_START});
+  play(&f, OK);
+  for (int64_t i = 1; i <= UINT16_MAX; i++) {
+    again.base = (struct run_base){1 + i, 1 + i};
+    event(&f, &again);
+    play(&f, OK);
+    assert_int_equal(run_ni(f.run, 0), 1 + i);
+  }
+  assert_int_equal(run_step(f.run, &again, &f.c), RUN_REFUSED);
+  assert_int_equal(f.eff.n_flow + f.eff.n_node, 0);
+  assert_int_equal(f.run->task[0].t.epoch, UINT16_MAX + 1);
+  done(&f);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_three_nodes_and_cancels), cmocka_unit_test(test_four_nodes)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_three_nodes_and_cancels), cmocka_unit_test(test_four_nodes),
+                                     cmocka_unit_test(test_runs_are_counted)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

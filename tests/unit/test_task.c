@@ -16,7 +16,7 @@ static const struct { enum task_ev ev; const char *cell[10]; } want[] = {
   {TASK_EV_QUEUE_TIMEOUT, {"-", "-", "TIMEOUT", "-", "-", "-", "-", "-", "-", "-"}},
   {TASK_EV_DUE,           {"-", "-", "-", "-", "QUEUED", "-", "-", "-", "-", "-"}},
   {TASK_EV_CANCEL,        {"CANCELED", "CANCELED", "CANCELED", "CANCELING", "CANCELED", "CANCELING", "CANCELED", "kill", "409", "-"}},
-  {TASK_EV_REST_CANCEL,   {"CANCELED", "CANCELED", "CANCELED", "CANCELING", "CANCELED", "CANCELING", "CANCELED", "kill", "-", "-"}},
+  {TASK_EV_REST_CANCEL,   {"CANCELED", "CANCELED", "CANCELED", "CANCELING", "CANCELED", "CANCELING", "CANCELED", "-", "-", "-"}},
   {TASK_EV_REST_RUN_ON,   {"-", "-", "-", "-", "FAILED", "-", "-", "-", "-", "-"}},
 };
 static const enum task_state column[10] = {TASK_CREATED, TASK_BLOCKED, TASK_QUEUED, TASK_RUNNING, TASK_RETRY_WAIT, TASK_PAUSING,
@@ -153,6 +153,66 @@ static void test_timeout_then_end(void **state) {
   assert_int_equal(t.state, TASK_CANCELED);
 }
 
+/* After the node was decided, a time-out that is under way stays one; a user's cancel replaces it. */
+static void test_first_wish_of_canceling(void **state) {
+  (void)state;
+  static const struct { enum task_ev then; enum task_state end; bool told; } v[] = {
+    {TASK_EV_REST_CANCEL, TASK_TIMEOUT, false}, {TASK_EV_REST_RUN_ON, TASK_TIMEOUT, false}, {TASK_EV_CANCEL, TASK_CANCELED, true}};
+  for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
+    struct task t = in_state(TASK_RUNNING);
+    struct task_event ev = event_for(TASK_EV_TIMEOUT, &t);
+    (void)task_apply(&t, &ev, &task_policy_default);
+    ev = event_for(v[i].then, &t);
+    assert_int_equal(task_apply(&t, &ev, &task_policy_default) != 0, v[i].told);
+    assert_int_equal(t.end_as, v[i].end);
+    task_check(&t);
+    ev = event_for(TASK_EV_FAIL, &t);
+    ev.may_retry = 0;
+    (void)task_apply(&t, &ev, &task_policy_default);
+    assert_int_equal(t.state, v[i].end);
+    assert_int_equal(t.cancel_requested, v[i].told);
+  }
+}
+
+/* Nothing new may start: a retry whose time has come does not, and a time-out in the queue counts all the same. */
+static void test_no_retry_after_the_stop(void **state) {
+  (void)state;
+  struct task t = in_state(TASK_RETRY_WAIT), was = t;
+  struct task_event ev = event_for(TASK_EV_DUE, &t);
+  ev.may_retry = 0;
+  assert_int_equal(task_apply(&t, &ev, &task_policy_default), 0);
+  assert_memory_equal(&t, &was, sizeof t);
+  t = in_state(TASK_QUEUED);
+  t.due_us = 50;
+  (void)task_apply(&t, &ev, &task_policy_default);
+  assert_int_equal(t.state, TASK_TIMEOUT);
+}
+
+static void test_texts(void **state) {
+  (void)state;
+  struct task t = in_state(TASK_QUEUED);
+  t.due_us = 50;
+  struct task was = t;
+  struct task_event ev = event_for(TASK_EV_DUE, &t);
+  (void)task_apply(&t, &ev, &task_policy_default);
+  assert_string_equal(task_error(&t, &was, NULL), "Timed out in the queue."); /* also when it ran before */
+  t = in_state(TASK_CANCELING);
+  t.end_as = TASK_TIMEOUT;
+  ev = event_for(TASK_EV_FAIL, &t);
+  (void)task_apply(&t, &ev, &task_policy_default);
+  was = in_state(TASK_CANCELING);
+  was.end_as = TASK_TIMEOUT;
+  assert_string_equal(task_error(&t, &was, "Killed."), "Timed out.");
+  t.state = TASK_RETRY_WAIT;
+  assert_string_equal(task_error(&t, &was, NULL), "Timed out."); /* it may end there, when another task decides the node */
+  was = in_state(TASK_RUNNING);
+  t.state = TASK_FAILED;
+  assert_string_equal(task_error(&t, &was, "boom"), "boom");
+  assert_null(task_error(&t, &was, NULL));
+  t.state = TASK_SUCCESS;
+  assert_string_equal(task_error(&t, &was, "boom"), "");
+}
+
 static void test_queue_timeout(void **state) {
   (void)state;
   struct task_policy p = task_policy_default;
@@ -195,6 +255,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_table), cmocka_unit_test(test_reports_are_fenced), cmocka_unit_test(test_attempts),
     cmocka_unit_test(test_fatal_and_decided_are_not_retried), cmocka_unit_test(test_losses), cmocka_unit_test(test_timeout_then_end), cmocka_unit_test(test_queue_timeout),
+    cmocka_unit_test(test_first_wish_of_canceling), cmocka_unit_test(test_no_retry_after_the_stop), cmocka_unit_test(test_texts),
     cmocka_unit_test(test_backoff_bounds)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
