@@ -415,12 +415,17 @@ static void one_batch(struct runner *r) {
   r->batch_no++;
   r->c.me = r->me;
   r->c.budget = LIMIT_BATCH_ROWS;
-  r->n_held = 0; /* its array goes with the arena */
+  r->n_held = r->n_ahead = 0; /* their arrays go with the arena */
   r->b.n_flow = r->b.n_task = 0;
   arena_reset(&r->mem);
   enum store_rc rc = do_batch(r);
   if (rc == STORE_OK) batch_ok(r);
   else batch_failed(r, rc);
+}
+
+static void look_at_queues(struct runner *r) {
+  for (uint8_t s = 0; s < SLOT__N; s++)
+    if (r->full[s] && r->o.ports.backlog(r->o.ports.ctx, (enum slot_class)s) == 0) lease_refill(r, s);
 }
 
 /* A slot is free and a hint waits: those pulled before it were stale. */
@@ -464,6 +469,7 @@ int64_t runner_turn(struct runner *r, int64_t wall_us, int64_t boot_us) {
   take_hints(r);
   if (r->n_ev > 0 || r->n_more > 0) one_batch(r);
   count_slots(r);
+  look_at_queues(r);
   if (r->o.ports.free_slots) r->o.ports.free_slots(r->o.ports.ctx, r->c.free);
   int64_t next = next_wake(r);
   return next > boot_us && r->again_us <= boot_us && hints_wait(r) ? boot_us : next;

@@ -288,6 +288,7 @@ static void one_after(struct runner *r, const struct eff_after *f, struct pushes
   case AFTER_PUSH: {
     struct pushes *q = &p[f->r->bind[f->task].pol->slot];
     *WR_PUSH(q->h, q->n, q->cap) = (struct hint){run_ti(f->r, f->task), f->r->fi};
+    if (!r->single) live_get(r, f->r->fi)->shared = SHARED_FOR;
     break;
   }
   case AFTER_KILL: kill_attempt(r, f->owner, run_ti(f->r, f->task), f->epoch); break;
@@ -319,7 +320,8 @@ static void solos_after(struct runner *r, struct pushes p[SLOT__N]) {
 
 static void send_pushes(struct runner *r, struct pushes p[SLOT__N]) {
   for (int s = 0; s < SLOT__N; s++) {
-    if (p[s].n > 0 && (!r->o.ports.push || !r->o.ports.push(r->o.ports.ctx, (enum slot_class)s, p[s].h, p[s].n))) lease_look(r);
+    if (p[s].n > 0 && (!r->o.ports.push || !r->o.ports.push(r->o.ports.ctx, (enum slot_class)s, p[s].h, p[s].n)))
+      lease_look(r, (uint8_t)s);
     free(p[s].h);
   }
 }

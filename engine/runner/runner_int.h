@@ -19,6 +19,8 @@
 #define SHORT_RUN_US 20000             /* attempts are short: claim ahead */
 #define LONG_RUN_US 1000000           /* what is believed before anything is known */
 #define PAGE 1000                     /* rows of one look of the reconciler */
+#define SHARED_FOR 8                  /* batches that find a shared flow as it was, until it is thought ours alone */
+#define CHILDREN_AHEAD 64             /* of a node that may end: read with it */
 #define HINT_AGE_US 10000000          /* a QUEUED row this old gets its hint again */
 
 /* A cached flow instance. */
@@ -30,6 +32,7 @@ struct live {
   struct live *lru_prev, *lru_next;
   uint64_t touched, locked;           /* batch numbers: dropped when that one does not commit; locked by store_lock() in it */
   bool more_queued;
+  uint8_t shared;                     /* another node may have touched it: so many batches more lock its head first */
   uint64_t sliced;                    /* batch that took it off `more`: put back when that one does not commit */
   struct heap_item timeout;           /* flow timeout */
 };
@@ -61,6 +64,7 @@ struct ev {
   struct attempt *a;                  /* EV_RESULT */
   struct req *q;                      /* EV_REQ */
   bool pulled; uint8_t slot;          /* EV_HINT: from the memory queue of that class */
+  uint8_t refill;                     /* EV_HINT: only to fill the queues of these classes, bits; 0 = it counts anyway */
   bool at_once;                       /* deferred, but only to be read anew */
   bool defer;                         /* its flow is held elsewhere, or must be loaded: next time */
 };
@@ -90,6 +94,7 @@ struct runner {
   struct ev *later; size_t n_later, cap_later;  /* deferred; back in ev[] at later_at (boot) */
   int64_t later_at;
   int64_t *held; size_t n_held;       /* flows that another node holds, ascending; of this batch, in mem */
+  struct task_row *ahead; size_t n_ahead;       /* stand-alone tasks read ahead, ascending; of this batch, in mem */
   struct attempt *starts, **starts_tail;        /* made for this batch, given out after its commit */
   struct map64 runs, solos, inflight, aside;   /* inflight: ti -> epoch of what the worker has; aside: quarantined fi */
   struct live lru;                    /* list head */
@@ -113,7 +118,10 @@ struct runner {
   int64_t renew_at, reconcile_at;     /* boot times; INT64_MAX = not needed */
   int64_t scan_ti, scan_fi;           /* reconciler's cursors; -1 = not scanning */
   int64_t scan_began, scan_gap;       /* boot time of the scan; time since the one before, and a bit */
-  bool recovering, may_reconcile, saw_live, look_again, refused, scan_all;
+  bool recovering, saw_live, look_again, refused, scan_all;
+  bool resend;                        /* this node is the one that sends hints again */
+  bool full[SLOT__N]; uint8_t refill; /* the queue in memory has refused hints; classes to be refilled, bits */
+  bool scan_fill; uint8_t filling;    /* the scan is a refill; of these classes still, none of which was full since it began */
 };
 
 /* runner_load.c */
@@ -151,7 +159,8 @@ void lease_ok(struct runner *r);                     /* a batch or renewal commi
 enum store_rc lease_turn(struct runner *r);          /* renew, reap, reconcile when due */
 void lease_fenced(struct runner *r);
 int64_t lease_next(const struct runner *r);
-void lease_look(struct runner *r);                   /* a hint was not pushed: the reconciler pushes it in a while */
+void lease_look(struct runner *r, uint8_t slot);     /* a hint was not pushed: the reconciler will */
+void lease_refill(struct runner *r, uint8_t slot);   /* the queue in memory has refused some, and is empty now */
 
 /* runner.c */
 void ev_add(struct runner *r, struct ev e);

@@ -2,8 +2,11 @@
  * The runner thread's (PROTOCOL.md 10, 12-16, 19).
  *
  * The reconciler reads pages of live rows without locks and only posts events: each is decided again under the lock.
- * It runs whole at the start, then every 10 s (or lease/6) while live rows exist; on a single-process store only when a
- * hint could not be pushed. What never happens: a loop over all rows in one turn: a page a turn, others in between. */
+ * It runs whole at the start, then every 10 s (or lease/6) while live rows exist. Every node looks for what is lost, its
+ * own and that of the dead; one node at a time sends hints again and goes on with what a large flow has left: the store
+ * says which, and when that one dies it says another. On a single-process store it runs again only when the queue in
+ * memory has refused hints and has run empty since: then it fills the queue, and ends when that is full.
+ * What never happens: a loop over all rows in one turn: a page a turn, others in between. */
 #include <stdlib.h>
 #include "runner_int.h"
 
@@ -55,10 +58,22 @@ int64_t lease_next(const struct runner *r) {
   return at;
 }
 
-void lease_look(struct runner *r) {
+void lease_look(struct runner *r, uint8_t slot) {
   int64_t at = r->boot_us + HINT_AGE_US;
+  if (r->o.ports.pull) { /* when it has run empty lease_refill() follows; a refill under way may have passed this row */
+    r->full[slot] = true;
+    r->refill &= (uint8_t)~(1u << slot);
+    r->filling &= (uint8_t)~(1u << slot);
+    return;
+  }
   r->refused = r->look_again = true; /* a scan under way would forget it */
   if (at < r->reconcile_at) r->reconcile_at = at;
+}
+
+void lease_refill(struct runner *r, uint8_t slot) {
+  r->full[slot] = false;
+  r->refill |= (uint8_t)(1u << slot);
+  r->reconcile_at = r->boot_us;
 }
 
 /* ---- the reconciler ---- */
@@ -85,7 +100,8 @@ static void look_at_task(struct runner *r, const struct live_task *t) {
   case TASK_QUEUED:
     if (t->due_us != 0 && t->due_us <= r->wall_us) ev_add(r, (struct ev){.kind = EV_DUE, .fi = t->fi, .ti = t->ti});
     else if (t->due_us != 0 && r->recovering) timer_task(r, t->fi, t->ti, t->due_us);
-    if (r->recovering || hint_due(r, r->wall_us - t->update_us)) ev_add(r, (struct ev){.kind = EV_HINT, .fi = t->fi, .ti = t->ti});
+    if (r->resend && (r->recovering || r->filling || hint_due(r, r->wall_us - t->update_us)))
+      ev_add(r, (struct ev){.kind = EV_HINT, .fi = t->fi, .ti = t->ti, .refill = r->filling});
     else r->look_again = true;
     break;
   case TASK_RETRY_WAIT:
@@ -99,7 +115,7 @@ static void look_at_task(struct runner *r, const struct live_task *t) {
 
 static void look_at_flow(struct runner *r, const struct live_flow *f) {
   bool old = r->recovering || f->update_us + HINT_AGE_US < r->wall_us;
-  if (f->more && old && (!r->single || live_get(r, f->fi) == NULL)) ev_add(r, (struct ev){.kind = EV_MORE, .fi = f->fi});
+  if (f->more && old && r->resend && (!r->single || live_get(r, f->fi) == NULL)) ev_add(r, (struct ev){.kind = EV_MORE, .fi = f->fi});
   if (f->due_us == 0) return;
   if (f->due_us <= r->wall_us) ev_add(r, (struct ev){.kind = EV_FLOW_TIMEOUT, .fi = f->fi});
   else if (r->recovering && live_get(r, f->fi) == NULL) ev_add(r, (struct ev){.kind = EV_MORE, .fi = f->fi}); /* loads its timer */
@@ -127,26 +143,37 @@ static int64_t scan_every(const struct runner *r) {
   return r->o.lease_us / RENEW_PART < HINT_AGE_US ? r->o.lease_us / RENEW_PART : HINT_AGE_US;
 }
 
-static enum store_rc reconcile(struct runner *r) {
+/* Who begins to send hints again does not know which of them the former one has sent. */
+static enum store_rc scan_begin(struct runner *r) {
   uint32_t dead = 0;
-  enum store_rc rc = STORE_OK;
-  if (r->scan_ti < 0 && r->scan_fi < 0) {
-    r->scan_ti = r->scan_fi = 0;
-    r->scan_all = r->refused;
-    r->refused = false;
-    r->scan_gap = r->boot_us - r->scan_began + HINT_AGE_US / 10;
-    r->scan_began = r->boot_us;
-    r->saw_live = r->look_again = false;
-    if (!r->single) rc = store_reap(r->s, &dead);
-    if (dead > 0) log_warn("runner.reaped", L_INT("nodes", dead));
-    if (rc != STORE_OK) return rc;
-  }
+  bool before = r->resend;
+  r->resend = store_reconciler(r->s);
+  r->scan_all = r->refused || (r->resend && !before);
+  r->refused = false;
+  r->filling = r->recovering ? 0 : r->refill;
+  r->scan_fill = r->filling != 0;
+  r->scan_ti = 0;
+  r->scan_fi = r->scan_fill ? -1 : 0;
+  r->scan_gap = r->boot_us - r->scan_began + HINT_AGE_US / 10;
+  r->scan_began = r->boot_us;
+  r->saw_live = r->look_again = false;
+  enum store_rc rc = r->single ? STORE_OK : store_reap(r->s, &dead);
+  if (dead > 0) log_warn("runner.reaped", L_INT("nodes", dead));
+  return rc;
+}
+
+static enum store_rc reconcile(struct runner *r) {
+  enum store_rc rc = r->scan_ti < 0 && r->scan_fi < 0 ? scan_begin(r) : STORE_OK;
+  if (rc != STORE_OK) return rc;
   arena_reset(&r->mem); /* no batch is under way */
-  rc = scan_page(r);
+  if (r->scan_fill && r->filling == 0) r->scan_ti = -1; /* full again */
+  else rc = scan_page(r);
   if (rc != STORE_OK) return rc;
   if (r->scan_ti >= 0 || r->scan_fi >= 0) { r->reconcile_at = r->boot_us; return rc; }
   r->recovering = false;
-  r->reconcile_at = r->single ? INT64_MAX : r->boot_us + scan_every(r);
+  r->refill &= (uint8_t)~r->filling;
+  r->filling = 0;
+  r->reconcile_at = r->refill ? r->boot_us : r->single ? INT64_MAX : r->boot_us + scan_every(r);
   if (r->look_again && r->boot_us + HINT_AGE_US < r->reconcile_at) r->reconcile_at = r->boot_us + HINT_AGE_US;
   return rc;
 }

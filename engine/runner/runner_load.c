@@ -131,6 +131,7 @@ static struct live *from_row(struct runner *r, const struct flow_row *row, struc
   l->flow_id = row->flow_id;
   l->start_us = row->start_us;
   l->locked = r->batch_no;
+  if (!r->single) l->shared = SHARED_FOR;
   return l;
 }
 
@@ -165,50 +166,95 @@ static enum store_rc load_whole(struct runner *r, struct run *run) {
   return STORE_OK;
 }
 
-/* Puts what was read where it belongs, oldest run first: rows come in no order, and ids of two runs stand in none. */
-static void place(struct run *run, const struct node_row *nr, size_t n, const struct task_row *tr, size_t m) {
-  for (size_t b = 0; b < run->n_base; b++) {
-    struct run_base first = run->base[b];
-    for (size_t i = 0; i < m; i++)
-      if (tr[i].ti >= first.ti && tr[i].ti < first.ti + run->dag->n_task) run_load_task(run, (uint32_t)(tr[i].ti - first.ti), &tr[i].t);
-    for (size_t i = 0; i < n; i++)
-      if (nr[i].ni >= first.ni && nr[i].ni < first.ni + run->dag->n) put_node(run, (uint32_t)(nr[i].ni - first.ni), (uint16_t)b, &nr[i]);
-  }
+/* A node whose row is to be read, as one of the runs of its flow made it. */
+struct want { int64_t ni; struct live *l; const struct node_row *row; uint32_t node; uint16_t base; };
+struct wants { struct want *v; size_t n, cap; };
+
+static void want_node(struct wants *w, struct live *l, uint32_t node) {
+  if (l->r->node[node].known) return;
+  for (size_t b = 0; b < l->r->n_base; b++)
+    *WR_PUSH(w->v, w->n, w->cap) = (struct want){.ni = l->r->base[b].ni + node, .l = l, .node = node, .base = (uint16_t)b};
 }
 
-/* Ids of the tasks of these node rows, each in the run of its row. */
-static size_t task_ids(const struct run *run, const struct node_row *nr, size_t n, int64_t **out) {
+static int by_ni(const void *a, const void *b) {
+  int64_t x = ((const struct want *)a)->ni, y = ((const struct want *)b)->ni;
+  return x < y ? -1 : x > y;
+}
+
+/* In the order of their ids, each once. */
+static void wants_sort(struct wants *w) {
+  size_t k = 0;
+  qsort(w->v, w->n, sizeof *w->v, by_ni);
+  for (size_t i = 0; i < w->n; i++)
+    if (k == 0 || w->v[k - 1].ni != w->v[i].ni) w->v[k++] = w->v[i];
+  w->n = k;
+}
+
+static struct want *want_of(const struct wants *w, int64_t ni) {
+  struct want key = {.ni = ni};
+  return bsearch(&key, w->v, w->n, sizeof *w->v, by_ni);
+}
+
+static enum store_rc want_rows(struct runner *r, struct wants *w) {
+  int64_t *ni = arena_alloc(&r->mem, w->n * sizeof *ni);
+  struct node_row *row = arena_zalloc(&r->mem, w->n * sizeof *row);
+  size_t got = 0;
+  for (size_t i = 0; i < w->n; i++) ni[i] = w->v[i].ni;
+  enum store_rc rc = store_nodes(r->s, ni, w->n, row, &got);
+  for (size_t i = 0; rc == STORE_OK && i < got; i++) want_of(w, row[i].ni)->row = &row[i];
+  return rc;
+}
+
+/* The tasks of those nodes that have a row, each in the run of that row. */
+static enum store_rc want_tasks(struct runner *r, const struct wants *w, struct task_row **row, size_t *got) {
   size_t m = 0, cap = 0;
   int64_t *ti = NULL;
-  for (size_t i = 0; i < n; i++) {
-    size_t b = 0;
-    while (nr[i].ni < run->base[b].ni || nr[i].ni >= run->base[b].ni + run->dag->n) b++;
-    const struct dag_node *d = &run->dag->node[nr[i].ni - run->base[b].ni];
-    for (uint32_t k = 0; k < d->n_task; k++) *WR_PUSH(ti, m, cap) = run->base[b].ti + d->task_at + k;
+  for (const struct want *v = w->v; v < w->v + w->n; v++) {
+    const struct dag_node *d = &v->l->r->dag->node[v->node];
+    for (uint32_t k = 0; v->row && k < d->n_task; k++) *WR_PUSH(ti, m, cap) = v->l->r->base[v->base].ti + d->task_at + k;
   }
-  *out = ti;
-  return m;
+  *got = 0;
+  *row = arena_zalloc(&r->mem, (m + 1) * sizeof **row);
+  enum store_rc rc = m == 0 ? STORE_OK : store_tasks(r->s, ti, m, *row, got);
+  free(ti);
+  return rc;
 }
 
-/* Reads the rows of each node in the list, of all runs: the newest that has one counts. */
+/* Puts what was read where it belongs, oldest run first: rows come in no order, and ids of two runs stand in none. */
+static void place(const struct wants *w, const struct task_row *t, size_t n_task) {
+  size_t bases = 0;
+  for (const struct want *v = w->v; v < w->v + w->n; v++) {
+    run_load_none(v->l->r, v->node);
+    if (v->base >= bases) bases = v->base + 1u;
+  }
+  for (size_t b = 0; b < bases; b++) {
+    for (size_t i = 0; i < n_task; i++) {
+      const struct want *v = want_of(w, t[i].ni);
+      if (v && v->base == b) run_load_task(v->l->r, (uint32_t)(t[i].ti - v->l->r->base[b].ti), &t[i].t);
+    }
+    for (const struct want *v = w->v; v < w->v + w->n; v++)
+      if (v->row && v->base == b) put_node(v->l->r, v->node, v->base, v->row);
+  }
+}
+
+/* Reads the rows of all these nodes, of all runs of their flows: the newest that has one counts. */
+static enum store_rc load_wants(struct runner *r, struct wants *w) {
+  struct task_row *t;
+  size_t n_task;
+  if (w->n == 0) return STORE_OK;
+  wants_sort(w);
+  enum store_rc rc = want_rows(r, w);
+  if (rc == STORE_OK) rc = want_tasks(r, w, &t, &n_task);
+  if (rc == STORE_OK) place(w, t, n_task);
+  return rc;
+}
+
 enum store_rc load_nodes(struct runner *r, struct live *l, const uint32_t *node, size_t n) {
-  struct run *run = l->r;
-  if (r->single || n == run->dag->n) return load_whole(r, run);
-  int64_t *ni = wr_calloc(n * run->n_base + 1, sizeof *ni), *ti = NULL;
-  size_t k = 0, m = 0, got_n = 0, got_t = 0;
-  for (size_t b = 0; b < run->n_base; b++)
-    for (size_t i = 0; i < n; i++) ni[k++] = run->base[b].ni + node[i];
-  struct node_row *nr = wr_calloc(k + 1, sizeof *nr);
-  enum store_rc rc = store_nodes(r->s, ni, k, nr, &got_n);
-  if (rc == STORE_OK) m = task_ids(run, nr, got_n, &ti);
-  struct task_row *tr = wr_calloc(m + 1, sizeof *tr);
-  if (rc == STORE_OK && m > 0) rc = store_tasks(r->s, ti, m, tr, &got_t);
-  for (size_t i = 0; rc == STORE_OK && i < n; i++) run_load_none(run, node[i]);
-  if (rc == STORE_OK) place(run, nr, got_n, tr, got_t);
-  free(ni);
-  free(ti);
-  free(nr);
-  free(tr);
+  struct wants w = {0};
+  if (r->single || n == l->r->dag->n) return load_whole(r, l->r);
+  for (size_t i = 0; i < n; i++) want_node(&w, l, node[i]);
+  enum store_rc rc = load_wants(r, &w);
+  free(w.v);
   return rc;
 }
 
@@ -219,13 +265,18 @@ static int by_id(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
-static size_t missing_heads(struct runner *r, size_t n, int64_t **out) {
-  int64_t *fi = arena_alloc(&r->mem, (n + r->n_more + 1) * sizeof *fi);
+/* Is its head to be locked first? One that another node may have touched lately, too: then it never makes the batch stale. */
+static bool head_wanted(struct runner *r, const struct ev *e) {
+  const struct live *l = e->fi != 0 ? live_get(r, e->fi) : NULL;
+  if (l) return l->shared > 0;
+  return e->fi != 0 && !map64_get(&r->aside, e->fi);
+}
+
+static size_t wanted_heads(struct runner *r, size_t n, int64_t **out) {
+  int64_t *fi = arena_alloc(&r->mem, (n + 1) * sizeof *fi);
   size_t m = 0, k = 0;
-  for (size_t i = 0; i < n; i++) {
-    const struct ev *e = &r->ev[i];
-    if (e->fi != 0 && !live_get(r, e->fi) && !map64_get(&r->aside, e->fi)) fi[m++] = e->fi;
-  }
+  for (size_t i = 0; i < n; i++)
+    if (head_wanted(r, &r->ev[i])) fi[m++] = r->ev[i].fi;
   qsort(fi, m, sizeof *fi, by_id);
   for (size_t i = 0; i < m; i++)
     if (k == 0 || fi[k - 1] != fi[i]) fi[k++] = fi[i];
@@ -233,11 +284,32 @@ static size_t missing_heads(struct runner *r, size_t n, int64_t **out) {
   return k;
 }
 
-enum store_rc load_batch(struct runner *r, size_t n) {
+/* What is cached is right when its version is; else it is made anew. */
+static bool still_right(struct runner *r, const struct flow_row *row) {
+  struct live *l = live_get(r, row->fi);
+  if (l == NULL) return false;
+  if (l->r->version != row->version) { live_drop(r, l); return false; }
+  l->locked = r->batch_no;
+  l->shared--;
+  return true;
+}
+
+static enum store_rc load_head(struct runner *r, const struct flow_row *row) {
+  struct flow_def *def;
+  struct wr_err err;
+  if (still_right(r, row)) return STORE_OK;
+  enum wr_rc rc = defs_flow(r->o.defs, row->flow_id, row->flow_version, r->defs_version, &def, &err);
+  if (rc == WR_DB_UNAVAILABLE) return STORE_DOWN;
+  struct live *l = rc == WR_OK ? from_row(r, row, def) : NULL;
+  if (l) return r->single ? load_whole(r, l->r) : STORE_OK;
+  log_error("runner.unreadable_flow", L_INT("fi", row->fi), L_STR("error", rc != WR_OK ? err.msg : "its row"));
+  (void)map64_put(&r->aside, row->fi, r);
+  return STORE_OK;
+}
+
+static enum store_rc load_heads(struct runner *r, size_t n) {
   int64_t *fi;
-  enum store_rc keys = keys_load(r, n);
-  if (keys != STORE_OK) return keys;
-  size_t m = missing_heads(r, n, &fi);
+  size_t m = wanted_heads(r, n, &fi);
   if (m == 0) return STORE_OK;
   struct flow_row *row = arena_zalloc(&r->mem, m * sizeof *row);
   uint8_t *got = arena_zalloc(&r->mem, m);
@@ -245,30 +317,70 @@ enum store_rc load_batch(struct runner *r, size_t n) {
   enum store_rc rc = store_lock(r->s, fi, m, row, got);
   for (size_t i = 0; rc == STORE_OK && i < m; i++) {
     if (got[i] == 2) r->held[r->n_held++] = fi[i];
-    if (got[i] != 1) continue;
-    struct flow_def *def;
-    struct wr_err err;
-    enum wr_rc wrc = defs_flow(r->o.defs, row[i].flow_id, row[i].flow_version, r->defs_version, &def, &err);
-    if (wrc == WR_DB_UNAVAILABLE) return STORE_DOWN;
-    if (wrc != WR_OK || from_row(r, &row[i], def) == NULL) {
-      log_error("runner.unreadable_flow", L_INT("fi", fi[i]), L_STR("error", wrc != WR_OK ? err.msg : "its row"));
-      (void)map64_put(&r->aside, fi[i], r);
-      continue;
-    }
-    struct live *l = live_get(r, fi[i]);
-    if (r->single) rc = load_whole(r, l->r);
+    if (got[i] == 1) rc = load_head(r, &row[i]);
   }
+  return rc;
+}
+
+/* Nodes that the event is about, and those that may follow. What else a step needs it asks for. */
+static void want_event(struct runner *r, struct wants *w, const struct ev *e) {
+  struct live *l = e->fi != 0 ? live_get(r, e->fi) : NULL;
+  uint32_t task = l && e->ti != 0 ? run_task_of(l->r, e->ti) : UINT32_MAX;
+  if (task == UINT32_MAX) return;
+  const struct dag *d = l->r->dag;
+  uint32_t node = dag_node_of_task(d, task);
+  want_node(w, l, node);
+  for (uint32_t k = d->child_at[node]; e->kind == EV_RESULT && k < d->child_at[node + 1] && k < d->child_at[node] + CHILDREN_AHEAD; k++)
+    want_node(w, l, d->child[k]);
+}
+
+/* A batch of n events over n flows costs a handful of reads, not n round trips. */
+static enum store_rc load_ahead(struct runner *r, size_t n) {
+  struct wants w = {0};
+  for (size_t i = 0; i < n; i++) want_event(r, &w, &r->ev[i]);
+  enum store_rc rc = load_wants(r, &w);
+  free(w.v);
+  return rc;
+}
+
+static int by_ti(const void *a, const void *b) {
+  int64_t x = ((const struct task_row *)a)->ti, y = ((const struct task_row *)b)->ti;
+  return x < y ? -1 : x > y;
+}
+
+/* Rows of stand-alone tasks that are not cached; load_solo() finds them there. */
+static enum store_rc load_solos(struct runner *r, size_t n) {
+  int64_t *ti = arena_alloc(&r->mem, (n + 1) * sizeof *ti);
+  size_t m = 0;
+  for (size_t i = 0; i < n; i++) {
+    const struct ev *e = &r->ev[i];
+    if (e->fi == 0 && e->ti != 0 && e->kind != EV_REQ && !map64_get(&r->solos, e->ti)) ti[m++] = e->ti;
+  }
+  if (m < 2) return STORE_OK;
+  r->ahead = arena_zalloc(&r->mem, m * sizeof *r->ahead);
+  enum store_rc rc = store_tasks(r->s, ti, m, r->ahead, &r->n_ahead);
+  if (rc == STORE_OK) qsort(r->ahead, r->n_ahead, sizeof *r->ahead, by_ti);
+  return rc;
+}
+
+enum store_rc load_batch(struct runner *r, size_t n) {
+  enum store_rc rc = keys_load(r, n);
+  if (rc == STORE_OK) rc = load_heads(r, n);
+  if (rc == STORE_OK && !r->single) rc = load_ahead(r, n);
+  if (rc == STORE_OK) rc = load_solos(r, n);
   return rc;
 }
 
 /* ---- stand-alone tasks ---- */
 
 enum store_rc load_solo(struct runner *r, int64_t ti, struct solo **out) {
-  struct task_row row;
-  size_t got = 0;
+  struct task_row row = {.ti = ti};
+  size_t got = 1;
   *out = map64_get(&r->solos, ti);
   if (*out) return STORE_OK;
-  enum store_rc rc = store_tasks(r->s, &ti, 1, &row, &got);
+  const struct task_row *ahead = r->n_ahead > 0 ? bsearch(&row, r->ahead, r->n_ahead, sizeof row, by_ti) : NULL;
+  if (ahead) row = *ahead;
+  enum store_rc rc = ahead ? STORE_OK : store_tasks(r->s, &ti, 1, &row, &got);
   if (rc != STORE_OK || got == 0 || row.ni != 0) return rc;
   struct task_def *def;
   struct wr_err err;

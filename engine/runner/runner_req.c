@@ -178,8 +178,12 @@ static enum store_rc do_hint(struct runner *r, struct ev *e) {
     if (rc != STORE_OK) return rc;
     slot = l->r->bind[task].pol->slot;
   }
+  if (e->refill && !(e->refill & 1u << slot) && r->o.ports.backlog(r->o.ports.ctx, (enum slot_class)slot) > 0) {
+    lease_look(r, slot); /* most likely it is in that queue; if not, it is found when that is empty */
+    return STORE_OK;
+  }
   if (r->c.free[slot] == 0) {
-    if (!r->o.ports.push || !r->o.ports.push(r->o.ports.ctx, (enum slot_class)slot, &(struct hint){e->ti, e->fi}, 1)) lease_look(r);
+    if (!r->o.ports.push || !r->o.ports.push(r->o.ports.ctx, (enum slot_class)slot, &(struct hint){e->ti, e->fi}, 1)) lease_look(r, slot);
     struct solo *s = e->fi == 0 && !r->single ? map64_get(&r->solos, e->ti) : NULL;
     if (s && !s->dirty) solo_drop(r, s); /* a rival may change its row */
     return STORE_OK;
