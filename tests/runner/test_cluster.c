@@ -1,0 +1,347 @@
+/* Several runners on one database in memory (that of the simulator), turned by hand: what a batch costs in calls of the
+ * store, who sends hints again, who takes over from the dead, and a queue in memory that is too small.
+ *
+ * One clock for all, moved by the facts; workers are lists. What never happens: a real wait. */
+#include "../unit/unit.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "../sim/memstore.h"
+#include "defs.h"
+#include "mem.h"
+#include "runner.h"
+
+#define SEC 1000000LL
+enum { MEMBERS = 3, HINTS = 4096 };
+
+struct member {
+  struct store *s;
+  struct defs *defs;
+  struct runner *r;
+  struct attempt *work, **tail;
+  size_t n_work;
+  uint32_t calls[MEM__N], pushed;
+};
+
+static struct memdb *db;
+static struct member m[MEMBERS];
+static struct hint hint[HINTS];         /* what all have pushed, in order */
+static size_t n_hint;
+static struct queue *queue[SLOT__N];    /* of the facts about the queue in memory */
+static int64_t now;
+
+/* ---- the world ---- */
+
+static uint8_t slot_of(const char *type) { return strcmp(type, "SHELL") == 0 ? SLOT_PROCESS : SLOT_ASYNC; }
+
+static enum mem_fate count_call(void *ctx, void *node, enum mem_call what, const struct batch *b) {
+  (void)ctx, (void)b;
+  ((struct member *)node)->calls[what]++;
+  return MEM_GO;
+}
+static void no_commit(void *ctx, int64_t me, const struct batch *b) { (void)ctx, (void)me, (void)b; }
+static void broken(void *ctx, const char *what, int64_t id) {
+  (void)ctx;
+  fail_msg("%s: %lld", what, (long long)id);
+}
+
+static void port_start(void *ctx, struct attempt *list) {
+  struct member *x = ctx;
+  *x->tail = list;
+  for (struct attempt *a = list; a != NULL; a = a->next) {
+    x->n_work++;
+    x->tail = &a->next;
+  }
+}
+
+static bool port_push(void *ctx, enum slot_class s, const struct hint *h, size_t n) {
+  struct member *x = ctx;
+  x->pushed += (uint32_t)n;
+  if (queue[s]) return queue_push(queue[s], h, n);
+  for (size_t i = 0; i < n && n_hint < HINTS; i++) hint[n_hint++] = h[i];
+  return true;
+}
+static size_t port_pull(void *ctx, enum slot_class s, struct hint *h, size_t n) {
+  bool away;
+  (void)ctx;
+  return queue_pop(queue[s], h, n, 0, &away);
+}
+static size_t port_backlog(void *ctx, enum slot_class s) {
+  (void)ctx;
+  return queue[s] ? queue_depth(queue[s]) : 0;
+}
+
+static struct member *join(int i, uint32_t process, uint32_t async) {
+  struct member *x = &m[i];
+  struct wr_err err;
+  *x = (struct member){.s = memdb_connect(db, x)};
+  x->tail = &x->work;
+  x->defs = defs_new(x->s, slot_of);
+  struct runner_opts o = {.store = x->s, .defs = x->defs, .lease_us = 60 * SEC, .info = {"h", i + 1, 1, "all", NULL}, .seed = 3,
+                          .slots = {[SLOT_PROCESS] = process, [SLOT_ASYNC] = async},
+                          .ports = {.ctx = x, .start = port_start, .push = port_push, .backlog = port_backlog}};
+  if (queue[0]) o.ports.pull = port_pull;
+  if (runner_new(&o, now, &x->r, &err) != WR_OK) fail_msg("%s", err.msg);
+  return x;
+}
+
+static void one_turn(struct member *x) {
+  db->now_us = ++now;
+  memdb_tick(db);
+  (void)runner_turn(x->r, now, now);
+}
+
+static void turns(struct member *x) {
+  for (int i = 0; i < 200; i++) {
+    one_turn(x);
+    if (!runner_pending(x->r)) return;
+  }
+  fail_msg("it never ends");
+}
+
+static void finish_work(struct member *x) {
+  struct attempt *list = x->work;
+  x->work = NULL;
+  x->tail = &x->work;
+  x->n_work = 0;
+  for (struct attempt *a = list; a != NULL; a = a->next) a->end = ATTEMPT_OK;
+  runner_post_results(x->r, list);
+}
+
+static void answered(struct req *q, void *ctx) {
+  (void)q;
+  ++*(int *)ctx;
+}
+
+static void request(struct member *x, struct req *q) {
+  int n = 0;
+  q->done = answered;
+  q->done_ctx = &n;
+  assert_true(runner_post(x->r, q));
+  turns(x);
+  assert_int_equal(n, 1);
+  assert_int_equal(q->rc, WR_OK);
+}
+
+static int64_t start(struct member *x, int64_t flow, uint32_t n) {
+  struct req_start *st = wr_calloc(n, sizeof *st);
+  for (uint32_t i = 0; i < n; i++) st[i].flow_id = flow;
+  struct req q = {.kind = REQ_START, .start = st, .n_start = n};
+  request(x, &q);
+  int64_t fi = st[0].fi;
+  free(st);
+  return fi;
+}
+
+/* Everything that was pushed so far goes to x, in one batch. */
+static void hand_hints(struct member *x) {
+  memset(x->calls, 0, sizeof x->calls);
+  runner_post_hints(x->r, hint, n_hint);
+  n_hint = 0;
+  one_turn(x);
+}
+
+static bool all_final(void) {
+  const struct map64_slot *s;
+  for (size_t i = 0; (s = map64_next(&db->flow, &i)) != NULL;)
+    if (!flow_final((enum flow_state)((struct mem_flow *)s->val)->r.state)) return false;
+  return true;
+}
+
+#define CHAIN "{\"flowName\":\"c\",\"flowNodes\":[{\"tasks\":[{\"taskType\":\"ECHO\"}]},{\"tasks\":[{\"taskType\":\"ECHO\"}]}]}"
+
+static void open_world(bool single) {
+  const struct mem_hooks h = {NULL, count_call, no_commit, no_commit, broken};
+  now = 1700000000 * SEC;
+  n_hint = 0;
+  memset(m, 0, sizeof m);
+  db = memdb_new(&h, single, 60 * SEC, slot_of);
+  db->now_us = now;
+}
+
+static int set_up(void **st) {
+  (void)st;
+  open_world(false);
+  return 0;
+}
+
+static void leave(struct member *x) {
+  for (struct attempt *a = x->work, *next; a != NULL; a = next) {
+    next = a->next;
+    attempt_free(a);
+  }
+  runner_free(x->r);
+  if (x->defs) defs_free(x->defs);
+  if (x->s) store_close(x->s);
+  *x = (struct member){0};
+}
+
+static int tear_down(void **st) {
+  (void)st;
+  for (int i = 0; i < MEMBERS; i++) leave(&m[i]);
+  memdb_free(db);
+  for (int s = 0; s < SLOT__N; s++) {
+    queue_close(queue[s]);
+    queue[s] = NULL;
+  }
+  return 0;
+}
+
+/* ---- what a batch costs ---- */
+
+static void flows_of_a_batch_are_read_together(void **st) {
+  struct member *a = join(0, 0, 0), *b = join(1, 0, 500);
+  (void)st;
+  turns(b);
+  start(a, memdb_save_flow(db, 0, CHAIN, 2), 200);
+  assert_int_equal(n_hint, 200);
+  hand_hints(b);
+  assert_int_equal(b->n_work, 200);
+  assert_int_equal(b->calls[MEM_LOCK], 1);
+  assert_true(b->calls[MEM_READ] <= 2);
+  for (int step = 0; step < 2; step++) { /* the nodes that follow, too */
+    memset(b->calls, 0, sizeof b->calls);
+    finish_work(b);
+    one_turn(b);
+    assert_int_equal(b->n_work, step == 0 ? 200 : 0);
+    assert_true(b->calls[MEM_LOCK] <= 1);
+    assert_true(b->calls[MEM_READ] <= 2);
+  }
+  assert_true(all_final());
+}
+
+static void lone_tasks_of_a_batch_are_read_together(void **st) {
+  struct member *a = join(0, 0, 0), *b = join(1, 0, 500);
+  (void)st;
+  int64_t task = memdb_save_task(db, 0, "{\"taskName\":\"t\",\"taskType\":\"ECHO\"}");
+  turns(b);
+  for (int i = 0; i < 100; i++) request(a, &(struct req){.kind = REQ_EXEC_TASK, .task_id = task});
+  assert_int_equal(n_hint, 100);
+  hand_hints(b);
+  assert_int_equal(b->n_work, 100);
+  assert_int_equal(b->calls[MEM_READ], 1);
+  memset(b->calls, 0, sizeof b->calls);
+  finish_work(b);
+  one_turn(b);
+  assert_int_equal(b->calls[MEM_READ], 1);
+}
+
+/* A has pushed its hints, so others may have touched its flows: it looks under the lock, before it does the whole batch. */
+static void rivals_work_makes_no_batch_stale(void **st) {
+  struct member *a = join(0, 0, 0), *b = join(1, 0, 10);
+  struct runner_stats stats;
+  (void)st;
+  turns(b);
+  int64_t fi = start(a, memdb_save_flow(db, 0, CHAIN, 2), 1);
+  hand_hints(b);
+  assert_int_equal(b->n_work, 1);
+  request(a, &(struct req){.kind = REQ_CANCEL_FLOW, .fi = fi});
+  runner_stats(a->r, &stats);
+  assert_int_equal(stats.stale, 0);
+  assert_int_equal(memdb_flow(db, fi)->r.wish, WISH_CANCEL);
+}
+
+/* ---- the reconciler ---- */
+
+/* Time goes on in steps, with a turn for each of the first n members that is there. */
+static void pass(int64_t seconds, int from, int n) {
+  for (int64_t end = now + seconds * SEC; now < end; now += SEC)
+    for (int i = from; i < n; i++) turns(&m[i]);
+}
+
+static void one_sends_hints_again_until_it_dies(void **st) {
+  struct member *a = join(0, 0, 0), *b = join(1, 0, 0), *c = join(2, 0, 0);
+  (void)st;
+  pass(1, 0, 3);
+  start(c, memdb_save_flow(db, 0, CHAIN, 2), 5);
+  assert_int_equal(c->pushed, 5);
+  a->pushed = b->pushed = c->pushed = 0; /* all lost */
+  pass(25, 0, 3);
+  assert_true(a->pushed >= 5);           /* the database says: the oldest */
+  assert_int_equal(b->pushed + c->pushed, 0);
+  a->pushed = 0;
+  pass(90, 1, 3);                        /* it does not turn any more */
+  assert_int_equal(memdb_member(db, runner_incarnation(a->r))->state, MEMBER_DEAD);
+  assert_int_equal(a->pushed, 0);
+  assert_true(b->pushed >= 5);
+  assert_int_equal(c->pushed, 0);
+}
+
+/* Not only the one that sends hints: whoever looks first. */
+static void any_node_finds_what_the_dead_have_lost(void **st) {
+  struct member *a = join(0, 0, 0), *b = join(1, 0, 0), *c = join(2, 0, 10);
+  (void)st;
+  pass(1, 0, 3);
+  start(c, memdb_save_flow(db, 0, CHAIN, 2), 1);
+  assert_int_equal(c->n_work, 1);
+  pass(50, 0, 2);
+  a->pushed = b->pushed = 0;
+  pass(45, 1, 2);
+  assert_int_equal(memdb_member(db, runner_incarnation(c->r))->state, MEMBER_DEAD);
+  assert_int_equal(memdb_member(db, runner_incarnation(a->r))->state, MEMBER_LIVE);
+  assert_int_equal(a->pushed, 0);
+  assert_int_equal(b->pushed, 1); /* QUEUED again */
+}
+
+/* ---- the queue in memory ---- */
+
+static int set_up_small(void **st) {
+  struct wr_err err;
+  (void)st;
+  open_world(true);
+  for (int s = 0; s < SLOT__N; s++)
+    if (queue_open("memory:", NULL, 8, &queue[s], &err) != WR_OK) fail_msg("%s", err.msg);
+  return 0;
+}
+
+/* n nodes without edges, of each of the types in turn. */
+static int64_t wide_flow(unsigned n, const char *const *type, unsigned n_type) {
+  struct buf b = BUF_INIT;
+  buf_str(&b, "{\"flowName\":\"w\",\"flowNodes\":[");
+  for (unsigned i = 0; i < n; i++)
+    buf_printf(&b, "%s{\"nodeKey\":\"k%u\",\"prevNodes\":[],\"tasks\":[{\"taskType\":\"%s\"}]}", i ? "," : "", i, type[i % n_type]);
+  buf_printf(&b, ",{\"nodeKey\":\"end\",\"prevNodes\":[\"k0\"],\"tasks\":[{\"taskType\":\"ECHO\"}]}]}");
+  int64_t id = memdb_save_flow(db, 0, b.data, n + 1);
+  buf_done(&b);
+  return id;
+}
+
+/* To the end, with no more than a moment of time: no turn is waited for. */
+static void plays_at_once(struct member *x, uint32_t most_turns) {
+  int64_t began = now;
+  for (uint32_t i = 0; !all_final(); i++) {
+    assert_true(i < most_turns);
+    one_turn(x);
+    finish_work(x);
+  }
+  assert_true(now - began < SEC);
+}
+
+static void fan_out_beyond_the_queue_does_not_wait(void **st) {
+  static const char *const echo[] = {"ECHO"};
+  struct member *a = join(0, 0, 3);
+  (void)st;
+  start(a, wide_flow(500, echo, 1), 1);
+  plays_at_once(a, 1500);
+  assert_true(a->pushed < 20000); /* the refill ends when the queue is full */
+}
+
+static void one_full_queue_does_not_disturb_the_other(void **st) {
+  static const char *const both[] = {"SHELL", "ECHO"};
+  struct member *a = join(0, 1, 5);
+  (void)st;
+  start(a, wide_flow(400, both, 2), 1);
+  plays_at_once(a, 1500);
+}
+
+int main(void) {
+#define CLUSTER(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define SMALL(f) cmocka_unit_test_setup_teardown(f, set_up_small, tear_down)
+  const struct CMUnitTest tests[] = {
+    CLUSTER(flows_of_a_batch_are_read_together), CLUSTER(lone_tasks_of_a_batch_are_read_together),
+    CLUSTER(rivals_work_makes_no_batch_stale), CLUSTER(one_sends_hints_again_until_it_dies),
+    CLUSTER(any_node_finds_what_the_dead_have_lost), SMALL(fan_out_beyond_the_queue_does_not_wait),
+    SMALL(one_full_queue_does_not_disturb_the_other),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
