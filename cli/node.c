@@ -123,7 +123,7 @@ static void raise_files(rlim_t wished) {
 /* Little memory when idle: few arenas, small stacks for every thread, libraries' included. */
 static void lean(void) {
   mallopt(M_ARENA_MAX, 2);
-#if !defined(__SANITIZE_ADDRESS__)
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
   pthread_attr_t a;
   pthread_attr_init(&a);
   pthread_attr_setstacksize(&a, THREAD_STACK_BYTES);
