@@ -106,20 +106,20 @@ static unsigned apply(struct run *r, struct run_ctx *c, uint32_t task, struct ta
 }
 
 /* The task is QUEUED: this node takes it at once if it has a slot, else its hint is pushed. */
-static void task_ready(struct run *r, struct run_ctx *c, uint32_t task) {
+static void task_ready(struct run *r, struct run_ctx *c, uint32_t task, const struct task_policy *pol) {
   struct run_node *v = &r->node[dag_node_of_task(r->dag, task)];
-  uint8_t slot = r->bind[task].pol->slot;
+  uint8_t slot = pol->slot;
   if (r->wish > WISH_STOP) return; /* the sweep is on its way to it */
   if (c->free[slot] == 0) {
-    eff_after(r, c, AFTER_PUSH, task);
-    if (r->task[task].t.due_us != 0) eff_after(r, c, AFTER_TIMER, task);
+    eff_after(r, c, AFTER_PUSH, task, slot);
+    if (r->task[task].t.due_us != 0) eff_after(r, c, AFTER_TIMER, task, slot);
     return;
   }
   c->free[slot]--;
   struct task_event ev = {.kind = TASK_EV_CLAIM, .owner = c->me};
-  (void)apply(r, c, task, &ev, NULL);
+  (void)apply(r, c, task, &ev, pol);
   if (v->start_us == 0) v->start_us = c->now_us;
-  eff_after(r, c, AFTER_START, task);
+  eff_after(r, c, AFTER_START, task, slot);
 }
 
 static void keep_attempt(struct run *r, struct run_ctx *c, const struct run_event *ev, const struct task *was, const char *error) {
@@ -138,24 +138,25 @@ static void task_ended(struct run *r, uint32_t task) {
 /* Turns the outcome of one task event into rows and messages. The node's decision comes after. */
 static void task_effects(struct run *r, struct run_ctx *c, const struct run_event *ev, const struct task *was, unsigned out) {
   const struct task *t = &r->task[ev->task].t;
+  const struct task_policy *pol = ev->pol ? ev->pol : r->bind[ev->task].pol;
   const char *error = task_error(t, was, ev->error);
   if (out & TASK_OUT_CHANGED) eff_mark_task(r, c, ev->task, error, ev->result);
   if (out & TASK_OUT_ATTEMPT_ENDED) keep_attempt(r, c, ev, was, error);
-  if (out & TASK_OUT_WAITS) eff_after(r, c, AFTER_TIMER, ev->task);
+  if (out & TASK_OUT_WAITS) eff_after(r, c, AFTER_TIMER, ev->task, pol->slot);
   if (out & TASK_OUT_KILL) { /* marked, though no column may change: what follows a commit belongs to a flow of its batch */
     eff_mark_flow(r, c, NULL);
-    eff_after(r, c, AFTER_KILL, ev->task);
+    eff_after(r, c, AFTER_KILL, ev->task, pol->slot);
   }
-  if (out & TASK_OUT_REQUEUED) task_ready(r, c, ev->task);
+  if (out & TASK_OUT_REQUEUED) task_ready(r, c, ev->task, pol);
   if (out & TASK_OUT_CLAIMED) {
     struct run_node *v = &r->node[dag_node_of_task(r->dag, ev->task)];
-    uint32_t *slots = &c->free[r->bind[ev->task].pol->slot];
+    uint32_t *slots = &c->free[pol->slot];
     if (*slots > 0) --*slots; /* before the rest of the step takes it home for another */
     if (v->start_us == 0) {
       v->start_us = c->now_us;
       eff_mark_node(r, c, (uint32_t)(v - r->node), NULL);
     }
-    eff_after(r, c, AFTER_START, ev->task);
+    eff_after(r, c, AFTER_START, ev->task, pol->slot);
   }
   if (out & TASK_OUT_ENDED) task_ended(r, ev->task);
 }
@@ -214,7 +215,7 @@ static void node_start(struct run *r, struct run_ctx *c, uint32_t node) {
     r->task[i].t = (struct task){.epoch = r->task[i].t.epoch, .version = r->bind[i].version};
     task_queue(&r->task[i].t, r->bind[i].pol, c->now_us);
     eff_mark_task(r, c, i, NULL, NULL);
-    task_ready(r, c, i);
+    task_ready(r, c, i, r->bind[i].pol);
   }
   c->budget -= d->n_task;
 }
@@ -312,7 +313,7 @@ static void finish(struct run *r, struct run_ctx *c) {
   r->end_us = c->now_us;
   r->due_us = 0;
   eff_mark_flow(r, c, NULL);
-  eff_after(r, c, AFTER_FLOW_DONE, UINT32_MAX);
+  eff_after(r, c, AFTER_FLOW_DONE, UINT32_MAX, 0);
 }
 
 enum run_rc run_drain(struct run *r, struct run_ctx *c) {

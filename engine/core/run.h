@@ -127,7 +127,7 @@ struct eff_flow { struct run *r; const char *error; /* NULL = keep, "" = clear *
 struct eff_node { struct run *r; uint32_t node; const char *error; };
 struct eff_task { struct run *r; uint32_t task; const char *error; const void *result; };
 struct eff_attempt { struct run *r; uint32_t task, epoch; int64_t owner, start_us, end_us; enum task_ev why; const char *error; };
-struct eff_after { enum after_kind kind; struct run *r; uint32_t task; int64_t owner; uint32_t epoch; };
+struct eff_after { enum after_kind kind; struct run *r; uint32_t task; int64_t owner; uint32_t epoch; uint8_t slot; /* START, PUSH */ };
 
 /* Of one batch, over all its runs. Arrays are grown as needed and kept for the next batch. A row appears once,
  * with its newest content; insert or update is told by run_node.row / run_task.row. Texts are borrowed. */
@@ -167,7 +167,7 @@ struct run_event {
   enum run_ev kind;
   uint32_t task;                  /* RUN_EV_TASK: index */
   struct task_event ev;           /* RUN_EV_TASK; now_us is taken from the context */
-  const struct task_policy *pol;  /* RUN_EV_TASK: of the instance's version; NULL = as bound now */
+  const struct task_policy *pol;  /* RUN_EV_TASK: of the instance's version; NULL = that is the one bound now */
   const char *error;              /* RUN_EV_TASK, RUN_EV_TIMEOUT: text for errorMsg, NULL = none; borrowed by the effects */
   const void *result;             /* RUN_EV_TASK: passed through to the effect */
   int64_t attempt_start_us;       /* RUN_EV_TASK: when the attempt was claimed, 0 = not known */

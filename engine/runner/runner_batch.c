@@ -167,7 +167,7 @@ static enum store_rc new_attempt(struct runner *r, const struct eff_after *f) {
   *a = (struct attempt){.fi = f->r->fi, .ti = run_ti(f->r, f->task), .ni = run_ni(f->r, node), .task = f->task, .epoch = f->epoch,
     .owner = r->me, .def = def, .timeout_us = def_timeout_us(ref, def), .policy = def_policy(ref, def), .key = key.data,
     .params = l->params ? params_ref(l->params) : NULL, .exit_code = -1, .start_us = f->r->last_us};
-  a->policy.slot = f->r->bind[f->task].pol->slot;
+  a->policy.slot = f->slot; /* of this version: the one that the step counted */
   *r->starts_tail = a;
   r->starts_tail = &a->next;
   return STORE_OK;
@@ -286,7 +286,7 @@ static void one_after(struct runner *r, const struct eff_after *f, struct pushes
   switch (f->kind) {
   case AFTER_START: break; /* given already */
   case AFTER_PUSH: {
-    struct pushes *q = &p[f->r->bind[f->task].pol->slot];
+    struct pushes *q = &p[f->slot];
     *WR_PUSH(q->h, q->n, q->cap) = (struct hint){run_ti(f->r, f->task), f->r->fi};
     if (!r->single) live_get(r, f->r->fi)->shared = SHARED_FOR;
     break;

@@ -54,19 +54,39 @@ static enum store_rc drain(struct runner *r, struct live *l) {
   }
 }
 
+/* The policy of an instance whose task was changed after it was made: it keeps its version, so its class of slots too.
+ * *out stays NULL when that is the version bound now, or nothing is known of it yet. */
+static enum store_rc pinned(struct runner *r, const struct live *l, uint32_t task, struct task_policy *own, const struct task_policy **out) {
+  const struct task_ref *ref = &l->def->ref[task];
+  const struct task *t = &l->r->task[task].t;
+  struct task_def *def;
+  struct wr_err err;
+  if (ref->inl || t->state == TASK_NONE || t->version == l->r->bind[task].version) return STORE_OK;
+  enum wr_rc rc = defs_task(r->o.defs, ref->task_id, t->version, r->defs_version, &def, &err);
+  if (rc != WR_OK) return rc == WR_DB_UNAVAILABLE ? STORE_DOWN : STORE_BAD;
+  *own = def_policy(ref, def);
+  *out = own;
+  def_task_unref(def);
+  return STORE_OK;
+}
+
 /* Applies ev and delivers what follows. *out tells what run_step() said. */
 static enum store_rc step(struct runner *r, struct live *l, const struct run_event *ev, enum run_rc *out) {
   uint32_t real[SLOT__N], seen[SLOT__N];
+  struct run_event e = *ev;
+  struct task_policy own;
   enum store_rc rc = bind(r, l);
   if (rc != STORE_OK) return rc;
   live_touch(r, l);
   show_slots(r, real, ev->kind == RUN_EV_TASK && ev->ev.kind == TASK_EV_CLAIM);
   memcpy(seen, r->c.free, sizeof seen);
-  do {
+  for (*out = RUN_NEED; rc == STORE_OK && *out == RUN_NEED;) {
+    if (ev->kind == RUN_EV_TASK && ev->pol == NULL) rc = pinned(r, l, ev->task, &own, &e.pol);
+    if (rc != STORE_OK) break;
     r->c.now_us = r->wall_us;
-    *out = run_step(l->r, ev, &r->c);
-    rc = *out == RUN_NEED ? feed(r, l) : STORE_OK;
-  } while (*out == RUN_NEED && rc == STORE_OK);
+    *out = run_step(l->r, &e, &r->c);
+    if (*out == RUN_NEED) rc = feed(r, l);
+  }
   if (rc == STORE_OK && *out == RUN_OK) rc = drain(r, l);
   hide_slots(r, real, seen);
   return rc;
@@ -162,6 +182,19 @@ static enum store_rc do_result(struct runner *r, struct ev *e) {
   return task_event(r, e, &ev);
 }
 
+/* The class of slots that an instance takes. Its row is read only when there is one for what the task is now. */
+static enum store_rc slot_of(struct runner *r, struct live *l, uint32_t task, uint8_t *slot) {
+  uint32_t node = dag_node_of_task(l->r->dag, task);
+  struct task_policy own;
+  const struct task_policy *pol = NULL;
+  enum store_rc rc = STORE_OK;
+  *slot = l->r->bind[task].pol->slot;
+  if (r->c.free[*slot] > 0 && !run_known(l->r, node)) rc = load_nodes(r, l, &node, 1);
+  if (rc == STORE_OK) rc = pinned(r, l, task, &own, &pol);
+  if (rc == STORE_OK && pol) *slot = pol->slot;
+  return rc;
+}
+
 /* The class of a hint is known only now; with no slot left it goes back behind the others. */
 static enum store_rc do_hint(struct runner *r, struct ev *e) {
   uint8_t slot = SLOT__N;
@@ -175,8 +208,8 @@ static enum store_rc do_hint(struct runner *r, struct ev *e) {
     uint32_t task = l ? run_task_of(l->r, e->ti) : UINT32_MAX;
     if (task == UINT32_MAX) return STORE_OK;
     enum store_rc rc = bind(r, l);
+    if (rc == STORE_OK) rc = slot_of(r, l, task, &slot);
     if (rc != STORE_OK) return rc;
-    slot = l->r->bind[task].pol->slot;
   }
   if (e->refill && !(e->refill & 1u << slot) && r->o.ports.backlog(r->o.ports.ctx, (enum slot_class)slot) > 0) {
     lease_look(r, slot); /* most likely it is in that queue; if not, it is found when that is empty */

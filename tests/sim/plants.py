@@ -78,6 +78,8 @@ PLANTS = [
      "if (t->losses >= LIMIT_LOSSES) return end(t, TASK_DEAD);", "if (t->losses >= LIMIT_LOSSES && !PLANT(23)) return end(t, TASK_DEAD);"),
     (24, "onFailure answers what only follows from a failure", "core/run.c",
      "if (state != NODE_UPSTREAM_FAILED && r->wish", "if ((PLANT(24) || state != NODE_UPSTREAM_FAILED) && r->wish"),
+    (25, "a slot is that of the task's newest version", "runner/runner_req.c",
+     "if (ref->inl || t->state == TASK_NONE ||", "if (ref->inl || PLANT(25) || t->state == TASK_NONE ||"),
 ]
 
 

@@ -108,10 +108,8 @@ static uint32_t max_attempts(struct world *w, const struct task_row *t) {
     const struct task_ref *ref = &def->ref[k];
     if (ref->task_id != t->task_id) continue;
     const struct task_def *d = ref->inl ? ref->inl : oracle_task_def(w, ref->task_id, t->t.version);
-    const struct task_def *now = ref->inl ? ref->inl : oracle_task_def(w, ref->task_id, (int64_t)w->db->tasks[ref->task_id - 1].n);
-    uint32_t a = def_policy(ref, d).attempts, b = def_policy(ref, now).attempts;
+    uint32_t a = def_policy(ref, d).attempts;
     if (a > most) most = a;
-    if (b > most) most = b;
   }
   return most;
 }
@@ -235,6 +233,7 @@ void oracle_start(struct node *n, const struct attempt *a) {
   if (!rec || !rec->claimed) sim_fail(n->w, "attempt %lld:%u is started, its claim is not committed", ti, a->epoch);
   if (rec->given) sim_fail(n->w, "attempt %lld:%u is started twice", ti, a->epoch);
   if (rec->me != a->owner) sim_fail(n->w, "attempt %lld:%u is started by another node", ti, a->epoch);
+  if (a->policy.slot != sim_slot_of(a->def->type)) sim_fail(n->w, "attempt %lld:%u, a %s, has a slot of class %u", ti, a->epoch, a->def->type, a->policy.slot);
   rec->given = true;
   sim_trace(n->w, "start", a->ti, a->epoch, a->owner);
 }
