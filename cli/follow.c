@@ -84,12 +84,19 @@ static enum wr_rc read_all(struct follow *f, struct wr_err *err) {
 
 /* ---- lines ---- */
 
+void follow_text(FILE *to, const char *text) {
+  for (; *text; text++) fputc((unsigned char)*text < ' ' || *text == 127 ? ' ' : *text, to);
+}
+
 static void line(struct follow *f, uint32_t i) {
   struct follow_node *n = &f->node[i];
   const char *key = f->flow->node[i].key;
   fprintf(f->to, "%s %s", key, node_state_name((enum node_state)n->state));
   if (n->start_us && n->end_us) fprintf(f->to, " %.3fs", (double)(n->end_us - n->start_us) / 1e6);
-  if (n->error && node_final((enum node_state)n->state)) fprintf(f->to, " %s", n->error);
+  if (n->error && node_final((enum node_state)n->state)) {
+    fputc(' ', f->to);
+    follow_text(f->to, n->error);
+  }
   fputc('\n', f->to);
 }
 

@@ -41,4 +41,6 @@ void follow_done(struct follow *f);
 /* tree.c */
 bool tree_possible(FILE *to);        /* a terminal that can move its cursor */
 void tree_draw(struct follow *f);
+/* User text within one line: control characters, line ends too, become blanks. */
+void follow_text(FILE *to, const char *text);
 #endif

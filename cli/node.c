@@ -132,7 +132,8 @@ static void lean(void) {
 #endif
 }
 
-/* mkdir -p; only the last part is ours alone. */
+/* mkdir -p. Of the last part others get no more than through: a run-as user writes to its WEIR_OUTPUT in it; our files
+ * are for us alone. */
 static enum wr_rc make_dir(const char *path, struct wr_err *err) {
   char *p = wr_strdup(path);
   for (char *s = p + 1; *s; s++) {
@@ -141,7 +142,8 @@ static enum wr_rc make_dir(const char *path, struct wr_err *err) {
     mkdir(p, 0755); /* what is missing shows at the last part */
     *s = '/';
   }
-  int failed = mkdir(p, 0700) != 0 && errno != EEXIST ? errno : 0;
+  int failed = mkdir(p, 0711) != 0 ? errno : chmod(p, 0711) != 0 ? errno : 0; /* whatever the umask */
+  if (failed == EEXIST) failed = 0;
   free(p);
   if (failed) return wr_err_set(err, WR_NO_SPACE, "The data directory cannot be made: %s.", strerror(failed));
   return WR_OK;

@@ -107,7 +107,10 @@ void report_replay_json(FILE *to, const struct follow *f, const struct replay *r
 void report_flow(FILE *to, const struct follow *f) {
   fprintf(to, "flow %lld %s", (long long)f->fi, flow_state_name((enum flow_state)f->state));
   if (f->start_us && f->end_us) fprintf(to, " %.3fs", seconds(f->end_us - f->start_us));
-  if (f->error) fprintf(to, " %s", f->error);
+  if (f->error) {
+    fputc(' ', to);
+    follow_text(to, f->error);
+  }
   fputc('\n', to);
 }
 

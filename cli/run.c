@@ -3,7 +3,7 @@
  * The flow is saved, started and followed through the same store and runner as a server's. Nothing is polled: the
  * runner wakes the main thread after its turns, and the look at the rows that follows is spaced by follow.c. The store is
  * a temporary SQLite file unless --store names one. First Ctrl-C cancels the flow and waits until its processes are
- * dead; the second ends at once, and the spawner kills them. */
+ * dead; another ends at once, and the spawner kills them. */
 #include <ftw.h>
 #include <math.h>
 #include <pthread.h>
@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "clock.h"
 #include "input.h"
@@ -63,6 +64,7 @@ static enum wr_rc make_dir(struct job *j, struct wr_err *err) {
     j->dir[0] = 0;
     return wr_err_set(err, WR_NO_SPACE, "No temporary directory can be made; see TMPDIR.");
   }
+  chmod(j->dir, 0711); /* a run-as user gets through to its WEIR_OUTPUT; nobody may list it */
   snprintf(j->store, sizeof j->store, "sqlite:%s/weir.db", j->dir);
   return WR_OK;
 }
@@ -137,12 +139,13 @@ static void nobody_waits(struct req *q, void *ctx) {
 /* ---- following ---- */
 
 static void take_signal(struct job *j, int sig) {
-  if (j->sig) {
+  if (signals_haste(sig)) {
     remove_dir(j);
     _exit(EXIT_INTERRUPTED);
   }
+  if (j->sig) return;
   j->sig = sig;
-  fputs("cancelling; once more to end at once\n", stderr);
+  fputs("cancelling; Ctrl-C again ends at once\n", stderr);
   j->cancel = (struct req){.kind = REQ_CANCEL_FLOW, .fi = j->fi, .done = nobody_waits};
   (void)runner_post(node_runner(j->node), &j->cancel); /* refused: the second signal remains */
 }

@@ -1,7 +1,7 @@
 /* `weir server`: a node with an API in front, until SIGTERM or SIGINT. Main thread; see node.h for the order of things.
  *
  * After the first signal: the API takes nothing new, running attempts are handed back, results are committed, the node
- * leaves, exit 0. What never happens: a second wait for a signal that asks for haste, or an exit later than STOP_US. */
+ * leaves, exit 0; a second Ctrl-C ends it at once. What never happens: an exit later than STOP_US. */
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,7 @@
 struct server {
   struct config cfg;
   struct node_opts opts;
-  char store[512];
+  char store[512], listen[32];
   struct node *node;
   struct api *api;
 };
@@ -42,11 +42,18 @@ static bool loopback(const char *listen) {
   char host[64];
   struct in_addr a;
   snprintf(host, sizeof host, "%.*s", (int)strcspn(listen, ":"), listen);
-  return inet_pton(AF_INET, host, &a) == 1 ? ntohl(a.s_addr) >> 24 == 127 : strcmp(host, "localhost") == 0;
+  return inet_pton(AF_INET, host, &a) == 1 && ntohl(a.s_addr) >> 24 == 127;
 }
 
-static enum wr_rc check_listen(const struct config *c, struct wr_err *err) {
-  if (loopback(config_text(c, OPT_LISTEN))) return WR_OK;
+/* The API knows numbers only, and IPv4. */
+static enum wr_rc read_listen(struct server *s, struct wr_err *err) {
+  const struct config *c = &s->cfg;
+  const char *text = config_text(c, OPT_LISTEN), *port = strrchr(text, ':');
+  bool by_name = port && port - text == 9 && memcmp(text, "localhost", 9) == 0;
+  int n = snprintf(s->listen, sizeof s->listen, "%s%s", by_name ? "127.0.0.1" : "", by_name ? port : text);
+  if (n >= (int)sizeof s->listen || *text == '[' || !port)
+    return wr_err_set(err, WR_BAD_REQUEST, "--listen must be IPV4-ADDRESS:PORT.");
+  if (loopback(s->listen)) return WR_OK;
   if (config_num(c, OPT_DEV)) return wr_err_set(err, WR_FORBIDDEN, "--dev listens on loopback only.");
   if (config_num(c, OPT_TRUSTED_PROXY)) return WR_OK;
   return wr_err_set(err, WR_FORBIDDEN, "--listen: an address that is not loopback needs a TLS proxy in front; say so with --trusted-proxy.");
@@ -58,7 +65,7 @@ static enum wr_rc read_options(struct server *s, struct wr_err *err) {
   bool dev = config_num(c, OPT_DEV);
   if (c->n_args) return wr_err_set(err, WR_BAD_REQUEST, "Unexpected argument \"%.64s\".", c->args[0]);
   enum wr_rc rc = read_roles(o, config_text(c, OPT_ROLES), err);
-  if (!rc) rc = check_listen(c, err);
+  if (!rc) rc = read_listen(s, err);
   if (!rc) rc = setup_common(c, dev ? SHELL_PERSONAL : SHELL_SERVICE, o, err);
   o->data = config_text(c, OPT_DATA);
   if (!o->data) o->data = dev ? "./data" : "/var/lib/weir";
@@ -86,15 +93,15 @@ static const char *not_ready(void *ctx) {
 
 static enum wr_rc start_api(struct server *s, struct wr_err *err) {
   const struct config *c = &s->cfg;
-  struct api_opts a = {.listen = config_text(c, OPT_LISTEN), .host = (const char *const *)c->v[OPT_HOST].many,
+  struct api_opts a = {.listen = s->listen, .host = (const char *const *)c->v[OPT_HOST].many,
                        .n_host = c->v[OPT_HOST].n_many, .store = node_store(s->node), .defs = node_defs(s->node),
                        .runner = node_runner(s->node), .data_dir = s->opts.data, .dev = config_num(c, OPT_DEV),
                        .shell_allowed = s->opts.shell == NODE_SHELL_ON, .version = WEIR_VERSION, .not_ready = not_ready, .ctx = s};
   enum wr_rc rc = api_start(&a, &s->api, err);
   if (rc) return rc;
-  const char *token = api_token_path(s->api), *listen = config_text(c, OPT_LISTEN);
+  const char *token = api_token_path(s->api);
   if (token) fprintf(stderr, "the token is in %s\n", token);
-  fprintf(stderr, "listening on http://%.*s:%u\n", (int)strcspn(listen, ":"), listen, api_port(s->api));
+  fprintf(stderr, "listening on http://%.*s:%u\n", (int)strcspn(s->listen, ":"), s->listen, api_port(s->api));
   return WR_OK;
 }
 

@@ -29,7 +29,10 @@ static enum wr_rc setup_log(const struct config *c, enum log_level usual, struct
 
 static enum wr_rc check_user(const char *name, struct wr_err *err) {
   char q[WR_QUOTE_MAX];
-  if (!name || getpwnam(name)) return WR_OK;
+  const struct passwd *pw = name ? getpwnam(name) : NULL;
+  if (pw && geteuid() != 0 && pw->pw_uid != geteuid())
+    return wr_err_set(err, WR_SHELL_NOT_ALLOWED, "--run-as: only root can run tasks as another user.");
+  if (!name || pw) return WR_OK;
   return wr_err_set(err, WR_BAD_REQUEST, "--run-as: there is no user %s.", wr_err_quote(q, name, strlen(name)));
 }
 

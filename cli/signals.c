@@ -9,6 +9,8 @@
 #include "clock.h"
 #include "log.h"
 
+#define HASTE_US 300000
+
 static sigset_t ours;
 static pthread_t main_thread;
 static struct { int64_t us; int status; } last;
@@ -45,21 +47,29 @@ int signals_wait_until(int64_t mono_us) {
 
 void signals_wake(void) { pthread_kill(main_thread, SIGUSR1); }
 
+bool signals_haste(int sig) {
+  static int64_t first_us;
+  int64_t now = clock_mono_us();
+  if (!first_us) first_us = now;
+  return sig == SIGINT && now - first_us >= HASTE_US;
+}
+
 static void *exit_main(void *arg) {
   (void)arg;
   sigset_t hard = ours;
   sigdelset(&hard, SIGUSR1);
   int64_t end = clock_mono_us() + last.us;
   int sig = -1;
-  for (int64_t left; sig < 0 && (left = end - clock_mono_us()) > 0;) {
+  for (int64_t left; !signals_haste(sig) && (left = end - clock_mono_us()) > 0;) {
     struct timespec ts = {left / 1000000, left % 1000000 * 1000};
     sig = sigtimedwait(&hard, NULL, &ts);
   }
-  log_warn("exit.forced", L_STR("why", sig > 0 ? "second signal" : "the clean stop took too long"));
+  log_warn("exit.forced", L_STR("why", sig == SIGINT ? "second Ctrl-C" : "the clean stop took too long"));
   _exit(last.status);
 }
 
 void signals_exit_after(int64_t us, int status) {
+  (void)signals_haste(0);
   last.us = us;
   last.status = status;
   pthread_t t;

@@ -1,6 +1,7 @@
 /* Signals as messages: blocked in every thread, taken by the main thread only. SIGPIPE is ignored. */
 #ifndef CLI_SIGNALS_H
 #define CLI_SIGNALS_H
+#include <stdbool.h>
 #include <stdint.h>
 /* After the spawner was forked, before any thread. */
 void signals_block(void);
@@ -9,7 +10,11 @@ int signals_wait(void);
 /* The same, at most until the monotonic time given; 0 then too. */
 int signals_wait_until(int64_t mono_us);
 void signals_wake(void);             /* any thread; wakes the main thread */
-/* From now on a helper thread takes signals: the next one, or `us` gone by, ends the process with _exit(status). The
- * spawner kills what still runs. */
+/* A signal that came after the first: does it ask for haste? Only a second Ctrl-C of a person does. SIGTERM never: a
+ * stop is bounded anyway, and some senders say it twice (timeout(1): to the process, then to its group). The same two
+ * SIGINTs at once are one wish. The first call starts the clock. */
+bool signals_haste(int sig);
+/* From now on a helper thread takes signals: haste, or `us` gone by, ends the process with _exit(status). The spawner
+ * kills what still runs. */
 void signals_exit_after(int64_t us, int status);
 #endif

@@ -1,12 +1,11 @@
 /* `weir version` and `weir config`. Main thread. */
+#include <string.h>
 #include "verbs.h"
 
 int verb_version(int argc, char **argv) {
-  (void)argv;
-  if (argc > 1) {
-    fputs("weir version: takes no arguments\n", stderr);
-    return EXIT_USAGE;
-  }
+  bool help = argc == 2 && strcmp(argv[1], "--help") == 0;
+  if (argc > 1) fputs(help ? "Usage: weir version\n" : "weir version: takes no arguments\n", help ? stdout : stderr);
+  if (argc > 1) return help ? EXIT_OK : EXIT_USAGE;
   puts("weir " WEIR_VERSION);
   return EXIT_OK;
 }

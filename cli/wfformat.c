@@ -112,7 +112,7 @@ static int64_t place_of(struct load *l, const char *ref) {
 static enum wr_rc refs(struct load *l, size_t i, const json_t *task, const char *field) {
   const json_t *list = json_object_get(task, field);
   bool parents = field[0] == 'p';
-  if (!list) return WR_OK;
+  if (!list || json_is_null(list)) return WR_OK;
   if (!json_is_array(list)) return fail(l, parents ? "parents is not an array in" : "children is not an array in", id_of(task));
   size_t k;
   json_t *v;

@@ -47,6 +47,19 @@ class Run(unittest.TestCase):
         self.assertRegex(run["nodes"][0]["startedAt"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$")
         self.assertLessEqual(run["nodes"][0]["endedAt"], run["nodes"][1]["startedAt"])
 
+    def test_error_in_one_line(self):
+        """An error text is data: no line of its own, no escape sequence on the terminal."""
+        done = self.run_flow(flow(task("a", "EXCEPTION", "one\ntwo\x1b[31m")))
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertRegex(done.stdout, r"(?m)^a FAILED \d+\.\d+s one two \[31m$")
+        self.assertRegex(done.stdout, r"flow 1 FAILED \d+\.\d+s one two \[31m\n$")
+
+    @unittest.skipUnless(os.geteuid() == 0, "not root")
+    def test_run_as_result(self):
+        """The result of a program that runs as another user."""
+        done = self.run_flow(flow(shell("a", 'test "$(id -un)" = nobody; echo "$WEIR_OUTPUT"; echo > "$WEIR_OUTPUT"')), "--run-as", "nobody")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
     def test_params_are_data(self):
         with directory() as tmp:
             done = self.run_flow(flow(shell("a", f'printf %s "$W_name" > {tmp}/out')), "-p", "name=$(reboot); a=b")

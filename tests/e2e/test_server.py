@@ -54,6 +54,11 @@ class Start(Base):
                 self.assertEqual(status, code, err)
                 self.assertRegex(err, r"(?m)^weir server: .+")
 
+    def test_localhost(self):
+        server = self.server("--listen", "localhost:0")
+        server.get("/livez")
+        self.assertEqual(server.stop(), 0)
+
     def test_config_file(self):
         conf = self.tmp / "weir.conf"
         conf.write_text(f"# one node\ndev = on\nslots = 3\nlog-level = warn\nlisten = 127.0.0.1:1\n")
@@ -129,16 +134,33 @@ class Stop(Base):
         self.assertEqual(server.wait(), 0)
 
     def test_second_signal(self):
-        """A child that ignores TERM would hold up the stop; a second signal does not wait for it."""
-        script, pid = self.pid_file()
-        server = self.server()
-        server.flow(shell("a", f"trap '' TERM; {script}; while :; do sleep 600; done"))
-        child = pid()
-        server.signal(signal.SIGTERM)
-        until("the stop has begun", lambda: any("server.stop" in line for line in server.lines))
-        server.signal(signal.SIGTERM)
-        self.assertNotEqual(server.wait(), 0)
-        until("the spawner has killed the child", lambda: not alive(child))
+        """A child that ignores TERM holds up the stop: a second TERM waits for it all the same, a later Ctrl-C does not."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with self.subTest(signal=number):
+                script, pid = self.pid_file(number.name)
+                server = self.server()
+                server.flow(shell("a", f"trap '' TERM; {script}; while :; do sleep 600; done"))
+                child = pid()
+                server.signal(signal.SIGTERM)
+                until("the stop has begun", lambda: any("server.stop" in line for line in server.lines))
+                until("it ends", lambda: server.signal(number) or server.process.poll() is not None)
+                self.assertEqual(server.wait() == 0, number == signal.SIGTERM, server.lines)
+                until("the spawner has killed the child", lambda: not alive(child))
+
+    @unittest.skipUnless(os.geteuid() == 0, "not root")
+    def test_run_as_result(self):
+        """A run-as user gets through the data directory to its WEIR_OUTPUT, whatever the umask; nobody else reads our files."""
+        self.tmp.chmod(0o711)
+        old = os.umask(0o077)
+        try:
+            server = self.server()
+        finally:
+            os.umask(old)
+        fi = server.flow(shell("a", 'id -un > "$WEIR_OUTPUT"; ! cat "${WEIR_OUTPUT%/run/*}/weir.db"', taskConfig={"user": "nobody"}))
+        node = server.ended(fi)["nodes"][0]
+        row = server.get(f"/monitor/node/{node['niId']}")[0]
+        self.assertEqual((row["state"], row.get("result")), ("SUCCESS", "nobody\n"), row)
+        self.assertEqual(server.stop(), 0)
 
     def test_roles(self):
         """A process without the worker role accepts and stores, and has no child."""
