@@ -19,7 +19,8 @@
 
 #define THREAD_STACK_BYTES (256 << 10)
 #define FILES_PER_SLOT 8          /* descriptors of one child: output, error, input, pidfd, and spare */
-#define FILES_BASE 256
+#define AHEAD 128                 /* most process attempts that are claimed before they have a slot */
+#define FILES_BASE (256 + AHEAD * FILES_PER_SLOT)
 #define FILES_WISHED 65536
 #define LOG_CHUNKS 256            /* chunks of one log transaction */
 #define MAX_HINTS 1000000         /* the list of the queue is bounded; beyond it tasks wait as rows */
@@ -210,7 +211,7 @@ static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
   if (queue_is_memory(n->queue[0])) r.ports.pull = port_pull;
   if (n->worker) {
     r.slots[SLOT_PROCESS] = o->slots;
-    r.ahead = o->slots;
+    r.ahead = AHEAD;
     r.slots[SLOT_ASYNC] = o->async_slots;
     r.ports.start = port_start;
     r.ports.cancel = port_cancel;

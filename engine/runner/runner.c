@@ -20,7 +20,7 @@ enum wr_rc runner_new(const struct runner_opts *o, int64_t now_us, struct runner
   r->c.rnd = o->seed;
   r->c.out = &r->eff;
   r->limit = SIZE_MAX;
-  r->run_avg_us = LONG_RUN_US;
+  ahead_init(r);
   r->lru.lru_prev = r->lru.lru_next = &r->lru;
   r->req_tail = &r->req_head;
   r->res_tail = &r->res_head;
@@ -168,11 +168,15 @@ void runner_nudge(struct runner *r) {
   pthread_mutex_unlock(&r->mu);
 }
 
-bool runner_pending(struct runner *r) {
+static bool mail_waits(struct runner *r) {
   pthread_mutex_lock(&r->mu);
   bool yes = r->posted;
   pthread_mutex_unlock(&r->mu);
-  return yes || r->n_ev + r->n_later > 0 || r->n_more > 0 || r->unknown;
+  return yes;
+}
+
+bool runner_pending(struct runner *r) {
+  return mail_waits(r) || r->n_ev + r->n_later > 0 || r->n_more > 0 || r->unknown;
 }
 
 void runner_stats(struct runner *r, struct runner_stats *out) {
@@ -242,7 +246,7 @@ static void take_timers(struct runner *r) {
 
 /* Slots that will be free when the events that wait are done: results give theirs back, pulled hints have theirs. */
 static void expect_slots(const struct runner *r, int64_t free[SLOT__N]) {
-  for (int s = 0; s < SLOT__N; s++) free[s] = r->c.free[s];
+  for (int s = 0; s < SLOT__N; s++) free[s] = (int64_t)r->c.free[s] - r->over[s];
   for (size_t i = 0; i < r->n_ev; i++) {
     if (r->ev[i].kind == EV_RESULT && !r->draining && r->ev[i].a->owner == r->me) free[r->ev[i].a->policy.slot]++;
     if (r->ev[i].kind == EV_HINT && r->ev[i].pulled) free[r->ev[i].slot]--;
@@ -269,7 +273,8 @@ static void take_hints(struct runner *r) {
 
 static void count_slots(struct runner *r) {
   for (int s = 0; s < SLOT__N; s++) {
-    uint32_t slots = r->o.slots[s] + (s == SLOT_PROCESS && r->run_avg_us < SHORT_RUN_US ? r->o.ahead : 0);
+    uint32_t slots = r->o.slots[s] + (s == SLOT_PROCESS ? ahead_count(r) : 0);
+    r->over[s] = r->used[s] > slots ? r->used[s] - slots : 0;
     r->c.free[s] = r->draining || r->used[s] >= slots ? 0 : slots - r->used[s];
   }
 }
@@ -449,6 +454,7 @@ static int64_t next_wake(struct runner *r) {
 int64_t runner_turn(struct runner *r, int64_t wall_us, int64_t boot_us) {
   /* A clock that was set back must not stop the timers: until it has caught up, time goes on at half its speed. */
   int64_t passed = r->boot_us == 0 ? 0 : (boot_us - r->boot_us) / 2;
+  ahead_turn(r, boot_us);
   r->wall_us = wall_us > r->wall_us + passed ? wall_us : r->wall_us + passed;
   r->boot_us = boot_us;
   take_mail(r);
@@ -471,6 +477,7 @@ int64_t runner_turn(struct runner *r, int64_t wall_us, int64_t boot_us) {
   count_slots(r);
   look_at_queues(r);
   if (r->o.ports.free_slots) r->o.ports.free_slots(r->o.ports.ctx, r->c.free);
+  r->turned = mail_waits(r);
   int64_t next = next_wake(r);
   return next > boot_us && r->again_us <= boot_us && hints_wait(r) ? boot_us : next;
 }

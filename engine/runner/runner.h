@@ -61,7 +61,7 @@ struct runner_opts {
   struct defs *defs;
   struct runner_ports ports;
   uint32_t slots[SLOT__N];          /* attempts this node runs at once, per class; 0,0 = no worker role */
-  uint32_t ahead;                   /* process attempts claimed beyond the slots while attempts are short: the worker
+  uint32_t ahead;                   /* most process attempts claimed beyond the slots while attempts are short: the worker
                                        starts them the moment a process ends, before the commit of its result */
   int64_t lease_us;                 /* L; 0 = 60 s */
   struct node_info info;

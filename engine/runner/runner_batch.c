@@ -250,18 +250,12 @@ enum store_rc batch_write(struct runner *r) {
 
 struct pushes { struct hint *h; size_t n, cap; };
 
-static void learn_run_time(struct runner *r, const struct attempt *a) {
-  if (a->policy.slot != SLOT_PROCESS) return;
-  if (a->end == ATTEMPT_HANDBACK) r->run_avg_us = LONG_RUN_US; /* it was claimed ahead and waited in vain */
-  else r->run_avg_us += ((a->run_us > 0 ? a->run_us : LONG_RUN_US) - r->run_avg_us) / 8;
-}
-
 static void count_results(struct runner *r) {
   for (size_t i = 0; i < r->n_take; i++) {
     const struct ev *e = &r->ev[i];
     if (e->a == NULL || e->defer) continue;
     attempt_gone(r, e->a);
-    learn_run_time(r, e->a);
+    ahead_result(r, e->a);
   }
 }
 

@@ -16,8 +16,6 @@
 #define RETRY_MAX_US 2000000          /* longest pause while the store is away */
 #define LATER_US 1000                 /* a held flow is asked for again after this */
 #define CACHE_UNITS 2000000           /* nodes + tasks of all cached runs */
-#define SHORT_RUN_US 20000             /* attempts are short: claim ahead */
-#define LONG_RUN_US 1000000           /* what is believed before anything is known */
 #define PAGE 1000                     /* rows of one look of the reconciler */
 #define SHARED_FOR 8                  /* batches that find a shared flow as it was, until it is thought ours alone */
 #define CHILDREN_AHEAD 64             /* of a node that may end: read with it */
@@ -102,7 +100,9 @@ struct runner {
   struct heap timers, flow_timers;    /* struct task_timer; live.timeout */
   struct live **more; size_t n_more, cap_more;
   uint32_t used[SLOT__N];
-  int64_t run_avg_us;                 /* of process attempts, the newest weigh most */
+  int64_t run_avg_us, turn_avg_us;    /* of process attempts; of turns that came one after the other: runner_ahead.c */
+  bool turned;                        /* the last turn left something in the mailbox: the next comes at once */
+  uint32_t over[SLOT__N];             /* claimed beyond what may be: results pay this back before they free a slot */
   struct run_ctx c;                   /* c.free: slots that are free, results of this batch included */
   bool hold[SLOT__N];                 /* hints wait: what becomes ready goes behind them */
   struct effects eff;
@@ -161,6 +161,12 @@ void lease_fenced(struct runner *r);
 int64_t lease_next(const struct runner *r);
 void lease_look(struct runner *r, uint8_t slot);     /* a hint was not pushed: the reconciler will */
 void lease_refill(struct runner *r, uint8_t slot);   /* the queue in memory has refused some, and is empty now */
+
+/* runner_ahead.c */
+void ahead_init(struct runner *r);
+void ahead_result(struct runner *r, const struct attempt *a);  /* a result is stored */
+void ahead_turn(struct runner *r, int64_t boot_us);            /* a turn begins; r->boot_us is still that of the last */
+uint32_t ahead_count(const struct runner *r);
 
 /* runner.c */
 void ev_add(struct runner *r, struct ev e);

@@ -171,6 +171,11 @@ static enum store_rc task_event(struct runner *r, struct ev *e, struct run_event
   return rc;
 }
 
+static void slot_back(struct runner *r, uint8_t slot) {
+  if (r->over[slot] > 0) r->over[slot]--;
+  else r->c.free[slot]++;
+}
+
 static enum store_rc do_result(struct runner *r, struct ev *e) {
   struct attempt *a = e->a;
   struct run_event ev = {.ev = {.kind = result_kind(a), .owner = a->owner, .epoch = a->epoch, .fatal = a->end == ATTEMPT_FATAL},
@@ -178,7 +183,7 @@ static enum store_rc do_result(struct runner *r, struct ev *e) {
   if (a->end == ATTEMPT_OK || a->end == ATTEMPT_FAIL || a->end == ATTEMPT_FATAL) ev.result = a;
   if (a->error == NULL && ev.ev.kind == TASK_EV_FAIL) ev.error = "Failed.";
   if (a->error == NULL && ev.ev.kind == TASK_EV_LOST) ev.error = "Lost with its node.";
-  if (!r->draining && a->owner == r->me) r->c.free[a->policy.slot]++;
+  if (!r->draining && a->owner == r->me) slot_back(r, a->policy.slot);
   return task_event(r, e, &ev);
 }
 

@@ -1,64 +1,43 @@
-/* The gate: process attempts that were claimed ahead of a free slot. The next one starts the moment a child's exit is
- * known, while the result of the former is still on its way to the database: so a node that runs programs of a few
- * milliseconds does not stand idle for a commit between two of them. Loop thread only.
+/* The gate of a spawner: attempts that were claimed ahead of a free place, in the order in which they came. The next one
+ * is started the moment a child was reaped, with no word from the node; so a node that runs programs of a millisecond
+ * does not stand idle for a commit, nor for a change of threads, between two of them. Spawner process only.
  *
- * The runner claims ahead only while attempts are short (runner.h); one that waits here longer than GATE_WAIT_US all the
- * same goes back to the queue, where another node may have it. What never happens: more children at once than
- * process_slots. */
-#include "clock.h"
-#include "worker_int.h"
+ * A gated start has its packet and its descriptors in memory and nothing else: taken back, it was never there. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
-#define GATE_WAIT_US 50000
+#include "mem.h"
+#include "spawner_wire.h"
 
-static bool full(const struct worker *w) { return w->o.process_slots && w->kids.n >= w->o.process_slots; }
+void gate_init(struct gate *g) { *g = (struct gate){.tail = &g->head}; }
 
-static void arm(struct worker *w) { worker_timer(w, &w->gate_timer, w->gate ? clock_mono_us() + GATE_WAIT_US : 0); }
-
-static void waited_long(struct worker *w, struct timer *t) {
-  (void)t;
-  gate_empty(w, ATTEMPT_HANDBACK, NULL);
+void gate_put(struct gate *g, const struct sw_start *m, size_t n, const int *fd, int n_fd, int64_t now_us) {
+  struct gated *w = wr_malloc(offsetof(struct gated, m) + n);
+  *w = (struct gated){.since_us = now_us, .n = n, .n_fd = n_fd};
+  if (n_fd) memcpy(w->fd, fd, (size_t)n_fd * sizeof *fd);
+  memcpy(&w->m, m, n);
+  *g->tail = w;
+  g->tail = &w->next;
+  g->n++;
 }
 
-bool gate_hold(struct worker *w, struct attempt *a) {
-  if (!full(w)) return false;
-  bool first = !w->gate;
-  a->next = NULL;
-  if (first) w->gate_tail = &w->gate;
-  *w->gate_tail = a;
-  w->gate_tail = &a->next;
-  w->gate_timer.fire = waited_long;
-  if (first) arm(w);
-  return true;
+static struct gated *unlink_at(struct gate *g, struct gated **at) {
+  struct gated *w = *at;
+  if (!(*at = w->next)) g->tail = at;
+  g->n--;
+  return w;
 }
 
-void gate_sweep(struct worker *w) {
-  if (!w->gate) return;
-  bool moved = false;
-  for (struct attempt *a; (a = w->gate) && !full(w); moved = true) {
-    w->gate = a->next;
-    if (!w->gate) w->gate_tail = &w->gate;
-    exec_start(w, a);
-  }
-  if (moved) arm(w);
+struct gated *gate_take(struct gate *g) { return g->head ? unlink_at(g, &g->head) : NULL; }
+
+struct gated *gate_recall(struct gate *g, int64_t id) {
+  for (struct gated **at = &g->head; *at; at = &(*at)->next)
+    if ((*at)->m.id == id) return unlink_at(g, at);
+  return NULL;
 }
 
-bool gate_cancel(struct worker *w, int64_t ti, uint32_t epoch) {
-  for (struct attempt **p = &w->gate, *a; (a = *p); p = &a->next) {
-    if (a->ti != ti || a->epoch != epoch) continue;
-    *p = a->next;
-    if (!a->next) w->gate_tail = p;
-    if (!w->gate) arm(w);
-    exec_refuse(w, a, ATTEMPT_FAIL, "Canceled.");
-    return true;
-  }
-  return false;
-}
-
-void gate_empty(struct worker *w, enum attempt_end end, const char *error) {
-  for (struct attempt *a; (a = w->gate);) {
-    w->gate = a->next;
-    exec_refuse(w, a, end, error);
-  }
-  w->gate_tail = &w->gate;
-  arm(w);
+void gated_free(struct gated *w) {
+  for (int i = 0; i < w->n_fd; i++) close(w->fd[i]);
+  free(w);
 }

@@ -5,6 +5,11 @@
  * When that child ends, what is left of its tree becomes ours. So every child of this process that is not the main child
  * of a running attempt belongs to an attempt that has ended, and is killed; an exit is reported only when none is left.
  *
+ *   places: at most page->slots attempts at once; further starts wait at the gate (gate.c), not for long. While
+ *   they do, reports are gathered: the node has nothing to start for the places that these ends left, so one packet for
+ *   several saves it and its database most of the work per attempt. A report never waits longer than HOLD_US, nor for
+ *   a gate that has fewer in it than there are reports.
+ *
  *   successor: before it runs anything, a spawner forks the next one, which sleeps on a socket of its own whose other end
  *   goes to the node ("weir-spare"). A threaded node must not fork; so when this spawner dies, the node kills what it
  *   inherits (it is a subreaper too) and wakes the spare, which begins by making its own successor. The lock's descriptor
@@ -44,10 +49,12 @@
 #include "mem.h"
 #include "spawner_wire.h"
 
-enum { LOCK_WAIT_S = 10, STACK_BYTES = 64 * 1024, TEXT_MAX = 64 << 20, SLICE_NS = 100000 };
+enum { LOCK_WAIT_S = 10, STACK_BYTES = 64 * 1024, TEXT_MAX = 64 << 20, SLICE_NS = 100000, PACKETS_A_TURN = 32 };
+#define HOLD_US 5000
+#define PATIENCE_MAX_US 600000000
 enum { FD_SOCK = 3, FD_LOCK = 4 };
 
-struct proc {                    /* a start, from its packet to its report */
+struct proc {                    /* an attempt, from its fork to its report */
   struct heap_item kill_at;      /* end of its grace */
   struct proc *next;
   pid_t pid;
@@ -63,7 +70,12 @@ struct spawn {
   struct map64 by_id, by_pid;    /* running */
   struct heap kills;
   struct proc *ended;            /* reaped; their trees may still live */
-  struct proc *out, **out_tail;  /* to be reported */
+  size_t n_ended;
+  struct gate gate;
+  struct sw_exit *out;           /* to be reported: out[sent .. n_out) */
+  size_t sent, n_out, cap_out;
+  int64_t out_since_us;          /* when the first of them came */
+  int64_t now_us;                /* of this turn, monotonic */
   struct arena arena;            /* of the start under way */
   struct kids kids;
 };
@@ -75,26 +87,39 @@ static void watch_sock(struct spawn *s) {
   epoll_ctl(s->epoll, EPOLL_CTL_MOD, FD_SOCK, &e);
 }
 
+/* The places that these ends left are taken, and there is more to take the next ones. */
+static bool may_hold(const struct spawn *s) {
+  return s->gate.n >= s->n_out && s->now_us - s->out_since_us < HOLD_US && !s->dying;
+}
+
 static void flush(struct spawn *s) {
   bool was = s->stuffed;
+  if (s->n_out == 0 || (!was && may_hold(s))) return;
   s->stuffed = false;
-  while (s->out && !s->stuffed) {
-    struct proc *p = s->out;
-    ssize_t n = send(FD_SOCK, &p->report, sizeof p->report, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (n < 0 && errno == EAGAIN && !s->dying) {
-      s->stuffed = true;
-      break;
-    } /* any other error: the node is gone, and nobody wants to know */
-    if (!(s->out = p->next)) s->out_tail = &s->out;
-    free(p);
+  while (s->sent < s->n_out && !s->stuffed) {
+    size_t n = s->n_out - s->sent < SW_REPORTS ? s->n_out - s->sent : SW_REPORTS;
+    ssize_t rc = send(FD_SOCK, s->out + s->sent, n * sizeof *s->out, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (rc < 0 && errno == EAGAIN && !s->dying) s->stuffed = true;
+    else s->sent += n; /* any other error: the node is gone, and nobody wants to know */
   }
+  if (s->sent == s->n_out) s->sent = s->n_out = 0;
   if (was != s->stuffed) watch_sock(s);
 }
 
-static void report(struct spawn *s, struct proc *p) {
-  p->next = NULL;
-  *s->out_tail = p;
-  s->out_tail = &p->next;
+static void report(struct spawn *s, const struct sw_exit *r) {
+  if (s->n_out == 0) s->out_since_us = s->now_us;
+  *WR_PUSH(s->out, s->n_out, s->cap_out) = *r;
+}
+
+/* It never started: not in time, or it was called back. */
+static void report_waited(struct spawn *s, struct gated *g, uint32_t flags) {
+  report(s, &(struct sw_exit){.kind = SW_EXIT, .flags = flags, .id = g->m.id, .step = STEP_WAITED});
+  gated_free(g);
+}
+
+/* Before all that run are killed: none of these may take a place that becomes free by it. */
+static void recall_all(struct spawn *s) {
+  for (struct gated *g; (g = gate_take(&s->gate));) report_waited(s, g, SW_ASKED);
 }
 
 /* ---- killing ---- */
@@ -132,6 +157,11 @@ static void kill_all(struct spawn *s, uint32_t flags) {
 
 /* The ladder: TERM now, KILL after the grace. A stopped group must run to see the TERM. */
 static void on_kill(struct spawn *s, const struct sw_kill *m) {
+  struct gated *g = gate_recall(&s->gate, m->id);
+  if (g) {
+    report_waited(s, g, SW_ASKED);
+    return;
+  }
   struct proc *p = map64_get(&s->by_id, m->id);
   if (!p) return; /* it ended meanwhile */
   if (m->force || m->grace_us == 0) {
@@ -180,11 +210,13 @@ static void main_ended(struct spawn *s, struct proc *p) {
   p->report.utime_us = tv_us(ru.ru_utime);
   p->report.stime_us = tv_us(ru.ru_stime);
   p->report.maxrss_kib = ru.ru_maxrss;
+  p->report.run_us = clock_mono_us() - p->report.start_us;
   heap_remove(&s->kills, &p->kill_at);
   map64_del(&s->by_id, p->report.id);
   map64_del(&s->by_pid, p->pid);
   p->next = s->ended;
   s->ended = p;
+  s->n_ended++;
 }
 
 static void on_child(struct spawn *s) {
@@ -213,9 +245,10 @@ static bool kill_orphans(struct spawn *s) {
 static void settle_ends(struct spawn *s) {
   if (!s->ended && !s->dying) return;
   if (!kill_orphans(s)) return;
-  for (struct proc *p; (p = s->ended);) {
+  for (struct proc *p; (p = s->ended); s->n_ended--) {
     s->ended = p->next;
-    report(s, p);
+    report(s, &p->report);
+    free(p);
   }
   if (s->dying && s->by_id.n == 0) _exit(0);
 }
@@ -336,9 +369,7 @@ static pid_t launch(struct spawn *s, struct child_plan *plan) {
 
 static void on_start(struct spawn *s, struct sw_start *m, size_t n, const int *fd, int n_fd) {
   struct child_plan plan = {.step = STEP_REQUEST, .err = EINVAL};
-  struct proc *p = wr_new(struct proc);
-  p->report.kind = SW_EXIT;
-  p->report.id = m->id;
+  struct sw_exit r = {.kind = SW_EXIT, .id = m->id};
   int want = 2 + !!(m->flags & SW_STDIN) + !!(m->flags & SW_TEXT_FD);
   char *text = n_fd == want ? text_of(s, m, n - sizeof *m, fd[n_fd - 1]) : NULL;
   pid_t pid = -1;
@@ -347,19 +378,37 @@ static void on_start(struct spawn *s, struct sw_start *m, size_t n, const int *f
     plan.fd[0] = m->flags & SW_STDIN ? fd[2] : STDIN_FILENO;
     plan.fd[1] = fd[0];
     plan.fd[2] = fd[1];
+    r.start_us = clock_mono_us();
     pid = launch(s, &plan);
   }
   arena_reset(&s->arena);
   if (pid < 0) {
-    p->report.step = plan.step;
-    p->report.err = plan.err;
-    report(s, p);
+    r.step = plan.step;
+    r.err = plan.err;
+    report(s, &r);
     return;
   }
+  if (m->flags & SW_TELL) report(s, &(struct sw_exit){.kind = SW_STARTED, .id = r.id, .start_us = r.start_us});
+  struct proc *p = wr_new(struct proc);
   p->pid = pid;
-  map64_put(&s->by_id, p->report.id, p);
+  p->report = r;
+  map64_put(&s->by_id, r.id, p);
   map64_put(&s->by_pid, pid, p);
   arm_deadline(s);
+}
+
+/* One whose tree still lives has its place. */
+static bool room(const struct spawn *s) {
+  uint32_t slots = atomic_load(&s->page->slots);
+  return slots == 0 || s->by_id.n + s->n_ended < slots;
+}
+
+static void open_gate(struct spawn *s) {
+  for (struct gated *g; s->gate.n && room(s); gated_free(g)) {
+    g = gate_take(&s->gate);
+    on_start(s, &g->m, g->n, g->fd, g->n_fd);
+  }
+  while (s->gate.n && s->now_us - s->gate.head->since_us >= atomic_load(&s->page->gate_wait_us)) report_waited(s, gate_take(&s->gate), 0);
 }
 
 /* ---- the socket ---- */
@@ -374,24 +423,38 @@ static int take_fds(struct msghdr *mh, int *fd) {
   return n;
 }
 
-static void on_packet(struct spawn *s) {
+/* The node is dead: what it wanted does not count any more. */
+static void node_died(struct spawn *s) {
+  s->dying = true;
+  epoll_ctl(s->epoll, EPOLL_CTL_DEL, FD_SOCK, NULL);
+  for (struct gated *g; (g = gate_take(&s->gate));) gated_free(g);
+  kill_all(s, 0);
+}
+
+/* True when it was a small thing, and the next packet may be looked at before the children are. */
+static bool on_packet(struct spawn *s) {
   static union { uint32_t kind; struct sw_start start; struct sw_kill kill; char room[sizeof(struct sw_start) + SW_INLINE]; } m;
   union { struct cmsghdr align; char room[CMSG_SPACE(SW_FDS * sizeof(int))]; } c;
   struct iovec iov = {&m, sizeof m};
   struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &c, .msg_controllen = sizeof c};
   ssize_t n = recvmsg(FD_SOCK, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (n <= 0) { /* the node is dead */
-    s->dying = true;
-    epoll_ctl(s->epoll, EPOLL_CTL_DEL, FD_SOCK, NULL);
-    kill_all(s, 0);
-    return;
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+  if (n <= 0) {
+    node_died(s);
+    return false;
   }
   int fd[SW_FDS], n_fd = take_fds(&mh, fd);
-  if (m.kind == SW_START && (size_t)n >= sizeof m.start) on_start(s, &m.start, (size_t)n, fd, n_fd);
+  bool start = m.kind == SW_START && (size_t)n >= sizeof m.start;
+  if (start && (s->gate.n || !room(s))) {
+    gate_put(&s->gate, &m.start, (size_t)n, fd, n_fd, s->now_us);
+    return true;
+  }
+  if (start) on_start(s, &m.start, (size_t)n, fd, n_fd);
   else if (m.kind == SW_KILL) on_kill(s, &m.kill);
+  else if (m.kind == SW_RECALL) recall_all(s);
   else if (m.kind == SW_LOOK) arm_deadline(s);
   for (int i = 0; i < n_fd; i++) close(fd[i]);
+  return !start;
 }
 
 /* ---- the process ---- */
@@ -410,11 +473,30 @@ static void watch(struct spawn *s, int fd) {
   epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &e);
 }
 
+/* What is freed is filled before anything is said about it. */
+static void settle(struct spawn *s) {
+  settle_ends(s);
+  open_gate(s);
+  flush(s);
+}
+
+/* Milliseconds until a report or a gated start has waited enough; -1 = there is none. */
+static int patience(const struct spawn *s) {
+  int64_t at = INT64_MAX;
+  if (s->n_out && !s->stuffed) at = s->out_since_us + HOLD_US;
+  int64_t back = s->gate.n ? s->gate.head->since_us + atomic_load(&s->page->gate_wait_us) : INT64_MAX;
+  if (back < at) at = back;
+  if (at == INT64_MAX) return -1;
+  int64_t left = at - clock_mono_us();
+  return left <= 0 ? 0 : left > PATIENCE_MAX_US ? PATIENCE_MAX_US / 1000 : (int)((left + 999) / 1000);
+}
+
 /* Ends first: a freed place is worth more than a new start. */
 static void turn(struct spawn *s) {
   struct epoll_event e[4];
-  int n = epoll_wait(s->epoll, e, 4, -1);
+  int n = epoll_wait(s->epoll, e, 4, patience(s));
   bool sock = false, chld = false;
+  s->now_us = clock_mono_us();
   for (int i = 0; i < n; i++) {
     if (e[i].data.fd == s->chld) chld = true;
     else if (e[i].data.fd == FD_SOCK) sock = true;
@@ -423,12 +505,10 @@ static void turn(struct spawn *s) {
     if (e[i].data.fd == s->deadline) on_deadline(s);
   }
   if (chld) on_child(s);
-  settle_ends(s);
-  flush(s);
+  settle(s);
   if (!sock || s->dying) return;
-  on_packet(s);
-  settle_ends(s);
-  flush(s);
+  for (int i = 0; i < PACKETS_A_TURN && on_packet(s); i++) {}
+  settle(s);
 }
 
 static void say(int kind, const char *text, int fd) {
@@ -530,7 +610,8 @@ _Noreturn void spawner_main(struct spawner_seed seed) {
   prctl(PR_SET_NAME, "weir-spawner", 0, 0, 0);
   int spare = make_spare(seed.page);
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-  s = (struct spawn){.pid = getpid(), .page = seed.page, .kids = KIDS_INIT, .armed_us = INT64_MAX, .out_tail = &s.out};
+  s = (struct spawn){.pid = getpid(), .page = seed.page, .kids = KIDS_INIT, .armed_us = INT64_MAX};
+  gate_init(&s.gate);
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGCHLD);

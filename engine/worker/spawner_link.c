@@ -155,13 +155,19 @@ static enum wr_rc fork_first(struct spawner *s, int lock, struct wr_err *err) {
   return no(err, "Cannot fork the spawner");
 }
 
+static void first_page(struct sw_page *p) {
+  atomic_init(&p->deadline_us, INT64_MAX);
+  atomic_init(&p->slots, 0);
+  atomic_init(&p->gate_wait_us, GATE_WAIT_US);
+}
+
 enum wr_rc spawner_start(const struct spawner_opts *o, struct spawner **out, struct wr_err *err) {
   struct spawner *s = wr_new(struct spawner);
   s->sock = s->spare = s->pid = s->spare_pid = -1;
   int lock = -1;
   s->page = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   enum wr_rc rc = s->page == MAP_FAILED ? no(err, "Cannot map memory") : default_user(s, o->default_user, err);
-  if (rc == WR_OK) atomic_init(&s->page->deadline_us, INT64_MAX);
+  if (rc == WR_OK) first_page(s->page);
   if (rc == WR_OK) rc = open_lock(o->data_dir, &lock, err);
   if (rc == WR_OK) rc = fork_first(s, lock, err);
   if (lock >= 0) close(lock);

@@ -1,8 +1,10 @@
-/* Private to the worker: what a node and its spawner say to each other, one packet a message, on one SOCK_SEQPACKET pair.
+/* Private to the worker: what a node and its spawner say to each other, in packets on one SOCK_SEQPACKET pair.
  * Both are the same binary, forked, so structs travel as they are.
  *
- *   node -> spawner:  START (stdout, stderr[, stdin][, text] go along as descriptors)   KILL   LOOK   ACTIVATE
- *   spawner -> node:  READY (with the socket of its successor) or REFUSED, once;  EXIT, exactly once for each START
+ *   node -> spawner:  START (stdout, stderr[, stdin][, text] go along as descriptors)   KILL   RECALL   LOOK
+ *                     ACTIVATE
+ *   spawner -> node:  READY (with the socket of its successor) or REFUSED, once;  EXIT, exactly once for each START; before
+ *                     it STARTED, when the START asked for it. Up to SW_REPORTS of these two share a packet
  *   spare -> node:    HELLO, once
  *
  * The node's end closed = the node is dead: the spawner kills all it has and ends. */
@@ -13,11 +15,15 @@
 #include <sys/types.h>
 
 /* Shared memory of the node and all its spawners: the deadline moves with every batch, too often for a packet. */
-struct sw_page { _Atomic int64_t deadline_us; };  /* CLOCK_BOOTTIME; nothing starts after it and all is killed at it */
+struct sw_page {
+  _Atomic int64_t deadline_us;       /* CLOCK_BOOTTIME; nothing starts after it and all is killed at it */
+  _Atomic uint32_t slots;            /* attempts at once; a START beyond it waits (gate.c). 0 = no bound */
+  _Atomic int64_t gate_wait_us;      /* one that waits longer goes back: another node may have it */
+};
 
-enum sw_kind { SW_START = 1, SW_KILL, SW_LOOK, SW_ACTIVATE, SW_READY, SW_REFUSED, SW_HELLO, SW_EXIT };
-enum { SW_LIMITS = 16, SW_INLINE = 48 * 1024, SW_FDS = 4 };
-enum { SW_STDIN = 1, SW_TEXT_FD = 2, SW_CWD = 4, SW_USER = 8 };  /* sw_start.flags */
+enum sw_kind { SW_START = 1, SW_KILL, SW_RECALL, SW_LOOK, SW_ACTIVATE, SW_READY, SW_REFUSED, SW_HELLO, SW_STARTED, SW_EXIT };
+enum { SW_LIMITS = 16, SW_INLINE = 48 * 1024, SW_FDS = 4, SW_REPORTS = 32 };
+enum { SW_STDIN = 1, SW_TEXT_FD = 2, SW_CWD = 4, SW_USER = 8, SW_TELL = 16 };  /* sw_start.flags; TELL: send STARTED */
 
 struct sw_limit { uint32_t resource; uint64_t soft, hard; };
 /* Followed, in the packet or (SW_TEXT_FD) in the last descriptor, by text_bytes of text: n_group group ids (uint32_t),
@@ -31,19 +37,37 @@ struct sw_start {
   struct sw_limit limit[SW_LIMITS];
 };
 struct sw_kill { uint32_t kind; int32_t force; int64_t id, grace_us; };
-struct sw_plain { uint32_t kind; int32_t pid; char text[248]; };   /* READY, REFUSED, HELLO, LOOK, ACTIVATE */
+struct sw_plain { uint32_t kind; int32_t pid; char text[248]; };   /* READY, REFUSED, HELLO, RECALL, LOOK, ACTIVATE */
 
-/* At what a start failed. */
+/* At what a start failed. WAITED: at nothing, it waited too long for a place or was called back before it had one. */
 enum sw_step { STEP_NONE, STEP_FORK, STEP_DEADLINE, STEP_REQUEST, STEP_SESSION, STEP_FILES, STEP_LIMIT, STEP_USER, STEP_CWD,
-               STEP_PRCTL, STEP_EXEC, STEP_INTERPRETER };
+               STEP_PRCTL, STEP_EXEC, STEP_INTERPRETER, STEP_WAITED };
 enum { SW_ASKED = 1, SW_LATE = 2 };  /* sw_exit.flags: a TERM or KILL of ours came first; the deadline killed it */
-struct sw_exit {
+struct sw_exit {                     /* EXIT; of STARTED: kind, id, start_us */
   uint32_t kind, flags;
   int64_t id;
   int32_t step, err;                 /* step != 0: it did not start; errno */
   int32_t status;                    /* of wait4 */
+  int64_t start_us, run_us;          /* CLOCK_MONOTONIC when it was forked, 0 = never; how long its process lived */
   int64_t utime_us, stime_us, maxrss_kib;
 };
+
+/* ---- gate.c: starts that wait for a place ---- */
+struct gated {
+  struct gated *next;
+  int64_t since_us;
+  size_t n;                          /* bytes of the packet: m and the text behind it */
+  int fd[SW_FDS], n_fd;
+  struct sw_start m;
+};
+#define GATE_WAIT_US 50000
+struct gate { struct gated *head, **tail; size_t n; };
+void gate_init(struct gate *g);
+/* Copies the packet and takes its descriptors. */
+void gate_put(struct gate *g, const struct sw_start *m, size_t n, const int *fd, int n_fd, int64_t now_us);
+struct gated *gate_take(struct gate *g);                 /* the oldest; NULL = none */
+struct gated *gate_recall(struct gate *g, int64_t id);   /* that one; NULL = it does not wait */
+void gated_free(struct gated *w);                        /* closes its descriptors */
 
 /* ---- child.c: from clone to exec ---- */
 struct child_plan {

@@ -106,7 +106,6 @@ void worker_poke(struct worker *w) {
 }
 
 static void cancel_one(struct worker *w, const struct cancel *c) {
-  if (gate_cancel(w, c->ti, c->epoch)) return;
   struct wx_exec *x = map64_get(&w->live, c->ti);
   if (x && x->a->epoch == c->epoch && !x->canceled) exec_cancel(x, WX_CANCEL_ASK);
 }
@@ -180,7 +179,6 @@ static void turn(struct worker *w) {
   logger_news(w);
   read_mail(w);
   ring_timers(w);
-  gate_sweep(w);
   exec_sweep(w);
   child_sweep(w);
   deliver(w);
@@ -249,12 +247,11 @@ enum wr_rc worker_open(const struct worker_opts *o, struct worker **out, struct 
   struct worker *w = wr_new(struct worker);
   w->o = *o;
   w->spawner = o->spawner;
-  w->mail.fd = w->clock.fd = w->boot.fd = w->link.fd = w->epoll = w->run_fd = w->dir_fd = -1;
+  w->mail.fd = w->clock.fd = w->boot.fd = w->link.fd = w->epoll = w->files_fd = w->run_fd = w->dir_fd = -1;
   w->boot_armed_us = w->clock_armed_us = INT64_MAX;
   w->in_tail = &w->in;
   w->done_tail = &w->done;
   w->out_tail = &w->out;
-  w->gate_tail = &w->gate;
   atomic_init(&w->deadline_us, INT64_MAX);
   pthread_mutex_init(&w->lock, NULL);
   pthread_cond_init(&w->idle, NULL);

@@ -1,9 +1,13 @@
 /* The child process of an attempt, seen from the node: the request to the spawner, the pipes, the exit, the file it was to
  * write its result to; and what happens when the spawner dies. Loop thread only.
  *
- * The node keeps the writing ends of the pipes open too: so a child that closes its output makes no noise, and one that
- * runs for a millisecond wakes the loop once, by its exit. When that is reported the whole tree is dead; what stands in
- * the pipes is read without waiting, and nothing more can come.
+ * The node keeps the writing ends of the pipes open too: so a child that closes its output makes no noise; and pipes are
+ * watched only from WATCH_US after the START on: so one that runs for a millisecond wakes the loop by its exit at most.
+ * When that is reported the whole tree is dead; what stands in the pipes is read without waiting, and nothing more can
+ * come. Which attempts made the file of their result is known by inotify; most make none, and a look costs more than a pipe.
+ *
+ * Places are counted by the spawner: a START sent now may wait at its gate. One that was not forked in the end
+ * (STEP_WAITED) goes back to the queue.
  *
  * A dead spawner: its children die of their death signal, their orphans come to this process, which kills and reaps
  * until none is left. Only then the attempts end as LOST, and the spare is woken. What is started meanwhile waits. */
@@ -15,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -30,14 +35,19 @@
 
 enum { READS_AT_END = 4096, PACKETS_A_TURN = 64 };
 #define DEBRIS_RETRY_US 2000
+#define WATCH_US 20000
 
 struct pipe { struct source src; int wr; uint8_t stream; struct child *c; };
 struct child {
   int64_t id;                    /* of its START */
   struct wx_exec *x;
   struct child *next;            /* buried */
+  struct child *young_prev, *young_next;
+  int64_t born_us;
   struct pipe pipe[2];
+  bool watched;                  /* its pipes are in the epoll set; else it is among the young */
   bool paused, orphaned;         /* its pipes are not read; its spawner is dead */
+  bool wrote;                    /* the file of its result was made */
   int64_t grace_us;
   uid_t uid;
   char *program, *cwd, *user;    /* for the error text */
@@ -80,10 +90,13 @@ static void send_packet(struct worker *w, const void *p, size_t n, const int *fd
   want_room(w);
 }
 
-void child_look(struct worker *w) {
-  const struct sw_plain m = {.kind = SW_LOOK};
+static void say(struct worker *w, enum sw_kind kind) {
+  const struct sw_plain m = {.kind = kind};
   if (w->spawner && !w->spawner_lost) send_packet(w, &m, sizeof m, NULL, 0);
 }
+
+void child_look(struct worker *w) { say(w, SW_LOOK); }
+void child_recall(struct worker *w) { say(w, SW_RECALL); }
 
 void child_kill(struct wx_exec *x, int how) {
   struct worker *w = x->w;
@@ -113,7 +126,7 @@ _Static_assert(offsetof(struct pipe, src) == 0, "a source is its pipe");
 static void pause_pipes(struct child *c, bool paused) {
   if (c->paused == paused) return;
   c->paused = paused;
-  for (int i = 0; i < 2; i++)
+  for (int i = 0; i < 2 && c->watched; i++)
     if (c->pipe[i].src.fd >= 0) worker_rewatch(c->x->w, &c->pipe[i].src, paused ? 0 : EPOLLIN);
 }
 
@@ -122,6 +135,39 @@ void child_pause(struct wx_exec *x) { pause_pipes(x->child, true); }
 void child_resume(struct wx_exec *x) {
   if (x->child) pause_pipes(x->child, false);
 }
+
+/* ---- the young: pipes that are not watched yet, oldest first ---- */
+
+static void young_add(struct worker *w, struct child *c) {
+  c->young_prev = w->young_last;
+  c->young_next = NULL;
+  if (w->young_last) w->young_last->young_next = c;
+  else w->young = c;
+  w->young_last = c;
+  c->born_us = clock_mono_us();
+  if (!w->watch.it.pos) worker_timer(w, &w->watch, c->born_us + WATCH_US);
+}
+
+static void young_del(struct worker *w, struct child *c) {
+  if (c->young_prev) c->young_prev->young_next = c->young_next;
+  else w->young = c->young_next;
+  if (c->young_next) c->young_next->young_prev = c->young_prev;
+  else w->young_last = c->young_prev;
+}
+
+/* Rings once more than needed when all have ended: cheaper than to set the clock for each of them. */
+static void watch_due(struct worker *w, struct timer *t) {
+  int64_t now = clock_mono_us();
+  struct child *c;
+  while ((c = w->young) && c->born_us + WATCH_US <= now) {
+    young_del(w, c);
+    c->watched = true;
+    for (int i = 0; i < 2; i++) worker_watch(w, &c->pipe[i].src, c->paused ? 0 : EPOLLIN);
+  }
+  if (c) worker_timer(w, t, c->born_us + WATCH_US);
+}
+
+/* ---- a child's pipes and memory ---- */
 
 static int open_pipes(struct child *c) {
   for (int i = 0; i < 2; i++) {
@@ -226,6 +272,7 @@ static void build(struct buf *b, const struct wx_exec *x, const wx_spawn *sp, co
   m.n_env = add_env(b, x, sp, u);
   m.text_bytes = b->len - sizeof m;
   if (sp->stdin_len) m.flags |= SW_STDIN;
+  if (x->a->timeout_us) m.flags |= SW_TELL;
   if (m.text_bytes > SW_INLINE) m.flags |= SW_TEXT_FD;
   memcpy(b->data, &m, sizeof m);
 }
@@ -282,19 +329,47 @@ int child_spawn(struct wx_exec *x, const wx_spawn *sp, char *err, size_t err_n) 
   open_run_dir(w, u);
   struct child *c = child_new(x, sp, u);
   x->child = c;
-  x->a->run_us = clock_mono_us();
   if (open_pipes(c) || request(x, sp, u)) {
     x->child = NULL;
     bury(w, c);
     return lost(x, "This node has no descriptor or memory left to start a process.");
   }
-  for (int i = 0; i < 2; i++) worker_watch(w, &c->pipe[i].src, EPOLLIN);
+  young_add(w, c);
   map64_put(&w->kids, c->id, c);
   x->log_cap = sp->log_cap;
   return 0;
 }
 
 /* ---- the result file ---- */
+
+/* "<ti>.<epoch>.<random>" was made in DATA/run. */
+static void note_file(struct worker *w, const char *name) {
+  char *end;
+  int64_t ti = strtoll(name, &end, 10);
+  struct wx_exec *x = ti ? map64_get(&w->live, ti) : NULL;
+  if (x && x->child && strcmp(name, x->child->out) == 0) x->child->wrote = true;
+}
+
+static void note_all(struct worker *w) {
+  const struct map64_slot *m;
+  for (size_t i = 0; (m = map64_next(&w->kids, &i));) ((struct child *)m->val)->wrote = true;
+}
+
+/* What was made before an exit was reported is in this by then. Without it, or when it ran over, each is looked for. */
+static void note_files(struct worker *w) {
+  union { struct inotify_event align; char room[16 * 1024]; } b;
+  ssize_t n = -1;
+  if (w->files_fd < 0) note_all(w);
+  else n = read(w->files_fd, &b, sizeof b);
+  for (; n > 0; n = read(w->files_fd, &b, sizeof b)) {
+    const struct inotify_event *e;
+    for (const char *p = b.room; p < b.room + n; p += sizeof *e + e->len) {
+      e = (const void *)p;
+      if (e->mask & (IN_Q_OVERFLOW | IN_IGNORED)) note_all(w);
+      else if (e->len) note_file(w, e->name);
+    }
+  }
+}
 
 static char *read_output(const struct child *c, int fd, wx_exit *e) {
   struct stat st;
@@ -348,6 +423,7 @@ static void start_error(const struct child *c, const struct sw_exit *m, char *b,
     case STEP_INTERPRETER:
       snprintf(b, n, "Cannot start %s: what its first line names does not exist (does it end in a carriage return?).", program);
       break;
+    case STEP_WAITED: snprintf(b, n, "Canceled."); break; /* seen only then: else it is handed back */
     case STEP_NONE: case STEP_FORK: case STEP_DEADLINE: case STEP_REQUEST: case STEP_SESSION: case STEP_FILES: case STEP_PRCTL:
       snprintf(b, n, "Cannot prepare a process for %s: %s.", program, why);
   }
@@ -358,6 +434,7 @@ static void judge_loss(struct wx_exec *x, const struct sw_exit *m) {
   if (x->lost) return;
   if (m->step == STEP_DEADLINE || m->flags & SW_LATE) x->lost = "The node's lease is over.";
   else if (m->step == STEP_FORK) x->lost = "This node can start no further process.";
+  else if (m->step == STEP_WAITED && !x->canceled) x->handback = true;
 }
 
 static void finish(struct child *c, const struct sw_exit *m) {
@@ -368,7 +445,7 @@ static void finish(struct child *c, const struct sw_exit *m) {
                .stime_us = m->stime_us, .maxrss_kib = m->maxrss_kib};
   for (int i = 0; i < 2; i++)
     for (int k = 0; k < READS_AT_END && read_pipe(c, &c->pipe[i]);) k++;
-  char *output = m->step ? NULL : take_output(c, &e);
+  char *output = m->step || !c->wrote ? NULL : take_output(c, &e);
   if (m->step) {
     start_error(c, m, text, sizeof text);
     e.error = text;
@@ -377,10 +454,11 @@ static void finish(struct child *c, const struct sw_exit *m) {
   } else {
     e.exit_code = WEXITSTATUS(m->status);
   }
+  if (!(m->flags & SW_ASKED) && m->step != STEP_WAITED) x->handback = false; /* it ended by itself */
   judge_loss(x, m);
-  if (!(m->flags & SW_ASKED)) x->handback = false; /* it ended by itself */
   map64_del(&w->kids, c->id);
-  x->a->run_us = clock_mono_us() - x->a->run_us;
+  if (!c->watched) young_del(w, c);
+  x->a->run_us = m->run_us;
   x->child = NULL;
   bury(w, c);
   exec_child_done(x, &e);
@@ -449,8 +527,15 @@ static void spawner_died(struct worker *w) {
   clear_debris(w, &w->debris);
 }
 
+static void take_report(struct worker *w, const struct sw_exit *m) {
+  struct child *c = map64_get(&w->kids, m->id);
+  if (!c) return;
+  if (m->kind == SW_STARTED) exec_limit(c->x, m->start_us);
+  else if (m->kind == SW_EXIT) finish(c, m);
+}
+
 static void on_link(struct worker *w, struct source *s) {
-  union { uint32_t kind; struct sw_exit exit; struct sw_plain plain; } m;
+  union { uint32_t kind; struct sw_exit report[SW_REPORTS]; struct sw_plain plain; } m;
   send_waiting(w);
   for (int i = 0; i < PACKETS_A_TURN && s->fd >= 0; i++) {
     ssize_t n = spawner_recv(w->spawner, &m, sizeof m);
@@ -459,8 +544,10 @@ static void on_link(struct worker *w, struct source *s) {
       spawner_died(w);
       return;
     }
-    struct child *c = m.kind == SW_EXIT ? map64_get(&w->kids, m.exit.id) : NULL;
-    if (c) finish(c, &m.exit);
+    if (m.kind != SW_EXIT && m.kind != SW_STARTED) continue;
+    note_files(w);
+    for (size_t k = 0; k < (size_t)n / sizeof *m.report; k++) take_report(w, &m.report[k]);
+    if ((size_t)n < sizeof m.report) return; /* more would have come with these */
   }
 }
 
@@ -481,7 +568,16 @@ static enum wr_rc no(struct wr_err *err, const char *what) {
   return wr_err_set(err, WR_INTERNAL, "%s: %s.", what, strerrordesc_np(errno));
 }
 
+/* Tells which files are made in DATA/run; -1: this user has too many of these. */
+static int watch_files(const char *dir) {
+  int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+  if (fd < 0 || inotify_add_watch(fd, dir, IN_CREATE | IN_MOVED_TO | IN_ONLYDIR | IN_DONT_FOLLOW) >= 0) return fd;
+  close(fd);
+  return -1;
+}
+
 enum wr_rc child_setup(struct worker *w, struct wr_err *err) {
+  w->watch.fire = watch_due;
   rand_secret(&w->rnd, sizeof w->rnd);
   w->euid = geteuid();
   w->dir = realpath(w->o.data_dir, NULL);
@@ -496,6 +592,8 @@ enum wr_rc child_setup(struct worker *w, struct wr_err *err) {
   empty_run_dir(w->run_fd);
   if (fchmod(w->run_fd, 0700)) return no(err, "Cannot protect the run directory");
   if (!w->spawner) return WR_OK;
+  w->files_fd = watch_files(w->run_dir);
+  atomic_store(&w->spawner->page->slots, w->o.process_slots);
   const char *user = w->o.run_as ? w->o.run_as : w->spawner->default_user;
   w->run_user = wr_strdup(user);
   char q[WR_QUOTE_MAX];
@@ -516,6 +614,7 @@ void child_cleanup(struct worker *w) {
   if (w->spawner_lost) reap_debris();
   spawner_end(w->spawner);
   users_done(&w->users);
+  if (w->files_fd >= 0) close(w->files_fd);
   if (w->run_fd >= 0) close(w->run_fd);
   if (w->dir_fd >= 0) close(w->dir_fd);
   free(w->dir);

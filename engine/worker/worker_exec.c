@@ -211,6 +211,12 @@ static void limit_due(struct worker *w, struct timer *t) {
   if (!x->ended && w->o.timed_out) w->o.timed_out(w->o.ctx, a->fi, a->ti, a->task, a->epoch);
 }
 
+void exec_limit(struct wx_exec *x, int64_t from_us) {
+  if (!x->a->timeout_us) return;
+  x->limit.fire = limit_due;
+  worker_timer(x->w, &x->limit, from_us + x->a->timeout_us);
+}
+
 static void begin(struct wx_exec *x) {
   struct attempt *a = x->a;
   char err[LIMIT_ERROR_BYTES] = "";
@@ -218,9 +224,7 @@ static void begin(struct wx_exec *x) {
     host_done(x, &(wx_result){.size = sizeof(wx_result), .end = WX_FATAL, .error = err, .exit_code = -1});
   if (x->ended) return;
   map64_put(&x->w->live, a->ti, x);
-  if (!a->timeout_us) return;
-  x->limit.fire = limit_due;
-  worker_timer(x->w, &x->limit, clock_mono_us() + a->timeout_us);
+  if (!x->child) exec_limit(x, clock_mono_us()); /* else: when it has started */
 }
 
 void exec_start(struct worker *w, struct attempt *a) {
@@ -235,7 +239,7 @@ void exec_start(struct worker *w, struct attempt *a) {
     exec_refuse(w, a, ATTEMPT_FATAL, text);
   } else if (w->live.n && map64_get(&w->live, a->ti)) {
     exec_refuse(w, a, ATTEMPT_LOST, "A former attempt has not ended here yet.");
-  } else if (ops->slot != WX_SLOT_PROCESS || !gate_hold(w, a)) {
+  } else {
     struct wx_exec *x = exec_new(w, a, ops);
     x->task = (wx_task){.size = sizeof(wx_task), .content = a->def->content, .config = a->def->config,
                         .params = a->params ? a->params->text : NULL, .run_key = a->key ? a->key : "",
@@ -290,7 +294,7 @@ void exec_cancel(struct wx_exec *x, int how) {
 
 void exec_lose_all(struct worker *w, const char *why) {
   const struct map64_slot *m;
-  gate_empty(w, ATTEMPT_LOST, why);
+  child_recall(w);
   for (size_t i = 0; (m = map64_next(&w->live, &i));) {
     struct wx_exec *x = m->val;
     x->lost = why; /* one that has ended and waits for its log too: its result may not count */
@@ -300,7 +304,7 @@ void exec_lose_all(struct worker *w, const char *why) {
 
 void exec_hand_back_all(struct worker *w) {
   const struct map64_slot *m;
-  gate_empty(w, ATTEMPT_HANDBACK, NULL);
+  child_recall(w);
   for (size_t i = 0; (m = map64_next(&w->live, &i));) {
     struct wx_exec *x = m->val;
     if (x->ended) continue;

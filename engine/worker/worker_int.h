@@ -5,7 +5,7 @@
  *   worker_exec.c   one attempt: start, the host table of the executor ABI, end
  *   worker_child.c  its child process: request, pipes, exit, WEIR_OUTPUT, loss of the spawner
  *   worker_log.c    the log thread: pieces, cap, ring
- *   gate.c          attempts claimed ahead of a free process slot
+ *   gate.c          (spawner) attempts claimed ahead of a free process slot
  *   user.c          user names */
 #ifndef WORKER_INT_H
 #define WORKER_INT_H
@@ -68,6 +68,7 @@ struct worker {
   struct worker_opts o;
   char *dir, *run_dir, *run_user;  /* absolute */
   int dir_fd, run_fd, epoll;
+  int files_fd;                    /* inotify of run_fd; -1 = none */
   bool run_open;                   /* run_dir may be written by other users */
   pthread_t thread;
   struct source mail, clock, boot, link;
@@ -88,7 +89,7 @@ struct worker {
   struct map64 live;               /* ti -> wx_exec */
   struct map64 kids;               /* id of a START -> child */
   struct wx_exec *ended, *unused;
-  struct attempt *gate, **gate_tail; struct timer gate_timer;   /* claimed ahead, waiting for a slot */
+  struct child *young, *young_last; struct timer watch;   /* children whose pipes are not watched yet */
   struct attempt *done, **done_tail;
   struct cancel *gone; size_t n_gone, cap_gone;   /* what `done` holds: it is not ours to read after done() */
   bool draining, stopping;
@@ -128,12 +129,7 @@ void exec_log(struct wx_exec *x, int stream, const void *p, size_t n);
 void exec_free_unused(struct worker *w);
 void exec_child_done(struct wx_exec *x, const wx_exit *e);
 void exec_finish(struct wx_exec *x);        /* puts it on w->ended */
-
-/* ---- gate.c ---- */
-bool gate_hold(struct worker *w, struct attempt *a);          /* false: there is room, start it */
-void gate_sweep(struct worker *w);                            /* starts what has room now */
-bool gate_cancel(struct worker *w, int64_t ti, uint32_t epoch); /* false: it does not wait here */
-void gate_empty(struct worker *w, enum attempt_end end, const char *error);
+void exec_limit(struct wx_exec *x, int64_t from_us);   /* its run timeout counts from then on, monotonic */
 
 /* ---- worker_child.c ---- */
 int child_spawn(struct wx_exec *x, const wx_spawn *sp, char *err, size_t err_n);
@@ -143,6 +139,7 @@ void child_resume(struct wx_exec *x);
 enum wr_rc child_setup(struct worker *w, struct wr_err *err);   /* DATA/run, the spawner's socket */
 void child_cleanup(struct worker *w);
 void child_look(struct worker *w);          /* tells the spawner that the deadline moved back */
+void child_recall(struct worker *w);        /* what waits for a place comes back: all is about to be killed */
 void child_sweep(struct worker *w);         /* end of turn: frees the buried */
 
 /* ---- worker_log.c ---- */

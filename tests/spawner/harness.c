@@ -112,6 +112,7 @@ void h_open(const char *run_as) {
   struct spawner *spawner;
   const struct spawner_opts so = {H.dir, NULL};
   if (spawner_start(&so, &spawner, &err) != WR_OK) fprintf(stderr, "%s\n", err.msg), abort();
+  H.page = spawner->page;
   const struct worker_opts wo = {.spawner = spawner, .data_dir = H.dir, .run_as = run_as, .shell_allowed = true,
                                  .done = on_done, .timed_out = on_timeout, .log_write = on_log};
   if (worker_open(&wo, &H.w, &err) != WR_OK) fprintf(stderr, "%s\n", err.msg), abort();

@@ -9,6 +9,7 @@
 
 struct harness {
   char dir[64];                  /* the data directory; tasks may use it too */
+  struct sw_page *page;          /* what the spawner looks at: slots, patience */
   struct worker *w;
 };
 extern struct harness H;

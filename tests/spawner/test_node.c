@@ -25,14 +25,15 @@ static void on_done(void *ctx, struct attempt *list) {
   }
 }
 
-/* Three attempts, each with a deaf daemon; every process says "ready" when it stands. */
+/* Three attempts, each with a deaf daemon; every process says "ready" when it stands. Two more wait for a place. */
 static _Noreturn void be_node(int64_t lease_us) {
   struct wr_err err;
   struct spawner *s;
   struct worker *w;
   const struct spawner_opts so = {H.dir, NULL};
   if (spawner_start(&so, &s, &err) != WR_OK) _exit(1);
-  const struct worker_opts wo = {.spawner = s, .data_dir = H.dir, .shell_allowed = true, .done = on_done};
+  const struct worker_opts wo = {.spawner = s, .data_dir = H.dir, .shell_allowed = true, .process_slots = 3, .done = on_done};
+  atomic_store(&s->page->gate_wait_us, INT64_MAX / 2);
   if (worker_open(&wo, &w, &err) != WR_OK) _exit(1);
   worker_set_deadline(w, clock_boot_us() + lease_us);
   for (int i = 0; i < 3; i++) {
@@ -40,6 +41,12 @@ static _Noreturn void be_node(int64_t lease_us) {
     buf_printf(&b, "exec 9> %s/tree; trap '' TERM HUP\n"
                "setsid sh -c 'setsid sh -c \"echo ready >&9; exec sleep 1000\" & exec sleep 1000' &\n"
                "while :; do sleep 1000; done", H.dir);
+    worker_start(w, h_attempt("SHELL", b.data, NULL));
+    buf_done(&b);
+  }
+  for (int i = 0; i < 2; i++) {
+    struct buf b = BUF_INIT;
+    buf_printf(&b, "exec sleep 1000 > %s/gated", H.dir);
     worker_start(w, h_attempt("SHELL", b.data, NULL));
     buf_done(&b);
   }
@@ -73,9 +80,13 @@ static bool lock_free(void) {
   return yes;
 }
 
+/* Nobody is left, and what waited for a place never got one. */
 static void reap_all(void) {
+  char path[128];
+  snprintf(path, sizeof path, "%s/gated", H.dir);
   while (waitpid(-1, NULL, 0) > 0 || errno == EINTR) {}
   assert_int_equal(errno, ECHILD);
+  assert_int_equal(access(path, F_OK), -1);
 }
 
 static void test_node_killed(void **st) {

@@ -1,0 +1,226 @@
+/* How many process attempts the runner claims beyond its slots. A real SQLite store, no thread, no clock: the test is the
+ * worker, which says how long each attempt ran, and each turn takes as long as the test says. */
+#include "facts.h"
+#include <unistd.h>
+#include "defs.h"
+#include "runner.h"
+
+enum { SLOTS = 2, AHEAD = 16, TASKS = 600 };
+
+static char folder[] = "/tmp/weir-ahead-XXXXXX", path[64];
+static struct store *store;
+static struct defs *defs;
+static struct runner *runner;
+static int64_t now = 1700000000000000, task_id;
+static struct attempt *running, **running_tail = &running;
+static size_t n_running;
+
+/* ---- the process around the runner ---- */
+
+static struct hint queue[2 * TASKS];
+static size_t queue_head, queue_tail;
+
+static bool port_push(void *ctx, enum slot_class s, const struct hint *h, size_t n) {
+  (void)ctx;
+  assert_int_equal(s, SLOT_PROCESS);
+  for (size_t i = 0; i < n; i++) queue[queue_tail++ % (2 * TASKS)] = h[i];
+  return true;
+}
+
+static size_t port_pull(void *ctx, enum slot_class s, struct hint *h, size_t n) {
+  size_t k = 0;
+  (void)ctx;
+  while (s == SLOT_PROCESS && k < n && queue_head < queue_tail) h[k++] = queue[queue_head++ % (2 * TASKS)];
+  return k;
+}
+
+static size_t port_backlog(void *ctx, enum slot_class s) {
+  (void)ctx;
+  return s == SLOT_PROCESS ? queue_tail - queue_head : 0;
+}
+
+static void (*runner_turn_over)(void);
+
+static void port_free_slots(void *ctx, const uint32_t free[SLOT__N]) {
+  (void)ctx;
+  (void)free;
+  if (runner_turn_over) runner_turn_over();
+}
+
+static void port_start(void *ctx, struct attempt *list) {
+  (void)ctx;
+  for (struct attempt *next; list; list = next) {
+    next = list->next;
+    list->next = NULL;
+    *running_tail = list;
+    running_tail = &list->next;
+    n_running++;
+  }
+}
+
+static void settle(void) {
+  do {
+    now += 50000;
+    (void)runner_turn(runner, now, now);
+  } while (runner_pending(runner));
+}
+
+/* The oldest attempt is over. */
+static void end_one(enum attempt_end end, int64_t run_us) {
+  struct attempt *a = running;
+  if (!a) fail_msg("nothing runs");
+  if (!(running = a->next)) running_tail = &running;
+  n_running--;
+  a->next = NULL;
+  a->end = end;
+  a->run_us = run_us;
+  runner_post_results(runner, a);
+}
+
+static void answered(struct req *q, void *ctx) {
+  (void)ctx;
+  assert_int_equal(q->rc, WR_OK);
+}
+
+static void ask(int n) {
+  static struct req q[TASKS];
+  for (int i = 0; i < n; i++) {
+    q[i] = (struct req){.kind = REQ_EXEC_TASK, .task_id = task_id, .done = answered};
+    assert_true(runner_post(runner, &q[i]));
+  }
+  settle();
+}
+
+static void run_some(int n, int64_t run_us) {
+  for (int i = 0; i < n; i++) {
+    end_one(ATTEMPT_OK, run_us);
+    settle();
+    if (port_backlog(NULL, SLOT_PROCESS)) assert_in_range(n_running, SLOTS, SLOTS + AHEAD);
+  }
+}
+
+/* Ends one while a turn is under way: it is in the mailbox when that is over. */
+static void slow(void) { end_one(ATTEMPT_OK, 9900); }
+
+/* ---- facts ---- */
+
+/* Nothing is known: nothing is claimed that has no slot. */
+static void first_none(void **st) {
+  (void)st;
+  ask(TASKS);
+  assert_int_equal(n_running, SLOTS);
+}
+
+/* Short attempts: as many as 10 ms of the slots use up, never more than the option. */
+static void short_many(void **st) {
+  (void)st;
+  run_some(60, 4900);
+  assert_int_equal(n_running, SLOTS + SLOTS * 10 / 5);
+  run_some(40, 500);
+  assert_int_equal(n_running, SLOTS + AHEAD);
+}
+
+/* A turn takes 20 ms, and results wait whenever it is over: more are used up meanwhile. */
+static void slow_store_more(void **st) {
+  (void)st;
+  run_some(60, 9900);
+  assert_int_equal(n_running, SLOTS + SLOTS * 10 / 10);
+  runner_turn_over = slow;
+  for (int i = 0; i < 60; i++) {
+    now += 20000;
+    (void)runner_turn(runner, now, now);
+  }
+  runner_turn_over = NULL;
+  settle();
+  assert_int_equal(n_running, SLOTS + SLOTS * 40 / 10); /* what may be ahead is bounded by time, too */
+  run_some(60, 9900);
+  assert_int_equal(n_running, SLOTS + SLOTS * 40 / 10); /* no turn has had a length since */
+}
+
+/* One that was claimed ahead and waited in vain is queued again, with no loss, and none is claimed ahead until many short
+ * ones have been seen. */
+static void handback_stops(void **st) {
+  (void)st;
+  run_some(40, 500);
+  assert_int_equal(n_running, SLOTS + AHEAD);
+  size_t waits = port_backlog(NULL, SLOT_PROCESS);
+  int64_t ti = running->ti;
+  end_one(ATTEMPT_HANDBACK, 0);
+  settle();
+  assert_int_equal(port_backlog(NULL, SLOT_PROCESS), waits); /* it is there, and its place was given once more */
+  struct world w = {.s = store};
+  struct task_row row = task_get(&w, ti);
+  assert_int_equal(row.t.state, TASK_QUEUED);
+  assert_int_equal(row.t.losses, 0);
+  assert_int_equal(row.t.tries, 0);
+  for (int i = 0; i < AHEAD; i++) end_one(ATTEMPT_HANDBACK, 0);
+  settle();
+  assert_int_equal(n_running, SLOTS);
+  run_some(5, 500);
+  assert_int_equal(n_running, SLOTS);
+  run_some(40, 500);
+  assert_int_equal(n_running, SLOTS + AHEAD);
+}
+
+/* Long attempts: none, though the average comes from short ones. */
+static void long_none(void **st) {
+  (void)st;
+  run_some(40, 60000000);
+  assert_int_equal(n_running, SLOTS);
+}
+
+/* A node that stops claims nothing, and what it had ahead comes back to the queue. */
+static void drain_takes_none(void **st) {
+  (void)st;
+  run_some(40, 500);
+  runner_drain(runner);
+  settle();
+  while (n_running) end_one(ATTEMPT_HANDBACK, 0);
+  settle();
+  assert_int_equal(n_running, 0);
+}
+
+/* ---- set up ---- */
+static uint8_t process(const char *type) {
+  (void)type;
+  return SLOT_PROCESS;
+}
+
+static int set_up(void **st) {
+  char url[80];
+  struct wr_err err;
+  (void)st;
+  snprintf(path, sizeof path, "%s/db", folder);
+  snprintf(url, sizeof url, "sqlite:%s", path);
+  if (store_open(&(struct store_opts){.url = url}, &store, &err)) fail_msg("%s", err.msg);
+  struct world w = {.s = store};
+  task_id = task_save(&w, "t", "SHELL");
+  defs = defs_new(store, process);
+  const struct runner_opts o = {.store = store, .defs = defs, .info = {"h", 1, 1, "runner", NULL}, .seed = 7, .ahead = AHEAD,
+    .slots = {[SLOT_PROCESS] = SLOTS},
+    .ports = {.start = port_start, .push = port_push, .pull = port_pull, .backlog = port_backlog, .free_slots = port_free_slots}};
+  if (runner_new(&o, now, &runner, &err)) fail_msg("%s", err.msg);
+  settle();
+  return 0;
+}
+
+static int tear_down(void **st) {
+  static const char *const names[] = {"db", "db-wal", "db-shm", "db.lock", "db-log", "db-log-wal", "db-log-shm", "weir.lock"};
+  (void)st;
+  runner_free(runner);
+  defs_free(defs);
+  store_close(store);
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+    (void)unlink(path);
+  }
+  return rmdir(folder);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(first_none), cmocka_unit_test(short_many), cmocka_unit_test(slow_store_more), cmocka_unit_test(handback_stops),
+    cmocka_unit_test(long_none), cmocka_unit_test(drain_takes_none)};
+  if (!mkdtemp(folder)) return 1;
+  return cmocka_run_group_tests(tests, set_up, tear_down);
+}
