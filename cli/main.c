@@ -1,5 +1,9 @@
 /* The binary: one table of verbs. */
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include "text.h"
 #include "verbs.h"
 
@@ -29,7 +33,23 @@ static int unknown(const char *name) {
   return EXIT_USAGE;
 }
 
+/* Who starts us without 0, 1 or 2 must not find his log in whatever we open next. */
+static void hold_places(void) {
+  int fd;
+  do fd = open("/dev/null", O_RDWR);
+  while (fd >= 0 && fd < 3);
+  if (fd >= 3) close(fd);
+}
+
+/* An answer that could not be written is none. */
+static int answered(int code) {
+  bool lost = fflush(stdout) != 0 || ferror(stdout);
+  if (lost) fputs("weir: standard output cannot be written; the answer is lost\n", stderr);
+  return lost && code == EXIT_OK ? EXIT_REFUSED : code;
+}
+
 int main(int argc, char **argv) {
+  hold_places();
   if (argc < 2) {
     usage(stderr);
     return EXIT_USAGE;
@@ -41,7 +61,7 @@ int main(int argc, char **argv) {
   }
   if (strcmp(name, "--version") == 0) name = "version";
   for (size_t i = 0; i < N_VERBS; i++) {
-    if (strcmp(name, verbs[i].name) == 0) return verbs[i].run(argc - 1, argv + 1);
+    if (strcmp(name, verbs[i].name) == 0) return answered(verbs[i].run(argc - 1, argv + 1));
   }
   return unknown(name);
 }

@@ -60,6 +60,13 @@ class Run(unittest.TestCase):
         done = self.run_flow(flow(shell("a", 'test "$(id -un)" = nobody; echo "$WEIR_OUTPUT"; echo > "$WEIR_OUTPUT"')), "--run-as", "nobody")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
+    def test_no_room_for_the_answer(self):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([BIN, "run", "-o", "json", "-"], input=flow(task("a", "ECHO", "x")), stdout=full, stderr=subprocess.PIPE,
+                                  text=True, timeout=LIMIT_S, env=CLEAN_ENV)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertRegex(done.stderr, r"(?m)^weir: .*standard output")
+
     def test_params_are_data(self):
         with directory() as tmp:
             done = self.run_flow(flow(shell("a", f'printf %s "$W_name" > {tmp}/out')), "-p", "name=$(reboot); a=b")

@@ -54,6 +54,17 @@ class Start(Base):
                 self.assertEqual(status, code, err)
                 self.assertRegex(err, r"(?m)^weir server: .+")
 
+    def test_closed_descriptors(self):
+        """Started with none of 0, 1, 2: nothing else takes their places, so no line of the log lands in a socket or a file."""
+        lock = self.tmp / "data" / "weir.db.lock"
+        process = subprocess.Popen(["sh", "-c", 'exec "$0" server --dev --data "$1" --listen 127.0.0.1:0 <&- >&- 2>&-', BIN, self.tmp / "data"],
+                                   env=CLEAN_ENV)
+        self.addCleanup(lambda: process.poll() is None and process.kill())
+        until("it is up", lambda: lock.exists() and lock.read_text())
+        self.assertEqual([os.readlink(f"/proc/{process.pid}/fd/{i}") for i in range(3)], ["/dev/null"] * 3)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(LIMIT_S), 0)
+
     def test_localhost(self):
         server = self.server("--listen", "localhost:0")
         server.get("/livez")
