@@ -115,10 +115,11 @@ struct runner {
   bool unknown;                       /* the batch's COMMIT is to be resolved */
   int64_t again_us, pause_us;         /* store away: boot time of the next try */
   int64_t sent_us;                    /* boot time before the batch with the newest renewal was sent */
+  int64_t seen_us, contact_us;        /* boot times: of the newest renewal, and since when there was no gap between them */
   int64_t renew_at, reconcile_at;     /* boot times; INT64_MAX = not needed */
   int64_t scan_ti, scan_fi;           /* reconciler's cursors; -1 = not scanning */
   int64_t scan_began, scan_gap;       /* boot time of the scan; time since the one before, and a bit */
-  bool recovering, saw_live, look_again, refused, scan_all;
+  bool recovering, look_again, refused, scan_all;
   bool resend;                        /* this node is the one that sends hints again */
   bool full[SLOT__N]; uint8_t refill; /* the queue in memory has refused hints; classes to be refilled, bits */
   bool scan_fill; uint8_t filling;    /* the scan is a refill; of these classes still, none of which was full since it began */

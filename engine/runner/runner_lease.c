@@ -20,12 +20,16 @@ enum wr_rc lease_join(struct runner *r, struct wr_err *err) {
   r->reconcile_at = 0;
   r->scan_ti = r->scan_fi = -1;
   r->recovering = true;
+  r->seen_us = INT64_MIN / 2; /* contact begins with the first commit */
   return WR_OK;
 }
 
-/* Every commit renews the lease: the children may live until 3/4 of it after the batch was sent. */
+/* Every commit renews the lease: the children may live until 3/4 of it after the batch was sent. Renewals come every
+ * sixth of it, so a gap of a half says that the database was away or that we slept: contact is not unbroken. */
 void lease_ok(struct runner *r) {
   if (r->single) return;
+  if (r->boot_us - r->seen_us > r->o.lease_us / 2) r->contact_us = r->boot_us;
+  r->seen_us = r->boot_us;
   r->renew_at = r->boot_us + r->o.lease_us / RENEW_PART;
   if (r->o.ports.deadline) r->o.ports.deadline(r->o.ports.ctx, r->sent_us + r->o.lease_us / 4 * 3);
 }
@@ -130,14 +134,12 @@ static enum store_rc scan_page(struct runner *r) {
     enum store_rc rc = store_live_tasks(r->s, r->scan_ti, t, PAGE, &n);
     for (size_t i = 0; rc == STORE_OK && i < n; i++) look_at_task(r, &t[i]);
     if (rc == STORE_OK) r->scan_ti = n > 0 ? t[n - 1].ti : -1;
-    r->saw_live |= n > 0;
     return rc;
   }
   struct live_flow *f = arena_alloc(&r->mem, PAGE * sizeof *f);
   enum store_rc rc = store_live_flows(r->s, r->scan_fi, f, PAGE, &n);
   for (size_t i = 0; rc == STORE_OK && i < n; i++) look_at_flow(r, &f[i]);
   if (rc == STORE_OK) r->scan_fi = n > 0 ? f[n - 1].fi : -1;
-  r->saw_live |= n > 0;
   return rc;
 }
 
@@ -158,8 +160,10 @@ static enum store_rc scan_begin(struct runner *r) {
   r->scan_fi = r->scan_fill ? -1 : 0;
   r->scan_gap = r->boot_us - r->scan_began + HINT_AGE_US / 10;
   r->scan_began = r->boot_us;
-  r->saw_live = r->look_again = false;
-  enum store_rc rc = r->single ? STORE_OK : store_reap(r->s, &dead);
+  r->look_again = false;
+  /* After an outage everybody gets the time to renew (PROTOCOL.md 15). */
+  bool may_reap = !r->single && r->boot_us - r->contact_us >= r->o.lease_us;
+  enum store_rc rc = may_reap ? store_reap(r->s, &dead) : STORE_OK;
   if (dead > 0) log_warn("runner.reaped", L_INT("nodes", dead));
   return rc;
 }

@@ -29,6 +29,7 @@ static struct hint hint[HINTS];         /* what all have pushed, in order */
 static size_t n_hint;
 static struct queue *queue[SLOT__N];    /* of the facts about the queue in memory */
 static int64_t now;
+static bool gone;                       /* the database cannot be reached */
 
 /* ---- the world ---- */
 
@@ -37,7 +38,7 @@ static uint8_t slot_of(const char *type) { return strcmp(type, "SHELL") == 0 ? S
 static enum mem_fate count_call(void *ctx, void *node, enum mem_call what, const struct batch *b) {
   (void)ctx, (void)b;
   ((struct member *)node)->calls[what]++;
-  return MEM_GO;
+  return gone ? MEM_DOWN : MEM_GO;
 }
 static void no_commit(void *ctx, int64_t me, const struct batch *b) { (void)ctx, (void)me, (void)b; }
 static void broken(void *ctx, const char *what, int64_t id) {
@@ -283,6 +284,39 @@ static void any_node_finds_what_the_dead_have_lost(void **st) {
   assert_int_equal(b->pushed, 1); /* QUEUED again */
 }
 
+/* Both leases end while the database is away: who is back first leaves the other the time to renew (PROTOCOL.md 15). */
+static void after_an_outage_nobody_is_declared_dead_at_once(void **st) {
+  struct member *a = join(0, 0, 0), *b = join(1, 0, 0);
+  int64_t me = runner_incarnation(b->r);
+  (void)st;
+  pass(130, 0, 2);
+  gone = true;
+  pass(100, 0, 2);
+  gone = false;
+  assert_true(memdb_member(db, me)->lease_until < now - 5 * SEC);
+  pass(55, 0, 1); /* b is slow to come back */
+  assert_int_equal(memdb_member(db, me)->state, MEMBER_LIVE);
+  pass(1, 1, 2);
+  assert_int_equal(runner_incarnation(b->r), me);
+  assert_true(memdb_member(db, me)->lease_until > now);
+  pass(90, 0, 1);  /* now it is gone for good */
+  assert_int_equal(memdb_member(db, me)->state, MEMBER_DEAD);
+  assert_true(a->calls[MEM_REAP] > 0);
+}
+
+/* A database that hangs says nothing: the gap does. */
+static void after_a_silence_nobody_is_declared_dead_at_once(void **st) {
+  join(0, 0, 0);
+  int64_t me = runner_incarnation(join(1, 0, 0)->r);
+  (void)st;
+  pass(130, 0, 2);
+  now += 100 * SEC;
+  pass(55, 0, 1);
+  assert_int_equal(memdb_member(db, me)->state, MEMBER_LIVE);
+  pass(30, 0, 1);
+  assert_int_equal(memdb_member(db, me)->state, MEMBER_DEAD);
+}
+
 /* ---- the queue in memory ---- */
 
 static int set_up_small(void **st) {
@@ -340,7 +374,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     CLUSTER(flows_of_a_batch_are_read_together), CLUSTER(lone_tasks_of_a_batch_are_read_together),
     CLUSTER(rivals_work_makes_no_batch_stale), CLUSTER(one_sends_hints_again_until_it_dies),
-    CLUSTER(any_node_finds_what_the_dead_have_lost), SMALL(fan_out_beyond_the_queue_does_not_wait),
+    CLUSTER(any_node_finds_what_the_dead_have_lost), CLUSTER(after_an_outage_nobody_is_declared_dead_at_once),
+    CLUSTER(after_a_silence_nobody_is_declared_dead_at_once), SMALL(fan_out_beyond_the_queue_does_not_wait),
     SMALL(one_full_queue_does_not_disturb_the_other),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

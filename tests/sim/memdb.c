@@ -78,7 +78,6 @@ enum store_rc mem_fault(enum mem_fate f) {
 enum mem_fate mem_ask(struct mem_store *s, enum mem_call what, const struct batch *b) {
   enum mem_fate f = s->db->hooks.call ? s->db->hooks.call(s->db->hooks.ctx, s->node, what, b) : MEM_GO;
   if (s->tx) s->tx->touched = s->db->now_us;
-  if (f != MEM_GO) s->contact_us = s->db->now_us;
   return f;
 }
 

@@ -24,7 +24,6 @@ struct mem_store {
   bool cut;                          /* the server ended the transaction under way */
   int64_t me;
   int64_t next_id[ID__N], end_id[ID__N];
-  int64_t contact_us;                /* unbroken contact since */
   struct arena texts;                /* of reads, until the transaction ends */
 };
 

@@ -55,7 +55,6 @@ static enum store_rc mem_join(struct store *st, const struct node_info *info, in
   *m = (struct mem_member){.me = s->db->next_id[ID_INCARNATION]++, .lease_until = s->db->now_us + s->db->lease_us};
   (void)map64_put(&s->db->member, m->me, m);
   if (s->db->single) memcpy(s->next_id, s->db->next_id, sizeof s->next_id);
-  s->contact_us = s->db->now_us;
   *incarnation = s->me = m->me;
   return STORE_OK;
 }
@@ -226,7 +225,7 @@ static enum store_rc mem_reap(struct store *st, uint32_t *n) {
   const struct map64_slot *e;
   *n = 0;
   enum store_rc rc = gate(s, MEM_REAP, NULL);
-  if (rc != STORE_OK || s->db->single || s->db->now_us - s->contact_us < s->db->lease_us) return rc;
+  if (rc != STORE_OK) return rc;
   for (size_t i = 0; (e = map64_next(&s->db->member, &i)) != NULL;) {
     struct mem_member *m = e->val;
     if (m->state != MEMBER_LIVE || m->lock || m->lease_until + s->db->lease_us / 12 > s->db->now_us) continue;
@@ -481,7 +480,6 @@ struct store *memdb_connect(struct memdb *db, void *node) {
   s->s.ops = &mem_ops;
   s->db = db;
   s->node = node;
-  s->contact_us = db->now_us;
   arena_init(&s->texts, 0);
   return &s->s;
 }
