@@ -9,6 +9,7 @@
 #include "mem.h"
 
 #define DB "weir_bench_limit"
+#define NEVER "TIMESTAMP'1970-01-01 00:00:00'"
 
 struct raw { MYSQL *m; struct buf q; int64_t flows; };
 
@@ -50,44 +51,54 @@ static void open_server(struct raw *w, char **where, int n, const char *schema) 
          "UTC_TIMESTAMP(6), 'x', 1, 1, 'x', UTC_TIMESTAMP(6))");
 }
 
+/* A typed literal is converted once, where it is read. */
+#define NOW_LEN (CLOCK_SQL_LEN + 11)
+static void put_now(char now[NOW_LEN]) {
+  memcpy(now, "TIMESTAMP'", 10);
+  clock_sql(now + 10, clock_wall_us());
+  memcpy(now + 9 + CLOCK_SQL_LEN, "'", 2);
+}
+
 static void new_flows(struct raw *w, int64_t n, const char *now) {
   if (n == 0) return;
   buf_str(&w->q, "INSERT INTO task_flow_ins (fi_id,version,state,flow_id,flow_version,live,start_at,update_time,bases,create_time) VALUES ");
   for (int64_t i = 0; i < n; i++)
-    buf_printf(&w->q, "%s(%lld,1,1,1,1,1,'%s','%s','1000000:1000000','%s')", i ? "," : "", (long long)++w->flows, now, now, now);
+    buf_printf(&w->q, "%s(%lld,1,1,1,1,1,%s,%s,'1000000:1000000',%s)", i ? "," : "", (long long)++w->flows, now, now, now);
   buf_ch(&w->q, ';');
 }
 
-/* One flow: the guarded UPDATE. Many: an upsert, which also ends every fifth. */
+/* The heads of steps at .. at+n-1 that end their flow, or go on, in one statement. */
+static void some_heads(struct raw *w, int64_t at, int64_t n, bool end, const char *now) {
+  size_t start = w->q.len, ids = 0;
+  buf_printf(&w->q, "UPDATE task_flow_ins SET version=%lld,state=%d,live=%d,update_time=%s,end_at=%s WHERE fi_id IN(", (long long)at + 2,
+             end ? 4 : 1, end ? 0 : 1, now, end ? now : NEVER);
+  for (int64_t step = at; step < at + n; step++) {
+    if (end != (step % LIMIT_FINAL_EVERY == LIMIT_FINAL_EVERY - 1)) continue;
+    if (ids++) buf_ch(&w->q, ',');
+    buf_i64(&w->q, step / LIMIT_FINAL_EVERY + 1);
+  }
+  buf_str(&w->q, ");");
+  if (!ids) w->q.len = start;
+}
+
+/* One flow: the guarded UPDATE. Many: those that end with this step, and the others. */
 static void heads(struct raw *w, const struct shape *s, int64_t at, int64_t n, const char *now) {
   if (!s->flows) {
-    buf_printf(&w->q, "UPDATE task_flow_ins SET version=%lld,live=1,failed=0,update_time='%s' WHERE fi_id=1 AND version>=0;",
+    buf_printf(&w->q, "UPDATE task_flow_ins SET version=%lld,live=1,failed=0,update_time=%s WHERE fi_id=1 AND version>=0;",
                (long long)at + 2, now);
     return;
   }
-  buf_str(&w->q, "INSERT INTO task_flow_ins (fi_id,version,state,flow_id,flow_version,live,end_at,update_time,bases) VALUES ");
-  for (int64_t i = 0; i < s->heads && i < n; i++) {
-    int64_t step = at + i;
-    bool ends = step % LIMIT_FINAL_EVERY == LIMIT_FINAL_EVERY - 1;
-    buf_printf(&w->q, "%s(%lld,%lld,%d,1,1,%d,%s%s%s,'%s','1000000:1000000')", i ? "," : "", (long long)(step / LIMIT_FINAL_EVERY + 1),
-               (long long)at + 2, ends ? 4 : 1, ends ? 0 : 1, ends ? "'" : "", ends ? now : "'1970-01-01 00:00:00'", ends ? "'" : "", now);
-  }
-  buf_str(&w->q, " ON DUPLICATE KEY UPDATE version=VALUES(version),state=VALUES(state),live=VALUES(live),end_at=VALUES(end_at),"
-                 "update_time=VALUES(update_time);");
+  some_heads(w, at, n < s->heads ? n : s->heads, false, now);
+  some_heads(w, at, n < s->heads ? n : s->heads, true, now);
 }
 
-/* " WHERE key IN (from+1, .. to);" */
+/* " WHERE key BETWEEN from+1 AND to;" */
 static void where_in(struct raw *w, const char *key, int64_t from, int64_t to) {
-  buf_printf(&w->q, " WHERE %s IN (", key);
-  for (int64_t i = from; i < to; i++) {
-    if (i > from) buf_ch(&w->q, ',');
-    buf_i64(&w->q, i + 1);
-  }
-  buf_str(&w->q, ");");
+  buf_printf(&w->q, " WHERE %s BETWEEN %lld AND %lld;", key, (long long)from + 1, (long long)to);
 }
 
 static void end_nodes(struct raw *w, int64_t from, int64_t to, const char *now) {
-  buf_printf(&w->q, "UPDATE task_node_ins SET state=3,ok=1,fail=0,skip=0,t_ok=1,t_bad=0,t_open=0,end_at='%s',update_time='%s'", now, now);
+  buf_printf(&w->q, "UPDATE task_node_ins SET state=3,ok=1,fail=0,skip=0,t_ok=1,t_bad=0,t_open=0,end_at=%s,update_time=%s", now, now);
   where_in(w, "ni_id", from, to);
 }
 
@@ -95,26 +106,27 @@ static void new_nodes(struct raw *w, int64_t from, int64_t to, const char *now) 
   buf_str(&w->q, "INSERT INTO task_node_ins (ni_id,state,ok,fail,skip,t_ok,t_bad,t_open,start_at,update_time,fi_id,node_id,run_no,"
                  "create_time) VALUES ");
   for (int64_t i = from; i < to; i++)
-    buf_printf(&w->q, "%s(%lld,2,1,0,0,0,0,1,'%s','%s',1,%lld,1,'%s')", i > from ? "," : "", (long long)i + 1, now, now, (long long)i + 1, now);
+    buf_printf(&w->q, "%s(%lld,2,1,0,0,0,0,1,%s,%s,1,%lld,1,%s)", i > from ? "," : "", (long long)i + 1, now, now, (long long)i + 1, now);
   buf_ch(&w->q, ';');
 }
 
 static void end_tasks(struct raw *w, int64_t from, int64_t to, const char *now) {
-  buf_printf(&w->q, "UPDATE task_ins SET state=9,end_as=0,losses=0,cancel_requested=0,epoch=1,tries=0,owner=0,update_time='%s',"
-                    "end_at='%s',result='x',log=2,exit_code=0,`signal`=0,utime_us=0,stime_us=0,maxrss_kib=0,log_bytes=1", now, now);
+  buf_printf(&w->q, "UPDATE task_ins SET state=9,end_as=0,losses=0,cancel_requested=0,epoch=1,tries=0,owner=0,update_time=%s,"
+                    "end_at=%s,result_len=1,result_room='x',result_long=NULL,log=2,exit_code=0,`signal`=0,utime_us=0,stime_us=0,"
+                    "maxrss_kib=0,log_bytes=1", now, now);
   where_in(w, "ti_id", from, to);
 }
 
 static void new_tasks(struct raw *w, int64_t from, int64_t to, const char *now) {
   buf_str(&w->q, "INSERT INTO task_ins (ti_id,ni_id,state,epoch,owner,start_at,update_time,fi_id,task_id,task_version,create_time) VALUES ");
   for (int64_t i = from; i < to; i++)
-    buf_printf(&w->q, "%s(%lld,%lld,4,1,1,'%s','%s',1,1,1,'%s')", i > from ? "," : "", (long long)i + 1, (long long)i + 1, now, now, now);
+    buf_printf(&w->q, "%s(%lld,%lld,4,1,1,%s,%s,1,1,1,%s)", i > from ? "," : "", (long long)i + 1, (long long)i + 1, now, now, now);
   buf_ch(&w->q, ';');
 }
 
 static void one_batch(struct raw *w, const struct shape *s, int64_t at, int64_t n) {
-  char now[CLOCK_SQL_LEN];
-  clock_sql(now, clock_wall_us());
+  char now[NOW_LEN];
+  put_now(now);
   buf_str(&w->q, "START TRANSACTION;");
   new_flows(w, s->flows * (at + n) / s->steps - s->flows * at / s->steps, now);
   heads(w, s, at, n, now);
@@ -129,9 +141,9 @@ static void one_batch(struct raw *w, const struct shape *s, int64_t at, int64_t 
 
 double limit_mysql(char **where, int n, const char *schema, const struct shape *s) {
   struct raw w = {.q = BUF_INIT};
-  char now[CLOCK_SQL_LEN];
+  char now[NOW_LEN];
   open_server(&w, where, n, schema);
-  clock_sql(now, clock_wall_us());
+  put_now(now);
   new_flows(&w, 1, now);
   new_nodes(&w, 0, s->batch, now);
   new_tasks(&w, 0, s->batch, now);

@@ -27,6 +27,47 @@ struct id_range span_tasks(const char *bases, int64_t n_node, int64_t ni, int64_
   return v;
 }
 
+void sweep_add(struct sweep *w, int64_t lo, int64_t hi) { *WR_PUSH(w->v, w->n, w->cap) = (struct id_range){lo, hi}; }
+
+void sweep_runs(struct sweep *w, const char *bases, int64_t n_task) {
+  struct run_base b;
+  while (n_task > 0 && base_next(&bases, &b)) sweep_add(w, b.ti, b.ti + n_task - 1);
+}
+
+static int range_cmp(const void *a, const void *b) {
+  int64_t x = ((const struct id_range *)a)->lo, y = ((const struct id_range *)b)->lo;
+  return (x > y) - (x < y);
+}
+
+void sweep_sort(struct sweep *w) {
+  if (w->n) qsort(w->v, w->n, sizeof *w->v, range_cmp);
+}
+
+void sweep_join(struct sweep *w) {
+  size_t k = 0;
+  sweep_sort(w);
+  for (size_t i = 1; i < w->n; i++) {
+    if (w->v[i].lo == w->v[k].hi + 1) w->v[k].hi = w->v[i].hi;
+    else w->v[++k] = w->v[i];
+  }
+  if (w->n) w->n = k + 1;
+}
+
+void sweep_done(struct sweep *w) {
+  free(w->v);
+  *w = (struct sweep){0};
+}
+
+size_t sweep_find(const struct sweep *w, int64_t after) {
+  size_t lo = 0, hi = w->n;
+  while (lo < hi) {
+    size_t mid = lo + (hi - lo) / 2;
+    if (w->v[mid].hi > after) hi = mid;
+    else lo = mid + 1;
+  }
+  return lo;
+}
+
 void places_add(struct places *p, uint32_t index, size_t run) { *WR_PUSH(p->v, p->n, p->cap) = (struct place){index, (uint32_t)run}; }
 
 static int place_cmp(const void *a, const void *b) {

@@ -14,6 +14,15 @@ void span_add(struct span *s, const char *bases);
 struct id_range { int64_t lo, hi; };
 struct id_range span_tasks(const char *bases, int64_t n_node, int64_t ni, int64_t task_at, int64_t n_task);
 
+/* Where live rows may be: the id ranges that a pass has noted, none overlapping another. Zero-initialise. */
+struct sweep { struct id_range *v; size_t n, cap; };
+void sweep_add(struct sweep *w, int64_t lo, int64_t hi);
+void sweep_runs(struct sweep *w, const char *bases, int64_t n_task);   /* the tasks of every run */
+void sweep_sort(struct sweep *w);
+void sweep_join(struct sweep *w);       /* sorts; neighbours become one range */
+void sweep_done(struct sweep *w);
+size_t sweep_find(const struct sweep *w, int64_t after);   /* of sorted ones: the first that may hold an id beyond after */
+
 /* Which node rows there are in several runs, ordered by (index, run). */
 struct place { uint32_t index, run; };
 struct places { struct place *v; size_t n, cap; };

@@ -209,6 +209,7 @@ static void my_close(struct store *st) {
   sql_done(&s->sql);
   sql_done(&s->def_sql);
   arena_done(&s->texts);
+  sweep_done(&s->live);
   free(s->want);
   my_url_done(&s->url);
   free(s);

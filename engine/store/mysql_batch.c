@@ -383,6 +383,30 @@ static enum store_rc write_tasks(struct my *s, struct batch *b) {
   return rc == STORE_OK ? write_task_rows(s, b, expected == 1 ? one : SIZE_MAX) : rc;
 }
 
+/* task_alone holds what runs outside of any flow and has not ended. */
+static bool alone_changes(const struct task_write *t, bool live) {
+  return !t->row.ni && live == !task_final(t->row.t.state) && live == (t->op == ROW_INSERT);
+}
+
+static enum store_rc write_alone(struct my *s, struct batch *b, bool live) {
+  enum store_rc rc = STORE_OK;
+  for (size_t i = 0, n = 0; i < b->n_task && rc == STORE_OK; n = 0) {
+    for (; i < b->n_task && n < MY_IN_MAX && rc == STORE_OK; i++) {
+      if (!alone_changes(&b->task[i], live)) continue;
+      if (n++ == 0) {
+        rc = run_statement(s, b, WANT_NOTHING, 0, 0);
+        sql_str(&s->sql, live ? "INSERT INTO task_alone(ti_id,task_id)VALUES(" : "DELETE FROM task_alone WHERE ti_id IN(");
+      } else {
+        sql_str(&s->sql, live ? ",(" : ",");
+      }
+      sql_i64(&s->sql, b->task[i].row.ti);
+      if (live) sql_ch(&s->sql, ','), sql_i64(&s->sql, b->task[i].row.task_id), sql_ch(&s->sql, ')');
+    }
+    if (n && !live) sql_ch(&s->sql, ')');
+  }
+  return rc;
+}
+
 static void put_attempt(struct my *s, const struct attempt_row *r) {
   struct sql *q = &s->sql;
   sql_ch(q, '(');
@@ -431,6 +455,8 @@ enum store_rc my_write(struct store *st, struct batch *b) {
   rc = write_flows(s, b);
   if (rc == STORE_OK) rc = write_nodes(s, b);
   if (rc == STORE_OK) rc = write_tasks(s, b);
+  if (rc == STORE_OK) rc = write_alone(s, b, true);
+  if (rc == STORE_OK) rc = write_alone(s, b, false);
   if (rc == STORE_OK) rc = write_attempts(s, b);
   if (rc == STORE_OK) rc = write_fence(s, b);
   return rc;

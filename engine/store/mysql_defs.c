@@ -183,7 +183,7 @@ static enum wr_rc delete_task(struct my *s, int64_t id, struct wr_err *err) {
   rc = my_def_known(s, MY_DEF_TASK, id, -1, &old, err);
   if (!rc) rc = no_users(s, id, err);
   if (!rc) rc = my_defs_raise(s, err);
-  if (!rc) rc = no_live(s, "SELECT COUNT(*) FROM task_ins FORCE INDEX(task_ins_live) WHERE live=2 AND task_id=?", id, err);
+  if (!rc) rc = no_live(s, "SELECT COUNT(*) FROM task_alone WHERE task_id=?", id, err);
   unsigned e = rc ? 0 : my_run(&s->def, NULL, "UPDATE task SET deleted=1, update_time=UTC_TIMESTAMP(6) WHERE task_id=?", MY_ARGS(my_ai(id)));
   if (e) rc = my_err(e, err);
   return my_tx_end(&s->def, rc, err);

@@ -89,7 +89,7 @@ static void take(struct ask *a, const struct my_cell *c, int64_t at) {
 /* A log that equals the result is kept only there. */
 static enum wr_rc from_result(struct my_reader *r, struct ask *a, struct wr_err *err) {
   struct my_rows q;
-  unsigned e = my_select(&r->c, &q, "SELECT epoch, IFNULL(LENGTH(result), 0), result FROM task_ins WHERE ti_id=? AND log=? AND (?=0 OR epoch=?)",
+  unsigned e = my_select(&r->c, &q, "SELECT epoch, GREATEST(result_len, 0), " MY_RESULT " FROM task_ins WHERE ti_id=? AND log=? AND (?=0 OR epoch=?)",
                          MY_ARGS(my_ai(a->ti), my_ai(LOG_IS_RESULT), my_ai(a->epoch), my_ai(a->epoch)));
   if (e) return my_err(e, err);
   if (my_next(&q)) {

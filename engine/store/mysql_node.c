@@ -113,25 +113,65 @@ bool my_reconciler(struct store *st) {
   return s->reconciles = !e && found && got == 1;
 }
 
-/* Both kinds of live rows by their own range of the index, then one merge: nothing is sorted but two pages. */
-#define LIVE(kind) "(SELECT ti_id FROM task_ins FORCE INDEX(task_ins_live) WHERE live=" kind " AND ti_id>? ORDER BY ti_id LIMIT ?)"
+/* ---- live rows: a pass notes the id ranges of live flows, then reads them page by page ---- */
+#define LIVE_RANGES 100   /* in one statement */
+
+static unsigned find_ranges(struct my *s, const char *sql, bool flows) {
+  struct my_rows r;
+  unsigned e = my_select(&s->run, &r, sql, NULL, 0);
+  while (!e && my_next(&r)) {
+    if (flows) sweep_runs(&s->live, my_str(&r.cell[0], NULL), my_int(&r.cell[1]));
+    else sweep_add(&s->live, my_int(&r.cell[0]), my_int(&r.cell[0]));
+  }
+  return e ? e : my_done(&r);
+}
+
+/* Every run of every live flow, and the stand-alone tasks. */
+static unsigned find_tasks(struct my *s) {
+  s->live.n = 0;
+  unsigned e = find_ranges(s, "SELECT i.bases, h.n_task_ins FROM task_flow_ins i FORCE INDEX(task_flow_ins_open) JOIN task_flow_history h "
+                           "ON h.flow_id=i.flow_id AND h.flow_version=i.flow_version WHERE i.opened=1", true);
+  if (!e) e = find_ranges(s, "SELECT ti_id FROM task_alone", false);
+  sweep_join(&s->live);
+  return e;
+}
+
+/* Live rows of v[0 .. k) beyond after, n at most, added to out. */
+static unsigned live_page(struct my *s, const struct id_range *v, size_t k, int64_t after, struct live_task *out, size_t n, size_t *got) {
+  struct my_cell c[MY_COLS];
+  sql_clear(&s->sql);
+  sql_str(&s->sql, "SELECT t.ti_id, t.fi_id, t.state, t.epoch, t.owner, t.due_at, t.update_time, t.owner=0 OR IFNULL(e.state='LIVE', 0) "
+                   "FROM task_ins t FORCE INDEX(PRIMARY) LEFT JOIN engine_node e ON e.incarnation=t.owner WHERE (");
+  for (size_t i = 0; i < k; i++)
+    buf_printf(&s->sql.b, "%st.ti_id BETWEEN %lld AND %lld", i ? " OR " : "", (long long)(v[i].lo > after ? v[i].lo : after + 1),
+               (long long)v[i].hi);
+  buf_printf(&s->sql.b, ") AND t.state<%d ORDER BY t.ti_id LIMIT %zu", TASK_FINAL_MIN, n);
+  unsigned e = my_query(&s->run, s->sql.b.data, s->sql.b.len);
+  sql_clear(&s->sql);
+  MYSQL_RES *res = e ? NULL : mysql_store_result(s->run.m);
+  if (!res) return e ? e : my_fail(&s->run, mysql_errno(s->run.m));
+  for (MYSQL_ROW row; n && (row = mysql_fetch_row(res)); n--) {
+    my_cells(res, row, c);
+    out[(*got)++] = (struct live_task){.ti = my_int(&c[0]), .fi = my_int(&c[1]), .state = (uint8_t)my_int(&c[2]),
+                                       .epoch = (uint32_t)my_int(&c[3]), .owner = my_int(&c[4]), .due_us = my_us(&c[5]),
+                                       .update_us = my_us(&c[6]), .owner_live = my_int(&c[7]) != 0};
+  }
+  mysql_free_result(res);
+  return 0;
+}
 
 enum store_rc my_live_tasks(struct store *st, int64_t after_ti, struct live_task *out, size_t n, size_t *n_out) {
   struct my *s = my_of(st);
-  struct my_rows r;
   size_t got = 0;
   *n_out = 0;
   unsigned e = ready(s);
   if (e) return down(e);
-  e = my_select(&s->run, &r, "SELECT t.ti_id, t.fi_id, t.state, t.epoch, t.owner, t.due_at, t.update_time, "
-                "t.owner=0 OR IFNULL(e.state='LIVE', 0) FROM (" LIVE("1") " UNION ALL " LIVE("2") ") v "
-                "JOIN task_ins t ON t.ti_id=v.ti_id LEFT JOIN engine_node e ON e.incarnation=t.owner ORDER BY t.ti_id LIMIT ?",
-                MY_ARGS(my_ai(after_ti), my_ai((int64_t)n), my_ai(after_ti), my_ai((int64_t)n), my_ai((int64_t)n)));
-  for (; !e && got < n && my_next(&r); got++)
-    out[got] = (struct live_task){.ti = my_int(&r.cell[0]), .fi = my_int(&r.cell[1]), .state = (uint8_t)my_int(&r.cell[2]),
-                                  .epoch = (uint32_t)my_int(&r.cell[3]), .owner = my_int(&r.cell[4]), .due_us = my_us(&r.cell[5]),
-                                  .update_us = my_us(&r.cell[6]), .owner_live = my_int(&r.cell[7]) != 0};
-  if (!e) e = my_done(&r);
+  if (after_ti == 0 || s->live.n == 0) e = find_tasks(s);
+  for (size_t i = sweep_find(&s->live, after_ti), k; !e && i < s->live.n && got < n; i += k) {
+    k = s->live.n - i < LIVE_RANGES ? s->live.n - i : LIVE_RANGES;
+    e = live_page(s, s->live.v + i, k, after_ti, out + got, n - got, &got);
+  }
+  if (e || got < n) sweep_done(&s->live);
   if (!e) *n_out = got;
   return my_rc(e);
 }

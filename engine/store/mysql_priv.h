@@ -11,6 +11,7 @@
 #include "mysql_lib.h"
 #include <pthread.h>
 #include <stdatomic.h>
+#include "ins_rows.h"
 #include "mysql_sql.h"
 #include "store_backend.h"
 
@@ -91,8 +92,11 @@ unsigned my_run(struct my_conn *c, uint64_t *affected, const char *sql, const st
 #define MY_FLOW_NAME 18   /* index of what follows MY_FLOW_COLS */
 #define MY_NODE_COLS "ni_id, fi_id, node_id, run_no, state, ok, fail, skip, t_ok, t_bad, t_open, create_time, start_at, " \
   "end_at, update_time, error_msg"
+/* A short result has its room in the row from the start, so that the end of a task makes it no longer. */
+#define MY_RESULT_ROOM 40
+#define MY_RESULT "CASE WHEN result_len<0 THEN NULL WHEN result_len<=40 THEN LEFT(result_room, result_len) ELSE result_long END"
 #define MY_TASK_COLS "ti_id, ni_id, fi_id, task_id, create_time, update_time, end_at, state, end_as, losses, cancel_requested, " \
-  "epoch, tries, owner, start_at, due_at, task_version, error_msg, result, log, exit_code, `signal`, utime_us, stime_us, " \
+  "epoch, tries, owner, start_at, due_at, task_version, error_msg, " MY_RESULT ", log, exit_code, `signal`, utime_us, stime_us, " \
   "maxrss_kib, log_bytes"
 void my_get_flow(const struct my_cell *c, struct flow_row *r, struct arena *a);
 void my_get_node(const struct my_cell *c, struct node_row *r, struct arena *a);
@@ -127,6 +131,7 @@ struct my {
   struct my_want *want;
   size_t n_want, cap_want;
   struct arena texts;     /* of rows read in this transaction */
+  struct sweep live;      /* id ranges that the pass under way still looks at */
   uint32_t keys_written;  /* since old ones were deleted last */
   /* ids */
   pthread_mutex_t ids_mu;

@@ -10,16 +10,17 @@ void sql_i64_0(struct sql *q, int64_t v) {
   else buf_add(&q->b, "NULL", 4);
 }
 
+/* A typed literal is converted once, where it is read; a string is converted for each row it goes into. */
 static void put_time(struct sql *q, int64_t us, const char *zero) {
   if (!us) {
     buf_str(&q->b, zero);
     return;
   }
-  char *p = buf_reserve(&q->b, CLOCK_SQL_LEN + 2);
-  *p = '\'';
-  clock_sql(p + 1, us);
-  p[CLOCK_SQL_LEN] = '\'';
-  q->b.len += CLOCK_SQL_LEN + 1;
+  buf_str(&q->b, "TIMESTAMP'");
+  char *p = buf_reserve(&q->b, CLOCK_SQL_LEN + 1);
+  clock_sql(p, us);
+  p[CLOCK_SQL_LEN - 1] = '\'';
+  q->b.len += CLOCK_SQL_LEN;
 }
 
 void sql_us(struct sql *q, int64_t us) { put_time(q, us, "NULL"); }

@@ -14,7 +14,7 @@ static inline void sql_ch(struct sql *q, char c) { buf_ch(&q->b, c); }
 static inline void sql_i64(struct sql *q, int64_t v) { buf_i64(&q->b, v); }
 void sql_i64_0(struct sql *q, int64_t v);                      /* 0 = NULL */
 void sql_us(struct sql *q, int64_t us);                        /* DATETIME(6), 0 = NULL */
-#define SQL_NEVER "'1970-01-01 00:00:00'"                      /* what a column named .._at holds for "not yet" */
+#define SQL_NEVER "TIMESTAMP'1970-01-01 00:00:00'"                      /* what a column named .._at holds for "not yet" */
 void sql_at(struct sql *q, int64_t us);                        /* DATETIME(6), 0 = SQL_NEVER */
 /* Escaped for the character set of m's connection, in quotes; NULL = NULL. */
 void sql_text(struct sql *q, MYSQL *m, const char *s);

@@ -74,47 +74,12 @@ enum store_rc sq_task_range(struct store *st, int64_t lo, int64_t hi, struct tas
 }
 
 /* ---- live rows: a pass notes the id ranges of live flows, then reads them page by page ---- */
-static void sweep_add(struct sq_sweep *w, int64_t lo, int64_t hi) {
-  struct sq_range *r = WR_PUSH(w->v, w->n, w->cap);
-  *r = (struct sq_range){lo, hi};
-}
-
-static int range_cmp(const void *a, const void *b) {
-  int64_t x = ((const struct sq_range *)a)->lo, y = ((const struct sq_range *)b)->lo;
-  return (x > y) - (x < y);
-}
-
-static void sweep_sort(struct sq_sweep *w) {
-  if (w->n) qsort(w->v, w->n, sizeof *w->v, range_cmp);
-}
-
-static void sweep_done(struct sq_sweep *w) {
-  free(w->v);
-  *w = (struct sq_sweep){0};
-}
-
-/* First range that may hold an id beyond after: ranges never overlap. */
-static size_t sweep_find(const struct sq_sweep *w, int64_t after) {
-  size_t lo = 0, hi = w->n;
-  while (lo < hi) {
-    size_t mid = lo + (hi - lo) / 2;
-    if (w->v[mid].hi > after) hi = mid;
-    else lo = mid + 1;
-  }
-  return lo;
-}
-
 /* Every run of every live flow, and the stand-alone tasks. */
 static int find_tasks(struct sq *s) {
-  struct sq_sweep *w = &s->tasks;
-  struct run_base b;
+  struct sweep *w = &s->tasks;
   w->n = 0;
   sqlite3_stmt *q = sq_stmt(&s->run, RUN_LIVE_BASES);
-  while (q && sqlite3_step(q) == SQLITE_ROW) {
-    const char *p = sq_col_text(q, 0, NULL);
-    int64_t n = sq_col(q, 1);
-    while (n > 0 && base_next(&p, &b)) sweep_add(w, b.ti, b.ti + n - 1);
-  }
+  while (q && sqlite3_step(q) == SQLITE_ROW) sweep_runs(w, sq_col_text(q, 0, NULL), sq_col(q, 1));
   int rc = q ? sqlite3_reset(q) : sqlite3_errcode(s->run.db);
   if (rc != SQLITE_OK || !(q = sq_stmt(&s->run, RUN_LIVE_ALONE))) return rc ? rc : sqlite3_errcode(s->run.db);
   while (sqlite3_step(q) == SQLITE_ROW) sweep_add(w, sq_col(q, 0), sq_col(q, 0));

@@ -10,6 +10,7 @@
 #define SQLITE_PRIV_H
 #include <pthread.h>
 #include <sqlite3.h>
+#include "ins_rows.h"
 #include "store_backend.h"
 
 #define SQ_READERS 4
@@ -79,8 +80,6 @@ struct sq_ckpt {
 };
 
 /* Live rows of one pass of the reconciler: found when it starts, read in pages. */
-struct sq_range { int64_t lo, hi; };
-struct sq_sweep { struct sq_range *v; size_t n, cap; };
 
 struct sq_reader {
   struct reader base;
@@ -100,7 +99,7 @@ struct sq {
   struct arena texts;       /* of rows read in this transaction */
   bool in_tx;
   int64_t me;               /* incarnation, 0 = not joined */
-  struct sq_sweep tasks, flows;
+  struct sweep tasks, flows;
   /* the definition writer's */
   pthread_mutex_t def_lock;
   struct sq_conn def;

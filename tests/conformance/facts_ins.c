@@ -229,8 +229,48 @@ static void task_instance(struct world *w) {
   task_same(&task_seen, &r);
 }
 
+/* Alone and among others with equal and with other results: every form of the update. No result keeps what is there. */
+static void results_of_any_length(struct world *w) {
+  enum { N = 12 };
+  static const size_t len[N] = {0, 1, 39, 40, 41, 100, 40, 40, 40, 0, 3000, 1};
+  static char text[3000];
+  struct flow_def *f = flow_save(w, "f", NODE("a") "," NODE("b") "," NODE("c"));
+  struct task_write u[N];
+  struct started s[N];
+  memset(u, 0, sizeof u);
+  for (size_t i = 0; i < sizeof text; i++) text[i] = (char)(i % 7 == 3 ? 0 : i % 5 == 4 ? 0xff : '\'' + i % 80);
+  for (int i = 0; i < N; i++) {
+    s[i] = flow_start(w, f);
+    struct task_row r = task_row_of(w, &s[i], 0, 0);
+    OK(put_task(w, ROW_INSERT, &r));
+    r.t.state = TASK_SUCCESS, r.end_us = r.update_us = 1700000000000000, r.result = text, r.result_len = len[i], r.exit_code = 0;
+    u[i] = (struct task_write){.op = ROW_UPDATE, .finish = true, .expect_state = -1, .row = r};
+    if (i % 4 == 0) OK(put_finish(w, &r));
+  }
+  struct batch b = {.id = world_batch_id(w), .task = u, .n_task = N};
+  for (int again = 0; again < 2; again++) {
+    OK(batch_do(w, &b));
+    for (int i = 0; i < N; i++) {
+      struct task_row got = task_get(w, u[i].row.ti);
+      assert_non_null(got.result);
+      assert_int_equal(got.result_len, len[i]);
+      assert_memory_equal(got.result, text, len[i]);
+      u[i].row.result = NULL, u[i].row.result_len = 0;
+      u[i].row.utime_us = i % 3; /* some alike, some not */
+    }
+    b.id = world_batch_id(w);
+  }
+  u[5].row.result = "ab", u[5].row.result_len = 2; /* a long one becomes short, a short one long */
+  u[3].row.result = text, u[3].row.result_len = 41;
+  OK(batch_do(w, &b));
+  assert_memory_equal(task_get(w, u[5].row.ti).result, "ab", 2);
+  assert_int_equal(task_get(w, u[5].row.ti).result_len, 2);
+  assert_memory_equal(task_get(w, u[3].row.ti).result, text, 41);
+  def_flow_unref(f);
+}
+
 const struct fact facts_ins[] = {
   FACT(flow_instance), FACT(nodes_in_order_and_pages), FACT(nodes_of_several_runs), FACT(nodes_of_no_instance), FACT(node_instance),
-  FACT(tasks_of_a_node), FACT(task_instance),
+  FACT(tasks_of_a_node), FACT(task_instance), FACT(results_of_any_length),
 };
 const size_t n_facts_ins = sizeof facts_ins / sizeof *facts_ins;

@@ -1,4 +1,5 @@
 /* Facts of what the reconciler sees: live tasks and flows, in pages, in order, each once. */
+#include <stdlib.h>
 #include "facts.h"
 
 /* All live tasks with ti in lo..hi, read in pages of n; the order of the whole pass is checked. */
@@ -110,6 +111,35 @@ static void live_in_pages_of_any_size(struct world *w) {
         if (k != 1 || i % 2 == 0) assert_int_equal(t[at++].ti, s[i].ti + k);
     assert_int_equal(live_flows(w, page, s[0].fi, s[FLOWS - 1].fi, lf, FLOWS), FLOWS);
   }
+  def_flow_unref(f);
+}
+
+/* What is live stands in many places, with final rows and ended flows between them. */
+static void live_among_the_dead(struct world *w) {
+  enum { FLOWS = 250 };
+  struct flow_def *f = flow_save(w, "f", NODE("a") "," NODE("b"));
+  struct started *s = wr_calloc(FLOWS, sizeof *s);
+  struct live_task t[FLOWS];
+  int64_t id = task_save(w, "t", "ECHO"), want[FLOWS];
+  size_t n = 0;
+  for (int i = 0; i < FLOWS; i++) {
+    struct task_row a = alone_row_of(w, id);
+    s[i] = flow_start(w, f);
+    struct task_row x = task_row_of(w, &s[i], 0, 0), y = task_row_of(w, &s[i], 1, 1);
+    x.t.state = TASK_SUCCESS;
+    y.t.state = i % 2 ? TASK_SUCCESS : TASK_QUEUED;
+    OK(put_task(w, ROW_INSERT, &x));
+    OK(put_task(w, ROW_INSERT, &y));
+    if (i % 10 == 0) OK(put_task(w, ROW_INSERT, &a));
+    if (i % 2) flow_end(w, &s[i], FLOW_SUCCESS);
+    if (i % 10 == 0) want[n++] = a.ti; /* its id came before those of the flow */
+    if (i % 2 == 0) want[n++] = y.ti;
+  }
+  for (size_t page = 1; page <= 64; page += 21) {
+    assert_int_equal(live_tasks(w, page, want[0], want[n - 1], t, FLOWS), n);
+    for (size_t i = 0; i < n; i++) assert_int_equal(t[i].ti, want[i]);
+  }
+  free(s);
   def_flow_unref(f);
 }
 
@@ -246,7 +276,7 @@ static void one_member_reconciles(struct world *w) {
 
 const struct fact facts_live[] = {
   FACT_FRESH(nothing_is_live_at_first), FACT(live_task_tells_its_columns), FACT(live_is_every_state_but_final),
-  FACT(live_in_pages_of_any_size), FACT(live_stand_alone), FACT(live_stand_alone_made_final), FACT(live_of_a_second_run),
+  FACT(live_in_pages_of_any_size), FACT(live_among_the_dead), FACT(live_stand_alone), FACT(live_stand_alone_made_final), FACT(live_of_a_second_run),
   FACT(live_flow_tells_its_columns), FACT(live_flow_is_every_state_but_final), FACT(a_flow_without_nodes_can_be_live),
   FACT_FRESH(owner_of_a_former_life), FACT_FRESH(one_member_reconciles),
 };
