@@ -14,6 +14,12 @@ struct mem_node *memdb_node(const struct memdb *db, int64_t ni) { return map64_g
 struct mem_task *memdb_task(const struct memdb *db, int64_t ti) { return map64_get(&db->task, ti); }
 struct mem_member *memdb_member(const struct memdb *db, int64_t me) { return map64_get(&db->member, me); }
 
+const struct key_row *memdb_key(const struct memdb *db, const char *key) {
+  for (size_t i = 0; i < db->n_key; i++)
+    if (strcmp(db->key[i].key, key) == 0) return &db->key[i].row;
+  return NULL;
+}
+
 struct memdb *memdb_new(const struct mem_hooks *h, bool single, int64_t lease_us, uint8_t (*slot_of)(const char *type)) {
   struct memdb *db = wr_new(struct memdb);
   db->hooks = *h;
@@ -58,6 +64,8 @@ void memdb_free(struct memdb *db) {
   map64_done(&db->node);
   map64_done(&db->task);
   map64_done(&db->member);
+  for (size_t i = 0; i < db->n_key; i++) free(db->key[i].key);
+  free(db->key);
   defs_done(db->tasks, db->n_tasks);
   defs_done(db->flows, db->n_flows);
   free(db);
@@ -145,6 +153,8 @@ static void tx_copy(struct mem_tx *tx, const struct batch *b) {
   tx->b.node = copy(a, b->node, b->n_node, sizeof *b->node);
   tx->b.task = copy(a, b->task, b->n_task, sizeof *b->task);
   tx->b.attempt = copy(a, b->attempt, b->n_attempt, sizeof *b->attempt);
+  tx->b.key = copy(a, b->key, b->n_key, sizeof *b->key);
+  for (size_t i = 0; i < b->n_key; i++) tx->b.key[i].key = keep(a, b->key[i].key);
   for (size_t i = 0; i < b->n_flow; i++) {
     struct flow_row *r = &tx->b.flow[i].row;
     r->error = keep(a, r->error);
@@ -255,6 +265,8 @@ void tx_apply(struct mem_tx *tx) {
     for (size_t i = 0; i < tx->b.n_flow; i++) put_flow(db, &tx->b.flow[i], tx);
     for (size_t i = 0; i < tx->b.n_node; i++) put_node(db, &tx->b.node[i]);
     for (size_t i = 0; i < tx->b.n_task; i++) put_task(db, &tx->b.task[i]);
+    for (size_t i = 0; i < tx->b.n_key; i++)
+      *WR_PUSH(db->key, db->n_key, db->cap_key) = (struct mem_key){wr_strdup(tx->b.key[i].key), tx->b.key[i].row};
     db->n_attempt += tx->b.n_attempt;
     m->last_batch = tx->b.id;
     m->lease_until = db->now_us + db->lease_us;
@@ -313,6 +325,22 @@ static enum store_rc check_task(struct mem_store *s, const struct task_write *w,
   return STORE_STALE;
 }
 
+bool tx_key_held(const struct mem_store *s, const char *key) {
+  for (const struct mem_tx *tx = s->db->txs; tx; tx = tx->next)
+    for (size_t i = 0; tx != s->tx && tx->written && i < tx->b.n_key; i++)
+      if (strcmp(tx->b.key[i].key, key) == 0) return true;
+  return false;
+}
+
+/* The unique index: one batch comes through. */
+static enum store_rc check_keys(struct mem_store *s, const struct batch *b) {
+  for (size_t i = 0; i < b->n_key; i++) {
+    if (i > 0 && strcmp(b->key[i - 1].key, b->key[i].key) >= 0) s->db->hooks.broken(s->db->hooks.ctx, "keys out of order", (int64_t)i);
+    if (memdb_key(s->db, b->key[i].key) || tx_key_held(s, b->key[i].key)) return STORE_RETRY;
+  }
+  return STORE_OK;
+}
+
 static enum store_rc check_all(struct mem_store *s, struct batch *b) {
   struct batch *mine = &s->tx->b;
   for (size_t i = 0; i < b->n_flow; i++) {
@@ -330,6 +358,8 @@ static enum store_rc check_all(struct mem_store *s, struct batch *b) {
     enum store_rc rc = check_task(s, &mine->task[i], &b->task[i]);
     if (rc != STORE_OK) return rc;
   }
+  enum store_rc keys = check_keys(s, mine);
+  if (keys != STORE_OK) return keys;
   struct mem_member *m = memdb_member(s->db, s->me);
   if (!m || !get_lock(s, &m->lock)) return m ? STORE_RETRY : STORE_FENCED;
   return m->state == MEMBER_LIVE ? STORE_OK : STORE_FENCED;

@@ -30,6 +30,7 @@ struct mem_store {
 struct mem_tx *tx_open(struct mem_store *s);
 void tx_end(struct mem_tx *tx);                  /* releases locks, forgets it */
 void tx_apply(struct mem_tx *tx);                /* commits: rows, receipt, lease; then ends it */
+bool tx_key_held(const struct mem_store *s, const char *key);  /* another transaction is writing it */
 enum store_rc tx_write(struct mem_store *s, struct batch *b);
 enum mem_fate mem_ask(struct mem_store *s, enum mem_call what, const struct batch *b);
 enum store_rc mem_fault(enum mem_fate f);        /* of MEM_RETRY .. MEM_BAD */

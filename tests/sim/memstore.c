@@ -150,6 +150,18 @@ static enum store_rc mem_task_range(struct store *st, int64_t lo, int64_t hi, st
   return rc;
 }
 
+static enum store_rc mem_keys(struct store *st, const char *const *key, size_t n, struct key_row *out, uint8_t *got) {
+  struct mem_store *s = of(st);
+  enum store_rc rc = gate(s, MEM_READ, NULL);
+  for (size_t i = 0; rc == STORE_OK && i < n; i++) {
+    const struct key_row *row = memdb_key(s->db, key[i]);
+    wr_assert(i == 0 || strcmp(key[i - 1], key[i]) < 0);
+    got[i] = row ? 1 : tx_key_held(s, key[i]) ? 2 : 0;
+    if (row) out[i] = *row;
+  }
+  return rc;
+}
+
 static enum store_rc mem_write(struct store *st, struct batch *b) {
   struct mem_store *s = of(st);
   (void)tx_open(s);
@@ -465,7 +477,7 @@ static const struct store_ops mem_ops = {
   .close = mem_close, .single = mem_single, .ids = mem_ids, .join = mem_join, .leave = mem_leave, .begin = mem_begin,
   .lock = mem_lock, .nodes = mem_nodes, .node_range = mem_node_range, .tasks = mem_tasks, .task_range = mem_task_range,
   .write = mem_write, .commit = mem_commit, .rollback = mem_rollback, .resolve = mem_resolve, .renew = mem_renew,
-  .reap = mem_reap, .live_tasks = mem_live_tasks, .live_flows = mem_live_flows, .reconciler = mem_reconciler,
+  .keys = mem_keys, .reap = mem_reap, .live_tasks = mem_live_tasks, .live_flows = mem_live_flows, .reconciler = mem_reconciler,
   .save_task = no_save_task, .save_flow = no_save_flow, .delete_task = no_delete, .delete_flow = no_delete,
   .reader_get = mem_reader_get, .reader_put = mem_reader_put, .reader_defs_version = mem_reader_defs_version,
   .reader_task = mem_reader_task, .reader_flow = mem_reader_flow, .reader_tasks = mem_reader_tasks, .reader_heads = mem_reader_heads,

@@ -43,6 +43,9 @@ struct mem_task { struct task_row r; struct mem_tx *lock; };
 enum mem_member_state { MEMBER_LIVE, MEMBER_DEAD, MEMBER_GONE };
 struct mem_member { int64_t me, lease_until, last_batch; enum mem_member_state state; struct mem_tx *lock; };
 
+/* Idempotency keys, as committed. */
+struct mem_key { char *key; struct key_row row; };
+
 struct mem_text { char *json; int64_t node_base; };
 struct mem_def { struct mem_text *v; size_t n, cap; bool deleted; };  /* v[version - 1] */
 
@@ -57,6 +60,7 @@ struct memdb {
   size_t n_tasks, cap_tasks, n_flows, cap_flows;
   struct map64 flow, node, task;     /* fi, ni, ti -> row */
   struct map64 member;
+  struct mem_key *key; size_t n_key, cap_key;
   int64_t max_ti, max_fi;
   size_t n_attempt;                  /* rows of task_attempt, and the last batch's */
   struct mem_tx *txs;                /* all transactions, open and undecided */
@@ -73,6 +77,7 @@ struct mem_flow *memdb_flow(const struct memdb *db, int64_t fi);
 struct mem_node *memdb_node(const struct memdb *db, int64_t ni);
 struct mem_task *memdb_task(const struct memdb *db, int64_t ti);
 struct mem_member *memdb_member(const struct memdb *db, int64_t me);
+const struct key_row *memdb_key(const struct memdb *db, const char *key);   /* NULL: not used so far */
 /* Definitions, as POST bodies. id 0 = a new one. Returns the id, 0 when a transaction holds it just now. */
 int64_t memdb_save_task(struct memdb *db, int64_t id, const char *json);
 int64_t memdb_save_flow(struct memdb *db, int64_t id, const char *json, uint32_t n_node);

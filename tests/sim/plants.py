@@ -80,6 +80,18 @@ PLANTS = [
      "if (state != NODE_UPSTREAM_FAILED && r->wish", "if ((PLANT(24) || state != NODE_UPSTREAM_FAILED) && r->wish"),
     (25, "a slot is that of the task's newest version", "runner/runner_req.c",
      "if (ref->inl || t->state == TASK_NONE ||", "if (ref->inl || PLANT(25) || t->state == TASK_NONE ||"),
+    (26, "claims ahead have no bound", "runner/runner.c",
+     "r->run_avg_us < SHORT_RUN_US ? r->o.ahead : 0)", "r->run_avg_us < SHORT_RUN_US ? r->o.ahead * (PLANT(26) ? 2 : 1) : 0)"),
+    (27, "a key is not looked up", "runner/runner_req.c",
+     "if (q->key && key_answers(r, e)) return STORE_OK;", "if (q->key && !PLANT(27) && key_answers(r, e)) return STORE_OK;"),
+    (28, "a handed-back attempt counts as lost", "runner/runner_req.c",
+     "case ATTEMPT_HANDBACK: return TASK_EV_HANDBACK;", "case ATTEMPT_HANDBACK: return PLANT(28) ? TASK_EV_LOST : TASK_EV_HANDBACK;"),
+    (29, "a key answers for another body", "runner/runner_keys.c",
+     "bool same = memcmp(", "bool same = PLANT(29) || memcmp("),
+    (30, "a refused request uses up its key", "runner/runner_keys.c",
+     "if (r->key[i].state == KEY_NEW) *WR_PUSH", "if (r->key[i].state == KEY_NEW || (PLANT(30) && r->key[i].state == KEY_FREE)) *WR_PUSH"),
+    (31, "what waits at the gate is handed back with no word", "core/task.c",
+     "static unsigned do_handback(const struct step *s) { return", "static unsigned do_handback(const struct step *s) { if (PLANT(31)) return 0; return"),
 ]
 
 

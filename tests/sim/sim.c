@@ -247,7 +247,8 @@ static void node_setup(struct world *w, int i) {
   n->boot_off = sim_between(w, SEC, 100000 * SEC);
   n->wall_off = 1700000000 * SEC + sim_between(w, -5 * SEC, 5 * SEC);
   for (int s = 0; s < SLOT__N; s++) n->slots[s] = 1 + (uint32_t)sim_rnd(w, 6);
-  if (i > 0 && sim_chance(w, 150)) n->slots[0] = n->slots[1] = 0; /* no worker role */
+  n->ahead = sim_chance(w, 700) ? n->slots[SLOT_PROCESS] : 0;
+  if (i > 0 && sim_chance(w, 150)) n->ahead = n->slots[0] = n->slots[1] = 0; /* no worker role */
 }
 
 static void world_setup(struct world *w, uint64_t seed, int verbose) {
@@ -258,6 +259,8 @@ static void world_setup(struct world *w, uint64_t seed, int verbose) {
   w->p_fault = sim_chance(w, 300) ? 0 : (uint32_t)sim_rnd(w, 60);
   w->p_yield = (uint32_t)sim_rnd(w, 800);
   w->p_slow = (uint32_t)sim_rnd(w, 30);
+  w->p_key = sim_chance(w, 500) ? 0 : (uint32_t)sim_rnd(w, 800);
+  w->quick = sim_chance(w, 300);
 #ifdef WEIR_PLANTED
   weir_batch_rows = sim_chance(w, 200) ? LIMIT_BATCH_ROWS : 2 + sim_rnd(w, 40);
   weir_page = sim_chance(w, 200) ? PAGE : 1 + sim_rnd(w, 20);
@@ -340,9 +343,9 @@ static uint64_t run_seed(uint64_t seed, int verbose) {
   oracle_quiet(w);
   uint64_t hash = w->hash;
   if (verbose)
-    (void)printf("seed %llu: %s, %d nodes, %llu steps, %llu commits, %llu requests, %llu crashes, %llu unknown, %lld flows, hash %016llx\n",
+    (void)printf("seed %llu: %s, %d nodes, %llu steps, %llu commits, %llu requests, %llu crashes, %llu unknown, %llu replayed, %llu ahead, %lld flows, hash %016llx\n",
                  (unsigned long long)seed, w->single ? "single" : "cluster", w->n_node, (unsigned long long)w->step, (unsigned long long)w->n_commit,
-                 (unsigned long long)w->n_ops, (unsigned long long)w->n_crash, (unsigned long long)w->n_unknown, (long long)w->db->max_fi, (unsigned long long)hash);
+                 (unsigned long long)w->n_ops, (unsigned long long)w->n_crash, (unsigned long long)w->n_unknown, (unsigned long long)w->n_replay, (unsigned long long)w->n_gated, (long long)w->db->max_fi, (unsigned long long)hash);
   world_done(w);
   free(w);
   return hash;

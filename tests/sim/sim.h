@@ -31,13 +31,28 @@ struct work {                       /* an attempt at a node's worker */
   int64_t start_at, end_at, timeout_at; /* INT64_MAX = never */
   enum attempt_end end;
   bool killed, doomed;              /* cancelled; past the deadline of its node */
+  bool gated;                       /* claimed ahead: waits for a slot, until start_at */
 };
 struct orphan { struct rec *rec; int64_t end_at; int node; }; /* a child whose node is gone */
+
+#define SIM_KEYS 40
+enum { KEY_BODIES = 2 };            /* a key, and what it is sent with: mostly body 0 */
+struct intent {
+  char key[16];
+  uint8_t hash[KEY_BODIES][KEY_HASH_BYTES];
+  char body[KEY_BODIES][32];        /* params of its flows: no others have them */
+  enum req_kind kind;
+  int64_t id;                       /* of the flow or task */
+  uint32_t n;
+  int won;                          /* the body that was accepted, -1 = not known yet */
+  int64_t first_id;                 /* what it made */
+};
 
 struct op {                         /* a request of a client */
   struct req q;
   struct op *next;
   struct node *node;
+  struct intent *intent; int body;  /* it has a key */
   uint32_t run_no;                  /* of the flow when it was sent */
   uint64_t life;
   bool answered, final, there;      /* the flow was final, what it names had a row, when it was sent */
@@ -62,7 +77,7 @@ struct node {
   int64_t boot_off, wall_off, true_off;
   int64_t next_boot;                /* when its thread wakes by itself */
   int64_t deadline;                 /* of its worker, boot time */
-  uint32_t slots[SLOT__N], told[SLOT__N];
+  uint32_t slots[SLOT__N], told[SLOT__N], ahead;
   struct work *work;
   struct attempt *done;             /* ended, not reported yet */
   uint64_t life;                    /* which start of the node this is */
@@ -90,10 +105,13 @@ struct world {
   struct map64 fdefs, tdefs;        /* (id << 20 | version) -> definition */
   struct orphan *orphan; size_t n_orphan, cap_orphan;
   struct op *ops;
+  struct intent intent[SIM_KEYS]; size_t n_intent;
+  uint32_t p_key;                   /* per 1000 starts */
+  bool quick;                       /* programs of a few milliseconds: nodes claim ahead */
   int64_t op_at, chaos_at, calm_at;
   int64_t bad_fi;
   uint32_t p_fault, p_yield, p_slow; /* per 1000 */
-  uint64_t n_ops, n_commit, n_crash, n_unknown, n_done;
+  uint64_t n_ops, n_commit, n_crash, n_unknown, n_done, n_gated, n_replay;
 };
 
 /* sim.c */

@@ -1,5 +1,6 @@
 /* What clients do in the simulator: definitions of random shape, and random requests at random nodes. sim.h.
  * What never happens: a definition that POST /flow would refuse. */
+#include <stdio.h>
 #include <stdlib.h>
 #include "sim.h"
 
@@ -22,7 +23,7 @@ static void add_policy(struct world *w, struct buf *b, bool queue) {
 }
 
 static void add_task(struct world *w, struct buf *b, const char *name) {
-  buf_printf(b, "{\"taskName\":\"%s\",\"taskType\":\"%s\",\"taskConfig\":{", name, PICK(w, "SHELL", "ECHO", "ECHO"));
+  buf_printf(b, "{\"taskName\":\"%s\",\"taskType\":\"%s\",\"taskConfig\":{", name, w->quick ? "SHELL" : PICK(w, "SHELL", "ECHO", "ECHO"));
   add_policy(w, b, true);
   buf_printf(b, "\"onLost\":\"%s\"}}", sim_chance(w, 100) ? "fail" : "retry");
 }
@@ -161,6 +162,40 @@ static void fill_start(struct world *w, struct req *q) {
   }
 }
 
+/* ---- keys ---- */
+
+static struct intent *any_intent(struct world *w) {
+  if (w->n_intent == SIM_KEYS || (w->n_intent > 0 && sim_chance(w, 700))) { /* mostly one of the last: their first request is under way */
+    size_t back = sim_chance(w, 700) && w->n_intent > 3 ? 3 : w->n_intent;
+    return &w->intent[w->n_intent - 1 - sim_rnd(w, back)];
+  }
+  struct intent *k = &w->intent[w->n_intent];
+  *k = (struct intent){.kind = sim_chance(w, 700) ? REQ_START : REQ_EXEC_TASK, .won = -1};
+  (void)snprintf(k->key, sizeof k->key, "key-%02u", (unsigned)(w->n_intent * 7 % SIM_KEYS)); /* in no order */
+  for (int i = 0; i < KEY_BODIES; i++) {
+    memset(k->hash[i], (int)w->n_intent * KEY_BODIES + i + 1, KEY_HASH_BYTES);
+    (void)snprintf(k->body[i], sizeof k->body[i], "{\"key\":\"%u %d\"}", (unsigned)w->n_intent, i);
+  }
+  k->n = sim_chance(w, 700) ? 1 : 2 + (uint32_t)sim_rnd(w, 4);
+  k->id = any_id(w, (int64_t)(k->kind == REQ_START ? w->db->n_flows : w->db->n_tasks));
+  w->n_intent++;
+  return k;
+}
+
+/* A start with its key, perhaps for the tenth time, perhaps with another body. */
+static void fill_keyed(struct world *w, struct op *o, struct intent *k) {
+  struct req *q = &o->q;
+  o->intent = k;
+  o->body = sim_chance(w, 100);
+  q->kind = k->kind;
+  q->key = k->key;
+  q->key_hash = k->hash[o->body];
+  q->task_id = k->id;
+  q->n_start = k->kind == REQ_START ? k->n : 0;
+  q->start = wr_calloc(k->n, sizeof *q->start);
+  for (uint32_t i = 0; i < q->n_start; i++) q->start[i] = (struct req_start){.flow_id = k->id, .params = params_new(k->body[o->body])};
+}
+
 static void fill_rerun(struct world *w, struct op *o) {
   struct req *q = &o->q;
   const struct map64_slot *s;
@@ -224,7 +259,15 @@ void load_op(struct world *w) {
   struct req *q = &o->q;
   uint64_t k = sim_rnd(w, 100);
   if (k < 6) { free(o); change_definitions(w); return; }
-  if (k < 45) fill_start(w, q);
+  if (k < 45 && sim_chance(w, w->p_key)) {
+    struct intent *key = any_intent(w);
+    fill_keyed(w, o, key);
+    send(w, o);
+    if (sim_chance(w, 700)) return;
+    o = wr_new(struct op); /* at once again, at whichever node */
+    fill_keyed(w, o, key);
+  }
+  else if (k < 45) fill_start(w, q);
   else if (k < 60) { q->kind = REQ_CANCEL_FLOW; q->fi = late_id(w, w->db->max_fi); }
   else if (k < 72) { q->kind = REQ_CANCEL_TASK; q->ti = late_id(w, w->db->max_ti); }
   else if (k < 88) fill_rerun(w, o);

@@ -12,6 +12,7 @@
 #endif
 
 #define STACK_BYTES (256 << 10)
+#define GATE_WAIT_US 50000 /* as the worker's */
 #define QUEUE_MAX 4000 /* hints of a cluster's queue, per class */
 
 /* ---- clocks ---- */
@@ -41,12 +42,16 @@ struct rec *ledger_add(struct world *w, int64_t ti, uint32_t epoch) {
   return r;
 }
 
-static void exec_start(struct world *w, struct rec *rec) {
+static void exec_start(struct node *n, struct rec *rec) {
+  struct world *w = n->w;
   if (rec->executed) sim_fail(w, "attempt %lld:%u is executed twice", (long long)rec->ti, rec->epoch);
   for (const struct rec *o = map64_get(&w->ledger, rec->ti); o != NULL; o = o->next)
     if (o->executing && !o->excused)
       sim_fail(w, "attempts %u and %u of %lld overlap", o->epoch, rec->epoch, (long long)rec->ti);
   rec->executing = rec->executed = true;
+  uint32_t kids = 0;
+  for (const struct work *k = n->work; k != NULL; k = k->next) kids += k->rec->executing && k->a->policy.slot == SLOT_PROCESS;
+  if (kids > n->slots[SLOT_PROCESS]) sim_fail(w, "node %d runs %u programs at once", n->id, kids);
   rec->t0 = w->now;
   sim_trace(w, "exec", rec->ti, rec->epoch, rec->me);
 }
@@ -71,10 +76,17 @@ static enum attempt_end any_end(struct world *w, const struct attempt *a) {
 }
 
 static int64_t any_length(struct world *w) {
+  if (w->quick && sim_chance(w, 995)) return sim_between(w, 0, 8000);
   uint64_t k = sim_rnd(w, 100);
   if (k < 60) return sim_between(w, 0, 20000);
   if (k < 85) return sim_between(w, 0, w->calm ? SEC / 2 : 2 * SEC);
   return sim_between(w, 0, w->calm ? 2 * SEC : w->lease_us * 2);
+}
+
+static uint32_t kids_of(const struct node *n) {
+  uint32_t m = 0;
+  for (const struct work *k = n->work; k != NULL; k = k->next) m += k->a->policy.slot == SLOT_PROCESS && !k->gated;
+  return m;
 }
 
 static void port_start(void *ctx, struct attempt *list) {
@@ -89,19 +101,25 @@ static void port_start(void *ctx, struct attempt *list) {
     struct work *k = wr_new(struct work);
     k->a = a;
     k->rec = ledger_get(w, a->ti, a->epoch);
-    k->start_at = w->now + sim_between(w, 0, sim_chance(w, 50) ? SEC : 500);
+    k->gated = a->policy.slot == SLOT_PROCESS && kids_of(n) >= n->slots[SLOT_PROCESS];
+    w->n_gated += k->gated;
+    k->start_at = w->now + (k->gated ? GATE_WAIT_US : sim_between(w, 0, sim_chance(w, 50) ? SEC : 500));
     k->end_at = k->timeout_at = INT64_MAX;
     k->next = n->work;
     n->work = k;
   }
   for (const struct work *k = n->work; k != NULL; k = k->next)
-    if (++busy[k->a->policy.slot] > n->slots[k->a->policy.slot]) sim_fail(w, "node %d runs more attempts than it has slots", n->id);
+    if (++busy[k->a->policy.slot] > n->slots[k->a->policy.slot] + (k->a->policy.slot == SLOT_PROCESS ? n->ahead : 0))
+      sim_fail(w, "node %d has claimed more than it has slots", n->id);
 }
+
+static void finish(struct node *n, struct work *k, enum attempt_end end);
 
 static void port_cancel(void *ctx, int64_t ti, uint32_t epoch) {
   struct node *n = ctx;
   for (struct work *k = n->dead ? NULL : n->work; k != NULL; k = k->next) {
     if (k->a->ti != ti || k->a->epoch != epoch || k->killed) continue;
+    if (k->gated) { finish(n, k, ATTEMPT_FAIL); return; } /* never started */
     int64_t at = n->w->now + sim_between(n->w, 0, 2 * SEC);
     k->killed = true;
     if (at < k->end_at) { k->end_at = at; k->end = ATTEMPT_FAIL; }
@@ -109,10 +127,21 @@ static void port_cancel(void *ctx, int64_t ti, uint32_t epoch) {
   }
 }
 
+/* A program has ended: the one that waits longest for its slot starts, whatever becomes of the result. */
+static void open_gate(struct node *n) {
+  struct work *first = NULL;
+  for (struct work *k = n->work; k != NULL; k = k->next)
+    if (k->gated) first = k; /* the list has the newest in front */
+  if (!first || kids_of(n) >= n->slots[SLOT_PROCESS]) return;
+  first->gated = false;
+  first->start_at = n->w->now;
+}
+
 static void finish(struct node *n, struct work *k, enum attempt_end end) {
   struct work **p = &n->work;
   while (*p != k) p = &(*p)->next;
   *p = k->next;
+  if (k->rec->executed && k->a->policy.slot == SLOT_PROCESS) k->a->run_us = n->w->now - k->rec->t0;
   exec_end(n->w, k->rec, end);
   k->a->end = end;
   if (end == ATTEMPT_FAIL || end == ATTEMPT_FATAL) k->a->error = wr_strdup("boom");
@@ -121,6 +150,7 @@ static void finish(struct node *n, struct work *k, enum attempt_end end) {
   k->a->next = n->done;
   n->done = k->a;
   free(k);
+  open_gate(n);
 }
 
 static void port_kill_all(void *ctx) {
@@ -218,8 +248,10 @@ void node_start(struct node *n) {
     .ports = {n, port_start, port_cancel, port_kill_all, port_deadline, port_push, w->single ? port_pull : NULL, port_nudge,
               port_flow_done, port_backlog, port_free_slots}};
   memcpy(o.slots, n->slots, sizeof o.slots);
+  o.ahead = n->ahead;
   n->up = runner_new(&o, node_wall(n), &n->runner, &err) == WR_OK;
   if (n->up) {
+    if (w->quick) n->runner->run_avg_us = 0; /* as after some dozen programs: else few seeds come so far */
     sim_trace(w, "join", n->id, runner_incarnation(n->runner), 0);
     return;
   }
@@ -383,7 +415,7 @@ static void work_begin(struct node *n, struct work *k) {
   struct world *w = n->w;
   if (node_asleep(n)) { k->start_at = n->frozen_until; return; } /* the loop that would start it sleeps */
   if (node_boot(n) >= n->deadline) { finish(n, k, ATTEMPT_LOST); return; }
-  exec_start(w, k->rec);
+  exec_start(n, k->rec);
   k->state = WORK_RUNS;
   if (k->a->timeout_us > 0) k->timeout_at = w->now + k->a->timeout_us;
   enum attempt_end end = any_end(w, k->a);
@@ -401,6 +433,7 @@ static void work_deadline(struct node *n, struct work *k) {
 
 static void work_one(struct node *n, struct work *k) {
   struct world *w = n->w;
+  if (k->gated && !node_asleep(n)) { finish(n, k, ATTEMPT_HANDBACK); return; } /* another node may have it */
   if (k->state == WORK_WAITS) { work_begin(n, k); return; }
   if (k->end_at <= w->now) { finish(n, k, k->end); return; }
   if (k->timeout_at <= w->now) {

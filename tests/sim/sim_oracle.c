@@ -208,12 +208,25 @@ static void check_started(struct world *w, const struct mem_flow *f, const struc
   run_free(r);
 }
 
+/* A key and what it made are one: at every commit that writes one. */
+static void check_made(struct world *w, const struct key_write *x) {
+  if (x->row.n == 0) sim_fail(w, "key %s is written for nothing", x->key);
+  for (uint32_t i = 0; i < x->row.n; i++) {
+    int64_t id = x->row.first_id + i;
+    const struct mem_flow *f = memdb_flow(w->db, id);
+    const struct mem_task *t = memdb_task(w->db, id);
+    bool there = x->row.kind == KEY_STARTS ? f != NULL : x->row.kind == KEY_TASK_INS && t && t->r.fi == 0;
+    if (!there) sim_fail(w, "key %s is written without %lld", x->key, (long long)id);
+  }
+}
+
 void oracle_committed(void *ctx, int64_t me, const struct batch *b) {
   struct world *w = ctx;
   w->n_commit++;
   sim_trace(w, "commit", me, b->id, (int64_t)(b->n_flow << 40 | b->n_node << 20 | b->n_task));
   for (size_t i = 0; i < b->n_task; i++) sim_trace(w, "task", b->task[i].row.ti, b->task[i].row.t.state, b->task[i].row.t.epoch);
   check_keys(w);
+  for (size_t i = 0; i < b->n_key; i++) check_made(w, &b->key[i]);
   for (size_t i = 0; i < b->n_flow; i++) {
     const struct mem_flow *f = memdb_flow(w->db, b->flow[i].row.fi);
     bool wide = oracle_flow_def(w, f->r.flow_id, f->r.flow_version)->dag->n > 100, final = flow_final((enum flow_state)f->r.state);
@@ -222,6 +235,21 @@ void oracle_committed(void *ctx, int64_t me, const struct batch *b) {
     rebuild_check(w, f);
     if (!wide) check_started(w, f, b);
     if (final) rebuild_final(w, f);
+  }
+}
+
+/* A flow with the body of a key is one that the key names. */
+static void check_intents(struct world *w) {
+  const struct map64_slot *s;
+  for (size_t i = 0; i < w->n_intent; i++) {
+    const struct intent *k = &w->intent[i];
+    const struct key_row *row = memdb_key(w->db, k->key);
+    uint32_t made = 0, want = row && k->kind == REQ_START ? row->n : 0;
+    for (size_t c = 0; (s = map64_next(&w->db->flow, &c)) != NULL;) {
+      const char *p = ((struct mem_flow *)s->val)->r.params;
+      made += p && (strcmp(p, k->body[0]) == 0 || strcmp(p, k->body[1]) == 0);
+    }
+    if (made != want) sim_fail(w, "key %s made %u flows, not %u", k->key, made, want);
   }
 }
 
@@ -244,10 +272,25 @@ void oracle_push(struct node *n, const struct hint *h) {
   if (t->r.fi != h->fi) sim_fail(n->w, "a hint for task %lld names flow %lld", (long long)h->ti, (long long)h->fi);
 }
 
+/* One key, one thing made, whoever asks, wherever and however often. */
+static void answered_key(struct world *w, const struct op *o) {
+  struct intent *k = o->intent;
+  const struct key_row *row = memdb_key(w->db, k->key);
+  int64_t first = k->kind == REQ_START ? o->q.start[0].fi : o->q.ti;
+  if (!row) sim_fail(w, "a request with key %s is acknowledged, the key has no row", k->key);
+  if (k->won >= 0 && (k->won != o->body || k->first_id != first))
+    sim_fail(w, "key %s made %lld with body %d, now it is said to be %lld with body %d", k->key, (long long)k->first_id, k->won, (long long)first, o->body);
+  k->won = o->body;
+  k->first_id = first;
+  w->n_replay += o->q.replayed;
+  if (row->first_id != first || memcmp(row->hash, k->hash[o->body], KEY_HASH_BYTES) != 0) sim_fail(w, "the row of key %s says something else", k->key);
+}
+
 static void answered_ok(struct world *w, const struct op *o) {
   const struct req *q = &o->q;
   const struct mem_flow *f = memdb_flow(w->db, q->fi);
   const struct mem_task *t = memdb_task(w->db, q->ti);
+  if (o->intent) answered_key(w, o);
   switch (q->kind) {
   case REQ_START:
     for (uint32_t i = 0; i < q->n_start; i++) {
@@ -286,6 +329,11 @@ void oracle_answer(struct world *w, const struct op *o) {
   switch ((unsigned)q->rc) {
   case WR_OK: answered_ok(w, o); return;
   case WR_ALREADY_FINISHED: refused_finished(w, o); break;
+  case WR_KEY_REUSED: {
+    const struct key_row *row = o->intent ? memdb_key(w->db, o->intent->key) : NULL;
+    if (!row || memcmp(row->hash, o->intent->hash[o->body], KEY_HASH_BYTES) == 0) sim_fail(w, "a key is said to be used for something else");
+    break;
+  }
   case WR_NOT_FOUND:
     if (o->there && q->kind != REQ_START && q->kind != REQ_EXEC_TASK)
       sim_fail(w, "flow %lld or task %lld is said not to exist", (long long)q->fi, (long long)q->ti);
@@ -297,6 +345,7 @@ void oracle_answer(struct world *w, const struct op *o) {
   case WR_DB_UNAVAILABLE: case WR_NO_SPACE: case WR_DRAINING: case WR_QUARANTINED: case WR_NOT_STARTABLE: break;
   default: sim_fail(w, "request %d is answered %d %s", (int)q->kind, (int)q->rc, q->err.msg);
   }
+  if (o->intent) return; /* an earlier one may have made them: check_intents() counts */
   for (uint32_t i = 0; q->kind == REQ_START && i < q->n_start && w->n_crash == 0; i++)
     if (q->start[i].fi && memdb_flow(w->db, q->start[i].fi)) sim_fail(w, "start is refused, flow %lld has a row", (long long)q->start[i].fi);
 }
@@ -358,6 +407,7 @@ bool oracle_live(const struct world *w) {
 
 void oracle_quiet(struct world *w) {
   const struct map64_slot *s;
+  check_intents(w);
   for (size_t i = 0; (s = map64_next(&w->db->flow, &i)) != NULL;) {
     rebuild_check(w, s->val);
     rebuild_final(w, s->val);
