@@ -67,7 +67,7 @@ static void set_wish(struct run *r, struct run_ctx *c, enum wish w, const char *
   r->wish = (uint8_t)w;
   r->n_more = 0;
   run_push(r, MORE_SWEEP, 0);
-  if (w == WISH_CANCEL && !flow_final(r->state)) r->state = FLOW_CANCELING;
+  if (w == WISH_CANCEL) r->state = FLOW_CANCELING;
   if (error && !r->text_error) {
     r->text_error = 1;
     eff_mark_flow(r, c, error);

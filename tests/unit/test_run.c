@@ -289,8 +289,86 @@ static void test_rules(void **state) {
         }
 }
 
+static void drained(struct run *r, const struct run_event *ev, struct run_ctx *c) {
+  c->now_us++;
+  c->budget = 100;
+  assert_int_equal(run_step(r, ev, c), RUN_OK);
+  assert_int_equal(run_drain(r, c), RUN_OK);
+  effects_commit(c->out, c->now_us);
+  run_check(r);
+}
+
+/* A node that was skipped (no rule does that yet) sends SKIP: what stands below it is skipped too, and nothing failed. */
+static void test_skip_goes_on(void **state) {
+  (void)state;
+  static const uint32_t parent[] = {0, 1};
+  const struct dag_spec_node v[3] = {{.n_task = 1, .need = 1}, {.n_task = 1, .need = 1, .parent = &parent[0], .n_parent = 1},
+                                     {.n_task = 1, .need = 1, .parent = &parent[1], .n_parent = 1}};
+  uint32_t cycle[3], n_cycle;
+  struct dag *d = dag_new(v, 3, FLOW_CANCEL, 0, cycle, &n_cycle);
+  struct task_bind bind[3] = {{&plain, 1}, {&plain, 1}, {&plain, 1}};
+  struct effects eff = {0};
+  struct run_ctx c = {.now_us = 5, .me = 1, .out = &eff};
+  struct run *r = run_new(d, 1, (struct run_base){1, 1}, FLOW_SUCCESS);
+  r->bind = bind;
+  for (uint32_t i = 0; i < 3; i++) run_load_node(r, i, &(struct run_node){.state = NODE_SKIPPED, .skip = i > 0, .end_us = 1});
+  assert_int_equal(run_task_of(r, 3), 2);
+  assert_int_equal(run_task_of(r, 4), UINT32_MAX);
+  drained(r, &(struct run_event){.kind = RUN_EV_RERUN, .node = 1, .base = {11, 11}}, &c);
+  for (uint32_t i = 0; i < 3; i++) assert_int_equal(r->node[i].state, NODE_SKIPPED);
+  for (uint32_t i = 0; i < 3; i++) assert_int_equal(r->node[i].end_us, i == 0 ? 1 : 6);
+  assert_int_equal(r->state, FLOW_SUCCESS);
+  assert_int_equal(run_kept_failure(r), UINT32_MAX);
+  assert_int_equal(run_task_of(r, 3), UINT32_MAX); /* replaced by a row of the new run */
+  assert_int_equal(run_task_of(r, 13), 2);
+  run_free(r);
+  effects_done(&eff);
+  free(c.need);
+  dag_unref(d);
+}
+
+static void test_flow_without_nodes(void **state) {
+  (void)state;
+  uint32_t cycle[1], n_cycle;
+  struct dag *d = dag_new(NULL, 0, FLOW_CONTINUE, 0, cycle, &n_cycle);
+  struct effects eff = {0};
+  struct run_ctx c = {.now_us = 5, .me = 1, .out = &eff};
+  struct run *r = run_new(d, 1, (struct run_base){0, 0}, FLOW_RUNNING);
+  drained(r, &(struct run_event){.kind = RUN_EV_START}, &c);
+  assert_int_equal(r->state, FLOW_SUCCESS);
+  run_free(r);
+  effects_done(&eff);
+  dag_unref(d);
+}
+
+/* Against every path, walked one by one. */
+static int64_t longest(const struct world *w, uint32_t node, const int64_t *weight) {
+  int64_t best = 0;
+  for (uint32_t k = 0; k < w->n_parents[node]; k++) {
+    int64_t before = longest(w, w->parents[node][k], weight);
+    if (before > best) best = before;
+  }
+  return best + weight[node];
+}
+
+static void test_critical_path(void **state) {
+  (void)state;
+  for (uint64_t seed = 1; seed <= 200; seed++) {
+    struct world w = {.seed = seed};
+    int64_t weight[MAXN], want = 0;
+    make_dag(&w);
+    for (uint32_t i = 0; i < w.dag->n; i++) weight[i] = pick(&w, 50);
+    for (uint32_t i = 0; i < w.dag->n; i++)
+      if (longest(&w, i, weight) > want) want = longest(&w, i, weight);
+    assert_int_equal(dag_critical_path(w.dag, weight), want);
+    dag_unref(w.dag);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_rules), cmocka_unit_test(test_random_flows),
-                                     cmocka_unit_test(test_reruns), cmocka_unit_test(test_wide_and_long)};
+                                     cmocka_unit_test(test_reruns), cmocka_unit_test(test_wide_and_long),
+                                     cmocka_unit_test(test_skip_goes_on), cmocka_unit_test(test_flow_without_nodes),
+                                     cmocka_unit_test(test_critical_path)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
