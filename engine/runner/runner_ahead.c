@@ -10,7 +10,7 @@
 #include "runner_int.h"
 
 #define LONG_RUN_US 1000000           /* what is believed before anything is known, and after a handback */
-#define AHEAD_US 10000
+#define AHEAD_US 20000                /* also what a busy machine may take to wake three threads */
 #define AHEAD_MAX_US 40000            /* below the patience of the worker's gate */
 
 void ahead_init(struct runner *r) { r->run_avg_us = LONG_RUN_US; }

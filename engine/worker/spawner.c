@@ -8,7 +8,7 @@
  *   places: at most page->slots attempts at once; further starts wait at the gate (gate.c), not for long. While
  *   they do, reports are gathered: the node has nothing to start for the places that these ends left, so one packet for
  *   several saves it and its database most of the work per attempt. A report never waits longer than HOLD_US, nor for
- *   a gate that has fewer in it than there are reports.
+ *   a gate that would run dry before the node's answer is here.
  *
  *   successor: before it runs anything, a spawner forks the next one, which sleeps on a socket of its own whose other end
  *   goes to the node ("weir-spare"). A threaded node must not fork; so when this spawner dies, the node kills what it
@@ -51,6 +51,7 @@
 
 enum { LOCK_WAIT_S = 10, STACK_BYTES = 64 * 1024, TEXT_MAX = 64 << 20, SLICE_NS = 100000, PACKETS_A_TURN = 32 };
 #define HOLD_US 5000
+enum { HOLD_PART = 3 };            /* reports are at most a third of what waits: enough is left until the answer is here */
 #define PATIENCE_MAX_US 600000000
 enum { FD_SOCK = 3, FD_LOCK = 4 };
 
@@ -89,7 +90,7 @@ static void watch_sock(struct spawn *s) {
 
 /* The places that these ends left are taken, and there is more to take the next ones. */
 static bool may_hold(const struct spawn *s) {
-  return s->gate.n >= s->n_out && s->now_us - s->out_since_us < HOLD_US && !s->dying;
+  return s->gate.n >= HOLD_PART * s->n_out && s->now_us - s->out_since_us < HOLD_US && !s->dying;
 }
 
 static void flush(struct spawn *s) {
