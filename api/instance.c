@@ -57,6 +57,7 @@ struct kept_task { struct task_row row; struct arena text; struct buf history; }
 void instance_keep_task(struct arena *a, const struct task_row *row, struct task_row *out) {
   *out = *row;
   out->error = arena_strdup(a, row->error);
+  out->params = arena_strdup(a, row->params);
   out->result = row->result ? arena_memdup0(a, row->result, row->result_len) : NULL;
 }
 

@@ -65,6 +65,7 @@ void row_task_fields(struct buf *b, const struct task_row *row, const struct tas
   j_text(b, "execStatus", task_state_status(row->t.state));
   j_text(b, "state", task_state_name(row->t.state));
   j_text(b, "errorMsg", row->error ? row->error : "");
+  j_raw(b, "params", row->params);
   times(b, row->t.start_us, row->end_us);
   if (form == ROW_FULL || row->result_len <= ROW_BRIEF_RESULT) j_bytes(b, "result", row->result, row->result_len);
   else j_i64(b, "resultBytes", (int64_t)row->result_len);

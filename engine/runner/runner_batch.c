@@ -104,7 +104,8 @@ static void solo_rows(struct runner *r) {
     struct task_write *w = WR_PUSH(r->b.task, r->b.n_task, r->cap_bt);
     *w = (struct task_write){.op = s->row ? ROW_UPDATE : ROW_INSERT, .expect_epoch = s->epoch_was, .expect_state = s->state_was,
       .row = {.ti = s->ti, .task_id = s->def->task_id, .create_us = s->create_us, .update_us = s->update_us,
-              .end_us = task_final(s->t.state) ? s->update_us : 0, .t = s->t, .error = cut(r, s->error)}};
+              .end_us = task_final(s->t.state) ? s->update_us : 0, .t = s->t, .error = cut(r, s->error),
+              .params = s->params ? s->params->text : NULL}};
     result_fields(w, s->result && s->result->end != ATTEMPT_LOST && s->result->end != ATTEMPT_HANDBACK ? s->result : NULL);
   }
 }
@@ -178,7 +179,8 @@ static void solo_attempt(struct runner *r, const struct solo *s) {
   struct buf key = BUF_INIT;
   buf_printf(&key, "t:%lld", (long long)s->ti);
   *a = (struct attempt){.ti = s->ti, .epoch = s->t.epoch, .owner = r->me, .def = def_task_ref(s->def), .timeout_us = s->def->timeout_us,
-    .policy = s->def->policy, .key = key.data, .exit_code = -1, .start_us = s->update_us};
+    .policy = s->def->policy, .key = key.data,
+    .params = s->params ? params_ref(s->params) : NULL, .exit_code = -1, .start_us = s->update_us};
   *r->starts_tail = a;
   r->starts_tail = &a->next;
 }

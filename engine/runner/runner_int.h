@@ -40,7 +40,8 @@ struct solo {
   int64_t ti, create_us, update_us;
   struct task t;
   struct task_def *def;
-  bool row, dirty, started;           /* started: claimed in this batch */
+  struct params *params;
+  bool row, dirty;
   uint32_t epoch_was; enum task_state state_was;  /* as stored: the row is its own lock */
   const char *error;
   enum task_ev why;                   /* of the attempt that ended in this batch */

@@ -388,6 +388,7 @@ enum store_rc load_solo(struct runner *r, int64_t ti, struct solo **out) {
   if (wrc != WR_OK) return wrc == WR_DB_UNAVAILABLE ? STORE_DOWN : STORE_OK;
   struct solo *s = wr_new(struct solo);
   *s = (struct solo){.ti = ti, .create_us = row.create_us, .update_us = row.update_us, .t = row.t, .def = def, .row = true,
+                     .params = row.params ? params_new(row.params) : NULL,
                      .epoch_was = row.t.epoch, .state_was = row.t.state};
   (void)map64_put(&r->solos, ti, s);
   *out = s;
@@ -397,5 +398,6 @@ enum store_rc load_solo(struct runner *r, int64_t ti, struct solo **out) {
 void solo_drop(struct runner *r, struct solo *s) {
   (void)map64_del(&r->solos, s->ti);
   def_task_unref(s->def);
+  params_unref(s->params);
   free(s);
 }

@@ -305,7 +305,7 @@ static enum store_rc do_exec_task(struct runner *r, struct req *q) {
   enum store_rc rc = store_ids(r->s, ID_TI, 1, &q->ti);
   if (rc != STORE_OK) { def_task_unref(def); return rc; }
   struct solo *s = wr_new(struct solo);
-  *s = (struct solo){.ti = q->ti, .create_us = r->wall_us, .def = def, .out = TASK_OUT_CHANGED,
+  *s = (struct solo){.ti = q->ti, .create_us = r->wall_us, .def = def, .params = q->params ? params_ref(q->params) : NULL, .out = TASK_OUT_CHANGED,
                      .t = {.state = TASK_RETRY_WAIT, .due_us = r->wall_us, .version = def->version}};
   (void)map64_put(&r->solos, s->ti, s);
   if (q->key) key_take(r, q, q->ti, 1);

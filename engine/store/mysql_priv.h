@@ -97,7 +97,7 @@ unsigned my_run(struct my_conn *c, uint64_t *affected, const char *sql, const st
 #define MY_RESULT "CASE WHEN result_len<0 THEN NULL WHEN result_len<=40 THEN LEFT(result_room, result_len) ELSE result_long END"
 #define MY_TASK_COLS "ti_id, ni_id, fi_id, task_id, create_time, update_time, end_at, state, end_as, losses, cancel_requested, " \
   "epoch, tries, owner, start_at, due_at, task_version, error_msg, " MY_RESULT ", log, exit_code, `signal`, utime_us, stime_us, " \
-  "maxrss_kib, log_bytes"
+  "maxrss_kib, log_bytes, params"
 void my_get_flow(const struct my_cell *c, struct flow_row *r, struct arena *a);
 void my_get_node(const struct my_cell *c, struct node_row *r, struct arena *a);
 void my_get_task(const struct my_cell *c, struct task_row *r, struct arena *a);

@@ -131,6 +131,7 @@ static void t_long(struct put *p, const void *v) {
   sql_blob(p->q, p->m, in_room(r) ? NULL : r->result, r->result_len);
 }
 PUT_INT(t_log, task_row, r->log)
+PUT_TEXT(t_params, task_row, r->params)
 PUT_INT(t_exit, task_row, r->exit_code)
 PUT_INT(t_signal, task_row, r->signal)
 PUT_INT(t_utime, task_row, r->utime_us)
@@ -145,7 +146,7 @@ static const struct col task_col[] = {
   /* at their default in a task that is queued or starts */
   {"end_as", COL_SET, t_end_as, 0}, {"losses", COL_SET, t_losses, 0}, {"cancel_requested", COL_SET, t_cancel, 0},
   {"tries", COL_SET, t_tries, 0}, {"due_at", COL_SET, t_due, 0}, {"end_at", COL_SET, t_end, 0},
-  {"error_msg", COL_ERROR, t_error, t_keep_error},
+  {"error_msg", COL_ERROR, t_error, t_keep_error}, {"params", COL_FIXED, t_params, 0},
   /* what an attempt that ended leaves */
   {"result_len", COL_RESULT, t_len, t_keep_result}, {"result_room", COL_RESULT, t_room, t_keep_result},
   {"result_long", COL_RESULT, t_long, t_keep_result}, {"log", COL_SET, t_log, 0},
@@ -153,10 +154,10 @@ static const struct col task_col[] = {
   {"stime_us", COL_SET, t_stime, 0}, {"maxrss_kib", COL_SET, t_maxrss, 0}, {"log_bytes", COL_SET, t_log_bytes, 0},
 };
 #define TASK_SHORT 11
-#define TASK_PLAIN 18 /* with error_msg: a task may end without an attempt */
+#define TASK_PLAIN 19 /* with error_msg: a task may end without an attempt */
 static bool t_short(const void *v) {
   const struct task_row *r = v;
-  return !r->t.end_as && !r->t.losses && !r->t.cancel_requested && !r->t.tries && !r->t.due_us && !r->end_us;
+  return !r->t.end_as && !r->t.losses && !r->t.cancel_requested && !r->t.tries && !r->t.due_us && !r->end_us && !r->params;
 }
 static bool never(const void *v) {
   (void)v;

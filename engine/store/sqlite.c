@@ -119,7 +119,8 @@ void sq_get_task(sqlite3_stmt *st, struct task_row *r, struct arena *a) {
           .owner = sq_col(st, 13), .start_us = sq_col(st, 14), .due_us = sq_col(st, 15), .version = sq_col(st, 16)},
     .error = sq_col_text(st, 17, a), .log = (uint8_t)sq_col(st, 19),
     .exit_code = sqlite3_column_type(st, 20) == SQLITE_NULL ? -1 : (int32_t)sq_col(st, 20), .signal = (int32_t)sq_col(st, 21),
-    .utime_us = sq_col(st, 22), .stime_us = sq_col(st, 23), .maxrss_kib = sq_col(st, 24), .log_bytes = sq_col(st, 25)};
+    .utime_us = sq_col(st, 22), .stime_us = sq_col(st, 23), .maxrss_kib = sq_col(st, 24), .log_bytes = sq_col(st, 25),
+    .params = sq_col_text(st, 26, a)};
   if (sqlite3_column_type(st, 18) == SQLITE_NULL) return;
   const void *p = sqlite3_column_blob(st, 18); /* NULL also for zero bytes */
   r->result_len = (size_t)sqlite3_column_bytes(st, 18);

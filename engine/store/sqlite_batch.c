@@ -253,7 +253,9 @@ static void bind_tail(sqlite3_stmt *w, int i, const struct task_row *r) {
 }
 
 /* Nothing but what a task that starts has: the short statement will do. */
-static bool no_tail(const struct task_row *r) { return !r->error && !r->result && !r->log && r->exit_code == -1 && !r->signal; }
+static bool no_tail(const struct task_row *r) {
+  return !r->error && !r->result && !r->log && r->exit_code == -1 && !r->signal && !r->params;
+}
 
 static int task_insert(struct sq *s, const struct task_row *r) {
   sqlite3_stmt *w = sq_stmt(&s->run, no_tail(r) ? RUN_TASK_INSERT : RUN_TASK_INSERT_ALL);
@@ -275,7 +277,9 @@ static int task_insert(struct sq *s, const struct task_row *r) {
   sq_int0(w, 15, r->t.start_us);
   sq_int0(w, 16, r->t.due_us);
   sq_int(w, 17, r->t.version);
-  if (!no_tail(r)) bind_tail(w, 18, r);
+  if (no_tail(r)) return sq_run(w);
+  bind_tail(w, 18, r);
+  sq_text(w, 27, r->params);
   return sq_run(w);
 }
 

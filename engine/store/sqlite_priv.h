@@ -50,7 +50,7 @@ const char *sq_col_text(sqlite3_stmt *st, int i, struct arena *a);
   "end_time, update_time, error_msg"
 #define SQ_TASK_COLS "ti_id, ni_id, fi_id, task_id, create_time, update_time, end_time, state, end_as, losses, cancel_requested, " \
   "epoch, tries, owner, start_time, due_time, task_version, error_msg, result, log, exit_code, signal, utime_us, stime_us, " \
-  "maxrss_kib, log_bytes"
+  "maxrss_kib, log_bytes, params"
 /* Idempotency keys: the same statements of the runner and of the definition writer. */
 #define SQ_KEY "SELECT hash, kind, first_id, n, create_time FROM idempotency WHERE idem_key=?1"
 #define SQ_KEY_INSERT "INSERT INTO idempotency (idem_key, hash, kind, first_id, n, create_time) VALUES (?1,?2,?3,?4,?5,?6)"

@@ -39,8 +39,8 @@
   X(RUN_NODE_UPDATE, "UPDATE task_node_ins SET state=?2, ok=?3, fail=?4, skip=?5, t_ok=?6, t_bad=?7, t_open=?8, start_time=?9, " \
     "end_time=?10, update_time=?11, " RUN_ERROR("12") " WHERE ni_id=?1") \
   X(RUN_TASK_INSERT, "INSERT INTO task_ins (" RUN_TASK_HEAD ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)") \
-  X(RUN_TASK_INSERT_ALL, "INSERT INTO task_ins (" RUN_TASK_HEAD ", " RUN_TASK_TAIL ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10," \
-    "?11,?12,?13,?14,?15,?16,?17,nullif(?18,''),?19,?20,?21,?22,?23,?24,?25,?26)") \
+  X(RUN_TASK_INSERT_ALL, "INSERT INTO task_ins (" RUN_TASK_HEAD ", " RUN_TASK_TAIL ", params) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10," \
+    "?11,?12,?13,?14,?15,?16,?17,nullif(?18,''),?19,?20,?21,?22,?23,?24,?25,?26,?27)") \
   X(RUN_TASK_UPDATE, "UPDATE task_ins SET " RUN_TASK_SET " " RUN_TASK_WHERE) \
   X(RUN_TASK_ERROR, "UPDATE task_ins SET " RUN_TASK_SET ", " RUN_ERROR("15") " " RUN_TASK_WHERE) \
   X(RUN_TASK_FINISH, "UPDATE task_ins SET " RUN_TASK_SET ", " RUN_ERROR("15") ", result=coalesce(?16, result), log=?17, " \

@@ -69,6 +69,7 @@ struct task_row {                 /* task_ins */
   uint8_t log;                    /* enum attempt_log */
   int32_t exit_code, signal;      /* exit_code -1 = NULL */
   int64_t utime_us, stime_us, maxrss_kib, log_bytes;
+  const char *params;             /* stand-alone: JSON text or NULL; insert and read only */
 };
 struct task_write {
   enum row_op op;

@@ -207,6 +207,7 @@ CREATE TABLE IF NOT EXISTS task_ins (
   task_id       BIGINT,                       -- NULL: inline
   task_version  BIGINT NOT NULL DEFAULT 0,
   create_time   DATETIME(6),
+  params        MEDIUMTEXT,                   -- of a stand-alone task
   create_user   VARCHAR(128),
   update_user   VARCHAR(128),
   exec_status   VARCHAR(8) AS (CASE WHEN state < 9 THEN 'RUNNING' WHEN state = 9 THEN 'SUCCESS' ELSE 'FAILED' END) VIRTUAL,

@@ -196,6 +196,7 @@ CREATE TABLE task_ins (
   task_id       INTEGER,                    -- NULL: inline
   task_version  INTEGER NOT NULL,
   create_time   INTEGER,
+  params        TEXT,                       -- of a stand-alone task
   create_user   TEXT,
   update_user   TEXT,
   exec_status   TEXT AS (CASE WHEN state < 9 THEN 'RUNNING' WHEN state = 9 THEN 'SUCCESS' ELSE 'FAILED' END) VIRTUAL

@@ -193,6 +193,18 @@ class Monitor(Case):
         self.assertEqual(done["resultBase64"], "/wE=")
         self.assertNotIn("result", done)
 
+    def test_params_of_a_task_alone(self):
+        """They reach every attempt, and the monitor shows them."""
+        script = 'printf "%s|%s" "$W_who" "$W_n"; test "$WEIR_ATTEMPT" = 2'
+        task = self.task("SHELL", script, taskConfig={"attempts": 2, "backoff": {"base": "1ms"}})
+        params = {"who": "$(id); 'x'", "n": 5}
+        made = self.ok(post(f"/exec/task/{task}", {"params": params}))
+        self.assertEqual(made["params"], params)
+        end = self.task_finished(made["tiId"])
+        self.assertEqual((end["execStatus"], end["params"], end["attempt"]), ("SUCCESS", params, 2))
+        self.assertEqual(get(f"/monitor/task/{made['tiId']}/log").body, b"$(id); 'x'|5")
+        self.assertNotIn("params", self.ok(post(f"/exec/task/{task}")))
+
     def test_version_and_probes(self):
         self.assertEqual(self.ok(get("/livez")), {"ok": True})
         self.assertEqual(self.ok(get("/readyz")), {"ok": True})

@@ -535,6 +535,25 @@ static void alone_task_expects_its_row(struct world *w) {
   OK(batch_do(w, &b));
 }
 
+/* Of several in one batch, and whatever comes after. */
+static void alone_task_keeps_its_params(struct world *w) {
+  static const char params[] = "{\"a\":\"it's \\\\ 😀\"}";
+  int64_t id = task_save(w, "t", "ECHO");
+  struct task_write tw[3];
+  memset(tw, 0, sizeof tw);
+  for (int i = 0; i < 3; i++) tw[i] = (struct task_write){.op = ROW_INSERT, .expect_state = -1, .row = alone_row_of(w, id)};
+  tw[1].row.params = params;
+  struct batch b = {.task = tw, .n_task = 3};
+  OK(batch_do(w, &b));
+  assert_null(task_get(w, tw[0].row.ti).params);
+  assert_string_equal(task_get(w, tw[1].row.ti).params, params);
+  assert_null(task_get(w, tw[2].row.ti).params);
+  tw[1].row.params = NULL;
+  tw[1].row.t.state = TASK_SUCCESS, tw[1].row.result = "r", tw[1].row.result_len = 1;
+  OK(put_finish(w, &tw[1].row));
+  assert_string_equal(task_get(w, tw[1].row.ti).params, params);
+}
+
 static void one_stale_task_undoes_all(struct world *w) {
   int64_t id = task_save(w, "t", "ECHO");
   struct task_row a = alone_row_of(w, id), z = alone_row_of(w, id);
@@ -886,6 +905,7 @@ const struct fact facts_batch[] = {
   FACT(node_reads_back), FACT(node_update_writes_its_columns), FACT(node_missing_is_not_updated), FACT(node_twice_is_bad),
   FACT(nodes_by_key_and_range), FACT(task_reads_back), FACT(task_nulls_read_back), FACT(task_update_is_not_a_finish),
   FACT(task_finish_writes_the_result), FACT(result_is_bytes), FACT(result_of_the_greatest_size), FACT(alone_task_expects_its_row),
+  FACT(alone_task_keeps_its_params),
   FACT(one_stale_task_undoes_all), FACT(task_missing_is_not_updated), FACT(task_twice_is_bad), FACT(tasks_by_key_and_range),
   FACT(rollback_leaves_nothing), FACT(rollback_twice_or_without_begin), FACT(write_without_begin), FACT(empty_batch_commits),
   FACT(commit_is_seen_by_readers), FACT(bad_row_undoes_all_and_harms_nothing), FACT(two_thousand_rows_at_once),

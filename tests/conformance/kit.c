@@ -199,6 +199,7 @@ struct task_row task_get(struct world *w, int64_t ti) {
   OK(store_tasks(w->s, &ti, 1, &r, &n));
   assert_int_equal(n, 1);
   r.error = keep(r.error);
+  r.params = keep(r.params);
   if (r.result) r.result = arena_memdup0(&texts, r.result, r.result_len);
   store_rollback(w->s);
   return r;

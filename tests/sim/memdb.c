@@ -56,7 +56,7 @@ void memdb_free(struct memdb *db) {
   }
   for (size_t i = 0; (s = map64_next(&db->task, &i)) != NULL;) {
     struct mem_task *t = s->val;
-    free_text(t->r.error); free_text(t->r.result);
+    free_text(t->r.error); free_text(t->r.result); free_text(t->r.params);
     free(t);
   }
   for (size_t i = 0; (s = map64_next(&db->member, &i)) != NULL;) free(s->val);
@@ -167,6 +167,7 @@ static void tx_copy(struct mem_tx *tx, const struct batch *b) {
     struct task_row *r = &tx->b.task[i].row;
     r->error = keep(a, r->error);
     if (r->result) r->result = arena_memdup0(a, r->result, r->result_len);
+    r->params = keep(a, r->params);
   }
   for (size_t i = 0; i < b->n_attempt; i++) {
     tx->b.attempt[i].why = keep(a, tx->b.attempt[i].why);
@@ -237,6 +238,7 @@ static void put_task(struct memdb *db, const struct task_write *w) {
     t->r.task_id = w->row.task_id;
     t->r.create_us = w->row.create_us;
     t->r.t.version = w->row.t.version;
+    set_text(&t->r.params, w->row.params);
     (void)map64_put(&db->task, w->row.ti, t);
     if (w->row.ti > db->max_ti) db->max_ti = w->row.ti;
   }

@@ -105,6 +105,7 @@ static void node_out(struct mem_store *s, const struct mem_node *n, struct node_
 static void task_out(struct mem_store *s, const struct mem_task *t, struct task_row *out) {
   *out = t->r;
   out->error = lend(s, t->r.error);
+  out->params = lend(s, t->r.params);
 }
 
 /* Newest first: store.h promises no order. */
