@@ -171,7 +171,7 @@ struct want { int64_t ni; struct live *l; const struct node_row *row; uint32_t n
 struct wants { struct want *v; size_t n, cap; };
 
 static void want_node(struct wants *w, struct live *l, uint32_t node) {
-  if (l->r->node[node].known) return;
+  if (run_known(l->r, node)) return;
   for (size_t b = 0; b < l->r->n_base; b++)
     *WR_PUSH(w->v, w->n, w->cap) = (struct want){.ni = l->r->base[b].ni + node, .l = l, .node = node, .base = (uint16_t)b};
 }

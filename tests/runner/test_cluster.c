@@ -211,6 +211,23 @@ static void flows_of_a_batch_are_read_together(void **st) {
   assert_true(all_final());
 }
 
+/* What was started here and taken home is known whole: nothing of it is ever read. */
+static void flows_started_here_are_not_read(void **st) {
+  struct member *a = join(0, 0, 500);
+  (void)st;
+  turns(a);
+  start(a, memdb_save_flow(db, 0, CHAIN, 2), 200);
+  assert_int_equal(a->n_work, 200);
+  memset(a->calls, 0, sizeof a->calls);
+  for (int step = 0; step < 2; step++) {
+    finish_work(a);
+    one_turn(a);
+  }
+  assert_int_equal(a->calls[MEM_READ], 0);
+  assert_int_equal(a->calls[MEM_LOCK], 0);
+  assert_true(all_final());
+}
+
 static void lone_tasks_of_a_batch_are_read_together(void **st) {
   struct member *a = join(0, 0, 0), *b = join(1, 0, 500);
   (void)st;
@@ -372,7 +389,8 @@ int main(void) {
 #define CLUSTER(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 #define SMALL(f) cmocka_unit_test_setup_teardown(f, set_up_small, tear_down)
   const struct CMUnitTest tests[] = {
-    CLUSTER(flows_of_a_batch_are_read_together), CLUSTER(lone_tasks_of_a_batch_are_read_together),
+    CLUSTER(flows_of_a_batch_are_read_together), CLUSTER(flows_started_here_are_not_read),
+    CLUSTER(lone_tasks_of_a_batch_are_read_together),
     CLUSTER(rivals_work_makes_no_batch_stale), CLUSTER(one_sends_hints_again_until_it_dies),
     CLUSTER(any_node_finds_what_the_dead_have_lost), CLUSTER(after_an_outage_nobody_is_declared_dead_at_once),
     CLUSTER(after_a_silence_nobody_is_declared_dead_at_once), SMALL(fan_out_beyond_the_queue_does_not_wait),
