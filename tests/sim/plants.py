@@ -81,7 +81,7 @@ PLANTS = [
     (25, "a slot is that of the task's newest version", "runner/runner_req.c",
      "if (ref->inl || t->state == TASK_NONE ||", "if (ref->inl || PLANT(25) || t->state == TASK_NONE ||"),
     (26, "claims ahead have no bound", "runner/runner.c",
-     "r->run_avg_us < SHORT_RUN_US ? r->o.ahead : 0)", "r->run_avg_us < SHORT_RUN_US ? r->o.ahead * (PLANT(26) ? 2 : 1) : 0)"),
+     "(s == SLOT_PROCESS ? ahead_count(r) : 0);", "(s == SLOT_PROCESS ? ahead_count(r) * (PLANT(26) ? 9 : 1) : 0);"),
     (27, "a key is not looked up", "runner/runner_req.c",
      "if (q->key && key_answers(r, e)) return STORE_OK;", "if (q->key && !PLANT(27) && key_answers(r, e)) return STORE_OK;"),
     (28, "a handed-back attempt counts as lost", "runner/runner_req.c",
