@@ -65,7 +65,7 @@ void runner_free(struct runner *r) {
   map64_done(&r->runs);
   map64_done(&r->solos);
   map64_done(&r->inflight);
-  map64_done(&r->aside);
+  aside_done(r);
   heap_done(&r->timers);
   heap_done(&r->flow_timers);
   effects_done(&r->eff);
@@ -248,7 +248,7 @@ static void take_timers(struct runner *r) {
 static void expect_slots(const struct runner *r, int64_t free[SLOT__N]) {
   for (int s = 0; s < SLOT__N; s++) free[s] = (int64_t)r->c.free[s] - r->over[s];
   for (size_t i = 0; i < r->n_ev; i++) {
-    if (r->ev[i].kind == EV_RESULT && !r->draining && r->ev[i].a->owner == r->me) free[r->ev[i].a->policy.slot]++;
+    if (r->ev[i].kind == EV_RESULT && !r->ev[i].slotless && !r->draining && r->ev[i].a->owner == r->me) free[r->ev[i].a->policy.slot]++;
     if (r->ev[i].kind == EV_HINT && r->ev[i].pulled) free[r->ev[i].slot]--;
   }
 }
@@ -305,6 +305,7 @@ static void events_done(struct runner *r) {
       *WR_PUSH(r->later, r->n_later, r->cap_later) = *e;
       continue;
     }
+    if (e->keep) { aside_keep(r, e, false); continue; }
     attempt_free(e->a);
     if (e->q) answer(r, e->q);
   }
@@ -334,14 +335,18 @@ static void pause_store(struct runner *r, bool down) {
   pthread_mutex_unlock(&r->mu);
 }
 
-/* One event alone is refused for good: it gets the error, its flow is set aside, all else goes on. */
+/* One event alone is refused for good: a request gets the error, the flow of another is set aside, all else goes on. */
 static void set_aside(struct runner *r) {
   struct ev *e = &r->ev[0];
   log_error("runner.quarantined", L_INT("fi", e->fi), L_INT("ti", e->ti), L_INT("event", e->kind));
-  if (e->q) req_fail(e->q, WR_QUARANTINED, NULL);
-  else if (e->fi != 0 && map64_get(&r->aside, e->fi) == NULL) (void)map64_put(&r->aside, e->fi, r);
-  if (e->a) attempt_gone(r, e->a);
   r->n_take = 1;
+  if (e->q) req_fail(e->q, WR_QUARANTINED, NULL);
+  if (e->fi != 0 && (e->q == NULL || runner_set_aside(r, e->fi))) aside_put(r, e->fi);
+  if (e->fi != 0 && (e->a || e->kind == EV_TIMEOUT)) {
+    aside_keep(r, e, true);
+    e->a = NULL;
+  }
+  if (e->a) attempt_gone(r, e);
   events_done(r);
   r->limit = SIZE_MAX;
 }
@@ -444,6 +449,8 @@ static int64_t next_wake(struct runner *r) {
   if (r->again_us > r->boot_us) return r->again_us;
   if (r->n_ev > 0 || r->n_more > 0 || r->unknown) return r->boot_us;
   int64_t at = lease_next(r);
+  int64_t aside = aside_next(r);
+  if (aside < at) at = aside;
   if (r->n_later > 0 && r->later_at < at) at = r->later_at;
   const struct heap_item *t = heap_top(&r->timers), *f = heap_top(&r->flow_timers);
   int64_t wall = t && (!f || t->at < f->at) ? t->at : f ? f->at : INT64_MAX;
@@ -463,6 +470,7 @@ int64_t runner_turn(struct runner *r, int64_t wall_us, int64_t boot_us) {
     resolve(r);
     return next_wake(r);
   }
+  aside_turn(r);
   enum store_rc rc = lease_turn(r);
   if (rc != STORE_OK) {
     if (rc == STORE_FENCED) lease_fenced(r);
@@ -482,10 +490,16 @@ int64_t runner_turn(struct runner *r, int64_t wall_us, int64_t boot_us) {
   return next > boot_us && r->again_us <= boot_us && hints_wait(r) ? boot_us : next;
 }
 
-/* Its slot is free again. One of a former incarnation has none: all were given up when that was fenced. */
-void attempt_gone(struct runner *r, const struct attempt *a) {
+/* One of a former incarnation has none: all were given up when that was fenced. */
+void attempt_slot(struct runner *r, const struct attempt *a) {
   if (a->owner != r->me) return;
   wr_assert(r->used[a->policy.slot] > 0);
   r->used[a->policy.slot]--;
+}
+
+void attempt_gone(struct runner *r, const struct ev *e) {
+  const struct attempt *a = e->a;
+  if (a->owner != r->me) return;
+  if (!e->slotless) attempt_slot(r, a);
   if ((uint32_t)(uintptr_t)map64_get(&r->inflight, a->ti) == a->epoch) (void)map64_del(&r->inflight, a->ti);
 }

@@ -79,6 +79,8 @@ void runner_post_results(struct runner *r, struct attempt *list);   /* never ref
 void runner_post_timeout(struct runner *r, int64_t fi, int64_t ti, uint32_t task, uint32_t epoch); /* run timeout; from the worker */
 void runner_post_hints(struct runner *r, const struct hint *h, size_t n);
 void runner_drain(struct runner *r);      /* no new starts, claims; results still count */
+/* This node has set the flow aside (QUARANTINED): the store refuses its rows; it is tried again later. */
+bool runner_set_aside(struct runner *r, int64_t fi);
 void runner_nudge(struct runner *r);      /* look at the wishes of other nodes now */
 
 /* Does one batch. wall/boot: now. Returns when to call again at the latest (boot clock us; INT64_MAX = when posted).

@@ -255,8 +255,8 @@ struct pushes { struct hint *h; size_t n, cap; };
 static void count_results(struct runner *r) {
   for (size_t i = 0; i < r->n_take; i++) {
     const struct ev *e = &r->ev[i];
-    if (e->a == NULL || e->defer) continue;
-    attempt_gone(r, e->a);
+    if (e->a == NULL || e->defer || e->keep) continue;
+    attempt_gone(r, e);
     ahead_result(r, e->a);
   }
 }
@@ -341,6 +341,7 @@ void batch_after(struct runner *r) {
   send_pushes(r, p);
   for (size_t i = 0; i < r->eff.n_flow; i++)
     if (flow_final(r->eff.flow[i].r->state)) *WR_PUSH(done, n_done, cap_done) = live_get(r, r->eff.flow[i].r->fi);
+  for (size_t i = 0; i < r->eff.n_flow && r->aside.n > 0; i++) aside_committed(r, r->eff.flow[i].r->fi);
   effects_commit(&r->eff, r->b.id);
   for (size_t i = 0; i < n_done; i++) live_drop(r, done[i]);
   free(done);
@@ -354,6 +355,6 @@ void batch_undo(struct runner *r) {
   r->n_dirty = 0;
   live_drop_touched(r);
   r->n_key = 0;
-  for (size_t i = 0; i < r->n_take; i++) r->ev[i].defer = false;
+  for (size_t i = 0; i < r->n_take; i++) r->ev[i].defer = r->ev[i].keep = false;
   r->n_take = 0;
 }

@@ -64,6 +64,8 @@ struct ev {
   struct req *q;                      /* EV_REQ */
   bool pulled; uint8_t slot;          /* EV_HINT: from the memory queue of that class */
   uint8_t refill;                     /* EV_HINT: only to fill the queues of these classes, bits; 0 = it counts anyway */
+  bool slotless;                      /* EV_RESULT: its slot was given back while its flow was set aside */
+  bool keep;                          /* its flow is set aside */
   bool at_once;                       /* deferred, but only to be read anew */
   bool defer;                         /* its flow is held elsewhere, or must be loaded: next time */
 };
@@ -95,7 +97,8 @@ struct runner {
   int64_t *held; size_t n_held;       /* flows that another node holds, ascending; of this batch, in mem */
   struct task_row *ahead; size_t n_ahead;       /* stand-alone tasks read ahead, ascending; of this batch, in mem */
   struct attempt *starts, **starts_tail;        /* made for this batch, given out after its commit */
-  struct map64 runs, solos, inflight, aside;   /* inflight: ti -> epoch of what the worker has; aside: quarantined fi */
+  struct map64 runs, solos, inflight;           /* inflight: ti -> epoch of what the worker has */
+  struct map64 aside;                           /* fi -> struct aside; changed under mu */
   struct live lru;                    /* list head */
   size_t units;
   struct heap timers, flow_timers;    /* struct task_timer; live.timeout */
@@ -120,7 +123,7 @@ struct runner {
   int64_t renew_at, reconcile_at;     /* boot times; INT64_MAX = not needed */
   int64_t scan_ti, scan_fi;           /* reconciler's cursors; -1 = not scanning */
   int64_t scan_began, scan_gap;       /* boot time of the scan; time since the one before, and a bit */
-  bool recovering, look_again, refused, scan_all;
+  bool recovering, recover_again, look_again, refused, scan_all;
   bool resend;                        /* this node is the one that sends hints again */
   bool full[SLOT__N]; uint8_t refill; /* the queue in memory has refused hints; classes to be refilled, bits */
   bool scan_fill; uint8_t filling;    /* the scan is a refill; of these classes still, none of which was full since it began */
@@ -162,6 +165,7 @@ enum store_rc lease_turn(struct runner *r);          /* renew, reap, reconcile w
 void lease_fenced(struct runner *r);
 int64_t lease_next(const struct runner *r);
 void lease_look(struct runner *r, uint8_t slot);     /* a hint was not pushed: the reconciler will */
+void lease_recover(struct runner *r);                /* look at every row, as after a start */
 void lease_refill(struct runner *r, uint8_t slot);   /* the queue in memory has refused some, and is empty now */
 
 /* runner_ahead.c */
@@ -170,10 +174,20 @@ void ahead_result(struct runner *r, const struct attempt *a);  /* a result is st
 void ahead_turn(struct runner *r, int64_t boot_us);            /* a turn begins; r->boot_us is still that of the last */
 uint32_t ahead_count(const struct runner *r);
 
+/* runner_aside.c */
+bool aside_now(const struct runner *r, int64_t fi);   /* its events do not count just now */
+void aside_put(struct runner *r, int64_t fi);
+void aside_keep(struct runner *r, const struct ev *e, bool guilty); /* takes e->a; guilty: it is what was refused */
+void aside_turn(struct runner *r);                    /* those whose time is over are tried again */
+int64_t aside_next(const struct runner *r);
+void aside_committed(struct runner *r, int64_t fi);
+void aside_done(struct runner *r);
+
 /* runner.c */
 void ev_add(struct runner *r, struct ev e);
 void req_fail(struct req *q, enum wr_rc code, const char *text);
 void req_reset(struct req *q);
-void attempt_gone(struct runner *r, const struct attempt *a);
+void attempt_gone(struct runner *r, const struct ev *e);          /* the attempt of e has ended */
+void attempt_slot(struct runner *r, const struct attempt *a);     /* its slot is free again */
 void timer_task(struct runner *r, int64_t fi, int64_t ti, int64_t at_us);
 #endif

@@ -76,6 +76,11 @@ void lease_look(struct runner *r, uint8_t slot) {
   if (at < r->reconcile_at) r->reconcile_at = at;
 }
 
+void lease_recover(struct runner *r) {
+  r->recover_again = true;
+  r->reconcile_at = r->boot_us;
+}
+
 void lease_refill(struct runner *r, uint8_t slot) {
   r->full[slot] = false;
   r->refill |= (uint8_t)(1u << slot);
@@ -154,6 +159,8 @@ static enum store_rc scan_begin(struct runner *r) {
   r->resend = store_reconciler(r->s);
   r->scan_all = r->refused || (r->resend && !before);
   r->refused = false;
+  r->recovering |= r->recover_again;
+  r->recover_again = false;
   r->filling = r->recovering ? 0 : r->refill;
   r->scan_fill = r->filling != 0;
   r->scan_ti = 0;
@@ -179,7 +186,7 @@ static enum store_rc reconcile(struct runner *r) {
   r->recovering = false;
   r->refill &= (uint8_t)~r->filling;
   r->filling = 0;
-  r->reconcile_at = r->refill ? r->boot_us : r->single ? INT64_MAX : r->boot_us + scan_every(r);
+  r->reconcile_at = r->refill || r->recover_again ? r->boot_us : r->single ? INT64_MAX : r->boot_us + scan_every(r);
   if (r->look_again && r->boot_us + HINT_AGE_US < r->reconcile_at) r->reconcile_at = r->boot_us + HINT_AGE_US;
   return rc;
 }

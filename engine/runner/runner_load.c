@@ -269,7 +269,7 @@ static int by_id(const void *a, const void *b) {
 static bool head_wanted(struct runner *r, const struct ev *e) {
   const struct live *l = e->fi != 0 ? live_get(r, e->fi) : NULL;
   if (l) return l->shared > 0;
-  return e->fi != 0 && !map64_get(&r->aside, e->fi);
+  return e->fi != 0 && (e->q != NULL || !aside_now(r, e->fi));
 }
 
 static size_t wanted_heads(struct runner *r, size_t n, int64_t **out) {
@@ -303,7 +303,7 @@ static enum store_rc load_head(struct runner *r, const struct flow_row *row) {
   struct live *l = rc == WR_OK ? from_row(r, row, def) : NULL;
   if (l) return r->single ? load_whole(r, l->r) : STORE_OK;
   log_error("runner.unreadable_flow", L_INT("fi", row->fi), L_STR("error", rc != WR_OK ? err.msg : "its row"));
-  (void)map64_put(&r->aside, row->fi, r);
+  aside_put(r, row->fi);
   return STORE_OK;
 }
 

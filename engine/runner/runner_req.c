@@ -183,7 +183,7 @@ static enum store_rc do_result(struct runner *r, struct ev *e) {
   if (a->end == ATTEMPT_OK || a->end == ATTEMPT_FAIL || a->end == ATTEMPT_FATAL) ev.result = a;
   if (a->error == NULL && ev.ev.kind == TASK_EV_FAIL) ev.error = "Failed.";
   if (a->error == NULL && ev.ev.kind == TASK_EV_LOST) ev.error = "Lost with its node.";
-  if (!r->draining && a->owner == r->me) slot_back(r, a->policy.slot);
+  if (!r->draining && a->owner == r->me && !e->slotless) slot_back(r, a->policy.slot);
   return task_event(r, e, &ev);
 }
 
@@ -321,7 +321,7 @@ static struct live *flow_of(struct runner *r, struct ev *e, enum store_rc *rc) {
   struct flow_row row;
   *rc = STORE_OK;
   if (l) return l;
-  if (map64_get(&r->aside, q->fi)) { req_fail(q, WR_QUARANTINED, NULL); return NULL; }
+  if (aside_now(r, q->fi)) { req_fail(q, WR_QUARANTINED, NULL); return NULL; }
   *rc = store_lock(r->s, &q->fi, 1, &row, &got);
   if (*rc == STORE_OK && got != 0) e->defer = true;
   else if (*rc == STORE_OK) q->rc = wr_err_set(&q->err, WR_NOT_FOUND, "Flow instance %lld does not exist.", (long long)q->fi);
@@ -420,6 +420,23 @@ static enum store_rc finished(struct req *q, enum task_state s) {
   return STORE_OK;
 }
 
+/* It may have ended since the row was looked at: what counts is what the event meets. */
+static enum store_rc cancel_solo(struct runner *r, struct ev *e) {
+  struct req *q = e->q;
+  struct solo *s;
+  enum store_rc rc = load_solo(r, q->ti, &s);
+  if (rc != STORE_OK) return rc;
+  if (s == NULL) return refuse(q, WR_INTERNAL, NULL); /* its definition cannot be read */
+  enum task_state was = s->t.state;
+  if (task_final(was)) {
+    if (!s->dirty) solo_drop(r, s);
+    return finished(q, was);
+  }
+  rc = solo_event(r, e, &(struct task_event){.kind = TASK_EV_CANCEL}, NULL, &s);
+  q->changed = rc == STORE_OK && s && s->t.state != was;
+  return rc;
+}
+
 static enum store_rc do_cancel_task(struct runner *r, struct ev *e) {
   struct req *q = e->q;
   struct task_row row;
@@ -432,18 +449,12 @@ static enum store_rc do_cancel_task(struct runner *r, struct ev *e) {
     q->rc = wr_err_set(&q->err, WR_NOT_FOUND, "Task instance %lld does not exist.", (long long)q->ti);
     return STORE_OK;
   }
-  if (got == 0 || row.fi == 0) {
-    struct solo *s = map64_get(&r->solos, q->ti);
-    enum task_state was = s ? s->t.state : row.t.state;
-    if (task_final(was)) return finished(q, was);
-    rc = solo_event(r, e, &ev.ev, NULL, &s);
-    q->changed = rc == STORE_OK && s && s->t.state != was;
-    return rc;
-  }
+  if (got == 0 || row.fi == 0) return cancel_solo(r, e);
   if (task_final(row.t.state)) return finished(q, row.t.state); /* of an older run, perhaps: the new one is another row */
-  if (map64_get(&r->aside, row.fi)) return refuse(q, WR_QUARANTINED, NULL);
+  bool tried = e->fi != 0;
   e->fi = row.fi;
   if (live_use(r, row.fi) == NULL) { /* its flow is loaded with the next batch */
+    if (tried && aside_now(r, row.fi)) return refuse(q, WR_QUARANTINED, NULL);
     e->defer = e->at_once = true;
     return STORE_OK;
   }
@@ -495,6 +506,10 @@ static bool held(const struct runner *r, int64_t fi) {
 }
 
 enum store_rc do_event(struct runner *r, struct ev *e) {
+  if (e->q == NULL && aside_now(r, e->fi)) { /* all else is found in the rows again */
+    e->keep = e->kind == EV_RESULT || e->kind == EV_TIMEOUT;
+    return STORE_OK;
+  }
   if (!held(r, e->fi)) return dispatch(r, e);
   e->defer = true; /* by another node: its turn comes again */
   return STORE_OK;

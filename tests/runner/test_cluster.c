@@ -1,5 +1,6 @@
 /* Several runners on one database in memory (that of the simulator), turned by hand: what a batch costs in calls of the
- * store, who sends hints again, who takes over from the dead, and a queue in memory that is too small.
+ * store, who sends hints again, who takes over from the dead, a queue in memory that is too small, and flows whose rows the
+ * store refuses.
  *
  * One clock for all, moved by the facts; workers are lists. What never happens: a real wait. */
 #include "../unit/unit.h"
@@ -28,16 +29,21 @@ static struct member m[MEMBERS];
 static struct hint hint[HINTS];         /* what all have pushed, in order */
 static size_t n_hint;
 static struct queue *queue[SLOT__N];    /* of the facts about the queue in memory */
-static int64_t now;
 static bool gone;                       /* the database cannot be reached */
+static int64_t now, bad_fi;             /* its rows are refused */
+static bool bad_result;                 /* so is every result */
 
 /* ---- the world ---- */
 
 static uint8_t slot_of(const char *type) { return strcmp(type, "SHELL") == 0 ? SLOT_PROCESS : SLOT_ASYNC; }
 
 static enum mem_fate count_call(void *ctx, void *node, enum mem_call what, const struct batch *b) {
-  (void)ctx, (void)b;
+  (void)ctx;
   ((struct member *)node)->calls[what]++;
+  for (size_t i = 0; what == MEM_WRITE && i < b->n_flow; i++)
+    if (b->flow[i].row.fi == bad_fi) return MEM_BAD;
+  for (size_t i = 0; what == MEM_WRITE && bad_result && i < b->n_task; i++)
+    if (b->task[i].row.result) return MEM_BAD;
   return gone ? MEM_DOWN : MEM_GO;
 }
 static void no_commit(void *ctx, int64_t me, const struct batch *b) { (void)ctx, (void)me, (void)b; }
@@ -105,7 +111,11 @@ static void finish_work(struct member *x) {
   x->work = NULL;
   x->tail = &x->work;
   x->n_work = 0;
-  for (struct attempt *a = list; a != NULL; a = a->next) a->end = ATTEMPT_OK;
+  for (struct attempt *a = list; a != NULL; a = a->next) {
+    a->end = ATTEMPT_OK;
+    a->result = wr_strdup("r");
+    a->result_len = 1;
+  }
   runner_post_results(x->r, list);
 }
 
@@ -155,6 +165,8 @@ static void open_world(bool single) {
   const struct mem_hooks h = {NULL, count_call, no_commit, no_commit, broken};
   now = 1700000000 * SEC;
   n_hint = 0;
+  bad_fi = 0;
+  bad_result = false;
   memset(m, 0, sizeof m);
   db = memdb_new(&h, single, 60 * SEC, slot_of);
   db->now_us = now;
@@ -385,8 +397,80 @@ static void one_full_queue_does_not_disturb_the_other(void **st) {
   plays_at_once(a, 1500);
 }
 
+/* ---- flows that are set aside ---- */
+
+static int set_up_single(void **st) {
+  (void)st;
+  open_world(true);
+  return 0;
+}
+
+/* A flow at its first task, whose result is refused; another one goes on. */
+static int64_t aside(struct member *x) {
+  int64_t flow = memdb_save_flow(db, 0, CHAIN, 2), fi = start(x, flow, 1);
+  bad_fi = fi;
+  finish_work(x);
+  turns(x);
+  assert_true(runner_set_aside(x->r, fi));
+  start(x, flow, 1);
+  for (int i = 0; i < 2; i++) {
+    finish_work(x);
+    turns(x);
+  }
+  assert_int_equal(memdb_flow(db, fi + 1)->r.state, FLOW_SUCCESS);
+  return fi;
+}
+
+static void set_aside_is_tried_again(void **st) {
+  struct member *a = join(0, 0, 2);
+  (void)st;
+  turns(a);
+  int64_t fi = aside(a);
+  pass(100, 0, 1); /* again, longer each time */
+  assert_true(runner_set_aside(a->r, fi));
+  assert_int_equal(a->n_work, 0);
+  bad_fi = 0;
+  pass(150, 0, 1);
+  assert_false(runner_set_aside(a->r, fi));
+  assert_int_equal(a->n_work, 1); /* the second node: its first result was kept */
+  finish_work(a);
+  turns(a);
+  assert_int_equal(memdb_flow(db, fi)->r.state, FLOW_SUCCESS);
+}
+
+static void cancel_ends_what_was_set_aside(void **st) {
+  struct member *a = join(0, 0, 2);
+  (void)st;
+  turns(a);
+  int64_t fi = aside(a), before = now;
+  struct req q = {.kind = REQ_CANCEL_FLOW, .fi = fi, .done = answered, .done_ctx = &(int){0}};
+  assert_true(runner_post(a->r, &q));
+  turns(a);
+  assert_int_equal(q.rc, WR_QUARANTINED); /* it is still refused */
+  bad_fi = 0;
+  request(a, &(struct req){.kind = REQ_CANCEL_FLOW, .fi = fi});
+  turns(a);
+  assert_false(runner_set_aside(a->r, fi));
+  assert_true(flow_final((enum flow_state)memdb_flow(db, fi)->r.state));
+  assert_true(now - before < SEC);
+}
+
+static void result_that_is_never_stored_is_a_failure(void **st) {
+  struct member *a = join(0, 0, 2);
+  (void)st;
+  turns(a);
+  int64_t fi = start(a, memdb_save_flow(db, 0, CHAIN, 2), 1);
+  bad_result = true;
+  finish_work(a);
+  pass(500, 0, 1);
+  assert_false(runner_set_aside(a->r, fi));
+  assert_int_equal(memdb_flow(db, fi)->r.state, FLOW_FAILED);
+  assert_string_equal(memdb_flow(db, fi)->r.error, "The database refuses its result.");
+}
+
 int main(void) {
 #define CLUSTER(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define SINGLE(f) {#f "_single", f, set_up_single, tear_down, NULL}
 #define SMALL(f) cmocka_unit_test_setup_teardown(f, set_up_small, tear_down)
   const struct CMUnitTest tests[] = {
     CLUSTER(flows_of_a_batch_are_read_together), CLUSTER(flows_started_here_are_not_read),
@@ -395,6 +479,8 @@ int main(void) {
     CLUSTER(any_node_finds_what_the_dead_have_lost), CLUSTER(after_an_outage_nobody_is_declared_dead_at_once),
     CLUSTER(after_a_silence_nobody_is_declared_dead_at_once), SMALL(fan_out_beyond_the_queue_does_not_wait),
     SMALL(one_full_queue_does_not_disturb_the_other),
+    CLUSTER(set_aside_is_tried_again), CLUSTER(cancel_ends_what_was_set_aside), CLUSTER(result_that_is_never_stored_is_a_failure),
+    SINGLE(set_aside_is_tried_again), SINGLE(cancel_ends_what_was_set_aside), SINGLE(result_that_is_never_stored_is_a_failure),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -149,7 +149,7 @@ static void chaos(struct world *w) {
   else n->down_until = w->now + sim_between(w, 0, sim_chance(w, 500) ? w->lease_us * 2 : 3 * SEC); /* cut off from the database */
 }
 
-/* Faults stop. A node that has set a flow aside forgets that only by a restart. */
+/* Faults stop. A flow that was set aside is tried again by itself. */
 static void become_calm(struct world *w) {
   w->calm = true;
   w->calm_at = w->now;
@@ -160,7 +160,6 @@ static void become_calm(struct world *w) {
     struct node *n = &w->node[i];
     n->frozen_until = n->down_until = 0;
     n->machine_frozen = false;
-    if (n->up && n->runner->aside.n > 0) node_crash(n);
     if (!n->up && n->up_at > w->now + SEC) n->up_at = w->now + SEC;
   }
 }

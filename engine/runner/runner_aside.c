@@ -1,0 +1,121 @@
+/* Flows that are set aside: the store refuses what an event of them writes, for good as far as it can tell. They wait, longer
+ * each time, and are tried again: by themselves, by a user's cancel or resume at once, by a restart. The runner thread's;
+ * runner_set_aside(): any thread.
+ *
+ * Results and run timeouts of such a flow are kept, without their slot; all else is found in the rows again. A result
+ * that is refused again and again is taken as a failure of its attempt: then it is the result itself that cannot be stored.
+ * What never happens: a flow that stays aside until somebody repairs it, or holds up another. */
+#include <stdlib.h>
+#include "runner_int.h"
+
+#define ASIDE_MIN_US 15000000   /* longer than HINT_AGE_US: its QUEUED rows get their hints when it is over */
+#define ASIDE_MAX_US 600000000
+#define RESULT_REFUSALS 5        /* the fifth comes after four minutes */
+
+struct aside {
+  int64_t until;                /* boot time; 0 = on trial: its events count, and a commit ends the matter */
+  uint32_t times;
+  struct ev *ev; size_t n, cap; /* kept */
+};
+
+static struct aside *of(const struct runner *r, int64_t fi) { return r->aside.n == 0 || fi == 0 ? NULL : map64_get(&r->aside, fi); }
+
+bool aside_now(const struct runner *r, int64_t fi) {
+  const struct aside *a = of(r, fi);
+  return a && a->until != 0;
+}
+
+void aside_put(struct runner *r, int64_t fi) {
+  struct aside *a = of(r, fi);
+  if (a == NULL) {
+    a = wr_new(struct aside);
+    pthread_mutex_lock(&r->mu);
+    (void)map64_put(&r->aside, fi, a);
+    pthread_mutex_unlock(&r->mu);
+  }
+  int64_t wait = a->times < 6 ? ASIDE_MIN_US << a->times : ASIDE_MAX_US;
+  a->times++;
+  a->until = r->boot_us + wait;
+}
+
+/* Its own failure instead of what cannot be stored. */
+static void give_up_result(struct attempt *a) {
+  free(a->result);
+  free(a->error);
+  a->result = NULL;
+  a->result_len = 0;
+  a->end = ATTEMPT_FAIL;
+  a->error = wr_strdup("The database refuses its result.");
+}
+
+void aside_keep(struct runner *r, const struct ev *e, bool guilty) {
+  struct aside *a = of(r, e->fi);
+  struct ev kept = *e;
+  kept.keep = false;
+  if (a == NULL) { /* a request of its batch has ended the matter */
+    ev_add(r, kept);
+    return;
+  }
+  if (e->a && !e->slotless) {
+    attempt_slot(r, e->a);
+    kept.slotless = true;
+  }
+  if (e->a && guilty && a->times >= RESULT_REFUSALS) give_up_result(e->a);
+  *WR_PUSH(a->ev, a->n, a->cap) = kept;
+}
+
+/* It is tried again: what was kept counts first, what was dropped is looked for in the rows. */
+static void on_trial(struct runner *r, struct aside *a) {
+  a->until = 0;
+  for (size_t i = 0; i < a->n; i++) ev_add(r, a->ev[i]);
+  a->n = 0;
+  lease_recover(r);
+}
+
+void aside_turn(struct runner *r) {
+  const struct map64_slot *s;
+  for (size_t i = 0; r->aside.n > 0 && (s = map64_next(&r->aside, &i)) != NULL;) {
+    struct aside *a = s->val;
+    if (a->until != 0 && a->until <= r->boot_us) on_trial(r, a);
+  }
+}
+
+int64_t aside_next(const struct runner *r) {
+  const struct map64_slot *s;
+  int64_t at = INT64_MAX;
+  for (size_t i = 0; r->aside.n > 0 && (s = map64_next(&r->aside, &i)) != NULL;) {
+    const struct aside *a = s->val;
+    if (a->until != 0 && a->until < at) at = a->until;
+  }
+  return at;
+}
+
+static void forget(struct aside *a) {
+  for (size_t i = 0; i < a->n; i++) attempt_free(a->ev[i].a);
+  free(a->ev);
+  free(a);
+}
+
+void aside_committed(struct runner *r, int64_t fi) {
+  struct aside *a = of(r, fi);
+  if (a == NULL) return;
+  if (a->until != 0) on_trial(r, a); /* it was a user's request that came through */
+  log_info("runner.quarantine_over", L_INT("fi", fi));
+  pthread_mutex_lock(&r->mu);
+  (void)map64_del(&r->aside, fi);
+  pthread_mutex_unlock(&r->mu);
+  forget(a);
+}
+
+void aside_done(struct runner *r) {
+  const struct map64_slot *s;
+  for (size_t i = 0; (s = map64_next(&r->aside, &i)) != NULL;) forget(s->val);
+  map64_done(&r->aside);
+}
+
+bool runner_set_aside(struct runner *r, int64_t fi) {
+  pthread_mutex_lock(&r->mu);
+  bool yes = of(r, fi) != NULL;
+  pthread_mutex_unlock(&r->mu);
+  return yes;
+}
