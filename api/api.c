@@ -16,6 +16,7 @@ static void make_hosts(struct api *a) {
 }
 
 static void api_free(struct api *a) {
+  pthread_mutex_destroy(&a->merge);
   pthread_mutex_destroy(&a->large);
   free(a->host_name);
   free(a);
@@ -24,6 +25,7 @@ static void api_free(struct api *a) {
 enum wr_rc api_start(const struct api_opts *o, struct api **out, struct wr_err *err) {
   struct api *a = wr_new(struct api);
   a->o = *o;
+  pthread_mutex_init(&a->merge, NULL);
   pthread_mutex_init(&a->large, NULL);
   make_hosts(a);
   a->auth.open = o->dev;

@@ -20,6 +20,7 @@ struct api {
   const char **host_name;     /* what hosts points to */
   char listen_host[32];
   atomic_bool draining;
+  pthread_mutex_t merge;      /* one update of a definition at a time: read, merged, saved (the store saves one at a time too) */
   pthread_mutex_t large;      /* one large body at a time: taken before it is read, given back after its handler */
 };
 

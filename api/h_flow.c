@@ -3,13 +3,13 @@
 #include <stdlib.h>
 #include "def_json.h"
 
-#define SAVE_TRIES 5 /* as for tasks */
-
 /* ---- what the handlers of definitions share ---- */
 
 enum wr_rc def_stale(struct call *c, int64_t given, int64_t current) {
   return call_fail(c, WR_STALE, "You have version %lld, current is %lld.", (long long)given, (long long)current);
 }
+
+enum wr_rc def_lost(struct call *c) { return call_fail(c, WR_BUSY, "Others are changing it. Try again."); }
 
 struct page def_page(struct call *c) {
   c->page.on = true;
@@ -77,6 +77,19 @@ static enum wr_rc save_merged(struct call *c, const struct flow_post *p, struct 
   return rc;
 }
 
+static enum wr_rc save_update(struct call *c, const struct flow_post *p, struct key_write *key, struct flow_def **out) {
+  enum wr_rc rc = WR_STALE;
+  pthread_mutex_lock(&c->api->merge);
+  for (int i = 0; rc == WR_STALE && i < SAVE_TRIES; i++) {
+    def_flow_unref(*out);
+    *out = NULL;
+    rc = save_merged(c, p, key, out);
+    if (p->has & DEF_HAS_VERSION) break;
+  }
+  pthread_mutex_unlock(&c->api->merge);
+  return rc == WR_STALE && !(p->has & DEF_HAS_VERSION) ? def_lost(c) : rc;
+}
+
 static enum wr_rc save(struct call *c, struct key_write *key) {
   struct def_site site = def_site_of(c);
   struct def_env env = def_env_at(&site);
@@ -89,12 +102,7 @@ static enum wr_rc save(struct call *c, struct key_write *key) {
     saved = def_flow_ref(p.def);
     rc = store_save_flow(c->api->o.store, saved, 0, key, &c->err);
   } else if (rc == WR_OK) {
-    for (int i = 0; i < SAVE_TRIES; i++) {
-      def_flow_unref(saved);
-      saved = NULL;
-      rc = save_merged(c, &p, key, &saved);
-      if (rc != WR_STALE || (p.has & DEF_HAS_VERSION)) break;
-    }
+    rc = save_update(c, &p, key, &saved);
   }
   if (rc == WR_OK) rc = write_flow(c, saved);
   def_flow_unref(saved);

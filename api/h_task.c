@@ -3,9 +3,6 @@
 #include <string.h>
 #include "def_json.h"
 
-/* Another writer may come between reading and saving: then what was absent is taken from his version. */
-#define SAVE_TRIES 5
-
 static enum wr_rc save_merged(struct call *c, const struct task_post *p, const struct def_env *env, struct key_write *key, struct task_def **out) {
   struct task_def *old = NULL;
   struct reader *r = call_reader(c);
@@ -21,6 +18,19 @@ static enum wr_rc save_merged(struct call *c, const struct task_post *p, const s
   return rc;
 }
 
+static enum wr_rc save_update(struct call *c, const struct task_post *p, const struct def_env *env, struct key_write *key, struct task_def **out) {
+  enum wr_rc rc = WR_STALE;
+  pthread_mutex_lock(&c->api->merge);
+  for (int i = 0; rc == WR_STALE && i < SAVE_TRIES; i++) {
+    def_task_unref(*out);
+    *out = NULL;
+    rc = save_merged(c, p, env, key, out);
+    if (p->has & DEF_HAS_VERSION) break;
+  }
+  pthread_mutex_unlock(&c->api->merge);
+  return rc == WR_STALE && !(p->has & DEF_HAS_VERSION) ? def_lost(c) : rc;
+}
+
 static enum wr_rc save(struct call *c, struct key_write *key) {
   struct def_site site = def_site_of(c);
   struct def_env env = def_env_at(&site);
@@ -31,12 +41,7 @@ static enum wr_rc save(struct call *c, struct key_write *key) {
     saved = def_task_ref(p.def);
     rc = store_save_task(c->api->o.store, saved, 0, key, &c->err);
   } else if (rc == WR_OK) {
-    for (int i = 0; i < SAVE_TRIES; i++) {
-      def_task_unref(saved);
-      saved = NULL;
-      rc = save_merged(c, &p, &env, key, &saved);
-      if (rc != WR_STALE || (p.has & DEF_HAS_VERSION)) break;
-    }
+    rc = save_update(c, &p, &env, key, &saved);
   }
   if (rc == WR_OK) def_task_write(c->out, saved);
   def_task_unref(saved);

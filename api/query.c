@@ -28,15 +28,22 @@ static bool set_status(struct query *q, const struct value *v) {
 }
 
 /* In a query string a plus sign arrives as a blank, where RFC 3339 may have one only in front of the offset. */
-static bool set_time(int64_t *out, const struct value *v) {
+static bool parse_time(const struct value *v, int64_t *out) {
   char s[64];
-  if (clock_parse(v->s, v->n, out)) return *out > 0;
+  if (clock_parse(v->s, v->n, out)) return true;
   if (v->n >= sizeof s) return false;
   memcpy(s, v->s, v->n);
   char *t = memchr(s, 'T', v->n), *blank = t ? memchr(t, ' ', v->n - (size_t)(t - s)) : NULL;
   if (!blank) return false;
   *blank = '+';
-  return clock_parse(s, v->n, out) && *out > 0;
+  return clock_parse(s, v->n, out);
+}
+
+/* 0 would mean "not given"; before 1970 nothing ran, so that all of it is one moment. */
+static bool set_time(int64_t *out, const struct value *v) {
+  if (!parse_time(v, out)) return false;
+  if (*out < 1) *out = 1;
+  return true;
 }
 static bool set_from(struct query *q, const struct value *v) { return set_time(&q->from_us, v); }
 

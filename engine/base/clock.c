@@ -236,15 +236,17 @@ static bool get_civil(const char *s, size_t n, int64_t *sec) {
   return true;
 }
 
-/* "" or "." and one to six digits, as much as there are. Returns the bytes used, n + 1 when it is wrong. */
+/* "" or "." and digits, as much as there are; what is finer than a microsecond is cut off. Returns the bytes used,
+ * n + 1 when it is wrong. */
 static size_t get_micros(const char *s, size_t n, int *us) {
   static const int scale[] = {0, 100000, 10000, 1000, 100, 10, 1};
   *us = 0;
   if (n == 0 || s[0] != '.') return 0;
   size_t k = 0;
   while (1 + k < n && s[1 + k] >= '0' && s[1 + k] <= '9') k++;
-  if (k < 1 || k > 6 || !digits(s + 1, k, us)) return n + 1;
-  *us *= scale[k];
+  size_t used = k < 6 ? k : 6;
+  if (k < 1 || !digits(s + 1, used, us)) return n + 1;
+  *us *= scale[used];
   return 1 + k;
 }
 
