@@ -1,5 +1,5 @@
-"""What the README shows is true: its commands run, in order, against a fresh server, and answer what stands below them.
-The demo of `./dev run`, too."""
+"""What the README and the tutorial show is true: their commands run, in order, against a fresh server, and answer what stands
+below them. The demo of `./dev run`, too."""
 import json
 import re
 import shutil
@@ -39,10 +39,9 @@ class Docs(unittest.TestCase):
             text = text[end:].strip()
         return answer
 
-    @unittest.skipUnless(shutil.which("curl"), "no curl")
-    def test_readme(self):
-        blocks = BLOCK.findall((ROOT / "README.md").read_text())
-        self.assertGreaterEqual(len(blocks), 6)
+    def play(self, path, least):
+        blocks = BLOCK.findall((ROOT / path).read_text())
+        self.assertGreaterEqual(len(blocks), least)
         for script, want in blocks:
             first = self.answer(script)
             self.assertEqual(first["code"], "200")
@@ -51,6 +50,14 @@ class Docs(unittest.TestCase):
             self.assertIn("/monitor/", script, f"{script} answered {first}")
             until(f"{script} answers {want}", lambda: contains(self.answer(script), json.loads(want)))
         self.assertEqual(self.server.stop(), 0)
+
+    @unittest.skipUnless(shutil.which("curl"), "no curl")
+    def test_readme(self):
+        self.play("README.md", 6)
+
+    @unittest.skipUnless(shutil.which("curl"), "no curl")
+    def test_tutorial(self):
+        self.play("docs/tutorial/pipeline.md", 8)
 
     def test_demo(self):
         done = subprocess.run([sys.executable, ROOT / "examples" / "demo.py", self.server.url], capture_output=True, text=True, timeout=LIMIT_S)
