@@ -1,7 +1,7 @@
 /* The gate: what a request must look like before anything believes it. Pure checks on method, target and headers; no
- * I/O, no allocation, any thread. civetweb's parser is forgiving (RELIABILITY F.1): it cuts headers beyond 64, ends them
- * at a folded line, takes the first of two Content-Length and reads "3abc" as 3. Each of these moves the border between
- * two requests of one connection, so each is refused here, and the connection is closed. */
+ * I/O, no allocation, any thread. civetweb's parser is forgiving: it cuts headers beyond 64, ends them at a folded line,
+ * takes the first of two Content-Length and reads "3abc" as 3. Each of these moves the border between two requests of one
+ * connection, so each is refused here, and the connection is closed. */
 #ifndef API_GATE_H
 #define API_GATE_H
 #include <stdbool.h>

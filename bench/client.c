@@ -1,4 +1,4 @@
-/* The load client: runs one workload of DESIGN.md 8 against a server and prints one JSON object.
+/* The load client: runs one workload of docs/performance.md against a server and prints one JSON object.
  *
  *   client ADDR:PORT chain N | fan N TIMES | bulk FLOWS STEPS | single FLOWS STEPS CONNECTIONS | shell N argv|sh
  *   client ADDR:PORT cancel FOLDER TIMES

@@ -36,7 +36,7 @@ static enum wr_rc check_user(const char *name, struct wr_err *err) {
   return wr_err_set(err, WR_BAD_REQUEST, "--run-as: there is no user %s.", wr_err_quote(q, name, strlen(name)));
 }
 
-/* RELIABILITY D.2: never as root, unless a person runs it for himself. */
+/* Never as root, unless a person runs it for himself: whoever may write a task would own the machine. */
 static enum wr_rc setup_shell(const struct config *c, enum shell_mode mode, struct node_opts *o, struct wr_err *err) {
   enum { AUTO, ON, OFF } wish = (int)config_num(c, OPT_SHELL);
   bool as_root = geteuid() == 0 && !o->run_as, allowed = mode == SHELL_PERSONAL || !as_root;

@@ -1,7 +1,7 @@
 /* Definitions: tasks and flows as users write them, validated, and as the engine runs them, compiled.
  *
  * A task_def and a flow_def are immutable once made and shared by reference count (any thread). def_*_parse() read
- * the JSON of the API, with every check of RELIABILITY C; the store reads rows back through the same structs. Nothing
+ * the JSON of the API, with every check of docs/reference/api.md; the store reads rows back through the same structs. Nothing
  * here does I/O; whether a task id exists, and which types are known, is asked through struct def_env. */
 #ifndef MODEL_DEF_H
 #define MODEL_DEF_H
@@ -114,7 +114,7 @@ int64_t def_timeout_us(const struct task_ref *ref, const struct task_def *t);
  * [A-Za-z_][A-Za-z0-9_]*; LIMIT_PARAMS, LIMIT_PARAMS_BYTES. malloc'ed. */
 enum wr_rc def_params_parse(const json_t *params, const char *path, char **out, struct wr_err *err) WR_MUST;
 
-/* JSON text with the limits of RELIABILITY F.2: depth, value count, duplicate keys, UTF-8, NUL, number range: the right
- * code for each (40001 .. 40008, 41302), with line and column. The body must be an object. */
+/* JSON text, read strictly: depth, value count, duplicate keys, UTF-8, NUL and number range each have their own refusal
+ * (40001 .. 40008, 41302), with line and column. The body must be an object. */
 enum wr_rc json_load_strict(const char *text, size_t n, size_t max_values, json_t **out, struct wr_err *err) WR_MUST;
 #endif

@@ -16,7 +16,7 @@
 #define ID_BLOCK_MIN 1000u
 #define ID_BLOCK_MAX 100000u
 
-/* ---- what the promises stand on (RELIABILITY A.1) ---- */
+/* ---- what the promises stand on (docs/explanation/promises.md) ---- */
 static enum wr_rc refuse(const struct store_opts *o, const char *why, struct wr_err *err) {
   if (!o->relaxed) return wr_err_set(err, WR_BAD_REQUEST, "%s", why);
   log_warn("store.durability", L_STR("why", why));

@@ -99,7 +99,7 @@ class Start(Base):
 
     @unittest.skipUnless(os.geteuid() == 0, "not root")
     def test_root_runs_no_shell(self):
-        """RELIABILITY D.2: not as root, but for --dev."""
+        """SHELL tasks never run as root, but for --dev."""
         server = self.server(dev=False)
         token = (self.tmp / "data" / "weir.token").read_text().strip()
         with self.assertRaises(Refused) as refused:

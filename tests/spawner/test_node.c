@@ -112,7 +112,7 @@ static void await_all_dead(void) {
 }
 
 /* The spawner, and when the node has cleared up after it, the node. (Both at the same moment is more than any process can
- * clean up after: RELIABILITY P16.) */
+ * clean up after.) */
 static void test_spawner_then_node_killed(void **st) {
   (void)st;
   pid_t node = start_node(INT64_MAX / 2);

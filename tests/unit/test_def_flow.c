@@ -1,4 +1,4 @@
-/* Unit tests of flows: POST /flow's body against RELIABILITY C 34-46, the way out and back, update, stored form.
+/* Unit tests of flows: POST /flow's body, each wrong shape with its code and place, the way out and back, update, stored form.
  * One thread; deterministic. */
 #include "flow_env.h"
 

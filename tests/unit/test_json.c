@@ -1,4 +1,4 @@
-/* Unit tests of model/json: every refusal of RELIABILITY C 1-9 with its code and place. One thread; deterministic. */
+/* Unit tests of model/json: every refusal of a text (40001 to 40008, 41302) with its code and place. One thread; deterministic. */
 #include "model_env.h"
 
 #include "model.h"
