@@ -23,8 +23,9 @@ class Reference(unittest.TestCase):
         self.assertEqual(sorted(code), sorted(re.findall(r"^\| `([A-Z]+) (/[^`]*)` \|", TEXT, re.M)))
 
     def test_errors(self):
-        code = re.findall(r"^WR_ERROR\((\d+), (\w+),", source("engine/base/errors.def"), re.M)
-        self.assertEqual(code, re.findall(r"^\| `(\d{5})` \| `(\w+)` \|", TEXT, re.M))
+        code = re.findall(r'^WR_ERROR\((\d+), (\w+), "(.*)"\)', source("engine/base/errors.def"), re.M)
+        self.assertTrue(code)
+        self.assertEqual(code, re.findall(r"^\| `(\d{5})` \| `(\w+)` \| (.*?)(?: \(kept for later: .*\))? \|$", TEXT, re.M))
 
     def test_parameters(self):
         self.named(r'\{"(\w+)", Q_', "api/query.c")
@@ -41,6 +42,9 @@ class Reference(unittest.TestCase):
     def test_fields_of_answers(self):
         self.named(r'j_(?:i64|text|bool|raw|key|bytes|time)\(\w+(?:->\w+)?, "(\w+)"', "api/rows.c", "api/h_monitor.c", "api/h_node.c", "api/instance.c")
         self.named(r'j_time\(\w+, "\w+", "(\w+)"', "api/rows.c")
+
+    def test_environment(self):
+        self.named(r'"(WEIR_\w+)=?"', "engine/worker/worker_child.c")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""What the README and the tutorial show is true: their commands run, in order, against a fresh server, and answer what stands
-below them. The demo of `./dev run`, too."""
+"""What the README, the tutorial and the API's reference show is true: their commands run, in order, against a fresh server, and
+answer what stands below them. The demo of `./dev run`, too."""
 import json
 import re
 import shutil
@@ -44,7 +44,7 @@ class Docs(unittest.TestCase):
         self.assertGreaterEqual(len(blocks), least)
         for script, want in blocks:
             first = self.answer(script)
-            self.assertEqual(first["code"], "200")
+            self.assertEqual(first["code"], json.loads(want or "{}").get("code", "200"))
             if not want or contains(first, json.loads(want)):
                 continue
             self.assertIn("/monitor/", script, f"{script} answered {first}")
@@ -58,6 +58,10 @@ class Docs(unittest.TestCase):
     @unittest.skipUnless(shutil.which("curl"), "no curl")
     def test_tutorial(self):
         self.play("docs/tutorial/pipeline.md", 8)
+
+    @unittest.skipUnless(shutil.which("curl"), "no curl")
+    def test_reference(self):
+        self.play("docs/reference/api.md", 6)
 
     def test_demo(self):
         done = subprocess.run([sys.executable, ROOT / "examples" / "demo.py", self.server.url], capture_output=True, text=True, timeout=LIMIT_S)
