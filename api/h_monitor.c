@@ -55,7 +55,8 @@ static enum wr_rc write_nodes(struct call *c, const struct instance *in) {
   struct reader *r = call_reader(c);
   if (!r) return c->err.code;
   j_open(c->out, '[');
-  enum wr_rc rc = reader_nodes(r, in->row.fi, c->q.all_runs, &p, list_node, &l, &c->page.more, &c->page.total, &c->err);
+  enum wr_rc rc = reader_nodes(r, in->row.fi, in->row.run_no, c->q.all_runs, &p, list_node, &l, &c->page.more, &c->page.total,
+                               &c->err);
   j_close(c->out, ']');
   reader_put(r);
   return rc;

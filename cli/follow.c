@@ -77,7 +77,7 @@ static enum wr_rc read_all(struct follow *f, struct wr_err *err) {
   struct page p = {.limit = PAGE_NODES};
   int64_t total; /* not asked for */
   for (bool more = true; !rc && more; p.offset += PAGE_NODES)
-    rc = reader_nodes(r, f->fi, false, &p, on_node, f, &more, &total, err);
+    rc = reader_nodes(r, f->fi, UINT32_MAX, false, &p, on_node, f, &more, &total, err);
   reader_put(r);
   return rc;
 }

@@ -23,7 +23,8 @@ enum wr_rc my_reader_flow_ins(struct reader *rd, int64_t fi, flow_row_fn *fn, vo
 }
 
 /* ---- nodes ---- */
-static enum wr_rc span_read(struct my_reader *r, int64_t fi, struct span *s, struct wr_err *err) {
+/* Of the runs up to run_no: each has one base. */
+static enum wr_rc span_read(struct my_reader *r, int64_t fi, uint32_t run_no, struct span *s, struct wr_err *err) {
   struct my_rows q;
   unsigned e = my_select(&r->c, &q, "SELECT i.bases, h.n_node_ins FROM task_flow_ins i JOIN task_flow_history h ON h.flow_id=i.flow_id "
                          "AND h.flow_version=i.flow_version WHERE i.fi_id=?", MY_ARGS(my_ai(fi)));
@@ -31,6 +32,7 @@ static enum wr_rc span_read(struct my_reader *r, int64_t fi, struct span *s, str
   bool found = my_next(&q);
   if (found) span_add(s, my_str(&q.cell[0], NULL));
   if (found) s->n = my_int(&q.cell[1]);
+  if (s->n_base > run_no) s->n_base = run_no;
   enum wr_rc rc = my_rd_end(&q, WR_OK, err);
   return rc || found ? rc : no_such(err, "flow instance", fi);
 }
@@ -128,14 +130,14 @@ static enum wr_rc one_run(struct my_reader *r, const struct span *s, struct show
                    total, err);
 }
 
-enum wr_rc my_reader_nodes(struct reader *rd, int64_t fi, bool all_runs, const struct page *p, node_row_fn *fn, void *ctx,
-                           bool *more, int64_t *total, struct wr_err *err) {
+enum wr_rc my_reader_nodes(struct reader *rd, int64_t fi, uint32_t run_no, bool all_runs, const struct page *p, node_row_fn *fn,
+                           void *ctx, bool *more, int64_t *total, struct wr_err *err) {
   struct my_reader *r = my_reader_of(rd);
   struct span s = {0};
   struct places v = {0};
   struct show w = {p, fn, ctx, false};
   *total = -1;
-  enum wr_rc rc = span_read(r, fi, &s, err);
+  enum wr_rc rc = span_read(r, fi, run_no, &s, err);
   if (!rc && s.n_base <= 1) rc = one_run(r, &s, &w, total, err);
   else if (!rc) {
     rc = places_read(r, &s, &v, err);

@@ -21,13 +21,15 @@ enum wr_rc sq_reader_flow_ins(struct reader *rd, int64_t fi, flow_row_fn *fn, vo
 }
 
 /* ---- nodes ---- */
-static enum wr_rc span_read(struct sq_reader *r, int64_t fi, struct span *s, struct wr_err *err) {
+/* Of the runs up to run_no: each has one base. */
+static enum wr_rc span_read(struct sq_reader *r, int64_t fi, uint32_t run_no, struct span *s, struct wr_err *err) {
   sqlite3_stmt *q = sq_rd(r, RD_INS_SPAN, err);
   if (!q) return r->why;
   sq_int(q, 1, fi);
   bool found = sqlite3_step(q) == SQLITE_ROW;
   if (found) span_add(s, sq_col_text(q, 0, NULL));
   if (found) s->n = sq_col(q, 1);
+  if (s->n_base > run_no) s->n_base = run_no;
   enum wr_rc rc = sq_rd_end(r, q, err);
   return rc || found ? rc : no_such(err, "flow instance", fi);
 }
@@ -95,8 +97,8 @@ static enum wr_rc one_run(struct sq_reader *r, const struct span *s, struct show
   return !rc && w->p->want_total ? count_range(r, lo, hi, total, err) : rc;
 }
 
-enum wr_rc sq_reader_nodes(struct reader *rd, int64_t fi, bool all_runs, const struct page *p, node_row_fn *fn, void *ctx,
-                           bool *more, int64_t *total, struct wr_err *err) {
+enum wr_rc sq_reader_nodes(struct reader *rd, int64_t fi, uint32_t run_no, bool all_runs, const struct page *p, node_row_fn *fn,
+                           void *ctx, bool *more, int64_t *total, struct wr_err *err) {
   struct sq_reader *r = sq_reader_of(rd);
   struct span s = {0};
   struct places v = {0};
@@ -104,7 +106,7 @@ enum wr_rc sq_reader_nodes(struct reader *rd, int64_t fi, bool all_runs, const s
   *total = -1;
   enum wr_rc rc = sq_rd_snapshot(r, err);
   if (rc) return rc;
-  rc = span_read(r, fi, &s, err);
+  rc = span_read(r, fi, run_no, &s, err);
   if (!rc && s.n_base <= 1) rc = one_run(r, &s, &w, total, err);
   else if (!rc) {
     rc = places_read(r, &s, &v, err);

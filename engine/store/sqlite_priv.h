@@ -184,8 +184,8 @@ enum wr_rc sq_list_flow_ins(struct reader *, const struct list_filter *, const s
                             int64_t *, struct wr_err *);
 /* sqlite_ins.c */
 enum wr_rc sq_reader_flow_ins(struct reader *, int64_t, flow_row_fn *, void *, struct wr_err *);
-enum wr_rc sq_reader_nodes(struct reader *, int64_t, bool, const struct page *, node_row_fn *, void *, bool *, int64_t *,
-                           struct wr_err *);
+enum wr_rc sq_reader_nodes(struct reader *, int64_t, uint32_t, bool, const struct page *, node_row_fn *, void *, bool *,
+                           int64_t *, struct wr_err *);
 enum wr_rc sq_reader_node(struct reader *, int64_t, node_row_fn *, void *, struct wr_err *);
 enum wr_rc sq_reader_node_tasks(struct reader *, int64_t, task_row_fn *, void *, struct wr_err *);
 enum wr_rc sq_reader_task_ins(struct reader *, int64_t, task_row_fn *, void *, struct wr_err *);

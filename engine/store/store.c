@@ -144,9 +144,9 @@ enum wr_rc reader_list_flow_ins(struct reader *r, const struct list_filter *f, c
 enum wr_rc reader_flow_ins(struct reader *r, int64_t fi, flow_row_fn *fn, void *ctx, struct wr_err *err) {
   return r->ops->reader_flow_ins(r, fi, fn, ctx, err);
 }
-enum wr_rc reader_nodes(struct reader *r, int64_t fi, bool all_runs, const struct page *p, node_row_fn *fn, void *ctx,
+enum wr_rc reader_nodes(struct reader *r, int64_t fi, uint32_t run_no, bool all_runs, const struct page *p, node_row_fn *fn, void *ctx,
                         bool *more, int64_t *total, struct wr_err *err) {
-  return r->ops->reader_nodes(r, fi, all_runs, p, fn, ctx, more, total, err);
+  return r->ops->reader_nodes(r, fi, run_no, all_runs, p, fn, ctx, more, total, err);
 }
 enum wr_rc reader_node(struct reader *r, int64_t ni, node_row_fn *fn, void *ctx, struct wr_err *err) {
   return r->ops->reader_node(r, ni, fn, ctx, err);

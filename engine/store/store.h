@@ -211,9 +211,10 @@ enum wr_rc reader_list_flows(struct reader *r, const struct list_filter *f, cons
 enum wr_rc reader_list_flow_ins(struct reader *r, const struct list_filter *f, const struct page *p, flow_row_fn *fn, void *ctx,
                                 bool *more, int64_t *total, struct wr_err *err) WR_MUST;   /* newest first: create_time, fi */
 enum wr_rc reader_flow_ins(struct reader *r, int64_t fi, flow_row_fn *fn, void *ctx, struct wr_err *err) WR_MUST;
-/* Nodes of an instance in flowNodes order. all_runs: every run's rows, else the newest row of each node. */
-enum wr_rc reader_nodes(struct reader *r, int64_t fi, bool all_runs, const struct page *p, node_row_fn *fn, void *ctx, bool *more,
-                        int64_t *total, struct wr_err *err) WR_MUST;
+/* Nodes of an instance in flowNodes order, up to run run_no (the flow's, as the caller read it before: so that what is
+ * final there is final here, whoever re-runs it meanwhile). all_runs: every run's rows, else the newest row of each node. */
+enum wr_rc reader_nodes(struct reader *r, int64_t fi, uint32_t run_no, bool all_runs, const struct page *p, node_row_fn *fn, void *ctx,
+                        bool *more, int64_t *total, struct wr_err *err) WR_MUST;
 enum wr_rc reader_node(struct reader *r, int64_t ni, node_row_fn *fn, void *ctx, struct wr_err *err) WR_MUST;
 enum wr_rc reader_node_tasks(struct reader *r, int64_t ni, task_row_fn *fn, void *ctx, struct wr_err *err) WR_MUST;
 enum wr_rc reader_task_ins(struct reader *r, int64_t ti, task_row_fn *fn, void *ctx, struct wr_err *err) WR_MUST;

@@ -7,7 +7,7 @@
 #define STORE_BACKEND_H
 #include "store.h"
 
-#define STORE_ABI 1
+#define STORE_ABI 2
 
 struct store_ops {
   uint32_t abi, size;             /* STORE_ABI, sizeof(struct store_ops) */
@@ -53,8 +53,8 @@ struct store_ops {
   enum wr_rc (*reader_list_flow_ins)(struct reader *r, const struct list_filter *f, const struct page *p, flow_row_fn *fn,
                                      void *ctx, bool *more, int64_t *total, struct wr_err *err);
   enum wr_rc (*reader_flow_ins)(struct reader *r, int64_t fi, flow_row_fn *fn, void *ctx, struct wr_err *err);
-  enum wr_rc (*reader_nodes)(struct reader *r, int64_t fi, bool all_runs, const struct page *p, node_row_fn *fn, void *ctx,
-                             bool *more, int64_t *total, struct wr_err *err);
+  enum wr_rc (*reader_nodes)(struct reader *r, int64_t fi, uint32_t run_no, bool all_runs, const struct page *p, node_row_fn *fn,
+                             void *ctx, bool *more, int64_t *total, struct wr_err *err);
   enum wr_rc (*reader_node)(struct reader *r, int64_t ni, node_row_fn *fn, void *ctx, struct wr_err *err);
   enum wr_rc (*reader_node_tasks)(struct reader *r, int64_t ni, task_row_fn *fn, void *ctx, struct wr_err *err);
   enum wr_rc (*reader_task_ins)(struct reader *r, int64_t ti, task_row_fn *fn, void *ctx, struct wr_err *err);

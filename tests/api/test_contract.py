@@ -39,6 +39,29 @@ class Writers(Case):
         self.assertEqual(sorted(a.status for a in answers), [200] + [412] * 7)
 
 
+class OnePicture(Case):
+    """An instance and its nodes are of one moment: no node of a run that the instance does not show, none open in a final one."""
+
+    def test_reruns_while_it_is_read(self):
+        flow = self.flow(inline(nodeKey="a"))["flowId"]
+        fi, torn, left = self.start(flow), [], [150]
+
+        def rerun():
+            for _ in range(left[0]):
+                node = self.finished(fi)["nodes"][0]["niId"]
+                self.ok(post(f"/exec/flow/{flow}", {"fiId": fi, "niId": node}))
+            left[0] = 0
+
+        def watch(runs):
+            while left[0] and not torn:
+                now = self.ok(get(f"/monitor/flow/{fi}?runs={runs}"))
+                if any(n["runNo"] > now["runNo"] or (now["status"] != "RUNNING" and n["status"] == "RUNNING") for n in now["nodes"]):
+                    torn.append(now)
+
+        at_once(4, lambda i: rerun() if i == 0 else watch(("newest", "all")[i % 2]))
+        self.assertEqual(torn, [])
+
+
 class Times(Case):
     """from and to: S2's form and every form of RFC 3339 that other languages print."""
 

@@ -89,4 +89,5 @@ struct ids list_ins(struct world *w, const struct list_filter *f, struct page p)
 struct ids list_flows(struct world *w, const struct list_filter *f, struct page p);
 struct ids list_tasks(struct world *w, const struct list_filter *f, struct page p);
 struct ids list_nodes(struct world *w, int64_t fi, bool all_runs, struct page p);
+struct ids list_nodes_of(struct world *w, int64_t fi, uint32_t run_no, bool all_runs, struct page p); /* up to that run */
 #endif

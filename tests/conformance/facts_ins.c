@@ -107,6 +107,14 @@ static void nodes_of_several_runs(struct world *w) {
   v = list_nodes(w, s.fi, true, (struct page){.limit = 3, .offset = 4});
   ids_are(&v, all + 4, 3);
   assert_false(v.more);
+  const int64_t second[] = {s.ni, s.ni + 1, r2.ni + 2, r2.ni + 3}; /* as it was before the third */
+  v = list_nodes_of(w, s.fi, 2, false, (struct page){.limit = 9, .want_total = true});
+  ids_are(&v, second, 4);
+  assert_int_equal(v.total, 4);
+  v = list_nodes_of(w, s.fi, 1, true, (struct page){.limit = 3, .want_total = true});
+  ids_are(&v, (const int64_t[]){s.ni, s.ni + 1, s.ni + 2}, 3);
+  assert_true(v.more);
+  assert_int_equal(v.total, 4);
   v = list_nodes(w, s.fi, true, (struct page){.limit = 3, .offset = 40});
   ids_are(&v, NULL, 0);
   assert_false(v.more);
@@ -118,7 +126,7 @@ static void nodes_of_no_instance(struct world *w) {
   struct ids v = {0};
   const struct page p = {.limit = 9};
   struct reader *r = reader_of(w);
-  assert_int_equal(reader_nodes(r, WR_ID_MAX - 3, false, &p, ids_node, &v, &v.more, &v.total, &err), WR_NOT_FOUND);
+  assert_int_equal(reader_nodes(r, WR_ID_MAX - 3, 1, false, &p, ids_node, &v, &v.more, &v.total, &err), WR_NOT_FOUND);
   assert_int_equal(reader_node(r, WR_ID_MAX - 3, ids_node, &v, &err), WR_NOT_FOUND);
   assert_int_equal(reader_node_tasks(r, WR_ID_MAX - 3, ids_task, &v, &err), WR_NOT_FOUND);
   assert_int_equal(reader_task_ins(r, WR_ID_MAX - 3, ids_task, &v, &err), WR_NOT_FOUND);

@@ -276,8 +276,9 @@ struct ids list_flows(struct world *w, const struct list_filter *f, struct page 
 struct ids list_tasks(struct world *w, const struct list_filter *f, struct page p) {
   LIST(reader_list_tasks(r, f, &p, ids_task_def, &v, &v.more, &v.total, &err));
 }
-struct ids list_nodes(struct world *w, int64_t fi, bool all_runs, struct page p) {
-  LIST(reader_nodes(r, fi, all_runs, &p, ids_node, &v, &v.more, &v.total, &err));
+struct ids list_nodes(struct world *w, int64_t fi, bool all_runs, struct page p) { return list_nodes_of(w, fi, UINT32_MAX, all_runs, p); }
+struct ids list_nodes_of(struct world *w, int64_t fi, uint32_t run_no, bool all_runs, struct page p) {
+  LIST(reader_nodes(r, fi, run_no, all_runs, &p, ids_node, &v, &v.more, &v.total, &err));
 }
 
 /* ---- running ---- */

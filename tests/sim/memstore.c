@@ -459,9 +459,9 @@ NO_ROW(no_flow_ins, flow_row_fn)
 NO_ROW(no_node, node_row_fn)
 NO_ROW(no_task, task_row_fn)
 NO_ROW(no_attempts, attempt_row_fn)
-static enum wr_rc no_nodes(struct reader *r, int64_t fi, bool all, const struct page *p, node_row_fn *fn, void *ctx, bool *more,
+static enum wr_rc no_nodes(struct reader *r, int64_t fi, uint32_t run_no, bool all, const struct page *p, node_row_fn *fn, void *ctx, bool *more,
                            int64_t *total, struct wr_err *e) {
-  (void)r; (void)fi; (void)all; (void)p; (void)fn; (void)ctx; (void)more; (void)total;
+  (void)r; (void)fi; (void)run_no; (void)all; (void)p; (void)fn; (void)ctx; (void)more; (void)total;
   return none(e);
 }
 static enum wr_rc no_log(struct reader *r, int64_t ti, uint32_t epoch, int64_t at, size_t n, struct buf *out, int64_t *size,
