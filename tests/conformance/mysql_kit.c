@@ -37,7 +37,7 @@ const char *kit_url(void) { return url; }
 const char *kit_socket(void) { return path; }
 const char *kit_name(void) { return name; }
 
-static MYSQL_RES *ask(const char *fmt, va_list ap) {
+__attribute__((format(printf, 1, 0))) static MYSQL_RES *ask(const char *fmt, va_list ap) {
   char text[1024];
   int n = vsnprintf(text, sizeof text, fmt, ap);
   if (n < 0 || (size_t)n >= sizeof text || mysql_query(db, text)) fail_msg("%s: %s", text, mysql_error(db));
