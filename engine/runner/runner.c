@@ -438,10 +438,16 @@ static void look_at_queues(struct runner *r) {
     if (r->full[s] && r->o.ports.backlog(r->o.ports.ctx, (enum slot_class)s) == 0) lease_refill(r, s);
 }
 
+/* What may be claimed now. While every slot has its attempt, a few claims ahead are not worth a batch of their own: the next
+ * result brings one. */
+static void worth_claiming(const struct runner *r, uint32_t free[SLOT__N]) {
+  for (int s = 0; s < SLOT__N; s++) free[s] = r->used[s] >= r->o.slots[s] && r->c.free[s] < ahead_few(r) ? 0 : r->c.free[s];
+}
+
 /* A slot is free and a hint waits: those pulled before it were stale. */
-static bool hints_wait(const struct runner *r) {
+static bool hints_wait(const struct runner *r, const uint32_t free[SLOT__N]) {
   for (int s = 0; s < SLOT__N; s++)
-    if (r->c.free[s] > 0 && r->o.ports.pull && r->o.ports.backlog(r->o.ports.ctx, (enum slot_class)s) > 0) return true;
+    if (free[s] > 0 && r->o.ports.pull && r->o.ports.backlog(r->o.ports.ctx, (enum slot_class)s) > 0) return true;
   return false;
 }
 
@@ -484,10 +490,12 @@ int64_t runner_turn(struct runner *r, int64_t wall_us, int64_t boot_us) {
   if (r->n_ev > 0 || r->n_more > 0) one_batch(r);
   count_slots(r);
   look_at_queues(r);
-  if (r->o.ports.free_slots) r->o.ports.free_slots(r->o.ports.ctx, r->c.free);
+  uint32_t free[SLOT__N];
+  worth_claiming(r, free);
+  if (r->o.ports.free_slots) r->o.ports.free_slots(r->o.ports.ctx, free);
   r->turned = mail_waits(r);
   int64_t next = next_wake(r);
-  return next > boot_us && r->again_us <= boot_us && hints_wait(r) ? boot_us : next;
+  return next > boot_us && r->again_us <= boot_us && hints_wait(r, free) ? boot_us : next;
 }
 
 /* One of a former incarnation has none: all were given up when that was fenced. */

@@ -173,6 +173,7 @@ void ahead_init(struct runner *r);
 void ahead_result(struct runner *r, const struct attempt *a);  /* a result is stored */
 void ahead_turn(struct runner *r, int64_t boot_us);            /* a turn begins; r->boot_us is still that of the last */
 uint32_t ahead_count(const struct runner *r);
+uint32_t ahead_few(const struct runner *r);                     /* fewer claims than that can wait for the next result */
 
 /* runner_aside.c */
 bool aside_now(const struct runner *r, int64_t fi);   /* its events do not count just now */

@@ -18,6 +18,8 @@
 #include "mem.h"
 #include "spawner_wire.h"
 
+enum { PID_TEXT = 16 };
+
 static void add(struct kids *k, long pid) { *WR_PUSH(k->v, k->n, k->cap) = (pid_t)pid; }
 
 static int children_file(void) {
@@ -26,12 +28,12 @@ static int children_file(void) {
   return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-/* "12 345 " in pieces of any size. */
+/* "12 345 " in pieces of any size; one that left room for another pid was the last. */
 static void from_children(struct kids *k) {
   char b[4096];
   long pid = 0;
   off_t at = 0;
-  for (ssize_t n; (n = pread(k->file, b, sizeof b, at)) > 0; at += n) {
+  for (ssize_t n = sizeof b; n > (ssize_t)sizeof b - PID_TEXT && (n = pread(k->file, b, sizeof b, at)) > 0; at += n) {
     for (ssize_t i = 0; i < n; i++) {
       if (b[i] >= '0' && b[i] <= '9') {
         pid = pid * 10 + (b[i] - '0');

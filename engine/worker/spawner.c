@@ -18,7 +18,7 @@
  *   dead node: its socket closes. Everything is killed, then this process ends.
  *
  * What never happens: a start after the deadline of the shared page; a signal to a pid that was reaped already (a main
- * child is signalled before it is waited for); waiting for one child while others need care. Only exec itself holds the
+ * child is forgotten when it is reaped); waiting for one child while others need care. Only exec itself holds the
  * loop up, as vfork does; on a dead network file system that can be long. */
 #include <errno.h>
 #include <fcntl.h>
@@ -50,7 +50,7 @@
 #include "spawner_wire.h"
 
 enum { LOCK_WAIT_S = 10, STACK_BYTES = 64 * 1024, TEXT_MAX = 64 << 20, SLICE_NS = 100000, PACKETS_A_TURN = 32 };
-#define HOLD_US 5000
+#define HOLD_US 10000
 enum { HOLD_PART = 3 };            /* reports are at most a third of what waits: enough is left until the answer is here */
 #define PATIENCE_MAX_US 600000000
 enum { FD_SOCK = 3, FD_LOCK = 4 };
@@ -203,14 +203,11 @@ static void on_deadline(struct spawn *s) {
 
 static int64_t tv_us(struct timeval t) { return t.tv_sec * 1000000LL + t.tv_usec; }
 
-/* It is dead but not reaped, so its pid and group are still its own. */
-static void main_ended(struct spawn *s, struct proc *p) {
-  struct rusage ru = {0};
-  kill(-p->pid, SIGKILL);
-  wait4(p->pid, &p->report.status, __WALL, &ru);
-  p->report.utime_us = tv_us(ru.ru_utime);
-  p->report.stime_us = tv_us(ru.ru_stime);
-  p->report.maxrss_kib = ru.ru_maxrss;
+static void main_ended(struct spawn *s, struct proc *p, int status, const struct rusage *ru) {
+  p->report.status = status;
+  p->report.utime_us = tv_us(ru->ru_utime);
+  p->report.stime_us = tv_us(ru->ru_stime);
+  p->report.maxrss_kib = ru->ru_maxrss;
   p->report.run_us = clock_mono_us() - p->report.start_us;
   heap_remove(&s->kills, &p->kill_at);
   map64_del(&s->by_id, p->report.id);
@@ -221,13 +218,12 @@ static void main_ended(struct spawn *s, struct proc *p) {
 }
 
 static void on_child(struct spawn *s) {
+  struct rusage ru;
+  int status;
   drain(s->chld);
-  for (siginfo_t i;;) {
-    i.si_pid = 0;
-    if (waitid(P_ALL, 0, &i, WEXITED | WNOHANG | WNOWAIT | __WALL) || i.si_pid == 0) return;
-    struct proc *p = map64_get(&s->by_pid, i.si_pid);
-    if (p) main_ended(s, p);
-    else waitpid(i.si_pid, NULL, WNOHANG | __WALL);
+  for (pid_t pid; (pid = wait4(-1, &status, WNOHANG | __WALL, &ru)) > 0;) {
+    struct proc *p = map64_get(&s->by_pid, pid);
+    if (p) main_ended(s, p, status, &ru); /* the rest of its group, if any, is ours now: see kill_orphans() */
   }
 }
 
@@ -369,6 +365,7 @@ static pid_t launch(struct spawn *s, struct child_plan *plan) {
 }
 
 static void on_start(struct spawn *s, struct sw_start *m, size_t n, const int *fd, int n_fd) {
+  atomic_store(&s->page->begun, m->id);
   struct child_plan plan = {.step = STEP_REQUEST, .err = EINVAL};
   struct sw_exit r = {.kind = SW_EXIT, .id = m->id};
   int want = 2 + !!(m->flags & SW_STDIN) + !!(m->flags & SW_TEXT_FD);

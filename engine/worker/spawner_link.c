@@ -159,6 +159,7 @@ static void first_page(struct sw_page *p) {
   atomic_init(&p->deadline_us, INT64_MAX);
   atomic_init(&p->slots, 0);
   atomic_init(&p->gate_wait_us, GATE_WAIT_US);
+  atomic_init(&p->begun, 0);
 }
 
 enum wr_rc spawner_start(const struct spawner_opts *o, struct spawner **out, struct wr_err *err) {

@@ -19,6 +19,7 @@ struct sw_page {
   _Atomic int64_t deadline_us;       /* CLOCK_BOOTTIME; nothing starts after it and all is killed at it */
   _Atomic uint32_t slots;            /* attempts at once; a START beyond it waits (gate.c). 0 = no bound */
   _Atomic int64_t gate_wait_us;      /* one that waits longer goes back: another node may have it */
+  _Atomic int64_t begun;             /* id of the newest START that waits no more; starts are begun in their order */
 };
 
 enum sw_kind { SW_START = 1, SW_KILL, SW_RECALL, SW_LOOK, SW_ACTIVATE, SW_READY, SW_REFUSED, SW_HELLO, SW_STARTED, SW_EXIT };
@@ -60,7 +61,7 @@ struct gated {
   int fd[SW_FDS], n_fd;
   struct sw_start m;
 };
-#define GATE_WAIT_US 50000
+#define GATE_WAIT_US 100000
 struct gate { struct gated *head, **tail; size_t n; };
 void gate_init(struct gate *g);
 /* Copies the packet and takes its descriptors. */

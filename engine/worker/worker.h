@@ -24,7 +24,7 @@ struct worker_opts {
   const char *data_dir;             /* WEIR_OUTPUT files live in DATA/run, mode 0700 */
   const char *run_as;               /* default user of SHELL, NULL = as started */
   bool shell_allowed;
-  uint32_t process_slots;           /* children at once; process attempts beyond it wait at the spawner's gate, 50 ms at
+  uint32_t process_slots;           /* children at once; process attempts beyond it wait at the spawner's gate, 100 ms at
                                        most, and are handed back then. 0 = no bound */
   void *ctx;
   void (*done)(void *ctx, struct attempt *list);   /* ended attempts, linked by next; ownership goes back */

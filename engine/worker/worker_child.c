@@ -2,7 +2,7 @@
  * write its result to; and what happens when the spawner dies. Loop thread only.
  *
  * The node keeps the writing ends of the pipes open too: so a child that closes its output makes no noise; and pipes are
- * watched only from WATCH_US after the START on: so one that runs for a millisecond wakes the loop by its exit at most.
+ * watched only from WATCH_US after the fork on: so one that runs for a millisecond wakes the loop by its exit at most.
  * When that is reported the whole tree is dead; what stands in the pipes is read without waiting, and nothing more can
  * come. Which attempts made the file of their result is known by inotify; most make none, and a look costs more than a pipe.
  *
@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -37,13 +38,12 @@ enum { READS_AT_END = 4096, PACKETS_A_TURN = 64 };
 #define DEBRIS_RETRY_US 2000
 #define WATCH_US 20000
 
-struct pipe { struct source src; int wr; uint8_t stream; struct child *c; };
+struct pipe { struct source src; int wr; uint8_t stream; bool nonblock; struct child *c; };
 struct child {
   int64_t id;                    /* of its START */
   struct wx_exec *x;
   struct child *next;            /* buried */
   struct child *young_prev, *young_next;
-  int64_t born_us;
   struct pipe pipe[2];
   bool watched;                  /* its pipes are in the epoll set; else it is among the young */
   bool paused, orphaned;         /* its pipes are not read; its spawner is dead */
@@ -109,8 +109,15 @@ void child_kill(struct wx_exec *x, int how) {
 
 /* ---- pipes ---- */
 
+/* Never waits, though others may read it too (a task can open its own end for that). Most attempts say nothing: theirs costs
+ * one look. */
 static bool read_pipe(struct child *c, struct pipe *p) {
   struct worker *w = c->x->w;
+  int there = 0;
+  if (!p->nonblock) {
+    if (ioctl(p->src.fd, FIONREAD, &there) || there == 0 || fcntl(p->src.fd, F_SETFL, O_NONBLOCK)) return false;
+    p->nonblock = true;
+  }
   ssize_t n = read(p->src.fd, w->scratch, sizeof w->scratch);
   if (n > 0) exec_log(c->x, p->stream, w->scratch, (size_t)n);
   return n > 0;
@@ -144,8 +151,7 @@ static void young_add(struct worker *w, struct child *c) {
   if (w->young_last) w->young_last->young_next = c;
   else w->young = c;
   w->young_last = c;
-  c->born_us = clock_mono_us();
-  if (!w->watch.it.pos) worker_timer(w, &w->watch, c->born_us + WATCH_US);
+  if (!w->watch.it.pos) worker_timer(w, &w->watch, clock_mono_us() + WATCH_US);
 }
 
 static void young_del(struct worker *w, struct child *c) {
@@ -155,16 +161,16 @@ static void young_del(struct worker *w, struct child *c) {
   else w->young_last = c->young_prev;
 }
 
-/* Rings once more than needed when all have ended: cheaper than to set the clock for each of them. */
+/* Rings every WATCH_US while there are any. Those that had begun at the ring before are watched: a child that waits at the
+ * gate, or has just left it, needs no look. */
 static void watch_due(struct worker *w, struct timer *t) {
-  int64_t now = clock_mono_us();
-  struct child *c;
-  while ((c = w->young) && c->born_us + WATCH_US <= now) {
+  for (struct child *c; (c = w->young) && c->id <= w->watch_id;) {
     young_del(w, c);
     c->watched = true;
     for (int i = 0; i < 2; i++) worker_watch(w, &c->pipe[i].src, c->paused ? 0 : EPOLLIN);
   }
-  if (c) worker_timer(w, t, c->born_us + WATCH_US);
+  w->watch_id = atomic_load(&w->spawner->page->begun);
+  if (w->young) worker_timer(w, t, clock_mono_us() + WATCH_US);
 }
 
 /* ---- a child's pipes and memory ---- */
@@ -173,8 +179,7 @@ static int open_pipes(struct child *c) {
   for (int i = 0; i < 2; i++) {
     int fd[2];
     if (pipe2(fd, O_CLOEXEC)) return -1;
-    c->pipe[i] = (struct pipe){{on_pipe, fd[0]}, fd[1], i == 0 ? WX_STDOUT : WX_STDERR, c};
-    if (fcntl(fd[0], F_SETFL, O_NONBLOCK)) return -1;
+    c->pipe[i] = (struct pipe){{on_pipe, fd[0]}, fd[1], i == 0 ? WX_STDOUT : WX_STDERR, false, c};
   }
   return 0;
 }

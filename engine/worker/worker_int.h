@@ -90,6 +90,7 @@ struct worker {
   struct map64 kids;               /* id of a START -> child */
   struct wx_exec *ended, *unused;
   struct child *young, *young_last; struct timer watch;   /* children whose pipes are not watched yet */
+  int64_t watch_id;                /* of the newest child that had begun when `watch` rang last */
   struct attempt *done, **done_tail;
   struct cancel *gone; size_t n_gone, cap_gone;   /* what `done` holds: it is not ours to read after done() */
   bool draining, stopping;
