@@ -149,7 +149,7 @@ def main():
     a.add_argument("--make", nargs=3, metavar=("OUT", "CORE", "RUNNER"))
     a.add_argument("--list", nargs=2, metavar=("CORE", "RUNNER"))
     a.add_argument("--run", nargs=3, metavar=("SIM", "CORE", "RUNNER"))
-    a.add_argument("--seeds", type=int, default=1500)
+    a.add_argument("--seeds", type=int, default=6000)
     a.add_argument("--jobs", type=int, default=2)
     o = a.parse_args()
     if o.make:
