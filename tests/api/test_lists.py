@@ -46,7 +46,9 @@ class Lists(Case):
         self.assertEqual(self.ids(fiId=self.runs[0]), [self.runs[0]])
         self.assertEqual(self.ids(fiId=self.runs[0], flowId=self.bad), [])
         self.assertEqual(self.ids(fiId=999999999), [])
-        self.assertIn(self.running, self.ids(status="RUNNING"))
+        self.assertEqual(self.ids(fiId=self.running, status="RUNNING"), [self.running])
+        running = self.ok(get("/monitor/flow?status=RUNNING"))  # others run and end meanwhile
+        self.assertTrue(running and all(r["status"] == "RUNNING" for r in running))
 
     def test_times(self):
         rows, _ = self.both(flowId=self.good)
