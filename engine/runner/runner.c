@@ -40,11 +40,7 @@ static void free_lists(struct runner *r) {
   const struct map64_slot *s;
   struct heap_item *it;
   while (r->lru.lru_next != &r->lru) live_drop(r, r->lru.lru_next);
-  for (size_t i = 0; (s = map64_next(&r->solos, &i)) != NULL;) {
-    struct solo *v = s->val;
-    def_task_unref(v->def);
-    free(v);
-  }
+  for (size_t i = 0; (s = map64_next(&r->solos, &i)) != NULL;) solo_free(s->val);
   while ((it = heap_pop(&r->timers)) != NULL) free((struct task_timer *)(void *)it);
   for (struct attempt *next; r->starts != NULL; r->starts = next) { /* of a COMMIT that was never resolved */
     next = r->starts->next;
@@ -346,7 +342,10 @@ static void set_aside(struct runner *r) {
     aside_keep(r, e, true);
     e->a = NULL;
   }
-  if (e->a) attempt_gone(r, e);
+  if (e->a) { /* a lone task's: the attempt is lost, which the reconciler tells by its row */
+    attempt_gone(r, e);
+    lease_recover(r);
+  }
   events_done(r);
   r->limit = SIZE_MAX;
 }

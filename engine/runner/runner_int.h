@@ -142,6 +142,7 @@ enum store_rc load_batch(struct runner *r, size_t n);
 enum store_rc load_nodes(struct runner *r, struct live *l, const uint32_t *node, size_t n);
 enum store_rc load_solo(struct runner *r, int64_t ti, struct solo **out);
 void solo_drop(struct runner *r, struct solo *s);
+void solo_free(struct solo *s);
 
 /* runner_keys.c */
 enum store_rc keys_load(struct runner *r, size_t n);   /* of the events ev[0..n); before any lock */

@@ -395,9 +395,13 @@ enum store_rc load_solo(struct runner *r, int64_t ti, struct solo **out) {
   return STORE_OK;
 }
 
-void solo_drop(struct runner *r, struct solo *s) {
-  (void)map64_del(&r->solos, s->ti);
+void solo_free(struct solo *s) {
   def_task_unref(s->def);
   params_unref(s->params);
   free(s);
+}
+
+void solo_drop(struct runner *r, struct solo *s) {
+  (void)map64_del(&r->solos, s->ti);
+  solo_free(s);
 }

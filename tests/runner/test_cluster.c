@@ -30,7 +30,7 @@ static struct hint hint[HINTS];         /* what all have pushed, in order */
 static size_t n_hint;
 static struct queue *queue[SLOT__N];    /* of the facts about the queue in memory */
 static bool gone;                       /* the database cannot be reached */
-static int64_t now, bad_fi;             /* its rows are refused */
+static int64_t now, bad_fi, bad_ti;     /* the rows of that flow are refused; the result of that task */
 static bool bad_result;                 /* so is every result */
 
 /* ---- the world ---- */
@@ -42,8 +42,8 @@ static enum mem_fate count_call(void *ctx, void *node, enum mem_call what, const
   ((struct member *)node)->calls[what]++;
   for (size_t i = 0; what == MEM_WRITE && i < b->n_flow; i++)
     if (b->flow[i].row.fi == bad_fi) return MEM_BAD;
-  for (size_t i = 0; what == MEM_WRITE && bad_result && i < b->n_task; i++)
-    if (b->task[i].row.result) return MEM_BAD;
+  for (size_t i = 0; what == MEM_WRITE && i < b->n_task; i++)
+    if (b->task[i].row.result && (bad_result || b->task[i].row.ti == bad_ti)) return MEM_BAD;
   return gone ? MEM_DOWN : MEM_GO;
 }
 static void no_commit(void *ctx, int64_t me, const struct batch *b) { (void)ctx, (void)me, (void)b; }
@@ -165,7 +165,7 @@ static void open_world(bool single) {
   const struct mem_hooks h = {NULL, count_call, no_commit, no_commit, broken};
   now = 1700000000 * SEC;
   n_hint = 0;
-  bad_fi = 0;
+  bad_fi = bad_ti = 0;
   bad_result = false;
   memset(m, 0, sizeof m);
   db = memdb_new(&h, single, 60 * SEC, slot_of);
@@ -271,6 +271,42 @@ static void rivals_work_makes_no_batch_stale(void **st) {
   assert_int_equal(memdb_flow(db, fi)->r.wish, WISH_CANCEL);
 }
 
+/* Its head is locked first for a while after another node had it, then no more. */
+static void flow_that_no_rival_touches_is_ours(void **st) {
+  struct member *a = join(0, 0, 0), *b = join(1, 0, 10);
+  struct buf text = BUF_INIT;
+  (void)st;
+  buf_str(&text, "{\"flowName\":\"c\",\"flowNodes\":[");
+  for (int i = 0; i < 20; i++) buf_printf(&text, "%s{\"tasks\":[{\"taskType\":\"ECHO\"}]}", i ? "," : "");
+  buf_str(&text, "]}");
+  turns(b);
+  start(a, memdb_save_flow(db, 0, text.data, 20), 1);
+  buf_done(&text);
+  hand_hints(b);
+  for (int step = 0; step < 20; step++) {
+    assert_int_equal(b->n_work, 1);
+    if (step == 12) memset(b->calls, 0, sizeof b->calls);
+    finish_work(b);
+    one_turn(b);
+  }
+  assert_int_equal(b->calls[MEM_LOCK], 0);
+  assert_true(all_final());
+}
+
+/* ---- the end of a runner ---- */
+
+static void lone_task_gives_its_params_back(void **st) {
+  struct member *a = join(0, 0, 1);
+  struct params *p = params_new("{}");
+  (void)st;
+  turns(a);
+  request(a, &(struct req){.kind = REQ_EXEC_TASK, .task_id = memdb_save_task(db, 0, "{\"taskName\":\"t\",\"taskType\":\"ECHO\"}"), .params = p});
+  assert_int_equal(a->n_work, 1);
+  leave(a);
+  assert_int_equal(atomic_load(&p->refs), 1);
+  params_unref(p);
+}
+
 /* ---- the reconciler ---- */
 
 /* Time goes on in steps, with a turn for each of the first n members that is there. */
@@ -286,7 +322,7 @@ static void one_sends_hints_again_until_it_dies(void **st) {
   start(c, memdb_save_flow(db, 0, CHAIN, 2), 5);
   assert_int_equal(c->pushed, 5);
   a->pushed = b->pushed = c->pushed = 0; /* all lost */
-  pass(25, 0, 3);
+  pass(60, 0, 3);                        /* b begins between two times at which hints of this age are due */
   assert_true(a->pushed >= 5);           /* the database says: the oldest */
   assert_int_equal(b->pushed + c->pushed, 0);
   a->pushed = 0;
@@ -468,6 +504,60 @@ static void result_that_is_never_stored_is_a_failure(void **st) {
   assert_string_equal(memdb_flow(db, fi)->r.error, "The database refuses its result.");
 }
 
+/* That of its neighbour waits with it, and is stored as it is. */
+static void only_the_result_that_is_refused_is_given_up(void **st) {
+  static const char *const echo[] = {"ECHO"};
+  struct member *a = join(0, 0, 2);
+  (void)st;
+  turns(a);
+  int64_t fi = start(a, wide_flow(2, echo, 1), 1), good = a->work->next->ti;
+  bad_ti = a->work->ti;
+  finish_work(a);
+  pass(500, 0, 1);
+  assert_false(runner_set_aside(a->r, fi));
+  assert_int_equal(memdb_task(db, bad_ti)->r.t.state, TASK_FAILED);
+  assert_int_equal(memdb_task(db, good)->r.t.state, TASK_SUCCESS);
+}
+
+/* A run timeout rings once. */
+static void timeout_of_what_was_set_aside_is_kept(void **st) {
+  static const char *const echo[] = {"ECHO"};
+  struct member *a = join(0, 0, 2);
+  (void)st;
+  turns(a);
+  int64_t fi = start(a, wide_flow(2, echo, 1), 1);
+  struct attempt *other = a->work->next;
+  a->work->next = NULL;
+  bad_fi = fi;
+  finish_work(a);
+  turns(a);
+  assert_true(runner_set_aside(a->r, fi));
+  runner_post_timeout(a->r, fi, other->ti, other->task, other->epoch);
+  turns(a);
+  bad_fi = 0;
+  pass(20, 0, 1);
+  assert_false(runner_set_aside(a->r, fi));
+  assert_int_equal(memdb_task(db, other->ti)->r.t.state, TASK_CANCELING);
+  attempt_free(other);
+}
+
+/* Nothing of a lone task is kept aside: its attempt is lost, like one whose node died. */
+static void lone_result_that_is_never_stored_is_a_loss(void **st) {
+  struct member *a = join(0, 0, 2);
+  (void)st;
+  turns(a);
+  struct req q = {.kind = REQ_EXEC_TASK, .task_id = memdb_save_task(db, 0, "{\"taskName\":\"t\",\"taskType\":\"ECHO\"}")};
+  request(a, &q);
+  bad_result = true;
+  for (int i = 0; i < 3; i++) {
+    assert_int_equal(a->n_work, 1);
+    finish_work(a);
+    pass(30, 0, 1);
+  }
+  assert_int_equal(a->n_work, 0);
+  assert_int_equal(memdb_task(db, q.ti)->r.t.state, TASK_DEAD);
+}
+
 int main(void) {
 #define CLUSTER(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 #define SINGLE(f) {#f "_single", f, set_up_single, tear_down, NULL}
@@ -475,11 +565,16 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     CLUSTER(flows_of_a_batch_are_read_together), CLUSTER(flows_started_here_are_not_read),
     CLUSTER(lone_tasks_of_a_batch_are_read_together),
-    CLUSTER(rivals_work_makes_no_batch_stale), CLUSTER(one_sends_hints_again_until_it_dies),
+    CLUSTER(rivals_work_makes_no_batch_stale), CLUSTER(flow_that_no_rival_touches_is_ours),
+    CLUSTER(lone_task_gives_its_params_back), SINGLE(lone_task_gives_its_params_back),
+    CLUSTER(one_sends_hints_again_until_it_dies),
     CLUSTER(any_node_finds_what_the_dead_have_lost), CLUSTER(after_an_outage_nobody_is_declared_dead_at_once),
     CLUSTER(after_a_silence_nobody_is_declared_dead_at_once), SMALL(fan_out_beyond_the_queue_does_not_wait),
     SMALL(one_full_queue_does_not_disturb_the_other),
     CLUSTER(set_aside_is_tried_again), CLUSTER(cancel_ends_what_was_set_aside), CLUSTER(result_that_is_never_stored_is_a_failure),
+    CLUSTER(only_the_result_that_is_refused_is_given_up), SINGLE(only_the_result_that_is_refused_is_given_up),
+    CLUSTER(timeout_of_what_was_set_aside_is_kept), SINGLE(timeout_of_what_was_set_aside_is_kept),
+    CLUSTER(lone_result_that_is_never_stored_is_a_loss), SINGLE(lone_result_that_is_never_stored_is_a_loss),
     SINGLE(set_aside_is_tried_again), SINGLE(cancel_ends_what_was_set_aside), SINGLE(result_that_is_never_stored_is_a_failure),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
