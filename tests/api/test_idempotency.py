@@ -196,7 +196,9 @@ class Others(Keys):
         self.assertEqual(second.data["flowVersion"], 2)
         self.assertEqual(self.same(second, keyed("/flow", edit, body)), second.data)
         self.assertEqual(self.ok(get(f"/flow/{first.data['flowId']}"))["flowVersion"], 2)
-        self.refused(keyed("/flow", key(), {"flowName": "x", "flowNodes": [inline(), inline("NONE")]}), 42220)
+        wrong = keyed("/flow", key(), {"flowName": "x", "flowNodes": [inline(), inline("NONE")]})
+        self.refused(wrong, 42220)
+        self.assertIn("NONE", wrong.json["message"])  # its own reason, not that of the look for its key
 
 
 def at_once(n, call):

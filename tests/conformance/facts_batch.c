@@ -741,6 +741,33 @@ static void two_thousand_rows_at_once(struct world *w) {
   def_flow_unref(f);
 }
 
+/* Rows that change alike, but for one in their middle that is not of the batch. */
+static void equal_updates_spare_what_stands_between(struct world *w) {
+  enum { N = 7, SPARED = 3 };
+  struct buf nodes = BUF_INIT;
+  for (int i = 0; i < N; i++) buf_printf(&nodes, "%s{'nodeKey':'k%d','prevNodes':[],'tasks':[{'taskType':'ECHO'}]}", i ? "," : "", i);
+  struct flow_def *f = flow_save(w, "gap", nodes.data);
+  struct started s = flow_start(w, f);
+  struct task_write tw[N];
+  for (uint32_t i = 0; i < N; i++) {
+    tw[i] = (struct task_write){.op = ROW_INSERT, .expect_state = -1, .row = task_row_of(w, &s, i, i)};
+    OK(put_task(w, ROW_INSERT, &tw[i].row));
+  }
+  struct task_row was = task_get(w, tw[SPARED].row.ti);
+  memmove(tw + SPARED, tw + SPARED + 1, (N - SPARED - 1) * sizeof *tw);
+  for (int i = 0; i < N - 1; i++) {
+    tw[i].op = ROW_UPDATE;
+    tw[i].row.t.state = TASK_RUNNING, tw[i].row.t.epoch = 9, tw[i].row.update_us = was.update_us + 1;
+  }
+  struct flow_write fw = {.op = ROW_UPDATE, .expect = s.version, .row = flow_get(w, s.fi)};
+  OK(batch_do(w, &(struct batch){.flow = &fw, .n_flow = 1, .task = tw, .n_task = N - 1}));
+  struct task_row got = task_get(w, was.ti);
+  task_same(&got, &was);
+  for (int i = 0; i < N - 1; i++) assert_int_equal(task_get(w, tw[i].row.ti).t.epoch, 9);
+  buf_done(&nodes);
+  def_flow_unref(f);
+}
+
 static void texts_are_stored_plainly(struct world *w) {
   static const char *const nasty[] = {
     "'; DROP TABLE task_ins; --", "\"\"''``", "100% _under_ \\back\\slash\\", "tab\tnewline\nreturn\r", "日本語 Ελληνικά ñ", "😀👩‍👩‍👧‍👦🏳️‍🌈",
@@ -909,6 +936,7 @@ const struct fact facts_batch[] = {
   FACT(one_stale_task_undoes_all), FACT(task_missing_is_not_updated), FACT(task_twice_is_bad), FACT(tasks_by_key_and_range),
   FACT(rollback_leaves_nothing), FACT(rollback_twice_or_without_begin), FACT(write_without_begin), FACT(empty_batch_commits),
   FACT(commit_is_seen_by_readers), FACT(bad_row_undoes_all_and_harms_nothing), FACT(two_thousand_rows_at_once),
+  FACT(equal_updates_spare_what_stands_between),
   FACT(texts_are_stored_plainly), FACT(attempts_in_order), FACT(receipt_tells_the_newest_batch), FACT(receipt_of_a_rollback_is_no),
   FACT_FRESH(who_left_is_fenced), FACT(renew_and_reap_of_the_living), FACT(begin_tells_the_definitions_version),
   FACT_FRESH(everything_survives_a_reopen),
