@@ -171,7 +171,7 @@ enum store_rc my_live_tasks(struct store *st, int64_t after_ti, struct live_task
     k = s->live.n - i < LIVE_RANGES ? s->live.n - i : LIVE_RANGES;
     e = live_page(s, s->live.v + i, k, after_ti, out + got, n - got, &got);
   }
-  if (e || got < n) sweep_done(&s->live);
+  if (e || got == 0) sweep_done(&s->live);
   if (!e) *n_out = got;
   return my_rc(e);
 }

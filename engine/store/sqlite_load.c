@@ -108,7 +108,7 @@ enum store_rc sq_live_tasks(struct store *st, int64_t after_ti, struct live_task
     int64_t lo = s->tasks.v[i].lo > after_ti ? s->tasks.v[i].lo : after_ti + 1;
     rc = live_range(s, lo, s->tasks.v[i].hi, out, n, n_out);
   }
-  if (*n_out < n || rc != SQLITE_OK) sweep_done(&s->tasks);
+  if (*n_out == 0 || rc != SQLITE_OK) sweep_done(&s->tasks);
   return sq_rc(&s->run, rc);
 }
 
@@ -136,6 +136,6 @@ enum store_rc sq_live_flows(struct store *st, int64_t after_fi, struct live_flow
     rc = sqlite3_reset(q);
   }
   *n_out = got;
-  if (got < n || rc != SQLITE_OK) sweep_done(&s->flows);
+  if (got == 0 || rc != SQLITE_OK) sweep_done(&s->flows);
   return sq_rc(&s->run, rc);
 }
