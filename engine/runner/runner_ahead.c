@@ -6,7 +6,8 @@
  * The runner thread's.
  *
  * Nothing before the first attempt has ended; that one is believed. An average can be wrong: what waited at the worker in
- * vain comes back as HANDBACK, and nothing is claimed ahead until many short attempts have been seen again. */
+ * vain comes back as HANDBACK, and nothing (with dozens of slots: next to nothing) is claimed ahead until many short attempts
+ * have been seen again. */
 #include "runner_int.h"
 
 #define LONG_RUN_US 1000000           /* what is believed after a handback */
