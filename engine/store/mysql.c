@@ -18,7 +18,7 @@
 
 /* ---- what the promises stand on (docs/explanation/promises.md) ---- */
 static enum wr_rc refuse(const struct store_opts *o, const char *why, struct wr_err *err) {
-  if (!o->relaxed) return wr_err_set(err, WR_BAD_REQUEST, "%s", why);
+  if (!o->relaxed) return wr_err_set(err, WR_STORE_REFUSED, "%s", why);
   log_warn("store.durability", L_STR("why", why));
   return WR_OK;
 }
@@ -26,7 +26,7 @@ static enum wr_rc refuse(const struct store_opts *o, const char *why, struct wr_
 static enum wr_rc check_version(struct my *s, struct wr_err *err) {
   unsigned long v = mysql_get_server_version(s->run.m);
   bool old = mariadb_connection(s->run.m) ? v < 100600 : v < 80000;
-  return old ? wr_err_set(err, WR_BAD_REQUEST, "The database server is too old: MariaDB 10.6 or MySQL 8.0 is needed.") : WR_OK;
+  return old ? wr_err_set(err, WR_STORE_REFUSED, "The database server is too old: MariaDB 10.6 or MySQL 8.0 is needed.") : WR_OK;
 }
 
 /* Galera: promises are only as good as the cluster's. */
@@ -51,7 +51,7 @@ static enum wr_rc check_server(struct my *s, const struct store_opts *o, struct 
   if (e) return my_err(e, err);
   s->packet = packet < PACKET_MAX ? (size_t)packet : PACKET_MAX;
   enum wr_rc rc = check_version(s, err);
-  if (rc == WR_OK && ro) rc = wr_err_set(err, WR_BAD_REQUEST, "The database server is read-only.");
+  if (rc == WR_OK && ro) rc = wr_err_set(err, WR_STORE_REFUSED, "The database server is read-only.");
   if (rc == WR_OK && flush != 1)
     rc = refuse(o, "innodb_flush_log_at_trx_commit is not 1: the database may forget commits. Set it, or use durability=relaxed.", err);
   if (rc == WR_OK && bin && sync != 1)
@@ -84,7 +84,7 @@ static enum wr_rc create_schema(struct my *s, struct wr_err *err) {
   if (!e) e = one_int(s, "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema=DATABASE() AND table_name='schema_version'",
                       &version_table);
   if (!e && n && !version_table)
-    return wr_err_set(err, WR_BAD_REQUEST, "The database holds tables of another program. Use an empty one.");
+    return wr_err_set(err, WR_STORE_REFUSED, "The database holds tables of another program. Use an empty one.");
   if (!e) e = my_query(&s->run, schema_mysql_0001, sizeof schema_mysql_0001 - 1);
   while (!e) { /* the answers of every statement of the file */
     MYSQL_RES *res = mysql_store_result(s->run.m);
@@ -98,7 +98,7 @@ static enum wr_rc create_schema(struct my *s, struct wr_err *err) {
 }
 
 static enum wr_rc newer(struct wr_err *err) {
-  return wr_err_set(err, WR_BAD_REQUEST, "The database has a newer schema than this program knows. Use a newer weir.");
+  return wr_err_set(err, WR_STORE_REFUSED, "The database has a newer schema than this program knows. Use a newer weir.");
 }
 
 /* Several processes may start at once: one makes the schema, the others wait and find it. */
@@ -125,8 +125,8 @@ static enum wr_rc check_tables(struct my *s, struct wr_err *err) {
                           "AND table_name IN " OUR_TABLES, &n);
   if (!e) e = one_int(s, "SELECT (SELECT COUNT(*) FROM id_block)+(SELECT COUNT(*) FROM definitions)", &rows);
   if (e) return my_err(e, err);
-  if (n != N_TABLES) return wr_err_set(err, WR_BAD_REQUEST, "Tables of the schema are missing or not InnoDB.");
-  if (rows != ID__N + 1) return wr_err_set(err, WR_BAD_REQUEST, "Rows of the schema are missing: id_block or definitions.");
+  if (n != N_TABLES) return wr_err_set(err, WR_STORE_REFUSED, "Tables of the schema are missing or not InnoDB.");
+  if (rows != ID__N + 1) return wr_err_set(err, WR_STORE_REFUSED, "Rows of the schema are missing: id_block or definitions.");
   return WR_OK;
 }
 

@@ -50,7 +50,7 @@ static enum wr_rc check_fs(int fd, const char *path, struct wr_err *err) {
     if ((uint32_t)fs.f_type == remote_fs[i].magic) name = remote_fs[i].name;
   if ((uint32_t)fs.f_type == FUSE_MAGIC) name = fuse_remote(st.st_dev);
   if (!name) return WR_OK;
-  return wr_err_set(err, WR_DB_UNAVAILABLE, "%.120s is on a network file system (%s). SQLite needs a local disk.", path, name);
+  return wr_err_set(err, WR_STORE_REFUSED, "%.120s is on a network file system (%s). SQLite needs a local disk.", path, name);
 }
 
 /* ---- the process lock ---- */
@@ -59,14 +59,14 @@ static enum wr_rc held(int fd, const char *path, struct wr_err *err) {
   int64_t n;
   ssize_t got = pread(fd, pid, sizeof pid - 1, 0);
   if (got > 0 && text_i64(pid, (size_t)got, &n))
-    return wr_err_set(err, WR_DB_UNAVAILABLE, "%.120s is in use by another process (pid %lld).", path, (long long)n);
-  return wr_err_set(err, WR_DB_UNAVAILABLE, "%.120s is in use by another process.", path);
+    return wr_err_set(err, WR_STORE_REFUSED, "%.120s is in use by another process (pid %lld).", path, (long long)n);
+  return wr_err_set(err, WR_STORE_REFUSED, "%.120s is in use by another process.", path);
 }
 
 static enum wr_rc take_lock(struct sq *s, struct wr_err *err) {
   struct buf b = BUF_INIT;
   struct stat st;
-  if (stat(s->path, &st) == 0 && S_ISDIR(st.st_mode)) return wr_err_set(err, WR_DB_UNAVAILABLE, "%.120s is a directory.", s->path);
+  if (stat(s->path, &st) == 0 && S_ISDIR(st.st_mode)) return wr_err_set(err, WR_STORE_REFUSED, "%.120s is a directory.", s->path);
   buf_printf(&b, "%s.lock", s->path);
   s->lock_fd = open(b.data, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   int e = errno;
@@ -107,10 +107,10 @@ static int create(struct sq_conn *c, const char *text) {
 static enum wr_rc check_version(struct sq_conn *c, const char *path, struct wr_err *err) {
   int rc;
   int64_t v = one_number(c, "SELECT max(version) FROM schema_version", &rc);
-  if (rc == SQLITE_ERROR) return wr_err_set(err, WR_DB_UNAVAILABLE, "%.120s is a database of another program.", path);
+  if (rc == SQLITE_ERROR) return wr_err_set(err, WR_STORE_REFUSED, "%.120s is a database of another program.", path);
   if (rc != SQLITE_OK) return sq_err(c, rc, err);
   if (v <= SQ_SCHEMA && v > 0) return WR_OK;
-  return wr_err_set(err, WR_DB_UNAVAILABLE, "%.120s has schema version %lld; this program knows %d. Use a newer one.", path,
+  return wr_err_set(err, WR_STORE_REFUSED, "%.120s has schema version %lld; this program knows %d. Use a newer one.", path,
                     (long long)v, SQ_SCHEMA);
 }
 
@@ -120,7 +120,7 @@ enum wr_rc sq_migrate(const char *path, const char *text, struct wr_err *err) {
   if (fd < 0) return wr_err_set(err, WR_DB_UNAVAILABLE, "%.120s cannot be opened: %s.", path, strerror(errno));
   close(fd);
   int rc = sq_conn_open(&c, path, SQ_CREATE, NULL, 0);
-  if (rc == SQLITE_NOTADB) return wr_err_set(err, WR_DB_UNAVAILABLE, "%.120s is not a database.", path);
+  if (rc == SQLITE_NOTADB) return wr_err_set(err, WR_STORE_REFUSED, "%.120s is not a database.", path);
   if (rc != SQLITE_OK) return sq_err(&c, rc, err);
   int64_t tables = one_number(&c, "SELECT count(*) FROM sqlite_schema", &rc);
   if (rc == SQLITE_OK && tables == 0) rc = create(&c, text);

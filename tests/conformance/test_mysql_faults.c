@@ -652,20 +652,20 @@ static void newer_or_foreign_schema_is_refused(void **st) {
   kit_wipe();
   WR(try_open(kit_url(), false, &err));
   kit_sql("INSERT INTO schema_version VALUES (99, UTC_TIMESTAMP(6))");
-  assert_int_equal(try_open(kit_url(), true, &err), WR_BAD_REQUEST);
+  assert_int_equal(try_open(kit_url(), true, &err), WR_STORE_REFUSED);
   assert_non_null(strstr(err.msg, "newer"));
   kit_wipe();
   kit_sql("CREATE TABLE task (id INT)");
-  assert_int_equal(try_open(kit_url(), true, &err), WR_BAD_REQUEST);
+  assert_int_equal(try_open(kit_url(), true, &err), WR_STORE_REFUSED);
   assert_int_equal(kit_int("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema=DATABASE()"), 1);
   kit_wipe();
   WR(try_open(kit_url(), false, &err));
   kit_sql("ALTER TABLE task_log ENGINE=MyISAM");
-  assert_int_equal(try_open(kit_url(), true, &err), WR_BAD_REQUEST);
+  assert_int_equal(try_open(kit_url(), true, &err), WR_STORE_REFUSED);
   kit_wipe();
   WR(try_open(kit_url(), false, &err));
   kit_sql("DELETE FROM id_block WHERE kind='ni'");
-  assert_int_equal(try_open(kit_url(), true, &err), WR_BAD_REQUEST);
+  assert_int_equal(try_open(kit_url(), true, &err), WR_STORE_REFUSED);
 }
 
 static void forgetful_server_is_refused_unless_relaxed(void **st) {
@@ -675,13 +675,13 @@ static void forgetful_server_is_refused_unless_relaxed(void **st) {
   kit_sql("SET GLOBAL innodb_flush_log_at_trx_commit=2");
   enum wr_rc strict = try_open(kit_url(), false, &err), relaxed = try_open(kit_url(), true, NULL);
   kit_sql("SET GLOBAL innodb_flush_log_at_trx_commit=1");
-  assert_int_equal(strict, WR_BAD_REQUEST);
+  assert_int_equal(strict, WR_STORE_REFUSED);
   assert_non_null(strstr(err.msg, "innodb_flush_log_at_trx_commit"));
   assert_int_equal(relaxed, WR_OK);
   kit_sql("SET GLOBAL read_only=1");
   enum wr_rc ro = try_open(kit_url(), true, &err);
   kit_sql("SET GLOBAL read_only=0");
-  assert_int_equal(ro, WR_BAD_REQUEST);
+  assert_int_equal(ro, WR_STORE_REFUSED);
 }
 
 static void urls(void **st) {

@@ -62,7 +62,7 @@ static void test_second_open_is_refused(void **st) {
   char pid[32];
   struct store *s = fresh();
   snprintf(pid, sizeof pid, "pid %ld", (long)getpid());
-  refused(url, WR_DB_UNAVAILABLE, pid);
+  refused(url, WR_STORE_REFUSED, pid);
   store_close(s);
   s = again();
   store_close(s);
@@ -83,7 +83,7 @@ static void test_lock_ends_with_the_process(void **st) {
   }
   close(ready[1]);
   assert_int_equal(read(ready[0], &c, 1), 1);
-  refused(url, WR_DB_UNAVAILABLE, "in use by another process");
+  refused(url, WR_STORE_REFUSED, "in use by another process");
   kill(pid, SIGKILL);
   assert_int_equal(waitpid(pid, &status, 0), pid);
   close(ready[0]);
@@ -99,12 +99,12 @@ static void test_every_way_leads_to_one_lock(void **st) {
   assert_non_null(getcwd(here, sizeof here));
   assert_int_equal(chdir(folder), 0);
   if (try_open("sqlite:relative.db", &s, &err)) fail_msg("%s", err.msg);
-  refused("sqlite:./relative.db", WR_DB_UNAVAILABLE, "in use");
+  refused("sqlite:./relative.db", WR_STORE_REFUSED, "in use");
   assert_int_equal(symlink("relative.db", "link.db"), 0);
-  refused("sqlite:link.db", WR_DB_UNAVAILABLE, "in use");
+  refused("sqlite:link.db", WR_STORE_REFUSED, "in use");
   assert_int_equal(chdir(here), 0);
   snprintf(u, sizeof u, "sqlite:%s/../%s/link.db", folder, strrchr(folder, '/') + 1);
-  refused(u, WR_DB_UNAVAILABLE, "in use");
+  refused(u, WR_STORE_REFUSED, "in use");
   struct reader *r = reader_get(s, &err); /* opened only now, from another folder */
   assert_non_null(r);
   reader_put(r);
@@ -123,22 +123,22 @@ static void test_what_is_not_ours_is_refused(void **st) {
   snprintf(u, sizeof u, "sqlite:%s/no/such/folder/w.db", folder);
   refused(u, WR_DB_UNAVAILABLE, "No such file");
   snprintf(u, sizeof u, "sqlite:%s", folder);
-  refused(u, WR_DB_UNAVAILABLE, "is a directory");
+  refused(u, WR_STORE_REFUSED, "is a directory");
   new_path();
   FILE *f = fopen(path, "w");
   for (int i = 0; i < 300; i++) fprintf(f, "this is not a database %d\n", i);
   fclose(f);
-  refused(url, WR_DB_UNAVAILABLE, "not a database");
+  refused(url, WR_STORE_REFUSED, "not a database");
   new_path();
   sql("CREATE TABLE song (title TEXT)");
-  refused(url, WR_DB_UNAVAILABLE, "another program");
+  refused(url, WR_STORE_REFUSED, "another program");
 }
 
 static void test_newer_schema_is_refused(void **st) {
   (void)st;
   store_close(fresh());
   sql("INSERT INTO schema_version VALUES (99, 0)");
-  refused(url, WR_DB_UNAVAILABLE, "99");
+  refused(url, WR_STORE_REFUSED, "99");
   sql("DELETE FROM schema_version WHERE version=99");
   store_close(again());
 }

@@ -1,6 +1,7 @@
 """`weir server`: starting, refusing to start, stopping, and being killed."""
 import os
 import signal
+import sqlite3
 import subprocess
 import unittest
 
@@ -53,6 +54,16 @@ class Start(Base):
                 status, err = refuse("--data", data, *args)
                 self.assertEqual(status, code, err)
                 self.assertRegex(err, r"(?m)^weir server: .+")
+
+    def test_database_that_is_not_ours(self):
+        """It is there and will not change by waiting: refused, not unreachable."""
+        path = self.tmp / "songs.db"
+        with sqlite3.connect(path) as db:
+            db.execute("CREATE TABLE song (title TEXT)")
+        for store in (f"sqlite:{path}", f"sqlite:{self.tmp}"):
+            with self.subTest(store=store):
+                status, err = refuse("--dev", "--data", self.tmp / "data", "--store", store)
+                self.assertEqual(status, 4, err)
 
     def test_closed_descriptors(self):
         """Started with none of 0, 1, 2: nothing else takes their places, so no line of the log lands in a socket or a file."""
