@@ -68,7 +68,7 @@ enum wr_rc h_mon_flow(struct call *c) {
   if (rc == WR_OK) {
     j_open(c->out, '{');
     row_flow_fields(c->out, &in.row);
-    if (runner_set_aside(c->api->o.runner, in.row.fi)) j_text(c->out, "why", "QUARANTINED");
+    if (!flow_final((enum flow_state)in.row.state) && runner_set_aside(c->api->o.runner, in.row.fi)) j_text(c->out, "why", "QUARANTINED");
     if (!c->q.no_nodes) {
       j_key(c->out, "nodes");
       rc = write_nodes(c, &in);

@@ -61,6 +61,8 @@ void runner_free(struct runner *r) {
   map64_done(&r->runs);
   map64_done(&r->solos);
   map64_done(&r->inflight);
+  map64_done(&r->anew);
+  map64_done(&r->anew_next);
   aside_done(r);
   heap_done(&r->timers);
   heap_done(&r->flow_timers);
@@ -322,6 +324,12 @@ static void answer_refused(struct runner *r, enum wr_rc code) {
   r->n_take = 0;
 }
 
+void count(struct runner *r, uint64_t *stat) {
+  pthread_mutex_lock(&r->mu);
+  ++*stat;
+  pthread_mutex_unlock(&r->mu);
+}
+
 static void pause_store(struct runner *r, bool down) {
   r->pause_us = r->pause_us == 0 ? 1000 : r->pause_us * 2 > RETRY_MAX_US ? RETRY_MAX_US : r->pause_us * 2;
   r->again_us = r->boot_us + r->pause_us / 2 + (int64_t)(rand_next(&r->c.rnd) % (uint64_t)(r->pause_us / 2 + 1));
@@ -344,7 +352,7 @@ static void set_aside(struct runner *r) {
   }
   if (e->a) { /* a lone task's: the attempt is lost, which the reconciler tells by its row */
     attempt_gone(r, e);
-    lease_recover(r);
+    lease_again(r);
   }
   events_done(r);
   r->limit = SIZE_MAX;
@@ -355,7 +363,7 @@ static void batch_failed(struct runner *r, enum store_rc rc) {
   size_t n = r->n_take;
   batch_undo(r);
   switch (rc) {
-  case STORE_STALE: r->stats.stale++; break;
+  case STORE_STALE: count(r, &r->stats.stale); break;
   case STORE_BAD:
     if (r->limit == 1 && r->n_ev > 0) set_aside(r);
     else r->limit = n > 1 ? n / 2 : 1; /* one event was not alone: there were slices */
@@ -363,7 +371,7 @@ static void batch_failed(struct runner *r, enum store_rc rc) {
   case STORE_NO_SPACE: answer_refused(r, WR_NO_SPACE); pause_store(r, true); break;
   case STORE_DOWN: answer_refused(r, WR_DB_UNAVAILABLE); pause_store(r, true); break;
   case STORE_FENCED: lease_fenced(r); break;
-  case STORE_OK: case STORE_RETRY: case STORE_UNKNOWN: r->stats.retries++; pause_store(r, false); break;
+  case STORE_OK: case STORE_RETRY: case STORE_UNKNOWN: count(r, &r->stats.retries); pause_store(r, false); break;
   }
 }
 
@@ -388,7 +396,7 @@ static void resolve(struct runner *r) {
   bool committed = false;
   enum store_rc rc = store_resolve(r->s, r->b.id, &committed);
   if (rc != STORE_OK) { pause_store(r, true); return; }
-  r->stats.unknown++;
+  count(r, &r->stats.unknown);
   log_warn("runner.commit_resolved", L_INT("batch", r->b.id), L_INT("committed", committed));
   if (committed) { batch_ok(r); return; }
   r->unknown = false;

@@ -4,6 +4,7 @@
  *
  * Results and run timeouts of such a flow are kept, without their slot; all else is found in the rows again. A result
  * that is refused again and again is taken as a failure of its attempt: then it is the result itself that cannot be stored.
+ * A commit ends the matter, or a trial in which nothing was refused: another node may have gone on with the flow.
  * What never happens: a flow that stays aside until somebody repairs it, or holds up another. */
 #include <stdlib.h>
 #include "runner_int.h"
@@ -13,7 +14,8 @@
 #define RESULT_REFUSALS 5        /* the fifth comes after four minutes */
 
 struct aside {
-  int64_t until;                /* boot time; 0 = on trial: its events count, and a commit ends the matter */
+  bool trial;                   /* its events count */
+  int64_t wait_us, until;       /* boot time: then comes the trial, or the end of it */
   uint32_t times;
   struct ev *ev; size_t n, cap; /* kept */
 };
@@ -22,7 +24,7 @@ static struct aside *of(const struct runner *r, int64_t fi) { return r->aside.n 
 
 bool aside_now(const struct runner *r, int64_t fi) {
   const struct aside *a = of(r, fi);
-  return a && a->until != 0;
+  return a && !a->trial;
 }
 
 void aside_put(struct runner *r, int64_t fi) {
@@ -33,9 +35,10 @@ void aside_put(struct runner *r, int64_t fi) {
     (void)map64_put(&r->aside, fi, a);
     pthread_mutex_unlock(&r->mu);
   }
-  int64_t wait = a->times < 6 ? ASIDE_MIN_US << a->times : ASIDE_MAX_US;
+  a->wait_us = a->times < 6 ? ASIDE_MIN_US << a->times : ASIDE_MAX_US;
   a->times++;
-  a->until = r->boot_us + wait;
+  a->trial = false;
+  a->until = r->boot_us + a->wait_us;
 }
 
 /* Its own failure instead of what cannot be stored. */
@@ -65,29 +68,12 @@ void aside_keep(struct runner *r, const struct ev *e, bool guilty) {
 }
 
 /* It is tried again: what was kept counts first, what was dropped is looked for in the rows. */
-static void on_trial(struct runner *r, struct aside *a) {
-  a->until = 0;
+static void on_trial(struct runner *r, int64_t fi, struct aside *a) {
+  a->trial = true;
+  a->until = r->boot_us + a->wait_us;
   for (size_t i = 0; i < a->n; i++) ev_add(r, a->ev[i]);
   a->n = 0;
-  lease_recover(r);
-}
-
-void aside_turn(struct runner *r) {
-  const struct map64_slot *s;
-  for (size_t i = 0; r->aside.n > 0 && (s = map64_next(&r->aside, &i)) != NULL;) {
-    struct aside *a = s->val;
-    if (a->until != 0 && a->until <= r->boot_us) on_trial(r, a);
-  }
-}
-
-int64_t aside_next(const struct runner *r) {
-  const struct map64_slot *s;
-  int64_t at = INT64_MAX;
-  for (size_t i = 0; r->aside.n > 0 && (s = map64_next(&r->aside, &i)) != NULL;) {
-    const struct aside *a = s->val;
-    if (a->until != 0 && a->until < at) at = a->until;
-  }
-  return at;
+  lease_recover(r, fi);
 }
 
 static void forget(struct aside *a) {
@@ -96,15 +82,40 @@ static void forget(struct aside *a) {
   free(a);
 }
 
+static void over(struct runner *r, int64_t fi) {
+  log_info("runner.quarantine_over", L_INT("fi", fi));
+  pthread_mutex_lock(&r->mu);
+  struct aside *a = map64_del(&r->aside, fi);
+  pthread_mutex_unlock(&r->mu);
+  forget(a);
+}
+
+/* The one whose time comes first. */
+static const struct map64_slot *first(const struct runner *r) {
+  const struct map64_slot *s, *least = NULL;
+  for (size_t i = 0; r->aside.n > 0 && (s = map64_next(&r->aside, &i)) != NULL;)
+    if (!least || ((const struct aside *)s->val)->until < ((const struct aside *)least->val)->until) least = s;
+  return least;
+}
+
+int64_t aside_next(const struct runner *r) {
+  const struct map64_slot *s = first(r);
+  return s ? ((const struct aside *)s->val)->until : INT64_MAX;
+}
+
+void aside_turn(struct runner *r) {
+  for (const struct map64_slot *s; aside_next(r) <= r->boot_us;) {
+    s = first(r);
+    if (((const struct aside *)s->val)->trial) over(r, s->key);
+    else on_trial(r, s->key, s->val);
+  }
+}
+
 void aside_committed(struct runner *r, int64_t fi) {
   struct aside *a = of(r, fi);
   if (a == NULL) return;
-  if (a->until != 0) on_trial(r, a); /* it was a user's request that came through */
-  log_info("runner.quarantine_over", L_INT("fi", fi));
-  pthread_mutex_lock(&r->mu);
-  (void)map64_del(&r->aside, fi);
-  pthread_mutex_unlock(&r->mu);
-  forget(a);
+  if (!a->trial) on_trial(r, fi, a); /* it was a user's request that came through */
+  over(r, fi);
 }
 
 void aside_done(struct runner *r) {

@@ -123,7 +123,8 @@ struct runner {
   int64_t renew_at, reconcile_at;     /* boot times; INT64_MAX = not needed */
   int64_t scan_ti, scan_fi;           /* reconciler's cursors; -1 = not scanning */
   int64_t scan_began, scan_gap;       /* boot time of the scan; time since the one before, and a bit */
-  bool recovering, recover_again, look_again, refused, scan_all;
+  bool recovering, scan_again, look_again, refused, scan_all;
+  struct map64 anew, anew_next;       /* flows at whose rows this scan, and the next, looks as after a start */
   bool resend;                        /* this node is the one that sends hints again */
   bool full[SLOT__N]; uint8_t refill; /* the queue in memory has refused hints; classes to be refilled, bits */
   bool scan_fill; uint8_t filling;    /* the scan is a refill; of these classes still, none of which was full since it began */
@@ -166,7 +167,8 @@ enum store_rc lease_turn(struct runner *r);          /* renew, reap, reconcile w
 void lease_fenced(struct runner *r);
 int64_t lease_next(const struct runner *r);
 void lease_look(struct runner *r, uint8_t slot);     /* a hint was not pushed: the reconciler will */
-void lease_recover(struct runner *r);                /* look at every row, as after a start */
+void lease_again(struct runner *r);                  /* look at every row now, those that a scan under way has passed too */
+void lease_recover(struct runner *r, int64_t fi);    /* the same; at those of this flow as after a start */
 void lease_refill(struct runner *r, uint8_t slot);   /* the queue in memory has refused some, and is empty now */
 
 /* runner_ahead.c */
@@ -180,13 +182,14 @@ uint32_t ahead_few(const struct runner *r);                     /* fewer claims 
 bool aside_now(const struct runner *r, int64_t fi);   /* its events do not count just now */
 void aside_put(struct runner *r, int64_t fi);
 void aside_keep(struct runner *r, const struct ev *e, bool guilty); /* takes e->a; guilty: it is what was refused */
-void aside_turn(struct runner *r);                    /* those whose time is over are tried again */
+void aside_turn(struct runner *r);                    /* those whose time is over are tried again; trials may be over */
 int64_t aside_next(const struct runner *r);
 void aside_committed(struct runner *r, int64_t fi);
 void aside_done(struct runner *r);
 
 /* runner.c */
 void ev_add(struct runner *r, struct ev e);
+void count(struct runner *r, uint64_t *stat);                     /* one more, in r->stats */
 void req_fail(struct req *q, enum wr_rc code, const char *text);
 void req_reset(struct req *q);
 void attempt_gone(struct runner *r, const struct ev *e);          /* the attempt of e has ended */

@@ -76,9 +76,14 @@ void lease_look(struct runner *r, uint8_t slot) {
   if (at < r->reconcile_at) r->reconcile_at = at;
 }
 
-void lease_recover(struct runner *r) {
-  r->recover_again = true;
+void lease_again(struct runner *r) {
+  r->scan_again = true;
   r->reconcile_at = r->boot_us;
+}
+
+void lease_recover(struct runner *r, int64_t fi) {
+  (void)map64_put(&r->anew_next, fi, r);
+  lease_again(r);
 }
 
 void lease_refill(struct runner *r, uint8_t slot) {
@@ -98,6 +103,9 @@ static bool hint_due(const struct runner *r, int64_t age) {
   return false;
 }
 
+/* Are its timers and hints made again? */
+static bool is_anew(const struct runner *r, int64_t fi) { return r->recovering || (r->anew.n > 0 && fi != 0 && map64_get(&r->anew, fi)); }
+
 static void look_at_task(struct runner *r, const struct live_task *t) {
   struct ev lost = {.kind = EV_LOST, .fi = t->fi, .ti = t->ti, .epoch = t->epoch, .owner = t->owner};
   bool owned = t->owner != 0, mine = t->owner == r->me;
@@ -110,14 +118,14 @@ static void look_at_task(struct runner *r, const struct live_task *t) {
     break;
   case TASK_QUEUED:
     if (t->due_us != 0 && t->due_us <= r->wall_us) ev_add(r, (struct ev){.kind = EV_DUE, .fi = t->fi, .ti = t->ti});
-    else if (t->due_us != 0 && r->recovering) timer_task(r, t->fi, t->ti, t->due_us);
-    if (r->resend && (r->recovering || r->filling || hint_due(r, r->wall_us - t->update_us)))
+    else if (t->due_us != 0 && is_anew(r, t->fi)) timer_task(r, t->fi, t->ti, t->due_us);
+    if (r->resend && (is_anew(r, t->fi) || r->filling || hint_due(r, r->wall_us - t->update_us)))
       ev_add(r, (struct ev){.kind = EV_HINT, .fi = t->fi, .ti = t->ti, .refill = r->filling});
     else r->look_again = true;
     break;
   case TASK_RETRY_WAIT:
     if (t->due_us <= r->wall_us) ev_add(r, (struct ev){.kind = EV_DUE, .fi = t->fi, .ti = t->ti});
-    else if (r->recovering) timer_task(r, t->fi, t->ti, t->due_us);
+    else if (is_anew(r, t->fi)) timer_task(r, t->fi, t->ti, t->due_us);
     break;
   case TASK_NONE: case TASK_CREATED: case TASK_BLOCKED: case TASK_PAUSED: case TASK_SUCCESS: case TASK_FAILED:
   case TASK_TIMEOUT: case TASK_CANCELED: case TASK_DEAD: case TASK__N: break;
@@ -125,11 +133,11 @@ static void look_at_task(struct runner *r, const struct live_task *t) {
 }
 
 static void look_at_flow(struct runner *r, const struct live_flow *f) {
-  bool old = r->recovering || f->update_us + HINT_AGE_US < r->wall_us;
+  bool anew = is_anew(r, f->fi), old = anew || f->update_us + HINT_AGE_US < r->wall_us;
   if (f->more && old && r->resend && (!r->single || live_get(r, f->fi) == NULL)) ev_add(r, (struct ev){.kind = EV_MORE, .fi = f->fi});
   if (f->due_us == 0) return;
   if (f->due_us <= r->wall_us) ev_add(r, (struct ev){.kind = EV_FLOW_TIMEOUT, .fi = f->fi});
-  else if (r->recovering && live_get(r, f->fi) == NULL) ev_add(r, (struct ev){.kind = EV_MORE, .fi = f->fi}); /* loads its timer */
+  else if (anew && live_get(r, f->fi) == NULL) ev_add(r, (struct ev){.kind = EV_MORE, .fi = f->fi}); /* loads its timer */
 }
 
 static enum store_rc scan_page(struct runner *r) {
@@ -159,9 +167,10 @@ static enum store_rc scan_begin(struct runner *r) {
   r->resend = store_reconciler(r->s);
   r->scan_all = r->refused || (r->resend && !before);
   r->refused = false;
-  r->recovering |= r->recover_again;
-  r->recover_again = false;
-  r->filling = r->recovering ? 0 : r->refill;
+  r->scan_again = false;
+  r->anew = r->anew_next;
+  r->anew_next = (struct map64)MAP64_INIT;
+  r->filling = r->recovering || r->anew.n > 0 ? 0 : r->refill;
   r->scan_fill = r->filling != 0;
   r->scan_ti = 0;
   r->scan_fi = r->scan_fill ? -1 : 0;
@@ -184,9 +193,10 @@ static enum store_rc reconcile(struct runner *r) {
   if (rc != STORE_OK) return rc;
   if (r->scan_ti >= 0 || r->scan_fi >= 0) { r->reconcile_at = r->boot_us; return rc; }
   r->recovering = false;
+  map64_done(&r->anew);
   r->refill &= (uint8_t)~r->filling;
   r->filling = 0;
-  r->reconcile_at = r->refill || r->recover_again ? r->boot_us : r->single ? INT64_MAX : r->boot_us + scan_every(r);
+  r->reconcile_at = r->refill || r->scan_again ? r->boot_us : r->single ? INT64_MAX : r->boot_us + scan_every(r);
   if (r->look_again && r->boot_us + HINT_AGE_US < r->reconcile_at) r->reconcile_at = r->boot_us + HINT_AGE_US;
   return rc;
 }

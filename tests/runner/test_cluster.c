@@ -541,6 +541,41 @@ static void timeout_of_what_was_set_aside_is_kept(void **st) {
   attempt_free(other);
 }
 
+static void what_another_node_has_ended_is_aside_no_more(void **st) {
+  struct member *a = join(0, 0, 2), *b = join(1, 0, 2), *c = join(2, 0, 0);
+  (void)st;
+  pass(1, 0, 3);
+  int64_t fi = bad_fi = start(c, memdb_save_flow(db, 0, CHAIN, 2), 1);
+  hand_hints(a);
+  turns(a);
+  bad_fi = 0;
+  n_hint = 1; /* once more */
+  hand_hints(b);
+  for (int step = 0; step < 2; step++) {
+    finish_work(b);
+    turns(b);
+  }
+  assert_true(all_final());
+  assert_true(runner_set_aside(a->r, fi)); /* it does not know */
+  pass(40, 0, 2);
+  assert_false(runner_set_aside(a->r, fi));
+}
+
+/* Their hints are out: only those of the flow on trial are made again. */
+static void a_trial_leaves_other_flows_alone(void **st) {
+  struct member *a = join(0, 0, 2);
+  (void)st;
+  turns(a);
+  (void)aside(a);
+  pass(13, 0, 1);
+  start(a, memdb_save_flow(db, 0, CHAIN, 2), 5);
+  assert_int_equal(a->n_work, 2);
+  assert_int_equal(a->pushed, 3);
+  bad_fi = 0;
+  pass(4, 0, 1); /* the trial */
+  assert_int_equal(a->pushed, 4);
+}
+
 /* Nothing of a lone task is kept aside: its attempt is lost, like one whose node died. */
 static void lone_result_that_is_never_stored_is_a_loss(void **st) {
   struct member *a = join(0, 0, 2);
@@ -575,6 +610,7 @@ int main(void) {
     CLUSTER(only_the_result_that_is_refused_is_given_up), SINGLE(only_the_result_that_is_refused_is_given_up),
     CLUSTER(timeout_of_what_was_set_aside_is_kept), SINGLE(timeout_of_what_was_set_aside_is_kept),
     CLUSTER(lone_result_that_is_never_stored_is_a_loss), SINGLE(lone_result_that_is_never_stored_is_a_loss),
+    CLUSTER(what_another_node_has_ended_is_aside_no_more), SINGLE(a_trial_leaves_other_flows_alone),
     SINGLE(set_aside_is_tried_again), SINGLE(cancel_ends_what_was_set_aside), SINGLE(result_that_is_never_stored_is_a_failure),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
