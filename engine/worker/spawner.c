@@ -10,12 +10,16 @@
  *   several saves it and its database most of the work per attempt. A report never waits longer than HOLD_US, nor for
  *   a gate that would run dry before the node's answer is here.
  *
- *   successor: before it runs anything, a spawner forks the next one, which sleeps on a socket of its own whose other end
- *   goes to the node ("weir-spare"). A threaded node must not fork; so when this spawner dies, the node kills what it
- *   inherits (it is a subreaper too) and wakes the spare, which begins by making its own successor. The lock's descriptor
- *   is shared, so it is never free in between.
+ *   guard: the spawner's parent ("weir-guard"), a subreaper that does nothing but outlive it and kill what it leaves. Node,
+ *   guard, spawner: each clears up after the other two, so a child survives only if all three die at one instant. Guard and
+ *   spawner are a session of their own, so no signal to the node's group reaches them.
  *
- *   dead node: its socket closes. Everything is killed, then this process ends.
+ *   successor: before it forks its spawner, a guard forks the next guard, which sleeps on a socket of its own whose other
+ *   end goes to the node ("weir-spare"). A threaded node must not fork; so when spawner and guard have ended, the node
+ *   kills what it may have inherited (it is a subreaper too) and wakes the spare, which begins by making its own successor.
+ *   The lock's descriptor is shared, so it is never free in between.
+ *
+ *   dead node: its socket closes. Everything is killed, then this process ends, and its guard.
  *
  * What never happens: a start after the deadline of the shared page; a signal to a pid that was reaped already (a main
  * child is forgotten when it is reaped); waiting for one child while others need care. Only exec itself holds the
@@ -578,7 +582,7 @@ static void settle_in(struct spawner_seed *seed) {
   if (getrlimit(RLIMIT_CORE, &core) == 0) core.rlim_cur = 0, setrlimit(RLIMIT_CORE, &core);
 }
 
-/* Forked twice, so that the spare is the node's child and not ours. Returns the node's end of its socket, -1 = none. */
+/* Forked twice, so that the spare is the node's child and not ours, for we are no subreaper yet. Returns the node's end of its socket, -1 = none. */
 static int make_spare(struct sw_page *page) {
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) return -1;
@@ -600,14 +604,38 @@ static void be_spare(void) {
   if (n <= 0 || m.kind != SW_ACTIVATE) _exit(0);
 }
 
+/* Waits for its spawner's end, however that comes, then for that of all that it leaves. */
+static _Noreturn void be_guard(pid_t spawner) {
+  const struct timespec patience = {0, 20000000}; /* an orphan may come without a signal */
+  sigset_t set;
+  prctl(PR_SET_NAME, "weir-guard", 0, 0, 0);
+  close(FD_SOCK); /* so that the node sees its end when the spawner goes */
+  syscall(SYS_close_range, (unsigned)FD_LOCK + 1, ~0U, 0U); /* and the spare that of the node */
+  while (waitpid(spawner, NULL, 0) != spawner && errno == EINTR) {}
+  sigemptyset(&set);
+  sigaddset(&set, SIGCHLD);
+  while (reap_debris() > 0) sigtimedwait(&set, NULL, &patience);
+  _exit(0);
+}
+
+/* Returns in the spawner. */
+static void fork_from_guard(void) {
+  if (setsid() < 0) _exit(1);
+  prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* for the guard; a fork does not pass it on */
+  pid_t pid = fork();
+  if (pid < 0) _exit(1);
+  if (pid > 0) be_guard(pid);
+  prctl(PR_SET_NAME, "weir-spawner", 0, 0, 0);
+  prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+}
+
 _Noreturn void spawner_main(struct spawner_seed seed) {
   static struct spawn s;
   settle_in(&seed);
   if (seed.role == SPAWNER_FIRST) lock_or_refuse();
   else be_spare();
-  prctl(PR_SET_NAME, "weir-spawner", 0, 0, 0);
   int spare = make_spare(seed.page);
-  prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+  fork_from_guard();
   s = (struct spawn){.pid = getpid(), .page = seed.page, .kids = KIDS_INIT, .armed_us = INT64_MAX};
   gate_init(&s.gate);
   sigset_t set;

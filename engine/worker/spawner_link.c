@@ -67,26 +67,41 @@ static void meet_spare(struct spawner *s, int fd) {
 ssize_t spawner_recv(struct spawner *s, void *p, size_t n) {
   int fd = -1;
   ssize_t got = receive(s->sock, p, n, MSG_DONTWAIT, &fd);
+  const struct sw_plain *m = p;
+  if (got == (ssize_t)sizeof *m && m->kind == SW_READY) s->pid = m->pid;
   if (fd >= 0) meet_spare(s, fd);
   return got;
 }
 
-void spawner_bury(struct spawner *s) {
-  close(s->sock);
+/* Its end of the socket is closed: it is dead, or learns now that it is to end. */
+static void hang_up(struct spawner *s) {
+  if (s->sock >= 0) close(s->sock);
   s->sock = -1;
-  kill(s->pid, SIGKILL); /* it is dead or about to be: its end of the socket is closed */
-  waitpid(s->pid, NULL, 0);
-  s->pid = -1;
+}
+
+/* It ends when its spawner and all that was below it have ended. */
+static void await_guard(struct spawner *s) {
+  hang_up(s);
+  if (s->guard > 0) waitpid(s->guard, NULL, 0);
+  if (s->pid > 0) waitpid(s->pid, NULL, 0); /* ours only if its guard died before it */
+  s->guard = s->pid = -1;
+}
+
+bool spawner_cleared(struct spawner *s) {
+  hang_up(s);
+  if (s->guard > 0 && waitpid(s->guard, NULL, WNOHANG) == 0) return false;
+  s->guard = s->pid = -1;
+  return reap_debris() == 0;
 }
 
 int spawner_next(struct spawner *s) {
   const struct sw_plain m = {.kind = SW_ACTIVATE};
   if (s->spare < 0) return -1;
   s->sock = s->spare;
-  s->pid = s->spare_pid;
+  s->guard = s->spare_pid;
   s->spare = s->spare_pid = -1;
   if (spawner_send(s, &m, sizeof m, NULL, 0) == 0) return 0;
-  spawner_bury(s);
+  await_guard(s);
   return -1;
 }
 
@@ -96,10 +111,7 @@ void spawner_end(struct spawner *s) {
     close(s->spare);
     waitpid(s->spare_pid, NULL, 0);
   }
-  if (s->sock >= 0) {
-    close(s->sock);
-    waitpid(s->pid, NULL, 0);
-  }
+  await_guard(s);
   munmap(s->page, PAGE_BYTES);
   free(s->default_user);
   free(s);
@@ -133,10 +145,11 @@ static enum wr_rc await_ready(struct spawner *s, struct wr_err *err) {
   int spare = -1;
   ssize_t n = receive(s->sock, &m, sizeof m, 0, &spare);
   if (n == (ssize_t)sizeof m && m.kind == SW_READY) {
+    s->pid = m.pid;
     meet_spare(s, spare);
     return WR_OK;
   }
-  spawner_bury(s);
+  await_guard(s);
   m.text[sizeof m.text - 1] = '\0';
   if (n == (ssize_t)sizeof m && m.kind == SW_REFUSED) return wr_err_set(err, WR_IN_USE, "%s", m.text);
   return wr_err_set(err, WR_INTERNAL, "The spawner did not start.");
@@ -146,11 +159,11 @@ static enum wr_rc fork_first(struct spawner *s, int lock, struct wr_err *err) {
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) return no(err, "Cannot make the spawner's socket");
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* inherits what a spawner leaves that dies */
-  s->pid = fork();
-  if (s->pid == 0) spawner_main((struct spawner_seed){SPAWNER_FIRST, pair[1], lock, s->page});
+  s->guard = fork();
+  if (s->guard == 0) spawner_main((struct spawner_seed){SPAWNER_FIRST, pair[1], lock, s->page});
   close(pair[1]);
   s->sock = pair[0];
-  if (s->pid > 0) return await_ready(s, err);
+  if (s->guard > 0) return await_ready(s, err);
   close(pair[0]);
   return no(err, "Cannot fork the spawner");
 }
@@ -164,7 +177,7 @@ static void first_page(struct sw_page *p) {
 
 enum wr_rc spawner_start(const struct spawner_opts *o, struct spawner **out, struct wr_err *err) {
   struct spawner *s = wr_new(struct spawner);
-  s->sock = s->spare = s->pid = s->spare_pid = -1;
+  s->sock = s->spare = s->guard = s->pid = s->spare_pid = -1;
   int lock = -1;
   s->page = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   enum wr_rc rc = s->page == MAP_FAILED ? no(err, "Cannot map memory") : default_user(s, o->default_user, err);

@@ -5,12 +5,13 @@
  *                     ACTIVATE
  *   spawner -> node:  READY (with the socket of its successor) or REFUSED, once;  EXIT, exactly once for each START; before
  *                     it STARTED, when the START asked for it. Up to SW_REPORTS of these two share a packet
- *   spare -> node:    HELLO, once
+ *   spare -> node:    HELLO, once; woken it is a guard, whose spawner says READY
  *
  * The node's end closed = the node is dead: the spawner kills all it has and ends. */
 #ifndef SPAWNER_WIRE_H
 #define SPAWNER_WIRE_H
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -107,7 +108,7 @@ _Noreturn void spawner_main(struct spawner_seed seed);
 /* ---- spawner_link.c: the node's end ---- */
 struct spawner {
   int sock, spare;                   /* -1 = none */
-  pid_t pid, spare_pid;
+  pid_t guard, pid, spare_pid;       /* the spawner's parent, child of the node; the spawner, as READY told; the next guard */
   struct sw_page *page;
   char *default_user;                /* of spawner_opts; holds where the worker has no run_as */
 };
@@ -115,8 +116,9 @@ struct spawner {
 int spawner_send(struct spawner *s, const void *p, size_t n, const int *fds, int n_fd);
 /* One message of the active spawner: its size; 0 = it is dead; -1 = none now. A READY's socket becomes the spare. */
 ssize_t spawner_recv(struct spawner *s, void *p, size_t n);
-/* The active spawner is dead: reaps it. Then, once reap_debris() is 0, spawner_next() wakes the spare: 0 or -1. */
-void spawner_bury(struct spawner *s);
+/* The active spawner is dead. Has its guard, or this process where that is dead too, cleared up after it? Never blocks; to be
+ * asked until it is true. Then spawner_next() wakes the spare: 0 or -1. */
+bool spawner_cleared(struct spawner *s);
 int spawner_next(struct spawner *s);
 void spawner_end(struct spawner *s); /* the process, its spare and s end; waits for the last child */
 #endif

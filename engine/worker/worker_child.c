@@ -9,8 +9,9 @@
  * Places are counted by the spawner: a START sent now may wait at its gate. One that was not forked in the end
  * (STEP_WAITED) goes back to the queue.
  *
- * A dead spawner: its children die of their death signal, their orphans come to this process, which kills and reaps
- * until none is left. Only then the attempts end as LOST, and the spare is woken. What is started meanwhile waits. */
+ * A dead spawner: its children die of their death signal, their orphans go to its guard, or to this process if that is dead
+ * too, and are killed and reaped. Only when none is left the attempts end as LOST, and the spare is woken. What is started
+ * meanwhile waits. */
 #include <errno.h>
 #include <dirent.h>
 #include <fcntl.h>
@@ -506,7 +507,7 @@ static void orphan_all(struct worker *w) {
 }
 
 static void clear_debris(struct worker *w, struct timer *t) {
-  if (reap_debris()) {
+  if (!spawner_cleared(w->spawner)) {
     worker_timer(w, t, clock_mono_us() + DEBRIS_RETRY_US);
     return;
   }
@@ -519,8 +520,7 @@ static void clear_debris(struct worker *w, struct timer *t) {
 
 static void spawner_died(struct worker *w) {
   log_warn("worker.spawner_died", L_INT("pid", w->spawner->pid), L_INT("attempts", w->kids.n));
-  spawner_bury(w->spawner); /* closes the socket: it leaves the epoll set */
-  w->link.fd = -1;
+  w->link.fd = -1; /* spawner_cleared() closes the socket: it leaves the epoll set */
   w->spawner_lost = true;
   for (struct packet *p; (p = w->out);) {
     w->out = p->next;
@@ -616,7 +616,7 @@ void child_cleanup(struct worker *w) {
     w->out = p->next;
     packet_free(p);
   }
-  if (w->spawner_lost) reap_debris();
+  if (w->spawner_lost) (void)spawner_cleared(w->spawner);
   spawner_end(w->spawner);
   users_done(&w->users);
   if (w->files_fd >= 0) close(w->files_fd);

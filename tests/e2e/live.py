@@ -60,6 +60,16 @@ def children(pid):
         return set()
 
 
+def family(pid):
+    """All processes below it: guard, spawner, spare, attempts and what these have started."""
+    below, todo = set(), [pid]
+    while todo:
+        more = children(todo.pop()) - below
+        below |= more
+        todo += more
+    return below
+
+
 class Refused(Exception):
     def __init__(self, status, answer):
         super().__init__(f"{status} {answer}")

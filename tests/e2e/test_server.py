@@ -5,7 +5,7 @@ import sqlite3
 import subprocess
 import unittest
 
-from live import BIN, CLEAN_ENV, LIMIT_S, Refused, Server, alive, children, directory, shell, task, until, weir
+from live import BIN, CLEAN_ENV, LIMIT_S, Refused, Server, alive, children, directory, family, shell, task, until, weir
 
 
 def refuse(*args, env=None):
@@ -122,11 +122,11 @@ class Start(Base):
 
     @unittest.skipIf("asan" in BIN, "a sanitizer needs its memory")
     def test_memory(self):
-        """Server and spawner together, PSS."""
+        """Server, guard, spawner and spare together, PSS."""
         server = self.server()
-        until("the spawner is there", lambda: children(server.pid))
+        until("the spawner is there", lambda: len(family(server.pid)) == 3)
         kib = 0
-        for pid in {server.pid} | children(server.pid):
+        for pid in {server.pid} | family(server.pid):
             with open(f"/proc/{pid}/smaps_rollup") as f:
                 kib += sum(int(line.split()[1]) for line in f if line.startswith("Pss:"))
         self.assertLessEqual(kib, 12 * 1024)
@@ -140,11 +140,11 @@ class Stop(Base):
         server = self.server()
         fi = server.flow(shell("a", f'{script}; echo "$WEIR_ATTEMPT" >> {self.tmp}/attempts; test "$WEIR_ATTEMPT" -gt 1 || sleep 600'),
                          task("b", "ECHO", "after"))
-        child, family = pid(), children(server.pid)
+        child, below = pid(), family(server.pid)
         self.assertTrue(alive(child))
         self.assertEqual(server.stop(), 0)
         self.assertFalse(alive(child))
-        self.assertFalse([p for p in family if alive(p)])
+        self.assertFalse([p for p in below if alive(p)])
         server = self.server()
         self.assertEqual(server.ended(fi)["status"], "SUCCESS")
         self.assertEqual((self.tmp / "attempts").read_text(), "1\n2\n")
@@ -203,12 +203,12 @@ class Killed(Base):
         note = f'echo "$WEIR_RUN_KEY $WEIR_ATTEMPT" >> {ledger}'
         server = self.server()
         fi = server.flow(shell("first", note), shell("second", f'{note}; {script}; test "$WEIR_ATTEMPT" -gt 1 || sleep 600'), shell("third", note))
-        child, family = pid(), children(server.pid)
+        child, below = pid(), family(server.pid)
         server.kill()
         server = self.server()
         until("the child is dead", lambda: not alive(child))
         self.assertEqual(server.ended(fi)["status"], "SUCCESS")
-        until("the former spawner is gone", lambda: not [p for p in family if alive(p)])
+        until("the former spawner is gone", lambda: not [p for p in below if alive(p)])
         lines = ledger.read_text().split("\n")[:-1]
         self.assertEqual(len(lines), len(set(lines)), lines)
         self.assertEqual([line.split(":")[1] for line in lines], ["first", "second", "second", "third"])

@@ -226,6 +226,11 @@ pid_t h_child(pid_t parent, const char *name) {
   return 0;
 }
 
+pid_t h_spawner(pid_t node) {
+  pid_t guard = h_child(node, "weir-guard");
+  return guard > 0 ? h_child(guard, "weir-spawner") : 0;
+}
+
 int h_fifo(const char *name) {
   char path[128];
   snprintf(path, sizeof path, "%s/%s", H.dir, name);

@@ -40,6 +40,7 @@ void h_block_logs(int on);       /* log_write() waits while it is on */
 struct worker *h_second(int shell);
 /* The child of a process whose name is that, 0 = none. */
 pid_t h_child(pid_t parent, const char *name);
+pid_t h_spawner(pid_t node);           /* below its guard; 0 = none just now */
 
 /* A named pipe H.dir/NAME: h_fifo() opens the reading end. A task that holds the writing end open lives; when all who
  * did are dead, h_all_dead() is true. */

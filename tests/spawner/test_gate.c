@@ -150,7 +150,7 @@ static void test_spawner_killed(void **st) {
   patience(INT64_MAX / 2);
   int64_t ti = start_holder();
   worker_start(H.w, sayer("never", ":"));
-  assert_int_equal(kill(h_child(getpid(), "weir-spawner"), SIGKILL), 0);
+  assert_int_equal(kill(h_spawner(getpid()), SIGKILL), 0);
   ends(ti, ATTEMPT_LOST, false);
   ends(ti + 1, ATTEMPT_LOST, false);
   test_order(st);

@@ -3,6 +3,7 @@
  * node leaves becomes its child, so that waitpid() tells when the last of it is gone. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,7 @@ static _Noreturn void be_node(int64_t lease_us) {
   if (spawner_start(&so, &s, &err) != WR_OK) _exit(1);
   const struct worker_opts wo = {.spawner = s, .data_dir = H.dir, .shell_allowed = true, .process_slots = 3, .done = on_done};
   atomic_store(&s->page->gate_wait_us, INT64_MAX / 2);
+  setpgid(0, 0);
   if (worker_open(&wo, &w, &err) != WR_OK) _exit(1);
   worker_set_deadline(w, clock_boot_us() + lease_us);
   for (int i = 0; i < 3; i++) {
@@ -111,12 +113,52 @@ static void await_all_dead(void) {
   fcntl(fifo, F_SETFL, O_NONBLOCK);
 }
 
-/* The spawner, and when the node has cleared up after it, the node. (Both at the same moment is more than any process can
- * clean up after.) */
+/* Any two of node, guard and spawner at one instant: the third clears up. */
+static void test_two_killed(void **st) {
+  (void)st;
+  for (int left = 0; left < 3; left++) {
+    pid_t node = start_node(INT64_MAX / 2), family[] = {node, h_child(node, "weir-guard"), h_spawner(node)};
+    for (int i = 0; i < 3; i++) assert_true(family[i] > 0 && kill(family[i], SIGSTOP) == 0);
+    for (int i = 0; i < 3; i++) kill(family[i], i == left ? SIGCONT : SIGKILL);
+    if (left == 0) {
+      await_all_dead();
+      kill(node, SIGKILL);
+    }
+    reap_all();
+    assert_true(h_all_dead(fifo));
+    assert_true(lock_free());
+  }
+}
+
+/* A signal to the node's group, as a terminal or a supervisor sends it, leaves those who clear up alone. */
+static void test_group_killed(void **st) {
+  (void)st;
+  pid_t node = start_node(INT64_MAX / 2);
+  assert_int_equal(kill(-node, SIGKILL), 0);
+  reap_all();
+  assert_true(h_all_dead(fifo));
+  assert_true(lock_free());
+}
+
+/* The guard alone: nothing is lost, and the spawner's end is seen all the same. */
+static void test_guard_killed(void **st) {
+  (void)st;
+  pid_t node = start_node(INT64_MAX / 2), spawner = h_spawner(node);
+  kill(h_child(node, "weir-guard"), SIGKILL);
+  while (h_child(node, "weir-spawner") != spawner) sched_yield();
+  assert_false(h_all_dead(fifo));
+  kill(spawner, SIGKILL);
+  await_all_dead();
+  kill(node, SIGKILL);
+  reap_all();
+  assert_true(lock_free());
+}
+
+/* The spawner, and when the node has cleared up after it, the node. */
 static void test_spawner_then_node_killed(void **st) {
   (void)st;
   pid_t node = start_node(INT64_MAX / 2);
-  pid_t spawner = h_child(node, "weir-spawner");
+  pid_t spawner = h_spawner(node);
   assert_true(spawner > 0 && h_child(node, "weir-spare") > 0);
   kill(spawner, SIGKILL);
   await_all_dead();
@@ -176,7 +218,8 @@ int main(void) {
   fifo = h_fifo("tree");
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_bad_options), cmocka_unit_test(test_node_killed), cmocka_unit_test(test_spawner_then_node_killed),
+    cmocka_unit_test(test_bad_options), cmocka_unit_test(test_node_killed), cmocka_unit_test(test_two_killed),
+    cmocka_unit_test(test_group_killed), cmocka_unit_test(test_guard_killed), cmocka_unit_test(test_spawner_then_node_killed),
     cmocka_unit_test(test_spare_killed), cmocka_unit_test(test_node_frozen), cmocka_unit_test(test_second_node_refused)};
   int rc = cmocka_run_group_tests_name("node", tests, NULL, NULL);
   close(fifo);

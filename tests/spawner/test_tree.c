@@ -202,7 +202,7 @@ static void test_spawner_killed(void **st) {
     char line[32];
     int64_t ti = start("setsid sh -c 'trap \"\" TERM; echo ready >&9; while :; do sleep 1000; done' & wait", NULL);
     h_line(fifo, line, sizeof line);
-    pid_t old = h_child(getpid(), "weir-spawner");
+    pid_t old = h_spawner(getpid());
     assert_true(old > 0 && kill(old, SIGKILL) == 0);
     struct attempt *a = h_await(ti);
     assert_int_equal(a->end, ATTEMPT_LOST);
@@ -210,7 +210,7 @@ static void test_spawner_killed(void **st) {
     assert_true(h_all_dead(fifo));
     attempt_free(a);
     h_expect("exit 0", NULL, ATTEMPT_OK, NULL);
-    assert_int_not_equal(h_child(getpid(), "weir-spawner"), old);
+    assert_int_not_equal(h_spawner(getpid()), old);
   }
 }
 
@@ -227,7 +227,7 @@ static void test_spawner_killed_busy(void **st) {
   }
   worker_start(H.w, list);
   attempt_free(h_await(first + 25));
-  assert_int_equal(kill(h_child(getpid(), "weir-spawner"), SIGKILL), 0);
+  assert_int_equal(kill(h_spawner(getpid()), SIGKILL), 0);
   int lost = 0;
   for (int i = 0; i < 50; i++) {
     if (i == 25) continue;
