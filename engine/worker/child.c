@@ -1,6 +1,6 @@
 /* What happens between clone and exec: the child half of the spawner.
  *
- * It runs on the spawner's memory (CLONE_VM | CLONE_VFORK) on a stack of its own while the spawner stands still. So: bare
+ * It runs on the spawner's memory and files (CLONE_VM | CLONE_FILES | CLONE_VFORK) on a stack of its own while the spawner stands still. So: bare
  * system calls only, nothing allocated, nothing locked, nothing written but plan->step and plan->err, which is how the
  * spawner learns at what it failed. */
 #include <errno.h>
@@ -18,10 +18,12 @@
 /* Sanitizers keep shadow state of a stack that never unwinds here. */
 #define BARE __attribute__((no_sanitize("address", "undefined", "thread")))
 
+/* The table of files is still the spawner's, which stands still and puts its own 0-2 back: leaving it with these three alone
+ * copies three files, where a copy of its own would begin with those of all starts that wait at the gate. */
 BARE static int files(const struct child_plan *p) {
   for (int i = 0; i < 3; i++)
     if (dup2(p->fd[i], i) < 0) return -1; /* the spawner's 0-2 are open, so none of fd[] is below 3 */
-  return (int)syscall(SYS_close_range, 3U, ~0U, 0U);
+  return (int)syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_UNSHARE);
 }
 
 BARE static int limits(const struct child_plan *p) {

@@ -57,7 +57,7 @@ enum { LOCK_WAIT_S = 10, STACK_BYTES = 64 * 1024, TEXT_MAX = 64 << 20, SLICE_NS 
 #define HOLD_US 10000
 enum { HOLD_PART = 3 };            /* reports are at most a third of what waits: enough is left until the answer is here */
 #define PATIENCE_MAX_US 600000000
-enum { FD_SOCK = 3, FD_LOCK = 4 };
+enum { FD_SOCK = 3, FD_LOCK = 4, FD_NULL = 5 };
 
 struct proc {                    /* an attempt, from its fork to its report */
   struct heap_item kill_at;      /* end of its grace */
@@ -84,6 +84,11 @@ struct spawn {
   struct arena arena;            /* of the start under way */
   struct kids kids;
 };
+
+/* For the child of the next fork, which finds its files in this process's table and changes them there. */
+static void null_files(int null) {
+  for (int i = 0; i < 3; i++) dup2(null, i);
+}
 
 /* ---- reports ---- */
 
@@ -356,7 +361,7 @@ static pid_t launch(struct spawn *s, struct child_plan *plan) {
     plan->step = STEP_DEADLINE;
     return -1;
   }
-  pid_t pid = clone(child_main, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, plan);
+  pid_t pid = clone(child_main, stack + sizeof stack, CLONE_VM | CLONE_FILES | CLONE_VFORK | SIGCHLD, plan);
   if (pid < 0) {
     plan->step = STEP_FORK;
     plan->err = errno;
@@ -365,6 +370,7 @@ static pid_t launch(struct spawn *s, struct child_plan *plan) {
     refine(plan);
     pid = -1;
   }
+  null_files(FD_NULL);
   return pid;
 }
 
@@ -567,12 +573,13 @@ static void lock_or_refuse(void) {
 /* Nothing of the node's stays open, no signal of its terminal gets here. */
 static void settle_in(struct spawner_seed *seed) {
   int sock = fcntl(seed->sock, F_DUPFD_CLOEXEC, 16), lock = fcntl(seed->lock, F_DUPFD_CLOEXEC, 16);
-  int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  int null = fcntl(open("/dev/null", O_RDWR | O_CLOEXEC), F_DUPFD_CLOEXEC, 16);
   if (sock < 0 || lock < 0 || null < 0) _exit(1);
-  for (int i = 0; i < 3; i++) dup2(null, i);
+  null_files(null);
   dup3(sock, FD_SOCK, O_CLOEXEC);
   dup3(lock, FD_LOCK, O_CLOEXEC);
-  syscall(SYS_close_range, (unsigned)FD_LOCK + 1, ~0U, 0U);
+  dup3(null, FD_NULL, O_CLOEXEC);
+  syscall(SYS_close_range, (unsigned)FD_NULL + 1, ~0U, 0U);
   sigset_t all;
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, NULL);
@@ -610,7 +617,7 @@ static _Noreturn void be_guard(pid_t spawner) {
   sigset_t set;
   prctl(PR_SET_NAME, "weir-guard", 0, 0, 0);
   close(FD_SOCK); /* so that the node sees its end when the spawner goes */
-  syscall(SYS_close_range, (unsigned)FD_LOCK + 1, ~0U, 0U); /* and the spare that of the node */
+  syscall(SYS_close_range, (unsigned)FD_NULL + 1, ~0U, 0U); /* and the spare that of the node */
   while (waitpid(spawner, NULL, 0) != spawner && errno == EINTR) {}
   sigemptyset(&set);
   sigaddset(&set, SIGCHLD);
