@@ -106,6 +106,7 @@ void req_reset(struct req *q) {
 
 bool runner_post(struct runner *r, struct req *q) {
   q->next = NULL;
+  q->first_id = 0;
   req_reset(q);
   pthread_mutex_lock(&r->mu);
   bool full = r->n_req >= r->o.mailbox, draining = r->draining;

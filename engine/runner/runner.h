@@ -23,7 +23,7 @@ struct req_start {
   int64_t fi, create_us, flow_version;         /* out */
 };
 struct req {
-  struct req *next;                 /* the runner's */
+  struct req *next; int64_t first_id;          /* the runner's; the ids that it takes stay its own when its batch is made again */
   enum req_kind kind;
   struct req_start *start; uint32_t n_start;   /* REQ_START: all or nothing */
   int64_t task_id; struct params *params;      /* REQ_EXEC_TASK */

@@ -281,14 +281,17 @@ static enum store_rc start_one(struct runner *r, struct req_start *st, struct fl
   return rc;
 }
 
+static enum store_rc take_ids(struct runner *r, struct req *q, enum id_kind kind, uint32_t n) {
+  return q->first_id == 0 && n > 0 ? store_ids(r->s, kind, n, &q->first_id) : STORE_OK;
+}
+
 static enum store_rc do_start(struct runner *r, struct req *q) {
-  int64_t fi = 0;
   struct flow_def **def = arena_zalloc(&r->mem, (q->n_start + 1) * sizeof *def);
   enum store_rc rc = resolve_starts(r, q, def);
-  if (rc == STORE_OK && q->rc == WR_OK && q->n_start > 0) rc = store_ids(r->s, ID_FI, q->n_start, &fi);
-  for (uint32_t i = 0; rc == STORE_OK && q->rc == WR_OK && i < q->n_start; i++) rc = start_one(r, &q->start[i], def[i], fi + i);
+  if (rc == STORE_OK && q->rc == WR_OK) rc = take_ids(r, q, ID_FI, q->n_start);
+  for (uint32_t i = 0; rc == STORE_OK && q->rc == WR_OK && i < q->n_start; i++) rc = start_one(r, &q->start[i], def[i], q->first_id + i);
   for (uint32_t i = 0; i < q->n_start; i++) def_flow_unref(def[i]);
-  if (rc == STORE_OK && q->rc == WR_OK && q->key) key_take(r, q, fi, q->n_start);
+  if (rc == STORE_OK && q->rc == WR_OK && q->key) key_take(r, q, q->first_id, q->n_start);
   q->changed = true;
   return rc;
 }
@@ -302,7 +305,8 @@ static enum store_rc do_exec_task(struct runner *r, struct req *q) {
     def_task_unref(def);
     return refuse(q, WR_NOT_STARTABLE, "The task was deleted.");
   }
-  enum store_rc rc = store_ids(r->s, ID_TI, 1, &q->ti);
+  enum store_rc rc = take_ids(r, q, ID_TI, 1);
+  q->ti = q->first_id;
   if (rc != STORE_OK) { def_task_unref(def); return rc; }
   struct solo *s = wr_new(struct solo);
   *s = (struct solo){.ti = q->ti, .create_us = r->wall_us, .def = def, .params = q->params ? params_ref(q->params) : NULL, .out = TASK_OUT_CHANGED,

@@ -32,6 +32,7 @@ static struct queue *queue[SLOT__N];    /* of the facts about the queue in memor
 static bool gone;                       /* the database cannot be reached */
 static int64_t now, bad_fi, bad_ti;     /* the rows of that flow are refused; the result of that task */
 static bool bad_result;                 /* so is every result */
+static int deadlocks;                   /* the next batches are to be made again */
 
 /* ---- the world ---- */
 
@@ -44,6 +45,7 @@ static enum mem_fate count_call(void *ctx, void *node, enum mem_call what, const
     if (b->flow[i].row.fi == bad_fi) return MEM_BAD;
   for (size_t i = 0; what == MEM_WRITE && i < b->n_task; i++)
     if (b->task[i].row.result && (bad_result || b->task[i].row.ti == bad_ti)) return MEM_BAD;
+  if (what == MEM_WRITE && deadlocks > 0) return deadlocks--, MEM_RETRY;
   return gone ? MEM_DOWN : MEM_GO;
 }
 static void no_commit(void *ctx, int64_t me, const struct batch *b) { (void)ctx, (void)me, (void)b; }
@@ -129,6 +131,7 @@ static void request(struct member *x, struct req *q) {
   q->done = answered;
   q->done_ctx = &n;
   assert_true(runner_post(x->r, q));
+  for (; deadlocks > 0; now += SEC) one_turn(x); /* it pauses before it tries again */
   turns(x);
   assert_int_equal(n, 1);
   assert_int_equal(q->rc, WR_OK);
@@ -166,6 +169,7 @@ static void open_world(bool single) {
   now = 1700000000 * SEC;
   n_hint = 0;
   bad_fi = bad_ti = 0;
+  deadlocks = 0;
   bad_result = false;
   memset(m, 0, sizeof m);
   db = memdb_new(&h, single, 60 * SEC, slot_of);
@@ -291,6 +295,22 @@ static void flow_that_no_rival_touches_is_ours(void **st) {
   }
   assert_int_equal(b->calls[MEM_LOCK], 0);
   assert_true(all_final());
+}
+
+/* A batch that is made again gives the same numbers: they count without gaps. */
+static void ids_survive_a_deadlock(void **st) {
+  struct member *a = join(0, 0, 1);
+  (void)st;
+  turns(a);
+  int64_t flow = memdb_save_flow(db, 0, CHAIN, 2), first = start(a, flow, 2);
+  deadlocks = 3;
+  assert_int_equal(start(a, flow, 2), first + 2);
+  assert_int_equal(deadlocks, 0);
+  struct req q = {.kind = REQ_EXEC_TASK, .task_id = memdb_save_task(db, 0, "{\"taskName\":\"t\",\"taskType\":\"ECHO\"}")}, p = q;
+  request(a, &q);
+  deadlocks = 3;
+  request(a, &p);
+  assert_int_equal(p.ti, q.ti + 1);
 }
 
 /* ---- the end of a runner ---- */
@@ -601,7 +621,7 @@ int main(void) {
     CLUSTER(flows_of_a_batch_are_read_together), CLUSTER(flows_started_here_are_not_read),
     CLUSTER(lone_tasks_of_a_batch_are_read_together),
     CLUSTER(rivals_work_makes_no_batch_stale), CLUSTER(flow_that_no_rival_touches_is_ours),
-    CLUSTER(lone_task_gives_its_params_back), SINGLE(lone_task_gives_its_params_back),
+    CLUSTER(ids_survive_a_deadlock), CLUSTER(lone_task_gives_its_params_back), SINGLE(lone_task_gives_its_params_back),
     CLUSTER(one_sends_hints_again_until_it_dies),
     CLUSTER(any_node_finds_what_the_dead_have_lost), CLUSTER(after_an_outage_nobody_is_declared_dead_at_once),
     CLUSTER(after_a_silence_nobody_is_declared_dead_at_once), SMALL(fan_out_beyond_the_queue_does_not_wait),
