@@ -2,21 +2,26 @@
 """Counts what meson's test logs say, runs the Python tests, and ends with one line: N passed, N failed[, N skipped].
 
 Single cases count, not binaries: each line of TAP, each Python test. A program that ends badly without a failing line
-counts as one failure; so does a log that is missing. Exit status 0 only when something ran and nothing failed.
+counts as one failure; so does a log that is missing, or a directory of tests that does not end in its time: it is killed with all
+that it started. Exit status 0 only when something ran and nothing failed.
 
     tally.py --meson BUILD.. --python DIR..
 """
 import argparse
 import json
 import pathlib
+import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 
 TAP = re.compile(r"^(not )?ok\b(.*)$", re.M)
 RAN = re.compile(r"^Ran (\d+) tests? in", re.M)
 PART = re.compile(r"(failures|errors|skipped|unexpected successes)=(\d+)")
 GOOD = {"OK", "EXPECTEDFAIL"}
+LIMIT_S = 1200  # of one directory of Python tests
 
 
 class Count:
@@ -66,16 +71,40 @@ def count_meson(build, count):
             print(f"FAILED in {build}: {test['name']} ({test['result']})", file=sys.stderr)
 
 
-def count_python(directory, count):
+def family(pid):
+    """The process and all below it."""
+    pids = [pid]
+    for parent in pids:
+        for task in pathlib.Path(f"/proc/{parent}/task").glob("*"):
+            try:
+                pids += map(int, (task / "children").read_text().split())
+            except OSError:
+                pass
+    return pids
+
+
+def end(run, directory):
+    """The last line that it wrote says in which test it stands."""
+    print(f"FAILED: {directory} did not end within its time", file=sys.stderr)
+    for pid in reversed(family(run.pid)):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+def count_python(directory, count, limit=LIMIT_S):
     if not any(pathlib.Path(directory).glob("test*.py")):
         return
-    run = subprocess.Popen([sys.executable, "-m", "unittest", "discover", "-v", "-s", directory], stdout=sys.stderr, stderr=subprocess.PIPE,
-                           text=True, errors="replace")
-    text = []
-    for line in run.stderr:
-        sys.stderr.write(line)
-        text.append(line)
-    run.wait()
+    with subprocess.Popen([sys.executable, "-m", "unittest", "discover", "-v", "-s", directory], stdout=sys.stderr, stderr=subprocess.PIPE,
+                          text=True, errors="replace") as run:
+        watch = threading.Timer(limit, end, (run, directory))
+        watch.start()
+        text = []
+        for line in run.stderr:
+            sys.stderr.write(line)
+            text.append(line)
+    watch.cancel()
     add_python("".join(text), run.returncode, count)
 
 
