@@ -62,7 +62,6 @@ struct call {
 /* The route for path and method (HEAD finds GET), its {id} as text. NO_ROUTE; METHOD with what would do in allow. */
 enum wr_rc routes_find(const char *method, const char *path, const struct route **out, const char **id, char *allow,
                        size_t n_allow) WR_MUST;
-size_t routes_all(const struct route **out);
 
 void call_handle(void *api, struct http_req *q);
 void call_refuse(void *api, struct http_req *q, const struct wr_err *err);

@@ -2,7 +2,6 @@
 #include "rows.h"
 #include <stdlib.h>
 #include <string.h>
-#include "text.h"
 
 /* startTime, endTime, createTime, updateTime and their exact forms. */
 static void times(struct buf *b, int64_t start, int64_t end) {
@@ -98,15 +97,12 @@ const char *row_node_key(const struct flow_def *f, int64_t node_id) {
   return f->node[node_id - f->node_base].key;
 }
 
-/* "ni:ti,ni:ti", one pair for each run: the last first task that is not beyond ti. -1 = none. */
+/* Of each run: the last first task that is not beyond ti. -1 = none. */
 static int64_t first_task(const char *bases, int64_t ti) {
-  int64_t found = -1, v;
-  for (const char *p = bases; p && *p;) {
-    size_t n = strcspn(p, ",");
-    const char *colon = memchr(p, ':', n);
-    if (colon && text_i64(colon + 1, n - (size_t)(colon + 1 - p), &v) && v <= ti && v > found) found = v;
-    p += n + (p[n] == ',');
-  }
+  int64_t found = -1;
+  struct run_base b;
+  while (run_base_next(&bases, &b))
+    if (b.ti <= ti && b.ti > found) found = b.ti;
   return found;
 }
 

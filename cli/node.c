@@ -79,8 +79,8 @@ static void port_free_slots(void *ctx, const uint32_t free[SLOT__N]) {
 /* ---- the worker reports ---- */
 
 static void worker_done(void *ctx, struct attempt *list) { runner_post_results(((struct node *)ctx)->runner, list); }
-static void worker_timed_out(void *ctx, int64_t fi, int64_t ti, uint32_t task, uint32_t epoch) {
-  runner_post_timeout(((struct node *)ctx)->runner, fi, ti, task, epoch);
+static void worker_timed_out(void *ctx, int64_t fi, int64_t ti, uint32_t epoch) {
+  runner_post_timeout(((struct node *)ctx)->runner, fi, ti, epoch);
 }
 
 static bool worker_log(void *ctx, const struct log_piece *v, size_t n) {

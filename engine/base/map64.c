@@ -74,3 +74,8 @@ const struct map64_slot *map64_next(const struct map64 *m, size_t *i) {
     if (m->slot[(*i)++].key) return &m->slot[*i - 1];
   return NULL;
 }
+
+int wr_by_id(const void *a, const void *b) {
+  int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+  return (x > y) - (x < y);
+}

@@ -12,4 +12,6 @@ void *map64_put(struct map64 *m, int64_t key, void *val);       /* val not NULL;
 void *map64_del(struct map64 *m, int64_t key);                  /* returns what was there or NULL */
 /* Iteration: size_t i = 0; while ((s = map64_next(m, &i))) ...; no change to the map meanwhile. */
 const struct map64_slot *map64_next(const struct map64 *m, size_t *i);
+/* The order of ids, for qsort() and bsearch(): of int64_t, and of structs that begin with one. */
+int wr_by_id(const void *a, const void *b);
 #endif

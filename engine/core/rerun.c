@@ -1,4 +1,4 @@
-/* Re-runs: choose the nodes, open new rows for them, give them the tokens of what is kept (PROTOCOL.md 28). Pure.
+/* Re-runs: choose the nodes, open new rows for them, give them the tokens of what is kept (rule 28). Pure.
  * What never happens: a kept node loses its row, result or times, or a node of the set waits for a token nobody sends. */
 #include <stdlib.h>
 #include "effects.h"

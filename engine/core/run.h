@@ -202,6 +202,10 @@ static inline int64_t run_ni(const struct run *r, uint32_t node) { return r->bas
 int64_t run_ti(const struct run *r, uint32_t task);
 /* Task index of a ti_id, or UINT32_MAX when it is not of this run, or of an older run's replaced row. */
 uint32_t run_task_of(const struct run *r, int64_t ti);
+/* The bases as stored: "ni:ti,ni:ti", a pair for each run. The next one of a text; false at its end, or at what is no pair. */
+void run_bases_text(const struct run *r, struct buf *out);
+bool run_base_next(const char **p, struct run_base *b);
+bool run_bases_parse(struct run *r, const char *s);   /* false when none, or not all, is of that form */
 /* `more` as stored: "5:2000,17:0"; false when the text is not of that form or out of range. */
 void run_more_text(const struct run *r, struct buf *out);
 bool run_more_parse(struct run *r, const char *s, size_t n);

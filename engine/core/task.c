@@ -1,4 +1,4 @@
-/* One task instance: the table of state x event (PROTOCOL.md, last table). Pure; owns nothing; any thread.
+/* One task instance: the table of state x event (docs/explanation/protocol.md). Pure; owns nothing; any thread.
  * What never happens: a final state is left, or a report of another attempt changes anything. */
 #include "task.h"
 #include "clock.h"

@@ -7,7 +7,7 @@
  *
  * Facts: owner != 0 exactly in RUNNING, PAUSING, CANCELING. epoch grows by one at each claim and only there. due != 0
  * in RETRY_WAIT, and in QUEUED when there is a queue timeout. end_as != TASK_NONE only in CANCELING. Every cell of state x event is decided in task.c
- * (PROTOCOL.md, last table); task_apply() is the only writer of `state`. */
+ * (docs/explanation/protocol.md); task_apply() is the only writer of `state`. */
 #ifndef CORE_TASK_H
 #define CORE_TASK_H
 #include <stdbool.h>

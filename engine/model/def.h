@@ -98,9 +98,6 @@ enum wr_rc def_flow_merge(const struct flow_post *p, const struct flow_def *old,
 /* For the store: fill the plain fields, then derive / compile. Fails with INTERNAL when the stored text is broken.
  * slot: of the executor type; def_task_derive leaves policy.slot as the caller set it. */
 enum wr_rc def_task_derive(struct task_def *t, struct wr_err *err) WR_MUST;
-/* Config text without the keys that the model reads (attempts, backoff, timeout, runTimeout, queueTimeout, onLost): the
- * executor's part, as check_type saw it. malloc'ed, NULL = nothing is left. */
-char *def_task_executor_config(const struct task_def *t);
 /* config text of the node -> need, rest, override */
 enum wr_rc def_flow_compile(struct flow_def *f, struct wr_err *err) WR_MUST;
 /* Inline tasks of a node <-> the JSON array text kept in task_node.tasks. */

@@ -6,6 +6,7 @@
 
 #include "err.h"
 #include "limits.h"
+#include "map64.h"
 #include "model.h"
 #include "text.h"
 
@@ -42,14 +43,9 @@ struct flow_in {
 };
 
 /* ---- the tasks of a node ---- */
-static int cmp_id(const void *a, const void *b) {
-  const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-  return (x > y) - (x < y);
-}
-
 /* Sorts; returns an id that stands twice, or 0. */
 static int64_t sort_ids(int64_t *id, size_t n) {
-  qsort(id, n, sizeof *id, cmp_id);
+  qsort(id, n, sizeof *id, wr_by_id);
   for (size_t i = 1; i < n; i++)
     if (id[i] == id[i - 1]) return id[i];
   return 0;

@@ -56,15 +56,6 @@ static json_t *executor_part(const json_t *cfg) {
   return NULL;
 }
 
-char *def_task_executor_config(const struct task_def *t) {
-  json_t *cfg = t->config ? json_reparse(t->config, strlen(t->config)) : NULL;
-  json_t *part = executor_part(cfg);
-  char *text = part ? json_text(part, 0) : NULL;
-  json_decref(part);
-  json_decref(cfg);
-  return text;
-}
-
 /* An object, or a string that holds one. {} and "" mean none. */
 static enum wr_rc config_read(const json_t *v, const struct jpath *at, struct task_in *in, struct wr_err *err) {
   struct wr_err why;

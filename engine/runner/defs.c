@@ -129,18 +129,13 @@ static struct entry *keep(struct defs *d, enum head_kind kind, int64_t id, struc
 
 /* ---- loading ---- */
 
-static int by_id(const void *a, const void *b) {
-  int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-  return x < y ? -1 : x > y;
-}
-
 static void distinct_ids(struct entry *e) {
   const struct flow_def *f = e->flow;
   uint32_t n = f->dag->n_task;
   e->ids = wr_calloc((size_t)n + 1, sizeof *e->ids);
   for (uint32_t i = 0; i < n; i++)
     if (f->ref[i].task_id != 0) e->ids[e->n_ids++] = f->ref[i].task_id;
-  qsort(e->ids, e->n_ids, sizeof *e->ids, by_id);
+  qsort(e->ids, e->n_ids, sizeof *e->ids, wr_by_id);
   size_t k = 0;
   for (size_t i = 0; i < e->n_ids; i++)
     if (k == 0 || e->ids[k - 1] != e->ids[i]) e->ids[k++] = e->ids[i];
@@ -316,7 +311,7 @@ static struct entry *entry_of(struct defs *d, const struct flow_def *f) {
 
 static const struct task_def *task_of(const struct entry *e, const struct task_ref *ref) {
   if (ref->inl) return ref->inl;
-  const int64_t *at = bsearch(&ref->task_id, e->ids, e->n_ids, sizeof *e->ids, by_id);
+  const int64_t *at = bsearch(&ref->task_id, e->ids, e->n_ids, sizeof *e->ids, wr_by_id);
   return e->now[at - e->ids];
 }
 

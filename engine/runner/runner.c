@@ -140,8 +140,7 @@ static void box_add(struct runner *r, const struct ev *e, size_t n) {
   pthread_mutex_unlock(&r->mu);
 }
 
-void runner_post_timeout(struct runner *r, int64_t fi, int64_t ti, uint32_t task, uint32_t epoch) {
-  (void)task;
+void runner_post_timeout(struct runner *r, int64_t fi, int64_t ti, uint32_t epoch) {
   box_add(r, &(struct ev){.kind = EV_TIMEOUT, .fi = fi, .ti = ti, .epoch = epoch, .owner = r->me}, 1);
 }
 

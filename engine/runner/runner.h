@@ -76,7 +76,7 @@ int64_t runner_incarnation(const struct runner *r);
 /* false: the mailbox is full or it is draining; nothing was taken (req->rc and err say which). */
 bool runner_post(struct runner *r, struct req *q);
 void runner_post_results(struct runner *r, struct attempt *list);   /* never refused: the slot reserved its room */
-void runner_post_timeout(struct runner *r, int64_t fi, int64_t ti, uint32_t task, uint32_t epoch); /* run timeout; from the worker */
+void runner_post_timeout(struct runner *r, int64_t fi, int64_t ti, uint32_t epoch); /* run timeout; from the worker */
 void runner_post_hints(struct runner *r, const struct hint *h, size_t n);
 void runner_drain(struct runner *r);      /* no new starts, claims; results still count */
 /* This node has set the flow aside (QUARANTINED): the store refuses its rows; it is tried again later. */

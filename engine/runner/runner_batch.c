@@ -23,8 +23,7 @@ static const char *cut(struct runner *r, const char *s) {
 
 static const char *bases_text(struct runner *r, const struct run *run) {
   struct buf b = BUF_INIT;
-  for (size_t i = 0; i < run->n_base; i++)
-    buf_printf(&b, "%s%lld:%lld", i ? "," : "", (long long)run->base[i].ni, (long long)run->base[i].ti);
+  run_bases_text(run, &b);
   char *s = arena_memdup0(&r->mem, b.data, b.len);
   buf_done(&b);
   return s;
@@ -139,11 +138,6 @@ SORT(flow, struct flow_write, fi)
 SORT(node, struct node_write, ni)
 SORT(task, struct task_write, ti)
 
-static int cmp_id(const void *a, const void *b) {
-  int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-  return x < y ? -1 : x > y;
-}
-
 /* ---- attempts ---- */
 
 static enum store_rc new_attempt(struct runner *r, const struct eff_after *f) {
@@ -214,7 +208,7 @@ static enum store_rc confirm(struct runner *r) {
   if (n == 0) return STORE_OK;
   struct flow_row *row = arena_zalloc(&r->mem, n * sizeof *row);
   uint8_t *got = arena_zalloc(&r->mem, n);
-  qsort(fi, n, sizeof *fi, cmp_id);
+  qsort(fi, n, sizeof *fi, wr_by_id);
   enum store_rc rc = store_lock(r->s, fi, n, row, got);
   for (size_t i = 0; rc == STORE_OK && i < n; i++)
     if (got[i] != 1 || row[i].version != live_get(r, fi[i])->r->version) rc = STORE_STALE;

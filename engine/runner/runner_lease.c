@@ -1,5 +1,5 @@
 /* Membership and the safety net: joining, renewing, being fenced, reclaiming, and the reconciler that looks at live rows.
- * The runner thread's (PROTOCOL.md 10, 12-16, 19).
+ * The runner thread's (rules 10, 12-16, 19).
  *
  * The reconciler reads pages of live rows without locks and only posts events: each is decided again under the lock.
  * It runs whole at the start, then every 10 s (or lease/6) while live rows exist. Every node looks for what is lost, its
@@ -177,7 +177,7 @@ static enum store_rc scan_begin(struct runner *r) {
   r->scan_gap = r->boot_us - r->scan_began + HINT_AGE_US / 10;
   r->scan_began = r->boot_us;
   r->look_again = false;
-  /* After an outage everybody gets the time to renew (PROTOCOL.md 15). */
+  /* After an outage everybody gets the time to renew (rule 15). */
   bool may_reap = !r->single && r->boot_us - r->contact_us >= r->o.lease_us;
   enum store_rc rc = may_reap ? store_reap(r->s, &dead) : STORE_OK;
   if (dead > 0) log_warn("runner.reaped", L_INT("nodes", dead));

@@ -2,12 +2,11 @@
  *
  * A cached run is valid while the version of its row equals run.version; store_write() checks that. It is dropped on
  * every outcome but COMMIT OK. On a store with rivals a miss reads the head only; nodes come when a step needs them
- * (PROTOCOL.md 2). On a single-process store a miss happens once after a start, and reads the whole run at once.
+ * (rule 2). On a single-process store a miss happens once after a start, and reads the whole run at once.
  * What never happens: a text of the store is kept beyond its transaction. */
 #include <stdlib.h>
 #include <string.h>
 #include "runner_int.h"
-#include "text.h"
 
 /* ---- the cache ---- */
 
@@ -95,23 +94,10 @@ void live_evict(struct runner *r) {
 
 /* ---- loading ---- */
 
-static bool parse_bases(struct run *run, const char *s) {
-  run->n_base = 0;
-  while (s && *s) {
-    size_t n = strcspn(s, ",");
-    const char *colon = memchr(s, ':', n);
-    struct run_base b;
-    if (!colon || !text_i64(s, (size_t)(colon - s), &b.ni) || !text_i64(colon + 1, n - (size_t)(colon + 1 - s), &b.ti)) return false;
-    *WR_PUSH(run->base, run->n_base, run->cap_base) = b;
-    s += n + (s[n] == ',');
-  }
-  return run->n_base > 0;
-}
-
 /* Takes def. NULL when the row cannot be understood: the flow is set aside. */
 static struct live *from_row(struct runner *r, const struct flow_row *row, struct flow_def *def) {
   struct run *run = run_new(def->dag, row->fi, (struct run_base){0, 0}, (enum flow_state)row->state);
-  if (!parse_bases(run, row->bases) || !run_more_parse(run, row->more ? row->more : "", row->more ? strlen(row->more) : 0)) {
+  if (!run_bases_parse(run, row->bases) || !run_more_parse(run, row->more ? row->more : "", row->more ? strlen(row->more) : 0)) {
     run_free(run);
     def_flow_unref(def);
     return NULL;
@@ -176,15 +162,10 @@ static void want_node(struct wants *w, struct live *l, uint32_t node) {
     *WR_PUSH(w->v, w->n, w->cap) = (struct want){.ni = l->r->base[b].ni + node, .l = l, .node = node, .base = (uint16_t)b};
 }
 
-static int by_ni(const void *a, const void *b) {
-  int64_t x = ((const struct want *)a)->ni, y = ((const struct want *)b)->ni;
-  return x < y ? -1 : x > y;
-}
-
 /* In the order of their ids, each once. */
 static void wants_sort(struct wants *w) {
   size_t k = 0;
-  qsort(w->v, w->n, sizeof *w->v, by_ni);
+  qsort(w->v, w->n, sizeof *w->v, wr_by_id);
   for (size_t i = 0; i < w->n; i++)
     if (k == 0 || w->v[k - 1].ni != w->v[i].ni) w->v[k++] = w->v[i];
   w->n = k;
@@ -192,7 +173,7 @@ static void wants_sort(struct wants *w) {
 
 static struct want *want_of(const struct wants *w, int64_t ni) {
   struct want key = {.ni = ni};
-  return bsearch(&key, w->v, w->n, sizeof *w->v, by_ni);
+  return bsearch(&key, w->v, w->n, sizeof *w->v, wr_by_id);
 }
 
 static enum store_rc want_rows(struct runner *r, struct wants *w) {
@@ -260,11 +241,6 @@ enum store_rc load_nodes(struct runner *r, struct live *l, const uint32_t *node,
 
 /* ---- what a batch needs ---- */
 
-static int by_id(const void *a, const void *b) {
-  int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-  return x < y ? -1 : x > y;
-}
-
 /* Is its head to be locked first? One that another node may have touched lately, too: then it never makes the batch stale. */
 static bool head_wanted(struct runner *r, const struct ev *e) {
   const struct live *l = e->fi != 0 ? live_get(r, e->fi) : NULL;
@@ -277,7 +253,7 @@ static size_t wanted_heads(struct runner *r, size_t n, int64_t **out) {
   size_t m = 0, k = 0;
   for (size_t i = 0; i < n; i++)
     if (head_wanted(r, &r->ev[i])) fi[m++] = r->ev[i].fi;
-  qsort(fi, m, sizeof *fi, by_id);
+  qsort(fi, m, sizeof *fi, wr_by_id);
   for (size_t i = 0; i < m; i++)
     if (k == 0 || fi[k - 1] != fi[i]) fi[k++] = fi[i];
   *out = fi;
@@ -343,11 +319,6 @@ static enum store_rc load_ahead(struct runner *r, size_t n) {
   return rc;
 }
 
-static int by_ti(const void *a, const void *b) {
-  int64_t x = ((const struct task_row *)a)->ti, y = ((const struct task_row *)b)->ti;
-  return x < y ? -1 : x > y;
-}
-
 /* Rows of stand-alone tasks that are not cached; load_solo() finds them there. */
 static enum store_rc load_solos(struct runner *r, size_t n) {
   int64_t *ti = arena_alloc(&r->mem, (n + 1) * sizeof *ti);
@@ -359,7 +330,7 @@ static enum store_rc load_solos(struct runner *r, size_t n) {
   if (m < 2) return STORE_OK;
   r->ahead = arena_zalloc(&r->mem, m * sizeof *r->ahead);
   enum store_rc rc = store_tasks(r->s, ti, m, r->ahead, &r->n_ahead);
-  if (rc == STORE_OK) qsort(r->ahead, r->n_ahead, sizeof *r->ahead, by_ti);
+  if (rc == STORE_OK) qsort(r->ahead, r->n_ahead, sizeof *r->ahead, wr_by_id);
   return rc;
 }
 
@@ -378,7 +349,7 @@ enum store_rc load_solo(struct runner *r, int64_t ti, struct solo **out) {
   size_t got = 1;
   *out = map64_get(&r->solos, ti);
   if (*out) return STORE_OK;
-  const struct task_row *ahead = r->n_ahead > 0 ? bsearch(&row, r->ahead, r->n_ahead, sizeof row, by_ti) : NULL;
+  const struct task_row *ahead = r->n_ahead > 0 ? bsearch(&row, r->ahead, r->n_ahead, sizeof row, wr_by_id) : NULL;
   if (ahead) row = *ahead;
   enum store_rc rc = ahead ? STORE_OK : store_tasks(r->s, &ti, 1, &row, &got);
   if (rc != STORE_OK || got == 0 || row.ni != 0) return rc;

@@ -4,11 +4,6 @@
 #include <string.h>
 #include "runner_int.h"
 
-static int by_fi(const void *a, const void *b) {
-  int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-  return x < y ? -1 : x > y;
-}
-
 /* ---- steps of a run, with what they need ---- */
 
 static enum store_rc feed(struct runner *r, struct live *l) {
@@ -457,13 +452,13 @@ static enum store_rc do_cancel_task(struct runner *r, struct ev *e) {
   if (task_final(row.t.state)) return finished(q, row.t.state); /* of an older run, perhaps: the new one is another row */
   bool tried = e->fi != 0;
   e->fi = row.fi;
-  if (live_use(r, row.fi) == NULL) { /* its flow is loaded with the next batch */
+  struct live *l = live_use(r, row.fi);
+  if (l == NULL) { /* its flow is loaded with the next batch */
     if (tried && aside_now(r, row.fi)) return refuse(q, WR_QUARANTINED, NULL);
     e->defer = e->at_once = true;
     return STORE_OK;
   }
-  struct live *l = live_use(r, row.fi);
-  ev.task = l ? run_task_of(l->r, q->ti) : UINT32_MAX;
+  ev.task = run_task_of(l->r, q->ti);
   if (ev.task == UINT32_MAX) return finished(q, row.t.state);
   enum task_state was = l->r->task[ev.task].t.state;
   rc = step(r, l, &ev, &out);
@@ -506,7 +501,7 @@ static enum store_rc dispatch(struct runner *r, struct ev *e) {
 }
 
 static bool held(const struct runner *r, int64_t fi) {
-  return r->n_held > 0 && bsearch(&fi, r->held, r->n_held, sizeof fi, by_fi) != NULL;
+  return r->n_held > 0 && bsearch(&fi, r->held, r->n_held, sizeof fi, wr_by_id) != NULL;
 }
 
 enum store_rc do_event(struct runner *r, struct ev *e) {

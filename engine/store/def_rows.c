@@ -2,6 +2,7 @@
 #include "def_rows.h"
 #include <stdlib.h>
 #include "limits.h"
+#include "map64.h"
 #include "mem.h"
 
 enum wr_rc def_row_task(const struct task_def *row, struct task_def **out, struct wr_err *err) {
@@ -77,11 +78,6 @@ bool def_row_edge(struct def_edges *e, int64_t node_id, int64_t prev_id) {
   return true;
 }
 
-static int by_id(const void *a, const void *b) {
-  int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-  return (x > y) - (x < y);
-}
-
 struct def_plan def_plan(const struct flow_def *f) {
   struct def_plan p = {0};
   size_t n = 0;
@@ -91,7 +87,7 @@ struct def_plan def_plan(const struct flow_def *f) {
     p.n_task_ins += def_node_tasks(d);
     for (uint32_t k = 0; k < d->n_task_id; k++) *WR_PUSH(p.use, p.n_use, p.cap_use) = d->task_id[k];
   }
-  if (p.n_use > 0) qsort(p.use, p.n_use, sizeof *p.use, by_id);
+  if (p.n_use > 0) qsort(p.use, p.n_use, sizeof *p.use, wr_by_id);
   for (size_t i = 0; i < p.n_use; i++)
     if (n == 0 || p.use[n - 1] != p.use[i]) p.use[n++] = p.use[i];
   p.n_use = n;

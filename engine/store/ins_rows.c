@@ -1,28 +1,18 @@
 /* Instances in rows (ins_rows.h). No I/O; any thread. */
 #include "ins_rows.h"
 #include <stdlib.h>
+#include "map64.h"
 #include "mem.h"
-
-bool base_next(const char **p, struct run_base *b) {
-  char *end;
-  if (!*p || !**p) return false;
-  b->ni = strtoll(*p, &end, 10);
-  if (*end != ':') return false;
-  b->ti = strtoll(end + 1, &end, 10);
-  if (*end != ',' && *end != '\0') return false;
-  *p = *end ? end + 1 : end;
-  return true;
-}
 
 void span_add(struct span *s, const char *bases) {
   struct run_base b;
-  while (base_next(&bases, &b)) *WR_PUSH(s->base, s->n_base, s->cap) = b;
+  while (run_base_next(&bases, &b)) *WR_PUSH(s->base, s->n_base, s->cap) = b;
 }
 
 struct id_range span_tasks(const char *bases, int64_t n_node, int64_t ni, int64_t task_at, int64_t n_task) {
   struct id_range v = {1, 0};
   struct run_base b;
-  while (base_next(&bases, &b))
+  while (run_base_next(&bases, &b))
     if (ni >= b.ni && ni < b.ni + n_node) v = (struct id_range){b.ti + task_at, b.ti + task_at + n_task - 1};
   return v;
 }
@@ -31,16 +21,11 @@ void sweep_add(struct sweep *w, int64_t lo, int64_t hi) { *WR_PUSH(w->v, w->n, w
 
 void sweep_runs(struct sweep *w, const char *bases, int64_t n_task) {
   struct run_base b;
-  while (n_task > 0 && base_next(&bases, &b)) sweep_add(w, b.ti, b.ti + n_task - 1);
-}
-
-static int range_cmp(const void *a, const void *b) {
-  int64_t x = ((const struct id_range *)a)->lo, y = ((const struct id_range *)b)->lo;
-  return (x > y) - (x < y);
+  while (n_task > 0 && run_base_next(&bases, &b)) sweep_add(w, b.ti, b.ti + n_task - 1);
 }
 
 void sweep_sort(struct sweep *w) {
-  if (w->n) qsort(w->v, w->n, sizeof *w->v, range_cmp);
+  if (w->n) qsort(w->v, w->n, sizeof *w->v, wr_by_id);
 }
 
 void sweep_join(struct sweep *w) {

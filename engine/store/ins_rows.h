@@ -4,9 +4,6 @@
 #define STORE_INS_ROWS_H
 #include "store.h"
 
-/* The next "ni:ti" of a bases text; false at its end. */
-bool base_next(const char **p, struct run_base *b);
-
 /* The ids of an instance: n node ids from base[run].ni on for each run. */
 struct span { struct run_base *base; size_t n_base, cap; int64_t n; };
 void span_add(struct span *s, const char *bases);

@@ -13,6 +13,7 @@
 #include <string.h>
 #include "clock.h"
 #include "log.h"
+#include "map64.h"
 
 #define FRESH_US 100000   /* after so long without an answer, begin asks the server before it trusts what it knows */
 
@@ -240,11 +241,6 @@ enum store_rc run_statement(struct my *s, struct batch *b, enum want kind, size_
 }
 
 /* ---- guards and locks ---- */
-static int by_id(const void *a, const void *b) {
-  int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-  return (x > y) - (x < y);
-}
-
 /* One row of task_flow for every flow that starts, shared until the commit: a delete or a save of it waits. */
 static enum store_rc guard_flows(struct my *s, struct batch *b) {
   int64_t id[MY_IN_MAX];
@@ -255,7 +251,7 @@ static enum store_rc guard_flows(struct my *s, struct batch *b) {
     if (n && (i == b->n_flow || n == MY_IN_MAX)) {
       enum store_rc rc = run_statement(s, b, WANT_GUARD, from, i - from);
       if (rc) return rc;
-      qsort(id, n, sizeof *id, by_id);
+      qsort(id, n, sizeof *id, wr_by_id);
       sql_str(&s->sql, "SELECT flow_id,flow_version FROM task_flow FORCE INDEX(PRIMARY) WHERE deleted=0 AND flow_id IN(");
       sql_ids(&s->sql, id, n);
       sql_str(&s->sql, ")LOCK IN SHARE MODE");

@@ -2,6 +2,7 @@
  * ids: a run has a first node id and a first task id, a node is the first + its index. */
 #include <stdlib.h>
 #include "ins_rows.h"
+#include "map64.h"
 #include "mysql_rd.h"
 
 enum { FETCH = 200 };   /* rows of several runs fetched at once */
@@ -73,11 +74,6 @@ static enum wr_rc places_read(struct my_reader *r, const struct span *s, struct 
   return rc;
 }
 
-static int node_cmp(const void *a, const void *b) {
-  int64_t x = ((const struct node_row *)a)->ni, y = ((const struct node_row *)b)->ni;
-  return (x > y) - (x < y);
-}
-
 /* Up to FETCH rows by one IN list; shown in the order of the places. The list holds integers only. */
 static enum wr_rc show_some(struct my_reader *r, const struct span *s, const struct place *v, size_t n, struct show *w, bool *stop,
                             struct wr_err *err) {
@@ -103,7 +99,7 @@ static enum wr_rc show_some(struct my_reader *r, const struct span *s, const str
     my_get_node(c, &row[got], &texts);
   }
   for (size_t i = 0; i < n && !*stop; i++) {
-    struct node_row key = {.ni = place_ni(s, &v[i])}, *hit = bsearch(&key, row, got, sizeof *row, node_cmp);
+    struct node_row key = {.ni = place_ni(s, &v[i])}, *hit = bsearch(&key, row, got, sizeof *row, wr_by_id);
     if (hit) *stop = w->fn(w->ctx, hit) != 0;
   }
   mysql_free_result(res);

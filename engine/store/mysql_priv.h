@@ -92,9 +92,12 @@ unsigned my_run(struct my_conn *c, uint64_t *affected, const char *sql, const st
 #define MY_FLOW_NAME 18   /* index of what follows MY_FLOW_COLS */
 #define MY_NODE_COLS "ni_id, fi_id, node_id, run_no, state, ok, fail, skip, t_ok, t_bad, t_open, create_time, start_at, " \
   "end_at, update_time, error_msg"
-/* A short result has its room in the row from the start, so that the end of a task makes it no longer. */
+/* A short result has its room in the row from the start, so that the end of a task makes it no longer: BINARY(40). */
 #define MY_RESULT_ROOM 40
-#define MY_RESULT "CASE WHEN result_len<0 THEN NULL WHEN result_len<=40 THEN LEFT(result_room, result_len) ELSE result_long END"
+#define MY_DIGITS_(n) #n
+#define MY_DIGITS(n) MY_DIGITS_(n)
+#define MY_RESULT "CASE WHEN result_len<0 THEN NULL WHEN result_len<=" MY_DIGITS(MY_RESULT_ROOM) \
+  " THEN LEFT(result_room, result_len) ELSE result_long END"
 #define MY_TASK_COLS "ti_id, ni_id, fi_id, task_id, create_time, update_time, end_at, state, end_as, losses, cancel_requested, " \
   "epoch, tries, owner, start_at, due_at, task_version, error_msg, " MY_RESULT ", log, exit_code, `signal`, utime_us, stime_us, " \
   "maxrss_kib, log_bytes, params"

@@ -120,7 +120,7 @@ enum store_rc store_ids(struct store *s, enum id_kind kind, uint32_t n, int64_t 
 /* home: names the data directory whose lock this process holds; NULL or "" = it holds none. */
 struct node_info { const char *host; int64_t pid; uint32_t slots; const char *roles; const char *home; };
 /* Registers this process as LIVE: a new incarnation. Former ones of its home are dead, children and all, as the lock
- * proves, and are marked so: their lease is not waited for (PROTOCOL.md 16). */
+ * proves, and are marked so: their lease is not waited for (rule 16). */
 enum store_rc store_join(struct store *s, const struct node_info *info, int64_t *incarnation) WR_MUST;
 enum store_rc store_leave(struct store *s) WR_MUST;   /* clean stop: state GONE */
 

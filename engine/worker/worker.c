@@ -141,28 +141,24 @@ static void read_mail(struct worker *w) {
 /* ---- giving back ---- */
 
 void worker_give_back(struct worker *w, struct attempt *a) {
-  *WR_PUSH(w->gone, w->n_gone, w->cap_gone) = (struct cancel){a->ti, a->epoch};
+  w->n_done++;
   a->next = NULL;
   *w->done_tail = a;
   w->done_tail = &a->next;
 }
 
-/* They stay known until done() has returned: somebody always knows of an attempt. */
+/* They count until done() has returned: somebody always knows of an attempt. */
 static void deliver(struct worker *w) {
-  if (!w->n_gone) return;
+  if (!w->n_done) return;
   struct attempt *list = w->done;
   w->done = NULL;
   w->done_tail = &w->done;
   w->o.done(w->o.ctx, list);
   pthread_mutex_lock(&w->lock);
-  for (size_t i = 0; i < w->n_gone; i++) {
-    const struct cancel *g = &w->gone[i];
-    if ((uintptr_t)map64_get(&w->known, g->ti) == g->epoch) map64_del(&w->known, g->ti); /* else: a newer attempt */
-  }
-  w->running -= (uint32_t)w->n_gone;
+  w->running -= w->n_done;
   if (w->running == 0) pthread_cond_broadcast(&w->idle);
   pthread_mutex_unlock(&w->lock);
-  w->n_gone = 0;
+  w->n_done = 0;
 }
 
 /* ---- the loop ---- */
@@ -235,9 +231,7 @@ static void worker_free(struct worker *w) {
   heap_done(&w->timers);
   map64_done(&w->live);
   map64_done(&w->kids);
-  map64_done(&w->known);
   free(w->cancel);
-  free(w->gone);
   pthread_mutex_destroy(&w->lock);
   pthread_cond_destroy(&w->idle);
   free(w);
@@ -277,7 +271,6 @@ void worker_start(struct worker *w, struct attempt *list) {
   pthread_mutex_lock(&w->lock);
   *w->in_tail = list;
   for (struct attempt *a = list; a; a = a->next) {
-    map64_put(&w->known, a->ti, (void *)(uintptr_t)a->epoch);
     w->running++;
     w->in_tail = &a->next;
   }
@@ -333,16 +326,3 @@ void worker_close(struct worker *w) {
   worker_free(w);
 }
 
-uint32_t worker_running(struct worker *w) {
-  pthread_mutex_lock(&w->lock);
-  uint32_t n = w->running;
-  pthread_mutex_unlock(&w->lock);
-  return n;
-}
-
-bool worker_has(struct worker *w, int64_t ti, uint32_t epoch) {
-  pthread_mutex_lock(&w->lock);
-  bool has = (uintptr_t)map64_get(&w->known, ti) == epoch;
-  pthread_mutex_unlock(&w->lock);
-  return has && epoch;
-}

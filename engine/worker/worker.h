@@ -29,7 +29,7 @@ struct worker_opts {
   void *ctx;
   void (*done)(void *ctx, struct attempt *list);   /* ended attempts, linked by next; ownership goes back */
   /* Its run timeout is over: the runner makes it CANCELING durably, then calls worker_cancel(). Loop thread. */
-  void (*timed_out)(void *ctx, int64_t fi, int64_t ti, uint32_t task, uint32_t epoch);
+  void (*timed_out)(void *ctx, int64_t fi, int64_t ti, uint32_t epoch);
   /* Log thread: writes n pieces durably; false = failed (they count as lost, `log_complete` false). Blocking. */
   bool (*log_write)(void *ctx, const struct log_piece *v, size_t n);
 };
@@ -45,7 +45,4 @@ void worker_drain(struct worker *w, int64_t grace_us);
 /* Kills everything at once (fenced): all come back as LOST. Does not wait. */
 void worker_kill_all(struct worker *w);
 void worker_close(struct worker *w);   /* after drain: stops threads, ends the spawner */
-uint32_t worker_running(struct worker *w);
-/* Does it run (ti, epoch) now? any thread */
-bool worker_has(struct worker *w, int64_t ti, uint32_t epoch);
 #endif

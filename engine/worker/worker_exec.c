@@ -208,7 +208,7 @@ static const char *fence_of(struct wx_exec *x) {
 static void limit_due(struct worker *w, struct timer *t) {
   struct wx_exec *x = (struct wx_exec *)((char *)t - offsetof(struct wx_exec, limit));
   const struct attempt *a = x->a;
-  if (!x->ended && w->o.timed_out) w->o.timed_out(w->o.ctx, a->fi, a->ti, a->task, a->epoch);
+  if (!x->ended && w->o.timed_out) w->o.timed_out(w->o.ctx, a->fi, a->ti, a->epoch);
 }
 
 void exec_limit(struct wx_exec *x, int64_t from_us) {

@@ -73,15 +73,14 @@ struct worker {
   pthread_t thread;
   struct source mail, clock, boot, link;
 
-  pthread_mutex_t lock;            /* guards the mailbox, `known`, `running`; leaf: nothing is called under it */
+  pthread_mutex_t lock;            /* guards the mailbox, `running`; leaf: nothing is called under it */
   pthread_cond_t idle;             /* running became 0 */
   struct attempt *in, **in_tail;   /* to be started */
   struct attempt *dead_in;         /* were to be started when worker_kill_all() came */
   struct cancel *cancel; size_t n_cancel, cap_cancel;
   bool poked, want_drain, want_kill, want_look, stop;
   int64_t want_grace_us;
-  struct map64 known;              /* ti -> epoch, from worker_start() until done() has returned */
-  uint32_t running;
+  uint32_t running;                /* from worker_start() until done() has returned */
 
   _Atomic int64_t deadline_us;
   int64_t boot_armed_us, clock_armed_us;
@@ -91,8 +90,7 @@ struct worker {
   struct wx_exec *ended, *unused;
   struct child *young, *young_last; struct timer watch;   /* children whose pipes are not watched yet */
   int64_t watch_id;                /* of the newest child that had begun when `watch` rang last */
-  struct attempt *done, **done_tail;
-  struct cancel *gone; size_t n_gone, cap_gone;   /* what `done` holds: it is not ours to read after done() */
+  struct attempt *done, **done_tail; uint32_t n_done;
   bool draining, stopping;
   int64_t drain_grace_us;
 

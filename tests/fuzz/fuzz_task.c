@@ -57,7 +57,7 @@ static void round_trip(const struct task_def *t) {
   json_decref(v);
 }
 
-/* The store keeps the plain fields; the executor's part of the config is a config without ours. */
+/* The store keeps the plain fields. */
 static void stored(struct task_def *t) {
   struct wr_err err;
   struct task_def was = {.policy = t->policy, .timeout_us = t->timeout_us};
@@ -66,11 +66,6 @@ static void stored(struct task_def *t) {
   enum wr_rc rc = def_task_derive(t, &err);
   wr_assert(rc == WR_OK);
   check_same(t, &was);
-  char *part = def_task_executor_config(t);
-  json_t *v = part ? load(part, strlen(part)) : NULL;
-  wr_assert(!part || (json_is_object(v) && json_object_size(v) > 0 && !json_object_get(v, "attempts") && !json_object_get(v, "backoff")));
-  json_decref(v);
-  free(part);
 }
 
 static void update(const struct task_post *p) {

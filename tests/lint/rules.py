@@ -26,7 +26,7 @@ LIBRARIES = {
     "hiredis": r"engine/queue/redis\w*\.[ch]", "civetweb": r"api/http\.c",
 }
 # What core may ask of the world: memory of base, string functions, and what the compiler adds.
-PURE = re.compile(r"^(mem(cpy|move|set|cmp|chr)|str(len|cmp|ncmp|chr)|bsearch|qsort|free|pow|fmod|ldexp|llround|floor|ceil"
+PURE = re.compile(r"^(mem(cpy|move|set|cmp|chr)|str(len|cmp|ncmp|chr|cspn)|bsearch|qsort|free|pow|fmod|ldexp|llround|floor|ceil"
                   r"|wr_\w+|buf_\w+|arena_\w+|heap_\w+|map64_\w+|text_\w+|rand_next"
                   r"|__stack_chk_fail|__mem(cpy|move|set)_chk|_GLOBAL_OFFSET_TABLE_|__asan_\w+|__ubsan_\w+|__sanitizer_\w+)$")
 MAX_FILE, MAX_HEADER, MAX_FUNCTION = 800, 250, 60

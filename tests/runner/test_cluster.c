@@ -369,7 +369,7 @@ static void any_node_finds_what_the_dead_have_lost(void **st) {
   assert_int_equal(b->pushed, 1); /* QUEUED again */
 }
 
-/* Both leases end while the database is away: who is back first leaves the other the time to renew (PROTOCOL.md 15). */
+/* Both leases end while the database is away: who is back first leaves the other the time to renew (rule 15). */
 static void after_an_outage_nobody_is_declared_dead_at_once(void **st) {
   struct member *a = join(0, 0, 0), *b = join(1, 0, 0);
   int64_t me = runner_incarnation(b->r);
@@ -552,7 +552,7 @@ static void timeout_of_what_was_set_aside_is_kept(void **st) {
   finish_work(a);
   turns(a);
   assert_true(runner_set_aside(a->r, fi));
-  runner_post_timeout(a->r, fi, other->ti, other->task, other->epoch);
+  runner_post_timeout(a->r, fi, other->ti, other->epoch);
   turns(a);
   bad_fi = 0;
   pass(20, 0, 1);

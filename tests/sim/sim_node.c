@@ -441,7 +441,7 @@ static void work_one(struct node *n, struct work *k) {
     k->timeout_at = INT64_MAX;
     k->rec->timed_out = true;
     sim_trace(w, "timeout", k->a->ti, k->a->epoch, 0);
-    runner_post_timeout(n->runner, k->a->fi, k->a->ti, k->a->task, k->a->epoch);
+    runner_post_timeout(n->runner, k->a->fi, k->a->ti, k->a->epoch);
   }
 }
 

@@ -38,10 +38,9 @@ static void on_done(void *ctx, struct attempt *list) {
   pthread_mutex_unlock(&mu);
 }
 
-static void on_timeout(void *ctx, int64_t fi, int64_t ti, uint32_t task, uint32_t epoch) {
+static void on_timeout(void *ctx, int64_t fi, int64_t ti, uint32_t epoch) {
   (void)ctx;
   (void)fi;
-  (void)task;
   pthread_mutex_lock(&mu);
   n_timeouts++;
   pthread_mutex_unlock(&mu);

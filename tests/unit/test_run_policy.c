@@ -108,7 +108,7 @@ static void check(const struct flow *f, const bool *in) {
   assert_int_equal(f->run->state, failed ? FLOW_FAILED : FLOW_SUCCESS);
 }
 
-/* PROTOCOL.md 28, read once more. */
+/* Rule 28, read once more. */
 static void choose(const struct flow *f, uint32_t from, bool *in) {
   for (uint32_t i = 0; i < f->n; i++) { /* parents have lower numbers */
     enum node_state s = (enum node_state)f->run->node[i].state;

@@ -1,4 +1,4 @@
-/* Every cell of state x event, against the last table of PROTOCOL.md written down once more by hand. */
+/* Every cell of state x event, against the table of docs/explanation/protocol.md written down once more by hand. */
 #include "unit.h"
 #include <string.h>
 #include "clock.h"
