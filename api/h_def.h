@@ -6,10 +6,10 @@
 
 static inline struct def_site def_site_of(struct call *c) { return (struct def_site){c->api->o.store, c->api->o.shell_allowed}; }
 
-/* Between reading and saving a writer of another process may come: then what was absent is taken from his version. */
-#define SAVE_TRIES 50
-/* After a merge that named no version: whoever still lost to others shall try again, since nothing he sent is stale. */
-enum wr_rc def_lost(struct call *c);
+/* An update: save() reads, merges and saves. Between reading and saving a writer of another process may come: then what was
+ * absent is taken from his version, and save() is called again, unless the body named the version that it is about. Whoever
+ * still lost to others shall try again (503), since nothing he sent is stale. */
+enum wr_rc def_update(struct call *c, bool versioned, enum wr_rc (*save)(struct call *c, void *ctx), void *ctx);
 enum wr_rc def_stale(struct call *c, int64_t given, int64_t current); /* 412 */
 /* The page that was asked for; shown in the answer. */
 struct page def_page(struct call *c);

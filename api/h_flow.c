@@ -2,6 +2,7 @@
 #include "h_def.h"
 #include <stdlib.h>
 #include "def_json.h"
+#include "map64.h"
 
 /* ---- what the handlers of definitions share ---- */
 
@@ -9,7 +10,15 @@ enum wr_rc def_stale(struct call *c, int64_t given, int64_t current) {
   return call_fail(c, WR_STALE, "You have version %lld, current is %lld.", (long long)given, (long long)current);
 }
 
-enum wr_rc def_lost(struct call *c) { return call_fail(c, WR_BUSY, "Others are changing it. Try again."); }
+#define SAVE_TRIES 50
+
+enum wr_rc def_update(struct call *c, bool versioned, enum wr_rc (*save)(struct call *c, void *ctx), void *ctx) {
+  enum wr_rc rc = WR_STALE;
+  pthread_mutex_lock(&c->api->merge);
+  for (int i = 0; rc == WR_STALE && i < (versioned ? 1 : SAVE_TRIES); i++) rc = save(c, ctx);
+  pthread_mutex_unlock(&c->api->merge);
+  return rc == WR_STALE && !versioned ? call_fail(c, WR_BUSY, "Others are changing it. Try again.") : rc;
+}
 
 struct page def_page(struct call *c) {
   c->page.on = true;
@@ -22,14 +31,9 @@ struct page def_page(struct call *c) {
 
 struct known { int64_t *id; struct task_def **def; size_t n; };
 
-static int by_id(const void *a, const void *b) {
-  const int64_t *x = a, *y = b;
-  return (*x > *y) - (*x < *y);
-}
-
 static const struct task_def *known_task(void *ctx, int64_t id) {
   const struct known *k = ctx;
-  const int64_t *at = k->n ? bsearch(&id, k->id, k->n, sizeof id, by_id) : NULL;
+  const int64_t *at = k->n ? bsearch(&id, k->id, k->n, sizeof id, wr_by_id) : NULL;
   return at ? k->def[at - k->id] : NULL;
 }
 
@@ -37,7 +41,7 @@ static void known_ids(struct known *k, const struct flow_def *f) {
   size_t n = 0, cap = 0, kept = 0;
   for (uint32_t i = 0; i < f->n; i++)
     for (uint32_t j = 0; j < f->node[i].n_task_id; j++) *WR_PUSH(k->id, n, cap) = f->node[i].task_id[j];
-  if (n > 1) qsort(k->id, n, sizeof *k->id, by_id);
+  if (n > 1) qsort(k->id, n, sizeof *k->id, wr_by_id);
   for (size_t i = 0; i < n; i++)
     if (kept == 0 || k->id[i] != k->id[kept - 1]) k->id[kept++] = k->id[i];
   k->n = kept;
@@ -62,7 +66,11 @@ static enum wr_rc write_flow(struct call *c, const struct flow_def *f) {
 
 /* ---- handlers ---- */
 
-static enum wr_rc save_merged(struct call *c, const struct flow_post *p, struct key_write *key, struct flow_def **out) {
+struct update { struct flow_post p; struct key_write *key; struct flow_def *saved; };
+
+static enum wr_rc save_merged(struct call *c, void *ctx) {
+  struct update *u = ctx;
+  const struct flow_post *p = &u->p;
   struct flow_def *old = NULL;
   struct reader *r = call_reader(c);
   if (!r) return c->err.code;
@@ -71,42 +79,30 @@ static enum wr_rc save_merged(struct call *c, const struct flow_post *p, struct 
   c->id = p->flow_id;
   if (rc == WR_NOT_FOUND || (rc == WR_OK && old->deleted)) rc = call_missing(c, "Flow");
   if (rc == WR_OK && (p->has & DEF_HAS_VERSION) && p->version != old->version) rc = def_stale(c, p->version, old->version);
-  if (rc == WR_OK) rc = def_flow_merge(p, old, out, &c->err);
-  if (rc == WR_OK) rc = store_save_flow(c->api->o.store, *out, old->version, key, &c->err);
+  def_flow_unref(u->saved);
+  u->saved = NULL;
+  if (rc == WR_OK) rc = def_flow_merge(p, old, &u->saved, &c->err);
+  if (rc == WR_OK) rc = store_save_flow(c->api->o.store, u->saved, old->version, u->key, &c->err);
   def_flow_unref(old);
   return rc;
-}
-
-static enum wr_rc save_update(struct call *c, const struct flow_post *p, struct key_write *key, struct flow_def **out) {
-  enum wr_rc rc = WR_STALE;
-  pthread_mutex_lock(&c->api->merge);
-  for (int i = 0; rc == WR_STALE && i < SAVE_TRIES; i++) {
-    def_flow_unref(*out);
-    *out = NULL;
-    rc = save_merged(c, p, key, out);
-    if (p->has & DEF_HAS_VERSION) break;
-  }
-  pthread_mutex_unlock(&c->api->merge);
-  return rc == WR_STALE && !(p->has & DEF_HAS_VERSION) ? def_lost(c) : rc;
 }
 
 static enum wr_rc save(struct call *c, struct key_write *key) {
   struct def_site site = def_site_of(c);
   struct def_env env = def_env_at(&site);
-  struct flow_post p = {0};
-  struct flow_def *saved = NULL;
-  enum wr_rc rc = def_flow_parse(c->body, &env, &p, &c->err);
+  struct update u = {.key = key};
+  enum wr_rc rc = def_flow_parse(c->body, &env, &u.p, &c->err);
   json_decref(c->body); /* of a large flow the tree is the larger part */
   c->body = NULL;
-  if (rc == WR_OK && p.flow_id == 0) {
-    saved = def_flow_ref(p.def);
-    rc = store_save_flow(c->api->o.store, saved, 0, key, &c->err);
+  if (rc == WR_OK && u.p.flow_id == 0) {
+    u.saved = def_flow_ref(u.p.def);
+    rc = store_save_flow(c->api->o.store, u.saved, 0, key, &c->err);
   } else if (rc == WR_OK) {
-    rc = save_update(c, &p, key, &saved);
+    rc = def_update(c, u.p.has & DEF_HAS_VERSION, save_merged, &u);
   }
-  if (rc == WR_OK) rc = write_flow(c, saved);
-  def_flow_unref(saved);
-  def_flow_unref(p.def);
+  if (rc == WR_OK) rc = write_flow(c, u.saved);
+  def_flow_unref(u.saved);
+  def_flow_unref(u.p.def);
   return rc;
 }
 

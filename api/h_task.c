@@ -3,7 +3,11 @@
 #include <string.h>
 #include "def_json.h"
 
-static enum wr_rc save_merged(struct call *c, const struct task_post *p, const struct def_env *env, struct key_write *key, struct task_def **out) {
+struct update { struct task_post p; const struct def_env *env; struct key_write *key; struct task_def *saved; };
+
+static enum wr_rc save_merged(struct call *c, void *ctx) {
+  struct update *u = ctx;
+  const struct task_post *p = &u->p;
   struct task_def *old = NULL;
   struct reader *r = call_reader(c);
   if (!r) return c->err.code;
@@ -12,40 +16,28 @@ static enum wr_rc save_merged(struct call *c, const struct task_post *p, const s
   c->id = p->task_id;
   if (rc == WR_NOT_FOUND || (rc == WR_OK && old->deleted)) rc = call_missing(c, "Task");
   if (rc == WR_OK && (p->has & DEF_HAS_VERSION) && p->version != old->version) rc = def_stale(c, p->version, old->version);
-  if (rc == WR_OK) rc = def_task_merge(p, old, env, out, &c->err);
-  if (rc == WR_OK) rc = store_save_task(c->api->o.store, *out, old->version, key, &c->err);
+  def_task_unref(u->saved);
+  u->saved = NULL;
+  if (rc == WR_OK) rc = def_task_merge(p, old, u->env, &u->saved, &c->err);
+  if (rc == WR_OK) rc = store_save_task(c->api->o.store, u->saved, old->version, u->key, &c->err);
   def_task_unref(old);
   return rc;
-}
-
-static enum wr_rc save_update(struct call *c, const struct task_post *p, const struct def_env *env, struct key_write *key, struct task_def **out) {
-  enum wr_rc rc = WR_STALE;
-  pthread_mutex_lock(&c->api->merge);
-  for (int i = 0; rc == WR_STALE && i < SAVE_TRIES; i++) {
-    def_task_unref(*out);
-    *out = NULL;
-    rc = save_merged(c, p, env, key, out);
-    if (p->has & DEF_HAS_VERSION) break;
-  }
-  pthread_mutex_unlock(&c->api->merge);
-  return rc == WR_STALE && !(p->has & DEF_HAS_VERSION) ? def_lost(c) : rc;
 }
 
 static enum wr_rc save(struct call *c, struct key_write *key) {
   struct def_site site = def_site_of(c);
   struct def_env env = def_env_at(&site);
-  struct task_post p = {0};
-  struct task_def *saved = NULL;
-  enum wr_rc rc = def_task_parse(c->body, &env, &p, &c->err);
-  if (rc == WR_OK && p.task_id == 0) {
-    saved = def_task_ref(p.def);
-    rc = store_save_task(c->api->o.store, saved, 0, key, &c->err);
+  struct update u = {.env = &env, .key = key};
+  enum wr_rc rc = def_task_parse(c->body, &env, &u.p, &c->err);
+  if (rc == WR_OK && u.p.task_id == 0) {
+    u.saved = def_task_ref(u.p.def);
+    rc = store_save_task(c->api->o.store, u.saved, 0, key, &c->err);
   } else if (rc == WR_OK) {
-    rc = save_update(c, &p, &env, key, &saved);
+    rc = def_update(c, u.p.has & DEF_HAS_VERSION, save_merged, &u);
   }
-  if (rc == WR_OK) def_task_write(c->out, saved);
-  def_task_unref(saved);
-  def_task_unref(p.def);
+  if (rc == WR_OK) def_task_write(c->out, u.saved);
+  def_task_unref(u.saved);
+  def_task_unref(u.p.def);
   return rc;
 }
 

@@ -308,8 +308,8 @@ static int tear_down(void **st) {
 
 int facts_run(const char *name, const struct backend *b, const struct CMUnitTest *more, size_t n) {
   const struct { const struct fact *v; size_t n; } all[] = {
-    {facts_batch, n_facts_batch}, {facts_live, n_facts_live}, {facts_defs, n_facts_defs}, {facts_lists, n_facts_lists},
-    {facts_ins, n_facts_ins}, {facts_logs, n_facts_logs}, {facts_keys, n_facts_keys}};
+    {facts_rows, n_facts_rows}, {facts_batch, n_facts_batch}, {facts_live, n_facts_live}, {facts_defs, n_facts_defs},
+    {facts_lists, n_facts_lists}, {facts_ins, n_facts_ins}, {facts_logs, n_facts_logs}, {facts_keys, n_facts_keys}};
   struct CMUnitTest *t = NULL;
   size_t count = 0, cap = 0;
   facts_backend = b;

@@ -1,13 +1,12 @@
 /* How many process attempts the runner claims beyond its slots. A real SQLite store, no thread, no clock: the test is the
  * worker, which says how long each attempt ran, and each turn takes as long as the test says. */
 #include "facts.h"
-#include <unistd.h>
+#include "file_store.h"
 #include "defs.h"
 #include "runner.h"
 
 enum { SLOTS = 2, AHEAD = 16, TASKS = 600 };
 
-static char folder[] = "/tmp/weir-ahead-XXXXXX", path[64];
 static struct store *store;
 static struct defs *defs;
 static struct runner *runner;
@@ -203,12 +202,9 @@ static uint8_t process(const char *type) {
 }
 
 static int set_up(void **st) {
-  char url[80];
   struct wr_err err;
   (void)st;
-  snprintf(path, sizeof path, "%s/db", folder);
-  snprintf(url, sizeof url, "sqlite:%s", path);
-  if (store_open(&(struct store_opts){.url = url}, &store, &err)) fail_msg("%s", err.msg);
+  store = file_store_open();
   struct world w = {.s = store};
   task_id = task_save(&w, "t", "SHELL");
   defs = defs_new(store, process);
@@ -221,22 +217,16 @@ static int set_up(void **st) {
 }
 
 static int tear_down(void **st) {
-  static const char *const names[] = {"db", "db-wal", "db-shm", "db.lock", "db-log", "db-log-wal", "db-log-shm", "weir.lock"};
   (void)st;
   runner_free(runner);
   defs_free(defs);
-  store_close(store);
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-    snprintf(path, sizeof path, "%s/%s", folder, names[i]);
-    (void)unlink(path);
-  }
-  return rmdir(folder);
+  file_store_close(store);
+  return 0;
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(first_none), cmocka_unit_test(short_many), cmocka_unit_test(few_wait), cmocka_unit_test(slow_store_more),
     cmocka_unit_test(handback_stops), cmocka_unit_test(long_none), cmocka_unit_test(drain_takes_none)};
-  if (!mkdtemp(folder)) return 1;
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }

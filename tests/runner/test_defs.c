@@ -2,9 +2,8 @@
 #include "defs.h"
 #include "facts.h"
 #include "store_backend.h"
-#include <unistd.h>
+#include "file_store.h"
 
-static char folder[] = "/tmp/weir-defs-XXXXXX", path[64];
 static struct store *store;
 static struct world w;
 static struct defs *defs;
@@ -163,12 +162,8 @@ static uint8_t async(const char *type) {
 }
 
 static int set_up(void **st) {
-  char url[80];
-  struct wr_err err;
   (void)st;
-  snprintf(path, sizeof path, "%s/db", folder);
-  snprintf(url, sizeof url, "sqlite:%s", path);
-  if (store_open(&(struct store_opts){.url = url}, &store, &err)) fail_msg("%s", err.msg);
+  store = file_store_open();
   real = store->ops;
   ops = *real;
   ops.reader_get = count_get;
@@ -183,15 +178,10 @@ static int set_up(void **st) {
 }
 
 static int tear_down(void **st) {
-  static const char *const names[] = {"db", "db-wal", "db-shm", "db.lock", "db-log", "db-log-wal", "db-log-shm", "weir.lock"};
   (void)st;
   defs_free(defs);
-  store_close(store);
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-    snprintf(path, sizeof path, "%s/%s", folder, names[i]);
-    (void)unlink(path);
-  }
-  return rmdir(folder);
+  file_store_close(store);
+  return 0;
 }
 
 int main(void) {
@@ -199,6 +189,5 @@ int main(void) {
     cmocka_unit_test(a_change_elsewhere_reads_a_head), cmocka_unit_test(a_new_version_is_read), cmocka_unit_test(what_is_not_there),
     cmocka_unit_test(binding_reads_in_bulk),
   };
-  if (!mkdtemp(folder)) return 1;
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }

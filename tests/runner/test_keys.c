@@ -1,12 +1,11 @@
 /* Idempotency keys in the runner: requests of one batch, of two, with commits whose answer is lost and rivals that are
  * faster. A real SQLite store, whose calls can be made to lie; no thread, no clock: one runner_turn() is one batch. */
 #include "facts.h"
-#include <unistd.h>
+#include "file_store.h"
 #include "defs.h"
 #include "runner.h"
 #include "store_backend.h"
 
-static char folder[] = "/tmp/weir-keys-XXXXXX", path[64];
 static struct store *store;
 static struct defs *defs;
 static struct runner *runner;
@@ -231,13 +230,10 @@ static uint8_t async(const char *type) {
 }
 
 static int set_up(void **st) {
-  char url[80];
   struct wr_err err;
   struct flow_def *f;
   (void)st;
-  snprintf(path, sizeof path, "%s/db", folder);
-  snprintf(url, sizeof url, "sqlite:%s", path);
-  if (store_open(&(struct store_opts){.url = url}, &store, &err)) fail_msg("%s", err.msg);
+  store = file_store_open();
   real = store->ops;
   ops = *real;
   ops.commit = lying_commit;
@@ -257,16 +253,11 @@ static int set_up(void **st) {
 }
 
 static int tear_down(void **st) {
-  static const char *const names[] = {"db", "db-wal", "db-shm", "db.lock", "db-log", "db-log-wal", "db-log-shm", "weir.lock"};
   (void)st;
   runner_free(runner);
   defs_free(defs);
-  store_close(store);
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-    snprintf(path, sizeof path, "%s/%s", folder, names[i]);
-    (void)unlink(path);
-  }
-  return rmdir(folder);
+  file_store_close(store);
+  return 0;
 }
 
 int main(void) {
@@ -276,6 +267,5 @@ int main(void) {
     cmocka_unit_test(lost_commit_that_was_not), cmocka_unit_test(faster_rival), cmocka_unit_test(held_elsewhere_waits_alone),
     cmocka_unit_test(bulk_of_none_is_kept_too),
   };
-  if (!mkdtemp(folder)) return 1;
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }
