@@ -3,6 +3,7 @@
  * Nothing here blocks but spawner_start(), spawner_end() and the wait for a process that was killed already. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,11 +16,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "log.h"
 #include "mem.h"
 #include "spawner_wire.h"
 #include "worker.h"
 
-enum { PAGE_BYTES = 4096 };
+enum { PAGE_BYTES = 4096, PATIENCE_MS = 500 };
 
 int spawner_send(struct spawner *s, const void *p, size_t n, const int *fds, int n_fd) {
   if (s->sock < 0) return EPIPE;
@@ -143,6 +145,8 @@ static enum wr_rc open_lock(const char *dir, int *fd, struct wr_err *err) {
 static enum wr_rc await_ready(struct spawner *s, struct wr_err *err) {
   struct sw_plain m = {0};
   int spare = -1;
+  struct pollfd p = {.fd = s->sock, .events = POLLIN};
+  if (poll(&p, 1, PATIENCE_MS) == 0) log_warn("worker.waiting", L_STR("for", "the process that used this data directory, or its last child, to end"));
   ssize_t n = receive(s->sock, &m, sizeof m, 0, &spare);
   if (n == (ssize_t)sizeof m && m.kind == SW_READY) {
     s->pid = m.pid;

@@ -95,6 +95,8 @@ class Start(Base):
         self.server()
         status, err = refuse("--dev", "--data", self.tmp / "data", "--listen", "127.0.0.1:0")
         self.assertEqual(status, 4, err)
+        self.assertIn("event=worker.waiting", err)
+        self.assertIn("Another Weir process", err)
 
     def test_token(self):
         server = self.server(dev=False)
