@@ -36,6 +36,7 @@ static _Noreturn void be_node(int64_t lease_us) {
   const struct worker_opts wo = {.spawner = s, .data_dir = H.dir, .shell_allowed = true, .process_slots = 3, .done = on_done};
   atomic_store(&s->page->gate_wait_us, INT64_MAX / 2);
   setpgid(0, 0);
+  prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* a test that is killed leaves nothing */
   if (worker_open(&wo, &w, &err) != WR_OK) _exit(1);
   worker_set_deadline(w, clock_boot_us() + lease_us);
   for (int i = 0; i < 3; i++) {
