@@ -111,6 +111,7 @@ json_t *http_call(struct http_conn *c, const struct http_server *s, const char *
   http_send(c, bytes, n);
   free(bytes);
   while ((status = http_receive(c, &answer, &n)) == 0) {}
+  c->answered_us = now_us();
   if (status != 200) die("%s %s: %d %.*s", method, path, status, n > 500 ? 500 : (int)n, answer);
   json_error_t e;
   json_t *j = json_loadb(answer, n, 0, &e);

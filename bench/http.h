@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct http_conn { int fd; char *buf; size_t len, cap; };   /* buf: bytes of the answer so far */
+struct http_conn { int fd; char *buf; size_t len, cap; int64_t answered_us; }; /* buf: bytes of the answer so far; when the last one was whole */
 struct http_server { char host[64]; int port; };
 
 _Noreturn void die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -239,6 +239,18 @@ unsigned my_query(struct my_conn *c, const char *sql, size_t n) {
   return 0;
 }
 
+unsigned my_send(struct my_conn *c, const char *sql, size_t n) {
+  if (!c->m) return c->err = CR_SERVER_LOST;
+  return mysql_send_query(c->m, sql, n) ? my_fail(c, mysql_errno(c->m)) : 0;
+}
+
+unsigned my_answer(struct my_conn *c) {
+  if (!c->m) return c->err = CR_SERVER_LOST;
+  if (mysql_read_query_result(c->m)) return my_fail(c, mysql_errno(c->m));
+  c->used_us = clock_mono_us();
+  return 0;
+}
+
 unsigned my_exec(struct my_conn *c, const char *sql) { return my_query(c, sql, strlen(sql)); }
 
 uint64_t my_affected(struct my_conn *c) { return mysql_affected_rows(c->m); }

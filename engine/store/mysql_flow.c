@@ -20,28 +20,37 @@ struct save {
   struct def_plan plan;
   uint32_t task_at;
   size_t rows;              /* in the transaction under way */
+  bool sent;                /* a statement whose answer is not read: the next one is written meanwhile */
 };
 
 /* ---- one multi-row statement at a time; a transaction ends when it holds enough ---- */
+static unsigned answer(struct save *v) {
+  bool sent = v->sent;
+  v->sent = false;
+  return sent ? my_answer(&v->s->def) : 0;
+}
+
+static enum wr_rc end_chunk(struct save *v, enum wr_rc rc, struct wr_err *err) {
+  if (!v->rows) return rc;
+  unsigned e = answer(v);
+  if (e && rc == WR_OK) rc = my_err(e, err);
+  v->rows = 0;
+  return my_tx_end(&v->s->def, rc, err);
+}
+
 static enum wr_rc flush(struct save *v, size_t *n, struct wr_err *err) {
   struct my_conn *c = &v->s->def;
   enum wr_rc rc = WR_OK;
   if (!*n) return WR_OK;
   if (!v->rows) rc = my_tx_begin(c, err);
   if (rc) return rc;
-  unsigned e = my_query(c, v->s->def_sql.b.data, v->s->def_sql.b.len);
+  unsigned e = answer(v);
+  if (!e) e = my_send(c, v->s->def_sql.b.data, v->s->def_sql.b.len);
+  v->sent = !e;
   v->rows += *n;
   *n = 0;
   sql_clear(&v->s->def_sql);
-  if (!e && v->rows < CHUNK_ROWS) return WR_OK;
-  v->rows = 0;
-  return my_tx_end(c, e ? my_err(e, err) : WR_OK, err);
-}
-
-static enum wr_rc end_chunk(struct save *v, enum wr_rc rc, struct wr_err *err) {
-  if (!v->rows) return rc;
-  v->rows = 0;
-  return my_tx_end(&v->s->def, rc, err);
+  return !e && v->rows < CHUNK_ROWS ? WR_OK : end_chunk(v, e ? my_err(e, err) : WR_OK, err);
 }
 
 /* Before a row: sends what stands there when it is enough, begins a statement when none is under way. */

@@ -55,6 +55,9 @@ bool my_conn_hung_up(const struct my_conn *c);        /* the server closed it; a
 /* One statement, or a packet of them when c->multi: only the first result is read. 0 or the error number. A lost
  * connection is closed here. */
 unsigned my_query(struct my_conn *c, const char *sql, size_t n);
+/* The same in two steps; nothing else may be sent between them. */
+unsigned my_send(struct my_conn *c, const char *sql, size_t n);
+unsigned my_answer(struct my_conn *c);
 unsigned my_exec(struct my_conn *c, const char *sql); /* constant text without a result set */
 /* What an error number means before COMMIT; logs what only an operator can cure. */
 enum store_rc my_rc(unsigned e);
