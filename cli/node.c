@@ -38,6 +38,7 @@ struct node {
   struct runner *runner;
   bool running;                   /* the runner thread is */
   char host[256], home[HOME_BYTES];  /* read again whenever the runner joins */
+  struct never_started *never; size_t n_never;  /* as the spawner found it */
 };
 
 /* ---- ports: the runner asks ---- */
@@ -206,6 +207,8 @@ static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
   struct runner_opts r = {.store = n->store, .defs = n->defs, .lease_us = o->lease_us,
                           .info = {n->host, getpid(), o->slots, o->roles_text, n->home}};
   rand_secret(&r.seed, sizeof r.seed);
+  r.never = n->never;
+  r.n_never = n->n_never;
   r.ports = (struct runner_ports){.ctx = n, .push = port_push, .nudge = port_nudge, .flow_done = port_flow_done,
                                   .backlog = port_backlog, .free_slots = port_free_slots};
   if (queue_is_memory(n->queue[0])) r.ports.pull = port_pull;
@@ -252,6 +255,8 @@ static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_
 enum wr_rc node_open(const struct node_opts *o, struct spawner *spawner, struct node **out, struct wr_err *err) {
   struct node *n = wr_new(struct node);
   n->o = o;
+  const struct never_started *v = spawner ? spawner_never_started(spawner, &n->n_never) : NULL;
+  if (n->n_never > 0) n->never = memcpy(wr_calloc(n->n_never, sizeof *v), v, n->n_never * sizeof *v);
   enum wr_rc rc = open_parts(n, spawner, err);
   if (rc) {
     node_drain(n, 0);
@@ -287,6 +292,7 @@ void node_close(struct node *n) {
   if (n->logs) logs_close(n->logs);
   if (n->defs) defs_free(n->defs);
   if (n->store) store_close(n->store);
+  free(n->never);
   free(n);
 }
 

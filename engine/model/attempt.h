@@ -16,6 +16,9 @@ enum attempt_end {
 
 enum attempt_log { LOG_NONE, LOG_ROWS, LOG_IS_RESULT };  /* where its log stands: nowhere, task_log, or equal to the result */
 
+/* An attempt that was claimed, and whose node died before it was started. */
+struct never_started { int64_t ti; uint32_t epoch; };
+
 struct attempt {
   struct attempt *next;             /* lists of whoever owns it */
   int64_t fi, ti, ni;               /* fi = ni = 0: a stand-alone task */

@@ -67,6 +67,7 @@ struct runner_opts {
   struct node_info info;
   uint64_t seed;                    /* jitter */
   size_t mailbox;                   /* requests that may wait; 0 = LIMIT_MAILBOX */
+  const struct never_started *never; size_t n_never; /* of the former node on this directory; stays until runner_free() */
 };
 /* Joins the store as a new incarnation. */
 enum wr_rc runner_new(const struct runner_opts *o, int64_t now_us, struct runner **out, struct wr_err *err) WR_MUST;

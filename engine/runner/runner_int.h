@@ -64,6 +64,7 @@ struct ev {
   struct req *q;                      /* EV_REQ */
   bool pulled; uint8_t slot;          /* EV_HINT: from the memory queue of that class */
   uint8_t refill;                     /* EV_HINT: only to fill the queues of these classes, bits; 0 = it counts anyway */
+  bool handback;                      /* EV_LOST: it never started, which is no loss */
   bool slotless;                      /* EV_RESULT: its slot was given back while its flow was set aside */
   bool keep;                          /* its flow is set aside */
   bool at_once;                       /* deferred, but only to be read anew */

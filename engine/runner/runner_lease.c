@@ -106,12 +106,20 @@ static bool hint_due(const struct runner *r, int64_t age) {
 /* Are its timers and hints made again? */
 static bool is_anew(const struct runner *r, int64_t fi) { return r->recovering || (r->anew.n > 0 && fi != 0 && map64_get(&r->anew, fi)); }
 
+/* An attempt of a dead node of which its spawner said that it never began. */
+static bool never_started(const struct runner *r, const struct live_task *t) {
+  for (size_t i = 0; i < r->o.n_never; i++)
+    if (r->o.never[i].ti == t->ti && r->o.never[i].epoch == t->epoch) return true;
+  return false;
+}
+
 static void look_at_task(struct runner *r, const struct live_task *t) {
   struct ev lost = {.kind = EV_LOST, .fi = t->fi, .ti = t->ti, .epoch = t->epoch, .owner = t->owner};
   bool owned = t->owner != 0, mine = t->owner == r->me;
   uint32_t mine_epoch = (uint32_t)(uintptr_t)map64_get(&r->inflight, t->ti);
   switch ((enum task_state)t->state) {
   case TASK_RUNNING: case TASK_PAUSING: case TASK_CANCELING:
+    lost.handback = never_started(r, t);
     if (owned && !mine && !t->owner_live) ev_add(r, lost);
     else if (mine && mine_epoch != t->epoch) ev_add(r, lost);
     else if (mine && t->state == TASK_CANCELING && r->o.ports.cancel) r->o.ports.cancel(r->o.ports.ctx, t->ti, t->epoch);

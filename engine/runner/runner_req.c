@@ -491,7 +491,10 @@ static enum store_rc dispatch(struct runner *r, struct ev *e) {
   case EV_FLOW_TIMEOUT: return do_flow_timeout(r, e);
   case EV_TIMEOUT: ev.ev.kind = TASK_EV_TIMEOUT; return task_event(r, e, &ev);
   case EV_DUE: ev.ev.kind = TASK_EV_DUE; return task_event(r, e, &ev);
-  case EV_LOST: ev.ev.kind = TASK_EV_LOST; ev.error = "Lost with its node."; return task_event(r, e, &ev);
+  case EV_LOST:
+    ev.ev.kind = e->handback ? TASK_EV_HANDBACK : TASK_EV_LOST;
+    ev.error = e->handback ? NULL : "Lost with its node.";
+    return task_event(r, e, &ev);
   case EV_MORE: {
     struct live *l = live_use(r, e->fi);
     return l && !flow_final(l->r->state) ? do_more(r, l) : STORE_OK;

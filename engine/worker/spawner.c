@@ -431,12 +431,17 @@ static int take_fds(struct msghdr *mh, int *fd) {
   return n;
 }
 
-/* The node is dead: what it wanted does not count any more. */
+/* The node is dead: what it wanted does not count any more. The next one learns from the lock's file what never started; where
+ * that cannot be written, it is lost like the rest. */
 static void node_died(struct spawn *s) {
+  struct buf b = BUF_INIT;
   s->dying = true;
   epoll_ctl(s->epoll, EPOLL_CTL_DEL, FD_SOCK, NULL);
-  for (struct gated *g; (g = gate_take(&s->gate));) gated_free(g);
+  for (struct gated *g; (g = gate_take(&s->gate)); gated_free(g)) buf_printf(&b, "%lld %u\n", (long long)g->m.ti, g->m.epoch);
   kill_all(s, 0);
+  bool empty = ftruncate(FD_LOCK, LOCK_PID_BYTES) == 0;
+  if (empty && b.len > 0 && pwrite(FD_LOCK, b.data, b.len, LOCK_PID_BYTES) != (ssize_t)b.len) (void)!ftruncate(FD_LOCK, LOCK_PID_BYTES);
+  buf_done(&b);
 }
 
 /* True when it was a small thing, and the next packet may be looked at before the children are. */
@@ -558,12 +563,12 @@ static int take_lock(void) {
 static void lock_or_refuse(void) {
   char pid[32] = "";
   if (take_lock() == 0) {
-    int n = snprintf(pid, sizeof pid, "%d\n", (int)getppid());
-    if (ftruncate(FD_LOCK, 0) || pwrite(FD_LOCK, pid, (size_t)n, 0) != n) say(SW_REFUSED, "The data directory cannot be written.", -1), _exit(1);
+    int n = snprintf(pid, sizeof pid, "%-*d\n", LOCK_PID_BYTES - 1, (int)getppid());
+    if (pwrite(FD_LOCK, pid, (size_t)n, 0) != n) say(SW_REFUSED, "The data directory cannot be written.", -1), _exit(1);
     return;
   }
   ssize_t n = pread(FD_LOCK, pid, sizeof pid - 1, 0);
-  pid[n > 0 ? strcspn(pid, "\n") : 0] = '\0';
+  pid[n > 0 ? strcspn(pid, " \n") : 0] = '\0';
   char text[160];
   snprintf(text, sizeof text, "Another Weir process (pid %s) uses this data directory.", *pid ? pid : "unknown");
   say(SW_REFUSED, text, -1);

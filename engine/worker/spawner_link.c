@@ -115,6 +115,7 @@ void spawner_end(struct spawner *s) {
   }
   await_guard(s);
   munmap(s->page, PAGE_BYTES);
+  free(s->never);
   free(s->default_user);
   free(s);
 }
@@ -179,6 +180,26 @@ static void first_page(struct sw_page *p) {
   atomic_init(&p->begun, 0);
 }
 
+/* Under the lock; the list is the next one's from now on. */
+static void read_never(struct spawner *s, int lock) {
+  char b[PAGE_BYTES];
+  ssize_t n = pread(lock, b, sizeof b - 1, LOCK_PID_BYTES);
+  b[n > 0 ? n : 0] = '\0';
+  for (char *at = b, *end; *at; at = end) {
+    struct never_started v = {.ti = strtoll(at, &end, 10)};
+    v.epoch = (uint32_t)strtoul(end, &end, 10);
+    if (*end != '\n') break;
+    *WR_PUSH(s->never, s->n_never, s->cap_never) = v;
+    end++;
+  }
+  if (n > 0 && ftruncate(lock, LOCK_PID_BYTES)) s->n_never = 0; /* or they would be there for ever */
+}
+
+const struct never_started *spawner_never_started(const struct spawner *s, size_t *n) {
+  *n = s->n_never;
+  return s->never;
+}
+
 enum wr_rc spawner_start(const struct spawner_opts *o, struct spawner **out, struct wr_err *err) {
   struct spawner *s = wr_new(struct spawner);
   s->sock = s->spare = s->guard = s->pid = s->spare_pid = -1;
@@ -188,6 +209,7 @@ enum wr_rc spawner_start(const struct spawner_opts *o, struct spawner **out, str
   if (rc == WR_OK) first_page(s->page);
   if (rc == WR_OK) rc = open_lock(o->data_dir, &lock, err);
   if (rc == WR_OK) rc = fork_first(s, lock, err);
+  if (rc == WR_OK) read_never(s, lock);
   if (lock >= 0) close(lock);
   if (rc == WR_OK) {
     *out = s;

@@ -32,7 +32,8 @@ struct sw_limit { uint32_t resource; uint64_t soft, hard; };
  * then NUL-terminated: [cwd], argv, env. */
 struct sw_start {
   uint32_t kind, flags;
-  int64_t id;
+  int64_t id, ti;                    /* ti, epoch: of the attempt, for the list of those that never started */
+  uint32_t epoch;
   uint32_t uid, gid, n_group;        /* SW_USER */
   uint32_t n_argv, n_env, n_limit;
   uint64_t text_bytes;
@@ -98,6 +99,7 @@ void reap_slay(pid_t pid);
 size_t reap_debris(void);
 
 /* ---- spawner.c: the process ---- */
+enum { LOCK_PID_BYTES = 12 };        /* DATA/lock: the node's pid, blanks, a newline; behind it "ti epoch" lines of what never started */
 enum { SPAWNER_FIRST, SPAWNER_SPARE };
 struct spawner_seed { int role, sock, lock; struct sw_page *page; };
 /* The calling thread runs briefly and rarely: it asks to be let in at once rather than to run long, so that a free place is
@@ -111,6 +113,7 @@ struct spawner {
   pid_t guard, pid, spare_pid;       /* the spawner's parent, child of the node; the spawner, as READY told; the next guard */
   struct sw_page *page;
   char *default_user;                /* of spawner_opts; holds where the worker has no run_as */
+  struct never_started *never; size_t n_never, cap_never;
 };
 /* 0, or errno. EAGAIN: nothing was sent, try again when the socket is writable. fds stay the caller's. */
 int spawner_send(struct spawner *s, const void *p, size_t n, const int *fds, int n_fd);

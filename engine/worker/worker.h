@@ -17,6 +17,9 @@ struct spawner;
  * spawner's last child) and holds it until its own last child is reaped. Call it first in main(), before threads. */
 struct spawner_opts { const char *data_dir; const char *default_user; /* NULL = as started */ };
 enum wr_rc spawner_start(const struct spawner_opts *o, struct spawner **out, struct wr_err *err) WR_MUST;
+/* What the former node on this directory had claimed and its spawner never started: the dying spawner wrote it into the file
+ * of the lock that it still held. Until worker_close(). */
+const struct never_started *spawner_never_started(const struct spawner *s, size_t *n);
 
 struct log_piece { int64_t ti; uint32_t epoch, seq; uint8_t stream; int64_t offset, time_us; char *data; size_t n; };
 struct worker_opts {

@@ -259,7 +259,7 @@ static uint32_t add_env(struct buf *b, const struct wx_exec *x, const wx_spawn *
 
 /* The header stays first in b; SW_TEXT_FD and the descriptor are decided by the size. */
 static void build(struct buf *b, const struct wx_exec *x, const wx_spawn *sp, const struct user *u) {
-  struct sw_start m = {.kind = SW_START, .id = x->child->id, .n_limit = sp->n_rlimit};
+  struct sw_start m = {.kind = SW_START, .id = x->child->id, .ti = x->a->ti, .epoch = x->a->epoch, .n_limit = sp->n_rlimit};
   for (uint32_t i = 0; i < sp->n_rlimit; i++)
     m.limit[i] = (struct sw_limit){(uint32_t)sp->rlimit[i].resource, sp->rlimit[i].soft, sp->rlimit[i].hard};
   buf_add(b, &m, sizeof m);

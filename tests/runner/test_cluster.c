@@ -32,6 +32,7 @@ static struct queue *queue[SLOT__N];    /* of the facts about the queue in memor
 static bool gone;                       /* the database cannot be reached */
 static int64_t now, bad_fi, bad_ti;     /* the rows of that flow are refused; the result of that task */
 static bool bad_result;                 /* so is every result */
+static const struct never_started *never; static size_t n_never;  /* what the next to join is told */
 static int deadlocks;                   /* the next batches are to be made again */
 
 /* ---- the world ---- */
@@ -90,6 +91,8 @@ static struct member *join(int i, uint32_t process, uint32_t async) {
                           .slots = {[SLOT_PROCESS] = process, [SLOT_ASYNC] = async},
                           .ports = {.ctx = x, .start = port_start, .push = port_push, .backlog = port_backlog}};
   if (queue[0]) o.ports.pull = port_pull;
+  o.never = never;
+  o.n_never = n_never;
   if (runner_new(&o, now, &x->r, &err) != WR_OK) fail_msg("%s", err.msg);
   return x;
 }
@@ -453,6 +456,36 @@ static void one_full_queue_does_not_disturb_the_other(void **st) {
   plays_at_once(a, 1500);
 }
 
+/* A node comes back and hears from its former spawner what that never started: only what ran is lost. */
+static void what_never_started_is_no_loss(void **st) {
+  static const char *const echo[] = {"ECHO"};
+  struct member *a = join(0, 0, 3);
+  (void)st;
+  turns(a);
+  int64_t fi = start(a, wide_flow(3, echo, 1), 1);
+  const struct attempt *one = a->work, *two = one->next, *three = two->next;
+  const int64_t ran = one->ti;
+  const struct never_started told[] = {{two->ti, two->epoch}, {three->ti, three->epoch}, {ran, one->epoch + 1}};
+  leave(a);
+  never = told;
+  n_never = 3;
+  a = join(0, 0, 3);
+  never = NULL;
+  n_never = 0;
+  pass(2, 0, 1);
+  for (size_t i = 0; i < 3; i++) {
+    const struct task *t = &memdb_task(db, told[i].ti)->r.t;
+    assert_int_equal(t->state, TASK_RUNNING);
+    assert_int_equal(t->epoch, 2);
+    assert_int_equal(t->losses, told[i].ti == ran);
+  }
+  while (a->n_work > 0) {
+    finish_work(a);
+    turns(a);
+  }
+  assert_int_equal(memdb_flow(db, fi)->r.state, FLOW_SUCCESS);
+}
+
 /* ---- flows that are set aside ---- */
 
 static int set_up_single(void **st) {
@@ -631,7 +664,7 @@ int main(void) {
     CLUSTER(timeout_of_what_was_set_aside_is_kept), SINGLE(timeout_of_what_was_set_aside_is_kept),
     CLUSTER(lone_result_that_is_never_stored_is_a_loss), SINGLE(lone_result_that_is_never_stored_is_a_loss),
     CLUSTER(what_another_node_has_ended_is_aside_no_more), SINGLE(a_trial_leaves_other_flows_alone),
-    SINGLE(set_aside_is_tried_again), SINGLE(cancel_ends_what_was_set_aside), SINGLE(result_that_is_never_stored_is_a_failure),
+    SINGLE(what_never_started_is_no_loss), SINGLE(set_aside_is_tried_again), SINGLE(cancel_ends_what_was_set_aside), SINGLE(result_that_is_never_stored_is_a_failure),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

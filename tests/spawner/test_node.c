@@ -114,6 +114,29 @@ static void await_all_dead(void) {
   fcntl(fifo, F_SETFL, O_NONBLOCK);
 }
 
+/* The two that waited for a place are known to the next node on the directory, once. */
+static void test_never_started_are_told(void **st) {
+  const struct spawner_opts so = {H.dir, NULL};
+  struct spawner *s;
+  struct wr_err err;
+  size_t n;
+  (void)st;
+  pid_t node = start_node(INT64_MAX / 2);
+  kill(node, SIGKILL);
+  reap_all();
+  assert_int_equal(spawner_start(&so, &s, &err), WR_OK);
+  const struct never_started *v = spawner_never_started(s, &n);
+  assert_int_equal(n, 2);
+  assert_int_equal(v[1].ti, v[0].ti + 1);
+  assert_int_equal(v[0].epoch, 1);
+  assert_int_equal(lock_pid(), getpid());
+  spawner_end(s);
+  assert_int_equal(spawner_start(&so, &s, &err), WR_OK);
+  (void)spawner_never_started(s, &n);
+  assert_int_equal(n, 0);
+  spawner_end(s);
+}
+
 /* Any two of node, guard and spawner at one instant: the third clears up. */
 static void test_two_killed(void **st) {
   (void)st;
@@ -219,7 +242,7 @@ int main(void) {
   fifo = h_fifo("tree");
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_bad_options), cmocka_unit_test(test_node_killed), cmocka_unit_test(test_two_killed),
+    cmocka_unit_test(test_bad_options), cmocka_unit_test(test_node_killed), cmocka_unit_test(test_two_killed), cmocka_unit_test(test_never_started_are_told),
     cmocka_unit_test(test_group_killed), cmocka_unit_test(test_guard_killed), cmocka_unit_test(test_spawner_then_node_killed),
     cmocka_unit_test(test_spare_killed), cmocka_unit_test(test_node_frozen), cmocka_unit_test(test_second_node_refused)};
   int rc = cmocka_run_group_tests_name("node", tests, NULL, NULL);
