@@ -6,6 +6,7 @@ no (key, attempt) twice, no attempt beside another of its key, nothing that was 
 without its work, no process of an attempt left. The moments are random; WEIR_CRASH_SEED=N repeats them.
 """
 import collections
+import contextlib
 import http.client
 import os
 import pathlib
@@ -182,7 +183,8 @@ class World:
         for server in self.servers:
             server.kill()
         for pid in self.ledger.strays():
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+                os.kill(pid, signal.SIGKILL)
         for line in [line for server in self.ever for line in server.lines if "level=error" in line][:20]:
             sys.stderr.write(line)
 

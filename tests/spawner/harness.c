@@ -13,6 +13,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "clock.h"
+
+enum { LIMIT_S = 60 }; /* of any wait: a test that hangs fails, and says where */
+
 struct harness H;
 
 struct stored { int64_t ti; uint32_t seq; struct buf b; };
@@ -161,10 +165,25 @@ static struct attempt *take(int64_t ti) {
   return NULL;
 }
 
+static int64_t limit_us(void) { return clock_mono_us() + LIMIT_S * 1000000LL; }
+
+/* What was lost on its way never comes: the program ends, its spawner's children with it. */
+static _Noreturn void never(const char *what, int64_t ti) {
+  fprintf(stderr, "not within %d s: %s %lld\n", LIMIT_S, what, (long long)ti);
+  abort();
+}
+
+/* Under mu: until something has changed. */
+static void await_change(int64_t end_us, const char *what, int64_t ti) {
+  const struct timespec end = {end_us / 1000000, end_us % 1000000 * 1000};
+  if (pthread_cond_clockwait(&changed, &mu, CLOCK_MONOTONIC, &end) == ETIMEDOUT) never(what, ti);
+}
+
 struct attempt *h_await(int64_t ti) {
   struct attempt *a;
+  int64_t end_us = limit_us();
   pthread_mutex_lock(&mu);
-  while (!(a = take(ti))) pthread_cond_wait(&changed, &mu);
+  while (!(a = take(ti))) await_change(end_us, "the end of attempt", ti);
   pthread_mutex_unlock(&mu);
   return a;
 }
@@ -201,8 +220,9 @@ struct buf *h_log(int64_t ti) {
 }
 
 void h_log_reaches(int64_t ti, size_t n) {
+  int64_t end_us = limit_us();
   pthread_mutex_lock(&mu);
-  while (find_log(ti)->b.len < n) pthread_cond_wait(&changed, &mu);
+  while (find_log(ti)->b.len < n) await_change(end_us, "the log of attempt", ti);
   pthread_mutex_unlock(&mu);
 }
 
@@ -250,9 +270,11 @@ bool h_all_dead(int fd) {
 }
 
 void h_line(int fd, char *out, size_t n) {
+  int64_t end_us = limit_us();
   for (size_t at = 0; at + 1 < n;) {
     struct pollfd p = {.fd = fd, .events = POLLIN};
-    poll(&p, 1, -1);
+    poll(&p, 1, LIMIT_S * 1000);
+    if (clock_mono_us() >= end_us) never("a line, after the start of attempt", last_ti);
     if (read(fd, out + at, 1) != 1) continue; /* between two writers */
     if (out[at] == '\n') {
       out[at] = '\0';

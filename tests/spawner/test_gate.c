@@ -143,12 +143,20 @@ static void test_many(void **st) {
   for (int i = 0; i < N; i++) ends(first + i, i % 10 ? ATTEMPT_OK : ATTEMPT_FATAL, i % 10);
 }
 
+/* Until ti, the newest, has reached the spawner: one that is started and cancelled behind it has come back. */
+static void at_the_gate(int64_t ti) {
+  worker_start(H.w, sayer("last", ":"));
+  worker_cancel(H.w, ti + 1, 1);
+  attempt_free(h_await(ti + 1));
+}
+
 /* The gate dies with its spawner; the next one keeps the same places. */
 static void test_spawner_killed(void **st) {
   (void)st;
   patience(INT64_MAX / 2);
   int64_t ti = start_holder();
   worker_start(H.w, sayer("never", ":"));
+  at_the_gate(ti + 1);
   assert_int_equal(kill(h_spawner(getpid()), SIGKILL), 0);
   ends(ti, ATTEMPT_LOST, false);
   ends(ti + 1, ATTEMPT_LOST, false);
