@@ -104,6 +104,7 @@ static struct wx_exec *of_wait(struct timer *t) { return (struct wx_exec *)((cha
 static void log_late(struct worker *w, struct timer *t) {
   struct wx_exec *x = of_wait(t);
   (void)w;
+  if (!x->log) return; /* its last chunk was stored in this very turn */
   x->a->log_bytes = xlog_bytes(x->log);
   xlog_leave(x->log);
   x->log = NULL;
