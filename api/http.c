@@ -379,7 +379,7 @@ static void connection_close(const struct mg_connection *cc) {
 static int log_message(const struct mg_connection *conn, const char *message) {
   struct http *h = conn ? mg_get_user_context_data(conn) : NULL;
   if (h && !h->started) snprintf(h->said, sizeof h->said, "%s", message);
-  log_debug("http.library", L_STR("text", message));
+  log_debug("http.civetweb", L_STR("text", message));
   return 1;
 }
 

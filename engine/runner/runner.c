@@ -324,7 +324,7 @@ static void answer_refused(struct runner *r, enum wr_rc code) {
   r->n_take = 0;
 }
 
-void count(struct runner *r, uint64_t *stat) {
+void stats_count(struct runner *r, uint64_t *stat) {
   pthread_mutex_lock(&r->mu);
   ++*stat;
   pthread_mutex_unlock(&r->mu);
@@ -363,7 +363,7 @@ static void batch_failed(struct runner *r, enum store_rc rc) {
   size_t n = r->n_take;
   batch_undo(r);
   switch (rc) {
-  case STORE_STALE: count(r, &r->stats.stale); break;
+  case STORE_STALE: stats_count(r, &r->stats.stale); break;
   case STORE_BAD:
     if (r->limit == 1 && r->n_ev > 0) set_aside(r);
     else r->limit = n > 1 ? n / 2 : 1; /* one event was not alone: there were slices */
@@ -371,7 +371,7 @@ static void batch_failed(struct runner *r, enum store_rc rc) {
   case STORE_NO_SPACE: answer_refused(r, WR_NO_SPACE); pause_store(r, true); break;
   case STORE_DOWN: answer_refused(r, WR_DB_UNAVAILABLE); pause_store(r, true); break;
   case STORE_FENCED: lease_fenced(r); break;
-  case STORE_OK: case STORE_RETRY: case STORE_UNKNOWN: count(r, &r->stats.retries); pause_store(r, false); break;
+  case STORE_OK: case STORE_RETRY: case STORE_UNKNOWN: stats_count(r, &r->stats.retries); pause_store(r, false); break;
   }
 }
 
@@ -396,7 +396,7 @@ static void resolve(struct runner *r) {
   bool committed = false;
   enum store_rc rc = store_resolve(r->s, r->b.id, &committed);
   if (rc != STORE_OK) { pause_store(r, true); return; }
-  count(r, &r->stats.unknown);
+  stats_count(r, &r->stats.unknown);
   log_warn("runner.commit_resolved", L_INT("batch", r->b.id), L_INT("committed", committed));
   if (committed) { batch_ok(r); return; }
   r->unknown = false;

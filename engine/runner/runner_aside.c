@@ -103,11 +103,16 @@ int64_t aside_next(const struct runner *r) {
   return s ? ((const struct aside *)s->val)->until : INT64_MAX;
 }
 
+/* What is on trial may not have been tried yet. */
+static bool busy(const struct runner *r) { return r->n_ev + r->n_later > 0 || r->scan_ti >= 0 || r->scan_fi >= 0 || r->anew_next.n > 0; }
+
 void aside_turn(struct runner *r) {
   for (const struct map64_slot *s; aside_next(r) <= r->boot_us;) {
     s = first(r);
-    if (((const struct aside *)s->val)->trial) over(r, s->key);
-    else on_trial(r, s->key, s->val);
+    struct aside *a = s->val;
+    if (!a->trial) on_trial(r, s->key, a);
+    else if (busy(r)) a->until = r->boot_us + a->wait_us;
+    else over(r, s->key);
   }
 }
 

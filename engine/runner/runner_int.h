@@ -190,7 +190,7 @@ void aside_done(struct runner *r);
 
 /* runner.c */
 void ev_add(struct runner *r, struct ev e);
-void count(struct runner *r, uint64_t *stat);                     /* one more, in r->stats */
+void stats_count(struct runner *r, uint64_t *stat);                     /* one more, in r->stats */
 void req_fail(struct req *q, enum wr_rc code, const char *text);
 void req_reset(struct req *q);
 void attempt_gone(struct runner *r, const struct ev *e);          /* the attempt of e has ended */

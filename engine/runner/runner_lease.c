@@ -119,9 +119,10 @@ static void look_at_task(struct runner *r, const struct live_task *t) {
   uint32_t mine_epoch = (uint32_t)(uintptr_t)map64_get(&r->inflight, t->ti);
   switch ((enum task_state)t->state) {
   case TASK_RUNNING: case TASK_PAUSING: case TASK_CANCELING:
-    lost.handback = never_started(r, t);
-    if (owned && !mine && !t->owner_live) ev_add(r, lost);
-    else if (mine && mine_epoch != t->epoch) ev_add(r, lost);
+    if (owned && !mine && !t->owner_live) {
+      lost.handback = never_started(r, t);
+      ev_add(r, lost);
+    } else if (mine && mine_epoch != t->epoch) ev_add(r, lost);
     else if (mine && t->state == TASK_CANCELING && r->o.ports.cancel) r->o.ports.cancel(r->o.ports.ctx, t->ti, t->epoch);
     break;
   case TASK_QUEUED:
@@ -171,15 +172,19 @@ static int64_t scan_every(const struct runner *r) {
 /* Who begins to send hints again does not know which of them the former one has sent. */
 static enum store_rc scan_begin(struct runner *r) {
   uint32_t dead = 0;
-  bool before = r->resend;
+  bool before = r->resend, filled = r->scan_fill;
   r->resend = store_reconciler(r->s);
   r->scan_all = r->refused || (r->resend && !before);
   r->refused = false;
-  r->scan_again = false;
-  r->anew = r->anew_next;
-  r->anew_next = (struct map64)MAP64_INIT;
-  r->filling = r->recovering || r->anew.n > 0 ? 0 : r->refill;
-  r->scan_fill = r->filling != 0;
+  /* Refills and looks at rows anew take turns. */
+  r->scan_fill = r->refill != 0 && !r->recovering && (r->anew_next.n == 0 || !filled);
+  r->filling = r->scan_fill ? r->refill : 0;
+  r->scan_again = r->scan_fill && r->anew_next.n > 0;
+  map64_done(&r->anew); /* of a scan that was cut off */
+  if (!r->scan_fill) {
+    r->anew = r->anew_next;
+    r->anew_next = (struct map64)MAP64_INIT;
+  }
   r->scan_ti = 0;
   r->scan_fi = r->scan_fill ? -1 : 0;
   r->scan_gap = r->boot_us - r->scan_began + HINT_AGE_US / 10;

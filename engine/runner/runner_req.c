@@ -112,7 +112,7 @@ static enum task_ev result_kind(const struct attempt *a) {
 }
 
 static void late(struct runner *r, const struct ev *e) {
-  count(r, &r->stats.late);
+  stats_count(r, &r->stats.late);
   log_info("runner.late", L_INT("fi", e->fi), L_INT("ti", e->ti), L_INT("epoch", e->epoch), L_INT("kind", e->kind));
 }
 

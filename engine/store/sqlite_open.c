@@ -50,7 +50,7 @@ static enum wr_rc check_fs(int fd, const char *path, struct wr_err *err) {
     if ((uint32_t)fs.f_type == remote_fs[i].magic) name = remote_fs[i].name;
   if ((uint32_t)fs.f_type == FUSE_MAGIC) name = fuse_remote(st.st_dev);
   if (!name) return WR_OK;
-  return wr_err_set(err, WR_STORE_REFUSED, "%.120s is on a network file system (%s). SQLite needs a local disk.", path, name);
+  return wr_err_set(err, WR_STORE_REFUSED, "%.120s is on a network file system, %s. SQLite needs a local disk.", path, name);
 }
 
 /* ---- the process lock ---- */

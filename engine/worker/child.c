@@ -1,8 +1,8 @@
 /* What happens between clone and exec: the child half of the spawner.
  *
- * It runs on the spawner's memory and files (CLONE_VM | CLONE_FILES | CLONE_VFORK) on a stack of its own while the spawner stands still. So: bare
- * system calls only, nothing allocated, nothing locked, nothing written but plan->step and plan->err, which is how the
- * spawner learns at what it failed. */
+ * It runs on the spawner's memory and files (CLONE_VM | CLONE_FILES | CLONE_VFORK) on a stack of its own while the spawner
+ * stands still. So: bare system calls only, nothing allocated, nothing locked, nothing written but plan->step and
+ * plan->err, which is how the spawner learns at what it failed. */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>

@@ -11,8 +11,9 @@
  *   a gate that would run dry before the node's answer is here.
  *
  *   guard: the spawner's parent ("weir-guard"), a subreaper that does nothing but outlive it and kill what it leaves. Node,
- *   guard, spawner: each clears up after the other two, so a child survives only if all three die at one instant. Guard and
- *   spawner are a session of their own, so no signal to the node's group reaches them.
+ *   guard, spawner: each clears up after the other two, so a child survives only if all three are killed. A guard that dies
+ *   alone is not replaced before its spawner. Guard and spawner are a session of their own, so no signal to the node's
+ *   group reaches them.
  *
  *   successor: before it forks its spawner, a guard forks the next guard, which sleeps on a socket of its own whose other
  *   end goes to the node ("weir-spare"). A threaded node must not fork; so when spawner and guard have ended, the node
@@ -27,6 +28,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -53,7 +55,7 @@
 #include "mem.h"
 #include "spawner_wire.h"
 
-enum { LOCK_WAIT_S = 10, STACK_BYTES = 64 * 1024, TEXT_MAX = 64 << 20, SLICE_NS = 100000, PACKETS_A_TURN = 32 };
+enum { LOCK_WAIT_S = 10, STACK_BYTES = 64 * 1024, TEXT_MAX = 64 << 20, SLICE_NS = 100000, PACKETS_A_TURN = 32, FORK_AGAIN_MS = 20 };
 #define HOLD_US 10000
 enum { HOLD_PART = 3 };            /* reports are at most a third of what waits: enough is left until the answer is here */
 #define PATIENCE_MAX_US 600000000
@@ -594,13 +596,25 @@ static void settle_in(struct spawner_seed *seed) {
   if (getrlimit(RLIMIT_CORE, &core) == 0) core.rlim_cur = 0, setrlimit(RLIMIT_CORE, &core);
 }
 
-/* Forked twice, so that the spare is the node's child and not ours, for we are no subreaper yet. Returns the node's end of its socket, -1 = none. */
-static int make_spare(struct sw_page *page) {
+/* Again and again while there is no room for a process: a node whose spawner died needs this one. Ends when the node does.
+ * The first one's failure is told at once: -1. */
+static pid_t fork_at_last(int role) {
+  struct pollfd p = {.fd = FD_SOCK}; /* it tells the node's end only */
+  for (;;) {
+    pid_t pid = fork();
+    if (pid >= 0 || role == SPAWNER_FIRST) return pid;
+    if (poll(&p, 1, FORK_AGAIN_MS) > 0) _exit(1);
+  }
+}
+
+/* Forked twice, so that the spare is the node's child and not ours, for we are no subreaper yet. Returns the node's end of
+ * its socket, -1 = none. */
+static int make_spare(int role, struct sw_page *page) {
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) return -1;
-  pid_t pid = fork();
+  pid_t pid = fork_at_last(role);
   if (pid == 0) {
-    if (fork() != 0) _exit(0);
+    if (fork_at_last(role) != 0) _exit(0);
     spawner_main((struct spawner_seed){SPAWNER_SPARE, pair[1], FD_LOCK, page});
   }
   if (pid > 0) waitpid(pid, NULL, 0);
@@ -623,7 +637,7 @@ static _Noreturn void be_guard(pid_t spawner) {
   prctl(PR_SET_NAME, "weir-guard", 0, 0, 0);
   close(FD_SOCK); /* so that the node sees its end when the spawner goes */
   syscall(SYS_close_range, (unsigned)FD_NULL + 1, ~0U, 0U); /* and the spare that of the node */
-  while (waitpid(spawner, NULL, 0) != spawner && errno == EINTR) {}
+  for (int status; waitpid(spawner, &status, WUNTRACED) == spawner && WIFSTOPPED(status);) kill(spawner, SIGCONT); /* it has deadlines */
   sigemptyset(&set);
   sigaddset(&set, SIGCHLD);
   while (reap_debris() > 0) sigtimedwait(&set, NULL, &patience);
@@ -631,10 +645,10 @@ static _Noreturn void be_guard(pid_t spawner) {
 }
 
 /* Returns in the spawner. */
-static void fork_from_guard(void) {
+static void fork_from_guard(int role) {
   if (setsid() < 0) _exit(1);
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* for the guard; a fork does not pass it on */
-  pid_t pid = fork();
+  pid_t pid = fork_at_last(role);
   if (pid < 0) _exit(1);
   if (pid > 0) be_guard(pid);
   prctl(PR_SET_NAME, "weir-spawner", 0, 0, 0);
@@ -646,8 +660,8 @@ _Noreturn void spawner_main(struct spawner_seed seed) {
   settle_in(&seed);
   if (seed.role == SPAWNER_FIRST) lock_or_refuse();
   else be_spare();
-  int spare = make_spare(seed.page);
-  fork_from_guard();
+  int spare = make_spare(seed.role, seed.page);
+  fork_from_guard(seed.role);
   s = (struct spawn){.pid = getpid(), .page = seed.page, .kids = KIDS_INIT, .armed_us = INT64_MAX};
   gate_init(&s.gate);
   sigset_t set;

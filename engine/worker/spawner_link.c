@@ -75,10 +75,11 @@ ssize_t spawner_recv(struct spawner *s, void *p, size_t n) {
   return got;
 }
 
-/* Its end of the socket is closed: it is dead, or learns now that it is to end. */
+/* Its end of the socket is closed: it is dead, or learns now that it is to end, a stopped one too. */
 static void hang_up(struct spawner *s) {
   if (s->sock >= 0) close(s->sock);
   s->sock = -1;
+  if (s->guard > 0) kill(s->guard, SIGCONT); /* who sees to it that its spawner runs */
 }
 
 /* It ends when its spawner and all that was below it have ended. */

@@ -99,16 +99,21 @@ static void give_back(struct wx_exec *x) {
   exec_free(x);
 }
 
+void exec_log_over(struct wx_exec *x, int64_t bytes) {
+  x->a->log_bytes = bytes;
+  x->log = NULL;
+  worker_timer(x->w, &x->wait, 0); /* it may be due in this very turn */
+  exec_finish(x);
+}
+
 static struct wx_exec *of_wait(struct timer *t) { return (struct wx_exec *)((char *)t - offsetof(struct wx_exec, wait)); }
 
 static void log_late(struct worker *w, struct timer *t) {
   struct wx_exec *x = of_wait(t);
+  int64_t bytes = xlog_bytes(x->log);
   (void)w;
-  if (!x->log) return; /* its last chunk was stored in this very turn */
-  x->a->log_bytes = xlog_bytes(x->log);
   xlog_leave(x->log);
-  x->log = NULL;
-  exec_finish(x);
+  exec_log_over(x, bytes);
 }
 
 static void end_log(struct wx_exec *x) {

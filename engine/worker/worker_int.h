@@ -128,6 +128,7 @@ void exec_log(struct wx_exec *x, int stream, const void *p, size_t n);
 void exec_free_unused(struct worker *w);
 void exec_child_done(struct wx_exec *x, const wx_exit *e);
 void exec_finish(struct wx_exec *x);        /* puts it on w->ended */
+void exec_log_over(struct wx_exec *x, int64_t bytes);   /* all that is stored of its log; finishes it */
 void exec_limit(struct wx_exec *x, int64_t from_us);   /* its run timeout counts from then on, monotonic */
 
 /* ---- worker_child.c ---- */
@@ -148,7 +149,7 @@ void logger_free(struct logger *l);         /* writes what there is, ends the th
 /* cap <= 0: the default. One attempt's log; the loop's calls. */
 struct xlog *xlog_new(struct logger *l, struct wx_exec *x, int64_t cap);
 bool xlog_add(struct xlog *g, uint8_t stream, const void *p, size_t n);  /* false: too much is under way, stop reading */
-void xlog_end(struct xlog *g);              /* no more; x->log is set to NULL and exec_finish() called when it is stored */
+void xlog_end(struct xlog *g);              /* no more; exec_log_over() is called when it is stored */
 int64_t xlog_bytes(const struct xlog *g);   /* stored so far */
 void xlog_leave(struct xlog *g);            /* its attempt does not wait for it any longer */
 void logger_news(struct worker *w);         /* loop: what the log thread has done */

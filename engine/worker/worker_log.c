@@ -126,11 +126,7 @@ void xlog_leave(struct xlog *g) { g->x = NULL; }
 static void tell(struct xlog *g) {
   struct wx_exec *x = g->x;
   if (g->dead) {
-    if (x) {
-      x->a->log_bytes = xlog_bytes(g);
-      x->log = NULL;
-      exec_finish(x);
-    }
+    if (x) exec_log_over(x, xlog_bytes(g));
     free(g);
   } else if (g->stalled) {
     g->stalled = false;

@@ -557,6 +557,24 @@ static void result_that_is_never_stored_is_a_failure(void **st) {
   assert_string_equal(memdb_flow(db, fi)->r.error, "The database refuses its result.");
 }
 
+/* The store is away whenever its trial comes: what was refused before still counts. */
+static void outages_do_not_renew_its_chances(void **st) {
+  struct member *a = join(0, 0, 2);
+  (void)st;
+  turns(a);
+  int64_t fi = start(a, memdb_save_flow(db, 0, CHAIN, 2), 1);
+  bad_result = true;
+  finish_work(a);
+  turns(a);
+  for (int i = 0; i < 6; i++) {
+    gone = true;
+    for (int64_t end = now + (40LL << i) * SEC; now < end; now += SEC) one_turn(a);
+    gone = false;
+    for (int k = 0; k < 20; k++, now += SEC) one_turn(a); /* the pause passes */
+  }
+  assert_int_equal(memdb_flow(db, fi)->r.state, FLOW_FAILED);
+}
+
 /* That of its neighbour waits with it, and is stored as it is. */
 static void only_the_result_that_is_refused_is_given_up(void **st) {
   static const char *const echo[] = {"ECHO"};
@@ -664,7 +682,7 @@ int main(void) {
     CLUSTER(timeout_of_what_was_set_aside_is_kept), SINGLE(timeout_of_what_was_set_aside_is_kept),
     CLUSTER(lone_result_that_is_never_stored_is_a_loss), SINGLE(lone_result_that_is_never_stored_is_a_loss),
     CLUSTER(what_another_node_has_ended_is_aside_no_more), SINGLE(a_trial_leaves_other_flows_alone),
-    SINGLE(what_never_started_is_no_loss), SINGLE(set_aside_is_tried_again), SINGLE(cancel_ends_what_was_set_aside), SINGLE(result_that_is_never_stored_is_a_failure),
+    SINGLE(outages_do_not_renew_its_chances), SINGLE(what_never_started_is_no_loss), SINGLE(set_aside_is_tried_again), SINGLE(cancel_ends_what_was_set_aside), SINGLE(result_that_is_never_stored_is_a_failure),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,8 +26,22 @@ static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static struct attempt *ended;
 static struct stored *logs;
 static size_t n_logs, cap_logs, n_timeouts;
-static int failures, blocked;
+static int failures, blocked, hold;   /* hold: 1 = the next done() waits; 2 = it does */
 static int64_t last_ti;
+
+static int64_t limit_us(void) { return clock_mono_us() + LIMIT_S * 1000000LL; }
+
+/* What was lost on its way never comes: the program ends, its spawner's children with it. */
+static _Noreturn void never(const char *what, int64_t ti) {
+  fprintf(stderr, "not within %d s: %s %lld\n", LIMIT_S, what, (long long)ti);
+  abort();
+}
+
+/* Under mu: until something has changed. */
+static void await_change(int64_t end_us, const char *what, int64_t ti) {
+  const struct timespec end = {end_us / 1000000, end_us % 1000000 * 1000};
+  if (pthread_cond_clockwait(&changed, &mu, CLOCK_MONOTONIC, &end) == ETIMEDOUT) never(what, ti);
+}
 
 static void on_done(void *ctx, struct attempt *list) {
   (void)ctx;
@@ -38,7 +52,9 @@ static void on_done(void *ctx, struct attempt *list) {
     a->next = ended;
     ended = a;
   }
+  if (hold == 1) hold = 2;
   pthread_cond_broadcast(&changed);
+  while (hold == 2) pthread_cond_wait(&changed, &mu);
   pthread_mutex_unlock(&mu);
 }
 
@@ -85,6 +101,24 @@ size_t h_timeouts(void) {
 void h_fail_logs(int n) {
   pthread_mutex_lock(&mu);
   failures = n;
+  pthread_mutex_unlock(&mu);
+}
+
+void h_hold_loop(struct attempt *a) {
+  pthread_mutex_lock(&mu);
+  hold = 1;
+  pthread_mutex_unlock(&mu);
+  int64_t end_us = limit_us();
+  worker_start(H.w, a);
+  pthread_mutex_lock(&mu);
+  while (hold == 1) await_change(end_us, "the loop to stand still", 0);
+  pthread_mutex_unlock(&mu);
+}
+
+void h_let_loop(void) {
+  pthread_mutex_lock(&mu);
+  hold = 0;
+  pthread_cond_broadcast(&changed);
   pthread_mutex_unlock(&mu);
 }
 
@@ -163,20 +197,6 @@ static struct attempt *take(int64_t ti) {
     return a;
   }
   return NULL;
-}
-
-static int64_t limit_us(void) { return clock_mono_us() + LIMIT_S * 1000000LL; }
-
-/* What was lost on its way never comes: the program ends, its spawner's children with it. */
-static _Noreturn void never(const char *what, int64_t ti) {
-  fprintf(stderr, "not within %d s: %s %lld\n", LIMIT_S, what, (long long)ti);
-  abort();
-}
-
-/* Under mu: until something has changed. */
-static void await_change(int64_t end_us, const char *what, int64_t ti) {
-  const struct timespec end = {end_us / 1000000, end_us % 1000000 * 1000};
-  if (pthread_cond_clockwait(&changed, &mu, CLOCK_MONOTONIC, &end) == ETIMEDOUT) never(what, ti);
 }
 
 struct attempt *h_await(int64_t ti) {

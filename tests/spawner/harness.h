@@ -36,6 +36,8 @@ size_t h_timeouts(void);         /* how often timed_out() was called */
 struct buf *h_log(int64_t ti);
 void h_log_reaches(int64_t ti, size_t n); /* waits until so many bytes are stored */
 void h_fail_logs(int n);         /* the next n log_write() calls fail */
+void h_hold_loop(struct attempt *a);   /* runs it; the worker's thread stands still in its done() until h_let_loop() */
+void h_let_loop(void);
 void h_block_logs(int on);       /* log_write() waits while it is on */
 /* A second worker on the same directory, without or with the right to SHELL, with no spawner. */
 struct worker *h_second(int shell);

@@ -1,6 +1,8 @@
 /* Output of tasks: kept byte for byte, streamed while they run, bounded in store and in memory, and honest about what is
  * left out. */
 #include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "harness.h"
 #include "limits.h"
 
@@ -174,12 +177,40 @@ static void test_store_hangs(void **st) {
   attempt_free(a);
 }
 
+/* The last chunk is stored, and the wait for it is over: both are seen in one turn. */
+static void test_store_just_in_time(void **st) {
+  char script[200];
+  int fd = h_fifo("dead");
+  (void)st;
+  h_block_logs(1);
+  snprintf(script, sizeof script, "exec 9> %s/dead; echo up >&9; echo late", H.dir);
+  struct attempt *a = h_attempt("SHELL", script, NULL);
+  int64_t ti = a->ti;
+  char line[8];
+  worker_start(H.w, a);
+  h_line(fd, line, sizeof line);
+  while (!h_all_dead(fd)) sched_yield();
+  h_expect("true", NULL, ATTEMPT_OK, NULL); /* the other's end was seen before this one's */
+  struct attempt *hold = h_attempt("SHELL", "true", NULL);
+  int64_t hold_ti = hold->ti, due_us = clock_mono_us() + 3000000;
+  h_hold_loop(hold);
+  h_block_logs(0);
+  h_log_reaches(ti, 5);
+  while (clock_mono_us() < due_us) poll(NULL, 0, 10); /* time itself is what is tested */
+  h_let_loop();
+  a = h_await(ti);
+  assert_int_equal(a->log_bytes, 5);
+  attempt_free(a);
+  attempt_free(h_await(hold_ti));
+  close(fd);
+}
+
 int main(void) {
   h_open(NULL);
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_bytes), cmocka_unit_test(test_streamed), cmocka_unit_test(test_below_cap), cmocka_unit_test(test_cap),
     cmocka_unit_test(test_two_streams), cmocka_unit_test(test_gigabyte), cmocka_unit_test(test_one_long_line),
-    cmocka_unit_test(test_store_fails), cmocka_unit_test(test_store_hangs)};
+    cmocka_unit_test(test_store_fails), cmocka_unit_test(test_store_hangs), cmocka_unit_test(test_store_just_in_time)};
   int rc = cmocka_run_group_tests_name("logs", tests, NULL, NULL);
   h_close();
   return rc;

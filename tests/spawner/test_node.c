@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +19,7 @@
 #include "harness.h"
 
 static int fifo;
+static char data[128];   /* of the nodes */
 
 static void on_done(void *ctx, struct attempt *list) {
   (void)ctx;
@@ -31,9 +34,9 @@ static _Noreturn void be_node(int64_t lease_us) {
   struct wr_err err;
   struct spawner *s;
   struct worker *w;
-  const struct spawner_opts so = {H.dir, NULL};
+  const struct spawner_opts so = {data, NULL};
   if (spawner_start(&so, &s, &err) != WR_OK) _exit(1);
-  const struct worker_opts wo = {.spawner = s, .data_dir = H.dir, .shell_allowed = true, .process_slots = 3, .done = on_done};
+  const struct worker_opts wo = {.spawner = s, .data_dir = data, .shell_allowed = true, .process_slots = 3, .done = on_done};
   atomic_store(&s->page->gate_wait_us, INT64_MAX / 2);
   setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* a test that is killed leaves nothing */
@@ -56,8 +59,14 @@ static _Noreturn void be_node(int64_t lease_us) {
   for (;;) pause();
 }
 
+static bool as_nobody;
+enum { NOBODY = 65534 };
+
+static int become_nobody(void) { return setresgid(NOBODY, NOBODY, NOBODY) || setresuid(NOBODY, NOBODY, NOBODY); }
+
 static pid_t start_node(int64_t lease_us) {
   pid_t pid = fork();
+  if (pid == 0 && as_nobody && become_nobody()) _exit(1);
   if (pid == 0) be_node(lease_us);
   char line[32];
   for (int i = 0; i < 3; i++) h_line(fifo, line, sizeof line);
@@ -112,6 +121,69 @@ static void await_all_dead(void) {
   fcntl(fifo, F_SETFL, 0);
   while (read(fifo, b, sizeof b) > 0) {}
   fcntl(fifo, F_SETFL, O_NONBLOCK);
+}
+
+/* The first number behind a word of /proc/PID/status; 0 = there is no such process. */
+static long of_status(pid_t pid, const char *word) {
+  char path[64], line[128];
+  long n = 0;
+  snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+  FILE *f = fopen(path, "r");
+  while (f && fgets(line, sizeof line, f))
+    if (strncmp(line, word, strlen(word)) == 0) n = strtol(line + strlen(word), NULL, 10);
+  if (f) fclose(f);
+  return n;
+}
+
+/* As the user whose process it is: that needs no privilege. soft 0 = as much as it may have. */
+static void limit_processes(pid_t pid, rlim_t soft) {
+  pid_t helper = fork();
+  if (helper == 0) {
+    struct rlimit l;
+    if ((as_nobody && become_nobody()) || prlimit(pid, RLIMIT_NPROC, NULL, &l)) _exit(1);
+    l.rlim_cur = soft ? soft : l.rlim_max;
+    _exit(prlimit(pid, RLIMIT_NPROC, &l, NULL) ? 1 : 0);
+  }
+  int status = -1;
+  assert_int_equal(waitpid(helper, &status, 0), helper);
+  assert_int_equal(status, 0);
+}
+
+/* No room for a process when the spare is woken: it tries until there is. Root has no such bound, so the node is nobody's. */
+static void test_no_room_for_the_next(void **st) {
+  char home[128];
+  (void)st;
+  snprintf(home, sizeof home, "%s", data);
+  snprintf(data, sizeof data, "%s/small", H.dir);
+  as_nobody = geteuid() == 0;
+  assert_int_equal(mkdir(data, 0700), 0);
+  if (as_nobody) assert_true(chown(data, NOBODY, NOBODY) == 0 && chmod(H.dir, 0711) == 0);
+  pid_t node = start_node(INT64_MAX / 2), spare = h_child(node, "weir-spare");
+  limit_processes(spare, 1);
+  long slept = of_status(spare, "voluntary_ctxt_switches:");
+  kill(h_spawner(node), SIGKILL);
+  for (long n = slept; n > 0 && n < slept + 4;) n = of_status(spare, "voluntary_ctxt_switches:"); /* woken, and some tries */
+  assert_int_equal(of_status(spare, "Pid:"), spare);
+  assert_int_equal(h_child(spare, "weir-spawner"), 0);
+  limit_processes(spare, 0);
+  while (!h_child(spare, "weir-spawner")) sched_yield();
+  kill(node, SIGKILL);
+  reap_all();
+  as_nobody = false;
+  snprintf(data, sizeof data, "%s", home);
+}
+
+/* A stop waits for nobody who was stopped. */
+static void test_stopped_ones_end(void **st) {
+  const struct spawner_opts so = {data, NULL};
+  struct spawner *s;
+  struct wr_err err;
+  (void)st;
+  assert_int_equal(spawner_start(&so, &s, &err), WR_OK);
+  pid_t guard = h_child(getpid(), "weir-guard"), spawner = h_spawner(getpid());
+  assert_true(kill(guard, SIGSTOP) == 0 && kill(spawner, SIGSTOP) == 0);
+  spawner_end(s);
+  assert_true(lock_free());
 }
 
 /* The two that waited for a place are known to the next node on the directory, once. */
@@ -240,9 +312,11 @@ static void test_bad_options(void **st) {
 int main(void) {
   h_dir();
   fifo = h_fifo("tree");
+  snprintf(data, sizeof data, "%s", H.dir);
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_bad_options), cmocka_unit_test(test_node_killed), cmocka_unit_test(test_two_killed), cmocka_unit_test(test_never_started_are_told),
+    cmocka_unit_test(test_no_room_for_the_next), cmocka_unit_test(test_stopped_ones_end),
     cmocka_unit_test(test_group_killed), cmocka_unit_test(test_guard_killed), cmocka_unit_test(test_spawner_then_node_killed),
     cmocka_unit_test(test_spare_killed), cmocka_unit_test(test_node_frozen), cmocka_unit_test(test_second_node_refused)};
   int rc = cmocka_run_group_tests_name("node", tests, NULL, NULL);
