@@ -8,6 +8,7 @@ that it started. Exit status 0 only when something ran and nothing failed.
     tally.py --meson BUILD.. --python DIR..
 """
 import argparse
+import contextlib
 import json
 import pathlib
 import os
@@ -75,11 +76,9 @@ def family(pid):
     """The process and all below it."""
     pids = [pid]
     for parent in pids:
-        for task in pathlib.Path(f"/proc/{parent}/task").glob("*"):
-            try:
-                pids += map(int, (task / "children").read_text().split())
-            except OSError:
-                pass
+        with contextlib.suppress(OSError):  # one that has ended
+            for task in os.listdir(f"/proc/{parent}/task"):
+                pids += map(int, pathlib.Path(f"/proc/{parent}/task/{task}/children").read_text().split())
     return pids
 
 

@@ -51,10 +51,12 @@ def alive(pid):
 
 def children(pid):
     """Of all its threads; one that ends meanwhile has none."""
-    out = set()
-    for path in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            out |= set(map(int, path.read_text().split()))
+    out, gone, threads = set(), contextlib.suppress(FileNotFoundError, ProcessLookupError), []
+    with gone:
+        threads = os.listdir(f"/proc/{pid}/task")
+    for thread in threads:
+        with gone:
+            out |= set(map(int, pathlib.Path(f"/proc/{pid}/task/{thread}/children").read_text().split()))
     return out
 
 
