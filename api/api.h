@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include "defs.h"
 #include "err.h"
+#include "health.h"
 #include "runner.h"
 #include "store.h"
 
@@ -26,8 +27,7 @@ struct api_opts {
   bool shell_allowed;             /* else a SHELL task is 403 SHELL_NOT_ALLOWED at save */
   const char *version;            /* of /version */
   uint32_t threads;               /* connections at once; 0 = the default */
-  /* For /readyz, any thread: NULL = ready, else one word that says what is not ("starting", "lease"). May be NULL. */
-  const char *(*not_ready)(void *ctx);
+  void (*health)(void *ctx, struct health *out); /* for /readyz; any thread, never waits. NULL = all is well */
   void *ctx;
 };
 enum wr_rc api_start(const struct api_opts *o, struct api **out, struct wr_err *err) WR_MUST;

@@ -15,8 +15,9 @@ enum wr_rc h_livez(struct call *c) {
 enum wr_rc h_readyz(struct call *c) {
   const struct api_opts *o = &c->api->o;
   if (atomic_load(&c->api->draining)) return call_fail(c, WR_DRAINING, NULL);
-  const char *why = o->not_ready ? o->not_ready(o->ctx) : NULL;
-  if (why) return call_fail(c, WR_DB_UNAVAILABLE, "Not ready: %s.", why);
+  struct health h = {.store = {.ok = true}};
+  if (o->health) o->health(o->ctx, &h);
+  if (!h.store.ok) return call_fail(c, WR_DB_UNAVAILABLE, "Not ready: %s.", h.store.why);
   struct reader *r = call_reader(c);
   if (!r) return c->err.code;
   int64_t version;

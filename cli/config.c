@@ -66,6 +66,10 @@ static enum wr_rc read_num(const struct opt *o, const char *where, const char *t
     if (text_duration(text, strlen(text), o->max, num) && *num >= o->min) return WR_OK;
     snprintf(want, sizeof want, "a time from %llds to %llds", (long long)o->min / 1000000, (long long)o->max / 1000000);
     return bad(err, o, where, text, want);
+  case OPT_SIZE:
+    if (text_size(text, strlen(text), o->max, num) && *num >= o->min) return WR_OK;
+    snprintf(want, sizeof want, "a size from %lldMiB to %lldGiB", (long long)o->min >> 20, (long long)o->max >> 30);
+    return bad(err, o, where, text, want);
   case OPT_CHOICE:
     *num = choice(o->arg, text);
     if (*num >= 0) return WR_OK;

@@ -15,6 +15,7 @@ enum opt_type {
   OPT_TEXT,
   OPT_INT,     /* num, within the bounds */
   OPT_TIME,    /* num in microseconds: "2s", "500ms", "60" */
+  OPT_SIZE,    /* num in bytes: "64MiB", "512KiB", "1GiB", "65536" */
   OPT_CHOICE,  /* num = place in the list that is its argument text */
   OPT_SWITCH,  /* num 0 or 1; as a flag it takes no value */
   OPT_MANY     /* a list; by commas in file and environment */

@@ -296,6 +296,13 @@ void node_close(struct node *n) {
   free(n);
 }
 
+void node_health(struct node *n, struct health *out) {
+  struct runner_stats st;
+  runner_stats(n->runner, &st);
+  *out = (struct health){.store = {.ok = !st.store_down}, .queue = {.ok = true}, .processes = {.ok = true}, .disk = {.ok = true}};
+  if (st.store_down) snprintf(out->store.why, sizeof out->store.why, "the database does not answer");
+}
+
 struct store *node_store(const struct node *n) { return n->store; }
 struct defs *node_defs(const struct node *n) { return n->defs; }
 struct runner *node_runner(const struct node *n) { return n->runner; }

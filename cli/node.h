@@ -9,6 +9,7 @@
 #define CLI_NODE_H
 #include "def_env.h"
 #include "defs.h"
+#include "health.h"
 #include "mem.h"
 #include "runner.h"
 #include "store.h"
@@ -21,6 +22,9 @@ struct node_opts {
   unsigned roles;
   int64_t lease_us;
   uint32_t slots, async_slots;                /* attempts at once, per class */
+  const char *user;                           /* NULL = the owner of `data` */
+  const char *const *run_as_also; size_t n_run_as_also;
+  int64_t cache_bytes, request_us, stop_us;
   enum { NODE_STRICT, NODE_RELAXED } durability;
   enum { NODE_SHELL_OFF, NODE_SHELL_ON } shell;
   void *ctx;
@@ -40,6 +44,7 @@ void node_drain(struct node *n, int64_t grace_us);
 /* After node_drain() and when nobody posts any more: commits what waits, leaves the store, ends all. NULL is fine. */
 void node_close(struct node *n);
 
+void node_health(struct node *n, struct health *out);   /* any thread; never waits */
 struct store *node_store(const struct node *n);
 struct defs *node_defs(const struct node *n);
 struct runner *node_runner(const struct node *n);

@@ -84,19 +84,14 @@ static enum wr_rc read_options(struct server *s, struct wr_err *err) {
 
 /* ---- life ---- */
 
-static const char *not_ready(void *ctx) {
-  const struct server *s = ctx;
-  struct runner_stats st;
-  runner_stats(node_runner(s->node), &st);
-  return st.store_down ? "store" : NULL;
-}
+static void health(void *ctx, struct health *out) { node_health(((const struct server *)ctx)->node, out); }
 
 static enum wr_rc start_api(struct server *s, struct wr_err *err) {
   const struct config *c = &s->cfg;
   struct api_opts a = {.listen = s->listen, .host = (const char *const *)c->v[OPT_HOST].many,
                        .n_host = c->v[OPT_HOST].n_many, .store = node_store(s->node), .defs = node_defs(s->node),
                        .runner = node_runner(s->node), .data_dir = s->opts.data, .dev = config_num(c, OPT_DEV),
-                       .shell_allowed = s->opts.shell == NODE_SHELL_ON, .version = WEIR_VERSION, .not_ready = not_ready, .ctx = s};
+                       .shell_allowed = s->opts.shell == NODE_SHELL_ON, .version = WEIR_VERSION, .health = health, .ctx = s};
   enum wr_rc rc = api_start(&a, &s->api, err);
   if (rc) return rc;
   const char *token = api_token_path(s->api);

@@ -55,5 +55,11 @@ enum wr_rc setup_common(const struct config *c, enum shell_mode mode, struct nod
   if (!rc) rc = setup_shell(c, mode, o, err);
   o->slots = config_text(c, OPT_SLOTS) ? (uint32_t)config_num(c, OPT_SLOTS) : SLOTS_PER_CORE * node_cores();
   o->async_slots = (uint32_t)config_num(c, OPT_ASYNC_SLOTS);
+  o->user = config_text(c, OPT_USER);
+  o->run_as_also = (const char *const *)c->v[OPT_RUN_AS_ALSO].many;
+  o->n_run_as_also = c->v[OPT_RUN_AS_ALSO].n_many;
+  o->cache_bytes = config_num(c, OPT_CACHE_MEMORY);
+  o->request_us = config_num(c, OPT_REQUEST_TIMEOUT);
+  o->stop_us = config_num(c, OPT_STOP_TIMEOUT);
   return rc;
 }

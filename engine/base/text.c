@@ -125,6 +125,21 @@ bool text_duration(const char *s, size_t n, int64_t max_us, int64_t *out_us) {
   return true;
 }
 
+bool text_size(const char *s, size_t n, int64_t max, int64_t *out) {
+  static const struct { char name[4]; int shift; } unit[] = {{"", 0}, {"KiB", 10}, {"MiB", 20}, {"GiB", 30}};
+  size_t digits = 0;
+  int64_t v;
+  while (digits < n && s[digits] >= '0' && s[digits] <= '9') digits++;
+  if (!text_i64(s, digits, &v)) return false; /* no digit: false */
+  for (size_t i = 0; i < sizeof unit / sizeof *unit; i++) {
+    if (strlen(unit[i].name) != n - digits || memcmp(unit[i].name, s + digits, n - digits) != 0) continue;
+    if (v > max >> unit[i].shift) return false;
+    *out = v << unit[i].shift;
+    return true;
+  }
+  return false;
+}
+
 bool text_utf8(const char *s, size_t n) {
   size_t i = 0;
   while (i < n) {

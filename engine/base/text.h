@@ -13,6 +13,8 @@ bool text_id(const char *s, size_t n, int64_t *out); /* 1 .. WR_ID_MAX, ASCII di
 /* "2", "0.5", "500ms", "2s", "5m", "1h", "1d": a plain number is seconds, exponents are allowed ("1e-3").
  * To the microsecond; false when negative, not finite or above max_us. "0" is right. */
 bool text_duration(const char *s, size_t n, int64_t max_us, int64_t *out_us);
+/* "65536", "512KiB", "64MiB", "1GiB": whole numbers of bytes; false when above max or of another form. */
+bool text_size(const char *s, size_t n, int64_t max, int64_t *out);
 bool text_utf8(const char *s, size_t n);         /* well-formed, no surrogates */
 size_t text_utf8_len(const char *s, size_t n);   /* code points of well-formed text */
 bool text_has_control(const char *s, size_t n);  /* C0, DEL, C1, bidi controls */

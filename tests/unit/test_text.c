@@ -173,10 +173,25 @@ static void test_distance(void **st) {
   }
 }
 
+static void test_sizes(void **state) {
+  (void)state;
+  int64_t v = -1;
+  assert_true(text_size("65536", 5, INT64_MAX, &v));
+  assert_int_equal(v, 65536);
+  assert_true(text_size("64MiB", 5, INT64_MAX, &v));
+  assert_int_equal(v, 64 << 20);
+  assert_true(text_size("1GiB", 4, 1 << 30, &v));
+  assert_false(text_size("2GiB", 4, 1 << 30, &v));
+  assert_false(text_size("9223372036854775807KiB", 22, INT64_MAX, &v));
+  assert_false(text_size("64MB", 4, INT64_MAX, &v));
+  assert_false(text_size("MiB", 3, INT64_MAX, &v));
+  assert_false(text_size("-1", 2, INT64_MAX, &v) && v < 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_i64), cmocka_unit_test(test_id), cmocka_unit_test(test_duration),
       cmocka_unit_test(test_duration_random), cmocka_unit_test(test_utf8), cmocka_unit_test(test_control),
-      cmocka_unit_test(test_names), cmocka_unit_test(test_distance)};
+      cmocka_unit_test(test_names), cmocka_unit_test(test_sizes), cmocka_unit_test(test_distance)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
