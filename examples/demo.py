@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""S2's sample over HTTP, as `./dev run` shows it: three tasks, one flow; it fails at the third node as it must, the task
-is repaired, and the flow goes on from that node. Exit status 0 only when every answer was the expected one.
+"""The README's sample over HTTP, as `./dev run` shows it: three tasks, one flow; it fails at the third node as it must, the
+task is fixed, and the flow is resumed at that node. Exit status 0 only when every answer was the expected one.
 
     python3 examples/demo.py http://127.0.0.1:8088
 """
@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.request
 
-HERE = pathlib.Path(__file__).parent / "s2"
+HERE = pathlib.Path(__file__).parent / "sample"
 LIMIT_S = 60
 
 
@@ -78,7 +78,7 @@ def main():
     broken = run["nodes"][2]
     expect((broken["status"], broken["errorMsg"]), ("FAILED", "Internal Exception."), "third node")
 
-    print("\nthat is what an EXCEPTION task is for; repairing it, and going on from its node:", flush=True)
+    print("\nthat is what an EXCEPTION task is for; fixing it, and resuming at its node:", flush=True)
     weir.call("POST", "/task", dict(sample("task3-fixed.json"), taskId=int(ids[2])))
     again = weir.call("POST", f"/exec/flow/{flow_id}", {"fiId": fi, "niId": broken["niId"]})
     expect(again["fiId"], fi, "fiId of the retry")

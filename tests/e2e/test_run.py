@@ -125,8 +125,8 @@ class Run(unittest.TestCase):
 
     def test_examples(self):
         for path in sorted((ROOT / "examples").glob("*.json")):
-            with self.subTest(path=path.name):
-                done = weir("run", "-o", "json", path)
+            with self.subTest(path=path.name), directory() as tmp:
+                done = weir("run", "-o", "json", path, "-p", f"from={ROOT}/examples", "-p", f"to={tmp}")
                 self.assertEqual(done.returncode, 0, done.stderr)
                 self.assertEqual({n["status"] for n in self.one_object(done)["nodes"]}, {"SUCCESS"})
 
