@@ -28,7 +28,7 @@ struct attempt {
   struct task_def *def;             /* a reference */
   int64_t timeout_us;               /* run timeout, 0 = none */
   struct task_policy policy;        /* with the node's overrides */
-  char *key;                        /* WEIR_RUN_KEY: "fi:nodeKey:index" or "t:ti" */
+  char *key;                        /* WEIR_RUN_KEY: "s<store>:fi:nodeKey:index" or "s<store>:t:ti" */
   struct params *params;            /* a reference, NULL = none */
   int64_t start_us;                 /* wall clock of the claim */
   /* worker's: */

@@ -140,6 +140,13 @@ SORT(task, struct task_write, ti)
 
 /* ---- attempts ---- */
 
+/* "s<store>:": no other database makes the same keys. */
+static void key_begin(const struct runner *r, struct buf *key) {
+  buf_ch(key, 's');
+  buf_str(key, store_id(r->s));
+  buf_ch(key, ':');
+}
+
 static enum store_rc new_attempt(struct runner *r, const struct eff_after *f) {
   struct live *l = live_get(r, f->r->fi);
   const struct task_ref *ref = &l->def->ref[f->task];
@@ -154,6 +161,7 @@ static enum store_rc new_attempt(struct runner *r, const struct eff_after *f) {
   }
   struct attempt *a = wr_new(struct attempt);
   struct buf key = BUF_INIT;
+  key_begin(r, &key);
   buf_i64(&key, f->r->fi);
   buf_ch(&key, ':');
   buf_str(&key, l->def->node[l->def->dag_node[node]].key);
@@ -171,6 +179,7 @@ static enum store_rc new_attempt(struct runner *r, const struct eff_after *f) {
 static void solo_attempt(struct runner *r, const struct solo *s) {
   struct attempt *a = wr_new(struct attempt);
   struct buf key = BUF_INIT;
+  key_begin(r, &key);
   buf_printf(&key, "t:%lld", (long long)s->ti);
   *a = (struct attempt){.ti = s->ti, .epoch = s->t.epoch, .owner = r->me, .def = def_task_ref(s->def), .timeout_us = s->def->timeout_us,
     .policy = s->def->policy, .key = key.data,

@@ -62,8 +62,8 @@ static enum wr_rc check_server(struct my *s, const struct store_opts *o, struct 
 
 /* ---- schema ---- */
 #define OUR_TABLES "('schema_version','id_block','definitions','task','task_history','task_flow','task_flow_history','task_node'," \
-  "'task_node_edge','task_use','task_flow_ins','task_node_ins','task_ins','task_attempt','engine_node','task_log','idempotency')"
-#define N_TABLES 17
+  "'task_node_edge','task_use','installation','task_flow_ins','task_node_ins','task_ins','task_attempt','engine_node','task_log','idempotency')"
+#define N_TABLES 18
 #define LOCK_NAME(what) "CONCAT('weir." what ".', IF(CHAR_LENGTH(DATABASE())<=48, DATABASE(), MD5(DATABASE())))"
 
 static unsigned one_int(struct my *s, const char *sql, int64_t *v) {
@@ -93,6 +93,10 @@ static enum wr_rc create_schema(struct my *s, struct wr_err *err) {
     if (more > 0) e = my_fail(&s->run, mysql_errno(s->run.m));
     if (more) break;
   }
+  char id[STORE_ID_BYTES + 1], who[128];
+  store_new_id(id);
+  int len = snprintf(who, sizeof who, "INSERT IGNORE INTO installation (one, store_id) VALUES (1, '%s')", id);
+  if (!e) e = my_query(&s->run, who, (size_t)len);
   if (!e) e = my_exec(&s->run, "INSERT IGNORE INTO schema_version VALUES (1, UTC_TIMESTAMP(6))");
   return e ? my_err(e, err) : WR_OK;
 }
@@ -128,6 +132,16 @@ static enum wr_rc check_tables(struct my *s, struct wr_err *err) {
   if (n != N_TABLES) return wr_err_set(err, WR_STORE_REFUSED, "Tables of the schema are missing or not InnoDB.");
   if (rows != ID__N + 1) return wr_err_set(err, WR_STORE_REFUSED, "Rows of the schema are missing: id_block or definitions.");
   return WR_OK;
+}
+
+static enum wr_rc load_id(struct my *s, struct wr_err *err) {
+  struct my_rows r;
+  unsigned e = my_select(&s->run, &r, "SELECT store_id FROM installation", NULL, 0);
+  if (e) return my_err(e, err);
+  if (my_next(&r) && r.cell[0].n == STORE_ID_BYTES) memcpy(s->base.id, r.cell[0].s, STORE_ID_BYTES);
+  e = my_done(&r);
+  if (e) return my_err(e, err);
+  return s->base.id[0] ? WR_OK : wr_err_set(err, WR_STORE_REFUSED, "Rows of the schema are missing: installation.");
 }
 
 /* ---- ids ---- */
@@ -284,6 +298,7 @@ enum wr_rc mysql_store_open(const struct store_opts *o, const char *rest, struct
   if (rc == WR_OK) rc = check_server(s, o, err);
   if (rc == WR_OK) rc = migrate(s, err);
   if (rc == WR_OK) rc = check_tables(s, err);
+  if (rc == WR_OK) rc = load_id(s, err);
   if (rc == WR_OK) *out = &s->base;
   else my_close(&s->base);
   return rc;

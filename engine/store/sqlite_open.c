@@ -94,12 +94,14 @@ static int64_t one_number(struct sq_conn *c, const char *sql, int *rc) {
   return v;
 }
 
-static int create(struct sq_conn *c, const char *text) {
-  char now[96];
+static int create(struct sq_conn *c, const char *text, const char *id) {
+  char now[96], who[96];
   snprintf(now, sizeof now, "INSERT INTO schema_version VALUES (%d, %lld)", SQ_SCHEMA, (long long)clock_wall_us());
   int rc = sq_exec(c, "BEGIN IMMEDIATE");
   if (rc == SQLITE_OK) rc = sq_exec(c, text);
   if (rc == SQLITE_OK) rc = sq_exec(c, now);
+  if (id) snprintf(who, sizeof who, "INSERT INTO installation (one, store_id) VALUES (1, '%s')", id);
+  if (rc == SQLITE_OK && id) rc = sq_exec(c, who);
   if (rc == SQLITE_OK) rc = sq_exec(c, "PRAGMA application_id=1466263922"); /* 'Weir' */
   return rc == SQLITE_OK ? sq_exec(c, "COMMIT") : rc;
 }
@@ -114,7 +116,7 @@ static enum wr_rc check_version(struct sq_conn *c, const char *path, struct wr_e
                     (long long)v, SQ_SCHEMA);
 }
 
-enum wr_rc sq_migrate(const char *path, const char *text, struct wr_err *err) {
+enum wr_rc sq_migrate(const char *path, const char *text, const char *id, struct wr_err *err) {
   struct sq_conn c;
   int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600); /* results may be secret; SQLite copies the mode to its other files */
   if (fd < 0) return wr_err_set(err, WR_DB_UNAVAILABLE, "%.120s cannot be opened: %s.", path, strerror(errno));
@@ -123,7 +125,7 @@ enum wr_rc sq_migrate(const char *path, const char *text, struct wr_err *err) {
   if (rc == SQLITE_NOTADB) return wr_err_set(err, WR_STORE_REFUSED, "%.120s is not a database.", path);
   if (rc != SQLITE_OK) return sq_err(&c, rc, err);
   int64_t tables = one_number(&c, "SELECT count(*) FROM sqlite_schema", &rc);
-  if (rc == SQLITE_OK && tables == 0) rc = create(&c, text);
+  if (rc == SQLITE_OK && tables == 0) rc = create(&c, text, id);
   enum wr_rc wr = rc != SQLITE_OK ? sq_err(&c, rc, err) : tables > 0 ? check_version(&c, path, err) : WR_OK;
   sq_conn_close(&c);
   return wr;
@@ -148,6 +150,15 @@ static int load_counters(struct sq *s) {
   for (int k = 0; k < ID__N && rc == SQLITE_OK; k++)
     if (s->next_id[k] < 1) rc = SQLITE_CORRUPT;
   return rc;
+}
+
+static int load_id(struct sq *s) {
+  sqlite3_stmt *st = NULL;
+  int rc = sqlite3_prepare_v2(s->run.db, "SELECT store_id FROM installation", -1, &st, NULL);
+  if (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW)
+    snprintf(s->base.id, sizeof s->base.id, "%s", sq_col_text(st, 0, NULL)), rc = SQLITE_OK;
+  sqlite3_finalize(st);
+  return rc == SQLITE_DONE || (rc == SQLITE_OK && strlen(s->base.id) != STORE_ID_BYTES) ? SQLITE_CORRUPT : rc;
 }
 
 /* ---- open, close ---- */
@@ -213,11 +224,14 @@ static struct sq *sq_new(const char *path) {
 
 static enum wr_rc open_all(struct sq *s, struct wr_err *err) {
   enum wr_rc wr = take_lock(s, err);
-  if (!wr) wr = sq_migrate(s->path, schema_sqlite_0001, err);
-  if (!wr) wr = sq_migrate(s->log_path, schema_sqlite_log_0001, err);
+  char id[STORE_ID_BYTES + 1];
+  store_new_id(id);
+  if (!wr) wr = sq_migrate(s->path, schema_sqlite_0001, id, err);
+  if (!wr) wr = sq_migrate(s->log_path, schema_sqlite_log_0001, NULL, err);
   if (wr) return wr;
   int rc = sq_open_run(s);
   if (rc == SQLITE_OK) rc = load_counters(s);
+  if (rc == SQLITE_OK) rc = load_id(s);
   if (rc != SQLITE_OK) return sq_err(&s->run, rc, err);
   return sq_ckpt_start(s, err);
 }

@@ -128,7 +128,7 @@ extern const char *const sq_id_name[ID__N];
 int sq_open_run(struct sq *s);                    /* (re)opens the runner's connection */
 int sq_open_def(struct sq *s);                    /* opens the definition writer's when it is not */
 /* Makes a new file private to its owner, then creates schema `text` or checks its version. */
-enum wr_rc sq_migrate(const char *path, const char *text, struct wr_err *err);
+enum wr_rc sq_migrate(const char *path, const char *text, const char *id, struct wr_err *err);
 void sq_close(struct store *);
 /* ---- sqlite_ckpt.c ---- */
 enum wr_rc sq_ckpt_start(struct sq *s, struct wr_err *err);

@@ -1,8 +1,10 @@
 /* Dispatch of store.h: picks the backend by the scheme of the URL, then only forwards. No state but the table of
  * schemes, which is filled before any thread starts. Never does I/O itself. */
 #include "store_backend.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "clock.h"
 #include "mem.h"
 
 #define SCHEMES_MAX 4
@@ -42,6 +44,12 @@ enum wr_rc store_open(const struct store_opts *o, struct store **out, struct wr_
 /* A half-open thing is NULL: closing it is fine. */
 void store_close(struct store *s) {
   if (s) s->ops->close(s);
+}
+const char *store_id(const struct store *s) { return s->id; }
+void store_new_id(char out[STORE_ID_BYTES + 1]) {
+  uint32_t r;
+  rand_secret(&r, sizeof r);
+  snprintf(out, STORE_ID_BYTES + 1, "%08x", r);
 }
 bool store_single(const struct store *s) { return s->ops->single(s); }
 enum store_rc store_ids(struct store *s, enum id_kind kind, uint32_t n, int64_t *first) {

@@ -114,6 +114,9 @@ enum wr_rc store_open(const struct store_opts *o, struct store **out, struct wr_
 void store_close(struct store *s);
 /* True: one process owns the database (SQLite): no leases, no rival, whole runs are loaded. */
 bool store_single(const struct store *s);
+/* 8 hex digits, made by chance when the database was made: no two databases share them. As long as the store. */
+enum { STORE_ID_BYTES = 8 };
+const char *store_id(const struct store *s);
 /* n ids in a row; own transaction on a server. Kept in blocks in memory. */
 enum store_rc store_ids(struct store *s, enum id_kind kind, uint32_t n, int64_t *first) WR_MUST;
 

@@ -69,9 +69,13 @@ struct store_ops {
   enum store_rc (*keys)(struct store *s, const char *const *key, size_t n, struct key_row *out, uint8_t *got);
   enum wr_rc (*reader_key)(struct reader *r, const char *key, struct key_row *out, struct wr_err *err);
 };
-struct store  { const struct store_ops *ops; };
+/* id: of the database, 8 hex digits; filled in by the backend when it opens. */
+struct store  { const struct store_ops *ops; char id[STORE_ID_BYTES + 1]; };
 struct reader { const struct store_ops *ops; struct store *s; };
 struct logs   { const struct store_ops *ops; };
+
+/* A new id for a new database, by chance. */
+void store_new_id(char out[STORE_ID_BYTES + 1]);
 
 /* rest: the path behind `sqlite:`; for every other scheme the whole URL. */
 typedef enum wr_rc store_open_fn(const struct store_opts *o, const char *rest, struct store **out, struct wr_err *err);

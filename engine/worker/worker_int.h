@@ -19,7 +19,7 @@
 #include "mem.h"
 #include "worker.h"
 
-enum { PIPE_READ_BYTES = 64 * 1024, FENCE_BYTES = 224, OUT_NAME_BYTES = 64 };
+enum { PIPE_READ_BYTES = 64 * 1024, FENCE_BYTES = 240, OUT_NAME_BYTES = 64 };
 #define LOG_SHIP_US 1000000        /* output waits at most so long for more */
 #define LOG_LAST_US 3000000        /* an ended attempt waits at most so long for its log */
 #define GRACE_DEFAULT_US 10000000

@@ -25,6 +25,16 @@ CREATE TABLE IF NOT EXISTS definitions (
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 INSERT IGNORE INTO definitions VALUES (1, 1);
 
+-- One row, made with the schema: store_id, 8 hex digits by chance, tells this database from every other (WEIR_RUN_KEY). The token
+-- of the installation is known by its hash: which server made it, and when.
+CREATE TABLE IF NOT EXISTS installation (
+  one         TINYINT NOT NULL PRIMARY KEY,
+  store_id    CHAR(8) NOT NULL,
+  token_hash  CHAR(64),
+  token_host  VARCHAR(255),
+  token_time  DATETIME(6)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
 CREATE TABLE IF NOT EXISTS task (
   task_id           BIGINT NOT NULL PRIMARY KEY,
   task_version      BIGINT NOT NULL,

@@ -21,6 +21,16 @@ CREATE TABLE definitions (
 ) STRICT;
 INSERT INTO definitions VALUES (1, 1);
 
+-- One row, made with the schema: store_id, 8 hex digits by chance, tells this database from every other (WEIR_RUN_KEY). The token
+-- of the installation is known by its hash: which server made it, and when.
+CREATE TABLE installation (
+  one         INTEGER PRIMARY KEY CHECK (one = 1),
+  store_id    TEXT NOT NULL,
+  token_hash  TEXT,
+  token_host  TEXT,
+  token_time  INTEGER
+) STRICT;
+
 CREATE TABLE task (
   task_id           INTEGER PRIMARY KEY,
   task_version      INTEGER NOT NULL,

@@ -50,6 +50,18 @@ static void nothing_is_live_at_first(struct world *w) {
   assert_int_equal(n, 0);
 }
 
+/* Run keys hang on it: one database has one for good, and no two have the same. */
+static void a_database_has_an_id_of_its_own(struct world *w) {
+  char first[STORE_ID_BYTES + 1];
+  assert_int_equal(strspn(store_id(w->s), "0123456789abcdef"), STORE_ID_BYTES);
+  memcpy(first, store_id(w->s), sizeof first);
+  world_again(w);
+  assert_string_equal(store_id(w->s), first);
+  world_end(w);
+  world_fresh(w);
+  assert_string_not_equal(store_id(w->s), first);
+}
+
 static void live_task_tells_its_columns(struct world *w) {
   struct flow_def *f = flow_save(w, "f", NODE("a") "," NODE("b"));
   struct started s = flow_start(w, f);
@@ -275,7 +287,7 @@ static void one_member_reconciles(struct world *w) {
 }
 
 const struct fact facts_live[] = {
-  FACT_FRESH(nothing_is_live_at_first), FACT(live_task_tells_its_columns), FACT(live_is_every_state_but_final),
+  FACT_FRESH(nothing_is_live_at_first), FACT_FRESH(a_database_has_an_id_of_its_own), FACT(live_task_tells_its_columns), FACT(live_is_every_state_but_final),
   FACT(live_in_pages_of_any_size), FACT(live_among_the_dead), FACT(live_stand_alone), FACT(live_stand_alone_made_final), FACT(live_of_a_second_run),
   FACT(live_flow_tells_its_columns), FACT(live_flow_is_every_state_but_final), FACT(a_flow_without_nodes_can_be_live),
   FACT_FRESH(owner_of_a_former_life), FACT_FRESH(one_member_reconciles),

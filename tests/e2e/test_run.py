@@ -1,4 +1,5 @@
 """`weir run`: exit codes, outputs, signals, parameters, the store it keeps or not, and recorded workflows."""
+import contextlib
 import fcntl
 import json
 import os
@@ -72,6 +73,28 @@ class Run(unittest.TestCase):
             done = self.run_flow(flow(shell("a", f'printf %s "$W_name" > {tmp}/out')), "-p", "name=$(reboot); a=b")
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             self.assertEqual((tmp / "out").read_text(), "$(reboot); a=b")
+
+    def test_run_key_of_each_run(self):
+        """Each `weir run` has a store of its own, and no key of one is a key of another: else who pays once by the key pays once, ever."""
+        keys = []
+        with directory() as tmp:
+            for _ in range(2):
+                done = self.run_flow(flow(shell("pay", f'printf "%s %s" "$WEIR_RUN_KEY" "$WEIR_FENCE" > {tmp}/out')))
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+                key, fence = (tmp / "out").read_text().split()
+                self.assertRegex(key, r"^s[0-9a-f]{8}:1:pay:0$")
+                self.assertEqual(fence, key + ":1")
+                keys.append(key)
+        self.assertNotEqual(*keys)
+
+    def test_two_runs_of_the_diamond(self):
+        """The example twice at once: each has a folder of its own."""
+        with contextlib.ExitStack() as stack:
+            runs = [stack.enter_context(subprocess.Popen([BIN, "run", str(ROOT / "examples" / "diamond-etl.json")], stdout=subprocess.PIPE,
+                                                         stderr=subprocess.STDOUT, text=True, env=CLEAN_ENV)) for _ in range(2)]
+            for run in runs:
+                said, _ = run.communicate(timeout=LIMIT_S)
+                self.assertEqual(run.returncode, 0, said)
 
     def test_broken_input(self):
         cases = [("{", 4), ("[]", 4), ("", 4), ('{"flowName":"x","flowNodes":[{"nodeType":"TASK","taskIds":"9"}]}', 4), ('{"flowName":"x"}', 4)]

@@ -213,7 +213,7 @@ class Killed(Base):
         until("the former spawner is gone", lambda: not [p for p in below if alive(p)])
         lines = ledger.read_text().split("\n")[:-1]
         self.assertEqual(len(lines), len(set(lines)), lines)
-        self.assertEqual([line.split(":")[1] for line in lines], ["first", "second", "second", "third"])
+        self.assertEqual([line.split(":")[2] for line in lines], ["first", "second", "second", "third"])
         self.assertEqual(server.stop(), 0)
 
     def test_three_losses(self):

@@ -490,7 +490,7 @@ static const struct store_ops mem_ops = {
 
 struct store *memdb_connect(struct memdb *db, void *node) {
   struct mem_store *s = wr_new(struct mem_store);
-  s->s.ops = &mem_ops;
+  s->s = (struct store){.ops = &mem_ops, .id = "00000000"};
   s->db = db;
   s->node = node;
   arena_init(&s->texts, 0);
