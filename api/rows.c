@@ -86,6 +86,8 @@ void row_attempt(struct buf *b, const struct attempt_row *row) {
   j_i64(b, "attempt", row->epoch);
   j_text(b, "end", row->why);
   j_text(b, "errorMsg", row->error ? row->error : "");
+  if (row->exit_code >= 0) j_i64(b, "exitCode", row->exit_code);
+  if (row->signal > 0) j_i64(b, "signal", row->signal);
   times(b, row->start_us, row->end_us);
   j_close(b, '}');
 }

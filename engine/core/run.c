@@ -125,7 +125,7 @@ static void task_ready(struct run *r, struct run_ctx *c, uint32_t task, const st
 static void keep_attempt(struct run *r, struct run_ctx *c, const struct run_event *ev, const struct task *was, const char *error) {
   struct effects *e = c->out;
   *WR_PUSH(e->attempt, e->n_attempt, e->cap_attempt) = (struct eff_attempt){
-      r, ev->task, was->epoch, was->owner, ev->attempt_start_us, c->now_us, task_attempt_why(was, ev->ev.kind), error};
+      r, ev->task, was->epoch, was->owner, was->start_us, c->now_us, task_attempt_why(was, ev->ev.kind), error, ev->result};
 }
 
 static void task_ended(struct run *r, uint32_t task) {

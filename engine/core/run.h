@@ -126,7 +126,8 @@ enum after_kind {
 struct eff_flow { struct run *r; const char *error; /* NULL = keep, "" = clear */ };
 struct eff_node { struct run *r; uint32_t node; const char *error; };
 struct eff_task { struct run *r; uint32_t task; const char *error; const void *result; };
-struct eff_attempt { struct run *r; uint32_t task, epoch; int64_t owner, start_us, end_us; enum task_ev why; const char *error; };
+struct eff_attempt { struct run *r; uint32_t task, epoch; int64_t owner, start_us, end_us; enum task_ev why; const char *error;
+                     const void *result; };
 struct eff_after { enum after_kind kind; struct run *r; uint32_t task; int64_t owner; uint32_t epoch; uint8_t slot; /* START, PUSH */ };
 
 /* Of one batch, over all its runs. Arrays are grown as needed and kept for the next batch. A row appears once,
@@ -170,7 +171,6 @@ struct run_event {
   const struct task_policy *pol;  /* RUN_EV_TASK: of the instance's version; NULL = that is the one bound now */
   const char *error;              /* RUN_EV_TASK, RUN_EV_TIMEOUT: text for errorMsg, NULL = none; borrowed by the effects */
   const void *result;             /* RUN_EV_TASK: passed through to the effect */
-  int64_t attempt_start_us;       /* RUN_EV_TASK: when the attempt was claimed, 0 = not known */
   uint32_t node;                  /* RUN_EV_RERUN: from this node; RERUN_FAILED = what failed */
   struct run_base base;           /* RUN_EV_RERUN: ids of the new run */
 };

@@ -97,7 +97,7 @@ static unsigned do_claim(const struct step *s) {
   t->owner = s->ev->owner;
   t->epoch++;
   t->due_us = 0;
-  if (t->start_us == 0) t->start_us = s->ev->now_us;
+  t->start_us = s->ev->now_us;
   return TASK_OUT_CHANGED | TASK_OUT_CLAIMED;
 }
 

@@ -82,7 +82,7 @@ struct task {
   uint32_t epoch;             /* of the newest claim; 0 = never claimed */
   uint32_t tries;             /* user attempts that ended by FAIL or TIMEOUT */
   int64_t owner;              /* incarnation of the node that runs it, 0 = none */
-  int64_t start_us;           /* first claim, 0 = never */
+  int64_t start_us;           /* newest claim, 0 = never: it belongs to `epoch` */
   int64_t due_us;             /* end of RETRY_WAIT; in QUEUED: its queue timeout, 0 = none */
   int64_t version;            /* of its definition, pinned when the instance was made */
 };

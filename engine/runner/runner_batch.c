@@ -109,19 +109,26 @@ static void solo_rows(struct runner *r) {
   }
 }
 
+/* a: what its process left, NULL = nothing. */
+static void attempt_row(struct runner *r, const struct attempt_row *row, const struct attempt *a) {
+  struct attempt_row *w = WR_PUSH(r->b.attempt, r->b.n_attempt, r->cap_ba);
+  *w = *row;
+  w->error = cut(r, row->error);
+  w->exit_code = a ? a->exit_code : -1;
+  w->signal = a ? a->signal : 0;
+}
+
 static void attempt_rows(struct runner *r) {
   for (size_t i = 0; i < r->eff.n_attempt; i++) {
     const struct eff_attempt *e = &r->eff.attempt[i];
-    *WR_PUSH(r->b.attempt, r->b.n_attempt, r->cap_ba) = (struct attempt_row){
-      .ti = run_ti(e->r, e->task), .epoch = e->epoch, .owner = e->owner, .start_us = e->start_us, .end_us = e->end_us,
-      .why = task_ev_name(e->why), .error = cut(r, e->error)};
+    attempt_row(r, &(struct attempt_row){.ti = run_ti(e->r, e->task), .epoch = e->epoch, .owner = e->owner, .start_us = e->start_us,
+                .end_us = e->end_us, .why = task_ev_name(e->why), .error = e->error}, e->result);
   }
   for (size_t i = 0; i < r->n_dirty; i++) {
     const struct solo *s = r->dirty[i];
     if (s->out & TASK_OUT_ATTEMPT_ENDED)
-      *WR_PUSH(r->b.attempt, r->b.n_attempt, r->cap_ba) = (struct attempt_row){
-        .ti = s->ti, .epoch = s->epoch_was, .owner = s->result ? s->result->owner : 0, .start_us = s->result ? s->result->start_us : 0,
-        .end_us = s->update_us, .why = task_ev_name(s->why), .error = cut(r, s->error)};
+      attempt_row(r, &(struct attempt_row){.ti = s->ti, .epoch = s->was.epoch, .owner = s->was.owner, .start_us = s->was.start_us,
+                  .end_us = s->update_us, .why = task_ev_name(s->why), .error = s->error}, s->result);
   }
 }
 

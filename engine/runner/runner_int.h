@@ -44,7 +44,8 @@ struct solo {
   bool row, dirty;
   uint32_t epoch_was; enum task_state state_was;  /* as stored: the row is its own lock */
   const char *error;
-  enum task_ev why;                   /* of the attempt that ended in this batch */
+  enum task_ev why;                   /* of the attempt that ended in this batch, */
+  struct task was;                    /* and the task before that end */
   struct attempt *result;
   unsigned out;
 };

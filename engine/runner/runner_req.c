@@ -142,7 +142,10 @@ static enum store_rc solo_event(struct runner *r, const struct ev *e, const stru
   s->dirty = true;
   s->out |= o;
   s->update_us = ev.now_us;
-  if (o & TASK_OUT_ATTEMPT_ENDED) s->why = task_attempt_why(&was, te->kind);
+  if (o & TASK_OUT_ATTEMPT_ENDED) {
+    s->why = task_attempt_why(&was, te->kind);
+    s->was = was;
+  }
   if (!(o & TASK_OUT_CHANGED)) return STORE_OK;
   error = task_error(&s->t, &was, error);
   if (e->a) s->result = e->a;
@@ -174,7 +177,7 @@ static void slot_back(struct runner *r, uint8_t slot) {
 static enum store_rc do_result(struct runner *r, struct ev *e) {
   struct attempt *a = e->a;
   struct run_event ev = {.ev = {.kind = result_kind(a), .owner = a->owner, .epoch = a->epoch, .fatal = a->end == ATTEMPT_FATAL},
-                         .pol = &a->policy, .error = a->error, .attempt_start_us = a->start_us};
+                         .pol = &a->policy, .error = a->error};
   if (a->end == ATTEMPT_OK || a->end == ATTEMPT_FAIL || a->end == ATTEMPT_FATAL) ev.result = a;
   if (a->error == NULL && ev.ev.kind == TASK_EV_FAIL) ev.error = "Failed.";
   if (a->error == NULL && ev.ev.kind == TASK_EV_LOST) ev.error = "Lost with its node.";

@@ -1,7 +1,7 @@
 /* MySQL and MariaDB: opening a store, its schema, its ids, and the table of operations. Opening and closing happen while
  * no other thread uses the store; ids come under ids_mu.
  *
- * What never happens: work on a server that may forget a commit (unless durability=relaxed); a change of a newer schema;
+ * What never happens: work on a server that may forget a commit (unless durability=relaxed); a change of another schema;
  * two processes that make the schema at once; an id given twice. */
 #include "mysql_priv.h"
 #include <mysqld_error.h>
@@ -97,12 +97,13 @@ static enum wr_rc create_schema(struct my *s, struct wr_err *err) {
   store_new_id(id);
   int len = snprintf(who, sizeof who, "INSERT IGNORE INTO installation (one, store_id) VALUES (1, '%s')", id);
   if (!e) e = my_query(&s->run, who, (size_t)len);
-  if (!e) e = my_exec(&s->run, "INSERT IGNORE INTO schema_version VALUES (1, UTC_TIMESTAMP(6))");
+  if (!e) e = my_exec(&s->run, "INSERT IGNORE INTO schema_version VALUES (" MY_DIGITS(MY_SCHEMA) ", UTC_TIMESTAMP(6))");
   return e ? my_err(e, err) : WR_OK;
 }
 
-static enum wr_rc newer(struct wr_err *err) {
-  return wr_err_set(err, WR_STORE_REFUSED, "The database has a newer schema than this program knows. Use a newer weir.");
+static enum wr_rc other_schema(int64_t v, struct wr_err *err) {
+  return wr_err_set(err, WR_STORE_REFUSED, "The database has schema %lld, this program needs %d: use the weir that made it, or an empty database.",
+                    (long long)v, MY_SCHEMA);
 }
 
 /* Several processes may start at once: one makes the schema, the others wait and find it. */
@@ -110,15 +111,15 @@ static enum wr_rc migrate(struct my *s, struct wr_err *err) {
   int64_t v = 0, got = 0;
   unsigned e = schema_version(s, &v);
   if (!e && v == MY_SCHEMA) return WR_OK;
-  if (!e && v > MY_SCHEMA) return newer(err);
+  if (!e && v != 0) return other_schema(v, err);
   for (int i = 0; i < 6 && !e && got != 1; i++) e = one_int(s, "SELECT GET_LOCK(" LOCK_NAME("schema") ", 5)", &got);
   if (e) return my_err(e, err);
   if (got != 1) return wr_err_set(err, WR_DB_UNAVAILABLE, "Another process has been changing the schema for half a minute.");
   enum wr_rc rc = WR_OK;
   e = schema_version(s, &v);
   if (e) rc = my_err(e, err);
-  else if (v > MY_SCHEMA) rc = newer(err);
   else if (v == 0) rc = create_schema(s, err);
+  else if (v != MY_SCHEMA) rc = other_schema(v, err);
   if (s->run.m) (void)one_int(s, "SELECT RELEASE_LOCK(" LOCK_NAME("schema") ")", &got); /* closing the connection does it too */
   return rc;
 }

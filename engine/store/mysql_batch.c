@@ -412,7 +412,10 @@ static void put_attempt(struct my *s, const struct attempt_row *r) {
   sql_us(q, r->start_us), sql_ch(q, ',');
   sql_us(q, r->end_us), sql_ch(q, ',');
   sql_text(q, s->run.m, r->why ? r->why : ""), sql_ch(q, ',');
-  sql_text(q, s->run.m, r->error);
+  sql_text(q, s->run.m, r->error), sql_ch(q, ',');
+  if (r->exit_code < 0) sql_str(q, "NULL");
+  else sql_i64(q, r->exit_code);
+  sql_ch(q, ','), sql_i64_0(q, r->signal);
   sql_ch(q, ')');
 }
 
@@ -421,7 +424,7 @@ static enum store_rc write_attempts(struct my *s, struct batch *b) {
     size_t n = b->n_attempt - i < PUT_ROWS ? b->n_attempt - i : PUT_ROWS;
     enum store_rc rc = run_statement(s, b, WANT_ROWS, 0, n);
     if (rc) return rc;
-    sql_str(&s->sql, "INSERT INTO task_attempt(ti_id,epoch,owner,start_time,end_time,why,error_msg)VALUES");
+    sql_str(&s->sql, "INSERT INTO task_attempt(ti_id,epoch,owner,start_time,end_time,why,error_msg,exit_code,`signal`)VALUES");
     for (size_t k = 0; k < n; k++, i++) {
       sql_sep(&s->sql, k, ",");
       put_attempt(s, &b->attempt[i]);

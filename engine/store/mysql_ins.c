@@ -208,13 +208,14 @@ enum wr_rc my_reader_task_ins(struct reader *rd, int64_t ti, task_row_fn *fn, vo
 
 enum wr_rc my_reader_attempts(struct reader *rd, int64_t ti, attempt_row_fn *fn, void *ctx, struct wr_err *err) {
   struct my_rows q;
-  unsigned e = my_select(&my_reader_of(rd)->c, &q, "SELECT ti_id, epoch, owner, start_time, end_time, why, error_msg FROM task_attempt "
-                         "WHERE ti_id=? ORDER BY epoch", MY_ARGS(my_ai(ti)));
+  unsigned e = my_select(&my_reader_of(rd)->c, &q, "SELECT ti_id, epoch, owner, start_time, end_time, why, error_msg, "
+                         "exit_code, `signal` FROM task_attempt WHERE ti_id=? ORDER BY epoch", MY_ARGS(my_ai(ti)));
   if (e) return my_err(e, err);
   while (my_next(&q)) {
     struct attempt_row row = {
       .ti = my_int(&q.cell[0]), .epoch = (uint32_t)my_int(&q.cell[1]), .owner = my_int(&q.cell[2]), .start_us = my_us(&q.cell[3]),
-      .end_us = my_us(&q.cell[4]), .why = my_str(&q.cell[5], NULL), .error = my_str(&q.cell[6], NULL)};
+      .end_us = my_us(&q.cell[4]), .why = my_str(&q.cell[5], NULL), .error = my_str(&q.cell[6], NULL),
+      .exit_code = q.cell[7].kind == MY_NULL ? -1 : (int32_t)my_int(&q.cell[7]), .signal = (int32_t)my_int(&q.cell[8])};
     if (fn(ctx, &row)) break;
   }
   return my_rd_end(&q, WR_OK, err);

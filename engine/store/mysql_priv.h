@@ -16,7 +16,7 @@
 #include "store_backend.h"
 
 #define MY_READERS 8
-#define MY_SCHEMA 1
+#define MY_SCHEMA 2
 #define MY_COLS 32      /* columns of a result, at most */
 #define MY_STMTS 24     /* prepared statements kept per connection */
 #define MY_IN_MAX 500   /* ids in one IN list: MariaDB turns lists of 1,000 into a join, which may scan */

@@ -339,6 +339,9 @@ static enum store_rc put_attempt(struct sq *s, const struct attempt_row *r) {
   sq_int0(w, 5, r->end_us);
   sq_text(w, 6, r->why);
   sq_text(w, 7, r->error);
+  if (r->exit_code < 0) sqlite3_bind_null(w, 8);
+  else sq_int(w, 8, r->exit_code);
+  sq_int0(w, 9, r->signal);
   int rc = sq_run(w);
   return rc == SQLITE_OK ? STORE_OK : fail(s, rc);
 }

@@ -189,7 +189,8 @@ enum wr_rc sq_reader_attempts(struct reader *rd, int64_t ti, attempt_row_fn *fn,
   while (sqlite3_step(q) == SQLITE_ROW) {
     struct attempt_row row = {
       .ti = sq_col(q, 0), .epoch = (uint32_t)sq_col(q, 1), .owner = sq_col(q, 2), .start_us = sq_col(q, 3),
-      .end_us = sq_col(q, 4), .why = sq_col_text(q, 5, NULL), .error = sq_col_text(q, 6, NULL)};
+      .end_us = sq_col(q, 4), .why = sq_col_text(q, 5, NULL), .error = sq_col_text(q, 6, NULL),
+      .exit_code = sqlite3_column_type(q, 7) == SQLITE_NULL ? -1 : (int32_t)sq_col(q, 7), .signal = (int32_t)sq_col(q, 8)};
     if (fn(ctx, &row)) break;
   }
   return sq_rd_end(r, q, err);

@@ -111,8 +111,8 @@ static enum wr_rc check_version(struct sq_conn *c, const char *path, struct wr_e
   int64_t v = one_number(c, "SELECT max(version) FROM schema_version", &rc);
   if (rc == SQLITE_ERROR) return wr_err_set(err, WR_STORE_REFUSED, "%.120s is a database of another program.", path);
   if (rc != SQLITE_OK) return sq_err(c, rc, err);
-  if (v <= SQ_SCHEMA && v > 0) return WR_OK;
-  return wr_err_set(err, WR_STORE_REFUSED, "%.120s has schema version %lld; this program knows %d. Use a newer one.", path,
+  if (v == SQ_SCHEMA) return WR_OK;
+  return wr_err_set(err, WR_STORE_REFUSED, "%.120s has schema %lld, this program needs %d: use the weir that made it, or an empty one.", path,
                     (long long)v, SQ_SCHEMA);
 }
 

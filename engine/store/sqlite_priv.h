@@ -14,7 +14,7 @@
 #include "store_backend.h"
 
 #define SQ_READERS 4
-#define SQ_SCHEMA 1
+#define SQ_SCHEMA 2
 
 /* ---- a connection and its statements, prepared when first used ---- */
 struct sq_conn { sqlite3 *db; const char *const *sql; size_t n; sqlite3_stmt **st; };

@@ -47,7 +47,8 @@
     "exit_code=?18, signal=?19, utime_us=?20, stime_us=?21, maxrss_kib=?22, log_bytes=?23 " RUN_TASK_WHERE) \
   X(RUN_ALONE_INSERT, "INSERT INTO task_alone (ti_id, task_id) VALUES (?1,?2)") \
   X(RUN_ALONE_DELETE, "DELETE FROM task_alone WHERE ti_id=?1") \
-  X(RUN_ATTEMPT, "INSERT INTO task_attempt (ti_id, epoch, owner, start_time, end_time, why, error_msg) VALUES (?1,?2,?3,?4,?5,?6,?7)") \
+  X(RUN_ATTEMPT, "INSERT INTO task_attempt (ti_id, epoch, owner, start_time, end_time, why, error_msg, exit_code, signal) " \
+    "VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)") \
   X(RUN_KEY, SQ_KEY) \
   X(RUN_KEY_INSERT, SQ_KEY_INSERT) \
   X(RUN_KEYS_OLD, SQ_KEYS_OLD) \

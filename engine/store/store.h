@@ -84,6 +84,7 @@ struct attempt_row {              /* task_attempt: ended and followed by another
   int64_t start_us, end_us;
   const char *why;                /* FAIL LOST TIMEOUT HANDBACK */
   const char *error;
+  int32_t exit_code, signal;      /* of its process; -1 and 0 = NULL */
 };
 /* An idempotency key and what its first request made: rows first_id .. first_id + n - 1. Never changed once written;
  * deleted when it is older than LIMIT_KEY_AGE_US. */
@@ -109,7 +110,7 @@ struct store_opts {
 };
 struct store_ops;                 /* backends fill it; see store_backend.h */
 
-/* Opens, creates the schema on an empty database, migrates, checks A.1. err gets one sentence. */
+/* Opens, creates the schema on an empty database, refuses another one, checks A.1. err gets one sentence. */
 enum wr_rc store_open(const struct store_opts *o, struct store **out, struct wr_err *err) WR_MUST;
 void store_close(struct store *s);
 /* True: one process owns the database (SQLite): no leases, no rival, whole runs are loaded. */

@@ -1,4 +1,4 @@
--- Weir, schema 1, MySQL and MariaDB. The same tables and columns as schema/sqlite/0001_init.sql. DDL commits as it goes, so
+-- Weir, schema 2, MySQL and MariaDB. The same tables and columns as schema/sqlite/0001_init.sql. DDL commits as it goes, so
 -- every statement may be run again after a crash in the middle; the row of schema_version is written last, by the program.
 -- Times are UTC; states are the numbers of engine/core; status and exec_status show S2's words and are computed on reading.
 -- What is filled in later has its room from the start: start_at, end_at and due_at are never NULL but at the beginning of
@@ -242,6 +242,8 @@ CREATE TABLE IF NOT EXISTS task_attempt (
   end_time    DATETIME(6),
   why         VARCHAR(16) NOT NULL,
   error_msg   VARCHAR(2048),
+  exit_code   INT,
+  `signal`    INT,                            -- that ended its process
   PRIMARY KEY (ti_id, epoch)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 

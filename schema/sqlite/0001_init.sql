@@ -1,4 +1,4 @@
--- Weir, schema 1, SQLite. Runs in one transaction on an empty database; never edited once released: changes are 0002 and on.
+-- Weir, schema 2, SQLite. Runs in one transaction on an empty database; never edited once released: changes are 0002 and on.
 -- Times are microseconds since 1970 UTC; 0 never stands for "unknown", NULL does. States are the numbers of engine/core;
 -- status and exec_status show S2's words and cost nothing to write. No foreign keys: ids are checked where they come in.
 
@@ -226,6 +226,8 @@ CREATE TABLE task_attempt (
   end_time    INTEGER,
   why         TEXT NOT NULL,
   error_msg   TEXT,
+  exit_code   INTEGER,
+  signal      INTEGER,                      -- that ended its process
   PRIMARY KEY (ti_id, epoch)
 ) STRICT, WITHOUT ROWID;
 

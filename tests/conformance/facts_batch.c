@@ -8,7 +8,7 @@ static void rollback_leaves_nothing(struct world *w) {
   struct flow_write fw = {.op = ROW_UPDATE, .expect = s.version, .row = flow_get(w, s.fi)};
   struct node_write nw = {ROW_INSERT, node_row_of(w, &s, f->node[0].node_id, 0)};
   struct task_write tw = {.op = ROW_INSERT, .expect_state = -1, .row = task_row_of(w, &s, 0, 0)};
-  struct attempt_row ar = {.ti = s.ti, .epoch = 1, .owner = w->me, .start_us = 1, .end_us = 2, .why = "LOST"};
+  struct attempt_row ar = {.ti = s.ti, .epoch = 1, .owner = w->me, .start_us = 1, .end_us = 2, .why = "LOST", .exit_code = -1};
   struct batch b = {.id = world_batch_id(w), .flow = &fw, .n_flow = 1, .node = &nw, .n_node = 1, .task = &tw, .n_task = 1, .attempt = &ar, .n_attempt = 1};
   int64_t defs;
   size_t n = 9;
@@ -200,8 +200,8 @@ static int see_attempt(void *ctx, const struct attempt_row *r) {
 static void attempts_in_order(struct world *w) {
   struct flow_def *f = flow_save(w, "f", NODE("a"));
   struct started s = flow_start(w, f);
-  struct attempt_row a[3] = {{.ti = s.ti, .epoch = 1, .owner = w->me, .start_us = 10, .end_us = 20, .why = "FAIL", .error = "it's bad"},
-                             {.ti = s.ti, .epoch = 2, .owner = w->me, .start_us = 30, .end_us = 40, .why = "LOST"},
+  struct attempt_row a[3] = {{.ti = s.ti, .epoch = 1, .owner = w->me, .start_us = 10, .end_us = 20, .why = "FAIL", .error = "it's bad", .exit_code = 255},
+                             {.ti = s.ti, .epoch = 2, .owner = w->me, .start_us = 30, .end_us = 40, .why = "LOST", .exit_code = -1, .signal = 9},
                              {.ti = s.ti, .epoch = 4000000000u, .owner = WR_ID_MAX, .why = "HANDBACK", .start_us = 1, .end_us = 2}};
   struct batch b = {.attempt = a, .n_attempt = 3};
   struct wr_err err;
@@ -216,6 +216,8 @@ static void attempts_in_order(struct world *w) {
     assert_int_equal(seen[i].owner, a[i].owner);
     assert_int_equal(seen[i].start_us, a[i].start_us);
     assert_int_equal(seen[i].end_us, a[i].end_us);
+    assert_int_equal(seen[i].exit_code, a[i].exit_code);
+    assert_int_equal(seen[i].signal, a[i].signal);
     assert_string_equal(seen_why[i], a[i].why);
     assert_string_equal(seen_error[i], a[i].error ? a[i].error : "NULL");
   }
