@@ -1,6 +1,7 @@
 /* /flow: definitions of flows. Any API thread. */
 #include "h_def.h"
 #include <stdlib.h>
+#include <string.h>
 #include "def_json.h"
 #include "map64.h"
 
@@ -64,6 +65,26 @@ static enum wr_rc write_flow(struct call *c, const struct flow_def *f) {
   return rc;
 }
 
+/* ---- warnings: of what was just saved ---- */
+
+static void warning(void *ctx, const char *text) {
+  struct buf *b = ctx;
+  if (b->data[b->len - 1] != '[') buf_ch(b, ',');
+  buf_json(b, text, strlen(text));
+}
+
+/* The flow, and beside its fields `warnings` when there are any. */
+static enum wr_rc write_saved(struct call *c, const struct flow_def *f) {
+  enum wr_rc rc = write_flow(c, f);
+  if (rc != WR_OK || !def_flow_warn(f, NULL, NULL)) return rc;
+  c->out->len--; /* its bracket */
+  j_key(c->out, "warnings");
+  buf_ch(c->out, '[');
+  (void)def_flow_warn(f, warning, c->out);
+  buf_str(c->out, "]}");
+  return rc;
+}
+
 /* ---- handlers ---- */
 
 struct update { struct flow_post p; struct key_write *key; struct flow_def *saved; };
@@ -100,7 +121,7 @@ static enum wr_rc save(struct call *c, struct key_write *key) {
   } else if (rc == WR_OK) {
     rc = def_update(c, u.p.has & DEF_HAS_VERSION, save_merged, &u);
   }
-  if (rc == WR_OK) rc = write_flow(c, u.saved);
+  if (rc == WR_OK) rc = write_saved(c, u.saved);
   def_flow_unref(u.saved);
   def_flow_unref(u.p.def);
   return rc;
@@ -113,7 +134,7 @@ static enum wr_rc show_made(struct call *c, const struct key_row *made) {
   if (!r) return c->err.code;
   enum wr_rc rc = reader_flow(r, made->first_id, made->n, &f, &c->err);
   reader_put(r);
-  if (rc == WR_OK) rc = write_flow(c, f);
+  if (rc == WR_OK) rc = write_saved(c, f);
   def_flow_unref(f);
   return rc;
 }
@@ -126,8 +147,9 @@ enum wr_rc h_flow_get(struct call *c) {
   if (!r) return c->err.code;
   enum wr_rc rc = reader_flow(r, c->id, 0, &f, &c->err);
   reader_put(r);
-  if (rc == WR_NOT_FOUND || (rc == WR_OK && f->deleted)) rc = call_missing(c, "Flow");
-  if (rc == WR_OK) rc = write_flow(c, f);
+  if (rc == WR_NOT_FOUND) rc = call_missing(c, "Flow");
+  else if (rc == WR_OK && f->deleted) rc = call_fail(c, WR_NOT_FOUND, "Flow %lld was deleted. Its runs can still be read.", (long long)c->id);
+  else if (rc == WR_OK) rc = write_flow(c, f);
   def_flow_unref(f);
   return rc;
 }

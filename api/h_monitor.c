@@ -91,7 +91,7 @@ enum wr_rc h_mon_detail(struct call *c) {
 
 /* ---- tasks ---- */
 
-struct task_list { struct task_row *row; size_t n, cap; struct arena text; };
+struct task_list { struct task_row *row; size_t n, cap; struct arena text; int state; /* wanted, -1 = any */ };
 
 static int find_fi(void *ctx, const struct node_row *row) {
   *(int64_t *)ctx = row->fi;
@@ -101,6 +101,7 @@ static int find_fi(void *ctx, const struct node_row *row) {
 static int keep_task(void *ctx, const struct task_row *row) {
   struct task_list *l = ctx;
   struct task_row brief = *row;
+  if (l->state >= 0 && (int)row->t.state != l->state) return 0;
   if (brief.result_len > ROW_BRIEF_RESULT) brief.result = NULL; /* a thousand of them may stand in one answer */
   instance_keep_task(&l->text, &brief, WR_PUSH(l->row, l->n, l->cap));
   return 0;
@@ -133,7 +134,7 @@ static enum wr_rc write_tasks(struct call *c, const struct task_list *l, int64_t
 }
 
 enum wr_rc h_mon_node(struct call *c) {
-  struct task_list l = {0};
+  struct task_list l = {.state = c->q.state};
   int64_t fi = 0;
   arena_init(&l.text, 0);
   enum wr_rc rc = read_tasks(c, &l, &fi);

@@ -15,16 +15,27 @@ static bool set_fi(struct query *q, const struct value *v) { return text_id(v->s
 
 static bool word(const struct value *v, const char *w) { return strlen(w) == v->n && memcmp(v->s, w, v->n) == 0; }
 
-/* S2's three words mean all states that they stand for; any other state means itself. */
+/* The exact one. */
+static bool set_state(struct query *q, const struct value *v) {
+  q->state = -1;
+  for (int s = FLOW_RUNNING; s < FLOW__N; s++)
+    if (word(v, flow_state_name((enum flow_state)s))) q->state = s;
+  return q->state >= 0;
+}
+static bool set_task_state(struct query *q, const struct value *v) {
+  q->state = -1;
+  for (int s = TASK_CREATED; s < TASK__N; s++)
+    if (word(v, task_state_name((enum task_state)s))) q->state = s;
+  return q->state >= 0;
+}
+
+/* S2's three words mean all states that they stand for; any other state means itself, where none was asked for. */
 static bool set_status(struct query *q, const struct value *v) {
   static const char *const s2[] = {"RUNNING", "SUCCESS", "FAILED"};
   q->status = 0;
-  q->state = -1;
   for (int i = 0; i < 3; i++)
     if (word(v, s2[i])) q->status = i + 1;
-  for (int s = FLOW_RUNNING; q->status == 0 && s < FLOW__N; s++)
-    if (word(v, flow_state_name((enum flow_state)s))) q->state = s;
-  return q->status != 0 || q->state >= 0;
+  return q->status != 0 || (!(q->has & Q_STATE) && set_state(q, v));
 }
 
 /* In a query string a plus sign arrives as a blank, where RFC 3339 may have one only in front of the offset. */
@@ -39,18 +50,24 @@ static bool parse_time(const struct value *v, int64_t *out) {
   return clock_parse(s, v->n, out);
 }
 
+/* "2026-11-27": its first second, or its last. */
+static bool parse_date(const struct value *v, const char *time, int64_t *out) {
+  char s[32];
+  return v->n == 10 && clock_parse(s, (size_t)snprintf(s, sizeof s, "%.10s %s", v->s, time), out);
+}
+
 /* 0 would mean "not given"; before 1970 nothing ran, so that all of it is one moment. */
-static bool set_time(int64_t *out, const struct value *v) {
-  if (!parse_time(v, out)) return false;
+static bool set_time(int64_t *out, const struct value *v, const char *of_date) {
+  if (!parse_time(v, out) && !parse_date(v, of_date, out)) return false;
   if (*out < 1) *out = 1;
   return true;
 }
-static bool set_from(struct query *q, const struct value *v) { return set_time(&q->from_us, v); }
+static bool set_from(struct query *q, const struct value *v) { return set_time(&q->from_us, v, "00:00:00"); }
 
-/* S2's form names whole seconds, as startTime shows them: all of its second belongs to the range. */
+/* S2's form names whole seconds, as startTime shows them: all of its second belongs to the range. Of a date its whole day. */
 static bool set_to(struct query *q, const struct value *v) {
-  bool ok = set_time(&q->to_us, v);
-  if (ok && v->n > 10 && v->s[10] == ' ') q->to_us += 999999;
+  bool ok = set_time(&q->to_us, v, "23:59:59");
+  if (ok && (v->n == 10 || v->s[10] == ' ')) q->to_us += 999999;
   return ok;
 }
 
@@ -92,8 +109,11 @@ static const struct param params[] = {
   {"flowId", Q_FLOW_ID, KIND_INT, WR_BAD_FILTER, "an id", set_flow_id},
   {"fiId", Q_FI_ID, KIND_INT, WR_BAD_FILTER, "an id", set_fi},
   {"status", Q_STATUS, KIND_TEXT, WR_BAD_FILTER, "RUNNING, SUCCESS, FAILED, PAUSED, CANCELING, CANCELED", set_status},
-  {"from", Q_FROM, KIND_TEXT, WR_BAD_FILTER, "YYYY-MM-DD HH:MM:SS or RFC 3339", set_from},
-  {"to", Q_TO, KIND_TEXT, WR_BAD_FILTER, "YYYY-MM-DD HH:MM:SS or RFC 3339", set_to},
+  {"state", Q_STATE, KIND_TEXT, WR_BAD_FILTER, "RUNNING, PAUSED, CANCELING, SUCCESS, FAILED, CANCELED", set_state},
+  {"state", Q_TASK_STATE, KIND_TEXT, WR_BAD_FILTER,
+   "CREATED, BLOCKED, QUEUED, RUNNING, RETRY_WAIT, PAUSING, PAUSED, CANCELING, SUCCESS, FAILED, TIMEOUT, CANCELED, DEAD", set_task_state},
+  {"from", Q_FROM, KIND_TEXT, WR_BAD_FILTER, "YYYY-MM-DD, YYYY-MM-DD HH:MM:SS or RFC 3339", set_from},
+  {"to", Q_TO, KIND_TEXT, WR_BAD_FILTER, "YYYY-MM-DD, YYYY-MM-DD HH:MM:SS or RFC 3339", set_to},
   {"limit", Q_LIMIT, KIND_INT, WR_BAD_PAGE, NULL, set_limit},
   {"offset", Q_OFFSET, KIND_INT, WR_BAD_PAGE, NULL, set_offset},
   {"total", Q_TOTAL, KIND_BOOL, WR_BAD_FILTER, "true, false", set_total},

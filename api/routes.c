@@ -2,7 +2,7 @@
 #include <string.h>
 #include "call.h"
 
-#define Q_LIST (Q_FLOW_ID | Q_FI_ID | Q_STATUS | Q_FROM | Q_TO | Q_PAGE)
+#define Q_LIST (Q_FLOW_ID | Q_FI_ID | Q_STATUS | Q_STATE | Q_FROM | Q_TO | Q_PAGE)
 
 static const struct route routes[] = {
   {"POST", "/flow", ROLE_AUTHOR, BODY_REQUIRED, ROUTE_CHANGES | ROUTE_LARGE | ROUTE_KEYED, 0, h_flow_save},
@@ -24,7 +24,7 @@ static const struct route routes[] = {
   {"GET", "/monitor/flow", ROLE_VIEWER, BODY_NONE, 0, Q_LIST, h_mon_flows},
   {"GET", "/monitor/flow/{id}", ROLE_VIEWER, BODY_NONE, 0, Q_PAGE | Q_NODES | Q_RUNS, h_mon_flow},
   {"POST", "/monitor/flow/detail/{id}", ROLE_VIEWER, BODY_OPTIONAL, 0, Q_PAGE | Q_RUNS, h_mon_detail},
-  {"GET", "/monitor/node/{id}", ROLE_VIEWER, BODY_NONE, 0, 0, h_mon_node},
+  {"GET", "/monitor/node/{id}", ROLE_VIEWER, BODY_NONE, 0, Q_TASK_STATE, h_mon_node},
   {"GET", "/monitor/task/{id}", ROLE_VIEWER, BODY_NONE, 0, 0, h_mon_task},
   {"GET", "/monitor/task/{id}/log", ROLE_VIEWER, BODY_NONE, 0, Q_OFFSET | Q_LIMIT | Q_ATTEMPT, h_mon_log},
 

@@ -204,7 +204,7 @@ static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
   const struct node_opts *o = n->o;
   gethostname(n->host, sizeof n->host - 1);
   home_of(o, n->home);
-  struct runner_opts r = {.store = n->store, .defs = n->defs, .lease_us = o->lease_us,
+  struct runner_opts r = {.store = n->store, .defs = n->defs, .lease_us = o->lease_us, .own_only = o->own_only,
                           .info = {n->host, getpid(), o->slots, o->roles_text, n->home}};
   rand_secret(&r.seed, sizeof r.seed);
   r.never = n->never;

@@ -25,6 +25,7 @@ struct node_opts {
   const char *user;                           /* NULL = the owner of `data` */
   const char *const *run_as_also; size_t n_run_as_also;
   int64_t cache_bytes, request_us, stop_us;
+  bool own_only;                              /* as in runner.h */
   enum { NODE_STRICT, NODE_RELAXED } durability;
   enum { NODE_SHELL_OFF, NODE_SHELL_ON } shell;
   void *ctx;

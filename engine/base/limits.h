@@ -16,6 +16,7 @@
 #define LIMIT_CONTENT_BYTES 65536              /* taskContent, SHELL script text */
 #define LIMIT_CONFIG_BYTES 65536
 #define LIMIT_CONFIG_DEPTH 16                  /* so that an answer that holds it can be posted back (LIMIT_JSON_DEPTH) */
+#define LIMIT_WARNINGS 20                      /* of one saved flow */
 #define LIMIT_PARAMS 256
 #define LIMIT_PARAMS_BYTES 65536
 #define LIMIT_RESULT_BYTES (1 << 20)

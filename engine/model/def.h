@@ -95,6 +95,9 @@ enum wr_rc def_task_merge(const struct task_post *p, const struct task_def *old,
 enum wr_rc def_flow_parse(const json_t *body, const struct def_env *env, struct flow_post *out, struct wr_err *err) WR_MUST;
 enum wr_rc def_flow_merge(const struct flow_post *p, const struct flow_def *old, struct flow_def **out, struct wr_err *err) WR_MUST;
 
+/* What is right but may not be what was meant: one sentence each, at most LIMIT_WARNINGS. say may be NULL. Returns how many. */
+size_t def_flow_warn(const struct flow_def *f, void (*say)(void *ctx, const char *text), void *ctx);
+
 /* For the store: fill the plain fields, then derive / compile. Fails with INTERNAL when the stored text is broken.
  * slot: of the executor type; def_task_derive leaves policy.slot as the caller set it. */
 enum wr_rc def_task_derive(struct task_def *t, struct wr_err *err) WR_MUST;

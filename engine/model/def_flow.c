@@ -10,14 +10,14 @@
 #include "model.h"
 #include "text.h"
 
-enum { FL_ID, FL_NAME, FL_DESCRIPTION, FL_NODES, FL_ON_FAILURE, FL_TIMEOUT, FL_FLOW_TIMEOUT, FL_VERSION, FL__USED, FL__N = FL__USED + 6 };
+enum { FL_ID, FL_NAME, FL_DESCRIPTION, FL_NODES, FL_ON_FAILURE, FL_TIMEOUT, FL_FLOW_TIMEOUT, FL_VERSION, FL__USED, FL__N = FL__USED + 7 };
 static const struct field flow_field[FL__N] = {
     [FL_ID] = FIELD("flowId", F_ANY), [FL_NAME] = FIELD("flowName", F_TEXT),
     [FL_DESCRIPTION] = FIELD("flowDescription", F_TEXT), [FL_NODES] = FIELD("flowNodes", F_ARRAY),
     [FL_ON_FAILURE] = FIELD("onFailure", F_TEXT), [FL_TIMEOUT] = FIELD("timeout", F_ANY),
     [FL_FLOW_TIMEOUT] = FIELD("flowTimeout", F_ANY), [FL_VERSION] = FIELD("flowVersion", F_ANY),
     FIELD("createTime", F_ANY), FIELD("updateTime", F_ANY), FIELD("createUser", F_ANY), FIELD("updateUser", F_ANY),
-    FIELD("createdAt", F_ANY), FIELD("updatedAt", F_ANY)};
+    FIELD("createdAt", F_ANY), FIELD("updatedAt", F_ANY), FIELD("warnings", F_ANY)};
 
 /* The settings stand together, in the order of enum S_*. */
 enum { N_TYPE, N_KEY, N_PREV, N_TASK_IDS, N_TASKS, N_SETTINGS, N__USED = N_SETTINGS + S__N, N__N = N__USED + 8 };

@@ -65,6 +65,7 @@ struct runner_opts {
                                        starts them the moment a process ends, before the commit of its result */
   int64_t lease_us;                 /* L; 0 = 60 s */
   struct node_info info;
+  bool own_only;                    /* touches only what was started here (`weir run` on a store that holds more) */
   uint64_t seed;                    /* jitter */
   size_t mailbox;                   /* requests that may wait; 0 = LIMIT_MAILBOX */
   const struct never_started *never; size_t n_never; /* of the former node on this directory; stays until runner_free() */

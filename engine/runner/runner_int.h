@@ -77,6 +77,7 @@ struct runner {
   struct store *s;
   bool single;
   int64_t me;
+  int64_t own_fi;                     /* o.own_only: the flow that was started here last; 0 = none so far */
   int64_t wall_us, boot_us;           /* of this turn; wall never runs backwards */
 
   /* mailbox: mu guards it; wake is signalled when it was empty */

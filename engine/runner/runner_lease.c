@@ -113,7 +113,11 @@ static bool never_started(const struct runner *r, const struct live_task *t) {
   return false;
 }
 
+/* With own_only the rows of others are left as they are: a node that may run them comes by, or not. */
+static bool not_ours(const struct runner *r, int64_t fi) { return r->o.own_only && fi != r->own_fi; }
+
 static void look_at_task(struct runner *r, const struct live_task *t) {
+  if (not_ours(r, t->fi)) return;
   struct ev lost = {.kind = EV_LOST, .fi = t->fi, .ti = t->ti, .epoch = t->epoch, .owner = t->owner};
   bool owned = t->owner != 0, mine = t->owner == r->me;
   uint32_t mine_epoch = (uint32_t)(uintptr_t)map64_get(&r->inflight, t->ti);
@@ -142,6 +146,7 @@ static void look_at_task(struct runner *r, const struct live_task *t) {
 }
 
 static void look_at_flow(struct runner *r, const struct live_flow *f) {
+  if (not_ours(r, f->fi)) return;
   bool anew = is_anew(r, f->fi), old = anew || f->update_us + HINT_AGE_US < r->wall_us;
   if (f->more && old && r->resend && (!r->single || live_get(r, f->fi) == NULL)) ev_add(r, (struct ev){.kind = EV_MORE, .fi = f->fi});
   if (f->due_us == 0) return;
@@ -173,7 +178,7 @@ static int64_t scan_every(const struct runner *r) {
 static enum store_rc scan_begin(struct runner *r) {
   uint32_t dead = 0;
   bool before = r->resend, filled = r->scan_fill;
-  r->resend = store_reconciler(r->s);
+  r->resend = r->o.own_only || store_reconciler(r->s); /* who cares for his own only must not have that office */
   r->scan_all = r->refused || (r->resend && !before);
   r->refused = false;
   /* Refills and looks at rows anew take turns. */

@@ -287,6 +287,7 @@ static enum store_rc do_start(struct runner *r, struct req *q) {
   struct flow_def **def = arena_zalloc(&r->mem, (q->n_start + 1) * sizeof *def);
   enum store_rc rc = resolve_starts(r, q, def);
   if (rc == STORE_OK && q->rc == WR_OK) rc = take_ids(r, q, ID_FI, q->n_start);
+  if (rc == STORE_OK && q->n_start > 0) r->own_fi = q->first_id;
   for (uint32_t i = 0; rc == STORE_OK && q->rc == WR_OK && i < q->n_start; i++) rc = start_one(r, &q->start[i], def[i], q->first_id + i);
   for (uint32_t i = 0; i < q->n_start; i++) def_flow_unref(def[i]);
   if (rc == STORE_OK && q->rc == WR_OK && q->key) key_take(r, q, q->first_id, q->n_start);

@@ -43,6 +43,15 @@ class Lists(Case):
         self.assertEqual(self.ids(flowId=self.wait, status="RUNNING"), [self.running])
         self.assertEqual(self.ids(flowId=self.wait, status="FAILED"), [self.canceled])      # S2's word
         self.assertEqual(self.ids(flowId=self.wait, status="CANCELED"), [self.canceled])    # the exact one
+        self.assertEqual(self.ids(flowId=self.wait, state="FAILED"), [])                    # a bulk retry leaves what people canceled
+        self.assertEqual(self.ids(flowId=self.wait, state="CANCELED"), [self.canceled])
+        self.assertEqual(self.ids(flowId=self.wait, state="CANCELED", status="FAILED"), [self.canceled])
+        self.assertEqual(self.ids(flowId=self.wait, state="CANCELED", status="SUCCESS"), [])
+        self.assertEqual(self.ids(flowId=self.bad, state="FAILED"), self.fails[::-1])
+        for answer in (get("/monitor/flow?state=DONE"), post("/monitor/flow", {"state": "DONE"})):
+            refusal = self.refused(answer, 42205)
+            self.assertEqual(refusal["data"]["path"], "/state")
+            self.assertIn("RUNNING, PAUSED, CANCELING, SUCCESS, FAILED, CANCELED", refusal["message"])
         self.assertEqual(self.ids(fiId=self.runs[0]), [self.runs[0]])
         self.assertEqual(self.ids(fiId=self.runs[0], flowId=self.bad), [])
         self.assertEqual(self.ids(fiId=999999999), [])
@@ -59,6 +68,22 @@ class Lists(Case):
         self.assertEqual(self.ids(flowId=self.good, to="2001-01-01 00:00:00"), [])
         self.assertEqual(self.ids(flowId=self.good, **{"from": "2999-01-01T00:00:00Z"}), [])
         self.assertEqual(self.ok(get(f"/monitor/flow?flowId={self.good}&from=2999-01-01T00:00:00%2B02:00")), [])
+
+    def test_dates(self):
+        """A date alone is its whole day, in the zone of the server."""
+        rows, _ = self.both(flowId=self.good)
+        first, last = rows[-1]["startTime"][:10], rows[0]["startTime"][:10]
+        self.assertEqual(len(self.ids(flowId=self.good, **{"from": first, "to": last})), 12)
+        self.assertEqual(self.ids(flowId=self.good, to="2001-01-01"), [])
+        self.assertEqual(self.ids(flowId=self.good, **{"from": "2999-01-01"}), [])
+        for bad in ("2001-02-30", "2001-1-1", "2001-01-01 ", "2001-01-01T"):
+            self.refused(post("/monitor/flow", {"from": bad}), 42205)
+
+    def test_tasks_by_state(self):
+        node = self.ok(get(f"/monitor/flow/{self.fails[0]}"))["nodes"][0]["niId"]
+        self.assertEqual([t["state"] for t in self.ok(get(f"/monitor/node/{node}?state=FAILED"))], ["FAILED"])
+        self.assertEqual(self.ok(get(f"/monitor/node/{node}?state=TIMEOUT")), [])
+        self.assertIn("RETRY_WAIT", self.refused(get(f"/monitor/node/{node}?state=BAD"), 42205)["message"])
 
     def test_pages(self):
         seen, offset = [], 0

@@ -309,6 +309,21 @@ class Definitions(Case):
         self.refuse_flow(42201, inline(complete=1.5))
         self.refuse_flow(42217, inline(rest="stop"))
 
+    def test_42_warnings(self):
+        """Several tasks and no word on how many must succeed: saved, and said. What was answered can be posted back."""
+        task = {"taskName": "t", "taskType": "ECHO", "taskContent": "x"}
+        key = {"Idempotency-Key": "warnings"}
+        body = {"flowName": "w", "flowNodes": [{"nodeKey": "both", "tasks": [task, task]}, {"nodeKey": "said", "tasks": [task, task], "complete": "any"},
+                                               {"nodeKey": "one", "tasks": [task]}]}
+        flow = self.ok(post("/flow", body, headers={"Content-Type": "application/json", **key}))
+        self.assertEqual(len(flow["warnings"]), 1)
+        self.assertIn('"both" has 2 tasks and no "complete"', flow["warnings"][0])
+        self.assertEqual(self.ok(post("/flow", body, headers={"Content-Type": "application/json", **key})), flow)
+        self.assertNotIn("warnings", self.ok(get(f"/flow/{flow['flowId']}")))
+        self.assertNotIn("warnings", self.ok(post("/flow", flow)))
+        many = [{"tasks": [task, task]} for _ in range(300)]
+        self.assertEqual(len(self.ok(post("/flow", {"flowName": "w", "flowNodes": many}))["warnings"]), 20)
+
     def test_43_unknown_type(self):
         for kind in ("NOPE", "echo", "ECHO ", "../ECHO"):
             answer = self.refused(post("/task", {"taskName": "x", "taskType": kind}), 42220, "UNKNOWN_TYPE")
@@ -368,7 +383,7 @@ class Lifecycle(Case):
         self.ok(delete(f"/task/{task}"))
         self.refused(post(f"/exec/flow/{flow}"), 40910, "NOT_STARTABLE")
         self.refused(post(f"/exec/task/{task}"), 40910)
-        self.refused(get(f"/flow/{flow}"), 40402)
+        self.assertIn("was deleted. Its runs can still be read", self.refused(get(f"/flow/{flow}"), 40402)["message"])
         self.refused(get(f"/task/{task}"), 40402)
         self.refused(delete(f"/flow/{flow}"), 40402)
         self.refused(post("/flow", {"flowId": flow, "flowName": "again"}), 40402)

@@ -1,0 +1,23 @@
+/* Warnings about a flow that was accepted: see def.h. Pure; any thread. */
+#include <stdio.h>
+#include <string.h>
+#include "limits.h"
+#include "model.h"
+
+/* The kept text of the settings holds what was given, no more; no value of theirs is this word. */
+static bool has_complete(const struct node_def *n) { return n->config && strstr(n->config, "\"complete\"") != NULL; }
+
+size_t def_flow_warn(const struct flow_def *f, void (*say)(void *ctx, const char *text), void *ctx) {
+  char text[LIMIT_NAME_CHARS + 192];
+  size_t found = 0;
+  for (uint32_t i = 0; i < f->n && found < LIMIT_WARNINGS; i++) {
+    const struct node_def *n = &f->node[i];
+    uint32_t tasks = n->n_task_id + n->n_task;
+    if (tasks < 2 || has_complete(n)) continue;
+    found++;
+    snprintf(text, sizeof text, "Node \"%s\" has %u tasks and no \"complete\": it succeeds as soon as one of them does. "
+             "Say \"all\" if each must, or \"any\".", n->key, tasks);
+    if (say) say(ctx, text);
+  }
+  return found;
+}
