@@ -25,6 +25,7 @@ struct api_opts {
   const char *data_dir;           /* the token lives in DATA/weir.token, 0600; made at the first start */
   bool dev;                       /* no token */
   bool shell_allowed;             /* else a SHELL task is 403 SHELL_NOT_ALLOWED at save */
+  const struct run_as *run_as;    /* who those of this node may be; NULL: it runs none */
   const char *version;            /* of /version */
   uint32_t threads;               /* connections at once; 0 = the default */
   void (*health)(void *ctx, struct health *out); /* for /readyz; any thread, never waits. NULL = all is well */

@@ -13,12 +13,22 @@ static enum wr_rc unknown_type(const char *type, const char *path, struct wr_err
   return wr_err_at(err, WR_UNKNOWN_TYPE, path, "Unknown type %s. Known types: %s.", wr_err_quote(quoted, type, strlen(type)), list);
 }
 
+/* "user" where it is a text: what else may be there, the executor says. */
+static enum wr_rc check_user(const struct def_site *site, const json_t *config, const char *path, struct wr_err *err) {
+  const char *user = json_string_value(json_object_get(config, "user"));
+  char why[sizeof err->msg];
+  enum run_as_why no = site->run_as ? run_as_allows(site->run_as, user) : RUN_AS_ALLOWED;
+  return no ? wr_err_at(err, WR_SHELL_NOT_ALLOWED, path, "%s", run_as_text(no, user, why, sizeof why)) : WR_OK;
+}
+
 static enum wr_rc check_type(void *ctx, const char *type, const char *content, const json_t *config, const char *path,
                              uint8_t *slot, struct wr_err *err) {
   const struct def_site *site = ctx;
   const wx_ops *ops = executor_find(type);
   if (!ops) return unknown_type(type, path, err);
   if (ops == &executor_shell && !site->shell_allowed) return wr_err_at(err, WR_SHELL_NOT_ALLOWED, path, NULL);
+  enum wr_rc rc = ops == &executor_shell ? check_user(site, config, path, err) : WR_OK;
+  if (rc) return rc;
   *slot = (uint8_t)ops->slot;
   if (!ops->check) return WR_OK;
   char *text = config ? json_dumps(config, JSON_COMPACT) : NULL, why[200] = "";

@@ -4,11 +4,13 @@
 #define API_DEF_ENV_H
 #include <stdbool.h>
 #include "def.h"
+#include "run_as.h"
 #include "store.h"
 
 struct def_site {
   struct store *store;    /* borrowed */
   bool shell_allowed;     /* else a SHELL task is refused with SHELL_NOT_ALLOWED */
+  const struct run_as *run_as;  /* who its tasks may be; NULL: this node runs none itself, so another one decides */
 };
 /* Borrows the site. */
 struct def_env def_env_at(struct def_site *site);

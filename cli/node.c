@@ -106,7 +106,7 @@ static uint8_t slot_of(const char *type) {
   return x && x->slot == WX_SLOT_PROCESS ? SLOT_PROCESS : SLOT_ASYNC;
 }
 
-struct def_site node_def_site(const struct node *n) { return (struct def_site){n->store, n->o->shell == NODE_SHELL_ON}; }
+struct def_site node_def_site(const struct node *n) { return (struct def_site){n->store, n->o->shell == NODE_SHELL_ON, n->o->run_as}; }
 
 /* ---- before threads ---- */
 
@@ -156,7 +156,7 @@ enum wr_rc node_prepare(const struct node_opts *o, struct spawner **spawner, str
   enum wr_rc rc = make_dir(o->data, err);
   if (rc) return rc;
   if (o->roles & NODE_WORKER) {
-    struct spawner_opts so = {.data_dir = o->data, .default_user = o->run_as};
+    struct spawner_opts so = {.data_dir = o->data, .run_as = o->run_as};
     raise_files(FILES_BASE + (rlim_t)o->slots * FILES_PER_SLOT);
     rc = spawner_start(&so, spawner, err);
     if (rc) return rc;
@@ -172,7 +172,7 @@ enum wr_rc node_prepare(const struct node_opts *o, struct spawner **spawner, str
 
 static enum wr_rc open_worker(struct node *n, struct spawner *spawner, struct wr_err *err) {
   if (!(n->o->roles & NODE_WORKER)) return WR_OK;
-  struct worker_opts w = {.spawner = spawner, .data_dir = n->o->data, .run_as = n->o->run_as, .ctx = n,
+  struct worker_opts w = {.spawner = spawner, .data_dir = n->o->data, .ctx = n,
                           .process_slots = n->o->slots,
                           .shell_allowed = n->o->shell == NODE_SHELL_ON,
                           .done = worker_done, .timed_out = worker_timed_out, .log_write = worker_log};

@@ -11,19 +11,20 @@
 #include "defs.h"
 #include "health.h"
 #include "mem.h"
+#include "run_as.h"
 #include "runner.h"
 #include "store.h"
 #include "worker.h"
 
 enum { NODE_API = 1, NODE_RUNNER = 2, NODE_WORKER = 4 };
 struct node_opts {
-  const char *store, *queue, *prefix, *data, *run_as;
+  const char *store, *queue, *prefix, *data;
   const char *roles_text;
   unsigned roles;
   int64_t lease_us;
   uint32_t slots, async_slots;                /* attempts at once, per class */
   const char *user;                           /* NULL = the owner of `data` */
-  const char *const *run_as_also; size_t n_run_as_also;
+  struct run_as *run_as;                      /* who SHELL tasks may be here; NULL: this node runs none itself */
   int64_t cache_bytes, request_us, stop_us;
   bool own_only;                              /* as in runner.h */
   enum { NODE_STRICT, NODE_RELAXED } durability;

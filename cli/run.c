@@ -77,10 +77,10 @@ static enum wr_rc read_options(struct job *j, struct wr_err *err) {
     return wr_err_set(err, WR_BAD_REQUEST, j->cfg.n_args ? "One FILE only." : "FILE is missing; - reads standard input.");
   if (isnan(input_scale(config_text(&j->cfg, OPT_TIME_SCALE))))
     return wr_err_set(err, WR_BAD_REQUEST, "--time-scale: expected a number of 0 or more.");
-  enum wr_rc rc = setup_common(&j->cfg, SHELL_PERSONAL, o, err);
-  if (!rc) rc = input_params(&j->cfg.v[OPT_PARAM], &j->params, err);
   o->roles = NODE_RUNNER | NODE_WORKER;
   o->roles_text = "run";
+  enum wr_rc rc = setup_common(&j->cfg, SHELL_PERSONAL, o, err);
+  if (!rc) rc = input_params(&j->cfg.v[OPT_PARAM], &j->params, err);
   o->queue = "memory:";
   o->prefix = "run";
   if (replaying(j)) o->async_slots = o->slots;
@@ -233,6 +233,7 @@ static void job_done(struct job *j) {
   params_unref(j->params);
   wf_done(&j->wf);
   json_decref(j->doc);
+  setup_done(&j->opts);
   remove_dir(j);
   config_done(&j->cfg);
 }

@@ -26,6 +26,8 @@ int complain(const char *verb, const struct wr_err *err, enum exit_code code);
 /* The exit code of a failure while starting. */
 enum exit_code exit_of(enum wr_rc rc);
 /* Log, zone, slots, shell policy, run-as: what server and run have in common. `mode` as below. */
-enum shell_mode { SHELL_PERSONAL, SHELL_SERVICE };  /* --dev and run: as whoever started it; else never as root */
+enum shell_mode { SHELL_PERSONAL, SHELL_SERVICE };  /* --dev and run: as whoever started it; else as users that are named */
+/* o->roles are known. setup_done() frees what it made. */
 enum wr_rc setup_common(const struct config *c, enum shell_mode mode, struct node_opts *o, struct wr_err *err) WR_MUST;
+void setup_done(struct node_opts *o);
 #endif

@@ -35,4 +35,6 @@
 #define LIMIT_MAILBOX 20000                    /* requests that wait for the runner */
 #define LIMIT_HEADER_BYTES 16384
 #define LIMIT_HEADERS 64
+#define LIMIT_RUN_AS 64                        /* users that a node's SHELL tasks may be */
+#define LIMIT_USER_GROUPS 65536
 #endif

@@ -53,6 +53,7 @@
 #include "heap.h"
 #include "map64.h"
 #include "mem.h"
+#include "run_as.h"
 #include "spawner_wire.h"
 
 enum { LOCK_WAIT_S = 10, STACK_BYTES = 64 * 1024, TEXT_MAX = 64 << 20, SLICE_NS = 100000, PACKETS_A_TURN = 32, FORK_AGAIN_MS = 20 };
@@ -72,6 +73,7 @@ struct spawn {
   pid_t pid;                     /* its own */
   int epoll, chld, grace, deadline;
   struct sw_page *page;
+  const struct run_as *run_as;   /* as it was before any task could speak */
   int64_t armed_us;              /* deadline the timer stands at */
   bool dying, stuffed;           /* the node is dead; its socket is full */
   struct map64 by_id, by_pid;    /* running */
@@ -376,6 +378,14 @@ static pid_t launch(struct spawn *s, struct child_plan *plan) {
   return pid;
 }
 
+/* Whatever the node says: it may have been talked into it. */
+static bool allowed(const struct spawn *s, struct child_plan *p) {
+  uid_t uid = p->set_user ? p->uid : geteuid();
+  if (run_as_enters(s->run_as, uid, p->set_user ? p->gid : getegid(), p->group, p->set_user ? p->n_group : 0)) return true;
+  p->step = STEP_NOT_ALLOWED;
+  return false;
+}
+
 static void on_start(struct spawn *s, struct sw_start *m, size_t n, const int *fd, int n_fd) {
   atomic_store(&s->page->begun, m->id);
   struct child_plan plan = {.step = STEP_REQUEST, .err = EINVAL};
@@ -383,7 +393,7 @@ static void on_start(struct spawn *s, struct sw_start *m, size_t n, const int *f
   int want = 2 + !!(m->flags & SW_STDIN) + !!(m->flags & SW_TEXT_FD);
   char *text = n_fd == want ? text_of(s, m, n - sizeof *m, fd[n_fd - 1]) : NULL;
   pid_t pid = -1;
-  if (text && make_plan(s, &plan, m, text)) {
+  if (text && make_plan(s, &plan, m, text) && allowed(s, &plan)) {
     plan.step = plan.err = 0;
     plan.fd[0] = m->flags & SW_STDIN ? fd[2] : STDIN_FILENO;
     plan.fd[1] = fd[0];
@@ -609,13 +619,14 @@ static pid_t fork_at_last(int role) {
 
 /* Forked twice, so that the spare is the node's child and not ours, for we are no subreaper yet. Returns the node's end of
  * its socket, -1 = none. */
-static int make_spare(int role, struct sw_page *page) {
+static int make_spare(const struct spawner_seed *seed) {
+  int role = seed->role;
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) return -1;
   pid_t pid = fork_at_last(role);
   if (pid == 0) {
     if (fork_at_last(role) != 0) _exit(0);
-    spawner_main((struct spawner_seed){SPAWNER_SPARE, pair[1], FD_LOCK, page});
+    spawner_main((struct spawner_seed){SPAWNER_SPARE, pair[1], FD_LOCK, seed->page, seed->run_as});
   }
   if (pid > 0) waitpid(pid, NULL, 0);
   close(pair[1]);
@@ -660,9 +671,9 @@ _Noreturn void spawner_main(struct spawner_seed seed) {
   settle_in(&seed);
   if (seed.role == SPAWNER_FIRST) lock_or_refuse();
   else be_spare();
-  int spare = make_spare(seed.role, seed.page);
+  int spare = make_spare(&seed);
   fork_from_guard(seed.role);
-  s = (struct spawn){.pid = getpid(), .page = seed.page, .kids = KIDS_INIT, .armed_us = INT64_MAX};
+  s = (struct spawn){.pid = getpid(), .page = seed.page, .run_as = seed.run_as, .kids = KIDS_INIT, .armed_us = INT64_MAX};
   gate_init(&s.gate);
   sigset_t set;
   sigemptyset(&set);

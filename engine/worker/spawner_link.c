@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +17,7 @@
 
 #include "log.h"
 #include "mem.h"
+#include "run_as.h"
 #include "spawner_wire.h"
 #include "worker.h"
 
@@ -117,17 +117,18 @@ void spawner_end(struct spawner *s) {
   await_guard(s);
   munmap(s->page, PAGE_BYTES);
   free(s->never);
-  free(s->default_user);
+  run_as_free(s->own);
   free(s);
 }
 
 /* ---- the first one ---- */
 
-static enum wr_rc default_user(struct spawner *s, const char *name, struct wr_err *err) {
-  char q[WR_QUOTE_MAX];
-  s->default_user = wr_strdup(name);
-  if (!name || getpwnam(name)) return WR_OK; /* no thread yet */
-  return wr_err_set(err, WR_NOT_FOUND, "There is no user %s.", wr_err_quote(q, name, strlen(name)));
+static enum wr_rc who(struct spawner *s, const struct run_as *given, struct wr_err *err) {
+  const struct run_as_opts mine = {.personal = true, .self = geteuid()};
+  enum wr_rc rc = given ? WR_OK : run_as_new(&mine, &s->own, err);
+  s->run_as = given ? given : s->own;
+  s->uid = geteuid();
+  return rc;
 }
 
 static enum wr_rc no(struct wr_err *err, const char *what) {
@@ -166,7 +167,7 @@ static enum wr_rc fork_first(struct spawner *s, int lock, struct wr_err *err) {
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) return no(err, "Cannot make the spawner's socket");
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* inherits what a spawner leaves that dies */
   s->guard = fork();
-  if (s->guard == 0) spawner_main((struct spawner_seed){SPAWNER_FIRST, pair[1], lock, s->page});
+  if (s->guard == 0) spawner_main((struct spawner_seed){SPAWNER_FIRST, pair[1], lock, s->page, s->run_as});
   close(pair[1]);
   s->sock = pair[0];
   if (s->guard > 0) return await_ready(s, err);
@@ -206,7 +207,7 @@ enum wr_rc spawner_start(const struct spawner_opts *o, struct spawner **out, str
   s->sock = s->spare = s->guard = s->pid = s->spare_pid = -1;
   int lock = -1;
   s->page = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  enum wr_rc rc = s->page == MAP_FAILED ? no(err, "Cannot map memory") : default_user(s, o->default_user, err);
+  enum wr_rc rc = s->page == MAP_FAILED ? no(err, "Cannot map memory") : who(s, o->run_as, err);
   if (rc == WR_OK) first_page(s->page);
   if (rc == WR_OK) rc = open_lock(o->data_dir, &lock, err);
   if (rc == WR_OK) rc = fork_first(s, lock, err);
@@ -217,7 +218,7 @@ enum wr_rc spawner_start(const struct spawner_opts *o, struct spawner **out, str
     return rc;
   }
   if (s->page != MAP_FAILED) munmap(s->page, PAGE_BYTES);
-  free(s->default_user);
+  run_as_free(s->own);
   free(s);
   return rc;
 }

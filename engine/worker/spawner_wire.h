@@ -44,7 +44,7 @@ struct sw_plain { uint32_t kind; int32_t pid; char text[248]; };   /* READY, REF
 
 /* At what a start failed. WAITED: at nothing, it waited too long for a place or was called back before it had one. */
 enum sw_step { STEP_NONE, STEP_FORK, STEP_DEADLINE, STEP_REQUEST, STEP_SESSION, STEP_FILES, STEP_LIMIT, STEP_USER, STEP_CWD,
-               STEP_PRCTL, STEP_EXEC, STEP_INTERPRETER, STEP_WAITED };
+               STEP_PRCTL, STEP_EXEC, STEP_INTERPRETER, STEP_WAITED, STEP_NOT_ALLOWED };
 enum { SW_ASKED = 1, SW_LATE = 2 };  /* sw_exit.flags: a TERM or KILL of ours came first; the deadline killed it */
 struct sw_exit {                     /* EXIT; of STARTED: kind, id, start_us */
   uint32_t kind, flags;
@@ -101,7 +101,7 @@ size_t reap_debris(void);
 /* ---- spawner.c: the process ---- */
 enum { LOCK_PID_BYTES = 12 };        /* DATA/lock: the node's pid, blanks, a newline; behind it "ti epoch" lines of what never started */
 enum { SPAWNER_FIRST, SPAWNER_SPARE };
-struct spawner_seed { int role, sock, lock; struct sw_page *page; };
+struct spawner_seed { int role, sock, lock; struct sw_page *page; const struct run_as *run_as; };
 /* The calling thread runs briefly and rarely: it asks to be let in at once rather than to run long, so that a free place is
  * filled before a busy neighbour has used up its turn. Worth 5 % of the starts a second on two cores. */
 void spawner_prompt(void);
@@ -112,7 +112,9 @@ struct spawner {
   int sock, spare;                   /* -1 = none */
   pid_t guard, pid, spare_pid;       /* the spawner's parent, child of the node; the spawner, as READY told; the next guard */
   struct sw_page *page;
-  char *default_user;                /* of spawner_opts; holds where the worker has no run_as */
+  const struct run_as *run_as;       /* who its children may be; `own` = made here, for want of another */
+  struct run_as *own;
+  uid_t uid;                         /* the spawner's, whatever the node becomes after */
   struct never_started *never; size_t n_never, cap_never;
 };
 /* 0, or errno. EAGAIN: nothing was sent, try again when the socket is writable. fds stay the caller's. */

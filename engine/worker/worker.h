@@ -15,7 +15,9 @@ struct spawner;
 
 /* Forks the spawner process: single-threaded, child subreaper, takes flock on DATA/lock (waits at most 10 s for a former
  * spawner's last child) and holds it until its own last child is reaped. Call it first in main(), before threads. */
-struct spawner_opts { const char *data_dir; const char *default_user; /* NULL = as started */ };
+struct run_as;
+/* run_as: who its children may be (run_as.h); outlives it. Copied by the fork, so fixed there. NULL = off but for whoever starts it. */
+struct spawner_opts { const char *data_dir; const struct run_as *run_as; };
 enum wr_rc spawner_start(const struct spawner_opts *o, struct spawner **out, struct wr_err *err) WR_MUST;
 /* What the former node on this directory had claimed and its spawner never started: the dying spawner wrote it into the file
  * of the lock that it still held. Until worker_close(). */
@@ -25,7 +27,6 @@ struct log_piece { int64_t ti; uint32_t epoch, seq; uint8_t stream; int64_t offs
 struct worker_opts {
   struct spawner *spawner;          /* taken; NULL = no SHELL (attempts that spawn end FATAL) */
   const char *data_dir;             /* WEIR_OUTPUT files live in DATA/run, mode 0700 */
-  const char *run_as;               /* default user of SHELL, NULL = as started */
   bool shell_allowed;
   uint32_t process_slots;           /* children at once; process attempts beyond it wait at the spawner's gate, 100 ms at
                                        most, and are handed back then. 0 = no bound */

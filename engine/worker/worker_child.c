@@ -238,7 +238,7 @@ static bool has(const char *const *env, const char *name) {
 }
 
 /* The executor's environment, and what only the host knows. Returns how many. */
-static uint32_t add_env(struct buf *b, const struct wx_exec *x, const wx_spawn *sp, const struct user *u) {
+static uint32_t add_env(struct buf *b, const struct wx_exec *x, const wx_spawn *sp, const struct run_as_user *u) {
   static const char *const none[] = {NULL};
   const char *const *env = sp->env ? sp->env : none;
   char number[24];
@@ -258,7 +258,7 @@ static uint32_t add_env(struct buf *b, const struct wx_exec *x, const wx_spawn *
 }
 
 /* The header stays first in b; SW_TEXT_FD and the descriptor are decided by the size. */
-static void build(struct buf *b, const struct wx_exec *x, const wx_spawn *sp, const struct user *u) {
+static void build(struct buf *b, const struct wx_exec *x, const wx_spawn *sp, const struct run_as_user *u) {
   struct sw_start m = {.kind = SW_START, .id = x->child->id, .ti = x->a->ti, .epoch = x->a->epoch, .n_limit = sp->n_rlimit};
   for (uint32_t i = 0; i < sp->n_rlimit; i++)
     m.limit[i] = (struct sw_limit){(uint32_t)sp->rlimit[i].resource, sp->rlimit[i].soft, sp->rlimit[i].hard};
@@ -284,7 +284,7 @@ static void build(struct buf *b, const struct wx_exec *x, const wx_spawn *sp, co
 }
 
 /* Sends the START; -1 with errno: no descriptor or no memory for it. */
-static int request(struct wx_exec *x, const wx_spawn *sp, const struct user *u) {
+static int request(struct wx_exec *x, const wx_spawn *sp, const struct run_as_user *u) {
   struct child *c = x->child;
   struct buf b = BUF_INIT;
   int fd[SW_FDS] = {c->pipe[0].wr, c->pipe[1].wr}, n_fd = 2, rc = 0;
@@ -302,7 +302,7 @@ static int request(struct wx_exec *x, const wx_spawn *sp, const struct user *u) 
 }
 
 /* Another user must be able to make its file in DATA/run, but not to see or remove those of others. */
-static void open_run_dir(struct worker *w, const struct user *u) {
+static void open_run_dir(struct worker *w, const struct run_as_user *u) {
   if (w->run_open || u->uid == w->euid) return;
   w->run_open = fchmod(w->run_fd, 01733) == 0;
 }
@@ -313,7 +313,7 @@ static int lost(struct wx_exec *x, const char *why) {
   return -1;
 }
 
-static struct child *child_new(struct wx_exec *x, const wx_spawn *sp, const struct user *u) {
+static struct child *child_new(struct wx_exec *x, const wx_spawn *sp, const struct run_as_user *u) {
   struct worker *w = x->w;
   struct child *c = wr_new(struct child);
   *c = (struct child){.id = ++w->last_id, .x = x, .uid = u->uid, .program = wr_strdup(sp->argv[0]), .cwd = wr_strdup(sp->cwd),
@@ -325,13 +325,11 @@ static struct child *child_new(struct wx_exec *x, const wx_spawn *sp, const stru
 
 int child_spawn(struct wx_exec *x, const wx_spawn *sp, char *err, size_t err_n) {
   struct worker *w = x->w;
-  char q[WR_QUOTE_MAX];
   if (!w->o.shell_allowed || !w->spawner) return snprintf(err, err_n, "SHELL is off on this node."), -1;
   if (w->spawner->sock < 0 && !w->spawner_lost) return lost(x, "The spawner of this node is gone.");
   wr_assert(sp->n_rlimit <= SW_LIMITS);
-  const char *name = sp->user ? sp->user : w->run_user;
-  const struct user *u = user_find(&w->users, name);
-  if (!u) return snprintf(err, err_n, "There is no user %s here.", wr_err_quote(q, name, strlen(name))), -1;
+  const struct run_as_user *u = run_as_find(w->spawner->run_as, sp->user);
+  if (!u) return run_as_text(run_as_allows(w->spawner->run_as, sp->user), sp->user, err, err_n), -1;
   open_run_dir(w, u);
   struct child *c = child_new(x, sp, u);
   x->child = c;
@@ -430,6 +428,7 @@ static void start_error(const struct child *c, const struct sw_exit *m, char *b,
       snprintf(b, n, "Cannot start %s: what its first line names does not exist (does it end in a carriage return?).", program);
       break;
     case STEP_WAITED: snprintf(b, n, "Canceled."); break; /* seen only then: else it is handed back */
+    case STEP_NOT_ALLOWED: snprintf(b, n, "This node's spawner starts nothing as user %s.", shown(q, c->user)); break;
     case STEP_NONE: case STEP_FORK: case STEP_DEADLINE: case STEP_REQUEST: case STEP_SESSION: case STEP_FILES: case STEP_PRCTL:
       snprintf(b, n, "Cannot prepare a process for %s: %s.", program, why);
   }
@@ -584,7 +583,7 @@ static int watch_files(const char *dir) {
 enum wr_rc child_setup(struct worker *w, struct wr_err *err) {
   w->watch.fire = watch_due;
   rand_secret(&w->rnd, sizeof w->rnd);
-  w->euid = geteuid();
+  w->euid = w->spawner ? w->spawner->uid : geteuid();
   w->dir = realpath(w->o.data_dir, NULL);
   if (!w->dir) return no(err, "Cannot find the data directory");
   struct buf b = BUF_INIT;
@@ -599,12 +598,8 @@ enum wr_rc child_setup(struct worker *w, struct wr_err *err) {
   if (!w->spawner) return WR_OK;
   w->files_fd = watch_files(w->run_dir);
   atomic_store(&w->spawner->page->slots, w->o.process_slots);
-  const char *user = w->o.run_as ? w->o.run_as : w->spawner->default_user;
-  w->run_user = wr_strdup(user);
-  char q[WR_QUOTE_MAX];
-  const struct user *u = user_find(&w->users, user);
-  if (!u) return wr_err_set(err, WR_NOT_FOUND, "There is no user %s.", wr_err_quote(q, user, strlen(user)));
-  open_run_dir(w, u);
+  const struct run_as_user *u = run_as_find(w->spawner->run_as, NULL);
+  if (u) open_run_dir(w, u);
   w->link = (struct source){on_link, w->spawner->sock};
   if (w->link.fd >= 0) worker_watch(w, &w->link, EPOLLIN);
   return WR_OK;
@@ -618,11 +613,9 @@ void child_cleanup(struct worker *w) {
   }
   if (w->spawner_lost) (void)spawner_cleared(w->spawner);
   spawner_end(w->spawner);
-  users_done(&w->users);
   if (w->files_fd >= 0) close(w->files_fd);
   if (w->run_fd >= 0) close(w->run_fd);
   if (w->dir_fd >= 0) close(w->dir_fd);
   free(w->dir);
   free(w->run_dir);
-  free(w->run_user);
 }

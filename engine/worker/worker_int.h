@@ -5,8 +5,7 @@
  *   worker_exec.c   one attempt: start, the host table of the executor ABI, end
  *   worker_child.c  its child process: request, pipes, exit, WEIR_OUTPUT, loss of the spawner
  *   worker_log.c    the log thread: pieces, cap, ring
- *   gate.c          (spawner) attempts claimed ahead of a free process slot
- *   user.c          user names */
+ *   gate.c          (spawner) attempts claimed ahead of a free process slot */
 #ifndef WORKER_INT_H
 #define WORKER_INT_H
 #include <pthread.h>
@@ -17,6 +16,7 @@
 #include "heap.h"
 #include "map64.h"
 #include "mem.h"
+#include "run_as.h"
 #include "worker.h"
 
 enum { PIPE_READ_BYTES = 64 * 1024, FENCE_BYTES = 240, OUT_NAME_BYTES = 64 };
@@ -28,12 +28,6 @@ enum { PIPE_READ_BYTES = 64 * 1024, FENCE_BYTES = 240, OUT_NAME_BYTES = 64 };
 struct source { void (*ready)(struct worker *w, struct source *s); int fd; };
 /* First member of what it belongs to, or found by offset; set .fire once. */
 struct timer { struct heap_item it; void (*fire)(struct worker *w, struct timer *t); };
-
-struct user { char *key, *name, *home; uid_t uid; gid_t gid; uint32_t *group; int n_group; int64_t read_us; struct user *next; };
-struct users { struct user *list; };
-/* NULL = unknown. Remembered for a minute. name NULL: the one this process runs as. */
-const struct user *user_find(struct users *u, const char *name);
-void users_done(struct users *u);
 
 struct child;
 struct xlog;
@@ -66,7 +60,7 @@ struct cancel { int64_t ti; uint32_t epoch; };
 
 struct worker {
   struct worker_opts o;
-  char *dir, *run_dir, *run_user;  /* absolute */
+  char *dir, *run_dir;             /* absolute */
   int dir_fd, run_fd, epoll;
   int files_fd;                    /* inotify of run_fd; -1 = none */
   bool run_open;                   /* run_dir may be written by other users */
@@ -95,14 +89,13 @@ struct worker {
   int64_t drain_grace_us;
 
   struct spawner *spawner;         /* the pointer and its page never change: any thread */
-  uid_t euid;
+  uid_t euid;                      /* the spawner's: its children are that without a change */
   int64_t last_id;
   struct child *buried;            /* ended this turn: their sources may still be named by an event of it */
   uint64_t rnd;
   struct packet *out, **out_tail;
   bool spawner_lost;               /* its children are being killed; starts are refused until then */
   struct timer debris;
-  struct users users;
   struct logger *logger;
   char scratch[PIPE_READ_BYTES];
 };

@@ -177,7 +177,7 @@ class Stop(Base):
         self.tmp.chmod(0o711)
         old = os.umask(0o077)
         try:
-            server = self.server()
+            server = self.server("--run-as-also", "nobody")
         finally:
             os.umask(old)
         fi = server.flow(shell("a", 'id -un > "$WEIR_OUTPUT"; ! cat "${WEIR_OUTPUT%/run/*}/weir.db"', taskConfig={"user": "nobody"}))

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "run_as.h"
 
 enum { LIMIT_S = 60 }; /* of any wait: a test that hangs fails, and says where */
 
@@ -143,14 +144,18 @@ static int remove_one(const char *path, const struct stat *st, int flag, struct 
 
 void h_remove(void) { nftw(H.dir, remove_one, 8, FTW_DEPTH | FTW_PHYS); }
 
-void h_open(const char *run_as) {
+static struct run_as *policy;
+
+void h_open(const char *also) {
   struct wr_err err;
   h_dir();
   struct spawner *spawner;
-  const struct spawner_opts so = {H.dir, NULL};
+  const struct run_as_opts who = {.also = &also, .n_also = also != NULL, .personal = true, .self = geteuid(), .can_change = geteuid() == 0};
+  if (run_as_new(&who, &policy, &err) != WR_OK) fprintf(stderr, "%s\n", err.msg), abort();
+  const struct spawner_opts so = {H.dir, policy};
   if (spawner_start(&so, &spawner, &err) != WR_OK) fprintf(stderr, "%s\n", err.msg), abort();
   H.page = spawner->page;
-  const struct worker_opts wo = {.spawner = spawner, .data_dir = H.dir, .run_as = run_as, .shell_allowed = true,
+  const struct worker_opts wo = {.spawner = spawner, .data_dir = H.dir, .shell_allowed = true,
                                  .done = on_done, .timed_out = on_timeout, .log_write = on_log};
   if (worker_open(&wo, &H.w, &err) != WR_OK) fprintf(stderr, "%s\n", err.msg), abort();
 }
@@ -165,6 +170,7 @@ struct worker *h_second(int shell) {
 
 void h_close(void) {
   worker_close(H.w);
+  run_as_free(policy);
   for (struct attempt *a; (a = ended);) ended = a->next, attempt_free(a);
   for (size_t i = 0; i < n_logs; i++) buf_done(&logs[i].b);
   free(logs);

@@ -15,8 +15,8 @@ struct harness {
 };
 extern struct harness H;
 
-/* Called first in main(); a failure ends the program. run_as NULL = as started. */
-void h_open(const char *run_as);
+/* Called first in main(); a failure ends the program. Tasks run as whoever started it; also: one more user, NULL = none. */
+void h_open(const char *also);
 void h_close(void);              /* drains, closes, removes the directory */
 void h_dir(void);                /* only makes H.dir */
 void h_remove(void);             /* only removes H.dir */

@@ -110,7 +110,7 @@ static void test_cannot_start(void **st) {
   h_expect_argv("{\"argv\":[\"/no/such\"]}", ATTEMPT_FATAL, "Cannot start /no/such: No such file or directory.");
   h_expect_argv("{\"argv\":[\"no-such-program\"]}", ATTEMPT_FATAL, "Cannot start no-such-program: No such file or directory.");
   h_expect("true", "{\"cwd\":\"/no/such\"}", ATTEMPT_FATAL, "Cannot change to directory /no/such: No such file or directory.");
-  h_expect("true", "{\"user\":\"no such user\"}", ATTEMPT_FATAL, "There is no user \"no such user\" here.");
+  h_expect("true", "{\"user\":\"no such user\"}", ATTEMPT_FATAL, "This node does not run SHELL tasks as \"no such user\" (see --run-as-also).");
   write_file("plain", "#!/bin/sh\n", 0644);
   expect_start("plain", "Permission denied.");
   write_file("crlf", "#!/bin/sh\r\ntrue\r\n", 0755);
@@ -280,7 +280,7 @@ static void test_ties(void **st) {
 static void test_user(void **st) {
   (void)st;
   if (geteuid() != 0) {
-    h_expect("true", "{\"user\":\"root\"}", ATTEMPT_FATAL, "Cannot become user root: Operation not permitted.");
+    h_expect("true", "{\"user\":\"root\"}", ATTEMPT_FATAL, "This node does not run SHELL tasks as \"root\" (see --run-as-also).");
     return;
   }
   struct attempt *a = h_run("SHELL", "id -un; id -G; echo $USER; echo as nobody > $WEIR_OUTPUT", "{\"user\":\"nobody\"}");
@@ -293,7 +293,7 @@ static void test_user(void **st) {
 
 int main(void) {
   setenv("WEIR_TOKEN", "s3cr3t", 1);
-  h_open(NULL);
+  h_open(geteuid() == 0 ? "nobody" : NULL);
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_ok), cmocka_unit_test(test_every_exit_code), cmocka_unit_test(test_every_signal),
     cmocka_unit_test(test_signals_are_reset), cmocka_unit_test(test_cannot_start), cmocka_unit_test(test_bad_config),
