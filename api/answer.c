@@ -113,7 +113,26 @@ static void error_path(struct buf *b, const char *path) {
   buf_json(b, cut, n);
 }
 
-void answer_error(struct buf *b, const struct wr_err *err, const char *request_id) {
+static void health_part(struct buf *b, const char *name, const struct health_part *p) {
+  j_key(b, name);
+  j_open(b, '{');
+  j_bool(b, "ok", p->ok);
+  if (!p->ok) j_text(b, "why", p->why);
+  j_close(b, '}');
+}
+
+void j_health(struct buf *b, bool ok, const struct health *h) {
+  j_bool(b, "ok", ok);
+  j_key(b, "parts");
+  j_open(b, '{');
+  health_part(b, "store", &h->store);
+  health_part(b, "queue", &h->queue);
+  health_part(b, "processes", &h->processes);
+  health_part(b, "disk", &h->disk);
+  j_close(b, '}');
+}
+
+void answer_error(struct buf *b, const struct wr_err *err, const char *request_id, const struct health *h) {
   buf_printf(b, "{\"code\":\"%d\"", (int)err->code);
   j_text(b, "message", err->msg[0] ? err->msg : wr_err_text(err->code));
   j_key(b, "data");
@@ -122,6 +141,7 @@ void answer_error(struct buf *b, const struct wr_err *err, const char *request_i
   if (err->path[0]) error_path(b, err->path);
   if (err->limit >= 0) j_i64(b, "limit", err->limit);
   if (err->got >= 0) j_i64(b, "got", err->got);
+  if (h) j_health(b, false, h);
   j_text(b, "requestId", request_id);
   buf_str(b, "}}");
 }

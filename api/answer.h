@@ -4,6 +4,7 @@
 #define API_ANSWER_H
 #include <stdbool.h>
 #include "err.h"
+#include "health.h"
 #include "mem.h"
 
 /* Fields of the object that was opened last; the comma in front is found by itself. Texts must be UTF-8. */
@@ -18,9 +19,12 @@ void j_raw(struct buf *b, const char *k, const char *json);   /* NULL: left out 
 /* S2's form under one name and RFC 3339 under the other (NULL = without); us 0: left out. */
 void j_time(struct buf *b, const char *s2, const char *rfc, int64_t us);
 
+void j_health(struct buf *b, bool ok, const struct health *h); /* the fields "ok" and "parts" */
+
 /* What stands beside "data": a page, and whether an earlier request with the same key had made what is shown. */
 struct answer_page { bool on, more; uint32_t limit; uint64_t offset; int64_t total; /* -1 = not asked */ bool replayed; };
 void answer_open(struct buf *b);                              /* up to and with "data": */
 void answer_close(struct buf *b, const struct answer_page *p);
-void answer_error(struct buf *b, const struct wr_err *err, const char *request_id);
+/* h: what else "data" says, NULL = nothing. */
+void answer_error(struct buf *b, const struct wr_err *err, const char *request_id, const struct health *h);
 #endif

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "call.h"
+#include "def.h"
 
 /* Lower case is not needed: names are compared without case. */
 static void make_hosts(struct api *a) {
@@ -28,6 +29,7 @@ enum wr_rc api_start(const struct api_opts *o, struct api **out, struct wr_err *
   pthread_mutex_init(&a->merge, NULL);
   pthread_mutex_init(&a->large, NULL);
   make_hosts(a);
+  json_watch_memory();
   a->auth.open = o->dev;
   enum wr_rc rc = o->dev ? WR_OK : auth_load(&a->auth, o->data_dir, err);
   struct http_opts h = {.listen = o->listen, .threads = o->threads, .ctx = a, .handle = call_handle, .refuse = call_refuse};

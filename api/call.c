@@ -15,6 +15,7 @@
 #define BODY_US 10000000
 #define BODY_US_PER_MIB 1000000
 #define LARGE_WAIT_S 30
+#define LOG_EVERY_US 10000000
 
 /* ---- errors ---- */
 
@@ -32,21 +33,31 @@ enum wr_rc call_missing(struct call *c, const char *what) {
   return call_fail(c, WR_NOT_FOUND, "%s %lld does not exist.", what, (long long)c->id);
 }
 
-static void send_error(struct http_req *q, const struct wr_err *err, const char *headers) {
+/* 507 and 503 come in thousands when they come: one line at most every LOG_EVERY_US for each of the two, with how many
+ * there were since the one before. */
+static void log_refusal(struct api *a, const struct http_req *q, int status, const struct wr_err *err) {
+  struct said *s = &a->said[status == 507];
+  int64_t now = clock_mono_us(), last = atomic_load(&s->at_us);
+  atomic_fetch_add(&s->n, 1);
+  if ((last != 0 && now - last < LOG_EVERY_US) || !atomic_compare_exchange_strong(&s->at_us, &last, now)) return;
+  log_warn("http.refused", L_INT("n", atomic_exchange(&s->n, 0)), L_INT("code", err->code), L_STR("request", q->id), L_STR("why", err->msg));
+}
+
+static void send_error(struct api *a, struct http_req *q, const struct wr_err *err, const char *headers, const struct health *h) {
   int status = wr_err_status(err->code);
   char all[256];
   snprintf(all, sizeof all, "%s%s%s", headers, status == 503 ? "Retry-After: 1\r\n" : "",
            status == 401 ? "WWW-Authenticate: Bearer\r\n" : "");
   http_out_again(q);
-  answer_error(http_out(q), err, q->id);
-  if (status >= 500 && status != 503)
+  answer_error(http_out(q), err, q->id, h);
+  if ((status == 503 && !h) || status == 507) log_refusal(a, q, status, err);
+  else if (status >= 500 && status != 503)
     log_error("http.failed", L_STR("request", q->id), L_INT("code", err->code), L_STR("error", err->msg));
   http_send(q, status, "application/json", all);
 }
 
 void call_refuse(void *api, struct http_req *q, const struct wr_err *err) {
-  (void)api;
-  send_error(q, err, err->code == WR_METHOD ? "Allow: GET, HEAD, POST, DELETE\r\n" : "");
+  send_error(api, q, err, err->code == WR_METHOD ? "Allow: GET, HEAD, POST, DELETE\r\n" : "", NULL);
 }
 
 /* ---- the body ---- */
@@ -144,7 +155,7 @@ void call_handle(void *api, struct http_req *q) {
   }
   if (c.err.code != rc) wr_err_set(&c.err, rc, NULL);
   if (rc == WR_METHOD) snprintf(c.headers, sizeof c.headers, "Allow: %s\r\n", allow);
-  send_error(q, &c.err, c.headers);
+  send_error(api, q, &c.err, c.headers, c.has_health ? &c.health : NULL);
 }
 
 /* ---- for handlers ---- */

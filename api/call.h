@@ -12,6 +12,8 @@
 #include "http.h"
 #include "query.h"
 
+struct said { _Atomic int64_t at_us, n; }; /* when it was logged last, how many since */
+
 struct api {
   struct api_opts o;
   struct http *http;
@@ -20,6 +22,7 @@ struct api {
   const char **host_name;     /* what hosts points to */
   char listen_host[32];
   atomic_bool draining;
+  struct said said[2];        /* refusals: 503, 507 */
   pthread_mutex_t merge;      /* one update of a definition at a time: read, merged, saved (the store saves one at a time too) */
   pthread_mutex_t large;      /* one large body at a time: taken before it is read, given back after its handler */
 };
@@ -52,6 +55,8 @@ struct call {
   struct query q;
   struct buf *out;                /* behind "data": until the handler returns */
   struct answer_page page;
+  struct health health;           /* of /readyz, when has_health: shown beside the error too */
+  bool has_health;
   struct wr_err err;
   const char *type;               /* NULL = the envelope; else `out` is the body itself, of this type */
   char headers[192];              /* complete lines */

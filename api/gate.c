@@ -83,6 +83,23 @@ static enum wr_rc body_length(const struct gate_in *in, struct gate_out *out, st
   return WR_OK;
 }
 
+/* A second one would be dropped unread, or another reader would take it for the one that counts. Connection and Upgrade
+ * are lists; of Content-Type, Origin, Authorization and Idempotency-Key each reader refuses two with a code of its own. */
+static bool doubled(const struct gate_in *in) {
+  static const char *const once[] = {"Expect", "Content-Encoding", "Sec-Fetch-Site"};
+  for (size_t i = 0; i < sizeof once / sizeof *once; i++)
+    if (gate_count(in, once[i]) > 1) return true;
+  return false;
+}
+
+/* A path, or "http://host/path": no other scheme, and nobody in front of the host. Whose host: the library and gate_host(). */
+static bool target_form(const char *target) {
+  if (*target == '/') return true;
+  if (strncasecmp(target, "http://", 7) != 0) return false;
+  size_t n = strcspn(target + 7, "/");
+  return n > 0 && !memchr(target + 7, '@', n);
+}
+
 static void wishes(const struct gate_in *in, struct gate_out *out) {
   size_t n = 0;
   const char *v = gate_header(in, "Connection", &n);
@@ -105,7 +122,8 @@ enum wr_rc gate_framing(const struct gate_in *in, struct gate_out *out, struct w
     if (err) err->limit = LIMIT_HEADER_BYTES, err->got = (int64_t)bytes;
     return rc;
   }
-  if (in->n >= LIMIT_HEADERS || !first_line(in) || !header_lines(in)) return wr_err_set(err, WR_BAD_FRAMING, NULL);
+  if (in->n >= LIMIT_HEADERS || !first_line(in) || !header_lines(in) || doubled(in)) return wr_err_set(err, WR_BAD_FRAMING, NULL);
+  if (!target_form(in->target)) return wr_err_set(err, WR_BAD_REQUEST, "The target of the request must be a path of this server.");
   size_t hosts = gate_count(in, "Host");
   if (hosts > 1 || (hosts == 0 && strcmp(in->version, "1.1") == 0))
     return wr_err_set(err, WR_BAD_FRAMING, "A request must have one Host header. Connection closed.");
@@ -205,11 +223,9 @@ enum wr_rc gate_origin(const struct gate_in *in, struct wr_err *err) {
   if (site && !is(site, n, "same-origin") && !is(site, n, "none")) return wr_err_set(err, WR_CROSS_SITE, NULL);
   const char *origin = gate_header(in, "Origin", &n), *host = gate_header(in, "Host", &n_host);
   if (!origin) return WR_OK;
-  const char *sep = strstr(origin, "://");
-  if (!sep || !host || gate_count(in, "Origin") > 1) return wr_err_set(err, WR_CROSS_SITE, NULL);
-  sep += 3;
-  n -= (size_t)(sep - origin);
-  if (n != n_host || strncasecmp(sep, host, n) != 0) return wr_err_set(err, WR_CROSS_SITE, NULL);
+  size_t scheme = n > 7 && strncasecmp(origin, "http://", 7) == 0 ? 7 : n > 8 && strncasecmp(origin, "https://", 8) == 0 ? 8 : 0;
+  if (!scheme || !host || gate_count(in, "Origin") > 1) return wr_err_set(err, WR_CROSS_SITE, NULL);
+  if (n - scheme != n_host || strncasecmp(origin + scheme, host, n_host) != 0) return wr_err_set(err, WR_CROSS_SITE, NULL);
   return WR_OK;
 }
 

@@ -117,4 +117,6 @@ enum wr_rc def_params_parse(const json_t *params, const char *path, char **out, 
 /* JSON text, read strictly: depth, value count, duplicate keys, UTF-8, NUL and number range each have their own refusal
  * (40001 .. 40008, 41302), with line and column. The body must be an object. */
 enum wr_rc json_load_strict(const char *text, size_t n, size_t max_values, json_t **out, struct wr_err *err) WR_MUST;
+/* Before threads: from then on a text that memory did not suffice for is BUSY, not BAD_JSON. */
+void json_watch_memory(void);
 #endif

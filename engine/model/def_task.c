@@ -62,7 +62,9 @@ static enum wr_rc config_read(const json_t *v, const struct jpath *at, struct ta
   json_t *cfg = NULL;
   if (json_is_string(v) && json_string_length(v) == 0) return WR_OK;
   if (json_is_string(v)) {
-    if (json_load_strict(json_string_value(v), json_string_length(v), LIMIT_JSON_VALUES, &cfg, &why))
+    enum wr_rc rc = json_load_strict(json_string_value(v), json_string_length(v), LIMIT_JSON_VALUES, &cfg, &why);
+    if (rc == WR_BUSY) return wr_err_set(err, rc, "%s", why.msg);
+    if (rc != WR_OK)
       return fail_at(err, WR_WRONG_TYPE, at, "taskConfig must be a JSON object, or a text that holds one: %s", why.msg);
   } else {
     if (!json_is_object(v)) return fail_at(err, WR_WRONG_TYPE, at, "taskConfig must be a JSON object, or a text that holds one.");

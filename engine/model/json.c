@@ -1,5 +1,6 @@
 /* JSON text from outside: what jansson does not bound is looked at first, and each failure gets its own code.
  * Pure; any thread. The scan allocates nothing and knows no grammar: jansson alone decides what is valid JSON. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "err.h"
@@ -169,13 +170,25 @@ static enum wr_rc twice_fail(const struct lex *x, struct wr_err *err) {
   return wr_err_set(err, WR_DUPLICATE_KEY, "Key %s appears twice (line %zu, column %zu).", q, p.line, p.column);
 }
 
+/* jansson calls most failures of memory a wrong token: it is seen here instead. */
+static _Thread_local bool no_memory;
+
+static void *watched_malloc(size_t n) {
+  void *p = malloc(n);
+  if (!p) no_memory = true;
+  return p;
+}
+
+void json_watch_memory(void) { json_set_alloc_funcs(watched_malloc, free); }
+
 /* jansson tells where it stopped reading; the token that it read last began before that. */
 static enum wr_rc load_fail(const char *s, size_t n, const json_error_t *je, struct wr_err *err) {
   enum json_error_code code = json_error_code(je);
   struct lex x = {.s = s, .n = n};
   size_t stop = je->position > 0 ? (size_t)je->position : 0;
   enum tok t;
-  if (code == json_error_out_of_memory) return wr_err_set(err, WR_INTERNAL, "Out of memory.");
+  if (no_memory || code == json_error_out_of_memory)
+    return wr_err_set(err, WR_BUSY, "There is not enough memory for this body now. Try again later.");
   do t = lex_next(&x);
   while (t != TOK_END && x.at < stop);
   if (code == json_error_duplicate_key) return twice_fail(&x, err);
@@ -205,6 +218,7 @@ enum wr_rc json_load_strict(const char *text, size_t n, size_t max_values, json_
     if (err) { err->limit = (int64_t)max_values; err->got = (int64_t)values; }
     return rc;
   }
+  no_memory = false;
   json_t *v = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &je);
   if (!v) return load_fail(text, n, &je, err);
   if (!json_is_object(v)) {

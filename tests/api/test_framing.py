@@ -246,6 +246,27 @@ class KeepAlive(Case):
             self.assertEqual(raw.send(BODY).answer().status, 200)
             self.assertEqual(raw.send(LIVE).answer().status, 200)
 
+    def test_absolute_target_of_others(self):
+        """No other scheme, nobody in front of the host, no other host."""
+        here = b"localhost:%d" % server().port
+        for target in (b"http://user@" + here, b"http://user:pw@" + here, b"https://" + here, b"ws://" + here, b"x://" + here,
+                       b"http://evil.example", b"*"):
+            with self.subTest(target=target):
+                answers = exchange(b"GET " + target + b"/version HTTP/1.1\r\nHost: localhost\r\n\r\n" + LIVE)
+                self.assertEqual(len(answers), 1, answers)
+                self.refused(answers[0], 40013)
+
+    def test_two_of_a_header_that_decides(self):
+        for name, value, codes in ((b"Expect", b"100-continue", ("40010",)), (b"Content-Encoding", b"identity", ("40010",)),
+                                   (b"Sec-Fetch-Site", b"none", ("40010",)), (b"Host", b"localhost", ("40010",)),
+                                   (b"Content-Type", b"application/json", ("41501",)), (b"Idempotency-Key", b"k", ("40012",)),
+                                   (b"Origin", b"http://localhost", ("40302",))):
+            with self.subTest(name=name):
+                line = name + b": " + value + b"\r\n"
+                answers = exchange(sized(more=line * 2) + LIVE)
+                self.assertEqual(len(answers), 1, answers)
+                self.assertIn(answers[0].json["code"], codes)
+
     def test_absolute_target(self):
         target = b"http://localhost:%d/livez" % server().port
         answers = exchange(b"GET " + target + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")

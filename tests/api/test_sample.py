@@ -207,7 +207,8 @@ class Monitor(Case):
 
     def test_version_and_probes(self):
         self.assertEqual(self.ok(get("/livez")), {"ok": True})
-        self.assertEqual(self.ok(get("/readyz")), {"ok": True})
+        parts = {name: {"ok": True} for name in ("store", "queue", "processes", "disk")}
+        self.assertEqual(self.ok(get("/readyz")), {"ok": True, "parts": parts})
         self.assertIn("version", self.ok(get("/version")))
 
 

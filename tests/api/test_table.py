@@ -167,7 +167,8 @@ class Routes(Case):
         here = f"{server().host}:{server().port}"
         for headers in ({"Origin": "http://evil.example"}, {"Origin": "null"}, {"Origin": f"http://{here}.evil.example"},
                         {"Origin": f"http://{server().host}:1"}, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"},
-                        {"Origin": f"http://{here}", "Sec-Fetch-Site": "cross-site"}):
+                        {"Origin": f"http://{here}", "Sec-Fetch-Site": "cross-site"}, {"Origin": f"x://{here}"},
+                        {"Origin": f"ws://{here}"}, {"Origin": f"http://u@{here}"}):
             for method, path in (("POST", "/flow"), ("POST", "/exec/flow/1"), ("DELETE", "/task/1")):
                 self.refused(request(method, path, headers=headers), 40302, "CROSS_SITE")
             self.ok(get("/flow", headers=headers))

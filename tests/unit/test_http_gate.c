@@ -103,11 +103,30 @@ static void bad_framing(void **s) {
     "POST  /flow HTTP/1.1\r\nHost: a\r\n\r\n", "POST /flow  HTTP/1.1\r\nHost: a\r\n\r\n",
     "POST /flow HTTP/1.1 \r\nHost: a\r\n\r\n", "POST /flow HTTP/1.1\r\n Host: a\r\n\r\n",
     "POST /flow HTTP/1.1\nHost: a\r\n\r\n",
+    REQ("Expect: 100-continue\r\nExpect: 100-continue\r\n"), REQ("Content-Encoding: identity\r\ncontent-encoding: gzip\r\n"),
+    REQ("Sec-Fetch-Site: none\r\nSec-Fetch-Site: cross-site\r\n"),
     "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nX: y\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
   };
   struct gate_out o;
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
     if (framing(bad[i], &o) != WR_BAD_FRAMING) fail_msg("accepted: %s", bad[i]);
+}
+
+static void targets(void **s) {
+  (void)s;
+  static const char *const good[] = {"/flow", "http://a/flow", "HTTP://a:80/flow", "/a@b", "http://a/b@c", "http://a"};
+  static const char *const bad[] = {"*", "flow", "http://u@a/flow", "http://u:p@a/flow", "https://a/flow", "ws://a/flow", "x:/flow",
+                                    "http:///flow", "http:/flow", "a:80"};
+  struct gate_out o;
+  char text[256];
+  for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+    snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", good[i]);
+    if (framing(text, &o) != WR_OK) fail_msg("refused: %s", good[i]);
+  }
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", bad[i]);
+    if (framing(text, &o) != WR_BAD_REQUEST) fail_msg("accepted: %s", bad[i]);
+  }
 }
 
 static void many_headers(void **s) {
@@ -204,6 +223,10 @@ static void origins(void **s) {
   assert_int_equal(origin("POST", "http://localhost:8088", "same-origin"), WR_OK);
   assert_int_equal(origin("POST", NULL, "none"), WR_OK);
   assert_int_equal(origin("GET", "http://evil.example", "cross-site"), WR_OK);
+  assert_int_equal(origin("POST", "https://localhost:8088", NULL), WR_OK);
+  static const char *const scheme[] = {"x://localhost:8088", "ws://localhost:8088", "file://localhost:8088", "http:///localhost:8088",
+                                       "http://u@localhost:8088", "http://", "://localhost:8088", "xhttp://localhost:8088", ""};
+  for (size_t i = 0; i < sizeof scheme / sizeof *scheme; i++) assert_int_equal(origin("POST", scheme[i], NULL), WR_CROSS_SITE);
   assert_int_equal(origin("POST", "http://evil.example", NULL), WR_CROSS_SITE);
   assert_int_equal(origin("DELETE", "null", NULL), WR_CROSS_SITE);
   assert_int_equal(origin("POST", "http://localhost:3000", NULL), WR_CROSS_SITE);
@@ -277,7 +300,7 @@ static void queries(void **s) {
 }
 
 int main(void) {
-  const struct CMUnitTest t[] = {cmocka_unit_test(good), cmocka_unit_test(bad_framing), cmocka_unit_test(many_headers),
+  const struct CMUnitTest t[] = {cmocka_unit_test(good), cmocka_unit_test(bad_framing), cmocka_unit_test(targets), cmocka_unit_test(many_headers),
                                  cmocka_unit_test(header_bytes), cmocka_unit_test(paths), cmocka_unit_test(hosts),
                                  cmocka_unit_test(origins), cmocka_unit_test(contents), cmocka_unit_test(tokens), cmocka_unit_test(queries)};
   return cmocka_run_group_tests(t, NULL, NULL);

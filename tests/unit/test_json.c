@@ -1,5 +1,9 @@
 /* Unit tests of model/json: every refusal of a text (40001 to 40008, 41302) with its code and place. One thread; deterministic. */
 #include "model_env.h"
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "model.h"
 
@@ -197,11 +201,39 @@ static void test_text_of_numbers(void **st) {
   assert_int_equal(json_text_depth("{\"a\":[{},\"[[[\"]}", 16), 3);
 }
 
+/* In a process of its own, whose address space ends before the tree is whole. */
+static void test_no_memory(void **st) {
+  (void)st;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  skip();
+#endif
+  size_t cap = 4 * 90000;
+  char *text = malloc(cap);
+  size_t at = (size_t)snprintf(text, cap, "{\"a\":[0");
+  for (int i = 0; i < 90000; i++) at += (size_t)snprintf(text + at, cap - at, ",[]");
+  snprintf(text + at, cap - at, "]}");
+  pid_t pid = fork();
+  assert_true(pid >= 0);
+  if (pid == 0) {
+    json_t *v = NULL;
+    struct wr_err err;
+    json_watch_memory();
+    struct rlimit l = {1, 1};
+    setrlimit(RLIMIT_AS, &l);
+    enum wr_rc rc = json_load_strict(text, strlen(text), 100000, &v, &err);
+    _exit(rc == WR_BUSY && !v ? 0 : 1);
+  }
+  int status;
+  assert_int_equal(waitpid(pid, &status, 0), pid);
+  assert_int_equal(status, 0);
+  free(text);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_good), cmocka_unit_test(test_c1_missing), cmocka_unit_test(test_c2_broken),
       cmocka_unit_test(test_c3_not_object), cmocka_unit_test(test_c4_twice), cmocka_unit_test(test_c5_depth),
       cmocka_unit_test(test_c6_values), cmocka_unit_test(test_c7_utf8), cmocka_unit_test(test_c8_nul),
-      cmocka_unit_test(test_c9_range), cmocka_unit_test(test_mutations), cmocka_unit_test(test_text_of_numbers)};
+      cmocka_unit_test(test_c9_range), cmocka_unit_test(test_mutations), cmocka_unit_test(test_text_of_numbers), cmocka_unit_test(test_no_memory)};
   return cmocka_run_group_tests_name("json", tests, NULL, NULL);
 }
