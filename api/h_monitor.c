@@ -42,7 +42,7 @@ struct node_list { struct buf *out; const struct flow_def *def; };
 
 static int list_node(void *ctx, const struct node_row *row) {
   const struct node_list *l = ctx;
-  row_node(l->out, row, row_node_key(l->def, row->node_id));
+  row_node(l->out, row, l->def);
   return 0;
 }
 

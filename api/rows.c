@@ -25,18 +25,37 @@ void row_flow_fields(struct buf *b, const struct flow_row *row) {
   j_time(b, "updateTime", "updatedAt", row->update_us);
 }
 
-void row_node(struct buf *b, const struct node_row *row, const char *key) {
+static const struct node_def *node_of(const struct flow_def *f, int64_t node_id) {
+  if (!f || node_id < f->node_base || node_id - f->node_base >= f->n) return NULL;
+  return &f->node[node_id - f->node_base];
+}
+
+/* total: as defined; the others count task instances, which there are none of before the node starts. */
+static void node_tasks(struct buf *b, const struct node_row *row, const struct node_def *n) {
+  j_key(b, "tasks");
+  j_open(b, '{');
+  j_i64(b, "total", n ? n->n_task_id + n->n_task : row->t_ok + row->t_bad + row->t_open);
+  j_i64(b, "success", row->t_ok);
+  j_i64(b, "failed", row->t_bad - row->t_canceled);
+  j_i64(b, "canceled", row->t_canceled);
+  j_i64(b, "open", row->t_open);
+  j_close(b, '}');
+}
+
+void row_node(struct buf *b, const struct node_row *row, const struct flow_def *def) {
   enum node_state s = (enum node_state)row->state;
+  const struct node_def *n = node_of(def, row->node_id);
   j_open(b, '{');
   j_i64(b, "niId", row->ni);
   j_i64(b, "fiId", row->fi);
   j_i64(b, "nodeId", row->node_id);
-  j_text(b, "nodeKey", key);
+  j_text(b, "nodeKey", n ? n->key : NULL);
   j_text(b, "nodeType", "TASK");
   j_text(b, "status", node_state_status(s));
   j_text(b, "state", node_state_name(s));
   j_text(b, "errorMsg", row->error ? row->error : "");
   j_i64(b, "runNo", row->run_no);
+  node_tasks(b, row, n);
   times(b, row->start_us, row->end_us);
   j_time(b, "createTime", NULL, row->create_us);
   j_time(b, "updateTime", NULL, row->update_us);
@@ -93,11 +112,6 @@ void row_attempt(struct buf *b, const struct attempt_row *row) {
 }
 
 /* ---- definitions behind rows ---- */
-
-const char *row_node_key(const struct flow_def *f, int64_t node_id) {
-  if (!f || node_id < f->node_base || node_id - f->node_base >= f->n) return NULL;
-  return f->node[node_id - f->node_base].key;
-}
 
 /* Of each run: the last first task that is not beyond ti. -1 = none. */
 static int64_t first_task(const char *bases, int64_t ti) {

@@ -7,8 +7,8 @@
 
 /* The fields of a flow instance, without brackets: more may follow. row->flow_name may be NULL. */
 void row_flow_fields(struct buf *b, const struct flow_row *row);
-/* key: NULL = not known any more. */
-void row_node(struct buf *b, const struct node_row *row, const char *key);
+/* def: its flow's version; NULL = not known any more. */
+void row_node(struct buf *b, const struct node_row *row, const struct flow_def *def);
 /* def: the version that ran, NULL = not known any more. brief: without a result above this size, for lists. */
 #define ROW_BRIEF_RESULT 65536
 enum row_form { ROW_BRIEF, ROW_FULL };
@@ -16,7 +16,6 @@ void row_task_fields(struct buf *b, const struct task_row *row, const struct tas
 void row_attempt(struct buf *b, const struct attempt_row *row);
 
 /* Definitions behind rows. All answer NULL when it is gone. */
-const char *row_node_key(const struct flow_def *f, int64_t node_id);
 /* Of a task of a flow: by its place among the tasks of the run that row->ti belongs to. A reference. */
 struct task_def *row_task_def(struct defs *d, const struct task_row *row, const struct flow_def *f, const char *bases);
 #endif

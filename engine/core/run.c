@@ -130,7 +130,9 @@ static void keep_attempt(struct run *r, struct run_ctx *c, const struct run_even
 
 static void task_ended(struct run *r, uint32_t task) {
   struct run_node *v = &r->node[dag_node_of_task(r->dag, task)];
-  if (r->task[task].t.state == TASK_SUCCESS) v->t_ok++; else v->t_bad++;
+  enum task_state s = r->task[task].t.state;
+  if (s == TASK_SUCCESS) v->t_ok++; else v->t_bad++;
+  if (s == TASK_CANCELED) v->t_canceled++;
   v->t_open--;
   r->live--;
 }

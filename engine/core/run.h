@@ -82,6 +82,7 @@ struct run_node {
   uint16_t base;       /* index into run.base: which run its rows belong to */
   uint32_t ok, fail, skip;            /* tokens */
   uint32_t t_ok, t_bad, t_open;       /* its tasks: SUCCESS, ended otherwise, not ended */
+  uint32_t t_canceled;                /* of t_bad */
   uint32_t eff;        /* as in run_task */
   int64_t start_us, end_us;
 };

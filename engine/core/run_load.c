@@ -121,7 +121,7 @@ bool run_more_parse(struct run *r, const char *s, size_t n) {
 static void check_node(const struct run *r, uint32_t i, uint64_t *live, uint32_t *failed) {
   const struct run_node *v = &r->node[i];
   const struct dag_node *d = &r->dag->node[i];
-  uint32_t ok = 0, bad = 0, open = 0;
+  uint32_t ok = 0, bad = 0, canceled = 0, open = 0;
   wr_assert(run_known(r, i) && v->state < NODE__N);
   wr_assert((uint64_t)v->ok + v->fail + v->skip <= d->n_parent);
   wr_assert(v->base < r->n_base);
@@ -133,8 +133,9 @@ static void check_node(const struct run *r, uint32_t i, uint64_t *live, uint32_t
     const struct task *t = &r->task[k].t;
     task_check(t);
     if (t->state == TASK_SUCCESS) ok++; else if (task_final(t->state)) bad++; else open++;
+    canceled += t->state == TASK_CANCELED;
   }
-  if (started) wr_assert(ok == v->t_ok && bad == v->t_bad && open == v->t_open);
+  if (started) wr_assert(ok == v->t_ok && bad == v->t_bad && open == v->t_open && canceled == v->t_canceled);
   if (v->state == NODE_SUCCESS) wr_assert(v->t_ok >= d->need && v->ok == d->n_parent);
   *live += v->t_open;
   *failed += v->state == NODE_FAILED || v->state == NODE_UPSTREAM_FAILED || v->state == NODE_CANCELED;

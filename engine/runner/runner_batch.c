@@ -62,7 +62,7 @@ static void node_rows(struct runner *r) {
     *w = (struct node_write){.op = v->row ? ROW_UPDATE : ROW_INSERT,
       .row = {.ni = run_ni(e->r, e->node), .fi = e->r->fi, .node_id = def->node_base + def->dag_node[e->node],
               .run_no = v->base + 1u, .state = v->state, .ok = v->ok, .fail = v->fail, .skip = v->skip, .t_ok = v->t_ok,
-              .t_bad = v->t_bad, .t_open = v->t_open, .create_us = e->r->last_us, .start_us = v->start_us,
+              .t_bad = v->t_bad, .t_open = v->t_open, .t_canceled = v->t_canceled, .create_us = e->r->last_us, .start_us = v->start_us,
               .end_us = v->end_us, .update_us = e->r->last_us, .error = cut(r, e->error)}};
   }
 }

@@ -123,7 +123,8 @@ static struct live *from_row(struct runner *r, const struct flow_row *row, struc
 
 static void put_node(struct run *run, uint32_t node, uint16_t base, const struct node_row *row) {
   run_load_node(run, node, &(struct run_node){.state = row->state, .base = base, .ok = row->ok, .fail = row->fail,
-    .skip = row->skip, .t_ok = row->t_ok, .t_bad = row->t_bad, .t_open = row->t_open, .start_us = row->start_us, .end_us = row->end_us});
+    .skip = row->skip, .t_ok = row->t_ok, .t_bad = row->t_bad, .t_open = row->t_open,
+    .t_canceled = row->t_canceled, .start_us = row->start_us, .end_us = row->end_us});
 }
 
 /* All rows of one run number, newest run last: later ones replace. */

@@ -94,7 +94,7 @@ unsigned my_run(struct my_conn *c, uint64_t *affected, const char *sql, const st
   "i.start_at, i.end_at, i.update_time, i.due_at, i.error_msg, i.params, i.bases, i.more_from"
 #define MY_FLOW_NAME 18   /* index of what follows MY_FLOW_COLS */
 #define MY_NODE_COLS "ni_id, fi_id, node_id, run_no, state, ok, fail, skip, t_ok, t_bad, t_open, create_time, start_at, " \
-  "end_at, update_time, error_msg"
+  "end_at, update_time, error_msg, t_canceled"
 /* A short result has its room in the row from the start, so that the end of a task makes it no longer: BINARY(40). */
 #define MY_RESULT_ROOM 40
 #define MY_DIGITS_(n) #n

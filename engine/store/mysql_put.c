@@ -80,6 +80,7 @@ PUT_INT(n_skip, node_row, r->skip)
 PUT_INT(n_t_ok, node_row, r->t_ok)
 PUT_INT(n_t_bad, node_row, r->t_bad)
 PUT_INT(n_t_open, node_row, r->t_open)
+PUT_INT(n_t_canceled, node_row, r->t_canceled)
 PUT_AT(n_start, node_row, r->start_us)
 PUT_AT(n_end, node_row, r->end_us)
 PUT_US(n_update, node_row, r->update_us)
@@ -92,6 +93,7 @@ static const struct col node_col[] = {
   {"start_at", COL_SET, n_start, 0}, {"update_time", COL_SET, n_update, 0},
   /* at their default in a node that waits or starts */
   {"fail", COL_SET, n_fail, 0}, {"skip", COL_SET, n_skip, 0}, {"t_ok", COL_SET, n_t_ok, 0}, {"t_bad", COL_SET, n_t_bad, 0},
+  {"t_canceled", COL_SET, n_t_canceled, 0},
   {"end_at", COL_SET, n_end, 0}, {"error_msg", COL_ERROR, n_error, n_keep_error},
 };
 #define NODE_SHORT 10

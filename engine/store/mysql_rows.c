@@ -17,7 +17,7 @@ void my_get_node(const struct my_cell *c, struct node_row *r, struct arena *a) {
     .state = (uint8_t)my_int(&c[4]), .ok = (uint32_t)my_int(&c[5]), .fail = (uint32_t)my_int(&c[6]),
     .skip = (uint32_t)my_int(&c[7]), .t_ok = (uint32_t)my_int(&c[8]), .t_bad = (uint32_t)my_int(&c[9]),
     .t_open = (uint32_t)my_int(&c[10]), .create_us = my_us(&c[11]), .start_us = my_us(&c[12]), .end_us = my_us(&c[13]),
-    .update_us = my_us(&c[14]), .error = my_str(&c[15], a)};
+    .update_us = my_us(&c[14]), .error = my_str(&c[15], a), .t_canceled = (uint32_t)my_int(&c[16])};
 }
 
 void my_get_task(const struct my_cell *c, struct task_row *r, struct arena *a) {

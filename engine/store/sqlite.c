@@ -107,7 +107,7 @@ void sq_get_node(sqlite3_stmt *st, struct node_row *r, struct arena *a) {
     .state = (uint8_t)sq_col(st, 4), .ok = (uint32_t)sq_col(st, 5), .fail = (uint32_t)sq_col(st, 6),
     .skip = (uint32_t)sq_col(st, 7), .t_ok = (uint32_t)sq_col(st, 8), .t_bad = (uint32_t)sq_col(st, 9),
     .t_open = (uint32_t)sq_col(st, 10), .create_us = sq_col(st, 11), .start_us = sq_col(st, 12), .end_us = sq_col(st, 13),
-    .update_us = sq_col(st, 14), .error = sq_col_text(st, 15, a)};
+    .update_us = sq_col(st, 14), .error = sq_col_text(st, 15, a), .t_canceled = (uint32_t)sq_col(st, 16)};
 }
 
 void sq_get_task(sqlite3_stmt *st, struct task_row *r, struct arena *a) {

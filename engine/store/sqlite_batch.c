@@ -217,11 +217,12 @@ static int node_run(struct sq *s, const struct node_write *n) {
   sq_int0(w, 10, r->end_us);
   sq_int0(w, 11, r->update_us);
   sq_text(w, 12, r->error);
+  sq_int(w, 13, r->t_canceled);
   if (n->op == ROW_UPDATE) return sq_run(w);
-  sq_int(w, 13, r->fi);
-  sq_int(w, 14, r->node_id);
-  sq_int(w, 15, r->run_no);
-  sq_int0(w, 16, r->create_us);
+  sq_int(w, 14, r->fi);
+  sq_int(w, 15, r->node_id);
+  sq_int(w, 16, r->run_no);
+  sq_int0(w, 17, r->create_us);
   return sq_run(w);
 }
 

@@ -47,7 +47,7 @@ const char *sq_col_text(sqlite3_stmt *st, int i, struct arena *a);
 #define SQ_FLOW_COLS "i.fi_id, i.flow_id, i.flow_version, i.version, i.state, i.wish, i.run_no, i.live, i.failed, i.create_time, " \
   "i.start_time, i.end_time, i.update_time, i.due_time, i.error_msg, i.params, i.bases, i.more_from"
 #define SQ_NODE_COLS "ni_id, fi_id, node_id, run_no, state, ok, fail, skip, t_ok, t_bad, t_open, create_time, start_time, " \
-  "end_time, update_time, error_msg"
+  "end_time, update_time, error_msg, t_canceled"
 #define SQ_TASK_COLS "ti_id, ni_id, fi_id, task_id, create_time, update_time, end_time, state, end_as, losses, cancel_requested, " \
   "epoch, tries, owner, start_time, due_time, task_version, error_msg, result, log, exit_code, signal, utime_us, stime_us, " \
   "maxrss_kib, log_bytes, params"

@@ -35,9 +35,10 @@
   X(RUN_FLOW_SHORT, "UPDATE task_flow_ins SET " RUN_FLOW_SET " " RUN_FLOW_WHERE " AND state=?14 AND start_time IS ?15") \
   X(RUN_FLOW_FULL, "UPDATE task_flow_ins SET " RUN_FLOW_SET ", state=?14, start_time=?15 " RUN_FLOW_WHERE) \
   X(RUN_NODE_INSERT, "INSERT INTO task_node_ins (ni_id, state, ok, fail, skip, t_ok, t_bad, t_open, start_time, end_time, " \
-    "update_time, error_msg, fi_id, node_id, run_no, create_time) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,nullif(?12,''),?13,?14,?15,?16)") \
+    "update_time, error_msg, t_canceled, fi_id, node_id, run_no, create_time) " \
+    "VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,nullif(?12,''),?13,?14,?15,?16,?17)") \
   X(RUN_NODE_UPDATE, "UPDATE task_node_ins SET state=?2, ok=?3, fail=?4, skip=?5, t_ok=?6, t_bad=?7, t_open=?8, start_time=?9, " \
-    "end_time=?10, update_time=?11, " RUN_ERROR("12") " WHERE ni_id=?1") \
+    "end_time=?10, update_time=?11, " RUN_ERROR("12") ", t_canceled=?13 WHERE ni_id=?1") \
   X(RUN_TASK_INSERT, "INSERT INTO task_ins (" RUN_TASK_HEAD ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)") \
   X(RUN_TASK_INSERT_ALL, "INSERT INTO task_ins (" RUN_TASK_HEAD ", " RUN_TASK_TAIL ", params) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10," \
     "?11,?12,?13,?14,?15,?16,?17,nullif(?18,''),?19,?20,?21,?22,?23,?24,?25,?26,?27)") \

@@ -54,7 +54,7 @@ struct node_row {                 /* task_node_ins */
   int64_t ni, fi, node_id;
   uint32_t run_no;
   uint8_t state;
-  uint32_t ok, fail, skip, t_ok, t_bad, t_open;
+  uint32_t ok, fail, skip, t_ok, t_bad, t_open, t_canceled;   /* t_canceled: of t_bad */
   int64_t create_us, start_us, end_us, update_us;
   const char *error;              /* NULL = keep on update */
 };

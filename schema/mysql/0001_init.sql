@@ -173,6 +173,7 @@ CREATE TABLE IF NOT EXISTS task_node_ins (
   t_ok          INT UNSIGNED NOT NULL DEFAULT 0, -- its tasks: SUCCESS, ended otherwise, not ended
   t_bad         INT UNSIGNED NOT NULL DEFAULT 0,
   t_open        INT UNSIGNED NOT NULL DEFAULT 0,
+  t_canceled    INT UNSIGNED NOT NULL DEFAULT 0,  -- of t_bad
   start_at      DATETIME(6) NOT NULL DEFAULT '1970-01-01 00:00:00',
   end_at        DATETIME(6) NOT NULL DEFAULT '1970-01-01 00:00:00',
   update_time   DATETIME(6),

@@ -166,6 +166,7 @@ CREATE TABLE task_node_ins (
   t_ok          INTEGER NOT NULL DEFAULT 0, -- its tasks: SUCCESS, ended otherwise, not ended
   t_bad         INTEGER NOT NULL DEFAULT 0,
   t_open        INTEGER NOT NULL DEFAULT 0,
+  t_canceled    INTEGER NOT NULL DEFAULT 0,    -- of t_bad
   start_time    INTEGER,
   end_time      INTEGER,
   update_time   INTEGER,

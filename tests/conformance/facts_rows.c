@@ -330,7 +330,7 @@ static void node_reads_back(struct world *w) {
   struct flow_def *f = flow_save(w, "f", NODE("a"));
   struct started s = flow_start(w, f);
   struct node_row r = {.ni = s.ni, .fi = s.fi, .node_id = f->node[0].node_id, .run_no = 2, .state = NODE_UPSTREAM_FAILED, .ok = 1, .fail = 2,
-                       .skip = 3, .t_ok = 4, .t_bad = 5, .t_open = 4000000000u, .create_us = 11, .start_us = 12, .end_us = 13,
+                       .skip = 3, .t_ok = 4, .t_bad = 5, .t_open = 4000000000u, .t_canceled = 3, .create_us = 11, .start_us = 12, .end_us = 13,
                        .update_us = 14, .error = "e"};
   OK(put_node(w, ROW_INSERT, &r));
   struct node_row got = node_get(w, r.ni);
@@ -343,7 +343,7 @@ static void node_update_writes_its_columns(struct world *w) {
   struct started s = flow_start(w, f);
   struct node_row r = node_row_of(w, &s, f->node[0].node_id, 0);
   OK(put_node(w, ROW_INSERT, &r));
-  r.state = NODE_FAILED, r.ok = 9, r.fail = 8, r.skip = 7, r.t_ok = 6, r.t_bad = 5, r.t_open = 0;
+  r.state = NODE_FAILED, r.ok = 9, r.fail = 8, r.skip = 7, r.t_ok = 6, r.t_bad = 5, r.t_open = 0, r.t_canceled = 2;
   r.start_us++, r.end_us = r.start_us + 5, r.update_us = r.start_us + 6, r.error = "why";
   OK(put_node(w, ROW_UPDATE, &r));
   struct node_row got = node_get(w, r.ni);

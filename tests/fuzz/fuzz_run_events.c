@@ -68,7 +68,8 @@ static bool same_task(const struct task *a, const struct task *b) {
 
 static bool same_node(const struct run_node *a, const struct run_node *b) {
   return a->state == b->state && a->base == b->base && a->ok == b->ok && a->fail == b->fail && a->skip == b->skip &&
-         a->t_ok == b->t_ok && a->t_bad == b->t_bad && a->t_open == b->t_open && a->start_us == b->start_us && a->end_us == b->end_us;
+         a->t_ok == b->t_ok && a->t_bad == b->t_bad && a->t_open == b->t_open && a->t_canceled == b->t_canceled &&
+         a->start_us == b->start_us && a->end_us == b->end_us;
 }
 
 static bool same_head(const struct run *a, const struct run *b) {

@@ -356,7 +356,8 @@ static void same_node(struct world *w, const struct run *a, const struct run *b,
   const struct run_node *x = &a->node[i], *y = &b->node[i];
   const struct dag_node *d = &a->dag->node[i];
   if (x->state != y->state || x->base != y->base || x->row != y->row || x->ok != y->ok || x->fail != y->fail || x->skip != y->skip ||
-      x->t_ok != y->t_ok || x->t_bad != y->t_bad || x->t_open != y->t_open || x->start_us != y->start_us || x->end_us != y->end_us)
+      x->t_ok != y->t_ok || x->t_bad != y->t_bad || x->t_open != y->t_open || x->t_canceled != y->t_canceled ||
+       x->start_us != y->start_us || x->end_us != y->end_us)
     sim_fail(w, "node %u of flow %lld: memory %s base %u %u/%u/%u %u/%u/%u, rows %s base %u %u/%u/%u %u/%u/%u", i, (long long)a->fi,
              node_state_name((enum node_state)x->state), x->base, x->ok, x->fail, x->skip, x->t_ok, x->t_bad, x->t_open,
              node_state_name((enum node_state)y->state), y->base, y->ok, y->fail, y->skip, y->t_ok, y->t_bad, y->t_open);

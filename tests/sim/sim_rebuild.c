@@ -45,7 +45,8 @@ static void rebuild_node(struct world *w, struct run *r, uint32_t node) {
     if (!n) continue;
     rebuild_tasks(w, r, node, b);
     run_load_node(r, node, &(struct run_node){.state = n->r.state, .base = (uint16_t)b, .ok = n->r.ok, .fail = n->r.fail,
-      .skip = n->r.skip, .t_ok = n->r.t_ok, .t_bad = n->r.t_bad, .t_open = n->r.t_open, .start_us = n->r.start_us, .end_us = n->r.end_us});
+      .skip = n->r.skip, .t_ok = n->r.t_ok, .t_bad = n->r.t_bad, .t_open = n->r.t_open, .t_canceled = n->r.t_canceled,
+       .start_us = n->r.start_us, .end_us = n->r.end_us});
     return;
   }
 }
