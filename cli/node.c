@@ -230,7 +230,7 @@ static enum wr_rc open_queue(struct node *n, int s, struct wr_err *err) {
   snprintf(prefix, sizeof prefix, "%s.%s", n->o->prefix, suffix[s]);
   enum wr_rc rc = queue_open(n->o->queue, prefix, MAX_HINTS, &n->queue[s], err);
   if (rc || queue_is_memory(n->queue[s])) return rc;
-  return pump_new(n->queue[s], s == NUDGE_QUEUE ? PUMP_NUDGES : PUMP_HINTS_ONLY, &n->pump[s], err);
+  return pump_new(n->queue[s], (enum slot_class)s, s == NUDGE_QUEUE ? PUMP_NUDGES : PUMP_HINTS_ONLY, &n->pump[s], err);
 }
 
 static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_err *err) {
@@ -245,7 +245,8 @@ static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_
   rc = open_runner(n, err);
   for (int s = 0; s < SLOT__N && !rc; s++) {
     queue_set_node(n->queue[s], runner_incarnation(n->runner));
-    if (n->worker && n->pump[s]) rc = pump_poll(n->pump[s], n->runner, err);
+    if (n->pump[s]) pump_attach(n->pump[s], n->runner);
+    if (n->worker && n->pump[s]) rc = pump_poll(n->pump[s], err);
   }
   if (!rc) rc = runner_thread_start(n->runner, err);
   n->running = rc == WR_OK;
@@ -301,6 +302,9 @@ void node_health(struct node *n, struct health *out) {
   runner_stats(n->runner, &st);
   *out = (struct health){.store = {.ok = !st.store_down}, .queue = {.ok = true}, .processes = {.ok = true}, .disk = {.ok = true}};
   if (st.store_down) snprintf(out->store.why, sizeof out->store.why, "the database does not answer");
+  for (int s = 0; s < SLOT__N && out->queue.ok; s++) {
+    if (n->pump[s]) pump_health(n->pump[s], &out->queue);
+  }
 }
 
 struct store *node_store(const struct node *n) { return n->store; }

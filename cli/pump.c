@@ -12,11 +12,13 @@
 #define POP_MAX 500
 #define POP_WAIT_US 30000000      /* a pop that finds nothing returns after this, or when it is woken */
 #define AWAY_MIN_US 100000        /* Redis is away: next try after, doubled up to AWAY_MAX_US, jittered */
-#define AWAY_MAX_US 5000000
+#define AWAY_MAX_US 1000000
+#define EMPTY_US 20000            /* a pop that finds nothing for so long: the list is empty */
 
 struct pump {
   struct queue *q;
-  struct runner *runner;
+  struct runner *runner;          /* NULL until pump_attach() */
+  enum slot_class slot;
   enum pump_nudges nudges;
   pthread_t pusher, poller;
   bool has_pusher, has_poller;
@@ -44,8 +46,8 @@ static void cond_init(pthread_cond_t *c) {
 
 /* ---- pusher ---- */
 
-/* Hints and nudges in the order in which they came. */
-static void send_out(struct queue *q, const struct hint *h, size_t n) {
+/* Hints and nudges in the order in which they came. False: full or away, so some are lost. */
+static bool send_out(struct queue *q, const struct hint *h, size_t n) {
   for (size_t i = 0, k; i < n; i += k) {
     k = 1;
     if (h[i].ti == 0) {
@@ -53,8 +55,9 @@ static void send_out(struct queue *q, const struct hint *h, size_t n) {
       continue;
     }
     while (i + k < n && k < PUSH_AT_ONCE && h[i + k].ti != 0) k++;
-    if (!queue_push(q, &h[i], k)) return; /* full or away: the reconciler sends all of it again */
+    if (!queue_push(q, &h[i], k)) return false;
   }
+  return true;
 }
 
 static void *push_main(void *arg) {
@@ -71,7 +74,7 @@ static void *push_main(void *arg) {
     p->cap_out = cap;
     p->n_out = 0;
     pthread_mutex_unlock(&p->out_lock);
-    send_out(p->q, v, n);
+    if (!send_out(p->q, v, n) && p->runner) runner_hints_lost(p->runner, p->slot);
     mine = v;
     cap = c;
     pthread_mutex_lock(&p->out_lock);
@@ -149,20 +152,31 @@ static void deliver(struct pump *p, const struct hint *h, size_t n) {
   pthread_mutex_unlock(&p->in_lock);
 }
 
+/* One pop for n free slots. An empty list is told to the runner once, until hints come again, no slot was free or Redis was
+ * away: it may be empty because it was lost. */
+static void pop_hints(struct pump *p, uint32_t n, bool *told, bool *away) {
+  struct hint h[POP_MAX];
+  size_t got = queue_pop(p->q, h, n < POP_MAX ? n : POP_MAX, *told ? POP_WAIT_US : EMPTY_US, away);
+  if (got) deliver(p, h, got);
+  if (got || *away) *told = false;
+  else if (!*told) {
+    *told = true;
+    runner_no_hints(p->runner, p->slot);
+  }
+}
+
 static void *poll_main(void *arg) {
   struct pump *p = arg;
-  struct hint h[POP_MAX];
   int64_t pause = AWAY_MIN_US;
-  uint64_t rnd = (uint64_t)clock_wall_us();
+  uint64_t rnd;
   uint32_t n;
+  bool told = false, was_away = false;
+  rand_secret(&rnd, sizeof rnd);
   for (enum poll what; (what = wait_free(p, &n)) != POLL_STOP;) {
     bool away = false;
-    if (what == POLL_NUDGE) {
-      if (queue_pop_nudge(p->q, POP_WAIT_US)) runner_nudge(p->runner);
-      continue;
-    }
-    size_t got = queue_pop(p->q, h, n < POP_MAX ? n : POP_MAX, POP_WAIT_US, &away);
-    if (got) deliver(p, h, got);
+    if (what == POLL_HINTS) pop_hints(p, n, &told, &away);
+    else if (told = false, queue_pop_nudge(p->q, POP_WAIT_US, &away)) runner_nudge(p->runner);
+    if (away != was_away) runner_queue_away(p->runner, p->slot, was_away = away);
     if (!away) {
       pause = AWAY_MIN_US;
       continue;
@@ -182,13 +196,17 @@ void pump_stop_poll(struct pump *p) {
   queue_wake(p->q);
   pthread_join(p->poller, NULL);
   p->has_poller = false;
+  queue_pop_end(p->q);
 }
+
+void pump_health(struct pump *p, struct health_part *out) { queue_health(p->q, out); }
 
 /* ---- life ---- */
 
-enum wr_rc pump_new(struct queue *q, enum pump_nudges nudges, struct pump **out, struct wr_err *err) {
+enum wr_rc pump_new(struct queue *q, enum slot_class slot, enum pump_nudges nudges, struct pump **out, struct wr_err *err) {
   struct pump *p = wr_new(struct pump);
   p->q = q;
+  p->slot = slot;
   p->nudges = nudges;
   pthread_mutex_init(&p->out_lock, NULL);
   pthread_mutex_init(&p->in_lock, NULL);
@@ -200,8 +218,13 @@ enum wr_rc pump_new(struct queue *q, enum pump_nudges nudges, struct pump **out,
   return WR_OK;
 }
 
-enum wr_rc pump_poll(struct pump *p, struct runner *r, struct wr_err *err) {
+void pump_attach(struct pump *p, struct runner *r) {
+  pthread_mutex_lock(&p->out_lock);
   p->runner = r;
+  pthread_mutex_unlock(&p->out_lock);
+}
+
+enum wr_rc pump_poll(struct pump *p, struct wr_err *err) {
   if (pthread_create(&p->poller, NULL, poll_main, p) != 0) return wr_err_set(err, WR_INTERNAL, "No thread can be started.");
   p->has_poller = true;
   return WR_OK;

@@ -1,11 +1,13 @@
 /* The two threads between the runner and one list of hints in Redis, so that neither waits for the other:
  *
  *   pusher  takes ready hints and nudges from the runner and sends them; what does not fit or cannot be sent is
- *           forgotten: the reconciler sends it again
- *   poller  sleeps until this node has a free slot, then pops as many hints as may run and gives them to the runner
+ *           forgotten, and the runner is told: it finds it in the rows again
+ *   poller  sleeps until this node has a free slot, then pops as many hints as may run and gives them to the runner. When it
+ *           finds none, or Redis is away, it says so to the runner, who asks the rows
  *
  * (The queue in memory needs neither: the runner pushes and pulls itself.) pump_push, pump_nudge, pump_free: any thread,
- * never block. What never happens: a pop for which there is no slot, a lock held over I/O. */
+ * never block. What never happens: a pop for which there is no slot, a lock held over I/O, a loop without a pause while Redis
+ * is away, a hint that stays in a node that has stopped. */
 #ifndef CLI_PUMP_H
 #define CLI_PUMP_H
 #include <stdbool.h>
@@ -18,15 +20,18 @@
 struct pump;
 enum pump_nudges { PUMP_HINTS_ONLY, PUMP_NUDGES };  /* does the poller look for nudges while no slot is free? */
 /* Starts the pusher. Borrows the queue. */
-enum wr_rc pump_new(struct queue *q, enum pump_nudges nudges, struct pump **out, struct wr_err *err) WR_MUST;
-/* Starts the poller: a node with slots. Borrows the runner. */
-enum wr_rc pump_poll(struct pump *p, struct runner *r, struct wr_err *err) WR_MUST;
+enum wr_rc pump_new(struct queue *q, enum slot_class slot, enum pump_nudges nudges, struct pump **out, struct wr_err *err) WR_MUST;
+/* Whom to tell what is lost; for good. Before the runner's thread starts. */
+void pump_attach(struct pump *p, struct runner *r);
+/* Starts the poller: a node with slots. After pump_attach(). */
+enum wr_rc pump_poll(struct pump *p, struct wr_err *err) WR_MUST;
 bool pump_push(struct pump *p, const struct hint *h, size_t n);
 void pump_nudge(struct pump *p, int64_t incarnation);
 /* The runner's report after a turn: attempts it may still take. Runner thread. */
 void pump_free(struct pump *p, uint32_t slots);
-/* No more pops; returns when the poller is gone. */
+/* No more pops; returns when the poller is gone and what it had popped is back in the list. */
 void pump_stop_poll(struct pump *p);
+void pump_health(struct pump *p, struct health_part *out);   /* any thread */
 /* Sends what waits (as far as Redis answers), then ends the threads. NULL is fine. */
 void pump_close(struct pump *p);
 #endif

@@ -110,7 +110,8 @@ static size_t memory_pop(struct queue *base, struct hint *out, size_t n, int64_t
   return got;
 }
 
-static bool memory_pop_nudge(struct queue *base, int64_t wait_us) {
+static bool memory_pop_nudge(struct queue *base, int64_t wait_us, bool *away) {
+  (void)away; /* never */
   struct memory_queue *q = self(base);
   int64_t until = deadline(wait_us);
   pthread_mutex_lock(&q->mu);

@@ -129,7 +129,17 @@ enum wr_rc queue_open(const char *url, const char *prefix, size_t max_hints, str
 void queue_set_node(struct queue *q, int64_t incarnation) { q->ops->set_node(q, incarnation); }
 bool queue_is_memory(const struct queue *q) { return q->ops == &queue_memory_ops; }
 bool queue_push(struct queue *q, const struct hint *h, size_t n) { return n == 0 || q->ops->push(q, h, n); }
-bool queue_pop_nudge(struct queue *q, int64_t wait_us) { return q->ops->pop_nudge(q, wait_us); }
+bool queue_pop_nudge(struct queue *q, int64_t wait_us, bool *away) {
+  *away = false;
+  return q->ops->pop_nudge(q, wait_us, away);
+}
+void queue_pop_end(struct queue *q) {
+  if (q->ops->pop_end) q->ops->pop_end(q);
+}
+void queue_health(struct queue *q, struct health_part *out) {
+  *out = (struct health_part){.ok = true};
+  if (q->ops->health) q->ops->health(q, out);
+}
 void queue_wake(struct queue *q) { q->ops->wake(q); }
 bool queue_nudge(struct queue *q, int64_t incarnation) { return q->ops->nudge(q, incarnation); }
 size_t queue_depth(struct queue *q) { return q->ops->depth(q); }

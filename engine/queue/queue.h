@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "err.h"
+#include "health.h"
 
 struct hint { int64_t ti, fi; };   /* fi 0 = stand-alone; ti 0 = a nudge */
 struct queue;
@@ -30,10 +31,16 @@ bool queue_push(struct queue *q, const struct hint *h, size_t n);
  * 0 also when the queue is away (*away set): the caller waits wait_us before it calls again. */
 size_t queue_pop(struct queue *q, struct hint *out, size_t n, int64_t wait_us, bool *away);
 void queue_wake(struct queue *q);          /* the pop under way, else the next one, returns at once */
-/* For a poller with no free slot: looks for a nudge only, waits at most wait_us for it. queue_wake ends the wait. */
-bool queue_pop_nudge(struct queue *q, int64_t wait_us);
+/* For a poller with no free slot: looks for a nudge only, waits at most wait_us for it. queue_wake ends the wait. *away as
+ * for queue_pop(): the caller waits before it calls again. */
+bool queue_pop_nudge(struct queue *q, int64_t wait_us, bool *away);
+/* No more pops will come, and none is under way. What the queue keeps for this poller goes back: hints popped and not handed
+ * out, and those that a pop still open at Redis brings. From here on no hint can reach this process. Waits, bounded. */
+void queue_pop_end(struct queue *q);
 /* Asks the node to look at its wishes now (cancel, pause, drain). Lossy. */
 bool queue_nudge(struct queue *q, int64_t incarnation);
+/* Can hints be sent and popped? As far as it is known: by the last dial, push or pop. Never blocks. */
+void queue_health(struct queue *q, struct health_part *out);
 /* Hints waiting, as far as known without asking: 0 means "none that we know of". Never blocks. */
 size_t queue_depth(struct queue *q);
 #endif

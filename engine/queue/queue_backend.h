@@ -10,7 +10,9 @@ struct queue_ops {
   void (*close)(struct queue *q);
   bool (*push)(struct queue *q, const struct hint *h, size_t n);
   size_t (*pop)(struct queue *q, struct hint *out, size_t n, int64_t wait_us, bool *away);
-  bool (*pop_nudge)(struct queue *q, int64_t wait_us);
+  bool (*pop_nudge)(struct queue *q, int64_t wait_us, bool *away);
+  void (*pop_end)(struct queue *q);                              /* NULL = nothing is kept for a poller */
+  void (*health)(struct queue *q, struct health_part *out);      /* NULL = always well */
   void (*wake)(struct queue *q);
   bool (*nudge)(struct queue *q, int64_t incarnation);
   size_t (*depth)(struct queue *q);

@@ -21,6 +21,7 @@ enum wr_rc runner_new(const struct runner_opts *o, int64_t now_us, struct runner
   r->c.out = &r->eff;
   r->limit = SIZE_MAX;
   ahead_init(r);
+  ask_init(r);
   r->lru.lru_prev = r->lru.lru_next = &r->lru;
   r->req_tail = &r->req_head;
   r->res_tail = &r->res_head;
@@ -166,6 +167,23 @@ void runner_nudge(struct runner *r) {
   pthread_mutex_unlock(&r->mu);
 }
 
+static void post_ask(struct runner *r, struct ask_mail m) {
+  pthread_mutex_lock(&r->mu);
+  r->asks.empty |= m.empty;
+  r->asks.lost |= m.lost;
+  r->asks.away = (uint8_t)((r->asks.away | m.away) & ~m.back);
+  r->asks.back = (uint8_t)((r->asks.back | m.back) & ~m.away);
+  posted(r);
+  pthread_mutex_unlock(&r->mu);
+}
+
+static uint8_t bit(enum slot_class s) { return (uint8_t)(1u << s); }
+void runner_no_hints(struct runner *r, enum slot_class s) { post_ask(r, (struct ask_mail){.empty = bit(s)}); }
+void runner_hints_lost(struct runner *r, enum slot_class s) { post_ask(r, (struct ask_mail){.lost = bit(s)}); }
+void runner_queue_away(struct runner *r, enum slot_class s, bool away) {
+  post_ask(r, away ? (struct ask_mail){.away = bit(s)} : (struct ask_mail){.back = bit(s)});
+}
+
 static bool mail_waits(struct runner *r) {
   pthread_mutex_lock(&r->mu);
   bool yes = r->posted;
@@ -201,6 +219,8 @@ static void take_mail(struct runner *r) {
   struct ev *box = r->box;
   size_t n_box = r->n_box;
   bool nudged = r->nudged;
+  struct ask_mail asks = r->asks;
+  r->asks = (struct ask_mail){0};
   r->res_head = NULL;
   r->res_tail = &r->res_head;
   r->req_head = NULL;
@@ -221,6 +241,7 @@ static void take_mail(struct runner *r) {
   }
   free(box);
   if (nudged) r->reconcile_at = 0;
+  ask_mail(r, &asks);
 }
 
 static void take_later(struct runner *r) {
@@ -461,7 +482,8 @@ static bool hints_wait(const struct runner *r, const uint32_t free[SLOT__N]) {
 static int64_t next_wake(struct runner *r) {
   if (r->again_us > r->boot_us) return r->again_us;
   if (r->n_ev > 0 || r->n_more > 0 || r->unknown) return r->boot_us;
-  int64_t at = lease_next(r);
+  int64_t at = lease_next(r), asks = ask_next(r);
+  if (asks < at) at = asks;
   int64_t aside = aside_next(r);
   if (aside < at) at = aside;
   if (r->n_later > 0 && r->later_at < at) at = r->later_at;
@@ -485,6 +507,7 @@ int64_t runner_turn(struct runner *r, int64_t wall_us, int64_t boot_us) {
   }
   aside_turn(r);
   enum store_rc rc = lease_turn(r);
+  if (rc == STORE_OK) rc = ask_turn(r);
   if (rc != STORE_OK) {
     if (rc == STORE_FENCED) lease_fenced(r);
     else pause_store(r, rc == STORE_DOWN);

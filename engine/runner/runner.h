@@ -80,6 +80,10 @@ bool runner_post(struct runner *r, struct req *q);
 void runner_post_results(struct runner *r, struct attempt *list);   /* never refused: the slot reserved its room */
 void runner_post_timeout(struct runner *r, int64_t fi, int64_t ti, uint32_t epoch); /* run timeout; from the worker */
 void runner_post_hints(struct runner *r, const struct hint *h, size_t n);
+/* What pollers and pushers find; the runner looks into the rows for what may have been lost: runner_ask.c. */
+void runner_no_hints(struct runner *r, enum slot_class s);      /* a slot is free, and the list is empty */
+void runner_hints_lost(struct runner *r, enum slot_class s);    /* some could not be sent */
+void runner_queue_away(struct runner *r, enum slot_class s, bool away);
 void runner_drain(struct runner *r);      /* no new starts, claims; results still count */
 /* This node has set the flow aside (QUARANTINED): the store refuses its rows; it is tried again later. */
 bool runner_set_aside(struct runner *r, int64_t fi);

@@ -64,12 +64,28 @@ struct ev {
   struct attempt *a;                  /* EV_RESULT */
   struct req *q;                      /* EV_REQ */
   bool pulled; uint8_t slot;          /* EV_HINT: from the memory queue of that class */
+  bool rows;                          /* EV_HINT: this node took it from the rows for itself: with no slot left it is forgotten */
   uint8_t refill;                     /* EV_HINT: only to fill the queues of these classes, bits; 0 = it counts anyway */
   bool handback;                      /* EV_LOST: it never started, which is no loss */
   bool slotless;                      /* EV_RESULT: its slot was given back while its flow was set aside */
   bool keep;                          /* its flow is set aside */
   bool at_once;                       /* deferred, but only to be read anew */
   bool defer;                         /* its flow is held elsewhere, or must be loaded: next time */
+};
+
+/* What pollers and pushers say of the queue; bits are classes of slots. Under mu until the turn takes it. */
+struct ask_mail { uint8_t empty, lost, away, back; };
+
+/* Looking into the rows for what the queue has lost: runner_ask.c. */
+struct ask {
+  uint8_t empty, away;                /* reported: lists that may have been lost; the queue cannot be reached */
+  int64_t push_at, claim_at;          /* boot times: no such look before */
+  int64_t pause_us, claim_us;         /* between two of them */
+  enum { ASK_NONE, ASK_PUSH, ASK_CLAIM } what;  /* the look under way */
+  uint8_t classes;                    /* of ASK_PUSH */
+  uint8_t full;                       /* classes that had no slot free */
+  bool young, wrapped, found;         /* it has seen rows QUEUED just now; gone past the last row; something to claim */
+  int64_t began, at, from, top;       /* boot time; cursor; where it began; the greatest id seen so far */
 };
 
 struct runner {
@@ -89,6 +105,7 @@ struct runner {
   struct attempt *res_head, **res_tail;
   struct ev *box; size_t n_box, cap_box;       /* hints and timeouts */
   bool nudged;
+  struct ask_mail asks;
   struct runner_stats stats;
 
   /* the runner thread's */
@@ -127,6 +144,7 @@ struct runner {
   int64_t scan_ti, scan_fi;           /* reconciler's cursors; -1 = not scanning */
   int64_t scan_began, scan_gap;       /* boot time of the scan; time since the one before, and a bit */
   bool recovering, scan_again, look_again, refused, scan_all;
+  struct ask ask;
   struct map64 anew, anew_next;       /* flows at whose rows this scan, and the next, looks as after a start */
   bool resend;                        /* this node is the one that sends hints again */
   bool full[SLOT__N]; uint8_t refill; /* the queue in memory has refused hints; classes to be refilled, bits */
@@ -173,6 +191,13 @@ void lease_look(struct runner *r, uint8_t slot);     /* a hint was not pushed: t
 void lease_again(struct runner *r);                  /* look at every row now, those that a scan under way has passed too */
 void lease_recover(struct runner *r, int64_t fi);    /* the same; at those of this flow as after a start */
 void lease_refill(struct runner *r, uint8_t slot);   /* the queue in memory has refused some, and is empty now */
+
+/* runner_ask.c */
+void ask_init(struct runner *r);
+void ask_mail(struct runner *r, const struct ask_mail *m);
+enum store_rc ask_turn(struct runner *r);            /* a page, when one is due */
+void ask_stop(struct runner *r);
+int64_t ask_next(const struct runner *r);
 
 /* runner_ahead.c */
 void ahead_init(struct runner *r);

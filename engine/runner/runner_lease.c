@@ -50,6 +50,7 @@ void lease_fenced(struct runner *r) {
   if (r->o.ports.kill_all) r->o.ports.kill_all(r->o.ports.ctx);
   while (r->lru.lru_next != &r->lru) live_drop(r, r->lru.lru_next);
   drop_late_results(r);
+  ask_stop(r);
   map64_done(&r->inflight);
   for (int s = 0; s < SLOT__N; s++) r->used[s] = 0;
   if (lease_join(r, &err) != WR_OK) {
@@ -94,10 +95,18 @@ void lease_refill(struct runner *r, uint8_t slot) {
 
 /* ---- the reconciler ---- */
 
+/* Nothing waits in any list, as far as this node knows. */
+static bool lists_empty(const struct runner *r) {
+  size_t n = 0;
+  for (int s = 0; s < SLOT__N && r->o.ports.backlog; s++) n += r->o.ports.backlog(r->o.ports.ctx, (enum slot_class)s);
+  return n == 0;
+}
+
 /* A hint is sent again when its row is 10, 20, 40 .. s old: what only waits for its turn gets few, a lost one comes soon.
- * While the queue is full its refusals bound them, and whoever finds room is welcome. */
+ * While the queue is full its refusals bound them, and whoever finds room is welcome; beside empty lists an old row has
+ * lost its hint. */
 static bool hint_due(const struct runner *r, int64_t age) {
-  if (r->scan_all) return age > HINT_AGE_US;
+  if (r->scan_all || (age > HINT_AGE_US && lists_empty(r))) return age > HINT_AGE_US;
   for (int64_t at = HINT_AGE_US; at <= age; at *= 2)
     if (age - at < r->scan_gap) return true;
   return false;

@@ -198,6 +198,11 @@ static enum store_rc slot_of(struct runner *r, struct live *l, uint32_t task, ui
   return rc;
 }
 
+static void hint_back(struct runner *r, const struct ev *e, uint8_t slot) {
+  const struct hint h = {e->ti, e->fi};
+  if (!r->o.ports.push || !r->o.ports.push(r->o.ports.ctx, (enum slot_class)slot, &h, 1)) lease_look(r, slot);
+}
+
 /* The class of a hint is known only now; with no slot left it goes back behind the others. */
 static enum store_rc do_hint(struct runner *r, struct ev *e) {
   uint8_t slot = SLOT__N;
@@ -214,12 +219,13 @@ static enum store_rc do_hint(struct runner *r, struct ev *e) {
     if (rc == STORE_OK) rc = slot_of(r, l, task, &slot);
     if (rc != STORE_OK) return rc;
   }
-  if (e->refill && !(e->refill & 1u << slot) && r->o.ports.backlog(r->o.ports.ctx, (enum slot_class)slot) > 0) {
-    lease_look(r, slot); /* most likely it is in that queue; if not, it is found when that is empty */
+  bool other = e->refill && !(e->refill & 1u << slot); /* most likely it is in its queue; if not, it is found when that is empty */
+  if (other && r->o.ports.pull && r->o.ports.backlog(r->o.ports.ctx, (enum slot_class)slot) > 0) {
+    lease_look(r, slot);
     return STORE_OK;
   }
-  if (r->c.free[slot] == 0) {
-    if (!r->o.ports.push || !r->o.ports.push(r->o.ports.ctx, (enum slot_class)slot, &(struct hint){e->ti, e->fi}, 1)) lease_look(r, slot);
+  if (r->c.free[slot] == 0 || (other && !r->o.ports.pull)) {
+    if (!other && !e->rows) hint_back(r, e, slot);
     struct solo *s = e->fi == 0 && !r->single ? map64_get(&r->solos, e->ti) : NULL;
     if (s && !s->dirty) solo_drop(r, s); /* a rival may change its row */
     return STORE_OK;

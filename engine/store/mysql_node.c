@@ -113,6 +113,16 @@ bool my_reconciler(struct store *st) {
   return s->reconciles = !e && found && got == 1;
 }
 
+bool my_asker(struct store *st, bool take) {
+  static const char *const sql[2] = {
+    "SELECT RELEASE_LOCK(CONCAT('weir.ask.', IF(CHAR_LENGTH(DATABASE())<=48, DATABASE(), MD5(DATABASE()))))",
+    "SELECT GET_LOCK(CONCAT('weir.ask.', IF(CHAR_LENGTH(DATABASE())<=48, DATABASE(), MD5(DATABASE()))), 0)"};
+  struct my *s = my_of(st);
+  int64_t got = 0;
+  bool found;
+  return !s->in_tx && !ready(s) && !my_query_int(&s->run, sql[take], &got, &found) && found && got == 1;
+}
+
 /* ---- live rows: a pass notes the id ranges of live flows, then reads them page by page ---- */
 #define LIVE_RANGES 100   /* in one statement */
 

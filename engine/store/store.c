@@ -95,6 +95,7 @@ enum store_rc store_live_flows(struct store *s, int64_t after_fi, struct live_fl
   return s->ops->live_flows(s, after_fi, out, n, n_out);
 }
 bool store_reconciler(struct store *s) { return s->ops->reconciler(s); }
+bool store_asker(struct store *s, bool take) { return s->ops->asker ? s->ops->asker(s, take) : take; }
 enum wr_rc store_save_task(struct store *s, struct task_def *t, int64_t expect_version, struct key_write *key, struct wr_err *err) {
   return s->ops->save_task(s, t, expect_version, key, err);
 }

@@ -162,6 +162,8 @@ struct live_flow { int64_t fi; uint8_t state; int64_t due_us, update_us; bool mo
 enum store_rc store_live_flows(struct store *s, int64_t after_fi, struct live_flow *out, size_t n, size_t *n_out) WR_MUST;
 /* One node at a time may reconcile: true when this one may now. */
 bool store_reconciler(struct store *s);
+/* One node at a time may look for hints that the queue has lost: take = true when this one may now, until it gives that back. */
+bool store_asker(struct store *s, bool take);
 
 /* ---- definitions ---- */
 /* Saves; fills id, version, times in *t / *f (node_base too). flow: nodes and edges in chunks, published last.

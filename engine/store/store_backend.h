@@ -68,6 +68,7 @@ struct store_ops {
   /* idempotency; may be NULL in test backends that get no keys: none is found, none is kept */
   enum store_rc (*keys)(struct store *s, const char *const *key, size_t n, struct key_row *out, uint8_t *got);
   enum wr_rc (*reader_key)(struct reader *r, const char *key, struct key_row *out, struct wr_err *err);
+  bool (*asker)(struct store *s, bool take);      /* NULL: there is no rival */
 };
 /* id: of the database, 8 hex digits; filled in by the backend when it opens. */
 struct store  { const struct store_ops *ops; char id[STORE_ID_BYTES + 1]; };

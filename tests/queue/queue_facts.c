@@ -243,11 +243,13 @@ static void fact_pop_nudge(void **st) {
   (void)st;
   struct queue *q = facts_open(0);
   push_range(q, 1, 3);
-  assert_false(queue_pop_nudge(q, 0));
+  bool away;
+  assert_false(queue_pop_nudge(q, 0, &away));
   assert_true(queue_nudge(q, 1));
-  assert_true(queue_pop_nudge(q, FOREVER_US));
+  assert_true(queue_pop_nudge(q, FOREVER_US, &away));
   queue_wake(q);
-  assert_false(queue_pop_nudge(q, FOREVER_US));
+  assert_false(queue_pop_nudge(q, FOREVER_US, &away));
+  assert_false(away);
   pop_range(q, 1, 3); /* it takes no hints */
   queue_close(q);
 }

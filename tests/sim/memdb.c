@@ -243,6 +243,7 @@ static void put_task(struct memdb *db, const struct task_write *w) {
     if (w->row.ti > db->max_ti) db->max_ti = w->row.ti;
   }
   int64_t version = t->r.t.version;
+  if (w->row.t.state == TASK_QUEUED && t->r.t.state != TASK_QUEUED) t->queued_at = db->now_us;
   t->r.t = w->row.t;
   t->r.t.version = version;
   t->r.update_us = w->row.update_us;

@@ -22,6 +22,7 @@ static void mem_close(struct store *st) {
   struct mem_store *s = of(st);
   if (s->tx && s->tx->state == TX_PENDING) s->tx->owner = NULL; /* the server has it still */
   else if (s->tx) tx_end(s->tx);
+  if (s->db->asker == s) s->db->asker = NULL;
   arena_done(&s->texts);
   free(s);
 }
@@ -288,6 +289,14 @@ static bool mem_reconciler(struct store *st) {
   return true;
 }
 
+static bool mem_asker(struct store *st, bool take) {
+  struct mem_store *s = of(st);
+  if (take && s->db->asker == NULL) s->db->asker = s;
+  bool mine = s->db->asker == s;
+  if (!take && mine) s->db->asker = NULL;
+  return mine;
+}
+
 /* ---- definitions ---- */
 
 static enum wr_rc any_type(void *ctx, const char *type, const char *content, const json_t *config, const char *path, uint8_t *slot,
@@ -478,7 +487,7 @@ static const struct store_ops mem_ops = {
   .close = mem_close, .single = mem_single, .ids = mem_ids, .join = mem_join, .leave = mem_leave, .begin = mem_begin,
   .lock = mem_lock, .nodes = mem_nodes, .node_range = mem_node_range, .tasks = mem_tasks, .task_range = mem_task_range,
   .write = mem_write, .commit = mem_commit, .rollback = mem_rollback, .resolve = mem_resolve, .renew = mem_renew,
-  .keys = mem_keys, .reap = mem_reap, .live_tasks = mem_live_tasks, .live_flows = mem_live_flows, .reconciler = mem_reconciler,
+  .keys = mem_keys, .reap = mem_reap, .live_tasks = mem_live_tasks, .live_flows = mem_live_flows, .reconciler = mem_reconciler, .asker = mem_asker,
   .save_task = no_save_task, .save_flow = no_save_flow, .delete_task = no_delete, .delete_flow = no_delete,
   .reader_get = mem_reader_get, .reader_put = mem_reader_put, .reader_defs_version = mem_reader_defs_version,
   .reader_task = mem_reader_task, .reader_flow = mem_reader_flow, .reader_tasks = mem_reader_tasks, .reader_heads = mem_reader_heads,

@@ -39,7 +39,7 @@ struct mem_hooks {
 /* Rows as committed. Texts are the database's own. */
 struct mem_flow { struct flow_row r; struct mem_tx *lock; };
 struct mem_node { struct node_row r; };
-struct mem_task { struct task_row r; struct mem_tx *lock; };
+struct mem_task { struct task_row r; struct mem_tx *lock; int64_t queued_at; };  /* when it became QUEUED */
 enum mem_member_state { MEMBER_LIVE, MEMBER_DEAD, MEMBER_GONE };
 struct mem_member { int64_t me, lease_until, last_batch; enum mem_member_state state; struct mem_tx *lock; };
 
@@ -63,6 +63,7 @@ struct memdb {
   struct mem_key *key; size_t n_key, cap_key;
   int64_t max_ti, max_fi;
   size_t n_attempt;                  /* rows of task_attempt, and the last batch's */
+  const struct mem_store *asker;     /* whose turn it is to look for lost hints */
   struct mem_tx *txs;                /* all transactions, open and undecided */
   uint8_t (*slot_of)(const char *type);
 };

@@ -136,11 +136,16 @@ static void jump(struct world *w, struct node *n) {
   sim_trace(w, "jump", n->id, by, 0);
 }
 
+static void flush_queue(struct world *w) {
+  for (int s = 0; s < SLOT__N && !w->single; s++) w->q[s].n = 0;
+}
+
 static void chaos(struct world *w) {
   struct node *n = &w->node[sim_rnd(w, (uint64_t)w->n_node)];
   uint64_t k = sim_rnd(w, 100);
   if (k < 10) w->bad_fi = w->bad_fi == 0 && sim_chance(w, 200) && w->db->max_fi > 0 ? 1 + (int64_t)sim_rnd(w, (uint64_t)w->db->max_fi) : 0;
-  else if (k < 20) for (int s = 0; s < SLOT__N && !w->single; s++) w->q[s].n = 0; /* FLUSHALL */
+  else if (k < 17) flush_queue(w);
+  else if (k < 20) w->away_until = w->now + sim_between(w, 0, 60 * SEC);
   if (!n->up || node_asleep(n)) return;
   if (k >= 20 && k < 45) node_crash(n);
   else if (k < 65 && !w->single) freeze(w, n);
@@ -155,6 +160,8 @@ static void become_calm(struct world *w) {
   w->calm_at = w->now;
   if (sim_chance(w, 500)) w->op_at = INT64_MAX;
   w->bad_fi = 0;
+  w->away_until = 0;
+  if (sim_chance(w, 500)) flush_queue(w);
   sim_trace(w, "calm", 0, 0, 0);
   for (int i = 0; i < w->n_node; i++) {
     struct node *n = &w->node[i];

@@ -78,6 +78,8 @@ struct node {
   int64_t next_boot;                /* when its thread wakes by itself */
   int64_t deadline;                 /* of its worker, boot time */
   uint32_t slots[SLOT__N], told[SLOT__N], ahead;
+  bool empty_told[SLOT__N], away_told; /* its pollers have said so */
+  int64_t free_since[SLOT__N];      /* INT64_MAX: no slot is free */
   struct work *work;
   struct attempt *done;             /* ended, not reported yet */
   uint64_t life;                    /* which start of the node this is */
@@ -98,6 +100,7 @@ struct world {
   void *main_stack; size_t main_stack_n;
   struct world_queue { struct queued *v; size_t n, cap; } q[SLOT__N];
   size_t queue_cap;
+  int64_t away_until;               /* the queue of the cluster cannot be reached */
   uint32_t batch_rows;              /* LIMIT_BATCH_ROWS of the runner under test */
   struct map64 ledger;              /* ti -> struct rec */
   struct map64 keys;                /* key of (fi, task) -> last claimed epoch */
@@ -158,6 +161,7 @@ void oracle_answer(struct world *w, const struct op *o);
 void oracle_start(struct node *n, const struct attempt *a);
 void oracle_push(struct node *n, const struct hint *h);
 void oracle_cache(struct node *n);                           /* cached runs of the last turn = their rows */
+void oracle_idle(struct world *w);                           /* calm: no slot is free for long beside a task that waits for it */
 void oracle_quiet(struct world *w);                          /* all is over: nothing may be left */
 bool oracle_live(const struct world *w);                     /* something is not final yet */
 void oracle_done(struct world *w);

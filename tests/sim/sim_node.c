@@ -183,6 +183,10 @@ static bool port_push(void *ctx, enum slot_class s, const struct hint *h, size_t
     for (size_t i = 0; i < m; i++) *WR_PUSH(n->mq[s].v, n->mq[s].n, n->mq[s].cap) = h[i];
     return true;
   }
+  if (w->away_until > w->now) {
+    runner_hints_lost(n->runner, s);
+    return true; /* the pusher took them */
+  }
   if (w->q[s].n + m > QUEUE_MAX) return false;
   for (size_t i = 0; i < m; i++) {
     int copies = w->calm || sim_chance(w, 900) ? 1 : (int)sim_rnd(w, 3); /* 0 = lost */
@@ -227,7 +231,12 @@ static void port_flow_done(void *ctx, int64_t fi, enum flow_state state) {
 
 static void port_free_slots(void *ctx, const uint32_t free[SLOT__N]) {
   struct node *n = ctx;
-  if (!n->dead) memcpy(n->told, free, sizeof n->told);
+  if (n->dead) return;
+  memcpy(n->told, free, sizeof n->told);
+  for (int s = 0; s < SLOT__N; s++) {
+    if (free[s] == 0 || n->draining) n->free_since[s] = INT64_MAX;
+    else if (n->free_since[s] > n->w->now) n->free_since[s] = n->w->now;
+  }
 }
 
 /* ---- life of a node ---- */
@@ -243,6 +252,8 @@ void node_start(struct node *n) {
   n->next_boot = 0;
   n->life++;
   memset(n->told, 0, sizeof n->told);
+  for (int s = 0; s < SLOT__N; s++) n->empty_told[s] = false, n->free_since[s] = INT64_MAX;
+  n->away_told = false;
   struct runner_opts o = {.store = n->store, .defs = n->defs, .lease_us = w->lease_us, .info = {.host = "sim", .pid = n->id, .slots = 1, .roles = "all"},
     .seed = sim_rnd(w, UINT64_MAX), .mailbox = 1 + sim_rnd(w, 50),
     .ports = {n, port_start, port_cancel, port_kill_all, port_deadline, port_push, w->single ? port_pull : NULL, port_nudge,
@@ -467,8 +478,12 @@ void work_run(struct node *n) {
 
 bool queue_ready(const struct world *w, const struct node *n) {
   if (!n->up || node_asleep(n) || n->draining || w->single) return false;
-  for (int s = 0; s < SLOT__N; s++)
-    if (n->told[s] > 0 && w->q[s].n > 0 && w->q[s].v[0].at <= w->now) return true;
+  if (n->away_told != (w->away_until > w->now)) return true;
+  if (n->away_told) return false;
+  for (int s = 0; s < SLOT__N; s++) {
+    bool some = w->q[s].n > 0 && w->q[s].v[0].at <= w->now;
+    if (n->told[s] > 0 && (some || !n->empty_told[s])) return true;
+  }
   return false;
 }
 
@@ -486,7 +501,17 @@ int64_t queue_next(const struct world *w) {
 /* A poller takes as many as there are free slots; not always the oldest. */
 void queue_poll(struct node *n) {
   struct world *w = n->w;
-  for (int s = 0; s < SLOT__N; s++) {
+  bool away = w->away_until > w->now;
+  if (away != n->away_told)
+    for (int s = 0; s < SLOT__N; s++) {
+      runner_queue_away(n->runner, (enum slot_class)s, away);
+      n->empty_told[s] = false;
+    }
+  n->away_told = away;
+  for (int s = 0; s < SLOT__N && !away; s++) {
+    bool some = w->q[s].n > 0 && w->q[s].v[0].at <= w->now;
+    if (n->told[s] > 0 && !some && !n->empty_told[s]) runner_no_hints(n->runner, (enum slot_class)s);
+    n->empty_told[s] = n->told[s] > 0 && !some;
     for (size_t i = 0; i < w->q[s].n && n->told[s] > 0 && w->q[s].v[i].at <= w->now;) {
       if (!w->calm && sim_chance(w, 100)) { i++; continue; }
       struct hint h = w->q[s].v[i].h;

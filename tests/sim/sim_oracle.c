@@ -406,6 +406,42 @@ bool oracle_live(const struct world *w) {
   return false;
 }
 
+static uint8_t slot_of_row(struct world *w, const struct task_row *t) {
+  if (t->task_id != 0) return sim_slot_of(oracle_task_def(w, t->task_id, t->t.version)->type);
+  const struct flow_row *f = &memdb_flow(w->db, t->fi)->r;
+  const struct flow_def *d = oracle_flow_def(w, f->flow_id, f->flow_version);
+  struct run_base b;
+  int64_t first = 0;
+  for (const char *p = f->bases; run_base_next(&p, &b);)
+    if (b.ti <= t->ti && b.ti > first) first = b.ti;
+  return sim_slot_of(d->ref[t->ti - first].inl->type);
+}
+
+/* Whatever the queue has lost, and however old the task is. */
+#define IDLE_MAX (30 * SEC)
+static void check_waits(struct world *w, const struct task_row *t, int64_t since) {
+  uint8_t s = slot_of_row(w, t);
+  for (int i = 0; i < w->n_node; i++) {
+    const struct node *n = &w->node[i];
+    if (!n->up || node_asleep(n) || n->free_since[s] == INT64_MAX || aside_now(n->runner, t->fi)) continue;
+    int64_t from = n->free_since[s] > since ? n->free_since[s] : since;
+    if (w->now - from > IDLE_MAX)
+      sim_fail(w, "task %lld waits beside a free slot of node %d for %lld s; its list has %zu, told %u", (long long)t->ti, i,
+               (long long)((w->now - from) / SEC), w->q[s].n, n->empty_told[s]);
+  }
+}
+
+void oracle_idle(struct world *w) {
+  const struct map64_slot *s;
+  if (w->single) return;
+  for (size_t i = 0; (s = map64_next(&w->db->task, &i)) != NULL;) {
+    const struct task_row *t = &((struct mem_task *)s->val)->r;
+    if (t->t.state != TASK_QUEUED) continue;
+    const struct mem_task *row = s->val;
+    check_waits(w, t, row->queued_at > w->calm_at ? row->queued_at : w->calm_at);
+  }
+}
+
 void oracle_quiet(struct world *w) {
   const struct map64_slot *s;
   check_intents(w);
