@@ -84,6 +84,8 @@ static void worker_timed_out(void *ctx, int64_t fi, int64_t ti, uint32_t epoch) 
   runner_post_timeout(((struct node *)ctx)->runner, fi, ti, epoch);
 }
 
+static void worker_pause(void *ctx, int64_t boot_us) { runner_hold(((struct node *)ctx)->runner, SLOT_PROCESS, boot_us); }
+
 static bool worker_log(void *ctx, const struct log_piece *v, size_t n) {
   struct node *node = ctx;
   struct log_chunk c[LOG_CHUNKS];
@@ -175,7 +177,7 @@ static enum wr_rc open_worker(struct node *n, struct spawner *spawner, struct wr
   struct worker_opts w = {.spawner = spawner, .data_dir = n->o->data, .ctx = n,
                           .process_slots = n->o->slots,
                           .shell_allowed = n->o->shell == NODE_SHELL_ON,
-                          .done = worker_done, .timed_out = worker_timed_out, .log_write = worker_log};
+                          .done = worker_done, .timed_out = worker_timed_out, .pause = worker_pause, .log_write = worker_log};
   return worker_open(&w, &n->worker, err);
 }
 
@@ -301,6 +303,7 @@ void node_health(struct node *n, struct health *out) {
   struct runner_stats st;
   runner_stats(n->runner, &st);
   *out = (struct health){.store = {.ok = !st.store_down}, .queue = {.ok = true}, .processes = {.ok = true}, .disk = {.ok = true}};
+  if (n->worker) worker_health(n->worker, &out->processes);
   if (st.store_down) snprintf(out->store.why, sizeof out->store.why, "the database does not answer");
   for (int s = 0; s < SLOT__N && out->queue.ok; s++) {
     if (n->pump[s]) pump_health(n->pump[s], &out->queue);

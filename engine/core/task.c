@@ -131,6 +131,9 @@ static unsigned do_end_as(const struct step *s) {
   return s->t->end_as == TASK_TIMEOUT ? try_failed(s, TASK_TIMEOUT) : end(s->t, s->t->end_as);
 }
 
+/* It had ended by itself before it was told to stop; or it tidied up and said that all is well, which is no result. */
+static unsigned do_ok_canceling(const struct step *s) { return s->ev->asked ? do_end_as(s) : do_ok(s); }
+
 static unsigned do_timeout(const struct step *s) { return to_canceling(s->t, TASK_TIMEOUT); }
 static unsigned do_queue_timeout(const struct step *s) { return end(s->t, TASK_TIMEOUT); }
 /* A ring of an earlier wait comes too soon: the right one follows. Where nothing new may start, a sweep does. */
@@ -174,7 +177,7 @@ static const task_fn table[TASK_EV__N][TASK__N] = {
   [TASK_EV_CLAIM] = { [TASK_NONE] = do_none, [TASK_CREATED] = do_none, [TASK_BLOCKED] = do_none, [TASK_QUEUED] = do_claim,
     [TASK_RUNNING] = do_none, [TASK_RETRY_WAIT] = do_none, [TASK_PAUSING] = do_none, [TASK_PAUSED] = do_none,
     [TASK_CANCELING] = do_none, FINAL(do_none) },
-  [TASK_EV_OK] = REPORT(do_ok, do_ok, do_ok),
+  [TASK_EV_OK] = REPORT(do_ok, do_ok, do_ok_canceling),
   [TASK_EV_FAIL] = REPORT(do_fail, do_fail_pausing, do_end_as),
   [TASK_EV_LOST] = REPORT(do_lost, do_paused, do_end_as),
   [TASK_EV_HANDBACK] = REPORT(do_handback, do_paused, do_end_as),

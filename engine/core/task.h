@@ -1,7 +1,7 @@
 /* The state machine of one task instance: pure, no allocation, no clock.
  *
  *   CREATED -> QUEUED -> RUNNING -> SUCCESS | FAILED | TIMEOUT | CANCELED | DEAD       (final, never left)
- *      BLOCKED -^  ^        |  \--> CANCELING -> as end_as says (a result OK still wins)
+ *      BLOCKED -^  ^        |  \--> CANCELING -> as end_as says (a result OK that nobody asked for wins)
  *                  |        v
  *                  +--- RETRY_WAIT        PAUSING -> PAUSED (checkpoint pause)
  *
@@ -93,6 +93,7 @@ struct task_event {
   int64_t owner;              /* CLAIM: the new owner. OK FAIL LOST HANDBACK TIMEOUT: who reports */
   uint32_t epoch;             /* OK FAIL LOST HANDBACK TIMEOUT: of the attempt */
   uint8_t fatal;              /* FAIL: no retry (exit 125 ..) */
+  uint8_t asked;              /* OK: only after it had been told to stop */
   uint8_t may_retry;          /* FAIL, TIMEOUT, DUE: 0 = node decided or nothing new may start: no further try */
   uint8_t may_requeue;        /* LOST: 0 = node decided or flow cancelled: do not do it again */
   uint64_t rnd;               /* jitter */

@@ -10,8 +10,8 @@ enum attempt_end {
   ATTEMPT_OK,
   ATTEMPT_FAIL,        /* retried by policy */
   ATTEMPT_FATAL,       /* exit 125, bad content: not retried */
-  ATTEMPT_LOST,        /* could not start, deadline, spawner died: class INFRA */
-  ATTEMPT_HANDBACK     /* planned stop: it did not finish, no loss counted */
+  ATTEMPT_LOST,        /* it may have begun and nobody knows how it ended: class INFRA, counted */
+  ATTEMPT_HANDBACK     /* it never began, or a planned stop: back to the queue, nothing counted */
 };
 
 enum attempt_log { LOG_NONE, LOG_ROWS, LOG_IS_RESULT };  /* where its log stands: nowhere, task_log, or equal to the result */
@@ -32,9 +32,10 @@ struct attempt {
   struct params *params;            /* a reference, NULL = none */
   int64_t start_us;                 /* wall clock of the claim */
   /* worker's: */
-  void *worker;
+  uint32_t tries;                   /* starts that found its program being written */
   /* result: */
   enum attempt_end end;
+  bool asked;                       /* OK, but a TERM or KILL of ours came first: it ended as it was asked to */
   enum attempt_log log;
   char *error;                      /* malloc'ed or NULL */
   char *result; size_t result_len;  /* malloc'ed bytes or NULL; at most LIMIT_RESULT_BYTES */

@@ -167,6 +167,13 @@ void runner_nudge(struct runner *r) {
   pthread_mutex_unlock(&r->mu);
 }
 
+void runner_hold(struct runner *r, enum slot_class s, int64_t boot_us) {
+  pthread_mutex_lock(&r->mu);
+  atomic_store(&r->hold_until[s], boot_us);
+  posted(r);
+  pthread_mutex_unlock(&r->mu);
+}
+
 static void post_ask(struct runner *r, struct ask_mail m) {
   pthread_mutex_lock(&r->mu);
   r->asks.empty |= m.empty;
@@ -293,6 +300,7 @@ static void take_hints(struct runner *r) {
 static void count_slots(struct runner *r) {
   for (int s = 0; s < SLOT__N; s++) {
     uint32_t slots = r->o.slots[s] + (s == SLOT_PROCESS ? ahead_count(r) : 0);
+    if (atomic_load(&r->hold_until[s]) > r->boot_us) slots = 0;
     r->over[s] = r->used[s] > slots ? r->used[s] - slots : 0;
     r->c.free[s] = r->draining || r->used[s] >= slots ? 0 : slots - r->used[s];
   }
@@ -484,6 +492,10 @@ static int64_t next_wake(struct runner *r) {
   if (r->n_ev > 0 || r->n_more > 0 || r->unknown) return r->boot_us;
   int64_t at = lease_next(r), asks = ask_next(r);
   if (asks < at) at = asks;
+  for (int s = 0; s < SLOT__N; s++) {
+    int64_t held = atomic_load(&r->hold_until[s]);
+    if (held > r->boot_us && held < at) at = held;
+  }
   int64_t aside = aside_next(r);
   if (aside < at) at = aside;
   if (r->n_later > 0 && r->later_at < at) at = r->later_at;

@@ -87,6 +87,8 @@ void runner_queue_away(struct runner *r, enum slot_class s, bool away);
 void runner_drain(struct runner *r);      /* no new starts, claims; results still count */
 /* This node has set the flow aside (QUARANTINED): the store refuses its rows; it is tried again later. */
 bool runner_set_aside(struct runner *r, int64_t fi);
+/* Claims nothing of that class, and takes nothing of it home, before boot_us: this node cannot start it. Results still count. */
+void runner_hold(struct runner *r, enum slot_class s, int64_t boot_us);
 void runner_nudge(struct runner *r);      /* look at the wishes of other nodes now */
 
 /* Does one batch. wall/boot: now. Returns when to call again at the latest (boot clock us; INT64_MAX = when posted).

@@ -72,7 +72,7 @@ static void result_fields(struct task_write *w, const struct attempt *a) {
   w->finish = w->row.error != NULL; /* a cancel, a loss: a text, but no attempt that says more */
   if (a == NULL) return;
   w->finish = true;
-  w->row.result = a->end == ATTEMPT_OK ? a->result : NULL;
+  w->row.result = a->end == ATTEMPT_OK && w->row.t.state == TASK_SUCCESS ? a->result : NULL;
   w->row.result_len = w->row.result ? a->result_len : 0;
   w->row.log = (uint8_t)a->log;
   w->row.exit_code = a->exit_code;

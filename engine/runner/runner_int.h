@@ -128,6 +128,7 @@ struct runner {
   bool turned;                        /* the last turn left something in the mailbox: the next comes at once */
   uint32_t over[SLOT__N];             /* claimed beyond what may be: results pay this back before they free a slot */
   struct run_ctx c;                   /* c.free: slots that are free, results of this batch included */
+  _Atomic int64_t hold_until[SLOT__N];  /* runner_hold(): any thread writes */
   bool hold[SLOT__N];                 /* hints wait: what becomes ready goes behind them */
   struct effects eff;
   struct solo **dirty; size_t n_dirty, cap_dirty;

@@ -176,7 +176,7 @@ static void slot_back(struct runner *r, uint8_t slot) {
 
 static enum store_rc do_result(struct runner *r, struct ev *e) {
   struct attempt *a = e->a;
-  struct run_event ev = {.ev = {.kind = result_kind(a), .owner = a->owner, .epoch = a->epoch, .fatal = a->end == ATTEMPT_FATAL},
+  struct run_event ev = {.ev = {.kind = result_kind(a), .owner = a->owner, .epoch = a->epoch, .fatal = a->end == ATTEMPT_FATAL, .asked = a->asked},
                          .pol = &a->policy, .error = a->error};
   if (a->end == ATTEMPT_OK || a->end == ATTEMPT_FAIL || a->end == ATTEMPT_FATAL) ev.result = a;
   if (a->error == NULL && ev.ev.kind == TASK_EV_FAIL) ev.error = "Failed.";

@@ -53,7 +53,7 @@ static void arm_clock(struct worker *w) {
 /* The deadline grows with every batch of the runner; the timer is left where it is and looks again when it fires. */
 static void arm_boot(struct worker *w) {
   int64_t at = atomic_load(&w->deadline_us);
-  if (at >= w->boot_armed_us || w->live.n == 0) return;
+  if (at >= w->boot_armed_us || w->live.n + w->later.n == 0) return;
   w->boot_armed_us = at;
   set_timer(w->boot.fd, at);
 }
@@ -106,6 +106,7 @@ void worker_poke(struct worker *w) {
 }
 
 static void cancel_one(struct worker *w, const struct cancel *c) {
+  if (later_cancel(w, c->ti, c->epoch)) return;
   struct wx_exec *x = map64_get(&w->live, c->ti);
   if (x && x->a->epoch == c->epoch && !x->canceled) exec_cancel(x, WX_CANCEL_ASK);
 }
@@ -128,7 +129,7 @@ static void read_mail(struct worker *w) {
 
   if (look) child_look(w);
   if (lose) exec_lose_all(w, "The node lost its lease.");
-  for (; dead; dead = next) next = dead->next, exec_refuse(w, dead, ATTEMPT_LOST, "The node lost its lease.");
+  for (; dead; dead = next) next = dead->next, exec_refuse(w, dead, ATTEMPT_HANDBACK, "The node lost its lease.");
   if (drain) {
     w->draining = true;
     exec_hand_back_all(w);
@@ -231,6 +232,8 @@ static void worker_free(struct worker *w) {
   heap_done(&w->timers);
   map64_done(&w->live);
   map64_done(&w->kids);
+  map64_done(&w->later);
+  troubles_done(w);
   free(w->cancel);
   pthread_mutex_destroy(&w->lock);
   pthread_cond_destroy(&w->idle);
@@ -243,6 +246,7 @@ enum wr_rc worker_open(const struct worker_opts *o, struct worker **out, struct 
   w->spawner = o->spawner;
   w->mail.fd = w->clock.fd = w->boot.fd = w->link.fd = w->epoll = w->files_fd = w->run_fd = w->dir_fd = -1;
   w->boot_armed_us = w->clock_armed_us = INT64_MAX;
+  troubles_init(w);
   w->in_tail = &w->in;
   w->done_tail = &w->done;
   w->out_tail = &w->out;

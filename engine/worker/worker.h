@@ -9,6 +9,7 @@
 #define WORKER_H
 #include <stdbool.h>
 #include "attempt.h"
+#include "health.h"
 
 struct worker;
 struct spawner;
@@ -34,6 +35,8 @@ struct worker_opts {
   void (*done)(void *ctx, struct attempt *list);   /* ended attempts, linked by next; ownership goes back */
   /* Its run timeout is over: the runner makes it CANCELING durably, then calls worker_cancel(). Loop thread. */
   void (*timed_out)(void *ctx, int64_t fi, int64_t ti, uint32_t epoch);
+  /* Process attempts are not to be given to this node before boot_us: it could not start one. Loop thread; NULL = nothing. */
+  void (*pause)(void *ctx, int64_t boot_us);
   /* Log thread: writes n pieces durably; false = failed (they count as lost, `log_complete` false). Blocking. */
   bool (*log_write)(void *ctx, const struct log_piece *v, size_t n);
 };
@@ -48,5 +51,7 @@ void worker_cancel(struct worker *w, int64_t ti, uint32_t epoch);
 void worker_drain(struct worker *w, int64_t grace_us);
 /* Kills everything at once (fenced): all come back as LOST. Does not wait. */
 void worker_kill_all(struct worker *w);
+/* Can this node start processes? `why` names the cause. Any thread; never waits. */
+void worker_health(struct worker *w, struct health_part *out);
 void worker_close(struct worker *w);   /* after drain: stops threads, ends the spawner */
 #endif

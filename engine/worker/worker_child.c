@@ -51,6 +51,7 @@ struct child {
   bool wrote;                    /* the file of its result was made */
   int64_t grace_us;
   uid_t uid;
+  uint32_t limited;              /* limits that its definition sets, bits of RLIMIT_* */
   char *program, *cwd, *user;    /* for the error text */
   char out[OUT_NAME_BYTES];      /* file of its result, in DATA/run */
 };
@@ -278,7 +279,7 @@ static void build(struct buf *b, const struct wx_exec *x, const wx_spawn *sp, co
   m.n_env = add_env(b, x, sp, u);
   m.text_bytes = b->len - sizeof m;
   if (sp->stdin_len) m.flags |= SW_STDIN;
-  if (x->a->timeout_us) m.flags |= SW_TELL;
+  if (x->a->timeout_us || x->w->troubles.pause_us) m.flags |= SW_TELL;
   if (m.text_bytes > SW_INLINE) m.flags |= SW_TEXT_FD;
   memcpy(b->data, &m, sizeof m);
 }
@@ -307,10 +308,11 @@ static void open_run_dir(struct worker *w, const struct run_as_user *u) {
   w->run_open = fchmod(w->run_fd, 01733) == 0;
 }
 
-/* Not the task's fault: it counts as a loss, and is tried again. */
-static int lost(struct wx_exec *x, const char *why) {
-  x->lost = why;
-  return -1;
+/* Nothing began: it goes back without a count, and this node pauses. */
+static int not_made(struct wx_exec *x, const char *why, char *err, size_t err_n) {
+  x->never = true;
+  start_failed(x->w, why);
+  return snprintf(err, err_n, "%s", why), -1;
 }
 
 static struct child *child_new(struct wx_exec *x, const wx_spawn *sp, const struct run_as_user *u) {
@@ -318,6 +320,7 @@ static struct child *child_new(struct wx_exec *x, const wx_spawn *sp, const stru
   struct child *c = wr_new(struct child);
   *c = (struct child){.id = ++w->last_id, .x = x, .uid = u->uid, .program = wr_strdup(sp->argv[0]), .cwd = wr_strdup(sp->cwd),
                       .user = wr_strdup(u->name), .grace_us = sp->grace_us < 0 ? GRACE_DEFAULT_US : sp->grace_us};
+  for (uint32_t i = 0; i < sp->n_rlimit; i++) c->limited |= 1u << sp->rlimit[i].resource;
   for (int i = 0; i < 2; i++) c->pipe[i].src.fd = c->pipe[i].wr = -1;
   snprintf(c->out, sizeof c->out, "%" PRId64 ".%" PRIu32 ".%016" PRIx64, x->a->ti, x->a->epoch, rand_next(&w->rnd));
   return c;
@@ -326,7 +329,7 @@ static struct child *child_new(struct wx_exec *x, const wx_spawn *sp, const stru
 int child_spawn(struct wx_exec *x, const wx_spawn *sp, char *err, size_t err_n) {
   struct worker *w = x->w;
   if (!w->o.shell_allowed || !w->spawner) return snprintf(err, err_n, "SHELL is off on this node."), -1;
-  if (w->spawner->sock < 0 && !w->spawner_lost) return lost(x, "The spawner of this node is gone.");
+  if (w->spawner->sock < 0 && !w->spawner_lost) return not_made(x, "The spawner of this node is gone.", err, err_n);
   wr_assert(sp->n_rlimit <= SW_LIMITS);
   const struct run_as_user *u = run_as_find(w->spawner->run_as, sp->user);
   if (!u) return run_as_text(run_as_allows(w->spawner->run_as, sp->user), sp->user, err, err_n), -1;
@@ -336,7 +339,7 @@ int child_spawn(struct wx_exec *x, const wx_spawn *sp, char *err, size_t err_n) 
   if (open_pipes(c) || request(x, sp, u)) {
     x->child = NULL;
     bury(w, c);
-    return lost(x, "This node has no descriptor or memory left to start a process.");
+    return not_made(x, "This node has no descriptor or memory left to start a process.", err, err_n);
   }
   young_add(w, c);
   map64_put(&w->kids, c->id, c);
@@ -427,25 +430,51 @@ static void start_error(const struct child *c, const struct sw_exit *m, char *b,
     case STEP_INTERPRETER:
       snprintf(b, n, "Cannot start %s: what its first line names does not exist (does it end in a carriage return?).", program);
       break;
-    case STEP_WAITED: snprintf(b, n, "Canceled."); break; /* seen only then: else it is handed back */
+    case STEP_DEADLINE: snprintf(b, n, "The node's lease is over."); break;
+    case STEP_WAITED: *b = '\0'; break; /* it is handed back */
     case STEP_NOT_ALLOWED: snprintf(b, n, "This node's spawner starts nothing as user %s.", shown(q, c->user)); break;
-    case STEP_NONE: case STEP_FORK: case STEP_DEADLINE: case STEP_REQUEST: case STEP_SESSION: case STEP_FILES: case STEP_PRCTL:
+    case STEP_NONE: case STEP_FORK: case STEP_REQUEST: case STEP_SESSION: case STEP_FILES: case STEP_PRCTL:
       snprintf(b, n, "Cannot prepare a process for %s: %s.", program, why);
   }
 }
 
-/* Not the task's doing: class INFRA. */
-static void judge_loss(struct wx_exec *x, const struct sw_exit *m) {
-  if (x->lost) return;
-  if (m->step == STEP_DEADLINE || m->flags & SW_LATE) x->lost = "The node's lease is over.";
-  else if (m->step == STEP_FORK) x->lost = "This node can start no further process.";
-  else if (m->step == STEP_WAITED && !x->canceled) x->handback = true;
+/* Errors that pass, unless the task's own limits are what was met. */
+static bool passes(const struct child *c, int err) {
+  switch (err) {
+    case ENFILE: case ETXTBSY: return true;
+    case EAGAIN: return !(c->limited & 1u << RLIMIT_NPROC);
+    case EMFILE: return !(c->limited & 1u << RLIMIT_NOFILE);
+    case ENOMEM: return !(c->limited & (1u << RLIMIT_AS | 1u << RLIMIT_DATA | 1u << RLIMIT_STACK));
+    default: return false;
+  }
+}
+
+/* Nothing of it began, and this node or the hour is to blame: another start may do better. */
+static bool never_began(const struct child *c, const struct sw_exit *m) {
+  switch ((enum sw_step)m->step) {
+    case STEP_NONE: return false;
+    case STEP_WAITED: case STEP_DEADLINE: return true;
+    case STEP_FORK: case STEP_REQUEST: case STEP_SESSION: case STEP_FILES: case STEP_PRCTL: return true;
+    case STEP_LIMIT: case STEP_USER: case STEP_NOT_ALLOWED: case STEP_CWD: case STEP_EXEC: case STEP_INTERPRETER: break;
+  }
+  return passes(c, m->err);
+}
+
+/* What is not the task's doing: nothing began (HANDBACK), or it may have and was cut short (LOST, class INFRA). */
+static void judge(const struct child *c, const struct sw_exit *m, const char *error) {
+  struct wx_exec *x = c->x;
+  x->never = never_began(c, m);
+  x->again = x->never && m->err == ETXTBSY;
+  if (!x->never && !x->lost && m->flags & SW_LATE) x->lost = "The node's lease is over.";
+  if (c->orphaned || m->step == STEP_WAITED || m->step == STEP_DEADLINE || x->again) return; /* says nothing of this node */
+  if (x->never) start_failed(x->w, error);
+  else start_made(x->w);
 }
 
 static void finish(struct child *c, const struct sw_exit *m) {
   struct wx_exec *x = c->x;
   struct worker *w = x->w;
-  char text[512];
+  char text[512] = "";
   wx_exit e = {.size = sizeof e, .failed_step = m->step, .exit_code = -1, .utime_us = m->utime_us,
                .stime_us = m->stime_us, .maxrss_kib = m->maxrss_kib};
   for (int i = 0; i < 2; i++)
@@ -459,8 +488,9 @@ static void finish(struct child *c, const struct sw_exit *m) {
   } else {
     e.exit_code = WEXITSTATUS(m->status);
   }
-  if (!(m->flags & SW_ASKED) && m->step != STEP_WAITED) x->handback = false; /* it ended by itself */
-  judge_loss(x, m);
+  if (!(m->flags & SW_ASKED)) x->handback = false; /* it ended by itself */
+  x->a->asked = m->flags & SW_ASKED;
+  judge(c, m, text);
   map64_del(&w->kids, c->id);
   if (!c->watched) young_del(w, c);
   x->a->run_us = m->run_us;
@@ -494,9 +524,10 @@ static void wake_spare(struct worker *w) {
 
 /* All that was started by the dead one, or waits for one that will never be. */
 static void lose_children(struct worker *w) {
+  int64_t begun = atomic_load(&w->spawner->page->begun);
   for (struct child *c; (c = an_orphan(w));) {
-    c->x->lost = "The spawner of this node died.";
-    finish(c, &(struct sw_exit){.step = STEP_FORK, .flags = SW_ASKED});
+    if (c->id <= begun) c->x->lost = "The spawner of this node died.";
+    finish(c, &(struct sw_exit){.step = c->id <= begun ? STEP_NONE : STEP_WAITED, .flags = SW_ASKED, .status = SIGKILL});
   }
 }
 
@@ -534,7 +565,7 @@ static void spawner_died(struct worker *w) {
 static void take_report(struct worker *w, const struct sw_exit *m) {
   struct child *c = map64_get(&w->kids, m->id);
   if (!c) return;
-  if (m->kind == SW_STARTED) exec_limit(c->x, m->start_us);
+  if (m->kind == SW_STARTED) start_made(w), exec_limit(c->x, m->start_us);
   else if (m->kind == SW_EXIT) finish(c, m);
 }
 

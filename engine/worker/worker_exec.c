@@ -71,14 +71,17 @@ void exec_finish(struct wx_exec *x) {
 /* What the worker knows better than the executor. */
 static void overrule(struct wx_exec *x) {
   struct attempt *a = x->a;
-  if (!x->lost && !(x->handback && a->end != ATTEMPT_OK)) return;
-  free(a->error);
+  bool done = a->end == ATTEMPT_OK && !a->asked; /* one that we asked to stop did: what it did before does not count */
+  if (!x->never && !x->lost && !(x->handback && !done)) return;
+  if (!x->never) { /* else it says why */
+    free(a->error);
+    a->error = error_text(x->lost);
+  }
   free(a->result);
-  a->error = error_text(x->lost);
   a->result = NULL;
   a->result_len = 0;
   x->log_is_result = false;
-  a->end = x->lost ? ATTEMPT_LOST : ATTEMPT_HANDBACK;
+  a->end = x->lost && !x->never ? ATTEMPT_LOST : ATTEMPT_HANDBACK;
 }
 
 static void give_back(struct wx_exec *x) {
@@ -95,8 +98,10 @@ static void give_back(struct wx_exec *x) {
     a->log_bytes = (int64_t)a->result_len;
   }
   if (x->ops->release) x->ops->release(&host, x);
-  worker_give_back(w, a);
+  bool again = x->again && !x->canceled && !w->draining;
   exec_free(x);
+  if (!again || !later_busy(w, a)) worker_give_back(w, a);
+  later_former_ended(w, a->ti);
 }
 
 void exec_log_over(struct wx_exec *x, int64_t bytes) {
@@ -239,12 +244,12 @@ void exec_start(struct worker *w, struct attempt *a) {
   if (w->draining) {
     exec_refuse(w, a, ATTEMPT_HANDBACK, NULL);
   } else if (atomic_load(&w->deadline_us) != INT64_MAX && clock_boot_us() >= atomic_load(&w->deadline_us)) {
-    exec_refuse(w, a, ATTEMPT_LOST, "The node's lease is over.");
+    exec_refuse(w, a, ATTEMPT_HANDBACK, "The node's lease is over.");
   } else if (!ops) {
     snprintf(text, sizeof text, "There is no task type %s here.", wr_err_quote(q, a->def->type, strlen(a->def->type)));
     exec_refuse(w, a, ATTEMPT_FATAL, text);
   } else if (w->live.n && map64_get(&w->live, a->ti)) {
-    exec_refuse(w, a, ATTEMPT_LOST, "A former attempt has not ended here yet.");
+    later_former(w, a);
   } else {
     struct wx_exec *x = exec_new(w, a, ops);
     x->task = (wx_task){.size = sizeof(wx_task), .content = a->def->content, .config = a->def->config,
@@ -301,6 +306,7 @@ void exec_cancel(struct wx_exec *x, int how) {
 void exec_lose_all(struct worker *w, const char *why) {
   const struct map64_slot *m;
   child_recall(w);
+  later_recall(w);
   for (size_t i = 0; (m = map64_next(&w->live, &i));) {
     struct wx_exec *x = m->val;
     x->lost = why; /* one that has ended and waits for its log too: its result may not count */
@@ -311,6 +317,7 @@ void exec_lose_all(struct worker *w, const char *why) {
 void exec_hand_back_all(struct worker *w) {
   const struct map64_slot *m;
   child_recall(w);
+  later_recall(w);
   for (size_t i = 0; (m = map64_next(&w->live, &i));) {
     struct wx_exec *x = m->val;
     if (x->ended) continue;

@@ -4,7 +4,9 @@
  *   worker.c        mailbox, epoll loop, timers, the calls of worker.h
  *   worker_exec.c   one attempt: start, the host table of the executor ABI, end
  *   worker_child.c  its child process: request, pipes, exit, WEIR_OUTPUT, loss of the spawner
+ *   worker_later.c  attempts that are not started yet, for something must end first
  *   worker_log.c    the log thread: pieces, cap, ring
+ *   worker_trouble.c  why this node cannot start processes just now; the pause after a start that failed
  *   gate.c          (spawner) attempts claimed ahead of a free process slot */
 #ifndef WORKER_INT_H
 #define WORKER_INT_H
@@ -13,6 +15,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 #include "builtin.h"
+#include "health.h"
 #include "heap.h"
 #include "map64.h"
 #include "mem.h"
@@ -48,10 +51,21 @@ struct wx_exec {
   bool canceled;                   /* asked once */
   bool log_ending;                 /* xlog_end() was called */
   const char *lost;                /* why it comes back as LOST, whatever the executor said; NULL = it does not */
-  bool handback;                   /* comes back as HANDBACK unless it ended by itself */
+  bool handback;                   /* comes back as HANDBACK unless it ended by itself with success */
+  bool again;                      /* its program was being written: it is started once more, later */
+  bool never;                      /* it never began, for no fault of its own: comes back as HANDBACK, whatever else was wished */
   bool log_is_result;
   int64_t log_cap;                 /* 0 = default */
   char fence[FENCE_BYTES];         /* last: not zeroed */
+};
+
+/* Why processes cannot be started just now: what failed; the spawner does not move. */
+enum trouble { TROUBLE_START, TROUBLE_SPAWNER, TROUBLE__N };
+struct troubles {
+  pthread_mutex_t lock;            /* guards now; leaf */
+  struct health_part now[TROUBLE__N];
+  struct timer quiet;              /* loop: these */
+  int64_t pause_us, until_us;      /* of the pause under way or the last one; its end, boot time */
 };
 
 /* A packet for the spawner that its socket had no room for. */
@@ -81,6 +95,8 @@ struct worker {
   struct heap timers;
   struct map64 live;               /* ti -> wx_exec */
   struct map64 kids;               /* id of a START -> child */
+  struct map64 later;              /* ti -> attempt that is not started yet: worker_later.c */
+  struct troubles troubles;
   struct wx_exec *ended, *unused;
   struct child *young, *young_last; struct timer watch;   /* children whose pipes are not watched yet */
   int64_t watch_id;                /* of the newest child that had begun when `watch` rang last */
@@ -134,6 +150,21 @@ void child_cleanup(struct worker *w);
 void child_look(struct worker *w);          /* tells the spawner that the deadline moved back */
 void child_recall(struct worker *w);        /* what waits for a place comes back: all is about to be killed */
 void child_sweep(struct worker *w);         /* end of turn: frees the buried */
+
+/* ---- worker_later.c ---- */
+void later_former(struct worker *w, struct attempt *a);       /* starts when the former attempt of that task has ended here */
+void later_former_ended(struct worker *w, int64_t ti);
+bool later_busy(struct worker *w, struct attempt *a);         /* starts a little later; false: that was tried for long enough */
+bool later_cancel(struct worker *w, int64_t ti, uint32_t epoch);  /* false: it does not wait here */
+void later_recall(struct worker *w);                          /* all of them come back as HANDBACK */
+
+/* ---- worker_trouble.c ---- */
+void troubles_init(struct worker *w);
+void troubles_done(struct worker *w);
+void trouble_begin(struct worker *w, enum trouble what, const char *why);   /* any thread; logged when it turns */
+void trouble_end(struct worker *w, enum trouble what);
+void start_failed(struct worker *w, const char *why);         /* loop: this node could not make a start; it pauses */
+void start_made(struct worker *w);
 
 /* ---- worker_log.c ---- */
 struct logger;

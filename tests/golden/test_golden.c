@@ -110,7 +110,7 @@ static void show_after(struct trace *t) {
 }
 
 static const struct { const char *word; enum task_ev ev; } events[] = {
-  {"claim", TASK_EV_CLAIM}, {"ok", TASK_EV_OK}, {"fail", TASK_EV_FAIL}, {"fatal", TASK_EV_FAIL}, {"lost", TASK_EV_LOST},
+  {"claim", TASK_EV_CLAIM}, {"ok", TASK_EV_OK}, {"tidied", TASK_EV_OK}, {"fail", TASK_EV_FAIL}, {"fatal", TASK_EV_FAIL}, {"lost", TASK_EV_LOST},
   {"handback", TASK_EV_HANDBACK}, {"timeout", TASK_EV_TIMEOUT}, {"due", TASK_EV_DUE}, {"cancel", TASK_EV_CANCEL}};
 
 static struct run_event parse_event(struct trace *t, const char *line) {
@@ -130,7 +130,8 @@ static struct run_event parse_event(struct trace *t, const char *line) {
   if (i == sizeof events / sizeof *events || !sp) fail_msg("what is %s?", line);
   uint32_t node = node_named(t, sp + 1, dot ? (size_t)(dot - sp - 1) : strlen(sp + 1));
   ev.task = t->dag->node[node].task_at + (dot ? (uint32_t)strtoul(dot + 1, NULL, 10) - 1 : 0);
-  ev.ev = (struct task_event){.kind = events[i].ev, .owner = 1, .epoch = t->run->task[ev.task].t.epoch, .fatal = strcmp(events[i].word, "fatal") == 0};
+  ev.ev = (struct task_event){.kind = events[i].ev, .owner = 1, .epoch = t->run->task[ev.task].t.epoch, .fatal = strcmp(events[i].word, "fatal") == 0,
+                               .asked = strcmp(events[i].word, "tidied") == 0};
   return ev;
 }
 

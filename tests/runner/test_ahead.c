@@ -5,7 +5,7 @@
 #include "defs.h"
 #include "runner.h"
 
-enum { SLOTS = 2, AHEAD = 16, TASKS = 600 };
+enum { SLOTS = 2, AHEAD = 16, TASKS = 800 };
 
 static struct store *store;
 static struct defs *defs;
@@ -177,6 +177,23 @@ static void handback_stops(void **st) {
   assert_int_equal(n_running, SLOTS + AHEAD);
 }
 
+/* A class that this node cannot start just now: nothing of it is claimed, not even in the place of what ends, until the time is over. */
+static void hold_takes_none(void **st) {
+  (void)st;
+  run_some(40, 60000000);
+  runner_hold(runner, SLOT_PROCESS, now + 10000000);
+  while (n_running) {
+    end_one(n_running == 1 ? ATTEMPT_HANDBACK : ATTEMPT_OK, 1000);
+    settle();
+  }
+  assert_true(port_backlog(NULL, SLOT_PROCESS) > 0);
+  int64_t next = runner_turn(runner, now, now);
+  assert_in_range(next, now + 1, now + 10000000);
+  now += 10000000;
+  settle();
+  assert_int_equal(n_running, SLOTS);
+}
+
 /* Long attempts: none, though the average comes from short ones. */
 static void long_none(void **st) {
   (void)st;
@@ -227,6 +244,6 @@ static int tear_down(void **st) {
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(first_none), cmocka_unit_test(short_many), cmocka_unit_test(few_wait), cmocka_unit_test(slow_store_more),
-    cmocka_unit_test(handback_stops), cmocka_unit_test(long_none), cmocka_unit_test(drain_takes_none)};
+    cmocka_unit_test(handback_stops), cmocka_unit_test(hold_takes_none), cmocka_unit_test(long_none), cmocka_unit_test(drain_takes_none)};
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }

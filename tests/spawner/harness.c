@@ -28,7 +28,7 @@ static struct attempt *ended;
 static struct stored *logs;
 static size_t n_logs, cap_logs, n_timeouts;
 static int failures, blocked, hold;   /* hold: 1 = the next done() waits; 2 = it does */
-static int64_t last_ti;
+static int64_t last_ti, paused_us;
 
 static int64_t limit_us(void) { return clock_mono_us() + LIMIT_S * 1000000LL; }
 
@@ -66,6 +66,20 @@ static void on_timeout(void *ctx, int64_t fi, int64_t ti, uint32_t epoch) {
   n_timeouts++;
   pthread_mutex_unlock(&mu);
   worker_cancel(H.w, ti, epoch);
+}
+
+static void on_pause(void *ctx, int64_t boot_us) {
+  (void)ctx;
+  pthread_mutex_lock(&mu);
+  paused_us = boot_us;
+  pthread_mutex_unlock(&mu);
+}
+
+int64_t h_paused(void) {
+  pthread_mutex_lock(&mu);
+  int64_t us = paused_us;
+  pthread_mutex_unlock(&mu);
+  return us;
 }
 
 static struct stored *find_log(int64_t ti) {
@@ -156,7 +170,7 @@ void h_open(const char *also) {
   if (spawner_start(&so, &spawner, &err) != WR_OK) fprintf(stderr, "%s\n", err.msg), abort();
   H.page = spawner->page;
   const struct worker_opts wo = {.spawner = spawner, .data_dir = H.dir, .shell_allowed = true,
-                                 .done = on_done, .timed_out = on_timeout, .log_write = on_log};
+                                 .done = on_done, .timed_out = on_timeout, .pause = on_pause, .log_write = on_log};
   if (worker_open(&wo, &H.w, &err) != WR_OK) fprintf(stderr, "%s\n", err.msg), abort();
 }
 

@@ -30,6 +30,7 @@ struct attempt *h_sh(const char *script);               /* SHELL, no config */
 /* Runs it and checks its end; error NULL = none. */
 void h_expect(const char *script, const char *config, enum attempt_end end, const char *error);
 void h_expect_argv(const char *config, enum attempt_end end, const char *error);
+int64_t h_paused(void);          /* until when the worker wants no processes, boot time; 0 = never asked */
 size_t h_timeouts(void);         /* how often timed_out() was called */
 
 /* All that was stored of an attempt's log; checks that offsets have no gap and seq grows. Valid until the next call. */

@@ -213,6 +213,30 @@ static void test_texts(void **state) {
   assert_string_equal(task_error(&t, &was, "boom"), "");
 }
 
+/* "All is well" after our own TERM is no result: the task ends as it was told to, a timeout is tried again. */
+static void test_ok_that_was_asked_for(void **state) {
+  (void)state;
+  struct task_policy p = task_policy_default;
+  p.attempts = 2;
+  for (int i = 0; i < 2; i++) {
+    struct task t = in_state(TASK_CANCELING);
+    struct task_event ev = event_for(TASK_EV_OK, &t);
+    ev.asked = 1;
+    t.tries = (uint32_t)i;
+    t.end_as = TASK_TIMEOUT;
+    (void)task_apply(&t, &ev, &p);
+    task_check(&t);
+    assert_int_equal(t.state, i == 0 ? TASK_RETRY_WAIT : TASK_TIMEOUT);
+    t = in_state(TASK_CANCELING);
+    assert_true(task_apply(&t, &ev, &p) & TASK_OUT_ENDED);
+    assert_int_equal(t.state, TASK_CANCELED);
+    t = in_state(TASK_CANCELING);
+    ev.asked = 0;
+    (void)task_apply(&t, &ev, &p);
+    assert_int_equal(t.state, TASK_SUCCESS);
+  }
+}
+
 static void test_queue_timeout(void **state) {
   (void)state;
   struct task_policy p = task_policy_default;
@@ -254,7 +278,7 @@ static void test_backoff_bounds(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_table), cmocka_unit_test(test_reports_are_fenced), cmocka_unit_test(test_attempts),
-    cmocka_unit_test(test_fatal_and_decided_are_not_retried), cmocka_unit_test(test_losses), cmocka_unit_test(test_timeout_then_end), cmocka_unit_test(test_queue_timeout),
+    cmocka_unit_test(test_fatal_and_decided_are_not_retried), cmocka_unit_test(test_losses), cmocka_unit_test(test_timeout_then_end), cmocka_unit_test(test_ok_that_was_asked_for), cmocka_unit_test(test_queue_timeout),
     cmocka_unit_test(test_first_wish_of_canceling), cmocka_unit_test(test_no_retry_after_the_stop), cmocka_unit_test(test_texts),
     cmocka_unit_test(test_backoff_bounds)};
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,67 @@
+/* Attempts that this node has and does not start yet: one whose former attempt has not ended here (its process dies, its log is
+ * being written), and one whose program is just being written (ETXTBSY). Nothing of them has begun, so whatever comes first -
+ * a cancel, a stop, the end of the lease, too long a wait - sends them back without a count. Loop thread only. */
+#include <stdlib.h>
+
+#include "clock.h"
+#include "worker_int.h"
+
+#define FORMER_US (LOG_LAST_US + 1000000)   /* a wait for a former attempt: longer than one waits for its log */
+#define BUSY_FIRST_US 20000                 /* then twice that, and so on: ten seconds in all */
+enum { BUSY_TRIES = 9 };
+
+struct later { struct timer t; struct attempt *a; const char *why; };
+
+static struct attempt *later_take(struct worker *w, struct later *l) {
+  struct attempt *a = l->a;
+  worker_timer(w, &l->t, 0);
+  map64_del(&w->later, a->ti);
+  free(l);
+  return a;
+}
+
+static void hand_back(struct worker *w, struct later *l) {
+  const char *why = l->why;
+  exec_refuse(w, later_take(w, l), ATTEMPT_HANDBACK, why);
+}
+
+static void former_due(struct worker *w, struct timer *t) { hand_back(w, (struct later *)t); }
+static void busy_due(struct worker *w, struct timer *t) { exec_start(w, later_take(w, (struct later *)t)); }
+_Static_assert(offsetof(struct later, t) == 0, "a timer is its wait");
+
+static void put(struct worker *w, struct attempt *a, int64_t us, void (*fire)(struct worker *, struct timer *), const char *why) {
+  struct later *l = map64_get(&w->later, a->ti);
+  if (l) hand_back(w, l); /* of a former incarnation */
+  l = wr_new(struct later);
+  *l = (struct later){.t.fire = fire, .a = a, .why = why};
+  map64_put(&w->later, a->ti, l);
+  worker_timer(w, &l->t, clock_mono_us() + us);
+}
+
+void later_former(struct worker *w, struct attempt *a) {
+  put(w, a, FORMER_US, former_due, "A former attempt has not ended here yet.");
+}
+
+void later_former_ended(struct worker *w, int64_t ti) {
+  struct later *l = w->later.n ? map64_get(&w->later, ti) : NULL;
+  if (l && l->t.fire == former_due) exec_start(w, later_take(w, l));
+}
+
+bool later_busy(struct worker *w, struct attempt *a) {
+  if (a->tries == BUSY_TRIES) return false;
+  put(w, a, (int64_t)BUSY_FIRST_US << a->tries++, busy_due, NULL);
+  return true;
+}
+
+bool later_cancel(struct worker *w, int64_t ti, uint32_t epoch) {
+  struct later *l = w->later.n ? map64_get(&w->later, ti) : NULL;
+  if (!l || l->a->epoch != epoch) return false;
+  l->why = NULL;
+  hand_back(w, l);
+  return true;
+}
+
+void later_recall(struct worker *w) {
+  const struct map64_slot *m;
+  for (size_t i; i = 0, (m = map64_next(&w->later, &i));) hand_back(w, m->val);
+}
