@@ -237,7 +237,8 @@ static enum wr_rc open_queue(struct node *n, int s, struct wr_err *err) {
 
 static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_err *err) {
   const struct node_opts *o = n->o;
-  struct store_opts so = {.url = o->store, .lease_us = o->lease_us, .relaxed = o->durability == NODE_RELAXED};
+  struct store_opts so = {.url = o->store, .lease_us = o->lease_us, .relaxed = o->durability == NODE_RELAXED,
+                          .request_us = o->request_us};
   enum wr_rc rc = open_worker(n, spawner, err); /* first, so that the spawner has an owner who ends it */
   if (!rc) rc = store_open(&so, &n->store, err);
   if (!rc) rc = logs_open(n->store, &n->logs, err);

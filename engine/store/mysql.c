@@ -4,24 +4,19 @@
  * What never happens: work on a server that may forget a commit (unless durability=relaxed); a change of another schema;
  * two processes that make the schema at once; an id given twice. */
 #include "mysql_priv.h"
+#include <errmsg.h>
 #include <mysqld_error.h>
 #include <stdlib.h>
 #include <string.h>
-#include "log.h"
+#include "clock.h"
 #include "schema_mysql_0001.h"
 #include "text.h"
 
 #define LEASE_US (60 * 1000000LL)
-#define PACKET_MAX (4u << 20)
+#define REQUEST_US (10 * 1000000LL)
+#define AGAIN_US 1000000 /* what failed later than that is not tried again at once */
 #define ID_BLOCK_MIN 1000u
 #define ID_BLOCK_MAX 100000u
-
-/* ---- what the promises stand on (docs/explanation/promises.md) ---- */
-static enum wr_rc refuse(const struct store_opts *o, const char *why, struct wr_err *err) {
-  if (!o->relaxed) return wr_err_set(err, WR_STORE_REFUSED, "%s", why);
-  log_warn("store.durability", L_STR("why", why));
-  return WR_OK;
-}
 
 static enum wr_rc check_version(struct my *s, struct wr_err *err) {
   unsigned long v = mysql_get_server_version(s->run.m);
@@ -29,35 +24,11 @@ static enum wr_rc check_version(struct my *s, struct wr_err *err) {
   return old ? wr_err_set(err, WR_STORE_REFUSED, "The database server is too old: MariaDB 10.6 or MySQL 8.0 is needed.") : WR_OK;
 }
 
-/* Galera: promises are only as good as the cluster's. */
-static void warn_wsrep(struct my *s) {
-  static const char q[] = "SHOW VARIABLES WHERE variable_name='wsrep_on' AND value='ON'";
-  if (my_exec(&s->run, q)) return;
-  MYSQL_RES *res = mysql_store_result(s->run.m);
-  if (res && mysql_num_rows(res))
-    log_warn("store.galera", L_STR("why", "wsrep_on is ON: write to one node only; a cluster may lose commits when nodes crash."));
-  if (res) mysql_free_result(res);
-}
-
-static enum wr_rc check_server(struct my *s, const struct store_opts *o, struct wr_err *err) {
-  struct my_rows r;
-  unsigned e = my_select(&s->run, &r, "SELECT @@innodb_flush_log_at_trx_commit, @@log_bin, @@sync_binlog, @@read_only, @@max_allowed_packet",
-                         NULL, 0);
-  if (!e && !my_next(&r)) e = r.err ? r.err : ER_UNKNOWN_ERROR;
-  if (e) return my_err(e, err);
-  int64_t flush = my_int(&r.cell[0]), bin = my_int(&r.cell[1]), sync = my_int(&r.cell[2]), ro = my_int(&r.cell[3]);
-  int64_t packet = my_int(&r.cell[4]) / 2;
-  e = my_done(&r);
-  if (e) return my_err(e, err);
-  s->packet = packet < PACKET_MAX ? (size_t)packet : PACKET_MAX;
-  enum wr_rc rc = check_version(s, err);
-  if (rc == WR_OK && ro) rc = wr_err_set(err, WR_STORE_REFUSED, "The database server is read-only.");
-  if (rc == WR_OK && flush != 1)
-    rc = refuse(o, "innodb_flush_log_at_trx_commit is not 1: the database may forget commits. Set it, or use durability=relaxed.", err);
-  if (rc == WR_OK && bin && sync != 1)
-    rc = refuse(o, "log_bin is ON and sync_binlog is not 1: the database may forget commits. Set it, or use durability=relaxed.", err);
-  if (rc == WR_OK) warn_wsrep(s);
-  return rc;
+/* At the start the server's own words are shown: who reads them has to set the server right. */
+static enum wr_rc open_err(const struct my *s, unsigned e, struct wr_err *err) {
+  enum wr_rc rc = my_err(e, err);
+  bool refused = rc == WR_INTERNAL || rc == WR_TOO_LARGE || (rc == WR_DB_UNAVAILABLE && my_rc(e) == STORE_DOWN);
+  return rc == WR_OK || rc == WR_NO_SPACE ? rc : wr_err_set(err, refused ? WR_STORE_REFUSED : rc, "%s", s->run.why);
 }
 
 /* ---- schema ---- */
@@ -98,7 +69,7 @@ static enum wr_rc create_schema(struct my *s, struct wr_err *err) {
   int len = snprintf(who, sizeof who, "INSERT IGNORE INTO installation (one, store_id) VALUES (1, '%s')", id);
   if (!e) e = my_query(&s->run, who, (size_t)len);
   if (!e) e = my_exec(&s->run, "INSERT IGNORE INTO schema_version VALUES (" MY_DIGITS(MY_SCHEMA) ", UTC_TIMESTAMP(6))");
-  return e ? my_err(e, err) : WR_OK;
+  return e ? open_err(s, e, err) : WR_OK;
 }
 
 static enum wr_rc other_schema(int64_t v, struct wr_err *err) {
@@ -113,11 +84,11 @@ static enum wr_rc migrate(struct my *s, struct wr_err *err) {
   if (!e && v == MY_SCHEMA) return WR_OK;
   if (!e && v != 0) return other_schema(v, err);
   for (int i = 0; i < 6 && !e && got != 1; i++) e = one_int(s, "SELECT GET_LOCK(" LOCK_NAME("schema") ", 5)", &got);
-  if (e) return my_err(e, err);
+  if (e) return open_err(s, e, err);
   if (got != 1) return wr_err_set(err, WR_DB_UNAVAILABLE, "Another process has been changing the schema for half a minute.");
   enum wr_rc rc = WR_OK;
   e = schema_version(s, &v);
-  if (e) rc = my_err(e, err);
+  if (e) rc = open_err(s, e, err);
   else if (v == 0) rc = create_schema(s, err);
   else if (v != MY_SCHEMA) rc = other_schema(v, err);
   if (s->run.m) (void)one_int(s, "SELECT RELEASE_LOCK(" LOCK_NAME("schema") ")", &got); /* closing the connection does it too */
@@ -129,7 +100,7 @@ static enum wr_rc check_tables(struct my *s, struct wr_err *err) {
   unsigned e = one_int(s, "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema=DATABASE() AND engine='InnoDB' "
                           "AND table_name IN " OUR_TABLES, &n);
   if (!e) e = one_int(s, "SELECT (SELECT COUNT(*) FROM id_block)+(SELECT COUNT(*) FROM definitions)", &rows);
-  if (e) return my_err(e, err);
+  if (e) return open_err(s, e, err);
   if (n != N_TABLES) return wr_err_set(err, WR_STORE_REFUSED, "Tables of the schema are missing or not InnoDB.");
   if (rows != ID__N + 1) return wr_err_set(err, WR_STORE_REFUSED, "Rows of the schema are missing: id_block or definitions.");
   return WR_OK;
@@ -138,10 +109,10 @@ static enum wr_rc check_tables(struct my *s, struct wr_err *err) {
 static enum wr_rc load_id(struct my *s, struct wr_err *err) {
   struct my_rows r;
   unsigned e = my_select(&s->run, &r, "SELECT store_id FROM installation", NULL, 0);
-  if (e) return my_err(e, err);
+  if (e) return open_err(s, e, err);
   if (my_next(&r) && r.cell[0].n == STORE_ID_BYTES) memcpy(s->base.id, r.cell[0].s, STORE_ID_BYTES);
   e = my_done(&r);
-  if (e) return my_err(e, err);
+  if (e) return open_err(s, e, err);
   return s->base.id[0] ? WR_OK : wr_err_set(err, WR_STORE_REFUSED, "Rows of the schema are missing: installation.");
 }
 
@@ -150,12 +121,13 @@ static const char *const id_name[ID__N] = {
   [ID_TASK] = "task", [ID_FLOW] = "flow", [ID_NODE] = "node", [ID_FI] = "fi", [ID_NI] = "ni", [ID_TI] = "ti",
   [ID_INCARNATION] = "incarnation"};
 
-/* n ids of the table. A lost answer wastes them, so asking once more is fine. */
+/* n ids of the table. A lost answer wastes them, so asking again is fine, but not for long: a request may wait. */
 static unsigned take(struct my *s, enum id_kind kind, uint32_t n, int64_t *first) {
   char text[128];
   int len = snprintf(text, sizeof text, "UPDATE id_block SET `next`=LAST_INSERT_ID(`next`)+%u WHERE kind='%s'", n, id_name[kind]);
   unsigned e = 0;
-  for (int i = 0; i < 3; i++) {
+  int64_t start = clock_mono_us();
+  for (int i = 0; i < 3 && clock_mono_us() - start < AGAIN_US; i++) {
     e = my_conn_ready(&s->side);
     if (!e) e = my_query(&s->side, text, (size_t)len);
     if (!e || my_rc(e) != STORE_RETRY) break;
@@ -180,17 +152,22 @@ static unsigned take_ids(struct my *s, enum id_kind kind, uint32_t n, int64_t *f
   return 0;
 }
 
-enum store_rc my_ids(struct store *st, enum id_kind kind, uint32_t n, int64_t *first) {
-  struct my *s = my_of(st);
+static enum store_rc ids(struct my *s, enum id_kind kind, uint32_t n, int64_t *first, char *why) {
   pthread_mutex_lock(&s->ids_mu);
   unsigned e = take_ids(s, kind, n, first);
+  if (e) memcpy(why, s->side.why, sizeof s->side.why);
   pthread_mutex_unlock(&s->ids_mu);
   if (e) return my_rc(e) == STORE_RETRY ? STORE_DOWN : my_rc(e);
   return *first > WR_ID_MAX - (int64_t)n ? STORE_BAD : STORE_OK;
 }
 
+enum store_rc my_ids(struct store *st, enum id_kind kind, uint32_t n, int64_t *first) {
+  return ids(my_of(st), kind, n, first, st->why);
+}
+
 enum wr_rc my_def_ids(struct my *s, enum id_kind kind, uint32_t n, int64_t *first, struct wr_err *err) {
-  switch (my_ids(&s->base, kind, n, first)) {
+  char why[sizeof s->base.why];
+  switch (ids(s, kind, n, first, why)) {
     case STORE_OK: return WR_OK;
     case STORE_NO_SPACE: return wr_err_set(err, WR_NO_SPACE, NULL);
     case STORE_BAD: return wr_err_set(err, WR_INTERNAL, NULL);
@@ -250,30 +227,23 @@ static const struct store_ops my_ops = {
   .logs_write = my_logs_write, .keys = my_keys, .reader_key = my_reader_key,
 };
 
-static enum wr_rc cannot_connect(unsigned e, struct wr_err *err) {
-  switch (e) {
-    case ER_ACCESS_DENIED_ERROR: case ER_DBACCESS_DENIED_ERROR:
-      return wr_err_set(err, WR_DB_UNAVAILABLE, "The database refuses the user or the password.");
-    case ER_BAD_DB_ERROR: return wr_err_set(err, WR_DB_UNAVAILABLE, "The database named in the URL does not exist.");
-    default: return wr_err_set(err, WR_DB_UNAVAILABLE, "The database cannot be reached (error %u).", e);
-  }
+/* A setting is not as it must be: refused (exit 4). All else may pass: not available (exit 5). */
+static enum wr_rc cannot_connect(const struct my *s, unsigned e, struct wr_err *err) {
+  return wr_err_set(err, e == MY_SETTING ? WR_STORE_REFUSED : WR_DB_UNAVAILABLE, "%s", s->run.why);
 }
 
 static void library_init(void) { (void)mysql_library_init(0, NULL, NULL); } /* fails only without memory; connecting then tells */
 
 static struct my *my_new(const struct store_opts *o, const struct my_url *url) {
   struct my *s = wr_new(struct my);
-  int64_t idle_s;
   s->base.ops = &my_ops;
   s->url = *url;
   s->lease_us = o->lease_us > 0 ? o->lease_us : LEASE_US;
-  idle_s = s->lease_us / 4 / 1000000;
-  my_conn_init(&s->run, &s->url);
-  my_conn_init(&s->side, &s->url);
-  my_conn_init(&s->def, &s->url);
-  s->run.multi = true;
-  s->run.lock_wait_s = 2;
-  s->run.idle_s = idle_s > 0 ? (unsigned)idle_s : 1;
+  s->request_us = o->request_us > 0 ? o->request_us : REQUEST_US;
+  s->relaxed = o->relaxed;
+  my_conn_init(&s->run, s, MY_RUN);
+  my_conn_init(&s->side, s, MY_SIDE);
+  my_conn_init(&s->def, s, MY_DEF);
   arena_init(&s->texts, 0);
   pthread_mutex_init(&s->ids_mu, NULL);
   pthread_mutex_init(&s->def_mu, NULL);
@@ -295,8 +265,8 @@ enum wr_rc mysql_store_open(const struct store_opts *o, const char *rest, struct
   pthread_once(&once, library_init);
   struct my *s = my_new(o, &url);
   unsigned e = my_conn_ready(&s->run);
-  if (e) rc = cannot_connect(e, err);
-  if (rc == WR_OK) rc = check_server(s, o, err);
+  if (e) rc = cannot_connect(s, e, err);
+  if (rc == WR_OK) rc = check_version(s, err);
   if (rc == WR_OK) rc = migrate(s, err);
   if (rc == WR_OK) rc = check_tables(s, err);
   if (rc == WR_OK) rc = load_id(s, err);

@@ -31,11 +31,20 @@ static void run_close(struct my *s) {
   s->defs_known = false;
 }
 
+enum store_rc my_told(struct my *s, unsigned e) {
+  enum store_rc rc = my_rc(e);
+  if (rc == STORE_OK) return rc;
+  memcpy(s->base.why, s->run.why, sizeof s->base.why);
+  if (rc == STORE_BAD) log_error("store.bad_row", L_INT("errno", e), L_STR("why", s->base.why));
+  return rc;
+}
+
 enum store_rc my_run_fail(struct my *s, unsigned e) {
+  enum store_rc rc = my_told(s, e); /* before the rollback says something */
   if (!s->run.m) run_close(s);
   else if (s->in_tx && my_exec(&s->run, "ROLLBACK")) run_close(s);
   tx_end(s);
-  return my_rc(e);
+  return rc;
 }
 
 void my_rollback(struct store *st) {
@@ -65,7 +74,7 @@ enum store_rc my_begin(struct store *st, int64_t *defs) {
   if (!s->run.m || e) {
     run_close(s);
     e = my_conn_ready(&s->run);
-    if (e) return my_rc(e) == STORE_RETRY ? STORE_DOWN : my_rc(e);
+    if (e) return my_told(s, e) == STORE_RETRY ? STORE_DOWN : my_rc(e);
   }
   if (atomic_exchange(&s->defs_moved, false) || !s->defs_known) e = read_defs(s);
   if (e) return my_run_fail(s, e);
@@ -229,7 +238,7 @@ static enum store_rc flush(struct my *s, struct batch *b) {
 }
 
 enum store_rc run_statement(struct my *s, struct batch *b, enum want kind, size_t at, size_t n) {
-  enum store_rc rc = s->sql.b.len > s->packet ? flush(s, b) : STORE_OK;
+  enum store_rc rc = s->sql.b.len > s->run.packet ? flush(s, b) : STORE_OK;
   if (rc) return rc;
   if (!s->in_tx && !s->n_want) {
     sql_str(&s->sql, "START TRANSACTION");
@@ -458,6 +467,7 @@ enum store_rc my_write(struct store *st, struct batch *b) {
   if (rc == STORE_OK) rc = write_alone(s, b, false);
   if (rc == STORE_OK) rc = write_attempts(s, b);
   if (rc == STORE_OK) rc = write_fence(s, b);
+  s->base.lost_streak = rc == STORE_RETRY && !s->run.m ? s->base.lost_streak + 1 : 0;
   return rc;
 }
 
@@ -468,6 +478,7 @@ enum store_rc my_commit(struct store *st) {
   unsigned e = my_exec(&s->run, "COMMIT");
   tx_end(s);
   if (!e) return STORE_OK;
+  (void)my_told(s, e);
   run_close(s);
   return STORE_UNKNOWN;
 }
@@ -480,9 +491,12 @@ enum store_rc my_resolve(struct store *st, int64_t batch_id, bool *committed) {
   bool found;
   *committed = false;
   if (!s->run.m) run_close(s);
-  if (my_conn_ready(&s->run)) return STORE_RETRY;
+  unsigned e = my_conn_ready(&s->run);
+  if (e) return (void)my_told(s, e), STORE_RETRY;
   snprintf(text, sizeof text, "SELECT last_batch FROM engine_node WHERE incarnation=%lld FOR UPDATE", (long long)s->me);
-  if (my_query_int(&s->run, text, &last, &found)) {
+  e = my_query_int(&s->run, text, &last, &found);
+  if (e) {
+    (void)my_told(s, e);
     if (!s->run.m) run_close(s);
     return STORE_RETRY;
   }

@@ -1,20 +1,21 @@
-/* One connection: URL, options, session, error numbers, plain statements. Used by one thread at a time.
+/* One connection: URL, options, how long it waits, plain statements. Used by one thread at a time.
  *
- * What never happens: an automatic reconnect; a session without strict mode, UTC and READ COMMITTED (read back); a wait
- * without an end (5 s to connect, 10 s to read or write); the password in a message. */
+ * What never happens: an automatic reconnect; a session whose settings were not read back; a wait without an end; a packet
+ * that the server is known not to take; the password in a message. */
 #include "mysql_priv.h"
 #include <errmsg.h>
-#include <mysqld_error.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include "clock.h"
-#include "log.h"
 #include "text.h"
 
 #define CONNECT_S 5u
 #define IO_S 10u
 #define FRESH_US 100000   /* an answer that new proves that the server is there */
+#define AWAY_US 500000    /* for so long no request tries what another has just waited for in vain */
+#define LATE_US 200000
+#define ROOM 4096         /* what a packet has beside its text */
 
 /* ---- mysql://user[:password]@host[:port]/db[?socket=PATH] ---- */
 static int hex(char c) {
@@ -101,53 +102,33 @@ enum wr_rc my_url_parse(const char *url, struct my_url *u, struct wr_err *err) {
   return wr_err_set(err, WR_BAD_REQUEST, "The store must be mysql://user:password@host:port/db, with ?socket=PATH for a local socket.");
 }
 
-/* ---- error numbers ---- */
-bool my_lost(unsigned e) {
-  switch (e) {
-    case ER_SERVER_SHUTDOWN: case ER_CONNECTION_KILLED: case ER_OPTION_PREVENTS_STATEMENT: case ER_READ_ONLY_MODE:
-    case ER_NEW_ABORTING_CONNECTION: case ER_NET_READ_ERROR: case ER_NET_READ_INTERRUPTED: case ER_NET_ERROR_ON_WRITE:
-    case ER_NET_WRITE_INTERRUPTED: case ER_NET_PACKETS_OUT_OF_ORDER:
-    case 4031: /* MySQL 8.0.24: disconnected for being idle */
-      return true;
-    default:
-      return (e >= CR_MIN_ERROR && e <= CR_MAX_ERROR) || (e >= CER_MIN_ERROR && e <= CER_MAX_ERROR);
-  }
+/* ---- how long each may wait ---- */
+static unsigned whole_s(int64_t us, unsigned least, unsigned most) {
+  int64_t s = us / 1000000;
+  return s < (int64_t)least ? least : s > (int64_t)most ? most : (unsigned)s;
 }
 
-enum store_rc my_rc(unsigned e) {
-  if (e == 0) return STORE_OK;
-  if (my_lost(e)) return STORE_RETRY;
-  switch (e) {
-    case ER_LOCK_DEADLOCK: case ER_LOCK_WAIT_TIMEOUT: case ER_CHECKREAD: case ER_QUERY_INTERRUPTED:
-      return STORE_RETRY;
-    case ER_DISK_FULL: case ER_RECORD_FILE_FULL:
-      return STORE_NO_SPACE;
-    case ER_CON_COUNT_ERROR: case ER_TOO_MANY_USER_CONNECTIONS: case ER_ACCESS_DENIED_ERROR: case ER_DBACCESS_DENIED_ERROR:
-    case ER_TABLEACCESS_DENIED_ERROR: case ER_COLUMNACCESS_DENIED_ERROR: case ER_BAD_DB_ERROR: case ER_NO_SUCH_TABLE:
-    case ER_HOST_IS_BLOCKED: case ER_HOST_NOT_PRIVILEGED: case ER_OUT_OF_RESOURCES: case ER_OUTOFMEMORY:
-      log_error("store.refused", L_INT("errno", e));
-      return STORE_DOWN;
-    default:
-      log_error("store.bad_row", L_INT("errno", e));
-      return STORE_BAD;
+/* A request waits for a reader (fifth), for a new connection (three tenths) and for one answer (half): then the rest of it
+ * is refused at once, because the connection is gone. The runner must know well before its lease ends. */
+void my_conn_init(struct my_conn *c, struct my *s, enum my_role role) {
+  *c = (struct my_conn){.s = s, .role = role, .connect_s = CONNECT_S, .io_s = IO_S, .lock_wait_s = 5};
+  if (role == MY_RUN) {
+    c->connect_s = whole_s(s->lease_us / 6, 2, CONNECT_S);
+    c->io_s = whole_s(s->lease_us / 6, 3, IO_S);
+    c->idle_s = whole_s(s->lease_us / 4, 1, 1u << 20);
+  } else if (role != MY_LOG) {
+    c->connect_s = whole_s(s->request_us / 10 * 3, 1, CONNECT_S);
+    c->io_s = whole_s(s->request_us / 2, 2, IO_S);
   }
+  if (role != MY_LOG) c->lock_wait_s = c->io_s > 2 ? 2 : 1;
 }
 
-enum wr_rc my_err(unsigned e, struct wr_err *err) {
-  switch (my_rc(e)) {
-    case STORE_OK: return WR_OK;
-    case STORE_NO_SPACE: return wr_err_set(err, WR_NO_SPACE, NULL);
-    case STORE_BAD: return wr_err_set(err, WR_INTERNAL, NULL);
-    case STORE_RETRY: case STORE_STALE: case STORE_UNKNOWN: case STORE_FENCED: case STORE_DOWN:
-    default: return wr_err_set(err, WR_DB_UNAVAILABLE, NULL);
-  }
-}
+static bool for_request(const struct my_conn *c) { return c->role != MY_RUN && c->role != MY_LOG; }
+
+/* Nothing came for as long as this connection waits: the next requests are not to try the same one after the other. */
+static void away(struct my_conn *c) { atomic_store(&c->s->away_until, clock_mono_us() + AWAY_US); }
 
 /* ---- open and close ---- */
-void my_conn_init(struct my_conn *c, const struct my_url *url) {
-  *c = (struct my_conn){.url = url, .lock_wait_s = 5};
-}
-
 void my_conn_close(struct my_conn *c) {
   if (!c->m) return;
   my_stmts_close(c);
@@ -157,62 +138,49 @@ void my_conn_close(struct my_conn *c) {
 
 /* Remembers the error of the connection and closes it when it is of no more use. */
 unsigned my_fail(struct my_conn *c, unsigned e) {
-  c->err = e ? e : CR_UNKNOWN_ERROR;
-  if (c->err == ER_GET_ERRNO && c->m && strstr(mysql_error(c->m), "rror 28 ")) c->err = ER_DISK_FULL; /* ENOSPC */
-  if (my_lost(c->err)) my_conn_close(c);
+  const char *server = c->m ? mysql_error(c->m) : NULL;
+  c->err = my_true_error(e ? e : CR_UNKNOWN_ERROR, server);
+  my_words(c->err, server, c->why, sizeof c->why);
+  if (!my_lost(c->err)) return c->err;
+  if (clock_mono_us() - c->sent_us >= (int64_t)c->io_s * 1000000 - LATE_US) away(c);
+  my_conn_close(c);
   return c->err;
 }
 
-static unsigned set_session(struct my_conn *c) {
-  char text[320];
-  int n = snprintf(text, sizeof text,
-    "SET time_zone='+00:00', sql_auto_is_null=0, autocommit=1, innodb_lock_wait_timeout=%u, "
-    "sql_mode='STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE'",
-    c->lock_wait_s);
-  if (c->idle_s) n += snprintf(text + n, sizeof text - (size_t)n, ", wait_timeout=%u", c->idle_s);
-  wr_assert(n > 0 && (size_t)n < sizeof text);
-  unsigned e = my_exec(c, "SET NAMES utf8mb4");
-  if (!e) e = my_exec(c, text);
-  return e ? e : my_exec(c, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED");
+bool my_too_large(struct my_conn *c, size_t n) {
+  if (n + ROOM < c->packet_max) return false;
+  c->err = MY_TOO_LARGE;
+  my_words(c->err, NULL, c->why, sizeof c->why);
+  return true;
 }
 
-/* A proxy in between may swallow a SET: what counts is what the server says. */
-static unsigned check_session(struct my_conn *c) {
-  int64_t ok = 0;
-  bool found;
-  static const char mysql8[] = "SELECT @@transaction_isolation='READ-COMMITTED' AND @@sql_mode LIKE '%STRICT_ALL_TABLES%' AND @@time_zone='+00:00'";
-  static const char maria[] = "SELECT @@tx_isolation='READ-COMMITTED' AND @@sql_mode LIKE '%STRICT_ALL_TABLES%' AND @@time_zone='+00:00'";
-  unsigned e = my_query_int(c, mariadb_connection(c->m) ? maria : mysql8, &ok, &found);
-  if (e || (found && ok == 1)) return e;
-  log_error("store.session", L_STR("why", "the server does not keep the session's settings"));
-  my_conn_close(c);
-  return c->err = ER_ACCESS_DENIED_ERROR;
+enum wr_rc my_conn_err(const struct my_conn *c, unsigned e, struct wr_err *err) {
+  enum wr_rc rc = my_err(e, err);
+  return rc == WR_DB_UNAVAILABLE && c->why[0] ? wr_err_set(err, rc, "%s Nothing was stored.", c->why) : rc;
 }
 
 static unsigned connect_now(struct my_conn *c) {
-  const struct my_url *u = c->url;
-  unsigned connect_s = CONNECT_S, io_s = IO_S, no = 0;
+  const struct my_url *u = &c->s->url;
+  unsigned no = 0;
   my_bool off = 0;
   c->m = mysql_init(NULL);
-  if (!c->m) return c->err = ER_OUTOFMEMORY;
-  mysql_options(c->m, MYSQL_OPT_CONNECT_TIMEOUT, &connect_s);
-  mysql_options(c->m, MYSQL_OPT_READ_TIMEOUT, &io_s);
-  mysql_options(c->m, MYSQL_OPT_WRITE_TIMEOUT, &io_s);
+  if (!c->m) return c->err = CR_OUT_OF_MEMORY;
+  mysql_options(c->m, MYSQL_OPT_CONNECT_TIMEOUT, &c->connect_s);
+  mysql_options(c->m, MYSQL_OPT_READ_TIMEOUT, &c->io_s);
+  mysql_options(c->m, MYSQL_OPT_WRITE_TIMEOUT, &c->io_s);
   mysql_options(c->m, MYSQL_OPT_RECONNECT, &off);
   mysql_options(c->m, MYSQL_OPT_LOCAL_INFILE, &no);
   mysql_options(c->m, MYSQL_SET_CHARSET_NAME, "utf8mb4");
-  unsigned long flags = CLIENT_FOUND_ROWS | (c->multi ? CLIENT_MULTI_STATEMENTS : 0ul);
-  unsigned e = 0;
-  if (!mysql_real_connect(c->m, u->socket ? NULL : u->host, u->user, u->password, u->db, u->port, u->socket, flags))
-    e = mysql_errno(c->m);
-  if (e) {
-    mysql_close(c->m);
-    c->m = NULL;
-    return c->err = e;
+  unsigned long flags = CLIENT_FOUND_ROWS | (c->role == MY_RUN ? CLIENT_MULTI_STATEMENTS : 0ul);
+  c->sent_us = clock_mono_us();
+  if (!mysql_real_connect(c->m, u->socket ? NULL : u->host, u->user, u->password, u->db, u->port, u->socket, flags)) {
+    unsigned e = my_fail(c, mysql_errno(c->m));
+    if (my_lost(e)) away(c);
+    my_conn_close(c);
+    return e;
   }
   c->opened++;
-  e = set_session(c);
-  if (!e) e = check_session(c);
+  unsigned e = my_settings(c);
   if (e) my_conn_close(c);
   return e;
 }
@@ -223,29 +191,50 @@ bool my_conn_hung_up(const struct my_conn *c) {
   return poll(&p, 1, 0) != 0;
 }
 
+/* Is the server still there? Asked after a while without an answer. */
+static bool answers(struct my_conn *c) {
+  c->sent_us = clock_mono_us();
+  if (c->sent_us - c->used_us <= FRESH_US || !mysql_ping(c->m)) return true;
+  (void)my_fail(c, mysql_errno(c->m));
+  my_conn_close(c);
+  return false;
+}
+
 unsigned my_conn_ready(struct my_conn *c) {
+  unsigned e = 0;
   if (c->m && my_conn_hung_up(c)) my_conn_close(c);
-  if (c->m && clock_mono_us() - c->used_us > FRESH_US && mysql_ping(c->m)) my_conn_close(c);
-  unsigned e = c->m ? 0 : connect_now(c);
+  if (c->m) (void)answers(c);
+  if (!c->m && for_request(c) && clock_mono_us() < atomic_load(&c->s->away_until)) {
+    my_words(CR_CONNECTION_ERROR, NULL, c->why, sizeof c->why);
+    return c->err = CR_CONNECTION_ERROR;
+  }
+  if (!c->m) e = connect_now(c);
   if (!e) c->used_us = clock_mono_us();
   return e;
 }
 
 /* ---- plain statements ---- */
+/* The connection ended before: what it said then stands. */
+static unsigned gone(struct my_conn *c) { return c->err = CR_SERVER_LOST; }
+
 unsigned my_query(struct my_conn *c, const char *sql, size_t n) {
-  if (!c->m) return c->err = CR_SERVER_LOST;
+  if (!c->m) return gone(c);
+  if (my_too_large(c, n)) return c->err;
+  c->sent_us = clock_mono_us();
   if (mysql_real_query(c->m, sql, n)) return my_fail(c, mysql_errno(c->m));
   c->used_us = clock_mono_us();
   return 0;
 }
 
 unsigned my_send(struct my_conn *c, const char *sql, size_t n) {
-  if (!c->m) return c->err = CR_SERVER_LOST;
+  if (!c->m) return gone(c);
+  if (my_too_large(c, n)) return c->err;
+  c->sent_us = clock_mono_us();
   return mysql_send_query(c->m, sql, n) ? my_fail(c, mysql_errno(c->m)) : 0;
 }
 
 unsigned my_answer(struct my_conn *c) {
-  if (!c->m) return c->err = CR_SERVER_LOST;
+  if (!c->m) return gone(c);
   if (mysql_read_query_result(c->m)) return my_fail(c, mysql_errno(c->m));
   c->used_us = clock_mono_us();
   return 0;

@@ -7,21 +7,27 @@
 #include "mysql_priv.h"
 #include <errmsg.h>
 #include <mysqld_error.h>
+#include <time.h>
 #include "clock.h"
 
 #define TRIES 3           /* of a transaction that met a deadlock or a lock wait */
 
 /* ---- transactions ---- */
+/* Each wait on the way in is bounded: for the thread before this one, for a connection, for the writer of another node. */
 enum wr_rc my_def_enter(struct my *s, struct wr_err *err) {
+  char text[160];
   bool found;
   int64_t got = 0;
-  pthread_mutex_lock(&s->def_mu);
+  struct timespec until = my_until(s);
+  if (pthread_mutex_clocklock(&s->def_mu, CLOCK_MONOTONIC, &until)) return wr_err_set(err, WR_BUSY, NULL);
   unsigned e = my_conn_ready(&s->def);
-  if (!e) e = my_query_int(&s->def, "SELECT GET_LOCK(CONCAT('weir.define.', IF(CHAR_LENGTH(DATABASE())<=48, DATABASE(), MD5(DATABASE()))), 8)",
-                           &got, &found);
+  snprintf(text, sizeof text, "SELECT GET_LOCK(CONCAT('weir.define.', IF(CHAR_LENGTH(DATABASE())<=48, DATABASE(), MD5(DATABASE()))), %u)",
+           s->def.io_s - 1);
+  if (!e) e = my_query_int(&s->def, text, &got, &found);
   if (!e && got == 1) return WR_OK;
+  enum wr_rc rc = e ? my_conn_err(&s->def, e, err) : wr_err_set(err, WR_BUSY, NULL);
   pthread_mutex_unlock(&s->def_mu);
-  return e ? my_err(e, err) : wr_err_set(err, WR_BUSY, NULL);
+  return rc;
 }
 
 void my_def_leave(struct my *s) {

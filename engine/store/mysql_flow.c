@@ -56,7 +56,7 @@ static enum wr_rc flush(struct save *v, size_t *n, struct wr_err *err) {
 /* Before a row: sends what stands there when it is enough, begins a statement when none is under way. */
 static enum wr_rc row(struct save *v, size_t *n, const char *insert, struct wr_err *err) {
   struct sql *q = &v->s->def_sql;
-  enum wr_rc rc = *n >= STATEMENT_ROWS || q->b.len > v->s->packet ? flush(v, n, err) : WR_OK;
+  enum wr_rc rc = *n >= STATEMENT_ROWS || q->b.len > v->s->def.packet ? flush(v, n, err) : WR_OK;
   if (*n == 0) sql_clear(q);
   sql_str(q, *n ? "," : insert);
   ++*n;
@@ -218,7 +218,7 @@ enum wr_rc my_save_flow(struct store *st, struct flow_def *f, int64_t expect_ver
   enum wr_rc rc = my_def_enter(v.s, err);
   if (rc) return rc;
   rc = save(&v, err);
-  if (v.s->def_sql.b.cap > v.s->packet) sql_done(&v.s->def_sql); /* one large flow is no reason to keep its text */
+  if (v.s->def_sql.b.cap > v.s->def.packet) sql_done(&v.s->def_sql); /* one large flow is no reason to keep its text */
   my_def_leave(v.s);
   free(v.plan.use);
   if (rc) return rc;

@@ -2,6 +2,7 @@
  * batch; readers read. A chunk written twice stands once. */
 #include "mysql_rd.h"
 #include <stdlib.h>
+#include <string.h>
 #include "attempt.h"
 
 enum { STATEMENT_ROWS = 500 };
@@ -13,7 +14,7 @@ enum wr_rc my_logs_open(struct store *st, struct logs **out, struct wr_err *err)
   struct my_logs *l = wr_new(struct my_logs);
   l->base.ops = st->ops;
   l->s = s;
-  my_conn_init(&l->c, &s->url);
+  my_conn_init(&l->c, s, MY_LOG);
   unsigned e = my_conn_ready(&l->c);
   if (!e) {
     *out = &l->base;
@@ -48,7 +49,7 @@ static unsigned put_some(struct my_logs *l, const struct log_chunk *c, size_t n,
   size_t from = *i;
   sql_clear(&l->sql);
   sql_str(&l->sql, "INSERT INTO task_log(ti_id,epoch,byte_offset,seq,n_bytes,stream,time,bytes)VALUES");
-  for (; *i < n && *i - from < STATEMENT_ROWS && l->sql.b.len < l->s->packet / 2; ++*i) {
+  for (; *i < n && *i - from < STATEMENT_ROWS && l->sql.b.len < l->c.packet / 2; ++*i) {
     sql_sep(&l->sql, *i - from, ",");
     put(l, &c[*i]);
   }
@@ -56,19 +57,26 @@ static unsigned put_some(struct my_logs *l, const struct log_chunk *c, size_t n,
   return my_query(&l->c, l->sql.b.data, l->sql.b.len);
 }
 
+static enum store_rc told(struct my_logs *l, unsigned e) {
+  memcpy(l->base.why, l->c.why, sizeof l->base.why);
+  return my_rc(e);
+}
+
 /* Chunks may be written twice, so a COMMIT whose answer is lost is simply done again: RETRY, never UNKNOWN. */
 enum store_rc my_logs_write(struct logs *lg, const struct log_chunk *c, size_t n) {
   struct my_logs *l = (struct my_logs *)lg;
   unsigned e = my_conn_ready(&l->c);
-  if (e) return my_rc(e) == STORE_RETRY ? STORE_DOWN : my_rc(e);
+  if (e) return told(l, e) == STORE_RETRY ? STORE_DOWN : my_rc(e);
   e = my_exec(&l->c, "START TRANSACTION");
   for (size_t i = 0; i < n && !e;) e = put_some(l, c, n, &i);
   if (!e) {
     e = my_exec(&l->c, "COMMIT");
     if (!e) return STORE_OK;
+    (void)told(l, e);
     my_conn_close(&l->c);
     return STORE_RETRY;
   }
+  (void)told(l, e);
   if (l->c.m && my_exec(&l->c, "ROLLBACK")) my_conn_close(&l->c);
   return my_rc(e);
 }

@@ -6,8 +6,8 @@
 
 #define KEEP_NODES 1000   /* rows of members that have gone: enough to look at, never many */
 
-static enum store_rc down(unsigned e) {
-  enum store_rc rc = my_rc(e);
+static enum store_rc down(struct my *s, unsigned e) {
+  enum store_rc rc = my_told(s, e);
   return rc == STORE_RETRY ? STORE_DOWN : rc;
 }
 
@@ -51,7 +51,7 @@ enum store_rc my_join(struct store *st, const struct node_info *info, int64_t *i
                      "(?, 'LIVE', UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, ?, ?, ?, ?, ?, UTC_TIMESTAMP(6))",
                      MY_ARGS(my_ai(me), my_ai(s->lease_us), my_at(info->host ? info->host : ""), my_at(info->home ? info->home : ""),
                              my_ai(info->pid), my_ai(info->slots), my_at(info->roles ? info->roles : "")));
-  if (e) return down(e); /* had it been stored: a member nobody speaks for, which its lease ends */
+  if (e) return down(s, e); /* had it been stored: a member nobody speaks for, which its lease ends */
   *incarnation = s->me = me;
   return STORE_OK;
 }
@@ -62,7 +62,7 @@ enum store_rc my_leave(struct store *st) {
   unsigned e = ready(s);
   if (!e) e = my_run(&s->run, NULL, "UPDATE engine_node SET state='GONE', end_time=UTC_TIMESTAMP(6) WHERE incarnation=? AND state='LIVE'",
                      MY_ARGS(my_ai(s->me)));
-  if (e) return down(e);
+  if (e) return down(s, e);
   s->me = 0;
   return STORE_OK;
 }
@@ -71,10 +71,10 @@ enum store_rc my_renew(struct store *st) {
   struct my *s = my_of(st);
   uint64_t n = 0;
   unsigned e = ready(s);
-  if (e) return down(e);
+  if (e) return down(s, e);
   e = my_run(&s->run, &n, "UPDATE engine_node SET lease_until=UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND WHERE incarnation=? AND state='LIVE'",
              MY_ARGS(my_ai(s->lease_us), my_ai(s->me)));
-  if (e) return my_rc(e);
+  if (e) return my_told(s, e);
   return n == 1 ? STORE_OK : STORE_FENCED;
 }
 
@@ -86,7 +86,7 @@ enum store_rc my_reap(struct store *st, uint32_t *n) {
   struct my_rows r;
   *n = 0;
   unsigned e = ready(s);
-  if (e) return down(e);
+  if (e) return down(s, e);
   e = my_select(&s->run, &r, "SELECT incarnation FROM engine_node WHERE state='LIVE' AND incarnation<>? AND "
                 "lease_until < UTC_TIMESTAMP(6) - INTERVAL ? MICROSECOND LIMIT 64", MY_ARGS(my_ai(s->me), my_ai(margin)));
   while (!e && n_dead < 64 && my_next(&r)) dead[n_dead++] = my_int(&r.cell[0]);
@@ -98,7 +98,7 @@ enum store_rc my_reap(struct store *st, uint32_t *n) {
     *n += (uint32_t)hit;
     if (e == ER_LOCK_WAIT_TIMEOUT) e = 0; /* a batch of it is under way: it lives */
   }
-  return my_rc(e);
+  return my_told(s, e);
 }
 
 bool my_reconciler(struct store *st) {
@@ -175,7 +175,7 @@ enum store_rc my_live_tasks(struct store *st, int64_t after_ti, struct live_task
   size_t got = 0;
   *n_out = 0;
   unsigned e = ready(s);
-  if (e) return down(e);
+  if (e) return down(s, e);
   if (after_ti == 0 || s->live.n == 0) e = find_tasks(s);
   for (size_t i = sweep_find(&s->live, after_ti), k; !e && i < s->live.n && got < n; i += k) {
     k = s->live.n - i < LIVE_RANGES ? s->live.n - i : LIVE_RANGES;
@@ -183,7 +183,7 @@ enum store_rc my_live_tasks(struct store *st, int64_t after_ti, struct live_task
   }
   if (e || got == 0) sweep_done(&s->live);
   if (!e) *n_out = got;
-  return my_rc(e);
+  return my_told(s, e);
 }
 
 enum store_rc my_live_flows(struct store *st, int64_t after_fi, struct live_flow *out, size_t n, size_t *n_out) {
@@ -192,7 +192,7 @@ enum store_rc my_live_flows(struct store *st, int64_t after_fi, struct live_flow
   size_t got = 0;
   *n_out = 0;
   unsigned e = ready(s);
-  if (e) return down(e);
+  if (e) return down(s, e);
   e = my_select(&s->run, &r, "SELECT fi_id, state, due_at, update_time, more_from IS NOT NULL FROM task_flow_ins "
                 "FORCE INDEX(task_flow_ins_open) WHERE opened=1 AND fi_id>? ORDER BY fi_id LIMIT ?",
                 MY_ARGS(my_ai(after_fi), my_ai((int64_t)n)));
@@ -201,5 +201,5 @@ enum store_rc my_live_flows(struct store *st, int64_t after_fi, struct live_flow
                                   .update_us = my_us(&r.cell[3]), .more = my_int(&r.cell[4]) != 0};
   if (!e) e = my_done(&r);
   if (!e) *n_out = got;
-  return my_rc(e);
+  return my_told(s, e);
 }

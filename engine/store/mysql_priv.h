@@ -8,86 +8,16 @@
  * bound value; SQL, a message of the library or the password in an answer or a log line. */
 #ifndef MYSQL_PRIV_H
 #define MYSQL_PRIV_H
-#include "mysql_lib.h"
 #include <pthread.h>
 #include <stdatomic.h>
 #include "ins_rows.h"
+#include "mysql_conn.h"
 #include "mysql_sql.h"
 #include "store_backend.h"
 
 #define MY_READERS 8
 #define MY_SCHEMA 2
-#define MY_COLS 32      /* columns of a result, at most */
-#define MY_STMTS 24     /* prepared statements kept per connection */
 #define MY_IN_MAX 500   /* ids in one IN list: MariaDB turns lists of 1,000 into a join, which may scan */
-
-/* ---- where the database is; parsed once, read only after ---- */
-struct my_url { char *host, *user, *password, *db, *socket; unsigned port; };
-enum wr_rc my_url_parse(const char *url, struct my_url *out, struct wr_err *err);
-void my_url_done(struct my_url *u);
-
-/* ---- a value of a result ---- */
-enum my_kind { MY_NULL, MY_INT, MY_TIME, MY_TEXT };   /* MY_TIME: i is microseconds since 1970 */
-struct my_cell { enum my_kind kind; const char *s; size_t n; int64_t i; };
-int64_t my_int(const struct my_cell *c);              /* 0 when NULL */
-int64_t my_us(const struct my_cell *c);               /* a DATETIME(6); 0 when NULL */
-/* a: copies into it; NULL: borrowed until the next row. NULL when NULL. */
-const char *my_str(const struct my_cell *c, struct arena *a);
-
-/* ---- a connection ---- */
-struct my_stmt;
-struct my_conn {
-  const struct my_url *url;
-  MYSQL *m;                    /* NULL = closed */
-  bool multi;                  /* the runner's */
-  unsigned lock_wait_s, idle_s;/* idle_s 0 = the server's default */
-  uint32_t opened;             /* how often */
-  int64_t used_us;             /* mono clock of the newest answer */
-  unsigned err;                /* error number of the newest call that failed */
-  struct my_stmt *stmt[MY_STMTS];
-  unsigned stmt_at;
-};
-void my_conn_init(struct my_conn *c, const struct my_url *url);
-void my_conn_close(struct my_conn *c);                /* a closed one is fine */
-/* Open and not closed by the server as far as the socket tells; reconnects. Only outside a transaction. 0 = yes. */
-unsigned my_conn_ready(struct my_conn *c);
-bool my_conn_hung_up(const struct my_conn *c);        /* the server closed it; asks the socket only */
-/* One statement, or a packet of them when c->multi: only the first result is read. 0 or the error number. A lost
- * connection is closed here. */
-unsigned my_query(struct my_conn *c, const char *sql, size_t n);
-/* The same in two steps; nothing else may be sent between them. */
-unsigned my_send(struct my_conn *c, const char *sql, size_t n);
-unsigned my_answer(struct my_conn *c);
-unsigned my_exec(struct my_conn *c, const char *sql); /* constant text without a result set */
-/* What an error number means before COMMIT; logs what only an operator can cure. */
-enum store_rc my_rc(unsigned e);
-enum wr_rc my_err(unsigned e, struct wr_err *err);
-bool my_lost(unsigned e);                             /* the connection is of no more use */
-uint64_t my_affected(struct my_conn *c);
-unsigned my_fail(struct my_conn *c, unsigned e);      /* notes error e; closes a lost connection; returns it */
-void my_stmts_close(struct my_conn *c);
-
-/* ---- results of plain statements ---- */
-/* Cells of a row of a text result. */
-void my_cells(MYSQL_RES *res, MYSQL_ROW row, struct my_cell *out);
-/* First column of the first row, as an integer; found = false when there is none. */
-unsigned my_query_int(struct my_conn *c, const char *sql, int64_t *v, bool *found);
-
-/* ---- prepared statements ---- */
-struct my_arg { char kind; int64_t i; const char *s; size_t n; };
-static inline struct my_arg my_ai(int64_t v) { return (struct my_arg){'i', v, 0, 0}; }
-static inline struct my_arg my_ai0(int64_t v) { return (struct my_arg){v ? 'i' : 0, v, 0, 0}; }      /* 0 = NULL */
-static inline struct my_arg my_at(const char *s) { return (struct my_arg){s ? 't' : 0, 0, s, s ? strlen(s) : 0}; }
-static inline struct my_arg my_ab(const void *p, size_t n) { return (struct my_arg){'b', 0, p, n}; }
-static inline struct my_arg my_ad(int64_t us) { return (struct my_arg){us ? 'd' : 0, us, 0, 0}; }    /* DATETIME(6), 0 = NULL */
-#define MY_ARGS(...) (struct my_arg[]){__VA_ARGS__}, sizeof((struct my_arg[]){__VA_ARGS__}) / sizeof(struct my_arg)
-
-/* One at a time per connection; rows are not buffered, so nothing else may be sent before my_done(). */
-struct my_rows { struct my_conn *c; struct my_stmt *st; struct my_cell *cell; unsigned n; unsigned err; };
-unsigned my_select(struct my_conn *c, struct my_rows *r, const char *sql, const struct my_arg *arg, size_t n);
-bool my_next(struct my_rows *r);                      /* false: no more, or r->err */
-unsigned my_done(struct my_rows *r);                  /* 0, or why my_next() ended early */
-unsigned my_run(struct my_conn *c, uint64_t *affected, const char *sql, const struct my_arg *arg, size_t n);
 
 /* ---- rows: columns in this order, the same for text and prepared results ---- */
 #define MY_FLOW_COLS "i.fi_id, i.flow_id, i.flow_version, i.version, i.state, i.wish, i.run_no, i.live, i.failed, i.create_time, " \
@@ -122,8 +52,9 @@ struct my_want;           /* mysql_batch.c: what a statement of a packet must an
 struct my {
   struct store base;
   struct my_url url;
-  int64_t lease_us;
-  size_t packet;          /* bytes of one packet, at most: max_allowed_packet / 2 */
+  int64_t lease_us, request_us;
+  bool relaxed;
+  _Atomic int64_t away_until; /* mono clock: until then no request tries to connect again */
   int64_t me;             /* incarnation, 0 = not joined; written by the runner's thread before others start */
   /* the runner's */
   struct my_conn run;
@@ -171,6 +102,7 @@ enum wr_rc my_def_known(struct my *s, enum my_def what, int64_t id, int64_t expe
 /* mysql_keys.c: KEY_REUSED when key (NULL = none) is there; the row that says what it made. Inside the transaction. */
 enum wr_rc my_def_key_free(struct my *s, const struct key_write *key, struct wr_err *err) WR_MUST;
 enum wr_rc my_def_key_put(struct my *s, struct key_write *key, int64_t id, int64_t version, struct wr_err *err) WR_MUST;
+struct timespec my_until(const struct my *s); /* CLOCK_MONOTONIC: so long a request waits for another one */
 /* Ids without the runner's codes. */
 enum wr_rc my_def_ids(struct my *s, enum id_kind kind, uint32_t n, int64_t *first, struct wr_err *err) WR_MUST;
 
@@ -192,6 +124,7 @@ enum store_rc my_write(struct store *, struct batch *);
 enum store_rc my_commit(struct store *);
 void my_rollback(struct store *);
 enum store_rc my_resolve(struct store *, int64_t, bool *);
+enum store_rc my_told(struct my *s, unsigned e);      /* my_rc() of an error of the runner's connection; its sentence is kept for store_why() */
 enum store_rc my_run_fail(struct my *s, unsigned e);  /* ends the transaction after error e; the code for it */
 /* mysql_keys.c */
 enum store_rc my_keys(struct store *, const char *const *, size_t, struct key_row *, uint8_t *);

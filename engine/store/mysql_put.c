@@ -356,7 +356,7 @@ void put_row(struct put_rows *r, const void *row) { *WR_PUSH(r->v, r->n, r->cap)
 static size_t put_tuples(struct my *s, struct put *p, const struct table *t, size_t n_col, const void **v, size_t n) {
   size_t i = 0, from = s->sql.b.len;
   put_insert(&s->sql, t, n_col);
-  for (; i < n && i < PUT_ROWS && (i == 0 || s->sql.b.len - from < s->packet / 2); i++) {
+  for (; i < n && i < PUT_ROWS && (i == 0 || s->sql.b.len - from < s->run.packet / 2); i++) {
     sql_sep(&s->sql, i, ",");
     put_tuple(p, t, n_col, v[i]);
   }

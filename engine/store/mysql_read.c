@@ -1,21 +1,27 @@
 /* Readers: the pool, and definitions read back. Any thread takes a reader, uses it alone and puts it back. At most
- * MY_READERS at once; who comes then waits, up to WAIT_S. Every statement is prepared and sees what is committed. */
+ * MY_READERS at once; who comes then waits, up to a fifth of what a request may wait. Every statement is prepared and sees what is committed. */
 #include "mysql_priv.h"
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "clock.h"
 #include "def_rows.h"
 #include "mysql_rd.h"
 
-enum { WAIT_S = 5 };
-
 /* ---- the pool ---- */
+/* A fifth of what a request may wait in all. */
+struct timespec my_until(const struct my *s) {
+  struct timespec t;
+  int64_t us = clock_mono_us() + s->request_us / 5;
+  t.tv_sec = us / 1000000;
+  t.tv_nsec = us % 1000000 * 1000;
+  return t;
+}
+
 static struct my_reader *pool_take(struct my *s) {
   struct my_reader *r = NULL;
-  struct timespec until;
+  struct timespec until = my_until(s);
   int late = 0;
-  clock_gettime(CLOCK_MONOTONIC, &until);
-  until.tv_sec += WAIT_S;
   pthread_mutex_lock(&s->pool_mu);
   while (!s->idle && s->n_readers >= MY_READERS && !late) late = pthread_cond_timedwait(&s->pool_cond, &s->pool_mu, &until);
   if (s->idle) {
@@ -25,7 +31,7 @@ static struct my_reader *pool_take(struct my *s) {
     s->n_readers++;
     r = wr_new(struct my_reader);
     r->base = (struct reader){s->base.ops, &s->base};
-    my_conn_init(&r->c, &s->url);
+    my_conn_init(&r->c, s, MY_READ);
   }
   pthread_mutex_unlock(&s->pool_mu);
   return r;
@@ -39,7 +45,7 @@ struct reader *my_reader_get(struct store *st, struct wr_err *err) {
   }
   unsigned e = my_conn_ready(&r->c);
   if (!e) return &r->base;
-  my_err(e, err);
+  (void)my_conn_err(&r->c, e, err);
   my_reader_put(&r->base);
   return NULL;
 }

@@ -111,7 +111,11 @@ static struct my_stmt *execute(struct my_conn *c, const char *sql, const struct 
   struct my_stmt *s = prepared(c, sql);
   if (!s) return NULL;
   wr_assert(n <= MY_COLS && n == mysql_stmt_param_count(s->st));
+  size_t bytes = 0;
+  for (unsigned i = 0; i < n; i++) bytes += arg[i].n;
+  if (my_too_large(c, bytes)) return NULL;
   for (unsigned i = 0; i < n; i++) bind_param(&p, i, &arg[i]);
+  c->sent_us = clock_mono_us();
   if ((n && mysql_stmt_bind_param(s->st, p.bind)) || mysql_stmt_execute(s->st)) {
     my_fail(c, mysql_stmt_errno(s->st));
     return NULL;

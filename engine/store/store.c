@@ -52,6 +52,8 @@ void store_new_id(char out[STORE_ID_BYTES + 1]) {
   snprintf(out, STORE_ID_BYTES + 1, "%08x", r);
 }
 bool store_single(const struct store *s) { return s->ops->single(s); }
+const char *store_why(const struct store *s) { return s->why; }
+uint32_t store_lost_streak(const struct store *s) { return s->lost_streak; }
 enum store_rc store_ids(struct store *s, enum id_kind kind, uint32_t n, int64_t *first) {
   return s->ops->ids(s, kind, n, first);
 }
@@ -177,4 +179,5 @@ enum wr_rc logs_open(struct store *s, struct logs **out, struct wr_err *err) { r
 void logs_close(struct logs *l) {
   if (l) l->ops->logs_close(l);
 }
+const char *logs_why(const struct logs *l) { return l->why; }
 enum store_rc logs_write(struct logs *l, const struct log_chunk *c, size_t n) { return l->ops->logs_write(l, c, n); }

@@ -107,6 +107,7 @@ struct store_opts {
   const char *url;                /* sqlite:PATH, mysql://user:pw@host:port/db?socket=PATH */
   int64_t lease_us;               /* L; 0 = 60 s */
   bool relaxed;                   /* durability=relaxed: warn instead of refusing */
+  int64_t request_us;             /* what a reader or a save waits for the store, about; 0 = 10 s */
 };
 struct store_ops;                 /* backends fill it; see store_backend.h */
 
@@ -118,6 +119,12 @@ bool store_single(const struct store *s);
 /* 8 hex digits, made by chance when the database was made: no two databases share them. As long as the store. */
 enum { STORE_ID_BYTES = 8 };
 const char *store_id(const struct store *s);
+/* One sentence about the newest answer to the runner that was not OK: the cause, and the way out where there is one. No SQL,
+ * no value of a row, no password. "" = all was well so far. The runner's thread; valid until the next call. */
+const char *store_why(const struct store *s);
+/* How many batches in a row broke the connection that carried them (each of them STORE_RETRY); a batch that is stored, or
+ * refused by an answer, makes it 0. Two and more with the server there: look whether one of its rows does it (halve it). */
+uint32_t store_lost_streak(const struct store *s);
 /* n ids in a row; own transaction on a server. Kept in blocks in memory. */
 enum store_rc store_ids(struct store *s, enum id_kind kind, uint32_t n, int64_t *first) WR_MUST;
 
@@ -234,5 +241,10 @@ struct logs;
 struct log_chunk { int64_t ti; uint32_t epoch; uint32_t seq; uint8_t stream; int64_t offset, time_us; const char *data; size_t n; };
 enum wr_rc logs_open(struct store *s, struct logs **out, struct wr_err *err) WR_MUST;
 void logs_close(struct logs *l);
-enum store_rc logs_write(struct logs *l, const struct log_chunk *c, size_t n) WR_MUST;  /* one transaction, durable on OK */
+/* One transaction: all chunks or none, durable on OK. A chunk is named by (ti, epoch, seq, offset), and a name that stands there
+ * already keeps what it has: so the caller does the same chunks again, unchanged, until the answer is OK or he gives up.
+ * RETRY, NO_SPACE, DOWN: nothing of it counts as stored, though after a lost COMMIT it may be: only the same chunks again, or
+ * later ones with later offsets, may follow, never others in their place. BAD: a chunk that no repeat will store. Never UNKNOWN. */
+enum store_rc logs_write(struct logs *l, const struct log_chunk *c, size_t n) WR_MUST;
+const char *logs_why(const struct logs *l);       /* as store_why(); the log thread */
 #endif

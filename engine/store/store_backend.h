@@ -71,9 +71,9 @@ struct store_ops {
   bool (*asker)(struct store *s, bool take);      /* NULL: there is no rival */
 };
 /* id: of the database, 8 hex digits; filled in by the backend when it opens. */
-struct store  { const struct store_ops *ops; char id[STORE_ID_BYTES + 1]; };
+struct store  { const struct store_ops *ops; char why[200]; uint32_t lost_streak; char id[STORE_ID_BYTES + 1]; };
 struct reader { const struct store_ops *ops; struct store *s; };
-struct logs   { const struct store_ops *ops; };
+struct logs   { const struct store_ops *ops; char why[200]; };
 
 /* A new id for a new database, by chance. */
 void store_new_id(char out[STORE_ID_BYTES + 1]);

@@ -63,6 +63,20 @@ int64_t kit_int(const char *fmt, ...) {
   return v;
 }
 
+int kit_server_pid(void) {
+  char at[600] = "", line[32] = "";
+  mysql_query(db, "SELECT IF(LEFT(@@pid_file,1)='/', @@pid_file, CONCAT(@@datadir, @@pid_file))");
+  MYSQL_RES *res = mysql_store_result(db);
+  MYSQL_ROW row = res ? mysql_fetch_row(res) : NULL;
+  if (row && row[0]) snprintf(at, sizeof at, "%s", row[0]);
+  mysql_free_result(res);
+  FILE *f = fopen(at, "r");
+  if (!f) return 0;
+  int pid = fgets(line, sizeof line, f) ? (int)strtol(line, NULL, 10) : 0;
+  fclose(f);
+  return pid;
+}
+
 void kit_wipe(void) {
   kit_sql("DROP DATABASE IF EXISTS `%s`", name);
   kit_sql("CREATE DATABASE `%s`", name);

@@ -14,6 +14,7 @@ const char *kit_name(void);
 void kit_sql(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int64_t kit_int(const char *fmt, ...) __attribute__((format(printf, 1, 2)));  /* -1 when there is no row */
 struct store *kit_open(const char *url, int64_t lease_us);                    /* fails the test when it cannot */
+int kit_server_pid(void);               /* 0: it cannot be known */
 void kit_wipe(void);                    /* the database is empty again */
 struct store *kit_fresh(void);
 struct store *kit_again(void);

@@ -348,6 +348,48 @@ static void results_larger_than_a_packet(void **st) {
   }
 }
 
+/* Counted, so that the runner can find the row that does it; a batch that is answered ends the count. */
+static void a_batch_that_breaks_its_connection_is_counted(void **st) {
+  (void)st;
+  struct three t;
+  three_rows(&a, &t);
+  for (uint32_t i = 1; i <= 3; i++) {
+    proxy_cut(proxy, CUT_WRITE_ANSWER);
+    IS(batch_do(&a, &t.b), STORE_RETRY);
+    assert_true(proxy_did(proxy));
+    assert_int_equal(store_lost_streak(a.s), i);
+    proxy_cut(proxy, CUT_NOTHING);
+    if (i == 2) IS(store_renew(a.s), STORE_OK); /* that the server is there ends nothing */
+  }
+  OK(batch_do(&a, &t.b));
+  assert_int_equal(store_lost_streak(a.s), 0);
+}
+
+/* The smallest packets that are allowed: every row fits, and what does not is refused before it is sent. */
+static void what_no_packet_holds_is_not_sent(void **st) {
+  kit_sql("SET GLOBAL max_allowed_packet=4194304");
+  leave(&a);
+  join(&a, kit_url(), 0);
+  kit_sql("SET GLOBAL max_allowed_packet=16777216");
+  results_larger_than_a_packet(st);
+  int64_t conns = kit_int("SELECT variable_value FROM information_schema.global_status WHERE variable_name='CONNECTIONS'");
+  struct three t;
+  three_rows(&a, &t);
+  size_t n = 5u << 20;
+  char *bases = malloc(n + 1);
+  assert_non_null(bases);
+  memset(bases, '1', n);
+  bases[n] = '\0';
+  t.fw.row.run_no = 2;
+  t.fw.row.bases = bases;
+  IS(batch_do(&a, &t.b), STORE_BAD);
+  assert_non_null(strstr(store_why(a.s), "max_allowed_packet"));
+  t.fw.row.bases = NULL, t.fw.row.run_no = 1;
+  OK(batch_do(&a, &t.b));
+  assert_int_equal(kit_int("SELECT variable_value FROM information_schema.global_status WHERE variable_name='CONNECTIONS'"), conns);
+  free(bases);
+}
+
 static void too_long_a_text_is_bad(void **st) {
   (void)st;
   struct three t;
@@ -774,7 +816,7 @@ int main(void) {
     T(killed_before_commit_is_unknown_and_not_done), T(killed_while_it_reads), P(lost_answer_of_the_packet_is_a_retry),
     P(lost_commit_is_unknown_and_not_done), P(lost_answer_of_commit_is_unknown_and_done), P(resolve_waits_for_the_old_transaction),
     T(rival_makes_a_cached_head_stale), T(held_heads_are_skipped), T(long_held_head_is_a_retry), T(many_heads_and_one_is_stale),
-    T(missing_row_among_many_is_never_made), T(results_larger_than_a_packet), T(too_long_a_text_is_bad),
+    T(missing_row_among_many_is_never_made), T(results_larger_than_a_packet), P(a_batch_that_breaks_its_connection_is_counted), T(what_no_packet_holds_is_not_sent), T(too_long_a_text_is_bad),
     T(lease_that_ended_is_reaped_and_fenced), T(former_of_the_same_home_is_dead_at_once),
     T(batch_and_renewal_keep_the_lease), T(reaper_cannot_overtake_a_batch),
     T(live_tasks_tell_whose_owner_is_dead), T(frozen_transaction_is_ended_by_the_server), T(one_reconciler_at_a_time),
