@@ -8,6 +8,7 @@
 #define PAGE_NODES 10000
 #define TREE_GAP_US 200000       /* at most five looks a second */
 #define LINES_GAP_US 50000
+#define LOOK_NODES 256           /* whose tasks one look reads, of those that run */
 
 /* Depth of each node: flowNodes need not be in topological order, so the roots are peeled off. */
 static void depths(struct follow *f) {
@@ -51,6 +52,7 @@ static int on_flow(void *ctx, const struct flow_row *row) {
   f->create_us = row->create_us;
   f->update_us = row->update_us;
   keep_text(&f->error, row->error);
+  keep_text(&f->bases, row->bases);
   return 0;
 }
 
@@ -65,49 +67,76 @@ static int on_node(void *ctx, const struct node_row *row) {
   n->end_us = row->end_us;
   n->create_us = row->create_us;
   n->update_us = row->update_us;
+  n->t_ok = row->t_ok;
+  n->t_bad = row->t_bad;
+  n->t_open = row->t_open;
+  n->t_canceled = row->t_canceled;
   keep_text(&n->error, row->error);
   return 0;
 }
 
-static enum wr_rc read_all(struct follow *f, struct wr_err *err) {
-  struct reader *r = reader_get(f->store, err);
-  if (!r) return err->code;
+static enum wr_rc read_all(struct follow *f, struct reader *r, struct wr_err *err) {
   /* The flow first: when it is final, the nodes read after it are, too. */
   enum wr_rc rc = reader_flow_ins(r, f->fi, on_flow, f, err);
   struct page p = {.limit = PAGE_NODES};
   int64_t total; /* not asked for */
   for (bool more = true; !rc && more; p.offset += PAGE_NODES)
     rc = reader_nodes(r, f->fi, UINT32_MAX, false, &p, on_node, f, &more, &total, err);
-  reader_put(r);
   return rc;
 }
 
 /* ---- lines ---- */
 
-void follow_text(FILE *to, const char *text) {
-  for (; *text; text++) fputc((unsigned char)*text < ' ' || *text == 127 ? ' ' : *text, to);
+void follow_text(FILE *to, const char *text, size_t n) {
+  for (; n > 0; n--, text++) fputc((unsigned char)*text < ' ' || *text == 127 ? ' ' : *text, to);
 }
 
 static void line(struct follow *f, uint32_t i) {
   struct follow_node *n = &f->node[i];
   const char *key = f->flow->node[i].key;
+  uint32_t tasks = n->t_ok + n->t_bad + n->t_open;
+  n->shown = n->state;
+  n->told_bad = follow_failed(n);
   fprintf(f->to, "%s %s", key, node_state_name((enum node_state)n->state));
   if (n->start_us && n->end_us) fprintf(f->to, " %.3fs", (double)(n->end_us - n->start_us) / 1e6);
+  if (tasks > 1 && n->told_bad > 0) fprintf(f->to, " (%u of %u tasks failed)", n->told_bad, tasks);
   if (n->error && node_final((enum node_state)n->state)) {
     fputc(' ', f->to);
-    follow_text(f->to, n->error);
+    follow_text(f->to, n->error, strlen(n->error));
   }
   fputc('\n', f->to);
 }
 
-static void lines(struct follow *f) {
-  for (uint32_t i = 0; i < f->flow->n; i++) {
-    struct follow_node *n = &f->node[i];
-    if (n->state == n->shown) continue;
-    n->shown = n->state;
-    if (n->state != NODE_WAITING) line(f, i);
-  }
+/* Are its tasks worth a look? What waits or never started has none; of what succeeded they are only read for their logs
+ * and, while there is time, for the attempts that it took. */
+static bool tasks_matter(const struct follow *f, const struct follow_node *n, uint32_t *budget) {
+  if (n->t_ok + n->t_bad + n->t_open == 0) return false;
+  if (n->t_open == 0 && (f->logs || follow_failed(n) > 0)) return true;
+  if (*budget == 0) return false;
+  --*budget;
+  return true;
+}
+
+/* One node: its start, what its tasks did, its end, in this order. */
+static enum wr_rc tell(struct follow *f, struct reader *r, uint32_t i, uint32_t *budget, struct wr_err *err) {
+  struct follow_node *n = &f->node[i];
+  bool lines = f->style == FOLLOW_LINES, over = node_final((enum node_state)n->state) && n->t_open == 0;
+  enum wr_rc rc = WR_OK;
+  if (lines && n->state == NODE_RUNNING && n->shown != NODE_RUNNING) line(f, i);
+  if (tasks_matter(f, n, budget)) rc = steps_look(f, r, i, err);
+  if (lines && node_final((enum node_state)n->state) && (n->state != n->shown || (over && follow_failed(n) != n->told_bad))) line(f, i);
+  if (!rc && lines && over && follow_failed(n) > 0) rc = steps_tail(f, r, i, err);
+  n->settled = over;
+  return rc;
+}
+
+static enum wr_rc tell_all(struct follow *f, struct reader *r, struct wr_err *err) {
+  uint32_t budget = LOOK_NODES;
+  enum wr_rc rc = WR_OK;
+  for (uint32_t i = 0; i < f->flow->n && !rc; i++)
+    if (f->node[i].ni && !f->node[i].settled) rc = tell(f, r, i, &budget, err);
   fflush(f->to);
+  return rc;
 }
 
 static void count(struct follow *f) {
@@ -119,23 +148,45 @@ static void count(struct follow *f) {
 
 enum wr_rc follow_look(struct follow *f, struct wr_err *err) {
   int64_t began = clock_mono_us();
-  enum wr_rc rc = read_all(f, err);
+  struct reader *r = reader_get(f->store, err);
+  if (!r) return err->code;
+  enum wr_rc rc = read_all(f, r, err);
+  if (!rc) rc = tell_all(f, r, err);
+  reader_put(r);
   if (rc) return rc;
   count(f);
-  if (f->style == FOLLOW_TREE) tree_draw(f);
-  else lines(f);
+  if (f->style == FOLLOW_TREE) tree_draw(f, false);
   int64_t now = clock_mono_us(), gap = f->style == FOLLOW_TREE ? TREE_GAP_US : LINES_GAP_US;
   f->next_us = now + (10 * (now - began) > gap ? 10 * (now - began) : gap);
   return WR_OK;
 }
 
 void follow_tick(struct follow *f) {
-  if (f->style == FOLLOW_TREE) tree_draw(f);
+  if (f->style == FOLLOW_TREE) tree_draw(f, false);
+}
+
+enum wr_rc follow_end(struct follow *f, struct wr_err *err) {
+  enum wr_rc rc = WR_OK;
+  if (f->style == FOLLOW_TREE) {
+    tree_draw(f, true);
+    struct reader *r = reader_get(f->store, err);
+    if (!r) return err->code;
+    for (uint32_t i = 0; i < f->flow->n && !rc; i++)
+      if (follow_failed(&f->node[i]) > 0) rc = steps_tail(f, r, i, err);
+    reader_put(r);
+  }
+  if (f->untold) fprintf(f->to, "(the output of %u more failed tasks is not shown; --logs shows all)\n", f->untold);
+  return rc;
 }
 
 void follow_done(struct follow *f) {
-  for (uint32_t i = 0; f->node && i < f->flow->n; i++) free(f->node[i].error);
+  for (uint32_t i = 0; f->node && i < f->flow->n; i++) {
+    free(f->node[i].error);
+    steps_done(f, i);
+  }
   free(f->node);
+  free(f->bases);
+  free(f->drawn.width);
   free(f->error);
   *f = (struct follow){0};
 }

@@ -8,14 +8,22 @@
 #include <stdio.h>
 #include "def.h"
 #include "mem.h"
+#include "steps.h"
 #include "store.h"
 
 struct follow_node {
   uint8_t state, shown;           /* enum node_state: as read, as last printed */
+  bool settled;                   /* it and its tasks have ended, and all of it was told */
   uint32_t depth;                 /* longest way from a root */
   int64_t ni, start_us, end_us, create_us, update_us;
+  uint32_t t_ok, t_bad, t_open, t_canceled;
+  uint32_t told_bad;              /* failed tasks as last printed */
+  uint32_t attempts;              /* of one of its tasks: that ended and were followed by another */
+  int64_t retry_us;               /* when one of its tasks is tried again, 0 = none waits */
   char *error;                    /* NULL = none */
+  struct step *step; size_t n_step;   /* its tasks, once they were looked at */
 };
+static inline uint32_t follow_failed(const struct follow_node *n) { return n->t_bad - n->t_canceled; }
 enum follow_style { FOLLOW_LINES, FOLLOW_TREE };
 struct follow {
   struct store *store;
@@ -24,23 +32,27 @@ struct follow {
   FILE *to;
   enum follow_style style;
   bool colour;
-  uint32_t drawn;                 /* lines of the tree on the screen now */
+  bool logs;                      /* show what steps print; lines only */
+  uint32_t tails, untold;         /* failed tasks whose log was shown; and was not, for there were too many */
+  struct drawn { uint16_t *width; size_t n, cap; } drawn;  /* lines of the tree on the screen now, and how wide they are */
   struct follow_node *node;       /* by place in flow->node */
   uint32_t count[NODE__N];
   /* of the flow instance */
   uint8_t state;
   int64_t start_us, end_us, create_us, update_us;
-  char *error;
+  char *error, *bases;
   int64_t next_us;                /* monotonic: not before this */
 };
 void follow_init(struct follow *f, struct store *s, const struct flow_def *flow, int64_t fi);
 /* Reads, and shows what changed. */
 enum wr_rc follow_look(struct follow *f, struct wr_err *err) WR_MUST;
 void follow_tick(struct follow *f);  /* only the clock went on: redraws a tree */
+/* After the last look: the tree as a whole, and the logs of what failed. */
+enum wr_rc follow_end(struct follow *f, struct wr_err *err) WR_MUST;
 void follow_done(struct follow *f);
 /* tree.c */
 bool tree_possible(FILE *to);        /* a terminal that can move its cursor */
-void tree_draw(struct follow *f);
+void tree_draw(struct follow *f, bool whole);
 /* User text within one line: control characters, line ends too, become blanks. */
-void follow_text(FILE *to, const char *text);
+void follow_text(FILE *to, const char *text, size_t n);
 #endif

@@ -21,6 +21,11 @@ static enum wr_rc read_all(FILE *f, struct buf *b, struct wr_err *err) {
   return WR_OK;
 }
 
+static bool looks_like_json(const char *s) {
+  s += strspn(s, " \t\r\n");
+  return *s == '{' || *s == '[';
+}
+
 enum wr_rc input_json(const char *file, json_t **out, int *code, struct wr_err *err) {
   char q[WR_QUOTE_MAX];
   FILE *f = strcmp(file, "-") == 0 ? stdin : fopen(file, "re");
@@ -33,7 +38,12 @@ enum wr_rc input_json(const char *file, json_t **out, int *code, struct wr_err *
   enum wr_rc rc = read_all(f, &b, err);
   if (f != stdin) fclose(f);
   if (!rc && b.len == 0) rc = wr_err_set(err, WR_BODY_MISSING, "The file is empty.");
-  if (!rc) rc = json_load_strict(b.data, b.len, LIMIT_FLOW_JSON_VALUES, out, err);
+  size_t mark = b.len >= 3 && memcmp(b.data, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0; /* some editors begin a file with it */
+  if (!rc) rc = json_load_strict(b.data + mark, b.len - mark, LIMIT_FLOW_JSON_VALUES, out, err);
+  if (rc == WR_BAD_JSON && !looks_like_json(b.data + mark)) {
+    struct wr_err why = *err;
+    rc = wr_err_set(err, WR_BAD_JSON, "The file is not JSON, which is what a flow is written in (YAML is not read). %s", why.msg);
+  }
   buf_done(&b);
   return rc;
 }
@@ -54,7 +64,10 @@ enum wr_rc input_params(const struct opt_value *list, struct params **out, struc
     char q[WR_QUOTE_MAX], *text = list->many[i], *eq = strchr(text, '=');
     json_t *value = eq ? json_string(eq + 1) : NULL; /* NULL too when it is not UTF-8 */
     if (eq) *eq = 0;
-    if (!value) rc = wr_err_set(err, WR_BAD_REQUEST, "-p: %s is not KEY=VALUE in UTF-8.", wr_err_quote(q, text, strlen(text)));
+    if (value && json_object_get(o, text)) {
+      rc = wr_err_set(err, WR_BAD_REQUEST, "-p: %s is given twice.", wr_err_quote(q, text, strlen(text)));
+      json_decref(value);
+    } else if (!value) rc = wr_err_set(err, WR_BAD_REQUEST, "-p: %s is not KEY=VALUE in UTF-8.", wr_err_quote(q, text, strlen(text)));
     else if (json_object_set_new(o, text, value) != 0) rc = wr_err_set(err, WR_BAD_REQUEST, "-p: the name is not UTF-8.");
   }
   char *canonical = NULL;

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "clock.h"
+#include "instance.h"
+#include "text.h"
 
 static double seconds(int64_t us) { return (double)us / 1e6; }
 
@@ -44,7 +46,50 @@ static void instant(struct buf *b, const char *s2, const char *exact, int64_t us
   text(b, exact, t);
 }
 
-static void node(struct buf *b, const struct follow *f, uint32_t i) {
+/* ---- tasks of a node ---- */
+
+#define LOG_TAIL_BYTES 4096
+
+struct tasks { struct task_row *row; size_t n, cap; struct arena text; };
+static int keep_task(void *ctx, const struct task_row *row) {
+  struct tasks *t = ctx;
+  instance_keep_task(&t->text, row, WR_PUSH(t->row, t->n, t->cap));
+  return 0;
+}
+
+static enum wr_rc log_tail(struct buf *b, struct reader *r, const struct task_row *row, struct wr_err *err) {
+  struct buf log = BUF_INIT;
+  bool cut;
+  enum wr_rc rc = steps_log_end(r, row, LOG_TAIL_BYTES, &log, &cut, err);
+  if (!rc && log.len > 0) j_bytes(b, "logTail", log.data, log.len);
+  buf_done(&log);
+  return rc;
+}
+
+static enum wr_rc tasks(struct buf *b, const struct follow *f, int64_t ni, struct defs *defs, struct wr_err *err) {
+  struct tasks t = {0};
+  struct reader *r = reader_get(f->store, err);
+  if (!r) return err->code;
+  arena_init(&t.text, 0);
+  enum wr_rc rc = reader_node_tasks(r, ni, keep_task, &t, err);
+  j_key(b, "tasks");
+  j_open(b, '[');
+  for (size_t i = 0; i < t.n && !rc; i++) {
+    struct task_def *def = row_task_def(defs, &t.row[i], f->flow, f->bases);
+    j_open(b, '{');
+    row_task_fields(b, &t.row[i], def, ROW_FULL);
+    rc = log_tail(b, r, &t.row[i], err);
+    j_close(b, '}');
+    def_task_unref(def);
+  }
+  j_close(b, ']');
+  reader_put(r);
+  arena_done(&t.text);
+  free(t.row);
+  return rc;
+}
+
+static enum wr_rc node(struct buf *b, const struct follow *f, uint32_t i, struct defs *defs, struct wr_err *err) {
   const struct follow_node *n = &f->node[i];
   buf_ch(b, '{');
   number(b, "niId", n->ni);
@@ -59,7 +104,9 @@ static void node(struct buf *b, const struct follow *f, uint32_t i) {
   instant(b, "endTime", "endedAt", n->end_us);
   instant(b, "createTime", NULL, n->create_us);
   instant(b, "updateTime", NULL, n->update_us);
+  enum wr_rc rc = tasks(b, f, n->ni, defs, err);
   buf_ch(b, '}');
+  return rc;
 }
 
 static void flush_line(FILE *to, struct buf *b) {
@@ -69,7 +116,13 @@ static void flush_line(FILE *to, struct buf *b) {
   buf_done(b);
 }
 
-void report_flow_json(FILE *to, const struct follow *f) {
+static void flush_part(FILE *to, struct buf *b) {
+  fwrite(b->data, 1, b->len, to);
+  buf_clear(b);
+}
+
+enum wr_rc report_flow_json(FILE *to, const struct follow *f, struct defs *defs, struct wr_err *err) {
+  enum wr_rc rc = WR_OK;
   struct buf b = BUF_INIT;
   buf_ch(&b, '{');
   number(&b, "fiId", f->fi);
@@ -78,12 +131,25 @@ void report_flow_json(FILE *to, const struct follow *f) {
   text(&b, "errorMsg", f->error ? f->error : "");
   member(&b, "nodes");
   buf_ch(&b, '[');
-  for (uint32_t i = 0, n = 0; i < f->flow->n; i++) {
+  for (uint32_t i = 0, n = 0; i < f->flow->n && !rc; i++) {
     if (!f->node[i].ni) continue; /* START, END */
     if (n++) buf_ch(&b, ',');
-    node(&b, f, i);
+    rc = node(&b, f, i, defs, err);
+    flush_part(to, &b);
   }
   buf_str(&b, "]}");
+  flush_line(to, &b);
+  return rc;
+}
+
+void report_refusal_json(FILE *to, const struct wr_err *err) {
+  struct buf b = BUF_INIT;
+  buf_str(&b, "{\"status\":\"REFUSED\",\"error\":{");
+  buf_printf(&b, "\"code\":\"%d\"", (int)err->code);
+  text(&b, "error", wr_err_symbol(err->code));
+  text(&b, "message", err->msg[0] ? err->msg : wr_err_text(err->code));
+  if (err->path[0] && text_utf8(err->path, strlen(err->path))) text(&b, "path", err->path);
+  buf_str(&b, "}}");
   flush_line(to, &b);
 }
 
@@ -109,7 +175,7 @@ void report_flow(FILE *to, const struct follow *f) {
   if (f->start_us && f->end_us) fprintf(to, " %.3fs", seconds(f->end_us - f->start_us));
   if (f->error) {
     fputc(' ', to);
-    follow_text(to, f->error);
+    follow_text(to, f->error, strlen(f->error));
   }
   fputc('\n', to);
 }

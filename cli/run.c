@@ -4,29 +4,32 @@
  * runner wakes the main thread after its turns, and the look at the rows that follows is spaced by follow.c. The store is
  * a temporary SQLite file unless --store names one. First Ctrl-C cancels the flow and waits until its processes are
  * dead; another ends at once, and the spawner kills them. */
-#include <ftw.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <signal.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include "clock.h"
 #include "input.h"
 #include "log.h"
 #include "report.h"
+#include "resume.h"
+#include "run_dir.h"
 #include "signals.h"
 #include "verbs.h"
 
 #define GRACE_US 5000000
 #define TICK_US 1000000           /* a tree shows passing seconds */
+#define LOGS_US 200000            /* what steps print wakes nobody: with --logs it is asked for */
+#define OTHERS_NAMED 3            /* of the unfinished runs that a store holds */
 
 struct job {
   struct config cfg;
   struct node_opts opts;
-  char dir[256], store[300];      /* temporary; dir[0] = 0: none */
+  struct run_dir dir;             /* temporary */
+  char store[300];
   json_t *doc;
   struct wf wf;                   /* of --from wfformat */
   struct params *params;
@@ -41,55 +44,38 @@ struct job {
 
 static bool replaying(const struct job *j) { return config_num(&j->cfg, OPT_FROM) != 0; }
 static bool as_json(const struct job *j) { return config_num(&j->cfg, OPT_OUTPUT) != 0; }
-
-/* ---- the temporary directory ---- */
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at) {
-  (void)st;
-  (void)type;
-  (void)at;
-  (void)remove(path); /* what cannot be removed stays in the temp directory */
-  return 0;
-}
-
-static void remove_dir(struct job *j) {
-  if (j->dir[0]) nftw(j->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-  j->dir[0] = 0;
-}
-
-static enum wr_rc make_dir(struct job *j, struct wr_err *err) {
-  const char *tmp = getenv("TMPDIR");
-  int n = snprintf(j->dir, sizeof j->dir, "%s/weir-run-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-  if (n >= (int)sizeof j->dir || !mkdtemp(j->dir)) {
-    j->dir[0] = 0;
-    return wr_err_set(err, WR_NO_SPACE, "No temporary directory can be made; see TMPDIR.");
-  }
-  chmod(j->dir, 0711); /* a run-as user gets through to its WEIR_OUTPUT; nobody may list it */
-  snprintf(j->store, sizeof j->store, "sqlite:%s/weir.db", j->dir);
-  return WR_OK;
-}
+static bool resuming(const struct job *j) { return config_num(&j->cfg, OPT_RESUME) != 0; }
 
 /* ---- options ---- */
 
 static enum wr_rc read_options(struct job *j, struct wr_err *err) {
   struct node_opts *o = &j->opts;
-  if (j->cfg.n_args != 1)
-    return wr_err_set(err, WR_BAD_REQUEST, j->cfg.n_args ? "One FILE only." : "FILE is missing; - reads standard input.");
+  bool resume = resuming(j);
+  if (resume && (j->cfg.n_args || !config_text(&j->cfg, OPT_STORE)))
+    return wr_err_set(err, WR_BAD_REQUEST, "--resume goes on with what is unfinished in a store: it takes --store URL and no FILE.");
+  if (!resume && j->cfg.n_args != 1)
+    return wr_err_set(err, WR_BAD_REQUEST, j->cfg.n_args ? "Expected one FILE." : "FILE is missing; - reads standard input.");
   if (isnan(input_scale(config_text(&j->cfg, OPT_TIME_SCALE))))
     return wr_err_set(err, WR_BAD_REQUEST, "--time-scale: expected a number of 0 or more.");
   o->roles = NODE_RUNNER | NODE_WORKER;
   o->roles_text = "run";
-  enum wr_rc rc = setup_common(&j->cfg, SHELL_PERSONAL, o, err);
-  if (!rc) rc = input_params(&j->cfg.v[OPT_PARAM], &j->params, err);
   o->queue = "memory:";
   o->prefix = "run";
-  if (replaying(j)) o->async_slots = o->slots;
+  o->own_only = !resume;
+  return input_params(&j->cfg.v[OPT_PARAM], &j->params, err);
+}
+
+/* After the file was read: who mistyped its name is not warned of anything else. */
+static enum wr_rc read_setup(struct job *j, struct wr_err *err) {
+  enum wr_rc rc = setup_common(&j->cfg, SHELL_PERSONAL, &j->opts, err);
+  if (replaying(j)) j->opts.async_slots = j->opts.slots;
   return rc;
 }
 
 /* The file, before anything is made. */
 static int read_input(struct job *j, struct wr_err *err) {
   int code;
+  if (resuming(j)) return EXIT_OK;
   if (input_json(j->cfg.args[0], &j->doc, &code, err)) return code;
   if (!replaying(j)) return EXIT_OK;
   return wf_load(j->doc, input_scale(config_text(&j->cfg, OPT_TIME_SCALE)), &j->wf, err) ? EXIT_REFUSED : EXIT_OK;
@@ -140,7 +126,7 @@ static void nobody_waits(struct req *q, void *ctx) {
 
 static void take_signal(struct job *j, int sig) {
   if (signals_haste(sig)) {
-    remove_dir(j);
+    run_dir_remove(&j->dir);
     _exit(EXIT_INTERRUPTED);
   }
   if (j->sig) return;
@@ -153,8 +139,10 @@ static void take_signal(struct job *j, int sig) {
 /* Until there is something to look at; seconds that pass are drawn meanwhile. */
 static void wait_change(struct job *j) {
   while (!atomic_exchange(&j->poked, 0)) {
-    int sig = j->view.style == FOLLOW_TREE ? signals_wait_until(clock_mono_us() + TICK_US) : signals_wait();
+    int64_t tick = j->view.logs ? LOGS_US : j->view.style == FOLLOW_TREE ? TICK_US : 0;
+    int sig = tick ? signals_wait_until(clock_mono_us() + tick) : signals_wait();
     if (sig) take_signal(j, sig);
+    else if (j->view.logs) break;
     else follow_tick(&j->view);
   }
   while (clock_mono_us() < j->view.next_us) {
@@ -167,11 +155,13 @@ static enum wr_rc follow(struct job *j, struct wr_err *err) {
   struct follow *f = &j->view;
   follow_init(f, node_store(j->node), j->flow, j->fi);
   f->to = as_json(j) ? stderr : stdout;
-  f->style = tree_possible(f->to) ? FOLLOW_TREE : FOLLOW_LINES;
+  f->logs = config_num(&j->cfg, OPT_LOGS);
+  f->style = tree_possible(f->to) && !f->logs ? FOLLOW_TREE : FOLLOW_LINES;
   f->colour = f->style == FOLLOW_TREE && !getenv("NO_COLOR");
   for (;;) {
     enum wr_rc rc = follow_look(f, err);
-    if (rc || flow_final((enum flow_state)f->state)) return rc;
+    if (!rc && flow_final((enum flow_state)f->state)) return follow_end(f, err);
+    if (rc) return rc;
     wait_change(j);
   }
 }
@@ -184,25 +174,60 @@ static int exit_code(const struct job *j) {
   return j->view.state == FLOW_CANCELED ? EXIT_STOPPED : EXIT_RUN_FAILED;
 }
 
-static void report(const struct job *j) {
+static enum wr_rc report(const struct job *j, struct wr_err *err) {
   const struct follow *f = &j->view;
   if (replaying(j)) {
     struct replay r = replay_of(f, &j->wf, j->opts.slots);
     if (as_json(j)) report_replay_json(stdout, f, &r);
     else report_replay(stdout, f, &r);
   } else if (as_json(j)) {
-    report_flow_json(stdout, f);
+    return report_flow_json(stdout, f, node_defs(j->node), err);
   } else {
     report_flow(stdout, f);
   }
+  return WR_OK;
+}
+
+/* ---- what else is in the store ---- */
+
+static void say_warning(void *ctx, const char *text) {
+  (void)ctx;
+  fprintf(stderr, "warning: %s\n", text);
+}
+
+struct others { struct buf text; int n; };
+static int name_one(void *ctx, const struct flow_row *row) {
+  struct others *o = ctx;
+  if (o->n++ < OTHERS_NAMED) buf_printf(&o->text, "%s%lld", o->n > 1 ? ", " : "", (long long)row->fi);
+  return 0;
+}
+
+/* They are not begun anew only because somebody uses the same file: nobody asked for that. */
+static enum wr_rc tell_others(struct job *j, struct wr_err *err) {
+  if (!config_text(&j->cfg, OPT_STORE)) return WR_OK;
+  struct reader *r = reader_get(node_store(j->node), err);
+  if (!r) return err->code;
+  struct others o = {0};
+  struct list_filter unfinished = {.state = -1, .status = 1};
+  struct page p = {.limit = OTHERS_NAMED, .want_total = true};
+  bool more;
+  int64_t total = 0;
+  enum wr_rc rc = reader_list_flow_ins(r, &unfinished, &p, name_one, &o, &more, &total, err);
+  reader_put(r);
+  if (!rc && total > 0)
+    fprintf(stderr, "the store holds %lld unfinished run%s (fiId %s%s), left alone; `weir run --resume --store ..` goes on with %s\n",
+            (long long)total, total == 1 ? "" : "s", o.text.data, more ? ", .." : "", total == 1 ? "it" : "them");
+  buf_done(&o.text);
+  return rc;
 }
 
 static enum wr_rc open_node(struct job *j, struct wr_err *err) {
   struct node_opts *o = &j->opts;
   struct spawner *spawner;
-  enum wr_rc rc = make_dir(j, err);
+  enum wr_rc rc = run_dir_make(&j->dir, err);
   if (rc) return rc;
-  o->data = j->dir;
+  snprintf(j->store, sizeof j->store, "sqlite:%s/weir.db", j->dir.path);
+  o->data = j->dir.path;
   o->store = config_text(&j->cfg, OPT_STORE) ? config_text(&j->cfg, OPT_STORE) : j->store;
   o->ctx = j;
   o->changed = on_changed;
@@ -211,17 +236,36 @@ static enum wr_rc open_node(struct job *j, struct wr_err *err) {
   return rc ? rc : node_open(o, spawner, &j->node, err);
 }
 
+/* Why there is no run: for a person on stderr, and with -o json for a program on stdout. */
+static int refuse(const struct job *j, const struct wr_err *err, int code) {
+  if (as_json(j)) report_refusal_json(stdout, err);
+  return complain("run", err, (enum exit_code)code);
+}
+
+static enum wr_rc run_flow(struct job *j, struct wr_err *err) {
+  enum wr_rc rc = tell_others(j, err);
+  if (!rc) rc = input_flow(j->node, replaying(j) ? j->wf.body : j->doc, &j->flow, err);
+  if (rc) return rc;
+  if (!replaying(j)) (void)def_flow_warn(j->flow, say_warning, NULL);
+  rc = start_flow(j, err);
+  if (!rc) rc = follow(j, err);
+  return rc ? rc : report(j, err);
+}
+
 static int run_job(struct job *j) {
   struct wr_err err = {0};
   int code = read_input(j, &err);
-  if (code) return complain("run", &err, (enum exit_code)code);
-  enum wr_rc rc = open_node(j, &err);
-  if (rc) return complain("run", &err, exit_of(rc));
-  rc = input_flow(j->node, replaying(j) ? j->wf.body : j->doc, &j->flow, &err);
-  if (!rc) rc = start_flow(j, &err);
-  if (!rc) rc = follow(j, &err);
-  if (!rc) report(j);
-  code = rc ? complain("run", &err, rc == WR_DB_UNAVAILABLE ? EXIT_UNREACHABLE : EXIT_REFUSED) : exit_code(j);
+  if (code) return refuse(j, &err, code);
+  enum wr_rc rc = read_setup(j, &err);
+  if (!rc) rc = open_node(j, &err);
+  if (rc) return refuse(j, &err, exit_of(rc));
+  if (resuming(j)) {
+    code = resume(j->node, as_json(j), &j->poked, &err);
+    if (code < 0) code = refuse(j, &err, exit_of(err.code));
+  } else {
+    rc = run_flow(j, &err);
+    code = rc ? refuse(j, &err, rc == WR_DB_UNAVAILABLE ? EXIT_UNREACHABLE : EXIT_REFUSED) : exit_code(j);
+  }
   node_drain(j->node, GRACE_US);
   return code;
 }
@@ -234,7 +278,7 @@ static void job_done(struct job *j) {
   wf_done(&j->wf);
   json_decref(j->doc);
   setup_done(&j->opts);
-  remove_dir(j);
+  run_dir_remove(&j->dir);
   config_done(&j->cfg);
 }
 
@@ -244,8 +288,14 @@ int verb_run(int argc, char **argv) {
   int code;
   enum wr_rc rc = config_load(&j.cfg, VERB_RUN, argc, argv, &err);
   if (!rc && j.cfg.help) {
-    puts("Usage: weir run [options] FILE\n\nRuns the flow in FILE (the body of POST /flow; - = standard input) to its end, with no server.\n"
-         "Exit status: 0 success, 1 failed, 2 usage, 3 no such file, 4 refused, 5 database away, 6 cancelled, 130 Ctrl-C.\n");
+    puts("Usage: weir run [options] FILE\n       weir run --resume --store URL\n\n"
+         "Runs the flow in FILE (JSON, the body of POST /flow; - = standard input) to its\n"
+         "end, with no server.\n\n"
+         "  weir run examples/retries.json\n"
+         "  weir run --logs backup.json -p from=/srv/shop -p to=/backup\n"
+         "  weir run -o json flow.json | jq '.nodes[] | {nodeKey, state}'\n\n"
+         "Exit status: 0 success, 1 failed, 2 usage, 3 no such file, 4 refused, 5 database\n"
+         "away, 6 cancelled, 130 Ctrl-C.\n");
     config_help(stdout, VERB_RUN);
     code = EXIT_OK;
   } else {

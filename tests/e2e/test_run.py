@@ -45,6 +45,8 @@ class Run(unittest.TestCase):
         self.assertEqual((run["fiId"], run["status"], run["state"], run["errorMsg"]), (1, "FAILED", "FAILED", "no way"))
         self.assertEqual([(n["nodeKey"], n["state"], n["errorMsg"]) for n in run["nodes"][:2]], [("a", "SUCCESS", ""), ("b", "FAILED", "no way")])
         self.assertEqual(run["nodes"][2]["state"], "UPSTREAM_FAILED")
+        self.assertEqual([[(t["taskName"], t["state"], t.get("result")) for t in n["tasks"]] for n in run["nodes"]],
+                         [[("a", "SUCCESS", "hi")], [("b", "FAILED", None)], []])
         self.assertRegex(run["nodes"][0]["startedAt"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$")
         self.assertLessEqual(run["nodes"][0]["endedAt"], run["nodes"][1]["startedAt"])
 
@@ -101,12 +103,24 @@ class Run(unittest.TestCase):
         for text, code in cases:
             with self.subTest(text=text):
                 done = self.run_flow(text, "-o", "json")
-                self.assertEqual((done.returncode, done.stdout), (code, ""), done.stderr)
+                self.assertEqual(done.returncode, code, done.stderr)
+                refusal = self.one_object(done)
+                self.assertEqual((set(refusal), refusal["status"]), ({"status", "error"}, "REFUSED"))
+                self.assertIn(refusal["error"]["message"], done.stderr)
                 self.assertRegex(done.stderr, r"(?m)^weir run: .+$")
+
+    def test_forms_of_files(self):
+        """A mark of the byte order is no error; what is no JSON is told which it must be; no warning comes before a file is there."""
+        done = self.run_flow("\ufeff" + flow(task("a", "ECHO", "x")))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        done = self.run_flow("flowName: x\n")
+        self.assertEqual(done.returncode, 4)
+        self.assertRegex(done.stderr, r"^weir run: The file is not JSON, which is what a flow is written in")
+        self.assertRegex(weir("run", "/no/such/file").stderr, r"^weir run: [^\n]+\n$")
 
     def test_usage(self):
         cases = [(["run"], 2), (["run", "a", "b"], 2), (["run", "--slot", "0", "-"], 2), (["run", "--nope", "-"], 2), (["run", "-o", "xml", "-"], 2),
-                 (["run", "--time-scale", "-1", "-"], 2), (["run", "-p", "novalue", "-"], 2), (["run", "/no/such/file.json"], 3), (["rum"], 2), ([], 2)]
+                 (["run", "--time-scale", "-1", "-"], 2), (["run", "-p", "novalue", "-"], 2), (["run", "-p", "k=1", "-p", "k=2", "-"], 2), (["run", "--resume", "-"], 2), (["run", "--resume"], 2), (["run", "/no/such/file.json"], 3), (["rum"], 2), ([], 2)]
         for args, code in cases:
             with self.subTest(args=args):
                 done = weir(*args, stdin=flow(task("a", "ECHO", "x")))
@@ -138,6 +152,111 @@ class Run(unittest.TestCase):
                 self.assertEqual(json.loads(out)["state"], "CANCELED")
                 self.assertEqual([p.name for p in tmp.iterdir()], ["pid"])
 
+    def test_output_of_steps(self):
+        """Of a failed step its last lines, unasked; with --logs all of it, as it comes; in -o json too."""
+        text = flow(shell("good", "echo fine"), shell("dump", "seq 1 100; echo 'pg_dump: refused' >&2; exit 1"))
+        done = self.run_flow(text)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertRegex(done.stdout, r"(?m)^dump FAILED \d+\.\d+s Exit code 1\.\n(dump \| .*\n){21}flow")  # 20 lines, and the mark
+        self.assertIn("dump | pg_dump: refused\n", done.stdout)
+        self.assertNotIn("good | fine", done.stdout)
+        done = self.run_flow(text, "--logs")
+        self.assertEqual([line for line in done.stdout.splitlines() if " | " in line],
+                         ["good | fine", *(f"dump | {i}" for i in range(1, 101)), "dump | pg_dump: refused"])
+        run = self.one_object(self.run_flow(text, "-o", "json"))
+        self.assertRegex(run["nodes"][1]["tasks"][0]["logTail"], r"99\n100\npg_dump: refused\n$")
+
+    def test_logs_stream(self):
+        """What a step prints is shown while it runs: the test lets it end only after it was seen."""
+        with directory() as tmp:
+            text = flow(shell("a", f"echo begun; until test -e {tmp}/go; do sleep 0.05; done; echo over"))
+            process = subprocess.Popen([BIN, "run", "--logs", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                       text=True, env=CLEAN_ENV)
+            process.stdin.write(text)
+            process.stdin.close()
+            seen = []
+            for line in process.stdout:
+                seen.append(line)
+                if line == "a | begun\n":
+                    (tmp / "go").touch()
+            process.stdout.close()
+            self.assertEqual(process.wait(LIMIT_S), 0)
+            self.assertIn("a | over\n", seen)
+
+    def test_retries_are_seen(self):
+        step = shell("flaky", "test $WEIR_ATTEMPT -ge 3", taskConfig={"attempts": 3, "backoff": {"base": "200ms", "jitter": "none"}})
+        done = self.run_flow(flow(step))
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertRegex(done.stdout, r"(?m)^flaky RETRY \d+\.\d+s attempt 1: Exit code 1\.(?: Again in 0\.200s\.)?\nflaky RETRY .* attempt 2: ")
+
+    def test_failed_sibling(self):
+        """complete: any, by default: the node succeeds, and its failed task is not hidden."""
+        both = {"nodeKey": "two", "tasks": [{"taskName": "good", "taskType": "ECHO"}, {"taskName": "bad", "taskType": "SHELL",
+                                                                                      "taskContent": "echo lost; exit 1"}]}
+        done = self.run_flow(flow(both))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn('warning: Node "two" has 2 tasks and no "complete"', done.stderr)
+        self.assertRegex(done.stdout, r"(?m)^two SUCCESS \d+\.\d+s \(1 of 2 tasks failed\)\ntwo/bad \| lost$")
+
+    def killed_run(self, tmp, store, *nodes):
+        """A run that is killed while its first node runs; returns what is left in TMPDIR."""
+        (tmp / "tmp").mkdir(exist_ok=True)
+        process = subprocess.Popen([BIN, "run", "--store", store, "-"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL, text=True, env={**CLEAN_ENV, "TMPDIR": str(tmp / "tmp")})
+        process.stdin.write(flow(*nodes))
+        process.stdin.close()
+        until("the step runs", (tmp / "pid").exists)
+        pid = int((tmp / "pid").read_text())
+        process.kill()
+        process.wait(LIMIT_S)
+        until("the step is dead", lambda: not alive(pid))
+        return list((tmp / "tmp").iterdir())
+
+    def test_others_in_the_store(self):
+        """What a killed run has left is named and left alone; --resume goes on with it; its directory goes with the next run."""
+        with directory() as tmp:
+            store, env = f"sqlite:{tmp}/kept.db", {"TMPDIR": str(tmp / "tmp")}
+            left = self.killed_run(tmp, store, shell("old", f"echo >> {tmp}/begun; echo $$ > {tmp}/p; mv {tmp}/p {tmp}/pid; test -e {tmp}/go || sleep 600"))
+            self.assertEqual(len(left), 1)
+            for fi in (2, 3):
+                done = self.run_flow(flow(task("new", "ECHO", "x")), "--store", store, "-o", "json", env=env)
+                self.assertEqual((done.returncode, self.one_object(done)["fiId"]), (0, fi), done.stderr)
+                self.assertRegex(done.stderr, r"(?m)^the store holds 1 unfinished run \(fiId 1\), left alone; ")
+                self.assertEqual((tmp / "begun").read_text(), "\n")
+                self.assertEqual(list((tmp / "tmp").iterdir()), [], "a dead run's directory is removed")
+            (tmp / "go").touch()
+            done = weir("run", "--resume", "--store", store, env=env)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertRegex(done.stdout, r"^flow 1 SUCCESS \d+\.\d+s\n$")
+            self.assertEqual((tmp / "begun").read_text(), "\n\n")
+            done = weir("run", "--resume", "--store", store, "-o", "json", env=env)
+            self.assertEqual((done.returncode, json.loads(done.stdout)), (0, {"runs": []}), done.stderr)
+
+    def test_directories_of_the_living(self):
+        """A run that goes on keeps its directory, whoever starts another beside it."""
+        with directory() as tmp:
+            (tmp / "tmp").mkdir()
+            env = {**CLEAN_ENV, "TMPDIR": str(tmp / "tmp")}
+            process = subprocess.Popen([BIN, "run", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
+            process.stdin.write(flow(shell("a", f"touch {tmp}/on; until test -e {tmp}/go; do sleep 0.05; done; echo > \"$WEIR_OUTPUT\"")))
+            process.stdin.close()
+            until("it runs", (tmp / "on").exists)
+            mine = list((tmp / "tmp").iterdir())
+            self.assertEqual(self.run_flow(flow(task("b", "ECHO", "x")), env=env).returncode, 0)
+            self.assertEqual(list((tmp / "tmp").iterdir()), mine)
+            (tmp / "go").touch()
+            out = process.stdout.read()
+            process.stdout.close()
+            self.assertEqual(process.wait(LIMIT_S), 0, out)
+            self.assertEqual(list((tmp / "tmp").iterdir()), [])
+
+    def test_no_standard_output(self):
+        """An answer that goes nowhere is no success."""
+        done = subprocess.run(["sh", "-c", f"exec '{BIN}' run -o json - >&-"], input=flow(task("a", "ECHO", "x")), stderr=subprocess.PIPE,
+                              text=True, timeout=LIMIT_S, env=CLEAN_ENV)
+        self.assertEqual(done.returncode, 4, done.stderr)
+        self.assertIn("standard output", done.stderr)
+
     def test_store_is_kept(self):
         with directory() as tmp:
             store = f"sqlite:{tmp}/kept.db"
@@ -153,13 +272,13 @@ class Run(unittest.TestCase):
                 self.assertEqual(done.returncode, 0, done.stderr)
                 self.assertEqual({n["status"] for n in self.one_object(done)["nodes"]}, {"SUCCESS"})
 
-    def test_terminal(self):
-        """A live tree on a terminal: redrawn in place, no wider or higher than the screen, plain without colour."""
+    def on_terminal(self, text, rows, cols, *args):
+        """What a terminal of that size is sent, and the exit status."""
         with directory() as tmp:
-            (tmp / "flow.json").write_text(flow(*[task(f"node-{i:02}", "WAIT", "10ms") for i in range(30)]))
+            (tmp / "flow.json").write_text(text)
             master, slave = pty.openpty()
-            fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 40, 0, 0))
-            process = subprocess.Popen([BIN, "run", tmp / "flow.json"], stdin=slave, stdout=slave, stderr=subprocess.DEVNULL,
+            fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, cols, 0, 0))
+            process = subprocess.Popen([BIN, "run", *args, tmp / "flow.json"], stdin=slave, stdout=slave, stderr=subprocess.DEVNULL,
                                        env={**CLEAN_ENV, "TERM": "xterm", "NO_COLOR": "1"})
             os.close(slave)
             out = b""
@@ -169,13 +288,36 @@ class Run(unittest.TestCase):
             except OSError:  # EIO: the other end is closed
                 pass
             os.close(master)
-            self.assertEqual(process.wait(LIMIT_S), 0)
-        text = out.decode()
-        self.assertIn("\x1b[8A", text)  # up by what was drawn: 7 nodes and the summary
+            return out.decode(), process.wait(LIMIT_S)
+
+    def test_terminal(self):
+        """A live tree on a terminal: redrawn in place, no higher than the screen while it runs, whole at the end, plain without colour."""
+        text, status = self.on_terminal(flow(*[task(f"node-{i:02}", "WAIT", "10ms") for i in range(30)]), 10, 80)
+        self.assertEqual(status, 0)
+        self.assertIn("\x1b[8A", text)  # up by what was drawn: 6 nodes, how many more there are, and the summary
         self.assertNotIn("\x1b[3", text)
-        self.assertIn("(23 more nodes)", text)
-        self.assertRegex(text, r"SUCCESS  30 done, 0 running, 0 failed")
+        self.assertIn("(24 more nodes)", text)
+        last = text[text.rindex("\x1b[8A"):]
+        self.assertEqual(last.count("node-"), 30)
+        self.assertRegex(last, r"SUCCESS \d+\.\ds  30 done\x1b")
         self.assertRegex(text, r"flow 1 SUCCESS \d+\.\d+s\r\n$")
+
+    def test_narrow_terminal(self):
+        """No line of the tree is wider than the screen, what is cut is marked, and what was canceled counts apart."""
+        nodes = [shell("encode-the-film-of-last-summer-in-high-definition", "sleep 0.3; echo no; exit 1"), task("next", "ECHO", "x")]
+        beside = {**task("slow", "WAIT", "1h"), "prevNodes": []}
+        nodes[1]["prevNodes"] = [nodes[0]["nodeKey"]]
+        text, status = self.on_terminal(flow(*nodes, beside, onFailure="cancel"), 24, 40)
+        self.assertEqual(status, 1)
+        tree = text[:text.rindex("\x1b[J")]
+        for line in re.split(r"\r?\n", re.sub(r"\x1b\[\d*[A-Z]|\r(?!\n)", "", tree)):
+            self.assertLess(len(line), 40, line)
+        self.assertRegex(tree, r"✗ encode-the-\S*… \d\.\ds  Exit")
+        self.assertRegex(tree, r"FAILED \d+\.\ds  1 failed, 2 canceled\x1b")
+        self.assertRegex(text, r"encode-the-film-of-last-summer-in-high-definition \| no\r\n")
+        lines = [len(re.findall(r"\n", part)) for part in tree.split("\x1b[J")]
+        ups = [int(n) for n in re.findall(r"\x1b\[(\d+)A", tree)]
+        self.assertEqual(ups, lines[:len(ups)], "each drawing goes back to where the one before began")
 
     def test_mysql(self):
         url = os.environ.get("WEIR_TEST_MYSQL")
@@ -242,7 +384,7 @@ class WfFormat(unittest.TestCase):
         for text in cases:
             with self.subTest(text=text):
                 done = weir("run", "--from", "wfformat", "-o", "json", "-", stdin=text)
-                self.assertEqual((done.returncode, done.stdout), (4, ""), done.stderr)
+                self.assertEqual((done.returncode, json.loads(done.stdout)["status"]), (4, "REFUSED"), done.stderr)
                 self.assertTrue(re.search(r"(?m)^weir run: ", done.stderr), done.stderr)
 
 

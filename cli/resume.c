@@ -1,0 +1,102 @@
+/* `weir run --resume`: see resume.h. The node has begun by itself: this only watches. */
+#include "resume.h"
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include "clock.h"
+#include "follow.h"
+#include "rows.h"
+#include "signals.h"
+#include "verbs.h"
+
+#define PAGE_RUNS 500
+#define GAP_US 50000              /* between two looks */
+
+struct resumed { int64_t *fi; size_t n, cap; bool json; size_t shown, failed; };
+
+static int keep_id(void *ctx, const struct flow_row *row) {
+  struct resumed *s = ctx;
+  *WR_PUSH(s->fi, s->n, s->cap) = row->fi;
+  return 0;
+}
+
+static enum wr_rc unfinished(struct reader *r, struct resumed *s, struct wr_err *err) {
+  struct list_filter f = {.state = -1, .status = 1};
+  struct page p = {.limit = PAGE_RUNS};
+  int64_t total;
+  enum wr_rc rc = WR_OK;
+  for (bool more = true; more && !rc; p.offset += PAGE_RUNS) rc = reader_list_flow_ins(r, &f, &p, keep_id, s, &more, &total, err);
+  return rc;
+}
+
+static void show(struct resumed *s, const struct flow_row *row) {
+  struct buf b = BUF_INIT;
+  if (s->json) {
+    buf_str(&b, s->shown ? ",{" : "{");
+    row_flow_fields(&b, row);
+    buf_ch(&b, '}');
+    fwrite(b.data, 1, b.len, stdout);
+    buf_done(&b);
+  } else {
+    printf("flow %lld %s", (long long)row->fi, flow_state_name((enum flow_state)row->state));
+    if (row->start_us && row->end_us) printf(" %.3fs", (double)(row->end_us - row->start_us) / 1e6);
+    if (row->error) {
+      putchar(' ');
+      follow_text(stdout, row->error, strlen(row->error));
+    }
+    putchar('\n');
+    fflush(stdout);
+  }
+  s->shown++;
+  s->failed += row->state != FLOW_SUCCESS;
+}
+
+struct one { struct resumed *s; bool over; };
+static int on_flow(void *ctx, const struct flow_row *row) {
+  struct one *o = ctx;
+  o->over = flow_final((enum flow_state)row->state);
+  if (o->over) show(o->s, row);
+  return 0;
+}
+
+/* Shows those that have ended since, and forgets them. */
+static enum wr_rc look(struct store *store, struct resumed *s, struct wr_err *err) {
+  struct reader *r = reader_get(store, err);
+  if (!r) return err->code;
+  enum wr_rc rc = WR_OK;
+  size_t left = 0;
+  for (size_t i = 0; i < s->n; i++) {
+    struct one o = {s, false};
+    if (!rc) rc = reader_flow_ins(r, s->fi[i], on_flow, &o, err);
+    if (!o.over) s->fi[left++] = s->fi[i];
+  }
+  s->n = left;
+  reader_put(r);
+  return rc;
+}
+
+static int wait_change(atomic_int *poked) {
+  int sig = 0;
+  while (!atomic_exchange(poked, 0) && !sig) sig = signals_wait();
+  for (int64_t until = clock_mono_us() + GAP_US; !sig && clock_mono_us() < until;) sig = signals_wait_until(until);
+  return sig;
+}
+
+int resume(struct node *n, bool json, atomic_int *poked, struct wr_err *err) {
+  struct resumed s = {.json = json};
+  struct reader *r = reader_get(node_store(n), err);
+  if (!r) return -1;
+  enum wr_rc rc = unfinished(r, &s, err);
+  reader_put(r);
+  int sig = 0;
+  if (!rc) fprintf(stderr, "resuming %zu run%s\n", s.n, s.n == 1 ? "" : "s");
+  if (!rc && json) fputs("{\"runs\":[", stdout);
+  while (!rc && !sig && s.n > 0) {
+    rc = look(node_store(n), &s, err);
+    if (!rc && s.n > 0) sig = wait_change(poked);
+  }
+  if (!rc && json) puts("]}");
+  free(s.fi);
+  if (rc) return -1;
+  return sig == SIGINT ? EXIT_INTERRUPTED : sig ? EXIT_STOPPED : s.failed ? EXIT_RUN_FAILED : EXIT_OK;
+}
