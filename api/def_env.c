@@ -1,5 +1,6 @@
 /* See def_env.h. Reads the store through a reader of its own; changes nothing. */
 #include "def_env.h"
+#include "json_out.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +32,7 @@ static enum wr_rc check_type(void *ctx, const char *type, const char *content, c
   if (rc) return rc;
   *slot = (uint8_t)ops->slot;
   if (!ops->check) return WR_OK;
-  char *text = config ? json_dumps(config, JSON_COMPACT) : NULL, why[200] = "";
+  char *text = config ? json_text(config, 0) : NULL, why[200] = "";
   int code = WR_OUT_OF_RANGE;
   int bad = ops->check(content, text, &code, why, sizeof why);
   free(text);

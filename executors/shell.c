@@ -31,6 +31,8 @@ struct shell {                  /* content and config, understood */
   const char *cwd, *user, *input;
   size_t input_len;
   int64_t grace_us, log_cap;
+  bool apart;
+  int umask;                    /* -1 = not said */
   struct { int resource; uint64_t soft, hard; } limit[8];
   uint32_t n_limit;
 };
@@ -89,9 +91,10 @@ static int parse_user(struct shell *s, json_t *v, const struct refusal *r) {
 
 static int parse_grace(struct shell *s, json_t *v, const struct refusal *r) {
   if (!json_is_string(v) && !json_is_number(v)) return refuse(r, WR_WRONG_TYPE, "grace must be a time.");
-  char *text = json_is_string(v) ? wr_strdup(json_string_value(v)) : json_dumps(v, JSON_ENCODE_ANY);
-  bool ok = text && text_duration(text, strlen(text), GRACE_MAX_US, &s->grace_us);
-  free(text);
+  double us = json_is_string(v) ? 0 : json_number_value(v) * 1e6;
+  bool ok = us >= 0 && us <= (double)GRACE_MAX_US;
+  if (json_is_string(v)) ok = text_duration(json_string_value(v), json_string_length(v), GRACE_MAX_US, &s->grace_us);
+  else if (ok) s->grace_us = (int64_t)(us + 0.5);
   return ok ? 0 : refuse(r, WR_OUT_OF_RANGE, "grace must be a time from 0 to 1h.");
 }
 
@@ -99,7 +102,23 @@ static int parse_log(struct shell *s, json_t *v, const struct refusal *r) {
   if (!json_is_integer(v)) return refuse(r, WR_WRONG_TYPE, "log must be a number of bytes.");
   s->log_cap = json_integer_value(v);
   if (s->log_cap < 0 || s->log_cap > LOG_MAX) return refuse(r, WR_OUT_OF_RANGE, "log must be 0 to %lld bytes.", LOG_MAX);
-  if (s->log_cap == 0) s->log_cap = 1; /* 0 asks the host for its default */
+  return 0;
+}
+
+static int parse_stderr(struct shell *s, json_t *v, const struct refusal *r) {
+  if (!json_is_string(v)) return refuse(r, WR_WRONG_TYPE, "stderr must be a text.");
+  s->apart = strcmp(json_string_value(v), "apart") == 0;
+  return s->apart || strcmp(json_string_value(v), "with") == 0 ? 0 : refuse(r, WR_OUT_OF_RANGE, "stderr must be with or apart.");
+}
+
+/* As a shell takes it: octal, "0" to "0777". */
+static int parse_umask(struct shell *s, json_t *v, const struct refusal *r) {
+  if (!json_is_string(v)) return refuse(r, WR_WRONG_TYPE, "umask must be a text such as \"022\".");
+  const char *text = json_string_value(v);
+  size_t n = json_string_length(v);
+  if (n < 1 || n > 4 || strspn(text, "01234567") != n || strtol(text, NULL, 8) > 0777)
+    return refuse(r, WR_OUT_OF_RANGE, "umask must be octal, \"0\" to \"0777\".");
+  s->umask = (int)strtol(text, NULL, 8);
   return 0;
 }
 
@@ -156,7 +175,8 @@ static int parse_model(struct shell *s, json_t *v, const struct refusal *r) {
 
 static const struct { const char *key; parse_fn *parse; } fields[] = {
   {"argv", parse_argv}, {"env", parse_env}, {"cwd", parse_cwd}, {"stdin", parse_stdin}, {"user", parse_user},
-  {"grace", parse_grace}, {"log", parse_log}, {"rlimits", parse_rlimits}, {"attempts", parse_model},
+  {"grace", parse_grace}, {"log", parse_log}, {"rlimits", parse_rlimits},
+  {"stderr", parse_stderr}, {"umask", parse_umask}, {"attempts", parse_model},
   {"backoff", parse_model}, {"timeout", parse_model}, {"runTimeout", parse_model}, {"queueTimeout", parse_model},
   {"onLost", parse_model}};
 enum { N_FIELDS = sizeof fields / sizeof fields[0] };
@@ -190,7 +210,7 @@ static int parse_config(struct shell *s, const char *config, const struct refusa
 
 /* s->root is the caller's to release, on failure too. */
 static int parse_shell(struct shell *s, const char *content, const char *config, const struct refusal *r) {
-  *s = (struct shell){.grace_us = -1};
+  *s = (struct shell){.grace_us = -1, .log_cap = -1, .umask = -1};
   if (parse_config(s, config, r)) return -1;
   bool script = content && *content;
   if (script && s->argv) return refuse(r, WR_BAD_COMMAND, "Give a script in taskContent or taskConfig.argv, not both.");
@@ -241,19 +261,12 @@ static void add_default(struct strings *l, const struct shell *s, const char *en
   if (!declared(s, entry)) *WR_PUSH(l->v, l->n, l->cap) = wr_strdup(entry);
 }
 
-static void add_params(struct strings *l, const struct shell *s, const char *params) {
-  if (!params) return;
-  json_t *root = json_loads(params, 0, NULL);
-  const char *name;
-  json_t *v;
-  json_object_foreach(root, name, v) {
-    char *text = json_is_string(v) ? wr_strdup(json_string_value(v)) : json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
-    strings_add(l, "W_", name, text ? text : "");
-    free(text);
-    if (!declared(s, l->v[l->n - 1])) continue;
-    free(l->v[--l->n]);
-  }
-  json_decref(root);
+struct param_list { struct strings *l; const struct shell *s; };
+
+static void add_param(void *ctx, const char *name, const char *text) {
+  struct param_list *p = ctx;
+  strings_add(p->l, "W_", name, text);
+  if (declared(p->s, p->l->v[p->l->n - 1])) free(p->l->v[--p->l->n]);
 }
 
 static void add_declared(struct strings *l, const struct shell *s) {
@@ -263,13 +276,14 @@ static void add_declared(struct strings *l, const struct shell *s) {
 }
 
 static const char **make_argv(const struct shell *s) {
-  size_t n = s->argv ? json_array_size(s->argv) : 3;
+  size_t n = s->argv ? json_array_size(s->argv) : 4;
   const char **argv = wr_calloc(n + 1, sizeof *argv);
   for (size_t i = 0; i < n && s->argv; i++) argv[i] = json_string_value(json_array_get(s->argv, i));
   if (s->argv) return argv;
   argv[0] = "/bin/sh";
   argv[1] = "-c";
-  argv[2] = s->script;
+  argv[2] = "--"; /* a script may begin with a hyphen */
+  argv[3] = s->script;
   return argv;
 }
 
@@ -277,12 +291,13 @@ static int shell_spawn(const wx_host *h, wx_exec *x, const struct shell *s, char
   struct strings env = {0};
   add_default(&env, s, env_path);
   add_default(&env, s, env_lang);
-  add_params(&env, s, h->task(x)->params);
+  h->params(x, add_param, &(struct param_list){&env, s});
   add_declared(&env, s);
   *WR_PUSH(env.v, env.n, env.cap) = NULL;
   const char **argv = make_argv(s);
   wx_spawn sp = {.size = sizeof sp, .argv = argv, .env = (const char *const *)env.v, .cwd = s->cwd, .user = s->user,
-                 .stdin_data = s->input, .stdin_len = s->input_len, .grace_us = s->grace_us, .log_cap = s->log_cap};
+                 .stdin_data = s->input, .stdin_len = s->input_len, .grace_us = s->grace_us, .log_cap = s->log_cap, .apart = s->apart,
+                 .umask = s->umask};
   for (uint32_t i = 0; i < s->n_limit; i++) {
     sp.rlimit[i].resource = s->limit[i].resource;
     sp.rlimit[i].soft = s->limit[i].soft;

@@ -6,6 +6,7 @@
 #include "err.h"
 #include "limits.h"
 #include "model.h"
+#include "attempt.h"
 #include "text.h"
 
 /* ---- tokens, as far as the scan needs them ---- */
@@ -267,4 +268,16 @@ char *json_text(const json_t *v, size_t flags) {
     if (same) return text;
     free(text);
   }
+}
+
+void params_each(const struct params *p, param_fn *fn, void *ctx) {
+  if (!p) return;
+  json_t *root = json_must(json_reparse(p->text, strlen(p->text))), *v;
+  const char *name;
+  json_object_foreach(root, name, v) {
+    char *text = json_is_string(v) ? NULL : json_text(v, 0);
+    fn(ctx, name, text ? text : json_string_value(v));
+    free(text);
+  }
+  json_decref(root);
 }

@@ -6,6 +6,7 @@
 #define MODEL_PRIVATE_H
 #include <stdbool.h>
 #include "def.h"
+#include "json_out.h"
 #include "mem.h"
 
 /* ---- places ---- */
@@ -45,7 +46,6 @@ enum wr_rc field_name(const json_t *v, const struct jpath *at, struct wr_err *er
 enum wr_rc field_description(const json_t *v, const struct jpath *at, struct wr_err *err) WR_MUST;
 
 /* ---- JSON text ---- */
-char *json_text(const json_t *v, size_t flags);         /* compact, numbers as short as they can be; malloc'ed */
 size_t json_text_depth(const char *text, size_t n);     /* of valid JSON */
 json_t *json_must(json_t *v);                           /* aborts on NULL: out of memory */
 json_t *json_reparse(const char *text, size_t n);       /* text of our own making; NULL when it is broken */

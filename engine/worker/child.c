@@ -53,6 +53,7 @@ BARE static int ties(const struct child_plan *p) {
 }
 
 BARE static void run(const struct child_plan *p) {
+  if (p->umask >= 0) syscall(SYS_umask, p->umask); /* its own: CLONE_FS is not asked for */
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);

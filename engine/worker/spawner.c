@@ -340,6 +340,7 @@ static bool make_plan(struct spawn *s, struct child_plan *p, struct sw_start *m,
   p->env = env;
   p->cwd = *cwd;
   p->program = programs(&s->arena, argv[0], env);
+  p->umask = m->umask;
   p->limit = m->limit;
   p->n_limit = m->n_limit;
   p->set_user = m->flags & SW_USER;
@@ -390,14 +391,14 @@ static void on_start(struct spawn *s, struct sw_start *m, size_t n, const int *f
   atomic_store(&s->page->begun, m->id);
   struct child_plan plan = {.step = STEP_REQUEST, .err = EINVAL};
   struct sw_exit r = {.kind = SW_EXIT, .id = m->id};
-  int want = 2 + !!(m->flags & SW_STDIN) + !!(m->flags & SW_TEXT_FD);
+  int err = m->flags & SW_APART ? 1 : 0, want = 1 + err + !!(m->flags & SW_STDIN) + !!(m->flags & SW_TEXT_FD);
   char *text = n_fd == want ? text_of(s, m, n - sizeof *m, fd[n_fd - 1]) : NULL;
   pid_t pid = -1;
   if (text && make_plan(s, &plan, m, text) && allowed(s, &plan)) {
     plan.step = plan.err = 0;
-    plan.fd[0] = m->flags & SW_STDIN ? fd[2] : STDIN_FILENO;
+    plan.fd[0] = m->flags & SW_STDIN ? fd[1 + err] : STDIN_FILENO;
     plan.fd[1] = fd[0];
-    plan.fd[2] = fd[1];
+    plan.fd[2] = fd[err];
     r.start_us = clock_mono_us();
     pid = launch(s, &plan);
   }

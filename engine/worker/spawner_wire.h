@@ -1,7 +1,7 @@
 /* Private to the worker: what a node and its spawner say to each other, in packets on one SOCK_SEQPACKET pair.
  * Both are the same binary, forked, so structs travel as they are.
  *
- *   node -> spawner:  START (stdout, stderr[, stdin][, text] go along as descriptors)   KILL   RECALL   LOOK
+ *   node -> spawner:  START (output[, stderr, when it is apart][, stdin][, text] go along as descriptors)   KILL   RECALL   LOOK
  *                     ACTIVATE
  *   spawner -> node:  READY (with the socket of its successor) or REFUSED, once;  EXIT, exactly once for each START; before
  *                     it STARTED, when the START asked for it. Up to SW_REPORTS of these two share a packet
@@ -25,7 +25,7 @@ struct sw_page {
 
 enum sw_kind { SW_START = 1, SW_KILL, SW_RECALL, SW_LOOK, SW_ACTIVATE, SW_READY, SW_REFUSED, SW_HELLO, SW_STARTED, SW_EXIT };
 enum { SW_LIMITS = 16, SW_INLINE = 48 * 1024, SW_FDS = 4, SW_REPORTS = 32 };
-enum { SW_STDIN = 1, SW_TEXT_FD = 2, SW_CWD = 4, SW_USER = 8, SW_TELL = 16 };  /* sw_start.flags; TELL: send STARTED */
+enum { SW_STDIN = 1, SW_TEXT_FD = 2, SW_CWD = 4, SW_USER = 8, SW_TELL = 16, SW_APART = 32 };  /* sw_start.flags; TELL: send STARTED */
 
 struct sw_limit { uint32_t resource; uint64_t soft, hard; };
 /* Followed, in the packet or (SW_TEXT_FD) in the last descriptor, by text_bytes of text: n_group group ids (uint32_t),
@@ -35,6 +35,7 @@ struct sw_start {
   int64_t id, ti;                    /* ti, epoch: of the attempt, for the list of those that never started */
   uint32_t epoch;
   uint32_t uid, gid, n_group;        /* SW_USER */
+  int32_t umask;                     /* -1 = that with which the server was started */
   uint32_t n_argv, n_env, n_limit;
   uint64_t text_bytes;
   struct sw_limit limit[SW_LIMITS];
@@ -77,6 +78,7 @@ struct child_plan {
   char *const *argv, *const *env;
   const char *const *program;        /* paths to try, in order, NULL-terminated */
   const char *cwd;                   /* NULL = the spawner's */
+  int umask;                         /* -1 = the spawner's */
   int fd[3];
   struct sw_limit *limit; uint32_t n_limit;
   int set_user; uint32_t uid, gid; const uint32_t *group; uint32_t n_group;

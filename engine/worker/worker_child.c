@@ -45,7 +45,8 @@ struct child {
   struct wx_exec *x;
   struct child *next;            /* buried */
   struct child *young_prev, *young_next;
-  struct pipe pipe[2];
+  struct pipe pipe[2];           /* the first for all output; the second, when they are apart, for stderr */
+  int n_pipe;
   bool watched;                  /* its pipes are in the epoll set; else it is among the young */
   bool paused, orphaned;         /* its pipes are not read; its spawner is dead */
   bool wrote;                    /* the file of its result was made */
@@ -59,7 +60,7 @@ struct child {
 /* ---- packets ---- */
 
 static void packet_free(struct packet *p) {
-  for (int i = 2; i < p->n_fd; i++) close(p->fd[i]); /* the first two are the child's pipes */
+  for (int i = p->kept; i < p->n_fd; i++) close(p->fd[i]);
   free(p);
 }
 
@@ -77,14 +78,15 @@ static void send_waiting(struct worker *w) {
   want_room(w);
 }
 
-/* Takes the descriptors behind the first two. In order; kept while there is no room or no spawner. */
-static void send_packet(struct worker *w, const void *p, size_t n, const int *fd, int n_fd) {
+/* Takes the descriptors behind the first `kept`, which are the child's pipes. In order; stays here while there is no room or no
+ * spawner. */
+static void send_packet(struct worker *w, const void *p, size_t n, const int *fd, int n_fd, int kept) {
   if (!w->out && !w->spawner_lost && spawner_send(w->spawner, p, n, fd, n_fd) != EAGAIN) {
-    for (int i = 2; i < n_fd; i++) close(fd[i]);
+    for (int i = kept; i < n_fd; i++) close(fd[i]);
     return;
   }
   struct packet *k = wr_malloc(sizeof *k + n);
-  *k = (struct packet){.n = n, .n_fd = n_fd};
+  *k = (struct packet){.n = n, .n_fd = n_fd, .kept = kept};
   memcpy(k->data, p, n);
   if (n_fd) memcpy(k->fd, fd, (size_t)n_fd * sizeof *fd);
   *w->out_tail = k;
@@ -94,7 +96,7 @@ static void send_packet(struct worker *w, const void *p, size_t n, const int *fd
 
 static void say(struct worker *w, enum sw_kind kind) {
   const struct sw_plain m = {.kind = kind};
-  if (w->spawner && !w->spawner_lost) send_packet(w, &m, sizeof m, NULL, 0);
+  if (w->spawner && !w->spawner_lost) send_packet(w, &m, sizeof m, NULL, 0, 0);
 }
 
 void child_look(struct worker *w) { say(w, SW_LOOK); }
@@ -106,7 +108,7 @@ void child_kill(struct wx_exec *x, int how) {
   if (c->orphaned) return; /* is being killed */
   const struct sw_kill m = {.kind = SW_KILL, .force = how == WX_CANCEL_FORCE, .id = c->id,
                             .grace_us = w->draining ? w->drain_grace_us : c->grace_us};
-  send_packet(w, &m, sizeof m, NULL, 0);
+  send_packet(w, &m, sizeof m, NULL, 0, 0);
 }
 
 /* ---- pipes ---- */
@@ -135,7 +137,7 @@ _Static_assert(offsetof(struct pipe, src) == 0, "a source is its pipe");
 static void pause_pipes(struct child *c, bool paused) {
   if (c->paused == paused) return;
   c->paused = paused;
-  for (int i = 0; i < 2 && c->watched; i++)
+  for (int i = 0; i < c->n_pipe && c->watched; i++)
     if (c->pipe[i].src.fd >= 0) worker_rewatch(c->x->w, &c->pipe[i].src, paused ? 0 : EPOLLIN);
 }
 
@@ -169,7 +171,7 @@ static void watch_due(struct worker *w, struct timer *t) {
   for (struct child *c; (c = w->young) && c->id <= w->watch_id;) {
     young_del(w, c);
     c->watched = true;
-    for (int i = 0; i < 2; i++) worker_watch(w, &c->pipe[i].src, c->paused ? 0 : EPOLLIN);
+    for (int i = 0; i < c->n_pipe; i++) worker_watch(w, &c->pipe[i].src, c->paused ? 0 : EPOLLIN);
   }
   w->watch_id = atomic_load(&w->spawner->page->begun);
   if (w->young) worker_timer(w, t, clock_mono_us() + WATCH_US);
@@ -178,7 +180,7 @@ static void watch_due(struct worker *w, struct timer *t) {
 /* ---- a child's pipes and memory ---- */
 
 static int open_pipes(struct child *c) {
-  for (int i = 0; i < 2; i++) {
+  for (int i = 0; i < c->n_pipe; i++) {
     int fd[2];
     if (pipe2(fd, O_CLOEXEC)) return -1;
     c->pipe[i] = (struct pipe){{on_pipe, fd[0]}, fd[1], i == 0 ? WX_STDOUT : WX_STDERR, false, c};
@@ -260,7 +262,8 @@ static uint32_t add_env(struct buf *b, const struct wx_exec *x, const wx_spawn *
 
 /* The header stays first in b; SW_TEXT_FD and the descriptor are decided by the size. */
 static void build(struct buf *b, const struct wx_exec *x, const wx_spawn *sp, const struct run_as_user *u) {
-  struct sw_start m = {.kind = SW_START, .id = x->child->id, .ti = x->a->ti, .epoch = x->a->epoch, .n_limit = sp->n_rlimit};
+  struct sw_start m = {.kind = SW_START, .id = x->child->id, .ti = x->a->ti, .epoch = x->a->epoch, .n_limit = sp->n_rlimit,
+                       .umask = sp->umask};
   for (uint32_t i = 0; i < sp->n_rlimit; i++)
     m.limit[i] = (struct sw_limit){(uint32_t)sp->rlimit[i].resource, sp->rlimit[i].soft, sp->rlimit[i].hard};
   buf_add(b, &m, sizeof m);
@@ -278,6 +281,7 @@ static void build(struct buf *b, const struct wx_exec *x, const wx_spawn *sp, co
   for (const char *const *a = sp->argv; *a; a++, m.n_argv++) add_text(b, *a);
   m.n_env = add_env(b, x, sp, u);
   m.text_bytes = b->len - sizeof m;
+  if (x->child->n_pipe == 2) m.flags |= SW_APART;
   if (sp->stdin_len) m.flags |= SW_STDIN;
   if (x->a->timeout_us || x->w->troubles.pause_us) m.flags |= SW_TELL;
   if (m.text_bytes > SW_INLINE) m.flags |= SW_TEXT_FD;
@@ -288,7 +292,7 @@ static void build(struct buf *b, const struct wx_exec *x, const wx_spawn *sp, co
 static int request(struct wx_exec *x, const wx_spawn *sp, const struct run_as_user *u) {
   struct child *c = x->child;
   struct buf b = BUF_INIT;
-  int fd[SW_FDS] = {c->pipe[0].wr, c->pipe[1].wr}, n_fd = 2, rc = 0;
+  int fd[SW_FDS] = {c->pipe[0].wr, c->pipe[1].wr}, n_fd = c->n_pipe, rc = 0;
   build(&b, x, sp, u);
   size_t n = b.len;
   if (sp->stdin_len) rc = fd[n_fd++] = memory_file(sp->stdin_data, sp->stdin_len);
@@ -296,8 +300,8 @@ static int request(struct wx_exec *x, const wx_spawn *sp, const struct run_as_us
     n = sizeof(struct sw_start);
     rc = fd[n_fd++] = memory_file(b.data + n, b.len - n);
   }
-  if (rc >= 0) send_packet(x->w, b.data, n, fd, n_fd);
-  else if (n_fd > 3) close(fd[2]);
+  if (rc >= 0) send_packet(x->w, b.data, n, fd, n_fd, c->n_pipe);
+  else if (n_fd > c->n_pipe + 1) close(fd[c->n_pipe]);
   buf_done(&b);
   return rc < 0 ? -1 : 0;
 }
@@ -318,7 +322,7 @@ static int not_made(struct wx_exec *x, const char *why, char *err, size_t err_n)
 static struct child *child_new(struct wx_exec *x, const wx_spawn *sp, const struct run_as_user *u) {
   struct worker *w = x->w;
   struct child *c = wr_new(struct child);
-  *c = (struct child){.id = ++w->last_id, .x = x, .uid = u->uid, .program = wr_strdup(sp->argv[0]), .cwd = wr_strdup(sp->cwd),
+  *c = (struct child){.id = ++w->last_id, .x = x, .n_pipe = sp->apart ? 2 : 1, .uid = u->uid, .program = wr_strdup(sp->argv[0]), .cwd = wr_strdup(sp->cwd),
                       .user = wr_strdup(u->name), .grace_us = sp->grace_us < 0 ? GRACE_DEFAULT_US : sp->grace_us};
   for (uint32_t i = 0; i < sp->n_rlimit; i++) c->limited |= 1u << sp->rlimit[i].resource;
   for (int i = 0; i < 2; i++) c->pipe[i].src.fd = c->pipe[i].wr = -1;
@@ -477,7 +481,7 @@ static void finish(struct child *c, const struct sw_exit *m) {
   char text[512] = "";
   wx_exit e = {.size = sizeof e, .failed_step = m->step, .exit_code = -1, .utime_us = m->utime_us,
                .stime_us = m->stime_us, .maxrss_kib = m->maxrss_kib};
-  for (int i = 0; i < 2; i++)
+  for (int i = 0; i < c->n_pipe; i++)
     for (int k = 0; k < READS_AT_END && read_pipe(c, &c->pipe[i]);) k++;
   char *output = m->step || !c->wrote ? NULL : take_output(c, &e);
   if (m->step) {

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "json_out.h"
 #include "limits.h"
 #include "worker_int.h"
 
@@ -23,6 +24,7 @@ static struct wx_exec *exec_new(struct worker *w, struct attempt *a, const wx_op
   x->w = w;
   x->a = a;
   x->ops = ops;
+  x->log_cap = -1;
   return x;
 }
 
@@ -195,8 +197,13 @@ static void host_done(wx_exec *x, const wx_result *r) {
   exec_finish(x);
 }
 
+static void host_params(wx_exec *x, void (*fn)(void *ctx, const char *name, const char *text), void *ctx) {
+  params_each(x->a->params, fn, ctx);
+}
+
 static const wx_host host = {.abi = WX_ABI, .size = sizeof(wx_host), .now_us = host_now, .data = host_data, .task = host_task,
-                             .log = host_log, .timer = host_timer, .spawn = host_spawn, .kill = host_kill, .done = host_done};
+                             .log = host_log, .timer = host_timer, .spawn = host_spawn, .kill = host_kill, .done = host_done,
+                             .params = host_params};
 
 /* ---- start ---- */
 

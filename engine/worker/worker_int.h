@@ -55,7 +55,7 @@ struct wx_exec {
   bool again;                      /* its program was being written: it is started once more, later */
   bool never;                      /* it never began, for no fault of its own: comes back as HANDBACK, whatever else was wished */
   bool log_is_result;
-  int64_t log_cap;                 /* 0 = default */
+  int64_t log_cap;                 /* < 0 = default */
   char fence[FENCE_BYTES];         /* last: not zeroed */
 };
 
@@ -69,7 +69,7 @@ struct troubles {
 };
 
 /* A packet for the spawner that its socket had no room for. */
-struct packet { struct packet *next; size_t n; int fd[4], n_fd; char data[]; };
+struct packet { struct packet *next; size_t n; int fd[4], n_fd, kept; char data[]; };  /* the first `kept` fds are pipes of a child */
 struct cancel { int64_t ti; uint32_t epoch; };
 
 struct worker {
@@ -170,7 +170,7 @@ void start_made(struct worker *w);
 struct logger;
 struct logger *logger_new(struct worker *w);
 void logger_free(struct logger *l);         /* writes what there is, ends the thread */
-/* cap <= 0: the default. One attempt's log; the loop's calls. */
+/* cap < 0: the default; 0: nothing is kept. One attempt's log; the loop's calls. */
 struct xlog *xlog_new(struct logger *l, struct wx_exec *x, int64_t cap);
 bool xlog_add(struct xlog *g, uint8_t stream, const void *p, size_t n);  /* false: too much is under way, stop reading */
 void xlog_end(struct xlog *g);              /* no more; exec_log_over() is called when it is stored */

@@ -95,7 +95,7 @@ struct xlog *xlog_new(struct logger *l, struct wx_exec *x, int64_t cap) {
   g->x = x;
   g->ti = x->a->ti;
   g->epoch = x->a->epoch;
-  g->cap = cap > 0 ? cap : LIMIT_LOG_BYTES;
+  g->cap = cap >= 0 ? cap : LIMIT_LOG_BYTES;
   g->head = g->cap / 4;
   g->ring = -1;
   return g;
@@ -237,6 +237,10 @@ static bool write_at(int fd, const char *p, size_t n, int64_t at) {
 
 static void ring_put(struct xlog *g, uint8_t stream, const char *p, size_t n) {
   int64_t size = g->cap - g->head;
+  if (size == 0) { /* of a log that keeps nothing */
+    g->ring_n += (int64_t)n;
+    return;
+  }
   if (g->ring < 0 && !g->ring_bad) g->ring_bad = (g->ring = open_ring(g->l->w)) < 0;
   note_run(g, stream, size);
   if ((int64_t)n > size) {

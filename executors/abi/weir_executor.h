@@ -53,8 +53,10 @@ typedef struct wx_spawn {            /* what a child process gets; all borrowed 
   const char *stdin_data; size_t stdin_len;  /* NULL = /dev/null */
   const char *user;                  /* run-as, NULL = the worker's default */
   int64_t grace_us;                  /* TERM to KILL; < 0 = default 10 s */
-  int64_t log_cap;                   /* bytes kept; <= 0 = default */
+  int64_t log_cap;                   /* bytes kept; 0 = none, < 0 = default */
   struct { int resource; uint64_t soft, hard; } rlimit[16]; uint32_t n_rlimit;   /* RLIMIT_* numbers */
+  int apart;                         /* its stderr is a stream of its own; 0 = both go into one, so their order is kept */
+  int umask;                         /* -1 = that with which the server was started */
 } wx_spawn;
 
 typedef struct wx_exit {             /* how the child ended; its whole process tree is dead, its output is logged */
@@ -77,6 +79,8 @@ typedef struct wx_host {             /* what the worker offers; valid during eve
   int  (*spawn)(wx_exec *, const wx_spawn *, char *err, size_t err_n);  /* 0, or -1 with a text; then child_done comes */
   void (*kill)(wx_exec *, int how);                               /* of the spawned child: the ladder from `how` on */
   void (*done)(wx_exec *, const wx_result *);                     /* copies what it needs */
+  /* Each parameter by name and text: a text as it is, all else as JSON, as the API shows it. Both borrowed during fn(). */
+  void (*params)(wx_exec *, void (*fn)(void *ctx, const char *name, const char *text), void *ctx);
 } wx_host;
 
 typedef struct wx_ops {

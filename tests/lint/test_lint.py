@@ -15,6 +15,9 @@ class Tree(unittest.TestCase):
     def test_sizes(self):
         self.assertEqual(rules.sizes(), [])
 
+    def test_numbers(self):
+        self.assertEqual(rules.numbers(), [])
+
     def test_heads(self):
         self.assertEqual(rules.heads(), [])
 
@@ -66,6 +69,11 @@ class Rules(unittest.TestCase):
     def test_no_head(self):
         self.write("cli/a.c", "int x;\n")
         self.assertEqual(rules.heads(self.root), ["cli/a.c does not open with a comment"])
+
+    def test_another_writer_of_numbers(self):
+        self.write("executors/a.c", "char *f(json_t *v) { return json_dumps(v, 0); }\n")
+        self.write("engine/model/json.c", "char *f(json_t *v) { return json_dumps(v, 0); }\n")
+        self.assertEqual(rules.numbers(self.root), ["executors/a.c writes JSON without json_text()"])
 
     def test_impure(self):
         source = self.write("a.c", "#include <time.h>\nlong f(void);\nlong f(void) { return time(0); }\n")

@@ -20,7 +20,7 @@ enum { LIMIT_S = 60 }; /* of any wait: a test that hangs fails, and says where *
 
 struct harness H;
 
-struct stored { int64_t ti; uint32_t seq; struct buf b; };
+struct stored { int64_t ti; uint32_t seq; struct buf b, of[4]; };  /* of: by stream */
 
 static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
@@ -100,6 +100,7 @@ static bool on_log(void *ctx, const struct log_piece *v, size_t n) {
     if (v[i].offset != (int64_t)s->b.len || v[i].seq <= s->seq || v[i].n == 0) abort(); /* a gap, or out of order */
     s->seq = v[i].seq;
     buf_add(&s->b, v[i].data, v[i].n);
+    buf_add(&s->of[v[i].stream], v[i].data, v[i].n);
   }
   pthread_cond_broadcast(&changed);
   pthread_mutex_unlock(&mu);
@@ -186,7 +187,10 @@ void h_close(void) {
   worker_close(H.w);
   run_as_free(policy);
   for (struct attempt *a; (a = ended);) ended = a->next, attempt_free(a);
-  for (size_t i = 0; i < n_logs; i++) buf_done(&logs[i].b);
+  for (size_t i = 0; i < n_logs; i++) {
+    buf_done(&logs[i].b);
+    for (int k = 0; k < 4; k++) buf_done(&logs[i].of[k]);
+  }
   free(logs);
   h_remove();
 }
@@ -257,6 +261,14 @@ struct buf *h_log(int64_t ti) {
   buf_add(b, "", 0);
   pthread_mutex_unlock(&mu);
   return b;
+}
+
+const char *h_log_of(int64_t ti, uint8_t stream) {
+  pthread_mutex_lock(&mu);
+  struct buf *b = &find_log(ti)->of[stream];
+  buf_add(b, "", 0);
+  pthread_mutex_unlock(&mu);
+  return b->data;
 }
 
 void h_log_reaches(int64_t ti, size_t n) {

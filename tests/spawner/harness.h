@@ -35,6 +35,7 @@ size_t h_timeouts(void);         /* how often timed_out() was called */
 
 /* All that was stored of an attempt's log; checks that offsets have no gap and seq grows. Valid until the next call. */
 struct buf *h_log(int64_t ti);
+const char *h_log_of(int64_t ti, uint8_t stream);   /* of one stream; valid until the next call */
 void h_log_reaches(int64_t ti, size_t n); /* waits until so many bytes are stored */
 void h_fail_logs(int n);         /* the next n log_write() calls fail */
 void h_hold_loop(struct attempt *a);   /* runs it; the worker's thread stands still in its done() until h_let_loop() */

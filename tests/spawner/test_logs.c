@@ -98,7 +98,7 @@ static void test_cap(void **st) {
     attempt_free(a);
   }
   struct attempt *a = run("seq 1 3", "{\"log\":0}");
-  assert_string_equal(h_log(a->ti)->data, "\n[weir: 5 bytes left out here: LIMIT]\n\n");
+  assert_string_equal(h_log(a->ti)->data, "\n[weir: 6 bytes left out here: LIMIT]\n");
   attempt_free(a);
   buf_done(&all);
 }
@@ -106,11 +106,23 @@ static void test_cap(void **st) {
 /* Two streams by turns: more changes than the ring remembers. */
 static void test_two_streams(void **st) {
   (void)st;
-  struct attempt *a = run("i=0; while [ $i -lt 3000 ]; do echo o; echo e >&2; i=$((i+1)); done", "{\"log\":8000}");
+  struct attempt *a = run("i=0; while [ $i -lt 3000 ]; do echo o; echo e >&2; i=$((i+1)); done", "{\"log\":8000,\"stderr\":\"apart\"}");
   char mark[] = "\n[weir: 4000 bytes left out here: LIMIT]\n";
   struct buf *b = h_log(a->ti);
   assert_int_equal(b->len, 8000 + sizeof mark - 1);
   assert_memory_equal(b->data + 2000, mark, sizeof mark - 1);
+  attempt_free(a);
+}
+
+/* Asked for, each stream is told from the other. */
+static void test_apart(void **st) {
+  (void)st;
+  struct attempt *a = run("echo out; echo err >&2; echo more", "{\"stderr\":\"apart\"}");
+  assert_string_equal(h_log_of(a->ti, 1), "out\nmore\n");
+  assert_string_equal(h_log_of(a->ti, 2), "err\n");
+  attempt_free(a);
+  a = run("echo out; echo err >&2", NULL);
+  assert_string_equal(h_log_of(a->ti, 1), "out\nerr\n");
   attempt_free(a);
 }
 
@@ -209,7 +221,7 @@ int main(void) {
   h_open(NULL);
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_bytes), cmocka_unit_test(test_streamed), cmocka_unit_test(test_below_cap), cmocka_unit_test(test_cap),
-    cmocka_unit_test(test_two_streams), cmocka_unit_test(test_gigabyte), cmocka_unit_test(test_one_long_line),
+    cmocka_unit_test(test_two_streams), cmocka_unit_test(test_apart), cmocka_unit_test(test_gigabyte), cmocka_unit_test(test_one_long_line),
     cmocka_unit_test(test_store_fails), cmocka_unit_test(test_store_hangs), cmocka_unit_test(test_store_just_in_time)};
   int rc = cmocka_run_group_tests_name("logs", tests, NULL, NULL);
   h_close();

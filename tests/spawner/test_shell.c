@@ -291,6 +291,29 @@ static void test_user(void **st) {
   h_expect("ln -s /etc/shadow $WEIR_OUTPUT; cat /etc/shadow", "{\"user\":\"nobody\"}", ATTEMPT_FAIL, "Exit code 1.");
 }
 
+/* One pipe: the order of what was said where is kept, as on a terminal. */
+static void test_order_of_output(void **st) {
+  (void)st;
+  struct attempt *a = h_sh("echo 1; echo 2 >&2; echo 3; echo 4 >&2; echo 5; set -x; echo 6");
+  assert_string_equal(h_log(a->ti)->data, "1\n2\n3\n4\n5\n+ echo 6\n6\n");
+  attempt_free(a);
+}
+
+static void test_umask(void **st) {
+  (void)st;
+  struct attempt *a = h_run("SHELL", "umask", "{\"umask\":\"031\"}");
+  assert_string_equal(h_log(a->ti)->data, "0031\n");
+  attempt_free(a);
+}
+
+/* A script may begin with what looks like an option. */
+static void test_hyphen(void **st) {
+  (void)st;
+  struct attempt *a = h_sh("-e 2>&-; exit 7");
+  assert_int_equal(a->exit_code, 7);
+  attempt_free(a);
+}
+
 int main(void) {
   setenv("WEIR_TOKEN", "s3cr3t", 1);
   h_open(geteuid() == 0 ? "nobody" : NULL);
@@ -300,7 +323,7 @@ int main(void) {
     cmocka_unit_test(test_big_request), cmocka_unit_test(test_path_search), cmocka_unit_test(test_clean_env),
     cmocka_unit_test(test_no_secret_leaks), cmocka_unit_test(test_stdin), cmocka_unit_test(test_output),
     cmocka_unit_test(test_output_among_many), cmocka_unit_test(test_output_limits), cmocka_unit_test(test_limits), cmocka_unit_test(test_ties),
-    cmocka_unit_test(test_user)};
+    cmocka_unit_test(test_order_of_output), cmocka_unit_test(test_umask), cmocka_unit_test(test_hyphen), cmocka_unit_test(test_user)};
   int rc = cmocka_run_group_tests_name("shell", tests, NULL, NULL);
   h_close();
   return rc;

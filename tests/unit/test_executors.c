@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attempt.h"
 #include "builtin.h"
 #include "err.h"
+#include "json_out.h"
 #include "limits.h"
 #include "mem.h"
 
@@ -36,8 +38,14 @@ static int spawn(wx_exec *x, const wx_spawn *sp, char *err, size_t n) {
   return 0;
 }
 
+static void params(wx_exec *x, void (*fn)(void *ctx, const char *name, const char *text), void *ctx) {
+  struct params *p = x->task.params ? params_new(x->task.params) : NULL;
+  params_each(p, fn, ctx);
+  params_unref(p);
+}
+
 static const wx_host host = {.abi = WX_ABI, .size = sizeof(wx_host), .now_us = now, .data = data, .task = task, .timer = timer,
-                             .spawn = spawn, .kill = kill_it, .done = done};
+                             .spawn = spawn, .kill = kill_it, .done = done, .params = params};
 
 static void test_table(void **st) {
   (void)st;
@@ -61,6 +69,11 @@ static const struct rule rules[] = {
   {"WAIT", "500ms", NULL, 0}, {"WAIT", "7d", NULL, 0}, {"WAIT", "604800", NULL, 0}, {"WAIT", "604800.000001", NULL, WR_OUT_OF_RANGE},
   {"WAIT", "-1", NULL, WR_OUT_OF_RANGE}, {"WAIT", "soon", NULL, WR_OUT_OF_RANGE}, {"WAIT", "1 s", NULL, WR_OUT_OF_RANGE},
   {"WAIT", "nan", NULL, WR_OUT_OF_RANGE}, {"WAIT", "1", "{\"x\":1}", WR_UNKNOWN_FIELD},
+  {"SHELL", "true", "{\"umask\":\"0\"}", 0}, {"SHELL", "true", "{\"umask\":\"0777\"}", 0}, {"SHELL", "true", "{\"umask\":\"1000\"}", WR_OUT_OF_RANGE},
+  {"SHELL", "true", "{\"umask\":\"\"}", WR_OUT_OF_RANGE}, {"SHELL", "true", "{\"umask\":\"08\"}", WR_OUT_OF_RANGE},
+  {"SHELL", "true", "{\"umask\":\"00022\"}", WR_OUT_OF_RANGE}, {"SHELL", "true", "{\"umask\":22}", WR_WRONG_TYPE},
+  {"SHELL", "true", "{\"stderr\":\"with\"}", 0}, {"SHELL", "true", "{\"stderr\":\"apart\"}", 0}, {"SHELL", "true", "{\"stderr\":\"\"}", WR_OUT_OF_RANGE},
+  {"SHELL", "true", "{\"stderr\":true}", WR_WRONG_TYPE},
   {"SHELL", "true", NULL, 0}, {"SHELL", NULL, NULL, WR_BAD_COMMAND}, {"SHELL", "", "{}", WR_BAD_COMMAND},
   {"SHELL", NULL, "{\"argv\":[\"true\"]}", 0}, {"SHELL", "", "{\"argv\":[\"true\",\"\"]}", 0},
   {"SHELL", "true", "{\"argv\":[\"true\"]}", WR_BAD_COMMAND}, {"SHELL", NULL, "{\"argv\":[]}", WR_BAD_COMMAND},
@@ -154,7 +167,7 @@ static void test_shell_start(void **st) {
   struct wx_exec x;
   start(&x, &executor_shell, "echo $W_a", "{\"env\":{\"W_b\":\"own\",\"LANG\":\"C\"},\"timeout\":3,\"grace\":\"2s\",\"log\":7}",
         "{\"a\":\"$(reboot)\",\"b\":true,\"c\":1.25,\"d\":-3}");
-  assert_string_equal(x.env, "[/bin/sh][-c][echo $W_a]|PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+  assert_string_equal(x.env, "[/bin/sh][-c][--][echo $W_a]|PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
                              "|W_a=$(reboot)|W_c=1.25|W_d=-3|W_b=own|LANG=C");
   assert_int_equal(x.sp.grace_us, 2000000);
   assert_int_equal(x.sp.log_cap, 7);
@@ -164,8 +177,25 @@ static void test_shell_start(void **st) {
   assert_int_equal(x.sp.grace_us, -1);
   assert_int_equal(x.sp.n_rlimit, 1);
   assert_int_equal(x.sp.rlimit[0].hard, 6);
+  assert_int_equal(x.sp.log_cap, -1);
+  assert_int_equal(x.sp.umask, -1);
+  assert_false(x.sp.apart);
   executor_shell.cancel(&host, &x, WX_CANCEL_FORCE);
   assert_int_equal(x.killed, WX_CANCEL_FORCE + 1);
+  free(x.env);
+}
+
+/* As the API shows them, not with the digits that a double needs at most; and a time may be such a number. */
+static void test_shell_numbers(void **st) {
+  (void)st;
+  struct wx_exec x;
+  start(&x, &executor_shell, "true", "{\"grace\":0.1,\"log\":0,\"umask\":\"027\",\"stderr\":\"apart\"}",
+        "{\"big\":1e+300,\"list\":[0.1,null],\"price\":19.99,\"rate\":0.1,\"tiny\":2e-5,\"whole\":9007199254740993}");
+  assert_non_null(strstr(x.env, "|W_big=1e300|W_list=[0.1,null]|W_price=19.99|W_rate=0.1|W_tiny=2e-5|W_whole=9007199254740993"));
+  assert_int_equal(x.sp.grace_us, 100000);
+  assert_int_equal(x.sp.log_cap, 0);
+  assert_int_equal(x.sp.umask, 027);
+  assert_true(x.sp.apart);
   free(x.env);
 }
 
@@ -190,6 +220,6 @@ static void test_shell_end(void **st) {
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_table), cmocka_unit_test(test_rules), cmocka_unit_test(test_long_script), cmocka_unit_test(test_did_you_mean),
-    cmocka_unit_test(test_wait), cmocka_unit_test(test_echo), cmocka_unit_test(test_shell_start), cmocka_unit_test(test_shell_end)};
+    cmocka_unit_test(test_wait), cmocka_unit_test(test_echo), cmocka_unit_test(test_shell_start), cmocka_unit_test(test_shell_numbers), cmocka_unit_test(test_shell_end)};
   return cmocka_run_group_tests_name("executors", tests, NULL, NULL);
 }
