@@ -28,6 +28,7 @@ struct api_opts {
   const struct run_as *run_as;    /* who those of this node may be; NULL: it runs none */
   const char *version;            /* of /version */
   uint32_t threads;               /* connections at once; 0 = the default */
+  int64_t request_us;             /* how long a request waits for the runner; 0 = LIMIT_REQUEST_US */
   void (*health)(void *ctx, struct health *out); /* for /readyz; any thread, never waits. NULL = all is well */
   void *ctx;
 };

@@ -16,6 +16,8 @@
 #define BODY_US_PER_MIB 1000000
 #define LARGE_WAIT_S 30
 #define LOG_EVERY_US 10000000
+#define WAIT_LOOK_US 250000        /* who waits for the runner looks so often whether the server ends */
+#define DRAIN_WAIT_US 1500000      /* and then waits no longer than that: api_stop() waits 2 s */
 
 /* ---- errors ---- */
 
@@ -166,29 +168,117 @@ struct reader *call_reader(struct call *c) {
   return r;
 }
 
-struct waiter { struct http_scratch *s; bool done; };
+/* ---- asking the runner ---- */
 
-/* On the runner's thread. The scratch outlives the request, so that the unlock here never touches freed memory. */
+/* A request with all that it points to: whoever waits may give up, the runner may come back to it much later. */
+struct asked {
+  struct req q;
+  atomic_uint refs;               /* who waits, and the runner until done() */
+  pthread_mutex_t lock;
+  pthread_cond_t cond;
+  bool done;
+  char key[LIMIT_KEY_CHARS + 1];
+  uint8_t key_hash[KEY_HASH_BYTES];
+  struct req_start start[];
+};
+
+static void asked_unref(struct asked *a) {
+  if (atomic_fetch_sub(&a->refs, 1) > 1) return;
+  for (uint32_t i = 0; i < a->q.n_start; i++) params_unref(a->start[i].params);
+  params_unref(a->q.params);
+  pthread_cond_destroy(&a->cond);
+  pthread_mutex_destroy(&a->lock);
+  free(a);
+}
+
+/* On the runner's thread. */
 static void answered(struct req *q, void *ctx) {
-  struct waiter *w = ctx;
-  struct http_scratch *s = w->s;
+  struct asked *a = ctx;
   (void)q;
-  pthread_mutex_lock(&s->lock);
-  w->done = true;
-  pthread_cond_signal(&s->cond);
-  pthread_mutex_unlock(&s->lock);
+  pthread_mutex_lock(&a->lock);
+  a->done = true;
+  pthread_cond_signal(&a->cond);
+  pthread_mutex_unlock(&a->lock);
+  asked_unref(a);
+}
+
+static struct asked *asked_new(const struct call *c, const struct req *q) {
+  struct asked *a = wr_malloc(sizeof *a + q->n_start * sizeof *a->start);
+  pthread_condattr_t mono;
+  memset(a, 0, sizeof *a);
+  a->q = *q;
+  a->q.done = answered;
+  a->q.done_ctx = a;
+  if (q->params) params_ref(q->params);
+  if (q->n_start > 0) a->q.start = memcpy(a->start, q->start, q->n_start * sizeof *a->start);
+  for (uint32_t i = 0; i < q->n_start; i++)
+    if (a->start[i].params) params_ref(a->start[i].params);
+  if (c->key[0] && (q->kind == REQ_START || q->kind == REQ_EXEC_TASK)) {
+    a->q.key = memcpy(a->key, c->key, sizeof a->key);
+    a->q.key_hash = memcpy(a->key_hash, c->key_hash, sizeof a->key_hash);
+  }
+  atomic_init(&a->refs, 2);
+  pthread_mutex_init(&a->lock, NULL);
+  pthread_condattr_init(&mono);
+  pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
+  pthread_cond_init(&a->cond, &mono);
+  pthread_condattr_destroy(&mono);
+  return a;
+}
+
+/* Until it is done or until then, INT64_MAX = for as long as that takes. A server that ends does not wait so long: now and
+ * then it is looked whether this one does. */
+static bool wait_done(const struct call *c, struct asked *a, int64_t until) {
+  int64_t now = clock_mono_us();
+  pthread_mutex_lock(&a->lock);
+  while (!a->done && now < until) {
+    int64_t at = now + WAIT_LOOK_US < until ? now + WAIT_LOOK_US : until;
+    struct timespec ts = {.tv_sec = at / 1000000, .tv_nsec = at % 1000000 * 1000};
+    pthread_cond_timedwait(&a->cond, &a->lock, &ts);
+    now = clock_mono_us();
+    if (until != INT64_MAX && atomic_load(&c->api->draining) && until > now + DRAIN_WAIT_US) until = now + DRAIN_WAIT_US;
+  }
+  bool done = a->done;
+  pthread_mutex_unlock(&a->lock);
+  return done;
+}
+
+/* It has waited long enough. What it points to stays with the runner, unless that never saw it. WR_OK: it is answered. */
+static enum wr_rc give_up(const struct call *c, struct asked *a) {
+  switch (runner_take_back(c->api->o.runner, &a->q)) {
+  case REQ_BACK_ANSWERED: (void)wait_done(c, a, INT64_MAX); return WR_OK; /* it is coming just now */
+  case REQ_BACK_YOURS: asked_unref(a); return WR_DB_UNAVAILABLE;
+  case REQ_BACK_UNSENT: return WR_DB_UNAVAILABLE;
+  case REQ_BACK_UNKNOWN: break;
+  }
+  return WR_OUTCOME_UNKNOWN;
+}
+
+static void take_answer(struct req *q, const struct asked *a) {
+  struct req_start *start = q->start;
+  q->ti = a->q.ti;
+  q->fi = a->q.fi;
+  q->rc = a->q.rc;
+  q->err = a->q.err;
+  q->changed = a->q.changed;
+  q->replayed = a->q.replayed;
+  for (uint32_t i = 0; i < q->n_start; i++)
+    start[i].fi = a->start[i].fi, start[i].create_us = a->start[i].create_us, start[i].flow_version = a->start[i].flow_version;
+}
+
+static void ask(struct call *c, struct req *q) {
+  struct asked *a = asked_new(c, q);
+  enum wr_rc rc = WR_OK;
+  int64_t wait_us = c->api->o.request_us ? c->api->o.request_us : LIMIT_REQUEST_US;
+  if (!runner_post(c->api->o.runner, &a->q)) asked_unref(a); /* the runner's: it has not taken it */
+  else if (!wait_done(c, a, clock_mono_us() + wait_us)) rc = give_up(c, a);
+  if (rc == WR_OK) take_answer(q, a);
+  else q->rc = wr_err_set(&q->err, rc, NULL);
+  asked_unref(a);
 }
 
 enum wr_rc call_post(struct call *c, struct req *q) {
-  struct waiter w = {c->http->scratch, false};
-  q->done = answered;
-  q->done_ctx = &w;
-  if (c->key[0] && (q->kind == REQ_START || q->kind == REQ_EXEC_TASK)) q->key = c->key, q->key_hash = c->key_hash;
-  if (runner_post(c->api->o.runner, q)) {
-    pthread_mutex_lock(&w.s->lock);
-    while (!w.done) pthread_cond_wait(&w.s->cond, &w.s->lock);
-    pthread_mutex_unlock(&w.s->lock);
-  }
+  ask(c, q);
   c->page.replayed = q->replayed;
   if (q->rc == WR_OK) return WR_OK;
   c->err = q->err;

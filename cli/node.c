@@ -207,6 +207,7 @@ static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
   gethostname(n->host, sizeof n->host - 1);
   home_of(o, n->home);
   struct runner_opts r = {.store = n->store, .defs = n->defs, .lease_us = o->lease_us, .own_only = o->own_only,
+                          .request_us = o->request_us, .cache_bytes = o->cache_bytes,
                           .info = {n->host, getpid(), o->slots, o->roles_text, n->home}};
   rand_secret(&r.seed, sizeof r.seed);
   r.never = n->never;
@@ -301,11 +302,9 @@ void node_close(struct node *n) {
 }
 
 void node_health(struct node *n, struct health *out) {
-  struct runner_stats st;
-  runner_stats(n->runner, &st);
-  *out = (struct health){.store = {.ok = !st.store_down}, .queue = {.ok = true}, .processes = {.ok = true}, .disk = {.ok = true}};
+  *out = (struct health){.queue = {.ok = true}, .processes = {.ok = true}};
+  runner_health(n->runner, &out->store, &out->disk);
   if (n->worker) worker_health(n->worker, &out->processes);
-  if (st.store_down) snprintf(out->store.why, sizeof out->store.why, "the database does not answer");
   for (int s = 0; s < SLOT__N && out->queue.ok; s++) {
     if (n->pump[s]) pump_health(n->pump[s], &out->queue);
   }

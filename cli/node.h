@@ -46,7 +46,7 @@ void node_drain(struct node *n, int64_t grace_us);
 /* After node_drain() and when nobody posts any more: commits what waits, leaves the store, ends all. NULL is fine. */
 void node_close(struct node *n);
 
-void node_health(struct node *n, struct health *out);   /* any thread; never waits */
+void node_health(struct node *n, struct health *out);   /* any thread; waits RUNNER_HEALTH_WAIT_US at most */
 struct store *node_store(const struct node *n);
 struct defs *node_defs(const struct node *n);
 struct runner *node_runner(const struct node *n);

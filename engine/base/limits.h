@@ -33,6 +33,8 @@
 #define LIMIT_LOSSES 3                         /* the third makes the task DEAD */
 #define LIMIT_BATCH_ROWS 2000                  /* task rows written by one batch, about */
 #define LIMIT_MAILBOX 20000                    /* requests that wait for the runner */
+#define LIMIT_REQUEST_US 10000000              /* and how long one of them waits: --request-timeout */
+#define LIMIT_CACHE_BYTES (64LL << 20)         /* runs, tasks and definitions kept in memory: --cache-memory */
 #define LIMIT_HEADER_BYTES 16384
 #define LIMIT_HEADERS 64
 #define LIMIT_RUN_AS 64                        /* users that a node's SHELL tasks may be */

@@ -13,7 +13,8 @@ enum wr_rc runner_new(const struct runner_opts *o, int64_t now_us, struct runner
   pthread_condattr_t mono;
   r->o = *o;
   if (r->o.lease_us == 0) r->o.lease_us = 60 * 1000000LL;
-  if (r->o.mailbox == 0) r->o.mailbox = LIMIT_MAILBOX;
+  if (r->o.request_us == 0) r->o.request_us = LIMIT_REQUEST_US;
+  ledger_init(&r->reqs, o->mailbox ? o->mailbox : LIMIT_MAILBOX);
   r->s = o->store;
   r->single = store_single(o->store);
   r->wall_us = now_us;
@@ -23,7 +24,6 @@ enum wr_rc runner_new(const struct runner_opts *o, int64_t now_us, struct runner
   ahead_init(r);
   ask_init(r);
   r->lru.lru_prev = r->lru.lru_next = &r->lru;
-  r->req_tail = &r->req_head;
   r->res_tail = &r->res_head;
   arena_init(&r->mem, 0);
   pthread_mutex_init(&r->mu, NULL);
@@ -31,6 +31,7 @@ enum wr_rc runner_new(const struct runner_opts *o, int64_t now_us, struct runner
   pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
   pthread_cond_init(&r->wake, &mono);
   pthread_condattr_destroy(&mono);
+  watch_init(&r->watch, runner_now(r));
   enum wr_rc rc = lease_join(r, err);
   if (rc != WR_OK) { runner_free(r); return rc; }
   *out = r;
@@ -58,6 +59,7 @@ static void free_lists(struct runner *r) {
 
 void runner_free(struct runner *r) {
   if (r == NULL) return;
+  reqs_end(r);
   free_lists(r);
   map64_done(&r->runs);
   map64_done(&r->solos);
@@ -80,6 +82,7 @@ void runner_free(struct runner *r) {
   free(r->b.attempt);
   free(r->b.key);
   arena_done(&r->mem);
+  watch_done(&r->watch);
   pthread_cond_destroy(&r->wake);
   pthread_mutex_destroy(&r->mu);
   free(r);
@@ -89,38 +92,10 @@ int64_t runner_incarnation(const struct runner *r) { return r->me; }
 
 /* ---- mailbox: any thread ---- */
 
-static void posted(struct runner *r) { /* mu held */
+void mail_posted(struct runner *r) {
   if (r->posted) return;
   r->posted = true;
   pthread_cond_signal(&r->wake);
-}
-
-void req_fail(struct req *q, enum wr_rc code, const char *text) {
-  q->rc = wr_err_set(&q->err, code, text ? "%s" : NULL, text);
-}
-
-void req_reset(struct req *q) {
-  q->rc = WR_OK;
-  q->changed = q->replayed = false;
-  wr_err_clear(&q->err);
-}
-
-bool runner_post(struct runner *r, struct req *q) {
-  q->next = NULL;
-  q->first_id = 0;
-  req_reset(q);
-  pthread_mutex_lock(&r->mu);
-  bool full = r->n_req >= r->o.mailbox, draining = r->draining;
-  if (!full && !draining) {
-    *r->req_tail = q;
-    r->req_tail = &q->next;
-    r->n_req++;
-    posted(r);
-  }
-  pthread_mutex_unlock(&r->mu);
-  if (draining) req_fail(q, WR_DRAINING, NULL);
-  else if (full) req_fail(q, WR_BUSY, NULL);
-  return !full && !draining;
 }
 
 void runner_post_results(struct runner *r, struct attempt *list) {
@@ -130,14 +105,14 @@ void runner_post_results(struct runner *r, struct attempt *list) {
   pthread_mutex_lock(&r->mu);
   *r->res_tail = list;
   r->res_tail = &last->next;
-  posted(r);
+  mail_posted(r);
   pthread_mutex_unlock(&r->mu);
 }
 
 static void box_add(struct runner *r, const struct ev *e, size_t n) {
   pthread_mutex_lock(&r->mu);
   for (size_t i = 0; i < n; i++) *WR_PUSH(r->box, r->n_box, r->cap_box) = e[i];
-  posted(r);
+  mail_posted(r);
   pthread_mutex_unlock(&r->mu);
 }
 
@@ -156,14 +131,14 @@ void runner_post_hints(struct runner *r, const struct hint *h, size_t n) {
 void runner_drain(struct runner *r) {
   pthread_mutex_lock(&r->mu);
   r->draining = true;
-  posted(r);
+  mail_posted(r);
   pthread_mutex_unlock(&r->mu);
 }
 
 void runner_nudge(struct runner *r) {
   pthread_mutex_lock(&r->mu);
   r->nudged = true;
-  posted(r);
+  mail_posted(r);
   pthread_mutex_unlock(&r->mu);
 }
 
@@ -180,7 +155,7 @@ static void post_ask(struct runner *r, struct ask_mail m) {
   r->asks.lost |= m.lost;
   r->asks.away = (uint8_t)((r->asks.away | m.away) & ~m.back);
   r->asks.back = (uint8_t)((r->asks.back | m.back) & ~m.away);
-  posted(r);
+  mail_posted(r);
   pthread_mutex_unlock(&r->mu);
 }
 
@@ -206,6 +181,7 @@ void runner_stats(struct runner *r, struct runner_stats *out) {
   pthread_mutex_lock(&r->mu);
   *out = r->stats;
   pthread_mutex_unlock(&r->mu);
+  out->store_down = watch_state(&r->watch) != WATCH_WELL;
 }
 
 /* ---- what waits ---- */
@@ -219,10 +195,18 @@ void timer_task(struct runner *r, int64_t fi, int64_t ti, int64_t at_us) {
   heap_push(&r->timers, &t->it, at_us);
 }
 
+static void take_results(struct runner *r, struct attempt *res) {
+  for (struct attempt *next; res != NULL; res = next) {
+    next = res->next;
+    res->next = NULL;
+    ev_add(r, (struct ev){.kind = EV_RESULT, .fi = res->fi, .ti = res->ti, .epoch = res->epoch, .owner = res->owner, .a = res});
+  }
+}
+
+/* All under one lock: a request in it may be taken back at any time. */
 static void take_mail(struct runner *r) {
   pthread_mutex_lock(&r->mu);
   struct attempt *res = r->res_head;
-  struct req *req = r->req_head;
   struct ev *box = r->box;
   size_t n_box = r->n_box;
   bool nudged = r->nudged;
@@ -230,31 +214,32 @@ static void take_mail(struct runner *r) {
   r->asks = (struct ask_mail){0};
   r->res_head = NULL;
   r->res_tail = &r->res_head;
-  r->req_head = NULL;
-  r->req_tail = &r->req_head;
   r->box = NULL;
   r->n_box = r->cap_box = 0;
   r->nudged = r->posted = false;
-  pthread_mutex_unlock(&r->mu);
-  for (struct attempt *next; res != NULL; res = next) {
-    next = res->next;
-    res->next = NULL;
-    ev_add(r, (struct ev){.kind = EV_RESULT, .fi = res->fi, .ti = res->ti, .epoch = res->epoch, .owner = res->owner, .a = res});
-  }
+  take_results(r, res);
   for (size_t i = 0; i < n_box; i++) ev_add(r, box[i]);
-  for (struct req *next; req != NULL; req = next) {
-    next = req->next;
-    ev_add(r, (struct ev){.kind = EV_REQ, .fi = req->fi, .ti = req->ti, .q = req});
-  }
+  for (struct req *q = ledger_take(&r->reqs); q != NULL; q = q->next) ev_add(r, (struct ev){.kind = EV_REQ, .fi = q->fi, .ti = q->ti, .q = q});
+  pthread_mutex_unlock(&r->mu);
   free(box);
   if (nudged) r->reconcile_at = 0;
   ask_mail(r, &asks);
 }
 
 static void take_later(struct runner *r) {
-  if (r->n_later == 0 || r->later_at > r->boot_us) return;
-  for (size_t i = 0; i < r->n_later; i++) ev_add(r, r->later[i]);
-  r->n_later = 0;
+  size_t kept = 0;
+  for (size_t i = 0; i < r->n_later; i++) {
+    if (r->later[i].again_us <= r->boot_us) ev_add(r, r->later[i]);
+    else r->later[kept++] = r->later[i];
+  }
+  r->n_later = kept;
+}
+
+static int64_t later_next(const struct runner *r) {
+  int64_t at = INT64_MAX;
+  for (size_t i = 0; i < r->n_later; i++)
+    if (r->later[i].again_us < at) at = r->later[i].again_us;
+  return at;
 }
 
 static void take_timers(struct runner *r) {
@@ -313,43 +298,27 @@ static void ev_remove(struct runner *r, size_t n) {
   r->n_ev -= n;
 }
 
-/* It had its place in the mailbox until now: what waits for the store counts as well. */
-static void answer(struct runner *r, struct req *q) {
-  pthread_mutex_lock(&r->mu);
-  r->n_req--;
-  pthread_mutex_unlock(&r->mu);
-  q->done(q, q->done_ctx);
+/* Its turn comes again. After ALONE_AFTER times in a batch of its own, in which it holds up nobody and nothing else holds
+ * locks for it; then the pauses grow. */
+static void put_off(struct runner *r, struct ev *e) {
+  int64_t pause = e->at_once ? 0 : e->alone ? LATER_US << (e->put_off - ALONE_AFTER) : LATER_US;
+  if (!e->at_once && e->put_off < PUT_OFF_MOST) e->put_off++;
+  e->alone = e->put_off >= ALONE_AFTER;
+  e->again_us = r->boot_us + pause;
+  e->defer = e->at_once = false;
+  *WR_PUSH(r->later, r->n_later, r->cap_later) = *e;
 }
 
 /* The batch is through, or each of its events has been answered. */
 static void events_done(struct runner *r) {
   for (size_t i = 0; i < r->n_take; i++) {
     struct ev *e = &r->ev[i];
-    if (e->defer) {
-      int64_t at = r->boot_us + (e->at_once ? 0 : LATER_US);
-      r->later_at = r->n_later > 0 && r->later_at > at ? r->later_at : at;
-      e->defer = e->at_once = false;
-      *WR_PUSH(r->later, r->n_later, r->cap_later) = *e;
-      continue;
-    }
+    if (e->defer) { put_off(r, e); continue; }
     if (e->keep) { aside_keep(r, e, false); continue; }
     attempt_free(e->a);
-    if (e->q) answer(r, e->q);
+    if (e->q) req_answer(r, e->q);
   }
   ev_remove(r, r->n_take);
-  r->n_take = 0;
-}
-
-/* Nothing was stored: requests are told so, the rest waits for the store. */
-static void answer_refused(struct runner *r, enum wr_rc code) {
-  size_t kept = 0;
-  for (size_t i = 0; i < r->n_ev; i++) {
-    struct req *q = r->ev[i].q;
-    if (q == NULL) { r->ev[kept++] = r->ev[i]; continue; }
-    req_fail(q, code, NULL);
-    answer(r, q);
-  }
-  r->n_ev = kept;
   r->n_take = 0;
 }
 
@@ -359,13 +328,28 @@ void stats_count(struct runner *r, uint64_t *stat) {
   pthread_mutex_unlock(&r->mu);
 }
 
-static void pause_store(struct runner *r, bool down) {
-  r->pause_us = r->pause_us == 0 ? 1000 : r->pause_us * 2 > RETRY_MAX_US ? RETRY_MAX_US : r->pause_us * 2;
+/* Pauses grow; until it is known whether the fault lasts they stay short. */
+static void pause_store(struct runner *r) {
+  int64_t most = watch_state(&r->watch) == WATCH_WELL ? RETRY_MAX_US / 8 : RETRY_MAX_US;
+  r->pause_us = r->pause_us == 0 ? 1000 : r->pause_us * 2 > most ? most : r->pause_us * 2;
   r->again_us = r->boot_us + r->pause_us / 2 + (int64_t)(rand_next(&r->c.rnd) % (uint64_t)(r->pause_us / 2 + 1));
-  if (down != r->stats.store_down) log_warn(down ? "store.down" : "store.retry", L_INT("pause_us", r->pause_us));
-  pthread_mutex_lock(&r->mu);
-  r->stats.store_down = down;
-  pthread_mutex_unlock(&r->mu);
+}
+
+void store_failed(struct runner *r, enum store_rc rc) {
+  watch_failed(&r->watch, runner_now(r), rc, NULL);
+  pause_store(r);
+  enum watch_state s = watch_state(&r->watch);
+  if (s != WATCH_WELL) reqs_refuse(r, s == WATCH_FULL ? WR_NO_SPACE : WR_DB_UNAVAILABLE);
+}
+
+enum store_rc defs_store_rc(enum wr_rc rc) {
+  switch ((unsigned)rc) {
+  case WR_OK: return STORE_OK;
+  case WR_NOT_FOUND: case WR_INTERNAL: return STORE_BAD; /* it is not there; what is there is not whole */
+  case WR_NO_SPACE: return STORE_NO_SPACE;
+  case WR_DB_UNAVAILABLE: return STORE_DOWN;
+  default: return STORE_RETRY;
+  }
 }
 
 /* One event alone is refused for good: a request gets the error, the flow of another is set aside, all else goes on. */
@@ -387,8 +371,40 @@ static void set_aside(struct runner *r) {
   r->limit = SIZE_MAX;
 }
 
+/* How many events come into the batch: up to the first that comes alone. */
+static size_t events_wanted(const struct runner *r) {
+  size_t most = r->n_ev < r->limit ? r->n_ev : r->limit;
+  if (most > LIMIT_BATCH_ROWS) most = LIMIT_BATCH_ROWS;
+  for (size_t i = 0; i < most; i++)
+    if (r->ev[i].alone) return i > 0 ? i : 1;
+  return most;
+}
+
+/* The store takes other writes, so it is not away: something in this batch cannot be written now. Half of it then, and
+ * what is found waits for a time of its own. It is not refused for good: no result becomes a failure by this. */
+static void isolate(struct runner *r, size_t n) {
+  r->n_retry = 0;
+  if (n == 0) n = events_wanted(r); /* it came no further than reading what they need */
+  if (n > 1) { r->limit = n / 2; return; }
+  struct ev *e = &r->ev[0];
+  if (!e->alone) log_warn("runner.put_off", L_INT("fi", e->fi), L_INT("ti", e->ti), L_INT("event", e->kind));
+  if (e->put_off < ALONE_AFTER) e->put_off = ALONE_AFTER;
+  e->alone = e->defer = true;
+  r->n_take = 1;
+  events_done(r);
+  r->limit = SIZE_MAX;
+}
+
+/* A server may refuse one batch and take all else: after a failure each turn begins with a renewal, which tells. */
+static void batch_retry(struct runner *r, size_t n) {
+  stats_count(r, &r->stats.retries);
+  if (r->n_retry++ == 0) r->retry_us = r->boot_us;
+  if (!r->single && r->n_retry >= ISOLATE_AFTER && r->seen_us > r->retry_us && r->n_ev > 0) isolate(r, n);
+  store_failed(r, STORE_RETRY);
+}
+
 static void batch_failed(struct runner *r, enum store_rc rc) {
-  if (rc == STORE_UNKNOWN) { r->unknown = true; pause_store(r, true); return; }
+  if (rc == STORE_UNKNOWN) { r->unknown = true; store_failed(r, rc); return; }
   size_t n = r->n_take;
   batch_undo(r);
   switch (rc) {
@@ -397,24 +413,25 @@ static void batch_failed(struct runner *r, enum store_rc rc) {
     if (r->limit == 1 && r->n_ev > 0) set_aside(r);
     else r->limit = n > 1 ? n / 2 : 1; /* one event was not alone: there were slices */
     break;
-  case STORE_NO_SPACE: answer_refused(r, WR_NO_SPACE); pause_store(r, true); break;
-  case STORE_DOWN: answer_refused(r, WR_DB_UNAVAILABLE); pause_store(r, true); break;
+  case STORE_NO_SPACE: case STORE_DOWN: store_failed(r, rc); break;
   case STORE_FENCED: lease_fenced(r); break;
-  case STORE_OK: case STORE_RETRY: case STORE_UNKNOWN: stats_count(r, &r->stats.retries); pause_store(r, false); break;
+  case STORE_OK: case STORE_RETRY: case STORE_UNKNOWN: batch_retry(r, n); break;
   }
 }
 
 static void batch_ok(struct runner *r) {
   r->unknown = false;
   r->pause_us = r->again_us = 0;
+  r->n_retry = 0;
   if (r->limit != SIZE_MAX) r->limit = r->limit < LIMIT_BATCH_ROWS ? r->limit * 2 : SIZE_MAX; /* a bad event was found or is gone */
-  if (r->b.n_flow + r->b.n_task + r->b.n_key > 0) lease_ok(r); /* else nothing was sent, the fence neither */
+  bool wrote = r->b.n_flow + r->b.n_task + r->b.n_key > 0;
+  if (wrote) lease_ok(r); /* else nothing was sent, the fence neither */
+  if (wrote) watch_ok(&r->watch, r->boot_us);
   batch_after(r);
   pthread_mutex_lock(&r->mu);
   r->stats.batches++;
   r->stats.events += r->n_take;
   r->stats.rows += r->b.n_task + r->b.n_node + r->b.n_flow;
-  r->stats.store_down = false;
   r->stats.cached_runs = (uint32_t)r->runs.n;
   pthread_mutex_unlock(&r->mu);
   events_done(r);
@@ -424,7 +441,7 @@ static void batch_ok(struct runner *r) {
 static void resolve(struct runner *r) {
   bool committed = false;
   enum store_rc rc = store_resolve(r->s, r->b.id, &committed);
-  if (rc != STORE_OK) { pause_store(r, true); return; }
+  if (rc != STORE_OK) { store_failed(r, STORE_UNKNOWN); return; }
   stats_count(r, &r->stats.unknown);
   log_warn("runner.commit_resolved", L_INT("batch", r->b.id), L_INT("committed", committed));
   if (committed) { batch_ok(r); return; }
@@ -448,11 +465,13 @@ static enum store_rc slices(struct runner *r) {
 
 static enum store_rc do_batch(struct runner *r) {
   enum store_rc rc = store_begin(r->s, &r->defs_version);
-  size_t most = r->n_ev < r->limit ? r->n_ev : r->limit;
-  if (most > LIMIT_BATCH_ROWS) most = LIMIT_BATCH_ROWS;
+  size_t most = events_wanted(r);
   if (rc == STORE_OK) rc = load_batch(r, most);
-  for (r->n_take = 0; rc == STORE_OK && r->n_take < most && r->c.budget > 0; r->n_take++) rc = do_event(r, &r->ev[r->n_take]);
-  if (rc == STORE_OK && r->limit == SIZE_MAX) rc = slices(r);
+  for (r->n_take = 0; rc == STORE_OK && r->n_take < most && r->c.budget > 0; r->n_take++) {
+    if (r->n_take % 16 == 0) beat(r);
+    rc = do_event(r, &r->ev[r->n_take]);
+  }
+  if (rc == STORE_OK && r->limit == SIZE_MAX && (most == 0 || !r->ev[0].alone)) rc = slices(r);
   if (rc == STORE_OK) rc = batch_write(r);
   return rc;
 }
@@ -498,21 +517,15 @@ static int64_t next_wake(struct runner *r) {
   }
   int64_t aside = aside_next(r);
   if (aside < at) at = aside;
-  if (r->n_later > 0 && r->later_at < at) at = r->later_at;
+  if (later_next(r) < at) at = later_next(r);
   const struct heap_item *t = heap_top(&r->timers), *f = heap_top(&r->flow_timers);
   int64_t wall = t && (!f || t->at < f->at) ? t->at : f ? f->at : INT64_MAX;
   if (wall != INT64_MAX && r->boot_us + (wall - r->wall_us) < at) at = r->boot_us + (wall - r->wall_us);
   return at;
 }
 
-int64_t runner_turn(struct runner *r, int64_t wall_us, int64_t boot_us) {
-  /* A clock that was set back must not stop the timers: until it has caught up, time goes on at half its speed. */
-  int64_t passed = r->boot_us == 0 ? 0 : (boot_us - r->boot_us) / 2;
-  ahead_turn(r, boot_us);
-  r->wall_us = wall_us > r->wall_us + passed ? wall_us : r->wall_us + passed;
-  r->boot_us = boot_us;
-  take_mail(r);
-  if (r->again_us > boot_us) return r->again_us;
+/* With the store, once it may be asked. */
+static int64_t turn(struct runner *r) {
   if (r->unknown) {
     resolve(r);
     return next_wake(r);
@@ -522,7 +535,7 @@ int64_t runner_turn(struct runner *r, int64_t wall_us, int64_t boot_us) {
   if (rc == STORE_OK) rc = ask_turn(r);
   if (rc != STORE_OK) {
     if (rc == STORE_FENCED) lease_fenced(r);
-    else pause_store(r, rc == STORE_DOWN);
+    else store_failed(r, rc);
     return next_wake(r);
   }
   take_later(r);
@@ -537,7 +550,22 @@ int64_t runner_turn(struct runner *r, int64_t wall_us, int64_t boot_us) {
   if (r->o.ports.free_slots) r->o.ports.free_slots(r->o.ports.ctx, free);
   r->turned = mail_waits(r);
   int64_t next = next_wake(r);
-  return next > boot_us && r->again_us <= boot_us && hints_wait(r, free) ? boot_us : next;
+  return next > r->boot_us && r->again_us <= r->boot_us && hints_wait(r, free) ? r->boot_us : next;
+}
+
+int64_t runner_turn(struct runner *r, int64_t wall_us, int64_t boot_us) {
+  /* A clock that was set back must not stop the timers: until it has caught up, time goes on at half its speed. */
+  int64_t passed = r->boot_us == 0 ? 0 : (boot_us - r->boot_us) / 2;
+  ahead_turn(r, boot_us);
+  r->wall_us = wall_us > r->wall_us + passed ? wall_us : r->wall_us + passed;
+  r->boot_us = boot_us;
+  take_mail(r);
+  reqs_turn(r);
+  if (r->again_us > boot_us) return r->again_us;
+  watch_busy(&r->watch, boot_us);
+  int64_t next = turn(r);
+  watch_idle(&r->watch);
+  return next;
 }
 
 /* One of a former incarnation has none: all were given up when that was fenced. */

@@ -10,6 +10,7 @@
 #define RUNNER_H
 #include <stdbool.h>
 #include "attempt.h"
+#include "health.h"
 #include "queue.h"
 #include "store.h"
 
@@ -19,17 +20,20 @@ struct defs;      /* the cache of definitions: defs.h */
 /* ---- requests of the API ---- */
 enum req_kind { REQ_START, REQ_EXEC_TASK, REQ_RERUN, REQ_CANCEL_FLOW, REQ_CANCEL_TASK };
 struct req_start {
-  int64_t flow_id; struct params *params;      /* params: borrowed */
+  int64_t flow_id; struct params *params;
   int64_t fi, create_us, flow_version;         /* out */
 };
+/* It and all that it points to belongs to the runner from runner_post() until done(). */
 struct req {
-  struct req *next; int64_t first_id;          /* the runner's; the ids that it takes stay its own when its batch is made again */
+  struct req *next, *prev; int64_t post_us;    /* the runner's: ledger.h */
+  uint8_t place; bool back;
+  int64_t first_id;                            /* the runner's; the ids that it takes stay its own when its batch is made again */
   enum req_kind kind;
   struct req_start *start; uint32_t n_start;   /* REQ_START: all or nothing */
   int64_t task_id; struct params *params;      /* REQ_EXEC_TASK */
   int64_t flow_id, fi, ni;          /* RERUN (ni 0 = what failed), CANCEL_FLOW (fi) */
   int64_t ti;                       /* CANCEL_TASK; out: EXEC_TASK */
-  const char *key;                  /* Idempotency-Key of a START or EXEC_TASK, NULL = none; borrowed until done() */
+  const char *key;                  /* Idempotency-Key of a START or EXEC_TASK, NULL = none */
   const uint8_t *key_hash;          /* KEY_HASH_BYTES of method, path and body */
   /* out, set before done() is called: */
   enum wr_rc rc;
@@ -54,6 +58,7 @@ struct runner_ports {
   void (*flow_done)(void *ctx, int64_t fi, enum flow_state state);
   size_t (*backlog)(void *ctx, enum slot_class s);                   /* hints that wait: > 0 = do not take home */
   void (*free_slots)(void *ctx, const uint32_t free[SLOT__N]);       /* after each turn: pollers may pop so many */
+  int64_t (*boot_now)(void *ctx);                                    /* any thread; NULL = the machine's CLOCK_BOOTTIME */
 };
 
 struct runner_opts {
@@ -68,6 +73,8 @@ struct runner_opts {
   bool own_only;                    /* touches only what was started here (`weir run` on a store that holds more) */
   uint64_t seed;                    /* jitter */
   size_t mailbox;                   /* requests that may wait; 0 = LIMIT_MAILBOX */
+  int64_t request_us;               /* a request that has waited so long is answered, whatever the store does; 0 = LIMIT_REQUEST_US */
+  int64_t cache_bytes;              /* of flow instances and lone tasks that are kept in memory; 0 = LIMIT_CACHE_BYTES */
   const struct never_started *never; size_t n_never; /* of the former node on this directory; stays until runner_free() */
 };
 /* Joins the store as a new incarnation. */
@@ -75,8 +82,20 @@ enum wr_rc runner_new(const struct runner_opts *o, int64_t now_us, struct runner
 void runner_free(struct runner *r);
 int64_t runner_incarnation(const struct runner *r);
 
-/* false: the mailbox is full or it is draining; nothing was taken (req->rc and err say which). */
+/* false: the mailbox is full, it is draining, or the store is known to be away; nothing was taken (req->rc and err say which). */
 bool runner_post(struct runner *r, struct req *q);
+/* Its client has waited long enough. Never waits, also while the runner's thread is inside a call of the store. */
+enum req_back {
+  REQ_BACK_ANSWERED,                /* done() was called, or is being called just now */
+  REQ_BACK_YOURS,                   /* nothing was stored, nothing will be; done() will not be called */
+  REQ_BACK_UNSENT,                  /* nothing was stored, nothing will be; it is the runner's until done() all the same */
+  REQ_BACK_UNKNOWN                  /* it was sent to the store: it may be stored; the runner's until done() */
+};
+enum req_back runner_take_back(struct runner *r, struct req *q);
+/* Can rows be written, is there room? Asks for a write when there was none lately and waits RUNNER_HEALTH_WAIT_US at most
+ * for it; never for a call of the store that is under way. */
+#define RUNNER_HEALTH_WAIT_US 50000
+void runner_health(struct runner *r, struct health_part *store, struct health_part *disk);
 void runner_post_results(struct runner *r, struct attempt *list);   /* never refused: the slot reserved its room */
 void runner_post_timeout(struct runner *r, int64_t fi, int64_t ti, uint32_t epoch); /* run timeout; from the worker */
 void runner_post_hints(struct runner *r, const struct hint *h, size_t n);

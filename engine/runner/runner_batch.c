@@ -162,9 +162,11 @@ static enum store_rc new_attempt(struct runner *r, const struct eff_after *f) {
   struct task_def *def = NULL;
   struct wr_err err;
   if (ref->inl) def = def_task_ref(ref->inl);
-  else if (defs_task(r->o.defs, ref->task_id, t->version, r->defs_version, &def, &err) != WR_OK) {
-    log_error("runner.task_definition", L_INT("task_id", ref->task_id), L_INT("version", t->version), L_STR("error", err.msg));
-    return err.code == WR_DB_UNAVAILABLE ? STORE_DOWN : STORE_BAD;
+  else {
+    enum store_rc rc = defs_store_rc(defs_task(r->o.defs, ref->task_id, t->version, r->defs_version, &def, &err));
+    if (rc == STORE_BAD)
+      log_error("runner.task_definition", L_INT("task_id", ref->task_id), L_INT("version", t->version), L_STR("error", err.msg));
+    if (rc != STORE_OK) return rc;
   }
   struct attempt *a = wr_new(struct attempt);
   struct buf key = BUF_INIT;
@@ -254,7 +256,10 @@ enum store_rc batch_write(struct runner *r) {
   sort_node(b->node, b->n_node);
   sort_task(b->task, b->n_task);
   r->sent_us = r->boot_us;
+  if (!reqs_send(r)) return STORE_STALE; /* a client took his back: the batch is made again, without it */
+  beat(r);
   rc = store_write(r->s, b);
+  if (rc == STORE_OK) beat(r);
   return rc == STORE_OK ? store_commit(r->s) : rc;
 }
 
@@ -365,6 +370,7 @@ void batch_undo(struct runner *r) {
   r->n_dirty = 0;
   live_drop_touched(r);
   r->n_key = 0;
+  reqs_hold(r);
   for (size_t i = 0; i < r->n_take; i++) r->ev[i].defer = r->ev[i].keep = false;
   r->n_take = 0;
 }

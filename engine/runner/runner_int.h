@@ -6,15 +6,20 @@
 #include "clock.h"
 #include "defs.h"
 #include "heap.h"
+#include "ledger.h"
 #include "limits.h"
 #include "log.h"
 #include "map64.h"
 #include "mem.h"
 #include "runner.h"
+#include "watch.h"
 
 #define RENEW_PART 6                  /* a renewal each lease/6 */
 #define RETRY_MAX_US 2000000          /* longest pause while the store is away */
 #define LATER_US 1000                 /* a held flow is asked for again after this */
+#define ALONE_AFTER 3                 /* what was put off so often comes in a batch of its own */
+#define PUT_OFF_MOST (ALONE_AFTER + 14)   /* the longest pause between its tries: 16 s */
+#define ISOLATE_AFTER 6               /* tries of a batch that ended with RETRY, while renewals come through */
 #define CACHE_UNITS 2000000           /* nodes + tasks of all cached runs */
 #define PAGE 1000                     /* rows of one look of the reconciler */
 #define SHARED_FOR 8                  /* batches that find a shared flow as it was, until it is thought ours alone */
@@ -70,6 +75,9 @@ struct ev {
   bool slotless;                      /* EV_RESULT: its slot was given back while its flow was set aside */
   bool keep;                          /* its flow is set aside */
   bool at_once;                       /* deferred, but only to be read anew */
+  bool alone;                         /* it comes in a batch of its own: it was held elsewhere, or failed with others, too often */
+  uint8_t put_off;                    /* so often */
+  int64_t again_us;                   /* in later[]: boot time */
   bool defer;                         /* its flow is held elsewhere, or must be loaded: next time */
 };
 
@@ -101,19 +109,19 @@ struct runner {
   pthread_cond_t wake;
   pthread_t thread;
   bool posted, draining, stopping;
-  struct req *req_head, **req_tail; size_t n_req;
+  struct ledger reqs;                 /* requests that are not answered yet, those in the mailbox last */
   struct attempt *res_head, **res_tail;
   struct ev *box; size_t n_box, cap_box;       /* hints and timeouts */
   bool nudged;
   struct ask_mail asks;
   struct runner_stats stats;
+  struct watch watch;                 /* has a lock of its own */
 
   /* the runner thread's */
   struct ev *ev; size_t n_ev, cap_ev; /* what waits, in order */
   size_t n_take;                      /* events of the batch under way: ev[0 .. n_take-1] */
   size_t limit;                       /* most events of the next batch; halved by STORE_BAD */
-  struct ev *later; size_t n_later, cap_later;  /* deferred; back in ev[] at later_at (boot) */
-  int64_t later_at;
+  struct ev *later; size_t n_later, cap_later;  /* deferred; each comes back in ev[] at its time */
   int64_t *held; size_t n_held;       /* flows that another node holds, ascending; of this batch, in mem */
   struct task_row *ahead; size_t n_ahead;       /* stand-alone tasks read ahead, ascending; of this batch, in mem */
   struct attempt *starts, **starts_tail;        /* made for this batch, given out after its commit */
@@ -139,6 +147,7 @@ struct runner {
   int64_t defs_version;
   bool unknown;                       /* the batch's COMMIT is to be resolved */
   int64_t again_us, pause_us;         /* store away: boot time of the next try */
+  uint32_t n_retry; int64_t retry_us; /* batches in a row that ended with RETRY; boot time of the first */
   int64_t sent_us;                    /* boot time before the batch with the newest renewal was sent */
   int64_t seen_us, contact_us;        /* boot times: of the newest renewal, and since when there was no gap between them */
   int64_t renew_at, reconcile_at;     /* boot times; INT64_MAX = not needed */
@@ -216,11 +225,23 @@ int64_t aside_next(const struct runner *r);
 void aside_committed(struct runner *r, int64_t fi);
 void aside_done(struct runner *r);
 
+/* runner_reqs.c */
+int64_t runner_now(const struct runner *r);                       /* boot time, not that of the turn */
+void beat(struct runner *r);                                      /* a call of the store begins now */
+void req_fail(struct req *q, enum wr_rc code, const char *text);
+void req_answer(struct runner *r, struct req *q);                 /* it is no more the runner's */
+void reqs_refuse(struct runner *r, enum wr_rc code);              /* all that were not sent */
+void reqs_turn(struct runner *r);                                 /* those that have waited long enough, or must not wait */
+bool reqs_send(struct runner *r);                                 /* the batch is sent now; false: not with one that was taken back */
+void reqs_hold(struct runner *r);                                 /* the batch was rolled back */
+void reqs_end(struct runner *r);
+
 /* runner.c */
+void mail_posted(struct runner *r);                               /* mu held */
+void store_failed(struct runner *r, enum store_rc rc);            /* a call ended with rc: pause, and say so when it lasts */
+enum store_rc defs_store_rc(enum wr_rc rc);                       /* of a definition that could not be read */
 void ev_add(struct runner *r, struct ev e);
 void stats_count(struct runner *r, uint64_t *stat);                     /* one more, in r->stats */
-void req_fail(struct req *q, enum wr_rc code, const char *text);
-void req_reset(struct req *q);
 void attempt_gone(struct runner *r, const struct ev *e);          /* the attempt of e has ended */
 void attempt_slot(struct runner *r, const struct attempt *a);     /* its slot is free again */
 void timer_task(struct runner *r, int64_t fi, int64_t ti, int64_t at_us);

@@ -55,7 +55,7 @@ void lease_fenced(struct runner *r) {
   for (int s = 0; s < SLOT__N; s++) r->used[s] = 0;
   if (lease_join(r, &err) != WR_OK) {
     log_error("runner.join", L_STR("error", err.msg));
-    r->again_us = r->boot_us + RETRY_MAX_US;
+    store_failed(r, STORE_DOWN);
     r->renew_at = 0;
   }
 }
@@ -230,11 +230,12 @@ static enum store_rc reconcile(struct runner *r) {
 
 enum store_rc lease_turn(struct runner *r) {
   enum store_rc rc = STORE_OK;
-  if (r->renew_at <= r->boot_us) {
+  if (r->renew_at <= r->boot_us || watch_asked(&r->watch)) {
     r->sent_us = r->boot_us;
     rc = store_renew(r->s);
     if (rc != STORE_OK) return rc;
     lease_ok(r);
+    watch_ok(&r->watch, runner_now(r));
   }
   if (r->reconcile_at <= r->boot_us && r->n_ev < LIMIT_BATCH_ROWS) rc = reconcile(r);
   return rc;

@@ -276,7 +276,8 @@ static enum store_rc load_head(struct runner *r, const struct flow_row *row) {
   struct wr_err err;
   if (still_right(r, row)) return STORE_OK;
   enum wr_rc rc = defs_flow(r->o.defs, row->flow_id, row->flow_version, r->defs_version, &def, &err);
-  if (rc == WR_DB_UNAVAILABLE) return STORE_DOWN;
+  enum store_rc s = defs_store_rc(rc);
+  if (s != STORE_OK && s != STORE_BAD) return s;
   struct live *l = rc == WR_OK ? from_row(r, row, def) : NULL;
   if (l) return r->single ? load_whole(r, l->r) : STORE_OK;
   log_error("runner.unreadable_flow", L_INT("fi", row->fi), L_STR("error", rc != WR_OK ? err.msg : "its row"));
@@ -356,8 +357,10 @@ enum store_rc load_solo(struct runner *r, int64_t ti, struct solo **out) {
   if (rc != STORE_OK || got == 0 || row.ni != 0) return rc;
   struct task_def *def;
   struct wr_err err;
-  enum wr_rc wrc = defs_task(r->o.defs, row.task_id, row.t.version, r->defs_version, &def, &err);
-  if (wrc != WR_OK) return wrc == WR_DB_UNAVAILABLE ? STORE_DOWN : STORE_OK;
+  rc = defs_store_rc(defs_task(r->o.defs, row.task_id, row.t.version, r->defs_version, &def, &err));
+  if (rc == STORE_BAD)
+    log_error("runner.task_definition", L_INT("ti", ti), L_INT("task_id", row.task_id), L_INT("version", row.t.version), L_STR("error", err.msg));
+  if (rc != STORE_OK) return rc;
   struct solo *s = wr_new(struct solo);
   *s = (struct solo){.ti = ti, .create_us = row.create_us, .update_us = row.update_us, .t = row.t, .def = def, .row = true,
                      .params = row.params ? params_new(row.params) : NULL,

@@ -34,8 +34,9 @@ static enum store_rc bind(struct runner *r, struct live *l) {
   struct wr_err err;
   enum wr_rc rc = defs_bind(r->o.defs, l->def, r->defs_version, &l->r->bind, &err);
   if (rc == WR_OK) return STORE_OK;
-  log_warn("runner.bind", L_INT("fi", l->r->fi), L_STR("error", err.msg));
-  return rc == WR_DB_UNAVAILABLE ? STORE_DOWN : STORE_BAD;
+  enum store_rc s = defs_store_rc(rc);
+  if (s == STORE_BAD) log_warn("runner.bind", L_INT("fi", l->r->fi), L_STR("error", err.msg));
+  return s;
 }
 
 static enum store_rc drain(struct runner *r, struct live *l) {
@@ -57,8 +58,8 @@ static enum store_rc pinned(struct runner *r, const struct live *l, uint32_t tas
   struct task_def *def;
   struct wr_err err;
   if (ref->inl || t->state == TASK_NONE || t->version == l->r->bind[task].version) return STORE_OK;
-  enum wr_rc rc = defs_task(r->o.defs, ref->task_id, t->version, r->defs_version, &def, &err);
-  if (rc != WR_OK) return rc == WR_DB_UNAVAILABLE ? STORE_DOWN : STORE_BAD;
+  enum store_rc rc = defs_store_rc(defs_task(r->o.defs, ref->task_id, t->version, r->defs_version, &def, &err));
+  if (rc != STORE_OK) return rc;
   *own = def_policy(ref, def);
   *out = own;
   def_task_unref(def);
@@ -249,7 +250,9 @@ static enum store_rc refuse(struct req *q, enum wr_rc code, const char *text) {
 }
 
 static enum store_rc refuse_err(struct req *q, enum wr_rc rc, const struct wr_err *err) {
-  if (rc == WR_DB_UNAVAILABLE) return STORE_DOWN;
+  enum store_rc s = defs_store_rc(rc);
+  bool final = s == STORE_BAD || rc == WR_NOT_STARTABLE;
+  if (!final) return s;
   q->rc = rc;
   q->err = *err;
   return STORE_OK;
@@ -496,7 +499,7 @@ static enum store_rc dispatch(struct runner *r, struct ev *e) {
   struct run_event ev = {.ev = {.owner = e->owner, .epoch = e->epoch}};
   switch (e->kind) {
   case EV_RESULT: return do_result(r, e);
-  case EV_REQ: return do_req(r, e);
+  case EV_REQ: return e->q ? do_req(r, e) : STORE_OK; /* answered while its commit was not known */
   case EV_HINT: return do_hint(r, e);
   case EV_FLOW_TIMEOUT: return do_flow_timeout(r, e);
   case EV_TIMEOUT: ev.ev.kind = TASK_EV_TIMEOUT; return task_event(r, e, &ev);

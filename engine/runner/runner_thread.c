@@ -21,7 +21,7 @@ static void *run_thread(void *arg) {
   for (;;) {
     int64_t next = runner_turn(r, clock_wall_us(), clock_boot_us());
     pthread_mutex_lock(&r->mu);
-    bool stop = r->stopping && ((!r->posted && r->n_ev + r->n_later == 0 && !r->unknown) || r->stats.store_down);
+    bool stop = r->stopping && ((!r->posted && r->n_ev + r->n_later == 0 && !r->unknown) || watch_state(&r->watch) != WATCH_WELL);
     pthread_mutex_unlock(&r->mu);
     if (stop) return NULL;
     wait_until(r, next);

@@ -423,12 +423,12 @@ enum store_rc sq_join(struct store *st, const struct node_info *info, int64_t *i
   return rc;
 }
 
-enum store_rc sq_leave(struct store *st) {
+/* One row of its own, in a transaction of its own. */
+static enum store_rc own_row(struct store *st, enum run_stmt what) {
   struct sq *s = sq_of(st);
-  if (!s->me) return STORE_OK;
   enum store_rc rc = begin(s);
   if (rc != STORE_OK) return rc;
-  sqlite3_stmt *w = sq_stmt(&s->run, RUN_LEAVE);
+  sqlite3_stmt *w = sq_stmt(&s->run, what);
   int sql = SQLITE_ERROR;
   if (w) {
     sq_int(w, 1, s->me);
@@ -441,11 +441,18 @@ enum store_rc sq_leave(struct store *st) {
     return rc;
   }
   rc = sq_commit(st);
-  if (rc == STORE_OK) s->me = 0;
   return rc == STORE_UNKNOWN ? STORE_DOWN : rc;
 }
 
-enum store_rc sq_renew(struct store *st) { return sq_of(st)->me ? STORE_OK : STORE_FENCED; }
+enum store_rc sq_leave(struct store *st) {
+  struct sq *s = sq_of(st);
+  enum store_rc rc = s->me ? own_row(st, RUN_LEAVE) : STORE_OK;
+  if (rc == STORE_OK) s->me = 0;
+  return rc;
+}
+
+/* There is no lease to renew: it shows that rows can be written. */
+enum store_rc sq_renew(struct store *st) { return sq_of(st)->me ? own_row(st, RUN_RENEW) : STORE_FENCED; }
 
 enum store_rc sq_reap(struct store *st, uint32_t *n) {
   (void)st;

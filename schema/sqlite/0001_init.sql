@@ -247,7 +247,7 @@ CREATE TABLE engine_node (
   incarnation  INTEGER PRIMARY KEY,
   state        TEXT NOT NULL,               -- LIVE DEAD GONE
   last_batch   INTEGER NOT NULL DEFAULT 0,  -- the receipt: id of its newest committed batch
-  lease_until  INTEGER,                     -- NULL: the process lock is the lease
+  lease_until  INTEGER,                     -- the process lock is the lease: when it last tried whether it can write
   host         TEXT NOT NULL,
   pid          INTEGER NOT NULL,
   slots        INTEGER NOT NULL,

@@ -81,6 +81,8 @@ static size_t port_backlog(void *ctx, enum slot_class s) {
   return queue[s] ? queue_depth(queue[s]) : 0;
 }
 
+static int64_t boot_now(void *ctx) { return (void)ctx, now; }
+
 static struct member *join(int i, uint32_t process, uint32_t async) {
   struct member *x = &m[i];
   struct wr_err err;
@@ -89,7 +91,7 @@ static struct member *join(int i, uint32_t process, uint32_t async) {
   x->defs = defs_new(x->s, slot_of);
   struct runner_opts o = {.store = x->s, .defs = x->defs, .lease_us = 60 * SEC, .info = {"h", i + 1, 1, "all", NULL}, .seed = 3,
                           .slots = {[SLOT_PROCESS] = process, [SLOT_ASYNC] = async},
-                          .ports = {.ctx = x, .start = port_start, .push = port_push, .backlog = port_backlog}};
+                          .ports = {.ctx = x, .start = port_start, .push = port_push, .backlog = port_backlog, .boot_now = boot_now}};
   if (queue[0]) o.ports.pull = port_pull;
   o.never = never;
   o.n_never = n_never;

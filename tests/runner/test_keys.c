@@ -63,6 +63,8 @@ static void exec_task(struct ask *a, const char *key, char body) {
   post(a, key, body);
 }
 
+static int64_t boot_now(void *ctx) { return (void)ctx, now; }
+
 /* Until nothing waits; the pauses after a failure pass at once. */
 static void turns(void) {
   for (int i = 0; i < 50; i++) {
@@ -246,7 +248,7 @@ static int set_up(void **st) {
   struct world w = {.s = store};
   task_id = task_save(&w, "t", "ECHO");
   defs = defs_new(store, async);
-  const struct runner_opts o = {.store = store, .defs = defs, .info = {"h", 1, 1, "runner", NULL}, .seed = 7};
+  const struct runner_opts o = {.store = store, .defs = defs, .info = {"h", 1, 1, "runner", NULL}, .seed = 7, .request_us = INT64_MAX / 4, .ports = {.boot_now = boot_now}};
   if (runner_new(&o, now, &runner, &err)) fail_msg("%s", err.msg);
   turns();
   return 0;

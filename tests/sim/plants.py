@@ -25,7 +25,7 @@ PLANTS = [
     (2, "answered before the commit", "runner/runner.c",
      "rc = do_event(r, &r->ev[r->n_take]);",
      "{ rc = do_event(r, &r->ev[r->n_take]); if (PLANT(2) && rc == STORE_OK && r->ev[r->n_take].q && !r->ev[r->n_take].defer) "
-     "{ answer(r, r->ev[r->n_take].q); r->ev[r->n_take].q = NULL; } }"),
+     "{ req_answer(r, r->ev[r->n_take].q); r->ev[r->n_take].q = NULL; } }"),
     (3, "pushed before the commit, and never again", "runner/runner_batch.c",
      "rc = store_write(r->s, b);",
      "for (size_t i = 0; PLANT(3) && i < r->eff.n_after; i++) if (r->eff.after[i].kind == AFTER_PUSH) (void)r->o.ports.push("
@@ -59,7 +59,7 @@ PLANTS = [
     (15, "children may outlive the lease", "runner/runner_lease.c",
      "r->sent_us + r->o.lease_us / 4 * 3", "r->sent_us + r->o.lease_us / 4 * (PLANT(15) ? 8 : 3)"),
     (16, "a batch that wrote nothing renews the lease", "runner/runner.c",
-     "if (r->b.n_flow + r->b.n_task + r->b.n_key > 0) lease_ok(r);", "if (PLANT(16) || r->b.n_flow + r->b.n_task + r->b.n_key > 0) lease_ok(r);"),
+     "if (wrote) lease_ok(r);", "if (PLANT(16) || wrote) lease_ok(r);"),
     (17, "attempts of a re-run are counted from one again", "core/rerun.c",
      ".epoch = r->task[k].t.epoch}", ".epoch = PLANT(17) ? 0 : r->task[k].t.epoch}"),
     (18, "claims go on after a cancel", "core/run.c",

@@ -239,6 +239,8 @@ static void port_free_slots(void *ctx, const uint32_t free[SLOT__N]) {
   }
 }
 
+static int64_t port_boot_now(void *ctx) { return node_boot(ctx); }
+
 /* ---- life of a node ---- */
 
 void node_start(struct node *n) {
@@ -257,7 +259,7 @@ void node_start(struct node *n) {
   struct runner_opts o = {.store = n->store, .defs = n->defs, .lease_us = w->lease_us, .info = {.host = "sim", .pid = n->id, .slots = 1, .roles = "all"},
     .seed = sim_rnd(w, UINT64_MAX), .mailbox = 1 + sim_rnd(w, 50),
     .ports = {n, port_start, port_cancel, port_kill_all, port_deadline, port_push, w->single ? port_pull : NULL, port_nudge,
-              port_flow_done, port_backlog, port_free_slots}};
+              port_flow_done, port_backlog, port_free_slots, port_boot_now}};
   memcpy(o.slots, n->slots, sizeof o.slots);
   o.ahead = n->ahead;
   n->up = runner_new(&o, node_wall(n), &n->runner, &err) == WR_OK;

@@ -342,6 +342,7 @@ void oracle_answer(struct world *w, const struct op *o) {
     if (f && o->final && f->r.run_no == o->run_no && f->r.flow_id == q->flow_id && (q->ni != 0 || f->r.state != FLOW_SUCCESS))
       sim_fail(w, "flow %lld is %s and is said not to be retryable", (long long)q->fi, flow_state_name((enum flow_state)f->r.state));
     break;
+  case WR_OUTCOME_UNKNOWN: return;
   case WR_DB_UNAVAILABLE: case WR_NO_SPACE: case WR_DRAINING: case WR_QUARANTINED: case WR_NOT_STARTABLE: break;
   default: sim_fail(w, "request %d is answered %d %s", (int)q->kind, (int)q->rc, q->err.msg);
   }

@@ -135,6 +135,8 @@ static void port_flow_done(void *ctx, int64_t fi, enum flow_state state) {
 
 /* ---- driving ---- */
 
+static int64_t boot_now(void *ctx) { return ((struct world *)ctx)->now; }
+
 static void answered(struct req *q, void *ctx) {
   (void)q;
   ((struct world *)ctx)->answers++;
@@ -161,7 +163,13 @@ static void request(struct world *w, struct req *q) {
     uint32_t before = w->answers;
     q->done = answered;
     q->done_ctx = w;
-    assert_true(runner_post(w->r, q));
+    bool taken = runner_post(w->r, q);
+    if (!taken) { /* it is known that the store is away: until it has been tried again */
+      assert_int_equal(q->rc, WR_DB_UNAVAILABLE);
+      w->refused++;
+      settle(w);
+      continue;
+    }
     for (int i = 0; w->answers == before; i++) {
       assert_true(i < 2000);
       turn(w);
@@ -185,7 +193,7 @@ static int64_t start(struct world *w, int64_t flow, uint32_t n) {
 static void open_runner(struct world *w) {
   struct wr_err err;
   struct runner_opts o = {.store = w->s, .defs = w->defs, .slots = {8, 8}, .info = {"test", 1, 8, "all", NULL}, .seed = 5};
-  o.ports = (struct runner_ports){.ctx = w, .start = port_start, .cancel = port_cancel, .flow_done = port_flow_done};
+  o.ports = (struct runner_ports){.ctx = w, .start = port_start, .cancel = port_cancel, .flow_done = port_flow_done, .boot_now = boot_now};
   assert_int_equal(runner_new(&o, w->now, &w->r, &err), WR_OK);
 }
 

@@ -1,0 +1,39 @@
+/* The requests that a runner has taken and not answered yet, in the order in which they came: where each of them stands,
+ * and whether the client who sent it still waits.
+ *
+ * A request and all that it points to belongs to the runner from ledger_post() until its done() was called. A client who
+ * has waited long enough takes it back: what was not sent to the store by then never is, so the client knows that nothing
+ * was stored; what was sent may be stored. This holds also while the runner's thread is inside a call of the store that
+ * does not come back, for whoever waits does the asking.
+ *
+ * No lock of its own: the mailbox's guards it. What never happens: I/O, an allocation, or a request in two places. */
+#ifndef RUNNER_LEDGER_H
+#define RUNNER_LEDGER_H
+#include "runner.h"
+
+enum req_place {
+  REQ_NOWHERE,      /* the client's: never posted, or answered */
+  REQ_MAIL,         /* in the mailbox: the runner's thread has not seen it */
+  REQ_HELD,         /* an event that waits, or in a batch that is being made */
+  REQ_SENT          /* in the batch that was sent to the store */
+};
+
+struct ledger {
+  struct req *head, *tail;      /* all of them, oldest first */
+  struct req *mail;             /* the first that the runner's thread has not seen; those behind it are the same */
+  size_t n, most;
+  size_t n_back;                /* taken back by their clients, and not let go by the runner yet */
+};
+
+void ledger_init(struct ledger *l, size_t most);
+bool ledger_post(struct ledger *l, struct req *q, int64_t boot_us);    /* false: it is full */
+/* The mail, as a list by `next` to its end, valid while the lock is held: now it is HELD. */
+struct req *ledger_take(struct ledger *l);
+enum req_back ledger_back(struct ledger *l, struct req *q);
+/* false: its client has taken it back, so it must not be sent. */
+bool ledger_send(struct ledger *l, struct req *q);
+void ledger_hold(struct req *q);                                       /* what it was sent with was rolled back */
+void ledger_done(struct ledger *l, struct req *q);                     /* it leaves; then comes its done() */
+/* When the oldest was posted; INT64_MAX = there is none. */
+int64_t ledger_oldest(const struct ledger *l);
+#endif

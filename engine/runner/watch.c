@@ -1,0 +1,156 @@
+/* Can the store be written: watch.h. */
+#include "watch.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include "clock.h"
+#include "log.h"
+
+#define FORGET_US 5000000             /* failures further apart than that are not one fault */
+
+void watch_init(struct watch *w, int64_t boot_us) {
+  pthread_condattr_t mono;
+  memset(w, 0, sizeof *w);
+  atomic_store(&w->ok_us, boot_us);
+  pthread_mutex_init(&w->mu, NULL);
+  pthread_condattr_init(&mono);
+  pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
+  pthread_cond_init(&w->news, &mono);
+  pthread_condattr_destroy(&mono);
+}
+
+void watch_done(struct watch *w) {
+  pthread_cond_destroy(&w->news);
+  pthread_mutex_destroy(&w->mu);
+}
+
+static const char *words(enum store_rc rc) {
+  switch (rc) {
+  case STORE_NO_SPACE: return "the database has no space left";
+  case STORE_UNKNOWN: return "whether a commit came through is not known yet";
+  case STORE_RETRY: return "the database lets nothing be written: a lock is held elsewhere, or its connections break";
+  case STORE_OK: case STORE_STALE: case STORE_FENCED: case STORE_BAD: case STORE_DOWN: break;
+  }
+  return "the database does not answer";
+}
+
+/* ---- reports ---- */
+
+void watch_busy(struct watch *w, int64_t boot_us) { atomic_store_explicit(&w->busy_us, boot_us, memory_order_relaxed); }
+void watch_idle(struct watch *w) { atomic_store_explicit(&w->busy_us, 0, memory_order_relaxed); }
+
+/* mu held: whoever waits hears of it. */
+static void report(struct watch *w) {
+  w->asked = false;
+  w->reports++;
+  pthread_cond_broadcast(&w->news);
+}
+
+void watch_ok(struct watch *w, int64_t boot_us) {
+  atomic_store_explicit(&w->ok_us, boot_us, memory_order_relaxed);
+  if (!atomic_load_explicit(&w->ill, memory_order_relaxed)) return;
+  pthread_mutex_lock(&w->mu);
+  bool back = w->state != WATCH_WELL || w->stuck;
+  int64_t away_us = w->bad_us ? boot_us - w->bad_us : 0;
+  w->state = WATCH_WELL;
+  w->bad_us = w->last_us = 0;
+  w->stuck = false;
+  w->why[0] = '\0';
+  atomic_store(&w->ill, false);
+  report(w);
+  pthread_mutex_unlock(&w->mu);
+  if (back) log_info("store.back", L_INT("after_ms", away_us / 1000));
+}
+
+static enum watch_state verdict(const struct watch *w, int64_t boot_us, enum store_rc rc) {
+  if (rc == STORE_NO_SPACE) return WATCH_FULL;
+  if (rc == STORE_DOWN || boot_us - w->bad_us >= WATCH_PATIENCE_US) return WATCH_AWAY;
+  return w->state;
+}
+
+void watch_failed(struct watch *w, int64_t boot_us, enum store_rc rc, const char *why) {
+  char said[HEALTH_WHY_BYTES];
+  pthread_mutex_lock(&w->mu);
+  if (w->bad_us == 0 || (w->state == WATCH_WELL && boot_us - w->last_us > FORGET_US)) w->bad_us = boot_us;
+  w->last_us = boot_us;
+  enum watch_state was = w->state;
+  w->state = verdict(w, boot_us, rc);
+  (void)snprintf(w->why, sizeof w->why, "%s", why && *why ? why : words(rc));
+  memcpy(said, w->why, sizeof said);
+  bool turned = w->state != was && !w->stuck;
+  atomic_store(&w->ill, true);
+  report(w);
+  pthread_mutex_unlock(&w->mu);
+  if (turned) log_warn(rc == STORE_NO_SPACE ? "store.full" : "store.down", L_STR("rc", store_rc_name(rc)), L_STR("why", said));
+}
+
+bool watch_asked(struct watch *w) {
+  if (!atomic_load_explicit(&w->ill, memory_order_relaxed)) return false;
+  pthread_mutex_lock(&w->mu);
+  bool due = w->asked || w->bad_us != 0; /* a failure is looked into until it is over */
+  pthread_mutex_unlock(&w->mu);
+  return due;
+}
+
+/* ---- questions ---- */
+
+enum watch_state watch_state(const struct watch *w) {
+  struct watch *m = (struct watch *)(uintptr_t)w; /* only its lock changes */
+  if (!atomic_load_explicit(&m->ill, memory_order_relaxed)) return WATCH_WELL;
+  pthread_mutex_lock(&m->mu);
+  enum watch_state s = m->state;
+  pthread_mutex_unlock(&m->mu);
+  return s;
+}
+
+static int64_t busy_for(const struct watch *w, int64_t boot_us) {
+  int64_t since = atomic_load_explicit(&w->busy_us, memory_order_relaxed);
+  return since == 0 ? 0 : boot_us - since;
+}
+
+enum wr_rc watch_admits(const struct watch *w, int64_t boot_us) {
+  switch (watch_state(w)) {
+  case WATCH_AWAY: return WR_DB_UNAVAILABLE;
+  case WATCH_FULL: return WR_NO_SPACE;
+  case WATCH_WELL: break;
+  }
+  return busy_for(w, boot_us) > WATCH_REFUSE_US ? WR_DB_UNAVAILABLE : WR_OK;
+}
+
+bool watch_ask(struct watch *w, int64_t boot_us) {
+  if (boot_us - atomic_load(&w->ok_us) < WATCH_FRESH_US) return false;
+  pthread_mutex_lock(&w->mu);
+  bool first = !w->asked && w->state == WATCH_WELL && boot_us - w->last_us >= WATCH_FRESH_US;
+  if (first) w->asked = true;
+  if (first) atomic_store(&w->ill, true); /* so that the report of a good write is not passed over */
+  pthread_mutex_unlock(&w->mu);
+  return first;
+}
+
+void watch_wait(struct watch *w, int64_t us) {
+  int64_t at = clock_mono_us() + us;
+  struct timespec ts = {.tv_sec = at / 1000000, .tv_nsec = at % 1000000 * 1000};
+  pthread_mutex_lock(&w->mu);
+  uint64_t was = w->reports;
+  while (w->asked && w->reports == was)
+    if (pthread_cond_timedwait(&w->news, &w->mu, &ts) == ETIMEDOUT) break;
+  pthread_mutex_unlock(&w->mu);
+}
+
+void watch_health(struct watch *w, int64_t boot_us, struct health_part *store, struct health_part *disk) {
+  int64_t busy = busy_for(w, boot_us);
+  pthread_mutex_lock(&w->mu);
+  bool stuck = busy > WATCH_STUCK_US, say = stuck && !w->stuck && w->state == WATCH_WELL;
+  if (stuck) {
+    w->stuck = true;
+    atomic_store(&w->ill, true);
+  }
+  store->ok = w->state != WATCH_AWAY && !stuck;
+  disk->ok = w->state != WATCH_FULL;
+  (void)snprintf(store->why, sizeof store->why, "%s", w->state == WATCH_AWAY ? w->why : "");
+  (void)snprintf(disk->why, sizeof disk->why, "%s", w->state == WATCH_FULL ? w->why : "");
+  if (stuck && w->state != WATCH_AWAY)
+    (void)snprintf(store->why, sizeof store->why, "the database has not answered a statement for %lld s", (long long)(busy / 1000000));
+  pthread_mutex_unlock(&w->mu);
+  if (say) log_warn("store.down", L_STR("rc", "STUCK"), L_STR("why", store->why));
+}

@@ -1,0 +1,58 @@
+/* What a runner knows about its store: can rows be written now, and if not, why and since when.
+ *
+ *   well  -> away   no connection: at once. Nothing but "try again", or a commit of unknown outcome: after WATCH_PATIENCE_US
+ *   well  -> full   no space: at once
+ *   any   -> well   a write came through
+ *
+ * A call of the store that does not come back counts too: whoever asks sees since when it has been under way, so that the
+ * truth is told while the runner's thread is stuck in it. Each turn is logged once, with its cause.
+ *
+ * The runner's thread reports; any thread asks. One mutex inside; reports that change nothing take none. No clock of its
+ * own: boot times come with the calls. What never happens: I/O under the mutex. */
+#ifndef RUNNER_WATCH_H
+#define RUNNER_WATCH_H
+#include <pthread.h>
+#include <stdatomic.h>
+#include "health.h"
+#include "store.h"
+
+#define WATCH_PATIENCE_US 1000000     /* so long nothing but failures that may pass: then the store is away */
+#define WATCH_STUCK_US 1500000        /* a call of the store that takes longer is not well */
+#define WATCH_REFUSE_US 4000000       /* and while one takes longer than that, new requests are refused */
+#define WATCH_FRESH_US 1000000        /* a write younger than that says that the store is well */
+
+enum watch_state { WATCH_WELL, WATCH_AWAY, WATCH_FULL };
+struct watch {
+  pthread_mutex_t mu;
+  pthread_cond_t news;                /* a report came while somebody had asked */
+  _Atomic int64_t ok_us;              /* newest write that came through */
+  _Atomic int64_t busy_us;            /* since when the call of the store that is under way; 0 = none is */
+  atomic_bool ill;                    /* there is something below that a good write ends */
+  enum watch_state state;
+  int64_t bad_us, last_us;            /* first and last failure since the newest good write; 0 = none */
+  bool stuck;                         /* it was said that a call does not come back */
+  bool asked;                         /* somebody wants to know: a write is due */
+  uint64_t reports;
+  char why[HEALTH_WHY_BYTES];
+};
+
+void watch_init(struct watch *w, int64_t boot_us);
+void watch_done(struct watch *w);
+
+/* ---- the runner's thread ---- */
+void watch_busy(struct watch *w, int64_t boot_us);    /* a call of the store begins */
+void watch_idle(struct watch *w);
+void watch_ok(struct watch *w, int64_t boot_us);      /* a write came through */
+/* A call failed with rc. why: the store's own words; NULL or "" = it has none. */
+void watch_failed(struct watch *w, int64_t boot_us, enum store_rc rc, const char *why);
+bool watch_asked(struct watch *w);                    /* a write is due, for somebody asked or the store is not well */
+
+/* ---- any thread ---- */
+enum watch_state watch_state(const struct watch *w);
+/* May a request wait? WR_OK, or what it is refused with. */
+enum wr_rc watch_admits(const struct watch *w, int64_t boot_us);
+/* Asks for a write when there was none lately. True: wake the runner's thread. */
+bool watch_ask(struct watch *w, int64_t boot_us);
+void watch_wait(struct watch *w, int64_t us);         /* until a report comes, at most so long */
+void watch_health(struct watch *w, int64_t boot_us, struct health_part *store, struct health_part *disk);
+#endif

@@ -1,0 +1,419 @@
+/* Requests while the store does not do what it should: who is answered, when, and whether the answer is true. The ledger and
+ * the watch alone, then a runner on the database of the simulator whose calls fail, fail for long, or do not come back.
+ * One clock, moved by the facts. What never happens: a real wait. */
+#include "../unit/unit.h"
+#include <stdlib.h>
+#include <string.h>
+#include "../sim/memstore.h"
+#include "defs.h"
+#include "ledger.h"
+#include "mem.h"
+#include "watch.h"
+
+#define SEC 1000000LL
+
+/* ---- the ledger ---- */
+
+static void ledger_keeps_order_and_bound(void **st) {
+  struct ledger l;
+  struct req q[3] = {0};
+  (void)st;
+  ledger_init(&l, 2);
+  assert_int_equal(ledger_oldest(&l), INT64_MAX);
+  assert_true(ledger_post(&l, &q[0], 5));
+  assert_true(ledger_post(&l, &q[1], 7));
+  assert_false(ledger_post(&l, &q[2], 9)); /* full */
+  assert_int_equal(ledger_oldest(&l), 5);
+  assert_ptr_equal(ledger_take(&l), &q[0]);
+  assert_null(ledger_take(&l));
+  ledger_done(&l, &q[0]);
+  assert_int_equal(ledger_oldest(&l), 7);
+  assert_true(ledger_post(&l, &q[2], 9));
+  assert_ptr_equal(ledger_take(&l), &q[2]);
+  ledger_done(&l, &q[1]);
+  ledger_done(&l, &q[2]);
+  assert_int_equal(l.n, 0);
+  assert_null(l.head);
+  assert_null(l.tail);
+}
+
+static void ledger_tells_what_is_known(void **st) {
+  struct ledger l;
+  struct req q[4] = {0};
+  (void)st;
+  ledger_init(&l, 9);
+  for (int i = 0; i < 3; i++) assert_true(ledger_post(&l, &q[i], i));
+  (void)ledger_take(&l);
+  assert_true(ledger_post(&l, &q[3], 3));
+  assert_int_equal(ledger_back(&l, &q[3]), REQ_BACK_YOURS);     /* the runner never saw it */
+  assert_int_equal(l.n_back, 0);
+  assert_int_equal(ledger_back(&l, &q[3]), REQ_BACK_ANSWERED);
+  assert_int_equal(ledger_back(&l, &q[0]), REQ_BACK_UNSENT);
+  assert_int_equal(l.n_back, 1);
+  assert_false(ledger_send(&l, &q[0]));                         /* and so it is never sent */
+  assert_true(ledger_send(&l, &q[1]));
+  assert_int_equal(ledger_back(&l, &q[1]), REQ_BACK_UNKNOWN);
+  ledger_hold(&q[1]);                                           /* rolled back */
+  assert_false(ledger_send(&l, &q[1]));
+  assert_true(ledger_send(&l, &q[2]));
+  ledger_hold(&q[2]);
+  assert_int_equal(ledger_back(&l, &q[2]), REQ_BACK_UNSENT);
+  for (int i = 0; i < 3; i++) ledger_done(&l, &q[i]);
+  assert_int_equal(l.n_back, 0);
+}
+
+/* ---- the watch ---- */
+
+static bool well(struct watch *w, int64_t now) {
+  struct health_part store, disk;
+  watch_health(w, now, &store, &disk);
+  assert_true(store.ok == (store.why[0] == '\0'));
+  assert_true(disk.ok == (disk.why[0] == '\0'));
+  return store.ok && disk.ok;
+}
+
+static void watch_turns_at_once_or_after_a_second(void **st) {
+  struct watch w;
+  struct health_part store, disk;
+  (void)st;
+  watch_init(&w, SEC);
+  assert_true(well(&w, SEC));
+  watch_failed(&w, 2 * SEC, STORE_DOWN, "no route");
+  watch_health(&w, 2 * SEC, &store, &disk);
+  assert_false(store.ok);
+  assert_string_equal(store.why, "no route");
+  assert_int_equal(watch_admits(&w, 2 * SEC), WR_DB_UNAVAILABLE);
+  watch_ok(&w, 3 * SEC);
+  assert_true(well(&w, 3 * SEC));
+  assert_int_equal(watch_admits(&w, 3 * SEC), WR_OK);
+  watch_failed(&w, 4 * SEC, STORE_RETRY, NULL);
+  assert_true(well(&w, 4 * SEC));                               /* a deadlock is no fault */
+  watch_failed(&w, 5 * SEC, STORE_RETRY, NULL);
+  assert_false(well(&w, 5 * SEC));
+  watch_ok(&w, 6 * SEC);
+  watch_failed(&w, 7 * SEC, STORE_UNKNOWN, NULL);
+  watch_failed(&w, 17 * SEC, STORE_UNKNOWN, NULL);              /* that is another one */
+  assert_true(well(&w, 17 * SEC));
+  watch_failed(&w, 18 * SEC, STORE_NO_SPACE, NULL);
+  watch_health(&w, 18 * SEC, &store, &disk);
+  assert_true(store.ok);
+  assert_false(disk.ok);
+  assert_int_equal(watch_admits(&w, 18 * SEC), WR_NO_SPACE);
+  watch_done(&w);
+}
+
+/* Whoever asks sees it while the runner's thread is inside. */
+static void watch_sees_a_call_that_does_not_come_back(void **st) {
+  struct watch w;
+  (void)st;
+  watch_init(&w, SEC);
+  watch_busy(&w, 10 * SEC);
+  assert_true(well(&w, 11 * SEC));
+  assert_false(well(&w, 12 * SEC));
+  assert_int_equal(watch_admits(&w, 12 * SEC), WR_OK);          /* it may be slow */
+  assert_int_equal(watch_admits(&w, 15 * SEC), WR_DB_UNAVAILABLE);
+  watch_idle(&w);
+  assert_true(well(&w, 16 * SEC));
+  watch_done(&w);
+}
+
+static void watch_asks_once_a_second_at_most(void **st) {
+  struct watch w;
+  (void)st;
+  watch_init(&w, SEC);
+  assert_false(watch_ask(&w, SEC));                             /* it was just written */
+  assert_true(watch_ask(&w, 5 * SEC));
+  assert_true(watch_asked(&w));
+  assert_false(watch_ask(&w, 5 * SEC));
+  watch_ok(&w, 5 * SEC);
+  assert_false(watch_asked(&w));
+  assert_false(watch_ask(&w, 5 * SEC + SEC / 2));
+  assert_true(watch_ask(&w, 7 * SEC));
+  watch_failed(&w, 7 * SEC, STORE_RETRY, NULL);
+  assert_true(watch_asked(&w));                                 /* it goes on trying until it is known */
+  watch_ok(&w, 8 * SEC);
+  assert_false(watch_asked(&w));
+  watch_done(&w);
+}
+
+/* ---- a runner ---- */
+
+struct client { struct req q; struct req_start start; int answers; };
+
+static struct memdb *db;
+static struct store *store;
+static struct defs *defs;
+static struct runner *runner;
+static int64_t now, flow;
+static enum mem_fate fate[MEM__N];
+static uint32_t calls[MEM__N], rows;
+static void (*inside)(void);            /* called in the middle of a call of the store */
+static enum mem_call inside_of;
+
+static enum mem_fate call(void *ctx, void *node, enum mem_call what, const struct batch *b) {
+  (void)ctx, (void)node;
+  calls[what]++;
+  if (what == MEM_WRITE) rows = (uint32_t)b->n_flow;
+  if (inside && what == inside_of) {
+    void (*f)(void) = inside;
+    inside = NULL;
+    f();
+  }
+  return fate[what];
+}
+static void no_commit(void *ctx, int64_t me, const struct batch *b) { (void)ctx, (void)me, (void)b; }
+static void broken(void *ctx, const char *what, int64_t id) {
+  (void)ctx;
+  fail_msg("%s: %lld", what, (long long)id);
+}
+static int64_t boot_now(void *ctx) { return (void)ctx, now; }
+static bool push(void *ctx, enum slot_class s, const struct hint *h, size_t n) { return (void)ctx, (void)s, (void)h, (void)n, true; }
+static size_t backlog(void *ctx, enum slot_class s) { return (void)ctx, (void)s, 0; }
+static uint8_t slot_of(const char *type) { return (void)type, SLOT_ASYNC; }
+
+static void answered(struct req *q, void *ctx) {
+  (void)q;
+  ((struct client *)ctx)->answers++;
+}
+
+static bool post(struct client *c) {
+  *c = (struct client){.start = {.flow_id = flow}};
+  c->q = (struct req){.kind = REQ_START, .start = &c->start, .n_start = 1, .done = answered, .done_ctx = c};
+  return runner_post(runner, &c->q);
+}
+
+static void turn(void) {
+  db->now_us = now;
+  memdb_tick(db);
+  (void)runner_turn(runner, now, now);
+}
+
+static void turns(int64_t us) {
+  for (int64_t until = now + us; now < until; now += 10000) turn();
+}
+
+static void all(enum mem_fate f) {
+  for (int i = 0; i < MEM__N; i++) fate[i] = f;
+}
+
+static size_t flows(void) { return db->flow.n; }
+
+static int set_up(void **st) {
+  const struct mem_hooks h = {NULL, call, no_commit, no_commit, broken};
+  struct wr_err err;
+  (void)st;
+  now = 1700000000 * SEC;
+  inside = NULL;
+  memset(fate, 0, sizeof fate);
+  db = memdb_new(&h, false, 60 * SEC, slot_of);
+  db->now_us = now;
+  store = memdb_connect(db, db);
+  defs = defs_new(store, slot_of);
+  struct runner_opts o = {.store = store, .defs = defs, .lease_us = 60 * SEC, .info = {"h", 1, 1, "all", NULL}, .seed = 3,
+                          .ports = {.push = push, .backlog = backlog, .boot_now = boot_now}};
+  if (runner_new(&o, now, &runner, &err) != WR_OK) fail_msg("%s", err.msg);
+  flow = memdb_save_flow(db, 0, "{\"flowName\":\"f\",\"flowNodes\":[{\"tasks\":[{\"taskType\":\"ECHO\"}]}]}", 1);
+  turns(SEC);
+  memset(calls, 0, sizeof calls);
+  return 0;
+}
+
+static int tear_down(void **st) {
+  (void)st;
+  runner_free(runner);
+  defs_free(defs);
+  store_close(store);
+  memdb_free(db);
+  return 0;
+}
+
+static bool ready(void) {
+  struct health_part s, d;
+  runner_health(runner, &s, &d);
+  return s.ok && d.ok;
+}
+
+static void is(const struct client *c, enum wr_rc rc) {
+  assert_int_equal(c->answers, 1);
+  assert_int_equal(c->q.rc, rc);
+}
+
+/* Whichever way it refuses: within two seconds who waits is told so, and so is who comes then, at once; then it comes back. */
+static void lasting_fault(enum mem_fate f) {
+  struct client a, b, c;
+  all(f);
+  assert_true(post(&a));
+  turns(2 * SEC);
+  is(&a, f == MEM_NO_SPACE ? WR_NO_SPACE : WR_DB_UNAVAILABLE);
+  assert_false(ready());
+  assert_false(post(&b));
+  turns(60 * SEC);
+  assert_false(ready());
+  assert_int_equal(flows(), 0);
+  all(MEM_GO);
+  turns(4 * SEC);
+  assert_true(ready());
+  assert_true(post(&c));
+  turns(SEC);
+  is(&c, WR_OK);
+  assert_int_equal(flows(), 1);
+}
+static void down_for_long(void **st) { (void)st; lasting_fault(MEM_DOWN); }
+static void retry_for_long(void **st) { (void)st; lasting_fault(MEM_RETRY); }
+static void full_for_long(void **st) { (void)st; lasting_fault(MEM_NO_SPACE); }
+
+/* The renewal fails first: then no batch is even begun. */
+static void renewal_fails_for_long(void **st) {
+  struct client a;
+  (void)st;
+  now += 11 * SEC;
+  fate[MEM_RENEW] = MEM_RETRY;
+  assert_true(post(&a));
+  turns(2 * SEC);
+  is(&a, WR_DB_UNAVAILABLE);
+  assert_int_equal(calls[MEM_BEGIN], 0);
+}
+
+/* What is in the batch is told after its time that it is not known; what comes meanwhile, that it is not stored. */
+static void unknown_for_long(void **st) {
+  struct client a, b, c;
+  (void)st;
+  fate[MEM_COMMIT] = MEM_LOST_DONE;
+  fate[MEM_RESOLVE] = MEM_RETRY;
+  assert_true(post(&a));
+  turn();
+  assert_true(post(&b));
+  turns(3 * SEC);
+  assert_int_equal(a.answers, 0);
+  is(&b, WR_DB_UNAVAILABLE);
+  assert_false(ready());
+  assert_false(post(&c));
+  turns(10 * SEC);
+  is(&a, WR_OUTCOME_UNKNOWN);
+  all(MEM_GO);
+  turns(5 * SEC);
+  assert_int_equal(flows(), 1);
+  assert_true(ready());
+}
+
+/* The same, and it was not stored: nobody waits for it any more, so it is not done again. */
+static void unknown_and_undone(void **st) {
+  struct client a;
+  (void)st;
+  fate[MEM_COMMIT] = MEM_LOST_UNDONE;
+  fate[MEM_RESOLVE] = MEM_RETRY;
+  assert_true(post(&a));
+  turns(13 * SEC);
+  is(&a, WR_OUTCOME_UNKNOWN);
+  all(MEM_GO);
+  turns(5 * SEC);
+  assert_int_equal(flows(), 0);
+}
+
+static struct client one, two;
+static enum req_back got_one, got_two;
+static void take_both(void) {
+  now += 11 * SEC;
+  assert_false(ready());
+  got_one = runner_take_back(runner, &one.q);
+  assert_true(!post(&two)); /* stuck for long: refused at once */
+}
+
+/* The runner's thread is inside: who waits asks by himself, and the answer is kept. */
+static void stuck_before_it_is_sent(void **st) {
+  (void)st;
+  assert_true(post(&one));
+  inside = take_both;
+  inside_of = MEM_BEGIN;
+  turn();
+  assert_int_equal(got_one, REQ_BACK_UNSENT);
+  turns(2 * SEC);
+  assert_int_equal(one.answers, 1); /* its memory is given back */
+  assert_int_equal(flows(), 0);
+}
+static void stuck_when_it_is_sent(void **st) {
+  (void)st;
+  assert_true(post(&one));
+  inside = take_both;
+  inside_of = MEM_WRITE;
+  turn();
+  assert_int_equal(got_one, REQ_BACK_UNKNOWN);
+  turns(2 * SEC);
+  assert_int_equal(one.answers, 1);
+  assert_int_equal(flows(), 1);
+}
+
+static void post_and_take(void) {
+  got_one = runner_take_back(runner, &one.q);
+  assert_true(post(&two));
+  got_two = runner_take_back(runner, &two.q);
+}
+
+/* Its rows are made already: the batch is made again without them, with all the others. */
+static void taken_back_from_a_batch_that_is_made(void **st) {
+  struct client other;
+  (void)st;
+  assert_true(post(&one));
+  assert_true(post(&other));
+  inside = post_and_take;
+  inside_of = MEM_IDS; /* in the middle of its event */
+  turn();
+  turn();
+  assert_int_equal(got_one, REQ_BACK_UNSENT);
+  assert_int_equal(got_two, REQ_BACK_YOURS);
+  assert_int_equal(two.answers, 0);
+  is(&other, WR_OK);
+  assert_int_equal(flows(), 1);
+  assert_int_equal(one.answers, 1);
+}
+
+/* A batch that the server does not take, while it takes all else: the guilty one waits alone, the others go on. */
+static enum mem_fate picky(void *ctx, void *node, enum mem_call what, const struct batch *b) {
+  enum mem_fate f = call(ctx, node, what, b);
+  for (size_t i = 0; what == MEM_WRITE && i < b->n_flow; i++)
+    if (b->flow[i].row.params) return MEM_RETRY;
+  return f;
+}
+static void guilty_one_waits_alone(void **st) {
+  struct client c[5];
+  struct params *p = params_new("{\"bad\":1}");
+  (void)st;
+  db->hooks.call = picky;
+  for (int i = 0; i < 5; i++) {
+    c[i] = (struct client){.start = {.flow_id = flow, .params = i == 2 ? p : NULL}};
+    c[i].q = (struct req){.kind = REQ_START, .start = &c[i].start, .n_start = 1, .done = answered, .done_ctx = &c[i]};
+    assert_true(runner_post(runner, &c[i].q));
+  }
+  turns(9 * SEC);
+  for (int i = 0; i < 5; i++)
+    if (i != 2) is(&c[i], WR_OK);
+  assert_int_equal(c[2].answers, 0);
+  assert_true(ready());
+  turns(3 * SEC);
+  is(&c[2], WR_DB_UNAVAILABLE);
+  assert_int_equal(flows(), 4);
+  params_unref(p);
+}
+
+/* Whoever waits is told when the runner ends. */
+static void end_answers(void **st) {
+  struct client a;
+  (void)st;
+  assert_true(post(&a));
+  runner_free(runner);
+  runner = NULL;
+  is(&a, WR_DB_UNAVAILABLE);
+}
+
+#define FACT(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+int main(void) {
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(ledger_keeps_order_and_bound), cmocka_unit_test(ledger_tells_what_is_known),
+    cmocka_unit_test(watch_turns_at_once_or_after_a_second), cmocka_unit_test(watch_sees_a_call_that_does_not_come_back),
+    cmocka_unit_test(watch_asks_once_a_second_at_most),
+    FACT(down_for_long), FACT(retry_for_long), FACT(full_for_long), FACT(renewal_fails_for_long), FACT(unknown_for_long),
+    FACT(unknown_and_undone), FACT(stuck_before_it_is_sent), FACT(stuck_when_it_is_sent), FACT(taken_back_from_a_batch_that_is_made),
+    FACT(guilty_one_waits_alone), FACT(end_answers),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
