@@ -145,7 +145,7 @@ void runner_nudge(struct runner *r) {
 void runner_hold(struct runner *r, enum slot_class s, int64_t boot_us) {
   pthread_mutex_lock(&r->mu);
   atomic_store(&r->hold_until[s], boot_us);
-  posted(r);
+  mail_posted(r);
   pthread_mutex_unlock(&r->mu);
 }
 
