@@ -256,7 +256,7 @@ static int by_letter(int letter, unsigned verb) {
   return -1;
 }
 
-static enum wr_rc unknown_flag(const char *arg, unsigned verb, struct wr_err *err) {
+static enum wr_rc unknown_flag(const char *arg, const char *name_of_verb, unsigned verb, struct wr_err *err) {
   char q[WR_QUOTE_MAX], name[64];
   const char *near = NULL;
   if (strncmp(arg, "--", 2) == 0) {
@@ -265,8 +265,8 @@ static enum wr_rc unknown_flag(const char *arg, unsigned verb, struct wr_err *er
     near = nearest(name, verb);
     if (near && strcmp(near, name) == 0) near = NULL; /* --dev=x and the like */
   }
-  return wr_err_set(err, WR_BAD_REQUEST, "Unknown option %s.%s%s%s", wr_err_quote(q, arg, strlen(arg)),
-                    near ? " Did you mean \"--" : "", near ? near : "", near ? "\"?" : "");
+  return wr_err_set(err, WR_BAD_REQUEST, "Unknown option %s.%s%s%s See `weir %s --help`.", wr_err_quote(q, arg, strlen(arg)),
+                    near ? " Did you mean \"--" : "", near ? near : "", near ? "\"?" : "", name_of_verb);
 }
 
 typedef enum wr_rc flag_fn(struct config *c, int id, const char *where, const char *value, struct wr_err *err);
@@ -290,7 +290,7 @@ static enum wr_rc read_flags(struct config *c, unsigned verb, int argc, char **a
     }
     if (o == ':') return wr_err_set(err, WR_BAD_REQUEST, "Option %s needs a value.", argv[optind - 1]);
     int id = o >= FLAG_BASE ? o - FLAG_BASE : by_letter(o, verb);
-    if (o == '?' || id < 0) return unknown_flag(argv[optind - 1], verb, err);
+    if (o == '?' || id < 0) return unknown_flag(argv[optind - 1], argv[0], verb, err);
     char where[64];
     snprintf(where, sizeof where, "--%s", table[id].name);
     enum wr_rc rc = fn(c, id, where, optarg ? optarg : "on", err);
@@ -336,27 +336,102 @@ void config_done(struct config *c) {
   for (int i = 0; i < OPT__N; i++) forget(&c->v[i]);
 }
 
-void config_help(FILE *to, unsigned verb) {
-  for (int i = 0; i < OPT__N; i++) {
-    const struct opt *o = &table[i];
-    if (!(o->verbs & verb)) continue;
-    char head[64], letter[8] = "    ";
-    if (o->letter) snprintf(letter, sizeof letter, "-%c, ", o->letter);
-    snprintf(head, sizeof head, "%s--%s %s", letter, o->name, o->arg ? o->arg : "");
-    fprintf(to, "  %s\n        %s", head, o->help);
-    if (o->def && o->type != OPT_SWITCH) fprintf(to, " [%s]", o->def);
-    fputc('\n', to);
+/* ---- help ---- */
+
+#define HELP_COLS 79
+#define HELP_INDENT 8
+
+static const struct group { const char *title; enum opt_id id[8]; size_t n; } groups[] = {
+  {"One run", {OPT_PARAM, OPT_OUTPUT, OPT_LOGS, OPT_RESUME, OPT_FROM, OPT_TIME_SCALE}, 6},
+  {"State", {OPT_STORE, OPT_QUEUE, OPT_PREFIX, OPT_DATA, OPT_DURABILITY}, 5},
+  {"Network", {OPT_LISTEN, OPT_TRUSTED_PROXY, OPT_HOST, OPT_REQUEST_TIMEOUT}, 4},
+  {"Tasks", {OPT_SLOTS, OPT_ASYNC_SLOTS, OPT_SHELL, OPT_RUN_AS, OPT_RUN_AS_ALSO}, 5},
+  {"Process", {OPT_DEV, OPT_USER, OPT_ROLES, OPT_LEASE, OPT_STOP_TIMEOUT, OPT_CACHE_MEMORY}, 6},
+  {"Form", {OPT_LOG_LEVEL, OPT_LOG_FORMAT, OPT_ZONE, OPT_CONFIG}, 4},
+};
+enum { N_GROUPS = sizeof groups / sizeof *groups };
+
+/* Words in lines of at most HELP_COLS; a longer word has a line of its own. */
+static void wrapped(FILE *to, const char *text) {
+  size_t at = 0;
+  while (*text) {
+    size_t n = strcspn(text, " ");
+    if (at == 0 || at + 1 + n > HELP_COLS) {
+      fprintf(to, "%s%*s", at ? "\n" : "", HELP_INDENT, "");
+      at = HELP_INDENT;
+    } else {
+      fputc(' ', to);
+      at++;
+    }
+    fwrite(text, 1, n, to);
+    at += n;
+    text += n + strspn(text + n, " ");
   }
-  fputs("\nEach long option can be set by environment too (--log-level: WEIR_LOG_LEVEL) and, but for those of one run, in a\n"
-        "config file (log-level = warn). A flag wins over the environment, the environment over the file.\n", to);
+  fputc('\n', to);
 }
 
-void config_show(FILE *to, const struct config *c, unsigned verb) {
-  static const char *const from[] = {"not set", "default", "file", "environment", "flag"};
+static void help_one(FILE *to, const struct opt *o) {
+  char text[512];
+  if (o->letter) fprintf(to, "  -%c, --%s", o->letter, o->name);
+  else fprintf(to, "      --%s", o->name);
+  fprintf(to, o->arg ? " %s\n" : "\n", o->arg);
+  bool shown = o->def && o->type != OPT_SWITCH;
+  snprintf(text, sizeof text, shown ? "%s [%s]" : "%s", o->help, shown ? o->def : "");
+  wrapped(to, text);
+}
+
+static void help_group(FILE *to, const struct group *g, unsigned verb) {
+  bool any = false;
+  for (size_t i = 0; i < g->n; i++) {
+    const struct opt *o = &table[g->id[i]];
+    if (!(o->verbs & verb)) continue;
+    if (!any) fprintf(to, "%s:\n", g->title);
+    any = true;
+    help_one(to, o);
+  }
+  if (any) fputc('\n', to);
+}
+
+static bool grouped(enum opt_id id) {
+  for (size_t g = 0; g < N_GROUPS; g++)
+    for (size_t i = 0; i < groups[g].n; i++)
+      if (groups[g].id[i] == id) return true;
+  return false;
+}
+
+void config_help(FILE *to, unsigned verb) {
+  for (size_t g = 0; g < N_GROUPS; g++) help_group(to, &groups[g], verb);
+  for (int i = 0; i < OPT__N; i++) {
+    if (table[i].verbs & verb && !grouped((enum opt_id)i)) help_one(to, &table[i]);
+  }
+  fputs("Each long option can be set by the environment too (--log-level: WEIR_LOG_LEVEL)\n"
+        "and, but for those of one run, in a config file (log-level = warn). A flag wins\n"
+        "over the environment, the environment over the file.\n", to);
+}
+
+/* ---- show ---- */
+
+/* A URL without its password: all between the first colon after :// and the last @. */
+static void put_masked(FILE *to, int width, const char *url) {
+  const char *host = strstr(url, "://"), *at = strrchr(url, '@'), *colon = host ? strchr(host + 3, ':') : NULL;
+  char text[1024];
+  if (!at) snprintf(text, sizeof text, "%s", url);
+  else if (colon && colon < at) snprintf(text, sizeof text, "%.*s***%s", (int)(colon + 1 - url), url, at);
+  else snprintf(text, sizeof text, "***");
+  fprintf(to, "%-*s", width, text);
+}
+
+void config_show(FILE *to, const struct config *c, unsigned verb, config_effective_fn *effective) {
+  static const char *const from[] = {"default", "default", "file", "environment", "flag"};
   for (int i = 0; i < OPT__N; i++) {
     if (!(table[i].verbs & verb)) continue;
     const struct opt_value *v = &c->v[i];
-    bool mask = table[i].traits & OPT_SECRET && v->text && strchr(v->text, '@');
-    fprintf(to, "%-16s %-28s (%s)\n", table[i].name, mask ? "***" : v->text ? v->text : "-", from[v->from]);
+    char comes_to[512] = "";
+    bool open = !v->text || strcmp(v->text, "auto") == 0;
+    if (open) effective(c, (enum opt_id)i, comes_to, sizeof comes_to);
+    const char *value = comes_to[0] ? comes_to : v->text ? v->text : "-";
+    fprintf(to, "%-16s ", table[i].name);
+    put_masked(to, 28, value);
+    fprintf(to, open && v->text && v->from > FROM_DEFAULT ? " (%s: %s)\n" : " (%s)\n", from[v->from], v->text);
   }
 }

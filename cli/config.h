@@ -50,6 +50,8 @@ static inline const char *config_text(const struct config *c, enum opt_id id) { 
 static inline int64_t config_num(const struct config *c, enum opt_id id) { return c->v[id].num; }
 /* The options a verb takes, as help text. */
 void config_help(FILE *to, unsigned verb);
-/* Every option of the verb with its value and where it came from; secrets masked. */
-void config_show(FILE *to, const struct config *c, unsigned verb);
+/* Every option of the verb with its value and where it came from; passwords masked. effective: what an option that was not
+ * given, or was given as "auto", comes to; "" = nothing. */
+typedef void config_effective_fn(const struct config *c, enum opt_id id, char *out, size_t n);
+void config_show(FILE *to, const struct config *c, unsigned verb, config_effective_fn *effective);
 #endif

@@ -18,7 +18,7 @@ static const struct verb { const char *name; int (*run)(int argc, char **argv); 
 static void usage(FILE *to) {
   fputs("Usage: weir VERB [options]\n\n", to);
   for (size_t i = 0; i < N_VERBS; i++) fprintf(to, "  %-10s%s\n", verbs[i].name, verbs[i].help);
-  fputs("\n`weir VERB --help` tells more.\n", to);
+  fputs("\n  weir run examples/retries.json\n  weir server --dev\n\nSee `weir VERB --help`.\n", to);
 }
 
 static int unknown(const char *name) {
@@ -29,7 +29,7 @@ static int unknown(const char *name) {
   }
   fprintf(stderr, "weir: unknown verb %s.", wr_err_quote(q, name, strlen(name)));
   if (near) fprintf(stderr, " Did you mean \"%s\"?", near);
-  fputc('\n', stderr);
+  fputs(" See `weir --help`.\n", stderr);
   return EXIT_USAGE;
 }
 

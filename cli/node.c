@@ -36,7 +36,7 @@ struct node {
   struct pump *pump[SLOT__N];     /* NULL with the queue in memory */
   struct worker *worker;
   struct runner *runner;
-  bool running;                   /* the runner thread is */
+  bool running, left;             /* the runner thread is; node_leave() was called */
   char host[256], home[HOME_BYTES];  /* read again whenever the runner joins */
   struct never_started *never; size_t n_never;  /* as the spawner found it */
 };
@@ -280,14 +280,16 @@ void node_drain(struct node *n, int64_t grace_us) {
   if (n->worker) worker_drain(n->worker, grace_us);
 }
 
-static void leave(struct node *n) {
+void node_leave(struct node *n) {
+  if (!n || n->left) return;
+  n->left = true;
   if (n->running) runner_thread_stop(n->runner);
   if (n->runner && store_leave(n->store) != STORE_OK) log_warn("store.leave", L_STR("why", "the database does not answer"));
 }
 
 void node_close(struct node *n) {
   if (!n) return;
-  leave(n);
+  node_leave(n);
   for (int s = 0; s < SLOT__N; s++) {
     pump_close(n->pump[s]);
     queue_close(n->queue[s]);

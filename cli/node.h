@@ -43,7 +43,10 @@ enum wr_rc node_open(const struct node_opts *o, struct spawner *spawner, struct 
 /* No new work from now on; running attempts are handed back (TERM, KILL after grace_us) when it returns. The runner
  * still answers. */
 void node_drain(struct node *n, int64_t grace_us);
-/* After node_drain() and when nobody posts any more: commits what waits, leaves the store, ends all. NULL is fine. */
+/* After node_drain() and when nobody posts any more: commits what waits, leaves the store. Waits for a store that is away.
+ * NULL is fine. */
+void node_leave(struct node *n);
+/* Leaves, unless that was done, and ends all. NULL is fine. */
 void node_close(struct node *n);
 
 void node_health(struct node *n, struct health *out);   /* any thread; waits RUNNER_HEALTH_WAIT_US at most */

@@ -17,6 +17,7 @@
 #include "report.h"
 #include "resume.h"
 #include "run_dir.h"
+#include "say.h"
 #include "signals.h"
 #include "verbs.h"
 
@@ -190,9 +191,9 @@ static enum wr_rc report(const struct job *j, struct wr_err *err) {
 
 /* ---- what else is in the store ---- */
 
-static void say_warning(void *ctx, const char *text) {
+static void warn_of(void *ctx, const char *text) {
   (void)ctx;
-  fprintf(stderr, "warning: %s\n", text);
+  say_warning(text);
 }
 
 struct others { struct buf text; int n; };
@@ -246,7 +247,7 @@ static enum wr_rc run_flow(struct job *j, struct wr_err *err) {
   enum wr_rc rc = tell_others(j, err);
   if (!rc) rc = input_flow(j->node, replaying(j) ? j->wf.body : j->doc, &j->flow, err);
   if (rc) return rc;
-  if (!replaying(j)) (void)def_flow_warn(j->flow, say_warning, NULL);
+  if (!replaying(j)) (void)def_flow_warn(j->flow, warn_of, NULL);
   rc = start_flow(j, err);
   if (!rc) rc = follow(j, err);
   return rc ? rc : report(j, err);

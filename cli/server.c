@@ -1,18 +1,21 @@
 /* `weir server`: a node with an API in front, until SIGTERM or SIGINT. Main thread; see node.h for the order of things.
  *
  * After the first signal: the API takes nothing new, running attempts are handed back, results are committed, the node
- * leaves, exit 0; a second Ctrl-C ends it at once. What never happens: an exit later than STOP_US. */
+ * leaves, exit 0; a second Ctrl-C ends it at once. What never happens: an exit later than --stop-timeout. */
 #include <arpa/inet.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "api.h"
 #include "clock.h"
 #include "log.h"
+#include "say.h"
 #include "signals.h"
 #include "verbs.h"
 
-#define GRACE_US 5000000          /* TERM to KILL of what still runs */
-#define STOP_US 9500000           /* after that the process ends anyway; the spawner kills what is left */
+#define STOP_REST_US 5000000      /* of --stop-timeout: kept for what comes after the tasks are dead, at most a half */
+#define STOP_EXIT_US 500000       /* and for the exit itself, at most a twentieth */
 
 struct server {
   struct config cfg;
@@ -20,6 +23,8 @@ struct server {
   char store[512], listen[32];
   struct node *node;
   struct api *api;
+  pthread_mutex_t mu;             /* of the stop: its clock asks for it, too */
+  enum { STOP_TASKS, STOP_STORE, STOP_MEMORY } stop;  /* what it waits for: tasks, the database, nothing */
 };
 
 /* ---- options ---- */
@@ -59,22 +64,25 @@ static enum wr_rc read_listen(struct server *s, struct wr_err *err) {
   return wr_err_set(err, WR_FORBIDDEN, "--listen: an address that is not loopback needs a TLS proxy in front; say so with --trusted-proxy.");
 }
 
+/* DATA, and the store that goes with it, when none are named. */
+static enum wr_rc read_places(const struct config *c, struct node_opts *o, char *room, size_t n, struct wr_err *err) {
+  o->data = config_text(c, OPT_DATA);
+  if (!o->data) o->data = config_num(c, OPT_DEV) ? "./data" : "/var/lib/weir";
+  o->store = config_text(c, OPT_STORE);
+  if (o->store) return WR_OK;
+  o->store = room;
+  if (snprintf(room, n, "sqlite:%s/weir.db", o->data) < (int)n) return WR_OK;
+  return wr_err_set(err, WR_BAD_REQUEST, "--data: the path is too long.");
+}
+
 static enum wr_rc read_options(struct server *s, struct wr_err *err) {
   const struct config *c = &s->cfg;
   struct node_opts *o = &s->opts;
-  bool dev = config_num(c, OPT_DEV);
   if (c->n_args) return wr_err_set(err, WR_BAD_REQUEST, "Unexpected argument \"%.64s\".", c->args[0]);
   enum wr_rc rc = read_roles(o, config_text(c, OPT_ROLES), err);
   if (!rc) rc = read_listen(s, err);
-  if (!rc) rc = setup_common(c, dev ? SHELL_PERSONAL : SHELL_SERVICE, o, err);
-  o->data = config_text(c, OPT_DATA);
-  if (!o->data) o->data = dev ? "./data" : "/var/lib/weir";
-  o->store = config_text(c, OPT_STORE);
-  if (!o->store) {
-    int n = snprintf(s->store, sizeof s->store, "sqlite:%s/weir.db", o->data);
-    if (n >= (int)sizeof s->store) return wr_err_set(err, WR_BAD_REQUEST, "--data: the path is too long.");
-    o->store = s->store;
-  }
+  if (!rc) rc = setup_common(c, config_num(c, OPT_DEV) ? SHELL_PERSONAL : SHELL_SERVICE, o, err);
+  if (!rc) rc = read_places(c, o, s->store, sizeof s->store, err);
   o->queue = config_text(c, OPT_QUEUE);
   o->prefix = config_text(c, OPT_PREFIX);
   o->lease_us = config_num(c, OPT_LEASE);
@@ -83,6 +91,19 @@ static enum wr_rc read_options(struct server *s, struct wr_err *err) {
 }
 
 /* ---- life ---- */
+
+/* Who this is, in one line: what somebody who reads the log of a stranger's node asks first. */
+static void say_start(const struct server *s) {
+  const struct node_opts *o = &s->opts;
+  const struct run_as *who = o->run_as;
+  struct run_as_user me = {0};
+  run_as_self(&me);
+  log_info("server.start", L_STR("version", WEIR_VERSION), L_STR("store", strncmp(o->store, "sqlite:", 7) == 0 ? "sqlite" : "mysql"),
+           L_STR("queue", strncmp(o->queue, "memory:", 7) == 0 ? "memory" : "redis"), L_STR("roles", o->roles_text), L_INT("slots", o->slots),
+           L_INT("async_slots", o->async_slots), L_STR("shell", who && who->n ? "on" : "off"), L_STR("user", me.name),
+           L_STR("run_as", who && who->n ? who->v[0].name : ""), L_STR("data", o->data), L_INT("pid", getpid()));
+  run_as_user_done(&me);
+}
 
 static void health(void *ctx, struct health *out) { node_health(((const struct server *)ctx)->node, out); }
 
@@ -96,8 +117,10 @@ static enum wr_rc start_api(struct server *s, struct wr_err *err) {
   enum wr_rc rc = api_start(&a, &s->api, err);
   if (rc) return rc;
   const char *token = api_token_path(s->api);
-  if (token) fprintf(stderr, "the token is in %s\n", token);
-  fprintf(stderr, "listening on http://%.*s:%u\n", (int)strcspn(s->listen, ":"), s->listen, api_port(s->api));
+  char url[64];
+  snprintf(url, sizeof url, "http://%.*s:%u", (int)strcspn(s->listen, ":"), s->listen, api_port(s->api));
+  if (token) say(LOG_INFO, "server.token", "path", "the token is in ", token);
+  say(LOG_INFO, "server.listening", "url", "listening on ", url);
   return WR_OK;
 }
 
@@ -106,16 +129,45 @@ static enum wr_rc start(struct server *s, struct wr_err *err) {
   enum wr_rc rc = node_prepare(&s->opts, &spawner, err);
   if (!rc) rc = node_open(&s->opts, spawner, &s->node, err);
   if (rc) return rc;
+  say_start(s);
   if (s->opts.roles & NODE_API) return start_api(s, err);
-  fprintf(stderr, "ready\n");
+  say(LOG_INFO, "server.ready", NULL, "ready", "");
   return WR_OK;
+}
+
+/* What tasks have between TERM and KILL. */
+static int64_t grace_us(const struct server *s) {
+  int64_t all = s->opts.stop_us;
+  return all > 2 * STOP_REST_US ? all - STOP_REST_US : all / 2;
+}
+
+static void set_stop(struct server *s, int what) {
+  pthread_mutex_lock(&s->mu);
+  s->stop = what;
+  pthread_mutex_unlock(&s->mu);
 }
 
 static void stop(struct server *s) {
   if (s->api) api_drain(s->api);
-  if (s->node) node_drain(s->node, GRACE_US);
+  if (s->node) node_drain(s->node, grace_us(s));
+  set_stop(s, STOP_STORE);
   if (s->api) api_stop(s->api);
+  node_leave(s->node);
+  set_stop(s, STOP_MEMORY);
   node_close(s->node);
+}
+
+/* The time is over. Nobody can hand back to a database that is away: that is no fault of this stop, and what ran is taken
+ * over as that of any node that is gone. */
+static int late_status(void *ctx) {
+  struct server *s = ctx;
+  struct health h;
+  pthread_mutex_lock(&s->mu); /* and kept: the process ends */
+  if (s->stop == STOP_MEMORY) return EXIT_OK;
+  node_health(s->node, &h);
+  if (h.store.ok && s->stop == STOP_TASKS) return EXIT_RUN_FAILED;
+  log_warn("server.stop_unsaved", L_STR("why", h.store.ok ? "the database does not answer" : h.store.why));
+  return EXIT_OK;
 }
 
 static int serve(struct server *s) {
@@ -128,18 +180,50 @@ static int serve(struct server *s) {
   int sig = 0;
   while (sig == 0) sig = signals_wait();
   log_info("server.stop", L_INT("signal", sig));
-  signals_exit_after(STOP_US, EXIT_RUN_FAILED);
+  int64_t rest = s->opts.stop_us / 20;
+  signals_exit_after(s->opts.stop_us - (rest < STOP_EXIT_US ? rest : STOP_EXIT_US), late_status, s);
   stop(s);
   return EXIT_OK;
 }
 
+/* ---- what the options come to ---- */
+
+static void put_number(char *out, size_t n, uint32_t v) { snprintf(out, n, "%u", v); }
+
+void server_effective(const struct config *c, enum opt_id id, char *out, size_t n) {
+  struct node_opts o = {.roles = NODE_WORKER};
+  struct wr_err err;
+  struct run_as_user me = {0};
+  char room[512];
+  *out = '\0';
+  if (read_places(c, &o, room, sizeof room, &err) || setup_quietly(c, config_num(c, OPT_DEV) ? SHELL_PERSONAL : SHELL_SERVICE, &o, &err)) return;
+  switch ((int)id) {
+  case OPT_STORE: snprintf(out, n, "%s", o.store); break;
+  case OPT_DATA: snprintf(out, n, "%s", o.data); break;
+  case OPT_SLOTS: put_number(out, n, o.slots); break;
+  case OPT_SHELL: snprintf(out, n, "%s", o.run_as && o.run_as->n ? "on" : "off"); break;
+  case OPT_RUN_AS: snprintf(out, n, "%s", o.run_as && o.run_as->n ? o.run_as->v[0].name : "-"); break;
+  case OPT_LOG_LEVEL: snprintf(out, n, "info"); break;
+  case OPT_ZONE: snprintf(out, n, "the system's"); break;
+  case OPT_USER:
+    run_as_self(&me);
+    snprintf(out, n, "%s", geteuid() == 0 && !config_num(c, OPT_DEV) ? "the owner of --data" : me.name);
+    run_as_user_done(&me);
+    break;
+  default: break;
+  }
+  setup_done(&o);
+}
+
 int verb_server(int argc, char **argv) {
-  struct server s = {0};
+  struct server s = {.mu = PTHREAD_MUTEX_INITIALIZER};
   struct wr_err err = {0};
   enum wr_rc rc = config_load(&s.cfg, VERB_SERVER, argc, argv, &err);
   int code;
   if (!rc && s.cfg.help) {
-    puts("Usage: weir server [options]\n\nServes the API, runs the flows and their tasks, until SIGTERM or SIGINT.\n");
+    puts("Usage: weir server [options]\n\nServes the API and runs flows and their tasks, until SIGTERM or SIGINT.\n\n"
+         "  weir server --dev                            for one person, on this machine\n"
+         "  weir server --config /etc/weir/weir.conf     as a service\n");
     config_help(stdout, VERB_SERVER);
     code = EXIT_OK;
   } else {

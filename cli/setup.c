@@ -3,14 +3,17 @@
 #include <unistd.h>
 #include "clock.h"
 #include "log.h"
+#include "say.h"
 #include "verbs.h"
 
 #define SLOTS_PER_CORE 2
 
 int complain(const char *verb, const struct wr_err *err, enum exit_code code) {
-  fprintf(stderr, "weir %s: %s", verb, err->msg[0] ? err->msg : wr_err_text(err->code));
-  if (err->path[0]) fprintf(stderr, " (%s)", err->path);
-  fputc('\n', stderr);
+  char prefix[32], text[sizeof err->msg + sizeof err->path + 4];
+  const char *msg = err->msg[0] ? err->msg : wr_err_text(err->code);
+  snprintf(prefix, sizeof prefix, "weir %s: ", verb);
+  snprintf(text, sizeof text, err->path[0] ? "%s (%s)" : "%s%s", msg, err->path);
+  say(LOG_ERROR, "refused", "error", prefix, text);
   return (int)code;
 }
 
@@ -29,10 +32,12 @@ static enum wr_rc setup_log(const struct config *c, enum log_level usual, struct
 /* What a person has to know who starts it. */
 static void tell_shell(const struct run_as *p, enum shell_mode mode) {
   long me = (long)geteuid();
-  if (p->why_off) fprintf(stderr, "warning: SHELL is off: %s\n", p->why_off);
+  char text[256];
+  if (p->why_off) snprintf(text, sizeof text, "SHELL is off: %s", p->why_off);
+  if (p->why_off) say_warning(text);
   if (!p->own) return;
-  if (mode == SHELL_SERVICE) fputs("warning: SHELL tasks may run as the server's own user (--shell on): they can read its token and database\n", stderr);
-  else fprintf(stderr, "warning: SHELL tasks run as the user who started this (uid %ld%s), with all its rights\n", me, me ? "" : ", root");
+  snprintf(text, sizeof text, "SHELL tasks run as the user who started this (uid %ld%s), with all its rights", me, me ? "" : ", root");
+  say_warning(mode == SHELL_PERSONAL ? text : "SHELL tasks may run as the server's own user (--shell on): they can read its token and database");
 }
 
 /* A node that runs no tasks leaves the users to those that do. */
@@ -46,7 +51,6 @@ static enum wr_rc setup_shell(const struct config *c, enum shell_mode mode, stru
   enum wr_rc rc = run_as_new(&who, &o->run_as, err);
   if (rc) return rc;
   if (o->run_as->n == 0) o->shell = NODE_SHELL_OFF;
-  tell_shell(o->run_as, mode);
   return WR_OK;
 }
 
@@ -55,14 +59,20 @@ void setup_done(struct node_opts *o) {
   o->run_as = NULL;
 }
 
-enum wr_rc setup_common(const struct config *c, enum shell_mode mode, struct node_opts *o, struct wr_err *err) {
-  enum wr_rc rc = setup_log(c, o->roles & NODE_API ? LOG_INFO : LOG_WARN, err);
-  if (!rc) rc = setup_shell(c, mode, o, err);
+enum wr_rc setup_quietly(const struct config *c, enum shell_mode mode, struct node_opts *o, struct wr_err *err) {
+  enum wr_rc rc = setup_shell(c, mode, o, err);
   o->slots = config_text(c, OPT_SLOTS) ? (uint32_t)config_num(c, OPT_SLOTS) : SLOTS_PER_CORE * node_cores();
   o->async_slots = (uint32_t)config_num(c, OPT_ASYNC_SLOTS);
   o->user = config_text(c, OPT_USER);
   o->cache_bytes = config_num(c, OPT_CACHE_MEMORY);
   o->request_us = config_num(c, OPT_REQUEST_TIMEOUT);
   o->stop_us = config_num(c, OPT_STOP_TIMEOUT);
+  return rc;
+}
+
+enum wr_rc setup_common(const struct config *c, enum shell_mode mode, struct node_opts *o, struct wr_err *err) {
+  enum wr_rc rc = setup_log(c, o->roles & NODE_API ? LOG_INFO : LOG_WARN, err);
+  if (!rc) rc = setup_quietly(c, mode, o, err);
+  if (!rc && o->run_as) tell_shell(o->run_as, mode);
   return rc;
 }

@@ -13,7 +13,7 @@
 
 static sigset_t ours;
 static pthread_t main_thread;
-static struct { int64_t us; int status; } last;
+static struct { int64_t us; int (*status)(void *ctx); void *ctx; } last;
 
 void signals_block(void) {
   struct sigaction old;
@@ -64,14 +64,16 @@ static void *exit_main(void *arg) {
     struct timespec ts = {left / 1000000, left % 1000000 * 1000};
     sig = sigtimedwait(&hard, NULL, &ts);
   }
+  int status = last.status(last.ctx);
   log_warn("exit.forced", L_STR("why", sig == SIGINT ? "second Ctrl-C" : "the clean stop took too long"));
-  _exit(last.status);
+  _exit(status);
 }
 
-void signals_exit_after(int64_t us, int status) {
+void signals_exit_after(int64_t us, int (*status)(void *ctx), void *ctx) {
   (void)signals_haste(0);
   last.us = us;
   last.status = status;
+  last.ctx = ctx;
   pthread_t t;
   if (pthread_create(&t, NULL, exit_main, NULL) == 0) pthread_detach(t);
 }

@@ -30,4 +30,9 @@ enum shell_mode { SHELL_PERSONAL, SHELL_SERVICE };  /* --dev and run: as whoever
 /* o->roles are known. setup_done() frees what it made. */
 enum wr_rc setup_common(const struct config *c, enum shell_mode mode, struct node_opts *o, struct wr_err *err) WR_MUST;
 void setup_done(struct node_opts *o);
+/* The same, and nothing is said: for `weir config`. */
+enum wr_rc setup_quietly(const struct config *c, enum shell_mode mode, struct node_opts *o, struct wr_err *err) WR_MUST;
+/* ---- server.c ---- */
+/* What an option that was not given comes to in `weir server`; "" = nothing. */
+void server_effective(const struct config *c, enum opt_id id, char *out, size_t n);
 #endif

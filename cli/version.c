@@ -4,7 +4,7 @@
 
 int verb_version(int argc, char **argv) {
   bool help = argc == 2 && strcmp(argv[1], "--help") == 0;
-  if (argc > 1) fputs(help ? "Usage: weir version\n" : "weir version: takes no arguments\n", help ? stdout : stderr);
+  if (argc > 1) fputs(help ? "Usage: weir version\n\nPrints the version.\n" : "weir version: takes no arguments\n", help ? stdout : stderr);
   if (argc > 1) return help ? EXIT_OK : EXIT_USAGE;
   puts("weir " WEIR_VERSION);
   return EXIT_OK;
@@ -19,10 +19,11 @@ int verb_config(int argc, char **argv) {
     return complain("config", &err, EXIT_USAGE);
   }
   if (c.help) {
-    puts("Usage: weir config [options of weir server]\n\nShows what `weir server` would use, and where each value comes from.\n");
+    puts("Usage: weir config [options of weir server]\n\nShows what `weir server` would use, and where each value comes from.\n\n"
+         "  weir config --config /etc/weir/weir.conf\n");
     config_help(stdout, VERB_SERVER);
   } else {
-    config_show(stdout, &c, VERB_SERVER);
+    config_show(stdout, &c, VERB_SERVER, server_effective);
   }
   config_done(&c);
   return EXIT_OK;

@@ -111,9 +111,14 @@ static void put_end(struct line *l, bool cut) {
   put(l, "\n", 1);
 }
 
+bool log_is_json(void) { return g_format == LOG_JSON; }
+
 void log_write(enum log_level level, const char *event, const struct log_field *f, int n) {
+  if (level <= g_level) log_always(level, event, f, n);
+}
+
+void log_always(enum log_level level, const char *event, const struct log_field *f, int n) {
   static const char *const name[] = {"error", "warn", "info", "debug"};
-  if (level > g_level) return;
   int saved = errno;
   char ts[CLOCK_RFC_LEN];
   clock_rfc3339(ts, clock_wall_us());

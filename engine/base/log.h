@@ -2,6 +2,7 @@
  * Any thread. User text is escaped; no secret is ever a field. Format: logfmt (default) or JSON. */
 #ifndef WR_LOG_H
 #define WR_LOG_H
+#include <stdbool.h>
 #include <stdint.h>
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 enum log_format { LOG_LOGFMT, LOG_JSON };
@@ -11,6 +12,9 @@ static inline struct log_field log_str_(const char *k, const char *s) { return (
 #define L_STR(k, s) log_str_((k), (s))
 #define L_INT(k, v) ((struct log_field){(k), 0, (int64_t)(v)})
 void log_setup(enum log_level level, enum log_format format); /* before threads */
+bool log_is_json(void);
+/* The same as log_write(), but whatever the level: what was asked for by starting the program. */
+void log_always(enum log_level level, const char *event, const struct log_field *f, int n);
 void log_write(enum log_level level, const char *event, const struct log_field *f, int n);
 #define LOG_FIELDS_(...) (struct log_field[]){__VA_ARGS__}, (int)(sizeof((struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
 #define log_error(ev, ...) log_write(LOG_ERROR, ev, LOG_FIELDS_(__VA_ARGS__))

@@ -27,7 +27,7 @@ static unsigned bury_former(struct my *s, const struct node_info *info) {
   size_t n = 0;
   struct my_rows r;
   if (!info->home || !*info->home) return 0;
-  unsigned e = my_select(&s->run, &r, "SELECT incarnation FROM engine_node WHERE state='LIVE' AND home=? AND host=? LIMIT 8",
+  unsigned e = my_select(&s->run, &r, "SELECT incarnation, pid, host FROM engine_node WHERE state='LIVE' AND home=? AND host=? LIMIT 8",
                          MY_ARGS(my_at(info->home), my_at(info->host ? info->host : "")));
   while (!e && n < 8 && my_next(&r)) dead[n++] = my_int(&r.cell[0]);
   if (!e) e = my_done(&r);
@@ -81,7 +81,8 @@ enum store_rc my_renew(struct store *st) {
 /* One row, one transaction each; the UPDATE repeats every condition of the search. */
 enum store_rc my_reap(struct store *st, uint32_t *n) {
   struct my *s = my_of(st);
-  int64_t dead[64], margin = s->lease_us / 12;
+  struct { int64_t me, pid; char host[64]; } dead[64];
+  int64_t margin = s->lease_us / 12;
   size_t n_dead = 0;
   struct my_rows r;
   *n = 0;
@@ -89,13 +90,18 @@ enum store_rc my_reap(struct store *st, uint32_t *n) {
   if (e) return down(s, e);
   e = my_select(&s->run, &r, "SELECT incarnation FROM engine_node WHERE state='LIVE' AND incarnation<>? AND "
                 "lease_until < UTC_TIMESTAMP(6) - INTERVAL ? MICROSECOND LIMIT 64", MY_ARGS(my_ai(s->me), my_ai(margin)));
-  while (!e && n_dead < 64 && my_next(&r)) dead[n_dead++] = my_int(&r.cell[0]);
+  for (; !e && n_dead < 64 && my_next(&r); n_dead++) {
+    dead[n_dead].me = my_int(&r.cell[0]);
+    dead[n_dead].pid = my_int(&r.cell[1]);
+    snprintf(dead[n_dead].host, sizeof dead->host, "%.*s", (int)r.cell[2].n, r.cell[2].kind == MY_NULL ? "" : r.cell[2].s);
+  }
   if (!e) e = my_done(&r);
   for (size_t i = 0; i < n_dead && !e; i++) {
     uint64_t hit = 0;
     e = my_run(&s->run, &hit, "UPDATE engine_node SET state='DEAD', end_time=UTC_TIMESTAMP(6) WHERE incarnation=? AND state='LIVE' AND "
-               "lease_until < UTC_TIMESTAMP(6) - INTERVAL ? MICROSECOND", MY_ARGS(my_ai(dead[i]), my_ai(margin)));
+               "lease_until < UTC_TIMESTAMP(6) - INTERVAL ? MICROSECOND", MY_ARGS(my_ai(dead[i].me), my_ai(margin)));
     *n += (uint32_t)hit;
+    if (!e && hit) log_warn("node.dead", L_STR("host", dead[i].host), L_INT("pid", dead[i].pid), L_INT("incarnation", dead[i].me));
     if (e == ER_LOCK_WAIT_TIMEOUT) e = 0; /* a batch of it is under way: it lives */
   }
   return my_told(s, e);

@@ -117,7 +117,7 @@ static void test_refusals(void **state) {
   refused(LOAD(VERB_SERVER, "--lisen", "x"), "Did you mean \"--listen\"?");
   refused(LOAD(VERB_SERVER, "--store", ""), "--store");
   refused(LOAD(VERB_RUN, "--listen", "x"), "Unknown option");
-  refused(LOAD(VERB_SERVER, "-x"), "Unknown option");
+  refused(LOAD(VERB_SERVER, "-x"), "Unknown option \"-x\". See `weir verb --help`.");
 }
 
 static void test_file_refusals(void **state) {
@@ -135,16 +135,43 @@ static void test_file_refusals(void **state) {
   refused(LOAD(VERB_SERVER, "--config", "/nonexistent/weir.conf"), "cannot be read");
 }
 
+static void comes_to(const struct config *c, enum opt_id id, char *out, size_t n) {
+  (void)c;
+  if (id == OPT_SLOTS) snprintf(out, n, "7");
+  if (id == OPT_SHELL) snprintf(out, n, "off");
+}
+
 /* A password in a URL is never echoed. */
 static void test_secrets(void **state) {
   (void)state;
   char text[4096] = "";
   FILE *f = fmemopen(text, sizeof text, "w");
   assert_int_equal(LOAD(VERB_SERVER, "--store", "mysql://u:hush@h/d"), WR_OK);
-  config_show(f, &cfg, VERB_SERVER);
+  config_show(f, &cfg, VERB_SERVER, comes_to);
   fclose(f);
   assert_null(strstr(text, "hush"));
-  assert_non_null(strstr(text, "***"));
+  assert_non_null(strstr(text, "mysql://u:***@h/d"));
+  memset(text, 0, sizeof text);
+  f = fmemopen(text, sizeof text, "w");
+  assert_int_equal(LOAD(VERB_SERVER, "--store", "mysql://u:hu@sh:@h/d", "--queue", "redis://:hush@h:1/0"), WR_OK);
+  config_show(f, &cfg, VERB_SERVER, comes_to);
+  fclose(f);
+  assert_null(strstr(text, "hu@"));
+  assert_null(strstr(text, "hush"));
+  assert_non_null(strstr(text, "redis://:***@h:1/0"));
+}
+
+/* What was not given is shown as what it comes to, "auto" too. */
+static void test_show(void **state) {
+  (void)state;
+  char text[4096] = "";
+  FILE *f = fmemopen(text, sizeof text, "w");
+  assert_int_equal(LOAD(VERB_SERVER, "--shell", "auto", "--listen", "127.0.0.1:1"), WR_OK);
+  config_show(f, &cfg, VERB_SERVER, comes_to);
+  fclose(f);
+  assert_non_null(strstr(text, "slots            7                            (default)\n"));
+  assert_non_null(strstr(text, "shell            off                          (flag: auto)\n"));
+  assert_non_null(strstr(text, "listen           127.0.0.1:1                  (flag)\n"));
 }
 
 static void test_help(void **state) {
@@ -157,6 +184,10 @@ static void test_help(void **state) {
   fclose(f);
   assert_non_null(strstr(text, "--time-scale"));
   assert_null(strstr(text, "--listen"));
+  for (const char *p = text, *end; *p; p = end + 1) {
+    end = strchr(p, '\n');
+    if (end - p > 80 || (end > p && end[-1] == ' ')) fail_msg("too wide, or a blank at the end: %.*s", (int)(end - p), p);
+  }
 }
 
 int main(void) {
@@ -165,7 +196,8 @@ int main(void) {
     cmocka_unit_test_teardown(test_defaults, clean),    cmocka_unit_test_teardown(test_precedence, clean),
     cmocka_unit_test_teardown(test_many, clean),        cmocka_unit_test_teardown(test_switch, clean),
     cmocka_unit_test_teardown(test_refusals, clean),    cmocka_unit_test_teardown(test_file_refusals, clean),
-    cmocka_unit_test_teardown(test_secrets, clean),     cmocka_unit_test_teardown(test_help, clean),
+    cmocka_unit_test_teardown(test_secrets, clean),     cmocka_unit_test_teardown(test_show, clean),
+    cmocka_unit_test_teardown(test_help, clean),
   };
   int failed = cmocka_run_group_tests_name("config", tests, NULL, NULL);
   unlink(file);

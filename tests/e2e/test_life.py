@@ -1,0 +1,131 @@
+"""What a server says of itself at its start, and how it ends while its database is away."""
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+import unittest
+from urllib.parse import parse_qs, urlsplit
+
+from live import BIN, CLEAN_ENV, LIMIT_S, Server, directory, shell, until, weir
+
+
+class Says(unittest.TestCase):
+    def test_start_line(self):
+        with directory() as tmp:
+            server = Server(tmp / "data", "--slots", 3, "--async-slots", 77)
+            self.addCleanup(server.kill)
+            start = [line for line in server.lines if "event=server.start" in line]
+            self.assertEqual(len(start), 1, server.lines)
+            for field in ("version=", "store=sqlite", "queue=memory", "roles=\"api,runner,worker\"", "slots=3", "async_slots=77", "shell=on", "user=",
+                          "run_as=", f"data={tmp}/data"):
+                self.assertIn(f" {field}", start[0])
+            self.assertEqual(server.stop(), 0)
+
+    def test_json(self):
+        """With --log-format json every line is an object, the address, the token and warnings too, whatever the level."""
+        for dev in (["--dev"], []):
+            with self.subTest(dev=dev), directory() as tmp:
+                process = subprocess.Popen([BIN, "server", *dev, "--data", tmp / "data", "--listen", "127.0.0.1:0", "--log-format", "json",
+                                            "--log-level", "error"], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=CLEAN_ENV)
+                self.addCleanup(process.kill)
+                events = []
+                for line in process.stderr:
+                    events.append(json.loads(line))
+                    if events[-1]["event"] == "server.listening":
+                        self.assertRegex(events[-1]["url"], r"^http://127\.0\.0\.1:\d+$")
+                        process.send_signal(signal.SIGTERM)
+                process.stderr.close()
+                self.assertEqual(process.wait(LIMIT_S), 0)
+                seen = {e["event"] for e in events}
+                self.assertIn("server.listening", seen)
+                self.assertEqual("server.token" in seen, not dev)
+        done = weir("server", "--log-format", "json", "--data", "/proc/no", "--listen", "127.0.0.1:0")
+        self.assertTrue(done.returncode)
+        self.assertIn("refused", [json.loads(line)["event"] for line in done.stderr.splitlines()])
+
+    def test_help(self):
+        """Every help fits 80 columns and has an example; no blank at the end of a line; an unknown option says where to look."""
+        for args in (["--help"], ["server", "--help"], ["run", "--help"], ["config", "--help"]):
+            done = weir(*args)
+            self.assertEqual(done.returncode, 0)
+            self.assertRegex(done.stdout, r"(?m)^  weir \w+ ")
+            self.assertEqual([line for line in done.stdout.splitlines() if len(line) > 80 or line != line.rstrip()], [])
+        self.assertRegex(weir("run", "--zzzzzz", "x").stderr, r'Unknown option "--zzzzzz"\. See `weir run --help`\.\n$')
+        self.assertRegex(weir("rnu").stderr, r'unknown verb "rnu"\. Did you mean "run"\? See `weir --help`\.\n$')
+
+    def test_config(self):
+        done = weir("config", "--dev", "--store", "mysql://weir:hush@db/weir")
+        self.assertNotIn("hush", done.stdout)
+        for line in ("store            mysql://weir:\\*\\*\\*@db/weir +\\(flag\\)", "slots +[1-9]\\d* +\\(default\\)", "data +\\./data +\\(default\\)",
+                     "shell +on +\\(default\\)", "user +\\S+ +\\(default\\)"):
+            self.assertRegex(done.stdout, f"(?m)^{line}$")
+
+
+class Cable:
+    """Between a node and its database; pulled, nothing passes and nobody is told, as when a machine is gone."""
+
+    def __init__(self, path, to):
+        self.to, self.pulled, self.pairs = to, False, []
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen(64)
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                near, _ = self.listener.accept()
+            except OSError:
+                return
+            far = socket.socket(socket.AF_UNIX)
+            far.connect(self.to)
+            self.pairs.append((near, far))
+            for a, b in ((near, far), (far, near)):
+                threading.Thread(target=self._carry, args=(a, b), daemon=True).start()
+
+    def _carry(self, a, b):
+        try:
+            while data := a.recv(65536):
+                if not self.pulled:
+                    b.sendall(data)
+        except OSError:
+            pass
+        try:
+            b.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+    def close(self):
+        self.listener.close()
+        for pair in self.pairs:
+            for s in pair:
+                s.close()
+
+
+@unittest.skipUnless(os.environ.get("WEIR_TEST_MYSQL"), "no MariaDB")
+class Away(unittest.TestCase):
+    def test_stop(self):
+        """A planned stop ends within its time and with 0 although the database does not answer; the step is dead."""
+        url = urlsplit(os.environ["WEIR_TEST_MYSQL"])
+        with directory() as tmp:
+            cable = Cable(str(tmp / "db.sock"), parse_qs(url.query)["socket"][0])
+            self.addCleanup(cable.close)
+            store = url._replace(query=f"socket={tmp}/db.sock").geturl()
+            server = Server(tmp / "data", "--store", store, "--stop-timeout", "4s", "--lease", "20s")
+            self.addCleanup(server.kill)
+            server.flow(shell("a", f"echo $$ > {tmp}/p; mv {tmp}/p {tmp}/pid; sleep 600"))
+            until("the step runs", (tmp / "pid").exists)
+            cable.pulled = True
+            began = time.monotonic()
+            self.assertEqual(server.stop(), 0, server.lines[-5:])
+            self.assertLess(time.monotonic() - began, 30)  # 4 s, and what a loaded machine adds
+            until("the step is dead", lambda: not os.path.exists(f"/proc/{(tmp / 'pid').read_text().strip()}"))
+            if any("exit.forced" in line for line in server.lines):
+                self.assertRegex("".join(server.lines), r"event=server\.stop_unsaved why=\S")
+
+
+if __name__ == "__main__":
+    unittest.main()
