@@ -50,6 +50,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "err.h"
 #include "heap.h"
 #include "map64.h"
 #include "mem.h"
@@ -60,12 +61,15 @@ enum { LOCK_WAIT_S = 10, STACK_BYTES = 64 * 1024, TEXT_MAX = 64 << 20, SLICE_NS 
 #define HOLD_US 10000
 enum { HOLD_PART = 3 };            /* reports are at most a third of what waits: enough is left until the answer is here */
 #define PATIENCE_MAX_US 600000000
-enum { FD_SOCK = 3, FD_LOCK = 4, FD_NULL = 5 };
+enum { FD_SOCK = 3, FD_LOCK = 4, FD_NULL = 5, FD_RUN = 6 };
+#define IDLE_DIRS_US 1000000       /* directories made ahead stand so long while nothing runs */
+#define BROOM_STOP_US 1000000      /* a stop waits so long for what is swept; the next start sweeps the rest */
 
 struct proc {                    /* an attempt, from its fork to its report */
   struct heap_item kill_at;      /* end of its grace */
   struct proc *next;
   pid_t pid;
+  struct workdir *dir;
   struct sw_exit report;
 };
 
@@ -87,6 +91,8 @@ struct spawn {
   int64_t now_us;                /* of this turn, monotonic */
   struct arena arena;            /* of the start under way */
   struct kids kids;
+  struct workdirs dirs;
+  int64_t idle_us, dying_us;     /* when the last attempt ended; when the node died */
 };
 
 /* For the child of the next fork, which finds its files in this process's table and changes them there. */
@@ -106,17 +112,40 @@ static bool may_hold(const struct spawn *s) {
   return s->gate.n >= HOLD_PART * s->n_out && s->now_us - s->out_since_us < HOLD_US && !s->dying;
 }
 
+/* The files of results go along, and are closed here. errno as of sendmsg(). */
+static ssize_t send_reports(struct sw_exit *r, size_t n) {
+  union { struct cmsghdr align; char room[CMSG_SPACE(SW_REPORTS * sizeof(int))]; } c = {0};
+  struct iovec iov = {r, n * sizeof *r};
+  struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
+  int fd[SW_REPORTS];
+  size_t n_fd = 0;
+  for (size_t i = 0; i < n; i++)
+    if (r[i].output == OUTPUT_FILE) fd[n_fd++] = r[i].fd;
+  if (n_fd) {
+    mh.msg_control = &c;
+    mh.msg_controllen = CMSG_SPACE(n_fd * sizeof *fd);
+    *CMSG_FIRSTHDR(&mh) = (struct cmsghdr){.cmsg_len = CMSG_LEN(n_fd * sizeof *fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+    memcpy(CMSG_DATA(CMSG_FIRSTHDR(&mh)), fd, n_fd * sizeof *fd);
+  }
+  ssize_t rc = sendmsg(FD_SOCK, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (rc < 0 && (errno == EAGAIN || errno == ETOOMANYREFS)) return rc;
+  for (size_t i = 0; i < n_fd; i++) close(fd[i]);
+  return rc;
+}
+
 static void flush(struct spawn *s) {
-  bool was = s->stuffed;
+  bool was = s->stuffed, crowded = false;
   if (s->n_out == 0 || (!was && may_hold(s))) return;
   s->stuffed = false;
-  while (s->sent < s->n_out && !s->stuffed) {
+  while (s->sent < s->n_out && !s->stuffed && !crowded) {
     size_t n = s->n_out - s->sent < SW_REPORTS ? s->n_out - s->sent : SW_REPORTS;
-    ssize_t rc = send(FD_SOCK, s->out + s->sent, n * sizeof *s->out, MSG_DONTWAIT | MSG_NOSIGNAL);
+    ssize_t rc = send_reports(s->out + s->sent, n);
     if (rc < 0 && errno == EAGAIN && !s->dying) s->stuffed = true;
+    else if (rc < 0 && errno == ETOOMANYREFS && !s->dying) crowded = true; /* more descriptors under way than one user may have */
     else s->sent += n; /* any other error: the node is gone, and nobody wants to know */
   }
   if (s->sent == s->n_out) s->sent = s->n_out = 0;
+  if (crowded) s->out_since_us = s->now_us;
   if (was != s->stuffed) watch_sock(s);
 }
 
@@ -228,6 +257,7 @@ static void main_ended(struct spawn *s, struct proc *p, int status, const struct
   p->next = s->ended;
   s->ended = p;
   s->n_ended++;
+  s->idle_us = s->now_us;
 }
 
 static void on_child(struct spawn *s) {
@@ -235,7 +265,7 @@ static void on_child(struct spawn *s) {
   int status;
   drain(s->chld);
   for (pid_t pid; (pid = wait4(-1, &status, WNOHANG | __WALL, &ru)) > 0;) {
-    struct proc *p = map64_get(&s->by_pid, pid);
+    struct proc *p = workdirs_reaped(&s->dirs, pid) ? NULL : map64_get(&s->by_pid, pid);
     if (p) main_ended(s, p, status, &ru); /* the rest of its group, if any, is ours now: see kill_orphans() */
   }
 }
@@ -245,11 +275,28 @@ static bool kill_orphans(struct spawn *s) {
   bool clean = true;
   reap_children(&s->kids);
   for (size_t i = 0; i < s->kids.n; i++) {
-    if (map64_get(&s->by_pid, s->kids.v[i])) continue;
+    if (map64_get(&s->by_pid, s->kids.v[i]) || s->kids.v[i] == s->dirs.broom) continue;
     reap_slay(s->kids.v[i]);
     clean = false;
   }
   return clean;
+}
+
+/* The last of its attempt is dead. */
+static void end_proc(struct spawn *s, struct proc *p) {
+  enum workdir_output what;
+  p->report.fd = workdir_end(&s->dirs, p->dir, &what);
+  p->report.output = (int32_t)what;
+  report(s, &p->report);
+  free(p);
+}
+
+/* Nothing of any attempt is left, nor of its files as far as that is quickly done. */
+static void end_when_swept(struct spawn *s) {
+  if (s->by_id.n || s->ended) return;
+  workdirs_trim(&s->dirs);
+  workdirs_sweep(&s->dirs, s->now_us);
+  if (s->dirs.broom == 0 || s->now_us - s->dying_us > BROOM_STOP_US) _exit(0);
 }
 
 static void settle_ends(struct spawn *s) {
@@ -257,10 +304,9 @@ static void settle_ends(struct spawn *s) {
   if (!kill_orphans(s)) return;
   for (struct proc *p; (p = s->ended); s->n_ended--) {
     s->ended = p->next;
-    report(s, &p->report);
-    free(p);
+    end_proc(s, p);
   }
-  if (s->dying && s->by_id.n == 0) _exit(0);
+  if (s->dying) end_when_swept(s);
 }
 
 /* ---- starts ---- */
@@ -325,7 +371,20 @@ static char *text_of(struct spawn *s, const struct sw_start *m, size_t inline_by
   return text;
 }
 
-static bool make_plan(struct spawn *s, struct child_plan *p, struct sw_start *m, char *text) {
+/* What the node cannot know: where its directory is. */
+static char **with_dir(struct spawn *s, char **env, uint32_t n_env, const struct workdir *dir) {
+  size_t n = strlen(s->dirs.path) + WORKDIR_NAME + sizeof "WEIR_OUTPUT=//output";
+  char **v = arena_alloc(&s->arena, (n_env + 3) * sizeof *v), *b = arena_alloc(&s->arena, 2 * n);
+  memcpy(v, env, n_env * sizeof *v);
+  snprintf(b, n, "WEIR_WORKDIR=%s/%s", s->dirs.path, dir->name);
+  snprintf(b + n, n, "WEIR_OUTPUT=%s/%s/output", s->dirs.path, dir->name);
+  v[n_env] = b;
+  v[n_env + 1] = b + n;
+  v[n_env + 2] = NULL;
+  return v;
+}
+
+static bool make_plan(struct spawn *s, struct child_plan *p, struct sw_start *m, char *text, const struct workdir *dir) {
   char *at = text, *end = text + m->text_bytes;
   if (m->n_limit > SW_LIMITS || m->n_group > m->text_bytes / sizeof(uint32_t) || m->n_argv == 0) return false;
   if (m->n_argv > m->text_bytes || m->n_env > m->text_bytes) return false;
@@ -337,7 +396,7 @@ static bool make_plan(struct spawn *s, struct child_plan *p, struct sw_start *m,
   char **env = argv ? split(&s->arena, &at, end, m->n_env) : NULL;
   if (!env) return false;
   p->argv = argv;
-  p->env = env;
+  p->env = with_dir(s, env, m->n_env, dir);
   p->cwd = *cwd;
   p->program = programs(&s->arena, argv[0], env);
   p->umask = m->umask;
@@ -387,14 +446,24 @@ static bool allowed(const struct spawn *s, struct child_plan *p) {
   return false;
 }
 
+static struct workdir *dir_of(struct spawn *s, const struct sw_start *m, struct child_plan *plan) {
+  bool other = m->flags & SW_USER;
+  struct workdir *dir = workdir_take(&s->dirs, other ? m->uid : s->dirs.me, other ? m->gid : getegid());
+  if (dir) return dir;
+  plan->step = STEP_WORKDIR;
+  plan->err = errno;
+  return NULL;
+}
+
 static void on_start(struct spawn *s, struct sw_start *m, size_t n, const int *fd, int n_fd) {
   atomic_store(&s->page->begun, m->id);
   struct child_plan plan = {.step = STEP_REQUEST, .err = EINVAL};
-  struct sw_exit r = {.kind = SW_EXIT, .id = m->id};
+  struct sw_exit r = {.kind = SW_EXIT, .id = m->id, .fd = -1};
   int err = m->flags & SW_APART ? 1 : 0, want = 1 + err + !!(m->flags & SW_STDIN) + !!(m->flags & SW_TEXT_FD);
   char *text = n_fd == want ? text_of(s, m, n - sizeof *m, fd[n_fd - 1]) : NULL;
+  struct workdir *dir = text ? dir_of(s, m, &plan) : NULL;
   pid_t pid = -1;
-  if (text && make_plan(s, &plan, m, text) && allowed(s, &plan)) {
+  if (dir && make_plan(s, &plan, m, text, dir) && allowed(s, &plan)) {
     plan.step = plan.err = 0;
     plan.fd[0] = m->flags & SW_STDIN ? fd[1 + err] : STDIN_FILENO;
     plan.fd[1] = fd[0];
@@ -406,12 +475,14 @@ static void on_start(struct spawn *s, struct sw_start *m, size_t n, const int *f
   if (pid < 0) {
     r.step = plan.step;
     r.err = plan.err;
+    if (dir) workdir_back(&s->dirs, dir);
     report(s, &r);
     return;
   }
   if (m->flags & SW_TELL) report(s, &(struct sw_exit){.kind = SW_STARTED, .id = r.id, .start_us = r.start_us});
   struct proc *p = wr_new(struct proc);
   p->pid = pid;
+  p->dir = dir;
   p->report = r;
   map64_put(&s->by_id, r.id, p);
   map64_put(&s->by_pid, pid, p);
@@ -449,6 +520,7 @@ static int take_fds(struct msghdr *mh, int *fd) {
 static void node_died(struct spawn *s) {
   struct buf b = BUF_INIT;
   s->dying = true;
+  s->dying_us = s->now_us;
   epoll_ctl(s->epoll, EPOLL_CTL_DEL, FD_SOCK, NULL);
   for (struct gated *g; (g = gate_take(&s->gate)); gated_free(g)) buf_printf(&b, "%lld %u\n", (long long)g->m.ti, g->m.epoch);
   kill_all(s, 0);
@@ -504,14 +576,21 @@ static void settle(struct spawn *s) {
   settle_ends(s);
   open_gate(s);
   flush(s);
+  if (!s->dying) workdirs_sweep(&s->dirs, s->now_us); /* the broom may have come back */
+  if (s->dirs.n_idle && s->by_id.n == 0 && s->now_us - s->idle_us >= IDLE_DIRS_US) workdirs_trim(&s->dirs);
 }
 
-/* Milliseconds until a report or a gated start has waited enough; -1 = there is none. */
+static void soonest(int64_t *at, int64_t other) {
+  if (other < *at) *at = other;
+}
+
+/* Milliseconds until something has waited enough: a report, a gated start, unused directories; -1 = there is nothing. */
 static int patience(const struct spawn *s) {
   int64_t at = INT64_MAX;
-  if (s->n_out && !s->stuffed) at = s->out_since_us + HOLD_US;
-  int64_t back = s->gate.n ? s->gate.head->since_us + atomic_load(&s->page->gate_wait_us) : INT64_MAX;
-  if (back < at) at = back;
+  if (s->n_out && !s->stuffed) soonest(&at, s->out_since_us + HOLD_US);
+  if (s->gate.n) soonest(&at, s->gate.head->since_us + atomic_load(&s->page->gate_wait_us));
+  if (s->dirs.n_idle && s->by_id.n == 0) soonest(&at, s->idle_us + IDLE_DIRS_US);
+  if (s->dying && s->dirs.broom) soonest(&at, s->dying_us + BROOM_STOP_US + 1000);
   if (at == INT64_MAX) return -1;
   int64_t left = at - clock_mono_us();
   return left <= 0 ? 0 : left > PATIENCE_MAX_US ? PATIENCE_MAX_US / 1000 : (int)((left + 999) / 1000);
@@ -537,8 +616,8 @@ static void turn(struct spawn *s) {
   settle(s);
 }
 
-static void say(int kind, const char *text, int fd) {
-  struct sw_plain m = {.kind = (uint32_t)kind, .pid = getpid()};
+static void say(int kind, enum wr_rc rc, const char *text, int fd) {
+  struct sw_plain m = {.kind = (uint32_t)kind, .pid = getpid(), .rc = (int32_t)rc};
   snprintf(m.text, sizeof m.text, "%s", text);
   union { struct cmsghdr align; char room[CMSG_SPACE(sizeof(int))]; } c = {0};
   struct iovec iov = {&m, sizeof m};
@@ -573,31 +652,50 @@ static int take_lock(void) {
   return rc;
 }
 
+static _Noreturn void refuse(enum wr_rc rc, const char *text) {
+  say(SW_REFUSED, rc, text, -1);
+  _exit(1);
+}
+
 static void lock_or_refuse(void) {
   char pid[32] = "";
   if (take_lock() == 0) {
     int n = snprintf(pid, sizeof pid, "%-*d\n", LOCK_PID_BYTES - 1, (int)getppid());
-    if (pwrite(FD_LOCK, pid, (size_t)n, 0) != n) say(SW_REFUSED, "The data directory cannot be written.", -1), _exit(1);
+    if (pwrite(FD_LOCK, pid, (size_t)n, 0) != n) refuse(WR_NO_SPACE, "The data directory cannot be written.");
     return;
   }
   ssize_t n = pread(FD_LOCK, pid, sizeof pid - 1, 0);
   pid[n > 0 ? strcspn(pid, " \n") : 0] = '\0';
   char text[160];
   snprintf(text, sizeof text, "Another Weir process (pid %s) uses this data directory.", *pid ? pid : "unknown");
-  say(SW_REFUSED, text, -1);
-  _exit(1);
+  refuse(WR_IN_USE, text);
+}
+
+/* Under the lock. */
+static void make_run_dir(const char *path) {
+  char text[160];
+  int fd = workdirs_make(path);
+  if (fd < 0) {
+    snprintf(text, sizeof text, "Cannot make the directory %.90s: %s.", path, strerrordesc_np(errno));
+    refuse(WR_NO_SPACE, text);
+  }
+  if (fd == FD_RUN) return;
+  dup3(fd, FD_RUN, O_CLOEXEC);
+  close(fd);
 }
 
 /* Nothing of the node's stays open, no signal of its terminal gets here. */
 static void settle_in(struct spawner_seed *seed) {
   int sock = fcntl(seed->sock, F_DUPFD_CLOEXEC, 16), lock = fcntl(seed->lock, F_DUPFD_CLOEXEC, 16);
   int null = fcntl(open("/dev/null", O_RDWR | O_CLOEXEC), F_DUPFD_CLOEXEC, 16);
+  int run = seed->run < 0 ? -1 : fcntl(seed->run, F_DUPFD_CLOEXEC, 16);
   if (sock < 0 || lock < 0 || null < 0) _exit(1);
   null_files(null);
   dup3(sock, FD_SOCK, O_CLOEXEC);
   dup3(lock, FD_LOCK, O_CLOEXEC);
   dup3(null, FD_NULL, O_CLOEXEC);
-  syscall(SYS_close_range, (unsigned)FD_NULL + 1, ~0U, 0U);
+  if (run >= 0) dup3(run, FD_RUN, O_CLOEXEC);
+  syscall(SYS_close_range, (unsigned)(run >= 0 ? FD_RUN : FD_NULL) + 1, ~0U, 0U);
   sigset_t all;
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, NULL);
@@ -627,7 +725,7 @@ static int make_spare(const struct spawner_seed *seed) {
   pid_t pid = fork_at_last(role);
   if (pid == 0) {
     if (fork_at_last(role) != 0) _exit(0);
-    spawner_main((struct spawner_seed){SPAWNER_SPARE, pair[1], FD_LOCK, seed->page, seed->run_as});
+    spawner_main((struct spawner_seed){SPAWNER_SPARE, pair[1], FD_LOCK, FD_RUN, seed->run_path, seed->page, seed->run_as});
   }
   if (pid > 0) waitpid(pid, NULL, 0);
   close(pair[1]);
@@ -636,7 +734,7 @@ static int make_spare(const struct spawner_seed *seed) {
 
 static void be_spare(void) {
   prctl(PR_SET_NAME, "weir-spare", 0, 0, 0);
-  say(SW_HELLO, "", -1);
+  say(SW_HELLO, WR_OK, "", -1);
   struct sw_plain m = {0};
   ssize_t n = recv(FD_SOCK, &m, sizeof m, 0);
   if (n <= 0 || m.kind != SW_ACTIVATE) _exit(0);
@@ -670,7 +768,7 @@ static void fork_from_guard(int role) {
 _Noreturn void spawner_main(struct spawner_seed seed) {
   static struct spawn s;
   settle_in(&seed);
-  if (seed.role == SPAWNER_FIRST) lock_or_refuse();
+  if (seed.role == SPAWNER_FIRST) lock_or_refuse(), make_run_dir(seed.run_path);
   else be_spare();
   int spare = make_spare(&seed);
   fork_from_guard(seed.role);
@@ -689,8 +787,11 @@ _Noreturn void spawner_main(struct spawner_seed seed) {
   watch(&s, s.chld);
   watch(&s, s.grace);
   watch(&s, s.deadline);
+  workdirs_init(&s.dirs, FD_RUN, seed.run_path);
+  s.now_us = clock_mono_us();
+  workdirs_sweep(&s.dirs, s.now_us);
   spawner_prompt();
-  say(SW_READY, "", spare);
+  say(SW_READY, WR_OK, "", spare);
   if (spare >= 0) close(spare);
   for (;;) turn(&s);
 }

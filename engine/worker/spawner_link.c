@@ -40,25 +40,29 @@ int spawner_send(struct spawner *s, const void *p, size_t n, const int *fds, int
   return errno == ETOOMANYREFS || errno == ENOBUFS || errno == EINTR ? EAGAIN : errno;
 }
 
-/* Blocking or not, as flags say; *fd gets a socket that came along, else stays. */
-static ssize_t receive(int sock, void *p, size_t n, int flags, int *fd) {
-  union { struct cmsghdr align; char room[CMSG_SPACE(sizeof(int))]; } c;
+/* Blocking or not, as flags say. Descriptors that came along: at most SW_REPORTS. */
+static ssize_t receive(int sock, void *p, size_t n, int flags, int *fd, size_t *n_fd) {
+  union { struct cmsghdr align; char room[CMSG_SPACE(SW_REPORTS * sizeof(int))]; } c;
   struct iovec iov = {p, n};
   struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &c, .msg_controllen = sizeof c};
   ssize_t got;
+  *n_fd = 0;
   do got = recvmsg(sock, &mh, flags | MSG_CMSG_CLOEXEC);
   while (got < 0 && errno == EINTR);
   if (got < 0) return errno == EAGAIN ? -1 : 0;
   struct cmsghdr *h = CMSG_FIRSTHDR(&mh);
-  if (h && h->cmsg_type == SCM_RIGHTS) memcpy(fd, CMSG_DATA(h), sizeof *fd);
+  if (!h || h->cmsg_type != SCM_RIGHTS) return got;
+  *n_fd = (h->cmsg_len - CMSG_LEN(0)) / sizeof *fd;
+  memcpy(fd, CMSG_DATA(h), *n_fd * sizeof *fd);
   return got;
 }
 
 /* The spare says its pid before anything else; it was forked before its socket was sent. */
 static void meet_spare(struct spawner *s, int fd) {
   struct sw_plain m;
-  if (fd < 0) return;
-  if (receive(fd, &m, sizeof m, 0, &(int){-1}) == (ssize_t)sizeof m && m.kind == SW_HELLO) {
+  int none[SW_REPORTS];
+  size_t n;
+  if (receive(fd, &m, sizeof m, 0, none, &n) == (ssize_t)sizeof m && m.kind == SW_HELLO) {
     s->spare = fd;
     s->spare_pid = m.pid;
   } else {
@@ -66,12 +70,23 @@ static void meet_spare(struct spawner *s, int fd) {
   }
 }
 
+/* Where this process had no descriptor left for one, the rest go without. */
+static void hand_out(struct sw_exit *r, size_t n, const int *fd, size_t n_fd) {
+  size_t k = 0;
+  for (size_t i = 0; i < n; i++) r[i].fd = r[i].output == OUTPUT_FILE && k < n_fd ? fd[k++] : -1;
+}
+
 ssize_t spawner_recv(struct spawner *s, void *p, size_t n) {
-  int fd = -1;
-  ssize_t got = receive(s->sock, p, n, MSG_DONTWAIT, &fd);
+  int fd[SW_REPORTS];
+  size_t n_fd;
+  ssize_t got = receive(s->sock, p, n, MSG_DONTWAIT, fd, &n_fd);
   const struct sw_plain *m = p;
-  if (got == (ssize_t)sizeof *m && m->kind == SW_READY) s->pid = m->pid;
-  if (fd >= 0) meet_spare(s, fd);
+  if (got == (ssize_t)sizeof *m && m->kind == SW_READY) {
+    s->pid = m->pid;
+    if (n_fd) meet_spare(s, fd[0]);
+  } else if (got > 0) {
+    hand_out(p, (size_t)got / sizeof(struct sw_exit), fd, n_fd);
+  }
   return got;
 }
 
@@ -110,14 +125,15 @@ int spawner_next(struct spawner *s) {
 
 void spawner_end(struct spawner *s) {
   if (!s) return;
+  await_guard(s); /* first: a spawner that was stopped early may still hold the node's end of its spare */
   if (s->spare >= 0) {
     close(s->spare);
     waitpid(s->spare_pid, NULL, 0);
   }
-  await_guard(s);
   munmap(s->page, PAGE_BYTES);
   free(s->never);
   run_as_free(s->own);
+  free(s->run_path);
   free(s);
 }
 
@@ -144,21 +160,33 @@ static enum wr_rc open_lock(const char *dir, int *fd, struct wr_err *err) {
   return *fd < 0 ? no(err, "Cannot open the lock of the data directory") : WR_OK;
 }
 
+/* Tasks are told where it is, wherever they are. */
+static enum wr_rc name_run_dir(struct spawner *s, const char *data_dir, struct wr_err *err) {
+  char *dir = realpath(data_dir, NULL);
+  if (!dir) return no(err, "Cannot find the data directory");
+  struct buf b = BUF_INIT;
+  buf_printf(&b, "%s/run", dir);
+  s->run_path = b.data;
+  free(dir);
+  return WR_OK;
+}
+
 /* Waits for its READY, at most as long as it waits for the lock. */
 static enum wr_rc await_ready(struct spawner *s, struct wr_err *err) {
   struct sw_plain m = {0};
-  int spare = -1;
+  int fd[SW_REPORTS];
+  size_t n_fd;
   struct pollfd p = {.fd = s->sock, .events = POLLIN};
   if (poll(&p, 1, PATIENCE_MS) == 0) log_warn("worker.waiting", L_STR("for", "the process that used this data directory, or its last child, to end"));
-  ssize_t n = receive(s->sock, &m, sizeof m, 0, &spare);
+  ssize_t n = receive(s->sock, &m, sizeof m, 0, fd, &n_fd);
   if (n == (ssize_t)sizeof m && m.kind == SW_READY) {
     s->pid = m.pid;
-    meet_spare(s, spare);
+    if (n_fd) meet_spare(s, fd[0]);
     return WR_OK;
   }
   await_guard(s);
   m.text[sizeof m.text - 1] = '\0';
-  if (n == (ssize_t)sizeof m && m.kind == SW_REFUSED) return wr_err_set(err, WR_IN_USE, "%s", m.text);
+  if (n == (ssize_t)sizeof m && m.kind == SW_REFUSED) return wr_err_set(err, (enum wr_rc)m.rc, "%s", m.text);
   return wr_err_set(err, WR_INTERNAL, "The spawner did not start.");
 }
 
@@ -167,7 +195,7 @@ static enum wr_rc fork_first(struct spawner *s, int lock, struct wr_err *err) {
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) return no(err, "Cannot make the spawner's socket");
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* inherits what a spawner leaves that dies */
   s->guard = fork();
-  if (s->guard == 0) spawner_main((struct spawner_seed){SPAWNER_FIRST, pair[1], lock, s->page, s->run_as});
+  if (s->guard == 0) spawner_main((struct spawner_seed){SPAWNER_FIRST, pair[1], lock, -1, s->run_path, s->page, s->run_as});
   close(pair[1]);
   s->sock = pair[0];
   if (s->guard > 0) return await_ready(s, err);
@@ -210,6 +238,7 @@ enum wr_rc spawner_start(const struct spawner_opts *o, struct spawner **out, str
   enum wr_rc rc = s->page == MAP_FAILED ? no(err, "Cannot map memory") : who(s, o->run_as, err);
   if (rc == WR_OK) first_page(s->page);
   if (rc == WR_OK) rc = open_lock(o->data_dir, &lock, err);
+  if (rc == WR_OK) rc = name_run_dir(s, o->data_dir, err);
   if (rc == WR_OK) rc = fork_first(s, lock, err);
   if (rc == WR_OK) read_never(s, lock);
   if (lock >= 0) close(lock);
@@ -219,6 +248,7 @@ enum wr_rc spawner_start(const struct spawner_opts *o, struct spawner **out, str
   }
   if (s->page != MAP_FAILED) munmap(s->page, PAGE_BYTES);
   run_as_free(s->own);
+  free(s->run_path);
   free(s);
   return rc;
 }

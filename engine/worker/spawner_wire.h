@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include "workdir.h"
 
 /* Shared memory of the node and all its spawners: the deadline moves with every batch, too often for a packet. */
 struct sw_page {
@@ -41,11 +42,11 @@ struct sw_start {
   struct sw_limit limit[SW_LIMITS];
 };
 struct sw_kill { uint32_t kind; int32_t force; int64_t id, grace_us; };
-struct sw_plain { uint32_t kind; int32_t pid; char text[248]; };   /* READY, REFUSED, HELLO, RECALL, LOOK, ACTIVATE */
+struct sw_plain { uint32_t kind; int32_t pid; int32_t rc; char text[244]; };   /* rc: of REFUSED, an enum wr_rc. READY, REFUSED, HELLO, RECALL, LOOK, ACTIVATE */
 
 /* At what a start failed. WAITED: at nothing, it waited too long for a place or was called back before it had one. */
 enum sw_step { STEP_NONE, STEP_FORK, STEP_DEADLINE, STEP_REQUEST, STEP_SESSION, STEP_FILES, STEP_LIMIT, STEP_USER, STEP_CWD,
-               STEP_PRCTL, STEP_EXEC, STEP_INTERPRETER, STEP_WAITED, STEP_NOT_ALLOWED };
+               STEP_PRCTL, STEP_EXEC, STEP_INTERPRETER, STEP_WAITED, STEP_NOT_ALLOWED, STEP_WORKDIR };
 enum { SW_ASKED = 1, SW_LATE = 2 };  /* sw_exit.flags: a TERM or KILL of ours came first; the deadline killed it */
 struct sw_exit {                     /* EXIT; of STARTED: kind, id, start_us */
   uint32_t kind, flags;
@@ -54,6 +55,8 @@ struct sw_exit {                     /* EXIT; of STARTED: kind, id, start_us */
   int32_t status;                    /* of wait4 */
   int64_t start_us, run_us;          /* CLOCK_MONOTONIC when it was forked, 0 = never; how long its process lived */
   int64_t utime_us, stime_us, maxrss_kib;
+  int32_t output, fd;                /* enum workdir_output. OUTPUT_FILE: a descriptor goes along, in the order of the reports of a
+                                        packet; spawner_recv() puts it here */
 };
 
 /* ---- gate.c: starts that wait for a place ---- */
@@ -103,7 +106,8 @@ size_t reap_debris(void);
 /* ---- spawner.c: the process ---- */
 enum { LOCK_PID_BYTES = 12 };        /* DATA/lock: the node's pid, blanks, a newline; behind it "ti epoch" lines of what never started */
 enum { SPAWNER_FIRST, SPAWNER_SPARE };
-struct spawner_seed { int role, sock, lock; struct sw_page *page; const struct run_as *run_as; };
+/* run -1 = to be made */
+struct spawner_seed { int role, sock, lock, run; const char *run_path; struct sw_page *page; const struct run_as *run_as; };
 /* The calling thread runs briefly and rarely: it asks to be let in at once rather than to run long, so that a free place is
  * filled before a busy neighbour has used up its turn. Worth 5 % of the starts a second on two cores. */
 void spawner_prompt(void);
@@ -117,11 +121,13 @@ struct spawner {
   const struct run_as *run_as;       /* who its children may be; `own` = made here, for want of another */
   struct run_as *own;
   uid_t uid;                         /* the spawner's, whatever the node becomes after */
+  char *run_path;                    /* DATA/run, absolute */
   struct never_started *never; size_t n_never, cap_never;
 };
 /* 0, or errno. EAGAIN: nothing was sent, try again when the socket is writable. fds stay the caller's. */
 int spawner_send(struct spawner *s, const void *p, size_t n, const int *fds, int n_fd);
-/* One message of the active spawner: its size; 0 = it is dead; -1 = none now. A READY's socket becomes the spare. */
+/* One message of the active spawner: its size; 0 = it is dead; -1 = none now. A READY's socket becomes the spare; descriptors of
+ * an EXIT's reports are in these, and the caller's. */
 ssize_t spawner_recv(struct spawner *s, void *p, size_t n);
 /* The active spawner is dead. Has its guard, or this process where that is dead too, cleared up after it? Never blocks; to be
  * asked until it is true. Then spawner_next() wakes the spare: 0 or -1. */

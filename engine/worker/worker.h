@@ -27,7 +27,7 @@ const struct never_started *spawner_never_started(const struct spawner *s, size_
 struct log_piece { int64_t ti; uint32_t epoch, seq; uint8_t stream; int64_t offset, time_us; char *data; size_t n; };
 struct worker_opts {
   struct spawner *spawner;          /* taken; NULL = no SHELL (attempts that spawn end FATAL) */
-  const char *data_dir;             /* WEIR_OUTPUT files live in DATA/run, mode 0700 */
+  const char *data_dir;             /* attempts' own directories live in DATA/run */
   bool shell_allowed;
   uint32_t process_slots;           /* children at once; process attempts beyond it wait at the spawner's gate, 100 ms at
                                        most, and are handed back then. 0 = no bound */

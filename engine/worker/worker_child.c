@@ -1,10 +1,10 @@
-/* The child process of an attempt, seen from the node: the request to the spawner, the pipes, the exit, the file it was to
- * write its result to; and what happens when the spawner dies. Loop thread only.
+/* The child process of an attempt, seen from the node: the request to the spawner, the pipes, the exit, the result that it
+ * wrote; and what happens when the spawner dies. Loop thread only.
  *
  * The node keeps the writing ends of the pipes open too: so a child that closes its output makes no noise; and pipes are
  * watched only from WATCH_US after the fork on: so one that runs for a millisecond wakes the loop by its exit at most.
  * When that is reported the whole tree is dead; what stands in the pipes is read without waiting, and nothing more can
- * come. Which attempts made the file of their result is known by inotify; most make none, and a look costs more than a pipe.
+ * come. A file of its result comes along, opened by the spawner, which makes and removes the attempt's directory.
  *
  * Places are counted by the spawner: a START sent now may wait at its gate. One that was not forked in the end
  * (STEP_WAITED) goes back to the queue.
@@ -13,14 +13,12 @@
  * too, and are killed and reaped. Only when none is left the attempts end as LOST, and the spare is woken. What is started
  * meanwhile waits. */
 #include <errno.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -49,12 +47,9 @@ struct child {
   int n_pipe;
   bool watched;                  /* its pipes are in the epoll set; else it is among the young */
   bool paused, orphaned;         /* its pipes are not read; its spawner is dead */
-  bool wrote;                    /* the file of its result was made */
   int64_t grace_us;
-  uid_t uid;
   uint32_t limited;              /* limits that its definition sets, bits of RLIMIT_* */
   char *program, *cwd, *user;    /* for the error text */
-  char out[OUT_NAME_BYTES];      /* file of its result, in DATA/run */
 };
 
 /* ---- packets ---- */
@@ -240,12 +235,12 @@ static bool has(const char *const *env, const char *name) {
   return false;
 }
 
-/* The executor's environment, and what only the host knows. Returns how many. */
+/* The executor's environment, and what only the host knows; the spawner adds the attempt's directory. Returns how many. */
 static uint32_t add_env(struct buf *b, const struct wx_exec *x, const wx_spawn *sp, const struct run_as_user *u) {
   static const char *const none[] = {NULL};
   const char *const *env = sp->env ? sp->env : none;
   char number[24];
-  uint32_t n = 4;
+  uint32_t n = 3;
   for (const char *const *e = env; *e; e++, n++) add_text(b, *e);
   if (!has(env, "HOME")) add_pair(b, "HOME", u->home), n++;
   if (!has(env, "USER")) add_pair(b, "USER", u->name), n++;
@@ -253,10 +248,6 @@ static uint32_t add_env(struct buf *b, const struct wx_exec *x, const wx_spawn *
   add_pair(b, "WEIR_RUN_KEY", x->task.run_key);
   add_pair(b, "WEIR_ATTEMPT", number);
   add_pair(b, "WEIR_FENCE", x->task.fence);
-  buf_str(b, "WEIR_OUTPUT=");
-  buf_str(b, x->w->run_dir);
-  buf_ch(b, '/');
-  add_text(b, x->child->out);
   return n;
 }
 
@@ -306,12 +297,6 @@ static int request(struct wx_exec *x, const wx_spawn *sp, const struct run_as_us
   return rc < 0 ? -1 : 0;
 }
 
-/* Another user must be able to make its file in DATA/run, but not to see or remove those of others. */
-static void open_run_dir(struct worker *w, const struct run_as_user *u) {
-  if (w->run_open || u->uid == w->euid) return;
-  w->run_open = fchmod(w->run_fd, 01733) == 0;
-}
-
 /* Nothing began: it goes back without a count, and this node pauses. */
 static int not_made(struct wx_exec *x, const char *why, char *err, size_t err_n) {
   x->never = true;
@@ -322,11 +307,10 @@ static int not_made(struct wx_exec *x, const char *why, char *err, size_t err_n)
 static struct child *child_new(struct wx_exec *x, const wx_spawn *sp, const struct run_as_user *u) {
   struct worker *w = x->w;
   struct child *c = wr_new(struct child);
-  *c = (struct child){.id = ++w->last_id, .x = x, .n_pipe = sp->apart ? 2 : 1, .uid = u->uid, .program = wr_strdup(sp->argv[0]), .cwd = wr_strdup(sp->cwd),
+  *c = (struct child){.id = ++w->last_id, .x = x, .n_pipe = sp->apart ? 2 : 1, .program = wr_strdup(sp->argv[0]), .cwd = wr_strdup(sp->cwd),
                       .user = wr_strdup(u->name), .grace_us = sp->grace_us < 0 ? GRACE_DEFAULT_US : sp->grace_us};
   for (uint32_t i = 0; i < sp->n_rlimit; i++) c->limited |= 1u << sp->rlimit[i].resource;
   for (int i = 0; i < 2; i++) c->pipe[i].src.fd = c->pipe[i].wr = -1;
-  snprintf(c->out, sizeof c->out, "%" PRId64 ".%" PRIu32 ".%016" PRIx64, x->a->ti, x->a->epoch, rand_next(&w->rnd));
   return c;
 }
 
@@ -337,7 +321,6 @@ int child_spawn(struct wx_exec *x, const wx_spawn *sp, char *err, size_t err_n) 
   wr_assert(sp->n_rlimit <= SW_LIMITS);
   const struct run_as_user *u = run_as_find(w->spawner->run_as, sp->user);
   if (!u) return run_as_text(run_as_allows(w->spawner->run_as, sp->user), sp->user, err, err_n), -1;
-  open_run_dir(w, u);
   struct child *c = child_new(x, sp, u);
   x->child = c;
   if (open_pipes(c) || request(x, sp, u)) {
@@ -351,66 +334,30 @@ int child_spawn(struct wx_exec *x, const wx_spawn *sp, char *err, size_t err_n) 
   return 0;
 }
 
-/* ---- the result file ---- */
+/* ---- the result ---- */
 
-/* "<ti>.<epoch>.<random>" was made in DATA/run. */
-static void note_file(struct worker *w, const char *name) {
-  char *end;
-  int64_t ti = strtoll(name, &end, 10);
-  struct wx_exec *x = ti ? map64_get(&w->live, ti) : NULL;
-  if (x && x->child && strcmp(name, x->child->out) == 0) x->child->wrote = true;
-}
-
-static void note_all(struct worker *w) {
-  const struct map64_slot *m;
-  for (size_t i = 0; (m = map64_next(&w->kids, &i));) ((struct child *)m->val)->wrote = true;
-}
-
-/* What was made before an exit was reported is in this by then. Without it, or when it ran over, each is looked for. */
-static void note_files(struct worker *w) {
-  union { struct inotify_event align; char room[16 * 1024]; } b;
-  ssize_t n = -1;
-  if (w->files_fd < 0) note_all(w);
-  else n = read(w->files_fd, &b, sizeof b);
-  for (; n > 0; n = read(w->files_fd, &b, sizeof b)) {
-    const struct inotify_event *e;
-    for (const char *p = b.room; p < b.room + n; p += sizeof *e + e->len) {
-      e = (const void *)p;
-      if (e->mask & (IN_Q_OVERFLOW | IN_IGNORED)) note_all(w);
-      else if (e->len) note_file(w, e->name);
-    }
-  }
-}
-
-static char *read_output(const struct child *c, int fd, wx_exit *e) {
+/* A plain file of the attempt, whose writers are all dead. */
+static char *read_output(int fd, wx_exit *e) {
   struct stat st;
-  if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_uid != c->uid || st.st_nlink != 1) {
-    e->output_error = 2;
-    return NULL;
-  }
-  if (st.st_size > LIMIT_RESULT_BYTES) {
+  if (fstat(fd, &st) || st.st_size > LIMIT_RESULT_BYTES) {
     e->output_error = 1;
     return NULL;
   }
   size_t got = 0, size = (size_t)st.st_size;
   char *p = wr_malloc(size + 1);
-  for (ssize_t n; got < size && (n = read(fd, p + got, size - got)) > 0;) got += (size_t)n;
+  for (ssize_t n; got < size && (n = pread(fd, p + got, size - got, (off_t)got)) > 0;) got += (size_t)n;
   p[got] = '\0';
   e->output = p;
   e->output_len = got;
   return p;
 }
 
-/* Opened without following a link and without waiting for a pipe's writer; gone afterwards, whatever it was. */
-static char *take_output(const struct child *c, wx_exit *e) {
-  int dir = c->x->w->run_fd;
-  char *p = NULL;
-  int fd = openat(dir, c->out, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-  if (fd < 0 && errno == ENOENT) return NULL;
-  if (fd < 0) e->output_error = 2;
-  else p = read_output(c, fd, e);
-  if (fd >= 0) close(fd);
-  if (unlinkat(dir, c->out, 0) && errno == EISDIR) unlinkat(dir, c->out, AT_REMOVEDIR);
+static char *take_output(const struct sw_exit *m, wx_exit *e) {
+  if (m->output == OUTPUT_NONE) return NULL;
+  e->output_error = m->output == OUTPUT_LARGE ? 1 : m->output == OUTPUT_ODD ? 2 : 0;
+  if (m->output != OUTPUT_FILE || m->fd < 0) return NULL;
+  char *p = read_output(m->fd, e);
+  close(m->fd);
   return p;
 }
 
@@ -438,6 +385,7 @@ static void start_error(const struct child *c, const struct sw_exit *m, char *b,
     case STEP_WAITED: *b = '\0'; break; /* it is handed back */
     case STEP_NOT_ALLOWED: snprintf(b, n, "This node's spawner starts nothing as user %s.", shown(q, c->user)); break;
     case STEP_NONE: case STEP_FORK: case STEP_REQUEST: case STEP_SESSION: case STEP_FILES: case STEP_PRCTL:
+    case STEP_WORKDIR:
       snprintf(b, n, "Cannot prepare a process for %s: %s.", program, why);
   }
 }
@@ -458,7 +406,7 @@ static bool never_began(const struct child *c, const struct sw_exit *m) {
   switch ((enum sw_step)m->step) {
     case STEP_NONE: return false;
     case STEP_WAITED: case STEP_DEADLINE: return true;
-    case STEP_FORK: case STEP_REQUEST: case STEP_SESSION: case STEP_FILES: case STEP_PRCTL: return true;
+    case STEP_FORK: case STEP_REQUEST: case STEP_SESSION: case STEP_FILES: case STEP_PRCTL: case STEP_WORKDIR: return true;
     case STEP_LIMIT: case STEP_USER: case STEP_NOT_ALLOWED: case STEP_CWD: case STEP_EXEC: case STEP_INTERPRETER: break;
   }
   return passes(c, m->err);
@@ -483,7 +431,7 @@ static void finish(struct child *c, const struct sw_exit *m) {
                .stime_us = m->stime_us, .maxrss_kib = m->maxrss_kib};
   for (int i = 0; i < c->n_pipe; i++)
     for (int k = 0; k < READS_AT_END && read_pipe(c, &c->pipe[i]);) k++;
-  char *output = m->step || !c->wrote ? NULL : take_output(c, &e);
+  char *output = take_output(m, &e);
   if (m->step) {
     start_error(c, m, text, sizeof text);
     e.error = text;
@@ -568,6 +516,7 @@ static void spawner_died(struct worker *w) {
 
 static void take_report(struct worker *w, const struct sw_exit *m) {
   struct child *c = map64_get(&w->kids, m->id);
+  if (!c && m->kind == SW_EXIT && m->fd >= 0) close(m->fd);
   if (!c) return;
   if (m->kind == SW_STARTED) start_made(w), exec_limit(c->x, m->start_us);
   else if (m->kind == SW_EXIT) finish(c, m);
@@ -584,7 +533,6 @@ static void on_link(struct worker *w, struct source *s) {
       return;
     }
     if (m.kind != SW_EXIT && m.kind != SW_STARTED) continue;
-    note_files(w);
     for (size_t k = 0; k < (size_t)n / sizeof *m.report; k++) take_report(w, &m.report[k]);
     if ((size_t)n < sizeof m.report) return; /* more would have come with these */
   }
@@ -592,49 +540,19 @@ static void on_link(struct worker *w, struct source *s) {
 
 /* ---- open and close ---- */
 
-/* What a former process left: files, and whatever a task made of its WEIR_OUTPUT. */
-static void empty_run_dir(int fd) {
-  DIR *d = fdopendir(dup(fd));
-  if (!d) return;
-  for (struct dirent *e; (e = readdir(d));) {
-    if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
-    if (unlinkat(fd, e->d_name, 0) && errno == EISDIR) unlinkat(fd, e->d_name, AT_REMOVEDIR);
-  }
-  closedir(d);
-}
-
 static enum wr_rc no(struct wr_err *err, const char *what) {
   return wr_err_set(err, WR_INTERNAL, "%s: %s.", what, strerrordesc_np(errno));
 }
 
-/* Tells which files are made in DATA/run; -1: this user has too many of these. */
-static int watch_files(const char *dir) {
-  int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-  if (fd < 0 || inotify_add_watch(fd, dir, IN_CREATE | IN_MOVED_TO | IN_ONLYDIR | IN_DONT_FOLLOW) >= 0) return fd;
-  close(fd);
-  return -1;
-}
-
 enum wr_rc child_setup(struct worker *w, struct wr_err *err) {
   w->watch.fire = watch_due;
-  rand_secret(&w->rnd, sizeof w->rnd);
   w->euid = w->spawner ? w->spawner->uid : geteuid();
   w->dir = realpath(w->o.data_dir, NULL);
   if (!w->dir) return no(err, "Cannot find the data directory");
-  struct buf b = BUF_INIT;
-  buf_printf(&b, "%s/run", w->dir);
-  w->run_dir = b.data;
   w->dir_fd = open(w->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (mkdir(w->run_dir, 0700) && errno != EEXIST) return no(err, "Cannot make the run directory");
-  w->run_fd = open(w->run_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (w->dir_fd < 0 || w->run_fd < 0) return no(err, "Cannot open the run directory");
-  empty_run_dir(w->run_fd);
-  if (fchmod(w->run_fd, 0700)) return no(err, "Cannot protect the run directory");
+  if (w->dir_fd < 0) return no(err, "Cannot open the data directory");
   if (!w->spawner) return WR_OK;
-  w->files_fd = watch_files(w->run_dir);
   atomic_store(&w->spawner->page->slots, w->o.process_slots);
-  const struct run_as_user *u = run_as_find(w->spawner->run_as, NULL);
-  if (u) open_run_dir(w, u);
   w->link = (struct source){on_link, w->spawner->sock};
   if (w->link.fd >= 0) worker_watch(w, &w->link, EPOLLIN);
   return WR_OK;
@@ -648,9 +566,6 @@ void child_cleanup(struct worker *w) {
   }
   if (w->spawner_lost) (void)spawner_cleared(w->spawner);
   spawner_end(w->spawner);
-  if (w->files_fd >= 0) close(w->files_fd);
-  if (w->run_fd >= 0) close(w->run_fd);
   if (w->dir_fd >= 0) close(w->dir_fd);
   free(w->dir);
-  free(w->run_dir);
 }

@@ -3,10 +3,11 @@
  *
  *   worker.c        mailbox, epoll loop, timers, the calls of worker.h
  *   worker_exec.c   one attempt: start, the host table of the executor ABI, end
- *   worker_child.c  its child process: request, pipes, exit, WEIR_OUTPUT, loss of the spawner
+ *   worker_child.c  its child process: request, pipes, exit, result, loss of the spawner
  *   worker_later.c  attempts that are not started yet, for something must end first
  *   worker_log.c    the log thread: pieces, cap, ring
  *   worker_trouble.c  why this node cannot start processes just now; the pause after a start that failed
+ *   workdir.c       (spawner) the private directory of an attempt
  *   gate.c          (spawner) attempts claimed ahead of a free process slot */
 #ifndef WORKER_INT_H
 #define WORKER_INT_H
@@ -22,7 +23,7 @@
 #include "run_as.h"
 #include "worker.h"
 
-enum { PIPE_READ_BYTES = 64 * 1024, FENCE_BYTES = 240, OUT_NAME_BYTES = 64 };
+enum { PIPE_READ_BYTES = 64 * 1024, FENCE_BYTES = 240 };
 #define LOG_SHIP_US 1000000        /* output waits at most so long for more */
 #define LOG_LAST_US 3000000        /* an ended attempt waits at most so long for its log */
 #define GRACE_DEFAULT_US 10000000
@@ -74,10 +75,8 @@ struct cancel { int64_t ti; uint32_t epoch; };
 
 struct worker {
   struct worker_opts o;
-  char *dir, *run_dir;             /* absolute */
-  int dir_fd, run_fd, epoll;
-  int files_fd;                    /* inotify of run_fd; -1 = none */
-  bool run_open;                   /* run_dir may be written by other users */
+  char *dir;                       /* the data directory, absolute */
+  int dir_fd, epoll;
   pthread_t thread;
   struct source mail, clock, boot, link;
 
@@ -108,7 +107,6 @@ struct worker {
   uid_t euid;                      /* the spawner's: its children are that without a change */
   int64_t last_id;
   struct child *buried;            /* ended this turn: their sources may still be named by an event of it */
-  uint64_t rnd;
   struct packet *out, **out_tail;
   bool spawner_lost;               /* its children are being killed; starts are refused until then */
   struct timer debris;
@@ -145,7 +143,7 @@ int child_spawn(struct wx_exec *x, const wx_spawn *sp, char *err, size_t err_n);
 void child_kill(struct wx_exec *x, int how);
 void child_pause(struct wx_exec *x);        /* its log is behind: read no more for now */
 void child_resume(struct wx_exec *x);
-enum wr_rc child_setup(struct worker *w, struct wr_err *err);   /* DATA/run, the spawner's socket */
+enum wr_rc child_setup(struct worker *w, struct wr_err *err);   /* the spawner's socket */
 void child_cleanup(struct worker *w);
 void child_look(struct worker *w);          /* tells the spawner that the deadline moved back */
 void child_recall(struct worker *w);        /* what waits for a place comes back: all is about to be killed */

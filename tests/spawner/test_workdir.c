@@ -1,0 +1,195 @@
+/* The private directory of an attempt: what it is, that others get nothing of it, that nothing stays behind; and the object
+ * by itself: what is kept, what is removed, by whom. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "harness.h"
+
+enum { NOBODY = 65534, OTHER = 65533 };
+
+static size_t entries(const char *path) {
+  size_t n = 0;
+  DIR *d = opendir(path);
+  assert_non_null(d);
+  while (readdir(d)) n++;
+  closedir(d);
+  return n - 2;
+}
+
+/* Until the broom is through, and what is kept for a moment is gone. */
+static void await_empty(void) {
+  char run[96];
+  snprintf(run, sizeof run, "%s/run", H.dir);
+  for (int64_t end = clock_mono_us() + 60000000; entries(run);) {
+    if (clock_mono_us() > end) fail_msg("still in %s: %zu", run, entries(run));
+    sched_yield();
+  }
+}
+
+static void test_private(void **st) {
+  (void)st;
+  struct attempt *a = h_sh("test \"$WEIR_OUTPUT\" = \"$WEIR_WORKDIR/output\" && stat -c '%a %U %F' \"$WEIR_WORKDIR\" && ls -A \"$WEIR_WORKDIR\"");
+  assert_string_equal(h_log(a->ti)->data, geteuid() ? h_log(a->ti)->data : "700 root directory\n");
+  assert_int_equal(a->end, ATTEMPT_OK);
+  attempt_free(a);
+  a = h_run("SHELL", "pwd > $WEIR_OUTPUT", "{\"cwd\":\"/\"}");
+  assert_string_equal(a->result, "/\n");
+  attempt_free(a);
+  await_empty();
+}
+
+/* Whatever it is, and whoever ended it. */
+static void test_nothing_stays(void **st) {
+  (void)st;
+  static const char *const leave[] = {
+    "echo x > $WEIR_WORKDIR/a; mkdir $WEIR_WORKDIR/b; echo y > $WEIR_WORKDIR/b/c", "mkdir $WEIR_WORKDIR/d; chmod 0 $WEIR_WORKDIR/d",
+    "mkdir $WEIR_OUTPUT; echo x > $WEIR_OUTPUT/y; exit 3", "chmod 0 $WEIR_WORKDIR; kill -9 $$", "ln -s / $WEIR_WORKDIR/root; mkfifo $WEIR_OUTPUT",
+    "cd $WEIR_WORKDIR; i=0; while [ $i -lt 300 ]; do : > f$i; mkdir -p d$i/e; i=$((i+1)); done",
+    "cd $WEIR_WORKDIR; i=0; while [ $i -lt 150 ]; do mkdir deep && cd deep; i=$((i+1)); done; : > bottom; chmod 0 .",
+    "truncate -s 200M $WEIR_WORKDIR/large; rmdir $WEIR_WORKDIR/none"};
+  for (size_t i = 0; i < sizeof leave / sizeof *leave; i++) {
+    for (int other = 0; other < (geteuid() ? 1 : 2); other++) attempt_free(h_run("SHELL", leave[i], other ? "{\"user\":\"nobody\"}" : NULL));
+  }
+  await_empty();
+  assert_int_equal(access("/etc/passwd", F_OK), 0);
+}
+
+/* A file that was made and is gone again: the directory is not taken for a fresh one with something in it. */
+static void test_result_moved_in(void **st) {
+  (void)st;
+  struct attempt *a = h_sh("cd $WEIR_WORKDIR && echo new > t && mv t $WEIR_OUTPUT && chmod 0 $WEIR_OUTPUT . && echo there");
+  assert_string_equal(a->result, "new\n");
+  attempt_free(a);
+  for (int i = 0; i < 20; i++) {
+    a = h_sh(i % 2 ? "echo z > $WEIR_OUTPUT" : "test -z \"$(ls -A $WEIR_WORKDIR)\"");
+    assert_int_equal(a->end, ATTEMPT_OK);
+    attempt_free(a);
+  }
+}
+
+/* One attempt's user can neither list the folder, nor plant anything in it, nor see into another's directory. */
+static void test_of_others(void **st) {
+  (void)st;
+  if (geteuid()) skip();
+  char line[160];
+  int fifo = h_fifo("where");
+  struct buf b = BUF_INIT;
+  buf_printf(&b, "echo secret > $WEIR_OUTPUT; echo $WEIR_WORKDIR > %s/where; read x < %s/go", H.dir, H.dir);
+  close(h_fifo("go"));
+  struct attempt *a = h_attempt("SHELL", b.data, NULL);
+  int64_t ti = a->ti;
+  worker_start(H.w, a);
+  h_line(fifo, line, sizeof line);
+  buf_clear(&b);
+  buf_printf(&b, "! ls %s/run && ! touch %s/run/planted && ! ls %s && ! cat %s/output && ! touch %s/output && ! ln -s /etc %s/x", H.dir, H.dir, line, line, line, line);
+  h_expect(b.data, "{\"user\":\"nobody\"}", ATTEMPT_OK, NULL);
+  buf_clear(&b);
+  buf_printf(&b, "%s/go", H.dir);
+  int go = open(b.data, O_WRONLY | O_CLOEXEC);
+  assert_true(write(go, "\n", 1) == 1);
+  a = h_await(ti);
+  assert_string_equal(a->result, "secret\n");
+  attempt_free(a);
+  close(go);
+  close(fifo);
+  buf_done(&b);
+  await_empty();
+}
+
+/* ---- the object by itself ---- */
+
+static struct workdirs open_dirs(const char *path) {
+  struct workdirs d;
+  int fd = workdirs_make(path);
+  assert_true(fd >= 0);
+  workdirs_init(&d, fd, path);
+  return d;
+}
+
+static void put(const struct workdirs *d, const struct workdir *w, const char *name, const char *text) {
+  char path[160];
+  snprintf(path, sizeof path, "%s/%s/%s", d->path, w->name, name);
+  int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  assert_true(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+  if (geteuid() == 0) assert_int_equal(fchown(fd, w->uid, w->gid), 0);
+  close(fd);
+}
+
+/* Kept for the same user alone, and only when nothing was ever in it. */
+static void test_kept(void **st) {
+  (void)st;
+  char path[96], name[WORKDIR_NAME];
+  snprintf(path, sizeof path, "%s/kept", H.dir);
+  struct workdirs d = open_dirs(path);
+  enum workdir_output what;
+  uint32_t me = geteuid(), other = me ? me : NOBODY;
+  struct workdir *w = workdir_take(&d, other, other == me ? getegid() : NOBODY);
+  assert_non_null(w);
+  snprintf(name, sizeof name, "%s", w->name);
+  assert_int_equal(workdir_end(&d, w, &what), -1);
+  w = workdir_take(&d, other, other == me ? getegid() : NOBODY);
+  assert_string_equal(w->name, name);
+  if (me == 0) {
+    struct workdir *x = workdir_take(&d, OTHER, OTHER);
+    assert_string_not_equal(x->name, name);
+    workdir_end(&d, x, &what);
+  }
+  put(&d, w, "output", "text");
+  int fd = workdir_end(&d, w, &what);
+  assert_true(fd >= 0 && what == OUTPUT_FILE);
+  close(fd);
+  w = workdir_take(&d, other, other == me ? getegid() : NOBODY);
+  assert_string_not_equal(w->name, name);
+  put(&d, w, "x", "");
+  char file[160];
+  snprintf(file, sizeof file, "%s/%s/x", d.path, w->name);
+  assert_int_equal(unlink(file), 0); /* empty, but touched */
+  snprintf(name, sizeof name, "%s", w->name);
+  workdir_end(&d, w, &what);
+  workdirs_trim(&d);
+  assert_int_equal(entries(path), 0);
+  close(d.fd);
+}
+
+/* What a former process left is met by the next one. */
+static void test_swept_at_start(void **st) {
+  (void)st;
+  char path[96];
+  snprintf(path, sizeof path, "%s/left", H.dir);
+  struct workdirs d = open_dirs(path);
+  for (int i = 0; i < 3; i++) {
+    struct workdir *w = workdir_take(&d, geteuid(), getegid());
+    if (i) put(&d, w, "a", "b");
+    free(w); /* killed */
+  }
+  close(d.fd);
+  d = open_dirs(path);
+  workdirs_sweep(&d, 0);
+  assert_true(d.broom > 0 && workdirs_busy(&d));
+  pid_t broom = d.broom;
+  int status = -1;
+  assert_int_equal(waitpid(broom, &status, 0), broom);
+  assert_int_equal(status, 0);
+  assert_true(workdirs_reaped(&d, broom) && !workdirs_busy(&d));
+  assert_int_equal(entries(path), 0);
+  close(d.fd);
+}
+
+int main(void) {
+  h_open(geteuid() == 0 ? "nobody" : NULL);
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_private), cmocka_unit_test(test_nothing_stays), cmocka_unit_test(test_result_moved_in),
+    cmocka_unit_test(test_of_others), cmocka_unit_test(test_kept), cmocka_unit_test(test_swept_at_start)};
+  int rc = cmocka_run_group_tests_name("workdir", tests, NULL, NULL);
+  h_close();
+  return rc;
+}
