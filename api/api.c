@@ -2,7 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include "call.h"
+#include "clock.h"
 #include "def.h"
+#include "limits.h"
+#include "log.h"
 
 /* Lower case is not needed: names are compared without case. */
 static void make_hosts(struct api *a) {
@@ -23,16 +26,37 @@ static void api_free(struct api *a) {
   free(a);
 }
 
+/* What /readyz says is logged when it turns, whether somebody asks it or not. */
+static void tick(void *ctx) {
+  struct api *a = ctx;
+  struct health h;
+  if (!a->o.health || atomic_load(&a->draining)) return;
+  a->o.health(a->o.ctx, &h);
+  const char *name;
+  const struct health_part *bad = health_bad(&h, &name);
+  if (bad && !a->unready_us) {
+    log_warn("ready.lost", L_STR("part", name), L_STR("why", bad->why));
+    a->unready_us = clock_mono_us();
+  } else if (!bad && a->unready_us) {
+    log_info("ready.back", L_INT("after_ms", (clock_mono_us() - a->unready_us) / 1000));
+    a->unready_us = 0;
+  }
+}
+
+enum wr_rc api_try_listen(const char *listen, struct wr_err *err) { return http_try(listen, err); }
+
 enum wr_rc api_start(const struct api_opts *o, struct api **out, struct wr_err *err) {
   struct api *a = wr_new(struct api);
   a->o = *o;
+  if (a->o.request_us <= 0) a->o.request_us = LIMIT_REQUEST_US;
   pthread_mutex_init(&a->merge, NULL);
   pthread_mutex_init(&a->large, NULL);
   make_hosts(a);
   json_watch_memory();
   a->auth.open = o->dev;
   enum wr_rc rc = o->dev ? WR_OK : auth_load(&a->auth, o->data_dir, err);
-  struct http_opts h = {.listen = o->listen, .threads = o->threads, .ctx = a, .handle = call_handle, .refuse = call_refuse};
+  struct http_opts h = {.listen = o->listen, .threads = o->threads, .ctx = a, .handle = call_handle, .refuse = call_refuse,
+                        .wait_us = a->o.request_us / 2, .tick = tick};
   if (rc == WR_OK) rc = http_start(&h, &a->http, err);
   if (rc != WR_OK) {
     api_free(a);

@@ -27,12 +27,14 @@ struct api_opts {
   bool shell_allowed;             /* else a SHELL task is 403 SHELL_NOT_ALLOWED at save */
   const struct run_as *run_as;    /* who those of this node may be; NULL: it runs none */
   const char *version;            /* of /version */
-  uint32_t threads;               /* connections at once; 0 = the default */
-  int64_t request_us;             /* how long a request waits for the runner; 0 = LIMIT_REQUEST_US */
+  uint32_t threads;               /* requests at once; 0 = the default */
+  int64_t request_us;             /* what a request may wait for, all together; 0 = LIMIT_REQUEST_US */
   void (*health)(void *ctx, struct health *out); /* for /readyz; any thread, never waits. NULL = all is well */
   void *ctx;
 };
 enum wr_rc api_start(const struct api_opts *o, struct api **out, struct wr_err *err) WR_MUST;
+/* Whether the address is free and of the right form: asked before a start makes anything. */
+enum wr_rc api_try_listen(const char *listen, struct wr_err *err) WR_MUST;
 uint16_t api_port(const struct api *a);          /* the bound port */
 const char *api_token_path(const struct api *a); /* NULL with dev: say it at start, never the token itself */
 /* From now on what would change something is 503 DRAINING, /readyz too; answers under way end. Before runner_drain(). */

@@ -14,7 +14,6 @@
 
 #define BODY_US 10000000
 #define BODY_US_PER_MIB 1000000
-#define LARGE_WAIT_S 30
 #define LOG_EVERY_US 10000000
 #define WAIT_LOOK_US 250000        /* who waits for the runner looks so often whether the server ends */
 #define DRAIN_WAIT_US 1500000      /* and then waits no longer than that: api_stop() waits 2 s */
@@ -64,17 +63,29 @@ void call_refuse(void *api, struct http_req *q, const struct wr_err *err) {
 
 /* ---- the body ---- */
 
+int64_t call_deadline(const struct call *c) { return c->http->since_us + c->api->o.request_us; }
+
+enum wr_rc call_lock(struct call *c, pthread_mutex_t *m, const char *busy) {
+  int64_t at = call_deadline(c);
+  struct timespec until = {at / 1000000, at % 1000000 * 1000};
+  if (pthread_mutex_clocklock(m, CLOCK_MONOTONIC, &until) == 0) return WR_OK;
+  return call_fail(c, WR_BUSY, "%s", busy);
+}
+
+/* The body is read: only its parse, which makes a large tree, waits for others, on a few threads. */
 static enum wr_rc large_begin(struct call *c) {
-  struct timespec until;
-  clock_gettime(CLOCK_REALTIME, &until);
-  until.tv_sec += LARGE_WAIT_S;
-  if (pthread_mutex_timedlock(&c->api->large, &until) == 0) return WR_OK;
-  return call_fail(c, WR_BUSY, "Another large body is being read. Try again.");
+  struct api *a = c->api;
+  static const char busy[] = "Other large bodies are being handled. Try again.";
+  bool room = atomic_fetch_add(&a->n_large, 1) <= LIMIT_LARGE_WAITING;
+  enum wr_rc rc = room ? call_lock(c, &a->large, busy) : call_fail(c, WR_BUSY, busy);
+  if (rc != WR_OK) atomic_fetch_sub(&a->n_large, 1);
+  return rc;
 }
 
 static void large_end(struct call *c) {
   buf_done(&c->http->scratch->body);
   pthread_mutex_unlock(&c->api->large);
+  atomic_fetch_sub(&c->api->n_large, 1);
   malloc_trim(0); /* a tree of two million values is not kept for the next one */
 }
 
@@ -103,13 +114,12 @@ static enum wr_rc run_handler(struct call *c) {
 
 static enum wr_rc body_and_handler(struct call *c) {
   if (c->route->body == BODY_NONE) return run_handler(c); /* what was sent all the same is not read: the connection closes */
-  bool large = (c->route->flags & ROUTE_LARGE) && (c->http->framing.length > LIMIT_BODY_BYTES || c->http->framing.length < 0);
-  size_t limit = c->route->flags & ROUTE_LARGE ? LIMIT_FLOW_BODY_BYTES : LIMIT_BODY_BYTES;
-  if (c->http->framing.length > (int64_t)limit) large = false;
-  enum wr_rc rc = large ? large_begin(c) : WR_OK;
+  enum wr_rc rc = read_body(c, c->route->flags & ROUTE_LARGE ? LIMIT_FLOW_BODY_BYTES : LIMIT_BODY_BYTES);
   if (rc != WR_OK) return rc;
-  rc = read_body(c, limit);
-  if (rc == WR_OK) rc = parse_body(c);
+  bool large = c->http->scratch->body.len > LIMIT_BODY_BYTES;
+  if (large) rc = large_begin(c);
+  if (rc != WR_OK) return rc;
+  rc = parse_body(c);
   if (rc == WR_OK && (c->route->flags & ROUTE_KEYED)) rc = key_read(c);
   if (rc == WR_OK) rc = run_handler(c);
   json_decref(c->body);
@@ -269,9 +279,8 @@ static void take_answer(struct req *q, const struct asked *a) {
 static void ask(struct call *c, struct req *q) {
   struct asked *a = asked_new(c, q);
   enum wr_rc rc = WR_OK;
-  int64_t wait_us = c->api->o.request_us ? c->api->o.request_us : LIMIT_REQUEST_US;
   if (!runner_post(c->api->o.runner, &a->q)) asked_unref(a); /* the runner's: it has not taken it */
-  else if (!wait_done(c, a, clock_mono_us() + wait_us)) rc = give_up(c, a);
+  else if (!wait_done(c, a, call_deadline(c))) rc = give_up(c, a);
   if (rc == WR_OK) take_answer(q, a);
   else q->rc = wr_err_set(&q->err, rc, NULL);
   asked_unref(a);

@@ -8,6 +8,16 @@ enum wr_rc h_livez(struct call *c) {
   return WR_OK;
 }
 
+const struct health_part *health_bad(const struct health *h, const char **name) {
+  const struct { const char *name; const struct health_part *part; } v[] = {
+    {"store", &h->store}, {"processes", &h->processes}, {"disk", &h->disk}};
+  for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
+    *name = v[i].name;
+    if (!v[i].part->ok) return v[i].part;
+  }
+  return NULL;
+}
+
 /* The queue alone does not make a node unready: it takes rows instead of hints. */
 enum wr_rc h_readyz(struct call *c) {
   const struct api_opts *o = &c->api->o;
@@ -16,8 +26,9 @@ enum wr_rc h_readyz(struct call *c) {
   c->health = h;
   c->has_health = true;
   if (atomic_load(&c->api->draining)) return call_fail(c, WR_DRAINING, NULL);
-  const struct health_part *bad = !h.store.ok ? &h.store : !h.processes.ok ? &h.processes : !h.disk.ok ? &h.disk : NULL;
-  if (bad) return call_fail(c, WR_DB_UNAVAILABLE, "Not ready: %s.", bad->why[0] ? bad->why : "no cause was given");
+  const char *name;
+  const struct health_part *bad = health_bad(&h, &name);
+  if (bad) return call_fail(c, WR_DB_UNAVAILABLE, "Not ready: %s: %s.", name, bad->why[0] ? bad->why : "no cause was given");
   j_open(c->out, '{');
   j_health(c->out, true, &h);
   j_close(c->out, '}');

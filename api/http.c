@@ -1,27 +1,36 @@
 /* The seam to civetweb 1.15: see http.h. Facts of its source that this file answers to:
  *
+ *  - it spends a thread on every connection it accepts: it accepts from the front, which has whole requests (front.h). Its
+ *    own listening socket is bound to nothing that matters, never listens, and gives its number to the front's eventfd;
  *  - it reads a header block into one buffer per thread and cuts it up in place: the gate checks the gaps;
- *  - it skips blanks before the first line, but finds the end of the headers in them: a request must begin where the
- *    buffer does (buffer_start());
- *  - its body timeout restarts with every byte: a timer of ours interrupts its poll() (watch_*());
+ *  - it skips blanks before and CR or LF behind the first line, and finds the end of the headers in them: the raw bytes
+ *    that it received are looked at too (hook.h, raw_head());
+ *  - its body timeout restarts with every byte: a body of known length is waited for here, and read when it is there; for
+ *    chunks a timer of ours interrupts its poll() (watch_*());
  *  - after a handler it reads on until the body is over: not when the connection is told to close;
  *  - a target that is "*" or names another host gets no answer at all: it gets one when the connection closes;
- *  - it closes without reading the rest, which makes the kernel send RST and the client lose our answer: linger();
+ *  - it closes without reading the rest, which makes the kernel send RST and the client lose our answer: the front reads it;
+ *  - a thread that it cannot make is a line in its log: http_start() counts them;
  *  - on stop it writes nothing any more: http_stop() first waits for requests under way. */
 #include "http.h"
-#include <arpa/inet.h>
 #include <civetweb.h>
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
-#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 #include "clock.h"
+#include "front.h"
+#include "head.h"
+#include "http_int.h"
 #include "limits.h"
 #include "log.h"
-#include "text.h"
 
 #ifndef sigev_notify_thread_id
 #define sigev_notify_thread_id _sigev_un._tid
@@ -29,40 +38,38 @@
 
 enum {
   BUFFER_BYTES = 120 << 10,  /* civetweb's header buffer: above the gate's limit, so that 431 can be said */
-  HEAD_ROOM = 640,           /* in front of the answer's body, for its headers: one write for both */
   PIECE = 64 << 10,
-  KEEP_BYTES = 256 << 10,    /* scratch memory above this is given back after the answer */
-  SPARE_THREADS = 8
+  SPARE_THREADS = 8,
+  HOLD_STEP = 256 << 10,     /* bodies are counted in steps of this, small ones not at all */
+  SPARE_FILES = 64           /* descriptors for connections, at least */
 };
 #define STUCK_US 1000000     /* a request that runs for so long counts as stuck */
-#define LINGER_US 1000000
+#define SLOW_US 200000       /* a body that takes longer is slow: only so many threads wait for such ones */
 #define WATCH_AGAIN_US 20000
 #define STOP_WAIT_US 2000000
-
-struct http_thread {
-  struct http_scratch scratch;
-  const char *base;          /* lowest first byte of a request seen: civetweb's buffer starts there */
-  _Atomic int64_t busy_us;   /* since when it handles a request, 0 = it does not */
-  timer_t timer;
-  bool has_timer;
-  int64_t date_s;
-  char date[40];
-};
+#define THREADS_WAIT_US 20000000
 
 struct http {
   struct http_opts o;
   struct mg_context *mg;
+  struct front *front;
+  struct http_thread *own[FRONT__N]; /* what the front's threads answer with */
   uint32_t threads;
   uint16_t port;
+  int listen_fd;             /* of the library: the front's eventfd takes its place */
   _Atomic uint64_t serial;
-  _Atomic uint32_t open;     /* connections that have a thread */
   _Atomic uint32_t busy;     /* requests under way */
+  _Atomic uint32_t slow;     /* of these, waiting for bodies that are slow */
+  _Atomic int64_t body_bytes;/* of bodies at rest */
+  atomic_bool stopping;
   pthread_mutex_t lock;      /* guards thread[], n_thread */
   struct http_thread **thread;
   uint32_t n_thread;
   char said[160];            /* the last thing civetweb said while it started */
-  bool started;
+  bool started, refused;     /* a thread could not be made */
 };
+
+static _Thread_local struct http_thread *self; /* of a thread of the library */
 
 /* ---- the watch: ends a blocking read of civetweb at a deadline ---- */
 
@@ -91,13 +98,18 @@ static void watch_set(struct http_thread *t, int64_t at_us) {
 
 /* ---- threads ---- */
 
-/* The accepting thread (kind 0) gets one too: its poll() must end when the server stops. */
+/* The accepting thread (kind 0) gets one too: its poll() must end when the server stops. It has not polled yet. */
 static void *thread_new(const struct mg_context *mg, int kind) {
   if (kind != 0 && kind != 1) return NULL;
   struct http *h = mg_get_user_data(mg);
-  struct http_thread *t = wr_new(struct http_thread);
-  pthread_mutex_init(&t->scratch.lock, NULL);
-  pthread_cond_init(&t->scratch.cond, NULL);
+  struct http_thread *t = thread_make();
+  if (kind == 0) {
+    hook_front = h->front;
+    dup3(front_ready_fd(h->front), h->listen_fd, O_CLOEXEC);
+  } else {
+    self = t;
+    hook_wire = &t->wire;
+  }
   watch_open(t);
   pthread_mutex_lock(&h->lock);
   wr_assert(h->n_thread <= h->threads);
@@ -114,15 +126,6 @@ static void thread_end(const struct mg_context *mg, int kind, void *p) {
   /* The memory goes in http_stop(): others may still look at busy_us. */
 }
 
-static void thread_free(struct http_thread *t) {
-  buf_done(&t->scratch.out);
-  buf_done(&t->scratch.body);
-  buf_done(&t->scratch.text);
-  pthread_mutex_destroy(&t->scratch.lock);
-  pthread_cond_destroy(&t->scratch.cond);
-  free(t);
-}
-
 /* Most threads have been in their request for long: a database that hangs, or clients that send slowly. */
 static bool crowded(struct http *h, int64_t now) {
   if (atomic_load(&h->busy) + SPARE_THREADS <= h->threads) return false;
@@ -136,92 +139,7 @@ static bool crowded(struct http *h, int64_t now) {
   return stuck * 2 > h->threads;
 }
 
-/* ---- the answer ---- */
-
-struct buf *http_out(struct http_req *q) { return &q->scratch->out; }
-
-void http_out_again(struct http_req *q) {
-  struct buf *b = &q->scratch->out;
-  buf_clear(b);
-  buf_reserve(b, HEAD_ROOM + 1024);
-  b->len = HEAD_ROOM;
-}
-
-static const char *reason(int status) {
-  switch (status) {
-  case 200: return "OK";
-  case 400: return "Bad Request";
-  case 401: return "Unauthorized";
-  case 403: return "Forbidden";
-  case 404: return "Not Found";
-  case 405: return "Method Not Allowed";
-  case 408: return "Request Timeout";
-  case 409: return "Conflict";
-  case 412: return "Precondition Failed";
-  case 413: return "Content Too Large";
-  case 415: return "Unsupported Media Type";
-  case 416: return "Range Not Satisfiable";
-  case 421: return "Misdirected Request";
-  case 422: return "Unprocessable Content";
-  case 429: return "Too Many Requests";
-  case 431: return "Request Header Fields Too Large";
-  case 500: return "Internal Server Error";
-  case 503: return "Service Unavailable";
-  case 507: return "Insufficient Storage";
-  default: return "Error";
-  }
-}
-
-static const char *date(struct http_thread *t) {
-  int64_t s = clock_wall_us() / 1000000;
-  if (s != t->date_s) {
-    static const char day[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static const char month[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    struct tm tm;
-    time_t at = (time_t)s;
-    if (!gmtime_r(&at, &tm)) return "Thu, 01 Jan 1970 00:00:00 GMT";
-    snprintf(t->date, sizeof t->date, "%s, %02d %s %04d %02d:%02d:%02d GMT", day[tm.tm_wday], tm.tm_mday,
-             month[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
-    t->date_s = s;
-  }
-  return t->date;
-}
-
-static void trim(struct buf *b) {
-  if (b->cap > KEEP_BYTES) buf_done(b);
-}
-
-/* Reads what the client still sends, for a moment, so that it gets to read our answer instead of a reset. */
-static void linger(struct http_req *q) {
-  char junk[8192];
-  int64_t end = clock_mono_us() + LINGER_US;
-  watch_set(q->thread, end);
-  while (mg_read(q->conn, junk, sizeof junk) > 0 && clock_mono_us() < end) {}
-  watch_set(q->thread, 0);
-}
-
-void http_send(struct http_req *q, int status, const char *type, const char *headers) {
-  struct buf *b = &q->scratch->out;
-  wr_assert(!q->answered && b->len >= HEAD_ROOM);
-  q->answered = true;
-  if (status != 200 || q->unread) q->keep = false;
-  if (!q->keep) mg_disable_connection_keep_alive(q->conn);
-  size_t n = b->len - HEAD_ROOM;
-  char head[HEAD_ROOM];
-  int len = snprintf(head, sizeof head,
-                     "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n"
-                     "X-Content-Type-Options: nosniff\r\nX-Request-Id: %s\r\nConnection: %s\r\n%s\r\n",
-                     status, reason(status), date(q->thread), type, n, q->id, q->keep ? "keep-alive" : "close", headers);
-  wr_assert(len > 0 && len < HEAD_ROOM);
-  char *start = b->data + HEAD_ROOM - len;
-  memcpy(start, head, (size_t)len);
-  if (q->head) n = 0;
-  if (mg_write(q->conn, start, (size_t)len + n) < len) mg_disable_connection_keep_alive(q->conn);
-  if (q->unread && !q->framing.expect) linger(q);
-  trim(b);
-  trim(&q->scratch->body);
-  trim(&q->scratch->text);
-}
+/* ---- the answer: written through q->put ---- */
 
 /* ---- the body ---- */
 
@@ -231,69 +149,139 @@ static enum wr_rc too_large(size_t limit, int64_t got, struct wr_err *err) {
   return rc;
 }
 
-/* Appends until the length is reached, or until the end of a chunked body. */
-static enum wr_rc read_pieces(struct http_req *q, size_t limit, int64_t end, struct wr_err *err) {
-  struct buf *b = &q->scratch->body;
-  bool chunked = q->framing.length == GATE_CHUNKED;
-  while (chunked || b->len < (size_t)q->framing.length) {
-    size_t want = chunked ? PIECE : (size_t)q->framing.length - b->len;
-    if (want > PIECE) want = PIECE;
-    int n = mg_read(q->conn, buf_reserve(b, want), want);
-    if (n > 0) b->len += (size_t)n;
-    if (chunked && n == 0) break;
-    if (b->len > limit) return too_large(limit, (int64_t)b->len, err);
-    /* 0 is a silence of civetweb's own timeout, less than 0 a closed connection or our watch. */
-    bool late = clock_mono_us() >= end;
-    if (late || (n < 0 && !chunked)) {
-      q->unread = false;
-      return wr_err_set(err, WR_BODY_TIMEOUT, NULL);
-    }
-    if (n < 0) return wr_err_set(err, WR_BAD_FRAMING, "The chunks of the body are broken.");
+/* Counts what the body takes, before it does. BUSY: bodies at rest take all they may. */
+static enum wr_rc hold(struct http_req *q, size_t bytes, struct wr_err *err) {
+  if (bytes <= PIECE || bytes <= q->held) return WR_OK;
+  size_t more = (bytes - q->held + HOLD_STEP - 1) / HOLD_STEP * HOLD_STEP;
+  if (atomic_fetch_add(&q->http->body_bytes, (int64_t)more) + (int64_t)more > LIMIT_BODIES_BYTES) {
+    atomic_fetch_sub(&q->http->body_bytes, (int64_t)more);
+    return wr_err_set(err, WR_BUSY, "Other large bodies take all the memory there is for them. Try again.");
   }
-  buf_reserve(b, 1)[0] = '\0';
+  q->held += more;
   return WR_OK;
+}
+
+static enum wr_rc slow_begin(struct http_req *q, struct wr_err *err) {
+  if (q->slow) return WR_OK;
+  if (atomic_fetch_add(&q->http->slow, 1) >= (q->http->threads + 2) / 3) {
+    atomic_fetch_sub(&q->http->slow, 1);
+    return wr_err_set(err, WR_BUSY, "Too many bodies arrive slowly. Try again.");
+  }
+  q->slow = true;
+  return WR_OK;
+}
+
+/* Until bytes are there to be read, which may be none: *n. Not later than end. */
+static enum wr_rc body_wait(struct http_req *q, int64_t end, size_t *n, struct wr_err *err) {
+  int fd = q->thread->wire.fd, got = 0;
+  int64_t patient = q->slow ? end : clock_mono_us() + SLOW_US;
+  for (;;) {
+    if (ioctl(fd, FIONREAD, &got) != 0) return wr_err_set(err, WR_BODY_TIMEOUT, NULL);
+    *n = (size_t)got;
+    if (got > 0) return WR_OK;
+    int64_t now = clock_mono_us(), until = patient < end ? patient : end;
+    if (now >= end || atomic_load(&q->http->stopping)) return wr_err_set(err, WR_BODY_TIMEOUT, NULL);
+    if (now >= until) {
+      enum wr_rc rc = slow_begin(q, err);
+      if (rc != WR_OK) return rc;
+      patient = end;
+      continue;
+    }
+    struct pollfd p = {fd, POLLIN | POLLRDHUP, 0};
+    if (poll(&p, 1, (int)((until - now) / 1000) + 1) > 0 && ioctl(fd, FIONREAD, &got) == 0 && got == 0)
+      return wr_err_set(err, WR_BODY_TIMEOUT, NULL); /* it is over, and not whole */
+  }
+}
+
+/* A body of known length. The library has some of it in its buffer; the rest is read as it arrives. */
+static enum wr_rc read_length(struct http_req *q, int64_t end, struct wr_err *err) {
+  struct buf *b = &q->scratch->body;
+  size_t length = (size_t)q->framing.length, behind = q->thread->wire.raw.len - q->n_head;
+  while (b->len < length) {
+    size_t want = length - b->len, n = behind > b->len ? behind - b->len : 0;
+    enum wr_rc rc = n > 0 ? WR_OK : body_wait(q, end, &n, err);
+    if (want > n) want = n;
+    if (want > PIECE) want = PIECE;
+    if (rc == WR_OK) rc = hold(q, b->len + want, err);
+    if (rc != WR_OK) return rc;
+    int got = mg_read(q->conn, buf_reserve(b, want), want);
+    if (got <= 0) return wr_err_set(err, WR_BODY_TIMEOUT, NULL);
+    b->len += (size_t)got;
+  }
+  return WR_OK;
+}
+
+/* Chunks, which the library takes apart: until the last one. */
+static enum wr_rc read_chunks(struct http_req *q, size_t limit, int64_t end, struct wr_err *err) {
+  struct buf *b = &q->scratch->body;
+  enum wr_rc rc = slow_begin(q, err);
+  int n = 1;
+  watch_set(q->thread, end);
+  while (rc == WR_OK && n > 0) {
+    rc = hold(q, b->len + PIECE + 1, err);
+    if (rc != WR_OK) break;
+    n = mg_read(q->conn, buf_reserve(b, PIECE), PIECE);
+    if (n > 0) b->len += (size_t)n;
+    /* 0 is the end, or a silence of civetweb's own timeout; less than 0 a closed connection, broken chunks or our watch. */
+    if (b->len > limit) rc = too_large(limit, (int64_t)b->len, err);
+    else if (clock_mono_us() >= end) rc = wr_err_set(err, WR_BODY_TIMEOUT, NULL);
+    else if (n < 0) rc = wr_err_set(err, WR_BAD_FRAMING, "The chunks of the body are broken.");
+  }
+  watch_set(q->thread, 0);
+  return rc;
 }
 
 enum wr_rc http_body(struct http_req *q, size_t limit, int64_t allow_us, struct wr_err *err) {
   struct buf *b = &q->scratch->body;
   buf_clear(b);
-  int64_t length = q->framing.length;
+  int64_t length = q->framing.length, now = clock_mono_us();
   if (length > 0 && (uint64_t)length > limit) return too_large(limit, length, err);
   if (q->framing.expect && length != 0) {
     static const char go[] = "HTTP/1.1 100 Continue\r\n\r\n";
     q->framing.expect = false;
     if (mg_write(q->conn, go, sizeof go - 1) < 0) return wr_err_set(err, WR_BODY_TIMEOUT, NULL);
   }
-  if (length > 0) buf_reserve(b, (size_t)length + 1);
-  int64_t end = clock_mono_us() + allow_us;
-  watch_set(q->thread, end);
-  enum wr_rc rc = read_pieces(q, limit, end, err);
-  watch_set(q->thread, 0);
-  if (rc == WR_OK) q->unread = false;
-  return rc;
+  if (length > 0 && length <= PIECE) buf_reserve(b, (size_t)length + 1);
+  int64_t end = q->late ? now : now + allow_us;
+  enum wr_rc rc = length == GATE_CHUNKED ? read_chunks(q, limit, end, err) : read_length(q, end, err);
+  if (q->slow) atomic_fetch_sub(&q->http->slow, 1);
+  q->slow = false;
+  if (rc != WR_OK) return rc;
+  buf_reserve(b, 1)[0] = '\0';
+  q->unread = false;
+  q->since_us = clock_mono_us();
+  return WR_OK;
 }
 
 /* ---- requests ---- */
 
-/* Blanks in front of the first line have moved it away from the start of the buffer, and civetweb may have taken an
- * empty line among them for the end of the headers. The buffer is the thread's own and never moves. */
-static bool buffer_start(struct http_thread *t, const char *first) {
-  if ((uintptr_t)first % 16 != 0) return false;
-  if (!t->base || first < t->base) t->base = first;
-  return first == t->base;
+/* The length of the request's head among the raw bytes; 0 when something stands in front of it, or a line is not sound. */
+static size_t raw_head(const struct wire *w, const char *method) {
+  size_t n = method ? strlen(method) : 0;
+  int head = head_length(w->raw.data, w->raw.len);
+  bool ok = head > 0 && n > 0 && w->raw.len > n && memcmp(w->raw.data, method, n) == 0 && w->raw.data[n] == ' ';
+  return ok && head_sound(w->raw.data, (size_t)head) ? (size_t)head : 0;
 }
 
-static void req_init(struct http_req *q, struct mg_connection *conn) {
+static bool put_library(struct http_req *q, const void *p, size_t n) { return mg_write(q->conn, p, n) == (int)n; }
+
+static void req_init(struct http_req *q, struct http *h, struct http_thread *t) {
+  *q = (struct http_req){.http = h, .thread = t, .scratch = &t->scratch};
+  snprintf(q->id, sizeof q->id, "%016llx", (unsigned long long)atomic_fetch_add(&h->serial, 1));
+  q->since_us = clock_mono_us();
+  http_out_again(q);
+}
+
+static void req_library(struct http_req *q, struct mg_connection *conn) {
   const struct mg_request_info *ri = mg_get_request_info(conn);
-  *q = (struct http_req){.http = mg_get_user_context_data(conn), .thread = mg_get_thread_pointer(conn), .conn = conn};
-  q->scratch = &q->thread->scratch;
-  snprintf(q->id, sizeof q->id, "%016llx", (unsigned long long)atomic_fetch_add(&q->http->serial, 1));
+  req_init(q, mg_get_user_context_data(conn), self);
+  q->conn = conn;
+  q->put = put_library;
   q->in.method = ri->request_method;
   q->in.target = ri->request_uri;
   q->in.query = ri->query_string;
   q->in.version = ri->http_version;
   q->head = ri->request_method && strcmp(ri->request_method, "HEAD") == 0;
-  http_out_again(q);
 }
 
 static void refuse(struct http_req *q, const struct wr_err *err) {
@@ -301,34 +289,64 @@ static void refuse(struct http_req *q, const struct wr_err *err) {
   q->http->o.refuse(q->http->o.ctx, q, err);
 }
 
+/* After the answer of a thread of the library. What is unread is read by the front, on a second descriptor. */
+static void req_done(struct http_req *q) {
+  struct wire *w = &q->thread->wire;
+  wr_assert(q->answered);
+  if (q->held) atomic_fetch_sub(&q->http->body_bytes, (int64_t)q->held);
+  if (q->keep) {
+    size_t used = q->n_head + (q->framing.length > 0 ? (size_t)q->framing.length : 0);
+    if (used > w->raw.len) used = w->raw.len;
+    w->raw.len -= used;
+    memmove(w->raw.data, w->raw.data + used, w->raw.len);
+    w->head = true;
+    return;
+  }
+  mg_disable_connection_keep_alive(q->conn);
+  int fd = q->unread && !q->framing.expect && w->fd >= 0 ? fcntl(w->fd, F_DUPFD_CLOEXEC, 3) : -1;
+  if (fd >= 0) front_linger(q->http->front, fd);
+}
+
+/* The request that the thread is about to handle, of those of its connection. */
+static void req_time(struct http_req *q) {
+  struct http_thread *t = q->thread;
+  if (!t->first) return;
+  t->first = false;
+  struct front_first f = front_first(q->http->front, t->wire.fd);
+  q->since_us = f.since_us;
+  q->late = f.late;
+}
+
 static int begin_request(struct mg_connection *conn) {
   const struct mg_request_info *ri = mg_get_request_info(conn);
   _Static_assert(sizeof(struct gate_header) == sizeof(struct mg_header), "the same two pointers");
   struct gate_header header[MG_MAX_HEADERS];
   struct http_req q;
-  req_init(&q, conn);
+  req_library(&q, conn);
   struct http *h = q.http;
-  int64_t now = clock_mono_us();
+  int64_t now = q.since_us;
   atomic_store_explicit(&q.thread->busy_us, now, memory_order_relaxed);
   atomic_fetch_add(&h->busy, 1);
+  q.thread->wire.head = false;
+  req_time(&q);
   for (int i = 0; i < ri->num_headers; i++) header[i] = (struct gate_header){ri->http_headers[i].name, ri->http_headers[i].value};
   q.in.header = header;
   q.in.n = (size_t)ri->num_headers;
   struct wr_err err;
   wr_err_clear(&err);
-  enum wr_rc rc = WR_BAD_FRAMING;
-  if (!buffer_start(q.thread, q.in.method)) wr_err_set(&err, WR_BAD_FRAMING, NULL);
-  else rc = gate_framing(&q.in, &q.framing, &err);
+  q.n_head = raw_head(&q.thread->wire, q.in.method);
+  enum wr_rc rc = gate_framing(&q.in, &q.framing, &err);
+  if (rc == WR_OK && q.n_head == 0) rc = wr_err_set(&err, WR_BAD_FRAMING, NULL);
   if (rc != WR_OK) {
     refuse(&q, &err);
   } else {
     q.in.target = ri->local_uri_raw; /* of "http://this-host/path" the path */
     q.unread = q.framing.length != 0;
-    q.keep = q.framing.keep_alive && atomic_load(&h->open) * 4 <= h->threads * 3;
+    q.keep = q.framing.keep_alive && front_may_keep(h->front);
     q.crowded = crowded(h, now);
     h->o.handle(h->o.ctx, &q);
   }
-  wr_assert(q.answered);
+  req_done(&q);
   atomic_store_explicit(&q.thread->busy_us, 0, memory_order_relaxed);
   atomic_fetch_sub(&h->busy, 1);
   return 200;
@@ -340,7 +358,7 @@ static int http_error(struct mg_connection *conn, int status, const char *text) 
   struct http_req q;
   struct wr_err err;
   (void)text;
-  req_init(&q, conn);
+  req_library(&q, conn);
   if (status == 411 || ri->num_headers < 0) /* a wrong Content-Length; a line that is no header */
     wr_err_set(&err, WR_BAD_FRAMING, NULL);
   else if (status == 505)
@@ -349,15 +367,20 @@ static int http_error(struct mg_connection *conn, int status, const char *text) 
     wr_err_set(&err, WR_METHOD, NULL); /* it parses headers only behind a method that it knows */
   else
     wr_err_set(&err, WR_BAD_REQUEST, "The request is malformed, its headers are too large, or they came too late.");
+  q.unread = true;
   refuse(&q, &err);
+  req_done(&q);
   mg_set_user_connection_data(conn, conn);
   return 0;
 }
 
 static int connection_new(const struct mg_connection *conn, void **data) {
-  struct http *h = mg_get_user_context_data(conn);
   *data = NULL;
-  atomic_fetch_add(&h->open, 1);
+  (void)conn;
+  self->wire.fd = -1;
+  self->first = true;
+  self->wire.head = true;
+  buf_clear(&self->wire.raw);
   return 0;
 }
 
@@ -369,38 +392,67 @@ static void connection_close(const struct mg_connection *cc) {
   if (ri && ri->request_method && ri->http_version && !ri->local_uri_raw && !mg_get_user_connection_data(conn)) {
     struct http_req q;
     struct wr_err err;
-    req_init(&q, conn);
+    req_library(&q, conn);
+    q.unread = true;
     wr_err_set(&err, WR_BAD_REQUEST, "The target of the request must be a path of this server.");
     refuse(&q, &err);
+    req_done(&q);
   }
-  atomic_fetch_sub(&h->open, 1);
+  if (self->wire.raw.cap > BUFFER_BYTES) buf_done(&self->wire.raw);
+  front_back(h->front, self->wire.fd);
+}
+
+/* ---- what the front answers itself: probes, and refusals of what no thread has seen ---- */
+
+static bool put_front(struct http_req *q, const void *p, size_t n) {
+  return send(q->fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)n;
+}
+
+static enum front_then front_answer(void *ctx, enum front_who who, int fd, char *head, size_t n, enum wr_rc why) {
+  struct http *h = ctx;
+  struct gate_header header[LIMIT_HEADERS];
+  struct http_req q;
+  struct wr_err err;
+  req_init(&q, h, h->own[who]);
+  q.fd = fd;
+  q.put = put_front;
+  q.head = n > 5 && memcmp(head, "HEAD ", 5) == 0;
+  wr_err_clear(&err);
+  if (why != WR_OK) {
+    wr_err_set(&err, why, NULL);
+    if (why == WR_HEADERS_TOO_LARGE) err.limit = LIMIT_HEADER_BYTES, err.got = (int64_t)n;
+    refuse(&q, &err);
+    return FRONT_CLOSE;
+  }
+  if (!head_cut(head, n, header, &q.in) || gate_framing(&q.in, &q.framing, &err) != WR_OK) return FRONT_PASS;
+  q.keep = q.framing.keep_alive;
+  h->o.handle(h->o.ctx, &q);
+  return q.keep ? FRONT_KEEP : FRONT_CLOSE;
+}
+
+static void front_tick(void *ctx) {
+  struct http *h = ctx;
+  if (h->o.tick) h->o.tick(h->o.ctx);
 }
 
 static int log_message(const struct mg_connection *conn, const char *message) {
   struct http *h = conn ? mg_get_user_context_data(conn) : NULL;
-  if (h && !h->started) snprintf(h->said, sizeof h->said, "%s", message);
+  if (h && !h->started) {
+    pthread_mutex_lock(&h->lock);
+    snprintf(h->said, sizeof h->said, "%s", message);
+    if (strstr(message, "Cannot start worker thread")) h->refused = true;
+    pthread_mutex_unlock(&h->lock);
+  }
   log_debug("http.civetweb", L_STR("text", message));
   return 1;
 }
 
 /* ---- start and stop ---- */
 
-static enum wr_rc check_listen(const char *s, struct wr_err *err) {
-  char addr[INET_ADDRSTRLEN];
-  struct in_addr in;
-  int64_t port;
-  const char *colon = strrchr(s, ':');
-  size_t n = colon ? (size_t)(colon - s) : 0;
-  if (n == 0 || n >= sizeof addr || !text_i64(colon + 1, strlen(colon + 1), &port) || port < 0 || port > 65535)
-    return wr_err_set(err, WR_BAD_REQUEST, "--listen must be IPV4-ADDRESS:PORT.");
-  memcpy(addr, s, n);
-  addr[n] = '\0';
-  if (inet_pton(AF_INET, addr, &in) != 1) return wr_err_set(err, WR_BAD_REQUEST, "--listen must be IPV4-ADDRESS:PORT.");
-  return WR_OK;
-}
-
 static void http_free(struct http *h) {
+  if (h->front) front_free(h->front);
   for (uint32_t i = 0; i < h->n_thread; i++) thread_free(h->thread[i]);
+  for (int i = 0; i < FRONT__N; i++) thread_free(h->own[i]);
   pthread_mutex_destroy(&h->lock);
   free(h->thread);
   free(h);
@@ -411,9 +463,9 @@ static struct mg_context *start_civetweb(struct http *h, struct mg_error_data *w
   snprintf(threads, sizeof threads, "%u", h->threads);
   snprintf(buffer, sizeof buffer, "%d", BUFFER_BYTES);
   const char *options[] = {
-    "listening_ports", h->o.listen, "num_threads", threads, "max_request_size", buffer,
+    "listening_ports", "127.0.0.1:0", "num_threads", threads, "max_request_size", buffer,
     "enable_keep_alive", "yes", "keep_alive_timeout_ms", "5000", "request_timeout_ms", "5000",
-    "tcp_nodelay", "1", "connection_queue", "128", "listen_backlog", "512",
+    "tcp_nodelay", "1", "connection_queue", "128", "listen_backlog", "1",
     "decode_url", "no", "decode_query_string", "no", "enable_auth_domain_check", "no",
     "enable_directory_listing", "no", "access_control_allow_origin", "", "access_control_allow_methods", "",
     "access_control_allow_headers", "", NULL};
@@ -421,45 +473,95 @@ static struct mg_context *start_civetweb(struct http *h, struct mg_error_data *w
                             .init_thread = thread_new, .exit_thread = thread_end, .init_connection = connection_new,
                             .connection_close = connection_close};
   struct mg_init_data init = {.callbacks = &cb, .user_data = h, .configuration_options = options};
-  return mg_start2(&init, why);
+  hook_listen = &h->listen_fd;
+  struct mg_context *mg = mg_start2(&init, why);
+  hook_listen = NULL;
+  return mg;
 }
 
-enum wr_rc http_start(const struct http_opts *o, struct http **out, struct wr_err *err) {
-  enum wr_rc rc = check_listen(o->listen, err);
-  if (rc != WR_OK) return rc;
-  struct sigaction sa = {.sa_handler = on_wake};
-  sigaction(wake_signal(), &sa, NULL);
-  struct http *h = wr_new(struct http);
-  h->o = *o;
-  h->threads = o->threads ? o->threads : HTTP_THREADS;
-  h->thread = wr_calloc(h->threads + 1, sizeof *h->thread);
-  pthread_mutex_init(&h->lock, NULL);
-  uint64_t serial;
-  rand_secret(&serial, sizeof serial);
-  h->serial = serial & ~0xffffffffULL; /* told apart over restarts, counted up within one */
+/* All threads run: the library goes on without those that it could not make, the one that accepts included. */
+static bool all_threads(struct http *h) {
+  int64_t end = clock_mono_us() + THREADS_WAIT_US;
+  for (;;) {
+    pthread_mutex_lock(&h->lock);
+    bool all = h->n_thread == h->threads + 1, refused = h->refused;
+    pthread_mutex_unlock(&h->lock);
+    if (all || refused || clock_mono_us() > end) return all;
+    usleep(1000);
+  }
+}
+
+/* How many connections may wait: what the limit of open files leaves. 0 = too little for the threads. */
+static uint32_t connections_that_fit(const struct http *h, struct wr_err *err) {
+  struct rlimit l;
+  uint64_t open = 0;
+  if (getrlimit(RLIMIT_NOFILE, &l) != 0) return LIMIT_CONNECTIONS;
+  DIR *d = opendir("/proc/self/fd");
+  while (d && readdir(d)) open++;
+  if (d) closedir(d);
+  uint64_t need = open + h->threads + SPARE_FILES;
+  if (l.rlim_cur < need) {
+    (void)wr_err_set(err, WR_INTERNAL, "The API needs %llu open files, %llu are allowed. Raise the limit (ulimit -n).", (unsigned long long)need,
+                     (unsigned long long)l.rlim_cur);
+    return 0;
+  }
+  uint64_t half = (l.rlim_cur - open - h->threads) / 2;
+  return half < SPARE_FILES ? SPARE_FILES : half < LIMIT_CONNECTIONS ? (uint32_t)half : LIMIT_CONNECTIONS;
+}
+
+static enum wr_rc start_front(struct http *h, struct wr_err *err) {
+  struct front_opts o = {.threads = h->threads, .wait_us = h->o.wait_us, .ctx = h, .answer = front_answer, .tick = front_tick};
+  o.most = connections_that_fit(h, err);
+  if (o.most == 0) return err->code;
+  enum wr_rc rc = front_listen(h->o.listen, &o.listener, &h->port, err);
+  if (rc == WR_OK) h->front = front_new(&o);
+  return rc;
+}
+
+static enum wr_rc start_threads(struct http *h, struct wr_err *err) {
   char text[160] = "";
   struct mg_error_data why = {.text = text, .text_buffer_size = sizeof text};
   mg_init_library(MG_FEATURES_DEFAULT);
   h->mg = start_civetweb(h, &why);
-  struct mg_server_port port;
-  if (!h->mg || mg_get_server_ports(h->mg, 1, &port) != 1) {
-    rc = wr_err_set(err, WR_INTERNAL, "Cannot listen on %s: %s", o->listen, h->said[0] ? h->said : text);
-    if (h->mg) mg_stop(h->mg);
-    http_free(h);
+  if (!h->mg) return wr_err_set(err, WR_INTERNAL, "The API cannot start: %s.", h->said[0] ? h->said : text);
+  if (all_threads(h)) return front_start(h->front, err);
+  return wr_err_set(err, WR_INTERNAL, "The API cannot start its %u threads. Raise the limit of processes (ulimit -u).", h->threads);
+}
+
+enum wr_rc http_start(const struct http_opts *o, struct http **out, struct wr_err *err) {
+  struct sigaction sa = {.sa_handler = on_wake};
+  sigaction(wake_signal(), &sa, NULL);
+  struct http *h = wr_new(struct http);
+  h->o = *o;
+  h->listen_fd = -1;
+  h->threads = o->threads ? o->threads : HTTP_THREADS;
+  h->thread = wr_calloc(h->threads + 1, sizeof *h->thread);
+  for (int i = 0; i < FRONT__N; i++) h->own[i] = thread_make();
+  pthread_mutex_init(&h->lock, NULL);
+  uint64_t serial;
+  rand_secret(&serial, sizeof serial);
+  h->serial = serial & ~0xffffffffULL; /* told apart over restarts, counted up within one */
+  enum wr_rc rc = start_front(h, err);
+  if (rc == WR_OK) rc = start_threads(h, err);
+  if (rc != WR_OK) {
+    if (!h->mg) http_free(h); /* else its threads still look at it: the process ends now, and they with it */
     return rc;
   }
-  h->port = (uint16_t)port.port;
   h->started = true;
   *out = h;
   return WR_OK;
 }
+
+enum wr_rc http_try(const char *listen, struct wr_err *err) { return front_listen(listen, NULL, NULL, err); }
 
 uint16_t http_port(const struct http *h) { return h->port; }
 
 void http_stop(struct http *h) {
   if (!h) return;
   int64_t end = clock_mono_us() + STOP_WAIT_US;
-  while (atomic_load(&h->busy) > 0 && clock_mono_us() < end) usleep(1000);
+  front_close(h->front);
+  while ((atomic_load(&h->busy) > 0 || front_waits(h->front)) && clock_mono_us() < end) usleep(1000);
+  atomic_store(&h->stopping, true);
   /* Whoever waits for a request or a connection looks up from now on; else the library takes its two seconds. */
   pthread_mutex_lock(&h->lock);
   for (uint32_t i = 0; i < h->n_thread; i++) watch_set(h->thread[i], clock_mono_us() + WATCH_AGAIN_US);

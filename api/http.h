@@ -1,7 +1,9 @@
 /* The seam to the HTTP server library. http.c is the only file that knows civetweb: it turns each request into a struct
- * http_req, passes it through the gate, and hands it to one function. A thread per connection; a request, its scratch
- * memory and its answer belong to that thread. What never happens: two answers to one request; a connection that stays
- * open after an error; a body read without a limit and a deadline. */
+ * http_req, passes it through the gate, and hands it to one function. Connections wait in the front (front.h) until a request
+ * is whole; then a thread has the connection until it closes or must be shed; a request, its scratch memory and its answer
+ * belong to that thread. Probes are handled by threads of the front. What never happens: two answers to one request; a
+ * connection that stays open after an error; a body read without a limit and a deadline; a thread that waits for a silent
+ * client while whole requests wait for a thread. */
 #ifndef API_HTTP_H
 #define API_HTTP_H
 #include <pthread.h>
@@ -22,32 +24,41 @@ struct http_req {
   struct gate_out framing;
   struct http_scratch *scratch;
   char id[17];              /* of the request, hexadecimal */
+  int64_t since_us;         /* CLOCK_MONOTONIC: since when it is whole; whatever it waits for counts from here */
   bool crowded;             /* nearly every thread has been busy for long: refuse what can wait */
   /* private: */
   struct http *http;
   struct http_thread *thread;
-  void *conn;
-  bool keep, unread, head, answered;
+  void *conn;               /* of the library, NULL: the front answers on fd */
+  int fd;
+  bool (*put)(struct http_req *q, const void *p, size_t n); /* writes it all */
+  size_t n_head;            /* bytes of its head */
+  size_t held;              /* bytes that its body was counted with */
+  bool keep, unread, head, answered, late, slow;
 };
 
 struct http;
 struct http_opts {
   const char *listen;       /* ADDR:PORT */
   uint32_t threads;         /* 0 = HTTP_THREADS */
+  int64_t wait_us;          /* a whole request waits so long for a thread, then 503 BUSY */
   void *ctx;
   /* One request whose framing is sound: must end in http_send(). */
   void (*handle)(void *ctx, struct http_req *q);
   /* One that is not: in.method, in.target may be NULL. Must end in http_send(); the connection closes. */
   void (*refuse)(void *ctx, struct http_req *q, const struct wr_err *err);
+  void (*tick)(void *ctx);  /* each second, on a thread of the front; NULL = none */
 };
 #define HTTP_THREADS 96
 
 enum wr_rc http_start(const struct http_opts *o, struct http **out, struct wr_err *err) WR_MUST;
+/* Whether http_start() would get its address: nothing is kept. */
+enum wr_rc http_try(const char *listen, struct wr_err *err) WR_MUST;
 uint16_t http_port(const struct http *h);
 void http_stop(struct http *h);   /* waits at most 2 s for requests under way */
 
 /* Reads the whole body into scratch->body, within so many bytes and microseconds. BODY_TOO_LARGE, BODY_TIMEOUT,
- * BAD_FRAMING (chunks). The limit is checked before the first byte when the length was announced. */
+ * BAD_FRAMING (chunks), BUSY: too many bodies are slow, or all together too large. The limit is checked before the first byte when the length was announced. */
 enum wr_rc http_body(struct http_req *q, size_t limit, int64_t allow_us, struct wr_err *err) WR_MUST;
 
 /* The answer's body: append to it, then http_send(). */

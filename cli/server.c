@@ -112,8 +112,8 @@ static enum wr_rc start_api(struct server *s, struct wr_err *err) {
   struct api_opts a = {.listen = s->listen, .host = (const char *const *)c->v[OPT_HOST].many,
                        .n_host = c->v[OPT_HOST].n_many, .store = node_store(s->node), .defs = node_defs(s->node),
                        .runner = node_runner(s->node), .data_dir = s->opts.data, .dev = config_num(c, OPT_DEV),
-                       .shell_allowed = s->opts.shell == NODE_SHELL_ON, .run_as = s->opts.run_as, .version = WEIR_VERSION, .health = health, .ctx = s,
-                       .request_us = s->opts.request_us};
+                       .shell_allowed = s->opts.shell == NODE_SHELL_ON, .run_as = s->opts.run_as, .version = WEIR_VERSION,
+                       .request_us = s->opts.request_us, .health = health, .ctx = s};
   enum wr_rc rc = api_start(&a, &s->api, err);
   if (rc) return rc;
   const char *token = api_token_path(s->api);
@@ -126,7 +126,8 @@ static enum wr_rc start_api(struct server *s, struct wr_err *err) {
 
 static enum wr_rc start(struct server *s, struct wr_err *err) {
   struct spawner *spawner;
-  enum wr_rc rc = node_prepare(&s->opts, &spawner, err);
+  enum wr_rc rc = s->opts.roles & NODE_API ? api_try_listen(s->listen, err) : WR_OK; /* before anything is made */
+  if (!rc) rc = node_prepare(&s->opts, &spawner, err);
   if (!rc) rc = node_open(&s->opts, spawner, &s->node, err);
   if (rc) return rc;
   say_start(s);

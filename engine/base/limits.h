@@ -35,6 +35,10 @@
 #define LIMIT_MAILBOX 20000                    /* requests that wait for the runner */
 #define LIMIT_REQUEST_US 10000000              /* and how long one of them waits: --request-timeout */
 #define LIMIT_CACHE_BYTES (64LL << 20)         /* runs, tasks and definitions kept in memory: --cache-memory */
+#define LIMIT_CONNECTIONS 1024                 /* that wait: for the rest of a request, or for a thread */
+#define LIMIT_CONNECTIONS_ADDRESS 32           /* without a whole request, of one address that is not loopback */
+#define LIMIT_BODIES_BYTES (128LL << 20)       /* of all bodies that are being read or handled */
+#define LIMIT_LARGE_WAITING 4                  /* threads that wait while another large body is parsed */
 #define LIMIT_HEADER_BYTES 16384
 #define LIMIT_HEADERS 64
 #define LIMIT_RUN_AS 64                        /* users that a node's SHELL tasks may be */

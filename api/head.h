@@ -1,0 +1,21 @@
+/* The head of a request as raw bytes: where it ends, whether its lines are sound, what it says of its body. Pure; no
+ * allocation; any thread. It decides only when a request is whole and who gets it: what counts is what the gate says. */
+#ifndef API_HEAD_H
+#define API_HEAD_H
+#include "gate.h"
+#include "limits.h"
+
+/* Bytes up to and with the empty line, found as the library finds them, so that whoever gets the bytes never waits for
+ * more. 0: more must come; -1: a byte that no head has. */
+int head_length(const char *p, size_t n);
+/* A whole head of n bytes: begins with its method, every line ends with CRLF and holds no other CR or LF, none begins with
+ * a blank behind the first one. */
+bool head_sound(const char *p, size_t n);
+/* Bytes of the body that are worth waiting for before a thread is spent; -1: none of them (chunks, 100-continue, in doubt). */
+int64_t head_body(const char *p, size_t n);
+/* GET or HEAD of exactly /livez or /readyz, a query or none, no body. */
+enum head_probe { HEAD_NO_PROBE, HEAD_LIVEZ, HEAD_READYZ };
+enum head_probe head_probe(const char *p, size_t n);
+/* Cuts a whole head up in place, as the library leaves it for the gate. False: not of that form. */
+bool head_cut(char *p, size_t n, struct gate_header header[LIMIT_HEADERS], struct gate_in *out);
+#endif

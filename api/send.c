@@ -1,0 +1,100 @@
+/* The answer to a request, whoever writes it: a thread of the library or the front (http_req.put). */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "clock.h"
+#include "http_int.h"
+
+enum { KEEP_BYTES = 256 << 10 };  /* scratch memory above this is given back after the answer */
+
+struct http_thread *thread_make(void) {
+  struct http_thread *t = wr_new(struct http_thread);
+  pthread_mutex_init(&t->scratch.lock, NULL);
+  pthread_cond_init(&t->scratch.cond, NULL);
+  return t;
+}
+
+void thread_free(struct http_thread *t) {
+  if (!t) return;
+  buf_done(&t->scratch.out);
+  buf_done(&t->scratch.body);
+  buf_done(&t->scratch.text);
+  buf_done(&t->wire.raw);
+  pthread_mutex_destroy(&t->scratch.lock);
+  pthread_cond_destroy(&t->scratch.cond);
+  free(t);
+}
+
+struct buf *http_out(struct http_req *q) { return &q->scratch->out; }
+
+void http_out_again(struct http_req *q) {
+  struct buf *b = &q->scratch->out;
+  buf_clear(b);
+  buf_reserve(b, HEAD_ROOM + 1024);
+  b->len = HEAD_ROOM;
+}
+
+static const char *reason(int status) {
+  switch (status) {
+  case 200: return "OK";
+  case 400: return "Bad Request";
+  case 401: return "Unauthorized";
+  case 403: return "Forbidden";
+  case 404: return "Not Found";
+  case 405: return "Method Not Allowed";
+  case 408: return "Request Timeout";
+  case 409: return "Conflict";
+  case 412: return "Precondition Failed";
+  case 413: return "Content Too Large";
+  case 415: return "Unsupported Media Type";
+  case 416: return "Range Not Satisfiable";
+  case 421: return "Misdirected Request";
+  case 422: return "Unprocessable Content";
+  case 429: return "Too Many Requests";
+  case 431: return "Request Header Fields Too Large";
+  case 500: return "Internal Server Error";
+  case 503: return "Service Unavailable";
+  case 507: return "Insufficient Storage";
+  default: return "Error";
+  }
+}
+
+static const char *date(struct http_thread *t) {
+  int64_t s = clock_wall_us() / 1000000;
+  if (s != t->date_s) {
+    static const char day[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static const char month[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    struct tm tm;
+    time_t at = (time_t)s;
+    if (!gmtime_r(&at, &tm)) return "Thu, 01 Jan 1970 00:00:00 GMT";
+    snprintf(t->date, sizeof t->date, "%s, %02d %s %04d %02d:%02d:%02d GMT", day[tm.tm_wday], tm.tm_mday,
+             month[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+    t->date_s = s;
+  }
+  return t->date;
+}
+
+static void trim(struct buf *b) {
+  if (b->cap > KEEP_BYTES) buf_done(b);
+}
+
+void http_send(struct http_req *q, int status, const char *type, const char *headers) {
+  struct buf *b = &q->scratch->out;
+  wr_assert(!q->answered && b->len >= HEAD_ROOM);
+  q->answered = true;
+  if (status != 200 || q->unread) q->keep = false;
+  size_t n = b->len - HEAD_ROOM;
+  char head[HEAD_ROOM];
+  int len = snprintf(head, sizeof head,
+                     "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n"
+                     "X-Content-Type-Options: nosniff\r\nX-Request-Id: %s\r\nConnection: %s\r\n%s\r\n",
+                     status, reason(status), date(q->thread), type, n, q->id, q->keep ? "keep-alive" : "close", headers);
+  wr_assert(len > 0 && len < HEAD_ROOM);
+  char *start = b->data + HEAD_ROOM - len;
+  memcpy(start, head, (size_t)len);
+  if (q->head) n = 0;
+  if (!q->put(q, start, (size_t)len + n)) q->keep = false;
+  trim(b);
+  trim(&q->scratch->body);
+  trim(&q->scratch->text);
+}
