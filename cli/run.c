@@ -132,7 +132,7 @@ static void take_signal(struct job *j, int sig) {
   }
   if (j->sig) return;
   j->sig = sig;
-  fputs("cancelling; Ctrl-C again ends at once\n", stderr);
+  fputs("canceling; Ctrl-C again ends at once\n", stderr);
   j->cancel = (struct req){.kind = REQ_CANCEL_FLOW, .fi = j->fi, .done = nobody_waits};
   (void)runner_post(node_runner(j->node), &j->cancel); /* refused: the second signal remains */
 }
@@ -296,7 +296,7 @@ int verb_run(int argc, char **argv) {
          "  weir run --logs backup.json -p from=/srv/shop -p to=/backup\n"
          "  weir run -o json flow.json | jq '.nodes[] | {nodeKey, state}'\n\n"
          "Exit status: 0 success, 1 failed, 2 usage, 3 no such file, 4 refused, 5 database\n"
-         "away, 6 cancelled, 130 Ctrl-C.\n");
+         "away, 6 canceled, 130 Ctrl-C.\n");
     config_help(stdout, VERB_RUN);
     code = EXIT_OK;
   } else {

@@ -11,7 +11,7 @@ enum exit_code {
   EXIT_NOT_FOUND = 3,
   EXIT_REFUSED = 4,        /* invalid, or in conflict with what is there */
   EXIT_UNREACHABLE = 5,    /* the server, or its database */
-  EXIT_STOPPED = 6,        /* the run was cancelled */
+  EXIT_STOPPED = 6,        /* the run was canceled */
   EXIT_INTERRUPTED = 130   /* Ctrl-C */
 };
 
