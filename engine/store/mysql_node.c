@@ -27,7 +27,7 @@ static unsigned bury_former(struct my *s, const struct node_info *info) {
   size_t n = 0;
   struct my_rows r;
   if (!info->home || !*info->home) return 0;
-  unsigned e = my_select(&s->run, &r, "SELECT incarnation, pid, host FROM engine_node WHERE state='LIVE' AND home=? AND host=? LIMIT 8",
+  unsigned e = my_select(&s->run, &r, "SELECT incarnation FROM engine_node WHERE state='LIVE' AND home=? AND host=? LIMIT 8",
                          MY_ARGS(my_at(info->home), my_at(info->host ? info->host : "")));
   while (!e && n < 8 && my_next(&r)) dead[n++] = my_int(&r.cell[0]);
   if (!e) e = my_done(&r);
@@ -88,7 +88,7 @@ enum store_rc my_reap(struct store *st, uint32_t *n) {
   *n = 0;
   unsigned e = ready(s);
   if (e) return down(s, e);
-  e = my_select(&s->run, &r, "SELECT incarnation FROM engine_node WHERE state='LIVE' AND incarnation<>? AND "
+  e = my_select(&s->run, &r, "SELECT incarnation, pid, host FROM engine_node WHERE state='LIVE' AND incarnation<>? AND "
                 "lease_until < UTC_TIMESTAMP(6) - INTERVAL ? MICROSECOND LIMIT 64", MY_ARGS(my_ai(s->me), my_ai(margin)));
   for (; !e && n_dead < 64 && my_next(&r); n_dead++) {
     dead[n_dead].me = my_int(&r.cell[0]);

@@ -126,6 +126,17 @@ class Away(unittest.TestCase):
             if any("exit.forced" in line for line in server.lines):
                 self.assertRegex("".join(server.lines), r"event=server\.stop_unsaved why=\S")
 
+    def test_dead_node_is_named(self):
+        """Whoever takes over says from whom: host and process of the node that died."""
+        with directory() as tmp:
+            nodes = [Server(tmp / name, "--store", os.environ["WEIR_TEST_MYSQL"], "--lease", "2s") for name in ("a", "b")]
+            for node in nodes:
+                self.addCleanup(node.kill)
+            nodes[0].kill()
+            until("it is named", lambda: any(f" pid={nodes[0].pid} " in line and "event=node.dead" in line for line in nodes[1].lines))
+            self.assertIn(f" host={socket.gethostname()} ", next(line for line in nodes[1].lines if f" pid={nodes[0].pid} " in line))
+            self.assertEqual(nodes[1].stop(), 0)
+
 
 if __name__ == "__main__":
     unittest.main()
