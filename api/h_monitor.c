@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "instance.h"
 #include "limits.h"
+#include "weir_executor.h"
 
 static struct page the_page(struct call *c) {
   c->page.limit = (uint32_t)c->q.limit;
@@ -113,6 +114,7 @@ static enum wr_rc read_tasks(struct call *c, struct task_list *l, int64_t *fi) {
   enum wr_rc rc = reader_node(r, c->id, find_fi, fi, &c->err);
   if (rc == WR_NOT_FOUND) rc = call_missing(c, "Node instance");
   if (rc == WR_OK) rc = reader_node_tasks(r, c->id, keep_task, l, &c->err);
+  for (size_t i = 0; i < l->n && rc == WR_OK; i++) rc = row_live_log(r, &l->row[i], &c->err);
   reader_put(r);
   return rc;
 }
@@ -174,7 +176,10 @@ static enum wr_rc read_log(struct call *c, struct reader *r, int64_t *size) {
   if (rc == WR_NOT_FOUND) return call_missing(c, "Task instance");
   if (rc != WR_OK) return rc;
   if (c->q.attempt > p.epoch) return call_fail(c, WR_NOT_FOUND, "Attempt %lld does not exist.", (long long)c->q.attempt);
+  if (p.log == LOG_IS_RESULT && c->q.stream == WX_STDERR && (c->q.attempt == 0 || c->q.attempt == p.epoch)) return WR_OK;
   if (p.log == LOG_IS_RESULT && (c->q.attempt == 0 || c->q.attempt == p.epoch)) return log_window(c, p.text, size);
+  if (c->q.stream)
+    return reader_log_stream(r, c->id, (uint32_t)c->q.attempt, c->q.stream, c->q.offset, (size_t)c->q.limit, c->out, size, &c->err);
   return reader_log(r, c->id, (uint32_t)c->q.attempt, c->q.offset, (size_t)c->q.limit, c->out, size, &c->err);
 }
 

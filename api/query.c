@@ -5,6 +5,7 @@
 #include "mem.h"
 #include "run.h"
 #include "text.h"
+#include "weir_executor.h"
 
 enum kind { KIND_INT, KIND_TEXT, KIND_BOOL };
 struct value { const char *s; size_t n; int64_t max_limit; };
@@ -27,6 +28,11 @@ static bool set_task_state(struct query *q, const struct value *v) {
   for (int s = TASK_CREATED; s < TASK__N; s++)
     if (word(v, task_state_name((enum task_state)s))) q->state = s;
   return q->state >= 0;
+}
+
+static bool set_stream(struct query *q, const struct value *v) {
+  q->stream = word(v, "stdout") ? WX_STDOUT : word(v, "stderr") ? WX_STDERR : 0;
+  return q->stream != 0;
 }
 
 /* S2's three words mean all states that they stand for; any other state means itself, where none was asked for. */
@@ -122,6 +128,7 @@ static const struct param params[] = {
   {"nodes", Q_NODES, KIND_BOOL, WR_BAD_FILTER, "true, false", set_nodes},
   {"runs", Q_RUNS, KIND_TEXT, WR_BAD_FILTER, "newest, all", set_runs},
   {"attempt", Q_ATTEMPT, KIND_INT, WR_BAD_FILTER, "1 or more", set_attempt},
+  {"stream", Q_STREAM, KIND_TEXT, WR_BAD_FILTER, "stdout or stderr", set_stream},
 };
 enum { N_PARAM = sizeof params / sizeof *params };
 

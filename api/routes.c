@@ -26,7 +26,7 @@ static const struct route routes[] = {
   {"POST", "/monitor/flow/detail/{id}", ROLE_VIEWER, BODY_OPTIONAL, 0, Q_PAGE | Q_RUNS, h_mon_detail},
   {"GET", "/monitor/node/{id}", ROLE_VIEWER, BODY_NONE, 0, Q_TASK_STATE, h_mon_node},
   {"GET", "/monitor/task/{id}", ROLE_VIEWER, BODY_NONE, 0, 0, h_mon_task},
-  {"GET", "/monitor/task/{id}/log", ROLE_VIEWER, BODY_NONE, 0, Q_OFFSET | Q_LIMIT | Q_ATTEMPT, h_mon_log},
+  {"GET", "/monitor/task/{id}/log", ROLE_VIEWER, BODY_NONE, 0, Q_OFFSET | Q_LIMIT | Q_ATTEMPT | Q_STREAM, h_mon_log},
 
   {"GET", "/livez", ROLE_NONE, BODY_NONE, ROUTE_ALWAYS, 0, h_livez},
   {"GET", "/readyz", ROLE_NONE, BODY_NONE, ROUTE_ALWAYS, 0, h_readyz},

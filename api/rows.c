@@ -94,6 +94,13 @@ void row_task_fields(struct buf *b, const struct task_row *row, const struct tas
   if (row->t.cancel_requested) j_bool(b, "cancelRequested", true);
   if (row->t.due_us) j_time(b, "retryTime", "retryAt", row->t.due_us);
   j_i64(b, "logBytes", row->log == LOG_IS_RESULT ? (int64_t)row->result_len : row->log_bytes);
+  if (row->log_lost > 0) {
+    j_key(b, "logLost");
+    j_open(b, '{');
+    j_i64(b, "bytes", row->log_lost);
+    j_text(b, "reason", log_lost_name((enum log_lost)row->log_lost_why));
+    j_close(b, '}');
+  }
   snprintf(log, sizeof log, "/monitor/task/%lld/log", (long long)row->ti);
   j_text(b, "log", log);
   j_time(b, "createTime", "createdAt", row->create_us);
@@ -109,6 +116,12 @@ void row_attempt(struct buf *b, const struct attempt_row *row) {
   if (row->signal > 0) j_i64(b, "signal", row->signal);
   times(b, row->start_us, row->end_us);
   j_close(b, '}');
+}
+
+enum wr_rc row_live_log(struct reader *r, struct task_row *row, struct wr_err *err) {
+  struct buf none = BUF_INIT;
+  if (row->t.owner == 0 || row->log == LOG_IS_RESULT) return WR_OK;
+  return reader_log(r, row->ti, row->t.epoch, 0, 0, &none, &row->log_bytes, err);
 }
 
 /* ---- definitions behind rows ---- */

@@ -22,7 +22,6 @@
 #define AHEAD 128                 /* most process attempts that are claimed before they have a slot */
 #define FILES_BASE (256 + AHEAD * FILES_PER_SLOT)
 #define FILES_WISHED 65536
-#define LOG_CHUNKS 256            /* chunks of one log transaction */
 #define MAX_HINTS 1000000         /* the list of the queue is bounded; beyond it tasks wait as rows */
 enum { ID_CHARS = 32, HOME_BYTES = 80 };
 #define NUDGE_QUEUE SLOT_PROCESS  /* which of the queues carries nudges */
@@ -86,19 +85,18 @@ static void worker_timed_out(void *ctx, int64_t fi, int64_t ti, uint32_t epoch) 
 
 static void worker_pause(void *ctx, int64_t boot_us) { runner_hold(((struct node *)ctx)->runner, SLOT_PROCESS, boot_us); }
 
-static bool worker_log(void *ctx, const struct log_piece *v, size_t n) {
-  struct node *node = ctx;
-  struct log_chunk c[LOG_CHUNKS];
-  for (size_t at = 0; at < n;) {
-    size_t k = 0;
-    for (; k < LOG_CHUNKS && at + k < n; k++) {
-      const struct log_piece *p = &v[at + k];
-      c[k] = (struct log_chunk){p->ti, p->epoch, p->seq, p->stream, p->offset, p->time_us, p->data, p->n};
-    }
-    if (logs_write(node->logs, c, k) != STORE_OK) return false;
-    at += k;
+static enum log_rc worker_log(void *ctx, const struct log_piece *v, size_t n) {
+  struct log_chunk c[LOG_BATCH_PIECES];
+  wr_assert(n <= LOG_BATCH_PIECES);
+  for (size_t i = 0; i < n; i++)
+    c[i] = (struct log_chunk){v[i].ti, v[i].epoch, v[i].seq, v[i].stream, v[i].offset, v[i].time_us, v[i].data, v[i].n};
+  switch (logs_write(((struct node *)ctx)->logs, c, n)) {
+    case STORE_OK: return LOG_STORED;
+    case STORE_RETRY: case STORE_UNKNOWN: case STORE_DOWN: return LOG_AGAIN;
+    case STORE_NO_SPACE: return LOG_NO_SPACE;
+    case STORE_STALE: case STORE_FENCED: case STORE_BAD: break;
   }
-  return true;
+  return LOG_REFUSED;
 }
 
 /* ---- definitions ---- */
@@ -307,6 +305,7 @@ void node_health(struct node *n, struct health *out) {
   *out = (struct health){.queue = {.ok = true}, .processes = {.ok = true}};
   runner_health(n->runner, &out->store, &out->disk);
   if (n->worker) worker_health(n->worker, &out->processes);
+  if (n->worker && out->disk.ok) worker_log_health(n->worker, &out->disk);
   for (int s = 0; s < SLOT__N && out->queue.ok; s++) {
     if (n->pump[s]) pump_health(n->pump[s], &out->queue);
   }

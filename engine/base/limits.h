@@ -22,6 +22,7 @@
 #define LIMIT_RESULT_BYTES (1 << 20)
 #define LIMIT_ERROR_BYTES 1024                 /* errorMsg, cut with a mark */
 #define LIMIT_LOG_BYTES (16 << 20)             /* per attempt, default */
+#define LIMIT_LOG_WAITING_BYTES (64 << 20)     /* output of all attempts of a node that waits for the store; twice that is dropped */
 #define LIMIT_LOG_READ_BYTES (1 << 20)         /* per answer */
 #define LIMIT_PAGE 500
 #define LIMIT_PAGE_DEFAULT 50

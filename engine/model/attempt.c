@@ -24,6 +24,11 @@ void params_unref(struct params *p) {
   if (p && atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) == 1) free(p);
 }
 
+const char *log_lost_name(enum log_lost why) {
+  static const char *const name[LOG_LOST__N] = {"", "LIMIT", "STORE_FAILED", "DISK_FULL", "DISK_ERROR"};
+  return (unsigned)why < LOG_LOST__N ? name[why] : "?";
+}
+
 void attempt_free(struct attempt *a) {
   if (!a) return;
   def_task_unref(a->def);

@@ -16,6 +16,10 @@ enum attempt_end {
 
 enum attempt_log { LOG_NONE, LOG_ROWS, LOG_IS_RESULT };  /* where its log stands: nowhere, task_log, or equal to the result */
 
+/* Why bytes of an output are not in its log; the greater one is said. Numbers are stored: never renumber. */
+enum log_lost { LOG_LOST_NONE, LOG_LOST_LIMIT, LOG_LOST_STORE_FAILED, LOG_LOST_DISK_FULL, LOG_LOST_DISK_ERROR, LOG_LOST__N };
+const char *log_lost_name(enum log_lost why);   /* "LIMIT" */
+
 /* An attempt that was claimed, and whose node died before it was started. */
 struct never_started { int64_t ti; uint32_t epoch; };
 
@@ -42,7 +46,8 @@ struct attempt {
   int32_t exit_code;                /* -1 = none */
   int32_t signal;                   /* 0 = none */
   int64_t utime_us, stime_us, maxrss_kib; /* 0 when unknown */
-  int64_t log_bytes;
+  int64_t log_bytes, log_lost;
+  enum log_lost log_lost_why;
   int64_t run_us;                   /* how long its process lived; 0 = it had none */
 };
 

@@ -81,6 +81,8 @@ static void result_fields(struct task_write *w, const struct attempt *a) {
   w->row.stime_us = a->stime_us;
   w->row.maxrss_kib = a->maxrss_kib;
   w->row.log_bytes = a->log_bytes;
+  w->row.log_lost = a->log_lost;
+  w->row.log_lost_why = (uint8_t)a->log_lost_why;
 }
 
 static void task_rows(struct runner *r) {

@@ -223,7 +223,7 @@ static const struct store_ops my_ops = {
   .reader_heads = my_reader_heads, .reader_list_tasks = my_list_tasks, .reader_list_flows = my_list_flows,
   .reader_list_flow_ins = my_list_flow_ins, .reader_flow_ins = my_reader_flow_ins, .reader_nodes = my_reader_nodes,
   .reader_node = my_reader_node, .reader_node_tasks = my_reader_node_tasks, .reader_task_ins = my_reader_task_ins,
-  .reader_attempts = my_reader_attempts, .reader_log = my_reader_log, .logs_open = my_logs_open, .logs_close = my_logs_close,
+  .reader_attempts = my_reader_attempts, .reader_log_stream = my_reader_log_stream, .reader_log = my_reader_log, .logs_open = my_logs_open, .logs_close = my_logs_close,
   .logs_write = my_logs_write, .keys = my_keys, .reader_key = my_reader_key,
 };
 

@@ -123,15 +123,39 @@ static enum wr_rc pieces(struct my_reader *r, struct ask *a, struct wr_err *err)
   return my_rd_end(&q, WR_OK, err);
 }
 
-static enum wr_rc from_rows(struct my_reader *r, struct ask *a, struct wr_err *err) {
+/* First only their lengths, for the place of the wanted ones: a log may be a gigabyte. */
+static enum wr_rc stream_pieces(struct my_reader *r, struct ask *a, uint8_t stream, struct wr_err *err) {
+  struct my_rows q;
+  int64_t at = 0, first = -1, last = -1, first_at = 0, end = a->left > (size_t)(INT64_MAX - a->offset) ? INT64_MAX : a->offset + (int64_t)a->left;
+  unsigned e = my_select(&r->c, &q, "SELECT byte_offset, n_bytes FROM task_log WHERE ti_id=? AND epoch=? AND stream=? ORDER BY byte_offset, seq",
+                         MY_ARGS(my_ai(a->ti), my_ai(a->epoch), my_ai(stream)));
+  if (e) return my_err(e, err);
+  for (int64_t n; my_next(&q); at += n) {
+    n = my_int(&q.cell[1]);
+    if (at + n <= a->offset || at >= end) continue;
+    last = my_int(&q.cell[0]);
+    if (first < 0) first = last, first_at = at;
+  }
+  enum wr_rc rc = my_rd_end(&q, WR_OK, err);
+  *a->size = at;
+  if (rc || first < 0) return rc;
+  e = my_select(&r->c, &q, "SELECT bytes FROM task_log WHERE ti_id=? AND epoch=? AND byte_offset BETWEEN ? AND ? AND stream=? ORDER BY byte_offset, seq",
+                MY_ARGS(my_ai(a->ti), my_ai(a->epoch), my_ai(first), my_ai(last), my_ai(stream)));
+  if (e) return my_err(e, err);
+  for (; a->left && my_next(&q); first_at += (int64_t)q.cell[0].n) take(a, &q.cell[0], first_at);
+  return my_rd_end(&q, WR_OK, err);
+}
+
+static enum wr_rc from_rows(struct my_reader *r, struct ask *a, uint8_t stream, struct wr_err *err) {
   int64_t newest = a->epoch;
   enum wr_rc rc = WR_OK;
   if (!newest) rc = my_rd_int(r, "SELECT MAX(epoch) FROM task_log WHERE ti_id=?", MY_ARGS(my_ai(a->ti)), &newest, err);
   if (rc || !newest) return rc;
   a->epoch = (uint32_t)newest;
+  if (stream) return stream_pieces(r, a, stream, err);
   rc = my_rd_int(r, "SELECT byte_offset + n_bytes FROM task_log WHERE ti_id=? AND epoch=? ORDER BY byte_offset DESC, seq DESC LIMIT 1",
                  MY_ARGS(my_ai(a->ti), my_ai(a->epoch)), a->size, err);
-  return rc ? rc : pieces(r, a, err);
+  return rc || a->left == 0 ? rc : pieces(r, a, err);
 }
 
 enum wr_rc my_reader_log(struct reader *rd, int64_t ti, uint32_t epoch, int64_t offset, size_t n, struct buf *out, int64_t *size,
@@ -140,5 +164,12 @@ enum wr_rc my_reader_log(struct reader *rd, int64_t ti, uint32_t epoch, int64_t 
   struct ask a = {ti, epoch, offset, n, out, size, false};
   *size = 0;
   enum wr_rc rc = from_result(r, &a, err);
-  return rc || a.done ? rc : from_rows(r, &a, err);
+  return rc || a.done ? rc : from_rows(r, &a, 0, err);
+}
+
+enum wr_rc my_reader_log_stream(struct reader *rd, int64_t ti, uint32_t epoch, uint8_t stream, int64_t offset, size_t n, struct buf *out,
+                                int64_t *size, struct wr_err *err) {
+  struct ask a = {ti, epoch, offset, n, out, size, false};
+  *size = 0;
+  return from_rows(my_reader_of(rd), &a, stream, err);
 }

@@ -33,7 +33,7 @@
   " THEN LEFT(result_room, result_len) ELSE result_long END"
 #define MY_TASK_COLS "ti_id, ni_id, fi_id, task_id, create_time, update_time, end_at, state, end_as, losses, cancel_requested, " \
   "epoch, tries, owner, start_at, due_at, task_version, error_msg, " MY_RESULT ", log, exit_code, `signal`, utime_us, stime_us, " \
-  "maxrss_kib, log_bytes, params"
+  "maxrss_kib, log_bytes, params, log_lost, log_lost_why"
 void my_get_flow(const struct my_cell *c, struct flow_row *r, struct arena *a);
 void my_get_node(const struct my_cell *c, struct node_row *r, struct arena *a);
 void my_get_task(const struct my_cell *c, struct task_row *r, struct arena *a);
@@ -165,6 +165,7 @@ enum wr_rc my_reader_node_tasks(struct reader *, int64_t, task_row_fn *, void *,
 enum wr_rc my_reader_task_ins(struct reader *, int64_t, task_row_fn *, void *, struct wr_err *);
 enum wr_rc my_reader_attempts(struct reader *, int64_t, attempt_row_fn *, void *, struct wr_err *);
 /* mysql_logs.c */
+enum wr_rc my_reader_log_stream(struct reader *, int64_t, uint32_t, uint8_t, int64_t, size_t, struct buf *, int64_t *, struct wr_err *);
 enum wr_rc my_reader_log(struct reader *, int64_t, uint32_t, int64_t, size_t, struct buf *, int64_t *, struct wr_err *);
 enum wr_rc my_logs_open(struct store *, struct logs **, struct wr_err *);
 void my_logs_close(struct logs *);

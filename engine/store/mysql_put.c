@@ -140,6 +140,8 @@ PUT_INT(t_utime, task_row, r->utime_us)
 PUT_INT(t_stime, task_row, r->stime_us)
 PUT_INT(t_maxrss, task_row, r->maxrss_kib)
 PUT_INT(t_log_bytes, task_row, r->log_bytes)
+PUT_INT(t_log_lost, task_row, r->log_lost)
+PUT_INT(t_log_lost_why, task_row, r->log_lost_why)
 
 static const struct col task_col[] = {
   {"ti_id", COL_KEY, t_ti, 0}, {"ni_id", COL_FIXED, t_ni, 0}, {"fi_id", COL_FIXED, t_fi, 0}, {"task_id", COL_FIXED, t_task, 0},
@@ -154,6 +156,7 @@ static const struct col task_col[] = {
   {"result_long", COL_RESULT, t_long, t_keep_result}, {"log", COL_SET, t_log, 0},
   {"exit_code", COL_SET, t_exit, 0}, {"`signal`", COL_SET, t_signal, 0}, {"utime_us", COL_SET, t_utime, 0},
   {"stime_us", COL_SET, t_stime, 0}, {"maxrss_kib", COL_SET, t_maxrss, 0}, {"log_bytes", COL_SET, t_log_bytes, 0},
+  {"log_lost", COL_SET, t_log_lost, 0}, {"log_lost_why", COL_SET, t_log_lost_why, 0},
 };
 #define TASK_SHORT 11
 #define TASK_PLAIN 19 /* with error_msg: a task may end without an attempt */

@@ -30,5 +30,5 @@ void my_get_task(const struct my_cell *c, struct task_row *r, struct arena *a) {
     .error = my_str(&c[17], a), .result = my_str(&c[18], a), .result_len = c[18].kind == MY_NULL ? 0 : c[18].n,
     .log = (uint8_t)my_int(&c[19]), .exit_code = (int32_t)my_int(&c[20]),
     .signal = (int32_t)my_int(&c[21]), .utime_us = my_int(&c[22]), .stime_us = my_int(&c[23]), .maxrss_kib = my_int(&c[24]),
-    .log_bytes = my_int(&c[25]), .params = my_str(&c[26], a)};
+    .log_bytes = my_int(&c[25]), .params = my_str(&c[26], a), .log_lost = my_int(&c[27]), .log_lost_why = (uint8_t)my_int(&c[28])};
 }

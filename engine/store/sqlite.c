@@ -120,7 +120,7 @@ void sq_get_task(sqlite3_stmt *st, struct task_row *r, struct arena *a) {
     .error = sq_col_text(st, 17, a), .log = (uint8_t)sq_col(st, 19),
     .exit_code = sqlite3_column_type(st, 20) == SQLITE_NULL ? -1 : (int32_t)sq_col(st, 20), .signal = (int32_t)sq_col(st, 21),
     .utime_us = sq_col(st, 22), .stime_us = sq_col(st, 23), .maxrss_kib = sq_col(st, 24), .log_bytes = sq_col(st, 25),
-    .params = sq_col_text(st, 26, a)};
+    .params = sq_col_text(st, 26, a), .log_lost = sq_col(st, 27), .log_lost_why = (uint8_t)sq_col(st, 28)};
   if (sqlite3_column_type(st, 18) == SQLITE_NULL) return;
   const void *p = sqlite3_column_blob(st, 18); /* NULL also for zero bytes */
   r->result_len = (size_t)sqlite3_column_bytes(st, 18);
@@ -159,7 +159,7 @@ const struct store_ops sq_ops = {
   .reader_heads = sq_reader_heads, .reader_list_tasks = sq_list_tasks, .reader_list_flows = sq_list_flows,
   .reader_list_flow_ins = sq_list_flow_ins, .reader_flow_ins = sq_reader_flow_ins, .reader_nodes = sq_reader_nodes,
   .reader_node = sq_reader_node, .reader_node_tasks = sq_reader_node_tasks, .reader_task_ins = sq_reader_task_ins,
-  .reader_attempts = sq_reader_attempts, .reader_log = sq_reader_log,
+  .reader_attempts = sq_reader_attempts, .reader_log_stream = sq_reader_log_stream, .reader_log = sq_reader_log,
   .logs_open = sq_logs_open, .logs_close = sq_logs_close, .logs_write = sq_logs_write,
   .keys = sq_keys, .reader_key = sq_reader_key,
 };

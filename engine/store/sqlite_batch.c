@@ -251,6 +251,8 @@ static void bind_tail(sqlite3_stmt *w, int i, const struct task_row *r) {
   sq_int(w, i + 6, r->stime_us);
   sq_int(w, i + 7, r->maxrss_kib);
   sq_int(w, i + 8, r->log_bytes);
+  sq_int(w, i + 9, r->log_lost);
+  sq_int(w, i + 10, r->log_lost_why);
 }
 
 /* Nothing but what a task that starts has: the short statement will do. */
@@ -280,7 +282,7 @@ static int task_insert(struct sq *s, const struct task_row *r) {
   sq_int(w, 17, r->t.version);
   if (no_tail(r)) return sq_run(w);
   bind_tail(w, 18, r);
-  sq_text(w, 27, r->params);
+  sq_text(w, 29, r->params);
   return sq_run(w);
 }
 

@@ -12,13 +12,14 @@ static const char *const log_sql[] = {
   [LOG_PUT] = "INSERT OR IGNORE INTO task_log (ti_id, epoch, byte_offset, seq, n_bytes, stream, time, bytes) VALUES (?1,?2,?3,?4,?5,?6,?7,?8)",
 };
 
-enum { LR_NEWEST, LR_SIZE, LR_BYTES, LR__N };
+enum { LR_NEWEST, LR_SIZE, LR_BYTES, LR_STREAM, LR__N };
 #define LR_LAST "(SELECT byte_offset FROM task_log WHERE ti_id=?1 AND epoch=?2 AND byte_offset<=?3 ORDER BY byte_offset DESC LIMIT 1)"
 static const char *const read_sql[] = {
   [LR_NEWEST] = "SELECT max(epoch) FROM task_log WHERE ti_id=?1",
   [LR_SIZE] = "SELECT byte_offset + n_bytes FROM task_log WHERE ti_id=?1 AND epoch=?2 ORDER BY byte_offset DESC, seq DESC LIMIT 1",
   [LR_BYTES] = "SELECT byte_offset, bytes FROM task_log WHERE ti_id=?1 AND epoch=?2 AND byte_offset>=coalesce(" LR_LAST ", 0) "
                "ORDER BY byte_offset, seq",
+  [LR_STREAM] = "SELECT n_bytes, bytes FROM task_log WHERE ti_id=?1 AND epoch=?2 AND stream=?3 ORDER BY byte_offset, seq",
 };
 
 /* ---- writer ---- */
@@ -100,6 +101,24 @@ static void take(struct ask *a, const char *p, int64_t at, int64_t len) {
   a->left -= k;
 }
 
+/* The bytes of a row are read only when they are wanted. */
+static enum wr_rc stream_rows(struct sq_reader *r, struct ask *a, uint8_t stream, struct wr_err *err) {
+  sqlite3_stmt *q = sq_stmt(&r->log, LR_STREAM);
+  int64_t at = 0;
+  if (!q) return log_failed(r, SQLITE_OK, err);
+  sq_int(q, 1, a->ti);
+  sq_int(q, 2, a->epoch);
+  sq_int(q, 3, stream);
+  for (int64_t n; sqlite3_step(q) == SQLITE_ROW; at += n) {
+    n = sq_col(q, 0);
+    const void *p = a->left && at + n > a->offset ? sqlite3_column_blob(q, 1) : NULL;
+    if (p) take(a, p, at, sqlite3_column_bytes(q, 1));
+  }
+  *a->size = at;
+  int rc = sqlite3_reset(q);
+  return rc == SQLITE_OK ? WR_OK : log_failed(r, rc, err);
+}
+
 static enum wr_rc rows(struct sq_reader *r, struct ask *a, struct wr_err *err) {
   sqlite3_stmt *q = sq_stmt(&r->log, LR_BYTES);
   if (!q) return log_failed(r, SQLITE_OK, err);
@@ -128,7 +147,7 @@ static enum wr_rc from_result(struct sq_reader *r, struct ask *a, struct wr_err 
   return sq_rd_end(r, q, err);
 }
 
-static enum wr_rc from_rows(struct sq_reader *r, struct ask *a, struct wr_err *err) {
+static enum wr_rc from_rows(struct sq_reader *r, struct ask *a, uint8_t stream, struct wr_err *err) {
   int64_t newest = a->epoch;
   enum wr_rc rc = WR_OK;
   if (!r->log.db) {
@@ -138,8 +157,9 @@ static enum wr_rc from_rows(struct sq_reader *r, struct ask *a, struct wr_err *e
   if (a->epoch == 0) rc = number(r, LR_NEWEST, a->ti, 0, &newest, err);
   if (rc || newest == 0) return rc;
   a->epoch = (uint32_t)newest;
+  if (stream) return stream_rows(r, a, stream, err);
   rc = number(r, LR_SIZE, a->ti, a->epoch, a->size, err);
-  return rc ? rc : rows(r, a, err);
+  return rc || a->left == 0 ? rc : rows(r, a, err);
 }
 
 enum wr_rc sq_reader_log(struct reader *rd, int64_t ti, uint32_t epoch, int64_t offset, size_t n, struct buf *out, int64_t *size,
@@ -148,5 +168,12 @@ enum wr_rc sq_reader_log(struct reader *rd, int64_t ti, uint32_t epoch, int64_t 
   struct ask a = {ti, epoch, offset, n, out, size, false};
   *size = 0;
   enum wr_rc rc = from_result(r, &a, err);
-  return rc || a.done ? rc : from_rows(r, &a, err);
+  return rc || a.done ? rc : from_rows(r, &a, 0, err);
+}
+
+enum wr_rc sq_reader_log_stream(struct reader *rd, int64_t ti, uint32_t epoch, uint8_t stream, int64_t offset, size_t n, struct buf *out,
+                                int64_t *size, struct wr_err *err) {
+  struct ask a = {ti, epoch, offset, n, out, size, false};
+  *size = 0;
+  return from_rows(sq_reader_of(rd), &a, stream, err);
 }

@@ -50,7 +50,7 @@ const char *sq_col_text(sqlite3_stmt *st, int i, struct arena *a);
   "end_time, update_time, error_msg, t_canceled"
 #define SQ_TASK_COLS "ti_id, ni_id, fi_id, task_id, create_time, update_time, end_time, state, end_as, losses, cancel_requested, " \
   "epoch, tries, owner, start_time, due_time, task_version, error_msg, result, log, exit_code, signal, utime_us, stime_us, " \
-  "maxrss_kib, log_bytes, params"
+  "maxrss_kib, log_bytes, params, log_lost, log_lost_why"
 /* Idempotency keys: the same statements of the runner and of the definition writer. */
 #define SQ_KEY "SELECT hash, kind, first_id, n, create_time FROM idempotency WHERE idem_key=?1"
 #define SQ_KEY_INSERT "INSERT INTO idempotency (idem_key, hash, kind, first_id, n, create_time) VALUES (?1,?2,?3,?4,?5,?6)"
@@ -191,6 +191,8 @@ enum wr_rc sq_reader_node_tasks(struct reader *, int64_t, task_row_fn *, void *,
 enum wr_rc sq_reader_task_ins(struct reader *, int64_t, task_row_fn *, void *, struct wr_err *);
 enum wr_rc sq_reader_attempts(struct reader *, int64_t, attempt_row_fn *, void *, struct wr_err *);
 /* sqlite_logs.c */
+enum wr_rc sq_reader_log_stream(struct reader *r, int64_t ti, uint32_t epoch, uint8_t stream, int64_t offset, size_t n, struct buf *out,
+                                int64_t *size, struct wr_err *err);
 enum wr_rc sq_reader_log(struct reader *, int64_t, uint32_t, int64_t, size_t, struct buf *, int64_t *, struct wr_err *);
 enum wr_rc sq_logs_open(struct store *, struct logs **, struct wr_err *);
 void sq_logs_close(struct logs *);

@@ -14,7 +14,7 @@
 #define RUN_TASK_WHERE "WHERE ti_id=?1 AND (?13<0 OR (state=?13 AND epoch=?14))"
 #define RUN_TASK_HEAD "ti_id, ni_id, fi_id, task_id, create_time, update_time, end_time, state, end_as, losses, cancel_requested, " \
   "epoch, tries, owner, start_time, due_time, task_version"
-#define RUN_TASK_TAIL "error_msg, result, log, exit_code, signal, utime_us, stime_us, maxrss_kib, log_bytes"
+#define RUN_TASK_TAIL "error_msg, result, log, exit_code, signal, utime_us, stime_us, maxrss_kib, log_bytes, log_lost, log_lost_why"
 
 #define RUN_STMTS(X) \
   X(RUN_BEGIN, "BEGIN IMMEDIATE") \
@@ -42,11 +42,11 @@
     "end_time=?10, update_time=?11, " RUN_ERROR("12") ", t_canceled=?13 WHERE ni_id=?1") \
   X(RUN_TASK_INSERT, "INSERT INTO task_ins (" RUN_TASK_HEAD ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)") \
   X(RUN_TASK_INSERT_ALL, "INSERT INTO task_ins (" RUN_TASK_HEAD ", " RUN_TASK_TAIL ", params) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10," \
-    "?11,?12,?13,?14,?15,?16,?17,nullif(?18,''),?19,?20,?21,?22,?23,?24,?25,?26,?27)") \
+    "?11,?12,?13,?14,?15,?16,?17,nullif(?18,''),?19,?20,?21,?22,?23,?24,?25,?26,?27,?28,?29)") \
   X(RUN_TASK_UPDATE, "UPDATE task_ins SET " RUN_TASK_SET " " RUN_TASK_WHERE) \
   X(RUN_TASK_ERROR, "UPDATE task_ins SET " RUN_TASK_SET ", " RUN_ERROR("15") " " RUN_TASK_WHERE) \
   X(RUN_TASK_FINISH, "UPDATE task_ins SET " RUN_TASK_SET ", " RUN_ERROR("15") ", result=coalesce(?16, result), log=?17, " \
-    "exit_code=?18, signal=?19, utime_us=?20, stime_us=?21, maxrss_kib=?22, log_bytes=?23 " RUN_TASK_WHERE) \
+    "exit_code=?18, signal=?19, utime_us=?20, stime_us=?21, maxrss_kib=?22, log_bytes=?23, log_lost=?24, log_lost_why=?25 " RUN_TASK_WHERE) \
   X(RUN_ALONE_INSERT, "INSERT INTO task_alone (ti_id, task_id) VALUES (?1,?2)") \
   X(RUN_ALONE_DELETE, "DELETE FROM task_alone WHERE ti_id=?1") \
   X(RUN_ATTEMPT, "INSERT INTO task_attempt (ti_id, epoch, owner, start_time, end_time, why, error_msg, exit_code, signal) " \

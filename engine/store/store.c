@@ -175,6 +175,11 @@ enum wr_rc reader_log(struct reader *r, int64_t ti, uint32_t epoch, int64_t offs
                       int64_t *size, struct wr_err *err) {
   return r->ops->reader_log(r, ti, epoch, offset, n, out, size, err);
 }
+enum wr_rc reader_log_stream(struct reader *r, int64_t ti, uint32_t epoch, uint8_t stream, int64_t offset, size_t n, struct buf *out,
+                             int64_t *size, struct wr_err *err) {
+  *size = 0;
+  return r->ops->reader_log_stream ? r->ops->reader_log_stream(r, ti, epoch, stream, offset, n, out, size, err) : WR_OK;
+}
 enum wr_rc logs_open(struct store *s, struct logs **out, struct wr_err *err) { return s->ops->logs_open(s, out, err); }
 void logs_close(struct logs *l) {
   if (l) l->ops->logs_close(l);

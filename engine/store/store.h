@@ -68,12 +68,13 @@ struct task_row {                 /* task_ins */
   const char *result; size_t result_len;  /* NULL = keep on update */
   uint8_t log;                    /* enum attempt_log */
   int32_t exit_code, signal;      /* exit_code -1 = NULL */
-  int64_t utime_us, stime_us, maxrss_kib, log_bytes;
+  int64_t utime_us, stime_us, maxrss_kib, log_bytes, log_lost;
+  uint8_t log_lost_why;           /* enum log_lost */
   const char *params;             /* stand-alone: JSON text or NULL; insert and read only */
 };
 struct task_write {
   enum row_op op;
-  bool finish;                    /* UPDATE: also result log exit_code signal utime stime maxrss log_bytes */
+  bool finish;                    /* UPDATE: also result log exit_code signal utime stime maxrss log_bytes log_lost(_why) */
   int64_t expect_epoch;           /* stand-alone UPDATE: its row is its lock: epoch and state as read, else STALE */
   int expect_state;               /* -1 = do not check (tasks of a flow: the flow row is locked) */
   bool stale;                     /* out */
@@ -235,6 +236,10 @@ enum wr_rc reader_attempts(struct reader *r, int64_t ti, attempt_row_fn *fn, voi
 /* Log bytes of an attempt (0 = the newest that has a log) from offset, at most n, appended to out; *size: bytes there are. */
 enum wr_rc reader_log(struct reader *r, int64_t ti, uint32_t epoch, int64_t offset, size_t n, struct buf *out, int64_t *size,
                       struct wr_err *err) WR_MUST;
+
+/* The same of one stream alone (WX_STDOUT, WX_STDERR of the ABI): offset and *size count its bytes only. */
+enum wr_rc reader_log_stream(struct reader *r, int64_t ti, uint32_t epoch, uint8_t stream, int64_t offset, size_t n, struct buf *out,
+                             int64_t *size, struct wr_err *err) WR_MUST;
 
 /* ---- logs: own thread, own connection or file ---- */
 struct logs;

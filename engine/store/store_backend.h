@@ -69,6 +69,9 @@ struct store_ops {
   enum store_rc (*keys)(struct store *s, const char *const *key, size_t n, struct key_row *out, uint8_t *got);
   enum wr_rc (*reader_key)(struct reader *r, const char *key, struct key_row *out, struct wr_err *err);
   bool (*asker)(struct store *s, bool take);      /* NULL: there is no rival */
+  /* a log by stream; may be NULL in test backends that have no logs */
+  enum wr_rc (*reader_log_stream)(struct reader *r, int64_t ti, uint32_t epoch, uint8_t stream, int64_t offset, size_t n,
+                                  struct buf *out, int64_t *size, struct wr_err *err);
 };
 /* id: of the database, 8 hex digits; filled in by the backend when it opens. */
 struct store  { const struct store_ops *ops; char why[200]; uint32_t lost_streak; char id[STORE_ID_BYTES + 1]; };

@@ -25,6 +25,9 @@ enum wr_rc spawner_start(const struct spawner_opts *o, struct spawner **out, str
 const struct never_started *spawner_never_started(const struct spawner *s, size_t *n);
 
 struct log_piece { int64_t ti; uint32_t epoch, seq; uint8_t stream; int64_t offset, time_us; char *data; size_t n; };
+enum { LOG_BATCH_PIECES = 256 };
+/* AGAIN: nothing is known, or nothing can be written just now: the same pieces come again. */
+enum log_rc { LOG_STORED, LOG_AGAIN, LOG_NO_SPACE, LOG_REFUSED };
 struct worker_opts {
   struct spawner *spawner;          /* taken; NULL = no SHELL (attempts that spawn end FATAL) */
   const char *data_dir;             /* attempts' own directories live in DATA/run */
@@ -37,8 +40,9 @@ struct worker_opts {
   void (*timed_out)(void *ctx, int64_t fi, int64_t ti, uint32_t epoch);
   /* Process attempts are not to be given to this node before boot_us: it could not start one. Loop thread; NULL = nothing. */
   void (*pause)(void *ctx, int64_t boot_us);
-  /* Log thread: writes n pieces durably; false = failed (they count as lost, `log_complete` false). Blocking. */
-  bool (*log_write)(void *ctx, const struct log_piece *v, size_t n);
+  /* Log thread: writes n pieces, at most LOG_BATCH_PIECES, durably and all or none. Blocking. A piece that is written twice
+   * stands once. */
+  enum log_rc (*log_write)(void *ctx, const struct log_piece *v, size_t n);
 };
 enum wr_rc worker_open(const struct worker_opts *o, struct worker **out, struct wr_err *err) WR_MUST;
 /* Takes the whole list. deadline: CLOCK_BOOTTIME us after which none may start and all die; INT64_MAX = none. */
@@ -53,5 +57,7 @@ void worker_drain(struct worker *w, int64_t grace_us);
 void worker_kill_all(struct worker *w);
 /* Can this node start processes? `why` names the cause. Any thread; never waits. */
 void worker_health(struct worker *w, struct health_part *out);
+/* Is there room for what attempts say? The same. */
+void worker_log_health(struct worker *w, struct health_part *out);
 void worker_close(struct worker *w);   /* after drain: stops threads, ends the spawner */
 #endif

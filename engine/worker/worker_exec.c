@@ -106,8 +106,10 @@ static void give_back(struct wx_exec *x) {
   later_former_ended(w, a->ti);
 }
 
-void exec_log_over(struct wx_exec *x, int64_t bytes) {
-  x->a->log_bytes = bytes;
+void exec_log_over(struct wx_exec *x, struct log_sum sum) {
+  x->a->log_bytes = sum.stored;
+  x->a->log_lost = sum.lost;
+  x->a->log_lost_why = sum.why;
   x->log = NULL;
   worker_timer(x->w, &x->wait, 0); /* it may be due in this very turn */
   exec_finish(x);
@@ -117,10 +119,10 @@ static struct wx_exec *of_wait(struct timer *t) { return (struct wx_exec *)((cha
 
 static void log_late(struct worker *w, struct timer *t) {
   struct wx_exec *x = of_wait(t);
-  int64_t bytes = xlog_bytes(x->log);
+  struct log_sum sum = xlog_sum(x->log);
   (void)w;
   xlog_leave(x->log);
-  exec_log_over(x, bytes);
+  exec_log_over(x, sum);
 }
 
 static void end_log(struct wx_exec *x) {

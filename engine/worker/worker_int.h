@@ -60,8 +60,8 @@ struct wx_exec {
   char fence[FENCE_BYTES];         /* last: not zeroed */
 };
 
-/* Why processes cannot be started just now: what failed; the spawner does not move. */
-enum trouble { TROUBLE_START, TROUBLE_SPAWNER, TROUBLE__N };
+/* What does not go well just now: starts; the spawner, which does not move (these two are about processes); logs, for the disk is full. */
+enum trouble { TROUBLE_START, TROUBLE_SPAWNER, TROUBLE_DISK, TROUBLE__N };
 struct troubles {
   pthread_mutex_t lock;            /* guards now; leaf */
   struct health_part now[TROUBLE__N];
@@ -135,7 +135,8 @@ void exec_log(struct wx_exec *x, int stream, const void *p, size_t n);
 void exec_free_unused(struct worker *w);
 void exec_child_done(struct wx_exec *x, const wx_exit *e);
 void exec_finish(struct wx_exec *x);        /* puts it on w->ended */
-void exec_log_over(struct wx_exec *x, int64_t bytes);   /* all that is stored of its log; finishes it */
+struct log_sum { int64_t stored, lost; enum log_lost why; };
+void exec_log_over(struct wx_exec *x, struct log_sum sum);   /* all that is stored of its log, and is not; finishes it */
 void exec_limit(struct wx_exec *x, int64_t from_us);   /* its run timeout counts from then on, monotonic */
 
 /* ---- worker_child.c ---- */
@@ -172,7 +173,7 @@ void logger_free(struct logger *l);         /* writes what there is, ends the th
 struct xlog *xlog_new(struct logger *l, struct wx_exec *x, int64_t cap);
 bool xlog_add(struct xlog *g, uint8_t stream, const void *p, size_t n);  /* false: too much is under way, stop reading */
 void xlog_end(struct xlog *g);              /* no more; exec_log_over() is called when it is stored */
-int64_t xlog_bytes(const struct xlog *g);   /* stored so far */
+struct log_sum xlog_sum(const struct xlog *g);   /* so far */
 void xlog_leave(struct xlog *g);            /* its attempt does not wait for it any longer */
 void logger_news(struct worker *w);         /* loop: what the log thread has done */
 #endif

@@ -5,10 +5,13 @@
  *          in the data directory; at the end comes a line that says how many bytes are missing, then what the ring kept.
  *          Pieces of all attempts that wait are written by one call (group commit).
  *
- * Offsets are those of stored bytes, without a gap: what could not be written is replaced by a line that says so. A
+ * Offsets are those of stored bytes, without a gap: what could not be written is counted and replaced by a line that says so.
+ * A write whose outcome is not known, or that cannot be made just now, is made again with the same pieces, which stand once however
+ * often they are written; so nothing overlaps and nothing is dropped while the store is away. A
  * struct xlog is the loop's until xlog_end(), with the part under "log thread" being that thread's; after the END both
- * are done with it in turn: the log thread puts it on `news`, the loop frees it. Memory is bounded: beyond UNDER_WAY
- * bytes the child's pipe is not read, and the child waits. */
+ * are done with it in turn: the log thread puts it on `news`, the loop frees it. Memory is bounded: beyond UNDER_WAY bytes of one
+ * attempt, or LIMIT_LOG_WAITING_BYTES of all, the child's pipe is not read, and the child waits; what is read even so (ends of many
+ * attempts) is dropped beyond twice that, and counted. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -22,7 +25,10 @@
 #include "limits.h"
 #include "worker_int.h"
 
-enum { SHIP_BYTES = 64 * 1024, UNDER_WAY = 512 * 1024, BATCH_BYTES = 4 << 20, BATCH_PIECES = 1024, RUNS = 512 };
+enum { SHIP_BYTES = 64 * 1024, UNDER_WAY = 512 * 1024, BATCH_BYTES = 4 << 20, RUNS = 512 };
+#define AGAIN_FIRST_US 5000
+#define AGAIN_MAX_US 500000
+#define AGAIN_AT_END_US 1000000   /* a node that ends tries so long */
 
 struct run { int64_t at; uint8_t stream; };  /* ring bytes from `at` on came from that stream */
 
@@ -35,7 +41,8 @@ struct xlog {
   int64_t time_us;
   bool stalled;                  /* loop: the pipe is not read now */
   atomic_bool call;              /* the loop wants news when there is room again */
-  _Atomic int64_t under_way, stored;
+  _Atomic int64_t under_way, stored, dropped;   /* dropped: by the loop, not yet counted by the log thread */
+  _Atomic int64_t lost_all; _Atomic int lost_why;   /* for its row */
   struct xlog *news;             /* these three under logger.lock */
   bool in_news, over;
   struct xlog *told;             /* loop: news taken, and whether it was the last */
@@ -43,7 +50,8 @@ struct xlog {
   /* log thread: */
   int64_t ti;
   uint32_t epoch, seq;
-  int64_t cap, head, offset, lost;
+  int64_t cap, head, offset, lost;   /* lost: not yet said in the log */
+  int64_t gap;                   /* within one batch: see one_by_one() */
   int ring;                      /* file, -1 = none yet */
   bool ring_bad;
   int64_t ring_n;                /* bytes that were offered to the ring */
@@ -53,16 +61,21 @@ struct xlog {
 
 struct msg { struct msg *next; struct xlog *g; char *data; size_t n; int64_t time_us; uint8_t stream; bool end; };
 
+/* Whose a piece is. says: of a mark, the bytes that it speaks of. */
+struct origin { struct xlog *g; int64_t says; };
+
 struct logger {
   struct worker *w;
   pthread_t thread;
   pthread_mutex_t lock;          /* guards in, news, stop; leaf */
-  pthread_cond_t more;
+  pthread_cond_t more, ending;
   struct msg *in, **in_tail;
   struct xlog *news;
   bool stop;
-  /* log thread: the batch; from[i] = whose piece[i] is; own = to be freed with it */
-  struct log_piece *piece; struct xlog **from; size_t n, cap, cap_from, bytes;
+  int64_t stop_us;               /* since when */
+  _Atomic int64_t waiting;       /* bytes of all attempts on their way */
+  /* log thread: the batch; own = to be freed with it */
+  struct log_piece *piece; struct origin *from; size_t n, cap, cap_from, bytes;
   char **own; size_t n_own, cap_own;
 };
 
@@ -101,8 +114,16 @@ struct xlog *xlog_new(struct logger *l, struct wx_exec *x, int64_t cap) {
   return g;
 }
 
+static bool crowded(const struct xlog *g) {
+  return atomic_load(&g->under_way) >= UNDER_WAY || atomic_load(&g->l->waiting) >= LIMIT_LOG_WAITING_BYTES;
+}
+
 bool xlog_add(struct xlog *g, uint8_t stream, const void *p, size_t n) {
   if (n == 0) return true;
+  if (atomic_load(&g->l->waiting) >= 2 * LIMIT_LOG_WAITING_BYTES) {
+    atomic_fetch_add(&g->dropped, (int64_t)n);
+    return false; /* it is stalled already, or at its end */
+  }
   if (g->pending.len && g->stream != stream) post(g, false);
   if (!g->pending.len) {
     g->stream = stream;
@@ -110,23 +131,29 @@ bool xlog_add(struct xlog *g, uint8_t stream, const void *p, size_t n) {
     worker_timer(g->l->w, &g->ship, clock_mono_us() + LOG_SHIP_US);
   }
   buf_add(&g->pending, p, n);
+  atomic_fetch_add(&g->l->waiting, (int64_t)n);
   if (g->pending.len >= SHIP_BYTES) post(g, false);
-  if (atomic_load(&g->under_way) < UNDER_WAY) return true;
+  if (!crowded(g)) return true;
   g->stalled = true;
   atomic_store(&g->call, true);
-  if (atomic_load(&g->under_way) >= UNDER_WAY) return false; /* looked at again: it may have missed the call */
+  if (g->pending.len) post(g, false); /* something of its own must be on the way, to bring the call */
+  if (crowded(g)) return false; /* looked at again: it may have missed the call */
   g->stalled = false;
   return true;
 }
 
 void xlog_end(struct xlog *g) { post(g, true); }
-int64_t xlog_bytes(const struct xlog *g) { return atomic_load(&g->stored); }
+struct log_sum xlog_sum(const struct xlog *g) {
+  struct log_sum sum = {atomic_load(&g->stored), atomic_load(&g->lost_all) + atomic_load(&g->dropped), (enum log_lost)atomic_load(&g->lost_why)};
+  if (sum.lost && sum.why == LOG_LOST_NONE) sum.why = LOG_LOST_STORE_FAILED;
+  return sum;
+}
 void xlog_leave(struct xlog *g) { g->x = NULL; }
 
 static void tell(struct xlog *g) {
   struct wx_exec *x = g->x;
   if (g->dead) {
-    if (x) exec_log_over(x, xlog_bytes(g));
+    if (x) exec_log_over(x, xlog_sum(g));
     free(g);
   } else if (g->stalled) {
     g->stalled = false;
@@ -153,26 +180,73 @@ void logger_news(struct worker *w) {
 
 /* ---- log thread: the batch ---- */
 
+/* False: the node has been ending for long enough. */
+static bool nap(struct logger *l, int64_t us) {
+  int64_t at = clock_mono_us() + us;
+  const struct timespec end = {at / 1000000, at % 1000000 * 1000};
+  pthread_mutex_lock(&l->lock);
+  while (!l->stop && pthread_cond_clockwait(&l->ending, &l->lock, CLOCK_MONOTONIC, &end) != ETIMEDOUT) {}
+  bool more = !l->stop || clock_mono_us() < l->stop_us + AGAIN_AT_END_US;
+  if (more && l->stop) pthread_cond_clockwait(&l->ending, &l->lock, CLOCK_MONOTONIC, &end);
+  pthread_mutex_unlock(&l->lock);
+  return more;
+}
+
+static enum log_rc write_some(struct logger *l, const struct log_piece *v, size_t n) {
+  struct worker *w = l->w;
+  enum log_rc rc = w->o.log_write ? LOG_AGAIN : LOG_REFUSED;
+  for (int64_t us = AGAIN_FIRST_US; rc == LOG_AGAIN; us = us * 2 < AGAIN_MAX_US ? us * 2 : AGAIN_MAX_US) {
+    rc = w->o.log_write(w->o.ctx, v, n);
+    if (rc == LOG_AGAIN && !nap(l, us)) break;
+  }
+  if (rc == LOG_STORED) trouble_end(w, TROUBLE_DISK);
+  if (rc == LOG_NO_SPACE) trouble_begin(w, TROUBLE_DISK, "no room for the logs of tasks");
+  return rc;
+}
+
+static void count(struct xlog *g, int64_t bytes, enum log_lost why) {
+  atomic_fetch_add(&g->lost_all, bytes);
+  if ((int)why > atomic_load(&g->lost_why)) atomic_store(&g->lost_why, (int)why);
+}
+
+/* What a mark speaks of was counted when it was lost; it is only to be said again. */
+static void written(struct logger *l, size_t i, enum log_rc rc) {
+  const struct origin *o = &l->from[i];
+  int64_t n = (int64_t)l->piece[i].n;
+  if (rc == LOG_STORED) {
+    atomic_fetch_add(&o->g->stored, n);
+    return;
+  }
+  o->g->offset -= n;
+  o->g->lost += o->says ? o->says : n;
+  count(o->g, o->says ? 0 : n, rc == LOG_NO_SPACE ? LOG_LOST_DISK_FULL : LOG_LOST_STORE_FAILED);
+}
+
+/* Something in the batch is refused for good: it costs no other piece, and those behind it in its log close up. */
+static void one_by_one(struct logger *l) {
+  for (size_t i = 0; i < l->n; i++) {
+    struct xlog *g = l->from[i].g;
+    l->piece[i].offset -= g->gap;
+    enum log_rc rc = write_some(l, &l->piece[i], 1);
+    if (rc != LOG_STORED) g->gap += (int64_t)l->piece[i].n;
+    written(l, i, rc);
+  }
+  for (size_t i = 0; i < l->n; i++) l->from[i].g->gap = 0;
+}
+
 static void flush(struct logger *l) {
   if (l->n == 0) return;
-  bool ok = l->w->o.log_write && l->w->o.log_write(l->w->o.ctx, l->piece, l->n);
-  for (size_t i = 0; i < l->n; i++) {
-    struct xlog *g = l->from[i];
-    int64_t n = (int64_t)l->piece[i].n;
-    if (ok) {
-      atomic_fetch_add(&g->stored, n);
-    } else {
-      g->offset -= n;
-      g->lost += n;
-    }
-  }
+  enum log_rc rc = write_some(l, l->piece, l->n);
+  if (rc == LOG_REFUSED && l->n > 1) one_by_one(l);
+  else
+    for (size_t i = 0; i < l->n; i++) written(l, i, rc);
   for (size_t i = 0; i < l->n_own; i++) free(l->own[i]);
   l->n = l->n_own = l->bytes = 0;
 }
 
-static void push(struct xlog *g, uint8_t stream, int64_t time_us, char *data, size_t n) {
+static void push(struct xlog *g, uint8_t stream, int64_t time_us, char *data, size_t n, int64_t says) {
   struct logger *l = g->l;
-  *WR_PUSH(l->from, l->n, l->cap_from) = g;
+  *WR_PUSH(l->from, l->n, l->cap_from) = (struct origin){g, says};
   l->n--; /* the two arrays share their count */
   *WR_PUSH(l->piece, l->n, l->cap) = (struct log_piece){.ti = g->ti, .epoch = g->epoch, .seq = ++g->seq, .stream = stream,
                                                         .offset = g->offset, .time_us = time_us, .data = data, .n = n};
@@ -180,29 +254,32 @@ static void push(struct xlog *g, uint8_t stream, int64_t time_us, char *data, si
   l->bytes += n;
 }
 
-static void push_own(struct xlog *g, uint8_t stream, int64_t time_us, char *data, size_t n) {
+static void push_own(struct xlog *g, uint8_t stream, int64_t time_us, char *data, size_t n, int64_t says) {
   struct logger *l = g->l;
-  push(g, stream, time_us, data, n);
+  push(g, stream, time_us, data, n, says);
   *WR_PUSH(l->own, l->n_own, l->cap_own) = data;
 }
 
-static void left_out(struct xlog *g, int64_t bytes, const char *why) {
+static void left_out(struct xlog *g, int64_t bytes, enum log_lost why) {
   struct buf b = BUF_INIT;
-  buf_printf(&b, "\n[weir: %" PRId64 " bytes left out here: %s]\n", bytes, why);
-  push_own(g, WX_SYSTEM, clock_wall_us(), b.data, b.len);
+  buf_printf(&b, "\n[weir: %" PRId64 " bytes left out here: %s]\n", bytes, log_lost_name(why));
+  push_own(g, WX_SYSTEM, clock_wall_us(), b.data, b.len, bytes);
 }
 
 /* Before anything more of a log: what it lost. */
 static void confess(struct xlog *g) {
-  int64_t lost = g->lost;
+  int64_t dropped = atomic_exchange(&g->dropped, 0);
+  if (dropped) count(g, dropped, LOG_LOST_STORE_FAILED);
+  int64_t lost = g->lost + dropped;
   if (!lost) return;
   g->lost = 0;
-  left_out(g, lost, "STORE_FAILED");
+  left_out(g, lost, (enum log_lost)atomic_load(&g->lost_why));
 }
 
 static void add(struct xlog *g, uint8_t stream, int64_t time_us, char *data, size_t n) {
   confess(g);
-  push(g, stream, time_us, data, n);
+  push(g, stream, time_us, data, n, 0);
+  if (g->l->n == LOG_BATCH_PIECES) flush(g->l);
 }
 
 /* ---- log thread: the ring ---- */
@@ -262,10 +339,15 @@ static uint8_t run_of(const struct xlog *g, int64_t at, int64_t *end) {
   return g->run[i].stream;
 }
 
+static void omit(struct xlog *g, int64_t bytes, enum log_lost why) {
+  count(g, bytes, why);
+  left_out(g, bytes, why);
+}
+
 static void ring_out(struct xlog *g) {
   int64_t size = g->cap - g->head, kept = g->ring_n < size ? g->ring_n : size;
   if (g->ring_bad) kept = 0;
-  if (g->ring_n > kept) left_out(g, g->ring_n - kept, g->ring_bad ? "DISK_FULL" : "LIMIT");
+  if (g->ring_n > kept) omit(g, g->ring_n - kept, g->ring_bad ? LOG_LOST_DISK_FULL : LOG_LOST_LIMIT);
   int64_t now = clock_wall_us();
   for (int64_t at = g->ring_n - kept, end; at < g->ring_n;) {
     uint8_t stream = run_of(g, at, &end);
@@ -275,12 +357,12 @@ static void ring_out(struct xlog *g) {
     char *p = wr_malloc((size_t)n);
     if (pread(g->ring, p, (size_t)n, place) != n) {
       free(p);
-      left_out(g, g->ring_n - at, "DISK_ERROR");
+      omit(g, g->ring_n - at, LOG_LOST_DISK_ERROR);
       break;
     }
-    push_own(g, stream, now, p, (size_t)n);
+    push_own(g, stream, now, p, (size_t)n, 0);
     at += n;
-    if (g->l->bytes >= BATCH_BYTES) flush(g->l);
+    if (g->l->bytes >= BATCH_BYTES || g->l->n >= LOG_BATCH_PIECES - 2) flush(g->l);
   }
   if (g->ring >= 0) close(g->ring);
   g->ring = -1;
@@ -317,6 +399,7 @@ static void put_news(struct logger *l, struct xlog *g, bool over) {
 static bool finish(struct logger *l, struct msg *m) {
   struct xlog *g = m->g;
   atomic_fetch_sub(&g->under_way, (int64_t)m->n);
+  atomic_fetch_sub(&l->waiting, (int64_t)m->n);
   bool news = m->end || atomic_exchange(&g->call, false);
   if (news) put_news(l, g, m->end);
   free(m->data);
@@ -327,11 +410,13 @@ static bool finish(struct logger *l, struct msg *m) {
 static void work(struct logger *l, struct msg *list) {
   for (struct msg *m = list; m; m = m->next) {
     take(m);
-    if (l->bytes >= BATCH_BYTES || l->n >= BATCH_PIECES) flush(l);
+    if (l->bytes >= BATCH_BYTES || l->n >= LOG_BATCH_PIECES - 3) flush(l); /* the next may bring marks, too */
   }
   flush(l);
-  for (struct msg *m = list; m; m = m->next)
+  for (struct msg *m = list; m; m = m->next) {
     if (m->end) confess(m->g);
+    if (l->n == LOG_BATCH_PIECES) flush(l);
+  }
   flush(l);
   bool news = false;
   for (struct msg *next; list; list = next) {
@@ -362,6 +447,7 @@ struct logger *logger_new(struct worker *w) {
   l->in_tail = &l->in;
   pthread_mutex_init(&l->lock, NULL);
   pthread_cond_init(&l->more, NULL);
+  pthread_cond_init(&l->ending, NULL);
   if (pthread_create(&l->thread, NULL, run_logger, l) == 0) return l;
   free(l);
   return NULL;
@@ -372,7 +458,9 @@ void logger_free(struct logger *l) {
   if (!l) return;
   pthread_mutex_lock(&l->lock);
   l->stop = true;
+  l->stop_us = clock_mono_us();
   pthread_cond_signal(&l->more);
+  pthread_cond_signal(&l->ending);
   pthread_mutex_unlock(&l->lock);
   pthread_join(l->thread, NULL);
   for (struct xlog *g; (g = l->news);) {
@@ -381,6 +469,7 @@ void logger_free(struct logger *l) {
   }
   pthread_mutex_destroy(&l->lock);
   pthread_cond_destroy(&l->more);
+  pthread_cond_destroy(&l->ending);
   free(l->piece);
   free(l->from);
   free(l->own);

@@ -35,13 +35,16 @@ void trouble_end(struct worker *w, enum trouble what) {
   if (!was.ok) log_warn("worker.trouble_over", L_STR("was", was.why));
 }
 
-void worker_health(struct worker *w, struct health_part *out) {
+static void first_of(struct worker *w, enum trouble from, enum trouble to, struct health_part *out) {
   struct troubles *t = &w->troubles;
   *out = (struct health_part){.ok = true};
   pthread_mutex_lock(&t->lock);
-  for (int i = 0; i < TROUBLE__N && out->ok; i++) *out = t->now[i];
+  for (enum trouble i = from; i <= to && out->ok; i++) *out = t->now[i];
   pthread_mutex_unlock(&t->lock);
 }
+
+void worker_health(struct worker *w, struct health_part *out) { first_of(w, TROUBLE_START, TROUBLE_SPAWNER, out); }
+void worker_log_health(struct worker *w, struct health_part *out) { first_of(w, TROUBLE_DISK, TROUBLE_DISK, out); }
 
 /* The pause is over, and for as long again nobody has asked for a start: nothing is known against this node. */
 static void quiet(struct worker *w, struct timer *t) {

@@ -214,6 +214,8 @@ CREATE TABLE IF NOT EXISTS task_ins (
   stime_us      BIGINT NOT NULL DEFAULT 0,
   maxrss_kib    BIGINT NOT NULL DEFAULT 0,
   log_bytes     BIGINT NOT NULL DEFAULT 0,
+  log_lost      BIGINT NOT NULL DEFAULT 0,    -- bytes of its output that are not in its log, and why: enum log_lost
+  log_lost_why  TINYINT UNSIGNED NOT NULL DEFAULT 0,
   fi_id         BIGINT,
   task_id       BIGINT,                       -- NULL: inline
   task_version  BIGINT NOT NULL DEFAULT 0,

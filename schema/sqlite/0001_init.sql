@@ -203,6 +203,8 @@ CREATE TABLE task_ins (
   stime_us      INTEGER NOT NULL DEFAULT 0,
   maxrss_kib    INTEGER NOT NULL DEFAULT 0,
   log_bytes     INTEGER NOT NULL DEFAULT 0,
+  log_lost      INTEGER NOT NULL DEFAULT 0, -- bytes of its output that are not in its log, and why: enum log_lost
+  log_lost_why  INTEGER NOT NULL DEFAULT 0,
   fi_id         INTEGER,
   task_id       INTEGER,                    -- NULL: inline
   task_version  INTEGER NOT NULL,

@@ -161,6 +161,43 @@ static void log_may_be_the_result(struct world *w) {
   log_is(w, r.ti, 1, 0, 100, "", 0); /* that was another attempt */
 }
 
+static void stream_is(struct world *w, int64_t ti, uint8_t stream, int64_t offset, size_t n, const char *want, int64_t want_size) {
+  struct wr_err err;
+  struct buf b = BUF_INIT;
+  int64_t size;
+  struct reader *r = reader_of(w);
+  WR(reader_log_stream(r, ti, 0, stream, offset, n, &b, &size, &err));
+  reader_put(r);
+  buf_add(&b, "", 1);
+  assert_string_equal(b.data, want);
+  assert_int_equal(size, want_size);
+  buf_done(&b);
+}
+
+/* Offsets count the bytes of one stream; what stands between them of others does not show. */
+static void log_of_one_stream(struct world *w) {
+  int64_t ti = new_ti(w);
+  static const struct { uint8_t stream; const char *text; } said[] = {
+    {1, "one "}, {2, "ERR "}, {1, "two "}, {3, "[mark]"}, {2, "OR "}, {1, "three"}};
+  struct log_chunk c[6];
+  int64_t at = 0;
+  for (uint32_t i = 0; i < 6; at += (int64_t)c[i].n, i++) {
+    c[i] = chunk(ti, 1, i + 1, at, said[i].text);
+    c[i].stream = said[i].stream;
+  }
+  struct logs *l = logs_of(w);
+  OK(logs_write(l, c, 6));
+  logs_close(l);
+  stream_is(w, ti, 1, 0, 100, "one two three", 13);
+  stream_is(w, ti, 2, 0, 100, "ERR OR ", 7);
+  stream_is(w, ti, 1, 2, 7, "e two t", 13);
+  stream_is(w, ti, 1, 8, 3, "thr", 13);
+  stream_is(w, ti, 1, 4, 4, "two ", 13);
+  stream_is(w, ti, 2, 7, 5, "", 7);
+  stream_is(w, ti, 2, 99, 5, "", 7);
+  stream_is(w, new_ti(w), 1, 0, 5, "", 0);
+}
+
 static void log_writes_nothing(struct world *w) {
   struct logs *l = logs_of(w);
   OK(logs_write(l, NULL, 0));
@@ -170,6 +207,6 @@ static void log_writes_nothing(struct world *w) {
 const struct fact facts_logs[] = {
   FACT(log_of_nothing_is_empty), FACT(log_reads_back_from_any_place), FACT(log_appends_to_the_buffer),
   FACT(log_zero_is_the_newest_attempt), FACT(log_chunk_twice_stands_once), FACT(log_keeps_bytes), FACT(log_of_many_small_chunks),
-  FACT_FRESH(log_survives_a_reopen), FACT(log_may_be_the_result), FACT(log_writes_nothing),
+  FACT_FRESH(log_survives_a_reopen), FACT(log_may_be_the_result), FACT(log_of_one_stream), FACT(log_writes_nothing),
 };
 const size_t n_facts_logs = sizeof facts_logs / sizeof *facts_logs;

@@ -409,7 +409,7 @@ static struct task_row full_task(const struct started *s) {
     .t = {.state = TASK_TIMEOUT, .end_as = TASK_CANCELED, .losses = 2, .cancel_requested = 1, .epoch = 5, .tries = 6, .owner = 7,
           .start_us = 8, .due_us = 9, .version = 10},
     .error = "err", .result = "res", .result_len = 3, .log = 1, .exit_code = 255, .signal = 9, .utime_us = 100, .stime_us = 200,
-    .maxrss_kib = 300, .log_bytes = 400};
+    .maxrss_kib = 300, .log_bytes = 400, .log_lost = 5000000000, .log_lost_why = LOG_LOST_DISK_FULL};
 }
 
 static void task_reads_back(struct world *w) {
@@ -445,7 +445,7 @@ static void task_update_is_not_a_finish(struct world *w) {
   u.t = (struct task){.state = TASK_RUNNING, .end_as = 0, .losses = 1, .cancel_requested = 0, .epoch = 6, .tries = 7, .owner = w->me,
                       .start_us = 80, .due_us = 0, .version = 99};
   u.update_us = 70, u.end_us = 0, u.error = "other", u.result = "other", u.result_len = 5, u.log = 2, u.exit_code = 1, u.signal = 2;
-  u.utime_us = u.stime_us = u.maxrss_kib = u.log_bytes = 1, u.task_id = 5, u.create_us = 5, u.ni++, u.fi++;
+  u.utime_us = u.stime_us = u.maxrss_kib = u.log_bytes = u.log_lost = 1, u.task_id = 5, u.create_us = 5, u.ni++, u.fi++;
   OK(put_task(w, ROW_UPDATE, &u));
   got = task_get(w, r.ti);
   r.t = u.t, r.t.version = 10, r.update_us = 70, r.end_us = 0, r.error = "other";

@@ -229,7 +229,7 @@ void task_same(const struct task_row *a, const struct task_row *b) {
   SAME(ti), SAME(ni), SAME(fi), SAME(task_id), SAME(create_us), SAME(update_us), SAME(end_us), SAME(t.state), SAME(t.end_as);
   SAME(t.losses), SAME(t.cancel_requested), SAME(t.epoch), SAME(t.tries), SAME(t.owner), SAME(t.start_us), SAME(t.due_us);
   SAME(t.version), SAME_TEXT(error), SAME(result_len), SAME(log), SAME(exit_code), SAME(signal), SAME(utime_us), SAME(stime_us);
-  SAME(maxrss_kib), SAME(log_bytes);
+  SAME(maxrss_kib), SAME(log_bytes), SAME(log_lost), SAME(log_lost_why);
   assert_int_equal(!a->result, !b->result);
   if (a->result) assert_memory_equal(a->result, b->result, a->result_len);
 }

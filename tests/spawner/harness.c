@@ -27,7 +27,7 @@ static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static struct attempt *ended;
 static struct stored *logs;
 static size_t n_logs, cap_logs, n_timeouts;
-static int failures, blocked, hold;   /* hold: 1 = the next done() waits; 2 = it does */
+static int failures, fulls, agains, blocked, hold;   /* hold: 1 = the next done() waits; 2 = it does */
 static int64_t last_ti, paused_us;
 
 static int64_t limit_us(void) { return clock_mono_us() + LIMIT_S * 1000000LL; }
@@ -89,22 +89,34 @@ static struct stored *find_log(int64_t ti) {
   return &logs[n_logs - 1];
 }
 
-static bool on_log(void *ctx, const struct log_piece *v, size_t n) {
+/* As a store keeps it: a piece that comes again stands once, and must be the same. */
+static void keep(const struct log_piece *v) {
+  struct stored *s = find_log(v->ti);
+  if (v->seq <= s->seq) {
+    if (v->offset + (int64_t)v->n > (int64_t)s->b.len || memcmp(s->b.data + v->offset, v->data, v->n) != 0) abort();
+    return;
+  }
+  if (v->offset != (int64_t)s->b.len || v->n == 0) abort(); /* a gap, or an overlap */
+  s->seq = v->seq;
+  buf_add(&s->b, v->data, v->n);
+  buf_add(&s->of[v->stream], v->data, v->n);
+}
+
+static bool take_one(int *n) { return *n > 0 && (*n)-- > 0; }
+
+static enum log_rc on_log(void *ctx, const struct log_piece *v, size_t n) {
   (void)ctx;
   pthread_mutex_lock(&mu);
   while (blocked) pthread_cond_wait(&changed, &mu);
-  bool ok = failures == 0;
-  if (!ok) failures--;
-  for (size_t i = 0; i < n && ok; i++) {
-    struct stored *s = find_log(v[i].ti);
-    if (v[i].offset != (int64_t)s->b.len || v[i].seq <= s->seq || v[i].n == 0) abort(); /* a gap, or out of order */
-    s->seq = v[i].seq;
-    buf_add(&s->b, v[i].data, v[i].n);
-    buf_add(&s->of[v[i].stream], v[i].data, v[i].n);
-  }
+  bool done = true;
+  enum log_rc rc = LOG_STORED;
+  if (take_one(&failures)) rc = LOG_REFUSED, done = false;
+  else if (take_one(&fulls)) rc = LOG_NO_SPACE, done = false;
+  else if (take_one(&agains)) rc = LOG_AGAIN, done = agains % 2;
+  for (size_t i = 0; i < n && done; i++) keep(&v[i]);
   pthread_cond_broadcast(&changed);
   pthread_mutex_unlock(&mu);
-  return ok;
+  return rc;
 }
 
 size_t h_timeouts(void) {
@@ -114,11 +126,15 @@ size_t h_timeouts(void) {
   return n;
 }
 
-void h_fail_logs(int n) {
+static void set(int *which, int n) {
   pthread_mutex_lock(&mu);
-  failures = n;
+  *which = n;
   pthread_mutex_unlock(&mu);
 }
+
+void h_fail_logs(int n) { set(&failures, n); }
+void h_full_logs(int n) { set(&fulls, n); }
+void h_again_logs(int n) { set(&agains, n); }
 
 void h_hold_loop(struct attempt *a) {
   pthread_mutex_lock(&mu);

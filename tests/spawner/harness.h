@@ -37,7 +37,9 @@ size_t h_timeouts(void);         /* how often timed_out() was called */
 struct buf *h_log(int64_t ti);
 const char *h_log_of(int64_t ti, uint8_t stream);   /* of one stream; valid until the next call */
 void h_log_reaches(int64_t ti, size_t n); /* waits until so many bytes are stored */
-void h_fail_logs(int n);         /* the next n log_write() calls fail */
+void h_fail_logs(int n);         /* the next n log_write() calls are refused */
+void h_full_logs(int n);         /* .. find no room */
+void h_again_logs(int n);        /* .. do not know; every other one of them was done */
 void h_hold_loop(struct attempt *a);   /* runs it; the worker's thread stands still in its done() until h_let_loop() */
 void h_let_loop(void);
 void h_block_logs(int on);       /* log_write() waits while it is on */

@@ -153,14 +153,74 @@ static void test_store_fails(void **st) {
   assert_int_equal(a->end, ATTEMPT_OK);
   assert_string_equal(h_log(a->ti)->data, "\n[weir: 8 bytes left out here: STORE_FAILED]\n");
   assert_int_equal(a->log_bytes, h_log(a->ti)->len);
+  assert_int_equal(a->log_lost, 8);
+  assert_int_equal(a->log_lost_why, LOG_LOST_STORE_FAILED);
   attempt_free(a);
   h_fail_logs(1000);
   a = h_sh("echo one");
   assert_int_equal(a->end, ATTEMPT_OK);
   assert_int_equal(a->log_bytes, 0);
   assert_int_equal(a->log, LOG_NONE);
+  assert_int_equal(a->log_lost, 4);
   h_fail_logs(0);
   attempt_free(a);
+}
+
+/* An outcome that is not known, and a store that cannot just now: written again until it is, nothing twice, nothing left out. */
+static void test_store_away(void **st) {
+  (void)st;
+  h_again_logs(7);
+  struct attempt *a = run("seq 1 60000; echo more >&2", "{\"log\":1000000,\"stderr\":\"apart\"}");
+  struct buf *b = h_log(a->ti);
+  assert_int_equal(b->len, 348894 + 5);
+  assert_memory_equal(b->data + 348888, "60000\n", 6);
+  assert_int_equal(a->log_lost, 0);
+  attempt_free(a);
+}
+
+/* A full disk is said of the row and of the node, and no longer when there is room again. */
+static void test_disk_full(void **st) {
+  (void)st;
+  struct health_part p;
+  h_full_logs(1000);
+  struct attempt *a = h_sh("echo one");
+  assert_int_equal(a->end, ATTEMPT_OK);
+  assert_int_equal(a->log_lost, 4);
+  assert_int_equal(a->log_lost_why, LOG_LOST_DISK_FULL);
+  attempt_free(a);
+  worker_log_health(H.w, &p);
+  assert_false(p.ok);
+  worker_health(H.w, &p);
+  assert_true(p.ok);
+  h_full_logs(0);
+  a = run("echo two", NULL);
+  worker_log_health(H.w, &p);
+  assert_true(p.ok);
+  attempt_free(a);
+}
+
+/* More than the node may hold in memory for all of them, while nothing is written: it waits, and all of it comes. */
+static void test_crowd(void **st) {
+  (void)st;
+  enum { N = 160, BYTES = 600000 };
+  struct attempt *list = NULL;
+  for (int i = 0; i < N; i++) {
+    struct attempt *a = h_attempt("SHELL", "head -c 600000 /dev/zero", NULL);
+    a->next = list;
+    list = a;
+  }
+  int64_t last = list->ti;
+  h_block_logs(1);
+  worker_start(H.w, list);
+  h_expect("exit 0", NULL, ATTEMPT_OK, NULL);
+  h_block_logs(0);
+  for (int i = 0; i < N; i++) {
+    struct attempt *a = h_await(last - i);
+    assert_int_equal(a->end, ATTEMPT_OK);
+    assert_int_equal(a->log_bytes + a->log_lost, BYTES);
+    assert_int_equal(a->log_lost, 0);
+    attempt_free(a);
+  }
 }
 
 /* A store that hangs: the task is held up, not the loop; a cancel works; three seconds after its end it comes back. */
@@ -222,7 +282,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_bytes), cmocka_unit_test(test_streamed), cmocka_unit_test(test_below_cap), cmocka_unit_test(test_cap),
     cmocka_unit_test(test_two_streams), cmocka_unit_test(test_apart), cmocka_unit_test(test_gigabyte), cmocka_unit_test(test_one_long_line),
-    cmocka_unit_test(test_store_fails), cmocka_unit_test(test_store_hangs), cmocka_unit_test(test_store_just_in_time)};
+    cmocka_unit_test(test_store_fails), cmocka_unit_test(test_store_away), cmocka_unit_test(test_disk_full), cmocka_unit_test(test_crowd), cmocka_unit_test(test_store_hangs), cmocka_unit_test(test_store_just_in_time)};
   int rc = cmocka_run_group_tests_name("logs", tests, NULL, NULL);
   h_close();
   return rc;
