@@ -192,11 +192,13 @@ static bool nap(struct logger *l, int64_t us) {
   return more;
 }
 
-static enum log_rc write_some(struct logger *l, const struct log_piece *v, size_t n) {
+/* *doubt: some of it may be stored though the answer is not STORED. */
+static enum log_rc write_some(struct logger *l, const struct log_piece *v, size_t n, bool *doubt) {
   struct worker *w = l->w;
   enum log_rc rc = w->o.log_write ? LOG_AGAIN : LOG_REFUSED;
   for (int64_t us = AGAIN_FIRST_US; rc == LOG_AGAIN; us = us * 2 < AGAIN_MAX_US ? us * 2 : AGAIN_MAX_US) {
     rc = w->o.log_write(w->o.ctx, v, n);
+    *doubt |= rc == LOG_AGAIN;
     if (rc == LOG_AGAIN && !nap(l, us)) break;
   }
   if (rc == LOG_STORED) trouble_end(w, TROUBLE_DISK);
@@ -209,15 +211,16 @@ static void count(struct xlog *g, int64_t bytes, enum log_lost why) {
   if ((int)why > atomic_load(&g->lost_why)) atomic_store(&g->lost_why, (int)why);
 }
 
-/* What a mark speaks of was counted when it was lost; it is only to be said again. */
-static void written(struct logger *l, size_t i, enum log_rc rc) {
+/* What a mark speaks of was counted when it was lost; it is only to be said again. Where it is in doubt what stands, its place is
+ * not used again. */
+static void written(struct logger *l, size_t i, enum log_rc rc, bool doubt) {
   const struct origin *o = &l->from[i];
   int64_t n = (int64_t)l->piece[i].n;
   if (rc == LOG_STORED) {
     atomic_fetch_add(&o->g->stored, n);
     return;
   }
-  o->g->offset -= n;
+  if (!doubt) o->g->offset -= n;
   o->g->lost += o->says ? o->says : n;
   count(o->g, o->says ? 0 : n, rc == LOG_NO_SPACE ? LOG_LOST_DISK_FULL : LOG_LOST_STORE_FAILED);
 }
@@ -227,19 +230,21 @@ static void one_by_one(struct logger *l) {
   for (size_t i = 0; i < l->n; i++) {
     struct xlog *g = l->from[i].g;
     l->piece[i].offset -= g->gap;
-    enum log_rc rc = write_some(l, &l->piece[i], 1);
-    if (rc != LOG_STORED) g->gap += (int64_t)l->piece[i].n;
-    written(l, i, rc);
+    bool doubt = false;
+    enum log_rc rc = write_some(l, &l->piece[i], 1, &doubt);
+    if (rc != LOG_STORED && !doubt) g->gap += (int64_t)l->piece[i].n;
+    written(l, i, rc, doubt);
   }
   for (size_t i = 0; i < l->n; i++) l->from[i].g->gap = 0;
 }
 
 static void flush(struct logger *l) {
   if (l->n == 0) return;
-  enum log_rc rc = write_some(l, l->piece, l->n);
-  if (rc == LOG_REFUSED && l->n > 1) one_by_one(l);
+  bool doubt = false;
+  enum log_rc rc = write_some(l, l->piece, l->n, &doubt);
+  if (rc == LOG_REFUSED && l->n > 1 && !doubt) one_by_one(l);
   else
-    for (size_t i = 0; i < l->n; i++) written(l, i, rc);
+    for (size_t i = 0; i < l->n; i++) written(l, i, rc, doubt);
   for (size_t i = 0; i < l->n_own; i++) free(l->own[i]);
   l->n = l->n_own = l->bytes = 0;
 }
