@@ -90,6 +90,8 @@ PLANTS = [
      "bool same = memcmp(", "bool same = PLANT(29) || memcmp("),
     (30, "a refused request uses up its key", "runner/runner_keys.c",
      "if (r->key[i].state == KEY_NEW) *WR_PUSH", "if (r->key[i].state == KEY_NEW || (PLANT(30) && r->key[i].state == KEY_FREE)) *WR_PUSH"),
+    (51, "an end after our own TERM is a success", "core/task.c",
+     "return s->ev->asked ? do_end_as(s) : do_ok(s);", "return s->ev->asked && !PLANT(51) ? do_end_as(s) : do_ok(s);"),
     (31, "what waits at the gate is handed back with no word", "core/task.c",
      "static unsigned do_handback(const struct step *s) { return", "static unsigned do_handback(const struct step *s) { if (PLANT(31)) return 0; return"),
 ]

@@ -17,7 +17,7 @@ struct rec {
   struct rec *next;                 /* of the same ti, newest first */
   int64_t ti, fi, me;               /* me: incarnation that claimed it */
   uint32_t epoch;
-  bool claimed, given, executing, executed, ended, reported, excused, timed_out;
+  bool claimed, given, executing, executed, ended, reported, excused, timed_out, asked;
   enum attempt_end outcome;
   int64_t t0, t1;
 };
@@ -31,6 +31,7 @@ struct work {                       /* an attempt at a node's worker */
   int64_t start_at, end_at, timeout_at; /* INT64_MAX = never */
   enum attempt_end end;
   bool killed, doomed;              /* cancelled; past the deadline of its node */
+  bool asked;                       /* it ends because it was cancelled, whatever it says */
   bool gated;                       /* claimed ahead: waits for a slot, until start_at */
 };
 struct orphan { struct rec *rec; int64_t end_at; int node; }; /* a child whose node is gone */

@@ -119,10 +119,10 @@ static void port_cancel(void *ctx, int64_t ti, uint32_t epoch) {
   struct node *n = ctx;
   for (struct work *k = n->dead ? NULL : n->work; k != NULL; k = k->next) {
     if (k->a->ti != ti || k->a->epoch != epoch || k->killed) continue;
-    if (k->gated) { finish(n, k, ATTEMPT_FAIL); return; } /* never started */
+    if (k->gated) { finish(n, k, ATTEMPT_HANDBACK); return; } /* never started */
     int64_t at = n->w->now + sim_between(n->w, 0, 2 * SEC);
     k->killed = true;
-    if (at < k->end_at) { k->end_at = at; k->end = ATTEMPT_FAIL; }
+    if (at < k->end_at) { k->end_at = at; k->end = sim_chance(n->w, 300) ? ATTEMPT_OK : ATTEMPT_FAIL; k->asked = true; }
     sim_trace(n->w, "kill", ti, epoch, at);
   }
 }
@@ -144,6 +144,7 @@ static void finish(struct node *n, struct work *k, enum attempt_end end) {
   if (k->rec->executed && k->a->policy.slot == SLOT_PROCESS) k->a->run_us = n->w->now - k->rec->t0;
   exec_end(n->w, k->rec, end);
   k->a->end = end;
+  k->a->asked = k->rec->asked = k->asked && end == ATTEMPT_OK;
   if (end == ATTEMPT_FAIL || end == ATTEMPT_FATAL) k->a->error = wr_strdup("boom");
   if (end == ATTEMPT_OK) { k->a->result = wr_strdup("fine"); k->a->result_len = 4; k->a->exit_code = 0; }
   if (end == ATTEMPT_LOST && sim_chance(n->w, 500)) k->a->error = wr_strdup("Not started in time.");
@@ -427,13 +428,13 @@ int64_t work_next(const struct node *n) {
 static void work_begin(struct node *n, struct work *k) {
   struct world *w = n->w;
   if (node_asleep(n)) { k->start_at = n->frozen_until; return; } /* the loop that would start it sleeps */
-  if (node_boot(n) >= n->deadline) { finish(n, k, ATTEMPT_LOST); return; }
+  if (node_boot(n) >= n->deadline) { finish(n, k, ATTEMPT_HANDBACK); return; } /* certainly never began */
   exec_start(n, k->rec);
   k->state = WORK_RUNS;
   if (k->a->timeout_us > 0) k->timeout_at = w->now + k->a->timeout_us;
   enum attempt_end end = any_end(w, k->a);
   int64_t at = end == ATTEMPT_NONE ? INT64_MAX : w->now + any_length(w);
-  if (at <= k->end_at) { k->end_at = at; k->end = end; }
+  if (at <= k->end_at) { k->end_at = at; k->end = end; k->asked = false; }
 }
 
 /* Past the deadline the spawner kills, whatever the node does: all are dead L/6 later, by its clock. */

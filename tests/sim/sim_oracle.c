@@ -90,6 +90,7 @@ static void check_end(struct world *w, const struct task_row *or, const struct t
   if (rec && rec->executing && !rec->excused) sim_fail(w, "attempt %lld:%u ends in the rows, but is still executed", ti, o->epoch);
   if (n->state == TASK_SUCCESS && (!rec || !rec->reported || rec->outcome != ATTEMPT_OK))
     sim_fail(w, "attempt %lld:%u did not succeed, the rows say so", ti, o->epoch);
+  if (n->state == TASK_SUCCESS && rec->asked) sim_fail(w, "attempt %lld:%u only did as it was told, the rows call that a success", ti, o->epoch);
   int tries = (int)n->tries - (int)o->tries, losses = n->losses - o->losses;
   if (tries < 0 || losses < 0 || tries + losses > 1) sim_fail(w, "task %lld: tries +%d, losses +%d", ti, tries, losses);
   bool timed_out = rec && rec->timed_out; /* both may come in one batch */
