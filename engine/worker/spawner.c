@@ -198,12 +198,6 @@ static void kill_all(struct spawn *s, uint32_t flags) {
   }
 }
 
-/* It has ended and is only not waited for yet: what it ended with, it did not say to a TERM of ours. */
-static bool over(const struct proc *p) {
-  siginfo_t si = {0};
-  return waitid(P_PID, (id_t)p->pid, &si, WEXITED | WNOHANG | WNOWAIT) == 0 && si.si_pid == p->pid;
-}
-
 /* The ladder: TERM now, KILL after the grace. A stopped group must run to see the TERM. */
 static void on_kill(struct spawn *s, const struct sw_kill *m) {
   struct gated *g = gate_recall(&s->gate, m->id);
@@ -212,7 +206,8 @@ static void on_kill(struct spawn *s, const struct sw_kill *m) {
     return;
   }
   struct proc *p = map64_get(&s->by_id, m->id);
-  if (!p || over(p)) return; /* it ended meanwhile */
+  siginfo_t over = {0}; /* ended, and not waited for yet: it did not end by a TERM of ours */
+  if (!p || (waitid(P_PID, (id_t)p->pid, &over, WEXITED | WNOHANG | WNOWAIT) == 0 && over.si_pid)) return;
   if (m->force || m->grace_us == 0) {
     kill_proc(s, p);
   } else {
