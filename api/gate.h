@@ -12,7 +12,7 @@
 struct gate_header { const char *name, *value; };
 /* All pointers lie in civetweb's one buffer, in the order of the request; each piece ends with a NUL where a blank, a
  * '?', a colon or a line end was. What was skipped between two pieces shows as a gap: gate_framing() looks at the gaps.
- * One thing cannot be seen: a CR and a blank instead of CRLF behind the first line (it moves no border). */
+ * One thing cannot be seen, a CR and a blank instead of CRLF behind the first line: head_sound() sees it in the raw bytes. */
 struct gate_in {
   const char *method, *target, *query, *version; /* query NULL = none; version "1.1", behind "HTTP/" */
   const struct gate_header *header;

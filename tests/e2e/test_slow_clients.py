@@ -128,6 +128,27 @@ class SlowClients(unittest.TestCase):
         self.assertLess(share, 0.2)
         self.assertEqual(self.server.stop(), 0)
 
+    def test_no_descriptor_left(self):
+        """Those who knock wait; nothing spins; it goes on when there are descriptors again."""
+        old = resource.prlimit(self.server.pid, resource.RLIMIT_NOFILE)
+        used = len(os.listdir(f"/proc/{self.server.pid}/fd"))
+        resource.prlimit(self.server.pid, resource.RLIMIT_NOFILE, (used, old[1]))
+        host, port = self.server.url.removeprefix("http://").split(":")
+        knocking = [socket.create_connection((host, int(port)), LIMIT_S) for _ in range(100)]
+        try:
+            until("it says so", lambda: any("event=http.full" in line for line in self.server.lines))
+            before, began = cpu(self.server.pid), time.monotonic()
+            time.sleep(3)  # a while of doing nothing is what is measured
+            self.assertLess((cpu(self.server.pid) - before) / (time.monotonic() - began), 0.2)
+            self.assertEqual(sum("event=http.full" in line for line in self.server.lines), 1)
+        finally:
+            resource.prlimit(self.server.pid, resource.RLIMIT_NOFILE, old)
+            for s in knocking:
+                s.close()
+        self.server.get("/livez")
+        self.server.get("/task")
+        self.assertEqual(self.server.stop(), 0)
+
     def test_more_than_there_is_room_for(self):
         """The oldest incomplete go; whoever sends a whole request is answered."""
         with Crowd(self.server.url, 1400, HALF_HEAD, False):

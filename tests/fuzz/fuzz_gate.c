@@ -6,6 +6,7 @@
 #include <strings.h>
 #include "fuzz.h"
 #include "gate.h"
+#include "head.h"
 #include "limits.h"
 #include "mem.h"
 #include "text.h"
@@ -20,7 +21,7 @@ static bool graph(char c) { return c > 32 && c < 127; }
 static bool blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 /* Bytes up to the empty line, 0 = there is none. Both kinds of line end will do. */
-static size_t head_length(const char *s, size_t n) {
+static size_t head_bytes(const char *s, size_t n) {
   for (size_t i = 0; i < n; i++) {
     if ((unsigned char)s[i] < 128 && s[i] != '\r' && s[i] != '\n' && (s[i] < 32 || s[i] > 126)) return 0;
     if (i + 1 < n && s[i] == '\n' && s[i + 1] == '\n') return i + 2;
@@ -77,7 +78,7 @@ static bool known(const char *method) {
 
 /* Cuts the request up in place, as the library does. */
 static bool forgive(struct forgiving *f, const char *s, size_t n) {
-  f->n = head_length(s, n);
+  f->n = head_bytes(s, n);
   if (f->n == 0) return false;
   f->buf = wr_malloc(f->n + SLACK);
   memset(f->buf, 'x', f->n + SLACK); /* what stands behind it is not the request's */
@@ -145,18 +146,10 @@ static bool first_line(const char *s, size_t n, bool *v11) {
   return left >= 5 && memcmp(end + 1, "HTTP/", 5) == 0;
 }
 
-/* Of the first line, which must be followed by two bytes of white space: the library erases them before anybody can look
- * whether they were CR LF. */
-static size_t first_length(const char *s, size_t n) {
-  size_t i = 0;
-  while (i < n && s[i] != '\r' && s[i] != '\n') i++;
-  return i + 1 < n && blank(s[i + 1]) ? i : n + 1;
-}
-
 static struct strict read_strict(const char *s, size_t n) {
   struct strict r = {0}, bad = {0};
   bool v11;
-  size_t len = first_length(s, n);
+  size_t len = crlf(s, n);
   if (len > n || !first_line(s, len, &v11)) return bad;
   for (size_t at = len + 2;; at += len + 2) {
     len = crlf(s + at, n - at);
@@ -211,16 +204,34 @@ static void check_who(const struct gate_in *in) {
   if ((rc = gate_body(in, &err))) fuzz_check_err(rc, &err);
 }
 
+/* The cut that the front makes of a probe: a request that passes the gate after it is a strict reader's request as well. */
+static void check_cut(const char *s, size_t n) {
+  struct gate_header header[LIMIT_HEADERS];
+  struct gate_in in;
+  struct gate_out out;
+  int head = head_length(s, n);
+  if (head <= 0) return;
+  char *copy = wr_memdup0(s, (size_t)head);
+  if (head_cut(copy, (size_t)head, header, &in) && gate_framing(&in, &out, NULL) == WR_OK) {
+    struct strict r = read_strict(s, n);
+    wr_assert(r.ok && r.used == (size_t)head && r.n_header == in.n && r.length == out.length);
+    wr_assert(head_probe(s, (size_t)head) == HEAD_NO_PROBE || out.length == 0);
+  }
+  free(copy);
+}
+
 int fuzz_gate(const uint8_t *data, size_t n) {
   const char *s = (const char *)data;
   struct forgiving f = {0};
+  check_cut(s, n);
   if (forgive(&f, s, n)) {
     struct gate_out out;
     struct wr_err err;
     enum wr_rc rc = gate_framing(&f.in, &out, &err);
+    wr_assert(head_length(s, n) == (int)f.n);
     if (rc) {
       fuzz_check_err(rc, &err);
-    } else {
+    } else if (head_sound(s, f.n)) { /* the raw lines are looked at too: what the library erased shows there */
       /* The library saw no header, be it that it could not read the first: no body then, and nothing comes after. */
       if (f.in.n == 0) wr_assert(out.length == 0 && !out.keep_alive);
       else check_strict(s, n, &f, &out);
