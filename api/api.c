@@ -20,8 +20,8 @@ static void make_hosts(struct api *a) {
 }
 
 static void api_free(struct api *a) {
-  pthread_mutex_destroy(&a->merge);
-  pthread_mutex_destroy(&a->large);
+  turn_done(&a->merge);
+  turn_done(&a->large);
   free(a->host_name);
   free(a);
 }
@@ -49,8 +49,8 @@ enum wr_rc api_start(const struct api_opts *o, struct api **out, struct wr_err *
   struct api *a = wr_new(struct api);
   a->o = *o;
   if (a->o.request_us <= 0) a->o.request_us = LIMIT_REQUEST_US;
-  pthread_mutex_init(&a->merge, NULL);
-  pthread_mutex_init(&a->large, NULL);
+  turn_init(&a->merge);
+  turn_init(&a->large);
   make_hosts(a);
   json_watch_memory();
   a->auth.open = o->dev;

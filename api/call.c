@@ -65,11 +65,8 @@ void call_refuse(void *api, struct http_req *q, const struct wr_err *err) {
 
 int64_t call_deadline(const struct call *c) { return c->http->since_us + c->api->o.request_us; }
 
-enum wr_rc call_lock(struct call *c, pthread_mutex_t *m, const char *busy) {
-  int64_t at = call_deadline(c);
-  struct timespec until = {at / 1000000, at % 1000000 * 1000};
-  if (pthread_mutex_clocklock(m, CLOCK_MONOTONIC, &until) == 0) return WR_OK;
-  return call_fail(c, WR_BUSY, "%s", busy);
+enum wr_rc call_turn(struct call *c, struct turn *t, const char *busy) {
+  return turn_take(t, call_deadline(c)) ? WR_OK : call_fail(c, WR_BUSY, "%s", busy);
 }
 
 /* The body is read: only its parse, which makes a large tree, waits for others, on a few threads. */
@@ -77,14 +74,14 @@ static enum wr_rc large_begin(struct call *c) {
   struct api *a = c->api;
   static const char busy[] = "Other large bodies are being handled. Try again.";
   bool room = atomic_fetch_add(&a->n_large, 1) <= LIMIT_LARGE_WAITING;
-  enum wr_rc rc = room ? call_lock(c, &a->large, busy) : call_fail(c, WR_BUSY, busy);
+  enum wr_rc rc = room ? call_turn(c, &a->large, busy) : call_fail(c, WR_BUSY, busy);
   if (rc != WR_OK) atomic_fetch_sub(&a->n_large, 1);
   return rc;
 }
 
 static void large_end(struct call *c) {
   buf_done(&c->http->scratch->body);
-  pthread_mutex_unlock(&c->api->large);
+  turn_give(&c->api->large);
   atomic_fetch_sub(&c->api->n_large, 1);
   malloc_trim(0); /* a tree of two million values is not kept for the next one */
 }

@@ -11,6 +11,7 @@
 #include "auth.h"
 #include "http.h"
 #include "query.h"
+#include "turn.h"
 
 struct said { _Atomic int64_t at_us, n; }; /* when it was logged last, how many since */
 
@@ -24,8 +25,8 @@ struct api {
   atomic_bool draining;
   int64_t unready_us;         /* since when /readyz is 503, 0 = it is not; only the tick's */
   struct said said[2];        /* refusals: 503, 507 */
-  pthread_mutex_t merge;      /* one update of a definition at a time: read, merged, saved (the store saves one at a time too) */
-  pthread_mutex_t large;      /* one large body at a time: taken when it is read, given back after its handler */
+  struct turn merge;          /* one update of a definition at a time: read, merged, saved (the store saves one at a time too) */
+  struct turn large;          /* one large body at a time: taken when it is read, given back after its handler */
   _Atomic uint32_t n_large;   /* who has it or waits for it */
 };
 
@@ -79,7 +80,7 @@ enum wr_rc call_missing(struct call *c, const char *what); /* 404: "Flow 7 does 
 /* To the runner; waits for its answer. What starts something carries the call's key, its answer says whether it was replayed. */
 enum wr_rc call_post(struct call *c, struct req *q);
 int64_t call_deadline(const struct call *c);               /* CLOCK_MONOTONIC: nothing waits longer */
-enum wr_rc call_lock(struct call *c, pthread_mutex_t *m, const char *busy); /* not longer either: BUSY */
+enum wr_rc call_turn(struct call *c, struct turn *t, const char *busy); /* not longer either: BUSY */
 /* The part that makes a node unready, NULL = it is ready. */
 const struct health_part *health_bad(const struct health *h, const char **name);
 struct reader *call_reader(struct call *c);                /* NULL: c->err is set */

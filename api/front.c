@@ -18,6 +18,7 @@
 #include "log.h"
 #include "mem.h"
 #include "text.h"
+#include "turn.h"
 
 enum {
   EVENTS = 64,
@@ -421,9 +422,9 @@ static void *front_run(void *p) {
 }
 
 static struct conn *next_probe(struct front *f, int64_t until_us) {
-  struct timespec t = {until_us / 1000000, until_us % 1000000 * 1000};
+  struct timespec t = mono_at(until_us);
   pthread_mutex_lock(&f->lock);
-  if (!f->stop && !first(f, C_PROBE)) pthread_cond_clockwait(&f->probes, &f->lock, CLOCK_MONOTONIC, &t);
+  if (!f->stop && !first(f, C_PROBE)) pthread_cond_timedwait(&f->probes, &f->lock, &t);
   struct conn *c = f->stop ? NULL : first(f, C_PROBE);
   pthread_mutex_unlock(&f->lock);
   return c;
@@ -570,7 +571,7 @@ struct front *front_new(const struct front_opts *o) {
   f->n_conn = o->most + o->threads;
   f->conn = wr_calloc(f->n_conn, sizeof *f->conn);
   pthread_mutex_init(&f->lock, NULL);
-  pthread_cond_init(&f->probes, NULL);
+  cond_mono(&f->probes);
   for (int s = 0; s < C__N; s++) f->list[s] = (struct list){NONE, NONE, 0};
   for (uint32_t i = 0; i < f->n_conn; i++) {
     f->conn[i].fd = -1;

@@ -15,9 +15,9 @@ enum wr_rc def_stale(struct call *c, int64_t given, int64_t current) {
 
 enum wr_rc def_update(struct call *c, bool versioned, enum wr_rc (*save)(struct call *c, void *ctx), void *ctx) {
   enum wr_rc rc = WR_STALE;
-  if (call_lock(c, &c->api->merge, "Another definition is being changed. Try again.")) return c->err.code;
+  if (call_turn(c, &c->api->merge, "Another definition is being changed. Try again.")) return c->err.code;
   for (int i = 0; rc == WR_STALE && i < (versioned ? 1 : SAVE_TRIES); i++) rc = save(c, ctx);
-  pthread_mutex_unlock(&c->api->merge);
+  turn_give(&c->api->merge);
   return rc == WR_STALE && !versioned ? call_fail(c, WR_BUSY, "Others are changing it. Try again.") : rc;
 }
 

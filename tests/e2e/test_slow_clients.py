@@ -1,16 +1,20 @@
 """Clients that are silent, half send a request, or come again when they are cut: everybody else is answered as quickly as without them."""
 import errno
+import http.client
+import json
 import os
 import pathlib
 import resource
 import selectors
+import signal
 import socket
 import subprocess
 import threading
 import time
 import unittest
+from urllib.parse import parse_qs, urlsplit
 
-from live import BIN, CLEAN_ENV, LIMIT_S, Server, directory, until
+from live import BIN, CLEAN_ENV, LIMIT_S, Refused, Server, directory, shell, until
 
 QUICK_S = 1.0   # ten times and more what an answer takes
 CROWD = 700
@@ -154,6 +158,157 @@ class SlowClients(unittest.TestCase):
         with Crowd(self.server.url, 1400, HALF_HEAD, False):
             self.quick(20)
         self.assertEqual(self.server.stop(), 0)
+
+
+MIB = 1 << 20
+
+
+def flow_head(headers):
+    return b"POST /flow HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" + headers + b"\r\n"
+
+
+class Bodies(unittest.TestCase):
+    """Bodies are read before anything is locked, and all of them together are bounded."""
+
+    def setUp(self):
+        tmp = directory()
+        self.tmp = tmp.__enter__()
+        self.addCleanup(tmp.__exit__, None, None, None)
+        self.server = Server(self.tmp / "data")
+        self.addCleanup(self.server.kill)
+        host, port = self.server.url.removeprefix("http://").split(":")
+        self.address = (host, int(port))
+
+    def open(self, data):
+        s = socket.create_connection(self.address, LIMIT_S)
+        self.addCleanup(s.close)
+        s.sendall(data)
+        return s
+
+    def answer(self, s):
+        """Status of the answer."""
+        got = b""
+        while b"\r\n" not in got:
+            more = s.recv(4096)
+            if not more:
+                break
+            got += more
+        return int(got.split(b" ")[1])
+
+    def test_a_slow_one_holds_up_no_other(self):
+        self.open(flow_head(b"Content-Length: 67000000\r\n") + b"{" * MIB)
+        for _ in range(20):
+            self.open(flow_head(b"Transfer-Encoding: chunked\r\n"))
+        began = time.monotonic()
+        s = self.open(flow_head(b"Transfer-Encoding: chunked\r\n") + b"2\r\n{}\r\n0\r\n\r\n")
+        self.assertEqual(self.answer(s), 422)
+        self.server.get("/flow")
+        self.assertLess(time.monotonic() - began, 5)
+        self.assertEqual(self.server.stop(), 0)
+
+    @unittest.skipIf("asan" in BIN or "tsan" in BIN, "a sanitizer is slow")
+    def test_all_together(self):
+        """128 MiB; what comes beyond is refused at once, and one line of the log tells of many refusals."""
+        began, before = time.monotonic(), memory(self.server.pid)
+        two = [self.open(flow_head(b"Content-Length: %d\r\n" % (64 * MIB)) + b" " * (64 * MIB - 1)) for _ in range(2)]
+
+        def refused():
+            s = self.open(flow_head(b"Content-Length: %d\r\n" % MIB) + b" " * (MIB // 2))
+            s.sendall(b" " * (MIB // 2))
+            return self.answer(s) == 503
+        until("both are read", lambda: memory(self.server.pid) - before > 128 * MIB - MIB // 4)
+        until("it is full", refused)
+        for _ in range(20):
+            self.assertTrue(refused())
+        self.server.get("/flow")
+        lines = sum("event=http.refused" in line for line in self.server.lines)
+        self.assertLessEqual(lines, 2 + (time.monotonic() - began) // 10)
+        for s in two:
+            s.close()
+        until("there is room again", lambda: not refused())
+        self.assertEqual(self.server.stop(), 0)
+
+
+def probe(address, path):
+    """(status, data, seconds) on a connection of its own."""
+    began = time.monotonic()
+    c = http.client.HTTPConnection(*address, timeout=LIMIT_S)
+    try:
+        c.request("GET", path)
+        answer = c.getresponse()
+        body = json.loads(answer.read())
+        return answer.status, body, time.monotonic() - began
+    finally:
+        c.close()
+
+
+class Probes(unittest.TestCase):
+    PARTS = {"store", "queue", "processes", "disk"}
+
+    def start(self, *args):
+        tmp = directory()
+        path = tmp.__enter__()
+        self.addCleanup(tmp.__exit__, None, None, None)
+        server = Server(path / "data", *args)
+        self.addCleanup(server.kill)
+        host, port = server.url.removeprefix("http://").split(":")
+        return server, (host, int(port)), path
+
+    def test_while_it_stops(self):
+        """/livez 200, /readyz 503 with its parts, until it is gone."""
+        server, address, tmp = self.start()
+        server.flow(shell("a", f"trap '' TERM; touch {tmp}/up; while :; do sleep 1; done"))
+        until("it runs", (tmp / "up").exists)
+        server.signal(signal.SIGTERM)
+        status, body, _ = until("it drains", lambda: (lambda r: r if r[0] == 503 else None)(probe(address, "/readyz")))
+        self.assertEqual((body["code"], body["data"]["error"], body["data"]["ok"]), ("50304", "DRAINING", False))
+        self.assertEqual(set(body["data"]["parts"]), self.PARTS)
+        self.assertEqual(probe(address, "/livez")[0], 200)
+        self.assertEqual(server.wait(), 0)
+
+    @unittest.skipUnless(os.environ.get("WEIR_TEST_MYSQL"), "no MariaDB")
+    def test_while_nothing_can_be_written(self):
+        """More clients than threads, all of them waiting for a database that is locked: probes are as quick as ever."""
+        url = urlsplit(os.environ["WEIR_TEST_MYSQL"])
+        server, address, _ = self.start("--store", os.environ["WEIR_TEST_MYSQL"], "--request-timeout", "4s")
+        task = server.post("/task", {"taskName": "t", "taskType": "ECHO", "taskContent": "x"})["taskId"]
+        lock = subprocess.Popen(["mariadb", "--no-defaults", "--unbuffered", "-u", url.username, "-S", parse_qs(url.query)["socket"][0], url.path[1:]],
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(lambda: (lock.stdin.close(), lock.stdout.close(), lock.wait(LIMIT_S)))
+        lock.stdin.write("FLUSH TABLES WITH READ LOCK; SELECT 1;\n")
+        lock.stdin.flush()
+        lock.stdout.readline()
+        answers = []
+
+        def ask():
+            try:
+                server.post(f"/exec/task/{task}")
+                answers.append(200)
+            except Refused as refused:
+                answers.append(int(refused.answer["code"]))
+        clients = [threading.Thread(target=ask) for _ in range(150)]
+        for c in clients:
+            c.start()
+        began, unready = time.monotonic(), None
+        while any(c.is_alive() for c in clients):
+            status, _, took = probe(address, "/livez")
+            self.assertEqual(status, 200)
+            self.assertLess(took, QUICK_S)
+            status, body, took = probe(address, "/readyz")
+            self.assertLess(took, QUICK_S)
+            if status == 503:
+                unready = body
+            self.assertLess(time.monotonic() - began, LIMIT_S)
+            time.sleep(0.05)  # a probe now and then, while the others wait
+        self.assertEqual(len(answers), 150)
+        self.assertLessEqual(set(answers), {50301, 50302, 50303})
+        if unready:
+            self.assertEqual(unready["code"], "50301")
+            self.assertFalse(unready["data"]["parts"]["store"]["ok"])
+        lock.stdin.write("UNLOCK TABLES;\n")
+        lock.stdin.flush()
+        until("it is ready again", lambda: probe(address, "/readyz")[0] == 200)
+        self.assertEqual(server.stop(), 0)
 
 
 class Starts(unittest.TestCase):

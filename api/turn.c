@@ -1,0 +1,41 @@
+/* One at a time: see turn.h. A mutex and a condition, for sanitizers do not know the mutex that waits by a given clock. */
+#include "turn.h"
+#include <errno.h>
+
+void cond_mono(pthread_cond_t *c) {
+  pthread_condattr_t mono;
+  pthread_condattr_init(&mono);
+  pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
+  pthread_cond_init(c, &mono);
+  pthread_condattr_destroy(&mono);
+}
+
+struct timespec mono_at(int64_t us) { return (struct timespec){us / 1000000, us % 1000000 * 1000}; }
+
+void turn_init(struct turn *t) {
+  pthread_mutex_init(&t->lock, NULL);
+  cond_mono(&t->free);
+  t->taken = false;
+}
+
+void turn_done(struct turn *t) {
+  pthread_mutex_destroy(&t->lock);
+  pthread_cond_destroy(&t->free);
+}
+
+bool turn_take(struct turn *t, int64_t until_us) {
+  struct timespec until = mono_at(until_us);
+  pthread_mutex_lock(&t->lock);
+  while (t->taken && pthread_cond_timedwait(&t->free, &t->lock, &until) != ETIMEDOUT) {}
+  bool mine = !t->taken;
+  t->taken = true;
+  pthread_mutex_unlock(&t->lock);
+  return mine;
+}
+
+void turn_give(struct turn *t) {
+  pthread_mutex_lock(&t->lock);
+  t->taken = false;
+  pthread_cond_signal(&t->free);
+  pthread_mutex_unlock(&t->lock);
+}
