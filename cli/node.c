@@ -5,6 +5,8 @@
 #include <jansson.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -12,6 +14,7 @@
 #include <unistd.h>
 #include "builtin.h"
 #include "clock.h"
+#include "found.h"
 #include "limits.h"
 #include "log.h"
 #include "pump.h"
@@ -35,6 +38,7 @@ struct node {
   struct pump *pump[SLOT__N];     /* NULL with the queue in memory */
   struct worker *worker;
   struct runner *runner;
+  _Atomic bool failed;            /* it has no spawner any more */
   bool running, left;             /* the runner thread is; node_leave() was called */
   char host[256], home[HOME_BYTES];  /* read again whenever the runner joins */
   struct never_started *never; size_t n_never;  /* as the spawner found it */
@@ -84,6 +88,12 @@ static void worker_timed_out(void *ctx, int64_t fi, int64_t ti, uint32_t epoch) 
 }
 
 static void worker_pause(void *ctx, int64_t boot_us) { runner_hold(((struct node *)ctx)->runner, SLOT_PROCESS, boot_us); }
+
+/* A supervisor starts it anew. */
+static void worker_useless(void *ctx) {
+  atomic_store(&((struct node *)ctx)->failed, true);
+  kill(getpid(), SIGTERM);
+}
 
 static enum log_rc worker_log(void *ctx, const struct log_piece *v, size_t n) {
   struct log_chunk c[LOG_BATCH_PIECES];
@@ -141,7 +151,7 @@ static enum wr_rc make_dir(const char *path, struct wr_err *err) {
   for (char *s = p + 1; *s; s++) {
     if (*s != '/') continue;
     *s = 0;
-    mkdir(p, 0755); /* what is missing shows at the last part */
+    if (mkdir(p, 0755) == 0) (void)!chmod(p, 0755); /* whatever the umask: tasks' users pass. What is missing shows at the last part */
     *s = '/';
   }
   int failed = mkdir(p, 0711) != 0 ? errno : chmod(p, 0711) != 0 ? errno : 0; /* whatever the umask */
@@ -152,11 +162,13 @@ static enum wr_rc make_dir(const char *path, struct wr_err *err) {
 }
 
 enum wr_rc node_prepare(const struct node_opts *o, struct spawner **spawner, struct wr_err *err) {
+  struct found found;
+  found_take(&found); /* before anything of it is changed */
   *spawner = NULL;
   enum wr_rc rc = make_dir(o->data, err);
   if (rc) return rc;
   if (o->roles & NODE_WORKER) {
-    struct spawner_opts so = {.data_dir = o->data, .run_as = o->run_as};
+    struct spawner_opts so = {.data_dir = o->data, .run_as = o->run_as, .found = &found, .no_tasks = o->shell == NODE_SHELL_OFF};
     raise_files(FILES_BASE + (rlim_t)o->slots * FILES_PER_SLOT);
     rc = spawner_start(&so, spawner, err);
     if (rc) return rc;
@@ -175,7 +187,7 @@ static enum wr_rc open_worker(struct node *n, struct spawner *spawner, struct wr
   struct worker_opts w = {.spawner = spawner, .data_dir = n->o->data, .ctx = n,
                           .process_slots = n->o->slots,
                           .shell_allowed = n->o->shell == NODE_SHELL_ON,
-                          .done = worker_done, .timed_out = worker_timed_out, .pause = worker_pause, .log_write = worker_log};
+                          .done = worker_done, .timed_out = worker_timed_out, .useless = worker_useless, .pause = worker_pause, .log_write = worker_log};
   return worker_open(&w, &n->worker, err);
 }
 
@@ -311,6 +323,7 @@ void node_health(struct node *n, struct health *out) {
   }
 }
 
+bool node_failed(const struct node *n) { return atomic_load(&n->failed); }
 struct store *node_store(const struct node *n) { return n->store; }
 struct defs *node_defs(const struct node *n) { return n->defs; }
 struct runner *node_runner(const struct node *n) { return n->runner; }

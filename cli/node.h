@@ -50,6 +50,7 @@ void node_leave(struct node *n);
 void node_close(struct node *n);
 
 void node_health(struct node *n, struct health *out);   /* any thread; waits RUNNER_HEALTH_WAIT_US at most */
+bool node_failed(const struct node *n);                 /* it ends because it could not go on */
 struct store *node_store(const struct node *n);
 struct defs *node_defs(const struct node *n);
 struct runner *node_runner(const struct node *n);

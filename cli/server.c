@@ -183,8 +183,9 @@ static int serve(struct server *s) {
   log_info("server.stop", L_INT("signal", sig));
   int64_t rest = s->opts.stop_us / 20;
   signals_exit_after(s->opts.stop_us - (rest < STOP_EXIT_US ? rest : STOP_EXIT_US), late_status, s);
+  bool failed = node_failed(s->node);
   stop(s);
-  return EXIT_OK;
+  return failed ? EXIT_RUN_FAILED : EXIT_OK;
 }
 
 /* ---- what the options come to ---- */

@@ -26,6 +26,7 @@ void signals_block(void) {
   pthread_sigmask(SIG_BLOCK, &ours, NULL);
   struct sigaction ign = {.sa_handler = SIG_IGN};
   sigaction(SIGPIPE, &ign, NULL);
+  sigaction(SIGXFSZ, &ign, NULL); /* a limit on file size is met as an error, like a full disk */
 }
 
 int signals_wait(void) {

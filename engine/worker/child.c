@@ -1,6 +1,6 @@
 /* What happens between clone and exec: the child half of the spawner.
  *
- * It runs on the spawner's memory and files (CLONE_VM | CLONE_FILES | CLONE_VFORK) on a stack of its own while the spawner
+ * It runs on the spawner's memory and files (CLONE_VM | CLONE_FILES) on a stack of its own while the spawner
  * stands still. So: bare system calls only, nothing allocated, nothing locked, nothing written but plan->step and
  * plan->err, which is how the spawner learns at what it failed. */
 #include <errno.h>
@@ -26,9 +26,18 @@ BARE static int files(const struct child_plan *p) {
   return (int)syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_UNSHARE);
 }
 
+/* What this process was started with, then the mark, then what the definition asks for: never above a hard limit, whoever the
+ * spawner is, and no core file where the node was to have none. */
 BARE static int limits(const struct child_plan *p) {
+  const struct rlimit mark = {p->mark, p->mark};
+  if (p->found->taken && (setrlimit(RLIMIT_NOFILE, &p->found->files) || setrlimit(RLIMIT_CORE, &p->found->core))) return -1;
+  (void)setrlimit(RLIMIT_LOCKS, &mark); /* started with less: it has none */
   for (uint32_t i = 0; i < p->n_limit; i++) {
-    const struct rlimit l = {p->limit[i].soft, p->limit[i].hard};
+    struct rlimit l = {p->limit[i].soft, p->limit[i].hard}, now;
+    if (getrlimit((__rlimit_resource_t)p->limit[i].resource, &now)) return -1;
+    if (p->limit[i].resource == RLIMIT_CORE) now.rlim_max = now.rlim_cur;
+    if (l.rlim_max > now.rlim_max) l.rlim_max = now.rlim_max;
+    if (l.rlim_cur > l.rlim_max) l.rlim_cur = l.rlim_max;
     if (setrlimit((__rlimit_resource_t)p->limit[i].resource, &l)) return -1;
   }
   return 0;
@@ -53,10 +62,12 @@ BARE static int ties(const struct child_plan *p) {
 }
 
 BARE static void run(const struct child_plan *p) {
-  if (p->umask >= 0) syscall(SYS_umask, p->umask); /* its own: CLONE_FS is not asked for */
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, NULL);
+  syscall(SYS_umask, p->umask); /* its own: CLONE_FS is not asked for */
+  if (found_ignored(p->found, SIGCHLD)) { /* the spawner itself needs it */
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigaction(SIGCHLD, &ignore, NULL);
+  }
+  sigprocmask(SIG_SETMASK, &p->found->blocked, NULL);
   int denied = 0;
   for (const char *const *path = p->program; *path; path++) {
     execve(*path, p->argv, p->env);

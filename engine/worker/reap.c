@@ -78,23 +78,55 @@ void reap_children(struct kids *k) {
   else from_proc(k);
 }
 
-void reap_slay(pid_t pid) {
+void reap_slay(pid_t pid, pid_t *last) {
   pid_t group = getpgid(pid);
   kill(pid, SIGKILL);
-  if (group > 1 && group != getpgrp()) kill(-group, SIGKILL);
+  if (group <= 1 || group == getpgrp() || group == *last) return;
+  kill(-group, SIGKILL);
+  *last = group;
 }
 
-size_t reap_debris(void) {
+static ssize_t read_of(pid_t pid, const char *what, char *b, size_t n) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, what);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return -1;
+  ssize_t got = read(fd, b, n - 1);
+  close(fd);
+  b[got > 0 ? got : 0] = '\0';
+  return got;
+}
+
+uint64_t reap_mark(pid_t pid) {
+  static const char word[] = "Max file locks";
+  char b[4096];
+  const char *at = read_of(pid, "limits", b, sizeof b) > 0 ? strstr(b, word) : NULL;
+  return at ? strtoull(at + sizeof word - 1, NULL, 10) : 0; /* "unlimited" is 0 */
+}
+
+char reap_state(pid_t pid, char name[16]) {
+  char b[512];
+  *name = '\0';
+  if (read_of(pid, "stat", b, sizeof b) <= 0) return '?';
+  char *open = strchr(b, '('), *shut = strrchr(b, ')');
+  if (!open || !shut || shut[1] != ' ') return '?';
+  *shut = '\0';
+  snprintf(name, 16, "%.15s", open + 1);
+  return shut[2];
+}
+
+size_t reap_debris(bool marked, void (*slay)(void *ctx, pid_t pid), void *ctx) {
   struct kids k = KIDS_INIT;
   size_t alive = 0;
-  pid_t session = getsid(0);
+  pid_t session = getsid(0), group = 0;
   for (bool again = true; again;) { /* reaping one may bring us its children */
     again = false;
     alive = 0;
     reap_children(&k);
     for (size_t i = 0; i < k.n; i++) {
-      if (getsid(k.v[i]) == session) continue;
-      reap_slay(k.v[i]);
+      if (getsid(k.v[i]) == session || (marked && reap_mark(k.v[i]) < MARK_BASE)) continue;
+      if (slay) slay(ctx, k.v[i]);
+      else reap_slay(k.v[i], &group);
       if (waitpid(k.v[i], NULL, WNOHANG) == k.v[i]) again = true;
       else alive++;
     }

@@ -27,7 +27,7 @@
  * loop up, as vfork does; on a dead network file system that can be long. */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
+#include <linux/futex.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -57,12 +57,16 @@
 #include "run_as.h"
 #include "spawner_wire.h"
 
-enum { LOCK_WAIT_S = 10, STACK_BYTES = 64 * 1024, TEXT_MAX = 64 << 20, SLICE_NS = 100000, PACKETS_A_TURN = 32, FORK_AGAIN_MS = 20 };
+enum { STACK_BYTES = 64 * 1024, TEXT_MAX = 64 << 20, SLICE_NS = 100000, PACKETS_A_TURN = 32 };
 #define HOLD_US 10000
 enum { HOLD_PART = 3 };            /* reports are at most a third of what waits: enough is left until the answer is here */
 #define PATIENCE_MAX_US 600000000
-enum { FD_SOCK = 3, FD_LOCK = 4, FD_NULL = 5, FD_RUN = 6 };
 #define IDLE_DIRS_US 1000000       /* directories made ahead stand so long while nothing runs */
+#define EXEC_WAIT_US 1000000       /* from clone to exec; what takes longer is killed and handed back */
+#define STOP_WAIT_US 50000         /* the same, of one that was stopped */
+#define STUCK_US 10000000          /* after SIGKILL; what lives longer is named */
+#define LOOK_US 1000000            /* while something that was killed lives */
+#define LAUNCHING 1U
 #define BROOM_STOP_US 1000000      /* a stop waits so long for what is swept; the next start sweeps the rest */
 
 struct proc {                    /* an attempt, from its fork to its report */
@@ -70,6 +74,9 @@ struct proc {                    /* an attempt, from its fork to its report */
   struct proc *next;
   pid_t pid;
   struct workdir *dir;
+  uint32_t uid;
+  int64_t killed_us, ended_us;   /* its SIGKILL; the end of its main child */
+  bool told, held;               /* the node knows that it does not die; processes of it live */
   struct sw_exit report;
 };
 
@@ -77,7 +84,8 @@ struct spawn {
   pid_t pid;                     /* its own */
   int epoll, chld, grace, deadline;
   struct sw_page *page;
-  const struct run_as *run_as;   /* as it was before any task could speak */
+  const struct run_as *run_as;
+  const struct found *found;   /* as it was before any task could speak */
   int64_t armed_us;              /* deadline the timer stands at */
   bool dying, stuffed;           /* the node is dead; its socket is full */
   struct map64 by_id, by_pid;    /* running */
@@ -90,13 +98,16 @@ struct spawn {
   int64_t out_since_us;          /* when the first of them came */
   int64_t now_us;                /* of this turn, monotonic */
   struct arena arena;            /* of the start under way */
-  struct kids kids;
+  struct strays strays;
+  pid_t spare;                   /* the guard to be, when it was made here; 0 = none */
+  const struct spawner_seed *seed;
+  size_t n_killed;               /* running main children that a SIGKILL was sent to */
   struct workdirs dirs;
   int64_t idle_us, dying_us;     /* when the last attempt ended; when the node died */
 };
 
 /* For the child of the next fork, which finds its files in this process's table and changes them there. */
-static void null_files(int null) {
+void spawner_null_files(int null) {
   for (int i = 0; i < 3; i++) dup2(null, i);
 }
 
@@ -185,6 +196,7 @@ static void arm_grace(struct spawn *s) {
 static void kill_proc(struct spawn *s, struct proc *p) {
   heap_remove(&s->kills, &p->kill_at);
   p->report.flags |= SW_ASKED;
+  if (!p->killed_us) p->killed_us = clock_mono_us(), s->n_killed++;
   kill(-p->pid, SIGKILL);
   kill(p->pid, SIGKILL); /* in case it is before its setsid() */
 }
@@ -253,6 +265,8 @@ static void main_ended(struct spawn *s, struct proc *p, int status, const struct
   p->report.maxrss_kib = ru->ru_maxrss;
   p->report.run_us = clock_mono_us() - p->report.start_us;
   heap_remove(&s->kills, &p->kill_at);
+  s->n_killed -= p->killed_us != 0;
+  p->ended_us = s->now_us;
   map64_del(&s->by_id, p->report.id);
   map64_del(&s->by_pid, p->pid);
   p->next = s->ended;
@@ -266,21 +280,65 @@ static void on_child(struct spawn *s) {
   int status;
   drain(s->chld);
   for (pid_t pid; (pid = wait4(-1, &status, WNOHANG | __WALL, &ru)) > 0;) {
-    struct proc *p = workdirs_reaped(&s->dirs, pid) ? NULL : map64_get(&s->by_pid, pid);
-    if (p) main_ended(s, p, status, &ru); /* the rest of its group, if any, is ours now: see kill_orphans() */
+    if (workdirs_reaped(&s->dirs, pid) || strays_reaped(&s->strays, pid)) continue;
+    struct proc *p = map64_get(&s->by_pid, pid);
+    if (p) main_ended(s, p, status, &ru); /* the rest of its tree, if any, is ours now: see hunt() */
   }
 }
 
-/* True when no child is left but running attempts. Those killed here bring a SIGCHLD each, and us back. */
-static bool kill_orphans(struct spawn *s) {
-  bool clean = true;
-  reap_children(&s->kids);
-  for (size_t i = 0; i < s->kids.n; i++) {
-    if (map64_get(&s->by_pid, s->kids.v[i]) || s->kids.v[i] == s->dirs.broom) continue;
-    reap_slay(s->kids.v[i]);
-    clean = false;
+/* Names what SIGKILL does not end; the attempt that it is of keeps its place. */
+static void tell_stuck(struct spawn *s, pid_t pid, int64_t id) {
+  struct sw_exit r = {.kind = SW_STUCK, .id = id, .status = pid};
+  r.err = reap_state(pid, r.name);
+  report(s, &r);
+}
+
+static void tell_stuck_mains(struct spawn *s) {
+  const struct map64_slot *m;
+  for (size_t i = 0; s->n_killed && (m = map64_next(&s->by_id, &i));) {
+    struct proc *p = m->val;
+    if (!p->killed_us || p->told || s->now_us - p->killed_us < STUCK_US) continue;
+    p->told = true;
+    tell_stuck(s, p->pid, p->report.id);
   }
-  return clean;
+}
+
+/* Children of ours that are no main child of a running attempt are killed, some hundred a turn. */
+static void hunt(struct spawn *s) {
+  struct strays *st = &s->strays;
+  reap_children(&st->kids);
+  st->more = false;
+  pid_t group = 0;
+  size_t n = 0;
+  for (size_t i = 0; i < st->kids.n; i++) {
+    pid_t pid = st->kids.v[i];
+    if (map64_get(&s->by_pid, pid) || pid == s->dirs.broom || pid == s->spare || strays_known(st, pid)) continue;
+    if (n++ == STRAYS_A_TURN) {
+      st->more = true;
+      return;
+    }
+    strays_add(st, pid, s->now_us);
+    reap_slay(pid, &group);
+  }
+}
+
+/* Whose it is by its mark; one that took that off belongs to whoever of its user ended before it was seen, for a while. */
+static void hold(struct spawn *s, const struct stray *x) {
+  bool fresh = x->owner == 0 && s->now_us - x->since_us < STUCK_US;
+  for (struct proc *p = s->ended; p; p = p->next)
+    if (x->owner ? p->report.id == x->owner : fresh && p->uid == x->uid && x->since_us >= p->ended_us) p->held = true;
+}
+
+static void hold_ended(struct spawn *s) {
+  const struct map64_slot *m;
+  for (struct proc *p = s->ended; p; p = p->next) p->held = s->strays.more;
+  for (size_t i = 0; (m = map64_next(&s->strays.by_pid, &i));) {
+    struct stray *x = m->val;
+    hold(s, x);
+    if (x->told || s->now_us - x->since_us < STUCK_US) continue;
+    x->told = true;
+    tell_stuck(s, x->pid, x->owner);
+  }
 }
 
 /* The last of its attempt is dead. */
@@ -301,13 +359,20 @@ static void end_when_swept(struct spawn *s) {
 }
 
 static void settle_ends(struct spawn *s) {
-  if (!s->ended && !s->dying) return;
-  if (!kill_orphans(s)) return;
-  for (struct proc *p; (p = s->ended); s->n_ended--) {
-    s->ended = p->next;
+  tell_stuck_mains(s);
+  if (!s->ended && !s->dying && s->strays.by_pid.n == 0) return;
+  hunt(s);
+  hold_ended(s);
+  for (struct proc **at = &s->ended, *p; (p = *at);) {
+    if (p->held) {
+      at = &p->next;
+      continue;
+    }
+    *at = p->next;
+    s->n_ended--;
     end_proc(s, p);
   }
-  if (s->dying) end_when_swept(s);
+  if (s->dying && s->strays.by_pid.n == 0) end_when_swept(s);
 }
 
 /* ---- starts ---- */
@@ -400,7 +465,9 @@ static bool make_plan(struct spawn *s, struct child_plan *p, struct sw_start *m,
   p->env = with_dir(s, env, m->n_env, dir);
   p->cwd = *cwd;
   p->program = programs(&s->arena, argv[0], env);
-  p->umask = m->umask;
+  p->umask = m->umask >= 0 ? m->umask : (int)s->found->umask;
+  p->found = s->found;
+  p->mark = MARK_BASE + (uint64_t)m->id;
   p->limit = m->limit;
   p->n_limit = m->n_limit;
   p->set_user = m->flags & SW_USER;
@@ -418,24 +485,56 @@ static void refine(struct child_plan *p) {
     p->step = STEP_INTERPRETER;
 }
 
+/* Bounded, unlike vfork: others of its user may stop it between setresuid() and exec(). The kernel clears the word and wakes us
+ * when the child leaves our memory, by exec or by its end. */
+static bool await_exec(_Atomic uint32_t *tid, int64_t us) {
+  for (int64_t end = clock_mono_us() + us, left = us; atomic_load(tid) != 0; left = end - clock_mono_us()) {
+    if (left <= 0) return false;
+    const struct timespec t = {left / 1000000, left % 1000000 * 1000};
+    syscall(SYS_futex, tid, FUTEX_WAIT, LAUNCHING, &t, NULL, 0);
+  }
+  return true;
+}
+
+static bool is_stopped(pid_t pid) {
+  char name[16], state = reap_state(pid, name);
+  return state == 'T' || state == 't';
+}
+
+/* Killed, it lets go at once; one that hangs in exec beyond that keeps this stack, and the node learns of a dead spawner. */
+static void disturbed(struct spawn *s, struct child_plan *plan, pid_t pid, _Atomic uint32_t *tid) {
+  kill(pid, SIGKILL);
+  if (!await_exec(tid, EXEC_WAIT_US)) _exit(1);
+  waitpid(pid, NULL, __WALL);
+  spawner_null_files(FD_NULL);
+  plan->step = STEP_DISTURBED;
+  plan->err = ETIMEDOUT;
+  s->now_us = clock_mono_us();
+}
+
 /* Returns the pid, or -1 with plan->step and ->err set. */
 static pid_t launch(struct spawn *s, struct child_plan *plan) {
   static char stack[STACK_BYTES] __attribute__((aligned(64)));
+  static _Atomic uint32_t tid;
   plan->parent = s->pid;
   if (clock_boot_us() >= atomic_load(&s->page->deadline_us)) {
     plan->step = STEP_DEADLINE;
     return -1;
   }
-  pid_t pid = clone(child_main, stack + sizeof stack, CLONE_VM | CLONE_FILES | CLONE_VFORK | SIGCHLD, plan);
+  atomic_store(&tid, LAUNCHING);
+  pid_t pid = clone(child_main, stack + sizeof stack, CLONE_VM | CLONE_FILES | CLONE_CHILD_CLEARTID | SIGCHLD, plan, NULL, NULL, &tid);
   if (pid < 0) {
     plan->step = STEP_FORK;
     plan->err = errno;
+  } else if (!await_exec(&tid, STOP_WAIT_US) && (is_stopped(pid) || !await_exec(&tid, EXEC_WAIT_US))) {
+    disturbed(s, plan, pid, &tid);
+    return -1;
   } else if (plan->step) { /* written by the child, before it ended */
     waitpid(pid, NULL, __WALL);
     refine(plan);
     pid = -1;
   }
-  null_files(FD_NULL);
+  spawner_null_files(FD_NULL);
   return pid;
 }
 
@@ -484,6 +583,7 @@ static void on_start(struct spawn *s, struct sw_start *m, size_t n, const int *f
   struct proc *p = wr_new(struct proc);
   p->pid = pid;
   p->dir = dir;
+  p->uid = dir->uid;
   p->report = r;
   map64_put(&s->by_id, r.id, p);
   map64_put(&s->by_pid, pid, p);
@@ -530,6 +630,13 @@ static void node_died(struct spawn *s) {
   buf_done(&b);
 }
 
+/* The former one was killed. Ours until we end; then the guard's, and at last the node's, who wakes it. */
+static void make_another_spare(struct spawn *s) {
+  int fd = spawner_spare_below(s->seed, &s->spare);
+  spawner_say(SW_READY, WR_OK, "", fd);
+  if (fd >= 0) close(fd);
+}
+
 /* True when it was a small thing, and the next packet may be looked at before the children are. */
 static bool on_packet(struct spawn *s) {
   static union { uint32_t kind; struct sw_start start; struct sw_kill kill; char room[sizeof(struct sw_start) + SW_INLINE]; } m;
@@ -552,6 +659,7 @@ static bool on_packet(struct spawn *s) {
   else if (m.kind == SW_KILL) on_kill(s, &m.kill);
   else if (m.kind == SW_RECALL) recall_all(s);
   else if (m.kind == SW_LOOK) arm_deadline(s);
+  else if (m.kind == SW_SPARE) make_another_spare(s);
   for (int i = 0; i < n_fd; i++) close(fd[i]);
   return !start;
 }
@@ -591,6 +699,8 @@ static int patience(const struct spawn *s) {
   if (s->n_out && !s->stuffed) soonest(&at, s->out_since_us + HOLD_US);
   if (s->gate.n) soonest(&at, s->gate.head->since_us + atomic_load(&s->page->gate_wait_us));
   if (s->dirs.n_idle && s->by_id.n == 0) soonest(&at, s->idle_us + IDLE_DIRS_US);
+  if (s->strays.more) return 0;
+  if (s->strays.by_pid.n || s->n_killed) soonest(&at, s->now_us + LOOK_US);
   if (s->dying && s->dirs.broom) soonest(&at, s->dying_us + BROOM_STOP_US + 1000);
   if (at == INT64_MAX) return -1;
   int64_t left = at - clock_mono_us();
@@ -603,6 +713,7 @@ static void turn(struct spawn *s) {
   int n = epoll_wait(s->epoll, e, 4, patience(s));
   bool sock = false, chld = false;
   s->now_us = clock_mono_us();
+  atomic_fetch_add_explicit(&s->page->turns, 1, memory_order_relaxed);
   for (int i = 0; i < n; i++) {
     if (e[i].data.fd == s->chld) chld = true;
     else if (e[i].data.fd == FD_SOCK) sock = true;
@@ -617,163 +728,10 @@ static void turn(struct spawn *s) {
   settle(s);
 }
 
-static void say(int kind, enum wr_rc rc, const char *text, int fd) {
-  struct sw_plain m = {.kind = (uint32_t)kind, .pid = getpid(), .rc = (int32_t)rc};
-  snprintf(m.text, sizeof m.text, "%s", text);
-  union { struct cmsghdr align; char room[CMSG_SPACE(sizeof(int))]; } c = {0};
-  struct iovec iov = {&m, sizeof m};
-  struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
-  if (fd >= 0) {
-    mh.msg_control = &c;
-    mh.msg_controllen = sizeof c;
-    *CMSG_FIRSTHDR(&mh) = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
-    memcpy(CMSG_DATA(CMSG_FIRSTHDR(&mh)), &fd, sizeof fd);
-  }
-  if (sendmsg(FD_SOCK, &mh, MSG_NOSIGNAL) < 0) _exit(1);
-}
-
-static void on_alarm(int sig) { (void)sig; }
-
-/* Returns 0, or -1 when a former spawner, or another node, still has it after ten seconds. */
-static int take_lock(void) {
-  if (flock(FD_LOCK, LOCK_EX | LOCK_NB) == 0) return 0;
-  struct sigaction sa = {.sa_handler = on_alarm}; /* no SA_RESTART: it ends the flock */
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGALRM);
-  sigaction(SIGALRM, &sa, NULL);
-  sigprocmask(SIG_UNBLOCK, &set, NULL);
-  struct itimerval t = {{0, 100000}, {LOCK_WAIT_S, 0}}; /* again and again, should the first come before flock() */
-  setitimer(ITIMER_REAL, &t, NULL);
-  int rc = flock(FD_LOCK, LOCK_EX);
-  t = (struct itimerval){0};
-  setitimer(ITIMER_REAL, &t, NULL);
-  sigprocmask(SIG_BLOCK, &set, NULL);
-  signal(SIGALRM, SIG_DFL);
-  return rc;
-}
-
-static _Noreturn void refuse(enum wr_rc rc, const char *text) {
-  say(SW_REFUSED, rc, text, -1);
-  _exit(1);
-}
-
-static void lock_or_refuse(void) {
-  char pid[32] = "";
-  if (take_lock() == 0) {
-    int n = snprintf(pid, sizeof pid, "%-*d\n", LOCK_PID_BYTES - 1, (int)getppid());
-    if (pwrite(FD_LOCK, pid, (size_t)n, 0) != n) refuse(WR_NO_SPACE, "The data directory cannot be written.");
-    return;
-  }
-  ssize_t n = pread(FD_LOCK, pid, sizeof pid - 1, 0);
-  pid[n > 0 ? strcspn(pid, " \n") : 0] = '\0';
-  char text[160];
-  snprintf(text, sizeof text, "Another Weir process (pid %s) uses this data directory.", *pid ? pid : "unknown");
-  refuse(WR_IN_USE, text);
-}
-
-/* Under the lock. */
-static void make_run_dir(const char *path) {
-  char text[160];
-  int fd = workdirs_make(path);
-  if (fd < 0) {
-    snprintf(text, sizeof text, "Cannot make the directory %.90s: %s.", path, strerrordesc_np(errno));
-    refuse(WR_NO_SPACE, text);
-  }
-  if (fd == FD_RUN) return;
-  dup3(fd, FD_RUN, O_CLOEXEC);
-  close(fd);
-}
-
-/* Nothing of the node's stays open, no signal of its terminal gets here. */
-static void settle_in(struct spawner_seed *seed) {
-  int sock = fcntl(seed->sock, F_DUPFD_CLOEXEC, 16), lock = fcntl(seed->lock, F_DUPFD_CLOEXEC, 16);
-  int null = fcntl(open("/dev/null", O_RDWR | O_CLOEXEC), F_DUPFD_CLOEXEC, 16);
-  int run = seed->run < 0 ? -1 : fcntl(seed->run, F_DUPFD_CLOEXEC, 16);
-  if (sock < 0 || lock < 0 || null < 0) _exit(1);
-  null_files(null);
-  dup3(sock, FD_SOCK, O_CLOEXEC);
-  dup3(lock, FD_LOCK, O_CLOEXEC);
-  dup3(null, FD_NULL, O_CLOEXEC);
-  if (run >= 0) dup3(run, FD_RUN, O_CLOEXEC);
-  syscall(SYS_close_range, (unsigned)(run >= 0 ? FD_RUN : FD_NULL) + 1, ~0U, 0U);
-  sigset_t all;
-  sigfillset(&all);
-  sigprocmask(SIG_SETMASK, &all, NULL);
-  for (int i = 1; i < NSIG; i++) signal(i, SIG_DFL);
-  umask(077);
-  struct rlimit core;
-  if (getrlimit(RLIMIT_CORE, &core) == 0) core.rlim_cur = 0, setrlimit(RLIMIT_CORE, &core);
-}
-
-/* Again and again while there is no room for a process: a node whose spawner died needs this one. Ends when the node does.
- * The first one's failure is told at once: -1. */
-static pid_t fork_at_last(int role) {
-  struct pollfd p = {.fd = FD_SOCK}; /* it tells the node's end only */
-  for (;;) {
-    pid_t pid = fork();
-    if (pid >= 0 || role == SPAWNER_FIRST) return pid;
-    if (poll(&p, 1, FORK_AGAIN_MS) > 0) _exit(1);
-  }
-}
-
-/* Forked twice, so that the spare is the node's child and not ours, for we are no subreaper yet. Returns the node's end of
- * its socket, -1 = none. */
-static int make_spare(const struct spawner_seed *seed) {
-  int role = seed->role;
-  int pair[2];
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) return -1;
-  pid_t pid = fork_at_last(role);
-  if (pid == 0) {
-    if (fork_at_last(role) != 0) _exit(0);
-    spawner_main((struct spawner_seed){SPAWNER_SPARE, pair[1], FD_LOCK, FD_RUN, seed->run_path, seed->page, seed->run_as});
-  }
-  if (pid > 0) waitpid(pid, NULL, 0);
-  close(pair[1]);
-  return pair[0];
-}
-
-static void be_spare(void) {
-  prctl(PR_SET_NAME, "weir-spare", 0, 0, 0);
-  say(SW_HELLO, WR_OK, "", -1);
-  struct sw_plain m = {0};
-  ssize_t n = recv(FD_SOCK, &m, sizeof m, 0);
-  if (n <= 0 || m.kind != SW_ACTIVATE) _exit(0);
-}
-
-/* Waits for its spawner's end, however that comes, then for that of all that it leaves. */
-static _Noreturn void be_guard(pid_t spawner) {
-  const struct timespec patience = {0, 20000000}; /* an orphan may come without a signal */
-  sigset_t set;
-  prctl(PR_SET_NAME, "weir-guard", 0, 0, 0);
-  close(FD_SOCK); /* so that the node sees its end when the spawner goes */
-  syscall(SYS_close_range, (unsigned)FD_NULL + 1, ~0U, 0U); /* and the spare that of the node */
-  for (int status; waitpid(spawner, &status, WUNTRACED) == spawner && WIFSTOPPED(status);) kill(spawner, SIGCONT); /* it has deadlines */
-  sigemptyset(&set);
-  sigaddset(&set, SIGCHLD);
-  while (reap_debris() > 0) sigtimedwait(&set, NULL, &patience);
-  _exit(0);
-}
-
-/* Returns in the spawner. */
-static void fork_from_guard(int role) {
-  if (setsid() < 0) _exit(1);
-  prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* for the guard; a fork does not pass it on */
-  pid_t pid = fork_at_last(role);
-  if (pid < 0) _exit(1);
-  if (pid > 0) be_guard(pid);
-  prctl(PR_SET_NAME, "weir-spawner", 0, 0, 0);
-  prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-}
-
-_Noreturn void spawner_main(struct spawner_seed seed) {
+/* In the spawner's process, when all that stands around it is made. */
+_Noreturn void spawner_loop(const struct spawner_seed *seed, int spare) {
   static struct spawn s;
-  settle_in(&seed);
-  if (seed.role == SPAWNER_FIRST) lock_or_refuse(), make_run_dir(seed.run_path);
-  else be_spare();
-  int spare = make_spare(&seed);
-  fork_from_guard(seed.role);
-  s = (struct spawn){.pid = getpid(), .page = seed.page, .run_as = seed.run_as, .kids = KIDS_INIT, .armed_us = INT64_MAX};
+  s = (struct spawn){.pid = getpid(), .page = seed->page, .run_as = seed->run_as, .found = &seed->found, .seed = seed, .strays = STRAYS_INIT, .armed_us = INT64_MAX};
   gate_init(&s.gate);
   sigset_t set;
   sigemptyset(&set);
@@ -788,11 +746,11 @@ _Noreturn void spawner_main(struct spawner_seed seed) {
   watch(&s, s.chld);
   watch(&s, s.grace);
   watch(&s, s.deadline);
-  workdirs_init(&s.dirs, FD_RUN, seed.run_path);
+  workdirs_init(&s.dirs, FD_RUN, seed->run_path);
   s.now_us = clock_mono_us();
   workdirs_sweep(&s.dirs, s.now_us);
   spawner_prompt();
-  say(SW_READY, WR_OK, "", spare);
+  spawner_say(SW_READY, WR_OK, "", spare);
   if (spare >= 0) close(spare);
   for (;;) turn(&s);
 }

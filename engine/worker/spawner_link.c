@@ -21,7 +21,7 @@
 #include "spawner_wire.h"
 #include "worker.h"
 
-enum { PAGE_BYTES = 4096, PATIENCE_MS = 500 };
+enum { PAGE_BYTES = 4096, PATIENCE_MS = 500, SLAY_MS = 200 };
 
 int spawner_send(struct spawner *s, const void *p, size_t n, const int *fds, int n_fd) {
   if (s->sock < 0) return EPIPE;
@@ -105,11 +105,32 @@ static void await_guard(struct spawner *s) {
   s->guard = s->pid = -1;
 }
 
+/* This process may have given up the right to kill what it inherits; the spare has it. */
+static void slay(void *ctx, pid_t pid) {
+  struct spawner *s = ctx;
+  const struct sw_slay m = {.kind = SW_SLAY, .n = 1, .pid = {pid}};
+  struct sw_plain answer;
+  struct pollfd p = {.fd = s->spare, .events = POLLIN};
+  pid_t group = 0;
+  if (geteuid() == s->uid || s->spare < 0) {
+    reap_slay(pid, &group);
+  } else if (send(s->spare, &m, sizeof m, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)sizeof m && poll(&p, 1, SLAY_MS) > 0) {
+    (void)!recv(s->spare, &answer, sizeof answer, MSG_DONTWAIT);
+  }
+}
+
 bool spawner_cleared(struct spawner *s) {
   hang_up(s);
   if (s->guard > 0 && waitpid(s->guard, NULL, WNOHANG) == 0) return false;
-  s->guard = s->pid = -1;
-  return reap_debris() == 0;
+  s->guard = -1;
+  if (s->pid > 0 && waitpid(s->pid, NULL, WNOHANG) == 0) return false; /* ours, if its guard died before it */
+  s->pid = -1;
+  return reap_debris(true, slay, s) == 0;
+}
+
+void spawner_kill(struct spawner *s) {
+  if (s->guard > 0) slay(s, s->guard); /* its session is another than ours, and its group its spawner's */
+  if (s->pid > 0) slay(s, s->pid);
 }
 
 int spawner_next(struct spawner *s) {
@@ -160,6 +181,16 @@ static enum wr_rc open_lock(const char *dir, int *fd, struct wr_err *err) {
   return *fd < 0 ? no(err, "Cannot open the lock of the data directory") : WR_OK;
 }
 
+/* Ends and orphans are found there; numbers of another namespace would name strangers. */
+static enum wr_rc check_proc(struct wr_err *err) {
+  char b[32];
+  ssize_t n = readlink("/proc/self", b, sizeof b - 1);
+  b[n > 0 ? n : 0] = '\0';
+  if (n > 0 && strtol(b, NULL, 10) == getpid()) return WR_OK;
+  return wr_err_set(err, WR_INTERNAL, n > 0 ? "/proc is that of another process namespace: mount one of this (mount -t proc proc /proc), or start with --shell off."
+                                            : "There is no /proc: mount it (mount -t proc proc /proc), or start with --shell off.");
+}
+
 /* Tasks are told where it is, wherever they are. */
 static enum wr_rc name_run_dir(struct spawner *s, const char *data_dir, struct wr_err *err) {
   char *dir = realpath(data_dir, NULL);
@@ -190,12 +221,12 @@ static enum wr_rc await_ready(struct spawner *s, struct wr_err *err) {
   return wr_err_set(err, WR_INTERNAL, "The spawner did not start.");
 }
 
-static enum wr_rc fork_first(struct spawner *s, int lock, struct wr_err *err) {
+static enum wr_rc fork_first(struct spawner *s, int lock, const struct found *found, struct wr_err *err) {
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) return no(err, "Cannot make the spawner's socket");
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* inherits what a spawner leaves that dies */
   s->guard = fork();
-  if (s->guard == 0) spawner_main((struct spawner_seed){SPAWNER_FIRST, pair[1], lock, -1, s->run_path, s->page, s->run_as});
+  if (s->guard == 0) spawner_main((struct spawner_seed){SPAWNER_FIRST, pair[1], lock, -1, s->run_path, s->page, s->run_as, *found});
   close(pair[1]);
   s->sock = pair[0];
   if (s->guard > 0) return await_ready(s, err);
@@ -208,6 +239,7 @@ static void first_page(struct sw_page *p) {
   atomic_init(&p->slots, 0);
   atomic_init(&p->gate_wait_us, GATE_WAIT_US);
   atomic_init(&p->begun, 0);
+  atomic_init(&p->turns, 0);
 }
 
 /* Under the lock; the list is the next one's from now on. */
@@ -239,7 +271,11 @@ enum wr_rc spawner_start(const struct spawner_opts *o, struct spawner **out, str
   if (rc == WR_OK) first_page(s->page);
   if (rc == WR_OK) rc = open_lock(o->data_dir, &lock, err);
   if (rc == WR_OK) rc = name_run_dir(s, o->data_dir, err);
-  if (rc == WR_OK) rc = fork_first(s, lock, err);
+  struct found found;
+  if (o->found) found = *o->found;
+  else found_take(&found);
+  if (rc == WR_OK && !o->no_tasks) rc = check_proc(err);
+  if (rc == WR_OK) rc = fork_first(s, lock, &found, err);
   if (rc == WR_OK) read_never(s, lock);
   if (lock >= 0) close(lock);
   if (rc == WR_OK) {

@@ -3,6 +3,7 @@
  *
  *   node -> spawner:  START (output[, stderr, when it is apart][, stdin][, text] go along as descriptors)   KILL   RECALL   LOOK
  *                     ACTIVATE
+ *                     SPARE: make another, which is answered by READY again
  *   spawner -> node:  READY (with the socket of its successor) or REFUSED, once;  EXIT, exactly once for each START; before
  *                     it STARTED, when the START asked for it. Up to SW_REPORTS of these two share a packet
  *   spare -> node:    HELLO, once; woken it is a guard, whose spawner says READY
@@ -14,6 +15,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include "err.h"
+#include "found.h"
+#include "strays.h"
 #include "workdir.h"
 
 /* Shared memory of the node and all its spawners: the deadline moves with every batch, too often for a packet. */
@@ -21,10 +25,11 @@ struct sw_page {
   _Atomic int64_t deadline_us;       /* CLOCK_BOOTTIME; nothing starts after it and all is killed at it */
   _Atomic uint32_t slots;            /* attempts at once; a START beyond it waits (gate.c). 0 = no bound */
   _Atomic int64_t gate_wait_us;      /* one that waits longer goes back: another node may have it */
+  _Atomic uint64_t turns;            /* of the spawner: one that stands while something is asked for does not move */
   _Atomic int64_t begun;             /* id of the newest START that waits no more; starts are begun in their order */
 };
 
-enum sw_kind { SW_START = 1, SW_KILL, SW_RECALL, SW_LOOK, SW_ACTIVATE, SW_READY, SW_REFUSED, SW_HELLO, SW_STARTED, SW_EXIT };
+enum sw_kind { SW_START = 1, SW_KILL, SW_RECALL, SW_LOOK, SW_ACTIVATE, SW_READY, SW_REFUSED, SW_HELLO, SW_STARTED, SW_EXIT, SW_STUCK, SW_SPARE, SW_SLAY };
 enum { SW_LIMITS = 16, SW_INLINE = 48 * 1024, SW_FDS = 4, SW_REPORTS = 32 };
 enum { SW_STDIN = 1, SW_TEXT_FD = 2, SW_CWD = 4, SW_USER = 8, SW_TELL = 16, SW_APART = 32 };  /* sw_start.flags; TELL: send STARTED */
 
@@ -42,11 +47,13 @@ struct sw_start {
   struct sw_limit limit[SW_LIMITS];
 };
 struct sw_kill { uint32_t kind; int32_t force; int64_t id, grace_us; };
+enum { SW_SLAY_MAX = 64 };
+struct sw_slay { uint32_t kind, n; pid_t pid[SW_SLAY_MAX]; };   /* node -> spare, which answers with a plain SLAY when they are killed */
 struct sw_plain { uint32_t kind; int32_t pid; int32_t rc; char text[244]; };   /* rc: of REFUSED, an enum wr_rc. READY, REFUSED, HELLO, RECALL, LOOK, ACTIVATE */
 
 /* At what a start failed. WAITED: at nothing, it waited too long for a place or was called back before it had one. */
 enum sw_step { STEP_NONE, STEP_FORK, STEP_DEADLINE, STEP_REQUEST, STEP_SESSION, STEP_FILES, STEP_LIMIT, STEP_USER, STEP_CWD,
-               STEP_PRCTL, STEP_EXEC, STEP_INTERPRETER, STEP_WAITED, STEP_NOT_ALLOWED, STEP_WORKDIR };
+               STEP_PRCTL, STEP_EXEC, STEP_INTERPRETER, STEP_WAITED, STEP_NOT_ALLOWED, STEP_WORKDIR, STEP_DISTURBED };
 enum { SW_ASKED = 1, SW_LATE = 2 };  /* sw_exit.flags: a TERM or KILL of ours came first; the deadline killed it */
 struct sw_exit {                     /* EXIT; of STARTED: kind, id, start_us */
   uint32_t kind, flags;
@@ -55,6 +62,7 @@ struct sw_exit {                     /* EXIT; of STARTED: kind, id, start_us */
   int32_t status;                    /* of wait4 */
   int64_t start_us, run_us;          /* CLOCK_MONOTONIC when it was forked, 0 = never; how long its process lived */
   int64_t utime_us, stime_us, maxrss_kib;
+  char name[16];                     /* STUCK: id, or 0 = unknown; status = a pid that SIGKILL does not end, err = its state */
   int32_t output, fd;                /* enum workdir_output. OUTPUT_FILE: a descriptor goes along, in the order of the reports of a
                                         packet; spawner_recv() puts it here */
 };
@@ -81,7 +89,9 @@ struct child_plan {
   char *const *argv, *const *env;
   const char *const *program;        /* paths to try, in order, NULL-terminated */
   const char *cwd;                   /* NULL = the spawner's */
-  int umask;                         /* -1 = the spawner's */
+  int umask;
+  const struct found *found;
+  uint64_t mark;                     /* of its processes: see strays.h */
   int fd[3];
   struct sw_limit *limit; uint32_t n_limit;
   int set_user; uint32_t uid, gid; const uint32_t *group; uint32_t n_group;
@@ -92,22 +102,31 @@ struct child_plan {
 int child_main(void *plan);
 
 /* ---- reap.c: who are the children of this process ---- */
-struct kids { pid_t *v; size_t n, cap; int file; };  /* file: kept open between two readings; -2 = not yet tried */
-#define KIDS_INIT {.file = -2}
 /* The pids of all children of this process's first thread (where orphans arrive), those too that are dead but not waited
  * for. Stays with the process that called it first. */
 void reap_children(struct kids *k);
 /* Kills it and its group: a fork bomb loses to one signal that reaches all of it at once. */
-void reap_slay(pid_t pid);
+void reap_slay(pid_t pid, pid_t *group);   /* *group: the last one that was killed, is not killed again */
+/* Its name, and its state as /proc has it; '?' = unknown. */
+char reap_state(pid_t pid, char name[16]);
+/* The number that its attempt was given, 0 = none that can be read. */
+uint64_t reap_mark(pid_t pid);
 /* Kills and reaps what a dead spawner left to this process: children in another session than its own (every attempt
  * lives in one of its own). Returns how many still live; never blocks. */
-size_t reap_debris(void);
+/* slay NULL = reap_slay() */
+size_t reap_debris(bool marked, void (*slay)(void *ctx, pid_t pid), void *ctx);           /* marked: only what carries the mark of an attempt; a host may have other children */
 
-/* ---- spawner.c: the process ---- */
+/* ---- guard.c, spawner.c: the processes ---- */
 enum { LOCK_PID_BYTES = 12 };        /* DATA/lock: the node's pid, blanks, a newline; behind it "ti epoch" lines of what never started */
 enum { SPAWNER_FIRST, SPAWNER_SPARE };
+enum { FD_SOCK = 3, FD_LOCK = 4, FD_NULL = 5, FD_RUN = 6 };
+void spawner_null_files(int null);       /* 0-2 */
+void spawner_say(int kind, enum wr_rc rc, const char *text, int fd);
 /* run -1 = to be made */
-struct spawner_seed { int role, sock, lock, run; const char *run_path; struct sw_page *page; const struct run_as *run_as; };
+struct spawner_seed { int role, sock, lock, run; const char *run_path; struct sw_page *page; const struct run_as *run_as; struct found found; };
+/* A spare that is a child of this process. Returns the node's end of its socket, -1 = none. */
+int spawner_spare_below(const struct spawner_seed *seed, pid_t *pid);
+_Noreturn void spawner_loop(const struct spawner_seed *seed, int spare);
 /* The calling thread runs briefly and rarely: it asks to be let in at once rather than to run long, so that a free place is
  * filled before a busy neighbour has used up its turn. Worth 5 % of the starts a second on two cores. */
 void spawner_prompt(void);
@@ -133,5 +152,7 @@ ssize_t spawner_recv(struct spawner *s, void *p, size_t n);
  * asked until it is true. Then spawner_next() wakes the spare: 0 or -1. */
 bool spawner_cleared(struct spawner *s);
 int spawner_next(struct spawner *s);
+/* SIGKILL for guard and spawner: it does not move. By the spare where this process may not. */
+void spawner_kill(struct spawner *s);
 void spawner_end(struct spawner *s); /* the process, its spare and s end; waits for the last child */
 #endif

@@ -14,11 +14,13 @@
 struct worker;
 struct spawner;
 
-/* Forks the spawner process: single-threaded, child subreaper, takes flock on DATA/lock (waits at most 10 s for a former
+/* Forks the spawner process: single-threaded, child subreaper, takes flock on DATA/lock (waits less than 2 s for a former
  * spawner's last child) and holds it until its own last child is reaped. Call it first in main(), before threads. */
 struct run_as;
 /* run_as: who its children may be (run_as.h); outlives it. Copied by the fork, so fixed there. NULL = off but for whoever starts it. */
-struct spawner_opts { const char *data_dir; const struct run_as *run_as; };
+struct found;
+/* found: what its children get back (found.h); NULL = as this process is now. no_tasks: SHELL is off, /proc may be anything. */
+struct spawner_opts { const char *data_dir; const struct run_as *run_as; const struct found *found; bool no_tasks; };
 enum wr_rc spawner_start(const struct spawner_opts *o, struct spawner **out, struct wr_err *err) WR_MUST;
 /* What the former node on this directory had claimed and its spawner never started: the dying spawner wrote it into the file
  * of the lock that it still held. Until worker_close(). */
@@ -40,6 +42,8 @@ struct worker_opts {
   void (*timed_out)(void *ctx, int64_t fi, int64_t ti, uint32_t epoch);
   /* Process attempts are not to be given to this node before boot_us: it could not start one. Loop thread; NULL = nothing. */
   void (*pause)(void *ctx, int64_t boot_us);
+  /* There is neither a spawner nor one to be had: this process is of no more use. Loop thread; NULL = nothing. */
+  void (*useless)(void *ctx);
   /* Log thread: writes n pieces, at most LOG_BATCH_PIECES, durably and all or none. Blocking. A piece that is written twice
    * stands once. */
   enum log_rc (*log_write)(void *ctx, const struct log_piece *v, size_t n);

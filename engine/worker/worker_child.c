@@ -23,6 +23,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,6 +37,8 @@
 enum { READS_AT_END = 4096, PACKETS_A_TURN = 64 };
 #define DEBRIS_RETRY_US 2000
 #define WATCH_US 20000
+#define PULSE_US 1000000
+#define PULSE_MAX_US 5000000
 
 struct pipe { struct source src; int wr; uint8_t stream; bool nonblock; struct child *c; };
 struct child {
@@ -73,9 +76,32 @@ static void send_waiting(struct worker *w) {
   want_room(w);
 }
 
+/* A spawner that has been asked and does not turn for PULSE_MAX_US is stopped, or hangs. */
+static void feel_pulse(struct worker *w) {
+  w->pulse_last = atomic_load(&w->spawner->page->turns);
+  if (w->pulse.it.pos || w->spawner_lost) return;
+  w->pulse_turns = w->pulse_last;
+  w->pulse_us = clock_mono_us();
+  worker_timer(w, &w->pulse, w->pulse_us + PULSE_US);
+}
+
+static void pulse_due(struct worker *w, struct timer *t) {
+  int64_t now = clock_mono_us();
+  if (w->spawner_lost || atomic_load(&w->spawner->page->turns) != w->pulse_last) return; /* it moved after the last packet */
+  worker_timer(w, t, now + PULSE_US);
+  if (w->pulse_turns != w->pulse_last) { /* it moved, and was asked again */
+    w->pulse_turns = w->pulse_last;
+    w->pulse_us = now;
+  }
+  if (now - w->pulse_us < PULSE_MAX_US) return;
+  trouble_begin(w, TROUBLE_SPAWNER, "The process that starts tasks does not move; it is replaced.");
+  spawner_kill(w->spawner);
+}
+
 /* Takes the descriptors behind the first `kept`, which are the child's pipes. In order; stays here while there is no room or no
  * spawner. */
 static void send_packet(struct worker *w, const void *p, size_t n, const int *fd, int n_fd, int kept) {
+  feel_pulse(w);
   if (!w->out && !w->spawner_lost && spawner_send(w->spawner, p, n, fd, n_fd) != EAGAIN) {
     for (int i = kept; i < n_fd; i++) close(fd[i]);
     return;
@@ -385,7 +411,7 @@ static void start_error(const struct child *c, const struct sw_exit *m, char *b,
     case STEP_WAITED: *b = '\0'; break; /* it is handed back */
     case STEP_NOT_ALLOWED: snprintf(b, n, "This node's spawner starts nothing as user %s.", shown(q, c->user)); break;
     case STEP_NONE: case STEP_FORK: case STEP_REQUEST: case STEP_SESSION: case STEP_FILES: case STEP_PRCTL:
-    case STEP_WORKDIR:
+    case STEP_WORKDIR: case STEP_DISTURBED:
       snprintf(b, n, "Cannot prepare a process for %s: %s.", program, why);
   }
 }
@@ -406,7 +432,7 @@ static bool never_began(const struct child *c, const struct sw_exit *m) {
   switch ((enum sw_step)m->step) {
     case STEP_NONE: return false;
     case STEP_WAITED: case STEP_DEADLINE: return true;
-    case STEP_FORK: case STEP_REQUEST: case STEP_SESSION: case STEP_FILES: case STEP_PRCTL: case STEP_WORKDIR: return true;
+    case STEP_FORK: case STEP_REQUEST: case STEP_SESSION: case STEP_FILES: case STEP_PRCTL: case STEP_WORKDIR: case STEP_DISTURBED: return true;
     case STEP_LIMIT: case STEP_USER: case STEP_NOT_ALLOWED: case STEP_CWD: case STEP_EXEC: case STEP_INTERPRETER: break;
   }
   return passes(c, m->err);
@@ -418,10 +444,12 @@ static void judge(const struct child *c, const struct sw_exit *m, const char *er
   x->never = never_began(c, m);
   x->again = x->never && m->err == ETXTBSY;
   if (!x->never && !x->lost && m->flags & SW_LATE) x->lost = "The node's lease is over.";
-  if (c->orphaned || m->step == STEP_WAITED || m->step == STEP_DEADLINE || x->again) return; /* says nothing of this node */
+  if (c->orphaned || m->step == STEP_WAITED || m->step == STEP_DEADLINE || m->step == STEP_DISTURBED || x->again) return; /* says nothing of this node */
   if (x->never) start_failed(x->w, error);
   else start_made(x->w);
 }
+
+static void replace_unguarded(struct worker *w);
 
 static void finish(struct child *c, const struct sw_exit *m) {
   struct wx_exec *x = c->x;
@@ -448,6 +476,7 @@ static void finish(struct child *c, const struct sw_exit *m) {
   x->a->run_us = m->run_us;
   x->child = NULL;
   bury(w, c);
+  replace_unguarded(w);
   exec_child_done(x, &e);
   free(output);
 }
@@ -462,14 +491,72 @@ static struct child *an_orphan(struct worker *w) {
 }
 
 static void on_link(struct worker *w, struct source *s);
+static void clear_debris(struct worker *w, struct timer *t);
+
+/* ---- the two that stand by ---- */
+
+static void unwatch(struct watched *x) {
+  if (x->src.fd >= 0) close(x->src.fd);
+  x->src.fd = -1;
+}
+
+static void look_at(struct worker *w, struct watched *x, pid_t pid, void (*dead)(struct worker *, struct source *)) {
+  if (x->src.fd >= 0 && x->pid == pid) return;
+  unwatch(x);
+  x->pid = pid;
+  int fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+  if (fd < 0) return;
+  x->src = (struct source){dead, fd};
+  worker_watch(w, &x->src, EPOLLIN);
+}
+
+static void spare_died(struct worker *w, struct source *s) {
+  (void)s;
+  if (w->spawner->spare >= 0) close(w->spawner->spare);
+  log_warn("worker.spare_died", L_INT("pid", w->spare.pid), L_STR("effect", "another one is made"));
+  w->spawner->spare = w->spawner->spare_pid = -1;
+  waitpid(w->spare.pid, NULL, WNOHANG);
+  unwatch(&w->spare);
+  say(w, SW_SPARE);
+}
+
+/* Nobody can stand above a spawner that runs already: it goes when nothing runs, and the spare takes its place. */
+static void replace_unguarded(struct worker *w) {
+  if (!w->unguarded || w->kids.n || w->spawner_lost || w->draining || w->spawner->spare < 0) return;
+  w->unguarded = false;
+  w->link.fd = -1;
+  w->spawner_lost = true;
+  w->debris.fire = clear_debris;
+  clear_debris(w, &w->debris);
+}
+
+static void guard_died(struct worker *w, struct source *s) {
+  (void)s;
+  unwatch(&w->guard);
+  int64_t again = w->debris.it.pos;
+  if (w->spawner_lost || again) return; /* with its spawner, which is being seen to */
+  waitpid(w->guard.pid, NULL, WNOHANG);
+  w->spawner->guard = -1;
+  w->unguarded = true;
+  log_warn("worker.guard_died", L_INT("pid", w->guard.pid), L_STR("effect", "it is replaced, with the spawner, when no process runs"));
+  replace_unguarded(w);
+}
+
+static void watch_both(struct worker *w) {
+  look_at(w, &w->spare, w->spawner->spare_pid, spare_died);
+  look_at(w, &w->guard, w->spawner->guard, guard_died);
+}
 
 static void wake_spare(struct worker *w) {
   w->spawner_lost = false;
   if (spawner_next(w->spawner)) {
-    log_error("worker.no_spawner", L_STR("effect", "no process can be started any more"));
+    log_error("worker.no_spawner", L_STR("effect", "no process can be started any more; the node ends"));
+    trouble_begin(w, TROUBLE_SPAWNER, "There is no process left that could start tasks.");
+    if (w->o.useless) w->o.useless(w->o.ctx);
   } else {
     w->link = (struct source){on_link, w->spawner->sock};
     worker_watch(w, &w->link, EPOLLIN);
+    watch_both(w);
   }
   send_waiting(w); /* without a spawner they go nowhere: see below */
 }
@@ -504,6 +591,8 @@ static void spawner_died(struct worker *w) {
   log_warn("worker.spawner_died", L_INT("pid", w->spawner->pid), L_INT("attempts", w->kids.n));
   w->link.fd = -1; /* spawner_cleared() closes the socket: it leaves the epoll set */
   w->spawner_lost = true;
+  w->unguarded = false;
+  unwatch(&w->guard);
   for (struct packet *p; (p = w->out);) {
     w->out = p->next;
     packet_free(p);
@@ -514,8 +603,18 @@ static void spawner_died(struct worker *w) {
   clear_debris(w, &w->debris);
 }
 
+static void note_stuck(const struct child *c, const struct sw_exit *m) {
+  const char state[2] = {(char)m->err};
+  log_error("worker.unkillable", L_INT("pid", m->status), L_STR("name", m->name), L_STR("state", state), L_INT("task", c ? c->x->a->ti : 0),
+            L_INT("attempt", c ? c->x->a->epoch : 0), L_STR("effect", "SIGKILL does not end it; its attempt does not end before it does"));
+}
+
 static void take_report(struct worker *w, const struct sw_exit *m) {
   struct child *c = map64_get(&w->kids, m->id);
+  if (m->kind == SW_STUCK) {
+    note_stuck(c, m);
+    return;
+  }
   if (!c && m->kind == SW_EXIT && m->fd >= 0) close(m->fd);
   if (!c) return;
   if (m->kind == SW_STARTED) start_made(w), exec_limit(c->x, m->start_us);
@@ -532,7 +631,11 @@ static void on_link(struct worker *w, struct source *s) {
       spawner_died(w);
       return;
     }
-    if (m.kind != SW_EXIT && m.kind != SW_STARTED) continue;
+    if (m.kind == SW_READY) {
+      trouble_end(w, TROUBLE_SPAWNER);
+      watch_both(w);
+    }
+    if (m.kind != SW_EXIT && m.kind != SW_STARTED && m.kind != SW_STUCK) continue;
     for (size_t k = 0; k < (size_t)n / sizeof *m.report; k++) take_report(w, &m.report[k]);
     if ((size_t)n < sizeof m.report) return; /* more would have come with these */
   }
@@ -555,6 +658,8 @@ enum wr_rc child_setup(struct worker *w, struct wr_err *err) {
   atomic_store(&w->spawner->page->slots, w->o.process_slots);
   w->link = (struct source){on_link, w->spawner->sock};
   if (w->link.fd >= 0) worker_watch(w, &w->link, EPOLLIN);
+  w->pulse.fire = pulse_due;
+  watch_both(w);
   return WR_OK;
 }
 
@@ -564,6 +669,8 @@ void child_cleanup(struct worker *w) {
     w->out = p->next;
     packet_free(p);
   }
+  unwatch(&w->spare);
+  unwatch(&w->guard);
   if (w->spawner_lost) (void)spawner_cleared(w->spawner);
   spawner_end(w->spawner);
   if (w->dir_fd >= 0) close(w->dir_fd);

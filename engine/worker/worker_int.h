@@ -33,6 +33,9 @@ struct source { void (*ready)(struct worker *w, struct source *s); int fd; };
 /* First member of what it belongs to, or found by offset; set .fire once. */
 struct timer { struct heap_item it; void (*fire)(struct worker *w, struct timer *t); };
 
+/* A process that only has to live; readable = it is dead. */
+struct watched { struct source src; pid_t pid; };
+
 struct child;
 struct xlog;
 
@@ -110,6 +113,10 @@ struct worker {
   struct packet *out, **out_tail;
   bool spawner_lost;               /* its children are being killed; starts are refused until then */
   struct timer debris;
+  struct watched spare, guard;     /* the two that stand by */
+  struct timer pulse;              /* runs while the spawner was asked for something and has not moved since */
+  uint64_t pulse_turns, pulse_last; int64_t pulse_us;
+  bool unguarded;                  /* its guard died: it is replaced when nothing runs */
   struct logger *logger;
   char scratch[PIPE_READ_BYTES];
 };

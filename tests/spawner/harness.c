@@ -183,7 +183,7 @@ void h_open(const char *also) {
   struct spawner *spawner;
   const struct run_as_opts who = {.also = &also, .n_also = also != NULL, .personal = true, .self = geteuid(), .can_change = geteuid() == 0};
   if (run_as_new(&who, &policy, &err) != WR_OK) fprintf(stderr, "%s\n", err.msg), abort();
-  const struct spawner_opts so = {H.dir, policy};
+  const struct spawner_opts so = {.data_dir = H.dir, .run_as = policy};
   if (spawner_start(&so, &spawner, &err) != WR_OK) fprintf(stderr, "%s\n", err.msg), abort();
   H.page = spawner->page;
   const struct worker_opts wo = {.spawner = spawner, .data_dir = H.dir, .shell_allowed = true,

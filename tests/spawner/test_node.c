@@ -34,7 +34,7 @@ static _Noreturn void be_node(int64_t lease_us) {
   struct wr_err err;
   struct spawner *s;
   struct worker *w;
-  const struct spawner_opts so = {data, NULL};
+  const struct spawner_opts so = {.data_dir = data};
   if (spawner_start(&so, &s, &err) != WR_OK) _exit(1);
   const struct worker_opts wo = {.spawner = s, .data_dir = data, .shell_allowed = true, .process_slots = 3, .done = on_done};
   atomic_store(&s->page->gate_wait_us, INT64_MAX / 2);
@@ -175,7 +175,7 @@ static void test_no_room_for_the_next(void **st) {
 
 /* A stop waits for nobody who was stopped. */
 static void test_stopped_ones_end(void **st) {
-  const struct spawner_opts so = {data, NULL};
+  const struct spawner_opts so = {.data_dir = data};
   struct spawner *s;
   struct wr_err err;
   (void)st;
@@ -188,7 +188,7 @@ static void test_stopped_ones_end(void **st) {
 
 /* The two that waited for a place are known to the next node on the directory, once. */
 static void test_never_started_are_told(void **st) {
-  const struct spawner_opts so = {H.dir, NULL};
+  const struct spawner_opts so = {.data_dir = H.dir};
   struct spawner *s;
   struct wr_err err;
   size_t n;
@@ -291,9 +291,9 @@ static void test_second_node_refused(void **st) {
   struct wr_err err;
   struct spawner *s;
   char want[128];
-  const struct spawner_opts so = {H.dir, NULL};
+  const struct spawner_opts so = {.data_dir = H.dir};
   snprintf(want, sizeof want, "Another Weir process (pid %d) uses this data directory.", (int)node);
-  assert_int_equal(spawner_start(&so, &s, &err), WR_IN_USE); /* after ten seconds */
+  assert_int_equal(spawner_start(&so, &s, &err), WR_IN_USE); /* within two seconds */
   assert_string_equal(err.msg, want);
   kill(node, SIGKILL);
   reap_all();
@@ -303,7 +303,7 @@ static void test_bad_options(void **st) {
   (void)st;
   struct wr_err err;
   struct spawner *s;
-  assert_int_equal(spawner_start(&(struct spawner_opts){"/no/such/dir", NULL}, &s, &err), WR_INTERNAL);
+  assert_int_equal(spawner_start(&(struct spawner_opts){.data_dir = "/no/such/dir"}, &s, &err), WR_INTERNAL);
   assert_non_null(strstr(err.msg, "No such file or directory"));
   assert_int_equal(waitpid(-1, NULL, 0), -1);
 }

@@ -1,0 +1,208 @@
+/* What stands around a spawner: its guard, the next guard ("weir-spare"), the lock on the data directory; and what each of them
+ * is in the first moments after the fork. See spawner.c for why there are three. Single-threaded processes, each of which holds
+ * nothing of the node's but its end of a socket.
+ *
+ * What never happens: a lock that is free while anything of the former node lives; a wait without end for it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "err.h"
+#include "spawner_wire.h"
+
+enum { FORK_AGAIN_MS = 20 };
+#define LOCK_WAIT_US 1700000       /* a second server on a directory is refused within two seconds */
+
+void spawner_say(int kind, enum wr_rc rc, const char *text, int fd) {
+  struct sw_plain m = {.kind = (uint32_t)kind, .pid = getpid(), .rc = (int32_t)rc};
+  snprintf(m.text, sizeof m.text, "%s", text);
+  union { struct cmsghdr align; char room[CMSG_SPACE(sizeof(int))]; } c = {0};
+  struct iovec iov = {&m, sizeof m};
+  struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
+  if (fd >= 0) {
+    mh.msg_control = &c;
+    mh.msg_controllen = sizeof c;
+    *CMSG_FIRSTHDR(&mh) = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+    memcpy(CMSG_DATA(CMSG_FIRSTHDR(&mh)), &fd, sizeof fd);
+  }
+  if (sendmsg(FD_SOCK, &mh, MSG_NOSIGNAL) < 0) _exit(1);
+}
+
+static void on_alarm(int sig) { (void)sig; }
+
+/* Returns 0, or -1 when a former spawner, or another node, still has it after that time. */
+static int take_lock(void) {
+  if (flock(FD_LOCK, LOCK_EX | LOCK_NB) == 0) return 0;
+  struct sigaction sa = {.sa_handler = on_alarm}; /* no SA_RESTART: it ends the flock */
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGALRM);
+  sigaction(SIGALRM, &sa, NULL);
+  sigprocmask(SIG_UNBLOCK, &set, NULL);
+  struct itimerval t = {{0, 100000}, {LOCK_WAIT_US / 1000000, LOCK_WAIT_US % 1000000}}; /* again and again, should the first come before flock() */
+  setitimer(ITIMER_REAL, &t, NULL);
+  int rc = flock(FD_LOCK, LOCK_EX);
+  t = (struct itimerval){0};
+  setitimer(ITIMER_REAL, &t, NULL);
+  sigprocmask(SIG_BLOCK, &set, NULL);
+  signal(SIGALRM, SIG_DFL);
+  return rc;
+}
+
+static _Noreturn void refuse(enum wr_rc rc, const char *text) {
+  spawner_say(SW_REFUSED, rc, text, -1);
+  _exit(1);
+}
+
+static void lock_or_refuse(void) {
+  char pid[32] = "";
+  if (take_lock() == 0) {
+    int n = snprintf(pid, sizeof pid, "%-*d\n", LOCK_PID_BYTES - 1, (int)getppid());
+    if (pwrite(FD_LOCK, pid, (size_t)n, 0) != n) refuse(WR_NO_SPACE, "The data directory cannot be written.");
+    return;
+  }
+  ssize_t n = pread(FD_LOCK, pid, sizeof pid - 1, 0);
+  pid[n > 0 ? strcspn(pid, " \n") : 0] = '\0';
+  char text[160];
+  snprintf(text, sizeof text, "Another Weir process (pid %s) uses this data directory.", *pid ? pid : "unknown");
+  refuse(WR_IN_USE, text);
+}
+
+/* Under the lock. */
+static void make_run_dir(const char *path) {
+  char text[160];
+  int fd = workdirs_make(path);
+  if (fd < 0) {
+    snprintf(text, sizeof text, "Cannot make the directory %.90s: %s.", path, strerrordesc_np(errno));
+    refuse(WR_NO_SPACE, text);
+  }
+  if (fd == FD_RUN) return;
+  dup3(fd, FD_RUN, O_CLOEXEC);
+  close(fd);
+}
+
+/* Nothing of the node's stays open, no signal of its terminal gets here. */
+static void settle_in(struct spawner_seed *seed) {
+  int sock = fcntl(seed->sock, F_DUPFD_CLOEXEC, 16), lock = fcntl(seed->lock, F_DUPFD_CLOEXEC, 16);
+  int null = fcntl(open("/dev/null", O_RDWR | O_CLOEXEC), F_DUPFD_CLOEXEC, 16);
+  int run = seed->run < 0 ? -1 : fcntl(seed->run, F_DUPFD_CLOEXEC, 16);
+  if (sock < 0 || lock < 0 || null < 0) _exit(1);
+  spawner_null_files(null);
+  dup3(sock, FD_SOCK, O_CLOEXEC);
+  dup3(lock, FD_LOCK, O_CLOEXEC);
+  dup3(null, FD_NULL, O_CLOEXEC);
+  if (run >= 0) dup3(run, FD_RUN, O_CLOEXEC);
+  syscall(SYS_close_range, (unsigned)(run >= 0 ? FD_RUN : FD_NULL) + 1, ~0U, 0U);
+  sigset_t all;
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, NULL);
+  for (int i = 1; i < NSIG; i++) signal(i, i != SIGCHLD && found_ignored(&seed->found, i) ? SIG_IGN : SIG_DFL); /* all are blocked here */
+  umask(077);
+  struct rlimit core;
+  if (getrlimit(RLIMIT_CORE, &core) == 0) core.rlim_cur = 0, setrlimit(RLIMIT_CORE, &core);
+}
+
+/* Again and again while there is no room for a process: a node whose spawner died needs this one. Ends when the node does.
+ * The first one's failure is told at once: -1. */
+static pid_t fork_at_last(int role) {
+  struct pollfd p = {.fd = FD_SOCK}; /* it tells the node's end only */
+  for (;;) {
+    pid_t pid = fork();
+    if (pid >= 0 || role == SPAWNER_FIRST) return pid;
+    if (poll(&p, 1, FORK_AGAIN_MS) > 0) _exit(1);
+  }
+}
+
+/* Forked twice, so that the spare is the node's child and not ours, for we are no subreaper yet. Returns the node's end of
+ * its socket, -1 = none. */
+static int make_spare(const struct spawner_seed *seed) {
+  int role = seed->role;
+  int pair[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) return -1;
+  pid_t pid = fork_at_last(role);
+  if (pid == 0) {
+    if (fork_at_last(role) != 0) _exit(0);
+    spawner_main((struct spawner_seed){SPAWNER_SPARE, pair[1], FD_LOCK, FD_RUN, seed->run_path, seed->page, seed->run_as, seed->found});
+  }
+  if (pid > 0) waitpid(pid, NULL, 0);
+  close(pair[1]);
+  return pair[0];
+}
+
+/* For a node that gave up the right to: it is their parent and has not waited for them, so the numbers are theirs. */
+static void slay_for(const struct sw_slay *m) {
+  pid_t group = 0;
+  for (uint32_t i = 0; i < m->n && i < SW_SLAY_MAX; i++) reap_slay(m->pid[i], &group);
+  spawner_say(SW_SLAY, WR_OK, "", -1);
+}
+
+static void be_spare(void) {
+  prctl(PR_SET_NAME, "weir-spare", 0, 0, 0);
+  spawner_say(SW_HELLO, WR_OK, "", -1);
+  union { uint32_t kind; struct sw_plain plain; struct sw_slay slay; } m = {0};
+  for (;;) {
+    ssize_t n = recv(FD_SOCK, &m, sizeof m, 0);
+    if (n <= 0) _exit(0);
+    if (m.kind == SW_ACTIVATE) return;
+    if (m.kind == SW_SLAY) slay_for(&m.slay);
+  }
+}
+
+int spawner_spare_below(const struct spawner_seed *seed, pid_t *pid) {
+  int pair[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) return -1;
+  *pid = fork();
+  if (*pid == 0) spawner_main((struct spawner_seed){SPAWNER_SPARE, pair[1], FD_LOCK, FD_RUN, seed->run_path, seed->page, seed->run_as, seed->found});
+  close(pair[1]);
+  if (*pid > 0) return pair[0];
+  *pid = 0;
+  close(pair[0]);
+  return -1;
+}
+
+/* Waits for its spawner's end, however that comes, then for that of all that it leaves. */
+static _Noreturn void be_guard(pid_t spawner) {
+  const struct timespec patience = {0, 20000000}; /* an orphan may come without a signal */
+  sigset_t set;
+  prctl(PR_SET_NAME, "weir-guard", 0, 0, 0);
+  close(FD_SOCK); /* so that the node sees its end when the spawner goes */
+  syscall(SYS_close_range, (unsigned)FD_NULL + 1, ~0U, 0U); /* and the spare that of the node */
+  for (int status; waitpid(spawner, &status, WUNTRACED) == spawner && WIFSTOPPED(status);) kill(spawner, SIGCONT); /* it has deadlines */
+  sigemptyset(&set);
+  sigaddset(&set, SIGCHLD);
+  while (reap_debris(false, NULL, NULL) > 0) sigtimedwait(&set, NULL, &patience);
+  _exit(0);
+}
+
+/* Returns in the spawner. */
+static void fork_from_guard(int role) {
+  if (setsid() < 0) _exit(1);
+  prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* for the guard; a fork does not pass it on */
+  pid_t pid = fork_at_last(role);
+  if (pid < 0) _exit(1);
+  if (pid > 0) be_guard(pid);
+  prctl(PR_SET_NAME, "weir-spawner", 0, 0, 0);
+  prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+}
+
+_Noreturn void spawner_main(struct spawner_seed seed) {
+  settle_in(&seed);
+  if (seed.role == SPAWNER_FIRST) lock_or_refuse(), make_run_dir(seed.run_path);
+  else be_spare();
+  int spare = make_spare(&seed);
+  fork_from_guard(seed.role);
+  spawner_loop(&seed, spare);
+}

@@ -1,0 +1,215 @@
+/* The spawner and who stands around it, disturbed: stopped, killed, flooded, with a process that nobody can kill. Others' attempts
+ * go on all the while. Hostile users and the freezer need root: skipped without. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "harness.h"
+
+enum { FLOOD = 2000, STARTS = 60 };
+static char self[256];
+
+/* A program that makes siblings of itself, as fast as it can. */
+static int be_flood(void) {
+  for (int i = 0; i < FLOOD; i++)
+    if (syscall(SYS_clone, 0x8000 /* CLONE_PARENT */ | SIGCHLD, 0, 0, 0, 0) == 0) pause();
+  pause();
+  return 0;
+}
+
+static int64_t start(const char *script, const char *config) {
+  struct attempt *a = h_attempt("SHELL", script, config);
+  int64_t ti = a->ti;
+  worker_start(H.w, a);
+  return ti;
+}
+
+static pid_t await_other(pid_t (*which)(void), pid_t than) {
+  for (int64_t end = clock_mono_us() + 60000000;;) {
+    pid_t pid = which();
+    if (pid > 0 && pid != than) return pid;
+    if (clock_mono_us() > end) fail_msg("nobody came for %d", (int)than);
+    sched_yield();
+  }
+}
+
+static pid_t spawner(void) { return h_spawner(getpid()); }
+static pid_t guard(void) { return h_child(getpid(), "weir-guard"); }
+static pid_t spare(void) {
+  pid_t s = spawner(), mine = h_child(getpid(), "weir-spare");
+  return mine > 0 ? mine : s > 0 ? h_child(s, "weir-spare") : 0;
+}
+
+/* Replaced at once, and the one that comes is good for a spawner. */
+static void test_spare_killed(void **st) {
+  (void)st;
+  for (int i = 0; i < 2; i++) {
+    pid_t old = spare();
+    assert_true(old > 0 && kill(old, SIGKILL) == 0);
+    pid_t fresh = await_other(spare, old);
+    h_expect("exit 0", NULL, ATTEMPT_OK, NULL);
+    assert_true(fresh > 0 && kill(fresh, 0) == 0);
+    pid_t was = spawner();
+    assert_int_equal(kill(was, SIGKILL), 0);
+    await_other(spawner, was);
+    h_expect("exit 0", NULL, ATTEMPT_OK, NULL);
+  }
+}
+
+/* What runs runs on; when it has ended there is a guard again, with a spawner of its own. */
+static void test_guard_killed(void **st) {
+  char line[32];
+  (void)st;
+  int fifo = h_fifo("guard");
+  struct buf b = BUF_INIT;
+  buf_printf(&b, "echo ready > %s/guard; read x < %s/guard.go", H.dir, H.dir);
+  int go = h_fifo("guard.go");
+  int64_t ti = start(b.data, NULL);
+  h_line(fifo, line, sizeof line);
+  pid_t old = guard();
+  assert_int_equal(kill(old, SIGKILL), 0);
+  h_expect("exit 0", NULL, ATTEMPT_OK, NULL);
+  assert_int_equal(guard(), 0);
+  buf_clear(&b);
+  buf_printf(&b, "%s/guard.go", H.dir);
+  int in = open(b.data, O_WRONLY | O_CLOEXEC);
+  assert_int_equal(write(in, "\n", 1), 1);
+  struct attempt *a = h_await(ti);
+  assert_int_equal(a->end, ATTEMPT_OK);
+  attempt_free(a);
+  await_other(guard, old);
+  h_expect("exit 0", NULL, ATTEMPT_OK, NULL);
+  close(in);
+  close(go);
+  close(fifo);
+  buf_done(&b);
+}
+
+/* By a task of the same user: the guard, who would wake its spawner, then that. They are replaced. */
+static void test_both_stopped(void **st) {
+  (void)st;
+  pid_t g = guard(), s = spawner();
+  struct health_part part;
+  assert_true(g > 0 && s > 0 && kill(g, SIGSTOP) == 0 && kill(s, SIGSTOP) == 0);
+  struct attempt *a = h_sh("exit 0");
+  assert_true(a->end == ATTEMPT_OK || a->end == ATTEMPT_HANDBACK || a->end == ATTEMPT_LOST);
+  attempt_free(a);
+  await_other(spawner, s);
+  h_expect("exit 0", NULL, ATTEMPT_OK, NULL);
+  worker_health(H.w, &part);
+  assert_true(part.ok);
+}
+
+/* A user's task stops all that is of that user, again and again: others of it may stand between setresuid() and exec(). */
+static void test_hostile_stop(void **st) {
+  int64_t ti[STARTS];
+  (void)st;
+  if (geteuid()) skip();
+  static const char nobody[] = "{\"user\":\"nobody\",\"grace\":0}";
+  int64_t hostile = start("while :; do kill -STOP -1; done", nobody);
+  pid_t was = spawner();
+  for (int i = 0; i < STARTS; i++) {
+    ti[i] = start("exit 0", nobody);
+    if (i % 10 == 0) h_expect("exit 0", NULL, ATTEMPT_OK, NULL);
+  }
+  worker_cancel(H.w, hostile, 1);
+  attempt_free(h_await(hostile));
+  for (int i = 0; i < STARTS; i++) worker_cancel(H.w, ti[i], 1);
+  for (int i = 0; i < STARTS; i++) attempt_free(h_await(ti[i]));
+  assert_int_equal(spawner(), was);
+}
+
+static void put_text(const char *path, const char *text) {
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0 || write(fd, text, strlen(text)) < 0) fail_msg("%s: %s", path, strerror(errno));
+  close(fd);
+}
+
+/* The freezer stands for a network file system that hangs. */
+static void test_unkillable(void **st) {
+  static const char group[] = "/sys/fs/cgroup/freezer/weir-test";
+  char line[32], path[96];
+  (void)st;
+  if (geteuid() || (mkdir(group, 0755) && errno != EEXIST)) skip();
+  int fifo = h_fifo("frozen"), go = h_fifo("frozen.go");
+  struct buf b = BUF_INIT;
+  buf_printf(&b, "setsid sleep 1000 & echo $! > %s/frozen; read x < %s/frozen.go", H.dir, H.dir);
+  int64_t ti = start(b.data, NULL);
+  h_line(fifo, line, sizeof line);
+  snprintf(path, sizeof path, "%s/cgroup.procs", group);
+  put_text(path, line);
+  snprintf(path, sizeof path, "%s/freezer.state", group);
+  put_text(path, "FROZEN");
+  buf_clear(&b);
+  buf_printf(&b, "%s/frozen.go", H.dir);
+  int in = open(b.data, O_WRONLY | O_CLOEXEC);
+  assert_int_equal(write(in, "\n", 1), 1);
+  for (int i = 0; i < 10; i++) h_expect("sleep 1000 & exit 0", NULL, ATTEMPT_OK, NULL);
+  assert_false(h_gone(line));
+  put_text(path, "THAWED");
+  struct attempt *a = h_await(ti);
+  assert_int_equal(a->end, ATTEMPT_OK);
+  assert_true(h_gone(line));
+  attempt_free(a);
+  while (rmdir(group) && errno == EBUSY) sched_yield();
+  close(in);
+  close(go);
+  close(fifo);
+  buf_done(&b);
+}
+
+/* Children of the spawner that one of its children makes: they hold up neither their own end nor those of others. */
+static void test_siblings(void **st) {
+  (void)st;
+  char config[320];
+  snprintf(config, sizeof config, "{\"argv\":[\"%s\",\"flood\"],\"grace\":0}", self);
+  int64_t ti = start(NULL, config);
+  for (int i = 0; i < 5; i++) h_expect("exit 0", NULL, ATTEMPT_OK, NULL);
+  worker_cancel(H.w, ti, 1);
+  struct attempt *a = h_await(ti);
+  assert_int_equal(a->signal, SIGKILL);
+  attempt_free(a);
+  assert_int_equal(h_child(spawner(), "test_spawner_st"), 0);
+}
+
+/* What the node raised or lowered for itself is not the tasks'. */
+static void test_given_back(void **st) {
+  (void)st;
+  struct attempt *a = h_sh("umask; ulimit -Sn; ulimit -Sc; grep SigIgn /proc/self/status");
+  assert_string_equal(h_log(a->ti)->data, "0027\n200\n0\nSigIgn:\t0000000000000001\n");
+  attempt_free(a);
+  a = h_run("SHELL", "ulimit -Sc; ulimit -Hc", "{\"rlimits\":{\"core\":1048576}}");
+  assert_string_equal(h_log(a->ti)->data, "0\n0\n");
+  attempt_free(a);
+}
+
+int main(int argc, char **argv) {
+  if (argc > 1 && strcmp(argv[1], "flood") == 0) return be_flood();
+  ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+  if (n <= 0) return 1;
+  struct rlimit l;
+  getrlimit(RLIMIT_NOFILE, &l);
+  l.rlim_cur = 200;
+  setrlimit(RLIMIT_NOFILE, &l);
+  getrlimit(RLIMIT_CORE, &l);
+  l.rlim_cur = 0;
+  setrlimit(RLIMIT_CORE, &l);
+  umask(027);
+  signal(SIGHUP, SIG_IGN);
+  h_open(geteuid() == 0 ? "nobody" : NULL);
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_given_back), cmocka_unit_test(test_siblings), cmocka_unit_test(test_unkillable), cmocka_unit_test(test_hostile_stop),
+    cmocka_unit_test(test_both_stopped), cmocka_unit_test(test_spare_killed), cmocka_unit_test(test_guard_killed)};
+  int rc = cmocka_run_group_tests_name("standing", tests, NULL, NULL);
+  h_close();
+  return rc;
+}
