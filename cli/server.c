@@ -4,8 +4,10 @@
  * leaves, exit 0; a second Ctrl-C ends it at once. What never happens: an exit later than --stop-timeout. */
 #include <arpa/inet.h>
 #include <pthread.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "api.h"
 #include "clock.h"
@@ -192,10 +194,20 @@ static int serve(struct server *s) {
 
 static void put_number(char *out, size_t n, uint32_t v) { snprintf(out, n, "%u", v); }
 
+/* Root becomes the owner of DATA, which may not be there yet; nobody else becomes another. */
+static void put_user(const struct config *c, const char *data, char *out, size_t n) {
+  struct run_as_user me = {0};
+  struct stat st;
+  bool changes = geteuid() == 0 && !config_num(c, OPT_DEV), known = changes && stat(data, &st) == 0;
+  const struct passwd *owner = known ? getpwuid(st.st_uid) : NULL;
+  run_as_self(&me);
+  snprintf(out, n, "%s", owner ? owner->pw_name : changes ? "the owner of --data" : me.name);
+  run_as_user_done(&me);
+}
+
 void server_effective(const struct config *c, enum opt_id id, char *out, size_t n) {
   struct node_opts o = {.roles = NODE_WORKER};
   struct wr_err err;
-  struct run_as_user me = {0};
   char room[512];
   *out = '\0';
   if (read_places(c, &o, room, sizeof room, &err) || setup_quietly(c, config_num(c, OPT_DEV) ? SHELL_PERSONAL : SHELL_SERVICE, &o, &err)) return;
@@ -207,11 +219,7 @@ void server_effective(const struct config *c, enum opt_id id, char *out, size_t 
   case OPT_RUN_AS: snprintf(out, n, "%s", o.run_as && o.run_as->n ? o.run_as->v[0].name : "-"); break;
   case OPT_LOG_LEVEL: snprintf(out, n, "info"); break;
   case OPT_ZONE: snprintf(out, n, "the system's"); break;
-  case OPT_USER:
-    run_as_self(&me);
-    snprintf(out, n, "%s", geteuid() == 0 && !config_num(c, OPT_DEV) ? "the owner of --data" : me.name);
-    run_as_user_done(&me);
-    break;
+  case OPT_USER: put_user(c, o.data, out, n); break;
   default: break;
   }
   setup_done(&o);
