@@ -92,8 +92,21 @@ static enum mem_fate lost_answer(struct world *w) {
   return k == 2 ? MEM_LATE_DONE : MEM_LATE_UNDONE;
 }
 
+static enum mem_fate lasting(struct world *w, const struct node *n, enum mem_call what) {
+  switch (n->fault) {
+  case FAULT_DOWN: return what == MEM_COMMIT ? lost_answer(w) : MEM_DOWN;
+  case FAULT_RETRY: return MEM_RETRY;
+  case FAULT_UNKNOWN: return what == MEM_COMMIT ? lost_answer(w) : what == MEM_RESOLVE ? MEM_RETRY : MEM_GO;
+  case FAULT_FULL: return what == MEM_WRITE || what == MEM_COMMIT || what == MEM_RENEW ? MEM_NO_SPACE : MEM_GO;
+  case FAULT_BAD: return what == MEM_WRITE ? MEM_BAD : MEM_GO;
+  case FAULT_STUCK: case FAULT__N: break;
+  }
+  return MEM_GO;
+}
+
 static enum mem_fate fault_of(struct world *w, struct node *n, enum mem_call what, const struct batch *b) {
   if (w->calm) return MEM_GO;
+  if (n->fault_until > w->now && what != MEM_WAIT) return lasting(w, n, what);
   if (n->down_until > w->now) return what == MEM_COMMIT ? lost_answer(w) : MEM_DOWN;
   if (what == MEM_WRITE && holds_bad(w, b)) return MEM_BAD;
   if (what == MEM_WAIT || !sim_chance(w, w->p_fault)) return MEM_GO;
@@ -112,6 +125,10 @@ enum mem_fate sim_store_call(void *ctx, void *node, enum mem_call what, const st
   struct node *n = node;
   if (n->dead) return MEM_DOWN;
   bool wait = what == MEM_WAIT;
+  if (n->fault == FAULT_STUCK && n->fault_until > w->now && !wait) {
+    node_yield(n, n->fault_until - w->now);
+    if (n->dead) return MEM_DOWN;
+  }
   int64_t most = w->calm ? 100 : sim_chance(w, w->p_slow) ? 300000 : 3000;
   if (wait || sim_chance(w, w->p_yield)) node_yield(n, wait ? 1000 + most : sim_between(w, 0, most));
   if (n->dead) return MEM_DOWN;
@@ -126,6 +143,7 @@ static void freeze(struct world *w, struct node *n) {
   int64_t most = sim_chance(w, 500) ? w->lease_us * 2 : w->lease_us / 10;
   n->frozen_until = w->now + sim_between(w, 0, most);
   n->machine_frozen = sim_chance(w, 150);
+  if (n->out_until < n->frozen_until) n->out_until = n->frozen_until;
   for (struct work *k = n->work; n->machine_frozen && k != NULL; k = k->next) k->rec->excused = true;
   sim_trace(w, "freeze", n->id, n->frozen_until - w->now, n->machine_frozen);
 }
@@ -140,6 +158,14 @@ static void flush_queue(struct world *w) {
   for (int s = 0; s < SLOT__N && !w->single; s++) w->q[s].n = 0;
 }
 
+static void begin_fault(struct world *w, struct node *n) {
+  n->fault = (enum long_fault)sim_rnd(w, FAULT__N);
+  n->fault_from = w->now;
+  n->fault_until = w->now + sim_between(w, SEC, 120 * SEC);
+  if (n->fault == FAULT_STUCK && n->out_until < n->fault_until) n->out_until = n->fault_until;
+  sim_trace(w, "fault", n->id, (int64_t)n->fault, n->fault_until - w->now);
+}
+
 static void chaos(struct world *w) {
   struct node *n = &w->node[sim_rnd(w, (uint64_t)w->n_node)];
   uint64_t k = sim_rnd(w, 100);
@@ -150,7 +176,8 @@ static void chaos(struct world *w) {
   if (k >= 20 && k < 45) node_crash(n);
   else if (k < 65 && !w->single) freeze(w, n);
   else if (k < 75 && !n->draining) node_drain(n);
-  else if (k < 85) jump(w, n);
+  else if (k < 83) jump(w, n);
+  else if (k < 92) begin_fault(w, n);
   else n->down_until = w->now + sim_between(w, 0, sim_chance(w, 500) ? w->lease_us * 2 : 3 * SEC); /* cut off from the database */
 }
 
@@ -165,7 +192,8 @@ static void become_calm(struct world *w) {
   sim_trace(w, "calm", 0, 0, 0);
   for (int i = 0; i < w->n_node; i++) {
     struct node *n = &w->node[i];
-    n->frozen_until = n->down_until = 0;
+    n->frozen_until = n->down_until = n->fault_until = 0;
+    if (n->in_turn && n->resume_at > w->now + SEC) n->resume_at = w->now + SEC;
     n->machine_frozen = false;
     if (!n->up && n->up_at > w->now + SEC) n->up_at = w->now + SEC;
   }
@@ -173,7 +201,7 @@ static void become_calm(struct world *w) {
 
 /* ---- one step ---- */
 
-enum act { ACT_NODE, ACT_WORK, ACT_POLL, ACT_OP, ACT_CHAOS, ACT_ORPHAN };
+enum act { ACT_NODE, ACT_WORK, ACT_POLL, ACT_OP, ACT_CHAOS, ACT_ORPHAN, ACT_BACK };
 struct ready { enum act act; int node; };
 
 static size_t what_is_ready(struct world *w, struct ready *out) {
@@ -185,6 +213,7 @@ static size_t what_is_ready(struct world *w, struct ready *out) {
     if (queue_ready(w, x)) out[n++] = (struct ready){ACT_POLL, i};
   }
   if (w->op_at <= w->now) out[n++] = (struct ready){ACT_OP, 0};
+  if (load_ready(w)) out[n++] = (struct ready){ACT_BACK, 0};
   if (!w->calm && w->chaos_at <= w->now) out[n++] = (struct ready){ACT_CHAOS, 0};
   for (size_t i = 0; i < w->n_orphan; i++)
     if (w->orphan[i].end_at <= w->now) { out[n++] = (struct ready){ACT_ORPHAN, 0}; break; }
@@ -201,7 +230,7 @@ static void to_next_event(struct world *w) {
   }
   for (size_t i = 0; i < w->n_orphan; i++) at = soonest(at, w->orphan[i].end_at);
   for (const struct mem_tx *tx = w->db->txs; tx != NULL; tx = tx->next) at = soonest(at, w->now + SEC);
-  at = soonest(at, w->op_at);
+  at = soonest(soonest(at, w->op_at), load_next(w));
   if (!w->calm) at = soonest(at, w->chaos_at);
   if (at == INT64_MAX) at = w->now + SEC;
   if (at > w->now) w->now = at;
@@ -226,11 +255,12 @@ static void act(struct world *w, struct ready r) {
     w->chaos_at = w->now + sim_between(w, SEC / 10, 30 * SEC);
     break;
   case ACT_ORPHAN: orphans_run(w); break;
+  case ACT_BACK: load_back(w); break;
   }
 }
 
 static void step(struct world *w) {
-  struct ready r[SIM_NODES * 3 + 3];
+  struct ready r[SIM_NODES * 3 + 4];
   w->step++;
   w->now += sim_between(w, 0, 200);
   size_t n = what_is_ready(w, r);
@@ -243,6 +273,7 @@ static void step(struct world *w) {
   for (int i = 0; i < w->n_node; i++)
     if (w->node[i].draining && node_drained(&w->node[i])) return;
   if (n > 0) act(w, r[sim_rnd(w, n)]);
+  load_check(w);
 }
 
 /* ---- one seed ---- */

@@ -11,6 +11,7 @@
 
 #define SIM_NODES 3
 #define SEC 1000000LL
+#define REQUEST_US (10 * SEC)
 
 /* One attempt, as the world saw it, whatever the rows say. */
 struct rec {
@@ -56,8 +57,14 @@ struct op {                         /* a request of a client */
   struct intent *intent; int body;  /* it has a key */
   uint32_t run_no;                  /* of the flow when it was sent */
   uint64_t life;
+  int64_t post_at;
+  bool patient;                     /* waits for the runner's word; else takes it back when its time is over */
+  bool gave_up, never;              /* took it back; was told that nothing is stored, nor will be */
   bool answered, final, there;      /* the flow was final, what it names had a row, when it was sent */
 };
+
+/* Faults of the store that last: for one node, every call. BAD: every write is refused, as if each row were at fault. */
+enum long_fault { FAULT_DOWN, FAULT_RETRY, FAULT_UNKNOWN, FAULT_FULL, FAULT_BAD, FAULT_STUCK, FAULT__N };
 
 struct node {
   struct world *w;
@@ -73,6 +80,9 @@ struct node {
   void *fake_stack;
   bool in_turn;
   int64_t resume_at, frozen_until, down_until;
+  enum long_fault fault;
+  int64_t fault_from, fault_until;
+  int64_t out_until;                /* it could answer nobody until then: frozen, or inside a call that did not come back */
   bool machine_frozen;
   double rate;                      /* of its clocks against the true time */
   int64_t boot_off, wall_off, true_off;
@@ -109,13 +119,14 @@ struct world {
   struct map64 fdefs, tdefs;        /* (id << 20 | version) -> definition */
   struct orphan *orphan; size_t n_orphan, cap_orphan;
   struct op *ops;
+  struct op **open; size_t n_open, cap_open;  /* those that wait */
   struct intent intent[SIM_KEYS]; size_t n_intent;
   uint32_t p_key;                   /* per 1000 starts */
   bool quick;                       /* programs of a few milliseconds: nodes claim ahead */
   int64_t op_at, chaos_at, calm_at;
   int64_t bad_fi;
   uint32_t p_fault, p_yield, p_slow; /* per 1000 */
-  uint64_t n_ops, n_commit, n_crash, n_unknown, n_done, n_gated, n_replay;
+  uint64_t n_ops, n_commit, n_crash, n_unknown, n_done, n_gated, n_replay, n_back;
 };
 
 /* sim.c */
@@ -153,6 +164,10 @@ void load_setup(struct world *w);
 void load_op(struct world *w);                               /* one request or change of a definition */
 void load_idle_op(struct world *w);
 void load_done(struct world *w);
+int64_t load_next(const struct world *w);                    /* when a client loses patience */
+bool load_ready(const struct world *w);
+void load_back(struct world *w);                             /* those whose time is over take their requests back */
+void load_check(struct world *w);                            /* nobody waits longer than promised */
 
 /* sim_oracle.c, sim_rebuild.c */
 void oracle_commit(void *ctx, int64_t me, const struct batch *b);

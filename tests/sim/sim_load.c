@@ -142,6 +142,8 @@ static void op_done(struct req *q, void *ctx) {
   if (o->answered) sim_fail(w, "a request is answered twice");
   o->answered = true;
   sim_trace(w, "answer", q->kind, q->rc, q->fi);
+  if (o->never && q->rc == WR_OK) sim_fail(w, "nothing is to be stored, its client was told; and it is");
+  if (o->gave_up) return;
   oracle_answer(w, o);
 }
 
@@ -228,7 +230,64 @@ static void send(struct world *w, struct op *o) {
   o->next = w->ops;
   w->ops = o;
   w->n_ops++;
-  if (!runner_post(n->runner, &o->q)) o->answered = true;
+  o->post_at = w->now;
+  o->patient = sim_chance(w, 300);
+  if (runner_post(n->runner, &o->q)) *WR_PUSH(w->open, w->n_open, w->cap_open) = o;
+  else o->answered = true;
+}
+
+/* ---- patience ---- */
+
+static bool waits(const struct op *o) { return !o->answered && o->node->up && !o->node->dead && o->node->life == o->life; }
+
+int64_t load_next(const struct world *w) {
+  int64_t at = INT64_MAX;
+  for (size_t i = 0; i < w->n_open; i++)
+    if (!w->open[i]->patient && !w->open[i]->gave_up && w->open[i]->post_at + REQUEST_US < at) at = w->open[i]->post_at + REQUEST_US;
+  return at;
+}
+
+bool load_ready(const struct world *w) { return load_next(w) <= w->now; }
+
+static void take_back(struct world *w, struct op *o) {
+  enum req_back got = runner_take_back(o->node->runner, &o->q);
+  w->n_back++;
+  sim_trace(w, "back", o->q.kind, got, o->node->id);
+  switch (got) {
+  case REQ_BACK_ANSWERED: sim_fail(w, "a request is said to be answered, and is not");
+  case REQ_BACK_YOURS: o->answered = o->never = true; break;
+  case REQ_BACK_UNSENT: o->never = true; break;
+  case REQ_BACK_UNKNOWN: break;
+  }
+  o->gave_up = true;
+}
+
+void load_back(struct world *w) {
+  size_t k = 0;
+  for (size_t i = 0; i < w->n_open; i++) {
+    struct op *o = w->open[i];
+    if (waits(o) && !o->patient && !o->gave_up && o->post_at + REQUEST_US <= w->now) take_back(w, o);
+    if (waits(o)) w->open[k++] = o;
+  }
+  w->n_open = k;
+}
+
+/* While the store is known to be away nobody waits; else no longer than REQUEST_US and a bit, unless the node could not act. */
+void load_check(struct world *w) {
+  for (size_t i = 0; i < w->n_open; i++) {
+    const struct op *o = w->open[i];
+    const struct node *n = o->node;
+    if (!waits(o) || o->gave_up || node_asleep(n)) continue;
+    int64_t from = o->post_at > n->out_until ? o->post_at : n->out_until;
+    if (w->now - from > REQUEST_US + 8 * SEC) sim_fail(w, "a request of kind %d has waited for %lld s", (int)o->q.kind, (long long)((w->now - from) / SEC));
+    bool away = n->fault_until > w->now && n->fault != FAULT_STUCK && n->fault != FAULT_UNKNOWN;
+    if (away && n->fault_from > from) from = n->fault_from;
+    if (away && w->now - from > 8 * SEC) sim_fail(w, "a request of kind %d waits for a store that is away", (int)o->q.kind);
+    struct health_part store, disk;
+    if (!away || w->now - from < 6 * SEC) continue;
+    watch_health(&n->runner->watch, node_boot(n), &store, &disk);
+    if (store.ok && disk.ok && n->fault != FAULT_BAD) sim_fail(w, "node %d says that its store is well", n->id);
+  }
 }
 
 static void change_definitions(struct world *w) {
@@ -281,4 +340,5 @@ void load_done(struct world *w) {
     op_free(o);
   }
   w->ops = NULL;
+  free(w->open);
 }

@@ -464,8 +464,14 @@ void oracle_quiet(struct world *w) {
     if (r && r->inflight.n + r->n_more + r->n_later + r->n_ev > 0) sim_fail(w, "node %d has something left: inflight %zu, more %zu", i, r->inflight.n, r->n_more);
     for (int k = 0; r && k < SLOT__N; k++)
       if (r->used[k] != 0) sim_fail(w, "node %d: %u slots are still in use", i, r->used[k]);
+    struct health_part store = {.ok = true}, disk = {.ok = true};
+    if (r) watch_health(&w->node[i].runner->watch, node_boot(&w->node[i]), &store, &disk);
+    if (!store.ok || !disk.ok) sim_fail(w, "node %d: its store is well again, and it says: %s%s", i, store.why, disk.why);
     if (r && r->solos.n > 0) sim_fail(w, "node %d still caches %zu finished tasks", i, r->solos.n);
   }
-  for (const struct op *o = w->ops; o != NULL; o = o->next)
+  for (const struct op *o = w->ops; o != NULL; o = o->next) {
+    for (uint32_t i = 0; o->never && !o->intent && w->n_crash == 0 && i < o->q.n_start; i++)
+      if (o->q.start[i].fi && memdb_flow(w->db, o->q.start[i].fi)) sim_fail(w, "a start was taken back, flow %lld has a row", (long long)o->q.start[i].fi);
     if (!o->answered && o->node->up && o->node->life == o->life) sim_fail(w, "a request of kind %d was never answered", (int)o->q.kind);
+  }
 }
