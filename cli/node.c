@@ -25,6 +25,7 @@
 #define AHEAD 128                 /* most process attempts that are claimed before they have a slot */
 #define FILES_BASE (256 + AHEAD * FILES_PER_SLOT)
 #define FILES_WISHED 65536
+#define LEAVE_US 2000000          /* a planned stop: what results may take to be stored, once all attempts have ended */
 #define MAX_HINTS 1000000         /* the list of the queue is bounded; beyond it tasks wait as rows */
 enum { ID_CHARS = 32, HOME_BYTES = 80 };
 #define NUDGE_QUEUE SLOT_PROCESS  /* which of the queues carries nudges */
@@ -39,7 +40,7 @@ struct node {
   struct worker *worker;
   struct runner *runner;
   _Atomic bool failed;            /* it has no spawner any more */
-  bool running, left;             /* the runner thread is; node_leave() was called */
+  bool running, left, stuck;      /* the runner thread is; node_leave() was called; that thread is inside the database */
   char host[256], home[HOME_BYTES];  /* read again whenever the runner joins */
   struct never_started *never; size_t n_never;  /* as the spawner found it */
 };
@@ -291,15 +292,22 @@ void node_drain(struct node *n, int64_t grace_us) {
 }
 
 void node_leave(struct node *n) {
+  struct runner_stats st;
   if (!n || n->left) return;
   n->left = true;
-  if (n->running) runner_thread_stop(n->runner);
-  if (n->runner && store_leave(n->store) != STORE_OK) log_warn("store.leave", L_STR("why", "the database does not answer"));
+  n->stuck = n->running && !runner_thread_stop(n->runner, n->o->stop_us > 0 ? n->o->stop_us / 3 : LEAVE_US);
+  if (n->stuck || !n->runner) return;
+  runner_stats(n->runner, &st);
+  if (st.store_down || store_leave(n->store) != STORE_OK) log_warn("store.leave", L_STR("why", "the database does not answer"));
 }
 
 void node_close(struct node *n) {
   if (!n) return;
   node_leave(n);
+  if (n->stuck) { /* its thread may come back and use all this: the process ends with it */
+    if (n->worker) worker_close(n->worker);
+    return;
+  }
   for (int s = 0; s < SLOT__N; s++) {
     pump_close(n->pump[s]);
     queue_close(n->queue[s]);

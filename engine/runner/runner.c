@@ -48,7 +48,7 @@ static void free_lists(struct runner *r) {
     next = r->starts->next;
     attempt_free(r->starts);
   }
-  for (size_t i = 0; i < r->n_ev; i++) attempt_free(r->ev[i].a);
+  for (size_t i = 0; i < r->n_ev; i++) result_forget(&r->ev[i]), attempt_free(r->ev[i].a);
   for (size_t i = 0; i < r->n_later; i++) attempt_free(r->later[i].a);
   while (r->res_head != NULL) {
     struct attempt *a = r->res_head;
@@ -314,8 +314,9 @@ static void events_done(struct runner *r) {
   for (size_t i = 0; i < r->n_take; i++) {
     struct ev *e = &r->ev[i];
     if (e->defer) { put_off(r, e); continue; }
-    if (e->keep) { aside_keep(r, e, false); continue; }
+    if (e->keep) { aside_keep(r, e); continue; }
     attempt_free(e->a);
+    result_forget(e);
     if (e->q) req_answer(r, e->q);
   }
   ev_remove(r, r->n_take);
@@ -336,7 +337,7 @@ static void pause_store(struct runner *r) {
 }
 
 void store_failed(struct runner *r, enum store_rc rc) {
-  watch_failed(&r->watch, runner_now(r), rc, NULL);
+  watch_failed(&r->watch, runner_now(r), rc, store_why(r->s));
   pause_store(r);
   enum watch_state s = watch_state(&r->watch);
   if (s != WATCH_WELL) reqs_refuse(r, s == WATCH_FULL ? WR_NO_SPACE : WR_DB_UNAVAILABLE);
@@ -352,20 +353,30 @@ enum store_rc defs_store_rc(enum wr_rc rc) {
   }
 }
 
-/* One event alone is refused for good: a request gets the error, the flow of another is set aside, all else goes on. */
+/* It comes again in a batch of its own. */
+static void put_off_alone(struct runner *r) {
+  struct ev *e = &r->ev[0];
+  if (e->put_off < ALONE_AFTER) e->put_off = ALONE_AFTER;
+  e->alone = e->defer = true;
+  r->n_take = 1;
+  events_done(r);
+  r->limit = SIZE_MAX;
+}
+
+/* One event alone is refused for good: a request gets the error, the flow of another is set aside, the result of a task
+ * without a flow waits alone; all else goes on. */
 static void set_aside(struct runner *r) {
   struct ev *e = &r->ev[0];
-  log_error("runner.quarantined", L_INT("fi", e->fi), L_INT("ti", e->ti), L_INT("event", e->kind));
+  if (e->spare) result_restore(e);
+  else if (result_replace(r, e)) return; /* at once, alone again */
+  log_error("runner.quarantined", L_INT("fi", e->fi), L_INT("ti", e->ti), L_INT("event", e->kind), L_STR("why", store_why(r->s)));
+  if (e->fi == 0 && e->a) { put_off_alone(r); return; }
   r->n_take = 1;
   if (e->q) req_fail(e->q, WR_QUARANTINED, NULL);
   if (e->fi != 0 && (e->q == NULL || runner_set_aside(r, e->fi))) aside_put(r, e->fi);
   if (e->fi != 0 && (e->a || e->kind == EV_TIMEOUT)) {
-    aside_keep(r, e, true);
+    aside_keep(r, e);
     e->a = NULL;
-  }
-  if (e->a) { /* a lone task's: the attempt is lost, which the reconciler tells by its row */
-    attempt_gone(r, e);
-    lease_again(r);
   }
   events_done(r);
   r->limit = SIZE_MAX;
@@ -386,13 +397,10 @@ static void isolate(struct runner *r, size_t n) {
   r->n_retry = 0;
   if (n == 0) n = events_wanted(r); /* it came no further than reading what they need */
   if (n > 1) { r->limit = n / 2; return; }
-  struct ev *e = &r->ev[0];
-  if (!e->alone) log_warn("runner.put_off", L_INT("fi", e->fi), L_INT("ti", e->ti), L_INT("event", e->kind));
-  if (e->put_off < ALONE_AFTER) e->put_off = ALONE_AFTER;
-  e->alone = e->defer = true;
-  r->n_take = 1;
-  events_done(r);
-  r->limit = SIZE_MAX;
+  if (store_lost_streak(r->s) > 0) { set_aside(r); return; } /* it breaks each connection: the server takes it no other way */
+  const struct ev *e = &r->ev[0];
+  if (!e->alone) log_warn("runner.put_off", L_INT("fi", e->fi), L_INT("ti", e->ti), L_INT("event", e->kind), L_STR("why", store_why(r->s)));
+  put_off_alone(r);
 }
 
 /* A server may refuse one batch and take all else: after a failure each turn begins with a renewal, which tells. */
@@ -407,6 +415,7 @@ static void batch_failed(struct runner *r, enum store_rc rc) {
   if (rc == STORE_UNKNOWN) { r->unknown = true; store_failed(r, rc); return; }
   size_t n = r->n_take;
   batch_undo(r);
+  if (rc != STORE_BAD && r->n_ev > 0) result_restore(&r->ev[0]); /* nothing is known of it */
   switch (rc) {
   case STORE_STALE: stats_count(r, &r->stats.stale); break;
   case STORE_BAD:
@@ -447,6 +456,7 @@ static void resolve(struct runner *r) {
   if (committed) { batch_ok(r); return; }
   r->unknown = false;
   batch_undo(r);
+  if (r->n_ev > 0) result_restore(&r->ev[0]);
 }
 
 /* Large flows go on, one slice each, while the budget lasts. */
@@ -508,7 +518,7 @@ static bool hints_wait(const struct runner *r, const uint32_t free[SLOT__N]) {
 
 static int64_t next_wake(struct runner *r) {
   if (r->again_us > r->boot_us) return r->again_us;
-  if (r->n_ev > 0 || r->n_more > 0 || r->unknown) return r->boot_us;
+  if (r->n_ev > 0 || r->n_more > 0 || r->unknown || watch_asked(&r->watch)) return r->boot_us;
   int64_t at = lease_next(r), asks = ask_next(r);
   if (asks < at) at = asks;
   for (int s = 0; s < SLOT__N; s++) {

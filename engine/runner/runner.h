@@ -117,7 +117,9 @@ bool runner_pending(struct runner *r);
 
 /* ---- the thread shell ---- */
 enum wr_rc runner_thread_start(struct runner *r, struct wr_err *err) WR_MUST;
-void runner_thread_stop(struct runner *r);   /* after the mailbox is empty */
+/* After the mailbox is empty, or at once while the store is away; in any case within so long, and half a second. False: the
+ * thread is inside a call of the store that does not come back: nothing may be freed, the process can only end. */
+bool runner_thread_stop(struct runner *r, int64_t within_us);
 
 /* ---- figures for /readyz and tests ---- */
 struct runner_stats { uint64_t batches, events, rows, retries, stale, unknown, late; uint32_t cached_runs; bool store_down; };

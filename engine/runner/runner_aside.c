@@ -3,7 +3,8 @@
  * runner_set_aside(): any thread.
  *
  * Results and run timeouts of such a flow are kept, without their slot; all else is found in the rows again. A result
- * that is refused again and again is taken as a failure of its attempt: then it is the result itself that cannot be stored.
+ * that is refused again and again is taken as a failure of its attempt, when that failure can be stored in the same moment:
+ * then it is the result itself that cannot be. When it is refused as well the fault is not the result's, which stays.
  * A commit ends the matter, or a trial in which nothing was refused: another node may have gone on with the flow.
  * What never happens: a flow that stays aside until somebody repairs it, or holds up another. */
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #define ASIDE_MIN_US 15000000   /* longer than HINT_AGE_US: its QUEUED rows get their hints when it is over */
 #define ASIDE_MAX_US 600000000
 #define RESULT_REFUSALS 5        /* the fifth comes after four minutes */
+#define LONE_REFUSALS PUT_OFF_MOST    /* of a task without a flow, which waits alone: after half a minute */
 
 struct aside {
   bool trial;                   /* its events count */
@@ -41,17 +43,43 @@ void aside_put(struct runner *r, int64_t fi) {
   a->until = r->boot_us + a->wait_us;
 }
 
-/* Its own failure instead of what cannot be stored. */
-static void give_up_result(struct attempt *a) {
-  free(a->result);
-  free(a->error);
-  a->result = NULL;
-  a->result_len = 0;
-  a->end = ATTEMPT_FAIL;
-  a->error = wr_strdup("The database refuses its result.");
+/* ---- results that are refused ---- */
+
+struct spare { enum attempt_end end; char *result, *error; size_t result_len; };
+
+bool result_replace(const struct runner *r, struct ev *e) {
+  const struct aside *a = of(r, e->fi);
+  bool often = e->fi == 0 ? e->put_off >= LONE_REFUSALS : a && a->times + 1 >= RESULT_REFUSALS;
+  struct attempt *t = e->a;
+  if (t == NULL || e->spare || !often) return false;
+  e->spare = wr_new(struct spare);
+  *e->spare = (struct spare){t->end, t->result, t->error, t->result_len};
+  t->result = NULL;
+  t->result_len = 0;
+  t->end = ATTEMPT_FAIL;
+  t->error = wr_strdup("The database refuses its result.");
+  return true;
 }
 
-void aside_keep(struct runner *r, const struct ev *e, bool guilty) {
+void result_restore(struct ev *e) {
+  struct spare *s = e->spare;
+  if (s == NULL) return;
+  free(e->a->error);
+  e->a->end = s->end;
+  e->a->result = s->result;
+  e->a->result_len = s->result_len;
+  e->a->error = s->error;
+  free(s);
+  e->spare = NULL;
+}
+
+void result_forget(struct ev *e) {
+  if (e->spare) free(e->spare->result), free(e->spare->error);
+  free(e->spare);
+  e->spare = NULL;
+}
+
+void aside_keep(struct runner *r, const struct ev *e) {
   struct aside *a = of(r, e->fi);
   struct ev kept = *e;
   kept.keep = false;
@@ -63,7 +91,6 @@ void aside_keep(struct runner *r, const struct ev *e, bool guilty) {
     attempt_slot(r, e->a);
     kept.slotless = true;
   }
-  if (e->a && guilty && a->times >= RESULT_REFUSALS) give_up_result(e->a);
   *WR_PUSH(a->ev, a->n, a->cap) = kept;
 }
 

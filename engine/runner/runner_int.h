@@ -67,6 +67,7 @@ struct ev {
   int64_t fi, ti, owner;
   uint32_t epoch;
   struct attempt *a;                  /* EV_RESULT */
+  struct spare *spare;                /* what `a` really says, while a failure stands in for it: runner_aside.c */
   struct req *q;                      /* EV_REQ */
   bool pulled; uint8_t slot;          /* EV_HINT: from the memory queue of that class */
   bool rows;                          /* EV_HINT: this node took it from the rows for itself: with no slot left it is forgotten */
@@ -109,6 +110,7 @@ struct runner {
   pthread_cond_t wake;
   pthread_t thread;
   bool posted, draining, stopping;
+  int64_t stop_at;                    /* stopping: then at the latest; CLOCK_MONOTONIC */
   struct ledger reqs;                 /* requests that are not answered yet, those in the mailbox last */
   struct attempt *res_head, **res_tail;
   struct ev *box; size_t n_box, cap_box;       /* hints and timeouts */
@@ -219,7 +221,10 @@ uint32_t ahead_few(const struct runner *r);                     /* fewer claims 
 /* runner_aside.c */
 bool aside_now(const struct runner *r, int64_t fi);   /* its events do not count just now */
 void aside_put(struct runner *r, int64_t fi);
-void aside_keep(struct runner *r, const struct ev *e, bool guilty); /* takes e->a; guilty: it is what was refused */
+void aside_keep(struct runner *r, const struct ev *e);  /* takes e->a */
+bool result_replace(const struct runner *r, struct ev *e);    /* refused too often: true when a failure now stands in for it */
+void result_restore(struct ev *e);                            /* that was not stored either */
+void result_forget(struct ev *e);
 void aside_turn(struct runner *r);                    /* those whose time is over are tried again; trials may be over */
 int64_t aside_next(const struct runner *r);
 void aside_committed(struct runner *r, int64_t fi);

@@ -31,7 +31,7 @@ static size_t n_hint;
 static struct queue *queue[SLOT__N];    /* of the facts about the queue in memory */
 static bool gone;                       /* the database cannot be reached */
 static int64_t now, bad_fi, bad_ti;     /* the rows of that flow are refused; the result of that task */
-static bool bad_result;                 /* so is every result */
+static bool bad_result, bad_end;        /* so is every result; every end of an attempt, whatever it says */
 static const struct never_started *never; static size_t n_never;  /* what the next to join is told */
 static int deadlocks;                   /* the next batches are to be made again */
 
@@ -45,7 +45,8 @@ static enum mem_fate count_call(void *ctx, void *node, enum mem_call what, const
   for (size_t i = 0; what == MEM_WRITE && i < b->n_flow; i++)
     if (b->flow[i].row.fi == bad_fi) return MEM_BAD;
   for (size_t i = 0; what == MEM_WRITE && i < b->n_task; i++)
-    if (b->task[i].row.result && (bad_result || b->task[i].row.ti == bad_ti)) return MEM_BAD;
+    if (b->task[i].finish && bad_end) return MEM_BAD;
+    else if (b->task[i].row.result && (bad_result || b->task[i].row.ti == bad_ti)) return MEM_BAD;
   if (what == MEM_WRITE && deadlocks > 0) return deadlocks--, MEM_RETRY;
   return gone ? MEM_DOWN : MEM_GO;
 }
@@ -99,16 +100,15 @@ static struct member *join(int i, uint32_t process, uint32_t async) {
   return x;
 }
 
-static void one_turn(struct member *x) {
+static int64_t one_turn(struct member *x) {
   db->now_us = ++now;
   memdb_tick(db);
-  (void)runner_turn(x->r, now, now);
+  return runner_turn(x->r, now, now);
 }
 
 static void turns(struct member *x) {
   for (int i = 0; i < 200; i++) {
-    one_turn(x);
-    if (!runner_pending(x->r)) return;
+    if (one_turn(x) > now + 200 || !runner_pending(x->r)) return;
   }
   fail_msg("it never ends");
 }
@@ -175,7 +175,7 @@ static void open_world(bool single) {
   n_hint = 0;
   bad_fi = bad_ti = 0;
   deadlocks = 0;
-  bad_result = false;
+  bad_result = bad_end = false;
   memset(m, 0, sizeof m);
   db = memdb_new(&h, single, 60 * SEC, slot_of);
   db->now_us = now;
@@ -559,6 +559,29 @@ static void result_that_is_never_stored_is_a_failure(void **st) {
   assert_string_equal(memdb_flow(db, fi)->r.error, "The database refuses its result.");
 }
 
+/* A fault of the whole server that says of each row that it is the row's: not one result may become a failure by it. */
+static void lasting_fault_of_the_server_spares_results(void **st) {
+  struct member *a = join(0, 0, 3);
+  (void)st;
+  turns(a);
+  int64_t fi = start(a, memdb_save_flow(db, 0, CHAIN, 2), 2);
+  struct req q = {.kind = REQ_EXEC_TASK, .task_id = memdb_save_task(db, 0, "{\"taskName\":\"t\",\"taskType\":\"ECHO\"}")};
+  request(a, &q);
+  bad_end = true;
+  finish_work(a);
+  pass(1500, 0, 1);
+  bad_end = false;
+  pass(700, 0, 1);
+  for (int i = 0; i < 3; i++) {
+    finish_work(a);
+    pass(30, 0, 1);
+  }
+  assert_int_equal(memdb_flow(db, fi)->r.state, FLOW_SUCCESS);
+  assert_int_equal(memdb_flow(db, fi + 1)->r.state, FLOW_SUCCESS);
+  assert_int_equal(memdb_task(db, q.ti)->r.t.state, TASK_SUCCESS);
+  assert_int_equal(memdb_task(db, q.ti)->r.t.losses, 0);
+}
+
 /* The store is away whenever its trial comes: what was refused before still counts. */
 static void outages_do_not_renew_its_chances(void **st) {
   struct member *a = join(0, 0, 2);
@@ -649,21 +672,20 @@ static void a_trial_leaves_other_flows_alone(void **st) {
   assert_int_equal(a->pushed, 4);
 }
 
-/* Nothing of a lone task is kept aside: its attempt is lost, like one whose node died. */
-static void lone_result_that_is_never_stored_is_a_loss(void **st) {
+/* Nothing of a lone task is set aside: its result waits alone. */
+static void lone_result_that_is_never_stored_is_a_failure(void **st) {
   struct member *a = join(0, 0, 2);
   (void)st;
   turns(a);
   struct req q = {.kind = REQ_EXEC_TASK, .task_id = memdb_save_task(db, 0, "{\"taskName\":\"t\",\"taskType\":\"ECHO\"}")};
   request(a, &q);
   bad_result = true;
-  for (int i = 0; i < 3; i++) {
-    assert_int_equal(a->n_work, 1);
-    finish_work(a);
-    pass(30, 0, 1);
-  }
-  assert_int_equal(a->n_work, 0);
-  assert_int_equal(memdb_task(db, q.ti)->r.t.state, TASK_DEAD);
+  finish_work(a);
+  pass(20, 0, 1);
+  assert_int_equal(memdb_task(db, q.ti)->r.t.state, TASK_RUNNING);
+  pass(100, 0, 1);
+  assert_int_equal(memdb_task(db, q.ti)->r.t.state, TASK_FAILED);
+  assert_string_equal(memdb_task(db, q.ti)->r.error, "The database refuses its result.");
 }
 
 int main(void) {
@@ -682,7 +704,8 @@ int main(void) {
     CLUSTER(set_aside_is_tried_again), CLUSTER(cancel_ends_what_was_set_aside), CLUSTER(result_that_is_never_stored_is_a_failure),
     CLUSTER(only_the_result_that_is_refused_is_given_up), SINGLE(only_the_result_that_is_refused_is_given_up),
     CLUSTER(timeout_of_what_was_set_aside_is_kept), SINGLE(timeout_of_what_was_set_aside_is_kept),
-    CLUSTER(lone_result_that_is_never_stored_is_a_loss), SINGLE(lone_result_that_is_never_stored_is_a_loss),
+    CLUSTER(lone_result_that_is_never_stored_is_a_failure), SINGLE(lone_result_that_is_never_stored_is_a_failure),
+    CLUSTER(lasting_fault_of_the_server_spares_results), SINGLE(lasting_fault_of_the_server_spares_results),
     CLUSTER(what_another_node_has_ended_is_aside_no_more), SINGLE(a_trial_leaves_other_flows_alone),
     SINGLE(outages_do_not_renew_its_chances), SINGLE(what_never_started_is_no_loss), SINGLE(set_aside_is_tried_again), SINGLE(cancel_ends_what_was_set_aside), SINGLE(result_that_is_never_stored_is_a_failure),
   };
