@@ -257,6 +257,7 @@ static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_
   for (int s = 0; s < SLOT__N && !rc; s++) rc = open_queue(n, s, err);
   if (rc) return rc;
   n->defs = defs_new(n->store, slot_of);
+  if (o->cache_bytes > 0) defs_limit(n->defs, (size_t)o->cache_bytes / 4);
   rc = open_runner(n, err);
   for (int s = 0; s < SLOT__N && !rc; s++) {
     queue_set_node(n->queue[s], runner_incarnation(n->runner));

@@ -4,10 +4,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include "limits.h"
 #include "map64.h"
 #include "mem.h"
-
-#define DEFS_UNITS 1000000 /* nodes + versions kept */
 
 /* One version of a flow or a task; the other is NULL, and what stands below `flow` is of flows only. */
 struct entry {
@@ -19,6 +18,8 @@ struct entry {
   int64_t *ids; size_t n_ids;         /* distinct task ids, sorted */
   struct task_def **now;              /* their newest versions, references */
   int64_t bound_at;                   /* definitions.version of bind, -1 = never */
+  size_t bytes;
+  bool used;                          /* since the last look for what can go */
 };
 /* All that is known of an id. Made only for what exists: an id that a client made up leaves nothing behind. */
 struct known { struct entry *list; struct def_head newest; int64_t checked_at; };
@@ -28,13 +29,15 @@ struct defs {
   uint8_t (*slot_of)(const char *type);
   pthread_mutex_t mu;
   struct map64 map[2];                /* by enum head_kind: id -> struct known */
-  size_t units;
+  size_t bytes, most;
+  struct reader *own;                 /* the runner thread's; NULL = not yet, or it met an error */
 };
 
 struct defs *defs_new(struct store *s, uint8_t (*slot_of)(const char *type)) {
   struct defs *d = wr_new(struct defs);
   d->s = s;
   d->slot_of = slot_of;
+  d->most = LIMIT_CACHE_BYTES / 4;
   pthread_mutex_init(&d->mu, NULL);
   return d;
 }
@@ -53,6 +56,7 @@ static void entry_free(struct entry *e) {
 void defs_free(struct defs *d) {
   const struct map64_slot *s;
   if (d == NULL) return;
+  reader_put(d->own);
   for (int kind = 0; kind < 2; kind++) {
     for (size_t i = 0; (s = map64_next(&d->map[kind], &i)) != NULL;) {
       struct known *k = s->val;
@@ -71,24 +75,72 @@ static struct def_head head_of(const struct entry *e) {
   return e->flow ? (struct def_head){e->flow->version, e->flow->deleted} : (struct def_head){e->task->version, e->task->deleted};
 }
 
-static size_t units_of(const struct entry *e) { return e->flow ? e->flow->n + 1u : 1; }
 static bool held(const struct entry *e) { return atomic_load(e->flow ? &e->flow->refs : &e->task->refs) > 1; }
 
-/* Entries nobody else holds go when the cache is full. Flows first: they hold tasks. */
-static void evict(struct defs *d) {
-  const struct map64_slot *s;
-  for (int kind = HEAD_FLOW; kind >= 0 && d->units > DEFS_UNITS; kind--) {
-    for (size_t i = 0; (s = map64_next(&d->map[kind], &i)) != NULL;) {
-      struct known *k = s->val;
-      for (struct entry **p = &k->list; *p != NULL;) {
-        struct entry *e = *p;
-        if (held(e)) { p = &e->next; continue; }
-        *p = e->next;
-        d->units -= units_of(e);
-        entry_free(e);
-      }
+static size_t text_bytes(const char *s) { return s ? strlen(s) + 1 + sizeof(size_t) : 0; }
+
+static size_t task_bytes(const struct task_def *t) {
+  return sizeof *t + text_bytes(t->name) + text_bytes(t->description) + text_bytes(t->type) + text_bytes(t->content) + text_bytes(t->config);
+}
+
+/* Inline tasks that are equal are one: each stands at the first node that has it, most often the one before. */
+static size_t flow_bytes(const struct flow_def *f) {
+  size_t n = sizeof *f + text_bytes(f->name) + text_bytes(f->description) + text_bytes(f->config);
+  const struct task_def *last = NULL;
+  for (uint32_t i = 0; i < f->n; i++) {
+    const struct node_def *d = &f->node[i];
+    n += sizeof *d + text_bytes(d->key) + text_bytes(d->config) + d->n_task_id * sizeof *d->task_id + d->n_task * sizeof(void *) +
+         d->n_parent * sizeof *d->parent;
+    for (uint32_t k = 0; k < d->n_task; k++) {
+      if (d->task[k] != last) n += task_bytes(d->task[k]);
+      last = d->task[k];
     }
   }
+  if (f->dag == NULL) return n;
+  n += f->dag->n * (sizeof *f->dag->node + sizeof *f->dag_node + 2 * sizeof(uint32_t)) + f->dag->n_edge * sizeof(uint32_t);
+  return n + f->dag->n_task * (sizeof *f->ref + sizeof(struct task_bind));
+}
+
+/* Entries nobody else holds go when the cache is full: first those that were not used since the last look. Flows first, for
+ * they hold tasks; an id of which nothing is left goes too. */
+static void evict_kind(struct defs *d, int kind, bool used_too) {
+  const struct map64_slot *s;
+  int64_t *empty = NULL;
+  size_t n = 0, cap = 0;
+  for (size_t i = 0; d->bytes > d->most && (s = map64_next(&d->map[kind], &i)) != NULL;) {
+    struct known *k = s->val;
+    for (struct entry **p = &k->list; *p != NULL && d->bytes > d->most;) {
+      struct entry *e = *p;
+      bool stays = held(e) || (e->used && !used_too);
+      e->used = false;
+      if (stays) { p = &e->next; continue; }
+      *p = e->next;
+      d->bytes -= e->bytes;
+      entry_free(e);
+    }
+    if (k->list == NULL) *WR_PUSH(empty, n, cap) = s->key;
+  }
+  for (size_t i = 0; i < n; i++) {
+    d->bytes -= sizeof(struct known);
+    free(map64_del(&d->map[kind], empty[i]));
+  }
+  free(empty);
+}
+
+static void evict(struct defs *d) {
+  for (int round = 0; round < 2 && d->bytes > d->most; round++) {
+    evict_kind(d, HEAD_FLOW, round > 0);
+    evict_kind(d, HEAD_TASK, round > 0);
+  }
+}
+
+void defs_limit(struct defs *d, size_t bytes) { d->most = bytes; }
+
+size_t defs_bytes(struct defs *d) {
+  pthread_mutex_lock(&d->mu);
+  size_t n = d->bytes;
+  pthread_mutex_unlock(&d->mu);
+  return n;
 }
 
 enum { EITHER = -1 }; /* deleted or not */
@@ -114,6 +166,7 @@ static struct entry *keep(struct defs *d, enum head_kind kind, int64_t id, struc
   if (k == NULL) {
     k = wr_new(struct known);
     k->checked_at = -1;
+    d->bytes += sizeof *k;
     (void)map64_put(&d->map[kind], id, k);
   }
   struct entry *old = at(k, head_of(e).version, head_of(e).deleted);
@@ -123,7 +176,9 @@ static struct entry *keep(struct defs *d, enum head_kind kind, int64_t id, struc
   }
   e->next = k->list;
   k->list = e;
-  d->units += units_of(e);
+  e->bytes = sizeof *e + (e->flow ? flow_bytes(e->flow) : task_bytes(e->task)) + e->n_ids * 2 * sizeof(int64_t);
+  e->used = true;
+  d->bytes += e->bytes;
   return e;
 }
 
@@ -171,13 +226,14 @@ static enum wr_rc read_one(struct defs *d, struct reader *r, enum head_kind kind
 }
 
 /* A reference of what it holds, NULL for none; mu held. */
-static void *give(const struct entry *e) {
+static void *give(struct entry *e) {
   if (e == NULL) return NULL;
+  e->used = true;
   return e->flow ? (void *)def_flow_ref(e->flow) : (void *)def_task_ref(e->task);
 }
 
 static void *cached(struct defs *d, enum head_kind kind, int64_t id, int64_t version, int64_t defs_version) {
-  const struct entry *e = NULL;
+  struct entry *e = NULL;
   pthread_mutex_lock(&d->mu);
   const struct known *k = map64_get(&d->map[kind], id);
   if (version != 0) e = at(k, version, EITHER);
@@ -219,14 +275,28 @@ static enum wr_rc load(struct defs *d, struct reader *r, enum head_kind kind, in
   return WR_OK;
 }
 
+/* The runner's thread has one for itself, for good; the API's come from the pool. */
+static struct reader *reader_for(struct defs *d, int64_t defs_version, struct wr_err *err) {
+  if (defs_version < 0) return reader_get(d->s, err);
+  if (d->own == NULL) d->own = reader_get(d->s, err);
+  return d->own;
+}
+
+/* One that met an error goes back, and comes again fresh. */
+static void reader_done(struct defs *d, struct reader *r, enum wr_rc rc) {
+  if (r == d->own && (rc == WR_OK || rc == WR_NOT_FOUND)) return;
+  if (r == d->own) d->own = NULL;
+  reader_put(r);
+}
+
 static enum wr_rc get(struct defs *d, enum head_kind kind, int64_t id, int64_t version, int64_t defs_version, void **out, struct wr_err *err) {
   wr_err_clear(err);
   *out = cached(d, kind, id, version, defs_version);
   if (*out) return WR_OK;
-  struct reader *r = reader_get(d->s, err);
+  struct reader *r = reader_for(d, defs_version, err);
   if (r == NULL) return err->code;
   enum wr_rc rc = load(d, r, kind, id, version, defs_version, out, err);
-  reader_put(r);
+  reader_done(d, r, rc);
   return rc;
 }
 
@@ -287,12 +357,12 @@ static enum wr_rc refresh(struct defs *d, const int64_t *ids, size_t n, int64_t 
   struct def_head *head = wr_calloc(n + 1, sizeof *head);
   enum wr_rc rc = WR_OK;
   size_t m = unchecked(d, ids, n, defs_version, stale);
-  struct reader *r = m > 0 ? reader_get(d->s, err) : NULL;
+  struct reader *r = m > 0 ? reader_for(d, defs_version, err) : NULL;
   if (m > 0 && r == NULL) rc = err->code;
   if (r) rc = reader_heads(r, HEAD_TASK, stale, m, head, err);
   if (r && rc == WR_OK) m = still_missing(d, stale, head, m, defs_version);
   if (r && rc == WR_OK && m > 0) rc = read_many(d, r, stale, m, defs_version, err);
-  reader_put(r);
+  if (r) reader_done(d, r, rc);
   free(head);
   free(stale);
   return rc;

@@ -3,13 +3,16 @@
  * Versions are immutable, so entries stay valid for ever; only "which is the newest" changes, with definitions.version.
  * After such a change a look at what is used costs a few columns a definition, many in one statement, and only versions
  * that are new are read. Any thread; one mutex inside, never held over I/O. Entries are reference counted; those nobody
- * holds go when the cache is full. */
+ * holds go when the cache is full. The runner's thread (defs_version >= 0) reads through a reader of its own, so that it
+ * never waits for those of the API. */
 #ifndef RUNNER_DEFS_H
 #define RUNNER_DEFS_H
 #include "store.h"
 struct defs;
 struct defs *defs_new(struct store *s, uint8_t (*slot_of)(const char *type));
+void defs_limit(struct defs *d, size_t bytes);  /* before any thread; else LIMIT_CACHE_BYTES / 4 */
 void defs_free(struct defs *d);
+size_t defs_bytes(struct defs *d);              /* what it holds, about; any thread */
 /* Newest version when version is 0. defs_version: of the caller's transaction, or -1 = look now (API). NOT_FOUND. */
 enum wr_rc defs_flow(struct defs *d, int64_t flow_id, int64_t version, int64_t defs_version, struct flow_def **out, struct wr_err *err) WR_MUST;
 enum wr_rc defs_task(struct defs *d, int64_t task_id, int64_t version, int64_t defs_version, struct task_def **out, struct wr_err *err) WR_MUST;

@@ -23,7 +23,8 @@ enum wr_rc runner_new(const struct runner_opts *o, int64_t now_us, struct runner
   r->limit = SIZE_MAX;
   ahead_init(r);
   ask_init(r);
-  r->lru.lru_prev = r->lru.lru_next = &r->lru;
+  budget_init(&r->cache, RUNS_SHARE((size_t)(o->cache_bytes ? o->cache_bytes : LIMIT_CACHE_BYTES)));
+  budget_init(&r->lone, r->cache.most);
   r->res_tail = &r->res_head;
   arena_init(&r->mem, 0);
   pthread_mutex_init(&r->mu, NULL);
@@ -40,10 +41,8 @@ enum wr_rc runner_new(const struct runner_opts *o, int64_t now_us, struct runner
 
 static void free_lists(struct runner *r) {
   const struct map64_slot *s;
-  struct heap_item *it;
-  while (r->lru.lru_next != &r->lru) live_drop(r, r->lru.lru_next);
+  for (struct live *l; (l = live_newest(r)) != NULL;) live_drop(r, l);
   for (size_t i = 0; (s = map64_next(&r->solos, &i)) != NULL;) solo_free(s->val);
-  while ((it = heap_pop(&r->timers)) != NULL) free((struct task_timer *)(void *)it);
   for (struct attempt *next; r->starts != NULL; r->starts = next) { /* of a COMMIT that was never resolved */
     next = r->starts->next;
     attempt_free(r->starts);
@@ -67,14 +66,15 @@ void runner_free(struct runner *r) {
   map64_done(&r->anew);
   map64_done(&r->anew_next);
   aside_done(r);
-  heap_done(&r->timers);
-  heap_done(&r->flow_timers);
+  timers_done(&r->timers);
+  timers_done(&r->flow_timers);
   effects_done(&r->eff);
   free(r->c.need);
   free(r->ev);
   free(r->later);
   free(r->box);
   free(r->more);
+  free(r->parked);
   free(r->dirty);
   free(r->b.flow);
   free(r->b.node);
@@ -188,13 +188,6 @@ void runner_stats(struct runner *r, struct runner_stats *out) {
 
 void ev_add(struct runner *r, struct ev e) { *WR_PUSH(r->ev, r->n_ev, r->cap_ev) = e; }
 
-void timer_task(struct runner *r, int64_t fi, int64_t ti, int64_t at_us) {
-  struct task_timer *t = wr_new(struct task_timer);
-  t->fi = fi;
-  t->ti = ti;
-  heap_push(&r->timers, &t->it, at_us);
-}
-
 static void take_results(struct runner *r, struct attempt *res) {
   for (struct attempt *next; res != NULL; res = next) {
     next = res->next;
@@ -243,16 +236,14 @@ static int64_t later_next(const struct runner *r) {
 }
 
 static void take_timers(struct runner *r) {
-  struct heap_item *it;
-  while ((it = heap_top(&r->timers)) != NULL && it->at <= r->wall_us) {
-    struct task_timer *t = (struct task_timer *)(void *)heap_pop(&r->timers);
-    ev_add(r, (struct ev){.kind = EV_DUE, .fi = t->fi, .ti = t->ti});
-    free(t);
-  }
-  while ((it = heap_top(&r->flow_timers)) != NULL && it->at <= r->wall_us) {
-    struct live *l = (struct live *)(void *)((char *)heap_pop(&r->flow_timers) - offsetof(struct live, timeout));
-    ev_add(r, (struct ev){.kind = EV_FLOW_TIMEOUT, .fi = l->r->fi});
-  }
+  int64_t ti, fi;
+  while (timers_ring(&r->timers, r->wall_us, &ti, &fi)) ev_add(r, (struct ev){.kind = EV_DUE, .fi = fi, .ti = ti});
+  while (timers_ring(&r->flow_timers, r->wall_us, &fi, &fi)) ev_add(r, (struct ev){.kind = EV_FLOW_TIMEOUT, .fi = fi});
+}
+
+/* One at a time, when nothing else of its kind is under way. */
+static void take_parked(struct runner *r) {
+  if (r->n_parked > 0 && r->n_more == 0) ev_add(r, (struct ev){.kind = EV_MORE, .fi = r->parked[--r->n_parked]});
 }
 
 /* Slots that will be free when the events that wait are done: results give theirs back, pulled hints have theirs. */
@@ -528,8 +519,7 @@ static int64_t next_wake(struct runner *r) {
   int64_t aside = aside_next(r);
   if (aside < at) at = aside;
   if (later_next(r) < at) at = later_next(r);
-  const struct heap_item *t = heap_top(&r->timers), *f = heap_top(&r->flow_timers);
-  int64_t wall = t && (!f || t->at < f->at) ? t->at : f ? f->at : INT64_MAX;
+  int64_t t = timers_next(&r->timers), f = timers_next(&r->flow_timers), wall = t < f ? t : f;
   if (wall != INT64_MAX && r->boot_us + (wall - r->wall_us) < at) at = r->boot_us + (wall - r->wall_us);
   return at;
 }
@@ -550,6 +540,7 @@ static int64_t turn(struct runner *r) {
   }
   take_later(r);
   take_timers(r);
+  take_parked(r);
   count_slots(r);
   take_hints(r);
   if (r->n_ev > 0 || r->n_more > 0) one_batch(r);

@@ -223,7 +223,7 @@ static void drop_starts(struct runner *r) {
 static enum store_rc confirm(struct runner *r) {
   size_t n = 0, cap = 0;
   int64_t *fi = NULL;
-  for (struct live *l = r->lru.lru_next; l != &r->lru && l->touched == r->batch_no; l = l->lru_next)
+  for (struct live *l = live_newest(r); l != NULL && l->touched == r->batch_no; l = live_older(r, l))
     if (l->r->eff == 0 && l->locked != r->batch_no) *WR_PUSH(fi, n, cap) = l->r->fi;
   if (n == 0) return STORE_OK;
   struct flow_row *row = arena_zalloc(&r->mem, n * sizeof *row);
@@ -305,7 +305,7 @@ static void one_after(struct runner *r, const struct eff_after *f, struct pushes
     break;
   }
   case AFTER_KILL: kill_attempt(r, f->owner, run_ti(f->r, f->task), f->epoch); break;
-  case AFTER_TIMER: timer_task(r, f->r->fi, run_ti(f->r, f->task), f->r->task[f->task].t.due_us); break;
+  case AFTER_TIMER: timers_set(&r->timers, run_ti(f->r, f->task), f->r->fi, f->r->task[f->task].t.due_us); break;
   case AFTER_FLOW_DONE:
     if (r->o.ports.flow_done) r->o.ports.flow_done(r->o.ports.ctx, f->r->fi, (enum flow_state)f->r->state);
     break;
@@ -317,7 +317,8 @@ static void solos_after(struct runner *r, struct pushes p[SLOT__N]) {
     struct solo *s = r->dirty[i];
     struct pushes *q = &p[s->def->policy.slot];
     if ((s->out & TASK_OUT_REQUEUED) && s->t.state == TASK_QUEUED) *WR_PUSH(q->h, q->n, q->cap) = (struct hint){s->ti, 0};
-    if (s->t.due_us != 0 && (s->out & (TASK_OUT_WAITS | TASK_OUT_REQUEUED))) timer_task(r, 0, s->ti, s->t.due_us);
+    if (s->t.due_us != 0 && (s->out & (TASK_OUT_WAITS | TASK_OUT_REQUEUED))) timers_set(&r->timers, s->ti, 0, s->t.due_us);
+    else if (s->t.due_us == 0) timers_stop(&r->timers, s->ti);
     if (s->out & TASK_OUT_KILL) kill_attempt(r, s->t.owner, s->ti, s->t.epoch);
     s->row = true;
     s->dirty = false;
@@ -339,10 +340,15 @@ static void send_pushes(struct runner *r, struct pushes p[SLOT__N]) {
   }
 }
 
-static void stop_flow_timers(struct runner *r) {
+/* What waits no more is not rung for. */
+static void stop_timers(struct runner *r) {
   for (size_t i = 0; i < r->eff.n_flow; i++) {
-    struct live *l = live_get(r, r->eff.flow[i].r->fi);
-    if (l->r->due_us == 0) heap_remove(&r->flow_timers, &l->timeout);
+    const struct run *run = r->eff.flow[i].r;
+    if (run->due_us == 0 || flow_final((enum flow_state)run->state)) timers_stop(&r->flow_timers, run->fi);
+  }
+  for (size_t i = 0; timers_count(&r->timers) > 0 && i < r->eff.n_task; i++) {
+    const struct eff_task *e = &r->eff.task[i];
+    if (e->r->task[e->task].t.due_us == 0) timers_stop(&r->timers, run_ti(e->r, e->task));
   }
 }
 
@@ -352,7 +358,7 @@ void batch_after(struct runner *r) {
   size_t n_done = 0, cap_done = 0;
   count_results(r);
   give_starts(r);
-  stop_flow_timers(r);
+  stop_timers(r);
   for (size_t i = 0; i < r->eff.n_after; i++) one_after(r, &r->eff.after[i], p);
   solos_after(r, p);
   send_pushes(r, p);

@@ -3,6 +3,7 @@
 #define RUNNER_INT_H
 #include <pthread.h>
 #include <stdatomic.h>
+#include "budget.h"
 #include "clock.h"
 #include "defs.h"
 #include "heap.h"
@@ -12,6 +13,7 @@
 #include "map64.h"
 #include "mem.h"
 #include "runner.h"
+#include "timers.h"
 #include "watch.h"
 
 #define RENEW_PART 6                  /* a renewal each lease/6 */
@@ -20,7 +22,8 @@
 #define ALONE_AFTER 3                 /* what was put off so often comes in a batch of its own */
 #define PUT_OFF_MOST (ALONE_AFTER + 14)   /* the longest pause between its tries: 16 s */
 #define ISOLATE_AFTER 6               /* tries of a batch that ended with RETRY, while renewals come through */
-#define CACHE_UNITS 2000000           /* nodes + tasks of all cached runs */
+#define RUNS_SHARE(bytes) ((bytes) / 4 * 3)   /* of --cache-memory: runs and lone tasks; the rest is the definitions' */
+#define WHOLE_NODES 1000              /* of a larger flow only the nodes that are needed are read, on a single-process store too */
 #define PAGE 1000                     /* rows of one look of the reconciler */
 #define SHARED_FOR 8                  /* batches that find a shared flow as it was, until it is thought ours alone */
 #define CHILDREN_AHEAD 64             /* of a node that may end: read with it */
@@ -28,20 +31,20 @@
 
 /* A cached flow instance. */
 struct live {
+  struct budget_item used;
   struct run *r;
   struct flow_def *def;
   struct params *params;
   int64_t flow_id, start_us;
-  struct live *lru_prev, *lru_next;
   uint64_t touched, locked;           /* batch numbers: dropped when that one does not commit; locked by store_lock() in it */
   bool more_queued;
   uint8_t shared;                     /* another node may have touched it: so many batches more lock its head first */
   uint64_t sliced;                    /* batch that took it off `more`: put back when that one does not commit */
-  struct heap_item timeout;           /* flow timeout */
 };
 
 /* A cached stand-alone task. */
 struct solo {
+  struct budget_item used;
   int64_t ti, create_us, update_us;
   struct task t;
   struct task_def *def;
@@ -54,8 +57,6 @@ struct solo {
   struct attempt *result;
   unsigned out;
 };
-
-struct task_timer { struct heap_item it; int64_t fi, ti; };
 
 /* An idempotency key among the events of this batch. The first three are what store_keys() says. */
 enum key_state { KEY_FREE, KEY_KNOWN, KEY_HELD, KEY_NEW };  /* HELD: by another node just now; NEW: of this batch */
@@ -129,10 +130,11 @@ struct runner {
   struct attempt *starts, **starts_tail;        /* made for this batch, given out after its commit */
   struct map64 runs, solos, inflight;           /* inflight: ti -> epoch of what the worker has */
   struct map64 aside;                           /* fi -> struct aside; changed under mu */
-  struct live lru;                    /* list head */
-  size_t units;
-  struct heap timers, flow_timers;    /* struct task_timer; live.timeout */
+  struct budget cache;                /* live.used and solo.used, which have two orders: each of its own kind */
+  struct budget lone;
+  struct timers timers, flow_timers;  /* by ti; by fi */
   struct live **more; size_t n_more, cap_more;
+  int64_t *parked; size_t n_parked, cap_parked; /* flows that were on `more` and left the cache: their turn comes when there is room */
   uint32_t used[SLOT__N];
   int64_t run_avg_us, turn_avg_us;    /* of process attempts; of turns that came one after the other: runner_ahead.c */
   bool turned;                        /* the last turn left something in the mailbox: the next comes at once */
@@ -171,11 +173,16 @@ struct live *live_add(struct runner *r, struct run *run, struct flow_def *def, s
 void live_drop(struct runner *r, struct live *l);
 void live_drop_touched(struct runner *r);
 void live_evict(struct runner *r);
+static inline struct live *live_of(struct budget_item *it) { return (struct live *)(void *)it; }
+/* The one that was used last, and so on: those of the batch under way stand in front. */
+static inline struct live *live_newest(struct runner *r) { return r->cache.ends.older == &r->cache.ends ? NULL : live_of(r->cache.ends.older); }
+static inline struct live *live_older(struct runner *r, struct live *l) { return l->used.older == &r->cache.ends ? NULL : live_of(l->used.older); }
 /* Locks and loads what the events ev[0..n) need and is not cached. */
 enum store_rc load_batch(struct runner *r, size_t n);
 enum store_rc load_nodes(struct runner *r, struct live *l, const uint32_t *node, size_t n);
 enum store_rc load_solo(struct runner *r, int64_t ti, struct solo **out);
 void solo_drop(struct runner *r, struct solo *s);
+void solo_keep(struct runner *r, struct solo *s);       /* into the cache */
 void solo_free(struct solo *s);
 
 /* runner_keys.c */
@@ -249,5 +256,4 @@ void ev_add(struct runner *r, struct ev e);
 void stats_count(struct runner *r, uint64_t *stat);                     /* one more, in r->stats */
 void attempt_gone(struct runner *r, const struct ev *e);          /* the attempt of e has ended */
 void attempt_slot(struct runner *r, const struct attempt *a);     /* its slot is free again */
-void timer_task(struct runner *r, int64_t fi, int64_t ti, int64_t at_us);
 #endif

@@ -48,7 +48,7 @@ void lease_fenced(struct runner *r) {
   struct wr_err err;
   log_error("runner.fenced", L_INT("incarnation", r->me));
   if (r->o.ports.kill_all) r->o.ports.kill_all(r->o.ports.ctx);
-  while (r->lru.lru_next != &r->lru) live_drop(r, r->lru.lru_next);
+  for (struct live *l; (l = live_newest(r)) != NULL;) live_drop(r, l);
   drop_late_results(r);
   ask_stop(r);
   map64_done(&r->inflight);
@@ -140,14 +140,14 @@ static void look_at_task(struct runner *r, const struct live_task *t) {
     break;
   case TASK_QUEUED:
     if (t->due_us != 0 && t->due_us <= r->wall_us) ev_add(r, (struct ev){.kind = EV_DUE, .fi = t->fi, .ti = t->ti});
-    else if (t->due_us != 0 && is_anew(r, t->fi)) timer_task(r, t->fi, t->ti, t->due_us);
+    else if (t->due_us != 0 && is_anew(r, t->fi)) timers_set(&r->timers, t->ti, t->fi, t->due_us);
     if (r->resend && (is_anew(r, t->fi) || r->filling || hint_due(r, r->wall_us - t->update_us)))
       ev_add(r, (struct ev){.kind = EV_HINT, .fi = t->fi, .ti = t->ti, .refill = r->filling});
     else r->look_again = true;
     break;
   case TASK_RETRY_WAIT:
     if (t->due_us <= r->wall_us) ev_add(r, (struct ev){.kind = EV_DUE, .fi = t->fi, .ti = t->ti});
-    else if (is_anew(r, t->fi)) timer_task(r, t->fi, t->ti, t->due_us);
+    else if (is_anew(r, t->fi)) timers_set(&r->timers, t->ti, t->fi, t->due_us);
     break;
   case TASK_NONE: case TASK_CREATED: case TASK_BLOCKED: case TASK_PAUSED: case TASK_SUCCESS: case TASK_FAILED:
   case TASK_TIMEOUT: case TASK_CANCELED: case TASK_DEAD: case TASK__N: break;
@@ -160,7 +160,7 @@ static void look_at_flow(struct runner *r, const struct live_flow *f) {
   if (f->more && old && r->resend && (!r->single || live_get(r, f->fi) == NULL)) ev_add(r, (struct ev){.kind = EV_MORE, .fi = f->fi});
   if (f->due_us == 0) return;
   if (f->due_us <= r->wall_us) ev_add(r, (struct ev){.kind = EV_FLOW_TIMEOUT, .fi = f->fi});
-  else if (anew && live_get(r, f->fi) == NULL) ev_add(r, (struct ev){.kind = EV_MORE, .fi = f->fi}); /* loads its timer */
+  else if (anew) timers_set(&r->flow_timers, f->fi, f->fi, f->due_us);
 }
 
 static enum store_rc scan_page(struct runner *r) {

@@ -2,7 +2,7 @@
  *
  * A cached run is valid while the version of its row equals run.version; store_write() checks that. It is dropped on
  * every outcome but COMMIT OK. On a store with rivals a miss reads the head only; nodes come when a step needs them
- * (rule 2). On a single-process store a miss happens once after a start, and reads the whole run at once.
+ * (rule 2). On a single-process store a miss reads the whole run at once, unless that is large.
  * What never happens: a text of the store is kept beyond its transaction. */
 #include <stdlib.h>
 #include <string.h>
@@ -10,26 +10,19 @@
 
 /* ---- the cache ---- */
 
-static void lru_unlink(struct live *l) {
-  l->lru_prev->lru_next = l->lru_next;
-  l->lru_next->lru_prev = l->lru_prev;
-}
+static size_t params_bytes(const struct params *p) { return p ? sizeof *p + strlen(p->text) + 1 : 0; }
 
-static void lru_front(struct runner *r, struct live *l) {
-  l->lru_next = r->lru.lru_next;
-  l->lru_prev = &r->lru;
-  l->lru_next->lru_prev = l;
-  r->lru.lru_next = l;
+/* All of it, though pages of a large flow whose nodes have not begun take no memory yet. */
+static size_t bytes_of(const struct live *l) {
+  const struct dag *d = l->r->dag;
+  return sizeof *l + sizeof *l->r + 256 + (d->n + 1u) * sizeof *l->r->node + (d->n_task + 1u) * sizeof *l->r->task + params_bytes(l->params);
 }
-
-static size_t units_of(const struct live *l) { return (size_t)l->r->dag->n + l->r->dag->n_task + 4; }
 
 struct live *live_get(struct runner *r, int64_t fi) { return map64_get(&r->runs, fi); }
 
 void live_touch(struct runner *r, struct live *l) {
   l->touched = r->batch_no;
-  lru_unlink(l);
-  lru_front(r, l);
+  budget_use(&r->cache, &l->used);
 }
 
 struct live *live_use(struct runner *r, int64_t fi) {
@@ -46,9 +39,8 @@ struct live *live_add(struct runner *r, struct run *run, struct flow_def *def, s
   l->params = params;
   l->touched = r->batch_no;
   (void)map64_put(&r->runs, run->fi, l);
-  lru_front(r, l);
-  r->units += units_of(l);
-  if (run->due_us != 0) heap_push(&r->flow_timers, &l->timeout, run->due_us);
+  budget_add(&r->cache, &l->used, bytes_of(l));
+  if (run->due_us != 0) timers_set(&r->flow_timers, run->fi, run->fi, run->due_us);
   return l;
 }
 
@@ -64,10 +56,9 @@ void live_drop(struct runner *r, struct live *l) {
     more_forget(r, l);
     ev_add(r, (struct ev){.kind = EV_MORE, .fi = l->r->fi}); /* loads it again */
   }
-  heap_remove(&r->flow_timers, &l->timeout);
+  if (!l->r->row) timers_stop(&r->flow_timers, l->r->fi); /* it was never stored; else the timer stays, whoever is cached */
   (void)map64_del(&r->runs, l->r->fi);
-  lru_unlink(l);
-  r->units -= units_of(l);
+  budget_remove(&r->cache, &l->used);
   run_free(l->r);
   def_flow_unref(l->def);
   params_unref(l->params);
@@ -75,19 +66,34 @@ void live_drop(struct runner *r, struct live *l) {
 }
 
 void live_drop_touched(struct runner *r) {
-  struct live *l = r->lru.lru_next;
-  while (l != &r->lru && l->touched == r->batch_no) { /* touched ones stand in front */
-    struct live *next = l->lru_next;
+  for (struct live *l = live_newest(r), *next; l != NULL && l->touched == r->batch_no; l = next) {
+    next = live_older(r, l);
     if (l->sliced == r->batch_no && !l->more_queued) ev_add(r, (struct ev){.kind = EV_MORE, .fi = l->r->fi});
     live_drop(r, l);
-    l = next;
   }
 }
 
+/* Its row says what is left of it. */
+static void park(struct runner *r, struct live *l) {
+  more_forget(r, l);
+  l->more_queued = false;
+  *WR_PUSH(r->parked, r->n_parked, r->cap_parked) = l->r->fi;
+}
+
+static bool cache_over(const struct runner *r) { return r->cache.bytes + r->lone.bytes > r->cache.most; }
+
+/* The oldest go; what the batch under way has touched stays, and of those that go on in slices the one whose turn is next. */
 void live_evict(struct runner *r) {
-  while (r->units > CACHE_UNITS && r->lru.lru_prev != r->lru.lru_next) {
-    struct live *l = r->lru.lru_prev;
-    if (l->touched == r->batch_no || l->more_queued || l->timeout.pos != 0) return;
+  for (struct budget_item *it = budget_oldest(&r->lone), *next; it != NULL && cache_over(r) && r->lone.bytes > r->cache.most / 4; it = next) {
+    struct solo *s = (struct solo *)(void *)it;
+    next = budget_newer(&r->lone, it);
+    if (!s->dirty) solo_drop(r, s);
+  }
+  for (struct budget_item *it = budget_oldest(&r->cache), *next; it != NULL && cache_over(r); it = next) {
+    struct live *l = live_of(it);
+    next = budget_newer(&r->cache, it);
+    if (l->touched == r->batch_no || (r->n_more > 0 && l == r->more[0])) continue;
+    if (l->more_queued) park(r, l);
     live_drop(r, l);
   }
 }
@@ -142,6 +148,9 @@ static enum store_rc load_run(struct runner *r, struct run *run, uint16_t base) 
   free(tr);
   return rc;
 }
+
+/* At once, where no rival can change it. */
+static bool loads_whole(const struct runner *r, const struct run *run) { return r->single && run->dag->n <= WHOLE_NODES; }
 
 static enum store_rc load_whole(struct runner *r, struct run *run) {
   if (run->dag->n == 0) return STORE_OK;
@@ -233,7 +242,7 @@ static enum store_rc load_wants(struct runner *r, struct wants *w) {
 
 enum store_rc load_nodes(struct runner *r, struct live *l, const uint32_t *node, size_t n) {
   struct wants w = {0};
-  if (r->single || n == l->r->dag->n) return load_whole(r, l->r);
+  if (loads_whole(r, l->r) || n == l->r->dag->n) return load_whole(r, l->r);
   for (size_t i = 0; i < n; i++) want_node(&w, l, node[i]);
   enum store_rc rc = load_wants(r, &w);
   free(w.v);
@@ -279,7 +288,7 @@ static enum store_rc load_head(struct runner *r, const struct flow_row *row) {
   enum store_rc s = defs_store_rc(rc);
   if (s != STORE_OK && s != STORE_BAD) return s;
   struct live *l = rc == WR_OK ? from_row(r, row, def) : NULL;
-  if (l) return r->single ? load_whole(r, l->r) : STORE_OK;
+  if (l) return loads_whole(r, l->r) ? load_whole(r, l->r) : STORE_OK;
   log_error("runner.unreadable_flow", L_INT("fi", row->fi), L_STR("error", rc != WR_OK ? err.msg : "its row"));
   aside_put(r, row->fi);
   return STORE_OK;
@@ -303,7 +312,7 @@ static enum store_rc load_heads(struct runner *r, size_t n) {
 /* Nodes that the event is about, and those that may follow. What else a step needs it asks for. */
 static void want_event(struct runner *r, struct wants *w, const struct ev *e) {
   struct live *l = e->fi != 0 ? live_get(r, e->fi) : NULL;
-  uint32_t task = l && e->ti != 0 ? run_task_of(l->r, e->ti) : UINT32_MAX;
+  uint32_t task = l && e->ti != 0 && !loads_whole(r, l->r) ? run_task_of(l->r, e->ti) : UINT32_MAX;
   if (task == UINT32_MAX) return;
   const struct dag *d = l->r->dag;
   uint32_t node = dag_node_of_task(d, task);
@@ -339,7 +348,7 @@ static enum store_rc load_solos(struct runner *r, size_t n) {
 enum store_rc load_batch(struct runner *r, size_t n) {
   enum store_rc rc = keys_load(r, n);
   if (rc == STORE_OK) rc = load_heads(r, n);
-  if (rc == STORE_OK && !r->single) rc = load_ahead(r, n);
+  if (rc == STORE_OK) rc = load_ahead(r, n);
   if (rc == STORE_OK) rc = load_solos(r, n);
   return rc;
 }
@@ -365,9 +374,14 @@ enum store_rc load_solo(struct runner *r, int64_t ti, struct solo **out) {
   *s = (struct solo){.ti = ti, .create_us = row.create_us, .update_us = row.update_us, .t = row.t, .def = def, .row = true,
                      .params = row.params ? params_new(row.params) : NULL,
                      .epoch_was = row.t.epoch, .state_was = row.t.state};
-  (void)map64_put(&r->solos, ti, s);
+  solo_keep(r, s);
   *out = s;
   return STORE_OK;
+}
+
+void solo_keep(struct runner *r, struct solo *s) {
+  (void)map64_put(&r->solos, s->ti, s);
+  budget_add(&r->lone, &s->used, sizeof *s + 32 + params_bytes(s->params));
 }
 
 void solo_free(struct solo *s) {
@@ -378,5 +392,6 @@ void solo_free(struct solo *s) {
 
 void solo_drop(struct runner *r, struct solo *s) {
   (void)map64_del(&r->solos, s->ti);
+  budget_remove(&r->lone, &s->used);
   solo_free(s);
 }

@@ -284,7 +284,7 @@ static enum store_rc start_one(struct runner *r, struct req_start *st, struct fl
   st->create_us = r->wall_us;
   st->flow_version = def->version;
   rc = step(r, l, &(struct run_event){.kind = RUN_EV_START}, &out);
-  if (run->due_us != 0) heap_push(&r->flow_timers, &l->timeout, run->due_us);
+  if (run->due_us != 0) timers_set(&r->flow_timers, fi, fi, run->due_us);
   return rc;
 }
 
@@ -319,7 +319,7 @@ static enum store_rc do_exec_task(struct runner *r, struct req *q) {
   struct solo *s = wr_new(struct solo);
   *s = (struct solo){.ti = q->ti, .create_us = r->wall_us, .def = def, .params = q->params ? params_ref(q->params) : NULL, .out = TASK_OUT_CHANGED,
                      .t = {.state = TASK_RETRY_WAIT, .due_us = r->wall_us, .version = def->version}};
-  (void)map64_put(&r->solos, s->ti, s);
+  solo_keep(r, s);
   if (q->key) key_take(r, q, q->ti, 1);
   q->changed = true;
   return solo_event(r, &(struct ev){.ti = s->ti}, &(struct task_event){.kind = TASK_EV_DUE}, NULL, &s); /* -> QUEUED, or taken home */
@@ -407,7 +407,7 @@ static enum store_rc do_rerun(struct runner *r, struct ev *e) {
   if (rc == STORE_OK) rc = step(r, l, &ev, &out);
   if (rc == STORE_OK && out == RUN_REFUSED) return refuse(q, WR_NOT_RETRYABLE, NULL);
   if (rc == STORE_OK) rc = blame_kept(r, l);
-  if (rc == STORE_OK && l->r->due_us != 0) heap_push(&r->flow_timers, &l->timeout, l->r->due_us);
+  if (rc == STORE_OK && l->r->due_us != 0) timers_set(&r->flow_timers, q->fi, q->fi, l->r->due_us);
   q->changed = true;
   return rc;
 }

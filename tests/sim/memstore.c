@@ -166,7 +166,7 @@ static enum store_rc mem_keys(struct store *st, const char *const *key, size_t n
 
 static enum store_rc mem_write(struct store *st, struct batch *b) {
   struct mem_store *s = of(st);
-  (void)tx_open(s);
+  if (!s->cut) (void)tx_open(s); /* its locks went with the one that the server has ended */
   enum store_rc rc = gate(s, MEM_WRITE, b);
   return rc == STORE_OK ? tx_write(s, b) : rc;
 }
@@ -401,30 +401,33 @@ struct mem_reader { struct reader r; struct mem_store *s; };
 
 static struct reader *mem_reader_get(struct store *st, struct wr_err *err) {
   struct mem_store *s = of(st);
-  if (mem_ask(s, MEM_DEFS, NULL) != MEM_GO) {
-    (void)wr_err_set(err, WR_DB_UNAVAILABLE, NULL);
-    return NULL;
-  }
+  (void)err;
   struct mem_reader *r = wr_new(struct mem_reader);
   *r = (struct mem_reader){{st->ops, st}, s};
   return &r->r;
 }
 static void mem_reader_put(struct reader *r) { free(r); }
 
+static enum wr_rc may_read(struct reader *r, struct wr_err *err) {
+  enum mem_fate f = mem_ask(((struct mem_reader *)(void *)r)->s, MEM_DEFS, NULL);
+  return f == MEM_GO ? WR_OK : wr_err_set(err, f == MEM_RETRY ? WR_BUSY : WR_DB_UNAVAILABLE, NULL);
+}
+
 static struct memdb *db_of(struct reader *r) { return ((struct mem_reader *)(void *)r)->s->db; }
 
 static enum wr_rc mem_reader_task(struct reader *r, int64_t id, int64_t version, struct task_def **out, struct wr_err *err) {
+  if (may_read(r, err) != WR_OK) return err->code;
   *out = memdb_task_def(db_of(r), id, version);
   return *out ? WR_OK : wr_err_set(err, WR_NOT_FOUND, NULL);
 }
 static enum wr_rc mem_reader_tasks(struct reader *r, const int64_t *ids, size_t n, struct task_def **out, struct wr_err *err) {
-  (void)err;
+  if (may_read(r, err) != WR_OK) return err->code;
   for (size_t i = 0; i < n; i++) out[i] = memdb_task_def(db_of(r), ids[i], 0);
   return WR_OK;
 }
 static enum wr_rc mem_reader_heads(struct reader *r, enum head_kind kind, const int64_t *ids, size_t n, struct def_head *out,
                                    struct wr_err *err) {
-  (void)err;
+  if (may_read(r, err) != WR_OK) return err->code;
   const struct memdb *db = db_of(r);
   const struct mem_def *d = kind == HEAD_TASK ? db->tasks : db->flows;
   int64_t have = (int64_t)(kind == HEAD_TASK ? db->n_tasks : db->n_flows);
@@ -435,6 +438,7 @@ static enum wr_rc mem_reader_heads(struct reader *r, enum head_kind kind, const 
   return WR_OK;
 }
 static enum wr_rc mem_reader_flow(struct reader *r, int64_t id, int64_t version, struct flow_def **out, struct wr_err *err) {
+  if (may_read(r, err) != WR_OK) return err->code;
   *out = memdb_flow_def(db_of(r), id, version);
   return *out ? WR_OK : wr_err_set(err, WR_NOT_FOUND, NULL);
 }

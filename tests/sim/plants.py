@@ -17,7 +17,7 @@ import sys
 
 HEAD = "extern int weir_plant;\nextern size_t weir_batch_rows, weir_page;\n#define PLANT(n) (weir_plant == (n))\n"
 # Sizes that are large in the product and small in the copies, so that batches, pages and slices end everywhere.
-SIZES = [("LIMIT_BATCH_ROWS", "weir_batch_rows"), ("PAGE", "weir_page"), ("NEED_AHEAD 1000", "NEED_AHEAD 5")]
+SIZES = [("LIMIT_BATCH_ROWS", "weir_batch_rows"), ("PAGE", "weir_page"), ("WHOLE_NODES", "weir_page"), ("NEED_AHEAD 1000", "NEED_AHEAD 5")]
 
 PLANTS = [
     (1, "a report of another attempt is taken", "core/task.c",
@@ -109,18 +109,17 @@ PLANTS = [
     (36, "what was taken back is sent", "runner/ledger.c",
      "  if (q->back) return false;",
      "  if (q->back && !PLANT(36)) return false;"),
-    (37, "what was taken back is made again and again", "runner/runner_reqs.c",
-     "if (back) answer_waiting(",
-     "if (back && !PLANT(37)) answer_waiting("),
+    (37, "while the store is away nobody who waits is told", "runner/runner_reqs.c",
+     "if (s != WATCH_WELL) reqs_refuse(", "if (s != WATCH_WELL && !PLANT(37)) reqs_refuse("),
+    (37, None, "runner/runner.c", "if (s != WATCH_WELL) reqs_refuse(", "if (s != WATCH_WELL && !PLANT(37)) reqs_refuse("),
     (38, "what was sent is said not to have been", "runner/ledger.c",
      "return was == REQ_SENT ? REQ_BACK_UNKNOWN",
      "return was == REQ_SENT && !PLANT(38) ? REQ_BACK_UNKNOWN"),
     (39, "the store that is back is never said to be", "runner/watch.c",
      "  w->state = WATCH_WELL;\n  w->bad_us",
      "  if (!PLANT(39)) w->state = WATCH_WELL;\n  w->bad_us"),
-    (40, "requests wait while the store is away", "runner/watch.c",
-     "  case WATCH_AWAY: return WR_DB_UNAVAILABLE;",
-     "  case WATCH_AWAY: return PLANT(40) ? WR_OK : WR_DB_UNAVAILABLE;"),
+    (40, "a full disk is nothing", "runner/watch.c",
+     "if (rc == STORE_NO_SPACE) return WATCH_FULL;", "if (rc == STORE_NO_SPACE) return PLANT(40) ? WATCH_WELL : WATCH_FULL;"),
 ]
 
 

@@ -298,6 +298,7 @@ static void world_setup(struct world *w, uint64_t seed, int verbose) {
   w->p_slow = (uint32_t)sim_rnd(w, 30);
   w->p_key = sim_chance(w, 500) ? 0 : (uint32_t)sim_rnd(w, 800);
   w->quick = sim_chance(w, 300);
+  w->small_cache = sim_chance(w, 300);
 #ifdef WEIR_PLANTED
   weir_batch_rows = sim_chance(w, 200) ? LIMIT_BATCH_ROWS : 2 + sim_rnd(w, 40);
   weir_page = sim_chance(w, 200) ? PAGE : 1 + sim_rnd(w, 20);

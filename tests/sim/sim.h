@@ -122,6 +122,7 @@ struct world {
   struct op **open; size_t n_open, cap_open;  /* those that wait */
   struct intent intent[SIM_KEYS]; size_t n_intent;
   uint32_t p_key;                   /* per 1000 starts */
+  bool small_cache;                 /* next to nothing stays in memory */
   bool quick;                       /* programs of a few milliseconds: nodes claim ahead */
   int64_t op_at, chaos_at, calm_at;
   int64_t bad_fi;

@@ -250,6 +250,8 @@ void node_start(struct node *n) {
   if (w->single && w->n_orphan > 0) { n->up_at = w->now + 1000; return; } /* the spawner's lock is still held */
   n->store = memdb_connect(w->db, n);
   n->defs = defs_new(n->store, sim_slot_of);
+  int64_t cache = w->small_cache ? sim_between(w, 4000, 200000) : LIMIT_CACHE_BYTES;
+  defs_limit(n->defs, (size_t)cache / 4);
   n->deadline = w->single ? INT64_MAX : 0;
   n->dead = n->draining = false;
   n->next_boot = 0;
@@ -258,7 +260,7 @@ void node_start(struct node *n) {
   for (int s = 0; s < SLOT__N; s++) n->empty_told[s] = false, n->free_since[s] = INT64_MAX;
   n->away_told = false;
   struct runner_opts o = {.store = n->store, .defs = n->defs, .lease_us = w->lease_us, .info = {.host = "sim", .pid = n->id, .slots = 1, .roles = "all"},
-    .request_us = REQUEST_US, .seed = sim_rnd(w, UINT64_MAX), .mailbox = 1 + sim_rnd(w, 50),
+    .request_us = REQUEST_US, .cache_bytes = cache, .seed = sim_rnd(w, UINT64_MAX), .mailbox = 1 + sim_rnd(w, 50),
     .ports = {n, port_start, port_cancel, port_kill_all, port_deadline, port_push, w->single ? port_pull : NULL, port_nudge,
               port_flow_done, port_backlog, port_free_slots, port_boot_now}};
   memcpy(o.slots, n->slots, sizeof o.slots);

@@ -387,7 +387,7 @@ static void same_run(struct world *w, const struct run *a, const struct run *b) 
 void oracle_cache(struct node *n) {
   struct runner *r = n->runner;
   if (r->unknown) return;
-  for (const struct live *l = r->lru.lru_next; l != &r->lru && l->touched == r->batch_no; l = l->lru_next) {
+  for (struct live *l = live_newest(r); l != NULL && l->touched == r->batch_no; l = live_older(r, l)) {
     const struct mem_flow *f = memdb_flow(n->w->db, l->r->fi);
     if (!f) sim_fail(n->w, "node %d remembers flow %lld, which has no row", n->id, (long long)l->r->fi);
     if (f->r.version != l->r->version || (l->r->dag->n > 100 && !sim_chance(n->w, 10))) continue;

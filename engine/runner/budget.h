@@ -1,0 +1,49 @@
+/* How many bytes a cache holds and may hold, and in which order its entries were used. An entry embeds a struct budget_item
+ * and says its size; when the budget is over, its owner takes entries from the old end and drops those that nothing pins,
+ * passing over the pinned ones.
+ * One owner, one thread. What never happens: an entry that counts with another size when it leaves than when it came. */
+#ifndef RUNNER_BUDGET_H
+#define RUNNER_BUDGET_H
+#include <stdbool.h>
+#include <stddef.h>
+
+struct budget_item { struct budget_item *older, *newer; size_t bytes; };
+struct budget { struct budget_item ends; size_t bytes, most; };  /* ends.older: the newest; ends.newer: the oldest */
+
+static inline void budget_init(struct budget *b, size_t most) {
+  b->ends = (struct budget_item){&b->ends, &b->ends, 0};
+  b->bytes = 0;
+  b->most = most;
+}
+static inline void budget_unlink_(struct budget_item *it) {
+  it->older->newer = it->newer;
+  it->newer->older = it->older;
+}
+static inline void budget_newest_(struct budget *b, struct budget_item *it) {
+  it->older = b->ends.older;
+  it->newer = &b->ends;
+  it->older->newer = it;
+  b->ends.older = it;
+}
+static inline void budget_add(struct budget *b, struct budget_item *it, size_t bytes) {
+  budget_newest_(b, it);
+  it->bytes = bytes;
+  b->bytes += bytes;
+}
+static inline void budget_use(struct budget *b, struct budget_item *it) { /* it was used just now */
+  budget_unlink_(it);
+  budget_newest_(b, it);
+}
+static inline void budget_grow(struct budget *b, struct budget_item *it, size_t by) {
+  it->bytes += by;
+  b->bytes += by;
+}
+static inline void budget_remove(struct budget *b, struct budget_item *it) {
+  budget_unlink_(it);
+  b->bytes -= it->bytes;
+}
+static inline bool budget_over(const struct budget *b) { return b->bytes > b->most; }
+/* From the oldest: for (it = budget_oldest(b); it; it = next) { next = budget_newer(b, it); .. } */
+static inline struct budget_item *budget_oldest(struct budget *b) { return b->ends.newer == &b->ends ? NULL : b->ends.newer; }
+static inline struct budget_item *budget_newer(struct budget *b, struct budget_item *it) { return it->newer == &b->ends ? NULL : it->newer; }
+#endif

@@ -1,0 +1,218 @@
+/* What is kept in memory, in bytes: timers and the budget alone, then a runner whose cache is small, over a file. Figures are of
+ * what the runner counts, and of the heap, which must follow. What never happens: a fact about a machine's speed. */
+#include "facts.h"
+#include <malloc.h>
+#include "file_store.h"
+#include "runner_int.h"
+
+#define SEC 1000000LL
+
+/* ---- timers ---- */
+
+static void one_timer_each(void **st) {
+  struct timers t = {0};
+  int64_t id = 0, fi = 0;
+  (void)st;
+  timers_set(&t, 7, 70, 500);
+  timers_set(&t, 7, 70, 300);
+  timers_set(&t, 8, 80, 400);
+  assert_int_equal(timers_count(&t), 2);
+  assert_int_equal(timers_next(&t), 300);
+  assert_false(timers_ring(&t, 299, &id, &fi));
+  assert_true(timers_ring(&t, 1000, &id, &fi));
+  assert_int_equal(id, 7);
+  assert_int_equal(fi, 70);
+  timers_stop(&t, 8);
+  timers_stop(&t, 8);
+  assert_int_equal(timers_count(&t), 0);
+  assert_int_equal(timers_next(&t), INT64_MAX);
+  timers_set(&t, 9, 9, 1);
+  timers_done(&t);
+}
+
+/* ---- the budget ---- */
+
+static void budget_counts_and_orders(void **st) {
+  struct budget b;
+  struct budget_item a = {0}, c = {0}, d = {0};
+  (void)st;
+  budget_init(&b, 100);
+  assert_null(budget_oldest(&b));
+  budget_add(&b, &a, 40);
+  budget_add(&b, &c, 50);
+  budget_add(&b, &d, 20);
+  assert_true(budget_over(&b));
+  assert_ptr_equal(budget_oldest(&b), &a);
+  budget_use(&b, &a);
+  assert_ptr_equal(budget_oldest(&b), &c);
+  assert_ptr_equal(budget_newer(&b, &c), &d);
+  assert_ptr_equal(budget_newer(&b, &d), &a);
+  assert_null(budget_newer(&b, &a));
+  budget_remove(&b, &c);
+  assert_int_equal(b.bytes, 60);
+  budget_grow(&b, &d, 5);
+  budget_remove(&b, &d);
+  budget_remove(&b, &a);
+  assert_int_equal(b.bytes, 0);
+  assert_null(budget_oldest(&b));
+}
+
+/* ---- a runner ---- */
+
+enum { CACHE = 1 << 20, PAGES = 33 << 20 /* the cache of SQLite */, FLOWS = 3000, PARAMS = 4000 };
+static struct store *store;
+static struct defs *defs;
+static struct runner *runner;
+static struct queue *queue[SLOT__N];
+static int64_t now, task_id, flow_id, timed_id;
+static int answers;
+
+static uint8_t slot_of(const char *type) { return (void)type, SLOT_ASYNC; }
+static int64_t boot_now(void *ctx) { return (void)ctx, now; }
+static bool push(void *ctx, enum slot_class s, const struct hint *h, size_t n) { return (void)ctx, queue_push(queue[s], h, n); }
+static size_t backlog(void *ctx, enum slot_class s) { return (void)ctx, queue_depth(queue[s]); }
+static size_t pull(void *ctx, enum slot_class s, struct hint *h, size_t n) {
+  bool away;
+  return (void)ctx, queue_pop(queue[s], h, n, 0, &away);
+}
+static void answered(struct req *q, void *ctx) {
+  (void)ctx;
+  assert_int_equal(q->rc, WR_OK);
+  answers++;
+}
+
+static void turns(void) {
+  for (int i = 0; i < 1000; i++) {
+    now += 1000;
+    if (runner_turn(runner, now, now) > now && !runner_pending(runner)) return;
+  }
+  fail_msg("it never ends");
+}
+
+static void open_runner(void) {
+  struct wr_err err;
+  for (int s = 0; s < SLOT__N; s++)
+    if (queue_open("memory:", "x", 1000000, &queue[s], &err)) fail_msg("%s", err.msg);
+  defs = defs_new(store, slot_of);
+  defs_limit(defs, CACHE / 4);
+  const struct runner_opts o = {.store = store, .defs = defs, .info = {"h", 1, 1, "runner", NULL}, .seed = 7, .cache_bytes = CACHE,
+                                .request_us = INT64_MAX / 4,
+                                .ports = {.push = push, .backlog = backlog, .pull = pull, .boot_now = boot_now}};
+  if (runner_new(&o, now, &runner, &err)) fail_msg("%s", err.msg);
+  turns();
+}
+
+static int64_t save_flow(bool timed) {
+  struct wr_err err;
+  struct flow_def *f = flow_parse("f", "{'nodeType':'TASK','nodeKey':'a','tasks':[{'taskName':'t','taskType':'ECHO'}]}");
+  if (timed) f->config = wr_strdup("{\"timeout\":\"1h\"}");
+  if (store_save_flow(store, f, -1, NULL, &err)) fail_msg("%s", err.msg);
+  int64_t id = f->flow_id;
+  def_flow_unref(f);
+  return id;
+}
+
+/* Many starts, each with parameters of its own. */
+static void start_many(int64_t flow, int n, bool alone) {
+  char *text = wr_malloc(PARAMS + 1);
+  memset(text, 'x', PARAMS);
+  memcpy(text, "{\"k\":\"", 6);
+  memcpy(text + PARAMS - 2, "\"}", 3);
+  struct req *q = wr_calloc((size_t)n, sizeof *q);
+  struct req_start *start = wr_calloc((size_t)n, sizeof *start);
+  answers = 0;
+  for (int i = 0; i < n; i++) {
+    struct params *p = params_new(text);
+    start[i] = (struct req_start){.flow_id = flow, .params = p};
+    q[i] = alone ? (struct req){.kind = REQ_EXEC_TASK, .task_id = task_id, .params = p, .done = answered}
+                 : (struct req){.kind = REQ_START, .start = &start[i], .n_start = 1, .done = answered};
+    assert_true(runner_post(runner, &q[i]));
+    if (i % 100 == 99) turns();
+  }
+  turns();
+  assert_int_equal(answers, n);
+  for (int i = 0; i < n; i++) params_unref(start[i].params);
+  free(start);
+  free(q);
+  free(text);
+}
+
+static size_t heap(void) { return mallinfo2().uordblks; }
+
+static size_t counted(void) { return runner->cache.bytes + runner->lone.bytes; }
+
+/* 12 MB of parameters; a flow timeout at the old end pins nothing. */
+static void live_flows_are_flat(void **st) {
+  (void)st;
+  start_many(timed_id, 1, false);
+  size_t before = heap();
+  start_many(timed_id, FLOWS / 2, false);
+  start_many(flow_id, FLOWS / 2, false);
+  assert_true(counted() <= CACHE);
+  assert_int_equal(timers_count(&runner->flow_timers), FLOWS / 2 + 1);
+  assert_true(heap() < before + 3 * CACHE + PAGES);
+}
+
+static void lone_tasks_are_flat(void **st) {
+  (void)st;
+  size_t before = heap();
+  start_many(0, FLOWS, true);
+  assert_true(counted() <= CACHE);
+  assert_true(heap() < before + 3 * CACHE + PAGES);
+}
+
+/* A restart looks at all rows; what it keeps of them is bounded all the same. */
+static void restart_is_flat(void **st) {
+  (void)st;
+  size_t timed = timers_count(&runner->flow_timers);
+  runner_free(runner);
+  defs_free(defs);
+  for (int s = 0; s < SLOT__N; s++) queue_close(queue[s]);
+  size_t before = heap();
+  open_runner();
+  assert_true(counted() <= CACHE);
+  assert_int_equal(timers_count(&runner->flow_timers), timed);
+  assert_true(heap() < before + 4 * CACHE + PAGES);
+}
+
+/* Versions that nobody holds go. */
+static void definitions_are_flat(void **st) {
+  struct wr_err err;
+  (void)st;
+  for (int i = 0; i < 1500; i++) {
+    struct flow_def *f;
+    int64_t id = save_flow(false);
+    assert_int_equal(defs_flow(defs, id, 0, -1, &f, &err), WR_OK);
+    def_flow_unref(f);
+  }
+  assert_true(defs_bytes(defs) <= CACHE / 4);
+}
+
+static int set_up(void **st) {
+  (void)st;
+  now = 1700000000 * SEC;
+  store = file_store_open();
+  struct world w = {.s = store};
+  task_id = task_save(&w, "t", "ECHO");
+  flow_id = save_flow(false);
+  timed_id = save_flow(true);
+  open_runner();
+  return 0;
+}
+
+static int tear_down(void **st) {
+  (void)st;
+  runner_free(runner);
+  defs_free(defs);
+  file_store_close(store);
+  for (int s = 0; s < SLOT__N; s++) queue_close(queue[s]);
+  return 0;
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(one_timer_each), cmocka_unit_test(budget_counts_and_orders), cmocka_unit_test(live_flows_are_flat),
+    cmocka_unit_test(lone_tasks_are_flat), cmocka_unit_test(restart_is_flat), cmocka_unit_test(definitions_are_flat),
+  };
+  return cmocka_run_group_tests(tests, set_up, tear_down);
+}
