@@ -3,7 +3,7 @@
 #define RUNNER_INT_H
 #include <pthread.h>
 #include <stdatomic.h>
-#include "budget.h"
+#include "cached.h"
 #include "clock.h"
 #include "defs.h"
 #include "heap.h"
@@ -28,35 +28,6 @@
 #define SHARED_FOR 8                  /* batches that find a shared flow as it was, until it is thought ours alone */
 #define CHILDREN_AHEAD 64             /* of a node that may end: read with it */
 #define HINT_AGE_US 10000000          /* a QUEUED row this old gets its hint again */
-
-/* A cached flow instance. */
-struct live {
-  struct budget_item used;
-  struct run *r;
-  struct flow_def *def;
-  struct params *params;
-  int64_t flow_id, start_us;
-  uint64_t touched, locked;           /* batch numbers: dropped when that one does not commit; locked by store_lock() in it */
-  bool more_queued;
-  uint8_t shared;                     /* another node may have touched it: so many batches more lock its head first */
-  uint64_t sliced;                    /* batch that took it off `more`: put back when that one does not commit */
-};
-
-/* A cached stand-alone task. */
-struct solo {
-  struct budget_item used;
-  int64_t ti, create_us, update_us;
-  struct task t;
-  struct task_def *def;
-  struct params *params;
-  bool row, dirty;
-  uint32_t epoch_was; enum task_state state_was;  /* as stored: the row is its own lock */
-  const char *error;
-  enum task_ev why;                   /* of the attempt that ended in this batch, */
-  struct task was;                    /* and the task before that end */
-  struct attempt *result;
-  unsigned out;
-};
 
 /* An idempotency key among the events of this batch. The first three are what store_keys() says. */
 enum key_state { KEY_FREE, KEY_KNOWN, KEY_HELD, KEY_NEW };  /* HELD: by another node just now; NEW: of this batch */
