@@ -70,8 +70,9 @@ static enum watch_state verdict(const struct watch *w, int64_t boot_us, enum sto
 
 void watch_failed(struct watch *w, int64_t boot_us, enum store_rc rc, const char *why) {
   char said[HEALTH_WHY_BYTES];
+  int64_t since = atomic_load_explicit(&w->busy_us, memory_order_relaxed); /* nothing was written while the call waited, either */
   pthread_mutex_lock(&w->mu);
-  if (w->bad_us == 0 || (w->state == WATCH_WELL && boot_us - w->last_us > FORGET_US)) w->bad_us = boot_us;
+  if (w->bad_us == 0 || (w->state == WATCH_WELL && boot_us - w->last_us > FORGET_US)) w->bad_us = since ? since : boot_us;
   w->last_us = boot_us;
   enum watch_state was = w->state;
   w->state = verdict(w, boot_us, rc);
@@ -143,6 +144,7 @@ void watch_health(struct watch *w, int64_t boot_us, struct health_part *store, s
   bool stuck = busy > WATCH_STUCK_US, say = stuck && !w->stuck && w->state == WATCH_WELL;
   if (stuck) {
     w->stuck = true;
+    if (w->bad_us == 0) w->bad_us = boot_us - busy;
     atomic_store(&w->ill, true);
   }
   store->ok = w->state != WATCH_AWAY && !stuck;

@@ -112,7 +112,10 @@ static void watch_sees_a_call_that_does_not_come_back(void **st) {
   assert_false(well(&w, 12 * SEC));
   assert_int_equal(watch_admits(&w, 12 * SEC), WR_OK);          /* it may be slow */
   assert_int_equal(watch_admits(&w, 15 * SEC), WR_DB_UNAVAILABLE);
+  watch_failed(&w, 15 * SEC, STORE_RETRY, NULL);                /* it was refused in the end: that took five seconds */
   watch_idle(&w);
+  assert_false(well(&w, 16 * SEC));
+  watch_ok(&w, 16 * SEC);
   assert_true(well(&w, 16 * SEC));
   watch_done(&w);
 }
