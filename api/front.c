@@ -514,7 +514,7 @@ void front_linger(struct front *f, int fd) {
 
 bool front_may_keep(struct front *f) {
   pthread_mutex_lock(&f->lock);
-  bool keep = f->list[C_READY].n == 0 && f->list[C_SERVED].n * 4 <= f->o.threads * 3;
+  bool keep = f->list[C_SERVED].n * 4 <= f->o.threads * 3;
   pthread_mutex_unlock(&f->lock);
   return keep;
 }

@@ -226,6 +226,18 @@ class KeepAlive(Case):
                     raw.send(data[i:i + step])
                 self.assertEqual([a.status for a in (raw.answer(), raw.answer(), raw.answer())], [200] * 3)
 
+    def test_many_begin_at_once(self):
+        """Forty first requests in one moment: nobody's connection is shed, for there are threads."""
+        many = [Raw() for _ in range(40)]
+        try:
+            for _ in range(3):
+                for raw in many:
+                    raw.send(sized())
+                self.assertEqual({raw.answer().headers["connection"] for raw in many}, {"keep-alive"})
+        finally:
+            for raw in many:
+                raw.socket.close()
+
     def test_large_body_then_next(self):
         body = BODY + b" " * 900000
         with Raw() as raw:
