@@ -20,6 +20,7 @@ static void make_hosts(struct api *a) {
 }
 
 static void api_free(struct api *a) {
+  auth_stop(&a->auth);
   turn_done(&a->merge);
   turn_done(&a->large);
   free(a->host_name);
@@ -54,7 +55,7 @@ enum wr_rc api_start(const struct api_opts *o, struct api **out, struct wr_err *
   make_hosts(a);
   json_watch_memory();
   a->auth.open = o->dev;
-  enum wr_rc rc = o->dev ? WR_OK : auth_load(&a->auth, o->data_dir, err);
+  enum wr_rc rc = o->dev ? WR_OK : auth_start(&a->auth, o->store, o->data_dir, err);
   struct http_opts h = {.listen = o->listen, .threads = o->threads, .ctx = a, .handle = call_handle, .refuse = call_refuse,
                         .wait_us = a->o.request_us / 2, .tick = tick};
   if (rc == WR_OK) rc = http_start(&h, &a->http, err);
@@ -67,7 +68,8 @@ enum wr_rc api_start(const struct api_opts *o, struct api **out, struct wr_err *
 }
 
 uint16_t api_port(const struct api *a) { return http_port(a->http); }
-const char *api_token_path(const struct api *a) { return a->auth.open ? NULL : a->auth.path; }
+const char *api_token_path(const struct api *a) { return a->auth.path[0] ? a->auth.path : NULL; }
+const char *api_token_at(const struct api *a) { return a->auth.at[0] ? a->auth.at : NULL; }
 void api_drain(struct api *a) { atomic_store(&a->draining, true); }
 
 void api_stop(struct api *a) {

@@ -36,7 +36,8 @@ enum wr_rc api_start(const struct api_opts *o, struct api **out, struct wr_err *
 /* Whether the address is free and of the right form: asked before a start makes anything. */
 enum wr_rc api_try_listen(const char *listen, struct wr_err *err) WR_MUST;
 uint16_t api_port(const struct api *a);          /* the bound port */
-const char *api_token_path(const struct api *a); /* NULL with dev: say it at start, never the token itself */
+const char *api_token_path(const struct api *a); /* NULL with dev, or where it lies elsewhere; as it was at the start */
+const char *api_token_at(const struct api *a);   /* HOST:DIR of the node that made it; NULL with dev */
 /* From now on what would change something is 503 DRAINING, /readyz too; answers under way end. Before runner_drain(). */
 void api_drain(struct api *a);
 /* Waits at most 2 s for requests under way, then closes everything. The runner must still run: it owes them answers. */

@@ -1,81 +1,152 @@
-/* The token: see auth.h. */
+/* Who asks: see auth.h. */
 #include "auth.h"
 #include <errno.h>
-#include <fcntl.h>
+#include <openssl/sha.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include "clock.h"
+#include "log.h"
+#include "token.h"
 
-static enum wr_rc fail(struct wr_err *err, const struct auth *a, const char *what) {
-  return wr_err_set(err, WR_INTERNAL, "The token file %.160s: %s", a->path, what);
+#define LOOK_US 1000000
+
+/* ---- the hash that counts ---- */
+
+static int digit(char c) { return c <= '9' ? c - '0' : c - 'a' + 10; }
+
+/* True when it is another one than before. */
+static bool take_hash(struct auth *a, const char *hex) {
+  unsigned char h[AUTH_HASH_BYTES];
+  for (size_t i = 0; i < sizeof h; i++) h[i] = (unsigned char)(digit(hex[2 * i]) << 4 | digit(hex[2 * i + 1]));
+  pthread_mutex_lock(&a->lock);
+  bool news = memcmp(a->hash, h, sizeof h) != 0;
+  memcpy(a->hash, h, sizeof h);
+  pthread_mutex_unlock(&a->lock);
+  return news;
 }
 
-static bool hexadecimal(const char *s) { return strspn(s, "0123456789abcdef") == AUTH_TOKEN_LEN && s[AUTH_TOKEN_LEN] == '\0'; }
+static bool whole(const char *hex) { return strspn(hex, "0123456789abcdef") == STORE_TOKEN_CHARS; }
 
-static enum wr_rc token_read(struct auth *a, int fd, struct wr_err *err) {
-  struct stat st;
-  char text[AUTH_TOKEN_LEN + 2];
-  if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) return fail(err, a, "not a file.");
-  if (st.st_mode & 077) return fail(err, a, "others may read it; chmod 600.");
-  ssize_t n = read(fd, text, sizeof text - 1);
-  if (n < AUTH_TOKEN_LEN) return fail(err, a, "too short; remove it to get a new one.");
-  text[n] = '\0';
-  if (text[n - 1] == '\n') text[n - 1] = '\0';
-  if (!hexadecimal(text)) return fail(err, a, "not 64 hexadecimal digits; remove it to get a new one.");
-  memcpy(a->token, text, sizeof a->token);
-  return WR_OK;
+static enum wr_rc look(struct auth *a, struct store_token *t, struct wr_err *err) {
+  struct reader *r = reader_get(a->store, err);
+  if (!r) return err->code;
+  enum wr_rc rc = reader_token(r, t, err);
+  reader_put(r);
+  return rc;
 }
 
-/* Complete under another name first: two servers that start at once agree on one token. */
-static enum wr_rc token_make(struct auth *a, struct wr_err *err) {
-  unsigned char key[AUTH_TOKEN_LEN / 2];
-  char text[AUTH_TOKEN_LEN + 2], tmp[sizeof a->path + 24];
-  rand_secret(key, sizeof key);
-  for (size_t i = 0; i < sizeof key; i++) snprintf(text + 2 * i, 3, "%02x", key[i]);
-  text[AUTH_TOKEN_LEN] = '\n';
-  snprintf(tmp, sizeof tmp, "%s.%ld", a->path, (long)getpid());
-  int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0) return fail(err, a, strerror(errno));
-  bool ok = write(fd, text, sizeof text - 1) == (ssize_t)sizeof text - 1 && fsync(fd) == 0;
-  ok = close(fd) == 0 && ok;
-  if (ok && link(tmp, a->path) != 0 && errno != EEXIST) ok = false;
-  int why = errno;
-  (void)unlink(tmp);
-  return ok ? WR_OK : fail(err, a, strerror(why));
+/* The file here is that token's, or it goes out of the way, and a note says where the token is. One that was made here may be on
+ * its way into its place just now: nothing is touched then. */
+static bool settle_file(const char *dir, const struct store_token *t) {
+  struct bearer file;
+  struct wr_err err;
+  char here[sizeof t->host];
+  if (token_read(dir, &file, &err) == WR_OK && strcmp(file.hash, t->hash) == 0) return true;
+  token_here(dir, here);
+  if (strcmp(here, t->host) == 0) return false;
+  token_set_aside(dir);
+  token_note(dir, t->host);
+  return false;
 }
 
-enum wr_rc auth_load(struct auth *a, const char *dir, struct wr_err *err) {
-  *a = (struct auth){0};
-  int n = snprintf(a->path, sizeof a->path, "%s/weir.token", dir);
-  if (n < 0 || n >= (int)sizeof a->path) return fail(err, a, "the path is too long.");
-  if (mkdir(dir, 0700) != 0 && errno != EEXIST) return fail(err, a, strerror(errno));
-  for (int i = 0; i < 2; i++) {
-    int fd = open(a->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd >= 0) {
-      enum wr_rc rc = token_read(a, fd, err);
-      close(fd);
-      return rc;
-    }
-    if (errno != ENOENT) return fail(err, a, strerror(errno));
-    enum wr_rc rc = token_make(a, err);
-    if (rc != WR_OK) return rc;
+/* ---- start ---- */
+
+/* The first one of the installation, or the one that lies here from before; another node may be quicker. */
+static enum wr_rc first(struct auth *a, struct store_token *t, struct wr_err *err) {
+  struct bearer mine;
+  enum wr_rc rc = token_read(a->dir, &mine, err);
+  if (rc == WR_NOT_FOUND) {
+    token_new(&mine);
+    rc = token_prepare(a->dir, &mine, err);
+    if (!rc) rc = token_place(a->dir, false, err); /* before it counts: it is never lost */
   }
-  return fail(err, a, "vanished.");
+  if (rc) return rc;
+  memcpy(t->hash, mine.hash, sizeof t->hash);
+  token_here(a->dir, t->host);
+  return store_claim_token(a->store, t, err);
 }
 
-enum wr_rc auth_check(const struct auth *a, const struct gate_in *in, enum role need, struct wr_err *err) {
+/* A file that is there has to be as it should be, whether it counts or not. */
+static enum wr_rc check_file(const struct auth *a, struct wr_err *err) {
+  struct bearer t;
+  enum wr_rc rc = token_read(a->dir, &t, err);
+  return rc == WR_NOT_FOUND ? WR_OK : rc;
+}
+
+static void *watch(void *arg) {
+  struct auth *a = arg;
+  for (;;) {
+    struct store_token t;
+    struct wr_err err;
+    struct timespec at;
+    int64_t until = clock_mono_us() + LOOK_US;
+    at = (struct timespec){until / 1000000, until % 1000000 * 1000};
+    pthread_mutex_lock(&a->lock);
+    while (!a->stop && clock_mono_us() < until) pthread_cond_timedwait(&a->wake, &a->lock, &at);
+    bool stop = a->stop;
+    pthread_mutex_unlock(&a->lock);
+    if (stop) return NULL;
+    if (look(a, &t, &err) != WR_OK || !whole(t.hash) || !take_hash(a, t.hash)) continue;
+    log_info("token.changed", L_STR("at", t.host));
+    (void)settle_file(a->dir, &t);
+  }
+}
+
+static enum wr_rc start_watch(struct auth *a, struct wr_err *err) {
+  pthread_condattr_t attr;
+  pthread_condattr_init(&attr);
+  pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+  pthread_cond_init(&a->wake, &attr);
+  pthread_condattr_destroy(&attr);
+  a->running = pthread_create(&a->thread, NULL, watch, a) == 0;
+  return a->running ? WR_OK : wr_err_set(err, WR_INTERNAL, "No thread can be made.");
+}
+
+enum wr_rc auth_start(struct auth *a, struct store *store, const char *dir, struct wr_err *err) {
+  struct store_token t;
+  a->store = store;
+  a->dir = dir;
+  pthread_mutex_init(&a->lock, NULL);
+  enum wr_rc rc = check_file(a, err);
+  if (!rc) rc = look(a, &t, err);
+  if (!rc && !t.hash[0]) rc = first(a, &t, err);
+  if (!rc && !whole(t.hash)) rc = wr_err_set(err, WR_STORE_REFUSED, "The token's hash in the database is damaged: weir token rotate.");
+  if (rc) return rc;
+  (void)take_hash(a, t.hash);
+  if (settle_file(dir, &t)) snprintf(a->path, sizeof a->path, "%s/" TOKEN_FILE, dir);
+  snprintf(a->at, sizeof a->at, "%s", t.host);
+  return start_watch(a, err);
+}
+
+void auth_stop(struct auth *a) {
+  if (!a->running) return;
+  pthread_mutex_lock(&a->lock);
+  a->stop = true;
+  pthread_cond_signal(&a->wake);
+  pthread_mutex_unlock(&a->lock);
+  pthread_join(a->thread, NULL);
+  pthread_cond_destroy(&a->wake);
+  pthread_mutex_destroy(&a->lock);
+  a->running = false;
+}
+
+/* ---- a request ---- */
+
+enum wr_rc auth_check(struct auth *a, const struct gate_in *in, enum role need, struct wr_err *err) {
   if (need == ROLE_NONE || a->open) return WR_OK;
   char given[AUTH_TOKEN_LEN] = {0};
+  unsigned char h[AUTH_HASH_BYTES], want[AUTH_HASH_BYTES], diff = 0;
   size_t n = 0;
   const char *v = gate_header(in, "Authorization", &n);
   bool form = v && n == strlen("Bearer ") + AUTH_TOKEN_LEN && strncasecmp(v, "Bearer ", 7) == 0 &&
               gate_count(in, "Authorization") == 1;
   if (form) memcpy(given, v + 7, sizeof given);
-  unsigned char diff = 0;
-  for (size_t i = 0; i < sizeof given; i++) diff |= (unsigned char)(given[i] ^ a->token[i]);
+  SHA256((const unsigned char *)given, sizeof given, h);
+  pthread_mutex_lock(&a->lock);
+  memcpy(want, a->hash, sizeof want);
+  pthread_mutex_unlock(&a->lock);
+  for (size_t i = 0; i < sizeof h; i++) diff |= (unsigned char)(h[i] ^ want[i]);
   if (!form || diff != 0) return wr_err_set(err, WR_UNAUTHENTICATED, NULL);
   return WR_OK;
 }

@@ -1,18 +1,38 @@
-/* Who asks: one random token of 256 bits in DATA/weir.token (0600), made at the first start; none in dev mode. Read once
- * at start, immutable after; any thread. The token itself is never logged, printed or answered. */
+/* Who asks: one random token of 256 bits for the whole installation. The database holds its SHA-256, which counts for every node;
+ * the token itself lies in DATA/weir.token (0600) of the node that made it, and nowhere else. None in dev mode.
+ *
+ * A thread looks at the row once a second, so that a new token (`weir token rotate`) counts on every node within two; while the
+ * store is away the last hash that was seen counts. auth_start(), auth_stop(): main thread; auth_check(): any. What never
+ * happens: the token in a log, an answer or a row; a comparison that takes longer the more of it is right. */
 #ifndef API_AUTH_H
 #define API_AUTH_H
+#include <pthread.h>
 #include <stdbool.h>
 #include "gate.h"
+#include "store.h"
+#include "store_token.h"
 
 #define AUTH_TOKEN_LEN 64 /* hexadecimal digits */
-struct auth { bool open; char token[AUTH_TOKEN_LEN + 1]; char path[512]; };
+#define AUTH_HASH_BYTES 32
+struct auth {
+  bool open;                       /* dev: everybody is let in */
+  struct store *store;
+  const char *dir;
+  char path[512];                  /* of the token here; "" = it lies elsewhere */
+  char at[256];                    /* where it lies: HOST:DIR */
+  pthread_t thread;
+  pthread_mutex_t lock;            /* guards what follows; a leaf */
+  pthread_cond_t wake;
+  bool running, stop;
+  unsigned char hash[AUTH_HASH_BYTES];
+};
 
 /* Roles from the lowest to the highest; the one token there is has the highest. */
 enum role { ROLE_NONE, ROLE_VIEWER, ROLE_OPERATOR, ROLE_AUTHOR, ROLE_ADMIN };
 
-/* dir is made when it is missing. Refuses a token file that others may read. */
-enum wr_rc auth_load(struct auth *a, const char *dir, struct wr_err *err) WR_MUST;
+/* Takes the database's hash; makes the first token where there is none, or takes that of a weir.token that is there already. */
+enum wr_rc auth_start(struct auth *a, struct store *store, const char *dir, struct wr_err *err) WR_MUST;
+void auth_stop(struct auth *a);   /* one that never started is fine */
 /* Same text and same time for none, malformed and wrong: UNAUTHENTICATED. */
-enum wr_rc auth_check(const struct auth *a, const struct gate_in *in, enum role need, struct wr_err *err) WR_MUST;
+enum wr_rc auth_check(struct auth *a, const struct gate_in *in, enum role need, struct wr_err *err) WR_MUST;
 #endif

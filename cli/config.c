@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "mem.h"
 #include "text.h"
 
@@ -28,6 +29,11 @@ static const struct opt table[OPT__N] = {
 };
 
 /* ---- one value ---- */
+
+/* Where others can see it (ps, /proc): keeps its length and nothing else. */
+static void wipe(char *s) { memset(s, 'x', strlen(s)); }
+
+static bool holds_secret(const struct opt *o, const char *text) { return o->traits & OPT_SECRET && text && strchr(text, '@'); }
 
 static enum wr_rc bad(struct wr_err *err, const struct opt *o, const char *where, const char *text, const char *want) {
   char q[WR_QUOTE_MAX];
@@ -206,13 +212,24 @@ static enum wr_rc read_lines(struct config *c, char *text, unsigned verb, struct
   return WR_OK;
 }
 
+/* Never readable by others where it holds a password; never writable by everybody, for it names the users of tasks. */
+static enum wr_rc check_mode(const struct config *c, FILE *f, const char *file, struct wr_err *err) {
+  struct stat st;
+  bool secret = false;
+  for (int i = 0; i < OPT__N; i++) secret |= c->v[i].from == FROM_FILE && holds_secret(&table[i], c->v[i].text);
+  if (fstat(fileno(f), &st) != 0 || !S_ISREG(st.st_mode)) return WR_OK;
+  if (secret && st.st_mode & 077)
+    return wr_err_set(err, WR_FORBIDDEN, "The config file holds a password and others may read or write it: chmod 600 %.120s", file);
+  if (st.st_mode & S_IWOTH) return wr_err_set(err, WR_FORBIDDEN, "Anybody may write the config file: chmod o-w %.120s", file);
+  return WR_OK;
+}
+
 static enum wr_rc read_file(struct config *c, const char *file, unsigned verb, struct wr_err *err) {
   FILE *f = fopen(file, "re");
   if (!f) return wr_err_set(err, WR_BAD_REQUEST, "The config file cannot be read: %s.", strerror(errno));
   char *text = wr_malloc(FILE_MAX_BYTES + 1);
   size_t n = fread(text, 1, FILE_MAX_BYTES + 1, f);
   int failed = ferror(f);
-  fclose(f);
   enum wr_rc rc = WR_OK;
   if (failed) {
     rc = wr_err_set(err, WR_BAD_REQUEST, "The config file cannot be read.");
@@ -223,7 +240,10 @@ static enum wr_rc read_file(struct config *c, const char *file, unsigned verb, s
   } else {
     text[n] = 0;
     rc = read_lines(c, text, verb, err);
+    if (!rc) rc = check_mode(c, f, file, err);
   }
+  fclose(f);
+  memset(text, 0, FILE_MAX_BYTES + 1);
   free(text);
   return rc;
 }
@@ -256,16 +276,17 @@ static int by_letter(int letter, unsigned verb) {
   return -1;
 }
 
-static enum wr_rc unknown_flag(const char *arg, const char *name_of_verb, unsigned verb, struct wr_err *err) {
-  char q[WR_QUOTE_MAX], name[64];
+/* letter: 0 = a long one. Its value may be a secret and is not shown. */
+static enum wr_rc unknown_flag(const char *arg, int letter, const char *name_of_verb, unsigned verb, struct wr_err *err) {
+  char q[WR_QUOTE_MAX], name[64], shown[3] = {'-', (char)letter, 0};
   const char *near = NULL;
-  if (strncmp(arg, "--", 2) == 0) {
-    size_t n = strcspn(arg + 2, "=");
-    snprintf(name, sizeof name, "%.*s", (int)(n < 63 ? n : 63), arg + 2);
+  size_t n = letter ? 2 : strcspn(arg, "=");
+  if (!letter && n > 2) {
+    snprintf(name, sizeof name, "%.*s", (int)(n < 65 ? n - 2 : 63), arg + 2);
     near = nearest(name, verb);
     if (near && strcmp(near, name) == 0) near = NULL; /* --dev=x and the like */
   }
-  return wr_err_set(err, WR_BAD_REQUEST, "Unknown option %s.%s%s%s See `weir %s --help`.", wr_err_quote(q, arg, strlen(arg)),
+  return wr_err_set(err, WR_BAD_REQUEST, "Unknown option %s.%s%s%s See `weir %s --help`.", wr_err_quote(q, letter ? shown : arg, n),
                     near ? " Did you mean \"--" : "", near ? near : "", near ? "\"?" : "", name_of_verb);
 }
 
@@ -290,10 +311,11 @@ static enum wr_rc read_flags(struct config *c, unsigned verb, int argc, char **a
     }
     if (o == ':') return wr_err_set(err, WR_BAD_REQUEST, "Option %s needs a value.", argv[optind - 1]);
     int id = o >= FLAG_BASE ? o - FLAG_BASE : by_letter(o, verb);
-    if (o == '?' || id < 0) return unknown_flag(argv[optind - 1], argv[0], verb, err);
+    if (o == '?' || id < 0) return unknown_flag(argv[optind - 1], optopt > 0 && optopt < FLAG_BASE ? optopt : 0, argv[0], verb, err);
     char where[64];
     snprintf(where, sizeof where, "--%s", table[id].name);
     enum wr_rc rc = fn(c, id, where, optarg ? optarg : "on", err);
+    if (fn == set_flag && optarg && table[id].traits & OPT_SECRET) wipe(optarg); /* it is in argv */
     if (rc) return rc;
   }
   c->args = argv + optind;
@@ -308,9 +330,10 @@ static enum wr_rc read_env(struct config *c, unsigned verb, struct wr_err *err) 
     if (table[i].traits & OPT_FLAG_ONLY || !(table[i].verbs & verb)) continue;
     char name[64];
     env_name(name, table[i].name);
-    const char *text = getenv(name);
+    char *text = getenv(name);
     if (!text || !*text) continue;
     enum wr_rc rc = set(c, i, name, text, FROM_ENV, err);
+    if (table[i].traits & OPT_SECRET) wipe(text), unsetenv(name); /* read once; /proc/PID/environ shows it as long as we live */
     if (rc) return rc;
   }
   return WR_OK;

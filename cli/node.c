@@ -14,9 +14,11 @@
 #include <unistd.h>
 #include "builtin.h"
 #include "clock.h"
+#include "datadir.h"
 #include "found.h"
 #include "limits.h"
 #include "log.h"
+#include "own.h"
 #include "pump.h"
 #include "signals.h"
 
@@ -145,28 +147,11 @@ static void lean(void) {
 #endif
 }
 
-/* mkdir -p. Of the last part others get no more than through: a run-as user writes to its WEIR_OUTPUT in it; our files
- * are for us alone. */
-static enum wr_rc make_dir(const char *path, struct wr_err *err) {
-  char *p = wr_strdup(path);
-  for (char *s = p + 1; *s; s++) {
-    if (*s != '/') continue;
-    *s = 0;
-    if (mkdir(p, 0755) == 0) (void)!chmod(p, 0755); /* whatever the umask: tasks' users pass. What is missing shows at the last part */
-    *s = '/';
-  }
-  int failed = mkdir(p, 0711) != 0 ? errno : chmod(p, 0711) != 0 ? errno : 0; /* whatever the umask */
-  if (failed == EEXIST) failed = 0;
-  free(p);
-  if (failed) return wr_err_set(err, WR_NO_SPACE, "The data directory cannot be made: %s.", strerror(failed));
-  return WR_OK;
-}
-
 enum wr_rc node_prepare(const struct node_opts *o, struct spawner **spawner, struct wr_err *err) {
   struct found found;
   found_take(&found); /* before anything of it is changed */
   *spawner = NULL;
-  enum wr_rc rc = make_dir(o->data, err);
+  enum wr_rc rc = datadir_open(o->data, &o->who, err);
   if (rc) return rc;
   if (o->roles & NODE_WORKER) {
     struct spawner_opts so = {.data_dir = o->data, .run_as = o->run_as, .found = &found, .no_tasks = o->shell == NODE_SHELL_OFF};
@@ -178,7 +163,8 @@ enum wr_rc node_prepare(const struct node_opts *o, struct spawner **spawner, str
   raise_files(FILES_WISHED);
   lean();
   json_object_seed(0);
-  return WR_OK;
+  rc = datadir_hand_over(o->data, &o->who, err);
+  return rc ? rc : identity_take(&o->who, err);
 }
 
 /* ---- life ---- */
@@ -195,13 +181,17 @@ static enum wr_rc open_worker(struct node *n, struct spawner *spawner, struct wr
 /* A name for the data directory that no other has, nor a copy of it elsewhere: a secret made once, and where it lies.
  * Only for the process that holds its lock, which is the spawner's. "" = none could be made. */
 static void home_of(const struct node_opts *o, char out[HOME_BYTES]) {
-  char path[4096], id[ID_CHARS + 1] = "";
+  char id[ID_CHARS + 1] = "";
   uint64_t secret[2];
   struct stat st;
+  struct wr_err err;
   *out = '\0';
-  if (!(o->roles & NODE_WORKER) || snprintf(path, sizeof path, "%s/id", o->data) >= (int)sizeof path) return;
-  int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0) return;
+  if (!(o->roles & NODE_WORKER)) return;
+  int fd = own_open(o->data, "id", O_RDWR | O_CREAT, &err);
+  if (fd < 0) {
+    log_warn("node.id", L_STR("why", err.msg)); /* without it, the lease of its former self is waited for */
+    return;
+  }
   bool known = pread(fd, id, ID_CHARS, 0) == ID_CHARS && strspn(id, "0123456789abcdef") == ID_CHARS;
   if (!known) {
     rand_secret(secret, sizeof secret);

@@ -10,6 +10,7 @@
 #include "def_env.h"
 #include "defs.h"
 #include "health.h"
+#include "identity.h"
 #include "mem.h"
 #include "run_as.h"
 #include "runner.h"
@@ -23,7 +24,7 @@ struct node_opts {
   unsigned roles;
   int64_t lease_us;
   uint32_t slots, async_slots;                /* attempts at once, per class */
-  const char *user;                           /* NULL = the owner of `data` */
+  struct identity who;                        /* whom node_prepare() becomes */
   struct run_as *run_as;                      /* who SHELL tasks may be here; NULL: this node runs none itself */
   int64_t cache_bytes, request_us, stop_us;
   bool own_only;                              /* as in runner.h */
@@ -35,8 +36,8 @@ struct node_opts {
 };
 struct node;
 
-/* Before any thread: makes the data directory, forks the spawner (worker role), then blocks the signals that
- * signals_wait() takes and sets limits for the threads to come. */
+/* Before any thread: makes or checks the data directory, forks the spawner (worker role), blocks the signals that
+ * signals_wait() takes, sets limits for the threads to come, and gives up root for o->who. */
 enum wr_rc node_prepare(const struct node_opts *o, struct spawner **spawner, struct wr_err *err) WR_MUST;
 /* Takes the spawner, also on failure. o is borrowed for the life of the node. */
 enum wr_rc node_open(const struct node_opts *o, struct spawner *spawner, struct node **out, struct wr_err *err) WR_MUST;

@@ -4,10 +4,8 @@
  * leaves, exit 0; a second Ctrl-C ends it at once. What never happens: an exit later than --stop-timeout. */
 #include <arpa/inet.h>
 #include <pthread.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include "api.h"
 #include "clock.h"
@@ -80,11 +78,11 @@ static enum wr_rc read_places(const struct config *c, struct node_opts *o, char 
 static enum wr_rc read_options(struct server *s, struct wr_err *err) {
   const struct config *c = &s->cfg;
   struct node_opts *o = &s->opts;
-  if (c->n_args) return wr_err_set(err, WR_BAD_REQUEST, "Unexpected argument \"%.64s\".", c->args[0]);
+  if (c->n_args) return wr_err_set(err, WR_BAD_REQUEST, "Unexpected argument \"%.64s\".", strstr(c->args[0], "://") ? "(a URL)" : c->args[0]);
   enum wr_rc rc = read_roles(o, config_text(c, OPT_ROLES), err);
   if (!rc) rc = read_listen(s, err);
-  if (!rc) rc = setup_common(c, config_num(c, OPT_DEV) ? SHELL_PERSONAL : SHELL_SERVICE, o, err);
   if (!rc) rc = read_places(c, o, s->store, sizeof s->store, err);
+  if (!rc) rc = setup_common(c, config_num(c, OPT_DEV) ? SHELL_PERSONAL : SHELL_SERVICE, o, err);
   o->queue = config_text(c, OPT_QUEUE);
   o->prefix = config_text(c, OPT_PREFIX);
   o->lease_us = config_num(c, OPT_LEASE);
@@ -122,6 +120,7 @@ static enum wr_rc start_api(struct server *s, struct wr_err *err) {
   char url[64];
   snprintf(url, sizeof url, "http://%.*s:%u", (int)strcspn(s->listen, ":"), s->listen, api_port(s->api));
   if (token) say(LOG_INFO, "server.token", "path", "the token is in ", token);
+  else if (api_token_at(s->api)) say(LOG_INFO, "server.token", "at", "the token lies where it was made, ", api_token_at(s->api));
   say(LOG_INFO, "server.listening", "url", "listening on ", url);
   return WR_OK;
 }
@@ -194,23 +193,15 @@ static int serve(struct server *s) {
 
 static void put_number(char *out, size_t n, uint32_t v) { snprintf(out, n, "%u", v); }
 
-/* Root becomes the owner of DATA, which may not be there yet; nobody else becomes another. */
-static void put_user(const struct config *c, const char *data, char *out, size_t n) {
-  struct run_as_user me = {0};
-  struct stat st;
-  bool changes = geteuid() == 0 && !config_num(c, OPT_DEV), known = changes && stat(data, &st) == 0;
-  const struct passwd *owner = known ? getpwuid(st.st_uid) : NULL;
-  run_as_self(&me);
-  snprintf(out, n, "%s", owner ? owner->pw_name : changes ? "the owner of --data" : me.name);
-  run_as_user_done(&me);
-}
-
 void server_effective(const struct config *c, enum opt_id id, char *out, size_t n) {
   struct node_opts o = {.roles = NODE_WORKER};
   struct wr_err err;
   char room[512];
   *out = '\0';
-  if (read_places(c, &o, room, sizeof room, &err) || setup_quietly(c, config_num(c, OPT_DEV) ? SHELL_PERSONAL : SHELL_SERVICE, &o, &err)) return;
+  if (read_places(c, &o, room, sizeof room, &err) || setup_quietly(c, config_num(c, OPT_DEV) ? SHELL_PERSONAL : SHELL_SERVICE, &o, &err)) {
+    setup_done(&o);
+    return;
+  }
   switch ((int)id) {
   case OPT_STORE: snprintf(out, n, "%s", o.store); break;
   case OPT_DATA: snprintf(out, n, "%s", o.data); break;
@@ -219,7 +210,7 @@ void server_effective(const struct config *c, enum opt_id id, char *out, size_t 
   case OPT_RUN_AS: snprintf(out, n, "%s", o.run_as && o.run_as->n ? o.run_as->v[0].name : "-"); break;
   case OPT_LOG_LEVEL: snprintf(out, n, "info"); break;
   case OPT_ZONE: snprintf(out, n, "the system's"); break;
-  case OPT_USER: put_user(c, o.data, out, n); break;
+  case OPT_USER: snprintf(out, n, "%s", o.who.user.name); break;
   default: break;
   }
   setup_done(&o);

@@ -45,7 +45,7 @@ static enum wr_rc setup_shell(const struct config *c, enum shell_mode mode, stru
   const struct opt_value *also = &c->v[OPT_RUN_AS_ALSO];
   enum run_as_wish wish = (enum run_as_wish)config_num(c, OPT_SHELL);
   const struct run_as_opts who = {.shell = wish, .user = config_text(c, OPT_RUN_AS), .also = (const char *const *)also->many, .n_also = also->n_many,
-                                  .personal = mode == SHELL_PERSONAL, .self = geteuid(), .can_change = geteuid() == 0};
+                                  .personal = mode == SHELL_PERSONAL, .self = o->who.user.uid, .can_change = geteuid() == 0};
   o->shell = wish == RUN_AS_OFF ? NODE_SHELL_OFF : NODE_SHELL_ON;
   if (!(o->roles & NODE_WORKER)) return WR_OK;
   enum wr_rc rc = run_as_new(&who, &o->run_as, err);
@@ -57,13 +57,14 @@ static enum wr_rc setup_shell(const struct config *c, enum shell_mode mode, stru
 void setup_done(struct node_opts *o) {
   run_as_free(o->run_as);
   o->run_as = NULL;
+  identity_done(&o->who);
 }
 
 enum wr_rc setup_quietly(const struct config *c, enum shell_mode mode, struct node_opts *o, struct wr_err *err) {
-  enum wr_rc rc = setup_shell(c, mode, o, err);
+  enum wr_rc rc = identity_find(config_text(c, OPT_USER), o->data, mode == SHELL_PERSONAL, &o->who, err);
+  if (!rc) rc = setup_shell(c, mode, o, err);
   o->slots = config_text(c, OPT_SLOTS) ? (uint32_t)config_num(c, OPT_SLOTS) : SLOTS_PER_CORE * node_cores();
   o->async_slots = (uint32_t)config_num(c, OPT_ASYNC_SLOTS);
-  o->user = config_text(c, OPT_USER);
   o->cache_bytes = config_num(c, OPT_CACHE_MEMORY);
   o->request_us = config_num(c, OPT_REQUEST_TIMEOUT);
   o->stop_us = config_num(c, OPT_STOP_TIMEOUT);
@@ -73,6 +74,8 @@ enum wr_rc setup_quietly(const struct config *c, enum shell_mode mode, struct no
 enum wr_rc setup_common(const struct config *c, enum shell_mode mode, struct node_opts *o, struct wr_err *err) {
   enum wr_rc rc = setup_log(c, o->roles & NODE_API ? LOG_INFO : LOG_WARN, err);
   if (!rc) rc = setup_quietly(c, mode, o, err);
+  if (!rc && mode == SHELL_SERVICE && geteuid() == 0 && !o->who.becomes)
+    say_warning("the server stays root: name a user with --user, or give it a data directory that belongs to one");
   if (!rc && o->run_as) tell_shell(o->run_as, mode);
   return rc;
 }

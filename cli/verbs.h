@@ -17,6 +17,7 @@ enum exit_code {
 
 int verb_server(int argc, char **argv);
 int verb_run(int argc, char **argv);
+int verb_token(int argc, char **argv);
 int verb_config(int argc, char **argv);
 int verb_version(int argc, char **argv);
 
@@ -27,7 +28,7 @@ int complain(const char *verb, const struct wr_err *err, enum exit_code code);
 enum exit_code exit_of(enum wr_rc rc);
 /* Log, zone, slots, shell policy, run-as: what server and run have in common. `mode` as below. */
 enum shell_mode { SHELL_PERSONAL, SHELL_SERVICE };  /* --dev and run: as whoever started it; else as users that are named */
-/* o->roles are known. setup_done() frees what it made. */
+/* o->roles and o->data (NULL = made later) are known. setup_done() frees what it made. */
 enum wr_rc setup_common(const struct config *c, enum shell_mode mode, struct node_opts *o, struct wr_err *err) WR_MUST;
 void setup_done(struct node_opts *o);
 /* The same, and nothing is said: for `weir config`. */

@@ -16,7 +16,7 @@ int verb_config(int argc, char **argv) {
   enum wr_rc rc = config_load(&c, VERB_SERVER, argc, argv, &err);
   if (rc) {
     config_done(&c);
-    return complain("config", &err, EXIT_USAGE);
+    return complain("config", &err, exit_of(rc));
   }
   if (c.help) {
     puts("Usage: weir config [options of weir server]\n\nShows what `weir server` would use, and where each value comes from.\n\n"

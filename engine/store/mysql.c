@@ -225,6 +225,7 @@ static const struct store_ops my_ops = {
   .reader_node = my_reader_node, .reader_node_tasks = my_reader_node_tasks, .reader_task_ins = my_reader_task_ins,
   .reader_attempts = my_reader_attempts, .reader_log_stream = my_reader_log_stream, .reader_log = my_reader_log, .logs_open = my_logs_open, .logs_close = my_logs_close,
   .logs_write = my_logs_write, .keys = my_keys, .reader_key = my_reader_key,
+  .reader_token = my_reader_token, .claim_token = my_claim_token,
 };
 
 /* A setting is not as it must be: refused (exit 4). All else may pass: not available (exit 5). */

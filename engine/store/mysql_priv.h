@@ -128,6 +128,8 @@ enum store_rc my_told(struct my *s, unsigned e);      /* my_rc() of an error of 
 enum store_rc my_run_fail(struct my *s, unsigned e);  /* ends the transaction after error e; the code for it */
 /* mysql_keys.c */
 enum store_rc my_keys(struct store *, const char *const *, size_t, struct key_row *, uint8_t *);
+enum wr_rc my_reader_token(struct reader *, struct store_token *, struct wr_err *);
+enum wr_rc my_claim_token(struct store *, struct store_token *, struct wr_err *);
 enum wr_rc my_reader_key(struct reader *, const char *, struct key_row *, struct wr_err *);
 /* mysql_load.c */
 enum store_rc my_lock(struct store *, const int64_t *, size_t, struct flow_row *, uint8_t *);

@@ -161,5 +161,5 @@ const struct store_ops sq_ops = {
   .reader_node = sq_reader_node, .reader_node_tasks = sq_reader_node_tasks, .reader_task_ins = sq_reader_task_ins,
   .reader_attempts = sq_reader_attempts, .reader_log_stream = sq_reader_log_stream, .reader_log = sq_reader_log,
   .logs_open = sq_logs_open, .logs_close = sq_logs_close, .logs_write = sq_logs_write,
-  .keys = sq_keys, .reader_key = sq_reader_key,
+  .keys = sq_keys, .reader_key = sq_reader_key, .reader_token = sq_reader_token, .claim_token = sq_claim_token,
 };

@@ -35,6 +35,8 @@
     "task_at, n_task, create_time, update_time) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?12)") \
   X(DEF_EDGE, "INSERT INTO task_node_edge (flow_id, flow_version, node_id, pos, prev_node) VALUES (?1,?2,?3,?4,?5)") \
   X(DEF_USE, "INSERT INTO task_use (task_id, flow_id, node_base) VALUES (?1,?2,?3)") \
+  X(DEF_TOKEN, SQ_TOKEN) \
+  X(DEF_TOKEN_CLAIM, SQ_TOKEN_SET " WHERE token_hash IS NULL") \
   X(DEF_KEY, "SELECT 1 FROM idempotency WHERE idem_key=?1") \
   X(DEF_KEY_INSERT, SQ_KEY_INSERT) \
   X(DEF_KEYS_OLD, SQ_KEYS_OLD)

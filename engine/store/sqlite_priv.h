@@ -56,6 +56,8 @@ const char *sq_col_text(sqlite3_stmt *st, int i, struct arena *a);
 #define SQ_KEY_INSERT "INSERT INTO idempotency (idem_key, hash, kind, first_id, n, create_time) VALUES (?1,?2,?3,?4,?5,?6)"
 #define SQ_KEYS_OLD "DELETE FROM idempotency WHERE idem_key IN (SELECT idem_key FROM idempotency WHERE create_time < ?1 " \
   "ORDER BY create_time LIMIT ?2)"
+#define SQ_TOKEN "SELECT token_hash, token_host FROM installation"
+#define SQ_TOKEN_SET "UPDATE installation SET token_hash=?1, token_host=?2, token_time=?3"
 #define SQ_FLOW_NAME 18   /* index of what follows SQ_FLOW_COLS */
 void sq_get_flow(sqlite3_stmt *st, struct flow_row *r, struct arena *a);
 void sq_get_node(sqlite3_stmt *st, struct node_row *r, struct arena *a);
@@ -152,6 +154,8 @@ bool sq_reconciler(struct store *);
 /* sqlite_keys.c */
 enum store_rc sq_keys(struct store *, const char *const *, size_t, struct key_row *, uint8_t *);
 enum store_rc sq_put_keys(struct sq *s, const struct batch *b);   /* inside the transaction */
+enum wr_rc sq_reader_token(struct reader *, struct store_token *, struct wr_err *);
+enum wr_rc sq_claim_token(struct store *, struct store_token *, struct wr_err *);
 enum wr_rc sq_reader_key(struct reader *, const char *, struct key_row *, struct wr_err *);
 /* sqlite_load.c */
 enum store_rc sq_lock(struct store *, const int64_t *, size_t, struct flow_row *, uint8_t *);

@@ -23,6 +23,7 @@
   X(RD_END, "COMMIT") \
   X(RD_DEFS, "SELECT version FROM definitions") \
   X(RD_KEY, SQ_KEY) \
+  X(RD_TOKEN, SQ_TOKEN) \
   X(RD_TASK, "SELECT " RD_TASK_COLS ", t.create_user, t.create_time, t.deleted FROM task t WHERE t.task_id=?1") \
   X(RD_TASK_AT, "SELECT " RD_TASK_COLS ", n.create_user, n.create_time, n.deleted FROM task_history t JOIN task n ON n.task_id=t.task_id " \
     "WHERE t.task_id=?1 AND t.task_version=?2") \

@@ -41,6 +41,12 @@ enum wr_rc store_open(const struct store_opts *o, struct store **out, struct wr_
   return rc;
 }
 
+enum wr_rc store_token_at(const char *url, const struct store_token *set, struct store_token *was, struct wr_err *err) {
+  if (strncmp(url, "sqlite:", 7) == 0) return sqlite_token_at(url + 7, set, was, err);
+  if (strncmp(url, "mysql:", 6) == 0) return mysql_token_at(url, set, was, err);
+  return wr_err_set(err, WR_BAD_REQUEST, "The store must be sqlite:PATH or mysql://user:password@host:port/db.");
+}
+
 /* A half-open thing is NULL: closing it is fine. */
 void store_close(struct store *s) {
   if (s) s->ops->close(s);
@@ -119,6 +125,14 @@ enum wr_rc reader_defs_version(struct reader *r, int64_t *v, struct wr_err *err)
 }
 enum wr_rc reader_key(struct reader *r, const char *key, struct key_row *out, struct wr_err *err) {
   return r->ops->reader_key ? r->ops->reader_key(r, key, out, err) : wr_err_set(err, WR_NOT_FOUND, NULL);
+}
+enum wr_rc reader_token(struct reader *r, struct store_token *out, struct wr_err *err) {
+  wr_assert(r->ops->reader_token);
+  return r->ops->reader_token(r, out, err);
+}
+enum wr_rc store_claim_token(struct store *s, struct store_token *t, struct wr_err *err) {
+  wr_assert(s->ops->claim_token);
+  return s->ops->claim_token(s, t, err);
 }
 enum wr_rc reader_task(struct reader *r, int64_t task_id, int64_t version, struct task_def **out, struct wr_err *err) {
   return r->ops->reader_task(r, task_id, version, out, err);

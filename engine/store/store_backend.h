@@ -6,6 +6,7 @@
 #ifndef STORE_BACKEND_H
 #define STORE_BACKEND_H
 #include "store.h"
+#include "store_token.h"
 
 #define STORE_ABI 2
 
@@ -72,6 +73,9 @@ struct store_ops {
   /* a log by stream; may be NULL in test backends that have no logs */
   enum wr_rc (*reader_log_stream)(struct reader *r, int64_t ti, uint32_t epoch, uint8_t stream, int64_t offset, size_t n,
                                   struct buf *out, int64_t *size, struct wr_err *err);
+  /* the token; may be NULL in test backends that serve no API */
+  enum wr_rc (*reader_token)(struct reader *r, struct store_token *out, struct wr_err *err);
+  enum wr_rc (*claim_token)(struct store *s, struct store_token *t, struct wr_err *err);
 };
 /* id: of the database, 8 hex digits; filled in by the backend when it opens. */
 struct store  { const struct store_ops *ops; char why[200]; uint32_t lost_streak; char id[STORE_ID_BYTES + 1]; };
@@ -85,6 +89,9 @@ void store_new_id(char out[STORE_ID_BYTES + 1]);
 typedef enum wr_rc store_open_fn(const struct store_opts *o, const char *rest, struct store **out, struct wr_err *err);
 store_open_fn sqlite_store_open;
 store_open_fn mysql_store_open;
+
+typedef enum wr_rc store_token_fn(const char *rest, const struct store_token *set, struct store_token *was, struct wr_err *err);
+store_token_fn sqlite_token_at, mysql_token_at;
 
 /* A further scheme ("memstore" for memstore:...), for tests; before any thread. The text is borrowed. */
 void store_register(const char *scheme, store_open_fn *open);

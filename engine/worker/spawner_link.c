@@ -17,10 +17,12 @@
 
 #include "log.h"
 #include "mem.h"
+#include "own.h"
 #include "run_as.h"
 #include "spawner_wire.h"
 #include "worker.h"
 
+#define LOCK_NAME "lock"
 enum { PAGE_BYTES = 4096, PATIENCE_MS = 500, SLAY_MS = 200 };
 
 int spawner_send(struct spawner *s, const void *p, size_t n, const int *fds, int n_fd) {
@@ -173,12 +175,9 @@ static enum wr_rc no(struct wr_err *err, const char *what) {
 }
 
 static enum wr_rc open_lock(const char *dir, int *fd, struct wr_err *err) {
-  char path[4096];
-  int n = snprintf(path, sizeof path, "%s/lock", dir);
-  if (n < 0 || (size_t)n >= sizeof path) return wr_err_set(err, WR_TOO_LARGE, "The path of the data directory is too long.");
   if (mkdir(dir, 0700) && errno != EEXIST) return no(err, "Cannot make the data directory");
-  *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  return *fd < 0 ? no(err, "Cannot open the lock of the data directory") : WR_OK;
+  *fd = own_open(dir, LOCK_NAME, O_RDWR | O_CREAT, err);
+  return *fd < 0 ? err->code : WR_OK;
 }
 
 /* Ends and orphans are found there; numbers of another namespace would name strangers. */
@@ -276,8 +275,14 @@ enum wr_rc spawner_start(const struct spawner_opts *o, struct spawner **out, str
   else found_take(&found);
   if (rc == WR_OK && !o->no_tasks) rc = check_proc(err);
   if (rc == WR_OK) rc = fork_first(s, lock, &found, err);
+  bool runs = rc == WR_OK;
+  if (runs) rc = own_same(lock, o->data_dir, LOCK_NAME, err); /* or it locks what nobody else would find */
   if (rc == WR_OK) read_never(s, lock);
   if (lock >= 0) close(lock);
+  if (runs && rc) {
+    spawner_end(s);
+    return rc;
+  }
   if (rc == WR_OK) {
     *out = s;
     return rc;

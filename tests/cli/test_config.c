@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 /* after the standard headers it needs */
 #include <cmocka.h>
@@ -13,8 +14,9 @@ static struct config cfg;
 static struct wr_err err;
 static char file[64];
 
+static char *argv[MAX_ARGS + 1];   /* of the newest load(), as it left it */
+
 static enum wr_rc load(unsigned verb, const char *const *args) {
-  static char *argv[MAX_ARGS + 1];
   int argc = 0;
   for (; args[argc]; argc++) {
     free(argv[argc]);
@@ -36,6 +38,7 @@ static int clean(void **state) {
   unsetenv("WEIR_HOST");
   unsetenv("WEIR_CONFIG");
   unsetenv("WEIR_LEASE");
+  unsetenv("WEIR_STORE");
   return 0;
 }
 
@@ -142,6 +145,71 @@ static void comes_to(const struct config *c, enum opt_id id, char *out, size_t n
 }
 
 /* A password in a URL is never echoed. */
+/* What ps shows: as many arguments as before, as long as before, and no secret, in whichever form it was given. */
+static void test_wiped(void **state) {
+  (void)state;
+  assert_int_equal(LOAD(VERB_SERVER, "--slots", "3", "--store", "mysql://u:hush@h/d", "--queue=redis://:hush@h/0"), WR_OK);
+  assert_string_equal(config_text(&cfg, OPT_STORE), "mysql://u:hush@h/d");
+  assert_string_equal(config_text(&cfg, OPT_QUEUE), "redis://:hush@h/0");
+  assert_string_equal(argv[2], "3");
+  assert_string_equal(argv[3], "--store");
+  assert_string_equal(argv[4], "xxxxxxxxxxxxxxxxxx");
+  assert_string_equal(argv[5], "--queue=xxxxxxxxxxxxxxxxx");
+  assert_null(argv[6]);
+  assert_int_equal(LOAD(VERB_SERVER, "--stor=mysql://u:hush@h/d"), WR_OK); /* an abbreviation */
+  assert_string_equal(argv[1], "--stor=xxxxxxxxxxxxxxxxxx");
+  assert_int_equal(LOAD(VERB_SERVER, "--queue", ""), WR_BAD_REQUEST);
+  assert_int_equal(LOAD(VERB_RUN, "-p", "pw=hush", "-ppw=hush", "--param", "pw=hush", "flow.json"), WR_OK);
+  assert_string_equal(cfg.v[OPT_PARAM].many[1], "pw=hush");
+  for (int i = 1; argv[i]; i++) assert_null(strstr(argv[i], "hush"));
+  assert_int_equal(cfg.n_args, 1);
+  assert_string_equal(cfg.args[0], "flow.json");
+}
+
+static void test_wiped_environment(void **state) {
+  (void)state;
+  static char entry[] = "WEIR_STORE=mysql://u:hush@h/d"; /* as the kernel laid it out: /proc/PID/environ is this memory */
+  putenv(entry);
+  assert_int_equal(LOAD(VERB_SERVER), WR_OK);
+  assert_string_equal(config_text(&cfg, OPT_STORE), "mysql://u:hush@h/d");
+  assert_null(getenv("WEIR_STORE"));
+  assert_string_equal(entry, "WEIR_STORE=xxxxxxxxxxxxxxxxxx");
+}
+
+/* Mistyped, it is not shown either. */
+static void test_secrets_in_errors(void **state) {
+  (void)state;
+  assert_int_equal(LOAD(VERB_SERVER, "--sotre=mysql://u:hush@h/d"), WR_BAD_REQUEST);
+  assert_string_equal(err.msg, "Unknown option \"--sotre\". Did you mean \"--store\"? See `weir verb --help`.");
+  assert_int_equal(LOAD(VERB_SERVER, "--store", "mysql://u:hush@h/d", "-xy"), WR_BAD_REQUEST);
+  assert_string_equal(err.msg, "Unknown option \"-x\". See `weir verb --help`.");
+}
+
+static void mode_is(const char *text, mode_t mode, enum wr_rc rc, const char *says) {
+  write_file(text);
+  assert_int_equal(chmod(file, mode), 0);
+  if (LOAD(VERB_SERVER, "--config", file) != rc) fail_msg("%o: %s", (unsigned)mode, err.msg);
+  if (says && !strstr(err.msg, says)) fail_msg("%o: %s", (unsigned)mode, err.msg);
+  assert_null(strstr(err.msg, "hush"));
+  assert_int_equal(chmod(file, 0600), 0);
+}
+
+static void test_file_mode(void **state) {
+  (void)state;
+  char chmod_600[96];
+  snprintf(chmod_600, sizeof chmod_600, "chmod 600 %s", file);
+  static const mode_t open_to_others[] = {0644, 0640, 0620, 0602, 0604, 0666};
+  for (size_t i = 0; i < sizeof open_to_others / sizeof *open_to_others; i++) {
+    mode_is("store = mysql://u:hush@h/d\n", open_to_others[i], WR_FORBIDDEN, chmod_600);
+    mode_is("slots = 3\nqueue = redis://:hush@h/0\n", open_to_others[i], WR_FORBIDDEN, chmod_600);
+  }
+  mode_is("store = mysql://u:hush@h/d\n", 0600, WR_OK, NULL);
+  mode_is("store = mysql://u:hush@h/d\n", 0400, WR_OK, NULL);
+  mode_is("store = sqlite:/x/weir.db\nqueue = redis://h/0\n", 0644, WR_OK, NULL); /* no password in it */
+  mode_is("run-as = tasks\n", 0666, WR_FORBIDDEN, "chmod o-w");
+  mode_is("run-as = tasks\n", 0664, WR_OK, NULL);
+}
+
 static void test_secrets(void **state) {
   (void)state;
   char text[4096] = "";
@@ -198,6 +266,9 @@ int main(void) {
     cmocka_unit_test_teardown(test_refusals, clean),    cmocka_unit_test_teardown(test_file_refusals, clean),
     cmocka_unit_test_teardown(test_secrets, clean),     cmocka_unit_test_teardown(test_show, clean),
     cmocka_unit_test_teardown(test_help, clean),
+    cmocka_unit_test_teardown(test_wiped, clean),
+    cmocka_unit_test_teardown(test_wiped_environment, clean), cmocka_unit_test_teardown(test_secrets_in_errors, clean),
+    cmocka_unit_test_teardown(test_file_mode, clean),
   };
   int failed = cmocka_run_group_tests_name("config", tests, NULL, NULL);
   unlink(file);

@@ -140,7 +140,7 @@ class Stop(Base):
         """SIGTERM: the running attempt dies, is no failure, and runs again after the restart."""
         script, pid = self.pid_file()
         server = self.server()
-        fi = server.flow(shell("a", f'{script}; echo "$WEIR_ATTEMPT" >> {self.tmp}/attempts; test "$WEIR_ATTEMPT" -gt 1 || sleep 600'),
+        fi = server.flow(shell("a", f'echo "$WEIR_ATTEMPT" >> {self.tmp}/attempts; {script}; test "$WEIR_ATTEMPT" -gt 1 || sleep 600'),
                          task("b", "ECHO", "after"))
         child, below = pid(), family(server.pid)
         self.assertTrue(alive(child))

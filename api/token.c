@@ -1,0 +1,145 @@
+/* The token's file: see token.h. */
+#include "token.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <openssl/sha.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "clock.h"
+#include "own.h"
+#include "text.h"
+
+#define NEXT_FILE "weir.token.new"
+#define OLD_FILE "weir.token.old"
+#define NOTE_FILE "weir.token.host"
+
+static enum wr_rc no(struct wr_err *err, const char *dir, const char *why) {
+  return wr_err_set(err, WR_FORBIDDEN, "The token file %.160s/" TOKEN_FILE ": %s", dir, why);
+}
+
+static void hex(char *out, const unsigned char *p, size_t n) {
+  for (size_t i = 0; i < n; i++) snprintf(out + 2 * i, 3, "%02x", p[i]);
+}
+
+/* Of the digits themselves, so that `sha256sum` of them says the same. */
+static void hash_of(struct bearer *t) {
+  unsigned char h[AUTH_HASH_BYTES];
+  SHA256((const unsigned char *)t->text, AUTH_TOKEN_LEN, h);
+  hex(t->hash, h, sizeof h);
+}
+
+void token_new(struct bearer *t) {
+  unsigned char key[AUTH_TOKEN_LEN / 2];
+  rand_secret(key, sizeof key);
+  hex(t->text, key, sizeof key);
+  hash_of(t);
+}
+
+bool token_of(struct bearer *t, const char *text) {
+  if (strlen(text) != AUTH_TOKEN_LEN || strspn(text, "0123456789abcdef") != AUTH_TOKEN_LEN) return false;
+  memcpy(t->text, text, sizeof t->text);
+  hash_of(t);
+  return true;
+}
+
+enum wr_rc token_read(const char *dir, struct bearer *t, struct wr_err *err) {
+  struct stat st;
+  char text[AUTH_TOKEN_LEN + 3];
+  int fd = own_open(dir, TOKEN_FILE, O_RDONLY, err);
+  if (fd < 0) return err->code;
+  ssize_t n = fstat(fd, &st) == 0 ? read(fd, text, sizeof text - 1) : -1;
+  close(fd);
+  if (n < 0) return no(err, dir, "it cannot be read.");
+  if (st.st_mode & 077) return no(err, dir, "others may read it; chmod 600.");
+  text[n] = '\0';
+  text[strcspn(text, "\n")] = '\0';
+  return token_of(t, text) ? WR_OK : no(err, dir, "not 64 hexadecimal digits; remove it to get a new one.");
+}
+
+/* As if it were made by the folder's owner: `weir token rotate` may be root. */
+static enum wr_rc write_file(const char *dir, const char *name, const char *text, struct wr_err *err) {
+  char path[PATH_MAX];
+  struct stat st;
+  snprintf(path, sizeof path, "%s/%s", dir, name);
+  (void)unlink(path); /* of one that was cut off */
+  int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0) return no(err, dir, strerrordesc_np(errno));
+  bool ok = geteuid() != 0 || (stat(dir, &st) == 0 && fchown(fd, st.st_uid, st.st_gid) == 0);
+  ok = ok && write(fd, text, strlen(text)) == (ssize_t)strlen(text) && fsync(fd) == 0;
+  int why = errno;
+  ok = close(fd) == 0 && ok;
+  if (ok) return WR_OK;
+  (void)unlink(path);
+  return no(err, dir, strerrordesc_np(why));
+}
+
+static void sync_dir(const char *dir) {
+  int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return;
+  (void)fsync(fd);
+  close(fd);
+}
+
+struct pair { char from[PATH_MAX], to[PATH_MAX]; };
+static void paths(struct pair *p, const char *dir, const char *from, const char *to) {
+  snprintf(p->from, sizeof p->from, "%s/%s", dir, from);
+  snprintf(p->to, sizeof p->to, "%s/%s", dir, to);
+}
+
+enum wr_rc token_prepare(const char *dir, const struct bearer *t, struct wr_err *err) {
+  char line[AUTH_TOKEN_LEN + 2];
+  snprintf(line, sizeof line, "%s\n", t->text);
+  return write_file(dir, NEXT_FILE, line, err);
+}
+
+enum wr_rc token_place(const char *dir, bool replace, struct wr_err *err) {
+  struct pair p;
+  paths(&p, dir, NEXT_FILE, TOKEN_FILE);
+  int rc = replace ? rename(p.from, p.to) : link(p.from, p.to);
+  if (rc != 0) return no(err, dir, strerrordesc_np(errno));
+  if (!replace) (void)unlink(p.from);
+  paths(&p, dir, NOTE_FILE, NOTE_FILE);
+  (void)unlink(p.from); /* it lies here now */
+  sync_dir(dir);
+  return WR_OK;
+}
+
+void token_drop(const char *dir) {
+  struct pair p;
+  paths(&p, dir, NEXT_FILE, NEXT_FILE);
+  (void)unlink(p.from);
+}
+
+void token_set_aside(const char *dir) {
+  struct pair p;
+  paths(&p, dir, TOKEN_FILE, OLD_FILE);
+  (void)rename(p.from, p.to); /* nothing there: nothing to do */
+}
+
+void token_here(const char *dir, char out[256]) {
+  char host[65] = "", *whole = realpath(dir, NULL);
+  gethostname(host, sizeof host - 1);
+  snprintf(out, 256, "%s:%.180s", host, whole ? whole : dir);
+  free(whole);
+}
+
+/* A pity if it fails: `weir token show` then has to ask the database. */
+void token_note(const char *dir, const char *at) {
+  struct wr_err err;
+  struct pair p;
+  paths(&p, dir, NOTE_FILE ".new", NOTE_FILE);
+  if (write_file(dir, NOTE_FILE ".new", at, &err) == WR_OK) (void)!rename(p.from, p.to);
+}
+
+void token_noted(const char *dir, char out[256]) {
+  struct wr_err err;
+  int fd = own_open(dir, NOTE_FILE, O_RDONLY, &err);
+  ssize_t n = fd >= 0 ? read(fd, out, 255) : 0;
+  if (fd >= 0) close(fd);
+  out[n > 0 ? n : 0] = '\0';
+  if (!text_utf8(out, strlen(out)) || text_has_control(out, strlen(out))) out[0] = '\0';
+}

@@ -1,0 +1,28 @@
+/* The token's file, DATA/weir.token, and the note that says where else it lies. Used by a server at its start and while it runs
+ * (auth.c), and by `weir token`. No state; any thread, one at a time for a directory.
+ *
+ * What never happens: a token in a file that others may read; a token that is overwritten before the next one counts. */
+#ifndef API_TOKEN_H
+#define API_TOKEN_H
+#include "auth.h"
+
+struct bearer { char text[AUTH_TOKEN_LEN + 1], hash[STORE_TOKEN_CHARS + 1]; };
+#define TOKEN_FILE "weir.token"
+
+void token_new(struct bearer *t);
+bool token_of(struct bearer *t, const char *text);            /* false: not a token */
+/* Of DIR: NOT_FOUND where there is none. */
+enum wr_rc token_read(const char *dir, struct bearer *t, struct wr_err *err) WR_MUST;
+/* A file beside weir.token, complete and durable; then token_place() makes it weir.token (replace: whatever is there, else
+ * only where nothing is: NOT_FOUND no, IN_USE), token_drop() removes it. */
+enum wr_rc token_prepare(const char *dir, const struct bearer *t, struct wr_err *err) WR_MUST;
+enum wr_rc token_place(const char *dir, bool replace, struct wr_err *err) WR_MUST;
+void token_drop(const char *dir);
+/* weir.token, which counts no longer, becomes weir.token.old. */
+void token_set_aside(const char *dir);
+/* "HOST:DIR" of this directory, as it stands in the database. */
+void token_here(const char *dir, char out[256]);
+/* The note: where the token lies that is not here. "" = there is no note. */
+void token_note(const char *dir, const char *at);
+void token_noted(const char *dir, char out[256]);
+#endif

@@ -1,0 +1,12 @@
+/* The data directory: made where it is missing, and refused where it is not ours alone. Main thread, before all others.
+ *
+ * What never happens: a start in a folder that others may write; a change of the owner of anything that is not a file of ours. */
+#ifndef CLI_DATADIR_H
+#define CLI_DATADIR_H
+#include "identity.h"
+
+/* Makes it, or checks it: the user's (or root's), not writable by others. */
+enum wr_rc datadir_open(const char *path, const struct identity *id, struct wr_err *err) WR_MUST;
+/* Files that a server which was root has left there become the user's. While this is root still. */
+enum wr_rc datadir_hand_over(const char *path, const struct identity *id, struct wr_err *err) WR_MUST;
+#endif

@@ -1,0 +1,99 @@
+/* `weir token show` and `weir token rotate`. Main thread. Both become the owner of the data directory first, so that nothing they
+ * make there stands in the way of the server. What never happens: the token on anything but standard output. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "log.h"
+#include "token.h"
+#include "verbs.h"
+
+struct place { const char *data, *store; char url[512]; bool known; };  /* known: the store was named, or its file is there */
+
+static enum wr_rc place_of(const struct config *c, struct place *p, struct wr_err *err) {
+  struct stat st;
+  p->data = config_text(c, OPT_DATA) ? config_text(c, OPT_DATA) : "/var/lib/weir";
+  p->store = config_text(c, OPT_STORE);
+  p->known = p->store != NULL;
+  int n = snprintf(p->url, sizeof p->url, "sqlite:%s/weir.db", p->data);
+  if (n >= (int)sizeof p->url) return wr_err_set(err, WR_BAD_REQUEST, "--data: the path is too long.");
+  if (!p->store) p->known = stat(strchr(p->url, ':') + 1, &st) == 0, p->store = p->url;
+  if (stat(p->data, &st) != 0 || !S_ISDIR(st.st_mode)) return wr_err_set(err, WR_NOT_FOUND, "There is no data directory %.160s.", p->data);
+  return WR_OK;
+}
+
+static enum wr_rc become_owner(const char *data, struct wr_err *err) {
+  struct identity id;
+  enum wr_rc rc = identity_find(NULL, data, false, &id, err);
+  if (!rc) rc = identity_take(&id, err);
+  identity_done(&id);
+  return rc;
+}
+
+/* Where it lies, as far as can be known. */
+static enum wr_rc elsewhere(const char *at, struct wr_err *err) {
+  size_t host = strcspn(at, ":");
+  if (!*at) return wr_err_set(err, WR_NOT_FOUND, "There is no token here: the first start of a server makes it.");
+  return wr_err_set(err, WR_NOT_FOUND, "The token was made on host %.*s and lies there only, in %.160s.", (int)host, at, at[host] ? at + host + 1 : "?");
+}
+
+static enum wr_rc show(const struct place *p, struct wr_err *err) {
+  struct store_token now = {0};
+  struct bearer here = {0};
+  char note[256];
+  struct wr_err away;
+  enum wr_rc rc = token_read(p->data, &here, err);
+  if (rc && rc != WR_NOT_FOUND) return rc;
+  bool asked = p->known && store_token_at(p->store, NULL, &now, &away) == WR_OK;
+  if (!rc && (!asked || strcmp(here.hash, now.hash) == 0 || !now.hash[0])) {
+    if (!asked) fputs("weir token: the database could not be asked whether this token still counts\n", stderr);
+    puts(here.text);
+    return WR_OK;
+  }
+  token_noted(p->data, note);
+  return elsewhere(asked ? now.host : note, err);
+}
+
+static enum wr_rc rotate(const struct place *p, struct wr_err *err) {
+  struct bearer t;
+  struct store_token now = {0}, was;
+  token_new(&t);
+  memcpy(now.hash, t.hash, sizeof now.hash);
+  token_here(p->data, now.host);
+  enum wr_rc rc = token_prepare(p->data, &t, err);
+  if (!rc) rc = store_token_at(p->store, &now, &was, err);
+  if (!rc) rc = token_place(p->data, true, err);
+  else token_drop(p->data);
+  if (rc) return rc;
+  printf("a new token is in %s/" TOKEN_FILE "; every node takes it within 2 s\n", p->data);
+  return WR_OK;
+}
+
+static enum wr_rc do_it(const struct config *c, const char *what, struct wr_err *err) {
+  struct place p;
+  bool turn = strcmp(what, "rotate") == 0;
+  if (!turn && strcmp(what, "show") != 0) return wr_err_set(err, WR_BAD_REQUEST, "Say what: show or rotate.");
+  log_setup(config_text(c, OPT_LOG_LEVEL) ? (enum log_level)config_num(c, OPT_LOG_LEVEL) : LOG_WARN,
+            config_num(c, OPT_LOG_FORMAT) ? LOG_JSON : LOG_LOGFMT);
+  enum wr_rc rc = place_of(c, &p, err);
+  if (!rc) rc = become_owner(p.data, err);
+  if (rc) return rc;
+  return turn ? rotate(&p, err) : show(&p, err);
+}
+
+int verb_token(int argc, char **argv) {
+  struct config c;
+  struct wr_err err = {0};
+  enum wr_rc rc = config_load(&c, VERB_TOKEN, argc, argv, &err);
+  int code = EXIT_OK;
+  if (!rc && c.help) {
+    puts("Usage: weir token show|rotate [options]\n\nshow prints the token, where it lies in --data; elsewhere it ends with 3 and says on which host it was made.\n"
+         "rotate makes a new one, which every node takes within 2 s, and puts it in --data.\n");
+    config_help(stdout, VERB_TOKEN);
+  } else {
+    if (!rc && c.n_args != 1) rc = wr_err_set(&err, WR_BAD_REQUEST, "Say what: show or rotate.");
+    if (!rc) rc = do_it(&c, c.args[0], &err);
+    if (rc) code = complain("token", &err, rc == WR_NOT_FOUND ? EXIT_NOT_FOUND : exit_of(rc));
+  }
+  config_done(&c);
+  return code;
+}
