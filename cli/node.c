@@ -5,8 +5,9 @@
 #include <jansson.h>
 #include <malloc.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -21,6 +22,7 @@
 #include "own.h"
 #include "pump.h"
 #include "signals.h"
+#include "verbs.h"
 
 #define THREAD_STACK_BYTES (256 << 10)
 #define FILES_PER_SLOT 8          /* descriptors of one child: output, error, input, pidfd, and spare */
@@ -237,10 +239,17 @@ static enum wr_rc open_queue(struct node *n, int s, struct wr_err *err) {
   return pump_new(n->queue[s], (enum slot_class)s, s == NUDGE_QUEUE ? PUMP_NUDGES : PUMP_HINTS_ONLY, &n->pump[s], err);
 }
 
+/* What is acknowledged from now on would be lost: the process ends as if it were killed, and its spawner ends the children. */
+static void store_gone(void *ctx, const char *why) {
+  (void)ctx;
+  fprintf(stderr, "weir: %s This server ends: what it would store now nobody could ever read.\n", why);
+  _exit(EXIT_UNREACHABLE);
+}
+
 static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_err *err) {
   const struct node_opts *o = n->o;
   struct store_opts so = {.url = o->store, .lease_us = o->lease_us, .relaxed = o->durability == NODE_RELAXED,
-                          .request_us = o->request_us};
+                          .request_us = o->request_us, .home = o->data, .gone = store_gone};
   enum wr_rc rc = open_worker(n, spawner, err); /* first, so that the spawner has an owner who ends it */
   if (!rc) rc = store_open(&so, &n->store, err);
   if (!rc) rc = logs_open(n->store, &n->logs, err);

@@ -196,8 +196,9 @@ void run_blame(struct run *r, struct run_ctx *c, const char *error);
 
 /* What was read. A node without a row: run_load_none(). Tasks of a node must be loaded before the node. */
 void run_load_none(struct run *r, uint32_t node);
-void run_load_task(struct run *r, uint32_t task, const struct task *t);
-void run_load_node(struct run *r, uint32_t node, const struct run_node *v);
+/* false: the row is damaged (an index, a state that cannot be); nothing was taken. */
+bool run_load_task(struct run *r, int64_t task, const struct task *t);
+bool run_load_node(struct run *r, int64_t node, const struct run_node *v);
 
 static inline int64_t run_ni(const struct run *r, uint32_t node) { return r->base[r->node[node].base].ni + node; }
 int64_t run_ti(const struct run *r, uint32_t task);
@@ -210,5 +211,7 @@ bool run_bases_parse(struct run *r, const char *s);   /* false when none, or not
 /* `more` as stored: "5:2000,17:0"; false when the text is not of that form or out of range. */
 void run_more_text(const struct run *r, struct buf *out);
 bool run_more_parse(struct run *r, const char *s, size_t n);
-void run_check(const struct run *r);   /* all invariants of a fully known run; aborts otherwise */
+/* The first invariant of a fully known run that does not hold, as when its rows were damaged; NULL = all hold. */
+const char *run_fault(const struct run *r);
+void run_check(const struct run *r);   /* aborts at a fault */
 #endif

@@ -34,12 +34,15 @@ void run_load_none(struct run *r, uint32_t node) {
   r->node[node] = (struct run_node){.known = 1};
 }
 
-void run_load_task(struct run *r, uint32_t task, const struct task *t) {
+bool run_load_task(struct run *r, int64_t task, const struct task *t) {
+  if (task < 0 || task >= r->dag->n_task || t->state >= TASK__N || t->end_as >= TASK__N) return false;
   r->task[task] = (struct run_task){.t = *t, .row = 1};
+  return true;
 }
 
 /* A node that has not started in its newest run has no tasks there yet: of those loaded only the epochs go on. */
-void run_load_node(struct run *r, uint32_t node, const struct run_node *v) {
+bool run_load_node(struct run *r, int64_t node, const struct run_node *v) {
+  if (node < 0 || node >= r->dag->n || v->state >= NODE__N || v->base >= r->n_base) return false;
   const struct dag_node *d = &r->dag->node[node];
   for (uint32_t k = d->task_at; v->t_ok + v->t_bad + v->t_open == 0 && k < d->task_at + d->n_task; k++)
     r->task[k] = (struct run_task){.t = {.epoch = r->task[k].t.epoch}};
@@ -47,6 +50,7 @@ void run_load_node(struct run *r, uint32_t node, const struct run_node *v) {
   r->node[node].known = 1;
   r->node[node].row = 1;
   r->node[node].eff = 0;
+  return true;
 }
 
 int64_t run_ti(const struct run *r, uint32_t task) {
@@ -77,6 +81,7 @@ bool run_base_next(const char **p, struct run_base *b) {
   size_t n = s ? strcspn(s, ",") : 0;
   const char *colon = n > 0 ? memchr(s, ':', n) : NULL;
   if (!colon || !text_i64(s, (size_t)(colon - s), &b->ni) || !text_i64(colon + 1, n - (size_t)(colon + 1 - s), &b->ti)) return false;
+  if (b->ni < 0 || b->ti < 0 || b->ni > WR_ID_MAX || b->ti > WR_ID_MAX) return false; /* sums with an index stay in range */
   *p = s + n + (s[n] == ',');
   return true;
 }
@@ -84,7 +89,7 @@ bool run_base_next(const char **p, struct run_base *b) {
 bool run_bases_parse(struct run *r, const char *s) {
   struct run_base b;
   r->n_base = 0;
-  while (run_base_next(&s, &b)) *WR_PUSH(r->base, r->n_base, r->cap_base) = b;
+  while (r->n_base < UINT16_MAX && run_base_next(&s, &b)) *WR_PUSH(r->base, r->n_base, r->cap_base) = b;
   return r->n_base > 0 && *s == '\0';
 }
 
@@ -118,37 +123,52 @@ bool run_more_parse(struct run *r, const char *s, size_t n) {
   return true;
 }
 
-static void check_node(const struct run *r, uint32_t i, uint64_t *live, uint32_t *failed) {
+/* The first fact that does not hold, in its own words. */
+#define FACT(x) if (!(x)) return #x
+
+struct sums { uint64_t live; uint32_t failed; };
+
+static const char *node_fault(const struct run *r, uint32_t i, struct sums *sum) {
   const struct run_node *v = &r->node[i];
   const struct dag_node *d = &r->dag->node[i];
   uint32_t ok = 0, bad = 0, canceled = 0, open = 0;
-  wr_assert(run_known(r, i) && v->state < NODE__N);
-  wr_assert((uint64_t)v->ok + v->fail + v->skip <= d->n_parent);
-  wr_assert(v->base < r->n_base);
-  bool started = v->t_ok + v->t_bad + v->t_open > 0;
-  wr_assert(!started || v->t_ok + v->t_bad + v->t_open == d->n_task);
-  wr_assert(v->state != NODE_RUNNING || (started && v->t_open > 0));
-  wr_assert(v->state != NODE_WAITING || !started);
+  FACT(run_known(r, i) && v->state < NODE__N);
+  FACT((uint64_t)v->ok + v->fail + v->skip <= d->n_parent);
+  FACT(v->base < r->n_base);
+  uint64_t tasks = (uint64_t)v->t_ok + v->t_bad + v->t_open;
+  bool started = tasks > 0;
+  FACT(!started || tasks == d->n_task);
+  FACT(v->state != NODE_RUNNING || (started && v->t_open > 0));
+  FACT(v->state != NODE_WAITING || !started);
   for (uint32_t k = d->task_at; started && k < d->task_at + d->n_task; k++) {
     const struct task *t = &r->task[k].t;
-    task_check(t);
+    const char *fault = task_fault(t);
+    if (fault) return fault;
     if (t->state == TASK_SUCCESS) ok++; else if (task_final(t->state)) bad++; else open++;
     canceled += t->state == TASK_CANCELED;
   }
-  if (started) wr_assert(ok == v->t_ok && bad == v->t_bad && open == v->t_open && canceled == v->t_canceled);
-  if (v->state == NODE_SUCCESS) wr_assert(v->t_ok >= d->need && v->ok == d->n_parent);
-  *live += v->t_open;
-  *failed += v->state == NODE_FAILED || v->state == NODE_UPSTREAM_FAILED || v->state == NODE_CANCELED;
+  FACT(!started || (ok == v->t_ok && bad == v->t_bad && open == v->t_open && canceled == v->t_canceled));
+  FACT(v->state != NODE_SUCCESS || (v->t_ok >= d->need && v->ok == d->n_parent));
+  sum->live += v->t_open;
+  sum->failed += v->state == NODE_FAILED || v->state == NODE_UPSTREAM_FAILED || v->state == NODE_CANCELED;
+  return NULL;
+}
+
+const char *run_fault(const struct run *r) {
+  struct sums sum = {0};
+  FACT(r->state < FLOW__N && r->wish <= WISH_TIMEOUT);
+  for (uint32_t i = 0; i < r->dag->n; i++) {
+    const char *fault = node_fault(r, i, &sum);
+    if (fault) return fault;
+    FACT(!flow_final(r->state) || (node_final(r->node[i].state) && r->node[i].t_open == 0));
+  }
+  FACT(sum.live == r->live && sum.failed == r->failed);
+  FACT(!flow_final(r->state) || r->n_more == 0);
+  FACT(r->n_more > 0 || r->live > 0 || flow_final(r->state));
+  return NULL;
 }
 
 void run_check(const struct run *r) {
-  uint64_t live = 0;
-  uint32_t failed = 0;
-  for (uint32_t i = 0; i < r->dag->n; i++) {
-    check_node(r, i, &live, &failed);
-    if (flow_final(r->state)) wr_assert(node_final(r->node[i].state) && r->node[i].t_open == 0);
-  }
-  wr_assert(live == r->live && failed == r->failed);
-  wr_assert(!flow_final(r->state) || r->n_more == 0);
-  wr_assert(r->n_more > 0 || r->live > 0 || flow_final(r->state));
+  const char *fault = run_fault(r);
+  if (fault) wr_assert_fail(fault, __FILE__, __LINE__);
 }

@@ -228,12 +228,20 @@ unsigned task_apply(struct task *t, const struct task_event *ev, const struct ta
   return table[ev->kind][t->state](&s);
 }
 
-void task_check(const struct task *t) {
+#define FACT(x) if (!(x)) return #x
+
+const char *task_fault(const struct task *t) {
+  FACT(t->state < TASK__N && t->end_as < TASK__N);
   bool owned = t->state == TASK_RUNNING || t->state == TASK_PAUSING || t->state == TASK_CANCELING;
-  wr_assert(t->state < TASK__N);
-  wr_assert((t->owner != 0) == owned);
-  wr_assert(t->state == TASK_RETRY_WAIT ? t->due_us != 0 : t->due_us == 0 || t->state == TASK_QUEUED);
-  wr_assert((t->end_as != TASK_NONE) == (t->state == TASK_CANCELING));
-  wr_assert(!owned || t->epoch > 0);
-  wr_assert(t->losses <= LIMIT_LOSSES);
+  FACT((t->owner != 0) == owned);
+  FACT(t->state == TASK_RETRY_WAIT ? t->due_us != 0 : t->due_us == 0 || t->state == TASK_QUEUED);
+  FACT((t->end_as != TASK_NONE) == (t->state == TASK_CANCELING));
+  FACT(!owned || t->epoch > 0);
+  FACT(t->losses <= LIMIT_LOSSES);
+  return NULL;
+}
+
+void task_check(const struct task *t) {
+  const char *fault = task_fault(t);
+  if (fault) wr_assert_fail(fault, __FILE__, __LINE__);
 }

@@ -121,8 +121,9 @@ const char *task_error(const struct task *t, const struct task *was, const char 
 enum task_ev task_attempt_why(const struct task *was, enum task_ev kind);
 /* Becomes QUEUED for the first time. */
 void task_queue(struct task *t, const struct task_policy *pol, int64_t now_us);
-/* All facts above hold; aborts otherwise. */
-void task_check(const struct task *t);
+/* The first of the facts above that does not hold, as in a row that was damaged; NULL = all hold. */
+const char *task_fault(const struct task *t);
+void task_check(const struct task *t);   /* aborts at a fault */
 /* min(cap, base * factor^(n-1)), jittered; n = attempts that failed so far, >= 1. */
 int64_t task_backoff(const struct task_policy *pol, uint32_t n, uint64_t rnd);
 #endif

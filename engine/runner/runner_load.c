@@ -103,7 +103,7 @@ void live_evict(struct runner *r) {
 /* Takes def. NULL when the row cannot be understood: the flow is set aside. */
 static struct live *from_row(struct runner *r, const struct flow_row *row, struct flow_def *def) {
   struct run *run = run_new(def->dag, row->fi, (struct run_base){0, 0}, (enum flow_state)row->state);
-  if (!run_bases_parse(run, row->bases) || !run_more_parse(run, row->more ? row->more : "", row->more ? strlen(row->more) : 0)) {
+  if (row->state >= FLOW__N || row->wish > WISH_TIMEOUT || !run_bases_parse(run, row->bases) || !run_more_parse(run, row->more ? row->more : "", row->more ? strlen(row->more) : 0)) {
     run_free(run);
     def_flow_unref(def);
     return NULL;
@@ -127,8 +127,14 @@ static struct live *from_row(struct runner *r, const struct flow_row *row, struc
   return l;
 }
 
-static void put_node(struct run *run, uint32_t node, uint16_t base, const struct node_row *row) {
-  run_load_node(run, node, &(struct run_node){.state = row->state, .base = base, .ok = row->ok, .fail = row->fail,
+/* A row that cannot be: the file is damaged, or somebody wrote into it. */
+static enum store_rc damaged(const struct run *run, const char *what, int64_t id) {
+  log_error("runner.damaged_row", L_INT("fi", run->fi), L_STR("row", what), L_INT("id", id));
+  return STORE_BAD;
+}
+
+static bool put_node(struct run *run, int64_t node, uint16_t base, const struct node_row *row) {
+  return run_load_node(run, node, &(struct run_node){.state = row->state, .base = base, .ok = row->ok, .fail = row->fail,
     .skip = row->skip, .t_ok = row->t_ok, .t_bad = row->t_bad, .t_open = row->t_open,
     .t_canceled = row->t_canceled, .start_us = row->start_us, .end_us = row->end_us});
 }
@@ -142,8 +148,10 @@ static enum store_rc load_run(struct runner *r, struct run *run, uint16_t base) 
   struct run_base b = run->base[base];
   enum store_rc rc = store_node_range(r->s, b.ni, b.ni + n - 1, nr, n, &got_n);
   if (rc == STORE_OK) rc = store_task_range(r->s, b.ti, b.ti + m - 1, tr, m, &got_t);
-  for (size_t i = 0; rc == STORE_OK && i < got_t; i++) run_load_task(run, (uint32_t)(tr[i].ti - b.ti), &tr[i].t);
-  for (size_t i = 0; rc == STORE_OK && i < got_n; i++) put_node(run, (uint32_t)(nr[i].ni - b.ni), base, &nr[i]);
+  for (size_t i = 0; rc == STORE_OK && i < got_t; i++)
+    if (!run_load_task(run, tr[i].ti - b.ti, &tr[i].t)) rc = damaged(run, "task_ins", tr[i].ti);
+  for (size_t i = 0; rc == STORE_OK && i < got_n; i++)
+    if (!put_node(run, nr[i].ni - b.ni, base, &nr[i])) rc = damaged(run, "task_node_ins", nr[i].ni);
   free(nr);
   free(tr);
   return rc;
@@ -192,7 +200,10 @@ static enum store_rc want_rows(struct runner *r, struct wants *w) {
   size_t got = 0;
   for (size_t i = 0; i < w->n; i++) ni[i] = w->v[i].ni;
   enum store_rc rc = store_nodes(r->s, ni, w->n, row, &got);
-  for (size_t i = 0; rc == STORE_OK && i < got; i++) want_of(w, row[i].ni)->row = &row[i];
+  for (size_t i = 0; rc == STORE_OK && i < got; i++) {
+    struct want *v = want_of(w, row[i].ni);
+    if (v) v->row = &row[i];
+  }
   return rc;
 }
 
@@ -212,7 +223,7 @@ static enum store_rc want_tasks(struct runner *r, const struct wants *w, struct 
 }
 
 /* Puts what was read where it belongs, oldest run first: rows come in no order, and ids of two runs stand in none. */
-static void place(const struct wants *w, const struct task_row *t, size_t n_task) {
+static enum store_rc place(const struct wants *w, const struct task_row *t, size_t n_task) {
   size_t bases = 0;
   for (const struct want *v = w->v; v < w->v + w->n; v++) {
     run_load_none(v->l->r, v->node);
@@ -221,11 +232,12 @@ static void place(const struct wants *w, const struct task_row *t, size_t n_task
   for (size_t b = 0; b < bases; b++) {
     for (size_t i = 0; i < n_task; i++) {
       const struct want *v = want_of(w, t[i].ni);
-      if (v && v->base == b) run_load_task(v->l->r, (uint32_t)(t[i].ti - v->l->r->base[b].ti), &t[i].t);
+      if (v && v->base == b && !run_load_task(v->l->r, t[i].ti - v->l->r->base[b].ti, &t[i].t)) return damaged(v->l->r, "task_ins", t[i].ti);
     }
     for (const struct want *v = w->v; v < w->v + w->n; v++)
-      if (v->row && v->base == b) put_node(v->l->r, v->node, v->base, v->row);
+      if (v->row && v->base == b && !put_node(v->l->r, v->node, v->base, v->row)) return damaged(v->l->r, "task_node_ins", v->ni);
   }
+  return STORE_OK;
 }
 
 /* Reads the rows of all these nodes, of all runs of their flows: the newest that has one counts. */
@@ -236,8 +248,7 @@ static enum store_rc load_wants(struct runner *r, struct wants *w) {
   wants_sort(w);
   enum store_rc rc = want_rows(r, w);
   if (rc == STORE_OK) rc = want_tasks(r, w, &t, &n_task);
-  if (rc == STORE_OK) place(w, t, n_task);
-  return rc;
+  return rc == STORE_OK ? place(w, t, n_task) : rc;
 }
 
 enum store_rc load_nodes(struct runner *r, struct live *l, const uint32_t *node, size_t n) {
@@ -288,8 +299,12 @@ static enum store_rc load_head(struct runner *r, const struct flow_row *row) {
   enum store_rc s = defs_store_rc(rc);
   if (s != STORE_OK && s != STORE_BAD) return s;
   struct live *l = rc == WR_OK ? from_row(r, row, def) : NULL;
-  if (l) return loads_whole(r, l->r) ? load_whole(r, l->r) : STORE_OK;
-  log_error("runner.unreadable_flow", L_INT("fi", row->fi), L_STR("error", rc != WR_OK ? err.msg : "its row"));
+  if (l && !loads_whole(r, l->r)) return STORE_OK;
+  enum store_rc got = l ? load_whole(r, l->r) : STORE_BAD;
+  const char *fault = got == STORE_OK ? run_fault(l->r) : NULL; /* a row may be damaged and still look like one */
+  if (got != STORE_BAD && !fault) return got;
+  if (l) live_drop(r, l);
+  log_error("runner.unreadable_flow", L_INT("fi", row->fi), L_STR("error", rc != WR_OK ? err.msg : fault ? fault : "Its rows are damaged."));
   aside_put(r, row->fi);
   return STORE_OK;
 }
@@ -364,6 +379,10 @@ enum store_rc load_solo(struct runner *r, int64_t ti, struct solo **out) {
   if (ahead) row = *ahead;
   enum store_rc rc = ahead ? STORE_OK : store_tasks(r->s, &ti, 1, &row, &got);
   if (rc != STORE_OK || got == 0 || row.ni != 0) return rc;
+  if (row.t.state >= TASK__N || row.t.end_as >= TASK__N) {
+    log_error("runner.damaged_row", L_STR("row", "task_ins"), L_INT("id", ti));
+    return STORE_OK;
+  }
   struct task_def *def;
   struct wr_err err;
   rc = defs_store_rc(defs_task(r->o.defs, row.task_id, row.t.version, r->defs_version, &def, &err));

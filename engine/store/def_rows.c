@@ -4,8 +4,10 @@
 #include "limits.h"
 #include "map64.h"
 #include "mem.h"
+#include "text.h"
 
 enum wr_rc def_row_task(const struct task_def *row, struct task_def **out, struct wr_err *err) {
+  if (!row->name || !row->type) return wr_err_set(err, WR_INTERNAL, "The stored task %lld is not whole.", (long long)row->task_id);
   struct task_def *t = wr_new(struct task_def);
   *t = (struct task_def){.task_id = row->task_id, .version = row->version, .create_us = row->create_us, .update_us = row->update_us,
                          .deleted = row->deleted};
@@ -24,6 +26,7 @@ enum wr_rc def_row_task(const struct task_def *row, struct task_def **out, struc
 }
 
 struct flow_def *def_row_flow(const struct flow_def *row, int64_t n) {
+  if (n < 0 || n > LIMIT_NODES || row->node_base < 0 || row->node_base > WR_ID_MAX || !row->name) return NULL;
   struct flow_def *f = wr_new(struct flow_def);
   *f = (struct flow_def){.flow_id = row->flow_id, .version = row->version, .create_us = row->create_us, .update_us = row->update_us,
                          .node_us = row->node_us, .deleted = row->deleted, .node_base = row->node_base};
@@ -33,7 +36,6 @@ struct flow_def *def_row_flow(const struct flow_def *row, int64_t n) {
   f->config = wr_strdup(row->config);
   f->create_user = wr_strdup(row->create_user);
   f->update_user = wr_strdup(row->update_user);
-  wr_assert(n >= 0 && n <= LIMIT_NODES);
   f->n = (uint32_t)n;
   f->node = wr_calloc(f->n + 1u, sizeof *f->node);
   return f;
@@ -56,6 +58,7 @@ static bool ids_parse(struct node_def *n, const char *text) {
 
 enum wr_rc def_row_node(struct flow_def *f, uint32_t i, const struct def_node_cols *c, struct wr_err *err) {
   struct node_def *n = &f->node[i];
+  if (!c->key || !c->type) return def_row_broken(f, err);
   n->node_id = c->node_id;
   n->key = wr_strdup(c->key);
   n->type = c->type[0] == 'S' ? NODE_TYPE_START : c->type[0] == 'E' ? NODE_TYPE_END : NODE_TYPE_TASK;
@@ -66,8 +69,9 @@ enum wr_rc def_row_node(struct flow_def *f, uint32_t i, const struct def_node_co
 
 bool def_row_edge(struct def_edges *e, int64_t node_id, int64_t prev_id) {
   struct flow_def *f = e->f;
+  if (node_id < f->node_base || prev_id < f->node_base) return false;
   int64_t i = node_id - f->node_base, p = prev_id - f->node_base;
-  if (i < 0 || i >= f->n || p < 0 || p >= f->n) return false;
+  if (i >= f->n || p >= f->n || (e->last != UINT32_MAX && i < e->last)) return false; /* they come in the order of the nodes */
   struct node_def *n = &f->node[i];
   if (i != e->last) { /* most have one parent: room for just that */
     e->last = (uint32_t)i;

@@ -7,7 +7,7 @@
 /* A task of its own from one whose texts are borrowed, derived. */
 enum wr_rc def_row_task(const struct task_def *row, struct task_def **out, struct wr_err *err) WR_MUST;
 /* A flow with room for n nodes. */
-struct flow_def *def_row_flow(const struct flow_def *row, int64_t n);
+struct flow_def *def_row_flow(const struct flow_def *row, int64_t n); /* NULL: the row cannot be, so it is damaged */
 /* Node i. type: START, TASK or END; ids: "1,2" or NULL; tasks: JSON of n_tasks bytes or NULL. */
 struct def_node_cols { int64_t node_id; const char *key, *type, *ids, *tasks, *config; size_t n_tasks; };
 enum wr_rc def_row_node(struct flow_def *f, uint32_t i, const struct def_node_cols *c, struct wr_err *err) WR_MUST;

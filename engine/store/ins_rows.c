@@ -1,6 +1,7 @@
 /* Instances in rows (ins_rows.h). No I/O; any thread. */
 #include "ins_rows.h"
 #include <stdlib.h>
+#include "limits.h"
 #include "map64.h"
 #include "mem.h"
 
@@ -9,9 +10,12 @@ void span_add(struct span *s, const char *bases) {
   while (run_base_next(&bases, &b)) *WR_PUSH(s->base, s->n_base, s->cap) = b;
 }
 
+void span_nodes(struct span *s, int64_t n) { s->n = n < 0 || n > LIMIT_NODES ? 0 : n; }
+
 struct id_range span_tasks(const char *bases, int64_t n_node, int64_t ni, int64_t task_at, int64_t n_task) {
   struct id_range v = {1, 0};
   struct run_base b;
+  if (n_node < 0 || n_node > LIMIT_NODES || task_at < 0 || task_at > LIMIT_FLOW_TASKS || n_task < 0 || n_task > LIMIT_FLOW_TASKS) return v;
   while (run_base_next(&bases, &b))
     if (ni >= b.ni && ni < b.ni + n_node) v = (struct id_range){b.ti + task_at, b.ti + task_at + n_task - 1};
   return v;
@@ -21,7 +25,7 @@ void sweep_add(struct sweep *w, int64_t lo, int64_t hi) { *WR_PUSH(w->v, w->n, w
 
 void sweep_runs(struct sweep *w, const char *bases, int64_t n_task) {
   struct run_base b;
-  while (n_task > 0 && run_base_next(&bases, &b)) sweep_add(w, b.ti, b.ti + n_task - 1);
+  while (n_task > 0 && n_task <= LIMIT_FLOW_TASKS && run_base_next(&bases, &b)) sweep_add(w, b.ti, b.ti + n_task - 1);
 }
 
 void sweep_sort(struct sweep *w) {

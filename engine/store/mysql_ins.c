@@ -32,7 +32,7 @@ static enum wr_rc span_read(struct my_reader *r, int64_t fi, uint32_t run_no, st
   if (e) return my_err(e, err);
   bool found = my_next(&q);
   if (found) span_add(s, my_str(&q.cell[0], NULL));
-  if (found) s->n = my_int(&q.cell[1]);
+  if (found) span_nodes(s, my_int(&q.cell[1]));
   if (s->n_base > run_no) s->n_base = run_no;
   enum wr_rc rc = my_rd_end(&q, WR_OK, err);
   return rc || found ? rc : no_such(err, "flow instance", fi);

@@ -239,8 +239,10 @@ static enum wr_rc head_read(struct my_reader *r, int64_t flow_id, int64_t versio
                          "h.flow_version=IF(?=0, f.flow_version, ?) WHERE f.flow_id=?",
                          MY_ARGS(my_ai(version), my_ai(version), my_ai(flow_id)));
   if (e) return my_err(e, err);
-  if (my_next(&q)) *out = flow_own(q.cell);
+  bool found = my_next(&q);
+  if (found) *out = flow_own(q.cell);
   enum wr_rc rc = my_rd_end(&q, WR_OK, err);
+  if (!rc && found && !*out) return wr_err_set(err, WR_INTERNAL, "The stored flow %lld is not whole.", (long long)flow_id);
   if (!rc && !*out) rc = wr_err_set(err, WR_NOT_FOUND, "There is no flow %lld.", (long long)flow_id);
   return rc;
 }

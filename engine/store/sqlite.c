@@ -1,14 +1,18 @@
 /* SQLite: connections, statements, error codes, rows, the fair lock and the ops table. No policy, no thread of its own. */
 #include "sqlite_priv.h"
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "log.h"
 
+#define BUSY_MS 2000      /* then it is the caller's to wait: a request has an answer by then */
+enum { SQ_WHY = sizeof ((struct store *)0)->why };
+
 /* ---- connections ---- */
 static int set_up(struct sq_conn *c, enum sq_open how) {
   sqlite3_extended_result_codes(c->db, 1);
-  sqlite3_busy_timeout(c->db, 5000); /* a file just recovered, a snapshot just taken: never a rival writer */
+  sqlite3_busy_timeout(c->db, BUSY_MS); /* a file just recovered, a snapshot just taken, or somebody's shell */
   sqlite3_db_config(c->db, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)NULL);
   sqlite3_db_config(c->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, (int *)NULL);
   int rc = sq_exec(c, "PRAGMA foreign_keys=OFF; PRAGMA cell_size_check=ON; PRAGMA temp_store=MEMORY");
@@ -22,7 +26,7 @@ static int set_up(struct sq_conn *c, enum sq_open how) {
 int sq_conn_open(struct sq_conn *c, const char *path, enum sq_open how, const char *const *sql, size_t n) {
   int flags = SQLITE_OPEN_NOMUTEX | (how == SQ_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |
               (how == SQ_CREATE ? SQLITE_OPEN_CREATE : 0);
-  *c = (struct sq_conn){.sql = sql, .n = n};
+  *c = (struct sq_conn){.sql = sql, .n = n, .told = c->told};
   int rc = sqlite3_open_v2(path, &c->db, flags, NULL);
   if (rc == SQLITE_OK) rc = set_up(c, how);
   if (rc != SQLITE_OK) {
@@ -37,7 +41,7 @@ void sq_conn_close(struct sq_conn *c) {
   for (size_t i = 0; c->st && i < c->n; i++) sqlite3_finalize(c->st[i]);
   free(c->st);
   sqlite3_close(c->db);
-  *c = (struct sq_conn){.sql = c->sql, .n = c->n};
+  *c = (struct sq_conn){.sql = c->sql, .n = c->n, .told = c->told};
 }
 
 sqlite3_stmt *sq_stmt(struct sq_conn *c, size_t i) {
@@ -54,35 +58,76 @@ int sq_run(sqlite3_stmt *st) {
 
 int sq_exec(struct sq_conn *c, const char *text) { return sqlite3_exec(c->db, text, NULL, NULL, NULL); }
 
-/* ---- error codes ---- */
+/* ---- error codes: an error is the data's fault only when it stands here as such ---- */
+static const struct { int code; enum store_rc rc; const char *words; } known[] = {  /* words: %s is the file */
+  {SQLITE_CONSTRAINT, STORE_BAD, "The database refuses a value."}, {SQLITE_TOOBIG, STORE_BAD, "A value is larger than the database takes."},
+  {SQLITE_MISMATCH, STORE_BAD, "The database refuses a value."},
+  {SQLITE_BUSY, STORE_RETRY, "Another program holds the lock of %s."}, {SQLITE_LOCKED, STORE_RETRY, "Another program holds the lock of %s."},
+  {SQLITE_NOMEM, STORE_RETRY, "There is no memory left."}, {SQLITE_INTERRUPT, STORE_RETRY, "A statement was stopped."},
+  {SQLITE_FULL, STORE_NO_SPACE, "There is no space left for %s."},
+  {SQLITE_CORRUPT, STORE_DOWN, "%s is damaged. Restore it from a backup."}, {SQLITE_NOTADB, STORE_DOWN, "%s is damaged. Restore it from a backup."},
+  {SQLITE_FORMAT, STORE_DOWN, "%s is damaged. Restore it from a backup."}, {SQLITE_READONLY, STORE_DOWN, "%s cannot be written: it is read-only."},
+  {SQLITE_PERM, STORE_DOWN, "%s cannot be opened: its mode does not allow it."}, {SQLITE_CANTOPEN, STORE_DOWN, "%s cannot be opened."},
+  {SQLITE_IOERR, STORE_DOWN, "%s cannot be read or written: the disk reports an error."}, {SQLITE_PROTOCOL, STORE_RETRY, "Another program holds the lock of %s."},
+};
+enum { N_KNOWN = sizeof known / sizeof *known };
+
+static size_t find(int rc) {
+  size_t i = 0;
+  while (i < N_KNOWN && known[i].code != (rc & 0xff)) i++;
+  return i;
+}
+
 /* The file system is full, in whichever words it says so. */
-static bool no_space(struct sq_conn *c, int rc) {
+static bool no_space(const struct sq_conn *c, int rc) {
   int e = c->db ? sqlite3_system_errno(c->db) : 0;
   return (rc & 0xff) == SQLITE_FULL || ((rc & 0xff) == SQLITE_IOERR && (e == ENOSPC || e == EDQUOT || e == EFBIG));
 }
 
+bool sq_damaged(int rc) { return (rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB || (rc & 0xff) == SQLITE_FORMAT; }
+
+static enum store_rc meaning(const struct sq_conn *c, int rc) {
+  size_t i = find(rc);
+  if (rc == SQLITE_OK || rc == SQLITE_ROW || rc == SQLITE_DONE) return STORE_OK;
+  if (no_space(c, rc)) return STORE_NO_SPACE;
+  return i < N_KNOWN ? known[i].rc : STORE_DOWN;
+}
+
+static void words(const struct sq_conn *c, int rc, char *out, size_t n) {
+  size_t i = find(no_space(c, rc) ? SQLITE_FULL : rc);
+  const char *file = c->db ? sqlite3_db_filename(c->db, "main") : NULL, *at = i < N_KNOWN ? strstr(known[i].words, "%s") : NULL;
+  if (!file || !*file) file = "The database";
+  if (i == N_KNOWN) snprintf(out, n, "%.120s: %.60s (code %d).", file, c->db ? sqlite3_errmsg(c->db) : sqlite3_errstr(rc), rc);
+  else if (!at) snprintf(out, n, "%s", known[i].words);
+  else snprintf(out, n, "%.*s%.120s%s", (int)(at - known[i].words), known[i].words, file, at + 2);
+}
+
 static void complain(struct sq_conn *c, int rc) {
+  if (c->said == rc) return;
+  c->said = rc;
   log_warn("store.sqlite", L_INT("code", rc), L_STR("message", c->db ? sqlite3_errmsg(c->db) : sqlite3_errstr(rc)));
 }
 
 enum store_rc sq_rc(struct sq_conn *c, int rc) {
-  if (rc == SQLITE_OK || rc == SQLITE_ROW || rc == SQLITE_DONE) return STORE_OK;
-  if (no_space(c, rc)) return STORE_NO_SPACE;
-  switch (rc & 0xff) {
-  case SQLITE_BUSY: case SQLITE_LOCKED: case SQLITE_NOMEM: return STORE_RETRY;
-  case SQLITE_CONSTRAINT: case SQLITE_TOOBIG: case SQLITE_MISMATCH: return STORE_BAD;
-  default: complain(c, rc); return STORE_DOWN;
-  }
+  enum store_rc out = meaning(c, rc);
+  if (out == STORE_OK) return out;
+  if (c->told) words(c, rc, c->told, SQ_WHY);
+  if (out == STORE_DOWN) complain(c, rc);
+  return out;
 }
 
 enum wr_rc sq_err(struct sq_conn *c, int rc, struct wr_err *err) {
-  if (rc == SQLITE_OK || rc == SQLITE_ROW || rc == SQLITE_DONE) return WR_OK;
-  if (no_space(c, rc)) return wr_err_set(err, WR_NO_SPACE, "The disk of the database is full.");
-  switch (rc & 0xff) {
-  case SQLITE_BUSY: case SQLITE_LOCKED: return wr_err_set(err, WR_BUSY, NULL);
-  case SQLITE_CONSTRAINT: case SQLITE_TOOBIG: case SQLITE_MISMATCH: complain(c, rc); return wr_err_set(err, WR_INTERNAL, NULL);
-  default: complain(c, rc); return wr_err_set(err, WR_DB_UNAVAILABLE, NULL);
+  char why[SQ_WHY];
+  switch (meaning(c, rc)) {
+  case STORE_OK: return WR_OK;
+  case STORE_NO_SPACE: return wr_err_set(err, WR_NO_SPACE, "The disk of the database is full.");
+  case STORE_RETRY: return wr_err_set(err, WR_BUSY, NULL);
+  case STORE_BAD: complain(c, rc); return wr_err_set(err, WR_INTERNAL, NULL);
+  case STORE_STALE: case STORE_UNKNOWN: case STORE_FENCED: case STORE_DOWN: default: break;
   }
+  complain(c, rc);
+  words(c, rc, why, sizeof why);
+  return wr_err_set(err, WR_DB_UNAVAILABLE, "%s Nothing was stored.", why);
 }
 
 /* ---- rows ---- */

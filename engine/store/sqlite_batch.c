@@ -3,6 +3,7 @@
  *
  * What never happens: half a batch; an id that comes twice, whatever was rolled back; a batch of a node that has left. */
 #include "sqlite_priv.h"
+#include <stdio.h>
 #include <string.h>
 #include "clock.h"
 #include "log.h"
@@ -19,9 +20,15 @@ const size_t sq_run_sql_n = RUN__N;
 /* ---- transactions ---- */
 static enum store_rc fail(struct sq *s, int rc) { return sq_rc(&s->run, rc == SQLITE_OK ? sqlite3_errcode(s->run.db) : rc); }
 
+static enum store_rc gone(struct sq *s) {
+  snprintf(s->base.why, sizeof s->base.why, "%.140s was removed or replaced.", s->path);
+  return STORE_DOWN;
+}
+
 static enum store_rc begin(struct sq *s) {
   if (s->in_tx) return STORE_OK;
   arena_reset(&s->texts);
+  if (!sq_files_there(s)) return gone(s);
   sq_turn_lock(&s->turn);
   int rc = s->run.db ? SQLITE_OK : sq_open_run(s);
   if (rc == SQLITE_OK) rc = sq_run(sq_stmt(&s->run, RUN_BEGIN));
@@ -62,7 +69,9 @@ enum store_rc sq_commit(struct store *st) {
   if (rc == SQLITE_OK) {
     memcpy(s->saved_id, s->sent_id, sizeof s->saved_id);
     end(s);
-    return STORE_OK;
+    if (sq_files_there(s)) return STORE_OK;
+    (void)gone(s);
+    return STORE_UNKNOWN; /* it stands in a file that nobody will open again */
   }
   enum store_rc out = sq_rc(&s->run, rc);
   if (out == STORE_DOWN) { /* the commit record may stand in the WAL, unsynced: only a new transaction settles it */

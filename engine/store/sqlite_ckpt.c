@@ -2,10 +2,11 @@
  * keeps the WAL's file at a size where commits overwrite instead of growing it: an fdatasync of a file that grew writes
  * the file system's journal too and takes about twice as long.
  *
- * It sleeps on a condition until a commit (any thread, through SQLite's WAL hook) says that there is enough to do; an
- * idle server never wakes it. It works beside the writer (PASSIVE); when little is left, or the WAL has become too long,
+ * It sleeps on a condition until a commit (any thread, through SQLite's WAL hook) says that there is enough to do; in an
+ * idle server it wakes once in a renewal, to look whether the files are still there. It works beside the writer (PASSIVE); when little is left, or the WAL has become too long,
  * it takes one turn to move the rest, so that the next writer starts again at the beginning of the file. */
 #include "sqlite_priv.h"
+#include "clock.h"
 #include "log.h"
 
 /* Pages of 4 KiB. STEP: committed since the last pass, before the next; STEP_FLOOD: when a pass cannot keep up. */
@@ -64,8 +65,17 @@ static void *ckpt_main(void *arg) {
   fill(s);
   pthread_mutex_lock(&k->mu);
   for (;;) {
-    while (!k->stop && k->pages - k->mark < k->step) pthread_cond_wait(&k->cond, &k->mu);
+    int64_t us = clock_mono_us() + s->look_us;
+    struct timespec until = {.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
+    int late = 0;
+    while (!k->stop && k->pages - k->mark < k->step && !late) late = pthread_cond_timedwait(&k->cond, &k->mu, &until);
     if (k->stop) break;
+    if (k->pages - k->mark < k->step) { /* nothing to move: are the files still there? */
+      pthread_mutex_unlock(&k->mu);
+      (void)sq_files_there(s);
+      pthread_mutex_lock(&k->mu);
+      continue;
+    }
     k->mark = k->pages; /* whatever comes of this pass, the next one waits for new pages */
     pthread_mutex_unlock(&k->mu);
     bool all = pass(s);

@@ -36,7 +36,7 @@ enum wr_rc sq_def_commit(struct sq *s, struct wr_err *err) {
   int rc = sq_run(sq_stmt(&s->def, DEF_COMMIT));
   if (rc == SQLITE_OK) {
     sq_turn_unlock(&s->turn);
-    return WR_OK;
+    return sq_files_there(s) ? WR_OK : wr_err_set(err, WR_OUTCOME_UNKNOWN, NULL);
   }
   if (sq_rc(&s->def, rc) != STORE_DOWN) return sq_def_fail(s, WR_OK, rc, err);
   sq_conn_close(&s->def);
@@ -141,7 +141,8 @@ static enum wr_rc save_task(struct sq *s, struct task_def *t, int64_t expect, st
 
 enum wr_rc sq_save_task(struct store *st, struct task_def *t, int64_t expect_version, struct key_write *key, struct wr_err *err) {
   struct sq *s = sq_of(st);
-  pthread_mutex_lock(&s->def_lock);
+  struct timespec until = sq_until(s);
+  if (pthread_mutex_clocklock(&s->def_lock, CLOCK_MONOTONIC, &until)) return wr_err_set(err, WR_BUSY, NULL);
   enum wr_rc rc = save_task(s, t, expect_version, key, err);
   pthread_mutex_unlock(&s->def_lock);
   return rc;
@@ -210,7 +211,8 @@ static enum wr_rc delete_flow(struct sq *s, int64_t id, struct wr_err *err) {
 
 enum wr_rc sq_delete_task(struct store *st, int64_t task_id, struct wr_err *err) {
   struct sq *s = sq_of(st);
-  pthread_mutex_lock(&s->def_lock);
+  struct timespec until = sq_until(s);
+  if (pthread_mutex_clocklock(&s->def_lock, CLOCK_MONOTONIC, &until)) return wr_err_set(err, WR_BUSY, NULL);
   enum wr_rc rc = delete_task(s, task_id, err);
   pthread_mutex_unlock(&s->def_lock);
   return rc;
@@ -218,7 +220,8 @@ enum wr_rc sq_delete_task(struct store *st, int64_t task_id, struct wr_err *err)
 
 enum wr_rc sq_delete_flow(struct store *st, int64_t flow_id, struct wr_err *err) {
   struct sq *s = sq_of(st);
-  pthread_mutex_lock(&s->def_lock);
+  struct timespec until = sq_until(s);
+  if (pthread_mutex_clocklock(&s->def_lock, CLOCK_MONOTONIC, &until)) return wr_err_set(err, WR_BUSY, NULL);
   enum wr_rc rc = delete_flow(s, flow_id, err);
   pthread_mutex_unlock(&s->def_lock);
   return rc;

@@ -28,7 +28,7 @@ static enum wr_rc span_read(struct sq_reader *r, int64_t fi, uint32_t run_no, st
   sq_int(q, 1, fi);
   bool found = sqlite3_step(q) == SQLITE_ROW;
   if (found) span_add(s, sq_col_text(q, 0, NULL));
-  if (found) s->n = sq_col(q, 1);
+  if (found) span_nodes(s, sq_col(q, 1));
   if (s->n_base > run_no) s->n_base = run_no;
   enum wr_rc rc = sq_rd_end(r, q, err);
   return rc || found ? rc : no_such(err, "flow instance", fi);

@@ -27,6 +27,7 @@ enum wr_rc sq_logs_open(struct store *st, struct logs **out, struct wr_err *err)
   struct sq *s = sq_of(st);
   struct sq_logs *l = wr_new(struct sq_logs);
   l->base.ops = &sq_ops;
+  l->c.told = l->base.why;
   int rc = sq_conn_open(&l->c, s->log_path, SQ_WRITE, log_sql, LOG__N);
   if (rc == SQLITE_OK) rc = sq_exec(&l->c, "PRAGMA wal_autocheckpoint=4000"); /* its own thread may wait */
   if (rc == SQLITE_OK) {

@@ -9,6 +9,9 @@
 #ifndef SQLITE_PRIV_H
 #define SQLITE_PRIV_H
 #include <pthread.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+#include <time.h>
 #include <sqlite3.h>
 #include "ins_rows.h"
 #include "store_backend.h"
@@ -17,7 +20,14 @@
 #define SQ_SCHEMA 2
 
 /* ---- a connection and its statements, prepared when first used ---- */
-struct sq_conn { sqlite3 *db; const char *const *sql; size_t n; sqlite3_stmt **st; };
+struct sq_conn {
+  sqlite3 *db;
+  const char *const *sql;
+  size_t n;
+  sqlite3_stmt **st;
+  char *told;               /* 200 bytes for the sentence of sq_rc(), or NULL; kept when it is closed */
+  int said;                 /* the code that was logged last: a lasting fault is one line */
+};
 
 enum sq_open { SQ_WRITE, SQ_CREATE, SQ_READ };
 /* An SQLite result code. The connection is closed again when it failed. */
@@ -30,6 +40,7 @@ int sq_exec(struct sq_conn *c, const char *text); /* constant text only */
 
 /* ---- error codes ---- */
 enum store_rc sq_rc(struct sq_conn *c, int rc);   /* of anything but COMMIT; logs what only an operator can cure */
+bool sq_damaged(int rc);                          /* the file is not what SQLite wrote */
 enum wr_rc sq_err(struct sq_conn *c, int rc, struct wr_err *err);
 
 /* ---- binding and reading: 0 is NULL where the name ends in 0 ---- */
@@ -91,10 +102,19 @@ struct sq_reader {
   struct sq_reader *next;
 };
 
+enum { SQ_FILES = 3 };      /* database, its WAL, logs */
+struct sq_file { dev_t dev; ino_t ino; };
+
 struct sq {
   struct store base;
-  char *path, *log_path;
+  char *path, *log_path, *home;
   int lock_fd;
+  int64_t request_us, look_us;
+  pthread_mutex_t files_mu;
+  struct sq_file file[SQ_FILES];  /* ino 0 = not seen yet; under files_mu */
+  atomic_bool files_gone;
+  void (*gone)(void *ctx, const char *why);
+  void *gone_ctx;
   struct sq_turn turn;
   /* the runner's */
   struct sq_conn run;
@@ -132,6 +152,13 @@ int sq_open_def(struct sq *s);                    /* opens the definition writer
 /* Makes a new file private to its owner, then creates schema `text` or checks its version. */
 enum wr_rc sq_migrate(const char *path, const char *text, const char *id, struct wr_err *err);
 void sq_close(struct store *);
+/* ---- sqlite_files.c ---- */
+char *sq_true_path(const char *path);
+enum wr_rc sq_take_lock(struct sq *s, struct wr_err *err);
+enum wr_rc sq_files_know(struct sq *s, struct wr_err *err);
+/* No file was removed or replaced since; else it is said once, and never true again. Any thread. */
+bool sq_files_there(struct sq *s);
+struct timespec sq_until(const struct sq *s);     /* CLOCK_MONOTONIC: so long a request waits for another one */
 /* ---- sqlite_ckpt.c ---- */
 enum wr_rc sq_ckpt_start(struct sq *s, struct wr_err *err);
 void sq_ckpt_stop(struct sq *s);

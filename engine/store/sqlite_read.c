@@ -1,12 +1,11 @@
 /* Readers: the pool, and definitions read back. Any thread takes a reader, uses it alone and puts it back. Read-only
- * connections: nothing here can write. At most SQ_READERS at once; who comes then waits, up to WAIT_S. */
+ * connections: nothing here can write. At most SQ_READERS at once; who comes then waits, up to a fifth of what a request may wait. */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "clock.h"
 #include "def_rows.h"
 #include "sqlite_rd.h"
-
-enum { WAIT_S = 5 };
 
 static const char *const rd_sql[] = {
 #define X(n, s) [n] = s,
@@ -15,6 +14,12 @@ static const char *const rd_sql[] = {
 };
 
 /* ---- the pool ---- */
+/* A fifth of what a request may wait in all. */
+struct timespec sq_until(const struct sq *s) {
+  int64_t us = clock_mono_us() + s->request_us / 5;
+  return (struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
+}
+
 static struct sq_reader *reader_new(struct sq *s, struct wr_err *err) {
   struct sq_reader *r = wr_new(struct sq_reader);
   r->base = (struct reader){&sq_ops, &s->base};
@@ -28,10 +33,8 @@ static struct sq_reader *reader_new(struct sq *s, struct wr_err *err) {
 struct reader *sq_reader_get(struct store *st, struct wr_err *err) {
   struct sq *s = sq_of(st);
   struct sq_reader *r = NULL;
-  struct timespec until;
+  struct timespec until = sq_until(s);
   int late = 0;
-  clock_gettime(CLOCK_MONOTONIC, &until);
-  until.tv_sec += WAIT_S;
   pthread_mutex_lock(&s->pool_mu);
   while (!s->idle && s->n_readers >= SQ_READERS && !late) late = pthread_cond_timedwait(&s->pool_cond, &s->pool_mu, &until);
   bool make = !s->idle && s->n_readers < SQ_READERS;
@@ -237,8 +240,10 @@ static enum wr_rc head_read(struct sq_reader *r, int64_t flow_id, int64_t versio
   if (!q) return r->why;
   sq_int(q, 1, flow_id);
   sq_int(q, 2, version);
-  if (sqlite3_step(q) == SQLITE_ROW) *out = flow_own(q);
+  bool found = sqlite3_step(q) == SQLITE_ROW;
+  if (found) *out = flow_own(q);
   enum wr_rc rc = sq_rd_end(r, q, err);
+  if (!rc && found && !*out) return wr_err_set(err, WR_INTERNAL, "The stored flow %lld is not whole.", (long long)flow_id);
   if (!rc && !*out) rc = wr_err_set(err, WR_NOT_FOUND, "There is no flow %lld.", (long long)flow_id);
   return rc;
 }

@@ -109,6 +109,9 @@ struct store_opts {
   int64_t lease_us;               /* L; 0 = 60 s */
   bool relaxed;                   /* durability=relaxed: warn instead of refusing */
   int64_t request_us;             /* what a reader or a save waits for the store, about; 0 = 10 s */
+  const char *home;               /* the data directory, whose lock is held while children live; NULL = none */
+  void (*gone)(void *ctx, const char *why); /* the files were removed or replaced: nothing can be stored any more. Once, on any */
+  void *gone_ctx;                 /* thread; it is to end the process. NULL = no call; all answers are DOWN or UNKNOWN */
 };
 struct store_ops;                 /* backends fill it; see store_backend.h */
 

@@ -1,0 +1,247 @@
+/* The files of a SQLite store: removed, replaced, linked, damaged, held by another program; and what each code of SQLite means. */
+#include "facts.h"
+
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "sqlite_priv.h"
+
+static char folder[] = "/tmp/weir-files-XXXXXX";
+static char path[128], url[160], home[160];
+static struct world w;
+static char gone_why[256];
+
+static void note_gone(void *ctx, const char *why) {
+  (void)ctx;
+  snprintf(gone_why, sizeof gone_why, "%s", why);
+}
+
+static enum wr_rc try_open(const char *u, const char *in, struct store **s, struct wr_err *err) {
+  const struct store_opts o = {.url = u, .request_us = 1000000, .lease_us = 6000000, .home = in, .gone = note_gone};
+  wr_err_clear(err);
+  return store_open(&o, s, err);
+}
+
+static void refused(const char *words) {
+  struct store *s = NULL;
+  struct wr_err err;
+  enum wr_rc rc = try_open(url, NULL, &s, &err);
+  if (rc != WR_STORE_REFUSED || s || !strstr(err.msg, words) || !strstr(err.msg, path)) fail_msg("%d %s", (int)rc, err.msg);
+}
+
+static int setup(void **st) {
+  static int n;
+  struct wr_err err;
+  const struct node_info info = {.host = "h", .pid = 1, .slots = 1, .roles = ""};
+  (void)st;
+  gone_why[0] = '\0';
+  snprintf(path, sizeof path, "%s/%d.db", folder, n++);
+  snprintf(url, sizeof url, "sqlite:%s", path);
+  w = (struct world){.now = 1700000000000000LL};
+  if (try_open(url, NULL, &w.s, &err)) fail_msg("%s", err.msg);
+  OK(store_join(w.s, &info, &w.me));
+  return 0;
+}
+
+static int teardown(void **st) {
+  (void)st;
+  if (w.s) store_close(w.s);
+  w.s = NULL;
+  return 0;
+}
+
+static const char *beside(const char *tail) {
+  static char name[160];
+  snprintf(name, sizeof name, "%s%s", path, tail);
+  return name;
+}
+
+static enum wr_rc save(struct wr_err *err) {
+  struct task_def t = {.name = (char *)(uintptr_t)"t", .type = (char *)(uintptr_t)"ECHO"};
+  return store_save_task(w.s, &t, -1, NULL, err);
+}
+
+/* ---- gone ---- */
+static void nothing_is_acknowledged_without(const char *tail, bool replace) {
+  struct wr_err err;
+  char moved[160];
+  OK(batch_do(&w, &(struct batch){0}));
+  snprintf(moved, sizeof moved, "%s.moved", path);
+  assert_int_equal(rename(beside(tail), moved), 0);
+  if (replace) assert_int_equal(close(open(beside(tail), O_RDWR | O_CREAT, 0600)), 0);
+  IS(batch_do(&w, &(struct batch){0}), STORE_DOWN);
+  assert_non_null(strstr(store_why(w.s), "removed or replaced"));
+  assert_non_null(strstr(gone_why, beside(tail)));
+  IS(store_renew(w.s), STORE_DOWN);
+  assert_int_not_equal(save(&err), WR_OK);
+  assert_int_equal(rename(moved, beside(tail)), 0);
+  IS(batch_do(&w, &(struct batch){0}), STORE_DOWN); /* for good: what came between is not known */
+}
+static void database_removed(void **st) { (void)st, nothing_is_acknowledged_without("", false); }
+static void database_replaced(void **st) { (void)st, nothing_is_acknowledged_without("", true); }
+static void wal_removed(void **st) { (void)st, nothing_is_acknowledged_without("-wal", false); }
+static void log_removed(void **st) { (void)st, nothing_is_acknowledged_without("-log", false); }
+
+/* Between the write and its commit: the outcome is unknown, and stays so. */
+static void removed_under_a_batch(void **st) {
+  (void)st;
+  struct batch b = {.id = world_batch_id(&w)};
+  int64_t defs;
+  bool done;
+  OK(store_begin(w.s, &defs));
+  OK(store_write(w.s, &b));
+  assert_int_equal(unlink(path), 0);
+  IS(store_commit(w.s), STORE_UNKNOWN);
+  IS(store_resolve(w.s, b.id, &done), STORE_RETRY);
+}
+
+static void an_idle_store_notices(void **st) {
+  (void)st;
+  assert_int_equal(unlink(path), 0);
+  for (int64_t until = clock_mono_us() + 60000000; !atomic_load(&((struct sq *)w.s)->files_gone) && clock_mono_us() < until;) usleep(20000);
+  assert_true(atomic_load(&((struct sq *)w.s)->files_gone));
+}
+
+/* ---- names and locks ---- */
+static void a_hard_link_is_refused(void **st) {
+  (void)st;
+  struct store *s = NULL;
+  struct wr_err err;
+  teardown(st);
+  assert_int_equal(link(path, beside("2")), 0);
+  refused("hard link");
+  assert_int_equal(unlink(beside("2")), 0);
+  if (try_open(url, NULL, &s, &err)) fail_msg("%s", err.msg);
+  store_close(s);
+}
+
+/* A server was killed; its spawner still holds the lock of its data directory, because a child is not reaped. */
+static void the_next_server_waits_for_children_of_the_former(void **st) {
+  struct wr_err err;
+  int up[2];
+  char c;
+  char lock[200];
+  teardown(st);
+  snprintf(home, sizeof home, "%s/home", folder);
+  snprintf(lock, sizeof lock, "%s/lock", home);
+  assert_true(mkdir(home, 0700) == 0 || true);
+  assert_int_equal(pipe(up), 0);
+  pid_t pid = fork();
+  if (pid == 0) { /* the server and, as its child, the spawner */
+    int fd = open(lock, O_RDWR | O_CREAT, 0600);
+    if (fd < 0 || flock(fd, LOCK_EX) != 0) _exit(1);
+    if (fork() == 0) {
+      close(up[1]);
+      usleep(1500000);
+      _exit(0);
+    }
+    if (try_open(url, home, &w.s, &err) || write(up[1], "x", 1) != 1) _exit(1);
+    _exit(0); /* as killed: nothing is closed in order */
+  }
+  close(up[1]);
+  assert_int_equal(read(up[0], &c, 1), 1);
+  assert_int_equal(waitpid(pid, NULL, 0), pid);
+  int fd = open(lock, O_RDWR);
+  bool held = flock(fd, LOCK_EX | LOCK_NB) != 0;
+  if (try_open(url, "/nowhere", &w.s, &err)) fail_msg("%s", err.msg);
+  assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0); /* it opened only when the child had gone */
+  close(fd);
+  close(up[0]);
+  assert_true(held);
+}
+
+/* ---- damaged ---- */
+static void overwrite(off_t at, size_t n, char with) {
+  char bytes[8192];
+  int fd = open(path, O_RDWR);
+  memset(bytes, with, sizeof bytes);
+  assert_true(fd >= 0 && n <= sizeof bytes && pwrite(fd, bytes, n, at) == (ssize_t)n);
+  close(fd);
+}
+
+static void a_damaged_file_is_named_as_damaged(void **st) {
+  struct stat sb;
+  teardown(st);
+  assert_int_equal(stat(path, &sb), 0);
+  overwrite(100, 3000, 'x');
+  refused("damaged");
+  assert_int_equal(truncate(path, sb.st_size / 2), 0);
+  refused("damaged");
+  overwrite(0, 100, 0);
+  refused("not a database");
+}
+
+static void a_file_of_zeros_is_named(void **st) {
+  struct store *s = NULL;
+  struct wr_err err;
+  teardown(st);
+  for (off_t at = 0; at < 65536; at += 8192) overwrite(at, 8192, 0);
+  assert_int_equal(try_open(url, NULL, &s, &err), WR_STORE_REFUSED);
+  assert_non_null(strstr(err.msg, path));
+}
+
+/* ---- somebody's shell holds the write lock: every wait has a bound (ten times what it should be) ---- */
+static void a_foreign_lock_costs_bounded_waits(void **st) {
+  (void)st;
+  sqlite3 *db;
+  struct wr_err err;
+  assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+  assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+  int64_t t0 = clock_mono_us();
+  IS(batch_do(&w, &(struct batch){0}), STORE_RETRY);
+  assert_non_null(strstr(store_why(w.s), "lock"));
+  assert_non_null(strstr(store_why(w.s), path));
+  assert_int_equal(save(&err), WR_BUSY);
+  assert_true(clock_mono_us() - t0 < 40000000);
+  reader_put(reader_of(&w));
+  sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+  sqlite3_close(db);
+  OK(batch_do(&w, &(struct batch){0}));
+  assert_int_equal(save(&err), WR_OK);
+}
+
+/* ---- codes ---- */
+static void each_code_is_as_listed(void **st) {
+  (void)st;
+  struct sq_conn c = {.db = NULL};
+  char why[200];
+  c.told = why;
+  for (int code = 1; code < 30; code++) {
+    enum store_rc rc = sq_rc(&c, code);
+    if (code == SQLITE_ROW || code == SQLITE_DONE) continue;
+    switch (code) {
+    case SQLITE_CONSTRAINT: case SQLITE_TOOBIG: case SQLITE_MISMATCH: IS(rc, STORE_BAD); break;
+    case SQLITE_BUSY: case SQLITE_LOCKED: case SQLITE_NOMEM: case SQLITE_INTERRUPT: case SQLITE_PROTOCOL: IS(rc, STORE_RETRY); break;
+    case SQLITE_FULL: IS(rc, STORE_NO_SPACE); break;
+    default: IS(rc, STORE_DOWN); break;
+    }
+    bool damage = code == SQLITE_CORRUPT || code == SQLITE_NOTADB || code == SQLITE_FORMAT;
+    assert_int_equal(damage, strstr(why, "damaged") != NULL);
+  }
+  IS(sq_rc(&c, SQLITE_CONSTRAINT_PRIMARYKEY), STORE_BAD);
+  IS(sq_rc(&c, SQLITE_IOERR_FSYNC), STORE_DOWN);
+  IS(sq_rc(&c, SQLITE_BUSY_SNAPSHOT), STORE_RETRY);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+int main(void) {
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(each_code_is_as_listed), T(database_removed), T(database_replaced), T(wal_removed), T(log_removed),
+    T(removed_under_a_batch), T(an_idle_store_notices), T(a_hard_link_is_refused), T(the_next_server_waits_for_children_of_the_former),
+    T(a_damaged_file_is_named_as_damaged), T(a_file_of_zeros_is_named), T(a_foreign_lock_costs_bounded_waits),
+  };
+  if (!mkdtemp(folder)) return 1;
+  int bad = cmocka_run_group_tests_name("sqlite_files", tests, NULL, NULL);
+  pid_t pid = fork();
+  if (pid == 0) {
+    execlp("rm", "rm", "-rf", folder, (char *)NULL);
+    _exit(1);
+  }
+  if (pid > 0) waitpid(pid, NULL, 0);
+  return bad;
+}
