@@ -101,7 +101,12 @@ static bool copy(char *out, size_t room, const struct value *v) {
   out[v->n] = '\0';
   return true;
 }
-static bool set_name(struct query *q, const struct value *v) { return copy(q->name, sizeof q->name, v); }
+/* The limit is in characters, as that of the names it is compared with. */
+static bool set_name(struct query *q, const struct value *v) {
+  size_t chars = 0;
+  for (size_t i = 0; i < v->n; i++) chars += ((unsigned char)v->s[i] & 0xC0) != 0x80;
+  return chars <= LIMIT_NAME_CHARS && copy(q->name, sizeof q->name, v);
+}
 static bool set_type(struct query *q, const struct value *v) { return copy(q->type, sizeof q->type, v); }
 static bool set_runs(struct query *q, const struct value *v) {
   q->all_runs = word(v, "all");

@@ -9,7 +9,13 @@
 #include "mysql_rd.h"
 
 /* ---- definitions ---- */
-/* %name% with the signs of LIKE taken as they are; everything for no name. Letters match in either case. */
+/* Names match in either case of A to Z and of no other letter, as on SQLite. Of the server's character sets tis620 has only
+ * those letters in two cases, so the bytes are compared as if they were written in it. */
+#define FOLDED(x) "LOWER(CONVERT(CAST(" x " AS BINARY) USING tis620)) COLLATE tis620_bin"
+/* Types are compared byte by byte: = alone takes a blank at the end for nothing. */
+#define SAME_TYPE "t.task_type=? AND LENGTH(t.task_type)=LENGTH(?)"
+
+/* %name% with the signs of LIKE taken as they are; everything for no name. */
 static const char *like(struct buf *b, const char *name) {
   buf_ch(b, '%');
   for (; name && *name; name++) {
@@ -23,7 +29,7 @@ static const char *like(struct buf *b, const char *name) {
 static int64_t small(uint64_t offset) { return offset > INT64_MAX / 4 ? INT64_MAX / 4 : (int64_t)offset; }
 
 #define TASK_COLS "SELECT " MY_RD_TASK_COLS ", t.create_user, t.create_time, t.deleted FROM task t"
-#define TASK_LIKE " t.deleted=0 AND LOWER(t.task_name) LIKE LOWER(?)"
+#define TASK_LIKE " t.deleted=0 AND " FOLDED("t.task_name") " LIKE " FOLDED("?")
 #define PAGE " LIMIT ? OFFSET ?"
 
 enum wr_rc my_list_tasks(struct reader *rd, const struct list_filter *f, const struct page *p, task_def_fn *fn, void *ctx,
@@ -35,8 +41,8 @@ enum wr_rc my_list_tasks(struct reader *rd, const struct list_filter *f, const s
   *more = false, *total = -1;
   const char *name = like(&b, f->name_like);
   int64_t limit = (int64_t)p->limit + 1, offset = small(p->offset); /* one beyond tells whether there is more */
-  unsigned e = f->type ? my_select(&r->c, &q, TASK_COLS " FORCE INDEX(task_list_type) WHERE t.task_type=? AND" TASK_LIKE
-                                   " ORDER BY t.task_id DESC" PAGE, MY_ARGS(my_at(f->type), my_at(name), my_ai(limit), my_ai(offset)))
+  unsigned e = f->type ? my_select(&r->c, &q, TASK_COLS " FORCE INDEX(task_list_type) WHERE " SAME_TYPE " AND" TASK_LIKE
+                                   " ORDER BY t.task_id DESC" PAGE, MY_ARGS(my_at(f->type), my_at(f->type), my_at(name), my_ai(limit), my_ai(offset)))
                        : my_select(&r->c, &q, TASK_COLS " FORCE INDEX(task_list) WHERE" TASK_LIKE " ORDER BY t.task_id DESC" PAGE,
                                    MY_ARGS(my_at(name), my_ai(limit), my_ai(offset)));
   for (uint32_t i = 0; !e && my_next(&q); i++) {
@@ -47,13 +53,13 @@ enum wr_rc my_list_tasks(struct reader *rd, const struct list_filter *f, const s
   }
   enum wr_rc rc = e ? my_err(e, err) : my_rd_end(&q, WR_OK, err);
   if (!rc && p->want_total)
-    rc = my_rd_int(r, "SELECT COUNT(*) FROM task t WHERE (? IS NULL OR t.task_type=?) AND" TASK_LIKE,
-                   MY_ARGS(my_at(f->type), my_at(f->type), my_at(name)), total, err);
+    rc = my_rd_int(r, "SELECT COUNT(*) FROM task t WHERE (? IS NULL OR (" SAME_TYPE ")) AND" TASK_LIKE,
+                   MY_ARGS(my_at(f->type), my_at(f->type), my_at(f->type), my_at(name)), total, err);
   buf_done(&b);
   return rc;
 }
 
-#define FLOW_LIKE " f.deleted=0 AND LOWER(f.flow_name) LIKE LOWER(?) AND (?=0 OR f.flow_id=?)"
+#define FLOW_LIKE " f.deleted=0 AND " FOLDED("f.flow_name") " LIKE " FOLDED("?") " AND (?=0 OR f.flow_id=?)"
 
 enum wr_rc my_list_flows(struct reader *rd, const struct list_filter *f, const struct page *p, flow_def_fn *fn, void *ctx,
                          bool *more, int64_t *total, struct wr_err *err) {

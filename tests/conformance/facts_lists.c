@@ -23,8 +23,36 @@ static void tasks_by_type(struct world *w) {
   ids_are(&v, (int64_t[]){c, a}, 2);
   assert_false(v.more);
   assert_int_equal(v.total, 2);
-  f.type = "TYPE";
-  assert_int_equal(list_tasks(w, &f, page(9, 0)).n, 0);
+  /* byte by byte */
+  static const char *const other[] = {"TYPE", "TYPE1 ", "type1", "TYPE1\t", " TYPE1", "TYPE%", "TYPE_"};
+  for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
+    f.type = other[i];
+    v = list_tasks(w, &f, page(9, 0));
+    assert_int_equal(v.n, 0);
+    assert_int_equal(v.total, 0);
+  }
+}
+
+/* A to Z in either case, and no other letter. */
+static void names_fold_a_to_z_only(struct world *w) {
+  struct list_filter f = {.state = -1, .type = "FOLD"};
+  int64_t a = task_save(w, "fo ÄbCö", "FOLD"), b = task_save(w, "fo É", "FOLD"), c = task_save(w, "fo İx", "FOLD"), d = task_save(w, "fo ß ſ \xE2\x84\xAA", "FOLD");
+  int64_t e = task_save(w, "FO [\\]^_`{|}~@", "FOLD"), g = task_save(w, "fo xyZ", "FOLD");
+  const struct { const char *like; int64_t id[6]; size_t n; } cases[] = {
+    {"Fo ", {g, e, d, c, b, a}, 6}, {"ÄBcö", {a}, 1}, {"äbcö", {0}, 0}, {"ÄbCÖ", {0}, 0}, {"é", {0}, 0}, {"É", {b}, 1}, {"i", {0}, 0},
+    {"İX", {c}, 1}, {"SS", {0}, 0}, {"s", {0}, 0}, {"k", {0}, 0}, {"XYz", {g}, 1}, {"[\\]^_`{|}~@", {e}, 1}, {"{\\}", {0}, 0}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    f.name_like = cases[i].like;
+    struct ids v = list_tasks(w, &f, page(50, 0));
+    ids_are(&v, cases[i].id, cases[i].n);
+    assert_int_equal(v.total, cases[i].n);
+  }
+  struct flow_def *x = flow_save(w, "ff ÄÖz", NODE("a"));
+  f = (struct list_filter){.state = -1, .name_like = "FF ÄÖZ"};
+  assert_int_equal(list_flows(w, &f, page(9, 0)).n, 1);
+  f.name_like = "ff äöz";
+  assert_int_equal(list_flows(w, &f, page(9, 0)).n, 0);
+  def_flow_unref(x);
 }
 
 static void tasks_by_name(struct world *w) {
@@ -342,7 +370,7 @@ static void four_readers_at_once(struct world *w) {
 }
 
 const struct fact facts_lists[] = {
-  FACT(tasks_newest_first), FACT(tasks_by_type), FACT(tasks_by_name), FACT(tasks_in_pages), FACT(deleted_are_not_listed),
+  FACT(tasks_newest_first), FACT(tasks_by_type), FACT(tasks_by_name), FACT(names_fold_a_to_z_only), FACT(tasks_in_pages), FACT(deleted_are_not_listed),
   FACT(listed_rows_tell_their_columns), FACT(flows_by_name_and_page), FACT(ins_by_flow), FACT(ins_by_state_and_status),
   FACT(ins_by_time), FACT(ins_without_flow), FACT(ins_by_id), FACT(equal_times_sort_by_id), FACT(an_instance_moves_with_its_state),
   FACT(a_callback_may_stop_the_list), FACT(four_readers_at_once),
