@@ -67,8 +67,12 @@ static int keep_task(void *ctx, const struct task_row *row) {
   return 0;
 }
 
+/* The row was read a moment before: an attempt that ended since is not shown, else it would be there twice, here and as the
+ * one that runs. History only grows, so this is what stood there when the row was read. */
 static int list_attempt(void *ctx, const struct attempt_row *row) {
-  row_attempt(ctx, row);
+  struct kept_task *k = ctx;
+  const struct task *t = &k->row.t;
+  if (row->epoch < t->epoch || (row->epoch == t->epoch && t->owner == 0)) row_attempt(&k->history, row);
   return 0;
 }
 
@@ -80,7 +84,7 @@ static enum wr_rc read_task(struct call *c, int64_t ti, enum instance_form form,
   if (rc == WR_OK) rc = row_live_log(r, &k->row, &c->err);
   if (rc == WR_OK && form == INSTANCE_HISTORY) {
     buf_ch(&k->history, '[');
-    rc = reader_attempts(r, ti, list_attempt, &k->history, &c->err);
+    rc = reader_attempts(r, ti, list_attempt, k, &c->err);
     buf_ch(&k->history, ']');
   }
   reader_put(r);

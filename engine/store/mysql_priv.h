@@ -5,7 +5,7 @@
  * used and again after they broke, but never inside a transaction: a transaction belongs to one connection.
  *
  * What never happens: an automatic reconnect; user text in a statement other than through sql_text()/sql_blob() or as a
- * bound value; SQL, a message of the library or the password in an answer or a log line. */
+ * bound value; SQL, a value of a row or the password in an answer or a log line. */
 #ifndef MYSQL_PRIV_H
 #define MYSQL_PRIV_H
 #include <pthread.h>

@@ -129,6 +129,9 @@ class Lists(Case):
         self.assertEqual(answer.json["page"], {"limit": 2, "offset": 0, "next": 2, "total": 3})
         self.assertEqual([f["flowId"] for f in self.ok(get(f"/flow?flowId={self.bad}"))], [self.bad])
         self.assertEqual(self.ok(get("/flow?name=no%20such%20flow")), [])
+        self.assertEqual(self.ok(get("/flow?name=" + "%C3%A9" * 128)), [])  # characters, not bytes
+        self.assertEqual(get("/flow?name=" + "%C3%A9" * 129).status, 422)
+        self.assertEqual(get("/flow?name=" + "x" * 129).status, 422)
         ids = [self.task(name="lists: a task", kind=kind) for kind in ("ECHO", "EXCEPTION")]
         self.assertEqual([t["taskId"] for t in self.ok(get("/task?name=lists:"))], ids[::-1])
         self.assertEqual([t["taskId"] for t in self.ok(get("/task?name=lists:&type=ECHO"))], ids[:1])

@@ -327,6 +327,40 @@ static void test_skip_goes_on(void **state) {
   dag_unref(d);
 }
 
+/* What a damaged row says is looked at before it is used. */
+static void test_damaged_rows_are_refused(void **state) {
+  (void)state;
+  const struct dag_spec_node v[2] = {{.n_task = 2, .need = 2}, {.n_task = 1, .need = 1}};
+  uint32_t cycle[2], n_cycle;
+  struct dag *d = dag_new(v, 2, FLOW_CANCEL, 0, cycle, &n_cycle);
+  struct run *r = run_new(d, 1, (struct run_base){1, 1}, FLOW_RUNNING);
+  const struct task good = {.state = TASK_QUEUED};
+  static const int64_t bad_task[] = {-1, 3, 4294967296, INT64_MAX, INT64_MIN}, bad_node[] = {-1, 2, 4294967296, INT64_MAX, INT64_MIN};
+  for (size_t i = 0; i < 5; i++) assert_false(run_load_task(r, bad_task[i], &good));
+  for (size_t i = 0; i < 5; i++) assert_false(run_load_node(r, bad_node[i], &(struct run_node){.state = NODE_WAITING}));
+  assert_false(run_load_task(r, 0, &(struct task){.state = TASK__N}));
+  assert_false(run_load_task(r, 0, &(struct task){.state = TASK_CANCELING, .end_as = TASK__N}));
+  assert_false(run_load_node(r, 0, &(struct run_node){.state = NODE__N}));
+  assert_false(run_load_node(r, 0, &(struct run_node){.state = NODE_WAITING, .base = 1}));
+  for (uint32_t k = 0; k < 3; k++) assert_true(run_load_task(r, k, &good));
+  for (uint32_t k = 0; k < 2; k++)
+    assert_true(run_load_node(r, k, &(struct run_node){.state = NODE_RUNNING, .t_open = 2 - k}));
+  r->live = 3;
+  assert_null(run_fault(r));
+  r->live = 4;
+  assert_non_null(run_fault(r));
+  r->live = 3, r->node[0].t_open = UINT32_MAX;
+  assert_non_null(run_fault(r));
+  r->node[0].t_open = 2, r->wish = 200;
+  assert_non_null(run_fault(r));
+  static const char *const bases[] = {"", "-1:1", "1:-1", "9007199254740992:1", "1", "1:", ":1", "1:1,", "1:1;2:2", "99999999999999999999:1"};
+  size_t refused = 0;
+  for (size_t i = 0; i < sizeof bases / sizeof *bases; i++) refused += !run_bases_parse(r, bases[i]);
+  assert_true(refused >= 9); /* "1:1," is read as one pair */
+  run_free(r);
+  dag_unref(d);
+}
+
 static void test_flow_without_nodes(void **state) {
   (void)state;
   uint32_t cycle[1], n_cycle;
@@ -368,7 +402,7 @@ static void test_critical_path(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_rules), cmocka_unit_test(test_random_flows),
                                      cmocka_unit_test(test_reruns), cmocka_unit_test(test_wide_and_long),
-                                     cmocka_unit_test(test_skip_goes_on), cmocka_unit_test(test_flow_without_nodes),
+                                     cmocka_unit_test(test_skip_goes_on), cmocka_unit_test(test_damaged_rows_are_refused), cmocka_unit_test(test_flow_without_nodes),
                                      cmocka_unit_test(test_critical_path)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
