@@ -57,7 +57,7 @@ enum wr_rc key_once(struct call *c, enum key_kind kind, key_save_fn *save, key_s
   if (!c->key[0]) return save(c, NULL);
   enum wr_rc rc = find(c, kind, &made);
   if (rc == WR_NOT_FOUND) {
-    struct key_write key = {.key = c->key, .row = {.kind = (uint8_t)kind, .create_us = clock_wall_us()}};
+    struct key_write key = {.key = c->key, .row = {.kind = (uint8_t)kind, .create_us = store_now(c->api->o.store)}};
     memcpy(key.row.hash, c->key_hash, sizeof key.row.hash);
     enum wr_rc said = save(c, &key);
     if (said == WR_OK) return said;

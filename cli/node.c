@@ -227,7 +227,7 @@ static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
     r.ports.kill_all = port_kill_all;
     r.ports.deadline = port_deadline;
   }
-  return runner_new(&r, clock_wall_us(), &n->runner, err);
+  return runner_new(&r, &n->runner, err);
 }
 
 static enum wr_rc open_queue(struct node *n, int s, struct wr_err *err) {

@@ -8,7 +8,7 @@
 #include <string.h>
 #include "runner_int.h"
 
-enum wr_rc runner_new(const struct runner_opts *o, int64_t now_us, struct runner **out, struct wr_err *err) {
+enum wr_rc runner_new(const struct runner_opts *o, struct runner **out, struct wr_err *err) {
   struct runner *r = wr_new(struct runner);
   pthread_condattr_t mono;
   r->o = *o;
@@ -17,7 +17,6 @@ enum wr_rc runner_new(const struct runner_opts *o, int64_t now_us, struct runner
   ledger_init(&r->reqs, o->mailbox ? o->mailbox : LIMIT_MAILBOX);
   r->s = o->store;
   r->single = store_single(o->store);
-  r->wall_us = now_us;
   r->c.rnd = o->seed;
   r->c.out = &r->eff;
   r->limit = SIZE_MAX;
@@ -555,10 +554,11 @@ static int64_t turn(struct runner *r) {
 }
 
 int64_t runner_turn(struct runner *r, int64_t wall_us, int64_t boot_us) {
-  /* A clock that was set back must not stop the timers: until it has caught up, time goes on at half its speed. */
-  int64_t passed = r->boot_us == 0 ? 0 : (boot_us - r->boot_us) / 2;
+  int64_t by, now = store_time(r->s, boot_us, wall_us);
   ahead_turn(r, boot_us);
-  r->wall_us = wall_us > r->wall_us + passed ? wall_us : r->wall_us + passed;
+  if (now > r->wall_us) r->wall_us = now;
+  if (clock_stepped(&r->steps, wall_us, boot_us, &by))
+    log_warn("clock.jump", L_INT("by_us", by), L_STR("effect", "none: times are the database's"));
   r->boot_us = boot_us;
   take_mail(r);
   reqs_turn(r);

@@ -78,7 +78,7 @@ struct runner_opts {
   const struct never_started *never; size_t n_never; /* of the former node on this directory; stays until runner_free() */
 };
 /* Joins the store as a new incarnation. */
-enum wr_rc runner_new(const struct runner_opts *o, int64_t now_us, struct runner **out, struct wr_err *err) WR_MUST;
+enum wr_rc runner_new(const struct runner_opts *o, struct runner **out, struct wr_err *err) WR_MUST;
 void runner_free(struct runner *r);
 int64_t runner_incarnation(const struct runner *r);
 
@@ -110,7 +110,7 @@ bool runner_set_aside(struct runner *r, int64_t fi);
 void runner_hold(struct runner *r, enum slot_class s, int64_t boot_us);
 void runner_nudge(struct runner *r);      /* look at the wishes of other nodes now */
 
-/* Does one batch. wall/boot: now. Returns when to call again at the latest (boot clock us; INT64_MAX = when posted).
+/* Does one batch. wall/boot: now; the wall clock decides nothing (store_time()), a step of it is logged. Returns when to call again at the latest (boot clock us; INT64_MAX = when posted).
  * runner_pending(): something waits in the mailbox. */
 int64_t runner_turn(struct runner *r, int64_t wall_us, int64_t boot_us);
 bool runner_pending(struct runner *r);

@@ -13,6 +13,7 @@
 #include "map64.h"
 #include "mem.h"
 #include "runner.h"
+#include "shared_clock.h"
 #include "timers.h"
 #include "watch.h"
 
@@ -75,7 +76,7 @@ struct runner {
   bool single;
   int64_t me;
   int64_t own_fi;                     /* o.own_only: the flow that was started here last; 0 = none so far */
-  int64_t wall_us, boot_us;           /* of this turn; wall never runs backwards */
+  int64_t wall_us, boot_us;           /* of this turn; wall is the time that all nodes share and never runs backwards */
 
   /* mailbox: mu guards it; wake is signalled when it was empty */
   pthread_mutex_t mu;
@@ -126,6 +127,8 @@ struct runner {
   int64_t sent_us;                    /* boot time before the batch with the newest renewal was sent */
   int64_t seen_us, contact_us;        /* boot times: of the newest renewal, and since when there was no gap between them */
   int64_t renew_at, reconcile_at;     /* boot times; INT64_MAX = not needed */
+  int64_t clock_at;                   /* boot time: a renewal is due, whatever batches have renewed, to read the shared clock */
+  struct clock_watch steps;           /* of this node's wall clock, which decides nothing */
   int64_t scan_ti, scan_fi;           /* reconciler's cursors; -1 = not scanning */
   int64_t scan_began, scan_gap;       /* boot time of the scan; time since the one before, and a bit */
   bool recovering, scan_again, look_again, refused, scan_all;

@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include "runner_int.h"
 
+/* An idle node renews at the same time. */
+static void clock_next(struct runner *r) { r->clock_at = r->single ? INT64_MAX : r->boot_us + r->o.lease_us / RENEW_PART; }
+
 enum wr_rc lease_join(struct runner *r, struct wr_err *err) {
   enum store_rc rc = store_join(r->s, &r->o.info, &r->me);
   if (rc == STORE_DOWN)
@@ -17,6 +20,7 @@ enum wr_rc lease_join(struct runner *r, struct wr_err *err) {
   if (rc != STORE_OK) return wr_err_set(err, WR_DB_UNAVAILABLE, "This node cannot join: %s.", store_rc_name(rc));
   r->sent_us = r->boot_us;
   r->renew_at = r->single ? INT64_MAX : 0;
+  clock_next(r);
   r->reconcile_at = 0;
   r->scan_ti = r->scan_fi = -1;
   r->recovering = true;
@@ -230,12 +234,13 @@ static enum store_rc reconcile(struct runner *r) {
 
 enum store_rc lease_turn(struct runner *r) {
   enum store_rc rc = STORE_OK;
-  if (r->renew_at <= r->boot_us || watch_asked(&r->watch)) {
+  if (r->renew_at <= r->boot_us || r->clock_at <= r->boot_us || watch_asked(&r->watch)) {
     r->sent_us = r->boot_us;
     rc = store_renew(r->s);
     if (rc != STORE_OK) return rc;
     lease_ok(r);
     watch_ok(&r->watch, runner_now(r));
+    clock_next(r);
   }
   if (r->reconcile_at <= r->boot_us && r->n_ev < LIMIT_BATCH_ROWS) rc = reconcile(r);
   return rc;

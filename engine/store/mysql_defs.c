@@ -86,7 +86,7 @@ enum wr_rc my_def_known(struct my *s, enum my_def what, int64_t id, int64_t expe
 /* ---- tasks ---- */
 /* now: the numbers and times it will have. */
 static enum wr_rc task_next(struct my *s, const struct task_def *t, int64_t expect, struct task_def *now, struct wr_err *err) {
-  int64_t us = clock_wall_us();
+  int64_t us = store_now(&s->base);
   struct my_known old = {0, us};
   enum wr_rc rc = t->task_id ? my_def_known(s, MY_DEF_TASK, t->task_id, expect, &old, err) : WR_OK;
   if (t->task_id) now->task_id = t->task_id;

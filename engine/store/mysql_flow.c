@@ -160,7 +160,7 @@ static enum wr_rc first(struct save *v, struct wr_err *err) {
   }
   if (!rc && v->f->n) rc = my_def_ids(s, ID_NODE, v->f->n, &v->node_base, err);
   v->version = v->old.version + 1;
-  v->now_us = clock_wall_us();
+  v->now_us = store_now(&s->base);
   if (v->now_us < v->old.create_us) v->now_us = v->old.create_us;
   return rc;
 }

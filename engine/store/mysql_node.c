@@ -2,6 +2,7 @@
  * connection, outside of batches. The database's clock is the only one that decides. */
 #include "mysql_priv.h"
 #include <mysqld_error.h>
+#include "clock.h"
 #include "log.h"
 
 #define KEEP_NODES 1000   /* rows of members that have gone: enough to look at, never many */
@@ -39,6 +40,14 @@ static unsigned bury_former(struct my *s, const struct node_info *info) {
   return e;
 }
 
+/* What time it is at the server, and when we asked. A failure leaves the clock as it is: the next renewal asks again. */
+static void read_clock(struct my *s) {
+  int64_t us, before = clock_boot_us();
+  bool found;
+  unsigned e = my_query_int(&s->run, "SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))", &us, &found);
+  if (!e && found) shared_clock_read(&s->base.clock, us, before, clock_boot_us());
+}
+
 enum store_rc my_join(struct store *st, const struct node_info *info, int64_t *incarnation) {
   struct my *s = my_of(st);
   int64_t me;
@@ -53,6 +62,7 @@ enum store_rc my_join(struct store *st, const struct node_info *info, int64_t *i
                              my_ai(info->pid), my_ai(info->slots), my_at(info->roles ? info->roles : "")));
   if (e) return down(s, e); /* had it been stored: a member nobody speaks for, which its lease ends */
   *incarnation = s->me = me;
+  read_clock(s);
   return STORE_OK;
 }
 
@@ -75,7 +85,9 @@ enum store_rc my_renew(struct store *st) {
   e = my_run(&s->run, &n, "UPDATE engine_node SET lease_until=UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND WHERE incarnation=? AND state='LIVE'",
              MY_ARGS(my_ai(s->lease_us), my_ai(s->me)));
   if (e) return my_told(s, e);
-  return n == 1 ? STORE_OK : STORE_FENCED;
+  if (n != 1) return STORE_FENCED;
+  read_clock(s);
+  return STORE_OK;
 }
 
 /* One row, one transaction each; the UPDATE repeats every condition of the search. */

@@ -398,10 +398,24 @@ enum store_rc sq_write(struct store *st, struct batch *b) {
 }
 
 /* ---- membership: the process lock proves that every former member is dead ---- */
+/* The newest time that is stored, plus the boot clock from now on; the wall clock when that is later. Rows that were written
+ * last are few: the newest of each table, what is live, and the stop of the former server. */
+static int64_t start_clock(struct sq *s) {
+  int64_t boot = clock_boot_us(), us = clock_wall_us();
+  sqlite3_stmt *q = sq_stmt(&s->run, RUN_NEWEST);
+  if (q && sqlite3_step(q) == SQLITE_ROW && sq_col(q, 0) > us) {
+    log_warn("clock.behind", L_INT("by_us", sq_col(q, 0) - us), L_STR("effect", "times go on from the newest one stored"));
+    us = sq_col(q, 0);
+  }
+  if (q) sqlite3_reset(q);
+  shared_clock_read(&s->base.clock, us, boot, boot);
+  return us;
+}
+
 static int join_rows(struct sq *s, const struct node_info *info, int64_t me) {
   sqlite3_stmt *dead = sq_stmt(&s->run, RUN_NODES_DEAD), *old = sq_stmt(&s->run, RUN_NODES_OLD), *w = sq_stmt(&s->run, RUN_JOIN);
   if (!dead || !old || !w) return SQLITE_ERROR;
-  int64_t now = clock_wall_us();
+  int64_t now = start_clock(s);
   sq_int(dead, 1, now);
   int rc = sq_run(dead);
   sq_int(old, 1, me - 1000); /* enough to look at, never many */
@@ -443,7 +457,7 @@ static enum store_rc own_row(struct store *st, enum run_stmt what) {
   int sql = SQLITE_ERROR;
   if (w) {
     sq_int(w, 1, s->me);
-    sq_int(w, 2, clock_wall_us());
+    sq_int(w, 2, store_now(&s->base));
     sql = sq_run(w);
   }
   if (sql != SQLITE_OK) {

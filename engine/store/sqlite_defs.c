@@ -101,7 +101,7 @@ static int task_row(struct sq *s, enum def_stmt which, const struct task_def *t,
 
 /* now: the numbers and times it will have. */
 static enum wr_rc task_next(struct sq *s, const struct task_def *t, int64_t expect, struct task_def *now, struct wr_err *err) {
-  int64_t us = clock_wall_us();
+  int64_t us = store_now(&s->base);
   if (!t->task_id) {
     int sql = sq_def_ids(s, ID_TASK, 1, &now->task_id);
     now->version = 1;
@@ -153,7 +153,7 @@ static int soft_delete(struct sq *s, enum def_stmt which, int64_t id) {
   sqlite3_stmt *w = sq_stmt(&s->def, which);
   if (!w) return SQLITE_ERROR;
   sq_int(w, 1, id);
-  sq_int(w, 2, clock_wall_us());
+  sq_int(w, 2, store_now(&s->base));
   return sq_run(w);
 }
 

@@ -124,7 +124,7 @@ static enum wr_rc first(struct save *v, struct wr_err *err) {
   int sql = v->flow_id ? SQLITE_OK : sq_def_ids(s, ID_FLOW, 1, &v->flow_id);
   if (sql == SQLITE_OK) sql = sq_def_ids(s, ID_NODE, v->f->n, &v->node_base);
   v->version = v->old.version + 1;
-  v->now_us = clock_wall_us();
+  v->now_us = store_now(&s->base);
   if (v->now_us < v->old.create_us) v->now_us = v->old.create_us;
   return sql == SQLITE_OK ? WR_OK : sq_err(&s->def, sql, err);
 }

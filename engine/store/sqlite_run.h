@@ -21,6 +21,10 @@
   X(RUN_COMMIT, "COMMIT") \
   X(RUN_ROLLBACK, "ROLLBACK") \
   X(RUN_IDS, "UPDATE id_block SET next=?2 WHERE kind=?1") \
+  X(RUN_NEWEST, "SELECT MAX(t) FROM (SELECT MAX(MAX(start_time), MAX(IFNULL(end_time,0))) t FROM engine_node UNION ALL " \
+    "SELECT MAX(create_time) FROM idempotency UNION ALL SELECT MAX(update_time) FROM task_flow_ins WHERE state<4 UNION ALL " \
+    "SELECT * FROM (SELECT update_time FROM task_flow_ins ORDER BY fi_id DESC LIMIT 1) UNION ALL " \
+    "SELECT * FROM (SELECT update_time FROM task_ins ORDER BY ti_id DESC LIMIT 1))") \
   X(RUN_NODES_DEAD, "UPDATE engine_node SET state='DEAD', end_time=?1 WHERE state='LIVE'") \
   X(RUN_NODES_OLD, "DELETE FROM engine_node WHERE incarnation < ?1 AND state<>'LIVE'") \
   X(RUN_JOIN, "INSERT INTO engine_node (incarnation, state, host, pid, slots, roles, start_time) VALUES (?1,'LIVE',?2,?3,?4,?5,?6)") \

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "clock.h"
+#include "clock.h"
 #include "mem.h"
 
 #define SCHEMES_MAX 4
@@ -66,6 +67,8 @@ enum store_rc store_ids(struct store *s, enum id_kind kind, uint32_t n, int64_t 
 enum store_rc store_join(struct store *s, const struct node_info *info, int64_t *incarnation) {
   return s->ops->join(s, info, incarnation);
 }
+int64_t store_time(struct store *s, int64_t boot_us, int64_t wall_us) { return shared_clock_at(&s->clock, boot_us, wall_us); }
+int64_t store_now(struct store *s) { return store_time(s, clock_boot_us(), clock_wall_us()); }
 enum store_rc store_leave(struct store *s) { return s->ops->leave(s); }
 enum store_rc store_begin(struct store *s, int64_t *defs) { return s->ops->begin(s, defs); }
 enum store_rc store_lock(struct store *s, const int64_t *fi, size_t n, struct flow_row *out, uint8_t *got) {

@@ -129,6 +129,10 @@ const char *store_why(const struct store *s);
 /* How many batches in a row broke the connection that carried them (each of them STORE_RETRY); a batch that is stored, or
  * refused by an answer, makes it 0. Two and more with the server there: look whether one of its rows does it (halve it). */
 uint32_t store_lost_streak(const struct store *s);
+/* The time that all nodes of this database share (base/shared_clock.h), now; any thread. For whoever has its own clocks: the same
+ * at boot_us. Read with each join and renewal, which a node makes every sixth of its lease whatever else it commits. */
+int64_t store_now(struct store *s);
+int64_t store_time(struct store *s, int64_t boot_us, int64_t wall_us);
 /* n ids in a row; own transaction on a server. Kept in blocks in memory. */
 enum store_rc store_ids(struct store *s, enum id_kind kind, uint32_t n, int64_t *first) WR_MUST;
 

@@ -5,6 +5,7 @@
  * one of them changes its meaning. */
 #ifndef STORE_BACKEND_H
 #define STORE_BACKEND_H
+#include "shared_clock.h"
 #include "store.h"
 #include "store_token.h"
 
@@ -78,7 +79,7 @@ struct store_ops {
   enum wr_rc (*claim_token)(struct store *s, struct store_token *t, struct wr_err *err);
 };
 /* id: of the database, 8 hex digits; filled in by the backend when it opens. */
-struct store  { const struct store_ops *ops; char why[200]; uint32_t lost_streak; char id[STORE_ID_BYTES + 1]; };
+struct store  { const struct store_ops *ops; char why[200]; uint32_t lost_streak; char id[STORE_ID_BYTES + 1]; struct shared_clock clock; };
 struct reader { const struct store_ops *ops; struct store *s; };
 struct logs   { const struct store_ops *ops; char why[200]; };
 

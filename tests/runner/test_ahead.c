@@ -230,7 +230,7 @@ static int set_up(void **st) {
   const struct runner_opts o = {.store = store, .defs = defs, .info = {"h", 1, 1, "runner", NULL}, .seed = 7, .ahead = AHEAD,
     .slots = {[SLOT_PROCESS] = SLOTS},
     .ports = {.start = port_start, .push = port_push, .pull = port_pull, .backlog = port_backlog, .free_slots = port_free_slots, .boot_now = boot_now}};
-  if (runner_new(&o, now, &runner, &err)) fail_msg("%s", err.msg);
+  if (runner_new(&o, &runner, &err)) fail_msg("%s", err.msg);
   settle();
   return 0;
 }

@@ -96,7 +96,7 @@ static struct member *join(int i, uint32_t process, uint32_t async) {
   if (queue[0]) o.ports.pull = port_pull;
   o.never = never;
   o.n_never = n_never;
-  if (runner_new(&o, now, &x->r, &err) != WR_OK) fail_msg("%s", err.msg);
+  if (runner_new(&o, &x->r, &err) != WR_OK) fail_msg("%s", err.msg);
   return x;
 }
 
@@ -170,7 +170,7 @@ static bool all_final(void) {
 #define CHAIN "{\"flowName\":\"c\",\"flowNodes\":[{\"tasks\":[{\"taskType\":\"ECHO\"}]},{\"tasks\":[{\"taskType\":\"ECHO\"}]}]}"
 
 static void open_world(bool single) {
-  const struct mem_hooks h = {NULL, count_call, no_commit, no_commit, broken};
+  const struct mem_hooks h = {NULL, count_call, no_commit, no_commit, broken, NULL};
   now = 1700000000 * SEC;
   n_hint = 0;
   bad_fi = bad_ti = 0;

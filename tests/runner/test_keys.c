@@ -249,7 +249,7 @@ static int set_up(void **st) {
   task_id = task_save(&w, "t", "ECHO");
   defs = defs_new(store, async);
   const struct runner_opts o = {.store = store, .defs = defs, .info = {"h", 1, 1, "runner", NULL}, .seed = 7, .request_us = INT64_MAX / 4, .ports = {.boot_now = boot_now}};
-  if (runner_new(&o, now, &runner, &err)) fail_msg("%s", err.msg);
+  if (runner_new(&o, &runner, &err)) fail_msg("%s", err.msg);
   turns();
   return 0;
 }

@@ -266,6 +266,10 @@ void tx_apply(struct mem_tx *tx) {
     struct mem_member *m = memdb_member(db, tx->me);
     if (db->hooks.commit) db->hooks.commit(db->hooks.ctx, tx->me, &tx->b);
     for (size_t i = 0; i < tx->b.n_flow; i++) put_flow(db, &tx->b.flow[i], tx);
+    for (size_t i = 0; i < tx->b.n_flow; i++)
+      if (tx->b.flow[i].row.update_us > db->newest) db->newest = tx->b.flow[i].row.update_us;
+    for (size_t i = 0; i < tx->b.n_task; i++)
+      if (tx->b.task[i].row.update_us > db->newest) db->newest = tx->b.task[i].row.update_us;
     for (size_t i = 0; i < tx->b.n_node; i++) put_node(db, &tx->b.node[i]);
     for (size_t i = 0; i < tx->b.n_task; i++) put_task(db, &tx->b.task[i]);
     for (size_t i = 0; i < tx->b.n_key; i++)

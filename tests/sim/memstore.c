@@ -45,6 +45,14 @@ static enum store_rc mem_ids(struct store *st, enum id_kind kind, uint32_t n, in
   return STORE_OK;
 }
 
+/* A server tells its own time; a file knows the newest time in it, and what the node's clock says. */
+static void read_clock(struct mem_store *s) {
+  int64_t us = s->db->now_us, wall = us, boot = us;
+  if (s->db->hooks.clocks) s->db->hooks.clocks(s->db->hooks.ctx, s->node, &wall, &boot);
+  if (s->db->single) us = wall > s->db->newest ? wall : s->db->newest;
+  shared_clock_read(&s->s.clock, us, boot, boot);
+}
+
 static enum store_rc mem_join(struct store *st, const struct node_info *info, int64_t *incarnation) {
   struct mem_store *s = of(st);
   const struct map64_slot *e;
@@ -57,6 +65,7 @@ static enum store_rc mem_join(struct store *st, const struct node_info *info, in
   (void)map64_put(&s->db->member, m->me, m);
   if (s->db->single) memcpy(s->next_id, s->db->next_id, sizeof s->next_id);
   *incarnation = s->me = m->me;
+  read_clock(s);
   return STORE_OK;
 }
 
@@ -231,6 +240,7 @@ static enum store_rc mem_renew(struct store *st) {
   if (m->state != MEMBER_LIVE) return STORE_FENCED;
   if (m->lock) return STORE_RETRY;
   m->lease_until = s->db->now_us + s->db->lease_us;
+  read_clock(s);
   return STORE_OK;
 }
 
@@ -503,7 +513,7 @@ static const struct store_ops mem_ops = {
 
 struct store *memdb_connect(struct memdb *db, void *node) {
   struct mem_store *s = wr_new(struct mem_store);
-  s->s = (struct store){.ops = &mem_ops, .id = "00000000"};
+  s->s = (struct store){.ops = &mem_ops, .id = "00000000", .clock = SHARED_CLOCK_INIT};
   s->db = db;
   s->node = node;
   arena_init(&s->texts, 0);

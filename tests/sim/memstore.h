@@ -34,6 +34,8 @@ struct mem_hooks {
   void (*committed)(void *ctx, int64_t me, const struct batch *b);
   /* A batch that no right runner sends: insert of a row that is there, update of one that is not. */
   void (*broken)(void *ctx, const char *what, int64_t id);
+  /* The clocks of a node; NULL = all are the database's. */
+  void (*clocks)(void *ctx, void *node, int64_t *wall, int64_t *boot);
 };
 
 /* Rows as committed. Texts are the database's own. */
@@ -53,6 +55,7 @@ struct memdb {
   struct mem_hooks hooks;
   bool single;
   int64_t now_us;                    /* the database's clock; set by the test */
+  int64_t newest;                    /* time in a row */
   int64_t lease_us;
   int64_t next_id[ID__N];
   int64_t defs_version;

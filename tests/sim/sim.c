@@ -74,6 +74,7 @@ void log_write(enum log_level level, const char *event, const struct log_field *
   struct world *w = tracing;
   if (!w || level == LOG_DEBUG) return;
   if (w->calm && w->now - w->calm_at > 2 * w->lease_us && strcmp(event, "runner.fenced") == 0) sim_fail(w, "a healthy node is fenced");
+  if (strcmp(event, "runner.quarantine_over") == 0) w->idle_from = w->now; /* its tasks waited for that */
   sim_trace(w, event, n > 0 ? f[0].num : 0, n > 1 ? f[1].num : 0, n > 2 ? f[2].num : 0);
 }
 
@@ -184,7 +185,7 @@ static void chaos(struct world *w) {
 /* Faults stop. A flow that was set aside is tried again by itself. */
 static void become_calm(struct world *w) {
   w->calm = true;
-  w->calm_at = w->now;
+  w->calm_at = w->idle_from = w->now;
   if (sim_chance(w, 500)) w->op_at = INT64_MAX;
   w->bad_fi = 0;
   w->away_until = 0;
@@ -306,7 +307,7 @@ static void world_setup(struct world *w, uint64_t seed, int verbose) {
   w->batch_rows = (uint32_t)BATCH_ROWS;
   w->queue_cap = sim_chance(w, 300) ? 1 + sim_rnd(w, 20) : 100000;
   w->chaos_at = sim_chance(w, 150) ? INT64_MAX : w->now + sim_between(w, 0, 60 * SEC);
-  const struct mem_hooks h = {w, sim_store_call, oracle_commit, oracle_committed, oracle_broken};
+  const struct mem_hooks h = {w, sim_store_call, oracle_commit, oracle_committed, oracle_broken, node_clocks};
   w->db = memdb_new(&h, w->single, w->lease_us, sim_slot_of);
   w->db->now_us = w->now;
   tracing = w;
@@ -375,6 +376,7 @@ static uint64_t run_seed(uint64_t seed, int verbose) {
   int64_t least = w->op_at == INT64_MAX ? since : since + 4 * w->lease_us;
   for (uint64_t i = 0; i % 17 != 0 || w->now < least || !settled(w); i++) {
     step(w);
+    if (i % 17 == 0) oracle_idle(w);
     if (w->now - since < CALM_LIMIT && i < CALM_STEPS) continue;
     hangs(w);
   }

@@ -125,6 +125,7 @@ struct world {
   bool small_cache;                 /* next to nothing stays in memory */
   bool quick;                       /* programs of a few milliseconds: nodes claim ahead */
   int64_t op_at, chaos_at, calm_at;
+  int64_t idle_from;                /* since then no slot may be free for long beside what waits for it */
   int64_t bad_fi;
   uint32_t p_fault, p_yield, p_slow; /* per 1000 */
   uint64_t n_ops, n_commit, n_crash, n_unknown, n_done, n_gated, n_replay, n_back;
@@ -142,6 +143,7 @@ enum mem_fate sim_store_call(void *ctx, void *node, enum mem_call what, const st
 /* sim_node.c: nodes, workers, queues */
 void node_start(struct node *n);
 void node_crash(struct node *n);
+void node_clocks(void *ctx, void *node, int64_t *wall, int64_t *boot);
 void node_stop(struct node *n);                              /* frees what is left, without a word */
 void node_yield(struct node *n, int64_t for_us);
 bool node_ready(const struct node *n);

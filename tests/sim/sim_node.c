@@ -20,6 +20,12 @@
 static int64_t scaled(const struct node *n, int64_t t) { return (int64_t)((double)(t - n->true_off) * n->rate); }
 int64_t node_boot(const struct node *n) { return n->boot_off + scaled(n, n->w->now); }
 static int64_t node_wall(const struct node *n) { return n->wall_off + scaled(n, n->w->now); }
+void node_clocks(void *ctx, void *node, int64_t *wall, int64_t *boot) {
+  const struct node *n = node;
+  (void)ctx;
+  *wall = node_wall(n);
+  *boot = node_boot(n);
+}
 static int64_t true_time(const struct node *n, int64_t boot) {
   if (boot == INT64_MAX) return INT64_MAX;
   return n->true_off + (int64_t)((double)(boot - n->boot_off) / n->rate) + 1;
@@ -265,7 +271,7 @@ void node_start(struct node *n) {
               port_flow_done, port_backlog, port_free_slots, port_boot_now}};
   memcpy(o.slots, n->slots, sizeof o.slots);
   o.ahead = n->ahead;
-  n->up = runner_new(&o, node_wall(n), &n->runner, &err) == WR_OK;
+  n->up = runner_new(&o, &n->runner, &err) == WR_OK;
   if (n->up) {
     if (w->quick) n->runner->run_avg_us = 0; /* as after some dozen programs: else few seeds come so far */
     sim_trace(w, "join", n->id, runner_incarnation(n->runner), 0);

@@ -440,7 +440,7 @@ void oracle_idle(struct world *w) {
     const struct task_row *t = &((struct mem_task *)s->val)->r;
     if (t->t.state != TASK_QUEUED) continue;
     const struct mem_task *row = s->val;
-    check_waits(w, t, row->queued_at > w->calm_at ? row->queued_at : w->calm_at);
+    check_waits(w, t, row->queued_at > w->idle_from ? row->queued_at : w->idle_from);
   }
 }
 
