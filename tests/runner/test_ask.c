@@ -202,7 +202,7 @@ static void all(enum mem_fate f) {
 static size_t flows(void) { return db->flow.n; }
 
 static int set_up(void **st) {
-  const struct mem_hooks h = {NULL, call, no_commit, no_commit, broken};
+  const struct mem_hooks h = {NULL, call, no_commit, no_commit, broken, NULL};
   struct wr_err err;
   (void)st;
   now = 1700000000 * SEC;
@@ -214,7 +214,7 @@ static int set_up(void **st) {
   defs = defs_new(store, slot_of);
   struct runner_opts o = {.store = store, .defs = defs, .lease_us = 60 * SEC, .info = {"h", 1, 1, "all", NULL}, .seed = 3,
                           .ports = {.push = push, .backlog = backlog, .boot_now = boot_now}};
-  if (runner_new(&o, now, &runner, &err) != WR_OK) fail_msg("%s", err.msg);
+  if (runner_new(&o, &runner, &err) != WR_OK) fail_msg("%s", err.msg);
   flow = memdb_save_flow(db, 0, "{\"flowName\":\"f\",\"flowNodes\":[{\"tasks\":[{\"taskType\":\"ECHO\"}]}]}", 1);
   turns(SEC);
   memset(calls, 0, sizeof calls);
