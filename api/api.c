@@ -23,6 +23,9 @@ static void api_free(struct api *a) {
   auth_stop(&a->auth);
   turn_done(&a->merge);
   turn_done(&a->large);
+  pthread_mutex_destroy(&a->offers.mu);
+  arena_done(&a->offers.text);
+  free(a->offers.v);
   free(a->host_name);
   free(a);
 }
@@ -52,6 +55,8 @@ enum wr_rc api_start(const struct api_opts *o, struct api **out, struct wr_err *
   if (a->o.request_us <= 0) a->o.request_us = LIMIT_REQUEST_US;
   turn_init(&a->merge);
   turn_init(&a->large);
+  pthread_mutex_init(&a->offers.mu, NULL);
+  arena_init(&a->offers.text, 0);
   make_hosts(a);
   json_watch_memory();
   a->auth.open = o->dev;

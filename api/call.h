@@ -15,6 +15,10 @@
 
 struct said { _Atomic int64_t at_us, n; }; /* when it was logged last, how many since */
 
+/* What the nodes that live offer, as last read: offers.c. */
+struct offer { const char *types, *users; };
+struct offers { pthread_mutex_t mu; bool read; int64_t at_us; struct offer *v; size_t n, cap; struct arena text; };
+
 struct api {
   struct api_opts o;
   struct http *http;
@@ -25,6 +29,7 @@ struct api {
   atomic_bool draining;
   int64_t unready_us;         /* since when /readyz is 503, 0 = it is not; only the tick's */
   struct said said[2];        /* refusals: 503, 507 */
+  struct offers offers;
   struct turn merge;          /* one update of a definition at a time: read, merged, saved (the store saves one at a time too) */
   struct turn large;          /* one large body at a time: taken when it is read, given back after its handler */
   _Atomic uint32_t n_large;   /* who has it or waits for it */

@@ -2,6 +2,7 @@
  * one page at a time. Any API thread. */
 #include <stdlib.h>
 #include "instance.h"
+#include "offers.h"
 #include "limits.h"
 #include "weir_executor.h"
 
@@ -127,6 +128,7 @@ static enum wr_rc write_tasks(struct call *c, const struct task_list *l, int64_t
     struct task_def *def = row_task_def(c->api->o.defs, &l->row[i], in.def, in.row.bases);
     j_open(c->out, '{');
     row_task_fields(c->out, &l->row[i], def, ROW_BRIEF);
+    offers_write(c, &l->row[i], def);
     j_close(c->out, '}');
     def_task_unref(def);
   }

@@ -45,7 +45,7 @@ struct node {
   struct runner *runner;
   _Atomic bool failed;            /* it has no spawner any more */
   bool running, left, stuck;      /* the runner thread is; node_leave() was called; that thread is inside the database */
-  char host[256], home[HOME_BYTES];  /* read again whenever the runner joins */
+  char host[256], home[HOME_BYTES], types[1024], users[1024];  /* read again whenever the runner joins */
   struct never_started *never; size_t n_never;  /* as the spawner found it */
 };
 
@@ -122,6 +122,31 @@ static uint8_t slot_of(const char *type) {
 }
 
 struct def_site node_def_site(const struct node *n) { return (struct def_site){n->store, n->o->shell == NODE_SHELL_ON, n->o->run_as}; }
+
+/* Does this node have the type, and may the task be who it wants to be? Asked once a version. */
+static bool can_run(void *ctx, const struct task_def *t) {
+  const struct node *n = ctx;
+  const wx_ops *x = executor_find(t->type);
+  if (!x || x != &executor_shell) return x != NULL;
+  if (n->o->shell != NODE_SHELL_ON) return false;
+  json_t *config = t->config ? json_loads(t->config, 0, NULL) : NULL;
+  bool ok = !n->o->run_as || run_as_allows(n->o->run_as, json_string_value(json_object_get(config, "user"))) == RUN_AS_ALLOWED;
+  json_decref(config);
+  return ok;
+}
+
+/* What this node offers, for engine_node: "ECHO,WAIT,SHELL", and the users of SHELL. Cut where there is no more room: then a
+ * task that nobody else can run may be said to have no executor. */
+static void add_word(char *list, size_t n, const char *word) {
+  size_t at = strlen(list);
+  if (at + strlen(word) + 2 < n) snprintf(list + at, n - at, "%s%s", at ? "," : "", word);
+}
+
+static void offers(struct node *n) {
+  for (size_t i = 0; executors_builtin[i]; i++)
+    if (executors_builtin[i] != &executor_shell || n->o->shell == NODE_SHELL_ON) add_word(n->types, sizeof n->types, executors_builtin[i]->name);
+  for (size_t i = 0; n->o->run_as && i < n->o->run_as->n; i++) add_word(n->users, sizeof n->users, n->o->run_as->v[i].name);
+}
 
 /* ---- before threads ---- */
 
@@ -211,7 +236,7 @@ static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
   home_of(o, n->home);
   struct runner_opts r = {.store = n->store, .defs = n->defs, .lease_us = o->lease_us, .own_only = o->own_only,
                           .request_us = o->request_us, .cache_bytes = o->cache_bytes,
-                          .info = {n->host, getpid(), o->slots, o->roles_text, n->home}};
+                          .info = {n->host, getpid(), o->slots, o->roles_text, n->home, n->types, n->users}};
   rand_secret(&r.seed, sizeof r.seed);
   r.never = n->never;
   r.n_never = n->n_never;
@@ -219,7 +244,8 @@ static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
                                   .backlog = port_backlog, .free_slots = port_free_slots};
   if (queue_is_memory(n->queue[0])) r.ports.pull = port_pull;
   if (n->worker) {
-    r.slots[SLOT_PROCESS] = o->slots;
+    offers(n);
+    r.slots[SLOT_PROCESS] = o->shell == NODE_SHELL_ON ? o->slots : 0; /* else no hint of a process is popped either */
     r.ahead = AHEAD;
     r.slots[SLOT_ASYNC] = o->async_slots;
     r.ports.start = port_start;
@@ -257,6 +283,7 @@ static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_
   if (rc) return rc;
   n->defs = defs_new(n->store, slot_of);
   if (o->cache_bytes > 0) defs_limit(n->defs, (size_t)o->cache_bytes / 4);
+  defs_can_run(n->defs, can_run, n);
   rc = open_runner(n, err);
   for (int s = 0; s < SLOT__N && !rc; s++) {
     queue_set_node(n->queue[s], runner_incarnation(n->runner));

@@ -110,7 +110,7 @@ static void task_ready(struct run *r, struct run_ctx *c, uint32_t task, const st
   struct run_node *v = &r->node[dag_node_of_task(r->dag, task)];
   uint8_t slot = pol->slot;
   if (r->wish > WISH_STOP) return; /* the sweep is on its way to it */
-  if (c->free[slot] == 0) {
+  if (c->free[slot] == 0 || pol->elsewhere) {
     eff_after(r, c, AFTER_PUSH, task, slot);
     if (r->task[task].t.due_us != 0) eff_after(r, c, AFTER_TIMER, task, slot);
     return;

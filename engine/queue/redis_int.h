@@ -33,6 +33,7 @@ struct link {
   redisContext *c;           /* its user's; NULL = away */
   redisContext *fresh;       /* from here on under mu: made, not taken yet */
   bool wanted, failed;       /* failed: the dial of this outage did not work */
+  bool refused;              /* it answered, but not to a command: a dial alone does not prove that it is back */
   unsigned tries;
   int64_t at_us;             /* not before */
   int64_t client;            /* its number at the server, of c and of fresh; 0 = not known */

@@ -202,14 +202,19 @@ static void link_failed(struct redis_queue *q, struct link *l, const char *why) 
   pthread_cond_broadcast(&q->cv);
 }
 
-void redis_link_good(struct redis_queue *q, struct link *l) {
-  pthread_mutex_lock(&q->mu);
-  l->failed = false;
-  l->tries = 0;
+/* Under mu. */
+static void is_back(struct redis_queue *q, struct link *l) {
+  l->failed = l->refused = false;
   if (q->told && !q->push.failed && !q->pop.failed) {
     q->told = false;
     log_info("queue.back", L_STR("queue", q->prefix));
   }
+}
+
+void redis_link_good(struct redis_queue *q, struct link *l) {
+  pthread_mutex_lock(&q->mu);
+  l->tries = 0;
+  is_back(q, l);
   pthread_mutex_unlock(&q->mu);
 }
 
@@ -217,6 +222,7 @@ void redis_link_lost(struct redis_queue *q, struct link *l, enum loss loss, cons
   pthread_mutex_lock(&q->mu);
   redisContext *c = l->c;
   l->c = NULL;
+  l->refused = loss == LOSS_AWAY;
   if (loss == LOSS_AWAY || l->tries) {
     link_failed(q, l, why);
   } else {
@@ -268,6 +274,7 @@ static void dial_link(struct redis_queue *q, struct link *l) {
   l->fresh = c;
   l->client = client;
   l->wanted = false;
+  if (!l->refused) is_back(q, l);
   pthread_cond_broadcast(&q->cv);
 }
 

@@ -27,6 +27,7 @@ struct known { struct entry *list; struct def_head newest; int64_t checked_at; }
 struct defs {
   struct store *s;
   uint8_t (*slot_of)(const char *type);
+  can_run_fn *can; void *can_ctx;
   pthread_mutex_t mu;
   struct map64 map[2];                /* by enum head_kind: id -> struct known */
   size_t bytes, most;
@@ -51,6 +52,11 @@ static void entry_free(struct entry *e) {
   free(e->own);
   free(e->bind);
   free(e);
+}
+
+void defs_can_run(struct defs *d, can_run_fn *can, void *ctx) {
+  d->can = can;
+  d->can_ctx = ctx;
 }
 
 void defs_free(struct defs *d) {
@@ -199,9 +205,15 @@ static void distinct_ids(struct entry *e) {
 }
 
 
+/* What this node knows of a definition besides what is written in it. */
+static void place(const struct defs *d, struct task_def *t) {
+  t->policy.slot = d->slot_of(t->type);
+  t->policy.elsewhere = d->can && !d->can(d->can_ctx, t);
+}
+
 static struct entry *task_entry(struct defs *d, struct task_def *t) {
   struct entry *e = wr_new(struct entry);
-  t->policy.slot = d->slot_of(t->type);
+  place(d, t);
   *e = (struct entry){.task = t, .bound_at = -1};
   return e;
 }
@@ -210,7 +222,7 @@ static struct entry *flow_entry(struct defs *d, struct flow_def *f) {
   struct entry *e = wr_new(struct entry);
   *e = (struct entry){.flow = f, .bound_at = -1};
   for (uint32_t i = 0; i < f->n; i++)
-    for (uint32_t k = 0; k < f->node[i].n_task; k++) f->node[i].task[k]->policy.slot = d->slot_of(f->node[i].task[k]->type);
+    for (uint32_t k = 0; k < f->node[i].n_task; k++) place(d, f->node[i].task[k]);
   if (f->dag) distinct_ids(e);
   return e;
 }

@@ -13,6 +13,9 @@ struct defs *defs_new(struct store *s, uint8_t (*slot_of)(const char *type));
 void defs_limit(struct defs *d, size_t bytes);  /* before any thread; else LIMIT_CACHE_BYTES / 4 */
 void defs_free(struct defs *d);
 size_t defs_bytes(struct defs *d);              /* what it holds, about; any thread */
+/* What this node can run; asked once for each version when it is read. Before any other thread. Without it: all. */
+typedef bool can_run_fn(void *ctx, const struct task_def *t);
+void defs_can_run(struct defs *d, can_run_fn *can, void *ctx);
 /* Newest version when version is 0. defs_version: of the caller's transaction, or -1 = look now (API). NOT_FOUND. */
 enum wr_rc defs_flow(struct defs *d, int64_t flow_id, int64_t version, int64_t defs_version, struct flow_def **out, struct wr_err *err) WR_MUST;
 enum wr_rc defs_task(struct defs *d, int64_t task_id, int64_t version, int64_t defs_version, struct task_def **out, struct wr_err *err) WR_MUST;

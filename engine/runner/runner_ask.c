@@ -16,6 +16,7 @@
 #define OTHER_US 300000               /* another node looks just now */
 #define CLAIM_MIN_US 50000            /* between two looks that claim */
 #define CLAIM_MAX_US 1000000          /* when they find nothing */
+#define OTHERS_US 1000000             /* about how long a hint of others is kept */
 #define SHARE 50                      /* a look takes at most this part of the time, unless that made the next one later than
                                          PAUSE_MAX_US */
 
@@ -47,12 +48,36 @@ void ask_stop(struct runner *r) {
 
 int64_t ask_next(const struct runner *r) {
   const struct ask *a = &r->ask;
-  int64_t at = INT64_MAX;
-  if (r->draining) return at;
+  int64_t at = r->others.n > 0 ? r->others.v[0].at : INT64_MAX;
+  if (r->draining) return r->others.n > 0 ? r->boot_us : at;
   if (a->what != ASK_NONE) return r->boot_us;
   if (a->empty & ~a->away) at = a->push_at;
   if (wants_claims(r) && a->claim_at < at) at = a->claim_at;
   return at;
+}
+
+/* ---- hints of others ---- */
+
+/* It must not go round in a circle of nodes that cannot run it, nor be lost: a few are kept for a while and sent back. What
+ * this node found in the rows is left there, and so is what it has no room for: a node that can run it and has a slot free
+ * asks the rows. A queue of this process alone has nobody else. */
+void ask_elsewhere(struct runner *r, const struct ev *e, uint8_t slot) {
+  struct others *o = &r->others;
+  if (e->rows || e->refill || r->o.ports.pull) return;
+  if (e->again || o->n == OTHERS_MAX) return;
+  o->v[o->n].h = (struct hint){e->ti, e->fi};
+  o->v[o->n].slot = slot;
+  o->v[o->n++].at = r->boot_us + OTHERS_US / 2 + (int64_t)(rand_next(&r->c.rnd) % OTHERS_US);
+}
+
+static void send_back(struct runner *r) {
+  struct others *o = &r->others;
+  size_t k = 0;
+  for (size_t i = 0; i < o->n; i++) {
+    if (!r->draining && o->v[0].at > r->boot_us && o->v[i].at > r->boot_us) o->v[k++] = o->v[i];
+    else if (r->o.ports.push) (void)r->o.ports.push(r->o.ports.ctx, (enum slot_class)o->v[i].slot, &o->v[i].h, 1);
+  }
+  o->n = k;
 }
 
 /* ---- beginnings and ends ---- */
@@ -167,6 +192,7 @@ static void note_free(struct runner *r) {
 enum store_rc ask_turn(struct runner *r) {
   struct ask *a = &r->ask;
   note_free(r);
+  if (r->others.n > 0) send_back(r);
   if (r->draining || (a->what == ASK_CLAIM && !wants_claims(r))) {
     if (a->what == ASK_CLAIM) end_claim(r);
     else ask_stop(r);

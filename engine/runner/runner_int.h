@@ -44,6 +44,7 @@ struct ev {
   struct req *q;                      /* EV_REQ */
   bool pulled; uint8_t slot;          /* EV_HINT: from the memory queue of that class */
   bool rows;                          /* EV_HINT: this node took it from the rows for itself: with no slot left it is forgotten */
+  bool again;                         /* EV_HINT: from the rows, not from the queue, outside the turns of hint_due() */
   uint8_t refill;                     /* EV_HINT: only to fill the queues of these classes, bits; 0 = it counts anyway */
   bool handback;                      /* EV_LOST: it never started, which is no loss */
   bool slotless;                      /* EV_RESULT: its slot was given back while its flow was set aside */
@@ -57,6 +58,10 @@ struct ev {
 
 /* What pollers and pushers say of the queue; bits are classes of slots. Under mu until the turn takes it. */
 struct ask_mail { uint8_t empty, lost, away, back; };
+
+/* Hints of tasks that this node cannot run: back to the queue after a while, for a node that can. */
+#define OTHERS_MAX 64
+struct others { struct { struct hint h; uint8_t slot; int64_t at; } v[OTHERS_MAX]; size_t n; };
 
 /* Looking into the rows for what the queue has lost: runner_ask.c. */
 struct ask {
@@ -133,6 +138,7 @@ struct runner {
   int64_t scan_began, scan_gap;       /* boot time of the scan; time since the one before, and a bit */
   bool recovering, scan_again, look_again, refused, scan_all;
   struct ask ask;
+  struct others others;
   struct map64 anew, anew_next;       /* flows at whose rows this scan, and the next, looks as after a start */
   bool resend;                        /* this node is the one that sends hints again */
   bool full[SLOT__N]; uint8_t refill; /* the queue in memory has refused hints; classes to be refilled, bits */
@@ -190,6 +196,7 @@ void ask_init(struct runner *r);
 void ask_mail(struct runner *r, const struct ask_mail *m);
 enum store_rc ask_turn(struct runner *r);            /* a page, when one is due */
 void ask_stop(struct runner *r);
+void ask_elsewhere(struct runner *r, const struct ev *e, uint8_t slot);  /* the hint of a task that this node cannot run */
 int64_t ask_next(const struct runner *r);
 
 /* runner_ahead.c */

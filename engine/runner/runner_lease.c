@@ -109,11 +109,14 @@ static bool lists_empty(const struct runner *r) {
 /* A hint is sent again when its row is 10, 20, 40 .. s old: what only waits for its turn gets few, a lost one comes soon.
  * While the queue is full its refusals bound them, and whoever finds room is welcome; beside empty lists an old row has
  * lost its hint. */
-static bool hint_due(const struct runner *r, int64_t age) {
-  if (r->scan_all || (age > HINT_AGE_US && lists_empty(r))) return age > HINT_AGE_US;
+static bool hint_turn(const struct runner *r, int64_t age) {
   for (int64_t at = HINT_AGE_US; at <= age; at *= 2)
     if (age - at < r->scan_gap) return true;
   return false;
+}
+
+static bool hint_due(const struct runner *r, int64_t age) {
+  return r->scan_all || (age > HINT_AGE_US && lists_empty(r)) ? age > HINT_AGE_US : hint_turn(r, age);
 }
 
 /* Are its timers and hints made again? */
@@ -146,7 +149,7 @@ static void look_at_task(struct runner *r, const struct live_task *t) {
     if (t->due_us != 0 && t->due_us <= r->wall_us) ev_add(r, (struct ev){.kind = EV_DUE, .fi = t->fi, .ti = t->ti});
     else if (t->due_us != 0 && is_anew(r, t->fi)) timers_set(&r->timers, t->ti, t->fi, t->due_us);
     if (r->resend && (is_anew(r, t->fi) || r->filling || hint_due(r, r->wall_us - t->update_us)))
-      ev_add(r, (struct ev){.kind = EV_HINT, .fi = t->fi, .ti = t->ti, .refill = r->filling});
+      ev_add(r, (struct ev){.kind = EV_HINT, .fi = t->fi, .ti = t->ti, .refill = r->filling, .again = !hint_turn(r, r->wall_us - t->update_us)});
     else r->look_again = true;
     break;
   case TASK_RETRY_WAIT:

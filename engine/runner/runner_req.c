@@ -128,7 +128,7 @@ static enum store_rc solo_event(struct runner *r, const struct ev *e, const stru
   uint8_t slot = s->def->policy.slot;
   struct task was = s->t;
   unsigned o = task_apply(&s->t, &ev, &s->def->policy);
-  if ((o & TASK_OUT_REQUEUED) && r->c.free[slot] > 0 && !r->hold[slot])
+  if ((o & TASK_OUT_REQUEUED) && r->c.free[slot] > 0 && !r->hold[slot] && !s->def->policy.elsewhere)
     o |= task_apply(&s->t, &(struct task_event){.kind = TASK_EV_CLAIM, .now_us = ev.now_us, .owner = r->me}, &s->def->policy);
   if (o & TASK_OUT_CLAIMED) r->c.free[slot]--;
   if (o & TASK_OUT_LATE) late(r, e);
@@ -187,7 +187,7 @@ static enum store_rc do_result(struct runner *r, struct ev *e) {
 }
 
 /* The class of slots that an instance takes. Its row is read only when there is one for what the task is now. */
-static enum store_rc slot_of(struct runner *r, struct live *l, uint32_t task, uint8_t *slot) {
+static enum store_rc slot_of(struct runner *r, struct live *l, uint32_t task, uint8_t *slot, bool *elsewhere) {
   uint32_t node = dag_node_of_task(l->r->dag, task);
   struct task_policy own;
   const struct task_policy *pol = NULL;
@@ -195,7 +195,10 @@ static enum store_rc slot_of(struct runner *r, struct live *l, uint32_t task, ui
   *slot = l->r->bind[task].pol->slot;
   if (r->c.free[*slot] > 0 && !run_known(l->r, node)) rc = load_nodes(r, l, &node, 1);
   if (rc == STORE_OK) rc = pinned(r, l, task, &own, &pol);
-  if (rc == STORE_OK && pol) *slot = pol->slot;
+  if (rc != STORE_OK) return rc;
+  if (pol == NULL) pol = l->r->bind[task].pol;
+  *slot = pol->slot;
+  *elsewhere = pol->elsewhere;
   return rc;
 }
 
@@ -207,17 +210,19 @@ static void hint_back(struct runner *r, const struct ev *e, uint8_t slot) {
 /* The class of a hint is known only now; with no slot left it goes back behind the others. */
 static enum store_rc do_hint(struct runner *r, struct ev *e) {
   uint8_t slot = SLOT__N;
+  bool elsewhere = false;
   if (e->fi == 0) {
     struct solo *s;
     enum store_rc rc = load_solo(r, e->ti, &s);
     if (rc != STORE_OK || s == NULL) return rc;
     slot = s->def->policy.slot;
+    elsewhere = s->def->policy.elsewhere;
   } else {
     struct live *l = live_use(r, e->fi);
     uint32_t task = l ? run_task_of(l->r, e->ti) : UINT32_MAX;
     if (task == UINT32_MAX) return STORE_OK;
     enum store_rc rc = bind(r, l);
-    if (rc == STORE_OK) rc = slot_of(r, l, task, &slot);
+    if (rc == STORE_OK) rc = slot_of(r, l, task, &slot, &elsewhere);
     if (rc != STORE_OK) return rc;
   }
   bool other = e->refill && !(e->refill & 1u << slot); /* most likely it is in its queue; if not, it is found when that is empty */
@@ -225,8 +230,9 @@ static enum store_rc do_hint(struct runner *r, struct ev *e) {
     lease_look(r, slot);
     return STORE_OK;
   }
-  if (r->c.free[slot] == 0 || (other && !r->o.ports.pull)) {
-    if (!other && !e->rows) hint_back(r, e, slot);
+  if (r->c.free[slot] == 0 || elsewhere || (other && !r->o.ports.pull)) {
+    if (elsewhere) ask_elsewhere(r, e, slot);
+    else if (!other && !e->rows) hint_back(r, e, slot);
     struct solo *s = e->fi == 0 && !r->single ? map64_get(&r->solos, e->ti) : NULL;
     if (s && !s->dirty) solo_drop(r, s); /* a rival may change its row */
     return STORE_OK;

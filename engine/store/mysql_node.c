@@ -1,6 +1,7 @@
 /* Membership: this node's row, its lease, the leases of others, and what a reconciler looks at. The runner's thread and
  * connection, outside of batches. The database's clock is the only one that decides. */
 #include "mysql_priv.h"
+#include "mysql_rd.h"
 #include <mysqld_error.h>
 #include "clock.h"
 #include "log.h"
@@ -56,10 +57,11 @@ enum store_rc my_join(struct store *st, const struct node_info *info, int64_t *i
   unsigned e = ready(s);
   if (!e) e = my_run(&s->run, NULL, "DELETE FROM engine_node WHERE incarnation<? AND state<>'LIVE'", MY_ARGS(my_ai(me - KEEP_NODES)));
   if (!e) e = bury_former(s, info);
-  if (!e) e = my_run(&s->run, NULL, "INSERT INTO engine_node (incarnation, state, lease_until, host, home, pid, slots, roles, start_time) VALUES "
-                     "(?, 'LIVE', UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, ?, ?, ?, ?, ?, UTC_TIMESTAMP(6))",
+  if (!e) e = my_run(&s->run, NULL, "INSERT INTO engine_node (incarnation, state, lease_until, host, home, pid, slots, roles, types, users, start_time) VALUES "
+                     "(?, 'LIVE', UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, ?, ?, ?, ?, ?, ?, ?, UTC_TIMESTAMP(6))",
                      MY_ARGS(my_ai(me), my_ai(s->lease_us), my_at(info->host ? info->host : ""), my_at(info->home ? info->home : ""),
-                             my_ai(info->pid), my_ai(info->slots), my_at(info->roles ? info->roles : "")));
+                             my_ai(info->pid), my_ai(info->slots), my_at(info->roles ? info->roles : ""),
+                             my_at(info->types ? info->types : ""), my_at(info->users ? info->users : "")));
   if (e) return down(s, e); /* had it been stored: a member nobody speaks for, which its lease ends */
   *incarnation = s->me = me;
   read_clock(s);
@@ -141,8 +143,20 @@ bool my_asker(struct store *st, bool take) {
   return !s->in_tx && !ready(s) && !my_query_int(&s->run, sql[take], &got, &found) && found && got == 1;
 }
 
+enum wr_rc my_reader_offers(struct reader *rd, node_offer_fn *fn, void *ctx, struct wr_err *err) {
+  struct my_rows q;
+  unsigned e = my_select(&my_reader_of(rd)->c, &q, "SELECT incarnation, types, users FROM engine_node WHERE state='LIVE'", NULL, 0);
+  if (e) return my_err(e, err);
+  while (my_next(&q)) {
+    struct node_offer o = {my_int(&q.cell[0]), my_str(&q.cell[1], NULL), my_str(&q.cell[2], NULL)};
+    if (fn(ctx, &o)) break;
+  }
+  return my_rd_end(&q, WR_OK, err);
+}
+
 /* ---- live rows: a pass notes the id ranges of live flows, then reads them page by page ---- */
 #define LIVE_RANGES 100   /* in one statement */
+#define LIVE_IDS 4000     /* rows that one statement looks at, most of them final, perhaps */
 
 static unsigned find_ranges(struct my *s, const char *sql, bool flows) {
   struct my_rows r;
@@ -164,15 +178,28 @@ static unsigned find_tasks(struct my *s) {
   return e;
 }
 
-/* Live rows of v[0 .. k) beyond after, n at most, added to out. */
-static unsigned live_page(struct my *s, const struct id_range *v, size_t k, int64_t after, struct live_task *out, size_t n, size_t *got) {
+/* How many of v[0 .. n) one statement looks at, up to which id. */
+static size_t live_share(const struct id_range *v, size_t n, int64_t after, int64_t *last) {
+  int64_t ids = 0;
+  for (size_t k = 0; k < n && k < LIVE_RANGES; k++) {
+    int64_t lo = v[k].lo > after ? v[k].lo : after + 1;
+    *last = v[k].hi - lo < LIVE_IDS - ids ? v[k].hi : lo + (LIVE_IDS - ids) - 1;
+    ids += *last - lo + 1;
+    if (ids >= LIVE_IDS) return k + 1;
+  }
+  return n < LIVE_RANGES ? n : LIVE_RANGES;
+}
+
+/* Live rows of v[0 .. k) beyond after and up to last, n at most. */
+static unsigned live_page(struct my *s, const struct id_range *v, size_t k, int64_t after, int64_t last, struct live_task *out, size_t n,
+                          size_t *got) {
   struct my_cell c[MY_COLS];
   sql_clear(&s->sql);
   sql_str(&s->sql, "SELECT t.ti_id, t.fi_id, t.state, t.epoch, t.owner, t.due_at, t.update_time, t.owner=0 OR IFNULL(e.state='LIVE', 0) "
                    "FROM task_ins t FORCE INDEX(PRIMARY) LEFT JOIN engine_node e ON e.incarnation=t.owner WHERE (");
   for (size_t i = 0; i < k; i++)
     buf_printf(&s->sql.b, "%st.ti_id BETWEEN %lld AND %lld", i ? " OR " : "", (long long)(v[i].lo > after ? v[i].lo : after + 1),
-               (long long)v[i].hi);
+               (long long)(v[i].hi < last ? v[i].hi : last));
   buf_printf(&s->sql.b, ") AND t.state<%d ORDER BY t.ti_id LIMIT %zu", TASK_FINAL_MIN, n);
   unsigned e = my_query(&s->run, s->sql.b.data, s->sql.b.len);
   sql_clear(&s->sql);
@@ -195,9 +222,12 @@ enum store_rc my_live_tasks(struct store *st, int64_t after_ti, struct live_task
   unsigned e = ready(s);
   if (e) return down(s, e);
   if (after_ti == 0 || s->live.n == 0) e = find_tasks(s);
-  for (size_t i = sweep_find(&s->live, after_ti), k; !e && i < s->live.n && got < n; i += k) {
-    k = s->live.n - i < LIVE_RANGES ? s->live.n - i : LIVE_RANGES;
-    e = live_page(s, s->live.v + i, k, after_ti, out + got, n - got, &got);
+  size_t i = sweep_find(&s->live, after_ti);
+  if (!e && i < s->live.n) {
+    int64_t last = after_ti;
+    size_t k = live_share(s->live.v + i, s->live.n - i, after_ti, &last);
+    e = live_page(s, s->live.v + i, k, after_ti, last, out, n, &got);
+    if (!e && got == 0 && last < s->live.v[s->live.n - 1].hi) out[got++] = (struct live_task){.ti = last, .state = TASK_NONE, .owner_live = true};
   }
   if (e || got == 0) sweep_done(&s->live);
   if (!e) *n_out = got;

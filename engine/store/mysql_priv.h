@@ -165,6 +165,7 @@ enum wr_rc my_reader_nodes(struct reader *, int64_t, uint32_t, bool, const struc
 enum wr_rc my_reader_node(struct reader *, int64_t, node_row_fn *, void *, struct wr_err *);
 enum wr_rc my_reader_node_tasks(struct reader *, int64_t, task_row_fn *, void *, struct wr_err *);
 enum wr_rc my_reader_task_ins(struct reader *, int64_t, task_row_fn *, void *, struct wr_err *);
+enum wr_rc my_reader_offers(struct reader *, node_offer_fn *, void *, struct wr_err *);
 enum wr_rc my_reader_attempts(struct reader *, int64_t, attempt_row_fn *, void *, struct wr_err *);
 /* mysql_logs.c */
 enum wr_rc my_reader_log_stream(struct reader *, int64_t, uint32_t, uint8_t, int64_t, size_t, struct buf *, int64_t *, struct wr_err *);

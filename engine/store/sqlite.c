@@ -204,7 +204,7 @@ const struct store_ops sq_ops = {
   .reader_heads = sq_reader_heads, .reader_list_tasks = sq_list_tasks, .reader_list_flows = sq_list_flows,
   .reader_list_flow_ins = sq_list_flow_ins, .reader_flow_ins = sq_reader_flow_ins, .reader_nodes = sq_reader_nodes,
   .reader_node = sq_reader_node, .reader_node_tasks = sq_reader_node_tasks, .reader_task_ins = sq_reader_task_ins,
-  .reader_attempts = sq_reader_attempts, .reader_log_stream = sq_reader_log_stream, .reader_log = sq_reader_log,
+  .reader_offers = sq_reader_offers, .reader_attempts = sq_reader_attempts, .reader_log_stream = sq_reader_log_stream, .reader_log = sq_reader_log,
   .logs_open = sq_logs_open, .logs_close = sq_logs_close, .logs_write = sq_logs_write,
   .keys = sq_keys, .reader_key = sq_reader_key, .reader_token = sq_reader_token, .claim_token = sq_claim_token,
 };

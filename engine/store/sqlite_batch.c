@@ -426,6 +426,8 @@ static int join_rows(struct sq *s, const struct node_info *info, int64_t me) {
   sq_int(w, 4, info->slots);
   sq_text(w, 5, info->roles ? info->roles : "");
   sq_int(w, 6, now);
+  sq_text(w, 7, info->types ? info->types : "");
+  sq_text(w, 8, info->users ? info->users : "");
   if (rc == SQLITE_OK) rc = sq_run(w);
   return rc == SQLITE_OK ? put_ids(s) : rc;
 }

@@ -181,6 +181,17 @@ enum wr_rc sq_reader_task_ins(struct reader *rd, int64_t ti, task_row_fn *fn, vo
   return rc || found ? rc : no_such(err, "task instance", ti);
 }
 
+enum wr_rc sq_reader_offers(struct reader *rd, node_offer_fn *fn, void *ctx, struct wr_err *err) {
+  struct sq_reader *r = sq_reader_of(rd);
+  sqlite3_stmt *q = sq_rd(r, RD_OFFERS, err);
+  if (!q) return r->why;
+  while (sqlite3_step(q) == SQLITE_ROW) {
+    struct node_offer o = {sq_col(q, 0), sq_col_text(q, 1, NULL), sq_col_text(q, 2, NULL)};
+    if (fn(ctx, &o)) break;
+  }
+  return sq_rd_end(r, q, err);
+}
+
 enum wr_rc sq_reader_attempts(struct reader *rd, int64_t ti, attempt_row_fn *fn, void *ctx, struct wr_err *err) {
   struct sq_reader *r = sq_reader_of(rd);
   sqlite3_stmt *q = sq_rd(r, RD_ATTEMPTS, err);

@@ -220,6 +220,7 @@ enum wr_rc sq_reader_nodes(struct reader *, int64_t, uint32_t, bool, const struc
 enum wr_rc sq_reader_node(struct reader *, int64_t, node_row_fn *, void *, struct wr_err *);
 enum wr_rc sq_reader_node_tasks(struct reader *, int64_t, task_row_fn *, void *, struct wr_err *);
 enum wr_rc sq_reader_task_ins(struct reader *, int64_t, task_row_fn *, void *, struct wr_err *);
+enum wr_rc sq_reader_offers(struct reader *, node_offer_fn *, void *, struct wr_err *);
 enum wr_rc sq_reader_attempts(struct reader *, int64_t, attempt_row_fn *, void *, struct wr_err *);
 /* sqlite_logs.c */
 enum wr_rc sq_reader_log_stream(struct reader *r, int64_t ti, uint32_t epoch, uint8_t stream, int64_t offset, size_t n, struct buf *out,

@@ -126,6 +126,9 @@ void reader_put(struct reader *r) {
 enum wr_rc reader_defs_version(struct reader *r, int64_t *v, struct wr_err *err) {
   return r->ops->reader_defs_version(r, v, err);
 }
+enum wr_rc reader_offers(struct reader *r, node_offer_fn *fn, void *ctx, struct wr_err *err) {
+  return r->ops->reader_offers ? r->ops->reader_offers(r, fn, ctx, err) : WR_OK;
+}
 enum wr_rc reader_key(struct reader *r, const char *key, struct key_row *out, struct wr_err *err) {
   return r->ops->reader_key ? r->ops->reader_key(r, key, out, err) : wr_err_set(err, WR_NOT_FOUND, NULL);
 }

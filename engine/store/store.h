@@ -137,7 +137,8 @@ int64_t store_time(struct store *s, int64_t boot_us, int64_t wall_us);
 enum store_rc store_ids(struct store *s, enum id_kind kind, uint32_t n, int64_t *first) WR_MUST;
 
 /* home: names the data directory whose lock this process holds; NULL or "" = it holds none. */
-struct node_info { const char *host; int64_t pid; uint32_t slots; const char *roles; const char *home; };
+struct node_info { const char *host; int64_t pid; uint32_t slots; const char *roles; const char *home;
+                   const char *types, *users; };  /* what it can run: lists with commas; of SHELL the users, the first of who names none */
 /* Registers this process as LIVE: a new incarnation. Former ones of its home are dead, children and all, as the lock
  * proves, and are marked so: their lease is not waited for (rule 16). */
 enum store_rc store_join(struct store *s, const struct node_info *info, int64_t *incarnation) WR_MUST;
@@ -171,6 +172,7 @@ enum store_rc store_reap(struct store *s, uint32_t *n) WR_MUST;
 /* Live rows after `after_ti`, in ti order, up to n: what the reconciler looks at. Plain read, no lock. owner_live: the
  * owner's engine_node row is LIVE (or owner is 0). */
 struct live_task { int64_t ti, fi; uint8_t state; uint32_t epoch; int64_t owner, due_us, update_us; bool owner_live; };
+/* A row of state NONE is none: it only says up to where was looked. Bounded: rows that are final are not passed without end. */
 enum store_rc store_live_tasks(struct store *s, int64_t after_ti, struct live_task *out, size_t n, size_t *n_out) WR_MUST;
 /* Flows that are not final, after fi, up to n. */
 struct live_flow { int64_t fi; uint8_t state; int64_t due_us, update_us; bool more; };
@@ -201,6 +203,10 @@ enum wr_rc reader_task(struct reader *r, int64_t task_id, int64_t version, struc
 enum wr_rc reader_flow(struct reader *r, int64_t flow_id, int64_t version, struct flow_def **out, struct wr_err *err) WR_MUST;
 /* Newest versions of many tasks at once; out[i] NULL when there is none. */
 enum wr_rc reader_tasks(struct reader *r, const int64_t *ids, size_t n, struct task_def **out, struct wr_err *err) WR_MUST;
+/* The members that live, as they joined. */
+struct node_offer { int64_t incarnation; const char *types, *users; };
+typedef int node_offer_fn(void *ctx, const struct node_offer *o);
+enum wr_rc reader_offers(struct reader *r, node_offer_fn *fn, void *ctx, struct wr_err *err) WR_MUST;
 /* Of many at once: the newest version, 0 = there is none. */
 enum head_kind { HEAD_TASK, HEAD_FLOW };
 struct def_head { int64_t version; bool deleted; };

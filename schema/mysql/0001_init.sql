@@ -271,6 +271,8 @@ CREATE TABLE IF NOT EXISTS engine_node (
   pid          BIGINT NOT NULL,
   slots        INT UNSIGNED NOT NULL,
   roles        VARCHAR(255) NOT NULL,
+  types        VARCHAR(1024) NOT NULL DEFAULT '', -- what it can run: 'ECHO,WAIT,SHELL'
+  users        VARCHAR(1024) NOT NULL DEFAULT '', -- as whom SHELL
   start_time   DATETIME(6) NOT NULL,
   end_time     DATETIME(6),
   KEY engine_node_state (state)

@@ -254,6 +254,8 @@ CREATE TABLE engine_node (
   pid          INTEGER NOT NULL,
   slots        INTEGER NOT NULL,
   roles        TEXT NOT NULL,
+  types        TEXT NOT NULL DEFAULT '',    -- what it can run: 'ECHO,WAIT,SHELL'
+  users        TEXT NOT NULL DEFAULT '',    -- as whom SHELL
   start_time   INTEGER NOT NULL,
   end_time     INTEGER
 ) STRICT;

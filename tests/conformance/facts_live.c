@@ -14,11 +14,11 @@ static size_t live_tasks(struct world *w, size_t n, int64_t lo, int64_t hi, stru
     for (size_t i = 0; i < got; i++) {
       assert_true(page[i].ti > after);
       after = page[i].ti;
-      if (after < lo || after > hi) continue;
+      if (after < lo || after > hi || page[i].state == TASK_NONE) continue;
       assert_true(found < cap);
       out[found++] = page[i];
     }
-  } while (got == n);
+  } while (got > 0);
   return found;
 }
 

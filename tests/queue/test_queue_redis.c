@@ -363,6 +363,26 @@ static void test_gives_back(void **st) {
   queue_close(b);
 }
 
+/* A poller that has ended leaves no pop open at the server, which would be given what others push. */
+static void test_ends_open_pop(void **st) {
+  (void)st;
+  struct queue *a = open_named("ended"), *b = open_named("ended");
+  struct popper p;
+  push_range(b, 1, 1); /* both connections are there */
+  pop_range(a, 1, 1);
+  popper_start(&p, a, 16);
+  popper_blocked(&p);
+  queue_wake(a);
+  popper_join(&p);
+  assert_int_equal(p.got, 0);
+  queue_pop_end(a);
+  push_range(a, 2, 5);
+  push_range(b, 6, 9);
+  pop_range(b, 2, 9); /* all, while a is still there */
+  queue_close(a);
+  queue_close(b);
+}
+
 /* ---- a server that lies ---- */
 
 struct liar { char folder[32], path[64]; int fd; pthread_t thread; const char *answer; atomic_int served; };
@@ -453,7 +473,7 @@ int main(void) {
       cmocka_unit_test(test_wrong_type),    cmocka_unit_test(test_bad_hints),    cmocka_unit_test(test_password),
       cmocka_unit_test(test_database),      cmocka_unit_test(test_readonly),     cmocka_unit_test(test_killed_connections),
       cmocka_unit_test(test_killed_while_blocked), cmocka_unit_test(test_hanging_server),
-      cmocka_unit_test(test_close_while_it_hangs), cmocka_unit_test(test_comes_late), cmocka_unit_test(test_gives_back),
+      cmocka_unit_test(test_close_while_it_hangs), cmocka_unit_test(test_comes_late), cmocka_unit_test(test_gives_back), cmocka_unit_test(test_ends_open_pop),
       cmocka_unit_test(test_liar),
   };
   url = getenv("WEIR_TEST_REDIS");

@@ -688,6 +688,106 @@ static void lone_result_that_is_never_stored_is_a_failure(void **st) {
   assert_string_equal(memdb_task(db, q.ti)->r.error, "The database refuses its result.");
 }
 
+/* ---- hints that are lost, and tasks of others ---- */
+
+#define ONE "{\"flowName\":\"o\",\"flowNodes\":[{\"tasks\":[{\"taskType\":\"ECHO\"}]}]}"
+
+/* Whoever has just joined looks once. */
+static void settle(struct member *x) {
+  for (int i = 0; i < 4; i++, now += 2 * SEC) turns(x);
+}
+
+static void ages(int64_t s) {
+  now += s * SEC;
+  db->now_us = now;
+}
+
+/* A backlog an hour old, and nobody has its hints: whoever has slots and pops nothing finds them at once. */
+static void old_backlog_is_found_when_a_pop_is_empty(void **st) {
+  struct member *a = join(0, 0, 0), *b = join(1, 0, 7);
+  (void)st;
+  settle(b);
+  start(a, memdb_save_flow(db, 0, CHAIN, 2), 30);
+  ages(50); /* between two turns of the reconciler, for rows of that age */
+  turns(b);
+  n_hint = 0; /* FLUSHALL */
+  assert_int_equal(b->n_work, 0);
+  runner_no_hints(b->r, SLOT_ASYNC);
+  turns(b);
+  assert_int_equal(b->n_work, 7);
+  assert_int_equal(n_hint, 23); /* the others' hints are there again */
+}
+
+/* The same when slots were full all the while: nobody popped. */
+static void old_backlog_is_found_when_a_slot_is_free_again(void **st) {
+  struct member *a = join(0, 0, 0), *b = join(1, 0, 5);
+  (void)st;
+  settle(b);
+  start(a, memdb_save_flow(db, 0, ONE, 1), 30);
+  hand_hints(b);
+  turns(b);
+  assert_int_equal(b->n_work, 5);
+  ages(50);
+  turns(b);
+  n_hint = 0;
+  struct attempt *second = b->work->next;
+  b->work->next = NULL;
+  finish_work(b);
+  for (struct attempt *x = b->work = second; x != NULL; x = x->next) b->n_work++, b->tail = &x->next;
+  for (int i = 0; i < 5; i++, now += SEC / 2) turns(b);
+  assert_int_equal(b->n_work, 5);
+  assert_int_equal(n_hint, 24);
+}
+
+/* No queue at all: each takes from the rows what it has slots for. */
+static void without_a_queue_rows_are_claimed(void **st) {
+  struct member *a = join(0, 0, 0), *b = join(1, 0, 4);
+  (void)st;
+  turns(b);
+  start(a, memdb_save_flow(db, 0, CHAIN, 2), 10);
+  n_hint = 0;
+  runner_queue_away(b->r, SLOT_ASYNC, true);
+  for (int i = 0; i < 60 && !all_final(); i++) {
+    turns(b);
+    assert_true(b->n_work <= 4);
+    finish_work(b);
+    now += SEC / 10;
+  }
+  assert_true(all_final());
+}
+
+static bool no_echo(void *ctx, const struct task_def *t) {
+  (void)ctx;
+  return strcmp(t->type, "ECHO") != 0;
+}
+
+/* Its hints go back to the queue, slowly; its rows are left alone. */
+static void what_a_node_cannot_run_it_leaves_to_others(void **st) {
+  struct member *a = join(0, 0, 0), *b = join(1, 0, 10), *c = join(2, 0, 100);
+  (void)st;
+  defs_can_run(b->defs, no_echo, NULL);
+  turns(b);
+  turns(c);
+  start(a, memdb_save_flow(db, 0, CHAIN, 2), 5);
+  hand_hints(b);
+  turns(b);
+  assert_int_equal(b->n_work, 0);
+  assert_int_equal(n_hint, 0);
+  start(b, memdb_save_flow(db, 0, CHAIN, 2), 5); /* nor does it take home */
+  assert_int_equal(b->n_work, 0);
+  assert_int_equal(n_hint, 5);
+  ages(3);
+  turns(b);
+  assert_int_equal(n_hint, 10);
+  runner_queue_away(b->r, SLOT_ASYNC, true);
+  ages(3);
+  turns(b);
+  assert_int_equal(b->n_work, 0);
+  hand_hints(c);
+  turns(c);
+  assert_int_equal(c->n_work, 10);
+}
+
 int main(void) {
 #define CLUSTER(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 #define SINGLE(f) {#f "_single", f, set_up_single, tear_down, NULL}
@@ -698,6 +798,8 @@ int main(void) {
     CLUSTER(rivals_work_makes_no_batch_stale), CLUSTER(flow_that_no_rival_touches_is_ours),
     CLUSTER(ids_survive_a_deadlock), CLUSTER(lone_task_gives_its_params_back), SINGLE(lone_task_gives_its_params_back),
     CLUSTER(one_sends_hints_again_until_it_dies),
+    CLUSTER(old_backlog_is_found_when_a_pop_is_empty), CLUSTER(old_backlog_is_found_when_a_slot_is_free_again),
+    CLUSTER(without_a_queue_rows_are_claimed), CLUSTER(what_a_node_cannot_run_it_leaves_to_others),
     CLUSTER(any_node_finds_what_the_dead_have_lost), CLUSTER(after_an_outage_nobody_is_declared_dead_at_once),
     CLUSTER(after_a_silence_nobody_is_declared_dead_at_once), SMALL(fan_out_beyond_the_queue_does_not_wait),
     SMALL(one_full_queue_does_not_disturb_the_other),

@@ -120,6 +120,9 @@ PLANTS = [
      "  if (!PLANT(39)) w->state = WATCH_WELL;\n  w->bad_us"),
     (40, "a full disk is nothing", "runner/watch.c",
      "if (rc == STORE_NO_SPACE) return WATCH_FULL;", "if (rc == STORE_NO_SPACE) return PLANT(40) ? WATCH_WELL : WATCH_FULL;"),
+    (41, "an empty pop asks nothing", "runner/runner_ask.c", "  a->empty |= m->empty | m->lost;", "  a->empty |= PLANT(41) ? 0 : m->empty | m->lost;"),
+    (41, None, "runner/runner_ask.c", "r->ask.full &= (uint8_t)~bit, r->ask.empty |= bit;", "r->ask.full &= (uint8_t)~bit, r->ask.empty |= PLANT(41) ? 0 : bit;"),
+    (41, None, "runner/runner_lease.c", "return r->scan_all || (age > HINT_AGE_US && lists_empty(r)) ?", "return r->scan_all || (!PLANT(41) && age > HINT_AGE_US && lists_empty(r)) ?"),
 ]
 
 

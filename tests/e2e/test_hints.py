@@ -1,0 +1,147 @@
+"""Hints that are lost, a Redis that is away, nodes that cannot run everything, clocks that differ: work goes on, and idle
+nodes stay idle. Each test has a Redis of its own on a socket in its directory; the database is the one of WEIR_TEST_MYSQL.
+Bounds are ten times what is usual, and well below what it took when hints were waited for."""
+import os
+import pathlib
+import shutil
+import subprocess
+import time
+import unittest
+
+from live import Server, directory, shell, task, until
+
+FAKETIME = next(iter(pathlib.Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), None)
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_s(pid):
+    """CPU seconds of all its threads."""
+    with open(f"/proc/{pid}/stat") as f:
+        field = f.read().rsplit(")", 1)[1].split()
+    return (int(field[11]) + int(field[12])) / TICKS
+
+
+@unittest.skipUnless(os.environ.get("WEIR_TEST_MYSQL") and shutil.which("redis-server"), "no MariaDB or Redis")
+class Hints(unittest.TestCase):
+    def setUp(self):
+        context = directory()
+        self.tmp = context.__enter__()
+        self.addCleanup(context.__exit__, None, None, None)
+        self.tmp.chmod(0o711)
+        self.servers, self.redis = [], None
+        self.addCleanup(self.end)
+        self.start_redis()
+
+    def end(self):
+        for server in self.servers:
+            server.kill()
+        self.stop_redis()
+
+    def start_redis(self):
+        socket = self.tmp / "redis.sock"
+        self.redis = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", str(socket), "--save", "", "--appendonly", "no",
+                                       "--dir", str(self.tmp)], stdout=subprocess.DEVNULL)
+        until("Redis listens", socket.exists)
+
+    def stop_redis(self):
+        if self.redis:
+            self.redis.kill()
+            self.redis.wait()
+        self.redis = None
+
+    def flush(self):
+        subprocess.run(["redis-cli", "-s", str(self.tmp / "redis.sock"), "FLUSHALL"], check=True, stdout=subprocess.DEVNULL)
+
+    def node(self, name, *args, **more):
+        server = Server(self.tmp / name, "--store", os.environ["WEIR_TEST_MYSQL"], "--queue", f"redis+unix://{self.tmp}/redis.sock",
+                        "--prefix", self.id().rsplit(".", 1)[1], *args, **more)
+        self.servers.append(server)
+        return server
+
+    def all_end(self, server, ids, within_s):
+        start = time.monotonic()
+        for fi in ids:
+            self.assertEqual(server.ended(fi)["status"], "SUCCESS")
+        self.assertLess(time.monotonic() - start, within_s)
+
+    def test_flushall(self):
+        """Four run, four wait, all hints are lost: the others begin as slots become free, not when their rows are old enough."""
+        a = self.node("a", "--slots", 4)
+        ids = [a.flow(shell("s", "sleep 2")) for _ in range(8)]
+        self.flush()
+        self.all_end(a, ids, 11)
+
+    def test_without_redis(self):
+        """The nodes take from the rows what they have slots for, as fast as slots become free."""
+        nodes = [self.node(name, "--slots", 2) for name in "ab"]
+        self.stop_redis()
+        ids = [nodes[i % 2].flow(shell("s", "sleep 0.1"), shell("t", "sleep 0.1", "s")) for i in range(24)]
+        self.all_end(nodes[0], ids, 25)
+        until("the queue is said to be away", lambda: not nodes[0].get("/readyz")["parts"]["queue"]["ok"])
+        self.start_redis()
+        until("and to be back", lambda: nodes[0].get("/readyz")["parts"]["queue"]["ok"])
+        for node in nodes:
+            self.assertEqual(node.stop(), 0)
+        self.assertEqual(sum("event=queue.away" in line for line in nodes[0].lines), 2)  # one for each of its two lists
+
+    def test_idle_cpu(self):
+        """Nobody spins: slots full or free, Redis there or not."""
+        a = self.node("a", "--slots", 2)
+        for full in (False, True):
+            if full:
+                ids = [a.flow(shell("s", "sleep 600")) for _ in range(2)]
+                for fi in ids:
+                    until("it runs", lambda fi=fi: a.get(f"/monitor/node/{a.get(f'/monitor/flow/{fi}')['nodes'][0]['niId']}")[0]["state"] == "RUNNING")
+            for there in (True, False):
+                if not there:
+                    self.stop_redis()
+                    time.sleep(1)
+                before = cpu_s(a.pid)
+                time.sleep(3)
+                self.assertLess(cpu_s(a.pid) - before, 0.5, f"full {full}, Redis {there}")
+                if not there:
+                    self.start_redis()
+
+    def test_shell_off_elsewhere(self):
+        """One node of two has SHELL off: it leaves all of it to the other."""
+        a = self.node("a", "--slots", 4)
+        self.node("b", "--slots", 4, "--shell", "off")
+        self.all_end(a, [a.flow(shell("s", "sleep 0.05", taskConfig={"attempts": 1})) for _ in range(40)], 60)
+
+    def test_no_executor(self):
+        """With SHELL off on the only node the task waits and says why; it runs when a node comes that can."""
+        a = self.node("a")
+        flow = a.post("/flow", {"flowName": "w", "flowNodes": [task("e", "ECHO", "x"), shell("s", "true")]})["flowId"]
+        self.assertEqual(a.stop(), 0)
+        b = self.node("b", "--shell", "off")
+        fi = b.post(f"/exec/flow/{flow}")["fiId"]
+        until("ECHO runs", lambda: b.get(f"/monitor/flow/{fi}")["nodes"][0]["status"] == "SUCCESS")
+        until("the next is there", lambda: len(b.get(f"/monitor/flow/{fi}")["nodes"]) == 2)
+        rows = lambda: b.get(f"/monitor/node/{b.get(f'/monitor/flow/{fi}')['nodes'][1]['niId']}")
+        row = until("it says why", lambda: next((r for r in rows() if r.get("why") == "NO_EXECUTOR"), None))
+        self.assertEqual(row["state"], "QUEUED")
+        self.assertIn("SHELL", row["whyText"])
+        self.assertEqual(b.get(f"/monitor/task/{row['tiId']}")["why"], "NO_EXECUTOR")
+        self.node("c")
+        self.assertEqual(b.ended(fi)["status"], "SUCCESS")
+        self.assertNotIn("why", rows()[0])
+
+    @unittest.skipUnless(FAKETIME, "no libfaketime")
+    def test_clocks_apart(self):
+        """Nodes a day ahead and a day behind: no timeout comes early, no time runs backwards."""
+        fake = {"LD_PRELOAD": str(FAKETIME), "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        nodes = [self.node("a", "--slots", 2), self.node("b", "--slots", 2, env={**fake, "FAKETIME": "+1d"}),
+                 self.node("c", "--slots", 2, env={**fake, "FAKETIME": "-1d"})]
+        steps = [shell("s", 'test "$WEIR_ATTEMPT" -ge 2', taskConfig={"attempts": 3, "backoff": {"base": "500ms"}}), task("w", "WAIT", "500ms", "s"),
+                 shell("t", "true", "w")]
+        ids = [node.flow(*steps, timeout=120) for node in nodes for _ in range(4)]
+        self.all_end(nodes[0], ids, 60)
+        for fi in ids:
+            flow = nodes[0].get(f"/monitor/flow/{fi}")
+            times = [flow["startedAt"], *(n["startedAt"] for n in flow["nodes"]), flow["endedAt"]]
+            self.assertEqual(times, sorted(times))
+            self.assertEqual(times[0][:10], times[-1][:10] if times[0][11:13] != "23" else times[0][:10])
+
+
+if __name__ == "__main__":
+    unittest.main()
