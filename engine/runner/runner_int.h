@@ -3,6 +3,7 @@
 #define RUNNER_INT_H
 #include <pthread.h>
 #include <stdatomic.h>
+#include "ask.h"
 #include "cached.h"
 #include "clock.h"
 #include "defs.h"
@@ -54,25 +55,6 @@ struct ev {
   uint8_t put_off;                    /* so often */
   int64_t again_us;                   /* in later[]: boot time */
   bool defer;                         /* its flow is held elsewhere, or must be loaded: next time */
-};
-
-/* What pollers and pushers say of the queue; bits are classes of slots. Under mu until the turn takes it. */
-struct ask_mail { uint8_t empty, lost, away, back; };
-
-/* Hints of tasks that this node cannot run: back to the queue after a while, for a node that can. */
-#define OTHERS_MAX 64
-struct others { struct { struct hint h; uint8_t slot; int64_t at; } v[OTHERS_MAX]; size_t n; };
-
-/* Looking into the rows for what the queue has lost: runner_ask.c. */
-struct ask {
-  uint8_t empty, away;                /* reported: lists that may have been lost; the queue cannot be reached */
-  int64_t push_at, claim_at;          /* boot times: no such look before */
-  int64_t pause_us, claim_us;         /* between two of them */
-  enum { ASK_NONE, ASK_PUSH, ASK_CLAIM } what;  /* the look under way */
-  uint8_t classes;                    /* of ASK_PUSH */
-  uint8_t full;                       /* classes that had no slot free */
-  bool young, wrapped, found;         /* it has seen rows QUEUED just now; gone past the last row; something to claim */
-  int64_t began, at, from, top;       /* boot time; cursor; where it began; the greatest id seen so far */
 };
 
 struct runner {

@@ -129,16 +129,14 @@ const char *store_why(const struct store *s);
 /* How many batches in a row broke the connection that carried them (each of them STORE_RETRY); a batch that is stored, or
  * refused by an answer, makes it 0. Two and more with the server there: look whether one of its rows does it (halve it). */
 uint32_t store_lost_streak(const struct store *s);
-/* The time that all nodes of this database share (base/shared_clock.h), now; any thread. For whoever has its own clocks: the same
- * at boot_us. Read with each join and renewal, which a node makes every sixth of its lease whatever else it commits. */
+/* The time that all nodes of this database share (base/shared_clock.h), now or at boot_us; any thread. Read at each renewal. */
 int64_t store_now(struct store *s);
 int64_t store_time(struct store *s, int64_t boot_us, int64_t wall_us);
 /* n ids in a row; own transaction on a server. Kept in blocks in memory. */
 enum store_rc store_ids(struct store *s, enum id_kind kind, uint32_t n, int64_t *first) WR_MUST;
 
 /* home: names the data directory whose lock this process holds; NULL or "" = it holds none. */
-struct node_info { const char *host; int64_t pid; uint32_t slots; const char *roles; const char *home;
-                   const char *types, *users; };  /* what it can run: lists with commas; of SHELL the users, the first of who names none */
+struct node_info { const char *host; int64_t pid; uint32_t slots; const char *roles, *home, *types, *users; }; /* types, users: "A,B" */
 /* Registers this process as LIVE: a new incarnation. Former ones of its home are dead, children and all, as the lock
  * proves, and are marked so: their lease is not waited for (rule 16). */
 enum store_rc store_join(struct store *s, const struct node_info *info, int64_t *incarnation) WR_MUST;
@@ -165,22 +163,7 @@ void store_rollback(struct store *s);
 /* After UNKNOWN: did batch id commit? A locking read of the own receipt; RETRY = ask again later. */
 enum store_rc store_resolve(struct store *s, int64_t batch_id, bool *committed) WR_MUST;
 
-/* Renewal without a batch. FENCED when this node was declared dead. */
-enum store_rc store_renew(struct store *s) WR_MUST;
-/* Marks nodes whose lease ended more than the margin ago DEAD (one row, own transaction each). *n: how many. */
-enum store_rc store_reap(struct store *s, uint32_t *n) WR_MUST;
-/* Live rows after `after_ti`, in ti order, up to n: what the reconciler looks at. Plain read, no lock. owner_live: the
- * owner's engine_node row is LIVE (or owner is 0). */
-struct live_task { int64_t ti, fi; uint8_t state; uint32_t epoch; int64_t owner, due_us, update_us; bool owner_live; };
-/* A row of state NONE is none: it only says up to where was looked. Bounded: rows that are final are not passed without end. */
-enum store_rc store_live_tasks(struct store *s, int64_t after_ti, struct live_task *out, size_t n, size_t *n_out) WR_MUST;
-/* Flows that are not final, after fi, up to n. */
-struct live_flow { int64_t fi; uint8_t state; int64_t due_us, update_us; bool more; };
-enum store_rc store_live_flows(struct store *s, int64_t after_fi, struct live_flow *out, size_t n, size_t *n_out) WR_MUST;
-/* One node at a time may reconcile: true when this one may now. */
-bool store_reconciler(struct store *s);
-/* One node at a time may look for hints that the queue has lost: take = true when this one may now, until it gives that back. */
-bool store_asker(struct store *s, bool take);
+#include "store_live.h" /* members, leases, live rows */
 
 /* ---- definitions ---- */
 /* Saves; fills id, version, times in *t / *f (node_base too). flow: nodes and edges in chunks, published last.
@@ -203,10 +186,6 @@ enum wr_rc reader_task(struct reader *r, int64_t task_id, int64_t version, struc
 enum wr_rc reader_flow(struct reader *r, int64_t flow_id, int64_t version, struct flow_def **out, struct wr_err *err) WR_MUST;
 /* Newest versions of many tasks at once; out[i] NULL when there is none. */
 enum wr_rc reader_tasks(struct reader *r, const int64_t *ids, size_t n, struct task_def **out, struct wr_err *err) WR_MUST;
-/* The members that live, as they joined. */
-struct node_offer { int64_t incarnation; const char *types, *users; };
-typedef int node_offer_fn(void *ctx, const struct node_offer *o);
-enum wr_rc reader_offers(struct reader *r, node_offer_fn *fn, void *ctx, struct wr_err *err) WR_MUST;
 /* Of many at once: the newest version, 0 = there is none. */
 enum head_kind { HEAD_TASK, HEAD_FLOW };
 struct def_head { int64_t version; bool deleted; };

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 import unittest
+import urllib.parse
 
 from live import Server, directory, shell, task, until
 
@@ -30,12 +31,21 @@ class Hints(unittest.TestCase):
         self.tmp.chmod(0o711)
         self.servers, self.redis = [], None
         self.addCleanup(self.end)
+        store = urllib.parse.urlsplit(os.environ["WEIR_TEST_MYSQL"])
+        self.db = f"{store.path[1:]}_hints_{os.getpid()}"  # of its own: what nodes of another test left is not ours to run
+        self.store = store._replace(path="/" + self.db).geturl()
+        self.socket = urllib.parse.parse_qs(store.query)["socket"][0]
+        self.sql(f"CREATE DATABASE {self.db}")
         self.start_redis()
 
     def end(self):
         for server in self.servers:
             server.kill()
         self.stop_redis()
+        self.sql(f"DROP DATABASE IF EXISTS {self.db}")
+
+    def sql(self, text):
+        subprocess.run(["mariadb", "--no-defaults", "-u", "root", "-S", self.socket, "-e", text], check=True)
 
     def start_redis(self):
         socket = self.tmp / "redis.sock"
@@ -53,7 +63,7 @@ class Hints(unittest.TestCase):
         subprocess.run(["redis-cli", "-s", str(self.tmp / "redis.sock"), "FLUSHALL"], check=True, stdout=subprocess.DEVNULL)
 
     def node(self, name, *args, **more):
-        server = Server(self.tmp / name, "--store", os.environ["WEIR_TEST_MYSQL"], "--queue", f"redis+unix://{self.tmp}/redis.sock",
+        server = Server(self.tmp / name, "--store", self.store, "--queue", f"redis+unix://{self.tmp}/redis.sock",
                         "--prefix", self.id().rsplit(".", 1)[1], *args, **more)
         self.servers.append(server)
         return server

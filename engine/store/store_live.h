@@ -1,0 +1,28 @@
+/* The part of store.h about members of a cluster and what a reconciler looks at: leases, live rows, whose turn it is. Included
+ * by store.h alone; the runner's writer, its thread, but reader_offers(). */
+#ifndef STORE_LIVE_H
+#define STORE_LIVE_H
+
+/* Renewal without a batch. FENCED when this node was declared dead. */
+enum store_rc store_renew(struct store *s) WR_MUST;
+/* Marks nodes whose lease ended more than the margin ago DEAD (one row, own transaction each). *n: how many. */
+enum store_rc store_reap(struct store *s, uint32_t *n) WR_MUST;
+/* Live rows after `after_ti`, in ti order, up to n: what the reconciler looks at. Plain read, no lock. owner_live: the
+ * owner's engine_node row is LIVE (or owner is 0). */
+struct live_task { int64_t ti, fi; uint8_t state; uint32_t epoch; int64_t owner, due_us, update_us; bool owner_live; };
+/* State NONE: no row, it only says up to where was looked. */
+enum store_rc store_live_tasks(struct store *s, int64_t after_ti, struct live_task *out, size_t n, size_t *n_out) WR_MUST;
+/* Flows that are not final, after fi, up to n. */
+struct live_flow { int64_t fi; uint8_t state; int64_t due_us, update_us; bool more; };
+enum store_rc store_live_flows(struct store *s, int64_t after_fi, struct live_flow *out, size_t n, size_t *n_out) WR_MUST;
+/* One node at a time may reconcile: true when this one may now. */
+bool store_reconciler(struct store *s);
+/* The same for hints that the queue has lost: true when this one may look for them, until it gives that back. */
+bool store_asker(struct store *s, bool take);
+
+struct reader;
+/* The members that live, as they joined. */
+struct node_offer { int64_t incarnation; const char *types, *users; };
+typedef int node_offer_fn(void *ctx, const struct node_offer *o);
+enum wr_rc reader_offers(struct reader *r, node_offer_fn *fn, void *ctx, struct wr_err *err) WR_MUST;
+#endif
