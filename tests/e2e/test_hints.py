@@ -142,8 +142,8 @@ class Hints(unittest.TestCase):
         fake = {"LD_PRELOAD": str(FAKETIME), "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
         nodes = [self.node("a", "--slots", 2), self.node("b", "--slots", 2, env={**fake, "FAKETIME": "+1d"}),
                  self.node("c", "--slots", 2, env={**fake, "FAKETIME": "-1d"})]
-        steps = [shell("s", 'test "$WEIR_ATTEMPT" -ge 2', taskConfig={"attempts": 3, "backoff": {"base": "500ms"}}), task("w", "WAIT", "500ms", "s"),
-                 shell("t", "true", "w")]
+        # No WAIT: libfaketime moves the absolute times of timerfd, so the timers of the worker are not to be trusted here.
+        steps = [shell("s", 'test "$WEIR_ATTEMPT" -ge 2', taskConfig={"attempts": 3, "backoff": {"base": "500ms"}}), shell("t", "true", "s")]
         ids = [node.flow(*steps, timeout=120) for node in nodes for _ in range(4)]
         self.all_end(nodes[0], ids, 60)
         for fi in ids:
