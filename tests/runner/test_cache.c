@@ -98,7 +98,7 @@ static void open_runner(void) {
   const struct runner_opts o = {.store = store, .defs = defs, .info = {"h", 1, 1, "runner", NULL}, .seed = 7, .cache_bytes = CACHE,
                                 .request_us = INT64_MAX / 4,
                                 .ports = {.push = push, .backlog = backlog, .pull = pull, .boot_now = boot_now}};
-  if (runner_new(&o, now, &runner, &err)) fail_msg("%s", err.msg);
+  if (runner_new(&o, &runner, &err)) fail_msg("%s", err.msg);
   turns();
 }
 
