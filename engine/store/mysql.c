@@ -195,7 +195,7 @@ static void my_close(struct store *st) {
   my_conn_close(&s->side);
   my_conn_close(&s->def);
   pthread_mutex_destroy(&s->ids_mu);
-  pthread_mutex_destroy(&s->def_mu);
+  turn_done(&s->def_mu);
   pthread_mutex_destroy(&s->pool_mu);
   pthread_cond_destroy(&s->pool_cond);
   sql_done(&s->sql);
@@ -247,7 +247,7 @@ static struct my *my_new(const struct store_opts *o, const struct my_url *url) {
   my_conn_init(&s->def, s, MY_DEF);
   arena_init(&s->texts, 0);
   pthread_mutex_init(&s->ids_mu, NULL);
-  pthread_mutex_init(&s->def_mu, NULL);
+  turn_init(&s->def_mu);
   pthread_mutex_init(&s->pool_mu, NULL);
   pthread_condattr_t attr;
   pthread_condattr_init(&attr);

@@ -18,15 +18,14 @@ enum wr_rc my_def_enter(struct my *s, struct wr_err *err) {
   char text[160];
   bool found;
   int64_t got = 0;
-  struct timespec until = my_until(s);
-  if (pthread_mutex_clocklock(&s->def_mu, CLOCK_MONOTONIC, &until)) return wr_err_set(err, WR_BUSY, NULL);
+  if (!turn_take(&s->def_mu, my_until(s))) return wr_err_set(err, WR_BUSY, NULL);
   unsigned e = my_conn_ready(&s->def);
   snprintf(text, sizeof text, "SELECT GET_LOCK(CONCAT('weir.define.', IF(CHAR_LENGTH(DATABASE())<=48, DATABASE(), MD5(DATABASE()))), %u)",
            s->def.io_s - 1);
   if (!e) e = my_query_int(&s->def, text, &got, &found);
   if (!e && got == 1) return WR_OK;
   enum wr_rc rc = e ? my_conn_err(&s->def, e, err) : wr_err_set(err, WR_BUSY, NULL);
-  pthread_mutex_unlock(&s->def_mu);
+  turn_give(&s->def_mu);
   return rc;
 }
 
@@ -35,7 +34,7 @@ void my_def_leave(struct my *s) {
   int64_t v;
   if (s->def.m) (void)my_query_int(&s->def, "SELECT RELEASE_LOCK(CONCAT('weir.define.', IF(CHAR_LENGTH(DATABASE())<=48, DATABASE(), "
                                    "MD5(DATABASE()))))", &v, &found); /* if it fails, the connection and the lock are gone */
-  pthread_mutex_unlock(&s->def_mu);
+  turn_give(&s->def_mu);
 }
 
 enum wr_rc my_tx_begin(struct my_conn *c, struct wr_err *err) {

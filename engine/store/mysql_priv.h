@@ -14,6 +14,7 @@
 #include "mysql_conn.h"
 #include "mysql_sql.h"
 #include "store_backend.h"
+#include "turn.h"
 
 #define MY_READERS 9           /* one of them is the runner's for good */
 #define MY_SCHEMA 2
@@ -75,7 +76,7 @@ struct my {
   struct my_conn side;
   struct my_ids id[ID__N];
   /* the definition writer's */
-  pthread_mutex_t def_mu;
+  struct turn def_mu;
   struct my_conn def;
   struct sql def_sql;
   /* readers */
@@ -102,7 +103,7 @@ enum wr_rc my_def_known(struct my *s, enum my_def what, int64_t id, int64_t expe
 /* mysql_keys.c: KEY_REUSED when key (NULL = none) is there; the row that says what it made. Inside the transaction. */
 enum wr_rc my_def_key_free(struct my *s, const struct key_write *key, struct wr_err *err) WR_MUST;
 enum wr_rc my_def_key_put(struct my *s, struct key_write *key, int64_t id, int64_t version, struct wr_err *err) WR_MUST;
-struct timespec my_until(const struct my *s); /* CLOCK_MONOTONIC: so long a request waits for another one */
+int64_t my_until(const struct my *s); /* CLOCK_MONOTONIC: so long a request waits for another one */
 /* Ids without the runner's codes. */
 enum wr_rc my_def_ids(struct my *s, enum id_kind kind, uint32_t n, int64_t *first, struct wr_err *err) WR_MUST;
 

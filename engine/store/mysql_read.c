@@ -10,17 +10,11 @@
 
 /* ---- the pool ---- */
 /* A fifth of what a request may wait in all. */
-struct timespec my_until(const struct my *s) {
-  struct timespec t;
-  int64_t us = clock_mono_us() + s->request_us / 5;
-  t.tv_sec = us / 1000000;
-  t.tv_nsec = us % 1000000 * 1000;
-  return t;
-}
+int64_t my_until(const struct my *s) { return clock_mono_us() + s->request_us / 5; }
 
 static struct my_reader *pool_take(struct my *s) {
   struct my_reader *r = NULL;
-  struct timespec until = my_until(s);
+  struct timespec until = mono_at(my_until(s));
   int late = 0;
   pthread_mutex_lock(&s->pool_mu);
   while (!s->idle && s->n_readers >= MY_READERS && !late) late = pthread_cond_timedwait(&s->pool_cond, &s->pool_mu, &until);

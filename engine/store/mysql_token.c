@@ -28,11 +28,11 @@ enum wr_rc my_reader_token(struct reader *rd, struct store_token *out, struct wr
 
 enum wr_rc my_claim_token(struct store *st, struct store_token *t, struct wr_err *err) {
   struct my *s = my_of(st);
-  pthread_mutex_lock(&s->def_mu);
+  if (!turn_take(&s->def_mu, my_until(s))) return wr_err_set(err, WR_BUSY, NULL);
   unsigned e = my_conn_ready(&s->def);
   if (!e) e = my_run(&s->def, NULL, SET " AND token_hash IS NULL", MY_ARGS(my_at(t->hash), my_at(t->host), my_ad(clock_wall_us())));
   if (!e) e = look(&s->def, t);
-  pthread_mutex_unlock(&s->def_mu);
+  turn_give(&s->def_mu);
   return e ? my_err(e, err) : WR_OK;
 }
 

@@ -141,10 +141,9 @@ static enum wr_rc save_task(struct sq *s, struct task_def *t, int64_t expect, st
 
 enum wr_rc sq_save_task(struct store *st, struct task_def *t, int64_t expect_version, struct key_write *key, struct wr_err *err) {
   struct sq *s = sq_of(st);
-  struct timespec until = sq_until(s);
-  if (pthread_mutex_clocklock(&s->def_lock, CLOCK_MONOTONIC, &until)) return wr_err_set(err, WR_BUSY, NULL);
+  if (!turn_take(&s->def_lock, sq_until(s))) return wr_err_set(err, WR_BUSY, NULL);
   enum wr_rc rc = save_task(s, t, expect_version, key, err);
-  pthread_mutex_unlock(&s->def_lock);
+  turn_give(&s->def_lock);
   return rc;
 }
 
@@ -211,18 +210,16 @@ static enum wr_rc delete_flow(struct sq *s, int64_t id, struct wr_err *err) {
 
 enum wr_rc sq_delete_task(struct store *st, int64_t task_id, struct wr_err *err) {
   struct sq *s = sq_of(st);
-  struct timespec until = sq_until(s);
-  if (pthread_mutex_clocklock(&s->def_lock, CLOCK_MONOTONIC, &until)) return wr_err_set(err, WR_BUSY, NULL);
+  if (!turn_take(&s->def_lock, sq_until(s))) return wr_err_set(err, WR_BUSY, NULL);
   enum wr_rc rc = delete_task(s, task_id, err);
-  pthread_mutex_unlock(&s->def_lock);
+  turn_give(&s->def_lock);
   return rc;
 }
 
 enum wr_rc sq_delete_flow(struct store *st, int64_t flow_id, struct wr_err *err) {
   struct sq *s = sq_of(st);
-  struct timespec until = sq_until(s);
-  if (pthread_mutex_clocklock(&s->def_lock, CLOCK_MONOTONIC, &until)) return wr_err_set(err, WR_BUSY, NULL);
+  if (!turn_take(&s->def_lock, sq_until(s))) return wr_err_set(err, WR_BUSY, NULL);
   enum wr_rc rc = delete_flow(s, flow_id, err);
-  pthread_mutex_unlock(&s->def_lock);
+  turn_give(&s->def_lock);
   return rc;
 }

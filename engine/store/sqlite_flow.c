@@ -166,9 +166,8 @@ static enum wr_rc save_flow(struct sq *s, struct flow_def *f, int64_t expect, st
 
 enum wr_rc sq_save_flow(struct store *st, struct flow_def *f, int64_t expect_version, struct key_write *key, struct wr_err *err) {
   struct sq *s = sq_of(st);
-  struct timespec until = sq_until(s);
-  if (pthread_mutex_clocklock(&s->def_lock, CLOCK_MONOTONIC, &until)) return wr_err_set(err, WR_BUSY, NULL);
+  if (!turn_take(&s->def_lock, sq_until(s))) return wr_err_set(err, WR_BUSY, NULL);
   enum wr_rc rc = save_flow(s, f, expect_version, key, err);
-  pthread_mutex_unlock(&s->def_lock);
+  turn_give(&s->def_lock);
   return rc;
 }

@@ -125,7 +125,7 @@ static struct sq *sq_new(const char *path) {
   s->log_path = b.data;
   pthread_mutex_init(&s->turn.mu, NULL);
   pthread_cond_init(&s->turn.cond, NULL);
-  pthread_mutex_init(&s->def_lock, NULL);
+  turn_init(&s->def_lock);
   pthread_mutex_init(&s->ckpt.mu, NULL);
   pthread_mutex_init(&s->files_mu, NULL);
   pthread_mutex_init(&s->pool_mu, NULL);
@@ -191,7 +191,7 @@ void sq_close(struct store *st) {
   free(s->flows.v);
   pthread_mutex_destroy(&s->turn.mu);
   pthread_cond_destroy(&s->turn.cond);
-  pthread_mutex_destroy(&s->def_lock);
+  turn_done(&s->def_lock);
   pthread_mutex_destroy(&s->ckpt.mu);
   pthread_cond_destroy(&s->ckpt.cond);
   pthread_mutex_destroy(&s->files_mu);

@@ -15,6 +15,7 @@
 #include <sqlite3.h>
 #include "ins_rows.h"
 #include "store_backend.h"
+#include "turn.h"
 
 #define SQ_READERS 5           /* one of them is the runner's for good */
 #define SQ_SCHEMA 2
@@ -67,7 +68,7 @@ const char *sq_col_text(sqlite3_stmt *st, int i, struct arena *a);
 #define SQ_KEY_INSERT "INSERT INTO idempotency (idem_key, hash, kind, first_id, n, create_time) VALUES (?1,?2,?3,?4,?5,?6)"
 #define SQ_KEYS_OLD "DELETE FROM idempotency WHERE idem_key IN (SELECT idem_key FROM idempotency WHERE create_time < ?1 " \
   "ORDER BY create_time LIMIT ?2)"
-#define SQ_TOKEN "SELECT token_hash, token_host FROM installation"
+#define SQ_TOKEN "SELECT token_hash, token_host FROM installation WHERE one=1"
 #define SQ_TOKEN_SET "UPDATE installation SET token_hash=?1, token_host=?2, token_time=?3"
 #define SQ_FLOW_NAME 18   /* index of what follows SQ_FLOW_COLS */
 void sq_get_flow(sqlite3_stmt *st, struct flow_row *r, struct arena *a);
@@ -123,7 +124,7 @@ struct sq {
   int64_t me;               /* incarnation, 0 = not joined */
   struct sweep tasks, flows;
   /* the definition writer's */
-  pthread_mutex_t def_lock;
+  struct turn def_lock;
   struct sq_conn def;
   /* ids: FI NI TI INCARNATION belong to the runner, TASK FLOW NODE to def_lock.
    * sent: in the transaction under way; saved: committed (both of the runner only) */
@@ -158,7 +159,7 @@ enum wr_rc sq_take_lock(struct sq *s, struct wr_err *err);
 enum wr_rc sq_files_know(struct sq *s, struct wr_err *err);
 /* No file was removed or replaced since; else it is said once, and never true again. Any thread. */
 bool sq_files_there(struct sq *s);
-struct timespec sq_until(const struct sq *s);     /* CLOCK_MONOTONIC: so long a request waits for another one */
+int64_t sq_until(const struct sq *s);             /* CLOCK_MONOTONIC: so long a request waits for another one */
 /* ---- sqlite_ckpt.c ---- */
 enum wr_rc sq_ckpt_start(struct sq *s, struct wr_err *err);
 void sq_ckpt_stop(struct sq *s);

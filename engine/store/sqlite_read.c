@@ -15,10 +15,7 @@ static const char *const rd_sql[] = {
 
 /* ---- the pool ---- */
 /* A fifth of what a request may wait in all. */
-struct timespec sq_until(const struct sq *s) {
-  int64_t us = clock_mono_us() + s->request_us / 5;
-  return (struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
-}
+int64_t sq_until(const struct sq *s) { return clock_mono_us() + s->request_us / 5; }
 
 static struct sq_reader *reader_new(struct sq *s, struct wr_err *err) {
   struct sq_reader *r = wr_new(struct sq_reader);
@@ -33,7 +30,7 @@ static struct sq_reader *reader_new(struct sq *s, struct wr_err *err) {
 struct reader *sq_reader_get(struct store *st, struct wr_err *err) {
   struct sq *s = sq_of(st);
   struct sq_reader *r = NULL;
-  struct timespec until = sq_until(s);
+  struct timespec until = mono_at(sq_until(s));
   int late = 0;
   pthread_mutex_lock(&s->pool_mu);
   while (!s->idle && s->n_readers >= SQ_READERS && !late) late = pthread_cond_timedwait(&s->pool_cond, &s->pool_mu, &until);

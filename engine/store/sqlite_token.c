@@ -42,14 +42,14 @@ static int look(struct sq_conn *c, size_t stmt, struct store_token *out) {
 
 enum wr_rc sq_claim_token(struct store *st, struct store_token *t, struct wr_err *err) {
   struct sq *s = sq_of(st);
-  pthread_mutex_lock(&s->def_lock);
+  if (!turn_take(&s->def_lock, sq_until(s))) return wr_err_set(err, WR_BUSY, NULL);
   enum wr_rc rc = sq_def_begin(s, err);
   if (!rc) {
     int sql = put_token(sq_stmt(&s->def, DEF_TOKEN_CLAIM), t);
     if (sql == SQLITE_OK) sql = look(&s->def, DEF_TOKEN, t);
     rc = sql == SQLITE_OK ? sq_def_commit(s, err) : sq_def_fail(s, WR_OK, sql, err);
   }
-  pthread_mutex_unlock(&s->def_lock);
+  turn_give(&s->def_lock);
   return rc;
 }
 

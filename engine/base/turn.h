@@ -1,6 +1,6 @@
 /* One at a time, for those who do not wait for ever. Any thread takes it, the same one gives it back. */
-#ifndef API_TURN_H
-#define API_TURN_H
+#ifndef TURN_H
+#define TURN_H
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
