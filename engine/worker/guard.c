@@ -20,7 +20,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "caps.h"
 #include "err.h"
+#include "rehearsal.h"
 #include "spawner_wire.h"
 
 enum { FORK_AGAIN_MS = 20 };
@@ -92,6 +94,11 @@ static void make_run_dir(const char *path) {
   if (fd == FD_RUN) return;
   dup3(fd, FD_RUN, O_CLOEXEC);
   close(fd);
+}
+
+static void rehearse_or_refuse(const struct spawner_seed *seed) {
+  char text[244];
+  if (!rehearse(seed->run_as, FD_RUN, seed->run_path, text, sizeof text)) refuse(WR_FORBIDDEN, text);
 }
 
 /* Nothing of the node's stays open, no signal of its terminal gets here. */
@@ -174,10 +181,11 @@ int spawner_spare_below(const struct spawner_seed *seed, pid_t *pid) {
 }
 
 /* Waits for its spawner's end, however that comes, then for that of all that it leaves. */
-static _Noreturn void be_guard(pid_t spawner) {
+static _Noreturn void be_guard(pid_t spawner, const struct run_as *run_as) {
   const struct timespec patience = {0, 20000000}; /* an orphan may come without a signal */
   sigset_t set;
   prctl(PR_SET_NAME, "weir-guard", 0, 0, 0);
+  (void)caps_for_guard(run_as); /* it has the spawner's otherwise */
   close(FD_SOCK); /* so that the node sees its end when the spawner goes */
   syscall(SYS_close_range, (unsigned)FD_NULL + 1, ~0U, 0U); /* and the spare that of the node */
   for (int status; waitpid(spawner, &status, WUNTRACED) == spawner && WIFSTOPPED(status);) kill(spawner, SIGCONT); /* it has deadlines */
@@ -188,21 +196,27 @@ static _Noreturn void be_guard(pid_t spawner) {
 }
 
 /* Returns in the spawner. */
-static void fork_from_guard(int role) {
+static void fork_from_guard(const struct spawner_seed *seed) {
   if (setsid() < 0) _exit(1);
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* for the guard; a fork does not pass it on */
-  pid_t pid = fork_at_last(role);
+  pid_t pid = fork_at_last(seed->role);
   if (pid < 0) _exit(1);
-  if (pid > 0) be_guard(pid);
+  if (pid > 0) be_guard(pid, seed->run_as);
   prctl(PR_SET_NAME, "weir-spawner", 0, 0, 0);
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 }
 
 _Noreturn void spawner_main(struct spawner_seed seed) {
   settle_in(&seed);
-  if (seed.role == SPAWNER_FIRST) lock_or_refuse(), make_run_dir(seed.run_path);
-  else be_spare();
+  if (seed.role == SPAWNER_FIRST) {
+    lock_or_refuse();
+    make_run_dir(seed.run_path);
+    if (caps_for_spawner(seed.run_as)) refuse(WR_FORBIDDEN, "The spawner cannot give up root's rights."); /* the spares are born without */
+    rehearse_or_refuse(&seed);
+  } else {
+    be_spare();
+  }
   int spare = make_spare(&seed);
-  fork_from_guard(seed.role);
+  fork_from_guard(&seed);
   spawner_loop(&seed, spare);
 }

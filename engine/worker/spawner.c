@@ -54,6 +54,7 @@
 #include "heap.h"
 #include "map64.h"
 #include "mem.h"
+#include "oom.h"
 #include "run_as.h"
 #include "spawner_wire.h"
 
@@ -103,6 +104,7 @@ struct spawn {
   const struct spawner_seed *seed;
   size_t n_killed;               /* running main children that a SIGKILL was sent to */
   struct workdirs dirs;
+  int oom_score;                 /* of what runs here */
   int64_t idle_us, dying_us;     /* when the last attempt ended; when the node died */
 };
 
@@ -325,8 +327,10 @@ static void hunt(struct spawn *s) {
 /* Whose it is by its mark; one that took that off belongs to whoever of its user ended before it was seen, for a while. */
 static void hold(struct spawn *s, const struct stray *x) {
   bool fresh = x->owner == 0 && s->now_us - x->since_us < STUCK_US;
-  for (struct proc *p = s->ended; p; p = p->next)
-    if (x->owner ? p->report.id == x->owner : fresh && p->uid == x->uid && x->since_us >= p->ended_us) p->held = true;
+  for (struct proc *p = s->ended; p; p = p->next) {
+    bool may_be = fresh && (p->uid == x->uid || x->uid == STRAY_ANYBODY) && x->since_us >= p->ended_us;
+    if (x->owner ? p->report.id == x->owner : may_be) p->held = true;
+  }
 }
 
 static void hold_ended(struct spawn *s) {
@@ -584,6 +588,7 @@ static void on_start(struct spawn *s, struct sw_start *m, size_t n, const int *f
   p->pid = pid;
   p->dir = dir;
   p->uid = dir->uid;
+  oom_score(pid, s->oom_score, p->uid, s->dirs.me);
   p->report = r;
   map64_put(&s->by_id, r.id, p);
   map64_put(&s->by_pid, pid, p);
@@ -747,6 +752,7 @@ _Noreturn void spawner_loop(const struct spawner_seed *seed, int spare) {
   watch(&s, s.grace);
   watch(&s, s.deadline);
   workdirs_init(&s.dirs, FD_RUN, seed->run_path);
+  s.oom_score = oom_score_of_tasks();
   s.now_us = clock_mono_us();
   workdirs_sweep(&s.dirs, s.now_us);
   spawner_prompt();

@@ -16,7 +16,7 @@ void strays_add(struct strays *s, pid_t pid, int64_t now_us) {
   struct stat st;
   uint64_t mark = reap_mark(pid);
   snprintf(path, sizeof path, "/proc/%d", (int)pid);
-  *x = (struct stray){.pid = pid, .uid = stat(path, &st) == 0 ? st.st_uid : 0, .since_us = now_us,
+  *x = (struct stray){.pid = pid, .uid = stat(path, &st) == 0 ? st.st_uid : STRAY_ANYBODY, .since_us = now_us,
                       .owner = mark >= MARK_BASE ? (int64_t)(mark - MARK_BASE) : 0};
   map64_put(&s->by_pid, pid, x);
 }

@@ -218,6 +218,67 @@ class Itself(Base):
         self.assertEqual(row.get("result"), "weirserver\nend\n", row)
         self.assertEqual(server.stop(), 0)
 
+    def test_rights_of_the_spawner(self):
+        """Guard, spawner and spare of a server that root starts have four rights at most, and can have no other."""
+        SETS = ("CapPrm", "CapEff", "CapInh", "CapBnd", "CapAmb")
+        server = self.server("--run-as", "weirtask1", "--user", "weirserver")
+        four = 1 << 0 | 1 << 5 | 1 << 6 | 1 << 7  # chown, kill, setgid, setuid
+        seen = {}
+        for pid in family(server.pid):
+            seen[pathlib.Path(f"/proc/{pid}/comm").read_text().strip()] = [int(c[0], 16) for c in status_of(pid, *SETS)]
+        self.assertEqual(seen, {"weir-guard": [1 << 5, 1 << 5, 0, four, 0], "weir-spawner": [four, four, 0, four, 0],
+                                "weir-spare": [four, four, 0, four, 0]})
+        script = ('mkdir -p "$WEIR_WORKDIR/a/b"; chmod 0 "$WEIR_WORKDIR/a"; (setsid sleep 600 & ) ; '
+                  '{ cat /proc/self/oom_score_adj; grep -h ^Cap /proc/self/status; } > "$WEIR_OUTPUT"; chmod 0 "$WEIR_OUTPUT"')
+        for _ in range(2):
+            row = self.result(server, script)
+            lines = row["result"].splitlines()
+            self.assertEqual((row["state"], lines[0]), ("SUCCESS", "500"), row)
+            self.assertEqual([int(line.split()[1], 16) for line in lines[1:]], [0, 0, 0, four, 0])
+            uid = str(pwd.getpwnam("weirtask1").pw_uid)
+            self.assertEqual([p for p in os.listdir("/proc") if p.isdigit() and self.of(p) == uid], [])
+            until("the directory is removed", lambda: not os.listdir(self.data / "run"))
+            spawner = next(p for p in family(server.pid) if pathlib.Path(f"/proc/{p}/comm").read_text() == "weir-spawner\n")
+            os.kill(spawner, signal.SIGKILL)  # the spare is as good
+        self.assertEqual(server.stop(), 0)
+
+    def of(self, pid):
+        try:
+            return status_of(pid, "Uid")[0][0]
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+
+    def test_spare_kills_for_the_node(self):
+        """Guard and spawner die while a task runs: the node, which gave up root, has the spare kill what is left."""
+        server = self.server("--run-as", "weirtask1", "--user", "weirserver")
+        pids = self.tmp / "pids"
+        pids.touch()
+        pids.chmod(0o666)
+        ti = self.start(server, self.save(server, f"setsid sh -c 'echo $$ >> {pids}; exec sleep 600' & echo $$ >> {pids}; wait", onLost="fail")["taskId"])
+        until("both run", lambda: len(pids.read_text().split()) == 2)
+        names = {pathlib.Path(f"/proc/{p}/comm").read_text().strip(): p for p in family(server.pid)}
+        for name in ("weir-spawner", "weir-guard"):
+            os.kill(names[name], signal.SIGSTOP)
+        for name in ("weir-guard", "weir-spawner"):
+            os.kill(names[name], signal.SIGKILL)
+        until("all of it is dead", lambda: not any(alive(int(p)) for p in pids.read_text().split()[:2]))
+        until("the node knows", lambda: self.row(server, ti)["state"] in ("FAILED", "DEAD"))
+        self.assertEqual(self.result(server, "true")["state"], "SUCCESS")
+        self.assertEqual(server.stop(), 0)
+
+    def test_folder_that_bars_the_way(self):
+        """A task's user cannot reach its directory: refused at the start, with the folder."""
+        self.tmp.chmod(0o700)
+        said = self.refused("--run-as", "weirtask1", "--user", "weirserver")
+        self.assertIn(f"may not pass through {self.tmp}:", said)
+        self.assertIn("weirtask1", said)
+        self.tmp.chmod(0o711)
+        self.data.chmod(0o700)
+        self.assertIn(f"may not pass through {self.data}:", self.refused("--run-as", "weirtask1", "--user", "weirserver"))
+        self.assertEqual(os.listdir(self.data / "run"), [])
+        self.data.chmod(0o711)
+        self.assertEqual(self.server("--run-as", "weirtask1", "--user", "weirserver").stop(), 0)
+
 
 class Files(Base):
     """The data directory and what lies in it is ours alone, or the start is refused with the way out."""

@@ -1,0 +1,10 @@
+/* What a task's user needs, tried as that user before the node says that it listens. The guard to be, once, at the first start. */
+#ifndef REHEARSAL_H
+#define REHEARSAL_H
+#include <stdbool.h>
+#include "run_as.h"
+
+/* Can every user of the list who is not this process reach a directory of its own in run (DATA/run, opened) by the path that its
+ * tasks are told, and write there? False: text says who cannot, which folder, and what to type. */
+bool rehearse(const struct run_as *p, int run, const char *path, char *text, size_t n);
+#endif
