@@ -22,12 +22,17 @@ static enum wr_rc check_user(const struct def_site *site, const json_t *config, 
   return no ? wr_err_at(err, WR_SHELL_NOT_ALLOWED, path, "%s", run_as_text(no, user, why, sizeof why)) : WR_OK;
 }
 
+static enum wr_rc no_shell(const char *path, struct wr_err *err) {
+  char why[sizeof err->msg];
+  return wr_err_at(err, WR_SHELL_NOT_ALLOWED, path, "%s", run_as_text(RUN_AS_SHELL_OFF, NULL, why, sizeof why));
+}
+
 static enum wr_rc check_type(void *ctx, const char *type, const char *content, const json_t *config, const char *path,
                              uint8_t *slot, struct wr_err *err) {
   const struct def_site *site = ctx;
   const wx_ops *ops = executor_find(type);
   if (!ops) return unknown_type(type, path, err);
-  if (ops == &executor_shell && !site->shell_allowed) return wr_err_at(err, WR_SHELL_NOT_ALLOWED, path, NULL);
+  if (ops == &executor_shell && !site->shell_allowed) return no_shell(path, err);
   enum wr_rc rc = ops == &executor_shell ? check_user(site, config, path, err) : WR_OK;
   if (rc) return rc;
   *slot = (uint8_t)ops->slot;

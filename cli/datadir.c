@@ -33,7 +33,8 @@ static enum wr_rc make(const char *path, const struct identity *id, struct wr_er
   if (made && id->becomes && lchown(p, id->user.uid, id->user.gid) != 0) failed = errno;
   if (made && !failed && chmod(p, 0711) != 0) failed = errno; /* whatever the umask */
   free(p);
-  return failed && failed != EEXIST ? wr_err_set(err, WR_NO_SPACE, "The data directory cannot be made: %s.", strerrordesc_np(failed)) : WR_OK;
+  if (!failed || failed == EEXIST) return WR_OK;
+  return wr_err_set(err, WR_NO_SPACE, "The data directory %.150s cannot be made: %s. Name another one with --data.", path, strerrordesc_np(failed));
 }
 
 /* A folder of root's may be given away only when it is a server's already. */

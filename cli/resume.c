@@ -89,7 +89,8 @@ int resume(struct node *n, bool json, atomic_int *poked, struct wr_err *err) {
   enum wr_rc rc = unfinished(r, &s, err);
   reader_put(r);
   int sig = 0;
-  if (!rc) fprintf(stderr, "resuming %zu run%s\n", s.n, s.n == 1 ? "" : "s");
+  if (!rc && !s.n) fputs("the store holds no unfinished run\n", stderr);
+  else if (!rc) fprintf(stderr, "resuming %zu run%s\n", s.n, s.n == 1 ? "" : "s");
   if (!rc && json) fputs("{\"runs\":[", stdout);
   while (!rc && !sig && s.n > 0) {
     rc = look(node_store(n), &s, err);

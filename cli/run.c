@@ -4,12 +4,14 @@
  * runner wakes the main thread after its turns, and the look at the rows that follows is spaced by follow.c. The store is
  * a temporary SQLite file unless --store names one. First Ctrl-C cancels the flow and waits until its processes are
  * dead; another ends at once, and the spawner kills them. */
+#include <errno.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "clock.h"
 #include "input.h"
@@ -49,11 +51,19 @@ static bool resuming(const struct job *j) { return config_num(&j->cfg, OPT_RESUM
 
 /* ---- options ---- */
 
+/* A file that is not there is made where a flow begins, not where one is to go on: its name is mistyped. */
+static bool sqlite_missing(const char *url) {
+  struct stat st;
+  return strncmp(url, "sqlite:", 7) == 0 && stat(url + 7, &st) != 0 && errno == ENOENT;
+}
+
 static enum wr_rc read_options(struct job *j, struct wr_err *err) {
   struct node_opts *o = &j->opts;
   bool resume = resuming(j);
   if (resume && (j->cfg.n_args || !config_text(&j->cfg, OPT_STORE)))
     return wr_err_set(err, WR_BAD_REQUEST, "--resume goes on with what is unfinished in a store: it takes --store URL and no FILE.");
+  if (resume && sqlite_missing(config_text(&j->cfg, OPT_STORE)))
+    return wr_err_set(err, WR_NOT_FOUND, "There is no database %.200s: nothing to go on with.", config_text(&j->cfg, OPT_STORE));
   if (!resume && j->cfg.n_args != 1)
     return wr_err_set(err, WR_BAD_REQUEST, j->cfg.n_args ? "Expected one FILE." : "FILE is missing; - reads standard input.");
   if (isnan(input_scale(config_text(&j->cfg, OPT_TIME_SCALE))))
@@ -301,7 +311,7 @@ int verb_run(int argc, char **argv) {
     code = EXIT_OK;
   } else {
     if (!rc) rc = read_options(&j, &err);
-    code = rc ? complain("run", &err, exit_of(rc)) : run_job(&j);
+    code = rc ? complain("run", &err, rc == WR_NOT_FOUND ? EXIT_NOT_FOUND : exit_of(rc)) : run_job(&j);
   }
   job_done(&j);
   return code;

@@ -75,7 +75,7 @@ enum wr_rc setup_common(const struct config *c, enum shell_mode mode, struct nod
   enum wr_rc rc = setup_log(c, o->roles & NODE_API ? LOG_INFO : LOG_WARN, err);
   if (!rc) rc = setup_quietly(c, mode, o, err);
   if (!rc && mode == SHELL_SERVICE && geteuid() == 0 && !o->who.becomes)
-    say_warning("the server stays root: name a user with --user, or give it a data directory that belongs to one");
+    say_warning("the server stays root: name another user with --user, or give it a data directory that belongs to one");
   if (!rc && o->run_as) tell_shell(o->run_as, mode);
   return rc;
 }

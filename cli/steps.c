@@ -47,45 +47,6 @@ static void put_name(const struct follow *f, uint32_t i, size_t k) {
   else fprintf(f->to, "%zu", k + 1);
 }
 
-/* ---- attempts ---- */
-
-struct attempts { struct follow *f; uint32_t i; size_t k; struct step *step; const struct task_row *row; };
-
-static int tell_attempt(void *ctx, const struct attempt_row *a) {
-  struct attempts *t = ctx;
-  struct follow_node *n = &t->f->node[t->i];
-  if (a->epoch <= t->step->told) return 0;
-  t->step->told = a->epoch;
-  bool waits = t->row->t.state == TASK_RETRY_WAIT && t->row->t.epoch == a->epoch && t->row->t.due_us > a->end_us;
-  n->attempts = a->epoch;
-  if (t->f->style == FOLLOW_TREE) return 0;
-  put_name(t->f, t->i, t->k);
-  fprintf(t->f->to, " %s", strcmp(a->why, "LOST") == 0 ? "LOST" : strcmp(a->why, "HANDBACK") == 0 ? "HANDBACK" : "RETRY");
-  if (a->start_us && a->end_us) fprintf(t->f->to, " %.3fs", (double)(a->end_us - a->start_us) / 1e6);
-  fprintf(t->f->to, " attempt %u: ", a->epoch);
-  follow_text(t->f->to, a->error ? a->error : "", a->error ? strlen(a->error) : 0);
-  if (waits) fprintf(t->f->to, " Again in %.3fs.", (double)(t->row->t.due_us - a->end_us) / 1e6);
-  fputc('\n', t->f->to);
-  return 0;
-}
-
-static enum wr_rc look_attempts(struct follow *f, struct reader *r, uint32_t i, const struct seen *s, struct wr_err *err) {
-  struct follow_node *n = &f->node[i];
-  enum wr_rc rc = WR_OK;
-  n->retry_us = 0;
-  for (size_t k = 0; k < s->n && !rc; k++) {
-    const struct task_row *row = &s->row[k];
-    bool waits = row->t.state == TASK_RETRY_WAIT;
-    if (waits) n->retry_us = row->t.due_us;
-    /* The attempt that goes on, or ended for good, has no row among those that ended and were followed by another. */
-    uint32_t over = row->t.epoch > 0 && !waits && row->t.state != TASK_QUEUED ? row->t.epoch - 1 : row->t.epoch;
-    if (over <= n->step[k].told) continue;
-    struct attempts t = {f, i, k, &n->step[k], row};
-    rc = reader_attempts(r, row->ti, tell_attempt, &t, err);
-  }
-  return rc;
-}
-
 /* ---- logs ---- */
 
 static void put_line(const struct follow *f, uint32_t i, size_t k, const char *s, size_t n) {
@@ -122,24 +83,69 @@ static enum wr_rc show_log(struct follow *f, struct reader *r, uint32_t i, size_
   return rc == WR_NOT_FOUND ? WR_OK : rc;
 }
 
-static enum wr_rc look_logs(struct follow *f, struct reader *r, uint32_t i, const struct seen *s, struct wr_err *err) {
-  enum wr_rc rc = WR_OK;
-  for (size_t k = 0; k < s->n && !rc; k++) {
-    struct step *p = &f->node[i].step[k];
-    const struct task *t = &s->row[k].t;
-    bool over = t->state != TASK_RUNNING && t->state != TASK_CANCELING;
-    if (p->epoch == 0 && t->epoch > 0) p->epoch = 1;
-    for (; p->epoch < t->epoch && !rc; p->epoch++, p->at = 0) rc = show_log(f, r, i, k, true, err);
-    if (!rc && t->epoch > 0) rc = show_log(f, r, i, k, over, err);
+/* ---- attempts ---- */
+
+/* What ended and was followed by another attempt, as one look finds it. */
+struct past { uint32_t epoch; int64_t start_us, end_us; const char *word, *error; };
+struct attempts { struct past *v; size_t n, cap; uint32_t told; struct arena *text; };
+
+static int keep_attempt(void *ctx, const struct attempt_row *a) {
+  struct attempts *t = ctx;
+  if (a->epoch <= t->told) return 0;
+  const char *word = strcmp(a->why, "LOST") == 0 ? "LOST" : strcmp(a->why, "HANDBACK") == 0 ? "HANDBACK" : "RETRY";
+  *WR_PUSH(t->v, t->n, t->cap) = (struct past){a->epoch, a->start_us, a->end_us, word, a->error ? arena_strdup(t->text, a->error) : ""};
+  return 0;
+}
+
+static void tell_attempt(struct follow *f, uint32_t i, size_t k, const struct task *task, const struct past *a) {
+  bool waits = task->state == TASK_RETRY_WAIT && task->epoch == a->epoch && task->due_us > a->end_us;
+  f->node[i].attempts = a->epoch;
+  if (f->style == FOLLOW_TREE) return;
+  put_name(f, i, k);
+  fprintf(f->to, " %s", a->word);
+  if (a->start_us && a->end_us) fprintf(f->to, " %.3fs", (double)(a->end_us - a->start_us) / 1e6);
+  fprintf(f->to, " attempt %u: ", a->epoch);
+  follow_text(f->to, a->error, strlen(a->error));
+  if (waits) fprintf(f->to, " Again in %.3fs.", (double)(task->due_us - a->end_us) / 1e6);
+  fputc('\n', f->to);
+}
+
+/* The output of an attempt stands before the line of its end. */
+static enum wr_rc look_past(struct follow *f, struct reader *r, uint32_t i, size_t k, const struct task_row *row, struct arena *text,
+                            struct wr_err *err) {
+  struct step *s = &f->node[i].step[k];
+  struct attempts past = {.told = s->told, .text = text};
+  enum wr_rc rc = reader_attempts(r, row->ti, keep_attempt, &past, err);
+  for (size_t a = 0; a < past.n && !rc; a++) {
+    for (; f->logs && s->epoch <= past.v[a].epoch && !rc; s->epoch++, s->at = 0) rc = show_log(f, r, i, k, true, err);
+    tell_attempt(f, i, k, &row->t, &past.v[a]);
+    s->told = past.v[a].epoch;
   }
+  free(past.v);
+  return rc;
+}
+
+static enum wr_rc look_step(struct follow *f, struct reader *r, uint32_t i, size_t k, const struct task_row *row, struct arena *text,
+                            struct wr_err *err) {
+  struct step *s = &f->node[i].step[k];
+  const struct task *t = &row->t;
+  enum wr_rc rc = WR_OK;
+  bool waits = t->state == TASK_RETRY_WAIT, over = t->state != TASK_RUNNING && t->state != TASK_CANCELING;
+  if (s->epoch == 0) s->epoch = 1;
+  if (waits) f->node[i].retry_us = t->due_us;
+  /* The attempt that goes on, or ended for good, has no row among those that ended and were followed by another. */
+  uint32_t past = t->epoch > 0 && !waits && t->state != TASK_QUEUED ? t->epoch - 1 : t->epoch;
+  if (past > s->told) rc = look_past(f, r, i, k, row, text, err);
+  for (; f->logs && s->epoch < t->epoch && !rc; s->epoch++, s->at = 0) rc = show_log(f, r, i, k, true, err);
+  if (f->logs && !rc && s->epoch == t->epoch) rc = show_log(f, r, i, k, over, err);
   return rc;
 }
 
 enum wr_rc steps_look(struct follow *f, struct reader *r, uint32_t i, struct wr_err *err) {
   struct seen s;
   enum wr_rc rc = read_tasks(f, r, i, &s, err);
-  if (!rc && f->logs) rc = look_logs(f, r, i, &s, err);
-  if (!rc) rc = look_attempts(f, r, i, &s, err);
+  f->node[i].retry_us = 0;
+  for (size_t k = 0; k < s.n && !rc; k++) rc = look_step(f, r, i, k, &s.row[k], &s.text, err);
   seen_done(&s);
   return rc;
 }

@@ -86,8 +86,9 @@ int verb_token(int argc, char **argv) {
   enum wr_rc rc = config_load(&c, VERB_TOKEN, argc, argv, &err);
   int code = EXIT_OK;
   if (!rc && c.help) {
-    puts("Usage: weir token show|rotate [options]\n\nshow prints the token, where it lies in --data; elsewhere it ends with 3 and says on which host it was made.\n"
-         "rotate makes a new one, which every node takes within 2 s, and puts it in --data.\n");
+    puts("Usage: weir token show|rotate [options]\n\nshow prints the token, where it lies in --data; elsewhere it ends with 3 and\n"
+         "says on which host it was made. rotate makes a new one, puts it in --data, and\n"
+         "every node takes it within 2 s.\n");
     config_help(stdout, VERB_TOKEN);
   } else {
     if (!rc && c.n_args != 1) rc = wr_err_set(&err, WR_BAD_REQUEST, "Say what: show or rotate.");

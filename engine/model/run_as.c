@@ -184,7 +184,7 @@ const char *run_as_text(enum run_as_why why, const char *name, char *out, size_t
   char q[WR_QUOTE_MAX];
   if (why == RUN_AS_NOT_LISTED)
     snprintf(out, n, "This node does not run SHELL tasks as %s (see --run-as-also).", wr_err_quote(q, name, strlen(name)));
-  else snprintf(out, n, "%s", why == RUN_AS_SHELL_OFF ? "SHELL is off on this node (see --shell)." : "");
+  else snprintf(out, n, "%s", why == RUN_AS_SHELL_OFF ? "SHELL is off on this node (see --run-as and --shell)." : "");
   return out;
 }
 

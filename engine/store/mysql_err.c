@@ -13,7 +13,7 @@
 enum { MY8_CHECK = 3819, MY8_CONVERT = 3854, MY8_IDLE = 4031, WSREP_NOT_READY = 1047, READ_ONLY_TX = 1792, READ_ONLY_MODE = 1836 };
 
 #define LOST "The connection to the database was lost."
-#define AWAY "The database cannot be reached."
+#define AWAY "The database cannot be reached: is it up, and are host and port in --store right?"
 #define READ_ONLY "The database is read-only: nothing can be written."
 #define REFUSES "The database refuses the user or the password."
 #define NO_RIGHT "The user of the database lacks a right that this program needs."

@@ -79,7 +79,7 @@ static void lock_or_refuse(void) {
   ssize_t n = pread(FD_LOCK, pid, sizeof pid - 1, 0);
   pid[n > 0 ? strcspn(pid, " \n") : 0] = '\0';
   char text[160];
-  snprintf(text, sizeof text, "Another Weir process (pid %s) uses this data directory.", *pid ? pid : "unknown");
+  snprintf(text, sizeof text, "Another Weir process (pid %s) uses this data directory: stop it, or name another one with --data.", *pid ? pid : "unknown");
   refuse(WR_IN_USE, text);
 }
 

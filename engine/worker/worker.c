@@ -219,7 +219,8 @@ static enum wr_rc start_threads(struct worker *w, struct wr_err *err) {
   errno = w->logger ? pthread_create(&w->thread, NULL, run_loop, w) : EAGAIN;
   bool ok = errno == 0;
   pthread_sigmask(SIG_SETMASK, &was, NULL);
-  return ok ? WR_OK : no(err, "Cannot start the worker's threads");
+  if (ok) return WR_OK;
+  return wr_err_set(err, WR_INTERNAL, "Cannot start the worker's threads: %s. Raise the limit of processes (ulimit -u).", strerrordesc_np(errno));
 }
 
 static void worker_free(struct worker *w) {

@@ -163,6 +163,9 @@ class Run(unittest.TestCase):
         done = self.run_flow(text, "--logs")
         self.assertEqual([line for line in done.stdout.splitlines() if " | " in line],
                          ["good | fine", *(f"dump | {i}" for i in range(1, 101)), "dump | pg_dump: refused"])
+        step = shell("flaky", "echo try $WEIR_ATTEMPT; test $WEIR_ATTEMPT -ge 3", taskConfig={"attempts": 3, "backoff": {"base": "1ms"}})
+        done = self.run_flow(flow(step), "--logs")
+        self.assertEqual(re.findall(r"(?m)^flaky (?:\| try|RETRY .* attempt) (\d)", done.stdout), list("11223"), done.stdout)
         run = self.one_object(self.run_flow(text, "-o", "json"))
         self.assertRegex(run["nodes"][1]["tasks"][0]["logTail"], r"99\n100\npg_dump: refused\n$")
 
@@ -231,6 +234,10 @@ class Run(unittest.TestCase):
             self.assertEqual((tmp / "begun").read_text(), "\n\n")
             done = weir("run", "--resume", "--store", store, "-o", "json", env=env)
             self.assertEqual((done.returncode, json.loads(done.stdout)), (0, {"runs": []}), done.stderr)
+            self.assertIn("the store holds no unfinished run\n", done.stderr)
+            done = weir("run", "--resume", "--store", f"sqlite:{tmp}/mistyped.db", env=env)
+            self.assertEqual((done.returncode, (tmp / "mistyped.db").exists()), (3, False), done.stderr)
+            self.assertIn(f"There is no database sqlite:{tmp}/mistyped.db", done.stderr)
 
     def test_directories_of_the_living(self):
         """A run that goes on keeps its directory, whoever starts another beside it."""

@@ -96,7 +96,12 @@ class Start(Base):
         status, err = refuse("--dev", "--data", self.tmp / "data", "--listen", "127.0.0.1:0")
         self.assertEqual(status, 4, err)
         self.assertIn("event=worker.waiting", err)
-        self.assertIn("Another Weir process", err)
+        self.assertRegex(err, r"Another Weir process \(pid \d+\) uses this data directory: stop it, or name another one with --data\.")
+
+    def test_data_directory_that_cannot_be_made(self):
+        status, err = refuse("--dev", "--data", "/proc/weir", "--listen", "127.0.0.1:0")
+        self.assertEqual(status, 4, err)
+        self.assertRegex(err, r"The data directory /proc/weir cannot be made: .*\. Name another one with --data\.")
 
     def test_token(self):
         server = self.server(dev=False)
@@ -118,6 +123,7 @@ class Start(Base):
         with self.assertRaises(Refused) as refused:
             server.call("POST", "/task", {"taskName": "x", "taskType": "SHELL", "taskContent": "id"}, token=token)
         self.assertEqual((refused.exception.status, refused.exception.answer["code"]), (403, "40303"))
+        self.assertEqual(refused.exception.answer["message"], "SHELL is off on this node (see --run-as and --shell).")
         server.stop()
         status, _ = refuse("--data", self.tmp / "data", "--shell", "on")
         self.assertEqual(status, 4)

@@ -292,7 +292,7 @@ static void test_second_node_refused(void **st) {
   struct spawner *s;
   char want[128];
   const struct spawner_opts so = {.data_dir = H.dir};
-  snprintf(want, sizeof want, "Another Weir process (pid %d) uses this data directory.", (int)node);
+  snprintf(want, sizeof want, "Another Weir process (pid %d) uses this data directory: stop it, or name another one with --data.", (int)node);
   assert_int_equal(spawner_start(&so, &s, &err), WR_IN_USE); /* within two seconds */
   assert_string_equal(err.msg, want);
   kill(node, SIGKILL);

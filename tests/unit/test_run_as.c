@@ -159,7 +159,7 @@ static void test_text(void **st) {
   (void)st;
   char b[256];
   assert_string_equal(run_as_text(RUN_AS_NOT_LISTED, "ro\not", b, sizeof b), "This node does not run SHELL tasks as \"ro\\not\" (see --run-as-also).");
-  assert_string_equal(run_as_text(RUN_AS_SHELL_OFF, NULL, b, sizeof b), "SHELL is off on this node (see --shell).");
+  assert_string_equal(run_as_text(RUN_AS_SHELL_OFF, NULL, b, sizeof b), "SHELL is off on this node (see --run-as and --shell).");
 }
 
 int main(void) {
