@@ -128,6 +128,12 @@ static bool for_request(const struct my_conn *c) { return c->role != MY_RUN && c
 /* Nothing came for as long as this connection waits: the next requests are not to try the same one after the other. */
 static void away(struct my_conn *c) { atomic_store(&c->s->away_until, clock_mono_us() + AWAY_US); }
 
+/* It answers: whoever found it silent before is wrong by now. */
+void my_heard(struct my_conn *c) {
+  c->used_us = clock_mono_us();
+  if (atomic_load_explicit(&c->s->away_until, memory_order_relaxed)) atomic_store(&c->s->away_until, 0);
+}
+
 /* ---- open and close ---- */
 void my_conn_close(struct my_conn *c) {
   if (!c->m) return;
@@ -209,7 +215,7 @@ unsigned my_conn_ready(struct my_conn *c) {
     return c->err = CR_CONNECTION_ERROR;
   }
   if (!c->m) e = connect_now(c);
-  if (!e) c->used_us = clock_mono_us();
+  if (!e) my_heard(c);
   return e;
 }
 
@@ -222,7 +228,7 @@ unsigned my_query(struct my_conn *c, const char *sql, size_t n) {
   if (my_too_large(c, n)) return c->err;
   c->sent_us = clock_mono_us();
   if (mysql_real_query(c->m, sql, n)) return my_fail(c, mysql_errno(c->m));
-  c->used_us = clock_mono_us();
+  my_heard(c);
   return 0;
 }
 
@@ -236,7 +242,7 @@ unsigned my_send(struct my_conn *c, const char *sql, size_t n) {
 unsigned my_answer(struct my_conn *c) {
   if (!c->m) return gone(c);
   if (mysql_read_query_result(c->m)) return my_fail(c, mysql_errno(c->m));
-  c->used_us = clock_mono_us();
+  my_heard(c);
   return 0;
 }
 

@@ -63,6 +63,7 @@ unsigned my_answer(struct my_conn *c);
 unsigned my_exec(struct my_conn *c, const char *sql); /* constant text without a result set */
 bool my_too_large(struct my_conn *c, size_t n);       /* the server would not take n bytes: notes MY_TOO_LARGE */
 unsigned my_fail(struct my_conn *c, unsigned e);      /* notes error e; closes a lost connection; returns what it really is */
+void my_heard(struct my_conn *c);                     /* an answer has come */
 void my_stmts_close(struct my_conn *c);
 /* mysql_settings.c: sets what a session may set, then reads back all that this program stands on. 0, or MY_SETTING with
  * the sentence in c->why. Fills in c->packet. */

@@ -120,7 +120,7 @@ static struct my_stmt *execute(struct my_conn *c, const char *sql, const struct 
     my_fail(c, mysql_stmt_errno(s->st));
     return NULL;
   }
-  c->used_us = clock_mono_us();
+  my_heard(c);
   return s;
 }
 

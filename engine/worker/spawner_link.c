@@ -23,7 +23,7 @@
 #include "worker.h"
 
 #define LOCK_NAME "lock"
-enum { PAGE_BYTES = 4096, PATIENCE_MS = 500, SLAY_MS = 200 };
+enum { PAGE_BYTES = 4096, PATIENCE_MS = 500, SLAY_MS = 200, SPARE_END_MS = 2000 };
 
 int spawner_send(struct spawner *s, const void *p, size_t n, const int *fds, int n_fd) {
   if (s->sock < 0) return EPIPE;
@@ -146,13 +146,18 @@ int spawner_next(struct spawner *s) {
   return -1;
 }
 
+/* It holds nothing that anybody waits for; it may be stopped, and left so it would keep the lock on the data directory. */
+static void end_spare(struct spawner *s) {
+  if (s->spare < 0) return;
+  close(s->spare);
+  if (kill(s->spare_pid, SIGKILL)) kill(s->spare_pid, SIGCONT); /* of another user: one session is right enough for that */
+  for (int ms = 0; ms < SPARE_END_MS && waitpid(s->spare_pid, NULL, WNOHANG) == 0; ms++) poll(NULL, 0, 1);
+}
+
 void spawner_end(struct spawner *s) {
   if (!s) return;
   await_guard(s); /* first: a spawner that was stopped early may still hold the node's end of its spare */
-  if (s->spare >= 0) {
-    close(s->spare);
-    waitpid(s->spare_pid, NULL, 0);
-  }
+  end_spare(s);
   munmap(s->page, PAGE_BYTES);
   free(s->never);
   run_as_free(s->own);

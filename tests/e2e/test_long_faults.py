@@ -1,0 +1,380 @@
+"""What a client sees while something is away for long: the database stopped, frozen, read-only, locked, full, or with too
+small a packet; Redis stopped; the disk of SQLite full or its lock held elsewhere.
+
+The same is asked of each: every request has an answer within the request limit, and its code says whether it was stored;
+/livez answers as if nothing were; /readyz says 503 and which part; the node does not burn a core meanwhile; and when the
+fault is over all goes on by itself, each start acknowledged once is there once.
+
+Bounds are some five times what is promised, for machines that do other things too.
+"""
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import signal
+import sqlite3
+import threading
+import time
+import unittest
+import urllib.parse
+
+from live import Server, alive, directory, family, shell, task, until
+from services import HAVE_MARIADB, HAVE_REDIS, MariaDb, Redis, fill, small_disk
+
+REQUEST_S = 3            # --request-timeout of these servers
+ANSWER_S = REQUEST_S + 9  # no request may take longer
+READY_S = 10             # /readyz turns within 2 s
+LIVEZ_S = 1.0            # promised: 0.1
+CPU_SHARE = 0.3          # of one core, while nothing can be done
+WATCH_S = 2              # how long CPU is measured
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+def ask(server, method, path, body=None):
+    """(status, answer, seconds). Raises when there is no answer in time."""
+    where = urllib.parse.urlsplit(server.url)
+    link = http.client.HTTPConnection(where.hostname, where.port, timeout=ANSWER_S)
+    began = time.monotonic()
+    try:
+        link.request(method, path, None if body is None else json.dumps(body), {"Content-Type": "application/json"} if body is not None else {})
+        answer = link.getresponse()
+        return answer.status, json.loads(answer.read()), time.monotonic() - began
+    finally:
+        link.close()
+
+
+def cpu_seconds(pid):
+    words = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(words[11]) + int(words[12])) / TICK
+
+
+class Fault(unittest.TestCase):
+    def setUp(self):
+        tmp = directory()
+        self.tmp = tmp.__enter__()
+        self.addCleanup(tmp.__exit__, None, None, None)
+
+    def serve(self, *options, data="data"):
+        server = Server(self.tmp / data, "--request-timeout", f"{REQUEST_S}s", *options)
+        self.addCleanup(server.kill)
+        return server
+
+    def prepare(self, server):
+        """A definition to start, and a first start that works."""
+        self.flow = server.post("/flow", {"flowName": "fault", "flowNodes": [task("a", "ECHO", "a"), task("b", "ECHO", "b", "a")]})["flowId"]
+        self.assertEqual(server.ended(server.post(f"/exec/flow/{self.flow}")["fiId"])["status"], "SUCCESS")
+
+    def start(self, server):
+        return ask(server, "POST", f"/exec/flow/{self.flow}")
+
+    def parts(self, server):
+        status, answer, _ = ask(server, "GET", "/readyz")
+        return status, answer["data"]["parts"]
+
+    def unready(self, server, part):
+        """/readyz turns, and names the part; its sentence."""
+        def turned():
+            status, parts = self.parts(server)
+            return status == 503 and not parts[part]["ok"] and parts[part]
+        began = time.monotonic()
+        bad = until(f"/readyz says that {part} is not well", turned)
+        self.assertLess(time.monotonic() - began, READY_S)
+        self.assertTrue(bad["why"])
+        self.assertEqual(ask(server, "GET", "/readyz")[1]["code"], "50301")
+        return bad["why"]
+
+    def bounded(self, server, n=8):
+        """Starts at once, while nothing can be written: each refused in time, none stored for certain or said to be unsure."""
+        answers = []
+        def one():
+            answers.append(self.start(server))
+        clients = [threading.Thread(target=one) for _ in range(n)]
+        for client in clients:
+            client.start()
+        slowest = max(ask(server, "GET", "/livez")[2] for _ in range(10))
+        for client in clients:
+            client.join(ANSWER_S + 5)
+        self.assertEqual(len(answers), n, "a start has no answer")
+        for status, answer, _ in answers:
+            self.assertIn(status, (503, 507), answer)
+            self.assertIn(answer["code"], ("50301", "50303", "50701"))
+        self.assertLess(slowest, LIVEZ_S)
+        return [answer["code"] for _, answer, _ in answers]
+
+    def reads(self, server):
+        """A list is answered too, by rows or by 503."""
+        status, answer, _ = ask(server, "GET", "/flow")
+        self.assertIn(status, (200, 503), answer)
+
+    def quiet(self, server):
+        began = cpu_seconds(server.pid)
+        time.sleep(WATCH_S)  # the span that is measured
+        self.assertLess((cpu_seconds(server.pid) - began) / WATCH_S, CPU_SHARE)
+
+    def recovers(self, server, codes):
+        """Ready again by itself; starts work; what was refused for certain is not there."""
+        until("ready again", lambda: self.parts(server)[0] == 200)
+        self.assertEqual(ask(server, "GET", "/flow")[0], 200)
+        fi = until("a start is accepted", lambda: (lambda a: a[1]["data"]["fiId"] if a[0] == 200 else None)(self.start(server)))
+        self.assertEqual(server.ended(fi)["status"], "SUCCESS")
+        runs = server.get("/monitor/flow?limit=500")
+        self.assertLessEqual(len(runs), 2 + self.accepted + codes.count("50303"), "a start that was refused with 50301 was stored")
+        until("all runs end", lambda: not server.get("/monitor/flow?status=RUNNING"))
+        self.assertEqual(server.stop(), 0)
+
+    accepted = 0
+
+    def suffers(self, server, part="store", reads=True):
+        """What is the same for all of them, between the fault's begin and its end."""
+        why = self.unready(server, part)
+        codes = self.bounded(server)
+        if reads:
+            self.reads(server)
+        self.quiet(server)
+        return why, codes
+
+    def logged_once(self, server, event):
+        lines = [line for line in server.lines if f"event={event}" in line]
+        self.assertTrue(lines, f"no line {event}:\n" + "".join(server.lines))
+        self.assertLessEqual(len(lines), 2, "".join(lines))
+
+
+@unittest.skipUnless(HAVE_MARIADB, "there is no MariaDB server here")
+class Database(Fault):
+    def setUp(self):
+        super().setUp()
+        self.db = MariaDb(self.tmp)
+        self.addCleanup(self.db.stop)
+
+    def node(self, *options):
+        server = self.serve("--store", self.db.url, *options)
+        self.prepare(server)
+        return server
+
+    def test_stopped(self):
+        server = self.node()
+        self.db.stop()
+        why, codes = self.suffers(server)
+        self.db.start()
+        self.recovers(server, codes)
+        self.logged_once(server, "store.down")
+        self.logged_once(server, "store.back")
+
+    def test_frozen(self):
+        server = self.node()
+        self.db.freeze()
+        why, codes = self.suffers(server)
+        self.assertEqual(ask(server, "GET", "/flow")[0], 503) # and it is remembered for a moment that nothing came
+        self.db.thaw()
+        self.recovers(server, codes)
+
+    def test_stop_while_it_is_away(self):
+        server = self.node("--stop-timeout", "5s")
+        fi = server.flow(shell("long", "sleep 100"))
+        until("it runs", lambda: server.get(f"/monitor/flow/{fi}")["nodes"][0]["status"] == "RUNNING")
+        self.db.stop()
+        self.unready(server, "store")
+        self.assertEqual(server.stop(), 0)
+
+    def test_read_only(self):
+        server = self.node()
+        self.db.sql("SET GLOBAL read_only=1; FLUSH TABLES")
+        # root is above read_only in MariaDB when it has READ_ONLY ADMIN; the server's user must not be
+        self.db.sql("SET GLOBAL read_only=0")
+        self.db.sql("CREATE USER plain@localhost; GRANT ALL ON weir.* TO plain@localhost")
+        self.assertEqual(server.stop(), 0)
+        server = self.serve("--store", self.db.url.replace("root@", "plain@"), data="plain")
+        self.prepare(server)
+        self.accepted = 1
+        self.db.sql("SET GLOBAL read_only=1")
+        why, codes = self.suffers(server)
+        self.assertIn("read", why.lower())
+        self.db.sql("SET GLOBAL read_only=0")
+        self.recovers(server, codes)
+
+    def test_tables_locked(self):
+        server = self.node()
+        with self.db.session("FLUSH TABLES WITH READ LOCK"):
+            why, codes = self.suffers(server)
+        self.recovers(server, codes)
+
+    def test_rows_locked(self):
+        server = self.node()
+        with self.db.session("BEGIN", "SELECT * FROM task_flow FOR UPDATE"):
+            began = time.monotonic()
+            status, answer, _ = self.start(server)
+            self.assertEqual(status, 503, answer)
+            self.assertLess(time.monotonic() - began, ANSWER_S)
+        self.recovers(server, [answer["code"]])
+
+    def test_small_packet(self):
+        """Lowered while the node works: a large result waits or its step fails; nothing else stands still."""
+        server = self.node()
+        self.accepted = 1
+        self.db.sql("SET GLOBAL max_allowed_packet=1048576")
+        self.db.sql("SET @x=(SELECT COUNT(*) FROM information_schema.processlist)")
+        for row in self.db.sql("SELECT id FROM information_schema.processlist WHERE db='weir' AND id<>CONNECTION_ID()"):
+            self.db.sql(f"KILL {row[0]}")
+        self.assertIn("max_allowed_packet", self.unready(server, "store"))
+        codes = self.bounded(server)
+        self.quiet(server)
+        self.db.sql("SET GLOBAL max_allowed_packet=16777216")
+        self.accepted = 0
+        self.recovers(server, codes)
+
+
+@unittest.skipUnless(HAVE_MARIADB, "there is no MariaDB server here")
+class DatabaseFull(Fault):
+    def test_full(self):
+        with small_disk(self.tmp / "disk", "160m") as disk:
+            if not disk:
+                self.skipTest("no file system can be mounted here")
+            db = MariaDb(self.tmp, disk / "db")
+            self.addCleanup(db.stop)
+            server = self.serve("--store", db.url)
+            self.prepare(server)
+            filler = disk / "filler"
+            fill(filler)
+            # rows that fit into pages that are there may still be written: start until it is full
+            until("it is full", lambda: self.start(server)[0] in (503, 507) or (setattr(self, "accepted", self.accepted + 1)))
+            self.assertLess(max(ask(server, "GET", "/livez")[2] for _ in range(10)), LIVEZ_S)
+            self.quiet(server)
+            filler.unlink()
+            until("ready again", lambda: self.parts(server)[0] == 200)
+            until("a start is accepted", lambda: self.start(server)[0] == 200)
+            until("all runs end", lambda: not server.get("/monitor/flow?status=RUNNING"))
+            self.assertEqual(server.stop(), 0)
+            db.stop()
+
+
+@unittest.skipUnless(HAVE_MARIADB and HAVE_REDIS, "there is no MariaDB or Redis server here")
+class Queue(Fault):
+    def setUp(self):
+        super().setUp()
+        self.db, self.redis = MariaDb(self.tmp), Redis(self.tmp)
+        self.addCleanup(self.db.stop)
+        self.addCleanup(self.redis.stop)
+
+    def node(self, *options):
+        server = self.serve("--store", self.db.url, "--queue", self.redis.url, *options)
+        self.prepare(server)
+        return server
+
+    def test_away(self):
+        """Work goes on from the rows; /readyz says so and stays 200; no core is burnt, slots full or free."""
+        server = self.node("--slots", "2")
+        self.redis.stop()
+        until("/readyz says that the queue is not well", lambda: (lambda s, p: s == 200 and not p["queue"]["ok"] and p["queue"]["why"])(*self.parts(server)))
+        self.quiet(server)
+        began = time.monotonic()
+        fis = [server.post(f"/exec/flow/{self.flow}")["fiId"] for _ in range(20)]
+        for fi in fis:
+            self.assertEqual(server.ended(fi)["status"], "SUCCESS")
+        self.assertLess(time.monotonic() - began, 20)
+        full = server.flow(shell("a", "sleep 30"), {**shell("b", "sleep 30"), "prevNodes": []}, **{})
+        until("both run", lambda: all(n["status"] == "RUNNING" for n in server.get(f"/monitor/flow/{full}")["nodes"]))
+        self.quiet(server)
+        server.post(f"/exec/flow-ins/{full}/cancel")
+        self.redis.start()
+        until("/readyz says that the queue is well", lambda: self.parts(server)[1]["queue"]["ok"])
+        self.assertEqual(server.stop(), 0)
+
+    def test_emptied_under_a_backlog(self):
+        server = self.node("--slots", "2")
+        flow = server.post("/flow", {"flowName": "short", "flowNodes": [shell("a", "sleep 0.1")]})["flowId"]
+        fis = [server.post(f"/exec/flow/{flow}")["fiId"] for _ in range(30)]
+        done = lambda: sum(server.final(server.get(f"/monitor/flow/{fi}")) is not None for fi in fis)
+        until("some have ended", lambda: done() >= 4)
+        self.redis.cli("FLUSHALL")
+        began = time.monotonic()
+        until("all end", lambda: done() == len(fis))
+        self.assertLess(time.monotonic() - began, 15)
+        self.assertEqual(server.stop(), 0)
+
+    def test_both_away(self):
+        server = self.node()
+        self.redis.stop()
+        self.db.stop()
+        self.unready(server, "store")
+        self.bounded(server)
+        self.quiet(server)
+        self.db.start()
+        self.redis.start()
+        until("ready again", lambda: self.parts(server)[0] == 200)
+        self.assertEqual(server.ended(until("a start is accepted", lambda: self.start(server)[1]["data"])["fiId"])["status"], "SUCCESS")
+
+
+class Sqlite(Fault):
+    def test_lock_held_elsewhere(self):
+        server = self.serve()
+        self.prepare(server)
+        other = sqlite3.connect(self.tmp / "data" / "weir.db", isolation_level=None, timeout=30)
+        self.addCleanup(other.close)
+        try:
+            other.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            self.skipTest("nobody else gets the lock")
+        why, codes = self.suffers(server)
+        other.execute("ROLLBACK")
+        self.recovers(server, codes)
+
+    def test_disk_full(self):
+        with small_disk(self.tmp / "disk", "24m") as disk:
+            if not disk:
+                self.skipTest("no file system can be mounted here")
+            server = self.serve(data="disk/data")
+            self.prepare(server)
+            filler = disk / "filler"
+            fill(filler)
+            until("it is full", lambda: self.start(server)[0] == 507 or (setattr(self, "accepted", self.accepted + 1)))
+            self.unready(server, "disk")
+            codes = self.bounded(server)
+            self.quiet(server)
+            filler.unlink()
+            self.recovers(server, codes)
+
+    def test_file_gone(self):
+        """An unlinked database ends the node: what it would acknowledge would be lost."""
+        server = self.serve("--lease", "3s")
+        self.prepare(server)
+        (self.tmp / "data" / "weir.db").unlink()
+        with contextlib.suppress(OSError, http.client.HTTPException): # it may end before it answers
+            self.start(server)
+        until("the node ends", lambda: server.process.poll() is not None)
+        self.assertNotEqual(server.wait(), 0)
+
+
+class Processes(Fault):
+    """Those around the spawner are stopped by somebody, and then the server is told to end."""
+
+    def stopped(self, *names):
+        server = self.serve()
+        self.prepare(server)
+        fi = server.flow(shell("long", "sleep 100"))
+        until("it runs", lambda: server.get(f"/monitor/flow/{fi}")["nodes"][0]["status"] == "RUNNING")
+        below = family(server.pid)
+        for name in names:
+            pid = next(p for p in below if pathlib.Path(f"/proc/{p}/comm").read_text() == f"weir-{name}\n")
+            os.kill(pid, signal.SIGSTOP)
+        began = time.monotonic()
+        self.assertEqual(server.stop(), 0)
+        took = time.monotonic() - began
+        until("none of its processes is left", lambda: not any(map(alive, below)))
+        return took
+
+    def test_spare(self):
+        self.assertLess(self.stopped("spare"), 5) # it has nothing to do: nobody waits for it
+
+    def test_guard(self):
+        self.stopped("guard")
+
+    def test_spawner(self):
+        self.stopped("spawner")
+
+    def test_all(self):
+        self.stopped("spare", "guard", "spawner")
+
+
+if __name__ == "__main__":
+    unittest.main()
