@@ -26,6 +26,9 @@
 
 #define THREAD_STACK_BYTES (256 << 10)
 #define FILES_PER_SLOT 8          /* descriptors of one child: output, error, input, pidfd, and spare */
+#define FILES_PER_RUN 4           /* and what it cannot do without: output and error, both ends */
+#define FILES_NEEDED 64           /* whatever runs: database, sockets, the spawner's own */
+#define THREADS_NEEDED 112        /* those of the API, of the engine, guard, spawner, spare */
 #define AHEAD 128                 /* most process attempts that are claimed before they have a slot */
 #define FILES_BASE (256 + AHEAD * FILES_PER_SLOT)
 #define FILES_WISHED 65536
@@ -155,6 +158,26 @@ uint32_t node_cores(void) {
   return n > 0 ? (uint32_t)n : 1;
 }
 
+/* What a start that only looks good would lack. */
+static enum wr_rc enough_files(const struct node_opts *o, struct wr_err *err) {
+  struct rlimit l;
+  unsigned long long need = FILES_NEEDED + (unsigned long long)o->slots * FILES_PER_RUN;
+  if (getrlimit(RLIMIT_NOFILE, &l) != 0 || l.rlim_cur >= need) return WR_OK;
+  return wr_err_set(err, WR_FORBIDDEN, "%u slots need %llu open files, %llu are allowed. "
+                    "Raise the limit (ulimit -n %llu), or give fewer --slots.",
+                    (unsigned)o->slots, need, (unsigned long long)l.rlim_cur, need);
+}
+
+/* Of the user that the server will be; the kernel does not count root's. */
+static enum wr_rc enough_processes(const struct node_opts *o, struct wr_err *err) {
+  struct rlimit l;
+  unsigned long long need = THREADS_NEEDED + (unsigned long long)o->slots;
+  if (o->who.user.uid == 0 || getrlimit(RLIMIT_NPROC, &l) != 0 || l.rlim_cur >= need) return WR_OK;
+  return wr_err_set(err, WR_FORBIDDEN, "%u slots and the server's threads need %llu processes, %llu are allowed. "
+                    "Raise the limit (ulimit -u %llu), or give fewer --slots.",
+                    (unsigned)o->slots, need, (unsigned long long)l.rlim_cur, need);
+}
+
 static void raise_files(rlim_t wished) {
   struct rlimit l;
   if (getrlimit(RLIMIT_NOFILE, &l) != 0 || l.rlim_cur >= wished) return;
@@ -183,7 +206,9 @@ enum wr_rc node_prepare(const struct node_opts *o, struct spawner **spawner, str
   if (o->roles & NODE_WORKER) {
     struct spawner_opts so = {.data_dir = o->data, .run_as = o->run_as, .found = &found, .no_tasks = o->shell == NODE_SHELL_OFF};
     raise_files(FILES_BASE + (rlim_t)o->slots * FILES_PER_SLOT);
-    rc = spawner_start(&so, spawner, err);
+    if (!so.no_tasks) rc = enough_files(o, err);
+    if (!so.no_tasks && !rc) rc = enough_processes(o, err);
+    if (rc == WR_OK) rc = spawner_start(&so, spawner, err);
     if (rc) return rc;
   }
   signals_block();

@@ -44,4 +44,6 @@
 #define LIMIT_HEADERS 64
 #define LIMIT_RUN_AS 64                        /* users that a node's SHELL tasks may be */
 #define LIMIT_USER_GROUPS 65536
+#define LIMIT_TASK_PROCESSES 4096              /* of a task user that is not the server's, unless rlimits says otherwise: nproc */
+#define LIMIT_TASK_FILE_BYTES (64LL << 30)     /* and fsize */
 #endif

@@ -277,6 +277,13 @@ static uint32_t add_env(struct buf *b, const struct wx_exec *x, const wx_spawn *
   return n;
 }
 
+/* What a task of another user than the server's may have at most, where its definition does not say. */
+static void add_limit(struct sw_start *m, uint32_t resource, uint64_t most) {
+  for (uint32_t i = 0; i < m->n_limit; i++)
+    if (m->limit[i].resource == resource) return;
+  if (m->n_limit < SW_LIMITS) m->limit[m->n_limit++] = (struct sw_limit){resource, most, most};
+}
+
 /* The header stays first in b; SW_TEXT_FD and the descriptor are decided by the size. */
 static void build(struct buf *b, const struct wx_exec *x, const wx_spawn *sp, const struct run_as_user *u) {
   struct sw_start m = {.kind = SW_START, .id = x->child->id, .ti = x->a->ti, .epoch = x->a->epoch, .n_limit = sp->n_rlimit,
@@ -289,6 +296,8 @@ static void build(struct buf *b, const struct wx_exec *x, const wx_spawn *sp, co
     m.uid = u->uid;
     m.gid = u->gid;
     m.n_group = (uint32_t)u->n_group;
+    add_limit(&m, RLIMIT_NPROC, LIMIT_TASK_PROCESSES);
+    add_limit(&m, RLIMIT_FSIZE, LIMIT_TASK_FILE_BYTES);
     buf_add(b, u->group, m.n_group * sizeof *u->group);
   }
   if (sp->cwd) {
@@ -442,7 +451,7 @@ static bool never_began(const struct child *c, const struct sw_exit *m) {
 static void judge(const struct child *c, const struct sw_exit *m, const char *error) {
   struct wx_exec *x = c->x;
   x->never = never_began(c, m);
-  x->again = x->never && m->err == ETXTBSY;
+  x->again = x->never && (m->err == ETXTBSY || (m->step == STEP_EXEC && m->err == EAGAIN)); /* the user has its fill of processes */
   if (!x->never && !x->lost && m->flags & SW_LATE) x->lost = "The node's lease is over.";
   if (c->orphaned || m->step == STEP_WAITED || m->step == STEP_DEADLINE || m->step == STEP_DISTURBED || x->again) return; /* says nothing of this node */
   if (x->never) start_failed(x->w, error);

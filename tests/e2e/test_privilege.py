@@ -242,6 +242,16 @@ class Itself(Base):
             os.kill(spawner, signal.SIGKILL)  # the spare is as good
         self.assertEqual(server.stop(), 0)
 
+    def test_limits_of_others(self):
+        """A task's user has limits of processes and of file size by default; a definition sets its own."""
+        server = self.server("--run-as", "weirtask1", "--user", "weirserver")
+        script = 'grep -E "^Max (processes|file size)" /proc/self/limits > "$WEIR_OUTPUT"'
+        seen = lambda row: [line.split()[-3:-1] for line in sorted(row["result"].splitlines())]
+        usual, own = (self.result(server, script, **c) for c in ({}, {"rlimits": {"nproc": {"soft": 100, "hard": 5000}, "fsize": 1048576}}))
+        self.assertEqual(seen(usual), [["68719476736"] * 2, ["4096"] * 2])
+        self.assertEqual(seen(own), [["1048576"] * 2, ["100", "5000"]])
+        self.assertEqual(server.stop(), 0)
+
     def of(self, pid):
         try:
             return status_of(pid, "Uid")[0][0]
@@ -365,6 +375,28 @@ class Secrets(Base):
         self.assertNotIn("hush", said)
         conf.chmod(0o600)
         self.assertEqual(weir("server", "--data", self.data, "--config", conf).returncode, 5)
+
+
+class Limits(Base):
+    """A start that could run nothing is none: it says what is missing, and what to type."""
+
+    def lacking(self, **limit):
+        (what, value), = limit.items()
+        done = subprocess.run(["prlimit", f"--{what}={value}", BIN, "server", "--dev", "--data", str(self.data), "--listen", "127.0.0.1:0",
+                               "--slots", "40"], capture_output=True, text=True, timeout=LIMIT_S, env=CLEAN_ENV, **self.who)
+        self.assertEqual(done.returncode, 4, done.stderr)
+        return done.stderr
+
+    def test_files(self):
+        self.who = {}
+        self.assertRegex(self.lacking(nofile=200), r"40 slots need 224 open files, 200 are allowed\..*ulimit -n 224")
+
+    @unittest.skipUnless(ROOT, "not root")
+    def test_processes(self):
+        self.who = {"user": "weirtask2", "group": "weirtask2"}
+        self.data.mkdir()
+        shutil.chown(self.data, "weirtask2")
+        self.assertRegex(self.lacking(nproc=120), r"need 152 processes, 120 are allowed\..*ulimit -u 152")
 
 
 class Token(Base):
