@@ -420,7 +420,7 @@ static uint8_t slot_of_row(struct world *w, const struct task_row *t) {
 }
 
 /* Whatever the queue has lost, and however old the task is. */
-#define IDLE_MAX (30 * SEC)
+#define IDLE_MAX (45 * SEC) /* looks are up to 10 s apart, two may have to follow one another, and pages of a planted build are tiny */
 static void check_waits(struct world *w, const struct task_row *t, int64_t since) {
   uint8_t s = slot_of_row(w, t);
   for (int i = 0; i < w->n_node; i++) {
