@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "clock.h"
@@ -16,6 +17,8 @@
 #define NEXT_FILE "weir.token.new"
 #define OLD_FILE "weir.token.old"
 #define NOTE_FILE "weir.token.host"
+#define TURN_US 10000000     /* one rotation waits so long for others */
+#define TURN_AGAIN_US 10000
 
 static enum wr_rc no(struct wr_err *err, const char *dir, const char *why) {
   return wr_err_set(err, WR_FORBIDDEN, "The token file %.160s/" TOKEN_FILE ": %s", dir, why);
@@ -88,6 +91,25 @@ struct pair { char from[PATH_MAX], to[PATH_MAX]; };
 static void paths(struct pair *p, const char *dir, const char *from, const char *to) {
   snprintf(p->from, sizeof p->from, "%s/%s", dir, from);
   snprintf(p->to, sizeof p->to, "%s/%s", dir, to);
+}
+
+int token_turn(const char *dir, struct wr_err *err) {
+  int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) {
+    (void)no(err, dir, strerrordesc_np(errno));
+    return -1;
+  }
+  int64_t end = clock_mono_us() + TURN_US;
+  while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK && clock_mono_us() < end) {
+      usleep(TURN_AGAIN_US);
+      continue;
+    }
+    (void)no(err, dir, errno == EWOULDBLOCK ? "another rotation does not end; try again." : strerrordesc_np(errno));
+    close(fd);
+    return -1;
+  }
+  return fd;
 }
 
 enum wr_rc token_prepare(const char *dir, const struct bearer *t, struct wr_err *err) {

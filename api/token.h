@@ -13,6 +13,9 @@ void token_new(struct bearer *t);
 bool token_of(struct bearer *t, const char *text);            /* false: not a token */
 /* Of DIR: NOT_FOUND where there is none. */
 enum wr_rc token_read(const char *dir, struct bearer *t, struct wr_err *err) WR_MUST;
+/* The one of several rotations in DIR that may go on, until the descriptor is closed: file and database get the same token. -1:
+ * the others take too long. */
+int token_turn(const char *dir, struct wr_err *err) WR_MUST;
 /* A file beside weir.token, complete and durable; then token_place() makes it weir.token (replace: whatever is there, else
  * only where nothing is: NOT_FOUND no, IN_USE), token_drop() removes it. */
 enum wr_rc token_prepare(const char *dir, const struct bearer *t, struct wr_err *err) WR_MUST;

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
+#include "datadir.h"
 #include "log.h"
 #include "token.h"
 #include "verbs.h"
@@ -24,6 +26,7 @@ static enum wr_rc place_of(const struct config *c, struct place *p, struct wr_er
 static enum wr_rc become_owner(const char *data, struct wr_err *err) {
   struct identity id;
   enum wr_rc rc = identity_find(NULL, data, false, &id, err);
+  if (!rc) rc = datadir_open(data, &id, err);
   if (!rc) rc = identity_take(&id, err);
   identity_done(&id);
   return rc;
@@ -59,10 +62,13 @@ static enum wr_rc rotate(const struct place *p, struct wr_err *err) {
   token_new(&t);
   memcpy(now.hash, t.hash, sizeof now.hash);
   token_here(p->data, now.host);
+  int turn = token_turn(p->data, err);
+  if (turn < 0) return err->code;
   enum wr_rc rc = token_prepare(p->data, &t, err);
   if (!rc) rc = store_token_at(p->store, &now, &was, err);
   if (!rc) rc = token_place(p->data, true, err);
   else token_drop(p->data);
+  close(turn);
   if (rc) return rc;
   printf("a new token is in %s/" TOKEN_FILE "; every node takes it within 2 s\n", p->data);
   return WR_OK;

@@ -30,9 +30,13 @@ static void as(uint32_t uid) { setfsuid(uid); }
 
 /* ---- removal ---- */
 
-struct broom { uint32_t me; int top; int budget; unsigned moved; };
+struct broom { uint32_t uid; int top; int budget; unsigned moved; };
 
 static bool clear(struct broom *b, int fd, uint32_t uid, int depth);
+
+/* Nobody makes a directory of another user: one that stands in a task's was moved there, and what its own owner may remove, the
+ * task may not. Root's tasks give theirs to whom they like. */
+static uint32_t rights(const struct broom *b, uint32_t owner) { return b->uid == 0 ? owner : b->uid; }
 
 /* With the rights of its own owner; where the way there is barred to that one, of the directory's. */
 static int open_below(int dir, const char *name, uint32_t owner, uint32_t dir_owner) {
@@ -58,9 +62,10 @@ static bool remove_dir(struct broom *b, int dir, const char *name, uint32_t dir_
     return ok;
   }
   if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW)) return false;
-  int fd = open_below(dir, name, st.st_uid, dir_owner);
+  uint32_t who = rights(b, st.st_uid);
+  int fd = open_below(dir, name, who, dir_owner);
   if (fd < 0) return false;
-  bool ok = clear(b, fd, st.st_uid, depth + 1);
+  bool ok = clear(b, fd, who, depth + 1);
   as(dir_owner);
   return unlinkat(dir, name, AT_REMOVEDIR) == 0 && ok;
 }
@@ -92,7 +97,7 @@ static bool clear(struct broom *b, int fd, uint32_t uid, int depth) {
 
 /* One directory of DATA/run with all that is in it. What stood too deep has moved up and is met in a further round. */
 static bool remove_tree(const struct workdirs *d, const char *name, uint32_t uid, int budget) {
-  struct broom b = {.me = d->me, .budget = budget};
+  struct broom b = {.uid = uid, .budget = budget};
   unsigned moved = 0;
   do {
     moved = b.moved;
@@ -119,7 +124,6 @@ static void doom(struct workdirs *d, const char *name, uint32_t uid) {
   snprintf(x->name, sizeof x->name, "%s", name);
   x->next = d->doomed;
   d->doomed = x;
-  d->n_doomed++;
 }
 
 /* Nothing else is ever in DATA/run; a name too long for ours is left alone. */
@@ -147,28 +151,42 @@ static _Noreturn void be_broom(struct workdirs *d) {
   _exit(0);
 }
 
-static void forget_doomed(struct workdirs *d) {
-  for (struct doomed *x; (x = d->doomed);) {
-    d->doomed = x->next;
+static void forget_swept(struct workdirs *d) {
+  for (struct doomed *x; (x = d->swept);) {
+    d->swept = x->next;
     free(x);
   }
-  d->n_doomed = 0;
+}
+
+/* Behind those that came meanwhile, which then do not wait for what takes so long. */
+static void doom_again(struct workdirs *d) {
+  struct doomed **end = &d->doomed;
+  while (*end) end = &(*end)->next;
+  *end = d->swept;
+  d->swept = NULL;
 }
 
 void workdirs_sweep(struct workdirs *d, int64_t now_us) {
-  if (d->broom > 0 && now_us - d->broom_us > BROOM_MAX_US) kill(d->broom, SIGKILL);
+  if (d->broom > 0 && now_us - d->broom_us > BROOM_MAX_US) {
+    d->late = true;
+    kill(d->broom, SIGKILL);
+  }
   if (d->broom > 0 || !d->doomed) return;
   pid_t pid = fork();
   if (pid == 0) be_broom(d);
   if (pid < 0) return; /* at the next end */
   d->broom = pid;
   d->broom_us = now_us;
-  forget_doomed(d); /* one try; what it cannot remove the next spawner meets again */
+  d->late = false;
+  d->swept = d->doomed;
+  d->doomed = NULL;
 }
 
 bool workdirs_reaped(struct workdirs *d, pid_t pid) {
   if (pid != d->broom) return false;
   d->broom = 0;
+  if (d->late) doom_again(d); /* its time was too short */
+  forget_swept(d);            /* what it cannot remove the next spawner meets again */
   return true;
 }
 

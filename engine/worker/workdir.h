@@ -3,7 +3,7 @@
  * Owner: the spawner makes it before the fork and takes it back when the last process of the attempt is dead. One that
  * nobody touched (no entry was made or removed, mode and owner are ours) is kept for the next attempt of the same user;
  * another is removed as a tree: here while that is little, else by a process of its own, the broom. What a former spawner
- * left is removed in the same way. Everything inside is opened and removed with the rights of the user whose it is.
+ * left is removed in the same way. Everything inside is opened and removed with the rights of the attempt's user.
  *
  * What never happens: a link that is followed, a wait for a file (pipe, lease), a removal that holds the spawner up for
  * more than SWEEP_INLINE entries, a directory that two users get one after the other. */
@@ -22,8 +22,9 @@ struct workdirs {
   const char *path;                /* the same, absolute; borrowed */
   uint32_t me;                     /* who this process is */
   struct workdir *idle; size_t n_idle;
-  struct doomed *doomed; size_t n_doomed;
+  struct doomed *doomed, *swept;   /* swept: given to the broom */
   pid_t broom; int64_t broom_us;   /* 0 = none; when it began */
+  bool late;                       /* it was killed, for it took too long */
   uint8_t random[256]; size_t n_random;
 };
 
@@ -41,7 +42,7 @@ int workdir_end(struct workdirs *d, struct workdir *w, enum workdir_output *what
 void workdir_back(struct workdirs *d, struct workdir *w);
 /* Removes those that are kept. */
 void workdirs_trim(struct workdirs *d);
-/* Starts the broom when there is something for it and none is at work; ends one that takes too long. */
+/* Starts the broom when there is something for it and none is at work; ends one that takes too long, the next goes on. */
 void workdirs_sweep(struct workdirs *d, int64_t now_us);
 bool workdirs_reaped(struct workdirs *d, pid_t pid);    /* true: that was the broom */
 static inline bool workdirs_busy(const struct workdirs *d) { return d->broom > 0 || d->doomed; }

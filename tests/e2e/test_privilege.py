@@ -431,6 +431,23 @@ class Token(Base):
         self.assertEqual(weir("token", "shwo").returncode, 2)
         self.assertEqual(server.stop(), 0)
 
+    def test_rotate_at_once(self):
+        """The token in the file is the one that counts, whoever came last: several at once take turns."""
+        server = self.server()
+        command = [BIN, "token", "rotate", "--data", str(self.data)]
+        for _ in range(3):
+            several = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=CLEAN_ENV) for _ in range(6)]
+            said = [p.communicate(timeout=LIMIT_S)[0] for p in several]
+            self.assertEqual([p.returncode for p in several], [0] * 6, said)
+            until("the token in the file counts", lambda: self.asks(server, self.token()))
+        self.data.chmod(0o777)  # where others may put a token of theirs, none is shown and none is made
+        for what in ("show", "rotate"):
+            done = weir("token", what, "--data", self.data)
+            self.assertEqual(done.returncode, 4, done.stderr)
+            self.assertIn("chmod go-w", done.stderr)
+        self.data.chmod(0o700)
+        self.assertEqual(server.stop(), 0)
+
     def test_rotate(self):
         """Beside a running server, SQLite too; the former one counts no longer, after a restart neither."""
         server = self.server()
@@ -520,7 +537,7 @@ class Cluster(Token):
         return self.server("--store", self.store, data=self.tmp / name)
 
     # of Token, these are SQLite's
-    test_show = test_rotate = test_adopted = test_set_aside = test_owner = None
+    test_show = test_rotate = test_rotate_at_once = test_adopted = test_set_aside = test_owner = None
 
     def test_one_for_all(self):
         a, b = self.node("a"), self.node("b")

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -184,11 +185,65 @@ static void test_swept_at_start(void **st) {
   close(d.fd);
 }
 
+static void await_broom(struct workdirs *d) {
+  pid_t broom = d->broom;
+  assert_true(broom > 0);
+  assert_int_equal(waitpid(broom, NULL, 0), broom);
+  assert_true(workdirs_reaped(d, broom));
+}
+
+/* One whose time is over is ended, and what it was given is the next one's. */
+static void test_broom_too_slow(void **st) {
+  (void)st;
+  char path[96];
+  snprintf(path, sizeof path, "%s/slow", H.dir);
+  struct workdirs d = open_dirs(path);
+  struct workdir *w = workdir_take(&d, geteuid(), getegid());
+  put(&d, w, "a", "b");
+  free(w);
+  close(d.fd);
+  d = open_dirs(path);
+  workdirs_sweep(&d, 0);
+  kill(d.broom, SIGSTOP);
+  workdirs_sweep(&d, INT64_MAX);
+  await_broom(&d);
+  assert_true(workdirs_busy(&d));
+  workdirs_sweep(&d, 0);
+  await_broom(&d);
+  assert_false(workdirs_busy(&d));
+  assert_int_equal(entries(path), 0);
+  close(d.fd);
+}
+
+/* Moved in from a folder that all may write: a task could not remove what stands in it, so no removal does it for the task. */
+static void test_of_others_moved_in(void **st) {
+  (void)st;
+  if (geteuid()) skip();
+  char path[96], shared[200], kept[240], file[280];
+  enum workdir_output what;
+  snprintf(path, sizeof path, "%s/moved", H.dir);
+  struct workdirs d = open_dirs(path);
+  struct workdir *w = workdir_take(&d, NOBODY, NOBODY);
+  snprintf(shared, sizeof shared, "%s/%s/shared", path, w->name);
+  snprintf(kept, sizeof kept, "%s/kept", shared);
+  snprintf(file, sizeof file, "%s/file", kept);
+  assert_true(mkdir(shared, 0700) == 0 && chmod(shared, 0777) == 0 && mkdir(kept, 0755) == 0);
+  close(open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+  put(&d, w, "own", "x");
+  workdir_end(&d, w, &what);
+  workdirs_sweep(&d, 0);
+  await_broom(&d);
+  assert_int_equal(access(file, F_OK), 0);
+  assert_true(unlink(file) == 0 && rmdir(kept) == 0 && rmdir(shared) == 0);
+  close(d.fd);
+}
+
 int main(void) {
   h_open(geteuid() == 0 ? "nobody" : NULL);
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_private), cmocka_unit_test(test_nothing_stays), cmocka_unit_test(test_result_moved_in),
-    cmocka_unit_test(test_of_others), cmocka_unit_test(test_kept), cmocka_unit_test(test_swept_at_start)};
+    cmocka_unit_test(test_of_others), cmocka_unit_test(test_kept), cmocka_unit_test(test_swept_at_start),
+    cmocka_unit_test(test_broom_too_slow), cmocka_unit_test(test_of_others_moved_in)};
   int rc = cmocka_run_group_tests_name("workdir", tests, NULL, NULL);
   h_close();
   return rc;
