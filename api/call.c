@@ -204,8 +204,8 @@ static void answered(struct req *q, void *ctx) {
   (void)q;
   pthread_mutex_lock(&a->lock);
   a->done = true;
-  pthread_cond_signal(&a->cond);
   pthread_mutex_unlock(&a->lock);
+  pthread_cond_signal(&a->cond); /* unlocked: who wakes up finds the lock free. It stays until we let go of it */
   asked_unref(a);
 }
 

@@ -301,13 +301,13 @@ static void put_off(struct runner *r, struct ev *e) {
 
 /* The batch is through, or each of its events has been answered. */
 static void events_done(struct runner *r) {
+  reqs_done(r);
   for (size_t i = 0; i < r->n_take; i++) {
     struct ev *e = &r->ev[i];
     if (e->defer) { put_off(r, e); continue; }
     if (e->keep) { aside_keep(r, e); continue; }
     attempt_free(e->a);
     result_forget(e);
-    if (e->q) req_answer(r, e->q);
   }
   ev_remove(r, r->n_take);
   r->n_take = 0;

@@ -26,7 +26,7 @@ struct req_start {
 /* It and all that it points to belongs to the runner from runner_post() until done(). */
 struct req {
   struct req *next, *prev; int64_t post_us;    /* the runner's: ledger.h */
-  uint8_t place; bool back;
+  uint8_t place; _Atomic bool back;
   int64_t first_id;                            /* the runner's; the ids that it takes stay its own when its batch is made again */
   enum req_kind kind;
   struct req_start *start; uint32_t n_start;   /* REQ_START: all or nothing */

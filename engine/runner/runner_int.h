@@ -205,6 +205,7 @@ int64_t runner_now(const struct runner *r);                       /* boot time, 
 void beat(struct runner *r);                                      /* a call of the store begins now */
 void req_fail(struct req *q, enum wr_rc code, const char *text);
 void req_answer(struct runner *r, struct req *q);                 /* it is no more the runner's */
+void reqs_done(struct runner *r);                                 /* the same for all that the batch answers */
 void reqs_refuse(struct runner *r, enum wr_rc code);              /* all that were not sent */
 void reqs_turn(struct runner *r);                                 /* those that have waited long enough, or must not wait */
 bool reqs_send(struct runner *r);                                 /* the batch is sent now; false: not with one that was taken back */

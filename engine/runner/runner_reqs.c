@@ -65,6 +65,18 @@ void req_answer(struct runner *r, struct req *q) {
   q->done(q, q->done_ctx);
 }
 
+static bool is_over(const struct ev *e) { return e->q && !e->defer && !e->keep; }
+
+/* One lock for all: each client that hears its answer comes back for that lock with its next request. */
+void reqs_done(struct runner *r) {
+  pthread_mutex_lock(&r->mu);
+  for (size_t i = 0; i < r->n_take; i++)
+    if (is_over(&r->ev[i])) ledger_done(&r->reqs, r->ev[i].q);
+  pthread_mutex_unlock(&r->mu);
+  for (size_t i = 0; i < r->n_take; i++)
+    if (is_over(&r->ev[i])) r->ev[i].q->done(r->ev[i].q, r->ev[i].q->done_ctx);
+}
+
 /* Those of ev[from..n) for which what() has a code get it and leave; the rest moves up. */
 typedef enum wr_rc what_fn(const struct runner *r, const struct req *q, enum wr_rc code);
 static size_t answer_some(struct runner *r, struct ev *ev, size_t from, size_t n, what_fn *what, enum wr_rc code) {
