@@ -104,6 +104,14 @@ uint64_t reap_mark(pid_t pid) {
   return at ? strtoull(at + sizeof word - 1, NULL, 10) : 0; /* "unlimited" is 0 */
 }
 
+bool reap_user(pid_t pid, uint32_t *uid) {
+  static const char word[] = "\nUid:\t"; /* a name that holds a line end is shown with an escape */
+  char b[4096];
+  const char *at = read_of(pid, "status", b, sizeof b) > 0 ? strstr(b, word) : NULL;
+  if (at) *uid = (uint32_t)strtoul(at + sizeof word - 1, NULL, 10);
+  return at != NULL;
+}
+
 char reap_state(pid_t pid, char name[16]) {
   char b[512];
   *name = '\0';

@@ -282,6 +282,7 @@ static void on_child(struct spawn *s) {
   int status;
   drain(s->chld);
   for (pid_t pid; (pid = wait4(-1, &status, WNOHANG | __WALL, &ru)) > 0;) {
+    if (pid == s->spare) s->spare = 0; /* its number may come again */
     if (workdirs_reaped(&s->dirs, pid) || strays_reaped(&s->strays, pid)) continue;
     struct proc *p = map64_get(&s->by_pid, pid);
     if (p) main_ended(s, p, status, &ru); /* the rest of its tree, if any, is ours now: see hunt() */
@@ -324,13 +325,17 @@ static void hunt(struct spawn *s) {
   }
 }
 
-/* Whose it is by its mark; one that took that off belongs to whoever of its user ended before it was seen, for a while. */
+/* Whose it is by its mark, unless it is of a user that no process of that attempt can be; one that took that off belongs to
+ * whoever of its user ended before it was seen, for a while. */
+static bool is_of(const struct spawn *s, const struct stray *x, const struct proc *p) {
+  bool same = p->uid == x->uid || x->uid == STRAY_ANYBODY;
+  if (x->owner) return p->report.id == x->owner && (same || p->uid == 0);
+  return same && x->since_us >= p->ended_us && s->now_us - x->since_us < STUCK_US;
+}
+
 static void hold(struct spawn *s, const struct stray *x) {
-  bool fresh = x->owner == 0 && s->now_us - x->since_us < STUCK_US;
-  for (struct proc *p = s->ended; p; p = p->next) {
-    bool may_be = fresh && (p->uid == x->uid || x->uid == STRAY_ANYBODY) && x->since_us >= p->ended_us;
-    if (x->owner ? p->report.id == x->owner : may_be) p->held = true;
-  }
+  for (struct proc *p = s->ended; p; p = p->next)
+    if (is_of(s, x, p)) p->held = true;
 }
 
 static void hold_ended(struct spawn *s) {

@@ -110,6 +110,7 @@ void reap_slay(pid_t pid, pid_t *group);   /* *group: the last one that was kill
 /* Its name, and its state as /proc has it; '?' = unknown. */
 char reap_state(pid_t pid, char name[16]);
 /* The number that its attempt was given, 0 = none that can be read. */
+bool reap_user(pid_t pid, uint32_t *uid);      /* of whoever it runs as, whether it may be looked into or not */
 uint64_t reap_mark(pid_t pid);
 /* Kills and reaps what a dead spawner left to this process: children in another session than its own (every attempt
  * lives in one of its own). Returns how many still live; never blocks. */

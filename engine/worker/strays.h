@@ -2,7 +2,8 @@
  *
  * Each process of an attempt carries its number as the limit of file locks, which the kernel has kept no count of since 2.4: it
  * is inherited by all that it makes, whatever session they take, and may be read of anybody. So an end waits for its own. A
- * program that lowers the limit has no number; what is left of it counts for all attempts of its user, for ten seconds. */
+ * program that lowers the limit has no number, or that of an attempt before it: with a number it counts for an attempt that
+ * can have processes of its user, without one for all of its user, for ten seconds. */
 #ifndef STRAYS_H
 #define STRAYS_H
 #include <stdbool.h>

@@ -26,6 +26,18 @@ static int be_flood(void) {
   return 0;
 }
 
+/* Makes a sibling that bears the mark of the attempt that was started before this one, and says its number in a named pipe. */
+static int be_forger(const char *say) {
+  struct rlimit l;
+  if (getrlimit(RLIMIT_LOCKS, &l)) return 1;
+  l.rlim_cur = l.rlim_max = l.rlim_max - 1;
+  if (setrlimit(RLIMIT_LOCKS, &l)) return 1;
+  long pid = syscall(SYS_clone, 0x8000 /* CLONE_PARENT */ | SIGCHLD, 0, 0, 0, 0);
+  FILE *out = pid > 0 ? fopen(say, "we") : NULL;
+  if (out) fprintf(out, "%ld\n", pid), fclose(out);
+  for (;;) pause();
+}
+
 static int64_t start(const char *script, const char *config) {
   struct attempt *a = h_attempt("SHELL", script, config);
   int64_t ti = a->ti;
@@ -181,6 +193,46 @@ static void test_siblings(void **st) {
   assert_int_equal(h_child(spawner(), "test_spawner_st"), 0);
 }
 
+/* What bears the mark of another user's attempt does not hold up the end of that, whatever keeps it alive. */
+static void test_forged_mark(void **st) {
+  static const char group[] = "/sys/fs/cgroup/freezer/weir-test";
+  char line[32], pid[32], config[400], path[96];
+  (void)st;
+  if (geteuid() || (mkdir(group, 0755) && errno != EEXIST)) skip();
+  int fifo = h_fifo("forged"), go = h_fifo("forged.go");
+  struct buf b = BUF_INIT;
+  for (int i = 0; i < 2; i++) {
+    snprintf(path, sizeof path, "%s/forged%s", H.dir, i ? ".go" : "");
+    assert_int_equal(chmod(path, 0666), 0);
+  }
+  buf_printf(&b, "echo ready > %s/forged; read x < %s/forged.go", H.dir, H.dir);
+  int64_t victim = start(b.data, "{\"user\":\"nobody\"}");
+  h_line(fifo, line, sizeof line);
+  snprintf(config, sizeof config, "{\"argv\":[\"%s\",\"forge\",\"%s/forged\"],\"grace\":0}", self, H.dir);
+  int64_t forger = start(NULL, config);
+  h_line(fifo, pid, sizeof pid);
+  buf_clear(&b);
+  buf_printf(&b, "%s/cgroup.procs", group);
+  put_text(b.data, pid);
+  buf_clear(&b);
+  buf_printf(&b, "%s/freezer.state", group);
+  put_text(b.data, "FROZEN");
+  int in = open(path, O_WRONLY | O_CLOEXEC);
+  assert_int_equal(write(in, "\n", 1), 1);
+  struct attempt *a = h_await(victim);
+  assert_int_equal(a->end, ATTEMPT_OK);
+  assert_false(h_gone(pid));
+  attempt_free(a);
+  put_text(b.data, "THAWED");
+  worker_cancel(H.w, forger, 1);
+  attempt_free(h_await(forger));
+  while (rmdir(group) && errno == EBUSY) sched_yield();
+  close(in);
+  close(go);
+  close(fifo);
+  buf_done(&b);
+}
+
 /* What the node raised or lowered for itself is not the tasks'. */
 static void test_given_back(void **st) {
   (void)st;
@@ -194,6 +246,7 @@ static void test_given_back(void **st) {
 
 int main(int argc, char **argv) {
   if (argc > 1 && strcmp(argv[1], "flood") == 0) return be_flood();
+  if (argc > 2 && strcmp(argv[1], "forge") == 0) return be_forger(argv[2]);
   ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
   if (n <= 0) return 1;
   struct rlimit l;
@@ -207,7 +260,8 @@ int main(int argc, char **argv) {
   signal(SIGHUP, SIG_IGN);
   h_open(geteuid() == 0 ? "nobody" : NULL);
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_given_back), cmocka_unit_test(test_siblings), cmocka_unit_test(test_unkillable), cmocka_unit_test(test_hostile_stop),
+    cmocka_unit_test(test_given_back), cmocka_unit_test(test_siblings), cmocka_unit_test(test_forged_mark),
+    cmocka_unit_test(test_unkillable), cmocka_unit_test(test_hostile_stop),
     cmocka_unit_test(test_both_stopped), cmocka_unit_test(test_spare_killed), cmocka_unit_test(test_guard_killed)};
   int rc = cmocka_run_group_tests_name("standing", tests, NULL, NULL);
   h_close();
