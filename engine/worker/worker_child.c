@@ -76,7 +76,8 @@ static void send_waiting(struct worker *w) {
   want_room(w);
 }
 
-/* A spawner that has been asked and does not turn for PULSE_MAX_US is stopped, or hangs. */
+/* A spawner that has been asked and does not turn for PULSE_MAX_US is stopped, or hangs. While attempts run it is asked each
+ * PULSE_US. */
 static void feel_pulse(struct worker *w) {
   w->pulse_last = atomic_load(&w->spawner->page->turns);
   if (w->pulse.it.pos || w->spawner_lost) return;
@@ -87,7 +88,11 @@ static void feel_pulse(struct worker *w) {
 
 static void pulse_due(struct worker *w, struct timer *t) {
   int64_t now = clock_mono_us();
-  if (w->spawner_lost || atomic_load(&w->spawner->page->turns) != w->pulse_last) return; /* it moved after the last packet */
+  if (w->spawner_lost) return;
+  if (atomic_load(&w->spawner->page->turns) != w->pulse_last) { /* it moved after the last packet */
+    if (w->kids.n) child_look(w); /* ends are expected of it: with all slots taken nothing else would ask */
+    return;
+  }
   worker_timer(w, t, now + PULSE_US);
   if (w->pulse_turns != w->pulse_last) { /* it moved, and was asked again */
     w->pulse_turns = w->pulse_last;
@@ -566,6 +571,8 @@ static void wake_spare(struct worker *w) {
     w->link = (struct source){on_link, w->spawner->sock};
     worker_watch(w, &w->link, EPOLLIN);
     watch_both(w);
+    w->pulse_us = clock_mono_us(); /* the patience with the one before is no measure for this one */
+    w->pulse_turns = w->pulse_last = atomic_load(&w->spawner->page->turns);
   }
   send_waiting(w); /* without a spawner they go nowhere: see below */
 }

@@ -363,6 +363,19 @@ class Processes(Fault):
         until("none of its processes is left", lambda: not any(map(alive, below)))
         return took
 
+    def test_it_is_noticed_with_all_slots_taken(self):
+        """Nothing is asked of the spawner then; the end of what runs is expected of it all the same."""
+        server = self.serve("--slots", "1")
+        fi = server.flow(shell("a", "sleep 2"))
+        until("it runs", lambda: server.get(f"/monitor/flow/{fi}")["nodes"][0]["status"] == "RUNNING")
+        below = family(server.pid)
+        for name in ("guard", "spawner"):
+            pid = next(p for p in below if pathlib.Path(f"/proc/{p}/comm").read_text() == f"weir-{name}\n")
+            os.kill(pid, signal.SIGSTOP)
+        self.assertEqual(server.ended(fi)["status"], "SUCCESS")
+        self.assertIn("event=worker.spawner_died", "".join(server.lines))
+        self.assertEqual(server.stop(), 0)
+
     def test_spare(self):
         self.assertLess(self.stopped("spare"), 5) # it has nothing to do: nobody waits for it
 
