@@ -113,11 +113,11 @@ static unsigned whole_s(int64_t us, unsigned least, unsigned most) {
 void my_conn_init(struct my_conn *c, struct my *s, enum my_role role) {
   *c = (struct my_conn){.s = s, .role = role, .connect_s = CONNECT_S, .io_s = IO_S, .lock_wait_s = 5};
   if (role == MY_RUN) {
-    c->connect_s = whole_s(s->lease_us / 6, 2, CONNECT_S);
+    c->connect_s = whole_s(s->lease_us / 6, 3, CONNECT_S);
     c->io_s = whole_s(s->lease_us / 6, 3, IO_S);
     c->idle_s = whole_s(s->lease_us / 4, 1, 1u << 20);
   } else if (role != MY_LOG) {
-    c->connect_s = whole_s(s->request_us / 10 * 3, 1, CONNECT_S);
+    c->connect_s = whole_s(s->request_us / 10 * 3, 2, CONNECT_S);
     c->io_s = whole_s(s->request_us / 2, 2, IO_S);
   }
   if (role != MY_LOG) c->lock_wait_s = c->io_s > 2 ? 2 : 1;
