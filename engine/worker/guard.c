@@ -215,6 +215,7 @@ _Noreturn void spawner_main(struct spawner_seed seed) {
     rehearse_or_refuse(&seed);
   } else {
     be_spare();
+    prctl(PR_SET_NAME, "weir-guard", 0, 0, 0); /* before the next spare is made, so that the two are told apart */
   }
   int spare = make_spare(&seed);
   fork_from_guard(&seed);
