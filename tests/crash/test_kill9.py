@@ -70,11 +70,15 @@ class Ledger:
         return node
 
     def lines(self):
-        """(offset, words) of each whole line."""
-        at, out = 0, []
+        """(offset, words) of each whole line; run keys without the store's id, which all of them share."""
+        at, out, ids = 0, [], set()
         for line in self.path.read_bytes().split(b"\n")[:-1]:
-            out.append((at, line.decode().split(" ")))
+            words = line.decode().split(" ")
+            store, words[1] = words[1].split(":", 1)
+            ids.add(store)
+            out.append((at, words))
             at += len(line) + 1
+        assert len(ids) <= 1, f"run keys of several stores: {ids}"
         return out
 
     def strays(self):
