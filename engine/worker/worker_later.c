@@ -49,6 +49,9 @@ void later_former_ended(struct worker *w, int64_t ti) {
 
 bool later_busy(struct worker *w, struct attempt *a) {
   if (a->tries == BUSY_TRIES) return false;
+  free(a->error); /* of this try; the next one says its own */
+  free(a->result);
+  a->error = a->result = NULL;
   put(w, a, (int64_t)BUSY_FIRST_US << a->tries++, busy_due, NULL);
   return true;
 }
