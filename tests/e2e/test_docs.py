@@ -57,7 +57,8 @@ class DevRun:
 
     def __init__(self, *options):
         self.process = subprocess.Popen([ROOT / "dev", "run", "--listen", "127.0.0.1:0", *options], cwd=ROOT, stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=CLEAN_ENV, start_new_session=True)
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=CLEAN_ENV, start_new_session=True,
+                                        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # a shell in the background ignores it
         self.url, self.lines = None, []
         for line in self.process.stdout:
             self.lines.append(line)

@@ -181,6 +181,8 @@ void h_open(const char *also) {
   struct wr_err err;
   h_dir();
   struct spawner *spawner;
+  signal(SIGINT, SIG_DFL); /* tasks get what is found here, and a shell in the background ignores these two */
+  signal(SIGQUIT, SIG_DFL);
   const struct run_as_opts who = {.also = &also, .n_also = also != NULL, .personal = true, .self = geteuid(), .can_change = geteuid() == 0};
   if (run_as_new(&who, &policy, &err) != WR_OK) fprintf(stderr, "%s\n", err.msg), abort();
   const struct spawner_opts so = {.data_dir = H.dir, .run_as = policy};
