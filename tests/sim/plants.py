@@ -170,11 +170,11 @@ def run(sim, core, runner, seeds, jobs):
     bad = 0
     print(f"1..{len(todo)}")
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        for n, rc, last in pool.map(lambda n: try_one(sim, n, seeds), todo):
+        for at, (n, rc, last) in enumerate(pool.map(lambda n: try_one(sim, n, seeds), todo), 1):
             ok = rc == 0 if n == 0 else rc != 0 and "sim: seed" in last and n not in rotten
             bad += not ok
             what = "no plant, no finding" if n == 0 else name[n]
-            print(f"{'ok' if ok else 'not ok'} {n + 1} - {what}")
+            print(f"{'ok' if ok else 'not ok'} {at} - {what}")
             print(f"# {rotten.get(n) or last or 'nothing found'}")
     return 1 if bad else 0
 
