@@ -353,14 +353,14 @@ static void put_off_alone(struct runner *r) {
   r->limit = SIZE_MAX;
 }
 
-/* One event alone is refused for good: a request gets the error, the flow of another is set aside, the result of a task
- * without a flow waits alone; all else goes on. */
+/* One event alone is refused for good: a request gets the error, the flow of another is set aside, what happened to a task
+ * without a flow waits alone (but a hint, which comes again); all else goes on. */
 static void set_aside(struct runner *r) {
   struct ev *e = &r->ev[0];
   if (e->spare) result_restore(e);
   else if (result_replace(r, e)) return; /* at once, alone again */
   log_error("runner.quarantined", L_INT("fi", e->fi), L_INT("ti", e->ti), L_INT("event", e->kind), L_STR("why", store_why(r->s)));
-  if (e->fi == 0 && e->a) { put_off_alone(r); return; }
+  if (e->fi == 0 && !e->q && e->kind != EV_HINT) { put_off_alone(r); return; }
   r->n_take = 1;
   if (e->q) req_fail(e->q, WR_QUARANTINED, NULL);
   if (e->fi != 0 && (e->q == NULL || runner_set_aside(r, e->fi))) aside_put(r, e->fi);
