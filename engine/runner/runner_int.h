@@ -132,6 +132,7 @@ struct live *live_get(struct runner *r, int64_t fi);
 struct live *live_use(struct runner *r, int64_t fi);  /* the same, and the batch depends on it */
 void live_touch(struct runner *r, struct live *l);
 struct live *live_add(struct runner *r, struct run *run, struct flow_def *def, struct params *params);
+void live_more(struct runner *r, struct live *l);     /* it goes on in slices: its turn comes with the batches that follow */
 void live_drop(struct runner *r, struct live *l);
 void live_drop_touched(struct runner *r);
 void live_evict(struct runner *r);

@@ -44,6 +44,12 @@ struct live *live_add(struct runner *r, struct run *run, struct flow_def *def, s
   return l;
 }
 
+void live_more(struct runner *r, struct live *l) {
+  if (l->more_queued) return;
+  l->more_queued = true;
+  *WR_PUSH(r->more, r->n_more, r->cap_more) = l;
+}
+
 static void more_forget(struct runner *r, const struct live *l) {
   size_t k = 0;
   for (size_t i = 0; i < r->n_more; i++)
@@ -124,6 +130,7 @@ static struct live *from_row(struct runner *r, const struct flow_row *row, struc
   l->start_us = row->start_us;
   l->locked = r->batch_no;
   if (!r->single) l->shared = SHARED_FOR;
+  if (run->n_more > 0) live_more(r, l);
   return l;
 }
 

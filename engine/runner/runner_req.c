@@ -12,12 +12,6 @@ static enum store_rc feed(struct runner *r, struct live *l) {
   return rc;
 }
 
-static void queue_more(struct runner *r, struct live *l) {
-  if (l->more_queued) return;
-  l->more_queued = true;
-  *WR_PUSH(r->more, r->n_more, r->cap_more) = l;
-}
-
 /* Free slots as a step may see them: none of a class whose hints wait, unless this is a hint. */
 static void show_slots(struct runner *r, uint32_t real[SLOT__N], bool hint) {
   for (int s = 0; s < SLOT__N; s++) {
@@ -43,7 +37,7 @@ static enum store_rc drain(struct runner *r, struct live *l) {
   for (;;) {
     r->c.now_us = r->wall_us;
     enum run_rc rc = run_drain(l->r, &r->c);
-    if (rc == RUN_MORE) { queue_more(r, l); return STORE_OK; }
+    if (rc == RUN_MORE) { live_more(r, l); return STORE_OK; }
     if (rc != RUN_NEED) return STORE_OK;
     enum store_rc s = feed(r, l);
     if (s != STORE_OK) return s;

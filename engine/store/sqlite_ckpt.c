@@ -72,7 +72,7 @@ static void *ckpt_main(void *arg) {
     if (k->stop) break;
     if (k->pages - k->mark < k->step) { /* nothing to move: are the files still there? */
       pthread_mutex_unlock(&k->mu);
-      (void)sq_files_there(s);
+      sq_files_look(s);
       pthread_mutex_lock(&k->mu);
       continue;
     }

@@ -109,7 +109,7 @@ struct sq_file { dev_t dev; ino_t ino; };
 struct sq {
   struct store base;
   char *path, *log_path, *home;
-  int lock_fd;
+  int lock_fd, notify_fd;         /* -1 = none; notify_fd: inotify, read under files_mu */
   int64_t request_us, look_us;
   pthread_mutex_t files_mu;
   struct sq_file file[SQ_FILES];  /* ino 0 = not seen yet; under files_mu */
@@ -159,6 +159,7 @@ enum wr_rc sq_take_lock(struct sq *s, struct wr_err *err);
 enum wr_rc sq_files_know(struct sq *s, struct wr_err *err);
 /* No file was removed or replaced since; else it is said once, and never true again. Any thread. */
 bool sq_files_there(struct sq *s);
+void sq_files_look(struct sq *s);       /* from time to time: what the kernel does not tell is found by a look at the files */
 int64_t sq_until(const struct sq *s);             /* CLOCK_MONOTONIC: so long a request waits for another one */
 /* ---- sqlite_ckpt.c ---- */
 enum wr_rc sq_ckpt_start(struct sq *s, struct wr_err *err);
