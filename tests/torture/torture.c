@@ -192,7 +192,7 @@ static int64_t start(struct world *w, int64_t flow, uint32_t n) {
 
 static void open_runner(struct world *w) {
   struct wr_err err;
-  struct runner_opts o = {.store = w->s, .defs = w->defs, .slots = {8, 8}, .info = {"test", 1, 8, "all", NULL}, .seed = 5};
+  struct runner_opts o = {.store = w->s, .defs = w->defs, .slots = {8, 8}, .info = {.host = "test", .pid = 1, .slots = 8, .roles = "all"}, .seed = 5};
   o.ports = (struct runner_ports){.ctx = w, .start = port_start, .cancel = port_cancel, .flow_done = port_flow_done, .boot_now = boot_now};
   assert_int_equal(runner_new(&o, &w->r, &err), WR_OK);
 }
