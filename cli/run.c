@@ -78,7 +78,7 @@ static enum wr_rc read_options(struct job *j, struct wr_err *err) {
 
 /* After the file was read: who mistyped its name is not warned of anything else. */
 static enum wr_rc read_setup(struct job *j, struct wr_err *err) {
-  enum wr_rc rc = setup_common(&j->cfg, SHELL_PERSONAL, &j->opts, err);
+  enum wr_rc rc = setup_common(&j->cfg, SHELL_PERSONAL, LOG_WARN, &j->opts, err);
   if (replaying(j)) j->opts.async_slots = j->opts.slots;
   return rc;
 }

@@ -71,8 +71,8 @@ enum wr_rc setup_quietly(const struct config *c, enum shell_mode mode, struct no
   return rc;
 }
 
-enum wr_rc setup_common(const struct config *c, enum shell_mode mode, struct node_opts *o, struct wr_err *err) {
-  enum wr_rc rc = setup_log(c, o->roles & NODE_API ? LOG_INFO : LOG_WARN, err);
+enum wr_rc setup_common(const struct config *c, enum shell_mode mode, enum log_level usual, struct node_opts *o, struct wr_err *err) {
+  enum wr_rc rc = setup_log(c, usual, err);
   if (!rc) rc = setup_quietly(c, mode, o, err);
   if (!rc && mode == SHELL_SERVICE && geteuid() == 0 && !o->who.becomes)
     say_warning("the server stays root: name another user with --user, or give it a data directory that belongs to one");

@@ -202,6 +202,21 @@ class Stop(Base):
         server = self.server()
         self.assertEqual(server.ended(fi)["status"], "SUCCESS")
 
+    def test_worker_says_that_it_starts(self):
+        """A node without an API keeps its log as any other: what it is at the start, and why it ends."""
+        with subprocess.Popen([BIN, "server", "--dev", "--roles", "worker", "--data", str(self.tmp / "worker")], stderr=subprocess.PIPE, text=True,
+                              env=CLEAN_ENV) as node:
+            lines = []
+            for line in node.stderr:
+                lines.append(line)
+                if line == "ready\n":
+                    break
+            node.terminate()
+            lines += node.stderr.readlines()
+        self.assertEqual(node.returncode, 0, lines)
+        for event in ("server.start", "server.stop"):
+            self.assertTrue([line for line in lines if f"event={event} " in line], lines)
+
 
 class Killed(Base):
     def test_kill_9(self):
