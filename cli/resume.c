@@ -11,6 +11,7 @@
 
 #define PAGE_RUNS 500
 #define GAP_US 50000              /* between two looks */
+#define NAMED 10                  /* runs in one line */
 
 struct resumed { int64_t *fi; size_t n, cap; bool json; size_t shown, failed; };
 
@@ -75,6 +76,13 @@ static enum wr_rc look(struct store *store, struct resumed *s, struct wr_err *er
   return rc;
 }
 
+/* What is gone on with, and what a signal leaves: named as far as a line holds it. */
+static void tell(const struct resumed *s, const char *before, const char *after) {
+  fprintf(stderr, "%s%zu run%s (fiId", before, s->n, s->n == 1 ? "" : "s");
+  for (size_t i = 0; i < s->n && i < NAMED; i++) fprintf(stderr, "%s %lld", i ? "," : "", (long long)s->fi[i]);
+  fprintf(stderr, "%s)%s\n", s->n > NAMED ? ", .." : "", after);
+}
+
 static int wait_change(atomic_int *poked) {
   int sig = 0;
   while (!atomic_exchange(poked, 0) && !sig) sig = signals_wait();
@@ -90,12 +98,13 @@ int resume(struct node *n, bool json, atomic_int *poked, struct wr_err *err) {
   reader_put(r);
   int sig = 0;
   if (!rc && !s.n) fputs("the store holds no unfinished run\n", stderr);
-  else if (!rc) fprintf(stderr, "resuming %zu run%s\n", s.n, s.n == 1 ? "" : "s");
+  else if (!rc) tell(&s, "resuming ", "");
   if (!rc && json) fputs("{\"runs\":[", stdout);
   while (!rc && !sig && s.n > 0) {
     rc = look(node_store(n), &s, err);
     if (!rc && s.n > 0) sig = wait_change(poked);
   }
+  if (!rc && sig) tell(&s, "stopping; ", " left unfinished: --resume goes on again");
   if (!rc && json) puts("]}");
   free(s.fi);
   if (rc) return -1;

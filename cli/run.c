@@ -62,6 +62,8 @@ static enum wr_rc read_options(struct job *j, struct wr_err *err) {
   bool resume = resuming(j);
   if (resume && (j->cfg.n_args || !config_text(&j->cfg, OPT_STORE)))
     return wr_err_set(err, WR_BAD_REQUEST, "--resume goes on with what is unfinished in a store: it takes --store URL and no FILE.");
+  if (resume && (j->cfg.v[OPT_PARAM].n_many || config_num(&j->cfg, OPT_LOGS) || replaying(j)))
+    return wr_err_set(err, WR_BAD_REQUEST, "--resume goes on with runs as they were started: -p, --logs and --from are for those of a FILE.");
   if (resume && sqlite_missing(config_text(&j->cfg, OPT_STORE)))
     return wr_err_set(err, WR_NOT_FOUND, "There is no database %.200s: nothing to go on with.", config_text(&j->cfg, OPT_STORE));
   if (!resume && j->cfg.n_args != 1)

@@ -120,7 +120,9 @@ class Run(unittest.TestCase):
 
     def test_usage(self):
         cases = [(["run"], 2), (["run", "a", "b"], 2), (["run", "--slot", "0", "-"], 2), (["run", "--nope", "-"], 2), (["run", "-o", "xml", "-"], 2),
-                 (["run", "--time-scale", "-1", "-"], 2), (["run", "-p", "novalue", "-"], 2), (["run", "-p", "k=1", "-p", "k=2", "-"], 2), (["run", "--resume", "-"], 2), (["run", "--resume"], 2), (["run", "/no/such/file.json"], 3), (["rum"], 2), ([], 2)]
+                 (["run", "--time-scale", "-1", "-"], 2), (["run", "-p", "novalue", "-"], 2), (["run", "-p", "k=1", "-p", "k=2", "-"], 2), (["run", "--resume", "-"], 2), (["run", "--resume"], 2),
+                 (["run", "--resume", "--store", "sqlite:/nowhere", "--logs"], 2), (["run", "--resume", "--store", "sqlite:/nowhere", "-p", "a=1"], 2),
+                 (["run", "/no/such/file.json"], 3), (["rum"], 2), ([], 2)]
         for args, code in cases:
             with self.subTest(args=args):
                 done = weir(*args, stdin=flow(task("a", "ECHO", "x")))
@@ -227,11 +229,18 @@ class Run(unittest.TestCase):
                 self.assertRegex(done.stderr, r"(?m)^the store holds 1 unfinished run \(fiId 1\), left alone; ")
                 self.assertEqual((tmp / "begun").read_text(), "\n")
                 self.assertEqual(list((tmp / "tmp").iterdir()), [], "a dead run's directory is removed")
+            with subprocess.Popen([BIN, "run", "--resume", "--store", store], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                  env={**CLEAN_ENV, **env}) as run:
+                until("the step runs again", lambda: (tmp / "begun").read_text() == "\n\n")
+                run.send_signal(signal.SIGTERM)
+                said = run.communicate(timeout=LIMIT_S)
+            self.assertEqual((run.returncode, said[0]), (6, ""), said)
+            self.assertRegex(said[1], r"resuming 1 run \(fiId 1\)\nstopping; 1 run \(fiId 1\) left unfinished: ")
             (tmp / "go").touch()
             done = weir("run", "--resume", "--store", store, env=env)
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertRegex(done.stdout, r"^flow 1 SUCCESS \d+\.\d+s\n$")
-            self.assertEqual((tmp / "begun").read_text(), "\n\n")
+            self.assertEqual((tmp / "begun").read_text(), "\n\n\n")
             done = weir("run", "--resume", "--store", store, "-o", "json", env=env)
             self.assertEqual((done.returncode, json.loads(done.stdout)), (0, {"runs": []}), done.stderr)
             self.assertIn("the store holds no unfinished run\n", done.stderr)
