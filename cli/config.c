@@ -185,12 +185,12 @@ static enum wr_rc apply_line(struct config *c, const struct line *l, unsigned ve
   int id = by_name(l->key);
   if (id < 0 || table[id].traits & (OPT_FLAG_ONLY | OPT_NOT_IN_FILE)) {
     const char *near = nearest(l->key, verb | VERB_SERVER);
-    return wr_err_set(err, WR_BAD_REQUEST, "Config file, line %d: unknown key %s.%s%s%s", l->no,
+    return wr_err_set(err, WR_BAD_REQUEST, "line %d: unknown key %s.%s%s%s", l->no,
                       wr_err_quote(q, l->key, strlen(l->key)), near ? " Did you mean \"" : "", near ? near : "", near ? "\"?" : "");
   }
   if (c->v[id].from == FROM_FILE)
-    return wr_err_set(err, WR_BAD_REQUEST, "Config file, line %d: \"%s\" appears twice.", l->no, table[id].name);
-  snprintf(where, sizeof where, "Config file, line %d: %s", l->no, table[id].name);
+    return wr_err_set(err, WR_BAD_REQUEST, "line %d: \"%s\" appears twice.", l->no, table[id].name);
+  snprintf(where, sizeof where, "line %d: %s", l->no, table[id].name);
   return set(c, id, where, l->value, FROM_FILE, err);
 }
 
@@ -203,7 +203,7 @@ static enum wr_rc read_lines(struct config *c, char *text, unsigned verb, struct
     char *s = trim(p);
     if (*s == 0 || *s == '#') continue;
     char *eq = strchr(s, '=');
-    if (!eq) return wr_err_set(err, WR_BAD_REQUEST, "Config file, line %d: expected `name = value`.", no);
+    if (!eq) return wr_err_set(err, WR_BAD_REQUEST, "line %d: expected `name = value`.", no);
     *eq = 0;
     struct line l = {no, trim(s), trim(eq + 1)};
     enum wr_rc rc = apply_line(c, &l, verb, err);
@@ -224,22 +224,29 @@ static enum wr_rc check_mode(const struct config *c, FILE *f, const char *file, 
   return WR_OK;
 }
 
+/* In front of what is wrong with one of its lines. */
+static void name_file(const char *file, struct wr_err *err) {
+  struct wr_err why = *err;
+  (void)wr_err_set(err, why.code, "%.100s, %s", file, why.msg);
+}
+
 static enum wr_rc read_file(struct config *c, const char *file, unsigned verb, struct wr_err *err) {
   FILE *f = fopen(file, "re");
-  if (!f) return wr_err_set(err, WR_BAD_REQUEST, "The config file cannot be read: %s.", strerror(errno));
+  if (!f) return wr_err_set(err, WR_BAD_REQUEST, "The config file %.120s cannot be read: %s.", file, strerror(errno));
   char *text = wr_malloc(FILE_MAX_BYTES + 1);
   size_t n = fread(text, 1, FILE_MAX_BYTES + 1, f);
   int failed = ferror(f);
   enum wr_rc rc = WR_OK;
   if (failed) {
-    rc = wr_err_set(err, WR_BAD_REQUEST, "The config file cannot be read.");
+    rc = wr_err_set(err, WR_BAD_REQUEST, "The config file %.120s cannot be read.", file);
   } else if (n > FILE_MAX_BYTES) {
-    rc = wr_err_set(err, WR_BAD_REQUEST, "The config file is larger than %d bytes.", FILE_MAX_BYTES);
+    rc = wr_err_set(err, WR_BAD_REQUEST, "The config file %.120s is larger than %d bytes.", file, FILE_MAX_BYTES);
   } else if (memchr(text, 0, n)) {
-    rc = wr_err_set(err, WR_BAD_REQUEST, "The config file holds a NUL byte.");
+    rc = wr_err_set(err, WR_BAD_REQUEST, "The config file %.120s holds a NUL byte.", file);
   } else {
     text[n] = 0;
     rc = read_lines(c, text, verb, err);
+    if (rc) name_file(file, err);
     if (!rc) rc = check_mode(c, f, file, err);
   }
   fclose(f);

@@ -65,7 +65,7 @@ enum wr_rc datadir_open(const char *path, const struct identity *id, struct wr_e
   enum wr_rc rc = make(path, id, err);
   if (rc) return rc;
   int at = open(path, O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC);
-  if (at < 0) return wr_err_set(err, WR_FORBIDDEN, "The data directory cannot be opened: %s.", strerrordesc_np(errno));
+  if (at < 0) return wr_err_set(err, WR_FORBIDDEN, "The data directory %.150s cannot be opened: %s.", path, strerrordesc_np(errno));
   rc = check(path, at, id, err);
   close(at);
   return rc;

@@ -26,6 +26,13 @@ static bool looks_like_json(const char *s) {
   return *s == '{' || *s == '[';
 }
 
+/* In front of what is wrong with it. */
+static void name_file(const char *file, struct wr_err *err) {
+  struct wr_err why = *err;
+  char q[WR_QUOTE_MAX];
+  (void)wr_err_set(err, why.code, "%s: %s", wr_err_quote(q, file, strlen(file)), why.msg);
+}
+
 enum wr_rc input_json(const char *file, json_t **out, int *code, struct wr_err *err) {
   char q[WR_QUOTE_MAX];
   FILE *f = strcmp(file, "-") == 0 ? stdin : fopen(file, "re");
@@ -45,6 +52,7 @@ enum wr_rc input_json(const char *file, json_t **out, int *code, struct wr_err *
     rc = wr_err_set(err, WR_BAD_JSON, "The file is not JSON, which is what a flow is written in (YAML is not read). %s", why.msg);
   }
   buf_done(&b);
+  if (rc && f != stdin) name_file(file, err);
   return rc;
 }
 

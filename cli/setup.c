@@ -25,8 +25,10 @@ enum exit_code exit_of(enum wr_rc rc) {
 static enum wr_rc setup_log(const struct config *c, enum log_level usual, struct wr_err *err) {
   enum log_level level = config_text(c, OPT_LOG_LEVEL) ? (enum log_level)config_num(c, OPT_LOG_LEVEL) : usual;
   log_setup(level, config_num(c, OPT_LOG_FORMAT) ? LOG_JSON : LOG_LOGFMT);
-  if (clock_zone(config_text(c, OPT_ZONE))) return WR_OK;
-  return wr_err_set(err, WR_BAD_REQUEST, "--zone: there is no such time zone.");
+  const char *zone = config_text(c, OPT_ZONE);
+  char q[WR_QUOTE_MAX];
+  if (clock_zone(zone)) return WR_OK;
+  return wr_err_set(err, WR_BAD_REQUEST, "--zone: there is no time zone %s.", wr_err_quote(q, zone, strlen(zone)));
 }
 
 /* What a person has to know who starts it. */

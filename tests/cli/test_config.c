@@ -127,6 +127,7 @@ static void test_file_refusals(void **state) {
   (void)state;
   write_file("slots = 2\nslotz = 3\n");
   refused(LOAD(VERB_SERVER, "--config", file), "line 2: unknown key \"slotz\". Did you mean \"slots\"?");
+  if (strncmp(err.msg, file, strlen(file)) != 0) fail_msg("\"%s\" does not begin with the file", err.msg);
   write_file("slots 2\n");
   refused(LOAD(VERB_SERVER, "--config", file), "line 1: expected `name = value`");
   write_file("slots = 2\nslots = 2\n");
@@ -135,7 +136,7 @@ static void test_file_refusals(void **state) {
   refused(LOAD(VERB_RUN, "--config", file), "unknown key");
   write_file("config = other\n");
   refused(LOAD(VERB_SERVER, "--config", file), "unknown key");
-  refused(LOAD(VERB_SERVER, "--config", "/nonexistent/weir.conf"), "cannot be read");
+  refused(LOAD(VERB_SERVER, "--config", "/nonexistent/weir.conf"), "/nonexistent/weir.conf cannot be read");
 }
 
 static void comes_to(const struct config *c, enum opt_id id, char *out, size_t n) {

@@ -117,6 +117,10 @@ class Run(unittest.TestCase):
         self.assertEqual(done.returncode, 4)
         self.assertRegex(done.stderr, r"^weir run: The file is not JSON, which is what a flow is written in")
         self.assertRegex(weir("run", "/no/such/file").stderr, r"^weir run: [^\n]+\n$")
+        with directory() as tmp:
+            for text, why in (("{", "Line 1, column 2: "), ("", "The file is empty.")):
+                (tmp / "f.json").write_text(text)
+                self.assertIn(f'"{tmp}/f.json": {why}', weir("run", tmp / "f.json").stderr)
 
     def test_usage(self):
         cases = [(["run"], 2), (["run", "a", "b"], 2), (["run", "--slot", "0", "-"], 2), (["run", "--nope", "-"], 2), (["run", "-o", "xml", "-"], 2),
