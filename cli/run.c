@@ -313,7 +313,7 @@ int verb_run(int argc, char **argv) {
     code = EXIT_OK;
   } else {
     if (!rc) rc = read_options(&j, &err);
-    code = rc ? complain("run", &err, rc == WR_NOT_FOUND ? EXIT_NOT_FOUND : exit_of(rc)) : run_job(&j);
+    code = rc ? refuse(&j, &err, rc == WR_NOT_FOUND ? EXIT_NOT_FOUND : exit_of(rc)) : run_job(&j);
   }
   job_done(&j);
   return code;

@@ -109,6 +109,12 @@ class Run(unittest.TestCase):
                 self.assertIn(refusal["error"]["message"], done.stderr)
                 self.assertRegex(done.stderr, r"(?m)^weir run: .+$")
 
+    def test_refused_before_the_file(self):
+        for args, code in ((["-p", "1x=2"], 4), (["-p", "novalue"], 2)):
+            with self.subTest(args=args):
+                done = self.run_flow(flow(task("a", "ECHO", "x")), "-o", "json", *args)
+                self.assertEqual((done.returncode, self.one_object(done)["status"]), (code, "REFUSED"), done.stderr)
+
     def test_forms_of_files(self):
         """A mark of the byte order is no error; what is no JSON is told which it must be; no warning comes before a file is there."""
         done = self.run_flow("\ufeff" + flow(task("a", "ECHO", "x")))
