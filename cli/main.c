@@ -60,6 +60,11 @@ int main(int argc, char **argv) {
     return EXIT_USAGE;
   }
   const char *name = argv[1];
+  char help[] = "--help", *of[] = {argv[0], argc == 3 ? argv[2] : help, help, NULL};
+  if (strcmp(name, "help") == 0 && argc == 3) { /* weir help VERB */
+    argv = of;
+    name = argv[1];
+  }
   if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
     usage(stdout);
     return EXIT_OK;

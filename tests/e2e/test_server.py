@@ -335,11 +335,11 @@ class Version(unittest.TestCase):
         self.assertNotIn("hush", done.stdout + done.stderr)
 
     def test_help(self):
-        for args in (["--help"], ["help"], ["server", "--help"], ["run", "-h"], ["config", "--help"]):
+        for args in (["--help"], ["help"], ["server", "--help"], ["run", "-h"], ["config", "--help"], ["help", "config"], ["help", "version"]):
             with self.subTest(args=args):
                 done = weir(*args)
                 self.assertEqual(done.returncode, 0)
-                self.assertIn("Usage: weir", done.stdout)
+                self.assertIn("Usage: weir " + (args[-1] if args[0] == "help" and args[1:] else ""), done.stdout)
 
 
 if __name__ == "__main__":
