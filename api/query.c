@@ -119,19 +119,19 @@ static bool set_attempt(struct query *q, const struct value *v) {
 static const struct param params[] = {
   {"flowId", Q_FLOW_ID, KIND_INT, WR_BAD_FILTER, "an id", set_flow_id},
   {"fiId", Q_FI_ID, KIND_INT, WR_BAD_FILTER, "an id", set_fi},
-  {"status", Q_STATUS, KIND_TEXT, WR_BAD_FILTER, "RUNNING, SUCCESS, FAILED, PAUSED, CANCELING, CANCELED", set_status},
-  {"state", Q_STATE, KIND_TEXT, WR_BAD_FILTER, "RUNNING, PAUSED, CANCELING, SUCCESS, FAILED, CANCELED", set_state},
+  {"status", Q_STATUS, KIND_TEXT, WR_BAD_FILTER, "one of RUNNING, SUCCESS, FAILED, PAUSED, CANCELING, CANCELED", set_status},
+  {"state", Q_STATE, KIND_TEXT, WR_BAD_FILTER, "one of RUNNING, PAUSED, CANCELING, SUCCESS, FAILED, CANCELED", set_state},
   {"state", Q_TASK_STATE, KIND_TEXT, WR_BAD_FILTER,
-   "CREATED, BLOCKED, QUEUED, RUNNING, RETRY_WAIT, PAUSING, PAUSED, CANCELING, SUCCESS, FAILED, TIMEOUT, CANCELED, DEAD", set_task_state},
+   "one of CREATED, BLOCKED, QUEUED, RUNNING, RETRY_WAIT, PAUSING, PAUSED, CANCELING, SUCCESS, FAILED, TIMEOUT, CANCELED, DEAD", set_task_state},
   {"from", Q_FROM, KIND_TEXT, WR_BAD_FILTER, "YYYY-MM-DD, YYYY-MM-DD HH:MM:SS or RFC 3339", set_from},
   {"to", Q_TO, KIND_TEXT, WR_BAD_FILTER, "YYYY-MM-DD, YYYY-MM-DD HH:MM:SS or RFC 3339", set_to},
   {"limit", Q_LIMIT, KIND_INT, WR_BAD_PAGE, NULL, set_limit},
   {"offset", Q_OFFSET, KIND_INT, WR_BAD_PAGE, NULL, set_offset},
-  {"total", Q_TOTAL, KIND_BOOL, WR_BAD_FILTER, "true, false", set_total},
+  {"total", Q_TOTAL, KIND_BOOL, WR_BAD_FILTER, "true or false", set_total},
   {"name", Q_NAME, KIND_TEXT, WR_BAD_FILTER, "1 to 128 characters", set_name},
   {"type", Q_TYPE, KIND_TEXT, WR_BAD_FILTER, "a task type", set_type},
-  {"nodes", Q_NODES, KIND_BOOL, WR_BAD_FILTER, "true, false", set_nodes},
-  {"runs", Q_RUNS, KIND_TEXT, WR_BAD_FILTER, "newest, all", set_runs},
+  {"nodes", Q_NODES, KIND_BOOL, WR_BAD_FILTER, "true or false", set_nodes},
+  {"runs", Q_RUNS, KIND_TEXT, WR_BAD_FILTER, "newest or all", set_runs},
   {"attempt", Q_ATTEMPT, KIND_INT, WR_BAD_FILTER, "1 or more", set_attempt},
   {"stream", Q_STREAM, KIND_TEXT, WR_BAD_FILTER, "stdout or stderr", set_stream},
 };
@@ -159,7 +159,7 @@ static enum wr_rc set(struct query *q, const struct param *p, const struct value
   q->has |= p->bit;
   if (p->set(q, v)) return WR_OK;
   snprintf(path, sizeof path, "/%s", p->name);
-  if (p->code != WR_BAD_PAGE) return wr_err_at(err, p->code, path, "%s: allowed are %s.", p->name, p->allowed);
+  if (p->code != WR_BAD_PAGE) return wr_err_at(err, p->code, path, "%s must be %s.", p->name, p->allowed);
   return wr_err_at(err, p->code, path, "limit must be 1 to %lld, offset 0 or more.", (long long)v->max_limit);
 }
 

@@ -118,7 +118,7 @@ enum wr_rc my_reader_task(struct reader *rd, int64_t task_id, int64_t version, s
     def_task_unref(*out);
     *out = NULL;
   }
-  return rc || *out ? rc : wr_err_set(err, WR_NOT_FOUND, "There is no task %lld.", (long long)task_id);
+  return rc || *out ? rc : wr_err_set(err, WR_NOT_FOUND, "Task %lld does not exist.", (long long)task_id);
 }
 
 /* IN lists of one length, filled up with 0, which is no id: so one prepared statement serves all. */
@@ -237,7 +237,7 @@ static enum wr_rc head_read(struct my_reader *r, int64_t flow_id, int64_t versio
   if (found) *out = flow_own(q.cell);
   enum wr_rc rc = my_rd_end(&q, WR_OK, err);
   if (!rc && found && !*out) return wr_err_set(err, WR_INTERNAL, "The stored flow %lld is not whole.", (long long)flow_id);
-  if (!rc && !*out) rc = wr_err_set(err, WR_NOT_FOUND, "There is no flow %lld.", (long long)flow_id);
+  if (!rc && !*out) rc = wr_err_set(err, WR_NOT_FOUND, "Flow %lld does not exist.", (long long)flow_id);
   return rc;
 }
 

@@ -154,7 +154,7 @@ static enum wr_rc task_read(struct sq_reader *r, int64_t task_id, int64_t versio
 enum wr_rc sq_reader_task(struct reader *rd, int64_t task_id, int64_t version, struct task_def **out, struct wr_err *err) {
   enum wr_rc rc = task_read(sq_reader_of(rd), task_id, version, out, err);
   if (rc || *out) return rc;
-  return wr_err_set(err, WR_NOT_FOUND, "There is no task %lld.", (long long)task_id);
+  return wr_err_set(err, WR_NOT_FOUND, "Task %lld does not exist.", (long long)task_id);
 }
 
 enum wr_rc sq_reader_tasks(struct reader *rd, const int64_t *ids, size_t n, struct task_def **out, struct wr_err *err) {
@@ -241,7 +241,7 @@ static enum wr_rc head_read(struct sq_reader *r, int64_t flow_id, int64_t versio
   if (found) *out = flow_own(q);
   enum wr_rc rc = sq_rd_end(r, q, err);
   if (!rc && found && !*out) return wr_err_set(err, WR_INTERNAL, "The stored flow %lld is not whole.", (long long)flow_id);
-  if (!rc && !*out) rc = wr_err_set(err, WR_NOT_FOUND, "There is no flow %lld.", (long long)flow_id);
+  if (!rc && !*out) rc = wr_err_set(err, WR_NOT_FOUND, "Flow %lld does not exist.", (long long)flow_id);
   return rc;
 }
 

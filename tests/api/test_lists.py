@@ -51,7 +51,7 @@ class Lists(Case):
         for answer in (get("/monitor/flow?state=DONE"), post("/monitor/flow", {"state": "DONE"})):
             refusal = self.refused(answer, 42205)
             self.assertEqual(refusal["data"]["path"], "/state")
-            self.assertIn("RUNNING, PAUSED, CANCELING, SUCCESS, FAILED, CANCELED", refusal["message"])
+            self.assertEqual(refusal["message"], "state must be one of RUNNING, PAUSED, CANCELING, SUCCESS, FAILED, CANCELED.")
         self.assertEqual(self.ids(fiId=self.runs[0]), [self.runs[0]])
         self.assertEqual(self.ids(fiId=self.runs[0], flowId=self.bad), [])
         self.assertEqual(self.ids(fiId=999999999), [])
