@@ -459,7 +459,8 @@ void config_show(FILE *to, const struct config *c, unsigned verb, config_effecti
     char comes_to[512] = "";
     bool open = !v->text || strcmp(v->text, "auto") == 0;
     if (open) effective(c, (enum opt_id)i, comes_to, sizeof comes_to);
-    const char *value = comes_to[0] ? comes_to : v->text ? v->text : "-";
+    const char *text = v->text && table[i].type == OPT_SWITCH ? v->num ? "on" : "off" : v->text;
+    const char *value = comes_to[0] ? comes_to : text ? text : "-";
     fprintf(to, "%-16s ", table[i].name);
     put_masked(to, 28, value);
     fprintf(to, open && v->text && v->from > FROM_DEFAULT ? " (%s: %s)\n" : " (%s)\n", from[v->from], v->text);

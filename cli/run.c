@@ -70,6 +70,8 @@ static enum wr_rc read_options(struct job *j, struct wr_err *err) {
     return wr_err_set(err, WR_BAD_REQUEST, j->cfg.n_args ? "Expected one FILE." : "FILE is missing; - reads standard input.");
   if (isnan(input_scale(config_text(&j->cfg, OPT_TIME_SCALE))))
     return wr_err_set(err, WR_BAD_REQUEST, "--time-scale: expected a number of 0 or more.");
+  if (!replaying(j) && j->cfg.v[OPT_TIME_SCALE].from == FROM_FLAG)
+    return wr_err_set(err, WR_BAD_REQUEST, "--time-scale is for a recorded workflow: it needs --from wfformat.");
   o->roles = NODE_RUNNER | NODE_WORKER;
   o->roles_text = "run";
   o->queue = "memory:";

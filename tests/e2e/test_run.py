@@ -130,7 +130,7 @@ class Run(unittest.TestCase):
 
     def test_usage(self):
         cases = [(["run"], 2), (["run", "a", "b"], 2), (["run", "--slot", "0", "-"], 2), (["run", "--nope", "-"], 2), (["run", "-o", "xml", "-"], 2),
-                 (["run", "--time-scale", "-1", "-"], 2), (["run", "-p", "novalue", "-"], 2), (["run", "-p", "k=1", "-p", "k=2", "-"], 2), (["run", "--resume", "-"], 2), (["run", "--resume"], 2),
+                 (["run", "--time-scale", "-1", "-"], 2), (["run", "--time-scale", "2", "-"], 2), (["run", "-p", "novalue", "-"], 2), (["run", "-p", "k=1", "-p", "k=2", "-"], 2), (["run", "--resume", "-"], 2), (["run", "--resume"], 2),
                  (["run", "--resume", "--store", "sqlite:/nowhere", "--logs"], 2), (["run", "--resume", "--store", "sqlite:/nowhere", "-p", "a=1"], 2),
                  (["run", "/no/such/file.json"], 3), (["rum"], 2), ([], 2)]
         for args, code in cases:

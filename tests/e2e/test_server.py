@@ -329,8 +329,9 @@ class Version(unittest.TestCase):
         self.assertEqual((done.returncode, done.stdout), (0, "weir 0.1.0\n"))
 
     def test_config(self):
-        done = weir("config", "--store", "mysql://u:hush@h/d", env={"WEIR_SLOTS": "7"})
+        done = weir("config", "--store", "mysql://u:hush@h/d", env={"WEIR_SLOTS": "7", "WEIR_DEV": "yes"})
         self.assertEqual(done.returncode, 0)
+        self.assertRegex(done.stdout, r"(?m)^dev +on +\(environment\)$")
         self.assertRegex(done.stdout, r"(?m)^slots +7 +\(environment\)$")
         self.assertNotIn("hush", done.stdout + done.stderr)
 
