@@ -434,9 +434,11 @@ void config_help(FILE *to, unsigned verb) {
   for (int i = 0; i < OPT__N; i++) {
     if (table[i].verbs & verb && !grouped((enum opt_id)i)) help_one(to, &table[i]);
   }
-  fputs("Each long option can be set by the environment too (--log-level: WEIR_LOG_LEVEL)\n"
-        "and, but for those of one run, in a config file (log-level = warn). A flag wins\n"
-        "over the environment, the environment over the file.\n", to);
+  fprintf(to, "%s can be set without a flag, too:\n\n"
+              "  WEIR_LOG_LEVEL=warn     in the environment\n"
+              "  log-level = warn        in the file that --config names\n\n"
+              "A flag wins over the environment, the environment over the file.\n",
+          verb == VERB_RUN ? "All but the options of one run" : "Each of these");
 }
 
 /* ---- show ---- */
