@@ -309,8 +309,8 @@ int verb_run(int argc, char **argv) {
          "  weir run examples/retries.json\n"
          "  weir run --logs backup.json -p from=/srv/shop -p to=/backup\n"
          "  weir run -o json flow.json | jq '.nodes[] | {nodeKey, state}'\n\n"
-         "Exit status: 0 success, 1 failed, 2 usage, 3 no such file, 4 refused, 5 database\n"
-         "away, 6 canceled, 130 Ctrl-C.\n");
+         "Exit status: 0 success, 1 failed, 2 usage, 3 no such file, 4 refused,\n"
+         "5 database away, 6 canceled, 130 Ctrl-C.\n");
     config_help(stdout, VERB_RUN);
     code = EXIT_OK;
   } else {
