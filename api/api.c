@@ -23,9 +23,7 @@ static void api_free(struct api *a) {
   auth_stop(&a->auth);
   turn_done(&a->merge);
   turn_done(&a->large);
-  pthread_mutex_destroy(&a->offers.mu);
-  arena_done(&a->offers.text);
-  free(a->offers.v);
+  offers_end(&a->offers);
   free(a->host_name);
   free(a);
 }
@@ -55,8 +53,7 @@ enum wr_rc api_start(const struct api_opts *o, struct api **out, struct wr_err *
   if (a->o.request_us <= 0) a->o.request_us = LIMIT_REQUEST_US;
   turn_init(&a->merge);
   turn_init(&a->large);
-  pthread_mutex_init(&a->offers.mu, NULL);
-  arena_init(&a->offers.text, 0);
+  offers_init(&a->offers);
   make_hosts(a);
   json_watch_memory();
   a->auth.open = o->dev;

@@ -10,14 +10,12 @@
 #include "api.h"
 #include "auth.h"
 #include "http.h"
+#include "offers.h"
 #include "query.h"
 #include "turn.h"
 
 struct said { _Atomic int64_t at_us, n; }; /* when it was logged last, how many since */
 
-/* What the nodes that live offer, as last read: offers.c. */
-struct offer { const char *types, *users; };
-struct offers { pthread_mutex_t mu; bool read; int64_t at_us; struct offer *v; size_t n, cap; struct arena text; };
 
 struct api {
   struct api_opts o;

@@ -2,7 +2,7 @@
  * one page at a time. Any API thread. */
 #include <stdlib.h>
 #include "instance.h"
-#include "offers.h"
+#include "why.h"
 #include "limits.h"
 #include "weir_executor.h"
 
@@ -70,7 +70,9 @@ enum wr_rc h_mon_flow(struct call *c) {
   if (rc == WR_OK) {
     j_open(c->out, '{');
     row_flow_fields(c->out, &in.row);
-    if (!flow_final((enum flow_state)in.row.state) && runner_set_aside(c->api->o.runner, in.row.fi)) j_text(c->out, "why", "QUARANTINED");
+    struct why *why = why_open(c);
+    why_flow(why, &in.row);
+    why_close(why);
     if (!c->q.no_nodes) {
       j_key(c->out, "nodes");
       rc = write_nodes(c, &in);
@@ -123,16 +125,18 @@ static enum wr_rc read_tasks(struct call *c, struct task_list *l, int64_t *fi) {
 static enum wr_rc write_tasks(struct call *c, const struct task_list *l, int64_t fi) {
   struct instance in;
   enum wr_rc rc = instance_load(c, fi, &in);
+  struct why *why = why_open(c);
   j_open(c->out, '[');
   for (size_t i = 0; rc == WR_OK && i < l->n; i++) {
     struct task_def *def = row_task_def(c->api->o.defs, &l->row[i], in.def, in.row.bases);
     j_open(c->out, '{');
     row_task_fields(c->out, &l->row[i], def, ROW_BRIEF);
-    offers_write(c, &l->row[i], def);
+    why_task(why, &l->row[i], def);
     j_close(c->out, '}');
     def_task_unref(def);
   }
   j_close(c->out, ']');
+  why_close(why);
   instance_done(&in);
   return rc;
 }

@@ -1,6 +1,6 @@
 /* Instances as answers: see instance.h. Any API thread; never more than one reader. */
 #include "instance.h"
-#include "offers.h"
+#include "why.h"
 
 /* ---- flows ---- */
 
@@ -101,7 +101,9 @@ static enum wr_rc write_task(struct call *c, const struct kept_task *k, const bo
     struct task_def *def = row_task_def(c->api->o.defs, &k->row, in.def, in.row.bases);
     j_open(c->out, '{');
     row_task_fields(c->out, &k->row, def, ROW_FULL);
-    offers_write(c, &k->row, def);
+    struct why *why = why_open(c);
+    why_task(why, &k->row, def);
+    why_close(why);
     if (changed) j_bool(c->out, "changed", *changed);
     j_raw(c->out, "history", k->history.data);
     j_close(c->out, '}');

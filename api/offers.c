@@ -1,11 +1,93 @@
-/* What the nodes offer: see offers.h. */
+/* The members of the cluster, as last read: see offers.h. */
 #include "offers.h"
+#include <stdlib.h>
 #include <string.h>
-#include "builtin.h"
 #include "clock.h"
 
 #define FRESH_US 1000000
+#define KNOWN_US 10000000             /* what was read longer ago says nothing of now: the database is away */
 #define OFFERS_MAX 1000               /* nodes that are looked at */
+
+void offers_init(struct offers *o) {
+  *o = (struct offers){.tried_us = INT64_MIN / 2};
+  pthread_mutex_init(&o->mu, NULL);
+}
+
+void offers_put(struct offer_set *set) {
+  if (!set || atomic_fetch_sub(&set->refs, 1) > 1) return;
+  arena_done(&set->text);
+  free(set->v);
+  free(set);
+}
+
+void offers_end(struct offers *o) {
+  offers_put(o->set);
+  pthread_mutex_destroy(&o->mu);
+}
+
+/* ---- reading ---- */
+
+static int keep(void *ctx, const struct node_offer *row) {
+  struct offer_set *set = ctx;
+  struct node_trouble t;
+  if (set->n == OFFERS_MAX) return 1;
+  struct offer *v = WR_PUSH(set->v, set->n, set->cap);
+  *v = (struct offer){.incarnation = row->incarnation, .slots = row->slots, .types = arena_strdup(&set->text, row->types ? row->types : ""),
+                      .users = arena_strdup(&set->text, row->users ? row->users : ""), .host = arena_strdup(&set->text, row->host ? row->host : "")};
+  if (!node_trouble_read(row->trouble, &t)) return 0;
+  struct node_trouble *own = arena_alloc(&set->text, sizeof t);
+  *own = t;
+  v->trouble = own;
+  return 0;
+}
+
+/* NULL: it could not be read. */
+static struct offer_set *read_set(struct store *s) {
+  struct wr_err err = {0};
+  struct reader *r = reader_get(s, &err);
+  if (!r) return NULL;
+  struct offer_set *set = wr_new(struct offer_set);
+  atomic_init(&set->refs, 1);
+  set->at_us = clock_mono_us();
+  arena_init(&set->text, 0);
+  enum wr_rc rc = reader_offers(r, keep, set, &err);
+  reader_put(r);
+  if (rc == WR_OK) return set;
+  offers_put(set);
+  return NULL;
+}
+
+/* ---- what is known ---- */
+
+/* Whoever finds it old reads it; true: that is the caller. */
+static bool take_turn(struct offers *o) {
+  pthread_mutex_lock(&o->mu);
+  bool mine = !o->reading && clock_mono_us() - o->tried_us >= FRESH_US;
+  if (mine) o->reading = true;
+  pthread_mutex_unlock(&o->mu);
+  return mine;
+}
+
+static void turn_over(struct offers *o, struct offer_set *fresh) {
+  pthread_mutex_lock(&o->mu);
+  struct offer_set *was = fresh ? o->set : NULL;
+  if (fresh) o->set = fresh;
+  o->reading = false;
+  o->tried_us = clock_mono_us();
+  pthread_mutex_unlock(&o->mu);
+  offers_put(was);
+}
+
+struct offer_set *offers_get(struct offers *o, struct store *s) {
+  if (take_turn(o)) turn_over(o, read_set(s));
+  pthread_mutex_lock(&o->mu);
+  struct offer_set *set = o->set && clock_mono_us() - o->set->at_us < KNOWN_US ? o->set : NULL;
+  if (set) atomic_fetch_add(&set->refs, 1);
+  pthread_mutex_unlock(&o->mu);
+  return set;
+}
+
+/* ---- one of them ---- */
 
 static bool in_list(const char *list, const char *word) {
   size_t n = strlen(word);
@@ -14,61 +96,7 @@ static bool in_list(const char *list, const char *word) {
   return false;
 }
 
-/* ---- what is known: under the lock of struct offers ---- */
-
-static int keep(void *ctx, const struct node_offer *row) {
-  struct offers *o = ctx;
-  if (o->n == OFFERS_MAX) return 1;
-  struct offer *v = WR_PUSH(o->v, o->n, o->cap);
-  v->types = arena_strdup(&o->text, row->types ? row->types : "");
-  v->users = arena_strdup(&o->text, row->users ? row->users : "");
-  if (*v->types == 0) o->n--; /* it runs nothing */
-  return 0;
-}
-
-/* False: not known now. */
-static bool fresh(struct call *c, struct offers *o) {
-  int64_t now = clock_mono_us();
-  struct wr_err err = {0};
-  if (o->read && now - o->at_us < FRESH_US) return true;
-  struct reader *r = reader_get(c->api->o.store, &err);
-  if (!r) return false;
-  o->n = 0;
-  arena_reset(&o->text);
-  o->read = reader_offers(r, keep, o, &err) == WR_OK;
-  o->at_us = now;
-  reader_put(r);
-  return o->read;
-}
-
-static bool runs(const struct offer *v, const char *type, const char *user) {
+bool offer_runs(const struct offer *v, const char *type, const char *user) {
   if (!in_list(v->types, type)) return false;
   return user == NULL || in_list(v->users, user);
-}
-
-/* ---- one task ---- */
-
-static void say(struct call *c, const char *type, const char *user, size_t live) {
-  char text[512];
-  const char *nodes = live == 1 ? "The one node that lives and runs tasks" : "None of the nodes that live and run tasks";
-  if (live == 0) snprintf(text, sizeof text, "No node that runs tasks is alive.");
-  else if (user) snprintf(text, sizeof text, "%s (%zu) %s run %s as the user %s.", nodes, live, live == 1 ? "cannot" : "can", type, user);
-  else snprintf(text, sizeof text, "%s (%zu) %s run %s.", nodes, live, live == 1 ? "cannot" : "can", type);
-  j_text(c->out, "why", "NO_EXECUTOR");
-  j_text(c->out, "whyText", text);
-}
-
-void offers_write(struct call *c, const struct task_row *row, const struct task_def *def) {
-  struct offers *o = &c->api->offers;
-  bool found = false;
-  if (row->t.state != TASK_QUEUED || def == NULL) return;
-  json_t *config = strcmp(def->type, executor_shell.name) == 0 && def->config ? json_loads(def->config, 0, NULL) : NULL;
-  const char *user = json_string_value(json_object_get(config, "user"));
-  pthread_mutex_lock(&o->mu);
-  bool known = fresh(c, o);
-  for (size_t i = 0; known && i < o->n && !found; i++) found = runs(&o->v[i], def->type, user);
-  size_t live = o->n;
-  pthread_mutex_unlock(&o->mu);
-  if (known && !found) say(c, def->type, user, live);
-  json_decref(config);
 }

@@ -1,10 +1,24 @@
-/* Which tasks no node that lives can run: what the members of the cluster offer, as they joined, read at most once a second.
- * Any API thread. What never happens: a second reader of a thread that holds one. */
+/* The members of the cluster as they are shown in answers: what each can run, what goes wrong there. Read at most once a second,
+ * by one thread; meanwhile the others have what was read before.
+ *
+ * Any API thread. What never happens: a read under the lock; a second reader of a thread that holds one. */
 #ifndef API_OFFERS_H
 #define API_OFFERS_H
-#include "call.h"
+#include <pthread.h>
+#include <stdatomic.h>
+#include "node_trouble.h"
+#include "store.h"
 
-/* Why and whyText of a task instance that waits for a node that can run it; nothing for all others. def may be NULL. The
- * caller holds no reader. */
-void offers_write(struct call *c, const struct task_row *row, const struct task_def *def);
+struct offer { int64_t incarnation, slots; const char *types, *users, *host; const struct node_trouble *trouble; }; /* NULL = none */
+/* Never changed once it is made. */
+struct offer_set { _Atomic uint32_t refs; int64_t at_us; struct offer *v; size_t n, cap; struct arena text; };
+struct offers { pthread_mutex_t mu; bool reading; int64_t tried_us; struct offer_set *set; };
+
+void offers_init(struct offers *o);
+void offers_end(struct offers *o);
+/* The caller holds no reader. NULL: who lives is not known now. */
+struct offer_set *offers_get(struct offers *o, struct store *s);
+void offers_put(struct offer_set *set);
+/* user: of a SHELL task, NULL = whom the node takes. */
+bool offer_runs(const struct offer *v, const char *type, const char *user);
 #endif

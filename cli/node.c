@@ -19,6 +19,7 @@
 #include "found.h"
 #include "limits.h"
 #include "log.h"
+#include "node_trouble.h"
 #include "own.h"
 #include "pump.h"
 #include "signals.h"
@@ -93,6 +94,17 @@ static void port_free_slots(void *ctx, const uint32_t free[SLOT__N]) {
 static void worker_done(void *ctx, struct attempt *list) { runner_post_results(((struct node *)ctx)->runner, list); }
 static void worker_timed_out(void *ctx, int64_t fi, int64_t ti, uint32_t epoch) {
   runner_post_timeout(((struct node *)ctx)->runner, fi, ti, epoch);
+}
+
+/* The worker is there before the runner, and after it. */
+static void worker_news(void *ctx) {
+  struct node *n = ctx;
+  if (n->runner) runner_news(n->runner);
+}
+
+static void port_trouble(void *ctx, struct node_trouble *out) {
+  struct node *n = ctx;
+  if (n->worker) worker_trouble(n->worker, out);
 }
 
 static void worker_pause(void *ctx, int64_t boot_us) { runner_hold(((struct node *)ctx)->runner, SLOT_PROCESS, boot_us); }
@@ -226,7 +238,8 @@ static enum wr_rc open_worker(struct node *n, struct spawner *spawner, struct wr
   struct worker_opts w = {.spawner = spawner, .data_dir = n->o->data, .ctx = n,
                           .process_slots = n->o->slots,
                           .shell_allowed = n->o->shell == NODE_SHELL_ON,
-                          .done = worker_done, .timed_out = worker_timed_out, .useless = worker_useless, .pause = worker_pause, .log_write = worker_log};
+                          .done = worker_done, .timed_out = worker_timed_out, .useless = worker_useless, .pause = worker_pause,
+                          .news = worker_news, .log_write = worker_log};
   return worker_open(&w, &n->worker, err);
 }
 
@@ -266,7 +279,7 @@ static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
   r.never = n->never;
   r.n_never = n->n_never;
   r.ports = (struct runner_ports){.ctx = n, .push = port_push, .nudge = port_nudge, .flow_done = port_flow_done,
-                                  .backlog = port_backlog, .free_slots = port_free_slots};
+                                  .trouble = port_trouble, .backlog = port_backlog, .free_slots = port_free_slots};
   if (queue_is_memory(n->queue[0])) r.ports.pull = port_pull;
   if (n->worker) {
     offers(n);

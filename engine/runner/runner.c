@@ -65,6 +65,7 @@ void runner_free(struct runner *r) {
   map64_done(&r->anew);
   map64_done(&r->anew_next);
   aside_done(r);
+  tell_done(r);
   timers_done(&r->timers);
   timers_done(&r->flow_timers);
   effects_done(&r->eff);
@@ -517,6 +518,7 @@ static int64_t next_wake(struct runner *r) {
   }
   int64_t aside = aside_next(r);
   if (aside < at) at = aside;
+  if (tell_next(r) < at) at = tell_next(r);
   if (later_next(r) < at) at = later_next(r);
   int64_t t = timers_next(&r->timers), f = timers_next(&r->flow_timers), wall = t < f ? t : f;
   if (wall != INT64_MAX && r->boot_us + (wall - r->wall_us) < at) at = r->boot_us + (wall - r->wall_us);

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include "attempt.h"
 #include "health.h"
+#include "node_trouble.h"
 #include "queue.h"
 #include "store.h"
 
@@ -58,6 +59,7 @@ struct runner_ports {
   void (*flow_done)(void *ctx, int64_t fi, enum flow_state state);
   size_t (*backlog)(void *ctx, enum slot_class s);                   /* hints that wait: > 0 = do not take home */
   void (*free_slots)(void *ctx, const uint32_t free[SLOT__N]);       /* after each turn: pollers may pop so many */
+  void (*trouble)(void *ctx, struct node_trouble *out);              /* of its processes, starts_until_us in boot time; any thread */
   int64_t (*boot_now)(void *ctx);                                    /* any thread; NULL = the machine's CLOCK_BOOTTIME */
 };
 
@@ -106,6 +108,9 @@ void runner_queue_away(struct runner *r, enum slot_class s, bool away);
 void runner_drain(struct runner *r);      /* no new starts, claims; results still count */
 /* This node has set the flow aside (QUARANTINED): the store refuses its rows; it is tried again later. */
 bool runner_set_aside(struct runner *r, int64_t fi);
+/* What goes wrong on this node, as it tells the others, starts_until_us in their common time; returns its incarnation. */
+int64_t runner_trouble(struct runner *r, struct node_trouble *out);
+void runner_news(struct runner *r);       /* that has changed; any thread, under no lock that ports.trouble() takes */
 /* Claims nothing of that class, and takes nothing of it home, before boot_us: this node cannot start it. Results still count. */
 void runner_hold(struct runner *r, enum slot_class s, int64_t boot_us);
 void runner_nudge(struct runner *r);      /* look at the wishes of other nodes now */

@@ -36,6 +36,7 @@ void aside_put(struct runner *r, int64_t fi) {
     pthread_mutex_lock(&r->mu);
     (void)map64_put(&r->aside, fi, a);
     pthread_mutex_unlock(&r->mu);
+    atomic_store(&r->tell.news, true);
   }
   a->wait_us = a->times < 6 ? ASIDE_MIN_US << a->times : ASIDE_MAX_US;
   a->times++;
@@ -114,6 +115,7 @@ static void over(struct runner *r, int64_t fi) {
   pthread_mutex_lock(&r->mu);
   struct aside *a = map64_del(&r->aside, fi);
   pthread_mutex_unlock(&r->mu);
+  atomic_store(&r->tell.news, true);
   forget(a);
 }
 

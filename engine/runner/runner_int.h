@@ -15,6 +15,7 @@
 #include "mem.h"
 #include "runner.h"
 #include "shared_clock.h"
+#include "tell.h"
 #include "timers.h"
 #include "watch.h"
 
@@ -121,6 +122,7 @@ struct runner {
   bool recovering, scan_again, look_again, refused, scan_all;
   struct ask ask;
   struct others others;
+  struct tell tell;
   struct map64 anew, anew_next;       /* flows at whose rows this scan, and the next, looks as after a start */
   bool resend;                        /* this node is the one that sends hints again */
   bool full[SLOT__N]; uint8_t refill; /* the queue in memory has refused hints; classes to be refilled, bits */

@@ -21,6 +21,7 @@ enum wr_rc lease_join(struct runner *r, struct wr_err *err) {
   r->sent_us = r->boot_us;
   r->renew_at = r->single ? INT64_MAX : 0;
   clock_next(r);
+  tell_join(r);
   r->reconcile_at = 0;
   r->scan_ti = r->scan_fi = -1;
   r->recovering = true;
@@ -245,6 +246,7 @@ enum store_rc lease_turn(struct runner *r) {
     watch_ok(&r->watch, runner_now(r));
     clock_next(r);
   }
-  if (r->reconcile_at <= r->boot_us && r->n_ev < LIMIT_BATCH_ROWS) rc = reconcile(r);
+  rc = tell_turn(r);
+  if (rc == STORE_OK && r->reconcile_at <= r->boot_us && r->n_ev < LIMIT_BATCH_ROWS) rc = reconcile(r);
   return rc;
 }

@@ -79,18 +79,25 @@ enum store_rc my_leave(struct store *st) {
   return STORE_OK;
 }
 
-enum store_rc my_renew(struct store *st) {
-  struct my *s = my_of(st);
+/* trouble NULL = as it was */
+static enum store_rc renew(struct my *s, const char *trouble) {
   uint64_t n = 0;
   unsigned e = ready(s);
   if (e) return down(s, e);
-  e = my_run(&s->run, &n, "UPDATE engine_node SET lease_until=UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND WHERE incarnation=? AND state='LIVE'",
-             MY_ARGS(my_ai(s->lease_us), my_ai(s->me)));
+  if (trouble)
+    e = my_run(&s->run, &n, "UPDATE engine_node SET lease_until=UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, trouble=? WHERE incarnation=? AND state='LIVE'",
+               MY_ARGS(my_ai(s->lease_us), my_at(trouble), my_ai(s->me)));
+  else
+    e = my_run(&s->run, &n, "UPDATE engine_node SET lease_until=UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND WHERE incarnation=? AND state='LIVE'",
+               MY_ARGS(my_ai(s->lease_us), my_ai(s->me)));
   if (e) return my_told(s, e);
   if (n != 1) return STORE_FENCED;
   read_clock(s);
   return STORE_OK;
 }
+
+enum store_rc my_renew(struct store *st) { return renew(my_of(st), NULL); }
+enum store_rc my_tell(struct store *st, const char *trouble) { return renew(my_of(st), trouble); }
 
 /* One row, one transaction each; the UPDATE repeats every condition of the search. */
 enum store_rc my_reap(struct store *st, uint32_t *n) {
@@ -145,10 +152,11 @@ bool my_asker(struct store *st, bool take) {
 
 enum wr_rc my_reader_offers(struct reader *rd, node_offer_fn *fn, void *ctx, struct wr_err *err) {
   struct my_rows q;
-  unsigned e = my_select(&my_reader_of(rd)->c, &q, "SELECT incarnation, types, users FROM engine_node WHERE state='LIVE'", NULL, 0);
+  unsigned e = my_select(&my_reader_of(rd)->c, &q, "SELECT incarnation, types, users, host, slots, trouble FROM engine_node WHERE state='LIVE'", NULL, 0);
   if (e) return my_err(e, err);
   while (my_next(&q)) {
-    struct node_offer o = {my_int(&q.cell[0]), my_str(&q.cell[1], NULL), my_str(&q.cell[2], NULL)};
+    struct node_offer o = {my_int(&q.cell[0]), my_str(&q.cell[1], NULL), my_str(&q.cell[2], NULL), my_str(&q.cell[3], NULL),
+                           my_int(&q.cell[4]), my_str(&q.cell[5], NULL)};
     if (fn(ctx, &o)) break;
   }
   return my_rd_end(&q, WR_OK, err);

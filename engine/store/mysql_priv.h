@@ -17,7 +17,7 @@
 #include "turn.h"
 
 #define MY_READERS 9           /* one of them is the runner's for good */
-#define MY_SCHEMA 2
+#define MY_SCHEMA 3
 #define MY_IN_MAX 500   /* ids in one IN list: MariaDB turns lists of 1,000 into a join, which may scan */
 
 /* ---- rows: columns in this order, the same for text and prepared results ---- */
@@ -114,6 +114,7 @@ enum store_rc my_ids(struct store *, enum id_kind, uint32_t, int64_t *);
 enum store_rc my_join(struct store *, const struct node_info *, int64_t *);
 enum store_rc my_leave(struct store *);
 enum store_rc my_renew(struct store *);
+enum store_rc my_tell(struct store *, const char *trouble);
 enum store_rc my_reap(struct store *, uint32_t *);
 bool my_reconciler(struct store *);
 bool my_asker(struct store *, bool take);

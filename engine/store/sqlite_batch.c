@@ -451,7 +451,7 @@ enum store_rc sq_join(struct store *st, const struct node_info *info, int64_t *i
 }
 
 /* One row of its own, in a transaction of its own. */
-static enum store_rc own_row(struct store *st, enum run_stmt what) {
+static enum store_rc own_row(struct store *st, enum run_stmt what, const char *trouble) {
   struct sq *s = sq_of(st);
   enum store_rc rc = begin(s);
   if (rc != STORE_OK) return rc;
@@ -460,6 +460,7 @@ static enum store_rc own_row(struct store *st, enum run_stmt what) {
   if (w) {
     sq_int(w, 1, s->me);
     sq_int(w, 2, store_now(&s->base));
+    if (trouble) sq_text(w, 3, trouble);
     sql = sq_run(w);
   }
   if (sql != SQLITE_OK) {
@@ -473,13 +474,14 @@ static enum store_rc own_row(struct store *st, enum run_stmt what) {
 
 enum store_rc sq_leave(struct store *st) {
   struct sq *s = sq_of(st);
-  enum store_rc rc = s->me ? own_row(st, RUN_LEAVE) : STORE_OK;
+  enum store_rc rc = s->me ? own_row(st, RUN_LEAVE, NULL) : STORE_OK;
   if (rc == STORE_OK) s->me = 0;
   return rc;
 }
 
 /* There is no lease to renew: it shows that rows can be written. */
-enum store_rc sq_renew(struct store *st) { return sq_of(st)->me ? own_row(st, RUN_RENEW) : STORE_FENCED; }
+enum store_rc sq_renew(struct store *st) { return sq_of(st)->me ? own_row(st, RUN_RENEW, NULL) : STORE_FENCED; }
+enum store_rc sq_tell(struct store *st, const char *trouble) { return sq_of(st)->me ? own_row(st, RUN_TELL, trouble) : STORE_FENCED; }
 
 enum store_rc sq_reap(struct store *st, uint32_t *n) {
   (void)st;

@@ -186,7 +186,8 @@ enum wr_rc sq_reader_offers(struct reader *rd, node_offer_fn *fn, void *ctx, str
   sqlite3_stmt *q = sq_rd(r, RD_OFFERS, err);
   if (!q) return r->why;
   while (sqlite3_step(q) == SQLITE_ROW) {
-    struct node_offer o = {sq_col(q, 0), sq_col_text(q, 1, NULL), sq_col_text(q, 2, NULL)};
+    struct node_offer o = {sq_col(q, 0), sq_col_text(q, 1, NULL), sq_col_text(q, 2, NULL), sq_col_text(q, 3, NULL), sq_col(q, 4),
+                           sq_col_text(q, 5, NULL)};
     if (fn(ctx, &o)) break;
   }
   return sq_rd_end(r, q, err);

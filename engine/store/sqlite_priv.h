@@ -18,7 +18,7 @@
 #include "turn.h"
 
 #define SQ_READERS 5           /* one of them is the runner's for good */
-#define SQ_SCHEMA 2
+#define SQ_SCHEMA 3
 
 /* ---- a connection and its statements, prepared when first used ---- */
 struct sq_conn {
@@ -178,6 +178,7 @@ enum store_rc sq_commit(struct store *);
 void sq_rollback(struct store *);
 enum store_rc sq_resolve(struct store *, int64_t, bool *);
 enum store_rc sq_renew(struct store *);
+enum store_rc sq_tell(struct store *, const char *trouble);
 enum store_rc sq_reap(struct store *, uint32_t *);
 bool sq_reconciler(struct store *);
 /* sqlite_keys.c */

@@ -62,7 +62,7 @@
     "JOIN task_flow_ins i ON i.fi_id=n.fi_id JOIN task_flow_history h ON h.flow_id=i.flow_id AND h.flow_version=i.flow_version " \
     "WHERE n.ni_id=?1") \
   X(RD_INS_TASKS, "SELECT " SQ_TASK_COLS " FROM task_ins WHERE ti_id BETWEEN ?1 AND ?2 ORDER BY ti_id") \
-  X(RD_OFFERS, "SELECT incarnation, types, users FROM engine_node WHERE state='LIVE'") \
+  X(RD_OFFERS, "SELECT incarnation, types, users, host, slots, trouble FROM engine_node WHERE state='LIVE'") \
   X(RD_ATTEMPTS, "SELECT ti_id, epoch, owner, start_time, end_time, why, error_msg, exit_code, signal " \
     "FROM task_attempt WHERE ti_id=?1 ORDER BY epoch") \
   X(RD_RESULT_LOG, "SELECT epoch, log, result FROM task_ins WHERE ti_id=?1")

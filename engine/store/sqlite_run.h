@@ -30,6 +30,7 @@
   X(RUN_JOIN, "INSERT INTO engine_node (incarnation, state, host, pid, slots, roles, start_time, types, users) VALUES (?1,'LIVE',?2,?3,?4,?5,?6,?7,?8)") \
   X(RUN_LEAVE, "UPDATE engine_node SET state='GONE', end_time=?2 WHERE incarnation=?1 AND state='LIVE'") \
   X(RUN_RENEW, "UPDATE engine_node SET lease_until=?2 WHERE incarnation=?1 AND state='LIVE'") \
+  X(RUN_TELL, "UPDATE engine_node SET lease_until=?2, trouble=?3 WHERE incarnation=?1 AND state='LIVE'") \
   X(RUN_FENCE, "UPDATE engine_node SET last_batch=?2 WHERE incarnation=?1 AND state='LIVE'") \
   X(RUN_RECEIPT, "SELECT last_batch FROM engine_node WHERE incarnation=?1") \
   X(RUN_SETTLE, "UPDATE engine_node SET last_batch=last_batch WHERE incarnation=?1") \

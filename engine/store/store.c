@@ -98,6 +98,7 @@ enum store_rc store_resolve(struct store *s, int64_t batch_id, bool *committed) 
   return s->ops->resolve(s, batch_id, committed);
 }
 enum store_rc store_renew(struct store *s) { return s->ops->renew(s); }
+enum store_rc store_tell(struct store *s, const char *trouble) { return s->ops->tell ? s->ops->tell(s, trouble) : s->ops->renew(s); }
 enum store_rc store_reap(struct store *s, uint32_t *n) { return s->ops->reap(s, n); }
 enum store_rc store_live_tasks(struct store *s, int64_t after_ti, struct live_task *out, size_t n, size_t *n_out) {
   return s->ops->live_tasks(s, after_ti, out, n, n_out);

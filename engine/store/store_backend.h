@@ -78,6 +78,7 @@ struct store_ops {
   /* the token; may be NULL in test backends that serve no API */
   enum wr_rc (*reader_token)(struct reader *r, struct store_token *out, struct wr_err *err);
   enum wr_rc (*claim_token)(struct store *s, struct store_token *t, struct wr_err *err);
+  enum store_rc (*tell)(struct store *s, const char *trouble); /* NULL: as renew, nobody listens */
 };
 /* id: of the database, 8 hex digits; filled in by the backend when it opens. */
 struct store  { const struct store_ops *ops; char why[200]; uint32_t lost_streak; char id[STORE_ID_BYTES + 1]; struct shared_clock clock; };

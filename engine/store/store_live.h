@@ -5,6 +5,8 @@
 
 /* Renewal without a batch. FENCED when this node was declared dead. */
 enum store_rc store_renew(struct store *s) WR_MUST;
+/* The same, and its row says from now on what goes wrong on this node: node_trouble.h, "" = nothing. */
+enum store_rc store_tell(struct store *s, const char *trouble) WR_MUST;
 /* Marks nodes whose lease ended more than the margin ago DEAD (one row, own transaction each). *n: how many. */
 enum store_rc store_reap(struct store *s, uint32_t *n) WR_MUST;
 /* Live rows after `after_ti`, in ti order, up to n: what the reconciler looks at. Plain read, no lock. owner_live: the
@@ -21,8 +23,8 @@ bool store_reconciler(struct store *s);
 bool store_asker(struct store *s, bool take);
 
 struct reader;
-/* The members that live, as they joined. */
-struct node_offer { int64_t incarnation; const char *types, *users; };
+/* The members that live, as they joined; trouble: as they told last. */
+struct node_offer { int64_t incarnation; const char *types, *users, *host; int64_t slots; const char *trouble; };
 typedef int node_offer_fn(void *ctx, const struct node_offer *o);
 enum wr_rc reader_offers(struct reader *r, node_offer_fn *fn, void *ctx, struct wr_err *err) WR_MUST;
 #endif

@@ -44,6 +44,8 @@ struct worker_opts {
   void (*pause)(void *ctx, int64_t boot_us);
   /* There is neither a spawner nor one to be had: this process is of no more use. Loop thread; NULL = nothing. */
   void (*useless)(void *ctx);
+  /* What worker_trouble() says has changed. Any thread, never blocks; NULL = nothing. */
+  void (*news)(void *ctx);
   /* Log thread: writes n pieces, at most LOG_BATCH_PIECES, durably and all or none. Blocking. A piece that is written twice
    * stands once. */
   enum log_rc (*log_write)(void *ctx, const struct log_piece *v, size_t n);
@@ -63,5 +65,8 @@ void worker_kill_all(struct worker *w);
 void worker_health(struct worker *w, struct health_part *out);
 /* Is there room for what attempts say? The same. */
 void worker_log_health(struct worker *w, struct health_part *out);
+/* What goes wrong with processes, starts_until_us in CLOCK_BOOTTIME; the rest of *out is left as it is. The same. */
+struct node_trouble;
+void worker_trouble(struct worker *w, struct node_trouble *out);
 void worker_close(struct worker *w);   /* after drain: stops threads, ends the spawner */
 #endif

@@ -486,6 +486,7 @@ static void finish(struct child *c, const struct sw_exit *m) {
   x->a->asked = m->flags & SW_ASKED;
   judge(c, m, text);
   map64_del(&w->kids, c->id);
+  stuck_end(w, c->id);
   if (!c->watched) young_del(w, c);
   x->a->run_us = m->run_us;
   x->child = NULL;
@@ -629,6 +630,7 @@ static void take_report(struct worker *w, const struct sw_exit *m) {
   struct child *c = map64_get(&w->kids, m->id);
   if (m->kind == SW_STUCK) {
     note_stuck(c, m);
+    if (c) stuck_add(w, c->id, c->x->a, m);
     return;
   }
   if (!c && m->kind == SW_EXIT && m->fd >= 0) close(m->fd);

@@ -20,6 +20,7 @@
 #include "heap.h"
 #include "map64.h"
 #include "mem.h"
+#include "node_trouble.h"
 #include "run_as.h"
 #include "worker.h"
 
@@ -66,8 +67,10 @@ struct wx_exec {
 /* What does not go well just now: starts; the spawner, which does not move (these two are about processes); logs, for the disk is full. */
 enum trouble { TROUBLE_START, TROUBLE_SPAWNER, TROUBLE_DISK, TROUBLE__N };
 struct troubles {
-  pthread_mutex_t lock;            /* guards now; leaf */
+  pthread_mutex_t lock;            /* guards these three; leaf */
   struct health_part now[TROUBLE__N];
+  int64_t held_us;                 /* = until_us */
+  struct map64 stuck;              /* id of a START -> struct stuck_attempt; each has a slot, which bounds them */
   struct timer quiet;              /* loop: these */
   int64_t pause_us, until_us;      /* of the pause under way or the last one; its end, boot time */
 };
@@ -171,6 +174,9 @@ void trouble_begin(struct worker *w, enum trouble what, const char *why);   /* a
 void trouble_end(struct worker *w, enum trouble what);
 void start_failed(struct worker *w, const char *why);         /* loop: this node could not make a start; it pauses */
 void start_made(struct worker *w);
+struct sw_exit;
+void stuck_add(struct worker *w, int64_t id, const struct attempt *a, const struct sw_exit *m);   /* SIGKILL does not end a process of it */
+void stuck_end(struct worker *w, int64_t id);                 /* it has ended, whatever it was */
 
 /* ---- worker_log.c ---- */
 struct logger;

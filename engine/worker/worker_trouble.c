@@ -1,20 +1,27 @@
 /* What keeps this node from starting processes, and for how long it takes none: what /readyz and the log say, and the pause.
+ * And what it cannot end: the attempts that keep their slot, because SIGKILL does not end a process of theirs.
  *
  * A start that this node could not make (no descriptor, no memory, no process, no spawner) was none: its attempt goes back
  * without a count. So that the node that fails fastest is not the one that takes the most, it then takes no process work at
  * all: 1 s, 2 s, .. 30 s, until a start has been made again. One line when it turns and one when it turns back.
  *
- * Threads: trouble_begin(), trouble_end(), worker_health(): any. start_*(): the loop. What never happens: a lock held over a
+ * Threads: trouble_begin(), trouble_end(), worker_health(), worker_trouble(): any. start_*(), stuck_*(): the loop. What never happens: a lock held over a
  * call, a pause of one executor's fault. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
 #include "log.h"
+#include "spawner_wire.h"
 #include "worker_int.h"
 
 #define PAUSE_FIRST_US 1000000
 #define PAUSE_MAX_US 30000000
+
+static void news(struct worker *w) {
+  if (w->o.news) w->o.news(w->o.ctx);
+}
 
 void trouble_begin(struct worker *w, enum trouble what, const char *why) {
   struct troubles *t = &w->troubles;
@@ -50,6 +57,7 @@ void worker_log_health(struct worker *w, struct health_part *out) { first_of(w, 
 static void quiet(struct worker *w, struct timer *t) {
   (void)t;
   trouble_end(w, TROUBLE_START);
+  news(w);
 }
 
 void troubles_init(struct worker *w) {
@@ -59,7 +67,12 @@ void troubles_init(struct worker *w) {
   t->quiet.fire = quiet;
 }
 
-void troubles_done(struct worker *w) { pthread_mutex_destroy(&w->troubles.lock); }
+void troubles_done(struct worker *w) {
+  const struct map64_slot *m;
+  for (size_t i = 0; (m = map64_next(&w->troubles.stuck, &i));) free(m->val);
+  map64_done(&w->troubles.stuck);
+  pthread_mutex_destroy(&w->troubles.lock);
+}
 
 void start_failed(struct worker *w, const char *why) {
   struct troubles *t = &w->troubles;
@@ -68,8 +81,12 @@ void start_failed(struct worker *w, const char *why) {
   if (now < t->until_us) return; /* asked for before this pause */
   t->pause_us = t->pause_us == 0 ? PAUSE_FIRST_US : t->pause_us * 2 < PAUSE_MAX_US ? t->pause_us * 2 : PAUSE_MAX_US;
   t->until_us = now + t->pause_us;
+  pthread_mutex_lock(&t->lock);
+  t->held_us = t->until_us;
+  pthread_mutex_unlock(&t->lock);
   worker_timer(w, &t->quiet, clock_mono_us() + 2 * t->pause_us);
   if (w->o.pause) w->o.pause(w->o.ctx, t->until_us);
+  news(w);
 }
 
 /* What was under way when the pause began says nothing of the time after it. */
@@ -79,4 +96,46 @@ void start_made(struct worker *w) {
   t->pause_us = 0;
   worker_timer(w, &t->quiet, 0);
   trouble_end(w, TROUBLE_START);
+  news(w);
+}
+
+/* ---- what does not end ---- */
+
+/* An attempt that does not end has a slot of this node for as long: so they are never many. */
+void stuck_add(struct worker *w, int64_t id, const struct attempt *a, const struct sw_exit *m) {
+  struct troubles *t = &w->troubles;
+  pthread_mutex_lock(&t->lock);
+  struct stuck_attempt *s = map64_get(&t->stuck, id);
+  if (!s) {
+    s = wr_new(struct stuck_attempt);
+    *s = (struct stuck_attempt){.ti = a->ti, .epoch = a->epoch, .pid = m->status};
+    memcpy(s->name, m->name, sizeof s->name);
+    (void)map64_put(&t->stuck, id, s);
+  }
+  s->n++;
+  pthread_mutex_unlock(&t->lock);
+  news(w);
+}
+
+void stuck_end(struct worker *w, int64_t id) {
+  struct troubles *t = &w->troubles;
+  if (t->stuck.n == 0) return; /* only this thread changes it */
+  pthread_mutex_lock(&t->lock);
+  struct stuck_attempt *s = map64_del(&t->stuck, id);
+  pthread_mutex_unlock(&t->lock);
+  if (!s) return;
+  free(s);
+  news(w);
+}
+
+void worker_trouble(struct worker *w, struct node_trouble *out) {
+  struct troubles *t = &w->troubles;
+  const struct map64_slot *m;
+  pthread_mutex_lock(&t->lock);
+  const struct health_part *start = &t->now[TROUBLE_START];
+  (void)snprintf(out->starts, sizeof out->starts, "%s", start->ok ? "" : start->why);
+  out->starts_until_us = start->ok ? 0 : t->held_us;
+  out->n_stuck = 0;
+  for (size_t i = 0; out->n_stuck < NODE_STUCK_MAX && (m = map64_next(&t->stuck, &i));) out->stuck[out->n_stuck++] = *(struct stuck_attempt *)m->val;
+  pthread_mutex_unlock(&t->lock);
 }

@@ -1,4 +1,4 @@
--- Weir, schema 2, MySQL and MariaDB. The same tables and columns as schema/sqlite/0001_init.sql. DDL commits as it goes, so
+-- Weir, schema 3, MySQL and MariaDB. The same tables and columns as schema/sqlite/0001_init.sql. DDL commits as it goes, so
 -- every statement may be run again after a crash in the middle; the row of schema_version is written last, by the program.
 -- Times are UTC; states are the numbers of engine/core; status and exec_status show S2's words and are computed on reading.
 -- What is filled in later has its room from the start: start_at, end_at and due_at are never NULL but at the beginning of
@@ -273,6 +273,7 @@ CREATE TABLE IF NOT EXISTS engine_node (
   roles        VARCHAR(255) NOT NULL,
   types        VARCHAR(1024) NOT NULL DEFAULT '', -- what it can run: 'ECHO,WAIT,SHELL'
   users        VARCHAR(1024) NOT NULL DEFAULT '', -- as whom SHELL
+  trouble      VARCHAR(16000) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '', -- what goes wrong there, JSON; '' = nothing
   start_time   DATETIME(6) NOT NULL,
   end_time     DATETIME(6),
   KEY engine_node_state (state)

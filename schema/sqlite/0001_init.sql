@@ -1,4 +1,4 @@
--- Weir, schema 2, SQLite. Runs in one transaction on an empty database; never edited once released: changes are 0002 and on.
+-- Weir, schema 3, SQLite. Runs in one transaction on an empty database; never edited once released: changes are 0002 and on.
 -- Times are microseconds since 1970 UTC; 0 never stands for "unknown", NULL does. States are the numbers of engine/core;
 -- status and exec_status show S2's words and cost nothing to write. No foreign keys: ids are checked where they come in.
 
@@ -256,6 +256,7 @@ CREATE TABLE engine_node (
   roles        TEXT NOT NULL,
   types        TEXT NOT NULL DEFAULT '',    -- what it can run: 'ECHO,WAIT,SHELL'
   users        TEXT NOT NULL DEFAULT '',    -- as whom SHELL
+  trouble      TEXT NOT NULL DEFAULT '',    -- what goes wrong there, JSON; '' = nothing
   start_time   INTEGER NOT NULL,
   end_time     INTEGER
 ) STRICT;

@@ -43,6 +43,9 @@ class Reference(unittest.TestCase):
         self.named(r'j_(?:i64|text|bool|raw|key|bytes|time)\(\w+(?:->\w+)?, "(\w+)"', "api/rows.c", "api/h_monitor.c", "api/h_node.c", "api/instance.c")
         self.named(r'j_time\(\w+, "\w+", "(\w+)"', "api/rows.c")
 
+    def test_reasons(self):
+        self.named(r'put\(w, "(\w+)"', "api/why.c")
+
     def test_environment(self):
         self.named(r'"(WEIR_\w+)=?"', "engine/worker/worker_child.c")
 

@@ -286,10 +286,51 @@ static void one_member_reconciles(struct world *w) {
   assert_true(store_reconciler(w->s)); /* and goes on */
 }
 
+struct told { int64_t me; char text[64], host[16]; int64_t slots; int n; };
+
+static int find_me(void *ctx, const struct node_offer *o) {
+  struct told *t = ctx;
+  if (o->incarnation != t->me) return 0;
+  snprintf(t->text, sizeof t->text, "%s", o->trouble);
+  snprintf(t->host, sizeof t->host, "%s", o->host);
+  t->slots = o->slots;
+  t->n++;
+  return 0;
+}
+
+/* Readers see it, from a renewal on, until it is taken back or its node is none any more. */
+static void a_member_tells_its_trouble(struct world *w) {
+  static const char *const told[] = {"{\"starts\":\"x\"}", "'; --", ""};
+  struct told t;
+  struct wr_err err;
+  for (size_t i = 0; i <= sizeof told / sizeof *told; i++) {
+    const char *expect = i == 0 ? "" : told[i - 1];
+    if (i > 0) OK(store_tell(w->s, expect));
+    OK(store_renew(w->s));
+    t = (struct told){.me = w->me};
+    struct reader *r = reader_of(w);
+    WR(reader_offers(r, find_me, &t, &err));
+    reader_put(r);
+    assert_int_equal(t.n, 1);
+    assert_string_equal(t.text, expect);
+    assert_string_equal(t.host, "h");
+    assert_int_equal(t.slots, 1);
+  }
+  OK(store_leave(w->s));
+  IS(store_tell(w->s, "x"), STORE_FENCED);
+  t = (struct told){.me = w->me};
+  struct reader *r = reader_of(w);
+  WR(reader_offers(r, find_me, &t, &err));
+  reader_put(r);
+  assert_int_equal(t.n, 0);
+  const struct node_info info = {.host = "h", .pid = 1, .slots = 1, .roles = ""};
+  OK(store_join(w->s, &info, &w->me));
+}
+
 const struct fact facts_live[] = {
   FACT_FRESH(nothing_is_live_at_first), FACT_FRESH(a_database_has_an_id_of_its_own), FACT(live_task_tells_its_columns), FACT(live_is_every_state_but_final),
   FACT(live_in_pages_of_any_size), FACT(live_among_the_dead), FACT(live_stand_alone), FACT(live_stand_alone_made_final), FACT(live_of_a_second_run),
   FACT(live_flow_tells_its_columns), FACT(live_flow_is_every_state_but_final), FACT(a_flow_without_nodes_can_be_live),
-  FACT_FRESH(owner_of_a_former_life), FACT_FRESH(one_member_reconciles),
+  FACT_FRESH(owner_of_a_former_life), FACT_FRESH(one_member_reconciles), FACT_FRESH(a_member_tells_its_trouble),
 };
 const size_t n_facts_live = sizeof facts_live / sizeof *facts_live;

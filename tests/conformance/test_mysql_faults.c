@@ -685,7 +685,7 @@ static void half_made_schema_is_completed(void **st) {
   kit_sql("DROP TABLE task_log");
   kit_sql("DROP TABLE engine_node");
   WR(try_open(kit_url(), false, &err));
-  assert_int_equal(kit_int("SELECT MAX(version) FROM schema_version"), 2);
+  assert_int_equal(kit_int("SELECT MAX(version) FROM schema_version"), 3);
 }
 
 static void another_or_foreign_schema_is_refused(void **st) {
@@ -695,9 +695,9 @@ static void another_or_foreign_schema_is_refused(void **st) {
   WR(try_open(kit_url(), false, &err));
   kit_sql("INSERT INTO schema_version VALUES (99, UTC_TIMESTAMP(6))");
   assert_int_equal(try_open(kit_url(), true, &err), WR_STORE_REFUSED);
-  assert_non_null(strstr(err.msg, "schema 99, this program needs 2"));
+  assert_non_null(strstr(err.msg, "schema 99, this program needs 3"));
   kit_sql("UPDATE schema_version SET version=1 WHERE version=99");
-  kit_sql("DELETE FROM schema_version WHERE version=2");
+  kit_sql("DELETE FROM schema_version WHERE version=3");
   assert_int_equal(try_open(kit_url(), true, &err), WR_STORE_REFUSED);
   assert_non_null(strstr(err.msg, "schema 1, this program needs 2"));
   kit_wipe();

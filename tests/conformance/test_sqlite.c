@@ -142,7 +142,7 @@ static void test_another_schema_is_refused(void **st) {
   sql("DELETE FROM schema_version WHERE version=99");
   store_close(again());
   sql("UPDATE schema_version SET version=1");
-  refused(url, WR_STORE_REFUSED, "schema 1, this program needs 2");
+  refused(url, WR_STORE_REFUSED, "schema 1, this program needs 3");
 }
 
 static void test_files_are_private_and_tidy(void **st) {

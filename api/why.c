@@ -1,0 +1,200 @@
+/* Why it does not go on: see why.h. */
+#include "why.h"
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "builtin.h"
+#include "clock.h"
+
+enum { TEXT_BYTES = 1024, HOST_BYTES = 256 };
+
+/* All but c is filled in when it is first needed: most answers have nothing to say. */
+struct why {
+  struct call *c;
+  bool asked;
+  struct offer_set *set;          /* NULL = not known */
+  struct node_trouble own;        /* of this node, as it is now */
+  int64_t me, now_us;             /* its incarnation; the time that all nodes share */
+  char host[HOST_BYTES];
+};
+
+struct why *why_open(struct call *c) {
+  struct why *w = wr_malloc(sizeof *w);
+  w->c = c;
+  w->asked = false;
+  w->set = NULL;
+  return w;
+}
+
+static void ask(struct why *w) {
+  const struct call *c = w->c;
+  if (w->asked) return;
+  w->asked = true;
+  w->host[0] = '\0';
+  w->set = offers_get(&c->api->offers, c->api->o.store);
+  w->me = runner_trouble(c->api->o.runner, &w->own);
+  w->now_us = store_now(c->api->o.store);
+}
+
+static const char *here(struct why *w) {
+  if (!w->host[0] && gethostname(w->host, sizeof w->host - 1)) snprintf(w->host, sizeof w->host, "?");
+  w->host[sizeof w->host - 1] = '\0';
+  return w->host;
+}
+
+void why_close(struct why *w) {
+  offers_put(w->set);
+  free(w);
+}
+
+static void put(const struct why *w, const char *code, const char *text) {
+  j_text(w->c->out, "why", code);
+  j_text(w->c->out, "whyText", text);
+}
+
+/* ---- what nodes have told ---- */
+
+/* The node itself first, whose *host is NULL, then the others. NULL: there are no more. */
+static const struct node_trouble *next_trouble(const struct why *w, size_t *i, const char **host) {
+  size_t at = (*i)++;
+  *host = NULL;
+  if (at == 0) return &w->own;
+  for (; w->set && at <= w->set->n; at = (*i)++) {
+    const struct offer *v = &w->set->v[at - 1];
+    if (v->trouble == NULL || v->incarnation == w->me) continue;
+    *host = v->host;
+    return v->trouble;
+  }
+  return NULL;
+}
+
+static const struct node_trouble *trouble_of(const struct why *w, const struct offer *v) { return v->incarnation == w->me ? &w->own : v->trouble; }
+
+/* ---- it does not end ---- */
+
+static bool stuck(struct why *w, const struct task_row *row) {
+  const char *host;
+  char text[TEXT_BYTES];
+  const struct node_trouble *t;
+  for (size_t i = 0; (t = next_trouble(w, &i, &host));) {
+    const struct stuck_attempt *s = node_trouble_stuck(t, row->ti, row->t.epoch);
+    if (!s) continue;
+    snprintf(text, sizeof text, "SIGKILL has not ended %" PRIu32 " of its processes on host %s (pid %lld, \"%s\"%s): the attempt ends, and its slot is free, "
+             "when they do. See there what they wait for, such as a file system that hangs or a frozen cgroup.", s->n, host ? host : here(w),
+             (long long)s->pid, s->name, s->n > 1 ? ", is one" : "");
+    put(w, "UNKILLABLE", text);
+    return true;
+  }
+  return false;
+}
+
+/* ---- its rows are refused ---- */
+
+static bool aside(struct why *w, int64_t fi) {
+  const char *host;
+  char text[TEXT_BYTES];
+  const struct node_trouble *t;
+  bool mine = runner_set_aside(w->c->api->o.runner, fi); /* beyond the list, too */
+  for (size_t i = 0; (t = next_trouble(w, &i, &host));) {
+    if (!(mine && i == 1) && !node_trouble_aside(t, fi)) continue;
+    snprintf(text, sizeof text, "The database refuses what host %s writes for this run: it is set aside there and tried again by itself. "
+             "The log of that server says why (event=runner.quarantined).", host ? host : here(w));
+    put(w, "QUARANTINED", text);
+    return true;
+  }
+  return false;
+}
+
+/* ---- it does not begin ---- */
+
+/* Nodes that could run it, and those of them that start nothing just now. */
+struct runners { size_t live, can, paused; int64_t slots, until_us; const char *cause, *host; };
+
+static void look_at(const struct why *w, const struct offer *v, const char *type, const char *user, bool process, struct runners *n) {
+  if (*v->types == 0) return; /* it runs nothing */
+  n->live++;
+  if (!offer_runs(v, type, user)) return;
+  n->can++;
+  n->slots += v->slots;
+  const struct node_trouble *t = trouble_of(w, v);
+  if (!process || !t || !t->starts[0] || t->starts_until_us <= w->now_us) return;
+  if (n->paused++ > 0 && t->starts_until_us >= n->until_us) return;
+  n->until_us = t->starts_until_us; /* the one that tries first */
+  n->cause = t->starts;
+  n->host = v->host;
+}
+
+static void no_executor(const struct why *w, const char *type, const char *user, size_t live) {
+  char text[TEXT_BYTES];
+  const char *nodes = live == 1 ? "The one node that lives and runs tasks" : "None of the nodes that live and run tasks";
+  if (live == 0) snprintf(text, sizeof text, "No node that runs tasks is alive.");
+  else if (user) snprintf(text, sizeof text, "%s (%zu) %s run %s as the user %s.", nodes, live, live == 1 ? "cannot" : "can", type, user);
+  else snprintf(text, sizeof text, "%s (%zu) %s run %s.", nodes, live, live == 1 ? "cannot" : "can", type);
+  put(w, "NO_EXECUTOR", text);
+}
+
+static void starts_paused(const struct why *w, const struct runners *n) {
+  char text[TEXT_BYTES], at[CLOCK_RFC_LEN], nodes[64] = "The one node that can run it starts";
+  clock_rfc3339(at, n->until_us);
+  if (n->can > 1) snprintf(nodes, sizeof nodes, "All %zu nodes that can run it start", n->can);
+  snprintf(text, sizeof text, "%s no process for a while, because they could not start one; host %s tries again at %s. Its last start failed: %s", nodes,
+           n->host, at, n->cause);
+  put(w, "STARTS_PAUSED", text);
+}
+
+static void in_queue(const struct why *w, const struct runners *n, bool process) {
+  char text[TEXT_BYTES], slots[64] = "";
+  if (process) snprintf(slots, sizeof slots, ", with %lld slots for processes in all", (long long)n->slots);
+  snprintf(text, sizeof text, "It is ready, and begins when a node that can run it (there %s %zu%s) has a free slot for it.", n->can == 1 ? "is" : "are",
+           n->can, slots);
+  put(w, "IN_QUEUE", text);
+}
+
+static void queued(const struct why *w, const struct task_def *def) {
+  struct runners n = {0};
+  if (def == NULL || w->set == NULL) return;
+  const wx_ops *ops = executor_find(def->type);
+  bool process = ops && ops->slot == WX_SLOT_PROCESS;
+  json_t *config = ops == &executor_shell && def->config ? json_loads(def->config, 0, NULL) : NULL;
+  const char *user = json_string_value(json_object_get(config, "user"));
+  for (size_t i = 0; i < w->set->n; i++) look_at(w, &w->set->v[i], def->type, user, process, &n);
+  if (n.can == 0) no_executor(w, def->type, user, n.live);
+  else if (n.paused == n.can) starts_paused(w, &n);
+  else in_queue(w, &n, process);
+  json_decref(config);
+}
+
+static void retry(const struct why *w, const struct task_row *row) {
+  char text[TEXT_BYTES], at[CLOCK_RFC_LEN];
+  clock_rfc3339(at, row->t.due_us);
+  snprintf(text, sizeof text, "Attempt %" PRIu32 " failed; the next one is due at %s.", row->t.epoch, at);
+  put(w, "RETRY_LATER", text);
+}
+
+static void canceling(const struct why *w, const struct task_row *row) {
+  put(w, "STOPPING", row->t.end_as == TASK_TIMEOUT
+      ? "Its run timeout is over: it was asked to end, and what is left of it after its grace is killed."
+      : "It was canceled: it was asked to end, and what is left of it after its grace is killed.");
+}
+
+/* ---- what is asked for ---- */
+
+void why_task(struct why *w, const struct task_row *row, const struct task_def *def) {
+  if (task_final(row->t.state)) return;
+  ask(w);
+  if ((row->t.owner != 0 && stuck(w, row)) || (row->fi != 0 && aside(w, row->fi))) return;
+  switch (row->t.state) {
+  case TASK_QUEUED: queued(w, def); break;
+  case TASK_RETRY_WAIT: retry(w, row); break;
+  case TASK_CANCELING: canceling(w, row); break;
+  case TASK_NONE: case TASK_CREATED: case TASK_BLOCKED: case TASK_RUNNING: case TASK_PAUSING: case TASK_PAUSED: case TASK_SUCCESS:
+  case TASK_FAILED: case TASK_TIMEOUT: case TASK_CANCELED: case TASK_DEAD: case TASK__N: break;
+  }
+}
+
+void why_flow(struct why *w, const struct flow_row *row) {
+  if (flow_final((enum flow_state)row->state)) return;
+  ask(w);
+  aside(w, row->fi);
+}

@@ -1,0 +1,182 @@
+"""Why a task does not go on: `why` and `whyText` are there, are true, and are the same on whichever node is asked. The freezer
+(cgroup v1, root) stands for a file system that hangs; a soft limit of the spawner for a node that can start nothing."""
+import contextlib
+import os
+import pathlib
+import unittest
+
+from live import Server, directory, shell, task, until
+from services import HAVE_MARIADB, HAVE_REDIS, MariaDb, Redis
+from test_worker import limited, spawner_of
+
+FREEZER = pathlib.Path("/sys/fs/cgroup/freezer")
+CAN_FREEZE = os.geteuid() == 0 and (FREEZER / "cgroup.procs").exists()
+
+
+@contextlib.contextmanager
+def frozen(pid):
+    """SIGKILL does not end it while the block lasts."""
+    group = FREEZER / f"weir-why-{os.getpid()}"
+    group.mkdir()
+    try:
+        (group / "cgroup.procs").write_text(f"{pid}\n")
+        (group / "freezer.state").write_text("FROZEN")
+        yield
+    finally:
+        (group / "freezer.state").write_text("THAWED")
+        until("the group is empty", lambda: not (group / "cgroup.procs").read_text().strip())
+        group.rmdir()
+
+
+class Base(unittest.TestCase):
+    def setUp(self):
+        tmp = directory()
+        self.tmp = tmp.__enter__()
+        self.addCleanup(tmp.__exit__, None, None, None)
+        self.urls = []
+
+    def two_services(self):
+        self.db, redis = MariaDb(self.tmp), Redis(self.tmp)
+        self.addCleanup(self.db.stop)
+        self.addCleanup(redis.stop)
+        self.urls = ["--store", self.db.url, "--queue", redis.url]
+
+    def server(self, *args, name="data"):
+        server = Server(self.tmp / name, *self.urls, *args)
+        self.addCleanup(server.kill)
+        return server
+
+    def task(self, server, script, **config):
+        task_id = server.post("/task", {"taskName": "t", "taskType": "SHELL", "taskContent": script, "taskConfig": config})["taskId"]
+        return server.post(f"/exec/task/{task_id}")["tiId"]
+
+    def flow_task(self, server, node):
+        """A flow of one node: (fi, ni, ti) of its task."""
+        fi = server.flow(node)
+        ni = until("its node is there", lambda: server.get(f"/monitor/flow/{fi}")["nodes"])[0]["niId"]
+        return fi, ni, until("its task is there", lambda: server.get(f"/monitor/node/{ni}"))[0]["tiId"]
+
+    def says(self, server, ti, code, path=None):
+        """The row once it says that."""
+        def ask():
+            row = server.get(path or f"/monitor/task/{ti}")
+            row = row[0] if path else row
+            self.last = (row["state"], row.get("why"), row.get("whyText"))
+            return row if row.get("why") == code else None
+        try:
+            row = until(f"task {ti} says {code}", ask)
+        except AssertionError as late:
+            raise AssertionError(f"{late}; it says {self.last}") from None
+        self.assertRegex(row["whyText"], r"^[A-Z].*\.$")
+        return row
+
+    def ended(self, server, ti, state):
+        row = until(f"task {ti} ends", lambda: (lambda r: r if r["execStatus"] != "RUNNING" else None)(server.get(f"/monitor/task/{ti}")))
+        self.assertEqual((row["state"], row.get("why")), (state, None))
+        return row
+
+
+class OneNode(Base):
+    def pid_of(self, server, script="exec sleep 1000", **config):
+        """(ti, pid) of a task that runs."""
+        said = self.tmp / "pid"
+        ti = self.task(server, f"echo $$ > {said}.new; mv {said}.new {said}; {script}", **config)
+        until("it runs", said.exists)
+        return ti, int(said.read_text())
+
+    @unittest.skipUnless(CAN_FREEZE, "no freezer")
+    def test_unkillable(self):
+        """It costs its own slot; it says so; and no more when it has ended."""
+        server = self.server("--slots", 2)
+        ti, pid = self.pid_of(server, grace=0)
+        with frozen(pid):
+            server.post(f"/exec/task-ins/{ti}/cancel")
+            row = self.says(server, ti, "UNKILLABLE")
+            self.assertEqual(row["state"], "CANCELING")
+            self.assertIn(f"pid {pid}, \"sleep\"", row["whyText"])
+            self.assertIn(os.uname().nodename, row["whyText"])
+            other = self.task(server, "exit 0")
+            self.ended(server, other, "SUCCESS")
+        self.ended(server, ti, "CANCELED")
+        self.assertEqual(server.stop(), 0)
+
+    def test_starts_paused(self):
+        server = self.server()
+        with limited(spawner_of(server), "nofile", 4):
+            fi, ni, ti = self.flow_task(server, shell("s", "exit 0"))
+            row = self.says(server, ti, "STARTS_PAUSED")
+            self.assertEqual(row["state"], "QUEUED")
+            self.assertRegex(row["whyText"], r"tries again at 20\d\d-.*Cannot prepare a process.*\.")
+            self.says(server, ti, "STARTS_PAUSED", f"/monitor/node/{ni}")
+        self.assertEqual(server.ended(fi)["status"], "SUCCESS")
+        self.assertNotIn("why", server.get(f"/monitor/task/{ti}"))
+        echo = server.post("/task", {"taskName": "e", "taskType": "ECHO", "taskContent": "x"})["taskId"]
+        self.assertNotIn("why", server.post(f"/exec/task/{echo}"))
+        self.assertEqual(server.stop(), 0)
+
+    def test_the_common_reasons(self):
+        server = self.server("--slots", 1)
+        late = self.task(server, "exit 1", attempts=2, backoff={"base": "60s", "jitter": "none"})
+        row = self.says(server, late, "RETRY_LATER")
+        self.assertEqual(row["state"], "RETRY_WAIT")
+        self.assertIn(row["retryAt"][:19], row["whyText"])
+        ti, _ = self.pid_of(server, "trap '' TERM; while :; do sleep 0.1; done", grace="30s")
+        self.assertNotIn("why", server.get(f"/monitor/task/{ti}"))
+        waits = self.task(server, "exit 0")
+        self.assertEqual(self.says(server, waits, "IN_QUEUE")["state"], "QUEUED")
+        server.post(f"/exec/task-ins/{ti}/cancel")
+        self.assertEqual(self.says(server, ti, "STOPPING")["state"], "CANCELING")
+
+
+@unittest.skipUnless(HAVE_MARIADB and HAVE_REDIS, "no MariaDB or Redis")
+class TwoNodes(OneNode):
+    """The one that is asked has no trouble of its own."""
+
+    test_starts_paused = test_the_common_reasons = None
+
+    def setUp(self):
+        super().setUp()
+        self.two_services()
+        self.ill, self.asked = self.server(name="ill"), self.server("--shell", "off", name="asked")
+
+    @unittest.skipUnless(CAN_FREEZE, "no freezer")
+    def test_unkillable(self):
+        """While nothing can be written its own node says so; the other when it has been told."""
+        ti, pid = self.pid_of(self.ill, grace=0)
+        with frozen(pid):
+            self.ill.post(f"/exec/task-ins/{ti}/cancel")
+            with self.db.session("FLUSH TABLES WITH READ LOCK"):
+                self.says(self.ill, ti, "UNKILLABLE")
+                self.assertEqual(self.asked.get(f"/monitor/task/{ti}")["why"], "STOPPING")
+            row = self.says(self.asked, ti, "UNKILLABLE")
+            self.assertIn(f"pid {pid}, \"sleep\"", row["whyText"])
+        self.ended(self.asked, ti, "CANCELED")
+
+    def test_starts_paused_on_the_other(self):
+        """Not while a node that could run it starts processes."""
+        with limited(spawner_of(self.ill), "nofile", 4):
+            _, ni, ti = self.flow_task(self.ill, shell("s", "exit 0"))
+            row = self.says(self.asked, ti, "STARTS_PAUSED")
+            self.assertRegex(row["whyText"], r"tries again at 20\d\d-.*Cannot prepare a process.*\.")
+            self.says(self.asked, ti, "STARTS_PAUSED", f"/monitor/node/{ni}")
+            self.server(name="well")
+            self.ended(self.asked, ti, "SUCCESS")
+
+    def test_quarantined(self):
+        """The database refuses what the one writes of a run; the other shows it, and no more when it is over."""
+        go = self.tmp / "go"
+        fi, ni, ti = self.flow_task(self.ill, shell("s", f"until [ -e {go} ]; do sleep 0.05; done"))
+        self.db.sql(f"ALTER TABLE task_node_ins ADD CONSTRAINT odd CHECK (ni_id<>{ni} OR t_ok=0)")
+        go.touch()
+        for server in (self.ill, self.asked):
+            flow = until("it is set aside", lambda: (lambda f: f if f.get("why") else None)(server.get(f"/monitor/flow/{fi}?nodes=false")))
+            self.assertEqual(flow["why"], "QUARANTINED")
+            self.assertIn("event=runner.quarantined", flow["whyText"])
+            self.says(server, ti, "QUARANTINED")
+        self.db.sql("ALTER TABLE task_node_ins DROP CONSTRAINT odd")
+        flow = self.asked.ended(fi)
+        self.assertEqual((flow["state"], flow.get("why")), ("SUCCESS", None))
+
+
+if __name__ == "__main__":
+    unittest.main()
