@@ -59,8 +59,8 @@ struct runner_ports {
   void (*flow_done)(void *ctx, int64_t fi, enum flow_state state);
   size_t (*backlog)(void *ctx, enum slot_class s);                   /* hints that wait: > 0 = do not take home */
   void (*free_slots)(void *ctx, const uint32_t free[SLOT__N]);       /* after each turn: pollers may pop so many */
-  void (*trouble)(void *ctx, struct node_trouble *out);              /* of its processes, starts_until_us in boot time; any thread */
   int64_t (*boot_now)(void *ctx);                                    /* any thread; NULL = the machine's CLOCK_BOOTTIME */
+  void (*trouble)(void *ctx, struct node_trouble *out);              /* of its processes, starts_until_us in boot time; any thread */
 };
 
 struct runner_opts {
