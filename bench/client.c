@@ -1,6 +1,7 @@
 /* The load client: runs one workload of docs/performance.md against a server and prints one JSON object.
  *
  *   client ADDR:PORT chain N | fan N TIMES | bulk FLOWS STEPS | single FLOWS STEPS CONNECTIONS | shell N argv|sh
+ *   client ADDR:PORT lone N CONNECTIONS          tasks without a flow that wait for an hour; it ends when all are accepted
  *   client ADDR:PORT cancel FOLDER TIMES
  *   client - trap FILE        the child that `cancel` sends a SIGTERM
  *
@@ -313,26 +314,40 @@ static void flood_run(struct flood *f, int lanes) {
   }
 }
 
-static void run_single(struct client *k, int64_t flows, int64_t steps, int lanes, struct result *r) {
-  char path[64];
-  json_int_t flow = save_chain(k, save_echo(k), steps, &r->accept_s);
-  struct flood f = {.k = k, .to_send = flows, .to_come = flows, .r = r};
+/* n times the same POST; returns the time before the first one. */
+static int64_t flood(struct client *k, const char *path, int64_t n, int lanes, struct result *r) {
+  struct flood f = {.k = k, .to_send = n, .to_come = n, .r = r};
   if (lanes < 1 || lanes > CONNECTIONS_MAX) die("connections: 1 to %d", CONNECTIONS_MAX);
-  snprintf(path, sizeof path, "/exec/flow/%lld", (long long)flow);
   f.request = http_request(&k->server, "POST", path, NULL, &f.n);
   flood_open(&f, lanes);
   int64_t t = now_us();
   flood_run(&f, lanes);
-  r->accept_s = (double)(now_us() - t) / 1e6; /* here: all accepted */
-  wait_flows(k, flow);
-  r->seconds = (double)(now_us() - t) / 1e6;
-  r->tasks = flows * steps;
+  r->accept_s = r->seconds = (double)(now_us() - t) / 1e6;
   r->what = "request";
-  count_flows(k, flow, flows);
   for (int i = 0; i < lanes; i++) http_close(&f.lane[i].c);
   close(f.ep);
   free(f.lane);
   free(f.request);
+  return t;
+}
+
+static void run_single(struct client *k, int64_t flows, int64_t steps, int lanes, struct result *r) {
+  char path[64];
+  json_int_t flow = save_chain(k, save_echo(k), steps, &r->accept_s);
+  snprintf(path, sizeof path, "/exec/flow/%lld", (long long)flow);
+  int64_t t = flood(k, path, flows, lanes, r);
+  wait_flows(k, flow);
+  r->seconds = (double)(now_us() - t) / 1e6;
+  r->tasks = flows * steps;
+  count_flows(k, flow, flows);
+}
+
+static void run_lone(struct client *k, int64_t n, int lanes, struct result *r) {
+  char path[64];
+  json_int_t task = save_task(k, "{\"taskName\":\"bench wait\",\"taskType\":\"WAIT\",\"taskContent\":\"3600\"}");
+  snprintf(path, sizeof path, "/exec/task/%lld", (long long)task);
+  (void)flood(k, path, n, lanes, r);
+  r->tasks = n;
 }
 
 static void run_shell(struct client *k, int64_t n, const char *how, struct result *r) {
@@ -456,6 +471,7 @@ int main(int argc, char **argv) {
   else if (strcmp(verb, "fan") == 0) run_fan_of(&k, save_echo(&k), arg(argc, argv, 3), arg(argc, argv, 4), &r);
   else if (strcmp(verb, "bulk") == 0) run_bulk(&k, arg(argc, argv, 3), arg(argc, argv, 4), &r);
   else if (strcmp(verb, "single") == 0) run_single(&k, arg(argc, argv, 3), arg(argc, argv, 4), (int)arg(argc, argv, 5), &r);
+  else if (strcmp(verb, "lone") == 0) run_lone(&k, arg(argc, argv, 3), (int)arg(argc, argv, 4), &r);
   else if (strcmp(verb, "shell") == 0 && argc > 4) run_shell(&k, arg(argc, argv, 3), argv[4], &r);
   else if (strcmp(verb, "cancel") == 0) run_cancel(&k, argv[3], arg(argc, argv, 4), &r);
   else die("unknown workload: %s", verb);

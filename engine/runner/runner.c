@@ -22,6 +22,8 @@ enum wr_rc runner_new(const struct runner_opts *o, struct runner **out, struct w
   r->limit = SIZE_MAX;
   ahead_init(r);
   ask_init(r);
+  timers_init(&r->timers, o->timers ? o->timers : LIMIT_TIMERS);
+  timers_init(&r->flow_timers, r->timers.most);
   budget_init(&r->cache, RUNS_SHARE((size_t)(o->cache_bytes ? o->cache_bytes : LIMIT_CACHE_BYTES)));
   budget_init(&r->lone, r->cache.most);
   r->res_tail = &r->res_head;
@@ -239,6 +241,8 @@ static void take_timers(struct runner *r) {
   int64_t ti, fi;
   while (timers_ring(&r->timers, r->wall_us, &ti, &fi)) ev_add(r, (struct ev){.kind = EV_DUE, .fi = fi, .ti = ti});
   while (timers_ring(&r->flow_timers, r->wall_us, &fi, &fi)) ev_add(r, (struct ev){.kind = EV_FLOW_TIMEOUT, .fi = fi});
+  bool tasks = timers_ask(&r->timers, r->wall_us), flows = timers_ask(&r->flow_timers, r->wall_us);
+  if (tasks || flows) lease_timers(r);
 }
 
 /* One at a time, when nothing else of its kind is under way. */

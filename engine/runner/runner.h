@@ -77,6 +77,7 @@ struct runner_opts {
   size_t mailbox;                   /* requests that may wait; 0 = LIMIT_MAILBOX */
   int64_t request_us;               /* a request that has waited so long is answered, whatever the store does; 0 = LIMIT_REQUEST_US */
   int64_t cache_bytes;              /* of flow instances and lone tasks that are kept in memory; 0 = LIMIT_CACHE_BYTES */
+  size_t timers;                    /* of tasks, and of flows, that are kept in memory; 0 = LIMIT_TIMERS */
   const struct never_started *never; size_t n_never; /* of the former node on this directory; stays until runner_free() */
 };
 /* Joins the store as a new incarnation. */

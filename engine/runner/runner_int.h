@@ -124,6 +124,7 @@ struct runner {
   struct others others;
   struct tell tell;
   struct map64 anew, anew_next;       /* flows at whose rows this scan, and the next, looks as after a start */
+  bool due_wanted, scan_due;          /* timers are asked for; this scan sets them */
   bool resend;                        /* this node is the one that sends hints again */
   bool full[SLOT__N]; uint8_t refill; /* the queue in memory has refused hints; classes to be refilled, bits */
   bool scan_fill; uint8_t filling;    /* the scan is a refill; of these classes still, none of which was full since it began */
@@ -173,6 +174,7 @@ void lease_fenced(struct runner *r);
 int64_t lease_next(const struct runner *r);
 void lease_look(struct runner *r, uint8_t slot);     /* a hint was not pushed: the reconciler will */
 void lease_again(struct runner *r);                  /* look at every row now, those that a scan under way has passed too */
+void lease_timers(struct runner *r);                 /* the same; for the timers that were dropped */
 void lease_recover(struct runner *r, int64_t fi);    /* the same; at those of this flow as after a start */
 void lease_refill(struct runner *r, uint8_t slot);   /* the queue in memory has refused some, and is empty now */
 

@@ -87,6 +87,11 @@ void lease_again(struct runner *r) {
   r->reconcile_at = r->boot_us;
 }
 
+void lease_timers(struct runner *r) {
+  r->due_wanted = true;
+  lease_again(r);
+}
+
 void lease_recover(struct runner *r, int64_t fi) {
   (void)map64_put(&r->anew_next, fi, r);
   lease_again(r);
@@ -123,6 +128,12 @@ static bool hint_due(const struct runner *r, int64_t age) {
 /* Are its timers and hints made again? */
 static bool is_anew(const struct runner *r, int64_t fi) { return r->recovering || (r->anew.n > 0 && fi != 0 && map64_get(&r->anew, fi)); }
 
+/* Does this scan make timers again? */
+static bool sets_timers(const struct runner *r, int64_t fi) { return r->scan_due || is_anew(r, fi); }
+
+/* It came for timers alone: in a single process no hint was lost, and what a large flow has left is on `more` or parked. */
+static bool timers_only(const struct runner *r, int64_t fi) { return r->scan_due && r->single && !is_anew(r, fi); }
+
 /* An attempt of a dead node of which its spawner said that it never began. */
 static bool never_started(const struct runner *r, const struct live_task *t) {
   for (size_t i = 0; i < r->o.n_never; i++)
@@ -148,14 +159,15 @@ static void look_at_task(struct runner *r, const struct live_task *t) {
     break;
   case TASK_QUEUED:
     if (t->due_us != 0 && t->due_us <= r->wall_us) ev_add(r, (struct ev){.kind = EV_DUE, .fi = t->fi, .ti = t->ti});
-    else if (t->due_us != 0 && is_anew(r, t->fi)) timers_set(&r->timers, t->ti, t->fi, t->due_us);
+    else if (t->due_us != 0 && sets_timers(r, t->fi)) timers_set(&r->timers, t->ti, t->fi, t->due_us);
+    if (timers_only(r, t->fi)) break;
     if (r->resend && (is_anew(r, t->fi) || r->filling || hint_due(r, r->wall_us - t->update_us)))
       ev_add(r, (struct ev){.kind = EV_HINT, .fi = t->fi, .ti = t->ti, .refill = r->filling, .again = !hint_turn(r, r->wall_us - t->update_us)});
     else r->look_again = true;
     break;
   case TASK_RETRY_WAIT:
     if (t->due_us <= r->wall_us) ev_add(r, (struct ev){.kind = EV_DUE, .fi = t->fi, .ti = t->ti});
-    else if (is_anew(r, t->fi)) timers_set(&r->timers, t->ti, t->fi, t->due_us);
+    else if (sets_timers(r, t->fi)) timers_set(&r->timers, t->ti, t->fi, t->due_us);
     break;
   case TASK_NONE: case TASK_CREATED: case TASK_BLOCKED: case TASK_PAUSED: case TASK_SUCCESS: case TASK_FAILED:
   case TASK_TIMEOUT: case TASK_CANCELED: case TASK_DEAD: case TASK__N: break;
@@ -165,10 +177,10 @@ static void look_at_task(struct runner *r, const struct live_task *t) {
 static void look_at_flow(struct runner *r, const struct live_flow *f) {
   if (not_ours(r, f->fi)) return;
   bool anew = is_anew(r, f->fi), old = anew || f->update_us + HINT_AGE_US < r->wall_us;
-  if (f->more && old && r->resend && (!r->single || live_get(r, f->fi) == NULL)) ev_add(r, (struct ev){.kind = EV_MORE, .fi = f->fi});
+  if (f->more && old && r->resend && !timers_only(r, f->fi) && (!r->single || live_get(r, f->fi) == NULL)) ev_add(r, (struct ev){.kind = EV_MORE, .fi = f->fi});
   if (f->due_us == 0) return;
   if (f->due_us <= r->wall_us) ev_add(r, (struct ev){.kind = EV_FLOW_TIMEOUT, .fi = f->fi});
-  else if (anew) timers_set(&r->flow_timers, f->fi, f->fi, f->due_us);
+  else if (sets_timers(r, f->fi)) timers_set(&r->flow_timers, f->fi, f->fi, f->due_us);
 }
 
 static enum store_rc scan_page(struct runner *r) {
@@ -199,9 +211,12 @@ static enum store_rc scan_begin(struct runner *r) {
   r->scan_all = r->refused || (r->resend && !before);
   r->refused = false;
   /* Refills and looks at rows anew take turns. */
-  r->scan_fill = r->refill != 0 && !r->recovering && (r->anew_next.n == 0 || !filled);
+  bool others = r->anew_next.n > 0 || r->due_wanted;
+  r->scan_fill = r->refill != 0 && !r->recovering && (!others || !filled);
   r->filling = r->scan_fill ? r->refill : 0;
-  r->scan_again = r->scan_fill && r->anew_next.n > 0;
+  r->scan_again = r->scan_fill && others;
+  r->scan_due = r->due_wanted && !r->scan_fill;
+  if (r->scan_due) r->due_wanted = false;
   map64_done(&r->anew); /* of a scan that was cut off */
   if (!r->scan_fill) {
     r->anew = r->anew_next;

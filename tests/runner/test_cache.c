@@ -10,9 +10,10 @@
 /* ---- timers ---- */
 
 static void one_timer_each(void **st) {
-  struct timers t = {0};
+  struct timers t;
   int64_t id = 0, fi = 0;
   (void)st;
+  timers_init(&t, 10);
   timers_set(&t, 7, 70, 500);
   timers_set(&t, 7, 70, 300);
   timers_set(&t, 8, 80, 400);
