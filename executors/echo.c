@@ -20,4 +20,4 @@ static int echo_start(const wx_host *h, wx_exec *x, char *err, size_t err_n) {
 }
 
 const wx_ops executor_echo = {.abi = WX_ABI, .size = sizeof(wx_ops), .name = "ECHO", .slot = WX_SLOT_ASYNC,
-                              .check = echo_check, .start = echo_start, .flags = WX_INSTANT};
+                              .check = echo_check, .start = echo_start, .flags = WX_INSTANT | WX_NO_PARAMS};

@@ -17,4 +17,4 @@ static int exception_start(const wx_host *h, wx_exec *x, char *err, size_t err_n
 }
 
 const wx_ops executor_exception = {.abi = WX_ABI, .size = sizeof(wx_ops), .name = "EXCEPTION", .slot = WX_SLOT_ASYNC,
-                                   .check = exception_check, .start = exception_start, .flags = WX_INSTANT};
+                                   .check = exception_check, .start = exception_start, .flags = WX_INSTANT | WX_NO_PARAMS};

@@ -43,4 +43,5 @@ static void wait_cancel(const wx_host *h, wx_exec *x, int how) {
 }
 
 const wx_ops executor_wait = {.abi = WX_ABI, .size = sizeof(wx_ops), .name = "WAIT", .slot = WX_SLOT_ASYNC,
-                              .check = wait_check, .start = wait_start, .timer = wait_timer, .cancel = wait_cancel};
+                              .check = wait_check, .start = wait_start, .timer = wait_timer, .cancel = wait_cancel,
+                              .flags = WX_NO_PARAMS};

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "effects.h"
 #include "err.h"
+#include "limits.h"
 #include "mem.h"
 
 static bool kept_by_resume(enum node_state s) { return s == NODE_SUCCESS || s == NODE_SKIPPED; }
@@ -38,7 +39,7 @@ static void keep_tokens(struct run *r, uint32_t u, const uint8_t *set) {
 
 enum run_rc run_rerun(struct run *r, const struct run_event *ev, struct run_ctx *c) {
   uint32_t n = r->dag->n;
-  if (!flow_final(r->state) || r->n_base > UINT16_MAX || (ev->node == RERUN_FAILED && r->state == FLOW_SUCCESS)) return RUN_REFUSED;
+  if (!flow_final(r->state) || r->n_base >= LIMIT_RUNS || (ev->node == RERUN_FAILED && r->state == FLOW_SUCCESS)) return RUN_REFUSED;
   for (uint32_t i = 0; i < n; i++) (void)run_need(r, i, c);
   if (c->n_need > 0) return RUN_NEED;
   uint8_t *set = choose(r, ev->node);

@@ -29,6 +29,11 @@ const char *log_lost_name(enum log_lost why) {
   return (unsigned)why < LOG_LOST__N ? name[why] : "?";
 }
 
+void attempt_drop_params(struct attempt *a) {
+  params_unref(a->params);
+  a->params = NULL;
+}
+
 void attempt_free(struct attempt *a) {
   if (!a) return;
   def_task_unref(a->def);

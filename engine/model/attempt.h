@@ -57,5 +57,6 @@ struct params *params_new(const char *text);
 struct params *params_ref(struct params *p);
 void params_unref(struct params *p);
 
+void attempt_drop_params(struct attempt *a); /* nobody looks at them any more */
 void attempt_free(struct attempt *a); /* releases def, params, texts */
 #endif

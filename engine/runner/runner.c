@@ -377,12 +377,22 @@ static void set_aside(struct runner *r) {
   r->limit = SIZE_MAX;
 }
 
-/* How many events come into the batch: up to the first that comes alone. */
+/* How many events come into the batch: up to the first that comes alone, or the one for which too much were to be loaded:
+ * what a batch has touched stays until its end, and its rows are in memory twice while they are read. */
 static size_t events_wanted(const struct runner *r) {
   size_t most = r->n_ev < r->limit ? r->n_ev : r->limit;
+  size_t flows = budget_room(&r->cache, LOAD_LEAST), lone = budget_room(&r->lone, LOAD_LEAST);
   if (most > LIMIT_BATCH_ROWS) most = LIMIT_BATCH_ROWS;
-  for (size_t i = 0; i < most; i++)
-    if (r->ev[i].alone) return i > 0 ? i : 1;
+  int64_t last = 0;
+  for (size_t i = 0; i < most; i++) {
+    const struct ev *e = &r->ev[i];
+    if (e->alone) return i > 0 ? i : 1;
+    if (e->fi == 0 ? !loads_solo(r, e) : e->fi == last || live_get(r, e->fi) != NULL) continue;
+    if (e->fi != 0) last = e->fi;
+    size_t *room = e->fi != 0 ? &flows : &lone;
+    if (*room == 0) return i;
+    --*room;
+  }
   return most;
 }
 

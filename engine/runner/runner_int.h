@@ -26,6 +26,7 @@
 #define PUT_OFF_MOST (ALONE_AFTER + 14)   /* the longest pause between its tries: 16 s */
 #define ISOLATE_AFTER 6               /* tries of a batch that ended with RETRY, while renewals come through */
 #define RUNS_SHARE(bytes) ((bytes) / 4 * 3)   /* of --cache-memory: runs and lone tasks; the rest is the definitions' */
+#define LOAD_LEAST 32                 /* flows, and tasks without one, that a batch may load however large they seem */
 #define WHOLE_NODES 1000              /* of a larger flow only the nodes that are needed are read, on a single-process store too */
 #define PAGE 1000                     /* rows of one look of the reconciler */
 #define SHARED_FOR 8                  /* batches that find a shared flow as it was, until it is thought ours alone */
@@ -131,7 +132,8 @@ struct runner {
 };
 
 /* runner_load.c */
-struct live *live_get(struct runner *r, int64_t fi);
+struct live *live_get(const struct runner *r, int64_t fi);
+bool loads_solo(const struct runner *r, const struct ev *e); /* the event reads the row of a task without a flow */
 struct live *live_use(struct runner *r, int64_t fi);  /* the same, and the batch depends on it */
 void live_touch(struct runner *r, struct live *l);
 struct live *live_add(struct runner *r, struct run *run, struct flow_def *def, struct params *params);

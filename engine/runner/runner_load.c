@@ -18,7 +18,7 @@ static size_t bytes_of(const struct live *l) {
   return sizeof *l + sizeof *l->r + 256 + (d->n + 1u) * sizeof *l->r->node + (d->n_task + 1u) * sizeof *l->r->task + params_bytes(l->params);
 }
 
-struct live *live_get(struct runner *r, int64_t fi) { return map64_get(&r->runs, fi); }
+struct live *live_get(const struct runner *r, int64_t fi) { return map64_get(&r->runs, fi); }
 
 void live_touch(struct runner *r, struct live *l) {
   l->touched = r->batch_no;
@@ -88,7 +88,8 @@ static void park(struct runner *r, struct live *l) {
 
 static bool cache_over(const struct runner *r) { return r->cache.bytes + r->lone.bytes > r->cache.most; }
 
-/* The oldest go; what the batch under way has touched stays, and of those that go on in slices the one whose turn is next. */
+/* After a commit: the oldest go, those of the batch last, which may be more than all the cache may hold. Two stay, however
+ * large: the newest, and of those that go on in slices the one whose turn is next. */
 void live_evict(struct runner *r) {
   for (struct budget_item *it = budget_oldest(&r->lone), *next; it != NULL && cache_over(r) && r->lone.bytes > r->cache.most / 4; it = next) {
     struct solo *s = (struct solo *)(void *)it;
@@ -98,7 +99,7 @@ void live_evict(struct runner *r) {
   for (struct budget_item *it = budget_oldest(&r->cache), *next; it != NULL && cache_over(r); it = next) {
     struct live *l = live_of(it);
     next = budget_newer(&r->cache, it);
-    if (l->touched == r->batch_no || (r->n_more > 0 && l == r->more[0])) continue;
+    if (l == live_newest(r) || (r->n_more > 0 && l == r->more[0])) continue;
     if (l->more_queued) park(r, l);
     live_drop(r, l);
   }
@@ -352,13 +353,17 @@ static enum store_rc load_ahead(struct runner *r, size_t n) {
   return rc;
 }
 
+bool loads_solo(const struct runner *r, const struct ev *e) {
+  return e->fi == 0 && e->ti != 0 && e->kind != EV_REQ && !map64_get(&r->solos, e->ti);
+}
+
 /* Rows of stand-alone tasks that are not cached; load_solo() finds them there. */
 static enum store_rc load_solos(struct runner *r, size_t n) {
   int64_t *ti = arena_alloc(&r->mem, (n + 1) * sizeof *ti);
   size_t m = 0;
   for (size_t i = 0; i < n; i++) {
     const struct ev *e = &r->ev[i];
-    if (e->fi == 0 && e->ti != 0 && e->kind != EV_REQ && !map64_get(&r->solos, e->ti)) ti[m++] = e->ti;
+    if (loads_solo(r, e)) ti[m++] = e->ti;
   }
   if (m < 2) return STORE_OK;
   r->ahead = arena_zalloc(&r->mem, m * sizeof *r->ahead);

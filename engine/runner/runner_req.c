@@ -365,6 +365,8 @@ static enum store_rc rerun_checked(struct runner *r, struct req *q, struct live 
     q->rc = wr_err_set(&q->err, WR_NOT_RETRYABLE, "State is %s.", flow_state_name((enum flow_state)l->r->state));
     return STORE_OK;
   }
+  if (l->r->n_base >= LIMIT_RUNS)
+    q->rc = wr_err_set(&q->err, WR_NOT_RETRYABLE, "Flow instance %lld has run %d times, which is the most: start the flow anew.", (long long)q->fi, LIMIT_RUNS);
   return STORE_OK;
 }
 

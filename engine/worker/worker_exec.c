@@ -261,6 +261,7 @@ void exec_start(struct worker *w, struct attempt *a) {
     later_former(w, a);
   } else {
     struct wx_exec *x = exec_new(w, a, ops);
+    if (ops->flags & WX_NO_PARAMS) attempt_drop_params(a);
     x->task = (wx_task){.size = sizeof(wx_task), .content = a->def->content, .config = a->def->config,
                         .params = a->params ? a->params->text : NULL, .run_key = a->key ? a->key : "",
                         .fence = fence_of(x), .attempt = a->epoch};

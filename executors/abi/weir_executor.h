@@ -18,6 +18,8 @@ extern "C" {
 /* start() calls done() before it returns, asks the host for nothing but task(), touches nothing shared and has no
  * release(): it may then be called on any thread, so that a lone attempt costs no change of threads. */
 #define WX_INSTANT 1u
+/* It never looks at the parameters: its attempts hold none in memory, however many run at once. */
+#define WX_NO_PARAMS 2u
 
 typedef struct wx_exec wx_exec;      /* one running attempt; the executor may hang its own data on it: wx_host.data */
 
@@ -94,7 +96,7 @@ typedef struct wx_ops {
   void (*child_done)(const wx_host *, wx_exec *, const wx_exit *);
   void (*cancel)(const wx_host *, wx_exec *, int how);
   void (*release)(const wx_host *, wx_exec *);
-  uint32_t flags;                    /* WX_INSTANT */
+  uint32_t flags;                    /* WX_INSTANT, WX_NO_PARAMS */
 } wx_ops;
 
 /* The single symbol a plugin exports. */

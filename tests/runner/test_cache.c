@@ -31,6 +31,38 @@ static void one_timer_each(void **st) {
   timers_done(&t);
 }
 
+/* Rows that wait, and what is asked for when timers were dropped: each rings once, at its time. */
+static void dropped_timers_come_back(void **st) {
+  enum { N = 1000, MOST = 10 };
+  (void)st;
+  for (int width = 1; width <= N; width *= 10) { /* so many different times */
+    struct timers t;
+    int rang[N] = {0}, asked = 0;
+    timers_init(&t, MOST);
+    for (int i = 0; i < N; i++) {
+      timers_set(&t, i + 1, i + 1, 1000 + i * 7 % width);
+      assert_true(timers_count(&t) <= MOST);
+      assert_true(timers_next(&t) <= 1000 + width);
+    }
+    for (int64_t id, fi, at; (at = timers_next(&t)) != INT64_MAX;) {
+      while (timers_ring(&t, at, &id, &fi)) {
+        assert_int_equal(at, 1000 + (id - 1) * 7 % width);
+        rang[id - 1]++;
+      }
+      if (!timers_ask(&t, at)) continue;
+      asked++;
+      for (int i = 0; i < N; i++) {
+        int64_t due = 1000 + i * 7 % width;
+        if (!rang[i] && due <= at) rang[i]++;
+        else if (!rang[i]) timers_set(&t, i + 1, i + 1, due);
+      }
+    }
+    for (int i = 0; i < N; i++) assert_int_equal(rang[i], 1);
+    assert_true(asked <= 2 * N / (MOST / 2) && asked > 0);
+    timers_done(&t);
+  }
+}
+
 /* ---- the budget ---- */
 
 static void budget_counts_and_orders(void **st) {
@@ -43,6 +75,7 @@ static void budget_counts_and_orders(void **st) {
   budget_add(&b, &c, 50);
   budget_add(&b, &d, 20);
   assert_true(budget_over(&b));
+  assert_int_equal(budget_room(&b, 3), 3); /* few are known yet */
   assert_ptr_equal(budget_oldest(&b), &a);
   budget_use(&b, &a);
   assert_ptr_equal(budget_oldest(&b), &c);
@@ -56,25 +89,42 @@ static void budget_counts_and_orders(void **st) {
   budget_remove(&b, &a);
   assert_int_equal(b.bytes, 0);
   assert_null(budget_oldest(&b));
+  budget_init(&b, 1 << 20);
+  for (int i = 0; i < 1000; i++) budget_add(&b, &a, 1000), budget_remove(&b, &a);
+  assert_in_range(budget_room(&b, 1), 200, 300); /* a quarter of it */
 }
 
 /* ---- a runner ---- */
 
-enum { CACHE = 1 << 20, PAGES = 33 << 20 /* the cache of SQLite */, FLOWS = 3000, PARAMS = 4000 };
+enum { CACHE = 1 << 20, PAGES = 33 << 20 /* the cache of SQLite */, FLOWS = 2000, PARAMS = 30000 /* 60 MB in all: far more than both */ };
 static struct store *store;
 static struct defs *defs;
 static struct runner *runner;
 static struct queue *queue[SLOT__N];
 static int64_t now, task_id, flow_id, timed_id;
-static int answers;
+static int answers, flows_done;
+static size_t peak, most_timers;
+static int64_t latest;
 
 static uint8_t slot_of(const char *type) { return (void)type, SLOT_ASYNC; }
 static int64_t boot_now(void *ctx) { return (void)ctx, now; }
-static bool push(void *ctx, enum slot_class s, const struct hint *h, size_t n) { return (void)ctx, queue_push(queue[s], h, n); }
+static size_t counted(void) { return runner->cache.bytes + runner->lone.bytes; }
+/* Called within a batch: what that has touched is still in memory. */
+static bool push(void *ctx, enum slot_class s, const struct hint *h, size_t n) {
+  (void)ctx;
+  if (runner && counted() > peak) peak = counted();
+  return queue_push(queue[s], h, n);
+}
 static size_t backlog(void *ctx, enum slot_class s) { return (void)ctx, queue_depth(queue[s]); }
 static size_t pull(void *ctx, enum slot_class s, struct hint *h, size_t n) {
   bool away;
   return (void)ctx, queue_pop(queue[s], h, n, 0, &away);
+}
+static void flow_done(void *ctx, int64_t fi, enum flow_state state) {
+  (void)ctx, (void)fi;
+  if (state != FLOW_FAILED) return;
+  flows_done++;
+  latest = now;
 }
 static void answered(struct req *q, void *ctx) {
   (void)ctx;
@@ -97,10 +147,17 @@ static void open_runner(void) {
   defs = defs_new(store, slot_of);
   defs_limit(defs, CACHE / 4);
   const struct runner_opts o = {.store = store, .defs = defs, .info = {"h", 1, 1, "runner", NULL}, .seed = 7, .cache_bytes = CACHE,
-                                .request_us = INT64_MAX / 4,
-                                .ports = {.push = push, .backlog = backlog, .pull = pull, .boot_now = boot_now}};
+                                .request_us = INT64_MAX / 4, .timers = most_timers,
+                                .ports = {.push = push, .backlog = backlog, .pull = pull, .boot_now = boot_now, .flow_done = flow_done}};
   if (runner_new(&o, &runner, &err)) fail_msg("%s", err.msg);
   turns();
+}
+
+static void close_runner(void) {
+  runner_free(runner);
+  runner = NULL;
+  defs_free(defs);
+  for (int s = 0; s < SLOT__N; s++) queue_close(queue[s]);
 }
 
 static int64_t save_flow(bool timed) {
@@ -138,11 +195,12 @@ static void start_many(int64_t flow, int n, bool alone) {
   free(text);
 }
 
-static size_t heap(void) { return mallinfo2().uordblks; }
+static size_t heap(void) {
+  struct mallinfo2 m = mallinfo2();
+  return m.uordblks + m.hblkhd;
+}
 
-static size_t counted(void) { return runner->cache.bytes + runner->lone.bytes; }
-
-/* 12 MB of parameters; a flow timeout at the old end pins nothing. */
+/* 60 MB of parameters; a flow timeout at the old end pins nothing. */
 static void live_flows_are_flat(void **st) {
   (void)st;
   start_many(timed_id, 1, false);
@@ -166,14 +224,41 @@ static void lone_tasks_are_flat(void **st) {
 static void restart_is_flat(void **st) {
   (void)st;
   size_t timed = timers_count(&runner->flow_timers);
-  runner_free(runner);
-  defs_free(defs);
-  for (int s = 0; s < SLOT__N; s++) queue_close(queue[s]);
+  close_runner();
   size_t before = heap();
+  peak = 0;
   open_runner();
   assert_true(counted() <= CACHE);
+  assert_in_range(peak, 1, 3 * CACHE); /* a batch loads a part of the cache, however many hints it has */
   assert_int_equal(timers_count(&runner->flow_timers), timed);
   assert_true(heap() < before + 4 * CACHE + PAGES);
+}
+
+/* Most timers are dropped and come again out of the rows: every flow ends at its time, and nothing is looked at before. */
+static void dropped_timers_ring(void **st) {
+  enum { N = 500, MOST = 20 };
+  (void)st;
+  size_t timed = timers_count(&runner->flow_timers);
+  close_runner();
+  most_timers = MOST;
+  open_runner();
+  int64_t first = now;
+  for (int i = 0; i < N; i++) {
+    start_many(timed_id, 1, false);
+    now += SEC;
+  }
+  assert_true(timers_count(&runner->flow_timers) <= MOST);
+  flows_done = 0;
+  int64_t end = now + 3600 * SEC, idle = 0;
+  for (int64_t next = now; next <= end; now = next > now ? next : now + 1000) {
+    next = runner_turn(runner, now, now);
+    if (next > now) idle++;
+  }
+  assert_int_equal(flows_done, (int)timed + N);
+  assert_in_range(latest, first + (3600 + N - 1) * SEC, first + (3600 + N + 10) * SEC);
+  assert_true(idle < 20 * N); /* it sleeps between them */
+  assert_int_equal(timers_count(&runner->flow_timers), 0);
+  most_timers = 0;
 }
 
 /* Versions that nobody holds go. */
@@ -203,17 +288,15 @@ static int set_up(void **st) {
 
 static int tear_down(void **st) {
   (void)st;
-  runner_free(runner);
-  defs_free(defs);
+  close_runner();
   file_store_close(store);
-  for (int s = 0; s < SLOT__N; s++) queue_close(queue[s]);
   return 0;
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(one_timer_each), cmocka_unit_test(budget_counts_and_orders), cmocka_unit_test(live_flows_are_flat),
-    cmocka_unit_test(lone_tasks_are_flat), cmocka_unit_test(restart_is_flat), cmocka_unit_test(definitions_are_flat),
+    cmocka_unit_test(one_timer_each), cmocka_unit_test(dropped_timers_come_back), cmocka_unit_test(budget_counts_and_orders), cmocka_unit_test(live_flows_are_flat),
+    cmocka_unit_test(lone_tasks_are_flat), cmocka_unit_test(restart_is_flat), cmocka_unit_test(dropped_timers_ring), cmocka_unit_test(definitions_are_flat),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -95,6 +95,21 @@ static void test_wait_cancel(void **st) {
   attempt_free(a);
 }
 
+/* Ten thousand attempts that wait are not ten thousand times 64 KiB; what looks at them keeps them to its end. */
+static void test_no_params_held(void **st) {
+  (void)st;
+  static const char *const type[] = {"WAIT", "ECHO", "EXCEPTION", "SHELL"};
+  for (size_t i = 0; i < sizeof type / sizeof *type; i++) {
+    struct attempt *a = h_attempt(type[i], i == 0 ? "0" : "true", NULL);
+    int64_t ti = a->ti;
+    a->params = params_new("{\"a\":\"x\"}");
+    worker_start(H.w, a);
+    a = h_await(ti);
+    assert_true((a->params != NULL) == (i == 3));
+    attempt_free(a);
+  }
+}
+
 static void test_wait_timeout(void **st) {
   (void)st;
   size_t before = h_timeouts();
@@ -218,7 +233,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_echo), cmocka_unit_test(test_exception), cmocka_unit_test(test_long_error),
     cmocka_unit_test(test_unknown_type), cmocka_unit_test(test_wait_not_early), cmocka_unit_test(test_wait_bad),
-    cmocka_unit_test(test_wait_cancel), cmocka_unit_test(test_wait_timeout), cmocka_unit_test(test_ten_thousand_waits),
+    cmocka_unit_test(test_wait_cancel), cmocka_unit_test(test_no_params_held), cmocka_unit_test(test_wait_timeout), cmocka_unit_test(test_ten_thousand_waits),
     cmocka_unit_test(test_echo_flood), cmocka_unit_test(test_twice), cmocka_unit_test(test_no_shell), cmocka_unit_test(test_drain)};
   int rc = cmocka_run_group_tests_name("loop", tests, NULL, NULL);
   h_close();

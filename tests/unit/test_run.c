@@ -3,6 +3,7 @@
 #include "unit.h"
 #include <string.h>
 #include "clock.h"
+#include "limits.h"
 #include "mem.h"
 #include "run.h"
 
@@ -237,6 +238,28 @@ static void test_reruns(void **state) {
   }
 }
 
+/* A flow row names each of its runs, and all of them are looked at when it is loaded. */
+static void test_runs_are_bounded(void **state) {
+  (void)state;
+  struct world w;
+  start(&w, 5);
+  int runs = 1;
+  for (enum run_rc rc = RUN_OK; rc == RUN_OK; runs += rc == RUN_OK) {
+    struct run_event ev = {.kind = RUN_EV_RERUN, .node = 0, .base = {100 + 1000 * runs, 1000 + 1000 * runs}};
+    finish(&w, 0);
+    assert_true(runs <= LIMIT_RUNS);
+    rc = event(&w, &ev);
+    assert_true(rc == RUN_OK || rc == RUN_REFUSED);
+  }
+  assert_int_equal(runs, LIMIT_RUNS);
+  assert_int_equal(w.run->n_base, LIMIT_RUNS);
+  struct buf b = BUF_INIT;
+  run_bases_text(w.run, &b);
+  assert_true(b.len <= LIMIT_RUNS * (2 * sizeof "9007199254740991" + 1)); /* two ids and two marks each */
+  buf_done(&b);
+  stop(&w);
+}
+
 static void test_wide_and_long(void **state) {
   (void)state;
   enum { N = 5000 };
@@ -401,7 +424,7 @@ static void test_critical_path(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_rules), cmocka_unit_test(test_random_flows),
-                                     cmocka_unit_test(test_reruns), cmocka_unit_test(test_wide_and_long),
+                                     cmocka_unit_test(test_reruns), cmocka_unit_test(test_runs_are_bounded), cmocka_unit_test(test_wide_and_long),
                                      cmocka_unit_test(test_skip_goes_on), cmocka_unit_test(test_damaged_rows_are_refused), cmocka_unit_test(test_flow_without_nodes),
                                      cmocka_unit_test(test_critical_path)};
   return cmocka_run_group_tests(tests, NULL, NULL);
