@@ -118,11 +118,20 @@ static bool crowded(const struct xlog *g) {
   return atomic_load(&g->under_way) >= UNDER_WAY || atomic_load(&g->l->waiting) >= LIMIT_LOG_WAITING_BYTES;
 }
 
+/* Its pipe is to be read again when there is room. Something of its own must be on the way, to bring the call: what waits, or an
+ * empty message where nothing of it was taken yet. */
+static void stall(struct xlog *g) {
+  g->stalled = true;
+  atomic_store(&g->call, true);
+  if (g->pending.len || atomic_load(&g->under_way) == 0) post(g, false);
+}
+
 bool xlog_add(struct xlog *g, uint8_t stream, const void *p, size_t n) {
   if (n == 0) return true;
   if (atomic_load(&g->l->waiting) >= 2 * LIMIT_LOG_WAITING_BYTES) {
     atomic_fetch_add(&g->dropped, (int64_t)n);
-    return false; /* it is stalled already, or at its end */
+    if (!g->stalled) stall(g);
+    return false;
   }
   if (g->pending.len && g->stream != stream) post(g, false);
   if (!g->pending.len) {
@@ -134,9 +143,7 @@ bool xlog_add(struct xlog *g, uint8_t stream, const void *p, size_t n) {
   atomic_fetch_add(&g->l->waiting, (int64_t)n);
   if (g->pending.len >= SHIP_BYTES) post(g, false);
   if (!crowded(g)) return true;
-  g->stalled = true;
-  atomic_store(&g->call, true);
-  if (g->pending.len) post(g, false); /* something of its own must be on the way, to bring the call */
+  stall(g);
   if (crowded(g)) return false; /* looked at again: it may have missed the call */
   g->stalled = false;
   return true;
