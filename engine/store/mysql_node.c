@@ -41,12 +41,13 @@ static unsigned bury_former(struct my *s, const struct node_info *info) {
   return e;
 }
 
-/* What time it is at the server, and when we asked. A failure leaves the clock as it is: the next renewal asks again. */
-static void read_clock(struct my *s) {
+/* What time it is at the server, and when we asked. */
+static unsigned read_clock(struct my *s) {
   int64_t us, before = clock_boot_us();
   bool found;
   unsigned e = my_query_int(&s->run, "SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))", &us, &found);
   if (!e && found) shared_clock_read(&s->base.clock, us, before, clock_boot_us());
+  return e;
 }
 
 enum store_rc my_join(struct store *st, const struct node_info *info, int64_t *incarnation) {
@@ -62,9 +63,9 @@ enum store_rc my_join(struct store *st, const struct node_info *info, int64_t *i
                      MY_ARGS(my_ai(me), my_ai(s->lease_us), my_at(info->host ? info->host : ""), my_at(info->home ? info->home : ""),
                              my_ai(info->pid), my_ai(info->slots), my_at(info->roles ? info->roles : ""),
                              my_at(info->types ? info->types : ""), my_at(info->users ? info->users : "")));
+  if (!e) e = read_clock(s); /* without the server's time the node's own would count, and a clock never goes back */
   if (e) return down(s, e); /* had it been stored: a member nobody speaks for, which its lease ends */
   *incarnation = s->me = me;
-  read_clock(s);
   return STORE_OK;
 }
 
@@ -92,7 +93,7 @@ static enum store_rc renew(struct my *s, const char *trouble) {
                MY_ARGS(my_ai(s->lease_us), my_ai(s->me)));
   if (e) return my_told(s, e);
   if (n != 1) return STORE_FENCED;
-  read_clock(s);
+  (void)read_clock(s); /* the last reading goes on meanwhile; the next renewal asks again */
   return STORE_OK;
 }
 

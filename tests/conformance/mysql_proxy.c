@@ -61,7 +61,8 @@ static enum cut wanted(struct proxy *p, const char *data, ssize_t n) {
   bool query = n > 5 && data[4] == 3;
   bool commit = query && n == 11 && memcmp(data + 5, "COMMIT", 6) == 0;
   bool batch = query && n > 22 && memcmp(data + 5, "START TRANSACTION", 17) == 0;
-  if (c == CUT_NOTHING || (c == CUT_WRITE_ANSWER ? !batch : !commit)) return CUT_NOTHING;
+  bool clock = query && n > 26 && memcmp(data + 5, "SELECT TIMESTAMPDIFF", 20) == 0;
+  if (c == CUT_NOTHING || (c == CUT_CLOCK_ANSWER ? !clock : c == CUT_WRITE_ANSWER ? !batch : !commit)) return CUT_NOTHING;
   atomic_store(&p->cut, CUT_NOTHING);
   return c;
 }

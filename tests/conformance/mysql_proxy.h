@@ -6,6 +6,7 @@
 
 enum cut {
   CUT_NOTHING,
+  CUT_CLOCK_ANSWER,     /* what time it is at the server is asked, the answer is lost */
   CUT_WRITE_ANSWER,     /* the packet of a batch passes, its answer is lost */
   CUT_COMMIT,           /* COMMIT is lost, the server sees the connection end */
   CUT_COMMIT_ANSWER,    /* COMMIT passes, its answer is lost */

@@ -166,6 +166,18 @@ static int teardown_proxy(void **st) {
   return 0;
 }
 
+/* Its own clock would count from then on, for the time that is told never goes back. */
+static void nobody_joins_without_the_time(void **st) {
+  (void)st;
+  const struct node_info info = {.host = "h", .pid = 1, .slots = 1, .roles = ""};
+  leave(&a);
+  a = (struct world){.s = kit_open(proxy_url, 0), .now = 1700000000000000LL};
+  proxy_cut(proxy, CUT_CLOCK_ANSWER);
+  IS(store_join(a.s, &info, &a.me), STORE_DOWN);
+  assert_true(proxy_did(proxy));
+  OK(store_join(a.s, &info, &a.me));
+}
+
 static void lost_answer_of_the_packet_is_a_retry(void **st) {
   (void)st;
   struct three t;
@@ -814,6 +826,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     T(killed_while_idle_is_not_noticed), T(killed_after_begin_is_a_retry), T(killed_under_locks_is_a_retry),
     T(killed_before_commit_is_unknown_and_not_done), T(killed_while_it_reads), P(lost_answer_of_the_packet_is_a_retry),
+    P(nobody_joins_without_the_time),
     P(lost_commit_is_unknown_and_not_done), P(lost_answer_of_commit_is_unknown_and_done), P(resolve_waits_for_the_old_transaction),
     T(rival_makes_a_cached_head_stale), T(held_heads_are_skipped), T(long_held_head_is_a_retry), T(many_heads_and_one_is_stale),
     T(missing_row_among_many_is_never_made), T(results_larger_than_a_packet), P(a_batch_that_breaks_its_connection_is_counted), T(what_no_packet_holds_is_not_sent), T(too_long_a_text_is_bad),
