@@ -17,12 +17,14 @@ static bool set_fi(struct query *q, const struct value *v) { return text_id(v->s
 static bool word(const struct value *v, const char *w) { return strlen(w) == v->n && memcmp(v->s, w, v->n) == 0; }
 
 /* The exact one. */
-static bool set_state(struct query *q, const struct value *v) {
+static bool state_word(struct query *q, const struct value *v) {
   q->state = -1;
   for (int s = FLOW_RUNNING; s < FLOW__N; s++)
     if (word(v, flow_state_name((enum flow_state)s))) q->state = s;
   return q->state >= 0;
 }
+/* status= may have asked for one already. */
+static bool set_state(struct query *q, const struct value *v) { return q->state < 0 && state_word(q, v); }
 static bool set_task_state(struct query *q, const struct value *v) {
   q->state = -1;
   for (int s = TASK_CREATED; s < TASK__N; s++)
@@ -41,7 +43,7 @@ static bool set_status(struct query *q, const struct value *v) {
   q->status = 0;
   for (int i = 0; i < 3; i++)
     if (word(v, s2[i])) q->status = i + 1;
-  return q->status != 0 || (!(q->has & Q_STATE) && set_state(q, v));
+  return q->status != 0 || (!(q->has & Q_STATE) && state_word(q, v));
 }
 
 /* In a query string a plus sign arrives as a blank, where RFC 3339 may have one only in front of the offset. */

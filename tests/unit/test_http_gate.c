@@ -281,9 +281,10 @@ static void tokens(void **s) {
 
 static void queries(void **s) {
   (void)s;
-  const unsigned all = Q_FLOW_ID | Q_FI_ID | Q_STATUS | Q_FROM | Q_TO | Q_PAGE;
+  const unsigned all = Q_FLOW_ID | Q_FI_ID | Q_STATUS | Q_STATE | Q_FROM | Q_TO | Q_PAGE;
   static const struct { const char *text; enum wr_rc rc; } v[] = {
-    {"", WR_OK}, {"&&", WR_OK}, {"flowId=7&limit=500&offset=0&total=true", WR_OK}, {"status=CANCELED", WR_OK},
+    {"", WR_OK}, {"&&", WR_OK}, {"flowId=7&limit=500&offset=0&total=true", WR_OK}, {"status=CANCELED", WR_OK}, {"status=FAILED&state=CANCELED", WR_OK},
+    {"status=CANCELED&state=RUNNING", WR_BAD_FILTER}, {"state=RUNNING&status=CANCELED", WR_BAD_FILTER},
     {"from=2022-04-24+19:30:04", WR_OK}, {"from=2022-04-24T19:30:04%2B02:00", WR_OK}, {"to=2022-04-24T19:30:04+02:00", WR_OK},
     {"flowName=x", WR_BAD_FILTER}, {"flowId", WR_BAD_FILTER}, {"flowId=", WR_BAD_FILTER}, {"flowId=0", WR_BAD_FILTER},
     {"flowId=1%27", WR_BAD_FILTER}, {"flowId=1&flowId=1", WR_BAD_FILTER}, {"status=DONE", WR_BAD_FILTER}, {"status=running", WR_BAD_FILTER},
