@@ -220,8 +220,8 @@ static void test_crowd(void **st) {
   for (int i = 0; i < N; i++) {
     struct attempt *a = h_await(last - i);
     assert_int_equal(a->end, ATTEMPT_OK);
-    assert_int_equal(a->log_bytes + a->log_lost, BYTES);
     assert_int_equal(a->log_lost, 0);
+    h_log_reaches(a->ti, BYTES); /* its row may have come first: an ended attempt waits three seconds for its log */
     attempt_free(a);
   }
 }
