@@ -1,4 +1,5 @@
-/* /livez, /readyz, /version: open to everyone, and no more than they must say. None of them waits, nor asks the database. */
+/* /livez, /readyz, /version: open to everyone, and no more than they must say. None asks the database; /readyz waits a moment
+ * (RUNNER_HEALTH_WAIT_US) for the runner's word on it, when there was no write lately. */
 #include "call.h"
 
 enum wr_rc h_livez(struct call *c) {

@@ -139,8 +139,6 @@ static bool crowded(struct http *h, int64_t now) {
   return stuck * 2 > h->threads;
 }
 
-/* ---- the answer: written through q->put ---- */
-
 /* ---- the body ---- */
 
 static enum wr_rc too_large(size_t limit, int64_t got, struct wr_err *err) {

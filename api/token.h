@@ -16,8 +16,8 @@ enum wr_rc token_read(const char *dir, struct bearer *t, struct wr_err *err) WR_
 /* The one of several rotations in DIR that may go on, until the descriptor is closed: file and database get the same token. -1:
  * the others take too long. */
 int token_turn(const char *dir, struct wr_err *err) WR_MUST;
-/* A file beside weir.token, complete and durable; then token_place() makes it weir.token (replace: whatever is there, else
- * only where nothing is: NOT_FOUND no, IN_USE), token_drop() removes it. */
+/* A file beside weir.token, complete and durable. Then token_place() makes it weir.token - with replace whatever is there, without
+ * only where nothing is, else FORBIDDEN - or token_drop() removes it. */
 enum wr_rc token_prepare(const char *dir, const struct bearer *t, struct wr_err *err) WR_MUST;
 enum wr_rc token_place(const char *dir, bool replace, struct wr_err *err) WR_MUST;
 void token_drop(const char *dir);

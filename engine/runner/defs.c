@@ -204,7 +204,6 @@ static void distinct_ids(struct entry *e) {
   e->now = wr_calloc(k + 1, sizeof(struct task_def *));
 }
 
-
 /* What this node knows of a definition besides what is written in it. */
 static void place(const struct defs *d, struct task_def *t) {
   t->policy.slot = d->slot_of(t->type);

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "clock.h"
-#include "clock.h"
 #include "mem.h"
 
 #define SCHEMES_MAX 4
