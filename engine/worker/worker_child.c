@@ -39,6 +39,7 @@ enum { READS_AT_END = 4096, PACKETS_A_TURN = 64 };
 #define WATCH_US 20000
 #define PULSE_US 1000000
 #define PULSE_MAX_US 5000000
+#define SPARE_AGAIN_US 1000000
 
 struct pipe { struct source src; int wr; uint8_t stream; bool nonblock; struct child *c; };
 struct child {
@@ -535,6 +536,12 @@ static void spare_died(struct worker *w, struct source *s) {
   say(w, SW_SPARE);
 }
 
+/* The spawner had no room for a process: it is asked again. */
+static void spare_due(struct worker *w, struct timer *t) {
+  (void)t;
+  if (w->spawner->spare < 0) say(w, SW_SPARE);
+}
+
 /* Nobody can stand above a spawner that runs already: it goes when nothing runs, and the spare takes its place. */
 static void replace_unguarded(struct worker *w) {
   if (!w->unguarded || w->kids.n || w->spawner_lost || w->draining || w->spawner->spare < 0) return;
@@ -560,6 +567,12 @@ static void guard_died(struct worker *w, struct source *s) {
 static void watch_both(struct worker *w) {
   look_at(w, &w->spare, w->spawner->spare_pid, spare_died);
   look_at(w, &w->guard, w->spawner->guard, guard_died);
+}
+
+/* After a READY, with which the next spare comes, or none. */
+static void meet_both(struct worker *w) {
+  watch_both(w);
+  if (w->spawner->spare < 0) worker_timer(w, &w->spare_again, clock_mono_us() + SPARE_AGAIN_US);
 }
 
 static void wake_spare(struct worker *w) {
@@ -651,7 +664,7 @@ static void on_link(struct worker *w, struct source *s) {
     }
     if (m.kind == SW_READY) {
       trouble_end(w, TROUBLE_SPAWNER);
-      watch_both(w);
+      meet_both(w);
     }
     if (m.kind != SW_EXIT && m.kind != SW_STARTED && m.kind != SW_STUCK) continue;
     for (size_t k = 0; k < (size_t)n / sizeof *m.report; k++) take_report(w, &m.report[k]);
@@ -677,7 +690,8 @@ enum wr_rc child_setup(struct worker *w, struct wr_err *err) {
   w->link = (struct source){on_link, w->spawner->sock};
   if (w->link.fd >= 0) worker_watch(w, &w->link, EPOLLIN);
   w->pulse.fire = pulse_due;
-  watch_both(w);
+  w->spare_again.fire = spare_due;
+  meet_both(w);
   return WR_OK;
 }
 

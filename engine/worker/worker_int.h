@@ -117,6 +117,7 @@ struct worker {
   bool spawner_lost;               /* its children are being killed; starts are refused until then */
   struct timer debris;
   struct watched spare, guard;     /* the two that stand by */
+  struct timer spare_again;        /* runs while one could not be made */
   struct timer pulse;              /* runs while the spawner was asked for something and has not moved since */
   uint64_t pulse_turns, pulse_last; int64_t pulse_us;
   bool unguarded;                  /* its guard died: it is replaced when nothing runs */

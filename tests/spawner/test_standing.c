@@ -77,6 +77,26 @@ static void test_spare_killed(void **st) {
   }
 }
 
+/* There is no room for another just now: it is tried until there is. */
+static void test_spare_later(void **st) {
+  struct rlimit none = {3, 0}, was;
+  (void)st;
+  pid_t old = spare(), s = spawner();
+  assert_true(old > 0 && s > 0 && prlimit(s, RLIMIT_NOFILE, NULL, &was) == 0);
+  none.rlim_max = was.rlim_max;
+  assert_int_equal(prlimit(s, RLIMIT_NOFILE, &none, NULL), 0);
+  uint64_t turns = atomic_load(&H.page->turns);
+  assert_int_equal(kill(old, SIGKILL), 0);
+  for (int64_t end = clock_mono_us() + 60000000; atomic_load(&H.page->turns) < turns + 4;) { /* it was asked more than once */
+    if (clock_mono_us() > end) fail_msg("nobody asks for a spare any more");
+    sched_yield();
+  }
+  assert_int_equal(spare(), 0);
+  assert_int_equal(prlimit(s, RLIMIT_NOFILE, &was, NULL), 0);
+  await_other(spare, old);
+  h_expect("exit 0", NULL, ATTEMPT_OK, NULL);
+}
+
 /* What runs runs on; when it has ended there is a guard again, with a spawner of its own. */
 static void test_guard_killed(void **st) {
   char line[32];
@@ -262,7 +282,7 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_given_back), cmocka_unit_test(test_siblings), cmocka_unit_test(test_forged_mark),
     cmocka_unit_test(test_unkillable), cmocka_unit_test(test_hostile_stop),
-    cmocka_unit_test(test_both_stopped), cmocka_unit_test(test_spare_killed), cmocka_unit_test(test_guard_killed)};
+    cmocka_unit_test(test_both_stopped), cmocka_unit_test(test_spare_killed), cmocka_unit_test(test_spare_later), cmocka_unit_test(test_guard_killed)};
   int rc = cmocka_run_group_tests_name("standing", tests, NULL, NULL);
   h_close();
   return rc;
