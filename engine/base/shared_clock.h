@@ -1,6 +1,6 @@
-/* The time that all nodes of one database share: what the database said last, plus CLOCK_BOOTTIME since. Every time that is
- * stored or compared with a stored one (due, start, end, ages, create) is of this clock; the wall clock of a node decides
- * nothing. Any thread; a mutex inside, held for a few sums.
+/* The time that all nodes of one database share: what the database said last, plus CLOCK_BOOTTIME since. Every time of an
+ * instance or a definition (due, start, end, ages, create) is of this clock; the wall clock of a node decides nothing. It stands
+ * where nothing is compared with it: pieces of logs, the token, the schema. Any thread; a mutex inside, held for a few sums.
  *
  * What never happens: it goes back. A database whose own clock was set back is waited for at half speed, so that timers
  * still come. */

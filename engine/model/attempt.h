@@ -34,7 +34,7 @@ struct attempt {
   struct task_policy policy;        /* with the node's overrides */
   char *key;                        /* WEIR_RUN_KEY: "s<store>:fi:nodeKey:index" or "s<store>:t:ti" */
   struct params *params;            /* a reference, NULL = none */
-  int64_t start_us;                 /* wall clock of the claim */
+  int64_t start_us;                 /* of the claim, by the clock that all nodes share */
   /* worker's: */
   uint32_t tries;                   /* starts that found its program being written */
   /* result: */
