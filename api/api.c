@@ -7,6 +7,9 @@
 #include "limits.h"
 #include "log.h"
 
+#define READY_ASKED_US 60000000   /* so long after somebody asked /readyz it is looked at each second */
+#define READY_LOOK_US 10000000
+
 /* Lower case is not needed: names are compared without case. */
 static void make_hosts(struct api *a) {
   static const char *const always[] = {"localhost", "127.0.0.1", "[::1]"};
@@ -28,11 +31,21 @@ static void api_free(struct api *a) {
   free(a);
 }
 
-/* What /readyz says is logged when it turns, whether somebody asks it or not. */
+/* A look may cost a write, since a node that idles has to try one. */
+static bool look_is_due(struct api *a) {
+  int64_t now = clock_mono_us();
+  bool close = a->unready_us || now - atomic_load(&a->asked_us) < READY_ASKED_US;
+  if (!close && now < a->look_us) return false;
+  a->look_us = now + READY_LOOK_US;
+  return true;
+}
+
+/* What /readyz says is logged when it turns: each second while somebody asks it or it is not ready, else within
+ * READY_LOOK_US. */
 static void tick(void *ctx) {
   struct api *a = ctx;
   struct health h;
-  if (!a->o.health || atomic_load(&a->draining)) return;
+  if (!a->o.health || atomic_load(&a->draining) || !look_is_due(a)) return;
   a->o.health(a->o.ctx, &h);
   const char *name;
   const struct health_part *bad = health_bad(&h, &name);

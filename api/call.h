@@ -25,7 +25,8 @@ struct api {
   const char **host_name;     /* what hosts points to */
   char listen_host[32];
   atomic_bool draining;
-  int64_t unready_us;         /* since when /readyz is 503, 0 = it is not; only the tick's */
+  int64_t unready_us, look_us;   /* CLOCK_MONOTONIC; since when /readyz is 503, 0 = it is not; the next look. Only the tick's */
+  _Atomic int64_t asked_us;      /* when /readyz was asked last */
   struct said said[2];        /* refusals: 503, 507 */
   struct offers offers;
   struct turn merge;          /* one update of a definition at a time: read, merged, saved (the store saves one at a time too) */

@@ -1,6 +1,7 @@
 /* /livez, /readyz, /version: open to everyone, and no more than they must say. None asks the database; /readyz waits a moment
  * (RUNNER_HEALTH_WAIT_US) for the runner's word on it, when there was no write lately. */
 #include "call.h"
+#include "clock.h"
 
 enum wr_rc h_livez(struct call *c) {
   j_open(c->out, '{');
@@ -23,6 +24,7 @@ const struct health_part *health_bad(const struct health *h, const char **name) 
 enum wr_rc h_readyz(struct call *c) {
   const struct api_opts *o = &c->api->o;
   struct health h = {{.ok = true}, {.ok = true}, {.ok = true}, {.ok = true}};
+  atomic_store(&c->api->asked_us, clock_mono_us());
   if (o->health) o->health(o->ctx, &h);
   c->health = h;
   c->has_health = true;
