@@ -72,9 +72,10 @@ static enum wr_rc write_file(const char *dir, const char *name, const char *text
   int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return no(err, dir, strerrordesc_np(errno));
   bool ok = geteuid() != 0 || (stat(dir, &st) == 0 && fchown(fd, st.st_uid, st.st_gid) == 0);
+  errno = ok ? ENOSPC : errno; /* what a write that is cut short does not say */
   ok = ok && write(fd, text, strlen(text)) == (ssize_t)strlen(text) && fsync(fd) == 0;
   int why = errno;
-  ok = close(fd) == 0 && ok;
+  if (close(fd) != 0 && ok) ok = false, why = errno;
   if (ok) return WR_OK;
   (void)unlink(path);
   return no(err, dir, strerrordesc_np(why));

@@ -426,6 +426,9 @@ enum wr_rc defs_bind(struct defs *d, struct flow_def *f, int64_t defs_version, c
     def_task_unref(e->now[i]);
     e->now[i] = t;
   }
+  pthread_mutex_lock(&d->mu);
+  evict(d); /* not before: its own tasks are kept by it only now */
+  pthread_mutex_unlock(&d->mu);
   if (rc != WR_OK) return rc;
   if (changed) fill(e);
   e->bound_at = defs_version;

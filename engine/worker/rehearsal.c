@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #define NAME "rehearsal"
+enum { TRY_S = 10 };
 
 static _Noreturn void say(int fd, const char *text) {
   (void)!write(fd, text, strlen(text));
@@ -39,6 +41,8 @@ static void walk(int fd, const struct run_as_user *u, const char *path) {
 static _Noreturn void be_user(int fd, const struct run_as_user *u, const char *path) {
   char text[244];
   const char *what = "become it";
+  signal(SIGALRM, SIG_DFL); /* a file system that does not answer must not hold up the start for ever */
+  alarm(TRY_S);
   if (setgroups(u->n_group, u->group) == 0 && setresgid(u->gid, u->gid, u->gid) == 0 && setresuid(u->uid, u->uid, u->uid) == 0) {
     walk(fd, u, path);
     what = "write there";
@@ -56,12 +60,15 @@ static bool try_one(const struct run_as_user *u, const char *path, char *text, s
   if (pid == 0) be_user(pipe_fd[1], u, path);
   int err = errno;
   close(pipe_fd[1]);
-  ssize_t got = pid > 0 ? read(pipe_fd[0], text, n - 1) : 0;
+  ssize_t got = 0;
+  while (pid > 0 && (got = read(pipe_fd[0], text, n - 1)) < 0 && errno == EINTR) {}
   text[got > 0 ? got : 0] = '\0';
   close(pipe_fd[0]);
   if (pid < 0) return snprintf(text, n, "Cannot fork: %s.", strerrordesc_np(err)), false;
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
-  if (status && !*text) snprintf(text, n, "Nothing can be run as user %.32s.", u->name);
+  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
+    snprintf(text, n, "User %.32s, who runs tasks, got no answer from %.90s within %d s.", u->name, path, TRY_S);
+  else if (status && !*text) snprintf(text, n, "Nothing can be run as user %.32s.", u->name);
   return status == 0;
 }
 

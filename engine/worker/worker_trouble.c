@@ -56,6 +56,7 @@ void worker_log_health(struct worker *w, struct health_part *out) { first_of(w, 
 /* The pause is over, and for as long again nobody has asked for a start: nothing is known against this node. */
 static void quiet(struct worker *w, struct timer *t) {
   (void)t;
+  w->troubles.pause_us = 0; /* the next failure begins anew */
   trouble_end(w, TROUBLE_START);
   news(w);
 }
