@@ -7,6 +7,7 @@
 #define RUNNER_BUDGET_H
 #include <stdbool.h>
 #include <stddef.h>
+#include "limits.h"
 
 struct budget_item { struct budget_item *older, *newer; size_t bytes; };
 struct budget { struct budget_item ends; size_t bytes, most, size; };  /* ends.older: the newest; ends.newer: the oldest; size: of an entry of late */
@@ -15,7 +16,7 @@ static inline void budget_init(struct budget *b, size_t most) {
   b->ends = (struct budget_item){&b->ends, &b->ends, 0};
   b->bytes = 0;
   b->most = most;
-  b->size = most + 1; /* not known: none is as large */
+  b->size = LIMIT_PARAMS_BYTES / 2; /* not known yet: one with many parameters */
 }
 static inline void budget_unlink_(struct budget_item *it) {
   it->older->newer = it->newer;

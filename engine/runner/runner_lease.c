@@ -5,7 +5,8 @@
  * It runs whole at the start, then every 10 s (or lease/6) while live rows exist. Every node looks for what is lost, its
  * own and that of the dead; one node at a time sends hints again and goes on with what a large flow has left: the store
  * says which, and when that one dies it says another. On a single-process store it runs again only when the queue in
- * memory has refused hints and has run empty since: then it fills the queue, and ends when that is full.
+ * memory has refused hints and has run empty since: then it fills the queue, and ends when that is full; or when timers that
+ * were dropped (timers.h) are due: then it makes the next ones.
  * What never happens: a loop over all rows in one turn: a page a turn, others in between. */
 #include <stdlib.h>
 #include "runner_int.h"

@@ -266,7 +266,8 @@ void node_start(struct node *n) {
   for (int s = 0; s < SLOT__N; s++) n->empty_told[s] = false, n->free_since[s] = INT64_MAX;
   n->away_told = false;
   struct runner_opts o = {.store = n->store, .defs = n->defs, .lease_us = w->lease_us, .info = {.host = "sim", .pid = n->id, .slots = 1, .roles = "all"},
-    .request_us = REQUEST_US, .cache_bytes = cache, .timers = w->small_cache ? 2 : 0, .seed = sim_rnd(w, UINT64_MAX), .mailbox = 1 + sim_rnd(w, 50),
+    .request_us = REQUEST_US, .cache_bytes = cache, .timers = w->small_cache ? 2 : 0, .seed = sim_rnd(w, UINT64_MAX),
+    .mailbox = 1 + sim_rnd(w, 50),
     .ports = {n, port_start, port_cancel, port_kill_all, port_deadline, port_push, w->single ? port_pull : NULL, port_nudge,
               port_flow_done, port_backlog, port_free_slots, port_boot_now}};
   memcpy(o.slots, n->slots, sizeof o.slots);
