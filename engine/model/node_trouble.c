@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "json_out.h"
 #include "limits.h"
 
 /* ---- to text ---- */
@@ -42,7 +43,7 @@ void node_trouble_write(const struct node_trouble *t, struct buf *out) {
   }
   if (t->n_stuck > 0) json_object_set_new(o, "stuck", stuck_out(t));
   if (t->n_aside > 0) json_object_set_new(o, "aside", aside_out(t));
-  char *text = json_object_size(o) > 0 ? json_dumps(o, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
+  char *text = json_object_size(o) > 0 ? json_text(o, JSON_ENSURE_ASCII) : NULL;
   if (text && strlen(text) <= LIMIT_NODE_TROUBLE_BYTES) buf_str(out, text);
   free(text);
   json_decref(o);

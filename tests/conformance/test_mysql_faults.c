@@ -711,7 +711,7 @@ static void another_or_foreign_schema_is_refused(void **st) {
   kit_sql("UPDATE schema_version SET version=1 WHERE version=99");
   kit_sql("DELETE FROM schema_version WHERE version=3");
   assert_int_equal(try_open(kit_url(), true, &err), WR_STORE_REFUSED);
-  assert_non_null(strstr(err.msg, "schema 1, this program needs 2"));
+  assert_non_null(strstr(err.msg, "schema 1, this program needs 3"));
   kit_wipe();
   kit_sql("CREATE TABLE task (id INT)");
   assert_int_equal(try_open(kit_url(), true, &err), WR_STORE_REFUSED);
