@@ -186,7 +186,9 @@ static int serve(struct server *s) {
   signals_exit_after(s->opts.stop_us - (rest < STOP_EXIT_US ? rest : STOP_EXIT_US), late_status, s);
   bool failed = node_failed(s->node);
   stop(s);
-  return failed ? EXIT_RUN_FAILED : EXIT_OK;
+  if (!failed) return EXIT_OK;
+  (void)wr_err_set(&err, WR_INTERNAL, "The processes that start tasks were killed and none is left to start another: this node has ended. Start it again, or let a supervisor do that.");
+  return complain("server", &err, EXIT_RUN_FAILED);
 }
 
 /* ---- what the options come to ---- */

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
@@ -48,6 +49,7 @@ static void on_alarm(int sig) { (void)sig; }
 /* Returns 0, or -1 when a former spawner, or another node, still has it after that time. */
 static int take_lock(void) {
   if (flock(FD_LOCK, LOCK_EX | LOCK_NB) == 0) return 0;
+  former_wake(FD_LOCK);
   struct sigaction sa = {.sa_handler = on_alarm}; /* no SA_RESTART: it ends the flock */
   sigset_t set;
   sigemptyset(&set);
@@ -78,8 +80,12 @@ static void lock_or_refuse(void) {
   }
   ssize_t n = pread(FD_LOCK, pid, sizeof pid - 1, 0);
   pid[n > 0 ? strcspn(pid, " \n") : 0] = '\0';
-  char text[160];
-  snprintf(text, sizeof text, "Another Weir process (pid %s) uses this data directory: stop it, or name another one with --data.", *pid ? pid : "unknown");
+  char text[244], left[120];
+  pid_t node = (pid_t)strtol(pid, NULL, 10);
+  if (node > 0 && kill(node, 0) && errno == ESRCH && former_names(FD_LOCK, left, sizeof left))
+    snprintf(text, sizeof text, "A server that was killed (pid %s) left processes that use this data directory and do not end: %s. Kill them with SIGKILL.", pid, left);
+  else
+    snprintf(text, sizeof text, "Another Weir process (pid %s) uses this data directory: stop it, or name another one with --data.", *pid ? pid : "unknown");
   refuse(WR_IN_USE, text);
 }
 
@@ -101,8 +107,13 @@ static void rehearse_or_refuse(const struct spawner_seed *seed) {
   if (!rehearse(seed->run_as, FD_RUN, seed->run_path, text, sizeof text)) refuse(WR_FORBIDDEN, text);
 }
 
+/* Whoever was stopped goes on when its parent dies, to see that it is to end: a guard when its node is killed, its spawner then by the
+ * guard, or at the guard's own death. Not passed on by a fork. */
+static void tie(void) { prctl(PR_SET_PDEATHSIG, SIGCONT, 0, 0, 0); }
+
 /* Nothing of the node's stays open, no signal of its terminal gets here. */
 static void settle_in(struct spawner_seed *seed) {
+  tie();
   int sock = fcntl(seed->sock, F_DUPFD_CLOEXEC, 16), lock = fcntl(seed->lock, F_DUPFD_CLOEXEC, 16);
   int null = fcntl(open("/dev/null", O_RDWR | O_CLOEXEC), F_DUPFD_CLOEXEC, 16);
   int run = seed->run < 0 ? -1 : fcntl(seed->run, F_DUPFD_CLOEXEC, 16);
@@ -124,11 +135,12 @@ static void settle_in(struct spawner_seed *seed) {
 
 /* Again and again while there is no room for a process: a node whose spawner died needs this one. Ends when the node does.
  * The first one's failure is told at once: -1. */
-static pid_t fork_at_last(int role) {
+static pid_t fork_at_last(const struct spawner_seed *seed) {
   struct pollfd p = {.fd = FD_SOCK}; /* it tells the node's end only */
   for (;;) {
     pid_t pid = fork();
-    if (pid >= 0 || role == SPAWNER_FIRST) return pid;
+    if (pid >= 0 || seed->role == SPAWNER_FIRST) return pid;
+    atomic_fetch_add(&seed->page->turns, 1); /* it moves */
     if (poll(&p, 1, FORK_AGAIN_MS) > 0) _exit(1);
   }
 }
@@ -136,12 +148,11 @@ static pid_t fork_at_last(int role) {
 /* Forked twice, so that the spare is the node's child and not ours, for we are no subreaper yet. Returns the node's end of
  * its socket, -1 = none. */
 static int make_spare(const struct spawner_seed *seed) {
-  int role = seed->role;
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) return -1;
-  pid_t pid = fork_at_last(role);
+  pid_t pid = fork_at_last(seed);
   if (pid == 0) {
-    if (fork_at_last(role) != 0) _exit(0);
+    if (fork_at_last(seed) != 0) _exit(0);
     spawner_main((struct spawner_seed){SPAWNER_SPARE, pair[1], FD_LOCK, FD_RUN, seed->run_path, seed->page, seed->run_as, seed->found});
   }
   if (pid > 0) waitpid(pid, NULL, 0);
@@ -199,9 +210,10 @@ static _Noreturn void be_guard(pid_t spawner, const struct run_as *run_as) {
 static void fork_from_guard(const struct spawner_seed *seed) {
   if (setsid() < 0) _exit(1);
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* for the guard; a fork does not pass it on */
-  pid_t pid = fork_at_last(seed->role);
+  pid_t pid = fork_at_last(seed);
   if (pid < 0) _exit(1);
   if (pid > 0) be_guard(pid, seed->run_as);
+  tie();
   prctl(PR_SET_NAME, "weir-spawner", 0, 0, 0);
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 }

@@ -1,6 +1,7 @@
 /* The node's end of the spawner: forks the first one, talks to it, buries it and wakes the next.
  * spawner_start() is called by main() before any thread; all else by the worker's loop thread, which then owns it.
- * Nothing here blocks but spawner_start(), spawner_end() and the wait for a process that was killed already. */
+ * Nothing here blocks but spawner_start() and spawner_end(), and a fresh spare for HELLO_MS; these have their limits, for others may
+ * stop any of the processes again and again. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -23,7 +24,7 @@
 #include "worker.h"
 
 #define LOCK_NAME "lock"
-enum { PAGE_BYTES = 4096, PATIENCE_MS = 500, SLAY_MS = 200, SPARE_END_MS = 2000 };
+enum { PAGE_BYTES = 4096, PATIENCE_MS = 500, READY_MS = 30000, HELLO_MS = 500, SLAY_MS = 200, GUARD_END_MS = 10000, SPARE_END_MS = 2000 };
 
 int spawner_send(struct spawner *s, const void *p, size_t n, const int *fds, int n_fd) {
   if (s->sock < 0) return EPIPE;
@@ -59,12 +60,14 @@ static ssize_t receive(int sock, void *p, size_t n, int flags, int *fd, size_t *
   return got;
 }
 
-/* The spare says its pid before anything else; it was forked before its socket was sent. */
+/* The spare says its pid before anything else; it was forked before its socket was sent. One that was stopped before that ends
+ * when it goes on. */
 static void meet_spare(struct spawner *s, int fd) {
   struct sw_plain m;
   int none[SW_REPORTS];
   size_t n;
-  if (receive(fd, &m, sizeof m, 0, none, &n) == (ssize_t)sizeof m && m.kind == SW_HELLO) {
+  struct pollfd p = {.fd = fd, .events = POLLIN};
+  if (poll(&p, 1, HELLO_MS) > 0 && receive(fd, &m, sizeof m, MSG_DONTWAIT, none, &n) == (ssize_t)sizeof m && m.kind == SW_HELLO) {
     s->spare = fd;
     s->spare_pid = m.pid;
   } else {
@@ -97,13 +100,25 @@ static void hang_up(struct spawner *s) {
   if (s->sock >= 0) close(s->sock);
   s->sock = -1;
   if (s->guard > 0) kill(s->guard, SIGCONT); /* who sees to it that its spawner runs */
+  else if (s->pid > 0) kill(s->pid, SIGCONT);
 }
 
-/* It ends when its spawner and all that was below it have ended. */
+static bool gone(pid_t *pid) {
+  if (*pid > 0 && waitpid(*pid, NULL, WNOHANG) == 0) return false;
+  *pid = -1;
+  return true;
+}
+
+/* It ends when its spawner and all that was below it have ended; the spawner is ours only if its guard died before it. What is left
+ * behind is continued by our own end, and then ends too: it keeps the lock until then. */
 static void await_guard(struct spawner *s) {
+  bool ended = false;
+  for (int ms = 0; ms < GUARD_END_MS && !(ended = gone(&s->guard) && gone(&s->pid)); ms++) {
+    hang_up(s);
+    poll(NULL, 0, 1);
+  }
   hang_up(s);
-  if (s->guard > 0) waitpid(s->guard, NULL, 0);
-  if (s->pid > 0) waitpid(s->pid, NULL, 0); /* ours only if its guard died before it */
+  if (!ended) log_error("worker.left_behind", L_INT("guard", s->guard), L_INT("spawner", s->pid), L_STR("effect", "they hold the data directory until they end"));
   s->guard = s->pid = -1;
 }
 
@@ -118,16 +133,14 @@ static void slay(void *ctx, pid_t pid) {
     reap_slay(pid, &group);
   } else if (send(s->spare, &m, sizeof m, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)sizeof m && poll(&p, 1, SLAY_MS) > 0) {
     (void)!recv(s->spare, &answer, sizeof answer, MSG_DONTWAIT);
+  } else {
+    kill(s->spare_pid, SIGCONT);
   }
 }
 
 bool spawner_cleared(struct spawner *s) {
   hang_up(s);
-  if (s->guard > 0 && waitpid(s->guard, NULL, WNOHANG) == 0) return false;
-  s->guard = -1;
-  if (s->pid > 0 && waitpid(s->pid, NULL, WNOHANG) == 0) return false; /* ours, if its guard died before it */
-  s->pid = -1;
-  return reap_debris(true, slay, s) == 0;
+  return gone(&s->guard) && gone(&s->pid) && reap_debris(true, slay, s) == 0;
 }
 
 void spawner_kill(struct spawner *s) {
@@ -141,6 +154,7 @@ int spawner_next(struct spawner *s) {
   s->sock = s->spare;
   s->guard = s->spare_pid;
   s->spare = s->spare_pid = -1;
+  kill(s->guard, SIGCONT); /* others may have stopped it in its sleep */
   if (spawner_send(s, &m, sizeof m, NULL, 0) == 0) return 0;
   await_guard(s);
   return -1;
@@ -213,7 +227,7 @@ static enum wr_rc await_ready(struct spawner *s, struct wr_err *err) {
   size_t n_fd;
   struct pollfd p = {.fd = s->sock, .events = POLLIN};
   if (poll(&p, 1, PATIENCE_MS) == 0) log_warn("worker.waiting", L_STR("for", "the process that used this data directory, or its last child, to end"));
-  ssize_t n = receive(s->sock, &m, sizeof m, 0, fd, &n_fd);
+  ssize_t n = poll(&p, 1, READY_MS) > 0 ? receive(s->sock, &m, sizeof m, MSG_DONTWAIT, fd, &n_fd) : -1;
   if (n == (ssize_t)sizeof m && m.kind == SW_READY) {
     s->pid = m.pid;
     if (n_fd) meet_spare(s, fd[0]);

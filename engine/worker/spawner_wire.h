@@ -117,6 +117,10 @@ uint64_t reap_mark(pid_t pid);
 /* slay NULL = reap_slay() */
 size_t reap_debris(bool marked, void (*slay)(void *ctx, pid_t pid), void *ctx);           /* marked: only what carries the mark of an attempt; a host may have other children */
 
+/* ---- former.c: who holds the lock of a data directory, of those of a server that was killed ---- */
+void former_wake(int lock);                              /* continues those that are stopped: they see then that they are to end */
+bool former_names(int lock, char *out, size_t n);        /* "weir-guard (12), .."; false: none that this process may look into */
+
 /* ---- guard.c, spawner.c: the processes ---- */
 enum { LOCK_PID_BYTES = 12 };        /* DATA/lock: the node's pid, blanks, a newline; behind it "ti epoch" lines of what never started */
 enum { SPAWNER_FIRST, SPAWNER_SPARE };

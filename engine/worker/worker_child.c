@@ -1,5 +1,5 @@
 /* The child process of an attempt, seen from the node: the request to the spawner, the pipes, the exit, the result that it
- * wrote; and what happens when the spawner dies. Loop thread only.
+ * wrote. Loop thread only. What happens when the spawner dies: worker_spawner.c.
  *
  * The node keeps the writing ends of the pipes open too: so a child that closes its output makes no noise; and pipes are
  * watched only from WATCH_US after the fork on: so one that runs for a millisecond wakes the loop by its exit at most.
@@ -7,11 +7,7 @@
  * come. A file of its result comes along, opened by the spawner, which makes and removes the attempt's directory.
  *
  * Places are counted by the spawner: a START sent now may wait at its gate. One that was not forked in the end
- * (STEP_WAITED) goes back to the queue.
- *
- * A dead spawner: its children die of their death signal, their orphans go to its guard, or to this process if that is dead
- * too, and are killed and reaped. Only when none is left the attempts end as LOST, and the spare is woken. What is started
- * meanwhile waits. */
+ * (STEP_WAITED) goes back to the queue. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -34,12 +30,8 @@
 #include "text.h"
 #include "worker_int.h"
 
-enum { READS_AT_END = 4096, PACKETS_A_TURN = 64 };
-#define DEBRIS_RETRY_US 2000
+enum { READS_AT_END = 4096 };
 #define WATCH_US 20000
-#define PULSE_US 1000000
-#define PULSE_MAX_US 5000000
-#define SPARE_AGAIN_US 1000000
 
 struct pipe { struct source src; int wr; uint8_t stream; bool nonblock; struct child *c; };
 struct child {
@@ -64,51 +56,37 @@ static void packet_free(struct packet *p) {
 }
 
 static void want_room(struct worker *w) {
-  if (w->link.fd >= 0) worker_rewatch(w, &w->link, EPOLLIN | (w->out ? EPOLLOUT : 0u));
+  if (w->minder.link.fd >= 0) worker_rewatch(w, &w->minder.link, EPOLLIN | (w->out && !w->minder.holding ? EPOLLOUT : 0u));
 }
 
-static void send_waiting(struct worker *w) {
-  if (!w->out || w->spawner_lost) return;
+static bool is_start(const void *p) { return *(const uint32_t *)p == SW_START; }
+
+void child_send_waiting(struct worker *w) {
+  if (!w->out || w->minder.lost || w->minder.holding) return;
   for (struct packet *p; (p = w->out);) {
     if (spawner_send(w->spawner, p->data, p->n, p->fd, p->n_fd) == EAGAIN) break;
     if (!(w->out = p->next)) w->out_tail = &w->out; /* another error: its death is seen when the socket is read */
+    w->minder.held -= is_start(p->data);
     packet_free(p);
   }
   want_room(w);
 }
 
-/* A spawner that has been asked and does not turn for PULSE_MAX_US is stopped, or hangs. While attempts run it is asked each
- * PULSE_US. */
-static void feel_pulse(struct worker *w) {
-  w->pulse_last = atomic_load(&w->spawner->page->turns);
-  if (w->pulse.it.pos || w->spawner_lost) return;
-  w->pulse_turns = w->pulse_last;
-  w->pulse_us = clock_mono_us();
-  worker_timer(w, &w->pulse, w->pulse_us + PULSE_US);
-}
-
-static void pulse_due(struct worker *w, struct timer *t) {
-  int64_t now = clock_mono_us();
-  if (w->spawner_lost) return;
-  if (atomic_load(&w->spawner->page->turns) != w->pulse_last) { /* it moved after the last packet */
-    if (w->kids.n) child_look(w); /* ends are expected of it: with all slots taken nothing else would ask */
-    return;
+void child_forget_waiting(struct worker *w) {
+  for (struct packet *p; (p = w->out);) {
+    w->out = p->next;
+    packet_free(p);
   }
-  worker_timer(w, t, now + PULSE_US);
-  if (w->pulse_turns != w->pulse_last) { /* it moved, and was asked again */
-    w->pulse_turns = w->pulse_last;
-    w->pulse_us = now;
-  }
-  if (now - w->pulse_us < PULSE_MAX_US) return;
-  trouble_begin(w, TROUBLE_SPAWNER, "The process that starts tasks does not move; it is replaced.");
-  spawner_kill(w->spawner);
+  w->out_tail = &w->out;
+  w->minder.held = 0;
 }
 
 /* Takes the descriptors behind the first `kept`, which are the child's pipes. In order; stays here while there is no room or no
- * spawner. */
+ * spawner. What is said of an attempt that runs is not held back. */
 static void send_packet(struct worker *w, const void *p, size_t n, const int *fd, int n_fd, int kept) {
-  feel_pulse(w);
-  if (!w->out && !w->spawner_lost && spawner_send(w->spawner, p, n, fd, n_fd) != EAGAIN) {
+  if (!is_start(p)) minder_release(w);
+  minder_asked(w);
+  if (!w->out && !w->minder.lost && !w->minder.holding && spawner_send(w->spawner, p, n, fd, n_fd) != EAGAIN) {
     for (int i = kept; i < n_fd; i++) close(fd[i]);
     return;
   }
@@ -118,16 +96,17 @@ static void send_packet(struct worker *w, const void *p, size_t n, const int *fd
   if (n_fd) memcpy(k->fd, fd, (size_t)n_fd * sizeof *fd);
   *w->out_tail = k;
   w->out_tail = &k->next;
+  w->minder.held += is_start(p);
   want_room(w);
 }
 
-static void say(struct worker *w, enum sw_kind kind) {
-  const struct sw_plain m = {.kind = kind};
-  if (w->spawner && !w->spawner_lost) send_packet(w, &m, sizeof m, NULL, 0, 0);
+void child_say(struct worker *w, int kind) {
+  const struct sw_plain m = {.kind = (uint32_t)kind};
+  if (w->spawner && !w->minder.lost) send_packet(w, &m, sizeof m, NULL, 0, 0);
 }
 
-void child_look(struct worker *w) { say(w, SW_LOOK); }
-void child_recall(struct worker *w) { say(w, SW_RECALL); }
+void child_look(struct worker *w) { child_say(w, SW_LOOK); }
+void child_recall(struct worker *w) { child_say(w, SW_RECALL); }
 
 void child_kill(struct wx_exec *x, int how) {
   struct worker *w = x->w;
@@ -358,7 +337,7 @@ static struct child *child_new(struct wx_exec *x, const wx_spawn *sp, const stru
 int child_spawn(struct wx_exec *x, const wx_spawn *sp, char *err, size_t err_n) {
   struct worker *w = x->w;
   if (!w->o.shell_allowed || !w->spawner) return snprintf(err, err_n, "SHELL is off on this node."), -1;
-  if (w->spawner->sock < 0 && !w->spawner_lost) return not_made(x, "The spawner of this node is gone.", err, err_n);
+  if (w->spawner->sock < 0 && !w->minder.lost) return not_made(x, "The spawner of this node is gone.", err, err_n);
   wr_assert(sp->n_rlimit <= SW_LIMITS);
   const struct run_as_user *u = run_as_find(w->spawner->run_as, sp->user);
   if (!u) return run_as_text(run_as_allows(w->spawner->run_as, sp->user), sp->user, err, err_n), -1;
@@ -464,8 +443,6 @@ static void judge(const struct child *c, const struct sw_exit *m, const char *er
   else start_made(x->w);
 }
 
-static void replace_unguarded(struct worker *w);
-
 static void finish(struct child *c, const struct sw_exit *m) {
   struct wx_exec *x = c->x;
   struct worker *w = x->w;
@@ -492,12 +469,12 @@ static void finish(struct child *c, const struct sw_exit *m) {
   x->a->run_us = m->run_us;
   x->child = NULL;
   bury(w, c);
-  replace_unguarded(w);
+  minder_settle(w);
   exec_child_done(x, &e);
   free(output);
 }
 
-/* ---- the spawner's death ---- */
+/* ---- the spawner is dead ---- */
 
 static struct child *an_orphan(struct worker *w) {
   const struct map64_slot *m;
@@ -506,93 +483,13 @@ static struct child *an_orphan(struct worker *w) {
   return NULL;
 }
 
-static void on_link(struct worker *w, struct source *s);
-static void clear_debris(struct worker *w, struct timer *t);
-
-/* ---- the two that stand by ---- */
-
-static void unwatch(struct watched *x) {
-  if (x->src.fd >= 0) close(x->src.fd);
-  x->src.fd = -1;
-}
-
-static void look_at(struct worker *w, struct watched *x, pid_t pid, void (*dead)(struct worker *, struct source *)) {
-  if (x->src.fd >= 0 && x->pid == pid) return;
-  unwatch(x);
-  x->pid = pid;
-  int fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
-  if (fd < 0) return;
-  x->src = (struct source){dead, fd};
-  worker_watch(w, &x->src, EPOLLIN);
-}
-
-static void spare_died(struct worker *w, struct source *s) {
-  (void)s;
-  if (w->spawner->spare >= 0) close(w->spawner->spare);
-  log_warn("worker.spare_died", L_INT("pid", w->spare.pid), L_STR("effect", "another one is made"));
-  w->spawner->spare = w->spawner->spare_pid = -1;
-  waitpid(w->spare.pid, NULL, WNOHANG);
-  unwatch(&w->spare);
-  say(w, SW_SPARE);
-}
-
-/* The spawner had no room for a process: it is asked again. */
-static void spare_due(struct worker *w, struct timer *t) {
-  (void)t;
-  if (w->spawner->spare < 0) say(w, SW_SPARE);
-}
-
-/* Nobody can stand above a spawner that runs already: it goes when nothing runs, and the spare takes its place. */
-static void replace_unguarded(struct worker *w) {
-  if (!w->unguarded || w->kids.n || w->spawner_lost || w->draining || w->spawner->spare < 0) return;
-  w->unguarded = false;
-  w->link.fd = -1;
-  w->spawner_lost = true;
-  w->debris.fire = clear_debris;
-  clear_debris(w, &w->debris);
-}
-
-static void guard_died(struct worker *w, struct source *s) {
-  (void)s;
-  unwatch(&w->guard);
-  int64_t again = w->debris.it.pos;
-  if (w->spawner_lost || again) return; /* with its spawner, which is being seen to */
-  waitpid(w->guard.pid, NULL, WNOHANG);
-  w->spawner->guard = -1;
-  w->unguarded = true;
-  log_warn("worker.guard_died", L_INT("pid", w->guard.pid), L_STR("effect", "it is replaced, with the spawner, when no process runs"));
-  replace_unguarded(w);
-}
-
-static void watch_both(struct worker *w) {
-  look_at(w, &w->spare, w->spawner->spare_pid, spare_died);
-  look_at(w, &w->guard, w->spawner->guard, guard_died);
-}
-
-/* After a READY, with which the next spare comes, or none. */
-static void meet_both(struct worker *w) {
-  watch_both(w);
-  if (w->spawner->spare < 0) worker_timer(w, &w->spare_again, clock_mono_us() + SPARE_AGAIN_US);
-}
-
-static void wake_spare(struct worker *w) {
-  w->spawner_lost = false;
-  if (spawner_next(w->spawner)) {
-    log_error("worker.no_spawner", L_STR("effect", "no process can be started any more; the node ends"));
-    trouble_begin(w, TROUBLE_SPAWNER, "There is no process left that could start tasks.");
-    if (w->o.useless) w->o.useless(w->o.ctx);
-  } else {
-    w->link = (struct source){on_link, w->spawner->sock};
-    worker_watch(w, &w->link, EPOLLIN);
-    watch_both(w);
-    w->pulse_us = clock_mono_us(); /* the patience with the one before is no measure for this one */
-    w->pulse_turns = w->pulse_last = atomic_load(&w->spawner->page->turns);
-  }
-  send_waiting(w); /* without a spawner they go nowhere: see below */
+void child_orphan_all(struct worker *w) {
+  const struct map64_slot *m;
+  for (size_t i = 0; (m = map64_next(&w->kids, &i));) ((struct child *)m->val)->orphaned = true;
 }
 
 /* All that was started by the dead one, or waits for one that will never be. */
-static void lose_children(struct worker *w) {
+void child_lose_orphans(struct worker *w) {
   int64_t begun = atomic_load(&w->spawner->page->begun);
   for (struct child *c; (c = an_orphan(w));) {
     if (c->id <= begun) c->x->lost = "The spawner of this node died.";
@@ -600,38 +497,7 @@ static void lose_children(struct worker *w) {
   }
 }
 
-static void orphan_all(struct worker *w) {
-  const struct map64_slot *m;
-  for (size_t i = 0; (m = map64_next(&w->kids, &i));) ((struct child *)m->val)->orphaned = true;
-}
-
-static void clear_debris(struct worker *w, struct timer *t) {
-  if (!spawner_cleared(w->spawner)) {
-    worker_timer(w, t, clock_mono_us() + DEBRIS_RETRY_US);
-    return;
-  }
-  lose_children(w);
-  wake_spare(w);
-  if (w->spawner->sock >= 0) return;
-  orphan_all(w);
-  lose_children(w);
-}
-
-static void spawner_died(struct worker *w) {
-  log_warn("worker.spawner_died", L_INT("pid", w->spawner->pid), L_INT("attempts", w->kids.n));
-  w->link.fd = -1; /* spawner_cleared() closes the socket: it leaves the epoll set */
-  w->spawner_lost = true;
-  w->unguarded = false;
-  unwatch(&w->guard);
-  for (struct packet *p; (p = w->out);) {
-    w->out = p->next;
-    packet_free(p);
-  }
-  w->out_tail = &w->out;
-  orphan_all(w);
-  w->debris.fire = clear_debris;
-  clear_debris(w, &w->debris);
-}
+/* ---- what it reports ---- */
 
 static void note_stuck(const struct child *c, const struct sw_exit *m) {
   const char state[2] = {(char)m->err};
@@ -639,7 +505,7 @@ static void note_stuck(const struct child *c, const struct sw_exit *m) {
             L_INT("attempt", c ? c->x->a->epoch : 0), L_STR("effect", "SIGKILL does not end it; its attempt does not end before it does"));
 }
 
-static void take_report(struct worker *w, const struct sw_exit *m) {
+void child_report(struct worker *w, const struct sw_exit *m) {
   struct child *c = map64_get(&w->kids, m->id);
   if (m->kind == SW_STUCK) {
     note_stuck(c, m);
@@ -650,26 +516,6 @@ static void take_report(struct worker *w, const struct sw_exit *m) {
   if (!c) return;
   if (m->kind == SW_STARTED) start_made(w), exec_limit(c->x, m->start_us);
   else if (m->kind == SW_EXIT) finish(c, m);
-}
-
-static void on_link(struct worker *w, struct source *s) {
-  union { uint32_t kind; struct sw_exit report[SW_REPORTS]; struct sw_plain plain; } m;
-  send_waiting(w);
-  for (int i = 0; i < PACKETS_A_TURN && s->fd >= 0; i++) {
-    ssize_t n = spawner_recv(w->spawner, &m, sizeof m);
-    if (n < 0) return;
-    if (n == 0) {
-      spawner_died(w);
-      return;
-    }
-    if (m.kind == SW_READY) {
-      trouble_end(w, TROUBLE_SPAWNER);
-      meet_both(w);
-    }
-    if (m.kind != SW_EXIT && m.kind != SW_STARTED && m.kind != SW_STUCK) continue;
-    for (size_t k = 0; k < (size_t)n / sizeof *m.report; k++) take_report(w, &m.report[k]);
-    if ((size_t)n < sizeof m.report) return; /* more would have come with these */
-  }
 }
 
 /* ---- open and close ---- */
@@ -687,24 +533,14 @@ enum wr_rc child_setup(struct worker *w, struct wr_err *err) {
   if (w->dir_fd < 0) return no(err, "Cannot open the data directory");
   if (!w->spawner) return WR_OK;
   atomic_store(&w->spawner->page->slots, w->o.process_slots);
-  w->link = (struct source){on_link, w->spawner->sock};
-  if (w->link.fd >= 0) worker_watch(w, &w->link, EPOLLIN);
-  w->pulse.fire = pulse_due;
-  w->spare_again.fire = spare_due;
-  meet_both(w);
+  minder_setup(w);
   return WR_OK;
 }
 
 void child_cleanup(struct worker *w) {
   child_sweep(w);
-  for (struct packet *p; (p = w->out);) {
-    w->out = p->next;
-    packet_free(p);
-  }
-  unwatch(&w->spare);
-  unwatch(&w->guard);
-  if (w->spawner_lost) (void)spawner_cleared(w->spawner);
-  spawner_end(w->spawner);
+  child_forget_waiting(w);
+  minder_cleanup(w);
   if (w->dir_fd >= 0) close(w->dir_fd);
   free(w->dir);
 }

@@ -3,7 +3,8 @@
  *
  *   worker.c        mailbox, epoll loop, timers, the calls of worker.h
  *   worker_exec.c   one attempt: start, the host table of the executor ABI, end
- *   worker_child.c  its child process: request, pipes, exit, result, loss of the spawner
+ *   worker_child.c  its child process: request, pipes, exit, result
+ *   worker_spawner.c  the spawner's pulse and death, guard and spare
  *   worker_later.c  attempts that are not started yet, for something must end first
  *   worker_log.c    the log thread: pieces, cap, ring
  *   worker_trouble.c  why this node cannot start processes just now; the pause after a start that failed
@@ -36,6 +37,19 @@ struct timer { struct heap_item it; void (*fire)(struct worker *w, struct timer 
 
 /* A process that only has to live; readable = it is dead. */
 struct watched { struct source src; pid_t pid; };
+
+/* What worker_spawner.c knows of the spawner and the two that stand by. */
+struct minder {
+  struct source link;              /* the spawner's socket */
+  struct watched spare, guard;
+  struct timer debris, pulse, spare_again, hold;   /* pulse: runs while it was asked for something and has not moved since */
+  uint64_t turns, last; int64_t pulse_us;          /* of the pulse */
+  int64_t lost_us;
+  size_t held;                     /* STARTs in w->out */
+  bool lost;                       /* its children are being killed; starts wait until that is done */
+  bool unguarded;                  /* its guard died: it is replaced when nothing runs */
+  bool holding;                    /* starts wait, so that nothing runs soon */
+};
 
 struct child;
 struct xlog;
@@ -84,7 +98,7 @@ struct worker {
   char *dir;                       /* the data directory, absolute */
   int dir_fd, epoll;
   pthread_t thread;
-  struct source mail, clock, boot, link;
+  struct source mail, clock, boot;
 
   pthread_mutex_t lock;            /* guards the mailbox, `running`; leaf: nothing is called under it */
   pthread_cond_t idle;             /* running became 0 */
@@ -114,13 +128,7 @@ struct worker {
   int64_t last_id;
   struct child *buried;            /* ended this turn: their sources may still be named by an event of it */
   struct packet *out, **out_tail;
-  bool spawner_lost;               /* its children are being killed; starts are refused until then */
-  struct timer debris;
-  struct watched spare, guard;     /* the two that stand by */
-  struct timer spare_again;        /* runs while one could not be made */
-  struct timer pulse;              /* runs while the spawner was asked for something and has not moved since */
-  uint64_t pulse_turns, pulse_last; int64_t pulse_us;
-  bool unguarded;                  /* its guard died: it is replaced when nothing runs */
+  struct minder minder;
   struct logger *logger;
   char scratch[PIPE_READ_BYTES];
 };
@@ -160,6 +168,22 @@ void child_cleanup(struct worker *w);
 void child_look(struct worker *w);          /* tells the spawner that the deadline moved back */
 void child_recall(struct worker *w);        /* what waits for a place comes back: all is about to be killed */
 void child_sweep(struct worker *w);         /* end of turn: frees the buried */
+
+void child_say(struct worker *w, int kind);  /* an enum sw_kind without more; nothing when there is no spawner */
+void child_send_waiting(struct worker *w);
+void child_forget_waiting(struct worker *w);
+void child_orphan_all(struct worker *w);
+void child_lose_orphans(struct worker *w);  /* they end: LOST, or HANDBACK what never began */
+struct sw_exit;
+void child_report(struct worker *w, const struct sw_exit *m);
+
+/* ---- worker_spawner.c ---- */
+void minder_init(struct worker *w);
+void minder_setup(struct worker *w);        /* w->spawner is there */
+void minder_cleanup(struct worker *w);      /* ends the spawner */
+void minder_asked(struct worker *w);        /* it has something to do: it is to move */
+void minder_settle(struct worker *w);       /* a child has ended: is this the moment for another guard? */
+void minder_release(struct worker *w);      /* starts are held back no longer */
 
 /* ---- worker_later.c ---- */
 void later_former(struct worker *w, struct attempt *a);       /* starts when the former attempt of that task has ended here */

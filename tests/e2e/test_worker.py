@@ -1,11 +1,13 @@
 """What a node does with attempts: starts that it cannot make, ends after its own TERM, logs as the API shows them."""
 import contextlib
 import os
+import pathlib
+import signal
 import subprocess
 import unittest
 import urllib.request
 
-from live import Server, children, directory, shell, until
+from live import Server, alive, children, directory, family, shell, until, weir
 
 
 def by_name(pid, name):
@@ -110,6 +112,87 @@ class CannotStart(Base):
                 row = self.task_ended(well, ti)
                 self.assertEqual((row["state"], row["losses"], row["failures"]), ("SUCCESS", 0, 0), row)
         self.assertEqual((well.stop(), ill.stop()), (0, 0))
+
+
+class Killed(Base):
+    """What stands around a node ends with it, whoever was stopped; a node without ends itself."""
+
+    def standing(self, server):
+        by = {pathlib.Path(f"/proc/{p}/comm").read_text().strip(): p for p in family(server.pid)}
+        return [by[f"weir-{name}"] for name in ("guard", "spawner", "spare")]
+
+    def busy(self, server):
+        """A task with a daemon of its own runs; all processes below the server."""
+        up = self.tmp / "up"
+        self.task_ids(server, 1, f"setsid sleep 1000 & echo > {up}; wait")
+        until("it is up", up.exists)
+        return family(server.pid)
+
+    def test_node_whose_spawner_is_stopped(self):
+        for i in range(2):  # the next start finds nothing in its way
+            server = self.server()
+            below = self.busy(server)
+            for pid in self.standing(server):
+                os.kill(pid, signal.SIGSTOP)
+            server.kill()
+            until("nothing is left", lambda: not any(alive(pid) for pid in below))
+            (self.tmp / "up").unlink()
+        self.assertEqual(self.server().stop(), 0)
+
+    @unittest.skipUnless(os.geteuid() == 0, "not root")
+    def test_node_that_may_not_continue_them(self):
+        """Root's processes, stopped by root, of a node that is root no more: the next start sees to them."""
+        self.tmp.chmod(0o711)
+        mine = dict(dev=False)
+        server = self.server("--run-as", "daemon", "--user", "nobody", **mine)
+        below = self.standing(server)
+        for pid in below:
+            os.kill(pid, signal.SIGSTOP)
+        server.kill()
+        self.assertTrue(alive(below[0]) and alive(below[1]))
+        again = self.server("--run-as", "daemon", "--user", "nobody", **mine)
+        self.assertFalse(any(alive(pid) for pid in below))
+        self.assertEqual(again.stop(), 0)
+
+    def test_next_start_names_them(self):
+        """They do not end: whoever stops them does so again."""
+        server = self.server()
+        guard, spawner, spare = self.standing(server)
+        self.busy(server)
+        group = pathlib.Path("/sys/fs/cgroup/freezer/weir-e2e-killed")
+        try:
+            group.mkdir(exist_ok=True)
+            (group / "cgroup.procs").write_text(str(guard))
+            (group / "freezer.state").write_text("FROZEN")
+        except OSError:
+            self.skipTest("no freezer")
+        try:
+            server.kill()
+            said = weir("server", "--dev", "--data", self.tmp / "data", "--listen", "127.0.0.1:0")
+            self.assertEqual(said.returncode, 4, said.stderr)
+            self.assertIn(f"A server that was killed (pid {server.pid})", said.stderr)
+            self.assertIn(f"weir-guard ({guard})", said.stderr)
+        finally:
+            (group / "freezer.state").write_text("THAWED")
+        until("they end", lambda: not any(alive(pid) for pid in (guard, spawner, spare)))
+        until("the group is empty", lambda: not (group / "cgroup.procs").read_text())
+        group.rmdir()
+        self.assertEqual(self.server().stop(), 0)
+
+    def test_nobody_is_left_to_wake(self):
+        """Spawner and spare die at once: the node says so, ends with 1, and leaves nothing; a supervisor starts another."""
+        server = self.server()
+        below = self.busy(server)
+        guard, spawner, spare = self.standing(server)
+        os.kill(guard, signal.SIGSTOP)  # or the spare is woken before it is killed
+        os.kill(spawner, signal.SIGKILL)
+        os.kill(spare, signal.SIGKILL)
+        os.kill(guard, signal.SIGCONT)
+        self.assertEqual(server.wait(), 1)
+        self.assertTrue(any("event=worker.no_spawner" in line for line in server.lines))
+        self.assertIn("weir server:", server.lines[-1])
+        self.assertFalse(any(alive(pid) for pid in below))
+        self.assertEqual(self.server().stop(), 0)
 
 
 class Stopped(Base):

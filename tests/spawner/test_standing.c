@@ -2,6 +2,7 @@
  * go on all the while. Hostile users and the freezer need root: skipped without. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,7 +16,7 @@
 #include "clock.h"
 #include "harness.h"
 
-enum { FLOOD = 2000, STARTS = 60 };
+enum { FLOOD = 2000, STARTS = 60, HELD_MS = 300 };
 static char self[256];
 
 /* A program that makes siblings of itself, as fast as it can. */
@@ -139,6 +140,59 @@ static void test_both_stopped(void **st) {
   h_expect("exit 0", NULL, ATTEMPT_OK, NULL);
   worker_health(H.w, &part);
   assert_true(part.ok);
+}
+
+/* Who sleeps may have been stopped in its sleep: that is seen when it is woken, whether there is work or not. */
+static void test_spare_stopped(void **st) {
+  (void)st;
+  for (int i = 0; i < 2; i++) {
+    pid_t g = guard(), s = spawner(), asleep = await_other(spare, 0);
+    assert_true(g > 0 && s > 0 && kill(asleep, SIGSTOP) == 0 && kill(i ? s : g, SIGKILL) == 0);
+    await_other(spawner, s);
+    assert_int_equal(guard(), asleep);
+    h_expect("exit 0", NULL, ATTEMPT_OK, NULL);
+  }
+}
+
+/* One runs before the other may end, again and again, unless it is held back. */
+static void test_guard_of_a_busy_node(void **st) {
+  char script[2][160], up[96];
+  int out[2], go[2];
+  int64_t ti[2], end = clock_mono_us() + 60000000;
+  pid_t old = guard(), now = old;
+  (void)st;
+  for (int i = 0; i < 2; i++) {
+    char name[8];
+    snprintf(name, sizeof name, "busy%d", i);
+    out[i] = h_fifo(name);
+    snprintf(script[i], sizeof script[i], "%s/%s", H.dir, name);
+    go[i] = open(script[i], O_WRONLY | O_CLOEXEC);
+    snprintf(script[i], sizeof script[i], "echo > %s/up; read x < %s/%s", H.dir, H.dir, name);
+  }
+  struct pollfd begun = {.fd = h_fifo("up"), .events = POLLIN};
+  snprintf(up, sizeof up, "%s/up", H.dir);
+  int hold = open(up, O_WRONLY | O_CLOEXEC); /* so that poll() waits between two writers */
+  ti[0] = start(script[0], NULL);
+  h_line(begun.fd, up, sizeof up);
+  assert_int_equal(kill(old, SIGKILL), 0);
+  for (int i = 0; now == old || now == 0; i = !i) {
+    ti[!i] = start(script[!i], NULL);
+    if (poll(&begun, 1, HELD_MS) > 0) (void)!read(begun.fd, up, sizeof up);
+    assert_int_equal(write(go[i], "\n", 1), 1);
+    struct attempt *a = h_await(ti[i]);
+    assert_int_equal(a->end, ATTEMPT_OK);
+    attempt_free(a);
+    now = guard();
+    assert_true(clock_mono_us() < end);
+    ti[0] = ti[!i]; /* the one that is left */
+    ti[1] = ti[!i];
+  }
+  for (int i = 0; i < 2; i++) assert_int_equal(write(go[i], "\n", 1), 1);
+  attempt_free(h_await(ti[0]));
+  h_expect("exit 0", NULL, ATTEMPT_OK, NULL);
+  for (int i = 0; i < 2; i++) close(go[i]), close(out[i]);
+  close(hold);
+  close(begun.fd);
 }
 
 /* A user's task stops all that is of that user, again and again: others of it may stand between setresuid() and exec(). */
@@ -282,7 +336,8 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_given_back), cmocka_unit_test(test_siblings), cmocka_unit_test(test_forged_mark),
     cmocka_unit_test(test_unkillable), cmocka_unit_test(test_hostile_stop),
-    cmocka_unit_test(test_both_stopped), cmocka_unit_test(test_spare_killed), cmocka_unit_test(test_spare_later), cmocka_unit_test(test_guard_killed)};
+    cmocka_unit_test(test_both_stopped), cmocka_unit_test(test_spare_killed), cmocka_unit_test(test_spare_later), cmocka_unit_test(test_guard_killed),
+    cmocka_unit_test(test_spare_stopped), cmocka_unit_test(test_guard_of_a_busy_node)};
   int rc = cmocka_run_group_tests_name("standing", tests, NULL, NULL);
   h_close();
   return rc;
