@@ -72,7 +72,7 @@ static _Noreturn void refuse(enum wr_rc rc, const char *text) {
 }
 
 static void lock_or_refuse(void) {
-  char pid[32] = "";
+  char pid[LOCK_PID_BYTES + 1] = "";
   if (take_lock() == 0) {
     int n = snprintf(pid, sizeof pid, "%-*d\n", LOCK_PID_BYTES - 1, (int)getppid());
     if (pwrite(FD_LOCK, pid, (size_t)n, 0) != n) refuse(WR_NO_SPACE, "The data directory cannot be written.");
@@ -80,10 +80,10 @@ static void lock_or_refuse(void) {
   }
   ssize_t n = pread(FD_LOCK, pid, sizeof pid - 1, 0);
   pid[n > 0 ? strcspn(pid, " \n") : 0] = '\0';
-  char text[244], left[120];
+  char text[244], left[96];
   pid_t node = (pid_t)strtol(pid, NULL, 10);
   if (node > 0 && kill(node, 0) && errno == ESRCH && former_names(FD_LOCK, left, sizeof left))
-    snprintf(text, sizeof text, "A server that was killed (pid %s) left processes that use this data directory and do not end: %s. Kill them with SIGKILL.", pid, left);
+    snprintf(text, sizeof text, "A server that was killed (pid %s) left processes that hold this data directory: %s. Continue them with kill -CONT, or end them with kill -KILL.", pid, left);
   else
     snprintf(text, sizeof text, "Another Weir process (pid %s) uses this data directory: stop it, or name another one with --data.", *pid ? pid : "unknown");
   refuse(WR_IN_USE, text);

@@ -27,7 +27,6 @@
  * loop up, as vfork does; on a dead network file system that can be long. */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -49,6 +48,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bare.h"
 #include "clock.h"
 #include "err.h"
 #include "heap.h"
@@ -78,6 +78,8 @@ struct proc {                    /* an attempt, from its fork to its report */
   uint32_t uid;
   int64_t killed_us, ended_us;   /* its SIGKILL; the end of its main child */
   bool told, held;               /* the node knows that it does not die; processes of it live */
+  bool recount;                  /* it, or one of its tree, has died since the last hunt: others of it may have come to us */
+  size_t unseen;                 /* so many, of those that came before, have not been looked at yet */
   struct sw_exit report;
 };
 
@@ -269,24 +271,13 @@ static void main_ended(struct spawn *s, struct proc *p, int status, const struct
   heap_remove(&s->kills, &p->kill_at);
   s->n_killed -= p->killed_us != 0;
   p->ended_us = s->now_us;
+  p->recount = true;
   map64_del(&s->by_id, p->report.id);
   map64_del(&s->by_pid, p->pid);
   p->next = s->ended;
   s->ended = p;
   s->n_ended++;
   s->idle_us = s->now_us;
-}
-
-static void on_child(struct spawn *s) {
-  struct rusage ru;
-  int status;
-  drain(s->chld);
-  for (pid_t pid; (pid = wait4(-1, &status, WNOHANG | __WALL, &ru)) > 0;) {
-    if (pid == s->spare) s->spare = 0; /* its number may come again */
-    if (workdirs_reaped(&s->dirs, pid) || strays_reaped(&s->strays, pid)) continue;
-    struct proc *p = map64_get(&s->by_pid, pid);
-    if (p) main_ended(s, p, status, &ru); /* the rest of its tree, if any, is ours now: see hunt() */
-  }
 }
 
 /* Names what SIGKILL does not end; the attempt that it is of keeps its place. */
@@ -306,31 +297,62 @@ static void tell_stuck_mains(struct spawn *s) {
   }
 }
 
-/* Children of ours that are no main child of a running attempt are killed, some hundred a turn. */
-static void hunt(struct spawn *s) {
-  struct strays *st = &s->strays;
-  reap_children(&st->kids);
-  st->more = false;
-  pid_t group = 0;
-  size_t n = 0;
-  for (size_t i = 0; i < st->kids.n; i++) {
-    pid_t pid = st->kids.v[i];
-    if (map64_get(&s->by_pid, pid) || pid == s->dirs.broom || pid == s->spare || strays_known(st, pid)) continue;
-    if (n++ == STRAYS_A_TURN) {
-      st->more = true;
-      return;
-    }
-    strays_add(st, pid, s->now_us);
-    reap_slay(pid, &group);
-  }
-}
-
 /* Whose it is by its mark, unless it is of a user that no process of that attempt can be; one that took that off belongs to
  * whoever of its user ended before it was seen, for a while. */
 static bool is_of(const struct spawn *s, const struct stray *x, const struct proc *p) {
   bool same = p->uid == x->uid || x->uid == STRAY_ANYBODY;
   if (x->owner) return p->report.id == x->owner && (same || p->uid == 0);
   return same && x->since_us >= p->ended_us && s->now_us - x->since_us < STUCK_US;
+}
+
+/* What was below it comes to us. */
+static void stray_died(struct spawn *s, pid_t pid) {
+  const struct stray *x = map64_get(&s->strays.by_pid, pid);
+  for (struct proc *p = x ? s->ended : NULL; p; p = p->next) p->recount |= is_of(s, x, p);
+}
+
+static void on_child(struct spawn *s) {
+  struct rusage ru;
+  int status;
+  drain(s->chld);
+  for (pid_t pid; (pid = wait4(-1, &status, WNOHANG | __WALL, &ru)) > 0;) {
+    if (pid == s->spare) s->spare = 0; /* its number may come again */
+    stray_died(s, pid);
+    if (workdirs_reaped(&s->dirs, pid) || strays_reaped(&s->strays, pid)) continue;
+    struct proc *p = map64_get(&s->by_pid, pid);
+    if (p) main_ended(s, p, status, &ru); /* the rest of its tree, if any, is ours now: see hunt() */
+  }
+}
+
+/* New children stand at the end of the list, so a flood of them does not keep an attempt from its end: it waits for those that stood
+ * there when it died, or the last of its tree that was seen. Without that order: for all. */
+static void count_unseen(struct spawn *s, size_t seen, size_t more) {
+  for (struct proc *p = s->ended; p; p = p->next) {
+    size_t left = p->recount || s->strays.kids.file < 0 ? more : p->unseen > seen ? p->unseen - seen : 0;
+    p->unseen = left < more ? left : more;
+    p->recount = false;
+  }
+}
+
+/* Children of ours that are no main child of a running attempt are killed, some hundred a turn. */
+static void hunt(struct spawn *s) {
+  struct strays *st = &s->strays;
+  reap_children(&st->kids);
+  pid_t group = 0;
+  size_t n = 0, more = 0;
+  for (size_t i = 0; i < st->kids.n; i++) {
+    pid_t pid = st->kids.v[i];
+    if (map64_get(&s->by_pid, pid) || pid == s->dirs.broom || pid == s->spare || strays_known(st, pid)) continue;
+    if (n == STRAYS_A_TURN) {
+      more++;
+      continue;
+    }
+    n++;
+    strays_add(st, pid, s->now_us);
+    reap_slay(pid, &group);
+  }
+  st->more = more > 0;
+  count_unseen(s, n, more);
 }
 
 static void hold(struct spawn *s, const struct stray *x) {
@@ -340,7 +362,7 @@ static void hold(struct spawn *s, const struct stray *x) {
 
 static void hold_ended(struct spawn *s) {
   const struct map64_slot *m;
-  for (struct proc *p = s->ended; p; p = p->next) p->held = s->strays.more;
+  for (struct proc *p = s->ended; p; p = p->next) p->held = p->unseen > 0;
   for (size_t i = 0; (m = map64_next(&s->strays.by_pid, &i));) {
     struct stray *x = m->val;
     hold(s, x);
@@ -500,7 +522,7 @@ static bool await_exec(_Atomic uint32_t *tid, int64_t us) {
   for (int64_t end = clock_mono_us() + us, left = us; atomic_load(tid) != 0; left = end - clock_mono_us()) {
     if (left <= 0) return false;
     const struct timespec t = {left / 1000000, left % 1000000 * 1000};
-    syscall(SYS_futex, tid, FUTEX_WAIT, LAUNCHING, &t, NULL, 0);
+    (void)bare_wait(tid, LAUNCHING, &t);
   }
   return true;
 }

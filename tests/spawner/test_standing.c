@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include "bare.h"
 #include "clock.h"
 #include "harness.h"
 
@@ -25,6 +27,18 @@ static int be_flood(void) {
     if (syscall(SYS_clone, 0x8000 /* CLONE_PARENT */ | SIGCHLD, 0, 0, 0, 0) == 0) pause();
   pause();
   return 0;
+}
+
+static void *storm(void *none) {
+  while (!none)
+    if (syscall(SYS_clone, 0x8000 /* CLONE_PARENT */ | SIGCHLD, 0, 0, 0, 0) == 0) pause();
+  return NULL;
+}
+
+static int be_storm(void) {
+  pthread_t t;
+  for (int i = 0; i < 3; i++) pthread_create(&t, NULL, storm, NULL);
+  for (;;) pause();
 }
 
 /* Makes a sibling that bears the mark of the attempt that was started before this one, and says its number in a named pipe. */
@@ -267,6 +281,32 @@ static void test_siblings(void **st) {
   assert_int_equal(h_child(spawner(), "test_spawner_st"), 0);
 }
 
+/* Threads that make children of the spawner without end, as many as their user may have; they outrun a spawner that looks at some
+ * hundred a turn. Others end all the same. */
+static void test_endless_siblings(void **st) {
+  (void)st;
+  if (geteuid()) skip();
+  char config[400];
+  snprintf(config, sizeof config, "{\"argv\":[\"%s\",\"storm\"],\"user\":\"nobody\",\"grace\":0,\"rlimits\":{\"nproc\":1500}}", self);
+  int64_t ti = start(NULL, config);
+  for (int i = 0; i < 10; i++) h_expect("sleep 1000 & exit 0", NULL, ATTEMPT_OK, NULL);
+  worker_cancel(H.w, ti, 1);
+  struct attempt *a = h_await(ti);
+  assert_int_equal(a->signal, SIGKILL);
+  attempt_free(a);
+}
+
+/* Until exec the spawner has its errno in common with its child. */
+static void test_errno_of_a_wait(void **st) {
+  static _Atomic uint32_t word = 1;
+  const struct timespec t = {0, 1000};
+  (void)st;
+  errno = EXDEV;
+  assert_int_equal(bare_wait(&word, 1, &t), ETIMEDOUT);
+  assert_int_equal(bare_wait(&word, 2, &t), EAGAIN);
+  assert_int_equal(errno, EXDEV);
+}
+
 /* What bears the mark of another user's attempt does not hold up the end of that, whatever keeps it alive. */
 static void test_forged_mark(void **st) {
   static const char group[] = "/sys/fs/cgroup/freezer/weir-test";
@@ -320,6 +360,7 @@ static void test_given_back(void **st) {
 
 int main(int argc, char **argv) {
   if (argc > 1 && strcmp(argv[1], "flood") == 0) return be_flood();
+  if (argc > 1 && strcmp(argv[1], "storm") == 0) return be_storm();
   if (argc > 2 && strcmp(argv[1], "forge") == 0) return be_forger(argv[2]);
   ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
   if (n <= 0) return 1;
@@ -337,7 +378,7 @@ int main(int argc, char **argv) {
     cmocka_unit_test(test_given_back), cmocka_unit_test(test_siblings), cmocka_unit_test(test_forged_mark),
     cmocka_unit_test(test_unkillable), cmocka_unit_test(test_hostile_stop),
     cmocka_unit_test(test_both_stopped), cmocka_unit_test(test_spare_killed), cmocka_unit_test(test_spare_later), cmocka_unit_test(test_guard_killed),
-    cmocka_unit_test(test_spare_stopped), cmocka_unit_test(test_guard_of_a_busy_node)};
+    cmocka_unit_test(test_endless_siblings), cmocka_unit_test(test_errno_of_a_wait), cmocka_unit_test(test_spare_stopped), cmocka_unit_test(test_guard_of_a_busy_node)};
   int rc = cmocka_run_group_tests_name("standing", tests, NULL, NULL);
   h_close();
   return rc;
