@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 #include "clock.h"
+#include "cond.h"
 #include "log.h"
 #include "token.h"
 
@@ -94,11 +95,7 @@ static void *watch(void *arg) {
 }
 
 static enum wr_rc start_watch(struct auth *a, struct wr_err *err) {
-  pthread_condattr_t attr;
-  pthread_condattr_init(&attr);
-  pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-  pthread_cond_init(&a->wake, &attr);
-  pthread_condattr_destroy(&attr);
+  cond_mono(&a->wake);
   a->running = pthread_create(&a->thread, NULL, watch, a) == 0;
   return a->running ? WR_OK : wr_err_set(err, WR_INTERNAL, "No thread can be made.");
 }

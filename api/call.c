@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 #include "clock.h"
+#include "cond.h"
 #include "def.h"
 #include "limits.h"
 #include "log.h"
@@ -211,7 +212,6 @@ static void answered(struct req *q, void *ctx) {
 
 static struct asked *asked_new(const struct call *c, const struct req *q) {
   struct asked *a = wr_malloc(sizeof *a + q->n_start * sizeof *a->start);
-  pthread_condattr_t mono;
   memset(a, 0, sizeof *a);
   a->q = *q;
   a->q.done = answered;
@@ -226,10 +226,7 @@ static struct asked *asked_new(const struct call *c, const struct req *q) {
   }
   atomic_init(&a->refs, 2);
   pthread_mutex_init(&a->lock, NULL);
-  pthread_condattr_init(&mono);
-  pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
-  pthread_cond_init(&a->cond, &mono);
-  pthread_condattr_destroy(&mono);
+  cond_mono(&a->cond);
   return a;
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "clock.h"
+#include "cond.h"
 
 
 #define PUSH_MAX 200000           /* hints that wait to be sent; beyond it they are left to the reconciler */
@@ -35,14 +36,6 @@ struct pump {
   bool nudging;                   /* the poller looks for nudges: to be woken when a slot is free */
   bool in_stop;
 };
-
-static void cond_init(pthread_cond_t *c) {
-  pthread_condattr_t a;
-  pthread_condattr_init(&a);
-  pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
-  pthread_cond_init(c, &a);
-  pthread_condattr_destroy(&a);
-}
 
 /* ---- pusher ---- */
 
@@ -210,8 +203,8 @@ enum wr_rc pump_new(struct queue *q, enum slot_class slot, enum pump_nudges nudg
   p->nudges = nudges;
   pthread_mutex_init(&p->out_lock, NULL);
   pthread_mutex_init(&p->in_lock, NULL);
-  cond_init(&p->out_cond);
-  cond_init(&p->in_cond);
+  cond_mono(&p->out_cond);
+  cond_mono(&p->in_cond);
   *out = p;
   if (pthread_create(&p->pusher, NULL, push_main, p) != 0) return wr_err_set(err, WR_INTERNAL, "No thread can be started.");
   p->has_pusher = true;

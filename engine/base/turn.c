@@ -2,16 +2,6 @@
 #include "turn.h"
 #include <errno.h>
 
-void cond_mono(pthread_cond_t *c) {
-  pthread_condattr_t mono;
-  pthread_condattr_init(&mono);
-  pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
-  pthread_cond_init(c, &mono);
-  pthread_condattr_destroy(&mono);
-}
-
-struct timespec mono_at(int64_t us) { return (struct timespec){us / 1000000, us % 1000000 * 1000}; }
-
 void turn_init(struct turn *t) {
   pthread_mutex_init(&t->lock, NULL);
   cond_mono(&t->free);

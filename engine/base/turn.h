@@ -4,14 +4,11 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <time.h>
+#include "cond.h"
 
 struct turn { pthread_mutex_t lock; pthread_cond_t free; bool taken; };
 void turn_init(struct turn *t);
 void turn_done(struct turn *t);
 bool turn_take(struct turn *t, int64_t until_us); /* CLOCK_MONOTONIC; false: it was not free until then */
 void turn_give(struct turn *t);
-
-void cond_mono(pthread_cond_t *c);                /* its timedwait counts by CLOCK_MONOTONIC */
-struct timespec mono_at(int64_t us);
 #endif

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "clock.h"
+#include "cond.h"
 #include "mem.h"
 #include "queue_backend.h"
 
@@ -173,13 +174,9 @@ const struct queue_ops queue_memory_ops = {
 
 struct queue *queue_memory_new(size_t max_hints) {
   struct memory_queue *q = wr_new(struct memory_queue);
-  pthread_condattr_t attr;
   q->base.ops = &queue_memory_ops;
   q->max = max_hints;
   pthread_mutex_init(&q->mu, NULL);
-  pthread_condattr_init(&attr);
-  pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-  pthread_cond_init(&q->cv, &attr);
-  pthread_condattr_destroy(&attr);
+  cond_mono(&q->cv);
   return &q->base;
 }

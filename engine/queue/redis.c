@@ -11,6 +11,7 @@
  * A pop is a request that may outlive the call: queue_wake returns while BLMPOP is on its way, and the next pop reads
  * its answer (`owed`, `spare`). All waiting is poll(2) with a deadline; a read or write never waits longer than
  * COMMAND_US. What never happens: user text as a format, a reply used before its type and size were checked. */
+#include "cond.h"
 #include "redis_int.h"
 #include <poll.h>
 #include <stdio.h>
@@ -472,14 +473,6 @@ static const struct queue_ops redis_ops = {
     .pop_nudge = redis_pop_nudge, .pop_end = redis_pop_end, .health = redis_health, .wake = redis_wake, .nudge = redis_nudge, .depth = redis_depth,
 };
 
-static void cond_init_mono(pthread_cond_t *cv) {
-  pthread_condattr_t attr;
-  pthread_condattr_init(&attr);
-  pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-  pthread_cond_init(cv, &attr);
-  pthread_condattr_destroy(&attr);
-}
-
 enum wr_rc queue_redis_new(struct redis_where *w, const char *prefix, size_t max_hints, struct queue **out,
                            struct wr_err *err) {
   struct redis_queue *q = wr_new(struct redis_queue);
@@ -492,7 +485,7 @@ enum wr_rc queue_redis_new(struct redis_where *w, const char *prefix, size_t max
   snprintf(q->list, sizeof q->list, "weir:%s:q:default:0", q->prefix);
   pthread_mutex_init(&q->mu, NULL);
   pthread_mutex_init(&q->push_mu, NULL);
-  cond_init_mono(&q->cv);
+  cond_mono(&q->cv);
   q->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (q->wake_fd < 0 || pthread_create(&q->dialer, NULL, redis_dialer, q) != 0) {
     redis_done(q);

@@ -6,11 +6,11 @@
  * What never happens: mu is held over I/O, or an event is lost when its batch does not commit: it stays in ev[]. */
 #include <stdlib.h>
 #include <string.h>
+#include "cond.h"
 #include "runner_int.h"
 
 enum wr_rc runner_new(const struct runner_opts *o, struct runner **out, struct wr_err *err) {
   struct runner *r = wr_new(struct runner);
-  pthread_condattr_t mono;
   r->o = *o;
   if (r->o.lease_us == 0) r->o.lease_us = 60 * 1000000LL;
   if (r->o.request_us == 0) r->o.request_us = LIMIT_REQUEST_US;
@@ -29,10 +29,7 @@ enum wr_rc runner_new(const struct runner_opts *o, struct runner **out, struct w
   r->res_tail = &r->res_head;
   arena_init(&r->mem, 0);
   pthread_mutex_init(&r->mu, NULL);
-  pthread_condattr_init(&mono);
-  pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
-  pthread_cond_init(&r->wake, &mono);
-  pthread_condattr_destroy(&mono);
+  cond_mono(&r->wake);
   watch_init(&r->watch, runner_now(r));
   enum wr_rc rc = lease_join(r, err);
   if (rc != WR_OK) { runner_free(r); return rc; }

@@ -4,19 +4,16 @@
 #include <stdio.h>
 #include <string.h>
 #include "clock.h"
+#include "cond.h"
 #include "log.h"
 
 #define FORGET_US 5000000             /* failures further apart than that are not one fault */
 
 void watch_init(struct watch *w, int64_t boot_us) {
-  pthread_condattr_t mono;
   memset(w, 0, sizeof *w);
   atomic_store(&w->ok_us, boot_us);
   pthread_mutex_init(&w->mu, NULL);
-  pthread_condattr_init(&mono);
-  pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
-  pthread_cond_init(&w->news, &mono);
-  pthread_condattr_destroy(&mono);
+  cond_mono(&w->news);
 }
 
 void watch_done(struct watch *w) {

@@ -3,6 +3,7 @@
  *
  * What never happens: work on a server that may forget a commit (unless durability=relaxed); a change of another schema;
  * two processes that make the schema at once; an id given twice. */
+#include "cond.h"
 #include "mysql_priv.h"
 #include <errmsg.h>
 #include <mysqld_error.h>
@@ -249,11 +250,7 @@ static struct my *my_new(const struct store_opts *o, const struct my_url *url) {
   pthread_mutex_init(&s->ids_mu, NULL);
   turn_init(&s->def_mu);
   pthread_mutex_init(&s->pool_mu, NULL);
-  pthread_condattr_t attr;
-  pthread_condattr_init(&attr);
-  pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-  pthread_cond_init(&s->pool_cond, &attr);
-  pthread_condattr_destroy(&attr);
+  cond_mono(&s->pool_cond);
   return s;
 }
 

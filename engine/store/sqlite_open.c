@@ -1,5 +1,6 @@
 /* Opening and closing a SQLite store: the schema, the ids, the connections. One thread, before any other uses the store
  * and after all have stopped. */
+#include "cond.h"
 #include "sqlite_priv.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -129,12 +130,8 @@ static struct sq *sq_new(const char *path) {
   pthread_mutex_init(&s->ckpt.mu, NULL);
   pthread_mutex_init(&s->files_mu, NULL);
   pthread_mutex_init(&s->pool_mu, NULL);
-  pthread_condattr_t attr; /* waits have a limit, and the wall clock may step */
-  pthread_condattr_init(&attr);
-  pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-  pthread_cond_init(&s->ckpt.cond, &attr);
-  pthread_cond_init(&s->pool_cond, &attr);
-  pthread_condattr_destroy(&attr);
+  cond_mono(&s->ckpt.cond);
+  cond_mono(&s->pool_cond);
   arena_init(&s->texts, 0);
   return s;
 }

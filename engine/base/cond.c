@@ -1,0 +1,12 @@
+/* See cond.h. */
+#include "cond.h"
+
+void cond_mono(pthread_cond_t *c) {
+  pthread_condattr_t mono;
+  pthread_condattr_init(&mono);
+  pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
+  pthread_cond_init(c, &mono);
+  pthread_condattr_destroy(&mono);
+}
+
+struct timespec mono_at(int64_t us) { return (struct timespec){us / 1000000, us % 1000000 * 1000}; }
