@@ -10,7 +10,7 @@
  *
  * What never happens: a wait without limit for a process that others may stop. Whoever is woken or hung up is continued too; one
  * that does not move for PULSE_MAX_US is killed; where even that is in vain, or nobody is left to wake, the node ends. */
-#include <stdio.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -86,9 +86,16 @@ static void look_at(struct worker *w, struct watched *x, pid_t pid, void (*dead)
   worker_watch(w, &x->src, EPOLLIN);
 }
 
+/* An event of this turn may be of whoever was watched before. */
+static bool is_dead(const struct watched *x) {
+  struct pollfd p = {.fd = x->src.fd, .events = POLLIN};
+  return poll(&p, 1, 0) > 0;
+}
+
 static void spare_died(struct worker *w, struct source *s) {
   struct minder *k = &w->minder;
   (void)s;
+  if (!is_dead(&k->spare)) return;
   if (w->spawner->spare >= 0) close(w->spawner->spare);
   log_warn("worker.spare_died", L_INT("pid", k->spare.pid), L_STR("effect", "another one is made"));
   w->spawner->spare = w->spawner->spare_pid = -1;
@@ -148,6 +155,7 @@ void minder_release(struct worker *w) {
 static void guard_died(struct worker *w, struct source *s) {
   struct minder *k = &w->minder;
   (void)s;
+  if (!is_dead(&k->guard)) return;
   unwatch(&k->guard);
   if (k->lost) return; /* with its spawner, which is being seen to */
   waitpid(k->guard.pid, NULL, WNOHANG);
