@@ -14,7 +14,6 @@
 #include "own.h"
 #include "text.h"
 
-#define NEXT_FILE "weir.token.new"
 #define OLD_FILE "weir.token.old"
 #define NOTE_FILE "weir.token.host"
 #define TURN_US 10000000     /* one rotation waits so long for others */
@@ -116,12 +115,12 @@ int token_turn(const char *dir, struct wr_err *err) {
 enum wr_rc token_prepare(const char *dir, const struct bearer *t, struct wr_err *err) {
   char line[AUTH_TOKEN_LEN + 2];
   snprintf(line, sizeof line, "%s\n", t->text);
-  return write_file(dir, NEXT_FILE, line, err);
+  return write_file(dir, TOKEN_NEXT_FILE, line, err);
 }
 
 enum wr_rc token_place(const char *dir, bool replace, struct wr_err *err) {
   struct pair p;
-  paths(&p, dir, NEXT_FILE, TOKEN_FILE);
+  paths(&p, dir, TOKEN_NEXT_FILE, TOKEN_FILE);
   int rc = replace ? rename(p.from, p.to) : link(p.from, p.to);
   if (rc != 0) return no(err, dir, strerrordesc_np(errno));
   if (!replace) (void)unlink(p.from);
@@ -133,7 +132,7 @@ enum wr_rc token_place(const char *dir, bool replace, struct wr_err *err) {
 
 void token_drop(const char *dir) {
   struct pair p;
-  paths(&p, dir, NEXT_FILE, NEXT_FILE);
+  paths(&p, dir, TOKEN_NEXT_FILE, TOKEN_NEXT_FILE);
   (void)unlink(p.from);
 }
 

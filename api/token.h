@@ -8,6 +8,7 @@
 
 struct bearer { char text[AUTH_TOKEN_LEN + 1], hash[STORE_TOKEN_CHARS + 1]; };
 #define TOKEN_FILE "weir.token"
+#define TOKEN_NEXT_FILE "weir.token.new"   /* one that is to take its place */
 
 void token_new(struct bearer *t);
 bool token_of(struct bearer *t, const char *text);            /* false: not a token */

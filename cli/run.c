@@ -6,7 +6,6 @@
  * dead; another ends at once, and the spawner kills them. */
 #include <errno.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +23,7 @@
 #include "verbs.h"
 
 #define GRACE_US 5000000
+#define START_US 10000000         /* from the start of the flow to the answer that it is stored */
 #define TICK_US 1000000           /* a tree shows passing seconds */
 #define LOGS_US 200000            /* what steps print wakes nobody: with --logs it is asked for */
 #define OTHERS_NAMED 3            /* of the unfinished runs that a store holds */
@@ -41,7 +41,9 @@ struct job {
   struct follow view;
   int64_t fi;
   int sig;                        /* first signal taken, 0 = none */
-  struct req cancel;
+  struct req start, cancel;       /* here, for the runner may answer them late */
+  struct req_start one;
+  atomic_bool started;            /* `start` is answered */
   atomic_int poked;               /* a turn has ended since we looked */
 };
 
@@ -108,36 +110,19 @@ static void on_flow_done(void *ctx, int64_t fi, enum flow_state state) {
   on_changed(ctx);
 }
 
-struct answer { pthread_mutex_t lock; pthread_cond_t cond; bool done; };
-static void on_answer(struct req *q, void *ctx) {
-  struct answer *a = ctx;
-  (void)q;
-  pthread_mutex_lock(&a->lock);
-  a->done = true;
-  pthread_cond_signal(&a->cond);
-  pthread_mutex_unlock(&a->lock);
-}
-
-static enum wr_rc start_flow(struct job *j, struct wr_err *err) {
-  struct answer a = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
-  struct req_start one = {.flow_id = j->flow->flow_id, .params = j->params};
-  struct req q = {.kind = REQ_START, .start = &one, .n_start = 1, .done = on_answer, .done_ctx = &a};
-  if (runner_post(node_runner(j->node), &q)) {
-    pthread_mutex_lock(&a.lock);
-    while (!a.done) pthread_cond_wait(&a.cond, &a.lock);
-    pthread_mutex_unlock(&a.lock);
-  }
-  if (q.rc) *err = q.err;
-  j->fi = one.fi;
-  return q.rc;
-}
-
 static void nobody_waits(struct req *q, void *ctx) {
   (void)q;
   (void)ctx;
 }
 
-/* ---- following ---- */
+/* ---- signals ---- */
+
+/* What has not begun yet is canceled when it has. */
+static void cancel(struct job *j) {
+  if (!j->fi) return;
+  j->cancel = (struct req){.kind = REQ_CANCEL_FLOW, .fi = j->fi, .done = nobody_waits};
+  (void)runner_post(node_runner(j->node), &j->cancel); /* refused: the second signal remains */
+}
 
 static void take_signal(struct job *j, int sig) {
   if (signals_haste(sig)) {
@@ -147,9 +132,36 @@ static void take_signal(struct job *j, int sig) {
   if (j->sig) return;
   j->sig = sig;
   fputs("canceling; Ctrl-C again ends at once\n", stderr);
-  j->cancel = (struct req){.kind = REQ_CANCEL_FLOW, .fi = j->fi, .done = nobody_waits};
-  (void)runner_post(node_runner(j->node), &j->cancel); /* refused: the second signal remains */
+  cancel(j);
 }
+
+/* ---- the start ---- */
+
+static void on_answer(struct req *q, void *ctx) {
+  struct job *j = ctx;
+  (void)q;
+  atomic_store(&j->started, true);
+  signals_wake();
+}
+
+static enum wr_rc start_flow(struct job *j, struct wr_err *err) {
+  j->one = (struct req_start){.flow_id = j->flow->flow_id, .params = j->params};
+  j->start = (struct req){.kind = REQ_START, .start = &j->one, .n_start = 1, .done = on_answer, .done_ctx = j};
+  int64_t until = clock_mono_us() + START_US;
+  bool posted = runner_post(node_runner(j->node), &j->start);
+  while (posted && !atomic_load(&j->started)) {
+    if (clock_mono_us() >= until)
+      return wr_err_set(err, WR_DB_UNAVAILABLE, "The database has not answered for %d s: whether the flow has begun is not known.", START_US / 1000000);
+    int sig = signals_wait_until(until);
+    if (sig) take_signal(j, sig);
+  }
+  if (j->start.rc) *err = j->start.err;
+  j->fi = j->one.fi;
+  if (j->sig && !j->start.rc) cancel(j);
+  return j->start.rc;
+}
+
+/* ---- following ---- */
 
 /* Until there is something to look at; seconds that pass are drawn meanwhile. */
 static void wait_change(struct job *j) {
@@ -279,7 +291,7 @@ static int run_job(struct job *j) {
     if (code < 0) code = refuse(j, &err, exit_of(err.code));
   } else {
     rc = run_flow(j, &err);
-    code = rc ? refuse(j, &err, rc == WR_DB_UNAVAILABLE ? EXIT_UNREACHABLE : EXIT_REFUSED) : exit_code(j);
+    code = rc ? refuse(j, &err, j->sig == SIGINT ? EXIT_INTERRUPTED : rc == WR_DB_UNAVAILABLE ? EXIT_UNREACHABLE : EXIT_REFUSED) : exit_code(j);
   }
   node_drain(j->node, GRACE_US);
   return code;

@@ -1,5 +1,6 @@
 /* `weir token show` and `weir token rotate`. Main thread. Both become the owner of the data directory first, so that nothing they
  * make there stands in the way of the server. What never happens: the token on anything but standard output. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -56,6 +57,11 @@ static enum wr_rc show(const struct place *p, struct wr_err *err) {
   return elsewhere(asked ? now.host : note, err);
 }
 
+/* Every node takes it from now on, and only the new file has it. */
+static enum wr_rc not_in_place(const char *data, const char *why, struct wr_err *err) {
+  return wr_err_set(err, WR_OUTCOME_UNKNOWN, "The new token counts already, but lies in %.110s/" TOKEN_NEXT_FILE " only (%.40s): move it to " TOKEN_FILE " beside it.", data, why);
+}
+
 static enum wr_rc rotate(const struct place *p, struct wr_err *err) {
   struct bearer t;
   struct store_token now = {0}, was;
@@ -66,9 +72,13 @@ static enum wr_rc rotate(const struct place *p, struct wr_err *err) {
   if (turn < 0) return err->code;
   enum wr_rc rc = token_prepare(p->data, &t, err);
   if (!rc) rc = store_token_at(p->store, &now, &was, err);
-  if (!rc) rc = token_place(p->data, true, err);
+  bool counts = rc == WR_OK;
+  if (counts) rc = token_place(p->data, true, err);
   else token_drop(p->data);
+  const char *why = strerrordesc_np(errno); /* as token_place() left it */
   close(turn);
+  if (counts && rc) return not_in_place(p->data, why, err);
+  if (rc == WR_OUTCOME_UNKNOWN) return wr_err_set(err, rc, "The database did not say whether the new token counts: nobody knows it. Rotate again.");
   if (rc) return rc;
   printf("a new token is in %s/" TOKEN_FILE "; every node takes it within 2 s\n", p->data);
   return WR_OK;
@@ -99,7 +109,7 @@ int verb_token(int argc, char **argv) {
   } else {
     if (!rc && c.n_args != 1) rc = wr_err_set(&err, WR_BAD_REQUEST, "Say what: show or rotate.");
     if (!rc) rc = do_it(&c, c.args[0], &err);
-    if (rc) code = complain("token", &err, rc == WR_NOT_FOUND ? EXIT_NOT_FOUND : exit_of(rc));
+    if (rc) code = complain("token", &err, rc == WR_NOT_FOUND ? EXIT_NOT_FOUND : rc == WR_OUTCOME_UNKNOWN ? EXIT_RUN_FAILED : exit_of(rc));
   }
   config_done(&c);
   return code;

@@ -483,6 +483,23 @@ class Token(Base):
         self.assertTrue(self.asks(server, "ab" * 32))
         self.assertEqual(server.stop(), 0)
 
+    def test_not_in_place(self):
+        """The hash is written, the file cannot be: the user learns that the new one counts, and what to do."""
+        self.assertEqual(self.server().stop(), 0)
+        token, new = self.data / "weir.token", self.data / "weir.token.new"
+        old = self.token()
+        token.unlink()
+        token.mkdir()
+        done = weir("token", "rotate", "--data", self.data)
+        self.assertEqual((done.returncode, done.stdout), (1, ""), done.stderr)
+        self.assertIn(f"The new token counts already, but lies in {new} only (Is a directory)", done.stderr)
+        token.rmdir()
+        new.rename(token)
+        server = self.server()
+        self.assertTrue(self.asks(server, self.token()))
+        self.assertFalse(self.asks(server, old))
+        self.assertEqual(server.stop(), 0)
+
     def test_set_aside(self):
         """One that does not count is kept under another name, and the way to the right one is shown."""
         self.assertEqual(self.server().stop(), 0)
@@ -537,7 +554,7 @@ class Cluster(Token):
         return self.server("--store", self.store, data=self.tmp / name)
 
     # of Token, these are SQLite's
-    test_show = test_rotate = test_rotate_at_once = test_adopted = test_set_aside = test_owner = None
+    test_show = test_rotate = test_rotate_at_once = test_not_in_place = test_adopted = test_set_aside = test_owner = None
 
     def test_one_for_all(self):
         a, b = self.node("a"), self.node("b")
