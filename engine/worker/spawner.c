@@ -36,7 +36,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -48,26 +47,21 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "bare.h"
 #include "clock.h"
 #include "err.h"
 #include "heap.h"
 #include "map64.h"
 #include "mem.h"
 #include "oom.h"
-#include "run_as.h"
 #include "spawner_wire.h"
 
-enum { STACK_BYTES = 64 * 1024, TEXT_MAX = 64 << 20, SLICE_NS = 100000, PACKETS_A_TURN = 32 };
+enum { SLICE_NS = 100000, PACKETS_A_TURN = 32 };
 #define HOLD_US 10000
 enum { HOLD_PART = 3 };            /* reports are at most a third of what waits: enough is left until the answer is here */
 #define PATIENCE_MAX_US 600000000
 #define IDLE_DIRS_US 1000000       /* directories made ahead stand so long while nothing runs */
-#define EXEC_WAIT_US 1000000       /* from clone to exec; what takes longer is killed and handed back */
-#define STOP_WAIT_US 50000         /* the same, of one that was stopped */
 #define STUCK_US 10000000          /* after SIGKILL; what lives longer is named */
 #define LOOK_US 1000000            /* while something that was killed lives */
-#define LAUNCHING 1U
 #define BROOM_STOP_US 1000000      /* a stop waits so long for what is swept; the next start sweeps the rest */
 
 struct proc {                    /* an attempt, from its fork to its report */
@@ -84,11 +78,8 @@ struct proc {                    /* an attempt, from its fork to its report */
 };
 
 struct spawn {
-  pid_t pid;                     /* its own */
   int epoll, chld, grace, deadline;
   struct sw_page *page;
-  const struct run_as *run_as;
-  const struct found *found;   /* as it was before any task could speak */
   int64_t armed_us;              /* deadline the timer stands at */
   bool dying, stuffed;           /* the node is dead; its socket is full */
   struct map64 by_id, by_pid;    /* running */
@@ -100,7 +91,7 @@ struct spawn {
   size_t sent, n_out, cap_out;
   int64_t out_since_us;          /* when the first of them came */
   int64_t now_us;                /* of this turn, monotonic */
-  struct arena arena;            /* of the start under way */
+  struct launcher launcher;
   struct strays strays;
   pid_t spare;                   /* the guard to be, when it was made here; 0 = none */
   const struct spawner_seed *seed;
@@ -109,11 +100,6 @@ struct spawn {
   int oom_score;                 /* of what runs here */
   int64_t idle_us, dying_us;     /* when the last attempt ended; when the node died */
 };
-
-/* For the child of the next fork, which finds its files in this process's table and changes them there. */
-void spawner_null_files(int null) {
-  for (int i = 0; i < 3; i++) dup2(null, i);
-}
 
 /* ---- reports ---- */
 
@@ -408,175 +394,6 @@ static void settle_ends(struct spawn *s) {
 
 /* ---- starts ---- */
 
-/* n NUL-terminated texts from *at on; NULL when they do not fit. */
-static char **split(struct arena *a, char **at, const char *end, uint32_t n) {
-  char **v = arena_alloc(a, (n + 1) * sizeof *v);
-  for (uint32_t i = 0; i < n; i++) {
-    char *nul = *at < end ? memchr(*at, 0, (size_t)(end - *at)) : NULL;
-    if (!nul) return NULL;
-    v[i] = *at;
-    *at = nul + 1;
-  }
-  v[n] = NULL;
-  return v;
-}
-
-static const char *path_of(char *const *env) {
-  for (; *env; env++)
-    if (strncmp(*env, "PATH=", 5) == 0) return *env + 5;
-  return "/usr/local/bin:/usr/bin:/bin";
-}
-
-/* The files to try for argv[0], as execvp would. */
-static const char *const *programs(struct arena *a, const char *name, char *const *env) {
-  const char *path = path_of(env);
-  size_t n = 2, i = 0;
-  for (const char *c = path; *c; c++) n += *c == ':';
-  const char **v = arena_alloc(a, n * sizeof *v);
-  if (strchr(name, '/') || !*name) {
-    v[i++] = name;
-  } else {
-    for (const char *dir = path, *end; ; dir = end + 1) {
-      end = strchrnul(dir, ':');
-      size_t len = (size_t)(end - dir);
-      char *file = arena_alloc(a, len + strlen(name) + 3);
-      memcpy(file, len ? dir : ".", len ? len : 1);
-      file[len ? len : 1] = '/';
-      memcpy(file + (len ? len : 1) + 1, name, strlen(name) + 1);
-      v[i++] = file;
-      if (!*end) break;
-    }
-  }
-  v[i] = NULL;
-  return v;
-}
-
-/* The text of a start: behind it in the packet, or in a file. NULL: it is not there. */
-static char *text_of(struct spawn *s, const struct sw_start *m, size_t inline_bytes, int text_fd) {
-  if (m->text_bytes > TEXT_MAX) return NULL;
-  char *text = arena_alloc(&s->arena, m->text_bytes);
-  if (!(m->flags & SW_TEXT_FD)) {
-    if (inline_bytes != m->text_bytes) return NULL;
-    memcpy(text, m + 1, inline_bytes);
-    return text;
-  }
-  for (size_t got = 0; got < m->text_bytes;) {
-    ssize_t n = pread(text_fd, text + got, m->text_bytes - got, (off_t)got);
-    if (n <= 0) return NULL;
-    got += (size_t)n;
-  }
-  return text;
-}
-
-/* What the node cannot know: where its directory is. */
-static char **with_dir(struct spawn *s, char **env, uint32_t n_env, const struct workdir *dir) {
-  size_t n = strlen(s->dirs.path) + WORKDIR_NAME + sizeof "WEIR_OUTPUT=//output";
-  char **v = arena_alloc(&s->arena, (n_env + 3) * sizeof *v), *b = arena_alloc(&s->arena, 2 * n);
-  memcpy(v, env, n_env * sizeof *v);
-  snprintf(b, n, "WEIR_WORKDIR=%s/%s", s->dirs.path, dir->name);
-  snprintf(b + n, n, "WEIR_OUTPUT=%s/%s/output", s->dirs.path, dir->name);
-  v[n_env] = b;
-  v[n_env + 1] = b + n;
-  v[n_env + 2] = NULL;
-  return v;
-}
-
-static bool make_plan(struct spawn *s, struct child_plan *p, struct sw_start *m, char *text, const struct workdir *dir) {
-  char *at = text, *end = text + m->text_bytes;
-  if (m->n_limit > SW_LIMITS || m->n_group > m->text_bytes / sizeof(uint32_t) || m->n_argv == 0) return false;
-  if (m->n_argv > m->text_bytes || m->n_env > m->text_bytes) return false;
-  uint32_t *group = arena_alloc(&s->arena, m->n_group * sizeof *group); /* aligned */
-  memcpy(group, at, m->n_group * sizeof *group);
-  at += m->n_group * sizeof *group;
-  char **cwd = split(&s->arena, &at, end, m->flags & SW_CWD ? 1 : 0);
-  char **argv = cwd ? split(&s->arena, &at, end, m->n_argv) : NULL;
-  char **env = argv ? split(&s->arena, &at, end, m->n_env) : NULL;
-  if (!env) return false;
-  p->argv = argv;
-  p->env = with_dir(s, env, m->n_env, dir);
-  p->cwd = *cwd;
-  p->program = programs(&s->arena, argv[0], env);
-  p->umask = m->umask >= 0 ? m->umask : (int)s->found->umask;
-  p->found = s->found;
-  p->mark = MARK_BASE + (uint64_t)m->id;
-  p->limit = m->limit;
-  p->n_limit = m->n_limit;
-  p->set_user = m->flags & SW_USER;
-  p->uid = m->uid;
-  p->gid = m->gid;
-  p->group = group;
-  p->n_group = m->n_group;
-  return true;
-}
-
-/* ENOENT of a file that is there: what its first line names is not. */
-static void refine(struct child_plan *p) {
-  if (p->step == STEP_EXEC && p->err == ENOENT && p->program[0][0] == '/' && !p->program[1] &&
-      access(p->program[0], F_OK) == 0)
-    p->step = STEP_INTERPRETER;
-}
-
-/* Bounded, unlike vfork: others of its user may stop it between setresuid() and exec(). The kernel clears the word and wakes us
- * when the child leaves our memory, by exec or by its end. */
-static bool await_exec(_Atomic uint32_t *tid, int64_t us) {
-  for (int64_t end = clock_mono_us() + us, left = us; atomic_load(tid) != 0; left = end - clock_mono_us()) {
-    if (left <= 0) return false;
-    const struct timespec t = {left / 1000000, left % 1000000 * 1000};
-    (void)bare_wait(tid, LAUNCHING, &t);
-  }
-  return true;
-}
-
-static bool is_stopped(pid_t pid) {
-  char name[16], state = reap_state(pid, name);
-  return state == 'T' || state == 't';
-}
-
-/* Killed, it lets go at once; one that hangs in exec beyond that keeps this stack, and the node learns of a dead spawner. */
-static void disturbed(struct spawn *s, struct child_plan *plan, pid_t pid, _Atomic uint32_t *tid) {
-  kill(pid, SIGKILL);
-  if (!await_exec(tid, EXEC_WAIT_US)) _exit(1);
-  waitpid(pid, NULL, __WALL);
-  spawner_null_files(FD_NULL);
-  plan->step = STEP_DISTURBED;
-  plan->err = ETIMEDOUT;
-  s->now_us = clock_mono_us();
-}
-
-/* Returns the pid, or -1 with plan->step and ->err set. */
-static pid_t launch(struct spawn *s, struct child_plan *plan) {
-  static char stack[STACK_BYTES] __attribute__((aligned(64)));
-  static _Atomic uint32_t tid;
-  plan->parent = s->pid;
-  if (clock_boot_us() >= atomic_load(&s->page->deadline_us)) {
-    plan->step = STEP_DEADLINE;
-    return -1;
-  }
-  atomic_store(&tid, LAUNCHING);
-  pid_t pid = clone(child_main, stack + sizeof stack, CLONE_VM | CLONE_FILES | CLONE_CHILD_CLEARTID | SIGCHLD, plan, NULL, NULL, &tid);
-  if (pid < 0) {
-    plan->step = STEP_FORK;
-    plan->err = errno;
-  } else if (!await_exec(&tid, STOP_WAIT_US) && (is_stopped(pid) || !await_exec(&tid, EXEC_WAIT_US))) {
-    disturbed(s, plan, pid, &tid);
-    return -1;
-  } else if (plan->step) { /* written by the child, before it ended */
-    waitpid(pid, NULL, __WALL);
-    refine(plan);
-    pid = -1;
-  }
-  spawner_null_files(FD_NULL);
-  return pid;
-}
-
-/* Whatever the node says: it may have been talked into it. */
-static bool allowed(const struct spawn *s, struct child_plan *p) {
-  uid_t uid = p->set_user ? p->uid : geteuid();
-  if (run_as_enters(s->run_as, uid, p->set_user ? p->gid : getegid(), p->group, p->set_user ? p->n_group : 0)) return true;
-  p->step = STEP_NOT_ALLOWED;
-  return false;
-}
-
 static struct workdir *dir_of(struct spawn *s, const struct sw_start *m, struct child_plan *plan) {
   bool other = m->flags & SW_USER;
   struct workdir *dir = workdir_take(&s->dirs, other ? m->uid : s->dirs.me, other ? m->gid : getegid());
@@ -588,21 +405,24 @@ static struct workdir *dir_of(struct spawn *s, const struct sw_start *m, struct 
 
 static void on_start(struct spawn *s, struct sw_start *m, size_t n, const int *fd, int n_fd) {
   atomic_store(&s->page->begun, m->id);
+  struct launcher *l = &s->launcher;
   struct child_plan plan = {.step = STEP_REQUEST, .err = EINVAL};
   struct sw_exit r = {.kind = SW_EXIT, .id = m->id, .fd = -1};
   int err = m->flags & SW_APART ? 1 : 0, want = 1 + err + !!(m->flags & SW_STDIN) + !!(m->flags & SW_TEXT_FD);
-  char *text = n_fd == want ? text_of(s, m, n - sizeof *m, fd[n_fd - 1]) : NULL;
-  struct workdir *dir = text ? dir_of(s, m, &plan) : NULL;
+  bool may = n_fd == want && launch_plan(l, &plan, m, n, fd[n_fd - 1]) && launch_allowed(l, &plan);
+  struct workdir *dir = may ? dir_of(s, m, &plan) : NULL;
   pid_t pid = -1;
-  if (dir && make_plan(s, &plan, m, text, dir) && allowed(s, &plan)) {
+  if (dir) {
+    launch_dir(l, &plan, m->n_env, s->dirs.path, dir->name);
     plan.step = plan.err = 0;
     plan.fd[0] = m->flags & SW_STDIN ? fd[1 + err] : STDIN_FILENO;
     plan.fd[1] = fd[0];
     plan.fd[2] = fd[err];
     r.start_us = clock_mono_us();
-    pid = launch(s, &plan);
+    pid = launch(l, &plan);
+    if (plan.step == STEP_DISTURBED) s->now_us = clock_mono_us();
   }
-  arena_reset(&s->arena);
+  arena_reset(&l->arena);
   if (pid < 0) {
     r.step = plan.step;
     r.err = plan.err;
@@ -763,7 +583,7 @@ static void turn(struct spawn *s) {
 /* In the spawner's process, when all that stands around it is made. */
 _Noreturn void spawner_loop(const struct spawner_seed *seed, int spare) {
   static struct spawn s;
-  s = (struct spawn){.pid = getpid(), .page = seed->page, .run_as = seed->run_as, .found = &seed->found, .seed = seed, .strays = STRAYS_INIT, .armed_us = INT64_MAX};
+  s = (struct spawn){.launcher = {.pid = getpid(), .page = seed->page, .run_as = seed->run_as, .found = &seed->found}, .page = seed->page, .seed = seed, .strays = STRAYS_INIT, .armed_us = INT64_MAX};
   gate_init(&s.gate);
   sigset_t set;
   sigemptyset(&set);
@@ -773,7 +593,7 @@ _Noreturn void spawner_loop(const struct spawner_seed *seed, int spare) {
   s.grace = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
   s.deadline = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
   if (s.epoll < 0 || s.chld < 0 || s.grace < 0 || s.deadline < 0) _exit(1);
-  arena_init(&s.arena, 0);
+  arena_init(&s.launcher.arena, 0);
   watch(&s, FD_SOCK);
   watch(&s, s.chld);
   watch(&s, s.grace);

@@ -17,6 +17,7 @@
 #include <sys/types.h>
 #include "err.h"
 #include "found.h"
+#include "mem.h"
 #include "strays.h"
 #include "workdir.h"
 
@@ -100,6 +101,21 @@ struct child_plan {
 };
 /* Runs in the child on the spawner's memory; returns only to _exit. */
 int child_main(void *plan);
+
+/* ---- launch.c: one start ---- */
+struct launcher {
+  struct arena arena;                /* of the start under way; whoever calls resets it */
+  pid_t pid;                         /* the spawner's */
+  struct sw_page *page;
+  const struct run_as *run_as;
+  const struct found *found;         /* as it was before any task could speak */
+};
+/* n: bytes of the packet. The text lies behind m, or in text_fd. */
+bool launch_plan(struct launcher *l, struct child_plan *p, struct sw_start *m, size_t n, int text_fd);
+bool launch_allowed(const struct launcher *l, struct child_plan *p);
+void launch_dir(struct launcher *l, struct child_plan *p, uint32_t n_env, const char *run_path, const char *name);
+/* Its pid, or -1 with p->step and p->err set. */
+pid_t launch(struct launcher *l, struct child_plan *p);
 
 /* ---- reap.c: who are the children of this process ---- */
 /* The pids of all children of this process's first thread (where orphans arrive), those too that are dead but not waited

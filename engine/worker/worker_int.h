@@ -9,6 +9,7 @@
  *   worker_log.c    the log thread: pieces, cap, ring
  *   worker_trouble.c  why this node cannot start processes just now; the pause after a start that failed
  *   workdir.c       (spawner) the private directory of an attempt
+ *   launch.c        (spawner) one start, from the packet to the exec
  *   gate.c          (spawner) attempts claimed ahead of a free process slot */
 #ifndef WORKER_INT_H
 #define WORKER_INT_H

@@ -3,9 +3,11 @@ import contextlib
 import fcntl
 import json
 import os
+import pathlib
 import pty
 import re
 import signal
+import sqlite3
 import struct
 import subprocess
 import termios
@@ -49,6 +51,33 @@ class Run(unittest.TestCase):
                          [[("a", "SUCCESS", "hi")], [("b", "FAILED", None)], []])
         self.assertRegex(run["nodes"][0]["startedAt"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$")
         self.assertLessEqual(run["nodes"][0]["endedAt"], run["nodes"][1]["startedAt"])
+
+    def test_start_is_not_answered(self):
+        """The database takes the start and says nothing: one Ctrl-C is kept for the moment when it answers, two end at once; and there
+        is a limit to it."""
+        for signals, status in ((2, 130), (0, 5)):
+            with directory() as tmp:
+                store = f"{tmp}/weir.db"
+                text = flow(task("a", "ECHO", "hi"))
+                self.assertEqual(self.run_flow(text, "--store", f"sqlite:{store}").returncode, 0)
+                with contextlib.closing(sqlite3.connect(store)) as db:
+                    db.execute("CREATE TRIGGER slow BEFORE INSERT ON task_flow_ins BEGIN SELECT count(*) FROM "
+                               "(WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n) SELECT i FROM n); END")
+                run = subprocess.Popen([BIN, "run", "--store", f"sqlite:{store}", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                       stderr=subprocess.PIPE, text=True, env=CLEAN_ENV)
+                with run:
+                    run.stdin.write(text)
+                    run.stdin.close()
+                    if signals:
+                        until("the start is under way", lambda: int(pathlib.Path(f"/proc/{run.pid}/stat").read_text().split()[13]) > 50)
+                        run.send_signal(signal.SIGINT)
+                        while (line := run.stderr.readline()) != "canceling; Ctrl-C again ends at once\n":
+                            self.assertNotEqual(line, "")
+                        until("it ends", lambda: run.poll() is not None or run.send_signal(signal.SIGINT))
+                    self.assertEqual(run.wait(LIMIT_S), status)
+                    said = run.stderr.read()
+                if not signals:
+                    self.assertIn("The database has not answered for 10 s", said)
 
     def test_error_in_one_line(self):
         """An error text is data: no line of its own, no escape sequence on the terminal."""

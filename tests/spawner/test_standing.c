@@ -38,7 +38,8 @@ static void *storm(void *none) {
 static int be_storm(void) {
   pthread_t t;
   for (int i = 0; i < 3; i++) pthread_create(&t, NULL, storm, NULL);
-  for (;;) pause();
+  while (pause() < 0) {}
+  return 0;
 }
 
 /* Makes a sibling that bears the mark of the attempt that was started before this one, and says its number in a named pipe. */
