@@ -28,6 +28,7 @@ extern const struct backend *facts_backend;
 struct world { struct store *s; int64_t me, now; uint32_t batches; };
 void world_fresh(struct world *w);    /* opens and joins */
 void world_again(struct world *w);    /* closes without leaving, opens the same, joins */
+struct world world_second(struct world *w);   /* another node of the same: of facts for several only */
 void world_end(struct world *w);      /* leaves and closes */
 int64_t world_now(struct world *w);   /* later than all before */
 int64_t world_batch_id(struct world *w);
@@ -36,8 +37,8 @@ struct fact { const char *name; void (*run)(struct world *w); bool fresh, severa
 #define FACT(f) {#f, f, false, false}
 #define FACT_FRESH(f) {#f, f, true, false}
 #define FACT_SEVERAL(f) {#f, f, false, true}
-extern const struct fact facts_rows[], facts_batch[], facts_live[], facts_defs[], facts_lists[], facts_ins[], facts_logs[], facts_keys[];
-extern const size_t n_facts_rows, n_facts_batch, n_facts_live, n_facts_defs, n_facts_lists, n_facts_ins, n_facts_logs, n_facts_keys;
+extern const struct fact facts_rows[], facts_batch[], facts_live[], facts_defs[], facts_lists[], facts_ins[], facts_logs[], facts_keys[], facts_token[];
+extern const size_t n_facts_rows, n_facts_batch, n_facts_live, n_facts_defs, n_facts_lists, n_facts_ins, n_facts_logs, n_facts_keys, n_facts_token;
 /* more[0..n), which open their own stores, then all facts: one group, so one TAP plan. */
 int facts_run(const char *name, const struct backend *b, const struct CMUnitTest *more, size_t n);
 

@@ -388,20 +388,13 @@ static void runner_and_definition_writer_make_one(struct world *w) {
 }
 
 /* ---- several nodes: only where a database may have more than one ---- */
-static struct world second(struct world *w) {
-  const struct node_info info = {.host = "other", .pid = 4712, .slots = 8, .roles = "api,runner"};
-  struct world o = {.s = facts_backend->again(), .now = w->now};
-  OK(store_join(o.s, &info, &o.me));
-  return o;
-}
-
 /* Another node's uncommitted key: told, not waited for. */
 static void key_under_way_elsewhere_is_told(struct world *w) {
   struct key_write k = key_of(w, "under-way", 1);
   struct batch b = {.id = world_batch_id(w), .key = &k, .n_key = 1};
   struct key_row got;
   int64_t defs;
-  struct world o = second(w);
+  struct world o = world_second(w);
   OK(store_begin(w->s, &defs));
   OK(store_write(w->s, &b));
   assert_int_equal(ask(&o, "under-way", &got), 2);
@@ -417,7 +410,7 @@ static void two_nodes_make_one(struct world *w) {
   static struct racer r[2];
   pthread_barrier_t start;
   pthread_t th;
-  struct world o = second(w);
+  struct world o = world_second(w);
   pthread_barrier_init(&start, NULL, 2);
   r[0] = (struct racer){.w = w, .what = "race", .start = &start, .base = 1000};
   r[1] = (struct racer){.w = &o, .what = "race", .start = &start, .base = 2000};

@@ -29,6 +29,13 @@ void world_again(struct world *w) {
   join(w);
 }
 
+struct world world_second(struct world *w) {
+  const struct node_info info = {.host = "other", .pid = 4712, .slots = 8, .roles = "api,runner"};
+  struct world o = {.s = facts_backend->again(), .now = w->now};
+  OK(store_join(o.s, &info, &o.me));
+  return o;
+}
+
 void world_end(struct world *w) {
   OK(store_leave(w->s));
   store_close(w->s);
@@ -309,7 +316,7 @@ static int tear_down(void **st) {
 int facts_run(const char *name, const struct backend *b, const struct CMUnitTest *more, size_t n) {
   const struct { const struct fact *v; size_t n; } all[] = {
     {facts_rows, n_facts_rows}, {facts_batch, n_facts_batch}, {facts_live, n_facts_live}, {facts_defs, n_facts_defs},
-    {facts_lists, n_facts_lists}, {facts_ins, n_facts_ins}, {facts_logs, n_facts_logs}, {facts_keys, n_facts_keys}};
+    {facts_lists, n_facts_lists}, {facts_ins, n_facts_ins}, {facts_logs, n_facts_logs}, {facts_keys, n_facts_keys}, {facts_token, n_facts_token}};
   struct CMUnitTest *t = NULL;
   size_t count = 0, cap = 0;
   facts_backend = b;
