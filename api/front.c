@@ -26,7 +26,8 @@ enum {
   WHOLE_BYTES = 48 << 10,   /* a head and its body that are waited for: they fit into what a socket holds by default */
   LOOK_BYTES = LIMIT_HEADER_BYTES + 1,
   JUNK_BYTES = 64 << 10,    /* read of one connection that is read empty, in one turn */
-  BACKLOG = 512
+  BACKLOG = 512,
+  BUCKETS = 1024            /* of addresses */
 };
 #define HEAD_US 5000000
 #define BODY_US 10000000
@@ -51,6 +52,7 @@ struct conn {
   int64_t at_us;            /* when its time is over; SERVED: since when it was whole */
 };
 struct list { uint32_t first, last, n; };
+static _Thread_local bool own_thread; /* the front's: it looks at all deadlines before it sleeps */
 
 struct front {
   struct front_opts o;
@@ -58,6 +60,7 @@ struct front {
   uint32_t n_conn;
   struct conn *conn;
   struct list list[C__N];
+  uint32_t whence[BUCKETS]; /* connections that are not whole, by address: those of one are at most these */
   pthread_mutex_t lock;
   pthread_cond_t probes;
   pthread_t thread[FRONT__N];
@@ -70,8 +73,12 @@ struct front {
 
 /* ---- lists; the lock is held ---- */
 
+static uint32_t *whence(struct front *f, uint32_t addr) { return &f->whence[addr * 2654435761U >> 22]; }
+_Static_assert(BUCKETS == 1 << 10, "32 - 22 bits");
+
 static void take_out(struct front *f, struct conn *c) {
   struct list *l = &f->list[c->state];
+  if (c->state == C_HEAD || c->state == C_BODY) --*whence(f, c->addr);
   if (c->prev != NONE) f->conn[c->prev].next = c->next;
   else l->first = c->next;
   if (c->next != NONE) f->conn[c->next].prev = c->prev;
@@ -83,6 +90,7 @@ static void put_in(struct front *f, struct conn *c, enum state to) {
   struct list *l = &f->list[to];
   uint32_t i = (uint32_t)(c - f->conn);
   c->state = (uint8_t)to;
+  if (to == C_HEAD || to == C_BODY) ++*whence(f, c->addr);
   c->prev = l->last;
   c->next = NONE;
   if (l->last != NONE) f->conn[l->last].next = i;
@@ -113,7 +121,7 @@ static void move_locked(struct front *f, struct conn *c, enum state to, int64_t 
   take_out(f, c);
   c->at_us = at_us;
   put_in(f, c, to);
-  if (earlier && to != C_FREE && to != C_SERVED) signal_fd(f->wake);
+  if (earlier && !own_thread && to != C_FREE && to != C_SERVED) signal_fd(f->wake);
   if (to == C_READY && may_give(f)) signal_fd(f->ready);
   if (to == C_PROBE) pthread_cond_signal(&f->probes);
 }
@@ -272,7 +280,7 @@ static void bound_address(struct front *f, uint32_t addr) {
   uint32_t n = 0;
   if (ntohl(addr) >> 24 == 127) return;
   pthread_mutex_lock(&f->lock);
-  for (int s = C_HEAD; s <= C_BODY; s++) {
+  for (int s = C_HEAD; s <= C_BODY && *whence(f, addr) >= LIMIT_CONNECTIONS_ADDRESS; s++) {
     for (uint32_t i = f->list[s].first; i != NONE; i = f->conn[i].next) {
       if (f->conn[i].addr != addr) continue;
       n++;
@@ -407,6 +415,7 @@ static void close_now(struct front *f) {
 static void *front_run(void *p) {
   struct front *f = p;
   struct epoll_event ev[EVENTS];
+  own_thread = true;
   while (!stopping(f)) {
     if (to_close(f)) close_now(f);
     int64_t at = next_deadline(f), left = at == INT64_MAX ? 0 : at - clock_mono_us();

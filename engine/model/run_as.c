@@ -86,8 +86,8 @@ static enum wr_rc check(const struct run_as *p, const struct run_as_opts *o, con
   if (!o->can_change && u->uid != o->self) return no(err, opt, u, "only a server that root starts can run tasks as another user.");
   if (u->uid == (uid_t)-1 || u->gid == (gid_t)-1) return no(err, opt, u, "its number means \"no change\" to the kernel.");
   if (o->personal) return WR_OK;
-  if (u->uid == 0) return no(err, opt, u, "SHELL tasks run as root only with --dev.");
-  if (in_group_0(u)) return no(err, opt, u, "a user of root's group (0) runs SHELL tasks only with --dev.");
+  if (u->uid == 0) return no(err, opt, u, "SHELL tasks run as root (uid 0) only with --dev: name another user.");
+  if (in_group_0(u)) return no(err, opt, u, "a user of root's group (0) runs SHELL tasks only with --dev: name another, or take it out of that group.");
   if (u->uid != o->self || o->shell == RUN_AS_ON || p->n == 1) return WR_OK; /* the usual one: names_itself() */
   return no(err, opt, u, "it is the server's own user, whose tasks can read its token and database. Name another, or accept that with --shell on.");
 }
@@ -182,7 +182,9 @@ enum run_as_why run_as_allows(const struct run_as *p, const char *name) {
 
 const char *run_as_text(enum run_as_why why, const char *name, char *out, size_t n) {
   char q[WR_QUOTE_MAX];
-  if (why == RUN_AS_NOT_LISTED)
+  if (why == RUN_AS_NOT_LISTED && (strcmp(name, "root") == 0 || strcmp(name, "0") == 0)) /* no option of a service would help */
+    snprintf(out, n, "SHELL tasks do not run as root (uid 0) or in its group (0), save where a node with --dev lists it: name another user in taskConfig.user.");
+  else if (why == RUN_AS_NOT_LISTED)
     snprintf(out, n, "This node does not run SHELL tasks as %s (see --run-as-also).", wr_err_quote(q, name, strlen(name)));
   else snprintf(out, n, "%s", why == RUN_AS_SHELL_OFF ? "SHELL is off on this node (see --run-as and --shell)." : "");
   return out;

@@ -159,6 +159,9 @@ static void test_text(void **st) {
   (void)st;
   char b[256];
   assert_string_equal(run_as_text(RUN_AS_NOT_LISTED, "ro\not", b, sizeof b), "This node does not run SHELL tasks as \"ro\\not\" (see --run-as-also).");
+  for (int i = 0; i < 2; i++)
+    assert_string_equal(run_as_text(RUN_AS_NOT_LISTED, i ? "0" : "root", b, sizeof b), "SHELL tasks do not run as root (uid 0) or in its group (0), "
+                        "save where a node with --dev lists it: name another user in taskConfig.user.");
   assert_string_equal(run_as_text(RUN_AS_SHELL_OFF, NULL, b, sizeof b), "SHELL is off on this node (see --run-as and --shell).");
 }
 
