@@ -10,6 +10,8 @@
  *   several saves it and its database most of the work per attempt. A report never waits longer than HOLD_US, nor for
  *   a gate that would run dry before the node's answer is here.
  *
+ *   ties: each is continued (SIGCONT) when its parent dies, for others may have stopped it.
+ *
  *   guard: the spawner's parent ("weir-guard"), a subreaper that does nothing but outlive it and kill what it leaves. Node,
  *   guard, spawner: each clears up after the other two, so a child survives only if all three are killed. A guard that dies
  *   alone is not replaced before its spawner. Guard and spawner are a session of their own, so no signal to the node's
