@@ -18,7 +18,7 @@
 #include "clock.h"
 #include "harness.h"
 
-enum { FLOOD = 2000, STARTS = 60, HELD_MS = 300 };
+enum { FLOOD = 2000, STARTS = 60, HELD_MS = 300, PARKED = 8192 };
 static char self[256];
 
 /* A program that makes siblings of itself, as fast as it can. */
@@ -29,15 +29,28 @@ static int be_flood(void) {
   return 0;
 }
 
-static void *storm(void *none) {
-  while (!none)
-    if (syscall(SYS_clone, 0x8000 /* CLONE_PARENT */ | SIGCHLD, 0, 0, 0, 0) == 0) pause();
+static int park(void *none) {
+  setsid(); /* or the signal that ends one ends the storm */
+  while (!none) pause();
+  return 0;
+}
+
+/* On the same memory, for that is quick; more stacks than there may be children. */
+static void *storm(void *say) {
+  static char stack[PARKED][1024] __attribute__((aligned(64)));
+  static _Atomic unsigned at;
+  for (bool full = false;;)
+    if (clone(park, stack[++at % PARKED] + sizeof *stack, CLONE_VM | CLONE_PARENT | SIGCHLD, NULL) < 0 && !full) {
+      FILE *out = fopen(say, "we");
+      if (out) fputs("full\n", out), fclose(out);
+      full = true;
+    }
   return NULL;
 }
 
-static int be_storm(void) {
+static int be_storm(char *say) {
   pthread_t t;
-  for (int i = 0; i < 3; i++) pthread_create(&t, NULL, storm, NULL);
+  for (int i = 0; i < 3; i++) pthread_create(&t, NULL, storm, say);
   while (pause() < 0) {}
   return 0;
 }
@@ -288,9 +301,13 @@ static void test_endless_siblings(void **st) {
   (void)st;
   if (geteuid()) skip();
   char config[400];
-  snprintf(config, sizeof config, "{\"argv\":[\"%s\",\"storm\"],\"user\":\"nobody\",\"grace\":0,\"rlimits\":{\"nproc\":1500}}", self);
+  snprintf(config, sizeof config, "{\"argv\":[\"%s\",\"storm\",\"%s/storm\"],\"user\":\"nobody\",\"grace\":0,\"rlimits\":{\"nproc\":1500}}", self, H.dir);
+  char line[32];
+  int fifo = h_fifo("storm");
   int64_t ti = start(NULL, config);
+  h_line(fifo, line, sizeof line);
   for (int i = 0; i < 10; i++) h_expect("sleep 1000 & exit 0", NULL, ATTEMPT_OK, NULL);
+  close(fifo);
   worker_cancel(H.w, ti, 1);
   struct attempt *a = h_await(ti);
   assert_int_equal(a->signal, SIGKILL);
@@ -361,7 +378,7 @@ static void test_given_back(void **st) {
 
 int main(int argc, char **argv) {
   if (argc > 1 && strcmp(argv[1], "flood") == 0) return be_flood();
-  if (argc > 1 && strcmp(argv[1], "storm") == 0) return be_storm();
+  if (argc > 2 && strcmp(argv[1], "storm") == 0) return be_storm(argv[2]);
   if (argc > 2 && strcmp(argv[1], "forge") == 0) return be_forger(argv[2]);
   ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
   if (n <= 0) return 1;
