@@ -200,6 +200,8 @@ static void raise_files(rlim_t wished) {
 /* Little memory when idle: few arenas, small stacks for every thread, libraries' included. */
 static void lean(void) {
   mallopt(M_ARENA_MAX, 2);
+  mallopt(M_MMAP_THRESHOLD, 4 << 20); /* a large flow goes back to the system whole; by itself it would rise to 32 MiB */
+  mallopt(M_TRIM_THRESHOLD, 16 << 20);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
   pthread_attr_t a;
   pthread_attr_init(&a);
