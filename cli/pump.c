@@ -11,7 +11,9 @@
 #define PUSH_MAX 200000           /* hints that wait to be sent; beyond it they are left to the reconciler */
 #define PUSH_AT_ONCE 1000
 #define POP_MAX 500
-#define POP_WAIT_US 30000000      /* a pop that finds nothing returns after this, or when it is woken */
+#define POP_WAIT_US 700000        /* a pop that finds nothing returns after this: a Redis that hangs is noticed, a lost hint looked for */
+#define TURN_US 650000            /* one node at a time looks: a little less, so that who was it can be it again */
+#define NUDGE_WAIT_US 30000000    /* with no slot free there is nothing to look for */
 #define AWAY_MIN_US 100000        /* Redis is away: next try after, doubled up to AWAY_MAX_US, jittered */
 #define AWAY_MAX_US 1000000
 #define EMPTY_US 20000            /* a pop that finds nothing for so long: the list is empty */
@@ -145,14 +147,22 @@ static void deliver(struct pump *p, const struct hint *h, size_t n) {
   pthread_mutex_unlock(&p->in_lock);
 }
 
-/* One pop for n free slots. An empty list is told to the runner once, until hints come again, no slot was free or Redis was
- * away: it may be empty because it was lost. */
+static bool is_stopping(struct pump *p) {
+  pthread_mutex_lock(&p->in_lock);
+  bool yes = p->in_stop;
+  pthread_mutex_unlock(&p->in_lock);
+  return yes;
+}
+
+/* One pop for n free slots. An empty list is told to the runner, for it may be empty because it was lost: the first time after
+ * hints came, no slot was free or Redis was away; then whenever it is this node's turn, for a node that has popped a hint may
+ * die with it, or freeze. */
 static void pop_hints(struct pump *p, uint32_t n, bool *told, bool *away) {
   struct hint h[POP_MAX];
   size_t got = queue_pop(p->q, h, n < POP_MAX ? n : POP_MAX, *told ? POP_WAIT_US : EMPTY_US, away);
   if (got) deliver(p, h, got);
   if (got || *away) *told = false;
-  else if (!*told) {
+  else if (!is_stopping(p) && (!*told || queue_turn(p->q, TURN_US))) {
     *told = true;
     runner_no_hints(p->runner, p->slot);
   }
@@ -168,7 +178,7 @@ static void *poll_main(void *arg) {
   for (enum poll what; (what = wait_free(p, &n)) != POLL_STOP;) {
     bool away = false;
     if (what == POLL_HINTS) pop_hints(p, n, &told, &away);
-    else if (told = false, queue_pop_nudge(p->q, POP_WAIT_US, &away)) runner_nudge(p->runner);
+    else if (told = false, queue_pop_nudge(p->q, NUDGE_WAIT_US, &away)) runner_nudge(p->runner);
     if (away != was_away) runner_queue_away(p->runner, p->slot, was_away = away);
     if (!away) {
       pause = AWAY_MIN_US;

@@ -29,15 +29,19 @@ static struct redis_queue *self(struct queue *q) { return (struct redis_queue *)
 
 /* ---- push ---- */
 
-/* Reads one integer of the push connection. False: the connection is gone. */
-static bool push_answer_by(struct redis_queue *q, int64_t until_us, long long *out) {
+/* One answer of the push connection. NULL: the connection is gone. */
+static redisReply *push_reply_by(struct redis_queue *q, int64_t until_us) {
   redisReply *r = NULL;
   enum await how = redis_await(q->push.c, until_us, -1, &r);
-  if (how != GOT) {
-    if (how == TIMED_OUT) redis_link_lost(q, &q->push, LOSS_AWAY, "no answer");
-    else redis_link_lost(q, &q->push, LOSS_BROKEN, "connection lost");
-    return false;
-  }
+  if (how == TIMED_OUT) redis_link_lost(q, &q->push, LOSS_AWAY, "no answer");
+  else if (how != GOT) redis_link_lost(q, &q->push, LOSS_BROKEN, "connection lost");
+  return r;
+}
+
+/* An integer. False: the connection is gone. */
+static bool push_answer_by(struct redis_queue *q, int64_t until_us, long long *out) {
+  redisReply *r = push_reply_by(q, until_us);
+  if (!r) return false;
   bool ok = r->type == REDIS_REPLY_INTEGER && r->integer >= 0;
   *out = ok ? r->integer : 0;
   if (!ok) redis_link_lost(q, &q->push, LOSS_AWAY, r->type == REDIS_REPLY_ERROR ? r->str : "unexpected answer");
@@ -127,6 +131,33 @@ static bool redis_nudge(struct queue *base, int64_t incarnation) {
   }
   pthread_mutex_unlock(&q->push_mu);
   return ok;
+}
+
+/* A user who may not use SET has no turns to take: then each node looks for itself. */
+static bool turn_answer(struct redis_queue *q) {
+  redisReply *r = push_reply_by(q, redis_after(COMMAND_US));
+  if (!r) return false;
+  bool mine = r->type == REDIS_REPLY_STATUS, no_right = r->type == REDIS_REPLY_ERROR && strncmp(r->str, "NOPERM", 6) == 0;
+  if (mine || no_right || r->type == REDIS_REPLY_NIL) redis_link_good(q, &q->push);
+  else redis_link_lost(q, &q->push, LOSS_AWAY, r->type == REDIS_REPLY_ERROR ? r->str : "unexpected answer");
+  freeReplyObject(r);
+  return mine || no_right;
+}
+
+/* A key that goes by itself: nobody has to give a turn back. */
+static bool redis_turn(struct queue *base, int64_t for_us) {
+  struct redis_queue *q = self(base);
+  char key[KEY_BYTES], node[24], ms[24];
+  bool mine = false;
+  snprintf(key, sizeof key, "weir:%s:turn", q->prefix);
+  snprintf(node, sizeof node, "%lld", (long long)atomic_load(&q->node));
+  snprintf(ms, sizeof ms, "%lld", (long long)(for_us / 1000 > 0 ? for_us / 1000 : 1));
+  pthread_mutex_lock(&q->push_mu);
+  if (redis_link_get(q, &q->push, FIRST_DIAL_US, NULL) &&
+      push_send(q, redis_append(q->push.c, 6, (const char *[]){"SET", key, node, "NX", "PX", ms})))
+    mine = turn_answer(q);
+  pthread_mutex_unlock(&q->push_mu);
+  return mine;
 }
 
 /* ---- pop ---- */
@@ -470,7 +501,7 @@ static void redis_close(struct queue *base) {
 
 static const struct queue_ops redis_ops = {
     .set_node = redis_set_node, .close = redis_close, .push = redis_push, .pop = redis_pop,
-    .pop_nudge = redis_pop_nudge, .pop_end = redis_pop_end, .health = redis_health, .wake = redis_wake, .nudge = redis_nudge, .depth = redis_depth,
+    .pop_nudge = redis_pop_nudge, .pop_end = redis_pop_end, .turn = redis_turn, .health = redis_health, .wake = redis_wake, .nudge = redis_nudge, .depth = redis_depth,
 };
 
 enum wr_rc queue_redis_new(struct redis_where *w, const char *prefix, size_t max_hints, struct queue **out,

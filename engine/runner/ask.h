@@ -20,6 +20,13 @@ struct ask {
   uint8_t classes;                    /* of ASK_PUSH */
   uint8_t full;                       /* classes that had no slot free */
   bool young, wrapped, found;         /* it has seen rows QUEUED just now; gone past the last row; something to claim */
+  bool waits;                         /* it has seen rows that were QUEUED for longer */
+  bool calm;                          /* the newest look saw none at all */
+  int64_t pulse;                      /* of the store, before that look */
+  int64_t stale_us, stale_until;      /* with that pulse it is not worth another one before */
+  int64_t next; uint32_t sent;        /* of ASK_PUSH: where the next one begins, for this one has sent as many as one may; so many so far */
+  int64_t denied_us;                  /* since when another node looks; 0 = none does */
+  uint8_t alone;                      /* classes for which this node takes from the rows meanwhile */
   int64_t began, at, from, top;       /* boot time; cursor; where it began; the greatest id seen so far */
 };
 #endif

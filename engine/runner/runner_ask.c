@@ -1,28 +1,37 @@
 /* Asking the rows for what the queue has lost. The runner thread's; what pollers and pushers report comes by the mailbox.
  *
  *   a list is empty   a poller with a free slot popped nothing, a slot became free and nothing is known to wait, or hints could
- *                     not be sent: the list may have been lost (FLUSHALL, a restart), so every row that is QUEUED for a second or more gets its hint again. One node at a time does
- *                     it, the store says which; at most one look a second, and less often when a look takes long.
+ *                     not be sent: the list may have been lost (FLUSHALL, a restart), or one hint of it (with a node that popped
+ *                     it and died, or froze). Every row that is QUEUED for YOUNG_US or more gets its hint again. One node at a
+ *                     time does it, the store says which; less often when a look takes long. One that does not come to an end
+ *                     holds up nobody: then this node takes what it has free slots for from the rows.
  *   the queue is away this node takes what it has free slots for from the rows, beginning anywhere, so that nodes do not meet
  *                     at the same ones.
  *
  * Both read pages of live rows without locks and only post events, each of which is decided again under the lock; a page a
- * turn. What never happens: a look while nothing was reported: a node that idles with an empty list costs nothing. */
+ * turn. While nodes idle the queue tells one of them at a time that its list is empty (queue_turn()); that costs one small
+ * statement, the pulse of the store: when it is that of a look that saw nothing QUEUED, nothing can have been lost since.
+ * What never happens: a look while nothing was reported, or while nothing was written since one that found nothing. */
 #include "runner_int.h"
 
-#define YOUNG_US 1000000              /* a row QUEUED for less: its hint is under way */
-#define PAUSE_MIN_US 1000000          /* between two looks that send hints */
+#define YOUNG_US 400000               /* a row QUEUED for less: its hint is under way */
+#define PAUSE_MIN_US 600000           /* between two looks that send hints */
 #define PAUSE_MAX_US 10000000         /* when what they send is lost again */
+#define SEND_MOST 2000                /* hints of one look, about: beside a large backlog a look stays small, and so the pause after it */
 #define OTHER_US 300000               /* another node looks just now */
+#define DENIED_US 900000              /* and does not come to an end: it may be frozen */
 #define CLAIM_MIN_US 50000            /* between two looks that claim */
 #define CLAIM_MAX_US 1000000          /* when they find nothing */
 #define OTHERS_US 1000000             /* about how long a hint of others is kept */
 #define SHARE 50                      /* a look takes at most this part of the time, unless that made the next one later than
                                          PAUSE_MAX_US */
 
+/* Classes for which this node takes from the rows. */
+static uint8_t claimed(const struct ask *a) { return a->away | a->alone; }
+
 static bool wants_claims(const struct runner *r) {
   for (int s = 0; s < SLOT__N; s++)
-    if ((r->ask.away & 1u << s) && r->c.free[s] > 0) return true;
+    if ((claimed(&r->ask) & 1u << s) && r->c.free[s] > 0) return true;
   return false;
 }
 
@@ -31,6 +40,7 @@ void ask_mail(struct runner *r, const struct ask_mail *m) {
   if (m->lost) {
     a->pause_us = a->pause_us * 2 > PAUSE_MAX_US ? PAUSE_MAX_US : a->pause_us * 2;
     if (a->push_at < r->boot_us + a->pause_us) a->push_at = r->boot_us + a->pause_us;
+    a->stale_until = 0;
   } else if (m->empty) {
     a->pause_us = PAUSE_MIN_US;
   }
@@ -44,6 +54,8 @@ void ask_init(struct runner *r) { r->ask = (struct ask){.pause_us = PAUSE_MIN_US
 void ask_stop(struct runner *r) {
   if (r->ask.what == ASK_PUSH) store_asker(r->s, false);
   r->ask.what = ASK_NONE;
+  r->ask.calm = false;
+  r->ask.stale_until = 0;
 }
 
 int64_t ask_next(const struct runner *r) {
@@ -90,20 +102,54 @@ static uint8_t still_empty(const struct runner *r) {
   return is;
 }
 
-static void begin_push(struct runner *r) {
+/* Nothing was written since a look that saw nothing QUEUED; or nothing since hints were sent, and sent again: whoever has them
+ * cannot run their tasks, or has no slot. */
+static bool is_known(struct runner *r, int64_t pulse) {
   struct ask *a = &r->ask;
+  bool same = pulse == a->pulse;
+  if (same && (a->calm || r->boot_us < a->stale_until)) return true;
+  a->stale_us = same && a->waits && a->stale_us > 0 ? a->stale_us * 2 : PAUSE_MIN_US;
+  if (a->stale_us > PAUSE_MAX_US) a->stale_us = PAUSE_MAX_US;
+  a->pulse = pulse;
+  return false;
+}
+
+/* Another node looks: its hints will come. If not, what is here is not to wait. */
+static void denied(struct runner *r) {
+  struct ask *a = &r->ask;
+  a->push_at = r->boot_us + OTHER_US + (int64_t)(rand_next(&r->c.rnd) % OTHER_US);
+  if (a->denied_us == 0) a->denied_us = r->boot_us;
+  if (r->boot_us - a->denied_us < DENIED_US) return;
+  a->alone = a->classes;
+  a->empty &= (uint8_t)~a->classes;
+  a->claim_at = r->boot_us;
+}
+
+static enum store_rc begin_push(struct runner *r) {
+  struct ask *a = &r->ask;
+  int64_t pulse;
   a->empty &= a->away | still_empty(r);
   a->classes = a->empty & (uint8_t)~a->away;
-  if (a->classes == 0) return;
-  if (!store_asker(r->s, true)) {
-    a->push_at = r->boot_us + OTHER_US + (int64_t)(rand_next(&r->c.rnd) % OTHER_US);
-    return;
+  if (a->classes == 0) return STORE_OK;
+  enum store_rc rc = store_pulse(r->s, &pulse);
+  if (rc != STORE_OK) return rc;
+  if (is_known(r, pulse)) {
+    a->empty &= (uint8_t)~a->classes;
+    a->push_at = r->boot_us + PAUSE_MIN_US;
+  } else if (!store_asker(r->s, true)) {
+    a->calm = a->waits = false; /* of that pulse this node knows nothing */
+    a->stale_until = 0;
+    denied(r);
+  } else {
+    a->what = ASK_PUSH;
+    a->empty &= (uint8_t)~a->classes;
+    a->young = a->waits = a->calm = false;
+    a->denied_us = 0;
+    a->began = r->boot_us;
+    a->at = a->next;
+    a->sent = 0;
   }
-  a->what = ASK_PUSH;
-  a->empty &= (uint8_t)~a->classes;
-  a->young = false;
-  a->began = r->boot_us;
-  a->at = 0;
+  return STORE_OK;
 }
 
 static void begin_claim(struct runner *r) {
@@ -126,7 +172,11 @@ static void end_push(struct runner *r) {
   struct ask *a = &r->ask;
   a->push_at = not_before(r, a->pause_us);
   if (a->young) a->empty |= a->classes;
+  bool cut = a->sent >= SEND_MOST, whole = !cut && a->next == 0, calm = whole && !a->young && !a->waits;
+  a->next = cut ? a->at : 0;
   ask_stop(r);
+  a->calm = calm;
+  a->stale_until = whole && !a->young ? r->boot_us + a->stale_us : 0;
 }
 
 static void end_claim(struct runner *r) {
@@ -134,6 +184,7 @@ static void end_claim(struct runner *r) {
   a->claim_us = a->found ? CLAIM_MIN_US : a->claim_us * 2 > CLAIM_MAX_US ? CLAIM_MAX_US : a->claim_us * 2;
   a->claim_at = a->found ? r->boot_us + a->claim_us : not_before(r, a->claim_us);
   a->what = ASK_NONE;
+  if (!a->found) a->alone = 0;
 }
 
 /* ---- a page ---- */
@@ -142,7 +193,7 @@ static void end_claim(struct runner *r) {
 static size_t wanted(const struct runner *r) {
   size_t n = 8;
   for (int s = 0; s < SLOT__N; s++)
-    if (r->ask.away & 1u << s) n += 2 * (size_t)r->c.free[s];
+    if (claimed(&r->ask) & 1u << s) n += 2 * (size_t)r->c.free[s];
   return n;
 }
 
@@ -153,6 +204,8 @@ static void look(struct runner *r, const struct live_task *t, size_t *want) {
   if (t->state != TASK_QUEUED) return;
   if (a->what == ASK_PUSH && r->wall_us - t->update_us < YOUNG_US) a->young = true;
   else if (a->what == ASK_PUSH) {
+    a->waits = true;
+    a->sent++;
     e.refill = a->classes;
     ev_add(r, e);
   } else if (*want > 0) {
@@ -172,7 +225,8 @@ static enum store_rc page(struct runner *r) {
   for (size_t i = 0; i < n; i++) look(r, &t[i], &want);
   bool past = a->what == ASK_CLAIM && a->wrapped && n > 0 && t[n - 1].ti >= a->from && a->from > 0;
   if (n > 0 && !past) a->at = t[n - 1].ti;
-  else if (n == 0 && a->what == ASK_CLAIM && !a->wrapped) {
+  if (n > 0 && !past && (a->what == ASK_CLAIM || a->sent < SEND_MOST)) return rc;
+  if (n == 0 && a->what == ASK_CLAIM && !a->wrapped) {
     a->wrapped = true;
     a->at = 0;
   } else if (a->what == ASK_PUSH) end_push(r);
@@ -200,9 +254,9 @@ enum store_rc ask_turn(struct runner *r) {
   }
   if (r->n_ev >= LIMIT_BATCH_ROWS) return STORE_OK;
   if (a->what == ASK_NONE && wants_claims(r) && a->claim_at <= r->boot_us) begin_claim(r);
-  if (a->what == ASK_NONE && (a->empty & ~a->away) && a->push_at <= r->boot_us) begin_push(r);
-  if (a->what == ASK_NONE) return STORE_OK;
-  enum store_rc rc = page(r);
+  enum store_rc rc = STORE_OK;
+  if (a->what == ASK_NONE && (a->empty & ~a->away) && a->push_at <= r->boot_us) rc = begin_push(r);
+  if (rc == STORE_OK && a->what != ASK_NONE) rc = page(r);
   if (rc != STORE_OK) {
     a->empty |= a->what == ASK_PUSH ? a->classes : 0;
     a->push_at = a->claim_at = r->boot_us + PAUSE_MIN_US;

@@ -151,6 +151,17 @@ bool my_asker(struct store *st, bool take) {
   return !s->in_tx && !ready(s) && !my_query_int(&s->run, sql[take], &got, &found) && found && got == 1;
 }
 
+/* Who is not LIVE can commit nothing: its fence fails. */
+enum store_rc my_pulse(struct store *st, int64_t *out) {
+  struct my *s = my_of(st);
+  bool found;
+  unsigned e = ready(s);
+  if (e) return down(s, e);
+  *out = 0;
+  e = my_query_int(&s->run, "SELECT SUM(CRC32(CONCAT_WS(':', incarnation, last_batch))) FROM engine_node WHERE state='LIVE'", out, &found);
+  return my_told(s, e);
+}
+
 enum wr_rc my_reader_offers(struct reader *rd, node_offer_fn *fn, void *ctx, struct wr_err *err) {
   struct my_rows q;
   unsigned e = my_select(&my_reader_of(rd)->c, &q, "SELECT incarnation, types, users, host, slots, trouble FROM engine_node WHERE state='LIVE'", NULL, 0);

@@ -107,6 +107,12 @@ enum store_rc store_live_flows(struct store *s, int64_t after_fi, struct live_fl
 }
 bool store_reconciler(struct store *s) { return s->ops->reconciler(s); }
 bool store_asker(struct store *s, bool take) { return s->ops->asker ? s->ops->asker(s, take) : take; }
+enum store_rc store_pulse(struct store *s, int64_t *out) {
+  static _Atomic int64_t never_the_same;
+  if (s->ops->pulse) return s->ops->pulse(s, out);
+  *out = ++never_the_same;
+  return STORE_OK;
+}
 enum wr_rc store_save_task(struct store *s, struct task_def *t, int64_t expect_version, struct key_write *key, struct wr_err *err) {
   return s->ops->save_task(s, t, expect_version, key, err);
 }

@@ -72,6 +72,7 @@ struct store_ops {
   enum wr_rc (*reader_key)(struct reader *r, const char *key, struct key_row *out, struct wr_err *err);
   enum wr_rc (*reader_offers)(struct reader *r, node_offer_fn *fn, void *ctx, struct wr_err *err); /* NULL: nobody */
   bool (*asker)(struct store *s, bool take);      /* NULL: there is no rival */
+  enum store_rc (*pulse)(struct store *s, int64_t *out);   /* NULL where asker is */
   /* a log by stream; may be NULL in test backends that have no logs */
   enum wr_rc (*reader_log_stream)(struct reader *r, int64_t ti, uint32_t epoch, uint8_t stream, int64_t offset, size_t n,
                                   struct buf *out, int64_t *size, struct wr_err *err);

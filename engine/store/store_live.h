@@ -21,6 +21,9 @@ enum store_rc store_live_flows(struct store *s, int64_t after_fi, struct live_fl
 bool store_reconciler(struct store *s);
 /* The same for hints that the queue has lost: true when this one may look for them, until it gives that back. */
 bool store_asker(struct store *s, bool take);
+/* A number that differs when any member has committed a batch since, or the members differ: while it stays the same no row has
+ * become ready. Cheap. */
+enum store_rc store_pulse(struct store *s, int64_t *out) WR_MUST;
 
 struct reader;
 /* The members that live, as they joined; trouble: as they told last. */

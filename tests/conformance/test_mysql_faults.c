@@ -560,6 +560,31 @@ static void one_reconciler_at_a_time(void **st) {
   assert_false(store_reconciler(a.s));
 }
 
+/* It says whether anybody has written since, and who may. */
+static void pulse_beats_with_each_commit(void **st) {
+  struct batch none = {.id = 77};
+  int64_t one, two, defs;
+  (void)st;
+  OK(store_pulse(a.s, &one));
+  OK(store_renew(b.s));
+  OK(store_pulse(a.s, &two));
+  assert_true(one == two);
+  for (int i = 0; i < 2; i++) {
+    OK(store_begin(b.s, &defs));
+    OK(store_write(b.s, &none));
+    OK(store_pulse(a.s, &two));
+    assert_true(one == two);
+    OK(store_commit(b.s));
+    OK(store_pulse(a.s, &two));
+    assert_true(one != two);
+    one = two;
+    none.id++;
+  }
+  OK(store_leave(b.s));
+  OK(store_pulse(a.s, &two));
+  assert_true(one != two);
+}
+
 /* ---- definitions under a batch ---- */
 static void definitions_that_change_make_the_batch_stale(void **st) {
   (void)st;
@@ -709,7 +734,7 @@ int main(void) {
     T(missing_row_among_many_is_never_made), T(results_larger_than_a_packet), P(a_batch_that_breaks_its_connection_is_counted), T(what_no_packet_holds_is_not_sent), T(too_long_a_text_is_bad),
     T(lease_that_ended_is_reaped_and_fenced), T(former_of_the_same_home_is_dead_at_once),
     T(batch_and_renewal_keep_the_lease), T(reaper_cannot_overtake_a_batch),
-    T(live_tasks_tell_whose_owner_is_dead), T(frozen_transaction_is_ended_by_the_server), T(one_reconciler_at_a_time),
+    T(live_tasks_tell_whose_owner_is_dead), T(frozen_transaction_is_ended_by_the_server), T(one_reconciler_at_a_time), T(pulse_beats_with_each_commit),
     T(definitions_that_change_make_the_batch_stale), T(delete_waits_for_a_start), T(delete_waits_for_a_task_that_starts),
     T(delete_first_refuses_the_start), T(saves_of_two_members_make_every_version_once), T(members_never_get_the_same_id),
     T(readers_survive_a_killed_connection), T(definition_writer_survives_a_killed_connection),

@@ -4,12 +4,14 @@ Bounds are ten times what is usual, and well below what it took when hints were 
 import os
 import pathlib
 import shutil
+import signal
+import socket
 import subprocess
 import time
 import unittest
 import urllib.parse
 
-from live import Server, directory, shell, task, until
+from live import LIMIT_S, Server, directory, shell, task, until
 
 FAKETIME = next(iter(pathlib.Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), None)
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -80,6 +82,86 @@ class Hints(unittest.TestCase):
         ids = [a.flow(shell("s", "sleep 2")) for _ in range(8)]
         self.flush()
         self.all_end(a, ids, 11)
+
+    def key(self, slot="process"):
+        return f"weir:{self.id().rsplit('.', 1)[1]}.{slot}:q:default:0"
+
+    def thief(self):
+        """A node that was blocked at the list before all others, pops the next hint, and never does anything with it."""
+        link = socket.socket(socket.AF_UNIX)
+        self.addCleanup(link.close)
+        link.connect(str(self.tmp / "redis.sock"))
+        link.sendall(b"CLIENT ID\r\n")
+        mine = link.recv(100).decode().strip(":\r\n")
+        link.sendall(f"BRPOP {self.key()} 0\r\n".encode())
+        listed = lambda: [dict(word.split("=", 1) for word in line.split()) for line in self.cli("CLIENT", "LIST").splitlines()]
+        until("it waits", lambda: any(c["id"] == mine and "b" in c["flags"] for c in listed()))
+        for client in listed():
+            if client["id"] != mine and "b" in client["flags"]:
+                self.cli("CLIENT", "KILL", "ID", client["id"])  # who comes again comes behind it
+        return link
+
+    def cli(self, *words):
+        return subprocess.run(["redis-cli", "-s", str(self.tmp / "redis.sock"), *words], check=True, capture_output=True, text=True).stdout
+
+    def popped_by(self, thief):
+        thief.settimeout(LIMIT_S)
+        return thief.recv(1000)
+
+    def test_hint_dies_with_a_node(self):
+        """A hint was popped by a node that then froze: another one with a free slot finds its row, again and again."""
+        self.node("b", "--slots", 4)
+        a = self.node("a", "--roles", "api,runner")  # it takes nothing home
+        self.assertEqual(a.ended(a.flow(shell("s", "true")))["status"], "SUCCESS")
+        for _ in range(3):
+            thief = self.thief()
+            fi = a.flow(shell("s", "true"))
+            self.assertIn(b":q:default:0", self.popped_by(thief))
+            self.all_end(a, [fi], 8)
+
+    def test_frozen_node(self):
+        """The node that may be the one to look for lost hints, and to reconcile, is frozen with hints in its hands."""
+        a, _ = (self.node(name, "--slots", 2) for name in "ab")
+        c = self.node("c", "--roles", "api,runner")
+        self.assertEqual(c.ended(c.flow(shell("s", "true")))["status"], "SUCCESS")
+        os.kill(a.pid, signal.SIGSTOP)
+        try:
+            ids = [c.flow(shell("s", "true")) for _ in range(6)]
+            self.all_end(c, ids, 9)
+        finally:
+            os.kill(a.pid, signal.SIGCONT)
+
+    def test_frozen_redis(self):
+        """It is there and does not answer: idle nodes notice, and take from the rows."""
+        a = self.node("a", "--slots", 2)
+        self.assertEqual(a.ended(a.flow(shell("s", "true")))["status"], "SUCCESS")
+        time.sleep(2)  # the pollers wait at an empty list
+        self.redis.send_signal(signal.SIGSTOP)
+        try:
+            start = time.monotonic()
+            until("it is noticed", lambda: not a.get("/readyz")["parts"]["queue"]["ok"])
+            self.assertLess(time.monotonic() - start, 10)
+            ids = [a.flow(shell("s", "true")) for _ in range(6)]
+            self.all_end(a, ids, 10)
+        finally:
+            self.redis.send_signal(signal.SIGCONT)
+        until("it is back", lambda: a.get("/readyz")["parts"]["queue"]["ok"])
+
+    def test_idle_is_cheap(self):
+        """Nodes that wait at an empty list: one of them at a time asks the database, one small statement."""
+        nodes = [self.node(name, "--slots", 2) for name in "abc"]
+        self.assertEqual(nodes[0].ended(nodes[0].flow(shell("s", "true")))["status"], "SUCCESS")
+        time.sleep(2)
+        before, cpu = self.questions(), [cpu_s(n.pid) for n in nodes]
+        time.sleep(10)
+        self.assertLess(self.questions() - before, 150)  # some 4 a second, whatever the number of nodes; and renewals
+        for node, was in zip(nodes, cpu):
+            self.assertLess(cpu_s(node.pid) - was, 0.5)
+
+    def questions(self):
+        out = subprocess.run(["mariadb", "--no-defaults", "-u", "root", "-S", self.socket, "-N", "-B", "-e", "SHOW GLOBAL STATUS LIKE 'Questions'"],
+                             check=True, capture_output=True, text=True).stdout
+        return int(out.split()[1])
 
     def test_without_redis(self):
         """The nodes take from the rows what they have slots for, as fast as slots become free."""

@@ -90,6 +90,27 @@ static void test_two_nodes(void **st) {
   queue_close(b);
 }
 
+/* One at a time, and who does not give it back, because it died, holds up nobody for long. */
+static void test_turns(void **st) {
+  (void)st;
+  struct queue *a = open_named("turns"), *b = open_named("turns"), *c = open_named("others");
+  push_range(a, 1, 1);
+  push_range(b, 2, 2);
+  push_range(c, 3, 3);
+  assert_true(queue_turn(a, 60 * 1000000));
+  assert_false(queue_turn(b, 60 * 1000000));
+  assert_false(queue_turn(a, 60 * 1000000));
+  assert_true(queue_turn(c, 60 * 1000000));
+  assert_true(command("PTTL weir:turns:turn") > 0);
+  command("DEL weir:turns:turn");
+  assert_true(queue_turn(b, 1000));
+  while (!queue_turn(a, 1000)) usleep(1000);
+  command("DEL weir:turns:q:default:0");
+  queue_close(a);
+  queue_close(b);
+  queue_close(c);
+}
+
 static void test_many_hints(void **st) {
   (void)st;
   struct queue *q = open_redis(0);
@@ -468,7 +489,7 @@ static void test_liar(void **st) {
 
 int main(void) {
   static const struct CMUnitTest more[] = {
-      cmocka_unit_test(test_keys),          cmocka_unit_test(test_two_nodes),    cmocka_unit_test(test_many_hints),
+      cmocka_unit_test(test_keys),          cmocka_unit_test(test_two_nodes),    cmocka_unit_test(test_turns), cmocka_unit_test(test_many_hints),
       cmocka_unit_test(test_blocked_is_empty), cmocka_unit_test(test_bound_is_shared), cmocka_unit_test(test_flushall),
       cmocka_unit_test(test_wrong_type),    cmocka_unit_test(test_bad_hints),    cmocka_unit_test(test_password),
       cmocka_unit_test(test_database),      cmocka_unit_test(test_readonly),     cmocka_unit_test(test_killed_connections),

@@ -293,6 +293,85 @@ static void old_backlog_is_found_when_a_pop_is_empty(void **st) {
   assert_int_equal(n_hint, 23); /* the others' hints are there again */
 }
 
+static bool no_echo(void *ctx, const struct task_def *t) {
+  (void)ctx;
+  return strcmp(t->type, "ECHO") != 0;
+}
+
+static uint32_t scans;
+static enum mem_fate count_scans(void *ctx, void *node, enum mem_call what, const struct batch *b) {
+  (void)ctx, (void)node, (void)b;
+  scans += what == MEM_SCAN;
+  return MEM_GO;
+}
+
+/* A node that has popped a hint died with it, or is frozen: the next one that is told to look finds the row, in two seconds. It
+ * looks at no row while nothing was written since it found nothing. */
+static void hint_that_died_with_a_node_is_found(void **st) {
+  struct member *a = join(0, 0, 0), *b = join(1, 0, 7);
+  (void)st;
+  settle(b);
+  for (int i = 0; i < 4; i++, now += SEC * 7 / 10) {
+    runner_no_hints(b->r, SLOT_ASYNC);
+    turns(b);
+  }
+  db->hooks.call = count_scans;
+  scans = 0;
+  for (int i = 0; i < 4; i++, now += SEC * 7 / 10) {
+    runner_no_hints(b->r, SLOT_ASYNC);
+    turns(b);
+  }
+  assert_true(scans <= 2); /* the reconciler's */
+  start(a, memdb_save_flow(db, 0, CHAIN, 2), 3);
+  n_hint = 0;
+  for (int i = 0; i < 3; i++, ages(0)) {
+    runner_no_hints(b->r, SLOT_ASYNC);
+    for (int page = 0; page < 3; page++) turns(b);
+    now += SEC * 7 / 10;
+  }
+  assert_int_equal(b->n_work, 3);
+  assert_true(scans > 0);
+}
+
+/* The one whose turn it is to look at the rows was frozen in the middle of it: nobody waits for it. */
+static void look_that_does_not_end_holds_up_nobody(void **st) {
+  struct member *a = join(0, 0, 0), *b = join(1, 0, 7), *c = join(2, 0, 7);
+  (void)st;
+  settle(b);
+  start(a, memdb_save_flow(db, 0, CHAIN, 2), 3);
+  n_hint = 0;
+  assert_true(store_asker(c->s, true));
+  ages(1);
+  runner_no_hints(b->r, SLOT_ASYNC);
+  for (int i = 0; i < 15; i++, ages(0)) {
+    turns(b);
+    now += SEC / 10;
+  }
+  assert_int_equal(b->n_work, 3);
+}
+
+/* What nobody can run is not asked for again and again while nothing happens. */
+static void what_waits_for_nobody_is_asked_for_seldom(void **st) {
+  struct member *a = join(0, 0, 0), *b = join(1, 0, 7);
+  (void)st;
+  defs_can_run(b->defs, no_echo, NULL);
+  settle(b);
+  start(a, memdb_save_flow(db, 0, ONE, 1), 3);
+  n_hint = 0;
+  db->hooks.call = count_scans;
+  ages(1);
+  b->pushed = 0;
+  scans = 0;
+  for (int i = 0; i < 100; i++, ages(0)) {
+    runner_no_hints(b->r, SLOT_ASYNC);
+    for (int page = 0; page < 3; page++) turns(b);
+    n_hint = 0;
+    now += SEC * 7 / 10;
+  }
+  assert_true(scans >= 2);
+  assert_true(scans <= 60); /* reconciler's too */
+}
+
 /* The same when slots were full all the while: nobody popped. */
 static void old_backlog_is_found_when_a_slot_is_free_again(void **st) {
   struct member *a = join(0, 0, 0), *b = join(1, 0, 5);
@@ -329,11 +408,6 @@ static void without_a_queue_rows_are_claimed(void **st) {
     now += SEC / 10;
   }
   assert_true(all_final());
-}
-
-static bool no_echo(void *ctx, const struct task_def *t) {
-  (void)ctx;
-  return strcmp(t->type, "ECHO") != 0;
 }
 
 /* Its hints go back to the queue, slowly; its rows are left alone. */
@@ -373,7 +447,8 @@ int main(void) {
     CLUSTER(flow_that_no_rival_touches_is_ours), CLUSTER(ids_survive_a_deadlock), CLUSTER(lone_task_gives_its_params_back),
     SINGLE(lone_task_gives_its_params_back), CLUSTER(one_sends_hints_again_until_it_dies),
     CLUSTER(old_backlog_is_found_when_a_pop_is_empty), CLUSTER(old_backlog_is_found_when_a_slot_is_free_again),
-    CLUSTER(without_a_queue_rows_are_claimed), CLUSTER(what_a_node_cannot_run_it_leaves_to_others),
+    CLUSTER(hint_that_died_with_a_node_is_found), CLUSTER(look_that_does_not_end_holds_up_nobody),
+    CLUSTER(what_waits_for_nobody_is_asked_for_seldom), CLUSTER(without_a_queue_rows_are_claimed), CLUSTER(what_a_node_cannot_run_it_leaves_to_others),
     CLUSTER(any_node_finds_what_the_dead_have_lost), CLUSTER(after_an_outage_nobody_is_declared_dead_at_once),
     CLUSTER(after_a_silence_nobody_is_declared_dead_at_once), SMALL(fan_out_beyond_the_queue_does_not_wait),
     SMALL(one_full_queue_does_not_disturb_the_other), SINGLE(what_never_started_is_no_loss),

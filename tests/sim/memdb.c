@@ -263,6 +263,7 @@ static void put_task(struct memdb *db, const struct task_write *w) {
 void tx_apply(struct mem_tx *tx) {
   struct memdb *db = tx->db;
   if (tx->written) {
+    db->pulse++;
     struct mem_member *m = memdb_member(db, tx->me);
     if (db->hooks.commit) db->hooks.commit(db->hooks.ctx, tx->me, &tx->b);
     for (size_t i = 0; i < tx->b.n_flow; i++) put_flow(db, &tx->b.flow[i], tx);

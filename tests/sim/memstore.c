@@ -307,6 +307,11 @@ static bool mem_asker(struct store *st, bool take) {
   return mine;
 }
 
+static enum store_rc mem_pulse(struct store *st, int64_t *out) {
+  *out = of(st)->db->pulse;
+  return STORE_OK;
+}
+
 /* ---- definitions ---- */
 
 static enum wr_rc any_type(void *ctx, const char *type, const char *content, const json_t *config, const char *path, uint8_t *slot,
@@ -501,7 +506,7 @@ static const struct store_ops mem_ops = {
   .close = mem_close, .single = mem_single, .ids = mem_ids, .join = mem_join, .leave = mem_leave, .begin = mem_begin,
   .lock = mem_lock, .nodes = mem_nodes, .node_range = mem_node_range, .tasks = mem_tasks, .task_range = mem_task_range,
   .write = mem_write, .commit = mem_commit, .rollback = mem_rollback, .resolve = mem_resolve, .renew = mem_renew,
-  .keys = mem_keys, .reap = mem_reap, .live_tasks = mem_live_tasks, .live_flows = mem_live_flows, .reconciler = mem_reconciler, .asker = mem_asker,
+  .keys = mem_keys, .reap = mem_reap, .live_tasks = mem_live_tasks, .live_flows = mem_live_flows, .reconciler = mem_reconciler, .asker = mem_asker, .pulse = mem_pulse,
   .save_task = no_save_task, .save_flow = no_save_flow, .delete_task = no_delete, .delete_flow = no_delete,
   .reader_get = mem_reader_get, .reader_put = mem_reader_put, .reader_defs_version = mem_reader_defs_version,
   .reader_task = mem_reader_task, .reader_flow = mem_reader_flow, .reader_tasks = mem_reader_tasks, .reader_heads = mem_reader_heads,

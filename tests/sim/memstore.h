@@ -67,6 +67,7 @@ struct memdb {
   int64_t max_ti, max_fi;
   size_t n_attempt;                  /* rows of task_attempt, and the last batch's */
   const struct mem_store *asker;     /* whose turn it is to look for lost hints */
+  int64_t pulse;                     /* transactions that came through */
   struct mem_tx *txs;                /* all transactions, open and undecided */
   uint8_t (*slot_of)(const char *type);
 };
