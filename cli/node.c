@@ -312,6 +312,14 @@ static void store_gone(void *ctx, const char *why) {
   _exit(EXIT_UNREACHABLE);
 }
 
+/* A number for all that it can run (FNV-1a). Two kinds with one number would only wait for each other's looks. */
+static uint32_t kind_of(const struct node *n) {
+  uint32_t h = 2166136261u;
+  for (const char *p = n->types; *p; p++) h = (h ^ (unsigned char)*p) * 16777619u;
+  for (const char *p = n->users; *p; p++) h = (h ^ (unsigned char)*p) * 16777619u;
+  return h;
+}
+
 static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_err *err) {
   const struct node_opts *o = n->o;
   struct store_opts so = {.url = o->store, .lease_us = o->lease_us, .relaxed = o->durability == NODE_RELAXED,
@@ -328,7 +336,7 @@ static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_
   for (int s = 0; s < SLOT__N && !rc; s++) {
     queue_set_node(n->queue[s], runner_incarnation(n->runner));
     if (n->pump[s]) pump_attach(n->pump[s], n->runner);
-    if (n->worker && n->pump[s]) rc = pump_poll(n->pump[s], err);
+    if (n->worker && n->pump[s]) rc = pump_poll(n->pump[s], kind_of(n), err);
   }
   if (!rc) rc = runner_thread_start(n->runner, err);
   n->running = rc == WR_OK;

@@ -12,7 +12,7 @@
 #define PUSH_AT_ONCE 1000
 #define POP_MAX 500
 #define POP_WAIT_US 700000        /* a pop that finds nothing returns after this: a Redis that hangs is noticed, a lost hint looked for */
-#define TURN_US 650000            /* one node at a time looks: a little less, so that who was it can be it again */
+#define TURN_US 600000            /* for so long one node alone does that */
 #define NUDGE_WAIT_US 30000000    /* with no slot free there is nothing to look for */
 #define AWAY_MIN_US 100000        /* Redis is away: next try after, doubled up to AWAY_MAX_US, jittered */
 #define AWAY_MAX_US 1000000
@@ -23,6 +23,7 @@ struct pump {
   struct runner *runner;          /* NULL until pump_attach() */
   enum slot_class slot;
   enum pump_nudges nudges;
+  uint32_t kind;
   pthread_t pusher, poller;
   bool has_pusher, has_poller;
   /* pusher */
@@ -162,7 +163,7 @@ static void pop_hints(struct pump *p, uint32_t n, bool *told, bool *away) {
   size_t got = queue_pop(p->q, h, n < POP_MAX ? n : POP_MAX, *told ? POP_WAIT_US : EMPTY_US, away);
   if (got) deliver(p, h, got);
   if (got || *away) *told = false;
-  else if (!is_stopping(p) && (!*told || queue_turn(p->q, TURN_US))) {
+  else if (!is_stopping(p) && (!*told || queue_turn(p->q, p->kind, TURN_US))) {
     *told = true;
     runner_no_hints(p->runner, p->slot);
   }
@@ -227,7 +228,8 @@ void pump_attach(struct pump *p, struct runner *r) {
   pthread_mutex_unlock(&p->out_lock);
 }
 
-enum wr_rc pump_poll(struct pump *p, struct wr_err *err) {
+enum wr_rc pump_poll(struct pump *p, uint32_t kind, struct wr_err *err) {
+  p->kind = kind;
   if (pthread_create(&p->poller, NULL, poll_main, p) != 0) return wr_err_set(err, WR_INTERNAL, "No thread can be started.");
   p->has_poller = true;
   return WR_OK;

@@ -23,8 +23,8 @@ enum pump_nudges { PUMP_HINTS_ONLY, PUMP_NUDGES };  /* does the poller look for 
 enum wr_rc pump_new(struct queue *q, enum slot_class slot, enum pump_nudges nudges, struct pump **out, struct wr_err *err) WR_MUST;
 /* Whom to tell what is lost; for good. Before the runner's thread starts. */
 void pump_attach(struct pump *p, struct runner *r);
-/* Starts the poller: a node with slots. After pump_attach(). */
-enum wr_rc pump_poll(struct pump *p, struct wr_err *err) WR_MUST;
+/* Starts the poller: a node with slots. After pump_attach(). Nodes that can run the same tasks are of one kind. */
+enum wr_rc pump_poll(struct pump *p, uint32_t kind, struct wr_err *err) WR_MUST;
 bool pump_push(struct pump *p, const struct hint *h, size_t n);
 void pump_nudge(struct pump *p, int64_t incarnation);
 /* The runner's report after a turn: attempts it may still take. Runner thread. */

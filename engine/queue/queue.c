@@ -136,7 +136,7 @@ bool queue_pop_nudge(struct queue *q, int64_t wait_us, bool *away) {
 void queue_pop_end(struct queue *q) {
   if (q->ops->pop_end) q->ops->pop_end(q);
 }
-bool queue_turn(struct queue *q, int64_t for_us) { return q->ops->turn ? q->ops->turn(q, for_us) : true; }
+bool queue_turn(struct queue *q, uint32_t kind, int64_t for_us) { return q->ops->turn ? q->ops->turn(q, kind, for_us) : true; }
 void queue_health(struct queue *q, struct health_part *out) {
   *out = (struct health_part){.ok = true};
   if (q->ops->health) q->ops->health(q, out);

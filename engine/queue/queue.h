@@ -37,9 +37,10 @@ bool queue_pop_nudge(struct queue *q, int64_t wait_us, bool *away);
 /* No more pops will come, and none is under way. What the queue keeps for this poller goes back: hints popped and not handed
  * out, and those that a pop still open at Redis brings. From here on no hint can reach this process. Waits, bounded. */
 void queue_pop_end(struct queue *q);
-/* Whose turn is it to look for hints that were lost? One node of all on this queue at a time is told that it is his, and nobody else
- * for so long; who dies meanwhile holds up the next one no longer than that. For the poller, between two pops. Bounded. */
-bool queue_turn(struct queue *q, int64_t for_us);
+/* Whose turn is it to look for hints that were lost? Of all nodes of a kind on this queue one at a time is told that it is his,
+ * and nobody else for so long; who dies meanwhile holds up the next one no longer than that. For the poller, between two pops.
+ * Bounded. */
+bool queue_turn(struct queue *q, uint32_t kind, int64_t for_us);
 /* Asks the node to look at its wishes now (cancel, pause, drain). Lossy. */
 bool queue_nudge(struct queue *q, int64_t incarnation);
 /* Can hints be sent and popped? As far as it is known: by the last dial, push or pop. Never blocks. */

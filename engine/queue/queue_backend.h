@@ -12,7 +12,7 @@ struct queue_ops {
   size_t (*pop)(struct queue *q, struct hint *out, size_t n, int64_t wait_us, bool *away);
   bool (*pop_nudge)(struct queue *q, int64_t wait_us, bool *away);
   void (*pop_end)(struct queue *q);                              /* NULL = nothing is kept for a poller */
-  bool (*turn)(struct queue *q, int64_t for_us);                 /* NULL = there is nobody else */
+  bool (*turn)(struct queue *q, uint32_t kind, int64_t for_us);  /* NULL = there is nobody else */
   void (*health)(struct queue *q, struct health_part *out);      /* NULL = always well */
   void (*wake)(struct queue *q);
   bool (*nudge)(struct queue *q, int64_t incarnation);

@@ -145,11 +145,11 @@ static bool turn_answer(struct redis_queue *q) {
 }
 
 /* A key that goes by itself: nobody has to give a turn back. */
-static bool redis_turn(struct queue *base, int64_t for_us) {
+static bool redis_turn(struct queue *base, uint32_t kind, int64_t for_us) {
   struct redis_queue *q = self(base);
   char key[KEY_BYTES], node[24], ms[24];
   bool mine = false;
-  snprintf(key, sizeof key, "weir:%s:turn", q->prefix);
+  snprintf(key, sizeof key, "weir:%s:turn:%08x", q->prefix, kind);
   snprintf(node, sizeof node, "%lld", (long long)atomic_load(&q->node));
   snprintf(ms, sizeof ms, "%lld", (long long)(for_us / 1000 > 0 ? for_us / 1000 : 1));
   pthread_mutex_lock(&q->push_mu);

@@ -115,6 +115,7 @@ class Hints(unittest.TestCase):
         self.assertEqual(a.ended(a.flow(shell("s", "true")))["status"], "SUCCESS")
         for _ in range(3):
             thief = self.thief()
+            time.sleep(2)  # and all others are idle: what they look for just after they came again is no help
             fi = a.flow(shell("s", "true"))
             self.assertIn(b":q:default:0", self.popped_by(thief))
             self.all_end(a, [fi], 8)

@@ -97,14 +97,15 @@ static void test_turns(void **st) {
   push_range(a, 1, 1);
   push_range(b, 2, 2);
   push_range(c, 3, 3);
-  assert_true(queue_turn(a, 60 * 1000000));
-  assert_false(queue_turn(b, 60 * 1000000));
-  assert_false(queue_turn(a, 60 * 1000000));
-  assert_true(queue_turn(c, 60 * 1000000));
-  assert_true(command("PTTL weir:turns:turn") > 0);
-  command("DEL weir:turns:turn");
-  assert_true(queue_turn(b, 1000));
-  while (!queue_turn(a, 1000)) usleep(1000);
+  assert_true(queue_turn(a, 7, 60 * 1000000));
+  assert_false(queue_turn(b, 7, 60 * 1000000));
+  assert_false(queue_turn(a, 7, 60 * 1000000));
+  assert_true(queue_turn(c, 7, 60 * 1000000));
+  assert_true(queue_turn(b, 8, 60 * 1000000)); /* it can run what the others cannot */
+  assert_true(command("PTTL weir:turns:turn:00000007") > 0);
+  command("DEL weir:turns:turn:00000007");
+  assert_true(queue_turn(b, 7, 1000));
+  while (!queue_turn(a, 7, 1000)) usleep(1000);
   command("DEL weir:turns:q:default:0");
   queue_close(a);
   queue_close(b);
