@@ -116,6 +116,7 @@ static enum wr_rc start_api(struct server *s, struct wr_err *err) {
                        .request_us = s->opts.request_us, .health = health, .ctx = s};
   enum wr_rc rc = api_start(&a, &s->api, err);
   if (rc) return rc;
+  say_start(s); /* nothing refuses it any more */
   const char *token = api_token_path(s->api);
   char url[64];
   snprintf(url, sizeof url, "http://%.*s:%u", (int)strcspn(s->listen, ":"), s->listen, api_port(s->api));
@@ -131,8 +132,8 @@ static enum wr_rc start(struct server *s, struct wr_err *err) {
   if (!rc) rc = node_prepare(&s->opts, &spawner, err);
   if (!rc) rc = node_open(&s->opts, spawner, &s->node, err);
   if (rc) return rc;
-  say_start(s);
   if (s->opts.roles & NODE_API) return start_api(s, err);
+  say_start(s);
   say(LOG_INFO, "server.ready", NULL, "ready", "");
   return WR_OK;
 }

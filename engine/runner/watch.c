@@ -43,20 +43,60 @@ static void report(struct watch *w) {
   pthread_cond_broadcast(&w->news);
 }
 
+static void longer(struct watch *w) {
+  w->steady_us = w->steady_us < WATCH_STEADY_MIN_US ? WATCH_STEADY_MIN_US : w->steady_us * 2;
+  if (w->steady_us > WATCH_STEADY_MAX_US) w->steady_us = WATCH_STEADY_MAX_US;
+}
+
+/* mu held. It is ill: is that to be said? */
+static bool turn_ill(struct watch *w, int64_t boot_us, enum watch_state to) {
+  bool relapse = w->well_us != 0, was_well = w->shown == WATCH_WELL, same = w->shown == to;
+  w->well_us = 0;
+  w->shown = to;
+  if (relapse) w->relapses++;
+  if (was_well) {
+    w->down_us = w->bad_us ? w->bad_us : boot_us;
+    w->relapses = 0;
+  }
+  if (relapse || (was_well && w->back_us != 0 && boot_us - w->back_us < WATCH_FLAP_US)) longer(w);
+  else if (was_well) w->steady_us = 0;
+  return !relapse && !same;
+}
+
+/* What is to be said of a turn back, without mu. */
+struct turned { bool back; int64_t after_us; uint32_t relapses; };
+
+static void say(const struct turned *t) {
+  if (t->back && t->relapses) log_info("store.back", L_INT("after_ms", t->after_us / 1000), L_INT("relapses", t->relapses));
+  else if (t->back) log_info("store.back", L_INT("after_ms", t->after_us / 1000));
+}
+
+/* mu held. It is well: has it been for long enough? */
+static struct turned turn_well(struct watch *w, int64_t boot_us) {
+  if (w->shown == WATCH_WELL) return (struct turned){0};
+  if (w->well_us == 0) w->well_us = boot_us;
+  if (boot_us - w->well_us < w->steady_us) return (struct turned){0};
+  struct turned t = {true, w->well_us - w->down_us, w->relapses};
+  w->shown = WATCH_WELL;
+  w->back_us = boot_us;
+  w->well_us = 0;
+  return t;
+}
+
+/* While it is shown as ill each write is looked at, and no write is asked for: it is well. */
 void watch_ok(struct watch *w, int64_t boot_us) {
   atomic_store_explicit(&w->ok_us, boot_us, memory_order_relaxed);
   if (!atomic_load_explicit(&w->ill, memory_order_relaxed)) return;
   pthread_mutex_lock(&w->mu);
-  bool back = w->state != WATCH_WELL || w->stuck;
-  int64_t away_us = w->bad_us ? boot_us - w->bad_us : 0;
   w->state = WATCH_WELL;
   w->bad_us = w->last_us = 0;
   w->stuck = false;
-  w->why[0] = '\0';
-  atomic_store(&w->ill, false);
+  struct turned t = turn_well(w, boot_us);
+  if (w->shown == WATCH_WELL) w->why[0] = '\0';
+  atomic_store(&w->ill, w->shown != WATCH_WELL);
   report(w);
   pthread_mutex_unlock(&w->mu);
-  if (back) log_info("store.back", L_INT("after_ms", away_us / 1000));
+  say(&t);
 }
 
 static enum watch_state verdict(const struct watch *w, int64_t boot_us, enum store_rc rc) {
@@ -75,7 +115,7 @@ void watch_failed(struct watch *w, int64_t boot_us, enum store_rc rc, const char
   w->state = verdict(w, boot_us, rc);
   (void)snprintf(w->why, sizeof w->why, "%s", why && *why ? why : words(rc));
   memcpy(said, w->why, sizeof said);
-  bool turned = w->state != was && !w->stuck;
+  bool turned = w->state != was && turn_ill(w, boot_us, w->state);
   atomic_store(&w->ill, true);
   report(w);
   pthread_mutex_unlock(&w->mu);
@@ -137,19 +177,25 @@ void watch_wait(struct watch *w, int64_t us) {
 
 void watch_health(struct watch *w, int64_t boot_us, struct health_part *store, struct health_part *disk) {
   int64_t busy = busy_for(w, boot_us);
+  struct turned t = {0};
   pthread_mutex_lock(&w->mu);
-  bool stuck = busy > WATCH_STUCK_US, say = stuck && !w->stuck && w->state == WATCH_WELL;
+  bool stuck = busy > WATCH_STUCK_US, first = stuck && !w->stuck && w->state == WATCH_WELL, told = false;
   if (stuck) {
     w->stuck = true;
     if (w->bad_us == 0) w->bad_us = boot_us - busy;
     atomic_store(&w->ill, true);
   }
-  store->ok = w->state != WATCH_AWAY && !stuck;
-  disk->ok = w->state != WATCH_FULL;
-  (void)snprintf(store->why, sizeof store->why, "%s", w->state == WATCH_AWAY ? w->why : "");
-  (void)snprintf(disk->why, sizeof disk->why, "%s", w->state == WATCH_FULL ? w->why : "");
+  if (first) told = turn_ill(w, boot_us, WATCH_AWAY);
+  else if (!stuck && w->state == WATCH_WELL && w->well_us != 0) t = turn_well(w, boot_us);
+  store->ok = w->shown != WATCH_AWAY && !stuck;
+  disk->ok = w->shown != WATCH_FULL;
+  const char *often = w->well_us ? "it comes and goes: " : "";
+  store->why[0] = disk->why[0] = '\0';
+  if (w->shown == WATCH_AWAY) (void)snprintf(store->why, sizeof store->why, "%s%.150s", often, w->why[0] ? w->why : words(STORE_DOWN));
+  if (w->shown == WATCH_FULL) (void)snprintf(disk->why, sizeof disk->why, "%s%.150s", often, w->why);
   if (stuck && w->state != WATCH_AWAY)
     (void)snprintf(store->why, sizeof store->why, "the database has not answered a statement for %lld s", (long long)(busy / 1000000));
   pthread_mutex_unlock(&w->mu);
-  if (say) log_warn("store.down", L_STR("rc", "STUCK"), L_STR("why", store->why));
+  say(&t);
+  if (told) log_warn("store.down", L_STR("rc", "STUCK"), L_STR("why", store->why));
 }

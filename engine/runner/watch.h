@@ -5,7 +5,11 @@
  *   any   -> well   a write came through
  *
  * A call of the store that does not come back counts too: whoever asks sees since when it has been under way, so that the
- * truth is told while the runner's thread is stuck in it. Each turn is logged once, with its cause.
+ * truth is told while the runner's thread is stuck in it.
+ *
+ * What is shown and logged does not flap: a turn is logged once, with its cause, and so is the turn back. A store that was back
+ * for less than WATCH_FLAP_US when it fails again must then be well for a while before it is said to be, longer each time that it
+ * is not; how often that was the turn back tells. Requests are admitted by what it is, not by what is shown.
  *
  * The runner's thread reports; any thread asks. One mutex inside; reports that change nothing take none. No clock of its
  * own: boot times come with the calls. What never happens: I/O under the mutex. */
@@ -20,6 +24,9 @@
 #define WATCH_STUCK_US 1500000        /* a call of the store that takes longer is not well */
 #define WATCH_REFUSE_US 4000000       /* and while one takes longer than that, new requests are refused */
 #define WATCH_FRESH_US 1000000        /* a write younger than that says that the store is well */
+#define WATCH_FLAP_US 60000000        /* back for less than that, and ill again: it flaps */
+#define WATCH_STEADY_MIN_US 2000000   /* then it must be well for so long; doubled with each relapse */
+#define WATCH_STEADY_MAX_US 16000000
 
 enum watch_state { WATCH_WELL, WATCH_AWAY, WATCH_FULL };
 struct watch {
@@ -33,6 +40,10 @@ struct watch {
   bool stuck;                         /* it was said that a call does not come back */
   bool asked;                         /* somebody wants to know: a write is due */
   uint64_t reports;
+  enum watch_state shown;
+  int64_t down_us, back_us;           /* when that turned; 0 = never */
+  int64_t well_us, steady_us;         /* shown ill, though well since; until it has been for so long. 0 = it is ill */
+  uint32_t relapses;
   char why[HEALTH_WHY_BYTES];
 };
 

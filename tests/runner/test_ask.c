@@ -4,6 +4,8 @@
 #include "../unit/unit.h"
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include "../sim/memstore.h"
 #include "defs.h"
 #include "ledger.h"
@@ -99,6 +101,65 @@ static void watch_turns_at_once_or_after_a_second(void **st) {
   assert_true(store.ok);
   assert_false(disk.ok);
   assert_int_equal(watch_admits(&w, 18 * SEC), WR_NO_SPACE);
+  watch_done(&w);
+}
+
+static int log_file = -1, old_stderr;
+
+static void log_here(void) {
+  log_file = memfd_create("log", MFD_CLOEXEC);
+  old_stderr = dup(STDERR_FILENO);
+  assert_true(log_file >= 0 && old_stderr >= 0);
+  assert_int_equal(dup2(log_file, STDERR_FILENO), STDERR_FILENO);
+}
+
+/* Lines of that kind so far. */
+static int logged(const char *what) {
+  char text[16384];
+  int n = 0;
+  ssize_t got = pread(log_file, text, sizeof text - 1, 0);
+  assert_true(got >= 0);
+  text[got] = '\0';
+  for (const char *p = text; (p = strstr(p, what)) != NULL; p++) n++;
+  return n;
+}
+
+static void log_there(void) {
+  assert_int_equal(dup2(old_stderr, STDERR_FILENO), STDERR_FILENO);
+  close(old_stderr);
+  close(log_file);
+}
+
+/* A fault that comes and goes is one fault, to who reads the log and to who asks: it is over when it has been for a while. */
+static void watch_does_not_flap(void **st) {
+  struct watch w;
+  int64_t at = SEC;
+  uint32_t turns = 0;
+  bool was = true;
+  (void)st;
+  watch_init(&w, at);
+  log_here();
+  for (; at < 45 * SEC; at += SEC / 2) {
+    if (at / (SEC / 2) % 2) watch_failed(&w, at, STORE_DOWN, "no descriptor");
+    else watch_ok(&w, at);
+    turns += well(&w, at) != was;
+    was = well(&w, at);
+    if (at / (SEC / 2) % 2 == 0) assert_int_equal(watch_admits(&w, at), WR_OK);
+    assert_false(at / (SEC / 2) % 2 == 0 && watch_asked(&w)); /* nobody turns for it */
+  }
+  assert_false(was);
+  assert_true(turns <= 3);
+  assert_true(logged("event=store.") <= 3);
+  for (int64_t end = at + 17 * SEC; at < end; at += SEC / 2) watch_ok(&w, at);
+  assert_true(well(&w, at));
+  assert_true(logged("event=store.") <= 4);
+  assert_int_equal(logged("relapses="), 1);
+  at += 61 * SEC;                                               /* that is another one */
+  watch_failed(&w, at, STORE_DOWN, "no route");
+  assert_false(well(&w, at));
+  watch_ok(&w, at + SEC);
+  assert_true(well(&w, at + SEC));
+  log_there();
   watch_done(&w);
 }
 
@@ -412,7 +473,8 @@ static void end_answers(void **st) {
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(ledger_keeps_order_and_bound), cmocka_unit_test(ledger_tells_what_is_known),
-    cmocka_unit_test(watch_turns_at_once_or_after_a_second), cmocka_unit_test(watch_sees_a_call_that_does_not_come_back),
+    cmocka_unit_test(watch_turns_at_once_or_after_a_second), cmocka_unit_test(watch_does_not_flap),
+    cmocka_unit_test(watch_sees_a_call_that_does_not_come_back),
     cmocka_unit_test(watch_asks_once_a_second_at_most),
     FACT(down_for_long), FACT(retry_for_long), FACT(full_for_long), FACT(renewal_fails_for_long), FACT(unknown_for_long),
     FACT(unknown_and_undone), FACT(stuck_before_it_is_sent), FACT(stuck_when_it_is_sent), FACT(taken_back_from_a_batch_that_is_made),
