@@ -175,11 +175,20 @@ enum wr_rc sqlite_store_open(const struct store_opts *o, const char *path, struc
   return rc;
 }
 
+/* The last connection of a file that may write moves the WAL into it and removes it. That of the logs is closed before the
+ * readers' are, which may not write: one more then. */
+static void fold_logs(struct sq *s) {
+  struct sq_conn c = {.db = NULL};
+  if (!s->run.db || atomic_load(&s->files_gone)) return; /* not ours, or not what we knew */
+  if (sq_conn_open(&c, s->log_path, SQ_WRITE, NULL, 0) == SQLITE_OK) sq_conn_close(&c); /* if not: the next start does it */
+}
+
 void sq_close(struct store *st) {
   struct sq *s = sq_of(st);
   if (s->in_tx) sq_rollback(st);
   sq_ckpt_stop(s);
   sq_readers_close(s);
+  fold_logs(s);
   sq_conn_close(&s->def);
   sq_conn_close(&s->run); /* the last one: SQLite moves the whole WAL and removes it */
   if (s->lock_fd >= 0) close(s->lock_fd);

@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 import unittest
+import urllib.request
 from urllib.parse import parse_qs, urlsplit
 
 from live import BIN, CLEAN_ENV, LIMIT_S, Server, directory, shell, until, weir
@@ -23,6 +24,29 @@ class Says(unittest.TestCase):
                           "run_as=", f"data={tmp}/data"):
                 self.assertIn(f" {field}", start[0])
             self.assertEqual(server.stop(), 0)
+
+    def test_refused_start(self):
+        """Who is refused has not started, whenever that is found out."""
+        with directory() as tmp:
+            (tmp / "data").mkdir(mode=0o700)
+            (tmp / "data" / "weir.token").mkdir()
+            done = weir("server", "--data", tmp / "data", "--listen", "127.0.0.1:0")
+            self.assertTrue(done.returncode)
+            self.assertIn("weir.token", done.stderr)
+            self.assertNotIn("event=server.start", done.stderr)
+
+    def test_clean_files(self):
+        """After a clean stop everything is in the two files of the database."""
+        with directory() as tmp:
+            server = Server(tmp / "data")
+            self.addCleanup(server.kill)
+            fi = server.flow(shell("s", "echo said"))
+            self.assertEqual(server.ended(fi)["status"], "SUCCESS")
+            ti = server.get(f"/monitor/node/{server.get(f'/monitor/flow/{fi}')['nodes'][0]['niId']}")[0]["tiId"]
+            with urllib.request.urlopen(f"{server.url}/monitor/task/{ti}/log", timeout=LIMIT_S) as answer:
+                self.assertIn(b"said", answer.read())
+            self.assertEqual(server.stop(), 0)
+            self.assertEqual(sorted(p.name for p in (tmp / "data").glob("weir.db*")), ["weir.db", "weir.db-log", "weir.db.lock"])
 
     def test_json(self):
         """With --log-format json every line is an object, the address, the token and warnings too, whatever the level."""
