@@ -16,8 +16,7 @@ static void clock_next(struct runner *r) { r->clock_at = r->single ? INT64_MAX :
 
 enum wr_rc lease_join(struct runner *r, struct wr_err *err) {
   enum store_rc rc = store_join(r->s, &r->o.info, &r->me);
-  if (rc == STORE_DOWN)
-    return wr_err_set(err, WR_DB_UNAVAILABLE, "This node cannot join: the database went away, or it does not let its user write.");
+  if (rc != STORE_OK && store_why(r->s)[0]) return wr_err_set(err, WR_DB_UNAVAILABLE, "This node cannot join: %s", store_why(r->s));
   if (rc != STORE_OK) return wr_err_set(err, WR_DB_UNAVAILABLE, "This node cannot join: %s.", store_rc_name(rc));
   r->sent_us = r->boot_us;
   r->renew_at = r->single ? INT64_MAX : 0;

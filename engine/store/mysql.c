@@ -15,6 +15,7 @@
 
 #define LEASE_US (60 * 1000000LL)
 #define REQUEST_US (10 * 1000000LL)
+#define SCHEMA_US 30000000 /* so long the maker of the schema is waited for */
 #define AGAIN_US 1000000 /* what failed later than that is not tried again at once */
 #define ID_BLOCK_MIN 1000u
 #define ID_BLOCK_MAX 100000u
@@ -84,7 +85,9 @@ static enum wr_rc migrate(struct my *s, struct wr_err *err) {
   unsigned e = schema_version(s, &v);
   if (!e && v == MY_SCHEMA) return WR_OK;
   if (!e && v != 0) return other_schema(v, err);
-  for (int i = 0; i < 6 && !e && got != 1; i++) e = one_int(s, "SELECT GET_LOCK(" LOCK_NAME("schema") ", 5)", &got);
+  char take[200]; /* it waits for less than this connection does, or the answer would be taken for a loss */
+  snprintf(take, sizeof take, "SELECT GET_LOCK(" LOCK_NAME("schema") ", %u)", s->run.io_s - 1);
+  for (int64_t until = clock_mono_us() + SCHEMA_US; !e && got != 1 && clock_mono_us() < until;) e = one_int(s, take, &got);
   if (e) return open_err(s, e, err);
   if (got != 1) return wr_err_set(err, WR_DB_UNAVAILABLE, "Another process has been changing the schema for half a minute.");
   enum wr_rc rc = WR_OK;
@@ -255,6 +258,22 @@ static struct my *my_new(const struct store_opts *o, const struct my_url *url) {
   return s;
 }
 
+static enum wr_rc set_up(struct my *s, struct wr_err *err) {
+  unsigned e = my_conn_ready(&s->run);
+  enum wr_rc rc = e ? cannot_connect(s, e, err) : check_version(s, err);
+  if (rc == WR_OK) rc = migrate(s, err);
+  if (rc == WR_OK) rc = check_tables(s, err);
+  if (rc == WR_OK) rc = load_id(s, err);
+  return rc;
+}
+
+bool my_again(unsigned e, int64_t until_us) {
+  bool away = e == CR_CONNECTION_ERROR || e == CR_CONN_HOST_ERROR || e == CR_UNKNOWN_HOST;
+  if (my_rc(e) != STORE_RETRY || away || clock_mono_us() >= until_us) return false;
+  nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+  return true;
+}
+
 enum wr_rc mysql_store_open(const struct store_opts *o, const char *rest, struct store **out, struct wr_err *err) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   struct my_url url;
@@ -263,12 +282,11 @@ enum wr_rc mysql_store_open(const struct store_opts *o, const char *rest, struct
   if (rc) return rc;
   pthread_once(&once, library_init);
   struct my *s = my_new(o, &url);
-  unsigned e = my_conn_ready(&s->run);
-  if (e) rc = cannot_connect(s, e, err);
-  if (rc == WR_OK) rc = check_version(s, err);
-  if (rc == WR_OK) rc = migrate(s, err);
-  if (rc == WR_OK) rc = check_tables(s, err);
-  if (rc == WR_OK) rc = load_id(s, err);
+  for (int64_t until = clock_mono_us() + MY_START_US;;) {
+    rc = set_up(s, err);
+    if (rc != WR_DB_UNAVAILABLE || !my_again(s->run.err, until)) break;
+    my_conn_close(&s->run); /* and with it the named lock */
+  }
   if (rc == WR_OK) *out = &s->base;
   else my_close(&s->base);
   return rc;

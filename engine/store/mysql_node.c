@@ -50,10 +50,10 @@ static unsigned read_clock(struct my *s) {
   return e;
 }
 
-enum store_rc my_join(struct store *st, const struct node_info *info, int64_t *incarnation) {
-  struct my *s = my_of(st);
+static enum store_rc join(struct my *s, const struct node_info *info, int64_t *incarnation, unsigned *why) {
   int64_t me;
-  enum store_rc rc = my_ids(st, ID_INCARNATION, 1, &me);
+  enum store_rc rc = my_ids(&s->base, ID_INCARNATION, 1, &me);
+  *why = rc && !s->me ? s->side.err : 0; /* at the start nobody else uses it */
   if (rc) return rc;
   unsigned e = ready(s);
   if (!e) e = my_run(&s->run, NULL, "DELETE FROM engine_node WHERE incarnation<? AND state<>'LIVE'", MY_ARGS(my_ai(me - KEEP_NODES)));
@@ -64,9 +64,20 @@ enum store_rc my_join(struct store *st, const struct node_info *info, int64_t *i
                              my_ai(info->pid), my_ai(info->slots), my_at(info->roles ? info->roles : ""),
                              my_at(info->types ? info->types : ""), my_at(info->users ? info->users : "")));
   if (!e) e = read_clock(s); /* without the server's time the node's own would count, and a clock never goes back */
-  if (e) return down(s, e); /* had it been stored: a member nobody speaks for, which its lease ends */
+  *why = e;
+  if (e) return down(s, e); /* had it been stored: a member nobody speaks for, which its lease ends, or its next try */
   *incarnation = s->me = me;
   return STORE_OK;
+}
+
+/* At the start a passing fault is waited out: who has joined before has a runner that tries again. */
+enum store_rc my_join(struct store *st, const struct node_info *info, int64_t *incarnation) {
+  struct my *s = my_of(st);
+  unsigned why = 0;
+  int64_t until = s->me ? 0 : clock_mono_us() + MY_START_US;
+  enum store_rc rc = join(s, info, incarnation, &why);
+  while (rc != STORE_OK && my_again(why, until)) rc = join(s, info, incarnation, &why);
+  return rc;
 }
 
 enum store_rc my_leave(struct store *st) {

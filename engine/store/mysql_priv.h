@@ -118,6 +118,9 @@ enum store_rc my_tell(struct store *, const char *trouble);
 enum store_rc my_reap(struct store *, uint32_t *);
 bool my_reconciler(struct store *);
 bool my_asker(struct store *, bool take);
+/* At the start: may the same be tried again? Another was in the way, or a connection was lost; not when nobody is there. Pauses. */
+#define MY_START_US 10000000
+bool my_again(unsigned e, int64_t until_us);
 enum store_rc my_pulse(struct store *, int64_t *out);
 enum store_rc my_live_tasks(struct store *, int64_t, struct live_task *, size_t, size_t *);
 enum store_rc my_live_flows(struct store *, int64_t, struct live_flow *, size_t, size_t *);

@@ -10,7 +10,8 @@ import unittest
 import urllib.request
 from urllib.parse import parse_qs, urlsplit
 
-from live import BIN, CLEAN_ENV, LIMIT_S, Server, directory, shell, until, weir
+from services import HAVE_MARIADB, MariaDb
+from live import BIN, CLEAN_ENV, LIMIT_S, Refused, Server, directory, shell, until, weir
 
 
 class Says(unittest.TestCase):
@@ -161,6 +162,72 @@ class Away(unittest.TestCase):
             until("it is named", lambda: any(f" pid={nodes[0].pid} " in line and "event=node.dead" in line for line in nodes[1].lines))
             self.assertIn(f" host={socket.gethostname()} ", next(line for line in nodes[1].lines if f" pid={nodes[0].pid} " in line))
             self.assertEqual(nodes[1].stop(), 0)
+
+
+@unittest.skipUnless(HAVE_MARIADB, "no MariaDB")
+class Starts(unittest.TestCase):
+    """What is in the way of a start for a while is waited for; what will not go away is named."""
+
+    def setUp(self):
+        context = directory()
+        self.tmp = context.__enter__()
+        self.addCleanup(context.__exit__, None, None, None)
+
+    def database(self, *options):
+        db = MariaDb(self.tmp, None, *options)
+        self.addCleanup(db.stop)
+        return db
+
+    def starts_behind(self, db, *statements):
+        """A short lease, so that this node waits for each answer no longer than another one is in the way."""
+        done = []
+        with db.session(*statements):
+            starter = threading.Thread(target=lambda: done.append(Server(self.tmp / "data", "--store", db.url, "--lease", "3s")))
+            starter.start()
+            time.sleep(5)  # so long it is in the way
+            self.assertFalse(done)
+        starter.join(LIMIT_S)
+        self.addCleanup(done[0].kill)
+        self.assertEqual(done[0].stop(), 0)
+
+    def started(self, server):
+        try:
+            return server.flow(shell("s", "true"))
+        except Refused as refused:
+            self.assertEqual(refused.status, 503)
+            return None
+
+    def test_another_makes_the_schema(self):
+        self.starts_behind(self.database(), "SELECT GET_LOCK('weir.schema.weir', 0)")
+
+    def test_rows_are_locked(self):
+        db = self.database()
+        first = Server(self.tmp / "first", "--store", db.url)
+        self.assertEqual(first.stop(), 0)
+        self.starts_behind(db, "BEGIN", "SELECT * FROM id_block FOR UPDATE")
+
+    def test_binlog_of_statements(self):
+        """READ COMMITTED cannot be logged as statements: the refusal says so, and what to do; so does a node that was there before."""
+        db = self.database("--log-bin", "--binlog-format=STATEMENT", "--server-id=1", "--sync-binlog=1")
+        done = weir("server", "--dev", "--data", self.tmp / "data", "--listen", "127.0.0.1:0", "--store", db.url)
+        self.assertEqual(done.returncode, 4, done.stderr)
+        self.assertIn("binlog_format of the database is STATEMENT", done.stderr)
+        self.assertIn("ROW or MIXED", done.stderr)
+        for good in ("MIXED", "ROW"):
+            db.sql(f"SET GLOBAL binlog_format={good}")
+            server = Server(self.tmp / "data", "--store", db.url)
+            self.addCleanup(server.kill)
+            self.assertEqual(server.ended(server.flow(shell("s", "true")))["status"], "SUCCESS")
+            if good == "MIXED":
+                self.assertEqual(server.stop(), 0)
+        db.sql("SET GLOBAL binlog_format=STATEMENT")
+        for (number,) in db.sql("SELECT id FROM information_schema.processlist WHERE id<>CONNECTION_ID() AND user='root'"):
+            db.sql(f"KILL {number}")  # its next connections are made under the new setting
+        until("it says why", lambda: any("binlog_format" in line for line in server.lines))
+        db.sql("SET GLOBAL binlog_format=ROW")
+        fi = until("it runs again", lambda: self.started(server))
+        self.assertEqual(server.ended(fi)["status"], "SUCCESS")
+        self.assertEqual(server.stop(), 0)
 
 
 if __name__ == "__main__":
