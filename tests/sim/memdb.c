@@ -243,7 +243,9 @@ static void put_task(struct memdb *db, const struct task_write *w) {
     if (w->row.ti > db->max_ti) db->max_ti = w->row.ti;
   }
   int64_t version = t->r.t.version;
-  if (w->row.t.state == TASK_QUEUED && t->r.t.state != TASK_QUEUED) t->queued_at = db->now_us;
+  bool was = t->r.t.state == TASK_QUEUED, is = w->row.t.state == TASK_QUEUED;
+  if (is && !was) t->queued_at = db->now_us;
+  db->n_queued += (size_t)is - (size_t)was;
   t->r.t = w->row.t;
   t->r.t.version = version;
   t->r.update_us = w->row.update_us;

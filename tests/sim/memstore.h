@@ -62,6 +62,7 @@ struct memdb {
   struct mem_def *tasks, *flows;     /* [id - 1] */
   size_t n_tasks, cap_tasks, n_flows, cap_flows;
   struct map64 flow, node, task;     /* fi, ni, ti -> row */
+  size_t n_queued;                   /* tasks that are QUEUED */
   struct map64 member;
   struct mem_key *key; size_t n_key, cap_key;
   int64_t max_ti, max_fi;

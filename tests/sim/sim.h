@@ -125,6 +125,7 @@ struct world {
   bool small_cache;                 /* next to nothing stays in memory */
   bool quick;                       /* programs of a few milliseconds: nodes claim ahead */
   int64_t op_at, chaos_at, calm_at;
+  int64_t turn_until[SLOT__N];      /* some node has looked for lost hints just now */
   int64_t idle_from;                /* since then no slot may be free for long beside what waits for it */
   int64_t bad_fi;
   uint32_t p_fault, p_yield, p_slow; /* per 1000 */

@@ -14,6 +14,7 @@
 #define STACK_BYTES (256 << 10)
 #define GATE_WAIT_US 50000 /* as the worker's */
 #define QUEUE_MAX 4000 /* hints of a cluster's queue, per class */
+#define TURN (600 * SEC / 1000) /* as the pollers' */
 
 /* ---- clocks ---- */
 
@@ -488,13 +489,17 @@ void work_run(struct node *n) {
 
 /* ---- the queue of a cluster ---- */
 
+/* A poller pops again and again and says each time that it is empty, in turns with others. Only what waits makes a difference, so
+ * the simulator leaves out the other times. */
+static bool says_again(const struct world *w, int s) { return w->db->n_queued > 0 && w->turn_until[s] <= w->now; }
+
 bool queue_ready(const struct world *w, const struct node *n) {
   if (!n->up || node_asleep(n) || n->draining || w->single) return false;
   if (n->away_told != (w->away_until > w->now)) return true;
   if (n->away_told) return false;
   for (int s = 0; s < SLOT__N; s++) {
     bool some = w->q[s].n > 0 && w->q[s].v[0].at <= w->now;
-    if (n->told[s] > 0 && (some || !n->empty_told[s])) return true;
+    if (n->told[s] > 0 && (some || !n->empty_told[s] || says_again(w, s))) return true;
   }
   return false;
 }
@@ -507,6 +512,8 @@ int64_t queue_next(const struct world *w) {
       while (i > 0 && w->q[s].v[i - 1].at > w->now) i--;
       if (w->q[s].v[i].at < at) at = w->q[s].v[i].at;
     }
+  for (int s = 0; s < SLOT__N && w->db->n_queued > 0 && !w->single; s++)
+    if (w->turn_until[s] > w->now && w->turn_until[s] < at) at = w->turn_until[s];
   return at;
 }
 
@@ -522,7 +529,10 @@ void queue_poll(struct node *n) {
   n->away_told = away;
   for (int s = 0; s < SLOT__N && !away; s++) {
     bool some = w->q[s].n > 0 && w->q[s].v[0].at <= w->now;
-    if (n->told[s] > 0 && !some && !n->empty_told[s]) runner_no_hints(n->runner, (enum slot_class)s);
+    if (n->told[s] > 0 && !some && (!n->empty_told[s] || says_again(w, s))) {
+      if (n->empty_told[s]) w->turn_until[s] = w->now + TURN;
+      runner_no_hints(n->runner, (enum slot_class)s);
+    }
     n->empty_told[s] = n->told[s] > 0 && !some;
     for (size_t i = 0; i < w->q[s].n && n->told[s] > 0 && w->q[s].v[i].at <= w->now;) {
       if (!w->calm && sim_chance(w, 100)) { i++; continue; }

@@ -419,8 +419,8 @@ static uint8_t slot_of_row(struct world *w, const struct task_row *t) {
   return sim_slot_of(d->ref[t->ti - first].inl->type);
 }
 
-/* Whatever the queue has lost, and however old the task is. */
-#define IDLE_MAX (120 * SEC) /* seeds 1912 and 3350 of a planted build, whose pages are tiny, waited for 33 and 49 s: to be looked into */
+/* Whatever the queue has lost, and however old the task is. Two seconds when nobody holds its flow. */
+#define IDLE_MAX (30 * SEC) /* a frozen node holds locks for a quarter of the lease, and what waits for one is tried again ever more seldom */
 static void check_waits(struct world *w, const struct task_row *t, int64_t since) {
   uint8_t s = slot_of_row(w, t);
   for (int i = 0; i < w->n_node; i++) {
