@@ -44,11 +44,11 @@ static enum wr_rc check_type(void *ctx, const char *type, const char *content, c
   return bad ? wr_err_at(err, (enum wr_rc)code, path, "%s", why) : WR_OK;
 }
 
-static enum wr_rc tasks_exist(void *ctx, const int64_t *ids, size_t n, struct wr_err *err) {
+static enum wr_rc tasks_exist(void *ctx, const int64_t *ids, size_t n, size_t *bad, struct wr_err *err) {
   const struct def_site *site = ctx;
   struct reader *r = reader_get(site->store, err);
   if (!r) return err->code;
-  enum wr_rc rc = reader_tasks_exist(r, ids, n, err);
+  enum wr_rc rc = reader_tasks_exist(r, ids, n, bad, err);
   reader_put(r);
   return rc;
 }

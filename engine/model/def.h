@@ -18,7 +18,7 @@ struct def_env {
   enum wr_rc (*check_type)(void *ctx, const char *type, const char *content, const json_t *config, const char *path,
                            uint8_t *slot, struct wr_err *err);
   /* All ids exist and are not deleted: WR_OK; else NO_SUCH_TASK with the id in the message. ids: sorted, unique. */
-  enum wr_rc (*tasks_exist)(void *ctx, const int64_t *ids, size_t n, struct wr_err *err);
+  enum wr_rc (*tasks_exist)(void *ctx, const int64_t *ids, size_t n, size_t *bad, struct wr_err *err); /* bad: which does not */
 };
 
 /* One version of a task. For an inline task task_id is 0. Texts NULL = absent. */

@@ -197,13 +197,31 @@ static enum wr_rc node_read(struct flow_in *c, const json_t *o, uint32_t i, cons
 }
 
 /* ---- all nodes ---- */
+static bool uses(const struct node_def *n, int64_t task_id) {
+  for (uint32_t k = 0; k < n->n_task_id; k++)
+    if (n->task_id[k] == task_id) return true;
+  return false;
+}
+
+/* The first node that names the task. */
+static void say_where(const struct flow_def *f, int64_t task_id, struct wr_err *err) {
+  static const struct jpath nodes = {NULL, "flowNodes", 0};
+  uint32_t i = 0;
+  while (i < f->n && !uses(&f->node[i], task_id)) i++;
+  char at[JPATH_MAX];
+  snprintf(err->path, sizeof err->path, "%s", jpath_text(at, JKEY(JELEM(&nodes, i), "taskIds")));
+}
+
 static enum wr_rc ids_exist(struct flow_in *c) {
   size_t n = 0;
   if (c->n_id == 0) return WR_OK;
   (void)sort_ids(c->id, c->n_id); /* several nodes may use one task */
   for (size_t i = 0; i < c->n_id; i++)
     if (n == 0 || c->id[n - 1] != c->id[i]) c->id[n++] = c->id[i];
-  return c->env->tasks_exist(c->env->ctx, c->id, n, c->err);
+  size_t bad = 0;
+  enum wr_rc rc = c->env->tasks_exist(c->env->ctx, c->id, n, &bad, c->err);
+  if (rc == WR_NO_SUCH_TASK) say_where(c->f, c->id[bad], c->err);
+  return rc;
 }
 
 static enum wr_rc nodes_read(struct flow_in *c, const json_t *nodes) {

@@ -10,6 +10,10 @@ static bool has_complete(const struct node_def *n) { return n->config && strstr(
 size_t def_flow_warn(const struct flow_def *f, void (*say)(void *ctx, const char *text), void *ctx) {
   char text[LIMIT_NAME_CHARS + 192];
   size_t found = 0;
+  if (f->dag->n_task == 0) {
+    found++;
+    if (say) say(ctx, "The flow has no task: each of its runs is SUCCESS at once.");
+  }
   for (uint32_t i = 0; i < f->n && found < LIMIT_WARNINGS; i++) {
     const struct node_def *n = &f->node[i];
     uint32_t tasks = n->n_task_id + n->n_task;

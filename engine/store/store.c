@@ -158,11 +158,14 @@ enum wr_rc reader_tasks(struct reader *r, const int64_t *ids, size_t n, struct t
 enum wr_rc reader_heads(struct reader *r, enum head_kind kind, const int64_t *ids, size_t n, struct def_head *out, struct wr_err *err) {
   return r->ops->reader_heads(r, kind, ids, n, out, err);
 }
-enum wr_rc reader_tasks_exist(struct reader *r, const int64_t *ids, size_t n, struct wr_err *err) {
+enum wr_rc reader_tasks_exist(struct reader *r, const int64_t *ids, size_t n, size_t *bad, struct wr_err *err) {
   struct def_head *head = wr_calloc(n + 1, sizeof *head);
   enum wr_rc rc = reader_heads(r, HEAD_TASK, ids, n, head, err);
-  for (size_t i = 0; i < n && !rc; i++)
-    if (head[i].version == 0 || head[i].deleted) rc = wr_err_set(err, WR_NO_SUCH_TASK, "Task %lld does not exist.", (long long)ids[i]);
+  for (size_t i = 0; i < n && !rc; i++) {
+    if (head[i].version != 0 && !head[i].deleted) continue;
+    rc = wr_err_set(err, WR_NO_SUCH_TASK, "Task %lld does not exist.", (long long)ids[i]);
+    *bad = i;
+  }
   free(head);
   return rc;
 }

@@ -191,7 +191,7 @@ enum head_kind { HEAD_TASK, HEAD_FLOW };
 struct def_head { int64_t version; bool deleted; };
 enum wr_rc reader_heads(struct reader *r, enum head_kind kind, const int64_t *ids, size_t n, struct def_head *out, struct wr_err *err) WR_MUST;
 /* All are there and not deleted, else NO_SUCH_TASK of the first that is not. */
-enum wr_rc reader_tasks_exist(struct reader *r, const int64_t *ids, size_t n, struct wr_err *err) WR_MUST;
+enum wr_rc reader_tasks_exist(struct reader *r, const int64_t *ids, size_t n, size_t *bad, struct wr_err *err) WR_MUST;
 
 struct page { uint32_t limit; uint64_t offset; bool want_total; };
 struct list_filter {

@@ -338,6 +338,15 @@ class Definitions(Case):
         cancel_once_one_failed(fi)
         self.assertEqual(counts(fi)[0], first)
 
+    def test_42_no_task(self):
+        flow = self.ok(post("/flow", {"flowName": "empty", "flowNodes": []}))
+        self.assertEqual(flow["warnings"], ["The flow has no task: each of its runs is SUCCESS at once."])
+
+    def test_42_where_a_task_is_missing(self):
+        nodes = [{"tasks": [{"taskType": "ECHO", "taskContent": "x"}]}, {"taskIds": "999999"}]
+        answer = self.refused(post("/flow", {"flowName": "gap", "flowNodes": nodes}), 42215)
+        self.assertEqual(answer["data"]["path"], "/flowNodes/1/taskIds")
+
     def test_42_warnings(self):
         """Several tasks and no word on how many must succeed: saved, and said. What was answered can be posted back."""
         task = {"taskName": "t", "taskType": "ECHO", "taskContent": "x"}

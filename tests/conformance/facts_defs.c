@@ -206,7 +206,8 @@ static void task_delete_is_soft(struct world *w) {
   assert_int_equal(store_delete_task(w->s, t->task_id, &err), WR_NOT_FOUND);
   assert_int_equal(store_save_task(w->s, t, -1, NULL, &err), WR_NOT_FOUND);
   struct reader *r = reader_of(w);
-  assert_int_equal(reader_tasks_exist(r, &t->task_id, 1, &err), WR_NO_SUCH_TASK);
+  size_t none;
+  assert_int_equal(reader_tasks_exist(r, &t->task_id, 1, &none, &err), WR_NO_SUCH_TASK);
   reader_put(r);
   def_task_unref(g);
   def_task_unref(v);
@@ -482,9 +483,11 @@ static void tasks_exist_names_the_missing(struct world *w) {
   int64_t a = task_save(w, "a", "ECHO"), b = task_save(w, "b", "ECHO");
   const int64_t good[2] = {a, b}, bad[3] = {a, b, 9007199254740123};
   struct reader *r = reader_of(w);
-  WR(reader_tasks_exist(r, good, 2, &err));
-  WR(reader_tasks_exist(r, good, 0, &err));
-  assert_int_equal(reader_tasks_exist(r, bad, 3, &err), WR_NO_SUCH_TASK);
+  size_t which = 9;
+  WR(reader_tasks_exist(r, good, 2, &which, &err));
+  WR(reader_tasks_exist(r, good, 0, &which, &err));
+  assert_int_equal(reader_tasks_exist(r, bad, 3, &which, &err), WR_NO_SUCH_TASK);
+  assert_int_equal(which, 2);
   assert_non_null(strstr(err.msg, "9007199254740123"));
   reader_put(r);
 }

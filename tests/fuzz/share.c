@@ -36,10 +36,11 @@ static enum wr_rc check_type(void *ctx, const char *type, const char *content, c
   return rc ? wr_err_at(err, (enum wr_rc)code, path, "%s", why) : WR_OK;
 }
 
-static enum wr_rc tasks_exist(void *ctx, const int64_t *ids, size_t n, struct wr_err *err) {
+static enum wr_rc tasks_exist(void *ctx, const int64_t *ids, size_t n, size_t *bad, struct wr_err *err) {
   (void)ctx;
   for (size_t i = 0; i < n; i++) {
     wr_assert(ids[i] >= 1 && ids[i] <= WR_ID_MAX && (i == 0 || ids[i - 1] < ids[i]));
+    *bad = i;
     if (ids[i] > 99) return wr_err_set(err, WR_NO_SUCH_TASK, "Task %lld does not exist.", (long long)ids[i]);
   }
   return WR_OK;

@@ -273,7 +273,7 @@ void load_back(struct world *w) {
 }
 
 /* While the store is known to be away nobody waits but who is in a batch of unknown outcome; else no longer than REQUEST_US and a
- * bit, unless the node could not act. */
+ * bit, unless the node could not act. A store that refuses what is written is not away: another node may hold the flow. */
 void load_check(struct world *w) {
   for (size_t i = 0; i < w->n_open; i++) {
     const struct op *o = w->open[i];
@@ -281,9 +281,9 @@ void load_check(struct world *w) {
     if (!waits(o) || o->gave_up || node_asleep(n)) continue;
     int64_t from = o->post_at > n->out_until ? o->post_at : n->out_until;
     if (w->now - from > REQUEST_US + 8 * SEC) sim_fail(w, "a request of kind %d has waited for %lld s", (int)o->q.kind, (long long)((w->now - from) / SEC));
-    bool away = n->fault_until > w->now && n->fault != FAULT_STUCK && n->fault != FAULT_UNKNOWN && !n->runner->unknown;
+    bool away = n->fault_until > w->now && (n->fault == FAULT_DOWN || n->fault == FAULT_RETRY || n->fault == FAULT_FULL) && !n->runner->unknown;
     if (away && n->fault_from > from) from = n->fault_from;
-    if (away && w->now - from > 8 * SEC) sim_fail(w, "a request of kind %d waits for a store that is away", (int)o->q.kind);
+    if (away && w->now - from > 8 * SEC) sim_fail(w, "a request of kind %d waits for a store that is away (node %d, fault %d)", (int)o->q.kind, n->id, (int)n->fault);
     struct health_part store, disk;
     if (!away || w->now - from < 6 * SEC) continue;
     watch_health(&n->runner->watch, node_boot(n), &store, &disk);

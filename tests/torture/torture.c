@@ -34,8 +34,8 @@ static enum wr_rc check_type(void *ctx, const char *type, const char *content, c
   *slot = SLOT_ASYNC;
   return WR_OK;
 }
-static enum wr_rc tasks_exist(void *ctx, const int64_t *ids, size_t n, struct wr_err *err) {
-  (void)ctx, (void)ids, (void)n, (void)err;
+static enum wr_rc tasks_exist(void *ctx, const int64_t *ids, size_t n, size_t *bad, struct wr_err *err) {
+  (void)ctx, (void)ids, (void)n, (void)bad, (void)err;
   return WR_OK;
 }
 static const struct def_env env = {NULL, check_type, tasks_exist};
