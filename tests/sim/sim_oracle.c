@@ -466,9 +466,10 @@ void oracle_quiet(struct world *w) {
       if (r->used[k] != 0) sim_fail(w, "node %d: %u slots are still in use", i, r->used[k]);
     struct health_part store = {.ok = true}, disk = {.ok = true};
     if (r) watch_health(&w->node[i].runner->watch, node_boot(&w->node[i]), &store, &disk);
-    /* One that came and went is shown as ill for a while longer. */
-    int64_t most = r && watch_state(&r->watch) == WATCH_WELL ? 5 * SEC + WATCH_STEADY_MAX_US : 5 * SEC;
-    if (w->now - w->calm_at > most && (!store.ok || !disk.ok)) sim_fail(w, "node %d: its store is well again, and it says: %s%s", i, store.why, disk.why);
+    /* One that came and went is shown as ill until it has been well for a while. */
+    bool settles = r && r->watch.well_us != 0 && node_boot(&w->node[i]) - r->watch.well_us <= WATCH_STEADY_MAX_US;
+    if (w->now - w->calm_at > 5 * SEC && !settles && (!store.ok || !disk.ok))
+      sim_fail(w, "node %d: its store is well again, and it says: %s%s", i, store.why, disk.why);
     if (r && r->solos.n > 0) sim_fail(w, "node %d still caches %zu finished tasks", i, r->solos.n);
   }
   for (const struct op *o = w->ops; o != NULL; o = o->next) {
