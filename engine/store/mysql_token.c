@@ -44,8 +44,9 @@ enum wr_rc mysql_token_at(const char *url, const struct store_token *set, struct
   if (rc) return rc;
   struct my *s = my_of(st);
   unsigned e = look(&s->run, was);
-  if (!e && set) e = my_run(&s->run, NULL, SET, MY_ARGS(my_at(set->hash), my_at(set->host), my_ad(clock_wall_us())));
-  if (e) rc = my_err(e, err);
+  bool sent = !e && set;
+  if (sent) e = my_run(&s->run, NULL, SET, MY_ARGS(my_at(set->hash), my_at(set->host), my_ad(clock_wall_us())));
+  if (e) rc = sent && my_lost(e) ? wr_err_set(err, WR_OUTCOME_UNKNOWN, NULL) : my_err(e, err);
   store_close(st);
   return rc;
 }

@@ -64,8 +64,10 @@ enum wr_rc sqlite_token_at(const char *path, const struct store_token *set, stru
   int rc = sq_conn_open(&c, path, SQ_WRITE, at_sql, AT__N);
   if (rc != SQLITE_OK) return sq_err(&c, rc, err);
   rc = look(&c, AT_LOOK, was);
-  if (rc == SQLITE_OK && set) rc = put_token(sq_stmt(&c, AT_SET), set);
-  enum wr_rc wr = sq_err(&c, rc, err);
+  bool sent = rc == SQLITE_OK && set;
+  if (sent) rc = put_token(sq_stmt(&c, AT_SET), set);
+  /* After an I/O error its commit may stand in the WAL. */
+  enum wr_rc wr = sent && (rc & 0xff) == SQLITE_IOERR ? wr_err_set(err, WR_OUTCOME_UNKNOWN, NULL) : sq_err(&c, rc, err);
   sq_conn_close(&c);
   return wr;
 }
