@@ -308,7 +308,7 @@ static enum wr_rc open_queue(struct node *n, int s, struct wr_err *err) {
 /* What is acknowledged from now on would be lost: the process ends as if it were killed, and its spawner ends the children. */
 static void store_gone(void *ctx, const char *why) {
   (void)ctx;
-  fprintf(stderr, "weir: %s This server ends: what it would store now nobody could ever read.\n", why);
+  fprintf(stderr, "weir: %s This server ends: what it would store now might never be read again.\n", why);
   _exit(EXIT_UNREACHABLE);
 }
 

@@ -4,8 +4,8 @@
  * children for a moment, whose spawner holds the lock of that directory until the last one is reaped: so the next server
  * waits for it, also when its own data directory is another one.
  *
- * What never happens: two servers on one file, by whatever name; an answer for what was written into a file that has no
- * name any more; a wait for another server (it is refused at once). */
+ * What never happens: two servers on one file, by whatever name, nor because somebody took its lock's file away; an answer for
+ * what was written into a file that has no name any more; a wait for another server (it is refused at once). */
 #include "sqlite_priv.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -162,7 +162,9 @@ enum wr_rc sq_take_lock(struct sq *s, struct wr_err *err) {
 }
 
 /* ---- are they still there? ---- */
-static const char *const tail[SQ_FILES] = {"", "-wal", "-log"};
+/* Beside the database: its WAL; the index of the WAL, without which another program that opens the database makes a second one,
+ * and each believes that it is alone; the lock, without which a second server is let in. */
+static const char *const tail[SQ_FILES] = {"", "-wal", "-shm", ".lock", "-log", [SQ_LOG_WAL] = "-log-wal", "-log-shm"};
 
 static bool look(const struct sq *s, int i, struct stat *st) {
   char path[4200];
@@ -203,6 +205,7 @@ enum wr_rc sq_files_know(struct sq *s, struct wr_err *err) {
 static bool there(struct sq *s, int i) {
   struct stat st;
   struct sq_file *f = &s->file[i];
+  if (i >= SQ_LOG_WAL && !s->log_writers) return true; /* SQLite itself makes and removes them then */
   bool found = look(s, i, &st);
   if (f->ino == 0 && found) *f = (struct sq_file){st.st_dev, st.st_ino};
   return f->ino == 0 || (found && st.st_dev == f->dev && st.st_ino == f->ino && st.st_nlink > 0);
@@ -222,6 +225,13 @@ static bool look_at_files(struct sq *s, bool all) {
   log_error("store.file_gone", L_STR("why", why));
   if (s->gone) s->gone(s->gone_ctx, why);
   return false;
+}
+
+void sq_files_logs(struct sq *s, bool open) {
+  pthread_mutex_lock(&s->files_mu);
+  s->log_writers += open ? 1 : -1;
+  for (int i = SQ_LOG_WAL; i < SQ_FILES; i++) s->file[i] = (struct sq_file){0};
+  pthread_mutex_unlock(&s->files_mu);
 }
 
 bool sq_files_there(struct sq *s) { return look_at_files(s, false); }

@@ -4,7 +4,7 @@
 #include "attempt.h"
 #include "sqlite_rd.h"
 
-struct sq_logs { struct logs base; struct sq_conn c; };
+struct sq_logs { struct logs base; struct sq *s; struct sq_conn c; };
 
 enum { LOG_BEGIN, LOG_COMMIT, LOG_ROLLBACK, LOG_PUT, LOG__N };
 static const char *const log_sql[] = {
@@ -27,10 +27,12 @@ enum wr_rc sq_logs_open(struct store *st, struct logs **out, struct wr_err *err)
   struct sq *s = sq_of(st);
   struct sq_logs *l = wr_new(struct sq_logs);
   l->base.ops = &sq_ops;
+  l->s = s;
   l->c.told = l->base.why;
   int rc = sq_conn_open(&l->c, s->log_path, SQ_WRITE, log_sql, LOG__N);
   if (rc == SQLITE_OK) rc = sq_exec(&l->c, "PRAGMA wal_autocheckpoint=4000"); /* its own thread may wait */
   if (rc == SQLITE_OK) {
+    sq_files_logs(s, true);
     *out = &l->base;
     return WR_OK;
   }
@@ -42,6 +44,7 @@ enum wr_rc sq_logs_open(struct store *st, struct logs **out, struct wr_err *err)
 
 void sq_logs_close(struct logs *lg) {
   struct sq_logs *l = (struct sq_logs *)lg;
+  sq_files_logs(l->s, false);
   sq_conn_close(&l->c);
   free(l);
 }

@@ -103,7 +103,7 @@ struct sq_reader {
   struct sq_reader *next;
 };
 
-enum { SQ_FILES = 3 };      /* database, its WAL, logs */
+enum { SQ_LOG_WAL = 5, SQ_FILES = 7 };  /* see tail[]; from SQ_LOG_WAL on: looked at while a writer of logs is open */
 struct sq_file { dev_t dev; ino_t ino; };
 
 struct sq {
@@ -113,6 +113,7 @@ struct sq {
   int64_t request_us, look_us;
   pthread_mutex_t files_mu;
   struct sq_file file[SQ_FILES];  /* ino 0 = not seen yet; under files_mu */
+  int log_writers;                /* under files_mu */
   atomic_bool files_gone;
   void (*gone)(void *ctx, const char *why);
   void *gone_ctx;
@@ -159,6 +160,7 @@ enum wr_rc sq_take_lock(struct sq *s, struct wr_err *err);
 enum wr_rc sq_files_know(struct sq *s, struct wr_err *err);
 /* No file was removed or replaced since; else it is said once, and never true again. Any thread. */
 bool sq_files_there(struct sq *s);
+void sq_files_logs(struct sq *s, bool open);  /* a writer of logs has come; goes, and still has its connection */
 void sq_files_look(struct sq *s);       /* from time to time: what the kernel does not tell is found by a look at the files */
 int64_t sq_until(const struct sq *s);             /* CLOCK_MONOTONIC: so long a request waits for another one */
 /* ---- sqlite_ckpt.c ---- */

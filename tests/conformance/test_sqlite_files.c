@@ -86,6 +86,26 @@ static void database_removed(void **st) { (void)st, nothing_is_acknowledged_with
 static void database_replaced(void **st) { (void)st, nothing_is_acknowledged_without("", true); }
 static void wal_removed(void **st) { (void)st, nothing_is_acknowledged_without("-wal", false); }
 static void log_removed(void **st) { (void)st, nothing_is_acknowledged_without("-log", false); }
+static void index_removed(void **st) { (void)st, nothing_is_acknowledged_without("-shm", false); }
+static void lock_removed(void **st) { (void)st, nothing_is_acknowledged_without(".lock", false); }
+static void lock_replaced(void **st) { (void)st, nothing_is_acknowledged_without(".lock", true); }
+
+/* SQLite makes the log's WAL, and removes it when the last writer of logs goes, which ends nothing. */
+static void log_wal_removed(void **st) {
+  (void)st;
+  struct logs *l;
+  struct wr_err err;
+  const struct log_chunk c = {.ti = 1, .epoch = 1, .data = "x", .n = 1};
+  for (int i = 0; i < 3; i++) {
+    assert_int_equal(logs_open(w.s, &l, &err), WR_OK);
+    OK(logs_write(l, &c, 1));
+    OK(batch_do(&w, &(struct batch){0}));
+    if (i < 2) logs_close(l);
+    OK(batch_do(&w, &(struct batch){0}));
+  }
+  nothing_is_acknowledged_without("-log-wal", false);
+  logs_close(l);
+}
 
 /* Between the write and its commit: the outcome is unknown, and stays so. */
 static void removed_under_a_batch(void **st) {
@@ -231,7 +251,8 @@ static void each_code_is_as_listed(void **st) {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(each_code_is_as_listed), T(database_removed), T(database_replaced), T(wal_removed), T(log_removed),
+    cmocka_unit_test(each_code_is_as_listed), T(database_removed), T(database_replaced), T(wal_removed), T(log_removed), T(index_removed),
+    T(lock_removed), T(lock_replaced), T(log_wal_removed),
     T(removed_under_a_batch), T(an_idle_store_notices), T(a_hard_link_is_refused), T(the_next_server_waits_for_children_of_the_former),
     T(a_damaged_file_is_named_as_damaged), T(a_file_of_zeros_is_named), T(a_foreign_lock_costs_bounded_waits),
   };
