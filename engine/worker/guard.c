@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <linux/keyctl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -110,6 +111,17 @@ static void rehearse_or_refuse(const struct spawner_seed *seed) {
 /* Whoever was stopped goes on when its parent dies, to see that it is to end: a guard when its node is killed, its spawner then by the
  * guard, or at the guard's own death. Not passed on by a fork. */
 static void tie(void) { prctl(PR_SET_PDEATHSIG, SIGCONT, 0, 0, 0); }
+
+/* Whoever inherits a session keyring holds its keys, whatever user it becomes: the keys of who started the server are not for
+ * tasks. A fresh one in its place, in which all may search and none may leave anything for another. A task that wants one of its
+ * own joins it. */
+static void leave_keys(void) {
+  enum { POSSESSOR_SEARCH = 0x08000000 };
+  long ring = syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
+  if (ring > 0 && syscall(SYS_keyctl, KEYCTL_SETPERM, ring, POSSESSOR_SEARCH) == 0) return;
+  if (errno == ENOSYS || errno == EPERM || geteuid() != 0) return; /* no keys here; or they are the tasks' own user's */
+  refuse(WR_FORBIDDEN, "The spawner cannot leave the session keyring of who started it.");
+}
 
 /* Nothing of the node's stays open, no signal of its terminal gets here. */
 static void settle_in(struct spawner_seed *seed) {
@@ -222,6 +234,7 @@ _Noreturn void spawner_main(struct spawner_seed seed) {
   settle_in(&seed);
   if (seed.role == SPAWNER_FIRST) {
     lock_or_refuse();
+    leave_keys(); /* the spares are born without */
     make_run_dir(seed.run_path);
     if (caps_for_spawner(seed.run_as)) refuse(WR_FORBIDDEN, "The spawner cannot give up root's rights."); /* the spares are born without */
     rehearse_or_refuse(&seed);

@@ -2,9 +2,11 @@
 
 Runs as root, with users of its own (made when they are not there); the token's tests run as anybody.
 """
+import ctypes
 import json
 import os
 import pathlib
+import platform
 import pwd
 import shutil
 import signal
@@ -98,6 +100,20 @@ class Users(Base):
             row = self.result(server, 'echo $(id -un) $(id -u) $(id -gn) > "$WEIR_OUTPUT"', **config)
             self.assertEqual((row["state"], row.get("result")), ("SUCCESS", f"{user} {pwd.getpwnam(user).pw_uid} {user}\n"), row)
         self.assertEqual(server.stop(), 0)
+
+    @unittest.skipUnless(platform.machine() == "x86_64", "the numbers of the calls are another machine's")
+    def test_keys_of_who_started_it(self):
+        """Keys in the session keyring of the shell that starts the server are not the tasks'."""
+        call, add_key, keyctl, join, session = ctypes.CDLL(None).syscall, 248, 250, 1, -3
+        if call(keyctl, join, None) < 0 or call(add_key, b"user", b"weir-test:secret", b"x", 1, session) < 0:
+            self.skipTest("no keys here")
+        self.assertIn("weir-test:secret", pathlib.Path("/proc/keys").read_text())
+        server = self.server()
+        row = self.result(server, 'cat /proc/keys > "$WEIR_OUTPUT"')
+        self.assertEqual(row["state"], "SUCCESS", row)
+        self.assertNotIn("weir-test:secret", row.get("result") or "")
+        self.assertEqual(server.stop(), 0)
+        call(keyctl, join, None)
 
     def test_old_row(self):
         """A definition that is older than the node's list: never run as that user."""
