@@ -22,15 +22,24 @@
 
 enum { SWEEP_INLINE = 64, SWEEP_ALL = 1 << 30, DEPTH_MAX = 32, ID_BYTES = 16, BROOM_NICE = 10 };
 #define BROOM_MAX_US 60000000
-#define SWEEP_BYTES (64 << 20)     /* a larger file is the broom's: to free its blocks takes a while */
+/* What takes a while is the broom's: to free this many bytes, be it of one file or of several; to walk through a directory that
+ * has been so large, for an empty one keeps its blocks and even rmdir() reads them all. */
+#define SWEEP_BYTES (64 << 20)
+#define SWEEP_DIR_BYTES (1 << 20)
 /* The time of its last change that a fresh directory is given: whatever is made in it or removed puts the clock's there. */
 static const struct timespec untouched = {.tv_sec = 1};
 
-static void as(uint32_t uid) { setfsuid(uid); }
+static bool is_broom;              /* this process */
+
+/* A change of user clears the death signal. */
+static void as(uint32_t uid) {
+  setfsuid(uid);
+  if (is_broom) prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* the next spawner sweeps again */
+}
 
 /* ---- removal ---- */
 
-struct broom { uint32_t uid; int top; int budget; unsigned moved; };
+struct broom { uint32_t uid; int top; int budget; int64_t bytes; unsigned moved; };
 
 static bool clear(struct broom *b, int fd, uint32_t uid, int depth);
 
@@ -70,11 +79,18 @@ static bool remove_dir(struct broom *b, int dir, const char *name, uint32_t dir_
   return unlinkat(dir, name, AT_REMOVEDIR) == 0 && ok;
 }
 
+/* By what it has on the disk: its size may be said to be nothing. */
+static bool slow(struct broom *b, const struct stat *st) {
+  if (S_ISDIR(st->st_mode)) return st->st_size > SWEEP_DIR_BYTES;
+  int64_t bytes = st->st_blocks * 512 > st->st_size ? st->st_blocks * 512 : st->st_size;
+  if (S_ISREG(st->st_mode) && st->st_nlink == 1) b->bytes += bytes;
+  return b->bytes > SWEEP_BYTES;
+}
+
 static bool remove_one(struct broom *b, int dir, const char *name, uint32_t dir_owner, int depth) {
   struct stat st;
   if (--b->budget < 0) return false;
-  bool slow = b->budget < SWEEP_INLINE && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size > SWEEP_BYTES && S_ISREG(st.st_mode);
-  if (slow) return false;
+  if (b->budget < SWEEP_INLINE && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && slow(b, &st)) return false;
   if (unlinkat(dir, name, 0) == 0) return true;
   return errno == EISDIR && remove_dir(b, dir, name, dir_owner, depth);
 }
@@ -98,7 +114,9 @@ static bool clear(struct broom *b, int fd, uint32_t uid, int depth) {
 /* One directory of DATA/run with all that is in it. What stood too deep has moved up and is met in a further round. */
 static bool remove_tree(const struct workdirs *d, const char *name, uint32_t uid, int budget) {
   struct broom b = {.uid = uid, .budget = budget};
+  struct stat st;
   unsigned moved = 0;
+  if (budget <= SWEEP_INLINE && fstatat(d->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && slow(&b, &st)) return false;
   do {
     moved = b.moved;
     int fd = open_below(d->fd, name, uid, d->me);
@@ -133,8 +151,10 @@ static void doom_all(struct workdirs *d) {
   for (struct dirent *e; (e = readdir(dir));) {
     struct stat st;
     if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 || strlen(e->d_name) >= WORKDIR_NAME) continue;
-    if (unlinkat(d->fd, e->d_name, AT_REMOVEDIR) == 0 || unlinkat(d->fd, e->d_name, 0) == 0) continue;
-    if (fstatat(d->fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode)) doom(d, e->d_name, st.st_uid);
+    if (fstatat(d->fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0) continue;
+    bool folder = S_ISDIR(st.st_mode), large = folder && st.st_size > SWEEP_DIR_BYTES;
+    if (!large && unlinkat(d->fd, e->d_name, folder ? AT_REMOVEDIR : 0) == 0) continue;
+    if (folder) doom(d, e->d_name, st.st_uid);
   }
   closedir(dir);
 }
@@ -142,7 +162,9 @@ static void doom_all(struct workdirs *d) {
 /* Nothing of the spawner's stays open in it but the folder, so that the node sees the spawner's end. */
 static _Noreturn void be_broom(struct workdirs *d) {
   prctl(PR_SET_NAME, "weir-broom", 0, 0, 0);
-  prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* the next spawner sweeps again */
+  is_broom = true;
+  as(d->me);
+  if (getppid() != d->parent) _exit(0);
   (void)setpriority(PRIO_PROCESS, 0, BROOM_NICE);
   dup2(d->fd, 3);
   d->fd = 3;
@@ -172,6 +194,7 @@ void workdirs_sweep(struct workdirs *d, int64_t now_us) {
     kill(d->broom, SIGKILL);
   }
   if (d->broom > 0 || !d->doomed) return;
+  d->parent = getpid();
   pid_t pid = fork();
   if (pid == 0) be_broom(d);
   if (pid < 0) return; /* at the next end */

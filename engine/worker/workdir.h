@@ -6,7 +6,7 @@
  * left is removed in the same way. Everything inside is opened and removed with the rights of the attempt's user.
  *
  * What never happens: a link that is followed, a wait for a file (pipe, lease), a removal that holds the spawner up for
- * more than SWEEP_INLINE entries, a directory that two users get one after the other. */
+ * more than SWEEP_INLINE entries, SWEEP_BYTES or a directory that was large, a directory that two users get one after the other. */
 #ifndef WORKDIR_H
 #define WORKDIR_H
 #include <stdbool.h>
@@ -23,7 +23,8 @@ struct workdirs {
   uint32_t me;                     /* who this process is */
   struct workdir *idle; size_t n_idle;
   struct doomed *doomed, *swept;   /* swept: given to the broom */
-  pid_t broom; int64_t broom_us;   /* 0 = none; when it began */
+  pid_t broom, parent;             /* 0 = none; who made it */
+  int64_t broom_us;                /* when it began */
   bool late;                       /* it was killed, for it took too long */
   uint8_t random[256]; size_t n_random;
 };

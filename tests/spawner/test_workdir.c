@@ -125,6 +125,53 @@ static void put(const struct workdirs *d, const struct workdir *w, const char *n
   close(fd);
 }
 
+/* To remove it takes a while, be it of what only looks small: it is not done at once, and nobody waits for it. */
+static void test_slow_to_remove(void **st) {
+  (void)st;
+  char path[96], name[400];
+  struct stat large;
+  snprintf(path, sizeof path, "%s/slow", H.dir);
+  struct workdirs d = open_dirs(path);
+  enum workdir_output what;
+  for (int how = 0; how < 3; how++) {
+    struct workdir *w = workdir_take(&d, geteuid(), getegid());
+    assert_non_null(w);
+    snprintf(name, sizeof name, "%s/%s", path, w->name);
+    int dir = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (int i = 0; how == 0 && i < 2; i++) { /* each is small, both are not */
+      int fd = openat(dir, i ? "a" : "b", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+      assert_int_equal(ftruncate(fd, 40 << 20), 0);
+      close(fd);
+    }
+    if (how == 1) { /* blocks behind the end */
+      int fd = openat(dir, "c", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+      if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 65 << 20)) how = 2;
+      close(fd);
+    }
+    for (int i = 0; how == 2 && i < 12000; i++) { /* empty, and as large as it ever was */
+      snprintf(name, sizeof name, "%0250d", i);
+      close(openat(dir, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+      unlinkat(dir, name, 0);
+      if (i % 2) continue;
+      snprintf(name, sizeof name, "%0250dx", i);
+      close(openat(dir, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    }
+    bool is_large = fstat(dir, &large) == 0 && (how < 2 || large.st_size > 1 << 20);
+    for (int i = 0; how == 2 && i < 12000; i += 2) {
+      snprintf(name, sizeof name, "%0250dx", i);
+      unlinkat(dir, name, 0);
+    }
+    close(dir);
+    assert_int_equal(workdir_end(&d, w, &what), -1);
+    assert_true(!is_large || workdirs_busy(&d));
+    workdirs_sweep(&d, clock_mono_us());
+    if (d.broom > 0) assert_true(waitpid(d.broom, NULL, 0) == d.broom && workdirs_reaped(&d, d.broom));
+    assert_int_equal(entries(path), 0);
+  }
+  close(d.fd);
+  rmdir(path);
+}
+
 /* Kept for the same user alone, and only when nothing was ever in it. */
 static void test_kept(void **st) {
   (void)st;
@@ -242,7 +289,7 @@ int main(void) {
   h_open(geteuid() == 0 ? "nobody" : NULL);
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_private), cmocka_unit_test(test_nothing_stays), cmocka_unit_test(test_result_moved_in),
-    cmocka_unit_test(test_of_others), cmocka_unit_test(test_kept), cmocka_unit_test(test_swept_at_start),
+    cmocka_unit_test(test_of_others), cmocka_unit_test(test_slow_to_remove), cmocka_unit_test(test_kept), cmocka_unit_test(test_swept_at_start),
     cmocka_unit_test(test_broom_too_slow), cmocka_unit_test(test_of_others_moved_in)};
   int rc = cmocka_run_group_tests_name("workdir", tests, NULL, NULL);
   h_close();
