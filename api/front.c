@@ -32,12 +32,14 @@ enum {
 #define HEAD_US 5000000
 #define BODY_US 10000000
 #define LINGER_US 1000000
+#define PROBE_US 5000000    /* for the thread of /readyz, which may be at another one */
 #define PAUSE_US 50000      /* between two tries to accept when there is no room */
 #define TICK_US 1000000
 #define LOG_EVERY_US 10000000
 
-/* HEAD, BODY: not whole. READY: whole, no thread yet. PROBE: for the thread of /readyz. SERVED: has a thread. */
-enum state { C_FREE, C_HEAD, C_BODY, C_READY, C_PROBE, C_SERVED, C_LINGER, C__N };
+/* HEAD, BODY: not whole. READY: whole, no thread yet. PROBE: for the thread of /readyz. ASKING: that thread has it. SERVED: has a
+ * thread. */
+enum state { C_FREE, C_HEAD, C_BODY, C_READY, C_PROBE, C_ASKING, C_SERVED, C_LINGER, C__N };
 static const uint32_t NONE = UINT32_MAX;
 #define KEY_LISTENER UINT64_MAX
 #define KEY_WAKE (UINT64_MAX - 1)
@@ -49,6 +51,7 @@ struct conn {
   uint32_t age;             /* told apart from others that had this place */
   uint8_t state;
   bool polled, late, low;   /* it is in the epoll; its body did not come in time; it has a SO_RCVLOWAT */
+  uint16_t seen;            /* HEAD: so many bytes have been looked at */
   int64_t at_us;            /* when its time is over; SERVED: since when it was whole */
 };
 struct list { uint32_t first, last, n; };
@@ -121,7 +124,7 @@ static void move_locked(struct front *f, struct conn *c, enum state to, int64_t 
   take_out(f, c);
   c->at_us = at_us;
   put_in(f, c, to);
-  if (earlier && !own_thread && to != C_FREE && to != C_SERVED) signal_fd(f->wake);
+  if (earlier && !own_thread && to != C_FREE && to != C_SERVED && to != C_ASKING) signal_fd(f->wake);
   if (to == C_READY && may_give(f)) signal_fd(f->ready);
   if (to == C_PROBE) pthread_cond_signal(&f->probes);
 }
@@ -132,7 +135,7 @@ static void move(struct front *f, struct conn *c, enum state to, int64_t at_us) 
   pthread_mutex_unlock(&f->lock);
 }
 
-/* ---- one connection; front's thread, or that of the probes for one in PROBE ---- */
+/* ---- one connection; front's thread, or that of the probes for one in ASKING ---- */
 
 static void poll_it(struct front *f, struct conn *c, uint32_t events) {
   struct epoll_event ev = {.events = events, .data.u64 = (uint64_t)c->age << 32 | (uint32_t)(c - f->conn)};
@@ -186,6 +189,7 @@ static void refuse(struct front *f, struct conn *c, size_t n, enum wr_rc why) {
 
 static void wait_for_head(struct front *f, struct conn *c, int64_t at_us) {
   if (c->low) low_water(c, 1);
+  c->seen = 0;
   watch(f, c, C_HEAD, at_us, EPOLLIN | EPOLLRDHUP | EPOLLET);
 }
 
@@ -223,18 +227,18 @@ static void look(struct front *f, struct conn *c, bool over) {
     return;
   }
   char *p = f->look[FRONT_SELF];
-  int head = n > 0 ? head_length(p, (size_t)n) : 0;
+  int head = n > 0 ? head_length(p, (size_t)n, c->seen) : 0;
   if (head == 0 && n > LIMIT_HEADER_BYTES) {
     refuse(f, c, (size_t)n, WR_HEADERS_TOO_LARGE);
   } else if (head == 0 && !over) {
-    if (n > 0) low_water(c, n + 1);
+    if (n > 0) c->seen = (uint16_t)n, low_water(c, n + 1);
     if (!c->polled) poll_it(f, c, EPOLLIN | EPOLLRDHUP | EPOLLET);
   } else if (head <= 0) {
     make_ready(f, c, false); /* half a request and no more, or none: the library says what it is */
   } else {
     enum head_probe probe = head_probe(p, (size_t)head);
     if (probe == HEAD_LIVEZ) answer_probe(f, c, FRONT_SELF, (size_t)head);
-    else if (probe == HEAD_READYZ) unpoll(f, c), move(f, c, C_PROBE, 0);
+    else if (probe == HEAD_READYZ) unpoll(f, c), move(f, c, C_PROBE, clock_mono_us() + PROBE_US);
     else look_at_body(f, c, (size_t)head, over);
   }
 }
@@ -264,11 +268,15 @@ static void on_event(struct front *f, uint64_t key, uint32_t events) {
 
 /* ---- new connections ---- */
 
-/* Room for one more: the oldest that is not whole goes, else the oldest that has its answer. */
+/* Room for one more: the oldest that is not whole goes, else the oldest that has its answer, else the oldest that waits for /readyz. */
 static bool make_room(struct front *f) {
   pthread_mutex_lock(&f->lock);
-  struct conn *c = first(f, C_FREE) ? NULL : first(f, C_HEAD) ? first(f, C_HEAD) : first(f, C_BODY) ? first(f, C_BODY) : first(f, C_LINGER);
-  bool room = c || first(f, C_FREE);
+  static const enum state order[] = {C_FREE, C_HEAD, C_BODY, C_LINGER, C_PROBE};
+  struct conn *c = NULL;
+  for (size_t i = 0; i < sizeof order / sizeof *order && !c; i++) c = first(f, order[i]);
+  bool room = c != NULL;
+  if (c && c->state == C_FREE) c = NULL;
+  if (c && c->state == C_PROBE) move_locked(f, c, C_LINGER, 0); /* that its thread does not take it */
   pthread_mutex_unlock(&f->lock);
   if (c) drop(f, c);
   return room;
@@ -300,6 +308,7 @@ static void greet(struct front *f, int fd, uint32_t addr) {
   c->fd = fd;
   c->addr = addr;
   c->polled = c->late = c->low = false;
+  c->seen = 0;
   move_locked(f, c, C_HEAD, clock_mono_us() + HEAD_US);
   pthread_mutex_unlock(&f->lock);
   look(f, c, false);
@@ -346,7 +355,7 @@ static void accept_some(struct front *f) {
 /* ---- time ---- */
 
 static int64_t next_deadline(struct front *f) {
-  static const enum state timed[] = {C_HEAD, C_BODY, C_READY, C_LINGER};
+  static const enum state timed[] = {C_HEAD, C_BODY, C_READY, C_PROBE, C_LINGER};
   int64_t at = f->paused ? f->resume_us : INT64_MAX;
   pthread_mutex_lock(&f->lock);
   for (size_t i = 0; i < sizeof timed / sizeof *timed; i++) {
@@ -357,12 +366,12 @@ static int64_t next_deadline(struct front *f) {
   return at;
 }
 
-/* The first of a list whose time is over. One that is READY goes to LINGER at once, so that no thread takes it. */
+/* The first of a list whose time is over. One that a thread might take goes to LINGER at once. */
 static struct conn *overdue(struct front *f, enum state s, int64_t now) {
   pthread_mutex_lock(&f->lock);
   struct conn *c = first(f, s);
   if (c && c->at_us > now) c = NULL;
-  if (c && s == C_READY) move_locked(f, c, C_LINGER, now + LINGER_US);
+  if (c && (s == C_READY || s == C_PROBE)) move_locked(f, c, C_LINGER, now + LINGER_US);
   pthread_mutex_unlock(&f->lock);
   return c;
 }
@@ -373,7 +382,7 @@ static void expire(struct front *f) {
   while ((c = overdue(f, C_HEAD, now))) drop(f, c);
   while ((c = overdue(f, C_BODY, now))) make_ready(f, c, true);
   while ((c = overdue(f, C_LINGER, now))) drop(f, c);
-  while ((c = overdue(f, C_READY, now))) {
+  while ((c = overdue(f, C_READY, now)) || (c = overdue(f, C_PROBE, now))) {
     int n = peek(f, c, FRONT_SELF);
     refuse(f, c, n > 0 ? (size_t)n : 0, WR_BUSY);
   }
@@ -435,6 +444,7 @@ static struct conn *next_probe(struct front *f, int64_t until_us) {
   pthread_mutex_lock(&f->lock);
   if (!f->stop && !first(f, C_PROBE)) pthread_cond_timedwait(&f->probes, &f->lock, &t);
   struct conn *c = f->stop ? NULL : first(f, C_PROBE);
+  if (c) move_locked(f, c, C_ASKING, 0);
   pthread_mutex_unlock(&f->lock);
   return c;
 }
@@ -444,7 +454,7 @@ static void *probe_run(void *p) {
   int64_t tick = clock_mono_us();
   while (!stopping(f)) {
     struct conn *c = next_probe(f, tick);
-    int n = c ? peek(f, c, FRONT_PROBE) : 0, head = n > 0 ? head_length(f->look[FRONT_PROBE], (size_t)n) : 0;
+    int n = c ? peek(f, c, FRONT_PROBE) : 0, head = n > 0 ? head_length(f->look[FRONT_PROBE], (size_t)n, 0) : 0;
     if (c && head > 0) answer_probe(f, c, FRONT_PROBE, (size_t)head);
     else if (c) linger(f, c); /* it is gone */
     if (clock_mono_us() < tick) continue;

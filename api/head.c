@@ -4,8 +4,9 @@
 #include <strings.h>
 #include "text.h"
 
-int head_length(const char *p, size_t n) {
-  for (size_t i = 0; i < n; i++) {
+int head_length(const char *p, size_t n, size_t seen) {
+  enum { BACK = 3 }; /* the end may have begun there */
+  for (size_t i = seen > BACK ? seen - BACK : 0; i < n; i++) {
     unsigned char c = (unsigned char)p[i];
     if (c == '\n') {
       if (i + 1 < n && p[i + 1] == '\n') return (int)i + 2;

@@ -6,8 +6,8 @@
 #include "limits.h"
 
 /* Bytes up to and with the empty line, found as the library finds them, so that whoever gets the bytes never waits for
- * more. 0: more must come; -1: a byte that no head has. */
-int head_length(const char *p, size_t n);
+ * more. 0: more must come; -1: a byte that no head has. seen: of so many bytes the answer was 0 before. */
+int head_length(const char *p, size_t n, size_t seen);
 /* A whole head of n bytes: begins with its method, every line ends with CRLF and holds no other CR or LF, none begins with
  * a blank behind the first one. */
 bool head_sound(const char *p, size_t n);

@@ -256,7 +256,7 @@ enum wr_rc http_body(struct http_req *q, size_t limit, int64_t allow_us, struct 
 /* The length of the request's head among the raw bytes; 0 when something stands in front of it, or a line is not sound. */
 static size_t raw_head(const struct wire *w, const char *method) {
   size_t n = method ? strlen(method) : 0;
-  int head = head_length(w->raw.data, w->raw.len);
+  int head = head_length(w->raw.data, w->raw.len, 0);
   bool ok = head > 0 && n > 0 && w->raw.len > n && memcmp(w->raw.data, method, n) == 0 && w->raw.data[n] == ' ';
   return ok && head_sound(w->raw.data, (size_t)head) ? (size_t)head : 0;
 }
