@@ -209,7 +209,7 @@ static void say_where(const struct flow_def *f, int64_t task_id, struct wr_err *
   uint32_t i = 0;
   while (i < f->n && !uses(&f->node[i], task_id)) i++;
   char at[JPATH_MAX];
-  snprintf(err->path, sizeof err->path, "%s", jpath_text(at, JKEY(JELEM(&nodes, i), "taskIds")));
+  snprintf(err->path, sizeof err->path, "%s", jpath_text(at, JELEM(&nodes, i)));
 }
 
 static enum wr_rc ids_exist(struct flow_in *c) {

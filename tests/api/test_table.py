@@ -345,7 +345,7 @@ class Definitions(Case):
     def test_42_where_a_task_is_missing(self):
         nodes = [{"tasks": [{"taskType": "ECHO", "taskContent": "x"}]}, {"taskIds": "999999"}]
         answer = self.refused(post("/flow", {"flowName": "gap", "flowNodes": nodes}), 42215)
-        self.assertEqual(answer["data"]["path"], "/flowNodes/1/taskIds")
+        self.assertEqual(answer["data"]["path"], "/flowNodes/1")
 
     def test_42_warnings(self):
         """Several tasks and no word on how many must succeed: saved, and said. What was answered can be posted back."""

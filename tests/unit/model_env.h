@@ -38,13 +38,15 @@ static enum wr_rc world_type(void *ctx, const char *type, const char *content, c
   return WR_OK;
 }
 
-static enum wr_rc world_exist(void *ctx, const int64_t *ids, size_t n, struct wr_err *err) {
+static enum wr_rc world_exist(void *ctx, const int64_t *ids, size_t n, size_t *bad, struct wr_err *err) {
   struct world *w = ctx;
   w->exist_calls++;
   w->n_ids = n;
   for (size_t i = 1; i < n; i++) assert_true(ids[i - 1] < ids[i]);
-  for (size_t i = 0; i < n; i++)
+  for (size_t i = 0; i < n; i++) {
+    *bad = i;
     if (ids[i] == 9 || ids[i] > 1000) return wr_err_set(err, WR_NO_SUCH_TASK, "Task %lld does not exist.", (long long)ids[i]);
+  }
   return WR_OK;
 }
 

@@ -248,7 +248,7 @@ static void test_c38_c39_tasks(void **st) {
   bad_nodes("{'taskIds':'1,2','tasks':[{'taskId':2},{'taskId':1}]}", WR_BAD_TASK_IDS, NULL, "different tasks");
   bad_nodes("{'taskIds':'1','tasks':[{'taskId':1},{'taskId':2}]}", WR_BAD_TASK_IDS, NULL, NULL);
   bad_nodes("{'tasks':[{'taskId':1},{'taskId':1}]}", WR_BAD_TASK_IDS, NULL, "Task 1 appears twice");
-  bad_nodes("{'taskIds':'1'},{'taskIds':'9'}", WR_NO_SUCH_TASK, NULL, "Task 9 does not exist.");
+  bad_nodes("{'taskIds':'1'},{'taskIds':'9'}", WR_NO_SUCH_TASK, "/flowNodes/1", "Task 9 does not exist.");
   bad_nodes("{'tasks':[{'taskId':5000}]}", WR_NO_SUCH_TASK, NULL, "5000");
   /* The other fields of a reference are ignored, right or wrong. */
   struct flow_def *f = flow("{'taskIds':'2,1','tasks':[{'taskId':2,'taskName':7,'taskConfig':null},{'taskId':1,'taskType':'NOPE'}]}");
