@@ -94,6 +94,22 @@ static int load_id(struct sq *s) {
   return rc == SQLITE_DONE || (rc == SQLITE_OK && strlen(s->base.id) != STORE_ID_BYTES) ? SQLITE_CORRUPT : rc;
 }
 
+/* Tasks are counted from 1 in each database: beside a new one, the log of a former one would show its output as that of ours. */
+static enum wr_rc own_logs(struct sq *s, struct wr_err *err) {
+  struct sq_conn c = {.db = NULL};
+  char claim[48];
+  int32_t ours = (int32_t)strtoul(s->base.id, NULL, 16);
+  int rc = sq_conn_open(&c, s->log_path, SQ_WRITE, NULL, 0);
+  int64_t whose = rc == SQLITE_OK ? one_number(&c, "PRAGMA user_version", &rc) : 0;
+  snprintf(claim, sizeof claim, "PRAGMA user_version=%d", (int)ours);
+  if (rc == SQLITE_OK && whose == 0) rc = sq_exec(&c, claim);
+  enum wr_rc wr = sq_err(&c, rc, err);
+  sq_conn_close(&c);
+  if (wr || whose == 0 || whose == ours) return wr;
+  return wr_err_set(err, WR_STORE_REFUSED, "%.120s holds the output of another database's tasks. Put back the database that it belongs to, "
+                    "or move it away.", s->log_path);
+}
+
 /* ---- open, close ---- */
 int sq_open_run(struct sq *s) {
   sq_conn_close(&s->run);
@@ -154,7 +170,8 @@ static enum wr_rc open_all(struct sq *s, struct wr_err *err) {
   if (rc == SQLITE_OK) rc = load_counters(s);
   if (rc == SQLITE_OK) rc = load_id(s);
   if (rc != SQLITE_OK) return open_err(s, rc, err);
-  wr = sq_files_know(s, err);
+  wr = own_logs(s, err);
+  if (!wr) wr = sq_files_know(s, err);
   return wr ? wr : sq_ckpt_start(s, err);
 }
 

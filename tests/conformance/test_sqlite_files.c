@@ -140,6 +140,21 @@ static void a_hard_link_is_refused(void **st) {
   store_close(s);
 }
 
+/* Its tasks have the same numbers as those of the new database, which would show their output. */
+static void the_log_of_another_database_is_refused(void **st) {
+  (void)st;
+  struct store *s = NULL;
+  struct wr_err err;
+  teardown(st);
+  assert_int_equal(unlink(path), 0);
+  refused("another database");
+  assert_int_equal(unlink(beside("-log")), 0);
+  for (int i = 0; i < 2; i++) {
+    if (try_open(url, NULL, &s, &err)) fail_msg("%s", err.msg);
+    store_close(s);
+  }
+}
+
 /* A server was killed; its spawner still holds the lock of its data directory, because a child is not reaped. */
 static void the_next_server_waits_for_children_of_the_former(void **st) {
   struct wr_err err;
@@ -253,7 +268,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(each_code_is_as_listed), T(database_removed), T(database_replaced), T(wal_removed), T(log_removed), T(index_removed),
     T(lock_removed), T(lock_replaced), T(log_wal_removed),
-    T(removed_under_a_batch), T(an_idle_store_notices), T(a_hard_link_is_refused), T(the_next_server_waits_for_children_of_the_former),
+    T(removed_under_a_batch), T(an_idle_store_notices), T(a_hard_link_is_refused),
+    T(the_log_of_another_database_is_refused), T(the_next_server_waits_for_children_of_the_former),
     T(a_damaged_file_is_named_as_damaged), T(a_file_of_zeros_is_named), T(a_foreign_lock_costs_bounded_waits),
   };
   if (!mkdtemp(folder)) return 1;
