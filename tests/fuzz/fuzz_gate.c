@@ -228,7 +228,7 @@ int fuzz_gate(const uint8_t *data, size_t n) {
     struct gate_out out;
     struct wr_err err;
     enum wr_rc rc = gate_framing(&f.in, &out, &err);
-    wr_assert(head_length(s, n, n ? n - 1 : 0) == (int)f.n);
+    wr_assert(head_length(s, n, 0) == (int)f.n && head_length(s, n, f.n - 1) == (int)f.n);
     if (rc) {
       fuzz_check_err(rc, &err);
     } else if (head_sound(s, f.n)) { /* the raw lines are looked at too: what the library erased shows there */
