@@ -1,5 +1,5 @@
-/* A wait that leaves errno alone: between clone and exec the spawner's errno is its child's too, which may be about to read why
- * a call of its own failed. Returns 0, or what errno would be. */
+/* Calls of the kernel that leave errno alone: between clone and exec the spawner's errno is its child's too, and either may be about
+ * to read why a call of its own failed. Each returns what the kernel does: a negative error number, or its result. */
 #ifndef BARE_H
 #define BARE_H
 #include <errno.h>
@@ -10,22 +10,27 @@
 #include <time.h>
 #include <unistd.h>
 
-static inline int bare_wait(_Atomic uint32_t *word, uint32_t value, const struct timespec *patience) {
+__attribute__((no_sanitize("address", "undefined", "thread")))
+static inline long bare_call(long number, long a, long b, long c, long d, long e) {
 #if defined(__x86_64__)
   long rc;
-  register long no_word __asm__("r8") = 0, no_value __asm__("r9") = 0;
-  register const struct timespec *time __asm__("r10") = patience;
-  __asm__ volatile("syscall" : "=a"(rc) : "0"((long)SYS_futex), "D"(word), "S"((long)FUTEX_WAIT), "d"((long)value), "r"(time), "r"(no_word), "r"(no_value)
-                   : "rcx", "r11", "memory");
-  return rc < 0 ? (int)-rc : 0;
+  register long r10 __asm__("r10") = d, r8 __asm__("r8") = e, r9 __asm__("r9") = 0;
+  __asm__ volatile("syscall" : "=a"(rc) : "0"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9) : "rcx", "r11", "memory");
+  return rc;
 #elif defined(__aarch64__)
-  register long call __asm__("x8") = SYS_futex, rc __asm__("x0") = (long)word, op __asm__("x1") = FUTEX_WAIT, was __asm__("x2") = (long)value;
-  register const struct timespec *time __asm__("x3") = patience;
-  register long no_word __asm__("x4") = 0, no_value __asm__("x5") = 0;
-  __asm__ volatile("svc 0" : "+r"(rc) : "r"(call), "r"(op), "r"(was), "r"(time), "r"(no_word), "r"(no_value) : "memory");
-  return rc < 0 ? (int)-rc : 0;
-#else /* its errno may then be ours, in the moment of a timeout */
-  return syscall(SYS_futex, word, FUTEX_WAIT, value, patience, NULL, 0) < 0 ? errno : 0;
+  register long x8 __asm__("x8") = number, x0 __asm__("x0") = a, x1 __asm__("x1") = b, x2 __asm__("x2") = c;
+  register long x3 __asm__("x3") = d, x4 __asm__("x4") = e, x5 __asm__("x5") = 0;
+  __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
+  return x0;
+#else /* its errno may then be the other's, where both fail in one moment */
+  long rc = syscall(number, a, b, c, d, e, 0L);
+  return rc < 0 ? -errno : rc;
 #endif
+}
+
+/* 0, or what errno would be. */
+static inline int bare_wait(_Atomic uint32_t *word, uint32_t value, const struct timespec *patience) {
+  long rc = bare_call(SYS_futex, (long)word, FUTEX_WAIT, (long)value, (long)patience, 0);
+  return rc < 0 ? (int)-rc : 0;
 }
 #endif

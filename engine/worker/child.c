@@ -1,8 +1,9 @@
 /* What happens between clone and exec: the child half of the spawner.
  *
- * It runs on the spawner's memory and files (CLONE_VM | CLONE_FILES) on a stack of its own while the spawner
- * stands still. So: bare system calls only, nothing allocated, nothing locked, nothing written but plan->step and
- * plan->err, which is how the spawner learns at what it failed. */
+ * It runs on the spawner's memory and files (CLONE_VM | CLONE_FILES) on a stack of its own (pads.h). The spawner stands still
+ * until it is `alone`, and only as a rule until its exec: a directory or a program may take long to come. So: bare system calls
+ * only, nothing allocated, nothing locked, nothing written but plan->alone, ->step and ->err, which is how the spawner learns at
+ * what it failed; once alone, not errno either. */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -13,6 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "bare.h"
 #include "spawner_wire.h"
 
 /* Sanitizers keep shadow state of a stack that never unwinds here. */
@@ -51,30 +53,33 @@ BARE static int become(const struct child_plan *p) {
   return (int)syscall(SYS_setresuid, p->uid, p->uid, p->uid);
 }
 
+/* ---- alone: errno is the spawner's ---- */
+
 /* A subreaper, so that daemons of a running attempt stay in its tree; orphans of an ended one go to the spawner. After
  * become(), for a change of user clears the death signal. */
-BARE static int ties(const struct child_plan *p) {
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)) return -1;
-  if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)) return -1;
-  if (getppid() == p->parent) return 0;
-  errno = ESRCH; /* it died before the tie was made */
-  return -1;
+BARE static long ties(const struct child_plan *p) {
+  long rc = bare_call(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  if (!rc) rc = bare_call(SYS_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+  if (!rc) rc = bare_call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  if (rc || bare_call(SYS_getppid, 0, 0, 0, 0, 0) == p->parent) return rc;
+  return -ESRCH; /* it died before the tie was made */
 }
 
-BARE static void run(const struct child_plan *p) {
-  syscall(SYS_umask, p->umask); /* its own: CLONE_FS is not asked for */
+BARE static long run(const struct child_plan *p) {
+  enum { SIGNAL_BYTES = 8 };
+  bare_call(SYS_umask, p->umask, 0, 0, 0, 0); /* its own: CLONE_FS is not asked for */
   if (found_ignored(p->found, SIGCHLD)) { /* the spawner itself needs it */
-    const struct sigaction ignore = {.sa_handler = SIG_IGN};
-    sigaction(SIGCHLD, &ignore, NULL);
+    const long ignore[8] = {(long)SIG_IGN}; /* as the kernel has it: the handler stands first, the rest is nothing */
+    bare_call(SYS_rt_sigaction, SIGCHLD, (long)ignore, 0, SIGNAL_BYTES, 0);
   }
-  sigprocmask(SIG_SETMASK, &p->found->blocked, NULL);
-  int denied = 0;
+  bare_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&p->found->blocked, 0, SIGNAL_BYTES, 0);
+  long rc = -ENOENT, denied = 0;
   for (const char *const *path = p->program; *path; path++) {
-    execve(*path, p->argv, p->env);
-    if (errno == EACCES) denied = 1;
-    else if (errno != ENOENT && errno != ENOTDIR) return;
+    rc = bare_call(SYS_execve, (long)*path, (long)p->argv, (long)p->env, 0, 0);
+    if (rc == -EACCES) denied = rc;
+    else if (rc != -ENOENT && rc != -ENOTDIR) return rc;
   }
-  if (denied) errno = EACCES;
+  return denied ? denied : rc;
 }
 
 BARE int child_main(void *plan) {
@@ -84,10 +89,15 @@ BARE int child_main(void *plan) {
   else if (files(p)) step = STEP_FILES;
   else if (limits(p)) step = STEP_LIMIT;
   else if (become(p)) step = STEP_USER;
-  else if (p->cwd && chdir(p->cwd)) step = STEP_CWD;
-  else if (ties(p)) step = STEP_PRCTL;
-  else run(p), step = STEP_EXEC;
-  p->err = errno;
+  long rc = step ? -errno : 0;
+  if (!step) {
+    atomic_store(&p->alone, 1);
+    rc = p->cwd ? bare_call(SYS_chdir, (long)p->cwd, 0, 0, 0, 0) : 0;
+    if (rc) step = STEP_CWD;
+    else if ((rc = ties(p))) step = STEP_PRCTL;
+    else rc = run(p), step = STEP_EXEC;
+  }
+  p->err = (int)-rc;
   p->step = step;
-  _exit(127);
+  for (;;) bare_call(SYS_exit_group, 127, 0, 0, 0, 0);
 }

@@ -2,7 +2,7 @@
  * process only; the child's half is child.c.
  *
  * What never happens: a start after the deadline of the shared page, or as a user who is not on the list, whatever the node
- * says; a wait without limit for a child that others may stop. */
+ * says; a wait without limit for a child that others may stop; a wait for a directory or a program that is slow to come. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -15,12 +15,14 @@
 #include "bare.h"
 #include "clock.h"
 #include "mem.h"
+#include "pads.h"
 #include "run_as.h"
 #include "spawner_wire.h"
 
-enum { STACK_BYTES = 64 * 1024, TEXT_MAX = 64 << 20 };
-#define EXEC_WAIT_US 1000000       /* from clone to exec; what takes longer is killed and handed back */
-#define STOP_WAIT_US 50000         /* the same, of one that was stopped */
+enum { TEXT_MAX = 64 << 20, TRIES = 3 };
+#define LOOK_US 5000               /* from clone to exec; then it is looked at why it takes so long */
+#define TURN_US 50000              /* one that could run is waited for so long */
+#define EXEC_WAIT_US 1000000       /* one that has our files, too: it never had its turn, and is handed back */
 #define LAUNCHING 1U
 
 /* For the child of the next fork, which finds its files in this process's table and changes them there. */
@@ -132,15 +134,16 @@ bool launch_plan(struct launcher *l, struct child_plan *p, struct sw_start *m, s
 }
 
 /* ENOENT of a file that is there: what its first line names is not. */
-static void refine(struct child_plan *p) {
+void launch_failure(const struct child_plan *p, int32_t *step, int32_t *err) {
+  *step = p->step;
+  *err = p->err;
   if (p->step == STEP_EXEC && p->err == ENOENT && p->program[0][0] == '/' && !p->program[1] &&
       access(p->program[0], F_OK) == 0)
-    p->step = STEP_INTERPRETER;
+    *step = STEP_INTERPRETER;
 }
 
-/* Bounded, unlike vfork: others of its user may stop it between setresuid() and exec(). The kernel clears the word and wakes us
- * when the child leaves our memory, by exec or by its end. */
-static bool await_exec(_Atomic uint32_t *tid, int64_t us) {
+/* The kernel clears the word and wakes us when the child leaves our memory, by exec or by its end. */
+static bool has_left(_Atomic uint32_t *tid, int64_t us) {
   for (int64_t end = clock_mono_us() + us, left = us; atomic_load(tid) != 0; left = end - clock_mono_us()) {
     if (left <= 0) return false;
     const struct timespec t = {left / 1000000, left % 1000000 * 1000};
@@ -149,44 +152,75 @@ static bool await_exec(_Atomic uint32_t *tid, int64_t us) {
   return true;
 }
 
-static bool is_stopped(pid_t pid) {
-  char name[16], state = reap_state(pid, name);
-  return state == 'T' || state == 't';
+/* Bounded, unlike vfork: others of its user may stop it between setresuid() and exec(), and what it execs may be far away. One that
+ * is alone is waited for only while nothing but its turn is missing. */
+enum outcome { LEFT, SLOW, STOPPED, STARVED };
+static enum outcome await_exec(struct pad *pad, pid_t pid) {
+  char name[16];
+  for (int64_t end = clock_mono_us() + EXEC_WAIT_US, turn = end - EXEC_WAIT_US + TURN_US;;) {
+    if (has_left(&pad->tid, LOOK_US)) return LEFT;
+    char state = reap_state(pid, name);
+    int64_t now = clock_mono_us();
+    if (state == 'T' || state == 't') return STOPPED;
+    if (atomic_load(&pad->plan.alone) && (state != 'R' || now >= turn)) return SLOW;
+    if (now >= end) return STARVED;
+  }
 }
 
-/* Killed, it lets go at once; one that hangs in exec beyond that keeps this stack, and the node learns of a dead spawner. */
-static void disturbed(struct child_plan *plan, pid_t pid, _Atomic uint32_t *tid) {
+/* Killed, it lets go at once, as a rule. */
+static void get_rid(struct launcher *l, struct pad *pad, pid_t pid) {
   kill(pid, SIGKILL);
-  if (!await_exec(tid, EXEC_WAIT_US)) _exit(1);
-  waitpid(pid, NULL, __WALL);
-  spawner_null_files(FD_NULL);
-  plan->step = STEP_DISTURBED;
-  plan->err = ETIMEDOUT;
+  if (has_left(&pad->tid, TURN_US)) waitpid(pid, NULL, __WALL);
+  else strays_add(l->strays, pid, clock_mono_us());
 }
 
-/* Returns the pid, or -1 with plan->step and ->err set. */
-pid_t launch(struct launcher *l, struct child_plan *plan) {
-  static char stack[STACK_BYTES] __attribute__((aligned(64)));
-  static _Atomic uint32_t tid;
-  plan->parent = l->pid;
-  if (clock_boot_us() >= atomic_load(&l->page->deadline_us)) {
-    plan->step = STEP_DEADLINE;
-    return -1;
-  }
-  atomic_store(&tid, LAUNCHING);
-  pid_t pid = clone(child_main, stack + sizeof stack, CLONE_VM | CLONE_FILES | CLONE_CHILD_CLEARTID | SIGCHLD, plan, NULL, NULL, &tid);
+/* Tasks of another user may open their own output by name (/dev/stderr): it is theirs. */
+static void give_pipes(const struct child_plan *p) {
+  for (int i = 1; p->set_user && i <= 2; i++)
+    if (i == 1 || p->fd[2] != p->fd[1]) (void)!fchown(p->fd[i], p->uid, p->gid); /* in vain: as it was before */
+}
+
+static pid_t fail(struct child_plan *p, enum sw_step step, int err) {
+  p->step = (int)step;
+  p->err = err;
+  return -1;
+}
+
+static pid_t try_once(struct launcher *l, struct child_plan *plan) {
+  struct pad *pad = pads_take(&l->pads, plan->set_user ? plan->uid : geteuid());
+  if (!pad) return fail(plan, STEP_HANGS, EBUSY);
+  pad->plan = *plan;
+  atomic_store(&pad->tid, LAUNCHING);
+  pid_t pid = clone(child_main, pad->stack + sizeof pad->stack, CLONE_VM | CLONE_FILES | CLONE_CHILD_CLEARTID | SIGCHLD, &pad->plan, NULL, NULL, &pad->tid);
   if (pid < 0) {
-    plan->step = STEP_FORK;
-    plan->err = errno;
-  } else if (!await_exec(&tid, STOP_WAIT_US) && (is_stopped(pid) || !await_exec(&tid, EXEC_WAIT_US))) {
-    disturbed(plan, pid, &tid);
-    return -1;
-  } else if (plan->step) { /* written by the child, before it ended */
-    waitpid(pid, NULL, __WALL);
-    refine(plan);
-    pid = -1;
+    atomic_store(&pad->tid, 0);
+    return fail(plan, STEP_FORK, errno);
   }
+  enum outcome how = await_exec(pad, pid);
   spawner_null_files(FD_NULL);
+  if (how == SLOW) {
+    pads_slow(&l->pads, pad, pid, &l->arena, clock_mono_us() + LAUNCH_SLOW_US);
+  } else if (how != LEFT) {
+    get_rid(l, pad, pid);
+    return how == STOPPED ? fail(plan, STEP_DISTURBED, EINTR) : fail(plan, STEP_FORK, ETIMEDOUT);
+  } else if (pad->plan.step) { /* written by the child, before it ended */
+    waitpid(pid, NULL, __WALL);
+    launch_failure(&pad->plan, &plan->step, &plan->err);
+    return -1;
+  }
+  return pid;
+}
+
+/* Who is stopped by others of its user at each try has failed: they might as well have killed it later. */
+pid_t launch(struct launcher *l, struct child_plan *plan) {
+  pid_t pid = -1;
+  plan->parent = l->pid;
+  if (clock_boot_us() >= atomic_load(&l->page->deadline_us)) return fail(plan, STEP_DEADLINE, 0);
+  give_pipes(plan);
+  for (int i = 0; i < TRIES && (i == 0 || (pid < 0 && plan->step == STEP_DISTURBED)); i++) {
+    plan->step = 0;
+    pid = try_once(l, plan);
+  }
   return pid;
 }
 

@@ -25,8 +25,8 @@
  *   dead node: its socket closes. Everything is killed, then this process ends, and its guard.
  *
  * What never happens: a start after the deadline of the shared page; a signal to a pid that was reaped already (a main
- * child is forgotten when it is reaped); waiting for one child while others need care. Only exec itself holds the
- * loop up, as vfork does; on a dead network file system that can be long. */
+ * child is forgotten when it is reaped); waiting for one child while others need care. Only a start holds the loop up, as vfork
+ * does, and not for what is slow to come: see launch.c. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -55,6 +55,7 @@
 #include "map64.h"
 #include "mem.h"
 #include "oom.h"
+#include "pads.h"
 #include "spawner_wire.h"
 
 enum { SLICE_NS = 100000, PACKETS_A_TURN = 32 };
@@ -64,6 +65,7 @@ enum { HOLD_PART = 3 };            /* reports are at most a third of what waits:
 #define IDLE_DIRS_US 1000000       /* directories made ahead stand so long while nothing runs */
 #define STUCK_US 10000000          /* after SIGKILL; what lives longer is named */
 #define LOOK_US 1000000            /* while something that was killed lives */
+#define SLOW_LOOK_US 20000         /* while a start is slow */
 #define BROOM_STOP_US 1000000      /* a stop waits so long for what is swept; the next start sweeps the rest */
 
 struct proc {                    /* an attempt, from its fork to its report */
@@ -250,22 +252,36 @@ static void on_deadline(struct spawn *s) {
 
 static int64_t tv_us(struct timeval t) { return t.tv_sec * 1000000LL + t.tv_usec; }
 
+/* It runs no more. */
+static void forget_main(struct spawn *s, struct proc *p) {
+  heap_remove(&s->kills, &p->kill_at);
+  s->n_killed -= p->killed_us != 0;
+  map64_del(&s->by_id, p->report.id);
+  map64_del(&s->by_pid, p->pid);
+  s->idle_us = s->now_us;
+}
+
+/* It was slow to start, and perhaps never did. */
+static void end_slow(struct spawn *s, struct proc *p) {
+  struct pad *pad = pads_of(&s->launcher.pads, p->pid);
+  if (!pad) return;
+  if (pad->plan.step) launch_failure(&pad->plan, &p->report.step, &p->report.err);
+  pads_done(&s->launcher.pads, pad);
+}
+
 static void main_ended(struct spawn *s, struct proc *p, int status, const struct rusage *ru) {
+  end_slow(s, p);
   p->report.status = status;
   p->report.utime_us = tv_us(ru->ru_utime);
   p->report.stime_us = tv_us(ru->ru_stime);
   p->report.maxrss_kib = ru->ru_maxrss;
   p->report.run_us = clock_mono_us() - p->report.start_us;
-  heap_remove(&s->kills, &p->kill_at);
-  s->n_killed -= p->killed_us != 0;
+  forget_main(s, p);
   p->ended_us = s->now_us;
   p->recount = true;
-  map64_del(&s->by_id, p->report.id);
-  map64_del(&s->by_pid, p->pid);
   p->next = s->ended;
   s->ended = p;
   s->n_ended++;
-  s->idle_us = s->now_us;
 }
 
 /* Names what SIGKILL does not end; the attempt that it is of keeps its place. */
@@ -422,8 +438,9 @@ static void on_start(struct spawn *s, struct sw_start *m, size_t n, const int *f
     plan.fd[2] = fd[err];
     r.start_us = clock_mono_us();
     pid = launch(l, &plan);
-    if (plan.step == STEP_DISTURBED) s->now_us = clock_mono_us();
   }
+  bool slow = pid > 0 && pads_of(&l->pads, pid);
+  if (slow || plan.step) s->now_us = clock_mono_us();
   arena_reset(&l->arena);
   if (pid < 0) {
     r.step = plan.step;
@@ -437,11 +454,40 @@ static void on_start(struct spawn *s, struct sw_start *m, size_t n, const int *f
   p->pid = pid;
   p->dir = dir;
   p->uid = dir->uid;
-  oom_score(pid, s->oom_score, p->uid, s->dirs.me);
+  if (!slow) oom_score(pid, s->oom_score, p->uid, s->dirs.me);
   p->report = r;
   map64_put(&s->by_id, r.id, p);
   map64_put(&s->by_pid, pid, p);
   arm_deadline(s);
+}
+
+/* ---- starts that are slow ---- */
+
+/* Nothing of it ran, nor will, even where it cannot die: it has failed now. */
+static void give_up(struct spawn *s, struct pad *pad, struct proc *p) {
+  kill(p->pid, SIGKILL);
+  strays_add(&s->strays, p->pid, s->now_us);
+  forget_main(s, p);
+  workdir_back(&s->dirs, p->dir);
+  p->report.step = STEP_HANGS;
+  p->report.err = ETIMEDOUT;
+  report(s, &p->report);
+  free(p);
+  pads_done(&s->launcher.pads, pad);
+}
+
+/* Until the exec its memory is ours: so is what would be its score. */
+static void look_at_slow(struct spawn *s) {
+  for (struct pad *pad = s->launcher.pads.slow ? s->launcher.pads.first : NULL; pad; pad = pad->next) {
+    struct proc *p = pad->pid ? map64_get(&s->by_pid, pad->pid) : NULL;
+    if (!p) continue;
+    if (atomic_load(&pad->tid) != 0) {
+      if (s->now_us >= pad->until_us) give_up(s, pad, p);
+    } else if (!pad->plan.step) { /* else it ends at once */
+      oom_score(p->pid, s->oom_score, p->uid, s->dirs.me);
+      pads_done(&s->launcher.pads, pad);
+    }
+  }
 }
 
 /* One whose tree still lives has its place. */
@@ -536,6 +582,7 @@ static void watch(struct spawn *s, int fd) {
 
 /* What is freed is filled before anything is said about it. */
 static void settle(struct spawn *s) {
+  look_at_slow(s);
   settle_ends(s);
   open_gate(s);
   flush(s);
@@ -554,6 +601,7 @@ static int patience(const struct spawn *s) {
   if (s->gate.n) soonest(&at, s->gate.head->since_us + atomic_load(&s->page->gate_wait_us));
   if (s->dirs.n_idle && s->by_id.n == 0) soonest(&at, s->idle_us + IDLE_DIRS_US);
   if (s->strays.more) return 0;
+  if (s->launcher.pads.slow) soonest(&at, s->now_us + SLOW_LOOK_US);
   if (s->strays.by_pid.n || s->n_killed) soonest(&at, s->now_us + LOOK_US);
   if (s->dying && s->dirs.broom) soonest(&at, s->dying_us + BROOM_STOP_US + 1000);
   if (at == INT64_MAX) return -1;
@@ -585,7 +633,7 @@ static void turn(struct spawn *s) {
 /* In the spawner's process, when all that stands around it is made. */
 _Noreturn void spawner_loop(const struct spawner_seed *seed, int spare) {
   static struct spawn s;
-  s = (struct spawn){.launcher = {.pid = getpid(), .page = seed->page, .run_as = seed->run_as, .found = &seed->found}, .page = seed->page, .seed = seed, .strays = STRAYS_INIT, .armed_us = INT64_MAX};
+  s = (struct spawn){.launcher = {.pid = getpid(), .page = seed->page, .run_as = seed->run_as, .found = &seed->found, .strays = &s.strays}, .page = seed->page, .seed = seed, .strays = STRAYS_INIT, .armed_us = INT64_MAX};
   gate_init(&s.gate);
   sigset_t set;
   sigemptyset(&set);

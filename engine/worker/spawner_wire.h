@@ -54,7 +54,7 @@ struct sw_plain { uint32_t kind; int32_t pid; int32_t rc; char text[244]; };   /
 
 /* At what a start failed. WAITED: at nothing, it waited too long for a place or was called back before it had one. */
 enum sw_step { STEP_NONE, STEP_FORK, STEP_DEADLINE, STEP_REQUEST, STEP_SESSION, STEP_FILES, STEP_LIMIT, STEP_USER, STEP_CWD,
-               STEP_PRCTL, STEP_EXEC, STEP_INTERPRETER, STEP_WAITED, STEP_NOT_ALLOWED, STEP_WORKDIR, STEP_DISTURBED };
+               STEP_PRCTL, STEP_EXEC, STEP_INTERPRETER, STEP_WAITED, STEP_NOT_ALLOWED, STEP_WORKDIR, STEP_DISTURBED, STEP_HANGS };
 enum { SW_ASKED = 1, SW_LATE = 2 };  /* sw_exit.flags: a TERM or KILL of ours came first; the deadline killed it */
 struct sw_exit {                     /* EXIT; of STARTED: kind, id, start_us */
   uint32_t kind, flags;
@@ -97,14 +97,19 @@ struct child_plan {
   struct sw_limit *limit; uint32_t n_limit;
   int set_user; uint32_t uid, gid; const uint32_t *group; uint32_t n_group;
   pid_t parent;
-  int step, err;                     /* out, through shared memory: where it failed */
+  _Atomic int alone;                 /* out, through shared memory: it needs nothing of the spawner's but this and what it points to */
+  int step, err;                     /* out: where it failed */
 };
 /* Runs in the child on the spawner's memory; returns only to _exit. */
 int child_main(void *plan);
 
 /* ---- launch.c: one start ---- */
+#define LAUNCH_SLOW_US 10000000      /* from clone to exec; what takes longer is killed, and its attempt has failed */
+struct pads { struct pad *first; size_t slow; };   /* pads.h */
 struct launcher {
   struct arena arena;                /* of the start under way; whoever calls resets it */
+  struct pads pads;
+  struct strays *strays;             /* who was killed, and has not ended yet */
   pid_t pid;                         /* the spawner's */
   struct sw_page *page;
   const struct run_as *run_as;
@@ -114,8 +119,9 @@ struct launcher {
 bool launch_plan(struct launcher *l, struct child_plan *p, struct sw_start *m, size_t n, int text_fd);
 bool launch_allowed(const struct launcher *l, struct child_plan *p);
 void launch_dir(struct launcher *l, struct child_plan *p, uint32_t n_env, const char *run_path, const char *name);
-/* Its pid, or -1 with p->step and p->err set. */
+/* Its pid, or -1 with p->step and p->err set. It may be slow to exec: pads_of() knows it then. */
 pid_t launch(struct launcher *l, struct child_plan *p);
+void launch_failure(const struct child_plan *p, int32_t *step, int32_t *err);   /* of a child that did not come to its exec */
 
 /* ---- reap.c: who are the children of this process ---- */
 /* The pids of all children of this process's first thread (where orphans arrive), those too that are dead but not waited

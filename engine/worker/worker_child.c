@@ -404,8 +404,11 @@ static void start_error(const struct child *c, const struct sw_exit *m, char *b,
     case STEP_DEADLINE: snprintf(b, n, "The node's lease is over."); break;
     case STEP_WAITED: *b = '\0'; break; /* it is handed back */
     case STEP_NOT_ALLOWED: snprintf(b, n, "This node's spawner starts nothing as user %s.", shown(q, c->user)); break;
-    case STEP_NONE: case STEP_FORK: case STEP_REQUEST: case STEP_SESSION: case STEP_FILES: case STEP_PRCTL:
-    case STEP_WORKDIR: case STEP_DISTURBED:
+    case STEP_HANGS:
+      snprintf(b, n, "Cannot start %s: the file system of its directory or its file does not answer.", program);
+      break;
+    case STEP_DISTURBED: snprintf(b, n, "Cannot start %s: another process stopped it each time.", program); break;
+    case STEP_NONE: case STEP_FORK: case STEP_REQUEST: case STEP_SESSION: case STEP_FILES: case STEP_PRCTL: case STEP_WORKDIR:
       snprintf(b, n, "Cannot prepare a process for %s: %s.", program, why);
   }
 }
@@ -426,8 +429,9 @@ static bool never_began(const struct child *c, const struct sw_exit *m) {
   switch ((enum sw_step)m->step) {
     case STEP_NONE: return false;
     case STEP_WAITED: case STEP_DEADLINE: return true;
-    case STEP_FORK: case STEP_REQUEST: case STEP_SESSION: case STEP_FILES: case STEP_PRCTL: case STEP_WORKDIR: case STEP_DISTURBED: return true;
-    case STEP_LIMIT: case STEP_USER: case STEP_NOT_ALLOWED: case STEP_CWD: case STEP_EXEC: case STEP_INTERPRETER: break;
+    case STEP_FORK: case STEP_REQUEST: case STEP_SESSION: case STEP_FILES: case STEP_PRCTL: case STEP_WORKDIR: return true;
+    case STEP_LIMIT: case STEP_USER: case STEP_NOT_ALLOWED: case STEP_CWD: case STEP_EXEC: case STEP_INTERPRETER: case STEP_HANGS:
+    case STEP_DISTURBED: break;
   }
   return passes(c, m->err);
 }
@@ -438,7 +442,7 @@ static void judge(const struct child *c, const struct sw_exit *m, const char *er
   x->never = never_began(c, m);
   x->again = x->never && (m->err == ETXTBSY || (m->step == STEP_EXEC && m->err == EAGAIN)); /* the user has its fill of processes */
   if (!x->never && !x->lost && m->flags & SW_LATE) x->lost = "The node's lease is over.";
-  if (c->orphaned || m->step == STEP_WAITED || m->step == STEP_DEADLINE || m->step == STEP_DISTURBED || x->again) return; /* says nothing of this node */
+  if (c->orphaned || m->step == STEP_WAITED || m->step == STEP_DEADLINE || x->again) return; /* says nothing of this node */
   if (x->never) start_failed(x->w, error);
   else start_made(x->w);
 }

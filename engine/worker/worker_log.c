@@ -1,6 +1,7 @@
 /* Logs of attempts: from the loop thread, which only gathers bytes, to the log thread, which does all that may block.
  *
- *   loop:  output -> pending (at most 64 KiB or one second) -> queue
+ *   loop:  output -> pending (at most 64 KiB or one second) -> queue. In the order in which it came, unless a task with two streams
+ *          changes between them all the time: then each gathers for itself, or every byte would be a piece and a row
  *   log:   queue -> the first quarter of the cap is written as it comes, the rest goes round in a ring, an unlinked file
  *          in the data directory; at the end comes a line that says how many bytes are missing, then what the ring kept.
  *          Pieces of all attempts that wait are written by one call (group commit).
@@ -25,6 +26,8 @@
 #include "limits.h"
 #include "worker_int.h"
 
+enum { STREAMS = 4, CHANGES = 64 };
+enum { PIECE_BYTES = 256 };        /* of memory that a piece takes beside what is in it, about */
 enum { SHIP_BYTES = 64 * 1024, UNDER_WAY = 512 * 1024, BATCH_BYTES = 4 << 20, RUNS = 512 };
 #define AGAIN_FIRST_US 5000
 #define AGAIN_MAX_US 500000
@@ -36,9 +39,8 @@ struct xlog {
   struct timer ship;             /* loop: pending goes out */
   struct logger *l;
   struct wx_exec *x;             /* loop: NULL = its attempt does not wait */
-  struct buf pending;
-  uint8_t stream;
-  int64_t time_us;
+  struct { struct buf b; int64_t time_us; } pending[STREAMS];
+  uint8_t stream, changes;       /* the last one that spoke; how often it was another one, CHANGES at most */
   bool stalled;                  /* loop: the pipe is not read now */
   atomic_bool call;              /* the loop wants news when there is room again */
   _Atomic int64_t under_way, stored, dropped;   /* dropped: by the loop, not yet counted by the log thread */
@@ -81,12 +83,13 @@ struct logger {
 
 /* ---- loop side ---- */
 
-static void post(struct xlog *g, bool end) {
+static void post(struct xlog *g, uint8_t stream, bool end) {
   struct msg *m = wr_new(struct msg);
-  *m = (struct msg){.g = g, .data = g->pending.data, .n = g->pending.len, .time_us = g->time_us, .stream = g->stream, .end = end};
-  atomic_fetch_add(&g->under_way, (int64_t)m->n);
-  g->pending = (struct buf)BUF_INIT;
-  worker_timer(g->l->w, &g->ship, 0);
+  struct buf *b = &g->pending[stream].b;
+  *m = (struct msg){.g = g, .data = b->data, .n = b->len, .time_us = g->pending[stream].time_us, .stream = stream, .end = end};
+  atomic_fetch_add(&g->under_way, (int64_t)m->n + PIECE_BYTES);
+  atomic_fetch_add(&g->l->waiting, PIECE_BYTES);
+  *b = (struct buf)BUF_INIT;
   struct logger *l = g->l;
   pthread_mutex_lock(&l->lock);
   *l->in_tail = m;
@@ -95,9 +98,24 @@ static void post(struct xlog *g, bool end) {
   pthread_mutex_unlock(&l->lock);
 }
 
+/* Returns how many streams had something. The one that spoke last goes last. */
+static int post_all(struct xlog *g, bool end) {
+  int n = 0;
+  for (uint8_t i = 1; i <= STREAMS; i++) {
+    uint8_t stream = (uint8_t)((g->stream + i) % STREAMS);
+    bool last = end && i == STREAMS;
+    if (!g->pending[stream].b.len && !last) continue;
+    post(g, stream, last);
+    n++;
+  }
+  worker_timer(g->l->w, &g->ship, 0);
+  return n;
+}
+
 static void ship_due(struct worker *w, struct timer *t) {
+  struct xlog *g = (struct xlog *)t;
   (void)w;
-  post((struct xlog *)t, false);
+  if (post_all(g, false) < 2) g->changes = 0;
 }
 _Static_assert(offsetof(struct xlog, ship) == 0, "a ship timer is its xlog");
 
@@ -123,7 +141,7 @@ static bool crowded(const struct xlog *g) {
 static void stall(struct xlog *g) {
   g->stalled = true;
   atomic_store(&g->call, true);
-  if (g->pending.len || atomic_load(&g->under_way) == 0) post(g, false);
+  if (post_all(g, false) == 0 && atomic_load(&g->under_way) == 0) post(g, g->stream, false);
 }
 
 bool xlog_add(struct xlog *g, uint8_t stream, const void *p, size_t n) {
@@ -133,15 +151,17 @@ bool xlog_add(struct xlog *g, uint8_t stream, const void *p, size_t n) {
     if (!g->stalled) stall(g);
     return false;
   }
-  if (g->pending.len && g->stream != stream) post(g, false);
-  if (!g->pending.len) {
-    g->stream = stream;
-    g->time_us = clock_wall_us();
-    worker_timer(g->l->w, &g->ship, clock_mono_us() + LOG_SHIP_US);
+  struct buf *b = &g->pending[stream].b;
+  if (g->stream != stream && g->changes < CHANGES) {
+    g->changes++;
+    post_all(g, false);
   }
-  buf_add(&g->pending, p, n);
+  g->stream = stream;
+  if (!b->len) g->pending[stream].time_us = clock_wall_us();
+  if (!g->ship.it.pos) worker_timer(g->l->w, &g->ship, clock_mono_us() + LOG_SHIP_US);
+  buf_add(b, p, n);
   atomic_fetch_add(&g->l->waiting, (int64_t)n);
-  if (g->pending.len >= SHIP_BYTES) post(g, false);
+  if (b->len >= SHIP_BYTES) post_all(g, false);
   if (!crowded(g)) return true;
   stall(g);
   if (crowded(g)) return false; /* looked at again: it may have missed the call */
@@ -149,7 +169,7 @@ bool xlog_add(struct xlog *g, uint8_t stream, const void *p, size_t n) {
   return true;
 }
 
-void xlog_end(struct xlog *g) { post(g, true); }
+void xlog_end(struct xlog *g) { post_all(g, true); }
 struct log_sum xlog_sum(const struct xlog *g) {
   struct log_sum sum = {atomic_load(&g->stored), atomic_load(&g->lost_all) + atomic_load(&g->dropped), (enum log_lost)atomic_load(&g->lost_why)};
   if (sum.lost && sum.why == LOG_LOST_NONE) sum.why = LOG_LOST_STORE_FAILED;
@@ -410,8 +430,8 @@ static void put_news(struct logger *l, struct xlog *g, bool over) {
 
 static bool finish(struct logger *l, struct msg *m) {
   struct xlog *g = m->g;
-  atomic_fetch_sub(&g->under_way, (int64_t)m->n);
-  atomic_fetch_sub(&l->waiting, (int64_t)m->n);
+  atomic_fetch_sub(&g->under_way, (int64_t)m->n + PIECE_BYTES);
+  atomic_fetch_sub(&l->waiting, (int64_t)m->n + PIECE_BYTES);
   bool news = m->end || atomic_exchange(&g->call, false);
   if (news) put_news(l, g, m->end);
   free(m->data);

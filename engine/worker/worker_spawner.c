@@ -117,8 +117,9 @@ static void release(struct worker *w) {
 
 static void clear_debris(struct worker *w, struct timer *t);
 
-static void lose(struct worker *w) {
+static void lose(struct worker *w, const char *why) {
   struct minder *k = &w->minder;
+  trouble_begin(w, TROUBLE_SPAWNER, why); /* until the next one is ready, however long its way to that is */
   k->link.fd = -1; /* spawner_cleared() closes the socket: it leaves the epoll set */
   k->lost = true;
   k->lost_us = clock_mono_us();
@@ -131,7 +132,7 @@ static void lose(struct worker *w) {
 void minder_settle(struct worker *w) {
   const struct minder *k = &w->minder;
   if (!k->unguarded || w->kids.n > k->held || k->lost || w->draining || w->spawner->spare < 0) return;
-  lose(w);
+  lose(w, "The process that starts tasks is being replaced.");
 }
 
 /* Held back for a while, then not for a longer one. */
@@ -211,7 +212,7 @@ static void spawner_died(struct worker *w) {
   unwatch(&w->minder.guard);
   child_forget_waiting(w);
   child_orphan_all(w);
-  lose(w);
+  lose(w, "The process that starts tasks has died; another one takes its place.");
 }
 
 /* ---- what it says ---- */

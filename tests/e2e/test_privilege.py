@@ -115,6 +115,13 @@ class Users(Base):
         self.assertEqual(server.stop(), 0)
         call(keyctl, join, None)
 
+    def test_output_by_name(self):
+        """/dev/stdout and /dev/stderr can be opened by a task of another user: its pipes are its own."""
+        server = self.server()
+        row = self.result(server, 'echo o > /dev/stdout && echo e > /dev/stderr && echo well > "$WEIR_OUTPUT"')
+        self.assertEqual((row["state"], row.get("result")), ("SUCCESS", "well\n"), row)
+        self.assertEqual(server.stop(), 0)
+
     def test_old_row(self):
         """A definition that is older than the node's list: never run as that user."""
         server = self.server("--run-as-also", "weirtask2")

@@ -179,6 +179,15 @@ class Killed(Base):
         group.rmdir()
         self.assertEqual(self.server().stop(), 0)
 
+    def test_spawner_dies(self):
+        """The node is not ready from its spawner's death until the next one is, however soon that is."""
+        server = self.server()
+        _, spawner, _ = self.standing(server)
+        os.kill(spawner, signal.SIGKILL)
+        until("it says so", lambda: any("event=worker.trouble " in line and "has died" in line for line in server.lines))
+        until("it is over", lambda: any("event=worker.trouble_over" in line for line in server.lines) and parts(server)["processes"]["ok"])
+        self.assertEqual(server.stop(), 0)
+
     def test_nobody_is_left_to_wake(self):
         """Spawner and spare die at once: the node says so, ends with 1, and leaves nothing; a supervisor starts another."""
         server = self.server()

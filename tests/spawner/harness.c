@@ -289,6 +289,13 @@ const char *h_log_of(int64_t ti, uint8_t stream) {
   return b->data;
 }
 
+size_t h_log_pieces(int64_t ti) {
+  pthread_mutex_lock(&mu);
+  size_t n = find_log(ti)->seq;
+  pthread_mutex_unlock(&mu);
+  return n;
+}
+
 void h_log_reaches(int64_t ti, size_t n) {
   int64_t end_us = limit_us();
   pthread_mutex_lock(&mu);

@@ -36,6 +36,7 @@ size_t h_timeouts(void);         /* how often timed_out() was called */
 /* All that was stored of an attempt's log; checks that offsets have no gap and seq grows. Valid until the next call. */
 struct buf *h_log(int64_t ti);
 const char *h_log_of(int64_t ti, uint8_t stream);   /* of one stream; valid until the next call */
+size_t h_log_pieces(int64_t ti);
 void h_log_reaches(int64_t ti, size_t n); /* waits until so many bytes are stored */
 void h_fail_logs(int n);         /* the next n log_write() calls are refused */
 void h_full_logs(int n);         /* .. find no room */

@@ -118,6 +118,16 @@ static void test_two_streams(void **st) {
 }
 
 /* Asked for, each stream is told from the other. */
+/* Two streams that take turns byte by byte are not a piece a byte. */
+static void test_turns(void **st) {
+  (void)st;
+  struct attempt *a = run("i=0; while [ $i -lt 100 ]; do printf o; /bin/true; printf e >&2; /bin/true; i=$((i+1)); done", "{\"stderr\":\"apart\"}");
+  assert_int_equal(strlen(h_log_of(a->ti, 1)), 100);
+  assert_int_equal(strlen(h_log_of(a->ti, 2)), 100);
+  assert_true(h_log_pieces(a->ti) < 150);
+  attempt_free(a);
+}
+
 static void test_apart(void **st) {
   (void)st;
   struct attempt *a = run("echo out; echo err >&2; echo more", "{\"stderr\":\"apart\"}");
@@ -327,7 +337,7 @@ int main(int argc, char **argv) {
   h_open(NULL);
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_bytes), cmocka_unit_test(test_streamed), cmocka_unit_test(test_below_cap), cmocka_unit_test(test_cap),
-    cmocka_unit_test(test_two_streams), cmocka_unit_test(test_apart), cmocka_unit_test(test_gigabyte), cmocka_unit_test(test_one_long_line),
+    cmocka_unit_test(test_two_streams), cmocka_unit_test(test_apart), cmocka_unit_test(test_turns), cmocka_unit_test(test_gigabyte), cmocka_unit_test(test_one_long_line),
     cmocka_unit_test(test_store_fails), cmocka_unit_test(test_store_away), cmocka_unit_test(test_disk_full), cmocka_unit_test(test_crowd),
     cmocka_unit_test(test_flood), cmocka_unit_test(test_store_hangs), cmocka_unit_test(test_store_just_in_time)};
   int rc = cmocka_run_group_tests_name("logs", tests, NULL, NULL);
