@@ -201,6 +201,12 @@ static void hint_back(struct runner *r, const struct ev *e, uint8_t slot) {
   if (!r->o.ports.push || !r->o.ports.push(r->o.ports.ctx, (enum slot_class)slot, &h, 1)) lease_look(r, slot);
 }
 
+/* It was read only to see what it is: one that has ended is not looked at again, and a rival may change any. */
+static void solo_unused(struct runner *r, const struct ev *e) {
+  struct solo *s = e->fi == 0 ? map64_get(&r->solos, e->ti) : NULL;
+  if (s && !s->dirty && (task_final(s->t.state) || !r->single)) solo_drop(r, s);
+}
+
 /* The class of a hint is known only now; with no slot left it goes back behind the others. */
 static enum store_rc do_hint(struct runner *r, struct ev *e) {
   uint8_t slot = SLOT__N;
@@ -222,13 +228,13 @@ static enum store_rc do_hint(struct runner *r, struct ev *e) {
   bool other = e->refill && !(e->refill & 1u << slot); /* most likely it is in its queue; if not, it is found when that is empty */
   if (other && r->o.ports.pull && r->o.ports.backlog(r->o.ports.ctx, (enum slot_class)slot) > 0) {
     lease_look(r, slot);
+    solo_unused(r, e);
     return STORE_OK;
   }
   if (r->c.free[slot] == 0 || elsewhere || (other && !r->o.ports.pull)) {
     if (elsewhere) ask_elsewhere(r, e, slot);
     else if (!other && !e->rows) hint_back(r, e, slot);
-    struct solo *s = e->fi == 0 && !r->single ? map64_get(&r->solos, e->ti) : NULL;
-    if (s && !s->dirty) solo_drop(r, s); /* a rival may change its row */
+    solo_unused(r, e);
     return STORE_OK;
   }
   struct run_event ev = {.ev = {.kind = TASK_EV_CLAIM, .owner = r->me}};
