@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -332,8 +333,17 @@ static void pause_accepting(struct front *f, const char *why) {
   f->unsaid = 0;
 }
 
+/* Asked when every place is taken: nobody has to go for one who is not there. */
+static bool knocks(struct front *f) {
+  struct pollfd p = {.fd = f->o.listener, .events = POLLIN};
+  pthread_mutex_lock(&f->lock);
+  bool full = first(f, C_FREE) == NULL;
+  pthread_mutex_unlock(&f->lock);
+  return !full || poll(&p, 1, 0) == 1;
+}
+
 static void accept_some(struct front *f) {
-  for (int i = 0; i < ACCEPTS; i++) {
+  for (int i = 0; i < ACCEPTS && knocks(f); i++) {
     struct sockaddr_in a = {0};
     socklen_t n = sizeof a;
     if (!make_room(f)) {

@@ -286,16 +286,24 @@ class World:
         return sorted(server.get(f"/monitor/node/{node['niId']}"), key=lambda row: row["tiId"])
 
 
-def spawner(server):
-    """The process that forks for this server."""
-    def find():
-        for pid in family(server.pid):
-            try:
-                if pathlib.Path(f"/proc/{pid}/comm").read_text() == "weir-spawner\n":
-                    return pid
-            except OSError:
-                pass
+def comm(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
         return None
+
+
+def parent(pid):
+    try:
+        return int(pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    except OSError:
+        return None
+
+
+def spawner(server):
+    """The process that forks for this server. Its children have its name, too, until they exec: it is the guard's child."""
+    def find():
+        return next((pid for pid in family(server.pid) if comm(pid) == "weir-spawner" and comm(parent(pid)) == "weir-guard"), None)
     return until("there is a spawner", find)
 
 
