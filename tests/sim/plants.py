@@ -124,8 +124,6 @@ PLANTS = [
     (41, "an empty pop asks nothing", "runner/runner_ask.c", "  a->empty |= m->empty | m->lost;", "  a->empty |= PLANT(41) ? 0 : m->empty | m->lost;"),
     (41, None, "runner/runner_ask.c", "r->ask.full &= (uint8_t)~bit, r->ask.empty |= bit;", "r->ask.full &= (uint8_t)~bit, r->ask.empty |= PLANT(41) ? 0 : bit;"),
     (41, None, "runner/runner_lease.c", "return r->scan_all || (age > HINT_AGE_US && lists_empty(r)) ?", "return r->scan_all || (!PLANT(41) && age > HINT_AGE_US && lists_empty(r)) ?"),
-    (42, "a flow that is loaded with slices left is forgotten", "runner/runner_load.c",
-     "if (run->n_more > 0) live_more(r, l);", "if (run->n_more > 0 && !PLANT(42)) live_more(r, l);"),
 ]
 
 
@@ -156,11 +154,8 @@ def make(out, core, runner):
             path.write_text(HEAD + body)
 
 
-FROM = {42: 4000}  # where to begin, when the first seed that finds a plant is far away
-
-
 def try_one(sim, n, seeds):
-    p = subprocess.run([sim, "--plant", str(n), "--from", str(FROM.get(n, 1)), "--seeds", str(seeds)], capture_output=True, text=True, check=False)
+    p = subprocess.run([sim, "--plant", str(n), "--seeds", str(seeds)], capture_output=True, text=True, check=False)
     last = p.stderr.strip().splitlines()[-1] if p.stderr.strip() else ""
     return n, p.returncode, last
 
