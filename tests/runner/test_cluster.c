@@ -233,6 +233,36 @@ static void one_full_queue_does_not_disturb_the_other(void **st) {
   plays_at_once(a, 1500);
 }
 
+/* A cancel ends 3,000 nodes in slices, the node dies after the first, and the next one loads the flow for a request that changes
+ * nothing, before it looks at the rows for what is left to do. */
+static void slices_go_on_whoever_loaded_their_flow(void **st) {
+  enum { N = 3000 };
+  struct buf b = BUF_INIT;
+  struct member *a = join(0, 0, 0);
+  (void)st;
+  turns(a);
+  buf_str(&b, "{\"flowName\":\"s\",\"flowNodes\":[{\"nodeKey\":\"k0\",\"tasks\":[{\"taskType\":\"ECHO\"}]}");
+  for (int i = 1; i < N; i++) buf_printf(&b, ",{\"nodeKey\":\"k%d\",\"prevNodes\":[\"k0\"],\"tasks\":[{\"taskType\":\"ECHO\"}]}", i);
+  buf_str(&b, "]}");
+  int64_t flow = memdb_save_flow(db, 0, b.data, N), fi = start(a, flow, 1);
+  buf_done(&b);
+  int n = 0;
+  struct req cancel = {.kind = REQ_CANCEL_FLOW, .fi = fi, .done = answered, .done_ctx = &n};
+  assert_true(runner_post(a->r, &cancel));
+  one_turn(a);
+  assert_int_equal(n, 1);
+  const struct flow_row *row = &memdb_flow(db, fi)->r;
+  assert_int_equal(row->live, 0);
+  assert_non_null(row->more);
+  leave(a);
+  a = join(0, 0, 0);
+  struct req again = {.kind = REQ_RERUN, .flow_id = flow, .fi = fi, .done = answered, .done_ctx = &n};
+  assert_true(runner_post(a->r, &again));
+  turns(a);
+  assert_int_equal(again.rc, WR_NOT_RETRYABLE);
+  assert_int_equal(row->state, FLOW_CANCELED);
+}
+
 /* A node comes back and hears from its former spawner what that never started: only what ran is lost. */
 static void what_never_started_is_no_loss(void **st) {
   static const char *const echo[] = {"ECHO"};
@@ -451,7 +481,7 @@ int main(void) {
     CLUSTER(what_waits_for_nobody_is_asked_for_seldom), CLUSTER(without_a_queue_rows_are_claimed), CLUSTER(what_a_node_cannot_run_it_leaves_to_others),
     CLUSTER(any_node_finds_what_the_dead_have_lost), CLUSTER(after_an_outage_nobody_is_declared_dead_at_once),
     CLUSTER(after_a_silence_nobody_is_declared_dead_at_once), SMALL(fan_out_beyond_the_queue_does_not_wait),
-    SMALL(one_full_queue_does_not_disturb_the_other), SINGLE(what_never_started_is_no_loss),
+    SMALL(one_full_queue_does_not_disturb_the_other), SINGLE(slices_go_on_whoever_loaded_their_flow), SINGLE(what_never_started_is_no_loss),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
