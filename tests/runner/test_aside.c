@@ -51,13 +51,19 @@ static void cancel_ends_what_was_set_aside(void **st) {
   assert_true(now - before < SEC);
 }
 
-static void result_that_is_never_stored_is_a_failure(void **st) {
-  struct member *a = join(0, 0, 2);
-  (void)st;
+/* A flow whose first task has ended, and no result can be stored. */
+static int64_t with_a_bad_result(struct member *a) {
   turns(a);
   int64_t fi = start(a, memdb_save_flow(db, 0, CHAIN, 2), 1);
   bad_result = true;
   finish_work(a);
+  return fi;
+}
+
+static void result_that_is_never_stored_is_a_failure(void **st) {
+  struct member *a = join(0, 0, 2);
+  (void)st;
+  int64_t fi = with_a_bad_result(a);
   pass(500, 0, 1);
   assert_false(runner_set_aside(a->r, fi));
   assert_int_equal(memdb_flow(db, fi)->r.state, FLOW_FAILED);
@@ -91,10 +97,7 @@ static void lasting_fault_of_the_server_spares_results(void **st) {
 static void outages_do_not_renew_its_chances(void **st) {
   struct member *a = join(0, 0, 2);
   (void)st;
-  turns(a);
-  int64_t fi = start(a, memdb_save_flow(db, 0, CHAIN, 2), 1);
-  bad_result = true;
-  finish_work(a);
+  int64_t fi = with_a_bad_result(a);
   turns(a);
   for (int i = 0; i < 6; i++) {
     gone = true;
