@@ -239,19 +239,19 @@ static void test_runner_savers_and_readers_at_once(void **st) {
 }
 
 static void *get_one(void *arg) { return reader_get(arg, NULL); }
-static void test_fifth_reader_waits_for_one(void **st) {
+static void test_one_reader_too_many_waits(void **st) {
   (void)st;
   struct world w;
-  struct reader *r[4];
+  struct reader *r[SQ_READERS];
   pthread_t t;
   void *got;
   world_fresh(&w);
-  for (int i = 0; i < 4; i++) r[i] = reader_of(&w);
+  for (int i = 0; i < SQ_READERS; i++) r[i] = reader_of(&w);
   assert_int_equal(pthread_create(&t, NULL, get_one, w.s), 0);
   reader_put(r[2]);
   pthread_join(t, &got);
   assert_ptr_equal(got, r[2]);
-  for (int i = 0; i < 4; i++) reader_put(r[i]);
+  for (int i = 0; i < SQ_READERS; i++) reader_put(r[i]);
   world_end(&w);
 }
 
@@ -480,7 +480,7 @@ int main(void) {
     cmocka_unit_test(test_every_way_leads_to_one_lock),
     cmocka_unit_test(test_what_is_not_ours_is_refused), cmocka_unit_test(test_another_schema_is_refused),
     cmocka_unit_test(test_files_are_private_and_tidy), cmocka_unit_test(test_no_statement_sorts_or_scans_history),
-    cmocka_unit_test(test_runner_savers_and_readers_at_once), cmocka_unit_test(test_fifth_reader_waits_for_one),
+    cmocka_unit_test(test_runner_savers_and_readers_at_once), cmocka_unit_test(test_one_reader_too_many_waits),
     cmocka_unit_test(test_wal_stays_bounded), cmocka_unit_test(test_kill_9_leaves_whole_batches),
     cmocka_unit_test(test_failed_write_or_sync_is_resolved), cmocka_unit_test(test_full_disk_is_no_space),
     cmocka_unit_test(test_save_cut_off_is_never_seen),
