@@ -384,8 +384,9 @@ static size_t events_wanted(const struct runner *r) {
   for (size_t i = 0; i < most; i++) {
     const struct ev *e = &r->ev[i];
     if (e->alone) return i > 0 ? i : 1;
-    if (e->fi == 0 ? !loads_solo(r, e) : e->fi == last || live_get(r, e->fi) != NULL) continue;
-    if (e->fi != 0) last = e->fi;
+    bool loads = e->fi == 0 ? loads_solo(r, e) : e->fi != last && live_get(r, e->fi) == NULL;
+    last = e->fi;
+    if (!loads) continue;
     size_t *room = e->fi != 0 ? &flows : &lone;
     if (*room == 0) return i;
     --*room;

@@ -210,28 +210,60 @@ static enum store_rc put_flow(struct sq *s, struct flow_write *f, int64_t versio
 }
 
 /* ---- nodes ---- */
-static int node_run(struct sq *s, const struct node_write *n) {
-  const struct node_row *r = &n->row;
-  sqlite3_stmt *w = sq_stmt(&s->run, n->op == ROW_INSERT ? RUN_NODE_INSERT : RUN_NODE_UPDATE);
+static bool node_starts(const struct node_row *r) {
+  return !r->fail && !r->skip && !r->t_ok && !r->t_bad && !r->t_canceled && !r->end_us && !r->error;
+}
+
+static int node_insert(struct sq *s, const struct node_row *r) {
+  bool starts = node_starts(r);
+  sqlite3_stmt *w = sq_stmt(&s->run, starts ? RUN_NODE_START : RUN_NODE_INSERT);
   if (!w) return SQLITE_ERROR;
   sq_int(w, 1, r->ni);
   sq_int(w, 2, r->state);
   sq_int(w, 3, r->ok);
-  sq_int(w, 4, r->fail);
-  sq_int(w, 5, r->skip);
+  sq_int(w, 4, r->t_open);
+  sq_int0(w, 5, r->start_us);
+  sq_int0(w, 6, r->update_us);
+  sq_int(w, 7, r->fi);
+  sq_int(w, 8, r->node_id);
+  sq_int(w, 9, r->run_no);
+  sq_int0(w, 10, r->create_us);
+  if (starts) return sq_run(w);
+  sq_int(w, 11, r->fail);
+  sq_int(w, 12, r->skip);
+  sq_int(w, 13, r->t_ok);
+  sq_int(w, 14, r->t_bad);
+  sq_int(w, 15, r->t_canceled);
+  sq_int0(w, 16, r->end_us);
+  sq_text(w, 17, r->error);
+  return sq_run(w);
+}
+
+/* "" clears an error text; NULL leaves what is there. */
+static bool clears(const char *error) { return error && !*error; }
+
+static bool node_ends_plain(const struct node_row *r) {
+  return clears(r->error) && !r->fail && !r->skip && !r->t_bad && !r->t_open && !r->t_canceled;
+}
+
+static int node_update(struct sq *s, const struct node_row *r) {
+  bool plain = node_ends_plain(r);
+  sqlite3_stmt *w = sq_stmt(&s->run, plain ? RUN_NODE_END_PLAIN : RUN_NODE_UPDATE);
+  if (!w) return SQLITE_ERROR;
+  sq_int(w, 1, r->ni);
+  sq_int(w, 2, r->state);
+  sq_int(w, 3, r->ok);
   sq_int(w, 6, r->t_ok);
-  sq_int(w, 7, r->t_bad);
-  sq_int(w, 8, r->t_open);
   sq_int0(w, 9, r->start_us);
   sq_int0(w, 10, r->end_us);
   sq_int0(w, 11, r->update_us);
+  if (plain) return sq_run(w);
+  sq_int(w, 4, r->fail);
+  sq_int(w, 5, r->skip);
+  sq_int(w, 7, r->t_bad);
+  sq_int(w, 8, r->t_open);
   sq_text(w, 12, r->error);
   sq_int(w, 13, r->t_canceled);
-  if (n->op == ROW_UPDATE) return sq_run(w);
-  sq_int(w, 14, r->fi);
-  sq_int(w, 15, r->node_id);
-  sq_int(w, 16, r->run_no);
-  sq_int0(w, 17, r->create_us);
   return sq_run(w);
 }
 
@@ -242,17 +274,21 @@ static enum store_rc missing(const char *what, int64_t id) {
 }
 
 static enum store_rc put_node(struct sq *s, const struct node_write *n) {
-  int rc = node_run(s, n);
+  int rc = n->op == ROW_INSERT ? node_insert(s, &n->row) : node_update(s, &n->row);
   if (rc != SQLITE_OK) return fail(s, rc);
   return sqlite3_changes(s->run.db) == 1 ? STORE_OK : missing("task_node_ins", n->row.ni);
 }
 
 /* ---- tasks ---- */
+static void bind_output(sqlite3_stmt *w, int i, const struct task_row *r) {
+  if (r->result) sqlite3_bind_blob64(w, i, r->result, r->result_len, SQLITE_STATIC);
+  else sqlite3_bind_null(w, i);
+  sq_int(w, i + 1, r->log);
+}
+
 static void bind_tail(sqlite3_stmt *w, int i, const struct task_row *r) {
   sq_text(w, i, r->error);
-  if (r->result) sqlite3_bind_blob64(w, i + 1, r->result, r->result_len, SQLITE_STATIC);
-  else sqlite3_bind_null(w, i + 1);
-  sq_int(w, i + 2, r->log);
+  bind_output(w, i + 1, r);
   if (r->exit_code == -1) sqlite3_bind_null(w, i + 3);
   else sq_int(w, i + 3, r->exit_code);
   sq_int(w, i + 4, r->signal);
@@ -264,13 +300,14 @@ static void bind_tail(sqlite3_stmt *w, int i, const struct task_row *r) {
   sq_int(w, i + 10, r->log_lost_why);
 }
 
-/* Nothing but what a task that starts has: the short statement will do. */
-static bool no_tail(const struct task_row *r) {
-  return !r->error && !r->result && !r->log && r->exit_code == -1 && !r->signal && !r->params;
+static bool task_starts(const struct task_row *r) {
+  return !r->end_us && !r->t.end_as && !r->t.losses && !r->t.cancel_requested && !r->t.due_us && !r->error && !r->result &&
+         !r->log && r->exit_code == -1 && !r->signal && !r->params;
 }
 
 static int task_insert(struct sq *s, const struct task_row *r) {
-  sqlite3_stmt *w = sq_stmt(&s->run, no_tail(r) ? RUN_TASK_INSERT : RUN_TASK_INSERT_ALL);
+  bool starts = task_starts(r);
+  sqlite3_stmt *w = sq_stmt(&s->run, starts ? RUN_TASK_START : RUN_TASK_INSERT);
   if (!w) return SQLITE_ERROR;
   sq_int(w, 1, r->ti);
   sq_int0(w, 2, r->ni);
@@ -278,41 +315,55 @@ static int task_insert(struct sq *s, const struct task_row *r) {
   sq_int0(w, 4, r->task_id);
   sq_int0(w, 5, r->create_us);
   sq_int0(w, 6, r->update_us);
-  sq_int0(w, 7, r->end_us);
-  sq_int(w, 8, r->t.state);
-  sq_int(w, 9, r->t.end_as);
-  sq_int(w, 10, r->t.losses);
-  sq_int(w, 11, r->t.cancel_requested);
-  sq_int(w, 12, r->t.epoch);
-  sq_int(w, 13, r->t.tries);
-  sq_int(w, 14, r->t.owner);
-  sq_int0(w, 15, r->t.start_us);
-  sq_int0(w, 16, r->t.due_us);
-  sq_int(w, 17, r->t.version);
-  if (no_tail(r)) return sq_run(w);
+  sq_int(w, 7, r->t.state);
+  sq_int(w, 8, r->t.epoch);
+  sq_int(w, 9, r->t.tries);
+  sq_int(w, 10, r->t.owner);
+  sq_int0(w, 11, r->t.start_us);
+  sq_int(w, 12, r->t.version);
+  if (starts) return sq_run(w);
+  sq_int0(w, 13, r->end_us);
+  sq_int(w, 14, r->t.end_as);
+  sq_int(w, 15, r->t.losses);
+  sq_int(w, 16, r->t.cancel_requested);
+  sq_int0(w, 17, r->t.due_us);
   bind_tail(w, 18, r);
   sq_text(w, 29, r->params);
   return sq_run(w);
 }
 
+/* The end of a task that no process ran and nothing befell. */
+static bool task_ends_plain(const struct task_write *t) {
+  const struct task_row *r = &t->row;
+  return t->finish && clears(r->error) && !r->t.end_as && !r->t.losses && !r->t.cancel_requested && !r->t.due_us &&
+         r->exit_code == -1 && !r->signal && !r->utime_us && !r->stime_us && !r->maxrss_kib && !r->log_lost && !r->log_lost_why;
+}
+
 static int task_update(struct sq *s, const struct task_write *t) {
   const struct task_row *r = &t->row;
-  sqlite3_stmt *w = sq_stmt(&s->run, t->finish ? RUN_TASK_FINISH : r->error ? RUN_TASK_ERROR : RUN_TASK_UPDATE);
+  bool plain = task_ends_plain(t);
+  sqlite3_stmt *w =
+    sq_stmt(&s->run, plain ? RUN_TASK_END_PLAIN : t->finish ? RUN_TASK_FINISH : r->error ? RUN_TASK_ERROR : RUN_TASK_UPDATE);
   if (!w) return SQLITE_ERROR;
   sq_int(w, 1, r->ti);
   sq_int(w, 2, r->t.state);
-  sq_int(w, 3, r->t.end_as);
-  sq_int(w, 4, r->t.losses);
-  sq_int(w, 5, r->t.cancel_requested);
   sq_int(w, 6, r->t.epoch);
   sq_int(w, 7, r->t.tries);
   sq_int(w, 8, r->t.owner);
   sq_int0(w, 9, r->t.start_us);
-  sq_int0(w, 10, r->t.due_us);
   sq_int0(w, 11, r->update_us);
   sq_int0(w, 12, r->end_us);
   sq_int(w, 13, t->expect_state);
   sq_int(w, 14, t->expect_epoch);
+  if (plain) {
+    bind_output(w, 16, r);
+    sq_int(w, 23, r->log_bytes);
+    return sq_run(w);
+  }
+  sq_int(w, 3, r->t.end_as);
+  sq_int(w, 4, r->t.losses);
+  sq_int(w, 5, r->t.cancel_requested);
+  sq_int0(w, 10, r->t.due_us);
   if (t->finish) bind_tail(w, 15, r);
   else if (r->error) sq_text(w, 15, r->error);
   return sq_run(w);
