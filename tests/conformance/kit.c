@@ -53,8 +53,8 @@ static enum wr_rc any_type(void *ctx, const char *type, const char *content, con
   return WR_OK;
 }
 
-static enum wr_rc any_task(void *ctx, const int64_t *ids, size_t n, struct wr_err *err) {
-  (void)ctx, (void)ids, (void)n, (void)err;
+static enum wr_rc any_task(void *ctx, const int64_t *ids, size_t n, size_t *bad, struct wr_err *err) {
+  (void)ctx, (void)ids, (void)n, (void)bad, (void)err;
   return WR_OK;
 }
 

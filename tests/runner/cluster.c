@@ -67,7 +67,7 @@ struct member *join(int i, uint32_t process, uint32_t async) {
   *x = (struct member){.s = memdb_connect(db, x)};
   x->tail = &x->work;
   x->defs = defs_new(x->s, slot_of);
-  struct runner_opts o = {.store = x->s, .defs = x->defs, .lease_us = 60 * SEC, .info = {"h", i + 1, 1, "all", NULL}, .seed = 3,
+  struct runner_opts o = {.store = x->s, .defs = x->defs, .lease_us = 60 * SEC, .info = {.host = "h", .pid = i + 1, .slots = 1, .roles = "all"}, .seed = 3,
                           .slots = {[SLOT_PROCESS] = process, [SLOT_ASYNC] = async},
                           .ports = {.ctx = x, .start = port_start, .push = port_push, .backlog = port_backlog, .boot_now = boot_now}};
   if (queue[0]) o.ports.pull = port_pull;

@@ -227,7 +227,7 @@ static int set_up(void **st) {
   struct world w = {.s = store};
   task_id = task_save(&w, "t", "SHELL");
   defs = defs_new(store, process);
-  const struct runner_opts o = {.store = store, .defs = defs, .info = {"h", 1, 1, "runner", NULL}, .seed = 7, .ahead = AHEAD,
+  const struct runner_opts o = {.store = store, .defs = defs, .info = {.host = "h", .pid = 1, .slots = 1, .roles = "runner"}, .seed = 7, .ahead = AHEAD,
     .slots = {[SLOT_PROCESS] = SLOTS},
     .ports = {.start = port_start, .push = port_push, .pull = port_pull, .backlog = port_backlog, .free_slots = port_free_slots, .boot_now = boot_now}};
   if (runner_new(&o, &runner, &err)) fail_msg("%s", err.msg);

@@ -273,7 +273,7 @@ static int set_up(void **st) {
   db->now_us = now;
   store = memdb_connect(db, db);
   defs = defs_new(store, slot_of);
-  struct runner_opts o = {.store = store, .defs = defs, .lease_us = 60 * SEC, .info = {"h", 1, 1, "all", NULL}, .seed = 3,
+  struct runner_opts o = {.store = store, .defs = defs, .lease_us = 60 * SEC, .info = {.host = "h", .pid = 1, .slots = 1, .roles = "all"}, .seed = 3,
                           .ports = {.push = push, .backlog = backlog, .boot_now = boot_now}};
   if (runner_new(&o, &runner, &err) != WR_OK) fail_msg("%s", err.msg);
   flow = memdb_save_flow(db, 0, "{\"flowName\":\"f\",\"flowNodes\":[{\"tasks\":[{\"taskType\":\"ECHO\"}]}]}", 1);

@@ -146,7 +146,7 @@ static void open_runner(void) {
     if (queue_open("memory:", "x", 1000000, &queue[s], &err)) fail_msg("%s", err.msg);
   defs = defs_new(store, slot_of);
   defs_limit(defs, CACHE / 4);
-  const struct runner_opts o = {.store = store, .defs = defs, .info = {"h", 1, 1, "runner", NULL}, .seed = 7, .cache_bytes = CACHE,
+  const struct runner_opts o = {.store = store, .defs = defs, .info = {.host = "h", .pid = 1, .slots = 1, .roles = "runner"}, .seed = 7, .cache_bytes = CACHE,
                                 .request_us = INT64_MAX / 4, .timers = most_timers,
                                 .ports = {.push = push, .backlog = backlog, .pull = pull, .boot_now = boot_now, .flow_done = flow_done}};
   if (runner_new(&o, &runner, &err)) fail_msg("%s", err.msg);

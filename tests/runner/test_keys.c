@@ -248,7 +248,7 @@ static int set_up(void **st) {
   struct world w = {.s = store};
   task_id = task_save(&w, "t", "ECHO");
   defs = defs_new(store, async);
-  const struct runner_opts o = {.store = store, .defs = defs, .info = {"h", 1, 1, "runner", NULL}, .seed = 7, .request_us = INT64_MAX / 4, .ports = {.boot_now = boot_now}};
+  const struct runner_opts o = {.store = store, .defs = defs, .info = {.host = "h", .pid = 1, .slots = 1, .roles = "runner"}, .seed = 7, .request_us = INT64_MAX / 4, .ports = {.boot_now = boot_now}};
   if (runner_new(&o, &runner, &err)) fail_msg("%s", err.msg);
   turns();
   return 0;

@@ -321,8 +321,8 @@ static enum wr_rc any_type(void *ctx, const char *type, const char *content, con
   *slot = db->slot_of(type);
   return WR_OK;
 }
-static enum wr_rc all_there(void *ctx, const int64_t *ids, size_t n, struct wr_err *err) {
-  (void)ctx; (void)ids; (void)n; (void)err;
+static enum wr_rc all_there(void *ctx, const int64_t *ids, size_t n, size_t *bad, struct wr_err *err) {
+  (void)ctx; (void)ids; (void)n; (void)bad; (void)err;
   return WR_OK;
 }
 

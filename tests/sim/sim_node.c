@@ -269,8 +269,9 @@ void node_start(struct node *n) {
   struct runner_opts o = {.store = n->store, .defs = n->defs, .lease_us = w->lease_us, .info = {.host = "sim", .pid = n->id, .slots = 1, .roles = "all"},
     .request_us = REQUEST_US, .cache_bytes = cache, .timers = w->small_cache ? 2 : 0, .seed = sim_rnd(w, UINT64_MAX),
     .mailbox = 1 + sim_rnd(w, 50),
-    .ports = {n, port_start, port_cancel, port_kill_all, port_deadline, port_push, w->single ? port_pull : NULL, port_nudge,
-              port_flow_done, port_backlog, port_free_slots, port_boot_now}};
+    .ports = {.ctx = n, .start = port_start, .cancel = port_cancel, .kill_all = port_kill_all, .deadline = port_deadline,
+              .push = port_push, .pull = w->single ? port_pull : NULL, .nudge = port_nudge, .flow_done = port_flow_done,
+              .backlog = port_backlog, .free_slots = port_free_slots, .boot_now = port_boot_now}};
   memcpy(o.slots, n->slots, sizeof o.slots);
   o.ahead = n->ahead;
   n->up = runner_new(&o, &n->runner, &err) == WR_OK;
