@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 #include "clock.h"
 #include "cond.h"
 #include "log.h"
@@ -37,20 +38,6 @@ static enum wr_rc look(struct auth *a, struct store_token *t, struct wr_err *err
   return rc;
 }
 
-/* The file here is that token's, or it goes out of the way, and a note says where the token is. One that was made here may be on
- * its way into its place just now: nothing is touched then. */
-static bool settle_file(const char *dir, const struct store_token *t) {
-  struct bearer file;
-  struct wr_err err;
-  char here[sizeof t->host];
-  if (token_read(dir, &file, &err) == WR_OK && strcmp(file.hash, t->hash) == 0) return true;
-  token_here(dir, here);
-  if (strcmp(here, t->host) == 0) return false;
-  token_set_aside(dir);
-  token_note(dir, t->host);
-  return false;
-}
-
 /* ---- start ---- */
 
 /* The first one of the installation, or the one that lies here from before; another node may be quicker. */
@@ -75,8 +62,22 @@ static enum wr_rc check_file(const struct auth *a, struct wr_err *err) {
   return rc == WR_NOT_FOUND ? WR_OK : rc;
 }
 
+/* Between a look at the database and one at the file a rotation may do both: only what the database says in our turn counts for
+ * the file. False: not our turn now, or the store is away. */
+static bool settle(struct auth *a) {
+  struct store_token t;
+  struct wr_err err;
+  int turn = token_turn(a->dir, 0, &err);
+  if (turn < 0) return false;
+  bool ok = look(a, &t, &err) == WR_OK && whole(t.hash);
+  if (ok) (void)token_settle(a->dir, &t);
+  close(turn);
+  return ok;
+}
+
 static void *watch(void *arg) {
   struct auth *a = arg;
+  bool settled = true;
   for (;;) {
     struct store_token t;
     struct wr_err err;
@@ -88,9 +89,11 @@ static void *watch(void *arg) {
     bool stop = a->stop;
     pthread_mutex_unlock(&a->lock);
     if (stop) return NULL;
-    if (look(a, &t, &err) != WR_OK || !whole(t.hash) || !take_hash(a, t.hash)) continue;
-    log_info("token.changed", L_STR("at", t.host));
-    (void)settle_file(a->dir, &t);
+    if (look(a, &t, &err) == WR_OK && whole(t.hash) && take_hash(a, t.hash)) {
+      log_info("token.changed", L_STR("at", t.host));
+      settled = false;
+    }
+    if (!settled) settled = settle(a);
   }
 }
 
@@ -100,19 +103,29 @@ static enum wr_rc start_watch(struct auth *a, struct wr_err *err) {
   return a->running ? WR_OK : wr_err_set(err, WR_INTERNAL, "No thread can be made.");
 }
 
-enum wr_rc auth_start(struct auth *a, struct store *store, const char *dir, struct wr_err *err) {
+/* In our turn: a rotation beside the first start makes its file beside ours. */
+static enum wr_rc begin(struct auth *a, struct wr_err *err) {
   struct store_token t;
-  a->store = store;
-  a->dir = dir;
-  pthread_mutex_init(&a->lock, NULL);
   enum wr_rc rc = check_file(a, err);
   if (!rc) rc = look(a, &t, err);
   if (!rc && !t.hash[0]) rc = first(a, &t, err);
   if (!rc && !whole(t.hash)) rc = wr_err_set(err, WR_STORE_REFUSED, "The token's hash in the database is damaged: weir token rotate.");
   if (rc) return rc;
   (void)take_hash(a, t.hash);
-  if (settle_file(dir, &t)) snprintf(a->path, sizeof a->path, "%s/" TOKEN_FILE, dir);
+  if (token_settle(a->dir, &t)) snprintf(a->path, sizeof a->path, "%s/" TOKEN_FILE, a->dir);
   snprintf(a->at, sizeof a->at, "%s", t.host);
+  return WR_OK;
+}
+
+enum wr_rc auth_start(struct auth *a, struct store *store, const char *dir, struct wr_err *err) {
+  a->store = store;
+  a->dir = dir;
+  pthread_mutex_init(&a->lock, NULL);
+  int turn = token_turn(dir, TOKEN_TURN_US, err);
+  if (turn < 0) return err->code;
+  enum wr_rc rc = begin(a, err);
+  close(turn);
+  if (rc) return rc;
   return start_watch(a, err);
 }
 

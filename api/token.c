@@ -16,7 +16,6 @@
 
 #define OLD_FILE "weir.token.old"
 #define NOTE_FILE "weir.token.host"
-#define TURN_US 10000000     /* one rotation waits so long for others */
 #define TURN_AGAIN_US 10000
 
 static enum wr_rc no(struct wr_err *err, const char *dir, const char *why) {
@@ -48,10 +47,10 @@ bool token_of(struct bearer *t, const char *text) {
   return true;
 }
 
-enum wr_rc token_read(const char *dir, struct bearer *t, struct wr_err *err) {
+static enum wr_rc read_token(const char *dir, const char *name, struct bearer *t, struct wr_err *err) {
   struct stat st;
   char text[AUTH_TOKEN_LEN + 3];
-  int fd = own_open(dir, TOKEN_FILE, O_RDONLY, err);
+  int fd = own_open(dir, name, O_RDONLY, err);
   if (fd < 0) return err->code;
   ssize_t n = fstat(fd, &st) == 0 ? read(fd, text, sizeof text - 1) : -1;
   close(fd);
@@ -61,6 +60,8 @@ enum wr_rc token_read(const char *dir, struct bearer *t, struct wr_err *err) {
   text[strcspn(text, "\n")] = '\0';
   return token_of(t, text) ? WR_OK : no(err, dir, "not 64 hexadecimal digits; remove it to get a new one.");
 }
+
+enum wr_rc token_read(const char *dir, struct bearer *t, struct wr_err *err) { return read_token(dir, TOKEN_FILE, t, err); }
 
 /* As if it were made by the folder's owner: `weir token rotate` may be root. */
 static enum wr_rc write_file(const char *dir, const char *name, const char *text, struct wr_err *err) {
@@ -93,13 +94,13 @@ static void paths(struct pair *p, const char *dir, const char *from, const char 
   snprintf(p->to, sizeof p->to, "%s/%s", dir, to);
 }
 
-int token_turn(const char *dir, struct wr_err *err) {
+int token_turn(const char *dir, int64_t wait_us, struct wr_err *err) {
   int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) {
     (void)no(err, dir, strerrordesc_np(errno));
     return -1;
   }
-  int64_t end = clock_mono_us() + TURN_US;
+  int64_t end = clock_mono_us() + wait_us;
   while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
     if (errno == EWOULDBLOCK && clock_mono_us() < end) {
       usleep(TURN_AGAIN_US);
@@ -136,7 +137,7 @@ void token_drop(const char *dir) {
   (void)unlink(p.from);
 }
 
-void token_set_aside(const char *dir) {
+static void set_aside(const char *dir) {
   struct pair p;
   paths(&p, dir, TOKEN_FILE, OLD_FILE);
   (void)rename(p.from, p.to); /* nothing there: nothing to do */
@@ -150,7 +151,7 @@ void token_here(const char *dir, char out[256]) {
 }
 
 /* A pity if it fails: `weir token show` then has to ask the database. */
-void token_note(const char *dir, const char *at) {
+static void note(const char *dir, const char *at) {
   struct wr_err err;
   struct pair p;
   paths(&p, dir, NOTE_FILE ".new", NOTE_FILE);
@@ -164,4 +165,15 @@ void token_noted(const char *dir, char out[256]) {
   if (fd >= 0) close(fd);
   out[n > 0 ? n : 0] = '\0';
   if (!text_utf8(out, strlen(out)) || text_has_control(out, strlen(out))) out[0] = '\0';
+}
+
+bool token_settle(const char *dir, const struct store_token *t) {
+  struct bearer file;
+  struct wr_err err;
+  enum wr_rc rc = token_read(dir, &file, &err);
+  if (rc == WR_OK && strcmp(file.hash, t->hash) == 0) return true;
+  if (read_token(dir, TOKEN_NEXT_FILE, &file, &err) == WR_OK && strcmp(file.hash, t->hash) == 0) return token_place(dir, true, &err) == WR_OK;
+  if (rc == WR_OK) set_aside(dir); /* one that cannot be read just now may be the right one */
+  if (rc == WR_OK || rc == WR_NOT_FOUND) note(dir, t->host);
+  return false;
 }

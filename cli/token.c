@@ -62,13 +62,23 @@ static enum wr_rc not_in_place(const char *data, const char *why, struct wr_err 
   return wr_err_set(err, WR_OUTCOME_UNKNOWN, "The new token counts already, but lies in %.110s/" TOKEN_NEXT_FILE " only (%.40s): move it to " TOKEN_FILE " beside it.", data, why);
 }
 
+/* A rotation in another directory, on another host even, may have come between the database and our file. *now is what holds. */
+static bool still_ours(const struct place *p, struct store_token *now) {
+  struct store_token t;
+  struct wr_err err;
+  if (store_token_at(p->store, NULL, &t, &err) != WR_OK) return true; /* the next start here looks again */
+  bool ours = token_settle(p->data, &t);
+  if (!ours) *now = t;
+  return ours;
+}
+
 static enum wr_rc rotate(const struct place *p, struct wr_err *err) {
   struct bearer t;
   struct store_token now = {0}, was;
   token_new(&t);
   memcpy(now.hash, t.hash, sizeof now.hash);
   token_here(p->data, now.host);
-  int turn = token_turn(p->data, err);
+  int turn = token_turn(p->data, TOKEN_TURN_US, err);
   if (turn < 0) return err->code;
   enum wr_rc rc = token_prepare(p->data, &t, err);
   if (!rc) rc = store_token_at(p->store, &now, &was, err);
@@ -76,7 +86,9 @@ static enum wr_rc rotate(const struct place *p, struct wr_err *err) {
   if (counts) rc = token_place(p->data, true, err);
   else token_drop(p->data);
   const char *why = strerrordesc_np(errno); /* as token_place() left it */
+  bool ours = !counts || rc || still_ours(p, &now);
   close(turn);
+  if (!ours) return elsewhere(now.host, err);
   if (counts && rc) return not_in_place(p->data, why, err);
   if (rc == WR_OUTCOME_UNKNOWN) return wr_err_set(err, rc, "The database did not say whether the new token counts: nobody knows it. Rotate again.");
   if (rc) return rc;
