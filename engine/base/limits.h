@@ -42,6 +42,7 @@
 #define LIMIT_CONNECTIONS_ADDRESS 32           /* without a whole request, of one address that is not loopback */
 #define LIMIT_BODIES_BYTES (128LL << 20)       /* of all bodies that are being read or handled */
 #define LIMIT_LARGE_WAITING 4                  /* threads that wait while another large body is parsed */
+#define LIMIT_LOOKUPS 8                        /* names of hosts that are being looked up at once */
 #define LIMIT_HEADER_BYTES 16384
 #define LIMIT_HEADERS 64
 #define LIMIT_NODE_TROUBLE_BYTES 16000         /* what a node's row says of what goes wrong there */

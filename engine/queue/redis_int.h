@@ -9,7 +9,7 @@
 #include "queue_backend.h"
 
 enum {
-  CONNECT_US = 1000000,      /* connect(2), and each answer of the handshake */
+  CONNECT_US = 1000000,      /* the lookup of its name, connect(2), and each answer of the handshake */
   COMMAND_US = 2000000,      /* any other answer; a blocking pop has this much beyond its own time-out */
   FIRST_DIAL_US = 250000,    /* a push, and a hasty pop, wait so long for a dial that has not failed yet */
   BACKOFF_MIN_US = 20000,

@@ -6,7 +6,6 @@
 #include "redis_int.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -18,6 +17,7 @@
 
 #include "log.h"
 #include "mem.h"
+#include "resolve.h"
 
 /* ---- one connection: replies ---- */
 
@@ -112,18 +112,11 @@ static int dial_unix(struct redis_queue *q) {
 }
 
 static int dial_tcp(struct redis_queue *q, const char **why) {
-  struct addrinfo hint = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV}, *list = NULL;
-  char port[16];
-  snprintf(port, sizeof port, "%d", q->where.port);
-  int rc = getaddrinfo(q->where.host, port, &hint, &list), fd = -1;
-  if (rc != 0) {
-    *why = gai_strerror(rc);
-    return -1;
-  }
-  for (const struct addrinfo *a = list; a && fd < 0; a = a->ai_next) fd = dial_one(q, a->ai_family, a->ai_addr, a->ai_addrlen);
-  int e = errno;
-  freeaddrinfo(list);
-  errno = e;
+  struct addresses to;
+  int fd = -1;
+  *why = resolve(q->where.host, (uint16_t)q->where.port, redis_after(CONNECT_US), &to);
+  for (size_t i = 0; !*why && i < to.n && fd < 0; i++)
+    fd = dial_one(q, to.a[i].at.ss_family, (const struct sockaddr *)&to.a[i].at, to.a[i].len);
   return fd;
 }
 

@@ -5,9 +5,11 @@
 #include "mysql_priv.h"
 #include <errmsg.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "clock.h"
+#include "resolve.h"
 #include "text.h"
 
 #define CONNECT_S 5u
@@ -165,28 +167,55 @@ enum wr_rc my_conn_err(const struct my_conn *c, unsigned e, struct wr_err *err) 
   return rc == WR_DB_UNAVAILABLE && c->why[0] ? wr_err_set(err, rc, "%s Nothing was stored.", c->why) : rc;
 }
 
-static unsigned connect_now(struct my_conn *c) {
+/* host NULL: by the socket. Waits for wait_s at most. */
+static unsigned connect_to(struct my_conn *c, const char *host, unsigned wait_s) {
   const struct my_url *u = &c->s->url;
   unsigned no = 0;
   my_bool off = 0;
   c->m = mysql_init(NULL);
   if (!c->m) return c->err = CR_OUT_OF_MEMORY;
-  mysql_options(c->m, MYSQL_OPT_CONNECT_TIMEOUT, &c->connect_s);
+  mysql_options(c->m, MYSQL_OPT_CONNECT_TIMEOUT, &wait_s);
   mysql_options(c->m, MYSQL_OPT_READ_TIMEOUT, &c->io_s);
   mysql_options(c->m, MYSQL_OPT_WRITE_TIMEOUT, &c->io_s);
   mysql_options(c->m, MYSQL_OPT_RECONNECT, &off);
   mysql_options(c->m, MYSQL_OPT_LOCAL_INFILE, &no);
   mysql_options(c->m, MYSQL_SET_CHARSET_NAME, "utf8mb4");
   unsigned long flags = CLIENT_FOUND_ROWS | (c->role == MY_RUN ? CLIENT_MULTI_STATEMENTS : 0ul);
-  c->sent_us = clock_mono_us();
-  if (!mysql_real_connect(c->m, u->socket ? NULL : u->host, u->user, u->password, u->db, u->port, u->socket, flags)) {
-    unsigned e = my_fail(c, mysql_errno(c->m));
-    if (my_lost(e)) away(c);
-    my_conn_close(c);
-    return e;
+  if (mysql_real_connect(c->m, host, u->user, u->password, u->db, u->port, u->socket, flags)) return 0;
+  unsigned e = my_fail(c, mysql_errno(c->m));
+  my_conn_close(c);
+  return e;
+}
+
+/* Each of its addresses until one takes us, within connect_s for all of it: the library's own lookup of a name has no bound. */
+static unsigned connect_by_name(struct my_conn *c, const char *host) {
+  struct addresses to;
+  char text[ADDRESS_TEXT];
+  int64_t until = c->sent_us + (int64_t)c->connect_s * 1000000;
+  const char *why = resolve(host, (uint16_t)c->s->url.port, until, &to);
+  if (why) {
+    snprintf(c->why, sizeof c->why, "The host of the database is not known: %.60s: %.80s.", host, why);
+    return c->err = CR_UNKNOWN_HOST;
   }
+  unsigned e = CR_UNKNOWN_HOST;
+  for (size_t i = 0; i < to.n; i++) {
+    int64_t left = until - clock_mono_us();
+    if (i > 0 && left <= 0) break;
+    e = connect_to(c, address_text(&to.a[i], text), whole_s(left, 1, c->connect_s));
+    if (!my_lost(e)) break; /* it answers; 0 too */
+  }
+  return e;
+}
+
+static unsigned connect_now(struct my_conn *c) {
+  const struct my_url *u = &c->s->url;
+  bool by_socket = u->socket || strcmp(u->host, "localhost") == 0; /* the library takes its own socket for this name */
+  c->sent_us = clock_mono_us();
+  unsigned e = by_socket ? connect_to(c, u->socket ? NULL : u->host, c->connect_s) : connect_by_name(c, u->host);
+  if (e && my_lost(e)) away(c);
+  if (e) return e;
   c->opened++;
-  unsigned e = my_settings(c);
+  e = my_settings(c);
   if (e) my_conn_close(c);
   return e;
 }

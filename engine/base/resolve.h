@@ -1,0 +1,22 @@
+/* Names of hosts into addresses, in bounded time: getaddrinfo(3) has no bound of its own, and a DNS server that does not answer
+ * holds its caller for as long as resolv.conf says. Any thread.
+ *
+ * A name is looked up anew each time, by a thread that ends with the lookup; who asks for the same name meanwhile waits for the same
+ * one. What never happens: a wait beyond the time given, a lookup for an address in figures, more than LIMIT_LOOKUPS of those
+ * threads. */
+#ifndef RESOLVE_H
+#define RESOLVE_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#define RESOLVE_MAX 8          /* addresses of one name; more are not tried */
+struct address { struct sockaddr_storage at; socklen_t len; };
+struct addresses { size_t n; struct address a[RESOLVE_MAX]; };
+/* Until then on the monotonic clock. NULL: here they are, one at least; else why not, a constant text. */
+const char *resolve(const char *host, uint16_t port, int64_t until_us, struct addresses *out);
+/* The address in figures, without its port. */
+#define ADDRESS_TEXT 64
+const char *address_text(const struct address *a, char out[ADDRESS_TEXT]);
+#endif
