@@ -165,6 +165,22 @@ void follow_tick(struct follow *f) {
   if (f->style == FOLLOW_TREE) tree_draw(f, false);
 }
 
+static void tell_untold(const struct follow *f) {
+  if (f->untold) fprintf(f->to, "(the output of %u more failed tasks is not shown; --logs shows all)\n", f->untold);
+}
+
+enum wr_rc follow_failures(struct follow *f, struct reader *r, struct wr_err *err) {
+  enum wr_rc rc = read_all(f, r, err);
+  for (uint32_t i = 0; i < f->flow->n && !rc; i++) {
+    if (f->node[i].state != NODE_FAILED && follow_failed(&f->node[i]) == 0) continue;
+    line(f, i);
+    if (follow_failed(&f->node[i]) > 0) rc = steps_tail(f, r, i, err);
+  }
+  tell_untold(f);
+  fflush(f->to);
+  return rc;
+}
+
 enum wr_rc follow_end(struct follow *f, struct wr_err *err) {
   enum wr_rc rc = WR_OK;
   if (f->style == FOLLOW_TREE) {
@@ -175,7 +191,7 @@ enum wr_rc follow_end(struct follow *f, struct wr_err *err) {
       if (follow_failed(&f->node[i]) > 0) rc = steps_tail(f, r, i, err);
     reader_put(r);
   }
-  if (f->untold) fprintf(f->to, "(the output of %u more failed tasks is not shown; --logs shows all)\n", f->untold);
+  tell_untold(f);
   return rc;
 }
 

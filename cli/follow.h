@@ -49,6 +49,8 @@ enum wr_rc follow_look(struct follow *f, struct wr_err *err) WR_MUST;
 void follow_tick(struct follow *f);  /* only the clock went on: redraws a tree */
 /* After the last look: the tree as a whole, and the logs of what failed. */
 enum wr_rc follow_end(struct follow *f, struct wr_err *err) WR_MUST;
+/* Of a run that has ended, without any look before: the lines of the nodes that failed, and the ends of their logs. */
+enum wr_rc follow_failures(struct follow *f, struct reader *r, struct wr_err *err) WR_MUST;
 void follow_done(struct follow *f);
 /* tree.c */
 bool tree_possible(FILE *to);        /* a terminal that can move its cursor */

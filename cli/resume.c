@@ -52,24 +52,50 @@ static void show(struct resumed *s, const struct flow_row *row) {
   s->failed += row->state != FLOW_SUCCESS;
 }
 
-struct one { struct resumed *s; bool over; };
-static int on_flow(void *ctx, const struct flow_row *row) {
-  struct one *o = ctx;
-  o->over = flow_final((enum flow_state)row->state);
-  if (o->over) show(o->s, row);
+struct ended { bool over; uint8_t state; int64_t flow_id, version; };
+static int ask_end(void *ctx, const struct flow_row *row) {
+  *(struct ended *)ctx = (struct ended){flow_final((enum flow_state)row->state), row->state, row->flow_id, row->flow_version};
   return 0;
 }
 
+static int show_flow(void *ctx, const struct flow_row *row) {
+  show(ctx, row);
+  return 0;
+}
+
+/* What failed in it, as a plain `weir run` shows it. A definition that cannot be read costs these lines, no more. */
+static enum wr_rc show_failures(struct node *n, const struct resumed *s, struct reader *r, int64_t fi, const struct ended *e, struct wr_err *err) {
+  struct flow_def *def;
+  struct follow f;
+  if (defs_flow(node_defs(n), e->flow_id, e->version, -1, &def, err) != WR_OK) return err->code == WR_DB_UNAVAILABLE ? err->code : WR_OK;
+  follow_init(&f, node_store(n), def, fi);
+  f.to = s->json ? stderr : stdout;
+  enum wr_rc rc = follow_failures(&f, r, err);
+  follow_done(&f);
+  def_flow_unref(def);
+  return rc;
+}
+
+/* Shows one that has ended. */
+static enum wr_rc look_one(struct node *n, struct resumed *s, struct reader *r, int64_t fi, bool *over, struct wr_err *err) {
+  struct ended e = {0};
+  enum wr_rc rc = reader_flow_ins(r, fi, ask_end, &e, err);
+  if (!rc && e.over && e.state != FLOW_SUCCESS) rc = show_failures(n, s, r, fi, &e, err);
+  if (!rc && e.over) rc = reader_flow_ins(r, fi, show_flow, s, err);
+  *over = !rc && e.over;
+  return rc;
+}
+
 /* Shows those that have ended since, and forgets them. */
-static enum wr_rc look(struct store *store, struct resumed *s, struct wr_err *err) {
-  struct reader *r = reader_get(store, err);
+static enum wr_rc look(struct node *n, struct resumed *s, struct wr_err *err) {
+  struct reader *r = reader_get(node_store(n), err);
   if (!r) return err->code;
   enum wr_rc rc = WR_OK;
   size_t left = 0;
   for (size_t i = 0; i < s->n; i++) {
-    struct one o = {s, false};
-    if (!rc) rc = reader_flow_ins(r, s->fi[i], on_flow, &o, err);
-    if (!o.over) s->fi[left++] = s->fi[i];
+    bool over = false;
+    if (!rc) rc = look_one(n, s, r, s->fi[i], &over, err);
+    if (!over) s->fi[left++] = s->fi[i];
   }
   s->n = left;
   reader_put(r);
@@ -101,7 +127,7 @@ int resume(struct node *n, bool json, atomic_int *poked, struct wr_err *err) {
   else if (!rc) tell(&s, "resuming ", "");
   if (!rc && json) fputs("{\"runs\":[", stdout);
   while (!rc && !sig && s.n > 0) {
-    rc = look(node_store(n), &s, err);
+    rc = look(n, &s, err);
     if (!rc && s.n > 0) sig = wait_change(poked);
   }
   if (!rc && sig) tell(&s, "stopping; ", " left unfinished: --resume goes on again");

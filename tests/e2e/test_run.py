@@ -287,6 +287,24 @@ class Run(unittest.TestCase):
             self.assertEqual((done.returncode, (tmp / "mistyped.db").exists()), (3, False), done.stderr)
             self.assertIn(f"There is no database sqlite:{tmp}/mistyped.db", done.stderr)
 
+    def test_resumed_and_failed(self):
+        """What failed is shown as a plain run shows it: line, end of its output, then the flow."""
+        with directory() as tmp:
+            for options in ((), ("-o", "json")):
+                (tmp / "pid").unlink(missing_ok=True)
+                store = f"sqlite:{tmp}/kept{len(options)}.db"
+                script = f"if test -e {tmp}/pid; then echo one; echo two >&2; exit 3; fi; echo $$ > {tmp}/p; mv {tmp}/p {tmp}/pid; sleep 600"
+                self.killed_run(tmp, store, shell("bad", script), task("good", "ECHO", "x"), task("after", "ECHO", "x", "bad"))
+                done = weir("run", "--resume", "--store", store, *options, env={"TMPDIR": str(tmp / "tmp")})
+                self.assertEqual(done.returncode, 1, done.stderr)
+                lines = r"(?m)^bad FAILED \d+\.\d+s Exit code 3\.\nbad \| one\nbad \| two$"
+                self.assertRegex(done.stderr if options else done.stdout, lines)
+                self.assertNotIn("good", done.stdout)
+                if options:
+                    self.assertEqual([r["state"] for r in json.loads(done.stdout)["runs"]], ["FAILED"])
+                else:
+                    self.assertRegex(done.stdout, r"bad \| two\nflow 1 FAILED \d+\.\d+s .*\n$")
+
     def test_directories_of_the_living(self):
         """A run that goes on keeps its directory, whoever starts another beside it."""
         with directory() as tmp:
