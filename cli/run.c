@@ -269,9 +269,26 @@ static int refuse(const struct job *j, const struct wr_err *err, int code) {
   return complain("run", err, (enum exit_code)code);
 }
 
+/* Who runs no SHELL task is not told of what such a one could do. */
+static bool has_shell(const struct job *j) {
+  struct wr_err ignored;
+  bool found = false;
+  for (uint32_t i = 0; i < j->flow->n && !found; i++) {
+    const struct node_def *n = &j->flow->node[i];
+    for (uint32_t k = 0; k < n->n_task && !found; k++) found = strcmp(n->task[k]->type, "SHELL") == 0;
+    for (uint32_t k = 0; k < n->n_task_id && !found; k++) {
+      struct task_def *t = NULL;
+      found = defs_task(node_defs(j->node), n->task_id[k], 0, -1, &t, &ignored) == WR_OK && strcmp(t->type, "SHELL") == 0;
+      def_task_unref(t);
+    }
+  }
+  return found;
+}
+
 static enum wr_rc run_flow(struct job *j, struct wr_err *err) {
   enum wr_rc rc = tell_others(j, err);
   if (!rc) rc = input_flow(j->node, replaying(j) ? j->wf.body : j->doc, &j->flow, err);
+  if (rc == WR_SHELL_NOT_ALLOWED || (!rc && has_shell(j))) setup_tell_shell(&j->opts, SHELL_PERSONAL);
   if (rc) return rc;
   if (!replaying(j)) (void)def_flow_warn(j->flow, warn_of, NULL);
   rc = start_flow(j, err);
@@ -287,6 +304,7 @@ static int run_job(struct job *j) {
   if (!rc) rc = open_node(j, &err);
   if (rc) return refuse(j, &err, exit_of(rc));
   if (resuming(j)) {
+    setup_tell_shell(&j->opts, SHELL_PERSONAL); /* what a store holds may be any task */
     code = resume(j->node, as_json(j), &j->poked, &err);
     if (code < 0) code = refuse(j, &err, exit_of(err.code));
   } else {

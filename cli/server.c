@@ -82,7 +82,9 @@ static enum wr_rc read_options(struct server *s, struct wr_err *err) {
   enum wr_rc rc = read_roles(o, config_text(c, OPT_ROLES), err);
   if (!rc) rc = read_listen(s, err);
   if (!rc) rc = read_places(c, o, s->store, sizeof s->store, err);
-  if (!rc) rc = setup_common(c, config_num(c, OPT_DEV) ? SHELL_PERSONAL : SHELL_SERVICE, LOG_INFO, o, err);
+  enum shell_mode mode = config_num(c, OPT_DEV) ? SHELL_PERSONAL : SHELL_SERVICE;
+  if (!rc) rc = setup_common(c, mode, LOG_INFO, o, err);
+  if (!rc) setup_tell_shell(o, mode);
   o->queue = config_text(c, OPT_QUEUE);
   o->prefix = config_text(c, OPT_PREFIX);
   o->lease_us = config_num(c, OPT_LEASE);

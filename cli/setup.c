@@ -31,8 +31,9 @@ static enum wr_rc setup_log(const struct config *c, enum log_level usual, struct
   return wr_err_set(err, WR_BAD_REQUEST, "--zone: there is no time zone %s.", wr_err_quote(q, zone, strlen(zone)));
 }
 
-/* What a person has to know who starts it. */
-static void tell_shell(const struct run_as *p, enum shell_mode mode) {
+void setup_tell_shell(const struct node_opts *o, enum shell_mode mode) {
+  const struct run_as *p = o->run_as;
+  if (!p) return;
   long me = (long)geteuid();
   char text[256];
   if (p->why_off) snprintf(text, sizeof text, "SHELL is off: %s", p->why_off);
@@ -78,6 +79,5 @@ enum wr_rc setup_common(const struct config *c, enum shell_mode mode, enum log_l
   if (!rc) rc = setup_quietly(c, mode, o, err);
   if (!rc && mode == SHELL_SERVICE && geteuid() == 0 && !o->who.becomes)
     say_warning("the server stays root: name another user with --user, or give it a data directory that belongs to one");
-  if (!rc && o->run_as) tell_shell(o->run_as, mode);
   return rc;
 }

@@ -233,6 +233,17 @@ class Run(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stdout)
         self.assertRegex(done.stdout, r"(?m)^flaky RETRY \d+\.\d+s attempt 1: Exit code 1\.(?: Again in 0\.200s\.)?\nflaky RETRY .* attempt 2: ")
 
+    def test_shell_warning(self):
+        """Only where a task of the flow is a SHELL task."""
+        done = self.run_flow(flow(task("a", "ECHO", "SHELL")))
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        done = self.run_flow(flow(task("a", "ECHO", "x"), shell("b", "true", "a")))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("warning: SHELL tasks run as the user who started this", done.stderr)
+        done = self.run_flow(flow(shell("b", "true")), "--shell", "off")
+        self.assertEqual(done.returncode, 4)
+        self.assertIn("SHELL is off on this node", done.stderr)
+
     def test_failed_sibling(self):
         """complete: any, by default: the node succeeds, and its failed task is not hidden."""
         both = {"nodeKey": "two", "tasks": [{"taskName": "good", "taskType": "ECHO"}, {"taskName": "bad", "taskType": "SHELL",
