@@ -11,6 +11,7 @@
 #include "def.h"
 #include "limits.h"
 #include "log.h"
+#include "meant.h"
 #include "text.h"
 
 #define BODY_US 10000000
@@ -302,29 +303,24 @@ static const char *type_name(json_type t) {
   return "null";
 }
 
-static const struct body_field *nearest(const char *key, const struct body_field *f, size_t n) {
-  const struct body_field *best = NULL;
-  int least = 4;
-  for (size_t i = 0; i < n; i++) {
-    int d = text_distance(key, f[i].name);
-    if (d < least) least = d, best = &f[i];
-  }
-  return best;
+static enum wr_rc unknown_field(struct call *c, const char *key, const char *path, const struct body_field *f, size_t n) {
+  const char *name[MEANT_MAX];
+  char quoted[WR_QUOTE_MAX];
+  for (size_t i = 0; i < n; i++) name[i] = f[i].name;
+  const char *near = meant(key, name, n);
+  return wr_err_at(&c->err, WR_UNKNOWN_FIELD, path, near ? "Unknown field %s. Did you mean \"%s\"?" : "Unknown field %s.",
+                   wr_err_quote(quoted, key, strlen(key)), near ? near : "");
 }
 
 enum wr_rc call_fields(struct call *c, const json_t *obj, const char *path, const struct body_field *f, size_t n, json_t **v) {
   json_t *o = (json_t *)(uintptr_t)obj, *val; /* iterating changes nothing */
   const char *key;
-  char at[96], quoted[WR_QUOTE_MAX];
+  char at[96];
   for (size_t i = 0; i < n; i++) v[i] = NULL;
   json_object_foreach(o, key, val) {
     size_t i = 0;
     while (i < n && strcmp(f[i].name, key) != 0) i++;
-    if (i == n) {
-      const struct body_field *near = nearest(key, f, n);
-      return wr_err_at(&c->err, WR_UNKNOWN_FIELD, path, near ? "Unknown field %s. Did you mean \"%s\"?" : "Unknown field %s.",
-                       wr_err_quote(quoted, key, strlen(key)), near ? near->name : "");
-    }
+    if (i == n) return unknown_field(c, key, path, f, n);
     snprintf(at, sizeof at, "%s/%s", path, key);
     if (json_typeof(val) != f[i].type) return wr_err_at(&c->err, WR_WRONG_TYPE, at, "%s must be %s.", key, type_name(f[i].type));
     v[i] = val;

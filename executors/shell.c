@@ -15,6 +15,7 @@
 #include "conf.h"
 #include "limits.h"
 #include "mem.h"
+#include "meant.h"
 #include "text.h"
 
 enum { EXIT_FATAL = 125, ARGV_MAX = 1024, USER_BYTES = 64, PATH_BYTES = 4096, ENV_MAX = 1024 };
@@ -182,15 +183,15 @@ static const struct { const char *key; parse_fn *parse; } fields[] = {
 enum { N_FIELDS = sizeof fields / sizeof fields[0] };
 
 static int parse_field(struct shell *s, const char *key, json_t *v, const struct refusal *r) {
-  int near = 0, best = 4;
+  const char *name[N_FIELDS];
   for (int i = 0; i < N_FIELDS; i++) {
     if (strcmp(fields[i].key, key) == 0) return fields[i].parse(s, v, r);
-    int d = text_distance(key, fields[i].key);
-    if (d < best) best = d, near = i;
+    name[i] = fields[i].key;
   }
   char q[WR_QUOTE_MAX];
   wr_err_quote(q, key, strlen(key));
-  if (best <= 2) return refuse(r, WR_UNKNOWN_FIELD, "taskConfig has no field %s; did you mean %s?", q, fields[near].key);
+  const char *near = meant(key, name, N_FIELDS);
+  if (near) return refuse(r, WR_UNKNOWN_FIELD, "taskConfig has no field %s; did you mean %s?", q, near);
   return refuse(r, WR_UNKNOWN_FIELD, "taskConfig has no field %s.", q);
 }
 

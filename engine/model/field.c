@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "limits.h"
+#include "meant.h"
 #include "model.h"
 #include "text.h"
 
@@ -72,14 +73,9 @@ static const char *label(const struct jpath *at) { return at && at->key ? at->ke
 static enum wr_rc fail_unknown(const char *key, size_t len, const struct field *f, size_t n, const struct jpath *at,
                                struct wr_err *err) {
   char q[WR_QUOTE_MAX];
-  const char *best = NULL;
-  int best_d = 4;
-  for (size_t i = 0; i < n; i++) {
-    int d = text_distance(key, f[i].name);
-    if (d >= best_d || (size_t)d >= len) continue;
-    best = f[i].name;
-    best_d = d;
-  }
+  const char *name[MEANT_MAX];
+  for (size_t i = 0; i < n; i++) name[i] = f[i].name;
+  const char *best = meant(key, name, n);
   wr_err_quote(q, key, len);
   if (!best) return fail_at(err, WR_UNKNOWN_FIELD, JKEY(at, key), "Unknown field %s.", q);
   return fail_at(err, WR_UNKNOWN_FIELD, JKEY(at, key), "Unknown field %s. Did you mean \"%s\"?", q, best);

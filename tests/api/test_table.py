@@ -85,6 +85,10 @@ class Bodies(Case):
     def test_11_unknown_field(self):
         answer = self.refused(post("/flow", {"flwName": "x"}), 42202, "UNKNOWN_FIELD")
         self.assertIn('Did you mean "flowName"?', answer["message"])
+        for path, body, name in (("/flow", {"dag_id": "x", "tasks": []}, "flowName"), ("/task", {"name": "x"}, "taskName"),
+                                 ("/exec/flow/1", {"conf": {}}, "params"), ("/exec/task/1", {"parameters": {}}, "params")):
+            answer = self.refused(post(path, body), 42202, "UNKNOWN_FIELD")
+            self.assertIn(f'Did you mean "{name}"?', answer["message"])
         self.refused(post("/task", {"taskNme": "x"}), 42202)
         self.refused(post("/flow", {"flowName": "x", "flowNodes": [{"nodeType": "TASK", "task": "1"}]}), 42202)
         self.refused(post("/exec/flow/1", {"param": {}}), 42202)

@@ -116,6 +116,17 @@ static void test_c10_c11_fields(void **st) {
   bad("{'flwName':'f','flowNodes':[]}", WR_UNKNOWN_FIELD, "/flwName", "Unknown field \"flwName\". Did you mean \"flowName\"?");
   bad_nodes("1", WR_WRONG_TYPE, "/flowNodes/0", NULL);
   bad_nodes(START ",[]", WR_WRONG_TYPE, "/flowNodes/1", NULL);
+  bad("{'dag_id':'f','tasks':[]}", WR_UNKNOWN_FIELD, "/dag_id", "Did you mean \"flowName\"?"); /* as other engines say it */
+  bad("{'flowName':'f','tasks':[]}", WR_UNKNOWN_FIELD, "/tasks", "Did you mean \"flowNodes\"?");
+  bad("{'name':'f','steps':[]}", WR_UNKNOWN_FIELD, "/name", "Did you mean \"flowName\"?");
+  bad_nodes("{'task_id':'a'}", WR_UNKNOWN_FIELD, "/flowNodes/0/task_id", "Did you mean \"nodeKey\"?");
+  bad_nodes("{'depends_on':['a']}", WR_UNKNOWN_FIELD, "/flowNodes/0/depends_on", "Did you mean \"prevNodes\"?");
+  bad_nodes("{'preTasks':['a']}", WR_UNKNOWN_FIELD, "/flowNodes/0/preTasks", "Did you mean \"prevNodes\"?");
+  bad_nodes("{'name':'a'}", WR_UNKNOWN_FIELD, "/flowNodes/0/name", "Did you mean \"nodeKey\"?");
+  bad_nodes("{'retries':2}", WR_UNKNOWN_FIELD, "/flowNodes/0/retries", "Did you mean \"attempts\"?");
+  bad_nodes("{'tasks':[{'taskType':'SHELL','bash_command':'id'}]}", WR_UNKNOWN_FIELD, "/flowNodes/0/tasks/0/bash_command", "Did you mean \"taskContent\"?");
+  bad_nodes("{'tasks':[{'taskType':'SHELL','command':'id'}]}", WR_UNKNOWN_FIELD, "/flowNodes/0/tasks/0/command", "Did you mean \"taskContent\"?");
+  bad_nodes("{'tasks':[{'name':'t'}]}", WR_UNKNOWN_FIELD, "/flowNodes/0/tasks/0/name", "Did you mean \"taskName\"?");
   bad_nodes("{'nodeTyp':'START'}", WR_UNKNOWN_FIELD, "/flowNodes/0/nodeTyp", "nodeType");
   bad_nodes("{'nodeType':1}", WR_WRONG_TYPE, "/flowNodes/0/nodeType", NULL);
   bad_nodes("{'nodeKey':1,'taskIds':'1'}", WR_WRONG_TYPE, "/flowNodes/0/nodeKey", NULL);

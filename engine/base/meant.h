@@ -1,0 +1,10 @@
+/* "Did you mean ..": which known name an unknown one was meant to be. Pure; any thread. */
+#ifndef MEANT_H
+#define MEANT_H
+#include <stddef.h>
+
+#define MEANT_MAX 48           /* known names at once */
+/* One of name[n]: the one that says what `key` says in a definition of another engine (Airflow, Argo, Dagu, DolphinScheduler,
+ * Temporal and their like), else the nearest by spelling. NULL = none comes near. */
+const char *meant(const char *key, const char *const *name, size_t n);
+#endif
