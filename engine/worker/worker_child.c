@@ -383,10 +383,20 @@ static char *take_output(const struct sw_exit *m, wx_exit *e) {
 
 /* ---- end ---- */
 
+#define WHOLE_PATH 440            /* two of them and the words around fit into LIMIT_ERROR_BYTES */
+
 /* As it is when it can be shown so; else quoted and cut. */
 static const char *shown(char q[WR_QUOTE_MAX], const char *s) {
   size_t n = strlen(s);
-  return n < 200 && text_utf8(s, n) && !text_has_control(s, n) ? s : wr_err_quote(q, s, n);
+  return n < WHOLE_PATH && text_utf8(s, n) && !text_has_control(s, n) ? s : wr_err_quote(q, s, n);
+}
+
+/* Which file it was that could not be started: a name alone is looked for in PATH, another that is not absolute in cwd. */
+static void exec_error(const struct child *c, const char *program, const char *why, int err, char *b, size_t n) {
+  char q[WR_QUOTE_MAX];
+  if (!strchr(c->program, '/')) snprintf(b, n, "Cannot start %s: %s%s.", program, why, err == ENOENT ? " (in any folder of PATH)" : "");
+  else if (c->program[0] != '/' && c->cwd) snprintf(b, n, "Cannot start %s in %s: %s.", program, shown(q, c->cwd), why);
+  else snprintf(b, n, "Cannot start %s: %s.", program, why);
 }
 
 static void start_error(const struct child *c, const struct sw_exit *m, char *b, size_t n) {
@@ -397,7 +407,7 @@ static void start_error(const struct child *c, const struct sw_exit *m, char *b,
     case STEP_CWD: snprintf(b, n, "Cannot change to directory %s: %s.", shown(q, c->cwd), why); break;
     case STEP_USER: snprintf(b, n, "Cannot become user %s: %s.", shown(q, c->user), why); break;
     case STEP_LIMIT: snprintf(b, n, "Cannot set the limits: %s.", why); break;
-    case STEP_EXEC: snprintf(b, n, "Cannot start %s: %s.", program, why); break;
+    case STEP_EXEC: exec_error(c, program, why, m->err, b, n); break;
     case STEP_INTERPRETER:
       snprintf(b, n, "Cannot start %s: what its first line names does not exist (does it end in a carriage return?).", program);
       break;
@@ -407,8 +417,9 @@ static void start_error(const struct child *c, const struct sw_exit *m, char *b,
     case STEP_HANGS:
       snprintf(b, n, "Cannot start %s: the file system of its directory or its file does not answer.", program);
       break;
+    case STEP_WORKDIR: snprintf(b, n, "Cannot make a directory for the task in %s: %s.", c->x->w->spawner->run_path, why); break;
     case STEP_DISTURBED: snprintf(b, n, "Cannot start %s: another process stopped it each time.", program); break;
-    case STEP_NONE: case STEP_FORK: case STEP_REQUEST: case STEP_SESSION: case STEP_FILES: case STEP_PRCTL: case STEP_WORKDIR:
+    case STEP_NONE: case STEP_FORK: case STEP_REQUEST: case STEP_SESSION: case STEP_FILES: case STEP_PRCTL:
       snprintf(b, n, "Cannot prepare a process for %s: %s.", program, why);
   }
 }
@@ -450,7 +461,7 @@ static void judge(const struct child *c, const struct sw_exit *m, const char *er
 static void finish(struct child *c, const struct sw_exit *m) {
   struct wx_exec *x = c->x;
   struct worker *w = x->w;
-  char text[512] = "";
+  char text[LIMIT_ERROR_BYTES] = "";
   wx_exit e = {.size = sizeof e, .failed_step = m->step, .exit_code = -1, .utime_us = m->utime_us,
                .stime_us = m->stime_us, .maxrss_kib = m->maxrss_kib};
   for (int i = 0; i < c->n_pipe; i++)

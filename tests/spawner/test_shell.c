@@ -105,10 +105,27 @@ static void expect_start(const char *name, const char *fmt) {
   h_expect_argv(config, ATTEMPT_FATAL, error);
 }
 
+/* Of a path the whole is shown, not its beginning. */
+static void long_paths(void) {
+  char path[401], config[512], error[512];
+  memset(path, 'a', sizeof path - 1);
+  path[400] = '\0';
+  for (int i = 0; i < 400; i += 40) path[i] = '/';
+  snprintf(config, sizeof config, "{\"argv\":[\"%s\"]}", path);
+  snprintf(error, sizeof error, "Cannot start %s: No such file or directory.", path);
+  h_expect_argv(config, ATTEMPT_FATAL, error);
+  snprintf(config, sizeof config, "{\"cwd\":\"%s\"}", path);
+  snprintf(error, sizeof error, "Cannot change to directory %s: No such file or directory.", path);
+  h_expect("true", config, ATTEMPT_FATAL, error);
+}
+
 static void test_cannot_start(void **st) {
   (void)st;
   h_expect_argv("{\"argv\":[\"/no/such\"]}", ATTEMPT_FATAL, "Cannot start /no/such: No such file or directory.");
-  h_expect_argv("{\"argv\":[\"no-such-program\"]}", ATTEMPT_FATAL, "Cannot start no-such-program: No such file or directory.");
+  h_expect_argv("{\"argv\":[\"no-such-program\"]}", ATTEMPT_FATAL, "Cannot start no-such-program: No such file or directory (in any folder of PATH).");
+  h_expect_argv("{\"argv\":[\"./no-such\"],\"cwd\":\"/usr\"}", ATTEMPT_FATAL, "Cannot start ./no-such in /usr: No such file or directory.");
+  h_expect_argv("{\"argv\":[\"/etc/passwd/x\"]}", ATTEMPT_FATAL, "Cannot start /etc/passwd/x: Not a directory.");
+  long_paths();
   h_expect("true", "{\"cwd\":\"/no/such\"}", ATTEMPT_FATAL, "Cannot change to directory /no/such: No such file or directory.");
   h_expect("true", "{\"user\":\"no such user\"}", ATTEMPT_FATAL, "This node does not run SHELL tasks as \"no such user\" (see --run-as-also).");
   write_file("plain", "#!/bin/sh\n", 0644);
