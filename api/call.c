@@ -271,10 +271,17 @@ static void take_answer(struct req *q, const struct asked *a) {
     start[i].fi = a->start[i].fi, start[i].create_us = a->start[i].create_us, start[i].flow_version = a->start[i].flow_version;
 }
 
+/* One of those that are refused for what the store did a while ago has it looked at, and is admitted when that is over. */
+static bool post(struct runner *r, struct req *q) {
+  if (runner_post(r, q)) return true;
+  bool away = q->rc == WR_DB_UNAVAILABLE || q->rc == WR_NO_SPACE;
+  return away && runner_doubt(r) && runner_look(r) && runner_post(r, q);
+}
+
 static void ask(struct call *c, struct req *q) {
   struct asked *a = asked_new(c, q);
   enum wr_rc rc = WR_OK;
-  if (!runner_post(c->api->o.runner, &a->q)) asked_unref(a); /* the runner's: it has not taken it */
+  if (!post(c->api->o.runner, &a->q)) asked_unref(a); /* the runner's: it has not taken it */
   else if (!wait_done(c, a, call_deadline(c))) rc = give_up(c, a);
   if (rc == WR_OK) take_answer(q, a);
   else q->rc = wr_err_set(&q->err, rc, NULL);

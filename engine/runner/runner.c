@@ -576,6 +576,7 @@ int64_t runner_turn(struct runner *r, int64_t wall_us, int64_t boot_us) {
   r->boot_us = boot_us;
   take_mail(r);
   reqs_turn(r);
+  if (watch_hurried(&r->watch)) r->again_us = boot_us;
   if (r->again_us > boot_us) return r->again_us;
   watch_busy(&r->watch, boot_us);
   int64_t next = turn(r);

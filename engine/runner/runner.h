@@ -87,6 +87,11 @@ int64_t runner_incarnation(const struct runner *r);
 
 /* false: the mailbox is full, it is draining, or the store is known to be away; nothing was taken (req->rc and err say which). */
 bool runner_post(struct runner *r, struct req *q);
+/* runner_post() refused because of a store that was away a while ago: has it looked at now, at most every WATCH_DOUBT_US. True: that is
+ * being done; runner_look() waits for it, RUNNER_LOOK_US at most, and says whether the store is well. */
+#define RUNNER_LOOK_US 300000
+bool runner_doubt(struct runner *r);
+bool runner_look(struct runner *r);
 /* Its client has waited long enough. Never waits, also while the runner's thread is inside a call of the store. */
 enum req_back {
   REQ_BACK_ANSWERED,                /* done() was called, or is being called just now */

@@ -36,6 +36,19 @@ bool runner_post(struct runner *r, struct req *q) {
   return rc == WR_OK;
 }
 
+bool runner_doubt(struct runner *r) {
+  if (!watch_doubt(&r->watch, runner_now(r))) return false;
+  pthread_mutex_lock(&r->mu);
+  mail_posted(r);
+  pthread_mutex_unlock(&r->mu);
+  return true;
+}
+
+bool runner_look(struct runner *r) {
+  watch_wait(&r->watch, RUNNER_LOOK_US);
+  return watch_state(&r->watch) == WATCH_WELL;
+}
+
 enum req_back runner_take_back(struct runner *r, struct req *q) {
   pthread_mutex_lock(&r->mu);
   enum req_back got = ledger_back(&r->reqs, q);

@@ -130,7 +130,24 @@ bool watch_asked(struct watch *w) {
   return due;
 }
 
+bool watch_hurried(const struct watch *w) {
+  struct watch *m = (struct watch *)(uintptr_t)w; /* only its lock changes */
+  if (!atomic_load_explicit(&m->ill, memory_order_relaxed)) return false;
+  pthread_mutex_lock(&m->mu);
+  bool yes = m->asked && m->state != WATCH_WELL;
+  pthread_mutex_unlock(&m->mu);
+  return yes;
+}
+
 /* ---- questions ---- */
+
+bool watch_doubt(struct watch *w, int64_t boot_us) {
+  pthread_mutex_lock(&w->mu);
+  bool first = !w->asked && w->state != WATCH_WELL && boot_us - w->last_us >= WATCH_DOUBT_US;
+  if (first) w->asked = true;
+  pthread_mutex_unlock(&w->mu);
+  return first;
+}
 
 enum watch_state watch_state(const struct watch *w) {
   struct watch *m = (struct watch *)(uintptr_t)w; /* only its lock changes */

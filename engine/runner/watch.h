@@ -24,6 +24,7 @@
 #define WATCH_STUCK_US 1500000        /* a call of the store that takes longer is not well */
 #define WATCH_REFUSE_US 4000000       /* and while one takes longer than that, new requests are refused */
 #define WATCH_FRESH_US 1000000        /* a write younger than that says that the store is well */
+#define WATCH_DOUBT_US 250000         /* a failure older than that may be over: who is refused because of it may ask for a new look */
 #define WATCH_FLAP_US 60000000        /* back for less than that, and ill again: it flaps */
 #define WATCH_STEADY_MIN_US 2000000   /* then it must be well for so long; doubled with each relapse */
 #define WATCH_STEADY_MAX_US 16000000
@@ -58,7 +59,11 @@ void watch_ok(struct watch *w, int64_t boot_us);      /* a write came through */
 void watch_failed(struct watch *w, int64_t boot_us, enum store_rc rc, const char *why);
 bool watch_asked(struct watch *w);                    /* a write is due, for somebody asked or the store is not well */
 
+bool watch_hurried(const struct watch *w);            /* somebody doubts that it is still ill: the pause is over */
+
 /* ---- any thread ---- */
+/* It is ill, as of a while ago: asks for a look, unless that is asked for already. True: wake the runner's thread. */
+bool watch_doubt(struct watch *w, int64_t boot_us);
 enum watch_state watch_state(const struct watch *w);
 /* May a request wait? WR_OK, or what it is refused with. */
 enum wr_rc watch_admits(const struct watch *w, int64_t boot_us);

@@ -79,6 +79,7 @@ bool my_lost(unsigned e) {
     case ER_SERVER_SHUTDOWN: case ER_CONNECTION_KILLED: case ER_NEW_ABORTING_CONNECTION: case ER_NET_READ_ERROR:
     case ER_NET_READ_INTERRUPTED: case ER_NET_ERROR_ON_WRITE: case ER_NET_WRITE_INTERRUPTED: case ER_NET_PACKETS_OUT_OF_ORDER:
     case MY8_IDLE: case ER_NET_PACKET_TOO_LARGE: case ER_OPTION_PREVENTS_STATEMENT: case READ_ONLY_MODE: case READ_ONLY_TX: case MY_SETTING:
+    case ER_BINLOG_STMT_MODE_AND_ROW_ENGINE: /* a session keeps the format that it began with */
       return true;
     default:
       return of_client(e);

@@ -459,6 +459,34 @@ static void guilty_one_waits_alone(void **st) {
   params_unref(p);
 }
 
+/* Pauses between tries have grown. What was mended is seen when somebody asks, not when the pause is over; and however many ask
+ * while it lasts, the store is not asked more often for it than once in WATCH_DOUBT_US. */
+static void mended_in_a_pause(void **st) {
+  struct client a, b;
+  (void)st;
+  all(MEM_DOWN);
+  turns(60 * SEC);
+  assert_false(post(&a));
+  unsigned before = calls[MEM_RENEW];
+  for (int64_t until = now + 10 * SEC; now < until; now += 1000) {
+    (void)runner_doubt(runner);
+    turn();
+  }
+  assert_in_range(calls[MEM_RENEW] - before, 30, 10 * SEC / WATCH_DOUBT_US + 1);
+  for (unsigned tries = calls[MEM_RENEW]; tries == calls[MEM_RENEW];) turns(10000); /* just now it was away still */
+  all(MEM_GO);
+  now += WATCH_DOUBT_US;
+  turn();
+  assert_false(post(&a));
+  assert_true(runner_doubt(runner));
+  assert_false(runner_doubt(runner)); /* one is enough */
+  turn();
+  assert_true(runner_look(runner));
+  assert_true(post(&b));
+  turns(SEC);
+  is(&b, WR_OK);
+}
+
 /* Whoever waits is told when the runner ends. */
 static void end_answers(void **st) {
   struct client a;
@@ -478,7 +506,7 @@ int main(void) {
     cmocka_unit_test(watch_asks_once_a_second_at_most),
     FACT(down_for_long), FACT(retry_for_long), FACT(full_for_long), FACT(renewal_fails_for_long), FACT(unknown_for_long),
     FACT(unknown_and_undone), FACT(stuck_before_it_is_sent), FACT(stuck_when_it_is_sent), FACT(taken_back_from_a_batch_that_is_made),
-    FACT(guilty_one_waits_alone), FACT(end_answers),
+    FACT(guilty_one_waits_alone), FACT(mended_in_a_pause), FACT(end_answers),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
