@@ -29,7 +29,7 @@ static void each_number_is_as_listed(void **st) {
     {1290, STORE_DOWN, true}, {1836, STORE_DOWN, true}, {1792, STORE_DOWN, true}, {1040, STORE_DOWN, false}, {1203, STORE_DOWN, false},
     {1226, STORE_DOWN, false}, {1045, STORE_DOWN, false}, {1698, STORE_DOWN, false}, {1044, STORE_DOWN, false}, {1142, STORE_DOWN, false},
     {1143, STORE_DOWN, false}, {1227, STORE_DOWN, false}, {1049, STORE_DOWN, false}, {1153, STORE_DOWN, true}, {1461, STORE_DOWN, false},
-    {1665, STORE_DOWN, false}, {1047, STORE_DOWN, false}, {MY_SETTING, STORE_DOWN, true},
+    {1665, STORE_DOWN, true}, {1047, STORE_DOWN, false}, {MY_SETTING, STORE_DOWN, true},
     /* and in no list: an unknown column, a table that is gone, a statement that took too long, a lock table that is full,
      * no descriptor, a crashed table, a number of tomorrow */
     {1054, STORE_DOWN, false}, {1146, STORE_DOWN, false}, {1969, STORE_DOWN, false}, {3024, STORE_DOWN, false}, {1206, STORE_DOWN, false},
