@@ -2,7 +2,9 @@
 """The README's sample over HTTP, as `./dev run` shows it: three tasks, one flow; it fails at the third node as it must, the
 task is fixed, and the flow is resumed at that node. Exit status 0 only when every answer was the expected one.
 
-    python3 examples/demo.py http://127.0.0.1:8088
+    python3 examples/demo.py [--json] http://127.0.0.1:8088
+
+--json prints the node instances at the end as well, as the API answers them.
 """
 import json
 import pathlib
@@ -12,6 +14,7 @@ import urllib.request
 
 HERE = pathlib.Path(__file__).parent / "sample"
 LIMIT_S = 60
+FINAL = ("SUCCESS", "FAILED", "SKIPPED", "UPSTREAM_FAILED", "CANCELED")
 
 
 class Weir:
@@ -37,16 +40,16 @@ def sample(name):
     return json.loads((HERE / name).read_text())
 
 
-def follow(weir, fi):
-    """Prints each node's state when it changes; returns the instance once it is final."""
-    shown = {}
+def follow(weir, fi, known=()):
+    """Prints how each node ends, but for those that had ended before; returns the instance once it is final."""
+    shown = set(known)
     end = time.monotonic() + LIMIT_S
     while True:
         flow = weir.call("GET", f"/monitor/flow/{fi}")
         for node in flow["nodes"]:
             key, state = node["nodeKey"], node["state"]
-            if shown.get(key) != state:
-                shown[key] = state
+            if state in FINAL and key not in shown:
+                shown.add(key)
                 print(f"  {key}  {state}  {node['errorMsg']}".rstrip(), flush=True)
         if flow["status"] != "RUNNING":
             print(f"flow {fi}: {flow['status']} {flow['errorMsg']}".rstrip(), flush=True)
@@ -57,19 +60,15 @@ def follow(weir, fi):
 
 
 def main():
-    weir = Weir(sys.argv[1].rstrip("/"))
-    ids = []
-    for name in ("task1.json", "task2.json", "task3.json"):
-        task = weir.call("POST", "/task", sample(name))
-        print(f"task {task['taskId']}: {task['taskName']} ({task['taskType']})")
-        ids.append(str(task["taskId"]))
+    weir = Weir(sys.argv[-1].rstrip("/"))
+    ids = [str(weir.call("POST", "/task", sample(name))["taskId"]) for name in ("task1.json", "task2.json", "task3.json")]
 
     flow = sample("flow.json")
     for node in flow["flowNodes"]:
         if "taskIds" in node:
             node["taskIds"] = ids[int(node["taskIds"]) - 1]
     flow_id = weir.call("POST", "/flow", flow)["flowId"]
-    print(f"flow {flow_id}: {flow['flowName']}\n\nrunning it:", flush=True)
+    print(f'three tasks, and "{flow["flowName"]}" of them, are saved; it runs:', flush=True)
 
     fi = weir.call("POST", f"/exec/flow/{flow_id}")["fiId"]
     run = follow(weir, fi)
@@ -78,18 +77,18 @@ def main():
     broken = run["nodes"][2]
     expect((broken["status"], broken["errorMsg"]), ("FAILED", "Internal Exception."), "third node")
 
-    print("\nthat is what an EXCEPTION task is for; fixing it, and resuming at its node:", flush=True)
+    print(f"that is what an EXCEPTION task is for; it is fixed, and the run goes on at {broken['nodeKey']}:", flush=True)
     weir.call("POST", "/task", dict(sample("task3-fixed.json"), taskId=int(ids[2])))
     again = weir.call("POST", f"/exec/flow/{flow_id}", {"fiId": fi, "niId": broken["niId"]})
     expect(again["fiId"], fi, "fiId of the retry")
-    run = follow(weir, fi)
+    run = follow(weir, fi, (n["nodeKey"] for n in run["nodes"] if n["status"] == "SUCCESS"))
     expect(run["status"], "SUCCESS", "status of the retried run")
     expect([n["status"] for n in run["nodes"]], ["SUCCESS"] * 4, "nodes of the retried run")
 
-    print(f"\nPOST /monitor/flow/detail/{fi}")
     detail = weir.call("POST", f"/monitor/flow/detail/{fi}")
     expect(len(detail), 4, "number of node instances")
-    print(json.dumps(detail, indent=2), flush=True)
+    if "--json" in sys.argv[1:-1]:
+        print(json.dumps(detail, indent=2), flush=True)
 
 
 if __name__ == "__main__":

@@ -148,6 +148,8 @@ class Docs(unittest.TestCase):
         done = subprocess.run([ROOT / "dev", "run", "--once"], cwd=ROOT, capture_output=True, text=True, timeout=4 * LIMIT_S, env=CLEAN_ENV)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("flow 1: SUCCESS", done.stdout)
+        self.assertLessEqual(len(done.stdout.splitlines()), 15, done.stdout)  # a stranger reads it
+        self.assertNotIn("{", done.stdout)
 
 
 if __name__ == "__main__":
