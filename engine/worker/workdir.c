@@ -215,18 +215,57 @@ bool workdirs_reaped(struct workdirs *d, pid_t pid) {
 
 /* ---- one directory ---- */
 
+static int make_and_open(const char *path) {
+  if (mkdir(path, 0711) && errno != EEXIST) return -1;
+  return open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+/* A root that has given up its rights over files makes nothing in the folder of another, whose owner does. */
+static int as_owner_of_folder(const char *path) {
+  struct stat st;
+  char *folder = wr_memdup0(path, (size_t)(strrchr(path, '/') - path));
+  bool there = stat(folder, &st) == 0;
+  free(folder);
+  if (!there) return -1;
+  setfsuid(st.st_uid);
+  int fd = make_and_open(path), err = errno;
+  setfsuid(geteuid());
+  errno = err;
+  return fd;
+}
+
 int workdirs_make(const char *path) {
   struct stat st;
-  if (mkdir(path, 0711) && errno != EEXIST) return -1;
-  int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  int fd = make_and_open(path);
+  if (fd < 0 && errno == EACCES) fd = as_owner_of_folder(path);
   if (fd < 0) return -1;
   if (fstat(fd, &st) == 0 && (st.st_uid == geteuid() || fchown(fd, geteuid(), getegid()) == 0) && fchmod(fd, 0711) == 0) return fd;
   close(fd);
   return -1;
 }
 
+/* Where tasks are told that it is. What cannot be looked at is not gone. */
+static bool in_place(const struct workdirs *d) {
+  struct stat there, ours;
+  if (stat(d->path, &there)) return errno != ENOENT && errno != ENOTDIR;
+  return fstat(d->fd, &ours) || (there.st_dev == ours.st_dev && there.st_ino == ours.st_ino);
+}
+
+/* Somebody removed or moved DATA/run: a new one takes its place, and its descriptor. What is kept went with the old one. */
+static bool put_back(struct workdirs *d) {
+  if (in_place(d)) return true;
+  workdirs_trim(d);
+  int fd = workdirs_make(d->path);
+  bool ok = fd >= 0 && dup3(fd, d->fd, O_CLOEXEC) >= 0;
+  int err = errno;
+  if (fd >= 0) close(fd);
+  errno = err;
+  return ok;
+}
+
 void workdirs_init(struct workdirs *d, int fd, const char *path) {
   *d = (struct workdirs){.fd = fd, .path = path, .me = geteuid()};
+  (void)put_back(d); /* in vain: each start says so */
   doom_all(d);
 }
 
@@ -261,13 +300,27 @@ static bool make(struct workdirs *d, struct workdir *w) {
   return false;
 }
 
+static bool same_time(struct timespec a, struct timespec b) { return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec; }
+
+static bool is_untouched(const struct workdirs *d, const struct workdir *w) {
+  struct stat st;
+  return fstatat(d->fd, w->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && same_time(st.st_mtim, untouched) &&
+         same_time(st.st_ctim, w->changed) && st.st_uid == w->uid && (st.st_mode & 07777) == 0700;
+}
+
+static struct workdir *take_kept(struct workdirs *d, uint32_t uid, uint32_t gid) {
+  struct workdir **at = &d->idle, *w;
+  while ((w = *at) && (w->uid != uid || w->gid != gid)) at = &w->next;
+  if (!w) return NULL;
+  *at = w->next;
+  d->n_idle--;
+  return w;
+}
+
 struct workdir *workdir_take(struct workdirs *d, uint32_t uid, uint32_t gid) {
-  for (struct workdir **at = &d->idle, *w; (w = *at); at = &w->next) {
-    if (w->uid != uid || w->gid != gid) continue;
-    *at = w->next;
-    d->n_idle--;
-    return w;
-  }
+  if (!put_back(d)) return NULL;
+  for (struct workdir *w; (w = take_kept(d, uid, gid)); free(w))
+    if (is_untouched(d, w)) return w; /* else somebody removed it, or changed it, while nobody used it */
   struct workdir *w = wr_new(struct workdir);
   w->uid = uid;
   w->gid = gid;
@@ -282,14 +335,6 @@ void workdir_back(struct workdirs *d, struct workdir *w) {
   w->next = d->idle;
   d->idle = w;
   d->n_idle++;
-}
-
-static bool same_time(struct timespec a, struct timespec b) { return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec; }
-
-static bool is_untouched(const struct workdirs *d, const struct workdir *w) {
-  struct stat st;
-  return fstatat(d->fd, w->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && same_time(st.st_mtim, untouched) &&
-         same_time(st.st_ctim, w->changed) && st.st_uid == w->uid && (st.st_mode & 07777) == 0700;
 }
 
 /* Never follows a link, never waits: not for the writer of a pipe, nor for who holds a lease on it. */

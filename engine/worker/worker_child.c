@@ -417,7 +417,7 @@ static void start_error(const struct child *c, const struct sw_exit *m, char *b,
     case STEP_HANGS:
       snprintf(b, n, "Cannot start %s: the file system of its directory or its file does not answer.", program);
       break;
-    case STEP_WORKDIR: snprintf(b, n, "Cannot make a directory for the task in %s: %s.", c->x->w->spawner->run_path, why); break;
+    case STEP_WORKDIR: snprintf(b, n, "Cannot make a task's directory in %s: %s.", c->x->w->spawner->run_path, why); break;
     case STEP_DISTURBED: snprintf(b, n, "Cannot start %s: another process stopped it each time.", program); break;
     case STEP_NONE: case STEP_FORK: case STEP_REQUEST: case STEP_SESSION: case STEP_FILES: case STEP_PRCTL:
       snprintf(b, n, "Cannot prepare a process for %s: %s.", program, why);

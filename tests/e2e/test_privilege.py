@@ -101,6 +101,14 @@ class Users(Base):
             self.assertEqual((row["state"], row.get("result")), ("SUCCESS", f"{user} {pwd.getpwnam(user).pw_uid} {user}\n"), row)
         self.assertEqual(server.stop(), 0)
 
+    def test_run_folder_taken_away(self):
+        """The folder of tasks' directories is made again by a spawner that has no right to make anything where it stands."""
+        server = self.server()
+        shutil.rmtree(self.data / "run")
+        row = self.result(server, 'echo $(stat -c "%U %a" "$WEIR_WORKDIR" "$WEIR_WORKDIR/..") > "$WEIR_OUTPUT"')
+        self.assertEqual((row["state"], row.get("result")), ("SUCCESS", "weirtask1 700 root 711\n"), row)
+        self.assertEqual(server.stop(), 0)
+
     @unittest.skipUnless(platform.machine() == "x86_64", "the numbers of the calls are another machine's")
     def test_keys_of_who_started_it(self):
         """Keys in the session keyring of the shell that starts the server are not the tasks'."""

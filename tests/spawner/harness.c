@@ -173,7 +173,8 @@ static int remove_one(const char *path, const struct stat *st, int flag, struct 
   return remove(path);
 }
 
-void h_remove(void) { nftw(H.dir, remove_one, 8, FTW_DEPTH | FTW_PHYS); }
+void h_remove_tree(const char *path) { nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS); }
+void h_remove(void) { h_remove_tree(H.dir); }
 
 static struct run_as *policy;
 

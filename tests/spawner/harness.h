@@ -20,6 +20,7 @@ void h_open(const char *also);
 void h_close(void);              /* drains, closes, removes the directory */
 void h_dir(void);                /* only makes H.dir */
 void h_remove(void);             /* only removes H.dir */
+void h_remove_tree(const char *path);
 
 /* An attempt of its own task instance; texts are copied, NULL = absent. */
 struct attempt *h_attempt(const char *type, const char *content, const char *config);

@@ -64,6 +64,76 @@ static void test_nothing_stays(void **st) {
   assert_int_equal(access("/etc/passwd", F_OK), 0);
 }
 
+static void move_run(const char *to) {
+  char run[96], other[96];
+  snprintf(run, sizeof run, "%s/run", H.dir);
+  snprintf(other, sizeof other, "%s/%s", H.dir, to);
+  assert_int_equal(rename(run, other), 0);
+}
+
+static void remove_here(const char *name) {
+  char path[160];
+  snprintf(path, sizeof path, "%s/%s", H.dir, name);
+  h_remove_tree(path);
+}
+
+/* What is kept in there, and not the folder. */
+static void empty_run(void) {
+  char path[160];
+  snprintf(path, sizeof path, "%s/run", H.dir);
+  DIR *d = opendir(path);
+  assert_non_null(d);
+  for (struct dirent *e; (e = readdir(d));) unlinkat(dirfd(d), e->d_name, AT_REMOVEDIR);
+  closedir(d);
+}
+
+/* By whom and how ever: the folder is there again for the next attempt, with its owner and mode, and so is what it kept. */
+static void test_run_taken_away(void **st) {
+  (void)st;
+  static const char sees[] = "test -d $WEIR_WORKDIR && echo x > $WEIR_OUTPUT";
+  for (int how = 0; how < 4; how++) {
+    h_expect("true", NULL, ATTEMPT_OK, NULL); /* its directory is kept for a moment */
+    if (how == 0) remove_here("run");
+    if (how == 1) empty_run();
+    if (how == 2) move_run("elsewhere");
+    if (how == 3) {
+      move_run("elsewhere2");
+      char run[96];
+      snprintf(run, sizeof run, "%s/run", H.dir);
+      assert_int_equal(mkdir(run, 0700), 0);
+    }
+    h_expect(sees, NULL, ATTEMPT_OK, NULL);
+    if (geteuid() == 0) h_expect(sees, "{\"user\":\"nobody\"}", ATTEMPT_OK, NULL);
+    struct stat run;
+    char path[96];
+    snprintf(path, sizeof path, "%s/run", H.dir);
+    assert_int_equal(stat(path, &run), 0);
+    assert_true(run.st_uid == geteuid() && (run.st_mode & 07777) == 0711);
+    await_empty();
+  }
+  remove_here("elsewhere");
+  remove_here("elsewhere2");
+}
+
+/* It cannot be: nothing began, and the folder is named. */
+static void test_run_cannot_be_made(void **st) {
+  (void)st;
+  char path[96];
+  move_run("elsewhere");
+  snprintf(path, sizeof path, "%s/run", H.dir);
+  close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  struct attempt *a = h_sh("true");
+  assert_int_equal(a->end, ATTEMPT_HANDBACK);
+  if (!strstr(a->error, path)) fail_msg("\"%s\" does not name %s", a->error, path);
+  attempt_free(a);
+  struct health_part p;
+  worker_health(H.w, &p);
+  assert_true(!p.ok && strstr(p.why, path));
+  assert_int_equal(unlink(path), 0);
+  h_expect("test -d $WEIR_WORKDIR", NULL, ATTEMPT_OK, NULL);
+  remove_here("elsewhere");
+}
+
 /* A file that was made and is gone again: the directory is not taken for a fresh one with something in it. */
 static void test_result_moved_in(void **st) {
   (void)st;
@@ -288,7 +358,8 @@ static void test_of_others_moved_in(void **st) {
 int main(void) {
   h_open(geteuid() == 0 ? "nobody" : NULL);
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_private), cmocka_unit_test(test_nothing_stays), cmocka_unit_test(test_result_moved_in),
+    cmocka_unit_test(test_private), cmocka_unit_test(test_nothing_stays), cmocka_unit_test(test_run_taken_away),
+    cmocka_unit_test(test_run_cannot_be_made), cmocka_unit_test(test_result_moved_in),
     cmocka_unit_test(test_of_others), cmocka_unit_test(test_slow_to_remove), cmocka_unit_test(test_kept), cmocka_unit_test(test_swept_at_start),
     cmocka_unit_test(test_broom_too_slow), cmocka_unit_test(test_of_others_moved_in)};
   int rc = cmocka_run_group_tests_name("workdir", tests, NULL, NULL);
