@@ -235,12 +235,19 @@ enum wr_rc node_prepare(const struct node_opts *o, struct spawner **spawner, str
 
 /* ---- life ---- */
 
+/* The process ends as if it were killed, and its spawner ends the children. */
+static void worker_gone(void *ctx, const char *why) {
+  (void)ctx;
+  fprintf(stderr, "weir: %s This server ends.\n", why);
+  _exit(EXIT_UNREACHABLE);
+}
+
 static enum wr_rc open_worker(struct node *n, struct spawner *spawner, struct wr_err *err) {
   if (!(n->o->roles & NODE_WORKER)) return WR_OK;
   struct worker_opts w = {.spawner = spawner, .data_dir = n->o->data, .ctx = n,
                           .process_slots = n->o->slots,
                           .shell_allowed = n->o->shell == NODE_SHELL_ON,
-                          .done = worker_done, .timed_out = worker_timed_out, .useless = worker_useless, .pause = worker_pause,
+                          .done = worker_done, .timed_out = worker_timed_out, .useless = worker_useless, .gone = worker_gone, .pause = worker_pause,
                           .news = worker_news, .log_write = worker_log};
   return worker_open(&w, &n->worker, err);
 }
@@ -305,7 +312,7 @@ static enum wr_rc open_queue(struct node *n, int s, struct wr_err *err) {
   return pump_new(n->queue[s], (enum slot_class)s, s == NUDGE_QUEUE ? PUMP_NUDGES : PUMP_HINTS_ONLY, &n->pump[s], err);
 }
 
-/* What is acknowledged from now on would be lost: the process ends as if it were killed, and its spawner ends the children. */
+/* As above: what is acknowledged from now on would be lost. */
 static void store_gone(void *ctx, const char *why) {
   (void)ctx;
   fprintf(stderr, "weir: %s This server ends: what it would store now might never be read again.\n", why);

@@ -23,7 +23,6 @@
 #include "spawner_wire.h"
 #include "worker.h"
 
-#define LOCK_NAME "lock"
 enum { PAGE_BYTES = 4096, PATIENCE_MS = 500, READY_MS = 30000, HELLO_MS = 500, SLAY_MS = 200, GUARD_END_MS = 10000, SPARE_END_MS = 2000 };
 
 int spawner_send(struct spawner *s, const void *p, size_t n, const int *fds, int n_fd) {
@@ -296,7 +295,13 @@ enum wr_rc spawner_start(const struct spawner_opts *o, struct spawner **out, str
   if (rc == WR_OK) rc = fork_first(s, lock, &found, err);
   bool runs = rc == WR_OK;
   if (runs) rc = own_same(lock, o->data_dir, LOCK_NAME, err); /* or it locks what nobody else would find */
-  if (rc == WR_OK) read_never(s, lock);
+  struct stat st;
+  if (rc == WR_OK && fstat(lock, &st)) rc = no(err, "Cannot look at the lock of the data directory");
+  if (rc == WR_OK) {
+    s->lock_dev = st.st_dev;
+    s->lock_ino = st.st_ino;
+    read_never(s, lock);
+  }
   if (lock >= 0) close(lock);
   if (runs && rc) {
     spawner_end(s);

@@ -144,6 +144,7 @@ void former_wake(int lock);                              /* continues those that
 bool former_names(int lock, char *out, size_t n);        /* "weir-guard (12), .."; false: none that this process may look into */
 
 /* ---- guard.c, spawner.c: the processes ---- */
+#define LOCK_NAME "lock"
 enum { LOCK_PID_BYTES = 12 };        /* DATA/lock: the node's pid, blanks, a newline; behind it "ti epoch" lines of what never started */
 enum { SPAWNER_FIRST, SPAWNER_SPARE };
 enum { FD_SOCK = 3, FD_LOCK = 4, FD_NULL = 5, FD_RUN = 6 };
@@ -168,6 +169,7 @@ struct spawner {
   struct run_as *own;
   uid_t uid;                         /* the spawner's, whatever the node becomes after */
   char *run_path;                    /* DATA/run, absolute */
+  dev_t lock_dev; ino_t lock_ino;    /* the file whose lock the processes hold */
   struct never_started *never; size_t n_never, cap_never;
 };
 /* 0, or errno. EAGAIN: nothing was sent, try again when the socket is writable. fds stay the caller's. */

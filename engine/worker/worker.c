@@ -245,7 +245,7 @@ enum wr_rc worker_open(const struct worker_opts *o, struct worker **out, struct 
   struct worker *w = wr_new(struct worker);
   w->o = *o;
   w->spawner = o->spawner;
-  w->mail.fd = w->clock.fd = w->boot.fd = w->epoll = w->dir_fd = -1;
+  w->mail.fd = w->clock.fd = w->boot.fd = w->epoll = w->dir_fd = w->home.src.fd = -1;
   minder_init(w);
   w->boot_armed_us = w->clock_armed_us = INT64_MAX;
   troubles_init(w);

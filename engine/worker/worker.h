@@ -44,6 +44,9 @@ struct worker_opts {
   void (*pause)(void *ctx, int64_t boot_us);
   /* There is neither a spawner nor one to be had: this process is of no more use. Loop thread; NULL = nothing. */
   void (*useless)(void *ctx);
+  /* The lock of the data directory was removed or replaced: this process is to end at once, as if it were killed. Loop thread;
+   * NULL = nothing. */
+  void (*gone)(void *ctx, const char *why);
   /* What worker_trouble() says has changed. Any thread, never blocks; NULL = nothing. */
   void (*news)(void *ctx);
   /* Log thread: writes n pieces, at most LOG_BATCH_PIECES, durably and all or none. Blocking. A piece that is written twice

@@ -549,6 +549,7 @@ enum wr_rc child_setup(struct worker *w, struct wr_err *err) {
   if (!w->spawner) return WR_OK;
   atomic_store(&w->spawner->page->slots, w->o.process_slots);
   minder_setup(w);
+  home_setup(w);
   return WR_OK;
 }
 
@@ -556,6 +557,7 @@ void child_cleanup(struct worker *w) {
   child_sweep(w);
   child_forget_waiting(w);
   minder_cleanup(w);
+  home_cleanup(w);
   if (w->dir_fd >= 0) close(w->dir_fd);
   free(w->dir);
 }

@@ -6,6 +6,7 @@
  *   worker_child.c  its child process: request, pipes, exit, result
  *   worker_spawner.c  the spawner's pulse and death, guard and spare
  *   worker_later.c  attempts that are not started yet, for something must end first
+ *   worker_home.c   is the lock of the data directory still there
  *   worker_log.c    the log thread: pieces, cap, ring
  *   worker_trouble.c  why this node cannot start processes just now; the pause after a start that failed
  *   workdir.c       (spawner) the private directory of an attempt
@@ -51,6 +52,9 @@ struct minder {
   bool unguarded;                  /* its guard died: it is replaced when nothing runs */
   bool holding;                    /* starts wait, so that nothing runs soon */
 };
+
+/* What worker_home.c knows of the lock of the data directory. */
+struct home { struct source src; struct timer look; bool gone; };
 
 struct child;
 struct xlog;
@@ -130,6 +134,7 @@ struct worker {
   struct child *buried;            /* ended this turn: their sources may still be named by an event of it */
   struct packet *out, **out_tail;
   struct minder minder;
+  struct home home;
   struct logger *logger;
   char scratch[PIPE_READ_BYTES];
 };
@@ -185,6 +190,10 @@ void minder_cleanup(struct worker *w);      /* ends the spawner */
 void minder_asked(struct worker *w);        /* it has something to do: it is to move */
 void minder_settle(struct worker *w);       /* a child has ended: is this the moment for another guard? */
 void minder_release(struct worker *w);      /* starts are held back no longer */
+
+/* ---- worker_home.c ---- */
+void home_setup(struct worker *w);          /* w->spawner and w->dir are there */
+void home_cleanup(struct worker *w);
 
 /* ---- worker_later.c ---- */
 void later_former(struct worker *w, struct attempt *a);       /* starts when the former attempt of that task has ended here */

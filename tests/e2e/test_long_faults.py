@@ -345,6 +345,42 @@ class Sqlite(Fault):
         self.assertNotEqual(server.wait(), 0)
 
 
+class Lock(Fault):
+    """The file by which a second server on the data directory is refused, whatever the store is."""
+
+    def ends(self, take_away, *options):
+        server = self.serve("--lease", "60s", *options)
+        fi = server.flow(shell("long", "sleep 1000"))
+        until("it runs", lambda: server.get(f"/monitor/flow/{fi}")["nodes"][0]["status"] == "RUNNING")
+        below = family(server.pid)
+        take_away(self.tmp / "data" / "lock")
+        until("the node ends", lambda: server.process.poll() is not None)
+        self.assertEqual(server.wait(), 5)
+        self.assertRegex("".join(server.lines), r"weir: \S+/lock was removed or replaced: another server could use this directory\.")
+        until("none of its processes is left", lambda: not any(map(alive, below)))
+
+    @staticmethod
+    def replace(lock):
+        other = lock.with_name("other")
+        other.touch()
+        other.rename(lock)
+
+    def test_removed(self):
+        self.ends(pathlib.Path.unlink)
+
+    def test_replaced(self):
+        self.ends(self.replace)
+
+    def test_directory_moved(self):
+        self.ends(lambda lock: lock.parent.rename(self.tmp / "moved"), "--store", f"sqlite:{self.tmp}/elsewhere.db")
+
+    @unittest.skipUnless(HAVE_MARIADB, "there is no MariaDB server here")
+    def test_other_store(self):
+        db = MariaDb(self.tmp)
+        self.addCleanup(db.stop)
+        self.ends(pathlib.Path.unlink, "--store", db.url)
+
+
 class Processes(Fault):
     """Those around the spawner are stopped by somebody, and then the server is told to end."""
 
