@@ -173,11 +173,15 @@ uint32_t node_cores(void) {
 /* What a start that only looks good would lack. */
 static enum wr_rc enough_files(const struct node_opts *o, struct wr_err *err) {
   struct rlimit l;
-  unsigned long long need = FILES_NEEDED + (unsigned long long)o->slots * FILES_PER_RUN;
+  unsigned slots = o->roles & NODE_WORKER && o->shell != NODE_SHELL_OFF ? o->slots : 0;
+  unsigned long long need = FILES_NEEDED + (unsigned long long)slots * FILES_PER_RUN;
   if (getrlimit(RLIMIT_NOFILE, &l) != 0 || l.rlim_cur >= need) return WR_OK;
+  if (slots == 0)
+    return wr_err_set(err, WR_FORBIDDEN, "A server needs %llu open files, %llu are allowed. Raise the limit (ulimit -n %llu).",
+                      need, (unsigned long long)l.rlim_cur, need);
   return wr_err_set(err, WR_FORBIDDEN, "%u slots need %llu open files, %llu are allowed. "
                     "Raise the limit (ulimit -n %llu), or give fewer --slots.",
-                    (unsigned)o->slots, need, (unsigned long long)l.rlim_cur, need);
+                    slots, need, (unsigned long long)l.rlim_cur, need);
 }
 
 /* Of the user that the server will be; the kernel does not count root's. */
@@ -215,13 +219,13 @@ enum wr_rc node_prepare(const struct node_opts *o, struct spawner **spawner, str
   struct found found;
   found_take(&found); /* before anything of it is changed */
   *spawner = NULL;
-  enum wr_rc rc = datadir_open(o->data, &o->who, err);
+  raise_files(FILES_BASE + (rlim_t)o->slots * FILES_PER_SLOT);
+  enum wr_rc rc = enough_files(o, err); /* first: with too few nothing else says what is wrong */
+  if (!rc) rc = datadir_open(o->data, &o->who, err);
   if (rc) return rc;
   if (o->roles & NODE_WORKER) {
     struct spawner_opts so = {.data_dir = o->data, .run_as = o->run_as, .found = &found, .no_tasks = o->shell == NODE_SHELL_OFF};
-    raise_files(FILES_BASE + (rlim_t)o->slots * FILES_PER_SLOT);
-    if (!so.no_tasks) rc = enough_files(o, err);
-    if (!so.no_tasks && !rc) rc = enough_processes(o, err);
+    if (!so.no_tasks) rc = enough_processes(o, err);
     if (rc == WR_OK) rc = spawner_start(&so, spawner, err);
     if (rc) return rc;
   }

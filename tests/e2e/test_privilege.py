@@ -8,12 +8,14 @@ import os
 import pathlib
 import platform
 import pwd
+import re
 import shutil
 import signal
 import socket
 import stat
 import subprocess
 import unittest
+import urllib.request
 
 from live import BIN, CLEAN_ENV, LIMIT_S, Refused, Server, alive, children, directory, family, shell, until, weir
 
@@ -421,6 +423,37 @@ class Limits(Base):
     def test_files(self):
         self.who = {}
         self.assertRegex(self.lacking(nofile=200), r"40 slots need 224 open files, 200 are allowed\..*ulimit -n 224")
+
+    def outcome(self, files, *options):
+        """Of a start with so many descriptors: its refusal, or None, for it serves and ends well."""
+        out = self.tmp / "out"
+        with out.open("w") as err:
+            server = subprocess.Popen(["prlimit", f"--nofile={files}", BIN, "server", "--dev", "--data", str(self.data), "--listen", "127.0.0.1:0", "--slots", "4",
+                                       *options],
+                                      stdin=subprocess.DEVNULL, stderr=err, env=CLEAN_ENV)
+        try:
+            said = until("it serves or ends", lambda: server.poll() is not None or re.search(r"listening on (\S+)|^ready$", out.read_text(), re.M))
+            if server.poll() is not None:
+                self.assertNotEqual(server.returncode, 0)
+                return out.read_text()
+            if said[1]:
+                with urllib.request.urlopen(said[1] + "/livez", timeout=10) as answer:
+                    self.assertEqual(answer.status, 200)
+            server.terminate()
+            self.assertEqual(server.wait(LIMIT_S), 0)
+            return None
+        finally:
+            server.kill()
+            server.wait()
+
+    def test_any_number_of_files(self):
+        """Whatever it is, and whatever is configured: a refusal that names it, or a server that answers."""
+        for options in ((), ("--shell", "off"), ("--roles", "runner"), ("--roles", "api,runner")):
+            for files in (3, 4, 7, 12, 16, 20, 30, 63, 64, 80, 100, 187, 188, 256):
+                said = self.outcome(files, *options)
+                if said is not None and files > 3: # with three the binary itself is not loaded
+                    self.assertRegex(said, rf"need.* open files, {files} are allowed", (files, options))
+                self.assertTrue(said is None or files < 256, said)
 
     @unittest.skipUnless(ROOT, "not root")
     def test_processes(self):
