@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include "builtin.h"
 #include "clock.h"
+#include "cut_file.h"
 #include "datadir.h"
 #include "found.h"
 #include "limits.h"
@@ -230,6 +231,7 @@ enum wr_rc node_prepare(const struct node_opts *o, struct spawner **spawner, str
     if (rc) return rc;
   }
   signals_block();
+  cut_file_watch();
   raise_files(FILES_WISHED);
   lean();
   json_object_seed(0);

@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "clock.h"
 #include "log.h"
 
 #define BUSY_MS 2000      /* then it is the caller's to wait: a request has an answer by then */
+#define SAY_AGAIN_US 60000000
 enum { SQ_WHY = sizeof ((struct store *)0)->why };
 
 /* ---- connections ---- */
@@ -102,9 +104,15 @@ static void words(const struct sq_conn *c, int rc, char *out, size_t n) {
   else snprintf(out, n, "%.*s%.120s%s", (int)(at - known[i].words), known[i].words, file, at + 2);
 }
 
+/* A connection that met an error is replaced, and forgets what it said: the same of all together is said once in a while. */
 static void complain(struct sq_conn *c, int rc) {
+  static _Atomic int64_t said_us;
+  static _Atomic int said;
+  int64_t now = clock_mono_us();
   if (c->said == rc) return;
   c->said = rc;
+  if (atomic_exchange(&said, rc) == rc && now - atomic_load(&said_us) < SAY_AGAIN_US) return;
+  atomic_store(&said_us, now);
   log_warn("store.sqlite", L_INT("code", rc), L_STR("message", c->db ? sqlite3_errmsg(c->db) : sqlite3_errstr(rc)));
 }
 

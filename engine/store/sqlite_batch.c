@@ -21,7 +21,7 @@ const size_t sq_run_sql_n = RUN__N;
 static enum store_rc fail(struct sq *s, int rc) { return sq_rc(&s->run, rc == SQLITE_OK ? sqlite3_errcode(s->run.db) : rc); }
 
 static enum store_rc gone(struct sq *s) {
-  snprintf(s->base.why, sizeof s->base.why, "%.140s was removed or replaced.", s->path);
+  snprintf(s->base.why, sizeof s->base.why, "%.140s, or a file beside it, was removed, replaced or cut.", s->path);
   return STORE_DOWN;
 }
 

@@ -2,8 +2,8 @@
  * keeps the WAL's file at a size where commits overwrite instead of growing it: an fdatasync of a file that grew writes
  * the file system's journal too and takes about twice as long.
  *
- * It sleeps on a condition until a commit (any thread, through SQLite's WAL hook) says that there is enough to do; in an
- * idle server it wakes once in a renewal, to look whether the files are still there. It works beside the writer (PASSIVE); when little is left, or the WAL has become too long,
+ * It sleeps on a condition until a commit (any thread, through SQLite's WAL hook) says that there is enough to do. Before it does
+ * that, and a second after a commit, it looks whether the files are still there, and whole; in an idle server once in a renewal. It works beside the writer (PASSIVE); when little is left, or the WAL has become too long,
  * it takes one turn to move the rest, so that the next writer starts again at the beginning of the file. */
 #include "sqlite_priv.h"
 #include "clock.h"
@@ -11,6 +11,7 @@
 
 /* Pages of 4 KiB. STEP: committed since the last pass, before the next; STEP_FLOOD: when a pass cannot keep up. */
 enum { STEP = 1000, STEP_FLOOD = 4000, REST = 250, WAL_MAX = 16384 };
+#define LOOK_SOON_US 1000000
 enum { FILL_BYTES = 5 << 20, FILL_CHUNK = 1 << 16 };
 
 static int committed(void *ctx, sqlite3 *db, const char *name, int pages) {
@@ -19,6 +20,7 @@ static int committed(void *ctx, sqlite3 *db, const char *name, int pages) {
   pthread_mutex_lock(&k->mu);
   if (pages < k->mark) k->mark = 0; /* the file began anew */
   k->pages = pages;
+  k->moved = true;
   if (pages - k->mark >= k->step) pthread_cond_signal(&k->cond);
   pthread_mutex_unlock(&k->mu);
   return SQLITE_OK;
@@ -65,25 +67,29 @@ static void *ckpt_main(void *arg) {
   fill(s);
   pthread_mutex_lock(&k->mu);
   for (;;) {
-    int64_t us = clock_mono_us() + s->look_us;
+    bool soon = (k->moved || s->whole.doubt) && s->look_us > LOOK_SOON_US;
+    int64_t us = clock_mono_us() + (soon ? LOOK_SOON_US : s->look_us);
     struct timespec until = {.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
     int late = 0;
-    while (!k->stop && k->pages - k->mark < k->step && !late) late = pthread_cond_timedwait(&k->cond, &k->mu, &until);
+    while (!k->stop && !k->look && k->pages - k->mark < k->step && !late) late = pthread_cond_timedwait(&k->cond, &k->mu, &until);
     if (k->stop) break;
-    if (k->pages - k->mark < k->step) { /* nothing to move: are the files still there? */
-      pthread_mutex_unlock(&k->mu);
-      sq_files_look(s);
-      pthread_mutex_lock(&k->mu);
-      continue;
-    }
-    k->mark = k->pages; /* whatever comes of this pass, the next one waits for new pages */
+    bool work = k->pages - k->mark >= k->step;
+    k->moved = k->look = false;
+    if (work) k->mark = k->pages; /* whatever comes of this pass, the next one waits for new pages */
     pthread_mutex_unlock(&k->mu);
-    bool all = pass(s);
+    bool all = sq_files_look(s) && work && pass(s);
     pthread_mutex_lock(&k->mu);
-    k->step = all ? STEP : STEP_FLOOD;
+    if (work) k->step = all ? STEP : STEP_FLOOD;
   }
   pthread_mutex_unlock(&k->mu);
   return NULL;
+}
+
+void sq_ckpt_look(struct sq *s) {
+  pthread_mutex_lock(&s->ckpt.mu);
+  s->ckpt.look = true;
+  pthread_cond_signal(&s->ckpt.cond);
+  pthread_mutex_unlock(&s->ckpt.mu);
 }
 
 enum wr_rc sq_ckpt_start(struct sq *s, struct wr_err *err) {

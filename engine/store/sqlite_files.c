@@ -4,6 +4,8 @@
  * children for a moment, whose spawner holds the lock of that directory until the last one is reaped: so the next server
  * waits for it, also when its own data directory is another one.
  *
+ * Whether they are as long as they should be: sqlite_whole.c.
+ *
  * What never happens: two servers on one file, by whatever name, nor because somebody took its lock's file away; an answer for
  * what was written into a file that has no name any more; a wait for another server (it is refused at once). */
 #include "sqlite_priv.h"
@@ -193,6 +195,7 @@ static bool something_moved(struct sq *s) {
 
 enum wr_rc sq_files_know(struct sq *s, struct wr_err *err) {
   watch_folder(s);
+  sq_whole_begin(s);
   for (int i = 0; i < SQ_FILES; i++) {
     struct stat st;
     if (look(s, i, &st)) s->file[i] = (struct sq_file){st.st_dev, st.st_ino};
@@ -211,6 +214,16 @@ static bool there(struct sq *s, int i) {
   return f->ino == 0 || (found && st.st_dev == f->dev && st.st_ino == f->ino && st.st_nlink > 0);
 }
 
+/* For good, and said once. */
+static bool give_up(struct sq *s, const char *end, const char *how) {
+  char why[200];
+  if (atomic_exchange(&s->files_gone, true)) return false;
+  snprintf(why, sizeof why, "%.120s%s %s", s->path, end, how);
+  log_error("store.file_gone", L_STR("why", why));
+  if (s->gone) s->gone(s->gone_ctx, why);
+  return false;
+}
+
 /* all: a folder above theirs may have been renamed, of which the kernel does not tell. */
 static bool look_at_files(struct sq *s, bool all) {
   if (atomic_load(&s->files_gone)) return false;
@@ -218,13 +231,7 @@ static bool look_at_files(struct sq *s, bool all) {
   int bad = something_moved(s) || all ? 0 : SQ_FILES;
   while (bad < SQ_FILES && there(s, bad)) bad++;
   pthread_mutex_unlock(&s->files_mu);
-  if (bad == SQ_FILES) return true;
-  if (atomic_exchange(&s->files_gone, true)) return false;
-  char why[200];
-  snprintf(why, sizeof why, "%.140s%s was removed or replaced.", s->path, tail[bad]);
-  log_error("store.file_gone", L_STR("why", why));
-  if (s->gone) s->gone(s->gone_ctx, why);
-  return false;
+  return bad == SQ_FILES || give_up(s, tail[bad], "was removed or replaced.");
 }
 
 void sq_files_logs(struct sq *s, bool open) {
@@ -235,4 +242,9 @@ void sq_files_logs(struct sq *s, bool open) {
 }
 
 bool sq_files_there(struct sq *s) { return look_at_files(s, false); }
-void sq_files_look(struct sq *s) { (void)look_at_files(s, true); }
+
+bool sq_files_look(struct sq *s) {
+  if (!look_at_files(s, true)) return false;
+  const char *cut = sq_whole_look(s);
+  return !cut || give_up(s, cut, "was cut: it is shorter than what was written.");
+}

@@ -135,7 +135,7 @@ static void configure(void) {
 static struct sq *sq_new(const char *path) {
   struct sq *s = wr_new(struct sq);
   s->base.ops = &sq_ops;
-  s->lock_fd = s->notify_fd = -1;
+  s->lock_fd = s->notify_fd = s->whole.index_fd = -1;
   s->path = sq_true_path(path);
   struct buf b = BUF_INIT;
   buf_printf(&b, "%s-log", s->path);
@@ -208,6 +208,7 @@ void sq_close(struct store *st) {
   fold_logs(s);
   sq_conn_close(&s->def);
   sq_conn_close(&s->run); /* the last one: SQLite moves the whole WAL and removes it */
+  sq_whole_end(s);
   if (s->lock_fd >= 0) close(s->lock_fd);
   if (s->notify_fd >= 0) close(s->notify_fd);
   arena_done(&s->texts);

@@ -91,6 +91,7 @@ struct sq_ckpt {
   int pages;                /* in the WAL after the newest commit */
   int mark;                 /* of them, seen by the newest pass */
   int step;                 /* so many more wake it */
+  bool moved, look;         /* there was a commit since the newest look at the files; somebody wants one now */
 };
 
 /* Live rows of one pass of the reconciler: found when it starts, read in pages. */
@@ -103,9 +104,7 @@ struct sq_reader {
   struct sq_reader *next;
 };
 
-enum { SQ_LOG_WAL = 5, SQ_FILES = 7 };  /* see tail[]; from SQ_LOG_WAL on: looked at while a writer of logs is open */
-struct sq_file { dev_t dev; ino_t ino; };
-
+#include "sqlite_files.h"
 struct sq {
   struct store base;
   char *path, *log_path, *home;
@@ -132,6 +131,7 @@ struct sq {
   int64_t next_id[ID__N], sent_id[ID__N], saved_id[ID__N];
   int64_t defs;             /* definitions.version; guarded by turn */
   struct sq_ckpt ckpt;
+  struct sq_whole whole;
   /* readers */
   pthread_mutex_t pool_mu;
   pthread_cond_t pool_cond;
@@ -154,16 +154,9 @@ int sq_open_def(struct sq *s);                    /* opens the definition writer
 /* Makes a new file private to its owner, then creates schema `text` or checks its version. */
 enum wr_rc sq_migrate(const char *path, const char *text, const char *id, struct wr_err *err);
 void sq_close(struct store *);
-/* ---- sqlite_files.c ---- */
-char *sq_true_path(const char *path);
-enum wr_rc sq_take_lock(struct sq *s, struct wr_err *err);
-enum wr_rc sq_files_know(struct sq *s, struct wr_err *err);
-/* No file was removed or replaced since; else it is said once, and never true again. Any thread. */
-bool sq_files_there(struct sq *s);
-void sq_files_logs(struct sq *s, bool open);  /* a writer of logs has come; goes, and still has its connection */
-void sq_files_look(struct sq *s);       /* from time to time: what the kernel does not tell is found by a look at the files */
 int64_t sq_until(const struct sq *s);             /* CLOCK_MONOTONIC: so long a request waits for another one */
 /* ---- sqlite_ckpt.c ---- */
+void sq_ckpt_look(struct sq *s);                  /* any thread: looks at the files at once */
 enum wr_rc sq_ckpt_start(struct sq *s, struct wr_err *err);
 void sq_ckpt_stop(struct sq *s);
 void sq_ckpt_watch(struct sq *s, struct sq_conn *c); /* commits on c wake the thread when there is enough to do */

@@ -68,7 +68,9 @@ void sq_reader_put(struct reader *rd) {
   else s->n_readers--;
   pthread_cond_signal(&s->pool_cond);
   pthread_mutex_unlock(&s->pool_mu);
-  if (!keep) reader_free(r);
+  if (keep) return;
+  reader_free(r);
+  sq_ckpt_look(s); /* it may be the file */
 }
 
 void sq_readers_close(struct sq *s) {

@@ -214,6 +214,7 @@ static enum wr_rc open_fds(struct worker *w, struct wr_err *err) {
 static enum wr_rc start_threads(struct worker *w, struct wr_err *err) {
   sigset_t all, was;
   sigfillset(&all);
+  sigdelset(&all, SIGBUS); /* of a thread's own making: whoever handles it must hear of it */
   pthread_sigmask(SIG_SETMASK, &all, &was);
   w->logger = logger_new(w);
   errno = w->logger ? pthread_create(&w->thread, NULL, run_loop, w) : EAGAIN;

@@ -75,7 +75,7 @@ static void nothing_is_acknowledged_without(const char *tail, bool replace) {
   assert_int_equal(rename(beside(tail), moved), 0);
   if (replace) assert_int_equal(close(open(beside(tail), O_RDWR | O_CREAT, 0600)), 0);
   IS(batch_do(&w, &(struct batch){0}), STORE_DOWN);
-  assert_non_null(strstr(store_why(w.s), "removed or replaced"));
+  assert_non_null(strstr(store_why(w.s), "removed, replaced or cut"));
   assert_non_null(strstr(gone_why, beside(tail)));
   IS(store_renew(w.s), STORE_DOWN);
   assert_int_not_equal(save(&err), WR_OK);
@@ -120,11 +120,68 @@ static void removed_under_a_batch(void **st) {
   IS(store_resolve(w.s, b.id, &done), STORE_RETRY);
 }
 
+/* ---- cut ---- */
+static bool noticed(void) {
+  for (int64_t until = clock_mono_us() + 60000000; !atomic_load(&((struct sq *)w.s)->files_gone) && clock_mono_us() < until;) usleep(20000);
+  return atomic_load(&((struct sq *)w.s)->files_gone);
+}
+
+/* Looked at twice since: a look wakes the checkpoint thread, which clears the wish before it looks. */
+static void looked_at(void) {
+  struct sq *s = (struct sq *)w.s;
+  for (int i = 0; i < 3; i++) {
+    sq_ckpt_look(s);
+    for (bool wished = true; wished; usleep(1000)) {
+      pthread_mutex_lock(&s->ckpt.mu);
+      wished = s->ckpt.look;
+      pthread_mutex_unlock(&s->ckpt.mu);
+    }
+  }
+}
+
 static void an_idle_store_notices(void **st) {
   (void)st;
   assert_int_equal(unlink(path), 0);
-  for (int64_t until = clock_mono_us() + 60000000; !atomic_load(&((struct sq *)w.s)->files_gone) && clock_mono_us() < until;) usleep(20000);
-  assert_true(atomic_load(&((struct sq *)w.s)->files_gone));
+  assert_true(noticed());
+}
+
+static void cut_is_noticed(const char *tail, off_t to, bool write_on) {
+  struct wr_err err;
+  char words[200];
+  assert_int_equal(save(&err), WR_OK);
+  looked_at();
+  assert_int_equal(save(&err), WR_OK);
+  assert_int_equal(truncate(beside(tail), to), 0);
+  if (write_on) (void)save(&err); /* behind the hole */
+  assert_true(noticed());
+  snprintf(words, sizeof words, "%s was cut", beside(tail));
+  if (!strstr(gone_why, words)) fail_msg("\"%s\" does not say \"%s\"", gone_why, words);
+  IS(batch_do(&w, &(struct batch){0}), STORE_DOWN);
+}
+static void wal_cut(void **st) { (void)st, cut_is_noticed("-wal", 0, false); }
+static void wal_cut_and_written_on(void **st) { (void)st, cut_is_noticed("-wal", 0, true); }
+static void wal_cut_in_its_middle(void **st) { (void)st, cut_is_noticed("-wal", 32 + 4120, true); }
+static void database_cut(void **st) { (void)st, cut_is_noticed("", 8192, false); }
+static void database_emptied(void **st) { (void)st, cut_is_noticed("", 0, false); }
+
+/* Another program empties the WAL, makes the database shorter, begins the WAL anew: none of it is a cut. */
+static void what_sqlite_does_is_no_cut(void **st) {
+  static const char *const does[] = {"PRAGMA wal_checkpoint(TRUNCATE)", "PRAGMA wal_checkpoint(RESTART)",
+    "CREATE TABLE other(x); INSERT INTO other VALUES(zeroblob(3000000)); DROP TABLE other", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"};
+  struct wr_err err;
+  sqlite3 *db;
+  (void)st;
+  assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+  for (size_t i = 0; i < sizeof does / sizeof *does; i++) {
+    for (int k = 0; k < 20; k++) assert_int_equal(save(&err), WR_OK);
+    looked_at();
+    if (sqlite3_exec(db, does[i], NULL, NULL, NULL) != SQLITE_OK) fail_msg("%s: %s", does[i], sqlite3_errmsg(db));
+    looked_at();
+  }
+  sqlite3_close(db);
+  for (int k = 0; k < 2000; k++) OK(batch_do(&w, &(struct batch){0})); /* so that pages are moved, and the WAL begins anew */
+  looked_at();
+  assert_string_equal(gone_why, "");
 }
 
 /* ---- names and locks ---- */
@@ -138,6 +195,19 @@ static void a_hard_link_is_refused(void **st) {
   assert_int_equal(unlink(beside("2")), 0);
   if (try_open(url, NULL, &s, &err)) fail_msg("%s", err.msg);
   store_close(s);
+}
+
+/* It is said, and no more: who may make a link must not end a server by it. */
+static void a_hard_link_made_later_is_said(void **st) {
+  (void)st;
+  struct sq *s = (struct sq *)w.s;
+  assert_int_equal(link(path, beside("2")), 0);
+  looked_at();
+  assert_true(s->whole.linked);
+  OK(batch_do(&w, &(struct batch){0}));
+  assert_int_equal(unlink(beside("2")), 0);
+  looked_at();
+  assert_false(s->whole.linked);
 }
 
 /* Its tasks have the same numbers as those of the new database, which would show their output. */
@@ -268,7 +338,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(each_code_is_as_listed), T(database_removed), T(database_replaced), T(wal_removed), T(log_removed), T(index_removed),
     T(lock_removed), T(lock_replaced), T(log_wal_removed),
-    T(removed_under_a_batch), T(an_idle_store_notices), T(a_hard_link_is_refused),
+    T(removed_under_a_batch), T(an_idle_store_notices), T(wal_cut), T(wal_cut_and_written_on),
+    T(wal_cut_in_its_middle), T(database_cut), T(database_emptied), T(what_sqlite_does_is_no_cut), T(a_hard_link_made_later_is_said), T(a_hard_link_is_refused),
     T(the_log_of_another_database_is_refused), T(the_next_server_waits_for_children_of_the_former),
     T(a_damaged_file_is_named_as_damaged), T(a_file_of_zeros_is_named), T(a_foreign_lock_costs_bounded_waits),
   };

@@ -345,6 +345,37 @@ class Sqlite(Fault):
         self.assertNotEqual(server.wait(), 0)
 
 
+class Cut(Fault):
+    """Somebody shortens a file of SQLite under the server: one sentence, and its end; none of its processes stays."""
+
+    def cut(self, name):
+        server = self.serve("--lease", "3s")
+        self.prepare(server)
+        fi = server.flow(shell("long", "sleep 1000"))
+        until("it runs", lambda: server.get(f"/monitor/flow/{fi}")["nodes"][0]["status"] == "RUNNING")
+        below = family(server.pid)
+        os.truncate(self.tmp / "data" / name, 0)
+
+        def over():
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                ask(server, "GET", "/monitor/flow")
+            return server.process.poll() is not None
+        until("the node ends", over)
+        self.assertEqual(server.wait(), 5)
+        until("none of its processes is left", lambda: not any(map(alive, below)))
+        text = "".join(server.lines)
+        self.assertRegex(text, rf"weir: \S+/{name} was cut")
+        self.assertLess(len(text.splitlines()), 20, text) # however often it was asked
+        again = self.serve()
+        self.assertEqual(again.stop(), 0)
+
+    def test_index_of_the_wal(self):
+        self.cut("weir.db-shm")
+
+    def test_wal(self):
+        self.cut("weir.db-wal")
+
+
 class Lock(Fault):
     """The file by which a second server on the data directory is refused, whatever the store is."""
 
