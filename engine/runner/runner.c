@@ -218,22 +218,6 @@ static void take_mail(struct runner *r) {
   ask_mail(r, &asks);
 }
 
-static void take_later(struct runner *r) {
-  size_t kept = 0;
-  for (size_t i = 0; i < r->n_later; i++) {
-    if (r->later[i].again_us <= r->boot_us) ev_add(r, r->later[i]);
-    else r->later[kept++] = r->later[i];
-  }
-  r->n_later = kept;
-}
-
-static int64_t later_next(const struct runner *r) {
-  int64_t at = INT64_MAX;
-  for (size_t i = 0; i < r->n_later; i++)
-    if (r->later[i].again_us < at) at = r->later[i].again_us;
-  return at;
-}
-
 static void take_timers(struct runner *r) {
   int64_t ti, fi;
   while (timers_ring(&r->timers, r->wall_us, &ti, &fi)) ev_add(r, (struct ev){.kind = EV_DUE, .fi = fi, .ti = ti});
@@ -285,20 +269,9 @@ static void count_slots(struct runner *r) {
 
 /* ---- one batch ---- */
 
-static void ev_remove(struct runner *r, size_t n) {
+void ev_remove(struct runner *r, size_t n) {
   memmove(r->ev, r->ev + n, (r->n_ev - n) * sizeof *r->ev);
   r->n_ev -= n;
-}
-
-/* Its turn comes again. After ALONE_AFTER times in a batch of its own, in which it holds up nobody and nothing else holds
- * locks for it; then the pauses grow. */
-static void put_off(struct runner *r, struct ev *e) {
-  int64_t pause = e->at_once ? 0 : e->alone ? LATER_US << (e->put_off - ALONE_AFTER) : LATER_US;
-  if (!e->at_once && e->put_off < PUT_OFF_MOST) e->put_off++;
-  e->alone = e->put_off >= ALONE_AFTER;
-  e->again_us = r->boot_us + pause;
-  e->defer = e->at_once = false;
-  *WR_PUSH(r->later, r->n_later, r->cap_later) = *e;
 }
 
 /* The batch is through, or each of its events has been answered. */
@@ -345,16 +318,6 @@ enum store_rc defs_store_rc(enum wr_rc rc) {
   }
 }
 
-/* It comes again in a batch of its own. */
-static void put_off_alone(struct runner *r) {
-  struct ev *e = &r->ev[0];
-  if (e->put_off < ALONE_AFTER) e->put_off = ALONE_AFTER;
-  e->alone = e->defer = true;
-  r->n_take = 1;
-  events_done(r);
-  r->limit = SIZE_MAX;
-}
-
 /* One event alone is refused for good: a request gets the error, the flow of another is set aside, what happened to a task
  * without a flow waits alone (but a hint, which comes again); all else goes on. */
 static void set_aside(struct runner *r) {
@@ -394,21 +357,29 @@ static size_t events_wanted(const struct runner *r) {
   return most;
 }
 
-/* The store takes other writes, so it is not away: something in this batch cannot be written now. Half of it then, and
- * what is found waits for a time of its own. It is not refused for good: no result becomes a failure by this. */
+/* The store takes other writes, so it is not away: something in this batch cannot be written now. Each comes alone then, and
+ * what is found waits longer. It is not refused for good: no result becomes a failure by this. */
 static void isolate(struct runner *r, size_t n) {
   r->n_retry = 0;
   if (n == 0) n = events_wanted(r); /* it came no further than reading what they need */
-  if (n > 1) { r->limit = n / 2; return; }
-  if (store_lost_streak(r->s) > 0) { set_aside(r); return; } /* it breaks each connection: the server takes it no other way */
   const struct ev *e = &r->ev[0];
-  if (!e->alone) log_warn("runner.put_off", L_INT("fi", e->fi), L_INT("ti", e->ti), L_INT("event", e->kind), L_STR("why", store_why(r->s)));
-  put_off_alone(r);
+  if (n > 1) apart(r, n);
+  else if (store_lost_streak(r->s) > 0) set_aside(r); /* it breaks each connection: the server takes it no other way */
+  else {
+    log_warn("runner.put_off", L_INT("fi", e->fi), L_INT("ti", e->ti), L_INT("event", e->kind), L_STR("why", store_why(r->s)));
+    put_off_briefly(r);
+  }
 }
 
-/* A server may refuse one batch and take all else: after a failure each turn begins with a renewal, which tells. */
+/* A server may refuse one batch and take all else: after a failure each turn begins with a renewal, which tells. One that came
+ * alone says nothing of the store: it waits, and the others go on. */
 static void batch_retry(struct runner *r, size_t n) {
   stats_count(r, &r->stats.retries);
+  if (!r->single && r->n_ev > 0 && r->ev[0].alone && store_lost_streak(r->s) == 0) {
+    r->n_retry = 0;
+    put_off_briefly(r);
+    return;
+  }
   if (r->n_retry++ == 0) r->retry_us = r->boot_us;
   if (!r->single && r->n_retry >= ISOLATE_AFTER && r->seen_us > r->retry_us && r->n_ev > 0) isolate(r, n);
   store_failed(r, STORE_RETRY);
@@ -420,7 +391,10 @@ static void batch_failed(struct runner *r, enum store_rc rc) {
   batch_undo(r);
   if (rc != STORE_BAD && r->n_ev > 0) result_restore(&r->ev[0]); /* nothing is known of it */
   switch (rc) {
-  case STORE_STALE: stats_count(r, &r->stats.stale); break;
+  case STORE_STALE:
+    stats_count(r, &r->stats.stale);
+    put_off_held(r, n);
+    break;
   case STORE_BAD:
     if (r->limit == 1 && r->n_ev > 0) set_aside(r);
     else r->limit = n > 1 ? n / 2 : 1; /* one event was not alone: there were slices */

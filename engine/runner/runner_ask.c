@@ -207,11 +207,11 @@ static void look(struct runner *r, const struct live_task *t, size_t *want) {
     a->waits = true;
     a->sent++;
     e.refill = a->classes;
-    ev_add(r, e);
+    ev_found(r, e);
   } else if (*want > 0) {
     --*want;
     a->found = e.rows = true;
-    ev_add(r, e);
+    ev_found(r, e);
   }
 }
 
@@ -222,6 +222,7 @@ static enum store_rc page(struct runner *r) {
   struct live_task *t = arena_alloc(&r->mem, PAGE * sizeof *t);
   enum store_rc rc = store_live_tasks(r->s, a->at, t, PAGE, &n);
   if (rc != STORE_OK) return rc;
+  later_look(r);
   for (size_t i = 0; i < n; i++) look(r, &t[i], &want);
   bool past = a->what == ASK_CLAIM && a->wrapped && n > 0 && t[n - 1].ti >= a->from && a->from > 0;
   if (n > 0 && !past) a->at = t[n - 1].ti;

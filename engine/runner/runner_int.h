@@ -21,10 +21,9 @@
 
 #define RENEW_PART 6                  /* a renewal each lease/6 */
 #define RETRY_MAX_US 2000000          /* longest pause while the store is away */
-#define LATER_US 1000                 /* a held flow is asked for again after this */
-#define ALONE_AFTER 3                 /* what was put off so often comes in a batch of its own */
+#define ALONE_AFTER 3                 /* what comes in a batch of its own counts from here */
 #define PUT_OFF_MOST (ALONE_AFTER + 14)   /* the longest pause between its tries: 16 s */
-#define ISOLATE_AFTER 6               /* tries of a batch that ended with RETRY, while renewals come through */
+#define ISOLATE_AFTER 3               /* tries of a batch that ended with RETRY, while renewals come through */
 #define RUNS_SHARE(bytes) ((bytes) / 4 * 3)   /* of --cache-memory: runs and lone tasks; the rest is the definitions' */
 #define LOAD_LEAST 32                 /* flows, and tasks without one, that a batch may load however large they seem */
 #define WHOLE_NODES 1000              /* of a larger flow only the nodes that are needed are read, on a single-process store too */
@@ -53,7 +52,7 @@ struct ev {
   bool slotless;                      /* EV_RESULT: its slot was given back while its flow was set aside */
   bool keep;                          /* its flow is set aside */
   bool at_once;                       /* deferred, but only to be read anew */
-  bool alone;                         /* it comes in a batch of its own: it was held elsewhere, or failed with others, too often */
+  bool alone;                         /* it comes in a batch of its own: it failed with others too often */
   uint8_t put_off;                    /* so often */
   int64_t again_us;                   /* in later[]: boot time */
   bool defer;                         /* its flow is held elsewhere, or must be loaded: next time */
@@ -86,6 +85,7 @@ struct runner {
   size_t n_take;                      /* events of the batch under way: ev[0 .. n_take-1] */
   size_t limit;                       /* most events of the next batch; halved by STORE_BAD */
   struct ev *later; size_t n_later, cap_later;  /* deferred; each comes back in ev[] at its time */
+  struct waits { int64_t fi, ti; enum ev_kind kind; } *waits; size_t n_waits; /* those of them that rows tell, sorted; of this page, in mem */
   int64_t *held; size_t n_held;       /* flows that another node holds, ascending; of this batch, in mem */
   struct task_row *ahead; size_t n_ahead;       /* stand-alone tasks read ahead, ascending; of this batch, in mem */
   struct attempt *starts, **starts_tail;        /* made for this batch, given out after its commit */
@@ -195,6 +195,17 @@ void ahead_turn(struct runner *r, int64_t boot_us);            /* a turn begins;
 uint32_t ahead_count(const struct runner *r);
 uint32_t ahead_few(const struct runner *r);                     /* fewer claims than that can wait for the next result */
 
+/* runner_later.c */
+void put_off(struct runner *r, struct ev *e);         /* its turn comes again; it leaves ev[] by the caller's hand */
+void put_off_alone(struct runner *r);                 /* ev[0] comes again in a batch of its own, longer after each time */
+void put_off_briefly(struct runner *r);               /* the same, a second later at most */
+void put_off_held(struct runner *r, size_t n);        /* of ev[0 .. n): those whose rows of this batch are held elsewhere */
+void apart(struct runner *r, size_t n);               /* ev[0 .. n) come one by one */
+void take_later(struct runner *r);
+int64_t later_next(const struct runner *r);
+void later_look(struct runner *r);                    /* notes what waits, for: */
+void ev_found(struct runner *r, struct ev e);         /* it was found in the rows: added, unless the same waits already */
+
 /* runner_aside.c */
 bool aside_now(const struct runner *r, int64_t fi);   /* its events do not count just now */
 void aside_put(struct runner *r, int64_t fi);
@@ -224,6 +235,7 @@ void mail_posted(struct runner *r);                               /* mu held */
 void store_failed(struct runner *r, enum store_rc rc);            /* a call ended with rc: pause, and say so when it lasts */
 enum store_rc defs_store_rc(enum wr_rc rc);                       /* of a definition that could not be read */
 void ev_add(struct runner *r, struct ev e);
+void ev_remove(struct runner *r, size_t n);
 void stats_count(struct runner *r, uint64_t *stat);                     /* one more, in r->stats */
 void attempt_gone(struct runner *r, const struct ev *e);          /* the attempt of e has ended */
 void attempt_slot(struct runner *r, const struct attempt *a);     /* its slot is free again */

@@ -153,20 +153,20 @@ static void look_at_task(struct runner *r, const struct live_task *t) {
   case TASK_RUNNING: case TASK_PAUSING: case TASK_CANCELING:
     if (owned && !mine && !t->owner_live) {
       lost.handback = never_started(r, t);
-      ev_add(r, lost);
-    } else if (mine && mine_epoch != t->epoch) ev_add(r, lost);
+      ev_found(r, lost);
+    } else if (mine && mine_epoch != t->epoch) ev_found(r, lost);
     else if (mine && t->state == TASK_CANCELING && r->o.ports.cancel) r->o.ports.cancel(r->o.ports.ctx, t->ti, t->epoch);
     break;
   case TASK_QUEUED:
-    if (t->due_us != 0 && t->due_us <= r->wall_us) ev_add(r, (struct ev){.kind = EV_DUE, .fi = t->fi, .ti = t->ti});
+    if (t->due_us != 0 && t->due_us <= r->wall_us) ev_found(r, (struct ev){.kind = EV_DUE, .fi = t->fi, .ti = t->ti});
     else if (t->due_us != 0 && sets_timers(r, t->fi)) timers_set(&r->timers, t->ti, t->fi, t->due_us);
     if (timers_only(r, t->fi)) break;
     if (r->resend && (is_anew(r, t->fi) || r->filling || hint_due(r, r->wall_us - t->update_us)))
-      ev_add(r, (struct ev){.kind = EV_HINT, .fi = t->fi, .ti = t->ti, .refill = r->filling, .again = !hint_turn(r, r->wall_us - t->update_us)});
+      ev_found(r, (struct ev){.kind = EV_HINT, .fi = t->fi, .ti = t->ti, .refill = r->filling, .again = !hint_turn(r, r->wall_us - t->update_us)});
     else r->look_again = true;
     break;
   case TASK_RETRY_WAIT:
-    if (t->due_us <= r->wall_us) ev_add(r, (struct ev){.kind = EV_DUE, .fi = t->fi, .ti = t->ti});
+    if (t->due_us <= r->wall_us) ev_found(r, (struct ev){.kind = EV_DUE, .fi = t->fi, .ti = t->ti});
     else if (sets_timers(r, t->fi)) timers_set(&r->timers, t->ti, t->fi, t->due_us);
     break;
   case TASK_NONE: case TASK_CREATED: case TASK_BLOCKED: case TASK_PAUSED: case TASK_SUCCESS: case TASK_FAILED:
@@ -177,14 +177,15 @@ static void look_at_task(struct runner *r, const struct live_task *t) {
 static void look_at_flow(struct runner *r, const struct live_flow *f) {
   if (not_ours(r, f->fi)) return;
   bool anew = is_anew(r, f->fi), old = anew || f->update_us + HINT_AGE_US < r->wall_us;
-  if (f->more && old && r->resend && !timers_only(r, f->fi) && (!r->single || live_get(r, f->fi) == NULL)) ev_add(r, (struct ev){.kind = EV_MORE, .fi = f->fi});
+  if (f->more && old && r->resend && !timers_only(r, f->fi) && (!r->single || live_get(r, f->fi) == NULL)) ev_found(r, (struct ev){.kind = EV_MORE, .fi = f->fi});
   if (f->due_us == 0) return;
-  if (f->due_us <= r->wall_us) ev_add(r, (struct ev){.kind = EV_FLOW_TIMEOUT, .fi = f->fi});
+  if (f->due_us <= r->wall_us) ev_found(r, (struct ev){.kind = EV_FLOW_TIMEOUT, .fi = f->fi});
   else if (sets_timers(r, f->fi)) timers_set(&r->flow_timers, f->fi, f->fi, f->due_us);
 }
 
 static enum store_rc scan_page(struct runner *r) {
   size_t n = 0;
+  later_look(r);
   if (r->scan_ti >= 0) {
     struct live_task *t = arena_alloc(&r->mem, PAGE * sizeof *t);
     enum store_rc rc = store_live_tasks(r->s, r->scan_ti, t, PAGE, &n);

@@ -9,6 +9,7 @@
  * written whose version was not seen under its lock. The runner's thread. */
 #include "mysql_run.h"
 #include <errmsg.h>
+#include <mysqld_error.h>
 #include <stdlib.h>
 #include <string.h>
 #include "clock.h"
@@ -452,21 +453,35 @@ static enum store_rc write_fence(struct my *s, struct batch *b) {
   return flush(s, b);
 }
 
-enum store_rc my_write(struct store *st, struct batch *b) {
-  struct my *s = my_of(st);
-  enum store_rc rc = STORE_OK;
-  int64_t defs;
-  if (s->in_tx && !s->run.m) return my_run_fail(s, CR_SERVER_LOST);
-  if (!s->in_tx && !s->defs_known && (rc = my_begin(st, &defs)) != STORE_OK) return rc; /* without begin: as of now */
-  sql_clear(&s->sql);
-  s->n_want = 0;
-  rc = write_flows(s, b);
+static enum store_rc write_all(struct my *s, struct batch *b) {
+  enum store_rc rc = write_flows(s, b);
   if (rc == STORE_OK) rc = write_nodes(s, b);
   if (rc == STORE_OK) rc = write_tasks(s, b);
   if (rc == STORE_OK) rc = write_alone(s, b, true);
   if (rc == STORE_OK) rc = write_alone(s, b, false);
   if (rc == STORE_OK) rc = write_attempts(s, b);
-  if (rc == STORE_OK) rc = write_fence(s, b);
+  return rc == STORE_OK ? write_fence(s, b) : rc;
+}
+
+/* The first wait for a lock that was in vain tells nobody anything but this: the same batch, made again, asks whose rows are held. */
+static enum store_rc waited(struct my *s, enum store_rc rc, bool wary) {
+  if (rc != STORE_RETRY || s->run.err != ER_LOCK_WAIT_TIMEOUT) return rc;
+  my_wary(s);
+  return wary ? rc : STORE_STALE;
+}
+
+enum store_rc my_write(struct store *st, struct batch *b) {
+  struct my *s = my_of(st);
+  enum store_rc rc = STORE_OK;
+  bool wary = my_is_wary(s);
+  int64_t defs;
+  if (s->in_tx && !s->run.m) return my_run_fail(s, CR_SERVER_LOST);
+  if (!s->in_tx && !s->defs_known && (rc = my_begin(st, &defs)) != STORE_OK) return rc; /* without begin: as of now */
+  sql_clear(&s->sql);
+  s->n_want = 0;
+  s->run.err = 0;
+  if (wary) rc = my_ask_held(s, b);
+  if (rc == STORE_OK) rc = waited(s, write_all(s, b), wary);
   s->base.lost_streak = rc == STORE_RETRY && !s->run.m ? s->base.lost_streak + 1 : 0;
   return rc;
 }

@@ -122,7 +122,8 @@ void my_conn_init(struct my_conn *c, struct my *s, enum my_role role) {
     c->connect_s = whole_s(s->request_us / 10 * 3, 2, CONNECT_S);
     c->io_s = whole_s(s->request_us / 2, 2, IO_S);
   }
-  if (role != MY_LOG) c->lock_wait_s = c->io_s > 2 ? 2 : 1;
+  if (role == MY_RUN) c->lock_wait_s = 1; /* everybody waits with it */
+  else if (role != MY_LOG) c->lock_wait_s = c->io_s > 2 ? 2 : 1;
 }
 
 static bool for_request(const struct my_conn *c) { return c->role != MY_RUN && c->role != MY_LOG; }

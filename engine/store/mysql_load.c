@@ -1,7 +1,7 @@
 /* What the runner reads inside a batch: heads with their locks, rows by primary key. The runner's thread and connection;
  * texts are copied into an arena that lives until the transaction ends. IN lists are short enough to stay ranges of the
  * primary key, and FORCE INDEX says so: a scan would lock what others hold. */
-#include "mysql_priv.h"
+#include "mysql_run.h"
 #include <errmsg.h>
 #include <string.h>
 
@@ -29,14 +29,14 @@ static unsigned last_result(struct my *s, unsigned skip, MYSQL_RES **res) {
 }
 
 /* Opens the transaction with the first statement that needs it. */
-static unsigned select_tx(struct my *s, MYSQL_RES **res) {
+unsigned my_select_tx(struct my *s, MYSQL_RES **res) {
   bool opened = s->in_tx;
   s->in_tx = true;
   unsigned e = my_query(&s->run, s->sql.b.data, s->sql.b.len);
   return e ? e : last_result(s, opened ? 0 : 1, res);
 }
 
-static void select_begin(struct my *s) {
+void my_select_begin(struct my *s) {
   sql_clear(&s->sql);
   if (!s->in_tx) sql_str(&s->sql, "START TRANSACTION;");
 }
@@ -44,11 +44,11 @@ static void select_begin(struct my *s) {
 static unsigned lock_some(struct my *s, const struct heads *h) {
   struct my_cell c[MY_COLS];
   MYSQL_RES *res;
-  select_begin(s);
+  my_select_begin(s);
   sql_str(&s->sql, "SELECT " MY_FLOW_COLS " FROM task_flow_ins i FORCE INDEX(PRIMARY) WHERE i.fi_id IN(");
   sql_ids(&s->sql, h->fi, h->n);
   sql_str(&s->sql, ")ORDER BY i.fi_id FOR UPDATE SKIP LOCKED");
-  unsigned e = select_tx(s, &res);
+  unsigned e = my_select_tx(s, &res);
   if (e) return e;
   for (MYSQL_ROW row; (row = mysql_fetch_row(res));) {
     my_cells(res, row, c);
@@ -66,7 +66,7 @@ static unsigned tell_missing(struct my *s, const struct heads *h) {
   size_t n = 0;
   MYSQL_RES *res;
   struct my_cell c[MY_COLS];
-  select_begin(s);
+  my_select_begin(s);
   sql_str(&s->sql, "SELECT fi_id FROM task_flow_ins FORCE INDEX(PRIMARY) WHERE fi_id IN(");
   for (size_t i = 0; i < h->n; i++) {
     if (h->got[i]) continue;
@@ -75,7 +75,7 @@ static unsigned tell_missing(struct my *s, const struct heads *h) {
   }
   if (!n) return 0;
   sql_ch(&s->sql, ')');
-  unsigned e = select_tx(s, &res);
+  unsigned e = my_select_tx(s, &res);
   if (e) return e;
   for (MYSQL_ROW row; (row = mysql_fetch_row(res));) {
     my_cells(res, row, c);
@@ -106,7 +106,7 @@ struct into { enum rows what; void *out; size_t cap, n; };
 static enum store_rc read_rows(struct my *s, struct into *to) {
   MYSQL_RES *res;
   struct my_cell c[MY_COLS];
-  unsigned e = select_tx(s, &res);
+  unsigned e = my_select_tx(s, &res);
   if (e) return my_run_fail(s, e);
   for (MYSQL_ROW row; to->n < to->cap && (row = mysql_fetch_row(res)); to->n++) {
     my_cells(res, row, c);
@@ -118,7 +118,7 @@ static enum store_rc read_rows(struct my *s, struct into *to) {
 }
 
 static void select_rows(struct my *s, enum rows what) {
-  select_begin(s);
+  my_select_begin(s);
   sql_str(&s->sql, what == ROWS_NODE ? "SELECT " MY_NODE_COLS " FROM task_node_ins FORCE INDEX(PRIMARY) WHERE ni_id"
                                      : "SELECT " MY_TASK_COLS " FROM task_ins FORCE INDEX(PRIMARY) WHERE ti_id");
 }

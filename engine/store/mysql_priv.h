@@ -69,6 +69,7 @@ struct my {
   struct my_want *want;
   size_t n_want, cap_want;
   struct arena texts;     /* of rows read in this transaction */
+  int64_t wary_until;     /* mono clock: mysql_held.c */
   struct sweep live;      /* id ranges that the pass under way still looks at */
   uint32_t keys_written;  /* since old ones were deleted last */
   /* ids */

@@ -1,5 +1,5 @@
-/* A packet under way: statements, and what each must answer. Private to mysql_batch.c, mysql_keys.c and mysql_put.c; the
- * runner's thread. */
+/* A packet under way: statements, and what each must answer. Private to mysql_batch.c, mysql_held.c, mysql_keys.c, mysql_load.c and
+ * mysql_put.c; the runner's thread. */
 #ifndef MYSQL_RUN_H
 #define MYSQL_RUN_H
 #include "mysql_priv.h"
@@ -26,6 +26,16 @@ enum store_rc run_statement(struct my *s, struct batch *b, enum want kind, size_
 
 /* mysql_keys.c: idempotency keys of the batch, behind the guards and before the heads (the order of locks). */
 enum store_rc write_keys(struct my *s, struct batch *b) WR_MUST;
+
+/* mysql_load.c: a read inside the transaction, which it opens when none is: what my_select_begin() has begun in s->sql. */
+void my_select_begin(struct my *s);
+unsigned my_select_tx(struct my *s, MYSQL_RES **res);
+
+/* mysql_held.c: a lock was waited for in vain: for a while rows are asked for before they are written. my_ask_held: OK, all rows
+ * that are there are free, and ours; STALE: some are not, they are marked, and the transaction is rolled back. */
+void my_wary(struct my *s);
+bool my_is_wary(const struct my *s);
+enum store_rc my_ask_held(struct my *s, struct batch *b) WR_MUST;
 
 /* Rows of one table, ascending by key. finish: task_ins with what the end of an attempt leaves. */
 enum put_table { PUT_FLOW, PUT_NODE, PUT_TASK, PUT_FINISH };

@@ -17,7 +17,8 @@
 enum store_rc {
   STORE_OK,
   STORE_RETRY,     /* nothing was written; drop caches and do the batch again (deadlock, lost connection, lock wait) */
-  STORE_STALE,     /* a head's version was not the expected one: flow_write.stale is set there; rolled back */
+  STORE_STALE,     /* a head's version was not the expected one (flow_write.stale), rows are locked by somebody else (.held), or
+                      a lock was waited for in vain, whose rows the next try tells; rolled back */
   STORE_UNKNOWN,   /* COMMIT was sent, its answer is lost: store_resolve() */
   STORE_FENCED,    /* this node is DEAD: stop everything, join again */
   STORE_BAD,       /* a row is refused for good (too long, constraint): halve the batch */
@@ -46,6 +47,7 @@ struct flow_write {
   enum row_op op;
   int64_t expect;                 /* UPDATE: version the row must have; 0 = locked by store_lock(), do not check */
   bool stale;                     /* out */
+  bool held;                      /* out: somebody else has locked rows that the batch writes for this flow, or its definition's */
   struct flow_row row;            /* UPDATE writes version state wish run_no live failed start end update due bases more,
                                      and error when not NULL. INSERT also guards: the flow must exist, not deleted,
                                      with that current version, else `stale` and STORE_STALE */
@@ -78,6 +80,7 @@ struct task_write {
   int64_t expect_epoch;           /* stand-alone UPDATE: its row is its lock: epoch and state as read, else STALE */
   int expect_state;               /* -1 = do not check (tasks of a flow: the flow row is locked) */
   bool stale;                     /* out */
+  bool held;                      /* out, of a stand-alone one: somebody else has locked its row */
   struct task_row row;
 };
 struct attempt_row {              /* task_attempt: ended and followed by another */
