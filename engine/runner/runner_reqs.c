@@ -83,8 +83,11 @@ static bool is_over(const struct ev *e) { return e->q && !e->defer && !e->keep; 
 /* One lock for all: each client that hears its answer comes back for that lock with its next request. */
 void reqs_done(struct runner *r) {
   pthread_mutex_lock(&r->mu);
-  for (size_t i = 0; i < r->n_take; i++)
-    if (is_over(&r->ev[i])) ledger_done(&r->reqs, r->ev[i].q);
+  for (size_t i = 0; i < r->n_take; i++) {
+    if (!is_over(&r->ev[i])) continue;
+    if (r->ev[i].q->rc == WR_OK) watch_took(&r->watch, r->boot_us);
+    ledger_done(&r->reqs, r->ev[i].q);
+  }
   pthread_mutex_unlock(&r->mu);
   for (size_t i = 0; i < r->n_take; i++)
     if (is_over(&r->ev[i])) r->ev[i].q->done(r->ev[i].q, r->ev[i].q->done_ctx);
@@ -129,12 +132,26 @@ static void answer_unknown(struct runner *r) {
   }
 }
 
+/* Of those that should be stored by now. One that waits for a row which exists already says nothing of the others. */
+static int64_t waits_since(const struct runner *r) {
+  int64_t at = INT64_MAX;
+  for (size_t i = 0; i < r->n_ev; i++)
+    if (r->ev[i].q && r->ev[i].q->post_us < at) at = r->ev[i].q->post_us;
+  for (size_t i = 0; i < r->n_later; i++) {
+    const struct req *q = r->later[i].q;
+    if (q && (q->kind == REQ_START || q->kind == REQ_EXEC_TASK) && q->post_us < at) at = q->post_us;
+  }
+  return at;
+}
+
 void reqs_refuse(struct runner *r, enum wr_rc code) { answer_waiting(r, all_of_them, code); }
 
 void reqs_turn(struct runner *r) {
   pthread_mutex_lock(&r->mu);
-  bool back = r->reqs.n_back > 0, late = ledger_oldest(&r->reqs) <= r->boot_us - r->o.request_us;
+  int64_t oldest = ledger_oldest(&r->reqs);
+  bool back = r->reqs.n_back > 0, late = oldest <= r->boot_us - r->o.request_us;
   pthread_mutex_unlock(&r->mu);
+  watch_waits(&r->watch, oldest <= r->boot_us - WATCH_SLOW_US / 2 ? waits_since(r) : INT64_MAX);
   enum watch_state s = watch_state(&r->watch);
   if (s != WATCH_WELL) reqs_refuse(r, s == WATCH_FULL ? WR_NO_SPACE : WR_DB_UNAVAILABLE);
   if (back) answer_waiting(r, those_taken_back, WR_DB_UNAVAILABLE);

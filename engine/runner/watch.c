@@ -36,6 +36,13 @@ static const char *words(enum store_rc rc) {
 void watch_busy(struct watch *w, int64_t boot_us) { atomic_store_explicit(&w->busy_us, boot_us, memory_order_relaxed); }
 void watch_idle(struct watch *w) { atomic_store_explicit(&w->busy_us, 0, memory_order_relaxed); }
 
+void watch_took(struct watch *w, int64_t boot_us) { atomic_store_explicit(&w->took_us, boot_us, memory_order_relaxed); }
+
+void watch_waits(struct watch *w, int64_t since_us) {
+  int64_t took = atomic_load_explicit(&w->took_us, memory_order_relaxed), slow = since_us > took ? since_us : took;
+  atomic_store_explicit(&w->slow_us, since_us == INT64_MAX ? 0 : slow, memory_order_relaxed);
+}
+
 /* mu held: whoever waits hears of it. */
 static void report(struct watch *w) {
   w->asked = false;
@@ -213,6 +220,12 @@ void watch_health(struct watch *w, int64_t boot_us, struct health_part *store, s
   if (stuck && w->state != WATCH_AWAY)
     (void)snprintf(store->why, sizeof store->why, "the database has not answered a statement for %lld s", (long long)(busy / 1000000));
   pthread_mutex_unlock(&w->mu);
+  int64_t slow = atomic_load_explicit(&w->slow_us, memory_order_relaxed);
+  if (store->ok && slow != 0 && boot_us - slow > WATCH_SLOW_US) {
+    store->ok = false;
+    (void)snprintf(store->why, sizeof store->why, "commands wait, and none was stored for %lld s: rows that they need are locked, or the database is slow",
+                   (long long)((boot_us - slow) / 1000000));
+  }
   say(&t);
   if (told) log_warn("store.down", L_STR("rc", "STUCK"), L_STR("why", store->why));
 }

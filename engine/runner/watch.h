@@ -7,6 +7,8 @@
  * A call of the store that does not come back counts too: whoever asks sees since when it has been under way, so that the
  * truth is told while the runner's thread is stuck in it.
  *
+ * So does a request that waits, and no other is stored meanwhile: whatever the reason, commands are not taken just now.
+ *
  * What is shown and logged does not flap: a turn is logged once, with its cause, and so is the turn back. A store that was back
  * for less than WATCH_FLAP_US when it fails again must then be well for a while before it is said to be, longer each time that it
  * is not; how often that was the turn back tells. Requests are admitted by what it is, not by what is shown.
@@ -23,6 +25,7 @@
 #define WATCH_PATIENCE_US 1000000     /* so long nothing but failures that may pass: then the store is away */
 #define WATCH_STUCK_US 1500000        /* a call of the store that takes longer is not well */
 #define WATCH_REFUSE_US 4000000       /* and while one takes longer than that, new requests are refused */
+#define WATCH_SLOW_US 2000000         /* so long a request has waited, and none was stored: not well either */
 #define WATCH_FRESH_US 1000000        /* a write younger than that says that the store is well */
 #define WATCH_DOUBT_US 250000         /* a failure older than that may be over: who is refused because of it may ask for a new look */
 #define WATCH_FLAP_US 60000000        /* back for less than that, and ill again: it flaps */
@@ -35,6 +38,7 @@ struct watch {
   pthread_cond_t news;                /* a report came while somebody had asked */
   _Atomic int64_t ok_us;              /* newest write that came through */
   _Atomic int64_t busy_us;            /* since when the call of the store that is under way; 0 = none is */
+  _Atomic int64_t took_us, slow_us;   /* a request was stored; since when one waits and none is, 0 = no */
   atomic_bool ill;                    /* there is something below that a good write ends */
   enum watch_state state;
   int64_t bad_us, last_us;            /* first and last failure since the newest good write; 0 = none */
@@ -55,6 +59,8 @@ void watch_done(struct watch *w);
 void watch_busy(struct watch *w, int64_t boot_us);    /* a call of the store begins */
 void watch_idle(struct watch *w);
 void watch_ok(struct watch *w, int64_t boot_us);      /* a write came through */
+void watch_took(struct watch *w, int64_t boot_us);    /* a request was stored */
+void watch_waits(struct watch *w, int64_t since_us);  /* the oldest that waits was posted then; INT64_MAX = none has waited long */
 /* A call failed with rc. why: the store's own words; NULL or "" = it has none. */
 void watch_failed(struct watch *w, int64_t boot_us, enum store_rc rc, const char *why);
 bool watch_asked(struct watch *w);                    /* a write is due, for somebody asked or the store is not well */

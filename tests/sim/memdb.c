@@ -44,6 +44,7 @@ static void free_text(const char *s) { free((void *)(uintptr_t)s); }
 void memdb_free(struct memdb *db) {
   const struct map64_slot *s;
   while (db->txs) tx_end(db->txs);
+  free(db->stranger);
   for (size_t i = 0; (s = map64_next(&db->flow, &i)) != NULL;) {
     struct mem_flow *f = s->val;
     free_text(f->r.error); free_text(f->r.params); free_text(f->r.bases); free_text(f->r.more);
@@ -298,6 +299,25 @@ static bool get_lock(struct mem_store *s, struct mem_tx **lock) {
   return true;
 }
 
+/* Rows of a flow are ours with its head; a stranger may have one all the same. */
+static bool wait_free(struct mem_store *s, struct mem_tx *const *lock) {
+  int64_t since = s->db->now_us;
+  for (int i = 0; !rival_free(s, *lock); i++) {
+    if (i == 40 || s->db->now_us - since > 1000000) return false;
+    if (mem_ask(s, MEM_WAIT, NULL) != MEM_GO || s->cut) return false;
+  }
+  return true;
+}
+
+static bool wait_open(struct mem_store *s, enum mem_row table) {
+  int64_t since = s->db->now_us;
+  for (int i = 0; s->db->closed[table]; i++) {
+    if (i == 40 || s->db->now_us - since > 1000000) return false;
+    if (mem_ask(s, MEM_WAIT, NULL) != MEM_GO || s->cut) return false;
+  }
+  return true;
+}
+
 static bool flow_startable(const struct memdb *db, const struct flow_row *r) {
   const struct mem_def *d = &db->flows[r->flow_id - 1];
   return !d->deleted && r->flow_version == (int64_t)d->n;
@@ -308,6 +328,7 @@ static enum store_rc check_flow(struct mem_store *s, struct flow_write *w, struc
   bool ok = true;
   if (w->op == ROW_INSERT) {
     if (f) { s->db->hooks.broken(s->db->hooks.ctx, "flow inserted twice", w->row.fi); return STORE_BAD; }
+    if (s->db->flows[w->row.flow_id - 1].held || !wait_open(s, MEM_ROW_FLOW)) return rival_waited(s);
     ok = flow_startable(s->db, &w->row);
   } else {
     if (!f) { s->db->hooks.broken(s->db->hooks.ctx, "update of a flow that is not there", w->row.fi); return STORE_BAD; }
@@ -315,7 +336,7 @@ static enum store_rc check_flow(struct mem_store *s, struct flow_write *w, struc
       s->db->hooks.broken(s->db->hooks.ctx, "write to a flow neither locked nor checked", w->row.fi);
       return STORE_BAD;
     }
-    if (!get_lock(s, &f->lock)) return STORE_RETRY;
+    if (!get_lock(s, &f->lock)) return rival_waited(s);
     ok = w->expect == 0 || f->r.version == w->expect;
   }
   orig->stale = !ok;
@@ -328,8 +349,9 @@ static enum store_rc check_task(struct mem_store *s, const struct task_write *w,
     s->db->hooks.broken(s->db->hooks.ctx, t ? "task inserted twice" : "update of a task that is not there", w->row.ti);
     return STORE_BAD;
   }
-  if (w->op == ROW_INSERT || w->expect_state < 0) return STORE_OK;
-  if (!get_lock(s, &t->lock)) return STORE_RETRY;
+  if (w->op == ROW_INSERT) return wait_open(s, MEM_ROW_TASK) ? STORE_OK : rival_waited(s);
+  if (w->expect_state < 0) return wait_free(s, &t->lock) ? STORE_OK : rival_waited(s);
+  if (!get_lock(s, &t->lock)) return rival_waited(s);
   if (t->r.t.state == (unsigned)w->expect_state && t->r.t.epoch == w->expect_epoch) return STORE_OK;
   orig->stale = true;
   return STORE_STALE;
@@ -358,11 +380,13 @@ static enum store_rc check_all(struct mem_store *s, struct batch *b) {
     if (rc != STORE_OK) return rc;
   }
   for (size_t i = 0; i < b->n_node; i++) {
-    bool there = memdb_node(s->db, mine->node[i].row.ni) != NULL;
+    struct mem_node *n = memdb_node(s->db, mine->node[i].row.ni);
+    bool there = n != NULL;
     if (there != (mine->node[i].op == ROW_UPDATE)) {
       s->db->hooks.broken(s->db->hooks.ctx, there ? "node inserted twice" : "update of a node that is not there", mine->node[i].row.ni);
       return STORE_BAD;
     }
+    if (there ? !wait_free(s, &n->lock) : !wait_open(s, MEM_ROW_NODE)) return rival_waited(s);
   }
   for (size_t i = 0; i < b->n_task; i++) {
     enum store_rc rc = check_task(s, &mine->task[i], &b->task[i]);
@@ -378,7 +402,8 @@ static enum store_rc check_all(struct mem_store *s, struct batch *b) {
 enum store_rc tx_write(struct mem_store *s, struct batch *b) {
   struct mem_tx *tx = tx_open(s);
   tx_copy(tx, b);
-  enum store_rc rc = check_all(s, b);
+  enum store_rc rc = rival_ask(s, b);
+  if (rc == STORE_OK) rc = check_all(s, b);
   if (s->cut) return STORE_RETRY;
   if (rc != STORE_OK) tx_end(tx);
   else tx->written = true;

@@ -21,6 +21,7 @@ struct mem_store {
   struct memdb *db;
   void *node;
   struct mem_tx *tx;
+  int64_t wary_until;                /* as mysql_held.c */
   bool cut;                          /* the server ended the transaction under way */
   int64_t me;
   int64_t next_id[ID__N], end_id[ID__N];
@@ -34,4 +35,8 @@ bool tx_key_held(const struct mem_store *s, const char *key);  /* another transa
 enum store_rc tx_write(struct mem_store *s, struct batch *b);
 enum mem_fate mem_ask(struct mem_store *s, enum mem_call what, const struct batch *b);
 enum store_rc mem_fault(enum mem_fate f);        /* of MEM_RETRY .. MEM_BAD */
+/* memrival.c: rows that this batch would wait for. OK; STALE: marked in b. And what a wait in vain says. */
+enum store_rc rival_ask(struct mem_store *s, struct batch *b);
+enum store_rc rival_waited(struct mem_store *s);
+bool rival_free(const struct mem_store *s, const struct mem_tx *lock);
 #endif

@@ -40,7 +40,7 @@ struct mem_hooks {
 
 /* Rows as committed. Texts are the database's own. */
 struct mem_flow { struct flow_row r; struct mem_tx *lock; };
-struct mem_node { struct node_row r; };
+struct mem_node { struct node_row r; struct mem_tx *lock; };   /* a stranger's: a node goes with its flow */
 struct mem_task { struct task_row r; struct mem_tx *lock; int64_t queued_at; };  /* when it became QUEUED */
 enum mem_member_state { MEMBER_LIVE, MEMBER_DEAD, MEMBER_GONE };
 struct mem_member { int64_t me, lease_until, last_batch; enum mem_member_state state; struct mem_tx *lock; };
@@ -49,7 +49,7 @@ struct mem_member { int64_t me, lease_until, last_batch; enum mem_member_state s
 struct mem_key { char *key; struct key_row row; };
 
 struct mem_text { char *json; int64_t node_base; };
-struct mem_def { struct mem_text *v; size_t n, cap; bool deleted; };  /* v[version - 1] */
+struct mem_def { struct mem_text *v; size_t n, cap; bool deleted, held; };  /* v[version - 1] */
 
 struct memdb {
   struct mem_hooks hooks;
@@ -70,6 +70,8 @@ struct memdb {
   const struct mem_store *asker;     /* whose turn it is to look for lost hints */
   int64_t pulse;                     /* transactions that came through */
   struct mem_tx *txs;                /* all transactions, open and undecided */
+  struct mem_tx *stranger;           /* memrival.c: whose locks are in the way; not one of them */
+  bool closed[3];                    /* tables into which nothing can be inserted: enum mem_row */
   uint8_t (*slot_of)(const char *type);
 };
 
@@ -78,6 +80,12 @@ void memdb_free(struct memdb *db);
 struct store *memdb_connect(struct memdb *db, void *node);
 /* The clock went on: connections that idle in a transaction for L/4 are cut, late commits are decided. */
 void memdb_tick(struct memdb *db);
+
+/* A session that is none of ours: it locks rows and keeps them until memdb_release(), which gives all of them back. */
+enum mem_row { MEM_ROW_FLOW, MEM_ROW_NODE, MEM_ROW_TASK, MEM_ROW_MEMBER, MEM_ROW_DEF };
+bool memdb_hold(struct memdb *db, enum mem_row what, int64_t id);     /* false: it is not there, or in use just now */
+void memdb_hold_table(struct memdb *db, enum mem_row what);           /* flows, nodes, tasks: all rows, and nothing is inserted */
+void memdb_release(struct memdb *db);
 
 struct mem_flow *memdb_flow(const struct memdb *db, int64_t fi);
 struct mem_node *memdb_node(const struct memdb *db, int64_t ni);

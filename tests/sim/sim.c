@@ -188,6 +188,7 @@ static void become_calm(struct world *w) {
   w->calm_at = w->idle_from = w->now;
   if (sim_chance(w, 500)) w->op_at = INT64_MAX;
   w->bad_fi = 0;
+  rival_calm(w);
   w->away_until = 0;
   if (sim_chance(w, 500)) flush_queue(w);
   sim_trace(w, "calm", 0, 0, 0);
@@ -232,6 +233,7 @@ static void to_next_event(struct world *w) {
   for (size_t i = 0; i < w->n_orphan; i++) at = soonest(at, w->orphan[i].end_at);
   for (const struct mem_tx *tx = w->db->txs; tx != NULL; tx = tx->next) at = soonest(at, w->now + SEC);
   at = soonest(soonest(at, w->op_at), load_next(w));
+  at = soonest(at, rival_next(w));
   if (!w->calm) at = soonest(at, w->chaos_at);
   if (at == INT64_MAX) at = w->now + SEC;
   if (at > w->now) w->now = at;
@@ -271,6 +273,7 @@ static void step(struct world *w) {
   }
   w->db->now_us = w->now;
   memdb_tick(w->db);
+  rival_step(w);
   for (int i = 0; i < w->n_node; i++)
     if (w->node[i].draining && node_drained(&w->node[i])) return;
   if (n > 0) act(w, r[sim_rnd(w, n)]);
@@ -313,6 +316,7 @@ static void world_setup(struct world *w, uint64_t seed, int verbose) {
   tracing = w;
   load_setup(w);
   for (int i = 0; i < w->n_node; i++) node_setup(w, i);
+  rival_setup(w);
 }
 
 static void world_done(struct world *w) {

@@ -96,6 +96,9 @@ struct node {
   uint64_t life;                    /* which start of the node this is */
 };
 
+/* A stranger's session: sim_rival.c. only: nothing else goes wrong here. wide: it has locked what every start may need. */
+struct rival { bool on, only, wide; uint64_t rng; int64_t at, until, narrow_from; };
+
 struct queued { struct hint h; int64_t at; };
 struct world {
   uint64_t seed, rng, hash, step;
@@ -128,6 +131,7 @@ struct world {
   int64_t turn_until[SLOT__N];      /* some node has looked for lost hints just now */
   int64_t idle_from;                /* since then no slot may be free for long beside what waits for it */
   int64_t bad_fi;
+  struct rival rival;
   uint32_t p_fault, p_yield, p_slow; /* per 1000 */
   uint64_t n_ops, n_commit, n_crash, n_unknown, n_done, n_gated, n_replay, n_back;
 };
@@ -172,6 +176,14 @@ int64_t load_next(const struct world *w);                    /* when a client lo
 bool load_ready(const struct world *w);
 void load_back(struct world *w);                             /* those whose time is over take their requests back */
 void load_check(struct world *w);                            /* nobody waits longer than promised */
+
+/* sim_rival.c */
+void rival_setup(struct world *w);                           /* the last of the world's setup */
+void rival_step(struct world *w);
+int64_t rival_next(const struct world *w);
+void rival_calm(struct world *w);
+void rival_answer(struct world *w, const struct op *o);
+void rival_check(struct world *w, const struct op *o);       /* o waits */
 
 /* sim_oracle.c, sim_rebuild.c */
 void oracle_commit(void *ctx, int64_t me, const struct batch *b);

@@ -144,6 +144,7 @@ static void op_done(struct req *q, void *ctx) {
   sim_trace(w, "answer", q->kind, q->rc, q->fi);
   if (o->never && q->rc == WR_OK && q->changed && !q->replayed) sim_fail(w, "nothing is to be stored, its client was told; and it is");
   if (o->gave_up) return;
+  rival_answer(w, o);
   oracle_answer(w, o);
 }
 
@@ -279,6 +280,7 @@ void load_check(struct world *w) {
     const struct op *o = w->open[i];
     const struct node *n = o->node;
     if (!waits(o) || o->gave_up || node_asleep(n)) continue;
+    rival_check(w, o);
     int64_t from = o->post_at > n->out_until ? o->post_at : n->out_until;
     if (w->now - from > REQUEST_US + 8 * SEC) sim_fail(w, "a request of kind %d has waited for %lld s", (int)o->q.kind, (long long)((w->now - from) / SEC));
     bool away = n->fault_until > w->now && (n->fault == FAULT_DOWN || n->fault == FAULT_RETRY || n->fault == FAULT_FULL) && !n->runner->unknown;
