@@ -25,6 +25,11 @@ enum { TEXT_MAX = 64 << 20, TRIES = 3 };
 #define EXEC_WAIT_US 1000000       /* one that has our files, too: it never had its turn, and is handed back */
 #define LAUNCHING 1U
 
+#ifdef __SANITIZE_THREAD__ /* its clone() leaves what the child needs on our stack, and we do not stand still */
+int __clone(int (*main)(void *), void *stack, int flags, void *arg, ...);
+#define clone __clone
+#endif
+
 /* For the child of the next fork, which finds its files in this process's table and changes them there. */
 void spawner_null_files(int null) {
   for (int i = 0; i < 3; i++) dup2(null, i);

@@ -41,9 +41,9 @@ static void mount_it(void) {
 }
 
 static void unmount_it(pthread_t t) {
-  umount2(mountpoint, MNT_DETACH | MNT_FORCE); /* what hangs is let go */
-  close(server);
+  umount2(mountpoint, MNT_DETACH | MNT_FORCE); /* what hangs is let go, and its server has nothing more to read */
   pthread_join(t, NULL);
+  close(server);
   server = -1;
   rmdir(mountpoint);
 }
