@@ -42,10 +42,8 @@ static void node_tasks(struct buf *b, const struct node_row *row, const struct n
   j_close(b, '}');
 }
 
-void row_node(struct buf *b, const struct node_row *row, const struct flow_def *def) {
+void row_node_fields(struct buf *b, const struct node_row *row, const struct node_def *n) {
   enum node_state s = (enum node_state)row->state;
-  const struct node_def *n = node_of(def, row->node_id);
-  j_open(b, '{');
   j_i64(b, "niId", row->ni);
   j_i64(b, "fiId", row->fi);
   j_i64(b, "nodeId", row->node_id);
@@ -55,10 +53,16 @@ void row_node(struct buf *b, const struct node_row *row, const struct flow_def *
   j_text(b, "state", node_state_name(s));
   j_text(b, "errorMsg", row->error ? row->error : "");
   j_i64(b, "runNo", row->run_no);
-  node_tasks(b, row, n);
   times(b, row->start_us, row->end_us);
   j_time(b, "createTime", NULL, row->create_us);
   j_time(b, "updateTime", NULL, row->update_us);
+}
+
+void row_node(struct buf *b, const struct node_row *row, const struct flow_def *def) {
+  const struct node_def *n = node_of(def, row->node_id);
+  j_open(b, '{');
+  row_node_fields(b, row, n);
+  node_tasks(b, row, n);
   j_close(b, '}');
 }
 

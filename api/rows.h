@@ -7,7 +7,9 @@
 
 /* The fields of a flow instance, without brackets: more may follow. row->flow_name may be NULL. */
 void row_flow_fields(struct buf *b, const struct flow_row *row);
-/* def: its flow's version; NULL = not known any more. */
+/* Those of a node instance but its tasks, without brackets. n NULL = its definition is not known any more. */
+void row_node_fields(struct buf *b, const struct node_row *row, const struct node_def *n);
+/* All of it, its tasks as counts. def: its flow's version; NULL = not known any more. */
 void row_node(struct buf *b, const struct node_row *row, const struct flow_def *def);
 /* def: the version that ran, NULL = not known any more. brief: without a result above this size, for lists. */
 #define ROW_BRIEF_RESULT 65536

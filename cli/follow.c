@@ -63,6 +63,7 @@ static int on_node(void *ctx, const struct node_row *row) {
   struct follow_node *n = &f->node[at];
   n->state = row->state;
   n->ni = row->ni;
+  n->run_no = row->run_no;
   n->start_us = row->start_us;
   n->end_us = row->end_us;
   n->create_us = row->create_us;

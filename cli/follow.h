@@ -16,7 +16,7 @@ struct follow_node {
   bool settled;                   /* it and its tasks have ended, and all of it was told */
   uint32_t depth;                 /* longest way from a root */
   int64_t ni, start_us, end_us, create_us, update_us;
-  uint32_t t_ok, t_bad, t_open, t_canceled;
+  uint32_t run_no, t_ok, t_bad, t_open, t_canceled;
   uint32_t told_bad;              /* failed tasks as last printed */
   uint32_t attempts;              /* of one of its tasks: that ended and were followed by another */
   int64_t retry_us;               /* when one of its tasks is tried again, 0 = none waits */

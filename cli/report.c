@@ -2,7 +2,7 @@
 #include "report.h"
 #include <stdlib.h>
 #include <string.h>
-#include "clock.h"
+#include "answer.h"
 #include "instance.h"
 #include "text.h"
 
@@ -20,30 +20,9 @@ struct replay replay_of(const struct follow *f, const struct wf *w, uint32_t slo
 
 /* ---- JSON ---- */
 
-static void member(struct buf *b, const char *name) {
-  buf_printf(b, "%s\"%s\":", b->len && b->data[b->len - 1] != '{' ? "," : "", name);
-}
-static void text(struct buf *b, const char *name, const char *value) {
-  member(b, name);
-  buf_json(b, value, strlen(value));
-}
-static void number(struct buf *b, const char *name, int64_t value) {
-  member(b, name);
-  buf_i64(b, value);
-}
 static void figure(struct buf *b, const char *name, int64_t us) {
-  member(b, name);
+  j_key(b, name);
   buf_printf(b, "%.6f", seconds(us));
-}
-/* S2's time and the exact one; absent until known. */
-static void instant(struct buf *b, const char *s2, const char *exact, int64_t us) {
-  char t[CLOCK_RFC_LEN];
-  if (!us) return;
-  clock_s2(t, us);
-  text(b, s2, t);
-  if (!exact) return;
-  clock_rfc3339(t, us);
-  text(b, exact, t);
 }
 
 /* ---- tasks of a node ---- */
@@ -89,21 +68,13 @@ static enum wr_rc tasks(struct buf *b, const struct follow *f, int64_t ni, struc
   return rc;
 }
 
+/* As the API shows it, with its task instances where that has their counts. */
 static enum wr_rc node(struct buf *b, const struct follow *f, uint32_t i, struct defs *defs, struct wr_err *err) {
   const struct follow_node *n = &f->node[i];
+  const struct node_row row = {.ni = n->ni, .fi = f->fi, .node_id = f->flow->node_base + i, .run_no = n->run_no, .state = n->state, .error = n->error,
+                               .start_us = n->start_us, .end_us = n->end_us, .create_us = n->create_us, .update_us = n->update_us};
   buf_ch(b, '{');
-  number(b, "niId", n->ni);
-  number(b, "fiId", f->fi);
-  number(b, "nodeId", f->flow->node_base + i);
-  text(b, "nodeKey", f->flow->node[i].key);
-  text(b, "nodeType", "TASK");
-  text(b, "status", node_state_status((enum node_state)n->state));
-  text(b, "state", node_state_name((enum node_state)n->state));
-  text(b, "errorMsg", n->error ? n->error : "");
-  instant(b, "startTime", "startedAt", n->start_us);
-  instant(b, "endTime", "endedAt", n->end_us);
-  instant(b, "createTime", NULL, n->create_us);
-  instant(b, "updateTime", NULL, n->update_us);
+  row_node_fields(b, &row, &f->flow->node[i]);
   enum wr_rc rc = tasks(b, f, n->ni, defs, err);
   buf_ch(b, '}');
   return rc;
@@ -125,11 +96,11 @@ enum wr_rc report_flow_json(FILE *to, const struct follow *f, struct defs *defs,
   enum wr_rc rc = WR_OK;
   struct buf b = BUF_INIT;
   buf_ch(&b, '{');
-  number(&b, "fiId", f->fi);
-  text(&b, "status", flow_state_status((enum flow_state)f->state));
-  text(&b, "state", flow_state_name((enum flow_state)f->state));
-  text(&b, "errorMsg", f->error ? f->error : "");
-  member(&b, "nodes");
+  j_i64(&b, "fiId", f->fi);
+  j_text(&b, "status", flow_state_status((enum flow_state)f->state));
+  j_text(&b, "state", flow_state_name((enum flow_state)f->state));
+  j_text(&b, "errorMsg", f->error ? f->error : "");
+  j_key(&b, "nodes");
   buf_ch(&b, '[');
   for (uint32_t i = 0, n = 0; i < f->flow->n && !rc; i++) {
     if (!f->node[i].ni) continue; /* START, END */
@@ -146,9 +117,9 @@ void report_refusal_json(FILE *to, const struct wr_err *err) {
   struct buf b = BUF_INIT;
   buf_str(&b, "{\"status\":\"REFUSED\",\"error\":{");
   buf_printf(&b, "\"code\":\"%d\"", (int)err->code);
-  text(&b, "error", wr_err_symbol(err->code));
-  text(&b, "message", err->msg[0] ? err->msg : wr_err_text(err->code));
-  if (err->path[0] && text_utf8(err->path, strlen(err->path))) text(&b, "path", err->path);
+  j_text(&b, "error", wr_err_symbol(err->code));
+  j_text(&b, "message", err->msg[0] ? err->msg : wr_err_text(err->code));
+  if (err->path[0] && text_utf8(err->path, strlen(err->path))) j_text(&b, "path", err->path);
   buf_str(&b, "}}");
   flush_line(to, &b);
 }
@@ -156,10 +127,10 @@ void report_refusal_json(FILE *to, const struct wr_err *err) {
 void report_replay_json(FILE *to, const struct follow *f, const struct replay *r) {
   struct buf b = BUF_INIT;
   buf_ch(&b, '{');
-  number(&b, "fiId", f->fi);
-  text(&b, "status", flow_state_status((enum flow_state)f->state));
-  number(&b, "tasks", r->tasks);
-  number(&b, "slots", r->slots);
+  j_i64(&b, "fiId", f->fi);
+  j_text(&b, "status", flow_state_status((enum flow_state)f->state));
+  j_i64(&b, "tasks", r->tasks);
+  j_i64(&b, "slots", r->slots);
   figure(&b, "makespanSeconds", r->makespan_us);
   figure(&b, "criticalPathSeconds", r->critical_us);
   figure(&b, "workSeconds", r->work_us);
