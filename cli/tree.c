@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-#include "clock.h"
 #include "follow.h"
 #include "limits.h"
 
@@ -109,17 +108,18 @@ static void put_sign(struct follow *f, struct line *l, const struct look *look) 
   l->width += 2;
 }
 
-static double seconds_until(int64_t us) {
-  int64_t left = us - clock_wall_us();
+/* By the clock of the store, as all times of its rows are. */
+static double seconds_until(const struct follow *f, int64_t us) {
+  int64_t left = us - store_now(f->store);
   return left > 0 ? (double)left / 1e6 : 0;
 }
 
 /* What there is to say beside key and time. */
-static void note_of(const struct follow_node *n, char *out, size_t room) {
+static void note_of(const struct follow *f, const struct follow_node *n, char *out, size_t room) {
   uint32_t tasks = n->t_ok + n->t_bad + n->t_open, failed = follow_failed(n);
   if (n->state == NODE_FAILED && n->error) snprintf(out, room, "%s", n->error);
   else if (tasks > 1 && failed > 0) snprintf(out, room, "%u of %u tasks failed", failed, tasks);
-  else if (n->state == NODE_RUNNING && n->retry_us) snprintf(out, room, "attempt %u failed, again in %.1fs", n->attempts, seconds_until(n->retry_us));
+  else if (n->state == NODE_RUNNING && n->retry_us) snprintf(out, room, "attempt %u failed, again in %.1fs", n->attempts, seconds_until(f, n->retry_us));
   else if (n->state == NODE_RUNNING && n->attempts) snprintf(out, room, "attempt %u", n->attempts + 1);
   else if (n->state == NODE_SUCCESS && n->attempts) snprintf(out, room, "after %u attempts", n->attempts + 1);
 }
@@ -130,10 +130,10 @@ static void row(struct follow *f, uint32_t i, int cols) {
   struct line l = {.room = cols - 1};
   int indent = 2 * (int)(n->depth < INDENT_MAX ? n->depth : INDENT_MAX);
   if (indent > cols / 4) indent = cols / 4;
-  int64_t end = n->end_us ? n->end_us : clock_wall_us();
+  int64_t end = n->end_us ? n->end_us : store_now(f->store);
   char time[32] = "", note[LIMIT_ERROR_BYTES + 8] = "";
   if (n->start_us) snprintf(time, sizeof time, " %.1fs", end > n->start_us ? (double)(end - n->start_us) / 1e6 : 0.0);
-  note_of(n, note, sizeof note);
+  note_of(f, n, note, sizeof note);
   buf_printf(&l.b, "%*s", indent, "");
   l.width = indent;
   put_sign(f, &l, &looks[n->state < NODE__N ? n->state : NODE_NONE]);
@@ -152,7 +152,7 @@ static void summary(struct follow *f, uint32_t hidden, int cols) {
   const struct { uint32_t n; const char *what; } part[] = {
     {f->count[NODE_SUCCESS] + f->count[NODE_SKIPPED], "done"}, {f->count[NODE_RUNNING], "running"},
     {f->count[NODE_FAILED] + f->count[NODE_UPSTREAM_FAILED], "failed"}, {f->count[NODE_CANCELED], "canceled"}};
-  int64_t end = f->end_us ? f->end_us : clock_wall_us();
+  int64_t end = f->end_us ? f->end_us : store_now(f->store);
   struct line more = {.room = cols - 1}, l = {.room = cols - 1};
   char text[64];
   if (hidden) {
