@@ -144,8 +144,7 @@ static enum wr_rc admit(struct call *c, char allow[64]) {
   if (rc != WR_OK) return rc;
   if ((c->route->flags & ROUTE_CHANGES) && atomic_load(&c->api->draining)) return call_fail(c, WR_DRAINING, NULL);
   if (id && !text_id(id, strcspn(id, "/"), &c->id)) return call_fail(c, WR_BAD_ID, NULL);
-  int64_t most = c->route->fn == h_mon_log ? LIMIT_LOG_READ_BYTES : c->id ? LIMIT_NODES : LIMIT_PAGE;
-  return query_string(&c->q, in->query, c->route->query, most, &c->err);
+  return query_string(&c->q, in->query, c->route->query, c->route->most, &c->err);
 }
 
 static void send_answer(struct call *c) {

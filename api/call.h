@@ -50,6 +50,7 @@ struct route {
   enum body_rule body;
   unsigned flags;                 /* ROUTE_* */
   unsigned query;                 /* Q_* that the query string may have */
+  int64_t most;                   /* the largest limit= that it takes */
   handler_fn *fn;
 };
 

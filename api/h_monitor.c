@@ -23,7 +23,7 @@ static int list_flow(void *ctx, const struct flow_row *row) {
 }
 
 enum wr_rc h_mon_flows(struct call *c) {
-  enum wr_rc rc = c->body ? query_body(&c->q, c->body, c->route->query, LIMIT_PAGE, &c->err) : WR_OK;
+  enum wr_rc rc = c->body ? query_body(&c->q, c->body, c->route->query, c->route->most, &c->err) : WR_OK;
   if (rc != WR_OK) return rc;
   const struct query *q = &c->q;
   struct list_filter f = {.flow_id = q->flow_id, .fi = q->fi, .state = q->state, .status = q->status, .from_us = q->from_us, .to_us = q->to_us};
@@ -85,7 +85,7 @@ enum wr_rc h_mon_flow(struct call *c) {
 
 enum wr_rc h_mon_detail(struct call *c) {
   struct instance in;
-  enum wr_rc rc = c->body ? query_body(&c->q, c->body, c->route->query, LIMIT_NODES, &c->err) : WR_OK;
+  enum wr_rc rc = c->body ? query_body(&c->q, c->body, c->route->query, c->route->most, &c->err) : WR_OK;
   if (rc != WR_OK) return rc;
   rc = instance_load(c, c->id, &in);
   if (rc == WR_OK) rc = write_nodes(c, &in);

@@ -1,36 +1,37 @@
 /* The one table of routes. Nothing outside it is answered; matching is exact, on the decoded path. Immutable; any thread. */
 #include <string.h>
 #include "call.h"
+#include "limits.h"
 
 #define Q_LIST (Q_FLOW_ID | Q_FI_ID | Q_STATUS | Q_STATE | Q_FROM | Q_TO | Q_PAGE)
 
 static const struct route routes[] = {
-  {"POST", "/flow", ROLE_AUTHOR, BODY_REQUIRED, ROUTE_CHANGES | ROUTE_LARGE | ROUTE_KEYED, 0, h_flow_save},
-  {"GET", "/flow", ROLE_VIEWER, BODY_NONE, 0, Q_FLOW_ID | Q_NAME | Q_PAGE, h_flow_list},
-  {"GET", "/flow/{id}", ROLE_VIEWER, BODY_NONE, 0, 0, h_flow_get},
-  {"DELETE", "/flow/{id}", ROLE_AUTHOR, BODY_NONE, ROUTE_CHANGES, 0, h_flow_delete},
-  {"POST", "/task", ROLE_AUTHOR, BODY_REQUIRED, ROUTE_CHANGES | ROUTE_KEYED, 0, h_task_save},
-  {"GET", "/task", ROLE_VIEWER, BODY_NONE, 0, Q_NAME | Q_TYPE | Q_PAGE, h_task_list},
-  {"GET", "/task/{id}", ROLE_VIEWER, BODY_NONE, 0, 0, h_task_get},
-  {"DELETE", "/task/{id}", ROLE_AUTHOR, BODY_NONE, ROUTE_CHANGES, 0, h_task_delete},
+  {"POST", "/flow", ROLE_AUTHOR, BODY_REQUIRED, ROUTE_CHANGES | ROUTE_LARGE | ROUTE_KEYED, 0, 0, h_flow_save},
+  {"GET", "/flow", ROLE_VIEWER, BODY_NONE, 0, Q_FLOW_ID | Q_NAME | Q_PAGE, LIMIT_PAGE, h_flow_list},
+  {"GET", "/flow/{id}", ROLE_VIEWER, BODY_NONE, 0, 0, 0, h_flow_get},
+  {"DELETE", "/flow/{id}", ROLE_AUTHOR, BODY_NONE, ROUTE_CHANGES, 0, 0, h_flow_delete},
+  {"POST", "/task", ROLE_AUTHOR, BODY_REQUIRED, ROUTE_CHANGES | ROUTE_KEYED, 0, 0, h_task_save},
+  {"GET", "/task", ROLE_VIEWER, BODY_NONE, 0, Q_NAME | Q_TYPE | Q_PAGE, LIMIT_PAGE, h_task_list},
+  {"GET", "/task/{id}", ROLE_VIEWER, BODY_NONE, 0, 0, 0, h_task_get},
+  {"DELETE", "/task/{id}", ROLE_AUTHOR, BODY_NONE, ROUTE_CHANGES, 0, 0, h_task_delete},
 
-  {"POST", "/exec/flow/{id}", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES | ROUTE_KEYED, 0, h_exec_flow},
-  {"POST", "/exec/flows", ROLE_OPERATOR, BODY_REQUIRED, ROUTE_CHANGES | ROUTE_KEYED, 0, h_exec_flows},
-  {"POST", "/exec/task/{id}", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES | ROUTE_KEYED, 0, h_exec_task},
-  {"POST", "/exec/flow-ins/{id}/cancel", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES, 0, h_cancel_flow},
-  {"POST", "/exec/task-ins/{id}/cancel", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES, 0, h_cancel_task},
+  {"POST", "/exec/flow/{id}", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES | ROUTE_KEYED, 0, 0, h_exec_flow},
+  {"POST", "/exec/flows", ROLE_OPERATOR, BODY_REQUIRED, ROUTE_CHANGES | ROUTE_KEYED, 0, 0, h_exec_flows},
+  {"POST", "/exec/task/{id}", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES | ROUTE_KEYED, 0, 0, h_exec_task},
+  {"POST", "/exec/flow-ins/{id}/cancel", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES, 0, 0, h_cancel_flow},
+  {"POST", "/exec/task-ins/{id}/cancel", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES, 0, 0, h_cancel_task},
 
-  {"POST", "/monitor/flow", ROLE_VIEWER, BODY_OPTIONAL, 0, Q_LIST, h_mon_flows},
-  {"GET", "/monitor/flow", ROLE_VIEWER, BODY_NONE, 0, Q_LIST, h_mon_flows},
-  {"GET", "/monitor/flow/{id}", ROLE_VIEWER, BODY_NONE, 0, Q_PAGE | Q_NODES | Q_RUNS, h_mon_flow},
-  {"POST", "/monitor/flow/detail/{id}", ROLE_VIEWER, BODY_OPTIONAL, 0, Q_PAGE | Q_RUNS, h_mon_detail},
-  {"GET", "/monitor/node/{id}", ROLE_VIEWER, BODY_NONE, 0, Q_TASK_STATE, h_mon_node},
-  {"GET", "/monitor/task/{id}", ROLE_VIEWER, BODY_NONE, 0, 0, h_mon_task},
-  {"GET", "/monitor/task/{id}/log", ROLE_VIEWER, BODY_NONE, 0, Q_OFFSET | Q_LIMIT | Q_ATTEMPT | Q_STREAM, h_mon_log},
+  {"POST", "/monitor/flow", ROLE_VIEWER, BODY_OPTIONAL, 0, Q_LIST, LIMIT_PAGE, h_mon_flows},
+  {"GET", "/monitor/flow", ROLE_VIEWER, BODY_NONE, 0, Q_LIST, LIMIT_PAGE, h_mon_flows},
+  {"GET", "/monitor/flow/{id}", ROLE_VIEWER, BODY_NONE, 0, Q_PAGE | Q_NODES | Q_RUNS, LIMIT_NODES, h_mon_flow},
+  {"POST", "/monitor/flow/detail/{id}", ROLE_VIEWER, BODY_OPTIONAL, 0, Q_PAGE | Q_RUNS, LIMIT_NODES, h_mon_detail},
+  {"GET", "/monitor/node/{id}", ROLE_VIEWER, BODY_NONE, 0, Q_TASK_STATE, 0, h_mon_node},
+  {"GET", "/monitor/task/{id}", ROLE_VIEWER, BODY_NONE, 0, 0, 0, h_mon_task},
+  {"GET", "/monitor/task/{id}/log", ROLE_VIEWER, BODY_NONE, 0, Q_OFFSET | Q_LIMIT | Q_ATTEMPT | Q_STREAM, LIMIT_LOG_READ_BYTES, h_mon_log},
 
-  {"GET", "/livez", ROLE_NONE, BODY_NONE, ROUTE_ALWAYS, 0, h_livez},
-  {"GET", "/readyz", ROLE_NONE, BODY_NONE, ROUTE_ALWAYS, 0, h_readyz},
-  {"GET", "/version", ROLE_NONE, BODY_NONE, ROUTE_ALWAYS, 0, h_version},
+  {"GET", "/livez", ROLE_NONE, BODY_NONE, ROUTE_ALWAYS, 0, 0, h_livez},
+  {"GET", "/readyz", ROLE_NONE, BODY_NONE, ROUTE_ALWAYS, 0, 0, h_readyz},
+  {"GET", "/version", ROLE_NONE, BODY_NONE, ROUTE_ALWAYS, 0, 0, h_version},
 };
 enum { N_ROUTE = sizeof routes / sizeof *routes };
 
