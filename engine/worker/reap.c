@@ -123,18 +123,25 @@ char reap_state(pid_t pid, char name[16]) {
   return shut[2];
 }
 
-size_t reap_debris(bool marked, void (*slay)(void *ctx, pid_t pid), void *ctx) {
+static void slay_each(void *ctx, const pid_t *pid, size_t n) {
+  pid_t group = 0;
+  (void)ctx;
+  for (size_t i = 0; i < n; i++) reap_slay(pid[i], &group);
+}
+
+size_t reap_debris(bool marked, slay_fn *slay, void *ctx) {
   struct kids k = KIDS_INIT;
   size_t alive = 0;
-  pid_t session = getsid(0), group = 0;
+  pid_t session = getsid(0);
   for (bool again = true; again;) { /* reaping one may bring us its children */
+    size_t n = 0;
     again = false;
     alive = 0;
     reap_children(&k);
-    for (size_t i = 0; i < k.n; i++) {
-      if (getsid(k.v[i]) == session || (marked && reap_mark(k.v[i]) < MARK_BASE)) continue;
-      if (slay) slay(ctx, k.v[i]);
-      else reap_slay(k.v[i], &group);
+    for (size_t i = 0; i < k.n; i++)
+      if (getsid(k.v[i]) != session && (!marked || reap_mark(k.v[i]) >= MARK_BASE)) k.v[n++] = k.v[i];
+    if (n > 0) (slay ? slay : slay_each)(ctx, k.v, n); /* all of them before any is waited for */
+    for (size_t i = 0; i < n; i++) {
       if (waitpid(k.v[i], NULL, WNOHANG) == k.v[i]) again = true;
       else alive++;
     }

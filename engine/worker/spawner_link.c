@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 #include "mem.h"
 #include "own.h"
@@ -121,19 +122,31 @@ static void await_guard(struct spawner *s) {
   s->guard = s->pid = -1;
 }
 
-/* This process may have given up the right to kill what it inherits; the spare has it. */
-static void slay(void *ctx, pid_t pid) {
-  struct spawner *s = ctx;
-  const struct sw_slay m = {.kind = SW_SLAY, .n = 1, .pid = {pid}};
+/* By the spare. False: it has not answered in time, and is woken. */
+static bool slay_by_spare(struct spawner *s, const struct sw_slay *m, int64_t until_us) {
   struct sw_plain answer;
   struct pollfd p = {.fd = s->spare, .events = POLLIN};
+  int64_t left = until_us - clock_mono_us();
+  if (send(s->spare, m, sizeof *m, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)sizeof *m && poll(&p, 1, left > 0 ? (int)(left / 1000) + 1 : 0) > 0)
+    return recv(s->spare, &answer, sizeof answer, MSG_DONTWAIT) > 0;
+  kill(s->spare_pid, SIGCONT);
+  return false;
+}
+
+/* This process may have given up the right to kill what it inherits; the spare has it. However many there are, SLAY_MS is all that
+ * they cost: the rest has its turn when it is asked again. */
+static void slay(void *ctx, const pid_t *pid, size_t n) {
+  struct spawner *s = ctx;
+  int64_t until = clock_mono_us() + SLAY_MS * 1000;
   pid_t group = 0;
   if (geteuid() == s->uid || s->spare < 0) {
-    reap_slay(pid, &group);
-  } else if (send(s->spare, &m, sizeof m, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)sizeof m && poll(&p, 1, SLAY_MS) > 0) {
-    (void)!recv(s->spare, &answer, sizeof answer, MSG_DONTWAIT);
-  } else {
-    kill(s->spare_pid, SIGCONT);
+    for (size_t i = 0; i < n; i++) reap_slay(pid[i], &group);
+    return;
+  }
+  for (size_t at = 0; at < n; at += SW_SLAY_MAX) {
+    struct sw_slay m = {.kind = SW_SLAY, .n = n - at < SW_SLAY_MAX ? (uint32_t)(n - at) : SW_SLAY_MAX};
+    memcpy(m.pid, pid + at, m.n * sizeof *pid);
+    if (!slay_by_spare(s, &m, until)) return;
   }
 }
 
@@ -143,8 +156,11 @@ bool spawner_cleared(struct spawner *s) {
 }
 
 void spawner_kill(struct spawner *s) {
-  if (s->guard > 0) slay(s, s->guard); /* its session is another than ours, and its group its spawner's */
-  if (s->pid > 0) slay(s, s->pid);
+  pid_t both[2];
+  size_t n = 0;
+  if (s->guard > 0) both[n++] = s->guard; /* its session is another than ours, and its group its spawner's */
+  if (s->pid > 0) both[n++] = s->pid;
+  slay(s, both, n);
 }
 
 int spawner_next(struct spawner *s) {

@@ -136,8 +136,10 @@ bool reap_user(pid_t pid, uint32_t *uid);      /* of whoever it runs as, whether
 uint64_t reap_mark(pid_t pid);
 /* Kills and reaps what a dead spawner left to this process: children in another session than its own (every attempt
  * lives in one of its own). Returns how many still live; never blocks. */
-/* slay NULL = reap_slay() */
-size_t reap_debris(bool marked, void (*slay)(void *ctx, pid_t pid), void *ctx);           /* marked: only what carries the mark of an attempt; a host may have other children */
+/* slay: kills all of them, NULL = reap_slay() each. marked: only what carries the mark of an attempt; a host may have other children.
+ * A process that lowers its own limit of file locks has none: what is marked then is the rest of its tree. */
+typedef void slay_fn(void *ctx, const pid_t *pid, size_t n);
+size_t reap_debris(bool marked, slay_fn *slay, void *ctx);
 
 /* ---- former.c: who holds the lock of a data directory, of those of a server that was killed ---- */
 void former_wake(int lock);                              /* continues those that are stopped: they see then that they are to end */

@@ -12,11 +12,13 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bare.h"
 #include "clock.h"
 #include "harness.h"
+#include "spawner_wire.h"
 
 enum { FLOOD = 2000, STARTS = 60, HELD_MS = 300, PARKED = 8192 };
 static char self[256];
@@ -315,6 +317,46 @@ static void test_endless_siblings(void **st) {
 }
 
 /* Until exec the spawner has its errno in common with its child. */
+struct slain { unsigned calls; size_t n; };
+static void count_slain(void *ctx, const pid_t *pid, size_t n) {
+  struct slain *s = ctx;
+  if (s->calls++ == 0) s->n = n;
+  for (size_t i = 0; i < n; i++) kill(pid[i], SIGKILL);
+}
+
+/* In a process of its own: 0 = what it inherited was killed by one call, before any of it was waited for. */
+static int reap_many(void) {
+  enum { MANY = 100 };
+  struct slain s = {0};
+  int ready[2];
+  char c;
+  if (pipe(ready)) return 1;
+  for (int i = 0; i < MANY; i++) {
+    if (fork() != 0) continue;
+    close(ready[0]);
+    setsid();
+    (void)!write(ready[1], "x", 1);
+    for (;;) pause();
+  }
+  for (int i = 0; i < MANY; i++)
+    if (read(ready[0], &c, 1) != 1) return 2;
+  size_t left = reap_debris(false, count_slain, &s);
+  if (s.n != MANY || s.calls == 0) return 3;
+  while (left > 0) left = reap_debris(false, count_slain, &s);
+  return waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD ? 0 : 4;
+}
+
+/* Whoever kills for a node that may not waits for an answer: once, not for each process. */
+static void test_many_at_once(void **st) {
+  int status;
+  (void)st;
+  pid_t pid = fork();
+  if (pid == 0) _exit(reap_many());
+  assert_int_equal(waitpid(pid, &status, 0), pid);
+  assert_true(WIFEXITED(status));
+  assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void test_errno_of_a_wait(void **st) {
   static _Atomic uint32_t word = 1;
   const struct timespec t = {0, 1000};
@@ -396,7 +438,7 @@ int main(int argc, char **argv) {
     cmocka_unit_test(test_given_back), cmocka_unit_test(test_siblings), cmocka_unit_test(test_forged_mark),
     cmocka_unit_test(test_unkillable), cmocka_unit_test(test_hostile_stop),
     cmocka_unit_test(test_both_stopped), cmocka_unit_test(test_spare_killed), cmocka_unit_test(test_spare_later), cmocka_unit_test(test_guard_killed),
-    cmocka_unit_test(test_endless_siblings), cmocka_unit_test(test_errno_of_a_wait), cmocka_unit_test(test_spare_stopped), cmocka_unit_test(test_guard_of_a_busy_node)};
+    cmocka_unit_test(test_endless_siblings), cmocka_unit_test(test_many_at_once), cmocka_unit_test(test_errno_of_a_wait), cmocka_unit_test(test_spare_stopped), cmocka_unit_test(test_guard_of_a_busy_node)};
   int rc = cmocka_run_group_tests_name("standing", tests, NULL, NULL);
   h_close();
   return rc;
