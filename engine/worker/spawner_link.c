@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -295,6 +296,14 @@ const struct never_started *spawner_never_started(const struct spawner *s, size_
   return s->never;
 }
 
+/* Attempts are marked by a limit that nobody lowers for anything else, as a rule. */
+static void warn_unmarked(void) {
+  struct rlimit l;
+  if (getrlimit(RLIMIT_LOCKS, &l) != 0 || l.rlim_max >= 2 * MARK_BASE) return;
+  log_warn("worker.unmarked", L_STR("why", "the limit of file locks is lowered (ulimit -x): processes do not show whose they are, and what a killed "
+                                    "spawner and its guard leave behind is not killed"));
+}
+
 enum wr_rc spawner_start(const struct spawner_opts *o, struct spawner **out, struct wr_err *err) {
   struct spawner *s = wr_new(struct spawner);
   s->sock = s->spare = s->guard = s->pid = s->spare_pid = -1;
@@ -308,6 +317,7 @@ enum wr_rc spawner_start(const struct spawner_opts *o, struct spawner **out, str
   if (o->found) found = *o->found;
   else found_take(&found);
   if (rc == WR_OK && !o->no_tasks) rc = check_proc(err);
+  if (rc == WR_OK && !o->no_tasks) warn_unmarked();
   if (rc == WR_OK) rc = fork_first(s, lock, &found, err);
   bool runs = rc == WR_OK;
   if (runs) rc = own_same(lock, o->data_dir, LOCK_NAME, err); /* or it locks what nobody else would find */
