@@ -73,7 +73,7 @@ def main():
     fi = weir.call("POST", f"/exec/flow/{flow_id}")["fiId"]
     run = follow(weir, fi)
     expect(run["status"], "FAILED", "status of the first run")
-    expect(run["errorMsg"], "Internal Exception.", "errorMsg of the first run")
+    expect(run["errorMsg"], "node n4: Internal Exception.", "errorMsg of the first run")
     broken = run["nodes"][2]
     expect((broken["status"], broken["errorMsg"]), ("FAILED", "Internal Exception."), "third node")
 

@@ -7,10 +7,17 @@
 void eff_mark_flow(struct run *r, struct run_ctx *c, const char *error) {
   struct effects *e = c->out;
   if (r->eff == 0) {
-    *WR_PUSH(e->flow, e->n_flow, e->cap_flow) = (struct eff_flow){r, NULL};
+    *WR_PUSH(e->flow, e->n_flow, e->cap_flow) = (struct eff_flow){r, NULL, 0};
     r->eff = (uint32_t)e->n_flow;
   }
-  if (error) e->flow[r->eff - 1].error = error;
+  if (!error) return;
+  e->flow[r->eff - 1].error = error;
+  e->flow[r->eff - 1].of_node = 0;
+}
+
+void eff_blame_node(struct run *r, struct run_ctx *c, uint32_t node, const char *error) {
+  eff_mark_flow(r, c, error);
+  if (error) c->out->flow[r->eff - 1].of_node = node + 1;
 }
 
 void eff_mark_node(struct run *r, struct run_ctx *c, uint32_t node, const char *error) {

@@ -3,6 +3,7 @@
 #define CORE_EFFECTS_H
 #include "run.h"
 void eff_mark_flow(struct run *r, struct run_ctx *c, const char *error);
+void eff_blame_node(struct run *r, struct run_ctx *c, uint32_t node, const char *error);  /* the flow's error is that of a node */
 void eff_mark_node(struct run *r, struct run_ctx *c, uint32_t node, const char *error);
 void eff_mark_task(struct run *r, struct run_ctx *c, uint32_t task, const char *error, const void *result);
 void eff_after(struct run *r, struct run_ctx *c, enum after_kind kind, uint32_t task, uint8_t slot);

@@ -75,7 +75,7 @@ uint32_t run_kept_failure(const struct run *r) {
   return first;
 }
 
-void run_blame(struct run *r, struct run_ctx *c, const char *error) {
+void run_blame(struct run *r, struct run_ctx *c, uint32_t node, const char *error) {
   r->text_error = 1;
-  eff_mark_flow(r, c, error);
+  eff_blame_node(r, c, node, error);
 }

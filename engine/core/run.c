@@ -84,7 +84,7 @@ static void node_end(struct run *r, struct run_ctx *c, uint32_t node, enum node_
     r->failed++;
     if (!r->text_error) {
       r->text_error = 1;
-      eff_mark_flow(r, c, error);
+      eff_blame_node(r, c, node, error);
     }
     /* UPSTREAM_FAILED is a consequence: its cause was answered before, or is one that a re-run keeps. */
     if (state != NODE_UPSTREAM_FAILED && r->wish == WISH_NONE && r->dag->on_failure != FLOW_CONTINUE)

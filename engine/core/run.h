@@ -124,7 +124,8 @@ enum after_kind {
   AFTER_FLOW_DONE     /* the flow became final */
 };
 
-struct eff_flow { struct run *r; const char *error; /* NULL = keep, "" = clear */ };
+/* error: NULL = keep, "" = clear. of_node: whose error it is, + 1; 0 = none's. */
+struct eff_flow { struct run *r; const char *error; uint32_t of_node; };
 struct eff_node { struct run *r; uint32_t node; const char *error; };
 struct eff_task { struct run *r; uint32_t task; const char *error; const void *result; };
 struct eff_attempt { struct run *r; uint32_t task, epoch; int64_t owner, start_us, end_us; enum task_ev why; const char *error;
@@ -192,7 +193,7 @@ enum run_rc run_drain(struct run *r, struct run_ctx *c);
 /* After RUN_EV_RERUN: the kept node whose failure came first, UINT32_MAX = none. Its text is the flow's from then on:
  * the caller reads it and says so. */
 uint32_t run_kept_failure(const struct run *r);
-void run_blame(struct run *r, struct run_ctx *c, const char *error);
+void run_blame(struct run *r, struct run_ctx *c, uint32_t node, const char *error);
 
 /* What was read. A node without a row: run_load_none(). Tasks of a node must be loaded before the node. */
 void run_load_none(struct run *r, uint32_t node);

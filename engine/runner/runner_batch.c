@@ -21,6 +21,16 @@ static const char *cut(struct runner *r, const char *s) {
   return t;
 }
 
+/* Which node failed stands before what it says. */
+static const char *flow_error(struct runner *r, const struct eff_flow *e, const struct flow_def *def) {
+  struct buf b = BUF_INIT;
+  if (!e->error || !e->of_node) return cut(r, e->error);
+  buf_printf(&b, "node %s: %s", def->node[def->dag_node[e->of_node - 1]].key, e->error);
+  const char *s = cut(r, arena_memdup0(&r->mem, b.data, b.len));
+  buf_done(&b);
+  return s;
+}
+
 static const char *bases_text(struct runner *r, const struct run *run) {
   struct buf b = BUF_INIT;
   run_bases_text(run, &b);
@@ -48,7 +58,7 @@ static void flow_rows(struct runner *r) {
       .row = {.fi = run->fi, .flow_id = l->flow_id, .flow_version = l->def->version, .version = r->b.id, .state = run->state,
               .wish = run->wish, .run_no = (uint32_t)run->n_base, .live = run->live, .failed = run->failed,
               .create_us = run->create_us, .start_us = l->start_us, .end_us = run->end_us, .update_us = run->last_us,
-              .due_us = run->due_us, .error = cut(r, e->error), .params = l->params ? l->params->text : NULL,
+              .due_us = run->due_us, .error = flow_error(r, e, l->def), .params = l->params ? l->params->text : NULL,
               .bases = bases_text(r, run), .more = more_text(r, run)}};
   }
 }

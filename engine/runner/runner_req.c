@@ -392,7 +392,7 @@ static enum store_rc blame_kept(struct runner *r, struct live *l) {
   if (node == UINT32_MAX) return STORE_OK;
   int64_t ni = run_ni(l->r, node);
   enum store_rc rc = store_nodes(r->s, &ni, 1, &row, &got);
-  if (rc == STORE_OK) run_blame(l->r, &r->c, got == 1 && row.error ? arena_strdup(&r->mem, row.error) : "Failed.");
+  if (rc == STORE_OK) run_blame(l->r, &r->c, node, got == 1 && row.error ? arena_strdup(&r->mem, row.error) : "Failed.");
   return rc;
 }
 

@@ -105,7 +105,7 @@ class Sample(Case):
                          (1, 1, "first flow", "RUNNING", ""))
         done = self.finished(1)
         self.assertEqual((done["status"], done["state"], done["flowVersion"]), ("FAILED", "FAILED", 2))
-        self.assertEqual(done["errorMsg"], "task content")
+        self.assertEqual(done["errorMsg"], "node n4: task content")
         self.assertEqual([n["state"] for n in done["nodes"]], ["SUCCESS", "SUCCESS", "FAILED", "UPSTREAM_FAILED"])
         self.assertEqual([n["status"] for n in done["nodes"]], ["SUCCESS", "SUCCESS", "FAILED", "FAILED"])
         self.assertEqual([n["nodeKey"] for n in done["nodes"]], ["n2", "n3", "n4", "n5"])

@@ -44,7 +44,7 @@ class Run(unittest.TestCase):
         self.assertEqual(done.returncode, 1, done.stderr)
         run = self.one_object(done)
         self.assertEqual(set(run), {"fiId", "status", "state", "errorMsg", "nodes"})
-        self.assertEqual((run["fiId"], run["status"], run["state"], run["errorMsg"]), (1, "FAILED", "FAILED", "no way"))
+        self.assertEqual((run["fiId"], run["status"], run["state"], run["errorMsg"]), (1, "FAILED", "FAILED", "node b: no way"))
         self.assertEqual([(n["nodeKey"], n["state"], n["errorMsg"]) for n in run["nodes"][:2]], [("a", "SUCCESS", ""), ("b", "FAILED", "no way")])
         self.assertEqual(run["nodes"][2]["state"], "UPSTREAM_FAILED")
         self.assertEqual([[(t["taskName"], t["state"], t.get("result")) for t in n["tasks"]] for n in run["nodes"]],
@@ -84,7 +84,7 @@ class Run(unittest.TestCase):
         done = self.run_flow(flow(task("a", "EXCEPTION", "one\ntwo\x1b[31m")))
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertRegex(done.stdout, r"(?m)^a FAILED \d+\.\d+s one two \[31m$")
-        self.assertRegex(done.stdout, r"flow 1 FAILED \d+\.\d+s one two \[31m\n$")
+        self.assertRegex(done.stdout, r"flow 1 FAILED \d+\.\d+s node a: one two \[31m\n$")
 
     @unittest.skipUnless(os.geteuid() == 0, "not root")
     def test_run_as_result(self):

@@ -67,7 +67,7 @@ static void result_that_is_never_stored_is_a_failure(void **st) {
   pass(500, 0, 1);
   assert_false(runner_set_aside(a->r, fi));
   assert_int_equal(memdb_flow(db, fi)->r.state, FLOW_FAILED);
-  assert_string_equal(memdb_flow(db, fi)->r.error, "The database refuses its result.");
+  assert_string_equal(memdb_flow(db, fi)->r.error, "node n1: The database refuses its result.");
 }
 
 /* A fault of the whole server that says of each row that it is the row's: not one result may become a failure by it. */

@@ -140,8 +140,15 @@ static void final_cause(struct world *w, const struct run *r) {
   if (!cause) sim_fail(w, "flow %lld was stopped (wish %u), but nothing failed in its run %zu", (long long)r->fi, r->wish, r->n_base);
 }
 
+/* "node KEY: " and what the node says. */
+static bool says(const char *flow, const char *key, const char *node) {
+  size_t n = strlen(key);
+  return flow && node && strncmp(flow, "node ", 5) == 0 && strncmp(flow + 5, key, n) == 0 && strncmp(flow + 5 + n, ": ", 2) == 0 &&
+         strcmp(flow + n + 7, node) == 0;
+}
+
 /* A flow's text is that of its first failed node: of this run or a kept one. */
-static void final_reason(struct world *w, const struct mem_flow *f, const struct run *r) {
+static void final_reason(struct world *w, const struct mem_flow *f, const struct flow_def *def, const struct run *r) {
   int64_t first = INT64_MAX;
   bool same = false;
   if (f->r.state != FLOW_FAILED || r->wish == WISH_TIMEOUT) return;
@@ -149,7 +156,7 @@ static void final_reason(struct world *w, const struct mem_flow *f, const struct
     if (r->node[i].state != NODE_SUCCESS && r->node[i].end_us < first) first = r->node[i].end_us;
   for (uint32_t i = 0; i < r->dag->n && !same; i++) {
     const struct mem_node *n = memdb_node(w->db, run_ni(r, i));
-    same = r->node[i].state != NODE_SUCCESS && r->node[i].end_us == first && f->r.error && n->r.error && strcmp(f->r.error, n->r.error) == 0;
+    same = r->node[i].state != NODE_SUCCESS && r->node[i].end_us == first && says(f->r.error, def->node[def->dag_node[i]].key, n->r.error);
   }
   if (!same) sim_fail(w, "flow %lld says '%s', its first failed node does not", (long long)r->fi, f->r.error ? f->r.error : "");
 }
@@ -177,7 +184,7 @@ void rebuild_final(struct world *w, const struct mem_flow *f) {
   bool wide = r->dag->n > 100; /* parents_of() is quadratic */
   for (uint32_t i = 0; i < r->dag->n; i += wide ? 1 + (uint32_t)sim_rnd(w, 200) : 1) final_node(w, def, r, i);
   final_cause(w, r);
-  final_reason(w, f, r);
+  final_reason(w, f, def, r);
   final_texts(w, f, r);
   run_free(r);
 }
