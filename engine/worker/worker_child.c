@@ -450,8 +450,10 @@ static bool never_began(const struct child *c, const struct sw_exit *m) {
 /* What is not the task's doing: nothing began (HANDBACK), or it may have and was cut short (LOST, class INFRA). */
 static void judge(const struct child *c, const struct sw_exit *m, const char *error) {
   struct wx_exec *x = c->x;
-  x->never = never_began(c, m);
-  x->again = x->never && (m->err == ETXTBSY || (m->step == STEP_EXEC && m->err == EAGAIN)); /* the user has its fill of processes */
+  bool busy = m->step == STEP_EXEC && m->err == ETXTBSY;
+  x->worn = busy && x->a->tries >= BUSY_TRIES;
+  x->never = !x->worn && never_began(c, m);
+  x->again = !x->never ? 0 : busy ? BUSY_TRIES : m->step == STEP_EXEC && m->err == EAGAIN ? AGAIN_TRIES : 0; /* the user has its fill of processes */
   if (!x->never && !x->lost && m->flags & SW_LATE) x->lost = "The node's lease is over.";
   if (c->orphaned || m->step == STEP_WAITED || m->step == STEP_DEADLINE || x->again) return; /* says nothing of this node */
   if (x->never) start_failed(x->w, error);

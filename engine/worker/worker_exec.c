@@ -73,6 +73,7 @@ void exec_finish(struct wx_exec *x) {
 /* What the worker knows better than the executor. */
 static void overrule(struct wx_exec *x) {
   struct attempt *a = x->a;
+  if (x->worn && a->end == ATTEMPT_FATAL) a->end = ATTEMPT_FAIL; /* a later try may find it written */
   bool done = a->end == ATTEMPT_OK && !a->asked; /* one that we asked to stop did: what it did before does not count */
   if (!x->never && !x->lost && !(x->handback && !done)) return;
   if (!x->never) { /* else it says why */
@@ -100,9 +101,9 @@ static void give_back(struct wx_exec *x) {
     a->log_bytes = (int64_t)a->result_len;
   }
   if (x->ops->release) x->ops->release(&host, x);
-  bool again = x->again && !x->canceled && !w->draining;
+  uint32_t again = x->canceled || w->draining ? 0 : x->again;
   exec_free(x);
-  if (!again || !later_busy(w, a)) worker_give_back(w, a);
+  if (!again || !later_busy(w, a, again)) worker_give_back(w, a);
   later_former_ended(w, a->ti);
 }
 

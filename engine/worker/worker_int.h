@@ -76,9 +76,10 @@ struct wx_exec {
   bool log_ending;                 /* xlog_end() was called */
   const char *lost;                /* why it comes back as LOST, whatever the executor said; NULL = it does not */
   bool handback;                   /* comes back as HANDBACK unless it ended by itself with success */
-  bool again;                      /* its program was being written: it is started once more, later */
+  bool worn;                       /* its program was being written for as long as one waits for that */
   bool never;                      /* it never began, for no fault of its own: comes back as HANDBACK, whatever else was wished */
   bool log_is_result;
+  uint32_t again;                  /* it is started once more, later, unless that was so often; 0 = it is not */
   int64_t log_cap;                 /* < 0 = default */
   char fence[FENCE_BYTES];         /* last: not zeroed */
 };
@@ -198,7 +199,8 @@ void home_cleanup(struct worker *w);
 /* ---- worker_later.c ---- */
 void later_former(struct worker *w, struct attempt *a);       /* starts when the former attempt of that task has ended here */
 void later_former_ended(struct worker *w, int64_t ti);
-bool later_busy(struct worker *w, struct attempt *a);         /* starts a little later; false: that was tried for long enough */
+enum { BUSY_SAID = 8, AGAIN_TRIES = 9, BUSY_TRIES = 19 };     /* logged; ten seconds; a minute */
+bool later_busy(struct worker *w, struct attempt *a, uint32_t tries);   /* starts a little later; false: that was tried so often */
 bool later_cancel(struct worker *w, int64_t ti, uint32_t epoch);  /* false: it does not wait here */
 void later_recall(struct worker *w);                          /* all of them come back as HANDBACK */
 

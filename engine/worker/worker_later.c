@@ -1,14 +1,15 @@
 /* Attempts that this node has and does not start yet: one whose former attempt has not ended here (its process dies, its log is
- * being written), and one whose program is just being written (ETXTBSY). Nothing of them has begun, so whatever comes first -
+ * being written), and one whose program is just being written (ETXTBSY), for a minute: then that is its failure. Nothing of them has begun, so whatever comes first -
  * a cancel, a stop, the end of the lease, too long a wait - sends them back without a count. Loop thread only. */
 #include <stdlib.h>
 
 #include "clock.h"
+#include "log.h"
 #include "worker_int.h"
 
 #define FORMER_US (LOG_LAST_US + 1000000)   /* a wait for a former attempt: longer than one waits for its log */
-#define BUSY_FIRST_US 20000                 /* then twice that, and so on: ten seconds in all */
-enum { BUSY_TRIES = 9 };
+#define BUSY_FIRST_US 20000                 /* then twice that, and so on */
+#define BUSY_MAX_US 5000000
 
 struct later { struct timer t; struct attempt *a; const char *why; };
 
@@ -47,12 +48,15 @@ void later_former_ended(struct worker *w, int64_t ti) {
   if (l && l->t.fire == former_due) exec_start(w, later_take(w, l));
 }
 
-bool later_busy(struct worker *w, struct attempt *a) {
-  if (a->tries == BUSY_TRIES) return false;
+bool later_busy(struct worker *w, struct attempt *a, uint32_t tries) {
+  if (a->tries >= tries) return false;
+  int64_t us = (int64_t)BUSY_FIRST_US << (a->tries < 10 ? a->tries : 10);
+  if (a->tries == BUSY_SAID) log_warn("worker.start_waits", L_INT("task", a->ti), L_INT("attempt", a->epoch), L_STR("why", a->error ? a->error : ""));
   free(a->error); /* of this try; the next one says its own */
   free(a->result);
   a->error = a->result = NULL;
-  put(w, a, (int64_t)BUSY_FIRST_US << a->tries++, busy_due, NULL);
+  a->tries++;
+  put(w, a, us < BUSY_MAX_US ? us : BUSY_MAX_US, busy_due, NULL);
   return true;
 }
 

@@ -111,10 +111,34 @@ static void test_busy_program(void **st) {
   buf_done(&config);
 }
 
+/* One that is always being written is not tried for ever: its own failure, by name, and another attempt may follow. */
+static void test_always_busy(void **st) {
+  (void)st;
+  char path[96], config[128];
+  struct health_part p;
+  int64_t before = h_paused();
+  snprintf(path, sizeof path, "%s/busy", H.dir);
+  snprintf(config, sizeof config, "{\"argv\":[\"%s\"]}", path);
+  int to = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+  assert_true(to >= 0 && fchmod(to, 0755) == 0);
+  struct attempt *a = h_attempt("SHELL", NULL, config);
+  a->tries = 1000;                                            /* as after a minute */
+  int64_t ti = a->ti;
+  worker_start(H.w, a);
+  a = h_await(ti);
+  assert_int_equal(a->end, ATTEMPT_FAIL);
+  if (!a->error || !strstr(a->error, path) || !strstr(a->error, "Text file busy")) fail_msg("%s", a->error ? a->error : "no error");
+  worker_health(H.w, &p);
+  assert_true(p.ok);
+  assert_int_equal(h_paused(), before);
+  attempt_free(a);
+  close(to);
+}
+
 int main(void) {
   h_open(NULL);
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_busy_program), cmocka_unit_test(test_own_limits), cmocka_unit_test(test_no_descriptor_here),
+    cmocka_unit_test(test_busy_program), cmocka_unit_test(test_always_busy), cmocka_unit_test(test_own_limits), cmocka_unit_test(test_no_descriptor_here),
     cmocka_unit_test(test_no_descriptor_at_the_spawner)};
   int rc = cmocka_run_group_tests_name("trouble", tests, NULL, NULL);
   h_close();
