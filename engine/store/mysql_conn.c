@@ -156,6 +156,16 @@ unsigned my_fail(struct my_conn *c, unsigned e) {
   return c->err;
 }
 
+bool my_in_time(struct my_conn *c, bool begins) {
+  int64_t until = c->role == MY_READ ? store_until() : 0;
+  if (until == 0) return true;
+  int64_t now = clock_mono_us();
+  if (now < (begins ? until - c->s->request_us / 2 : until)) return true;
+  c->sent_us = now; /* the server may be there, only slow */
+  (void)my_fail(c, MY_LATE);
+  return false;
+}
+
 bool my_too_large(struct my_conn *c, size_t n) {
   if (n + ROOM < c->packet_max) return false;
   c->err = MY_TOO_LARGE;
@@ -255,7 +265,7 @@ static unsigned gone(struct my_conn *c) { return c->err = CR_SERVER_LOST; }
 
 unsigned my_query(struct my_conn *c, const char *sql, size_t n) {
   if (!c->m) return gone(c);
-  if (my_too_large(c, n)) return c->err;
+  if (!my_in_time(c, true) || my_too_large(c, n)) return c->err;
   c->sent_us = clock_mono_us();
   if (mysql_real_query(c->m, sql, n)) return my_fail(c, mysql_errno(c->m));
   my_heard(c);

@@ -63,14 +63,16 @@ unsigned my_answer(struct my_conn *c);
 unsigned my_exec(struct my_conn *c, const char *sql); /* constant text without a result set */
 bool my_too_large(struct my_conn *c, size_t n);       /* the server would not take n bytes: notes MY_TOO_LARGE */
 unsigned my_fail(struct my_conn *c, unsigned e);      /* notes error e; closes a lost connection; returns what it really is */
+/* A reader's: may a statement begin (a row still be waited for), for what is left of the request? False: closed, MY_LATE. */
+bool my_in_time(struct my_conn *c, bool begins);
 void my_heard(struct my_conn *c);                     /* an answer has come */
 void my_stmts_close(struct my_conn *c);
 /* mysql_settings.c: sets what a session may set, then reads back all that this program stands on. 0, or MY_SETTING with
  * the sentence in c->why. Fills in c->packet. */
 unsigned my_settings(struct my_conn *c);
 
-/* ---- errors (mysql_err.c): numbers of the server and the library, and two of our own ---- */
-enum { MY_TOO_LARGE = 60001, MY_SETTING };            /* a row no packet can carry; a setting that is not as needed */
+/* ---- errors (mysql_err.c): numbers of the server and the library, and three of our own ---- */
+enum { MY_TOO_LARGE = 60001, MY_SETTING, MY_LATE };   /* a row no packet can carry; a setting that is not as needed; the request's time is over */
 enum store_rc my_rc(unsigned e);                      /* what it means before COMMIT */
 enum wr_rc my_err(unsigned e, struct wr_err *err);
 bool my_lost(unsigned e);                             /* the connection is of no more use */

@@ -54,7 +54,7 @@ static const struct { unsigned e; enum store_rc rc; const char *words; } known[]
   {ER_MAX_PREPARED_STMT_COUNT_REACHED, STORE_DOWN, "max_prepared_stmt_count of the database is used up: raise it."},
   {ER_BINLOG_STMT_MODE_AND_ROW_ENGINE, STORE_DOWN, "binlog_format of the database is STATEMENT: set it to ROW or MIXED."},
   {WSREP_NOT_READY, STORE_DOWN, "The node of the database cluster is not ready for work."},
-  {MY_SETTING, STORE_DOWN, NULL},
+  {MY_SETTING, STORE_DOWN, NULL}, {MY_LATE, STORE_RETRY, "The database takes too long for one request."},
 };
 enum { N_KNOWN = sizeof known / sizeof *known };
 
@@ -78,7 +78,7 @@ bool my_lost(unsigned e) {
   switch (e) {
     case ER_SERVER_SHUTDOWN: case ER_CONNECTION_KILLED: case ER_NEW_ABORTING_CONNECTION: case ER_NET_READ_ERROR:
     case ER_NET_READ_INTERRUPTED: case ER_NET_ERROR_ON_WRITE: case ER_NET_WRITE_INTERRUPTED: case ER_NET_PACKETS_OUT_OF_ORDER:
-    case MY8_IDLE: case ER_NET_PACKET_TOO_LARGE: case ER_OPTION_PREVENTS_STATEMENT: case READ_ONLY_MODE: case READ_ONLY_TX: case MY_SETTING:
+    case MY8_IDLE: case ER_NET_PACKET_TOO_LARGE: case ER_OPTION_PREVENTS_STATEMENT: case READ_ONLY_MODE: case READ_ONLY_TX: case MY_SETTING: case MY_LATE:
     case ER_BINLOG_STMT_MODE_AND_ROW_ENGINE: /* a session keeps the format that it began with */
       return true;
     default:

@@ -108,8 +108,9 @@ static void bind_param(struct bound *p, unsigned i, const struct my_arg *a) {
 static struct my_stmt *execute(struct my_conn *c, const char *sql, const struct my_arg *arg, size_t n) {
   struct bound p;
   if (!c->m) return c->err = CR_SERVER_LOST, NULL;
+  if (!my_in_time(c, true)) return NULL;
   struct my_stmt *s = prepared(c, sql);
-  if (!s) return NULL;
+  if (!s || !my_in_time(c, true)) return NULL;
   wr_assert(n <= MY_COLS && n == mysql_stmt_param_count(s->st));
   size_t bytes = 0;
   for (unsigned i = 0; i < n; i++) bytes += arg[i].n;
@@ -177,6 +178,7 @@ static bool take_row(struct my_stmt *s) {
 
 bool my_next(struct my_rows *r) {
   if (r->err || !r->st) return false;
+  if (!my_in_time(r->c, false)) return r->err = r->c->err, r->st = NULL, false;
   int rc = mysql_stmt_fetch(r->st->st);
   if ((rc == 0 || rc == MYSQL_DATA_TRUNCATED) && take_row(r->st)) return true;
   if (rc != MYSQL_NO_DATA) r->err = my_fail(r->c, mysql_stmt_errno(r->st->st));

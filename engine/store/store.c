@@ -10,6 +10,10 @@
 #define SCHEMES_MAX 4
 static struct { const char *scheme; store_open_fn *open; } extra[SCHEMES_MAX];
 static size_t n_extra;
+static _Thread_local int64_t until_us;
+
+void store_deadline(int64_t mono_us) { until_us = mono_us; }
+int64_t store_until(void) { return until_us; }
 
 void store_register(const char *scheme, store_open_fn *open) {
   wr_assert(n_extra < SCHEMES_MAX);

@@ -181,6 +181,9 @@ enum wr_rc store_delete_flow(struct store *s, int64_t flow_id, struct wr_err *er
 struct reader;
 struct reader *reader_get(struct store *s, struct wr_err *err);  /* from the pool; NULL: err is set (503) */
 void reader_put(struct reader *r);
+/* Until when what this thread asks of any reader may take, together; CLOCK_MONOTONIC, 0 = as long as each statement may. Of a server:
+ * no statement begins when less than half of a request is left, so that the last wait ends in time, and no row is waited for after it. */
+void store_deadline(int64_t mono_us);
 enum wr_rc reader_defs_version(struct reader *r, int64_t *v, struct wr_err *err) WR_MUST;
 /* An idempotency key. NOT_FOUND when it is free, or under way elsewhere. */
 enum wr_rc reader_key(struct reader *r, const char *key, struct key_row *out, struct wr_err *err) WR_MUST;

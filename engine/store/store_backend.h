@@ -11,6 +11,7 @@
 
 #define STORE_ABI 2
 
+int64_t store_until(void);   /* this thread's store_deadline(), 0 = none */
 struct store_ops {
   uint32_t abi, size;             /* STORE_ABI, sizeof(struct store_ops) */
 

@@ -17,7 +17,7 @@ struct proxy {
   int listen_fd, wake[2];
   char listen_path[108], server_path[108];
   struct pair v[PAIRS];
-  atomic_int cut;
+  atomic_int cut, slow_ms;
   atomic_bool did, let_go;
   pthread_t thread;
 };
@@ -86,6 +86,7 @@ static void up(struct proxy *p, struct pair *v) {
 static void down(struct proxy *p, struct pair *v) {
   char data[65536];
   ssize_t n = recv(v->server, data, sizeof data, 0);
+  poll(NULL, 0, atomic_load(&p->slow_ms));
   if (v->mute) {
     atomic_store(&p->did, true);
     shut(&v->client), shut(&v->server);
@@ -155,6 +156,7 @@ void proxy_cut(struct proxy *p, enum cut c) {
   atomic_store(&p->cut, c);
 }
 
+void proxy_slow(struct proxy *p, int ms) { atomic_store(&p->slow_ms, ms); }
 bool proxy_did(struct proxy *p) { return atomic_load(&p->did); }
 
 void proxy_let_go(struct proxy *p) {

@@ -17,5 +17,6 @@ struct proxy *proxy_new(const char *listen_path, const char *server_path);
 void proxy_free(struct proxy *p);
 void proxy_cut(struct proxy *p, enum cut c);
 bool proxy_did(struct proxy *p);   /* the cut was made */
+void proxy_slow(struct proxy *p, int ms);   /* so long each packet of the server takes, one after the other */
 void proxy_let_go(struct proxy *p);
 #endif

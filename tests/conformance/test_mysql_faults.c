@@ -725,6 +725,36 @@ static void definition_writer_survives_a_killed_connection(void **st) {
   assert_int_equal(first, 1);
 }
 
+/* Each statement is within its bound, all of them are not within that of a request: it is given up, and the next one may read. */
+static void a_slow_link_ends_a_request_in_time(void **st) {
+  (void)st;
+  const struct store_opts o = {.url = proxy_url, .request_us = 4000000};
+  struct store *s;
+  struct wr_err err;
+  int64_t v;
+  int n = 0;
+  if (store_open(&o, &s, &err)) fail_msg("%s", err.msg);
+  struct reader *r = reader_get(s, &err);
+  assert_non_null(r);
+  assert_int_equal(reader_defs_version(r, &v, &err), WR_OK);
+  proxy_slow(proxy, 300);
+  store_deadline(clock_mono_us() + o.request_us);
+  while (n < 60 && reader_defs_version(r, &v, &err) == WR_OK) n++;
+  assert_int_equal(err.code, WR_DB_UNAVAILABLE);
+  assert_true(n > 0 && n < 20);
+  reader_put(r);
+  proxy_slow(proxy, 0);
+  store_deadline(0);
+  r = reader_get(s, &err);
+  if (!r) fail_msg("%s", err.msg);
+  assert_int_equal(reader_defs_version(r, &v, &err), WR_OK);
+  store_deadline(clock_mono_us()); /* it is over: at once */
+  assert_int_equal(reader_defs_version(r, &v, &err), WR_DB_UNAVAILABLE);
+  store_deadline(0);
+  reader_put(r);
+  store_close(s);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 #define P(f) cmocka_unit_test_setup_teardown(f, setup_proxy, teardown_proxy)
 int main(void) {
@@ -741,7 +771,7 @@ int main(void) {
     T(live_tasks_tell_whose_owner_is_dead), T(frozen_transaction_is_ended_by_the_server), T(one_reconciler_at_a_time), T(pulse_beats_with_each_commit),
     T(definitions_that_change_make_the_batch_stale), T(delete_waits_for_a_start), T(delete_waits_for_a_task_that_starts),
     T(delete_first_refuses_the_start), T(saves_of_two_members_make_every_version_once), T(members_never_get_the_same_id),
-    T(readers_survive_a_killed_connection), T(definition_writer_survives_a_killed_connection),
+    P(a_slow_link_ends_a_request_in_time), T(readers_survive_a_killed_connection), T(definition_writer_survives_a_killed_connection),
   };
   int bad = cmocka_run_group_tests_name("mysql_faults", tests, NULL, NULL);
   kit_end();
