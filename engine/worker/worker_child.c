@@ -415,7 +415,8 @@ static void start_error(const struct child *c, const struct sw_exit *m, char *b,
     case STEP_WAITED: *b = '\0'; break; /* it is handed back */
     case STEP_NOT_ALLOWED: snprintf(b, n, "This node's spawner starts nothing as user %s.", shown(q, c->user)); break;
     case STEP_HANGS:
-      snprintf(b, n, "Cannot start %s: the file system of its directory or its file does not answer.", program);
+      if (m->err == EBUSY) snprintf(b, n, "Cannot start %s: too many starts of its user hang on a file system that does not answer.", program);
+      else snprintf(b, n, "Cannot start %s: the file system of its directory or its file does not answer.", program);
       break;
     case STEP_WORKDIR: snprintf(b, n, "Cannot make a task's directory in %s: %s.", c->x->w->spawner->run_path, why); break;
     case STEP_DISTURBED: snprintf(b, n, "Cannot start %s: another process stopped it each time.", program); break;
@@ -441,8 +442,8 @@ static bool never_began(const struct child *c, const struct sw_exit *m) {
     case STEP_NONE: return false;
     case STEP_WAITED: case STEP_DEADLINE: return true;
     case STEP_FORK: case STEP_REQUEST: case STEP_SESSION: case STEP_FILES: case STEP_PRCTL: case STEP_WORKDIR: return true;
-    case STEP_LIMIT: case STEP_USER: case STEP_NOT_ALLOWED: case STEP_CWD: case STEP_EXEC: case STEP_INTERPRETER: case STEP_HANGS:
-    case STEP_DISTURBED: break;
+    case STEP_HANGS: return m->err == EBUSY;
+    case STEP_LIMIT: case STEP_USER: case STEP_NOT_ALLOWED: case STEP_CWD: case STEP_EXEC: case STEP_INTERPRETER: case STEP_DISTURBED: break;
   }
   return passes(c, m->err);
 }
@@ -450,8 +451,8 @@ static bool never_began(const struct child *c, const struct sw_exit *m) {
 /* What is not the task's doing: nothing began (HANDBACK), or it may have and was cut short (LOST, class INFRA). */
 static void judge(const struct child *c, const struct sw_exit *m, const char *error) {
   struct wx_exec *x = c->x;
-  bool busy = m->step == STEP_EXEC && m->err == ETXTBSY;
-  x->worn = busy && x->a->tries >= BUSY_TRIES;
+  bool busy = (m->step == STEP_EXEC && m->err == ETXTBSY) || (m->step == STEP_HANGS && m->err == EBUSY);
+  x->worn = busy ? x->a->tries >= BUSY_TRIES : m->step == STEP_HANGS;
   x->never = !x->worn && never_began(c, m);
   x->again = !x->never ? 0 : busy ? BUSY_TRIES : m->step == STEP_EXEC && m->err == EAGAIN ? AGAIN_TRIES : 0; /* the user has its fill of processes */
   if (!x->never && !x->lost && m->flags & SW_LATE) x->lost = "The node's lease is over.";

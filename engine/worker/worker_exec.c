@@ -73,7 +73,7 @@ void exec_finish(struct wx_exec *x) {
 /* What the worker knows better than the executor. */
 static void overrule(struct wx_exec *x) {
   struct attempt *a = x->a;
-  if (x->worn && a->end == ATTEMPT_FATAL) a->end = ATTEMPT_FAIL; /* a later try may find it written */
+  if (x->worn && a->end == ATTEMPT_FATAL) a->end = ATTEMPT_FAIL; /* a later try may do better */
   bool done = a->end == ATTEMPT_OK && !a->asked; /* one that we asked to stop did: what it did before does not count */
   if (!x->never && !x->lost && !(x->handback && !done)) return;
   if (!x->never) { /* else it says why */

@@ -76,7 +76,7 @@ struct wx_exec {
   bool log_ending;                 /* xlog_end() was called */
   const char *lost;                /* why it comes back as LOST, whatever the executor said; NULL = it does not */
   bool handback;                   /* comes back as HANDBACK unless it ended by itself with success */
-  bool worn;                       /* its program was being written for as long as one waits for that */
+  bool worn;                       /* it could not be started for as long as one waits; whether it can be is not the task's own doing */
   bool never;                      /* it never began, for no fault of its own: comes back as HANDBACK, whatever else was wished */
   bool log_is_result;
   uint32_t again;                  /* it is started once more, later, unless that was so often; 0 = it is not */
