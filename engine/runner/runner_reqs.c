@@ -132,14 +132,15 @@ static void answer_unknown(struct runner *r) {
   }
 }
 
-/* Of those that should be stored by now. One that waits for a row which exists already says nothing of the others. */
+/* Since when one waits that should be stored by now. Put off for a row that is there already, or alone because of what it is, it
+ * says nothing of the others. */
 static int64_t waits_since(const struct runner *r) {
   int64_t at = INT64_MAX;
   for (size_t i = 0; i < r->n_ev; i++)
-    if (r->ev[i].q && r->ev[i].q->post_us < at) at = r->ev[i].q->post_us;
+    if (r->ev[i].q && !r->ev[i].alone && r->ev[i].q->post_us < at) at = r->ev[i].q->post_us;
   for (size_t i = 0; i < r->n_later; i++) {
-    const struct req *q = r->later[i].q;
-    if (q && (q->kind == REQ_START || q->kind == REQ_EXEC_TASK) && q->post_us < at) at = q->post_us;
+    const struct ev *e = &r->later[i];
+    if (e->q && !e->alone && (e->q->kind == REQ_START || e->q->kind == REQ_EXEC_TASK) && e->q->post_us < at) at = e->q->post_us;
   }
   return at;
 }

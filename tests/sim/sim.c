@@ -131,7 +131,7 @@ enum mem_fate sim_store_call(void *ctx, void *node, enum mem_call what, const st
     if (n->dead) return MEM_DOWN;
   }
   int64_t most = w->calm ? 100 : sim_chance(w, w->p_slow) ? 300000 : 3000;
-  if (wait || sim_chance(w, w->p_yield)) node_yield(n, wait ? 1000 + most : sim_between(w, 0, most));
+  if (wait || sim_chance(w, w->p_yield)) node_yield(n, wait ? 1000 + most + rival_wait(w) : sim_between(w, 0, most));
   if (n->dead) return MEM_DOWN;
   enum mem_fate f = fault_of(w, n, what, b);
   if (w->verbose > 1 || f != MEM_GO) sim_trace(w, mem_call_name[what], f, 0, 0);

@@ -182,6 +182,7 @@ void rival_setup(struct world *w);                           /* the last of the 
 void rival_step(struct world *w);
 int64_t rival_next(const struct world *w);
 void rival_calm(struct world *w);
+int64_t rival_wait(const struct world *w);                   /* a look at a lock takes so much longer */
 void rival_answer(struct world *w, const struct op *o);
 void rival_check(struct world *w, const struct op *o);       /* o waits */
 

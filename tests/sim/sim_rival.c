@@ -68,6 +68,9 @@ void rival_step(struct world *w) {
   else begin(w);
 }
 
+/* Forty looks: a second in vain, as a server says. */
+int64_t rival_wait(const struct world *w) { return w->rival.until != INT64_MAX ? 25000 : 0; }
+
 /* It makes rows of its own, and nobody else can have locked what it needs. */
 static bool is_free(const struct world *w, const struct op *o) {
   return w->rival.only && !w->rival.wide && (o->q.kind == REQ_START || o->q.kind == REQ_EXEC_TASK) && o->post_at > w->rival.narrow_from + NARROW_US;
