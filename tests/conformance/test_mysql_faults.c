@@ -274,21 +274,6 @@ static void held_heads_are_skipped(void **st) {
   store_rollback(a.s);
 }
 
-/* A head that a rival holds for long: the lock wait ends, nothing is written, nothing is kept. */
-static void long_held_head_is_a_retry(void **st) {
-  (void)st;
-  struct three t;
-  struct flow_row row;
-  uint8_t got;
-  int64_t defs;
-  three_rows(&a, &t);
-  OK(store_begin(b.s, &defs));
-  OK(store_lock(b.s, &t.s.fi, 1, &row, &got));
-  IS(batch_do(&a, &t.b), STORE_RETRY);
-  store_rollback(b.s);
-  OK(batch_do(&a, &t.b));
-}
-
 static void many_heads_and_one_is_stale(void **st) {
   (void)st;
   enum { N = 1200 };
@@ -764,7 +749,7 @@ int main(void) {
     T(killed_before_commit_is_unknown_and_not_done), T(killed_while_it_reads), P(lost_answer_of_the_packet_is_a_retry),
     P(nobody_joins_without_the_time),
     P(lost_commit_is_unknown_and_not_done), P(lost_answer_of_commit_is_unknown_and_done), P(resolve_waits_for_the_old_transaction),
-    T(rival_makes_a_cached_head_stale), T(held_heads_are_skipped), T(long_held_head_is_a_retry), T(many_heads_and_one_is_stale),
+    T(rival_makes_a_cached_head_stale), T(held_heads_are_skipped), T(many_heads_and_one_is_stale),
     T(missing_row_among_many_is_never_made), T(results_larger_than_a_packet), P(a_batch_that_breaks_its_connection_is_counted), T(what_no_packet_holds_is_not_sent), T(too_long_a_text_is_bad),
     T(lease_that_ended_is_reaped_and_fenced), T(former_of_the_same_home_is_dead_at_once),
     T(batch_and_renewal_keep_the_lease), T(reaper_cannot_overtake_a_batch),
