@@ -73,7 +73,9 @@ static bool task_held(const struct batch *b, int64_t ti) {
   return lo < b->n_task && b->task[lo].row.ti == ti && b->task[lo].held;
 }
 
+/* What a key stands for was made before: it is told, whoever holds it. */
 static bool is_held(const struct batch *b, const struct ev *e) {
+  if (e->q && e->q->replayed) return false;
   for (uint32_t i = 0; e->q && e->q->kind == REQ_START && i < e->q->n_start; i++)
     if (flow_held(b, e->q->start[i].fi)) return true;
   return e->fi != 0 ? flow_held(b, e->fi) : e->ti != 0 && task_held(b, e->ti);

@@ -19,6 +19,7 @@ static uint8_t slot_of(const char *type) { return strcmp(type, "SHELL") == 0 ? S
 static enum mem_fate count_call(void *ctx, void *node, enum mem_call what, const struct batch *b) {
   (void)ctx;
   ((struct member *)node)->calls[what]++;
+  if (what == MEM_WAIT) now += SEC / 40; /* forty: a second */
   for (size_t i = 0; what == MEM_WRITE && i < b->n_flow; i++)
     if (b->flow[i].row.fi == bad_fi) return MEM_BAD;
   for (size_t i = 0; what == MEM_WRITE && i < b->n_task; i++)
