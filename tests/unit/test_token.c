@@ -13,7 +13,7 @@ struct world {
   struct store *store;
   struct auth auth;
 };
-static struct world *rotates;   /* whose next look at the database is followed by a rotation here */
+static struct world *_Atomic rotates;   /* whose next look at the database is followed by a rotation here */
 
 static void change_row(struct world *w, const char *hash, const char *host) {
   struct store_token t = {0}, was;
