@@ -515,7 +515,9 @@ struct front_first front_first(struct front *f, int fd) {
   return out;
 }
 
-/* A thread that ends before it has read anything does not know its descriptor: the number of those served counts. */
+/* The library reads at once what it was given, unless it is being stopped: then a thread may end that has read nothing, and does not
+ * know its descriptor. Any place is given back for it, for their number is what counts: nothing whole is given any more, so that
+ * nobody who has the place of another asks for its times, and that one gives back the place that is left. */
 void front_back(struct front *f, int fd) {
   pthread_mutex_lock(&f->lock);
   struct conn *c = served(f, fd);
