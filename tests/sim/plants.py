@@ -126,7 +126,6 @@ PLANTS = [
     (41, "an empty pop asks nothing", "runner/runner_ask.c", "  a->empty |= m->empty | m->lost;", "  a->empty |= PLANT(41) ? 0 : m->empty | m->lost;"),
     (41, None, "runner/runner_ask.c", "r->ask.full &= (uint8_t)~bit, r->ask.empty |= bit;", "r->ask.full &= (uint8_t)~bit, r->ask.empty |= PLANT(41) ? 0 : bit;"),
     (41, None, "runner/runner_lease.c", "return r->scan_all || (age > HINT_AGE_US && lists_empty(r)) ?", "return r->scan_all || (!PLANT(41) && age > HINT_AGE_US && lists_empty(r)) ?"),
-    (42, "what a stranger holds stays in the batch", "runner/runner.c", "    put_off_held(r, n);\n", "    if (!PLANT(42)) put_off_held(r, n);\n"),
 ]
 
 
