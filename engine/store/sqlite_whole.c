@@ -16,7 +16,7 @@
 #include <unistd.h>
 #include "log.h"
 
-enum { INDEX_VERSION = 3007000, INDEX_HEAD = 48, WAL_HEAD = 32, FRAME_HEAD = 24, DB_HEAD = 100, PAGE_MAX = 65536, FRAMES_A_LOOK = 1 << 20 };
+enum { INDEX_VERSION = 3007000, INDEX_HEAD = 48, MOVED_AT = 96, TRIED_AT = 128, WAL_HEAD = 32, FRAME_HEAD = 24, DB_HEAD = 100, PAGE_MAX = 65536, FRAMES_A_LOOK = 1 << 20 };
 
 /* The first of two copies; mx_frame: so many frames of this generation hold pages, all of them committed. */
 struct index_head {
@@ -76,7 +76,17 @@ static const char *look_at_wal(struct sq *s) {
   return "-wal";
 }
 
-/* By its own first page, through the descriptor of SQLite, whose locks stay. Page 1 may be moved in before the last one is. */
+/* Are frames being moved into the database, or did that end half way (a full disk, a kill)? How many were tried, and how many of them
+ * are known to be there, stands behind the two heads. */
+static bool is_moving(const struct sq *s) {
+  uint32_t moved, tried;
+  int fd = s->whole.index_fd;
+  return fd < 0 || pread(fd, &moved, sizeof moved, MOVED_AT) != (ssize_t)sizeof moved ||
+         pread(fd, &tried, sizeof tried, TRIED_AT) != (ssize_t)sizeof tried || moved != tried;
+}
+
+/* By its own first page, through the descriptor of SQLite, whose locks stay. Page 1 is moved in before the last one is, which stands
+ * in the WAL until that is so. */
 static bool db_is_short(struct sq *s) {
   sqlite3_file *f = NULL;
   sqlite3_int64 size = 0;
@@ -86,7 +96,7 @@ static bool db_is_short(struct sq *s) {
   if (size < DB_HEAD) return true;
   if (f->pMethods->xRead(f, h, sizeof h, 0) != SQLITE_OK || memcmp(h + 24, h + 92, 4) != 0) return false;
   int64_t page = (int64_t)h[16] << 8 | h[17];
-  return size < (int64_t)be32(h + 28) * (page == 1 ? PAGE_MAX : page);
+  return size < (int64_t)be32(h + 28) * (page == 1 ? PAGE_MAX : page) && !is_moving(s);
 }
 
 static void look_at_links(struct sq *s) {

@@ -2,8 +2,10 @@
 #include "facts.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sqlite3.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -184,6 +186,32 @@ static void what_sqlite_does_is_no_cut(void **st) {
   assert_string_equal(gone_why, "");
 }
 
+/* The disk is full in the middle of a checkpoint: the first page of the database says how long it is to be, and it is not so long
+ * yet. What is missing stands in the WAL, for the server that meets this and for the next one. */
+static void a_full_disk_is_no_cut(void **st) {
+  struct rlimit was, most;
+  struct wr_err err;
+  struct stat db;
+  sqlite3 *other;
+  assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
+  assert_int_equal(save(&err), WR_OK);
+  assert_int_equal(sqlite3_exec(other, "CREATE TABLE other(x); INSERT INTO other VALUES(zeroblob(400000))", NULL, NULL, NULL), SQLITE_OK);
+  assert_int_equal(stat(path, &db), 0);
+  signal(SIGXFSZ, SIG_IGN);
+  getrlimit(RLIMIT_FSIZE, &was);
+  most = (struct rlimit){(rlim_t)db.st_size + 4096, was.rlim_max};
+  assert_int_equal(setrlimit(RLIMIT_FSIZE, &most), 0);
+  assert_int_not_equal(sqlite3_exec(other, "PRAGMA wal_checkpoint(PASSIVE)", NULL, NULL, NULL), SQLITE_OK);
+  setrlimit(RLIMIT_FSIZE, &was);
+  looked_at();
+  assert_string_equal(gone_why, "");
+  assert_int_equal(sqlite3_exec(other, "PRAGMA wal_checkpoint(PASSIVE)", NULL, NULL, NULL), SQLITE_OK);
+  looked_at();
+  assert_string_equal(gone_why, "");
+  sqlite3_close(other);
+  database_cut(st);
+}
+
 /* ---- names and locks ---- */
 static void a_hard_link_is_refused(void **st) {
   (void)st;
@@ -339,7 +367,7 @@ int main(void) {
     cmocka_unit_test(each_code_is_as_listed), T(database_removed), T(database_replaced), T(wal_removed), T(log_removed), T(index_removed),
     T(lock_removed), T(lock_replaced), T(log_wal_removed),
     T(removed_under_a_batch), T(an_idle_store_notices), T(wal_cut), T(wal_cut_and_written_on),
-    T(wal_cut_in_its_middle), T(database_cut), T(database_emptied), T(what_sqlite_does_is_no_cut), T(a_hard_link_made_later_is_said), T(a_hard_link_is_refused),
+    T(wal_cut_in_its_middle), T(database_cut), T(database_emptied), T(what_sqlite_does_is_no_cut), T(a_full_disk_is_no_cut), T(a_hard_link_made_later_is_said), T(a_hard_link_is_refused),
     T(the_log_of_another_database_is_refused), T(the_next_server_waits_for_children_of_the_former),
     T(a_damaged_file_is_named_as_damaged), T(a_file_of_zeros_is_named), T(a_foreign_lock_costs_bounded_waits),
   };
