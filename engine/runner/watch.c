@@ -36,7 +36,11 @@ static const char *words(enum store_rc rc) {
 void watch_busy(struct watch *w, int64_t boot_us) { atomic_store_explicit(&w->busy_us, boot_us, memory_order_relaxed); }
 void watch_idle(struct watch *w) { atomic_store_explicit(&w->busy_us, 0, memory_order_relaxed); }
 
-void watch_took(struct watch *w, int64_t boot_us) { atomic_store_explicit(&w->took_us, boot_us, memory_order_relaxed); }
+/* The next turn may be far away: until then nothing is known to wait in vain. */
+void watch_took(struct watch *w, int64_t boot_us) {
+  atomic_store_explicit(&w->took_us, boot_us, memory_order_relaxed);
+  atomic_store_explicit(&w->slow_us, 0, memory_order_relaxed);
+}
 
 void watch_waits(struct watch *w, int64_t since_us) {
   int64_t took = atomic_load_explicit(&w->took_us, memory_order_relaxed), slow = since_us > took ? since_us : took;
