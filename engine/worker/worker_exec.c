@@ -120,10 +120,9 @@ static struct wx_exec *of_wait(struct timer *t) { return (struct wx_exec *)((cha
 
 static void log_late(struct worker *w, struct timer *t) {
   struct wx_exec *x = of_wait(t);
-  struct log_sum sum = xlog_sum(x->log);
-  (void)w;
-  xlog_leave(x->log);
-  exec_log_over(x, sum);
+  bool moves = xlog_moves(x->log);
+  if (moves && !w->draining && !x->lost) worker_timer(w, &x->wait, clock_mono_us() + LOG_LAST_US);
+  else exec_log_over(x, xlog_leave(x->log));
 }
 
 static void end_log(struct wx_exec *x) {
@@ -131,6 +130,7 @@ static void end_log(struct wx_exec *x) {
   x->log_ending = true;
   x->wait.fire = log_late;
   worker_timer(x->w, &x->wait, clock_mono_us() + LOG_LAST_US);
+  (void)xlog_moves(x->log);
   xlog_end(x->log);
 }
 

@@ -29,7 +29,8 @@
 
 enum { PIPE_READ_BYTES = 64 * 1024, FENCE_BYTES = 240 };
 #define LOG_SHIP_US 1000000        /* output waits at most so long for more */
-#define LOG_LAST_US 3000000        /* an ended attempt waits at most so long for its log */
+#define LOG_LAST_US 3000000        /* an ended attempt waits so long for a log that does not grow, */
+#define LOG_ALL_US 60000000        /* and so long, about, for one that does */
 #define GRACE_DEFAULT_US 10000000
 
 /* A descriptor in the epoll set. Stays in memory until the end of the turn that closed it. */
@@ -224,6 +225,7 @@ struct xlog *xlog_new(struct logger *l, struct wx_exec *x, int64_t cap);
 bool xlog_add(struct xlog *g, uint8_t stream, const void *p, size_t n);  /* false: too much is under way, stop reading */
 void xlog_end(struct xlog *g);              /* no more; exec_log_over() is called when it is stored */
 struct log_sum xlog_sum(const struct xlog *g);   /* so far */
-void xlog_leave(struct xlog *g);            /* its attempt does not wait for it any longer */
+bool xlog_moves(struct xlog *g);              /* it has grown since it was asked last */
+struct log_sum xlog_leave(struct xlog *g);    /* its attempt waits no longer: what its row says */
 void logger_news(struct worker *w);         /* loop: what the log thread has done */
 #endif

@@ -8,7 +8,7 @@
 #include "log.h"
 #include "worker_int.h"
 
-#define FORMER_US (LOG_LAST_US + 1000000)   /* a wait for a former attempt: longer than one waits for its log */
+#define FORMER_US (LOG_LAST_US + 1000000)   /* a wait for a former attempt: longer than one waits for a log that does not grow */
 #define BUSY_FIRST_US 20000                 /* then twice that, and so on */
 #define BUSY_MAX_US 5000000
 

@@ -4,7 +4,8 @@
  *          changes between them all the time: then each gathers for itself, or every byte would be a piece and a row
  *   log:   queue -> the first quarter of the cap is written as it comes, the rest goes round in a ring, an unlinked file
  *          in the data directory; at the end comes a line that says how many bytes are missing, then what the ring kept.
- *          Pieces of all attempts that wait are written by one call (group commit).
+ *          Pieces of all attempts that wait are written by one call (group commit). A ring may hold most of a GiB: it goes out in
+ *          slices, by turns with the queue and with other rings, so it holds up nobody else's log by more than one slice.
  *
  * Offsets are those of stored bytes, without a gap: what could not be written is counted and replaced by a line that says so.
  * A write whose outcome is not known, or that cannot be made just now, is made again with the same pieces, which stand once however
@@ -49,6 +50,9 @@ struct xlog {
   bool in_news, over;
   struct xlog *told;             /* loop: news taken, and whether it was the last */
   bool dead;
+  int64_t moved, end_us;         /* loop: what was stored when it last looked; when it began to wait for the END */
+  _Atomic int64_t ring_left;     /* after the END: what of the ring no slice has yet; changes under logger.lock */
+  atomic_bool late;              /* its attempt waits no longer and has counted ring_left as lost: it is left out */
   /* log thread: */
   int64_t ti;
   uint32_t epoch, seq;
@@ -57,6 +61,9 @@ struct xlog {
   int ring;                      /* file, -1 = none yet */
   bool ring_bad;
   int64_t ring_n;                /* bytes that were offered to the ring */
+  int64_t ring_at;               /* after the END: so far it has gone out */
+  struct msg *last;              /* the END, while the ring goes out */
+  struct xlog *next_ring;
   struct run run[RUNS];
   size_t n_run;
 };
@@ -79,6 +86,7 @@ struct logger {
   /* log thread: the batch; own = to be freed with it */
   struct log_piece *piece; struct origin *from; size_t n, cap, cap_from, bytes;
   char **own; size_t n_own, cap_own;
+  struct xlog *rings, **rings_tail;  /* log thread: logs that have ended, but for their rings */
 };
 
 /* ---- loop side ---- */
@@ -175,7 +183,28 @@ struct log_sum xlog_sum(const struct xlog *g) {
   if (sum.lost && sum.why == LOG_LOST_NONE) sum.why = LOG_LOST_STORE_FAILED;
   return sum;
 }
-void xlog_leave(struct xlog *g) { g->x = NULL; }
+
+/* A log that grows is waited for, but not for ever. */
+bool xlog_moves(struct xlog *g) {
+  int64_t now = clock_mono_us(), all = atomic_load(&g->stored) + atomic_load(&g->lost_all);
+  if (!g->end_us) g->end_us = now;
+  bool moves = all > g->moved && now - g->end_us < LOG_ALL_US;
+  g->moved = all;
+  return moves;
+}
+
+/* What its ring still holds is lost with that, and is said to be. */
+struct log_sum xlog_leave(struct xlog *g) {
+  pthread_mutex_lock(&g->l->lock);
+  int64_t left = atomic_load(&g->ring_left);
+  struct log_sum sum = xlog_sum(g);
+  if (left > 0) atomic_store(&g->late, true);
+  pthread_mutex_unlock(&g->l->lock);
+  g->x = NULL;
+  sum.lost += left;
+  if (left > 0 && sum.why < LOG_LOST_STORE_FAILED) sum.why = LOG_LOST_STORE_FAILED;
+  return sum;
+}
 
 static void tell(struct xlog *g) {
   struct wx_exec *x = g->x;
@@ -376,28 +405,54 @@ static void omit(struct xlog *g, int64_t bytes, enum log_lost why) {
   left_out(g, bytes, why);
 }
 
-static void ring_out(struct xlog *g) {
+/* The END: what the ring does not hold is said; the rest goes out in slices. */
+static void ring_begin(struct xlog *g) {
   int64_t size = g->cap - g->head, kept = g->ring_n < size ? g->ring_n : size;
   if (g->ring_bad) kept = 0;
   if (g->ring_n > kept) omit(g, g->ring_n - kept, g->ring_bad ? LOG_LOST_DISK_FULL : LOG_LOST_LIMIT);
-  int64_t now = clock_wall_us();
-  for (int64_t at = g->ring_n - kept, end; at < g->ring_n;) {
-    uint8_t stream = run_of(g, at, &end);
-    int64_t n = end - at, place = at % size;
-    if (n > size - place) n = size - place;
-    if (n > SHIP_BYTES) n = SHIP_BYTES;
-    char *p = wr_malloc((size_t)n);
-    if (pread(g->ring, p, (size_t)n, place) != n) {
-      free(p);
-      omit(g, g->ring_n - at, LOG_LOST_DISK_ERROR);
-      break;
-    }
-    push_own(g, stream, now, p, (size_t)n, 0);
-    at += n;
-    if (g->l->bytes >= BATCH_BYTES || g->l->n >= LOG_BATCH_PIECES - 2) flush(g->l);
+  g->ring_at = g->ring_n - kept;
+  atomic_store(&g->ring_left, kept);
+}
+
+/* One piece; false: it cannot be read. */
+static bool ring_piece(struct xlog *g, int64_t now) {
+  int64_t size = g->cap - g->head, end, place = g->ring_at % size;
+  uint8_t stream = run_of(g, g->ring_at, &end);
+  int64_t n = end - g->ring_at;
+  if (n > size - place) n = size - place;
+  if (n > SHIP_BYTES) n = SHIP_BYTES;
+  char *p = wr_malloc((size_t)n);
+  if (pread(g->ring, p, (size_t)n, place) != n) {
+    free(p);
+    return false;
   }
-  if (g->ring >= 0) close(g->ring);
-  g->ring = -1;
+  push_own(g, stream, now, p, (size_t)n, 0);
+  g->ring_at += n;
+  return true;
+}
+
+/* False: its attempt has counted it as lost, or the node has been ending for long enough. */
+static bool ring_claim(struct xlog *g, int64_t bytes) {
+  struct logger *l = g->l;
+  pthread_mutex_lock(&l->lock);
+  bool ok = !atomic_load(&g->late) && (!l->stop || clock_mono_us() < l->stop_us + AGAIN_AT_END_US);
+  atomic_store(&g->ring_left, ok ? atomic_load(&g->ring_left) - bytes : 0);
+  pthread_mutex_unlock(&l->lock);
+  return ok;
+}
+
+/* True: that was the last of it. */
+static bool ring_slice(struct xlog *g) {
+  struct logger *l = g->l;
+  int64_t now = clock_wall_us(), left = g->ring_n - g->ring_at, end = g->ring_at + (left < BATCH_BYTES ? left : BATCH_BYTES);
+  enum log_lost why = LOG_LOST_NONE;
+  if (!ring_claim(g, end - g->ring_at)) why = LOG_LOST_STORE_FAILED;
+  for (bool ok = true; !why && ok && g->ring_at < end && l->n < LOG_BATCH_PIECES - 2;)
+    if (!(ok = ring_piece(g, now))) why = LOG_LOST_DISK_ERROR;
+  atomic_store(&g->ring_left, why ? 0 : g->ring_n - g->ring_at); /* the slice is shorter where its pieces are */
+  if (why) omit(g, g->ring_n - g->ring_at, why);
+  flush(l);
+  return why || g->ring_at >= g->ring_n;
 }
 
 /* ---- log thread: the queue ---- */
@@ -413,7 +468,7 @@ static void take(struct msg *m) {
   if (m->n > head) ring_put(g, m->stream, m->data + head, m->n - head);
   if (m->end && g->ring_n) {
     confess(g);
-    ring_out(g);
+    ring_begin(g);
   }
 }
 
@@ -439,7 +494,39 @@ static bool finish(struct logger *l, struct msg *m) {
   return news;
 }
 
-static void work(struct logger *l, struct msg *list) {
+/* An END waits for the ring. */
+static bool goes_on(struct logger *l, struct msg *m) {
+  struct xlog *g = m->g;
+  if (!m->end || g->ring_at >= g->ring_n) return false;
+  g->last = m;
+  g->next_ring = NULL;
+  *l->rings_tail = g;
+  l->rings_tail = &g->next_ring;
+  return true;
+}
+
+static void ring_close(struct xlog *g) {
+  if (g->ring >= 0) close(g->ring);
+  g->ring = -1;
+}
+
+/* Returns whether there is news. */
+static bool ring_turn(struct logger *l) {
+  struct xlog *g = l->rings;
+  if (!g) return false;
+  if (!(l->rings = g->next_ring)) l->rings_tail = &l->rings;
+  bool over = ring_slice(g);
+  if (!over) {
+    (void)goes_on(l, g->last);
+    return false;
+  }
+  confess(g);
+  flush(l);
+  ring_close(g);
+  return finish(l, g->last);
+}
+
+static bool work(struct logger *l, struct msg *list) {
   for (struct msg *m = list; m; m = m->next) {
     take(m);
     if (l->bytes >= BATCH_BYTES || l->n >= LOG_BATCH_PIECES - 3) flush(l); /* the next may bring marks, too */
@@ -453,22 +540,26 @@ static void work(struct logger *l, struct msg *list) {
   bool news = false;
   for (struct msg *next; list; list = next) {
     next = list->next;
+    if (goes_on(l, list)) continue;
+    if (list->end) ring_close(list->g);
     news |= finish(l, list);
   }
-  if (news) worker_poke(l->w);
+  return news;
 }
 
 static void *run_logger(void *arg) {
   struct logger *l = arg;
   for (bool stop = false; !stop;) {
     pthread_mutex_lock(&l->lock);
-    while (!l->in && !l->stop) pthread_cond_wait(&l->more, &l->lock);
+    while (!l->in && !l->stop && !l->rings) pthread_cond_wait(&l->more, &l->lock);
     struct msg *list = l->in;
     l->in = NULL;
     l->in_tail = &l->in;
-    stop = l->stop && !list;
+    stop = l->stop && !list && !l->rings;
     pthread_mutex_unlock(&l->lock);
-    work(l, list);
+    bool news = work(l, list);
+    news |= ring_turn(l);
+    if (news) worker_poke(l->w);
   }
   return NULL;
 }
@@ -477,6 +568,7 @@ struct logger *logger_new(struct worker *w) {
   struct logger *l = wr_new(struct logger);
   l->w = w;
   l->in_tail = &l->in;
+  l->rings_tail = &l->rings;
   pthread_mutex_init(&l->lock, NULL);
   pthread_cond_init(&l->more, NULL);
   pthread_cond_init(&l->ending, NULL);

@@ -28,6 +28,7 @@ static struct attempt *ended;
 static struct stored *logs;
 static size_t n_logs, cap_logs, n_timeouts;
 static int failures, fulls, agains, blocked, hold;   /* hold: 1 = the next done() waits; 2 = it does */
+static int slow_ms;
 static int64_t last_ti, paused_us;
 
 static int64_t limit_us(void) { return clock_mono_us() + LIMIT_S * 1000000LL; }
@@ -108,6 +109,10 @@ static enum log_rc on_log(void *ctx, const struct log_piece *v, size_t n) {
   (void)ctx;
   pthread_mutex_lock(&mu);
   while (blocked) pthread_cond_wait(&changed, &mu);
+  int ms = slow_ms;
+  pthread_mutex_unlock(&mu);
+  if (ms) poll(NULL, 0, ms);
+  pthread_mutex_lock(&mu);
   bool done = true;
   enum log_rc rc = LOG_STORED;
   if (take_one(&failures)) rc = LOG_REFUSED, done = false;
@@ -132,6 +137,7 @@ static void set(int *which, int n) {
   pthread_mutex_unlock(&mu);
 }
 
+void h_slow_logs(int ms) { set(&slow_ms, ms); }
 void h_fail_logs(int n) { set(&failures, n); }
 void h_full_logs(int n) { set(&fulls, n); }
 void h_again_logs(int n) { set(&agains, n); }

@@ -45,6 +45,7 @@ void h_again_logs(int n);        /* .. do not know; every other one of them was 
 void h_hold_loop(struct attempt *a);   /* runs it; the worker's thread stands still in its done() until h_let_loop() */
 void h_let_loop(void);
 void h_block_logs(int on);       /* log_write() waits while it is on */
+void h_slow_logs(int ms);        /* each log_write() takes so long */
 /* A second worker on the same directory, without or with the right to SHELL, with no spawner. */
 struct worker *h_second(int shell);
 /* The child of a process whose name is that, 0 = none. */

@@ -151,6 +151,40 @@ static void test_gigabyte(void **st) {
 #endif
 }
 
+/* The end of a long log takes a slow store many seconds: other logs, and the ends of their attempts, come in between, and its own
+ * attempt waits, so that both rows say what is stored. */
+static void test_long_end(void **st) {
+  (void)st;
+  enum { ALL = 80000000, SLOW_MS = 300 };
+  int fd = h_fifo("long");
+  char script[300], config[32], line[32], go[128];
+  snprintf(script, sizeof script, "head -c %d /dev/zero; mkfifo %s/on; echo ready > %s/long; read x < %s/on", ALL, H.dir, H.dir, H.dir);
+  snprintf(config, sizeof config, "{\"log\":%d}", ALL);
+  struct attempt *a = h_attempt("SHELL", script, config);
+  int64_t ti = a->ti;
+  worker_start(H.w, a);
+  h_line(fd, line, sizeof line);
+  h_log_reaches(ti, ALL / 4);
+  h_slow_logs(SLOW_MS);
+  snprintf(go, sizeof go, "%s/on", H.dir);
+  FILE *f = fopen(go, "w");
+  assert_non_null(f);
+  fputs("on\n", f);
+  fclose(f);
+  h_log_reaches(ti, ALL / 4 + 1); /* its end is under way */
+  int64_t from_us = clock_mono_us();
+  attempt_free(run("echo beside", NULL));
+  assert_in_range(clock_mono_us() - from_us, 0, 2500000);
+  assert_true(h_log(ti)->len < ALL);
+  a = h_await(ti);
+  h_slow_logs(0);
+  assert_int_equal(a->log_lost, 0);
+  assert_int_equal(a->log_bytes, ALL);
+  assert_int_equal(h_log(ti)->len, ALL);
+  attempt_free(a);
+  close(fd);
+}
+
 static void test_one_long_line(void **st) {
   (void)st;
   struct attempt *a = run("head -c 104857600 /dev/zero", "{\"log\":4194304}");
@@ -338,7 +372,7 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_bytes), cmocka_unit_test(test_streamed), cmocka_unit_test(test_below_cap), cmocka_unit_test(test_cap),
     cmocka_unit_test(test_two_streams), cmocka_unit_test(test_apart), cmocka_unit_test(test_turns), cmocka_unit_test(test_gigabyte), cmocka_unit_test(test_one_long_line),
-    cmocka_unit_test(test_store_fails), cmocka_unit_test(test_store_away), cmocka_unit_test(test_disk_full), cmocka_unit_test(test_crowd),
+    cmocka_unit_test(test_long_end), cmocka_unit_test(test_store_fails), cmocka_unit_test(test_store_away), cmocka_unit_test(test_disk_full), cmocka_unit_test(test_crowd),
     cmocka_unit_test(test_flood), cmocka_unit_test(test_store_hangs), cmocka_unit_test(test_store_just_in_time)};
   int rc = cmocka_run_group_tests_name("logs", tests, NULL, NULL);
   h_close();
