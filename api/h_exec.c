@@ -22,6 +22,27 @@ static enum wr_rc read_params(struct call *c, const json_t *v, const char *path,
   return rc;
 }
 
+/* ---- what is stored, as it stands in the rows ---- */
+
+/* To store it may have taken most of the request's time: to read it may begin as long as there is any, and ends half of it later. */
+static void read_late(const struct call *c) { store_deadline(call_deadline(c) + c->api->o.request_us / 2); }
+
+/* That it cannot be read does not mean that it was not stored. */
+static enum wr_rc stored(struct call *c, enum wr_rc rc, const char *what, int64_t id) {
+  if (rc != WR_DB_UNAVAILABLE && rc != WR_BUSY) return rc;
+  return call_fail(c, WR_OUTCOME_UNKNOWN, "It is stored, but %s instance %lld cannot be read just now.", what, (long long)id);
+}
+
+static enum wr_rc tell_flow(struct call *c, int64_t fi, const bool *changed) {
+  read_late(c);
+  return stored(c, instance_flow(c, fi, changed), "flow", fi);
+}
+
+static enum wr_rc tell_task(struct call *c, int64_t ti, const bool *changed) {
+  read_late(c);
+  return stored(c, instance_task(c, ti, INSTANCE_PLAIN, changed), "task", ti);
+}
+
 /* ---- one flow ---- */
 
 static enum wr_rc answer_start(struct call *c, const struct req_start *st) {
@@ -30,7 +51,7 @@ static enum wr_rc answer_start(struct call *c, const struct req_start *st) {
   if (rc != WR_OK || !def->dag || def->dag->n == 0) { /* with no node it has ended already */
     def_flow_unref(def);
     wr_err_clear(&c->err);
-    return instance_flow(c, st->fi, NULL);
+    return tell_flow(c, st->fi, NULL);
   }
   struct flow_row row = {.fi = st->fi, .flow_id = st->flow_id, .flow_version = st->flow_version, .flow_name = def->name,
                          .state = FLOW_RUNNING, .run_no = 1, .create_us = st->create_us, .start_us = st->create_us,
@@ -48,7 +69,7 @@ static enum wr_rc start_flow(struct call *c, const json_t *params) {
   if (rc != WR_OK) return rc;
   struct req q = {.kind = REQ_START, .start = &st, .n_start = 1};
   rc = call_post(c, &q);
-  if (rc == WR_OK) rc = q.replayed ? instance_flow(c, st.fi, NULL) : answer_start(c, &st);
+  if (rc == WR_OK) rc = q.replayed ? tell_flow(c, st.fi, NULL) : answer_start(c, &st);
   params_unref(st.params);
   return rc;
 }
@@ -62,7 +83,7 @@ static enum wr_rc rerun_flow(struct call *c, const json_t *fi, const json_t *ni)
   if (rc == WR_OK) rc = read_id(c, fi, "/fiId", &q.fi);
   if (rc == WR_OK) rc = read_id(c, ni, "/niId", &q.ni);
   if (rc == WR_OK) rc = call_post(c, &q);
-  return rc == WR_OK ? instance_flow(c, q.fi, NULL) : rc;
+  return rc == WR_OK ? tell_flow(c, q.fi, NULL) : rc;
 }
 
 enum wr_rc h_exec_flow(struct call *c) {
@@ -136,19 +157,19 @@ enum wr_rc h_exec_task(struct call *c) {
   if (rc == WR_OK) rc = read_params(c, params, "/params", &q.params);
   if (rc == WR_OK) rc = call_post(c, &q);
   params_unref(q.params);
-  return rc == WR_OK ? instance_task(c, q.ti, INSTANCE_PLAIN, NULL) : rc;
+  return rc == WR_OK ? tell_task(c, q.ti, NULL) : rc;
 }
 
 enum wr_rc h_cancel_flow(struct call *c) {
   struct req q = {.kind = REQ_CANCEL_FLOW, .fi = c->id};
   enum wr_rc rc = c->body ? call_fields(c, c->body, "", NULL, 0, NULL) : WR_OK;
   if (rc == WR_OK) rc = call_post(c, &q);
-  return rc == WR_OK ? instance_flow(c, c->id, &q.changed) : rc;
+  return rc == WR_OK ? tell_flow(c, c->id, &q.changed) : rc;
 }
 
 enum wr_rc h_cancel_task(struct call *c) {
   struct req q = {.kind = REQ_CANCEL_TASK, .ti = c->id};
   enum wr_rc rc = c->body ? call_fields(c, c->body, "", NULL, 0, NULL) : WR_OK;
   if (rc == WR_OK) rc = call_post(c, &q);
-  return rc == WR_OK ? instance_task(c, c->id, INSTANCE_PLAIN, &q.changed) : rc;
+  return rc == WR_OK ? tell_task(c, c->id, &q.changed) : rc;
 }

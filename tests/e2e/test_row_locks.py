@@ -174,6 +174,20 @@ class RowLocks(unittest.TestCase):
         self.assertEqual((refused[0][0], refused[0][1]["code"]), (503, "50301"))
         self.all_end()
 
+    def test_stored_late(self):
+        """A cancel that waits for a locked row, and is stored when that is free, is answered so: whoever reads "nothing was stored" believes it."""
+        fi = self.servers[0].flow(shell("long", "sleep 30"))
+        answers = []
+        waiting = threading.Thread(target=lambda: answers.append(ask(self.servers[0], "POST", f"/exec/flow-ins/{fi}/cancel")))
+        with self.stranger("BEGIN", f"SELECT fi_id FROM task_flow_ins WHERE fi_id={fi} FOR UPDATE"):
+            waiting.start()
+            time.sleep(REQUEST_S * 0.6)  # it has less than half of its time left
+        waiting.join()
+        status, answer, _ = answers[0]
+        self.assertEqual((status, answer["data"].get("changed")), (200, True), answer)
+        self.servers[0].ended(fi)
+        self.all_end()
+
 
 if __name__ == "__main__":
     unittest.main()
