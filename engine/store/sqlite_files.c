@@ -204,12 +204,14 @@ enum wr_rc sq_files_know(struct sq *s, struct wr_err *err) {
   return WR_OK;
 }
 
-/* Its number is known from the first look on: a WAL may be made later than the database is opened. */
+/* Its number is known from the first look on: a WAL may be made later than the database is opened. What cannot be looked at is not
+ * gone: somebody may have shut a folder above to this user. */
 static bool there(struct sq *s, int i) {
   struct stat st;
   struct sq_file *f = &s->file[i];
   if (i >= SQ_LOG_WAL && !s->log_writers) return true; /* SQLite itself makes and removes them then */
   bool found = look(s, i, &st);
+  if (!found && errno != ENOENT && errno != ENOTDIR) return true;
   if (f->ino == 0 && found) *f = (struct sq_file){st.st_dev, st.st_ino};
   return f->ino == 0 || (found && st.st_dev == f->dev && st.st_ino == f->ino && st.st_nlink > 0);
 }

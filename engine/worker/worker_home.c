@@ -3,6 +3,7 @@
  *
  * The kernel tells of each name that comes and goes in the directory, so nothing is looked at without a cause. Where it cannot (no
  * descriptor left for that), the file is looked at each LOOK_US. */
+#include <errno.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
@@ -16,11 +17,13 @@
 
 #define LOOK_US 5000000
 
+/* What cannot be looked at is not gone: somebody may have shut a folder above to this user. */
 static bool in_place(const struct worker *w) {
   struct stat st;
   char path[4200];
   snprintf(path, sizeof path, "%s/" LOCK_NAME, w->dir); /* by its path: the directory may have been moved, or removed */
-  return stat(path, &st) == 0 && st.st_dev == w->spawner->lock_dev && st.st_ino == w->spawner->lock_ino;
+  if (stat(path, &st)) return errno != ENOENT && errno != ENOTDIR;
+  return st.st_dev == w->spawner->lock_dev && st.st_ino == w->spawner->lock_ino;
 }
 
 static void look(struct worker *w) {

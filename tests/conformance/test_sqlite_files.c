@@ -141,6 +141,19 @@ static void looked_at(void) {
   }
 }
 
+/* Its folder is shut to this user: what is open is still what everybody finds there. */
+static void what_cannot_be_looked_at_is_not_gone(void **st) {
+  uid_t me = geteuid();
+  (void)st;
+  assert_int_equal(chmod(folder, 0), 0);
+  if (me == 0) assert_int_equal(seteuid(65534), 0); /* root may look at all */
+  looked_at();
+  if (me == 0) assert_int_equal(seteuid(0), 0);
+  assert_int_equal(chmod(folder, 0700), 0);
+  assert_string_equal(gone_why, "");
+  OK(batch_do(&w, &(struct batch){0}));
+}
+
 static void an_idle_store_notices(void **st) {
   (void)st;
   assert_int_equal(unlink(path), 0);
@@ -366,7 +379,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(each_code_is_as_listed), T(database_removed), T(database_replaced), T(wal_removed), T(log_removed), T(index_removed),
     T(lock_removed), T(lock_replaced), T(log_wal_removed),
-    T(removed_under_a_batch), T(an_idle_store_notices), T(wal_cut), T(wal_cut_and_written_on),
+    T(removed_under_a_batch), T(an_idle_store_notices), T(what_cannot_be_looked_at_is_not_gone), T(wal_cut), T(wal_cut_and_written_on),
     T(wal_cut_in_its_middle), T(database_cut), T(database_emptied), T(what_sqlite_does_is_no_cut), T(a_full_disk_is_no_cut), T(a_hard_link_made_later_is_said), T(a_hard_link_is_refused),
     T(the_log_of_another_database_is_refused), T(the_next_server_waits_for_children_of_the_former),
     T(a_damaged_file_is_named_as_damaged), T(a_file_of_zeros_is_named), T(a_foreign_lock_costs_bounded_waits),

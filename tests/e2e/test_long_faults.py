@@ -12,6 +12,7 @@ import http.client
 import json
 import os
 import pathlib
+import shutil
 import signal
 import sqlite3
 import threading
@@ -389,6 +390,25 @@ class Lock(Fault):
         self.assertEqual(server.wait(), 5)
         self.assertRegex("".join(server.lines), r"weir: \S+/lock was removed or replaced: another server could use this directory\.")
         until("none of its processes is left", lambda: not any(map(alive, below)))
+
+    def test_shut_away(self):
+        """A folder above is shut to the server's user: nothing was taken away, and the node goes on."""
+        if os.geteuid() == 0:
+            shutil.chown(self.tmp, 65534)
+        server = Server(self.tmp / "data", dev=True, user=65534 if os.geteuid() == 0 else None)
+        self.addCleanup(server.kill)
+        data = os.open(self.tmp / "data", os.O_RDONLY)
+        self.addCleanup(os.close, data)
+        shutil.chown(self.tmp, os.geteuid())
+        self.tmp.chmod(0o700 if os.geteuid() == 0 else 0)
+        self.addCleanup(self.tmp.chmod, 0o700)
+        os.close(os.open("x", os.O_CREAT | os.O_WRONLY, dir_fd=data))
+        os.unlink("x", dir_fd=data)
+        time.sleep(2)  # looked at, more than once
+        self.assertIsNone(server.process.poll(), server.lines)
+        self.tmp.chmod(0o755)
+        until("it stores", lambda: ask(server, "POST", "/task", {"taskName": "t", "taskType": "ECHO"})[0] == 200)
+        self.assertEqual(server.stop(), 0)
 
     @staticmethod
     def replace(lock):
