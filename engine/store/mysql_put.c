@@ -99,7 +99,7 @@ static const struct col node_col[] = {
 #define NODE_SHORT 10
 static bool n_short(const void *v) {
   const struct node_row *r = v;
-  return !r->fail && !r->skip && !r->t_ok && !r->t_bad && !r->end_us && !(r->error && *r->error);
+  return !r->fail && !r->skip && !r->t_ok && !r->t_bad && !r->t_canceled && !r->end_us && !(r->error && *r->error);
 }
 
 PUT_INT(t_ti, task_row, r->ti)

@@ -453,12 +453,14 @@ class Processes(Fault):
     def test_it_is_noticed_with_all_slots_taken(self):
         """Nothing is asked of the spawner then; the end of what runs is expected of it all the same."""
         server = self.serve("--slots", "1")
-        fi = server.flow(shell("a", "sleep 2"))
-        until("it runs", lambda: server.get(f"/monitor/flow/{fi}")["nodes"][0]["status"] == "RUNNING")
+        began, go = self.tmp / "began", self.tmp / "go"
+        fi = server.flow(shell("a", f": > {began}; until [ -e {go} ]; do sleep 0.05; done"))
+        until("it runs", began.exists) # before its exec it has the spawner's name
         below = family(server.pid)
         for name in ("guard", "spawner"):
             pid = next(p for p in below if pathlib.Path(f"/proc/{p}/comm").read_text() == f"weir-{name}\n")
             os.kill(pid, signal.SIGSTOP)
+        go.touch()
         self.assertEqual(server.ended(fi)["status"], "SUCCESS") # run again, or told by a spawner that the guard's end woke once more
         until("it is said", lambda: "event=worker.trouble " in "".join(server.lines))
         self.assertEqual(server.stop(), 0)
