@@ -438,8 +438,9 @@ class Processes(Fault):
     def stopped(self, *names):
         server = self.serve()
         self.prepare(server)
-        fi = server.flow(shell("long", "sleep 100"))
-        until("it runs", lambda: server.get(f"/monitor/flow/{fi}")["nodes"][0]["status"] == "RUNNING")
+        runs = self.tmp / "runs"
+        server.flow(shell("long", f": > {runs}; exec sleep 100"))
+        until("it runs", runs.exists) # before its exec it has the spawner's name
         below = family(server.pid)
         for name in names:
             pid = next(p for p in below if pathlib.Path(f"/proc/{p}/comm").read_text() == f"weir-{name}\n")
