@@ -36,7 +36,7 @@ static enum wr_rc become_owner(const char *data, struct wr_err *err) {
 /* Where it lies, as far as can be known. */
 static enum wr_rc elsewhere(const char *at, struct wr_err *err) {
   size_t host = strcspn(at, ":");
-  if (!*at) return wr_err_set(err, WR_NOT_FOUND, "There is no token here: the first start of a server makes it.");
+  if (!*at) return wr_err_set(err, WR_NOT_FOUND, "There is no token here: the first start of a server makes it (one with --dev has none).");
   return wr_err_set(err, WR_NOT_FOUND, "The token was made on host %.*s and lies there only, in %.160s.", (int)host, at, at[host] ? at + host + 1 : "?");
 }
 

@@ -1,5 +1,6 @@
 /* Which name was meant: see meant.h. Two words are the same here whatever their case, with or without _ and -. */
 #include "meant.h"
+#include <stdio.h>
 #include <string.h>
 #include "err.h"
 #include "text.h"
@@ -70,4 +71,18 @@ const char *meant(const char *key, const char *const *name, size_t n) {
   if (least <= 1) return best;
   const char *theirs = of_others(key, name, n);
   return theirs ? theirs : best;
+}
+
+const char *meant_list(char out[MEANT_LIST], const char *const *name, size_t n) {
+  size_t len = 0;
+  out[0] = '\0';
+  for (size_t i = 0; i < n; i++) {
+    size_t room = MEANT_LIST - len - sizeof ", ..", want = strlen(name[i]) + (i ? 2 : 0);
+    if (want > room) {
+      snprintf(out + len, MEANT_LIST - len, ", ..");
+      return out;
+    }
+    len += (size_t)snprintf(out + len, MEANT_LIST - len, "%s%s", i ? ", " : "", name[i]);
+  }
+  return out;
 }

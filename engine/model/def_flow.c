@@ -16,8 +16,8 @@ static const struct field flow_field[FL__N] = {
     [FL_DESCRIPTION] = FIELD("flowDescription", F_TEXT), [FL_NODES] = FIELD("flowNodes", F_ARRAY),
     [FL_ON_FAILURE] = FIELD("onFailure", F_TEXT), [FL_TIMEOUT] = FIELD("timeout", F_ANY),
     [FL_FLOW_TIMEOUT] = FIELD("flowTimeout", F_ANY), [FL_VERSION] = FIELD("flowVersion", F_ANY),
-    FIELD("createTime", F_ANY), FIELD("updateTime", F_ANY), FIELD("createUser", F_ANY), FIELD("updateUser", F_ANY),
-    FIELD("createdAt", F_ANY), FIELD("updatedAt", F_ANY), FIELD("warnings", F_ANY)};
+    FIELD("createTime", F_OURS), FIELD("updateTime", F_OURS), FIELD("createUser", F_OURS), FIELD("updateUser", F_OURS),
+    FIELD("createdAt", F_OURS), FIELD("updatedAt", F_OURS), FIELD("warnings", F_OURS)};
 
 /* The settings stand together, in the order of enum S_*. */
 enum { N_TYPE, N_KEY, N_PREV, N_TASK_IDS, N_TASKS, N_SETTINGS, N__USED = N_SETTINGS + S__N, N__N = N__USED + 8 };
@@ -27,9 +27,9 @@ static const struct field node_field[N__N] = {
     [N_SETTINGS + S_COMPLETE] = FIELD("complete", F_ANY), [N_SETTINGS + S_REST] = FIELD("rest", F_ANY),
     [N_SETTINGS + S_ATTEMPTS] = FIELD("attempts", F_ANY), [N_SETTINGS + S_BACKOFF] = FIELD("backoff", F_ANY),
     [N_SETTINGS + S_TIMEOUT] = FIELD("timeout", F_ANY),
-    [N__USED] = FIELD("nodeId", F_ANY), FIELD("prevNode", F_ANY),
-    FIELD("createTime", F_ANY), FIELD("updateTime", F_ANY), FIELD("createUser", F_ANY), FIELD("updateUser", F_ANY),
-    FIELD("createdAt", F_ANY), FIELD("updatedAt", F_ANY)};
+    [N__USED] = FIELD("nodeId", F_OURS), FIELD("prevNode", F_OURS),
+    FIELD("createTime", F_OURS), FIELD("updateTime", F_OURS), FIELD("createUser", F_OURS), FIELD("updateUser", F_OURS),
+    FIELD("createdAt", F_OURS), FIELD("updatedAt", F_OURS)};
 
 /* One flow on its way in. */
 struct flow_in {

@@ -12,8 +12,8 @@ const struct field task_field[T__N] = {
     [T_ID] = FIELD("taskId", F_ANY), [T_NAME] = FIELD("taskName", F_TEXT), [T_TYPE] = FIELD("taskType", F_TEXT),
     [T_DESCRIPTION] = FIELD("taskDescription", F_TEXT), [T_CONTENT] = FIELD("taskContent", F_TEXT),
     [T_CONFIG] = FIELD("taskConfig", F_ANY), [T_VERSION] = FIELD("taskVersion", F_ANY),
-    FIELD("createTime", F_ANY), FIELD("updateTime", F_ANY), FIELD("createUser", F_ANY), FIELD("updateUser", F_ANY),
-    FIELD("createdAt", F_ANY), FIELD("updatedAt", F_ANY)};
+    FIELD("createTime", F_OURS), FIELD("updateTime", F_OURS), FIELD("createUser", F_OURS), FIELD("updateUser", F_OURS),
+    FIELD("createdAt", F_OURS), FIELD("updatedAt", F_OURS)};
 
 /* ---- taskConfig ---- */
 /* The keys that mean the same for every type; all others are the executor's. */

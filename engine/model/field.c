@@ -72,18 +72,20 @@ static const char *label(const struct jpath *at) { return at && at->key ? at->ke
 
 static enum wr_rc fail_unknown(const char *key, size_t len, const struct field *f, size_t n, const struct jpath *at,
                                struct wr_err *err) {
-  char q[WR_QUOTE_MAX];
+  char q[WR_QUOTE_MAX], all[MEANT_LIST];
   const char *name[MEANT_MAX];
-  for (size_t i = 0; i < n; i++) name[i] = f[i].name;
-  const char *best = meant(key, name, n);
+  size_t theirs = 0;
+  for (size_t i = 0; i < n; i++)
+    if (f[i].type != F_OURS) name[theirs++] = f[i].name;
+  const char *best = meant(key, name, theirs);
   wr_err_quote(q, key, len);
-  if (!best) return fail_at(err, WR_UNKNOWN_FIELD, JKEY(at, key), "Unknown field %s.", q);
+  if (!best) return fail_at(err, WR_UNKNOWN_FIELD, JKEY(at, key), "Unknown field %s. Known here: %s.", q, meant_list(all, name, theirs));
   return fail_at(err, WR_UNKNOWN_FIELD, JKEY(at, key), "Unknown field %s. Did you mean \"%s\"?", q, best);
 }
 
 static enum wr_rc type_check(const json_t *v, const struct field *f, const struct jpath *at, struct wr_err *err) {
   static const char *const name[] = {[F_INT] = "an integer", [F_TEXT] = "a string", [F_ARRAY] = "an array"};
-  bool ok = f->type == F_ANY || (f->type == F_INT && json_is_integer(v)) || (f->type == F_TEXT && json_is_string(v)) ||
+  bool ok = f->type == F_ANY || f->type == F_OURS || (f->type == F_INT && json_is_integer(v)) || (f->type == F_TEXT && json_is_string(v)) ||
             (f->type == F_ARRAY && json_is_array(v));
   return ok ? WR_OK : fail_at(err, WR_WRONG_TYPE, JKEY(at, f->name), "%s must be %s.", f->name, name[f->type]);
 }

@@ -23,7 +23,7 @@ enum wr_rc fail_large(struct wr_err *err, const struct jpath *at, const char *wh
 enum wr_rc fail_flow_large(struct wr_err *err, const struct jpath *at, const char *what, size_t got, size_t limit);
 
 /* ---- fields ---- */
-enum field_type { F_ANY, F_INT, F_TEXT, F_ARRAY };
+enum field_type { F_ANY, F_INT, F_TEXT, F_ARRAY, F_OURS }; /* F_OURS: made by the server, taken and ignored */
 struct field { const char *name; size_t len; enum field_type type; };
 #define FIELD(n, t) {(n), sizeof(n) - 1, (t)}
 /* One pass over obj: v[i] = the value of field f[i], borrowed, NULL when absent. UNKNOWN_FIELD, WRONG_TYPE. */
