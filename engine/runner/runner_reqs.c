@@ -85,7 +85,7 @@ void reqs_done(struct runner *r) {
   pthread_mutex_lock(&r->mu);
   for (size_t i = 0; i < r->n_take; i++) {
     if (!is_over(&r->ev[i])) continue;
-    if (r->ev[i].q->rc == WR_OK) watch_took(&r->watch, r->boot_us);
+    watch_took(&r->watch, r->boot_us);
     ledger_done(&r->reqs, r->ev[i].q);
   }
   pthread_mutex_unlock(&r->mu);
@@ -145,6 +145,14 @@ static int64_t waits_since(const struct runner *r) {
   return at;
 }
 
+/* After each answer: the next turn may be far away. */
+static void tell_waits(struct runner *r) {
+  pthread_mutex_lock(&r->mu);
+  int64_t oldest = ledger_oldest(&r->reqs);
+  pthread_mutex_unlock(&r->mu);
+  watch_waits(&r->watch, oldest <= r->boot_us - WATCH_SLOW_US / 2 ? waits_since(r) : INT64_MAX);
+}
+
 void reqs_refuse(struct runner *r, enum wr_rc code) { answer_waiting(r, all_of_them, code); }
 
 void reqs_turn(struct runner *r) {
@@ -152,12 +160,12 @@ void reqs_turn(struct runner *r) {
   int64_t oldest = ledger_oldest(&r->reqs);
   bool back = r->reqs.n_back > 0, late = oldest <= r->boot_us - r->o.request_us;
   pthread_mutex_unlock(&r->mu);
-  watch_waits(&r->watch, oldest <= r->boot_us - WATCH_SLOW_US / 2 ? waits_since(r) : INT64_MAX);
   enum watch_state s = watch_state(&r->watch);
   if (s != WATCH_WELL) reqs_refuse(r, s == WATCH_FULL ? WR_NO_SPACE : WR_DB_UNAVAILABLE);
   if (back) answer_waiting(r, those_taken_back, WR_DB_UNAVAILABLE);
   if (late) answer_waiting(r, those_too_old, WR_DB_UNAVAILABLE);
   if (late) answer_unknown(r);
+  tell_waits(r);
 }
 
 bool reqs_send(struct runner *r) {

@@ -38,7 +38,7 @@ struct watch {
   pthread_cond_t news;                /* a report came while somebody had asked */
   _Atomic int64_t ok_us;              /* newest write that came through */
   _Atomic int64_t busy_us;            /* since when the call of the store that is under way; 0 = none is */
-  _Atomic int64_t took_us, slow_us;   /* a request was stored; since when one waits and none is, 0 = no */
+  _Atomic int64_t took_us, slow_us;   /* a request was taken; since when one waits and none is, 0 = no */
   atomic_bool ill;                    /* there is something below that a good write ends */
   enum watch_state state;
   int64_t bad_us, last_us;            /* first and last failure since the newest good write; 0 = none */
@@ -59,7 +59,7 @@ void watch_done(struct watch *w);
 void watch_busy(struct watch *w, int64_t boot_us);    /* a call of the store begins */
 void watch_idle(struct watch *w);
 void watch_ok(struct watch *w, int64_t boot_us);      /* a write came through */
-void watch_took(struct watch *w, int64_t boot_us);    /* a request was stored */
+void watch_took(struct watch *w, int64_t boot_us);    /* a request was stored, or refused for what the rows say */
 void watch_waits(struct watch *w, int64_t since_us);  /* the oldest that waits was posted then; INT64_MAX = none has waited long */
 /* A call failed with rc. why: the store's own words; NULL or "" = it has none. */
 void watch_failed(struct watch *w, int64_t boot_us, enum store_rc rc, const char *why);

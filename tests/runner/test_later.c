@@ -157,6 +157,23 @@ static void ready_is_said_again_with_the_first_that_is_stored(void **st) {
   assert_true(store.ok);
 }
 
+/* Nobody waits any more once the last has been refused, and the next turn may be far away. */
+static void ready_is_said_again_with_the_last_that_is_refused(void **st) {
+  struct member *a = join(0, 0, 10);
+  int64_t flow = memdb_save_flow(db, 0, CHAIN, 2);
+  struct health_part store, disk;
+  struct req q;
+  struct req_start s;
+  (void)st;
+  pass(1, 0, 1);
+  assert_true(memdb_hold(db, MEM_ROW_DEF, flow));
+  start_one(a, &q, &s, flow);
+  for (int i = 0; i < 600 && !posted; i++, now += SEC / 10) one_turn(a);
+  assert_int_equal(q.rc, WR_DB_UNAVAILABLE);
+  runner_health(a->r, &store, &disk);
+  assert_true(store.ok);
+}
+
 /* Sent while the runner waits for a lock. */
 static struct req meanwhile;
 static bool sent;
@@ -240,6 +257,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     CLUSTER(start_goes_on_beside_locked_tasks), CLUSTER(start_goes_on_beside_locked_heads), CLUSTER(scans_do_not_pile_up_what_waits),
     CLUSTER(locked_definition_holds_up_its_starts_only), CLUSTER(ready_is_not_said_while_starts_wait), CLUSTER(ready_is_said_again_with_the_first_that_is_stored),
+    CLUSTER(ready_is_said_again_with_the_last_that_is_refused),
     CLUSTER(closed_table_does_not_stop_other_tables), CLUSTER(lone_task_that_is_locked_waits),
     CLUSTER(repeat_is_answered_whoever_holds_the_flow),
   };
