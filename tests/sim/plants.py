@@ -19,6 +19,7 @@ HEAD = "extern int weir_plant;\nextern size_t weir_batch_rows, weir_page;\n#defi
 # Sizes that are large in the product and small in the copies, so that batches, pages and slices end everywhere.
 SIZES = [("LIMIT_BATCH_ROWS", "weir_batch_rows"), ("PAGE", "weir_page"), ("WHOLE_NODES", "weir_page"), ("NEED_AHEAD 1000", "NEED_AHEAD 5")]
 
+FOUND = {35: 3672}  # where a rare one was found last: a minute saved as long as that seed still finds it
 PARTS = 8  # of the seeds without a plant: they take longest, and are shared among the jobs
 
 PLANTS = [
@@ -157,6 +158,14 @@ def make(out, core, runner):
 
 
 def try_one(sim, n, first, seeds):
+    if n in FOUND:
+        found = try_range(sim, n, FOUND[n], 1)
+        if found[1]:
+            return found
+    return try_range(sim, n, first, seeds)
+
+
+def try_range(sim, n, first, seeds):
     p = subprocess.run([sim, "--plant", str(n), "--from", str(first), "--seeds", str(seeds)], capture_output=True, text=True, check=False)
     last = p.stderr.strip().splitlines()[-1] if p.stderr.strip() else ""
     return n, p.returncode, last
