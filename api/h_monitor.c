@@ -117,7 +117,7 @@ static enum wr_rc read_tasks(struct call *c, struct task_list *l, int64_t *fi) {
   enum wr_rc rc = reader_node(r, c->id, find_fi, fi, &c->err);
   if (rc == WR_NOT_FOUND) rc = call_missing(c, "Node instance");
   if (rc == WR_OK) rc = reader_node_tasks(r, c->id, keep_task, l, &c->err);
-  for (size_t i = 0; i < l->n && rc == WR_OK; i++) rc = row_live_log(r, &l->row[i], &c->err);
+  for (size_t i = 0; i < l->n && rc == WR_OK; i++) row_live_log(r, &l->row[i]);
   reader_put(r);
   return rc;
 }

@@ -82,7 +82,7 @@ static enum wr_rc read_task(struct call *c, int64_t ti, enum instance_form form,
   if (!r) return c->err.code;
   enum wr_rc rc = reader_task_ins(r, ti, keep_task, k, &c->err);
   if (rc == WR_NOT_FOUND) rc = call_fail(c, rc, "Task instance %lld does not exist.", (long long)ti);
-  if (rc == WR_OK) rc = row_live_log(r, &k->row, &c->err);
+  if (rc == WR_OK) row_live_log(r, &k->row);
   if (rc == WR_OK && form == INSTANCE_HISTORY) {
     buf_ch(&k->history, '[');
     rc = reader_attempts(r, ti, list_attempt, k, &c->err);

@@ -97,7 +97,7 @@ void row_task_fields(struct buf *b, const struct task_row *row, const struct tas
   j_i64(b, "losses", row->t.losses);
   if (row->t.cancel_requested) j_bool(b, "cancelRequested", true);
   if (row->t.due_us) j_time(b, "retryTime", "retryAt", row->t.due_us);
-  j_i64(b, "logBytes", row->log == LOG_IS_RESULT ? (int64_t)row->result_len : row->log_bytes);
+  if (row->log_bytes >= 0) j_i64(b, "logBytes", row->log == LOG_IS_RESULT ? (int64_t)row->result_len : row->log_bytes);
   if (row->log_lost > 0) {
     j_key(b, "logLost");
     j_open(b, '{');
@@ -122,10 +122,11 @@ void row_attempt(struct buf *b, const struct attempt_row *row) {
   j_close(b, '}');
 }
 
-enum wr_rc row_live_log(struct reader *r, struct task_row *row, struct wr_err *err) {
+void row_live_log(struct reader *r, struct task_row *row) {
   struct buf none = BUF_INIT;
-  if (row->t.owner == 0 || row->log == LOG_IS_RESULT) return WR_OK;
-  return reader_log(r, row->ti, row->t.epoch, 0, 0, &none, &row->log_bytes, err);
+  struct wr_err err;
+  if (row->t.owner == 0 || row->log == LOG_IS_RESULT) return;
+  if (reader_log(r, row->ti, row->t.epoch, 0, 0, &none, &row->log_bytes, &err) != WR_OK) row->log_bytes = -1;
 }
 
 /* ---- definitions behind rows ---- */

@@ -106,6 +106,7 @@ static void words(const struct sq_conn *c, int rc, char *out, size_t n) {
 
 /* A connection that met an error is replaced, and forgets what it said: the same of all together is said once in a while. */
 static void complain(struct sq_conn *c, int rc) {
+  const char *file = c->db ? sqlite3_db_filename(c->db, "main") : NULL;
   static _Atomic int64_t said_us;
   static _Atomic int said;
   int64_t now = clock_mono_us();
@@ -113,7 +114,7 @@ static void complain(struct sq_conn *c, int rc) {
   c->said = rc;
   if (atomic_exchange(&said, rc) == rc && now - atomic_load(&said_us) < SAY_AGAIN_US) return;
   atomic_store(&said_us, now);
-  log_warn("store.sqlite", L_INT("code", rc), L_STR("message", c->db ? sqlite3_errmsg(c->db) : sqlite3_errstr(rc)));
+  log_warn("store.sqlite", L_STR("file", file ? file : ""), L_INT("code", rc), L_STR("message", c->db ? sqlite3_errmsg(c->db) : sqlite3_errstr(rc)));
 }
 
 enum store_rc sq_rc(struct sq_conn *c, int rc) {

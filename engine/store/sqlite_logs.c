@@ -64,15 +64,18 @@ static int put(struct sq_logs *l, const struct log_chunk *c) {
   return sq_run(w);
 }
 
-/* Chunks may be written twice, so a COMMIT whose answer is lost is simply done again: RETRY, never UNKNOWN. */
+/* Chunks may be written twice, so a COMMIT whose answer is lost is simply done again: RETRY, never UNKNOWN. No repeat mends a
+ * damaged file: BAD, for programs must not wait for it without end. */
 enum store_rc sq_logs_write(struct logs *lg, const struct log_chunk *c, size_t n) {
   struct sq_logs *l = (struct sq_logs *)lg;
   int rc = sq_run(sq_stmt(&l->c, LOG_BEGIN));
   for (size_t i = 0; i < n && rc == SQLITE_OK; i++) rc = put(l, &c[i]);
   if (rc == SQLITE_OK) rc = sq_run(sq_stmt(&l->c, LOG_COMMIT));
   if (rc == SQLITE_OK) return STORE_OK;
+  if (rc == SQLITE_ERROR) rc = sqlite3_errcode(l->c.db); /* of a statement that could not be made */
   enum store_rc out = sq_rc(&l->c, rc);
   if (!sqlite3_get_autocommit(l->c.db)) (void)sq_run(sq_stmt(&l->c, LOG_ROLLBACK));
+  if (sq_damaged(rc)) return STORE_BAD;
   return out == STORE_DOWN ? STORE_RETRY : out;
 }
 

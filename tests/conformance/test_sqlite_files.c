@@ -322,6 +322,29 @@ static void a_damaged_file_is_named_as_damaged(void **st) {
   refused("not a database");
 }
 
+/* A repeat mends nothing there, and programs wait for what their log waits for. */
+static void a_damaged_log_is_not_tried_for_ever(void **st) {
+  struct wr_err err;
+  struct logs *l;
+  struct stat sb;
+  char main_path[sizeof path];
+  const struct log_chunk c = {.ti = 1, .epoch = 1, .seq = 1, .time_us = 1, .data = "x", .n = 1};
+  (void)st;
+  if (logs_open(w.s, &l, &err)) fail_msg("%s", err.msg);
+  OK(logs_write(l, &c, 1));
+  logs_close(l);
+  teardown(st);
+  if (try_open(url, NULL, &w.s, &err)) fail_msg("%s", err.msg);
+  memcpy(main_path, path, sizeof path);
+  memcpy(path + strlen(path), "-log", sizeof "-log"); /* there is room */
+  assert_int_equal(stat(path, &sb), 0);
+  for (off_t at = 4096; at + 4096 <= sb.st_size; at += 4096) overwrite(at, 4096, 'x');
+  memcpy(path, main_path, sizeof path);
+  if (logs_open(w.s, &l, &err)) fail_msg("%s", err.msg);
+  assert_int_equal(logs_write(l, &c, 1), STORE_BAD);
+  logs_close(l);
+}
+
 static void a_file_of_zeros_is_named(void **st) {
   struct store *s = NULL;
   struct wr_err err;
@@ -382,7 +405,7 @@ int main(void) {
     T(removed_under_a_batch), T(an_idle_store_notices), T(what_cannot_be_looked_at_is_not_gone), T(wal_cut), T(wal_cut_and_written_on),
     T(wal_cut_in_its_middle), T(database_cut), T(database_emptied), T(what_sqlite_does_is_no_cut), T(a_full_disk_is_no_cut), T(a_hard_link_made_later_is_said), T(a_hard_link_is_refused),
     T(the_log_of_another_database_is_refused), T(the_next_server_waits_for_children_of_the_former),
-    T(a_damaged_file_is_named_as_damaged), T(a_file_of_zeros_is_named), T(a_foreign_lock_costs_bounded_waits),
+    T(a_damaged_file_is_named_as_damaged), T(a_damaged_log_is_not_tried_for_ever), T(a_file_of_zeros_is_named), T(a_foreign_lock_costs_bounded_waits),
   };
   if (!mkdtemp(folder)) return 1;
   int bad = cmocka_run_group_tests_name("sqlite_files", tests, NULL, NULL);
