@@ -241,9 +241,15 @@ enum wr_rc node_prepare(const struct node_opts *o, struct spawner **spawner, str
 
 /* ---- life ---- */
 
+static atomic_bool leaves;
+
+void node_leaves_nothing(void) { atomic_store(&leaves, true); }
+
 /* The process ends as if it were killed, and its spawner ends the children. */
 static void worker_gone(void *ctx, const char *why) {
   (void)ctx;
+  if (atomic_load(&leaves)) return;
+  log_error("worker.lock_gone", L_STR("why", why));
   fprintf(stderr, "weir: %s This server ends.\n", why);
   _exit(EXIT_UNREACHABLE);
 }
@@ -321,6 +327,7 @@ static enum wr_rc open_queue(struct node *n, int s, struct wr_err *err) {
 /* As above: what is acknowledged from now on would be lost. */
 static void store_gone(void *ctx, const char *why) {
   (void)ctx;
+  if (atomic_load(&leaves)) return;
   fprintf(stderr, "weir: %s This server ends: what it would store now might never be read again.\n", why);
   _exit(EXIT_UNREACHABLE);
 }

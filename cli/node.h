@@ -50,6 +50,8 @@ void node_leave(struct node *n);
 /* Leaves, unless that was done, and ends all. NULL is fine. */
 void node_close(struct node *n);
 
+/* From now on its files may go: this process removes them itself, and is about to end. */
+void node_leaves_nothing(void);
 void node_health(struct node *n, struct health *out);   /* any thread; waits RUNNER_HEALTH_WAIT_US at most */
 bool node_failed(const struct node *n);                 /* it ends because it could not go on */
 struct store *node_store(const struct node *n);

@@ -126,6 +126,7 @@ static void cancel(struct job *j) {
 
 static void take_signal(struct job *j, int sig) {
   if (signals_haste(sig)) {
+    node_leaves_nothing();
     run_dir_remove(&j->dir);
     _exit(EXIT_INTERRUPTED);
   }

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "log.h"
 #include "spawner_wire.h"
 #include "worker_int.h"
 
@@ -31,7 +30,6 @@ static void look(struct worker *w) {
   if (w->home.gone || in_place(w)) return;
   w->home.gone = true;
   snprintf(why, sizeof why, "%.100s/" LOCK_NAME " was removed or replaced: another server could use this directory.", w->dir);
-  log_error("worker.lock_gone", L_STR("why", why));
   if (w->o.gone) w->o.gone(w->o.ctx, why);
 }
 
