@@ -326,7 +326,7 @@ static enum wr_rc unknown_field(struct call *c, const char *key, const char *pat
   const char *near = meant(key, name, n), *q = wr_err_quote(quoted, key, strlen(key));
   if (near) return wr_err_at(&c->err, WR_UNKNOWN_FIELD, path, "Unknown field %s. Did you mean \"%s\"?", q, near);
   if (n == 0) return wr_err_at(&c->err, WR_UNKNOWN_FIELD, path, "Unknown field %s. This body takes no fields.", q);
-  return wr_err_at(&c->err, WR_UNKNOWN_FIELD, path, "Unknown field %s. Known here: %s.", q, meant_list(all, name, n));
+  return wr_err_at(&c->err, WR_UNKNOWN_FIELD, path, "Unknown field %s.%s", q, meant_list(all, key, name, n));
 }
 
 enum wr_rc call_fields(struct call *c, const json_t *obj, const char *path, const struct body_field *f, size_t n, json_t **v) {

@@ -192,7 +192,7 @@ static int parse_field(struct shell *s, const char *key, json_t *v, const struct
   wr_err_quote(q, key, strlen(key));
   const char *near = meant(key, name, N_FIELDS);
   if (near) return refuse(r, WR_UNKNOWN_FIELD, "taskConfig has no field %s; did you mean %s?", q, near);
-  return refuse(r, WR_UNKNOWN_FIELD, "taskConfig has no field %s. Known here: %s.", q, meant_list(all, name, N_FIELDS));
+  return refuse(r, WR_UNKNOWN_FIELD, "taskConfig has no field %s.%s", q, meant_list(all, key, name, N_FIELDS));
 }
 
 static int parse_config(struct shell *s, const char *config, const struct refusal *r) {

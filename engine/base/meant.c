@@ -73,16 +73,19 @@ const char *meant(const char *key, const char *const *name, size_t n) {
   return theirs ? theirs : best;
 }
 
-const char *meant_list(char out[MEANT_LIST], const char *const *name, size_t n) {
+const char *meant_list(char out[MEANT_LIST], const char *key, const char *const *name, size_t n) {
+  static const char more[] = ", ...";
   size_t len = 0;
   out[0] = '\0';
+  if (n == 0 || strlen(key) > MEANT_WORD) return out;
   for (size_t i = 0; i < n; i++) {
-    size_t room = MEANT_LIST - len - sizeof ", ..", want = strlen(name[i]) + (i ? 2 : 0);
-    if (want > room) {
-      snprintf(out + len, MEANT_LIST - len, ", ..");
+    const char *before = i ? ", " : " Known here: ";
+    if (len + strlen(before) + strlen(name[i]) + sizeof more > MEANT_LIST) {
+      snprintf(out + len, MEANT_LIST - len, "%s", more);
       return out;
     }
-    len += (size_t)snprintf(out + len, MEANT_LIST - len, "%s%s", i ? ", " : "", name[i]);
+    len += (size_t)snprintf(out + len, MEANT_LIST - len, "%s%s", before, name[i]);
   }
+  snprintf(out + len, MEANT_LIST - len, ".");
   return out;
 }

@@ -205,7 +205,7 @@ const char *task_error(const struct task *t, const struct task *was, const char 
   switch (t->state) {
   case TASK_TIMEOUT: return was->state == TASK_QUEUED ? "Timed out in the queue." : "Timed out.";
   case TASK_CANCELED: return "Canceled.";
-  case TASK_DEAD: return "Lost three times with the node or the spawner that ran it; given up.";
+  case TASK_DEAD: return "Lost three times; given up. Its history says how.";
   case TASK_SUCCESS: return "";
   case TASK_RETRY_WAIT: return was->end_as == TASK_TIMEOUT ? "Timed out." : text;
   case TASK_NONE: case TASK_CREATED: case TASK_BLOCKED: case TASK_QUEUED: case TASK_RUNNING: case TASK_PAUSING:

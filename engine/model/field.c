@@ -79,7 +79,7 @@ static enum wr_rc fail_unknown(const char *key, size_t len, const struct field *
     if (f[i].type != F_OURS) name[theirs++] = f[i].name;
   const char *best = meant(key, name, theirs);
   wr_err_quote(q, key, len);
-  if (!best) return fail_at(err, WR_UNKNOWN_FIELD, JKEY(at, key), "Unknown field %s. Known here: %s.", q, meant_list(all, name, theirs));
+  if (!best) return fail_at(err, WR_UNKNOWN_FIELD, JKEY(at, key), "Unknown field %s.%s", q, meant_list(all, key, name, theirs));
   return fail_at(err, WR_UNKNOWN_FIELD, JKEY(at, key), "Unknown field %s. Did you mean \"%s\"?", q, best);
 }
 
