@@ -130,6 +130,8 @@ static enum log_rc worker_log(void *ctx, const struct log_piece *v, size_t n) {
   return LOG_REFUSED;
 }
 
+static const char *worker_log_why(void *ctx) { return logs_why(((struct node *)ctx)->logs); }
+
 /* ---- definitions ---- */
 
 static uint8_t slot_of(const char *type) {
@@ -260,7 +262,7 @@ static enum wr_rc open_worker(struct node *n, struct spawner *spawner, struct wr
                           .process_slots = n->o->slots,
                           .shell_allowed = n->o->shell == NODE_SHELL_ON,
                           .done = worker_done, .timed_out = worker_timed_out, .useless = worker_useless, .gone = worker_gone, .pause = worker_pause,
-                          .news = worker_news, .log_write = worker_log};
+                          .news = worker_news, .log_write = worker_log, .log_why = worker_log_why};
   return worker_open(&w, &n->worker, err);
 }
 
@@ -417,10 +419,13 @@ void node_close(struct node *n) {
 }
 
 void node_health(struct node *n, struct health *out) {
+  struct health_part room = {.ok = true}, logs = room;
   *out = (struct health){.queue = {.ok = true}, .processes = {.ok = true}};
   runner_health(n->runner, &out->store, &out->disk);
   if (n->worker) worker_health(n->worker, &out->processes);
-  if (n->worker && out->disk.ok) worker_log_health(n->worker, &out->disk);
+  if (n->worker) worker_log_health(n->worker, &room, &logs);
+  if (out->disk.ok) out->disk = room;
+  if (out->store.ok) out->store = logs;
   for (int s = 0; s < SLOT__N && out->queue.ok; s++) {
     if (n->pump[s]) pump_health(n->pump[s], &out->queue);
   }

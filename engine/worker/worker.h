@@ -52,6 +52,7 @@ struct worker_opts {
   /* Log thread: writes n pieces, at most LOG_BATCH_PIECES, durably and all or none. Blocking. A piece that is written twice
    * stands once. */
   enum log_rc (*log_write)(void *ctx, const struct log_piece *v, size_t n);
+  const char *(*log_why)(void *ctx);   /* the cause of the last AGAIN. Log thread; NULL = not known */
 };
 enum wr_rc worker_open(const struct worker_opts *o, struct worker **out, struct wr_err *err) WR_MUST;
 /* Takes the whole list. deadline: CLOCK_BOOTTIME us after which none may start and all die; INT64_MAX = none. */
@@ -66,8 +67,8 @@ void worker_drain(struct worker *w, int64_t grace_us);
 void worker_kill_all(struct worker *w);
 /* Can this node start processes? `why` names the cause. Any thread; never waits. */
 void worker_health(struct worker *w, struct health_part *out);
-/* Is there room for what attempts say? The same. */
-void worker_log_health(struct worker *w, struct health_part *out);
+/* Is there room for what attempts say, and does the store take it? The same. */
+void worker_log_health(struct worker *w, struct health_part *room, struct health_part *store);
 /* What goes wrong with processes, starts_until_us in CLOCK_BOOTTIME; the rest of *out is left as it is. The same. */
 struct node_trouble;
 void worker_trouble(struct worker *w, struct node_trouble *out);

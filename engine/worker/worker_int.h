@@ -85,8 +85,9 @@ struct wx_exec {
   char fence[FENCE_BYTES];         /* last: not zeroed */
 };
 
-/* What does not go well just now: starts; the spawner, which does not move (these two are about processes); logs, for the disk is full. */
-enum trouble { TROUBLE_START, TROUBLE_SPAWNER, TROUBLE_DISK, TROUBLE__N };
+/* What does not go well just now: starts; the spawner, which does not move (these two are about processes); logs, for the disk is full;
+ * logs, which wait for their store. */
+enum trouble { TROUBLE_START, TROUBLE_SPAWNER, TROUBLE_DISK, TROUBLE_LOGS, TROUBLE__N };
 struct troubles {
   pthread_mutex_t lock;            /* guards these three; leaf */
   struct health_part now[TROUBLE__N];

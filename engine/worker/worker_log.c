@@ -32,6 +32,7 @@ enum { PIECE_BYTES = 256 };        /* of memory that a piece takes beside what i
 enum { SHIP_BYTES = 64 * 1024, UNDER_WAY = 512 * 1024, BATCH_BYTES = 4 << 20, RUNS = 512 };
 #define AGAIN_FIRST_US 5000
 #define AGAIN_MAX_US 500000
+#define AGAIN_SAID_US 2000000     /* what waits for so long is said */
 #define AGAIN_AT_END_US 1000000   /* a node that ends tries so long */
 
 struct run { int64_t at; uint8_t stream; };  /* ring bytes from `at` on came from that stream */
@@ -248,15 +249,25 @@ static bool nap(struct logger *l, int64_t us) {
   return more;
 }
 
+static void say_they_wait(struct worker *w) {
+  char why[HEALTH_WHY_BYTES];
+  const char *cause = w->o.log_why ? w->o.log_why(w->o.ctx) : "";
+  snprintf(why, sizeof why, "The logs of tasks wait, and so do tasks with much output%s%s", *cause ? ": " : ".", cause);
+  trouble_begin(w, TROUBLE_LOGS, why);
+}
+
 /* *doubt: some of it may be stored though the answer is not STORED. */
 static enum log_rc write_some(struct logger *l, const struct log_piece *v, size_t n, bool *doubt) {
   struct worker *w = l->w;
   enum log_rc rc = w->o.log_write ? LOG_AGAIN : LOG_REFUSED;
+  int64_t began = clock_mono_us();
   for (int64_t us = AGAIN_FIRST_US; rc == LOG_AGAIN; us = us * 2 < AGAIN_MAX_US ? us * 2 : AGAIN_MAX_US) {
     rc = w->o.log_write(w->o.ctx, v, n);
     *doubt |= rc == LOG_AGAIN;
+    if (rc == LOG_AGAIN && clock_mono_us() - began >= AGAIN_SAID_US) say_they_wait(w);
     if (rc == LOG_AGAIN && !nap(l, us)) break;
   }
+  if (rc != LOG_AGAIN) trouble_end(w, TROUBLE_LOGS);
   if (rc == LOG_STORED) trouble_end(w, TROUBLE_DISK);
   if (rc == LOG_NO_SPACE) trouble_begin(w, TROUBLE_DISK, "no room for the logs of tasks");
   return rc;

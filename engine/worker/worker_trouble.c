@@ -51,7 +51,10 @@ static void first_of(struct worker *w, enum trouble from, enum trouble to, struc
 }
 
 void worker_health(struct worker *w, struct health_part *out) { first_of(w, TROUBLE_START, TROUBLE_SPAWNER, out); }
-void worker_log_health(struct worker *w, struct health_part *out) { first_of(w, TROUBLE_DISK, TROUBLE_DISK, out); }
+void worker_log_health(struct worker *w, struct health_part *room, struct health_part *store) {
+  first_of(w, TROUBLE_DISK, TROUBLE_DISK, room);
+  first_of(w, TROUBLE_LOGS, TROUBLE_LOGS, store);
+}
 
 /* The pause is over, and for as long again nobody has asked for a start: nothing is known against this node. */
 static void quiet(struct worker *w, struct timer *t) {

@@ -320,6 +320,26 @@ class Sqlite(Fault):
         other.execute("ROLLBACK")
         self.recovers(server, codes)
 
+    def test_lock_of_the_logs_held_elsewhere(self):
+        """Starts go on, logs wait; that is said; nothing of them is lost."""
+        server = self.serve()
+        self.prepare(server)
+        other = sqlite3.connect(self.tmp / "data" / "weir.db-log", isolation_level=None, timeout=30)
+        self.addCleanup(other.close)
+        other.execute("BEGIN IMMEDIATE")
+        much = server.post("/task", {"taskName": "much", "taskType": "SHELL", "taskContent": "seq 1 200000; exit 0"})["taskId"]
+        ti = server.post(f"/exec/task/{much}")["tiId"]
+        self.assertIn("logs of tasks", self.unready(server, "store"))
+        self.assertEqual(self.start(server)[0], 200)
+        self.quiet(server)
+        other.execute("ROLLBACK")
+        until("it ends", lambda: server.get(f"/monitor/task/{ti}")["execStatus"] != "RUNNING")
+        row = server.get(f"/monitor/task/{ti}")
+        self.assertEqual((row["execStatus"], row["logBytes"], row.get("logLost")), ("SUCCESS", 1288895, None))
+        until("ready again", lambda: self.parts(server)[0] == 200)
+        self.logged_once(server, "worker.trouble")
+        self.assertEqual(server.stop(), 0)
+
     def test_disk_full(self):
         with small_disk(self.tmp / "disk", "24m") as disk:
             if not disk:

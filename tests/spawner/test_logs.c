@@ -228,21 +228,43 @@ static void test_store_away(void **st) {
 /* A full disk is said of the row and of the node, and no longer when there is room again. */
 static void test_disk_full(void **st) {
   (void)st;
-  struct health_part p;
+  struct health_part p, store;
   h_full_logs(1000);
   struct attempt *a = h_sh("echo one");
   assert_int_equal(a->end, ATTEMPT_OK);
   assert_int_equal(a->log_lost, 4);
   assert_int_equal(a->log_lost_why, LOG_LOST_DISK_FULL);
   attempt_free(a);
-  worker_log_health(H.w, &p);
+  worker_log_health(H.w, &p, &store);
   assert_false(p.ok);
+  assert_true(store.ok);
   worker_health(H.w, &p);
   assert_true(p.ok);
   h_full_logs(0);
   a = run("echo two", NULL);
-  worker_log_health(H.w, &p);
+  worker_log_health(H.w, &p, &store);
   assert_true(p.ok);
+  attempt_free(a);
+}
+
+/* While a store takes no logs, /readyz says so. Nothing is lost. */
+static void test_long_away(void **st) {
+  (void)st;
+  struct health_part room, store;
+  h_again_logs(1000000);
+  struct attempt *a = h_attempt("SHELL", "echo late", NULL);
+  int64_t ti = a->ti;
+  worker_start(H.w, a);
+  for (store.ok = true; store.ok; poll(NULL, 0, 5)) worker_log_health(H.w, &room, &store);
+  assert_true(room.ok);
+  assert_non_null(strstr(store.why, "The logs of tasks wait"));
+  h_again_logs(0);
+  a = h_await(ti);
+  assert_int_equal(a->log_lost, 0);
+  struct buf *b = h_log(ti);
+  assert_int_equal(b->len, 5);
+  worker_log_health(H.w, &room, &store);
+  assert_true(store.ok);
   attempt_free(a);
 }
 
@@ -372,7 +394,7 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_bytes), cmocka_unit_test(test_streamed), cmocka_unit_test(test_below_cap), cmocka_unit_test(test_cap),
     cmocka_unit_test(test_two_streams), cmocka_unit_test(test_apart), cmocka_unit_test(test_turns), cmocka_unit_test(test_gigabyte), cmocka_unit_test(test_one_long_line),
-    cmocka_unit_test(test_long_end), cmocka_unit_test(test_store_fails), cmocka_unit_test(test_store_away), cmocka_unit_test(test_disk_full), cmocka_unit_test(test_crowd),
+    cmocka_unit_test(test_long_end), cmocka_unit_test(test_store_fails), cmocka_unit_test(test_store_away), cmocka_unit_test(test_long_away), cmocka_unit_test(test_disk_full), cmocka_unit_test(test_crowd),
     cmocka_unit_test(test_flood), cmocka_unit_test(test_store_hangs), cmocka_unit_test(test_store_just_in_time)};
   int rc = cmocka_run_group_tests_name("logs", tests, NULL, NULL);
   h_close();
