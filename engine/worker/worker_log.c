@@ -46,6 +46,7 @@ struct xlog {
   bool stalled;                  /* loop: the pipe is not read now */
   atomic_bool call;              /* the loop wants news when there is room again */
   _Atomic int64_t under_way, stored, dropped;   /* dropped: by the loop, not yet counted by the log thread */
+  _Atomic int64_t coming;        /* of its output: on the way to the store, neither stored nor lost nor in the ring yet */
   _Atomic int64_t lost_all; _Atomic int lost_why;   /* for its row */
   struct xlog *news;             /* these three under logger.lock */
   bool in_news, over;
@@ -98,6 +99,7 @@ static void post(struct xlog *g, uint8_t stream, bool end) {
   *m = (struct msg){.g = g, .data = b->data, .n = b->len, .time_us = g->pending[stream].time_us, .stream = stream, .end = end};
   atomic_fetch_add(&g->under_way, (int64_t)m->n + PIECE_BYTES);
   atomic_fetch_add(&g->l->waiting, PIECE_BYTES);
+  atomic_fetch_add(&g->coming, (int64_t)m->n);
   *b = (struct buf)BUF_INIT;
   struct logger *l = g->l;
   pthread_mutex_lock(&l->lock);
@@ -194,11 +196,14 @@ bool xlog_moves(struct xlog *g) {
   return moves;
 }
 
-/* What its ring still holds is lost with that, and is said to be. */
+/* What its ring still holds is lost with that, and is said to be. What is on its way counts as stored: it waits for the store alone. */
 struct log_sum xlog_leave(struct xlog *g) {
   pthread_mutex_lock(&g->l->lock);
   int64_t left = atomic_load(&g->ring_left);
   struct log_sum sum = xlog_sum(g);
+  int64_t all = sum.stored + atomic_load(&g->coming);
+  if (all > g->cap) all = g->cap;
+  if (all > sum.stored) sum.stored = all;
   if (left > 0) atomic_store(&g->late, true);
   pthread_mutex_unlock(&g->l->lock);
   g->x = NULL;
@@ -283,6 +288,7 @@ static void count(struct xlog *g, int64_t bytes, enum log_lost why) {
 static void written(struct logger *l, size_t i, enum log_rc rc, bool doubt) {
   const struct origin *o = &l->from[i];
   int64_t n = (int64_t)l->piece[i].n;
+  if (!o->says) atomic_fetch_sub(&o->g->coming, n);
   if (rc == LOG_STORED) {
     atomic_fetch_add(&o->g->stored, n);
     return;
@@ -386,6 +392,7 @@ static bool write_at(int fd, const char *p, size_t n, int64_t at) {
 
 static void ring_put(struct xlog *g, uint8_t stream, const char *p, size_t n) {
   int64_t size = g->cap - g->head;
+  atomic_fetch_sub(&g->coming, (int64_t)n);
   if (size == 0) { /* of a log that keeps nothing */
     g->ring_n += (int64_t)n;
     return;
@@ -437,6 +444,7 @@ static bool ring_piece(struct xlog *g, int64_t now) {
     free(p);
     return false;
   }
+  atomic_fetch_add(&g->coming, n);
   push_own(g, stream, now, p, (size_t)n, 0);
   g->ring_at += n;
   return true;
