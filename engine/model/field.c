@@ -134,6 +134,8 @@ enum wr_rc field_timeout(const json_t *v, const struct jpath *at, int64_t *out_u
   if (!json_is_number(v))
     return fail_at(err, WR_WRONG_TYPE, at, "%s must be whole seconds or a text like \"500ms\".", label(at));
   enum wr_rc rc = field_int(v, 1, LIMIT_TIME_US / 1000000, at, out_us, err);
+  if (rc == WR_OUT_OF_RANGE)
+    return fail_at(err, rc, at, "%s must be seconds, at least 1 and at most 7 days, or a text like \"500ms\".", label(at));
   if (rc) return rc;
   *out_us *= 1000000;
   return WR_OK;
