@@ -152,7 +152,7 @@ enum wr_rc sq_take_lock(struct sq *s, struct wr_err *err) {
   int e = errno;
   buf_done(&b);
   if (s->lock_fd < 0 && e == ENOENT)
-    return wr_err_set(err, WR_DB_UNAVAILABLE, "%.120s: the directory for it is not there. Make it first.", s->path);
+    return wr_err_set(err, WR_DB_UNAVAILABLE, "%.120s cannot be opened: %s. Make its directory first.", s->path, strerror(e));
   if (s->lock_fd < 0)
     return wr_err_set(err, WR_DB_UNAVAILABLE, "%.120s.lock cannot be opened: %s.", s->path, strerror(e));
   enum wr_rc rc = check_fs(s->lock_fd, s->path, err);
