@@ -42,6 +42,11 @@ void sweep_join(struct sweep *w) {
   if (w->n) w->n = k + 1;
 }
 
+void sweep_cut(struct sweep *w, int64_t last) {
+  while (w->n > 1 && w->v[w->n - 1].lo > last) w->n--;
+  if (w->n > 0 && w->v[w->n - 1].hi > last) w->v[w->n - 1].hi = last;
+}
+
 void sweep_done(struct sweep *w) {
   free(w->v);
   *w = (struct sweep){0};

@@ -18,6 +18,7 @@ void sweep_add(struct sweep *w, int64_t lo, int64_t hi);
 void sweep_runs(struct sweep *w, const char *bases, int64_t n_task);   /* the tasks of every run */
 void sweep_sort(struct sweep *w);
 void sweep_join(struct sweep *w);       /* sorts; neighbours become one range */
+void sweep_cut(struct sweep *w, int64_t last);   /* of sorted ones: it ends with that id, which is in one of them */
 void sweep_done(struct sweep *w);
 size_t sweep_find(const struct sweep *w, int64_t after);   /* of sorted ones: the first that may hold an id beyond after */
 

@@ -58,8 +58,8 @@ static enum store_rc join(struct my *s, const struct node_info *info, int64_t *i
   unsigned e = ready(s);
   if (!e) e = my_run(&s->run, NULL, "DELETE FROM engine_node WHERE incarnation<? AND state<>'LIVE'", MY_ARGS(my_ai(me - KEEP_NODES)));
   if (!e) e = bury_former(s, info);
-  if (!e) e = my_run(&s->run, NULL, "INSERT INTO engine_node (incarnation, state, lease_until, host, home, pid, slots, roles, types, users, start_time) VALUES "
-                     "(?, 'LIVE', UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, ?, ?, ?, ?, ?, ?, ?, UTC_TIMESTAMP(6))",
+  if (!e) e = my_run(&s->run, NULL, "INSERT INTO engine_node (incarnation, state, lease_until, host, home, pid, slots, roles, types, users, trouble, start_time) VALUES "
+                     "(?, 'LIVE', UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, ?, ?, ?, ?, ?, ?, ?, '', UTC_TIMESTAMP(6))",
                      MY_ARGS(my_ai(me), my_ai(s->lease_us), my_at(info->host ? info->host : ""), my_at(info->home ? info->home : ""),
                              my_ai(info->pid), my_ai(info->slots), my_at(info->roles ? info->roles : ""),
                              my_at(info->types ? info->types : ""), my_at(info->users ? info->users : "")));
@@ -259,6 +259,7 @@ enum store_rc my_live_tasks(struct store *st, int64_t after_ti, struct live_task
     size_t k = live_share(s->live.v + i, s->live.n - i, after_ti, &last);
     e = live_page(s, s->live.v + i, k, after_ti, last, out, n, &got);
     if (!e && got == 0 && last < s->live.v[s->live.n - 1].hi) out[got++] = (struct live_task){.ti = last, .state = TASK_NONE, .owner_live = true};
+    else if (!e && got > 0 && got < n && last == s->live.v[s->live.n - 1].hi) sweep_cut(&s->live, out[got - 1].ti);
   }
   if (e || got == 0) sweep_done(&s->live);
   if (!e) *n_out = got;

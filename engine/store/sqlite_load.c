@@ -109,6 +109,7 @@ enum store_rc sq_live_tasks(struct store *st, int64_t after_ti, struct live_task
     rc = live_range(s, lo, s->tasks.v[i].hi, out, n, n_out);
   }
   if (*n_out == 0 || rc != SQLITE_OK) sweep_done(&s->tasks);
+  else if (*n_out < n) sweep_cut(&s->tasks, out[*n_out - 1].ti);
   return sq_rc(&s->run, rc);
 }
 

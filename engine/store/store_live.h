@@ -10,7 +10,8 @@ enum store_rc store_tell(struct store *s, const char *trouble) WR_MUST;
 /* Marks nodes whose lease ended more than the margin ago DEAD (one row, own transaction each). *n: how many. */
 enum store_rc store_reap(struct store *s, uint32_t *n) WR_MUST;
 /* Live rows after `after_ti`, in ti order, up to n: what the reconciler looks at. Plain read, no lock. owner_live: the
- * owner's engine_node row is LIVE (or owner is 0). */
+ * owner's engine_node row is LIVE (or owner is 0). A pass from 0 on comes to its end however many rows are made meanwhile: it does
+ * not follow a flow that makes one after the other. */
 struct live_task { int64_t ti, fi; uint8_t state; uint32_t epoch; int64_t owner, due_us, update_us; bool owner_live; };
 /* State NONE: no row, it only says up to where was looked. */
 enum store_rc store_live_tasks(struct store *s, int64_t after_ti, struct live_task *out, size_t n, size_t *n_out) WR_MUST;

@@ -62,6 +62,23 @@ static void a_database_has_an_id_of_its_own(struct world *w) {
   assert_string_not_equal(store_id(w->s), first);
 }
 
+/* A chain makes a row for each that ends: a look that followed it would last as long as the chain. */
+static void a_pass_does_not_follow_a_flow(struct world *w) {
+  struct flow_def *f = flow_save(w, "f", NODE("a") "," NODE("b"));
+  struct started s = flow_start(w, f);
+  struct task_row a = task_row_of(w, &s, 0, 0), b = task_row_of(w, &s, 1, 1);
+  struct live_task t[7];
+  size_t n;
+  OK(put_task(w, ROW_INSERT, &a));
+  OK(store_live_tasks(w->s, 0, t, 7, &n));
+  assert_int_equal(n, 1);
+  OK(put_task(w, ROW_INSERT, &b));
+  OK(store_live_tasks(w->s, t[0].ti, t, 7, &n));
+  assert_int_equal(n, 0);
+  assert_int_equal(live_tasks(w, 7, s.ti, s.ti + 1, t, 2), 2);
+  def_flow_unref(f);
+}
+
 static void live_task_tells_its_columns(struct world *w) {
   struct flow_def *f = flow_save(w, "f", NODE("a") "," NODE("b"));
   struct started s = flow_start(w, f);
@@ -328,7 +345,7 @@ static void a_member_tells_its_trouble(struct world *w) {
 }
 
 const struct fact facts_live[] = {
-  FACT_FRESH(nothing_is_live_at_first), FACT_FRESH(a_database_has_an_id_of_its_own), FACT(live_task_tells_its_columns), FACT(live_is_every_state_but_final),
+  FACT_FRESH(nothing_is_live_at_first), FACT_FRESH(a_database_has_an_id_of_its_own), FACT_FRESH(a_pass_does_not_follow_a_flow), FACT(live_task_tells_its_columns), FACT(live_is_every_state_but_final),
   FACT(live_in_pages_of_any_size), FACT(live_among_the_dead), FACT(live_stand_alone), FACT(live_stand_alone_made_final), FACT(live_of_a_second_run),
   FACT(live_flow_tells_its_columns), FACT(live_flow_is_every_state_but_final), FACT(a_flow_without_nodes_can_be_live),
   FACT_FRESH(owner_of_a_former_life), FACT_FRESH(one_member_reconciles), FACT_FRESH(a_member_tells_its_trouble),
