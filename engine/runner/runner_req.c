@@ -371,8 +371,7 @@ static enum store_rc rerun_checked(struct runner *r, struct req *q, struct live 
     q->rc = wr_err_set(&q->err, WR_NOT_RETRYABLE, "State is %s: wait for its end, or cancel it.", flow_state_name((enum flow_state)l->r->state));
   else if (q->ni == 0 && l->r->state == FLOW_SUCCESS)
     q->rc = wr_err_set(&q->err, WR_NOT_RETRYABLE, "State is SUCCESS: nothing is left to be run. Start the flow anew, or name a node (niId).");
-  if (q->rc != WR_OK) return STORE_OK;
-  if (l->r->n_base >= LIMIT_RUNS)
+  else if (l->r->n_base >= LIMIT_RUNS)
     q->rc = wr_err_set(&q->err, WR_NOT_RETRYABLE, "Flow instance %lld has run %d times, which is the most: start the flow anew.", (long long)q->fi, LIMIT_RUNS);
   return STORE_OK;
 }

@@ -46,7 +46,7 @@ struct xlog {
   bool stalled;                  /* loop: the pipe is not read now */
   atomic_bool call;              /* the loop wants news when there is room again */
   _Atomic int64_t under_way, stored, dropped;   /* dropped: by the loop, not yet counted by the log thread */
-  _Atomic int64_t coming;        /* of its output: on the way to the store, neither stored nor lost nor in the ring yet */
+  _Atomic int64_t kept;          /* what is stored and what is on the way there: what its log will have, if nothing more is lost */
   _Atomic int64_t lost_all; _Atomic int lost_why;   /* for its row */
   struct xlog *news;             /* these three under logger.lock */
   bool in_news, over;
@@ -99,7 +99,7 @@ static void post(struct xlog *g, uint8_t stream, bool end) {
   *m = (struct msg){.g = g, .data = b->data, .n = b->len, .time_us = g->pending[stream].time_us, .stream = stream, .end = end};
   atomic_fetch_add(&g->under_way, (int64_t)m->n + PIECE_BYTES);
   atomic_fetch_add(&g->l->waiting, PIECE_BYTES);
-  atomic_fetch_add(&g->coming, (int64_t)m->n);
+  atomic_fetch_add(&g->kept, (int64_t)m->n);
   *b = (struct buf)BUF_INIT;
   struct logger *l = g->l;
   pthread_mutex_lock(&l->lock);
@@ -201,9 +201,8 @@ struct log_sum xlog_leave(struct xlog *g) {
   pthread_mutex_lock(&g->l->lock);
   int64_t left = atomic_load(&g->ring_left);
   struct log_sum sum = xlog_sum(g);
-  int64_t all = sum.stored + atomic_load(&g->coming);
-  if (all > g->cap) all = g->cap;
-  if (all > sum.stored) sum.stored = all;
+  int64_t kept = atomic_load(&g->kept), most = kept < g->cap ? kept : g->cap;
+  if (most > sum.stored) sum.stored = most;
   if (left > 0) atomic_store(&g->late, true);
   pthread_mutex_unlock(&g->l->lock);
   g->x = NULL;
@@ -288,11 +287,12 @@ static void count(struct xlog *g, int64_t bytes, enum log_lost why) {
 static void written(struct logger *l, size_t i, enum log_rc rc, bool doubt) {
   const struct origin *o = &l->from[i];
   int64_t n = (int64_t)l->piece[i].n;
-  if (!o->says) atomic_fetch_sub(&o->g->coming, n);
   if (rc == LOG_STORED) {
+    if (o->says) atomic_fetch_add(&o->g->kept, n);
     atomic_fetch_add(&o->g->stored, n);
     return;
   }
+  if (!o->says) atomic_fetch_sub(&o->g->kept, n);
   if (!doubt) o->g->offset -= n;
   o->g->lost += o->says ? o->says : n;
   count(o->g, o->says ? 0 : n, rc == LOG_NO_SPACE ? LOG_LOST_DISK_FULL : LOG_LOST_STORE_FAILED);
@@ -392,7 +392,7 @@ static bool write_at(int fd, const char *p, size_t n, int64_t at) {
 
 static void ring_put(struct xlog *g, uint8_t stream, const char *p, size_t n) {
   int64_t size = g->cap - g->head;
-  atomic_fetch_sub(&g->coming, (int64_t)n);
+  atomic_fetch_sub(&g->kept, (int64_t)n);
   if (size == 0) { /* of a log that keeps nothing */
     g->ring_n += (int64_t)n;
     return;
@@ -444,7 +444,7 @@ static bool ring_piece(struct xlog *g, int64_t now) {
     free(p);
     return false;
   }
-  atomic_fetch_add(&g->coming, n);
+  atomic_fetch_add(&g->kept, n);
   push_own(g, stream, now, p, (size_t)n, 0);
   g->ring_at += n;
   return true;

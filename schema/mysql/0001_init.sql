@@ -262,7 +262,7 @@ CREATE TABLE IF NOT EXISTS idempotency (
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
 -- Each batch updates its node's row, and the server copies and compares the whole record for that: so long texts are TEXT, which stand
--- outside of the record (as VARCHAR they made it 24 KB and cost a step 5 %).
+-- outside of the record (as VARCHAR they made it 24 KB, which a step could feel).
 CREATE TABLE IF NOT EXISTS engine_node (
   incarnation  BIGINT NOT NULL PRIMARY KEY,
   state        VARCHAR(8) NOT NULL,           -- LIVE DEAD GONE
