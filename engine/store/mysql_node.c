@@ -273,6 +273,8 @@ enum store_rc my_live_flows(struct store *st, int64_t after_fi, struct live_flow
   *n_out = 0;
   unsigned e = ready(s);
   if (e) return down(s, e);
+  if (after_fi == 0) s->flows_end = 0;
+  else if (after_fi == s->flows_end) return STORE_OK;
   e = my_select(&s->run, &r, "SELECT fi_id, state, due_at, update_time, more_from IS NOT NULL FROM task_flow_ins "
                 "FORCE INDEX(task_flow_ins_open) WHERE opened=1 AND fi_id>? ORDER BY fi_id LIMIT ?",
                 MY_ARGS(my_ai(after_fi), my_ai((int64_t)n)));
@@ -280,6 +282,7 @@ enum store_rc my_live_flows(struct store *st, int64_t after_fi, struct live_flow
     out[got] = (struct live_flow){.fi = my_int(&r.cell[0]), .state = (uint8_t)my_int(&r.cell[1]), .due_us = my_us(&r.cell[2]),
                                   .update_us = my_us(&r.cell[3]), .more = my_int(&r.cell[4]) != 0};
   if (!e) e = my_done(&r);
+  if (!e && got > 0 && got < n) s->flows_end = out[got - 1].fi;
   if (!e) *n_out = got;
   return my_told(s, e);
 }

@@ -71,6 +71,7 @@ struct my {
   struct arena texts;     /* of rows read in this transaction */
   int64_t wary_until;     /* mono clock: mysql_held.c */
   struct sweep live;      /* id ranges that the pass under way still looks at */
+  int64_t flows_end;      /* a pass over live flows ends with this one: it was the newest when the end was reached; 0 = not reached yet */
   uint32_t keys_written;  /* since old ones were deleted last */
   /* ids */
   pthread_mutex_t ids_mu;

@@ -15,7 +15,7 @@ enum store_rc store_reap(struct store *s, uint32_t *n) WR_MUST;
 struct live_task { int64_t ti, fi; uint8_t state; uint32_t epoch; int64_t owner, due_us, update_us; bool owner_live; };
 /* State NONE: no row, it only says up to where was looked. */
 enum store_rc store_live_tasks(struct store *s, int64_t after_ti, struct live_task *out, size_t n, size_t *n_out) WR_MUST;
-/* Flows that are not final, after fi, up to n. */
+/* Flows that are not final, after fi, up to n. A pass comes to its end, too. */
 struct live_flow { int64_t fi; uint8_t state; int64_t due_us, update_us; bool more; };
 enum store_rc store_live_flows(struct store *s, int64_t after_fi, struct live_flow *out, size_t n, size_t *n_out) WR_MUST;
 /* One node at a time may reconcile: true when this one may now. */

@@ -79,6 +79,22 @@ static void a_pass_does_not_follow_a_flow(struct world *w) {
   def_flow_unref(f);
 }
 
+/* Nor do flows that begin one after the other hold up the reconciler, who buries dead nodes between two passes. */
+static void a_pass_does_not_follow_new_flows(struct world *w) {
+  struct flow_def *f = flow_save(w, "f", NODE("a"));
+  struct live_flow v[7];
+  struct started s = flow_start(w, f);
+  size_t n;
+  OK(store_live_flows(w->s, 0, v, 7, &n));
+  assert_int_equal(n, 1);
+  assert_int_equal(v[0].fi, s.fi);
+  struct started later = flow_start(w, f);
+  OK(store_live_flows(w->s, s.fi, v, 7, &n));
+  assert_int_equal(n, 0);
+  assert_int_equal(live_flows(w, 7, s.fi, later.fi, v, 2), 2);
+  def_flow_unref(f);
+}
+
 static void live_task_tells_its_columns(struct world *w) {
   struct flow_def *f = flow_save(w, "f", NODE("a") "," NODE("b"));
   struct started s = flow_start(w, f);
@@ -345,7 +361,8 @@ static void a_member_tells_its_trouble(struct world *w) {
 }
 
 const struct fact facts_live[] = {
-  FACT_FRESH(nothing_is_live_at_first), FACT_FRESH(a_database_has_an_id_of_its_own), FACT_FRESH(a_pass_does_not_follow_a_flow), FACT(live_task_tells_its_columns), FACT(live_is_every_state_but_final),
+  FACT_FRESH(nothing_is_live_at_first), FACT_FRESH(a_database_has_an_id_of_its_own), FACT_FRESH(a_pass_does_not_follow_a_flow), FACT_FRESH(a_pass_does_not_follow_new_flows),
+  FACT(live_task_tells_its_columns), FACT(live_is_every_state_but_final),
   FACT(live_in_pages_of_any_size), FACT(live_among_the_dead), FACT(live_stand_alone), FACT(live_stand_alone_made_final), FACT(live_of_a_second_run),
   FACT(live_flow_tells_its_columns), FACT(live_flow_is_every_state_but_final), FACT(a_flow_without_nodes_can_be_live),
   FACT_FRESH(owner_of_a_former_life), FACT_FRESH(one_member_reconciles), FACT_FRESH(a_member_tells_its_trouble),
