@@ -20,20 +20,20 @@ import unittest
 from urllib.parse import urlsplit
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BIN = os.environ.get("WEIR_BIN", str(ROOT / "build" / "weir"))
+BIN = os.path.abspath(os.environ.get("WEIR_BIN", str(ROOT / "build" / "weir")))
 PATIENCE = 60  # seconds until a test gives up waiting; never an expectation
 
 
 class Server:
-    """A server process with its own data directory."""
+    """A server process with its own data directory. cwd: where it, and with it every SHELL task, stands."""
 
-    def __init__(self, *options, dev=True):
+    def __init__(self, *options, dev=True, cwd=None):
         self.dir = tempfile.mkdtemp(prefix="weir-api-")
         args = [BIN, "server", "--data", self.dir, "--listen", "127.0.0.1:0", *options]
         if dev:
             args.append("--dev")
         env = {k: v for k, v in os.environ.items() if not k.startswith("WEIR_")}
-        self.process = subprocess.Popen(args, stderr=subprocess.PIPE, text=True, env=env)
+        self.process = subprocess.Popen(args, stderr=subprocess.PIPE, text=True, env=env, cwd=cwd)
         self.lines = []
         self.host, self.port = None, None
         for line in self.process.stderr:
