@@ -20,7 +20,7 @@ enum opt_type {
   OPT_SWITCH,  /* num 0 or 1; as a flag it takes no value */
   OPT_MANY     /* a list; by commas in file and environment */
 };
-enum { VERB_SERVER = 1, VERB_RUN = 2, VERB_TOKEN = 4 };
+enum { VERB_SERVER = 1, VERB_RUN = 2, VERB_TOKEN = 4, VERB_DB = 8 };
 enum { OPT_SECRET = 1, OPT_FLAG_ONLY = 2, OPT_NOT_IN_FILE = 4 };
 
 enum opt_id {

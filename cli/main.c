@@ -10,6 +10,7 @@
 static const struct verb { const char *name; int (*run)(int argc, char **argv); const char *help; } verbs[] = {
   {"server", verb_server, "serve the API and run flows"},
   {"run", verb_run, "run one flow file to its end, with no server"},
+  {"db", verb_db, "bring a database to the schema of this program"},
   {"token", verb_token, "show the API's token, or make a new one"},
   {"config", verb_config, "show the options and where they come from"},
   {"version", verb_version, "print the version"},

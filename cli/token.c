@@ -3,35 +3,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
-#include "datadir.h"
 #include "log.h"
+#include "place.h"
 #include "token.h"
 #include "verbs.h"
-
-struct place { const char *data, *store; char url[512]; bool known; };  /* known: the store was named, or its file is there */
-
-static enum wr_rc place_of(const struct config *c, struct place *p, struct wr_err *err) {
-  struct stat st;
-  p->data = config_text(c, OPT_DATA) ? config_text(c, OPT_DATA) : "/var/lib/weir";
-  p->store = config_text(c, OPT_STORE);
-  p->known = p->store != NULL;
-  int n = snprintf(p->url, sizeof p->url, "sqlite:%s/weir.db", p->data);
-  if (n >= (int)sizeof p->url) return wr_err_set(err, WR_BAD_REQUEST, "--data: the path is too long.");
-  if (!p->store) p->known = stat(strchr(p->url, ':') + 1, &st) == 0, p->store = p->url;
-  if (stat(p->data, &st) != 0 || !S_ISDIR(st.st_mode)) return wr_err_set(err, WR_NOT_FOUND, "There is no data directory %.160s.", p->data);
-  return WR_OK;
-}
-
-static enum wr_rc become_owner(const char *data, struct wr_err *err) {
-  struct identity id;
-  enum wr_rc rc = identity_find(NULL, data, false, &id, err);
-  if (!rc) rc = datadir_open(data, &id, err);
-  if (!rc) rc = identity_take(&id, err);
-  identity_done(&id);
-  return rc;
-}
 
 /* Where it lies, as far as can be known. */
 static enum wr_rc elsewhere(const char *at, struct wr_err *err) {
@@ -103,7 +79,7 @@ static enum wr_rc do_it(const struct config *c, const char *what, struct wr_err 
   log_setup(config_text(c, OPT_LOG_LEVEL) ? (enum log_level)config_num(c, OPT_LOG_LEVEL) : LOG_WARN,
             config_num(c, OPT_LOG_FORMAT) ? LOG_JSON : LOG_LOGFMT);
   enum wr_rc rc = place_of(c, &p, err);
-  if (!rc) rc = become_owner(p.data, err);
+  if (!rc) rc = place_take(&p, err);
   if (rc) return rc;
   return turn ? rotate(&p, err) : show(&p, err);
 }

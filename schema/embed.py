@@ -1,10 +1,101 @@
 #!/usr/bin/env python3
-"""Turns a text file into a C array: embed.py NAME IN OUT. The array ends with a NUL that its length does not count."""
+"""Turns schema files into C: embed.py OUT SET FILE.. [SET FILE..]. See engine/store/migrate.h for what comes out.
+
+A file is NNNN_name.sql: statements, each ended by `;`, and comments. From 0004 on its first lines say `-- oldest: N`, the oldest schema
+whose programs may run on the database afterwards. This program refuses what cannot be applied again after a crash in its middle: on
+a server, where each change of the schema commits by itself, a statement is one that may be repeated, or one whose effect can be looked for.
+"""
+import pathlib
+import re
 import sys
 
-name, source, target = sys.argv[1:]
-data = open(source, "rb").read()
-lines = [", ".join(str(b) for b in data[i:i + 20]) for i in range(0, len(data), 20)]
-with open(target, "w", encoding="ascii") as out:
-    out.write("/* Generated from %s by schema/embed.py. */\n" % source.split("schema/")[-1])
-    out.write("static const char %s[] = {\n  %s,\n  0};\n" % (name, ",\n  ".join(lines)))
+OLDEST_FROM = 4
+COLUMN = re.compile(r"ALTER TABLE `?(\w+)`? (ADD|DROP) COLUMN `?(\w+)`?\b(.*)", re.S)
+KEY = re.compile(r"ALTER TABLE `?(\w+)`? (ADD|DROP) (?:KEY|INDEX) `?(\w+)`?(.*)", re.S)
+AGAIN = re.compile(r"CREATE TABLE IF NOT EXISTS |DROP TABLE IF EXISTS |INSERT IGNORE |UPDATE |DELETE |ALTER TABLE `?\w+`? MODIFY COLUMN ")
+
+
+def statements(text):
+    """Without what stands between them. Comments inside stay: the database shows them."""
+    out, start, i, quote = [], None, 0, None
+    while i < len(text):
+        c = text[i]
+        if quote:
+            quote = None if c == quote else quote
+        elif text.startswith("--", i):
+            i = text.index("\n", i)
+            continue
+        elif c in "'\"`":
+            quote = c
+        if start is None and not c.isspace():
+            start = i
+        if c == ";" and not quote:
+            out.append(text[start:i])
+            start = None
+        i += 1
+    if start is not None:
+        raise SystemExit(f"the last statement has no `;`: {text[start:start + 60]}")
+    return out
+
+
+def one_clause(rest):
+    plain = re.sub(r"'[^']*'|\([^)]*\)", "", rest)
+    return not re.search(r",\s*(ADD|DROP|MODIFY|CHANGE|RENAME|ALTER)\b", plain)
+
+
+def done(kind, sql, where):
+    """A query whose answer is not 0 when the statement's effect is there already; None: it may be repeated."""
+    column, key = COLUMN.match(sql), KEY.match(sql)
+    if kind == "sqlite":  # in one transaction with its file; some databases got a column before its number
+        if column and column[2] == "ADD":
+            return f"SELECT count(*) FROM pragma_table_info('{column[1]}') WHERE name='{column[3]}'"
+        return None
+    found = column or key
+    if found and one_clause(found[4]):
+        table, name = ("columns", "column_name") if column else ("statistics", "index_name")
+        count = "COUNT(*)" if found[2] == "ADD" else "COUNT(*)=0"
+        return f"SELECT {count} FROM information_schema.{table} WHERE table_schema=DATABASE() AND table_name='{found[1]}' AND {name}='{found[3]}'"
+    if found or not AGAIN.match(sql):
+        raise SystemExit(f"{where}: it cannot be known after a crash whether this was done: {sql[:100]}")
+    return None
+
+
+def literal(text):
+    if text is None:
+        return "0"
+    text.encode("ascii")
+    lines = text.split("\n")
+    return "\n    ".join('"%s%s"' % (line.replace("\\", "\\\\").replace('"', '\\"'), "\\n" if i + 1 < len(lines) else "")
+                        for i, line in enumerate(lines))
+
+
+def read(path, last):
+    """(version, oldest, name, [(sql, done)]); last: the same of the file before."""
+    where, text = f"schema/{path.parent.name}/{path.name}", path.read_text()
+    version = int(re.fullmatch(r"(\d{4})_\w+\.sql", path.name)[1])
+    said = re.search(r"\A(?:--.*\n)*?-- oldest: (\d+)\n", text)
+    oldest = int(said[1]) if said else 0
+    if version <= last[0] or oldest > version or oldest < last[1] or (version >= OLDEST_FROM) != bool(said):
+        raise SystemExit(f"{where}: its number, or its `-- oldest:`, does not fit to the file before")
+    return version, oldest, path.name, [(sql, done(path.parent.name, sql, where)) for sql in statements(text)]
+
+
+def main():
+    out, sets = ["/* Generated from schema/ by schema/embed.py. */", '#include "migrate.h"'], {}
+    for word in sys.argv[2:]:
+        if word.endswith(".sql"):
+            files = list(sets.values())[-1]
+            files.append(read(pathlib.Path(word), files[-1] if files else (0, 0)))
+        else:
+            sets[word] = []
+    for name, files in sets.items():
+        for version, _, _, steps in files:
+            rows = ",\n".join(f"  {{{literal(sql)},\n   {literal(again)}}}" for sql, again in steps)
+            out.append(f"static const struct schema_step {name}_{version}[] = {{\n{rows}}};")
+        rows = ",\n".join(f'  {{"{file}", {version}, {oldest}, {name}_{version}, {len(steps)}}}' for version, oldest, file, steps in files)
+        out.append(f"static const struct schema_file {name}_files[] = {{\n{rows}}};")
+        out.append(f"const struct schema_set {name} = {{{name}_files, {len(files)}}};")
+    pathlib.Path(sys.argv[1]).write_text("\n".join(out) + "\n", encoding="ascii")
+
+
+main()

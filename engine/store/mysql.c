@@ -1,21 +1,19 @@
-/* MySQL and MariaDB: opening a store, its schema, its ids, and the table of operations. Opening and closing happen while
+/* MySQL and MariaDB: opening a store, its ids, and the table of operations. Opening and closing happen while
  * no other thread uses the store; ids come under ids_mu.
  *
- * What never happens: work on a server that may forget a commit (unless durability=relaxed); a change of another schema;
- * two processes that make the schema at once; an id given twice. */
+ * What never happens: work on a server that may forget a commit (unless durability=relaxed); an id given twice. */
 #include "cond.h"
+#include "migrate.h"
 #include "mysql_priv.h"
 #include <errmsg.h>
 #include <mysqld_error.h>
 #include <stdlib.h>
 #include <string.h>
 #include "clock.h"
-#include "schema_mysql_0001.h"
 #include "text.h"
 
 #define LEASE_US (60 * 1000000LL)
 #define REQUEST_US (10 * 1000000LL)
-#define SCHEMA_US 30000000 /* so long the maker of the schema is waited for */
 #define AGAIN_US 1000000 /* what failed later than that is not tried again at once */
 #define ID_BLOCK_MIN 1000u
 #define ID_BLOCK_MAX 100000u
@@ -27,85 +25,26 @@ static enum wr_rc check_version(struct my *s, struct wr_err *err) {
 }
 
 /* At the start the server's own words are shown: who reads them has to set the server right. */
-static enum wr_rc open_err(const struct my *s, unsigned e, struct wr_err *err) {
+enum wr_rc my_open_err(const struct my_conn *c, unsigned e, struct wr_err *err) {
   enum wr_rc rc = my_err(e, err);
   bool refused = rc == WR_INTERNAL || rc == WR_TOO_LARGE || (rc == WR_DB_UNAVAILABLE && my_rc(e) == STORE_DOWN);
-  return rc == WR_OK || rc == WR_NO_SPACE ? rc : wr_err_set(err, refused ? WR_STORE_REFUSED : rc, "%s", s->run.why);
+  return rc == WR_OK || rc == WR_NO_SPACE ? rc : wr_err_set(err, refused ? WR_STORE_REFUSED : rc, "%s", c->why);
 }
 
 /* ---- schema ---- */
-#define OUR_TABLES "('schema_version','id_block','definitions','task','task_history','task_flow','task_flow_history','task_node'," \
-  "'task_node_edge','task_use','installation','task_flow_ins','task_node_ins','task_ins','task_attempt','engine_node','task_log','idempotency')"
-#define N_TABLES 18
-#define LOCK_NAME(what) "CONCAT('weir." what ".', IF(CHAR_LENGTH(DATABASE())<=48, DATABASE(), MD5(DATABASE())))"
-
 static unsigned one_int(struct my *s, const char *sql, int64_t *v) {
   bool found;
   *v = 0;
   return my_query_int(&s->run, sql, v, &found);
 }
 
-/* 0: no schema yet. */
-static unsigned schema_version(struct my *s, int64_t *v) {
-  unsigned e = one_int(s, "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema=DATABASE() AND table_name='schema_version'", v);
-  return e || !*v ? e : one_int(s, "SELECT MAX(version) FROM schema_version", v);
-}
-
-static enum wr_rc create_schema(struct my *s, struct wr_err *err) {
-  int64_t n, version_table;
-  unsigned e = one_int(s, "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema=DATABASE() AND table_name IN " OUR_TABLES, &n);
-  if (!e) e = one_int(s, "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema=DATABASE() AND table_name='schema_version'",
-                      &version_table);
-  if (!e && n && !version_table)
-    return wr_err_set(err, WR_STORE_REFUSED, "The database holds tables of another program. Use an empty one.");
-  if (!e) e = my_query(&s->run, schema_mysql_0001, sizeof schema_mysql_0001 - 1);
-  while (!e) { /* the answers of every statement of the file */
-    MYSQL_RES *res = mysql_store_result(s->run.m);
-    if (res) mysql_free_result(res);
-    int more = mysql_next_result(s->run.m);
-    if (more > 0) e = my_fail(&s->run, mysql_errno(s->run.m));
-    if (more) break;
-  }
-  char id[STORE_ID_BYTES + 1], who[128];
-  store_new_id(id);
-  int len = snprintf(who, sizeof who, "INSERT IGNORE INTO installation (one, store_id) VALUES (1, '%s')", id);
-  if (!e) e = my_query(&s->run, who, (size_t)len);
-  if (!e) e = my_exec(&s->run, "INSERT IGNORE INTO schema_version VALUES (" MY_DIGITS(MY_SCHEMA) ", UTC_TIMESTAMP(6))");
-  return e ? open_err(s, e, err) : WR_OK;
-}
-
-static enum wr_rc other_schema(int64_t v, struct wr_err *err) {
-  return wr_err_set(err, WR_STORE_REFUSED, "The database has schema %lld, this program needs %d: use the weir that made it, or an empty database.",
-                    (long long)v, MY_SCHEMA);
-}
-
-/* Several processes may start at once: one makes the schema, the others wait and find it. */
-static enum wr_rc migrate(struct my *s, struct wr_err *err) {
-  int64_t v = 0, got = 0;
-  unsigned e = schema_version(s, &v);
-  if (!e && v == MY_SCHEMA) return WR_OK;
-  if (!e && v != 0) return other_schema(v, err);
-  char take[200]; /* it waits for less than this connection does, or the answer would be taken for a loss */
-  snprintf(take, sizeof take, "SELECT GET_LOCK(" LOCK_NAME("schema") ", %u)", s->run.io_s - 1);
-  for (int64_t until = clock_mono_us() + SCHEMA_US; !e && got != 1 && clock_mono_us() < until;) e = one_int(s, take, &got);
-  if (e) return open_err(s, e, err);
-  if (got != 1) return wr_err_set(err, WR_DB_UNAVAILABLE, "Another process has been changing the schema for half a minute.");
-  enum wr_rc rc = WR_OK;
-  e = schema_version(s, &v);
-  if (e) rc = open_err(s, e, err);
-  else if (v == 0) rc = create_schema(s, err);
-  else if (v != MY_SCHEMA) rc = other_schema(v, err);
-  if (s->run.m) (void)one_int(s, "SELECT RELEASE_LOCK(" LOCK_NAME("schema") ")", &got); /* closing the connection does it too */
-  return rc;
-}
-
 static enum wr_rc check_tables(struct my *s, struct wr_err *err) {
   int64_t n = 0, rows = 0;
   unsigned e = one_int(s, "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema=DATABASE() AND engine='InnoDB' "
-                          "AND table_name IN " OUR_TABLES, &n);
+                          "AND table_name IN " MY_TABLES, &n);
   if (!e) e = one_int(s, "SELECT (SELECT COUNT(*) FROM id_block)+(SELECT COUNT(*) FROM definitions)", &rows);
-  if (e) return open_err(s, e, err);
-  if (n != N_TABLES) return wr_err_set(err, WR_STORE_REFUSED, "Tables of the schema are missing or not InnoDB.");
+  if (e) return my_open_err(&s->run, e, err);
+  if (n != MY_N_TABLES) return wr_err_set(err, WR_STORE_REFUSED, "Tables of the schema are missing or not InnoDB.");
   if (rows != ID__N + 1) return wr_err_set(err, WR_STORE_REFUSED, "Rows of the schema are missing: id_block or definitions.");
   return WR_OK;
 }
@@ -113,10 +52,10 @@ static enum wr_rc check_tables(struct my *s, struct wr_err *err) {
 static enum wr_rc load_id(struct my *s, struct wr_err *err) {
   struct my_rows r;
   unsigned e = my_select(&s->run, &r, "SELECT store_id FROM installation", NULL, 0);
-  if (e) return open_err(s, e, err);
+  if (e) return my_open_err(&s->run, e, err);
   if (my_next(&r) && r.cell[0].n == STORE_ID_BYTES) memcpy(s->base.id, r.cell[0].s, STORE_ID_BYTES);
   e = my_done(&r);
-  if (e) return open_err(s, e, err);
+  if (e) return my_open_err(&s->run, e, err);
   return s->base.id[0] ? WR_OK : wr_err_set(err, WR_STORE_REFUSED, "Rows of the schema are missing: installation.");
 }
 
@@ -258,10 +197,14 @@ static struct my *my_new(const struct store_opts *o, const struct my_url *url) {
   return s;
 }
 
-static enum wr_rc set_up(struct my *s, struct wr_err *err) {
+static enum wr_rc bring_schema(struct my *s, const struct migrate_watch *w, struct wr_err *err) {
   unsigned e = my_conn_ready(&s->run);
   enum wr_rc rc = e ? cannot_connect(s, e, err) : check_version(s, err);
-  if (rc == WR_OK) rc = migrate(s, err);
+  return rc ? rc : my_migrate_up(s, w, err);
+}
+
+static enum wr_rc set_up(struct my *s, struct wr_err *err) {
+  enum wr_rc rc = bring_schema(s, &(struct migrate_watch){.how = MIGRATE_APPLY}, err);
   if (rc == WR_OK) rc = check_tables(s, err);
   if (rc == WR_OK) rc = load_id(s, err);
   return rc;
@@ -274,18 +217,35 @@ bool my_again(unsigned e, int64_t until_us) {
   return true;
 }
 
-enum wr_rc mysql_store_open(const struct store_opts *o, const char *rest, struct store **out, struct wr_err *err) {
+/* Not connected yet. */
+static enum wr_rc begin(const struct store_opts *o, const char *text, struct my **out, struct wr_err *err) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   struct my_url url;
-  *out = NULL;
-  enum wr_rc rc = my_url_parse(rest, &url, err);
+  enum wr_rc rc = my_url_parse(text, &url, err);
   if (rc) return rc;
   pthread_once(&once, library_init);
-  struct my *s = my_new(o, &url);
+  *out = my_new(o, &url);
+  return WR_OK;
+}
+
+enum wr_rc mysql_store_migrate(const struct store_opts *o, const char *url, const struct migrate_watch *w, struct wr_err *err) {
+  struct my *s;
+  enum wr_rc rc = begin(o, url, &s, err);
+  if (rc) return rc;
+  rc = bring_schema(s, w, err);
+  my_close(&s->base);
+  return rc;
+}
+
+enum wr_rc mysql_store_open(const struct store_opts *o, const char *rest, struct store **out, struct wr_err *err) {
+  struct my *s;
+  *out = NULL;
+  enum wr_rc rc = begin(o, rest, &s, err);
+  if (rc) return rc;
   for (int64_t until = clock_mono_us() + MY_START_US;;) {
     rc = set_up(s, err);
     if (rc != WR_DB_UNAVAILABLE || !my_again(s->run.err, until)) break;
-    my_conn_close(&s->run); /* and with it the named lock */
+    my_conn_close(&s->run);
   }
   if (rc == WR_OK) *out = &s->base;
   else my_close(&s->base);

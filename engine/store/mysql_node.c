@@ -1,5 +1,6 @@
 /* Membership: this node's row, its lease, the leases of others, and what a reconciler looks at. The runner's thread and
  * connection, outside of batches. The database's clock is the only one that decides. */
+#include "migrate.h"
 #include "mysql_priv.h"
 #include "mysql_rd.h"
 #include <mysqld_error.h>
@@ -58,11 +59,11 @@ static enum store_rc join(struct my *s, const struct node_info *info, int64_t *i
   unsigned e = ready(s);
   if (!e) e = my_run(&s->run, NULL, "DELETE FROM engine_node WHERE incarnation<? AND state<>'LIVE'", MY_ARGS(my_ai(me - KEEP_NODES)));
   if (!e) e = bury_former(s, info);
-  if (!e) e = my_run(&s->run, NULL, "INSERT INTO engine_node (incarnation, state, lease_until, host, home, pid, slots, roles, types, users, trouble, start_time) VALUES "
-                     "(?, 'LIVE', UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, ?, ?, ?, ?, ?, ?, ?, '', UTC_TIMESTAMP(6))",
+  if (!e) e = my_run(&s->run, NULL, "INSERT INTO engine_node (incarnation, state, lease_until, host, home, pid, slots, roles, types, users, trouble, schema_no, start_time) VALUES "
+                     "(?, 'LIVE', UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, ?, ?, ?, ?, ?, ?, ?, '', ?, UTC_TIMESTAMP(6))",
                      MY_ARGS(my_ai(me), my_ai(s->lease_us), my_at(info->host ? info->host : ""), my_at(info->home ? info->home : ""),
                              my_ai(info->pid), my_ai(info->slots), my_at(info->roles ? info->roles : ""),
-                             my_at(info->types ? info->types : ""), my_at(info->users ? info->users : "")));
+                             my_at(info->types ? info->types : ""), my_at(info->users ? info->users : ""), my_ai(schema_newest(&schema_mysql))));
   if (!e) e = read_clock(s); /* without the server's time the node's own would count, and a clock never goes back */
   *why = e;
   if (e) return down(s, e); /* had it been stored: a member nobody speaks for, which its lease ends, or its next try */

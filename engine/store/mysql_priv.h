@@ -17,7 +17,10 @@
 #include "turn.h"
 
 #define MY_READERS 9           /* one of them is the runner's for good */
-#define MY_SCHEMA 3
+#define MY_TABLES "('schema_version','id_block','definitions','task','task_history','task_flow','task_flow_history','task_node'," \
+  "'task_node_edge','task_use','installation','task_flow_ins','task_node_ins','task_ins','task_attempt','engine_node','task_log','idempotency')"
+#define MY_N_TABLES 18
+#define MY_LOCK_NAME(what) "CONCAT('weir." what ".', IF(CHAR_LENGTH(DATABASE())<=48, DATABASE(), MD5(DATABASE())))"
 #define MY_IN_MAX 500   /* ids in one IN list: MariaDB turns lists of 1,000 into a join, which may scan */
 
 /* ---- rows: columns in this order, the same for text and prepared results ---- */
@@ -108,6 +111,11 @@ enum wr_rc my_def_key_put(struct my *s, struct key_write *key, int64_t id, int64
 int64_t my_until(const struct my *s); /* CLOCK_MONOTONIC: so long a request waits for another one */
 /* Ids without the runner's codes. */
 enum wr_rc my_def_ids(struct my *s, enum id_kind kind, uint32_t n, int64_t *first, struct wr_err *err) WR_MUST;
+
+enum wr_rc my_open_err(const struct my_conn *c, unsigned e, struct wr_err *err); /* at the start: in the server's own words */
+/* mysql_migrate.c: brings the database to the schema of this program. s->run is connected. */
+struct migrate_watch;
+enum wr_rc my_migrate_up(struct my *s, const struct migrate_watch *w, struct wr_err *err);
 
 /* ---- members of the ops table, by file ---- */
 /* mysql.c */

@@ -18,7 +18,7 @@ static int set_up(struct sq_conn *c, enum sq_open how) {
   sqlite3_db_config(c->db, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)NULL);
   sqlite3_db_config(c->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, (int *)NULL);
   int rc = sq_exec(c, "PRAGMA foreign_keys=OFF; PRAGMA cell_size_check=ON; PRAGMA temp_store=MEMORY");
-  if (rc == SQLITE_OK && how == SQ_READ) return sq_exec(c, "PRAGMA query_only=ON");
+  if (rc == SQLITE_OK && (how == SQ_READ || how == SQ_LOOK)) return sq_exec(c, "PRAGMA query_only=ON");
   if (rc == SQLITE_OK)
     rc = sq_exec(c, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0; "
                     "PRAGMA journal_size_limit=67108864");
@@ -59,6 +59,16 @@ int sq_run(sqlite3_stmt *st) {
 }
 
 int sq_exec(struct sq_conn *c, const char *text) { return sqlite3_exec(c->db, text, NULL, NULL, NULL); }
+
+int64_t sq_number(struct sq_conn *c, const char *sql, int *rc) {
+  sqlite3_stmt *st = NULL;
+  int64_t v = -1;
+  *rc = sqlite3_prepare_v2(c->db, sql, -1, &st, NULL);
+  if (*rc == SQLITE_OK && (*rc = sqlite3_step(st)) == SQLITE_ROW) v = sq_col(st, 0);
+  sqlite3_finalize(st);
+  if (*rc == SQLITE_ROW || *rc == SQLITE_DONE) *rc = SQLITE_OK;
+  return v;
+}
 
 /* ---- error codes: an error is the data's fault only when it stands here as such ---- */
 static const struct { int code; enum store_rc rc; const char *words; } known[] = {  /* words: %s is the file */

@@ -2,6 +2,7 @@
  * The runner's thread and connection. A transaction is made while `turn` is held, so no statement waits for a lock.
  *
  * What never happens: half a batch; an id that comes twice, whatever was rolled back; a batch of a node that has left. */
+#include "migrate.h"
 #include "sqlite_priv.h"
 #include <stdio.h>
 #include <string.h>
@@ -479,6 +480,7 @@ static int join_rows(struct sq *s, const struct node_info *info, int64_t me) {
   sq_int(w, 6, now);
   sq_text(w, 7, info->types ? info->types : "");
   sq_text(w, 8, info->users ? info->users : "");
+  sq_int(w, 9, schema_newest(&schema_sqlite));
   if (rc == SQLITE_OK) rc = sq_run(w);
   return rc == SQLITE_OK ? put_ids(s) : rc;
 }

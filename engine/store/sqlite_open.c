@@ -1,6 +1,7 @@
-/* Opening and closing a SQLite store: the schema, the ids, the connections. One thread, before any other uses the store
+/* Opening and closing a SQLite store: the ids, the connections. One thread, before any other uses the store
  * and after all have stopped. */
 #include "cond.h"
+#include "migrate.h"
 #include "sqlite_priv.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -9,60 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "clock.h"
-#include "schema_sqlite_0001.h"
-#include "schema_sqlite_log_0001.h"
 #include "text.h"
-
-/* ---- the schema ---- */
-static int64_t one_number(struct sq_conn *c, const char *sql, int *rc) {
-  sqlite3_stmt *st = NULL;
-  int64_t v = -1;
-  *rc = sqlite3_prepare_v2(c->db, sql, -1, &st, NULL);
-  if (*rc == SQLITE_OK && (*rc = sqlite3_step(st)) == SQLITE_ROW) v = sq_col(st, 0);
-  sqlite3_finalize(st);
-  if (*rc == SQLITE_ROW || *rc == SQLITE_DONE) *rc = SQLITE_OK;
-  return v;
-}
-
-static int create(struct sq_conn *c, const char *text, const char *id) {
-  char now[96], who[96];
-  snprintf(now, sizeof now, "INSERT INTO schema_version VALUES (%d, %lld)", SQ_SCHEMA, (long long)clock_wall_us());
-  int rc = sq_exec(c, "BEGIN IMMEDIATE");
-  if (rc == SQLITE_OK) rc = sq_exec(c, text);
-  if (rc == SQLITE_OK) rc = sq_exec(c, now);
-  if (id) snprintf(who, sizeof who, "INSERT INTO installation (one, store_id) VALUES (1, '%s')", id);
-  if (rc == SQLITE_OK && id) rc = sq_exec(c, who);
-  if (rc == SQLITE_OK) rc = sq_exec(c, "PRAGMA application_id=1466263922"); /* 'Weir' */
-  return rc == SQLITE_OK ? sq_exec(c, "COMMIT") : rc;
-}
-
-static enum wr_rc check_version(struct sq_conn *c, const char *path, struct wr_err *err) {
-  int rc;
-  int64_t v = one_number(c, "SELECT max(version) FROM schema_version", &rc);
-  if (rc == SQLITE_ERROR) return wr_err_set(err, WR_STORE_REFUSED, "%.120s is a database of another program.", path);
-  if (sq_damaged(rc)) return wr_err_set(err, WR_STORE_REFUSED, "%.120s is damaged. Restore it from a backup.", path);
-  if (rc != SQLITE_OK) return sq_err(c, rc, err);
-  if (v == SQ_SCHEMA) return WR_OK;
-  return wr_err_set(err, WR_STORE_REFUSED, "%.120s has schema %lld, this program needs %d: use the weir that made it, or an empty one.", path,
-                    (long long)v, SQ_SCHEMA);
-}
-
-enum wr_rc sq_migrate(const char *path, const char *text, const char *id, struct wr_err *err) {
-  struct sq_conn c = {.db = NULL};
-  int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600); /* results may be secret; SQLite copies the mode to its other files */
-  if (fd < 0) return wr_err_set(err, WR_DB_UNAVAILABLE, "%.120s cannot be opened: %s.", path, strerror(errno));
-  close(fd);
-  int rc = sq_conn_open(&c, path, SQ_CREATE, NULL, 0);
-  if (rc == SQLITE_NOTADB) return wr_err_set(err, WR_STORE_REFUSED, "%.120s is not a database.", path);
-  if (sq_damaged(rc)) return wr_err_set(err, WR_STORE_REFUSED, "%.120s is damaged. Restore it from a backup.", path);
-  if (rc != SQLITE_OK) return sq_err(&c, rc, err);
-  int64_t tables = one_number(&c, "SELECT count(*) FROM sqlite_schema", &rc);
-  if (rc == SQLITE_OK && tables == 0) rc = create(&c, text, id);
-  enum wr_rc wr = rc != SQLITE_OK ? sq_err(&c, rc, err) : tables > 0 ? check_version(&c, path, err) : WR_OK;
-  if (sq_damaged(rc)) wr = wr_err_set(err, WR_STORE_REFUSED, "%.120s is damaged. Restore it from a backup.", path);
-  sq_conn_close(&c);
-  return wr;
-}
 
 /* ---- ids ---- */
 const char *const sq_id_name[ID__N] = {
@@ -79,7 +27,7 @@ static int load_counters(struct sq *s) {
     rc = SQLITE_OK;
   }
   sqlite3_finalize(st);
-  if (rc == SQLITE_DONE) s->defs = one_number(&s->run, "SELECT version FROM definitions", &rc);
+  if (rc == SQLITE_DONE) s->defs = sq_number(&s->run, "SELECT version FROM definitions", &rc);
   for (int k = 0; k < ID__N && rc == SQLITE_OK; k++)
     if (s->next_id[k] < 1) rc = SQLITE_CORRUPT;
   return rc;
@@ -100,7 +48,7 @@ static enum wr_rc own_logs(struct sq *s, struct wr_err *err) {
   char claim[48];
   int32_t ours = (int32_t)strtoul(s->base.id, NULL, 16);
   int rc = sq_conn_open(&c, s->log_path, SQ_WRITE, NULL, 0);
-  int64_t whose = rc == SQLITE_OK ? one_number(&c, "PRAGMA user_version", &rc) : 0;
+  int64_t whose = rc == SQLITE_OK ? sq_number(&c, "PRAGMA user_version", &rc) : 0;
   snprintf(claim, sizeof claim, "PRAGMA user_version=%d", (int)ours);
   if (rc == SQLITE_OK && whose == 0) rc = sq_exec(&c, claim);
   enum wr_rc wr = sq_err(&c, rc, err);
@@ -160,10 +108,7 @@ static enum wr_rc open_err(struct sq *s, int rc, struct wr_err *err) {
 
 static enum wr_rc open_all(struct sq *s, struct wr_err *err) {
   enum wr_rc wr = sq_take_lock(s, err);
-  char id[STORE_ID_BYTES + 1];
-  store_new_id(id);
-  if (!wr) wr = sq_migrate(s->path, schema_sqlite_0001, id, err);
-  if (!wr) wr = sq_migrate(s->log_path, schema_sqlite_log_0001, NULL, err);
+  if (!wr) wr = sq_migrate_files(s, &(struct migrate_watch){.how = MIGRATE_APPLY}, err);
   if (wr) return wr;
   s->run.told = s->base.why;
   int rc = sq_open_run(s);
@@ -175,15 +120,32 @@ static enum wr_rc open_all(struct sq *s, struct wr_err *err) {
   return wr ? wr : sq_ckpt_start(s, err);
 }
 
-enum wr_rc sqlite_store_open(const struct store_opts *o, const char *path, struct store **out, struct wr_err *err) {
+/* NULL: err is set. */
+static struct sq *begin(const struct store_opts *o, const char *path, struct wr_err *err) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   pthread_once(&once, configure);
+  if (!*path || *path == ':') (void)wr_err_set(err, WR_BAD_REQUEST, "sqlite: needs the path of a file.");
+  struct sq *s = *path && *path != ':' ? sq_new(path) : NULL;
+  if (s) s->home = wr_strdup(o->home);
+  return s;
+}
+
+enum wr_rc sqlite_store_migrate(const struct store_opts *o, const char *path, const struct migrate_watch *w, struct wr_err *err) {
+  struct sq *s = begin(o, path, err);
+  if (!s) return WR_BAD_REQUEST;
+  enum wr_rc rc = sq_look_at_schema(s->path, w->how == MIGRATE_LOOK ? w : &(struct migrate_watch){.how = MIGRATE_LOOK}, err);
+  if (!rc && w->how == MIGRATE_APPLY) rc = sq_take_lock(s, err);
+  if (!rc && w->how == MIGRATE_APPLY) rc = sq_migrate_files(s, w, err);
+  sq_close(&s->base);
+  return rc;
+}
+
+enum wr_rc sqlite_store_open(const struct store_opts *o, const char *path, struct store **out, struct wr_err *err) {
   *out = NULL;
-  if (!*path || *path == ':') return wr_err_set(err, WR_BAD_REQUEST, "sqlite: needs the path of a file.");
-  struct sq *s = sq_new(path);
+  struct sq *s = begin(o, path, err);
+  if (!s) return WR_BAD_REQUEST;
   s->request_us = o->request_us > 0 ? o->request_us : 10000000;
   s->look_us = o->lease_us > 0 && o->lease_us < 60000000 ? o->lease_us / 6 : 10000000;
-  s->home = wr_strdup(o->home);
   s->gone = o->gone;
   s->gone_ctx = o->gone_ctx;
   enum wr_rc rc = open_all(s, err);

@@ -18,7 +18,6 @@
 #include "turn.h"
 
 #define SQ_READERS 5           /* one of them is the runner's for good */
-#define SQ_SCHEMA 3
 
 /* ---- a connection and its statements, prepared when first used ---- */
 struct sq_conn {
@@ -30,7 +29,7 @@ struct sq_conn {
   int said;                 /* the code that was logged last: a lasting fault is one line */
 };
 
-enum sq_open { SQ_WRITE, SQ_CREATE, SQ_READ };
+enum sq_open { SQ_WRITE, SQ_CREATE, SQ_READ, SQ_LOOK };  /* LOOK: reads; leaves no file behind that was not there, as READ does */
 /* An SQLite result code. The connection is closed again when it failed. */
 int sq_conn_open(struct sq_conn *c, const char *path, enum sq_open how, const char *const *sql, size_t n);
 void sq_conn_close(struct sq_conn *c);            /* a closed one is fine */
@@ -38,6 +37,7 @@ void sq_conn_close(struct sq_conn *c);            /* a closed one is fine */
 sqlite3_stmt *sq_stmt(struct sq_conn *c, size_t i);
 int sq_run(sqlite3_stmt *st);                     /* one step of a statement without rows, reset; NULL = the error of prepare */
 int sq_exec(struct sq_conn *c, const char *text); /* constant text only */
+int64_t sq_number(struct sq_conn *c, const char *sql, int *rc); /* first column of the first row; -1 = there is none */
 
 /* ---- error codes ---- */
 enum store_rc sq_rc(struct sq_conn *c, int rc);   /* of anything but COMMIT; logs what only an operator can cure */
@@ -151,10 +151,13 @@ extern const char *const sq_id_name[ID__N];
 /* ---- sqlite_open.c ---- */
 int sq_open_run(struct sq *s);                    /* (re)opens the runner's connection */
 int sq_open_def(struct sq *s);                    /* opens the definition writer's when it is not */
-/* Makes a new file private to its owner, then creates schema `text` or checks its version. */
-enum wr_rc sq_migrate(const char *path, const char *text, const char *id, struct wr_err *err);
 void sq_close(struct store *);
 int64_t sq_until(const struct sq *s);             /* CLOCK_MONOTONIC: so long a request waits for another one */
+/* ---- sqlite_migrate.c ---- */
+struct migrate_watch;
+/* Makes what is not there, and brings database and log to the schema of this program. The store is ours (sq_take_lock()). */
+enum wr_rc sq_migrate_files(struct sq *s, const struct migrate_watch *w, struct wr_err *err);
+enum wr_rc sq_look_at_schema(const char *path, const struct migrate_watch *w, struct wr_err *err); /* MIGRATE_LOOK; without the lock */
 /* ---- sqlite_ckpt.c ---- */
 void sq_ckpt_look(struct sq *s);                  /* any thread: looks at the files at once */
 enum wr_rc sq_ckpt_start(struct sq *s, struct wr_err *err);

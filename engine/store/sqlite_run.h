@@ -31,7 +31,7 @@
     "SELECT * FROM (SELECT update_time FROM task_ins ORDER BY ti_id DESC LIMIT 1))") \
   X(RUN_NODES_DEAD, "UPDATE engine_node SET state='DEAD', end_time=?1 WHERE state='LIVE'") \
   X(RUN_NODES_OLD, "DELETE FROM engine_node WHERE incarnation < ?1 AND state<>'LIVE'") \
-  X(RUN_JOIN, "INSERT INTO engine_node (incarnation, state, host, pid, slots, roles, start_time, types, users) VALUES (?1,'LIVE',?2,?3,?4,?5,?6,?7,?8)") \
+  X(RUN_JOIN, "INSERT INTO engine_node (incarnation, state, host, pid, slots, roles, start_time, types, users, schema_no) VALUES (?1,'LIVE',?2,?3,?4,?5,?6,?7,?8,?9)") \
   X(RUN_LEAVE, "UPDATE engine_node SET state='GONE', end_time=?2 WHERE incarnation=?1 AND state='LIVE'") \
   X(RUN_RENEW, "UPDATE engine_node SET lease_until=?2 WHERE incarnation=?1 AND state='LIVE'") \
   X(RUN_TELL, "UPDATE engine_node SET lease_until=?2, trouble=?3 WHERE incarnation=?1 AND state='LIVE'") \

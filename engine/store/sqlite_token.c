@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "clock.h"
+#include "migrate.h"
 #include "sqlite_def.h"
 #include "sqlite_rd.h"
 
@@ -54,13 +55,35 @@ enum wr_rc sq_claim_token(struct store *st, struct store_token *t, struct wr_err
 }
 
 /* ---- from outside ---- */
+#define TOKEN_SINCE 2  /* the first schema that has a place for it */
+
+/* That of the database, which is told before that of its log. */
+static void note_schema(void *ctx, const struct migrate_told *t) {
+  int64_t *schema = ctx;
+  if (*schema < 0) *schema = t->from;
+}
+
+/* There is a schema that we may use, and a place in it. *place false: the database is older, and is left as it is. */
+static enum wr_rc look_for_place(const char *path, const struct store_token *set, bool *place, struct wr_err *err) {
+  int64_t schema = -1;
+  const struct store_opts o = {.url = path};
+  enum wr_rc rc = sq_look_at_schema(path, &(struct migrate_watch){MIGRATE_LOOK, note_schema, &schema}, err);
+  *place = schema >= TOKEN_SINCE;
+  if (!rc && schema == 0) rc = wr_err_set(err, WR_NOT_FOUND, "There is no database in %.160s.", path);
+  if (rc || *place || !set) return rc;
+  *place = true;
+  return sqlite_store_migrate(&o, path, &(struct migrate_watch){.how = MIGRATE_APPLY}, err);
+}
+
 enum { AT_LOOK, AT_SET, AT__N };
 static const char *const at_sql[AT__N] = {[AT_LOOK] = SQ_TOKEN, [AT_SET] = SQ_TOKEN_SET};
 
 enum wr_rc sqlite_token_at(const char *path, const struct store_token *set, struct store_token *was, struct wr_err *err) {
   struct sq_conn c;
+  bool place;
   *was = (struct store_token){0};
-  if (access(path, F_OK) != 0) return wr_err_set(err, WR_NOT_FOUND, "There is no database %.160s.", path);
+  enum wr_rc seen = look_for_place(path, set, &place, err);
+  if (seen || !place) return seen;
   int rc = sq_conn_open(&c, path, SQ_WRITE, at_sql, AT__N);
   if (rc != SQLITE_OK) return sq_err(&c, rc, err);
   rc = look(&c, AT_LOOK, was);

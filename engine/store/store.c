@@ -56,11 +56,6 @@ void store_close(struct store *s) {
   if (s) s->ops->close(s);
 }
 const char *store_id(const struct store *s) { return s->id; }
-void store_new_id(char out[STORE_ID_BYTES + 1]) {
-  uint32_t r;
-  rand_secret(&r, sizeof r);
-  snprintf(out, STORE_ID_BYTES + 1, "%08x", r);
-}
 bool store_single(const struct store *s) { return s->ops->single(s); }
 const char *store_why(const struct store *s) { return s->why; }
 uint32_t store_lost_streak(const struct store *s) { return s->lost_streak; }

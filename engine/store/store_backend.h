@@ -87,9 +87,6 @@ struct store  { const struct store_ops *ops; char why[200]; uint32_t lost_streak
 struct reader { const struct store_ops *ops; struct store *s; };
 struct logs   { const struct store_ops *ops; char why[200]; };
 
-/* A new id for a new database, by chance. */
-void store_new_id(char out[STORE_ID_BYTES + 1]);
-
 /* rest: the path behind `sqlite:`; for every other scheme the whole URL. */
 typedef enum wr_rc store_open_fn(const struct store_opts *o, const char *rest, struct store **out, struct wr_err *err);
 store_open_fn sqlite_store_open;

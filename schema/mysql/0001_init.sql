@@ -1,4 +1,4 @@
--- Weir, schema 3, MySQL and MariaDB. The same tables and columns as schema/sqlite/0001_init.sql. DDL commits as it goes, so
+-- Weir, schema 1, MySQL and MariaDB. The same tables and columns as schema/sqlite/0001_init.sql. DDL commits as it goes, so
 -- every statement may be run again after a crash in the middle; the row of schema_version is written last, by the program.
 -- Times are UTC; states are the numbers of engine/core; status and exec_status show S2's words and are computed on reading.
 -- What is filled in later has its room from the start: start_at, end_at and due_at are never NULL but at the beginning of
@@ -24,16 +24,6 @@ CREATE TABLE IF NOT EXISTS definitions (
   version  BIGINT NOT NULL
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 INSERT IGNORE INTO definitions VALUES (1, 1);
-
--- One row, made with the schema: store_id, 8 hex digits by chance, tells this database from every other (WEIR_RUN_KEY). The token
--- of the installation is known by its hash: which server made it, and when.
-CREATE TABLE IF NOT EXISTS installation (
-  one         TINYINT NOT NULL PRIMARY KEY,
-  store_id    CHAR(8) NOT NULL,
-  token_hash  CHAR(64),
-  token_host  VARCHAR(255),
-  token_time  DATETIME(6)
-) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
 CREATE TABLE IF NOT EXISTS task (
   task_id           BIGINT NOT NULL PRIMARY KEY,
@@ -173,7 +163,6 @@ CREATE TABLE IF NOT EXISTS task_node_ins (
   t_ok          INT UNSIGNED NOT NULL DEFAULT 0, -- its tasks: SUCCESS, ended otherwise, not ended
   t_bad         INT UNSIGNED NOT NULL DEFAULT 0,
   t_open        INT UNSIGNED NOT NULL DEFAULT 0,
-  t_canceled    INT UNSIGNED NOT NULL DEFAULT 0,  -- of t_bad
   start_at      DATETIME(6) NOT NULL DEFAULT '1970-01-01 00:00:00',
   end_at        DATETIME(6) NOT NULL DEFAULT '1970-01-01 00:00:00',
   update_time   DATETIME(6),
@@ -214,8 +203,6 @@ CREATE TABLE IF NOT EXISTS task_ins (
   stime_us      BIGINT NOT NULL DEFAULT 0,
   maxrss_kib    BIGINT NOT NULL DEFAULT 0,
   log_bytes     BIGINT NOT NULL DEFAULT 0,
-  log_lost      BIGINT NOT NULL DEFAULT 0,    -- bytes of its output that are not in its log, and why: enum log_lost
-  log_lost_why  TINYINT UNSIGNED NOT NULL DEFAULT 0,
   fi_id         BIGINT,
   task_id       BIGINT,                       -- NULL: inline
   task_version  BIGINT NOT NULL DEFAULT 0,
@@ -245,8 +232,6 @@ CREATE TABLE IF NOT EXISTS task_attempt (
   end_time    DATETIME(6),
   why         VARCHAR(16) NOT NULL,
   error_msg   VARCHAR(2048),
-  exit_code   INT,
-  `signal`    INT,                            -- that ended its process
   PRIMARY KEY (ti_id, epoch)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
@@ -261,8 +246,6 @@ CREATE TABLE IF NOT EXISTS idempotency (
   KEY idempotency_age (create_time)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
--- Each batch updates its node's row, and the server copies and compares the whole record for that: so long texts are TEXT, which stand
--- outside of the record (as VARCHAR they made it 24 KB, which a step could feel).
 CREATE TABLE IF NOT EXISTS engine_node (
   incarnation  BIGINT NOT NULL PRIMARY KEY,
   state        VARCHAR(8) NOT NULL,           -- LIVE DEAD GONE
@@ -273,9 +256,6 @@ CREATE TABLE IF NOT EXISTS engine_node (
   pid          BIGINT NOT NULL,
   slots        INT UNSIGNED NOT NULL,
   roles        VARCHAR(255) NOT NULL,
-  types        TEXT NOT NULL,                 -- what it can run: 'ECHO,WAIT,SHELL'
-  users        TEXT NOT NULL,                 -- as whom SHELL
-  trouble      TEXT CHARACTER SET ascii COLLATE ascii_bin NOT NULL, -- what goes wrong there, JSON; '' = nothing
   start_time   DATETIME(6) NOT NULL,
   end_time     DATETIME(6),
   KEY engine_node_state (state)

@@ -1,4 +1,4 @@
--- Weir, schema 3, SQLite. Runs in one transaction on an empty database; never edited once released: changes are 0002 and on.
+-- Weir, schema 1, SQLite. Runs in one transaction on an empty database; never edited once released: changes are 0002 and on.
 -- Times are microseconds since 1970 UTC; 0 never stands for "unknown", NULL does. States are the numbers of engine/core;
 -- status and exec_status show S2's words and cost nothing to write. No foreign keys: ids are checked where they come in.
 
@@ -20,16 +20,6 @@ CREATE TABLE definitions (
   version  INTEGER NOT NULL
 ) STRICT;
 INSERT INTO definitions VALUES (1, 1);
-
--- One row, made with the schema: store_id, 8 hex digits by chance, tells this database from every other (WEIR_RUN_KEY). The token
--- of the installation is known by its hash: which server made it, and when.
-CREATE TABLE installation (
-  one         INTEGER PRIMARY KEY CHECK (one = 1),
-  store_id    TEXT NOT NULL,
-  token_hash  TEXT,
-  token_host  TEXT,
-  token_time  INTEGER
-) STRICT;
 
 CREATE TABLE task (
   task_id           INTEGER PRIMARY KEY,
@@ -166,7 +156,6 @@ CREATE TABLE task_node_ins (
   t_ok          INTEGER NOT NULL DEFAULT 0, -- its tasks: SUCCESS, ended otherwise, not ended
   t_bad         INTEGER NOT NULL DEFAULT 0,
   t_open        INTEGER NOT NULL DEFAULT 0,
-  t_canceled    INTEGER NOT NULL DEFAULT 0,    -- of t_bad
   start_time    INTEGER,
   end_time      INTEGER,
   update_time   INTEGER,
@@ -203,8 +192,6 @@ CREATE TABLE task_ins (
   stime_us      INTEGER NOT NULL DEFAULT 0,
   maxrss_kib    INTEGER NOT NULL DEFAULT 0,
   log_bytes     INTEGER NOT NULL DEFAULT 0,
-  log_lost      INTEGER NOT NULL DEFAULT 0, -- bytes of its output that are not in its log, and why: enum log_lost
-  log_lost_why  INTEGER NOT NULL DEFAULT 0,
   fi_id         INTEGER,
   task_id       INTEGER,                    -- NULL: inline
   task_version  INTEGER NOT NULL,
@@ -229,8 +216,6 @@ CREATE TABLE task_attempt (
   end_time    INTEGER,
   why         TEXT NOT NULL,
   error_msg   TEXT,
-  exit_code   INTEGER,
-  signal      INTEGER,                      -- that ended its process
   PRIMARY KEY (ti_id, epoch)
 ) STRICT, WITHOUT ROWID;
 
@@ -249,14 +234,11 @@ CREATE TABLE engine_node (
   incarnation  INTEGER PRIMARY KEY,
   state        TEXT NOT NULL,               -- LIVE DEAD GONE
   last_batch   INTEGER NOT NULL DEFAULT 0,  -- the receipt: id of its newest committed batch
-  lease_until  INTEGER,                     -- the process lock is the lease: when it last tried whether it can write
+  lease_until  INTEGER,                     -- NULL: the process lock is the lease
   host         TEXT NOT NULL,
   pid          INTEGER NOT NULL,
   slots        INTEGER NOT NULL,
   roles        TEXT NOT NULL,
-  types        TEXT NOT NULL DEFAULT '',    -- what it can run: 'ECHO,WAIT,SHELL'
-  users        TEXT NOT NULL DEFAULT '',    -- as whom SHELL
-  trouble      TEXT NOT NULL DEFAULT '',    -- what goes wrong there, JSON; '' = nothing
   start_time   INTEGER NOT NULL,
   end_time     INTEGER
 ) STRICT;

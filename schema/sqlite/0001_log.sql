@@ -1,4 +1,4 @@
--- Weir, schema 3 of the log file, SQLite: PATH-log beside the database, with a writer of its own.
+-- Weir, schema 1 of the log file, SQLite: PATH-log beside the database, with a writer of its own.
 CREATE TABLE schema_version (
   version  INTEGER PRIMARY KEY,
   time     INTEGER NOT NULL

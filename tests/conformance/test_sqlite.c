@@ -134,17 +134,6 @@ static void test_what_is_not_ours_is_refused(void **st) {
   refused(url, WR_STORE_REFUSED, "another program");
 }
 
-static void test_another_schema_is_refused(void **st) {
-  (void)st;
-  store_close(fresh());
-  sql("INSERT INTO schema_version VALUES (99, 0)");
-  refused(url, WR_STORE_REFUSED, "99");
-  sql("DELETE FROM schema_version WHERE version=99");
-  store_close(again());
-  sql("UPDATE schema_version SET version=1");
-  refused(url, WR_STORE_REFUSED, "schema 1, this program needs 3");
-}
-
 static void test_files_are_private_and_tidy(void **st) {
   (void)st;
   static const char *const tail[] = {"", "-wal", "-shm", "-log", ".lock"};
@@ -478,7 +467,7 @@ int main(void) {
   const struct CMUnitTest own[] = {
     cmocka_unit_test(test_second_open_is_refused), cmocka_unit_test(test_lock_ends_with_the_process),
     cmocka_unit_test(test_every_way_leads_to_one_lock),
-    cmocka_unit_test(test_what_is_not_ours_is_refused), cmocka_unit_test(test_another_schema_is_refused),
+    cmocka_unit_test(test_what_is_not_ours_is_refused),
     cmocka_unit_test(test_files_are_private_and_tidy), cmocka_unit_test(test_no_statement_sorts_or_scans_history),
     cmocka_unit_test(test_runner_savers_and_readers_at_once), cmocka_unit_test(test_one_reader_too_many_waits),
     cmocka_unit_test(test_wal_stays_bounded), cmocka_unit_test(test_kill_9_leaves_whole_batches),

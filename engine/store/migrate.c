@@ -1,0 +1,92 @@
+/* The order of the files and every sentence about a schema: see migrate.h. */
+#include "migrate.h"
+#include <string.h>
+#include "log.h"
+#include "store.h"
+
+/* The oldest program that may run on what all files together make of a database. */
+static int64_t oldest_after(const struct migrate_db *db) {
+  const struct schema_file *last = &db->set->file[db->set->n - 1];
+  return last->oldest ? last->oldest : last->version;
+}
+
+static void tell(const struct migrate_db *db, enum migrate_event event, const struct schema_now *now, const struct schema_file *f, size_t step) {
+  int64_t oldest = oldest_after(db);
+  if (!db->watch->tell) return;
+  const struct migrate_told t = {event, db->name, now->version, schema_newest(db->set), oldest > SCHEMA_BESIDE ? oldest : SCHEMA_BESIDE, f, step};
+  db->watch->tell(db->watch->ctx, &t);
+}
+
+enum wr_rc migrate_foreign(const struct migrate_db *db, struct wr_err *err) {
+  return wr_err_set(err, WR_STORE_REFUSED, "%.120s is a database of another program. Use an empty one.", db->name);
+}
+
+/* The database has our schema, or a newer one. */
+static enum wr_rc may_run(const struct migrate_db *db, const struct schema_now *now, struct wr_err *err) {
+  int64_t ours = schema_newest(db->set);
+  if (now->version == ours) return WR_OK;
+  if (now->oldest == 0 || ours < now->oldest)
+    return wr_err_set(err, WR_STORE_REFUSED, "%.120s has schema %lld, which this weir (schema %lld) may not use: start a newer weir, or restore the backup "
+                      "from before the upgrade.", db->name, (long long)now->version, (long long)ours);
+  if (db->watch->how == MIGRATE_APPLY)
+    log_warn("store.schema_newer", L_STR("db", db->name), L_INT("schema", now->version), L_INT("ours", ours));
+  return WR_OK;
+}
+
+static enum wr_rc refuse_beside_old_nodes(struct migrate_db *db, const struct schema_now *now, struct wr_err *err) {
+  char node[64] = "";
+  if (!db->ops->node || now->version == 0) return WR_OK;
+  enum wr_rc rc = db->ops->node(db, now->version, oldest_after(db), node, err);
+  if (rc || !node[0]) return rc;
+  return wr_err_set(err, WR_STORE_REFUSED, "A node of an older weir (%s) uses the database, and cannot work with schema %lld: stop it first. "
+                    "One that was killed counts until its lease ends.", node, (long long)schema_newest(db->set));
+}
+
+static enum wr_rc apply_file(struct migrate_db *db, const struct schema_now *now, const struct schema_file *f, struct wr_err *err) {
+  enum wr_rc rc = WR_OK;
+  tell(db, MIGRATE_FILE, now, f, 0);
+  for (size_t i = 0; i < f->n && !rc; i++) {
+    rc = db->ops->step(db, &f->step[i], err);
+    if (!rc) tell(db, MIGRATE_STEP, now, f, i);
+  }
+  if (!rc) rc = db->ops->number(db, f, err);
+  if (!rc) tell(db, MIGRATE_STEP, now, f, f->n);
+  return rc;
+}
+
+/* Another process may have done it while we waited for our turn. */
+static enum wr_rc apply(struct migrate_db *db, struct schema_now *now, struct wr_err *err) {
+  enum wr_rc rc = db->ops->now(db, now, err);
+  if (rc) return rc;
+  if (now->version >= schema_newest(db->set)) return may_run(db, now, err);
+  rc = refuse_beside_old_nodes(db, now, err);
+  for (size_t i = 0; i < db->set->n && !rc; i++)
+    if (db->set->file[i].version > now->version) rc = apply_file(db, now, &db->set->file[i], err);
+  return rc;
+}
+
+enum wr_rc migrate_up(struct migrate_db *db, struct wr_err *err) {
+  struct schema_now now;
+  enum wr_rc rc = db->ops->now(db, &now, err);
+  if (rc) return rc;
+  tell(db, MIGRATE_FOUND, &now, NULL, 0);
+  if (now.version >= schema_newest(db->set)) return may_run(db, &now, err);
+  if (db->watch->how == MIGRATE_APPLY) {
+    rc = db->ops->begin(db, err);
+    if (!rc) rc = db->ops->end(db, apply(db, &now, err), err);
+    if (rc) return rc;
+    tell(db, MIGRATE_DONE, &now, NULL, 0);
+    if (now.version > 0 && now.version < schema_newest(db->set))
+      log_info("store.migrated", L_STR("db", db->name), L_INT("from", now.version), L_INT("to", schema_newest(db->set)));
+    return WR_OK;
+  }
+  for (size_t i = 0; i < db->set->n; i++)
+    if (db->set->file[i].version > now.version) tell(db, MIGRATE_FILE, &now, &db->set->file[i], 0);
+  return refuse_beside_old_nodes(db, &now, err);
+}
+
+enum wr_rc store_migrate(const struct store_opts *o, const struct migrate_watch *w, struct wr_err *err) {
+  if (strncmp(o->url, "sqlite:", 7) == 0) return sqlite_store_migrate(o, o->url + 7, w, err);
+  if (strncmp(o->url, "mysql:", 6) == 0) return mysql_store_migrate(o, o->url, w, err);
+  return wr_err_set(err, WR_BAD_REQUEST, "The store must be sqlite:PATH or mysql://user:password@host:port/db.");
+}

@@ -1,0 +1,80 @@
+/* Bringing a database to the schema of this program: the files of schema/, in the order of their numbers, each once. Every start
+ * does it, and `weir db migrate`. The order, what is refused and every sentence stand here; a store brings what only it knows
+ * (struct migrate_ops). One thread, before any other uses the store.
+ *
+ *   the database's schema            what happens
+ *   none                             all files are applied
+ *   older than the program's         those after it are applied, unless a node runs that could not work with the result
+ *   the program's                    nothing
+ *   newer, the program is not older  nothing: the program runs beside newer ones
+ *     than its `oldest`
+ *   newer, and the program is older  refused
+ *
+ * After a crash in its middle the next start goes on. SQLite: all files are one transaction. A server: each change commits by itself,
+ * so a statement either may be repeated, or its effect is looked for first (schema/embed.py sees to it); the number is written last.
+ *
+ * What never happens: a change of a database that is not ours; two processes that change one at once; a wait without an end. */
+#ifndef MIGRATE_H
+#define MIGRATE_H
+#include <stddef.h>
+#include <stdint.h>
+#include "err.h"
+
+/* ---- the files, made into C by schema/embed.py ---- */
+struct schema_step { const char *sql, *done; };  /* done: a query; when it gives not 0, the step is not needed any more. NULL = none */
+/* oldest: programs whose newest schema is that or later may run on the database afterwards; 0 = only those of this version or later. */
+struct schema_file { const char *name; int64_t version, oldest; const struct schema_step *step; size_t n; };
+struct schema_set { const struct schema_file *file; size_t n; };
+extern const struct schema_set schema_sqlite, schema_sqlite_log, schema_mysql;
+#define SCHEMA_BESIDE 4  /* programs before it start on no schema but their own */
+static inline int64_t schema_newest(const struct schema_set *s) { return s->file[s->n - 1].version; }
+
+/* ---- who looks on ---- */
+enum migrate_how { MIGRATE_APPLY, MIGRATE_LOOK };  /* LOOK: says what would be done, changes nothing */
+enum migrate_event {
+  MIGRATE_FOUND,    /* first: the schema of a database */
+  MIGRATE_FILE,     /* file is going to be applied, or would be */
+  MIGRATE_STEP,     /* its statement `step` was executed or is not needed; step = file->n: its number is written */
+  MIGRATE_DONE      /* last: the database has the schema `to` */
+};
+struct migrate_told {
+  enum migrate_event event;
+  const char *db;               /* its path; "The database" */
+  int64_t from, to;             /* the schema that was found, 0 = none; that of this program */
+  int64_t starts;               /* a program of that schema or a later one can start on the database afterwards */
+  const struct schema_file *file;
+  size_t step;
+};
+typedef void migrate_tell_fn(void *ctx, const struct migrate_told *t);
+struct migrate_watch { enum migrate_how how; migrate_tell_fn *tell; void *ctx; };  /* tell NULL: nobody is told */
+
+/* What a start does with the schema, without a start. NOT_FOUND: there is no such SQLite file; it is not made. */
+struct store_opts;
+enum wr_rc store_migrate(const struct store_opts *o, const struct migrate_watch *w, struct wr_err *err) WR_MUST;
+enum wr_rc sqlite_store_migrate(const struct store_opts *o, const char *path, const struct migrate_watch *w, struct wr_err *err) WR_MUST;
+enum wr_rc mysql_store_migrate(const struct store_opts *o, const char *url, const struct migrate_watch *w, struct wr_err *err) WR_MUST;
+
+/* ---- what a store brings ---- */
+struct migrate_db;
+struct schema_now { int64_t version, oldest; };  /* version 0: no schema yet, or its first file is half done; oldest 0: it says none */
+struct migrate_ops {
+  /* Refuses a database of another program. */
+  enum wr_rc (*now)(struct migrate_db *, struct schema_now *out, struct wr_err *err);
+  /* Nobody else changes the schema from here on, until end(). */
+  enum wr_rc (*begin)(struct migrate_db *, struct wr_err *err);
+  enum wr_rc (*step)(struct migrate_db *, const struct schema_step *, struct wr_err *err);
+  enum wr_rc (*number)(struct migrate_db *, const struct schema_file *, struct wr_err *err);  /* writes that it was applied */
+  /* Commits when rc is OK, if there is something to commit; returns what is true then. */
+  enum wr_rc (*end)(struct migrate_db *, enum wr_rc rc, struct wr_err *err);
+  /* Is a node alive whose program is older than `oldest`? Its host and pid. NULL: there can be none. */
+  enum wr_rc (*node)(struct migrate_db *, int64_t version, int64_t oldest, char out[64], struct wr_err *err);
+};
+struct migrate_db {
+  const struct migrate_ops *ops;
+  const struct schema_set *set;
+  const char *name;             /* as in migrate_told.db */
+  const struct migrate_watch *watch;
+};
+enum wr_rc migrate_up(struct migrate_db *db, struct wr_err *err) WR_MUST;
+enum wr_rc migrate_foreign(const struct migrate_db *db, struct wr_err *err) WR_MUST;  /* the sentence for a database of another program */
+#endif

@@ -1,0 +1,132 @@
+/* MySQL and MariaDB: the schema. Each change commits by itself, so whoever is killed in the middle leaves part of a file applied, and
+ * the next one goes on: see migrate.h. A named lock lets one process at a time do it, over a connection of its own that may wait as
+ * long as a large table needs; when the process dies while the server still works, the lock is held until that work is done.
+ *
+ * What never happens: two processes that change the schema at once; a wait for another process beyond SCHEMA_US. */
+#include <errmsg.h>
+#include <mysqld_error.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include "clock.h"
+#include "migrate.h"
+#include "mysql_priv.h"
+
+#define SCHEMA_US 30000000  /* so long another that changes the schema, or a table that is in use, is waited for */
+#define STEP_S 86400u       /* a statement on a large table; the server is watched by keep-alives of the kernel only */
+#define TABLE_WAIT_S 3u     /* whoever waits for a table holds up all others that want it: for so long, then they pass */
+
+struct my_migrate {
+  struct migrate_db db;
+  struct my *s;
+  struct my_conn own;       /* open between begin() and end() */
+};
+static struct my_migrate *my_migrate_of(struct migrate_db *db) { return (struct my_migrate *)db; }
+static struct my_conn *conn(struct my_migrate *m) { return m->own.m ? &m->own : &m->s->run; }
+
+/* As my_query_int(), 0 where there is no row. */
+static unsigned number(struct my_conn *c, const char *sql, int64_t *v) {
+  bool found;
+  *v = 0;
+  return my_query_int(c, sql, v, &found);
+}
+
+static bool denied(unsigned e) { return e == ER_TABLEACCESS_DENIED_ERROR || e == ER_DBACCESS_DENIED_ERROR || e == ER_COLUMNACCESS_DENIED_ERROR; }
+
+static enum wr_rc said(struct my_migrate *m, unsigned e, struct wr_err *err) {
+  if (denied(e))
+    return wr_err_set(err, WR_STORE_REFUSED, "The user of the database may not change its schema: grant it CREATE, ALTER, INDEX, INSERT and UPDATE, or run "
+                      "`weir db migrate` once as a user who has them.");
+  if (e == ER_LOCK_WAIT_TIMEOUT)
+    return wr_err_set(err, WR_DB_UNAVAILABLE, "A table that has to change has been in use for half a minute (a backup, a long transaction). Try again later.");
+  return e ? my_open_err(conn(m), e, err) : WR_OK;
+}
+
+#define TABLES_THERE "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema=DATABASE() AND table_name IN "
+static enum wr_rc my_now(struct migrate_db *db, struct schema_now *out, struct wr_err *err) {
+  struct my_migrate *m = my_migrate_of(db);
+  struct my_conn *c = conn(m);
+  int64_t n = 0, others = 0;
+  *out = (struct schema_now){0, 0};
+  unsigned e = number(c, TABLES_THERE "('schema_version')", &n);
+  if (!e && n) e = number(c, "SELECT MAX(version) FROM schema_version", &out->version);
+  if (e == ER_BAD_FIELD_ERROR) return migrate_foreign(db, err);
+  if (e || (out->version && out->version == schema_newest(db->set))) return said(m, e, err);
+  e = number(c, TABLES_THERE MY_TABLES, &others);
+  if (!e && others - n && !n) return migrate_foreign(db, err);
+  if (!e && out->version) e = number(c, TABLES_THERE "('id_block','definitions','task_flow_ins','task_ins')", &n);
+  if (!e && out->version && n != 4) return migrate_foreign(db, err);
+  if (!e && out->version > schema_newest(db->set)) {
+    e = number(c, "SELECT oldest FROM schema_version ORDER BY version DESC LIMIT 1", &out->oldest);
+    if (e == ER_BAD_FIELD_ERROR) e = 0; /* it does not say */
+  }
+  return said(m, e, err);
+}
+
+static enum wr_rc my_begin_schema(struct migrate_db *db, struct wr_err *err) {
+  struct my_migrate *m = my_migrate_of(db);
+  int64_t got = 0;
+  char take[200];
+  my_conn_init(&m->own, m->s, MY_RUN);
+  m->own.io_s = STEP_S;
+  m->own.lock_wait_s = TABLE_WAIT_S;
+  unsigned e = my_conn_ready(&m->own);
+  if (e) return wr_err_set(err, e == MY_SETTING ? WR_STORE_REFUSED : WR_DB_UNAVAILABLE, "%s", m->own.why);
+  snprintf(take, sizeof take, "SELECT GET_LOCK(" MY_LOCK_NAME("schema") ", %u)", 5u);
+  for (int64_t until = clock_mono_us() + SCHEMA_US; !e && got != 1 && clock_mono_us() < until;) e = number(&m->own, take, &got);
+  enum wr_rc rc = said(m, e, err);
+  if (!rc && got != 1) rc = wr_err_set(err, WR_DB_UNAVAILABLE, "Another process has been changing the schema for half a minute. Start again when it is done.");
+  if (rc) my_conn_close(&m->own);
+  return rc;
+}
+
+static enum wr_rc my_step(struct migrate_db *db, const struct schema_step *step, struct wr_err *err) {
+  struct my_migrate *m = my_migrate_of(db);
+  int64_t done = 0, until = clock_mono_us() + SCHEMA_US;
+  unsigned e = step->done ? number(&m->own, step->done, &done) : 0;
+  if (e || done) return said(m, e, err);
+  do e = my_exec(&m->own, step->sql);
+  while ((e == ER_LOCK_WAIT_TIMEOUT || e == ER_LOCK_DEADLOCK) && clock_mono_us() < until);
+  return said(m, e, err);
+}
+
+static enum wr_rc my_write_number(struct migrate_db *db, const struct schema_file *f, struct wr_err *err) {
+  struct my_migrate *m = my_migrate_of(db);
+  char text[160];
+  int n = snprintf(text, sizeof text, "INSERT INTO schema_version (version, time%s) VALUES (%lld, UTC_TIMESTAMP(6)", f->oldest ? ", oldest" : "",
+                   (long long)f->version);
+  if (f->oldest) n += snprintf(text + n, sizeof text - (size_t)n, ", %lld", (long long)f->oldest);
+  snprintf(text + n, sizeof text - (size_t)n, ")");
+  return said(m, my_exec(&m->own, text), err);
+}
+
+/* The lock goes with the connection. */
+static enum wr_rc my_end_schema(struct migrate_db *db, enum wr_rc rc, struct wr_err *err) {
+  (void)err;
+  my_conn_close(&my_migrate_of(db)->own);
+  return rc;
+}
+
+/* Before schema 4 a node does not say what it knows: no more than the database had. */
+static enum wr_rc my_node(struct migrate_db *db, int64_t version, int64_t oldest, char out[64], struct wr_err *err) {
+  struct my_migrate *m = my_migrate_of(db);
+  struct my_rows r;
+  char sql[200];
+  if (version < 4 && version >= oldest) return WR_OK;
+  int n = snprintf(sql, sizeof sql, "SELECT host, pid FROM engine_node WHERE state='LIVE' AND lease_until>UTC_TIMESTAMP(6)");
+  if (version >= 4) n += snprintf(sql + n, sizeof sql - (size_t)n, " AND schema_no<%lld", (long long)oldest);
+  snprintf(sql + n, sizeof sql - (size_t)n, " LIMIT 1");
+  unsigned e = my_select(conn(m), &r, sql, NULL, 0);
+  if (e) return said(m, e, err);
+  if (my_next(&r)) snprintf(out, 64, "%.*s, pid %lld", r.cell[0].n < 40 ? (int)r.cell[0].n : 40, r.cell[0].s, (long long)my_int(&r.cell[1]));
+  return said(m, my_done(&r), err);
+}
+
+static const struct migrate_ops my_migrate_ops = {
+  .now = my_now, .begin = my_begin_schema, .step = my_step, .number = my_write_number, .end = my_end_schema, .node = my_node,
+};
+
+enum wr_rc my_migrate_up(struct my *s, const struct migrate_watch *w, struct wr_err *err) {
+  struct my_migrate m = {.db = {&my_migrate_ops, &schema_mysql, "The database", w}, .s = s};
+  return migrate_up(&m.db, err);
+}

@@ -1,0 +1,121 @@
+/* SQLite: the schema of the database and of its log, each a file with a schema of its own. All that a start has to apply to a file is
+ * one transaction: a kill or a full disk in its middle leaves the file as it was, for the program that it had. The caller holds the
+ * lock of the store, so nobody else does the same.
+ *
+ * What never happens: a write, even of a file's header, to one that is not ours; one beside a server, by looking. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "clock.h"
+#include "migrate.h"
+#include "sqlite_priv.h"
+
+struct sq_migrate {
+  struct migrate_db db;
+  const char *path;
+  const char *tables;       /* are there in every schema: so a database is ours */
+  int64_t n_tables;
+  struct sq_conn c;         /* for looking; from begin() on for writing */
+};
+static struct sq_migrate *sq_migrate_of(struct migrate_db *db) { return (struct sq_migrate *)db; }
+
+/* A damaged file is refused: no waiting makes it whole. */
+static enum wr_rc said(struct sq_migrate *m, int rc, struct wr_err *err) {
+  if (rc == SQLITE_NOTADB) return wr_err_set(err, WR_STORE_REFUSED, "%.120s is not a database.", m->path);
+  if (sq_damaged(rc)) return wr_err_set(err, WR_STORE_REFUSED, "%.120s is damaged. Restore it from a backup.", m->path);
+  return sq_err(&m->c, rc, err);
+}
+
+static enum wr_rc sq_now(struct migrate_db *db, struct schema_now *out, struct wr_err *err) {
+  struct sq_migrate *m = sq_migrate_of(db);
+  char ours[200];
+  int rc = SQLITE_OK;
+  *out = (struct schema_now){0, 0};
+  if (!m->c.db && (rc = sq_conn_open(&m->c, m->path, SQ_LOOK, NULL, 0)) != SQLITE_OK) return said(m, rc, err);
+  int64_t tables = sq_number(&m->c, "SELECT count(*) FROM sqlite_schema", &rc);
+  if (rc != SQLITE_OK || tables == 0) return said(m, rc, err);
+  out->version = sq_number(&m->c, "SELECT max(version) FROM schema_version", &rc);
+  if (rc == SQLITE_OK && out->version == schema_newest(db->set)) return WR_OK;
+  if (rc == SQLITE_ERROR) return migrate_foreign(db, err);
+  if (rc != SQLITE_OK) return said(m, rc, err);
+  snprintf(ours, sizeof ours, "SELECT count(*) FROM sqlite_schema WHERE type='table' AND name IN (%s)", m->tables);
+  tables = sq_number(&m->c, ours, &rc);
+  if (rc == SQLITE_OK && (tables != m->n_tables || out->version < 1)) return migrate_foreign(db, err);
+  if (rc == SQLITE_OK && out->version > schema_newest(db->set)) {
+    out->oldest = sq_number(&m->c, "SELECT oldest FROM schema_version ORDER BY version DESC LIMIT 1", &rc);
+    if (rc == SQLITE_ERROR) rc = SQLITE_OK; /* it does not say */
+  }
+  if (out->oldest < 0) out->oldest = 0;
+  return said(m, rc, err);
+}
+
+static enum wr_rc sq_begin_schema(struct migrate_db *db, struct wr_err *err) {
+  struct sq_migrate *m = sq_migrate_of(db);
+  sq_conn_close(&m->c);
+  int rc = sq_conn_open(&m->c, m->path, SQ_CREATE, NULL, 0);
+  if (rc == SQLITE_OK) rc = sq_exec(&m->c, "BEGIN IMMEDIATE");
+  return said(m, rc, err);
+}
+
+static enum wr_rc sq_step(struct migrate_db *db, const struct schema_step *step, struct wr_err *err) {
+  struct sq_migrate *m = sq_migrate_of(db);
+  int rc = SQLITE_OK;
+  if (step->done && sq_number(&m->c, step->done, &rc) != 0 && rc == SQLITE_OK) return WR_OK;
+  return said(m, rc == SQLITE_OK ? sq_exec(&m->c, step->sql) : rc, err);
+}
+
+static enum wr_rc sq_write_number(struct migrate_db *db, const struct schema_file *f, struct wr_err *err) {
+  struct sq_migrate *m = sq_migrate_of(db);
+  char text[120];
+  int n = snprintf(text, sizeof text, "INSERT INTO schema_version (version, time%s) VALUES (%lld, %lld", f->oldest ? ", oldest" : "",
+                   (long long)f->version, (long long)clock_wall_us());
+  if (f->oldest) n += snprintf(text + n, sizeof text - (size_t)n, ", %lld", (long long)f->oldest);
+  snprintf(text + n, sizeof text - (size_t)n, ")");
+  return said(m, sq_exec(&m->c, text), err);
+}
+
+static enum wr_rc sq_end_schema(struct migrate_db *db, enum wr_rc wr, struct wr_err *err) {
+  struct sq_migrate *m = sq_migrate_of(db);
+  if (!wr) wr = said(m, sq_exec(&m->c, "COMMIT"), err);
+  if (wr) (void)sq_exec(&m->c, "ROLLBACK"); /* closing the connection does it too */
+  return wr;
+}
+
+static const struct migrate_ops sq_migrate_ops = {
+  .now = sq_now, .begin = sq_begin_schema, .step = sq_step, .number = sq_write_number, .end = sq_end_schema,
+};
+
+static enum wr_rc one_file(const char *path, const struct schema_set *set, const struct migrate_watch *w, struct wr_err *err) {
+  bool log = set == &schema_sqlite_log;
+  struct sq_migrate m = {.db = {&sq_migrate_ops, set, path, w}, .path = path,
+                         .tables = log ? "'task_log'" : "'id_block','definitions','task_flow_ins','task_ins'", .n_tables = log ? 1 : 4};
+  enum wr_rc rc = migrate_up(&m.db, err);
+  sq_conn_close(&m.c);
+  return rc;
+}
+
+/* Results may be secret: a new file is its owner's alone, and SQLite copies the mode to its other files. */
+static enum wr_rc make_private(const char *path, struct wr_err *err) {
+  int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return wr_err_set(err, WR_DB_UNAVAILABLE, "%.120s cannot be opened: %s.", path, strerror(errno));
+  close(fd);
+  return WR_OK;
+}
+
+enum wr_rc sq_migrate_files(struct sq *s, const struct migrate_watch *w, struct wr_err *err) {
+  enum wr_rc rc = make_private(s->path, err);
+  if (!rc) rc = one_file(s->path, &schema_sqlite, w, err);
+  if (!rc) rc = make_private(s->log_path, err);
+  return rc ? rc : one_file(s->log_path, &schema_sqlite_log, w, err);
+}
+
+/* Beside a server too. One that is not there: as if it were empty. */
+enum wr_rc sq_look_at_schema(const char *path, const struct migrate_watch *w, struct wr_err *err) {
+  char log_path[4200];
+  if (access(path, F_OK) != 0) return wr_err_set(err, WR_NOT_FOUND, "There is no database %.160s.", path);
+  enum wr_rc rc = one_file(path, &schema_sqlite, w, err);
+  snprintf(log_path, sizeof log_path, "%s-log", path);
+  return rc || access(log_path, F_OK) != 0 ? rc : one_file(log_path, &schema_sqlite_log, w, err);
+}

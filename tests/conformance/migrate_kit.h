@@ -1,0 +1,14 @@
+/* What the tests of migrations share: the dumps of older releases, and a migration that kills itself at a chosen point. */
+#ifndef MIGRATE_KIT_H
+#define MIGRATE_KIT_H
+#include "facts.h"
+#include "migrate.h"
+
+/* The releases whose databases are kept in tests/upgrade, NULL last; the schema of each. */
+struct release { const char *name; int64_t schema; };
+extern const struct release kit_release[];
+char *kit_dump(const char *release, const char *store);          /* to be freed */
+enum wr_rc kit_migrate(const char *url, struct wr_err *err);
+/* In a process of its own, which is killed after that step of that file (of that one of its databases). False: it ended before. */
+bool kit_killed(const char *url, const struct schema_set *set, size_t file, size_t step);
+#endif

@@ -1,0 +1,263 @@
+/* Databases of older releases on MySQL and MariaDB, brought to the schema of this program: the same comes out as of an empty one,
+ * whoever is killed in the middle, however many begin at once, and nobody is shut out who still runs. */
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "migrate_kit.h"
+#include "mysql_kit.h"
+#include "log.h"
+
+static MYSQL *raw;       /* takes several statements at once, and is somebody else's connection */
+
+/* Executes all of it; the first answer as text. */
+static char *ask(const char *text) {
+  struct buf b = BUF_INIT;
+  if (mysql_query(raw, text)) fail_msg("%.300s: %s", text, mysql_error(raw));
+  for (int n = 0;; n++) {
+    MYSQL_RES *res = mysql_store_result(raw);
+    for (MYSQL_ROW row; res && n == 0 && (row = mysql_fetch_row(res));) {
+      for (unsigned i = 0; i < mysql_num_fields(res); i++) buf_printf(&b, "%s|", row[i] ? row[i] : "-");
+      buf_ch(&b, '\n');
+    }
+    if (res) mysql_free_result(res);
+    int more = mysql_next_result(raw);
+    if (more > 0) fail_msg("%.300s: %s", text, mysql_error(raw));
+    if (more) break;
+  }
+  buf_ch(&b, '\0');
+  return b.data;
+}
+static void run_sql(const char *text) { free(ask(text)); }
+static void same(const char *what, const char *query, const char *want) {
+  char *is = ask(query);
+  if (strcmp(is, want) != 0) fail_msg("%s: %s\n--- is ---\n%s\n--- wanted ---\n%s", what, query, is, want);
+  free(is);
+}
+
+static void wipe(void) {
+  kit_wipe();
+  assert_int_equal(mysql_select_db(raw, kit_name()), 0);
+}
+static void load(const char *release) {
+  wipe();
+  char *text = kit_dump(release, "mysql");
+  run_sql(text);
+  free(text);
+}
+
+#define OF_TABLE "table_schema=DATABASE() ORDER BY 1, 2, 3, 4"
+#define COLUMNS "SELECT table_name, ordinal_position, column_name, column_type, is_nullable, column_default, collation_name, generation_expression, extra " \
+  "FROM information_schema.columns WHERE " OF_TABLE
+#define INDEXES "SELECT table_name, index_name, seq_in_index, column_name, non_unique FROM information_schema.statistics WHERE " OF_TABLE
+#define LIVE "SET SESSION group_concat_max_len=1000000; SELECT (SELECT GROUP_CONCAT(fi_id,':',state,':',IFNULL(more_from,'') ORDER BY 1) FROM task_flow_ins), " \
+  "(SELECT GROUP_CONCAT(ti_id,':',state,':',epoch ORDER BY 1) FROM task_ins), (SELECT GROUP_CONCAT(ni_id,':',state,':',t_bad ORDER BY 1) FROM task_node_ins), " \
+  "(SELECT GROUP_CONCAT(idem_key, HEX(hash) ORDER BY 1) FROM idempotency), (SELECT GROUP_CONCAT(kind, `next` ORDER BY 1) FROM id_block)"
+
+static struct { char *columns, *indexes; } fresh;
+static void same_as_fresh(const char *what) {
+  same(what, COLUMNS, fresh.columns);
+  same(what, INDEXES, fresh.indexes);
+}
+
+static void opens(void) { store_close(kit_open(kit_url(), 0)); }
+static void refused(const char *url, enum wr_rc code, const char *words) {
+  struct wr_err err;
+  struct store *s = NULL;
+  enum wr_rc rc = store_open(&(struct store_opts){.url = url}, &s, &err);
+  if (rc != code || s || !strstr(err.msg, words)) fail_msg("%d %s", (int)rc, rc ? err.msg : "");
+}
+
+static void upgraded_is_fresh(void **st) {
+  (void)st;
+  for (const struct release *r = kit_release; r->name; r++) {
+    load(r->name);
+    char *live = ask(LIVE);
+    opens();
+    same_as_fresh(r->name);
+    same(r->name, LIVE, live);
+    same(r->name, "SELECT CHAR_LENGTH(store_id), COUNT(*) FROM installation", "8|1|\n");
+    same(r->name, "SELECT SUM(t_canceled) FROM task_node_ins", "1|\n");
+    same(r->name, "SELECT MAX(version), MAX(oldest) FROM schema_version", "4|3|\n");
+    free(live);
+  }
+}
+
+/* A column of the time between two releases: some of schema 3 were made with short texts. */
+static void between_two_releases(void **st) {
+  (void)st;
+  load("3f30a82");
+  run_sql("ALTER TABLE engine_node MODIFY types VARCHAR(1024) NOT NULL DEFAULT '', MODIFY users VARCHAR(1024) NOT NULL DEFAULT '', "
+          "MODIFY trouble VARCHAR(16000) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT ''");
+  opens();
+  same_as_fresh("short texts");
+}
+
+/* One database, killed on each step of its way; each start goes on where the former one was killed. */
+static void killed_on_the_way(const char *what, size_t from) {
+  int killed = 0;
+  for (size_t f = from; f < schema_mysql.n; f++)
+    for (size_t i = 0; i <= schema_mysql.file[f].n; i++) {
+      assert_true(kit_killed(kit_url(), &schema_mysql, f, i));
+      killed++;
+    }
+  opens();
+  same_as_fresh(what);
+  assert_true(killed > 15);
+}
+
+static void killed_after_each_step(void **st) {
+  (void)st;
+  load("8ec770b");
+  char *live = ask(LIVE);
+  killed_on_the_way("killed", 1);
+  same("killed", LIVE, live);
+  free(live);
+  wipe();
+  killed_on_the_way("killed in its first starts", 0);
+}
+
+static pid_t beside(void) {
+  pid_t pid = fork();
+  assert_true(pid >= 0);
+  struct wr_err err;
+  if (pid == 0) _exit(kit_migrate(kit_url(), &err) == WR_OK ? 0 : 1);
+  return pid;
+}
+static void ends_well(pid_t pid) {
+  int status = -1;
+  assert_int_equal(waitpid(pid, &status, 0), pid);
+  assert_int_equal(status, 0);
+}
+
+static void several_at_once(void **st) {
+  (void)st;
+  pid_t pid[4];
+  load("8ec770b");
+  for (int i = 0; i < 4; i++) pid[i] = beside();
+  for (int i = 0; i < 4; i++) ends_well(pid[i]);
+  same_as_fresh("four");
+  same("four", "SELECT COUNT(*) FROM schema_version", "4|\n");
+}
+
+static void wait_for(const char *state) {
+  while (kit_int("SELECT COUNT(*) FROM information_schema.processlist WHERE db='%s' AND state LIKE '%s'", kit_name(), state) < 1) {}
+}
+
+/* Another that changes the schema, a table that a backup reads. */
+static void waits_for_others(void **st) {
+  (void)st;
+  load("8ec770b");
+  run_sql("DO GET_LOCK(CONCAT('weir.schema.', DATABASE()), 0)");
+  pid_t pid = beside();
+  wait_for("User lock");
+  run_sql("DO RELEASE_LOCK(CONCAT('weir.schema.', DATABASE()))");
+  ends_well(pid);
+  load("8ec770b");
+  run_sql("BEGIN; SELECT ti_id FROM task_ins LIMIT 1");
+  pid = beside();
+  wait_for("Waiting for table metadata lock");
+  run_sql("COMMIT");
+  ends_well(pid);
+  same_as_fresh("waited");
+}
+
+static void old_nodes_are_not_shut_out(void **st) {
+  (void)st;
+  load("8ec770b");
+  run_sql("UPDATE engine_node SET lease_until=UTC_TIMESTAMP(6) + INTERVAL 1 HOUR, host='elder', pid=42 WHERE state='LIVE'");
+  refused(kit_url(), WR_STORE_REFUSED, "A node of an older weir (elder, pid 42) uses the database");
+  same("left alone", "SELECT COUNT(*), MAX(version) FROM schema_version", "1|1|\n");
+  run_sql("UPDATE engine_node SET state='GONE'");
+  opens();
+  load("3f30a82"); /* what 4 adds does not disturb it */
+  run_sql("UPDATE engine_node SET lease_until=UTC_TIMESTAMP(6) + INTERVAL 1 HOUR WHERE state='LIVE'");
+  opens();
+  same("beside", "SELECT schema_no FROM engine_node WHERE state='LIVE'", "3|\n");
+}
+
+static void newer(void **st) {
+  (void)st;
+  wipe();
+  opens();
+  run_sql("INSERT INTO schema_version VALUES (5, UTC_TIMESTAMP(6), 4)"); /* additive: the program before it may go on */
+  opens();
+  run_sql("INSERT INTO schema_version VALUES (6, UTC_TIMESTAMP(6), 5)");
+  refused(kit_url(), WR_STORE_REFUSED, "has schema 6, which this weir (schema 4) may not use: start a newer weir");
+  run_sql("UPDATE schema_version SET oldest=NULL WHERE version=6");
+  refused(kit_url(), WR_STORE_REFUSED, "has schema 6");
+  run_sql("DELETE FROM schema_version WHERE version<>6; ALTER TABLE schema_version DROP COLUMN oldest");
+  refused(kit_url(), WR_STORE_REFUSED, "has schema 6");
+}
+
+static void foreign_is_left_alone(void **st) {
+  (void)st;
+  static const char *const theirs[] = {
+    "CREATE TABLE task (id INT)", "CREATE TABLE schema_version (version INT); INSERT INTO schema_version VALUES (1)",
+    "CREATE TABLE schema_version (version INT); INSERT INTO schema_version VALUES (4711); CREATE TABLE definitions (x INT)",
+    "CREATE TABLE schema_version (nr INT); CREATE TABLE task_ins (x INT)"};
+  for (size_t i = 0; i < sizeof theirs / sizeof *theirs; i++) {
+    wipe();
+    run_sql(theirs[i]);
+    char *before = ask(COLUMNS);
+    refused(kit_url(), WR_STORE_REFUSED, "another program");
+    same("theirs", COLUMNS, before);
+    free(before);
+  }
+}
+
+/* A user that may only work with rows: somebody else brings the schema, then it can. */
+static void user_without_rights(void **st) {
+  (void)st;
+  char url[400];
+  load("8ec770b");
+  kit_sql("CREATE USER 'rows'@'localhost' IDENTIFIED BY 'x'");
+  kit_sql("GRANT SELECT, INSERT, UPDATE, DELETE ON `%s`.* TO 'rows'@'localhost'", kit_name());
+  snprintf(url, sizeof url, "mysql://rows:x@localhost/%s?socket=%s", kit_name(), kit_socket());
+  struct wr_err err;
+  struct store *s = NULL;
+  enum wr_rc before = store_open(&(struct store_opts){.url = url}, &s, &err);
+  store_close(s);
+  opens();
+  s = NULL;
+  enum wr_rc after = store_open(&(struct store_opts){.url = url}, &s, NULL);
+  store_close(s);
+  kit_sql("DROP USER 'rows'@'localhost'");
+  assert_int_equal(before, WR_STORE_REFUSED);
+  assert_non_null(strstr(err.msg, "may not change its schema: grant it CREATE, ALTER"));
+  assert_int_equal(after, WR_OK);
+  same_as_fresh("rights");
+}
+
+static void looking_changes_nothing(void **st) {
+  (void)st;
+  struct wr_err err;
+  load("8ec770b");
+  char *before = ask(COLUMNS);
+  WR(store_migrate(&(struct store_opts){.url = kit_url()}, &(struct migrate_watch){.how = MIGRATE_LOOK}, &err));
+  same("looked at", COLUMNS, before);
+  free(before);
+  wipe();
+  WR(store_migrate(&(struct store_opts){.url = kit_url()}, &(struct migrate_watch){.how = MIGRATE_LOOK}, &err));
+  same("looked at", COLUMNS, "");
+}
+
+int main(void) {
+  if (!kit_begin("migrate")) return 0;
+  log_setup(LOG_ERROR, LOG_LOGFMT);
+  raw = mysql_init(NULL);
+  if (!raw || !mysql_real_connect(raw, NULL, "root", NULL, kit_name(), 0, kit_socket(), CLIENT_MULTI_STATEMENTS)) return 1;
+  opens();
+  fresh.columns = ask(COLUMNS);
+  fresh.indexes = ask(INDEXES);
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(upgraded_is_fresh), cmocka_unit_test(between_two_releases), cmocka_unit_test(killed_after_each_step),
+    cmocka_unit_test(several_at_once), cmocka_unit_test(waits_for_others), cmocka_unit_test(old_nodes_are_not_shut_out), cmocka_unit_test(newer),
+    cmocka_unit_test(foreign_is_left_alone), cmocka_unit_test(user_without_rights), cmocka_unit_test(looking_changes_nothing),
+  };
+  int bad = cmocka_run_group_tests_name("migrate_mysql", tests, NULL, NULL);
+  free(fresh.columns);
+  free(fresh.indexes);
+  mysql_close(raw);
+  kit_end();
+  return bad;
+}
