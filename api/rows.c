@@ -131,20 +131,11 @@ void row_live_log(struct reader *r, struct task_row *row) {
 
 /* ---- definitions behind rows ---- */
 
-/* Of each run: the last first task that is not beyond ti. -1 = none. */
-static int64_t first_task(const char *bases, int64_t ti) {
-  int64_t found = -1;
-  struct run_base b;
-  while (run_base_next(&bases, &b))
-    if (b.ti <= ti && b.ti > found) found = b.ti;
-  return found;
-}
-
 struct task_def *row_task_def(struct defs *d, const struct task_row *row, const struct flow_def *f, const char *bases) {
   struct task_def *def = NULL;
   struct wr_err err;
   if (row->task_id != 0) return defs_task(d, row->task_id, row->t.version, -1, &def, &err) == WR_OK ? def : NULL;
-  int64_t first = f && f->dag ? first_task(bases, row->ti) : -1;
+  int64_t first = f && f->dag ? run_base_of_task(bases, row->ti) : -1;
   if (first < 0 || row->ti - first >= f->dag->n_task) return NULL;
   return def_task_ref(f->ref[row->ti - first].inl);
 }

@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "bases.h"
 #include "dag.h"
 #include "mem.h"
 #include "task.h"
@@ -90,8 +91,6 @@ struct run_node {
 struct run_more { uint32_t node, pos; };  /* node: emit to its children from pos on; n = the root's */
 #define MORE_SWEEP UINT32_MAX             /* pos..n-1: end what has not started, cancel what has */
 #define MORE_EVAL (UINT32_MAX - 1)        /* pos..n-1: decide nodes whose tokens were there before a re-run */
-
-struct run_base { int64_t ni, ti; };      /* ids of node 0 and task 0 in that run; base[0] is run 1 */
 
 /* How a task index is defined now. Index = task index in the dag. */
 struct task_bind { const struct task_policy *pol; int64_t version; };
@@ -205,10 +204,6 @@ static inline int64_t run_ni(const struct run *r, uint32_t node) { return r->bas
 int64_t run_ti(const struct run *r, uint32_t task);
 /* Task index of a ti_id, or UINT32_MAX when it is not of this run, or of an older run's replaced row. */
 uint32_t run_task_of(const struct run *r, int64_t ti);
-/* The bases as stored: "ni:ti,ni:ti", a pair for each run. The next one of a text; false at its end, or at what is no pair. */
-void run_bases_text(const struct run *r, struct buf *out);
-bool run_base_next(const char **p, struct run_base *b);
-bool run_bases_parse(struct run *r, const char *s);   /* false when none, or not all, is of that form */
 /* `more` as stored: "5:2000,17:0"; false when the text is not of that form or out of range. */
 void run_more_text(const struct run *r, struct buf *out);
 bool run_more_parse(struct run *r, const char *s, size_t n);

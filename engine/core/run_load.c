@@ -67,32 +67,6 @@ uint32_t run_task_of(const struct run *r, int64_t ti) {
   return UINT32_MAX;
 }
 
-void run_bases_text(const struct run *r, struct buf *out) {
-  for (size_t i = 0; i < r->n_base; i++) {
-    if (i > 0) buf_ch(out, ',');
-    buf_i64(out, r->base[i].ni);
-    buf_ch(out, ':');
-    buf_i64(out, r->base[i].ti);
-  }
-}
-
-bool run_base_next(const char **p, struct run_base *b) {
-  const char *s = *p;
-  size_t n = s ? strcspn(s, ",") : 0;
-  const char *colon = n > 0 ? memchr(s, ':', n) : NULL;
-  if (!colon || !text_i64(s, (size_t)(colon - s), &b->ni) || !text_i64(colon + 1, n - (size_t)(colon + 1 - s), &b->ti)) return false;
-  if (b->ni < 0 || b->ti < 0 || b->ni > WR_ID_MAX || b->ti > WR_ID_MAX) return false; /* sums with an index stay in range */
-  *p = s + n + (s[n] == ',');
-  return true;
-}
-
-bool run_bases_parse(struct run *r, const char *s) {
-  struct run_base b;
-  r->n_base = 0;
-  while (r->n_base < UINT16_MAX && run_base_next(&s, &b)) *WR_PUSH(r->base, r->n_base, r->cap_base) = b;
-  return r->n_base > 0 && *s == '\0';
-}
-
 void run_more_text(const struct run *r, struct buf *out) {
   for (size_t i = 0; i < r->n_more; i++) {
     if (i > 0) buf_ch(out, ',');

@@ -16,8 +16,7 @@ struct id_range span_tasks(const char *bases, int64_t n_node, int64_t ni, int64_
   struct id_range v = {1, 0};
   struct run_base b;
   if (n_node < 0 || n_node > LIMIT_NODES || task_at < 0 || task_at > LIMIT_FLOW_TASKS || n_task < 0 || n_task > LIMIT_FLOW_TASKS) return v;
-  while (run_base_next(&bases, &b))
-    if (ni >= b.ni && ni < b.ni + n_node) v = (struct id_range){b.ti + task_at, b.ti + task_at + n_task - 1};
+  if (run_base_of_node(bases, n_node, ni, &b)) v = (struct id_range){b.ti + task_at, b.ti + task_at + n_task - 1};
   return v;
 }
 

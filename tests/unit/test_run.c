@@ -384,6 +384,17 @@ static void test_damaged_rows_are_refused(void **state) {
   dag_unref(d);
 }
 
+static void test_bases_tell_whose_an_id_is(void **state) {
+  (void)state;
+  static const char two[] = "100:1000,300:2000";
+  struct run_base b = {0, 0};
+  assert_true(run_base_of_node(two, 10, 309, &b));
+  assert_true(b.ni == 300 && b.ti == 2000);
+  assert_false(run_base_of_node(two, 10, 310, &b) || run_base_of_node(two, 10, 99, &b) || run_base_of_node("", 10, 100, &b));
+  assert_true(run_base_of_task(two, 1999) == 1000 && run_base_of_task(two, 2000) == 2000 && run_base_of_task("300:2000,100:1000", 2001) == 2000);
+  assert_true(run_base_of_task(two, 999) == -1 && run_base_of_task(NULL, 1) == -1);
+}
+
 static void test_flow_without_nodes(void **state) {
   (void)state;
   uint32_t cycle[1], n_cycle;
@@ -426,6 +437,6 @@ int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_rules), cmocka_unit_test(test_random_flows),
                                      cmocka_unit_test(test_reruns), cmocka_unit_test(test_runs_are_bounded), cmocka_unit_test(test_wide_and_long),
                                      cmocka_unit_test(test_skip_goes_on), cmocka_unit_test(test_damaged_rows_are_refused), cmocka_unit_test(test_flow_without_nodes),
-                                     cmocka_unit_test(test_critical_path)};
+                                     cmocka_unit_test(test_critical_path), cmocka_unit_test(test_bases_tell_whose_an_id_is)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
