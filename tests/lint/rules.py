@@ -12,13 +12,15 @@ LAYERS = {
     "engine/model": ["engine/base", "engine/core"],
     "engine/store": ["engine/base", "engine/core", "engine/model"],
     "engine/queue": ["engine/base", "engine/core", "engine/model"],
+    "engine/defs": ["engine/base", "engine/core", "engine/model", "engine/store"],
     "executors": ["engine/base", "executors/abi"],
     "executors/abi": [],
-    "engine/runner": ["engine/base", "engine/core", "engine/model", "engine/store", "engine/queue"],
+    "engine/runner": ["engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs"],
     "engine/worker": ["engine/base", "engine/core", "engine/model", "executors", "executors/abi"],
-    "api": ["engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/runner", "executors", "executors/abi"],
-    "cli": ["engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/runner", "engine/worker", "executors",
-            "executors/abi", "api"],
+    "api": ["engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs", "engine/runner",
+            "executors", "executors/abi"],
+    "cli": ["engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs", "engine/runner", "engine/worker",
+            "executors", "executors/abi", "api"],
 }
 # Who alone may know a library.
 LIBRARIES = {

@@ -1,12 +1,19 @@
-/* The cache of definitions: compiled flows and task versions, shared by the API threads and the runner.
+/* The cache of definitions: compiled flows and task versions, shared by the API threads and the runner. A room of its own
+ * below both: it knows the store, and neither of them.
  *
- * Versions are immutable, so entries stay valid for ever; only "which is the newest" changes, with definitions.version.
- * After such a change a look at what is used costs a few columns a definition, many in one statement, and only versions
- * that are new are read. Any thread; one mutex inside, never held over I/O. Entries are reference counted; those nobody
- * holds go when the cache is full. The runner's thread (defs_version >= 0) reads through a reader of its own, so that it
- * never waits for those of the API. */
-#ifndef RUNNER_DEFS_H
-#define RUNNER_DEFS_H
+ * Versions are immutable, so an entry stays valid for ever; only "which is the newest" changes, with definitions.version.
+ * After such a change, a look at what is used costs a few columns a definition, many in one statement, and only versions
+ * that are new are read.
+ *
+ * Owner: whoever composes the node (defs_new, defs_free). It borrows the store, which outlives it. An entry is reference
+ * counted: what defs_flow() and defs_task() give is the caller's to unref, and stays valid after it has left the cache.
+ * Entries that nobody else holds leave when the cache is full.
+ *
+ * Threads: defs_flow() and defs_task() any; defs_bind() the runner's only. The runner's thread says so by a defs_version
+ * >= 0 and reads through a reader of its own, so that it does not stand in the queue for the API's readers.
+ * What never happens: the mutex held over I/O; a version read twice while it is in the cache. */
+#ifndef DEFS_H
+#define DEFS_H
 #include "store.h"
 struct defs;
 struct defs *defs_new(struct store *s, uint8_t (*slot_of)(const char *type));
