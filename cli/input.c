@@ -102,9 +102,9 @@ static enum wr_rc former(struct store *s, int64_t flow_id, struct flow_def **out
   return rc;
 }
 
-static enum wr_rc save(const struct node *n, struct flow_post *post, struct flow_def **out, struct wr_err *err) {
+static enum wr_rc save(struct store *s, struct flow_post *post, struct flow_def **out, struct wr_err *err) {
   struct flow_def *old;
-  enum wr_rc rc = former(node_store(n), post->flow_id, &old, err);
+  enum wr_rc rc = former(s, post->flow_id, &old, err);
   if (rc) return rc;
   struct flow_def *f = NULL;
   if (old) {
@@ -115,7 +115,7 @@ static enum wr_rc save(const struct node *n, struct flow_post *post, struct flow
     f->flow_id = 0;
   }
   if (!rc && !f->dag) rc = wr_err_at(err, WR_BAD_SHAPE, "/flowNodes", "flowNodes is missing.");
-  if (!rc) rc = store_save_flow(node_store(n), f, old && post->has & DEF_HAS_VERSION ? post->version : 0, NULL, err);
+  if (!rc) rc = store_save_flow(s, f, old && post->has & DEF_HAS_VERSION ? post->version : 0, NULL, err);
   if (rc) {
     def_flow_unref(f);
     return rc;
@@ -124,12 +124,11 @@ static enum wr_rc save(const struct node *n, struct flow_post *post, struct flow
   return WR_OK;
 }
 
-enum wr_rc input_flow(const struct node *n, const json_t *body, struct flow_def **out, struct wr_err *err) {
-  struct def_site site = node_def_site(n);
-  struct def_env env = def_env_at(&site);
+enum wr_rc input_flow(struct def_site *site, const json_t *body, struct flow_def **out, struct wr_err *err) {
+  struct def_env env = def_env_at(site);
   struct flow_post post = {0};
   enum wr_rc rc = def_flow_parse(body, &env, &post, err);
-  if (!rc) rc = save(n, &post, out, err);
+  if (!rc) rc = save(site->store, &post, out, err);
   def_flow_unref(post.def);
   return rc;
 }

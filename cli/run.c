@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "input.h"
 #include "log.h"
+#include "process.h"
 #include "report.h"
 #include "resume.h"
 #include "run_dir.h"
@@ -31,6 +32,7 @@
 struct job {
   struct config cfg;
   struct node_opts opts;
+  struct identity who;
   struct run_dir dir;             /* temporary */
   char store[300];
   json_t *doc;
@@ -84,7 +86,7 @@ static enum wr_rc read_options(struct job *j, struct wr_err *err) {
 
 /* After the file was read: who mistyped its name is not warned of anything else. */
 static enum wr_rc read_setup(struct job *j, struct wr_err *err) {
-  enum wr_rc rc = setup_common(&j->cfg, SHELL_PERSONAL, LOG_WARN, &j->opts, err);
+  enum wr_rc rc = setup_common(&j->cfg, SHELL_PERSONAL, LOG_WARN, &j->opts, &j->who, err);
   if (replaying(j)) j->opts.async_slots = j->opts.slots;
   return rc;
 }
@@ -126,7 +128,7 @@ static void cancel(struct job *j) {
 
 static void take_signal(struct job *j, int sig) {
   if (signals_haste(sig)) {
-    node_leaves_nothing();
+    process_leaves_nothing();
     run_dir_remove(&j->dir);
     _exit(EXIT_INTERRUPTED);
   }
@@ -260,7 +262,9 @@ static enum wr_rc open_node(struct job *j, struct wr_err *err) {
   o->ctx = j;
   o->changed = on_changed;
   o->flow_done = on_flow_done;
-  rc = node_prepare(o, &spawner, err);
+  o->gone = process_gone;
+  o->useless = process_useless;
+  rc = process_prepare(o, &j->who, &spawner, err);
   return rc ? rc : node_open(o, spawner, &j->node, err);
 }
 
@@ -288,7 +292,8 @@ static bool has_shell(const struct job *j) {
 
 static enum wr_rc run_flow(struct job *j, struct wr_err *err) {
   enum wr_rc rc = tell_others(j, err);
-  if (!rc) rc = input_flow(j->node, replaying(j) ? j->wf.body : j->doc, &j->flow, err);
+  struct def_site site = {node_store(j->node), j->opts.shell == NODE_SHELL_ON, j->opts.run_as};
+  if (!rc) rc = input_flow(&site, replaying(j) ? j->wf.body : j->doc, &j->flow, err);
   if (rc == WR_SHELL_NOT_ALLOWED || (!rc && has_shell(j))) setup_tell_shell(&j->opts, SHELL_PERSONAL);
   if (rc) return rc;
   if (!replaying(j)) (void)def_flow_warn(j->flow, warn_of, NULL);
@@ -323,7 +328,7 @@ static void job_done(struct job *j) {
   params_unref(j->params);
   wf_done(&j->wf);
   json_decref(j->doc);
-  setup_done(&j->opts);
+  setup_done(&j->opts, &j->who);
   run_dir_remove(&j->dir);
   config_done(&j->cfg);
 }

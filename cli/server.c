@@ -10,6 +10,7 @@
 #include "api.h"
 #include "clock.h"
 #include "log.h"
+#include "process.h"
 #include "say.h"
 #include "signals.h"
 #include "verbs.h"
@@ -20,6 +21,7 @@
 struct server {
   struct config cfg;
   struct node_opts opts;
+  struct identity who;
   char store[512], listen[32];
   struct node *node;
   struct api *api;
@@ -83,8 +85,10 @@ static enum wr_rc read_options(struct server *s, struct wr_err *err) {
   if (!rc) rc = read_listen(s, err);
   if (!rc) rc = read_places(c, o, s->store, sizeof s->store, err);
   enum shell_mode mode = config_num(c, OPT_DEV) ? SHELL_PERSONAL : SHELL_SERVICE;
-  if (!rc) rc = setup_common(c, mode, LOG_INFO, o, err);
+  if (!rc) rc = setup_common(c, mode, LOG_INFO, o, &s->who, err);
   if (!rc) setup_tell_shell(o, mode);
+  o->gone = process_gone;
+  o->useless = process_useless;
   o->queue = config_text(c, OPT_QUEUE);
   o->prefix = config_text(c, OPT_PREFIX);
   o->lease_us = config_num(c, OPT_LEASE);
@@ -131,7 +135,7 @@ static enum wr_rc start_api(struct server *s, struct wr_err *err) {
 static enum wr_rc start(struct server *s, struct wr_err *err) {
   struct spawner *spawner;
   enum wr_rc rc = s->opts.roles & NODE_API ? api_try_listen(s->listen, err) : WR_OK; /* before anything is made */
-  if (!rc) rc = node_prepare(&s->opts, &spawner, err);
+  if (!rc) rc = process_prepare(&s->opts, &s->who, &spawner, err);
   if (!rc) rc = node_open(&s->opts, spawner, &s->node, err);
   if (rc) return rc;
   if (s->opts.roles & NODE_API) return start_api(s, err);
@@ -200,11 +204,12 @@ static void put_number(char *out, size_t n, uint32_t v) { snprintf(out, n, "%u",
 
 void server_effective(const struct config *c, enum opt_id id, char *out, size_t n) {
   struct node_opts o = {.roles = NODE_WORKER};
+  struct identity me = {0};
   struct wr_err err;
   char room[512];
   *out = '\0';
-  if (read_places(c, &o, room, sizeof room, &err) || setup_quietly(c, config_num(c, OPT_DEV) ? SHELL_PERSONAL : SHELL_SERVICE, &o, &err)) {
-    setup_done(&o);
+  if (read_places(c, &o, room, sizeof room, &err) || setup_quietly(c, config_num(c, OPT_DEV) ? SHELL_PERSONAL : SHELL_SERVICE, &o, &me, &err)) {
+    setup_done(&o, &me);
     return;
   }
   switch ((int)id) {
@@ -215,10 +220,10 @@ void server_effective(const struct config *c, enum opt_id id, char *out, size_t 
   case OPT_RUN_AS: snprintf(out, n, "%s", o.run_as && o.run_as->n ? o.run_as->v[0].name : "-"); break;
   case OPT_LOG_LEVEL: snprintf(out, n, "info"); break;
   case OPT_ZONE: snprintf(out, n, "the system's"); break;
-  case OPT_USER: snprintf(out, n, "%s", o.who.user.name); break;
+  case OPT_USER: snprintf(out, n, "%s", me.user.name); break;
   default: break;
   }
-  setup_done(&o);
+  setup_done(&o, &me);
 }
 
 int verb_server(int argc, char **argv) {
@@ -236,7 +241,7 @@ int verb_server(int argc, char **argv) {
     if (!rc) rc = read_options(&s, &err);
     code = rc ? complain("server", &err, exit_of(rc)) : serve(&s);
   }
-  setup_done(&s.opts);
+  setup_done(&s.opts, &s.who);
   config_done(&s.cfg);
   return code;
 }

@@ -31,6 +31,11 @@ static enum wr_rc setup_log(const struct config *c, enum log_level usual, struct
   return wr_err_set(err, WR_BAD_REQUEST, "--zone: there is no time zone %s.", wr_err_quote(q, zone, strlen(zone)));
 }
 
+static uint32_t cores(void) {
+  long n = sysconf(_SC_NPROCESSORS_ONLN);
+  return n > 0 ? (uint32_t)n : 1;
+}
+
 void setup_tell_shell(const struct node_opts *o, enum shell_mode mode) {
   const struct run_as *p = o->run_as;
   if (!p) return;
@@ -44,11 +49,11 @@ void setup_tell_shell(const struct node_opts *o, enum shell_mode mode) {
 }
 
 /* A node that runs no tasks leaves the users to those that do. */
-static enum wr_rc setup_shell(const struct config *c, enum shell_mode mode, struct node_opts *o, struct wr_err *err) {
+static enum wr_rc setup_shell(const struct config *c, enum shell_mode mode, uid_t self, struct node_opts *o, struct wr_err *err) {
   const struct opt_value *also = &c->v[OPT_RUN_AS_ALSO];
   enum run_as_wish wish = (enum run_as_wish)config_num(c, OPT_SHELL);
   const struct run_as_opts who = {.shell = wish, .user = config_text(c, OPT_RUN_AS), .also = (const char *const *)also->many, .n_also = also->n_many,
-                                  .personal = mode == SHELL_PERSONAL, .self = o->who.user.uid, .can_change = geteuid() == 0};
+                                  .personal = mode == SHELL_PERSONAL, .self = self, .can_change = geteuid() == 0};
   o->shell = wish == RUN_AS_OFF ? NODE_SHELL_OFF : NODE_SHELL_ON;
   if (!(o->roles & NODE_WORKER)) return WR_OK;
   enum wr_rc rc = run_as_new(&who, &o->run_as, err);
@@ -57,16 +62,16 @@ static enum wr_rc setup_shell(const struct config *c, enum shell_mode mode, stru
   return WR_OK;
 }
 
-void setup_done(struct node_opts *o) {
+void setup_done(struct node_opts *o, struct identity *who) {
   run_as_free(o->run_as);
   o->run_as = NULL;
-  identity_done(&o->who);
+  identity_done(who);
 }
 
-enum wr_rc setup_quietly(const struct config *c, enum shell_mode mode, struct node_opts *o, struct wr_err *err) {
-  enum wr_rc rc = identity_find(config_text(c, OPT_USER), o->data, mode == SHELL_PERSONAL, &o->who, err);
-  if (!rc) rc = setup_shell(c, mode, o, err);
-  o->slots = config_text(c, OPT_SLOTS) ? (uint32_t)config_num(c, OPT_SLOTS) : SLOTS_PER_CORE * node_cores();
+enum wr_rc setup_quietly(const struct config *c, enum shell_mode mode, struct node_opts *o, struct identity *who, struct wr_err *err) {
+  enum wr_rc rc = identity_find(config_text(c, OPT_USER), o->data, mode == SHELL_PERSONAL, who, err);
+  if (!rc) rc = setup_shell(c, mode, who->user.uid, o, err);
+  o->slots = config_text(c, OPT_SLOTS) ? (uint32_t)config_num(c, OPT_SLOTS) : SLOTS_PER_CORE * cores();
   o->async_slots = (uint32_t)config_num(c, OPT_ASYNC_SLOTS);
   o->cache_bytes = config_num(c, OPT_CACHE_MEMORY);
   o->request_us = config_num(c, OPT_REQUEST_TIMEOUT);
@@ -74,10 +79,11 @@ enum wr_rc setup_quietly(const struct config *c, enum shell_mode mode, struct no
   return rc;
 }
 
-enum wr_rc setup_common(const struct config *c, enum shell_mode mode, enum log_level usual, struct node_opts *o, struct wr_err *err) {
+enum wr_rc setup_common(const struct config *c, enum shell_mode mode, enum log_level usual, struct node_opts *o, struct identity *who,
+                        struct wr_err *err) {
   enum wr_rc rc = setup_log(c, usual, err);
-  if (!rc) rc = setup_quietly(c, mode, o, err);
-  if (!rc && mode == SHELL_SERVICE && geteuid() == 0 && !o->who.becomes)
+  if (!rc) rc = setup_quietly(c, mode, o, who, err);
+  if (!rc && mode == SHELL_SERVICE && geteuid() == 0 && !who->becomes)
     say_warning("the server stays root: name another user with --user, or give it a data directory that belongs to one");
   return rc;
 }

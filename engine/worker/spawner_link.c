@@ -258,7 +258,6 @@ static enum wr_rc await_ready(struct spawner *s, struct wr_err *err) {
 static enum wr_rc fork_first(struct spawner *s, int lock, const struct found *found, struct wr_err *err) {
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) return no(err, "Cannot make the spawner's socket");
-  prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* inherits what a spawner leaves that dies */
   s->guard = fork();
   if (s->guard == 0) spawner_main((struct spawner_seed){SPAWNER_FIRST, pair[1], lock, -1, s->run_path, s->page, s->run_as, *found});
   close(pair[1]);
@@ -304,12 +303,20 @@ static void warn_unmarked(void) {
                                     "spawner and its guard leave behind is not killed"));
 }
 
+/* What a dead spawner leaves must come to somebody who ends it, and so must the spare. The host decides, since all its orphans do. */
+static enum wr_rc check_host(struct wr_err *err) {
+  int takes = 0;
+  if (prctl(PR_GET_CHILD_SUBREAPER, &takes, 0, 0, 0) == 0 && takes) return WR_OK;
+  return wr_err_set(err, WR_INTERNAL, "This process does not take in orphans: call prctl(PR_SET_CHILD_SUBREAPER, 1) before tasks are to run as its children.");
+}
+
 enum wr_rc spawner_start(const struct spawner_opts *o, struct spawner **out, struct wr_err *err) {
   struct spawner *s = wr_new(struct spawner);
   s->sock = s->spare = s->guard = s->pid = s->spare_pid = -1;
   int lock = -1;
   s->page = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  enum wr_rc rc = s->page == MAP_FAILED ? no(err, "Cannot map memory") : who(s, o->run_as, err);
+  enum wr_rc rc = s->page == MAP_FAILED ? no(err, "Cannot map memory") : check_host(err);
+  if (rc == WR_OK) rc = who(s, o->run_as, err);
   if (rc == WR_OK) first_page(s->page);
   if (rc == WR_OK) rc = open_lock(o->data_dir, &lock, err);
   if (rc == WR_OK) rc = name_run_dir(s, o->data_dir, err);

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -200,8 +199,6 @@ static enum wr_rc no(struct wr_err *err, const char *what) {
 }
 
 static enum wr_rc open_fds(struct worker *w, struct wr_err *err) {
-  struct rlimit l; /* four descriptors a child */
-  if (getrlimit(RLIMIT_NOFILE, &l) == 0) l.rlim_cur = l.rlim_max, setrlimit(RLIMIT_NOFILE, &l);
   w->epoll = epoll_create1(EPOLL_CLOEXEC);
   if (w->epoll < 0) return no(err, "Cannot make the worker's event loop");
   bool ok = listen_to(w, &w->mail, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), on_mail);

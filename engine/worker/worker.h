@@ -14,8 +14,9 @@
 struct worker;
 struct spawner;
 
-/* Forks the spawner process: single-threaded, child subreaper, takes flock on DATA/lock (waits less than 2 s for a former
- * spawner's last child) and holds it until its own last child is reaped. Call it first in main(), before threads. */
+/* Forks the spawner process: single-threaded, takes flock on DATA/lock (waits less than 2 s for a former spawner's last child)
+ * and holds it until its own last child is reaped. Call it first in main(), before threads. This process is to be a child
+ * subreaper (prctl), and is refused otherwise: what a dead spawner leaves comes to it. */
 struct run_as;
 /* run_as: who its children may be (run_as.h); outlives it. Copied by the fork, so fixed there. NULL = off but for whoever starts it. */
 struct found;

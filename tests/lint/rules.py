@@ -17,10 +17,12 @@ LAYERS = {
     "executors/abi": [],
     "engine/runner": ["engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs"],
     "engine/worker": ["engine/base", "engine/core", "engine/model", "executors", "executors/abi"],
+    "engine/node": ["engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs", "engine/runner", "engine/worker",
+                    "executors", "executors/abi"],
     "api": ["engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs", "engine/runner",
             "executors", "executors/abi"],
     "cli": ["engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs", "engine/runner", "engine/worker",
-            "executors", "executors/abi", "api"],
+            "engine/node", "executors", "executors/abi", "api"],
 }
 # Who alone may know a library.
 LIBRARIES = {

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -167,6 +169,10 @@ void h_block_logs(int on) {
   pthread_mutex_unlock(&mu);
 }
 
+void h_host(void) {
+  if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)) abort();
+}
+
 void h_dir(void) {
   snprintf(H.dir, sizeof H.dir, "/tmp/weir-test-XXXXXX");
   if (!mkdtemp(H.dir) || chmod(H.dir, 0711)) abort(); /* other users must reach DATA/run */
@@ -191,10 +197,13 @@ void h_open(const char *also) {
   signal(SIGINT, SIG_DFL); /* tasks get what is found here, and a shell in the background ignores these two */
   signal(SIGQUIT, SIG_DFL);
   const struct run_as_opts who = {.also = &also, .n_also = also != NULL, .personal = true, .self = geteuid(), .can_change = geteuid() == 0};
+  h_host();
   if (run_as_new(&who, &policy, &err) != WR_OK) fprintf(stderr, "%s\n", err.msg), abort();
   const struct spawner_opts so = {.data_dir = H.dir, .run_as = policy};
   if (spawner_start(&so, &spawner, &err) != WR_OK) fprintf(stderr, "%s\n", err.msg), abort();
   H.page = spawner->page;
+  struct rlimit l; /* four of one child; not before: tasks get what was found */
+  if (getrlimit(RLIMIT_NOFILE, &l) == 0) l.rlim_cur = l.rlim_max, setrlimit(RLIMIT_NOFILE, &l);
   const struct worker_opts wo = {.spawner = spawner, .data_dir = H.dir, .shell_allowed = true,
                                  .done = on_done, .timed_out = on_timeout, .pause = on_pause, .log_write = on_log};
   if (worker_open(&wo, &H.w, &err) != WR_OK) fprintf(stderr, "%s\n", err.msg), abort();

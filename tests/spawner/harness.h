@@ -18,6 +18,7 @@ extern struct harness H;
 /* Called first in main(); a failure ends the program. Tasks run as whoever started it; also: one more user, NULL = none. */
 void h_open(const char *also);
 void h_close(void);              /* drains, closes, removes the directory */
+void h_host(void);               /* only what a process is to have that runs a worker: it takes in orphans */
 void h_dir(void);                /* only makes H.dir */
 void h_remove(void);             /* only removes H.dir */
 void h_remove_tree(const char *path);

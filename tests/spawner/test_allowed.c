@@ -72,6 +72,7 @@ int main(void) {
   struct run_as *list;
   const struct run_as_opts root = {.user = "nobody", .self = 0, .can_change = true}, own = {.personal = true, .self = geteuid()};
   h_dir();
+  h_host();
   if (run_as_new(geteuid() == 0 ? &root : &own, &list, &err)) return fprintf(stderr, "%s\n", err.msg), 1;
   const struct spawner_opts so = {.data_dir = H.dir, .run_as = list};
   if (spawner_start(&so, &spawner, &err)) return fprintf(stderr, "%s\n", err.msg), 1;

@@ -35,6 +35,7 @@ static _Noreturn void be_node(int64_t lease_us) {
   struct spawner *s;
   struct worker *w;
   const struct spawner_opts so = {.data_dir = data};
+  h_host();
   if (spawner_start(&so, &s, &err) != WR_OK) _exit(1);
   const struct worker_opts wo = {.spawner = s, .data_dir = data, .shell_allowed = true, .process_slots = 3, .done = on_done};
   atomic_store(&s->page->gate_wait_us, INT64_MAX / 2);

@@ -1,39 +1,22 @@
-/* The wiring of one node: see node.h. Holds no policy of its own; every function here hands something on. */
+/* The parts of one node put together: see node.h. Holds no policy of its own; every function here hands something on. */
 #include "node.h"
-#include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
-#include <malloc.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "builtin.h"
 #include "clock.h"
-#include "cut_file.h"
-#include "datadir.h"
 #include "found.h"
-#include "limits.h"
 #include "log.h"
 #include "node_trouble.h"
 #include "own.h"
 #include "pump.h"
-#include "signals.h"
-#include "verbs.h"
 
-#define THREAD_STACK_BYTES (256 << 10)
-#define FILES_PER_SLOT 8          /* descriptors of one child: output, error, input, pidfd, and spare */
-#define FILES_PER_RUN 4           /* and what it cannot do without: output and error, both ends */
-#define FILES_NEEDED 64           /* whatever runs: database, sockets, the spawner's own */
-#define THREADS_NEEDED 112        /* those of the API, of the engine, guard, spawner, spare */
-#define AHEAD 128                 /* most process attempts that are claimed before they have a slot */
-#define FILES_BASE (256 + AHEAD * FILES_PER_SLOT)
-#define FILES_WISHED 65536
 #define LEAVE_US 2000000          /* a planned stop: what results may take to be stored, once all attempts have ended */
 #define MAX_HINTS 1000000         /* the list of the queue is bounded; beyond it tasks wait as rows */
 enum { ID_CHARS = 32, HOME_BYTES = 80 };
@@ -110,10 +93,20 @@ static void port_trouble(void *ctx, struct node_trouble *out) {
 
 static void worker_pause(void *ctx, int64_t boot_us) { runner_hold(((struct node *)ctx)->runner, SLOT_PROCESS, boot_us); }
 
-/* A supervisor starts it anew. */
 static void worker_useless(void *ctx) {
-  atomic_store(&((struct node *)ctx)->failed, true);
-  kill(getpid(), SIGTERM);
+  struct node *n = ctx;
+  atomic_store(&n->failed, true);
+  if (n->o->useless) n->o->useless(n->o->ctx);
+}
+
+static void worker_gone(void *ctx, const char *why) {
+  const struct node *n = ctx;
+  n->o->gone(n->o->ctx, NODE_GONE_LOCK, why);
+}
+
+static void store_gone(void *ctx, const char *why) {
+  const struct node *n = ctx;
+  n->o->gone(n->o->ctx, NODE_GONE_STORE, why);
 }
 
 static enum log_rc worker_log(void *ctx, const struct log_piece *v, size_t n) {
@@ -138,8 +131,6 @@ static uint8_t slot_of(const char *type) {
   const wx_ops *x = executor_find(type);
   return x && x->slot == WX_SLOT_PROCESS ? SLOT_PROCESS : SLOT_ASYNC;
 }
-
-struct def_site node_def_site(const struct node *n) { return (struct def_site){n->store, n->o->shell == NODE_SHELL_ON, n->o->run_as}; }
 
 /* Does this node have the type, and may the task be who it wants to be? Asked once a version. */
 static bool can_run(void *ctx, const struct task_def *t) {
@@ -166,94 +157,12 @@ static void offers(struct node *n) {
   for (size_t i = 0; n->o->run_as && i < n->o->run_as->n; i++) add_word(n->users, sizeof n->users, n->o->run_as->v[i].name);
 }
 
-/* ---- before threads ---- */
-
-uint32_t node_cores(void) {
-  long n = sysconf(_SC_NPROCESSORS_ONLN);
-  return n > 0 ? (uint32_t)n : 1;
-}
-
-/* What a start that only looks good would lack. */
-static enum wr_rc enough_files(const struct node_opts *o, struct wr_err *err) {
-  struct rlimit l;
-  unsigned slots = o->roles & NODE_WORKER && o->shell != NODE_SHELL_OFF ? o->slots : 0;
-  unsigned long long need = FILES_NEEDED + (unsigned long long)slots * FILES_PER_RUN;
-  if (getrlimit(RLIMIT_NOFILE, &l) != 0 || l.rlim_cur >= need) return WR_OK;
-  if (slots == 0)
-    return wr_err_set(err, WR_FORBIDDEN, "A server needs %llu open files, %llu are allowed. Raise the limit (ulimit -n %llu).",
-                      need, (unsigned long long)l.rlim_cur, need);
-  return wr_err_set(err, WR_FORBIDDEN, "%u slots need %llu open files, %llu are allowed. "
-                    "Raise the limit (ulimit -n %llu), or give fewer --slots.",
-                    slots, need, (unsigned long long)l.rlim_cur, need);
-}
-
-/* Of the user that the server will be; the kernel does not count root's. */
-static enum wr_rc enough_processes(const struct node_opts *o, struct wr_err *err) {
-  struct rlimit l;
-  unsigned long long need = THREADS_NEEDED + (unsigned long long)o->slots;
-  if (o->who.user.uid == 0 || getrlimit(RLIMIT_NPROC, &l) != 0 || l.rlim_cur >= need) return WR_OK;
-  return wr_err_set(err, WR_FORBIDDEN, "%u slots and the server's threads need %llu processes, %llu are allowed. "
-                    "Raise the limit (ulimit -u %llu), or give fewer --slots.",
-                    (unsigned)o->slots, need, (unsigned long long)l.rlim_cur, need);
-}
-
-static void raise_files(rlim_t wished) {
-  struct rlimit l;
-  if (getrlimit(RLIMIT_NOFILE, &l) != 0 || l.rlim_cur >= wished) return;
-  l.rlim_cur = wished < l.rlim_max ? wished : l.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &l); /* refused = the limit stays, and is met as EMFILE */
-}
-
-/* Little memory when idle: few arenas, small stacks for every thread, libraries' included. */
-static void lean(void) {
-  mallopt(M_ARENA_MAX, 2);
-  mallopt(M_MMAP_THRESHOLD, 4 << 20); /* a large flow goes back to the system whole; by itself it would rise to 32 MiB */
-  mallopt(M_TRIM_THRESHOLD, 16 << 20);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-  pthread_attr_t a;
-  pthread_attr_init(&a);
-  pthread_attr_setstacksize(&a, THREAD_STACK_BYTES);
-  pthread_setattr_default_np(&a);
-  pthread_attr_destroy(&a);
-#endif
-}
-
-enum wr_rc node_prepare(const struct node_opts *o, struct spawner **spawner, struct wr_err *err) {
-  struct found found;
-  found_take(&found); /* before anything of it is changed */
-  *spawner = NULL;
-  raise_files(FILES_BASE + (rlim_t)o->slots * FILES_PER_SLOT);
-  enum wr_rc rc = enough_files(o, err); /* first: with too few nothing else says what is wrong */
-  if (!rc) rc = datadir_open(o->data, &o->who, err);
-  if (rc) return rc;
-  if (o->roles & NODE_WORKER) {
-    struct spawner_opts so = {.data_dir = o->data, .run_as = o->run_as, .found = &found, .no_tasks = o->shell == NODE_SHELL_OFF};
-    if (!so.no_tasks) rc = enough_processes(o, err);
-    if (rc == WR_OK) rc = spawner_start(&so, spawner, err);
-    if (rc) return rc;
-  }
-  signals_block();
-  cut_file_watch();
-  raise_files(FILES_WISHED);
-  lean();
-  json_object_seed(0);
-  rc = datadir_hand_over(o->data, &o->who, err);
-  return rc ? rc : identity_take(&o->who, err);
-}
-
 /* ---- life ---- */
 
-static atomic_bool leaves;
-
-void node_leaves_nothing(void) { atomic_store(&leaves, true); }
-
-/* The process ends as if it were killed, and its spawner ends the children. */
-static void worker_gone(void *ctx, const char *why) {
-  (void)ctx;
-  if (atomic_load(&leaves)) return;
-  log_error("worker.lock_gone", L_STR("why", why));
-  fprintf(stderr, "weir: %s This server ends.\n", why);
-  _exit(EXIT_UNREACHABLE);
+enum wr_rc node_spawner(const struct node_opts *o, const struct found *found, struct spawner **out, struct wr_err *err) {
+  const struct spawner_opts so = {.data_dir = o->data, .run_as = o->run_as, .found = found, .no_tasks = o->shell == NODE_SHELL_OFF};
+  *out = NULL;
+  return o->roles & NODE_WORKER ? spawner_start(&so, out, err) : WR_OK;
 }
 
 static enum wr_rc open_worker(struct node *n, struct spawner *spawner, struct wr_err *err) {
@@ -307,7 +216,7 @@ static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
   if (n->worker) {
     offers(n);
     r.slots[SLOT_PROCESS] = o->shell == NODE_SHELL_ON ? o->slots : 0; /* else no hint of a process is popped either */
-    r.ahead = AHEAD;
+    r.ahead = NODE_AHEAD;
     r.slots[SLOT_ASYNC] = o->async_slots;
     r.ports.start = port_start;
     r.ports.cancel = port_cancel;
@@ -326,14 +235,6 @@ static enum wr_rc open_queue(struct node *n, int s, struct wr_err *err) {
   return pump_new(n->queue[s], (enum slot_class)s, s == NUDGE_QUEUE ? PUMP_NUDGES : PUMP_HINTS_ONLY, &n->pump[s], err);
 }
 
-/* As above: what is acknowledged from now on would be lost. */
-static void store_gone(void *ctx, const char *why) {
-  (void)ctx;
-  if (atomic_load(&leaves)) return;
-  fprintf(stderr, "weir: %s This server ends: what it would store now might never be read again.\n", why);
-  _exit(EXIT_UNREACHABLE);
-}
-
 /* A number for all that it can run (FNV-1a). Two kinds with one number would only wait for each other's looks. */
 static uint32_t kind_of(const struct node *n) {
   uint32_t h = 2166136261u;
@@ -345,7 +246,7 @@ static uint32_t kind_of(const struct node *n) {
 static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_err *err) {
   const struct node_opts *o = n->o;
   struct store_opts so = {.url = o->store, .lease_us = o->lease_us, .relaxed = o->durability == NODE_RELAXED,
-                          .request_us = o->request_us, .home = o->data, .gone = store_gone};
+                          .request_us = o->request_us, .home = o->data, .gone = store_gone, .gone_ctx = n};
   enum wr_rc rc = open_worker(n, spawner, err); /* first, so that the spawner has an owner who ends it */
   if (!rc) rc = store_open(&so, &n->store, err);
   if (!rc) rc = logs_open(n->store, &n->logs, err);
@@ -365,12 +266,23 @@ static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_
   return rc;
 }
 
+/* All threads of the node are born in here, and take no signal of the host's; SIGBUS is of a thread's own making. */
+static enum wr_rc open_deaf(struct node *n, struct spawner *spawner, struct wr_err *err) {
+  sigset_t all, was;
+  sigfillset(&all);
+  sigdelset(&all, SIGBUS);
+  pthread_sigmask(SIG_SETMASK, &all, &was);
+  enum wr_rc rc = open_parts(n, spawner, err);
+  pthread_sigmask(SIG_SETMASK, &was, NULL);
+  return rc;
+}
+
 enum wr_rc node_open(const struct node_opts *o, struct spawner *spawner, struct node **out, struct wr_err *err) {
   struct node *n = wr_new(struct node);
   n->o = o;
   const struct never_started *v = spawner ? spawner_never_started(spawner, &n->n_never) : NULL;
   if (n->n_never > 0) n->never = memcpy(wr_calloc(n->n_never, sizeof *v), v, n->n_never * sizeof *v);
-  enum wr_rc rc = open_parts(n, spawner, err);
+  enum wr_rc rc = open_deaf(n, spawner, err);
   if (rc) {
     node_drain(n, 0);
     node_close(n);

@@ -8,8 +8,8 @@
  * (The queue in memory needs neither: the runner pushes and pulls itself.) pump_push, pump_nudge, pump_free: any thread,
  * never block. What never happens: a pop for which there is no slot, a lock held over I/O, a loop without a pause while Redis
  * is away, a hint that stays in a node that has stopped. */
-#ifndef CLI_PUMP_H
-#define CLI_PUMP_H
+#ifndef NODE_PUMP_H
+#define NODE_PUMP_H
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -1,0 +1,70 @@
+/* One node of Weir, composed: store, definitions, queue, runner, worker, pumps and log sink. `weir server` puts an API in front
+ * of it, `weir run` a flow file, a library its host.
+ *
+ * Owner: whoever opens it. One thread makes and ends it; what it hands out may be used by any thread as the parts' own
+ * headers say. Order of things: node_spawner() first, then node_open(), which takes the spawner; at the end nothing is taken any
+ * more (drain), running attempts are handed back, their results committed, the node leaves, and all is closed.
+ *
+ * The process belongs to the host. What is one for a whole process is the host's to set, before node_open(): limits, the
+ * allocator, handlers of signals, the log's level and sink, the seed of JSON objects, the user that it is. The threads of a
+ * node have all signals blocked but SIGBUS, whatever the host's have; so a broken pipe or a file that is too large is an
+ * error to them, and no end.
+ *
+ * What never happens: a state outside of struct node; a process made before node_spawner(); a child that survives node_close();
+ * an exit of the process: `gone` and `useless` tell the host, which decides. */
+#ifndef NODE_H
+#define NODE_H
+#include "defs.h"
+#include "health.h"
+#include "mem.h"
+#include "run_as.h"
+#include "runner.h"
+#include "store.h"
+#include "worker.h"
+
+enum { NODE_API = 1, NODE_RUNNER = 2, NODE_WORKER = 4 };
+enum { NODE_AHEAD = 128 };                   /* most process attempts that are claimed before they have a slot */
+enum node_gone { NODE_GONE_LOCK, NODE_GONE_STORE };
+struct node_opts {
+  const char *store, *queue, *prefix, *data;
+  const char *roles_text;
+  unsigned roles;
+  int64_t lease_us;
+  uint32_t slots, async_slots;                /* attempts at once, per class */
+  struct run_as *run_as;                      /* who SHELL tasks may be here; NULL: this node runs none itself */
+  int64_t cache_bytes, request_us, stop_us;
+  bool own_only;                              /* as in runner.h */
+  enum { NODE_STRICT, NODE_RELAXED } durability;
+  enum { NODE_SHELL_OFF, NODE_SHELL_ON } shell;
+  void *ctx;
+  void (*changed)(void *ctx);                 /* runner thread, after each turn; NULL = none */
+  void (*flow_done)(void *ctx, int64_t fi, enum flow_state state);  /* runner thread, after the commit; NULL = none */
+  /* The lock of the data directory, or a file of the database, was removed or replaced: what is done from now on may be done
+   * twice, or lost. The host ends this process at once, as if it were killed. Any thread; not NULL. */
+  void (*gone)(void *ctx, enum node_gone what, const char *why);
+  /* No process can be started any more: the host stops this node. node_failed() says so from then on. Any thread; NULL = nothing. */
+  void (*useless)(void *ctx);
+};
+struct node;
+
+/* Starts the spawner of a node with the worker's role; else *out is NULL. Before the host gives up any right that tasks need
+ * (root). found: what tasks get back (found.h), NULL = as this process is now. */
+struct found;
+enum wr_rc node_spawner(const struct node_opts *o, const struct found *found, struct spawner **out, struct wr_err *err) WR_MUST;
+/* Takes the spawner, also on failure. o is borrowed for the life of the node. */
+enum wr_rc node_open(const struct node_opts *o, struct spawner *spawner, struct node **out, struct wr_err *err) WR_MUST;
+/* No new work from now on; running attempts are handed back (TERM, KILL after grace_us) when it returns. The runner
+ * still answers. */
+void node_drain(struct node *n, int64_t grace_us);
+/* After node_drain() and when nobody posts any more: commits what waits, leaves the store. Waits for a store that is away.
+ * NULL is fine. */
+void node_leave(struct node *n);
+/* Leaves, unless that was done, and ends all. NULL is fine. */
+void node_close(struct node *n);
+
+void node_health(struct node *n, struct health *out);   /* any thread; waits RUNNER_HEALTH_WAIT_US at most */
+bool node_failed(const struct node *n);                 /* it ends because it could not go on */
+struct store *node_store(const struct node *n);
+struct defs *node_defs(const struct node *n);
+struct runner *node_runner(const struct node *n);
+#endif
