@@ -186,6 +186,20 @@ bool text_env_name(const char *s, size_t n) {
   return true;
 }
 
+size_t text_cut(char *out, const char *s, size_t max) {
+  static const char mark[] = "...";
+  size_t n = strnlen(s, max + 1), n_mark = 0;
+  if (n > max) {
+    n_mark = sizeof mark - 1;
+    n = max - n_mark;
+    while (n > 0 && ((unsigned char)s[n] & 0xC0) == 0x80) n--;
+  }
+  memcpy(out, s, n);
+  memcpy(out + n, mark, n_mark);
+  out[n + n_mark] = '\0';
+  return n + n_mark;
+}
+
 enum { FAR = 4, BAND = 7 }; /* cells at most 3 off the diagonal */
 
 static int min2(int a, int b) { return a < b ? a : b; }

@@ -20,6 +20,9 @@ size_t text_utf8_len(const char *s, size_t n);   /* code points of well-formed t
 bool text_has_control(const char *s, size_t n);  /* C0, DEL, C1, bidi controls */
 bool text_node_key(const char *s, size_t n);     /* 1-128 of A-Z a-z 0-9 _ . : - */
 bool text_env_name(const char *s, size_t n);     /* [A-Za-z_][A-Za-z0-9_]*, 1-128 */
+/* s in at most max bytes (3 or more): what is longer is cut at a character, with "..." behind it. out has max + 1 bytes.
+ * Returns the length. */
+size_t text_cut(char *out, const char *s, size_t max);
 /* Edit distance up to 3 (else 4): for "did you mean". */
 int text_distance(const char *a, const char *b);
 #endif

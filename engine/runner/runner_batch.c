@@ -6,18 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include "runner_int.h"
+#include "text.h"
 
 /* ---- rows ---- */
 
 /* errorMsg as stored: cut at a character, with a mark. */
 static const char *cut(struct runner *r, const char *s) {
-  size_t n = s ? strlen(s) : 0;
-  if (n <= LIMIT_ERROR_BYTES) return s;
-  n = LIMIT_ERROR_BYTES - 3;
-  while (n > 0 && ((unsigned char)s[n] & 0xC0) == 0x80) n--;
-  char *t = arena_alloc(&r->mem, n + 4);
-  memcpy(t, s, n);
-  memcpy(t + n, "...", 4);
+  if (!s || strlen(s) <= LIMIT_ERROR_BYTES) return s;
+  char *t = arena_alloc(&r->mem, LIMIT_ERROR_BYTES + 1);
+  text_cut(t, s, LIMIT_ERROR_BYTES);
   return t;
 }
 

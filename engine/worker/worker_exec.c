@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "json_out.h"
 #include "limits.h"
+#include "text.h"
 #include "worker_int.h"
 
 static const wx_host host;
@@ -42,18 +43,11 @@ void exec_free_unused(struct worker *w) {
 
 /* ---- ends ---- */
 
-/* Cut with a mark, between two characters. */
 static char *error_text(const char *s) {
-  static const char mark[] = "\xE2\x80\xA6";
+  char t[LIMIT_ERROR_BYTES + 1];
   if (!s || !*s) return NULL;
-  size_t n = strlen(s);
-  if (n <= LIMIT_ERROR_BYTES) return wr_memdup0(s, n);
-  n = LIMIT_ERROR_BYTES - (sizeof mark - 1);
-  while (n && ((unsigned char)s[n] & 0xC0) == 0x80) n--;
-  char *t = wr_malloc(n + sizeof mark);
-  memcpy(t, s, n);
-  memcpy(t + n, mark, sizeof mark);
-  return t;
+  size_t n = text_cut(t, s, LIMIT_ERROR_BYTES);
+  return wr_memdup0(t, n);
 }
 
 void exec_refuse(struct worker *w, struct attempt *a, enum attempt_end end, const char *error) {

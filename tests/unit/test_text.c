@@ -188,10 +188,31 @@ static void test_sizes(void **state) {
   assert_false(text_size("-1", 2, INT64_MAX, &v) && v < 0);
 }
 
+static const char *cut(char *out, const char *s, size_t max) {
+  memset(out, '!', max + 2);
+  size_t n = text_cut(out, s, max);
+  assert_int_equal(n, strlen(out));
+  assert_int_equal(out[max + 1], '!'); /* never beyond max + 1 */
+  return out;
+}
+
+static void test_cut(void **state) {
+  (void)state;
+  char s[16];
+  assert_string_equal(cut(s, "", 3), "");
+  assert_string_equal(cut(s, "abc", 3), "abc");
+  assert_string_equal(cut(s, "abcd", 3), "...");
+  assert_string_equal(cut(s, "abcdefgh", 8), "abcdefgh");
+  assert_string_equal(cut(s, "abcdefghi", 8), "abcde...");
+  assert_string_equal(cut(s, "abcd\xC3\xA9xyz", 8), "abcd..."); /* never within a character */
+  assert_string_equal(cut(s, "abc\xC3\xA9xyzw", 8), "abc\xC3\xA9...");
+  assert_string_equal(cut(s, "\xF0\x9F\x98\x80\xF0\x9F\x98\x80", 6), "...");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_i64), cmocka_unit_test(test_id), cmocka_unit_test(test_duration),
       cmocka_unit_test(test_duration_random), cmocka_unit_test(test_utf8), cmocka_unit_test(test_control),
-      cmocka_unit_test(test_names), cmocka_unit_test(test_sizes), cmocka_unit_test(test_distance)};
+      cmocka_unit_test(test_names), cmocka_unit_test(test_sizes), cmocka_unit_test(test_cut), cmocka_unit_test(test_distance)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
