@@ -134,13 +134,6 @@ enum wr_rc gate_framing(const struct gate_in *in, struct gate_out *out, struct w
 
 /* ---- path ---- */
 
-static int hex(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 /* Empty, "." and ".." segments; what stands before the first '/' must be nothing. */
 static bool odd_segments(const char *path) {
   if (*path != '/') return true;
@@ -158,9 +151,9 @@ enum wr_rc gate_path(const char *target, char out[GATE_PATH_MAX], struct wr_err 
   for (const char *s = target; *s; s++) {
     char c = *s;
     if (c == '%') {
-      int hi = hex(s[1]), lo = hi < 0 ? -1 : hex(s[2]);
-      if (lo < 0 || hi + lo == 0) return wr_err_set(err, WR_BAD_REQUEST, "The path has a wrong %%-sequence.");
-      c = (char)(hi * 16 + lo);
+      int byte = text_percent(s, strnlen(s, 3));
+      if (byte <= 0) return wr_err_set(err, WR_BAD_REQUEST, "The path has a wrong %%-sequence.");
+      c = (char)byte;
       s += 2;
       if (strchr("/.\\", c) || (unsigned char)c < 0x20) odd = true;
     }

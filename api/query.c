@@ -167,21 +167,15 @@ static enum wr_rc set(struct query *q, const struct param *p, const struct value
 
 /* ---- the query string ---- */
 
-static int hex(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if ((c | 32) >= 'a' && (c | 32) <= 'f') return (c | 32) - 'a' + 10;
-  return -1;
-}
-
 /* Percent and plus; false when a %-sequence is broken. */
 static bool decode(struct buf *out, const char *s, size_t n) {
   buf_clear(out);
   for (size_t i = 0; i < n; i++) {
     char c = s[i] == '+' ? ' ' : s[i];
     if (c == '%') {
-      int hi = i + 2 < n ? hex(s[i + 1]) : -1, lo = i + 2 < n ? hex(s[i + 2]) : -1;
-      if (hi < 0 || lo < 0) return false;
-      c = (char)(hi * 16 + lo);
+      int byte = text_percent(s + i, n - i);
+      if (byte < 0) return false;
+      c = (char)byte;
       i += 2;
     }
     buf_ch(out, c);

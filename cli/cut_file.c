@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <unistd.h>
+#include "text.h"
 #include "verbs.h"
 
 enum { LINE_MAX_BYTES = 512 };
@@ -20,13 +21,10 @@ static bool next_line(int fd, char line[LINE_MAX_BYTES]) {
   return c == '\n';
 }
 
-static uintptr_t hex(const char **p) {
+static uintptr_t hex_address(const char **p) {
   uintptr_t v = 0;
-  for (;; (*p)++) {
-    if (**p >= '0' && **p <= '9') v = v << 4 | (uintptr_t)(**p - '0');
-    else if (**p >= 'a' && **p <= 'f') v = v << 4 | (uintptr_t)(**p - 'a' + 10);
-    else return v;
-  }
+  for (int d; (d = text_hex(**p)) >= 0; (*p)++) v = v << 4 | (uintptr_t)d;
+  return v;
 }
 
 /* The file whose mapping holds that address; NULL = none does. */
@@ -35,9 +33,9 @@ static const char *file_at(uintptr_t at, char line[LINE_MAX_BYTES]) {
   bool found = false;
   while (fd >= 0 && !found && next_line(fd, line)) {
     const char *p = line;
-    uintptr_t from = hex(&p);
+    uintptr_t from = hex_address(&p);
     if (*p == '-') p++;
-    found = from <= at && at < hex(&p);
+    found = from <= at && at < hex_address(&p);
   }
   if (fd >= 0) close(fd);
   return found ? strchr(line, '/') : NULL;

@@ -186,6 +186,32 @@ bool text_env_name(const char *s, size_t n) {
   return true;
 }
 
+int text_hex(char c) {
+  if (is_digit(c)) return c - '0';
+  c |= 0x20;
+  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+int text_percent(const char *s, size_t n) {
+  int hi = n > 2 && s[0] == '%' ? text_hex(s[1]) : -1, lo = hi < 0 ? -1 : text_hex(s[2]);
+  return lo < 0 ? -1 : hi * 16 + lo;
+}
+
+bool text_unpercent(char *out, const char *s, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    int c = (unsigned char)s[i];
+    if (c == '%') {
+      c = text_percent(s + i, n - i);
+      if (c < 0) return false;
+      i += 2;
+    }
+    if (c == 0) return false;
+    *out++ = (char)c;
+  }
+  *out = '\0';
+  return true;
+}
+
 size_t text_cut(char *out, const char *s, size_t max) {
   static const char mark[] = "...";
   size_t n = strnlen(s, max + 1), n_mark = 0;

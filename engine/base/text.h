@@ -20,6 +20,11 @@ size_t text_utf8_len(const char *s, size_t n);   /* code points of well-formed t
 bool text_has_control(const char *s, size_t n);  /* C0, DEL, C1, bidi controls */
 bool text_node_key(const char *s, size_t n);     /* 1-128 of A-Z a-z 0-9 _ . : - */
 bool text_env_name(const char *s, size_t n);     /* [A-Za-z_][A-Za-z0-9_]*, 1-128 */
+int text_hex(char c);                            /* 0 to 15; -1 = no hex digit */
+/* The byte that the "%XX" at the start of s stands for; -1 when it is broken. */
+int text_percent(const char *s, size_t n);
+/* Decodes all of them into out, which has n + 1 bytes and ends with a NUL; false when one is broken or stands for NUL. */
+bool text_unpercent(char *out, const char *s, size_t n);
 /* s in at most max bytes (3 or more): what is longer is cut at a character, with "..." behind it. out has max + 1 bytes.
  * Returns the length. */
 size_t text_cut(char *out, const char *s, size_t max);

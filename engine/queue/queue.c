@@ -20,31 +20,13 @@ void redis_where_done(struct redis_where *w) {
   *w = (struct redis_where){0};
 }
 
-static int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-/* %XX decoded; NULL when a sequence is broken or gives NUL, or when it is too long. */
+/* Percent-decoded copy; NULL when an escape is broken or stands for NUL, or when it is too long. */
 static char *percent_decode(const char *s, size_t n) {
   if (n > 3 * SECRET_LIMIT) return NULL;
   char *out = wr_malloc(n + 1);
-  size_t len = 0;
-  for (size_t i = 0; i < n; i++) {
-    int c = (unsigned char)s[i];
-    if (c == '%') {
-      int hi = i + 2 < n ? hex_digit(s[i + 1]) : -1;
-      int lo = hi >= 0 ? hex_digit(s[i + 2]) : -1;
-      c = lo >= 0 ? hi * 16 + lo : 0;
-      i += 2;
-    }
-    if (c == 0) { free(out); return NULL; }
-    out[len++] = (char)c;
-  }
-  out[len] = 0;
-  return out;
+  if (text_unpercent(out, s, n)) return out;
+  free(out);
+  return NULL;
 }
 
 /* "[user][:password]@" in front of the rest; moves *s behind it. */

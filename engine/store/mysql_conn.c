@@ -20,26 +20,12 @@
 #define ROOM 4096         /* what a packet has beside its text */
 
 /* ---- mysql://user[:password]@host[:port]/db[?socket=PATH] ---- */
-static int hex(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  c |= 0x20;
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Percent-decoded copy; NULL when an escape is broken or stands for NUL. */
 static char *decoded(const char *s, size_t n) {
-  char *out = wr_malloc(n + 1), *p = out;
-  for (size_t i = 0; i < n; i++) {
-    int c = (unsigned char)s[i];
-    if (c == '%') {
-      int hi = n - i > 2 ? hex(s[i + 1]) : -1, lo = n - i > 2 ? hex(s[i + 2]) : -1;
-      if (hi < 0 || lo < 0 || (c = hi << 4 | lo) == 0) return free(out), NULL;
-      i += 2;
-    }
-    *p++ = (char)c;
-  }
-  *p = '\0';
-  return out;
+  char *out = wr_malloc(n + 1);
+  if (text_unpercent(out, s, n)) return out;
+  free(out);
+  return NULL;
 }
 
 void my_url_done(struct my_url *u) {

@@ -188,6 +188,29 @@ static void test_sizes(void **state) {
   assert_false(text_size("-1", 2, INT64_MAX, &v) && v < 0);
 }
 
+static void test_percent(void **state) {
+  (void)state;
+  for (int c = 0; c < 256; c++) {
+    char one[4];
+    snprintf(one, sizeof one, c & 1 ? "%%%02x" : "%%%02X", (unsigned)c);
+    assert_int_equal(text_percent(one, 3), c);
+    assert_int_equal(text_percent(one, 2), -1); /* never beyond n */
+    static const char digits[] = "0123456789abcdefABCDEF";
+    const char *digit = c ? strchr(digits, c) : NULL;
+    int place = digit ? (int)(digit - digits) : -1;
+    assert_int_equal(text_hex((char)c), place < 16 ? place : place - 6);
+  }
+  char out[16];
+  assert_true(text_unpercent(out, "a%20b%c3%A9%25", 14));
+  assert_string_equal(out, "a b\xC3\xA9%");
+  assert_true(text_unpercent(out, "", 0));
+  assert_string_equal(out, "");
+  static const char *const bad[] = {"%", "%4", "a%4", "%zz", "%4z", "%-1", "%00", "% 4", "%%20"};
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_false(text_unpercent(out, bad[i], strlen(bad[i])));
+  assert_false(text_unpercent(out, "a\0b", 3));
+  assert_false(text_unpercent(out, "%41", 2));
+}
+
 static const char *cut(char *out, const char *s, size_t max) {
   memset(out, '!', max + 2);
   size_t n = text_cut(out, s, max);
@@ -213,6 +236,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_i64), cmocka_unit_test(test_id), cmocka_unit_test(test_duration),
       cmocka_unit_test(test_duration_random), cmocka_unit_test(test_utf8), cmocka_unit_test(test_control),
-      cmocka_unit_test(test_names), cmocka_unit_test(test_sizes), cmocka_unit_test(test_cut), cmocka_unit_test(test_distance)};
+      cmocka_unit_test(test_names), cmocka_unit_test(test_sizes), cmocka_unit_test(test_cut),
+      cmocka_unit_test(test_percent), cmocka_unit_test(test_distance)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
