@@ -1,6 +1,5 @@
 /* Who asks: see auth.h. */
 #include "auth.h"
-#include <errno.h>
 #include <openssl/sha.h>
 #include <stdio.h>
 #include <string.h>
@@ -81,11 +80,9 @@ static void *watch(void *arg) {
   for (;;) {
     struct store_token t;
     struct wr_err err;
-    struct timespec at;
     int64_t until = clock_mono_us() + LOOK_US;
-    at = (struct timespec){until / 1000000, until % 1000000 * 1000};
     pthread_mutex_lock(&a->lock);
-    while (!a->stop && clock_mono_us() < until) pthread_cond_timedwait(&a->wake, &a->lock, &at);
+    while (!a->stop && cond_until(&a->wake, &a->lock, until)) {}
     bool stop = a->stop;
     pthread_mutex_unlock(&a->lock);
     if (stop) return NULL;

@@ -1,11 +1,9 @@
 /* One request: see call.h. */
 #include "call.h"
-#include <errno.h>
 #include <malloc.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "clock.h"
 #include "cond.h"
 #include "def.h"
@@ -247,8 +245,7 @@ static bool wait_done(const struct call *c, struct asked *a, int64_t until) {
   pthread_mutex_lock(&a->lock);
   while (!a->done && now < until) {
     int64_t at = now + WAIT_LOOK_US < until ? now + WAIT_LOOK_US : until;
-    struct timespec ts = {.tv_sec = at / 1000000, .tv_nsec = at % 1000000 * 1000};
-    pthread_cond_timedwait(&a->cond, &a->lock, &ts);
+    (void)cond_until(&a->cond, &a->lock, at);
     now = clock_mono_us();
     if (until != INT64_MAX && atomic_load(&c->api->draining) && until > now + DRAIN_WAIT_US) until = now + DRAIN_WAIT_US;
   }

@@ -450,9 +450,8 @@ static void *front_run(void *p) {
 }
 
 static struct conn *next_probe(struct front *f, int64_t until_us) {
-  struct timespec t = mono_at(until_us);
   pthread_mutex_lock(&f->lock);
-  if (!f->stop && !first(f, C_PROBE)) pthread_cond_timedwait(&f->probes, &f->lock, &t);
+  if (!f->stop && !first(f, C_PROBE)) (void)cond_until(&f->probes, &f->lock, until_us);
   struct conn *c = f->stop ? NULL : first(f, C_PROBE);
   if (c) move_locked(f, c, C_ASKING, 0);
   pthread_mutex_unlock(&f->lock);

@@ -26,6 +26,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "clock.h"
+#include "cond.h"
 #include "front.h"
 #include "head.h"
 #include "http_int.h"
@@ -90,7 +91,7 @@ static void watch_open(struct http_thread *t) {
 static void watch_set(struct http_thread *t, int64_t at_us) {
   struct itimerspec it = {0};
   if (at_us > 0) {
-    it.it_value = (struct timespec){at_us / 1000000, at_us % 1000000 * 1000};
+    it.it_value = mono_at(at_us);
     it.it_interval.tv_nsec = WATCH_AGAIN_US * 1000L;
   }
   if (t->has_timer) timer_settime(t->timer, TIMER_ABSTIME, &it, NULL);

@@ -1,5 +1,6 @@
 /* See cond.h. */
 #include "cond.h"
+#include <errno.h>
 
 void cond_mono(pthread_cond_t *c) {
   pthread_condattr_t mono;
@@ -10,3 +11,8 @@ void cond_mono(pthread_cond_t *c) {
 }
 
 struct timespec mono_at(int64_t us) { return (struct timespec){us / 1000000, us % 1000000 * 1000}; }
+
+bool cond_until(pthread_cond_t *c, pthread_mutex_t *lock, int64_t until_us) {
+  struct timespec until = mono_at(until_us);
+  return pthread_cond_timedwait(c, lock, &until) != ETIMEDOUT;
+}

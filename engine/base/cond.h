@@ -2,9 +2,12 @@
 #ifndef COND_H
 #define COND_H
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
 
 void cond_mono(pthread_cond_t *c);
-struct timespec mono_at(int64_t us); /* for pthread_cond_timedwait() on such a one */
+/* One wait on such a condition, with the lock held; false when that time is over. As with every condition: look again why. */
+bool cond_until(pthread_cond_t *c, pthread_mutex_t *lock, int64_t until_us);
+struct timespec mono_at(int64_t us); /* microseconds as the kernel takes them */
 #endif

@@ -102,7 +102,6 @@ static const char *begin(const char *host, struct lookup **out) {
 
 static const char *by_name(const char *host, int64_t until_us, struct addresses *out) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
-  struct timespec until = mono_at(until_us);
   const char *why = NULL;
   pthread_once(&once, prepare);
   pthread_mutex_lock(&lock);
@@ -110,7 +109,7 @@ static const char *by_name(const char *host, int64_t until_us, struct addresses 
   while (l && (strcmp(l->host, host) != 0 || clock_mono_us() - l->began_us > JOIN_US)) l = l->next;
   if (l) l->refs++;
   else why = begin(host, &l);
-  while (l && !l->done && pthread_cond_timedwait(&ended, &lock, &until) != ETIMEDOUT) {}
+  while (l && !l->done && cond_until(&ended, &lock, until_us)) {}
   if (l) {
     why = l->done ? l->why : "its name was not resolved in time";
     if (!why) *out = l->got;

@@ -1,6 +1,5 @@
 /* One at a time: see turn.h. A mutex and a condition, for sanitizers do not know the mutex that waits by a given clock. */
 #include "turn.h"
-#include <errno.h>
 
 void turn_init(struct turn *t) {
   pthread_mutex_init(&t->lock, NULL);
@@ -14,9 +13,8 @@ void turn_done(struct turn *t) {
 }
 
 bool turn_take(struct turn *t, int64_t until_us) {
-  struct timespec until = mono_at(until_us);
   pthread_mutex_lock(&t->lock);
-  while (t->taken && pthread_cond_timedwait(&t->free, &t->lock, &until) != ETIMEDOUT) {}
+  while (t->taken && cond_until(&t->free, &t->lock, until_us)) {}
   bool mine = !t->taken;
   t->taken = true;
   pthread_mutex_unlock(&t->lock);

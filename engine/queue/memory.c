@@ -4,7 +4,6 @@
  * ever waits for longer than the mutex. The ring grows by doubling up to the bound and is given back when it is empty. */
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "clock.h"
 #include "cond.h"
@@ -76,8 +75,7 @@ static bool wait_more(struct memory_queue *q, int64_t until_us) {
   if (q->woken || q->closing) return false;
   int64_t now = clock_mono_us();
   if (now >= until_us) return false;
-  struct timespec ts = {.tv_sec = until_us / 1000000, .tv_nsec = until_us % 1000000 * 1000};
-  pthread_cond_timedwait(&q->cv, &q->mu, &ts);
+  (void)cond_until(&q->cv, &q->mu, until_us);
   return true;
 }
 

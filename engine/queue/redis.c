@@ -11,7 +11,6 @@
  * A pop is a request that may outlive the call: queue_wake returns while BLMPOP is on its way, and the next pop reads
  * its answer (`owed`, `spare`). All waiting is poll(2) with a deadline; a read or write never waits longer than
  * COMMAND_US. What never happens: user text as a format, a reply used before its type and size were checked. */
-#include "cond.h"
 #include "redis_int.h"
 #include <poll.h>
 #include <stdio.h>
@@ -370,7 +369,7 @@ static void nudge_run(struct redis_queue *q, redisContext *c, int64_t until_us) 
     if (r) freeReplyObject(r);
     int64_t left = until_us - clock_mono_us();
     if (!ok || left <= 0) return;
-    struct timespec ts = redis_timespec(left < NUDGE_LOOK_US ? left : NUDGE_LOOK_US);
+    struct timespec ts = mono_at(left < NUDGE_LOOK_US ? left : NUDGE_LOOK_US);
     struct pollfd p = {.fd = q->wake_fd, .events = POLLIN};
     if (!q->nudged) woken = ppoll(&p, 1, &ts, NULL) > 0;
   }

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <time.h>
 #include "clock.h"
+#include "cond.h"
 #include "queue_backend.h"
 
 enum {
@@ -74,10 +75,6 @@ static inline int64_t redis_after(int64_t wait_us) {
   int64_t now = clock_mono_us();
   if (wait_us <= 0) return now;
   return wait_us > INT64_MAX - now ? INT64_MAX : now + wait_us;
-}
-
-static inline struct timespec redis_timespec(int64_t us) {
-  return (struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
 }
 
 /* The next reply by until_us; wake_fd (or -1) ends the wait. Data that has come is preferred to everything else. */

@@ -28,7 +28,7 @@ enum await redis_await(redisContext *c, int64_t until_us, int wake_fd, redisRepl
     if ((*out = reply)) return GOT;
     if (c->reader->len - c->reader->pos > REPLY_BYTES) return BROKEN;
     int64_t left = until_us - clock_mono_us();
-    struct timespec ts = redis_timespec(left > 0 ? left : 0);
+    struct timespec ts = mono_at(left > 0 ? left : 0);
     struct pollfd fd[2] = {{.fd = c->fd, .events = POLLIN}, {.fd = wake_fd, .events = POLLIN}};
     int n = ppoll(fd, 2, &ts, NULL);
     if (n < 0 && errno != EINTR) return BROKEN;
@@ -62,7 +62,7 @@ static int finish_connect(int fd, const struct sockaddr *to, socklen_t n) {
   int64_t until = redis_after(CONNECT_US), left;
   int got = 0, e = ETIMEDOUT;
   while ((left = until - clock_mono_us()) > 0) {
-    struct timespec ts = redis_timespec(left);
+    struct timespec ts = mono_at(left);
     got = ppoll(&p, 1, &ts, NULL);
     if (got >= 0 || errno != EINTR) break;
   }
@@ -230,8 +230,7 @@ void redis_link_lost(struct redis_queue *q, struct link *l, enum loss loss, cons
 
 static bool cv_wait_until(struct redis_queue *q, int64_t until_us) {
   if (clock_mono_us() >= until_us) return false;
-  struct timespec ts = redis_timespec(until_us);
-  pthread_cond_timedwait(&q->cv, &q->mu, &ts);
+  (void)cond_until(&q->cv, &q->mu, until_us);
   return true;
 }
 

@@ -14,7 +14,6 @@
  * are done with it in turn: the log thread puts it on `news`, the loop frees it. Memory is bounded: beyond UNDER_WAY bytes of one
  * attempt, or LIMIT_LOG_WAITING_BYTES of all, the child's pipe is not read, and the child waits; what is read even so (ends of many
  * attempts) is dropped beyond twice that, and counted. */
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -24,6 +23,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "cond.h"
 #include "limits.h"
 #include "worker_int.h"
 
@@ -244,11 +244,10 @@ void logger_news(struct worker *w) {
 /* False: the node has been ending for long enough. */
 static bool nap(struct logger *l, int64_t us) {
   int64_t at = clock_mono_us() + us;
-  const struct timespec end = {at / 1000000, at % 1000000 * 1000};
   pthread_mutex_lock(&l->lock);
-  while (!l->stop && pthread_cond_clockwait(&l->ending, &l->lock, CLOCK_MONOTONIC, &end) != ETIMEDOUT) {}
+  while (!l->stop && cond_until(&l->ending, &l->lock, at)) {}
   bool more = !l->stop || clock_mono_us() < l->stop_us + AGAIN_AT_END_US;
-  if (more && l->stop) pthread_cond_clockwait(&l->ending, &l->lock, CLOCK_MONOTONIC, &end);
+  if (more && l->stop) (void)cond_until(&l->ending, &l->lock, at);
   pthread_mutex_unlock(&l->lock);
   return more;
 }
@@ -590,7 +589,7 @@ struct logger *logger_new(struct worker *w) {
   l->rings_tail = &l->rings;
   pthread_mutex_init(&l->lock, NULL);
   pthread_cond_init(&l->more, NULL);
-  pthread_cond_init(&l->ending, NULL);
+  cond_mono(&l->ending);
   if (pthread_create(&l->thread, NULL, run_logger, l) == 0) return l;
   free(l);
   return NULL;
