@@ -1,23 +1,10 @@
-/* The envelope {"code","message","data"} and the fields of JSON objects, written straight into a buffer: no tree is built
- * on the way out. Any thread; each buffer has one owner. */
+/* The envelope {"code","message","data"} around what a handler writes. Any thread; each buffer has one owner. */
 #ifndef API_ANSWER_H
 #define API_ANSWER_H
 #include <stdbool.h>
 #include "err.h"
 #include "health.h"
-#include "mem.h"
-
-/* Fields of the object that was opened last; the comma in front is found by itself. Texts must be UTF-8. */
-void j_open(struct buf *b, char bracket);                     /* '{' or '[', with a comma when it is an element */
-void j_close(struct buf *b, char bracket);
-void j_key(struct buf *b, const char *k);
-void j_text(struct buf *b, const char *k, const char *v);     /* NULL: left out */
-void j_bytes(struct buf *b, const char *k, const char *v, size_t n); /* UTF-8 as text, else as <k>Base64 */
-void j_i64(struct buf *b, const char *k, int64_t v);
-void j_bool(struct buf *b, const char *k, bool v);
-void j_raw(struct buf *b, const char *k, const char *json);   /* NULL: left out */
-/* S2's form under one name and RFC 3339 under the other (NULL = without); us 0: left out. */
-void j_time(struct buf *b, const char *s2, const char *rfc, int64_t us);
+#include "json_write.h"
 
 void j_health(struct buf *b, bool ok, const struct health *h); /* the fields "ok" and "parts" */
 

@@ -67,11 +67,7 @@ static enum wr_rc write_flow(struct call *c, const struct flow_def *f) {
 
 /* ---- warnings: of what was just saved ---- */
 
-static void warning(void *ctx, const char *text) {
-  struct buf *b = ctx;
-  if (b->data[b->len - 1] != '[') buf_ch(b, ',');
-  buf_json(b, text, strlen(text));
-}
+static void warning(void *ctx, const char *text) { j_string(ctx, text); }
 
 /* The flow, and beside its fields `warnings` when there are any. */
 static enum wr_rc write_saved(struct call *c, const struct flow_def *f) {
@@ -79,7 +75,7 @@ static enum wr_rc write_saved(struct call *c, const struct flow_def *f) {
   if (rc != WR_OK || !def_flow_warn(f, NULL, NULL)) return rc;
   c->out->len--; /* its bracket */
   j_key(c->out, "warnings");
-  buf_ch(c->out, '[');
+  j_open(c->out, '[');
   (void)def_flow_warn(f, warning, c->out);
   buf_str(c->out, "]}");
   return rc;
@@ -156,7 +152,6 @@ enum wr_rc h_flow_get(struct call *c) {
 
 static int list_flow(void *ctx, const struct flow_def *f) {
   struct call *c = ctx;
-  if (c->out->data[c->out->len - 1] != '[') buf_ch(c->out, ',');
   def_flow_write_head(c->out, f);
   return 0;
 }

@@ -69,7 +69,6 @@ enum wr_rc h_task_get(struct call *c) {
 
 static int list_task(void *ctx, const struct task_def *t) {
   struct call *c = ctx;
-  if (c->out->data[c->out->len - 1] != '[') buf_ch(c->out, ',');
   def_task_write(c->out, t);
   return 0;
 }

@@ -196,33 +196,3 @@ void buf_printf(struct buf *b, const char *fmt, ...) {
   va_end(ap);
   b->len += (size_t)n;
 }
-
-static void json_escape(struct buf *b, unsigned char c) {
-  static const char hex[] = "0123456789abcdef";
-  char e[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
-  switch (c) {
-  case '"': case '\\': e[1] = (char)c; break;
-  case '\b': e[1] = 'b'; break;
-  case '\f': e[1] = 'f'; break;
-  case '\n': e[1] = 'n'; break;
-  case '\r': e[1] = 'r'; break;
-  case '\t': e[1] = 't'; break;
-  default: break;
-  }
-  buf_add(b, e, e[1] == 'u' ? 6 : 2);
-}
-
-void buf_json(struct buf *b, const char *s, size_t n) {
-  buf_reserve(b, add_size(n, 2));
-  buf_ch(b, '"');
-  size_t from = 0;
-  for (size_t i = 0; i < n; i++) {
-    unsigned char c = (unsigned char)s[i];
-    if (c >= 0x20 && c != '"' && c != '\\') continue;
-    if (i > from) buf_add(b, s + from, i - from);
-    json_escape(b, c);
-    from = i + 1;
-  }
-  if (n > from) buf_add(b, s + from, n - from);
-  buf_ch(b, '"');
-}

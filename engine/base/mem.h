@@ -40,6 +40,4 @@ void buf_str(struct buf *b, const char *s);
 void buf_ch(struct buf *b, char c);
 void buf_i64(struct buf *b, int64_t v);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* A JSON string with its quotes, every byte escaped as RFC 8259 asks; s must be UTF-8. */
-void buf_json(struct buf *b, const char *s, size_t n);
 #endif

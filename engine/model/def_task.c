@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "err.h"
+#include "json_write.h"
 #include "limits.h"
 #include "model.h"
 
@@ -224,27 +225,21 @@ enum wr_rc def_task_derive(struct task_def *t, struct wr_err *err) {
 }
 
 /* ---- the inline tasks of a node, as the store keeps them ---- */
-static void text_field(struct buf *b, const char *name, const char *value) {
-  if (!value) return;
-  if (b->data[b->len - 1] != '{') buf_ch(b, ',');
-  buf_printf(b, "\"%s\":", name);
-  buf_json(b, value, strlen(value));
-}
-
 char *def_inline_text(const struct node_def *n) {
   struct buf b = BUF_INIT;
   if (n->n_task == 0) return NULL;
+  j_open(&b, '[');
   for (uint32_t i = 0; i < n->n_task; i++) {
     const struct task_def *t = n->task[i];
-    buf_str(&b, i ? ",{" : "[{");
-    text_field(&b, "taskName", t->name);
-    text_field(&b, "taskDescription", t->description);
-    text_field(&b, "taskType", t->type);
-    text_field(&b, "taskContent", t->content);
-    if (t->config) buf_printf(&b, ",\"taskConfig\":%s", t->config);
-    buf_ch(&b, '}');
+    j_open(&b, '{');
+    j_text(&b, "taskName", t->name);
+    j_text(&b, "taskDescription", t->description);
+    j_text(&b, "taskType", t->type);
+    j_text(&b, "taskContent", t->content);
+    j_raw(&b, "taskConfig", t->config);
+    j_close(&b, '}');
   }
-  buf_ch(&b, ']');
+  j_close(&b, ']');
   return b.data;
 }
 

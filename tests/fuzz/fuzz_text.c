@@ -8,6 +8,7 @@
 #include "fuzz.h"
 #include "limits.h"
 #include "log.h"
+#include "json_write.h"
 #include "mem.h"
 #include "text.h"
 

@@ -131,21 +131,9 @@ static void test_buf_i64(void **st) {
   buf_done(&b);
 }
 
-static void test_buf_json(void **st) {
-  (void)st;
-  struct buf b = BUF_INIT;
-  buf_json(&b, "a\"\\\b\f\n\r\t\x01\x1f\x7f/\xC3\xA9\0z", 16);
-  assert_string_equal(b.data, "\"a\\\"\\\\\\b\\f\\n\\r\\t\\u0001\\u001f\x7f/\xC3\xA9\\u0000z\"");
-  buf_clear(&b);
-  buf_json(&b, NULL, 0);
-  assert_string_equal(b.data, "\"\"");
-  buf_done(&b);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_alloc), cmocka_unit_test(test_push), cmocka_unit_test(test_arena),
-      cmocka_unit_test(test_buf), cmocka_unit_test(test_buf_grow), cmocka_unit_test(test_buf_i64),
-      cmocka_unit_test(test_buf_json)};
+      cmocka_unit_test(test_buf), cmocka_unit_test(test_buf_grow), cmocka_unit_test(test_buf_i64)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
