@@ -86,12 +86,13 @@ static struct dag *compile(enum shape s, uint32_t n) {
 
 static void batch_begin(struct bench *b) {
   b->c.budget = LIMIT_BATCH_ROWS;
-  b->c.free[SLOT_ASYNC] = UINT32_MAX;
   b->c.now_us++;
 }
 
 static void batch_end(struct bench *b) {
   struct effects *e = &b->eff;
+  for (size_t i = 0; i < e->n_after; i++)
+    if (e->after[i].kind == AFTER_READY) (void)run_take(&b->c, i);
   for (size_t i = 0; i < e->n_after; i++)
     if (e->after[i].kind == AFTER_START) b->fifo[b->tail++] = e->after[i].task;
   if (b->run->n_more > b->deepest) b->deepest = b->run->n_more;

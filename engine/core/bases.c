@@ -28,7 +28,7 @@ bool run_base_next(const char **p, struct run_base *b) {
 bool run_bases_parse(struct run *r, const char *s) {
   struct run_base b;
   r->n_base = 0;
-  while (r->n_base < UINT16_MAX && run_base_next(&s, &b)) *WR_PUSH(r->base, r->n_base, r->cap_base) = b;
+  while (r->n_base < UINT16_MAX && run_base_next(&s, &b)) run_base_add(r, b);
   return r->n_base > 0 && *s == '\0';
 }
 

@@ -102,6 +102,11 @@ struct dag *dag_new(const struct dag_spec_node *v, uint32_t n, uint8_t on_failur
   return d;
 }
 
+struct dag *dag_one(void) {
+  uint32_t n_cycle;
+  return dag_new(&(struct dag_spec_node){.n_task = 1, .need = 1}, 1, FLOW_CONTINUE, 0, NULL, &n_cycle);
+}
+
 struct dag *dag_ref(struct dag *d) {
   atomic_fetch_add_explicit(&d->refs, 1, memory_order_relaxed);
   return d;

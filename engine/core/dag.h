@@ -37,6 +37,8 @@ struct dag_spec_node { uint32_t n_task, need; uint8_t rest; const uint32_t *pare
  * Returns NULL when there is a cycle: *cycle (arena of the caller, n entries at most) gets its nodes in order. */
 struct dag *dag_new(const struct dag_spec_node *v, uint32_t n, uint8_t on_failure, int64_t timeout_us,
                     uint32_t *cycle, uint32_t *n_cycle);
+/* One node with one task: the graph of a stand-alone task. */
+struct dag *dag_one(void);
 struct dag *dag_ref(struct dag *d);
 void dag_unref(struct dag *d); /* NULL is fine */
 static inline uint32_t dag_node_of_task(const struct dag *d, uint32_t task) { return d->node_of ? d->node_of[task] : task; }

@@ -6,7 +6,7 @@ void eff_mark_flow(struct run *r, struct run_ctx *c, const char *error);
 void eff_blame_node(struct run *r, struct run_ctx *c, uint32_t node, const char *error);  /* the flow's error is that of a node */
 void eff_mark_node(struct run *r, struct run_ctx *c, uint32_t node, const char *error);
 void eff_mark_task(struct run *r, struct run_ctx *c, uint32_t task, const char *error, const void *result);
-void eff_after(struct run *r, struct run_ctx *c, enum after_kind kind, uint32_t task, uint8_t slot);
+void eff_after(struct run *r, struct run_ctx *c, enum after_kind kind, uint32_t task, const struct task_policy *pol);
 /* Private to core: shared between run.c and rerun.c */
 void run_push(struct run *r, uint32_t node, uint32_t pos);
 enum run_rc run_rerun(struct run *r, const struct run_event *ev, struct run_ctx *c);

@@ -43,7 +43,7 @@ enum run_rc run_rerun(struct run *r, const struct run_event *ev, struct run_ctx 
   for (uint32_t i = 0; i < n; i++) (void)run_need(r, i, c);
   if (c->n_need > 0) return RUN_NEED;
   uint8_t *set = choose(r, ev->node);
-  *WR_PUSH(r->base, r->n_base, r->cap_base) = ev->base;
+  run_base_add(r, ev->base);
   for (uint32_t i = 0; i < n; i++)
     if (set[i]) reset_node(r, i);
   r->failed = 0;

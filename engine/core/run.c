@@ -6,6 +6,7 @@
  * not ended anyway), or a node that starts twice. */
 #include "run.h"
 #include <stdlib.h>
+#include <string.h>
 #include "clock.h"
 #include "effects.h"
 #include "err.h"
@@ -49,6 +50,10 @@ enum verdict rule_complete(uint32_t n, uint32_t need, uint32_t ok, uint32_t bad)
 }
 
 void run_push(struct run *r, uint32_t node, uint32_t pos) {
+  if (r->n_more == r->cap_more && r->more == r->more_room) {
+    r->more = wr_calloc(r->cap_more *= 4, sizeof *r->more);
+    memcpy(r->more, r->more_room, sizeof r->more_room);
+  }
   *WR_PUSH(r->more, r->n_more, r->cap_more) = (struct run_more){node, pos};
 }
 
@@ -105,21 +110,35 @@ static unsigned apply(struct run *r, struct run_ctx *c, uint32_t task, struct ta
   return task_apply(&r->task[task].t, ev, pol ? pol : r->bind[task].pol);
 }
 
-/* The task is QUEUED: this node takes it at once if it has a slot, else its hint is pushed. */
+/* The task is QUEUED: the caller decides where it goes. */
 static void task_ready(struct run *r, struct run_ctx *c, uint32_t task, const struct task_policy *pol) {
-  struct run_node *v = &r->node[dag_node_of_task(r->dag, task)];
-  uint8_t slot = pol->slot;
   if (r->wish > WISH_STOP) return; /* the sweep is on its way to it */
-  if (c->free[slot] == 0 || pol->elsewhere) {
-    eff_after(r, c, AFTER_PUSH, task, slot);
-    if (r->task[task].t.due_us != 0) eff_after(r, c, AFTER_TIMER, task, slot);
-    return;
-  }
-  c->free[slot]--;
-  struct task_event ev = {.kind = TASK_EV_CLAIM, .owner = c->me};
-  (void)apply(r, c, task, &ev, pol);
-  if (v->start_us == 0) v->start_us = c->now_us;
-  eff_after(r, c, AFTER_START, task, slot);
+  eff_after(r, c, AFTER_READY, task, pol);
+}
+
+/* It was ready a moment ago; a sweep may have ended it since, or be on its way to it. */
+static bool waits(const struct run *r, uint32_t task) { return r->task[task].t.state == TASK_QUEUED && r->wish <= WISH_STOP; }
+
+bool run_take(struct run_ctx *c, size_t i) {
+  struct eff_after *f = &c->out->after[i];
+  struct run *r = f->r;
+  struct task *t = &r->task[f->task].t;
+  struct run_node *v = &r->node[dag_node_of_task(r->dag, f->task)];
+  wr_assert(f->kind == AFTER_READY);
+  f->kind = AFTER_NONE;
+  if (!waits(r, f->task)) return false;
+  (void)task_apply(t, &(struct task_event){.kind = TASK_EV_CLAIM, .now_us = r->last_us, .owner = c->me}, f->pol);
+  if (v->start_us == 0) v->start_us = r->last_us;
+  f->kind = AFTER_START;
+  f->owner = t->owner;
+  f->epoch = t->epoch;
+  return true;
+}
+
+void run_leave(struct run_ctx *c, size_t i) {
+  struct eff_after *f = &c->out->after[i];
+  wr_assert(f->kind == AFTER_READY);
+  f->kind = waits(f->r, f->task) ? AFTER_PUSH : AFTER_NONE;
 }
 
 static void keep_attempt(struct run *r, struct run_ctx *c, const struct run_event *ev, const struct task *was, const char *error) {
@@ -144,21 +163,20 @@ static void task_effects(struct run *r, struct run_ctx *c, const struct run_even
   const char *error = task_error(t, was, ev->error);
   if (out & TASK_OUT_CHANGED) eff_mark_task(r, c, ev->task, error, ev->result);
   if (out & TASK_OUT_ATTEMPT_ENDED) keep_attempt(r, c, ev, was, error);
-  if (out & TASK_OUT_WAITS) eff_after(r, c, AFTER_TIMER, ev->task, pol->slot);
+  if (out & TASK_OUT_WAITS) eff_after(r, c, AFTER_TIMER, ev->task, pol);
   if (out & TASK_OUT_KILL) { /* marked, though no column may change: what follows a commit belongs to a flow of its batch */
-    eff_mark_flow(r, c, NULL);
-    eff_after(r, c, AFTER_KILL, ev->task, pol->slot);
+    if (run_alone(r)) eff_mark_task(r, c, ev->task, NULL, NULL);
+    else eff_mark_flow(r, c, NULL);
+    eff_after(r, c, AFTER_KILL, ev->task, pol);
   }
   if (out & TASK_OUT_REQUEUED) task_ready(r, c, ev->task, pol);
   if (out & TASK_OUT_CLAIMED) {
     struct run_node *v = &r->node[dag_node_of_task(r->dag, ev->task)];
-    uint32_t *slots = &c->free[pol->slot];
-    if (*slots > 0) --*slots; /* before the rest of the step takes it home for another */
     if (v->start_us == 0) {
       v->start_us = c->now_us;
       eff_mark_node(r, c, (uint32_t)(v - r->node), NULL);
     }
-    eff_after(r, c, AFTER_START, ev->task, pol->slot);
+    eff_after(r, c, AFTER_START, ev->task, pol);
   }
   if (out & TASK_OUT_ENDED) task_ended(r, ev->task);
 }
@@ -315,7 +333,7 @@ static void finish(struct run *r, struct run_ctx *c) {
   r->end_us = c->now_us;
   r->due_us = 0;
   eff_mark_flow(r, c, NULL);
-  eff_after(r, c, AFTER_FLOW_DONE, UINT32_MAX, 0);
+  if (!run_alone(r)) eff_after(r, c, AFTER_FLOW_DONE, UINT32_MAX, NULL);
 }
 
 enum run_rc run_drain(struct run *r, struct run_ctx *c) {

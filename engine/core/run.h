@@ -1,6 +1,6 @@
-/* One flow instance in memory, and the only way it changes: run_step() and run_drain(). Pure: time, randomness, free
- * slots and definitions come in with the call; what must be written and what may be done after the commit goes out as
- * effects. One owner (the runner thread).
+/* One flow instance in memory, and the only way it changes: run_step(), run_drain(), and the caller's decision about each task
+ * that these made ready. Pure: time, randomness and definitions come in with the call; what must be written and what may be done
+ * after the commit goes out as effects. One owner (the runner thread).
  *
  *   node:  NONE -> WAITING (has tokens) -> RUNNING -> SUCCESS | FAILED
  *            \________\-> UPSTREAM_FAILED | SKIPPED | CANCELED
@@ -12,7 +12,11 @@
  *
  * Partial runs: a node whose row was not read yet is not known. run_step() and run_drain() then answer RUN_NEED and
  * list the nodes; the caller reads their rows, run_load_*()s them and calls again. A run that was started here knows
- * all its nodes. Facts that hold between calls: run_check(). */
+ * all its nodes. Facts that hold between calls: run_check().
+ *
+ * A stand-alone task is a run of one node (run_new_alone()): its fi is 0, its own row is its lock, and its flow and node have no
+ * rows. The core says what is ready and never counts slots: each task that became ready is an effect AFTER_READY, and the caller
+ * decides before the rows are written whether this node takes it (run_take()) or its hint goes to the queue (run_leave()). */
 #ifndef CORE_RUN_H
 #define CORE_RUN_H
 #include <stdbool.h>
@@ -113,13 +117,18 @@ struct run {
   struct run_base *base; size_t n_base, cap_base;
   struct run_node *node;          /* dag->n */
   struct run_task *task;          /* dag->n_task */
+  struct run_more more_room[2];   /* where `more` and `base` begin: most runs never need another place */
+  struct run_base base_room[1];
 };
+static inline bool run_alone(const struct run *r) { return r->fi == 0; }   /* a stand-alone task */
 
 enum after_kind {
+  AFTER_READY,        /* QUEUED: the caller decides, by run_take() or run_leave(); none is left when the rows are written */
+  AFTER_NONE,         /* it was ready, and is no more */
   AFTER_START,        /* this node claimed it: execute */
-  AFTER_PUSH,         /* QUEUED: push its hint */
+  AFTER_PUSH,         /* QUEUED: push its hint; when it has a queue timeout, ring TASK_EV_DUE at due_us */
   AFTER_KILL,         /* CANCELING: tell its owner */
-  AFTER_TIMER,        /* RETRY_WAIT, or QUEUED with a timeout: ring TASK_EV_DUE at due_us */
+  AFTER_TIMER,        /* RETRY_WAIT: ring TASK_EV_DUE at due_us */
   AFTER_FLOW_DONE     /* the flow became final */
 };
 
@@ -129,7 +138,14 @@ struct eff_node { struct run *r; uint32_t node; const char *error; };
 struct eff_task { struct run *r; uint32_t task; const char *error; const void *result; };
 struct eff_attempt { struct run *r; uint32_t task, epoch; int64_t owner, start_us, end_us; enum task_ev why; const char *error;
                      const void *result; };
-struct eff_after { enum after_kind kind; struct run *r; uint32_t task; int64_t owner; uint32_t epoch; uint8_t slot; /* START, PUSH */ };
+struct eff_after {
+  enum after_kind kind;
+  struct run *r;
+  uint32_t task, epoch;
+  int64_t owner;
+  const struct task_policy *pol;  /* READY, START: what it costs; valid during the step */
+  uint8_t slot;                   /* READY, START, PUSH */
+};
 
 /* Of one batch, over all its runs. Arrays are grown as needed and kept for the next batch. A row appears once,
  * with its newest content; insert or update is told by run_node.row / run_task.row. Texts are borrowed. */
@@ -149,7 +165,6 @@ void effects_done(struct effects *e);
 struct run_ctx {
   int64_t now_us;
   int64_t me;                     /* incarnation of this node */
-  uint32_t free[SLOT__N];         /* slots this node may still take home; the step counts down */
   int64_t budget;                 /* rows this batch may still make ready */
   uint64_t rnd;                   /* state of rand_next() */
   struct effects *out;
@@ -179,6 +194,10 @@ struct run_event {
 
 /* A new run, all nodes known and NONE. base: the ids of node 0 and task 0. Takes its own reference of d. */
 struct run *run_new(struct dag *d, int64_t fi, struct run_base base, enum flow_state state);
+/* That of a stand-alone task, not started. one: dag_one(). */
+struct run *run_new_alone(struct dag *one, int64_t ti);
+/* The same, from its row; NULL: the row is damaged. */
+struct run *run_load_alone(struct dag *one, int64_t ti, const struct task *t);
 void run_free(struct run *r); /* NULL is fine */
 /* Right after run_new(), for a run whose rows are in the store: no node is known. Costs nothing per node. */
 void run_forget(struct run *r);
@@ -188,6 +207,11 @@ static inline bool run_known(const struct run *r, uint32_t node) { return r->who
 enum run_rc run_step(struct run *r, const struct run_event *ev, struct run_ctx *c);
 /* Delivers tokens, starts nodes, ends the flow. RUN_OK = nothing is left to do now. */
 enum run_rc run_drain(struct run *r, struct run_ctx *c);
+
+/* Decides effects.after[i], which is AFTER_READY. run_take: this node claims the task. run_leave: its hint goes to the queue. A task
+ * that waits no more (its flow was canceled in the same batch) is left alone by both: AFTER_NONE, run_take() is false. */
+bool run_take(struct run_ctx *c, size_t i);
+void run_leave(struct run_ctx *c, size_t i);
 
 /* After RUN_EV_RERUN: the kept node whose failure came first, UINT32_MAX = none. Its text is the flow's from then on:
  * the caller reads it and says so. */
@@ -204,6 +228,7 @@ static inline int64_t run_ni(const struct run *r, uint32_t node) { return r->bas
 int64_t run_ti(const struct run *r, uint32_t task);
 /* Task index of a ti_id, or UINT32_MAX when it is not of this run, or of an older run's replaced row. */
 uint32_t run_task_of(const struct run *r, int64_t ti);
+void run_base_add(struct run *r, struct run_base b);
 /* `more` as stored: "5:2000,17:0"; false when the text is not of that form or out of range. */
 void run_more_text(const struct run *r, struct buf *out);
 bool run_more_parse(struct run *r, const char *s, size_t n);

@@ -2,29 +2,61 @@
 #include <stdlib.h>
 #include <string.h>
 #include "err.h"
+#include "effects.h"
 #include "mem.h"
 #include "run.h"
 #include "text.h"
 
 struct run *run_new(struct dag *d, int64_t fi, struct run_base base, enum flow_state state) {
-  struct run *r = wr_new(struct run);
+  size_t nodes = ((size_t)d->n + 1) * sizeof(struct run_node), tasks = ((size_t)d->n_task + 1) * sizeof(struct run_task);
+  struct run *r = wr_calloc(1, sizeof *r + nodes + tasks); /* one block: pages of what has not begun take no memory */
   r->fi = fi;
   r->dag = dag_ref(d);
   r->state = (uint8_t)state;
-  r->node = wr_calloc((size_t)d->n + 1, sizeof *r->node);
-  r->task = wr_calloc((size_t)d->n_task + 1, sizeof *r->task);
-  *WR_PUSH(r->base, r->n_base, r->cap_base) = base;
+  r->node = (struct run_node *)(void *)(r + 1);
+  r->task = (struct run_task *)(void *)((char *)(r + 1) + nodes);
+  r->more = r->more_room;
+  r->cap_more = sizeof r->more_room / sizeof *r->more_room;
+  r->base = r->base_room;
+  r->cap_base = sizeof r->base_room / sizeof *r->base_room;
+  run_base_add(r, base);
   r->whole = 1;
   return r;
+}
+
+struct run *run_new_alone(struct dag *one, int64_t ti) { return run_new(one, 0, (struct run_base){0, ti}, FLOW_RUNNING); }
+
+static enum node_state node_of_task(enum task_state s) {
+  if (!task_final(s)) return NODE_RUNNING;
+  return s == TASK_SUCCESS ? NODE_SUCCESS : s == TASK_CANCELED ? NODE_CANCELED : NODE_FAILED;
+}
+
+struct run *run_load_alone(struct dag *one, int64_t ti, const struct task *t) {
+  struct run *r = run_new_alone(one, ti);
+  if (!run_load_task(r, 0, t)) { run_free(r); return NULL; }
+  bool ended = task_final(t->state), ok = t->state == TASK_SUCCESS;
+  r->row = 1;
+  r->live = !ended;
+  r->failed = ended && !ok;
+  r->state = !ended ? FLOW_RUNNING : ok ? FLOW_SUCCESS : FLOW_FAILED;
+  r->node[0] = (struct run_node){.state = (uint8_t)node_of_task(t->state), .known = 1, .row = 1, .t_ok = ok, .t_bad = ended && !ok,
+                                 .t_open = !ended, .t_canceled = t->state == TASK_CANCELED, .start_us = t->start_us};
+  return r;
+}
+
+void run_base_add(struct run *r, struct run_base b) {
+  if (r->n_base == r->cap_base && r->base == r->base_room) {
+    r->base = wr_calloc(r->cap_base *= 4, sizeof *r->base);
+    memcpy(r->base, r->base_room, sizeof r->base_room);
+  }
+  *WR_PUSH(r->base, r->n_base, r->cap_base) = b;
 }
 
 void run_free(struct run *r) {
   if (r == NULL) return;
   dag_unref(r->dag);
-  free(r->more);
-  free(r->base);
-  free(r->node);
-  free(r->task);
+  if (r->more != r->more_room) free(r->more);
+  if (r->base != r->base_room) free(r->base);
   free(r);
 }
 
@@ -90,7 +122,7 @@ bool run_more_parse(struct run *r, const char *s, size_t n) {
     int64_t node, pos;
     if (!colon || !text_i64(s, (size_t)(colon - s), &node) || !text_i64(colon + 1, len - (size_t)(colon + 1 - s), &pos)) return false;
     if (node < 0 || pos < 0 || !more_valid(r, node, pos)) return false;
-    *WR_PUSH(r->more, r->n_more, r->cap_more) = (struct run_more){(uint32_t)node, (uint32_t)pos};
+    run_push(r, (uint32_t)node, (uint32_t)pos);
     s += len + (comma != NULL);
     n -= len + (comma != NULL);
   }

@@ -69,8 +69,10 @@ struct task_policy {
   enum on_lost on_lost;
   int64_t queue_timeout_us;   /* most time in QUEUED, 0 = none */
   uint8_t slot;               /* enum slot_class of the executor: what a running attempt occupies */
+  uint16_t cost;              /* so many of that class; 0 counts as 1 */
   uint8_t elsewhere;          /* this node cannot run it: it is neither taken home nor claimed here */
 };
+/* What an attempt occupies while it runs: an entry of the process table, or memory only. Each has a queue and a capacity of its own. */
 enum slot_class { SLOT_PROCESS, SLOT_ASYNC, SLOT__N };
 extern const struct task_policy task_policy_default; /* 1 attempt, 1 s, x2, 5 min, full jitter, retry on loss */
 

@@ -3,6 +3,7 @@
  * Beside the run in memory stand its rows: what the effects said, nothing else. At every commit memory and rows must say
  * the same; a batch may fail, and the run is then made again from the rows and loaded node by node as run_step() asks.
  * After every step the rows, loaded as a whole, pass run_check(). Whatever happened, the flow comes to its end. */
+#include "../unit/admit.h"
 #include <stdlib.h>
 #include <string.h>
 #include "clock.h"
@@ -37,6 +38,7 @@ struct world {
   struct rows rows;
   struct effects eff;
   struct run_ctx c;
+  uint32_t free[SLOT__N];
   uint32_t claimed[MAX_TASK];     /* newest epoch that was started */
   uint8_t succeeded[MAX_TASK];    /* in this run of the task */
   size_t done;                    /* AFTER_FLOW_DONE committed */
@@ -217,8 +219,8 @@ static void feed(struct world *w) {
 
 static void room(struct world *w, uint32_t byte) {
   w->c.budget = 1 + byte % 4;
-  w->c.free[SLOT_ASYNC] = byte >> 2 & 3;
-  w->c.free[SLOT_PROCESS] = byte >> 4 & 1;
+  w->free[SLOT_ASYNC] = byte >> 2 & 3;
+  w->free[SLOT_PROCESS] = byte >> 4 & 1;
 }
 
 static enum run_rc step(struct world *w, struct run_event *ev) {
@@ -246,6 +248,7 @@ static void drain(struct world *w, uint32_t byte) {
     wr_assert(slice < END_STEPS);
     while ((rc = run_drain(w->run, &w->c)) == RUN_NEED) feed(w);
     wr_assert(rc == RUN_OK || rc == RUN_MORE);
+    admit_ready(&w->c, 0, w->free); /* those decided before are counted again: fewer are free */
     if (rc == RUN_OK && byte & 1) return; /* the next event shares this batch */
     commit(w);
     if (byte & 2) reload(w);

@@ -4,6 +4,7 @@
  * then one event a line, each followed by what it must cause, indented. Events: start, cancel, rerun NAME|failed,
  * claim|ok|fail|fatal|lost|handback|timeout|due|cancel NAME[.TASK]. WEIR_GOLDEN_UPDATE=1 rewrites the files: then read the diff. */
 #include "../unit/unit.h"
+#include "../unit/admit.h"
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,7 +65,7 @@ static void compile(struct trace *t) {
   for (uint32_t i = 0; i < t->dag->n_task; i++) t->bind[i] = (struct task_bind){t->retries[dag_node_of_task(t->dag, i)] ? &retry : &once, 1};
   t->run = run_new(t->dag, 1, (struct run_base){1, 1}, FLOW_RUNNING);
   t->run->bind = t->bind;
-  t->c = (struct run_ctx){.now_us = 0, .me = 1, .out = &t->eff, .free = {t->slots, t->slots}};
+  t->c = (struct run_ctx){.now_us = 0, .me = 1, .out = &t->eff};
 }
 
 static void task_name(struct trace *t, uint32_t task) {
@@ -139,9 +140,9 @@ static void do_event(struct trace *t, const char *line) {
   struct run_event ev = parse_event(t, line);
   t->c.now_us += 1000;
   t->c.budget = 1000;
-  for (int s = 0; s < SLOT__N; s++) t->c.free[s] = t->slots;
   enum run_rc rc = run_step(t->run, &ev, &t->c);
   if (rc == RUN_OK) rc = run_drain(t->run, &t->c);
+  admit_ready(&t->c, 0, (uint32_t[SLOT__N]){t->slots, t->slots});
   if (rc == RUN_LATE) buf_str(&t->out, "  late\n");
   if (rc == RUN_REFUSED) buf_str(&t->out, "  refused\n");
   show_rows(t);

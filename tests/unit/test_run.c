@@ -1,6 +1,7 @@
 /* The core by brute force: random flows, random outcomes, every invariant after every step, with the run thrown away
  * and loaded again from its "rows" at any moment (whole, or node by node as run_step asks for them). */
 #include "unit.h"
+#include "admit.h"
 #include <string.h>
 #include "clock.h"
 #include "limits.h"
@@ -85,7 +86,7 @@ static void reload(struct world *w) {
   struct run *old = w->run;
   struct buf more = BUF_INIT;
   w->run = run_new(w->dag, 7, old->base[0], (enum flow_state)old->state);
-  for (size_t i = 1; i < old->n_base; i++) *WR_PUSH(w->run->base, w->run->n_base, w->run->cap_base) = old->base[i];
+  for (size_t i = 1; i < old->n_base; i++) run_base_add(w->run, old->base[i]);
   run_more_text(old, &more);
   assert_true(run_more_parse(w->run, more.data ? more.data : "", more.len));
   buf_done(&more);
@@ -117,10 +118,11 @@ static enum run_rc event(struct world *w, struct run_event *ev) {
   enum run_rc rc, d;
   w->c.now_us++;
   w->c.budget = 1 + pick(w, 4);
-  w->c.free[SLOT_ASYNC] = pick(w, 3);
+  uint32_t free[SLOT__N] = {[SLOT_ASYNC] = pick(w, 3)};
   while ((rc = run_step(w->run, ev, &w->c)) == RUN_NEED) feed(w);
   do {
     while ((d = run_drain(w->run, &w->c)) == RUN_NEED) feed(w);
+    admit_ready(&w->c, 0, free);
     store_rows(w);
     w->c.budget = 1 + pick(w, 4);
     if (pick(w, 3) == 0) reload(w);
@@ -274,10 +276,11 @@ static void test_wide_and_long(void **state) {
   struct dag *d = dag_new(v, N, FLOW_CONTINUE, 0, cycle, &n_cycle);
   struct effects eff = {0};
   struct run *r = run_new(d, 1, (struct run_base){1, 1}, FLOW_RUNNING);
-  struct run_ctx c = {.now_us = 1, .me = 1, .free = {1, 1}, .budget = 1 << 20, .out = &eff};
+  struct run_ctx c = {.now_us = 1, .me = 1, .budget = 1 << 20, .out = &eff};
   r->bind = bind;
   assert_int_equal(run_step(r, &(struct run_event){.kind = RUN_EV_START}, &c), RUN_OK);
   assert_int_equal(run_drain(r, &c), RUN_OK);
+  admit_ready(&c, 0, (uint32_t[SLOT__N]){1, 1});
   struct run_event ev = {.kind = RUN_EV_TASK, .task = 0, .ev = {.kind = TASK_EV_FAIL, .owner = 1, .epoch = 1}};
   assert_int_equal(run_step(r, &ev, &c), RUN_OK);
   assert_int_equal(run_drain(r, &c), RUN_OK); /* 4,999 nodes below it end at once, the stack stays short */
@@ -310,6 +313,73 @@ static void test_rules(void **state) {
           enum verdict want = ok >= need ? VERDICT_TRUE : best < need ? VERDICT_FALSE : VERDICT_UNKNOWN;
           assert_int_equal(rule_complete(n, need, ok, bad), want);
         }
+}
+
+/* A stand-alone task: a run of one node that writes its task's row only. Played to each end, and made again from that row. */
+static void test_alone(void **state) {
+  static const enum task_ev ends[] = {TASK_EV_OK, TASK_EV_FAIL, TASK_EV_CANCEL, TASK_EV_LOST, TASK_EV_HANDBACK, TASK_EV_TIMEOUT};
+  (void)state;
+  struct dag *one = dag_one();
+  const struct task_bind bind = {&plain, 3};
+  for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+    struct effects eff = {0};
+    struct run_ctx c = {.now_us = 10, .me = 5, .budget = 10, .out = &eff};
+    struct run *r = run_new_alone(one, 77);
+    r->bind = &bind;
+    assert_int_equal(run_step(r, &(struct run_event){.kind = RUN_EV_START}, &c), RUN_OK);
+    assert_int_equal(run_drain(r, &c), RUN_OK);
+    assert_int_equal(eff.n_after, 1);
+    assert_true(run_take(&c, 0));
+    assert_int_equal(eff.after[0].kind, AFTER_START);
+    assert_int_equal(run_ti(r, 0), 77);
+    assert_int_equal(r->task[0].t.version, 3);
+    effects_commit(&eff, 1);
+    run_check(r);
+    struct run_event ev = {.kind = RUN_EV_TASK, .ev = {.kind = ends[i], .owner = 5, .epoch = 1}};
+    assert_int_equal(run_step(r, &ev, &c), RUN_OK);
+    assert_int_equal(run_drain(r, &c), RUN_OK);
+    assert_int_equal(eff.n_task, 1);
+    for (size_t k = 0; k < eff.n_after; k++) {
+      assert_int_not_equal(eff.after[k].kind, AFTER_FLOW_DONE);
+      if (eff.after[k].kind == AFTER_READY) run_leave(&c, k);
+    }
+    effects_commit(&eff, 2);
+    run_check(r);
+    struct run *again = run_load_alone(one, 77, &r->task[0].t);
+    run_check(again);
+    assert_int_equal(again->state, r->state);
+    assert_int_equal(again->live, r->live);
+    assert_int_equal(again->node[0].state, r->node[0].state);
+    run_free(again);
+    run_free(r);
+    effects_done(&eff);
+  }
+  struct task bad = {.state = TASK__N};
+  assert_null(run_load_alone(one, 77, &bad));
+  dag_unref(one);
+}
+
+/* What became ready in a step that then canceled it is neither claimed nor queued. */
+static void test_ready_and_canceled(void **state) {
+  (void)state;
+  struct dag *one = dag_one();
+  const struct task_bind bind = {&plain, 1};
+  struct effects eff = {0};
+  struct run_ctx c = {.now_us = 10, .me = 5, .budget = 10, .out = &eff};
+  struct run *r = run_new(one, 1, (struct run_base){1, 1}, FLOW_RUNNING);
+  r->bind = &bind;
+  assert_int_equal(run_step(r, &(struct run_event){.kind = RUN_EV_START}, &c), RUN_OK);
+  assert_int_equal(run_drain(r, &c), RUN_OK);
+  assert_int_equal(run_step(r, &(struct run_event){.kind = RUN_EV_CANCEL}, &c), RUN_OK);
+  assert_false(run_take(&c, 0)); /* the sweep has not come to it yet */
+  assert_int_equal(eff.after[0].kind, AFTER_NONE);
+  assert_int_equal(run_drain(r, &c), RUN_OK);
+  assert_int_equal(r->state, FLOW_CANCELED);
+  assert_int_equal(r->task[0].t.epoch, 0);
+  run_check(r);
+  effects_done(&eff);
+  run_free(r);
+  dag_unref(one);
 }
 
 static void drained(struct run *r, const struct run_event *ev, struct run_ctx *c) {
@@ -434,7 +504,7 @@ static void test_critical_path(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_rules), cmocka_unit_test(test_random_flows),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_rules), cmocka_unit_test(test_alone), cmocka_unit_test(test_ready_and_canceled), cmocka_unit_test(test_random_flows),
                                      cmocka_unit_test(test_reruns), cmocka_unit_test(test_runs_are_bounded), cmocka_unit_test(test_wide_and_long),
                                      cmocka_unit_test(test_skip_goes_on), cmocka_unit_test(test_damaged_rows_are_refused), cmocka_unit_test(test_flow_without_nodes),
                                      cmocka_unit_test(test_critical_path), cmocka_unit_test(test_bases_tell_whose_an_id_is)};

@@ -2,6 +2,7 @@
  * every point to run again from. Against the rules read once more: a node that failed by its own tasks stops the flow as
  * its policy says; one that only stands below a failure (of this run, or kept from a former one) never does. */
 #include "unit.h"
+#include "admit.h"
 #include <string.h>
 #include "limits.h"
 #include "run.h"
@@ -52,9 +53,9 @@ static void done(struct flow *f) {
 static void event(struct flow *f, const struct run_event *ev) {
   f->c.now_us++;
   f->c.budget = MANY;
-  f->c.free[SLOT_ASYNC] = MANY;
   assert_int_equal(run_step(f->run, ev, &f->c), RUN_OK);
   assert_int_equal(run_drain(f->run, &f->c), RUN_OK);
+  admit_ready(&f->c, 0, (uint32_t[SLOT__N]){[SLOT_ASYNC] = MANY});
   effects_commit(&f->eff, f->c.now_us);
   run_check(f->run);
 }
