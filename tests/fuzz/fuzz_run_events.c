@@ -174,7 +174,7 @@ static void load_node(const struct world *w, struct run *r, uint32_t n) {
 static struct run *load_head(struct world *w) {
   const struct rows *s = &w->rows;
   struct run *r = run_new(w->dag, 7, s->bases[0], (enum flow_state)s->head.state);
-  for (size_t i = 1; i < s->n_base; i++) *WR_PUSH(r->base, r->n_base, r->cap_base) = s->bases[i];
+  for (size_t i = 1; i < s->n_base; i++) run_base_add(r, s->bases[i]);
   wr_assert(run_more_parse(r, s->more.len ? s->more.data : "", s->more.len));
   r->wish = s->head.wish;
   r->live = s->head.live;

@@ -3,6 +3,7 @@
 #include "facts.h"
 #include <malloc.h>
 #include "file_store.h"
+#include "defs.h"
 #include "runner_int.h"
 
 #define SEC 1000000LL
@@ -108,7 +109,7 @@ static int64_t latest;
 
 static uint8_t slot_of(const char *type) { return (void)type, SLOT_ASYNC; }
 static int64_t boot_now(void *ctx) { return (void)ctx, now; }
-static size_t counted(void) { return runner->cache.bytes + runner->lone.bytes; }
+static size_t counted(void) { return runner->cache.flows.bytes + runner->cache.alone.bytes; }
 /* Called within a batch: what that has touched is still in memory. */
 static bool push(void *ctx, enum slot_class s, const struct hint *h, size_t n) {
   (void)ctx;

@@ -337,7 +337,7 @@ static bool settled(struct world *w) {
   if (oracle_live(w) || w->n_orphan > 0) return false;
   for (int i = 0; i < w->n_node; i++) {
     const struct node *n = &w->node[i];
-    if (n->up && (n->in_turn || n->work || n->done || n->runner->posted || n->runner->n_ev + n->runner->n_later > 0 || n->runner->unknown)) return false;
+    if (n->up && (n->in_turn || n->work || n->done || runner_busy(n->runner))) return false;
   }
   return true;
 }
@@ -357,7 +357,8 @@ _Noreturn static void hangs(struct world *w) {
   for (int i = 0; i < w->n_node; i++) {
     const struct node *n = &w->node[i];
     if (n->up) (void)fprintf(stderr, "sim: node %d: incarnation %lld, %zu events, %zu later, used %u %u, next wake in %lld us\n", i,
-                             (long long)runner_incarnation(n->runner), n->runner->n_ev, n->runner->n_later, n->runner->used[0], n->runner->used[1],
+                             (long long)runner_incarnation(n->runner), n->runner->events.n, n->runner->later.wait.n,
+                             n->runner->admission.pool[0].used, n->runner->admission.pool[1].used,
                              (long long)(n->next_boot - node_boot(n)));
   }
   for (size_t k = 0; (s = map64_next(&w->db->flow, &k)) != NULL;) {

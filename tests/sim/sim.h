@@ -7,6 +7,7 @@
 #define SIM_H
 #include <ucontext.h>
 #include "memstore.h"
+#include "defs.h"
 #include "runner_int.h"
 
 #define SIM_NODES 3
@@ -140,6 +141,8 @@ struct world {
 _Noreturn void sim_fail(struct world *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void sim_trace(struct world *w, const char *what, int64_t a, int64_t b, int64_t c);
 uint64_t sim_rnd(struct world *w, uint64_t n);               /* 0 .. n-1 */
+/* Something waits in that runner, posted or not. */
+static inline bool runner_busy(struct runner *r) { return mailbox_waits(&r->mail) || r->events.n + r->later.wait.n > 0 || batch_in_doubt(r); }
 static inline bool sim_chance(struct world *w, uint32_t per_mille) { return sim_rnd(w, 1000) < per_mille; }
 static inline int64_t sim_between(struct world *w, int64_t lo, int64_t hi) { return lo + (int64_t)sim_rnd(w, (uint64_t)(hi - lo + 1)); }
 uint8_t sim_slot_of(const char *type);

@@ -283,7 +283,7 @@ void load_check(struct world *w) {
     rival_check(w, o);
     int64_t from = o->post_at > n->out_until ? o->post_at : n->out_until;
     if (w->now - from > REQUEST_US + 8 * SEC) sim_fail(w, "a request of kind %d has waited for %lld s", (int)o->q.kind, (long long)((w->now - from) / SEC));
-    bool away = n->fault_until > w->now && (n->fault == FAULT_DOWN || n->fault == FAULT_RETRY || n->fault == FAULT_FULL) && !n->runner->unknown;
+    bool away = n->fault_until > w->now && (n->fault == FAULT_DOWN || n->fault == FAULT_RETRY || n->fault == FAULT_FULL) && !batch_in_doubt(n->runner);
     if (away && n->fault_from > from) from = n->fault_from;
     if (away && w->now - from > 8 * SEC) sim_fail(w, "a request of kind %d waits for a store that is away (node %d, fault %d)", (int)o->q.kind, n->id, (int)n->fault);
     struct health_part store, disk;

@@ -276,7 +276,7 @@ void node_start(struct node *n) {
   o.ahead = n->ahead;
   n->up = runner_new(&o, &n->runner, &err) == WR_OK;
   if (n->up) {
-    if (w->quick) n->runner->run_avg_us = 0; /* as after some dozen programs: else few seeds come so far */
+    if (w->quick) n->runner->admission.ahead.run_avg_us = 0; /* as after some dozen programs: else few seeds come so far */
     sim_trace(w, "join", n->id, runner_incarnation(n->runner), 0);
     return;
   }
@@ -352,10 +352,10 @@ void node_drain(struct node *n) {
 bool node_drained(struct node *n) {
   const struct map64_slot *s;
   struct runner *r = n->runner;
-  if (!n->draining || n->in_turn || n->work || n->done || r->posted || r->n_ev + r->n_later > 0 || r->unknown) return false;
-  for (size_t i = 0; r->aside.n == 0 && (s = map64_next(&n->w->db->task, &i)) != NULL;) {
+  if (!n->draining || n->in_turn || n->work || n->done || runner_busy(r)) return false;
+  for (size_t i = 0; r->quarantine.flows.n == 0 && (s = map64_next(&n->w->db->task, &i)) != NULL;) {
     const struct mem_task *t = s->val;
-    if (t->r.t.owner == r->me) sim_fail(n->w, "node %d leaves and still owns task %lld", n->id, (long long)t->r.ti);
+    if (t->r.t.owner == r->env.me) sim_fail(n->w, "node %d leaves and still owns task %lld", n->id, (long long)t->r.ti);
   }
   if (store_leave(n->store) != STORE_OK) return false;
   node_stop(n);
@@ -388,7 +388,7 @@ void node_yield(struct node *n, int64_t for_us) {
 bool node_ready(const struct node *n) {
   if (!n->up || node_asleep(n)) return false;
   if (n->in_turn) return n->resume_at <= n->w->now;
-  return n->runner->posted || n->next_boot <= node_boot(n);
+  return mailbox_waits(&n->runner->mail) || n->next_boot <= node_boot(n);
 }
 
 int64_t node_next(const struct node *n) {

@@ -386,13 +386,14 @@ static void same_run(struct world *w, const struct run *a, const struct run *b) 
 
 void oracle_cache(struct node *n) {
   struct runner *r = n->runner;
-  if (r->unknown) return;
-  for (struct live *l = live_newest(r); l != NULL && l->touched == r->batch_no; l = live_older(r, l)) {
-    const struct mem_flow *f = memdb_flow(n->w->db, l->r->fi);
-    if (!f) sim_fail(n->w, "node %d remembers flow %lld, which has no row", n->id, (long long)l->r->fi);
-    if (f->r.version != l->r->version || (l->r->dag->n > 100 && !sim_chance(n->w, 10))) continue;
-    struct run *b = rebuild(n->w, f, l->def);
-    same_run(n->w, l->r, b);
+  runner_check(r);
+  if (batch_in_doubt(r)) return;
+  for (struct cached *c = cache_newest(&r->cache); c != NULL && c->touched == r->env.batch_no; c = cache_older(&r->cache, c)) {
+    const struct mem_flow *f = memdb_flow(n->w->db, c->run->fi);
+    if (!f) sim_fail(n->w, "node %d remembers flow %lld, which has no row", n->id, (long long)c->run->fi);
+    if (f->r.version != c->run->version || (c->run->dag->n > 100 && !sim_chance(n->w, 10))) continue;
+    struct run *b = rebuild(n->w, f, c->flow);
+    same_run(n->w, c->run, b);
     run_free(b);
   }
 }
@@ -425,7 +426,7 @@ static void check_waits(struct world *w, const struct task_row *t, int64_t since
   uint8_t s = slot_of_row(w, t);
   for (int i = 0; i < w->n_node; i++) {
     const struct node *n = &w->node[i];
-    if (!n->up || node_asleep(n) || n->free_since[s] == INT64_MAX || aside_now(n->runner, t->fi)) continue;
+    if (!n->up || node_asleep(n) || n->free_since[s] == INT64_MAX || quarantine_waits(&n->runner->quarantine, t->fi)) continue;
     int64_t from = n->free_since[s] > since ? n->free_since[s] : since;
     if (w->now - from > IDLE_MAX)
       sim_fail(w, "task %lld waits beside a free slot of node %d for %lld s; its list has %zu, told %u", (long long)t->ti, i,
@@ -461,16 +462,17 @@ void oracle_quiet(struct world *w) {
       if (r->executing) sim_fail(w, "all is final, attempt %lld:%u is still executed", (long long)r->ti, r->epoch);
   for (int i = 0; i < w->n_node; i++) {
     const struct runner *r = w->node[i].up ? w->node[i].runner : NULL;
-    if (r && r->inflight.n + r->n_more + r->n_later + r->n_ev > 0) sim_fail(w, "node %d has something left: inflight %zu, more %zu", i, r->inflight.n, r->n_more);
+    if (r && r->admission.attempts.n + r->cache.slices.n + r->later.wait.n + r->events.n > 0)
+      sim_fail(w, "node %d has something left: attempts %zu, slices %zu", i, r->admission.attempts.n, r->cache.slices.n);
     for (int k = 0; r && k < SLOT__N; k++)
-      if (r->used[k] != 0) sim_fail(w, "node %d: %u slots are still in use", i, r->used[k]);
+      if (r->admission.pool[k].used != 0) sim_fail(w, "node %d: %u slots are still in use", i, r->admission.pool[k].used);
     struct health_part store = {.ok = true}, disk = {.ok = true};
     if (r) watch_health(&w->node[i].runner->watch, node_boot(&w->node[i]), &store, &disk);
     /* One that came and went is shown as ill until it has been well for a while. */
     bool settles = r && r->watch.well_us != 0 && node_boot(&w->node[i]) - r->watch.well_us <= WATCH_STEADY_MAX_US;
     if (w->now - w->calm_at > 5 * SEC && !settles && (!store.ok || !disk.ok))
       sim_fail(w, "node %d: its store is well again, and it says: %s%s", i, store.why, disk.why);
-    if (r && r->solos.n > 0) sim_fail(w, "node %d still caches %zu finished tasks", i, r->solos.n);
+    if (r && r->cache.alone.bytes > 0) sim_fail(w, "node %d still caches %zu bytes of finished tasks", i, r->cache.alone.bytes);
   }
   for (const struct op *o = w->ops; o != NULL; o = o->next) {
     for (uint32_t i = 0; o->never && !o->intent && w->n_crash == 0 && i < o->q.n_start; i++)

@@ -55,7 +55,7 @@ struct run *rebuild(struct world *w, const struct mem_flow *f, struct flow_def *
   struct bases b = bases_of(w, f);
   struct run *r = run_new(def->dag, f->r.fi, (struct run_base){0, 0}, (enum flow_state)f->r.state);
   r->n_base = 0;
-  for (size_t i = 0; i < b.n; i++) *WR_PUSH(r->base, r->n_base, r->cap_base) = b.v[i];
+  for (size_t i = 0; i < b.n; i++) run_base_add(r, b.v[i]);
   free(b.v);
   r->row = 1;
   r->version = f->r.version;

@@ -1,0 +1,100 @@
+/* Now, or not now: admission.h. */
+#include "admission.h"
+
+static uint32_t cost_of(const struct task_policy *pol) { return pol->cost ? pol->cost : 1; }
+
+void admission_init(struct admission *a, const struct env *env, const uint32_t capacity[SLOT__N], uint32_t ahead_most) {
+  *a = (struct admission){.env = env, .ahead = {.most = ahead_most}};
+  for (int s = 0; s < SLOT__N; s++) a->pool[s].capacity = capacity[s];
+}
+
+void admission_done(struct admission *a) { map64_done(&a->attempts); }
+
+void admission_check(const struct admission *a) {
+  for (int s = 0; s < SLOT__N; s++) wr_assert(a->pool[s].free == 0 || a->pool[s].over == 0);
+}
+
+static uint32_t claimable(const struct admission *a, int s) {
+  const struct pool *p = &a->pool[s];
+  if (atomic_load(&p->hold_until) > a->env->boot_us) return 0;
+  return p->capacity + (s == SLOT_PROCESS ? ahead_count(&a->ahead, p->capacity) : 0);
+}
+
+void admission_turn(struct admission *a) {
+  for (int s = 0; s < SLOT__N; s++) {
+    struct pool *p = &a->pool[s];
+    uint32_t most = claimable(a, s);
+    p->over = p->used > most ? p->used - most : 0;
+    p->free = a->env->draining || p->used >= most ? 0 : most - p->used;
+  }
+}
+
+enum admit admission_ask(const struct admission *a, const struct task_policy *pol, bool hinted) {
+  const struct pool *p = &a->pool[pol->slot];
+  if (pol->elsewhere) return ADMIT_ELSEWHERE;
+  if (p->behind && !hinted) return ADMIT_BEHIND;
+  if (p->free >= cost_of(pol)) return ADMIT_NOW;
+  if (a->env->draining) return ADMIT_DRAINING;
+  return atomic_load(&p->hold_until) > a->env->boot_us ? ADMIT_HELD : ADMIT_FULL;
+}
+
+void admission_take(struct admission *a, const struct task_policy *pol) {
+  uint32_t *free = &a->pool[pol->slot].free, cost = cost_of(pol);
+  *free = *free > cost ? *free - cost : 0;
+}
+
+void admission_return(struct admission *a, const struct task_policy *pol) {
+  struct pool *p = &a->pool[pol->slot];
+  uint32_t cost = cost_of(pol), owed = p->over < cost ? p->over : cost;
+  p->over -= owed;
+  p->free += cost - owed;
+}
+
+/* ---- after a commit ---- */
+
+void admission_started(struct admission *a, const struct attempt *at) {
+  a->pool[at->policy.slot].used += cost_of(&at->policy);
+  (void)map64_put(&a->attempts, at->ti, (void *)(uintptr_t)at->epoch);
+}
+
+/* An attempt of a former incarnation costs nothing: all were given up when that incarnation was fenced. */
+void admission_pay_back(struct admission *a, const struct attempt *at) {
+  if (at->owner != a->env->me) return;
+  wr_assert(a->pool[at->policy.slot].used >= cost_of(&at->policy));
+  a->pool[at->policy.slot].used -= cost_of(&at->policy);
+}
+
+void admission_ended(struct admission *a, const struct attempt *at, bool slotless) {
+  ahead_result(&a->ahead, at);
+  if (at->owner != a->env->me) return;
+  if (!slotless) admission_pay_back(a, at);
+  if (admission_epoch(a, at->ti) == at->epoch) (void)map64_del(&a->attempts, at->ti);
+}
+
+uint32_t admission_epoch(const struct admission *a, int64_t ti) { return (uint32_t)(uintptr_t)map64_get(&a->attempts, ti); }
+
+void admission_reset(struct admission *a) {
+  map64_done(&a->attempts);
+  for (int s = 0; s < SLOT__N; s++) a->pool[s].used = 0;
+}
+
+/* ---- the queue ---- */
+
+void admission_poppable(const struct admission *a, uint32_t free[SLOT__N]) {
+  uint32_t few = ahead_count(&a->ahead, a->pool[SLOT_PROCESS].capacity) / 2;
+  for (int s = 0; s < SLOT__N; s++) {
+    const struct pool *p = &a->pool[s];
+    free[s] = p->used >= p->capacity && p->free < few ? 0 : p->free;
+  }
+}
+
+void admission_hold(struct admission *a, enum slot_class s, int64_t until_boot_us) { atomic_store(&a->pool[s].hold_until, until_boot_us); }
+
+int64_t admission_next(const struct admission *a) {
+  int64_t at = INT64_MAX;
+  for (int s = 0; s < SLOT__N; s++) {
+    int64_t held = atomic_load(&a->pool[s].hold_until);
+    if (held > a->env->boot_us && held < at) at = held;
+  }
+  return at;
+}

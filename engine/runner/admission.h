@@ -1,0 +1,70 @@
+/* Between "ready" and "claimed": says of a task whether this node takes it now, and if not, why not. It also knows what this node
+ * has taken: each attempt of the worker, and how much of its class's capacity that costs.
+ *
+ *   ready -- admission_ask() -- ADMIT_NOW --> claimed in this batch (admission_take), started after the commit (admission_started),
+ *                           \                 paid back when its result is stored (admission_ended)
+ *                            -- any other --> its hint goes to the queue; a hint that was popped goes back
+ *
+ * A pool is the capacity of one class of slots. Costs are numbers: an attempt may take more than one. Later policies (queues with
+ * limits, priorities, labels, budgets) are further reasons for "not now", and stand here.
+ *
+ * Two books: `used` changes with commits only; `free` and `over` are of one turn, count what the batch under way claims and gives
+ * back, and are forgotten with it (admission_turn() makes them anew).
+ *
+ * The runner thread's, but admission_hold(). What never happens: more is taken than was free, or an attempt is paid back twice. */
+#ifndef RUNNER_ADMISSION_H
+#define RUNNER_ADMISSION_H
+#include "ahead.h"
+#include "env.h"
+#include "map64.h"
+
+enum admit {
+  ADMIT_NOW,
+  ADMIT_FULL,         /* no capacity is left */
+  ADMIT_DRAINING,     /* this node takes nothing any more */
+  ADMIT_HELD,         /* this node cannot start attempts of that class just now */
+  ADMIT_BEHIND,       /* hints of that class wait: a task that became ready goes behind them */
+  ADMIT_ELSEWHERE     /* this node cannot run it at all */
+};
+
+struct pool {
+  uint32_t capacity;                  /* as configured */
+  uint32_t used;                      /* by attempts whose claim is committed and whose result is not */
+  uint32_t free;                      /* this turn: may still be taken */
+  uint32_t over;                      /* this turn: taken beyond what may be; results pay this back before they free anything */
+  bool behind;                        /* this turn: hints wait */
+  _Atomic int64_t hold_until;         /* boot time; any thread writes */
+};
+
+struct admission {
+  const struct env *env;
+  struct pool pool[SLOT__N];
+  struct ahead ahead;
+  struct map64 attempts;              /* of the worker: ti -> epoch */
+};
+
+void admission_init(struct admission *a, const struct env *env, const uint32_t capacity[SLOT__N], uint32_t ahead_most);
+void admission_done(struct admission *a);
+void admission_check(const struct admission *a);                  /* aborts when a fact above does not hold; debug builds */
+
+void admission_turn(struct admission *a);                         /* `free` and `over` anew */
+/* hinted: its hint was popped, so it stands behind nobody. */
+enum admit admission_ask(const struct admission *a, const struct task_policy *pol, bool hinted);
+void admission_take(struct admission *a, const struct task_policy *pol);    /* claimed in the batch under way */
+void admission_return(struct admission *a, const struct task_policy *pol);  /* its attempt has ended in the batch under way */
+
+/* ---- after a commit ---- */
+void admission_started(struct admission *a, const struct attempt *at);
+void admission_ended(struct admission *a, const struct attempt *at, bool slotless);  /* slotless: its cost was paid back before */
+void admission_pay_back(struct admission *a, const struct attempt *at);     /* its cost alone: its result is not stored yet */
+uint32_t admission_epoch(const struct admission *a, int64_t ti);  /* of the attempt that the worker has; 0 = none */
+void admission_reset(struct admission *a);                        /* fenced: the worker has nothing of ours any more */
+
+/* ---- the queue ---- */
+static inline int64_t admission_room(const struct admission *a, int slot) { return (int64_t)a->pool[slot].free - a->pool[slot].over; }
+/* What pollers may pop. While every slot has its attempt, a few claims ahead are not worth a batch of their own: the next
+ * result brings one. */
+void admission_poppable(const struct admission *a, uint32_t free[SLOT__N]);
+void admission_hold(struct admission *a, enum slot_class s, int64_t until_boot_us);   /* any thread */
+int64_t admission_next(const struct admission *a);                /* boot time at which a hold ends; INT64_MAX = none */
+#endif

@@ -1,0 +1,99 @@
+/* The batch has committed: starts, hints, kills, timers and the ends of flows go out, and the parts learn what is stored now. The
+ * runner thread's. What never happens: a hint, a start or a kill before COMMIT OK; a failure, for nothing here can refuse. */
+#include "runner_int.h"
+
+struct pushes { struct hint *h; size_t n, cap; };
+
+static void count_results(struct runner *r) {
+  for (size_t i = 0; i < r->taken; i++) {
+    const struct ev *e = &r->events.v[i];
+    if (e->a && e->then == THEN_OVER) admission_ended(&r->admission, e->a, e->slotless);
+  }
+}
+
+static void give_starts(struct runner *r) {
+  struct writer *w = &r->writer;
+  const struct runner_ports *p = &r->env.ports;
+  for (const struct attempt *a = w->starts; a != NULL; a = a->next) admission_started(&r->admission, a);
+  if (w->starts && p->start) {
+    p->start(p->ctx, w->starts);
+    w->starts = NULL;
+  }
+  rows_forget(r); /* nobody took them */
+}
+
+static void kill_attempt(struct runner *r, const struct eff_after *f) {
+  const struct runner_ports *p = &r->env.ports;
+  if (f->owner == r->env.me) {
+    if (p->cancel) p->cancel(p->ctx, run_ti(f->r, f->task), f->epoch);
+  } else if (p->nudge) {
+    p->nudge(p->ctx, f->owner);
+  }
+}
+
+static void push_hint(struct runner *r, const struct eff_after *f, struct pushes *p) {
+  int64_t ti = run_ti(f->r, f->task), due = f->r->task[f->task].t.due_us;
+  *WR_PUSH(p->h, p->n, p->cap) = (struct hint){ti, f->r->fi};
+  if (due != 0) timers_set(&r->timers, ti, f->r->fi, due);
+  struct cached *c = r->env.single || run_alone(f->r) ? NULL : cache_get(&r->cache, f->r->fi);
+  if (c) c->shared = SHARED_FOR;
+}
+
+static void one_after(struct runner *r, const struct eff_after *f, struct pushes p[SLOT__N]) {
+  const struct runner_ports *ports = &r->env.ports;
+  switch (f->kind) {
+  case AFTER_READY: case AFTER_NONE: case AFTER_START: break; /* given already */
+  case AFTER_PUSH: push_hint(r, f, &p[f->slot]); break;
+  case AFTER_KILL: kill_attempt(r, f); break;
+  case AFTER_TIMER: timers_set(&r->timers, run_ti(f->r, f->task), f->r->fi, f->r->task[f->task].t.due_us); break;
+  case AFTER_FLOW_DONE:
+    if (ports->flow_done) ports->flow_done(ports->ctx, f->r->fi, (enum flow_state)f->r->state);
+    break;
+  }
+}
+
+static void send_pushes(struct runner *r, struct pushes p[SLOT__N]) {
+  for (int s = 0; s < SLOT__N; s++) {
+    if (p[s].n > 0 && !env_push(&r->env, s, p[s].h, p[s].n)) reconciler_refused(&r->reconciler, s);
+    free(p[s].h);
+  }
+}
+
+/* What waits no more is not rung for. */
+static void stop_timers(struct runner *r) {
+  const struct effects *eff = &r->step.effects;
+  for (size_t i = 0; i < eff->n_flow; i++) {
+    const struct run *run = eff->flow[i].r;
+    if (run->due_us == 0 || flow_final((enum flow_state)run->state)) timers_stop(&r->flow_timers, run->fi);
+  }
+  for (size_t i = 0; timers_count(&r->timers) > 0 && i < eff->n_task; i++) {
+    const struct eff_task *e = &eff->task[i];
+    if (e->r->task[e->task].t.due_us == 0) timers_stop(&r->timers, run_ti(e->r, e->task));
+  }
+}
+
+/* Flows that became final leave the cache: only a re-run changes them. */
+static void drop_final(struct runner *r) {
+  struct effects *eff = &r->step.effects;
+  struct cached **over = arena_alloc(&r->env.mem, (eff->n_flow + 1) * sizeof(struct cached *));
+  size_t n = 0;
+  for (size_t i = 0; i < eff->n_flow; i++) {
+    const struct run *run = eff->flow[i].r;
+    if (!run_alone(run) && flow_final((enum flow_state)run->state)) over[n++] = cache_get(&r->cache, run->fi);
+  }
+  effects_commit(eff, r->writer.b.id);
+  for (size_t i = 0; i < n; i++) cache_drop(&r->cache, over[i]);
+}
+
+void after_commit(struct runner *r) {
+  struct pushes p[SLOT__N] = {{0}};
+  const struct effects *eff = &r->step.effects;
+  count_results(r);
+  give_starts(r);
+  stop_timers(r);
+  for (size_t i = 0; i < eff->n_after; i++) one_after(r, &eff->after[i], p);
+  send_pushes(r, p);
+  for (size_t i = 0; i < eff->n_flow && r->quarantine.flows.n > 0; i++) quarantine_committed(&r->quarantine, eff->flow[i].r->fi);
+  drop_final(r);
+  cache_committed(&r->cache);
+}

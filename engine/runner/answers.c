@@ -1,0 +1,141 @@
+/* Requests are answered: answers.h. */
+#include "answers.h"
+
+void answers_init(struct answers *a, const struct env *env, struct mailbox *mail, struct watch *watch, struct events *events, struct later *later,
+                  int64_t request_us) {
+  *a = (struct answers){.env = env, .mail = mail, .watch = watch, .events = events, .later = later, .request_us = request_us};
+}
+
+void req_fail(struct req *q, enum wr_rc code, const char *text) {
+  q->rc = wr_err_set(&q->err, code, text ? "%s" : NULL, text);
+}
+
+/* Until its answer it had its place among those that wait: what waits for the store counts as well. */
+static void req_answer(struct answers *a, struct req *q) {
+  pthread_mutex_lock(&a->mail->mu);
+  ledger_done(&a->mail->reqs, q);
+  pthread_mutex_unlock(&a->mail->mu);
+  q->done(q, q->done_ctx);
+}
+
+static bool ev_answers(const struct ev *e) { return e->q && e->then == THEN_OVER; }
+
+/* One lock for all: each client that hears its answer comes back for that lock with its next request. */
+void answers_done(struct answers *a, size_t n) {
+  struct ev *v = a->events->v;
+  pthread_mutex_lock(&a->mail->mu);
+  for (size_t i = 0; i < n; i++) {
+    if (!ev_answers(&v[i])) continue;
+    watch_took(a->watch, a->env->boot_us);
+    ledger_done(&a->mail->reqs, v[i].q);
+  }
+  pthread_mutex_unlock(&a->mail->mu);
+  for (size_t i = 0; i < n; i++)
+    if (ev_answers(&v[i])) v[i].q->done(v[i].q, v[i].q->done_ctx);
+}
+
+/* Those of v[from..n) for which code_of() has a code get it and leave; the rest moves up. */
+typedef enum wr_rc code_fn(const struct answers *a, const struct req *q, enum wr_rc code);
+static size_t answer_some(struct answers *a, struct ev *v, size_t from, size_t n, code_fn *code_of, enum wr_rc code) {
+  size_t kept = from;
+  for (size_t i = from; i < n; i++) {
+    struct req *q = v[i].q;
+    enum wr_rc rc = q ? code_of(a, q, code) : WR_OK;
+    if (rc == WR_OK) { v[kept++] = v[i]; continue; }
+    req_fail(q, rc, NULL);
+    req_answer(a, q);
+  }
+  return kept;
+}
+
+/* The events of a batch whose outcome is not known stay where they are. */
+static void answer_waiting(struct answers *a, code_fn *code_of, enum wr_rc code) {
+  a->events->n = answer_some(a, a->events->v, a->in_doubt, a->events->n, code_of, code);
+  a->later->wait.n = answer_some(a, a->later->wait.v, 0, a->later->wait.n, code_of, code);
+}
+
+static enum wr_rc each(const struct answers *a, const struct req *q, enum wr_rc code) { return (void)a, (void)q, code; }
+static enum wr_rc if_too_old(const struct answers *a, const struct req *q, enum wr_rc code) {
+  return a->env->boot_us - q->post_us >= a->request_us ? code : WR_OK;
+}
+static enum wr_rc if_taken_back(const struct answers *a, const struct req *q, enum wr_rc code) { return (void)a, q->back ? code : WR_OK; }
+
+static enum wr_rc in_doubt_code(const struct req *q) { return q->place == REQ_SENT ? WR_OUTCOME_UNKNOWN : WR_DB_UNAVAILABLE; }
+
+/* Sent, and not known whether it is stored. Its event stays in its batch, without it. */
+static void answer_in_doubt(struct answers *a) {
+  for (size_t i = 0; i < a->in_doubt; i++) {
+    struct req *q = a->events->v[i].q;
+    if (q == NULL || if_too_old(a, q, WR_OUTCOME_UNKNOWN) == WR_OK) continue;
+    a->events->v[i].q = NULL;
+    req_fail(q, in_doubt_code(q), NULL);
+    req_answer(a, q);
+  }
+}
+
+/* Since when one waits that should be stored by now. Put off for a row that is there already, or alone because of what it is, it
+ * says nothing of the others. */
+static int64_t waits_since(const struct answers *a) {
+  int64_t at = INT64_MAX;
+  for (size_t i = 0; i < a->events->n; i++) {
+    const struct ev *e = &a->events->v[i];
+    if (e->q && !e->wait.alone && e->q->post_us < at) at = e->q->post_us;
+  }
+  for (size_t i = 0; i < a->later->wait.n; i++) {
+    const struct ev *e = &a->later->wait.v[i];
+    if (e->q && !e->wait.alone && (e->q->kind == REQ_START || e->q->kind == REQ_EXEC_TASK) && e->q->post_us < at) at = e->q->post_us;
+  }
+  return at;
+}
+
+static int64_t oldest_request(struct answers *a, bool *back) {
+  pthread_mutex_lock(&a->mail->mu);
+  int64_t oldest = ledger_oldest(&a->mail->reqs);
+  *back = a->mail->reqs.n_back > 0;
+  pthread_mutex_unlock(&a->mail->mu);
+  return oldest;
+}
+
+/* After each answer: the next turn may be far away. */
+static void tell_waits(struct answers *a) {
+  bool back;
+  int64_t oldest = oldest_request(a, &back);
+  watch_waits(a->watch, oldest <= a->env->boot_us - WATCH_SLOW_US / 2 ? waits_since(a) : INT64_MAX);
+}
+
+void answers_refuse(struct answers *a, enum wr_rc code) { answer_waiting(a, each, code); }
+
+void answers_turn(struct answers *a) {
+  bool back, late = oldest_request(a, &back) <= a->env->boot_us - a->request_us;
+  enum watch_state s = watch_state(a->watch);
+  if (s != WATCH_WELL) answers_refuse(a, s == WATCH_FULL ? WR_NO_SPACE : WR_DB_UNAVAILABLE);
+  if (back) answer_waiting(a, if_taken_back, WR_DB_UNAVAILABLE);
+  if (late) answer_waiting(a, if_too_old, WR_DB_UNAVAILABLE);
+  if (late) answer_in_doubt(a);
+  tell_waits(a);
+}
+
+bool answers_send(struct answers *a, size_t n) {
+  bool all = true;
+  pthread_mutex_lock(&a->mail->mu);
+  for (size_t i = 0; all && i < n; i++) {
+    struct ev *e = &a->events->v[i];
+    if (e->q && e->then != THEN_LATER && e->then != THEN_AGAIN) all = ledger_send(&a->mail->reqs, e->q);
+  }
+  pthread_mutex_unlock(&a->mail->mu);
+  return all;
+}
+
+void answers_hold(struct answers *a, size_t n) {
+  pthread_mutex_lock(&a->mail->mu);
+  for (size_t i = 0; i < n; i++)
+    if (a->events->v[i].q) ledger_hold(a->events->v[i].q);
+  pthread_mutex_unlock(&a->mail->mu);
+}
+
+void answers_end(struct answers *a) {
+  for (struct req *q; (q = a->mail->reqs.head) != NULL;) {
+    req_fail(q, in_doubt_code(q), NULL);
+    req_answer(a, q);
+  }
+}

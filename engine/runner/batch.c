@@ -1,0 +1,301 @@
+/* One batch: what waits is read, done, written and committed in one transaction; and what follows from each outcome of that. The
+ * runner thread's.
+ *
+ *   OK       let it be seen (after.c)
+ *   STALE    another node was faster, or a row is held elsewhere: made again, what is held waits (later.c)
+ *   RETRY    made again after a pause; taken apart when that happens again and again while renewals come through
+ *   BAD      halved until the guilty event stands alone, which is set aside (quarantine.c)
+ *   UNKNOWN  the receipt is asked until it tells (rule 9)
+ *   DOWN, NO_SPACE   a pause; requests are refused when it lasts
+ *   FENCED   this node was declared dead
+ *
+ * What never happens: an event is lost when its batch does not commit: it stays in `events`. */
+#include "runner_int.h"
+
+#define LOAD_LEAST 32                 /* flows, and tasks without one, that a batch may load however large they seem */
+#define RETRY_MAX_US 2000000          /* longest pause while the store is away */
+#define ISOLATE_AFTER 3               /* tries of a batch that ended with RETRY, while renewals come through */
+#define BEAT_EVENTS 16                /* the watch hears that often that a batch goes on */
+
+/* ---- pauses and errors ---- */
+
+static void beat(struct runner *r) { watch_busy(&r->watch, env_now(&r->env)); }
+
+/* Pauses grow; until it is known whether the fault lasts they stay short. */
+static void pause_store(struct runner *r) {
+  struct pace *p = &r->pace;
+  int64_t most = watch_state(&r->watch) == WATCH_WELL ? RETRY_MAX_US / 8 : RETRY_MAX_US;
+  p->pause_us = p->pause_us == 0 ? 1000 : p->pause_us * 2 > most ? most : p->pause_us * 2;
+  p->again_us = r->env.boot_us + p->pause_us / 2 + (int64_t)env_rnd(&r->env, p->pause_us / 2 + 1);
+}
+
+void runner_store_failed(struct runner *r, enum store_rc rc) {
+  watch_failed(&r->watch, env_now(&r->env), rc, store_why(r->env.store));
+  pause_store(r);
+  enum watch_state s = watch_state(&r->watch);
+  if (s != WATCH_WELL) answers_refuse(&r->answers, s == WATCH_FULL ? WR_NO_SPACE : WR_DB_UNAVAILABLE);
+}
+
+static void drop_late_results(struct events *l) {
+  size_t k = 0;
+  for (size_t i = 0; i < l->n; i++) {
+    if (l->v[i].kind == EV_RESULT) attempt_free(l->v[i].a);
+    else if (l->v[i].kind != EV_TIMEOUT) l->v[k++] = l->v[i];
+  }
+  l->n = k;
+}
+
+/* Nothing of it may be written any more. Kill all, forget all, join as another. */
+void runner_fenced(struct runner *r) {
+  struct wr_err err;
+  const struct runner_ports *p = &r->env.ports;
+  log_error("runner.fenced", L_INT("incarnation", r->env.me));
+  if (p->kill_all) p->kill_all(p->ctx);
+  cache_drop_flows(&r->cache);
+  drop_late_results(&r->events);
+  lost_hints_stop(&r->lost);
+  admission_reset(&r->admission);
+  if (lease_join(&r->lease, &r->info, &err) != WR_OK) {
+    log_error("runner.join", L_STR("error", err.msg));
+    runner_store_failed(r, STORE_DOWN);
+    r->lease.renew_at = 0;
+    return;
+  }
+  tell_join(&r->tell);
+  reconciler_join(&r->reconciler);
+}
+
+/* ---- a batch that did not commit ---- */
+
+static void batch_undo(struct runner *r) {
+  store_rollback(r->env.store);
+  rows_forget(r);
+  effects_clear(&r->step.effects);
+  cache_undo(&r->cache);
+  keys_forget(&r->keys);
+  answers_hold(&r->answers, r->taken);
+  for (size_t i = 0; i < r->taken; i++) r->events.v[i].then = THEN_OVER;
+  r->taken = 0;
+}
+
+/* The batch is through, or each of its events has been answered. */
+static void events_over(struct runner *r) {
+  answers_done(&r->answers, r->taken);
+  for (size_t i = 0; i < r->taken; i++) {
+    struct ev *e = &r->events.v[i];
+    switch ((enum ev_then)e->then) {
+    case THEN_LATER: case THEN_AGAIN: later_put(&r->later, e); break;
+    case THEN_KEPT: { struct ev kept = *e; quarantine_keep(&r->quarantine, &kept); break; } /* the list may move */
+    case THEN_OVER:
+      attempt_free(e->a);
+      result_forget(e);
+      break;
+    }
+  }
+  events_remove(&r->events, r->taken);
+  r->taken = 0;
+}
+
+/* One event alone is refused for good: a request gets the error, the flow of another is set aside, what happened to a task
+ * without a flow waits alone (but a hint, which comes again); all else goes on. */
+static void set_aside(struct runner *r) {
+  struct ev *e = &r->events.v[0];
+  if (e->spare) result_restore(e);
+  else if (result_replace(&r->quarantine, e)) return; /* at once, alone again */
+  log_error("runner.quarantined", L_INT("fi", e->fi), L_INT("ti", e->ti), L_INT("event", e->kind), L_STR("why", store_why(r->env.store)));
+  r->pace.limit = SIZE_MAX;
+  if (e->fi == 0 && !e->q && e->kind != EV_HINT) { later_put_alone(&r->later, &r->events); return; }
+  r->taken = 1;
+  if (e->q) req_fail(e->q, WR_QUARANTINED, NULL);
+  if (e->fi != 0 && (e->q == NULL || quarantine_has(&r->quarantine, e->fi))) quarantine_put(&r->quarantine, e->fi);
+  if (e->fi != 0 && (e->a || e->kind == EV_TIMEOUT)) {
+    struct ev kept = *e;
+    e->a = NULL;
+    quarantine_keep(&r->quarantine, &kept);
+  }
+  events_over(r);
+}
+
+/* How many events come into the batch: up to the first that comes alone, or the one for which too much were to be loaded:
+ * what a batch has touched stays until its end, and its rows are in memory twice while they are read. */
+static size_t events_wanted(const struct runner *r) {
+  size_t most = r->events.n < r->pace.limit ? r->events.n : r->pace.limit;
+  size_t flows = cache_room(&r->cache, false, LOAD_LEAST), alone = cache_room(&r->cache, true, LOAD_LEAST);
+  if (most > LIMIT_BATCH_ROWS) most = LIMIT_BATCH_ROWS;
+  int64_t last = 0;
+  for (size_t i = 0; i < most; i++) {
+    const struct ev *e = &r->events.v[i];
+    if (e->wait.alone) return i > 0 ? i : 1;
+    bool loads = e->fi == 0 ? loader_reads_alone(&r->loader, e) : e->fi != last && cache_get(&r->cache, e->fi) == NULL;
+    last = e->fi;
+    if (!loads) continue;
+    size_t *room = e->fi != 0 ? &flows : &alone;
+    if (*room == 0) return i;
+    --*room;
+  }
+  return most;
+}
+
+/* The one in front waits, longer each time up to a second; the others go on. */
+static void put_off_briefly(struct runner *r) {
+  later_put_briefly(&r->later, &r->events);
+  r->pace.limit = SIZE_MAX;
+}
+
+/* The store takes other writes, so it is not away: something in this batch cannot be written now. Each comes alone then, and
+ * what is found waits longer. It is not refused for good: no result becomes a failure by this. */
+static void isolate(struct runner *r, size_t n) {
+  r->pace.n_retry = 0;
+  if (n == 0) n = events_wanted(r); /* it came no further than reading what they need */
+  const struct ev *e = &r->events.v[0];
+  if (n > 1) later_put_apart(&r->later, &r->events, n);
+  else if (store_lost_streak(r->env.store) > 0) set_aside(r); /* it breaks each connection: the server takes it no other way */
+  else {
+    log_warn("runner.put_off", L_INT("fi", e->fi), L_INT("ti", e->ti), L_INT("event", e->kind), L_STR("why", store_why(r->env.store)));
+    put_off_briefly(r);
+  }
+}
+
+/* A server may refuse one batch and take all else: after a failure each turn begins with a renewal, which tells. One that came
+ * alone says nothing of the store: it waits, and the others go on. */
+static void batch_retry(struct runner *r, size_t n) {
+  struct pace *p = &r->pace;
+  bool rivals = !r->env.single && r->events.n > 0;
+  env_count(&r->env.n.retries);
+  if (rivals && r->events.v[0].wait.alone && store_lost_streak(r->env.store) == 0) {
+    p->n_retry = 0;
+    put_off_briefly(r);
+    return;
+  }
+  if (p->n_retry++ == 0) p->retry_us = r->env.boot_us;
+  if (rivals && p->n_retry >= ISOLATE_AFTER && r->lease.seen_us > p->retry_us) isolate(r, n);
+  runner_store_failed(r, STORE_RETRY);
+}
+
+static void batch_failed(struct runner *r, enum store_rc rc) {
+  if (rc == STORE_UNKNOWN) {
+    r->pace.in_doubt = true;
+    r->answers.in_doubt = r->taken;
+    runner_store_failed(r, rc);
+    return;
+  }
+  size_t n = r->taken;
+  batch_undo(r);
+  if (rc != STORE_BAD && r->events.n > 0) result_restore(&r->events.v[0]); /* nothing is known of it */
+  switch (rc) {
+  case STORE_STALE:
+    env_count(&r->env.n.stale);
+    later_put_held(&r->later, &r->events, n, &r->writer.b);
+    break;
+  case STORE_BAD:
+    if (r->pace.limit == 1 && r->events.n > 0) set_aside(r);
+    else r->pace.limit = n > 1 ? n / 2 : 1; /* one event was not alone: there were slices */
+    break;
+  case STORE_NO_SPACE: case STORE_DOWN: runner_store_failed(r, rc); break;
+  case STORE_FENCED: runner_fenced(r); break;
+  case STORE_OK: case STORE_RETRY: case STORE_UNKNOWN: batch_retry(r, n); break;
+  }
+}
+
+/* ---- a batch that did ---- */
+
+static void batch_ok(struct runner *r) {
+  struct pace *p = &r->pace;
+  const struct batch *b = &r->writer.b;
+  struct counters *n = &r->env.n;
+  p->pause_us = p->again_us = 0;
+  p->n_retry = 0;
+  if (p->limit != SIZE_MAX) p->limit = p->limit < LIMIT_BATCH_ROWS ? p->limit * 2 : SIZE_MAX; /* a bad event was found or is gone */
+  bool wrote = b->n_flow + b->n_task + b->n_key > 0;
+  if (wrote) lease_ok(&r->lease); /* else nothing was sent, the fence neither */
+  if (wrote) watch_ok(&r->watch, r->env.boot_us);
+  after_commit(r);
+  env_count(&n->batches);
+  atomic_fetch_add_explicit(&n->events, r->taken, memory_order_relaxed);
+  atomic_fetch_add_explicit(&n->rows, b->n_task + b->n_node + b->n_flow, memory_order_relaxed);
+  atomic_store_explicit(&n->cached_runs, (uint32_t)r->cache.by_key.n, memory_order_relaxed);
+  events_over(r);
+}
+
+void batch_resolve(struct runner *r) {
+  bool committed = false;
+  enum store_rc rc = store_resolve(r->env.store, r->writer.b.id, &committed);
+  if (rc != STORE_OK) { runner_store_failed(r, STORE_UNKNOWN); return; }
+  env_count(&r->env.n.unknown);
+  log_warn("runner.commit_resolved", L_INT("batch", r->writer.b.id), L_INT("committed", committed));
+  r->pace.in_doubt = false;
+  r->answers.in_doubt = 0;
+  if (committed) { batch_ok(r); return; }
+  batch_undo(r);
+  if (r->events.n > 0) result_restore(&r->events.v[0]);
+}
+
+/* ---- one batch ---- */
+
+/* Large flows go on, one slice each, while the budget lasts. */
+static enum store_rc slices(struct runner *r) {
+  enum store_rc rc = STORE_OK;
+  for (size_t n = r->cache.slices.n; n > 0 && rc == STORE_OK && stepper_has_budget(&r->step); n--) rc = step_slice(&r->step, cache_slice_now(&r->cache));
+  return rc;
+}
+
+/* What was decided on a cached run, and changed nothing, was decided right only if its row is still the same: else a loss
+ * or a result that a stale memory calls late is dropped for ever. Runs that changed are checked by the write itself. */
+static enum store_rc confirm(struct runner *r) {
+  size_t n = 0, cap = 0;
+  int64_t *fi = NULL;
+  for (struct cached *c = cache_newest(&r->cache); c != NULL && c->touched == r->env.batch_no; c = cache_older(&r->cache, c))
+    if (c->run->eff == 0 && c->locked != r->env.batch_no) *WR_PUSH(fi, n, cap) = c->run->fi;
+  if (n == 0) return STORE_OK;
+  struct flow_row *row = arena_zalloc(&r->env.mem, n * sizeof *row);
+  uint8_t *got = arena_zalloc(&r->env.mem, n);
+  qsort(fi, n, sizeof *fi, wr_by_id);
+  enum store_rc rc = store_lock(r->env.store, fi, n, row, got);
+  for (size_t i = 0; rc == STORE_OK && i < n; i++)
+    if (got[i] != 1 || row[i].version != cache_get(&r->cache, fi[i])->run->version) rc = STORE_STALE;
+  free(fi);
+  return rc;
+}
+
+static enum store_rc batch_write(struct runner *r) {
+  bool any;
+  enum store_rc rc = r->env.single ? STORE_OK : confirm(r);
+  if (rc == STORE_OK) rc = rows_make(r, &any);
+  if (rc != STORE_OK) return rc;
+  if (!any) { /* nothing changed: refusals, late reports */
+    store_rollback(r->env.store);
+    return STORE_OK;
+  }
+  lease_sent(&r->lease);
+  if (!answers_send(&r->answers, r->taken)) return STORE_STALE; /* a client took a request back: the batch is made again, without it */
+  beat(r);
+  rc = store_write(r->env.store, &r->writer.b);
+  if (rc == STORE_OK) beat(r);
+  return rc == STORE_OK ? store_commit(r->env.store) : rc;
+}
+
+static enum store_rc batch_make(struct runner *r) {
+  struct events *l = &r->events;
+  enum store_rc rc = store_begin(r->env.store, &r->env.defs_version);
+  size_t most = events_wanted(r);
+  if (rc == STORE_OK) rc = keys_load(&r->keys, l->v, most);
+  if (rc == STORE_OK) rc = load_batch(&r->loader, l, most);
+  for (r->taken = 0; rc == STORE_OK && r->taken < most && stepper_has_budget(&r->step); r->taken++) {
+    if (r->taken % BEAT_EVENTS == 0) beat(r);
+    rc = handle_event(r, &l->v[r->taken]);
+  }
+  if (rc == STORE_OK && r->pace.limit == SIZE_MAX && (most == 0 || !l->v[0].wait.alone)) rc = slices(r);
+  return rc == STORE_OK ? batch_write(r) : rc;
+}
+
+void batch_turn(struct runner *r) {
+  r->env.batch_no++;
+  arena_reset(&r->env.mem);
+  loader_begin(&r->loader);
+  keys_forget(&r->keys);
+  stepper_begin(&r->step);
+  r->writer.b.n_flow = r->writer.b.n_task = 0;
+  enum store_rc rc = batch_make(r);
+  if (rc == STORE_OK) batch_ok(r);
+  else batch_failed(r, rc);
+}

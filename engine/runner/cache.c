@@ -1,0 +1,185 @@
+/* Cached runs: cache.h. */
+#include "cache.h"
+
+static size_t params_bytes(const struct params *p) { return p ? sizeof *p + strlen(p->text) + 1 : 0; }
+
+/* All of it, though pages of a large flow whose nodes have not begun take no memory yet. */
+static size_t bytes_of(const struct cached *e) {
+  const struct dag *d = e->run->dag;
+  return sizeof *e + sizeof *e->run + (run_alone(e->run) ? 32 : 256) + (d->n + 1u) * sizeof *e->run->node +
+         (d->n_task + 1u) * sizeof *e->run->task + params_bytes(e->params);
+}
+
+void cache_init(struct cache *c, struct env *env, struct events *events, struct timers *flow_timers, size_t most_bytes) {
+  *c = (struct cache){.env = env, .events = events, .flow_timers = flow_timers, .one = dag_one()};
+  budget_init(&c->flows, most_bytes);
+  budget_init(&c->alone, most_bytes);
+}
+
+static struct budget *budget_of(struct cache *c, const struct cached *e) { return run_alone(e->run) ? &c->alone : &c->flows; }
+static struct cached *of_item(struct budget_item *it) { return (struct cached *)(void *)it; }
+
+static void free_entry(struct cached *e) {
+  run_free(e->run);
+  def_flow_unref(e->flow);
+  def_task_unref(e->task);
+  params_unref(e->params);
+  free(e);
+}
+
+void cache_done(struct cache *c) {
+  const struct map64_slot *s;
+  for (size_t i = 0; (s = map64_next(&c->by_key, &i)) != NULL;) free_entry(s->val);
+  map64_done(&c->by_key);
+  free(c->slices.v);
+  free(c->parked.v);
+  dag_unref(c->one);
+}
+
+void cache_check(const struct cache *c) {
+  const struct map64_slot *s;
+  size_t flows = 0, alone = 0, sliced = 0;
+  for (size_t i = 0; (s = map64_next(&c->by_key, &i)) != NULL;) {
+    const struct cached *e = s->val;
+    wr_assert(cached_key(e) == s->key && (e->task != NULL) == run_alone(e->run) && (e->flow != NULL) != run_alone(e->run));
+    *(run_alone(e->run) ? &alone : &flows) += e->used.bytes;
+    sliced += e->in_slices;
+  }
+  wr_assert(flows == c->flows.bytes && alone == c->alone.bytes && sliced == c->slices.n);
+}
+
+struct cached *cache_get(const struct cache *c, int64_t key) { return map64_get(&c->by_key, key); }
+
+void cache_touch(struct cache *c, struct cached *e) {
+  e->touched = c->env->batch_no;
+  budget_use(budget_of(c, e), &e->used);
+}
+
+struct cached *cache_use(struct cache *c, int64_t key) {
+  struct cached *e = cache_get(c, key);
+  if (e && e->touched != c->env->batch_no) cache_touch(c, e);
+  return e;
+}
+
+static struct cached *cache_add(struct cache *c, struct run *run, struct params *params) {
+  struct cached *e = wr_new(struct cached);
+  e->run = run;
+  e->params = params;
+  e->touched = c->env->batch_no;
+  (void)map64_put(&c->by_key, cached_key(e), e);
+  budget_add(budget_of(c, e), &e->used, bytes_of(e));
+  return e;
+}
+
+struct cached *cache_add_flow(struct cache *c, struct run *run, struct flow_def *def, struct params *params) {
+  struct cached *e = cache_add(c, run, params);
+  e->flow = def;
+  if (run->due_us != 0) timers_set(c->flow_timers, run->fi, run->fi, run->due_us);
+  return e;
+}
+
+struct cached *cache_add_alone(struct cache *c, struct run *run, struct task_def *def, struct params *params) {
+  struct cached *e = cache_add(c, run, params);
+  e->task = def;
+  e->bind = (struct task_bind){&def->policy, def->version};
+  run->bind = &e->bind;
+  return e;
+}
+
+static void slice_forget(struct cache *c, struct cached *e) {
+  size_t k = 0;
+  for (size_t i = 0; i < c->slices.n; i++)
+    if (c->slices.v[i] != e) c->slices.v[k++] = c->slices.v[i];
+  c->slices.n = k;
+  e->in_slices = false;
+}
+
+void cache_drop(struct cache *c, struct cached *e) {
+  if (e->in_slices) {
+    slice_forget(c, e);
+    events_add(c->events, (struct ev){.kind = EV_MORE, .fi = e->run->fi}); /* loads it again */
+  }
+  if (!run_alone(e->run) && !e->run->row) timers_stop(c->flow_timers, e->run->fi); /* it was never stored; else the timer stays, whoever is cached */
+  (void)map64_del(&c->by_key, cached_key(e));
+  budget_remove(budget_of(c, e), &e->used);
+  free_entry(e);
+}
+
+void cache_drop_flows(struct cache *c) {
+  for (struct cached *e; (e = cache_newest(c)) != NULL;) cache_drop(c, e);
+}
+
+/* ---- the end of a batch ---- */
+
+static struct cached *newest_of(const struct budget *b) { return b->ends.older == &b->ends ? NULL : of_item(b->ends.older); }
+static struct cached *older_of(const struct budget *b, const struct cached *e) { return e->used.older == &b->ends ? NULL : of_item(e->used.older); }
+
+struct cached *cache_newest(const struct cache *c) { return newest_of(&c->flows); }
+struct cached *cache_older(const struct cache *c, const struct cached *e) { return older_of(&c->flows, e); }
+
+static void undo_kind(struct cache *c, const struct budget *b) {
+  for (struct cached *e = newest_of(b), *next; e != NULL && e->touched == c->env->batch_no; e = next) {
+    next = older_of(b, e);
+    if (e->sliced == c->env->batch_no && !e->in_slices) events_add(c->events, (struct ev){.kind = EV_MORE, .fi = e->run->fi});
+    cache_drop(c, e);
+  }
+}
+
+void cache_undo(struct cache *c) {
+  undo_kind(c, &c->alone);
+  undo_kind(c, &c->flows);
+}
+
+/* Its row says what is left of it. */
+static void park(struct cache *c, struct cached *e) {
+  slice_forget(c, e);
+  *WR_PUSH(c->parked.v, c->parked.n, c->parked.cap) = e->run->fi;
+}
+
+static bool cache_over(const struct cache *c) { return c->flows.bytes + c->alone.bytes > c->flows.most; }
+
+/* The oldest go, those of the batch last, which may be more than all the cache may hold. Two flows stay, however
+ * large: the newest, and of those that go on in slices the one whose turn is next. */
+static void evict(struct cache *c) {
+  for (struct budget_item *it = budget_oldest(&c->alone), *next; it != NULL && cache_over(c) && c->alone.bytes > c->flows.most / 4; it = next) {
+    next = budget_newer(&c->alone, it);
+    cache_drop(c, of_item(it));
+  }
+  for (struct budget_item *it = budget_oldest(&c->flows), *next; it != NULL && cache_over(c); it = next) {
+    struct cached *e = of_item(it);
+    next = budget_newer(&c->flows, it);
+    if (e == cache_newest(c) || (c->slices.n > 0 && e == c->slices.v[0])) continue;
+    if (e->in_slices) park(c, e);
+    cache_drop(c, e);
+  }
+}
+
+void cache_committed(struct cache *c) {
+  for (struct cached *e = newest_of(&c->alone), *next; e != NULL && e->touched == c->env->batch_no; e = next) {
+    next = older_of(&c->alone, e);
+    e->stored_epoch = e->run->task[0].t.epoch;
+    e->stored_state = e->run->task[0].t.state;
+    if (flow_final((enum flow_state)e->run->state) || !c->env->single) cache_drop(c, e);
+  }
+  evict(c);
+}
+
+/* ---- slices ---- */
+
+void cache_slice_later(struct cache *c, struct cached *e) {
+  if (e->in_slices) return;
+  e->in_slices = true;
+  *WR_PUSH(c->slices.v, c->slices.n, c->slices.cap) = e;
+}
+
+struct cached *cache_slice_now(struct cache *c) {
+  struct cached *e = c->slices.v[0];
+  memmove(c->slices.v, c->slices.v + 1, --c->slices.n * sizeof *c->slices.v);
+  e->in_slices = false;
+  e->sliced = c->env->batch_no;
+  return e;
+}
+
+void cache_unpark(struct cache *c) {
+  if (c->parked.n > 0 && c->slices.n == 0) events_add(c->events, (struct ev){.kind = EV_MORE, .fi = c->parked.v[--c->parked.n]});
+}

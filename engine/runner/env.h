@@ -1,0 +1,52 @@
+/* What every part of a runner sees: its store and ports, who this node is, what time the turn began, scratch memory of the batch.
+ * runner.c writes it (lease_join() the incarnation); the parts read it. The runner thread's, but what is atomic and boot_now().
+ * What never happens: a part that reads a clock of its own, or calls a port that is not given. */
+#ifndef RUNNER_ENV_H
+#define RUNNER_ENV_H
+#include <stdatomic.h>
+#include "clock.h"
+#include "limits.h"
+#include "log.h"
+#include "mem.h"
+#include "runner.h"
+
+#define RENEW_PART 6                  /* a renewal each lease/6 */
+#define HINT_AGE_US 10000000          /* a QUEUED row this old gets its hint again */
+#define PAGE 1000                     /* live rows of one look */
+
+/* Figures for /readyz and tests; any thread reads them. */
+struct counters { _Atomic uint64_t batches, events, rows, retries, stale, unknown, late; _Atomic uint32_t cached_runs; };
+
+struct env {
+  struct store *store;
+  struct defs *defs;
+  struct runner_ports ports;
+  bool single;                        /* no other node works on this store */
+  bool own_only;                      /* touches only what was started here */
+  bool draining;                      /* as of this turn */
+  int64_t me;                         /* incarnation */
+  int64_t own_fi;                     /* own_only: the flow that was started here last; 0 = none so far */
+  int64_t lease_us;
+  int64_t wall_us, boot_us;           /* of this turn; wall is the time that all nodes share and never runs backwards */
+  uint64_t batch_no;                  /* of the batch under way, or the last one */
+  int64_t defs_version;               /* read in that batch */
+  uint64_t rnd;                       /* of pauses */
+  struct arena mem;                   /* of the batch, or of the look at live rows under way */
+  atomic_bool news;                   /* what this node tells of itself may have changed: tell.h */
+  struct counters n;
+};
+
+static inline int64_t env_now(const struct env *e) { return e->ports.boot_now ? e->ports.boot_now(e->ports.ctx) : clock_boot_us(); }
+static inline uint64_t env_rnd(struct env *e, int64_t below) { return rand_next(&e->rnd) % (uint64_t)below; }
+static inline void env_count(_Atomic uint64_t *n) { atomic_fetch_add_explicit(n, 1, memory_order_relaxed); }
+
+/* The queue of this process's memory is pulled by the runner itself; any other has pollers. */
+static inline bool env_pulls(const struct env *e) { return e->ports.pull != NULL; }
+static inline size_t env_backlog(const struct env *e, int slot) {
+  return e->ports.backlog ? e->ports.backlog(e->ports.ctx, (enum slot_class)slot) : 0;
+}
+static inline bool env_push(const struct env *e, int slot, const struct hint *h, size_t n) {
+  return e->ports.push && e->ports.push(e->ports.ctx, (enum slot_class)slot, h, n);
+}
+static inline uint8_t slot_bit(int slot) { return (uint8_t)(1u << slot); }
+#endif

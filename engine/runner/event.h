@@ -1,0 +1,69 @@
+/* What happens to flows and tasks, and the one list of it: every part of the runner appends, the batch takes from its front
+ * (batch.c). The lowest room of the runner: it knows nobody. The runner thread's.
+ * What never happens: an event leaves the list before its batch has committed, or it was answered. */
+#ifndef RUNNER_EVENT_H
+#define RUNNER_EVENT_H
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include "attempt.h"
+#include "mem.h"
+#include "runner.h"
+
+enum ev_kind { EV_RESULT, EV_TIMEOUT, EV_REQ, EV_HINT, EV_DUE, EV_LOST, EV_FLOW_TIMEOUT, EV_MORE };
+
+/* Where a hint comes from says where it goes when its task cannot be claimed here. */
+enum hint_from {
+  HINT_POPPED,        /* by a poller: back behind the others */
+  HINT_PULLED,        /* from the queue in memory, class `slot`: the same */
+  HINT_RESENT,        /* the reconciler found its row, which is old enough for another hint: into the queue */
+  HINT_RESENT_EARLY,  /* the same, before the turn of its age: because the lists are empty */
+  HINT_REFILL,        /* found to fill the queues of the classes `refill`: into the queue, or nowhere */
+  HINT_ROWS           /* this node looks into the rows for itself: nowhere */
+};
+
+/* What becomes of an event once its batch has committed. */
+enum ev_then {
+  THEN_OVER,
+  THEN_LATER,         /* its flow is held elsewhere: it comes again after a pause */
+  THEN_AGAIN,         /* it only has to be read anew: it comes with the next batch */
+  THEN_KEPT           /* its flow is set aside: quarantine.c keeps it */
+};
+
+/* How often it had to wait, and how it comes again: later.c. */
+struct ev_wait {
+  int64_t at_us;      /* boot time */
+  uint8_t times;
+  bool alone;         /* in a batch of its own: it failed with others too often */
+};
+
+struct ev {
+  enum ev_kind kind;
+  uint8_t from, slot, refill;         /* EV_HINT: enum hint_from */
+  uint8_t then;                       /* enum ev_then */
+  bool handback;                      /* EV_LOST: it never started, which is no loss */
+  bool slotless;                      /* EV_RESULT: its slot was given back while its flow was set aside */
+  int64_t fi, ti, owner;              /* fi 0: a stand-alone task */
+  uint32_t epoch;
+  struct attempt *a;                  /* EV_RESULT; the event owns it */
+  struct spare *spare;                /* what `a` really says, while a failure stands in for it: quarantine.c */
+  struct req *q;                      /* EV_REQ; NULL once it was answered in doubt */
+  struct ev_wait wait;
+};
+
+/* In which cached run it takes place: its flow, or its stand-alone task. */
+static inline int64_t run_key(int64_t fi, int64_t ti) { return fi != 0 ? fi : -ti; }
+static inline int64_t ev_key(const struct ev *e) { return run_key(e->fi, e->ti); }
+
+struct events { struct ev *v; size_t n, cap; };
+static inline void events_add(struct events *l, struct ev e) { *WR_PUSH(l->v, l->n, l->cap) = e; }
+static inline void events_remove(struct events *l, size_t n) {
+  memmove(l->v, l->v + n, (l->n - n) * sizeof *l->v);
+  l->n -= n;
+}
+static inline void events_done(struct events *l) {
+  for (size_t i = 0; i < l->n; i++) attempt_free(l->v[i].a);
+  free(l->v);
+  *l = (struct events){0};
+}
+#endif

@@ -1,0 +1,133 @@
+/* One event each: results, hints, timers and what the reconciler found, turned into steps of the core. The runner thread's.
+ * What never happens: a report of a former attempt changes anything. */
+#include "runner_int.h"
+
+/* ---- attempts and timers ---- */
+
+static enum task_ev result_kind(const struct attempt *a) {
+  switch (a->end) {
+  case ATTEMPT_OK: return TASK_EV_OK;
+  case ATTEMPT_FAIL: case ATTEMPT_FATAL: return TASK_EV_FAIL;
+  case ATTEMPT_HANDBACK: return TASK_EV_HANDBACK;
+  case ATTEMPT_NONE: case ATTEMPT_LOST: break;
+  }
+  return TASK_EV_LOST;
+}
+
+static void late(struct runner *r, const struct ev *e) {
+  env_count(&r->env.n.late);
+  log_info("runner.late", L_INT("fi", e->fi), L_INT("ti", e->ti), L_INT("epoch", e->epoch), L_INT("kind", e->kind));
+}
+
+/* The run in which e takes place; *c NULL: it is gone, or its flow is set aside. */
+static enum store_rc run_of(struct runner *r, const struct ev *e, struct cached **c) {
+  if (e->fi == 0) return load_alone(&r->loader, e->ti, c);
+  *c = cache_use(&r->cache, e->fi);
+  return STORE_OK;
+}
+
+static enum store_rc task_event(struct runner *r, struct ev *e, struct run_event *ev) {
+  struct cached *c;
+  enum run_rc out = RUN_OK;
+  enum store_rc rc = run_of(r, e, &c);
+  if (rc != STORE_OK || c == NULL) return rc;
+  ev->kind = RUN_EV_TASK;
+  ev->task = run_task_of(c->run, e->ti);
+  if (ev->task == UINT32_MAX) { late(r, e); return STORE_OK; }
+  rc = step_event(&r->step, c, ev, &out);
+  if (rc == STORE_OK && out == RUN_LATE) late(r, e);
+  return rc;
+}
+
+static enum store_rc do_result(struct runner *r, struct ev *e) {
+  struct attempt *a = e->a;
+  struct run_event ev = {.ev = {.kind = result_kind(a), .owner = a->owner, .epoch = a->epoch, .fatal = a->end == ATTEMPT_FATAL, .asked = a->asked},
+                         .pol = &a->policy, .error = a->error};
+  if (a->end == ATTEMPT_OK || a->end == ATTEMPT_FAIL || a->end == ATTEMPT_FATAL) ev.result = a;
+  if (a->error == NULL && ev.ev.kind == TASK_EV_FAIL) ev.error = "Failed.";
+  if (a->error == NULL && ev.ev.kind == TASK_EV_LOST) ev.error = "Lost with its node.";
+  if (!r->env.draining && a->owner == r->env.me && !e->slotless) admission_return(&r->admission, &a->policy);
+  return task_event(r, e, &ev);
+}
+
+static enum store_rc do_flow_timeout(struct runner *r, const struct ev *e) {
+  struct cached *c = cache_use(&r->cache, e->fi);
+  enum run_rc out;
+  if (c == NULL) return STORE_OK;
+  return step_event(&r->step, c, &(struct run_event){.kind = RUN_EV_TIMEOUT, .error = "The flow timed out."}, &out);
+}
+
+static enum store_rc do_more(struct runner *r, const struct ev *e) {
+  struct cached *c = cache_use(&r->cache, e->fi);
+  return c && !flow_final((enum flow_state)c->run->state) ? step_slice(&r->step, c) : STORE_OK;
+}
+
+/* ---- hints ---- */
+
+static void hint_back(struct runner *r, const struct ev *e, uint8_t slot) {
+  const struct hint h = {e->ti, e->fi};
+  if (!env_push(&r->env, slot, &h, 1)) reconciler_refused(&r->reconciler, slot);
+}
+
+/* A hint that fills the queues of other classes: most likely it is in its own queue; if not, it is found when that is empty. */
+static bool fills_others(const struct ev *e, uint8_t slot) { return e->from == HINT_REFILL && e->refill && !(e->refill & slot_bit(slot)); }
+
+/* It is not claimed here, for this reason: where does it go? */
+static void hint_left(struct runner *r, const struct ev *e, uint8_t slot, enum admit why) {
+  if (why == ADMIT_ELSEWHERE) lost_hints_elsewhere(&r->lost, e, slot);
+  else if (!fills_others(e, slot) && e->from != HINT_ROWS) hint_back(r, e, slot);
+}
+
+/* The class of a hint is known only now. */
+static enum store_rc do_hint(struct runner *r, struct ev *e) {
+  struct cached *c;
+  struct task_policy own;
+  const struct task_policy *pol;
+  enum store_rc rc = run_of(r, e, &c);
+  uint32_t task = rc == STORE_OK && c ? run_task_of(c->run, e->ti) : UINT32_MAX;
+  if (task == UINT32_MAX) return rc;
+  rc = step_policy(&r->step, c, task, &own, &pol);
+  if (rc != STORE_OK) return rc;
+  bool others = fills_others(e, pol->slot);
+  if (others && env_pulls(&r->env) && env_backlog(&r->env, pol->slot) > 0) {
+    reconciler_refused(&r->reconciler, pol->slot);
+    return STORE_OK;
+  }
+  enum admit admit = admission_ask(&r->admission, pol, true);
+  if (admit != ADMIT_NOW || (others && !env_pulls(&r->env))) {
+    hint_left(r, e, pol->slot, admit);
+    return STORE_OK;
+  }
+  struct run_event ev = {.ev = {.kind = TASK_EV_CLAIM, .owner = r->env.me}};
+  return task_event(r, e, &ev);
+}
+
+/* ---- all of them ---- */
+
+static enum store_rc dispatch(struct runner *r, struct ev *e) {
+  struct run_event ev = {.ev = {.owner = e->owner, .epoch = e->epoch}};
+  switch (e->kind) {
+  case EV_RESULT: return do_result(r, e);
+  case EV_REQ: return e->q ? handle_request(r, e) : STORE_OK; /* answered while its commit was not known */
+  case EV_HINT: return do_hint(r, e);
+  case EV_FLOW_TIMEOUT: return do_flow_timeout(r, e);
+  case EV_TIMEOUT: ev.ev.kind = TASK_EV_TIMEOUT; return task_event(r, e, &ev);
+  case EV_DUE: ev.ev.kind = TASK_EV_DUE; return task_event(r, e, &ev);
+  case EV_LOST:
+    ev.ev.kind = e->handback ? TASK_EV_HANDBACK : TASK_EV_LOST;
+    ev.error = e->handback ? NULL : "Lost with its node.";
+    return task_event(r, e, &ev);
+  case EV_MORE: return do_more(r, e);
+  }
+  return STORE_OK;
+}
+
+enum store_rc handle_event(struct runner *r, struct ev *e) {
+  if (e->q == NULL && quarantine_waits(&r->quarantine, e->fi)) { /* all else is found in the rows again */
+    if (e->kind == EV_RESULT || e->kind == EV_TIMEOUT) e->then = THEN_KEPT;
+    return STORE_OK;
+  }
+  if (!loader_held(&r->loader, e->fi)) return dispatch(r, e);
+  e->then = THEN_LATER; /* by another node: its turn comes again */
+  return STORE_OK;
+}

@@ -1,0 +1,25 @@
+/* Idempotency keys of a batch: looked up together before anything is locked, known to the requests behind each other in
+ * the batch, written with the rows that they stand for.
+ *
+ * Two requests with one key never both start: in one batch the second sees the first, on one node the next batch sees the
+ * row, and between nodes the store's unique index lets one batch through. A batch without keys costs nothing here.
+ * The runner thread's. What never happens: a key without the rows of its request, or rows without their key. */
+#ifndef RUNNER_KEYS_H
+#define RUNNER_KEYS_H
+#include "env.h"
+#include "event.h"
+#include "store.h"
+
+/* The first three are what store_keys() says. KEY_HELD: by another node just now; KEY_NEW: of this batch. */
+enum key_state { KEY_FREE, KEY_KNOWN, KEY_HELD, KEY_NEW };
+struct batch_key { struct key_write w; enum key_state state; };
+struct keys { struct env *env; struct batch_key *v; size_t n; };  /* of the batch, ascending, in env->mem */
+
+void keys_init(struct keys *k, struct env *env);
+void keys_forget(struct keys *k);                                    /* the batch is over */
+/* Of the events e[0..n). */
+enum store_rc keys_load(struct keys *k, const struct ev *e, size_t n) WR_MUST;
+/* True: the request of e is replayed, refused, or put off: there is nothing left to do. */
+bool keys_answer(const struct keys *k, struct ev *e);
+void keys_take(struct keys *k, const struct req *q, int64_t first_id, uint32_t n);    /* q made these rows */
+#endif

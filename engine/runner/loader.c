@@ -1,0 +1,339 @@
+/* Reads rows into the cache: loader.h. */
+#include "loader.h"
+#include "defs.h"
+
+#define CHILDREN_AHEAD 64             /* of a node that may end: read with it */
+
+void loader_init(struct loader *l, struct env *env, struct cache *cache, struct quarantine *quarantine) {
+  *l = (struct loader){.env = env, .cache = cache, .quarantine = quarantine};
+}
+
+void loader_begin(struct loader *l) { l->n_held = l->n_ahead = 0; }
+
+enum store_rc defs_store_rc(enum wr_rc rc) {
+  switch ((unsigned)rc) {
+  case WR_OK: return STORE_OK;
+  case WR_NOT_FOUND: case WR_INTERNAL: return STORE_BAD; /* it is not there; what is there is not whole */
+  case WR_NO_SPACE: return STORE_NO_SPACE;
+  case WR_DB_UNAVAILABLE: return STORE_DOWN;
+  default: return STORE_RETRY;
+  }
+}
+
+/* ---- a flow's row ---- */
+
+/* Takes def. NULL when the row cannot be understood. */
+static struct cached *from_row(struct loader *l, const struct flow_row *row, struct flow_def *def) {
+  struct run *run = run_new(def->dag, row->fi, (struct run_base){0, 0}, (enum flow_state)row->state);
+  if (row->state >= FLOW__N || row->wish > WISH_TIMEOUT || !run_bases_parse(run, row->bases) ||
+      !run_more_parse(run, row->more ? row->more : "", row->more ? strlen(row->more) : 0)) {
+    run_free(run);
+    def_flow_unref(def);
+    return NULL;
+  }
+  run->version = row->version;
+  run->row = 1;
+  run->wish = row->wish;
+  run->live = row->live;
+  run->failed = row->failed;
+  run->text_error = row->error != NULL && row->error[0] != 0;
+  run->create_us = row->create_us;
+  run->end_us = row->end_us;
+  run->last_us = row->update_us;
+  run->due_us = row->due_us;
+  run_forget(run);
+  struct cached *c = cache_add_flow(l->cache, run, def, row->params ? params_new(row->params) : NULL);
+  c->flow_id = row->flow_id;
+  c->start_us = row->start_us;
+  c->locked = l->env->batch_no;
+  if (!l->env->single) c->shared = SHARED_FOR;
+  if (run->n_more > 0) cache_slice_later(l->cache, c);
+  return c;
+}
+
+/* A row that cannot be: the file is damaged, or somebody wrote into it. */
+static enum store_rc damaged(const struct run *run, const char *what, int64_t id) {
+  log_error("runner.damaged_row", L_INT("fi", run->fi), L_STR("row", what), L_INT("id", id));
+  return STORE_BAD;
+}
+
+static bool put_node(struct run *run, int64_t node, uint16_t base, const struct node_row *row) {
+  return run_load_node(run, node, &(struct run_node){.state = row->state, .base = base, .ok = row->ok, .fail = row->fail,
+    .skip = row->skip, .t_ok = row->t_ok, .t_bad = row->t_bad, .t_open = row->t_open,
+    .t_canceled = row->t_canceled, .start_us = row->start_us, .end_us = row->end_us});
+}
+
+/* ---- a whole run ---- */
+
+/* All rows of one run number, newest run last: later ones replace. */
+static enum store_rc load_run(struct loader *l, struct run *run, uint16_t base) {
+  uint32_t n = run->dag->n, m = run->dag->n_task;
+  struct node_row *nr = wr_calloc((size_t)n + 1, sizeof *nr);
+  struct task_row *tr = wr_calloc((size_t)m + 1, sizeof *tr);
+  size_t got_n = 0, got_t = 0;
+  struct run_base b = run->base[base];
+  enum store_rc rc = store_node_range(l->env->store, b.ni, b.ni + n - 1, nr, n, &got_n);
+  if (rc == STORE_OK) rc = store_task_range(l->env->store, b.ti, b.ti + m - 1, tr, m, &got_t);
+  for (size_t i = 0; rc == STORE_OK && i < got_t; i++)
+    if (!run_load_task(run, tr[i].ti - b.ti, &tr[i].t)) rc = damaged(run, "task_ins", tr[i].ti);
+  for (size_t i = 0; rc == STORE_OK && i < got_n; i++)
+    if (!put_node(run, nr[i].ni - b.ni, base, &nr[i])) rc = damaged(run, "task_node_ins", nr[i].ni);
+  free(nr);
+  free(tr);
+  return rc;
+}
+
+/* At once, where no rival can change it. */
+static bool loads_whole(const struct loader *l, const struct run *run) { return l->env->single && run->dag->n <= WHOLE_NODES; }
+
+static enum store_rc load_whole(struct loader *l, struct run *run) {
+  if (run->dag->n == 0) return STORE_OK;
+  for (uint32_t i = 0; i < run->dag->n; i++) run_load_none(run, i);
+  for (size_t b = 0; b < run->n_base; b++) {
+    enum store_rc rc = load_run(l, run, (uint16_t)b);
+    if (rc != STORE_OK) return rc;
+  }
+  return STORE_OK;
+}
+
+/* ---- some nodes ---- */
+
+/* A node whose row is to be read, as one of the runs of its flow made it. */
+struct want { int64_t ni; struct cached *c; const struct node_row *row; uint32_t node; uint16_t base; };
+struct wants { struct want *v; size_t n, cap; };
+
+static void want_node(struct wants *w, struct cached *c, uint32_t node) {
+  if (run_known(c->run, node)) return;
+  for (size_t b = 0; b < c->run->n_base; b++)
+    *WR_PUSH(w->v, w->n, w->cap) = (struct want){.ni = c->run->base[b].ni + node, .c = c, .node = node, .base = (uint16_t)b};
+}
+
+/* In the order of their ids, each once. */
+static void wants_sort(struct wants *w) {
+  size_t k = 0;
+  qsort(w->v, w->n, sizeof *w->v, wr_by_id);
+  for (size_t i = 0; i < w->n; i++)
+    if (k == 0 || w->v[k - 1].ni != w->v[i].ni) w->v[k++] = w->v[i];
+  w->n = k;
+}
+
+static struct want *want_of(const struct wants *w, int64_t ni) {
+  struct want key = {.ni = ni};
+  return bsearch(&key, w->v, w->n, sizeof *w->v, wr_by_id);
+}
+
+static enum store_rc want_rows(struct loader *l, struct wants *w) {
+  int64_t *ni = arena_alloc(&l->env->mem, w->n * sizeof *ni);
+  struct node_row *row = arena_zalloc(&l->env->mem, w->n * sizeof *row);
+  size_t got = 0;
+  for (size_t i = 0; i < w->n; i++) ni[i] = w->v[i].ni;
+  enum store_rc rc = store_nodes(l->env->store, ni, w->n, row, &got);
+  for (size_t i = 0; rc == STORE_OK && i < got; i++) {
+    struct want *v = want_of(w, row[i].ni);
+    if (v) v->row = &row[i];
+  }
+  return rc;
+}
+
+/* The tasks of those nodes that have a row, each in the run of that row. */
+static enum store_rc want_tasks(struct loader *l, const struct wants *w, struct task_row **row, size_t *got) {
+  size_t m = 0, cap = 0;
+  int64_t *ti = NULL;
+  for (const struct want *v = w->v; v < w->v + w->n; v++) {
+    const struct dag_node *d = &v->c->run->dag->node[v->node];
+    for (uint32_t k = 0; v->row && k < d->n_task; k++) *WR_PUSH(ti, m, cap) = v->c->run->base[v->base].ti + d->task_at + k;
+  }
+  *got = 0;
+  *row = arena_zalloc(&l->env->mem, (m + 1) * sizeof **row);
+  enum store_rc rc = m == 0 ? STORE_OK : store_tasks(l->env->store, ti, m, *row, got);
+  free(ti);
+  return rc;
+}
+
+/* Puts what was read where it belongs, oldest run first: rows come in no order, and ids of two runs stand in none. */
+static enum store_rc put_wants(const struct wants *w, const struct task_row *t, size_t n_task) {
+  size_t bases = 0;
+  for (const struct want *v = w->v; v < w->v + w->n; v++) {
+    run_load_none(v->c->run, v->node);
+    if (v->base >= bases) bases = v->base + 1u;
+  }
+  for (size_t b = 0; b < bases; b++) {
+    for (size_t i = 0; i < n_task; i++) {
+      const struct want *v = want_of(w, t[i].ni);
+      if (v && v->base == b && !run_load_task(v->c->run, t[i].ti - v->c->run->base[b].ti, &t[i].t)) return damaged(v->c->run, "task_ins", t[i].ti);
+    }
+    for (const struct want *v = w->v; v < w->v + w->n; v++)
+      if (v->row && v->base == b && !put_node(v->c->run, v->node, v->base, v->row)) return damaged(v->c->run, "task_node_ins", v->ni);
+  }
+  return STORE_OK;
+}
+
+/* Reads the rows of all these nodes, of all runs of their flows: the newest that has one counts. */
+static enum store_rc load_wants(struct loader *l, struct wants *w) {
+  struct task_row *t;
+  size_t n_task;
+  if (w->n == 0) return STORE_OK;
+  wants_sort(w);
+  enum store_rc rc = want_rows(l, w);
+  if (rc == STORE_OK) rc = want_tasks(l, w, &t, &n_task);
+  return rc == STORE_OK ? put_wants(w, t, n_task) : rc;
+}
+
+enum store_rc load_nodes(struct loader *l, struct cached *c, const uint32_t *node, size_t n) {
+  struct wants w = {0};
+  if (loads_whole(l, c->run) || n == c->run->dag->n) return load_whole(l, c->run);
+  for (size_t i = 0; i < n; i++) want_node(&w, c, node[i]);
+  enum store_rc rc = load_wants(l, &w);
+  free(w.v);
+  return rc;
+}
+
+enum store_rc load_every_node(struct loader *l, struct cached *c) { return load_whole(l, c->run); }
+
+/* ---- the heads of a batch ---- */
+
+/* Is its head to be locked first? One that another node may have touched lately, too: then it never makes the batch stale. */
+static bool head_wanted(const struct loader *l, const struct ev *e) {
+  const struct cached *c = e->fi != 0 ? cache_get(l->cache, e->fi) : NULL;
+  if (c) return c->shared > 0;
+  return e->fi != 0 && (e->q != NULL || !quarantine_waits(l->quarantine, e->fi));
+}
+
+static size_t wanted_heads(struct loader *l, const struct events *e, size_t n, int64_t **out) {
+  int64_t *fi = arena_alloc(&l->env->mem, (n + 1) * sizeof *fi);
+  size_t m = 0, k = 0;
+  for (size_t i = 0; i < n; i++)
+    if (head_wanted(l, &e->v[i])) fi[m++] = e->v[i].fi;
+  qsort(fi, m, sizeof *fi, wr_by_id);
+  for (size_t i = 0; i < m; i++)
+    if (k == 0 || fi[k - 1] != fi[i]) fi[k++] = fi[i];
+  *out = fi;
+  return k;
+}
+
+/* What is cached is right when its version is; else it is made anew. */
+static bool still_right(struct loader *l, const struct flow_row *row) {
+  struct cached *c = cache_get(l->cache, row->fi);
+  if (c == NULL) return false;
+  if (c->run->version != row->version) { cache_drop(l->cache, c); return false; }
+  c->locked = l->env->batch_no;
+  c->shared--;
+  return true;
+}
+
+static enum store_rc load_head(struct loader *l, const struct flow_row *row) {
+  struct flow_def *def;
+  struct wr_err err;
+  if (still_right(l, row)) return STORE_OK;
+  enum wr_rc rc = defs_flow(l->env->defs, row->flow_id, row->flow_version, l->env->defs_version, &def, &err);
+  enum store_rc s = defs_store_rc(rc);
+  if (s != STORE_OK && s != STORE_BAD) return s;
+  struct cached *c = rc == WR_OK ? from_row(l, row, def) : NULL;
+  if (c && !loads_whole(l, c->run)) return STORE_OK;
+  enum store_rc got = c ? load_whole(l, c->run) : STORE_BAD;
+  const char *fault = got == STORE_OK ? run_fault(c->run) : NULL; /* a row may be damaged and still look like one */
+  if (got != STORE_BAD && !fault) return got;
+  if (c) cache_drop(l->cache, c);
+  log_error("runner.unreadable_flow", L_INT("fi", row->fi), L_STR("error", rc != WR_OK ? err.msg : fault ? fault : "Its rows are damaged."));
+  quarantine_put(l->quarantine, row->fi);
+  return STORE_OK;
+}
+
+static enum store_rc load_heads(struct loader *l, const struct events *e, size_t n) {
+  int64_t *fi;
+  size_t m = wanted_heads(l, e, n, &fi);
+  if (m == 0) return STORE_OK;
+  struct flow_row *row = arena_zalloc(&l->env->mem, m * sizeof *row);
+  uint8_t *got = arena_zalloc(&l->env->mem, m);
+  l->held = arena_alloc(&l->env->mem, m * sizeof *l->held);
+  enum store_rc rc = store_lock(l->env->store, fi, m, row, got);
+  for (size_t i = 0; rc == STORE_OK && i < m; i++) {
+    if (got[i] == 2) l->held[l->n_held++] = fi[i];
+    if (got[i] == 1) rc = load_head(l, &row[i]);
+  }
+  return rc;
+}
+
+bool loader_held(const struct loader *l, int64_t fi) {
+  return l->n_held > 0 && bsearch(&fi, l->held, l->n_held, sizeof fi, wr_by_id) != NULL;
+}
+
+/* Nodes that the event is about, and those that may follow. What else a step needs it asks for. */
+static void want_event(const struct loader *l, struct wants *w, const struct ev *e) {
+  struct cached *c = e->fi != 0 ? cache_get(l->cache, e->fi) : NULL;
+  uint32_t task = c && e->ti != 0 && !loads_whole(l, c->run) ? run_task_of(c->run, e->ti) : UINT32_MAX;
+  if (task == UINT32_MAX) return;
+  const struct dag *d = c->run->dag;
+  uint32_t node = dag_node_of_task(d, task);
+  want_node(w, c, node);
+  for (uint32_t k = d->child_at[node]; e->kind == EV_RESULT && k < d->child_at[node + 1] && k < d->child_at[node] + CHILDREN_AHEAD; k++)
+    want_node(w, c, d->child[k]);
+}
+
+static enum store_rc load_ahead(struct loader *l, const struct events *e, size_t n) {
+  struct wants w = {0};
+  for (size_t i = 0; i < n; i++) want_event(l, &w, &e->v[i]);
+  enum store_rc rc = load_wants(l, &w);
+  free(w.v);
+  return rc;
+}
+
+/* ---- stand-alone tasks ---- */
+
+bool loader_reads_alone(const struct loader *l, const struct ev *e) {
+  return e->fi == 0 && e->ti != 0 && e->kind != EV_REQ && !cache_get(l->cache, ev_key(e));
+}
+
+/* Their rows, all at once; load_alone() finds them there. */
+static enum store_rc load_alone_rows(struct loader *l, const struct events *e, size_t n) {
+  int64_t *ti = arena_alloc(&l->env->mem, (n + 1) * sizeof *ti);
+  size_t m = 0;
+  for (size_t i = 0; i < n; i++)
+    if (loader_reads_alone(l, &e->v[i])) ti[m++] = e->v[i].ti;
+  if (m < 2) return STORE_OK;
+  l->ahead = arena_zalloc(&l->env->mem, m * sizeof *l->ahead);
+  enum store_rc rc = store_tasks(l->env->store, ti, m, l->ahead, &l->n_ahead);
+  if (rc == STORE_OK) qsort(l->ahead, l->n_ahead, sizeof *l->ahead, wr_by_id);
+  return rc;
+}
+
+/* The list may move meanwhile: a flow that leaves the cache may add an event. */
+enum store_rc load_batch(struct loader *l, const struct events *e, size_t n) {
+  enum store_rc rc = load_heads(l, e, n);
+  if (rc == STORE_OK) rc = load_ahead(l, e, n);
+  if (rc == STORE_OK) rc = load_alone_rows(l, e, n);
+  return rc;
+}
+
+static enum store_rc from_task_row(struct loader *l, const struct task_row *row, struct cached **out) {
+  struct task_def *def;
+  struct wr_err err;
+  enum store_rc rc = defs_store_rc(defs_task(l->env->defs, row->task_id, row->t.version, l->env->defs_version, &def, &err));
+  if (rc == STORE_BAD)
+    log_error("runner.task_definition", L_INT("ti", row->ti), L_INT("task_id", row->task_id), L_INT("version", row->t.version), L_STR("error", err.msg));
+  if (rc != STORE_OK) return rc;
+  struct run *run = run_load_alone(l->cache->one, row->ti, &row->t);
+  if (run == NULL) {
+    log_error("runner.damaged_row", L_STR("row", "task_ins"), L_INT("id", row->ti));
+    def_task_unref(def);
+    return STORE_OK;
+  }
+  run->create_us = row->create_us;
+  run->last_us = row->update_us;
+  *out = cache_add_alone(l->cache, run, def, row->params ? params_new(row->params) : NULL);
+  (*out)->stored_epoch = row->t.epoch;
+  (*out)->stored_state = row->t.state;
+  return STORE_OK;
+}
+
+enum store_rc load_alone(struct loader *l, int64_t ti, struct cached **out) {
+  struct task_row row = {.ti = ti};
+  size_t got = 1;
+  *out = cache_use(l->cache, run_key(0, ti));
+  if (*out) return STORE_OK;
+  const struct task_row *ahead = l->n_ahead > 0 ? bsearch(&row, l->ahead, l->n_ahead, sizeof row, wr_by_id) : NULL;
+  if (ahead) row = *ahead;
+  enum store_rc rc = ahead ? STORE_OK : store_tasks(l->env->store, &ti, 1, &row, &got);
+  if (rc != STORE_OK || got == 0 || row.ni != 0) return rc;
+  return from_task_row(l, &row, out);
+}

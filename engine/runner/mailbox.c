@@ -1,0 +1,161 @@
+/* What other threads say to the runner: mailbox.h. */
+#include "mailbox.h"
+#include "clock.h"
+#include "cond.h"
+
+#define SLEEP_PIECE_US 60000000
+#define END_LOOK_US 10000             /* so often it is looked whether all is stored, at the end */
+
+void mailbox_init(struct mailbox *m, size_t most_requests) {
+  *m = (struct mailbox){0};
+  m->results_tail = &m->results;
+  ledger_init(&m->reqs, most_requests);
+  pthread_mutex_init(&m->mu, NULL);
+  cond_mono(&m->wake);
+}
+
+void mailbox_done(struct mailbox *m) {
+  for (struct attempt *a; (a = m->results) != NULL;) {
+    m->results = a->next;
+    attempt_free(a);
+  }
+  events_done(&m->box);
+  pthread_cond_destroy(&m->wake);
+  pthread_mutex_destroy(&m->mu);
+}
+
+static void mail_begin(struct mailbox *m) { pthread_mutex_lock(&m->mu); }
+
+/* What was posted is seen by the next turn. */
+static void mail_end(struct mailbox *m) {
+  if (!m->posted) pthread_cond_signal(&m->wake);
+  m->posted = true;
+  pthread_mutex_unlock(&m->mu);
+}
+
+/* ---- any thread ---- */
+
+void mailbox_wake(struct mailbox *m) {
+  mail_begin(m);
+  mail_end(m);
+}
+
+void mailbox_results(struct mailbox *m, struct attempt *list) {
+  if (list == NULL) return;
+  struct attempt *last = list;
+  while (last->next != NULL) last = last->next;
+  mail_begin(m);
+  *m->results_tail = list;
+  m->results_tail = &last->next;
+  mail_end(m);
+}
+
+void mailbox_add(struct mailbox *m, const struct ev *e) {
+  mail_begin(m);
+  events_add(&m->box, *e);
+  mail_end(m);
+}
+
+void mailbox_nudge(struct mailbox *m) {
+  mail_begin(m);
+  m->nudged = true;
+  mail_end(m);
+}
+
+void mailbox_queue(struct mailbox *m, struct queue_news news) {
+  mail_begin(m);
+  m->queue.empty |= news.empty;
+  m->queue.lost |= news.lost;
+  m->queue.away = (uint8_t)((m->queue.away | news.away) & ~news.back);
+  m->queue.back = (uint8_t)((m->queue.back | news.back) & ~news.away);
+  mail_end(m);
+}
+
+void mailbox_drain(struct mailbox *m) {
+  mail_begin(m);
+  m->draining = true;
+  mail_end(m);
+}
+
+void mailbox_stop(struct mailbox *m, int64_t at_mono_us) {
+  pthread_mutex_lock(&m->mu);
+  m->stopping = true;
+  m->stop_at = at_mono_us;
+  pthread_cond_signal(&m->wake);
+  pthread_mutex_unlock(&m->mu);
+}
+
+enum wr_rc mailbox_request(struct mailbox *m, struct req *q, int64_t boot_us, enum wr_rc store) {
+  pthread_mutex_lock(&m->mu);
+  enum wr_rc rc = m->draining ? WR_DRAINING : store;
+  if (rc == WR_OK && !ledger_post(&m->reqs, q, boot_us)) rc = WR_BUSY;
+  if (rc == WR_OK) mail_end(m);
+  else pthread_mutex_unlock(&m->mu);
+  return rc;
+}
+
+enum req_back mailbox_take_back(struct mailbox *m, struct req *q) {
+  pthread_mutex_lock(&m->mu);
+  enum req_back got = ledger_back(&m->reqs, q);
+  pthread_mutex_unlock(&m->mu);
+  return got;
+}
+
+bool mailbox_waits(struct mailbox *m) {
+  pthread_mutex_lock(&m->mu);
+  bool yes = m->posted;
+  pthread_mutex_unlock(&m->mu);
+  return yes;
+}
+
+/* ---- the runner's thread ---- */
+
+static void take_results(struct attempt *list, struct events *to) {
+  for (struct attempt *a = list, *next; a != NULL; a = next) {
+    next = a->next;
+    a->next = NULL;
+    events_add(to, (struct ev){.kind = EV_RESULT, .fi = a->fi, .ti = a->ti, .epoch = a->epoch, .owner = a->owner, .a = a});
+  }
+}
+
+/* All under one lock: a request in it may be taken back at any time. */
+void mailbox_take(struct mailbox *m, struct events *to, struct mail *out) {
+  pthread_mutex_lock(&m->mu);
+  struct attempt *results = m->results;
+  struct events box = m->box;
+  *out = (struct mail){m->nudged, m->draining, m->queue};
+  m->results = NULL;
+  m->results_tail = &m->results;
+  m->box = (struct events){0};
+  m->queue = (struct queue_news){0};
+  m->nudged = m->posted = false;
+  take_results(results, to);
+  for (size_t i = 0; i < box.n; i++) events_add(to, box.v[i]);
+  for (struct req *q = ledger_take(&m->reqs); q != NULL; q = q->next) events_add(to, (struct ev){.kind = EV_REQ, .fi = q->fi, .ti = q->ti, .q = q});
+  pthread_mutex_unlock(&m->mu);
+  free(box.v);
+}
+
+/* The clock of the wait stands still while the machine sleeps, that of the timers does not: a wait for one of them is cut
+ * in pieces, so that it rings within a minute after a suspend. */
+void mailbox_sleep(struct mailbox *m, int64_t until_boot_us) {
+  pthread_mutex_lock(&m->mu);
+  if (until_boot_us == INT64_MAX) {
+    while (!m->posted && !m->stopping) pthread_cond_wait(&m->wake, &m->mu);
+  } else {
+    int64_t left = until_boot_us - clock_boot_us(), most = m->stopping ? END_LOOK_US : SLEEP_PIECE_US;
+    bool stopping = m->stopping;
+    if (left > most) left = most;
+    int64_t at = clock_mono_us() + (left > 0 ? left : 0);
+    while (left > 0 && !m->posted && m->stopping == stopping)
+      if (!cond_until(&m->wake, &m->mu, at)) break;
+  }
+  pthread_mutex_unlock(&m->mu);
+}
+
+bool mailbox_may_end(struct mailbox *m, bool all, bool store_well) {
+  pthread_mutex_lock(&m->mu);
+  bool yes = m->stopping && ((all && !m->posted) || !store_well || clock_mono_us() >= m->stop_at);
+  pthread_mutex_unlock(&m->mu);
+  return yes;
+}

@@ -1,0 +1,53 @@
+/* The runner's mailbox: what other threads say waits here until the runner's turn takes it, and the runner's thread sleeps on
+ * it. Requests are bounded (the ledger); results, timeouts and hints have room that was reserved when their attempt
+ * was claimed or their hint was popped, so they are never refused.
+ *
+ * One mutex guards all of it, the ledger too; `wake` is signalled when it was empty. Any thread posts; the runner's thread
+ * takes and sleeps.
+ * What never happens: the mutex is held over I/O, or two threads take. */
+#ifndef RUNNER_MAILBOX_H
+#define RUNNER_MAILBOX_H
+#include <pthread.h>
+#include "event.h"
+#include "ledger.h"
+
+/* What pollers and pushers say of the queue; bits are classes of slots. */
+struct queue_news { uint8_t empty, lost, away, back; };
+
+struct mailbox {
+  pthread_mutex_t mu;
+  pthread_cond_t wake;
+  bool posted;                        /* something came since the last turn */
+  bool draining, stopping;
+  int64_t stop_at;                    /* stopping: then at the latest; CLOCK_MONOTONIC */
+  struct ledger reqs;                 /* requests that are not answered yet, those not taken last */
+  struct attempt *results, **results_tail;
+  struct events box;                  /* hints and timeouts */
+  bool nudged;
+  struct queue_news queue;
+};
+
+void mailbox_init(struct mailbox *m, size_t most_requests);
+void mailbox_done(struct mailbox *m);
+
+/* ---- any thread ---- */
+void mailbox_wake(struct mailbox *m);                             /* nothing new, but a turn is due */
+void mailbox_results(struct mailbox *m, struct attempt *list);    /* takes the list */
+void mailbox_add(struct mailbox *m, const struct ev *e);
+void mailbox_nudge(struct mailbox *m);
+void mailbox_queue(struct mailbox *m, struct queue_news news);
+void mailbox_drain(struct mailbox *m);
+void mailbox_stop(struct mailbox *m, int64_t at_mono_us);
+/* May it wait? WR_OK, WR_DRAINING, `store`: what the store's state says, or WR_BUSY: the mailbox is full. */
+enum wr_rc mailbox_request(struct mailbox *m, struct req *q, int64_t boot_us, enum wr_rc store);
+enum req_back mailbox_take_back(struct mailbox *m, struct req *q);
+bool mailbox_waits(struct mailbox *m);
+
+/* ---- the runner's thread ---- */
+struct mail { bool nudged, draining; struct queue_news queue; };
+/* Appends what came: results first (they free slots), then hints and timeouts, then requests. */
+void mailbox_take(struct mailbox *m, struct events *to, struct mail *out);
+void mailbox_sleep(struct mailbox *m, int64_t until_boot_us);     /* or until something is posted; INT64_MAX = only then */
+/* Stopping: all was stored that was posted (`all` says so of the rest), it cannot be, or there is no more time. */
+bool mailbox_may_end(struct mailbox *m, bool all, bool store_well);
+#endif

@@ -1,0 +1,81 @@
+/* The safety net: looks at live rows, and appends an event for each that needs one: attempts whose owner is dead, hints that were
+ * lost, times that have come, slices that nobody goes on with (rules 14, 19). It reads pages without locks; each event is
+ * decided again under the lock.
+ *
+ *           at its time                  the last page                  the last page
+ *    IDLE ---------------> TASKS ------------------------> FLOWS ------------------------> IDLE
+ *                            \--- a refill: no queue has room any more, or the last page --/
+ *
+ * A pass goes over all live tasks, then all live flows, a page a turn. What it is for stands in struct pass:
+ *
+ *   RECOVER  the first after a start: every timer is set, every QUEUED row gets its hint
+ *   LOOK     every 10 s (or lease/6) while other nodes may work on this store; on a single-process store only when asked for
+ *   REFILL   the queue in memory has refused hints and has run empty since: QUEUED rows get their hints until it is full
+ *
+ * What the next pass has to do besides waits in struct wanted: timers that were dropped (timers.h) are set again; some flows are
+ * looked at as after a start, because their events were dropped (quarantine.h). Refills and such looks take turns.
+ *
+ * Every node looks for what is lost, its own and what the dead left; one node at a time sends hints again and goes on with
+ * slices: the store says which (the office), and when that node dies the store says another.
+ *
+ * The runner thread's. What never happens: a loop over all rows in one turn; an event for a row that waits in later.c already. */
+#ifndef RUNNER_RECONCILER_H
+#define RUNNER_RECONCILER_H
+#include "admission.h"
+#include "cache.h"
+#include "later.h"
+#include "lease.h"
+
+enum rec_state { REC_IDLE, REC_TASKS, REC_FLOWS };
+enum pass_kind { PASS_RECOVER, PASS_LOOK, PASS_REFILL };
+
+struct pass {
+  enum pass_kind kind;
+  int64_t cursor;                     /* the greatest id seen */
+  int64_t began_us, gap_us;           /* boot time; time since the pass before, and a bit */
+  uint8_t refill;                     /* REFILL: classes that are not full again; bits */
+  bool timers;                        /* sets every timer */
+  bool hints;                         /* sends every hint that is old enough, not only in the turns of its age */
+  struct map64 flows;                 /* looked at as after a start */
+};
+struct wanted {                       /* of the passes to come */
+  struct map64 flows;
+  bool timers;
+  bool hints;                         /* the queue has refused some */
+  uint8_t refill;                     /* classes; bits */
+  bool at_once;                       /* a pass follows the one under way */
+  bool soon;                          /* another look in HINT_AGE_US: something was seen that is not old enough, or waits */
+};
+
+struct reconciler {
+  struct env *env;
+  struct events *events;
+  struct later *later;
+  struct timers *timers, *flow_timers;
+  const struct cache *cache;
+  const struct admission *admission;
+  const struct lease *lease;
+  const struct never_started *never; size_t n_never;
+  enum rec_state state;
+  int64_t at;                         /* IDLE: boot time of the next pass; INT64_MAX = not needed */
+  struct pass pass;
+  struct wanted wanted;
+  bool office;                        /* this node is the one that sends hints again */
+  bool queue_full[SLOT__N];           /* the queue in memory has refused hints */
+};
+
+void reconciler_init(struct reconciler *c, const struct reconciler *parts);  /* parts: the pointers */
+void reconciler_done(struct reconciler *c);
+void reconciler_check(const struct reconciler *c);
+void reconciler_join(struct reconciler *c);               /* a new incarnation: a RECOVER pass is due */
+enum store_rc reconciler_turn(struct reconciler *c) WR_MUST;    /* a page, when a pass is due or under way */
+static inline int64_t reconciler_next(const struct reconciler *c) { return c->at; }
+static inline bool reconciler_busy(const struct reconciler *c) { return c->state != REC_IDLE || c->wanted.flows.n > 0; }
+
+/* ---- what others ask for ---- */
+void reconciler_now(struct reconciler *c);                /* another node has nudged: a pass now */
+void reconciler_refused(struct reconciler *c, int slot);  /* a hint was not pushed */
+void reconciler_emptied(struct reconciler *c);            /* looks at the queues in memory: one that was full may be empty */
+void reconciler_timers(struct reconciler *c);             /* timers were dropped, and their time has come */
+void reconciler_flow(struct reconciler *c, int64_t fi);   /* its events were dropped: look as after a start */
+#endif

@@ -1,0 +1,253 @@
+/* From effects to rows: what the batch writes, and the attempts that will start when it has committed. The runner thread's.
+ *
+ * Everything that can fail is done here, before the write: attempts are made with their definitions, so that after COMMIT OK
+ * nothing is left that could refuse. What never happens: anything outside this process is told. */
+#include "defs.h"
+#include "runner_int.h"
+#include "text.h"
+
+/* ---- texts ---- */
+
+/* errorMsg as stored: cut at a character, with a mark. */
+static const char *error_text(struct runner *r, const char *s) {
+  if (!s || strlen(s) <= LIMIT_ERROR_BYTES) return s;
+  char *t = arena_alloc(&r->env.mem, LIMIT_ERROR_BYTES + 1);
+  text_cut(t, s, LIMIT_ERROR_BYTES);
+  return t;
+}
+
+static const char *batch_text(struct runner *r, struct buf *b) {
+  const char *s = arena_memdup0(&r->env.mem, b->data, b->len);
+  buf_done(b);
+  return s;
+}
+
+/* Which node failed stands before what it says. */
+static const char *flow_error(struct runner *r, const struct eff_flow *e, const struct flow_def *def) {
+  struct buf b = BUF_INIT;
+  if (!e->error || !e->of_node) return error_text(r, e->error);
+  buf_printf(&b, "node %s: %s", def->node[def->dag_node[e->of_node - 1]].key, e->error);
+  return error_text(r, batch_text(r, &b));
+}
+
+static const char *bases_text(struct runner *r, const struct run *run) {
+  struct buf b = BUF_INIT;
+  run_bases_text(run, &b);
+  return batch_text(r, &b);
+}
+
+static const char *more_text(struct runner *r, const struct run *run) {
+  struct buf b = BUF_INIT;
+  if (run->n_more == 0) return NULL;
+  run_more_text(run, &b);
+  return batch_text(r, &b);
+}
+
+/* ---- rows ---- */
+
+static struct cached *cached_of(const struct runner *r, const struct run *run) { return cache_get(&r->cache, run_key(run->fi, run->base[0].ti)); }
+
+/* A stand-alone task has neither a flow nor a node in the store. */
+static void flow_rows(struct runner *r) {
+  struct writer *w = &r->writer;
+  for (size_t i = 0; i < r->step.effects.n_flow; i++) {
+    const struct eff_flow *e = &r->step.effects.flow[i];
+    const struct run *run = e->r;
+    if (run_alone(run)) continue;
+    const struct cached *c = cached_of(r, run);
+    *WR_PUSH(w->b.flow, w->b.n_flow, w->cap_flow) = (struct flow_write){.op = run->row ? ROW_UPDATE : ROW_INSERT,
+      .expect = c->locked == r->env.batch_no ? 0 : run->version,
+      .row = {.fi = run->fi, .flow_id = c->flow_id, .flow_version = c->flow->version, .version = w->b.id, .state = run->state,
+              .wish = run->wish, .run_no = (uint32_t)run->n_base, .live = run->live, .failed = run->failed,
+              .create_us = run->create_us, .start_us = c->start_us, .end_us = run->end_us, .update_us = run->last_us,
+              .due_us = run->due_us, .error = flow_error(r, e, c->flow), .params = c->params ? c->params->text : NULL,
+              .bases = bases_text(r, run), .more = more_text(r, run)}};
+  }
+}
+
+static void node_rows(struct runner *r) {
+  struct writer *w = &r->writer;
+  for (size_t i = 0; i < r->step.effects.n_node; i++) {
+    const struct eff_node *e = &r->step.effects.node[i];
+    const struct run_node *v = &e->r->node[e->node];
+    if (run_alone(e->r)) continue;
+    const struct flow_def *def = cached_of(r, e->r)->flow;
+    *WR_PUSH(w->b.node, w->b.n_node, w->cap_node) = (struct node_write){.op = v->row ? ROW_UPDATE : ROW_INSERT,
+      .row = {.ni = run_ni(e->r, e->node), .fi = e->r->fi, .node_id = def->node_base + def->dag_node[e->node],
+              .run_no = v->base + 1u, .state = v->state, .ok = v->ok, .fail = v->fail, .skip = v->skip, .t_ok = v->t_ok,
+              .t_bad = v->t_bad, .t_open = v->t_open, .t_canceled = v->t_canceled, .create_us = e->r->last_us, .start_us = v->start_us,
+              .end_us = v->end_us, .update_us = e->r->last_us, .error = error_text(r, e->error)}};
+  }
+}
+
+static void result_fields(struct task_write *w, const struct attempt *a) {
+  w->row.exit_code = -1;
+  w->finish = w->row.error != NULL; /* a cancel, a loss: a text, but no attempt that says more */
+  if (a == NULL) return;
+  w->finish = true;
+  w->row.result = a->end == ATTEMPT_OK && w->row.t.state == TASK_SUCCESS ? a->result : NULL;
+  w->row.result_len = w->row.result ? a->result_len : 0;
+  w->row.log = (uint8_t)a->log;
+  w->row.exit_code = a->exit_code;
+  w->row.signal = a->signal;
+  w->row.utime_us = a->utime_us;
+  w->row.stime_us = a->stime_us;
+  w->row.maxrss_kib = a->maxrss_kib;
+  w->row.log_bytes = a->log_bytes;
+  w->row.log_lost = a->log_lost;
+  w->row.log_lost_why = (uint8_t)a->log_lost_why;
+}
+
+/* What stands in the row beside that of a flow's task; its own row is its lock. */
+static void alone_fields(struct task_write *w, const struct cached *c) {
+  w->expect_epoch = c->stored_epoch;
+  w->expect_state = c->stored_state;
+  w->row.ni = 0;
+  w->row.task_id = c->task->task_id;
+  w->row.create_us = c->run->create_us;
+  w->row.params = c->params ? c->params->text : NULL;
+}
+
+static void task_rows(struct runner *r) {
+  struct writer *wr = &r->writer;
+  for (size_t i = 0; i < r->step.effects.n_task; i++) {
+    const struct eff_task *e = &r->step.effects.task[i];
+    const struct run *run = e->r;
+    const struct run_task *t = &run->task[e->task];
+    const struct cached *c = cached_of(r, run);
+    struct task_write *w = WR_PUSH(wr->b.task, wr->b.n_task, wr->cap_task);
+    *w = (struct task_write){.op = t->row ? ROW_UPDATE : ROW_INSERT, .expect_state = -1,
+      .row = {.ti = run_ti(run, e->task), .ni = run_ni(run, dag_node_of_task(run->dag, e->task)), .fi = run->fi,
+              .create_us = run->last_us, .update_us = run->last_us,
+              .end_us = task_final(t->t.state) ? run->last_us : 0, .t = t->t, .error = error_text(r, e->error)}};
+    if (run_alone(run)) alone_fields(w, c);
+    else w->row.task_id = c->flow->ref[e->task].task_id;
+    result_fields(w, e->result);
+  }
+}
+
+/* An attempt that another follows. `result`: what its process left, NULL = nothing. */
+static void attempt_rows(struct runner *r) {
+  struct writer *w = &r->writer;
+  for (size_t i = 0; i < r->step.effects.n_attempt; i++) {
+    const struct eff_attempt *e = &r->step.effects.attempt[i];
+    const struct attempt *a = e->result;
+    *WR_PUSH(w->b.attempt, w->b.n_attempt, w->cap_attempt) = (struct attempt_row){.ti = run_ti(e->r, e->task), .epoch = e->epoch, .owner = e->owner,
+      .start_us = e->start_us, .end_us = e->end_us, .why = task_ev_name(e->why), .error = error_text(r, e->error),
+      .exit_code = a ? a->exit_code : -1, .signal = a ? a->signal : 0};
+  }
+}
+
+static void key_rows(struct runner *r) {
+  struct writer *w = &r->writer;
+  for (size_t i = 0; i < r->keys.n; i++)
+    if (r->keys.v[i].state == KEY_NEW) *WR_PUSH(w->b.key, w->b.n_key, w->cap_key) = r->keys.v[i].w;
+}
+
+/* ---- in the order of their ids ---- */
+
+#define SORT(name, type, field)                                         \
+  static int cmp_##name(const void *a, const void *b) {                 \
+    int64_t x = ((const type *)a)->row.field, y = ((const type *)b)->row.field; \
+    return x < y ? -1 : x > y;                                          \
+  }                                                                     \
+  static void sort_##name(type *v, size_t n) {                          \
+    for (size_t i = 1; i < n; i++)                                      \
+      if (v[i - 1].row.field > v[i].row.field) { qsort(v, n, sizeof *v, cmp_##name); return; } \
+  }
+SORT(flow, struct flow_write, fi)
+SORT(node, struct node_write, ni)
+SORT(task, struct task_write, ti)
+
+/* ---- attempts that will start ---- */
+
+/* WEIR_RUN_KEY: "s<store>:" and what this is in that store; no other database makes the same keys. */
+static char *attempt_key(const struct runner *r, const struct cached *c, uint32_t task) {
+  struct buf key = BUF_INIT;
+  buf_ch(&key, 's');
+  buf_str(&key, store_id(r->env.store));
+  buf_ch(&key, ':');
+  if (run_alone(c->run)) {
+    buf_str(&key, "t:");
+    buf_i64(&key, run_ti(c->run, task));
+    return key.data;
+  }
+  uint32_t node = dag_node_of_task(c->run->dag, task);
+  buf_i64(&key, c->run->fi);
+  buf_ch(&key, ':');
+  buf_str(&key, c->flow->node[c->flow->dag_node[node]].key);
+  buf_ch(&key, ':');
+  buf_i64(&key, task - c->run->dag->node[node].task_at);
+  return key.data;
+}
+
+/* *def: a reference of the definition that the instance is pinned to. */
+static enum store_rc attempt_def(struct runner *r, const struct cached *c, uint32_t task, struct task_def **def) {
+  struct wr_err err;
+  const struct task_ref *ref = run_alone(c->run) ? NULL : &c->flow->ref[task];
+  int64_t version = c->run->task[task].t.version;
+  *def = ref == NULL ? c->task : ref->inl;
+  if (*def) { *def = def_task_ref(*def); return STORE_OK; }
+  enum store_rc rc = defs_store_rc(defs_task(r->env.defs, ref->task_id, version, r->env.defs_version, def, &err));
+  if (rc == STORE_BAD)
+    log_error("runner.task_definition", L_INT("task_id", ref->task_id), L_INT("version", version), L_STR("error", err.msg));
+  return rc;
+}
+
+static enum store_rc make_start(struct runner *r, const struct eff_after *f) {
+  const struct cached *c = cached_of(r, f->r);
+  bool alone = run_alone(f->r);
+  struct task_def *def = NULL;
+  enum store_rc rc = attempt_def(r, c, f->task, &def);
+  if (rc != STORE_OK) return rc;
+  struct attempt *a = wr_new(struct attempt);
+  *a = (struct attempt){.fi = f->r->fi, .ti = run_ti(f->r, f->task), .ni = alone ? 0 : run_ni(f->r, dag_node_of_task(f->r->dag, f->task)),
+    .task = f->task, .epoch = f->epoch, .owner = r->env.me, .def = def, .key = attempt_key(r, c, f->task),
+    .timeout_us = alone ? def->timeout_us : def_timeout_us(&c->flow->ref[f->task], def),
+    .policy = alone ? def->policy : def_policy(&c->flow->ref[f->task], def),
+    .params = c->params ? params_ref(c->params) : NULL, .exit_code = -1, .start_us = f->r->last_us};
+  a->policy.slot = f->slot; /* of this version: the one that the step counted */
+  *r->writer.starts_tail = a;
+  r->writer.starts_tail = &a->next;
+  return STORE_OK;
+}
+
+static enum store_rc make_starts(struct runner *r) {
+  r->writer.starts_tail = &r->writer.starts;
+  for (size_t i = 0; i < r->step.effects.n_after; i++) {
+    const struct eff_after *f = &r->step.effects.after[i];
+    wr_assert(f->kind != AFTER_READY);
+    enum store_rc rc = f->kind == AFTER_START ? make_start(r, f) : STORE_OK;
+    if (rc != STORE_OK) return rc;
+  }
+  return STORE_OK;
+}
+
+enum store_rc rows_make(struct runner *r, bool *any) {
+  struct writer *w = &r->writer;
+  struct batch *b = &w->b;
+  b->n_flow = b->n_node = b->n_task = b->n_attempt = b->n_key = 0;
+  key_rows(r);
+  *any = r->step.effects.n_flow + b->n_key > 0;
+  if (!*any) return STORE_OK;
+  enum store_rc rc = make_starts(r);
+  if (rc != STORE_OK) return rc;
+  b->id = r->env.me << 32 | (int64_t)(++w->seq & 0xffffffff);
+  flow_rows(r);
+  node_rows(r);
+  task_rows(r);
+  attempt_rows(r);
+  sort_flow(b->flow, b->n_flow);
+  sort_node(b->node, b->n_node);
+  sort_task(b->task, b->n_task);
+  return STORE_OK;
+}
+
+void rows_forget(struct runner *r) {
+  struct writer *w = &r->writer;
+  for (struct attempt *a; (a = w->starts) != NULL;) {
+    w->starts = a->next;
+    attempt_free(a);
+  }
+  w->starts_tail = &w->starts;
+}

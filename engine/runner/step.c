@@ -1,0 +1,125 @@
+/* Events meet runs: step.h. */
+#include "step.h"
+#include "defs.h"
+
+void stepper_init(struct stepper *s, struct env *env, struct cache *cache, struct loader *loader, struct admission *admission, uint64_t seed) {
+  *s = (struct stepper){.env = env, .cache = cache, .loader = loader, .admission = admission, .ctx.rnd = seed};
+  s->ctx.out = &s->effects;
+}
+
+void stepper_done(struct stepper *s) {
+  effects_done(&s->effects);
+  free(s->ctx.need);
+}
+
+void stepper_begin(struct stepper *s) {
+  s->ctx.me = s->env->me;
+  s->ctx.budget = LIMIT_BATCH_ROWS;
+}
+
+static enum store_rc feed(struct stepper *s, struct cached *c) {
+  enum store_rc rc = load_nodes(s->loader, c, s->ctx.need, s->ctx.n_need);
+  s->ctx.n_need = 0;
+  return rc;
+}
+
+static enum store_rc bind(struct stepper *s, struct cached *c) {
+  struct wr_err err;
+  if (run_alone(c->run)) return STORE_OK; /* bound to its version when it was made or read */
+  enum wr_rc rc = defs_bind(s->env->defs, c->flow, s->env->defs_version, &c->run->bind, &err);
+  if (rc == WR_OK) return STORE_OK;
+  enum store_rc got = defs_store_rc(rc);
+  if (got == STORE_BAD) log_warn("runner.bind", L_INT("fi", c->run->fi), L_STR("error", err.msg));
+  return got;
+}
+
+static enum store_rc drain(struct stepper *s, struct cached *c) {
+  for (;;) {
+    s->ctx.now_us = s->env->wall_us;
+    enum run_rc rc = run_drain(c->run, &s->ctx);
+    if (rc == RUN_MORE) { cache_slice_later(s->cache, c); return STORE_OK; }
+    if (rc != RUN_NEED) return STORE_OK;
+    enum store_rc got = feed(s, c);
+    if (got != STORE_OK) return got;
+  }
+}
+
+/* The policy of an instance whose task was changed after it was made: it keeps its version, so its class of slots too.
+ * *out stays NULL when that is the version bound now, or nothing is known of it yet. */
+static enum store_rc pinned(struct stepper *s, const struct cached *c, uint32_t task, struct task_policy *own, const struct task_policy **out) {
+  if (run_alone(c->run)) return STORE_OK;
+  const struct task_ref *ref = &c->flow->ref[task];
+  const struct task *t = &c->run->task[task].t;
+  struct task_def *def;
+  struct wr_err err;
+  if (ref->inl || t->state == TASK_NONE || t->version == c->run->bind[task].version) return STORE_OK;
+  enum store_rc rc = defs_store_rc(defs_task(s->env->defs, ref->task_id, t->version, s->env->defs_version, &def, &err));
+  if (rc != STORE_OK) return rc;
+  *own = def_policy(ref, def);
+  *out = own;
+  def_task_unref(def);
+  return STORE_OK;
+}
+
+/* What this step made ready, after[from..], finds capacity or goes to the queue, in the order in which it became so. */
+static void admit_ready(struct stepper *s, size_t from) {
+  for (size_t i = from; i < s->effects.n_after; i++) {
+    const struct eff_after *f = &s->effects.after[i];
+    if (f->kind == AFTER_START) admission_take(s->admission, f->pol); /* its hint was claimed */
+    if (f->kind != AFTER_READY) continue;
+    if (admission_ask(s->admission, f->pol, false) != ADMIT_NOW) run_leave(&s->ctx, i);
+    else if (run_take(&s->ctx, i)) admission_take(s->admission, f->pol);
+  }
+}
+
+enum store_rc step_event(struct stepper *s, struct cached *c, const struct run_event *ev, enum run_rc *out) {
+  struct run_event e = *ev;
+  struct task_policy own;
+  size_t from = s->effects.n_after;
+  enum store_rc rc = bind(s, c);
+  if (rc != STORE_OK) return rc;
+  cache_touch(s->cache, c);
+  for (*out = RUN_NEED; rc == STORE_OK && *out == RUN_NEED;) {
+    if (ev->kind == RUN_EV_TASK && ev->pol == NULL) rc = pinned(s, c, ev->task, &own, &e.pol);
+    if (rc != STORE_OK) break;
+    s->ctx.now_us = s->env->wall_us;
+    *out = run_step(c->run, &e, &s->ctx);
+    if (*out == RUN_NEED) rc = feed(s, c);
+  }
+  if (rc == STORE_OK && *out == RUN_OK) rc = drain(s, c);
+  if (rc == STORE_OK) admit_ready(s, from);
+  return rc;
+}
+
+enum store_rc step_slice(struct stepper *s, struct cached *c) {
+  size_t from = s->effects.n_after;
+  enum store_rc rc = bind(s, c);
+  if (rc != STORE_OK) return rc;
+  cache_touch(s->cache, c);
+  rc = drain(s, c);
+  if (rc == STORE_OK) admit_ready(s, from);
+  return rc;
+}
+
+enum store_rc step_policy(struct stepper *s, struct cached *c, uint32_t task, struct task_policy *own, const struct task_policy **out) {
+  uint32_t node = dag_node_of_task(c->run->dag, task);
+  enum store_rc rc = bind(s, c);
+  if (rc != STORE_OK) return rc;
+  const struct task_policy *now = c->run->bind[task].pol;
+  *out = NULL;
+  if (s->admission->pool[now->slot].free > 0 && !run_known(c->run, node)) rc = load_nodes(s->loader, c, &node, 1);
+  if (rc == STORE_OK) rc = pinned(s, c, task, own, out);
+  if (*out == NULL) *out = now;
+  return rc;
+}
+
+enum store_rc step_blame_kept(struct stepper *s, struct cached *c) {
+  uint32_t node = run_kept_failure(c->run);
+  struct node_row row;
+  size_t got = 0;
+  if (node == UINT32_MAX) return STORE_OK;
+  int64_t ni = run_ni(c->run, node);
+  enum store_rc rc = store_nodes(s->env->store, &ni, 1, &row, &got);
+  if (rc == STORE_OK) run_blame(c->run, &s->ctx, node, got == 1 && row.error ? arena_strdup(&s->env->mem, row.error) : "Failed.");
+  return rc;
+}

@@ -1,0 +1,66 @@
+/* What goes wrong on this node, for the rows and for the API: tell.h. */
+#include "tell.h"
+#include "node_trouble.h"
+
+#define TELL_US 1000000
+
+void tell_init(struct tell *t, struct env *env, struct quarantine *quarantine, struct lease *lease, struct watch *watch) {
+  *t = (struct tell){.env = env, .quarantine = quarantine, .lease = lease, .watch = watch};
+}
+
+void tell_done(struct tell *t) {
+  buf_done(&t->sent);
+  buf_done(&t->next);
+}
+
+int64_t tell_trouble(struct tell *t, struct node_trouble *out) {
+  const struct env *e = t->env;
+  *out = (struct node_trouble){0};
+  if (e->ports.trouble) e->ports.trouble(e->ports.ctx, out);
+  if (out->starts_until_us) out->starts_until_us += store_now(e->store) - clock_boot_us();
+  out->n_aside = quarantine_list(t->quarantine, out->aside, NODE_ASIDE_MAX);
+  return atomic_load(&t->me);
+}
+
+/* ---- the row ---- */
+
+void tell_join(struct tell *t) {
+  atomic_store(&t->me, t->env->me);
+  buf_clear(&t->sent);
+  t->at = 0;
+  atomic_store(&t->env->news, true);
+}
+
+static bool texts_equal(const struct buf *a, const struct buf *b) { return a->len == b->len && (a->len == 0 || memcmp(a->data, b->data, a->len) == 0); }
+
+/* The shared clock moves a little against ours: a pause that ends within the same second is the same. */
+static void compose(struct tell *t) {
+  struct node_trouble now;
+  (void)tell_trouble(t, &now);
+  now.starts_until_us = (now.starts_until_us + 999999) / 1000000 * 1000000;
+  node_trouble_write(&now, &t->next);
+}
+
+enum store_rc tell_turn(struct tell *t) {
+  struct env *e = t->env;
+  if (tell_next(t) > e->boot_us) return STORE_OK;
+  atomic_store(&e->news, false); /* what changes from here on is news again */
+  compose(t);
+  if (texts_equal(&t->sent, &t->next)) return STORE_OK;
+  lease_sent(t->lease);
+  enum store_rc rc = store_tell(e->store, t->next.len ? t->next.data : "");
+  if (rc == STORE_BAD) log_error("runner.tell", L_STR("why", store_why(e->store))); /* a table that is not ours: all else goes on */
+  else if (rc != STORE_OK) {
+    atomic_store(&e->news, true);
+    return rc;
+  }
+  struct buf was = t->sent;
+  t->sent = t->next;
+  t->next = was;
+  t->at = e->boot_us + TELL_US;
+  lease_ok(t->lease);
+  watch_ok(t->watch, env_now(e));
+  return STORE_OK;
+}
+
+int64_t tell_next(const struct tell *t) { return atomic_load(&t->env->news) ? t->at : INT64_MAX; }
