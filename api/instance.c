@@ -15,7 +15,8 @@ static int keep_flow(void *ctx, const struct flow_row *row) {
   return 0;
 }
 
-void instance_none(struct instance *out) {
+/* Of a stand-alone task. */
+static void instance_none(struct instance *out) {
   *out = (struct instance){0};
   arena_init(&out->text, 0);
 }

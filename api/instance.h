@@ -13,7 +13,6 @@ struct instance {
 /* NOT_FOUND: "Flow instance 7 does not exist." Always followed by instance_done(). The caller holds no reader: a thread
  * that asks for a second one may wait for ever for others that do the same. */
 enum wr_rc instance_load(struct call *c, int64_t fi, struct instance *out) WR_MUST;
-void instance_none(struct instance *out); /* of a stand-alone task */
 void instance_done(struct instance *in);
 
 /* A task row with its texts in an arena. */

@@ -40,7 +40,8 @@ void token_new(struct bearer *t) {
   hash_of(t);
 }
 
-bool token_of(struct bearer *t, const char *text) {
+/* False: it is no token. */
+static bool token_of(struct bearer *t, const char *text) {
   if (strlen(text) != AUTH_TOKEN_LEN || strspn(text, "0123456789abcdef") != AUTH_TOKEN_LEN) return false;
   memcpy(t->text, text, sizeof t->text);
   hash_of(t);

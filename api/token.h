@@ -12,7 +12,6 @@ struct bearer { char text[AUTH_TOKEN_LEN + 1], hash[STORE_TOKEN_CHARS + 1]; };
 #define TOKEN_NEXT_FILE "weir.token.new"   /* one that is to take its place */
 
 void token_new(struct bearer *t);
-bool token_of(struct bearer *t, const char *text);            /* false: not a token */
 /* Of DIR: NOT_FOUND where there is none. */
 enum wr_rc token_read(const char *dir, struct bearer *t, struct wr_err *err) WR_MUST;
 /* The one of several that may change the token and its file in DIR - rotations, a server that starts or looks -, until the

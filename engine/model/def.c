@@ -34,7 +34,7 @@ struct flow_def *flow_new(void) {
   return f;
 }
 
-void node_done(struct node_def *n) {
+static void node_done(struct node_def *n) {
   for (uint32_t i = 0; i < n->n_task; i++) def_task_unref(n->task[i]);
   free(n->key);
   free(n->task_id);

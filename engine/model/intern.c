@@ -6,7 +6,7 @@
 #include "clock.h"
 #include "model.h"
 
-struct hash_seed hash_seed(void) {
+static struct hash_seed hash_seed(void) {
   struct hash_seed s;
   rand_secret(&s, sizeof s);
   s.a |= 1;
@@ -20,7 +20,7 @@ static uint64_t fold(uint64_t x, uint64_t y) {
   return (uint64_t)p ^ (uint64_t)(p >> 64);
 }
 
-uint64_t hash_bytes(const struct hash_seed *s, uint64_t h, const void *p, size_t n) {
+static uint64_t hash_bytes(const struct hash_seed *s, uint64_t h, const void *p, size_t n) {
   const char *at = p;
   uint64_t w;
   h = fold(h ^ s->a, n ^ s->b);

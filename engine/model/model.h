@@ -81,7 +81,6 @@ enum wr_rc flow_settings_read(json_t *const *v, const struct jpath *at, struct f
 char *flow_settings_text(json_t *const *v);
 
 struct flow_def *flow_new(void);
-void node_done(struct node_def *n);
 uint32_t node_n_task(const struct node_def *n);
 /* def_flow_compile() without looking for equal inline tasks. CYCLE when there is one. */
 enum wr_rc flow_compile(struct flow_def *f, struct wr_err *err) WR_MUST;
@@ -94,8 +93,6 @@ enum wr_rc graph_reach(const struct flow_def *f, struct wr_err *err) WR_MUST;
 
 /* ---- hashing: keyed, so that no user can choose names that collide ---- */
 struct hash_seed { uint64_t a, b; };
-struct hash_seed hash_seed(void);
-uint64_t hash_bytes(const struct hash_seed *s, uint64_t h, const void *p, size_t n);
 
 /* Node keys -> index. Sized once for n keys; keys stay in flow_def.node. */
 struct keymap { struct keymap_slot *slot; size_t mask; const struct node_def *node; struct hash_seed seed; };

@@ -57,7 +57,8 @@ void exec_refuse(struct worker *w, struct attempt *a, enum attempt_end end, cons
   worker_give_back(w, a);
 }
 
-void exec_finish(struct wx_exec *x) {
+/* Puts it on w->ended. */
+static void exec_finish(struct wx_exec *x) {
   if (x->queued) return;
   x->queued = true;
   x->next = x->w->ended;

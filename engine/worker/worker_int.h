@@ -162,7 +162,6 @@ void exec_hand_back_all(struct worker *w);  /* asks all to end; they come back a
 void exec_log(struct wx_exec *x, int stream, const void *p, size_t n);
 void exec_free_unused(struct worker *w);
 void exec_child_done(struct wx_exec *x, const wx_exit *e);
-void exec_finish(struct wx_exec *x);        /* puts it on w->ended */
 struct log_sum { int64_t stored, lost; enum log_lost why; };
 void exec_log_over(struct wx_exec *x, struct log_sum sum);   /* all that is stored of its log, and is not; finishes it */
 void exec_limit(struct wx_exec *x, int64_t from_us);   /* its run timeout counts from then on, monotonic */
@@ -225,7 +224,6 @@ void logger_free(struct logger *l);         /* writes what there is, ends the th
 struct xlog *xlog_new(struct logger *l, struct wx_exec *x, int64_t cap);
 bool xlog_add(struct xlog *g, uint8_t stream, const void *p, size_t n);  /* false: too much is under way, stop reading */
 void xlog_end(struct xlog *g);              /* no more; exec_log_over() is called when it is stored */
-struct log_sum xlog_sum(const struct xlog *g);   /* so far */
 bool xlog_moves(struct xlog *g);              /* it has grown since it was asked last */
 struct log_sum xlog_leave(struct xlog *g);    /* its attempt waits no longer: what its row says */
 void logger_news(struct worker *w);         /* loop: what the log thread has done */

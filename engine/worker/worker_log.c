@@ -181,7 +181,9 @@ bool xlog_add(struct xlog *g, uint8_t stream, const void *p, size_t n) {
 }
 
 void xlog_end(struct xlog *g) { post_all(g, true); }
-struct log_sum xlog_sum(const struct xlog *g) {
+
+/* So far. */
+static struct log_sum xlog_sum(const struct xlog *g) {
   struct log_sum sum = {atomic_load(&g->stored), atomic_load(&g->lost_all) + atomic_load(&g->dropped), (enum log_lost)atomic_load(&g->lost_why)};
   if (sum.lost && sum.why == LOG_LOST_NONE) sum.why = LOG_LOST_STORE_FAILED;
   return sum;
