@@ -29,7 +29,7 @@ static bool take_hash(struct auth *a, const char *hex) {
 
 static bool whole(const char *hex) { return strspn(hex, "0123456789abcdef") == STORE_TOKEN_CHARS; }
 
-static enum wr_rc look(struct auth *a, struct store_token *t, struct wr_err *err) {
+static enum wr_rc stored_token(struct auth *a, struct store_token *t, struct wr_err *err) {
   struct reader *r = reader_get(a->store, err);
   if (!r) return err->code;
   enum wr_rc rc = reader_token(r, t, err);
@@ -40,7 +40,7 @@ static enum wr_rc look(struct auth *a, struct store_token *t, struct wr_err *err
 /* ---- start ---- */
 
 /* The first one of the installation, or the one that lies here from before; another node may be quicker. */
-static enum wr_rc first(struct auth *a, struct store_token *t, struct wr_err *err) {
+static enum wr_rc first_token(struct auth *a, struct store_token *t, struct wr_err *err) {
   struct bearer mine;
   enum wr_rc rc = token_read(a->dir, &mine, err);
   if (rc == WR_NOT_FOUND) {
@@ -68,7 +68,7 @@ static bool settle(struct auth *a) {
   struct wr_err err;
   int turn = token_turn(a->dir, 0, &err);
   if (turn < 0) return false;
-  bool ok = look(a, &t, &err) == WR_OK && whole(t.hash);
+  bool ok = stored_token(a, &t, &err) == WR_OK && whole(t.hash);
   if (ok) (void)token_settle(a->dir, &t);
   close(turn);
   return ok;
@@ -86,7 +86,7 @@ static void *watch(void *arg) {
     bool stop = a->stop;
     pthread_mutex_unlock(&a->lock);
     if (stop) return NULL;
-    if (look(a, &t, &err) == WR_OK && whole(t.hash) && take_hash(a, t.hash)) {
+    if (stored_token(a, &t, &err) == WR_OK && whole(t.hash) && take_hash(a, t.hash)) {
       log_info("token.changed", L_STR("at", t.host));
       settled = false;
     }
@@ -101,11 +101,11 @@ static enum wr_rc start_watch(struct auth *a, struct wr_err *err) {
 }
 
 /* In our turn: a rotation beside the first start makes its file beside ours. */
-static enum wr_rc begin(struct auth *a, struct wr_err *err) {
+static enum wr_rc auth_begin(struct auth *a, struct wr_err *err) {
   struct store_token t;
   enum wr_rc rc = check_file(a, err);
-  if (!rc) rc = look(a, &t, err);
-  if (!rc && !t.hash[0]) rc = first(a, &t, err);
+  if (!rc) rc = stored_token(a, &t, err);
+  if (!rc && !t.hash[0]) rc = first_token(a, &t, err);
   if (!rc && !whole(t.hash)) rc = wr_err_set(err, WR_STORE_REFUSED, "The token's hash in the database is damaged: weir token rotate.");
   if (rc) return rc;
   (void)take_hash(a, t.hash);
@@ -120,7 +120,7 @@ enum wr_rc auth_start(struct auth *a, struct store *store, const char *dir, stru
   pthread_mutex_init(&a->lock, NULL);
   int turn = token_turn(dir, TOKEN_TURN_US, err);
   if (turn < 0) return err->code;
-  enum wr_rc rc = begin(a, err);
+  enum wr_rc rc = auth_begin(a, err);
   close(turn);
   if (rc) return rc;
   return start_watch(a, err);

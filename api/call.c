@@ -284,7 +284,7 @@ static bool post(struct runner *r, struct req *q) {
   return away && runner_doubt(r) && runner_look(r) && runner_post(r, q);
 }
 
-static void ask(struct call *c, struct req *q) {
+static void ask_runner(struct call *c, struct req *q) {
   struct asked *a = asked_new(c, q);
   enum wr_rc rc = WR_OK;
   if (!post(c->api->o.runner, &a->q)) asked_unref(a); /* the runner's: it has not taken it */
@@ -295,7 +295,7 @@ static void ask(struct call *c, struct req *q) {
 }
 
 enum wr_rc call_post(struct call *c, struct req *q) {
-  ask(c, q);
+  ask_runner(c, q);
   c->page.replayed = q->replayed;
   if (q->rc == WR_OK) return WR_OK;
   c->err = q->err;

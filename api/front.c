@@ -103,7 +103,7 @@ static void put_in(struct front *f, struct conn *c, enum state to) {
   l->n++;
 }
 
-static struct conn *first(struct front *f, enum state s) { return f->list[s].first == NONE ? NULL : &f->conn[f->list[s].first]; }
+static struct conn *list_first(struct front *f, enum state s) { return f->list[s].first == NONE ? NULL : &f->conn[f->list[s].first]; }
 
 static void signal_fd(int fd) {
   uint64_t one = 1;
@@ -153,7 +153,7 @@ static void low_water(struct conn *c, int bytes) {
   c->low = bytes > 1;
 }
 
-static void drop(struct front *f, struct conn *c) {
+static void conn_drop(struct front *f, struct conn *c) {
   close(c->fd); /* which takes it out of the epoll */
   c->fd = -1;
   c->polled = false;
@@ -183,7 +183,7 @@ static void linger(struct front *f, struct conn *c) {
   watch(f, c, C_LINGER, clock_mono_us() + LINGER_US, EPOLLIN | EPOLLRDHUP);
 }
 
-static void refuse(struct front *f, struct conn *c, size_t n, enum wr_rc why) {
+static void conn_refuse(struct front *f, struct conn *c, size_t n, enum wr_rc why) {
   f->o.answer(f->o.ctx, FRONT_SELF, c->fd, f->look[FRONT_SELF], n, why);
   linger(f, c);
 }
@@ -221,16 +221,16 @@ static void look_at_body(struct front *f, struct conn *c, size_t head, bool over
 }
 
 /* What has arrived of a request. over: the client sends no more. */
-static void look(struct front *f, struct conn *c, bool over) {
+static void conn_look(struct front *f, struct conn *c, bool over) {
   int n = peek(f, c, FRONT_SELF);
   if (n == 0) {
-    drop(f, c);
+    conn_drop(f, c);
     return;
   }
   char *p = f->look[FRONT_SELF];
   int head = n > 0 ? head_length(p, (size_t)n, c->seen) : 0;
   if (head == 0 && n > LIMIT_HEADER_BYTES) {
-    refuse(f, c, (size_t)n, WR_HEADERS_TOO_LARGE);
+    conn_refuse(f, c, (size_t)n, WR_HEADERS_TOO_LARGE);
   } else if (head == 0 && !over) {
     if (n > 0) c->seen = (uint16_t)n, low_water(c, n + 1);
     if (!c->polled) poll_it(f, c, EPOLLIN | EPOLLRDHUP | EPOLLET);
@@ -250,7 +250,7 @@ static void read_empty(struct front *f, struct conn *c) {
     ssize_t n = recvfrom(c->fd, junk, sizeof junk, MSG_DONTWAIT, NULL, NULL);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (n > 0) continue;
-    drop(f, c);
+    conn_drop(f, c);
     return;
   }
 }
@@ -261,8 +261,8 @@ static void on_event(struct front *f, uint64_t key, uint32_t events) {
   enum state s = c->age == (uint32_t)(key >> 32) ? (enum state)c->state : C_FREE;
   pthread_mutex_unlock(&f->lock);
   if (s != C_HEAD && s != C_BODY && s != C_LINGER) return; /* of a connection that had this place before */
-  if (events & (EPOLLERR | EPOLLHUP)) drop(f, c);
-  else if (s == C_HEAD) look(f, c, events & EPOLLRDHUP);
+  if (events & (EPOLLERR | EPOLLHUP)) conn_drop(f, c);
+  else if (s == C_HEAD) conn_look(f, c, events & EPOLLRDHUP);
   else if (s == C_BODY) make_ready(f, c, false); /* whole, or cut, or the socket holds no more */
   else read_empty(f, c);
 }
@@ -274,12 +274,12 @@ static bool make_room(struct front *f) {
   pthread_mutex_lock(&f->lock);
   static const enum state order[] = {C_FREE, C_HEAD, C_BODY, C_LINGER, C_PROBE};
   struct conn *c = NULL;
-  for (size_t i = 0; i < sizeof order / sizeof *order && !c; i++) c = first(f, order[i]);
+  for (size_t i = 0; i < sizeof order / sizeof *order && !c; i++) c = list_first(f, order[i]);
   bool room = c != NULL;
   if (c && c->state == C_FREE) c = NULL;
   if (c && c->state == C_PROBE) move_locked(f, c, C_LINGER, 0); /* that its thread does not take it */
   pthread_mutex_unlock(&f->lock);
-  if (c) drop(f, c);
+  if (c) conn_drop(f, c);
   return room;
 }
 
@@ -297,7 +297,7 @@ static void bound_address(struct front *f, uint32_t addr) {
     }
   }
   pthread_mutex_unlock(&f->lock);
-  if (n >= LIMIT_CONNECTIONS_ADDRESS) drop(f, oldest);
+  if (n >= LIMIT_CONNECTIONS_ADDRESS) conn_drop(f, oldest);
 }
 
 static void greet(struct front *f, int fd, uint32_t addr) {
@@ -305,14 +305,14 @@ static void greet(struct front *f, int fd, uint32_t addr) {
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   bound_address(f, addr);
   pthread_mutex_lock(&f->lock);
-  struct conn *c = first(f, C_FREE);
+  struct conn *c = list_first(f, C_FREE);
   c->fd = fd;
   c->addr = addr;
   c->polled = c->late = c->low = false;
   c->seen = 0;
   move_locked(f, c, C_HEAD, clock_mono_us() + HEAD_US);
   pthread_mutex_unlock(&f->lock);
-  look(f, c, false);
+  conn_look(f, c, false);
 }
 
 static void listen_on(struct front *f, bool on) {
@@ -337,7 +337,7 @@ static void pause_accepting(struct front *f, const char *why) {
 static bool knocks(struct front *f) {
   struct pollfd p = {.fd = f->o.listener, .events = POLLIN};
   pthread_mutex_lock(&f->lock);
-  bool full = first(f, C_FREE) == NULL;
+  bool full = list_first(f, C_FREE) == NULL;
   pthread_mutex_unlock(&f->lock);
   return !full || poll(&p, 1, 0) == 1;
 }
@@ -369,7 +369,7 @@ static int64_t next_deadline(struct front *f) {
   int64_t at = f->paused ? f->resume_us : INT64_MAX;
   pthread_mutex_lock(&f->lock);
   for (size_t i = 0; i < sizeof timed / sizeof *timed; i++) {
-    struct conn *c = first(f, timed[i]);
+    struct conn *c = list_first(f, timed[i]);
     if (c && c->at_us < at) at = c->at_us;
   }
   pthread_mutex_unlock(&f->lock);
@@ -379,7 +379,7 @@ static int64_t next_deadline(struct front *f) {
 /* The first of a list whose time is over. One that a thread might take goes to LINGER at once. */
 static struct conn *overdue(struct front *f, enum state s, int64_t now) {
   pthread_mutex_lock(&f->lock);
-  struct conn *c = first(f, s);
+  struct conn *c = list_first(f, s);
   if (c && c->at_us > now) c = NULL;
   if (c && (s == C_READY || s == C_PROBE)) move_locked(f, c, C_LINGER, now + LINGER_US);
   pthread_mutex_unlock(&f->lock);
@@ -389,12 +389,12 @@ static struct conn *overdue(struct front *f, enum state s, int64_t now) {
 static void expire(struct front *f) {
   int64_t now = clock_mono_us();
   struct conn *c;
-  while ((c = overdue(f, C_HEAD, now))) drop(f, c);
+  while ((c = overdue(f, C_HEAD, now))) conn_drop(f, c);
   while ((c = overdue(f, C_BODY, now))) make_ready(f, c, true);
-  while ((c = overdue(f, C_LINGER, now))) drop(f, c);
+  while ((c = overdue(f, C_LINGER, now))) conn_drop(f, c);
   while ((c = overdue(f, C_READY, now)) || (c = overdue(f, C_PROBE, now))) {
     int n = peek(f, c, FRONT_SELF);
-    refuse(f, c, n > 0 ? (size_t)n : 0, WR_BUSY);
+    conn_refuse(f, c, n > 0 ? (size_t)n : 0, WR_BUSY);
   }
   if (f->paused && f->o.listener >= 0 && f->resume_us <= now) listen_on(f, true);
 }
@@ -410,7 +410,7 @@ static bool stopping(struct front *f) {
 
 static struct conn *incomplete(struct front *f) {
   pthread_mutex_lock(&f->lock);
-  struct conn *c = !f->closed ? NULL : first(f, C_HEAD) ? first(f, C_HEAD) : first(f, C_BODY);
+  struct conn *c = !f->closed ? NULL : list_first(f, C_HEAD) ? list_first(f, C_HEAD) : list_first(f, C_BODY);
   pthread_mutex_unlock(&f->lock);
   return c;
 }
@@ -428,7 +428,7 @@ static void close_now(struct front *f) {
   close(f->o.listener);
   f->o.listener = -1;
   f->resume_us = INT64_MAX;
-  while ((c = incomplete(f))) drop(f, c);
+  while ((c = incomplete(f))) conn_drop(f, c);
 }
 
 static void *front_run(void *p) {
@@ -451,8 +451,8 @@ static void *front_run(void *p) {
 
 static struct conn *next_probe(struct front *f, int64_t until_us) {
   pthread_mutex_lock(&f->lock);
-  if (!f->stop && !first(f, C_PROBE)) (void)cond_until(&f->probes, &f->lock, until_us);
-  struct conn *c = f->stop ? NULL : first(f, C_PROBE);
+  if (!f->stop && !list_first(f, C_PROBE)) (void)cond_until(&f->probes, &f->lock, until_us);
+  struct conn *c = f->stop ? NULL : list_first(f, C_PROBE);
   if (c) move_locked(f, c, C_ASKING, 0);
   pthread_mutex_unlock(&f->lock);
   return c;
@@ -479,7 +479,7 @@ int front_ready_fd(const struct front *f) { return f->ready; }
 
 int front_give(struct front *f, struct sockaddr *addr, socklen_t *len) {
   pthread_mutex_lock(&f->lock);
-  struct conn *c = may_give(f) ? first(f, C_READY) : NULL;
+  struct conn *c = may_give(f) ? list_first(f, C_READY) : NULL;
   in_addr_t addr_of = 0;
   int fd = -1;
   if (c) {
@@ -520,7 +520,7 @@ struct front_first front_first(struct front *f, int fd) {
 void front_back(struct front *f, int fd) {
   pthread_mutex_lock(&f->lock);
   struct conn *c = served(f, fd);
-  if (!c) c = first(f, C_SERVED);
+  if (!c) c = list_first(f, C_SERVED);
   wr_assert(c);
   c->fd = -1;
   c->age++;
@@ -531,7 +531,7 @@ void front_back(struct front *f, int fd) {
 
 void front_linger(struct front *f, int fd) {
   pthread_mutex_lock(&f->lock);
-  struct conn *c = f->stop ? NULL : first(f, C_FREE);
+  struct conn *c = f->stop ? NULL : list_first(f, C_FREE);
   if (c) {
     c->fd = fd;
     c->polled = c->late = c->low = false;

@@ -24,7 +24,7 @@ static enum wr_rc save_merged(struct call *c, void *ctx) {
   return rc;
 }
 
-static enum wr_rc save(struct call *c, struct key_write *key) {
+static enum wr_rc task_save(struct call *c, struct key_write *key) {
   struct def_site site = def_site_of(c);
   struct def_env env = def_env_at(&site);
   struct update u = {.env = &env, .key = key};
@@ -53,7 +53,7 @@ static enum wr_rc show_made(struct call *c, const struct key_row *made) {
   return rc;
 }
 
-enum wr_rc h_task_save(struct call *c) { return key_once(c, KEY_TASK, save, show_made); }
+enum wr_rc h_task_save(struct call *c) { return key_once(c, KEY_TASK, task_save, show_made); }
 
 enum wr_rc h_task_get(struct call *c) {
   struct task_def *t = NULL;

@@ -78,7 +78,7 @@ enum head_probe head_probe(const char *p, size_t n) {
 }
 
 /* Ends the word at *p, which must be followed by `by`, and goes behind it. NULL: it is not. */
-static char *word(char **p, char *end, char by) {
+static char *head_word(char **p, char *end, char by) {
   char *w = *p, *stop = w;
   while (stop < end && graph(*stop)) stop++;
   if (stop == end || stop == w || *stop != by) return NULL;
@@ -102,9 +102,9 @@ bool head_cut(char *p, size_t n, struct gate_header header[LIMIT_HEADERS], struc
   if (!head_sound(p, n)) return false;
   char *end = p + n, *version, *query;
   *out = (struct gate_in){.header = header};
-  out->method = word(&p, end, ' ');
-  char *target = out->method ? word(&p, end, ' ') : NULL;
-  version = target ? word(&p, end, '\r') : NULL;
+  out->method = head_word(&p, end, ' ');
+  char *target = out->method ? head_word(&p, end, ' ') : NULL;
+  version = target ? head_word(&p, end, '\r') : NULL;
   if (!version || (strcmp(version, "HTTP/1.1") != 0 && strcmp(version, "HTTP/1.0") != 0)) return false;
   *p++ = '\0';
   query = strchr(target, '?');

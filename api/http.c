@@ -283,7 +283,7 @@ static void req_library(struct http_req *q, struct mg_connection *conn) {
   q->head = ri->request_method && strcmp(ri->request_method, "HEAD") == 0;
 }
 
-static void refuse(struct http_req *q, const struct wr_err *err) {
+static void req_refuse(struct http_req *q, const struct wr_err *err) {
   q->keep = false;
   q->http->o.refuse(q->http->o.ctx, q, err);
 }
@@ -337,7 +337,7 @@ static int begin_request(struct mg_connection *conn) {
   enum wr_rc rc = gate_framing(&q.in, &q.framing, &err);
   if (rc == WR_OK && q.n_head == 0) rc = wr_err_set(&err, WR_BAD_FRAMING, NULL);
   if (rc != WR_OK) {
-    refuse(&q, &err);
+    req_refuse(&q, &err);
   } else {
     q.in.target = ri->local_uri_raw; /* of "http://this-host/path" the path */
     q.unread = q.framing.length != 0;
@@ -367,7 +367,7 @@ static int http_error(struct mg_connection *conn, int status, const char *text) 
   else
     wr_err_set(&err, WR_BAD_REQUEST, "The request is malformed, its headers are too large, or they came too late.");
   q.unread = true;
-  refuse(&q, &err);
+  req_refuse(&q, &err);
   req_done(&q);
   mg_set_user_connection_data(conn, conn);
   return 0;
@@ -394,7 +394,7 @@ static void connection_close(const struct mg_connection *cc) {
     req_library(&q, conn);
     q.unread = true;
     wr_err_set(&err, WR_BAD_REQUEST, "The target of the request must be a path of this server.");
-    refuse(&q, &err);
+    req_refuse(&q, &err);
     req_done(&q);
   }
   if (self->wire.raw.cap > BUFFER_BYTES) buf_done(&self->wire.raw);
@@ -420,7 +420,7 @@ static enum front_then front_answer(void *ctx, enum front_who who, int fd, char 
   if (why != WR_OK) {
     wr_err_set(&err, why, NULL);
     if (why == WR_HEADERS_TOO_LARGE) err.limit = LIMIT_HEADER_BYTES, err.got = (int64_t)n;
-    refuse(&q, &err);
+    req_refuse(&q, &err);
     return FRONT_CLOSE;
   }
   if (!head_cut(head, n, header, &q.in) || gate_framing(&q.in, &q.framing, &err) != WR_OK) return FRONT_PASS;

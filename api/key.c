@@ -7,7 +7,7 @@
 #include "call.h"
 #include "clock.h"
 
-static int add(const char *text, size_t n, void *b) {
+static int text_add(const char *text, size_t n, void *b) {
   buf_add(b, text, n);
   return 0;
 }
@@ -20,7 +20,7 @@ static bool hash(struct call *c) {
   if (ok) {
     buf_add(&b, method, strlen(method) + 1);
     buf_add(&b, path, strlen(path) + 1);
-    if (c->body) ok = json_dump_callback(c->body, add, &b, JSON_COMPACT | JSON_SORT_KEYS) == 0;
+    if (c->body) ok = json_dump_callback(c->body, text_add, &b, JSON_COMPACT | JSON_SORT_KEYS) == 0;
     else buf_str(&b, "{}");
   }
   ok = ok && SHA256((const unsigned char *)b.data, b.len, c->key_hash) != NULL;
@@ -41,7 +41,7 @@ enum wr_rc key_read(struct call *c) {
 }
 
 /* What the key made before: WR_OK, and the answer says that it is replayed; NOT_FOUND: free so far; KEY_REUSED. */
-static enum wr_rc find(struct call *c, enum key_kind kind, struct key_row *out) {
+static enum wr_rc key_find(struct call *c, enum key_kind kind, struct key_row *out) {
   struct reader *r = call_reader(c);
   if (!r) return c->err.code;
   enum wr_rc rc = reader_key(r, c->key, out, &c->err);
@@ -55,14 +55,14 @@ static enum wr_rc find(struct call *c, enum key_kind kind, struct key_row *out) 
 enum wr_rc key_once(struct call *c, enum key_kind kind, key_save_fn *save, key_show_fn *show) {
   struct key_row made;
   if (!c->key[0]) return save(c, NULL);
-  enum wr_rc rc = find(c, kind, &made);
+  enum wr_rc rc = key_find(c, kind, &made);
   if (rc == WR_NOT_FOUND) {
     struct key_write key = {.key = c->key, .row = {.kind = (uint8_t)kind, .create_us = store_now(c->api->o.store)}};
     memcpy(key.row.hash, c->key_hash, sizeof key.row.hash);
     enum wr_rc said = save(c, &key);
     if (said == WR_OK) return said;
     struct wr_err err = c->err;
-    rc = find(c, kind, &made); /* the same request on another connection was faster: that is why this one was refused */
+    rc = key_find(c, kind, &made); /* the same request on another connection was faster: that is why this one was refused */
     if (rc == WR_NOT_FOUND) c->err = err, rc = said;
   }
   return rc == WR_OK ? show(c, &made) : rc;

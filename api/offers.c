@@ -27,7 +27,7 @@ void offers_end(struct offers *o) {
 
 /* ---- reading ---- */
 
-static int keep(void *ctx, const struct node_offer *row) {
+static int offer_keep(void *ctx, const struct node_offer *row) {
   struct offer_set *set = ctx;
   struct node_trouble t;
   if (set->n == OFFERS_MAX) return 1;
@@ -50,7 +50,7 @@ static struct offer_set *read_set(struct store *s) {
   atomic_init(&set->refs, 1);
   set->at_us = clock_mono_us();
   arena_init(&set->text, 0);
-  enum wr_rc rc = reader_offers(r, keep, set, &err);
+  enum wr_rc rc = reader_offers(r, offer_keep, set, &err);
   reader_put(r);
   if (rc == WR_OK) return set;
   offers_put(set);

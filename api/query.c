@@ -14,13 +14,13 @@ struct param { const char *name; unsigned bit; enum kind kind; enum wr_rc code; 
 static bool set_flow_id(struct query *q, const struct value *v) { return text_id(v->s, v->n, &q->flow_id); }
 static bool set_fi(struct query *q, const struct value *v) { return text_id(v->s, v->n, &q->fi); }
 
-static bool word(const struct value *v, const char *w) { return strlen(w) == v->n && memcmp(v->s, w, v->n) == 0; }
+static bool value_is(const struct value *v, const char *w) { return strlen(w) == v->n && memcmp(v->s, w, v->n) == 0; }
 
 /* The exact one. */
 static bool state_word(struct query *q, const struct value *v) {
   q->state = -1;
   for (int s = FLOW_RUNNING; s < FLOW__N; s++)
-    if (word(v, flow_state_name((enum flow_state)s))) q->state = s;
+    if (value_is(v, flow_state_name((enum flow_state)s))) q->state = s;
   return q->state >= 0;
 }
 /* status= may have asked for one already. */
@@ -28,12 +28,12 @@ static bool set_state(struct query *q, const struct value *v) { return q->state 
 static bool set_task_state(struct query *q, const struct value *v) {
   q->state = -1;
   for (int s = TASK_CREATED; s < TASK__N; s++)
-    if (word(v, task_state_name((enum task_state)s))) q->state = s;
+    if (value_is(v, task_state_name((enum task_state)s))) q->state = s;
   return q->state >= 0;
 }
 
 static bool set_stream(struct query *q, const struct value *v) {
-  q->stream = word(v, "stdout") ? WX_STDOUT : word(v, "stderr") ? WX_STDERR : 0;
+  q->stream = value_is(v, "stdout") ? WX_STDOUT : value_is(v, "stderr") ? WX_STDERR : 0;
   return q->stream != 0;
 }
 
@@ -42,7 +42,7 @@ static bool set_status(struct query *q, const struct value *v) {
   static const char *const s2[] = {"RUNNING", "SUCCESS", "FAILED"};
   q->status = 0;
   for (int i = 0; i < 3; i++)
-    if (word(v, s2[i])) q->status = i + 1;
+    if (value_is(v, s2[i])) q->status = i + 1;
   return q->status != 0 || (!(q->has & Q_STATE) && state_word(q, v));
 }
 
@@ -87,8 +87,8 @@ static bool set_offset(struct query *q, const struct value *v) {
 }
 
 static bool set_bool(bool *out, const struct value *v) {
-  *out = word(v, "true");
-  return *out || word(v, "false");
+  *out = value_is(v, "true");
+  return *out || value_is(v, "false");
 }
 static bool set_total(struct query *q, const struct value *v) { return set_bool(&q->total, v); }
 static bool set_nodes(struct query *q, const struct value *v) {
@@ -111,8 +111,8 @@ static bool set_name(struct query *q, const struct value *v) {
 }
 static bool set_type(struct query *q, const struct value *v) { return copy(q->type, sizeof q->type, v); }
 static bool set_runs(struct query *q, const struct value *v) {
-  q->all_runs = word(v, "all");
-  return q->all_runs || word(v, "newest");
+  q->all_runs = value_is(v, "all");
+  return q->all_runs || value_is(v, "newest");
 }
 static bool set_attempt(struct query *q, const struct value *v) {
   return text_i64(v->s, v->n, &q->attempt) && q->attempt >= 1 && q->attempt <= UINT32_MAX;
@@ -143,7 +143,7 @@ void query_init(struct query *q) {
   *q = (struct query){.state = -1, .limit = LIMIT_PAGE_DEFAULT};
 }
 
-static const struct param *find(const char *name, size_t n, unsigned allowed) {
+static const struct param *param_find(const char *name, size_t n, unsigned allowed) {
   for (size_t i = 0; i < N_PARAM; i++)
     if ((params[i].bit & allowed) && strlen(params[i].name) == n && memcmp(params[i].name, name, n) == 0) return &params[i];
   return NULL;
@@ -156,7 +156,7 @@ static enum wr_rc unknown(const char *name, size_t n, unsigned allowed, enum wr_
   return wr_err_set(err, code, "Unknown name %s. Allowed: %s.", wr_err_quote(quoted, name, n), list[0] ? list : "none");
 }
 
-static enum wr_rc set(struct query *q, const struct param *p, const struct value *v, struct wr_err *err) {
+static enum wr_rc param_set(struct query *q, const struct param *p, const struct value *v, struct wr_err *err) {
   char path[40];
   q->has |= p->bit;
   if (p->set(q, v)) return WR_OK;
@@ -187,13 +187,13 @@ static bool decode(struct buf *out, const char *s, size_t n) {
 static enum wr_rc pair(struct query *q, const char *s, size_t n, unsigned allowed, int64_t max_limit, struct wr_err *err) {
   const char *eq = memchr(s, '=', n);
   size_t n_name = eq ? (size_t)(eq - s) : n;
-  const struct param *p = find(s, n_name, allowed);
+  const struct param *p = param_find(s, n_name, allowed);
   if (!p) return unknown(s, n_name, allowed, WR_BAD_FILTER, err);
   if (q->has & p->bit) return wr_err_set(err, WR_BAD_FILTER, "%s appears twice.", p->name);
   struct buf b = BUF_INIT;
   enum wr_rc rc;
   if (!decode(&b, eq ? eq + 1 : s + n, eq ? n - n_name - 1 : 0)) rc = wr_err_set(err, WR_BAD_FILTER, "%s has a wrong %%-sequence.", p->name);
-  else rc = set(q, p, &(struct value){b.data, b.len, max_limit}, err);
+  else rc = param_set(q, p, &(struct value){b.data, b.len, max_limit}, err);
   buf_done(&b);
   return rc;
 }
@@ -230,7 +230,7 @@ static enum wr_rc member(struct query *q, const struct param *p, const json_t *v
     val.n = (size_t)snprintf(number, sizeof number, "%lld", (long long)json_integer_value(v));
     val.s = number;
   }
-  return set(q, p, &val, err);
+  return param_set(q, p, &val, err);
 }
 
 enum wr_rc query_body(struct query *q, const json_t *body, unsigned allowed, int64_t max_limit, struct wr_err *err) {
@@ -238,7 +238,7 @@ enum wr_rc query_body(struct query *q, const json_t *body, unsigned allowed, int
   const char *key;
   json_t *v;
   json_object_foreach(obj, key, v) {
-    const struct param *p = find(key, strlen(key), allowed);
+    const struct param *p = param_find(key, strlen(key), allowed);
     if (!p) return unknown(key, strlen(key), allowed, WR_UNKNOWN_FIELD, err);
     enum wr_rc rc = member(q, p, v, max_limit, err);
     if (rc != WR_OK) return rc;

@@ -18,7 +18,7 @@
 #define NOTE_FILE "weir.token.host"
 #define TURN_AGAIN_US 10000
 
-static enum wr_rc no(struct wr_err *err, const char *dir, const char *why) {
+static enum wr_rc fail_token(struct wr_err *err, const char *dir, const char *why) {
   return wr_err_set(err, WR_FORBIDDEN, "The token file %.160s/" TOKEN_FILE ": %s", dir, why);
 }
 
@@ -55,11 +55,11 @@ static enum wr_rc read_token(const char *dir, const char *name, struct bearer *t
   if (fd < 0) return err->code;
   ssize_t n = fstat(fd, &st) == 0 ? read(fd, text, sizeof text - 1) : -1;
   close(fd);
-  if (n < 0) return no(err, dir, "it cannot be read.");
-  if (st.st_mode & 077) return no(err, dir, "others may read it; chmod 600.");
+  if (n < 0) return fail_token(err, dir, "it cannot be read.");
+  if (st.st_mode & 077) return fail_token(err, dir, "others may read it; chmod 600.");
   text[n] = '\0';
   text[strcspn(text, "\n")] = '\0';
-  return token_of(t, text) ? WR_OK : no(err, dir, "not 64 hexadecimal digits; remove it to get a new one.");
+  return token_of(t, text) ? WR_OK : fail_token(err, dir, "not 64 hexadecimal digits; remove it to get a new one.");
 }
 
 enum wr_rc token_read(const char *dir, struct bearer *t, struct wr_err *err) { return read_token(dir, TOKEN_FILE, t, err); }
@@ -71,7 +71,7 @@ static enum wr_rc write_file(const char *dir, const char *name, const char *text
   snprintf(path, sizeof path, "%s/%s", dir, name);
   (void)unlink(path); /* of one that was cut off */
   int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0) return no(err, dir, strerrordesc_np(errno));
+  if (fd < 0) return fail_token(err, dir, strerrordesc_np(errno));
   bool ok = geteuid() != 0 || (stat(dir, &st) == 0 && fchown(fd, st.st_uid, st.st_gid) == 0);
   errno = ok ? ENOSPC : errno; /* what a write that is cut short does not say */
   ok = ok && write(fd, text, strlen(text)) == (ssize_t)strlen(text) && fsync(fd) == 0;
@@ -79,7 +79,7 @@ static enum wr_rc write_file(const char *dir, const char *name, const char *text
   if (close(fd) != 0 && ok) ok = false, why = errno;
   if (ok) return WR_OK;
   (void)unlink(path);
-  return no(err, dir, strerrordesc_np(why));
+  return fail_token(err, dir, strerrordesc_np(why));
 }
 
 static void sync_dir(const char *dir) {
@@ -98,7 +98,7 @@ static void paths(struct pair *p, const char *dir, const char *from, const char 
 int token_turn(const char *dir, int64_t wait_us, struct wr_err *err) {
   int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) {
-    (void)no(err, dir, strerrordesc_np(errno));
+    (void)fail_token(err, dir, strerrordesc_np(errno));
     return -1;
   }
   int64_t end = clock_mono_us() + wait_us;
@@ -107,7 +107,7 @@ int token_turn(const char *dir, int64_t wait_us, struct wr_err *err) {
       usleep(TURN_AGAIN_US);
       continue;
     }
-    (void)no(err, dir, errno == EWOULDBLOCK ? "another rotation does not end; try again." : strerrordesc_np(errno));
+    (void)fail_token(err, dir, errno == EWOULDBLOCK ? "another rotation does not end; try again." : strerrordesc_np(errno));
     close(fd);
     return -1;
   }
@@ -124,7 +124,7 @@ enum wr_rc token_place(const char *dir, bool replace, struct wr_err *err) {
   struct pair p;
   paths(&p, dir, TOKEN_NEXT_FILE, TOKEN_FILE);
   int rc = replace ? rename(p.from, p.to) : link(p.from, p.to);
-  if (rc != 0) return no(err, dir, strerrordesc_np(errno));
+  if (rc != 0) return fail_token(err, dir, strerrordesc_np(errno));
   if (!replace) (void)unlink(p.from);
   paths(&p, dir, NOTE_FILE, NOTE_FILE);
   (void)unlink(p.from); /* it lies here now */

@@ -27,7 +27,7 @@ struct why *why_open(struct call *c) {
   return w;
 }
 
-static void ask(struct why *w) {
+static void why_ask(struct why *w) {
   const struct call *c = w->c;
   if (w->asked) return;
   w->asked = true;
@@ -37,7 +37,7 @@ static void ask(struct why *w) {
   w->now_us = store_now(c->api->o.store);
 }
 
-static const char *here(struct why *w) {
+static const char *host_here(struct why *w) {
   if (!w->host[0] && gethostname(w->host, sizeof w->host - 1)) snprintf(w->host, sizeof w->host, "?");
   w->host[sizeof w->host - 1] = '\0';
   return w->host;
@@ -48,7 +48,7 @@ void why_close(struct why *w) {
   free(w);
 }
 
-static void put(const struct why *w, const char *code, const char *text) {
+static void why_put(const struct why *w, const char *code, const char *text) {
   j_text(w->c->out, "why", code);
   j_text(w->c->out, "whyText", text);
 }
@@ -81,9 +81,9 @@ static bool stuck(struct why *w, const struct task_row *row) {
     const struct stuck_attempt *s = node_trouble_stuck(t, row->ti, row->t.epoch);
     if (!s) continue;
     snprintf(text, sizeof text, "SIGKILL has not ended %" PRIu32 " of its processes on host %s (pid %lld, \"%s\"%s): the attempt ends, and its slot is free, "
-             "when they do. See there what they wait for, such as a file system that hangs or a frozen cgroup.", s->n, host ? host : here(w),
+             "when they do. See there what they wait for, such as a file system that hangs or a frozen cgroup.", s->n, host ? host : host_here(w),
              (long long)s->pid, s->name, s->n > 1 ? ", is one" : "");
-    put(w, "UNKILLABLE", text);
+    why_put(w, "UNKILLABLE", text);
     return true;
   }
   return false;
@@ -91,7 +91,7 @@ static bool stuck(struct why *w, const struct task_row *row) {
 
 /* ---- its rows are refused ---- */
 
-static bool aside(struct why *w, int64_t fi) {
+static bool set_aside(struct why *w, int64_t fi) {
   const char *host;
   char text[TEXT_BYTES];
   const struct node_trouble *t;
@@ -99,8 +99,8 @@ static bool aside(struct why *w, int64_t fi) {
   for (size_t i = 0; (t = next_trouble(w, &i, &host));) {
     if (!(mine && i == 1) && !node_trouble_aside(t, fi)) continue;
     snprintf(text, sizeof text, "The database refuses what host %s writes for this run: it is set aside there and tried again by itself. "
-             "The log of that server says why (event=runner.quarantined).", host ? host : here(w));
-    put(w, "QUARANTINED", text);
+             "The log of that server says why (event=runner.quarantined).", host ? host : host_here(w));
+    why_put(w, "QUARANTINED", text);
     return true;
   }
   return false;
@@ -131,7 +131,7 @@ static void no_executor(const struct why *w, const char *type, const char *user,
   if (live == 0) snprintf(text, sizeof text, "No node that runs tasks is alive.");
   else if (user) snprintf(text, sizeof text, "%s (%zu) %s run %s as the user %s.", nodes, live, live == 1 ? "cannot" : "can", type, user);
   else snprintf(text, sizeof text, "%s (%zu) %s run %s.", nodes, live, live == 1 ? "cannot" : "can", type);
-  put(w, "NO_EXECUTOR", text);
+  why_put(w, "NO_EXECUTOR", text);
 }
 
 static void starts_paused(const struct why *w, const struct runners *n) {
@@ -140,7 +140,7 @@ static void starts_paused(const struct why *w, const struct runners *n) {
   if (n->can > 1) snprintf(nodes, sizeof nodes, "All %zu nodes that can run it start", n->can);
   snprintf(text, sizeof text, "%s no process for a while, because they could not start one; host %s tries again at %s. Its last start failed: %s", nodes,
            n->host, at, n->cause);
-  put(w, "STARTS_PAUSED", text);
+  why_put(w, "STARTS_PAUSED", text);
 }
 
 static void in_queue(const struct why *w, const struct runners *n, bool process) {
@@ -148,7 +148,7 @@ static void in_queue(const struct why *w, const struct runners *n, bool process)
   if (process) snprintf(slots, sizeof slots, ", with %lld slots for processes in all", (long long)n->slots);
   snprintf(text, sizeof text, "It is ready, and begins when a node that can run it (there %s %zu%s) has a free slot for it.", n->can == 1 ? "is" : "are",
            n->can, slots);
-  put(w, "IN_QUEUE", text);
+  why_put(w, "IN_QUEUE", text);
 }
 
 static void queued(const struct why *w, const struct task_def *def) {
@@ -169,11 +169,11 @@ static void retry(const struct why *w, const struct task_row *row) {
   char text[TEXT_BYTES], at[CLOCK_RFC_LEN];
   clock_rfc3339(at, row->t.due_us);
   snprintf(text, sizeof text, "Attempt %" PRIu32 " failed; the next one is due at %s.", row->t.epoch, at);
-  put(w, "RETRY_LATER", text);
+  why_put(w, "RETRY_LATER", text);
 }
 
 static void canceling(const struct why *w, const struct task_row *row) {
-  put(w, "STOPPING", row->t.end_as == TASK_TIMEOUT
+  why_put(w, "STOPPING", row->t.end_as == TASK_TIMEOUT
       ? "Its run timeout is over: it was asked to end, and what is left of it after its grace is killed."
       : "It was canceled: it was asked to end, and what is left of it after its grace is killed.");
 }
@@ -182,8 +182,8 @@ static void canceling(const struct why *w, const struct task_row *row) {
 
 void why_task(struct why *w, const struct task_row *row, const struct task_def *def) {
   if (task_final(row->t.state)) return;
-  ask(w);
-  if ((row->t.owner != 0 && stuck(w, row)) || (row->fi != 0 && aside(w, row->fi))) return;
+  why_ask(w);
+  if ((row->t.owner != 0 && stuck(w, row)) || (row->fi != 0 && set_aside(w, row->fi))) return;
   switch (row->t.state) {
   case TASK_QUEUED: queued(w, def); break;
   case TASK_RETRY_WAIT: retry(w, row); break;
@@ -195,6 +195,6 @@ void why_task(struct why *w, const struct task_row *row, const struct task_def *
 
 void why_flow(struct why *w, const struct flow_row *row) {
   if (flow_final((enum flow_state)row->state)) return;
-  ask(w);
-  aside(w, row->fi);
+  why_ask(w);
+  set_aside(w, row->fi);
 }

@@ -124,7 +124,7 @@ static void set_many(struct opt_value *v, const char *text, enum opt_from from) 
 }
 
 /* where: how the user called it, for the message. Later sources replace earlier ones. */
-static enum wr_rc set(struct config *c, int id, const char *where, const char *text, enum opt_from from, struct wr_err *err) {
+static enum wr_rc opt_set(struct config *c, int id, const char *where, const char *text, enum opt_from from, struct wr_err *err) {
   const struct opt *o = &table[id];
   struct opt_value *v = &c->v[id];
   int64_t num = 0;
@@ -191,7 +191,7 @@ static enum wr_rc apply_line(struct config *c, const struct line *l, unsigned ve
   if (c->v[id].from == FROM_FILE)
     return wr_err_set(err, WR_BAD_REQUEST, "line %d: \"%s\" appears twice.", l->no, table[id].name);
   snprintf(where, sizeof where, "line %d: %s", l->no, table[id].name);
-  return set(c, id, where, l->value, FROM_FILE, err);
+  return opt_set(c, id, where, l->value, FROM_FILE, err);
 }
 
 static enum wr_rc read_lines(struct config *c, char *text, unsigned verb, struct wr_err *err) {
@@ -299,11 +299,11 @@ static enum wr_rc unknown_flag(const char *arg, int letter, const char *name_of_
 
 typedef enum wr_rc flag_fn(struct config *c, int id, const char *where, const char *value, struct wr_err *err);
 static enum wr_rc set_flag(struct config *c, int id, const char *where, const char *value, struct wr_err *err) {
-  return set(c, id, where, value, FROM_FLAG, err);
+  return opt_set(c, id, where, value, FROM_FLAG, err);
 }
 /* First pass: only what must be known before the others. */
 static enum wr_rc set_early(struct config *c, int id, const char *where, const char *value, struct wr_err *err) {
-  return id == OPT_CONFIG ? set(c, id, where, value, FROM_FLAG, err) : WR_OK;
+  return id == OPT_CONFIG ? opt_set(c, id, where, value, FROM_FLAG, err) : WR_OK;
 }
 
 static enum wr_rc read_flags(struct config *c, unsigned verb, int argc, char **argv, flag_fn *fn, struct wr_err *err) {
@@ -339,7 +339,7 @@ static enum wr_rc read_env(struct config *c, unsigned verb, struct wr_err *err) 
     env_name(name, table[i].name);
     char *text = getenv(name);
     if (!text || !*text) continue;
-    enum wr_rc rc = set(c, i, name, text, FROM_ENV, err);
+    enum wr_rc rc = opt_set(c, i, name, text, FROM_ENV, err);
     if (table[i].traits & OPT_SECRET) wipe(text), unsetenv(name); /* read once; /proc/PID/environ shows it as long as we live */
     if (rc) return rc;
   }
@@ -349,7 +349,7 @@ static enum wr_rc read_env(struct config *c, unsigned verb, struct wr_err *err) 
 enum wr_rc config_load(struct config *c, unsigned verb, int argc, char **argv, struct wr_err *err) {
   memset(c, 0, sizeof *c);
   for (int i = 0; i < OPT__N; i++) {
-    enum wr_rc rc = table[i].def ? set(c, i, table[i].name, table[i].def, FROM_DEFAULT, err) : WR_OK;
+    enum wr_rc rc = table[i].def ? opt_set(c, i, table[i].name, table[i].def, FROM_DEFAULT, err) : WR_OK;
     if (rc) return rc;
   }
   enum wr_rc rc = read_flags(c, verb, argc, argv, set_early, err);

@@ -15,7 +15,7 @@ static const char *const ours[] = {"lock", "id", "weir.token", "weir.token.old",
   "weir.db-log", "weir.db-log-wal", "weir.db-log-shm", "weir.db-log-journal"};
 enum { N_OURS = sizeof ours / sizeof *ours };
 
-static enum wr_rc no(struct wr_err *err, const char *path, const char *why) {
+static enum wr_rc fail_dir(struct wr_err *err, const char *path, const char *why) {
   return wr_err_set(err, WR_FORBIDDEN, "The data directory %.140s %s", path, why);
 }
 
@@ -46,19 +46,19 @@ static bool was_a_servers(int at) {
 static enum wr_rc check(const char *path, int at, const struct identity *id, struct wr_err *err) {
   struct stat st, again, link;
   char why[200];
-  if (fstat(at, &st) != 0 || stat(path, &again) != 0 || lstat(path, &link) != 0) return no(err, path, "cannot be looked at.");
-  if (st.st_dev != again.st_dev || st.st_ino != again.st_ino) return no(err, path, "was replaced meanwhile; start again.");
+  if (fstat(at, &st) != 0 || stat(path, &again) != 0 || lstat(path, &link) != 0) return fail_dir(err, path, "cannot be looked at.");
+  if (st.st_dev != again.st_dev || st.st_ino != again.st_ino) return fail_dir(err, path, "was replaced meanwhile; start again.");
   if (S_ISLNK(link.st_mode) && link.st_uid != 0 && link.st_uid != geteuid() && link.st_uid != st.st_uid)
-    return no(err, path, "is a link that another user has made.");
+    return fail_dir(err, path, "is a link that another user has made.");
   if (st.st_mode & 022) {
     snprintf(why, sizeof why, "can be written by others: chmod go-w %.120s", path);
-    return no(err, path, why);
+    return fail_dir(err, path, why);
   }
   if (id->personal || st.st_uid == id->user.uid) return WR_OK;
   if (st.st_uid == 0 && id->becomes && was_a_servers(at) && fchown(at, id->user.uid, id->user.gid) == 0) return WR_OK;
   if (st.st_uid == 0 && !id->becomes) return WR_OK; /* whether it can be written shows at once */
   snprintf(why, sizeof why, "does not belong to user %.32s: chown %.32s %.100s", id->user.name, id->user.name, path);
-  return no(err, path, why);
+  return fail_dir(err, path, why);
 }
 
 enum wr_rc datadir_open(const char *path, const struct identity *id, struct wr_err *err) {

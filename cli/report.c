@@ -45,7 +45,7 @@ static enum wr_rc log_tail(struct buf *b, struct reader *r, const struct task_ro
   return rc;
 }
 
-static enum wr_rc tasks(struct buf *b, const struct follow *f, int64_t ni, struct defs *defs, struct wr_err *err) {
+static enum wr_rc tasks_json(struct buf *b, const struct follow *f, int64_t ni, struct defs *defs, struct wr_err *err) {
   struct tasks t = {0};
   struct reader *r = reader_get(f->store, err);
   if (!r) return err->code;
@@ -69,13 +69,13 @@ static enum wr_rc tasks(struct buf *b, const struct follow *f, int64_t ni, struc
 }
 
 /* As the API shows it, with its task instances where that has their counts. */
-static enum wr_rc node(struct buf *b, const struct follow *f, uint32_t i, struct defs *defs, struct wr_err *err) {
+static enum wr_rc node_json(struct buf *b, const struct follow *f, uint32_t i, struct defs *defs, struct wr_err *err) {
   const struct follow_node *n = &f->node[i];
   const struct node_row row = {.ni = n->ni, .fi = f->fi, .node_id = f->flow->node_base + i, .run_no = n->run_no, .state = n->state, .error = n->error,
                                .start_us = n->start_us, .end_us = n->end_us, .create_us = n->create_us, .update_us = n->update_us};
   buf_ch(b, '{');
   row_node_fields(b, &row, &f->flow->node[i]);
-  enum wr_rc rc = tasks(b, f, n->ni, defs, err);
+  enum wr_rc rc = tasks_json(b, f, n->ni, defs, err);
   buf_ch(b, '}');
   return rc;
 }
@@ -105,7 +105,7 @@ enum wr_rc report_flow_json(FILE *to, const struct follow *f, struct defs *defs,
   for (uint32_t i = 0, n = 0; i < f->flow->n && !rc; i++) {
     if (!f->node[i].ni) continue; /* START, END */
     if (n++) buf_ch(&b, ',');
-    rc = node(&b, f, i, defs, err);
+    rc = node_json(&b, f, i, defs, err);
     flush_part(to, &b);
   }
   buf_str(&b, "]}");

@@ -87,7 +87,7 @@ static enum wr_rc look_one(struct node *n, struct resumed *s, struct reader *r, 
 }
 
 /* Shows those that have ended since, and forgets them. */
-static enum wr_rc look(struct node *n, struct resumed *s, struct wr_err *err) {
+static enum wr_rc runs_look(struct node *n, struct resumed *s, struct wr_err *err) {
   struct reader *r = reader_get(node_store(n), err);
   if (!r) return err->code;
   enum wr_rc rc = WR_OK;
@@ -127,7 +127,7 @@ int resume(struct node *n, bool json, atomic_int *poked, struct wr_err *err) {
   else if (!rc) tell(&s, "resuming ", "");
   if (!rc && json) fputs("{\"runs\":[", stdout);
   while (!rc && !sig && s.n > 0) {
-    rc = look(n, &s, err);
+    rc = runs_look(n, &s, err);
     if (!rc && s.n > 0) sig = wait_change(poked);
   }
   if (!rc && sig) tell(&s, "stopping; ", " left unfinished: --resume goes on again");

@@ -11,7 +11,7 @@
 
 struct seen { struct task_row *row; size_t n, cap; struct arena text; };
 
-static int keep(void *ctx, const struct task_row *row) {
+static int task_keep(void *ctx, const struct task_row *row) {
   struct seen *s = ctx;
   struct task_row *out = WR_PUSH(s->row, s->n, s->cap);
   *out = *row;
@@ -24,7 +24,7 @@ static enum wr_rc read_tasks(struct follow *f, struct reader *r, uint32_t i, str
   struct follow_node *n = &f->node[i];
   *s = (struct seen){0};
   arena_init(&s->text, 0);
-  enum wr_rc rc = reader_node_tasks(r, n->ni, keep, s, err);
+  enum wr_rc rc = reader_node_tasks(r, n->ni, task_keep, s, err);
   if (!rc && s->n > n->n_step) {
     n->step = wr_realloc(n->step, s->n * sizeof *n->step);
     for (; n->n_step < s->n; n->n_step++) n->step[n->n_step] = (struct step){.ti = s->row[n->n_step].ti};

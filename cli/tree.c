@@ -76,7 +76,7 @@ struct line { struct buf b; int width, room; };
 static int columns(const unsigned char *s) { return *s >= 0xE1 && !(*s == 0xE2 && s[1] >= 0x80 && s[1] <= 0x9F) ? 2 : 1; }
 
 /* As much of text as fits into `most` columns; control characters become blanks. */
-static void put(struct line *l, const char *text, int most) {
+static void line_put(struct line *l, const char *text, int most) {
   const unsigned char *s = (const unsigned char *)text;
   if (most > l->room - l->width) most = l->room - l->width;
   int all = 0;
@@ -125,7 +125,7 @@ static void note_of(const struct follow *f, const struct follow_node *n, char *o
 }
 
 /* The key gives way first, then the note; time and sign stay. */
-static void row(struct follow *f, uint32_t i, int cols) {
+static void tree_row(struct follow *f, uint32_t i, int cols) {
   const struct follow_node *n = &f->node[i];
   struct line l = {.room = cols - 1};
   int indent = 2 * (int)(n->depth < INDENT_MAX ? n->depth : INDENT_MAX);
@@ -139,11 +139,11 @@ static void row(struct follow *f, uint32_t i, int cols) {
   put_sign(f, &l, &looks[n->state < NODE__N ? n->state : NODE_NONE]);
   int left = l.room - l.width - (int)strlen(time), noted = note[0] ? (int)strlen(note) + 2 : 0;
   if (noted > left / 2) noted = left / 2;
-  put(&l, f->flow->node[i].key, left - noted);
-  put(&l, time, l.room);
+  line_put(&l, f->flow->node[i].key, left - noted);
+  line_put(&l, time, l.room);
   if (note[0]) {
-    put(&l, "  ", l.room);
-    put(&l, note, l.room);
+    line_put(&l, "  ", l.room);
+    line_put(&l, note, l.room);
   }
   end_line(f, &l);
 }
@@ -157,18 +157,18 @@ static void summary(struct follow *f, uint32_t hidden, int cols) {
   char text[64];
   if (hidden) {
     snprintf(text, sizeof text, "(%u more nodes)", hidden);
-    put(&more, text, more.room);
+    line_put(&more, text, more.room);
     end_line(f, &more);
   }
-  put(&l, flow_state_name((enum flow_state)f->state), l.room);
+  line_put(&l, flow_state_name((enum flow_state)f->state), l.room);
   if (f->start_us) {
     snprintf(text, sizeof text, " %.1fs", end > f->start_us ? (double)(end - f->start_us) / 1e6 : 0.0);
-    put(&l, text, l.room);
+    line_put(&l, text, l.room);
   }
   for (size_t i = 0, n = 0; i < sizeof part / sizeof *part; i++) {
     if (part[i].n == 0) continue;
     snprintf(text, sizeof text, "%s%u %s", n++ ? ", " : "  ", part[i].n, part[i].what);
-    put(&l, text, l.room);
+    line_put(&l, text, l.room);
   }
   end_line(f, &l);
 }
@@ -189,7 +189,7 @@ void tree_draw(struct follow *f, bool whole) {
   uint32_t n = choose(f, mark, room);
   back(f, cols);
   for (uint32_t i = 0; i < f->flow->n; i++) {
-    if (mark[i]) row(f, i, cols);
+    if (mark[i]) tree_row(f, i, cols);
   }
   summary(f, f->flow->dag->n - n, cols);
   fputs("\033[J", f->to);

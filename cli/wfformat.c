@@ -36,11 +36,11 @@ static const json_t *array(const json_t *o, const char *key) {
   const json_t *v = json_object_get(o, key);
   return json_is_array(v) ? v : NULL;
 }
-static const char *text(const json_t *o, const char *key) { return json_string_value(json_object_get(o, key)); }
+static const char *member_text(const json_t *o, const char *key) { return json_string_value(json_object_get(o, key)); }
 /* Older schemas have no id: the name is it. */
 static const char *id_of(const json_t *task) {
-  const char *id = text(task, "id");
-  return id ? id : text(task, "name");
+  const char *id = member_text(task, "id");
+  return id ? id : member_text(task, "name");
 }
 
 /* ---- where the tasks are ---- */
@@ -77,7 +77,7 @@ static enum wr_rc index_tasks(struct load *l) {
   size_t i;
   json_t *v;
   json_array_foreach(l->tasks, i, v) {
-    const char *id = json_is_object(v) ? id_of(v) : NULL, *name = json_is_object(v) ? text(v, "name") : NULL;
+    const char *id = json_is_object(v) ? id_of(v) : NULL, *name = json_is_object(v) ? member_text(v, "name") : NULL;
     if (!id) return fail(l, "a task has neither id nor name", NULL);
     if (json_object_get(l->ids, id)) return fail(l, "two tasks have the id", id);
     json_object_set_new(l->ids, id, json_integer((json_int_t)i));
@@ -185,7 +185,7 @@ static void add_nodes(struct load *l, json_t *nodes, const char *start) {
 
 static void build(struct load *l, const json_t *doc) {
   json_t *used = json_object(), *nodes = json_array();
-  const char *name = text(doc, "name");
+  const char *name = member_text(doc, "name");
   l->key = wr_calloc(l->out->n + 1, sizeof *l->key);
   for (size_t i = 0; i < l->out->n; i++) l->key[i] = unique_key(used, id_of(json_array_get(l->tasks, i)));
   char *start = unique_key(used, "START");

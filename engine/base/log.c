@@ -26,7 +26,7 @@ void log_setup(enum log_level level, enum log_format format) {
 }
 
 /* The caller has checked the room. */
-static void put(struct line *l, const char *s, size_t n) {
+static void line_put(struct line *l, const char *s, size_t n) {
   memcpy(l->b + l->len, s, n);
   l->len += n;
 }
@@ -49,7 +49,7 @@ static size_t escape_one(const char *s, size_t left, char e[ESC_BYTES], size_t *
   return used;
 }
 
-static bool plain(const char *s) {
+static bool is_plain(const char *s) {
   size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:/@+-");
   return n > 0 && s[n] == '\0';
 }
@@ -57,34 +57,34 @@ static bool plain(const char *s) {
 /* A string value, cut with "..." when it or the line gets too long. */
 static void put_str(struct line *l, const char *s) {
   size_t n = strnlen(s, STR_BYTES + 4), i = 0, en; /* 4: a sequence across the limit is still seen whole */
-  if (g_format == LOG_LOGFMT && n <= STR_BYTES && plain(s) && room(l, n)) {
-    put(l, s, n);
+  if (g_format == LOG_LOGFMT && n <= STR_BYTES && is_plain(s) && room(l, n)) {
+    line_put(l, s, n);
     return;
   }
-  put(l, "\"", 1);
+  line_put(l, "\"", 1);
   while (i < n) {
     char e[ESC_BYTES];
     size_t used = escape_one(s + i, n - i, e, &en);
     if (i + used > STR_BYTES || !room(l, en + 4)) {
-      put(l, "...", 3);
+      line_put(l, "...", 3);
       break;
     }
-    put(l, e, en);
+    line_put(l, e, en);
     i += used;
   }
-  put(l, "\"", 1);
+  line_put(l, "\"", 1);
 }
 
 static void put_key(struct line *l, const char *key, size_t n) {
   bool first = l->len == 0;
   if (g_format == LOG_JSON) {
-    put(l, first ? "{\"" : ",\"", 2);
-    put(l, key, n);
-    put(l, "\":", 2);
+    line_put(l, first ? "{\"" : ",\"", 2);
+    line_put(l, key, n);
+    line_put(l, "\":", 2);
   } else {
-    if (!first) put(l, " ", 1);
-    put(l, key, n);
-    put(l, "=", 1);
+    if (!first) line_put(l, " ", 1);
+    line_put(l, key, n);
+    line_put(l, "=", 1);
   }
 }
 
@@ -97,7 +97,7 @@ static bool put_field(struct line *l, const struct log_field *f) {
     put_str(l, f->str);
   } else {
     char num[24];
-    put(l, num, (size_t)snprintf(num, sizeof num, "%lld", (long long)f->num));
+    line_put(l, num, (size_t)snprintf(num, sizeof num, "%lld", (long long)f->num));
   }
   return true;
 }
@@ -105,10 +105,10 @@ static bool put_field(struct line *l, const struct log_field *f) {
 static void put_end(struct line *l, bool cut) {
   if (cut) {
     put_key(l, "cut", 3);
-    put(l, "1", 1);
+    line_put(l, "1", 1);
   }
-  if (g_format == LOG_JSON) put(l, "}", 1);
-  put(l, "\n", 1);
+  if (g_format == LOG_JSON) line_put(l, "}", 1);
+  line_put(l, "\n", 1);
 }
 
 bool log_is_json(void) { return g_format == LOG_JSON; }

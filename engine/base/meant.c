@@ -36,7 +36,7 @@ static const struct { const char *said; const char *name[3]; } other[] = {
 static char folded(char c) { return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c; }
 
 /* said is folded already. */
-static bool same(const char *key, const char *said) {
+static bool same_word(const char *key, const char *said) {
   for (;; key++) {
     if (*key == '_' || *key == '-') continue;
     if (folded(*key) != *said) return false;
@@ -44,7 +44,7 @@ static bool same(const char *key, const char *said) {
   }
 }
 
-static const char *known(const char *want, const char *const *name, size_t n) {
+static const char *known_name(const char *want, const char *const *name, size_t n) {
   for (size_t i = 0; want && i < n; i++)
     if (strcmp(name[i], want) == 0) return want;
   return NULL;
@@ -53,8 +53,8 @@ static const char *known(const char *want, const char *const *name, size_t n) {
 static const char *of_others(const char *key, const char *const *name, size_t n) {
   const char *found = NULL;
   for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
-    if (!same(key, other[i].said)) continue;
-    for (size_t k = 0; k < 3 && !found; k++) found = known(other[i].name[k], name, n);
+    if (!same_word(key, other[i].said)) continue;
+    for (size_t k = 0; k < 3 && !found; k++) found = known_name(other[i].name[k], name, n);
   }
   return found;
 }

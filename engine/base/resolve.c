@@ -36,7 +36,7 @@ static void prepare(void) { cond_mono(&ended); }
 /* ---- one lookup ---- */
 
 /* flags: AI_NUMERICHOST never asks anybody. The port is each caller's own. */
-static const char *ask(const char *host, int flags, struct addresses *out) {
+static const char *addresses_ask(const char *host, int flags, struct addresses *out) {
   struct addrinfo hint = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = flags}, *list = NULL;
   int rc = getaddrinfo(host, NULL, &hint, &list);
   out->n = 0;
@@ -60,7 +60,7 @@ static void unref(struct lookup *l) {
 static void *look_up(void *arg) {
   struct lookup *l = arg;
   struct addresses got;
-  const char *why = ask(l->host, 0, &got);
+  const char *why = addresses_ask(l->host, 0, &got);
   pthread_mutex_lock(&lock);
   l->got = got;
   l->why = why;
@@ -76,7 +76,7 @@ static void *look_up(void *arg) {
 }
 
 /* Under the lock, but for the thread that is made. */
-static const char *begin(const char *host, struct lookup **out) {
+static const char *lookup_begin(const char *host, struct lookup **out) {
   pthread_attr_t how;
   pthread_t t;
   if (n_threads >= LIMIT_LOOKUPS) return "too many lookups have no answer yet";
@@ -108,7 +108,7 @@ static const char *by_name(const char *host, int64_t until_us, struct addresses 
   struct lookup *l = under_way;
   while (l && (strcmp(l->host, host) != 0 || clock_mono_us() - l->began_us > JOIN_US)) l = l->next;
   if (l) l->refs++;
-  else why = begin(host, &l);
+  else why = lookup_begin(host, &l);
   while (l && !l->done && cond_until(&ended, &lock, until_us)) {}
   if (l) {
     why = l->done ? l->why : "its name was not resolved in time";
@@ -121,7 +121,7 @@ static const char *by_name(const char *host, int64_t until_us, struct addresses 
 
 const char *resolve(const char *host, uint16_t port, int64_t until_us, struct addresses *out) {
   const char *why = NULL;
-  if (ask(host, AI_NUMERICHOST, out)) why = by_name(host, until_us, out);
+  if (addresses_ask(host, AI_NUMERICHOST, out)) why = by_name(host, until_us, out);
   for (size_t i = 0; !why && i < out->n; i++) {
     struct address *a = &out->a[i];
     if (a->at.ss_family == AF_INET) ((struct sockaddr_in *)&a->at)->sin_port = htons(port);

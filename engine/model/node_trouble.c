@@ -10,7 +10,7 @@
 /* ---- to text ---- */
 
 /* A process may call itself anything. */
-static void plain(char out[PROCESS_NAME_BYTES], const char *name) {
+static void plain_name(char out[PROCESS_NAME_BYTES], const char *name) {
   size_t i = 0;
   for (; i < PROCESS_NAME_BYTES - 1 && name[i]; i++) out[i] = name[i] >= ' ' && name[i] <= '~' ? name[i] : '?';
   out[i] = '\0';
@@ -21,7 +21,7 @@ static json_t *stuck_out(const struct node_trouble *t) {
   char name[PROCESS_NAME_BYTES];
   for (uint32_t i = 0; i < t->n_stuck && i < NODE_STUCK_MAX; i++) {
     const struct stuck_attempt *s = &t->stuck[i];
-    plain(name, s->name);
+    plain_name(name, s->name);
     json_array_append_new(list, json_pack("[I,I,I,I,s]", (json_int_t)s->ti, (json_int_t)s->epoch, (json_int_t)s->n, (json_int_t)s->pid, name));
   }
   return list;
@@ -59,7 +59,7 @@ static void stuck_in(const json_t *list, struct node_trouble *t) {
     struct stuck_attempt *s = &t->stuck[t->n_stuck];
     *s = (struct stuck_attempt){.ti = json_integer_value(json_array_get(v, 0)), .epoch = (uint32_t)json_integer_value(json_array_get(v, 1)),
                                 .n = (uint32_t)json_integer_value(json_array_get(v, 2)), .pid = json_integer_value(json_array_get(v, 3))};
-    plain(s->name, name ? name : "");
+    plain_name(s->name, name ? name : "");
     if (s->ti > 0) t->n_stuck++;
   }
 }

@@ -37,7 +37,7 @@ static bool read_groups(struct run_as_user *u) {
 }
 
 /* By name, or by uid where there is none. An entry with many members is long. */
-static bool look(const char *name, uid_t uid, struct run_as_user *out) {
+static bool user_look(const char *name, uid_t uid, struct run_as_user *out) {
   struct passwd pw, *found = NULL;
   int rc = ERANGE;
   char *b = NULL;
@@ -51,7 +51,7 @@ static bool look(const char *name, uid_t uid, struct run_as_user *out) {
 }
 
 bool run_as_look(const char *name, struct run_as_user *out) {
-  if (!look(name, 0, out)) return false;
+  if (!user_look(name, 0, out)) return false;
   if (read_groups(out)) return true;
   run_as_user_done(out);
   return false;
@@ -62,7 +62,7 @@ void run_as_self(struct run_as_user *out) {
   char number[24];
   uid_t me = geteuid();
   snprintf(number, sizeof number, "%u", (unsigned)me);
-  if (!look(NULL, me, out)) fill(out, number, "/", me, getegid()); /* a container knows no name for it */
+  if (!user_look(NULL, me, out)) fill(out, number, "/", me, getegid()); /* a container knows no name for it */
   out->gid = getegid();
 }
 
@@ -75,7 +75,7 @@ static bool in_group_0(const struct run_as_user *u) {
   return false;
 }
 
-static enum wr_rc no(struct wr_err *err, const char *opt, const struct run_as_user *u, const char *why) {
+static enum wr_rc fail_user(struct wr_err *err, const char *opt, const struct run_as_user *u, const char *why) {
   char q[WR_QUOTE_MAX];
   return wr_err_set(err, WR_SHELL_NOT_ALLOWED, "%s %s: %s", opt, wr_err_quote(q, u->name, strlen(u->name)), why);
 }
@@ -83,13 +83,13 @@ static enum wr_rc no(struct wr_err *err, const char *opt, const struct run_as_us
 /* May the newest entry stand on the list? */
 static enum wr_rc check(const struct run_as *p, const struct run_as_opts *o, const char *opt, struct wr_err *err) {
   const struct run_as_user *u = &p->v[p->n - 1];
-  if (!o->can_change && u->uid != o->self) return no(err, opt, u, "only a server that root starts can run tasks as another user.");
-  if (u->uid == (uid_t)-1 || u->gid == (gid_t)-1) return no(err, opt, u, "its number means \"no change\" to the kernel.");
+  if (!o->can_change && u->uid != o->self) return fail_user(err, opt, u, "only a server that root starts can run tasks as another user.");
+  if (u->uid == (uid_t)-1 || u->gid == (gid_t)-1) return fail_user(err, opt, u, "its number means \"no change\" to the kernel.");
   if (o->personal) return WR_OK;
-  if (u->uid == 0) return no(err, opt, u, "SHELL tasks run as root (uid 0) only with --dev: name another user.");
-  if (in_group_0(u)) return no(err, opt, u, "a user of root's group (0) runs SHELL tasks only with --dev: name another, or take it out of that group.");
+  if (u->uid == 0) return fail_user(err, opt, u, "SHELL tasks run as root (uid 0) only with --dev: name another user.");
+  if (in_group_0(u)) return fail_user(err, opt, u, "a user of root's group (0) runs SHELL tasks only with --dev: name another, or take it out of that group.");
   if (u->uid != o->self || o->shell == RUN_AS_ON || p->n == 1) return WR_OK; /* the usual one: names_itself() */
-  return no(err, opt, u, "it is the server's own user, whose tasks can read its token and database. Name another, or accept that with --shell on.");
+  return fail_user(err, opt, u, "it is the server's own user, whose tasks can read its token and database. Name another, or accept that with --shell on.");
 }
 
 static enum wr_rc add_named(struct run_as *p, const struct run_as_opts *o, const char *opt, const char *name, struct wr_err *err) {
@@ -110,7 +110,7 @@ static enum wr_rc add_own(struct run_as *p, const struct run_as_opts *o, struct 
   run_as_self(&u);
   if (u.uid != o->self) { /* the server becomes it; the spawner does not, and has to */
     struct run_as_user other;
-    if (!look(NULL, o->self, &other) || !read_groups(&other))
+    if (!user_look(NULL, o->self, &other) || !read_groups(&other))
       return run_as_user_done(&u), wr_err_set(err, WR_SHELL_NOT_ALLOWED, "--shell on: the server's user %u has no name here.", (unsigned)o->self);
     run_as_user_done(&u);
     u = other;

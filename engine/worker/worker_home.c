@@ -25,7 +25,7 @@ static bool in_place(const struct worker *w) {
   return st.st_dev == w->spawner->lock_dev && st.st_ino == w->spawner->lock_ino;
 }
 
-static void look(struct worker *w) {
+static void home_look(struct worker *w) {
   char why[HEALTH_WHY_BYTES];
   if (w->home.gone || in_place(w)) return;
   w->home.gone = true;
@@ -36,11 +36,11 @@ static void look(struct worker *w) {
 static void on_event(struct worker *w, struct source *s) {
   char events[4096] __attribute__((aligned(8)));
   while (read(s->fd, events, sizeof events) > 0) {}
-  look(w);
+  home_look(w);
 }
 
 static void look_due(struct worker *w, struct timer *t) {
-  look(w);
+  home_look(w);
   worker_timer(w, t, clock_mono_us() + LOOK_US);
 }
 
@@ -51,7 +51,7 @@ void home_setup(struct worker *w) {
   w->home.look.fire = look_due;
   if (s->fd >= 0) worker_watch(w, s, EPOLLIN);
   else worker_timer(w, &w->home.look, clock_mono_us() + LOOK_US);
-  look(w);
+  home_look(w);
 }
 
 void home_cleanup(struct worker *w) {

@@ -31,7 +31,7 @@ static void former_due(struct worker *w, struct timer *t) { hand_back(w, (struct
 static void busy_due(struct worker *w, struct timer *t) { exec_start(w, later_take(w, (struct later *)t)); }
 _Static_assert(offsetof(struct later, t) == 0, "a timer is its wait");
 
-static void put(struct worker *w, struct attempt *a, int64_t us, void (*fire)(struct worker *, struct timer *), const char *why) {
+static void later_put(struct worker *w, struct attempt *a, int64_t us, void (*fire)(struct worker *, struct timer *), const char *why) {
   struct later *l = map64_get(&w->later, a->ti);
   if (l) hand_back(w, l); /* of a former incarnation */
   l = wr_new(struct later);
@@ -41,7 +41,7 @@ static void put(struct worker *w, struct attempt *a, int64_t us, void (*fire)(st
 }
 
 void later_former(struct worker *w, struct attempt *a) {
-  put(w, a, FORMER_US, former_due, "A former attempt has not ended here yet.");
+  later_put(w, a, FORMER_US, former_due, "A former attempt has not ended here yet.");
 }
 
 void later_former_ended(struct worker *w, int64_t ti) {
@@ -57,7 +57,7 @@ bool later_busy(struct worker *w, struct attempt *a, uint32_t tries) {
   free(a->result);
   a->error = a->result = NULL;
   a->tries++;
-  put(w, a, us < BUSY_MAX_US ? us : BUSY_MAX_US, busy_due, NULL);
+  later_put(w, a, us < BUSY_MAX_US ? us : BUSY_MAX_US, busy_due, NULL);
   return true;
 }
 
