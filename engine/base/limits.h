@@ -38,6 +38,8 @@
 #define LIMIT_CACHE_BYTES (64LL << 20)         /* runs, tasks and definitions kept in memory: --cache-memory */
 #define LIMIT_TIMERS 100000                    /* of tasks, and of flows, that are kept in memory; later ones are read from the rows in time */
 #define LIMIT_RUNS 1000                        /* of one flow instance: the first one and its re-runs */
+#define LIMIT_WIDTH 10000                      /* tasks of a node that grows when it starts */
+#define LIMIT_WIDE_NODES 1000                  /* such nodes of one flow instance, over all its runs */
 #define LIMIT_CONNECTIONS 1024                 /* that wait: for the rest of a request, or for a thread */
 #define LIMIT_CONNECTIONS_ADDRESS 32           /* without a whole request, of one address that is not loopback */
 #define LIMIT_BODIES_BYTES (128LL << 20)       /* of all bodies that are being read or handled */

@@ -1,5 +1,9 @@
-/* The ids of a flow instance. Each run of it has a base: the id of its node 0 and of its task 0. The bases are stored as one text,
- * "ni:ti,ni:ti", a pair for each run; this is the only place that reads or writes that text. Pure; any thread.
+/* The ids of a flow instance. Each run of it has a base: the id of its node 0 and of its task 0; every other id follows by its index.
+ * A node that was made wider when it started has a further range of task ids. All of it is stored as one text,
+ *
+ *     "ni:ti,ni:ti+node:n:ti"      a pair for each run, and behind it the ranges of that run: which node, how many, the first id
+ *
+ * and this is the only place that reads or writes that text. Pure; any thread.
  *
  * What never happens: an id beyond WR_ID_MAX from a damaged text. */
 #ifndef BASES_H
@@ -10,11 +14,19 @@
 struct buf;
 struct run;
 struct run_base { int64_t ni, ti; };      /* ids of node 0 and task 0 in that run; base[0] is run 1 */
+struct run_wide {
+  uint32_t node, n;
+  uint32_t at;                            /* index of its first task in run.task */
+  uint16_t base;                          /* of which run */
+  int64_t ti;
+};
 
 void run_bases_text(const struct run *r, struct buf *out);
 bool run_bases_parse(struct run *r, const char *s);   /* false when none, or not all, is of that form */
 /* The next one of a text; false at its end, or at what is no pair. */
 bool run_base_next(const char **p, struct run_base *b);
+/* The next range of a text, whatever its run; false when no other follows. */
+bool run_wide_next(const char **p, struct run_wide *w);
 /* The run that has node instance ni, when a run has n nodes; the first task id of the run that has task instance ti. */
 bool run_base_of_node(const char *bases, int64_t n, int64_t ni, struct run_base *out);
 int64_t run_base_of_task(const char *bases, int64_t ti);   /* -1 = none begins at or before ti */

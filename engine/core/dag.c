@@ -47,8 +47,8 @@ static void find_cycle(const struct dag_spec_node *v, uint32_t n, const uint32_t
 static void count(struct dag *d, const struct dag_spec_node *v) {
   for (uint32_t i = 0; i < d->n; i++) {
     d->node[i] = (struct dag_node){.task_at = d->n_task, .n_task = v[i].n_task, .need = v[i].need,
-                                   .n_parent = v[i].n_parent, .rest = v[i].rest};
-    wr_assert(v[i].n_task > 0 && v[i].need > 0 && v[i].need <= v[i].n_task);
+                                   .n_parent = v[i].n_parent, .rest = v[i].rest, .expands = v[i].expands};
+    wr_assert(v[i].n_task > 0 && v[i].need > 0 && v[i].need <= v[i].n_task && (!v[i].expands || v[i].n_task == 1));
     d->n_task += v[i].n_task;
     d->n_edge += v[i].n_parent;
     if (v[i].n_parent == 0) d->child_at[d->n + 1]++;

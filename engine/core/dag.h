@@ -18,6 +18,7 @@ struct dag_node {
   uint32_t need;      /* complete: SUCCESS of so many tasks decides OK (any = 1, all = n_task, k) */
   uint32_t n_parent;
   uint8_t rest;       /* enum rest */
+  uint8_t expands;    /* its only task is a pattern: how many there are is told when it starts (run_widen()) */
 };
 
 struct dag {
@@ -31,7 +32,7 @@ struct dag {
   int64_t timeout_us;           /* of the flow, 0 = none */
 };
 
-struct dag_spec_node { uint32_t n_task, need; uint8_t rest; const uint32_t *parent; uint32_t n_parent; };
+struct dag_spec_node { uint32_t n_task, need; uint8_t rest; const uint32_t *parent; uint32_t n_parent; uint8_t expands; };
 
 /* Parents must be indices < n, not repeated, not the node itself (else aborts: the model checked that).
  * Returns NULL when there is a cycle: *cycle (arena of the caller, n entries at most) gets its nodes in order. */

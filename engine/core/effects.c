@@ -45,7 +45,7 @@ void eff_mark_task(struct run *r, struct run_ctx *c, uint32_t task, const char *
 
 void eff_after(struct run *r, struct run_ctx *c, enum after_kind kind, uint32_t task, const struct task_policy *pol) {
   struct effects *e = c->out;
-  const struct task *t = task < r->dag->n_task ? &r->task[task].t : NULL;
+  const struct task *t = task < r->n_task ? &r->task[task].t : NULL;
   *WR_PUSH(e->after, e->n_after, e->cap_after) =
       (struct eff_after){kind, r, task, t ? t->epoch : 0, t ? t->owner : 0, pol, pol ? pol->slot : 0};
 }

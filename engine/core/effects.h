@@ -10,6 +10,13 @@ void eff_after(struct run *r, struct run_ctx *c, enum after_kind kind, uint32_t 
 /* Private to core: shared between run.c and rerun.c */
 void run_push(struct run *r, uint32_t node, uint32_t pos);
 enum run_rc run_rerun(struct run *r, const struct run_event *ev, struct run_ctx *c);
+/* wide.c: a further range of tasks, without content. */
+void run_wide_add(struct run *r, struct run_wide w);
+/* run.c: the node starts. end: it is over at once. */
+void run_node_start(struct run *r, struct run_ctx *c, uint32_t node);
+void run_node_end(struct run *r, struct run_ctx *c, uint32_t node, enum node_state state, const char *error);
+/* What the k-th out-edge of a node that has ended is told. */
+enum token run_token(const struct run_node *v, uint32_t k);
 /* Notes an unknown node; true when it is unknown. */
 bool run_need(const struct run *r, uint32_t node, struct run_ctx *c);
 #endif

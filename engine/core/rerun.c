@@ -20,9 +20,9 @@ static uint8_t *choose(const struct run *r, uint32_t from) {
 }
 
 static void reset_node(struct run *r, uint32_t i) {
-  const struct dag_node *d = &r->dag->node[i];
+  struct run_tasks its = run_node_tasks(r, i);
   r->node[i] = (struct run_node){.state = NODE_WAITING, .known = 1, .base = (uint16_t)(r->n_base - 1), .eff = r->node[i].eff};
-  for (uint32_t k = d->task_at; k < d->task_at + d->n_task; k++)
+  for (uint32_t k = its.at; !r->dag->node[i].expands && k < its.at + its.n; k++)
     r->task[k] = (struct run_task){.t = {.epoch = r->task[k].t.epoch}, .eff = r->task[k].eff};
 }
 
@@ -31,9 +31,11 @@ static void keep_tokens(struct run *r, uint32_t u, const uint8_t *set) {
   for (uint32_t k = d->child_at[u]; k < d->child_at[u + 1]; k++) {
     struct run_node *v = &r->node[d->child[k]];
     if (!set[d->child[k]]) continue;
-    if (r->node[u].state == NODE_SUCCESS) v->ok++;
-    else if (r->node[u].state == NODE_SKIPPED) v->skip++;
-    else v->fail++;
+    switch (run_token(&r->node[u], k - d->child_at[u])) {
+    case TOKEN_OK: v->ok++; break;
+    case TOKEN_SKIP: v->skip++; break;
+    case TOKEN_FAIL: v->fail++; break;
+    }
   }
 }
 

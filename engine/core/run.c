@@ -80,7 +80,7 @@ static void set_wish(struct run *r, struct run_ctx *c, enum wish w, const char *
   eff_mark_flow(r, c, NULL);
 }
 
-static void node_end(struct run *r, struct run_ctx *c, uint32_t node, enum node_state state, const char *error) {
+void run_node_end(struct run *r, struct run_ctx *c, uint32_t node, enum node_state state, const char *error) {
   struct run_node *v = &r->node[node];
   v->state = (uint8_t)state;
   v->end_us = c->now_us;
@@ -101,13 +101,13 @@ static void node_end(struct run *r, struct run_ctx *c, uint32_t node, enum node_
 /* ---- tasks ---- */
 
 static unsigned apply(struct run *r, struct run_ctx *c, uint32_t task, struct task_event *ev, const struct task_policy *pol) {
-  const struct run_node *v = &r->node[dag_node_of_task(r->dag, task)];
+  const struct run_node *v = &r->node[run_node_of(r, task)];
   bool open = !node_final(v->state);
   ev->now_us = c->now_us;
   ev->rnd = rand_next(&c->rnd);
   ev->may_retry = open && r->wish == WISH_NONE;
   ev->may_requeue = open && r->wish <= WISH_STOP;
-  return task_apply(&r->task[task].t, ev, pol ? pol : r->bind[task].pol);
+  return task_apply(&r->task[task].t, ev, pol ? pol : r->bind[run_pattern(r, task)].pol);
 }
 
 /* The task is QUEUED: the caller decides where it goes. */
@@ -123,7 +123,7 @@ bool run_take(struct run_ctx *c, size_t i) {
   struct eff_after *f = &c->out->after[i];
   struct run *r = f->r;
   struct task *t = &r->task[f->task].t;
-  struct run_node *v = &r->node[dag_node_of_task(r->dag, f->task)];
+  struct run_node *v = &r->node[run_node_of(r, f->task)];
   wr_assert(f->kind == AFTER_READY);
   f->kind = AFTER_NONE;
   if (!waits(r, f->task)) return false;
@@ -148,7 +148,7 @@ static void keep_attempt(struct run *r, struct run_ctx *c, const struct run_even
 }
 
 static void task_ended(struct run *r, uint32_t task) {
-  struct run_node *v = &r->node[dag_node_of_task(r->dag, task)];
+  struct run_node *v = &r->node[run_node_of(r, task)];
   enum task_state s = r->task[task].t.state;
   if (s == TASK_SUCCESS) v->t_ok++; else v->t_bad++;
   if (s == TASK_CANCELED) v->t_canceled++;
@@ -159,7 +159,7 @@ static void task_ended(struct run *r, uint32_t task) {
 /* Turns the outcome of one task event into rows and messages. The node's decision comes after. */
 static void task_effects(struct run *r, struct run_ctx *c, const struct run_event *ev, const struct task *was, unsigned out) {
   const struct task *t = &r->task[ev->task].t;
-  const struct task_policy *pol = ev->pol ? ev->pol : r->bind[ev->task].pol;
+  const struct task_policy *pol = ev->pol ? ev->pol : r->bind[run_pattern(r, ev->task)].pol;
   const char *error = task_error(t, was, ev->error);
   if (out & TASK_OUT_CHANGED) eff_mark_task(r, c, ev->task, error, ev->result);
   if (out & TASK_OUT_ATTEMPT_ENDED) keep_attempt(r, c, ev, was, error);
@@ -171,7 +171,7 @@ static void task_effects(struct run *r, struct run_ctx *c, const struct run_even
   }
   if (out & TASK_OUT_REQUEUED) task_ready(r, c, ev->task, pol);
   if (out & TASK_OUT_CLAIMED) {
-    struct run_node *v = &r->node[dag_node_of_task(r->dag, ev->task)];
+    struct run_node *v = &r->node[run_node_of(r, ev->task)];
     if (v->start_us == 0) {
       v->start_us = c->now_us;
       eff_mark_node(r, c, (uint32_t)(v - r->node), NULL);
@@ -183,8 +183,8 @@ static void task_effects(struct run *r, struct run_ctx *c, const struct run_even
 
 /* Sends ev to every task of the node that has not ended. */
 static void tasks_all(struct run *r, struct run_ctx *c, uint32_t node, enum task_ev kind) {
-  const struct dag_node *d = &r->dag->node[node];
-  for (uint32_t i = d->task_at; i < d->task_at + d->n_task; i++) {
+  struct run_tasks its = run_node_tasks(r, node);
+  for (uint32_t i = its.at; i < its.at + its.n; i++) {
     if (task_final(r->task[i].t.state)) continue;
     struct run_event ev = {.kind = RUN_EV_TASK, .task = i, .ev = {.kind = kind}};
     struct task was = r->task[i].t;
@@ -194,21 +194,27 @@ static void tasks_all(struct run *r, struct run_ctx *c, uint32_t node, enum task
   eff_mark_node(r, c, node, NULL);
 }
 
-/* After a task of the node ended: the node may be decided now, once. error: of the task that ended. */
-static void node_decide(struct run *r, struct run_ctx *c, uint32_t node, enum task_state last, const char *error) {
+/* The task that ended last in its node: its state, what it says, and which out-edges it left out. */
+struct last { enum task_state state; const char *error; uint64_t skip_edges; };
+
+/* After a task of the node ended: the node may be decided now, once. A wide node needs all its tasks. */
+static void node_decide(struct run *r, struct run_ctx *c, uint32_t node, const struct last *last) {
   const struct dag_node *d = &r->dag->node[node];
+  uint32_t n = run_node_tasks(r, node).n;
   struct run_node *v = &r->node[node];
   eff_mark_node(r, c, node, NULL);
   if (node_final(v->state)) return;
-  enum verdict verdict = rule_complete(d->n_task, d->need, v->t_ok, v->t_bad);
+  enum verdict verdict = rule_complete(n, d->expands ? n : d->need, v->t_ok, v->t_bad);
   if (verdict == VERDICT_UNKNOWN) return;
-  if (verdict == VERDICT_TRUE) node_end(r, c, node, NODE_SUCCESS, NULL);
-  else node_end(r, c, node, last == TASK_CANCELED ? NODE_CANCELED : NODE_FAILED, error ? error : "Failed.");
+  if (verdict == VERDICT_TRUE) {
+    v->skip_edges = last->skip_edges;
+    run_node_end(r, c, node, NODE_SUCCESS, NULL);
+  } else run_node_end(r, c, node, last->state == TASK_CANCELED ? NODE_CANCELED : NODE_FAILED, last->error ? last->error : "Failed.");
   if (v->t_open > 0) tasks_all(r, c, node, d->rest == REST_CANCEL ? TASK_EV_REST_CANCEL : TASK_EV_REST_RUN_ON);
 }
 
 static enum run_rc step_task(struct run *r, const struct run_event *ev, struct run_ctx *c) {
-  uint32_t node = dag_node_of_task(r->dag, ev->task);
+  uint32_t node = run_node_of(r, ev->task);
   if (run_need(r, node, c)) return RUN_NEED;
   if (ev->ev.kind == TASK_EV_CLAIM && r->wish > WISH_STOP) return RUN_OK; /* the same: no claim after the cancel */
   struct task was = r->task[ev->task].t;
@@ -218,36 +224,45 @@ static enum run_rc step_task(struct run *r, const struct run_event *ev, struct r
   if (out & TASK_OUT_REFUSED) return RUN_REFUSED;
   task_effects(r, c, &e, &was, out);
   if (out & TASK_OUT_ENDED)
-    node_decide(r, c, node, r->task[ev->task].t.state, task_error(&r->task[ev->task].t, &was, ev->error));
+    node_decide(r, c, node, &(struct last){r->task[ev->task].t.state, task_error(&r->task[ev->task].t, &was, ev->error), ev->skip_edges});
   return RUN_OK;
 }
 
 /* ---- nodes ---- */
 
-static void node_start(struct run *r, struct run_ctx *c, uint32_t node) {
-  const struct dag_node *d = &r->dag->node[node];
+void run_node_start(struct run *r, struct run_ctx *c, uint32_t node) {
+  struct run_tasks its = run_node_tasks(r, node);
   struct run_node *v = &r->node[node];
   v->state = NODE_RUNNING;
-  v->t_open = d->n_task;
-  r->live += d->n_task;
+  v->t_open = its.n;
+  r->live += its.n;
   eff_mark_node(r, c, node, NULL);
-  for (uint32_t i = d->task_at; i < d->task_at + d->n_task; i++) {
-    r->task[i].t = (struct task){.epoch = r->task[i].t.epoch, .version = r->bind[i].version};
-    task_queue(&r->task[i].t, r->bind[i].pol, c->now_us);
+  for (uint32_t i = its.at; i < its.at + its.n; i++) {
+    const struct task_bind *bind = &r->bind[run_pattern(r, i)];
+    r->task[i].t = (struct task){.epoch = r->task[i].t.epoch, .version = bind->version};
+    task_queue(&r->task[i].t, bind->pol, c->now_us);
     eff_mark_task(r, c, i, NULL, NULL);
-    task_ready(r, c, i, r->bind[i].pol);
+    task_ready(r, c, i, bind->pol);
   }
-  c->budget -= d->n_task;
+  c->budget -= its.n;
+}
+
+/* One that grows waits for its width: the caller tells it before anything else happens to this run. */
+static void node_ready(struct run *r, struct run_ctx *c, uint32_t node) {
+  if (!r->dag->node[node].expands) { run_node_start(r, c, node); return; }
+  r->node[node].state = NODE_WAITING;
+  eff_mark_node(r, c, node, NULL);
+  r->widen = node + 1;
 }
 
 /* Decides a node that has not started, by its tokens. */
 static void node_eval(struct run *r, struct run_ctx *c, uint32_t node) {
   struct run_node *v = &r->node[node];
   switch (rule_all_success(r->dag->node[node].n_parent, v->ok, v->fail, v->skip)) {
-  case VERDICT_TRUE: node_start(r, c, node); break;
+  case VERDICT_TRUE: node_ready(r, c, node); break;
   case VERDICT_FALSE:
-    if (v->fail > 0) node_end(r, c, node, NODE_UPSTREAM_FAILED, "A node before it did not succeed.");
-    else node_end(r, c, node, NODE_SKIPPED, NULL);
+    if (v->fail > 0) run_node_end(r, c, node, NODE_UPSTREAM_FAILED, "A node before it did not succeed.");
+    else run_node_end(r, c, node, NODE_SKIPPED, NULL);
     c->budget--;
     break;
   case VERDICT_UNKNOWN:
@@ -258,16 +273,18 @@ static void node_eval(struct run *r, struct run_ctx *c, uint32_t node) {
   }
 }
 
-static enum token token_of(enum node_state s) {
-  return s == NODE_SUCCESS ? TOKEN_OK : s == NODE_SKIPPED ? TOKEN_SKIP : TOKEN_FAIL;
+enum token run_token(const struct run_node *v, uint32_t k) {
+  if (v->state != NODE_SUCCESS) return v->state == NODE_SKIPPED ? TOKEN_SKIP : TOKEN_FAIL;
+  return k < SKIP_EDGES_MAX && (v->skip_edges >> k & 1) ? TOKEN_SKIP : TOKEN_OK;
 }
 
-/* One token; those that come after the decision change nothing (a re-run counts them anew from the parents). */
-static void deliver(struct run *r, struct run_ctx *c, uint32_t from, uint32_t to) {
+/* One token, over child[pos]; those that come after the decision change nothing (a re-run counts them anew from the parents). */
+static void deliver(struct run *r, struct run_ctx *c, uint32_t from, uint32_t pos) {
+  uint32_t to = r->dag->child[pos];
   struct run_node *v = &r->node[to];
   if (v->state != NODE_NONE && v->state != NODE_WAITING) return;
   if (from < r->dag->n) {
-    switch (token_of(r->node[from].state)) {
+    switch (run_token(&r->node[from], pos - r->dag->child_at[from])) {
     case TOKEN_OK: v->ok++; break;
     case TOKEN_FAIL: v->fail++; break;
     case TOKEN_SKIP: v->skip++; break;
@@ -285,12 +302,12 @@ static enum run_rc drain_emit(struct run *r, struct run_ctx *c, struct run_more 
       for (uint32_t k = m->pos; k < end && k < m->pos + NEED_AHEAD; k++) (void)run_need(r, d->child[k], c);
       return RUN_NEED;
     }
-    uint32_t child = d->child[m->pos++];
+    uint32_t pos = m->pos++;
     bool last = m->pos == end;
     if (last) r->n_more--; /* popped first: the stack of a chain stays one deep */
     size_t depth = r->n_more;
-    deliver(r, c, u, child);
-    if (last || r->n_more != depth || r->wish != WISH_NONE) return RUN_OK; /* m may have moved */
+    deliver(r, c, u, pos);
+    if (last || r->widen || r->n_more != depth || r->wish != WISH_NONE) return RUN_OK; /* m may have moved */
   }
   return RUN_OK;
 }
@@ -298,15 +315,15 @@ static enum run_rc drain_emit(struct run *r, struct run_ctx *c, struct run_more 
 static void sweep_node(struct run *r, struct run_ctx *c, uint32_t node) {
   struct run_node *v = &r->node[node];
   if (v->state == NODE_NONE || v->state == NODE_WAITING) {
-    node_end(r, c, node, NODE_CANCELED, r->wish == WISH_STOP ? "Not started: another node failed." : "Canceled before it started.");
+    run_node_end(r, c, node, NODE_CANCELED, r->wish == WISH_STOP ? "Not started: another node failed." : "Canceled before it started.");
     c->budget--;
     return;
   }
   if (v->t_open == 0) return;
-  const struct dag_node *d = &r->dag->node[node];
-  tasks_all(r, c, node, r->wish == WISH_STOP ? TASK_EV_REST_RUN_ON : TASK_EV_CANCEL);
-  if (v->t_open < d->n_task) node_decide(r, c, node, r->wish == WISH_STOP ? TASK_FAILED : TASK_CANCELED,
-                                         r->wish == WISH_STOP ? "Not tried again: another node failed." : "Canceled.");
+  bool stop = r->wish == WISH_STOP;
+  const struct last last = {stop ? TASK_FAILED : TASK_CANCELED, stop ? "Not tried again: another node failed." : "Canceled.", 0};
+  tasks_all(r, c, node, stop ? TASK_EV_REST_RUN_ON : TASK_EV_CANCEL);
+  if (v->t_open < run_node_tasks(r, node).n) node_decide(r, c, node, &last);
 }
 
 static enum run_rc drain_all(struct run *r, struct run_ctx *c, struct run_more *m) {
@@ -320,7 +337,7 @@ static enum run_rc drain_all(struct run *r, struct run_ctx *c, struct run_more *
     size_t depth = r->n_more;
     if (what == MORE_SWEEP) sweep_node(r, c, node);
     else if (r->node[node].state == NODE_WAITING) node_eval(r, c, node);
-    if (r->n_more != depth || r->more[r->n_more - 1].node != what) return RUN_OK; /* the stack changed under m */
+    if (r->widen || r->n_more != depth || r->more[r->n_more - 1].node != what) return RUN_OK; /* the stack changed under m */
   }
   if (m->pos >= n) r->n_more--;
   return RUN_OK;
@@ -341,7 +358,8 @@ enum run_rc run_drain(struct run *r, struct run_ctx *c) {
   r->last_us = c->now_us;
   c->n_need = 0;
   if (r->n_more > 0) eff_mark_flow(r, c, NULL); /* the stored stack changes, even when no row does */
-  while (r->n_more > 0) {
+  while (r->n_more > 0 || r->widen) {
+    if (r->widen) { c->widen = r->widen - 1; return RUN_WIDEN; }
     if (c->budget <= 0) return RUN_MORE;
     struct run_more *m = &r->more[r->n_more - 1];
     enum run_rc rc = m->node == MORE_SWEEP || m->node == MORE_EVAL ? drain_all(r, c, m) : drain_emit(r, c, m);

@@ -85,12 +85,15 @@ struct run_node {
   uint8_t known;       /* its row was read; see run_known() */
   uint8_t row;         /* its row exists in the store */
   uint16_t base;       /* index into run.base: which run its rows belong to */
+  uint16_t wide;       /* 1 + index into run.wide: its tasks; 0 = they are those of the dag */
   uint32_t ok, fail, skip;            /* tokens */
   uint32_t t_ok, t_bad, t_open;       /* its tasks: SUCCESS, ended otherwise, not ended */
   uint32_t t_canceled;                /* of t_bad */
   uint32_t eff;        /* as in run_task */
   int64_t start_us, end_us;
+  uint64_t skip_edges; /* it succeeded and chose: the out-edges (bit k: the k-th) that get SKIP instead of OK */
 };
+#define SKIP_EDGES_MAX 64             /* only so many first out-edges of a node can be left out */
 
 struct run_more { uint32_t node, pos; };  /* node: emit to its children from pos on; n = the root's */
 #define MORE_SWEEP UINT32_MAX             /* pos..n-1: end what has not started, cancel what has */
@@ -115,8 +118,11 @@ struct run {
   uint32_t eff;                   /* 1 + place in effects.flow */
   struct run_more *more; size_t n_more, cap_more;
   struct run_base *base; size_t n_base, cap_base;
+  struct run_wide *wide; size_t n_wide, cap_wide;   /* nodes that were made wider: bases.h */
+  uint32_t widen;                 /* 1 + the node that starts as soon as its width is known; only within a step */
   struct run_node *node;          /* dag->n */
-  struct run_task *task;          /* dag->n_task */
+  struct run_task *task;          /* n_task: those of the dag, then those of each wide node */
+  uint32_t n_task, cap_task;
   struct run_more more_room[2];   /* where `more` and `base` begin: most runs never need another place */
   struct run_base base_room[1];
 };
@@ -169,11 +175,13 @@ struct run_ctx {
   uint64_t rnd;                   /* state of rand_next() */
   struct effects *out;
   uint32_t *need; size_t n_need, cap_need;  /* nodes to read, after RUN_NEED */
+  uint32_t widen;                 /* after RUN_WIDEN: that node */
 };
 
 enum run_rc {
   RUN_OK,
   RUN_NEED,      /* nothing was done (run_step) or the rest waits (run_drain): read ctx->need, call again */
+  RUN_WIDEN,     /* run_drain: a node starts and needs its width: run_widen() for ctx->widen, call again */
   RUN_MORE,      /* run_drain: the budget is used up; go on in a later batch */
   RUN_LATE,      /* a report that no longer counts; nothing changed */
   RUN_REFUSED    /* the state does not allow it; nothing changed */
@@ -187,6 +195,7 @@ struct run_event {
   const struct task_policy *pol;  /* RUN_EV_TASK: of the instance's version; NULL = that is the one bound now */
   const char *error;              /* RUN_EV_TASK, RUN_EV_TIMEOUT: text for errorMsg, NULL = none; borrowed by the effects */
   const void *result;             /* RUN_EV_TASK: passed through to the effect */
+  uint64_t skip_edges;            /* RUN_EV_TASK: if it decides its node, and well: those out-edges get SKIP (run_node.skip_edges) */
   uint32_t node;                  /* RUN_EV_RERUN: from this node; RERUN_FAILED = what failed */
   struct run_base base;           /* RUN_EV_RERUN: ids of the new run */
 };
@@ -208,6 +217,10 @@ enum run_rc run_step(struct run *r, const struct run_event *ev, struct run_ctx *
 /* Delivers tokens, starts nodes, ends the flow. RUN_OK = nothing is left to do now. */
 enum run_rc run_drain(struct run *r, struct run_ctx *c);
 
+/* After RUN_WIDEN: the node has n tasks, whose ids begin at ti. With n = 0 it is skipped; when n or the number of wide nodes is
+ * beyond its limit (LIMIT_WIDTH, LIMIT_WIDE_NODES) it fails and says so, and ti is not used. */
+void run_widen(struct run *r, struct run_ctx *c, uint32_t n, int64_t ti);
+
 /* Decides effects.after[i], which is AFTER_READY. run_take: this node claims the task. run_leave: its hint goes to the queue. A task
  * that waits no more (its flow was canceled in the same batch) is left alone by both: AFTER_NONE, run_take() is false. */
 bool run_take(struct run_ctx *c, size_t i);
@@ -220,10 +233,21 @@ void run_blame(struct run *r, struct run_ctx *c, uint32_t node, const char *erro
 
 /* What was read. A node without a row: run_load_none(). Tasks of a node must be loaded before the node. */
 void run_load_none(struct run *r, uint32_t node);
+/* The index of a task instance in that run of the flow; -1 = it has none. */
+int64_t run_task_in(const struct run *r, uint16_t base, int64_t ti);
+/* The ids of a node's tasks in that run. */
+struct run_ids { int64_t ti; uint32_t n; };
+struct run_ids run_task_ids(const struct run *r, uint16_t base, uint32_t node);
 /* false: the row is damaged (an index, a state that cannot be); nothing was taken. */
 bool run_load_task(struct run *r, int64_t task, const struct task *t);
 bool run_load_node(struct run *r, int64_t node, const struct run_node *v);
 
+/* The tasks of a node: index of the first, and how many. */
+struct run_tasks { uint32_t at, n; };
+struct run_tasks run_node_tasks(const struct run *r, uint32_t node);
+uint32_t run_node_of(const struct run *r, uint32_t task);
+/* The task of the dag by which it is defined: itself, or the pattern of its wide node. */
+uint32_t run_pattern(const struct run *r, uint32_t task);
 static inline int64_t run_ni(const struct run *r, uint32_t node) { return r->base[r->node[node].base].ni + node; }
 int64_t run_ti(const struct run *r, uint32_t task);
 /* Task index of a ti_id, or UINT32_MAX when it is not of this run, or of an older run's replaced row. */

@@ -15,6 +15,7 @@ struct run *run_new(struct dag *d, int64_t fi, struct run_base base, enum flow_s
   r->state = (uint8_t)state;
   r->node = (struct run_node *)(void *)(r + 1);
   r->task = (struct run_task *)(void *)((char *)(r + 1) + nodes);
+  r->n_task = r->cap_task = d->n_task;
   r->more = r->more_room;
   r->cap_more = sizeof r->more_room / sizeof *r->more_room;
   r->base = r->base_room;
@@ -54,9 +55,11 @@ void run_base_add(struct run *r, struct run_base b) {
 
 void run_free(struct run *r) {
   if (r == NULL) return;
-  dag_unref(r->dag);
   if (r->more != r->more_room) free(r->more);
   if (r->base != r->base_room) free(r->base);
+  if (r->cap_task > r->dag->n_task) free(r->task);
+  free(r->wide);
+  dag_unref(r->dag);
   free(r);
 }
 
@@ -67,7 +70,7 @@ void run_load_none(struct run *r, uint32_t node) {
 }
 
 bool run_load_task(struct run *r, int64_t task, const struct task *t) {
-  if (task < 0 || task >= r->dag->n_task || t->state >= TASK__N || t->end_as >= TASK__N) return false;
+  if (task < 0 || task >= r->n_task || t->state >= TASK__N || t->end_as >= TASK__N) return false;
   r->task[task] = (struct run_task){.t = *t, .row = 1};
   return true;
 }
@@ -75,28 +78,17 @@ bool run_load_task(struct run *r, int64_t task, const struct task *t) {
 /* A node that has not started in its newest run has no tasks there yet: of those loaded only the epochs go on. */
 bool run_load_node(struct run *r, int64_t node, const struct run_node *v) {
   if (node < 0 || node >= r->dag->n || v->state >= NODE__N || v->base >= r->n_base) return false;
-  const struct dag_node *d = &r->dag->node[node];
-  for (uint32_t k = d->task_at; v->t_ok + v->t_bad + v->t_open == 0 && k < d->task_at + d->n_task; k++)
-    r->task[k] = (struct run_task){.t = {.epoch = r->task[k].t.epoch}};
   r->node[node] = *v;
+  r->node[node].wide = 0;
+  for (size_t i = 0; r->dag->node[node].expands && i < r->n_wide; i++)
+    if (r->wide[i].node == node && r->wide[i].base == v->base) r->node[node].wide = (uint16_t)(i + 1);
+  struct run_tasks its = run_node_tasks(r, (uint32_t)node);
+  for (uint32_t k = its.at; v->t_ok + v->t_bad + v->t_open == 0 && k < its.at + its.n; k++)
+    r->task[k] = (struct run_task){.t = {.epoch = r->task[k].t.epoch}};
   r->node[node].known = 1;
   r->node[node].row = 1;
   r->node[node].eff = 0;
   return true;
-}
-
-int64_t run_ti(const struct run *r, uint32_t task) {
-  return r->base[r->node[dag_node_of_task(r->dag, task)].base].ti + task;
-}
-
-uint32_t run_task_of(const struct run *r, int64_t ti) {
-  for (size_t b = r->n_base; b-- > 0;) {
-    int64_t d = ti - r->base[b].ti;
-    if (d < 0 || d >= r->dag->n_task) continue;
-    uint32_t node = dag_node_of_task(r->dag, (uint32_t)d);
-    return run_known(r, node) && r->node[node].base != b ? UINT32_MAX : (uint32_t)d;
-  }
-  return UINT32_MAX;
 }
 
 void run_more_text(const struct run *r, struct buf *out) {
@@ -137,16 +129,18 @@ struct sums { uint64_t live; uint32_t failed; };
 static const char *node_fault(const struct run *r, uint32_t i, struct sums *sum) {
   const struct run_node *v = &r->node[i];
   const struct dag_node *d = &r->dag->node[i];
+  struct run_tasks its = run_node_tasks(r, i);
   uint32_t ok = 0, bad = 0, canceled = 0, open = 0;
   FACT(run_known(r, i) && v->state < NODE__N);
   FACT((uint64_t)v->ok + v->fail + v->skip <= d->n_parent);
   FACT(v->base < r->n_base);
   uint64_t tasks = (uint64_t)v->t_ok + v->t_bad + v->t_open;
   bool started = tasks > 0;
-  FACT(!started || tasks == d->n_task);
+  FACT(!started || tasks == its.n);
+  FACT(!started || !d->expands || v->wide > 0);
   FACT(v->state != NODE_RUNNING || (started && v->t_open > 0));
   FACT(v->state != NODE_WAITING || !started);
-  for (uint32_t k = d->task_at; started && k < d->task_at + d->n_task; k++) {
+  for (uint32_t k = its.at; started && k < its.at + its.n; k++) {
     const struct task *t = &r->task[k].t;
     const char *fault = task_fault(t);
     if (fault) return fault;
@@ -154,7 +148,7 @@ static const char *node_fault(const struct run *r, uint32_t i, struct sums *sum)
     canceled += t->state == TASK_CANCELED;
   }
   FACT(!started || (ok == v->t_ok && bad == v->t_bad && open == v->t_open && canceled == v->t_canceled));
-  FACT(v->state != NODE_SUCCESS || (v->t_ok >= d->need && v->ok == d->n_parent));
+  FACT(v->state != NODE_SUCCESS || (v->t_ok >= (d->expands ? its.n : d->need) && v->ok == d->n_parent));
   sum->live += v->t_open;
   sum->failed += v->state == NODE_FAILED || v->state == NODE_UPSTREAM_FAILED || v->state == NODE_CANCELED;
   return NULL;
@@ -162,7 +156,7 @@ static const char *node_fault(const struct run *r, uint32_t i, struct sums *sum)
 
 const char *run_fault(const struct run *r) {
   struct sums sum = {0};
-  FACT(r->state < FLOW__N && r->wish <= WISH_TIMEOUT);
+  FACT(r->state < FLOW__N && r->wish <= WISH_TIMEOUT && r->widen == 0);
   for (uint32_t i = 0; i < r->dag->n; i++) {
     const char *fault = node_fault(r, i, &sum);
     if (fault) return fault;

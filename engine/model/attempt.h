@@ -49,6 +49,7 @@ struct attempt {
   int64_t log_bytes, log_lost;
   enum log_lost log_lost_why;
   int64_t run_us;                   /* how long its process lived; 0 = it had none */
+  uint64_t skip_edges;              /* OK: out-edges of its node that it leaves out (run.h); no executor does so yet */
 };
 
 /* Parameters of a flow instance: canonical JSON text, shared. */

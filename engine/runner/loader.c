@@ -60,10 +60,20 @@ static enum store_rc damaged(const struct run *run, const char *what, int64_t id
 static bool put_node(struct run *run, int64_t node, uint16_t base, const struct node_row *row) {
   return run_load_node(run, node, &(struct run_node){.state = row->state, .base = base, .ok = row->ok, .fail = row->fail,
     .skip = row->skip, .t_ok = row->t_ok, .t_bad = row->t_bad, .t_open = row->t_open,
-    .t_canceled = row->t_canceled, .start_us = row->start_us, .end_us = row->end_us});
+    .t_canceled = row->t_canceled, .start_us = row->start_us, .end_us = row->end_us, .skip_edges = row->skip_edges});
 }
 
 /* ---- a whole run ---- */
+
+static enum store_rc load_wide(struct loader *l, struct run *run, const struct run_wide *w) {
+  struct task_row *row = wr_calloc(w->n, sizeof *row);
+  size_t got = 0;
+  enum store_rc rc = store_task_range(l->env->store, w->ti, w->ti + w->n - 1, row, w->n, &got);
+  for (size_t i = 0; rc == STORE_OK && i < got; i++)
+    if (!run_load_task(run, w->at + (row[i].ti - w->ti), &row[i].t)) rc = damaged(run, "task_ins", row[i].ti);
+  free(row);
+  return rc;
+}
 
 /* All rows of one run number, newest run last: later ones replace. */
 static enum store_rc load_run(struct loader *l, struct run *run, uint16_t base) {
@@ -76,6 +86,8 @@ static enum store_rc load_run(struct loader *l, struct run *run, uint16_t base) 
   if (rc == STORE_OK) rc = store_task_range(l->env->store, b.ti, b.ti + m - 1, tr, m, &got_t);
   for (size_t i = 0; rc == STORE_OK && i < got_t; i++)
     if (!run_load_task(run, tr[i].ti - b.ti, &tr[i].t)) rc = damaged(run, "task_ins", tr[i].ti);
+  for (const struct run_wide *w = run->wide; rc == STORE_OK && w < run->wide + run->n_wide; w++)
+    if (w->base == base) rc = load_wide(l, run, w);
   for (size_t i = 0; rc == STORE_OK && i < got_n; i++)
     if (!put_node(run, nr[i].ni - b.ni, base, &nr[i])) rc = damaged(run, "task_node_ins", nr[i].ni);
   free(nr);
@@ -140,8 +152,8 @@ static enum store_rc want_tasks(struct loader *l, const struct wants *w, struct 
   size_t m = 0, cap = 0;
   int64_t *ti = NULL;
   for (const struct want *v = w->v; v < w->v + w->n; v++) {
-    const struct dag_node *d = &v->c->run->dag->node[v->node];
-    for (uint32_t k = 0; v->row && k < d->n_task; k++) *WR_PUSH(ti, m, cap) = v->c->run->base[v->base].ti + d->task_at + k;
+    struct run_ids its = run_task_ids(v->c->run, v->base, v->node);
+    for (uint32_t k = 0; v->row && k < its.n; k++) *WR_PUSH(ti, m, cap) = its.ti + k;
   }
   *got = 0;
   *row = arena_zalloc(&l->env->mem, (m + 1) * sizeof **row);
@@ -160,7 +172,7 @@ static enum store_rc put_wants(const struct wants *w, const struct task_row *t, 
   for (size_t b = 0; b < bases; b++) {
     for (size_t i = 0; i < n_task; i++) {
       const struct want *v = want_of(w, t[i].ni);
-      if (v && v->base == b && !run_load_task(v->c->run, t[i].ti - v->c->run->base[b].ti, &t[i].t)) return damaged(v->c->run, "task_ins", t[i].ti);
+      if (v && v->base == b && !run_load_task(v->c->run, run_task_in(v->c->run, v->base, t[i].ti), &t[i].t)) return damaged(v->c->run, "task_ins", t[i].ti);
     }
     for (const struct want *v = w->v; v < w->v + w->n; v++)
       if (v->row && v->base == b && !put_node(v->c->run, v->node, v->base, v->row)) return damaged(v->c->run, "task_node_ins", v->ni);
@@ -264,7 +276,7 @@ static void want_event(const struct loader *l, struct wants *w, const struct ev 
   uint32_t task = c && e->ti != 0 && !loads_whole(l, c->run) ? run_task_of(c->run, e->ti) : UINT32_MAX;
   if (task == UINT32_MAX) return;
   const struct dag *d = c->run->dag;
-  uint32_t node = dag_node_of_task(d, task);
+  uint32_t node = run_node_of(c->run, task);
   want_node(w, c, node);
   for (uint32_t k = d->child_at[node]; e->kind == EV_RESULT && k < d->child_at[node + 1] && k < d->child_at[node] + CHILDREN_AHEAD; k++)
     want_node(w, c, d->child[k]);

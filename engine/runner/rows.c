@@ -75,7 +75,7 @@ static void node_rows(struct runner *r) {
     *WR_PUSH(w->b.node, w->b.n_node, w->cap_node) = (struct node_write){.op = v->row ? ROW_UPDATE : ROW_INSERT,
       .row = {.ni = run_ni(e->r, e->node), .fi = e->r->fi, .node_id = def->node_base + def->dag_node[e->node],
               .run_no = v->base + 1u, .state = v->state, .ok = v->ok, .fail = v->fail, .skip = v->skip, .t_ok = v->t_ok,
-              .t_bad = v->t_bad, .t_open = v->t_open, .t_canceled = v->t_canceled, .create_us = e->r->last_us, .start_us = v->start_us,
+              .t_bad = v->t_bad, .t_open = v->t_open, .t_canceled = v->t_canceled, .skip_edges = v->skip_edges, .create_us = e->r->last_us, .start_us = v->start_us,
               .end_us = v->end_us, .update_us = e->r->last_us, .error = error_text(r, e->error)}};
   }
 }
@@ -117,11 +117,11 @@ static void task_rows(struct runner *r) {
     const struct cached *c = cached_of(r, run);
     struct task_write *w = WR_PUSH(wr->b.task, wr->b.n_task, wr->cap_task);
     *w = (struct task_write){.op = t->row ? ROW_UPDATE : ROW_INSERT, .expect_state = -1,
-      .row = {.ti = run_ti(run, e->task), .ni = run_ni(run, dag_node_of_task(run->dag, e->task)), .fi = run->fi,
+      .row = {.ti = run_ti(run, e->task), .ni = run_ni(run, run_node_of(run, e->task)), .fi = run->fi,
               .create_us = run->last_us, .update_us = run->last_us,
               .end_us = task_final(t->t.state) ? run->last_us : 0, .t = t->t, .error = error_text(r, e->error)}};
     if (run_alone(run)) alone_fields(w, c);
-    else w->row.task_id = c->flow->ref[e->task].task_id;
+    else w->row.task_id = c->flow->ref[run_pattern(run, e->task)].task_id;
     result_fields(w, e->result);
   }
 }
@@ -172,19 +172,19 @@ static char *attempt_key(const struct runner *r, const struct cached *c, uint32_
     buf_i64(&key, run_ti(c->run, task));
     return key.data;
   }
-  uint32_t node = dag_node_of_task(c->run->dag, task);
+  uint32_t node = run_node_of(c->run, task);
   buf_i64(&key, c->run->fi);
   buf_ch(&key, ':');
   buf_str(&key, c->flow->node[c->flow->dag_node[node]].key);
   buf_ch(&key, ':');
-  buf_i64(&key, task - c->run->dag->node[node].task_at);
+  buf_i64(&key, task - run_node_tasks(c->run, node).at);
   return key.data;
 }
 
 /* *def: a reference of the definition that the instance is pinned to. */
 static enum store_rc attempt_def(struct runner *r, const struct cached *c, uint32_t task, struct task_def **def) {
   struct wr_err err;
-  const struct task_ref *ref = run_alone(c->run) ? NULL : &c->flow->ref[task];
+  const struct task_ref *ref = run_alone(c->run) ? NULL : &c->flow->ref[run_pattern(c->run, task)];
   int64_t version = c->run->task[task].t.version;
   *def = ref == NULL ? c->task : ref->inl;
   if (*def) { *def = def_task_ref(*def); return STORE_OK; }
@@ -196,15 +196,14 @@ static enum store_rc attempt_def(struct runner *r, const struct cached *c, uint3
 
 static enum store_rc make_start(struct runner *r, const struct eff_after *f) {
   const struct cached *c = cached_of(r, f->r);
-  bool alone = run_alone(f->r);
+  const struct task_ref *ref = run_alone(f->r) ? NULL : &c->flow->ref[run_pattern(f->r, f->task)];
   struct task_def *def = NULL;
   enum store_rc rc = attempt_def(r, c, f->task, &def);
   if (rc != STORE_OK) return rc;
   struct attempt *a = wr_new(struct attempt);
-  *a = (struct attempt){.fi = f->r->fi, .ti = run_ti(f->r, f->task), .ni = alone ? 0 : run_ni(f->r, dag_node_of_task(f->r->dag, f->task)),
+  *a = (struct attempt){.fi = f->r->fi, .ti = run_ti(f->r, f->task), .ni = ref ? run_ni(f->r, run_node_of(f->r, f->task)) : 0,
     .task = f->task, .epoch = f->epoch, .owner = r->env.me, .def = def, .key = attempt_key(r, c, f->task),
-    .timeout_us = alone ? def->timeout_us : def_timeout_us(&c->flow->ref[f->task], def),
-    .policy = alone ? def->policy : def_policy(&c->flow->ref[f->task], def),
+    .timeout_us = ref ? def_timeout_us(ref, def) : def->timeout_us, .policy = ref ? def_policy(ref, def) : def->policy,
     .params = c->params ? params_ref(c->params) : NULL, .exit_code = -1, .start_us = f->r->last_us};
   a->policy.slot = f->slot; /* of this version: the one that the step counted */
   *r->writer.starts_tail = a;

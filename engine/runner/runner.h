@@ -57,6 +57,7 @@ struct runner_ports {
   size_t (*pull)(void *ctx, enum slot_class s, struct hint *h, size_t n);        /* memory queue: oldest hints; NULL = pollers post them */
   void (*nudge)(void *ctx, int64_t incarnation);
   void (*flow_done)(void *ctx, int64_t fi, enum flow_state state);
+  uint32_t (*width)(void *ctx, const struct run *r, uint32_t node);  /* of a node that grows when it starts; NULL: there is none */
   size_t (*backlog)(void *ctx, enum slot_class s);                   /* hints that wait: > 0 = do not take home */
   void (*free_slots)(void *ctx, const uint32_t free[SLOT__N]);       /* after each turn: pollers may pop so many */
   int64_t (*boot_now)(void *ctx);                                    /* any thread; NULL = the machine's CLOCK_BOOTTIME */

@@ -33,13 +33,23 @@ static enum store_rc bind(struct stepper *s, struct cached *c) {
   return got;
 }
 
+/* A node that grows is told how wide it is, with ids of its own. */
+static enum store_rc widen(struct stepper *s, struct cached *c) {
+  const struct runner_ports *p = &s->env->ports;
+  uint32_t n = p->width ? p->width(p->ctx, c->run, s->ctx.widen) : 0;
+  int64_t ti = 0;
+  enum store_rc rc = n > 0 && n <= LIMIT_WIDTH ? store_ids(s->env->store, ID_TI, n, &ti) : STORE_OK;
+  if (rc == STORE_OK) run_widen(c->run, &s->ctx, n, ti);
+  return rc;
+}
+
 static enum store_rc drain(struct stepper *s, struct cached *c) {
   for (;;) {
     s->ctx.now_us = s->env->wall_us;
     enum run_rc rc = run_drain(c->run, &s->ctx);
     if (rc == RUN_MORE) { cache_slice_later(s->cache, c); return STORE_OK; }
-    if (rc != RUN_NEED) return STORE_OK;
-    enum store_rc got = feed(s, c);
+    if (rc != RUN_NEED && rc != RUN_WIDEN) return STORE_OK;
+    enum store_rc got = rc == RUN_NEED ? feed(s, c) : widen(s, c);
     if (got != STORE_OK) return got;
   }
 }
@@ -48,11 +58,12 @@ static enum store_rc drain(struct stepper *s, struct cached *c) {
  * *out stays NULL when that is the version bound now, or nothing is known of it yet. */
 static enum store_rc pinned(struct stepper *s, const struct cached *c, uint32_t task, struct task_policy *own, const struct task_policy **out) {
   if (run_alone(c->run)) return STORE_OK;
-  const struct task_ref *ref = &c->flow->ref[task];
+  uint32_t pattern = run_pattern(c->run, task);
+  const struct task_ref *ref = &c->flow->ref[pattern];
   const struct task *t = &c->run->task[task].t;
   struct task_def *def;
   struct wr_err err;
-  if (ref->inl || t->state == TASK_NONE || t->version == c->run->bind[task].version) return STORE_OK;
+  if (ref->inl || t->state == TASK_NONE || t->version == c->run->bind[pattern].version) return STORE_OK;
   enum store_rc rc = defs_store_rc(defs_task(s->env->defs, ref->task_id, t->version, s->env->defs_version, &def, &err));
   if (rc != STORE_OK) return rc;
   *own = def_policy(ref, def);
@@ -102,10 +113,10 @@ enum store_rc step_slice(struct stepper *s, struct cached *c) {
 }
 
 enum store_rc step_policy(struct stepper *s, struct cached *c, uint32_t task, struct task_policy *own, const struct task_policy **out) {
-  uint32_t node = dag_node_of_task(c->run->dag, task);
+  uint32_t node = run_node_of(c->run, task);
   enum store_rc rc = bind(s, c);
   if (rc != STORE_OK) return rc;
-  const struct task_policy *now = c->run->bind[task].pol;
+  const struct task_policy *now = c->run->bind[run_pattern(c->run, task)].pol;
   *out = NULL;
   if (s->admission->pool[now->slot].free > 0 && !run_known(c->run, node)) rc = load_nodes(s->loader, c, &node, 1);
   if (rc == STORE_OK) rc = pinned(s, c, task, own, out);

@@ -58,6 +58,7 @@ struct node_row {                 /* task_node_ins */
   uint8_t state;
   uint32_t ok, fail, skip, t_ok, t_bad, t_open, t_canceled;   /* t_canceled: of t_bad */
   int64_t create_us, start_us, end_us, update_us;
+  uint64_t skip_edges;            /* run_node.skip_edges */
   const char *error;              /* NULL = keep on update */
 };
 struct node_write { enum row_op op; struct node_row row; };  /* UPDATE: all but fi node_id run_no create */
