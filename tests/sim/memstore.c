@@ -333,6 +333,11 @@ static json_t *load(const char *json) {
   return v;
 }
 
+/* Every other node with one task, of every other flow. */
+static void let_grow(struct dag *dag, int64_t id) {
+  for (uint32_t i = 0; i < dag->n; i++) dag->node[i].expands = dag->node[i].n_task == 1 && (i + (uint64_t)id) % 2 == 0;
+}
+
 struct flow_def *memdb_flow_def(struct memdb *db, int64_t id, int64_t version) {
   const struct def_env env = {db, any_type, all_there};
   struct flow_post post;
@@ -348,6 +353,7 @@ struct flow_def *memdb_flow_def(struct memdb *db, int64_t id, int64_t version) {
   post.def->version = version;
   post.def->node_base = d->v[version - 1].node_base;
   post.def->deleted = d->deleted;
+  if (db->made_up && id % 2 == 0) let_grow(post.def->dag, id / 2);
   return post.def;
 }
 

@@ -66,6 +66,7 @@ struct memdb {
   struct map64 member;
   struct mem_key *key; size_t n_key, cap_key;
   int64_t max_ti, max_fi;
+  bool made_up;                      /* some nodes grow when they start, some tasks choose among out-edges: no definition says so yet */
   size_t n_attempt;                  /* rows of task_attempt, and the last batch's */
   const struct mem_store *asker;     /* whose turn it is to look for lost hints */
   int64_t pulse;                     /* transactions that came through */

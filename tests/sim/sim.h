@@ -148,6 +148,8 @@ static inline int64_t sim_between(struct world *w, int64_t lo, int64_t hi) { ret
 uint8_t sim_slot_of(const char *type);
 enum mem_fate sim_store_call(void *ctx, void *node, enum mem_call what, const struct batch *b);
 
+uint32_t sim_width(int64_t fi, uint32_t node);               /* of a node that grows */
+
 /* sim_node.c: nodes, workers, queues */
 void node_start(struct node *n);
 void node_crash(struct node *n);

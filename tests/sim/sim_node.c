@@ -73,6 +73,14 @@ static void exec_end(struct world *w, struct rec *rec, enum attempt_end end) {
 
 /* ---- ports: what the runner asks of its process ---- */
 
+uint32_t sim_width(int64_t fi, uint32_t node) { return (uint32_t)((uint64_t)fi * 7 + node * 3) % 5; }
+static uint32_t port_width(void *ctx, const struct run *r, uint32_t node) { return (void)ctx, sim_width(r->fi, node); }
+
+/* Which of the first out-edges it leaves out. */
+static uint64_t any_choice(const struct world *w, const struct attempt *a) {
+  return w->db->made_up && a->fi != 0 && a->ti % 3 == 0 ? (uint64_t)a->ti % 8 : 0;
+}
+
 static enum attempt_end any_end(struct world *w, const struct attempt *a) {
   uint64_t k = sim_rnd(w, 100);
   if (k < 70) return ATTEMPT_OK;
@@ -154,6 +162,7 @@ static void finish(struct node *n, struct work *k, enum attempt_end end) {
   k->a->asked = k->rec->asked = k->asked && end == ATTEMPT_OK;
   if (end == ATTEMPT_FAIL || end == ATTEMPT_FATAL) k->a->error = wr_strdup("boom");
   if (end == ATTEMPT_OK) { k->a->result = wr_strdup("fine"); k->a->result_len = 4; k->a->exit_code = 0; }
+  if (end == ATTEMPT_OK) k->a->skip_edges = any_choice(n->w, k->a);
   if (end == ATTEMPT_LOST && sim_chance(n->w, 500)) k->a->error = wr_strdup("Not started in time.");
   k->a->next = n->done;
   n->done = k->a;
@@ -271,7 +280,7 @@ void node_start(struct node *n) {
     .mailbox = 1 + sim_rnd(w, 50),
     .ports = {.ctx = n, .start = port_start, .cancel = port_cancel, .kill_all = port_kill_all, .deadline = port_deadline,
               .push = port_push, .pull = w->single ? port_pull : NULL, .nudge = port_nudge, .flow_done = port_flow_done,
-              .backlog = port_backlog, .free_slots = port_free_slots, .boot_now = port_boot_now}};
+              .backlog = port_backlog, .free_slots = port_free_slots, .width = port_width, .boot_now = port_boot_now}};
   memcpy(o.slots, n->slots, sizeof o.slots);
   o.ahead = n->ahead;
   n->up = runner_new(&o, &n->runner, &err) == WR_OK;

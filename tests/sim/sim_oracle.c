@@ -159,10 +159,13 @@ static void check_keys(struct world *w) {
     if (!f) continue;
     struct flow_def *def = oracle_flow_def(w, f->r.flow_id, f->r.flow_version);
     int64_t at = -1;
+    struct run_wide r;
     for (const char *s = f->r.bases; s && *s; s = strchr(s, ',') ? strchr(s, ',') + 1 : NULL) {
       int64_t ti = strtoll(strchr(s, ':') + 1, NULL, 10);
       if (rec->ti >= ti && rec->ti < ti + def->dag->n_task) at = rec->ti - ti;
     }
+    for (const char *s = f->r.bases; run_wide_next(&s, &r);)
+      if (rec->ti >= r.ti && rec->ti < r.ti + r.n) at = def->dag->n_task + r.node * 8 + (rec->ti - r.ti);
     if (at < 0) sim_fail(w, "task %lld is in no run of flow %lld", (long long)rec->ti, (long long)rec->fi);
     int64_t key = rec->fi << 16 | (at + 1);
     uint32_t last = (uint32_t)(uintptr_t)map64_put(&w->keys, key, (void *)(uintptr_t)rec->epoch);
@@ -199,7 +202,7 @@ static void check_started(struct world *w, const struct mem_flow *f, const struc
     if (!r) r = rebuild(w, f, def);
     uint32_t at = run_task_of(r, t->row.ti);
     if (at == UINT32_MAX) sim_fail(w, "task %lld is made for an older run", (long long)t->row.ti);
-    uint32_t node = dag_node_of_task(r->dag, at);
+    uint32_t node = run_node_of(r, at);
     const struct node_def *d = &def->node[def->dag_node[node]];
     for (uint32_t k = 0; k < d->n_parent; k++)
       for (uint32_t p = 0; p < r->dag->n; p++)
@@ -356,20 +359,21 @@ void oracle_answer(struct world *w, const struct op *o) {
 
 static void same_node(struct world *w, const struct run *a, const struct run *b, uint32_t i) {
   const struct run_node *x = &a->node[i], *y = &b->node[i];
-  const struct dag_node *d = &a->dag->node[i];
+  struct run_tasks its = run_node_tasks(a, i), theirs = run_node_tasks(b, i);
   if (x->state != y->state || x->base != y->base || x->row != y->row || x->ok != y->ok || x->fail != y->fail || x->skip != y->skip ||
       x->t_ok != y->t_ok || x->t_bad != y->t_bad || x->t_open != y->t_open || x->t_canceled != y->t_canceled ||
-       x->start_us != y->start_us || x->end_us != y->end_us)
+      x->start_us != y->start_us || x->end_us != y->end_us || x->skip_edges != y->skip_edges || its.n != theirs.n)
     sim_fail(w, "node %u of flow %lld: memory %s base %u %u/%u/%u %u/%u/%u, rows %s base %u %u/%u/%u %u/%u/%u", i, (long long)a->fi,
              node_state_name((enum node_state)x->state), x->base, x->ok, x->fail, x->skip, x->t_ok, x->t_bad, x->t_open,
              node_state_name((enum node_state)y->state), y->base, y->ok, y->fail, y->skip, y->t_ok, y->t_bad, y->t_open);
-  for (uint32_t k = d->task_at; k < d->task_at + d->n_task; k++) {
-    const struct task *s = &a->task[k].t, *t = &b->task[k].t;
-    if (a->task[k].row != b->task[k].row || s->state != t->state || s->epoch != t->epoch || s->owner != t->owner || s->tries != t->tries ||
+  for (uint32_t k = its.at; k < its.at + its.n; k++) {
+    const struct run_task *other = &b->task[theirs.at + (k - its.at)];
+    const struct task *s = &a->task[k].t, *t = &other->t;
+    if (a->task[k].row != other->row || s->state != t->state || s->epoch != t->epoch || s->owner != t->owner || s->tries != t->tries ||
         s->losses != t->losses || s->end_as != t->end_as || s->due_us != t->due_us || s->cancel_requested != t->cancel_requested ||
         s->start_us != t->start_us || s->version != t->version)
       sim_fail(w, "task %u of flow %lld: memory row %u %s %u owner %lld, rows row %u %s %u owner %lld", k, (long long)a->fi, a->task[k].row,
-               task_state_name(s->state), s->epoch, (long long)s->owner, b->task[k].row, task_state_name(t->state), t->epoch, (long long)t->owner);
+               task_state_name(s->state), s->epoch, (long long)s->owner, other->row, task_state_name(t->state), t->epoch, (long long)t->owner);
   }
 }
 
@@ -417,6 +421,9 @@ static uint8_t slot_of_row(struct world *w, const struct task_row *t) {
   int64_t first = 0;
   for (const char *p = f->bases; run_base_next(&p, &b);)
     if (b.ti <= t->ti && b.ti > first) first = b.ti;
+  struct run_wide r;
+  for (const char *p = f->bases; run_wide_next(&p, &r);)
+    if (t->ti >= r.ti && t->ti < r.ti + r.n) return sim_slot_of(d->ref[d->dag->node[r.node].task_at].inl->type);
   return sim_slot_of(d->ref[t->ti - first].inl->type);
 }
 
