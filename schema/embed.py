@@ -3,16 +3,17 @@
 
 A file is NNNN_name.sql: statements, each ended by `;`, and comments. From 0004 on its first lines say `-- oldest: N`, the oldest schema
 whose programs may run on the database afterwards. This program refuses what cannot be applied again after a crash in its middle: on
-a server, where each change of the schema commits by itself, a statement is one that may be repeated, or one whose effect can be looked for.
+a server, where each ALTER TABLE is done or not and commits by itself, a statement is one that may be repeated, or one whose effect can be
+looked for.
 """
 import pathlib
 import re
 import sys
 
 OLDEST_FROM = 4
-COLUMN = re.compile(r"ALTER TABLE `?(\w+)`? (ADD|DROP) COLUMN `?(\w+)`?\b(.*)", re.S)
-KEY = re.compile(r"ALTER TABLE `?(\w+)`? (ADD|DROP) (?:KEY|INDEX) `?(\w+)`?(.*)", re.S)
-AGAIN = re.compile(r"CREATE TABLE IF NOT EXISTS |DROP TABLE IF EXISTS |INSERT IGNORE |UPDATE |DELETE |ALTER TABLE `?\w+`? MODIFY COLUMN ")
+ALTER = re.compile(r"ALTER TABLE `?(\w+)`? (.*)", re.S)
+CLAUSE = re.compile(r"(ADD|DROP|MODIFY) (COLUMN|KEY|INDEX) `?(\w+)`?\b")
+AGAIN = re.compile(r"CREATE TABLE IF NOT EXISTS |DROP TABLE IF EXISTS |INSERT IGNORE |UPDATE |DELETE ")
 
 
 def statements(text):
@@ -38,26 +39,29 @@ def statements(text):
     return out
 
 
-def one_clause(rest):
-    plain = re.sub(r"'[^']*'|\([^)]*\)", "", rest)
-    return not re.search(r",\s*(ADD|DROP|MODIFY|CHANGE|RENAME|ALTER)\b", plain)
+def clauses(text):
+    """Of an ALTER TABLE: (ADD, COLUMN, name) and so on; None for one that is not known here."""
+    plain = re.sub(r"'[^']*'|\([^)]*\)", "", text)
+    return [m.groups() if m else None for m in map(CLAUSE.match, map(str.strip, plain.split(",")))]
+
+
+def named(table, name, what):
+    place, column = ("columns", "column_name") if what == "COLUMN" else ("statistics", "index_name")
+    return f"EXISTS (SELECT 1 FROM information_schema.{place} WHERE table_schema=DATABASE() AND table_name='{table}' AND {column}='{name}')"
 
 
 def done(kind, sql, where):
     """A query whose answer is not 0 when the statement's effect is there already; None: it may be repeated."""
-    column, key = COLUMN.match(sql), KEY.match(sql)
+    alter = ALTER.match(sql)
+    parts = clauses(alter[2]) if alter else []
     if kind == "sqlite":  # in one transaction with its file; some databases got a column before its number
-        if column and column[2] == "ADD":
-            return f"SELECT count(*) FROM pragma_table_info('{column[1]}') WHERE name='{column[3]}'"
+        if parts and parts[0] and parts[0][:2] == ("ADD", "COLUMN"):
+            return f"SELECT count(*) FROM pragma_table_info('{alter[1]}') WHERE name='{parts[0][2]}'"
         return None
-    found = column or key
-    if found and one_clause(found[4]):
-        table, name = ("columns", "column_name") if column else ("statistics", "index_name")
-        count = "COUNT(*)" if found[2] == "ADD" else "COUNT(*)=0"
-        return f"SELECT {count} FROM information_schema.{table} WHERE table_schema=DATABASE() AND table_name='{found[1]}' AND {name}='{found[3]}'"
-    if found or not AGAIN.match(sql):
+    if None in parts or not (alter or AGAIN.match(sql)):
         raise SystemExit(f"{where}: it cannot be known after a crash whether this was done: {sql[:100]}")
-    return None
+    looks = [("" if verb == "ADD" else "NOT ") + named(alter[1], name, what) for verb, what, name in parts if verb != "MODIFY"]
+    return "SELECT " + "\n   AND ".join(looks) if looks else None
 
 
 def literal(text):

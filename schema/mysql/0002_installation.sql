@@ -11,5 +11,4 @@ CREATE TABLE IF NOT EXISTS installation (
 INSERT IGNORE INTO installation (one, store_id) VALUES (1, LEFT(MD5(CONCAT(UUID(), RAND())), 8));
 
 -- How the process of a former attempt ended; signal: what ended it.
-ALTER TABLE task_attempt ADD COLUMN exit_code INT AFTER error_msg;
-ALTER TABLE task_attempt ADD COLUMN `signal` INT AFTER exit_code;
+ALTER TABLE task_attempt ADD COLUMN exit_code INT AFTER error_msg, ADD COLUMN `signal` INT AFTER exit_code;

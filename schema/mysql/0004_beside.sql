@@ -3,9 +3,7 @@
 -- From here on the row of each schema says which programs may run on it: those whose newest schema is `oldest` or later.
 ALTER TABLE schema_version ADD COLUMN oldest INT;
 
--- The newest schema that the program of a node knows; programs before 4 do not say it.
-ALTER TABLE engine_node ADD COLUMN schema_no INT NOT NULL DEFAULT 3 AFTER roles;
-
--- Some databases of schema 3 were made while these were VARCHAR.
-ALTER TABLE engine_node MODIFY COLUMN types TEXT NOT NULL, MODIFY COLUMN users TEXT NOT NULL,
+-- The newest schema that the program of a node knows; programs before 4 do not say it. Some databases of schema 3 were made while the
+-- texts were VARCHAR.
+ALTER TABLE engine_node ADD COLUMN schema_no INT NOT NULL DEFAULT 3 AFTER roles, MODIFY COLUMN types TEXT NOT NULL, MODIFY COLUMN users TEXT NOT NULL,
   MODIFY COLUMN trouble TEXT CHARACTER SET ascii COLLATE ascii_bin NOT NULL;

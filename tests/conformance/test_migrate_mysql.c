@@ -94,15 +94,10 @@ static void between_two_releases(void **st) {
 
 /* One database, killed on each step of its way; each start goes on where the former one was killed. */
 static void killed_on_the_way(const char *what, size_t from) {
-  int killed = 0;
   for (size_t f = from; f < schema_mysql.n; f++)
-    for (size_t i = 0; i <= schema_mysql.file[f].n; i++) {
-      assert_true(kit_killed(kit_url(), &schema_mysql, f, i));
-      killed++;
-    }
+    for (size_t i = 0; i <= schema_mysql.file[f].n; i++) assert_true(kit_killed(kit_url(), &schema_mysql, f, i));
   opens();
   same_as_fresh(what);
-  assert_true(killed > 15);
 }
 
 static void killed_after_each_step(void **st) {
