@@ -13,16 +13,17 @@
 #include "mysql_priv.h"
 
 #define SCHEMA_US 30000000  /* so long another that changes the schema, or a table that is in use, is waited for */
-#define STEP_S 86400u       /* a statement on a large table; the server is watched by keep-alives of the kernel only */
+#define STEP_S 3600u        /* a statement on a large table. If it takes longer the server goes on without us, and holds the lock until then */
 #define TABLE_WAIT_S 3u     /* whoever waits for a table holds up all others that want it: for so long, then they pass */
 
 struct my_migrate {
   struct migrate_db db;
   struct my *s;
-  struct my_conn own;       /* open between begin() and end() */
+  bool begun;
+  struct my_conn own;       /* used when begun */
 };
 static struct my_migrate *my_migrate_of(struct migrate_db *db) { return (struct my_migrate *)db; }
-static struct my_conn *conn(struct my_migrate *m) { return m->own.m ? &m->own : &m->s->run; }
+static struct my_conn *conn(struct my_migrate *m) { return m->begun ? &m->own : &m->s->run; }
 
 /* As my_query_int(), 0 where there is no row. */
 static unsigned number(struct my_conn *c, const char *sql, int64_t *v) {
@@ -70,11 +71,14 @@ static enum wr_rc my_begin_schema(struct migrate_db *db, struct wr_err *err) {
   my_conn_init(&m->own, m->s, MY_RUN);
   m->own.io_s = STEP_S;
   m->own.lock_wait_s = TABLE_WAIT_S;
+  m->begun = true;
   unsigned e = my_conn_ready(&m->own);
+  m->s->run.err = e;
   if (e) return wr_err_set(err, e == MY_SETTING ? WR_STORE_REFUSED : WR_DB_UNAVAILABLE, "%s", m->own.why);
   snprintf(take, sizeof take, "SELECT GET_LOCK(" MY_LOCK_NAME("schema") ", %u)", 5u);
   for (int64_t until = clock_mono_us() + SCHEMA_US; !e && got != 1 && clock_mono_us() < until;) e = number(&m->own, take, &got);
   enum wr_rc rc = said(m, e, err);
+  m->s->run.err = e;
   if (!rc && got != 1) rc = wr_err_set(err, WR_DB_UNAVAILABLE, "Another process has been changing the schema for half a minute. Start again when it is done.");
   if (rc) my_conn_close(&m->own);
   return rc;
@@ -100,10 +104,12 @@ static enum wr_rc my_write_number(struct migrate_db *db, const struct schema_fil
   return said(m, my_exec(&m->own, text), err);
 }
 
-/* The lock goes with the connection. */
+/* The lock goes with the connection. Why it ended is the start's to know: it may try again. */
 static enum wr_rc my_end_schema(struct migrate_db *db, enum wr_rc rc, struct wr_err *err) {
+  struct my_migrate *m = my_migrate_of(db);
   (void)err;
-  my_conn_close(&my_migrate_of(db)->own);
+  if (rc) m->s->run.err = m->own.err;
+  my_conn_close(&m->own);
   return rc;
 }
 

@@ -3,9 +3,10 @@
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "clock.h"
+#include "log.h"
 #include "migrate_kit.h"
 #include "mysql_kit.h"
-#include "log.h"
 
 static MYSQL *raw;       /* takes several statements at once, and is somebody else's connection */
 
@@ -111,11 +112,13 @@ static void killed_after_each_step(void **st) {
   killed_on_the_way("killed in its first starts", 0);
 }
 
-static pid_t beside(void) {
+enum beside { MIGRATES, STARTS };
+static pid_t beside(enum beside what) {
   pid_t pid = fork();
   assert_true(pid >= 0);
   struct wr_err err;
-  if (pid == 0) _exit(kit_migrate(kit_url(), &err) == WR_OK ? 0 : 1);
+  struct store *s;
+  if (pid == 0) _exit((what == MIGRATES ? kit_migrate(kit_url(), &err) : store_open(&(struct store_opts){.url = kit_url()}, &s, &err)) == WR_OK ? 0 : 1);
   return pid;
 }
 static void ends_well(pid_t pid) {
@@ -128,14 +131,16 @@ static void several_at_once(void **st) {
   (void)st;
   pid_t pid[4];
   load("8ec770b");
-  for (int i = 0; i < 4; i++) pid[i] = beside();
+  for (int i = 0; i < 4; i++) pid[i] = beside(MIGRATES);
   for (int i = 0; i < 4; i++) ends_well(pid[i]);
   same_as_fresh("four");
   same("four", "SELECT COUNT(*) FROM schema_version", "4|\n");
 }
 
 static void wait_for(const char *state) {
-  while (kit_int("SELECT COUNT(*) FROM information_schema.processlist WHERE db='%s' AND state LIKE '%s'", kit_name(), state) < 1) {}
+  int64_t until = clock_mono_us() + 60000000;
+  while (kit_int("SELECT COUNT(*) FROM information_schema.processlist WHERE db='%s' AND state LIKE '%s'", kit_name(), state) < 1)
+    if (clock_mono_us() > until) fail_msg("nobody is seen in state %s", state);
 }
 
 /* Another that changes the schema, a table that a backup reads. */
@@ -143,17 +148,25 @@ static void waits_for_others(void **st) {
   (void)st;
   load("8ec770b");
   run_sql("DO GET_LOCK(CONCAT('weir.schema.', DATABASE()), 0)");
-  pid_t pid = beside();
+  pid_t pid = beside(MIGRATES);
   wait_for("User lock");
   run_sql("DO RELEASE_LOCK(CONCAT('weir.schema.', DATABASE()))");
   ends_well(pid);
   load("8ec770b");
   run_sql("BEGIN; SELECT ti_id FROM task_ins LIMIT 1");
-  pid = beside();
+  pid = beside(MIGRATES);
   wait_for("Waiting for table metadata lock");
   run_sql("COMMIT");
   ends_well(pid);
   same_as_fresh("waited");
+  load("8ec770b");
+  run_sql("BEGIN; SELECT ti_id FROM task_ins LIMIT 1");
+  pid = beside(STARTS);
+  wait_for("Waiting for table metadata lock");
+  kit_sql("KILL %lld", (long long)kit_int("SELECT id FROM information_schema.processlist WHERE db='%s' AND state LIKE 'Waiting for table%%'", kit_name()));
+  run_sql("COMMIT");
+  ends_well(pid); /* a start that loses its connection in the middle begins again */
+  same_as_fresh("cut off");
 }
 
 static void old_nodes_are_not_shut_out(void **st) {
