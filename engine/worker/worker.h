@@ -14,14 +14,21 @@
 struct worker;
 struct spawner;
 
-/* Forks the spawner process: single-threaded, takes flock on DATA/lock (waits less than 2 s for a former spawner's last child)
- * and holds it until its own last child is reaped. Call it first in main(), before threads. This process is to be a child
- * subreaper (prctl), and is refused otherwise: what a dead spawner leaves comes to it. */
+/* Starts the spawner: a program of its own, which inherits no memory, no variable, no argument and no descriptor of this
+ * process. It takes flock on DATA/lock (waits less than 2 s for a former spawner's last child) and holds it until its own last
+ * child is reaped. At any time, but before the host gives up what tasks need (root). This process is to be a child subreaper
+ * (prctl), and is refused otherwise: what a dead spawner leaves comes to it. Of its children only those of attempts are killed.
+ *
+ * Which program that is: spawner_link.h. */
 struct run_as;
-/* run_as: who its children may be (run_as.h); outlives it. Copied by the fork, so fixed there. NULL = off but for whoever starts it. */
 struct found;
-/* found: what its children get back (found.h); NULL = as this process is now. no_tasks: SHELL is off, /proc may be anything. */
-struct spawner_opts { const char *data_dir; const struct run_as *run_as; const struct found *found; bool no_tasks; };
+struct spawner_opts {
+  const char *data_dir;
+  const struct run_as *run_as;      /* who its children may be (run_as.h), fixed from now on; NULL = who this process is. Outlives it */
+  const struct found *found;        /* what its children get back (found.h); NULL = as this process is now */
+  const char *program;              /* a weir, for kernels that execute nothing out of memory; NULL = none */
+  bool no_tasks;                    /* SHELL is off, /proc may be anything */
+};
 enum wr_rc spawner_start(const struct spawner_opts *o, struct spawner **out, struct wr_err *err) WR_MUST;
 /* What the former node on this directory had claimed and its spawner never started: the dying spawner wrote it into the file
  * of the lock that it still held. Until worker_close(). */

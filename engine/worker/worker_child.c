@@ -26,7 +26,7 @@
 #include "clock.h"
 #include "limits.h"
 #include "log.h"
-#include "spawner_wire.h"
+#include "spawner_link.h"
 #include "text.h"
 #include "worker_int.h"
 
@@ -49,6 +49,8 @@ struct child {
 };
 
 /* ---- packets ---- */
+
+_Static_assert(sizeof ((struct packet *)0)->fd == SW_FDS * sizeof(int), "a packet holds what a START may bring");
 
 static void packet_free(struct packet *p) {
   for (int i = p->kept; i < p->n_fd; i++) close(p->fd[i]);

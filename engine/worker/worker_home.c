@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "spawner_wire.h"
+#include "spawner_link.h"
 #include "worker_int.h"
 
 #define LOOK_US 5000000

@@ -9,9 +9,7 @@
  *   worker_home.c   is the lock of the data directory still there
  *   worker_log.c    the log thread: pieces, cap, ring
  *   worker_trouble.c  why this node cannot start processes just now; the pause after a start that failed
- *   workdir.c       (spawner) the private directory of an attempt
- *   launch.c        (spawner) one start, from the packet to the exec
- *   gate.c          (spawner) attempts claimed ahead of a free process slot */
+ *   spawner_link.c  the node's end of the spawner; spawner_exec.c its program (engine/spawner) */
 #ifndef WORKER_INT_H
 #define WORKER_INT_H
 #include <pthread.h>
@@ -98,7 +96,7 @@ struct troubles {
 };
 
 /* A packet for the spawner that its socket had no room for. */
-struct packet { struct packet *next; size_t n; int fd[4], n_fd, kept; char data[]; };  /* the first `kept` fds are pipes of a child */
+struct packet { struct packet *next; size_t n; int fd[5], n_fd, kept; char data[]; };  /* fd[0 .. kept) are pipes of a child */
 struct cancel { int64_t ti; uint32_t epoch; };
 
 struct worker {

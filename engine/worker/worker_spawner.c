@@ -18,7 +18,7 @@
 
 #include "clock.h"
 #include "log.h"
-#include "spawner_wire.h"
+#include "spawner_link.h"
 #include "worker_int.h"
 
 enum { PACKETS_A_TURN = 64 };

@@ -13,7 +13,7 @@
 
 #include "clock.h"
 #include "log.h"
-#include "spawner_wire.h"
+#include "spawner_link.h"
 #include "worker_int.h"
 
 #define PAUSE_FIRST_US 1000000

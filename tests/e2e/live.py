@@ -79,14 +79,14 @@ class Refused(Exception):
 class Server:
     """A `weir server`; one data directory may see several of them, one after the other."""
 
-    def __init__(self, data, *args, env=None, dev=True, user=None):
-        command = [BIN, "server", *(["--dev"] if dev else []), "--data", str(data), "--listen", "127.0.0.1:0", *map(str, args)]
+    def __init__(self, data, *args, env=None, dev=True, user=None, binary=BIN, pass_fds=()):
+        command = [binary, "server", *(["--dev"] if dev else []), "--data", str(data), "--listen", "127.0.0.1:0", *map(str, args)]
         self.lines = []
         self.url = None
         self.token = None
         self.ready = threading.Event()
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",
-                                        env={**CLEAN_ENV, **(env or {})}, user=user, group=user)
+                                        env={**CLEAN_ENV, **(env or {})}, user=user, group=user, pass_fds=pass_fds)
         self.pid = self.process.pid
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()

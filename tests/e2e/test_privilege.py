@@ -396,7 +396,7 @@ class Secrets(Base):
                 line, environ = (pathlib.Path(f"/proc/{pid}/{n}").read_bytes() for n in ("cmdline", "environ"))
                 self.assertNotIn(b"hush", line)
                 self.assertNotIn(b"hush", environ)
-            self.assertIn(b"\0--listen\0", line)
+            self.assertIn(b"\0--listen\0", pathlib.Path(f"/proc/{server.pid}/cmdline").read_bytes())
             self.assertEqual(server.stop(), 0)
 
     def test_config_file(self):

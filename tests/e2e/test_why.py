@@ -82,7 +82,10 @@ class OneNode(Base):
         said = self.tmp / "pid"
         ti = self.task(server, f"echo $$ > {said}.new; mv {said}.new {said}; {script}", **config)
         until("it runs", said.exists)
-        return ti, int(said.read_text())
+        pid, program = int(said.read_text()), script.split()[1]
+        if script.startswith("exec "):
+            until(f"it is {program}", lambda: pathlib.Path(f"/proc/{pid}/comm").read_text() == f"{program}\n")
+        return ti, pid
 
     @unittest.skipUnless(CAN_FREEZE, "no freezer")
     def test_unkillable(self):

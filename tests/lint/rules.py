@@ -16,13 +16,14 @@ LAYERS = {
     "executors": ["engine/base", "executors/abi"],
     "executors/abi": [],
     "engine/runner": ["engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs"],
-    "engine/worker": ["engine/base", "engine/core", "engine/model", "executors", "executors/abi"],
-    "engine/node": ["engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs", "engine/runner", "engine/worker",
-                    "executors", "executors/abi"],
+    "engine/spawner": ["engine/base", "engine/core", "engine/model"],
+    "engine/worker": ["engine/base", "engine/core", "engine/model", "engine/spawner", "executors", "executors/abi"],
+    "engine/node": ["engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs", "engine/runner",
+                    "engine/spawner", "engine/worker", "executors", "executors/abi"],
     "api": ["engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs", "engine/runner",
             "executors", "executors/abi"],
-    "cli": ["engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs", "engine/runner", "engine/worker",
-            "engine/node", "executors", "executors/abi", "api"],
+    "cli": ["engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs", "engine/runner", "engine/spawner",
+            "engine/worker", "engine/node", "executors", "executors/abi", "api"],
 }
 # Who alone may know a library.
 LIBRARIES = {

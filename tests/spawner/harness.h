@@ -1,11 +1,11 @@
 /* A worker with a real spawner in a directory of its own, for the tests of this folder. One per test program: the
- * spawner is forked before any thread. Waiting is by condition variable, waitpid and end-of-file, never by sleep;
+ * spawner is started before any thread. Waiting is by condition variable, waitpid and end-of-file, never by sleep;
  * one that takes a minute ends the program. */
 #ifndef HARNESS_H
 #define HARNESS_H
 #include "../unit/unit.h"
 #include "mem.h"
-#include "spawner_wire.h"
+#include "spawner_link.h"
 #include "worker.h"
 
 struct harness {

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -18,7 +19,7 @@
 #include "bare.h"
 #include "clock.h"
 #include "harness.h"
-#include "spawner_wire.h"
+#include "spawner_link.h"
 
 enum { FLOOD = 2000, STARTS = 60, HELD_MS = 300, PARKED = 8192 };
 static char self[256];

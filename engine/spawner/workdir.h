@@ -1,13 +1,13 @@
 /* The private directory of an attempt: DATA/run/<random>, 0700, of the task's user. Spawner process only.
  *
- * Owner: the spawner makes it before the fork and takes it back when the last process of the attempt is dead. One that
- * nobody touched (no entry was made or removed, mode and owner are ours) is kept for the next attempt of the same user;
- * another is removed as a tree: here while that is little, else by a process of its own, the broom. What a former spawner
- * left is removed in the same way. Everything inside is opened and removed with the rights of the attempt's user. DATA/run itself
- * is made again when somebody takes it away; attempts that run then have lost theirs.
+ * Owner: the spawner makes it before the fork and takes it back when the last process of the attempt is dead. One that nobody
+ * touched (no entry was made or removed, mode and owner are ours) is kept for the next attempt of the same user; another is
+ * removed as a tree: here while that is little, else by a process of its own, the broom. What a former spawner left is removed
+ * in the same way. Everything inside is opened and removed with the rights of the attempt's user. DATA/run itself is made again
+ * when somebody takes it away; attempts that run then have lost theirs.
  *
- * What never happens: a link that is followed, a wait for a file (pipe, lease), a removal that holds the spawner up for
- * more than SWEEP_INLINE entries, SWEEP_BYTES or a directory that was large, a directory that two users get one after the other. */
+ * What never happens: a link that is followed, a wait for a file (pipe, lease), a removal that holds the spawner up for more
+ * than SWEEP_INLINE entries, SWEEP_BYTES or a directory that was large, a directory that two users get one after the other. */
 #ifndef WORKDIR_H
 #define WORKDIR_H
 #include <stdbool.h>

@@ -1,10 +1,10 @@
-/* Where a child runs between clone and exec: a stack, what it is to do, and the word that the kernel clears when the child has left
- * our memory. Spawner process only.
+/* Where a child runs between clone and exec: a stack, what it is to do, and the word that the kernel clears when the child has
+ * left our memory. Spawner process only.
  *
- * Owner: the spawner. A plain start has its pad for the time of one call. One that is slow (its directory or program takes long to
- * come) keeps it, with the memory that its plan points to, and the spawner goes on meanwhile. One that hangs where not even SIGKILL
- * reaches it (a file system whose server does not answer) keeps it until the kernel lets go of it; it dies before it runs one more
- * instruction of ours.
+ * Owner: the spawner. A plain start has its pad for the time of one call. One that is slow (its directory or program takes long
+ * to come) keeps it, with the memory that its plan points to, and the spawner goes on meanwhile. One that hangs where not even
+ * SIGKILL reaches it (a file system whose server does not answer) keeps it until the kernel lets go of it; it dies before it
+ * runs one more instruction of ours.
  *
  * What never happens: two children on one pad, more than PADS_A_USER pads that one user has. */
 #ifndef PADS_H
@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "mem.h"
-#include "spawner_wire.h"
+#include "spawner_int.h"
 
 enum { PAD_STACK_BYTES = 64 * 1024, PADS_A_USER = 16 };
 struct pad {

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "mem.h"
-#include "spawner_wire.h"
+#include "spawner_int.h"
 
 bool strays_known(const struct strays *s, pid_t pid) { return map64_get(&s->by_pid, pid) != NULL; }
 

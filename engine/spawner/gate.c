@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "mem.h"
-#include "spawner_wire.h"
+#include "spawner_int.h"
 
 void gate_init(struct gate *g) { *g = (struct gate){.tail = &g->head}; }
 

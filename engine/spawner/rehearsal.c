@@ -22,7 +22,8 @@ static _Noreturn void say(int fd, const char *text) {
 
 static _Noreturn void cannot_pass(int fd, const struct run_as_user *u, const char *folder, int err) {
   char text[244];
-  snprintf(text, sizeof text, "User %.32s, who runs tasks, may not pass through %.100s: %.40s (chmod o+x).", u->name, folder, strerrordesc_np(err));
+  snprintf(text, sizeof text, "User %.32s, who runs tasks, may not pass through %.100s: %.40s (chmod o+x).", u->name, folder,
+           strerrordesc_np(err));
   say(fd, text);
 }
 
@@ -49,7 +50,8 @@ static _Noreturn void be_user(int fd, const struct run_as_user *u, const char *p
     int file = chdir(NAME) ? -1 : open("output", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (file >= 0 && write(file, "x", 1) == 1 && unlink("output") == 0) _exit(0);
   }
-  snprintf(text, sizeof text, "User %.32s, who runs tasks, cannot be served in %.90s: to %s failed: %.40s.", u->name, path, what, strerrordesc_np(errno));
+  snprintf(text, sizeof text, "User %.32s, who runs tasks, cannot be served in %.90s: to %s failed: %.40s.", u->name, path, what,
+           strerrordesc_np(errno));
   say(fd, text);
 }
 

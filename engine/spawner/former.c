@@ -1,7 +1,7 @@
-/* What a killed server left of itself and still holds the lock on the data directory: guard, spawner, spare. They end by themselves,
- * unless they are stopped, or wait for a process that does not die. The guard of a starting server asks, once, before it has
- * given up any right; found are only those that it may look into. Nothing here blocks, nothing is killed: the lock may as well be
- * that of a server that lives, whose stopped processes may go on too. */
+/* What a killed server left of itself and still holds the lock on the data directory: guard, spawner, spare. They end by
+ * themselves, unless they are stopped, or wait for a process that does not die. The guard of a starting server asks, once,
+ * before it has given up any right; found are only those that it may look into. Nothing here blocks, nothing is killed: the
+ * lock may as well be that of a server that lives, whose stopped processes may go on too. */
 #include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "spawner_wire.h"
+#include "spawner_int.h"
 
 /* Is it one of these? Its state as /proc has it, 0 = no. */
 static char state_of(pid_t pid, const struct stat *lock, char name[16]) {

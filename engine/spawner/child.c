@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/close_range.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -15,7 +16,7 @@
 #include <unistd.h>
 
 #include "bare.h"
-#include "spawner_wire.h"
+#include "spawner_int.h"
 
 /* Sanitizers keep shadow state of a stack that never unwinds here. */
 #define BARE __attribute__((no_sanitize("address", "undefined", "thread")))
@@ -25,7 +26,10 @@
 BARE static int files(const struct child_plan *p) {
   for (int i = 0; i < 3; i++)
     if (dup2(p->fd[i], i) < 0) return -1; /* the spawner's 0-2 are open, so none of fd[] is below 3 */
-  return (int)syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_UNSHARE);
+  if (p->n_fd == 3) return (int)syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_UNSHARE);
+  /* Descriptor 3 of the spawner is its socket: not before the table is our own. */
+  if (syscall(SYS_unshare, CLONE_FILES) || dup2(p->fd[3], 3) < 0) return -1;
+  return (int)syscall(SYS_close_range, 4U, ~0U, 0U);
 }
 
 /* What this process was started with, then the mark, then what the definition asks for: never above a hard limit, whoever the

@@ -14,7 +14,6 @@
 struct kids { pid_t *v; size_t n, cap; int file; };  /* file: kept open between two readings; -2 = not yet tried */
 #define KIDS_INIT {.file = -2}
 enum { STRAYS_A_TURN = 256 };             /* killed before packets and deadlines are looked at again */
-#define MARK_BASE (1ULL << 42)           /* + the id of a START */
 #define STRAY_ANYBODY UINT32_MAX          /* a /proc that hides others (hidepid) does not say whose it is */
 struct stray { pid_t pid; uint32_t uid; int64_t owner, since_us; bool told; };   /* owner 0 = unknown */
 struct strays { struct kids kids; struct map64 by_pid; bool more; };

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "mem.h"
-#include "spawner_wire.h"
+#include "spawner_int.h"
 
 enum { PID_TEXT = 16 };
 
@@ -129,17 +129,23 @@ static void slay_each(void *ctx, const pid_t *pid, size_t n) {
   for (size_t i = 0; i < n; i++) reap_slay(pid[i], &group);
 }
 
-size_t reap_debris(bool marked, slay_fn *slay, void *ctx) {
+static bool is_debris(pid_t pid, enum debris which, uint64_t mine) {
+  uint64_t mark = which == DEBRIS_MARKED ? reap_mark(pid) : 0;
+  return which == DEBRIS_ALL || (mark >= MARK_BASE && mark != mine);
+}
+
+size_t reap_debris(enum debris which, slay_fn *slay, void *ctx) {
   struct kids k = KIDS_INIT;
   size_t alive = 0;
   pid_t session = getsid(0);
+  uint64_t mine = which == DEBRIS_MARKED ? reap_mark(getpid()) : 0;
   for (bool again = true; again;) { /* reaping one may bring us its children */
     size_t n = 0;
     again = false;
     alive = 0;
     reap_children(&k);
     for (size_t i = 0; i < k.n; i++)
-      if (getsid(k.v[i]) != session && (!marked || reap_mark(k.v[i]) >= MARK_BASE)) k.v[n++] = k.v[i];
+      if (getsid(k.v[i]) != session && is_debris(k.v[i], which, mine)) k.v[n++] = k.v[i];
     if (n > 0) (slay ? slay : slay_each)(ctx, k.v, n); /* all of them before any is waited for */
     for (size_t i = 0; i < n; i++) {
       if (waitpid(k.v[i], NULL, WNOHANG) == k.v[i]) again = true;

@@ -1,5 +1,5 @@
-/* Short of memory, the kernel is to end tasks before the node: each begins with the spawner's own score + 500. Spawner process only.
- * Written by the spawner when exec is over: before, the child is on the spawner's memory, whose score it would change. */
+/* Short of memory, the kernel is to end tasks before the node: each begins with the spawner's own score + 500. Spawner process
+ * only. Written by the spawner when exec is over: before, the child is on the spawner's memory, whose score it would change. */
 #ifndef OOM_H
 #define OOM_H
 #include <stdint.h>

@@ -25,7 +25,7 @@
 #include "caps.h"
 #include "err.h"
 #include "rehearsal.h"
-#include "spawner_wire.h"
+#include "spawner_int.h"
 
 enum { FORK_AGAIN_MS = 20 };
 #define LOCK_WAIT_US 1700000       /* a second server on a directory is refused within two seconds */
@@ -57,7 +57,8 @@ static int take_lock(void) {
   sigaddset(&set, SIGALRM);
   sigaction(SIGALRM, &sa, NULL);
   sigprocmask(SIG_UNBLOCK, &set, NULL);
-  struct itimerval t = {{0, 100000}, {LOCK_WAIT_US / 1000000, LOCK_WAIT_US % 1000000}}; /* again and again, should the first come before flock() */
+  /* Again and again, should the first come before flock(). */
+  struct itimerval t = {{0, 100000}, {LOCK_WAIT_US / 1000000, LOCK_WAIT_US % 1000000}};
   setitimer(ITIMER_REAL, &t, NULL);
   int rc = flock(FD_LOCK, LOCK_EX);
   t = (struct itimerval){0};
@@ -81,12 +82,14 @@ static void lock_or_refuse(void) {
   }
   ssize_t n = pread(FD_LOCK, pid, sizeof pid - 1, 0);
   pid[n > 0 ? strcspn(pid, " \n") : 0] = '\0';
-  char text[244], left[96];
+  char text[244], left[80];
   pid_t node = (pid_t)strtol(pid, NULL, 10);
   if (node > 0 && kill(node, 0) && errno == ESRCH && former_names(FD_LOCK, left, sizeof left))
-    snprintf(text, sizeof text, "A server that was killed (pid %s) left processes that hold this data directory: %s. Continue them with kill -CONT, or end them with kill -KILL.", pid, left);
+    snprintf(text, sizeof text, "A server that was killed (pid %s) left processes that hold this data directory: %s. "
+             "Continue them with kill -CONT, or end them with kill -KILL.", pid, left);
   else
-    snprintf(text, sizeof text, "Another Weir process (pid %s) uses this data directory: stop it, or name another one with --data.", *pid ? pid : "unknown");
+    snprintf(text, sizeof text, "Another Weir process (pid %s) uses this data directory: stop it, or name another one with --data.",
+             *pid ? pid : "unknown");
   refuse(WR_IN_USE, text);
 }
 
@@ -108,8 +111,8 @@ static void rehearse_or_refuse(const struct spawner_seed *seed) {
   if (!rehearse(seed->run_as, FD_RUN, seed->run_path, text, sizeof text)) refuse(WR_FORBIDDEN, text);
 }
 
-/* Whoever was stopped goes on when its parent dies, to see that it is to end: a guard when its node is killed, its spawner then by the
- * guard, or at the guard's own death. Not passed on by a fork. */
+/* Whoever was stopped goes on when its parent dies, to see that it is to end: a guard when its node is killed, its spawner then
+ * by the guard, or at the guard's own death. Not passed on by a fork. */
 static void tie(void) { prctl(PR_SET_PDEATHSIG, SIGCONT, 0, 0, 0); }
 
 /* Whoever inherits a session keyring holds its keys, whatever user it becomes: the keys of who started the server are not for
@@ -139,7 +142,8 @@ static void settle_in(struct spawner_seed *seed) {
   sigset_t all;
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, NULL);
-  for (int i = 1; i < NSIG; i++) signal(i, i != SIGCHLD && found_ignored(&seed->found, i) ? SIG_IGN : SIG_DFL); /* all are blocked here */
+  for (int i = 1; i < NSIG; i++) /* all are blocked here */
+    signal(i, i != SIGCHLD && found_ignored(&seed->found, i) ? SIG_IGN : SIG_DFL);
   umask(077);
   struct rlimit core;
   if (getrlimit(RLIMIT_CORE, &core) == 0) core.rlim_cur = 0, setrlimit(RLIMIT_CORE, &core);
@@ -157,6 +161,15 @@ static pid_t fork_at_last(const struct spawner_seed *seed) {
   }
 }
 
+static struct spawner_seed spare_seed(const struct spawner_seed *seed, int sock) {
+  struct spawner_seed s = *seed;
+  s.role = SPAWNER_SPARE;
+  s.sock = sock;
+  s.lock = FD_LOCK;
+  s.run = FD_RUN;
+  return s;
+}
+
 /* Forked twice, so that the spare is the node's child and not ours, for we are no subreaper yet. Returns the node's end of
  * its socket, -1 = none. */
 static int make_spare(const struct spawner_seed *seed) {
@@ -165,7 +178,7 @@ static int make_spare(const struct spawner_seed *seed) {
   pid_t pid = fork_at_last(seed);
   if (pid == 0) {
     if (fork_at_last(seed) != 0) _exit(0);
-    spawner_main((struct spawner_seed){SPAWNER_SPARE, pair[1], FD_LOCK, FD_RUN, seed->run_path, seed->page, seed->run_as, seed->found});
+    spawner_main(spare_seed(seed, pair[1]));
   }
   if (pid > 0) waitpid(pid, NULL, 0);
   close(pair[1]);
@@ -180,7 +193,7 @@ static void slay_for(const struct sw_slay *m) {
 }
 
 static void be_spare(void) {
-  prctl(PR_SET_NAME, "weir-spare", 0, 0, 0);
+  spawner_called("weir-spare");
   spawner_say(SW_HELLO, WR_OK, "", -1);
   union { uint32_t kind; struct sw_plain plain; struct sw_slay slay; } m = {0};
   for (;;) {
@@ -195,7 +208,7 @@ int spawner_spare_below(const struct spawner_seed *seed, pid_t *pid) {
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) return -1;
   *pid = fork();
-  if (*pid == 0) spawner_main((struct spawner_seed){SPAWNER_SPARE, pair[1], FD_LOCK, FD_RUN, seed->run_path, seed->page, seed->run_as, seed->found});
+  if (*pid == 0) spawner_main(spare_seed(seed, pair[1]));
   close(pair[1]);
   if (*pid > 0) return pair[0];
   *pid = 0;
@@ -207,14 +220,14 @@ int spawner_spare_below(const struct spawner_seed *seed, pid_t *pid) {
 static _Noreturn void be_guard(pid_t spawner, const struct run_as *run_as) {
   const struct timespec patience = {0, 20000000}; /* an orphan may come without a signal */
   sigset_t set;
-  prctl(PR_SET_NAME, "weir-guard", 0, 0, 0);
   (void)caps_for_guard(run_as); /* it has the spawner's otherwise */
   close(FD_SOCK); /* so that the node sees its end when the spawner goes */
   syscall(SYS_close_range, (unsigned)FD_NULL + 1, ~0U, 0U); /* and the spare that of the node */
-  for (int status; waitpid(spawner, &status, WUNTRACED) == spawner && WIFSTOPPED(status);) kill(spawner, SIGCONT); /* it has deadlines */
+  for (int status; waitpid(spawner, &status, WUNTRACED) == spawner && WIFSTOPPED(status);)
+    kill(spawner, SIGCONT); /* it has deadlines */
   sigemptyset(&set);
   sigaddset(&set, SIGCHLD);
-  while (reap_debris(false, NULL, NULL) > 0) sigtimedwait(&set, NULL, &patience);
+  while (reap_debris(DEBRIS_ALL, NULL, NULL) > 0) sigtimedwait(&set, NULL, &patience);
   _exit(0);
 }
 
@@ -226,7 +239,7 @@ static void fork_from_guard(const struct spawner_seed *seed) {
   if (pid < 0) _exit(1);
   if (pid > 0) be_guard(pid, seed->run_as);
   tie();
-  prctl(PR_SET_NAME, "weir-spawner", 0, 0, 0);
+  spawner_called("weir-spawner");
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 }
 
@@ -236,11 +249,11 @@ _Noreturn void spawner_main(struct spawner_seed seed) {
     lock_or_refuse();
     leave_keys(); /* the spares are born without */
     make_run_dir(seed.run_path);
-    if (caps_for_spawner(seed.run_as)) refuse(WR_FORBIDDEN, "The spawner cannot give up root's rights."); /* the spares are born without */
+    if (caps_for_spawner(seed.run_as)) refuse(WR_FORBIDDEN, "The spawner cannot give up root's rights."); /* the same */
     rehearse_or_refuse(&seed);
   } else {
     be_spare();
-    prctl(PR_SET_NAME, "weir-guard", 0, 0, 0); /* before the next spare is made, so that the two are told apart */
+    spawner_called("weir-guard"); /* before the next spare is made, so that the two are told apart */
   }
   int spare = make_spare(&seed);
   fork_from_guard(&seed);

@@ -1,5 +1,5 @@
-/* Calls of the kernel that leave errno alone: between clone and exec the spawner's errno is its child's too, and either may be about
- * to read why a call of its own failed. Each returns what the kernel does: a negative error number, or its result. */
+/* Calls of the kernel that leave errno alone: between clone and exec the spawner's errno is its child's too, and either may be
+ * about to read why a call of its own failed. Each returns what the kernel does: a negative error number, or its result. */
 #ifndef BARE_H
 #define BARE_H
 #include <errno.h>
@@ -15,7 +15,8 @@ static inline long bare_call(long number, long a, long b, long c, long d, long e
 #if defined(__x86_64__)
   long rc;
   register long r10 __asm__("r10") = d, r8 __asm__("r8") = e, r9 __asm__("r9") = 0;
-  __asm__ volatile("syscall" : "=a"(rc) : "0"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9) : "rcx", "r11", "memory");
+  __asm__ volatile("syscall" : "=a"(rc) : "0"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                   : "rcx", "r11", "memory");
   return rc;
 #elif defined(__aarch64__)
   register long x8 __asm__("x8") = number, x0 __asm__("x0") = a, x1 __asm__("x1") = b, x2 __asm__("x2") = c;

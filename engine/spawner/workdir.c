@@ -239,7 +239,8 @@ int workdirs_make(const char *path) {
   int fd = make_and_open(path);
   if (fd < 0 && errno == EACCES) fd = as_owner_of_folder(path);
   if (fd < 0) return -1;
-  if (fstat(fd, &st) == 0 && (st.st_uid == geteuid() || fchown(fd, geteuid(), getegid()) == 0) && fchmod(fd, 0711) == 0) return fd;
+  bool ours = fstat(fd, &st) == 0 && (st.st_uid == geteuid() || fchown(fd, geteuid(), getegid()) == 0);
+  if (ours && fchmod(fd, 0711) == 0) return fd;
   close(fd);
   return -1;
 }
@@ -270,7 +271,8 @@ void workdirs_init(struct workdirs *d, int fd, const char *path) {
 }
 
 static bool new_name(struct workdirs *d, char name[WORKDIR_NAME]) {
-  if (d->n_random < ID_BYTES && getrandom(d->random, sizeof d->random, 0) == (ssize_t)sizeof d->random) d->n_random = sizeof d->random;
+  if (d->n_random < ID_BYTES && getrandom(d->random, sizeof d->random, 0) == (ssize_t)sizeof d->random)
+    d->n_random = sizeof d->random;
   if (d->n_random < ID_BYTES) return false;
   d->n_random -= ID_BYTES;
   for (int i = 0; i < ID_BYTES; i++) {

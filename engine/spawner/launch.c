@@ -17,7 +17,7 @@
 #include "mem.h"
 #include "pads.h"
 #include "run_as.h"
-#include "spawner_wire.h"
+#include "spawner_int.h"
 
 enum { TEXT_MAX = 64 << 20, TRIES = 3 };
 #define LOOK_US 5000               /* from clone to exec; then it is looked at why it takes so long */
@@ -157,8 +157,8 @@ static bool has_left(_Atomic uint32_t *tid, int64_t us) {
   return true;
 }
 
-/* Bounded, unlike vfork: others of its user may stop it between setresuid() and exec(), and what it execs may be far away. One that
- * is alone is waited for only while nothing but its turn is missing. */
+/* Bounded, unlike vfork: others of its user may stop it between setresuid() and exec(), and what it execs may be far away. One
+ * that is alone is waited for only while nothing but its turn is missing. */
 enum outcome { LEFT, SLOW, STOPPED, STARVED };
 static enum outcome await_exec(struct pad *pad, pid_t pid) {
   char name[16];
@@ -181,8 +181,8 @@ static void get_rid(struct launcher *l, struct pad *pad, pid_t pid) {
 
 /* Tasks of another user may open their own output by name (/dev/stderr): it is theirs. */
 static void give_pipes(const struct child_plan *p) {
-  for (int i = 1; p->set_user && i <= 2; i++)
-    if (i == 1 || p->fd[2] != p->fd[1]) (void)!fchown(p->fd[i], p->uid, p->gid); /* in vain: as it was before */
+  for (int i = 1; p->set_user && i < p->n_fd; i++)
+    if (i != 2 || p->fd[2] != p->fd[1]) (void)!fchown(p->fd[i], p->uid, p->gid); /* in vain: as it was before */
 }
 
 static pid_t fail(struct child_plan *p, enum sw_step step, int err) {
@@ -196,7 +196,8 @@ static pid_t try_once(struct launcher *l, struct child_plan *plan) {
   if (!pad) return fail(plan, STEP_HANGS, EBUSY);
   pad->plan = *plan;
   atomic_store(&pad->tid, LAUNCHING);
-  pid_t pid = clone(child_main, pad->stack + sizeof pad->stack, CLONE_VM | CLONE_FILES | CLONE_CHILD_CLEARTID | SIGCHLD, &pad->plan, NULL, NULL, &pad->tid);
+  enum { FLAGS = CLONE_VM | CLONE_FILES | CLONE_CHILD_CLEARTID | SIGCHLD };
+  pid_t pid = clone(child_main, pad->stack + sizeof pad->stack, FLAGS, &pad->plan, NULL, NULL, &pad->tid);
   if (pid < 0) {
     atomic_store(&pad->tid, 0);
     return fail(plan, STEP_FORK, errno);

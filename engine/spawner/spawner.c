@@ -1,4 +1,4 @@
-/* The spawner: a process of its own, forked before anything else, that does every fork and exec of a node.
+/* The spawner: a program of its own, started before anything else, that does every fork and exec of a node.
  *
  * One thread, no lock, no connection. It holds the flock on DATA/lock until its own last child is reaped. Each attempt is
  * one child, a session and process group of its own, and a subreaper: daemons of a running attempt stay in its tree.
@@ -30,7 +30,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -43,7 +42,6 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
@@ -56,9 +54,10 @@
 #include "mem.h"
 #include "oom.h"
 #include "pads.h"
-#include "spawner_wire.h"
+#include "prompt.h"
+#include "spawner_int.h"
 
-enum { SLICE_NS = 100000, PACKETS_A_TURN = 32 };
+enum { PACKETS_A_TURN = 32 };
 #define HOLD_US 10000
 enum { HOLD_PART = 3 };            /* reports are at most a third of what waits: enough is left until the answer is here */
 #define PATIENCE_MAX_US 600000000
@@ -129,7 +128,8 @@ static ssize_t send_reports(struct sw_exit *r, size_t n) {
   if (n_fd) {
     mh.msg_control = &c;
     mh.msg_controllen = CMSG_SPACE(n_fd * sizeof *fd);
-    *CMSG_FIRSTHDR(&mh) = (struct cmsghdr){.cmsg_len = CMSG_LEN(n_fd * sizeof *fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+    *CMSG_FIRSTHDR(&mh) = (struct cmsghdr){.cmsg_len = CMSG_LEN(n_fd * sizeof *fd), .cmsg_level = SOL_SOCKET,
+                                           .cmsg_type = SCM_RIGHTS};
     memcpy(CMSG_DATA(CMSG_FIRSTHDR(&mh)), fd, n_fd * sizeof *fd);
   }
   ssize_t rc = sendmsg(FD_SOCK, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -328,8 +328,8 @@ static void on_child(struct spawn *s) {
   }
 }
 
-/* New children stand at the end of the list, so a flood of them does not keep an attempt from its end: it waits for those that stood
- * there when it died, or the last of its tree that was seen. Without that order: for all. */
+/* New children stand at the end of the list, so a flood of them does not keep an attempt from its end: it waits for those that
+ * stood there when it died, or the last of its tree that was seen. Without that order: for all. */
 static void count_unseen(struct spawn *s, size_t seen, size_t more) {
   for (struct proc *p = s->ended; p; p = p->next) {
     size_t left = p->recount || s->strays.kids.file < 0 ? more : p->unseen > seen ? p->unseen - seen : 0;
@@ -426,16 +426,19 @@ static void on_start(struct spawn *s, struct sw_start *m, size_t n, const int *f
   struct launcher *l = &s->launcher;
   struct child_plan plan = {.step = STEP_REQUEST, .err = EINVAL};
   struct sw_exit r = {.kind = SW_EXIT, .id = m->id, .fd = -1};
-  int err = m->flags & SW_APART ? 1 : 0, want = 1 + err + !!(m->flags & SW_STDIN) + !!(m->flags & SW_TEXT_FD);
+  int err = m->flags & SW_APART ? 1 : 0, notes = m->flags & SW_NOTES ? 1 : 0;
+  int want = 1 + err + notes + !!(m->flags & SW_STDIN) + !!(m->flags & SW_TEXT_FD);
   bool may = n_fd == want && launch_plan(l, &plan, m, n, fd[n_fd - 1]) && launch_allowed(l, &plan);
   struct workdir *dir = may ? dir_of(s, m, &plan) : NULL;
   pid_t pid = -1;
   if (dir) {
     launch_dir(l, &plan, m->n_env, s->dirs.path, dir->name);
     plan.step = plan.err = 0;
-    plan.fd[0] = m->flags & SW_STDIN ? fd[1 + err] : STDIN_FILENO;
+    plan.fd[0] = m->flags & SW_STDIN ? fd[1 + err + notes] : STDIN_FILENO;
     plan.fd[1] = fd[0];
     plan.fd[2] = fd[err];
+    plan.fd[3] = fd[err + notes];
+    plan.n_fd = 3 + notes;
     r.start_us = clock_mono_us();
     pid = launch(l, &plan);
   }
@@ -501,7 +504,8 @@ static void open_gate(struct spawn *s) {
     g = gate_take(&s->gate);
     on_start(s, &g->m, g->n, g->fd, g->n_fd);
   }
-  while (s->gate.n && s->now_us - s->gate.head->since_us >= atomic_load(&s->page->gate_wait_us)) report_waited(s, gate_take(&s->gate), 0);
+  while (s->gate.n && s->now_us - s->gate.head->since_us >= atomic_load(&s->page->gate_wait_us))
+    report_waited(s, gate_take(&s->gate), 0);
 }
 
 /* ---- the socket ---- */
@@ -526,7 +530,8 @@ static void node_died(struct spawn *s) {
   for (struct gated *g; (g = gate_take(&s->gate)); gated_free(g)) buf_printf(&b, "%lld %u\n", (long long)g->m.ti, g->m.epoch);
   kill_all(s, 0);
   bool empty = ftruncate(FD_LOCK, LOCK_PID_BYTES) == 0;
-  if (empty && b.len > 0 && pwrite(FD_LOCK, b.data, b.len, LOCK_PID_BYTES) != (ssize_t)b.len) (void)!ftruncate(FD_LOCK, LOCK_PID_BYTES);
+  if (empty && b.len > 0 && pwrite(FD_LOCK, b.data, b.len, LOCK_PID_BYTES) != (ssize_t)b.len)
+    (void)!ftruncate(FD_LOCK, LOCK_PID_BYTES);
   buf_done(&b);
 }
 
@@ -565,15 +570,6 @@ static bool on_packet(struct spawn *s) {
 }
 
 /* ---- the process ---- */
-
-/* As the kernel has it; its own header cannot stand beside <sched.h>. */
-struct sched_wish { uint32_t size, policy; uint64_t flags; int32_t nice; uint32_t priority; uint64_t runtime, deadline, period; };
-
-void spawner_prompt(void) {
-  const struct sched_wish wish = {.size = sizeof wish, .policy = SCHED_OTHER, .flags = 1 /* not for children */,
-                                  .nice = getpriority(PRIO_PROCESS, 0), .runtime = SLICE_NS};
-  syscall(SYS_sched_setattr, 0, &wish, 0); /* a hint: older kernels take no notice */
-}
 
 static void watch(struct spawn *s, int fd) {
   struct epoll_event e = {.events = EPOLLIN, .data.fd = fd};
@@ -633,7 +629,8 @@ static void turn(struct spawn *s) {
 /* In the spawner's process, when all that stands around it is made. */
 _Noreturn void spawner_loop(const struct spawner_seed *seed, int spare) {
   static struct spawn s;
-  s = (struct spawn){.launcher = {.pid = getpid(), .page = seed->page, .run_as = seed->run_as, .found = &seed->found, .strays = &s.strays}, .page = seed->page, .seed = seed, .strays = STRAYS_INIT, .armed_us = INT64_MAX};
+  s = (struct spawn){.page = seed->page, .seed = seed, .strays = STRAYS_INIT, .armed_us = INT64_MAX};
+  s.launcher = (struct launcher){.pid = getpid(), .page = seed->page, .run_as = seed->run_as, .found = &seed->found, .strays = &s.strays};
   gate_init(&s.gate);
   sigset_t set;
   sigemptyset(&set);

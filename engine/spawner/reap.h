@@ -1,0 +1,31 @@
+/* The children of this process, and the end of those that a dead spawner left behind. Spawner, guard, spare, and the node's
+ * loop. */
+#ifndef REAP_H
+#define REAP_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "strays.h"
+
+/* The pids of all children of this process's first thread (where orphans arrive), those too that are dead but not waited
+ * for. Stays with the process that called it first. */
+void reap_children(struct kids *k);
+/* Kills it and its group: a fork bomb loses to one signal that reaches all of it at once. */
+void reap_slay(pid_t pid, pid_t *group);       /* *group: the last one that was killed, is not killed again */
+/* Its name, and its state as /proc has it; '?' = unknown. */
+char reap_state(pid_t pid, char name[16]);
+bool reap_user(pid_t pid, uint32_t *uid);      /* of whoever it runs as, whether it may be looked into or not */
+/* The number that its attempt was given, 0 = none that can be read. */
+uint64_t reap_mark(pid_t pid);
+
+/* Whose children a process may have beside what a spawner left to it. DEBRIS_ALL: a guard, which has no others.
+ * DEBRIS_MARKED: a host, which has; only what carries the mark of an attempt is killed, and one that is itself a task of
+ * another node has a mark already, which its own children inherit: those are its own. A process that lowers its own limit of
+ * file locks takes its mark off; what is marked is the rest of its tree. */
+enum debris { DEBRIS_ALL, DEBRIS_MARKED };
+typedef void slay_fn(void *ctx, const pid_t *pid, size_t n);
+/* Kills and reaps what a dead spawner left to this process: children in another session than its own (every attempt lives in one
+ * of its own). slay: kills all of them, NULL = reap_slay() each. Returns how many still live; never blocks. */
+size_t reap_debris(enum debris which, slay_fn *slay, void *ctx);
+#endif

@@ -1,0 +1,83 @@
+/* From this process to its spawner's program: see spawner_link.h for which that is. Any thread, beside any others: between
+ * vfork and exec only bare calls are made, with all signals blocked.
+ *
+ * What never happens: a descriptor, an argument, a variable or a page of memory of this process that the program gets beside
+ * the three that it is given, and 0-2. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <linux/memfd.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "seed.h"
+#include "spawner_image.h"
+#include "spawner_link.h"
+
+#ifndef MFD_EXEC /* Linux 6.3 */
+#define MFD_EXEC 0x10U
+#endif
+enum { ABOVE = 16 };               /* where descriptors are out of the way of those that have their places */
+
+/* The image as a file in memory; -1 with errno. Older kernels do not know the wish to execute it. */
+static int image_file(void) {
+  int fd = memfd_create("weir-spawner", MFD_CLOEXEC | MFD_EXEC);
+  if (fd < 0 && errno == EINVAL) fd = memfd_create("weir-spawner", MFD_CLOEXEC);
+  for (size_t at = 0; fd >= 0 && at < sizeof spawner_image;) {
+    ssize_t n = write(fd, spawner_image + at, sizeof spawner_image - at);
+    if (n > 0) at += (size_t)n;
+    else close(fd), fd = -1;
+  }
+  return fd;
+}
+
+/* In the child, on our memory but with files of its own. */
+static _Noreturn void become_program(int program, char *const *argv, const int given[3], volatile int *why) {
+  char *const env[] = {NULL};
+  int fd[3], image = fcntl(program, F_DUPFD_CLOEXEC, ABOVE);
+  bool ok = image >= 0;
+  for (int i = 0; i < 3 && ok; i++) ok = (fd[i] = fcntl(given[i], F_DUPFD_CLOEXEC, ABOVE)) >= 0;
+  for (int i = 0; i < 3 && ok; i++) ok = dup2(fd[i], FD_SOCK + i) >= 0;
+  if (ok) {
+    syscall(SYS_close_range, (unsigned)FD_SEED + 1, ~0U, CLOSE_RANGE_CLOEXEC); /* in vain: the program closes them itself */
+    syscall(SYS_execveat, image, "", argv, env, AT_EMPTY_PATH);
+  }
+  *why = errno;
+  _exit(127);
+}
+_Static_assert(FD_LOCK == FD_SOCK + 1 && FD_SEED == FD_SOCK + 2, "given[] is in the order of its places");
+
+static pid_t start(int program, char *const *argv, const int given[3]) {
+  sigset_t all, was;
+  volatile int why = 0;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &was);
+  pid_t pid = vfork();
+  if (pid == 0) become_program(program, argv, given, &why);
+  if (pid < 0) why = errno;
+  pthread_sigmask(SIG_SETMASK, &was, NULL);
+  if (pid > 0 && why) waitpid(pid, NULL, 0);
+  errno = why;
+  return why ? -1 : pid;
+}
+
+pid_t spawner_exec(const char *program, int sock, int lock, int seed) {
+  char name[] = "weir-spawner", verb[] = "spawner";
+  char *const alone[] = {name, NULL}, *const with_verb[] = {name, verb, NULL};
+  const int given[3] = {sock, lock, seed};
+  int fd = image_file();
+  pid_t pid = fd >= 0 ? start(fd, alone, given) : -1;
+  int why = errno;
+  if (fd >= 0) close(fd);
+  if (pid > 0 || !program || (why != EACCES && why != EPERM && why != ENOSYS)) return errno = why, pid;
+  fd = open(program, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return -1;
+  pid = start(fd, with_verb, given);
+  why = errno;
+  close(fd);
+  return errno = why, pid;
+}

@@ -1,0 +1,39 @@
+/* The node's end of its spawner: starts it, talks to it, buries it and wakes the next. spawner_start() is in worker.h. After it,
+ * all of this is the loop thread's. */
+#ifndef SPAWNER_LINK_H
+#define SPAWNER_LINK_H
+#include "mem.h"
+#include "reap.h"
+#include "spawner_wire.h"
+#include "workdir.h"
+
+struct spawner {
+  int sock, spare;                   /* -1 = none */
+  pid_t guard, pid, spare_pid;       /* the spawner's parent, child of the node; the spawner, as READY told; the next guard */
+  struct sw_page *page;
+  const struct run_as *run_as;       /* who its children may be; `own` = made here, for want of another */
+  struct run_as *own;
+  uid_t uid;                         /* the spawner's, whatever the node becomes after */
+  char *run_path;                    /* DATA/run, absolute */
+  dev_t lock_dev; ino_t lock_ino;    /* the file whose lock the processes hold */
+  struct never_started *never; size_t n_never, cap_never;
+};
+/* 0, or errno. EAGAIN: nothing was sent, try again when the socket is writable. fds stay the caller's. */
+int spawner_send(struct spawner *s, const void *p, size_t n, const int *fds, int n_fd);
+/* One message of the active spawner: its size; 0 = it is dead; -1 = none now. A READY's socket becomes the spare; descriptors of
+ * an EXIT's reports are in these, and the caller's. */
+ssize_t spawner_recv(struct spawner *s, void *p, size_t n);
+/* The active spawner is dead. Has its guard, or this process where that is dead too, cleared up after it? Never blocks; to be
+ * asked until it is true. Then spawner_next() wakes the spare: 0 or -1. */
+bool spawner_cleared(struct spawner *s);
+int spawner_next(struct spawner *s);
+/* SIGKILL for guard and spawner: it does not move. By the spare where this process may not. */
+void spawner_kill(struct spawner *s);
+void spawner_end(struct spawner *s); /* the process, its spare and s end; waits for the last child */
+
+/* ---- spawner_exec.c ---- */
+/* Starts the program of the spawner, as a child of this process: the image of it that this one carries, which is always of the
+ * same build, needs no file, and is not changed by an upgrade of any. Where the kernel executes nothing out of memory
+ * (vm.memfd_noexec, a security module): `program`, a weir, with its verb `spawner`; NULL = none. The pid, or -1 with errno. */
+pid_t spawner_exec(const char *program, int sock, int lock, int seed);
+#endif
