@@ -106,7 +106,8 @@ static enum wr_rc auth_begin(struct auth *a, struct wr_err *err) {
   enum wr_rc rc = check_file(a, err);
   if (!rc) rc = stored_token(a, &t, err);
   if (!rc && !t.hash[0]) rc = first_token(a, &t, err);
-  if (!rc && !whole(t.hash)) rc = wr_err_set(err, WR_STORE_REFUSED, "The token's hash in the database is damaged: weir token rotate.");
+  if (!rc && !whole(t.hash))
+    rc = wr_err_set(err, WR_STORE_REFUSED, "The token's hash in the database is damaged: weir token rotate.");
   if (rc) return rc;
   (void)take_hash(a, t.hash);
   if (token_settle(a->dir, &t)) snprintf(a->path, sizeof a->path, "%s/" TOKEN_FILE, a->dir);

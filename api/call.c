@@ -41,7 +41,8 @@ static void log_refusal(struct api *a, const struct http_req *q, int status, con
   int64_t now = clock_mono_us(), last = atomic_load(&s->at_us);
   atomic_fetch_add(&s->n, 1);
   if ((last != 0 && now - last < LOG_EVERY_US) || !atomic_compare_exchange_strong(&s->at_us, &last, now)) return;
-  log_warn("http.refused", L_INT("n", atomic_exchange(&s->n, 0)), L_INT("code", err->code), L_STR("request", q->id), L_STR("why", err->msg));
+  log_warn("http.refused", L_INT("n", atomic_exchange(&s->n, 0)), L_INT("code", err->code), L_STR("request", q->id),
+           L_STR("why", err->msg));
 }
 
 static void send_error(struct api *a, struct http_req *q, const struct wr_err *err, const char *headers, const struct health *h) {
@@ -103,8 +104,8 @@ static enum wr_rc parse_body(struct call *c) {
   return json_load_strict(b->data, b->len, values, &c->body, &c->err);
 }
 
-/* What it reads ends with the request. One with a body has its time from when that is there; a flow of a hundred thousand nodes has
- * what it takes. */
+/* What it reads ends with the request. One with a body has its time from when that is there; a flow of a hundred thousand nodes
+ * has what it takes. */
 static int64_t read_until(const struct call *c) {
   if (c->route->flags & ROUTE_LARGE) return 0;
   return c->route->body == BODY_NONE ? call_deadline(c) : clock_mono_us() + c->api->o.request_us;

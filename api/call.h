@@ -91,7 +91,8 @@ const struct health_part *health_bad(const struct health *h, const char **name);
 struct reader *call_reader(struct call *c);                /* NULL: c->err is set */
 /* Fields of a body: one table each. v[i] is NULL when absent or null is not allowed. */
 struct body_field { const char *name; json_type type; bool required; };
-enum wr_rc call_fields(struct call *c, const json_t *obj, const char *path, const struct body_field *f, size_t n, json_t **v) WR_MUST;
+enum wr_rc call_fields(struct call *c, const json_t *obj, const char *path, const struct body_field *f, size_t n,
+                       json_t **v) WR_MUST;
 
 /* key.c: reads Idempotency-Key of a call whose body is parsed. BAD_KEY. */
 enum wr_rc key_read(struct call *c) WR_MUST;

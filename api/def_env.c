@@ -11,7 +11,8 @@ static enum wr_rc unknown_type(const char *type, const char *path, struct wr_err
   char list[128] = "", quoted[WR_QUOTE_MAX];
   for (size_t i = 0, at = 0; executors_builtin[i] && at < sizeof list; i++)
     at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", executors_builtin[i]->name);
-  return wr_err_at(err, WR_UNKNOWN_TYPE, path, "Unknown type %s. Known types: %s.", wr_err_quote(quoted, type, strlen(type)), list);
+  return wr_err_at(err, WR_UNKNOWN_TYPE, path, "Unknown type %s. Known types: %s.", wr_err_quote(quoted, type, strlen(type)),
+                   list);
 }
 
 /* "user" where it is a text: what else may be there, the executor says. */

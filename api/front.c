@@ -103,7 +103,9 @@ static void put_in(struct front *f, struct conn *c, enum state to) {
   l->n++;
 }
 
-static struct conn *list_first(struct front *f, enum state s) { return f->list[s].first == NONE ? NULL : &f->conn[f->list[s].first]; }
+static struct conn *list_first(struct front *f, enum state s) {
+  return f->list[s].first == NONE ? NULL : &f->conn[f->list[s].first];
+}
 
 static void signal_fd(int fd) {
   uint64_t one = 1;
@@ -269,7 +271,8 @@ static void on_event(struct front *f, uint64_t key, uint32_t events) {
 
 /* ---- new connections ---- */
 
-/* Room for one more: the oldest that is not whole goes, else the oldest that has its answer, else the oldest that waits for /readyz. */
+/* Room for one more: the oldest that is not whole goes, else the oldest that has its answer, else the oldest that waits for
+ * /readyz. */
 static bool make_room(struct front *f) {
   pthread_mutex_lock(&f->lock);
   static const enum state order[] = {C_FREE, C_HEAD, C_BODY, C_LINGER, C_PROBE};
@@ -514,9 +517,9 @@ struct front_first front_first(struct front *f, int fd) {
   return out;
 }
 
-/* The library reads at once what it was given, unless it is being stopped: then a thread may end that has read nothing, and does not
- * know its descriptor. Any place is given back for it, for their number is what counts: nothing whole is given any more, so that
- * nobody who has the place of another asks for its times, and that one gives back the place that is left. */
+/* The library reads at once what it was given, unless it is being stopped: then a thread may end that has read nothing, and
+ * does not know its descriptor. Any place is given back for it, for their number is what counts: nothing whole is given any
+ * more, so that nobody who has the place of another asks for its times, and that one gives back the place that is left. */
 void front_back(struct front *f, int fd) {
   pthread_mutex_lock(&f->lock);
   struct conn *c = served(f, fd);
@@ -618,7 +621,9 @@ enum wr_rc front_start(struct front *f, struct wr_err *err) {
   listen_on(f, true);
   for (int i = 0; i < FRONT__N; i++) {
     int failed = pthread_create(&f->thread[i], NULL, run[i], f);
-    if (failed) return wr_err_set(err, WR_INTERNAL, "The API cannot start its threads: %s. Raise the limit of processes (ulimit -u).", strerror(failed));
+    if (failed)
+      return wr_err_set(err, WR_INTERNAL, "The API cannot start its threads: %s. Raise the limit of processes (ulimit -u).",
+                        strerror(failed));
     f->running[i] = true;
     pthread_setname_np(f->thread[i], i == FRONT_SELF ? "weir-front" : "weir-probes");
   }

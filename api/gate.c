@@ -123,7 +123,8 @@ enum wr_rc gate_framing(const struct gate_in *in, struct gate_out *out, struct w
     return rc;
   }
   if (in->n >= LIMIT_HEADERS || !first_line(in) || !header_lines(in) || doubled(in)) return wr_err_set(err, WR_BAD_FRAMING, NULL);
-  if (!target_form(in->target)) return wr_err_set(err, WR_BAD_REQUEST, "The target of the request must be a path of this server.");
+  if (!target_form(in->target))
+    return wr_err_set(err, WR_BAD_REQUEST, "The target of the request must be a path of this server.");
   size_t hosts = gate_count(in, "Host");
   if (hosts > 1 || (hosts == 0 && strcmp(in->version, "1.1") == 0))
     return wr_err_set(err, WR_BAD_FRAMING, "A request must have one Host header. Connection closed.");

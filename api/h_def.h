@@ -4,7 +4,9 @@
 #include "call.h"
 #include "def_env.h"
 
-static inline struct def_site def_site_of(struct call *c) { return (struct def_site){c->api->o.store, c->api->o.shell_allowed, c->api->o.run_as}; }
+static inline struct def_site def_site_of(struct call *c) {
+  return (struct def_site){c->api->o.store, c->api->o.shell_allowed, c->api->o.run_as};
+}
 
 /* An update: save() reads, merges and saves. Between reading and saving a writer of another process may come: then what was
  * absent is taken from his version, and save() is called again, unless the body named the version that it is about. Whoever

@@ -24,7 +24,8 @@ static enum wr_rc read_params(struct call *c, const json_t *v, const char *path,
 
 /* ---- what is stored, as it stands in the rows ---- */
 
-/* To store it may have taken most of the request's time: to read it may begin as long as there is any, and ends half of it later. */
+/* To store it may have taken most of the request's time: to read it may begin as long as there is any, and ends half of it
+ * later. */
 static void read_late(const struct call *c) { store_deadline(call_deadline(c) + c->api->o.request_us / 2); }
 
 /* That it cannot be read does not mean that it was not stored. */
@@ -88,7 +89,8 @@ static enum wr_rc rerun_flow(struct call *c, const json_t *fi, const json_t *ni)
 
 enum wr_rc h_exec_flow(struct call *c) {
   enum { PARAMS, FI, NI, N };
-  static const struct body_field field[N] = {{"params", JSON_OBJECT, false}, {"fiId", JSON_INTEGER, false}, {"niId", JSON_INTEGER, false}};
+  static const struct body_field field[N] = {{"params", JSON_OBJECT, false}, {"fiId", JSON_INTEGER, false},
+                                             {"niId", JSON_INTEGER, false}};
   json_t *v[N] = {0};
   enum wr_rc rc = c->body ? call_fields(c, c->body, "", field, N, v) : WR_OK;
   if (rc != WR_OK) return rc;

@@ -144,7 +144,8 @@ enum wr_rc h_flow_get(struct call *c) {
   enum wr_rc rc = reader_flow(r, c->id, 0, &f, &c->err);
   reader_put(r);
   if (rc == WR_NOT_FOUND) rc = call_missing(c, "Flow");
-  else if (rc == WR_OK && f->deleted) rc = call_fail(c, WR_NOT_FOUND, "Flow %lld was deleted. Its runs can still be read.", (long long)c->id);
+  else if (rc == WR_OK && f->deleted)
+    rc = call_fail(c, WR_NOT_FOUND, "Flow %lld was deleted. Its runs can still be read.", (long long)c->id);
   else if (rc == WR_OK) rc = write_flow(c, f);
   def_flow_unref(f);
   return rc;

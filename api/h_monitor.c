@@ -26,7 +26,8 @@ enum wr_rc h_mon_flows(struct call *c) {
   enum wr_rc rc = c->body ? query_body(&c->q, c->body, c->route->query, c->route->most, &c->err) : WR_OK;
   if (rc != WR_OK) return rc;
   const struct query *q = &c->q;
-  struct list_filter f = {.flow_id = q->flow_id, .fi = q->fi, .state = q->state, .status = q->status, .from_us = q->from_us, .to_us = q->to_us};
+  struct list_filter f = {.flow_id = q->flow_id, .fi = q->fi, .state = q->state, .status = q->status, .from_us = q->from_us,
+                          .to_us = q->to_us};
   struct page p = the_page(c);
   c->page.on = true;
   struct reader *r = call_reader(c);
@@ -185,7 +186,8 @@ static enum wr_rc read_log(struct call *c, struct reader *r, int64_t *size) {
   if (p.log == LOG_IS_RESULT && c->q.stream == WX_STDERR && (c->q.attempt == 0 || c->q.attempt == p.epoch)) return WR_OK;
   if (p.log == LOG_IS_RESULT && (c->q.attempt == 0 || c->q.attempt == p.epoch)) return log_window(c, p.text, size);
   if (c->q.stream)
-    return reader_log_stream(r, c->id, (uint32_t)c->q.attempt, c->q.stream, c->q.offset, (size_t)c->q.limit, c->out, size, &c->err);
+    return reader_log_stream(r, c->id, (uint32_t)c->q.attempt, c->q.stream, c->q.offset, (size_t)c->q.limit, c->out, size,
+                             &c->err);
   return reader_log(r, c->id, (uint32_t)c->q.attempt, c->q.offset, (size_t)c->q.limit, c->out, size, &c->err);
 }
 

@@ -74,7 +74,8 @@ static int list_task(void *ctx, const struct task_def *t) {
 }
 
 enum wr_rc h_task_list(struct call *c) {
-  struct list_filter f = {.state = -1, .name_like = c->q.has & Q_NAME ? c->q.name : NULL, .type = c->q.has & Q_TYPE ? c->q.type : NULL};
+  struct list_filter f = {.state = -1, .name_like = c->q.has & Q_NAME ? c->q.name : NULL,
+                          .type = c->q.has & Q_TYPE ? c->q.type : NULL};
   struct page p = def_page(c);
   struct reader *r = call_reader(c);
   if (!r) return c->err.code;

@@ -500,7 +500,8 @@ static uint32_t connections_that_fit(const struct http *h, struct wr_err *err) {
   if (d) closedir(d);
   uint64_t need = open + h->threads + SPARE_FILES;
   if (l.rlim_cur < need) {
-    (void)wr_err_set(err, WR_INTERNAL, "The API needs %llu open files, %llu are allowed. Raise the limit (ulimit -n).", (unsigned long long)need,
+    (void)wr_err_set(err, WR_INTERNAL, "The API needs %llu open files, %llu are allowed. Raise the limit (ulimit -n).",
+                     (unsigned long long)need,
                      (unsigned long long)l.rlim_cur);
     return 0;
   }
@@ -524,7 +525,8 @@ static enum wr_rc start_threads(struct http *h, struct wr_err *err) {
   h->mg = start_civetweb(h, &why);
   if (!h->mg) return wr_err_set(err, WR_INTERNAL, "The API cannot start: %s.", h->said[0] ? h->said : text);
   if (all_threads(h)) return front_start(h->front, err);
-  return wr_err_set(err, WR_INTERNAL, "The API cannot start its %u threads. Raise the limit of processes (ulimit -u).", h->threads);
+  return wr_err_set(err, WR_INTERNAL, "The API cannot start its %u threads. Raise the limit of processes (ulimit -u).",
+                    h->threads);
 }
 
 enum wr_rc http_start(const struct http_opts *o, struct http **out, struct wr_err *err) {

@@ -58,7 +58,8 @@ uint16_t http_port(const struct http *h);
 void http_stop(struct http *h);   /* waits at most 2 s for requests under way */
 
 /* Reads the whole body into scratch->body, within so many bytes and microseconds. BODY_TOO_LARGE, BODY_TIMEOUT,
- * BAD_FRAMING (chunks), BUSY: too many bodies are slow, or all together too large. The limit is checked before the first byte when the length was announced. */
+ * BAD_FRAMING (chunks), BUSY: too many bodies are slow, or all together too large. The limit is checked before the first byte
+ * when the length was announced. */
 enum wr_rc http_body(struct http_req *q, size_t limit, int64_t allow_us, struct wr_err *err) WR_MUST;
 
 /* The answer's body: append to it, then http_send(). */

@@ -32,8 +32,10 @@ static int offer_keep(void *ctx, const struct node_offer *row) {
   struct node_trouble t;
   if (set->n == OFFERS_MAX) return 1;
   struct offer *v = WR_PUSH(set->v, set->n, set->cap);
-  *v = (struct offer){.incarnation = row->incarnation, .slots = row->slots, .types = arena_strdup(&set->text, row->types ? row->types : ""),
-                      .users = arena_strdup(&set->text, row->users ? row->users : ""), .host = arena_strdup(&set->text, row->host ? row->host : "")};
+  *v = (struct offer){.incarnation = row->incarnation, .slots = row->slots,
+                      .types = arena_strdup(&set->text, row->types ? row->types : ""),
+                      .users = arena_strdup(&set->text, row->users ? row->users : ""),
+                      .host = arena_strdup(&set->text, row->host ? row->host : "")};
   if (!node_trouble_read(row->trouble, &t)) return 0;
   struct node_trouble *own = arena_alloc(&set->text, sizeof t);
   *own = t;

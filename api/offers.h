@@ -9,7 +9,8 @@
 #include "node_trouble.h"
 #include "store.h"
 
-struct offer { int64_t incarnation, slots; const char *types, *users, *host; const struct node_trouble *trouble; }; /* NULL = none */
+/* NULL = none */
+struct offer { int64_t incarnation, slots; const char *types, *users, *host; const struct node_trouble *trouble; };
 /* Never changed once it is made. */
 struct offer_set { _Atomic uint32_t refs; int64_t at_us; struct offer *v; size_t n, cap; struct arena text; };
 struct offers { pthread_mutex_t mu; bool reading; int64_t tried_us; struct offer_set *set; };

@@ -9,7 +9,14 @@
 
 enum kind { KIND_INT, KIND_TEXT, KIND_BOOL };
 struct value { const char *s; size_t n; int64_t max_limit; };
-struct param { const char *name; unsigned bit; enum kind kind; enum wr_rc code; const char *allowed; bool (*set)(struct query *, const struct value *); };
+struct param {
+  const char *name;
+  unsigned bit;
+  enum kind kind;
+  enum wr_rc code;
+  const char *allowed;
+  bool (*set)(struct query *, const struct value *);
+};
 
 static bool set_flow_id(struct query *q, const struct value *v) { return text_id(v->s, v->n, &q->flow_id); }
 static bool set_fi(struct query *q, const struct value *v) { return text_id(v->s, v->n, &q->fi); }
@@ -124,7 +131,8 @@ static const struct param params[] = {
   {"status", Q_STATUS, KIND_TEXT, WR_BAD_FILTER, "one of RUNNING, SUCCESS, FAILED, PAUSED, CANCELING, CANCELED", set_status},
   {"state", Q_STATE, KIND_TEXT, WR_BAD_FILTER, "one of RUNNING, PAUSED, CANCELING, SUCCESS, FAILED, CANCELED", set_state},
   {"state", Q_TASK_STATE, KIND_TEXT, WR_BAD_FILTER,
-   "one of CREATED, BLOCKED, QUEUED, RUNNING, RETRY_WAIT, PAUSING, PAUSED, CANCELING, SUCCESS, FAILED, TIMEOUT, CANCELED, DEAD", set_task_state},
+   "one of CREATED, BLOCKED, QUEUED, RUNNING, RETRY_WAIT, PAUSING, PAUSED, CANCELING, SUCCESS, FAILED, TIMEOUT, CANCELED, DEAD",
+   set_task_state},
   {"from", Q_FROM, KIND_TEXT, WR_BAD_FILTER, "YYYY-MM-DD, YYYY-MM-DD HH:MM:SS or RFC 3339", set_from},
   {"to", Q_TO, KIND_TEXT, WR_BAD_FILTER, "YYYY-MM-DD, YYYY-MM-DD HH:MM:SS or RFC 3339", set_to},
   {"limit", Q_LIMIT, KIND_INT, WR_BAD_PAGE, NULL, set_limit},
@@ -192,7 +200,8 @@ static enum wr_rc pair(struct query *q, const char *s, size_t n, unsigned allowe
   if (q->has & p->bit) return wr_err_set(err, WR_BAD_FILTER, "%s appears twice.", p->name);
   struct buf b = BUF_INIT;
   enum wr_rc rc;
-  if (!decode(&b, eq ? eq + 1 : s + n, eq ? n - n_name - 1 : 0)) rc = wr_err_set(err, WR_BAD_FILTER, "%s has a wrong %%-sequence.", p->name);
+  if (!decode(&b, eq ? eq + 1 : s + n, eq ? n - n_name - 1 : 0))
+    rc = wr_err_set(err, WR_BAD_FILTER, "%s has a wrong %%-sequence.", p->name);
   else rc = param_set(q, p, &(struct value){b.data, b.len, max_limit}, err);
   buf_done(&b);
   return rc;

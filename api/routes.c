@@ -27,7 +27,8 @@ static const struct route routes[] = {
   {"POST", "/monitor/flow/detail/{id}", ROLE_VIEWER, BODY_OPTIONAL, 0, Q_PAGE | Q_RUNS, LIMIT_NODES, h_mon_detail},
   {"GET", "/monitor/node/{id}", ROLE_VIEWER, BODY_NONE, 0, Q_TASK_STATE, 0, h_mon_node},
   {"GET", "/monitor/task/{id}", ROLE_VIEWER, BODY_NONE, 0, 0, 0, h_mon_task},
-  {"GET", "/monitor/task/{id}/log", ROLE_VIEWER, BODY_NONE, 0, Q_OFFSET | Q_LIMIT | Q_ATTEMPT | Q_STREAM, LIMIT_LOG_READ_BYTES, h_mon_log},
+  {"GET", "/monitor/task/{id}/log", ROLE_VIEWER, BODY_NONE, 0, Q_OFFSET | Q_LIMIT | Q_ATTEMPT | Q_STREAM, LIMIT_LOG_READ_BYTES,
+   h_mon_log},
 
   {"GET", "/livez", ROLE_NONE, BODY_NONE, ROUTE_ALWAYS, 0, 0, h_livez},
   {"GET", "/readyz", ROLE_NONE, BODY_NONE, ROUTE_ALWAYS, 0, 0, h_readyz},
@@ -55,7 +56,8 @@ static void allow_method(const char *method, char *allow, size_t n) {
   snprintf(allow + at, n - at, "%s%s", at ? ", " : "", strcmp(method, "GET") == 0 ? "GET, HEAD" : method);
 }
 
-enum wr_rc routes_find(const char *method, const char *path, const struct route **out, const char **id, char *allow, size_t n_allow) {
+enum wr_rc routes_find(const char *method, const char *path, const struct route **out, const char **id, char *allow,
+                       size_t n_allow) {
   const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method, *at;
   allow[0] = '\0';
   *out = NULL;

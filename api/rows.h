@@ -18,7 +18,8 @@ void row_task_fields(struct buf *b, const struct task_row *row, const struct tas
 void row_attempt(struct buf *b, const struct attempt_row *row);
 
 /* Definitions behind rows. All answer NULL when it is gone. */
-/* While an attempt runs, its row does not say how much of its output is stored: the log does. One that cannot be read leaves logBytes out. */
+/* While an attempt runs, its row does not say how much of its output is stored: the log does. One that cannot be read leaves
+ * logBytes out. */
 void row_live_log(struct reader *r, struct task_row *row);
 /* Of a task of a flow: by its place among the tasks of the run that row->ti belongs to. A reference. */
 struct task_def *row_task_def(struct defs *d, const struct task_row *row, const struct flow_def *f, const char *bases);

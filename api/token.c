@@ -173,7 +173,8 @@ bool token_settle(const char *dir, const struct store_token *t) {
   struct wr_err err;
   enum wr_rc rc = token_read(dir, &file, &err);
   if (rc == WR_OK && strcmp(file.hash, t->hash) == 0) return true;
-  if (read_token(dir, TOKEN_NEXT_FILE, &file, &err) == WR_OK && strcmp(file.hash, t->hash) == 0) return token_place(dir, true, &err) == WR_OK;
+  if (read_token(dir, TOKEN_NEXT_FILE, &file, &err) == WR_OK && strcmp(file.hash, t->hash) == 0)
+    return token_place(dir, true, &err) == WR_OK;
   if (rc == WR_OK) set_aside(dir); /* one that cannot be read just now may be the right one */
   if (rc == WR_OK || rc == WR_NOT_FOUND) note(dir, t->host);
   return false;

@@ -19,8 +19,8 @@ enum wr_rc token_read(const char *dir, struct bearer *t, struct wr_err *err) WR_
  * wait_us. */
 #define TOKEN_TURN_US 10000000
 int token_turn(const char *dir, int64_t wait_us, struct wr_err *err) WR_MUST;
-/* A file beside weir.token, complete and durable. Then token_place() makes it weir.token - with replace whatever is there, without
- * only where nothing is, else FORBIDDEN - or token_drop() removes it. */
+/* A file beside weir.token, complete and durable. Then token_place() makes it weir.token - with replace whatever is there,
+ * without only where nothing is, else FORBIDDEN - or token_drop() removes it. */
 enum wr_rc token_prepare(const char *dir, const struct bearer *t, struct wr_err *err) WR_MUST;
 enum wr_rc token_place(const char *dir, bool replace, struct wr_err *err) WR_MUST;
 void token_drop(const char *dir);

@@ -69,7 +69,9 @@ static const struct node_trouble *next_trouble(const struct why *w, size_t *i, c
   return NULL;
 }
 
-static const struct node_trouble *trouble_of(const struct why *w, const struct offer *v) { return v->incarnation == w->me ? &w->own : v->trouble; }
+static const struct node_trouble *trouble_of(const struct why *w, const struct offer *v) {
+  return v->incarnation == w->me ? &w->own : v->trouble;
+}
 
 /* ---- it does not end ---- */
 
@@ -80,9 +82,10 @@ static bool stuck(struct why *w, const struct task_row *row) {
   for (size_t i = 0; (t = next_trouble(w, &i, &host));) {
     const struct stuck_attempt *s = node_trouble_stuck(t, row->ti, row->t.epoch);
     if (!s) continue;
-    snprintf(text, sizeof text, "SIGKILL has not ended %" PRIu32 " of its processes on host %s (pid %lld, \"%s\"%s): the attempt ends, and its slot is free, "
-             "when they do. See there what they wait for, such as a file system that hangs or a frozen cgroup.", s->n, host ? host : host_here(w),
-             (long long)s->pid, s->name, s->n > 1 ? ", is one" : "");
+    snprintf(text, sizeof text,
+             "SIGKILL has not ended %" PRIu32 " of its processes on host %s (pid %lld, \"%s\"%s): the attempt ends, and its slot "
+             "is free, when they do. See there what they wait for, such as a file system that hangs or a frozen cgroup.",
+             s->n, host ? host : host_here(w), (long long)s->pid, s->name, s->n > 1 ? ", is one" : "");
     why_put(w, "UNKILLABLE", text);
     return true;
   }
@@ -98,7 +101,8 @@ static bool set_aside(struct why *w, int64_t fi) {
   bool mine = runner_set_aside(w->c->api->o.runner, fi); /* beyond the list, too */
   for (size_t i = 0; (t = next_trouble(w, &i, &host));) {
     if (!(mine && i == 1) && !node_trouble_aside(t, fi)) continue;
-    snprintf(text, sizeof text, "The database refuses what host %s writes for this run: it is set aside there and tried again by itself. "
+    snprintf(text, sizeof text,
+             "The database refuses what host %s writes for this run: it is set aside there and tried again by itself. "
              "The log of that server says why (event=runner.quarantined).", host ? host : host_here(w));
     why_put(w, "QUARANTINED", text);
     return true;
@@ -111,7 +115,8 @@ static bool set_aside(struct why *w, int64_t fi) {
 /* Nodes that could run it, and those of them that start nothing just now. */
 struct runners { size_t live, can, paused; int64_t slots, until_us; const char *cause, *host; };
 
-static void look_at(const struct why *w, const struct offer *v, const char *type, const char *user, bool process, struct runners *n) {
+static void look_at(const struct why *w, const struct offer *v, const char *type, const char *user, bool process,
+                    struct runners *n) {
   if (*v->types == 0) return; /* it runs nothing */
   n->live++;
   if (!offer_runs(v, type, user)) return;
@@ -129,7 +134,8 @@ static void no_executor(const struct why *w, const char *type, const char *user,
   char text[TEXT_BYTES];
   const char *nodes = live == 1 ? "The one node that lives and runs tasks" : "None of the nodes that live and run tasks";
   if (live == 0) snprintf(text, sizeof text, "No node that runs tasks is alive.");
-  else if (user) snprintf(text, sizeof text, "%s (%zu) %s run %s as the user %s.", nodes, live, live == 1 ? "cannot" : "can", type, user);
+  else if (user)
+    snprintf(text, sizeof text, "%s (%zu) %s run %s as the user %s.", nodes, live, live == 1 ? "cannot" : "can", type, user);
   else snprintf(text, sizeof text, "%s (%zu) %s run %s.", nodes, live, live == 1 ? "cannot" : "can", type);
   why_put(w, "NO_EXECUTOR", text);
 }
@@ -138,15 +144,17 @@ static void starts_paused(const struct why *w, const struct runners *n) {
   char text[TEXT_BYTES], at[CLOCK_RFC_LEN], nodes[64] = "The one node that can run it starts";
   clock_rfc3339(at, n->until_us);
   if (n->can > 1) snprintf(nodes, sizeof nodes, "All %zu nodes that can run it start", n->can);
-  snprintf(text, sizeof text, "%s no process for a while, because they could not start one; host %s tries again at %s. Its last start failed: %s", nodes,
-           n->host, at, n->cause);
+  snprintf(text, sizeof text,
+           "%s no process for a while, because they could not start one; host %s tries again at %s. Its last start failed: %s",
+           nodes, n->host, at, n->cause);
   why_put(w, "STARTS_PAUSED", text);
 }
 
 static void in_queue(const struct why *w, const struct runners *n, bool process) {
   char text[TEXT_BYTES], slots[64] = "";
   if (process) snprintf(slots, sizeof slots, ", with %lld slots for processes in all", (long long)n->slots);
-  snprintf(text, sizeof text, "It is ready, and begins when a node that can run it (there %s %zu%s) has a free slot for it.", n->can == 1 ? "is" : "are",
+  snprintf(text, sizeof text, "It is ready, and begins when a node that can run it (there %s %zu%s) has a free slot for it.",
+           n->can == 1 ? "is" : "are",
            n->can, slots);
   why_put(w, "IN_QUEUE", text);
 }

@@ -186,7 +186,8 @@ static enum wr_rc apply_line(struct config *c, const struct line *l, unsigned ve
   if (id < 0 || table[id].traits & (OPT_FLAG_ONLY | OPT_NOT_IN_FILE)) {
     const char *near = nearest(l->key, verb | VERB_SERVER);
     return wr_err_set(err, WR_BAD_REQUEST, "line %d: unknown key %s.%s%s%s", l->no,
-                      wr_err_quote(q, l->key, strlen(l->key)), near ? " Did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+                      wr_err_quote(q, l->key, strlen(l->key)),
+                      near ? " Did you mean \"" : "", near ? near : "", near ? "\"?" : "");
   }
   if (c->v[id].from == FROM_FILE)
     return wr_err_set(err, WR_BAD_REQUEST, "line %d: \"%s\" appears twice.", l->no, table[id].name);
@@ -219,7 +220,8 @@ static enum wr_rc check_mode(const struct config *c, FILE *f, const char *file, 
   for (int i = 0; i < OPT__N; i++) secret |= c->v[i].from == FROM_FILE && holds_secret(&table[i], c->v[i].text);
   if (fstat(fileno(f), &st) != 0 || !S_ISREG(st.st_mode)) return WR_OK;
   if (secret && st.st_mode & 077)
-    return wr_err_set(err, WR_FORBIDDEN, "The config file holds a password and others may read or write it: chmod 600 %.120s", file);
+    return wr_err_set(err, WR_FORBIDDEN, "The config file holds a password and others may read or write it: chmod 600 %.120s",
+                      file);
   if (st.st_mode & S_IWOTH) return wr_err_set(err, WR_FORBIDDEN, "Anybody may write the config file: chmod o-w %.120s", file);
   return WR_OK;
 }
@@ -293,7 +295,8 @@ static enum wr_rc unknown_flag(const char *arg, int letter, const char *name_of_
     near = nearest(name, verb);
     if (near && strcmp(near, name) == 0) near = NULL; /* --dev=x and the like */
   }
-  return wr_err_set(err, WR_BAD_REQUEST, "Unknown option %s.%s%s%s See `weir %s --help`.", wr_err_quote(q, letter ? shown : arg, n),
+  return wr_err_set(err, WR_BAD_REQUEST, "Unknown option %s.%s%s%s See `weir %s --help`.",
+                    wr_err_quote(q, letter ? shown : arg, n),
                     near ? " Did you mean \"--" : "", near ? near : "", near ? "\"?" : "", name_of_verb);
 }
 
@@ -318,7 +321,8 @@ static enum wr_rc read_flags(struct config *c, unsigned verb, int argc, char **a
     }
     if (o == ':') return wr_err_set(err, WR_BAD_REQUEST, "Option %s needs a value.", argv[optind - 1]);
     int id = o >= FLAG_BASE ? o - FLAG_BASE : by_letter(o, verb);
-    if (o == '?' || id < 0) return unknown_flag(argv[optind - 1], optopt > 0 && optopt < FLAG_BASE ? optopt : 0, argv[0], verb, err);
+    if (o == '?' || id < 0)
+      return unknown_flag(argv[optind - 1], optopt > 0 && optopt < FLAG_BASE ? optopt : 0, argv[0], verb, err);
     char where[64];
     snprintf(where, sizeof where, "--%s", table[id].name);
     enum wr_rc rc = fn(c, id, where, optarg ? optarg : "on", err);

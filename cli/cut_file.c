@@ -1,5 +1,5 @@
-/* A file that is read through a mapping and that somebody cut: see cut_file.h. The handler calls nothing but open, read, write and
- * _exit, and uses no memory but its own. */
+/* A file that is read through a mapping and that somebody cut: see cut_file.h. The handler calls nothing but open, read, write
+ * and _exit, and uses no memory but its own. */
 #include "cut_file.h"
 #include <fcntl.h>
 #include <signal.h>

@@ -25,7 +25,8 @@ static enum wr_rc make(const char *path, const struct identity *id, struct wr_er
   for (char *s = p + 1; *s; s++) {
     if (*s != '/') continue;
     *s = 0;
-    if (mkdir(p, 0755) == 0) (void)!chmod(p, 0755); /* whatever the umask: tasks' users pass. What is missing shows at the last part */
+    /* whatever the umask: tasks' users pass. What is missing shows at the last part */
+    if (mkdir(p, 0755) == 0) (void)!chmod(p, 0755);
     *s = '/';
   }
   int failed = mkdir(p, 0700) != 0 ? errno : 0;
@@ -34,7 +35,8 @@ static enum wr_rc make(const char *path, const struct identity *id, struct wr_er
   if (made && !failed && chmod(p, 0711) != 0) failed = errno; /* whatever the umask */
   free(p);
   if (!failed || failed == EEXIST) return WR_OK;
-  return wr_err_set(err, WR_NO_SPACE, "The data directory %.150s cannot be made: %s. Name another one with --data.", path, strerrordesc_np(failed));
+  return wr_err_set(err, WR_NO_SPACE, "The data directory %.150s cannot be made: %s. Name another one with --data.", path,
+                    strerrordesc_np(failed));
 }
 
 /* A folder of root's may be given away only when it is a server's already. */
@@ -46,7 +48,8 @@ static bool was_a_servers(int at) {
 static enum wr_rc check(const char *path, int at, const struct identity *id, struct wr_err *err) {
   struct stat st, again, link;
   char why[200];
-  if (fstat(at, &st) != 0 || stat(path, &again) != 0 || lstat(path, &link) != 0) return fail_dir(err, path, "cannot be looked at.");
+  if (fstat(at, &st) != 0 || stat(path, &again) != 0 || lstat(path, &link) != 0)
+    return fail_dir(err, path, "cannot be looked at.");
   if (st.st_dev != again.st_dev || st.st_ino != again.st_ino) return fail_dir(err, path, "was replaced meanwhile; start again.");
   if (S_ISLNK(link.st_mode) && link.st_uid != 0 && link.st_uid != geteuid() && link.st_uid != st.st_uid)
     return fail_dir(err, path, "is a link that another user has made.");
@@ -65,7 +68,8 @@ enum wr_rc datadir_open(const char *path, const struct identity *id, struct wr_e
   enum wr_rc rc = make(path, id, err);
   if (rc) return rc;
   int at = open(path, O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC);
-  if (at < 0) return wr_err_set(err, WR_FORBIDDEN, "The data directory %.150s cannot be opened: %s.", path, strerrordesc_np(errno));
+  if (at < 0)
+    return wr_err_set(err, WR_FORBIDDEN, "The data directory %.150s cannot be opened: %s.", path, strerrordesc_np(errno));
   rc = check(path, at, id, err);
   close(at);
   return rc;
@@ -89,5 +93,6 @@ enum wr_rc datadir_hand_over(const char *path, const struct identity *id, struct
   for (size_t i = 0; i < N_OURS && ok; i++) ok = hand_over(at, ours[i], &id->user);
   int why = errno;
   if (at >= 0) close(at);
-  return ok ? WR_OK : wr_err_set(err, WR_FORBIDDEN, "The files of the data directory cannot be given to user %.64s: %s.", id->user.name, strerrordesc_np(why));
+  return ok ? WR_OK : wr_err_set(err, WR_FORBIDDEN, "The files of the data directory cannot be given to user %.64s: %s.",
+                                 id->user.name, strerrordesc_np(why));
 }

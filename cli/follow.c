@@ -125,7 +125,8 @@ static enum wr_rc tell(struct follow *f, struct reader *r, uint32_t i, uint32_t 
   enum wr_rc rc = WR_OK;
   if (lines && n->state == NODE_RUNNING && n->shown != NODE_RUNNING) line(f, i);
   if (tasks_matter(f, n, budget)) rc = steps_look(f, r, i, err);
-  if (lines && node_final((enum node_state)n->state) && (n->state != n->shown || (over && follow_failed(n) != n->told_bad))) line(f, i);
+  if (lines && node_final((enum node_state)n->state) && (n->state != n->shown || (over && follow_failed(n) != n->told_bad)))
+    line(f, i);
   if (!rc && lines && over && follow_failed(n) > 0) rc = steps_tail(f, r, i, err);
   n->settled = over;
   return rc;

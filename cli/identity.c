@@ -74,7 +74,8 @@ static enum wr_rc become(const struct run_as_user *u, struct wr_err *err) {
             setresuid(u->uid, u->uid, u->uid) == 0 && drop_capabilities() == 0;
   int why = errno;
   if (ok && holds(u)) return WR_OK;
-  return wr_err_set(err, WR_FORBIDDEN, "The server cannot become user %.64s: %s.", u->name, ok ? "root could be had again" : strerrordesc_np(why));
+  return wr_err_set(err, WR_FORBIDDEN, "The server cannot become user %.64s: %s.", u->name,
+                    ok ? "root could be had again" : strerrordesc_np(why));
 }
 
 enum wr_rc identity_take(const struct identity *id, struct wr_err *err) {

@@ -71,8 +71,9 @@ static enum wr_rc tasks_json(struct buf *b, const struct follow *f, int64_t ni, 
 /* As the API shows it, with its task instances where that has their counts. */
 static enum wr_rc node_json(struct buf *b, const struct follow *f, uint32_t i, struct defs *defs, struct wr_err *err) {
   const struct follow_node *n = &f->node[i];
-  const struct node_row row = {.ni = n->ni, .fi = f->fi, .node_id = f->flow->node_base + i, .run_no = n->run_no, .state = n->state, .error = n->error,
-                               .start_us = n->start_us, .end_us = n->end_us, .create_us = n->create_us, .update_us = n->update_us};
+  const struct node_row row = {.ni = n->ni, .fi = f->fi, .node_id = f->flow->node_base + i, .run_no = n->run_no,
+                               .state = n->state, .error = n->error, .start_us = n->start_us, .end_us = n->end_us,
+                               .create_us = n->create_us, .update_us = n->update_us};
   buf_ch(b, '{');
   row_node_fields(b, &row, &f->flow->node[i]);
   enum wr_rc rc = tasks_json(b, f, n->ni, defs, err);

@@ -64,10 +64,12 @@ static int show_flow(void *ctx, const struct flow_row *row) {
 }
 
 /* What failed in it, as a plain `weir run` shows it. A definition that cannot be read costs these lines, no more. */
-static enum wr_rc show_failures(struct node *n, const struct resumed *s, struct reader *r, int64_t fi, const struct ended *e, struct wr_err *err) {
+static enum wr_rc show_failures(struct node *n, const struct resumed *s, struct reader *r, int64_t fi, const struct ended *e,
+                                struct wr_err *err) {
   struct flow_def *def;
   struct follow f;
-  if (defs_flow(node_defs(n), e->flow_id, e->version, -1, &def, err) != WR_OK) return err->code == WR_DB_UNAVAILABLE ? err->code : WR_OK;
+  if (defs_flow(node_defs(n), e->flow_id, e->version, -1, &def, err) != WR_OK)
+    return err->code == WR_DB_UNAVAILABLE ? err->code : WR_OK;
   follow_init(&f, node_store(n), def, fi);
   f.to = s->json ? stderr : stdout;
   enum wr_rc rc = follow_failures(&f, r, err);

@@ -57,7 +57,8 @@ static void sweep(const char *tmp) {
   if (!dir) return;
   int n = 0;
   for (struct dirent *e; n < SWEEP_MAX && (e = readdir(dir));) {
-    if (strncmp(e->d_name, NAME, sizeof NAME - 1) != 0 || strlen(e->d_name) != NAME_LEN || !is_dead(dirfd(dir), e->d_name)) continue;
+    if (strncmp(e->d_name, NAME, sizeof NAME - 1) != 0 || strlen(e->d_name) != NAME_LEN || !is_dead(dirfd(dir), e->d_name))
+      continue;
     remove_tree(dirfd(dir), e->d_name, 0);
     n++;
   }

@@ -93,7 +93,8 @@ static int keep_attempt(void *ctx, const struct attempt_row *a) {
   struct attempts *t = ctx;
   if (a->epoch <= t->told) return 0;
   const char *word = strcmp(a->why, "LOST") == 0 ? "LOST" : strcmp(a->why, "HANDBACK") == 0 ? "HANDBACK" : "RETRY";
-  *WR_PUSH(t->v, t->n, t->cap) = (struct past){a->epoch, a->start_us, a->end_us, word, a->error ? arena_strdup(t->text, a->error) : ""};
+  *WR_PUSH(t->v, t->n, t->cap) = (struct past){a->epoch, a->start_us, a->end_us, word,
+                                               a->error ? arena_strdup(t->text, a->error) : ""};
   return 0;
 }
 
@@ -111,7 +112,8 @@ static void tell_attempt(struct follow *f, uint32_t i, size_t k, const struct ta
 }
 
 /* The output of an attempt stands before the line of its end. */
-static enum wr_rc look_past(struct follow *f, struct reader *r, uint32_t i, size_t k, const struct task_row *row, struct arena *text,
+static enum wr_rc look_past(struct follow *f, struct reader *r, uint32_t i, size_t k, const struct task_row *row,
+                            struct arena *text,
                             struct wr_err *err) {
   struct step *s = &f->node[i].step[k];
   struct attempts past = {.told = s->told, .text = text};
@@ -125,7 +127,8 @@ static enum wr_rc look_past(struct follow *f, struct reader *r, uint32_t i, size
   return rc;
 }
 
-static enum wr_rc look_step(struct follow *f, struct reader *r, uint32_t i, size_t k, const struct task_row *row, struct arena *text,
+static enum wr_rc look_step(struct follow *f, struct reader *r, uint32_t i, size_t k, const struct task_row *row,
+                            struct arena *text,
                             struct wr_err *err) {
   struct step *s = &f->node[i].step[k];
   const struct task *t = &row->t;
@@ -177,7 +180,8 @@ static size_t last_lines(const struct buf *b, bool cut, size_t lines) {
   return nl && nl + 1 < b->data + b->len ? (size_t)(nl + 1 - b->data) : 0;
 }
 
-static enum wr_rc show_tail(struct follow *f, struct reader *r, uint32_t i, size_t k, const struct task_row *row, struct wr_err *err) {
+static enum wr_rc show_tail(struct follow *f, struct reader *r, uint32_t i, size_t k, const struct task_row *row,
+                            struct wr_err *err) {
   struct buf b = BUF_INIT;
   bool cut;
   enum wr_rc rc = steps_log_end(r, row, TAIL_BYTES, &b, &cut, err);

@@ -20,6 +20,7 @@ enum wr_rc steps_look(struct follow *f, struct reader *r, uint32_t i, struct wr_
 /* The last lines of the logs of its failed tasks, each once; not when logs are shown anyway. */
 enum wr_rc steps_tail(struct follow *f, struct reader *r, uint32_t i, struct wr_err *err) WR_MUST;
 /* At most n of the last bytes of a task's log, cut at the front to whole characters; *cut: there was more. */
-enum wr_rc steps_log_end(struct reader *r, const struct task_row *row, size_t n, struct buf *out, bool *cut, struct wr_err *err) WR_MUST;
+enum wr_rc steps_log_end(struct reader *r, const struct task_row *row, size_t n, struct buf *out, bool *cut,
+                         struct wr_err *err) WR_MUST;
 void steps_done(struct follow *f, uint32_t i);
 #endif

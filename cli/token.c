@@ -12,8 +12,11 @@
 /* Where it lies, as far as can be known. */
 static enum wr_rc elsewhere(const char *at, struct wr_err *err) {
   size_t host = strcspn(at, ":");
-  if (!*at) return wr_err_set(err, WR_NOT_FOUND, "There is no token here: the first start of a server makes it (one with --dev has none).");
-  return wr_err_set(err, WR_NOT_FOUND, "The token was made on host %.*s and lies there only, in %.160s.", (int)host, at, at[host] ? at + host + 1 : "?");
+  if (!*at)
+    return wr_err_set(err, WR_NOT_FOUND,
+                      "There is no token here: the first start of a server makes it (one with --dev has none).");
+  return wr_err_set(err, WR_NOT_FOUND, "The token was made on host %.*s and lies there only, in %.160s.", (int)host, at,
+                    at[host] ? at + host + 1 : "?");
 }
 
 static enum wr_rc show(const struct place *p, struct wr_err *err) {
@@ -35,7 +38,9 @@ static enum wr_rc show(const struct place *p, struct wr_err *err) {
 
 /* Every node takes it from now on, and only the new file has it. */
 static enum wr_rc not_in_place(const char *data, const char *why, struct wr_err *err) {
-  return wr_err_set(err, WR_OUTCOME_UNKNOWN, "The new token counts already, but lies in %.110s/" TOKEN_NEXT_FILE " only (%.40s): move it to " TOKEN_FILE " beside it.", data, why);
+  return wr_err_set(err, WR_OUTCOME_UNKNOWN,
+                    "The new token counts already, but lies in %.110s/" TOKEN_NEXT_FILE
+                    " only (%.40s): move it to " TOKEN_FILE " beside it.", data, why);
 }
 
 /* A rotation in another directory, on another host even, may have come between the database and our file. *now is what holds. */
@@ -66,7 +71,8 @@ static enum wr_rc rotate(const struct place *p, struct wr_err *err) {
   close(turn);
   if (!ours) return elsewhere(now.host, err);
   if (counts && rc) return not_in_place(p->data, why, err);
-  if (rc == WR_OUTCOME_UNKNOWN) return wr_err_set(err, rc, "The database did not say whether the new token counts: nobody knows it. Rotate again.");
+  if (rc == WR_OUTCOME_UNKNOWN)
+    return wr_err_set(err, rc, "The database did not say whether the new token counts: nobody knows it. Rotate again.");
   if (rc) return rc;
   printf("a new token is in %s/" TOKEN_FILE "; every node takes it within 2 s\n", p->data);
   return WR_OK;
@@ -90,14 +96,17 @@ int verb_token(int argc, char **argv) {
   enum wr_rc rc = config_load(&c, VERB_TOKEN, argc, argv, &err);
   int code = EXIT_OK;
   if (!rc && c.help) {
-    puts("Usage: weir token show|rotate [options]\n\nshow prints the token, where it lies in --data; elsewhere it ends with 3 and\n"
+    puts("Usage: weir token show|rotate [options]\n\n"
+         "show prints the token, where it lies in --data; elsewhere it ends with 3 and\n"
          "says on which host it was made. rotate makes a new one, puts it in --data, and\n"
          "every node takes it within 2 s.\n");
     config_help(stdout, VERB_TOKEN);
   } else {
     if (!rc && c.n_args != 1) rc = wr_err_set(&err, WR_BAD_REQUEST, "Say what: show or rotate.");
     if (!rc) rc = do_it(&c, c.args[0], &err);
-    if (rc) code = complain("token", &err, rc == WR_NOT_FOUND ? EXIT_NOT_FOUND : rc == WR_OUTCOME_UNKNOWN ? EXIT_RUN_FAILED : exit_of(rc));
+    if (rc)
+      code = complain("token", &err,
+                      rc == WR_NOT_FOUND ? EXIT_NOT_FOUND : rc == WR_OUTCOME_UNKNOWN ? EXIT_RUN_FAILED : exit_of(rc));
   }
   config_done(&c);
   return code;

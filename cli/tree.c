@@ -119,7 +119,8 @@ static void note_of(const struct follow *f, const struct follow_node *n, char *o
   uint32_t tasks = n->t_ok + n->t_bad + n->t_open, failed = follow_failed(n);
   if (n->state == NODE_FAILED && n->error) snprintf(out, room, "%s", n->error);
   else if (tasks > 1 && failed > 0) snprintf(out, room, "%u of %u tasks failed", failed, tasks);
-  else if (n->state == NODE_RUNNING && n->retry_us) snprintf(out, room, "attempt %u failed, again in %.1fs", n->attempts, seconds_until(f, n->retry_us));
+  else if (n->state == NODE_RUNNING && n->retry_us)
+    snprintf(out, room, "attempt %u failed, again in %.1fs", n->attempts, seconds_until(f, n->retry_us));
   else if (n->state == NODE_RUNNING && n->attempts) snprintf(out, room, "attempt %u", n->attempts + 1);
   else if (n->state == NODE_SUCCESS && n->attempts) snprintf(out, room, "after %u attempts", n->attempts + 1);
 }
@@ -176,7 +177,8 @@ static void summary(struct follow *f, uint32_t hidden, int cols) {
 /* Back to the first line of what was drawn: a window that became narrower since has broken lines in two. */
 static void back(struct follow *f, int cols) {
   uint32_t lines = 0;
-  for (size_t i = 0; i < f->drawn.n; i++) lines += f->drawn.width[i] > cols ? ((uint32_t)f->drawn.width[i] + (uint32_t)cols - 1) / (uint32_t)cols : 1;
+  for (size_t i = 0; i < f->drawn.n; i++)
+    lines += f->drawn.width[i] > cols ? ((uint32_t)f->drawn.width[i] + (uint32_t)cols - 1) / (uint32_t)cols : 1;
   if (lines) fprintf(f->to, "\033[%uA\r", lines);
   f->drawn.n = 0;
 }

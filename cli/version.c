@@ -4,7 +4,8 @@
 
 int verb_version(int argc, char **argv) {
   bool help = argc == 2 && strcmp(argv[1], "--help") == 0;
-  if (argc > 1) fputs(help ? "Usage: weir version\n\nPrints the version.\n" : "weir version: takes no arguments\n", help ? stdout : stderr);
+  if (argc > 1)
+    fputs(help ? "Usage: weir version\n\nPrints the version.\n" : "weir version: takes no arguments\n", help ? stdout : stderr);
   if (argc > 1) return help ? EXIT_OK : EXIT_USAGE;
   puts("weir " WEIR_VERSION);
   return EXIT_OK;

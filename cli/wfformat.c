@@ -167,7 +167,8 @@ static json_t *task_node(const struct load *l, size_t i, json_t *prev) {
   char content[32];
   int64_t us = l->out->run_us[i];
   snprintf(content, sizeof content, "%lld.%06lld", (long long)us / 1000000, (long long)us % 1000000);
-  return json_pack("{s:s, s:s, s:o, s:[{s:s, s:s, s:s}]}", "nodeKey", l->key[i], "nodeType", "TASK", "prevNodes", prev, "tasks", "taskName", l->key[i],
+  return json_pack("{s:s, s:s, s:o, s:[{s:s, s:s, s:s}]}", "nodeKey", l->key[i], "nodeType", "TASK", "prevNodes", prev, "tasks",
+                   "taskName", l->key[i],
                    "taskType", "WAIT", "taskContent", content);
 }
 

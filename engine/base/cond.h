@@ -1,4 +1,4 @@
-/* Conditions whose waits have a limit: the wall clock may step, so they count by CLOCK_MONOTONIC. The only place that sets that up. */
+/* Conditions whose waits have a limit: the wall clock may step, so they count by CLOCK_MONOTONIC. Nothing else sets that up. */
 #ifndef COND_H
 #define COND_H
 #include <pthread.h>

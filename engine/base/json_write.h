@@ -1,6 +1,6 @@
 /* JSON, written straight into a buffer: no tree is built on the way out. The one writer of texts and fields, for the API, the
- * definitions that the store keeps and the command line. (Values that came as a tree: json_text() of model. Lines of the log: log.c,
- * which has no buffer that grows, and escapes what could deceive a terminal.)
+ * definitions that the store keeps and the command line. (Values that came as a tree: json_text() of model. Lines of the log:
+ * log.c, which has no buffer that grows, and escapes what could deceive a terminal.)
  *
  * Any thread; each buffer has one owner. What never happens: a text that ends its own quotes. */
 #ifndef WR_JSON_WRITE_H

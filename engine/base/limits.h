@@ -22,7 +22,7 @@
 #define LIMIT_RESULT_BYTES (1 << 20)
 #define LIMIT_ERROR_BYTES 1024                 /* errorMsg, cut with a mark */
 #define LIMIT_LOG_BYTES (16 << 20)             /* per attempt, default */
-#define LIMIT_LOG_WAITING_BYTES (64 << 20)     /* output of all attempts of a node that waits for the store; twice that is dropped */
+#define LIMIT_LOG_WAITING_BYTES (64 << 20)     /* output of a node's attempts that waits for the store; twice that is dropped */
 #define LIMIT_LOG_READ_BYTES (1 << 20)         /* per answer */
 #define LIMIT_PAGE 500
 #define LIMIT_PAGE_DEFAULT 50
@@ -36,7 +36,7 @@
 #define LIMIT_MAILBOX 20000                    /* requests that wait for the runner */
 #define LIMIT_REQUEST_US 10000000              /* and how long one of them waits: --request-timeout */
 #define LIMIT_CACHE_BYTES (64LL << 20)         /* runs, tasks and definitions kept in memory: --cache-memory */
-#define LIMIT_TIMERS 100000                    /* of tasks, and of flows, that are kept in memory; later ones are read from the rows in time */
+#define LIMIT_TIMERS 100000                    /* of tasks, and of flows, in memory; later ones are read from the rows in time */
 #define LIMIT_RUNS 1000                        /* of one flow instance: the first one and its re-runs */
 #define LIMIT_WIDTH 10000                      /* tasks of a node that grows when it starts */
 #define LIMIT_WIDE_NODES 1000                  /* such nodes of one flow instance, over all its runs */

@@ -16,7 +16,8 @@ bool log_is_json(void);
 /* The same as log_write(), but whatever the level: what was asked for by starting the program. */
 void log_always(enum log_level level, const char *event, const struct log_field *f, int n);
 void log_write(enum log_level level, const char *event, const struct log_field *f, int n);
-#define LOG_FIELDS_(...) (struct log_field[]){__VA_ARGS__}, (int)(sizeof((struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
+#define LOG_FIELDS_(...) \
+  (struct log_field[]){__VA_ARGS__}, (int)(sizeof((struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
 #define log_error(ev, ...) log_write(LOG_ERROR, ev, LOG_FIELDS_(__VA_ARGS__))
 #define log_warn(ev, ...) log_write(LOG_WARN, ev, LOG_FIELDS_(__VA_ARGS__))
 #define log_info(ev, ...) log_write(LOG_INFO, ev, LOG_FIELDS_(__VA_ARGS__))

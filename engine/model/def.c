@@ -89,7 +89,8 @@ static enum wr_rc flow_settings(struct flow_def *f, struct wr_err *err) {
 }
 
 /* over: where the node's overrides go; *used when there are any. */
-static enum wr_rc node_settings(struct flow_def *f, struct node_def *n, struct node_override *over, bool *used, struct wr_err *err) {
+static enum wr_rc node_settings(struct flow_def *f, struct node_def *n, struct node_override *over, bool *used,
+                                struct wr_err *err) {
   json_t *v[S__N] = {0}, *cfg = json_reparse(n->config, strlen(n->config));
   struct node_settings s;
   bool ok = json_is_object(cfg) && field_read(cfg, node_setting_field, S__N, v, NULL, NULL) == WR_OK &&

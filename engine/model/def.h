@@ -73,7 +73,12 @@ struct flow_def {
 /* Where a task index of a flow gets its definition from: a task id, or an inline task. The node's overrides of
  * attempts, backoff and timeout are in `over` (NULL = none). */
 struct task_ref { int64_t task_id; struct task_def *inl; const struct node_override *over; };
-struct node_override { uint32_t attempts; int64_t timeout_us; int has_attempts, has_backoff, has_timeout; struct task_policy backoff; };
+struct node_override {
+  uint32_t attempts;
+  int64_t timeout_us;
+  int has_attempts, has_backoff, has_timeout;
+  struct task_policy backoff;
+};
 
 struct task_def *def_task_ref(struct task_def *t);
 void def_task_unref(struct task_def *t);
@@ -93,7 +98,8 @@ enum wr_rc def_task_merge(const struct task_post *p, const struct task_def *old,
                           struct task_def **out, struct wr_err *err) WR_MUST;
 /* Parses, validates and compiles. On update without flowNodes def->node is empty and dag NULL. */
 enum wr_rc def_flow_parse(const json_t *body, const struct def_env *env, struct flow_post *out, struct wr_err *err) WR_MUST;
-enum wr_rc def_flow_merge(const struct flow_post *p, const struct flow_def *old, struct flow_def **out, struct wr_err *err) WR_MUST;
+enum wr_rc def_flow_merge(const struct flow_post *p, const struct flow_def *old, struct flow_def **out,
+                          struct wr_err *err) WR_MUST;
 
 /* What is right but may not be what was meant: one sentence each, at most LIMIT_WARNINGS. say may be NULL. Returns how many. */
 size_t def_flow_warn(const struct flow_def *f, void (*say)(void *ctx, const char *text), void *ctx);

@@ -10,7 +10,8 @@
 #include "model.h"
 #include "text.h"
 
-enum { FL_ID, FL_NAME, FL_DESCRIPTION, FL_NODES, FL_ON_FAILURE, FL_TIMEOUT, FL_FLOW_TIMEOUT, FL_VERSION, FL__USED, FL__N = FL__USED + 7 };
+enum { FL_ID, FL_NAME, FL_DESCRIPTION, FL_NODES, FL_ON_FAILURE, FL_TIMEOUT, FL_FLOW_TIMEOUT, FL_VERSION, FL__USED,
+      FL__N = FL__USED + 7 };
 static const struct field flow_field[FL__N] = {
     [FL_ID] = FIELD("flowId", F_ANY), [FL_NAME] = FIELD("flowName", F_TEXT),
     [FL_DESCRIPTION] = FIELD("flowDescription", F_TEXT), [FL_NODES] = FIELD("flowNodes", F_ARRAY),

@@ -40,7 +40,8 @@ static enum wr_rc settings_read(const json_t *cfg, const struct jpath *at, struc
     rc = fail_at(err, WR_OUT_OF_RANGE, JKEY(at, "runTimeout"), "timeout and runTimeout are the same; give one of them.");
   if (!rc && v[C_TIMEOUT]) rc = field_timeout(v[C_TIMEOUT], JKEY(at, "timeout"), &t->timeout_us, err);
   if (!rc && v[C_RUN_TIMEOUT]) rc = field_timeout(v[C_RUN_TIMEOUT], JKEY(at, "runTimeout"), &t->timeout_us, err);
-  if (!rc && v[C_QUEUE_TIMEOUT]) rc = field_timeout(v[C_QUEUE_TIMEOUT], JKEY(at, "queueTimeout"), &t->policy.queue_timeout_us, err);
+  if (!rc && v[C_QUEUE_TIMEOUT])
+    rc = field_timeout(v[C_QUEUE_TIMEOUT], JKEY(at, "queueTimeout"), &t->policy.queue_timeout_us, err);
   if (!rc && v[C_ON_LOST]) rc = field_word(v[C_ON_LOST], &on_lost, JKEY(at, "onLost"), &lost, err);
   t->policy.attempts = (uint32_t)attempts;
   t->policy.on_lost = (enum on_lost)lost;

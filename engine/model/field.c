@@ -85,12 +85,13 @@ static enum wr_rc fail_unknown(const char *key, size_t len, const struct field *
 
 static enum wr_rc type_check(const json_t *v, const struct field *f, const struct jpath *at, struct wr_err *err) {
   static const char *const name[] = {[F_INT] = "an integer", [F_TEXT] = "a string", [F_ARRAY] = "an array"};
-  bool ok = f->type == F_ANY || f->type == F_OURS || (f->type == F_INT && json_is_integer(v)) || (f->type == F_TEXT && json_is_string(v)) ||
-            (f->type == F_ARRAY && json_is_array(v));
+  bool ok = f->type == F_ANY || f->type == F_OURS || (f->type == F_INT && json_is_integer(v)) ||
+            (f->type == F_TEXT && json_is_string(v)) || (f->type == F_ARRAY && json_is_array(v));
   return ok ? WR_OK : fail_at(err, WR_WRONG_TYPE, JKEY(at, f->name), "%s must be %s.", f->name, name[f->type]);
 }
 
-enum wr_rc field_read(const json_t *obj, const struct field *f, size_t n, json_t **v, const struct jpath *at, struct wr_err *err) {
+enum wr_rc field_read(const json_t *obj, const struct field *f, size_t n, json_t **v, const struct jpath *at,
+                      struct wr_err *err) {
   json_t *o = json_mutable(obj);
   memset(v, 0, n * sizeof *v);
   for (void *it = json_object_iter(o); it; it = json_object_iter_next(o, it)) {
@@ -163,7 +164,8 @@ enum { B_BASE, B_FACTOR, B_MAX, B_JITTER, B__N };
 enum wr_rc field_backoff(const json_t *v, const struct jpath *at, struct task_policy *pol, struct wr_err *err) {
   static const struct field field[B__N] = {[B_BASE] = FIELD("base", F_ANY), [B_FACTOR] = FIELD("factor", F_ANY),
                                            [B_MAX] = FIELD("max", F_ANY), [B_JITTER] = FIELD("jitter", F_TEXT)};
-  static const struct word_list jitter = {WR_OUT_OF_RANGE, {[JITTER_FULL] = "full", [JITTER_EQUAL] = "equal", [JITTER_NONE] = "none"}};
+  static const struct word_list jitter = {
+      WR_OUT_OF_RANGE, {[JITTER_FULL] = "full", [JITTER_EQUAL] = "equal", [JITTER_NONE] = "none"}};
   const struct task_policy *def = &task_policy_default;
   json_t *b[B__N];
   if (!json_is_object(v)) return fail_at(err, WR_WRONG_TYPE, at, "%s must be an object.", label(at));

@@ -22,7 +22,8 @@ static json_t *stuck_out(const struct node_trouble *t) {
   for (uint32_t i = 0; i < t->n_stuck && i < NODE_STUCK_MAX; i++) {
     const struct stuck_attempt *s = &t->stuck[i];
     plain_name(name, s->name);
-    json_array_append_new(list, json_pack("[I,I,I,I,s]", (json_int_t)s->ti, (json_int_t)s->epoch, (json_int_t)s->n, (json_int_t)s->pid, name));
+    json_array_append_new(list, json_pack("[I,I,I,I,s]", (json_int_t)s->ti, (json_int_t)s->epoch, (json_int_t)s->n,
+                                          (json_int_t)s->pid, name));
   }
   return list;
 }
@@ -57,8 +58,10 @@ static void stuck_in(const json_t *list, struct node_trouble *t) {
     const json_t *v = json_array_get(list, i);
     const char *name = json_string_value(json_array_get(v, 4));
     struct stuck_attempt *s = &t->stuck[t->n_stuck];
-    *s = (struct stuck_attempt){.ti = json_integer_value(json_array_get(v, 0)), .epoch = (uint32_t)json_integer_value(json_array_get(v, 1)),
-                                .n = (uint32_t)json_integer_value(json_array_get(v, 2)), .pid = json_integer_value(json_array_get(v, 3))};
+    *s = (struct stuck_attempt){.ti = json_integer_value(json_array_get(v, 0)),
+                                .epoch = (uint32_t)json_integer_value(json_array_get(v, 1)),
+                                .n = (uint32_t)json_integer_value(json_array_get(v, 2)),
+                                .pid = json_integer_value(json_array_get(v, 3))};
     plain_name(s->name, name ? name : "");
     if (s->ti > 0) t->n_stuck++;
   }
@@ -66,7 +69,8 @@ static void stuck_in(const json_t *list, struct node_trouble *t) {
 
 static void aside_in(const json_t *list, struct node_trouble *t) {
   size_t n = json_array_size(list);
-  for (size_t i = 0; i < n && t->n_aside < NODE_ASIDE_MAX; i++) t->aside[t->n_aside++] = json_integer_value(json_array_get(list, i));
+  for (size_t i = 0; i < n && t->n_aside < NODE_ASIDE_MAX; i++)
+    t->aside[t->n_aside++] = json_integer_value(json_array_get(list, i));
 }
 
 bool node_trouble_read(const char *text, struct node_trouble *out) {

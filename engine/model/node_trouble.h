@@ -16,7 +16,8 @@ enum { NODE_STUCK_MAX = 64, NODE_ASIDE_MAX = 100, PROCESS_NAME_BYTES = 16 };
 struct stuck_attempt { int64_t ti, pid; uint32_t epoch, n; char name[PROCESS_NAME_BYTES]; };
 struct node_trouble {
   char starts[HEALTH_WHY_BYTES];      /* why it could not make its newest start; "" = it could */
-  int64_t starts_until_us;            /* it makes none before; of which clock: see whoever fills it in. In a text: the shared one */
+  /* it makes none before; of which clock: see whoever fills it in. In a text: the shared one */
+  int64_t starts_until_us;
   struct stuck_attempt stuck[NODE_STUCK_MAX]; uint32_t n_stuck;
   int64_t aside[NODE_ASIDE_MAX]; uint32_t n_aside;
 };

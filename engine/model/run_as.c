@@ -83,16 +83,22 @@ static enum wr_rc fail_user(struct wr_err *err, const char *opt, const struct ru
 /* May the newest entry stand on the list? */
 static enum wr_rc check(const struct run_as *p, const struct run_as_opts *o, const char *opt, struct wr_err *err) {
   const struct run_as_user *u = &p->v[p->n - 1];
-  if (!o->can_change && u->uid != o->self) return fail_user(err, opt, u, "only a server that root starts can run tasks as another user.");
+  if (!o->can_change && u->uid != o->self)
+    return fail_user(err, opt, u, "only a server that root starts can run tasks as another user.");
   if (u->uid == (uid_t)-1 || u->gid == (gid_t)-1) return fail_user(err, opt, u, "its number means \"no change\" to the kernel.");
   if (o->personal) return WR_OK;
   if (u->uid == 0) return fail_user(err, opt, u, "SHELL tasks run as root (uid 0) only with --dev: name another user.");
-  if (in_group_0(u)) return fail_user(err, opt, u, "a user of root's group (0) runs SHELL tasks only with --dev: name another, or take it out of that group.");
+  if (in_group_0(u))
+    return fail_user(err, opt, u,
+                     "a user of root's group (0) runs SHELL tasks only with --dev: name another, or take it out of that group.");
   if (u->uid != o->self || o->shell == RUN_AS_ON || p->n == 1) return WR_OK; /* the usual one: names_itself() */
-  return fail_user(err, opt, u, "it is the server's own user, whose tasks can read its token and database. Name another, or accept that with --shell on.");
+  return fail_user(err, opt, u,
+                   "it is the server's own user, whose tasks can read its token and database. "
+                   "Name another, or accept that with --shell on.");
 }
 
-static enum wr_rc add_named(struct run_as *p, const struct run_as_opts *o, const char *opt, const char *name, struct wr_err *err) {
+static enum wr_rc add_named(struct run_as *p, const struct run_as_opts *o, const char *opt, const char *name,
+                            struct wr_err *err) {
   char q[WR_QUOTE_MAX];
   struct run_as_user u = {0};
   if (!(o->look ? o->look : run_as_look)(name, &u))
@@ -111,13 +117,15 @@ static enum wr_rc add_own(struct run_as *p, const struct run_as_opts *o, struct 
   if (u.uid != o->self) { /* the server becomes it; the spawner does not, and has to */
     struct run_as_user other;
     if (!user_look(NULL, o->self, &other) || !read_groups(&other))
-      return run_as_user_done(&u), wr_err_set(err, WR_SHELL_NOT_ALLOWED, "--shell on: the server's user %u has no name here.", (unsigned)o->self);
+      return run_as_user_done(&u),
+             wr_err_set(err, WR_SHELL_NOT_ALLOWED, "--shell on: the server's user %u has no name here.", (unsigned)o->self);
     run_as_user_done(&u);
     u = other;
   }
   p->own = true;
   *WR_PUSH(p->v, p->n, p->cap) = u;
-  if (!o->personal && u.uid == 0) return wr_err_set(err, WR_SHELL_NOT_ALLOWED, "SHELL tasks do not run as root: give --run-as USER.");
+  if (!o->personal && u.uid == 0)
+    return wr_err_set(err, WR_SHELL_NOT_ALLOWED, "SHELL tasks do not run as root: give --run-as USER.");
   if (!o->personal && in_group_0(&u))
     return wr_err_set(err, WR_SHELL_NOT_ALLOWED, "SHELL tasks do not run in root's group (0): give --run-as USER.");
   return WR_OK;
@@ -144,7 +152,8 @@ static enum wr_rc make(struct run_as *p, const struct run_as_opts *o, struct wr_
   rc = o->user ? add_named(p, o, "--run-as", o->user, err) : add_own(p, o, err);
   if (!rc && names_itself(p, o)) {
     clear(p);
-    p->why_off = "--run-as names the server's own user, whose tasks can read its token and database: name another, or accept that with --shell on";
+    p->why_off = "--run-as names the server's own user, whose tasks can read its token and database: "
+                 "name another, or accept that with --shell on";
     return WR_OK;
   }
   for (size_t i = 0; i < o->n_also && !rc; i++) rc = add_named(p, o, "--run-as-also", o->also[i], err);
@@ -183,7 +192,9 @@ enum run_as_why run_as_allows(const struct run_as *p, const char *name) {
 const char *run_as_text(enum run_as_why why, const char *name, char *out, size_t n) {
   char q[WR_QUOTE_MAX];
   if (why == RUN_AS_NOT_LISTED && (strcmp(name, "root") == 0 || strcmp(name, "0") == 0)) /* no option of a service would help */
-    snprintf(out, n, "SHELL tasks do not run as root (uid 0) or in its group (0), save where a node with --dev lists it: name another user in taskConfig.user.");
+    snprintf(out, n,
+             "SHELL tasks do not run as root (uid 0) or in its group (0), save where a node with --dev lists it: "
+             "name another user in taskConfig.user.");
   else if (why == RUN_AS_NOT_LISTED)
     snprintf(out, n, "This node does not run SHELL tasks as %s (see --run-as-also).", wr_err_quote(q, name, strlen(name)));
   else snprintf(out, n, "%s", why == RUN_AS_SHELL_OFF ? "SHELL is off on this node (see --run-as and --shell)." : "");

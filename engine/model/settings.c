@@ -7,7 +7,8 @@
 const struct field node_setting_field[S__N] = {[S_COMPLETE] = FIELD("complete", F_ANY), [S_REST] = FIELD("rest", F_ANY),
     [S_ATTEMPTS] = FIELD("attempts", F_ANY), [S_BACKOFF] = FIELD("backoff", F_ANY), [S_TIMEOUT] = FIELD("timeout", F_ANY)};
 
-const struct field flow_setting_field[FS__N] = {[FS_ON_FAILURE] = FIELD("onFailure", F_ANY), [FS_TIMEOUT] = FIELD("timeout", F_ANY)};
+const struct field flow_setting_field[FS__N] = {[FS_ON_FAILURE] = FIELD("onFailure", F_ANY),
+                                                [FS_TIMEOUT] = FIELD("timeout", F_ANY)};
 
 /* any = 1, all = 0, or a number of tasks. */
 static enum wr_rc complete_read(const json_t *v, uint32_t n_task, const struct jpath *at, uint32_t *need, struct wr_err *err) {
@@ -20,7 +21,8 @@ static enum wr_rc complete_read(const json_t *v, uint32_t n_task, const struct j
   }
   if (!json_is_integer(v)) return fail_at(err, WR_WRONG_TYPE, at, "complete must be \"any\", \"all\" or an integer.");
   if (json_integer_value(v) < 1 || json_integer_value(v) > n_task)
-    return fail_at(err, WR_BAD_RULE, at, "complete is %lld, but the node has %u task%s: 1 to %u.", (long long)json_integer_value(v),
+    return fail_at(err, WR_BAD_RULE, at, "complete is %lld, but the node has %u task%s: 1 to %u.",
+                   (long long)json_integer_value(v),
                    n_task, n_task == 1 ? "" : "s", n_task);
   *need = (uint32_t)json_integer_value(v);
   return WR_OK;

@@ -105,7 +105,8 @@ enum wr_rc queue_open(const char *url, const char *prefix, size_t max_hints, str
   else ok = false;
   if (ok) return queue_redis_new(&w, prefix, max_hints, out, err);
   redis_where_done(&w);
-  return wr_err_set(err, WR_BAD_REQUEST, "The queue must be memory: or redis://[:password@]host[:port][/db] or redis+unix:///path.");
+  return wr_err_set(err, WR_BAD_REQUEST,
+                    "The queue must be memory: or redis://[:password@]host[:port][/db] or redis+unix:///path.");
 }
 
 void queue_set_node(struct queue *q, int64_t incarnation) { q->ops->set_node(q, incarnation); }

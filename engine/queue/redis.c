@@ -362,7 +362,8 @@ static void nudge_run(struct redis_queue *q, redisContext *c, int64_t until_us) 
   for (int woken = 0; !woken && !q->nudged;) {
     redisReply *r = NULL;
     enum await how = BROKEN;
-    if (redis_append(c, 2, (const char *[]){"RPOP", key}) && redis_flush(c)) how = redis_await(c, redis_after(COMMAND_US), -1, &r);
+    if (redis_append(c, 2, (const char *[]){"RPOP", key}) && redis_flush(c))
+      how = redis_await(c, redis_after(COMMAND_US), -1, &r);
     bool ok = how == GOT && (r->type == REDIS_REPLY_STRING || r->type == REDIS_REPLY_NIL);
     q->nudged = ok && r->type == REDIS_REPLY_STRING;
     if (!ok) pop_lost(q, how == BROKEN ? LOSS_BROKEN : LOSS_AWAY, r && r->type == REDIS_REPLY_ERROR ? r->str : "no answer");
@@ -500,7 +501,8 @@ static void redis_close(struct queue *base) {
 
 static const struct queue_ops redis_ops = {
     .set_node = redis_set_node, .close = redis_close, .push = redis_push, .pop = redis_pop,
-    .pop_nudge = redis_pop_nudge, .pop_end = redis_pop_end, .turn = redis_turn, .health = redis_health, .wake = redis_wake, .nudge = redis_nudge, .depth = redis_depth,
+    .pop_nudge = redis_pop_nudge, .pop_end = redis_pop_end, .turn = redis_turn, .health = redis_health, .wake = redis_wake,
+    .nudge = redis_nudge, .depth = redis_depth,
 };
 
 enum wr_rc queue_redis_new(struct redis_where *w, const char *prefix, size_t max_hints, struct queue **out,

@@ -136,7 +136,8 @@ static bool handshake_step(redisContext *c, int argc, const char **argv, const c
 /* The number of this connection; old servers have none, and some do not let everybody ask. */
 static int64_t client_number(redisContext *c) {
   redisReply *r = NULL;
-  if (!redis_append(c, 2, (const char *[]){"CLIENT", "ID"}) || !redis_flush(c) || redis_await(c, redis_after(CONNECT_US), -1, &r) != GOT) return 0;
+  if (!redis_append(c, 2, (const char *[]){"CLIENT", "ID"}) || !redis_flush(c) ||
+      redis_await(c, redis_after(CONNECT_US), -1, &r) != GOT) return 0;
   int64_t id = r->type == REDIS_REPLY_INTEGER ? r->integer : 0;
   freeReplyObject(r);
   return id;

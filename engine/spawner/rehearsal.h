@@ -1,4 +1,5 @@
-/* What a task's user needs, tried as that user before the node says that it listens. The guard to be, once, at the first start. */
+/* What a task's user needs, tried as that user before the node says that it listens. The guard to be, once, at the
+ * first start. */
 #ifndef REHEARSAL_H
 #define REHEARSAL_H
 #include <stdbool.h>

@@ -329,7 +329,8 @@ static int not_made(struct wx_exec *x, const char *why, char *err, size_t err_n)
 static struct child *child_new(struct wx_exec *x, const wx_spawn *sp, const struct run_as_user *u) {
   struct worker *w = x->w;
   struct child *c = wr_new(struct child);
-  *c = (struct child){.id = ++w->last_id, .x = x, .n_pipe = sp->apart ? 2 : 1, .program = wr_strdup(sp->argv[0]), .cwd = wr_strdup(sp->cwd),
+  *c = (struct child){.id = ++w->last_id, .x = x, .n_pipe = sp->apart ? 2 : 1, .program = wr_strdup(sp->argv[0]),
+                      .cwd = wr_strdup(sp->cwd),
                       .user = wr_strdup(u->name), .grace_us = sp->grace_us < 0 ? GRACE_DEFAULT_US : sp->grace_us};
   for (uint32_t i = 0; i < sp->n_rlimit; i++) c->limited |= 1u << sp->rlimit[i].resource;
   for (int i = 0; i < 2; i++) c->pipe[i].src.fd = c->pipe[i].wr = -1;
@@ -396,7 +397,8 @@ static const char *shown(char q[WR_QUOTE_MAX], const char *s) {
 /* Which file it was that could not be started: a name alone is looked for in PATH, another that is not absolute in cwd. */
 static void exec_error(const struct child *c, const char *program, const char *why, int err, char *b, size_t n) {
   char q[WR_QUOTE_MAX];
-  if (!strchr(c->program, '/')) snprintf(b, n, "Cannot start %s: %s%s.", program, why, err == ENOENT ? " (in any folder of PATH)" : "");
+  if (!strchr(c->program, '/'))
+    snprintf(b, n, "Cannot start %s: %s%s.", program, why, err == ENOENT ? " (in any folder of PATH)" : "");
   else if (c->program[0] != '/' && c->cwd) snprintf(b, n, "Cannot start %s in %s: %s.", program, shown(q, c->cwd), why);
   else snprintf(b, n, "Cannot start %s: %s.", program, why);
 }
@@ -417,7 +419,8 @@ static void start_error(const struct child *c, const struct sw_exit *m, char *b,
     case STEP_WAITED: *b = '\0'; break; /* it is handed back */
     case STEP_NOT_ALLOWED: snprintf(b, n, "This node's spawner starts nothing as user %s.", shown(q, c->user)); break;
     case STEP_HANGS:
-      if (m->err == EBUSY) snprintf(b, n, "Cannot start %s: too many starts of its user hang on a file system that does not answer.", program);
+      if (m->err == EBUSY)
+        snprintf(b, n, "Cannot start %s: too many starts of its user hang on a file system that does not answer.", program);
       else snprintf(b, n, "Cannot start %s: the file system of its directory or its file does not answer.", program);
       break;
     case STEP_WORKDIR: snprintf(b, n, "Cannot make a task's directory in %s: %s.", c->x->w->spawner->run_path, why); break;
@@ -445,7 +448,8 @@ static bool never_began(const struct child *c, const struct sw_exit *m) {
     case STEP_WAITED: case STEP_DEADLINE: return true;
     case STEP_FORK: case STEP_REQUEST: case STEP_SESSION: case STEP_FILES: case STEP_PRCTL: case STEP_WORKDIR: return true;
     case STEP_HANGS: return m->err == EBUSY;
-    case STEP_LIMIT: case STEP_USER: case STEP_NOT_ALLOWED: case STEP_CWD: case STEP_EXEC: case STEP_INTERPRETER: case STEP_DISTURBED: break;
+    case STEP_LIMIT: case STEP_USER: case STEP_NOT_ALLOWED: case STEP_CWD: case STEP_EXEC: case STEP_INTERPRETER:
+    case STEP_DISTURBED: break;
   }
   return passes(c, m->err);
 }
@@ -456,7 +460,8 @@ static void judge(const struct child *c, const struct sw_exit *m, const char *er
   bool busy = (m->step == STEP_EXEC && m->err == ETXTBSY) || (m->step == STEP_HANGS && m->err == EBUSY);
   x->worn = busy ? x->a->tries >= BUSY_TRIES : m->step == STEP_HANGS;
   x->never = !x->worn && never_began(c, m);
-  x->again = !x->never ? 0 : busy ? BUSY_TRIES : m->step == STEP_EXEC && m->err == EAGAIN ? AGAIN_TRIES : 0; /* the user has its fill of processes */
+  /* the user has its fill of processes */
+  x->again = !x->never ? 0 : busy ? BUSY_TRIES : m->step == STEP_EXEC && m->err == EAGAIN ? AGAIN_TRIES : 0;
   if (!x->never && !x->lost && m->flags & SW_LATE) x->lost = "The node's lease is over.";
   if (c->orphaned || m->step == STEP_WAITED || m->step == STEP_DEADLINE || x->again) return; /* says nothing of this node */
   if (x->never) start_failed(x->w, error);
@@ -521,8 +526,9 @@ void child_lose_orphans(struct worker *w) {
 
 static void note_stuck(const struct child *c, const struct sw_exit *m) {
   const char state[2] = {(char)m->err};
-  log_error("worker.unkillable", L_INT("pid", m->status), L_STR("name", m->name), L_STR("state", state), L_INT("task", c ? c->x->a->ti : 0),
-            L_INT("attempt", c ? c->x->a->epoch : 0), L_STR("effect", "SIGKILL does not end it; its attempt does not end before it does"));
+  log_error("worker.unkillable", L_INT("pid", m->status), L_STR("name", m->name), L_STR("state", state),
+            L_INT("task", c ? c->x->a->ti : 0), L_INT("attempt", c ? c->x->a->epoch : 0),
+            L_STR("effect", "SIGKILL does not end it; its attempt does not end before it does"));
 }
 
 void child_report(struct worker *w, const struct sw_exit *m) {

@@ -1,8 +1,8 @@
 /* Is the lock of the data directory still the file that our spawner holds? Without it, or with another one in its place, a second
  * node would be let in: it would take this one for dead, its children too, and start again what still runs. Loop thread only.
  *
- * The kernel tells of each name that comes and goes in the directory, so nothing is looked at without a cause. Where it cannot (no
- * descriptor left for that), the file is looked at each LOOK_US. */
+ * The kernel tells of each name that comes and goes in the directory, so nothing is looked at without a cause. Where it cannot
+ * (no descriptor left for that), the file is looked at each LOOK_US. */
 #include <errno.h>
 #include <stdio.h>
 #include <sys/epoll.h>
@@ -47,7 +47,8 @@ static void look_due(struct worker *w, struct timer *t) {
 void home_setup(struct worker *w) {
   struct source *s = &w->home.src;
   *s = (struct source){on_event, inotify_init1(IN_NONBLOCK | IN_CLOEXEC)};
-  if (s->fd >= 0 && inotify_add_watch(s->fd, w->dir, IN_DELETE | IN_MOVE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR) < 0) home_cleanup(w);
+  if (s->fd >= 0 && inotify_add_watch(s->fd, w->dir, IN_DELETE | IN_MOVE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR) < 0)
+    home_cleanup(w);
   w->home.look.fire = look_due;
   if (s->fd >= 0) worker_watch(w, s, EPOLLIN);
   else worker_timer(w, &w->home.look, clock_mono_us() + LOOK_US);

@@ -31,7 +31,8 @@ static void former_due(struct worker *w, struct timer *t) { hand_back(w, (struct
 static void busy_due(struct worker *w, struct timer *t) { exec_start(w, later_take(w, (struct later *)t)); }
 _Static_assert(offsetof(struct later, t) == 0, "a timer is its wait");
 
-static void later_put(struct worker *w, struct attempt *a, int64_t us, void (*fire)(struct worker *, struct timer *), const char *why) {
+static void later_put(struct worker *w, struct attempt *a, int64_t us, void (*fire)(struct worker *, struct timer *),
+                      const char *why) {
   struct later *l = map64_get(&w->later, a->ti);
   if (l) hand_back(w, l); /* of a former incarnation */
   l = wr_new(struct later);
@@ -52,7 +53,8 @@ void later_former_ended(struct worker *w, int64_t ti) {
 bool later_busy(struct worker *w, struct attempt *a, uint32_t tries) {
   if (a->tries >= tries) return false;
   int64_t us = (int64_t)BUSY_FIRST_US << (a->tries < 10 ? a->tries : 10);
-  if (a->tries == BUSY_SAID) log_warn("worker.start_waits", L_INT("task", a->ti), L_INT("attempt", a->epoch), L_STR("why", a->error ? a->error : ""));
+  if (a->tries == BUSY_SAID)
+    log_warn("worker.start_waits", L_INT("task", a->ti), L_INT("attempt", a->epoch), L_STR("why", a->error ? a->error : ""));
   free(a->error); /* of this try; the next one says its own */
   free(a->result);
   a->error = a->result = NULL;

@@ -5,8 +5,8 @@
  * without a count. So that the node that fails fastest is not the one that takes the most, it then takes no process work at
  * all: 1 s, 2 s, .. 30 s, until a start has been made again. One line when it turns and one when it turns back.
  *
- * Threads: trouble_begin(), trouble_end(), worker_health(), worker_trouble(): any. start_*(), stuck_*(): the loop. What never happens: a lock held over a
- * call, a pause of one executor's fault. */
+ * Threads: trouble_begin(), trouble_end(), worker_health(), worker_trouble(): any. start_*(), stuck_*(): the loop. What never
+ * happens: a lock held over a call, a pause of one executor's fault. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,6 +140,7 @@ void worker_trouble(struct worker *w, struct node_trouble *out) {
   (void)snprintf(out->starts, sizeof out->starts, "%s", start->ok ? "" : start->why);
   out->starts_until_us = start->ok ? 0 : t->held_us;
   out->n_stuck = 0;
-  for (size_t i = 0; out->n_stuck < NODE_STUCK_MAX && (m = map64_next(&t->stuck, &i));) out->stuck[out->n_stuck++] = *(struct stuck_attempt *)m->val;
+  for (size_t i = 0; out->n_stuck < NODE_STUCK_MAX && (m = map64_next(&t->stuck, &i));)
+    out->stuck[out->n_stuck++] = *(struct stuck_attempt *)m->val;
   pthread_mutex_unlock(&t->lock);
 }
