@@ -6,7 +6,28 @@
 #include "mem.h"
 #include "text.h"
 
-enum wr_rc def_row_task(const struct task_def *row, struct task_def **out, struct wr_err *err) {
+/* The definition does not change it. */
+static char *borrowed(const struct cell *c) { return (char *)(uintptr_t)cell_text(c, NULL); }
+
+void def_row_task_show(const struct cell *c, struct task_def *t) {
+  *t = (struct task_def){
+    .task_id = cell_i64(&c[0]), .version = cell_i64(&c[1]), .name = borrowed(&c[2]), .description = borrowed(&c[3]),
+    .type = borrowed(&c[4]), .content = borrowed(&c[5]), .config = borrowed(&c[6]), .update_user = borrowed(&c[7]),
+    .update_us = cell_us(&c[8]), .create_user = borrowed(&c[9]), .create_us = cell_us(&c[10]), .deleted = cell_u8(&c[11])};
+  atomic_init(&t->refs, 1);
+}
+
+void def_row_flow_show(const struct cell *c, struct flow_def *f) {
+  *f = (struct flow_def){
+    .flow_id = cell_i64(&c[0]), .version = cell_i64(&c[1]), .name = borrowed(&c[2]), .description = borrowed(&c[3]),
+    .config = borrowed(&c[4]), .create_user = borrowed(&c[5]), .update_user = borrowed(&c[6]), .create_us = cell_us(&c[7]),
+    .update_us = cell_us(&c[8]), .node_us = cell_us(&c[8]), .deleted = cell_u8(&c[9]), .node_base = cell_i64(&c[10])};
+  atomic_init(&f->refs, 1);
+}
+
+enum wr_rc def_row_task(const struct cell *c, struct task_def **out, struct wr_err *err) {
+  struct task_def shown, *row = &shown;
+  def_row_task_show(c, row);
   if (!row->name || !row->type) return wr_err_set(err, WR_INTERNAL, "The stored task %lld is not whole.", (long long)row->task_id);
   struct task_def *t = wr_new(struct task_def);
   *t = (struct task_def){.task_id = row->task_id, .version = row->version, .create_us = row->create_us, .update_us = row->update_us,
@@ -25,7 +46,10 @@ enum wr_rc def_row_task(const struct task_def *row, struct task_def **out, struc
   return rc;
 }
 
-struct flow_def *def_row_flow(const struct flow_def *row, int64_t n) {
+struct flow_def *def_row_flow(const struct cell *c) {
+  struct flow_def shown, *row = &shown;
+  int64_t n = cell_i64(&c[11]);
+  def_row_flow_show(c, row);
   if (n < 0 || n > LIMIT_NODES || row->node_base < 0 || row->node_base > WR_ID_MAX || !row->name) return NULL;
   struct flow_def *f = wr_new(struct flow_def);
   *f = (struct flow_def){.flow_id = row->flow_id, .version = row->version, .create_us = row->create_us, .update_us = row->update_us,
@@ -56,15 +80,16 @@ static bool ids_parse(struct node_def *n, const char *text) {
   return true;
 }
 
-enum wr_rc def_row_node(struct flow_def *f, uint32_t i, const struct def_node_cols *c, struct wr_err *err) {
+enum wr_rc def_row_node(struct flow_def *f, uint32_t i, const struct cell *c, struct wr_err *err) {
   struct node_def *n = &f->node[i];
-  if (!c->key || !c->type) return def_row_broken(f, err);
-  n->node_id = c->node_id;
-  n->key = wr_strdup(c->key);
-  n->type = c->type[0] == 'S' ? NODE_TYPE_START : c->type[0] == 'E' ? NODE_TYPE_END : NODE_TYPE_TASK;
-  n->config = wr_strdup(c->config);
-  if (n->node_id != f->node_base + i || (c->ids && !ids_parse(n, c->ids))) return def_row_broken(f, err);
-  return c->tasks ? def_inline_parse(n, c->tasks, c->n_tasks, err) : WR_OK;
+  const char *key = cell_text(&c[1], NULL), *type = cell_text(&c[2], NULL), *ids = cell_text(&c[3], NULL), *tasks = cell_text(&c[4], NULL);
+  if (!key || !type) return def_row_broken(f, err);
+  n->node_id = cell_i64(&c[0]);
+  n->key = wr_strdup(key);
+  n->type = type[0] == 'S' ? NODE_TYPE_START : type[0] == 'E' ? NODE_TYPE_END : NODE_TYPE_TASK;
+  n->config = wr_strdup(cell_text(&c[5], NULL));
+  if (n->node_id != f->node_base + i || (ids && !ids_parse(n, ids))) return def_row_broken(f, err);
+  return tasks ? def_inline_parse(n, tasks, cell_bytes(&c[4]), err) : WR_OK;
 }
 
 bool def_row_edge(struct def_edges *e, int64_t node_id, int64_t prev_id) {

@@ -5,6 +5,24 @@
 #include "map64.h"
 #include "mem.h"
 
+/* ---- columns ---- */
+#define I(n) cell_i64(&c[n])
+#define U(n) cell_us(&c[n])
+#define T(n) cell_text(&c[n], a)
+#define N(n) (cell_null(&c[n]) ? -1 : cell_i64(&c[n]))
+void ins_row_flow(const struct cell *c, struct flow_row *r, struct arena *a) { *r = (struct flow_row)FLOW_ROW(I, U, T); }
+void ins_row_node(const struct cell *c, struct node_row *r, struct arena *a) { *r = (struct node_row)NODE_ROW(I, U, T); }
+void ins_row_task(const struct cell *c, struct task_row *r, struct arena *a) {
+  *r = (struct task_row)TASK_ROW(I, U, T, N);
+  r->result = T(TASK_RESULT_CELL);
+  r->result_len = cell_bytes(&c[TASK_RESULT_CELL]);
+}
+#undef I
+#undef U
+#undef T
+#undef N
+
+/* ---- ids ---- */
 void span_add(struct span *s, const char *bases) {
   struct run_base b;
   while (run_base_next(&bases, &b)) *WR_PUSH(s->base, s->n_base, s->cap) = b;
@@ -80,6 +98,7 @@ void places_newest(struct places *p) {
   p->n = n;
 }
 
+/* ---- lists ---- */
 int filter_states(const struct list_filter *f, int out[FILTER_STATES]) {
   int n = 0;
   for (int s = FLOW_RUNNING; s < FLOW__N; s++) {
@@ -87,6 +106,15 @@ int filter_states(const struct list_filter *f, int out[FILTER_STATES]) {
     if ((f->state < 0 || f->state == s) && (f->status == 0 || f->status == word)) out[n++] = s;
   }
   return n;
+}
+
+#define END_OF_TIME 253402300799999999LL   /* 9999-12-31 23:59:59.999999 */
+
+void filter_args(const struct list_filter *f, int state, struct arg arg[FILTER_ARGS]) {
+  arg[0] = arg_i(f->flow_id);
+  arg[1] = arg_i(state);
+  arg[2] = arg_us(f->from_us > 0 ? f->from_us : 1);
+  arg[3] = arg_us(f->to_us > 0 && f->to_us < END_OF_TIME ? f->to_us : END_OF_TIME);
 }
 
 int list_one_row(void *one, const struct flow_row *row) {

@@ -1,8 +1,31 @@
-/* Instances in rows: the arithmetic of their ids, and the filters of their lists, the same for every backend. Private to
- * engine/store; no I/O; any thread. */
+/* Instances in rows: their columns, the arithmetic of their ids, and the filters of their lists, the same for every backend.
+ * Private to engine/store; no I/O; any thread. */
 #ifndef STORE_INS_ROWS_H
 #define STORE_INS_ROWS_H
+#include "cursor.h"
 #include "store.h"
+
+/* Rows of FLOW_COLS, NODE_COLS, TASK_COLS: what stands in which column, whoever reads it. I(n): an integer, U(n): a time, T(n): a
+ * text. SQLite's runner reads its columns one by one, which is a tenth faster than to make cells of them (sqlite_load.c). */
+#define FLOW_ROW(I, U, T) { \
+  .fi = I(0), .flow_id = I(1), .flow_version = I(2), .version = I(3), .state = (uint8_t)I(4), .wish = (uint8_t)I(5), \
+  .run_no = (uint32_t)I(6), .live = (uint32_t)I(7), .failed = (uint32_t)I(8), .create_us = U(9), .start_us = U(10), .end_us = U(11), \
+  .update_us = U(12), .due_us = U(13), .error = T(14), .params = T(15), .bases = T(16), .more = T(17)}
+#define NODE_ROW(I, U, T) { \
+  .ni = I(0), .fi = I(1), .node_id = I(2), .run_no = (uint32_t)I(3), .state = (uint8_t)I(4), .ok = (uint32_t)I(5), \
+  .fail = (uint32_t)I(6), .skip = (uint32_t)I(7), .t_ok = (uint32_t)I(8), .t_bad = (uint32_t)I(9), .t_open = (uint32_t)I(10), \
+  .create_us = U(11), .start_us = U(12), .end_us = U(13), .update_us = U(14), .error = T(15), .t_canceled = (uint32_t)I(16)}
+#define TASK_ROW(I, U, T, N) { /* but for result; N(n): an integer that is -1 when NULL */ \
+  .ti = I(0), .ni = I(1), .fi = I(2), .task_id = I(3), .create_us = U(4), .update_us = U(5), .end_us = U(6), \
+  .t = {.state = (uint8_t)I(7), .end_as = (uint8_t)I(8), .losses = (uint8_t)I(9), .cancel_requested = (uint8_t)I(10), \
+        .epoch = (uint32_t)I(11), .tries = (uint32_t)I(12), .owner = I(13), .start_us = U(14), .due_us = U(15), .version = I(16)}, \
+  .error = T(17), .log = (uint8_t)I(19), .exit_code = (int32_t)N(20), .signal = (int32_t)I(21), .utime_us = I(22), .stime_us = I(23), \
+  .maxrss_kib = I(24), .log_bytes = I(25), .params = T(26), .log_lost = I(27), .log_lost_why = (uint8_t)I(28)}
+enum { FLOW_NAME_CELL = 18, TASK_RESULT_CELL = 18 };   /* FLOW_NAME_CELL: of the column behind FLOW_COLS */
+/* Of cells. a: texts are copied into it; NULL: they are the cells' own. */
+void ins_row_flow(const struct cell *c, struct flow_row *r, struct arena *a);
+void ins_row_node(const struct cell *c, struct node_row *r, struct arena *a);
+void ins_row_task(const struct cell *c, struct task_row *r, struct arena *a);
 
 /* The ids of an instance: n node ids from base[run].ni on for each run. */
 struct span { struct run_base *base; size_t n_base, cap; int64_t n; };
@@ -33,7 +56,11 @@ static inline int64_t place_ni(const struct span *s, const struct place *p) { re
 /* States a filter asks for, ascending; returns how many. */
 enum { FILTER_STATES = FLOW__N - FLOW_RUNNING };
 int filter_states(const struct list_filter *f, int out[FILTER_STATES]);
+static inline int64_t page_offset(const struct page *p) { return p->offset > INT64_MAX / 4 ? INT64_MAX / 4 : (int64_t)p->offset; }
 static inline bool filter_timed(const struct list_filter *f) { return f->from_us || f->to_us; }
+/* ?1 to ?4 of what looks at the instances of one state. */
+enum { FILTER_ARGS = 4 };
+void filter_args(const struct list_filter *f, int state, struct arg arg[FILTER_ARGS]);
 /* A list with f->fi has one row or none: a flow_row_fn that shows it when it fits the filter and the page. */
 struct list_one { const struct list_filter *f; const struct page *p; flow_row_fn *fn; void *ctx; bool hit; };
 int list_one_row(void *one, const struct flow_row *row);

@@ -2,7 +2,6 @@
  * no other thread uses the store; ids come under ids_mu.
  *
  * What never happens: work on a server that may forget a commit (unless durability=relaxed); an id given twice. */
-#include "cond.h"
 #include "migrate.h"
 #include "mysql_priv.h"
 #include <errmsg.h>
@@ -50,7 +49,7 @@ static enum wr_rc check_tables(struct my *s, struct wr_err *err) {
 }
 
 static enum wr_rc load_id(struct my *s, struct wr_err *err) {
-  struct my_rows r;
+  struct cursor r;
   unsigned e = my_select(&s->run, &r, "SELECT store_id FROM installation", NULL, 0);
   if (e) return my_open_err(&s->run, e, err);
   if (my_next(&r) && r.cell[0].n == STORE_ID_BYTES) memcpy(s->base.id, r.cell[0].s, STORE_ID_BYTES);
@@ -108,9 +107,9 @@ enum store_rc my_ids(struct store *st, enum id_kind kind, uint32_t n, int64_t *f
   return ids(my_of(st), kind, n, first, st->why);
 }
 
-enum wr_rc my_def_ids(struct my *s, enum id_kind kind, uint32_t n, int64_t *first, struct wr_err *err) {
-  char why[sizeof s->base.why];
-  switch (ids(s, kind, n, first, why)) {
+enum wr_rc my_def_ids(struct store *st, enum id_kind kind, uint32_t n, int64_t *first, struct wr_err *err) {
+  char why[sizeof st->why];
+  switch (ids(my_of(st), kind, n, first, why)) {
     case STORE_OK: return WR_OK;
     case STORE_NO_SPACE: return wr_err_set(err, WR_NO_SPACE, NULL);
     case STORE_BAD: return wr_err_set(err, WR_INTERNAL, NULL);
@@ -125,7 +124,7 @@ static void give_back(struct my *s) {
     struct my_ids *b = &s->id[k];
     if (b->next == b->end || my_conn_ready(&s->side)) continue;
     (void)my_run(&s->side, NULL, "UPDATE id_block SET `next`=? WHERE kind=? AND `next`=?",
-                 MY_ARGS(my_ai(b->next), my_at(id_name[k]), my_ai(b->end))); /* a gap is harmless */
+                 ARGS(arg_i(b->next), arg_text(id_name[k]), arg_i(b->end))); /* a gap is harmless */
   }
 }
 
@@ -139,8 +138,7 @@ static void my_close(struct store *st) {
   my_conn_close(&s->def);
   pthread_mutex_destroy(&s->ids_mu);
   turn_done(&s->def_mu);
-  pthread_mutex_destroy(&s->pool_mu);
-  pthread_cond_destroy(&s->pool_cond);
+  pool_done(&s->readers);
   sql_done(&s->sql);
   sql_done(&s->def_sql);
   arena_done(&s->texts);
@@ -160,16 +158,12 @@ static const struct store_ops my_ops = {
   .leave = my_leave, .begin = my_begin, .lock = my_lock, .nodes = my_nodes, .node_range = my_node_range, .tasks = my_tasks,
   .task_range = my_task_range, .write = my_write, .commit = my_commit, .rollback = my_rollback, .resolve = my_resolve,
   .renew = my_renew, .tell = my_tell, .reap = my_reap, .live_tasks = my_live_tasks, .live_flows = my_live_flows,
-  .reconciler = my_reconciler, .asker = my_asker, .pulse = my_pulse, .reader_offers = my_reader_offers,
-  .save_task = my_save_task, .save_flow = my_save_flow, .delete_task = my_delete_task, .delete_flow = my_delete_flow,
-  .reader_get = my_reader_get, .reader_put = my_reader_put, .reader_defs_version = my_reader_defs_version,
-  .reader_task = my_reader_task, .reader_flow = my_reader_flow, .reader_tasks = my_reader_tasks,
-  .reader_heads = my_reader_heads, .reader_list_tasks = my_list_tasks, .reader_list_flows = my_list_flows,
-  .reader_list_flow_ins = my_list_flow_ins, .reader_flow_ins = my_reader_flow_ins, .reader_nodes = my_reader_nodes,
-  .reader_node = my_reader_node, .reader_node_tasks = my_reader_node_tasks, .reader_task_ins = my_reader_task_ins,
-  .reader_attempts = my_reader_attempts, .reader_log_stream = my_reader_log_stream, .reader_log = my_reader_log, .logs_open = my_logs_open, .logs_close = my_logs_close,
-  .logs_write = my_logs_write, .keys = my_keys, .reader_key = my_reader_key,
-  .reader_token = my_reader_token, .claim_token = my_claim_token,
+  .reconciler = my_reconciler, .asker = my_asker, .pulse = my_pulse,
+  .save_task = sql_save_task, .save_flow = my_save_flow, .delete_task = sql_delete_task, .delete_flow = sql_delete_flow,
+  .reader_get = my_reader_get, .reader_put = my_reader_put, .reader_defs_version = sql_defs_version,
+  .reader_task = sql_reader_task, .reader_flow = sql_reader_flow, .reader_tasks = sql_reader_tasks, .reader_heads = sql_reader_heads,
+  .ins_page = my_ins_page, .logs_open = my_logs_open, .logs_close = my_logs_close, .logs_write = my_logs_write, .keys = my_keys,
+  .claim_token = my_claim_token,
 };
 
 /* A setting is not as it must be: refused (exit 4). All else may pass: not available (exit 5). */
@@ -182,6 +176,8 @@ static void library_init(void) { (void)mysql_library_init(0, NULL, NULL); } /* f
 static struct my *my_new(const struct store_opts *o, const struct my_url *url) {
   struct my *s = wr_new(struct my);
   s->base.ops = &my_ops;
+  s->base.def_ops = &my_def_ops;
+  s->base.def = &s->def.base;
   s->url = *url;
   s->lease_us = o->lease_us > 0 ? o->lease_us : LEASE_US;
   s->request_us = o->request_us > 0 ? o->request_us : REQUEST_US;
@@ -192,8 +188,7 @@ static struct my *my_new(const struct store_opts *o, const struct my_url *url) {
   arena_init(&s->texts, 0);
   pthread_mutex_init(&s->ids_mu, NULL);
   turn_init(&s->def_mu);
-  pthread_mutex_init(&s->pool_mu, NULL);
-  cond_mono(&s->pool_cond);
+  pool_init(&s->readers, MY_READERS);
   return s;
 }
 

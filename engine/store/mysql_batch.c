@@ -99,15 +99,15 @@ static size_t duplicates(MYSQL *m) {
 
 /* Both ascending: whoever expects a version and does not meet it is stale. */
 static bool check_heads(struct batch *b, const struct my_want *w, MYSQL_RES *res) {
-  struct my_cell c[MY_COLS];
+  struct cell c[CELLS_MAX];
   MYSQL_ROW row = mysql_fetch_row(res);
   bool stale = false;
   for (size_t i = w->at; i < w->at + w->n; i++) {
     struct flow_write *f = &b->flow[i];
     if (f->op == ROW_INSERT || !f->expect) continue;
     if (row) my_cells(res, row, c);
-    bool here = row && my_int(&c[0]) == f->row.fi;
-    f->stale = !here || my_int(&c[1]) != f->expect;
+    bool here = row && cell_i64(&c[0]) == f->row.fi;
+    f->stale = !here || cell_i64(&c[1]) != f->expect;
     stale |= f->stale;
     if (here) row = mysql_fetch_row(res);
   }
@@ -115,15 +115,15 @@ static bool check_heads(struct batch *b, const struct my_want *w, MYSQL_RES *res
 }
 
 static bool check_tasks(struct batch *b, const struct my_want *w, MYSQL_RES *res) {
-  struct my_cell c[MY_COLS];
+  struct cell c[CELLS_MAX];
   MYSQL_ROW row = mysql_fetch_row(res);
   bool stale = false;
   for (size_t i = w->at; i < w->at + w->n; i++) {
     struct task_write *t = &b->task[i];
     if (t->op == ROW_INSERT || t->expect_state < 0) continue;
     if (row) my_cells(res, row, c);
-    bool here = row && my_int(&c[0]) == t->row.ti;
-    t->stale = !here || my_int(&c[1]) != t->expect_epoch || my_int(&c[2]) != t->expect_state;
+    bool here = row && cell_i64(&c[0]) == t->row.ti;
+    t->stale = !here || cell_i64(&c[1]) != t->expect_epoch || cell_i64(&c[2]) != t->expect_state;
     stale |= t->stale;
     if (here) row = mysql_fetch_row(res);
   }
@@ -134,11 +134,11 @@ static bool check_tasks(struct batch *b, const struct my_want *w, MYSQL_RES *res
 static bool check_guard(struct batch *b, const struct my_want *w, MYSQL_RES *res) {
   struct { int64_t id, version; } ok[MY_IN_MAX];
   size_t n = 0;
-  struct my_cell c[MY_COLS];
+  struct cell c[CELLS_MAX];
   bool stale = false;
   for (MYSQL_ROW row; n < MY_IN_MAX && (row = mysql_fetch_row(res)); n++) {
     my_cells(res, row, c);
-    ok[n].id = my_int(&c[0]), ok[n].version = my_int(&c[1]);
+    ok[n].id = cell_i64(&c[0]), ok[n].version = cell_i64(&c[1]);
   }
   for (size_t i = w->at; i < w->at + w->n; i++) {
     struct flow_write *f = &b->flow[i];
@@ -152,11 +152,11 @@ static bool check_guard(struct batch *b, const struct my_want *w, MYSQL_RES *res
 }
 
 static bool check_defs(struct my *s, MYSQL_RES *res) {
-  struct my_cell c[MY_COLS];
+  struct cell c[CELLS_MAX];
   MYSQL_ROW row = mysql_fetch_row(res);
   if (!row) return true;
   my_cells(res, row, c);
-  return my_int(&c[0]) != s->defs;
+  return cell_i64(&c[0]) != s->defs;
 }
 
 static void check_count(struct my *s, struct batch *b, const struct my_want *w, struct answer *a) {

@@ -99,7 +99,7 @@ static unsigned whole_s(int64_t us, unsigned least, unsigned most) {
 /* A request waits for a reader (fifth), for a new connection (three tenths) and for one answer (half): then the rest of it
  * is refused at once, because the connection is gone. The runner must know well before its lease ends. */
 void my_conn_init(struct my_conn *c, struct my *s, enum my_role role) {
-  *c = (struct my_conn){.s = s, .role = role, .connect_s = CONNECT_S, .io_s = IO_S, .lock_wait_s = 5};
+  *c = (struct my_conn){.base.ops = &my_db_ops, .s = s, .role = role, .connect_s = CONNECT_S, .io_s = IO_S, .lock_wait_s = 5};
   if (role == MY_RUN) {
     c->connect_s = whole_s(s->lease_us / 6, 3, CONNECT_S);
     c->io_s = whole_s(s->lease_us / 6, 3, IO_S);
@@ -276,11 +276,11 @@ unsigned my_exec(struct my_conn *c, const char *sql) { return my_query(c, sql, s
 
 uint64_t my_affected(struct my_conn *c) { return mysql_affected_rows(c->m); }
 
-void my_cells(MYSQL_RES *res, MYSQL_ROW row, struct my_cell *out) {
+void my_cells(MYSQL_RES *res, MYSQL_ROW row, struct cell *out) {
   unsigned n = mysql_num_fields(res);
   const unsigned long *len = mysql_fetch_lengths(res);
-  wr_assert(n <= MY_COLS);
-  for (unsigned i = 0; i < n; i++) out[i] = (struct my_cell){row[i] ? MY_TEXT : MY_NULL, row[i], len[i], 0};
+  wr_assert(n <= CELLS_MAX);
+  for (unsigned i = 0; i < n; i++) out[i].kind = row[i] ? CELL_TEXT : CELL_NULL, out[i].s = row[i], out[i].n = len[i];
 }
 
 unsigned my_query_int(struct my_conn *c, const char *sql, int64_t *v, bool *found) {
@@ -291,29 +291,11 @@ unsigned my_query_int(struct my_conn *c, const char *sql, int64_t *v, bool *foun
   if (!res) return my_fail(c, mysql_errno(c->m));
   MYSQL_ROW row = mysql_fetch_row(res);
   if (row) {
-    struct my_cell cell[MY_COLS];
+    struct cell cell[CELLS_MAX];
     my_cells(res, row, cell);
-    *v = my_int(&cell[0]);
+    *v = cell_i64(&cell[0]);
     *found = true;
   }
   mysql_free_result(res);
   return 0;
-}
-
-/* ---- values ---- */
-int64_t my_int(const struct my_cell *c) {
-  int64_t v = 0;
-  if (c->kind == MY_INT) return c->i;
-  return c->kind == MY_TEXT && text_i64(c->s, c->n, &v) ? v : 0;
-}
-
-int64_t my_us(const struct my_cell *c) {
-  int64_t us = 0;
-  if (c->kind == MY_TIME) return c->i;
-  return c->kind == MY_TEXT && clock_parse_sql(c->s, c->n, &us) ? us : 0;
-}
-
-const char *my_str(const struct my_cell *c, struct arena *a) {
-  if (c->kind != MY_TEXT) return NULL;
-  return a ? arena_memdup0(a, c->s, c->n) : c->s;
 }

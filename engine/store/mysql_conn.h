@@ -4,23 +4,14 @@
 #include "mysql_lib.h"
 #include <stdbool.h>
 #include <stdint.h>
-#include <string.h>
+#include "cursor.h"
 #include "store.h"
 
 #define MY_STMTS 24     /* prepared statements kept per connection */
-#define MY_COLS 32      /* columns of a result, at most */
 /* ---- where the database is; parsed once, read only after ---- */
 struct my_url { char *host, *user, *password, *db, *socket; unsigned port; };
 enum wr_rc my_url_parse(const char *url, struct my_url *out, struct wr_err *err);
 void my_url_done(struct my_url *u);
-
-/* ---- a value of a result ---- */
-enum my_kind { MY_NULL, MY_INT, MY_TIME, MY_TEXT };   /* MY_TIME: i is microseconds since 1970 */
-struct my_cell { enum my_kind kind; const char *s; size_t n; int64_t i; };
-int64_t my_int(const struct my_cell *c);              /* 0 when NULL */
-int64_t my_us(const struct my_cell *c);               /* a DATETIME(6); 0 when NULL */
-/* a: copies into it; NULL: borrowed until the next row. NULL when NULL. */
-const char *my_str(const struct my_cell *c, struct arena *a);
 
 /* ---- a connection ---- */
 struct my;
@@ -34,6 +25,7 @@ enum my_role {
   MY_LOG     /* log writer */
 };
 struct my_conn {
+  struct db base;              /* mysql_cursor.c */
   struct my *s;
   MYSQL *m;                    /* NULL = closed */
   enum my_role role;
@@ -82,23 +74,15 @@ uint64_t my_affected(struct my_conn *c);
 
 /* ---- results of plain statements ---- */
 /* Cells of a row of a text result. */
-void my_cells(MYSQL_RES *res, MYSQL_ROW row, struct my_cell *out);
+void my_cells(MYSQL_RES *res, MYSQL_ROW row, struct cell *out);
 /* First column of the first row, as an integer; found = false when there is none. */
 unsigned my_query_int(struct my_conn *c, const char *sql, int64_t *v, bool *found);
 
-/* ---- prepared statements ---- */
-struct my_arg { char kind; int64_t i; const char *s; size_t n; };
-static inline struct my_arg my_ai(int64_t v) { return (struct my_arg){'i', v, 0, 0}; }
-static inline struct my_arg my_ai0(int64_t v) { return (struct my_arg){v ? 'i' : 0, v, 0, 0}; }      /* 0 = NULL */
-static inline struct my_arg my_at(const char *s) { return (struct my_arg){s ? 't' : 0, 0, s, s ? strlen(s) : 0}; }
-static inline struct my_arg my_ab(const void *p, size_t n) { return (struct my_arg){'b', 0, p, n}; }
-static inline struct my_arg my_ad(int64_t us) { return (struct my_arg){us ? 'd' : 0, us, 0, 0}; }    /* DATETIME(6), 0 = NULL */
-#define MY_ARGS(...) (struct my_arg[]){__VA_ARGS__}, sizeof((struct my_arg[]){__VA_ARGS__}) / sizeof(struct my_arg)
-
+/* ---- prepared statements: values are ?, or ?1, ?2 .. as in queries.h ---- */
 /* One at a time per connection; rows are not buffered, so nothing else may be sent before my_done(). */
-struct my_rows { struct my_conn *c; struct my_stmt *st; struct my_cell *cell; unsigned n; unsigned err; };
-unsigned my_select(struct my_conn *c, struct my_rows *r, const char *sql, const struct my_arg *arg, size_t n);
-bool my_next(struct my_rows *r);                      /* false: no more, or r->err */
-unsigned my_done(struct my_rows *r);                  /* 0, or why my_next() ended early */
-unsigned my_run(struct my_conn *c, uint64_t *affected, const char *sql, const struct my_arg *arg, size_t n);
+unsigned my_select(struct my_conn *c, struct cursor *r, const char *sql, const struct arg *arg, size_t n);
+bool my_next(struct cursor *r);                       /* false: no more, or r->err */
+unsigned my_done(struct cursor *r);                   /* 0, or why my_next() ended early */
+unsigned my_run(struct my_conn *c, uint64_t *affected, const char *sql, const struct arg *arg, size_t n);
+extern const struct db_ops my_db_ops;
 #endif

@@ -24,12 +24,12 @@ static size_t place(const struct asked *a, int64_t id) {
 
 static unsigned read_ids(struct my *s, const struct asked *a, uint8_t say) {
   MYSQL_RES *res;
-  struct my_cell c[MY_COLS];
+  struct cell c[CELLS_MAX];
   unsigned e = my_select_tx(s, &res);
   if (e) return e;
   for (MYSQL_ROW row; (row = mysql_fetch_row(res));) {
     my_cells(res, row, c);
-    size_t i = place(a, my_int(&c[0]));
+    size_t i = place(a, cell_i64(&c[0]));
     if (i < a->n && !a->got[i]) a->got[i] = say;
   }
   mysql_free_result(res);

@@ -42,19 +42,19 @@ void my_select_begin(struct my *s) {
 }
 
 static unsigned lock_some(struct my *s, const struct heads *h) {
-  struct my_cell c[MY_COLS];
+  struct cell c[CELLS_MAX];
   MYSQL_RES *res;
   my_select_begin(s);
-  sql_str(&s->sql, "SELECT " MY_FLOW_COLS " FROM task_flow_ins i FORCE INDEX(PRIMARY) WHERE i.fi_id IN(");
+  sql_str(&s->sql, "SELECT " FLOW_COLS(IN_MY) " FROM task_flow_ins i FORCE INDEX(PRIMARY) WHERE i.fi_id IN(");
   sql_ids(&s->sql, h->fi, h->n);
   sql_str(&s->sql, ")ORDER BY i.fi_id FOR UPDATE SKIP LOCKED");
   unsigned e = my_select_tx(s, &res);
   if (e) return e;
   for (MYSQL_ROW row; (row = mysql_fetch_row(res));) {
     my_cells(res, row, c);
-    size_t i = place(h, my_int(&c[0]));
+    size_t i = place(h, cell_i64(&c[0]));
     if (i == h->n) continue;
-    my_get_flow(c, &h->out[i], &s->texts);
+    ins_row_flow(c, &h->out[i], &s->texts);
     h->got[i] = 1;
   }
   mysql_free_result(res);
@@ -65,7 +65,7 @@ static unsigned lock_some(struct my *s, const struct heads *h) {
 static unsigned tell_missing(struct my *s, const struct heads *h) {
   size_t n = 0;
   MYSQL_RES *res;
-  struct my_cell c[MY_COLS];
+  struct cell c[CELLS_MAX];
   my_select_begin(s);
   sql_str(&s->sql, "SELECT fi_id FROM task_flow_ins FORCE INDEX(PRIMARY) WHERE fi_id IN(");
   for (size_t i = 0; i < h->n; i++) {
@@ -79,7 +79,7 @@ static unsigned tell_missing(struct my *s, const struct heads *h) {
   if (e) return e;
   for (MYSQL_ROW row; (row = mysql_fetch_row(res));) {
     my_cells(res, row, c);
-    size_t i = place(h, my_int(&c[0]));
+    size_t i = place(h, cell_i64(&c[0]));
     if (i < h->n && !h->got[i]) h->got[i] = 2;
   }
   mysql_free_result(res);
@@ -105,13 +105,13 @@ struct into { enum rows what; void *out; size_t cap, n; };
 /* The condition stands in s->sql already. */
 static enum store_rc read_rows(struct my *s, struct into *to) {
   MYSQL_RES *res;
-  struct my_cell c[MY_COLS];
+  struct cell c[CELLS_MAX];
   unsigned e = my_select_tx(s, &res);
   if (e) return my_run_fail(s, e);
   for (MYSQL_ROW row; to->n < to->cap && (row = mysql_fetch_row(res)); to->n++) {
     my_cells(res, row, c);
-    if (to->what == ROWS_NODE) my_get_node(c, (struct node_row *)to->out + to->n, &s->texts);
-    else my_get_task(c, (struct task_row *)to->out + to->n, &s->texts);
+    if (to->what == ROWS_NODE) ins_row_node(c, (struct node_row *)to->out + to->n, &s->texts);
+    else ins_row_task(c, (struct task_row *)to->out + to->n, &s->texts);
   }
   mysql_free_result(res);
   return STORE_OK;
@@ -119,8 +119,8 @@ static enum store_rc read_rows(struct my *s, struct into *to) {
 
 static void select_rows(struct my *s, enum rows what) {
   my_select_begin(s);
-  sql_str(&s->sql, what == ROWS_NODE ? "SELECT " MY_NODE_COLS " FROM task_node_ins FORCE INDEX(PRIMARY) WHERE ni_id"
-                                     : "SELECT " MY_TASK_COLS " FROM task_ins FORCE INDEX(PRIMARY) WHERE ti_id");
+  sql_str(&s->sql, what == ROWS_NODE ? "SELECT " NODE_COLS(IN_MY) " FROM task_node_ins FORCE INDEX(PRIMARY) WHERE ni_id"
+                                     : "SELECT " TASK_COLS(IN_MY) " FROM task_ins FORCE INDEX(PRIMARY) WHERE ti_id");
 }
 
 static enum store_rc by_ids(struct my *s, const int64_t *id, size_t n, struct into *to) {

@@ -116,7 +116,7 @@ static enum wr_rc my_end_schema(struct migrate_db *db, enum wr_rc rc, struct wr_
 /* Before schema 4 a node does not say what it knows: no more than the database had. */
 static enum wr_rc my_node(struct migrate_db *db, int64_t version, int64_t oldest, char out[64], struct wr_err *err) {
   struct my_migrate *m = my_migrate_of(db);
-  struct my_rows r;
+  struct cursor r;
   char sql[200];
   if (version < 4 && version >= oldest) return WR_OK;
   int n = snprintf(sql, sizeof sql, "SELECT host, pid FROM engine_node WHERE state='LIVE' AND lease_until>UTC_TIMESTAMP(6)");
@@ -124,7 +124,7 @@ static enum wr_rc my_node(struct migrate_db *db, int64_t version, int64_t oldest
   snprintf(sql + n, sizeof sql - (size_t)n, " LIMIT 1");
   unsigned e = my_select(conn(m), &r, sql, NULL, 0);
   if (e) return said(m, e, err);
-  if (my_next(&r)) snprintf(out, 64, "%.*s, pid %lld", r.cell[0].n < 40 ? (int)r.cell[0].n : 40, r.cell[0].s, (long long)my_int(&r.cell[1]));
+  if (my_next(&r)) snprintf(out, 64, "%.*s, pid %lld", r.cell[0].n < 40 ? (int)r.cell[0].n : 40, r.cell[0].s, (long long)cell_i64(&r.cell[1]));
   return said(m, my_done(&r), err);
 }
 

@@ -2,7 +2,6 @@
  * connection, outside of batches. The database's clock is the only one that decides. */
 #include "migrate.h"
 #include "mysql_priv.h"
-#include "mysql_rd.h"
 #include <mysqld_error.h>
 #include "clock.h"
 #include "log.h"
@@ -28,15 +27,15 @@ static unsigned ready(struct my *s) {
 static unsigned bury_former(struct my *s, const struct node_info *info) {
   int64_t dead[8];
   size_t n = 0;
-  struct my_rows r;
+  struct cursor r;
   if (!info->home || !*info->home) return 0;
   unsigned e = my_select(&s->run, &r, "SELECT incarnation FROM engine_node WHERE state='LIVE' AND home=? AND host=? LIMIT 8",
-                         MY_ARGS(my_at(info->home), my_at(info->host ? info->host : "")));
-  while (!e && n < 8 && my_next(&r)) dead[n++] = my_int(&r.cell[0]);
+                         ARGS(arg_text(info->home), arg_text(info->host ? info->host : "")));
+  while (!e && n < 8 && my_next(&r)) dead[n++] = cell_i64(&r.cell[0]);
   if (!e) e = my_done(&r);
   for (size_t i = 0; i < n && !e; i++) {
     e = my_run(&s->run, NULL, "UPDATE engine_node SET state='DEAD', end_time=UTC_TIMESTAMP(6) WHERE incarnation=? AND state='LIVE'",
-               MY_ARGS(my_ai(dead[i])));
+               ARGS(arg_i(dead[i])));
     if (e == ER_LOCK_WAIT_TIMEOUT) e = 0;
   }
   return e;
@@ -57,13 +56,13 @@ static enum store_rc join(struct my *s, const struct node_info *info, int64_t *i
   *why = rc && !s->me ? s->side.err : 0; /* at the start nobody else uses it */
   if (rc) return rc;
   unsigned e = ready(s);
-  if (!e) e = my_run(&s->run, NULL, "DELETE FROM engine_node WHERE incarnation<? AND state<>'LIVE'", MY_ARGS(my_ai(me - KEEP_NODES)));
+  if (!e) e = my_run(&s->run, NULL, "DELETE FROM engine_node WHERE incarnation<? AND state<>'LIVE'", ARGS(arg_i(me - KEEP_NODES)));
   if (!e) e = bury_former(s, info);
   if (!e) e = my_run(&s->run, NULL, "INSERT INTO engine_node (incarnation, state, lease_until, host, home, pid, slots, roles, types, users, trouble, schema_no, start_time) VALUES "
                      "(?, 'LIVE', UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, ?, ?, ?, ?, ?, ?, ?, '', ?, UTC_TIMESTAMP(6))",
-                     MY_ARGS(my_ai(me), my_ai(s->lease_us), my_at(info->host ? info->host : ""), my_at(info->home ? info->home : ""),
-                             my_ai(info->pid), my_ai(info->slots), my_at(info->roles ? info->roles : ""),
-                             my_at(info->types ? info->types : ""), my_at(info->users ? info->users : ""), my_ai(schema_newest(&schema_mysql))));
+                     ARGS(arg_i(me), arg_i(s->lease_us), arg_text(info->host ? info->host : ""), arg_text(info->home ? info->home : ""),
+                             arg_i(info->pid), arg_i(info->slots), arg_text(info->roles ? info->roles : ""),
+                             arg_text(info->types ? info->types : ""), arg_text(info->users ? info->users : ""), arg_i(schema_newest(&schema_mysql))));
   if (!e) e = read_clock(s); /* without the server's time the node's own would count, and a clock never goes back */
   *why = e;
   if (e) return down(s, e); /* had it been stored: a member nobody speaks for, which its lease ends, or its next try */
@@ -86,7 +85,7 @@ enum store_rc my_leave(struct store *st) {
   if (!s->me) return STORE_OK;
   unsigned e = ready(s);
   if (!e) e = my_run(&s->run, NULL, "UPDATE engine_node SET state='GONE', end_time=UTC_TIMESTAMP(6) WHERE incarnation=? AND state='LIVE'",
-                     MY_ARGS(my_ai(s->me)));
+                     ARGS(arg_i(s->me)));
   if (e) return down(s, e);
   s->me = 0;
   return STORE_OK;
@@ -99,10 +98,10 @@ static enum store_rc renew(struct my *s, const char *trouble) {
   if (e) return down(s, e);
   if (trouble)
     e = my_run(&s->run, &n, "UPDATE engine_node SET lease_until=UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, trouble=? WHERE incarnation=? AND state='LIVE'",
-               MY_ARGS(my_ai(s->lease_us), my_at(trouble), my_ai(s->me)));
+               ARGS(arg_i(s->lease_us), arg_text(trouble), arg_i(s->me)));
   else
     e = my_run(&s->run, &n, "UPDATE engine_node SET lease_until=UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND WHERE incarnation=? AND state='LIVE'",
-               MY_ARGS(my_ai(s->lease_us), my_ai(s->me)));
+               ARGS(arg_i(s->lease_us), arg_i(s->me)));
   if (e) return my_told(s, e);
   if (n != 1) return STORE_FENCED;
   (void)read_clock(s); /* the last reading goes on meanwhile; the next renewal asks again */
@@ -118,22 +117,22 @@ enum store_rc my_reap(struct store *st, uint32_t *n) {
   struct { int64_t me, pid; char host[64]; } dead[64];
   int64_t margin = s->lease_us / 12;
   size_t n_dead = 0;
-  struct my_rows r;
+  struct cursor r;
   *n = 0;
   unsigned e = ready(s);
   if (e) return down(s, e);
   e = my_select(&s->run, &r, "SELECT incarnation, pid, host FROM engine_node WHERE state='LIVE' AND incarnation<>? AND "
-                "lease_until < UTC_TIMESTAMP(6) - INTERVAL ? MICROSECOND LIMIT 64", MY_ARGS(my_ai(s->me), my_ai(margin)));
+                "lease_until < UTC_TIMESTAMP(6) - INTERVAL ? MICROSECOND LIMIT 64", ARGS(arg_i(s->me), arg_i(margin)));
   for (; !e && n_dead < 64 && my_next(&r); n_dead++) {
-    dead[n_dead].me = my_int(&r.cell[0]);
-    dead[n_dead].pid = my_int(&r.cell[1]);
-    snprintf(dead[n_dead].host, sizeof dead->host, "%.*s", (int)r.cell[2].n, r.cell[2].kind == MY_NULL ? "" : r.cell[2].s);
+    dead[n_dead].me = cell_i64(&r.cell[0]);
+    dead[n_dead].pid = cell_i64(&r.cell[1]);
+    snprintf(dead[n_dead].host, sizeof dead->host, "%.*s", (int)r.cell[2].n, r.cell[2].kind == CELL_NULL ? "" : r.cell[2].s);
   }
   if (!e) e = my_done(&r);
   for (size_t i = 0; i < n_dead && !e; i++) {
     uint64_t hit = 0;
     e = my_run(&s->run, &hit, "UPDATE engine_node SET state='DEAD', end_time=UTC_TIMESTAMP(6) WHERE incarnation=? AND state='LIVE' AND "
-               "lease_until < UTC_TIMESTAMP(6) - INTERVAL ? MICROSECOND", MY_ARGS(my_ai(dead[i].me), my_ai(margin)));
+               "lease_until < UTC_TIMESTAMP(6) - INTERVAL ? MICROSECOND", ARGS(arg_i(dead[i].me), arg_i(margin)));
     *n += (uint32_t)hit;
     if (!e && hit) log_warn("node.dead", L_STR("host", dead[i].host), L_INT("pid", dead[i].pid), L_INT("incarnation", dead[i].me));
     if (e == ER_LOCK_WAIT_TIMEOUT) e = 0; /* a batch of it is under way: it lives */
@@ -174,28 +173,16 @@ enum store_rc my_pulse(struct store *st, int64_t *out) {
   return my_told(s, e);
 }
 
-enum wr_rc my_reader_offers(struct reader *rd, node_offer_fn *fn, void *ctx, struct wr_err *err) {
-  struct my_rows q;
-  unsigned e = my_select(&my_reader_of(rd)->c, &q, "SELECT incarnation, types, users, host, slots, trouble FROM engine_node WHERE state='LIVE'", NULL, 0);
-  if (e) return my_err(e, err);
-  while (my_next(&q)) {
-    struct node_offer o = {my_int(&q.cell[0]), my_str(&q.cell[1], NULL), my_str(&q.cell[2], NULL), my_str(&q.cell[3], NULL),
-                           my_int(&q.cell[4]), my_str(&q.cell[5], NULL)};
-    if (fn(ctx, &o)) break;
-  }
-  return my_rd_end(&q, WR_OK, err);
-}
-
 /* ---- live rows: a pass notes the id ranges of live flows, then reads them page by page ---- */
 #define LIVE_RANGES 100   /* in one statement */
 #define LIVE_IDS 4000     /* rows that one statement looks at, most of them final, perhaps */
 
 static unsigned find_ranges(struct my *s, const char *sql, bool flows) {
-  struct my_rows r;
+  struct cursor r;
   unsigned e = my_select(&s->run, &r, sql, NULL, 0);
   while (!e && my_next(&r)) {
-    if (flows) sweep_runs(&s->live, my_str(&r.cell[0], NULL), my_int(&r.cell[1]));
-    else sweep_add(&s->live, my_int(&r.cell[0]), my_int(&r.cell[0]));
+    if (flows) sweep_runs(&s->live, cell_text(&r.cell[0], NULL), cell_i64(&r.cell[1]));
+    else sweep_add(&s->live, cell_i64(&r.cell[0]), cell_i64(&r.cell[0]));
   }
   return e ? e : my_done(&r);
 }
@@ -225,7 +212,7 @@ static size_t live_share(const struct id_range *v, size_t n, int64_t after, int6
 /* Live rows of v[0 .. k) beyond after and up to last, n at most. */
 static unsigned live_page(struct my *s, const struct id_range *v, size_t k, int64_t after, int64_t last, struct live_task *out, size_t n,
                           size_t *got) {
-  struct my_cell c[MY_COLS];
+  struct cell c[CELLS_MAX];
   sql_clear(&s->sql);
   sql_str(&s->sql, "SELECT t.ti_id, t.fi_id, t.state, t.epoch, t.owner, t.due_at, t.update_time, t.owner=0 OR IFNULL(e.state='LIVE', 0) "
                    "FROM task_ins t FORCE INDEX(PRIMARY) LEFT JOIN engine_node e ON e.incarnation=t.owner WHERE (");
@@ -239,9 +226,9 @@ static unsigned live_page(struct my *s, const struct id_range *v, size_t k, int6
   if (!res) return e ? e : my_fail(&s->run, mysql_errno(s->run.m));
   for (MYSQL_ROW row; n && (row = mysql_fetch_row(res)); n--) {
     my_cells(res, row, c);
-    out[(*got)++] = (struct live_task){.ti = my_int(&c[0]), .fi = my_int(&c[1]), .state = (uint8_t)my_int(&c[2]),
-                                       .epoch = (uint32_t)my_int(&c[3]), .owner = my_int(&c[4]), .due_us = my_us(&c[5]),
-                                       .update_us = my_us(&c[6]), .owner_live = my_int(&c[7]) != 0};
+    out[(*got)++] = (struct live_task){.ti = cell_i64(&c[0]), .fi = cell_i64(&c[1]), .state = (uint8_t)cell_i64(&c[2]),
+                                       .epoch = (uint32_t)cell_i64(&c[3]), .owner = cell_i64(&c[4]), .due_us = cell_us(&c[5]),
+                                       .update_us = cell_us(&c[6]), .owner_live = cell_i64(&c[7]) != 0};
   }
   mysql_free_result(res);
   return 0;
@@ -269,7 +256,7 @@ enum store_rc my_live_tasks(struct store *st, int64_t after_ti, struct live_task
 
 enum store_rc my_live_flows(struct store *st, int64_t after_fi, struct live_flow *out, size_t n, size_t *n_out) {
   struct my *s = my_of(st);
-  struct my_rows r;
+  struct cursor r;
   size_t got = 0;
   *n_out = 0;
   unsigned e = ready(s);
@@ -278,10 +265,10 @@ enum store_rc my_live_flows(struct store *st, int64_t after_fi, struct live_flow
   else if (after_fi == s->flows_end) return STORE_OK;
   e = my_select(&s->run, &r, "SELECT fi_id, state, due_at, update_time, more_from IS NOT NULL FROM task_flow_ins "
                 "FORCE INDEX(task_flow_ins_open) WHERE opened=1 AND fi_id>? ORDER BY fi_id LIMIT ?",
-                MY_ARGS(my_ai(after_fi), my_ai((int64_t)n)));
+                ARGS(arg_i(after_fi), arg_i((int64_t)n)));
   for (; !e && got < n && my_next(&r); got++)
-    out[got] = (struct live_flow){.fi = my_int(&r.cell[0]), .state = (uint8_t)my_int(&r.cell[1]), .due_us = my_us(&r.cell[2]),
-                                  .update_us = my_us(&r.cell[3]), .more = my_int(&r.cell[4]) != 0};
+    out[got] = (struct live_flow){.fi = cell_i64(&r.cell[0]), .state = (uint8_t)cell_i64(&r.cell[1]), .due_us = cell_us(&r.cell[2]),
+                                  .update_us = cell_us(&r.cell[3]), .more = cell_i64(&r.cell[4]) != 0};
   if (!e) e = my_done(&r);
   if (!e && got > 0 && got < n) s->flows_end = out[got - 1].fi;
   if (!e) *n_out = got;

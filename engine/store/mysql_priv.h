@@ -13,7 +13,8 @@
 #include "ins_rows.h"
 #include "mysql_conn.h"
 #include "mysql_sql.h"
-#include "store_backend.h"
+#include "reader_pool.h"
+#include "sql.h"
 #include "turn.h"
 
 #define MY_READERS 9           /* one of them is the runner's for good */
@@ -23,33 +24,10 @@
 #define MY_LOCK_NAME(what) "CONCAT('weir." what ".', IF(CHAR_LENGTH(DATABASE())<=48, DATABASE(), MD5(DATABASE())))"
 #define MY_IN_MAX 500   /* ids in one IN list: MariaDB turns lists of 1,000 into a join, which may scan */
 
-/* ---- rows: columns in this order, the same for text and prepared results ---- */
-#define MY_FLOW_COLS "i.fi_id, i.flow_id, i.flow_version, i.version, i.state, i.wish, i.run_no, i.live, i.failed, i.create_time, " \
-  "i.start_at, i.end_at, i.update_time, i.due_at, i.error_msg, i.params, i.bases, i.more_from"
-#define MY_FLOW_NAME 18   /* index of what follows MY_FLOW_COLS */
-#define MY_NODE_COLS "ni_id, fi_id, node_id, run_no, state, ok, fail, skip, t_ok, t_bad, t_open, create_time, start_at, " \
-  "end_at, update_time, error_msg, t_canceled"
-/* A short result has its room in the row from the start, so that the end of a task makes it no longer: BINARY(40). */
-#define MY_RESULT_ROOM 40
-#define MY_DIGITS_(n) #n
-#define MY_DIGITS(n) MY_DIGITS_(n)
-#define MY_RESULT "CASE WHEN result_len<0 THEN NULL WHEN result_len<=" MY_DIGITS(MY_RESULT_ROOM) \
-  " THEN LEFT(result_room, result_len) ELSE result_long END"
-#define MY_TASK_COLS "ti_id, ni_id, fi_id, task_id, create_time, update_time, end_at, state, end_as, losses, cancel_requested, " \
-  "epoch, tries, owner, start_at, due_at, task_version, error_msg, " MY_RESULT ", log, exit_code, `signal`, utime_us, stime_us, " \
-  "maxrss_kib, log_bytes, params, log_lost, log_lost_why"
-void my_get_flow(const struct my_cell *c, struct flow_row *r, struct arena *a);
-void my_get_node(const struct my_cell *c, struct node_row *r, struct arena *a);
-void my_get_task(const struct my_cell *c, struct task_row *r, struct arena *a);
-
 /* ---- the store ---- */
 struct my_ids { int64_t next, end; uint32_t block; };
 
-struct my_reader {
-  struct reader base;
-  struct my_conn c;
-  struct my_reader *next;
-};
+struct my_reader { struct reader base; struct my_conn c; };
 
 struct my_want;           /* mysql_batch.c: what a statement of a packet must answer */
 
@@ -84,33 +62,15 @@ struct my {
   struct turn def_mu;
   struct my_conn def;
   struct sql def_sql;
-  /* readers */
-  pthread_mutex_t pool_mu;
-  pthread_cond_t pool_cond;
-  struct my_reader *idle;
-  unsigned n_readers;
+  struct reader_pool readers;
 };
 static inline struct my *my_of(struct store *s) { return (struct my *)s; }
 static inline struct my_reader *my_reader_of(struct reader *r) { return (struct my_reader *)r; }
 
-/* Transactions of the definition writer. my_tx_end: COMMIT when rc is WR_OK, else ROLLBACK; returns what is true then. */
-enum wr_rc my_tx_begin(struct my_conn *c, struct wr_err *err) WR_MUST;
-enum wr_rc my_tx_end(struct my_conn *c, enum wr_rc rc, struct wr_err *err) WR_MUST;
-/* One definition writer in the cluster at a time: a named lock that its connection holds. */
-enum wr_rc my_def_enter(struct my *s, struct wr_err *err) WR_MUST;
-void my_def_leave(struct my *s);
-bool my_tx_again(const struct my_conn *c, enum wr_rc rc);            /* after my_tx_end(): a new one may do better */
-enum wr_rc my_defs_raise(struct my *s, struct wr_err *err) WR_MUST;  /* inside the transaction */
-/* Locks the row of a task or flow: NOT_FOUND, or STALE when expect is not -1 and another. */
-enum my_def { MY_DEF_TASK, MY_DEF_FLOW };
-struct my_known { int64_t version, create_us; };
-enum wr_rc my_def_known(struct my *s, enum my_def what, int64_t id, int64_t expect, struct my_known *out, struct wr_err *err) WR_MUST;
-/* mysql_keys.c: KEY_REUSED when key (NULL = none) is there; the row that says what it made. Inside the transaction. */
-enum wr_rc my_def_key_free(struct my *s, const struct key_write *key, struct wr_err *err) WR_MUST;
-enum wr_rc my_def_key_put(struct my *s, struct key_write *key, int64_t id, int64_t version, struct wr_err *err) WR_MUST;
 int64_t my_until(const struct my *s); /* CLOCK_MONOTONIC: so long a request waits for another one */
-/* Ids without the runner's codes. */
-enum wr_rc my_def_ids(struct my *s, enum id_kind kind, uint32_t n, int64_t *first, struct wr_err *err) WR_MUST;
+/* mysql_defs.c. Its ids() is in mysql.c: ids without the runner's codes. */
+extern const struct def_ops my_def_ops;
+enum wr_rc my_def_ids(struct store *, enum id_kind, uint32_t, int64_t *, struct wr_err *) WR_MUST;
 
 enum wr_rc my_open_err(const struct my_conn *c, unsigned e, struct wr_err *err); /* at the start: in the server's own words */
 /* mysql_migrate.c: brings the database to the schema of this program. s->run is connected. */
@@ -144,48 +104,23 @@ enum store_rc my_told(struct my *s, unsigned e);      /* my_rc() of an error of 
 enum store_rc my_run_fail(struct my *s, unsigned e);  /* ends the transaction after error e; the code for it */
 /* mysql_keys.c */
 enum store_rc my_keys(struct store *, const char *const *, size_t, struct key_row *, uint8_t *);
-enum wr_rc my_reader_token(struct reader *, struct store_token *, struct wr_err *);
+/* mysql_token.c */
 enum wr_rc my_claim_token(struct store *, struct store_token *, struct wr_err *);
-enum wr_rc my_reader_key(struct reader *, const char *, struct key_row *, struct wr_err *);
 /* mysql_load.c */
 enum store_rc my_lock(struct store *, const int64_t *, size_t, struct flow_row *, uint8_t *);
 enum store_rc my_nodes(struct store *, const int64_t *, size_t, struct node_row *, size_t *);
 enum store_rc my_node_range(struct store *, int64_t, int64_t, struct node_row *, size_t, size_t *);
 enum store_rc my_tasks(struct store *, const int64_t *, size_t, struct task_row *, size_t *);
 enum store_rc my_task_range(struct store *, int64_t, int64_t, struct task_row *, size_t, size_t *);
-/* mysql_defs.c, mysql_flow.c */
-enum wr_rc my_save_task(struct store *, struct task_def *, int64_t, struct key_write *, struct wr_err *);
+/* mysql_flow.c */
 enum wr_rc my_save_flow(struct store *, struct flow_def *, int64_t, struct key_write *, struct wr_err *);
-enum wr_rc my_delete_task(struct store *, int64_t, struct wr_err *);
-enum wr_rc my_delete_flow(struct store *, int64_t, struct wr_err *);
 /* mysql_read.c */
 struct reader *my_reader_get(struct store *, struct wr_err *);
 void my_reader_put(struct reader *);
 void my_readers_close(struct my *);
-enum wr_rc my_reader_defs_version(struct reader *, int64_t *, struct wr_err *);
-enum wr_rc my_reader_task(struct reader *, int64_t, int64_t, struct task_def **, struct wr_err *);
-enum wr_rc my_reader_flow(struct reader *, int64_t, int64_t, struct flow_def **, struct wr_err *);
-enum wr_rc my_reader_tasks(struct reader *, const int64_t *, size_t, struct task_def **, struct wr_err *);
-enum wr_rc my_reader_heads(struct reader *, enum head_kind, const int64_t *, size_t, struct def_head *, struct wr_err *);
 /* mysql_list.c */
-enum wr_rc my_list_tasks(struct reader *, const struct list_filter *, const struct page *, task_def_fn *, void *, bool *,
-                         int64_t *, struct wr_err *);
-enum wr_rc my_list_flows(struct reader *, const struct list_filter *, const struct page *, flow_def_fn *, void *, bool *,
-                         int64_t *, struct wr_err *);
-enum wr_rc my_list_flow_ins(struct reader *, const struct list_filter *, const struct page *, flow_row_fn *, void *, bool *,
-                            int64_t *, struct wr_err *);
-/* mysql_ins.c */
-enum wr_rc my_reader_flow_ins(struct reader *, int64_t, flow_row_fn *, void *, struct wr_err *);
-enum wr_rc my_reader_nodes(struct reader *, int64_t, uint32_t, bool, const struct page *, node_row_fn *, void *, bool *,
-                           int64_t *, struct wr_err *);
-enum wr_rc my_reader_node(struct reader *, int64_t, node_row_fn *, void *, struct wr_err *);
-enum wr_rc my_reader_node_tasks(struct reader *, int64_t, task_row_fn *, void *, struct wr_err *);
-enum wr_rc my_reader_task_ins(struct reader *, int64_t, task_row_fn *, void *, struct wr_err *);
-enum wr_rc my_reader_offers(struct reader *, node_offer_fn *, void *, struct wr_err *);
-enum wr_rc my_reader_attempts(struct reader *, int64_t, attempt_row_fn *, void *, struct wr_err *);
+enum wr_rc my_ins_page(struct reader *, const struct list_filter *, const struct page *, flow_row_fn *, void *, bool *, struct wr_err *);
 /* mysql_logs.c */
-enum wr_rc my_reader_log_stream(struct reader *, int64_t, uint32_t, uint8_t, int64_t, size_t, struct buf *, int64_t *, struct wr_err *);
-enum wr_rc my_reader_log(struct reader *, int64_t, uint32_t, int64_t, size_t, struct buf *, int64_t *, struct wr_err *);
 enum wr_rc my_logs_open(struct store *, struct logs **, struct wr_err *);
 void my_logs_close(struct logs *);
 enum store_rc my_logs_write(struct logs *, const struct log_chunk *, size_t);

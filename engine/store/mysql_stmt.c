@@ -9,13 +9,13 @@
 struct my_stmt {
   char *sql;
   MYSQL_STMT *st;
+  uint8_t order[CELLS_MAX]; /* which of the given values each of its own is */
   unsigned n_col;
-  MYSQL_BIND bind[MY_COLS];
-  int64_t num[MY_COLS];
-  MYSQL_TIME time[MY_COLS];
-  unsigned long len[MY_COLS];
-  my_bool null[MY_COLS], cut[MY_COLS];
-  struct my_cell cell[MY_COLS];
+  MYSQL_BIND bind[CELLS_MAX];
+  int64_t num[CELLS_MAX];
+  MYSQL_TIME time[CELLS_MAX];
+  unsigned long len[CELLS_MAX];
+  my_bool null[CELLS_MAX], cut[CELLS_MAX];
   struct buf text;          /* of the row that was read last */
 };
 
@@ -44,7 +44,7 @@ static bool is_time(enum enum_field_types t) { return t == MYSQL_TYPE_DATETIME |
 static bool bind_result(struct my_stmt *s) {
   MYSQL_RES *meta = mysql_stmt_result_metadata(s->st);
   s->n_col = meta ? mysql_num_fields(meta) : 0;
-  wr_assert(s->n_col <= MY_COLS);
+  wr_assert(s->n_col <= CELLS_MAX);
   for (unsigned i = 0; i < s->n_col; i++) {
     enum enum_field_types t = mysql_fetch_field_direct(meta, i)->type;
     MYSQL_BIND *b = &s->bind[i];
@@ -57,13 +57,30 @@ static bool bind_result(struct my_stmt *s) {
   return !s->n_col || !mysql_stmt_bind_result(s->st, s->bind);
 }
 
+/* As the server takes it: ? for ?3. The given values may be used in any order, twice, or not at all. */
+static bool prepare(struct my_stmt *s, const char *sql) {
+  struct buf b = BUF_INIT;
+  for (unsigned n = 0; *sql; sql++) {
+    buf_ch(&b, *sql);
+    if (*sql != '?') continue;
+    unsigned number = 0;
+    for (; sql[1] >= '0' && sql[1] <= '9'; sql++) number = number * 10 + (unsigned)(sql[1] - '0');
+    wr_assert(n < CELLS_MAX && number <= CELLS_MAX);
+    s->order[n] = (uint8_t)(number ? number - 1 : n);
+    n++;
+  }
+  bool ok = !mysql_stmt_prepare(s->st, b.data, b.len);
+  buf_done(&b);
+  return ok;
+}
+
 static struct my_stmt *prepared(struct my_conn *c, const char *sql) {
   for (unsigned i = 0; i < MY_STMTS; i++)
     if (c->stmt[i] && strcmp(c->stmt[i]->sql, sql) == 0) return c->stmt[i];
   struct my_stmt *s = wr_new(struct my_stmt);
   s->sql = wr_strdup(sql);
   s->st = mysql_stmt_init(c->m);
-  if (!s->st || mysql_stmt_prepare(s->st, sql, strlen(sql)) || !bind_result(s)) {
+  if (!s->st || !prepare(s, sql) || !bind_result(s)) {
     unsigned e = s->st ? mysql_stmt_errno(s->st) : CR_OUT_OF_MEMORY;
     if (s->st) stmt_free(s);
     else free(s->sql), free(s);
@@ -76,14 +93,14 @@ static struct my_stmt *prepared(struct my_conn *c, const char *sql) {
 }
 
 /* ---- parameters ---- */
-struct bound { MYSQL_BIND bind[MY_COLS]; unsigned long len[MY_COLS]; char time[MY_COLS][CLOCK_SQL_LEN]; int64_t num[MY_COLS]; };
+struct bound { MYSQL_BIND bind[CELLS_MAX]; unsigned long len[CELLS_MAX]; char time[CELLS_MAX][CLOCK_SQL_LEN]; int64_t num[CELLS_MAX]; };
 
 static void *writable(const void *p) { /* the library asks for a pointer it never writes through */
   union { const void *in; void *out; } u = {p};
   return u.out;
 }
 
-static void bind_param(struct bound *p, unsigned i, const struct my_arg *a) {
+static void bind_param(struct bound *p, unsigned i, const struct arg *a) {
   MYSQL_BIND *b = &p->bind[i];
   *b = (MYSQL_BIND){.length = &p->len[i]};
   switch (a->kind) {
@@ -105,19 +122,22 @@ static void bind_param(struct bound *p, unsigned i, const struct my_arg *a) {
   b->buffer_length = p->len[i];
 }
 
-static struct my_stmt *execute(struct my_conn *c, const char *sql, const struct my_arg *arg, size_t n) {
+static struct my_stmt *execute(struct my_conn *c, const char *sql, const struct arg *arg, size_t n) {
   struct bound p;
   if (!c->m) return c->err = CR_SERVER_LOST, NULL;
   if (!my_in_time(c, true)) return NULL;
   struct my_stmt *s = prepared(c, sql);
   if (!s || !my_in_time(c, true)) return NULL;
-  wr_assert(n <= MY_COLS && n == mysql_stmt_param_count(s->st));
+  unsigned named = (unsigned)mysql_stmt_param_count(s->st);
   size_t bytes = 0;
-  for (unsigned i = 0; i < n; i++) bytes += arg[i].n;
+  for (unsigned i = 0; i < named; i++) {
+    wr_assert(s->order[i] < n);
+    bytes += arg[s->order[i]].n;
+  }
   if (my_too_large(c, bytes)) return NULL;
-  for (unsigned i = 0; i < n; i++) bind_param(&p, i, &arg[i]);
+  for (unsigned i = 0; i < named; i++) bind_param(&p, i, &arg[s->order[i]]);
   c->sent_us = clock_mono_us();
-  if ((n && mysql_stmt_bind_param(s->st, p.bind)) || mysql_stmt_execute(s->st)) {
+  if ((named && mysql_stmt_bind_param(s->st, p.bind)) || mysql_stmt_execute(s->st)) {
     my_fail(c, mysql_stmt_errno(s->st));
     return NULL;
   }
@@ -125,7 +145,7 @@ static struct my_stmt *execute(struct my_conn *c, const char *sql, const struct 
   return s;
 }
 
-unsigned my_run(struct my_conn *c, uint64_t *affected, const char *sql, const struct my_arg *arg, size_t n) {
+unsigned my_run(struct my_conn *c, uint64_t *affected, const char *sql, const struct arg *arg, size_t n) {
   struct my_stmt *s = execute(c, sql, arg, n);
   if (!s) return c->err;
   if (affected) *affected = mysql_stmt_affected_rows(s->st);
@@ -133,13 +153,12 @@ unsigned my_run(struct my_conn *c, uint64_t *affected, const char *sql, const st
 }
 
 /* ---- rows ---- */
-unsigned my_select(struct my_conn *c, struct my_rows *r, const char *sql, const struct my_arg *arg, size_t n) {
-  *r = (struct my_rows){.c = c};
+unsigned my_select(struct my_conn *c, struct cursor *r, const char *sql, const struct arg *arg, size_t n) {
+  r->db = &c->base;
+  r->sql = NULL;
   r->st = execute(c, sql, arg, n);
-  if (!r->st) return r->err = c->err;
-  r->cell = r->st->cell;
-  r->n = r->st->n_col;
-  return 0;
+  r->err = r->st ? 0 : (int)c->err;
+  return (unsigned)r->err;
 }
 
 static int64_t time_us(const MYSQL_TIME *t) {
@@ -151,43 +170,46 @@ static int64_t time_us(const MYSQL_TIME *t) {
 }
 
 /* Copies a text column to its place in s->text. */
-static bool fetch_text(struct my_stmt *s, unsigned i) {
+static bool fetch_text(struct my_stmt *s, unsigned i, struct cell *cell) {
   unsigned long len = s->len[i];
   char *to = buf_reserve(&s->text, len + 1);
   MYSQL_BIND b = {.buffer_type = MYSQL_TYPE_BLOB, .buffer = to, .buffer_length = len, .length = &len};
   if (len && mysql_stmt_fetch_column(s->st, &b, i, 0)) return false;
   to[len] = '\0';
-  s->cell[i] = (struct my_cell){MY_TEXT, NULL, len, (int64_t)s->text.len}; /* the place; the buffer may still move */
+  *cell = (struct cell){CELL_TEXT, NULL, len, (int64_t)s->text.len}; /* the place; the buffer may still move */
   s->text.len += len + 1;
   return true;
 }
 
-static bool take_row(struct my_stmt *s) {
+static bool take_row(struct my_stmt *s, struct cell *cell) {
   buf_clear(&s->text);
   for (unsigned i = 0; i < s->n_col; i++) {
     enum enum_field_types t = s->bind[i].buffer_type;
-    if (s->null[i]) s->cell[i] = (struct my_cell){MY_NULL, NULL, 0, 0};
-    else if (t == MYSQL_TYPE_LONGLONG) s->cell[i] = (struct my_cell){MY_INT, NULL, 0, s->num[i]};
-    else if (t == MYSQL_TYPE_DATETIME) s->cell[i] = (struct my_cell){MY_TIME, NULL, 0, time_us(&s->time[i])};
-    else if (!fetch_text(s, i)) return false;
+    if (s->null[i]) cell[i] = (struct cell){CELL_NULL, NULL, 0, 0};
+    else if (t == MYSQL_TYPE_LONGLONG) cell[i] = (struct cell){CELL_INT, NULL, 0, s->num[i]};
+    else if (t == MYSQL_TYPE_DATETIME) cell[i] = (struct cell){CELL_INT, NULL, 0, time_us(&s->time[i])};
+    else if (!fetch_text(s, i, &cell[i])) return false;
   }
   for (unsigned i = 0; i < s->n_col; i++)
-    if (s->cell[i].kind == MY_TEXT) s->cell[i].s = s->text.data + s->cell[i].i;
+    if (cell[i].kind == CELL_TEXT) cell[i].s = s->text.data + cell[i].i;
   return true;
 }
 
-bool my_next(struct my_rows *r) {
-  if (r->err || !r->st) return false;
-  if (!my_in_time(r->c, false)) return r->err = r->c->err, r->st = NULL, false;
-  int rc = mysql_stmt_fetch(r->st->st);
-  if ((rc == 0 || rc == MYSQL_DATA_TRUNCATED) && take_row(r->st)) return true;
-  if (rc != MYSQL_NO_DATA) r->err = my_fail(r->c, mysql_stmt_errno(r->st->st));
-  if (r->err && !r->c->m) r->st = NULL; /* it went with the connection */
+bool my_next(struct cursor *r) {
+  struct my_stmt *s = r->st;
+  struct my_conn *c = (struct my_conn *)r->db;
+  if (r->err || !s) return false;
+  if (!my_in_time(c, false)) return r->err = (int)c->err, r->st = NULL, false;
+  int rc = mysql_stmt_fetch(s->st);
+  if ((rc == 0 || rc == MYSQL_DATA_TRUNCATED) && take_row(s, r->cell)) return true;
+  if (rc != MYSQL_NO_DATA) r->err = (int)my_fail(c, mysql_stmt_errno(s->st));
+  if (r->err && !c->m) r->st = NULL; /* it went with the connection */
   return false;
 }
 
-unsigned my_done(struct my_rows *r) {
-  if (r->st) mysql_stmt_free_result(r->st->st);
+unsigned my_done(struct cursor *r) {
+  struct my_stmt *s = r->st;
+  if (s) mysql_stmt_free_result(s->st);
   r->st = NULL;
-  return r->err;
+  return (unsigned)r->err;
 }

@@ -28,7 +28,7 @@ static int set_up(struct sq_conn *c, enum sq_open how) {
 int sq_conn_open(struct sq_conn *c, const char *path, enum sq_open how, const char *const *sql, size_t n) {
   int flags = SQLITE_OPEN_NOMUTEX | (how == SQ_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |
               (how == SQ_CREATE ? SQLITE_OPEN_CREATE : 0);
-  *c = (struct sq_conn){.sql = sql, .n = n, .told = c->told};
+  *c = (struct sq_conn){.base = c->base, .sql = sql, .n = n, .told = c->told, .late = c->late, .failed = c->failed};
   int rc = sqlite3_open_v2(path, &c->db, flags, NULL);
   if (rc == SQLITE_OK) rc = set_up(c, how);
   if (rc != SQLITE_OK) {
@@ -43,7 +43,7 @@ void sq_conn_close(struct sq_conn *c) {
   for (size_t i = 0; c->st && i < c->n; i++) sqlite3_finalize(c->st[i]);
   free(c->st);
   sqlite3_close(c->db);
-  *c = (struct sq_conn){.sql = c->sql, .n = c->n, .told = c->told};
+  *c = (struct sq_conn){.base = c->base, .sql = c->sql, .n = c->n, .told = c->told, .late = c->late, .failed = c->failed};
 }
 
 sqlite3_stmt *sq_stmt(struct sq_conn *c, size_t i) {
@@ -150,45 +150,27 @@ enum wr_rc sq_err(struct sq_conn *c, int rc, struct wr_err *err) {
 }
 
 /* ---- rows ---- */
-const char *sq_col_text(sqlite3_stmt *st, int i, struct arena *a) {
-  const char *s = (const char *)sqlite3_column_text(st, i);
-  if (!s || !a) return s;
-  return arena_memdup0(a, s, (size_t)sqlite3_column_bytes(st, i));
-}
-
-void sq_get_flow(sqlite3_stmt *st, struct flow_row *r, struct arena *a) {
-  *r = (struct flow_row){
-    .fi = sq_col(st, 0), .flow_id = sq_col(st, 1), .flow_version = sq_col(st, 2), .version = sq_col(st, 3),
-    .state = (uint8_t)sq_col(st, 4), .wish = (uint8_t)sq_col(st, 5), .run_no = (uint32_t)sq_col(st, 6),
-    .live = (uint32_t)sq_col(st, 7), .failed = (uint32_t)sq_col(st, 8), .create_us = sq_col(st, 9), .start_us = sq_col(st, 10),
-    .end_us = sq_col(st, 11), .update_us = sq_col(st, 12), .due_us = sq_col(st, 13), .error = sq_col_text(st, 14, a),
-    .params = sq_col_text(st, 15, a), .bases = sq_col_text(st, 16, a), .more = sq_col_text(st, 17, a)};
-}
-
-void sq_get_node(sqlite3_stmt *st, struct node_row *r, struct arena *a) {
-  *r = (struct node_row){
-    .ni = sq_col(st, 0), .fi = sq_col(st, 1), .node_id = sq_col(st, 2), .run_no = (uint32_t)sq_col(st, 3),
-    .state = (uint8_t)sq_col(st, 4), .ok = (uint32_t)sq_col(st, 5), .fail = (uint32_t)sq_col(st, 6),
-    .skip = (uint32_t)sq_col(st, 7), .t_ok = (uint32_t)sq_col(st, 8), .t_bad = (uint32_t)sq_col(st, 9),
-    .t_open = (uint32_t)sq_col(st, 10), .create_us = sq_col(st, 11), .start_us = sq_col(st, 12), .end_us = sq_col(st, 13),
-    .update_us = sq_col(st, 14), .error = sq_col_text(st, 15, a), .t_canceled = (uint32_t)sq_col(st, 16)};
-}
-
-void sq_get_task(sqlite3_stmt *st, struct task_row *r, struct arena *a) {
-  *r = (struct task_row){
-    .ti = sq_col(st, 0), .ni = sq_col(st, 1), .fi = sq_col(st, 2), .task_id = sq_col(st, 3), .create_us = sq_col(st, 4),
-    .update_us = sq_col(st, 5), .end_us = sq_col(st, 6),
-    .t = {.state = (uint8_t)sq_col(st, 7), .end_as = (uint8_t)sq_col(st, 8), .losses = (uint8_t)sq_col(st, 9),
-          .cancel_requested = (uint8_t)sq_col(st, 10), .epoch = (uint32_t)sq_col(st, 11), .tries = (uint32_t)sq_col(st, 12),
-          .owner = sq_col(st, 13), .start_us = sq_col(st, 14), .due_us = sq_col(st, 15), .version = sq_col(st, 16)},
-    .error = sq_col_text(st, 17, a), .log = (uint8_t)sq_col(st, 19),
-    .exit_code = sqlite3_column_type(st, 20) == SQLITE_NULL ? -1 : (int32_t)sq_col(st, 20), .signal = (int32_t)sq_col(st, 21),
-    .utime_us = sq_col(st, 22), .stime_us = sq_col(st, 23), .maxrss_kib = sq_col(st, 24), .log_bytes = sq_col(st, 25),
-    .params = sq_col_text(st, 26, a), .log_lost = sq_col(st, 27), .log_lost_why = (uint8_t)sq_col(st, 28)};
-  if (sqlite3_column_type(st, 18) == SQLITE_NULL) return;
-  const void *p = sqlite3_column_blob(st, 18); /* NULL also for zero bytes */
-  r->result_len = (size_t)sqlite3_column_bytes(st, 18);
-  r->result = !p ? "" : a ? arena_memdup0(a, p, r->result_len) : p;
+/* Within one thread a value needs no protection, and its kind costs no second call. */
+void sq_cells(sqlite3_stmt *st, struct cell *c) {
+  int n = sqlite3_data_count(st);
+  wr_assert(n <= CELLS_MAX);
+  for (int i = 0; i < n; i++, c++) {
+    sqlite3_value *v = sqlite3_column_value(st, i);
+    switch (sqlite3_value_type(v)) {
+    case SQLITE_INTEGER:
+      c->kind = CELL_INT, c->i = sqlite3_value_int64(v);
+      break;
+    case SQLITE_TEXT:
+      c->kind = CELL_TEXT, c->s = (const char *)sqlite3_value_text(v), c->n = (size_t)sqlite3_value_bytes(v);
+      break;
+    case SQLITE_BLOB:
+      c->kind = CELL_TEXT, c->s = sqlite3_value_blob(v), c->n = (size_t)sqlite3_value_bytes(v);
+      break;
+    default:
+      c->kind = CELL_NULL;
+    }
+    if (c->kind == CELL_TEXT && !c->s) c->s = "", c->n = 0; /* a blob of no bytes */
+  }
 }
 
 /* ---- the fair lock ---- */
@@ -217,13 +199,10 @@ const struct store_ops sq_ops = {
   .nodes = sq_nodes, .node_range = sq_node_range, .tasks = sq_tasks, .task_range = sq_task_range, .write = sq_write,
   .commit = sq_commit, .rollback = sq_rollback, .resolve = sq_resolve, .renew = sq_renew, .tell = sq_tell, .reap = sq_reap,
   .live_tasks = sq_live_tasks, .live_flows = sq_live_flows, .reconciler = sq_reconciler,
-  .save_task = sq_save_task, .save_flow = sq_save_flow, .delete_task = sq_delete_task, .delete_flow = sq_delete_flow,
-  .reader_get = sq_reader_get, .reader_put = sq_reader_put, .reader_defs_version = sq_reader_defs_version,
-  .reader_task = sq_reader_task, .reader_flow = sq_reader_flow, .reader_tasks = sq_reader_tasks,
-  .reader_heads = sq_reader_heads, .reader_list_tasks = sq_list_tasks, .reader_list_flows = sq_list_flows,
-  .reader_list_flow_ins = sq_list_flow_ins, .reader_flow_ins = sq_reader_flow_ins, .reader_nodes = sq_reader_nodes,
-  .reader_node = sq_reader_node, .reader_node_tasks = sq_reader_node_tasks, .reader_task_ins = sq_reader_task_ins,
-  .reader_offers = sq_reader_offers, .reader_attempts = sq_reader_attempts, .reader_log_stream = sq_reader_log_stream, .reader_log = sq_reader_log,
+  .save_task = sql_save_task, .save_flow = sq_save_flow, .delete_task = sql_delete_task, .delete_flow = sql_delete_flow,
+  .reader_get = sq_reader_get, .reader_put = sq_reader_put, .reader_defs_version = sql_defs_version,
+  .reader_task = sql_reader_task, .reader_flow = sql_reader_flow, .reader_tasks = sql_reader_tasks, .reader_heads = sql_reader_heads,
+  .ins_page = sq_ins_page,
   .logs_open = sq_logs_open, .logs_close = sq_logs_close, .logs_write = sq_logs_write,
-  .keys = sq_keys, .reader_key = sq_reader_key, .reader_token = sq_reader_token, .claim_token = sq_claim_token,
+  .keys = sq_keys, .claim_token = sq_claim_token,
 };

@@ -2,16 +2,16 @@
  * 200,000 nodes stops the runner for a few milliseconds at a time. Under def_lock. A save that is cut off leaves rows that
  * nobody reads: their node ids are never given again, and a version names its nodes by their ids. */
 #include <stdlib.h>
-#include "clock.h"
 #include "def_rows.h"
-#include "sqlite_def.h"
+#include "sqlite_own.h"
+#include "sqlite_priv.h"
 
 enum { CHUNK_ROWS = 4000 };
 
 struct save {
   struct sq *s;
   struct flow_def *f;
-  struct sq_known old;      /* version 0: a new flow */
+  struct def_known old;     /* version 0: a new flow */
   int64_t expect;           /* version it must have, -1 = any */
   struct key_write *key;    /* NULL = none */
   int64_t flow_id, version, node_base, now_us;
@@ -28,8 +28,8 @@ struct save {
 /* ---- rows ---- */
 static const char *const type_word[] = {[NODE_TYPE_START] = "START", [NODE_TYPE_TASK] = "TASK", [NODE_TYPE_END] = "END"};
 
-static int put_node(struct save *v, const struct node_def *n) {
-  sqlite3_stmt *w = sq_stmt(&v->s->def, DEF_NODE);
+static int save_node(struct save *v, const struct node_def *n) {
+  sqlite3_stmt *w = sq_stmt(&v->s->def, OWN_NODE);
   if (!w) return SQLITE_ERROR;
   char *tasks = def_inline_text(n);
   buf_clear(&v->text);
@@ -54,8 +54,8 @@ static int put_node(struct save *v, const struct node_def *n) {
   return rc;
 }
 
-static int put_edge(struct save *v, const struct node_def *n) {
-  sqlite3_stmt *w = sq_stmt(&v->s->def, DEF_EDGE);
+static int save_edge(struct save *v, const struct node_def *n) {
+  sqlite3_stmt *w = sq_stmt(&v->s->def, OWN_EDGE);
   if (!w) return SQLITE_ERROR;
   sq_int(w, 1, v->flow_id);
   sq_int(w, 2, v->version);
@@ -65,8 +65,8 @@ static int put_edge(struct save *v, const struct node_def *n) {
   return sq_run(w);
 }
 
-static int put_use(struct save *v) {
-  sqlite3_stmt *w = sq_stmt(&v->s->def, DEF_USE);
+static int save_use(struct save *v) {
+  sqlite3_stmt *w = sq_stmt(&v->s->def, OWN_USE);
   if (!w) return SQLITE_ERROR;
   sq_int(w, 1, v->plan.use[v->use_at]);
   sq_int(w, 2, v->flow_id);
@@ -75,11 +75,11 @@ static int put_use(struct save *v) {
 }
 
 /* The next row of all; false when there is none. */
-static bool put_next(struct save *v, int *rc) {
+static bool save_next(struct save *v, int *rc) {
   if (v->node < v->f->n) {
     const struct node_def *n = &v->f->node[v->node];
-    if (!v->node_done) *rc = put_node(v, n), v->node_done = true;
-    else *rc = put_edge(v, n), v->edge++;
+    if (!v->node_done) *rc = save_node(v, n), v->node_done = true;
+    else *rc = save_edge(v, n), v->edge++;
     if (v->edge < n->n_parent) return true;
     v->task_at += def_node_tasks(n);
     v->node++;
@@ -88,86 +88,62 @@ static bool put_next(struct save *v, int *rc) {
     return true;
   }
   if (v->use_at >= v->plan.n_use) return false;
-  *rc = put_use(v);
+  *rc = save_use(v);
   v->use_at++;
   return true;
 }
 
-static int put_head(struct save *v, enum def_stmt which) {
-  sqlite3_stmt *w = sq_stmt(&v->s->def, which);
-  if (!w) return SQLITE_ERROR;
-  sq_int(w, 1, v->flow_id);
-  sq_int(w, 2, v->version);
-  sq_text(w, 3, v->f->name);
-  sq_text(w, 4, v->f->description);
-  sq_int(w, 5, v->now_us);
-  sq_text(w, 6, v->f->update_user);
-  if (which == DEF_FLOW_INSERT) sq_text(w, 7, v->f->create_user);
-  if (which == DEF_FLOW_HISTORY) {
-    sq_text(w, 7, v->f->config);
-    sq_int(w, 8, v->node_base);
-    sq_int(w, 9, v->f->n);
-    sq_int(w, 10, v->plan.n_node_ins);
-    sq_int(w, 11, v->plan.n_task_ins);
-  }
-  return sq_run(w);
-}
-
 /* ---- transactions ---- */
 /* In the first one: what version it becomes, and ids that are gone from now on. */
-static enum wr_rc first(struct save *v, struct wr_err *err) {
-  struct sq *s = v->s;
+static enum wr_rc save_first(struct save *v, struct wr_err *err) {
+  struct store *s = &v->s->base;
   v->flow_id = v->f->flow_id;
-  enum wr_rc rc = sq_def_key_free(s, v->key, err);
-  if (!rc && v->flow_id) rc = sq_def_known(s, DEF_FLOW, v->flow_id, v->expect, &v->old, err);
-  if (rc) return rc;
-  int sql = v->flow_id ? SQLITE_OK : sq_def_ids(s, ID_FLOW, 1, &v->flow_id);
-  if (sql == SQLITE_OK) sql = sq_def_ids(s, ID_NODE, v->f->n, &v->node_base);
+  enum wr_rc rc = def_key_free(s, v->key, err);
+  if (!rc && v->flow_id) rc = def_known(s, HEAD_FLOW, v->flow_id, v->expect, &v->old, err);
+  else if (!rc) rc = sq_def_ops.ids(s, ID_FLOW, 1, &v->flow_id, err);
+  if (!rc) rc = sq_def_ops.ids(s, ID_NODE, v->f->n, &v->node_base, err);
   v->version = v->old.version + 1;
-  v->now_us = store_now(&s->base);
+  v->now_us = store_now(s);
   if (v->now_us < v->old.create_us) v->now_us = v->old.create_us;
-  return sql == SQLITE_OK ? WR_OK : sq_err(&s->def, sql, err);
-}
-
-/* One transaction. *last: everything is written and published. */
-static enum wr_rc chunk(struct save *v, bool *last, struct wr_err *err) {
-  struct sq *s = v->s;
-  int sql = SQLITE_OK;
-  *last = false;
-  enum wr_rc rc = sq_def_begin(s, err);
-  if (rc) return rc;
-  if (!v->begun && (rc = first(v, err)) != WR_OK) return sq_def_fail(s, rc, SQLITE_OK, err);
-  for (int left = CHUNK_ROWS; left > 0 && sql == SQLITE_OK && !*last; left--) *last = !put_next(v, &sql);
-  if (sql == SQLITE_OK && *last && (rc = sq_def_key_free(s, v->key, err)) != WR_OK) return sq_def_fail(s, rc, SQLITE_OK, err);
-  if (sql == SQLITE_OK && *last) sql = sq_def_key_put(s, v->key, v->flow_id, v->version);
-  if (sql == SQLITE_OK && *last) sql = put_head(v, DEF_FLOW_HISTORY);
-  if (sql == SQLITE_OK && *last) sql = put_head(v, v->old.version ? DEF_FLOW_UPDATE : DEF_FLOW_INSERT);
-  if (sql != SQLITE_OK) return sq_def_fail(s, WR_OK, sql, err);
-  rc = *last ? sq_def_publish(s, err) : sq_def_commit(s, err);
-  if (v->begun || (rc && rc != WR_OUTCOME_UNKNOWN)) return rc;
-  v->begun = true;
-  sq_def_take(s, ID_NODE, v->f->n);
-  if (!v->old.version) sq_def_take(s, ID_FLOW, 1);
   return rc;
 }
 
-static enum wr_rc save_flow(struct sq *s, struct flow_def *f, int64_t expect, struct key_write *key, struct wr_err *err) {
-  struct save v = {.s = s, .f = f, .expect = expect, .key = key};
+/* In the last one. */
+static enum wr_rc save_publish(struct save *v, struct wr_err *err) {
+  struct store *s = &v->s->base;
+  const struct flow_head h = {v->flow_id, v->version, v->node_base, v->now_us, v->f, &v->plan};
+  enum wr_rc rc = def_key_free(s, v->key, err);
+  if (!rc) rc = def_key_put(s, v->key, v->flow_id, v->version, err);
+  if (!rc) rc = def_flow_publish(s, &h, err);
+  return rc ? rc : sq_def_ops.raise(s, err);
+}
+
+/* One transaction. *last: everything is written and published. */
+static enum wr_rc save_chunk(struct save *v, bool *last, struct wr_err *err) {
+  int e = SQLITE_OK;
+  *last = false;
+  enum wr_rc rc = sq_def_ops.begin(&v->s->base, err);
+  if (rc) return rc;
+  if (!v->begun) rc = save_first(v, err);
+  for (int left = CHUNK_ROWS; !rc && left > 0 && e == SQLITE_OK && !*last; left--) *last = !save_next(v, &e);
+  if (e != SQLITE_OK) rc = sq_err(&v->s->def, e, err);
+  if (!rc && *last) rc = save_publish(v, err);
+  rc = sq_def_ops.end(&v->s->base, rc, err);
+  v->begun |= rc == WR_OK || rc == WR_OUTCOME_UNKNOWN;
+  return rc;
+}
+
+enum wr_rc sq_save_flow(struct store *st, struct flow_def *f, int64_t expect_version, struct key_write *key, struct wr_err *err) {
+  struct save v = {.s = sq_of(st), .f = f, .expect = expect_version, .key = key};
   bool last = false;
+  enum wr_rc rc = sq_def_ops.enter(st, err);
+  if (rc) return rc;
   v.plan = def_plan(f);
-  enum wr_rc rc = WR_OK;
-  while (!rc && !last) rc = chunk(&v, &last, err);
+  while (!rc && !last) rc = save_chunk(&v, &last, err);
+  sq_def_ops.leave(st);
   free(v.plan.use);
   buf_done(&v.text);
   if (rc) return rc;
   def_saved(f, v.flow_id, v.version, v.node_base, v.old.version ? v.old.create_us : v.now_us, v.now_us);
   return WR_OK;
-}
-
-enum wr_rc sq_save_flow(struct store *st, struct flow_def *f, int64_t expect_version, struct key_write *key, struct wr_err *err) {
-  struct sq *s = sq_of(st);
-  if (!turn_take(&s->def_lock, sq_until(s))) return wr_err_set(err, WR_BUSY, NULL);
-  enum wr_rc rc = save_flow(s, f, expect_version, key, err);
-  turn_give(&s->def_lock);
-  return rc;
 }

@@ -5,6 +5,28 @@
 #include "ins_rows.h"
 #include "sqlite_run.h"
 
+/* ---- rows ---- */
+static const char *kept_text(sqlite3_stmt *q, int i, struct arena *a) {
+  const char *s = sq_col_text(q, i);
+  return s ? arena_memdup0(a, s, (size_t)sqlite3_column_bytes(q, i)) : NULL;
+}
+
+#define I(n) sq_col(q, n)
+#define T(n) kept_text(q, n, a)
+#define N(n) (sqlite3_column_type(q, n) == SQLITE_NULL ? -1 : sq_col(q, n))
+static void get_flow(sqlite3_stmt *q, struct flow_row *r, struct arena *a) { *r = (struct flow_row)FLOW_ROW(I, I, T); }
+static void get_node(sqlite3_stmt *q, struct node_row *r, struct arena *a) { *r = (struct node_row)NODE_ROW(I, I, T); }
+static void get_task(sqlite3_stmt *q, struct task_row *r, struct arena *a) {
+  *r = (struct task_row)TASK_ROW(I, I, T, N);
+  if (sqlite3_column_type(q, TASK_RESULT_CELL) == SQLITE_NULL) return;
+  const void *p = sqlite3_column_blob(q, TASK_RESULT_CELL); /* NULL also for zero bytes */
+  r->result_len = (size_t)sqlite3_column_bytes(q, TASK_RESULT_CELL);
+  r->result = p ? arena_memdup0(a, p, r->result_len) : "";
+}
+#undef I
+#undef T
+#undef N
+
 /* ---- rows by key ---- */
 enum store_rc sq_lock(struct store *st, const int64_t *fi, size_t n, struct flow_row *out, uint8_t *got) {
   struct sq *s = sq_of(st);
@@ -13,7 +35,7 @@ enum store_rc sq_lock(struct store *st, const int64_t *fi, size_t n, struct flow
   for (size_t i = 0; i < n; i++) {
     sq_int(q, 1, fi[i]);
     got[i] = sqlite3_step(q) == SQLITE_ROW;
-    if (got[i]) sq_get_flow(q, &out[i], &s->texts);
+    if (got[i]) get_flow(q, &out[i], &s->texts);
     int rc = sqlite3_reset(q);
     if (rc != SQLITE_OK) return sq_rc(&s->run, rc);
   }
@@ -57,7 +79,7 @@ enum store_rc sq_node_range(struct store *st, int64_t lo, int64_t hi, struct nod
   *n_out = 0;
   sqlite3_stmt *q = range_query(s, RUN_NODES, lo, hi);
   if (!q) return sq_rc(&s->run, sqlite3_errcode(s->run.db));
-  while (n < cap && sqlite3_step(q) == SQLITE_ROW) sq_get_node(q, &out[n++], &s->texts);
+  while (n < cap && sqlite3_step(q) == SQLITE_ROW) get_node(q, &out[n++], &s->texts);
   *n_out = n;
   return sq_rc(&s->run, sqlite3_reset(q));
 }
@@ -68,7 +90,7 @@ enum store_rc sq_task_range(struct store *st, int64_t lo, int64_t hi, struct tas
   *n_out = 0;
   sqlite3_stmt *q = range_query(s, RUN_TASKS, lo, hi);
   if (!q) return sq_rc(&s->run, sqlite3_errcode(s->run.db));
-  while (n < cap && sqlite3_step(q) == SQLITE_ROW) sq_get_task(q, &out[n++], &s->texts);
+  while (n < cap && sqlite3_step(q) == SQLITE_ROW) get_task(q, &out[n++], &s->texts);
   *n_out = n;
   return sq_rc(&s->run, sqlite3_reset(q));
 }
@@ -79,7 +101,7 @@ static int find_tasks(struct sq *s) {
   struct sweep *w = &s->tasks;
   w->n = 0;
   sqlite3_stmt *q = sq_stmt(&s->run, RUN_LIVE_BASES);
-  while (q && sqlite3_step(q) == SQLITE_ROW) sweep_runs(w, sq_col_text(q, 0, NULL), sq_col(q, 1));
+  while (q && sqlite3_step(q) == SQLITE_ROW) sweep_runs(w, sq_col_text(q, 0), sq_col(q, 1));
   int rc = q ? sqlite3_reset(q) : sqlite3_errcode(s->run.db);
   if (rc != SQLITE_OK || !(q = sq_stmt(&s->run, RUN_LIVE_ALONE))) return rc ? rc : sqlite3_errcode(s->run.db);
   while (sqlite3_step(q) == SQLITE_ROW) sweep_add(w, sq_col(q, 0), sq_col(q, 0));

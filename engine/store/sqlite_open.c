@@ -23,7 +23,7 @@ static int load_counters(struct sq *s) {
   int rc = sqlite3_prepare_v2(s->run.db, "SELECT kind, next FROM id_block", -1, &st, NULL);
   while (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW) {
     for (int k = 0; k < ID__N; k++)
-      if (sq_col_text(st, 0, NULL) && !strcmp(sq_id_name[k], sq_col_text(st, 0, NULL))) s->next_id[k] = s->saved_id[k] = sq_col(st, 1);
+      if (sq_col_text(st, 0) && !strcmp(sq_id_name[k], sq_col_text(st, 0))) s->next_id[k] = s->saved_id[k] = sq_col(st, 1);
     rc = SQLITE_OK;
   }
   sqlite3_finalize(st);
@@ -37,7 +37,7 @@ static int load_id(struct sq *s) {
   sqlite3_stmt *st = NULL;
   int rc = sqlite3_prepare_v2(s->run.db, "SELECT store_id FROM installation", -1, &st, NULL);
   if (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW)
-    snprintf(s->base.id, sizeof s->base.id, "%s", sq_col_text(st, 0, NULL)), rc = SQLITE_OK;
+    snprintf(s->base.id, sizeof s->base.id, "%s", sq_col_text(st, 0)), rc = SQLITE_OK;
   sqlite3_finalize(st);
   return rc == SQLITE_DONE || (rc == SQLITE_OK && strlen(s->base.id) != STORE_ID_BYTES) ? SQLITE_CORRUPT : rc;
 }
@@ -69,7 +69,7 @@ int sq_open_run(struct sq *s) {
 
 int sq_open_def(struct sq *s) {
   if (s->def.db) return SQLITE_OK;
-  int rc = sq_conn_open(&s->def, s->path, SQ_WRITE, sq_def_sql, sq_def_sql_n);
+  int rc = sq_conn_open(&s->def, s->path, SQ_WRITE, sq_sql, sq_sql_n);
   if (rc == SQLITE_OK) sq_ckpt_watch(s, &s->def);
   return rc;
 }
@@ -83,6 +83,9 @@ static void configure(void) {
 static struct sq *sq_new(const char *path) {
   struct sq *s = wr_new(struct sq);
   s->base.ops = &sq_ops;
+  s->base.def_ops = &sq_def_ops;
+  s->base.def = &s->def.base;
+  s->def.base.ops = &sq_db_ops;
   s->lock_fd = s->notify_fd = s->whole.index_fd = -1;
   s->path = sq_true_path(path);
   struct buf b = BUF_INIT;
@@ -93,9 +96,8 @@ static struct sq *sq_new(const char *path) {
   turn_init(&s->def_lock);
   pthread_mutex_init(&s->ckpt.mu, NULL);
   pthread_mutex_init(&s->files_mu, NULL);
-  pthread_mutex_init(&s->pool_mu, NULL);
+  pool_init(&s->readers, SQ_READERS);
   cond_mono(&s->ckpt.cond);
-  cond_mono(&s->pool_cond);
   arena_init(&s->texts, 0);
   return s;
 }
@@ -182,8 +184,7 @@ void sq_close(struct store *st) {
   pthread_mutex_destroy(&s->ckpt.mu);
   pthread_cond_destroy(&s->ckpt.cond);
   pthread_mutex_destroy(&s->files_mu);
-  pthread_mutex_destroy(&s->pool_mu);
-  pthread_cond_destroy(&s->pool_cond);
+  pool_done(&s->readers);
   free(s->path);
   free(s->log_path);
   free(s->home);

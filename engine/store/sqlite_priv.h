@@ -14,19 +14,23 @@
 #include <time.h>
 #include <sqlite3.h>
 #include "ins_rows.h"
-#include "store_backend.h"
+#include "reader_pool.h"
+#include "sql.h"
 #include "turn.h"
 
 #define SQ_READERS 5           /* one of them is the runner's for good */
 
 /* ---- a connection and its statements, prepared when first used ---- */
 struct sq_conn {
+  struct db base;           /* sqlite_cursor.c; of those that have sq_sql */
   sqlite3 *db;
   const char *const *sql;
   size_t n;
   sqlite3_stmt **st;
   char *told;               /* 200 bytes for the sentence of sq_rc(), or NULL; kept when it is closed */
   int said;                 /* the code that was logged last: a lasting fault is one line */
+  const char *late;         /* its path, when it is opened to read as soon as it is first asked; NULL = it is opened by sq_conn_open() */
+  bool failed;              /* a statement of the seam met an error */
 };
 
 enum sq_open { SQ_WRITE, SQ_CREATE, SQ_READ, SQ_LOOK };  /* LOOK: reads; leaves no file behind that was not there, as READ does */
@@ -52,28 +56,9 @@ static inline void sq_int0(sqlite3_stmt *st, int i, int64_t v) {
 }
 static inline void sq_text(sqlite3_stmt *st, int i, const char *s) { sqlite3_bind_text(st, i, s, -1, SQLITE_STATIC); } /* NULL = NULL */
 static inline int64_t sq_col(sqlite3_stmt *st, int i) { return sqlite3_column_int64(st, i); }
-/* a: copies into it; NULL: borrowed until the next step. */
-const char *sq_col_text(sqlite3_stmt *st, int i, struct arena *a);
-
-/* Columns of the instance tables, in the order of the sq_get_*(). */
-#define SQ_FLOW_COLS "i.fi_id, i.flow_id, i.flow_version, i.version, i.state, i.wish, i.run_no, i.live, i.failed, i.create_time, " \
-  "i.start_time, i.end_time, i.update_time, i.due_time, i.error_msg, i.params, i.bases, i.more_from"
-#define SQ_NODE_COLS "ni_id, fi_id, node_id, run_no, state, ok, fail, skip, t_ok, t_bad, t_open, create_time, start_time, " \
-  "end_time, update_time, error_msg, t_canceled"
-#define SQ_TASK_COLS "ti_id, ni_id, fi_id, task_id, create_time, update_time, end_time, state, end_as, losses, cancel_requested, " \
-  "epoch, tries, owner, start_time, due_time, task_version, error_msg, result, log, exit_code, signal, utime_us, stime_us, " \
-  "maxrss_kib, log_bytes, params, log_lost, log_lost_why"
-/* Idempotency keys: the same statements of the runner and of the definition writer. */
-#define SQ_KEY "SELECT hash, kind, first_id, n, create_time FROM idempotency WHERE idem_key=?1"
-#define SQ_KEY_INSERT "INSERT INTO idempotency (idem_key, hash, kind, first_id, n, create_time) VALUES (?1,?2,?3,?4,?5,?6)"
-#define SQ_KEYS_OLD "DELETE FROM idempotency WHERE idem_key IN (SELECT idem_key FROM idempotency WHERE create_time < ?1 " \
-  "ORDER BY create_time LIMIT ?2)"
-#define SQ_TOKEN "SELECT token_hash, token_host FROM installation WHERE one=1"
-#define SQ_TOKEN_SET "UPDATE installation SET token_hash=?1, token_host=?2, token_time=?3"
-#define SQ_FLOW_NAME 18   /* index of what follows SQ_FLOW_COLS */
-void sq_get_flow(sqlite3_stmt *st, struct flow_row *r, struct arena *a);
-void sq_get_node(sqlite3_stmt *st, struct node_row *r, struct arena *a);
-void sq_get_task(sqlite3_stmt *st, struct task_row *r, struct arena *a);
+static inline const char *sq_col_text(sqlite3_stmt *st, int i) { return (const char *)sqlite3_column_text(st, i); }
+/* The row that st stands on; its cells are SQLite's own until the next step. At most CELLS_MAX columns. */
+void sq_cells(sqlite3_stmt *st, struct cell *c);
 
 /* ---- a fair lock: who came first goes first ---- */
 struct sq_turn { pthread_mutex_t mu; pthread_cond_t cond; uint64_t next, now; };
@@ -94,15 +79,7 @@ struct sq_ckpt {
   bool moved, look;         /* there was a commit since the newest look at the files; somebody wants one now */
 };
 
-/* Live rows of one pass of the reconciler: found when it starts, read in pages. */
-
-struct sq_reader {
-  struct reader base;
-  struct sq_conn c, log;    /* log: opened when first asked for */
-  bool bad;                 /* met an error: not to be used again */
-  enum wr_rc why;           /* of the newest statement that could not be prepared */
-  struct sq_reader *next;
-};
+struct sq_reader { struct reader base; struct sq_conn c, log; };  /* one that failed is not used again */
 
 #include "sqlite_files.h"
 struct sq {
@@ -122,30 +99,30 @@ struct sq {
   struct arena texts;       /* of rows read in this transaction */
   bool in_tx;
   int64_t me;               /* incarnation, 0 = not joined */
-  struct sweep tasks, flows;
+  struct sweep tasks, flows;  /* live rows of one pass of the reconciler: found when it starts, read in pages */
   /* the definition writer's */
   struct turn def_lock;
   struct sq_conn def;
+  int64_t given_id[ID__N];  /* so many of each kind, in the transaction under way */
+  bool raised;              /* definitions.version, in the transaction under way */
   /* ids: FI NI TI INCARNATION belong to the runner, TASK FLOW NODE to def_lock.
    * sent: in the transaction under way; saved: committed (both of the runner only) */
   int64_t next_id[ID__N], sent_id[ID__N], saved_id[ID__N];
   int64_t defs;             /* definitions.version; guarded by turn */
   struct sq_ckpt ckpt;
   struct sq_whole whole;
-  /* readers */
-  pthread_mutex_t pool_mu;
-  pthread_cond_t pool_cond;
-  struct sq_reader *idle;
-  unsigned n_readers;
+  struct reader_pool readers;
 };
 static inline struct sq *sq_of(struct store *s) { return (struct sq *)s; }
 static inline struct sq_reader *sq_reader_of(struct reader *r) { return (struct sq_reader *)r; }
 
-/* Statements of the runner's connection (sqlite_batch.c, sqlite_load.c). */
+/* Statements of the runner's connection (sqlite_batch.c, sqlite_load.c), and of readers and the definition writer: those of
+ * queries.h, then our own (sqlite_own.h). */
 extern const char *const sq_run_sql[];
 extern const size_t sq_run_sql_n;
-extern const char *const sq_def_sql[];
-extern const size_t sq_def_sql_n;
+extern const char *const sq_sql[];
+extern const size_t sq_sql_n;
+extern const struct db_ops sq_db_ops;
 extern const char *const sq_id_name[ID__N];
 
 /* ---- sqlite_open.c ---- */
@@ -182,9 +159,8 @@ bool sq_reconciler(struct store *);
 /* sqlite_keys.c */
 enum store_rc sq_keys(struct store *, const char *const *, size_t, struct key_row *, uint8_t *);
 enum store_rc sq_put_keys(struct sq *s, const struct batch *b);   /* inside the transaction */
-enum wr_rc sq_reader_token(struct reader *, struct store_token *, struct wr_err *);
+/* sqlite_token.c */
 enum wr_rc sq_claim_token(struct store *, struct store_token *, struct wr_err *);
-enum wr_rc sq_reader_key(struct reader *, const char *, struct key_row *, struct wr_err *);
 /* sqlite_load.c */
 enum store_rc sq_lock(struct store *, const int64_t *, size_t, struct flow_row *, uint8_t *);
 enum store_rc sq_nodes(struct store *, const int64_t *, size_t, struct node_row *, size_t *);
@@ -194,39 +170,15 @@ enum store_rc sq_task_range(struct store *, int64_t, int64_t, struct task_row *,
 enum store_rc sq_live_tasks(struct store *, int64_t, struct live_task *, size_t, size_t *);
 enum store_rc sq_live_flows(struct store *, int64_t, struct live_flow *, size_t, size_t *);
 /* sqlite_defs.c, sqlite_flow.c */
-enum wr_rc sq_save_task(struct store *, struct task_def *, int64_t, struct key_write *, struct wr_err *);
+extern const struct def_ops sq_def_ops;
 enum wr_rc sq_save_flow(struct store *, struct flow_def *, int64_t, struct key_write *, struct wr_err *);
-enum wr_rc sq_delete_task(struct store *, int64_t, struct wr_err *);
-enum wr_rc sq_delete_flow(struct store *, int64_t, struct wr_err *);
 /* sqlite_read.c */
 struct reader *sq_reader_get(struct store *, struct wr_err *);
 void sq_reader_put(struct reader *);
 void sq_readers_close(struct sq *);
-enum wr_rc sq_reader_defs_version(struct reader *, int64_t *, struct wr_err *);
-enum wr_rc sq_reader_task(struct reader *, int64_t, int64_t, struct task_def **, struct wr_err *);
-enum wr_rc sq_reader_flow(struct reader *, int64_t, int64_t, struct flow_def **, struct wr_err *);
-enum wr_rc sq_reader_tasks(struct reader *, const int64_t *, size_t, struct task_def **, struct wr_err *);
-enum wr_rc sq_reader_heads(struct reader *, enum head_kind, const int64_t *, size_t, struct def_head *, struct wr_err *);
 /* sqlite_list.c */
-enum wr_rc sq_list_tasks(struct reader *, const struct list_filter *, const struct page *, task_def_fn *, void *, bool *,
-                         int64_t *, struct wr_err *);
-enum wr_rc sq_list_flows(struct reader *, const struct list_filter *, const struct page *, flow_def_fn *, void *, bool *,
-                         int64_t *, struct wr_err *);
-enum wr_rc sq_list_flow_ins(struct reader *, const struct list_filter *, const struct page *, flow_row_fn *, void *, bool *,
-                            int64_t *, struct wr_err *);
-/* sqlite_ins.c */
-enum wr_rc sq_reader_flow_ins(struct reader *, int64_t, flow_row_fn *, void *, struct wr_err *);
-enum wr_rc sq_reader_nodes(struct reader *, int64_t, uint32_t, bool, const struct page *, node_row_fn *, void *, bool *,
-                           int64_t *, struct wr_err *);
-enum wr_rc sq_reader_node(struct reader *, int64_t, node_row_fn *, void *, struct wr_err *);
-enum wr_rc sq_reader_node_tasks(struct reader *, int64_t, task_row_fn *, void *, struct wr_err *);
-enum wr_rc sq_reader_task_ins(struct reader *, int64_t, task_row_fn *, void *, struct wr_err *);
-enum wr_rc sq_reader_offers(struct reader *, node_offer_fn *, void *, struct wr_err *);
-enum wr_rc sq_reader_attempts(struct reader *, int64_t, attempt_row_fn *, void *, struct wr_err *);
+enum wr_rc sq_ins_page(struct reader *, const struct list_filter *, const struct page *, flow_row_fn *, void *, bool *, struct wr_err *);
 /* sqlite_logs.c */
-enum wr_rc sq_reader_log_stream(struct reader *r, int64_t ti, uint32_t epoch, uint8_t stream, int64_t offset, size_t n, struct buf *out,
-                                int64_t *size, struct wr_err *err);
-enum wr_rc sq_reader_log(struct reader *, int64_t, uint32_t, int64_t, size_t, struct buf *, int64_t *, struct wr_err *);
 enum wr_rc sq_logs_open(struct store *, struct logs **, struct wr_err *);
 void sq_logs_close(struct logs *);
 enum store_rc sq_logs_write(struct logs *, const struct log_chunk *, size_t);

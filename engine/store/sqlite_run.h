@@ -2,6 +2,7 @@
  * and sqlite_keys.c. */
 #ifndef SQLITE_RUN_H
 #define SQLITE_RUN_H
+#include "queries.h"
 
 /* An error text of NULL keeps what is there, "" clears it. The short form of a flow update leaves `state` and `start_time`
  * alone, which are indexed, and so touches no index; it changes no row when they differ. */
@@ -65,12 +66,12 @@
   X(RUN_ALONE_DELETE, "DELETE FROM task_alone WHERE ti_id=?1") \
   X(RUN_ATTEMPT, "INSERT INTO task_attempt (ti_id, epoch, owner, start_time, end_time, why, error_msg, exit_code, signal) " \
     "VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)") \
-  X(RUN_KEY, SQ_KEY) \
-  X(RUN_KEY_INSERT, SQ_KEY_INSERT) \
-  X(RUN_KEYS_OLD, SQ_KEYS_OLD) \
-  X(RUN_FLOW, "SELECT " SQ_FLOW_COLS " FROM task_flow_ins i WHERE i.fi_id=?1") \
-  X(RUN_NODES, "SELECT " SQ_NODE_COLS " FROM task_node_ins WHERE ni_id BETWEEN ?1 AND ?2 ORDER BY ni_id") \
-  X(RUN_TASKS, "SELECT " SQ_TASK_COLS " FROM task_ins WHERE ti_id BETWEEN ?1 AND ?2 ORDER BY ti_id") \
+  X(RUN_KEY, TEXT_KEY) \
+  X(RUN_KEY_INSERT, TEXT_KEY_INSERT) \
+  X(RUN_KEYS_OLD, TEXT_KEYS_OLD(IN_SQ)) \
+  X(RUN_FLOW, "SELECT " FLOW_COLS(IN_SQ) " FROM task_flow_ins i WHERE i.fi_id=?1") \
+  X(RUN_NODES, "SELECT " NODE_COLS(IN_SQ) " FROM task_node_ins WHERE ni_id BETWEEN ?1 AND ?2 ORDER BY ni_id") \
+  X(RUN_TASKS, "SELECT " TASK_COLS(IN_SQ) " FROM task_ins WHERE ti_id BETWEEN ?1 AND ?2 ORDER BY ti_id") \
   X(RUN_LIVE_BASES, "SELECT i.bases, h.n_task_ins FROM task_flow_ins i JOIN task_flow_history h ON h.flow_id=i.flow_id " \
     "AND h.flow_version=i.flow_version WHERE i.state IN (1,2,3)") \
   X(RUN_LIVE_ALONE, "SELECT ti_id FROM task_alone") \

@@ -1,5 +1,5 @@
-/* Dispatch of store.h: picks the backend by the scheme of the URL, then only forwards. No state but the table of
- * schemes, which is filled before any thread starts. Never does I/O itself. */
+/* Dispatch of store.h: picks the backend by the scheme of the URL, then forwards what each backend does in its own way. No state
+ * but the table of schemes, which is filled before any thread starts. Never does I/O itself. */
 #include "store_backend.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,16 +131,6 @@ void reader_put(struct reader *r) {
 enum wr_rc reader_defs_version(struct reader *r, int64_t *v, struct wr_err *err) {
   return r->ops->reader_defs_version(r, v, err);
 }
-enum wr_rc reader_offers(struct reader *r, node_offer_fn *fn, void *ctx, struct wr_err *err) {
-  return r->ops->reader_offers ? r->ops->reader_offers(r, fn, ctx, err) : WR_OK;
-}
-enum wr_rc reader_key(struct reader *r, const char *key, struct key_row *out, struct wr_err *err) {
-  return r->ops->reader_key ? r->ops->reader_key(r, key, out, err) : wr_err_set(err, WR_NOT_FOUND, NULL);
-}
-enum wr_rc reader_token(struct reader *r, struct store_token *out, struct wr_err *err) {
-  wr_assert(r->ops->reader_token);
-  return r->ops->reader_token(r, out, err);
-}
 enum wr_rc store_claim_token(struct store *s, struct store_token *t, struct wr_err *err) {
   wr_assert(s->ops->claim_token);
   return s->ops->claim_token(s, t, err);
@@ -167,46 +157,6 @@ enum wr_rc reader_tasks_exist(struct reader *r, const int64_t *ids, size_t n, si
   }
   free(head);
   return rc;
-}
-enum wr_rc reader_list_tasks(struct reader *r, const struct list_filter *f, const struct page *p, task_def_fn *fn,
-                             void *ctx, bool *more, int64_t *total, struct wr_err *err) {
-  return r->ops->reader_list_tasks(r, f, p, fn, ctx, more, total, err);
-}
-enum wr_rc reader_list_flows(struct reader *r, const struct list_filter *f, const struct page *p, flow_def_fn *fn,
-                             void *ctx, bool *more, int64_t *total, struct wr_err *err) {
-  return r->ops->reader_list_flows(r, f, p, fn, ctx, more, total, err);
-}
-enum wr_rc reader_list_flow_ins(struct reader *r, const struct list_filter *f, const struct page *p, flow_row_fn *fn,
-                                void *ctx, bool *more, int64_t *total, struct wr_err *err) {
-  return r->ops->reader_list_flow_ins(r, f, p, fn, ctx, more, total, err);
-}
-enum wr_rc reader_flow_ins(struct reader *r, int64_t fi, flow_row_fn *fn, void *ctx, struct wr_err *err) {
-  return r->ops->reader_flow_ins(r, fi, fn, ctx, err);
-}
-enum wr_rc reader_nodes(struct reader *r, int64_t fi, uint32_t run_no, bool all_runs, const struct page *p, node_row_fn *fn, void *ctx,
-                        bool *more, int64_t *total, struct wr_err *err) {
-  return r->ops->reader_nodes(r, fi, run_no, all_runs, p, fn, ctx, more, total, err);
-}
-enum wr_rc reader_node(struct reader *r, int64_t ni, node_row_fn *fn, void *ctx, struct wr_err *err) {
-  return r->ops->reader_node(r, ni, fn, ctx, err);
-}
-enum wr_rc reader_node_tasks(struct reader *r, int64_t ni, task_row_fn *fn, void *ctx, struct wr_err *err) {
-  return r->ops->reader_node_tasks(r, ni, fn, ctx, err);
-}
-enum wr_rc reader_task_ins(struct reader *r, int64_t ti, task_row_fn *fn, void *ctx, struct wr_err *err) {
-  return r->ops->reader_task_ins(r, ti, fn, ctx, err);
-}
-enum wr_rc reader_attempts(struct reader *r, int64_t ti, attempt_row_fn *fn, void *ctx, struct wr_err *err) {
-  return r->ops->reader_attempts(r, ti, fn, ctx, err);
-}
-enum wr_rc reader_log(struct reader *r, int64_t ti, uint32_t epoch, int64_t offset, size_t n, struct buf *out,
-                      int64_t *size, struct wr_err *err) {
-  return r->ops->reader_log(r, ti, epoch, offset, n, out, size, err);
-}
-enum wr_rc reader_log_stream(struct reader *r, int64_t ti, uint32_t epoch, uint8_t stream, int64_t offset, size_t n, struct buf *out,
-                             int64_t *size, struct wr_err *err) {
-  *size = 0;
-  return r->ops->reader_log_stream ? r->ops->reader_log_stream(r, ti, epoch, stream, offset, n, out, size, err) : WR_OK;
 }
 enum wr_rc logs_open(struct store *s, struct logs **out, struct wr_err *err) { return s->ops->logs_open(s, out, err); }
 void logs_close(struct logs *l) {

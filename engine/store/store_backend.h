@@ -1,15 +1,15 @@
 /* What a backend of store.h fills in. Private to engine/store and to test backends (memory, faulty); nobody above includes it.
  *
- * A backend's own struct begins with struct store (reader, logs); store.c only forwards. One member per function of
- * store.h, with the same contract. New members go to the end; `size` says how many a backend knows, `abi` changes when
- * one of them changes its meaning. */
+ * A backend's own struct begins with struct store (reader, logs). A member is named as the function of store.h that it stands
+ * for, and has its contract. What SQL stores do alike has no member: shared code does it over the connection of a reader (sql.h).
+ * New members go to the end; `size` says how many a backend knows, `abi` changes when one of them changes its meaning. */
 #ifndef STORE_BACKEND_H
 #define STORE_BACKEND_H
 #include "shared_clock.h"
 #include "store.h"
 #include "store_token.h"
 
-#define STORE_ABI 2
+#define STORE_ABI 3
 
 int64_t store_until(void);   /* this thread's store_deadline(), 0 = none */
 struct store_ops {
@@ -49,42 +49,36 @@ struct store_ops {
   enum wr_rc (*reader_flow)(struct reader *r, int64_t flow_id, int64_t version, struct flow_def **out, struct wr_err *err);
   enum wr_rc (*reader_tasks)(struct reader *r, const int64_t *ids, size_t n, struct task_def **out, struct wr_err *err);
   enum wr_rc (*reader_heads)(struct reader *r, enum head_kind kind, const int64_t *ids, size_t n, struct def_head *out, struct wr_err *err);
-  enum wr_rc (*reader_list_tasks)(struct reader *r, const struct list_filter *f, const struct page *p, task_def_fn *fn,
-                                  void *ctx, bool *more, int64_t *total, struct wr_err *err);
-  enum wr_rc (*reader_list_flows)(struct reader *r, const struct list_filter *f, const struct page *p, flow_def_fn *fn,
-                                  void *ctx, bool *more, int64_t *total, struct wr_err *err);
-  enum wr_rc (*reader_list_flow_ins)(struct reader *r, const struct list_filter *f, const struct page *p, flow_row_fn *fn,
-                                     void *ctx, bool *more, int64_t *total, struct wr_err *err);
-  enum wr_rc (*reader_flow_ins)(struct reader *r, int64_t fi, flow_row_fn *fn, void *ctx, struct wr_err *err);
-  enum wr_rc (*reader_nodes)(struct reader *r, int64_t fi, uint32_t run_no, bool all_runs, const struct page *p, node_row_fn *fn,
-                             void *ctx, bool *more, int64_t *total, struct wr_err *err);
-  enum wr_rc (*reader_node)(struct reader *r, int64_t ni, node_row_fn *fn, void *ctx, struct wr_err *err);
-  enum wr_rc (*reader_node_tasks)(struct reader *r, int64_t ni, task_row_fn *fn, void *ctx, struct wr_err *err);
-  enum wr_rc (*reader_task_ins)(struct reader *r, int64_t ti, task_row_fn *fn, void *ctx, struct wr_err *err);
-  enum wr_rc (*reader_attempts)(struct reader *r, int64_t ti, attempt_row_fn *fn, void *ctx, struct wr_err *err);
-  enum wr_rc (*reader_log)(struct reader *r, int64_t ti, uint32_t epoch, int64_t offset, size_t n, struct buf *out,
-                           int64_t *size, struct wr_err *err);
   /* logs */
   enum wr_rc (*logs_open)(struct store *s, struct logs **out, struct wr_err *err);
   void (*logs_close)(struct logs *l);
   enum store_rc (*logs_write)(struct logs *l, const struct log_chunk *c, size_t n);
   /* idempotency; may be NULL in test backends that get no keys: none is found, none is kept */
   enum store_rc (*keys)(struct store *s, const char *const *key, size_t n, struct key_row *out, uint8_t *got);
-  enum wr_rc (*reader_key)(struct reader *r, const char *key, struct key_row *out, struct wr_err *err);
-  enum wr_rc (*reader_offers)(struct reader *r, node_offer_fn *fn, void *ctx, struct wr_err *err); /* NULL: nobody */
   bool (*asker)(struct store *s, bool take);      /* NULL: there is no rival */
   enum store_rc (*pulse)(struct store *s, int64_t *out);   /* NULL where asker is */
-  /* a log by stream; may be NULL in test backends that have no logs */
-  enum wr_rc (*reader_log_stream)(struct reader *r, int64_t ti, uint32_t epoch, uint8_t stream, int64_t offset, size_t n,
-                                  struct buf *out, int64_t *size, struct wr_err *err);
-  /* the token; may be NULL in test backends that serve no API */
-  enum wr_rc (*reader_token)(struct reader *r, struct store_token *out, struct wr_err *err);
+  /* of SQL stores alone, whose other readers are the same */
   enum wr_rc (*claim_token)(struct store *s, struct store_token *t, struct wr_err *err);
+  /* A page of reader_list_flow_ins() when it has more than one row to look for; inside a view, when there is one. */
+  enum wr_rc (*ins_page)(struct reader *r, const struct list_filter *f, const struct page *p, flow_row_fn *fn, void *ctx, bool *more,
+                         struct wr_err *err);
   enum store_rc (*tell)(struct store *s, const char *trouble); /* NULL: as renew, nobody listens */
 };
 /* id: of the database, 8 hex digits; filled in by the backend when it opens. */
-struct store  { const struct store_ops *ops; char why[200]; uint32_t lost_streak; char id[STORE_ID_BYTES + 1]; struct shared_clock clock; };
-struct reader { const struct store_ops *ops; struct store *s; };
+struct db;
+struct def_ops;
+struct store {
+  const struct store_ops *ops;
+  char why[200];
+  uint32_t lost_streak;
+  char id[STORE_ID_BYTES + 1];
+  struct shared_clock clock;
+  /* of SQL stores (sql.h), else NULL: the definition writer's connection, and what it needs of its database */
+  struct db *def;
+  const struct def_ops *def_ops;
+};
+/* db, log: where it reads rows, and logs. NULL in a store that is none of SQL: then it can do only what is in its ops. */
+struct reader { const struct store_ops *ops; struct store *s; struct db *db, *log; struct reader *next; };
 struct logs   { const struct store_ops *ops; char why[200]; };
 
 /* rest: the path behind `sqlite:`; for every other scheme the whole URL. */

@@ -7,7 +7,7 @@
 #include <unistd.h>
 #include "fault_vfs.h"
 #include "log.h"
-#include "sqlite_rd.h"
+#include "sqlite_priv.h"
 #include "store_token.h"
 
 static char folder[] = "/tmp/weir-migrate-XXXXXX";

@@ -12,7 +12,8 @@
 
 #include "clock.h"
 #include "fault_vfs.h"
-#include "sqlite_rd.h"
+#include "sqlite_own.h"
+#include "sqlite_priv.h"
 
 /* ---- where the databases are: one folder, a new file each time ---- */
 static char folder[] = "/tmp/weir-sqlite-XXXXXX";
@@ -158,7 +159,7 @@ static void test_files_are_private_and_tidy(void **st) {
 static void test_no_statement_sorts_or_scans_history(void **st) {
   static const char *const text[] = {
 #define X(n, s) s,
-    RD_STMTS(X)
+    QUERIES_READ(X, IN_SQ) SQ_OWN_READ(X)
 #undef X
   };
   (void)st;

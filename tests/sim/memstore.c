@@ -424,7 +424,7 @@ static struct reader *mem_reader_get(struct store *st, struct wr_err *err) {
   struct mem_store *s = of(st);
   (void)err;
   struct mem_reader *r = wr_new(struct mem_reader);
-  *r = (struct mem_reader){{st->ops, st}, s};
+  *r = (struct mem_reader){{.ops = st->ops, .s = st}, s};
   return &r->r;
 }
 static void mem_reader_put(struct reader *r) { free(r); }
@@ -475,34 +475,6 @@ static enum wr_rc none(struct wr_err *err) { return wr_err_set(err, WR_INTERNAL,
 static enum wr_rc no_save_task(struct store *s, struct task_def *t, int64_t v, struct key_write *k, struct wr_err *e) { (void)s; (void)t; (void)v; (void)k; return none(e); }
 static enum wr_rc no_save_flow(struct store *s, struct flow_def *f, int64_t v, struct key_write *k, struct wr_err *e) { (void)s; (void)f; (void)v; (void)k; return none(e); }
 static enum wr_rc no_delete(struct store *s, int64_t id, struct wr_err *e) { (void)s; (void)id; return none(e); }
-#define NO_LIST(name, fn_type)                                                                                             \
-  static enum wr_rc name(struct reader *r, const struct list_filter *f, const struct page *p, fn_type *fn, void *ctx,     \
-                         bool *more, int64_t *total, struct wr_err *e) {                                                  \
-    (void)r; (void)f; (void)p; (void)fn; (void)ctx; (void)more; (void)total;                                              \
-    return none(e);                                                                                                       \
-  }
-NO_LIST(no_list_tasks, task_def_fn)
-NO_LIST(no_list_flows, flow_def_fn)
-NO_LIST(no_list_ins, flow_row_fn)
-#define NO_ROW(name, fn_type)                                                                             \
-  static enum wr_rc name(struct reader *r, int64_t id, fn_type *fn, void *ctx, struct wr_err *e) {        \
-    (void)r; (void)id; (void)fn; (void)ctx;                                                               \
-    return none(e);                                                                                       \
-  }
-NO_ROW(no_flow_ins, flow_row_fn)
-NO_ROW(no_node, node_row_fn)
-NO_ROW(no_task, task_row_fn)
-NO_ROW(no_attempts, attempt_row_fn)
-static enum wr_rc no_nodes(struct reader *r, int64_t fi, uint32_t run_no, bool all, const struct page *p, node_row_fn *fn, void *ctx, bool *more,
-                           int64_t *total, struct wr_err *e) {
-  (void)r; (void)fi; (void)run_no; (void)all; (void)p; (void)fn; (void)ctx; (void)more; (void)total;
-  return none(e);
-}
-static enum wr_rc no_log(struct reader *r, int64_t ti, uint32_t epoch, int64_t at, size_t n, struct buf *out, int64_t *size,
-                         struct wr_err *e) {
-  (void)r; (void)ti; (void)epoch; (void)at; (void)n; (void)out; (void)size;
-  return none(e);
-}
 static enum wr_rc no_logs(struct store *s, struct logs **out, struct wr_err *e) { (void)s; (void)out; return none(e); }
 static void no_logs_close(struct logs *l) { (void)l; }
 static enum store_rc no_logs_write(struct logs *l, const struct log_chunk *c, size_t n) { (void)l; (void)c; (void)n; return STORE_DOWN; }
@@ -516,9 +488,6 @@ static const struct store_ops mem_ops = {
   .save_task = no_save_task, .save_flow = no_save_flow, .delete_task = no_delete, .delete_flow = no_delete,
   .reader_get = mem_reader_get, .reader_put = mem_reader_put, .reader_defs_version = mem_reader_defs_version,
   .reader_task = mem_reader_task, .reader_flow = mem_reader_flow, .reader_tasks = mem_reader_tasks, .reader_heads = mem_reader_heads,
-  .reader_list_tasks = no_list_tasks, .reader_list_flows = no_list_flows, .reader_list_flow_ins = no_list_ins,
-  .reader_flow_ins = no_flow_ins, .reader_nodes = no_nodes, .reader_node = no_node, .reader_node_tasks = no_task,
-  .reader_task_ins = no_task, .reader_attempts = no_attempts, .reader_log = no_log,
   .logs_open = no_logs, .logs_close = no_logs_close, .logs_write = no_logs_write,
 };
 

@@ -1,0 +1,48 @@
+/* Readers that are lent (reader_pool.h). */
+#include "reader_pool.h"
+#include "cond.h"
+
+void pool_init(struct reader_pool *p, unsigned max) {
+  *p = (struct reader_pool){.max = max};
+  pthread_mutex_init(&p->mu, NULL);
+  cond_mono(&p->cond);
+}
+
+void pool_done(struct reader_pool *p) {
+  pthread_mutex_destroy(&p->mu);
+  pthread_cond_destroy(&p->cond);
+}
+
+struct reader *pool_take(struct reader_pool *p, int64_t until_us, bool *make) {
+  bool in_time = true;
+  pthread_mutex_lock(&p->mu);
+  while (!p->idle && p->n >= p->max && in_time) in_time = cond_until(&p->cond, &p->mu, until_us);
+  struct reader *r = p->idle;
+  *make = !r && p->n < p->max;
+  if (r) p->idle = r->next;
+  if (*make) p->n++;
+  pthread_mutex_unlock(&p->mu);
+  return r;
+}
+
+void pool_give(struct reader_pool *p, struct reader *r) {
+  pthread_mutex_lock(&p->mu);
+  r->next = p->idle;
+  p->idle = r;
+  pthread_cond_signal(&p->cond);
+  pthread_mutex_unlock(&p->mu);
+}
+
+void pool_forget(struct reader_pool *p) {
+  pthread_mutex_lock(&p->mu);
+  p->n--;
+  pthread_cond_signal(&p->cond);
+  pthread_mutex_unlock(&p->mu);
+}
+
+struct reader *pool_close(struct reader_pool *p) {
+  struct reader *r = p->idle;
+  if (r) p->idle = r->next, p->n--;
+  else wr_assert(p->n == 0);
+  return r;
+}
