@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "clock.h"
+#include "cond.h"
 #include "log.h"
 
 #define HASTE_US 300000
@@ -39,7 +40,7 @@ int signals_wait_until(int64_t mono_us) {
   for (;;) {
     int64_t left = mono_us - clock_mono_us();
     if (left < 0) left = 0;
-    struct timespec ts = {left / 1000000, left % 1000000 * 1000};
+    struct timespec ts = mono_at(left);
     int sig = sigtimedwait(&ours, NULL, &ts);
     if (sig < 0 && errno == EINTR) continue;
     return sig < 0 || sig == SIGUSR1 ? 0 : sig;
@@ -62,7 +63,7 @@ static void *exit_main(void *arg) {
   int64_t end = clock_mono_us() + last.us;
   int sig = -1;
   for (int64_t left; !signals_haste(sig) && (left = end - clock_mono_us()) > 0;) {
-    struct timespec ts = {left / 1000000, left % 1000000 * 1000};
+    struct timespec ts = mono_at(left);
     sig = sigtimedwait(&hard, NULL, &ts);
   }
   int status = last.status(last.ctx);

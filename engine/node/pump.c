@@ -1,6 +1,5 @@
 /* Pusher and poller: see pump.h. One mutex per direction, never held over I/O. */
 #include "pump.h"
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,9 +133,8 @@ static enum poll wait_free(struct pump *p, uint32_t *n) {
 /* Sleeps, or returns at once when told to stop. */
 static void nap(struct pump *p, int64_t us) {
   int64_t at = clock_mono_us() + us;
-  struct timespec ts = {at / 1000000, at % 1000000 * 1000};
   pthread_mutex_lock(&p->in_lock);
-  while (!p->in_stop && pthread_cond_timedwait(&p->in_cond, &p->in_lock, &ts) != ETIMEDOUT) {}
+  while (!p->in_stop && cond_until(&p->in_cond, &p->in_lock, at)) {}
   pthread_mutex_unlock(&p->in_lock);
 }
 

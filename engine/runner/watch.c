@@ -1,6 +1,5 @@
 /* Can the store be written: watch.h. */
 #include "watch.h"
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include "clock.h"
@@ -195,11 +194,9 @@ bool watch_ask(struct watch *w, int64_t boot_us) {
 
 void watch_wait(struct watch *w, int64_t us) {
   int64_t at = clock_mono_us() + us;
-  struct timespec ts = {.tv_sec = at / 1000000, .tv_nsec = at % 1000000 * 1000};
   pthread_mutex_lock(&w->mu);
   uint64_t was = w->reports;
-  while (w->asked && w->reports == was)
-    if (pthread_cond_timedwait(&w->news, &w->mu, &ts) == ETIMEDOUT) break;
+  while (w->asked && w->reports == was && cond_until(&w->news, &w->mu, at)) {}
   pthread_mutex_unlock(&w->mu);
 }
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "cond.h"
 #include "prompt.h"
 #include "spawner_link.h"
 #include "worker_int.h"
@@ -38,7 +39,7 @@ void worker_timer(struct worker *w, struct timer *t, int64_t at_us) {
 static void set_timer(int fd, int64_t at_us) { /* INT64_MAX = off */
   struct itimerspec t = {0};
   if (at_us < 1) at_us = 1; /* 0 would be off */
-  if (at_us != INT64_MAX) t.it_value = (struct timespec){at_us / 1000000, at_us % 1000000 * 1000};
+  if (at_us != INT64_MAX) t.it_value = mono_at(at_us);
   timerfd_settime(fd, TFD_TIMER_ABSTIME, &t, NULL);
 }
 
