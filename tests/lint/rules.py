@@ -1,4 +1,5 @@
 """The rules that a machine keeps: layers, purity of core, sizes. Each function returns a list of sentences, one for each breach."""
+import json
 import pathlib
 import re
 import subprocess
@@ -35,7 +36,8 @@ LIBRARIES = {
 PURE = re.compile(r"^(mem(cpy|move|set|cmp|chr)|str(len|cmp|ncmp|chr|cspn)|bsearch|qsort|free|pow|fmod|ldexp|llround|floor|ceil"
                   r"|wr_\w+|buf_\w+|arena_\w+|heap_\w+|map64_\w+|text_\w+|rand_next"
                   r"|__stack_chk_fail|__mem(cpy|move|set)_chk|_GLOBAL_OFFSET_TABLE_|__asan_\w+|__ubsan_\w+|__sanitizer_\w+)$")
-MAX_FILE, MAX_HEADER, MAX_FUNCTION = 800, 250, 60
+MAX_FILE, MAX_HEADER, MAX_FUNCTION, MAX_WIDTH = 800, 250, 60, 130
+NARROW = ("api", "engine/base", "engine/model", "engine/queue")  # what is not here has lines that are wider still
 
 
 def sources(root=ROOT, folders=tuple(LAYERS)):
@@ -109,3 +111,19 @@ def numbers(root=ROOT):
     """jansson writes 0.1 as 0.10000000000000001: only json_text() may ask it to write (what is only hashed goes by callback)."""
     return [f"{p.relative_to(root)} writes JSON without json_text()" for p in sources(root)
             if re.search(r"\bjson_dump(s|b|f|fd|_file)\(", p.read_text()) and str(p.relative_to(root)) != "engine/model/json.c"]
+
+
+def widths(root=ROOT, folders=NARROW):
+    return [f"{p.relative_to(root)}:{i} has {len(line)} columns, at most {MAX_WIDTH}" for p in sources(root, folders)
+            for i, line in enumerate(p.read_text().splitlines(), 1) if len(line) > MAX_WIDTH]
+
+
+def lonely(build):
+    """What a file of the product exports and no other file uses, a test neither: it should be static, or go."""
+    objects = [c["output"] for c in json.loads((build / "compile_commands.json").read_text())]
+    out = subprocess.run(["nm", "-A", *filter(lambda name: (build / name).exists(), objects)], cwd=build, capture_output=True,
+                         text=True).stdout
+    used = set(re.findall(r"^\S+:\s+U (\S+)$", out, re.M))
+    defined = {name: place for place, name in re.findall(r"^(\S+):[0-9a-f]+ [TDBR] (\S+)$", out, re.M)
+               if not re.search(r"\b(tests|bench)/", place)}
+    return sorted(f"nothing but {defined[name]} uses {name}" for name in defined.keys() - used - {"main"})

@@ -1,4 +1,5 @@
 """The tree keeps the rules, and the rules notice when it does not."""
+import json
 import os
 import pathlib
 import subprocess
@@ -6,6 +7,8 @@ import tempfile
 import unittest
 
 import rules
+
+BUILD = pathlib.Path(os.environ.get("WEIR_LINT_BUILD", rules.ROOT / "build"))
 
 
 class Tree(unittest.TestCase):
@@ -21,9 +24,14 @@ class Tree(unittest.TestCase):
     def test_heads(self):
         self.assertEqual(rules.heads(), [])
 
+    def test_widths(self):
+        self.assertEqual(rules.widths(), [])
+
+    def test_nothing_is_exported_for_nobody(self):
+        self.assertEqual(rules.lonely(BUILD), [])
+
     def test_core_is_pure(self):
-        build = pathlib.Path(os.environ.get("WEIR_LINT_BUILD", rules.ROOT / "build"))
-        archive = build / "engine" / "core" / "libcore.a"
+        archive = BUILD / "engine" / "core" / "libcore.a"
         self.assertTrue(archive.exists(), f"{archive} is missing: build first")
         self.assertEqual(rules.purity(archive), [])
 
@@ -65,6 +73,18 @@ class Rules(unittest.TestCase):
     def test_long_file(self):
         self.write("cli/a.c", "/* a */\n" + "\n" * 800)
         self.assertEqual(rules.sizes(self.root), ["cli/a.c has 801 lines, at most 800"])
+
+    def test_wide_line(self):
+        self.write("api/a.c", "/* a */\n" + "x" * 130 + "\n" + "x" * 131 + "\n")
+        self.assertEqual(rules.widths(self.root), ["api/a.c:3 has 131 columns, at most 130"])
+
+    def test_exported_for_nobody(self):
+        self.write("compile_commands.json", json.dumps([{"output": name} for name in ("a.o", "b.o", "tests/c.o")]))
+        for name, text in (("a", "int f(void) { return 1; } int g(void) { return 2; } int h(void) { return 3; } static int s; int *k(void) { return &s; }"),
+                           ("b", "int g(void); int main(void) { return g(); }"), ("tests/c", "int h(void); int t(void) { return h(); }")):
+            source = self.write(f"{name}.c", text)
+            subprocess.run(["gcc", "-c", source, "-o", self.root / f"{name}.o"], check=True)
+        self.assertEqual(rules.lonely(self.root), ["nothing but a.o uses f", "nothing but a.o uses k"])
 
     def test_no_head(self):
         self.write("cli/a.c", "int x;\n")
