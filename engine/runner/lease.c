@@ -16,7 +16,8 @@ enum wr_rc lease_join(struct lease *l, const struct node_info *info, struct wr_e
   lease_sent(l);
   l->renew_at = l->env->single ? INT64_MAX : 0;
   clock_next(l);
-  l->seen_us = INT64_MIN / 2; /* contact begins with the first commit */
+  l->seen_us = INT64_MIN / 2; /* contact begins with the first commit: until then nobody is buried */
+  l->contact_us = INT64_MAX;
   return WR_OK;
 }
 
