@@ -36,6 +36,7 @@ LIBRARIES = {
 PURE = re.compile(r"^(mem(cpy|move|set|cmp|chr)|str(len|cmp|ncmp|chr|cspn)|bsearch|qsort|free|pow|fmod|ldexp|llround|floor|ceil"
                   r"|wr_\w+|buf_\w+|arena_\w+|heap_\w+|map64_\w+|text_\w+|rand_next"
                   r"|__stack_chk_fail|__mem(cpy|move|set)_chk|_GLOBAL_OFFSET_TABLE_|__asan_\w+|__ubsan_\w+|__sanitizer_\w+)$")
+STANDS_IN = {"accept", "recv"}  # api has its own in place of the C library's: hook.c
 MAX_FILE, MAX_HEADER, MAX_FUNCTION, MAX_WIDTH = 800, 250, 60, 130
 NARROW = ("api", "engine/base", "engine/model", "engine/queue")  # what is not here has lines that are wider still
 
@@ -66,12 +67,68 @@ def layers(root=ROOT):
     return bad
 
 
+def symbols(path):
+    """Of an object or an archive: the names that it gives to others, those that it has, those that it asks for."""
+    out = subprocess.run(["nm", str(path)], check=True, capture_output=True, text=True).stdout
+    has = set(re.findall(r"^[0-9a-f]+ [A-TV-Zb-z] (\S+)$", out, re.M))
+    gives = set(re.findall(r"^[0-9a-f]+ [A-TV-Z] (\S+)$", out, re.M))
+    return gives, has, set(re.findall(r"^\s+U (\S+)$", out, re.M)) - has
+
+
 def purity(archive):
     """What core needs from outside itself and is not on the list."""
-    out = subprocess.run(["nm", str(archive)], check=True, capture_output=True, text=True).stdout
-    needs = set(re.findall(r"^\s+U (\S+)$", out, re.M))
-    has = set(re.findall(r"^[0-9a-f]+ [A-TV-Zb-z] (\S+)$", out, re.M))
-    return sorted(f"core asks for {n}" for n in needs - has if not PURE.match(n))
+    return sorted(f"core asks for {n}" for n in symbols(archive)[2] if not PURE.match(n))
+
+
+def layer_calls(build):
+    """A layer calls only those that it may include: what a declaration of its own, or a macro, would get past layers()."""
+    found = [(layer, symbols(a)) for layer in LAYERS for a in (pathlib.Path(build) / layer).glob("lib*.a")]
+    home = {name: layer for layer, (gives, _, _) in found for name in gives - STANDS_IN}
+    return sorted(f"{layer} calls {name} of {home[name]}" for layer, (_, _, needs) in found for name in needs
+                  if name in home and home[name] not in (layer, *LAYERS[layer]))
+
+
+# ---- folders whose files have an order: the list in their meson.build, lowest first ----
+
+ORDERED = ["engine/runner"]
+
+
+def order(folder):
+    """The files of a folder, without .c, as its meson.build lists them."""
+    return re.findall(r"'(\w+)\.c'", (folder / "meson.build").read_text())
+
+
+def calls(folder, objects):
+    """A file calls only files that stand before it in the list."""
+    place = {name: i for i, name in enumerate(order(folder))}
+    found = {name: symbols(pathlib.Path(objects) / f"{name}.c.o") for name in place}
+    home = {symbol: name for name, (gives, _, _) in found.items() for symbol in gives}
+    return [f"{name}.c calls {symbol} of {home[symbol]}.c, which stands behind it" for name in place
+            for symbol in sorted(found[name][2]) if symbol in home and place[home[symbol]] > place[name]]
+
+
+def includes(folder):
+    """And includes only their headers. The header that is named as the folder is its face: it includes no other of them. One without
+    a file of its own stands where the last of those that it includes stands."""
+    place = {name: i for i, name in enumerate(order(folder))}
+    text = {p.name: p.read_text() for p in sorted(folder.glob("*.[ch]"))}
+    face = folder.name + ".h"
+    inner = {n: [i for i in re.findall(r'^\s*#\s*include\s+"(\w+\.h)"', t, re.M) if i in text] for n, t in text.items()}
+    bad = [f"{face} includes {n}" for n in inner.get(face, [])]
+
+    def stands(name, way):
+        if name in way:
+            bad.append("a circle: " + " ".join([*way[way.index(name):], name]))
+            return -1
+        below = max((stands(n, [*way, name]) for n in inner[name]), default=-1)
+        return -1 if name == face else place.get(name[:-2], below)
+
+    for name in inner:
+        mine = stands(name, [])
+        for other in inner[name] if name != face else []:
+            if stands(other, [name]) > mine:
+                bad.append(f"{name} includes {other}, which stands behind it")
+    return list(dict.fromkeys(bad))
 
 
 def functions(text):

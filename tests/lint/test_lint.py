@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 import tempfile
 import unittest
@@ -34,6 +35,25 @@ class Tree(unittest.TestCase):
         archive = BUILD / "engine" / "core" / "libcore.a"
         self.assertTrue(archive.exists(), f"{archive} is missing: build first")
         self.assertEqual(rules.purity(archive), [])
+
+    def test_layers_call_what_they_include(self):
+        for layer in rules.LAYERS:
+            if (rules.ROOT / layer / "meson.build").exists() and list((rules.ROOT / layer).glob("*.c")):
+                self.assertTrue(list((BUILD / layer).glob("*.a*")) or layer == "cli", f"{layer} is not built: build first")
+        self.assertEqual(rules.layer_calls(BUILD), [])
+
+    def test_no_circle(self):
+        for name in rules.ORDERED:
+            folder, objects = rules.ROOT / name, BUILD / name / f"lib{pathlib.Path(name).name}.a.p"
+            self.assertTrue(objects.exists(), f"{objects} is missing: build first")
+            self.assertEqual(sorted(rules.order(folder)), sorted(p.stem for p in folder.glob("*.c")))
+            self.assertEqual(rules.calls(folder, objects), [])
+            self.assertEqual(rules.includes(folder), [])
+
+    def test_the_order_is_the_one_that_the_header_tells(self):
+        folder = rules.ROOT / "engine/runner"
+        told = re.findall(r"^ \*   (\w+)\.c ", (folder / "runner_int.h").read_text(), re.M)
+        self.assertEqual(told, rules.order(folder)[-len(told):])
 
     def test_public_header_compiles_alone(self):
         header = rules.ROOT / "executors" / "abi" / "weir_executor.h"
@@ -100,6 +120,43 @@ class Rules(unittest.TestCase):
         subprocess.run(["gcc", "-c", source, "-o", self.root / "a.o"], check=True)
         subprocess.run(["ar", "rcs", self.root / "liba.a", self.root / "a.o"], check=True)
         self.assertEqual(rules.purity(self.root / "liba.a"), ["core asks for time"])
+
+    def objects(self, **files):
+        """A folder `room` with these files in that order, compiled."""
+        self.write("room/meson.build", f"files({', '.join(repr(n + '.c') for n in files)})")
+        for name, text in files.items():
+            source = self.write(f"room/{name}.c", text)
+            subprocess.run(["gcc", "-c", source, "-o", self.root / "room" / f"{name}.c.o"], check=True)
+        return self.root / "room"
+
+    def test_call_of_one_that_stands_behind(self):
+        room = self.objects(low="int high(void); int low(void); int low(void) { return high(); }",
+                            high="int low(void); int high(void); int high(void) { return low() + 1; }")
+        self.assertEqual(rules.order(room), ["low", "high"])
+        self.assertEqual(rules.calls(room, room), ["low.c calls high of high.c, which stands behind it"])
+
+    def test_include_of_one_that_stands_behind(self):
+        for name, text in {"low.h": '#include "room.h"\n#include "between.h"\n', "high.h": '#include "low.h"\n', "between.h": '#include "high.h"\n',
+                           "room.h": "", "low.c": '#include "all.h"\n', "high.c": '#include "high.h"\n', "all.h": '#include "high.h"\n'}.items():
+            self.write("room/" + name, text)
+        self.write("room/meson.build", "files('low.c', 'high.c')")
+        bad = rules.includes(self.root / "room")
+        self.assertIn("low.c includes all.h, which stands behind it", bad)
+        self.assertIn("low.h includes between.h, which stands behind it", bad)
+        self.assertIn("a circle: high.h low.h between.h high.h", bad)
+        self.write("room/low.h", '#include "room.h"\n')
+        self.write("room/low.c", '#include "low.h"\n')
+        self.assertEqual(rules.includes(self.root / "room"), [])
+        self.write("room/room.h", '#include "low.h"\n')
+        self.assertIn("room.h includes low.h", rules.includes(self.root / "room"))
+
+    def test_call_upward(self):
+        for layer, text in {"engine/core": "int store_x(void); int core_x(void); int core_x(void) { return store_x(); }",
+                            "engine/store": "int core_x(void); int store_x(void); int store_x(void) { return core_x(); }"}.items():
+            source = self.write(f"{layer}/a.c", text)
+            subprocess.run(["gcc", "-c", source, "-o", self.root / layer / "a.o"], check=True)
+            subprocess.run(["ar", "rcs", self.root / layer / "liba.a", self.root / layer / "a.o"], check=True)
+        self.assertEqual(rules.layer_calls(self.root), ["engine/core calls store_x of engine/store"])
 
 
 if __name__ == "__main__":
