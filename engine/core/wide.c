@@ -87,14 +87,13 @@ void run_wide_add(struct run *r, struct run_wide w) {
   *WR_PUSH(r->wide, r->n_wide, r->cap_wide) = w;
 }
 
-/* Epochs go on over the runs of a node, index by index. */
+/* Epochs go on over the runs of a node, index by index; a run between may have been narrower. */
 static void wide_epochs(struct run *r, const struct run_wide *w) {
-  for (size_t i = r->n_wide - 1; i-- > 0;) {
-    const struct run_wide *was = &r->wide[i];
-    if (was->node != w->node) continue;
-    for (uint32_t k = 0; k < was->n && k < w->n; k++) r->task[w->at + k].t.epoch = r->task[was->at + k].t.epoch;
-    return;
-  }
+  for (const struct run_wide *was = r->wide; was < w; was++)
+    for (uint32_t k = 0; was->node == w->node && k < was->n && k < w->n; k++) {
+      uint32_t *epoch = &r->task[w->at + k].t.epoch, before = r->task[was->at + k].t.epoch;
+      if (before > *epoch) *epoch = before;
+    }
 }
 
 void run_widen(struct run *r, struct run_ctx *c, uint32_t n, int64_t ti) {
