@@ -79,49 +79,33 @@ enum wr_rc my_migrate_up(struct my *s, const struct migrate_watch *w, struct wr_
 
 /* ---- members of the ops table, by file ---- */
 /* mysql.c */
-enum store_rc my_ids(struct store *, enum id_kind, uint32_t, int64_t *);
+STORE_OP(ids) my_ids;
 /* mysql_node.c */
-enum store_rc my_join(struct store *, const struct node_info *, int64_t *);
-enum store_rc my_leave(struct store *);
-enum store_rc my_renew(struct store *);
-enum store_rc my_tell(struct store *, const char *trouble);
-enum store_rc my_reap(struct store *, uint32_t *);
-bool my_reconciler(struct store *);
-bool my_asker(struct store *, bool take);
+STORE_OP(join) my_join; STORE_OP(leave) my_leave; STORE_OP(renew) my_renew; STORE_OP(tell) my_tell; STORE_OP(reap) my_reap;
+STORE_OP(reconciler) my_reconciler; STORE_OP(asker) my_asker;
 /* At the start: may the same be tried again? Another was in the way, or a connection was lost; not when nobody is there. Pauses. */
 #define MY_START_US 10000000
 bool my_again(unsigned e, int64_t until_us);
-enum store_rc my_pulse(struct store *, int64_t *out);
-enum store_rc my_live_tasks(struct store *, int64_t, struct live_task *, size_t, size_t *);
-enum store_rc my_live_flows(struct store *, int64_t, struct live_flow *, size_t, size_t *);
+STORE_OP(pulse) my_pulse; STORE_OP(live_tasks) my_live_tasks; STORE_OP(live_flows) my_live_flows;
 /* mysql_batch.c */
-enum store_rc my_begin(struct store *, int64_t *);
-enum store_rc my_write(struct store *, struct batch *);
-enum store_rc my_commit(struct store *);
-void my_rollback(struct store *);
-enum store_rc my_resolve(struct store *, int64_t, bool *);
+STORE_OP(begin) my_begin; STORE_OP(write) my_write; STORE_OP(commit) my_commit; STORE_OP(rollback) my_rollback;
+STORE_OP(resolve) my_resolve;
 enum store_rc my_told(struct my *s, unsigned e);      /* my_rc() of an error of the runner's connection; its sentence is kept for store_why() */
 enum store_rc my_run_fail(struct my *s, unsigned e);  /* ends the transaction after error e; the code for it */
 /* mysql_keys.c */
-enum store_rc my_keys(struct store *, const char *const *, size_t, struct key_row *, uint8_t *);
+STORE_OP(keys) my_keys;
 /* mysql_token.c */
-enum wr_rc my_claim_token(struct store *, struct store_token *, struct wr_err *);
+STORE_OP(claim_token) my_claim_token;
 /* mysql_load.c */
-enum store_rc my_lock(struct store *, const int64_t *, size_t, struct flow_row *, uint8_t *);
-enum store_rc my_nodes(struct store *, const int64_t *, size_t, struct node_row *, size_t *);
-enum store_rc my_node_range(struct store *, int64_t, int64_t, struct node_row *, size_t, size_t *);
-enum store_rc my_tasks(struct store *, const int64_t *, size_t, struct task_row *, size_t *);
-enum store_rc my_task_range(struct store *, int64_t, int64_t, struct task_row *, size_t, size_t *);
+STORE_OP(lock) my_lock; STORE_OP(nodes) my_nodes; STORE_OP(node_range) my_node_range; STORE_OP(tasks) my_tasks;
+STORE_OP(task_range) my_task_range;
 /* mysql_flow.c */
-enum wr_rc my_save_flow(struct store *, struct flow_def *, int64_t, struct key_write *, struct wr_err *);
+STORE_OP(save_flow) my_save_flow;
 /* mysql_read.c */
-struct reader *my_reader_get(struct store *, struct wr_err *);
-void my_reader_put(struct reader *);
+STORE_OP(reader_get) my_reader_get; STORE_OP(reader_put) my_reader_put;
 void my_readers_close(struct my *);
 /* mysql_list.c */
-enum wr_rc my_ins_page(struct reader *, const struct list_filter *, const struct page *, flow_row_fn *, void *, bool *, struct wr_err *);
+STORE_OP(ins_page) my_ins_page;
 /* mysql_logs.c */
-enum wr_rc my_logs_open(struct store *, struct logs **, struct wr_err *);
-void my_logs_close(struct logs *);
-enum store_rc my_logs_write(struct logs *, const struct log_chunk *, size_t);
+STORE_OP(logs_open) my_logs_open; STORE_OP(logs_close) my_logs_close; STORE_OP(logs_write) my_logs_write;
 #endif

@@ -28,58 +28,40 @@ struct save {
 /* ---- rows ---- */
 static const char *const type_word[] = {[NODE_TYPE_START] = "START", [NODE_TYPE_TASK] = "TASK", [NODE_TYPE_END] = "END"};
 
-static int save_node(struct save *v, const struct node_def *n) {
-  sqlite3_stmt *w = sq_stmt(&v->s->def, OWN_NODE);
-  if (!w) return SQLITE_ERROR;
+static enum wr_rc save_row(struct save *v, enum own_stmt which, const struct arg *arg, size_t n, struct wr_err *err) {
+  return db_run(v->s->base.def, (enum query)which, arg, n, err);
+}
+
+static enum wr_rc save_node(struct save *v, const struct node_def *n, struct wr_err *err) {
   char *tasks = def_inline_text(n);
   buf_clear(&v->text);
   for (uint32_t k = 0; k < n->n_task_id; k++) {
     if (k) buf_ch(&v->text, ',');
     buf_i64(&v->text, n->task_id[k]);
   }
-  sq_int(w, 1, v->node_base + v->node);
-  sq_int(w, 2, v->flow_id);
-  sq_int(w, 3, v->version);
-  sq_text(w, 4, n->key);
-  sq_text(w, 5, type_word[n->type]);
-  sq_text(w, 6, n->n_task_id ? v->text.data : NULL);
-  sq_text(w, 7, tasks);
-  sq_text(w, 8, n->config);
-  sq_int0(w, 9, n->n_parent ? v->node_base + n->parent[0] : 0);
-  sq_int(w, 10, v->task_at);
-  sq_int(w, 11, def_node_tasks(n));
-  sq_int(w, 12, v->now_us);
-  int rc = sq_run(w);
+  enum wr_rc rc = save_row(v, OWN_NODE, ARGS(
+    arg_i(v->node_base + v->node), arg_i(v->flow_id), arg_i(v->version), arg_text(n->key), arg_text(type_word[n->type]),
+    arg_text(n->n_task_id ? v->text.data : NULL), arg_text(tasks), arg_text(n->config),
+    arg_i0(n->n_parent ? v->node_base + n->parent[0] : 0), arg_i(v->task_at), arg_i(def_node_tasks(n)), arg_us(v->now_us)), err);
   free(tasks);
   return rc;
 }
 
-static int save_edge(struct save *v, const struct node_def *n) {
-  sqlite3_stmt *w = sq_stmt(&v->s->def, OWN_EDGE);
-  if (!w) return SQLITE_ERROR;
-  sq_int(w, 1, v->flow_id);
-  sq_int(w, 2, v->version);
-  sq_int(w, 3, v->node_base + v->node);
-  sq_int(w, 4, v->edge);
-  sq_int(w, 5, v->node_base + n->parent[v->edge]);
-  return sq_run(w);
+static enum wr_rc save_edge(struct save *v, const struct node_def *n, struct wr_err *err) {
+  return save_row(v, OWN_EDGE, ARGS(arg_i(v->flow_id), arg_i(v->version), arg_i(v->node_base + v->node), arg_i(v->edge),
+                                    arg_i(v->node_base + n->parent[v->edge])), err);
 }
 
-static int save_use(struct save *v) {
-  sqlite3_stmt *w = sq_stmt(&v->s->def, OWN_USE);
-  if (!w) return SQLITE_ERROR;
-  sq_int(w, 1, v->plan.use[v->use_at]);
-  sq_int(w, 2, v->flow_id);
-  sq_int(w, 3, v->node_base);
-  return sq_run(w);
+static enum wr_rc save_use(struct save *v, struct wr_err *err) {
+  return save_row(v, OWN_USE, ARGS(arg_i(v->plan.use[v->use_at]), arg_i(v->flow_id), arg_i(v->node_base)), err);
 }
 
 /* The next row of all; false when there is none. */
-static bool save_next(struct save *v, int *rc) {
+static bool save_next(struct save *v, enum wr_rc *rc, struct wr_err *err) {
   if (v->node < v->f->n) {
     const struct node_def *n = &v->f->node[v->node];
-    if (!v->node_done) *rc = save_node(v, n), v->node_done = true;
-    else *rc = save_edge(v, n), v->edge++;
+    if (!v->node_done) *rc = save_node(v, n, err), v->node_done = true;
+    else *rc = save_edge(v, n, err), v->edge++;
     if (v->edge < n->n_parent) return true;
     v->task_at += def_node_tasks(n);
     v->node++;
@@ -88,7 +70,7 @@ static bool save_next(struct save *v, int *rc) {
     return true;
   }
   if (v->use_at >= v->plan.n_use) return false;
-  *rc = save_use(v);
+  *rc = save_use(v, err);
   v->use_at++;
   return true;
 }
@@ -120,13 +102,11 @@ static enum wr_rc save_publish(struct save *v, struct wr_err *err) {
 
 /* One transaction. *last: everything is written and published. */
 static enum wr_rc save_chunk(struct save *v, bool *last, struct wr_err *err) {
-  int e = SQLITE_OK;
   *last = false;
   enum wr_rc rc = sq_def_ops.begin(&v->s->base, err);
   if (rc) return rc;
   if (!v->begun) rc = save_first(v, err);
-  for (int left = CHUNK_ROWS; !rc && left > 0 && e == SQLITE_OK && !*last; left--) *last = !save_next(v, &e);
-  if (e != SQLITE_OK) rc = sq_err(&v->s->def, e, err);
+  for (int left = CHUNK_ROWS; !rc && left > 0 && !*last; left--) *last = !save_next(v, &rc, err);
   if (!rc && *last) rc = save_publish(v, err);
   rc = sq_def_ops.end(&v->s->base, rc, err);
   v->begun |= rc == WR_OK || rc == WR_OUTCOME_UNKNOWN;

@@ -128,7 +128,7 @@ extern const char *const sq_id_name[ID__N];
 /* ---- sqlite_open.c ---- */
 int sq_open_run(struct sq *s);                    /* (re)opens the runner's connection */
 int sq_open_def(struct sq *s);                    /* opens the definition writer's when it is not */
-void sq_close(struct store *);
+STORE_OP(close) sq_close;
 int64_t sq_until(const struct sq *s);             /* CLOCK_MONOTONIC: so long a request waits for another one */
 /* ---- sqlite_migrate.c ---- */
 struct migrate_watch;
@@ -144,42 +144,25 @@ void sq_ckpt_watch(struct sq *s, struct sq_conn *c); /* commits on c wake the th
 extern const struct store_ops sq_ops;
 /* ---- members of the ops table, by file ---- */
 /* sqlite_batch.c */
-enum store_rc sq_ids(struct store *, enum id_kind, uint32_t, int64_t *);
-enum store_rc sq_join(struct store *, const struct node_info *, int64_t *);
-enum store_rc sq_leave(struct store *);
-enum store_rc sq_begin(struct store *, int64_t *);
-enum store_rc sq_write(struct store *, struct batch *);
-enum store_rc sq_commit(struct store *);
-void sq_rollback(struct store *);
-enum store_rc sq_resolve(struct store *, int64_t, bool *);
-enum store_rc sq_renew(struct store *);
-enum store_rc sq_tell(struct store *, const char *trouble);
-enum store_rc sq_reap(struct store *, uint32_t *);
-bool sq_reconciler(struct store *);
+STORE_OP(ids) sq_ids; STORE_OP(join) sq_join; STORE_OP(leave) sq_leave; STORE_OP(begin) sq_begin; STORE_OP(write) sq_write;
+STORE_OP(commit) sq_commit; STORE_OP(rollback) sq_rollback; STORE_OP(resolve) sq_resolve; STORE_OP(renew) sq_renew;
+STORE_OP(tell) sq_tell; STORE_OP(reap) sq_reap; STORE_OP(reconciler) sq_reconciler;
 /* sqlite_keys.c */
-enum store_rc sq_keys(struct store *, const char *const *, size_t, struct key_row *, uint8_t *);
+STORE_OP(keys) sq_keys;
 enum store_rc sq_put_keys(struct sq *s, const struct batch *b);   /* inside the transaction */
 /* sqlite_token.c */
-enum wr_rc sq_claim_token(struct store *, struct store_token *, struct wr_err *);
+STORE_OP(claim_token) sq_claim_token;
 /* sqlite_load.c */
-enum store_rc sq_lock(struct store *, const int64_t *, size_t, struct flow_row *, uint8_t *);
-enum store_rc sq_nodes(struct store *, const int64_t *, size_t, struct node_row *, size_t *);
-enum store_rc sq_node_range(struct store *, int64_t, int64_t, struct node_row *, size_t, size_t *);
-enum store_rc sq_tasks(struct store *, const int64_t *, size_t, struct task_row *, size_t *);
-enum store_rc sq_task_range(struct store *, int64_t, int64_t, struct task_row *, size_t, size_t *);
-enum store_rc sq_live_tasks(struct store *, int64_t, struct live_task *, size_t, size_t *);
-enum store_rc sq_live_flows(struct store *, int64_t, struct live_flow *, size_t, size_t *);
+STORE_OP(lock) sq_lock; STORE_OP(nodes) sq_nodes; STORE_OP(node_range) sq_node_range; STORE_OP(tasks) sq_tasks;
+STORE_OP(task_range) sq_task_range; STORE_OP(live_tasks) sq_live_tasks; STORE_OP(live_flows) sq_live_flows;
 /* sqlite_defs.c, sqlite_flow.c */
 extern const struct def_ops sq_def_ops;
-enum wr_rc sq_save_flow(struct store *, struct flow_def *, int64_t, struct key_write *, struct wr_err *);
+STORE_OP(save_flow) sq_save_flow;
 /* sqlite_read.c */
-struct reader *sq_reader_get(struct store *, struct wr_err *);
-void sq_reader_put(struct reader *);
+STORE_OP(reader_get) sq_reader_get; STORE_OP(reader_put) sq_reader_put;
 void sq_readers_close(struct sq *);
 /* sqlite_list.c */
-enum wr_rc sq_ins_page(struct reader *, const struct list_filter *, const struct page *, flow_row_fn *, void *, bool *, struct wr_err *);
+STORE_OP(ins_page) sq_ins_page;
 /* sqlite_logs.c */
-enum wr_rc sq_logs_open(struct store *, struct logs **, struct wr_err *);
-void sq_logs_close(struct logs *);
-enum store_rc sq_logs_write(struct logs *, const struct log_chunk *, size_t);
+STORE_OP(logs_open) sq_logs_open; STORE_OP(logs_close) sq_logs_close; STORE_OP(logs_write) sq_logs_write;
 #endif

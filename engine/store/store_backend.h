@@ -64,6 +64,7 @@ struct store_ops {
                          struct wr_err *err);
   enum store_rc (*tell)(struct store *s, const char *trouble); /* NULL: as renew, nobody listens */
 };
+#define STORE_OP(member) __typeof__(*((struct store_ops *)0)->member)   /* STORE_OP(ids) f; declares f as what that member points to */
 /* id: of the database, 8 hex digits; filled in by the backend when it opens. */
 struct db;
 struct def_ops;
