@@ -117,11 +117,14 @@ static bool user_read(char **at, const char *end, struct run_as_user *u) {
 }
 _Static_assert(sizeof(gid_t) == sizeof(uint32_t) && sizeof(uid_t) == sizeof(uint32_t), "users travel as they are");
 
-/* All of it stays: the seed lives as long as the process. */
+/* What was read stays: it lives as long as the process. */
 static bool body_read(int fd, const struct seed_head *h, struct spawner_seed *seed) {
   char *text = wr_malloc((size_t)h->bytes + 1), *at = text;
   const char *end = text + h->bytes;
-  if (pread(fd, text, h->bytes, SEED_PAGE_BYTES + (off_t)sizeof *h) != (ssize_t)h->bytes) return false;
+  if (pread(fd, text, h->bytes, SEED_PAGE_BYTES + (off_t)sizeof *h) != (ssize_t)h->bytes) {
+    free(text);
+    return false;
+  }
   text[h->bytes] = '\0';
   seed->run_path = piece(&at, end, strlen(text) + 1);
   if (!seed->run_path || h->n_user > h->bytes / sizeof(struct seed_user)) return false;
