@@ -2,6 +2,7 @@
 #include "seed.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -10,11 +11,12 @@
 #include "mem.h"
 
 enum { SEED_BYTES_MAX = 64 << 20 };
-/* Raised when a packet or the seed changes in a way that sizes do not show. */
+/* Raised when a packet or the seed changes, between two releases, in a way that sizes do not show. */
 enum { SEED_BUILD = 1 };
 
 struct seed_head {
   uint32_t build, sizes[4];
+  char version[16];                  /* the release */
   uint32_t n_user, bytes;            /* of what follows: the path, then the users */
   struct found found;
 };
@@ -29,6 +31,7 @@ static struct seed_head head_of_build(void) {
   h.sizes[1] = sizeof(struct sw_exit);
   h.sizes[2] = sizeof(struct sw_page);
   h.sizes[3] = sizeof(struct seed_head);
+  snprintf(h.version, sizeof h.version, "%s", WEIR_VERSION);
   return h;
 }
 
@@ -90,7 +93,8 @@ int seed_write(int fd, const struct spawner_seed *seed) {
 static bool head_read(int fd, struct seed_head *h) {
   const struct seed_head mine = head_of_build();
   if (pread(fd, h, sizeof *h, SEED_PAGE_BYTES) != (ssize_t)sizeof *h) return false;
-  return h->build == mine.build && memcmp(h->sizes, mine.sizes, sizeof mine.sizes) == 0 && h->bytes <= SEED_BYTES_MAX;
+  bool same = h->build == mine.build && memcmp(h->sizes, mine.sizes, sizeof mine.sizes) == 0;
+  return same && memcmp(h->version, mine.version, sizeof mine.version) == 0 && h->bytes <= SEED_BYTES_MAX;
 }
 
 /* n bytes at *at, and on to what is next; NULL: they are not there. */
