@@ -1,4 +1,4 @@
-/* What is kept in memory, in bytes: timers and the budget alone, then a runner whose cache is small, over a file. Figures are of
+/* What is kept in memory, in bytes: a runner whose cache is small, over a file. Figures are of
  * what the runner counts, and of the heap, which must follow. What never happens: a fact about a machine's speed. */
 #include "facts.h"
 #include <malloc.h>
@@ -7,95 +7,6 @@
 #include "runner_int.h"
 
 #define SEC 1000000LL
-
-/* ---- timers ---- */
-
-static void one_timer_each(void **st) {
-  struct timers t;
-  int64_t id = 0, fi = 0;
-  (void)st;
-  timers_init(&t, 10);
-  timers_set(&t, 7, 70, 500);
-  timers_set(&t, 7, 70, 300);
-  timers_set(&t, 8, 80, 400);
-  assert_int_equal(timers_count(&t), 2);
-  assert_int_equal(timers_next(&t), 300);
-  assert_false(timers_ring(&t, 299, &id, &fi));
-  assert_true(timers_ring(&t, 1000, &id, &fi));
-  assert_int_equal(id, 7);
-  assert_int_equal(fi, 70);
-  timers_stop(&t, 8);
-  timers_stop(&t, 8);
-  assert_int_equal(timers_count(&t), 0);
-  assert_int_equal(timers_next(&t), INT64_MAX);
-  timers_set(&t, 9, 9, 1);
-  timers_done(&t);
-}
-
-/* Rows that wait, and what is asked for when timers were dropped: each rings once, at its time. */
-static void dropped_timers_come_back(void **st) {
-  enum { N = 1000, MOST = 10 };
-  (void)st;
-  for (int width = 1; width <= N; width *= 10) { /* so many different times */
-    struct timers t;
-    int rang[N] = {0}, asked = 0;
-    timers_init(&t, MOST);
-    for (int i = 0; i < N; i++) {
-      timers_set(&t, i + 1, i + 1, 1000 + i * 7 % width);
-      assert_true(timers_count(&t) <= MOST);
-      assert_true(timers_next(&t) <= 1000 + width);
-    }
-    for (int64_t id, fi, at; (at = timers_next(&t)) != INT64_MAX;) {
-      while (timers_ring(&t, at, &id, &fi)) {
-        assert_int_equal(at, 1000 + (id - 1) * 7 % width);
-        rang[id - 1]++;
-      }
-      if (!timers_ask(&t, at)) continue;
-      asked++;
-      for (int i = 0; i < N; i++) {
-        int64_t due = 1000 + i * 7 % width;
-        if (!rang[i] && due <= at) rang[i]++;
-        else if (!rang[i]) timers_set(&t, i + 1, i + 1, due);
-      }
-    }
-    for (int i = 0; i < N; i++) assert_int_equal(rang[i], 1);
-    assert_true(asked <= 2 * N / (MOST / 2) && asked > 0);
-    timers_done(&t);
-  }
-}
-
-/* ---- the budget ---- */
-
-static void budget_counts_and_orders(void **st) {
-  struct budget b;
-  struct budget_item a = {0}, c = {0}, d = {0};
-  (void)st;
-  budget_init(&b, 100);
-  assert_null(budget_oldest(&b));
-  budget_add(&b, &a, 40);
-  budget_add(&b, &c, 50);
-  budget_add(&b, &d, 20);
-  assert_true(budget_over(&b));
-  assert_int_equal(budget_room(&b, 3), 3); /* few are known yet */
-  assert_ptr_equal(budget_oldest(&b), &a);
-  budget_use(&b, &a);
-  assert_ptr_equal(budget_oldest(&b), &c);
-  assert_ptr_equal(budget_newer(&b, &c), &d);
-  assert_ptr_equal(budget_newer(&b, &d), &a);
-  assert_null(budget_newer(&b, &a));
-  budget_remove(&b, &c);
-  assert_int_equal(b.bytes, 60);
-  budget_grow(&b, &d, 5);
-  budget_remove(&b, &d);
-  budget_remove(&b, &a);
-  assert_int_equal(b.bytes, 0);
-  assert_null(budget_oldest(&b));
-  budget_init(&b, 1 << 20);
-  for (int i = 0; i < 1000; i++) budget_add(&b, &a, 1000), budget_remove(&b, &a);
-  assert_in_range(budget_room(&b, 1), 200, 300); /* a quarter of it */
-}
-
-/* ---- a runner ---- */
 
 enum { CACHE = 1 << 20, PAGES = 33 << 20 /* the cache of SQLite */, FLOWS = 2000, PARAMS = 30000 /* 60 MB in all: far more than both */ };
 static struct store *store;
@@ -296,7 +207,7 @@ static int tear_down(void **st) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(one_timer_each), cmocka_unit_test(dropped_timers_come_back), cmocka_unit_test(budget_counts_and_orders), cmocka_unit_test(live_flows_are_flat),
+    cmocka_unit_test(live_flows_are_flat),
     cmocka_unit_test(lone_tasks_are_flat), cmocka_unit_test(restart_is_flat), cmocka_unit_test(dropped_timers_ring), cmocka_unit_test(definitions_are_flat),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -240,6 +240,9 @@ static void few_are_not_offered(void **st) {
   believe(10 * MS); /* 6 ahead */
   admission_poppable(&a, free);
   assert_int_equal(free[SLOT_PROCESS], 8);
+  for (int i = 0; i < 6; i++) admission_take(&a, &process);
+  admission_poppable(&a, free);
+  assert_int_equal(free[SLOT_PROCESS], 2); /* few, but slots are idle */
   for (int64_t ti = 1; ti <= 5; ti++) started(ti, 1, 1);
   admission_turn(&a);
   admission_poppable(&a, free);

@@ -164,7 +164,7 @@ static void only_what_needs_a_held_row_waits(void **st) {
   (void)st;
   known.replayed = true;
   const struct ev all[] = {
-    {.kind = EV_DUE, .fi = 5, .ti = 1}, {.kind = EV_DUE, .fi = 3, .ti = 2}, {.kind = EV_DUE, .fi = 6, .ti = 30},
+    {.kind = EV_DUE, .fi = 5, .ti = 1}, {.kind = EV_DUE, .fi = 3, .ti = 2}, {.kind = EV_DUE, .fi = 4, .ti = 30},
     {.kind = EV_RESULT, .ti = 30}, {.kind = EV_RESULT, .ti = 31}, {.kind = EV_REQ, .q = &start}, {.kind = EV_REQ, .q = &known},
     {.kind = EV_REQ, .q = &other}, {.kind = EV_REQ, .fi = 5, .q = &cancel}, {.kind = EV_DUE, .fi = 5, .ti = 9},
   };

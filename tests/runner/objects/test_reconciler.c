@@ -174,11 +174,14 @@ static void when_the_next_pass_comes(void **st) {
   (void)pass();
   assert_int_equal(reconciler_next(&rec), INT64_MAX); /* nobody else works here */
   reconciler_now(&rec);
-  rec.wanted.flows = (struct map64)MAP64_INIT;
   struct live_task young = queued(10, SEC);
   tasks(&young, 1);
   (void)pass();
   assert_int_equal(reconciler_next(&rec) - kit.env.boot_us, 10 * SEC); /* something is not old enough */
+  tasks(NULL, 0);
+  reconciler_now(&rec);
+  (void)pass();
+  assert_int_equal(reconciler_next(&rec), INT64_MAX); /* and is there no more */
 }
 
 static void a_new_incarnation_begins_again(void **st) {
@@ -303,16 +306,18 @@ static void one_class_that_is_full_stops_no_other(void **st) {
 static void every_combination_is_done_within_two_passes(void **st) {
   enum { FLOWS = 1, TIMERS = 2, HINTS = 4, REFILL = 8, ALL = 16 };
   struct live_task t[] = {retry_wait(11, 7, SEC), retry_wait(12, 8, SEC), queued(13, 11 * SEC)};
+  struct live_flow f[] = {{.fi = 7, .state = FLOW_RUNNING, .due_us = ago(-SEC), .update_us = ago(0)},
+                          {.fi = 8, .state = FLOW_RUNNING, .due_us = ago(-SEC), .update_us = ago(0)}};
   (void)st;
   kit_pulls();
   kit.env.single = true;
   kit.backlog[SLOT_PROCESS] = 1; /* some list is not empty: an old row alone gets no hint */
   after_the_first();
   tasks(t, 3);
+  flows(f, 2);
   for (enum pass_kind was = PASS_RECOVER; was <= PASS_REFILL; was++) {
     for (unsigned want = 0; want < ALL; want++) {
-      timers_stop(&timers, 11);
-      timers_stop(&timers, 12);
+      for (int64_t i = 0; i < 2; i++) timers_stop(&timers, 11 + i), timers_stop(&flow_timers, 7 + i);
       kit_forget_events();
       rec.state = REC_IDLE;
       rec.pass.kind = was;
@@ -336,6 +341,7 @@ static void every_combination_is_done_within_two_passes(void **st) {
       assert_int_equal(rec.wanted.refill | rec.pass.refill, 0);
       bool all_timers = (want & TIMERS) || was == PASS_RECOVER;
       assert_int_equal(timers_count(&timers), all_timers ? 2 : want & FLOWS ? 1 : 0);
+      assert_int_equal(timers_count(&flow_timers), timers_count(&timers));
       assert_true(rec.at > kit.env.boot_us);
     }
   }
@@ -411,6 +417,11 @@ static void a_pass_for_timers_alone_sends_nothing(void **st) {
   assert_int_equal(kit.events.n, 0);
   assert_int_equal(timers_count(&timers), 1);
   assert_int_equal(timers_count(&flow_timers), 1);
+  kit.env.single = false; /* with rivals it is a look as any other */
+  reconciler_timers(&rec);
+  (void)pass();
+  assert_int_equal(kit_count(EV_HINT), 1);
+  assert_int_equal(kit_count(EV_MORE), 1);
 }
 
 /* ---- attempts ---- */
@@ -485,6 +496,7 @@ static void hints_go_again_in_their_turns(void **st) {
     assert_int_equal(look_at_age(at * SEC)->from, HINT_RESENT);
     assert_int_equal(look_at_age(at * SEC + SEC)->kind, EV_HINT);
     assert_null(look_at_age(at * SEC + 3 * SEC));
+    assert_null(look_at_age(at * SEC + at * SEC / 2));
   }
   kit.backlog[SLOT_ASYNC] = 0; /* nothing waits in any list: it was lost */
   assert_int_equal(look_at_age(15 * SEC)->from, HINT_RESENT_EARLY);
