@@ -57,7 +57,7 @@ void admission_started(struct admission *a, const struct attempt *at) {
   (void)map64_put(&a->attempts, at->ti, (void *)(uintptr_t)at->epoch);
 }
 
-/* An attempt of a former incarnation costs nothing: all were given up when that incarnation was fenced. */
+/* An attempt of a former incarnation costs nothing: all its attempts were given up when it was fenced. */
 void admission_pay_back(struct admission *a, const struct attempt *at) {
   if (at->owner != a->env->me) return;
   wr_assert(a->pool[at->policy.slot].used >= cost_of(&at->policy));

@@ -1,17 +1,17 @@
-/* Between "ready" and "claimed": says of a task whether this node takes it now, and if not, why not. It also knows what this node
- * has taken: each attempt of the worker, and how much of its class's capacity that costs.
+/* Admission stands between "ready" and "claimed": it says whether this node takes a task now, and if not, why not. It also knows
+ * what this node has taken: each attempt of the worker, and how much of the capacity of its class that attempt costs.
  *
  *   ready -- admission_ask() -- ADMIT_NOW --> claimed in this batch (admission_take), started after the commit (admission_started),
  *                           \                 paid back when its result is stored (admission_ended)
  *                            -- any other --> its hint goes to the queue; a hint that was popped goes back
  *
- * A pool is the capacity of one class of slots. Costs are numbers: an attempt may take more than one. Later policies (queues with
- * limits, priorities, labels, budgets) are further reasons for "not now", and stand here.
+ * A pool is the capacity of one class of slots. Costs are numbers: an attempt may take more than one. Policies to come (queues with
+ * limits, priorities, labels, budgets) are further reasons for "not now", and will stand here.
  *
  * Two books: `used` changes with commits only; `free` and `over` are of one turn, count what the batch under way claims and gives
  * back, and are forgotten with it (admission_turn() makes them anew).
  *
- * The runner thread's, but admission_hold(). What never happens: more is taken than was free, or an attempt is paid back twice. */
+ * The runner thread's, except admission_hold(). What never happens: more is taken than was free, or an attempt is paid back twice. */
 #ifndef RUNNER_ADMISSION_H
 #define RUNNER_ADMISSION_H
 #include "ahead.h"
@@ -48,15 +48,15 @@ void admission_done(struct admission *a);
 void admission_check(const struct admission *a);                  /* aborts when a fact above does not hold; debug builds */
 
 void admission_turn(struct admission *a);                         /* `free` and `over` anew */
-/* hinted: its hint was popped, so it stands behind nobody. */
+/* hinted: the hint of the task was popped, so the task stands behind no other. */
 enum admit admission_ask(const struct admission *a, const struct task_policy *pol, bool hinted);
 void admission_take(struct admission *a, const struct task_policy *pol);    /* claimed in the batch under way */
 void admission_return(struct admission *a, const struct task_policy *pol);  /* its attempt has ended in the batch under way */
 
 /* ---- after a commit ---- */
 void admission_started(struct admission *a, const struct attempt *at);
-void admission_ended(struct admission *a, const struct attempt *at, bool slotless);  /* slotless: its cost was paid back before */
-void admission_pay_back(struct admission *a, const struct attempt *at);     /* its cost alone: its result is not stored yet */
+void admission_ended(struct admission *a, const struct attempt *at, bool slotless);  /* slotless: the cost was paid back before */
+void admission_pay_back(struct admission *a, const struct attempt *at);     /* the cost alone: the result is not stored yet */
 uint32_t admission_epoch(const struct admission *a, int64_t ti);  /* of the attempt that the worker has; 0 = none */
 void admission_reset(struct admission *a);                        /* fenced: the worker has nothing of ours any more */
 

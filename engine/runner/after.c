@@ -19,7 +19,7 @@ static void give_starts(struct runner *r) {
     p->start(p->ctx, w->starts);
     w->starts = NULL;
   }
-  rows_forget(r); /* nobody took them */
+  rows_forget(r); /* attempts that no port took */
 }
 
 static void kill_attempt(struct runner *r, const struct eff_after *f) {
@@ -59,7 +59,7 @@ static void send_pushes(struct runner *r, struct pushes p[SLOT__N]) {
   }
 }
 
-/* What waits no more is not rung for. */
+/* No timer rings for a row that waits no more. */
 static void stop_timers(struct runner *r) {
   const struct effects *eff = &r->step.effects;
   for (size_t i = 0; i < eff->n_flow; i++) {

@@ -10,7 +10,7 @@ void req_fail(struct req *q, enum wr_rc code, const char *text) {
   q->rc = wr_err_set(&q->err, code, text ? "%s" : NULL, text);
 }
 
-/* Until its answer it had its place among those that wait: what waits for the store counts as well. */
+/* A request keeps its place in the ledger until it is answered, so that requests that wait for the store count as well. */
 static void req_answer(struct answers *a, struct req *q) {
   pthread_mutex_lock(&a->mail->mu);
   ledger_done(&a->mail->reqs, q);
@@ -20,7 +20,7 @@ static void req_answer(struct answers *a, struct req *q) {
 
 static bool ev_answers(const struct ev *e) { return e->q && e->then == THEN_OVER; }
 
-/* One lock for all: each client that hears its answer comes back for that lock with its next request. */
+/* One lock for all, because each client that hears its answer comes back for this lock with its next request. */
 void answers_done(struct answers *a, size_t n) {
   struct ev *v = a->events->v;
   pthread_mutex_lock(&a->mail->mu);
@@ -34,7 +34,7 @@ void answers_done(struct answers *a, size_t n) {
     if (ev_answers(&v[i])) v[i].q->done(v[i].q, v[i].q->done_ctx);
 }
 
-/* Those of v[from..n) for which code_of() has a code get it and leave; the rest moves up. */
+/* Requests of v[from..n) for which code_of() has a code are answered with it, and their events leave; the others move up. */
 typedef enum wr_rc code_fn(const struct answers *a, const struct req *q, enum wr_rc code);
 static size_t answer_some(struct answers *a, struct ev *v, size_t from, size_t n, code_fn *code_of, enum wr_rc code) {
   size_t kept = from;
@@ -62,7 +62,7 @@ static enum wr_rc if_taken_back(const struct answers *a, const struct req *q, en
 
 static enum wr_rc in_doubt_code(const struct req *q) { return q->place == REQ_SENT ? WR_OUTCOME_UNKNOWN : WR_DB_UNAVAILABLE; }
 
-/* Sent, and not known whether it is stored. Its event stays in its batch, without it. */
+/* A request that was sent, and it is not known whether it is stored, is answered. Its event stays in the batch, without it. */
 static void answer_in_doubt(struct answers *a) {
   for (size_t i = 0; i < a->in_doubt; i++) {
     struct req *q = a->events->v[i].q;
@@ -73,8 +73,8 @@ static void answer_in_doubt(struct answers *a) {
   }
 }
 
-/* Since when one waits that should be stored by now. Put off for a row that is there already, or alone because of what it is, it
- * says nothing of the others. */
+/* Since when a request waits that should be stored by now. A request that is put off for a row that exists already, or that comes
+ * alone because of what it is, says nothing of the others. */
 static int64_t waits_since(const struct answers *a) {
   int64_t at = INT64_MAX;
   for (size_t i = 0; i < a->events->n; i++) {

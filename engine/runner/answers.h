@@ -1,8 +1,8 @@
-/* The answers to requests: each is answered in bounded time, whatever the store does (ledger.h).
+/* The answers to requests: each request is answered in bounded time, whatever the store does (ledger.h).
  *
- * While the runner's thread turns it answers by itself: at once when the store is known to be away, else after request_us.
- * While the thread is inside a call of the store, the client takes its request back. The runner thread's, but req_fail().
- * What never happens: "nothing was stored" for a request that was sent to the store, or one that is sent after that word. */
+ * While the runner's thread turns, the thread answers: at once when the store is known to be away, else after request_us. While the
+ * thread is inside a call of the store, the client takes its request back. The runner thread's, except req_fail().
+ * What never happens: "nothing was stored" is said of a request that was sent to the store, or of one that is sent afterwards. */
 #ifndef RUNNER_ANSWERS_H
 #define RUNNER_ANSWERS_H
 #include "env.h"
@@ -22,12 +22,12 @@ struct answers {
 
 void answers_init(struct answers *a, const struct env *env, struct mailbox *mail, struct watch *watch, struct events *events, struct later *later,
                   int64_t request_us);
-void req_fail(struct req *q, enum wr_rc code, const char *text);   /* sets rc and err; text NULL: that of the code */
+void req_fail(struct req *q, enum wr_rc code, const char *text);   /* sets rc and err; text NULL: the text of the code */
 
-void answers_turn(struct answers *a);                              /* those that have waited long enough, or must not wait */
-void answers_refuse(struct answers *a, enum wr_rc code);           /* all that were not sent */
-void answers_done(struct answers *a, size_t n);                    /* the batch of events->v[0 .. n) is through: all that it answers */
-bool answers_send(struct answers *a, size_t n);                    /* it is sent now; false: not with one that was taken back */
-void answers_hold(struct answers *a, size_t n);                    /* it was rolled back */
-void answers_end(struct answers *a);                               /* the runner ends: whoever still waits is told what is known */
+void answers_turn(struct answers *a);                              /* requests that have waited long enough, or must not wait */
+void answers_refuse(struct answers *a, enum wr_rc code);           /* all requests that were not sent */
+void answers_done(struct answers *a, size_t n);                    /* the batch of events->v[0 .. n) is over: answers its requests */
+bool answers_send(struct answers *a, size_t n);                    /* the batch is to be sent now; false: no, a request in it was taken back */
+void answers_hold(struct answers *a, size_t n);                    /* the batch was rolled back */
+void answers_end(struct answers *a);                               /* the runner ends: each client that still waits is told what is known */
 #endif

@@ -45,7 +45,7 @@ static void drop_late_results(struct events *l) {
   l->n = k;
 }
 
-/* Nothing of it may be written any more. Kill all, forget all, join as another. */
+/* Nothing of this incarnation may be written any more: kill all attempts, forget all, and join as another. */
 void runner_fenced(struct runner *r) {
   struct wr_err err;
   const struct runner_ports *p = &r->env.ports;
@@ -78,7 +78,7 @@ static void batch_undo(struct runner *r) {
   r->taken = 0;
 }
 
-/* The batch is through, or each of its events has been answered. */
+/* The batch has committed, or each of its events has been answered. */
 static void events_over(struct runner *r) {
   answers_done(&r->answers, r->taken);
   for (size_t i = 0; i < r->taken; i++) {
@@ -116,8 +116,8 @@ static void set_aside(struct runner *r) {
   events_over(r);
 }
 
-/* How many events come into the batch: up to the first that comes alone, or the one for which too much were to be loaded:
- * what a batch has touched stays until its end, and its rows are in memory twice while they are read. */
+/* How many events come into the batch: up to the first that comes alone, or to the first for which too much would have to be loaded.
+ * What a batch has touched stays in memory until the batch ends, and its rows are in memory twice while they are read. */
 static size_t events_wanted(const struct runner *r) {
   size_t most = r->events.n < r->pace.limit ? r->events.n : r->pace.limit;
   size_t flows = cache_room(&r->cache, false, LOAD_LEAST), alone = cache_room(&r->cache, true, LOAD_LEAST);
@@ -136,28 +136,28 @@ static size_t events_wanted(const struct runner *r) {
   return most;
 }
 
-/* The one in front waits, longer each time up to a second; the others go on. */
+/* The event in front waits, longer each time up to a second; the others go on. */
 static void put_off_briefly(struct runner *r) {
   later_put_briefly(&r->later, &r->events);
   r->pace.limit = SIZE_MAX;
 }
 
-/* The store takes other writes, so it is not away: something in this batch cannot be written now. Each comes alone then, and
- * what is found waits longer. It is not refused for good: no result becomes a failure by this. */
+/* The store takes other writes, so it is not away: something in this batch cannot be written now. Each event comes alone then, and the
+ * guilty one waits longer. It is not refused for good: no result becomes a failure by this. */
 static void isolate(struct runner *r, size_t n) {
   r->pace.n_retry = 0;
-  if (n == 0) n = events_wanted(r); /* it came no further than reading what they need */
+  if (n == 0) n = events_wanted(r); /* the batch came no further than reading what its events need */
   const struct ev *e = &r->events.v[0];
   if (n > 1) later_put_apart(&r->later, &r->events, n);
-  else if (store_lost_streak(r->env.store) > 0) set_aside(r); /* it breaks each connection: the server takes it no other way */
+  else if (store_lost_streak(r->env.store) > 0) set_aside(r); /* it breaks each connection, so the server will never take it */
   else {
     log_warn("runner.put_off", L_INT("fi", e->fi), L_INT("ti", e->ti), L_INT("event", e->kind), L_STR("why", store_why(r->env.store)));
     put_off_briefly(r);
   }
 }
 
-/* A server may refuse one batch and take all else: after a failure each turn begins with a renewal, which tells. One that came
- * alone says nothing of the store: it waits, and the others go on. */
+/* A server may refuse one batch and take all else: after a failure each turn begins with a renewal, which tells. An event that came
+ * alone says nothing of the store: that event waits, and the others go on. */
 static void batch_retry(struct runner *r, size_t n) {
   struct pace *p = &r->pace;
   bool rivals = !r->env.single && r->events.n > 0;
@@ -181,7 +181,7 @@ static void batch_failed(struct runner *r, enum store_rc rc) {
   }
   size_t n = r->taken;
   batch_undo(r);
-  if (rc != STORE_BAD && r->events.n > 0) result_restore(&r->events.v[0]); /* nothing is known of it */
+  if (rc != STORE_BAD && r->events.n > 0) result_restore(&r->events.v[0]); /* whether its result can be stored is not known */
   switch (rc) {
   case STORE_STALE:
     env_count(&r->env.n.stale);
@@ -189,7 +189,7 @@ static void batch_failed(struct runner *r, enum store_rc rc) {
     break;
   case STORE_BAD:
     if (r->pace.limit == 1 && r->events.n > 0) set_aside(r);
-    else r->pace.limit = n > 1 ? n / 2 : 1; /* one event was not alone: there were slices */
+    else r->pace.limit = n > 1 ? n / 2 : 1; /* one event was not alone in the batch when there were slices */
     break;
   case STORE_NO_SPACE: case STORE_DOWN: runner_store_failed(r, rc); break;
   case STORE_FENCED: runner_fenced(r); break;
@@ -207,7 +207,7 @@ static void batch_ok(struct runner *r) {
   p->n_retry = 0;
   if (p->limit != SIZE_MAX) p->limit = p->limit < LIMIT_BATCH_ROWS ? p->limit * 2 : SIZE_MAX; /* a bad event was found or is gone */
   bool wrote = b->n_flow + b->n_task + b->n_key > 0;
-  if (wrote) lease_ok(&r->lease); /* else nothing was sent, the fence neither */
+  if (wrote) lease_ok(&r->lease); /* else nothing was sent, not even the fence */
   if (wrote) watch_ok(&r->watch, r->env.boot_us);
   after_commit(r);
   env_count(&n->batches);
@@ -239,8 +239,8 @@ static enum store_rc slices(struct runner *r) {
   return rc;
 }
 
-/* What was decided on a cached run, and changed nothing, was decided right only if its row is still the same: else a loss
- * or a result that a stale memory calls late is dropped for ever. Runs that changed are checked by the write itself. */
+/* A decision on a cached run that changed nothing was right only if the run's row is still the same: else a loss or a result that a
+ * stale memory calls late would be dropped for ever. Runs that changed are checked by the write itself. */
 static enum store_rc confirm(struct runner *r) {
   size_t n = 0, cap = 0;
   int64_t *fi = NULL;

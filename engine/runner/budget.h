@@ -1,7 +1,7 @@
 /* How many bytes a cache holds and may hold, and in which order its entries were used. An entry embeds a struct budget_item
  * and says its size; when the budget is over, its owner takes entries from the old end and drops those that nothing pins,
- * passing over the pinned ones. It also remembers how large its entries are of late, so that its owner knows how many more it
- * can bear at once.
+ * passing over the pinned ones. A budget also remembers how large the entries are of late, so that the owner knows how many more
+ * the cache can bear at once.
  * One owner, one thread. What never happens: an entry that counts with another size when it leaves than when it came. */
 #ifndef RUNNER_BUDGET_H
 #define RUNNER_BUDGET_H
@@ -16,7 +16,7 @@ static inline void budget_init(struct budget *b, size_t most) {
   b->ends = (struct budget_item){&b->ends, &b->ends, 0};
   b->bytes = 0;
   b->most = most;
-  b->size = LIMIT_PARAMS_BYTES / 2; /* not known yet: one with many parameters */
+  b->size = LIMIT_PARAMS_BYTES / 2; /* not known yet: an entry with many parameters */
 }
 static inline void budget_unlink_(struct budget_item *it) {
   it->older->newer = it->newer;
@@ -34,12 +34,12 @@ static inline void budget_add(struct budget *b, struct budget_item *it, size_t b
   b->bytes += bytes;
   b->size = b->size / 8 * 7 + bytes / 8 + 1;
 }
-/* So many more are about a quarter of all. */
+/* So many more entries take about a quarter of the budget. */
 static inline size_t budget_room(const struct budget *b, size_t least) {
   size_t n = b->most / 4 / b->size;
   return n > least ? n : least;
 }
-static inline void budget_use(struct budget *b, struct budget_item *it) { /* it was used just now */
+static inline void budget_use(struct budget *b, struct budget_item *it) { /* the entry was used just now */
   budget_unlink_(it);
   budget_newest_(b, it);
 }

@@ -3,7 +3,7 @@
 
 static size_t params_bytes(const struct params *p) { return p ? sizeof *p + strlen(p->text) + 1 : 0; }
 
-/* All of it, though pages of a large flow whose nodes have not begun take no memory yet. */
+/* The whole entry, though pages of a large flow whose nodes have not begun take no memory yet. */
 static size_t bytes_of(const struct cached *e) {
   const struct dag *d = e->run->dag;
   return sizeof *e + sizeof *e->run + (run_alone(e->run) ? 32 : 256) + (d->n + 1u) * sizeof *e->run->node +
@@ -97,9 +97,9 @@ static void slice_forget(struct cache *c, struct cached *e) {
 void cache_drop(struct cache *c, struct cached *e) {
   if (e->in_slices) {
     slice_forget(c, e);
-    events_add(c->events, (struct ev){.kind = EV_MORE, .fi = e->run->fi}); /* loads it again */
+    events_add(c->events, (struct ev){.kind = EV_MORE, .fi = e->run->fi}); /* loads the flow again */
   }
-  if (!run_alone(e->run) && !e->run->row) timers_stop(c->flow_timers, e->run->fi); /* it was never stored; else the timer stays, whoever is cached */
+  if (!run_alone(e->run) && !e->run->row) timers_stop(c->flow_timers, e->run->fi); /* the flow was never stored; else its timer stays, cached or not */
   (void)map64_del(&c->by_key, cached_key(e));
   budget_remove(budget_of(c, e), &e->used);
   free_entry(e);
@@ -130,7 +130,7 @@ void cache_undo(struct cache *c) {
   undo_kind(c, &c->flows);
 }
 
-/* Its row says what is left of it. */
+/* The row of a flow that is parked says how far it has come. */
 static void park(struct cache *c, struct cached *e) {
   slice_forget(c, e);
   *WR_PUSH(c->parked.v, c->parked.n, c->parked.cap) = e->run->fi;
@@ -138,8 +138,8 @@ static void park(struct cache *c, struct cached *e) {
 
 static bool cache_over(const struct cache *c) { return c->flows.bytes + c->alone.bytes > c->flows.most; }
 
-/* The oldest go, those of the batch last, which may be more than all the cache may hold. Two flows stay, however
- * large: the newest, and of those that go on in slices the one whose turn is next. */
+/* The oldest entries go, those of the batch last; a batch may touch more than the cache may hold. Two flows stay, however large: the
+ * newest, and of those that go on in slices the one whose turn is next. */
 static void evict(struct cache *c) {
   for (struct budget_item *it = budget_oldest(&c->alone), *next; it != NULL && cache_over(c) && c->alone.bytes > c->flows.most / 4; it = next) {
     next = budget_newer(&c->alone, it);

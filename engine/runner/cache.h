@@ -1,9 +1,9 @@
 /* What the runner keeps of live rows between two batches: flow instances, and stand-alone tasks (runs of one node). Each
  * counts in a budget of bytes.
  *
- * A cached flow instance is valid while the version of its row equals run.version; a write checks that. The row of a
- * stand-alone task is its own lock: its epoch and state must be as they were. On a store with rivals no stand-alone task
- * stays beyond its batch. A large flow that goes on in slices stands in `slices`; when it leaves the cache its turn is remembered.
+ * A cached flow instance is valid while the version of its row equals run.version; each write checks the version. The row of a
+ * stand-alone task is the task's own lock: epoch and state must be as they were. On a store with rivals no stand-alone task
+ * stays beyond its batch. A large flow that goes on in slices stands in `slices`; when the flow leaves the cache its turn is remembered.
  *
  * The runner thread's. Appends EV_MORE events; sets and stops the timers of flows.
  * What never happens: an entry that was touched by a batch outlives anything but that batch's COMMIT OK; a slice is forgotten. */
@@ -23,13 +23,13 @@ struct cached {
   struct budget_item used;
   struct run *run;
   struct params *params;
-  uint64_t touched, locked;           /* batch numbers: dropped when that one does not commit; locked by store_lock() in it */
+  uint64_t touched, locked;           /* batch numbers: the entry goes when that batch does not commit; store_lock() locked it in that one */
   /* A flow instance: */
   struct flow_def *flow;
   int64_t flow_id, start_us;
-  uint64_t sliced;                    /* batch that took it off `slices`: put back when that one does not commit */
+  uint64_t sliced;                    /* batch that took it off `slices`: it is put back when that batch does not commit */
   bool in_slices;
-  uint8_t shared;                     /* another node may have touched it: so many batches more lock its head first */
+  uint8_t shared;                     /* another node may have touched the flow: so many more batches lock its head first */
   /* A stand-alone task: */
   struct task_def *task;
   struct task_bind bind;
@@ -53,7 +53,7 @@ void cache_done(struct cache *c);
 void cache_check(const struct cache *c);            /* aborts when a fact above does not hold; debug builds and tests */
 
 struct cached *cache_get(const struct cache *c, int64_t key);
-struct cached *cache_use(struct cache *c, int64_t key);              /* the same, and the batch depends on it */
+struct cached *cache_use(struct cache *c, int64_t key);              /* the same, and the batch under way depends on the entry */
 void cache_touch(struct cache *c, struct cached *e);
 /* Takes run and def, and a reference of params (may be NULL). */
 struct cached *cache_add_flow(struct cache *c, struct run *run, struct flow_def *def, struct params *params);
@@ -61,18 +61,19 @@ struct cached *cache_add_alone(struct cache *c, struct run *run, struct task_def
 void cache_drop(struct cache *c, struct cached *e);
 void cache_drop_flows(struct cache *c);             /* this node was fenced */
 void cache_undo(struct cache *c);                   /* the batch did not commit: drops what it touched */
-/* It did: stand-alone tasks that ended, or that a rival may change now, go; then the oldest entries, until the budget holds. */
+/* The batch did commit: stand-alone tasks that ended, or that a rival may change now, go; then the oldest entries, until the budget
+ * holds. */
 void cache_committed(struct cache *c);
 
 /* The flow that was used last, and so on: those of the batch under way stand in front. */
 struct cached *cache_newest(const struct cache *c);
 struct cached *cache_older(const struct cache *c, const struct cached *e);
-/* So many more can be loaded by a batch, however large they seem. */
+/* A batch can load so many more, and `least` however large they seem. */
 static inline size_t cache_room(const struct cache *c, bool alone, size_t least) { return budget_room(alone ? &c->alone : &c->flows, least); }
 
 /* ---- large flows go on in slices ---- */
-void cache_slice_later(struct cache *c, struct cached *e);           /* its turn comes with the batches that follow */
-struct cached *cache_slice_now(struct cache *c);                     /* the one whose turn it is, off the list */
-void cache_unpark(struct cache *c);                 /* one that was parked is loaded, when no other goes on in slices */
+void cache_slice_later(struct cache *c, struct cached *e);           /* the flow goes on with the batches that follow */
+struct cached *cache_slice_now(struct cache *c);                     /* the flow whose turn it is, taken off the list */
+void cache_unpark(struct cache *c);                 /* a flow that was parked is loaded, when no other goes on in slices */
 static inline bool cache_slices_wait(const struct cache *c) { return c->slices.n > 0; }
 #endif

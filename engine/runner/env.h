@@ -1,5 +1,5 @@
 /* What every part of a runner sees: its store and ports, who this node is, what time the turn began, scratch memory of the batch.
- * runner.c writes it (lease_join() the incarnation); the parts read it. The runner thread's, but what is atomic and boot_now().
+ * runner.c and lease.c write it; the other parts read it. It is the runner thread's, except the atomic members and env_now().
  * What never happens: a part that reads a clock of its own, or calls a port that is not given. */
 #ifndef RUNNER_ENV_H
 #define RUNNER_ENV_H
@@ -22,7 +22,7 @@ struct env {
   struct defs *defs;
   struct runner_ports ports;
   bool single;                        /* no other node works on this store */
-  bool own_only;                      /* touches only what was started here */
+  bool own_only;                      /* this node touches only what was started here */
   bool draining;                      /* as of this turn */
   int64_t me;                         /* incarnation */
   int64_t own_fi;                     /* own_only: the flow that was started here last; 0 = none so far */

@@ -1,6 +1,6 @@
-/* What happens to flows and tasks, and the one list of it: every part of the runner appends, the batch takes from its front
- * (batch.c). The lowest room of the runner: it knows nobody. The runner thread's.
- * What never happens: an event leaves the list before its batch has committed, or it was answered. */
+/* An event is something that happens to a flow or a task. One list holds all events that wait: every part of the runner appends,
+ * and the batch takes from the front (batch.c). This is the lowest room of the runner: it knows no other part. The runner thread's.
+ * What never happens: an event leaves the list before its batch has committed, or before its request was answered. */
 #ifndef RUNNER_EVENT_H
 #define RUNNER_EVENT_H
 #include <stdbool.h>
@@ -25,23 +25,23 @@ enum hint_from {
 /* What becomes of an event once its batch has committed. */
 enum ev_then {
   THEN_OVER,
-  THEN_LATER,         /* its flow is held elsewhere: it comes again after a pause */
-  THEN_AGAIN,         /* it only has to be read anew: it comes with the next batch */
-  THEN_KEPT           /* its flow is set aside: quarantine.c keeps it */
+  THEN_LATER,         /* its flow is held elsewhere: the event comes again after a pause */
+  THEN_AGAIN,         /* its flow only has to be read: the event comes again with the next batch */
+  THEN_KEPT           /* its flow is set aside: quarantine.c keeps the event */
 };
 
-/* How often it had to wait, and how it comes again: later.c. */
+/* How often an event had to wait, and how it comes again: later.c. */
 struct ev_wait {
   int64_t at_us;      /* boot time */
   uint8_t times;
-  bool alone;         /* in a batch of its own: it failed with others too often */
+  bool alone;         /* in a batch of its own: the event failed with others too often */
 };
 
 struct ev {
   enum ev_kind kind;
   uint8_t from, slot, refill;         /* EV_HINT: enum hint_from */
   uint8_t then;                       /* enum ev_then */
-  bool handback;                      /* EV_LOST: it never started, which is no loss */
+  bool handback;                      /* EV_LOST: the attempt never started, which is no loss */
   bool slotless;                      /* EV_RESULT: its slot was given back while its flow was set aside */
   int64_t fi, ti, owner;              /* fi 0: a stand-alone task */
   uint32_t epoch;
@@ -51,7 +51,7 @@ struct ev {
   struct ev_wait wait;
 };
 
-/* In which cached run it takes place: its flow, or its stand-alone task. */
+/* The key of the cached run in which an event takes place: its flow, or its stand-alone task. */
 static inline int64_t run_key(int64_t fi, int64_t ti) { return fi != 0 ? fi : -ti; }
 static inline int64_t ev_key(const struct ev *e) { return run_key(e->fi, e->ti); }
 

@@ -19,7 +19,7 @@ static void late(struct runner *r, const struct ev *e) {
   log_info("runner.late", L_INT("fi", e->fi), L_INT("ti", e->ti), L_INT("epoch", e->epoch), L_INT("kind", e->kind));
 }
 
-/* The run in which e takes place; *c NULL: it is gone, or its flow is set aside. */
+/* The run in which e takes place. *c NULL: the run is gone, or its flow is set aside. */
 static enum store_rc run_of(struct runner *r, const struct ev *e, struct cached **c) {
   if (e->fi == 0) return load_alone(&r->loader, e->ti, c);
   *c = cache_use(&r->cache, e->fi);
@@ -69,10 +69,11 @@ static void hint_back(struct runner *r, const struct ev *e, uint8_t slot) {
   if (!env_push(&r->env, slot, &h, 1)) reconciler_refused(&r->reconciler, slot);
 }
 
-/* A hint that fills the queues of other classes: most likely it is in its own queue; if not, it is found when that is empty. */
+/* A hint that was sent to fill queues of other classes than its own: most likely it is in its own queue. If it is not, it is found when
+ * that queue is empty. */
 static bool fills_others(const struct ev *e, uint8_t slot) { return e->from == HINT_REFILL && e->refill && !(e->refill & slot_bit(slot)); }
 
-/* It is not claimed here, for this reason: where does it go? */
+/* The task is not claimed here, for this reason: where does its hint go? */
 static void hint_left(struct runner *r, const struct ev *e, uint8_t slot, enum admit why) {
   if (why == ADMIT_ELSEWHERE) lost_hints_elsewhere(&r->lost, e, slot);
   else if (!fills_others(e, slot) && e->from != HINT_ROWS) hint_back(r, e, slot);
@@ -108,7 +109,7 @@ static enum store_rc dispatch(struct runner *r, struct ev *e) {
   struct run_event ev = {.ev = {.owner = e->owner, .epoch = e->epoch}};
   switch (e->kind) {
   case EV_RESULT: return do_result(r, e);
-  case EV_REQ: return e->q ? handle_request(r, e) : STORE_OK; /* answered while its commit was not known */
+  case EV_REQ: return e->q ? handle_request(r, e) : STORE_OK; /* NULL: it was answered while its commit was in doubt */
   case EV_HINT: return do_hint(r, e);
   case EV_FLOW_TIMEOUT: return do_flow_timeout(r, e);
   case EV_TIMEOUT: ev.ev.kind = TASK_EV_TIMEOUT; return task_event(r, e, &ev);
@@ -123,11 +124,11 @@ static enum store_rc dispatch(struct runner *r, struct ev *e) {
 }
 
 enum store_rc handle_event(struct runner *r, struct ev *e) {
-  if (e->q == NULL && quarantine_waits(&r->quarantine, e->fi)) { /* all else is found in the rows again */
+  if (e->q == NULL && quarantine_waits(&r->quarantine, e->fi)) { /* every other event is found in the rows again */
     if (e->kind == EV_RESULT || e->kind == EV_TIMEOUT) e->then = THEN_KEPT;
     return STORE_OK;
   }
   if (!loader_held(&r->loader, e->fi)) return dispatch(r, e);
-  e->then = THEN_LATER; /* by another node: its turn comes again */
+  e->then = THEN_LATER; /* by another node: the event comes again */
   return STORE_OK;
 }

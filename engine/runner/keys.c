@@ -9,7 +9,7 @@ static int by_name(const void *a, const void *b) { return strcmp(*(const char *c
 
 static const char *key_of(const struct ev *e) { return e->q ? e->q->key : NULL; }
 
-/* The keys of e[0..n), ascending, each once. */
+/* The keys of the requests in e[0..n), ascending, each once. */
 static size_t key_names(struct keys *k, const struct ev *e, size_t n, const char ***out) {
   size_t m = 0, kept = 0;
   for (size_t i = 0; i < n; i++) m += key_of(&e[i]) != NULL;

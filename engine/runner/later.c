@@ -70,7 +70,7 @@ static bool task_held(const struct batch *b, int64_t ti) {
   return lo < b->n_task && b->task[lo].row.ti == ti && b->task[lo].held;
 }
 
-/* What a key stands for was made before: it is told, whoever holds it. */
+/* A request that is replayed made its rows before: it is answered, whoever holds them. */
 static bool rows_held(const struct batch *b, const struct ev *e) {
   if (e->q && e->q->replayed) return false;
   for (uint32_t i = 0; e->q && e->q->kind == REQ_START && i < e->q->n_start; i++)
@@ -95,7 +95,7 @@ static bool alone_comes(const struct events *to) {
   return false;
 }
 
-/* Of those that come alone the one that has waited longest, when none is on its way: SIZE_MAX = none. */
+/* Of the events that come alone the one that has waited longest, unless such an event is on its way already. SIZE_MAX = none. */
 static size_t first_alone(const struct later *l, const struct events *to) {
   size_t first = SIZE_MAX;
   for (size_t i = 0; i < l->wait.n; i++) {
@@ -126,7 +126,7 @@ int64_t later_next(const struct later *l) {
   return at;
 }
 
-/* ---- for those who read rows to find what is to be done ---- */
+/* ---- for parts that read rows to find what is to be done ---- */
 
 static int by_what(const void *a, const void *b) {
   const struct later_seen *x = a, *y = b;

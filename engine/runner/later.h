@@ -1,8 +1,8 @@
 /* Events whose turn comes later: what they need is held elsewhere, or they come alone.
  *
- * An event that waits for a lock comes again with the others, after pauses that grow to a second: to look costs no wait, because the
- * store leaves out what is held. An event that failed together with others, while the store took other writes, comes alone: one a
- * turn, behind all that has come meanwhile, so that nobody waits behind more than one of them.
+ * An event that waits for a lock comes again with the others, after pauses that grow to a second. A try costs no wait, because the
+ * store leaves out what is held. An event that failed together with others, while the store took other writes, comes alone: one such
+ * event a turn, behind all that has come meanwhile, so that no event waits behind more than one of them.
  *
  * The runner thread's. What never happens: a stranger's lock delays what does not need its row; an event found in the rows is added
  * while the same one waits here. */
@@ -19,7 +19,7 @@ struct later_seen { int64_t fi, ti; enum ev_kind kind; };
 struct later {
   struct env *env;
   struct events wait;
-  struct later_seen *seen; size_t n_seen;       /* those that rows tell, sorted; of one look at rows, in env->mem */
+  struct later_seen *seen; size_t n_seen;       /* what waits and rows tell too, sorted; of one look at rows, in env->mem */
 };
 
 void later_init(struct later *l, struct env *env);
@@ -28,16 +28,16 @@ int64_t later_next(const struct later *l);      /* boot time; INT64_MAX = nothin
 
 /* The caller takes e out of its list. */
 void later_put(struct later *l, struct ev *e);
-/* from->v[0] comes again in a batch of its own, longer after each time; briefly: a second later at most. */
+/* from->v[0] comes again in a batch of its own, each time after a longer pause; briefly: after a second at most. */
 void later_put_alone(struct later *l, struct events *from);
 void later_put_briefly(struct later *l, struct events *from);
-/* Of from->v[0 .. n): those whose rows in b are held elsewhere. */
+/* Takes from from->v[0 .. n) the events whose rows in b are held elsewhere. */
 void later_put_held(struct later *l, struct events *from, size_t n, const struct batch *b);
 void later_put_apart(struct later *l, struct events *from, size_t n);  /* from->v[0 .. n) come one by one */
 void later_take(struct later *l, struct events *to);                   /* those whose time has come */
 
-/* For whoever reads rows to find what is to be done: later_look() first, once a page; then later_has() says of each event found
- * whether the same waits already. */
+/* For a part that reads rows to find what is to be done: it calls later_look() once a page, and later_has() then says of each event
+ * found whether the same event waits already. */
 void later_look(struct later *l);
 bool later_has(const struct later *l, const struct ev *e);
 #endif

@@ -1,11 +1,11 @@
-/* This node's membership: joining, renewing, and what an outage means for the others (rules 10, 12-16). Every commit of a batch
- * renews as well.
+/* This node's membership: joining, renewing, and what an outage means for other nodes (rules 10, 12-16). Every commit of a batch
+ * renews the lease as well.
  *
  * contact: since when there was no gap of half a lease between two renewals. Only a node in unbroken contact for a whole lease may
  * bury others: after an outage everybody gets the time to renew (rule 15).
  *
- * The runner thread's. What never happens: the deadline of this node's children moves before a COMMIT OK, or counts from later than
- * the moment before that commit was sent. */
+ * The runner thread's. What never happens: the deadline of this node's children moves before a COMMIT OK, or counts from a moment
+ * after that commit was sent; this node buries another one before it has been in contact for a whole lease. */
 #ifndef RUNNER_LEASE_H
 #define RUNNER_LEASE_H
 #include "env.h"
@@ -19,15 +19,15 @@ struct lease {
   int64_t seen_us, contact_us;        /* boot times: of the newest renewal, and since when there was no gap between them */
   int64_t renew_at;                   /* boot time; INT64_MAX = never: a single process */
   int64_t clock_at;                   /* boot time: a renewal is due, whatever batches have renewed, to read the shared clock */
-  struct clock_watch steps;           /* of this node's wall clock, which decides nothing */
+  struct clock_watch steps;           /* steps of this node's wall clock, which decides nothing */
 };
 
 void lease_init(struct lease *l, struct env *env, struct watch *watch);
 enum wr_rc lease_join(struct lease *l, const struct node_info *info, struct wr_err *err) WR_MUST;  /* as a new incarnation */
 void lease_clocks(struct lease *l, int64_t wall_us, int64_t boot_us);  /* a turn begins: sets the env's times, logs a step */
-static inline void lease_sent(struct lease *l) { l->sent_us = l->env->boot_us; }   /* what may renew is sent now */
-void lease_ok(struct lease *l);                                   /* and was committed */
-enum store_rc lease_turn(struct lease *l) WR_MUST;                /* renews when that is due */
+static inline void lease_sent(struct lease *l) { l->sent_us = l->env->boot_us; }   /* a batch or a renewal is sent now */
+void lease_ok(struct lease *l);                                   /* it was committed */
+enum store_rc lease_turn(struct lease *l) WR_MUST;                /* renews when a renewal is due */
 bool lease_may_bury(const struct lease *l);
 static inline int64_t lease_next(const struct lease *l) { return l->renew_at; }
 #endif

@@ -1,12 +1,12 @@
 /* The requests that a runner has taken and not answered yet, in the order in which they came: where each of them stands,
- * and whether the client who sent it still waits.
+ * and whether the client that sent it still waits.
  *
- * A request and all that it points to belongs to the runner from ledger_post() until its done() was called. A client who
- * has waited long enough takes it back: what was not sent to the store by then never is, so the client knows that nothing
- * was stored; what was sent may be stored. This holds also while the runner's thread is inside a call of the store that
- * does not come back, for whoever waits does the asking.
+ * A request and all that it points to belongs to the runner from ledger_post() until its done() was called. A client that has
+ * waited long enough takes its request back. A request that was not sent to the store by then never is, so its client knows that
+ * nothing was stored; a request that was sent may be stored. This holds also while the runner's thread is inside a call of the store
+ * that does not come back, because the client's thread asks.
  *
- * No lock of its own: the mailbox's guards it. What never happens: I/O, an allocation, or a request in two places. */
+ * The ledger has no lock of its own: the mailbox's guards it. What never happens: I/O, an allocation, or a request in two places. */
 #ifndef RUNNER_LEDGER_H
 #define RUNNER_LEDGER_H
 #include "runner.h"
@@ -32,8 +32,8 @@ struct req *ledger_take(struct ledger *l);
 enum req_back ledger_back(struct ledger *l, struct req *q);
 /* false: its client has taken it back, so it must not be sent. */
 bool ledger_send(struct ledger *l, struct req *q);
-void ledger_hold(struct req *q);                                       /* what it was sent with was rolled back */
-void ledger_done(struct ledger *l, struct req *q);                     /* it leaves; then comes its done() */
+void ledger_hold(struct req *q);                                       /* the batch it was sent with was rolled back */
+void ledger_done(struct ledger *l, struct req *q);                     /* it leaves the ledger; the caller then calls its done() */
 /* When the oldest was posted; INT64_MAX = there is none. */
 int64_t ledger_oldest(const struct ledger *l);
 #endif

@@ -51,7 +51,7 @@ static struct cached *from_row(struct loader *l, const struct flow_row *row, str
   return c;
 }
 
-/* A row that cannot be: the file is damaged, or somebody wrote into it. */
+/* Such a row cannot be: the file is damaged, or somebody wrote into it. */
 static enum store_rc damaged(const struct run *run, const char *what, int64_t id) {
   log_error("runner.damaged_row", L_INT("fi", run->fi), L_STR("row", what), L_INT("id", id));
   return STORE_BAD;
@@ -162,7 +162,7 @@ static enum store_rc want_tasks(struct loader *l, const struct wants *w, struct 
   return rc;
 }
 
-/* Puts what was read where it belongs, oldest run first: rows come in no order, and ids of two runs stand in none. */
+/* Puts the rows that were read where they belong, oldest run first: rows come in no order, and the ids of two runs have none. */
 static enum store_rc put_wants(const struct wants *w, const struct task_row *t, size_t n_task) {
   size_t bases = 0;
   for (const struct want *v = w->v; v < w->v + w->n; v++) {
@@ -180,7 +180,7 @@ static enum store_rc put_wants(const struct wants *w, const struct task_row *t, 
   return STORE_OK;
 }
 
-/* Reads the rows of all these nodes, of all runs of their flows: the newest that has one counts. */
+/* Reads the rows of all these nodes, in all runs of their flows: the newest run that has a row counts. */
 static enum store_rc load_wants(struct loader *l, struct wants *w) {
   struct task_row *t;
   size_t n_task;
@@ -204,7 +204,8 @@ enum store_rc load_every_node(struct loader *l, struct cached *c) { return load_
 
 /* ---- the heads of a batch ---- */
 
-/* Is its head to be locked first? One that another node may have touched lately, too: then it never makes the batch stale. */
+/* Is the head of the event's flow to be locked first? Also that of a cached flow that another node may have touched lately, so that it
+ * never makes the batch stale. */
 static bool head_wanted(const struct loader *l, const struct ev *e) {
   const struct cached *c = e->fi != 0 ? cache_get(l->cache, e->fi) : NULL;
   if (c) return c->shared > 0;
@@ -223,7 +224,7 @@ static size_t wanted_heads(struct loader *l, const struct events *e, size_t n, i
   return k;
 }
 
-/* What is cached is right when its version is; else it is made anew. */
+/* A cached flow is right when its version is; else it is dropped and loaded again. */
 static bool still_right(struct loader *l, const struct flow_row *row) {
   struct cached *c = cache_get(l->cache, row->fi);
   if (c == NULL) return false;
@@ -270,7 +271,7 @@ bool loader_held(const struct loader *l, int64_t fi) {
   return l->n_held > 0 && bsearch(&fi, l->held, l->n_held, sizeof fi, wr_by_id) != NULL;
 }
 
-/* Nodes that the event is about, and those that may follow. What else a step needs it asks for. */
+/* The node that the event is about, and nodes that may follow. A step asks for whatever else it needs. */
 static void want_event(const struct loader *l, struct wants *w, const struct ev *e) {
   struct cached *c = e->fi != 0 ? cache_get(l->cache, e->fi) : NULL;
   uint32_t task = c && e->ti != 0 && !loads_whole(l, c->run) ? run_task_of(c->run, e->ti) : UINT32_MAX;
@@ -296,7 +297,7 @@ bool loader_reads_alone(const struct loader *l, const struct ev *e) {
   return e->fi == 0 && e->ti != 0 && e->kind != EV_REQ && !cache_get(l->cache, ev_key(e));
 }
 
-/* Their rows, all at once; load_alone() finds them there. */
+/* The rows of all stand-alone tasks of the batch, read at once; load_alone() finds them there. */
 static enum store_rc load_alone_rows(struct loader *l, const struct events *e, size_t n) {
   int64_t *ti = arena_alloc(&l->env->mem, (n + 1) * sizeof *ti);
   size_t m = 0;
@@ -309,7 +310,7 @@ static enum store_rc load_alone_rows(struct loader *l, const struct events *e, s
   return rc;
 }
 
-/* The list may move meanwhile: a flow that leaves the cache may add an event. */
+/* The list of events may move meanwhile: a flow that leaves the cache may add an event. */
 enum store_rc load_batch(struct loader *l, const struct events *e, size_t n) {
   enum store_rc rc = load_heads(l, e, n);
   if (rc == STORE_OK) rc = load_ahead(l, e, n);

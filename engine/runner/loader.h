@@ -1,10 +1,10 @@
 /* Reads what a batch needs into the cache: heads of flows under their lock, then only the rows that its events touch.
  *
  * On a store with rivals a miss reads the head only; nodes come when a step needs them (rule 2). On a single-process store a
- * miss reads the whole run at once, unless that is large. Rows of a batch of n events over n flows cost a handful of reads.
+ * miss reads the whole run at once, unless the run is large. Rows of a batch of n events over n flows cost a handful of reads.
  *
  * The runner thread's, inside a transaction. What never happens: a text of the store is kept beyond its transaction; a flow whose
- * rows cannot be understood stops the batch (it is set aside). */
+ * rows cannot be understood stops the batch (the flow is set aside). */
 #ifndef RUNNER_LOADER_H
 #define RUNNER_LOADER_H
 #include "cache.h"
@@ -31,6 +31,6 @@ enum store_rc load_every_node(struct loader *l, struct cached *c) WR_MUST;
 /* *out NULL: there is no such stand-alone task, or it cannot be understood. */
 enum store_rc load_alone(struct loader *l, int64_t ti, struct cached **out) WR_MUST;
 bool loader_held(const struct loader *l, int64_t fi);               /* another node holds that flow in this batch */
-/* What a definition that could not be read means to the batch: BAD = it is not there, or not whole. */
+/* What it means to the batch that a definition could not be read: BAD = the definition is not there, or not whole. */
 enum store_rc defs_store_rc(enum wr_rc rc);
 #endif

@@ -45,7 +45,7 @@ void lost_hints_check(const struct lost_hints *l) {
   wr_assert(l->look != LOOK_PUSH || l->push.classes != 0);
 }
 
-/* Fenced, or ended: whatever was under way is forgotten, what was reported is not. */
+/* This node was fenced, or the look has ended: what was under way is forgotten, what was reported is not. */
 void lost_hints_stop(struct lost_hints *l) {
   if (l->look == LOOK_PUSH) store_asker(l->env->store, false);
   l->look = LOOK_NONE;
@@ -64,9 +64,9 @@ int64_t lost_hints_next(const struct lost_hints *l) {
 
 /* ---- hints of others ---- */
 
-/* It must not go round in a circle of nodes that cannot run it, nor be lost: a few are kept for a while and sent back. What
- * this node found in the rows is left there, and so is what it has no room for: a node that can run it and has a slot free
- * asks the rows. A queue of this process alone has nobody else. */
+/* Such a hint must not go round in a circle of nodes that cannot run its task, and must not be lost: a few hints are kept for a while
+ * and sent back. A task that this node found in the rows is left there, and so is one for which there is no room here: a node that can
+ * run it and has a slot free asks the rows. The queue in memory is of this process alone, so no other node could pop the hint. */
 void lost_hints_elsewhere(struct lost_hints *l, const struct ev *e, uint8_t slot) {
   bool queued = e->from == HINT_POPPED || e->from == HINT_RESENT;
   size_t n = l->others.n;
@@ -98,8 +98,8 @@ static uint8_t still_empty(const struct lost_hints *l) {
   return is;
 }
 
-/* Nothing was written since a look that saw nothing QUEUED; or nothing since hints were sent, and sent again: whoever has them
- * cannot run their tasks, or has no slot. */
+/* Nothing was written since a look that saw nothing QUEUED; or nothing since hints were sent, and sent again: the nodes that have
+ * these hints cannot run their tasks, or have no slot. */
 static bool is_known(struct lost_hints *l, int64_t pulse) {
   bool same = pulse == l->known.pulse;
   if (same && (l->known.calm || l->env->boot_us < l->known.stale_until)) return true;
@@ -109,7 +109,7 @@ static bool is_known(struct lost_hints *l, int64_t pulse) {
   return false;
 }
 
-/* Another node looks: its hints will come. If not, what is here is not to wait. */
+/* Another node looks, and its hints will come. If they do not, the slots of this node must not wait for them. */
 static void look_denied(struct lost_hints *l) {
   l->push.at = l->env->boot_us + OTHER_US + (int64_t)env_rnd(l->env, OTHER_US);
   if (l->known.denied_us == 0) l->known.denied_us = l->env->boot_us;
@@ -130,7 +130,7 @@ static enum store_rc begin_push(struct lost_hints *l) {
     l->empty &= (uint8_t)~l->push.classes;
     l->push.at = l->env->boot_us + PAUSE_MIN_US;
   } else if (!store_asker(l->env->store, true)) {
-    l->known.calm = l->push.waits = false; /* of that pulse this node knows nothing */
+    l->known.calm = l->push.waits = false; /* this node has made no look at that pulse */
     l->known.stale_until = 0;
     look_denied(l);
   } else {
@@ -187,7 +187,7 @@ static size_t rows_wanted(const struct lost_hints *l) {
   return n;
 }
 
-/* Its hint, unless that waits already. */
+/* The hint of a row, unless the same hint waits already. */
 static void add_hint(struct lost_hints *l, struct ev e) {
   if (!later_has(l->later, &e)) events_add(l->events, e);
 }

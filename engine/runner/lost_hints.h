@@ -1,22 +1,23 @@
-/* Asking the rows for what the queue has lost. What pollers and pushers report comes by the mailbox.
+/* A look at the rows for hints that the queue has lost. What pollers and pushers report comes by the mailbox.
  *
- *   a list is empty   a poller with a free slot popped nothing, a slot became free and nothing is known to wait, or hints could
- *                     not be sent: the list may have been lost (FLUSHALL, a restart), or one hint of it (with a node that popped
- *                     it and died, or froze). Every row that is QUEUED for YOUNG_US or more gets its hint again (LOOK_PUSH). One
- *                     node at a time does it, the store says which; less often when a look takes long. One that does not come to
- *                     an end holds up nobody: then this node takes what it has free slots for from the rows.
- *   the queue is away this node takes what it has free slots for from the rows (LOOK_CLAIM), beginning anywhere, so that nodes do
- *                     not meet at the same ones.
+ *   a list is empty   A poller with a free slot popped nothing, a slot became free and nothing is known to wait, or hints could
+ *                     not be sent. The list may have been lost (FLUSHALL, a restart), or one hint of it (with a node that popped
+ *                     the hint and died, or froze). Every row that is QUEUED for YOUNG_US or more gets its hint again (LOOK_PUSH).
+ *                     One node at a time looks, and the store says which. Looks come less often when a look takes long. A node
+ *                     whose look does not come to an end holds up no other: after a while each other node takes from the rows
+ *                     what it has free slots for.
+ *   the queue is away This node takes from the rows what it has free slots for (LOOK_CLAIM). It begins at a row taken by chance,
+ *                     so that nodes do not meet at the same rows.
  *
  *            reported, and its time has come        the last page
  *     NONE ----------------------------------> PUSH --------------> NONE
  *          \---- away, and a slot is free ---> CLAIM --- the last page, or no slot is free any more ---> NONE
  *
- * Both read pages of live rows without locks and only append events, each of which is decided again under the lock; a page a
- * turn. While nodes idle the queue tells one of them at a time that its list is empty (queue_turn()); that costs one small
- * statement, the pulse of the store: when it is that of a look that saw nothing QUEUED, nothing can have been lost since.
+ * Both read pages of live rows without locks, a page a turn, and only append events. Each event is decided again under the lock.
+ * While nodes idle, the queue tells one of them at a time that its list is empty (queue_turn()). That costs one small statement, the
+ * pulse of the store. When the pulse is the same as at a look that saw nothing QUEUED, nothing can have been lost since.
  *
- * The hints of tasks that this node cannot run are kept here for a while, and sent back for a node that can.
+ * Hints of tasks that this node cannot run are kept here for a while, and then sent back for a node that can.
  * The runner thread's. What never happens: a look while nothing was reported, or while nothing was written since one that found
  * nothing. */
 #ifndef RUNNER_LOST_HINTS_H
@@ -32,7 +33,7 @@ struct lost_hints {
   struct events *events;
   struct later *later;
   const struct admission *admission;
-  uint8_t empty, away;                /* reported: lists that may have been lost; the queue cannot be reached. Bits */
+  uint8_t empty, away;                /* reported: lists that may have been lost; classes whose queue cannot be reached. Bits */
   uint8_t full;                       /* classes that had no slot free */
 
   enum look_kind { LOOK_NONE, LOOK_PUSH, LOOK_CLAIM } look;     /* under way */
@@ -41,18 +42,18 @@ struct lost_hints {
   struct {                            /* looks that send hints */
     int64_t at, pause_us;             /* boot time: none before; between two of them */
     uint8_t classes;
-    bool young, waits;                /* it has seen rows QUEUED just now; rows that were QUEUED for longer */
-    int64_t next; uint32_t sent;      /* where the next one begins, for this one has sent as many as one may; so many so far */
+    bool young, waits;                /* the look has seen rows QUEUED just now; rows QUEUED for longer */
+    int64_t next; uint32_t sent;      /* where the next look begins, when this one has sent as many as a look may; so many so far */
   } push;
   struct {                            /* looks that claim */
     int64_t at, pause_us;
-    uint8_t alone;                    /* classes for which this node takes from the rows because another one's look does not end */
+    uint8_t alone;                    /* classes for which this node takes from the rows because another node's look does not end */
     bool wrapped, found;              /* gone past the last row; something to claim */
   } claim;
   struct {                            /* what the newest looks that send hints have shown */
     int64_t pulse;                    /* of the store, before that look */
-    bool calm;                        /* it saw none QUEUED at all */
-    int64_t stale_us, stale_until;    /* with that pulse it is not worth another one before */
+    bool calm;                        /* that look saw no row QUEUED at all */
+    int64_t stale_us, stale_until;    /* with that pulse another look is not worth it before */
     int64_t denied_us;                /* since when another node looks; 0 = none does */
   } known;
   struct { struct { struct hint h; uint8_t slot; int64_t at; } v[OTHERS_MAX]; size_t n; } others;  /* hints for other nodes */

@@ -4,7 +4,7 @@
 #include "cond.h"
 
 #define SLEEP_PIECE_US 60000000
-#define END_LOOK_US 10000             /* so often it is looked whether all is stored, at the end */
+#define END_LOOK_US 10000             /* at the end the thread looks so often whether all is stored */
 
 void mailbox_init(struct mailbox *m, size_t most_requests) {
   *m = (struct mailbox){0};
@@ -118,7 +118,7 @@ static void take_results(struct attempt *list, struct events *to) {
   }
 }
 
-/* All under one lock: a request in it may be taken back at any time. */
+/* All under one lock, because a request in the mailbox may be taken back at any time. */
 void mailbox_take(struct mailbox *m, struct events *to, struct mail *out) {
   pthread_mutex_lock(&m->mu);
   struct attempt *results = m->results;
@@ -136,8 +136,8 @@ void mailbox_take(struct mailbox *m, struct events *to, struct mail *out) {
   free(box.v);
 }
 
-/* The clock of the wait stands still while the machine sleeps, that of the timers does not: a wait for one of them is cut
- * in pieces, so that it rings within a minute after a suspend. */
+/* The clock of the wait stands still while the machine sleeps; the clock of the timers does not. A wait for a timer is cut in pieces,
+ * so that the timer rings within a minute after a suspend. */
 void mailbox_sleep(struct mailbox *m, int64_t until_boot_us) {
   pthread_mutex_lock(&m->mu);
   if (until_boot_us == INT64_MAX) {

@@ -2,8 +2,8 @@
  * it. Requests are bounded (the ledger); results, timeouts and hints have room that was reserved when their attempt
  * was claimed or their hint was popped, so they are never refused.
  *
- * One mutex guards all of it, the ledger too; `wake` is signalled when it was empty. Any thread posts; the runner's thread
- * takes and sleeps.
+ * One mutex guards all of it, the ledger too; `wake` is signalled by the first post since the runner's thread took. Any thread
+ * posts; the runner's thread takes and sleeps.
  * What never happens: the mutex is held over I/O, or two threads take. */
 #ifndef RUNNER_MAILBOX_H
 #define RUNNER_MAILBOX_H
@@ -38,7 +38,7 @@ void mailbox_nudge(struct mailbox *m);
 void mailbox_queue(struct mailbox *m, struct queue_news news);
 void mailbox_drain(struct mailbox *m);
 void mailbox_stop(struct mailbox *m, int64_t at_mono_us);
-/* May it wait? WR_OK, WR_DRAINING, `store`: what the store's state says, or WR_BUSY: the mailbox is full. */
+/* May the request wait? WR_OK, WR_DRAINING, `store` (what the store's state says), or WR_BUSY: the mailbox is full. */
 enum wr_rc mailbox_request(struct mailbox *m, struct req *q, int64_t boot_us, enum wr_rc store);
 enum req_back mailbox_take_back(struct mailbox *m, struct req *q);
 bool mailbox_waits(struct mailbox *m);
@@ -48,6 +48,6 @@ struct mail { bool nudged, draining; struct queue_news queue; };
 /* Appends what came: results first (they free slots), then hints and timeouts, then requests. */
 void mailbox_take(struct mailbox *m, struct events *to, struct mail *out);
 void mailbox_sleep(struct mailbox *m, int64_t until_boot_us);     /* or until something is posted; INT64_MAX = only then */
-/* Stopping: all was stored that was posted (`all` says so of the rest), it cannot be, or there is no more time. */
+/* Stopping: all that was posted is stored (`all` says so of what was taken), or cannot be stored, or there is no more time. */
 bool mailbox_may_end(struct mailbox *m, bool all, bool store_well);
 #endif

@@ -1,5 +1,5 @@
-/* What other threads may call: each posts into the mailbox, or asks a part that has a lock of its own (runner.h).
- * What never happens: a call here waits for the store, but for runner_look() and runner_health(), which wait for a report. */
+/* What other threads may call: each call posts into the mailbox, or asks a part that has a lock of its own (runner.h).
+ * What never happens: a call here waits for the store; runner_look() and runner_health() alone wait, for a report of it. */
 #include "runner_int.h"
 
 int64_t runner_incarnation(const struct runner *r) { return r->env.me; }

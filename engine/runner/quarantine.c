@@ -1,13 +1,13 @@
 /* Flows that are set aside: quarantine.h. */
 #include "quarantine.h"
 
-#define ASIDE_MIN_US 15000000   /* longer than HINT_AGE_US: its QUEUED rows get their hints when it is over */
+#define ASIDE_MIN_US 15000000   /* longer than HINT_AGE_US, so that QUEUED rows of the flow get their hints when the wait is over */
 #define ASIDE_MAX_US 600000000
 #define RESULT_REFUSALS 5        /* the fifth comes after four minutes */
-#define ALONE_REFUSALS LATER_ALONE_MOST   /* of a task without a flow, which waits alone: after half a minute */
+#define ALONE_REFUSALS LATER_ALONE_MOST   /* of the result of a task without a flow, which waits alone: after half a minute */
 
 struct aside {
-  bool trial;                   /* its events count */
+  bool trial;                   /* events of the flow count */
   int64_t wait_us, until;       /* boot time: then comes the trial, or the end of it */
   uint32_t times;
   struct events kept;
@@ -103,7 +103,7 @@ void quarantine_keep(struct quarantine *q, const struct ev *e) {
   struct aside *a = aside_of(q, e->fi);
   struct ev kept = *e;
   kept.then = THEN_OVER;
-  if (a == NULL) { /* a request of its batch has ended the matter */
+  if (a == NULL) { /* a request in the same batch came through, so the flow is aside no more */
     events_add(q->events, kept);
     return;
   }
@@ -116,7 +116,7 @@ void quarantine_keep(struct quarantine *q, const struct ev *e) {
 
 /* ---- trials ---- */
 
-/* It is tried again: what was kept counts first, what was dropped is looked for in the rows. */
+/* The flow is tried again: events that were kept count first, and what was dropped is looked for in the rows. */
 static void on_trial(struct quarantine *q, int64_t fi, struct aside *a) {
   a->trial = true;
   a->until = q->env->boot_us + a->wait_us;
@@ -134,7 +134,7 @@ static void aside_over(struct quarantine *q, int64_t fi) {
   aside_free(a);
 }
 
-/* The one whose time comes first. */
+/* The flow whose time comes first. */
 static const struct map64_slot *first_aside(const struct quarantine *q) {
   const struct map64_slot *s, *least = NULL;
   for (size_t i = 0; q->flows.n > 0 && (s = map64_next(&q->flows, &i)) != NULL;)
@@ -147,7 +147,7 @@ int64_t quarantine_next(const struct quarantine *q) {
   return s ? ((const struct aside *)s->val)->until : INT64_MAX;
 }
 
-/* What is on trial may not have been tried yet. */
+/* Something waits, so a flow on trial may not have been tried yet. */
 static bool trials_wait(const struct quarantine *q) { return q->events->n + q->later->wait.n > 0 || reconciler_busy(q->reconciler); }
 
 void quarantine_turn(struct quarantine *q) {

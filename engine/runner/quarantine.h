@@ -1,14 +1,14 @@
-/* Flows that are set aside: the store refuses what an event of them writes, for good as far as it can tell. They wait, longer
- * each time, and are tried again: by themselves, by a user's cancel or resume at once, by a restart.
+/* Flows that are set aside: the store refuses what an event of such a flow writes, for good as far as the store can tell. The flow
+ * waits, longer each time, and is tried again: when its time is over, at once by a user's cancel or resume, and by a restart.
  *
  *   (none) -- the store refuses --> WAITS -- its time is over --> TRIAL -- a commit, or nothing was refused --> (none)
  *                                     ^-------- refused again -----/
  *
  * Results and run timeouts of such a flow are kept, without their slot; every other event is found in the rows again. A result
- * that is refused again and again is taken as a failure of its attempt, when that failure can be stored in the same moment:
- * then it is the result itself that cannot be. When the failure is refused as well the fault is not the result's, which stays.
+ * that is refused again and again is taken as a failure of its attempt, when that failure can be stored in the same moment: this
+ * shows that the fault is the result's. When the failure is refused as well, the fault lies elsewhere, and the result is kept.
  *
- * The runner thread's, but quarantine_has() and quarantine_list(). What never happens: a flow that stays aside until somebody
+ * The runner thread's, except quarantine_has() and quarantine_list(). What never happens: a flow that stays aside until somebody
  * repairs it, or holds up another. */
 #ifndef RUNNER_QUARANTINE_H
 #define RUNNER_QUARANTINE_H
@@ -21,7 +21,7 @@ struct quarantine {
   const struct later *later;
   struct admission *admission;
   struct reconciler *reconciler;
-  pthread_mutex_t mu;                 /* guards the map `flows` against those who ask */
+  pthread_mutex_t mu;                 /* guards the map `flows` against threads that ask */
   struct map64 flows;                 /* fi -> struct aside */
 };
 
@@ -30,16 +30,16 @@ void quarantine_init(struct quarantine *q, struct env *env, struct events *event
 void quarantine_done(struct quarantine *q);
 void quarantine_check(const struct quarantine *q);
 
-bool quarantine_waits(const struct quarantine *q, int64_t fi);    /* its events do not count just now */
+bool quarantine_waits(const struct quarantine *q, int64_t fi);    /* events of that flow do not count just now */
 void quarantine_put(struct quarantine *q, int64_t fi);
 void quarantine_keep(struct quarantine *q, const struct ev *e);   /* takes e->a */
-void quarantine_turn(struct quarantine *q);         /* those whose time is over are tried again; trials may be over */
+void quarantine_turn(struct quarantine *q);         /* flows whose time is over are tried again; trials may end */
 int64_t quarantine_next(const struct quarantine *q);              /* boot time; INT64_MAX = none waits */
 void quarantine_committed(struct quarantine *q, int64_t fi);
 
 /* ---- results that are refused ---- */
 bool result_replace(const struct quarantine *q, struct ev *e);    /* refused too often: true when a failure now stands in for it */
-void result_restore(struct ev *e);                  /* that was not stored either */
+void result_restore(struct ev *e);                  /* the failure was not stored either: the result is back */
 void result_forget(struct ev *e);
 
 /* ---- any thread ---- */

@@ -38,13 +38,13 @@ static void pass_again(struct reconciler *c) {
 
 void reconciler_refused(struct reconciler *c, int slot) {
   int64_t at = c->env->boot_us + HINT_AGE_US;
-  if (env_pulls(c->env)) { /* when it has run empty a refill follows; a refill under way may have passed this row */
+  if (env_pulls(c->env)) { /* a refill follows when the queue has run empty; a refill under way may have passed this row */
     c->queue_full[slot] = true;
     c->wanted.refill &= (uint8_t)~slot_bit(slot);
     c->pass.refill &= (uint8_t)~slot_bit(slot);
     return;
   }
-  c->wanted.hints = c->wanted.soon = true; /* a pass under way would forget it */
+  c->wanted.hints = c->wanted.soon = true; /* both, because a pass under way has taken its own wishes already */
   if (at < c->at) c->at = at;
 }
 
@@ -69,7 +69,7 @@ void reconciler_flow(struct reconciler *c, int64_t fi) {
 
 /* ---- a row ---- */
 
-/* Its event, unless the same waits already: then its row is looked at again soon. */
+/* The event of a row, unless the same event waits already: then the row is looked at again soon. */
 static void row_event(struct reconciler *c, struct ev e) {
   if (later_has(c->later, &e)) c->wanted.soon = true;
   else events_add(c->events, e);
@@ -82,9 +82,8 @@ static bool lists_empty(const struct reconciler *c) {
   return n == 0;
 }
 
-/* A hint is sent again when its row is 10, 20, 40 .. s old: a row that only waits for its turn gets few, a lost hint comes soon.
- * While the queue is full its refusals bound them, and whoever finds room is welcome; beside empty lists an old row has
- * lost its hint. */
+/* A hint is sent again when its row is 10, 20, 40 .. s old: a row that only waits for its turn gets few hints, and a lost hint is
+ * replaced soon. While the queue is full its refusals bound the hints. Beside empty lists an old row has lost its hint. */
 static bool hint_turn(const struct reconciler *c, int64_t age) {
   for (int64_t at = HINT_AGE_US; at <= age; at *= 2)
     if (age - at < c->pass.gap_us) return true;
@@ -95,14 +94,14 @@ static bool hint_due(const struct reconciler *c, int64_t age) {
   return c->pass.hints || (age > HINT_AGE_US && lists_empty(c)) ? age > HINT_AGE_US : hint_turn(c, age);
 }
 
-/* Are its timers and hints made again? */
+/* Are the timers and hints of that flow made again? */
 static bool as_after_a_start(const struct reconciler *c, int64_t fi) {
   return c->pass.kind == PASS_RECOVER || (c->pass.flows.n > 0 && fi != 0 && map64_get(&c->pass.flows, fi));
 }
 
 static bool sets_timers(const struct reconciler *c, int64_t fi) { return c->pass.timers || as_after_a_start(c, fi); }
 
-/* The pass came for timers alone: in a single process no hint was lost, and the slices of a large flow are listed or parked. */
+/* The pass is for timers alone: in a single process no hint was lost, and the slices of a large flow are listed or parked. */
 static bool timers_only(const struct reconciler *c, int64_t fi) { return c->pass.timers && c->env->single && !as_after_a_start(c, fi); }
 
 /* An attempt of a dead node of which its spawner said that it never began. */
@@ -112,7 +111,7 @@ static bool never_started(const struct reconciler *c, const struct live_task *t)
   return false;
 }
 
-/* With own_only the rows of others are left as they are: a node that may run them comes by, or not. */
+/* With own_only the rows of other flows are left as they are, for a node that may run them. */
 static bool not_ours(const struct reconciler *c, int64_t fi) { return c->env->own_only && fi != c->env->own_fi; }
 
 static void look_at_attempt(struct reconciler *c, const struct live_task *t) {
@@ -198,12 +197,12 @@ static enum store_rc bury(const struct reconciler *c) {
   return rc;
 }
 
-/* What is wanted becomes the pass. A node that begins to hold the office does not know which hints the former one has sent. */
+/* What is wanted becomes the pass. A node that begins to hold the office does not know which hints the former holder has sent. */
 static void pass_begin(struct reconciler *c) {
   struct pass *p = &c->pass;
   struct wanted *w = &c->wanted;
   bool before = c->office, refilled = p->kind == PASS_REFILL, others = w->flows.n > 0 || w->timers;
-  c->office = c->env->own_only || store_reconciler(c->env->store); /* who cares for his own only must not have that office */
+  c->office = c->env->own_only || store_reconciler(c->env->store); /* a node with own_only must not hold the office */
   bool refill = w->refill != 0 && p->kind != PASS_RECOVER && (!others || !refilled);
   p->kind = refill ? PASS_REFILL : p->kind == PASS_RECOVER ? PASS_RECOVER : PASS_LOOK;
   p->hints = w->hints || (c->office && !before);

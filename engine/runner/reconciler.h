@@ -1,6 +1,6 @@
-/* The safety net: looks at live rows, and appends an event for each that needs one: attempts whose owner is dead, hints that were
- * lost, times that have come, slices that nobody goes on with (rules 14, 19). It reads pages without locks; each event is
- * decided again under the lock.
+/* The reconciler is the safety net: it looks at live rows, and appends an event for each row that needs one. Such rows are attempts
+ * whose owner is dead, tasks whose hint was lost, times that have come, and slices that no node goes on with (rules 14, 19). It reads
+ * pages without locks; each event is decided again under the lock.
  *
  *           at its time                  the last page                  the last page
  *    IDLE ---------------> TASKS ------------------------> FLOWS ------------------------> IDLE
@@ -12,13 +12,13 @@
  *   LOOK     every 10 s (or lease/6) while other nodes may work on this store; on a single-process store only when asked for
  *   REFILL   the queue in memory has refused hints and has run empty since: QUEUED rows get their hints until it is full
  *
- * What the next pass has to do besides waits in struct wanted: timers that were dropped (timers.h) are set again; some flows are
- * looked at as after a start, because their events were dropped (quarantine.h). Refills and such looks take turns.
+ * What else the next pass has to do waits in struct wanted. Timers that were dropped (timers.h) are set again. Some flows are looked
+ * at as after a start, because their events were dropped (quarantine.h). Refills and such looks take turns.
  *
- * Every node looks for what is lost, its own and what the dead left; one node at a time sends hints again and goes on with
- * slices: the store says which (the office), and when that node dies the store says another.
+ * Every node looks for attempts that are lost, its own and those of dead nodes. Only one node at a time sends hints again and goes on
+ * with slices. The store says which one (this is the office), and names another when that node dies.
  *
- * The runner thread's. What never happens: a loop over all rows in one turn; an event for a row that waits in later.c already. */
+ * The runner thread's. What never happens: a loop over all rows in one turn; an event that waits in later.c already. */
 #ifndef RUNNER_RECONCILER_H
 #define RUNNER_RECONCILER_H
 #include "admission.h"
@@ -35,7 +35,7 @@ struct pass {
   int64_t began_us, gap_us;           /* boot time; time since the pass before, and a bit */
   uint8_t refill;                     /* REFILL: classes that are not full again; bits */
   bool timers;                        /* sets every timer */
-  bool hints;                         /* sends every hint that is old enough, not only in the turns of its age */
+  bool hints;                         /* sends the hint of every row that is old enough, not only when its age is in turn */
   struct map64 flows;                 /* looked at as after a start */
 };
 struct wanted {                       /* of the passes to come */
@@ -44,7 +44,7 @@ struct wanted {                       /* of the passes to come */
   bool hints;                         /* the queue has refused some */
   uint8_t refill;                     /* classes; bits */
   bool at_once;                       /* a pass follows the one under way */
-  bool soon;                          /* another look in HINT_AGE_US: something was seen that is not old enough, or waits */
+  bool soon;                          /* another look in HINT_AGE_US: a row was seen that is not old enough, or whose event waits */
 };
 
 struct reconciler {
@@ -67,7 +67,7 @@ struct reconciler {
 void reconciler_init(struct reconciler *c, const struct reconciler *parts);  /* parts: the pointers */
 void reconciler_done(struct reconciler *c);
 void reconciler_check(const struct reconciler *c);
-void reconciler_join(struct reconciler *c);               /* a new incarnation: a RECOVER pass is due */
+void reconciler_join(struct reconciler *c);               /* this node has a new incarnation: a RECOVER pass is due */
 enum store_rc reconciler_turn(struct reconciler *c) WR_MUST;    /* a page, when a pass is due or under way */
 static inline int64_t reconciler_next(const struct reconciler *c) { return c->at; }
 static inline bool reconciler_busy(const struct reconciler *c) { return c->state != REC_IDLE || c->wanted.flows.n > 0; }
@@ -77,5 +77,5 @@ void reconciler_now(struct reconciler *c);                /* another node has nu
 void reconciler_refused(struct reconciler *c, int slot);  /* a hint was not pushed */
 void reconciler_emptied(struct reconciler *c);            /* looks at the queues in memory: one that was full may be empty */
 void reconciler_timers(struct reconciler *c);             /* timers were dropped, and their time has come */
-void reconciler_flow(struct reconciler *c, int64_t fi);   /* its events were dropped: look as after a start */
+void reconciler_flow(struct reconciler *c, int64_t fi);   /* events of that flow were dropped: look at it as after a start */
 #endif

@@ -90,7 +90,7 @@ static enum store_rc do_exec_task(struct runner *r, struct req *q) {
 
 /* ---- what names a flow instance ---- */
 
-/* The flow instance of a request; NULL with the answer set, or the event deferred when another node holds it. */
+/* The flow instance of a request. NULL: the answer is set, or the event is put off because another node holds the flow. */
 static struct cached *flow_of(struct runner *r, struct ev *e, enum store_rc *rc) {
   struct req *q = e->q;
   struct cached *c = cache_use(&r->cache, q->fi);
@@ -105,7 +105,7 @@ static struct cached *flow_of(struct runner *r, struct ev *e, enum store_rc *rc)
   return NULL;
 }
 
-/* niId -> node index, in whichever run it was made. */
+/* The node index of a niId, whichever run made that row. */
 static uint32_t node_of(const struct run *run, int64_t ni) {
   for (size_t b = 0; b < run->n_base; b++)
     if (ni >= run->base[b].ni && ni < run->base[b].ni + run->dag->n) return (uint32_t)(ni - run->base[b].ni);
@@ -143,7 +143,7 @@ static enum store_rc do_rerun(struct runner *r, struct ev *e) {
   struct run_event ev = {.kind = RUN_EV_RERUN};
   struct cached *c = flow_of(r, e, &rc);
   if (c == NULL) return rc;
-  if (c->run->eff != 0) { /* its rows of this batch belong to the old run: they are written first */
+  if (c->run->eff != 0) { /* the flow's rows of this batch belong to the old run, and are written first */
     e->then = THEN_LATER;
     return STORE_OK;
   }
@@ -190,7 +190,7 @@ static enum store_rc cancel_in(struct runner *r, struct req *q, struct cached *c
   return rc == STORE_OK && out == RUN_REFUSED ? task_finished(q, t->state) : rc;
 }
 
-/* It may have ended since the row was looked at: what counts is what the event meets. */
+/* The task may have ended since its row was looked at: the state that the event meets counts. */
 static enum store_rc cancel_alone(struct runner *r, struct req *q) {
   struct cached *c;
   enum store_rc rc = load_alone(&r->loader, q->ti, &c);

@@ -8,7 +8,7 @@
 
 /* ---- texts ---- */
 
-/* errorMsg as stored: cut at a character, with a mark. */
+/* errorMsg as it is stored: cut at a character, with a mark. */
 static const char *error_text(struct runner *r, const char *s) {
   if (!s || strlen(s) <= LIMIT_ERROR_BYTES) return s;
   char *t = arena_alloc(&r->env.mem, LIMIT_ERROR_BYTES + 1);
@@ -22,7 +22,7 @@ static const char *batch_text(struct runner *r, struct buf *b) {
   return s;
 }
 
-/* Which node failed stands before what it says. */
+/* The key of the node that failed stands before its error. */
 static const char *flow_error(struct runner *r, const struct eff_flow *e, const struct flow_def *def) {
   struct buf b = BUF_INIT;
   if (!e->error || !e->of_node) return error_text(r, e->error);
@@ -98,7 +98,7 @@ static void result_fields(struct task_write *w, const struct attempt *a) {
   w->row.log_lost_why = (uint8_t)a->log_lost_why;
 }
 
-/* What stands in the row beside that of a flow's task; its own row is its lock. */
+/* What differs in the row of a stand-alone task from that of a flow's task; the row is the task's own lock. */
 static void alone_fields(struct task_write *w, const struct cached *c) {
   w->expect_epoch = c->stored_epoch;
   w->expect_state = c->stored_state;
@@ -126,7 +126,7 @@ static void task_rows(struct runner *r) {
   }
 }
 
-/* An attempt that another follows. `result`: what its process left, NULL = nothing. */
+/* Attempts that are followed by another one. `result`: what the process left, NULL = nothing. */
 static void attempt_rows(struct runner *r) {
   struct writer *w = &r->writer;
   for (size_t i = 0; i < r->step.effects.n_attempt; i++) {
@@ -161,7 +161,7 @@ SORT(task, struct task_write, ti)
 
 /* ---- attempts that will start ---- */
 
-/* WEIR_RUN_KEY: "s<store>:" and what this is in that store; no other database makes the same keys. */
+/* WEIR_RUN_KEY: "s<store>:" and the name of this task within that store; no other database makes the same keys. */
 static char *attempt_key(const struct runner *r, const struct cached *c, uint32_t task) {
   struct buf key = BUF_INIT;
   buf_ch(&key, 's');
@@ -205,7 +205,7 @@ static enum store_rc make_start(struct runner *r, const struct eff_after *f) {
     .task = f->task, .epoch = f->epoch, .owner = r->env.me, .def = def, .key = attempt_key(r, c, f->task),
     .timeout_us = ref ? def_timeout_us(ref, def) : def->timeout_us, .policy = ref ? def_policy(ref, def) : def->policy,
     .params = c->params ? params_ref(c->params) : NULL, .exit_code = -1, .start_us = f->r->last_us};
-  a->policy.slot = f->slot; /* of this version: the one that the step counted */
+  a->policy.slot = f->slot; /* the class of this version, which the step counted */
   *r->writer.starts_tail = a;
   r->writer.starts_tail = &a->next;
   return STORE_OK;

@@ -5,7 +5,7 @@
  * What never happens: a part calls another that stands above it. */
 #include "runner_int.h"
 
-/* Of --cache-memory: runs; the rest is the definitions'. */
+/* The part of --cache-memory that is for runs; the rest is for definitions. */
 #define RUNS_SHARE(bytes) ((bytes) / 4 * 3)
 
 static void parts_init(struct runner *r, const struct runner_opts *o) {
@@ -56,7 +56,7 @@ void runner_free(struct runner *r) {
   if (r == NULL) return;
   answers_end(&r->answers);
   for (size_t i = 0; i < r->events.n; i++) result_forget(&r->events.v[i]);
-  rows_forget(r); /* of a COMMIT that was never resolved */
+  rows_forget(r); /* attempts of a COMMIT that was never resolved */
   free(r->writer.b.flow);
   free(r->writer.b.node);
   free(r->writer.b.task);
@@ -105,7 +105,7 @@ static void take_timers(struct runner *r) {
   if (tasks || flows) reconciler_timers(&r->reconciler);
 }
 
-/* Capacity that will be free when the events that wait are done: results give theirs back, pulled hints have theirs. */
+/* Capacity that will be free when the events that wait are done: results give theirs back, and hints that were pulled take theirs. */
 static void expect_room(const struct runner *r, int64_t room[SLOT__N]) {
   for (int s = 0; s < SLOT__N; s++) room[s] = admission_room(&r->admission, s);
   for (size_t i = 0; i < r->events.n; i++) {
@@ -136,7 +136,7 @@ static void pull_hints(struct runner *r) {
 
 /* ---- and what comes out ---- */
 
-/* There is capacity and a hint waits: those pulled before it were stale. */
+/* There is capacity, and a hint waits all the same: the hints pulled before it were stale. */
 static bool hints_wait(const struct runner *r, const uint32_t free[SLOT__N]) {
   for (int s = 0; s < SLOT__N; s++)
     if (free[s] > 0 && env_pulls(&r->env) && env_backlog(&r->env, s) > 0) return true;
@@ -159,7 +159,7 @@ static int64_t next_wake(struct runner *r) {
   return wall == INT64_MAX ? at : earlier(at, now + (wall - r->env.wall_us));
 }
 
-/* Pollers may pop as many as this node can claim; true: a hint waits that can be claimed now. */
+/* Pollers may pop as many hints as this node can claim. True: a hint waits that can be claimed now. */
 static bool offer_capacity(struct runner *r) {
   uint32_t free[SLOT__N];
   const struct runner_ports *p = &r->env.ports;
@@ -181,7 +181,7 @@ static enum store_rc housekeeping(struct runner *r) {
   return rc;
 }
 
-/* With the store, once it may be asked. */
+/* The part of a turn that asks the store. */
 static int64_t store_turn(struct runner *r) {
   if (batch_in_doubt(r)) {
     batch_resolve(r);

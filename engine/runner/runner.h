@@ -86,14 +86,14 @@ enum wr_rc runner_new(const struct runner_opts *o, struct runner **out, struct w
 void runner_free(struct runner *r);
 int64_t runner_incarnation(const struct runner *r);
 
-/* false: the mailbox is full, it is draining, or the store is known to be away; nothing was taken (req->rc and err say which). */
+/* false: the mailbox is full, the runner is draining, or the store is known to be away; nothing was taken (q->rc and err say which). */
 bool runner_post(struct runner *r, struct req *q);
-/* runner_post() refused because of a store that was away a while ago: has it looked at now, at most every WATCH_DOUBT_US. True: that is
- * being done; runner_look() waits for it, RUNNER_LOOK_US at most, and says whether the store is well. */
+/* runner_post() refused a request because the store was away a while ago: runner_doubt() has the store looked at now, at most once in
+ * WATCH_DOUBT_US. True: the look is under way; runner_look() waits for it, RUNNER_LOOK_US at most, and says whether the store is well. */
 #define RUNNER_LOOK_US 300000
 bool runner_doubt(struct runner *r);
 bool runner_look(struct runner *r);
-/* Its client has waited long enough. Never waits, also while the runner's thread is inside a call of the store. */
+/* The client of q has waited long enough. The call never waits, not even while the runner's thread is inside a call of the store. */
 enum req_back {
   REQ_BACK_ANSWERED,                /* done() was called, or is being called just now */
   REQ_BACK_YOURS,                   /* nothing was stored, nothing will be; done() will not be called */
@@ -101,36 +101,37 @@ enum req_back {
   REQ_BACK_UNKNOWN                  /* it was sent to the store: it may be stored; the runner's until done() */
 };
 enum req_back runner_take_back(struct runner *r, struct req *q);
-/* Can rows be written, is there room? Asks for a write when there was none lately and waits RUNNER_HEALTH_WAIT_US at most
- * for it; never for a call of the store that is under way. */
+/* Can rows be written, and is there room? Asks for a write when there was none lately, and waits for it RUNNER_HEALTH_WAIT_US at
+ * most. It never waits for a call of the store that is under way. */
 #define RUNNER_HEALTH_WAIT_US 50000
 void runner_health(struct runner *r, struct health_part *store, struct health_part *disk);
 void runner_post_results(struct runner *r, struct attempt *list);   /* never refused: the slot reserved its room */
 void runner_post_timeout(struct runner *r, int64_t fi, int64_t ti, uint32_t epoch); /* run timeout; from the worker */
 void runner_post_hints(struct runner *r, const struct hint *h, size_t n);
-/* What pollers and pushers find; the runner looks into the rows for what may have been lost: runner_ask.c. */
+/* What pollers and pushers find; the runner looks into the rows for hints that may have been lost: lost_hints.h. */
 void runner_no_hints(struct runner *r, enum slot_class s);      /* a slot is free, and the list is empty */
 void runner_hints_lost(struct runner *r, enum slot_class s);    /* some could not be sent */
 void runner_queue_away(struct runner *r, enum slot_class s, bool away);
 void runner_drain(struct runner *r);      /* no new starts, claims; results still count */
-/* This node has set the flow aside (QUARANTINED): the store refuses its rows; it is tried again later. */
+/* This node has set the flow aside (QUARANTINED): the store refuses its rows, and the flow is tried again later. */
 bool runner_set_aside(struct runner *r, int64_t fi);
 /* What goes wrong on this node, as it tells the others, starts_until_us in their common time; returns its incarnation. */
 int64_t runner_trouble(struct runner *r, struct node_trouble *out);
-void runner_news(struct runner *r);       /* that has changed; any thread, under no lock that ports.trouble() takes */
+void runner_news(struct runner *r);       /* what runner_trouble() tells has changed; any thread, under no lock that ports.trouble() takes */
 /* Claims nothing of that class, and takes nothing of it home, before boot_us: this node cannot start it. Results still count. */
 void runner_hold(struct runner *r, enum slot_class s, int64_t boot_us);
 void runner_nudge(struct runner *r);      /* look at the wishes of other nodes now */
 
-/* Does one batch. wall/boot: now; the wall clock decides nothing (store_time()), a step of it is logged. Returns when to call again at the latest (boot clock us; INT64_MAX = when posted).
- * runner_pending(): something waits in the mailbox. */
+/* Does one batch. wall_us, boot_us: now. The wall clock decides nothing (store_time()); a step of it is logged. Returns the boot time at
+ * which to call again at the latest (INT64_MAX = when something is posted).
+ * runner_pending(): something waits to be done. */
 int64_t runner_turn(struct runner *r, int64_t wall_us, int64_t boot_us);
 bool runner_pending(struct runner *r);
 
 /* ---- the thread shell ---- */
 enum wr_rc runner_thread_start(struct runner *r, struct wr_err *err) WR_MUST;
-/* After the mailbox is empty, or at once while the store is away; in any case within so long, and half a second. False: the
- * thread is inside a call of the store that does not come back: nothing may be freed, the process can only end. */
+/* The thread ends when the mailbox is empty, or at once while the store is away; in any case after within_us and half a second. False:
+ * the thread is inside a call of the store that does not come back. Nothing may be freed then; the process can only end. */
 bool runner_thread_stop(struct runner *r, int64_t within_us);
 
 /* ---- figures for /readyz and tests ---- */

@@ -1,5 +1,5 @@
-/* Private to the runner: its parts in one place, and the rooms above them, which put the parts together. Each of these files calls
- * only those above it in this list; a test keeps that (tests/lint):
+/* Private to the runner: its parts in one place, and the rooms above the parts, which put them together. Each of these files calls
+ * only those above it in this list, which a test proves (tests/lint):
  *
  *   request.c   one request of the API
  *   handle.c    one event of any kind
@@ -77,16 +77,16 @@ enum store_rc handle_event(struct runner *r, struct ev *e) WR_MUST;
 
 /* rows.c: fills writer.b. *any: there is something to write. */
 enum store_rc rows_make(struct runner *r, bool *any) WR_MUST;
-void rows_forget(struct runner *r);                  /* the attempts that were to start, too */
+void rows_forget(struct runner *r);                  /* also the attempts that were to start */
 
 /* after.c */
 void after_commit(struct runner *r);
 
 /* batch.c */
-void batch_turn(struct runner *r);                   /* makes one of what waits */
-void batch_resolve(struct runner *r);                /* one whose COMMIT is in doubt */
+void batch_turn(struct runner *r);                   /* makes a batch of what waits */
+void batch_resolve(struct runner *r);                /* asks about a batch whose COMMIT is in doubt */
 static inline bool batch_in_doubt(const struct runner *r) { return r->pace.in_doubt; }
-void runner_store_failed(struct runner *r, enum store_rc rc);   /* a call ended with rc: pause, and say so when that lasts */
+void runner_store_failed(struct runner *r, enum store_rc rc);   /* a call of the store ended with rc: pauses, and refuses requests when that lasts */
 void runner_fenced(struct runner *r);                /* this node was declared dead */
 
 /* runner.c */

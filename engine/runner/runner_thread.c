@@ -3,7 +3,7 @@
 #include "cond.h"
 #include "runner_int.h"
 
-#define STUCK_US 500000               /* a call of the store that takes longer after the end is not waited for */
+#define STUCK_US 500000               /* at the end a call of the store that takes longer is not waited for */
 
 static bool all_stored(const struct runner *r) { return r->events.n + r->later.wait.n == 0 && !batch_in_doubt(r); }
 

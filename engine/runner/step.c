@@ -54,8 +54,8 @@ static enum store_rc drain(struct stepper *s, struct cached *c) {
   }
 }
 
-/* The policy of an instance whose task was changed after it was made: it keeps its version, so its class of slots too.
- * *out stays NULL when that is the version bound now, or nothing is known of it yet. */
+/* The policy of an instance whose task was changed after the instance was made: the instance keeps its version, and so its class of
+ * slots. *out is not set when its version is the one bound now, or nothing is known of the instance yet. */
 static enum store_rc pinned(struct stepper *s, const struct cached *c, uint32_t task, struct task_policy *own, const struct task_policy **out) {
   if (run_alone(c->run)) return STORE_OK;
   uint32_t pattern = run_pattern(c->run, task);
@@ -72,11 +72,11 @@ static enum store_rc pinned(struct stepper *s, const struct cached *c, uint32_t 
   return STORE_OK;
 }
 
-/* What this step made ready, after[from..], finds capacity or goes to the queue, in the order in which it became so. */
+/* The tasks that this step made ready, after[from..], find capacity or go to the queue, in the order in which they became ready. */
 static void admit_ready(struct stepper *s, size_t from) {
   for (size_t i = from; i < s->effects.n_after; i++) {
     const struct eff_after *f = &s->effects.after[i];
-    if (f->kind == AFTER_START) admission_take(s->admission, f->pol); /* its hint was claimed */
+    if (f->kind == AFTER_START) admission_take(s->admission, f->pol); /* it was claimed by its hint */
     if (f->kind != AFTER_READY) continue;
     if (admission_ask(s->admission, f->pol, false) != ADMIT_NOW) run_leave(&s->ctx, i);
     else if (run_take(&s->ctx, i)) admission_take(s->admission, f->pol);

@@ -33,7 +33,7 @@ void tell_join(struct tell *t) {
 
 static bool texts_equal(const struct buf *a, const struct buf *b) { return a->len == b->len && (a->len == 0 || memcmp(a->data, b->data, a->len) == 0); }
 
-/* The shared clock moves a little against ours: a pause that ends within the same second is the same. */
+/* The shared clock moves a little against ours, so pauses that end within the same second are taken as the same. */
 static void compose(struct tell *t) {
   struct node_trouble now;
   (void)tell_trouble(t, &now);
@@ -49,7 +49,7 @@ enum store_rc tell_turn(struct tell *t) {
   if (texts_equal(&t->sent, &t->next)) return STORE_OK;
   lease_sent(t->lease);
   enum store_rc rc = store_tell(e->store, t->next.len ? t->next.data : "");
-  if (rc == STORE_BAD) log_error("runner.tell", L_STR("why", store_why(e->store))); /* a table that is not ours: all else goes on */
+  if (rc == STORE_BAD) log_error("runner.tell", L_STR("why", store_why(e->store))); /* the table is not as ours: all else goes on */
   else if (rc != STORE_OK) {
     atomic_store(&e->news, true);
     return rc;

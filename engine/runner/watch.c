@@ -6,7 +6,7 @@
 #include "cond.h"
 #include "log.h"
 
-#define FORGET_US 5000000             /* failures further apart than that are not one fault */
+#define FORGET_US 5000000             /* failures further apart than this are not one fault */
 
 void watch_init(struct watch *w, int64_t boot_us) {
   memset(w, 0, sizeof *w);
@@ -35,7 +35,7 @@ static const char *words(enum store_rc rc) {
 void watch_busy(struct watch *w, int64_t boot_us) { atomic_store_explicit(&w->busy_us, boot_us, memory_order_relaxed); }
 void watch_idle(struct watch *w) { atomic_store_explicit(&w->busy_us, 0, memory_order_relaxed); }
 
-/* The next turn may be far away: until then nothing is known to wait in vain. */
+/* The next turn may be far away: until then no request is known to wait in vain. */
 void watch_took(struct watch *w, int64_t boot_us) {
   atomic_store_explicit(&w->took_us, boot_us, memory_order_relaxed);
   atomic_store_explicit(&w->slow_us, 0, memory_order_relaxed);
@@ -46,7 +46,7 @@ void watch_waits(struct watch *w, int64_t since_us) {
   atomic_store_explicit(&w->slow_us, since_us == INT64_MAX ? 0 : slow, memory_order_relaxed);
 }
 
-/* mu held: whoever waits hears of it. */
+/* mu held. Threads that wait for a report are woken. */
 static void report(struct watch *w) {
   w->asked = false;
   w->reports++;
@@ -58,7 +58,7 @@ static void longer(struct watch *w) {
   if (w->steady_us > WATCH_STEADY_MAX_US) w->steady_us = WATCH_STEADY_MAX_US;
 }
 
-/* mu held. It is ill: is that to be said? */
+/* mu held. The store is ill. True: this is to be logged. */
 static bool turn_ill(struct watch *w, int64_t boot_us, enum watch_state to) {
   bool relapse = w->well_us != 0, was_well = w->shown == WATCH_WELL, same = w->shown == to;
   w->well_us = 0;
@@ -81,7 +81,7 @@ static void say(const struct turned *t) {
   else if (t->back) log_info("store.back", L_INT("after_ms", t->after_us / 1000));
 }
 
-/* mu held. It is well: has it been for long enough? */
+/* mu held. The store is well: for long enough to be shown so? */
 static struct turned turn_well(struct watch *w, int64_t boot_us) {
   if (w->shown == WATCH_WELL) return (struct turned){0};
   if (w->well_us == 0) w->well_us = boot_us;
@@ -93,7 +93,7 @@ static struct turned turn_well(struct watch *w, int64_t boot_us) {
   return t;
 }
 
-/* While it is shown as ill each write is looked at, and no write is asked for: it is well. */
+/* While the store is well and still shown as ill, each write counts, and no further write is asked for. */
 void watch_ok(struct watch *w, int64_t boot_us) {
   atomic_store_explicit(&w->ok_us, boot_us, memory_order_relaxed);
   if (!atomic_load_explicit(&w->ill, memory_order_relaxed)) return;
@@ -117,7 +117,7 @@ static enum watch_state verdict(const struct watch *w, int64_t boot_us, enum sto
 
 void watch_failed(struct watch *w, int64_t boot_us, enum store_rc rc, const char *why) {
   char said[HEALTH_WHY_BYTES];
-  int64_t since = atomic_load_explicit(&w->busy_us, memory_order_relaxed); /* nothing was written while the call waited, either */
+  int64_t since = atomic_load_explicit(&w->busy_us, memory_order_relaxed); /* nothing was written while the call waited */
   pthread_mutex_lock(&w->mu);
   if (w->bad_us == 0 || (w->state == WATCH_WELL && boot_us - w->last_us > FORGET_US)) w->bad_us = since ? since : boot_us;
   w->last_us = boot_us;

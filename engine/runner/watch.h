@@ -1,20 +1,21 @@
-/* What a runner knows about its store: can rows be written now, and if not, why and since when.
+/* What a runner knows about its store: can rows be written now? If not: why, and since when?
  *
  *   well  -> away   no connection: at once. Nothing but "try again", or a commit of unknown outcome: after WATCH_PATIENCE_US
  *   well  -> full   no space: at once
  *   any   -> well   a write came through
  *
- * A call of the store that does not come back counts too: whoever asks sees since when it has been under way, so that the
- * truth is told while the runner's thread is stuck in it.
+ * A call of the store that does not come back counts too: a thread that asks sees since when the call has been under way, so that
+ * the truth is told while the runner's thread is stuck in the call.
  *
- * So does a request that waits, and no other is stored meanwhile: whatever the reason, commands are not taken just now.
+ * A request that waits while no other one is stored counts too: whatever the reason, the store takes no commands just now.
  *
- * What is shown and logged does not flap: a turn is logged once, with its cause, and so is the turn back. A store that was back
- * for less than WATCH_FLAP_US when it fails again must then be well for a while before it is said to be, longer each time that it
- * is not; how often that was the turn back tells. Requests are admitted by what it is, not by what is shown.
+ * What is shown and logged does not flap. The turn to ill is logged once, with its cause, and so is the turn back. A store that fails
+ * again after it was back for less than WATCH_FLAP_US is flapping: it must be well for a while before it is shown as well. That while
+ * grows with each relapse, and the log line of the turn back tells how many relapses there were. Requests are admitted by the state
+ * of the store, not by what is shown.
  *
- * The runner's thread reports; any thread asks. One mutex inside; reports that change nothing take none. No clock of its
- * own: boot times come with the calls. What never happens: I/O under the mutex. */
+ * The runner's thread reports; any thread asks. There is one mutex inside, and reports that change nothing do not take it. The watch
+ * has no clock of its own: boot times come with the calls. What never happens: I/O under the mutex. */
 #ifndef RUNNER_WATCH_H
 #define RUNNER_WATCH_H
 #include <pthread.h>
@@ -27,9 +28,9 @@
 #define WATCH_REFUSE_US 4000000       /* and while one takes longer than that, new requests are refused */
 #define WATCH_SLOW_US 2000000         /* so long a request has waited, and none was stored: not well either */
 #define WATCH_FRESH_US 1000000        /* a write younger than that says that the store is well */
-#define WATCH_DOUBT_US 250000         /* a failure older than that may be over: who is refused because of it may ask for a new look */
-#define WATCH_FLAP_US 60000000        /* back for less than that, and ill again: it flaps */
-#define WATCH_STEADY_MIN_US 2000000   /* then it must be well for so long; doubled with each relapse */
+#define WATCH_DOUBT_US 250000         /* a failure older than that may be over: a client that is refused because of it may ask for a new look */
+#define WATCH_FLAP_US 60000000        /* a store that was back for less than that, and is ill again, flaps */
+#define WATCH_STEADY_MIN_US 2000000   /* then the store must be well for so long; doubled with each relapse */
 #define WATCH_STEADY_MAX_US 16000000
 
 enum watch_state { WATCH_WELL, WATCH_AWAY, WATCH_FULL };
@@ -46,8 +47,8 @@ struct watch {
   bool asked;                         /* somebody wants to know: a write is due */
   uint64_t reports;
   enum watch_state shown;
-  int64_t down_us, back_us;           /* when that turned; 0 = never */
-  int64_t well_us, steady_us;         /* shown ill, though well since; until it has been for so long. 0 = it is ill */
+  int64_t down_us, back_us;           /* when `shown` turned to ill, and back; 0 = never */
+  int64_t well_us, steady_us;         /* shown as ill, though well since then; shown as well when that has lasted for so long. 0 = it is ill */
   uint32_t relapses;
   char why[HEALTH_WHY_BYTES];
 };
@@ -63,15 +64,15 @@ void watch_took(struct watch *w, int64_t boot_us);    /* a request was stored, o
 void watch_waits(struct watch *w, int64_t since_us);  /* the oldest that waits was posted then; INT64_MAX = none has waited long */
 /* A call failed with rc. why: the store's own words; NULL or "" = it has none. */
 void watch_failed(struct watch *w, int64_t boot_us, enum store_rc rc, const char *why);
-bool watch_asked(struct watch *w);                    /* a write is due, for somebody asked or the store is not well */
+bool watch_asked(struct watch *w);                    /* a write is due, because somebody asked or the store is not well */
 
-bool watch_hurried(const struct watch *w);            /* somebody doubts that it is still ill: the pause is over */
+bool watch_hurried(const struct watch *w);            /* somebody doubts that the store is still ill: the pause is over */
 
 /* ---- any thread ---- */
-/* It is ill, as of a while ago: asks for a look, unless that is asked for already. True: wake the runner's thread. */
+/* The store was ill a while ago: asks for a look, unless one is asked for already. True: wake the runner's thread. */
 bool watch_doubt(struct watch *w, int64_t boot_us);
 enum watch_state watch_state(const struct watch *w);
-/* May a request wait? WR_OK, or what it is refused with. */
+/* May a request wait? WR_OK, or the code that refuses it. */
 enum wr_rc watch_admits(const struct watch *w, int64_t boot_us);
 /* Asks for a write when there was none lately. True: wake the runner's thread. */
 bool watch_ask(struct watch *w, int64_t boot_us);
