@@ -44,7 +44,7 @@ void reconciler_refused(struct reconciler *c, int slot) {
     c->pass.refill &= (uint8_t)~slot_bit(slot);
     return;
   }
-  c->wanted.hints = c->wanted.soon = true; /* both, because a pass under way has taken its own wishes already */
+  c->wanted.hints = c->wanted.soon = true; /* soon: the end of a pass under way sets `at` anew */
   if (at < c->at) c->at = at;
 }
 
