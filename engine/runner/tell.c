@@ -49,8 +49,7 @@ enum store_rc tell_turn(struct tell *t) {
   if (texts_equal(&t->sent, &t->next)) return STORE_OK;
   lease_sent(t->lease);
   enum store_rc rc = store_tell(e->store, t->next.len ? t->next.data : "");
-  if (rc == STORE_BAD) log_error("runner.tell", L_STR("why", store_why(e->store))); /* the table is not as ours: all else goes on */
-  else if (rc != STORE_OK) {
+  if (rc != STORE_OK && rc != STORE_BAD) {
     atomic_store(&e->news, true);
     return rc;
   }
@@ -58,6 +57,10 @@ enum store_rc tell_turn(struct tell *t) {
   t->sent = t->next;
   t->next = was;
   t->at = e->boot_us + TELL_US;
+  if (rc == STORE_BAD) { /* the table is not as ours: all else goes on, and nothing was renewed */
+    log_error("runner.tell", L_STR("why", store_why(e->store)));
+    return STORE_OK;
+  }
   lease_ok(t->lease);
   watch_ok(t->watch, env_now(e));
   return STORE_OK;
