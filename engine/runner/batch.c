@@ -39,6 +39,7 @@ void runner_store_failed(struct runner *r, enum store_rc rc) {
 static void drop_late_results(struct events *l) {
   size_t k = 0;
   for (size_t i = 0; i < l->n; i++) {
+    result_forget(&l->v[i]); /* a failure may stand in for it just now */
     if (l->v[i].kind == EV_RESULT) attempt_free(l->v[i].a);
     else if (l->v[i].kind != EV_TIMEOUT) l->v[k++] = l->v[i];
   }
