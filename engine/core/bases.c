@@ -89,3 +89,14 @@ int64_t run_base_of_task(const char *bases, int64_t ti) {
     if (b.ti <= ti && b.ti > found) found = b.ti;
   return found;
 }
+
+bool run_wide_of_node(const char *bases, int64_t n, int64_t ni, struct run_wide *out) {
+  struct run_base b;
+  for (const char *from = bases; run_base_next(&bases, &b); from = bases) {
+    struct run_wide w;
+    if (ni < b.ni || ni >= b.ni + n) continue;
+    for (const char *p = from; run_wide_next(&p, &w) && p <= bases;)
+      if (w.node == ni - b.ni) { *out = w; return true; }
+  }
+  return false;
+}

@@ -30,4 +30,6 @@ bool run_wide_next(const char **p, struct run_wide *w);
 /* The run that has node instance ni, when a run has n nodes; the first task id of the run that has task instance ti. */
 bool run_base_of_node(const char *bases, int64_t n, int64_t ni, struct run_base *out);
 int64_t run_base_of_task(const char *bases, int64_t ti);   /* -1 = none begins at or before ti */
+/* The range of node instance ni, when its node grew; false: it did not. */
+bool run_wide_of_node(const char *bases, int64_t n, int64_t ni, struct run_wide *out);
 #endif

@@ -33,8 +33,10 @@ void span_nodes(struct span *s, int64_t n) { s->n = n < 0 || n > LIMIT_NODES ? 0
 struct id_range span_tasks(const char *bases, int64_t n_node, int64_t ni, int64_t task_at, int64_t n_task) {
   struct id_range v = {1, 0};
   struct run_base b;
+  struct run_wide w;
   if (n_node < 0 || n_node > LIMIT_NODES || task_at < 0 || task_at > LIMIT_FLOW_TASKS || n_task < 0 || n_task > LIMIT_FLOW_TASKS) return v;
-  if (run_base_of_node(bases, n_node, ni, &b)) v = (struct id_range){b.ti + task_at, b.ti + task_at + n_task - 1};
+  if (run_wide_of_node(bases, n_node, ni, &w)) v = (struct id_range){w.ti, w.ti + w.n - 1};
+  else if (run_base_of_node(bases, n_node, ni, &b)) v = (struct id_range){b.ti + task_at, b.ti + task_at + n_task - 1};
   return v;
 }
 
@@ -42,7 +44,10 @@ void sweep_add(struct sweep *w, int64_t lo, int64_t hi) { *WR_PUSH(w->v, w->n, w
 
 void sweep_runs(struct sweep *w, const char *bases, int64_t n_task) {
   struct run_base b;
-  while (n_task > 0 && n_task <= LIMIT_FLOW_TASKS && run_base_next(&bases, &b)) sweep_add(w, b.ti, b.ti + n_task - 1);
+  struct run_wide grown;
+  if (n_task <= 0 || n_task > LIMIT_FLOW_TASKS) return;
+  for (const char *p = bases; run_wide_next(&p, &grown);) sweep_add(w, grown.ti, grown.ti + grown.n - 1);
+  while (run_base_next(&bases, &b)) sweep_add(w, b.ti, b.ti + n_task - 1);
 }
 
 void sweep_sort(struct sweep *w) {

@@ -14,7 +14,8 @@
 #define NODE_ROW(I, U, T) { \
   .ni = I(0), .fi = I(1), .node_id = I(2), .run_no = (uint32_t)I(3), .state = (uint8_t)I(4), .ok = (uint32_t)I(5), \
   .fail = (uint32_t)I(6), .skip = (uint32_t)I(7), .t_ok = (uint32_t)I(8), .t_bad = (uint32_t)I(9), .t_open = (uint32_t)I(10), \
-  .create_us = U(11), .start_us = U(12), .end_us = U(13), .update_us = U(14), .error = T(15), .t_canceled = (uint32_t)I(16)}
+  .create_us = U(11), .start_us = U(12), .end_us = U(13), .update_us = U(14), .error = T(15), .t_canceled = (uint32_t)I(16), \
+  .skip_edges = (uint64_t)I(17)}
 #define TASK_ROW(I, U, T, N) { /* but for result; N(n): an integer that is -1 when NULL */ \
   .ti = I(0), .ni = I(1), .fi = I(2), .task_id = I(3), .create_us = U(4), .update_us = U(5), .end_us = U(6), \
   .t = {.state = (uint8_t)I(7), .end_as = (uint8_t)I(8), .losses = (uint8_t)I(9), .cancel_requested = (uint8_t)I(10), \

@@ -81,6 +81,7 @@ PUT_INT(n_t_ok, node_row, r->t_ok)
 PUT_INT(n_t_bad, node_row, r->t_bad)
 PUT_INT(n_t_open, node_row, r->t_open)
 PUT_INT(n_t_canceled, node_row, r->t_canceled)
+PUT_INT(n_skip_edges, node_row, (int64_t)r->skip_edges)
 PUT_AT(n_start, node_row, r->start_us)
 PUT_AT(n_end, node_row, r->end_us)
 PUT_US(n_update, node_row, r->update_us)
@@ -93,13 +94,13 @@ static const struct col node_col[] = {
   {"start_at", COL_SET, n_start, 0}, {"update_time", COL_SET, n_update, 0},
   /* at their default in a node that waits or starts */
   {"fail", COL_SET, n_fail, 0}, {"skip", COL_SET, n_skip, 0}, {"t_ok", COL_SET, n_t_ok, 0}, {"t_bad", COL_SET, n_t_bad, 0},
-  {"t_canceled", COL_SET, n_t_canceled, 0},
+  {"t_canceled", COL_SET, n_t_canceled, 0}, {"skip_edges", COL_SET, n_skip_edges, 0},
   {"end_at", COL_SET, n_end, 0}, {"error_msg", COL_ERROR, n_error, n_keep_error},
 };
 #define NODE_SHORT 10
 static bool n_short(const void *v) {
   const struct node_row *r = v;
-  return !r->fail && !r->skip && !r->t_ok && !r->t_bad && !r->t_canceled && !r->end_us && !(r->error && *r->error);
+  return !r->fail && !r->skip && !r->t_ok && !r->t_bad && !r->t_canceled && !r->skip_edges && !r->end_us && !(r->error && *r->error);
 }
 
 PUT_INT(t_ti, task_row, r->ti)

@@ -47,7 +47,7 @@
 #define FLOW_COLS(D) "i.fi_id, i.flow_id, i.flow_version, i.version, i.state, i.wish, i.run_no, i.live, i.failed, i.create_time, i." \
   D(START) ", i." D(END) ", i.update_time, i." D(DUE) ", i.error_msg, i.params, i.bases, i.more_from"
 #define NODE_COLS(D) "ni_id, fi_id, node_id, run_no, state, ok, fail, skip, t_ok, t_bad, t_open, create_time, " D(START) ", " D(END) \
-  ", update_time, error_msg, t_canceled"
+  ", update_time, error_msg, t_canceled, skip_edges"
 #define TASK_COLS(D) "ti_id, ni_id, fi_id, task_id, create_time, update_time, " D(END) ", state, end_as, losses, cancel_requested, " \
   "epoch, tries, owner, " D(START) ", " D(DUE) ", task_version, error_msg, " D(RESULT) ", log, exit_code, `signal`, utime_us, stime_us, " \
   "maxrss_kib, log_bytes, params, log_lost, log_lost_why"

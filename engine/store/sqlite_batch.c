@@ -212,7 +212,7 @@ static enum store_rc put_flow(struct sq *s, struct flow_write *f, int64_t versio
 
 /* ---- nodes ---- */
 static bool node_starts(const struct node_row *r) {
-  return !r->fail && !r->skip && !r->t_ok && !r->t_bad && !r->t_canceled && !r->end_us && !r->error;
+  return !r->fail && !r->skip && !r->t_ok && !r->t_bad && !r->t_canceled && !r->skip_edges && !r->end_us && !r->error;
 }
 
 static int node_insert(struct sq *s, const struct node_row *r) {
@@ -237,6 +237,7 @@ static int node_insert(struct sq *s, const struct node_row *r) {
   sq_int(w, 15, r->t_canceled);
   sq_int0(w, 16, r->end_us);
   sq_text(w, 17, r->error);
+  sq_int(w, 18, (int64_t)r->skip_edges);
   return sq_run(w);
 }
 
@@ -244,7 +245,7 @@ static int node_insert(struct sq *s, const struct node_row *r) {
 static bool clears(const char *error) { return error && !*error; }
 
 static bool node_ends_plain(const struct node_row *r) {
-  return clears(r->error) && !r->fail && !r->skip && !r->t_bad && !r->t_open && !r->t_canceled;
+  return clears(r->error) && !r->fail && !r->skip && !r->t_bad && !r->t_open && !r->t_canceled && !r->skip_edges;
 }
 
 static int node_update(struct sq *s, const struct node_row *r) {
@@ -265,6 +266,7 @@ static int node_update(struct sq *s, const struct node_row *r) {
   sq_int(w, 8, r->t_open);
   sq_text(w, 12, r->error);
   sq_int(w, 13, r->t_canceled);
+  sq_int(w, 14, (int64_t)r->skip_edges);
   return sq_run(w);
 }
 

@@ -16,7 +16,7 @@
 /* What a row has when it starts; then what it may have besides. Most rows start and end without the rest: statements that
  * have constants in its place save some 25 bindings a step, 5 % of all its instructions. */
 #define RUN_NODE_NEW "ni_id, state, ok, t_open, start_time, update_time, fi_id, node_id, run_no, create_time"
-#define RUN_NODE_REST "fail, skip, t_ok, t_bad, t_canceled, end_time, error_msg"
+#define RUN_NODE_REST "fail, skip, t_ok, t_bad, t_canceled, end_time, error_msg, skip_edges"
 #define RUN_TASK_NEW "ti_id, ni_id, fi_id, task_id, create_time, update_time, state, epoch, tries, owner, start_time, task_version"
 #define RUN_TASK_REST "end_time, end_as, losses, cancel_requested, due_time, " \
   "error_msg, result, log, exit_code, signal, utime_us, stime_us, maxrss_kib, log_bytes, log_lost, log_lost_why, params"
@@ -47,11 +47,11 @@
   X(RUN_FLOW_FULL, "UPDATE task_flow_ins SET " RUN_FLOW_SET ", state=?14, start_time=?15 " RUN_FLOW_WHERE) \
   X(RUN_NODE_START, "INSERT INTO task_node_ins (" RUN_NODE_NEW ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)") \
   X(RUN_NODE_INSERT, "INSERT INTO task_node_ins (" RUN_NODE_NEW ", " RUN_NODE_REST ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9," \
-    "?10,?11,?12,?13,?14,?15,?16,nullif(?17,''))") \
+    "?10,?11,?12,?13,?14,?15,?16,nullif(?17,''),?18)") \
   X(RUN_NODE_UPDATE, "UPDATE task_node_ins SET state=?2, ok=?3, fail=?4, skip=?5, t_ok=?6, t_bad=?7, t_open=?8, start_time=?9, " \
-    "end_time=?10, update_time=?11, " RUN_ERROR("12") ", t_canceled=?13 WHERE ni_id=?1") \
+    "end_time=?10, update_time=?11, " RUN_ERROR("12") ", t_canceled=?13, skip_edges=?14 WHERE ni_id=?1") \
   X(RUN_NODE_END_PLAIN, "UPDATE task_node_ins SET state=?2, ok=?3, fail=0, skip=0, t_ok=?6, t_bad=0, t_open=0, start_time=?9, " \
-    "end_time=?10, update_time=?11, error_msg=NULL, t_canceled=0 WHERE ni_id=?1") \
+    "end_time=?10, update_time=?11, error_msg=NULL, t_canceled=0, skip_edges=0 WHERE ni_id=?1") \
   X(RUN_TASK_START, "INSERT INTO task_ins (" RUN_TASK_NEW ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)") \
   X(RUN_TASK_INSERT, "INSERT INTO task_ins (" RUN_TASK_NEW ", " RUN_TASK_REST ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10," \
     "?11,?12,?13,?14,?15,?16,?17,nullif(?18,''),?19,?20,?21,?22,?23,?24,?25,?26,?27,?28,?29)") \

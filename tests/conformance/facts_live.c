@@ -238,6 +238,30 @@ static void live_of_a_second_run(struct world *w) {
   def_flow_unref(f);
 }
 
+/* Its tasks have a range of ids behind those of the flow. */
+static void live_of_a_node_that_grew(struct world *w) {
+  struct flow_def *f = flow_save(w, "f", NODE("a") "," NODE("b"));
+  struct started s = flow_start(w, f);
+  int64_t ti;
+  struct live_task t[4];
+  char bases[500];
+  OK(store_ids(w->s, ID_TI, 3, &ti));
+  snprintf(bases, sizeof bases, "%s+1:3:%lld", s.bases, (long long)ti);
+  struct flow_row fr = flow_get(w, s.fi);
+  fr.bases = bases;
+  OK(put_flow(w, ROW_UPDATE, s.version, &fr));
+  struct task_row a = task_row_of(w, &s, 0, 0), b = task_row_of(w, &s, 1, 1);
+  OK(put_task(w, ROW_INSERT, &a));
+  b.ti = ti + 2;
+  OK(put_task(w, ROW_INSERT, &b));
+  assert_int_equal(live_tasks(w, 1, s.ti, ti + 2, t, 4), 2);
+  assert_int_equal(t[0].ti, a.ti);
+  assert_int_equal(t[1].ti, ti + 2);
+  assert_int_equal(t[1].fi, s.fi);
+  assert_string_equal(flow_get(w, s.fi).bases, bases);
+  def_flow_unref(f);
+}
+
 static void live_flow_tells_its_columns(struct world *w) {
   struct flow_def *f = flow_save(w, "f", NODE("a"));
   struct started s = flow_start(w, f);
@@ -363,7 +387,7 @@ static void a_member_tells_its_trouble(struct world *w) {
 const struct fact facts_live[] = {
   FACT_FRESH(nothing_is_live_at_first), FACT_FRESH(a_database_has_an_id_of_its_own), FACT_FRESH(a_pass_does_not_follow_a_flow), FACT_FRESH(a_pass_does_not_follow_new_flows),
   FACT(live_task_tells_its_columns), FACT(live_is_every_state_but_final),
-  FACT(live_in_pages_of_any_size), FACT(live_among_the_dead), FACT(live_stand_alone), FACT(live_stand_alone_made_final), FACT(live_of_a_second_run),
+  FACT(live_in_pages_of_any_size), FACT(live_among_the_dead), FACT(live_stand_alone), FACT(live_stand_alone_made_final), FACT(live_of_a_second_run), FACT(live_of_a_node_that_grew),
   FACT(live_flow_tells_its_columns), FACT(live_flow_is_every_state_but_final), FACT(a_flow_without_nodes_can_be_live),
   FACT_FRESH(owner_of_a_former_life), FACT_FRESH(one_member_reconciles), FACT_FRESH(a_member_tells_its_trouble),
 };

@@ -331,7 +331,7 @@ static void node_reads_back(struct world *w) {
   struct started s = flow_start(w, f);
   struct node_row r = {.ni = s.ni, .fi = s.fi, .node_id = f->node[0].node_id, .run_no = 2, .state = NODE_UPSTREAM_FAILED, .ok = 1, .fail = 2,
                        .skip = 3, .t_ok = 4, .t_bad = 5, .t_open = 4000000000u, .t_canceled = 3, .create_us = 11, .start_us = 12, .end_us = 13,
-                       .update_us = 14, .error = "e"};
+                       .update_us = 14, .skip_edges = 1ull << 63 | 5, .error = "e"};
   OK(put_node(w, ROW_INSERT, &r));
   struct node_row got = node_get(w, r.ni);
   node_same(&got, &r);
@@ -343,7 +343,7 @@ static void node_update_writes_its_columns(struct world *w) {
   struct started s = flow_start(w, f);
   struct node_row r = node_row_of(w, &s, f->node[0].node_id, 0);
   OK(put_node(w, ROW_INSERT, &r));
-  r.state = NODE_FAILED, r.ok = 9, r.fail = 8, r.skip = 7, r.t_ok = 6, r.t_bad = 5, r.t_open = 0, r.t_canceled = 2;
+  r.state = NODE_FAILED, r.ok = 9, r.fail = 8, r.skip = 7, r.t_ok = 6, r.t_bad = 5, r.t_open = 0, r.t_canceled = 2, r.skip_edges = 7;
   r.start_us++, r.end_us = r.start_us + 5, r.update_us = r.start_us + 6, r.error = "why";
   OK(put_node(w, ROW_UPDATE, &r));
   struct node_row got = node_get(w, r.ni);
@@ -361,10 +361,11 @@ static void node_update_writes_its_columns(struct world *w) {
 }
 
 /* One column that most rows leave as it is made; a store may have statements of its own for rows without any. */
-enum { NODE_RARE = 7, TASK_RARE = 17 };
+enum { NODE_RARE = 8, TASK_RARE = 17 };
 static void node_rare(struct node_row *r, int i) {
   uint32_t *const count[] = {&r->fail, &r->skip, &r->t_ok, &r->t_bad, &r->t_open, &r->t_canceled};
   if (i < 6) *count[i] = 1;
+  else if (i == 6) r->skip_edges = 1;
   else r->error = "why";
 }
 
@@ -372,7 +373,8 @@ static void each_node_column_alone(struct world *w) {
   struct flow_def *f = flow_save(w, "f", NODE("a"));
   struct started s = flow_start(w, f);
   struct node_row full = {.ni = s.ni, .fi = s.fi, .node_id = f->node[0].node_id, .run_no = 1, .state = NODE_CANCELED, .ok = 1, .fail = 2, .skip = 3,
-                          .t_ok = 4, .t_bad = 5, .t_open = 6, .t_canceled = 3, .create_us = 11, .start_us = 12, .end_us = 13, .update_us = 14, .error = "e"};
+                          .t_ok = 4, .t_bad = 5, .t_open = 6, .t_canceled = 3, .create_us = 11, .start_us = 12, .end_us = 13, .update_us = 14, .skip_edges = 9,
+                          .error = "e"};
   OK(put_node(w, ROW_INSERT, &full));
   for (int i = -1; i < NODE_RARE; i++) {
     struct node_row fresh = {.fi = s.fi, .node_id = full.node_id, .run_no = 1, .state = NODE_RUNNING, .create_us = 21, .update_us = 22};

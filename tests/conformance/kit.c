@@ -229,7 +229,7 @@ void flow_same(const struct flow_row *a, const struct flow_row *b) {
 
 void node_same(const struct node_row *a, const struct node_row *b) {
   SAME(ni), SAME(fi), SAME(node_id), SAME(run_no), SAME(state), SAME(ok), SAME(fail), SAME(skip), SAME(t_ok), SAME(t_bad);
-  SAME(t_open), SAME(t_canceled), SAME(create_us), SAME(start_us), SAME(end_us), SAME(update_us), SAME_TEXT(error);
+  SAME(t_open), SAME(t_canceled), SAME(skip_edges), SAME(create_us), SAME(start_us), SAME(end_us), SAME(update_us), SAME_TEXT(error);
 }
 
 void task_same(const struct task_row *a, const struct task_row *b) {
