@@ -43,10 +43,11 @@ PUT_TEXT(f_more, flow_row, r->more)
 PUT_TEXT(f_params, flow_row, r->params)
 static void f_error(struct put *p, const void *v) { put_error(p, ((const struct flow_row *)v)->error); }
 static bool f_keep_error(const void *v) { return !((const struct flow_row *)v)->error; }
-/* One pair per run: in the first run it is what the insert wrote. Leaving it out makes the updates of flows equal. */
+/* One pair per run: in the first run it is what the insert wrote, unless a node has grown since. Leaving it out makes the updates of
+ * flows equal. */
 static bool f_keep_bases(const void *v) {
   const struct flow_row *r = v;
-  return !r->bases || r->run_no <= 1;
+  return !r->bases || (r->run_no <= 1 && !strchr(r->bases, '+'));
 }
 static void f_bases(struct put *p, const void *v) {
   const struct flow_row *r = v;
