@@ -15,12 +15,14 @@
 #include "store.h"
 
 struct api;
+struct registry;
 struct api_opts {
   const char *listen;             /* ADDR:PORT, IPv4; port 0 = a free one */
   const char *const *host;        /* more names that the Host header may have; the listen address, localhost, */
   size_t n_host;                  /* 127.0.0.1 and [::1] always may, with or without a port */
   struct store *store;            /* all borrowed until api_stop() */
   struct defs *defs;
+  const struct registry *executors;
   struct runner *runner;
   const char *data_dir;           /* the token lives in DATA/weir.token, 0600; made at the first start */
   bool dev;                       /* no token */

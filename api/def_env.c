@@ -4,13 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "builtin.h"
+#include "registry.h"
 
 /* "Known types: ECHO, WAIT, EXCEPTION, SHELL." */
-static enum wr_rc unknown_type(const char *type, const char *path, struct wr_err *err) {
+static enum wr_rc unknown_type(const struct registry *r, const char *type, const char *path, struct wr_err *err) {
   char list[128] = "", quoted[WR_QUOTE_MAX];
-  for (size_t i = 0, at = 0; executors_builtin[i] && at < sizeof list; i++)
-    at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", executors_builtin[i]->name);
+  size_t at = 0;
+  for (const struct executor *x = NULL; at < sizeof list && (x = registry_next(r, x));)
+    at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", at ? ", " : "", x->ops.name);
   return wr_err_at(err, WR_UNKNOWN_TYPE, path, "Unknown type %s. Known types: %s.", wr_err_quote(quoted, type, strlen(type)),
                    list);
 }
@@ -31,18 +32,18 @@ static enum wr_rc no_shell(const char *path, struct wr_err *err) {
 static enum wr_rc check_type(void *ctx, const char *type, const char *content, const json_t *config, const char *path,
                              uint8_t *slot, struct wr_err *err) {
   const struct def_site *site = ctx;
-  const wx_ops *ops = executor_find(type);
-  if (!ops) return unknown_type(type, path, err);
-  if (ops == &executor_shell && !site->shell_allowed) return no_shell(path, err);
-  enum wr_rc rc = ops == &executor_shell ? check_user(site, config, path, err) : WR_OK;
+  const struct executor *x = registry_find(site->executors, type, 0);
+  if (!x) return unknown_type(site->executors, type, path, err);
+  bool programs = x->ops.flags & WX_PROGRAMS;
+  if (programs && !site->shell_allowed) return no_shell(path, err);
+  enum wr_rc rc = programs ? check_user(site, config, path, err) : WR_OK;
   if (rc) return rc;
-  *slot = (uint8_t)ops->slot;
-  if (!ops->check) return WR_OK;
+  *slot = executor_slot(x);
   char *text = config ? json_text(config, 0) : NULL, why[200] = "";
-  int code = WR_OUT_OF_RANGE;
-  int bad = ops->check(content, text, &code, why, sizeof why);
+  enum wr_rc code;
+  int bad = executor_check(x, content, text, &code, why, sizeof why);
   free(text);
-  return bad ? wr_err_at(err, (enum wr_rc)code, path, "%s", why) : WR_OK;
+  return bad ? wr_err_at(err, code, path, "%s", why) : WR_OK;
 }
 
 static enum wr_rc tasks_exist(void *ctx, const int64_t *ids, size_t n, size_t *bad, struct wr_err *err) {

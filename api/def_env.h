@@ -7,8 +7,10 @@
 #include "run_as.h"
 #include "store.h"
 
+struct registry;
 struct def_site {
-  struct store *store;    /* borrowed */
+  struct store *store;    /* both borrowed */
+  const struct registry *executors;
   bool shell_allowed;     /* else a SHELL task is refused with SHELL_NOT_ALLOWED */
   const struct run_as *run_as;  /* who its tasks may be; NULL: this node runs none itself, so another one decides */
 };

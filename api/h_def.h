@@ -5,7 +5,8 @@
 #include "def_env.h"
 
 static inline struct def_site def_site_of(struct call *c) {
-  return (struct def_site){c->api->o.store, c->api->o.shell_allowed, c->api->o.run_as};
+  const struct api_opts *o = &c->api->o;
+  return (struct def_site){o->store, o->executors, o->shell_allowed, o->run_as};
 }
 
 /* An update: save() reads, merges and saves. Between reading and saving a writer of another process may come: then what was

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "builtin.h"
+#include "registry.h"
 #include "clock.h"
 
 enum { TEXT_BYTES = 1024, HOST_BYTES = 256 };
@@ -162,9 +162,9 @@ static void in_queue(const struct why *w, const struct runners *n, bool process)
 static void queued(const struct why *w, const struct task_def *def) {
   struct runners n = {0};
   if (def == NULL || w->set == NULL) return;
-  const wx_ops *ops = executor_find(def->type);
-  bool process = ops && ops->slot == WX_SLOT_PROCESS;
-  json_t *config = ops == &executor_shell && def->config ? json_loads(def->config, 0, NULL) : NULL;
+  const struct executor *x = registry_find(w->c->api->o.executors, def->type, 0);
+  bool process = executor_slot(x) == WX_SLOT_PROCESS, programs = x && (x->ops.flags & WX_PROGRAMS);
+  json_t *config = programs && def->config ? json_loads(def->config, 0, NULL) : NULL;
   const char *user = json_string_value(json_object_get(config, "user"));
   for (size_t i = 0; i < w->set->n; i++) look_at(w, &w->set->v[i], def->type, user, process, &n);
   if (n.can == 0) no_executor(w, def->type, user, n.live);

@@ -117,6 +117,7 @@ static enum wr_rc start_api(struct server *s, struct wr_err *err) {
   const struct config *c = &s->cfg;
   struct api_opts a = {.listen = s->listen, .host = (const char *const *)c->v[OPT_HOST].many,
                        .n_host = c->v[OPT_HOST].n_many, .store = node_store(s->node), .defs = node_defs(s->node),
+                       .executors = node_executors(s->node),
                        .runner = node_runner(s->node), .data_dir = s->opts.data, .dev = config_num(c, OPT_DEV),
                        .shell_allowed = s->opts.shell == NODE_SHELL_ON, .run_as = s->opts.run_as, .version = WEIR_VERSION,
                        .request_us = s->opts.request_us, .health = health, .ctx = s};

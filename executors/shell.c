@@ -11,12 +11,12 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "builtin.h"
 #include "conf.h"
 #include "limits.h"
 #include "mem.h"
 #include "meant.h"
 #include "text.h"
+#include "weir_executor.h"
 
 enum { EXIT_FATAL = 125, ARGV_MAX = 1024, USER_BYTES = 64, PATH_BYTES = 4096, ENV_MAX = 1024 };
 #define GRACE_MAX_US 3600000000LL
@@ -353,6 +353,7 @@ static void shell_child_done(const wx_host *h, wx_exec *x, const wx_exit *e) {
 
 static void shell_cancel(const wx_host *h, wx_exec *x, int how) { h->kill(x, how); }
 
+extern const wx_ops executor_shell;
 const wx_ops executor_shell = {.abi = WX_ABI, .size = sizeof(wx_ops), .name = "SHELL", .slot = WX_SLOT_PROCESS,
                                .check = shell_check, .start = shell_start, .child_done = shell_child_done,
-                               .cancel = shell_cancel};
+                               .cancel = shell_cancel, .flags = WX_PROGRAMS};

@@ -2,10 +2,10 @@
  * once. One timer of the host, no other state. */
 #include <string.h>
 
-#include "builtin.h"
 #include "conf.h"
 #include "limits.h"
 #include "text.h"
+#include "weir_executor.h"
 
 #define WAIT_DEFAULT_US 10000000LL
 
@@ -42,6 +42,7 @@ static void wait_cancel(const wx_host *h, wx_exec *x, int how) {
   h->done(x, &(wx_result){.size = sizeof(wx_result), .end = WX_FAIL, .error = "Canceled.", .exit_code = -1});
 }
 
+extern const wx_ops executor_wait;
 const wx_ops executor_wait = {.abi = WX_ABI, .size = sizeof(wx_ops), .name = "WAIT", .slot = WX_SLOT_ASYNC,
                               .check = wait_check, .start = wait_start, .timer = wait_timer, .cancel = wait_cancel,
                               .flags = WX_NO_PARAMS};

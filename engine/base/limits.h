@@ -48,6 +48,7 @@
 #define LIMIT_HEADER_BYTES 16384
 #define LIMIT_HEADERS 64
 #define LIMIT_NODE_TROUBLE_BYTES 16000         /* what a node's row says of what goes wrong there */
+#define LIMIT_EXECUTORS 256                    /* task types of a node, each version counted */
 #define LIMIT_RUN_AS 64                        /* users that a node's SHELL tasks may be */
 #define LIMIT_USER_GROUPS 65536
 #define LIMIT_TASK_PROCESSES 4096              /* of a task user that is not the server's, unless rlimits says otherwise: nproc */

@@ -7,6 +7,7 @@
 #include "limits.h"
 #include "map64.h"
 #include "mem.h"
+#include "registry.h"
 
 /* One version of a flow or a task; the other is NULL, and what stands below `flow` is of flows only. */
 struct entry {
@@ -20,6 +21,7 @@ struct entry {
   int64_t bound_at;                   /* definitions.version of bind, -1 = never */
   size_t bytes;
   bool used;                          /* since the last look for what can go */
+  uint64_t types;                     /* registry_changes() before its executors were looked up */
 };
 /* All that is known of an id. Made only for what exists: an id that a client made up leaves nothing behind. */
 struct known { struct entry *list; struct def_head newest; int64_t checked_at; };
@@ -28,6 +30,7 @@ struct defs {
   struct store *s;
   uint8_t (*slot_of)(const char *type);
   can_run_fn *can; void *can_ctx;
+  const struct registry *types;       /* NULL = slot_of */
   pthread_mutex_t mu;
   struct map64 map[2];                /* by enum head_kind: id -> struct known */
   size_t bytes, most;
@@ -58,6 +61,10 @@ void defs_can_run(struct defs *d, can_run_fn *can, void *ctx) {
   d->can = can;
   d->can_ctx = ctx;
 }
+
+void defs_executors(struct defs *d, const struct registry *types) { d->types = types; }
+
+static uint64_t types_now(const struct defs *d) { return d->types ? registry_changes(d->types) : 0; }
 
 void defs_free(struct defs *d) {
   const struct map64_slot *s;
@@ -149,10 +156,12 @@ size_t defs_bytes(struct defs *d) {
   return n;
 }
 
+/* One whose executors may be others by now is none: it goes when nobody holds it and there is no room. */
 enum { EITHER = -1 }; /* deleted or not */
-static struct entry *at(const struct known *k, int64_t version, int deleted) {
+static struct entry *at(const struct defs *d, const struct known *k, int64_t version, int deleted) {
   for (struct entry *e = k ? k->list : NULL; e != NULL; e = e->next) {
     struct def_head h = head_of(e);
+    if (e->types != types_now(d)) continue;
     if (h.version == version && (deleted == EITHER || h.deleted == deleted)) return e;
   }
   return NULL;
@@ -175,7 +184,7 @@ static struct entry *keep(struct defs *d, enum head_kind kind, int64_t id, struc
     d->bytes += sizeof *k;
     (void)map64_put(&d->map[kind], id, k);
   }
-  struct entry *old = at(k, head_of(e).version, head_of(e).deleted);
+  struct entry *old = at(d, k, head_of(e).version, head_of(e).deleted);
   if (old) {
     entry_free(e);
     return old;
@@ -206,20 +215,21 @@ static void distinct_ids(struct entry *e) {
 
 /* What this node knows of a definition besides what is written in it. */
 static void place(const struct defs *d, struct task_def *t) {
-  t->policy.slot = d->slot_of(t->type);
+  t->executor = d->types ? registry_find(d->types, t->type, 0) : NULL;
+  t->policy.slot = d->types ? executor_slot(t->executor) : d->slot_of(t->type);
   t->policy.elsewhere = d->can && !d->can(d->can_ctx, t);
 }
 
 static struct entry *task_entry(struct defs *d, struct task_def *t) {
   struct entry *e = wr_new(struct entry);
+  *e = (struct entry){.task = t, .bound_at = -1, .types = types_now(d)};
   place(d, t);
-  *e = (struct entry){.task = t, .bound_at = -1};
   return e;
 }
 
 static struct entry *flow_entry(struct defs *d, struct flow_def *f) {
   struct entry *e = wr_new(struct entry);
-  *e = (struct entry){.flow = f, .bound_at = -1};
+  *e = (struct entry){.flow = f, .bound_at = -1, .types = types_now(d)};
   for (uint32_t i = 0; i < f->n; i++)
     for (uint32_t k = 0; k < f->node[i].n_task; k++) place(d, f->node[i].task[k]);
   if (f->dag) distinct_ids(e);
@@ -247,8 +257,8 @@ static void *cached(struct defs *d, enum head_kind kind, int64_t id, int64_t ver
   struct entry *e = NULL;
   pthread_mutex_lock(&d->mu);
   const struct known *k = map64_get(&d->map[kind], id);
-  if (version != 0) e = at(k, version, EITHER);
-  else if (k && defs_version >= 0 && k->checked_at == defs_version) e = at(k, k->newest.version, k->newest.deleted);
+  if (version != 0) e = at(d, k, version, EITHER);
+  else if (k && defs_version >= 0 && k->checked_at == defs_version) e = at(d, k, k->newest.version, k->newest.deleted);
   void *def = give(e);
   pthread_mutex_unlock(&d->mu);
   return def;
@@ -263,7 +273,7 @@ static enum wr_rc look(struct defs *d, struct reader *r, enum head_kind kind, in
   if (head.version == 0) return wr_err_set(err, WR_NOT_FOUND, "There is no %s %lld.", kind == HEAD_TASK ? "task" : "flow", (long long)id);
   *version = head.version;
   pthread_mutex_lock(&d->mu);
-  *out = give(at(map64_get(&d->map[kind], id), head.version, head.deleted));
+  *out = give(at(d, map64_get(&d->map[kind], id), head.version, head.deleted));
   if (*out) note(d, kind, id, head, defs_version);
   pthread_mutex_unlock(&d->mu);
   return WR_OK;
@@ -344,7 +354,8 @@ static size_t still_missing(struct defs *d, int64_t *ids, const struct def_head 
   size_t m = 0;
   pthread_mutex_lock(&d->mu);
   for (size_t i = 0; i < n; i++) {
-    if (at(map64_get(&d->map[HEAD_TASK], ids[i]), head[i].version, head[i].deleted)) note(d, HEAD_TASK, ids[i], head[i], defs_version);
+    if (at(d, map64_get(&d->map[HEAD_TASK], ids[i]), head[i].version, head[i].deleted))
+      note(d, HEAD_TASK, ids[i], head[i], defs_version);
     else ids[m++] = ids[i];
   }
   pthread_mutex_unlock(&d->mu);

@@ -16,7 +16,11 @@
 #define DEFS_H
 #include "store.h"
 struct defs;
+struct registry;
 struct defs *defs_new(struct store *s, uint8_t (*slot_of)(const char *type));
+/* Slots come from it, and each task version knows its executor, as long as the registry does not change: then it is read again.
+ * slot_of is not asked. Borrowed; before any other thread. */
+void defs_executors(struct defs *d, const struct registry *types);
 void defs_limit(struct defs *d, size_t bytes);  /* before any thread; else LIMIT_CACHE_BYTES / 4 */
 void defs_free(struct defs *d);
 size_t defs_bytes(struct defs *d);              /* what it holds, about; any thread */

@@ -21,6 +21,7 @@ struct def_env {
   enum wr_rc (*tasks_exist)(void *ctx, const int64_t *ids, size_t n, size_t *bad, struct wr_err *err); /* bad: which does not */
 };
 
+struct executor;
 /* One version of a task. For an inline task task_id is 0. Texts NULL = absent. */
 struct task_def {
   atomic_uint refs;
@@ -33,6 +34,8 @@ struct task_def {
   /* derived from config by def_task_derive(): */
   struct task_policy policy;
   int64_t timeout_us;           /* run timeout of an attempt, 0 = none */
+  /* set with policy.slot by whoever keeps it for a node: what runs it there; NULL = not known, to be looked up by type */
+  const struct executor *executor;
 };
 
 enum node_type { NODE_TYPE_START, NODE_TYPE_TASK, NODE_TYPE_END };

@@ -9,13 +9,13 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "builtin.h"
 #include "clock.h"
 #include "found.h"
 #include "log.h"
 #include "node_trouble.h"
 #include "own.h"
 #include "pump.h"
+#include "registry.h"
 
 #define LEAVE_US 2000000          /* a planned stop: what results may take to be stored, once all attempts have ended */
 #define MAX_HINTS 1000000         /* the list of the queue is bounded; beyond it tasks wait as rows */
@@ -27,6 +27,7 @@ struct node {
   struct store *store;
   struct logs *logs;
   struct defs *defs;
+  struct registry *executors;
   struct queue *queue[SLOT__N];   /* one each, so that tasks that wait for a process never hold up the others */
   struct pump *pump[SLOT__N];     /* NULL with the queue in memory */
   struct worker *worker;
@@ -127,16 +128,12 @@ static const char *worker_log_why(void *ctx) { return logs_why(((struct node *)c
 
 /* ---- definitions ---- */
 
-static uint8_t slot_of(const char *type) {
-  const wx_ops *x = executor_find(type);
-  return x && x->slot == WX_SLOT_PROCESS ? SLOT_PROCESS : SLOT_ASYNC;
-}
+_Static_assert((int)SLOT_PROCESS == (int)WX_SLOT_PROCESS && (int)SLOT_ASYNC == (int)WX_SLOT_ASYNC, "a slot class has one number");
 
 /* Does this node have the type, and may the task be who it wants to be? Asked once a version. */
 static bool can_run(void *ctx, const struct task_def *t) {
   const struct node *n = ctx;
-  const wx_ops *x = executor_find(t->type);
-  if (!x || x != &executor_shell) return x != NULL;
+  if (!t->executor || !(t->executor->ops.flags & WX_PROGRAMS)) return t->executor != NULL;
   if (n->o->shell != NODE_SHELL_ON) return false;
   json_t *config = t->config ? json_loads(t->config, 0, NULL) : NULL;
   bool ok = !n->o->run_as || run_as_allows(n->o->run_as, json_string_value(json_object_get(config, "user"))) == RUN_AS_ALLOWED;
@@ -152,9 +149,8 @@ static void add_word(char *list, size_t n, const char *word) {
 }
 
 static void offers(struct node *n) {
-  for (size_t i = 0; executors_builtin[i]; i++)
-    if (executors_builtin[i] != &executor_shell || n->o->shell == NODE_SHELL_ON)
-      add_word(n->types, sizeof n->types, executors_builtin[i]->name);
+  for (const struct executor *x = NULL; (x = registry_next(n->executors, x));)
+    if (!(x->ops.flags & WX_PROGRAMS) || n->o->shell == NODE_SHELL_ON) add_word(n->types, sizeof n->types, x->ops.name);
   for (size_t i = 0; n->o->run_as && i < n->o->run_as->n; i++) add_word(n->users, sizeof n->users, n->o->run_as->v[i].name);
 }
 
@@ -169,7 +165,7 @@ enum wr_rc node_spawner(const struct node_opts *o, const struct found *found, st
 
 static enum wr_rc open_worker(struct node *n, struct spawner *spawner, struct wr_err *err) {
   if (!(n->o->roles & NODE_WORKER)) return WR_OK;
-  struct worker_opts w = {.spawner = spawner, .data_dir = n->o->data, .ctx = n,
+  struct worker_opts w = {.spawner = spawner, .executors = n->executors, .data_dir = n->o->data, .ctx = n,
                           .process_slots = n->o->slots,
                           .shell_allowed = n->o->shell == NODE_SHELL_ON,
                           .done = worker_done, .timed_out = worker_timed_out, .useless = worker_useless, .gone = worker_gone,
@@ -254,7 +250,8 @@ static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_
   if (!rc) rc = logs_open(n->store, &n->logs, err);
   for (int s = 0; s < SLOT__N && !rc; s++) rc = open_queue(n, s, err);
   if (rc) return rc;
-  n->defs = defs_new(n->store, slot_of);
+  n->defs = defs_new(n->store, NULL);
+  defs_executors(n->defs, n->executors);
   if (o->cache_bytes > 0) defs_limit(n->defs, (size_t)o->cache_bytes / 4);
   defs_can_run(n->defs, can_run, n);
   rc = open_runner(n, err);
@@ -282,6 +279,8 @@ static enum wr_rc open_deaf(struct node *n, struct spawner *spawner, struct wr_e
 enum wr_rc node_open(const struct node_opts *o, struct spawner *spawner, struct node **out, struct wr_err *err) {
   struct node *n = wr_new(struct node);
   n->o = o;
+  n->executors = registry_new();
+  registry_add_builtins(n->executors);
   const struct never_started *v = spawner ? spawner_never_started(spawner, &n->n_never) : NULL;
   if (n->n_never > 0) n->never = memcpy(wr_calloc(n->n_never, sizeof *v), v, n->n_never * sizeof *v);
   enum wr_rc rc = open_deaf(n, spawner, err);
@@ -328,6 +327,7 @@ void node_close(struct node *n) {
   if (n->logs) logs_close(n->logs);
   if (n->defs) defs_free(n->defs);
   if (n->store) store_close(n->store);
+  registry_free(n->executors);
   free(n->never);
   free(n);
 }
@@ -348,4 +348,5 @@ void node_health(struct node *n, struct health *out) {
 bool node_failed(const struct node *n) { return atomic_load(&n->failed); }
 struct store *node_store(const struct node *n) { return n->store; }
 struct defs *node_defs(const struct node *n) { return n->defs; }
+const struct registry *node_executors(const struct node *n) { return n->executors; }
 struct runner *node_runner(const struct node *n) { return n->runner; }

@@ -1,5 +1,5 @@
-/* One node of Weir, composed: store, definitions, queue, runner, worker, pumps and log sink. `weir server` puts an API in front
- * of it, `weir run` a flow file, a library its host.
+/* One node of Weir, composed: store, registry of executors, definitions, queue, runner, worker, pumps and log
+ * sink. `weir server` puts an API in front of it, `weir run` a flow file, a library its host.
  *
  * Owner: whoever opens it. One thread makes and ends it; what it hands out may be used by any thread as the parts' own
  * headers say. Order of things: node_spawner() first, then node_open(), which takes the spawner; at the end nothing is taken any
@@ -47,6 +47,7 @@ struct node_opts {
   void (*useless)(void *ctx);
 };
 struct node;
+struct registry;
 
 /* Starts the spawner of a node with the worker's role; else *out is NULL. Before the host gives up any right that tasks need
  * (root). found: what tasks get back (found.h), NULL = as this process is now. */
@@ -67,5 +68,6 @@ void node_health(struct node *n, struct health *out);   /* any thread; waits RUN
 bool node_failed(const struct node *n);                 /* it ends because it could not go on */
 struct store *node_store(const struct node *n);
 struct defs *node_defs(const struct node *n);
+const struct registry *node_executors(const struct node *n);
 struct runner *node_runner(const struct node *n);
 #endif

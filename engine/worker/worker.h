@@ -13,6 +13,7 @@
 
 struct worker;
 struct spawner;
+struct registry;
 
 /* Starts the spawner: a program of its own, which inherits no memory, no variable, no argument and no descriptor of this
  * process. It takes flock on DATA/lock (waits less than 2 s for a former spawner's last child) and holds it until its own last
@@ -40,6 +41,7 @@ enum { LOG_BATCH_PIECES = 256 };
 enum log_rc { LOG_STORED, LOG_AGAIN, LOG_NO_SPACE, LOG_REFUSED };
 struct worker_opts {
   struct spawner *spawner;          /* taken; NULL = no SHELL (attempts that spawn end FATAL) */
+  const struct registry *executors; /* who runs an attempt whose definition does not know it; borrowed */
   const char *data_dir;             /* attempts' own directories live in DATA/run */
   bool shell_allowed;
   uint32_t process_slots;           /* children at once; process attempts beyond it wait at the spawner's gate, 100 ms at

@@ -205,6 +205,12 @@ static const wx_host host = {.abi = WX_ABI, .size = sizeof(wx_host), .now_us = h
 
 /* ---- start ---- */
 
+/* NULL: nobody here can. Definitions that come from the cache of a node know theirs. */
+static const wx_ops *ops_of(const struct worker *w, const struct task_def *def) {
+  const struct executor *x = def->executor ? def->executor : registry_find(w->o.executors, def->type, 0);
+  return x ? &x->ops : NULL;
+}
+
 /* "<run key>:<epoch>", without the cost of a format: ECHO pays for it too. */
 static const char *fence_of(struct wx_exec *x) {
   size_t n = x->a->key ? strlen(x->a->key) : 0;
@@ -244,7 +250,7 @@ static void begin(struct wx_exec *x) {
 }
 
 void exec_start(struct worker *w, struct attempt *a) {
-  const wx_ops *ops = executor_find(a->def->type);
+  const wx_ops *ops = ops_of(w, a->def);
   char q[WR_QUOTE_MAX], text[WR_QUOTE_MAX + 64];
   if (w->draining) {
     exec_refuse(w, a, ATTEMPT_HANDBACK, NULL);
@@ -278,7 +284,7 @@ static void instant_done(wx_exec *x, const wx_result *r) {
 
 bool exec_instant(struct worker *w, struct attempt *a) {
   static const wx_host little = {.abi = WX_ABI, .size = sizeof(wx_host), .task = host_task, .done = instant_done};
-  const wx_ops *ops = executor_find(a->def->type);
+  const wx_ops *ops = ops_of(w, a->def);
   if (!ops || !(ops->flags & WX_INSTANT)) return false;
   if (atomic_load(&w->deadline_us) != INT64_MAX && clock_boot_us() >= atomic_load(&w->deadline_us)) return false;
   struct wx_exec x = {.w = w, .a = a, .ops = ops};

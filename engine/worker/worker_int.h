@@ -16,12 +16,12 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/types.h>
-#include "builtin.h"
 #include "health.h"
 #include "heap.h"
 #include "map64.h"
 #include "mem.h"
 #include "node_trouble.h"
+#include "registry.h"
 #include "run_as.h"
 #include "worker.h"
 
@@ -63,7 +63,7 @@ struct wx_exec {
   struct timer timer, limit, wait; /* the executor's; run timeout; last log piece */
   struct worker *w;
   struct attempt *a;
-  const wx_ops *ops;
+  const wx_ops *ops;               /* of an entry of the registry */
   void *data;
   wx_task task;
   struct child *child;             /* NULL = has none, or it ended */

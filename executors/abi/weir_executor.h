@@ -20,6 +20,9 @@ extern "C" {
 #define WX_INSTANT 1u
 /* It never looks at the parameters: its attempts hold none in memory, however many run at once. */
 #define WX_NO_PARAMS 2u
+/* It runs programs that its tasks name, as the user that `user` of their taskConfig names: what the administrator says of SHELL
+ * (whether it is on, who its tasks may be) holds for it. */
+#define WX_PROGRAMS 4u
 
 typedef struct wx_exec wx_exec;      /* one running attempt; the executor may hang its own data on it: wx_host.data */
 
@@ -96,7 +99,8 @@ typedef struct wx_ops {
   void (*child_done)(const wx_host *, wx_exec *, const wx_exit *);
   void (*cancel)(const wx_host *, wx_exec *, int how);
   void (*release)(const wx_host *, wx_exec *);
-  uint32_t flags;                    /* WX_INSTANT, WX_NO_PARAMS */
+  uint32_t flags;                    /* WX_INSTANT, WX_NO_PARAMS, WX_PROGRAMS */
+  int64_t version;                   /* of the executor; 0 = 1. Two of one name differ in it, and the highest is the newest */
 } wx_ops;
 
 /* The single symbol a plugin exports. */

@@ -1,8 +1,8 @@
 /* Shared by the targets: the world that definitions are checked against, and the facts of an error. One thread. */
 #include <stdlib.h>
 #include <string.h>
-#include "builtin.h"
 #include "fuzz.h"
+#include "registry.h"
 #include "text.h"
 
 static void check_text(const char *s, size_t room) {
@@ -25,15 +25,17 @@ void fuzz_check_err(enum wr_rc rc, const struct wr_err *err) {
 static enum wr_rc check_type(void *ctx, const char *type, const char *content, const json_t *config, const char *path,
                              uint8_t *slot, struct wr_err *err) {
   (void)ctx;
-  const wx_ops *ops = executor_find(type);
-  if (!ops) return wr_err_at(err, WR_UNKNOWN_TYPE, path, NULL);
+  static struct registry *types;
+  if (!types) registry_add_builtins(types = registry_new());
+  const struct executor *x = registry_find(types, type, 0);
+  if (!x) return wr_err_at(err, WR_UNKNOWN_TYPE, path, NULL);
   char why[256] = "";
-  int code = WR_OUT_OF_RANGE;
+  enum wr_rc code;
   char *text = config ? json_dumps(config, JSON_COMPACT) : NULL;
-  int rc = ops->check(content, text, &code, why, sizeof why);
+  int rc = executor_check(x, content, text, &code, why, sizeof why);
   free(text);
-  *slot = (uint8_t)ops->slot;
-  return rc ? wr_err_at(err, (enum wr_rc)code, path, "%s", why) : WR_OK;
+  *slot = executor_slot(x);
+  return rc ? wr_err_at(err, code, path, "%s", why) : WR_OK;
 }
 
 static enum wr_rc tasks_exist(void *ctx, const int64_t *ids, size_t n, size_t *bad, struct wr_err *err) {

@@ -9,22 +9,23 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Lowest first; a file may include headers of its own layer and of those named.
 LAYERS = {
     "engine/base": [],
+    "executors": ["engine/base", "executors/abi"],
+    "executors/abi": [],
+    "engine/registry": ["engine/base", "executors", "executors/abi"],
     "engine/core": ["engine/base"],
     "engine/model": ["engine/base", "engine/core"],
     "engine/store": ["engine/base", "engine/core", "engine/model"],
     "engine/queue": ["engine/base", "engine/core", "engine/model"],
-    "engine/defs": ["engine/base", "engine/core", "engine/model", "engine/store"],
-    "executors": ["engine/base", "executors/abi"],
-    "executors/abi": [],
+    "engine/defs": ["engine/base", "engine/registry", "engine/core", "engine/model", "engine/store", "executors/abi"],
     "engine/runner": ["engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs"],
     "engine/spawner": ["engine/base", "engine/core", "engine/model"],
-    "engine/worker": ["engine/base", "engine/core", "engine/model", "engine/spawner", "executors", "executors/abi"],
+    "engine/worker": ["engine/base", "engine/core", "engine/model", "engine/spawner", "engine/registry", "executors/abi"],
     "engine/node": ["engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs", "engine/runner",
-                    "engine/spawner", "engine/worker", "executors", "executors/abi"],
+                    "engine/spawner", "engine/worker", "engine/registry", "executors/abi"],
     "api": ["engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs", "engine/runner",
-            "executors", "executors/abi"],
+            "engine/registry", "executors/abi"],
     "cli": ["engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs", "engine/runner", "engine/spawner",
-            "engine/worker", "engine/node", "executors", "executors/abi", "api"],
+            "engine/worker", "engine/node", "engine/registry", "executors/abi", "api"],
 }
 # Who alone may know a library.
 LIBRARIES = {

@@ -1,6 +1,7 @@
 /* The cache of definitions over a real SQLite store whose reads are counted: after a change only what changed is read. */
 #include "defs.h"
 #include "facts.h"
+#include "registry.h"
 #include "store_backend.h"
 #include "file_store.h"
 
@@ -155,6 +156,48 @@ static void binding_reads_in_bulk(void **st) {
   def_flow_unref(f);
 }
 
+/* ---- which executor runs it ---- */
+static int starts(const wx_host *h, wx_exec *x, char *err, size_t err_n) {
+  (void)h, (void)x, (void)err, (void)err_n;
+  return -1;
+}
+
+static void type_add(struct registry *r, int64_t version, int slot) {
+  struct wr_err err;
+  const wx_ops o = {.abi = WX_ABI, .size = sizeof o, .name = "ECHO", .slot = slot, .start = starts, .version = version};
+  WR(registry_add(r, &o, EXECUTOR_PLUGIN, &err));
+}
+
+/* Looked up once for each version of a task, and again when the registry has changed; whoever holds the former one keeps it. */
+static void a_new_executor_is_seen(void **st) {
+  struct registry *r = registry_new();
+  struct defs *own = defs_new(store, NULL);
+  struct task_def *t[4];
+  struct wr_err err;
+  (void)st;
+  defs_executors(own, r);
+  int64_t id = task_save(&w, "t", "ECHO"), at = version_now();
+  WR(defs_task(own, id, 0, at, &t[0], &err));
+  assert_null(t[0]->executor);
+  assert_int_equal(t[0]->policy.slot, SLOT_ASYNC);
+  type_add(r, 1, WX_SLOT_PROCESS);
+  WR(defs_task(own, id, 0, at, &t[1], &err));
+  assert_ptr_equal(t[1]->executor, registry_find(r, "ECHO", 1));
+  assert_int_equal(t[1]->policy.slot, SLOT_PROCESS);
+  memset(&n, 0, sizeof n);
+  WR(defs_task(own, id, 0, at, &t[2], &err));
+  READ(0, 0, 0, 0);
+  assert_ptr_equal(t[2], t[1]);
+  type_add(r, 2, WX_SLOT_ASYNC);
+  WR(defs_task(own, id, 1, at, &t[3], &err));
+  assert_ptr_equal(t[3]->executor, registry_find(r, "ECHO", 2));
+  assert_int_equal(t[3]->policy.slot, SLOT_ASYNC);
+  assert_ptr_equal(t[1]->executor, registry_find(r, "ECHO", 1));
+  for (int i = 0; i < 4; i++) def_task_unref(t[i]);
+  defs_free(own);
+  registry_free(r);
+}
+
 /* ---- set up ---- */
 static uint8_t async(const char *type) {
   (void)type;
@@ -187,7 +230,7 @@ static int tear_down(void **st) {
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_change_elsewhere_reads_a_head), cmocka_unit_test(a_new_version_is_read), cmocka_unit_test(what_is_not_there),
-    cmocka_unit_test(binding_reads_in_bulk),
+    cmocka_unit_test(binding_reads_in_bulk), cmocka_unit_test(a_new_executor_is_seen),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }

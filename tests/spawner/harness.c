@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "registry.h"
 #include "run_as.h"
 
 enum { LIMIT_S = 60 }; /* of any wait: a test that hangs fails, and says where */
@@ -204,7 +205,9 @@ void h_open(const char *also) {
   H.page = spawner->page;
   struct rlimit l; /* four of one child; not before: tasks get what was found */
   if (getrlimit(RLIMIT_NOFILE, &l) == 0) l.rlim_cur = l.rlim_max, setrlimit(RLIMIT_NOFILE, &l);
-  const struct worker_opts wo = {.spawner = spawner, .data_dir = H.dir, .shell_allowed = true,
+  H.executors = registry_new();
+  registry_add_builtins(H.executors);
+  const struct worker_opts wo = {.spawner = spawner, .executors = H.executors, .data_dir = H.dir, .shell_allowed = true,
                                  .done = on_done, .timed_out = on_timeout, .pause = on_pause, .log_write = on_log};
   if (worker_open(&wo, &H.w, &err) != WR_OK) fprintf(stderr, "%s\n", err.msg), abort();
 }
@@ -212,13 +215,14 @@ void h_open(const char *also) {
 struct worker *h_second(int shell) {
   struct wr_err err;
   struct worker *w;
-  const struct worker_opts wo = {.data_dir = H.dir, .shell_allowed = shell, .done = on_done, .log_write = on_log};
+  const struct worker_opts wo = {.executors = H.executors, .data_dir = H.dir, .shell_allowed = shell, .done = on_done, .log_write = on_log};
   if (worker_open(&wo, &w, &err) != WR_OK) fprintf(stderr, "%s\n", err.msg), abort();
   return w;
 }
 
 void h_close(void) {
   worker_close(H.w);
+  registry_free(H.executors);
   run_as_free(policy);
   for (struct attempt *a; (a = ended);) ended = a->next, attempt_free(a);
   for (size_t i = 0; i < n_logs; i++) {

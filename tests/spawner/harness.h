@@ -12,6 +12,7 @@ struct harness {
   char dir[64];                  /* the data directory; tasks may use it too */
   struct sw_page *page;          /* what the spawner looks at: slots, patience */
   struct worker *w;
+  struct registry *executors;    /* the built-in ones; a test may add to it */
 };
 extern struct harness H;
 

@@ -17,6 +17,7 @@
 
 #include "clock.h"
 #include "harness.h"
+#include "registry.h"
 
 static int fifo;
 static char data[128];   /* of the nodes */
@@ -37,7 +38,9 @@ static _Noreturn void be_node(int64_t lease_us) {
   const struct spawner_opts so = {.data_dir = data};
   h_host();
   if (spawner_start(&so, &s, &err) != WR_OK) _exit(1);
-  const struct worker_opts wo = {.spawner = s, .data_dir = data, .shell_allowed = true, .process_slots = 3, .done = on_done};
+  struct registry *executors = registry_new();
+  registry_add_builtins(executors);
+  const struct worker_opts wo = {.spawner = s, .executors = executors, .data_dir = data, .shell_allowed = true, .process_slots = 3, .done = on_done};
   atomic_store(&s->page->gate_wait_us, INT64_MAX / 2);
   setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* a test that is killed leaves nothing */

@@ -6,11 +6,14 @@
 #include <string.h>
 
 #include "attempt.h"
-#include "builtin.h"
 #include "err.h"
 #include "json_out.h"
 #include "limits.h"
 #include "mem.h"
+#include "registry.h"
+
+static struct registry *executors;
+#define OPS(name) (&registry_find(executors, name, 0)->ops)
 
 struct wx_exec { wx_task task; void *data; int64_t at; int n_done; wx_result r; char result[64], error[128]; char *env; wx_spawn sp; int killed; };
 
@@ -50,15 +53,18 @@ static const wx_host host = {.abi = WX_ABI, .size = sizeof(wx_host), .now_us = n
 static void test_table(void **st) {
   (void)st;
   static const char *const names[] = {"ECHO", "WAIT", "EXCEPTION", "SHELL"};
+  const struct executor *x = NULL;
   for (size_t i = 0; i < 4; i++) {
-    assert_ptr_equal(executor_find(names[i]), executors_builtin[i]);
-    assert_string_equal(executors_builtin[i]->name, names[i]);
-    assert_int_equal(executors_builtin[i]->abi, WX_ABI);
-    assert_int_equal(executors_builtin[i]->slot, i == 3 ? WX_SLOT_PROCESS : WX_SLOT_ASYNC);
+    x = registry_next(executors, x);
+    assert_string_equal(x->ops.name, names[i]);
+    assert_ptr_equal(x, registry_find(executors, names[i], 1));
+    assert_int_equal(x->origin, EXECUTOR_BUILTIN);
+    assert_int_equal(x->ops.slot, i == 3 ? WX_SLOT_PROCESS : WX_SLOT_ASYNC);
+    assert_int_equal(executor_slot(x), x->ops.slot);
   }
-  assert_null(executors_builtin[4]);
-  assert_null(executor_find("echo"));
-  assert_null(executor_find(""));
+  assert_null(registry_next(executors, x));
+  assert_null(registry_find(executors, "echo", 0));
+  assert_null(registry_find(executors, "", 0));
 }
 
 struct rule { const char *type, *content, *config; int code; };
@@ -100,23 +106,27 @@ static void test_rules(void **st) {
   (void)st;
   for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
     const struct rule *r = &rules[i];
-    int code = 0;
+    enum wr_rc code;
     char err[256] = "";
-    int rc = executor_find(r->type)->check(r->content, r->config, &code, err, sizeof err);
-    if ((rc == 0) != (r->code == 0) || (rc && code != r->code))
-      fail_msg("%s %s %s: %d, %d %s", r->type, r->content ? r->content : "-", r->config ? r->config : "-", rc, code, err);
+    int rc = executor_check(registry_find(executors, r->type, 0), r->content, r->config, &code, err, sizeof err);
+    if ((rc == 0) != (r->code == 0) || (rc && (int)code != r->code))
+      fail_msg("%s %s %s: %d, %d %s", r->type, r->content ? r->content : "-", r->config ? r->config : "-", rc, (int)code, err);
     if (rc) assert_int_equal(err[strlen(err) - 1] == '.' || err[strlen(err) - 1] == '?', 1);
   }
+}
+
+static int shell_check(const char *content, const char *config, enum wr_rc *code, char *err, size_t n) {
+  return executor_check(registry_find(executors, "SHELL", 0), content, config, code, err, n);
 }
 
 static void test_long_script(void **st) {
   (void)st;
   char *text = wr_calloc(LIMIT_CONTENT_BYTES + 2, 1), err[256];
-  int code = 0;
+  enum wr_rc code;
   memset(text, ' ', LIMIT_CONTENT_BYTES);
-  assert_int_equal(executor_shell.check(text, NULL, &code, err, sizeof err), 0);
+  assert_int_equal(shell_check(text, NULL, &code, err, sizeof err), 0);
   text[LIMIT_CONTENT_BYTES] = ' ';
-  assert_int_equal(executor_shell.check(text, NULL, &code, err, sizeof err), -1);
+  assert_int_equal(shell_check(text, NULL, &code, err, sizeof err), -1);
   assert_int_equal(code, WR_BAD_COMMAND);
   free(text);
 }
@@ -124,8 +134,8 @@ static void test_long_script(void **st) {
 static void test_did_you_mean(void **st) {
   (void)st;
   char err[256];
-  int code = 0;
-  assert_int_equal(executor_shell.check("true", "{\"rlimit\":{}}", &code, err, sizeof err), -1);
+  enum wr_rc code;
+  assert_int_equal(shell_check("true", "{\"rlimit\":{}}", &code, err, sizeof err), -1);
   assert_string_equal(err, "taskConfig has no field \"rlimit\"; did you mean rlimits?");
 }
 
@@ -138,14 +148,14 @@ static void start(struct wx_exec *x, const wx_ops *ops, const char *content, con
 static void test_wait(void **st) {
   (void)st;
   struct wx_exec x;
-  start(&x, &executor_wait, NULL, NULL, NULL);
+  start(&x, OPS("WAIT"), NULL, NULL, NULL);
   assert_int_equal(x.at, 1000 + 10000000 + 1);
-  start(&x, &executor_wait, "0", NULL, NULL);
+  start(&x, OPS("WAIT"), "0", NULL, NULL);
   assert_int_equal(x.n_done, 1);
-  start(&x, &executor_wait, "1ms", NULL, NULL);
+  start(&x, OPS("WAIT"), "1ms", NULL, NULL);
   assert_int_equal(x.at, 2001);
   assert_int_equal(x.n_done, 0);
-  executor_wait.timer(&host, &x);
+  OPS("WAIT")->timer(&host, &x);
   assert_int_equal(x.n_done, 1);
   assert_int_equal(x.r.end, WX_OK);
   assert_null(x.r.result);
@@ -154,10 +164,10 @@ static void test_wait(void **st) {
 static void test_echo(void **st) {
   (void)st;
   struct wx_exec x;
-  start(&x, &executor_echo, "hi", "{\"attempts\":2}", NULL);
+  start(&x, OPS("ECHO"), "hi", "{\"attempts\":2}", NULL);
   assert_string_equal(x.result, "hi");
   assert_int_equal(x.r.log_is_result, 1);
-  start(&x, &executor_exception, "", NULL, NULL);
+  start(&x, OPS("EXCEPTION"), "", NULL, NULL);
   assert_string_equal(x.error, "Internal Exception.");
   assert_int_equal(x.r.end, WX_FAIL);
 }
@@ -165,14 +175,14 @@ static void test_echo(void **st) {
 static void test_shell_start(void **st) {
   (void)st;
   struct wx_exec x;
-  start(&x, &executor_shell, "echo $W_a", "{\"env\":{\"W_b\":\"own\",\"LANG\":\"C\"},\"timeout\":3,\"grace\":\"2s\",\"log\":7}",
+  start(&x, OPS("SHELL"), "echo $W_a", "{\"env\":{\"W_b\":\"own\",\"LANG\":\"C\"},\"timeout\":3,\"grace\":\"2s\",\"log\":7}",
         "{\"a\":\"$(reboot)\",\"b\":true,\"c\":1.25,\"d\":-3}");
   assert_string_equal(x.env, "[/bin/sh][-c][--][echo $W_a]|PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
                              "|W_a=$(reboot)|W_c=1.25|W_d=-3|W_b=own|LANG=C");
   assert_int_equal(x.sp.grace_us, 2000000);
   assert_int_equal(x.sp.log_cap, 7);
   free(x.env);
-  start(&x, &executor_shell, NULL, "{\"argv\":[\"a b\",\"$x\"],\"rlimits\":{\"nofile\":{\"soft\":5,\"hard\":6}}}", NULL);
+  start(&x, OPS("SHELL"), NULL, "{\"argv\":[\"a b\",\"$x\"],\"rlimits\":{\"nofile\":{\"soft\":5,\"hard\":6}}}", NULL);
   assert_non_null(strstr(x.env, "[a b][$x]|PATH="));
   assert_int_equal(x.sp.grace_us, -1);
   assert_int_equal(x.sp.n_rlimit, 1);
@@ -180,7 +190,7 @@ static void test_shell_start(void **st) {
   assert_int_equal(x.sp.log_cap, -1);
   assert_int_equal(x.sp.umask, -1);
   assert_false(x.sp.apart);
-  executor_shell.cancel(&host, &x, WX_CANCEL_FORCE);
+  OPS("SHELL")->cancel(&host, &x, WX_CANCEL_FORCE);
   assert_int_equal(x.killed, WX_CANCEL_FORCE + 1);
   free(x.env);
 }
@@ -189,7 +199,7 @@ static void test_shell_start(void **st) {
 static void test_shell_numbers(void **st) {
   (void)st;
   struct wx_exec x;
-  start(&x, &executor_shell, "true", "{\"grace\":0.1,\"log\":0,\"umask\":\"027\",\"stderr\":\"apart\"}",
+  start(&x, OPS("SHELL"), "true", "{\"grace\":0.1,\"log\":0,\"umask\":\"027\",\"stderr\":\"apart\"}",
         "{\"big\":1e+300,\"list\":[0.1,null],\"price\":19.99,\"rate\":0.1,\"tiny\":2e-5,\"whole\":9007199254740993}");
   assert_non_null(strstr(x.env, "|W_big=1e300|W_list=[0.1,null]|W_price=19.99|W_rate=0.1|W_tiny=2e-5|W_whole=9007199254740993"));
   assert_int_equal(x.sp.grace_us, 100000);
@@ -211,15 +221,18 @@ static void test_shell_end(void **st) {
     {{.output_error = 2}, WX_FAIL, "What stands at WEIR_OUTPUT is not a plain file of the task."}};
   for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
     struct wx_exec x = {0};
-    executor_shell.child_done(&host, &x, &v[i].e);
+    OPS("SHELL")->child_done(&host, &x, &v[i].e);
     assert_int_equal(x.r.end, v[i].end);
     assert_string_equal(x.error, v[i].error);
   }
 }
 
 int main(void) {
+  registry_add_builtins(executors = registry_new());
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_table), cmocka_unit_test(test_rules), cmocka_unit_test(test_long_script), cmocka_unit_test(test_did_you_mean),
     cmocka_unit_test(test_wait), cmocka_unit_test(test_echo), cmocka_unit_test(test_shell_start), cmocka_unit_test(test_shell_numbers), cmocka_unit_test(test_shell_end)};
-  return cmocka_run_group_tests_name("executors", tests, NULL, NULL);
+  int rc = cmocka_run_group_tests_name("executors", tests, NULL, NULL);
+  registry_free(executors);
+  return rc;
 }

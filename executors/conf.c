@@ -1,21 +1,10 @@
-/* The table of built-in executors, and the refusals they share.
- * Pure, any thread; owns nothing that changes. Never knows the worker. */
-#include "builtin.h"
+/* The refusals that the built-in executors share (conf.h). Pure, any thread. */
+#include "conf.h"
 
 #include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "conf.h"
-
-const wx_ops *const executors_builtin[] = {&executor_echo, &executor_wait, &executor_exception, &executor_shell, NULL};
-
-const wx_ops *executor_find(const char *name) {
-  for (const wx_ops *const *p = executors_builtin; *p; p++)
-    if (strcmp((*p)->name, name) == 0) return *p;
-  return NULL;
-}
 
 int refuse(const struct refusal *r, enum wr_rc code, const char *fmt, ...) {
   if (r->code) *r->code = (int)code;
