@@ -1,12 +1,11 @@
 /* ECHO: its content is its result and its log. Ends inside start(); no state, no system call. */
 #include <string.h>
 
-#include "conf.h"
 #include "weir_executor.h"
 
-static int echo_check(const char *content, const char *config, int *code, char *err, size_t err_n) {
+static int echo_check(const wx_lib *lib, const char *content, const char *config, int *code, char *err, size_t err_n) {
   (void)content;
-  return refuse_config(&(struct refusal){code, err, err_n}, config);
+  return lib->no_config(config, code, err, err_n);
 }
 
 static int echo_start(const wx_host *h, wx_exec *x, char *err, size_t err_n) {
@@ -19,6 +18,7 @@ static int echo_start(const wx_host *h, wx_exec *x, char *err, size_t err_n) {
   return 0;
 }
 
-extern const wx_ops executor_echo;
-const wx_ops executor_echo = {.abi = WX_ABI, .size = sizeof(wx_ops), .name = "ECHO", .slot = WX_SLOT_ASYNC,
-                              .check = echo_check, .start = echo_start, .flags = WX_INSTANT | WX_NO_PARAMS};
+static const wx_ops echo = {.abi = WX_ABI, .size = sizeof(wx_ops), .name = "ECHO", .slot = WX_SLOT_ASYNC,
+                            .check_with = echo_check, .start = echo_start, .flags = WX_INSTANT | WX_NO_PARAMS};
+
+WX_EXECUTOR(echo) { return &echo; }

@@ -1,10 +1,9 @@
 /* EXCEPTION: fails with its content as the error. Ends inside start(); no state. */
-#include "conf.h"
 #include "weir_executor.h"
 
-static int exception_check(const char *content, const char *config, int *code, char *err, size_t err_n) {
+static int exception_check(const wx_lib *lib, const char *content, const char *config, int *code, char *err, size_t err_n) {
   (void)content;
-  return refuse_config(&(struct refusal){code, err, err_n}, config);
+  return lib->no_config(config, code, err, err_n);
 }
 
 static int exception_start(const wx_host *h, wx_exec *x, char *err, size_t err_n) {
@@ -16,6 +15,7 @@ static int exception_start(const wx_host *h, wx_exec *x, char *err, size_t err_n
   return 0;
 }
 
-extern const wx_ops executor_exception;
-const wx_ops executor_exception = {.abi = WX_ABI, .size = sizeof(wx_ops), .name = "EXCEPTION", .slot = WX_SLOT_ASYNC,
-                                   .check = exception_check, .start = exception_start, .flags = WX_INSTANT | WX_NO_PARAMS};
+static const wx_ops exception = {.abi = WX_ABI, .size = sizeof(wx_ops), .name = "EXCEPTION", .slot = WX_SLOT_ASYNC,
+                                 .check_with = exception_check, .start = exception_start, .flags = WX_INSTANT | WX_NO_PARAMS};
+
+WX_EXECUTOR(exception) { return &exception; }

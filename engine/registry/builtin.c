@@ -1,10 +1,14 @@
-/* The executors that are built into the program, put into a registry. Their order is that of messages ("Known types: ..."). */
+/* The executors that are built into the program, put into a registry. Their order is that of messages ("Known types: ..."). Each
+ * is a file of executors/, compiled with a symbol of its own (WX_EXECUTOR). */
 #include "registry.h"
 
-extern const wx_ops executor_echo, executor_wait, executor_exception, executor_shell;
+const wx_ops *weir_executor_echo(void);
+const wx_ops *weir_executor_wait(void);
+const wx_ops *weir_executor_exception(void);
+const wx_ops *weir_executor_shell(void);
 
 void registry_add_builtins(struct registry *r) {
-  static const wx_ops *const ops[] = {&executor_echo, &executor_wait, &executor_exception, &executor_shell};
+  const wx_ops *const ops[] = {weir_executor_echo(), weir_executor_wait(), weir_executor_exception(), weir_executor_shell()};
   struct wr_err err;
   for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
     enum wr_rc rc = registry_add(r, ops[i], EXECUTOR_BUILTIN, &err);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib.h"
 #include "limits.h"
 #include "mem.h"
 #include "text.h"
@@ -13,12 +14,15 @@
 /* The table as the first header of ABI 1 had it: what is smaller is none. */
 enum { OPS_FIRST_BYTES = offsetof(wx_ops, flags) + sizeof(uint32_t) };
 
+struct owned { void *thing; void (*end)(void *thing); };
+
 struct registry {
   struct executor *_Atomic first;
   _Atomic uint64_t changes;
-  pthread_mutex_t adding;           /* guards these two, and who may link */
+  pthread_mutex_t adding;           /* guards these, and who may link */
   struct executor *_Atomic *tail;
   size_t n;
+  struct owned *own; size_t n_own, cap_own;
 };
 
 struct registry *registry_new(void) {
@@ -34,8 +38,19 @@ void registry_free(struct registry *r) {
     next = atomic_load(&x->next);
     free(x);
   }
+  while (r->n_own > 0) {
+    const struct owned *o = &r->own[--r->n_own];
+    o->end(o->thing);
+  }
+  free(r->own);
   pthread_mutex_destroy(&r->adding);
   free(r);
+}
+
+void registry_own(struct registry *r, void *thing, void (*end)(void *thing)) {
+  pthread_mutex_lock(&r->adding);
+  *WR_PUSH(r->own, r->n_own, r->cap_own) = (struct owned){thing, end};
+  pthread_mutex_unlock(&r->adding);
 }
 
 /* ---- reading ---- */
@@ -73,7 +88,9 @@ uint64_t registry_changes(const struct registry *r) { return atomic_load_explici
 
 int executor_check(const struct executor *x, const char *content, const char *config, enum wr_rc *code, char *err, size_t err_n) {
   int said = WR_OUT_OF_RANGE;
-  int rc = x->ops.check ? x->ops.check(content, config, &said, err, err_n) : 0;
+  int rc = 0;
+  if (x->ops.check_with) rc = x->ops.check_with(&executor_lib, content, config, &said, err, err_n);
+  else if (x->ops.check) rc = x->ops.check(content, config, &said, err, err_n);
   bool known = said / 100 == 422 && strcmp(wr_err_symbol((enum wr_rc)said), wr_err_symbol(WR_INTERNAL)) != 0;
   *code = known ? (enum wr_rc)said : WR_OUT_OF_RANGE; /* what a task is refused with is 422 and has a name */
   return rc ? -1 : 0;
@@ -87,8 +104,8 @@ int executor_check(const struct executor *x, const char *content, const char *co
 static enum wr_rc table_check(const wx_ops *ops, struct wr_err *err) {
   if (!ops) return REFUSE("The executor has no table of calls.");
   if (ops->abi != WX_ABI)
-    return REFUSE("The executor was made for ABI %u, and this program has ABI %u: compile it with the header of this program.", ops->abi,
-                  WX_ABI);
+    return REFUSE("The executor was made for ABI %u, and this program has ABI %u: compile it with the header of this program.",
+                  ops->abi, WX_ABI);
   if (ops->size < OPS_FIRST_BYTES)
     return REFUSE("The executor's table of calls has %u bytes, and a table of ABI %u has %u at least.", ops->size, WX_ABI,
                   (unsigned)OPS_FIRST_BYTES);
@@ -100,7 +117,8 @@ static enum wr_rc entry_check(const struct executor *x, struct wr_err *err) {
   if (!ops->name || !text_node_key(ops->name, strlen(ops->name)))
     return REFUSE("The executor's name is no task type: 1 to 128 characters of A-Z, a-z, 0-9, _, ., : and -.");
   if (ops->slot != WX_SLOT_PROCESS && ops->slot != WX_SLOT_ASYNC)
-    return REFUSE("The executor %s has the slot class %d, which is neither WX_SLOT_PROCESS nor WX_SLOT_ASYNC.", ops->name, ops->slot);
+    return REFUSE("The executor %s has the slot class %d, which is neither WX_SLOT_PROCESS nor WX_SLOT_ASYNC.", ops->name,
+                  ops->slot);
   if (x->version < 1) return REFUSE("The executor %s has a version below 0.", ops->name);
   return ops->start ? WR_OK : REFUSE("The executor %s has no start().", ops->name);
 }
@@ -115,7 +133,8 @@ static struct executor *entry_new(const wx_ops *ops, enum executor_origin origin
 }
 
 static enum wr_rc entry_link(struct registry *r, struct executor *x, struct wr_err *err) {
-  if (r->n == LIMIT_EXECUTORS) return REFUSE("There are %d executors, which is the most that a node can have.", LIMIT_EXECUTORS);
+  if (r->n == LIMIT_EXECUTORS)
+    return REFUSE("There are %d executors, which is the most that a node can have.", LIMIT_EXECUTORS);
   if (registry_find(r, x->ops.name, x->version))
     return REFUSE("There is an executor %s of version %lld already: another one needs a version of its own.", x->ops.name,
                   (long long)x->version);

@@ -34,6 +34,9 @@ void registry_free(struct registry *r);     /* NULL is fine. Nobody holds an ent
 enum wr_rc registry_add(struct registry *r, const wx_ops *ops, enum executor_origin origin, struct wr_err *err) WR_MUST;
 void registry_add_builtins(struct registry *r);   /* ECHO, WAIT, EXCEPTION, SHELL; once, before anything else */
 
+/* Ends with the registry, after its entries: what entries lie in. */
+void registry_own(struct registry *r, void *thing, void (*end)(void *thing));
+
 /* Exact name; version 0 = the newest. NULL = there is none. */
 const struct executor *registry_find(const struct registry *r, const char *name, int64_t version);
 /* The newest version of each name, in the order in which those were added: prev NULL = the first one; NULL = no more. */

@@ -9,6 +9,7 @@
 
 #include "clock.h"
 #include "json_out.h"
+#include "lib.h"
 #include "limits.h"
 #include "text.h"
 #include "worker_int.h"
@@ -161,8 +162,18 @@ static void host_timer(wx_exec *x, int64_t at_us) {
   worker_timer(x->w, &x->timer, x->ended ? 0 : at_us);
 }
 
+/* What the host could not read, or not keep. */
+static const char *spawn_flaw(const wx_spawn *sp) {
+  if (sp->size < sizeof *sp) return "The executor's wx_spawn is smaller than that of its ABI.";
+  if (!sp->argv || !sp->argv[0]) return "The executor names no program.";
+  bool too_many = sp->n_rlimit > sizeof sp->rlimit / sizeof *sp->rlimit;
+  return too_many ? "The executor sets more limits than a wx_spawn has room for." : NULL;
+}
+
 static int host_spawn(wx_exec *x, const wx_spawn *sp, char *err, size_t err_n) {
   wr_assert(!x->child && !x->ended);
+  const char *flaw = spawn_flaw(sp);
+  if (flaw) return snprintf(err, err_n, "%s", flaw), -1;
   return child_spawn(x, sp, err, err_n);
 }
 
@@ -173,7 +184,9 @@ static void host_kill(wx_exec *x, int how) {
 /* Copies what the attempt keeps of a result. */
 static void take_result(struct attempt *a, const wx_result *r) {
   static const enum attempt_end ends[] = {ATTEMPT_OK, ATTEMPT_FAIL, ATTEMPT_FATAL, ATTEMPT_LOST};
-  wr_assert(r->end >= WX_OK && r->end <= WX_LOST);
+  static const wx_result unreadable = {.size = sizeof(wx_result), .end = WX_FATAL, .exit_code = -1,
+                                       .error = "The executor ended with a result that this program cannot read."};
+  if (r->size < sizeof *r || r->end < WX_OK || r->end > WX_LOST) r = &unreadable;
   a->end = ends[r->end];
   a->error = error_text(r->error);
   a->exit_code = r->exit_code;
@@ -201,7 +214,7 @@ static void host_params(wx_exec *x, void (*fn)(void *ctx, const char *name, cons
 
 static const wx_host host = {.abi = WX_ABI, .size = sizeof(wx_host), .now_us = host_now, .data = host_data, .task = host_task,
                              .log = host_log, .timer = host_timer, .spawn = host_spawn, .kill = host_kill, .done = host_done,
-                             .params = host_params};
+                             .params = host_params, .lib = &executor_lib};
 
 /* ---- start ---- */
 
@@ -283,7 +296,8 @@ static void instant_done(wx_exec *x, const wx_result *r) {
 }
 
 bool exec_instant(struct worker *w, struct attempt *a) {
-  static const wx_host little = {.abi = WX_ABI, .size = sizeof(wx_host), .task = host_task, .done = instant_done};
+  static const wx_host little = {.abi = WX_ABI, .size = sizeof(wx_host), .task = host_task, .done = instant_done,
+                                .lib = &executor_lib};
   const wx_ops *ops = ops_of(w, a->def);
   if (!ops || !(ops->flags & WX_INSTANT)) return false;
   if (atomic_load(&w->deadline_us) != INT64_MAX && clock_boot_us() >= atomic_load(&w->deadline_us)) return false;

@@ -1,5 +1,9 @@
 /* weir_executor.h - the executor ABI. C99, installed, versioned, append-only: structs begin with abi and size, new
- * members come at the end. An executor includes this file and nothing else of Weir.
+ * members come at the end. An executor includes this file and nothing else of Weir; what it needs of JSON, of texts and of the
+ * worker, the host gives it by tables of calls (wx_lib, wx_host). Nothing is linked against.
+ *
+ * Sizes: each side says how large its struct is, and the other one reads no further; a member that the other side does not know
+ * is 0 to it. An executor that was made with a later header than its host asks `size` of a table before it calls a late member.
  *
  * Threads: all calls of one executor type come from the worker's event loop thread, one at a time; none may block.
  * Units: microseconds, bytes. Texts are UTF-8, NUL-terminated; blobs carry a length.
@@ -74,6 +78,42 @@ typedef struct wx_exit {             /* how the child ended; its whole process t
   int output_error;                  /* 1 = larger than the limit, 2 = not a regular file of its own */
 } wx_exit;
 
+typedef struct wx_json wx_json;      /* a JSON value; a part of what json_read() gave, and gone with it */
+enum { WX_JSON_NULL, WX_JSON_BOOL, WX_JSON_INTEGER, WX_JSON_REAL, WX_JSON_TEXT, WX_JSON_ARRAY, WX_JSON_OBJECT };
+enum { WX_JSON_BROKEN = 1, WX_JSON_NUL = 2 };  /* why a text cannot be read; NUL: a text in it has one */
+enum { WX_QUOTE_BYTES = 272, WX_KNOWN_BYTES = 180, WX_KNOWN_MAX = 48 };
+
+typedef struct wx_lib {              /* what the host knows of JSON and texts: pure, any thread */
+  uint32_t abi, size;
+  uint32_t content_bytes, result_bytes;                           /* the most that a content, a result can have */
+  /* A text without a key that appears twice; NULL = *why. json_free() takes what json_read() gave, or NULL. */
+  wx_json *(*json_read)(const char *text, int *why);
+  void (*json_free)(wx_json *);
+  int (*json_type)(const wx_json *);
+  size_t (*json_count)(const wx_json *);                          /* of an array or object; else 0 */
+  wx_json *(*json_at)(const wx_json *array, size_t i);            /* NULL = it has none there */
+  wx_json *(*json_get)(const wx_json *object, const char *key);   /* NULL = it has none */
+  /* The members in their order: at NULL = the first one; returns where that stands, NULL = there is none. */
+  void *(*json_next)(wx_json *object, void *at, const char **key, wx_json **value);
+  const char *(*json_text)(const wx_json *, size_t *n);           /* NULL = it is no text. n may be NULL */
+  int64_t (*json_integer)(const wx_json *);                       /* 0 = it is none */
+  double (*json_number)(const wx_json *);                         /* integer or real; 0 = it is neither */
+  /* "2", "0.5", "500ms", "2s", "5m", "1h", "1d", from 0 to max_us: 1, else 0. */
+  int (*duration)(const char *s, size_t n, int64_t max_us, int64_t *us);
+  int (*has_control)(const char *s, size_t n);                    /* control characters and their like: 1 */
+  int (*is_env_name)(const char *s, size_t n);                    /* [A-Za-z_][A-Za-z0-9_]*, at most 128: 1 */
+  /* For a sentence: the first bytes of s in quotes, its quotes and control characters escaped. Returns out. */
+  const char *(*quote)(char out[WX_QUOTE_BYTES], const char *s, size_t n);
+  /* Which of the known names was meant by key; NULL = none comes near. n is WX_KNOWN_MAX at most. */
+  const char *(*meant)(const char *key, const char *const *known, size_t n);
+  /* For when none does: " Known here: a, b." or "". Returns out. */
+  const char *(*known)(char out[WX_KNOWN_BYTES], const char *key, const char *const *known, size_t n);
+  /* The check of a type without a taskConfig of its own: 0 for NULL and {}; else -1 with code and sentence. */
+  int (*no_config)(const char *config, int *code, char *err, size_t err_n);
+  int (*resource)(const char *name);                              /* "cpu", "nofile", .. for wx_spawn; -1 = there is none */
+  const char *(*signal_name)(int sig);                            /* "KILL"; NULL = it has none */
+} wx_lib;
+
 typedef struct wx_host {             /* what the worker offers; valid during every call */
   uint32_t abi, size;
   int64_t (*now_us)(wx_exec *);                                   /* monotonic */
@@ -86,13 +126,15 @@ typedef struct wx_host {             /* what the worker offers; valid during eve
   void (*done)(wx_exec *, const wx_result *);                     /* copies what it needs */
   /* Each parameter by name and text: a text as it is, all else as JSON, as the API shows it. Both borrowed during fn(). */
   void (*params)(wx_exec *, void (*fn)(void *ctx, const char *name, const char *text), void *ctx);
+  const wx_lib *lib;                                              /* in start() of an instant type too */
 } wx_host;
 
 typedef struct wx_ops {
   uint32_t abi, size;
   const char *name;                  /* task type: "ECHO" */
   int slot;                          /* WX_SLOT_* */
-  /* At save time, any thread, pure: 0, or -1 with one sentence. code (of errors.def) may be set, else OUT_OF_RANGE. */
+  /* At save time, any thread, pure: 0, or -1 with one sentence. code (WX_BAD_TYPE and its like) may be set, else
+   * WX_OUT_OF_RANGE. Not called where there is a check_with(). */
   int  (*check)(const char *content, const char *config, int *code, char *err, size_t err_n);
   int  (*start)(const wx_host *, wx_exec *, char *err, size_t err_n);  /* 0; or -1: it never ran, fatal */
   void (*timer)(const wx_host *, wx_exec *);
@@ -101,9 +143,23 @@ typedef struct wx_ops {
   void (*release)(const wx_host *, wx_exec *);
   uint32_t flags;                    /* WX_INSTANT, WX_NO_PARAMS, WX_PROGRAMS */
   int64_t version;                   /* of the executor; 0 = 1. Two of one name differ in it, and the highest is the newest */
+  /* As check(), with the host's help. */
+  int  (*check_with)(const wx_lib *, const char *content, const char *config, int *code, char *err, size_t err_n);
 } wx_ops;
 
-/* The single symbol a plugin exports. */
+/* Why a task is refused: codes of the API. */
+enum { WX_BAD_TYPE = 42201, WX_UNKNOWN_FIELD = 42202, WX_OUT_OF_RANGE = 42221, WX_BAD_COMMAND = 42222 };
+
+/* The single symbol a plugin exports. A file that ends with
+ *     WX_EXECUTOR(name) { return &ops; }
+ * is a plugin when it is compiled alone, and can be built into Weir, where each has a symbol of its own. */
+#ifdef WX_BUILTIN
+#define WX_EXECUTOR(name) const wx_ops *weir_executor_##name(void); const wx_ops *weir_executor_##name(void)
+#elif defined(__GNUC__)
+#define WX_EXECUTOR(name) __attribute__((visibility("default"))) const wx_ops *weir_executor(void)
+#else
+#define WX_EXECUTOR(name) const wx_ops *weir_executor(void)
+#endif
 const wx_ops *weir_executor(void);
 
 #ifdef __cplusplus

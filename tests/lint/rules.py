@@ -9,7 +9,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Lowest first; a file may include headers of its own layer and of those named.
 LAYERS = {
     "engine/base": [],
-    "executors": ["engine/base", "executors/abi"],
+    "executors": ["executors/abi"],
     "executors/abi": [],
     "engine/registry": ["engine/base", "executors", "executors/abi"],
     "engine/core": ["engine/base"],
@@ -74,6 +74,17 @@ def symbols(path):
     has = set(re.findall(r"^[0-9a-f]+ [A-TV-Zb-z] (\S+)$", out, re.M))
     gives = set(re.findall(r"^[0-9a-f]+ [A-TV-Z] (\S+)$", out, re.M))
     return gives, has, set(re.findall(r"^\s+U (\S+)$", out, re.M)) - has
+
+
+C_HEADERS = set("""assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdarg stdbool stddef stdint stdio
+    stdlib string tgmath time wchar wctype""".split())
+
+
+def abi_only(root=ROOT):
+    """An executor includes its ABI and the headers of standard C, so that anybody can write one."""
+    return [f"{path.relative_to(root)} includes {name}" for path in sources(root, ("executors",))
+            for name in re.findall(r'^\s*#\s*include\s+(["<][^">]+[">])', path.read_text(), re.M)
+            if name != '"weir_executor.h"' and not (name[0] == "<" and name[1:-1].removesuffix(".h") in C_HEADERS)]
 
 
 def purity(archive):

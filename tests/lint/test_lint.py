@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -18,6 +19,9 @@ class Tree(unittest.TestCase):
 
     def test_sizes(self):
         self.assertEqual(rules.sizes(), [])
+
+    def test_abi_only(self):
+        self.assertEqual(rules.abi_only(), [])
 
     def test_numbers(self):
         self.assertEqual(rules.numbers(), [])
@@ -59,6 +63,9 @@ class Tree(unittest.TestCase):
         header = rules.ROOT / "executors" / "abi" / "weir_executor.h"
         flags = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only"]
         subprocess.run(["gcc", "-std=c99", *flags, "-x", "c", str(header)], check=True)
+        subprocess.run(["gcc", "-std=c99", "-DWX_BUILTIN", *flags, "-x", "c", str(header)], check=True)
+        if shutil.which("g++"):
+            subprocess.run(["g++", "-std=c++11", *flags, "-x", "c++", str(header)], check=True)
 
 
 class Rules(unittest.TestCase):
@@ -84,6 +91,12 @@ class Rules(unittest.TestCase):
         self.write("engine/runner/a.c", "/* a */\n#include <hiredis/hiredis.h>\n")
         self.write("engine/queue/redis.c", "/* b */\n#include <hiredis/hiredis.h>\n")
         self.assertEqual(rules.layers(self.root), ["engine/runner/a.c includes <hiredis/hiredis.h>"])
+
+    def test_executor_that_knows_more(self):
+        self.write("executors/a.c", '/* a */\n#include <stdio.h>\n#include "weir_executor.h"\n')
+        self.write("executors/b.c", '/* b */\n#include <jansson.h>\n#include <sys/wait.h>\n#include "mem.h"\n#include <weir_executor.h>\n')
+        others = ("<jansson.h>", "<sys/wait.h>", '"mem.h"', "<weir_executor.h>")
+        self.assertEqual(rules.abi_only(self.root), [f"executors/b.c includes {n}" for n in others])
 
     def test_long_function(self):
         body = "  x++;\n" * 60

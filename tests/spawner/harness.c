@@ -205,8 +205,7 @@ void h_open(const char *also) {
   H.page = spawner->page;
   struct rlimit l; /* four of one child; not before: tasks get what was found */
   if (getrlimit(RLIMIT_NOFILE, &l) == 0) l.rlim_cur = l.rlim_max, setrlimit(RLIMIT_NOFILE, &l);
-  H.executors = registry_new();
-  registry_add_builtins(H.executors);
+  if (!H.executors) registry_add_builtins(H.executors = registry_new());
   const struct worker_opts wo = {.spawner = spawner, .executors = H.executors, .data_dir = H.dir, .shell_allowed = true,
                                  .done = on_done, .timed_out = on_timeout, .pause = on_pause, .log_write = on_log};
   if (worker_open(&wo, &H.w, &err) != WR_OK) fprintf(stderr, "%s\n", err.msg), abort();

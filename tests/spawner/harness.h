@@ -12,7 +12,7 @@ struct harness {
   char dir[64];                  /* the data directory; tasks may use it too */
   struct sw_page *page;          /* what the spawner looks at: slots, patience */
   struct worker *w;
-  struct registry *executors;    /* the built-in ones; a test may add to it */
+  struct registry *executors;    /* the built-in ones, unless it is there before h_open(), which takes it */
 };
 extern struct harness H;
 

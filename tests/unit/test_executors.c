@@ -8,6 +8,7 @@
 #include "attempt.h"
 #include "err.h"
 #include "json_out.h"
+#include "lib.h"
 #include "limits.h"
 #include "mem.h"
 #include "registry.h"
@@ -48,7 +49,7 @@ static void params(wx_exec *x, void (*fn)(void *ctx, const char *name, const cha
 }
 
 static const wx_host host = {.abi = WX_ABI, .size = sizeof(wx_host), .now_us = now, .data = data, .task = task, .timer = timer,
-                             .spawn = spawn, .kill = kill_it, .done = done, .params = params};
+                             .spawn = spawn, .kill = kill_it, .done = done, .params = params, .lib = &executor_lib};
 
 static void test_table(void **st) {
   (void)st;
