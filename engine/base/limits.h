@@ -23,6 +23,7 @@
 #define LIMIT_ERROR_BYTES 1024                 /* errorMsg, cut with a mark */
 #define LIMIT_LOG_BYTES (16 << 20)             /* per attempt, default */
 #define LIMIT_LOG_WAITING_BYTES (64 << 20)     /* output of a node's attempts that waits for the store; twice that is dropped */
+#define LIMIT_NOTE_BYTES 65536                 /* one note of progress or context that an attempt gives while it runs */
 #define LIMIT_LOG_READ_BYTES (1 << 20)         /* per answer */
 #define LIMIT_PAGE 500
 #define LIMIT_PAGE_DEFAULT 50

@@ -131,7 +131,7 @@ static bool read_pipe(struct child *c, struct pipe *p) {
     p->nonblock = true;
   }
   ssize_t n = read(p->src.fd, w->scratch, sizeof w->scratch);
-  if (n > 0) exec_log(c->x, p->stream, w->scratch, (size_t)n);
+  if (n > 0) (void)exec_note(c->x, WX_NOTE_LOG, p->stream, w->scratch, (size_t)n);
   return n > 0;
 }
 

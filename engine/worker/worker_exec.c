@@ -148,7 +148,7 @@ static int64_t host_now(wx_exec *x) {
 
 static void **host_data(wx_exec *x) { return &x->data; }
 static const wx_task *host_task(wx_exec *x) { return &x->task; }
-static void host_log(wx_exec *x, int stream, const void *p, size_t n) { exec_log(x, stream, p, n); }
+static void host_log(wx_exec *x, int stream, const void *p, size_t n) { (void)exec_note(x, WX_NOTE_LOG, stream, p, n); }
 
 static void timer_due(struct worker *w, struct timer *t) {
   struct wx_exec *x = (struct wx_exec *)t;
@@ -214,7 +214,7 @@ static void host_params(wx_exec *x, void (*fn)(void *ctx, const char *name, cons
 
 static const wx_host host = {.abi = WX_ABI, .size = sizeof(wx_host), .now_us = host_now, .data = host_data, .task = host_task,
                              .log = host_log, .timer = host_timer, .spawn = host_spawn, .kill = host_kill, .done = host_done,
-                             .params = host_params, .lib = &executor_lib};
+                             .params = host_params, .lib = &executor_lib, .note = exec_note};
 
 /* ---- start ---- */
 
@@ -312,12 +312,6 @@ bool exec_instant(struct worker *w, struct attempt *a) {
 }
 
 /* ---- what comes from outside ---- */
-
-void exec_log(struct wx_exec *x, int stream, const void *p, size_t n) {
-  if (x->ended || n == 0) return;
-  if (!x->log) x->log = xlog_new(x->w->logger, x, x->log_cap);
-  if (!xlog_add(x->log, (uint8_t)stream, p, n) && x->child) child_pause(x);
-}
 
 void exec_child_done(struct wx_exec *x, const wx_exit *e) {
   if (x->ops->child_done) x->ops->child_done(&host, x, e);

@@ -7,6 +7,7 @@
  *   worker_spawner.c  the spawner's pulse and death, guard and spare
  *   worker_later.c  attempts that are not started yet, for something must end first
  *   worker_home.c   is the lock of the data directory still there
+ *   worker_note.c   what an attempt says while it runs: a log, and kinds that are not kept yet
  *   worker_log.c    the log thread: pieces, cap, ring
  *   worker_trouble.c  why this node cannot start processes just now; the pause after a start that failed
  *   spawner_link.c  the node's end of the spawner; spawner_exec.c its program (engine/spawner) */
@@ -157,12 +158,15 @@ void exec_cancel(struct wx_exec *x, int how);
 void exec_sweep(struct worker *w);          /* all on w->ended: waits for their logs, then gives them back */
 void exec_lose_all(struct worker *w, const char *why);      /* kills all; they come back as LOST */
 void exec_hand_back_all(struct worker *w);  /* asks all to end; they come back as HANDBACK */
-void exec_log(struct wx_exec *x, int stream, const void *p, size_t n);
 void exec_free_unused(struct worker *w);
 void exec_child_done(struct wx_exec *x, const wx_exit *e);
 struct log_sum { int64_t stored, lost; enum log_lost why; };
 void exec_log_over(struct wx_exec *x, struct log_sum sum);   /* all that is stored of its log, and is not; finishes it */
 void exec_limit(struct wx_exec *x, int64_t from_us);   /* its run timeout counts from then on, monotonic */
+
+/* ---- worker_note.c ---- */
+/* What an attempt says while it runs (WX_NOTE_*, copied); -1: it is not taken. */
+int exec_note(struct wx_exec *x, int kind, int stream, const void *p, size_t n);
 
 /* ---- worker_child.c ---- */
 int child_spawn(struct wx_exec *x, const wx_spawn *sp, char *err, size_t err_n);

@@ -33,6 +33,8 @@ typedef struct wx_exec wx_exec;      /* one running attempt; the executor may ha
 enum { WX_SLOT_PROCESS = 0, WX_SLOT_ASYNC = 1 };            /* what a running attempt occupies */
 enum { WX_OK = 0, WX_FAIL = 1, WX_FATAL = 2, WX_LOST = 3 }; /* LOST: it never ran, or nobody knows: class INFRA */
 enum { WX_STDOUT = 1, WX_STDERR = 2, WX_SYSTEM = 3 };       /* log streams */
+/* What a note is about. The worker keeps logs; a note of another kind is checked and dropped, for nothing asks for it yet. */
+enum { WX_NOTE_LOG = 0, WX_NOTE_PROGRESS = 1, WX_NOTE_CONTEXT = 2, WX_NOTE_RESULT = 3 };
 enum { WX_CANCEL_ASK = 0, WX_CANCEL_FORCE = 1 };            /* TERM, KILL */
 
 typedef struct wx_task {             /* borrowed until release() */
@@ -119,7 +121,7 @@ typedef struct wx_host {             /* what the worker offers; valid during eve
   int64_t (*now_us)(wx_exec *);                                   /* monotonic */
   void **(*data)(wx_exec *);                                      /* the executor's own pointer, NULL at first */
   const wx_task *(*task)(wx_exec *);
-  void (*log)(wx_exec *, int stream, const void *p, size_t n);
+  void (*log)(wx_exec *, int stream, const void *p, size_t n);    /* as note() with WX_NOTE_LOG */
   void (*timer)(wx_exec *, int64_t at_us);                        /* one per attempt; monotonic; 0 = stop it */
   int  (*spawn)(wx_exec *, const wx_spawn *, char *err, size_t err_n);  /* 0, or -1 with a text; then child_done comes */
   void (*kill)(wx_exec *, int how);                               /* of the spawned child: the ladder from `how` on */
@@ -127,6 +129,9 @@ typedef struct wx_host {             /* what the worker offers; valid during eve
   /* Each parameter by name and text: a text as it is, all else as JSON, as the API shows it. Both borrowed during fn(). */
   void (*params)(wx_exec *, void (*fn)(void *ctx, const char *name, const char *text), void *ctx);
   const wx_lib *lib;                                              /* in start() of an instant type too */
+  /* What the attempt says while it runs: bytes, copied. stream: of a log; else 0. Returns 0; -1: not taken, for the attempt has
+   * ended, kind or stream is none of the above, or the note is larger than one of its kind can be. */
+  int  (*note)(wx_exec *, int kind, int stream, const void *p, size_t n);
 } wx_host;
 
 typedef struct wx_ops {
