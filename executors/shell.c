@@ -38,6 +38,9 @@ struct shell {                  /* content and config, understood */
 struct refusal { int *code; char *err; size_t err_n; };
 
 /* Returns -1, so that a check can `return refuse(...)`. */
+#ifdef __GNUC__
+__attribute__((format(printf, 3, 4)))
+#endif
 static int refuse(const struct refusal *r, int code, const char *fmt, ...) {
   va_list ap;
   if (r->code) *r->code = code;

@@ -147,7 +147,7 @@ static void test_refused(void **st) {
   refused(WEIR_SOURCE "/executors/shell.c", "cannot be loaded");
   make("int nothing(void);\nint nothing(void) { return 0; }\n", "empty.so", path);
   refused(path, "The plugin \"empty.so\" cannot be used. It has no symbol weir_executor, so it is no executor.");
-  make("int nowhere(void);\nint (*f(void))(void);\nint (*f(void))(void) { return nowhere; }\n", "undefined.so", path);
+  make("int nowhere(void);\nint f(void);\nint f(void) { return nowhere(); }\n", "undefined.so", path); /* only a call asks for it */
   refused(path, "undefined symbol: nowhere");
   make(HEAD ".abi = 2, .size = sizeof ops, .name = \"X\", .slot = WX_SLOT_ASYNC, " TAIL, "abi.so", path);
   refused(path, "The plugin \"abi.so\" cannot be used. The executor was made for ABI 2");
