@@ -4,7 +4,7 @@
 #include "call.h"
 #include "clock.h"
 #include "def.h"
-#include "limits.h"
+#include "wr_limits.h"
 #include "log.h"
 
 #define READY_ASKED_US 60000000   /* so long after somebody asked /readyz it is looked at each second */

@@ -7,7 +7,7 @@
 #include "clock.h"
 #include "cond.h"
 #include "def.h"
-#include "limits.h"
+#include "wr_limits.h"
 #include "log.h"
 #include "meant.h"
 #include "text.h"

@@ -15,7 +15,7 @@
 #include <unistd.h>
 #include "clock.h"
 #include "head.h"
-#include "limits.h"
+#include "wr_limits.h"
 #include "log.h"
 #include "mem.h"
 #include "text.h"

@@ -2,7 +2,7 @@
 #include "gate.h"
 #include <string.h>
 #include <strings.h>
-#include "limits.h"
+#include "wr_limits.h"
 #include "text.h"
 
 static size_t trimmed(const char *s) {

@@ -5,7 +5,7 @@
 #include <string.h>
 #include "call.h"
 #include "instance.h"
-#include "limits.h"
+#include "wr_limits.h"
 #include "text.h"
 
 static enum wr_rc read_id(struct call *c, const json_t *v, const char *path, int64_t *out) {

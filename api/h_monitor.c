@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include "instance.h"
 #include "why.h"
-#include "limits.h"
+#include "wr_limits.h"
 #include "weir_executor.h"
 
 static struct page the_page(struct call *c) {

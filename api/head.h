@@ -3,7 +3,7 @@
 #ifndef API_HEAD_H
 #define API_HEAD_H
 #include "gate.h"
-#include "limits.h"
+#include "wr_limits.h"
 
 /* Bytes up to and with the empty line, found as the library finds them, so that whoever gets the bytes never waits for
  * more. 0: more must come; -1: a byte that no head has. seen: of so many bytes the answer was 0 before. */

@@ -30,7 +30,7 @@
 #include "front.h"
 #include "head.h"
 #include "http_int.h"
-#include "limits.h"
+#include "wr_limits.h"
 #include "log.h"
 
 #ifndef sigev_notify_thread_id

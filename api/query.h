@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "err.h"
-#include "limits.h"
+#include "wr_limits.h"
 
 enum {
   Q_FLOW_ID = 1, Q_FI_ID = 2, Q_STATUS = 4, Q_FROM = 8, Q_TO = 16, Q_LIMIT = 32, Q_OFFSET = 64, Q_TOTAL = 128, Q_NAME = 256,

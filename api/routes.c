@@ -1,7 +1,7 @@
 /* The one table of routes. Nothing outside it is answered; matching is exact, on the decoded path. Immutable; any thread. */
 #include <string.h>
 #include "call.h"
-#include "limits.h"
+#include "wr_limits.h"
 
 #define Q_LIST (Q_FLOW_ID | Q_FI_ID | Q_STATUS | Q_STATE | Q_FROM | Q_TO | Q_PAGE)
 

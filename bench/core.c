@@ -10,7 +10,7 @@
 #include <string.h>
 #include "clock.h"
 #include "err.h"
-#include "limits.h"
+#include "wr_limits.h"
 #include "mem.h"
 #include "run.h"
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "attempt.h"
-#include "limits.h"
+#include "wr_limits.h"
 #include "verbs.h"
 
 static enum wr_rc read_all(FILE *f, struct buf *b, struct wr_err *err) {

@@ -8,7 +8,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include "follow.h"
-#include "limits.h"
+#include "wr_limits.h"
 
 #define ROWS_DEFAULT 24
 #define COLS_DEFAULT 80

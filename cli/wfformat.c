@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "limits.h"
+#include "wr_limits.h"
 #include "mem.h"
 #include "text.h"
 

@@ -10,7 +10,7 @@
 #include <string.h>
 #include "clock.h"
 #include "cond.h"
-#include "limits.h"
+#include "wr_limits.h"
 #include "mem.h"
 
 #define JOIN_US 30000000       /* one that lasts longer is given up: who comes now begins another */

@@ -4,7 +4,7 @@
 #include "err.h"
 #include "mem.h"
 #include "effects.h"
-#include "limits.h"
+#include "wr_limits.h"
 #include "run.h"
 #include "text.h"
 

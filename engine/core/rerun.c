@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include "effects.h"
 #include "err.h"
-#include "limits.h"
+#include "wr_limits.h"
 #include "mem.h"
 
 static bool kept_by_resume(enum node_state s) { return s == NODE_SUCCESS || s == NODE_SKIPPED; }

@@ -3,7 +3,7 @@
 #include "task.h"
 #include "clock.h"
 #include "err.h"
-#include "limits.h"
+#include "wr_limits.h"
 
 const struct task_policy task_policy_default = {
   .attempts = 1, .backoff_base_us = 1000000, .backoff_cap_us = 300 * 1000000LL, .backoff_factor = 2.0,

@@ -4,7 +4,7 @@
 #include <string.h>
 #include "effects.h"
 #include "err.h"
-#include "limits.h"
+#include "wr_limits.h"
 #include "mem.h"
 
 static const struct run_wide *wide_of(const struct run *r, uint32_t node) {

@@ -4,7 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include "limits.h"
+#include "wr_limits.h"
 #include "map64.h"
 #include "mem.h"
 #include "registry.h"

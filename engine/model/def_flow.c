@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "err.h"
-#include "limits.h"
+#include "wr_limits.h"
 #include "map64.h"
 #include "model.h"
 #include "text.h"

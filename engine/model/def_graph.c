@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "err.h"
-#include "limits.h"
+#include "wr_limits.h"
 #include "model.h"
 #include "text.h"
 

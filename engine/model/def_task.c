@@ -5,7 +5,7 @@
 
 #include "err.h"
 #include "json_write.h"
-#include "limits.h"
+#include "wr_limits.h"
 #include "model.h"
 
 /* Server-made fields are accepted and ignored: what GET answers can be edited and posted back. */

@@ -1,7 +1,7 @@
 /* Warnings about a flow that was accepted: see def.h. Pure; any thread. */
 #include <stdio.h>
 #include <string.h>
-#include "limits.h"
+#include "wr_limits.h"
 #include "model.h"
 
 /* The kept text of the settings holds what was given, no more; no value of theirs is this word. */

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "limits.h"
+#include "wr_limits.h"
 #include "meant.h"
 #include "model.h"
 #include "text.h"

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "json_out.h"
-#include "limits.h"
+#include "wr_limits.h"
 
 /* ---- to text ---- */
 

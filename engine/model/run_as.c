@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "limits.h"
+#include "wr_limits.h"
 #include "mem.h"
 
 enum { ENTRY_MAX_BYTES = 1 << 20 };

@@ -1,7 +1,7 @@
 /* The settings of nodes and flows: the same reading for a request's body and for the text that the store kept.
  * Pure; any thread. The kept text holds what was given, no more, in one order of keys (def_write.c relies on it). */
 #include "err.h"
-#include "limits.h"
+#include "wr_limits.h"
 #include "model.h"
 
 const struct field node_setting_field[S__N] = {[S_COMPLETE] = FIELD("complete", F_ANY), [S_REST] = FIELD("rest", F_ANY),

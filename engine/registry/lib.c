@@ -8,7 +8,7 @@
 #include <sys/resource.h>
 
 #include "err.h"
-#include "limits.h"
+#include "wr_limits.h"
 #include "meant.h"
 #include "text.h"
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "lib.h"
-#include "limits.h"
+#include "wr_limits.h"
 #include "mem.h"
 #include "text.h"
 

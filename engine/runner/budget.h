@@ -7,7 +7,7 @@
 #define RUNNER_BUDGET_H
 #include <stdbool.h>
 #include <stddef.h>
-#include "limits.h"
+#include "wr_limits.h"
 
 struct budget_item { struct budget_item *older, *newer; size_t bytes; };
 struct budget { struct budget_item ends; size_t bytes, most, size; };  /* ends.older: the newest; ends.newer: the oldest; size: of an entry of late */

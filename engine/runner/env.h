@@ -5,7 +5,7 @@
 #define RUNNER_ENV_H
 #include <stdatomic.h>
 #include "clock.h"
-#include "limits.h"
+#include "wr_limits.h"
 #include "log.h"
 #include "mem.h"
 #include "runner.h"

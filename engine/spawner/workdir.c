@@ -17,7 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "limits.h"
+#include "wr_limits.h"
 #include "mem.h"
 
 enum { SWEEP_INLINE = 64, SWEEP_ALL = 1 << 30, DEPTH_MAX = 32, ID_BYTES = 16, BROOM_NICE = 10 };

@@ -1,7 +1,7 @@
 /* Definitions from rows (def_rows.h). Any thread. What never happens: an index taken from a row without a check. */
 #include "def_rows.h"
 #include <stdlib.h>
-#include "limits.h"
+#include "wr_limits.h"
 #include "map64.h"
 #include "mem.h"
 #include "text.h"

@@ -1,7 +1,7 @@
 /* Instances in rows (ins_rows.h). No I/O; any thread. */
 #include "ins_rows.h"
 #include <stdlib.h>
-#include "limits.h"
+#include "wr_limits.h"
 #include "map64.h"
 #include "mem.h"
 

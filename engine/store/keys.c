@@ -2,7 +2,7 @@
  * go with those that come, twice as many at a time, so the table stays bounded without a timer.
  * What never happens: a change of a key that is there. */
 #include <string.h>
-#include "limits.h"
+#include "wr_limits.h"
 #include "sql.h"
 
 bool key_row_of(const struct cell *c, struct key_row *r) {

@@ -8,7 +8,7 @@
 #include "mysql_run.h"
 #include <stdlib.h>
 #include <string.h>
-#include "limits.h"
+#include "wr_limits.h"
 
 #define OLD_EVERY 256u    /* keys written between two deletes of old ones, so that nodes seldom meet there */
 

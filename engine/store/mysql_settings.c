@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include "limits.h"
+#include "wr_limits.h"
 #include "log.h"
 #include "text.h"
 

@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "limits.h"
+#include "wr_limits.h"
 #include "log.h"
 #include "spawner_link.h"
 #include "text.h"

@@ -10,7 +10,7 @@
 #include "clock.h"
 #include "json_out.h"
 #include "lib.h"
-#include "limits.h"
+#include "wr_limits.h"
 #include "text.h"
 #include "worker_int.h"
 

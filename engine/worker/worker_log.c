@@ -24,7 +24,7 @@
 
 #include "clock.h"
 #include "cond.h"
-#include "limits.h"
+#include "wr_limits.h"
 #include "worker_int.h"
 
 enum { STREAMS = 4, CHANGES = 64 };

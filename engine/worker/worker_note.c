@@ -5,7 +5,7 @@
  *                 dropped. The place to keep one is here, and nobody above has to change.
  *
  * Loop thread only. What never happens: a note that is kept beyond its limit; one after the end of its attempt; a wait. */
-#include "limits.h"
+#include "wr_limits.h"
 #include "worker_int.h"
 
 /* The most that one note of a kind can have; 0: there is no such kind. A log has a cap as a whole, and its pieces have any size. */

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "def.h"
-#include "limits.h"
+#include "wr_limits.h"
 #include "store.h"
 #include "text.h"
 

@@ -4,7 +4,7 @@
 #include <string.h>
 #include "def_json.h"
 #include "fuzz.h"
-#include "limits.h"
+#include "wr_limits.h"
 #include "text.h"
 
 static json_t *load(const char *text, size_t n) {

@@ -7,7 +7,7 @@
 #include "fuzz.h"
 #include "gate.h"
 #include "head.h"
-#include "limits.h"
+#include "wr_limits.h"
 #include "mem.h"
 #include "text.h"
 

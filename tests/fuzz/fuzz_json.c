@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "fuzz.h"
-#include "limits.h"
+#include "wr_limits.h"
 #include "mem.h"
 #include "model.h"
 #include "text.h"

@@ -6,7 +6,7 @@
 #include <unistd.h>
 #include "clock.h"
 #include "fuzz.h"
-#include "limits.h"
+#include "wr_limits.h"
 #include "log.h"
 #include "json_write.h"
 #include "mem.h"

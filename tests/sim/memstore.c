@@ -3,7 +3,7 @@
 #include "memstore.h"
 #include <stdlib.h>
 #include <string.h>
-#include "limits.h"
+#include "wr_limits.h"
 #include "memdb_int.h"
 
 static struct mem_store *of(const struct store *s) { return (struct mem_store *)(uintptr_t)s; }

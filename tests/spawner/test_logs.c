@@ -13,7 +13,7 @@
 
 #include "clock.h"
 #include "harness.h"
-#include "limits.h"
+#include "wr_limits.h"
 
 enum { POUR = 1 << 20 };
 static char self[256];

@@ -5,7 +5,7 @@
 
 #include "clock.h"
 #include "harness.h"
-#include "limits.h"
+#include "wr_limits.h"
 
 static void test_echo(void **st) {
   (void)st;

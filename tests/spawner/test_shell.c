@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "harness.h"
-#include "limits.h"
+#include "wr_limits.h"
 
 static void assert_log(const struct attempt *a, const char *text) {
   struct buf *b = h_log(a->ti);

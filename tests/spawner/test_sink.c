@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "harness.h"
-#include "limits.h"
+#include "wr_limits.h"
 #include "registry.h"
 
 struct note { int kind, stream; const char *text; size_t n; int want; };

@@ -9,7 +9,7 @@
 
 #include "def.h"
 #include "def_json.h"
-#include "limits.h"
+#include "wr_limits.h"
 #include "mem.h"
 
 /* Counts what was asked; task ids 1..1000 exist but for 9. */

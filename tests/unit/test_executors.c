@@ -9,7 +9,7 @@
 #include "err.h"
 #include "json_out.h"
 #include "lib.h"
-#include "limits.h"
+#include "wr_limits.h"
 #include "mem.h"
 #include "registry.h"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 #include "auth.h"
 #include "gate.h"
-#include "limits.h"
+#include "wr_limits.h"
 #include "query.h"
 
 static char raw[LIMIT_HEADER_BYTES * 2];

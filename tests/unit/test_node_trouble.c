@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "limits.h"
+#include "wr_limits.h"
 #include "node_trouble.h"
 #include "text.h"
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "limits.h"
+#include "wr_limits.h"
 #include "registry.h"
 
 static int starts(const wx_host *h, wx_exec *x, char *err, size_t err_n) {

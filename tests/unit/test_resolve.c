@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "clock.h"
-#include "limits.h"
+#include "wr_limits.h"
 #include "resolve.h"
 
 static sem_t go;

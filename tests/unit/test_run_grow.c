@@ -5,7 +5,7 @@
 #include "admit.h"
 #include <string.h>
 #include "clock.h"
-#include "limits.h"
+#include "wr_limits.h"
 #include "mem.h"
 #include "run.h"
 

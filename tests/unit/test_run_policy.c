@@ -4,7 +4,7 @@
 #include "unit.h"
 #include "admit.h"
 #include <string.h>
-#include "limits.h"
+#include "wr_limits.h"
 #include "run.h"
 
 enum { MAXN = 4, ME = 1, MANY = 100 };

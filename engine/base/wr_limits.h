@@ -1,5 +1,4 @@
 /* Every size a user or the network decides, by name. What is refused beyond each: docs/reference/api.md. */
-#include_next <limits.h> /* this directory is on the -I path: <limits.h> of any header finds this file first */
 #ifndef WR_LIMITS_H
 #define WR_LIMITS_H
 #define LIMIT_BODY_BYTES (1 << 20)             /* all routes but POST /flow */
