@@ -296,10 +296,10 @@ static enum wr_rc load(struct defs *d, struct reader *r, enum head_kind kind, in
   return WR_OK;
 }
 
-/* The runner's thread has one for itself, for good; the API's come from the pool. */
+/* The runner's thread has one for itself; the API's come from the pool. */
 static struct reader *reader_for(struct defs *d, int64_t defs_version, struct wr_err *err) {
   if (defs_version < 0) return reader_get(d->s, err);
-  if (d->own == NULL) d->own = reader_get(d->s, err);
+  if (d->own == NULL) d->own = reader_of_runner(d->s, err);
   return d->own;
 }
 

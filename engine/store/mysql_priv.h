@@ -17,7 +17,7 @@
 #include "sql.h"
 #include "turn.h"
 
-#define MY_READERS 9           /* one of them is the runner's for good */
+#define MY_READERS 8           /* besides the runner's */
 #define MY_TABLES "('schema_version','id_block','definitions','task','task_history','task_flow','task_flow_history','task_node'," \
   "'task_node_edge','task_use','installation','task_flow_ins','task_node_ins','task_ins','task_attempt','engine_node','task_log','idempotency')"
 #define MY_N_TABLES 18

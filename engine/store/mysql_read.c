@@ -1,5 +1,5 @@
-/* Readers: connections that may be to a server that is read-only, lent by a pool. At most MY_READERS at once. Every statement
- * sees what is committed. */
+/* Readers: connections that may be to a server that is read-only, lent by a pool. At most MY_READERS at once, and the
+ * runner's. Every statement sees what is committed. */
 #include "mysql_priv.h"
 #include <stdlib.h>
 #include "clock.h"
@@ -7,18 +7,18 @@
 /* A fifth of what a request may wait in all. */
 int64_t my_until(const struct my *s) { return clock_mono_us() + s->request_us / 5; }
 
-static struct reader *reader_new(struct my *s) {
+static struct reader *reader_new(struct my *s, enum reader_whose whose) {
   struct my_reader *r = wr_new(struct my_reader);
   my_conn_init(&r->c, s, MY_READ);
-  r->base = (struct reader){.ops = s->base.ops, .s = &s->base, .db = &r->c.base, .log = &r->c.base};
+  r->base = (struct reader){.ops = s->base.ops, .s = &s->base, .db = &r->c.base, .log = &r->c.base, .whose = whose};
   return &r->base;
 }
 
-struct reader *my_reader_get(struct store *st, struct wr_err *err) {
+struct reader *my_reader_get(struct store *st, enum reader_whose whose, struct wr_err *err) {
   struct my *s = my_of(st);
   bool make;
-  struct reader *r = pool_take(&s->readers, my_until(s), &make);
-  if (make) r = reader_new(s);
+  struct reader *r = pool_take(&s->readers, whose, my_until(s), &make);
+  if (make) r = reader_new(s, whose);
   if (!r) {
     wr_err_set(err, WR_BUSY, NULL);
     return NULL;

@@ -1,17 +1,18 @@
 /* Readers that are lent, at most so many at once: a thread that comes then waits for one, for a while. Any thread takes one, uses
- * it alone and gives it back. Private to engine/store; its lock is a leaf. */
+ * it alone and gives it back. One more is the runner's alone, so that the runner never waits behind the API. Private to engine/store;
+ * its lock is a leaf. */
 #ifndef STORE_READER_POOL_H
 #define STORE_READER_POOL_H
 #include <pthread.h>
 #include <stdbool.h>
 #include "store_backend.h"
 
-struct reader_pool { pthread_mutex_t mu; pthread_cond_t cond; struct reader *idle; unsigned n, max; };
+struct reader_pool { pthread_mutex_t mu; pthread_cond_t cond; struct reader *idle, *runners; unsigned n, max, n_runners; };
 void pool_init(struct reader_pool *p, unsigned max);
 void pool_done(struct reader_pool *p);                /* all were closed */
-/* NULL: *make tells whether one more may be made; it counts already. until_us: CLOCK_MONOTONIC. */
-struct reader *pool_take(struct reader_pool *p, int64_t until_us, bool *make);
+/* NULL: *make tells whether one more may be made; it counts already. until_us: CLOCK_MONOTONIC; the runner does not wait. */
+struct reader *pool_take(struct reader_pool *p, enum reader_whose whose, int64_t until_us, bool *make);
 void pool_give(struct reader_pool *p, struct reader *r);
-void pool_forget(struct reader_pool *p);              /* one that counted is no more */
+void pool_forget(struct reader_pool *p, enum reader_whose whose);   /* one that counted is no more */
 struct reader *pool_close(struct reader_pool *p);     /* at the end, when all were given back: one after the other, then NULL */
 #endif

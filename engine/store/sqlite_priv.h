@@ -18,7 +18,7 @@
 #include "sql.h"
 #include "turn.h"
 
-#define SQ_READERS 5           /* one of them is the runner's for good */
+#define SQ_READERS 4           /* besides the runner's */
 
 /* ---- a connection and its statements, prepared when first used ---- */
 struct sq_conn {

@@ -1,4 +1,5 @@
-/* Readers: read-only connections, lent by a pool. Nothing here can write. At most SQ_READERS at once. */
+/* Readers: read-only connections, lent by a pool. Nothing here can write. At most SQ_READERS at once, and the
+ * runner's. */
 #include <stdlib.h>
 #include "clock.h"
 #include "sqlite_priv.h"
@@ -6,11 +7,11 @@
 /* A fifth of what a request may wait in all. */
 int64_t sq_until(const struct sq *s) { return clock_mono_us() + s->request_us / 5; }
 
-static struct sq_reader *reader_new(struct sq *s, struct wr_err *err) {
+static struct sq_reader *reader_new(struct sq *s, enum reader_whose whose, struct wr_err *err) {
   struct sq_reader *r = wr_new(struct sq_reader);
   r->c.base.ops = r->log.base.ops = &sq_db_ops;
   r->log.late = s->log_path;
-  r->base = (struct reader){.ops = &sq_ops, .s = &s->base, .db = &r->c.base, .log = &r->log.base};
+  r->base = (struct reader){.ops = &sq_ops, .s = &s->base, .db = &r->c.base, .log = &r->log.base, .whose = whose};
   int rc = sq_conn_open(&r->c, s->path, SQ_READ, sq_sql, sq_sql_n);
   if (rc == SQLITE_OK) return r;
   (void)sq_err(&r->c, rc, err);
@@ -18,18 +19,18 @@ static struct sq_reader *reader_new(struct sq *s, struct wr_err *err) {
   return NULL;
 }
 
-struct reader *sq_reader_get(struct store *st, struct wr_err *err) {
+struct reader *sq_reader_get(struct store *st, enum reader_whose whose, struct wr_err *err) {
   struct sq *s = sq_of(st);
   bool make;
-  struct reader *r = pool_take(&s->readers, sq_until(s), &make);
+  struct reader *r = pool_take(&s->readers, whose, sq_until(s), &make);
   if (r) return r;
   if (!make) {
     wr_err_set(err, WR_BUSY, NULL);
     return NULL;
   }
-  struct sq_reader *own = reader_new(s, err);
-  if (own) return &own->base;
-  pool_forget(&s->readers);
+  struct sq_reader *made = reader_new(s, whose, err);
+  if (made) return &made->base;
+  pool_forget(&s->readers, whose);
   return NULL;
 }
 
@@ -47,7 +48,7 @@ void sq_reader_put(struct reader *rd) {
     pool_give(&s->readers, rd);
     return;
   }
-  pool_forget(&s->readers);
+  pool_forget(&s->readers, rd->whose);
   reader_free(r);
   sq_ckpt_look(s); /* it may be the file */
 }

@@ -124,7 +124,8 @@ enum wr_rc store_delete_task(struct store *s, int64_t task_id, struct wr_err *er
 enum wr_rc store_delete_flow(struct store *s, int64_t flow_id, struct wr_err *err) {
   return s->ops->delete_flow(s, flow_id, err);
 }
-struct reader *reader_get(struct store *s, struct wr_err *err) { return s->ops->reader_get(s, err); }
+struct reader *reader_get(struct store *s, struct wr_err *err) { return s->ops->reader_get(s, READER_ANY, err); }
+struct reader *reader_of_runner(struct store *s, struct wr_err *err) { return s->ops->reader_get(s, READER_RUNNER, err); }
 void reader_put(struct reader *r) {
   if (r) r->ops->reader_put(r);
 }

@@ -180,7 +180,10 @@ enum wr_rc store_delete_flow(struct store *s, int64_t flow_id, struct wr_err *er
 
 /* ---- readers ---- */
 struct reader;
+enum reader_whose { READER_ANY, READER_RUNNER };
 struct reader *reader_get(struct store *s, struct wr_err *err);  /* from the pool; NULL: err is set (503) */
+/* The one that is the runner's alone: no wait behind others. */
+struct reader *reader_of_runner(struct store *s, struct wr_err *err);
 void reader_put(struct reader *r);
 /* Until when what this thread asks of any reader may take, together; CLOCK_MONOTONIC, 0 = as long as each statement may. Of a server:
  * no statement begins when less than half of a request is left, so that the last wait ends in time, and no row is waited for after it. */

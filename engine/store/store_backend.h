@@ -9,7 +9,7 @@
 #include "store.h"
 #include "store_token.h"
 
-#define STORE_ABI 3
+#define STORE_ABI 4
 
 int64_t store_until(void);   /* this thread's store_deadline(), 0 = none */
 struct store_ops {
@@ -42,7 +42,7 @@ struct store_ops {
   enum wr_rc (*delete_task)(struct store *s, int64_t task_id, struct wr_err *err);
   enum wr_rc (*delete_flow)(struct store *s, int64_t flow_id, struct wr_err *err);
   /* readers */
-  struct reader *(*reader_get)(struct store *s, struct wr_err *err);
+  struct reader *(*reader_get)(struct store *s, enum reader_whose whose, struct wr_err *err);
   void (*reader_put)(struct reader *r);
   enum wr_rc (*reader_defs_version)(struct reader *r, int64_t *v, struct wr_err *err);
   enum wr_rc (*reader_task)(struct reader *r, int64_t task_id, int64_t version, struct task_def **out, struct wr_err *err);
@@ -79,7 +79,7 @@ struct store {
   const struct def_ops *def_ops;
 };
 /* db, log: where it reads rows, and logs. NULL in a store that is none of SQL: then it can do only what is in its ops. */
-struct reader { const struct store_ops *ops; struct store *s; struct db *db, *log; struct reader *next; };
+struct reader { const struct store_ops *ops; struct store *s; struct db *db, *log; struct reader *next; enum reader_whose whose; };
 struct logs   { const struct store_ops *ops; char why[200]; };
 
 /* rest: the path behind `sqlite:`; for every other scheme the whole URL. */

@@ -369,10 +369,29 @@ static void four_readers_at_once(struct world *w) {
   def_flow_unref(h.f);
 }
 
+/* However many the API has taken, and again when the runner gave its own back. */
+static void the_runner_has_a_reader_of_its_own(struct world *w) {
+  enum { MOST = 64 };
+  struct reader *r[MOST], *own = NULL;
+  struct wr_err err;
+  int64_t version;
+  size_t n = 0;
+  while (n < MOST && (r[n] = reader_get(w->s, &err)) != NULL) n++;
+  assert_true(n >= 4 && n < MOST);
+  assert_int_equal(err.code, WR_BUSY);
+  for (int i = 0; i < 2; i++) {
+    own = reader_of_runner(w->s, &err);
+    assert_non_null(own);
+    WR(reader_defs_version(own, &version, &err));
+    reader_put(own);
+  }
+  while (n > 0) reader_put(r[--n]);
+}
+
 const struct fact facts_lists[] = {
   FACT(tasks_newest_first), FACT(tasks_by_type), FACT(tasks_by_name), FACT(names_fold_a_to_z_only), FACT(tasks_in_pages), FACT(deleted_are_not_listed),
   FACT(listed_rows_tell_their_columns), FACT(flows_by_name_and_page), FACT(ins_by_flow), FACT(ins_by_state_and_status),
   FACT(ins_by_time), FACT(ins_without_flow), FACT(ins_by_id), FACT(equal_times_sort_by_id), FACT(an_instance_moves_with_its_state),
-  FACT(a_callback_may_stop_the_list), FACT(four_readers_at_once),
+  FACT(a_callback_may_stop_the_list), FACT(four_readers_at_once), FACT(the_runner_has_a_reader_of_its_own),
 };
 const size_t n_facts_lists = sizeof facts_lists / sizeof *facts_lists;

@@ -30,8 +30,8 @@ static enum wr_rc count_heads(struct reader *r, enum head_kind kind, const int64
   n.heads++;
   return real->reader_heads(r, kind, ids, k, out, err);
 }
-static struct reader *count_get(struct store *s, struct wr_err *err) {
-  struct reader *r = real->reader_get(s, err);
+static struct reader *count_get(struct store *s, enum reader_whose whose, struct wr_err *err) {
+  struct reader *r = real->reader_get(s, whose, err);
   if (r) r->ops = &ops;
   return r;
 }
@@ -162,6 +162,11 @@ static int starts(const wx_host *h, wx_exec *x, char *err, size_t err_n) {
   return -1;
 }
 
+static uint8_t async(const char *type) {
+  (void)type;
+  return SLOT_ASYNC;
+}
+
 static void type_add(struct registry *r, int64_t version, int slot) {
   struct wr_err err;
   const wx_ops o = {.abi = WX_ABI, .size = sizeof o, .name = "ECHO", .slot = slot, .start = starts, .version = version};
@@ -171,6 +176,7 @@ static void type_add(struct registry *r, int64_t version, int slot) {
 /* Looked up once for each version of a task, and again when the registry has changed; whoever holds the former one keeps it. */
 static void a_new_executor_is_seen(void **st) {
   struct registry *r = registry_new();
+  defs_free(defs); /* a store has one reader for one runner */
   struct defs *own = defs_new(store, NULL);
   struct task_def *t[4];
   struct wr_err err;
@@ -196,13 +202,10 @@ static void a_new_executor_is_seen(void **st) {
   for (int i = 0; i < 4; i++) def_task_unref(t[i]);
   defs_free(own);
   registry_free(r);
+  defs = defs_new(store, async);
 }
 
 /* ---- set up ---- */
-static uint8_t async(const char *type) {
-  (void)type;
-  return SLOT_ASYNC;
-}
 
 static int set_up(void **st) {
   (void)st;

@@ -420,8 +420,9 @@ bool memdb_delete_flow(struct memdb *db, int64_t id) {
 
 struct mem_reader { struct reader r; struct mem_store *s; };
 
-static struct reader *mem_reader_get(struct store *st, struct wr_err *err) {
+static struct reader *mem_reader_get(struct store *st, enum reader_whose whose, struct wr_err *err) {
   struct mem_store *s = of(st);
+  (void)whose;
   (void)err;
   struct mem_reader *r = wr_new(struct mem_reader);
   *r = (struct mem_reader){{.ops = st->ops, .s = st}, s};

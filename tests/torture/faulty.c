@@ -63,7 +63,9 @@ static enum store_rc f_live_flows(struct store *s, int64_t a, struct live_flow *
 static bool f_reconciler(struct store *s) { return store_reconciler(in(s)); }
 static enum wr_rc f_save_task(struct store *s, struct task_def *t, int64_t v, struct key_write *k, struct wr_err *e) { return store_save_task(in(s), t, v, k, e); }
 static enum wr_rc f_save_flow(struct store *s, struct flow_def *f, int64_t v, struct key_write *k, struct wr_err *e) { return store_save_flow(in(s), f, v, k, e); }
-static struct reader *f_reader_get(struct store *s, struct wr_err *e) { return reader_get(in(s), e); }
+static struct reader *f_reader_get(struct store *s, enum reader_whose whose, struct wr_err *e) {
+  return whose == READER_RUNNER ? reader_of_runner(in(s), e) : reader_get(in(s), e);
+}
 
 static const struct store_ops faulty_ops = {
   .abi = STORE_ABI, .size = sizeof(struct store_ops), .close = f_close, .single = f_single, .ids = f_ids, .join = f_join,
