@@ -215,6 +215,7 @@ static void batch_ok(struct runner *r) {
   atomic_fetch_add_explicit(&n->events, r->taken, memory_order_relaxed);
   atomic_fetch_add_explicit(&n->rows, b->n_task + b->n_node + b->n_flow, memory_order_relaxed);
   atomic_store_explicit(&n->cached_runs, (uint32_t)r->cache.by_key.n, memory_order_relaxed);
+  keys_forget(&r->keys);
   events_over(r);
 }
 

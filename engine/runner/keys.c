@@ -5,6 +5,14 @@
 void keys_init(struct keys *k, struct env *env) { *k = (struct keys){.env = env}; }
 void keys_forget(struct keys *k) { k->n = 0; }
 
+void keys_check(const struct keys *k) {
+  for (size_t i = 0; i < k->n; i++) {
+    wr_assert(k->v[i].state <= KEY_NEW);
+    wr_assert(i == 0 || strcmp(k->v[i - 1].w.key, k->v[i].w.key) < 0);
+    wr_assert(k->v[i].state != KEY_NEW || k->v[i].w.row.n > 0);
+  }
+}
+
 static int by_name(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
 static const char *key_of(const struct ev *e) { return e->q ? e->q->key : NULL; }

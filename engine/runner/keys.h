@@ -17,6 +17,7 @@ struct keys { struct env *env; struct batch_key *v; size_t n; };  /* of the batc
 
 void keys_init(struct keys *k, struct env *env);
 void keys_forget(struct keys *k);                                    /* the batch is over */
+void keys_check(const struct keys *k);                               /* aborts when a fact above does not hold; debug builds and tests */
 /* Of the events e[0..n). */
 enum store_rc keys_load(struct keys *k, const struct ev *e, size_t n) WR_MUST;
 /* True: the request of e is replayed, refused, or put off, and nothing is left to be done. */

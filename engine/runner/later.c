@@ -7,6 +7,14 @@
 void later_init(struct later *l, struct env *env) { *l = (struct later){.env = env}; }
 void later_done(struct later *l) { events_done(&l->wait); }
 
+void later_check(const struct later *l) {
+  for (size_t i = 0; i < l->wait.n; i++) {
+    const struct ev *e = &l->wait.v[i];
+    wr_assert(e->then == THEN_OVER && e->wait.times <= (e->wait.alone ? LATER_ALONE_MOST : LATER_STEPS));
+    wr_assert(!e->wait.alone || e->wait.times >= LATER_ALONE);
+  }
+}
+
 static int64_t pause_of(const struct ev *e) {
   if (e->then == THEN_AGAIN) return 0;
   return LATER_US << (e->wait.alone ? e->wait.times - LATER_ALONE : e->wait.times);

@@ -25,6 +25,7 @@ struct later {
 void later_init(struct later *l, struct env *env);
 void later_done(struct later *l);
 int64_t later_next(const struct later *l);      /* boot time; INT64_MAX = nothing waits */
+void later_check(const struct later *l);        /* aborts when a fact above does not hold; debug builds and tests */
 
 /* The caller takes e out of its list. */
 void later_put(struct later *l, struct ev *e);

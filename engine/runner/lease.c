@@ -54,3 +54,9 @@ enum store_rc lease_turn(struct lease *l) {
 }
 
 bool lease_may_bury(const struct lease *l) { return !l->env->single && l->env->boot_us - l->contact_us >= l->env->lease_us; }
+
+void lease_check(const struct lease *l) {
+  wr_assert(l->sent_us <= l->env->boot_us && l->seen_us <= l->env->boot_us);
+  wr_assert(!l->env->single || l->renew_at == INT64_MAX);
+  wr_assert(l->env->single || l->renew_at <= l->env->boot_us + l->env->lease_us / RENEW_PART);
+}

@@ -29,5 +29,6 @@ static inline void lease_sent(struct lease *l) { l->sent_us = l->env->boot_us; }
 void lease_ok(struct lease *l);                                   /* it was committed */
 enum store_rc lease_turn(struct lease *l) WR_MUST;                /* renews when a renewal is due */
 bool lease_may_bury(const struct lease *l);
+void lease_check(const struct lease *l);                          /* aborts when a fact above does not hold; debug builds and tests */
 static inline int64_t lease_next(const struct lease *l) { return l->renew_at; }
 #endif

@@ -68,3 +68,16 @@ void ledger_done(struct ledger *l, struct req *q) {
 }
 
 int64_t ledger_oldest(const struct ledger *l) { return l->head ? l->head->post_us : INT64_MAX; }
+
+void ledger_check(const struct ledger *l) {
+  size_t n = 0, back = 0;
+  bool mail = false;
+  for (const struct req *q = l->head, *before = NULL; q != NULL; before = q, q = q->next) {
+    mail |= q == l->mail;
+    wr_assert(q->prev == before && (q->place == REQ_MAIL) == mail && q->place != REQ_NOWHERE);
+    wr_assert(q->next != NULL || q == l->tail);
+    back += q->back;
+    n++;
+  }
+  wr_assert(n == l->n && back == l->n_back && n <= l->most && (l->mail == NULL || mail));
+}

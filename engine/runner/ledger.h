@@ -36,4 +36,5 @@ void ledger_hold(struct req *q);                                       /* the ba
 void ledger_done(struct ledger *l, struct req *q);                     /* it leaves the ledger; the caller then calls its done() */
 /* When the oldest was posted; INT64_MAX = there is none. */
 int64_t ledger_oldest(const struct ledger *l);
+void ledger_check(const struct ledger *l);                             /* aborts when a fact above does not hold */
 #endif

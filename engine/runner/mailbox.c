@@ -108,6 +108,16 @@ bool mailbox_waits(struct mailbox *m) {
   return yes;
 }
 
+void mailbox_check(struct mailbox *m) {
+  pthread_mutex_lock(&m->mu);
+  struct attempt **end = &m->results;
+  while (*end != NULL) end = &(*end)->next;
+  wr_assert(end == m->results_tail);
+  wr_assert(m->posted || (m->results == NULL && m->box.n == 0 && !m->nudged && m->reqs.mail == NULL)); /* what waits is announced */
+  ledger_check(&m->reqs);
+  pthread_mutex_unlock(&m->mu);
+}
+
 /* ---- the runner's thread ---- */
 
 static void take_results(struct attempt *list, struct events *to) {

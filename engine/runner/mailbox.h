@@ -42,6 +42,7 @@ void mailbox_stop(struct mailbox *m, int64_t at_mono_us);
 enum wr_rc mailbox_request(struct mailbox *m, struct req *q, int64_t boot_us, enum wr_rc store);
 enum req_back mailbox_take_back(struct mailbox *m, struct req *q);
 bool mailbox_waits(struct mailbox *m);
+void mailbox_check(struct mailbox *m);                            /* aborts when a fact above does not hold; debug builds and tests */
 
 /* ---- the runner's thread ---- */
 struct mail { bool nudged, draining; struct queue_news queue; };

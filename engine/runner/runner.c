@@ -78,13 +78,17 @@ void runner_free(struct runner *r) {
   free(r);
 }
 
-void runner_check(const struct runner *r) {
+void runner_check(struct runner *r) {
   wr_assert(r->taken == r->answers.in_doubt && r->taken <= r->events.n); /* between two turns */
   admission_check(&r->admission);
   cache_check(&r->cache);
   reconciler_check(&r->reconciler);
   quarantine_check(&r->quarantine);
   lost_hints_check(&r->lost);
+  mailbox_check(&r->mail);
+  later_check(&r->later);
+  lease_check(&r->lease);
+  keys_check(&r->keys);
 }
 
 /* ---- what comes into a turn ---- */

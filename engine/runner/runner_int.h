@@ -90,5 +90,5 @@ void runner_store_failed(struct runner *r, enum store_rc rc);   /* a call of the
 void runner_fenced(struct runner *r);                /* this node was declared dead */
 
 /* runner.c */
-void runner_check(const struct runner *r);           /* the facts of every part; debug builds, tests and the simulator */
+void runner_check(struct runner *r);                 /* the facts of every part; debug builds, tests and the simulator */
 #endif

@@ -158,11 +158,32 @@ static void none_is_answered_unseen(void **st) {
   assert_true(aborts(unseen));
 }
 
+/* ---- the check ---- */
+static void out_of_order(void) {
+  struct batch_key v[2] = {{.w.key = "b"}, {.w.key = "a"}};
+  keys.v = v;
+  keys.n = 2;
+  keys_check(&keys);
+}
+static void new_without_rows(void) {
+  struct batch_key v = {.w.key = "b", .state = KEY_NEW};
+  keys.v = &v;
+  keys.n = 1;
+  keys_check(&keys);
+}
+static void facts_are_kept(void **st) {
+  (void)st;
+  keys_check(&keys);
+  assert_true(aborts(out_of_order));
+  assert_true(aborts(new_without_rows));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
     OBJECT(without_keys_the_store_is_not_asked), OBJECT(all_are_asked_for_at_once), OBJECT(a_known_key_replays),
     OBJECT(a_known_key_of_another_request_is_refused), OBJECT(a_held_key_waits), OBJECT(a_new_key_is_known_to_those_behind),
     OBJECT(what_the_store_says_is_passed_on), OBJECT(none_is_answered_unseen),
+    OBJECT(facts_are_kept),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

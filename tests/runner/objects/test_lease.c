@@ -193,6 +193,22 @@ static void time_never_runs_backwards(void **st) {
   assert_int_equal(kit.env.wall_us, wall + 900 * SEC);
 }
 
+/* ---- the check ---- */
+static void sent_in_the_future(void) {
+  lease.sent_us = lease.env->boot_us + 1;
+  lease_check(&lease);
+}
+static void renewed_too_late(void) {
+  lease.renew_at = lease.env->boot_us + lease.env->lease_us;
+  lease_check(&lease);
+}
+static void facts_are_kept(void **st) {
+  (void)st;
+  lease_check(&lease);
+  assert_true(aborts(sent_in_the_future));
+  assert_true(aborts(renewed_too_late));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
     OBJECT(it_joins_as_who_the_store_says), OBJECT(a_refusal_says_why), OBJECT(a_single_process_needs_none),
@@ -200,6 +216,7 @@ int main(void) {
     OBJECT(children_may_live_until_before_the_lease_ends), OBJECT(a_renewal_that_fails_moves_nothing),
     OBJECT(it_renews_when_it_is_asked), OBJECT(only_a_whole_lease_of_contact_buries), OBJECT(an_outage_gives_all_others_time),
     OBJECT(time_never_runs_backwards),
+    OBJECT(facts_are_kept),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

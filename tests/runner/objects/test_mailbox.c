@@ -196,12 +196,36 @@ static void a_request_has_one_place(void **st) {
   assert_true(aborts(send_unseen));
 }
 
+/* ---- the check ---- */
+static void unannounced(void) {
+  mail.nudged = true;
+  mail.posted = false;
+  mailbox_check(&mail);
+}
+static void end_of_another_list(void) {
+  struct attempt *other = NULL;
+  mail.results_tail = &other;
+  mailbox_check(&mail);
+}
+static void one_too_many(void) {
+  mail.reqs.n++;
+  mailbox_check(&mail);
+}
+static void facts_are_kept(void **st) {
+  (void)st;
+  mailbox_check(&mail);
+  assert_true(aborts(unannounced));
+  assert_true(aborts(end_of_another_list));
+  assert_true(aborts(one_too_many));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
     OBJECT(results_come_first_and_requests_last), OBJECT(each_is_taken_once),
     OBJECT(requests_are_bounded_and_results_are_not), OBJECT(taken_back_before_it_was_seen),
     OBJECT(news_of_the_queue_are_gathered), OBJECT(who_sleeps_is_woken), OBJECT(a_sleep_has_an_end),
     OBJECT(it_ends_when_all_is_stored_or_cannot_be), OBJECT(what_is_left_is_freed), OBJECT(a_request_has_one_place),
+    OBJECT(facts_are_kept),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

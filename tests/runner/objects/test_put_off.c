@@ -200,6 +200,28 @@ static void the_look_knows_what_waits(void **st) {
   assert_false(later_has(&later, &(struct ev){.kind = EV_DUE, .fi = 1, .ti = 6}));
 }
 
+/* ---- the check ---- */
+static void alone_too_soon(void) {
+  struct ev e = due(1);
+  e.wait = (struct ev_wait){.alone = true, .times = LATER_ALONE - 1};
+  events_add(&later.wait, e);
+  later_check(&later);
+}
+static void with_a_fate(void) {
+  struct ev e = due(1);
+  e.then = THEN_KEPT;
+  events_add(&later.wait, e);
+  later_check(&later);
+}
+static void facts_are_kept(void **st) {
+  (void)st;
+  struct ev e = due(1);
+  later_put(&later, &e);
+  later_check(&later);
+  assert_true(aborts(alone_too_soon));
+  assert_true(aborts(with_a_fate));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
     OBJECT(pauses_grow_to_a_second), OBJECT(what_is_only_read_anew_has_no_pause),
@@ -207,6 +229,7 @@ int main(void) {
     OBJECT(briefly_is_a_second_at_most), OBJECT(one_alone_a_turn_the_longest_wait_first),
     OBJECT(alone_it_waits_for_its_time_too), OBJECT(only_those_whose_time_has_come), OBJECT(only_what_needs_a_held_row_waits),
     OBJECT(the_look_knows_what_waits),
+    OBJECT(facts_are_kept),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
