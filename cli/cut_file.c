@@ -41,7 +41,7 @@ static const char *file_at(uintptr_t at, char line[LINE_MAX_BYTES]) {
   return found ? strchr(line, '/') : NULL;
 }
 
-static void say(const char *text) { (void)!write(STDERR_FILENO, text, strlen(text)); }
+static void say_raw(const char *text) { (void)!write(STDERR_FILENO, text, strlen(text)); }
 
 static void on_bus(int sig, siginfo_t *info, void *ctx) {
   char line[LINE_MAX_BYTES];
@@ -51,9 +51,9 @@ static void on_bus(int sig, siginfo_t *info, void *ctx) {
     signal(sig, SIG_DFL);
     return;
   }
-  say("weir: ");
-  say(file);
-  say(" was cut by somebody, or its disk fails. This process ends: start it again.\n");
+  say_raw("weir: ");
+  say_raw(file);
+  say_raw(" was cut by somebody, or its disk fails. This process ends: start it again.\n");
   _exit(EXIT_UNREACHABLE);
 }
 

@@ -269,7 +269,7 @@ static enum wr_rc open_node(struct job *j, struct wr_err *err) {
 }
 
 /* Why there is no run: for a person on stderr, and with -o json for a program on stdout. */
-static int refuse(const struct job *j, const struct wr_err *err, int code) {
+static int job_refuse(const struct job *j, const struct wr_err *err, int code) {
   if (as_json(j)) report_refusal_json(stdout, err);
   return complain("run", err, (enum exit_code)code);
 }
@@ -305,17 +305,17 @@ static enum wr_rc run_flow(struct job *j, struct wr_err *err) {
 static int run_job(struct job *j) {
   struct wr_err err = {0};
   int code = read_input(j, &err);
-  if (code) return refuse(j, &err, code);
+  if (code) return job_refuse(j, &err, code);
   enum wr_rc rc = read_setup(j, &err);
   if (!rc) rc = open_node(j, &err);
-  if (rc) return refuse(j, &err, exit_of(rc));
+  if (rc) return job_refuse(j, &err, exit_of(rc));
   if (resuming(j)) {
     setup_tell_shell(&j->opts, SHELL_PERSONAL); /* what a store holds may be any task */
     code = resume(j->node, as_json(j), &j->poked, &err);
-    if (code < 0) code = refuse(j, &err, exit_of(err.code));
+    if (code < 0) code = job_refuse(j, &err, exit_of(err.code));
   } else {
     rc = run_flow(j, &err);
-    code = rc ? refuse(j, &err, j->sig == SIGINT ? EXIT_INTERRUPTED : rc == WR_DB_UNAVAILABLE ? EXIT_UNREACHABLE : EXIT_REFUSED) : exit_code(j);
+    code = rc ? job_refuse(j, &err, j->sig == SIGINT ? EXIT_INTERRUPTED : rc == WR_DB_UNAVAILABLE ? EXIT_UNREACHABLE : EXIT_REFUSED) : exit_code(j);
   }
   node_drain(j->node, GRACE_US);
   return code;
@@ -351,7 +351,7 @@ int verb_run(int argc, char **argv) {
     code = EXIT_OK;
   } else {
     if (!rc) rc = read_options(&j, &err);
-    code = rc ? refuse(&j, &err, rc == WR_NOT_FOUND ? EXIT_NOT_FOUND : exit_of(rc)) : run_job(&j);
+    code = rc ? job_refuse(&j, &err, rc == WR_NOT_FOUND ? EXIT_NOT_FOUND : exit_of(rc)) : run_job(&j);
   }
   job_done(&j);
   return code;

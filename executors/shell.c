@@ -37,11 +37,11 @@ struct shell {                  /* content and config, understood */
 /* Where a refusal goes; borrowed from the caller of check() or start(). code may be NULL. */
 struct refusal { int *code; char *err; size_t err_n; };
 
-/* Returns -1, so that a check can `return refuse(...)`. */
+/* Returns -1, so that a check can `return shell_refuse(...)`. */
 #ifdef __GNUC__
 __attribute__((format(printf, 3, 4)))
 #endif
-static int refuse(const struct refusal *r, int code, const char *fmt, ...) {
+static int shell_refuse(const struct refusal *r, int code, const char *fmt, ...) {
   va_list ap;
   if (r->code) *r->code = code;
   va_start(ap, fmt);
@@ -65,13 +65,13 @@ static const char *quoted(const struct shell *s, char q[WX_QUOTE_BYTES], const c
 typedef int parse_fn(struct shell *s, wx_json *v, const struct refusal *r);
 
 static int parse_argv(struct shell *s, wx_json *v, const struct refusal *r) {
-  if (s->lib->json_type(v) != WX_JSON_ARRAY) return refuse(r, WX_BAD_TYPE, "argv must be an array of texts.");
+  if (s->lib->json_type(v) != WX_JSON_ARRAY) return shell_refuse(r, WX_BAD_TYPE, "argv must be an array of texts.");
   size_t n = s->lib->json_count(v), len;
-  if (n < 1 || n > ARGV_MAX) return refuse(r, WX_BAD_COMMAND, "argv must have 1 to %d texts.", ARGV_MAX);
+  if (n < 1 || n > ARGV_MAX) return shell_refuse(r, WX_BAD_COMMAND, "argv must have 1 to %d texts.", ARGV_MAX);
   for (size_t i = 0; i < n; i++)
-    if (!is_text(s, s->lib->json_at(v, i))) return refuse(r, WX_BAD_TYPE, "argv must be an array of texts.");
+    if (!is_text(s, s->lib->json_at(v, i))) return shell_refuse(r, WX_BAD_TYPE, "argv must be an array of texts.");
   s->lib->json_text(s->lib->json_at(v, 0), &len);
-  if (len == 0) return refuse(r, WX_BAD_COMMAND, "argv names no program.");
+  if (len == 0) return shell_refuse(r, WX_BAD_COMMAND, "argv names no program.");
   s->argv = v;
   return 0;
 }
@@ -79,15 +79,15 @@ static int parse_argv(struct shell *s, wx_json *v, const struct refusal *r) {
 static int parse_variable(const struct shell *s, const char *name, const wx_json *value, const struct refusal *r) {
   char q[WX_QUOTE_BYTES];
   quoted(s, q, name);
-  if (!s->lib->is_env_name(name, strlen(name))) return refuse(r, WX_BAD_COMMAND, "env: %s is not a name.", q);
+  if (!s->lib->is_env_name(name, strlen(name))) return shell_refuse(r, WX_BAD_COMMAND, "env: %s is not a name.", q);
   if (strncmp(name, "LD_", 3) == 0 || strncmp(name, "WEIR_", 5) == 0)
-    return refuse(r, WX_BAD_COMMAND, "env: %s may not be set.", q);
-  return is_text(s, value) ? 0 : refuse(r, WX_BAD_TYPE, "env: %s must be a text.", q);
+    return shell_refuse(r, WX_BAD_COMMAND, "env: %s may not be set.", q);
+  return is_text(s, value) ? 0 : shell_refuse(r, WX_BAD_TYPE, "env: %s must be a text.", q);
 }
 
 static int parse_env(struct shell *s, wx_json *v, const struct refusal *r) {
-  if (!is_object(s, v)) return refuse(r, WX_BAD_TYPE, "env must be an object of texts.");
-  if (s->lib->json_count(v) > ENV_MAX) return refuse(r, WX_BAD_COMMAND, "env has more than %d names.", ENV_MAX);
+  if (!is_object(s, v)) return shell_refuse(r, WX_BAD_TYPE, "env must be an object of texts.");
+  if (s->lib->json_count(v) > ENV_MAX) return shell_refuse(r, WX_BAD_COMMAND, "env has more than %d names.", ENV_MAX);
   const char *name;
   wx_json *value;
   for (void *at = NULL; (at = s->lib->json_next(v, at, &name, &value));)
@@ -98,23 +98,23 @@ static int parse_env(struct shell *s, wx_json *v, const struct refusal *r) {
 
 static int parse_cwd(struct shell *s, wx_json *v, const struct refusal *r) {
   size_t n;
-  if (!is_text(s, v)) return refuse(r, WX_BAD_TYPE, "cwd must be a text.");
+  if (!is_text(s, v)) return shell_refuse(r, WX_BAD_TYPE, "cwd must be a text.");
   s->cwd = s->lib->json_text(v, &n);
-  return s->cwd[0] == '/' && n < PATH_BYTES ? 0 : refuse(r, WX_BAD_COMMAND, "cwd must be an absolute path.");
+  return s->cwd[0] == '/' && n < PATH_BYTES ? 0 : shell_refuse(r, WX_BAD_COMMAND, "cwd must be an absolute path.");
 }
 
 static int parse_stdin(struct shell *s, wx_json *v, const struct refusal *r) {
-  if (!is_text(s, v)) return refuse(r, WX_BAD_TYPE, "stdin must be a text.");
+  if (!is_text(s, v)) return shell_refuse(r, WX_BAD_TYPE, "stdin must be a text.");
   s->input = s->lib->json_text(v, &s->input_len);
   return 0;
 }
 
 static int parse_user(struct shell *s, wx_json *v, const struct refusal *r) {
   size_t n;
-  if (!is_text(s, v)) return refuse(r, WX_BAD_TYPE, "user must be a text.");
+  if (!is_text(s, v)) return shell_refuse(r, WX_BAD_TYPE, "user must be a text.");
   s->user = s->lib->json_text(v, &n);
   if (n >= 1 && n <= USER_BYTES && !s->lib->has_control(s->user, n)) return 0;
-  return refuse(r, WX_BAD_COMMAND, "user is not a user name.");
+  return shell_refuse(r, WX_BAD_COMMAND, "user is not a user name.");
 }
 
 static bool grace_text(struct shell *s, const wx_json *v) {
@@ -132,30 +132,30 @@ static bool grace_number(struct shell *s, const wx_json *v) {
 
 static int parse_grace(struct shell *s, wx_json *v, const struct refusal *r) {
   bool number = is_integer(s, v) || s->lib->json_type(v) == WX_JSON_REAL;
-  if (!is_text(s, v) && !number) return refuse(r, WX_BAD_TYPE, "grace must be a time.");
-  return (number ? grace_number : grace_text)(s, v) ? 0 : refuse(r, WX_OUT_OF_RANGE, "grace must be a time from 0 to 1h.");
+  if (!is_text(s, v) && !number) return shell_refuse(r, WX_BAD_TYPE, "grace must be a time.");
+  return (number ? grace_number : grace_text)(s, v) ? 0 : shell_refuse(r, WX_OUT_OF_RANGE, "grace must be a time from 0 to 1h.");
 }
 
 static int parse_log(struct shell *s, wx_json *v, const struct refusal *r) {
-  if (!is_integer(s, v)) return refuse(r, WX_BAD_TYPE, "log must be a number of bytes.");
+  if (!is_integer(s, v)) return shell_refuse(r, WX_BAD_TYPE, "log must be a number of bytes.");
   s->log_cap = s->lib->json_integer(v);
-  if (s->log_cap < 0 || s->log_cap > LOG_MAX) return refuse(r, WX_OUT_OF_RANGE, "log must be 0 to %lld bytes.", LOG_MAX);
+  if (s->log_cap < 0 || s->log_cap > LOG_MAX) return shell_refuse(r, WX_OUT_OF_RANGE, "log must be 0 to %lld bytes.", LOG_MAX);
   return 0;
 }
 
 static int parse_stderr(struct shell *s, wx_json *v, const struct refusal *r) {
-  if (!is_text(s, v)) return refuse(r, WX_BAD_TYPE, "stderr must be a text.");
+  if (!is_text(s, v)) return shell_refuse(r, WX_BAD_TYPE, "stderr must be a text.");
   s->apart = strcmp(text_of(s, v), "apart") == 0;
-  return s->apart || strcmp(text_of(s, v), "with") == 0 ? 0 : refuse(r, WX_OUT_OF_RANGE, "stderr must be with or apart.");
+  return s->apart || strcmp(text_of(s, v), "with") == 0 ? 0 : shell_refuse(r, WX_OUT_OF_RANGE, "stderr must be with or apart.");
 }
 
 /* As a shell takes it: octal, "0" to "0777". */
 static int parse_umask(struct shell *s, wx_json *v, const struct refusal *r) {
   size_t n;
-  if (!is_text(s, v)) return refuse(r, WX_BAD_TYPE, "umask must be a text such as \"022\".");
+  if (!is_text(s, v)) return shell_refuse(r, WX_BAD_TYPE, "umask must be a text such as \"022\".");
   const char *text = s->lib->json_text(v, &n);
   if (n < 1 || n > 4 || strspn(text, "01234567") != n || strtol(text, NULL, 8) > 0777)
-    return refuse(r, WX_OUT_OF_RANGE, "umask must be octal, \"0\" to \"0777\".");
+    return shell_refuse(r, WX_OUT_OF_RANGE, "umask must be octal, \"0\" to \"0777\".");
   s->umask = (int)strtol(text, NULL, 8);
   return 0;
 }
@@ -180,16 +180,16 @@ static int parse_limit(struct shell *s, const char *name, const wx_json *value, 
   char q[WX_QUOTE_BYTES];
   int resource = s->lib->resource(name);
   quoted(s, q, name);
-  if (resource < 0) return refuse(r, WX_UNKNOWN_FIELD, "rlimits has no field %s.", q);
-  if (s->n_limit == RLIMITS) return refuse(r, WX_OUT_OF_RANGE, "rlimits has more than %d fields.", RLIMITS);
+  if (resource < 0) return shell_refuse(r, WX_UNKNOWN_FIELD, "rlimits has no field %s.", q);
+  if (s->n_limit == RLIMITS) return shell_refuse(r, WX_OUT_OF_RANGE, "rlimits has more than %d fields.", RLIMITS);
   if (!limit_pair(s, value, &s->limit[s->n_limit].soft, &s->limit[s->n_limit].hard))
-    return refuse(r, WX_OUT_OF_RANGE, "rlimits: %s must be a number or {soft, hard} with soft <= hard.", q);
+    return shell_refuse(r, WX_OUT_OF_RANGE, "rlimits: %s must be a number or {soft, hard} with soft <= hard.", q);
   s->limit[s->n_limit++].resource = resource;
   return 0;
 }
 
 static int parse_rlimits(struct shell *s, wx_json *v, const struct refusal *r) {
-  if (!is_object(s, v)) return refuse(r, WX_BAD_TYPE, "rlimits must be an object.");
+  if (!is_object(s, v)) return shell_refuse(r, WX_BAD_TYPE, "rlimits must be an object.");
   const char *name;
   wx_json *value;
   for (void *at = NULL; (at = s->lib->json_next(v, at, &name, &value));)
@@ -222,16 +222,16 @@ static int parse_field(struct shell *s, const char *key, wx_json *v, const struc
   char q[WX_QUOTE_BYTES], all[WX_KNOWN_BYTES];
   quoted(s, q, key);
   const char *near = s->lib->meant(key, name, N_FIELDS);
-  if (near) return refuse(r, WX_UNKNOWN_FIELD, "taskConfig has no field %s; did you mean %s?", q, near);
-  return refuse(r, WX_UNKNOWN_FIELD, "taskConfig has no field %s.%s", q, s->lib->known(all, key, name, N_FIELDS));
+  if (near) return shell_refuse(r, WX_UNKNOWN_FIELD, "taskConfig has no field %s; did you mean %s?", q, near);
+  return shell_refuse(r, WX_UNKNOWN_FIELD, "taskConfig has no field %s.%s", q, s->lib->known(all, key, name, N_FIELDS));
 }
 
 static int parse_config(struct shell *s, const char *config, const struct refusal *r) {
   int why;
   if (!config) return 0;
   s->root = s->lib->json_read(config, &why);
-  if (!s->root && why == WX_JSON_NUL) return refuse(r, WX_BAD_COMMAND, "NUL is not allowed in taskConfig.");
-  if (!s->root || !is_object(s, s->root)) return refuse(r, WX_BAD_TYPE, "taskConfig must be an object.");
+  if (!s->root && why == WX_JSON_NUL) return shell_refuse(r, WX_BAD_COMMAND, "NUL is not allowed in taskConfig.");
+  if (!s->root || !is_object(s, s->root)) return shell_refuse(r, WX_BAD_TYPE, "taskConfig must be an object.");
   const char *key;
   wx_json *v;
   for (void *at = NULL; (at = s->lib->json_next(s->root, at, &key, &v));)
@@ -244,10 +244,10 @@ static int parse_shell(struct shell *s, const wx_lib *lib, const char *content, 
   *s = (struct shell){.lib = lib, .grace_us = -1, .log_cap = -1, .umask = -1};
   if (parse_config(s, config, r)) return -1;
   bool script = content && *content;
-  if (script && s->argv) return refuse(r, WX_BAD_COMMAND, "Give a script in taskContent or taskConfig.argv, not both.");
-  if (!script && !s->argv) return refuse(r, WX_BAD_COMMAND, "There is no script in taskContent and no taskConfig.argv.");
+  if (script && s->argv) return shell_refuse(r, WX_BAD_COMMAND, "Give a script in taskContent or taskConfig.argv, not both.");
+  if (!script && !s->argv) return shell_refuse(r, WX_BAD_COMMAND, "There is no script in taskContent and no taskConfig.argv.");
   if (script && strlen(content) > lib->content_bytes)
-    return refuse(r, WX_BAD_COMMAND, "The script is larger than %d bytes.", (int)lib->content_bytes);
+    return shell_refuse(r, WX_BAD_COMMAND, "The script is larger than %d bytes.", (int)lib->content_bytes);
   s->script = script ? content : NULL;
   return 0;
 }
@@ -353,7 +353,7 @@ static int shell_spawn(const wx_host *h, wx_exec *x, const struct shell *s, cons
   for (size_t i = 0; v && i < env.n; i++) v[i] = env.v[i];
   int rc = -1;
   if (!v || !argv || env.is_short) {
-    refuse(r, WX_BAD_COMMAND, "There is no memory to start it.");
+    shell_refuse(r, WX_BAD_COMMAND, "There is no memory to start it.");
   } else {
     const wx_spawn sp = spawn_of(s, argv, v);
     rc = h->spawn(x, &sp, r->err, r->err_n);

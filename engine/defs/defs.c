@@ -265,7 +265,7 @@ static void *cached(struct defs *d, enum head_kind kind, int64_t id, int64_t ver
 }
 
 /* Which is the newest? What is here serves when it is that one. */
-static enum wr_rc look(struct defs *d, struct reader *r, enum head_kind kind, int64_t id, int64_t defs_version, int64_t *version,
+static enum wr_rc look_at_newest(struct defs *d, struct reader *r, enum head_kind kind, int64_t id, int64_t defs_version, int64_t *version,
                        void **out, struct wr_err *err) {
   struct def_head head;
   enum wr_rc rc = reader_heads(r, kind, &id, 1, &head, err);
@@ -283,7 +283,7 @@ static enum wr_rc load(struct defs *d, struct reader *r, enum head_kind kind, in
                        void **out, struct wr_err *err) {
   bool newest = version == 0;
   struct entry *e;
-  enum wr_rc rc = newest ? look(d, r, kind, id, defs_version, &version, out, err) : WR_OK;
+  enum wr_rc rc = newest ? look_at_newest(d, r, kind, id, defs_version, &version, out, err) : WR_OK;
   if (rc != WR_OK || *out) return rc;
   rc = read_one(d, r, kind, id, version, &e, err);
   if (rc != WR_OK) return rc;
@@ -310,7 +310,7 @@ static void reader_done(struct defs *d, struct reader *r, enum wr_rc rc) {
   reader_put(r);
 }
 
-static enum wr_rc get(struct defs *d, enum head_kind kind, int64_t id, int64_t version, int64_t defs_version, void **out, struct wr_err *err) {
+static enum wr_rc defs_get(struct defs *d, enum head_kind kind, int64_t id, int64_t version, int64_t defs_version, void **out, struct wr_err *err) {
   wr_err_clear(err);
   *out = cached(d, kind, id, version, defs_version);
   if (*out) return WR_OK;
@@ -323,14 +323,14 @@ static enum wr_rc get(struct defs *d, enum head_kind kind, int64_t id, int64_t v
 
 enum wr_rc defs_task(struct defs *d, int64_t id, int64_t version, int64_t defs_version, struct task_def **out, struct wr_err *err) {
   void *def;
-  enum wr_rc rc = get(d, HEAD_TASK, id, version, defs_version, &def, err);
+  enum wr_rc rc = defs_get(d, HEAD_TASK, id, version, defs_version, &def, err);
   *out = def;
   return rc;
 }
 
 enum wr_rc defs_flow(struct defs *d, int64_t id, int64_t version, int64_t defs_version, struct flow_def **out, struct wr_err *err) {
   void *def;
-  enum wr_rc rc = get(d, HEAD_FLOW, id, version, defs_version, &def, err);
+  enum wr_rc rc = defs_get(d, HEAD_FLOW, id, version, defs_version, &def, err);
   *out = def;
   return rc;
 }

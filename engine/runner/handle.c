@@ -14,7 +14,7 @@ static enum task_ev result_kind(const struct attempt *a) {
   return TASK_EV_LOST;
 }
 
-static void late(struct runner *r, const struct ev *e) {
+static void report_late(struct runner *r, const struct ev *e) {
   env_count(&r->env.n.late);
   log_info("runner.late", L_INT("fi", e->fi), L_INT("ti", e->ti), L_INT("epoch", e->epoch), L_INT("kind", e->kind));
 }
@@ -33,9 +33,9 @@ static enum store_rc task_event(struct runner *r, struct ev *e, struct run_event
   if (rc != STORE_OK || c == NULL) return rc;
   ev->kind = RUN_EV_TASK;
   ev->task = run_task_of(c->run, e->ti);
-  if (ev->task == UINT32_MAX) { late(r, e); return STORE_OK; }
+  if (ev->task == UINT32_MAX) { report_late(r, e); return STORE_OK; }
   rc = step_event(&r->step, c, ev, &out);
-  if (rc == STORE_OK && out == RUN_LATE) late(r, e);
+  if (rc == STORE_OK && out == RUN_LATE) report_late(r, e);
   return rc;
 }
 

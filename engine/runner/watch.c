@@ -76,7 +76,7 @@ static bool turn_ill(struct watch *w, int64_t boot_us, enum watch_state to) {
 /* What is to be said of a turn back, without mu. */
 struct turned { bool back; int64_t after_us; uint32_t relapses; };
 
-static void say(const struct turned *t) {
+static void say_turned(const struct turned *t) {
   if (t->back && t->relapses) log_info("store.back", L_INT("after_ms", t->after_us / 1000), L_INT("relapses", t->relapses));
   else if (t->back) log_info("store.back", L_INT("after_ms", t->after_us / 1000));
 }
@@ -106,7 +106,7 @@ void watch_ok(struct watch *w, int64_t boot_us) {
   atomic_store(&w->ill, w->shown != WATCH_WELL);
   report(w);
   pthread_mutex_unlock(&w->mu);
-  say(&t);
+  say_turned(&t);
 }
 
 static enum watch_state verdict(const struct watch *w, int64_t boot_us, enum store_rc rc) {
@@ -227,6 +227,6 @@ void watch_health(struct watch *w, int64_t boot_us, struct health_part *store, s
     (void)snprintf(store->why, sizeof store->why, "commands wait, and none was stored for %lld s: rows that they need are locked, or the database is slow",
                    (long long)((boot_us - slow) / 1000000));
   }
-  say(&t);
+  say_turned(&t);
   if (told) log_warn("store.down", L_STR("rc", "STUCK"), L_STR("why", store->why));
 }

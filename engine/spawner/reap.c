@@ -20,7 +20,7 @@
 
 enum { PID_TEXT = 16 };
 
-static void add(struct kids *k, long pid) { *WR_PUSH(k->v, k->n, k->cap) = (pid_t)pid; }
+static void kids_add(struct kids *k, long pid) { *WR_PUSH(k->v, k->n, k->cap) = (pid_t)pid; }
 
 static int children_file(void) {
   char path[64];
@@ -38,12 +38,12 @@ static void from_children(struct kids *k) {
       if (b[i] >= '0' && b[i] <= '9') {
         pid = pid * 10 + (b[i] - '0');
       } else if (pid) {
-        add(k, pid);
+        kids_add(k, pid);
         pid = 0;
       }
     }
   }
-  if (pid) add(k, pid);
+  if (pid) kids_add(k, pid);
 }
 
 /* "12 (any name) S 1 ...": the parent stands behind the last parenthesis. */
@@ -66,7 +66,7 @@ static void from_proc(struct kids *k) {
   long me = getpid();
   for (struct dirent *e; (e = readdir(d));) {
     long pid = strtol(e->d_name, NULL, 10);
-    if (pid > 0 && parent_of(pid) == me) add(k, pid);
+    if (pid > 0 && parent_of(pid) == me) kids_add(k, pid);
   }
   closedir(d);
 }

@@ -64,7 +64,7 @@ static const char *const id_name[ID__N] = {
   [ID_INCARNATION] = "incarnation"};
 
 /* n ids of the table. A lost answer wastes them, so asking again is fine, but not for long: a request may wait. */
-static unsigned take(struct my *s, enum id_kind kind, uint32_t n, int64_t *first) {
+static unsigned ids_take(struct my *s, enum id_kind kind, uint32_t n, int64_t *first) {
   char text[128];
   int len = snprintf(text, sizeof text, "UPDATE id_block SET `next`=LAST_INSERT_ID(`next`)+%u WHERE kind='%s'", n, id_name[kind]);
   unsigned e = 0;
@@ -87,8 +87,8 @@ static unsigned take_ids(struct my *s, enum id_kind kind, uint32_t n, int64_t *f
     return 0;
   }
   uint32_t size = b->block ? b->block : ID_BLOCK_MIN;
-  if (!block || n >= size) return take(s, kind, n, first);
-  unsigned e = take(s, kind, size, first);
+  if (!block || n >= size) return ids_take(s, kind, n, first);
+  unsigned e = ids_take(s, kind, size, first);
   if (e) return e;
   *b = (struct my_ids){*first + n, *first + size, size < ID_BLOCK_MAX / 2 ? size * 2 : ID_BLOCK_MAX};
   return 0;
@@ -213,7 +213,7 @@ bool my_again(unsigned e, int64_t until_us) {
 }
 
 /* Not connected yet. */
-static enum wr_rc begin(const struct store_opts *o, const char *text, struct my **out, struct wr_err *err) {
+static enum wr_rc my_make(const struct store_opts *o, const char *text, struct my **out, struct wr_err *err) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   struct my_url url;
   enum wr_rc rc = my_url_parse(text, &url, err);
@@ -225,7 +225,7 @@ static enum wr_rc begin(const struct store_opts *o, const char *text, struct my 
 
 enum wr_rc mysql_store_migrate(const struct store_opts *o, const char *url, const struct migrate_watch *w, struct wr_err *err) {
   struct my *s;
-  enum wr_rc rc = begin(o, url, &s, err);
+  enum wr_rc rc = my_make(o, url, &s, err);
   if (rc) return rc;
   rc = bring_schema(s, w, err);
   my_close(&s->base);
@@ -235,7 +235,7 @@ enum wr_rc mysql_store_migrate(const struct store_opts *o, const char *url, cons
 enum wr_rc mysql_store_open(const struct store_opts *o, const char *rest, struct store **out, struct wr_err *err) {
   struct my *s;
   *out = NULL;
-  enum wr_rc rc = begin(o, rest, &s, err);
+  enum wr_rc rc = my_make(o, rest, &s, err);
   if (rc) return rc;
   for (int64_t until = clock_mono_us() + MY_START_US;;) {
     rc = set_up(s, err);

@@ -60,14 +60,14 @@ enum { N_KNOWN = sizeof known / sizeof *known };
 
 static bool of_client(unsigned e) { return (e >= CR_MIN_ERROR && e <= CR_MAX_ERROR) || (e >= CER_MIN_ERROR && e <= CER_MAX_ERROR); }
 
-static size_t find(unsigned e) {
+static size_t err_find(unsigned e) {
   size_t i = 0;
   while (i < N_KNOWN && known[i].e != e) i++;
   return i;
 }
 
 enum store_rc my_rc(unsigned e) {
-  size_t i = find(e);
+  size_t i = err_find(e);
   if (e == 0) return STORE_OK;
   if (i < N_KNOWN) return known[i].rc;
   return of_client(e) ? STORE_RETRY : STORE_DOWN; /* what the library says is about the connection */
@@ -93,7 +93,7 @@ unsigned my_true_error(unsigned e, const char *server) {
 }
 
 void my_words(unsigned e, const char *server, char *out, size_t n) {
-  size_t i = find(e);
+  size_t i = err_find(e);
   enum store_rc rc = my_rc(e);
   if (i < N_KNOWN && known[i].words) snprintf(out, n, "%s", known[i].words);
   else if (rc == STORE_BAD) snprintf(out, n, "The database refuses a value (error %u).", e);

@@ -84,7 +84,7 @@ static const struct { int code; enum store_rc rc; const char *words; } known[] =
 };
 enum { N_KNOWN = sizeof known / sizeof *known };
 
-static size_t find(int rc) {
+static size_t err_find(int rc) {
   size_t i = 0;
   while (i < N_KNOWN && known[i].code != (rc & 0xff)) i++;
   return i;
@@ -99,14 +99,14 @@ static bool no_space(const struct sq_conn *c, int rc) {
 bool sq_damaged(int rc) { return (rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB || (rc & 0xff) == SQLITE_FORMAT; }
 
 static enum store_rc meaning(const struct sq_conn *c, int rc) {
-  size_t i = find(rc);
+  size_t i = err_find(rc);
   if (rc == SQLITE_OK || rc == SQLITE_ROW || rc == SQLITE_DONE) return STORE_OK;
   if (no_space(c, rc)) return STORE_NO_SPACE;
   return i < N_KNOWN ? known[i].rc : STORE_DOWN;
 }
 
 static void words(const struct sq_conn *c, int rc, char *out, size_t n) {
-  size_t i = find(no_space(c, rc) ? SQLITE_FULL : rc);
+  size_t i = err_find(no_space(c, rc) ? SQLITE_FULL : rc);
   const char *file = c->db ? sqlite3_db_filename(c->db, "main") : NULL, *at = i < N_KNOWN ? strstr(known[i].words, "%s") : NULL;
   if (!file || !*file) file = "The database";
   if (i == N_KNOWN) snprintf(out, n, "%.120s: %.60s (code %d).", file, c->db ? sqlite3_errmsg(c->db) : sqlite3_errstr(rc), rc);

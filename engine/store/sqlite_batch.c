@@ -26,7 +26,7 @@ static enum store_rc gone(struct sq *s) {
   return STORE_DOWN;
 }
 
-static enum store_rc begin(struct sq *s) {
+static enum store_rc txn_begin(struct sq *s) {
   if (s->in_tx) return STORE_OK;
   arena_reset(&s->texts);
   if (!sq_files_there(s)) return gone(s);
@@ -58,7 +58,7 @@ void sq_rollback(struct store *st) {
 
 enum store_rc sq_begin(struct store *st, int64_t *defs) {
   struct sq *s = sq_of(st);
-  enum store_rc rc = begin(s);
+  enum store_rc rc = txn_begin(s);
   if (rc == STORE_OK) *defs = s->defs;
   return rc;
 }
@@ -87,7 +87,7 @@ enum store_rc sq_commit(struct store *st) {
 /* Writing to the own row overwrites whatever a failed commit left behind in the WAL: after this commit the answer is final. */
 enum store_rc sq_resolve(struct store *st, int64_t batch_id, bool *committed) {
   struct sq *s = sq_of(st);
-  enum store_rc rc = begin(s);
+  enum store_rc rc = txn_begin(s);
   if (rc) return STORE_RETRY;
   sqlite3_stmt *q = sq_stmt(&s->run, RUN_RECEIPT), *w = sq_stmt(&s->run, RUN_SETTLE);
   int sql = q && w ? SQLITE_OK : SQLITE_ERROR;
@@ -445,7 +445,7 @@ static enum store_rc put_batch(struct sq *s, struct batch *b) {
 
 enum store_rc sq_write(struct store *st, struct batch *b) {
   struct sq *s = sq_of(st);
-  enum store_rc rc = begin(s);
+  enum store_rc rc = txn_begin(s);
   if (rc == STORE_OK) rc = put_batch(s, b);
   if (rc != STORE_OK) sq_rollback(st);
   return rc;
@@ -491,7 +491,7 @@ enum store_rc sq_join(struct store *st, const struct node_info *info, int64_t *i
   struct sq *s = sq_of(st);
   int64_t me;
   enum store_rc rc = sq_ids(st, ID_INCARNATION, 1, &me);
-  if (rc == STORE_OK) rc = begin(s);
+  if (rc == STORE_OK) rc = txn_begin(s);
   if (rc != STORE_OK) return rc;
   int sql = join_rows(s, info, me);
   if (sql != SQLITE_OK) {
@@ -508,7 +508,7 @@ enum store_rc sq_join(struct store *st, const struct node_info *info, int64_t *i
 /* One row of its own, in a transaction of its own. */
 static enum store_rc own_row(struct store *st, enum run_stmt what, const char *trouble) {
   struct sq *s = sq_of(st);
-  enum store_rc rc = begin(s);
+  enum store_rc rc = txn_begin(s);
   if (rc != STORE_OK) return rc;
   sqlite3_stmt *w = sq_stmt(&s->run, what);
   int sql = SQLITE_ERROR;

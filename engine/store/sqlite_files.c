@@ -170,7 +170,7 @@ enum wr_rc sq_take_lock(struct sq *s, struct wr_err *err) {
  * and each believes that it is alone; the lock, without which a second server is let in. */
 static const char *const tail[SQ_FILES] = {"", "-wal", "-shm", ".lock", "-log", [SQ_LOG_WAL] = "-log-wal", "-log-shm"};
 
-static bool look(const struct sq *s, int i, struct stat *st) {
+static bool file_look(const struct sq *s, int i, struct stat *st) {
   char path[4200];
   int n = snprintf(path, sizeof path, "%s%s", s->path, tail[i]);
   return n > 0 && (size_t)n < sizeof path && stat(path, st) == 0;
@@ -200,7 +200,7 @@ enum wr_rc sq_files_know(struct sq *s, struct wr_err *err) {
   sq_whole_begin(s);
   for (int i = 0; i < SQ_FILES; i++) {
     struct stat st;
-    if (look(s, i, &st)) s->file[i] = (struct sq_file){st.st_dev, st.st_ino};
+    if (file_look(s, i, &st)) s->file[i] = (struct sq_file){st.st_dev, st.st_ino};
     else if (i == 0) return wr_err_set(err, WR_DB_UNAVAILABLE, "%.120s is gone.", s->path);
   }
   return WR_OK;
@@ -212,7 +212,7 @@ static bool there(struct sq *s, int i) {
   struct stat st;
   struct sq_file *f = &s->file[i];
   if (i >= SQ_LOG_WAL && !s->log_writers) return true; /* SQLite itself makes and removes them then */
-  bool found = look(s, i, &st);
+  bool found = file_look(s, i, &st);
   if (!found && errno != ENOENT && errno != ENOTDIR) return true;
   if (f->ino == 0 && found) *f = (struct sq_file){st.st_dev, st.st_ino};
   return f->ino == 0 || (found && st.st_dev == f->dev && st.st_ino == f->ino && st.st_nlink > 0);

@@ -123,7 +123,7 @@ static enum wr_rc open_all(struct sq *s, struct wr_err *err) {
 }
 
 /* NULL: err is set. */
-static struct sq *begin(const struct store_opts *o, const char *path, struct wr_err *err) {
+static struct sq *sq_make(const struct store_opts *o, const char *path, struct wr_err *err) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   pthread_once(&once, configure);
   if (!*path || *path == ':') (void)wr_err_set(err, WR_BAD_REQUEST, "sqlite: needs the path of a file.");
@@ -133,7 +133,7 @@ static struct sq *begin(const struct store_opts *o, const char *path, struct wr_
 }
 
 enum wr_rc sqlite_store_migrate(const struct store_opts *o, const char *path, const struct migrate_watch *w, struct wr_err *err) {
-  struct sq *s = begin(o, path, err);
+  struct sq *s = sq_make(o, path, err);
   if (!s) return WR_BAD_REQUEST;
   enum wr_rc rc = sq_look_at_schema(s->path, w->how == MIGRATE_LOOK ? w : &(struct migrate_watch){.how = MIGRATE_LOOK}, err);
   if (!rc && w->how == MIGRATE_APPLY) rc = sq_take_lock(s, err);
@@ -144,7 +144,7 @@ enum wr_rc sqlite_store_migrate(const struct store_opts *o, const char *path, co
 
 enum wr_rc sqlite_store_open(const struct store_opts *o, const char *path, struct store **out, struct wr_err *err) {
   *out = NULL;
-  struct sq *s = begin(o, path, err);
+  struct sq *s = sq_make(o, path, err);
   if (!s) return WR_BAD_REQUEST;
   s->request_us = o->request_us > 0 ? o->request_us : 10000000;
   s->look_us = o->lease_us > 0 && o->lease_us < 60000000 ? o->lease_us / 6 : 10000000;

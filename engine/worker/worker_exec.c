@@ -252,7 +252,7 @@ void exec_limit(struct wx_exec *x, int64_t from_us) {
   worker_timer(x->w, &x->limit, from_us + x->a->timeout_us);
 }
 
-static void begin(struct wx_exec *x) {
+static void attempt_begin(struct wx_exec *x) {
   struct attempt *a = x->a;
   char err[LIMIT_ERROR_BYTES] = "";
   if (x->ops->start(&host, x, err, sizeof err) && !x->ended)
@@ -280,7 +280,7 @@ void exec_start(struct worker *w, struct attempt *a) {
     x->task = (wx_task){.size = sizeof(wx_task), .content = a->def->content, .config = a->def->config,
                         .params = a->params ? a->params->text : NULL, .run_key = a->key ? a->key : "",
                         .fence = fence_of(x), .attempt = a->epoch};
-    begin(x);
+    attempt_begin(x);
   }
 }
 

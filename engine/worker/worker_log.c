@@ -355,7 +355,7 @@ static void confess(struct xlog *g) {
   left_out(g, lost, (enum log_lost)atomic_load(&g->lost_why));
 }
 
-static void add(struct xlog *g, uint8_t stream, int64_t time_us, char *data, size_t n) {
+static void log_add(struct xlog *g, uint8_t stream, int64_t time_us, char *data, size_t n) {
   confess(g);
   push(g, stream, time_us, data, n, 0);
   if (g->l->n == LOG_BATCH_PIECES) flush(g->l);
@@ -477,13 +477,13 @@ static bool ring_slice(struct xlog *g) {
 
 /* ---- log thread: the queue ---- */
 
-static void take(struct msg *m) {
+static void msg_take(struct msg *m) {
   struct xlog *g = m->g;
   size_t head = 0;
   if (m->n && g->ring_n == 0 && g->offset + g->lost < g->head) {
     int64_t room = g->head - g->offset - g->lost;
     head = room < (int64_t)m->n ? (size_t)room : m->n;
-    add(g, m->stream, m->time_us, m->data, head);
+    log_add(g, m->stream, m->time_us, m->data, head);
   }
   if (m->n > head) ring_put(g, m->stream, m->data + head, m->n - head);
   if (m->end && g->ring_n) {
@@ -548,7 +548,7 @@ static bool ring_turn(struct logger *l) {
 
 static bool work(struct logger *l, struct msg *list) {
   for (struct msg *m = list; m; m = m->next) {
-    take(m);
+    msg_take(m);
     if (l->bytes >= BATCH_BYTES || l->n >= LOG_BATCH_PIECES - 3) flush(l); /* the next may bring marks, too */
   }
   flush(l);
