@@ -2,6 +2,7 @@
  * Owner: the caller owns every struct wr_err. Any thread; no state. Never allocates, never logs. */
 #include "err.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,6 +70,10 @@ enum wr_rc wr_err_set(struct wr_err *err, enum wr_rc code, const char *fmt, ...)
   fill(err, code, NULL, fmt, ap);
   va_end(ap);
   return code;
+}
+
+enum wr_rc wr_err_errno(struct wr_err *err, const char *what) {
+  return wr_err_set(err, WR_INTERNAL, "%s: %s.", what, strerrordesc_np(errno));
 }
 
 enum wr_rc wr_err_at(struct wr_err *err, enum wr_rc code, const char *path, const char *fmt, ...) {

@@ -31,7 +31,9 @@ static inline int wr_err_status(enum wr_rc code) { return code == WR_OK ? 200 : 
 void wr_err_clear(struct wr_err *err);
 /* Sets code and message (fmt NULL = the list's sentence), keeps nothing of what was there. Returns code. */
 enum wr_rc wr_err_set(struct wr_err *err, enum wr_rc code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-/* The same with the JSON pointer of the field at fault. */
+/* INTERNAL, "<what>: <what errno says>." */
+enum wr_rc wr_err_errno(struct wr_err *err, const char *what);
+/* The same as wr_err_set() with the JSON pointer of the field at fault. */
 enum wr_rc wr_err_at(struct wr_err *err, enum wr_rc code, const char *path, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 /* Up to 64 bytes of s, control characters and quotes escaped, in quotes. Returns out. */

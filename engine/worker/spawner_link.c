@@ -211,12 +211,8 @@ static enum wr_rc who(struct spawner *s, const struct run_as *given, struct wr_e
   return rc;
 }
 
-static enum wr_rc link_cannot(struct wr_err *err, const char *what) {
-  return wr_err_set(err, WR_INTERNAL, "%s: %s.", what, strerrordesc_np(errno));
-}
-
 static enum wr_rc open_lock(const char *dir, int *fd, struct wr_err *err) {
-  if (mkdir(dir, 0700) && errno != EEXIST) return link_cannot(err, "Cannot make the data directory");
+  if (mkdir(dir, 0700) && errno != EEXIST) return wr_err_errno(err, "Cannot make the data directory");
   *fd = own_open(dir, LOCK_NAME, O_RDWR | O_CREAT, err);
   return *fd < 0 ? err->code : WR_OK;
 }
@@ -234,7 +230,7 @@ static enum wr_rc check_proc(struct wr_err *err) {
 /* Tasks are told where it is, wherever they are. */
 static enum wr_rc name_run_dir(struct spawner *s, const char *data_dir, struct wr_err *err) {
   char *dir = realpath(data_dir, NULL);
-  if (!dir) return link_cannot(err, "Cannot find the data directory");
+  if (!dir) return wr_err_errno(err, "Cannot find the data directory");
   struct buf b = BUF_INIT;
   buf_printf(&b, "%s/run", dir);
   s->run_path = b.data;
@@ -267,8 +263,8 @@ static enum wr_rc exec_first(struct spawner *s, const struct spawner_opts *o, in
   int pair[2];
   if (o->found) what.found = *o->found;
   else found_take(&what.found);
-  if (seed_write(seed, &what)) return link_cannot(err, "Cannot write the spawner's seed");
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) return link_cannot(err, "Cannot make the spawner's socket");
+  if (seed_write(seed, &what)) return wr_err_errno(err, "Cannot write the spawner's seed");
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) return wr_err_errno(err, "Cannot make the spawner's socket");
   s->guard = spawner_exec(o->program, pair[1], lock, seed);
   int why = errno;
   close(pair[1]);
@@ -276,7 +272,7 @@ static enum wr_rc exec_first(struct spawner *s, const struct spawner_opts *o, in
   if (s->guard > 0) return await_ready(s, err);
   close(pair[0]);
   errno = why;
-  return link_cannot(err, "Cannot start the spawner");
+  return wr_err_errno(err, "Cannot start the spawner");
 }
 
 static void first_page(struct sw_page *p) {
@@ -327,7 +323,7 @@ static enum wr_rc check_host(struct wr_err *err) {
 static enum wr_rc look_at_lock(struct spawner *s, int lock, const char *dir, struct wr_err *err) {
   struct stat st;
   enum wr_rc rc = own_same(lock, dir, LOCK_NAME, err); /* or it locks what nobody else would find */
-  if (rc == WR_OK && fstat(lock, &st)) rc = link_cannot(err, "Cannot look at the lock of the data directory");
+  if (rc == WR_OK && fstat(lock, &st)) rc = wr_err_errno(err, "Cannot look at the lock of the data directory");
   if (rc) return rc;
   s->lock_dev = st.st_dev;
   s->lock_ino = st.st_ino;
@@ -341,7 +337,7 @@ enum wr_rc spawner_start(const struct spawner_opts *o, struct spawner **out, str
   int lock = -1, seed = -1;
   enum wr_rc rc = check_host(err);
   if (rc == WR_OK) rc = who(s, o->run_as, err);
-  if (rc == WR_OK && (seed = seed_new(&s->page)) < 0) rc = link_cannot(err, "Cannot make the spawner's page");
+  if (rc == WR_OK && (seed = seed_new(&s->page)) < 0) rc = wr_err_errno(err, "Cannot make the spawner's page");
   if (rc == WR_OK) first_page(s->page);
   if (rc == WR_OK) rc = open_lock(o->data_dir, &lock, err);
   if (rc == WR_OK) rc = name_run_dir(s, o->data_dir, err);

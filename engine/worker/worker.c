@@ -196,17 +196,13 @@ static bool listen_to(struct worker *w, struct source *s, int fd, void (*ready)(
   return true;
 }
 
-static enum wr_rc worker_cannot(struct wr_err *err, const char *what) {
-  return wr_err_set(err, WR_INTERNAL, "%s: %s.", what, strerrordesc_np(errno));
-}
-
 static enum wr_rc open_fds(struct worker *w, struct wr_err *err) {
   w->epoll = epoll_create1(EPOLL_CLOEXEC);
-  if (w->epoll < 0) return worker_cannot(err, "Cannot make the worker's event loop");
+  if (w->epoll < 0) return wr_err_errno(err, "Cannot make the worker's event loop");
   bool ok = listen_to(w, &w->mail, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), on_mail);
   ok = ok && listen_to(w, &w->clock, timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), on_clock);
   ok = ok && listen_to(w, &w->boot, timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK), on_boot);
-  return ok ? WR_OK : worker_cannot(err, "Cannot make the worker's timers");
+  return ok ? WR_OK : wr_err_errno(err, "Cannot make the worker's timers");
 }
 
 /* Signals are for the main thread. */

@@ -546,17 +546,13 @@ void child_report(struct worker *w, const struct sw_exit *m) {
 
 /* ---- open and close ---- */
 
-static enum wr_rc loop_cannot(struct wr_err *err, const char *what) {
-  return wr_err_set(err, WR_INTERNAL, "%s: %s.", what, strerrordesc_np(errno));
-}
-
 enum wr_rc child_setup(struct worker *w, struct wr_err *err) {
   w->watch.fire = watch_due;
   w->euid = w->spawner ? w->spawner->uid : geteuid();
   w->dir = realpath(w->o.data_dir, NULL);
-  if (!w->dir) return loop_cannot(err, "Cannot find the data directory");
+  if (!w->dir) return wr_err_errno(err, "Cannot find the data directory");
   w->dir_fd = open(w->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (w->dir_fd < 0) return loop_cannot(err, "Cannot open the data directory");
+  if (w->dir_fd < 0) return wr_err_errno(err, "Cannot open the data directory");
   if (!w->spawner) return WR_OK;
   atomic_store(&w->spawner->page->slots, w->o.process_slots);
   minder_setup(w);
