@@ -51,7 +51,7 @@ void rand_secret(void *p, size_t n) {
 
 struct civil { int year, month, day, hour, min, sec; };
 
-/* Years start in March here, so that the leap day is the last; day 0 is -0400-03-01, so that all stays positive. */
+/* Years start in March here, so that the leap day is the last; day 0 is -0400-03-01, so that no number is negative. */
 enum { CYCLE_DAYS = 146097, EPOCH_DAY = 865565 };
 
 static void civil_of(struct civil *c, int64_t sec) {
@@ -97,8 +97,8 @@ static int offset_ask(int64_t sec) {
   return localtime_r(&t, &tm) ? (int)tm.tm_gmtoff : 0;
 }
 
-/* Local minus UTC in seconds. Kept for an hour of time when it is the same at both ends of the hour: some zones
- * change at odd minutes, none twice within an hour. */
+/* Local minus UTC in seconds. Kept for an hour of time when it is the same at both ends of the hour: some
+ * zones change at odd minutes, but none changes twice within an hour. */
 static int offset_at(int64_t sec) {
   static _Thread_local struct { int64_t from, to; int off; unsigned gen; } kept;
   if (sec >= kept.from && sec < kept.to && kept.gen == g_zone_gen) return kept.off;
@@ -112,7 +112,7 @@ static int offset_at(int64_t sec) {
   return a;
 }
 
-/* A plain name below the zone directory that is a zone file, not one of the tables beside them. */
+/* True for a plain name below the zone directory that leads to a zone file, not to one of the tables that lie there too. */
 static bool zone_exists(const char *name) {
   static const char ok[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-/";
   const char *dir = getenv("TZDIR");
@@ -141,8 +141,8 @@ bool clock_zone(const char *iana) {
   return true;
 }
 
-/* The instant of a local time. Said twice (autumn): the first. Skipped (spring): as if the clock had not yet been
- * put forward. Own work, since mktime() guesses from what it was asked before. */
+/* The instant of a local time. A time that comes twice (autumn) means the first one. A time that is skipped (spring) is read
+ * as if the clock had not yet been put forward. mktime() is not used, since it guesses from what it was asked before. */
 static int64_t local_to_utc(int64_t local) {
   int before = offset_at(local - DAY_S), after = offset_at(local + DAY_S);
   int64_t a = local - before, b = local - after;
@@ -152,7 +152,7 @@ static int64_t local_to_utc(int64_t local) {
 
 /* ---- to text ---- */
 
-/* Cuts what has no four-digit year, so that the widths always hold. *us gets the part of a second. */
+/* Clamps to the years that have four digits, so that the widths always hold. *us gets the fraction of the second. */
 static int64_t split(int64_t wall_us, unsigned *us) {
   int64_t sec = wall_us / SEC_US, rest = wall_us % SEC_US;
   if (rest < 0) rest += SEC_US, sec--;
@@ -236,8 +236,8 @@ static bool get_civil(const char *s, size_t n, int64_t *sec) {
   return true;
 }
 
-/* "" or "." and digits, as much as there are; what is finer than a microsecond is cut off. Returns the bytes used,
- * n + 1 when it is wrong. */
+/* Reads "", or "." and as many digits as there are; what is finer than a microsecond is cut off. Returns the bytes used,
+ * n + 1 when the text is wrong. */
 static size_t get_micros(const char *s, size_t n, int *us) {
   static const int scale[] = {0, 100000, 10000, 1000, 100, 10, 1};
   *us = 0;

@@ -1,4 +1,5 @@
-/* Conditions whose waits have a limit: the wall clock may step, so they count by CLOCK_MONOTONIC. Nothing else sets that up. */
+/* Condition variables whose waits have a limit. They count by CLOCK_MONOTONIC, since the wall clock may step. No other file
+ * sets up such a condition. */
 #ifndef COND_H
 #define COND_H
 #include <pthread.h>
@@ -7,7 +8,8 @@
 #include <time.h>
 
 void cond_mono(pthread_cond_t *c);
-/* One wait on such a condition, with the lock held; false when that time is over. As with every condition: look again why. */
+/* Waits once, with the lock held; false when until_us has passed. As with every condition, the caller checks again what it
+ * waits for. */
 bool cond_until(pthread_cond_t *c, pthread_mutex_t *lock, int64_t until_us);
 struct timespec mono_at(int64_t us); /* microseconds as the kernel takes them */
 #endif

@@ -8,7 +8,7 @@ enum { HEALTH_WHY_BYTES = 200 };
 struct health_part { bool ok; char why[HEALTH_WHY_BYTES]; };
 struct health {
   struct health_part store;       /* rows can be written; filled in by the runner */
-  struct health_part queue;       /* hints can be sent and popped; alone it does not make the node unready */
+  struct health_part queue;       /* hints can be sent and popped; a bad queue alone does not make the node unready */
   struct health_part processes;   /* this node can start processes */
   struct health_part disk;        /* there is room for rows and logs */
 };

@@ -50,7 +50,7 @@ void heap_done(struct heap *h) {
 void heap_push(struct heap *h, struct heap_item *it, int64_t at) {
   if (it->pos) check_in(h, it);
   it->at = at;
-  it->seq = ++h->seq; /* one that moves queues up behind its equals */
+  it->seq = ++h->seq; /* an entry that moves goes behind its equals */
   if (it->pos) {
     settle(h, it->pos, it);
     return;

@@ -35,7 +35,7 @@ void buf_json(struct buf *b, const char *s, size_t n) {
   buf_ch(b, '"');
 }
 
-/* What opens and what names want none behind them; no value ends with one of these. */
+/* No comma follows an opening bracket or the colon of a key; no value ends with one of these characters. */
 static void comma(struct buf *b) {
   char last = b->len > 0 ? b->data[b->len - 1] : ':';
   if (last != '{' && last != '[' && last != ':') buf_ch(b, ',');

@@ -13,7 +13,7 @@
 /* A string with its quotes, every byte escaped as RFC 8259 asks; s must be UTF-8. */
 void buf_json(struct buf *b, const char *s, size_t n);
 
-/* Fields of the object that was opened last; the comma in front is found by itself. Texts must be UTF-8. */
+/* Fields of the object that was opened last; each call adds the comma in front where one is needed. Texts must be UTF-8. */
 void j_open(struct buf *b, char bracket);                     /* '{' or '[', with a comma when it is an element */
 void j_close(struct buf *b, char bracket);
 void j_key(struct buf *b, const char *k);
@@ -22,7 +22,7 @@ void j_bytes(struct buf *b, const char *k, const char *v, size_t n); /* UTF-8 as
 void j_i64(struct buf *b, const char *k, int64_t v);
 void j_bool(struct buf *b, const char *k, bool v);
 void j_raw(struct buf *b, const char *k, const char *json);   /* NULL: left out */
-void j_members(struct buf *b, const char *json);              /* those of the object that this text holds; NULL: none */
+void j_members(struct buf *b, const char *json);              /* the members of the object that this text holds; NULL: none */
 void j_string(struct buf *b, const char *v);                  /* an element */
 /* S2's form under one name and RFC 3339 under the other (NULL = without); us 0: left out. */
 void j_time(struct buf *b, const char *s2, const char *rfc, int64_t us);

@@ -12,7 +12,7 @@
 #include "clock.h"
 #include "utf8.h"
 
-/* 4096 = PIPE_BUF: such a write to a pipe is never mixed with another's. The tail holds the mark and the end. */
+/* 4096 = PIPE_BUF: a write of this size to a pipe is never mixed with another's. The tail holds the mark and the end. */
 enum { LINE_BYTES = 4096, TAIL_BYTES = 32, STR_BYTES = 1024, ESC_BYTES = 12 };
 
 struct line { char b[LINE_BYTES]; size_t len; };

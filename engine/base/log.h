@@ -7,13 +7,13 @@
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 enum log_format { LOG_LOGFMT, LOG_JSON };
 struct log_field { const char *key; const char *str; int64_t num; };
-/* A function, for gcc refuses to ask an array whether it is NULL. */
+/* A function, since gcc refuses to compare an array with NULL. */
 static inline struct log_field log_str_(const char *k, const char *s) { return (struct log_field){k, s ? s : "", 0}; }
 #define L_STR(k, s) log_str_((k), (s))
 #define L_INT(k, v) ((struct log_field){(k), 0, (int64_t)(v)})
 void log_setup(enum log_level level, enum log_format format); /* before threads */
 bool log_is_json(void);
-/* The same as log_write(), but whatever the level: what was asked for by starting the program. */
+/* The same as log_write(), whatever the level: for lines that somebody asked for by starting the program. */
 void log_always(enum log_level level, const char *event, const struct log_field *f, int n);
 void log_write(enum log_level level, const char *event, const struct log_field *f, int n);
 #define LOG_FIELDS_(...) \

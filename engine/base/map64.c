@@ -58,7 +58,7 @@ void *map64_del(struct map64 *m, int64_t key) {
   if (!s->key) return NULL;
   void *was = s->val;
   size_t mask = m->cap - 1, hole = (size_t)(s - m->slot);
-  /* Whatever follows in the run moves into the hole, unless its home lies behind it. */
+  /* Each entry that follows in the run moves into the hole, unless its home lies behind the hole. */
   for (size_t i = (hole + 1) & mask; m->slot[i].key; i = (i + 1) & mask) {
     if (((i - home(m, m->slot[i].key)) & mask) < ((i - hole) & mask)) continue;
     m->slot[hole] = m->slot[i];

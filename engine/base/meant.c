@@ -1,11 +1,11 @@
-/* Which name was meant: see meant.h. Two words are the same here whatever their case, with or without _ and -. */
+/* Which name was meant: see meant.h. Two words count as the same whatever their case, and with or without _ and -. */
 #include "meant.h"
 #include <stdio.h>
 #include <string.h>
 #include "err.h"
 #include "text.h"
 
-/* What others call it, and what it is here: the first one that is known where the word stands. */
+/* What other engines call a thing, and its names here: the first name that is known where the word stands counts. */
 static const struct { const char *said; const char *name[3]; } other[] = {
   {"dagid", {"flowName", "flowId"}}, {"dagname", {"flowName"}}, {"workflow", {"flowName"}}, {"workflowname", {"flowName"}},
   {"workflowid", {"flowName", "flowId"}}, {"processname", {"flowName"}}, {"processdefinitionname", {"flowName"}},

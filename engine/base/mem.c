@@ -120,7 +120,7 @@ static void chunks_free(struct arena_chunk *c, const struct arena_chunk *keep) {
 }
 
 void arena_reset(struct arena *a) {
-  /* One of the usual size if there is any: a single big request must not hold its memory for ever. */
+  /* Keep a chunk of the usual size if there is any: a single big request must not hold its memory for ever. */
   struct arena_chunk *keep = a->head;
   while (keep && keep->size != a->chunk_bytes) keep = keep->next;
   if (!keep) keep = a->head;

@@ -1,5 +1,5 @@
 /* Names into addresses: see resolve.h. One lock for all lookups, never held during one; a lookup belongs to its thread and to
- * those who wait for it, and goes with the last of them. */
+ * the callers that wait for it, and the last of them frees it. */
 #include "resolve.h"
 #include <errno.h>
 #include <netdb.h>
@@ -13,7 +13,7 @@
 #include "wr_limits.h"
 #include "mem.h"
 
-#define JOIN_US 30000000       /* one that lasts longer is given up: who comes now begins another */
+#define JOIN_US 30000000       /* a lookup that lasts longer is given up: the next caller begins another */
 #define STACK_BYTES (256 << 10)
 
 struct lookup {
@@ -22,7 +22,7 @@ struct lookup {
   int64_t began_us;
   unsigned refs;
   bool done;
-  const char *why;             /* of the end; NULL = got holds */
+  const char *why;             /* why it failed; NULL = `got` is valid */
   struct addresses got;
 };
 
@@ -35,7 +35,7 @@ static void prepare(void) { cond_mono(&ended); }
 
 /* ---- one lookup ---- */
 
-/* flags: AI_NUMERICHOST never asks anybody. The port is each caller's own. */
+/* flags: with AI_NUMERICHOST no server is asked. Each caller sets its own port. */
 static const char *addresses_ask(const char *host, int flags, struct addresses *out) {
   struct addrinfo hint = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = flags}, *list = NULL;
   int rc = getaddrinfo(host, NULL, &hint, &list);
@@ -75,7 +75,7 @@ static void *look_up(void *arg) {
   return NULL;
 }
 
-/* Under the lock, but for the thread that is made. */
+/* The caller holds the lock; the thread that is made runs outside it. */
 static const char *lookup_begin(const char *host, struct lookup **out) {
   pthread_attr_t how;
   pthread_t t;

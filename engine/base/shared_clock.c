@@ -1,7 +1,7 @@
 /* The time that all nodes share: see shared_clock.h. */
 #include "shared_clock.h"
 
-#define DRIFT_PER_S 200               /* microseconds that two clocks of quartz may part in a second */
+#define DRIFT_PER_S 200               /* microseconds by which two quartz clocks may drift apart in a second */
 
 void shared_clock_read(struct shared_clock *c, int64_t us, int64_t before_us, int64_t after_us) {
   int64_t error = (after_us - before_us) / 2, at = before_us + error, ahead = us - at;

@@ -1,8 +1,9 @@
 /* The time that all nodes of one database share: what the database said last, plus CLOCK_BOOTTIME since. Every time of an
- * instance or a definition (due, start, end, ages, create) is of this clock; the wall clock of a node decides nothing. It stands
- * where nothing is compared with it: pieces of logs, the token, the schema. Any thread; a mutex inside, held for a few sums.
+ * instance or a definition (due, start, end, ages, create) is of this clock; the wall clock of a node decides nothing. Its times
+ * stand only where nothing is compared with them: pieces of logs, the token, the schema. Any thread; a mutex inside, held for a
+ * few sums.
  *
- * What never happens: it goes back. A database whose own clock was set back is waited for at half speed, so that timers
+ * What never happens: this time goes back. A database whose own clock was set back is waited for at half speed, so that timers
  * still come. */
 #ifndef WR_SHARED_CLOCK_H
 #define WR_SHARED_CLOCK_H
@@ -13,8 +14,8 @@
 struct shared_clock {
   pthread_mutex_t mu;
   bool set;
-  int64_t ahead;                  /* of the boot clock, as the last reading says */
-  int64_t error_us, read_us;      /* how far off that may be, and when (boot clock) it was */
+  int64_t ahead;                  /* how far it is ahead of the boot clock, as the last reading says */
+  int64_t error_us, read_us;      /* how far off that reading may be, and when it was made (boot clock) */
   int64_t last_us, last_boot_us;  /* the newest answer */
 };
 #define SHARED_CLOCK_INIT {.mu = PTHREAD_MUTEX_INITIALIZER}
@@ -25,7 +26,7 @@ void shared_clock_read(struct shared_clock *c, int64_t us, int64_t before_us, in
 /* The time at boot_us. Without a reading so far: wall_us. */
 int64_t shared_clock_at(struct shared_clock *c, int64_t boot_us, int64_t wall_us);
 
-/* Watches the wall clock of this node for steps: true once for each, *by = how far. One thread's. */
+/* Watches the wall clock of this node for steps: true once for each step, *by = how far. Belongs to one thread. */
 struct clock_watch { bool known; int64_t ahead; };
 #define CLOCK_STEP_US 1000000
 bool clock_stepped(struct clock_watch *w, int64_t wall_us, int64_t boot_us, int64_t *by);

@@ -23,9 +23,10 @@ bool text_env_name(const char *s, size_t n);     /* [A-Za-z_][A-Za-z0-9_]*, 1-12
 int text_hex(char c);                            /* 0 to 15; -1 = no hex digit */
 /* The byte that the "%XX" at the start of s stands for; -1 when it is broken. */
 int text_percent(const char *s, size_t n);
-/* Decodes all of them into out, which has n + 1 bytes and ends with a NUL; false when one is broken or stands for NUL. */
+/* Copies s into out with each "%XX" decoded; out has n + 1 bytes and ends with a NUL. False when a "%XX" is broken or stands for
+ * NUL. */
 bool text_unpercent(char *out, const char *s, size_t n);
-/* s in at most max bytes (3 or more): what is longer is cut at a character, with "..." behind it. out has max + 1 bytes.
+/* Copies s in at most max bytes (3 or more): a longer text is cut at a character and ends with "...". out has max + 1 bytes.
  * Returns the length. */
 size_t text_cut(char *out, const char *s, size_t max);
 /* Edit distance up to 3 (else 4): for "did you mean". */

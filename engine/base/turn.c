@@ -1,4 +1,4 @@
-/* One at a time: see turn.h. A mutex and a condition, for sanitizers do not know the mutex that waits by a given clock. */
+/* One at a time: see turn.h. A mutex and a condition, since sanitizers do not know a mutex that waits by a given clock. */
 #include "turn.h"
 
 void turn_init(struct turn *t) {

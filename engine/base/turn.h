@@ -1,4 +1,4 @@
-/* One at a time, for those who do not wait for ever. Any thread takes it, the same one gives it back. */
+/* A turn: one thread has it at a time, and nobody waits for it for ever. Any thread takes it; the same thread gives it back. */
 #ifndef TURN_H
 #define TURN_H
 #include <pthread.h>

@@ -21,20 +21,20 @@
 #define LIMIT_RESULT_BYTES (1 << 20)
 #define LIMIT_ERROR_BYTES 1024                 /* errorMsg, cut with a mark */
 #define LIMIT_LOG_BYTES (16 << 20)             /* per attempt, default */
-#define LIMIT_LOG_WAITING_BYTES (64 << 20)     /* output of a node's attempts that waits for the store; twice that is dropped */
+#define LIMIT_LOG_WAITING_BYTES (64 << 20)     /* output of attempts that waits for the store; dropped beyond twice that */
 #define LIMIT_NOTE_BYTES 65536                 /* one note of progress or context that an attempt gives while it runs */
 #define LIMIT_LOG_READ_BYTES (1 << 20)         /* per answer */
 #define LIMIT_PAGE 500
 #define LIMIT_PAGE_DEFAULT 50
 #define LIMIT_STARTS 1000                      /* POST /exec/flows */
 #define LIMIT_KEY_CHARS 128                    /* Idempotency-Key */
-#define LIMIT_KEY_AGE_US (30LL * 86400 * 1000000) /* what a key promises holds at least so long */
+#define LIMIT_KEY_AGE_US (30LL * 86400 * 1000000) /* the promise of a key holds at least this long */
 #define LIMIT_ATTEMPTS 101
 #define LIMIT_TIME_US (604800LL * 1000000)     /* timeouts, delays, WAIT: seven days */
 #define LIMIT_LOSSES 3                         /* the third makes the task DEAD */
 #define LIMIT_BATCH_ROWS 2000                  /* task rows written by one batch, about */
 #define LIMIT_MAILBOX 20000                    /* requests that wait for the runner */
-#define LIMIT_REQUEST_US 10000000              /* and how long one of them waits: --request-timeout */
+#define LIMIT_REQUEST_US 10000000              /* how long one of these requests waits: --request-timeout */
 #define LIMIT_CACHE_BYTES (64LL << 20)         /* runs, tasks and definitions kept in memory: --cache-memory */
 #define LIMIT_TIMERS 100000                    /* of tasks, and of flows, in memory; later ones are read from the rows in time */
 #define LIMIT_RUNS 1000                        /* of one flow instance: the first one and its re-runs */
@@ -47,10 +47,10 @@
 #define LIMIT_LOOKUPS 8                        /* names of hosts that are being looked up at once */
 #define LIMIT_HEADER_BYTES 16384
 #define LIMIT_HEADERS 64
-#define LIMIT_NODE_TROUBLE_BYTES 16000         /* what a node's row says of what goes wrong there */
+#define LIMIT_NODE_TROUBLE_BYTES 16000         /* what a node's row says about its troubles */
 #define LIMIT_EXECUTORS 256                    /* task types of a node, each version counted */
-#define LIMIT_RUN_AS 64                        /* users that a node's SHELL tasks may be */
+#define LIMIT_RUN_AS 64                        /* users that a node's SHELL tasks may run as */
 #define LIMIT_USER_GROUPS 65536
 #define LIMIT_TASK_PROCESSES 4096              /* of a task user that is not the server's, unless rlimits says otherwise: nproc */
-#define LIMIT_TASK_FILE_BYTES (64LL << 30)     /* and fsize */
+#define LIMIT_TASK_FILE_BYTES (64LL << 30)     /* the same for fsize */
 #endif
