@@ -1,5 +1,5 @@
-/* The ids of a flow instance. Each run of it has a base: the id of its node 0 and of its task 0; every other id follows by its index.
- * A node that was made wider when it started has a further range of task ids. All of it is stored as one text,
+/* The ids of a flow instance. Each run of it has a base: the id of its node 0 and of its task 0; every other id follows by its
+ * index. A node that was made wider when it started has a further range of task ids. All of it is stored as one text,
  *
  *     "ni:ti,ni:ti+node:n:ti"      a pair for each run, and behind it the ranges of that run: which node, how many, the first id
  *
@@ -17,13 +17,13 @@ struct run_base { int64_t ni, ti; };      /* ids of node 0 and task 0 in that ru
 struct run_wide {
   uint32_t node, n;
   uint32_t at;                            /* index of its first task in run.task */
-  uint16_t base;                          /* of which run */
+  uint16_t base;                          /* the run it belongs to */
   int64_t ti;
 };
 
 void run_bases_text(const struct run *r, struct buf *out);
-bool run_bases_parse(struct run *r, const char *s);   /* false when none, or not all, is of that form */
-/* The next one of a text; false at its end, or at what is no pair. */
+bool run_bases_parse(struct run *r, const char *s);   /* false when the text, or a part of it, is not of that form */
+/* The next pair of a text; false at the end of the text, or where no pair stands. */
 bool run_base_next(const char **p, struct run_base *b);
 /* The next range of a text, whatever its run; false when no other follows. */
 bool run_wide_next(const char **p, struct run_wide *w);

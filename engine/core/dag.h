@@ -18,7 +18,7 @@ struct dag_node {
   uint32_t need;      /* complete: SUCCESS of so many tasks decides OK (any = 1, all = n_task, k) */
   uint32_t n_parent;
   uint8_t rest;       /* enum rest */
-  uint8_t expands;    /* its only task is a pattern: how many there are is told when it starts (run_widen()) */
+  uint8_t expands;    /* its only task is a pattern: how many tasks it has is told when it starts (run_widen()) */
 };
 
 struct dag {
@@ -45,6 +45,6 @@ void dag_unref(struct dag *d); /* NULL is fine */
 static inline uint32_t dag_node_of_task(const struct dag *d, uint32_t task) { return d->node_of ? d->node_of[task] : task; }
 /* Longest path, in the same unit as weight[] (one per node): for the critical path of a report. */
 int64_t dag_critical_path(const struct dag *d, const int64_t *weight);
-/* Marks (1) every node reachable from those marked in set[], set included. set: n bytes. */
+/* Marks (1) every node reachable from the nodes marked in set[], set included. set: n bytes. */
 void dag_close_down(const struct dag *d, uint8_t *set);
 #endif

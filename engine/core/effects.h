@@ -15,7 +15,7 @@ void run_wide_add(struct run *r, struct run_wide w);
 /* run.c: the node starts. end: it is over at once. */
 void run_node_start(struct run *r, struct run_ctx *c, uint32_t node);
 void run_node_end(struct run *r, struct run_ctx *c, uint32_t node, enum node_state state, const char *error);
-/* What the k-th out-edge of a node that has ended is told. */
+/* The token for the k-th out-edge of a node that has ended. */
 enum token run_token(const struct run_node *v, uint32_t k);
 /* Notes an unknown node; true when it is unknown. */
 bool run_need(const struct run *r, uint32_t node, struct run_ctx *c);

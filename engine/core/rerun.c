@@ -66,7 +66,7 @@ enum run_rc run_rerun(struct run *r, const struct run_event *ev, struct run_ctx 
   return RUN_OK;
 }
 
-/* Of those that ended at once the one that failed itself: the others stand below it. */
+/* Of nodes that ended at the same moment, the one that failed itself: the others stand below it. */
 uint32_t run_kept_failure(const struct run *r) {
   uint32_t first = UINT32_MAX;
   for (uint32_t i = 0; i < r->dag->n; i++) {

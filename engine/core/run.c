@@ -32,7 +32,7 @@ static bool failed_state(enum node_state s) {
   return s == NODE_FAILED || s == NODE_UPSTREAM_FAILED || s == NODE_CANCELED;
 }
 
-/* Nothing new starts from here on: all that waits is ended by a sweep. */
+/* Nothing new starts from here on: a sweep ends everything that waits. */
 static void set_wish(struct run *r, struct run_ctx *c, enum wish w, const char *error) {
   r->wish = (uint8_t)w;
   r->n_more = 0;
@@ -129,7 +129,7 @@ static void task_effects(struct run *r, struct run_ctx *c, const struct run_even
   if (out & TASK_OUT_CHANGED) eff_mark_task(r, c, ev->task, error, ev->result);
   if (out & TASK_OUT_ATTEMPT_ENDED) keep_attempt(r, c, ev, was, error);
   if (out & TASK_OUT_WAITS) eff_after(r, c, AFTER_TIMER, ev->task, pol);
-  if (out & TASK_OUT_KILL) { /* marked, though no column may change: what follows a commit belongs to a flow of its batch */
+  if (out & TASK_OUT_KILL) { /* marked even if no column changes: what follows a commit must belong to a flow of its batch */
     if (run_alone(r)) eff_mark_task(r, c, ev->task, NULL, NULL);
     else eff_mark_flow(r, c, NULL);
     eff_after(r, c, AFTER_KILL, ev->task, pol);
@@ -212,7 +212,7 @@ void run_node_start(struct run *r, struct run_ctx *c, uint32_t node) {
   c->budget -= its.n;
 }
 
-/* One that grows waits for its width: the caller tells it before anything else happens to this run. */
+/* A node that grows waits for its width: the caller tells it before anything else happens to this run. */
 static void node_ready(struct run *r, struct run_ctx *c, uint32_t node) {
   if (!r->dag->node[node].expands) { run_node_start(r, c, node); return; }
   r->node[node].state = NODE_WAITING;
@@ -243,7 +243,7 @@ enum token run_token(const struct run_node *v, uint32_t k) {
   return k < SKIP_EDGES_MAX && (v->skip_edges >> k & 1) ? TOKEN_SKIP : TOKEN_OK;
 }
 
-/* One token, over child[pos]; those that come after the decision change nothing (a re-run counts them anew from the parents). */
+/* One token, over child[pos]. Tokens that come after the decision change nothing (a re-run counts them anew from the parents). */
 static void deliver(struct run *r, struct run_ctx *c, uint32_t from, uint32_t pos) {
   uint32_t to = r->dag->child[pos];
   struct run_node *v = &r->node[to];
@@ -322,7 +322,7 @@ enum run_rc run_drain(struct run *r, struct run_ctx *c) {
   if (c->now_us < r->last_us) c->now_us = r->last_us;
   r->last_us = c->now_us;
   c->n_need = 0;
-  if (r->n_more > 0) eff_mark_flow(r, c, NULL); /* the stored stack changes, even when no row does */
+  if (r->n_more > 0) eff_mark_flow(r, c, NULL); /* the stored stack changes, even when no other row does */
   while (r->n_more > 0 || r->widen) {
     if (r->widen) { c->widen = r->widen - 1; return RUN_WIDEN; }
     if (c->budget <= 0) return RUN_MORE;

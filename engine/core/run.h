@@ -84,7 +84,7 @@ static inline bool run_alone(const struct run *r) { return r->fi == 0; }   /* a 
 
 enum after_kind {
   AFTER_READY,        /* QUEUED: the caller decides, by run_take() or run_leave(); none is left when the rows are written */
-  AFTER_NONE,         /* it was ready, and is no more */
+  AFTER_NONE,         /* it was ready, and no longer is */
   AFTER_START,        /* this node claimed it: execute */
   AFTER_PUSH,         /* QUEUED: push its hint; when it has a queue timeout, ring TASK_EV_DUE at due_us */
   AFTER_KILL,         /* CANCELING: tell its owner */
@@ -92,7 +92,7 @@ enum after_kind {
   AFTER_FLOW_DONE     /* the flow became final */
 };
 
-/* error: NULL = keep, "" = clear. of_node: whose error it is, + 1; 0 = none's. */
+/* error: NULL = keep, "" = clear. of_node: 1 + the node whose error it is; 0 = it is no node's. */
 struct eff_flow { struct run *r; const char *error; uint32_t of_node; };
 struct eff_node { struct run *r; uint32_t node; const char *error; };
 struct eff_task { struct run *r; uint32_t task; const char *error; const void *result; };
@@ -107,8 +107,8 @@ struct eff_after {
   uint8_t slot;                   /* READY, START, PUSH */
 };
 
-/* Of one batch, over all its runs. Arrays are grown as needed and kept for the next batch. A row appears once,
- * with its newest content; insert or update is told by run_node.row / run_task.row. Texts are borrowed. */
+/* The effects of one batch, over all its runs. Arrays are grown as needed and kept for the next batch. A row appears once,
+ * with its newest content; run_node.row and run_task.row tell an insert from an update. Texts are borrowed. */
 struct effects {
   struct eff_flow *flow; size_t n_flow, cap_flow;
   struct eff_node *node; size_t n_node, cap_node;
@@ -146,10 +146,10 @@ struct run_event {
   enum run_ev kind;
   uint32_t task;                  /* RUN_EV_TASK: index */
   struct task_event ev;           /* RUN_EV_TASK; now_us is taken from the context */
-  const struct task_policy *pol;  /* RUN_EV_TASK: of the instance's version; NULL = that is the one bound now */
+  const struct task_policy *pol;  /* RUN_EV_TASK: that of the instance's version; NULL = the one bound now */
   const char *error;              /* RUN_EV_TASK, RUN_EV_TIMEOUT: text for errorMsg, NULL = none; borrowed by the effects */
   const void *result;             /* RUN_EV_TASK: passed through to the effect */
-  uint64_t skip_edges;            /* RUN_EV_TASK: if it decides its node, and well: those out-edges get SKIP (run_node.skip_edges) */
+  uint64_t skip_edges;            /* RUN_EV_TASK: if its node succeeds by it, these out-edges get SKIP (run_node.skip_edges) */
   uint32_t node;                  /* RUN_EV_RERUN: from this node; RERUN_FAILED = what failed */
   struct run_base base;           /* RUN_EV_RERUN: ids of the new run */
 };
@@ -157,7 +157,7 @@ struct run_event {
 
 /* A new run, all nodes known and NONE. base: the ids of node 0 and task 0. Takes its own reference of d. */
 struct run *run_new(struct dag *d, int64_t fi, struct run_base base, enum flow_state state);
-/* That of a stand-alone task, not started. one: dag_one(). */
+/* The run of a stand-alone task, not started. one: dag_one(). */
 struct run *run_new_alone(struct dag *one, int64_t ti);
 /* The same, from its row; NULL: the row is damaged. */
 struct run *run_load_alone(struct dag *one, int64_t ti, const struct task *t);
@@ -175,17 +175,17 @@ enum run_rc run_drain(struct run *r, struct run_ctx *c);
  * beyond its limit (LIMIT_WIDTH, LIMIT_WIDE_NODES) it fails and says so, and ti is not used. */
 void run_widen(struct run *r, struct run_ctx *c, uint32_t n, int64_t ti);
 
-/* Decides effects.after[i], which is AFTER_READY. run_take: this node claims the task. run_leave: its hint goes to the queue. A task
- * that waits no more (its flow was canceled in the same batch) is left alone by both: AFTER_NONE, run_take() is false. */
+/* Decides effects.after[i], which is AFTER_READY. run_take: this node claims the task. run_leave: its hint goes to the queue.
+ * Both leave a task alone that no longer waits (its flow was canceled in the same batch): AFTER_NONE, run_take() is false. */
 bool run_take(struct run_ctx *c, size_t i);
 void run_leave(struct run_ctx *c, size_t i);
 
-/* After RUN_EV_RERUN: the kept node whose failure came first, UINT32_MAX = none. Its text is the flow's from then on:
- * the caller reads it and says so. */
+/* After RUN_EV_RERUN: the kept node whose failure came first, UINT32_MAX = none. Its error text is the flow's from
+ * then on: the caller reads it and passes it to run_blame(). */
 uint32_t run_kept_failure(const struct run *r);
 void run_blame(struct run *r, struct run_ctx *c, uint32_t node, const char *error);
 
-/* What was read. A node without a row: run_load_none(). Tasks of a node must be loaded before the node. */
+/* Take what was read. A node without a row: run_load_none(). Tasks of a node must be loaded before the node. */
 void run_load_none(struct run *r, uint32_t node);
 /* The index of a task instance in that run of the flow; -1 = it has none. */
 int64_t run_task_in(const struct run *r, uint16_t base, int64_t ti);

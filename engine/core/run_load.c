@@ -9,7 +9,7 @@
 
 struct run *run_new(struct dag *d, int64_t fi, struct run_base base, enum flow_state state) {
   size_t nodes = ((size_t)d->n + 1) * sizeof(struct run_node), tasks = ((size_t)d->n_task + 1) * sizeof(struct run_task);
-  struct run *r = wr_calloc(1, sizeof *r + nodes + tasks); /* one block: pages of what has not begun take no memory */
+  struct run *r = wr_calloc(1, sizeof *r + nodes + tasks); /* one block: pages of nodes that have not begun take no memory */
   r->fi = fi;
   r->dag = dag_ref(d);
   r->state = (uint8_t)state;
@@ -75,7 +75,7 @@ bool run_load_task(struct run *r, int64_t task, const struct task *t) {
   return true;
 }
 
-/* A node that has not started in its newest run has no tasks there yet: of those loaded only the epochs go on. */
+/* A node that has not started in its newest run has no tasks there yet: of the tasks that were loaded only the epochs stay. */
 bool run_load_node(struct run *r, int64_t node, const struct run_node *v) {
   if (node < 0 || node >= r->dag->n || v->state >= NODE__N || v->base >= r->n_base) return false;
   r->node[node] = *v;

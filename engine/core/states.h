@@ -1,5 +1,5 @@
-/* The states of nodes and flows with their words, and the two rules that decide a node. Pure; any thread. What never happens: a stored
- * number that means another state than it did. */
+/* The states of nodes and flows with their words, and the two rules that decide a node. Pure; any thread. What never happens: a
+ * stored number that means another state than it did. */
 #ifndef CORE_STATES_H
 #define CORE_STATES_H
 #include <stdbool.h>

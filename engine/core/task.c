@@ -75,7 +75,7 @@ static unsigned to_canceling(struct task *t, enum task_state end_as) {
   return TASK_OUT_CHANGED | TASK_OUT_KILL;
 }
 
-/* A try of the user's program failed: again after a while, or the end as `as`. */
+/* A try of the user's program failed: the task is tried again after a while, or it ends as `as`. */
 static unsigned try_failed(const struct step *s, enum task_state as) {
   struct task *t = s->t;
   t->tries++;
@@ -131,12 +131,12 @@ static unsigned do_end_as(const struct step *s) {
   return s->t->end_as == TASK_TIMEOUT ? try_failed(s, TASK_TIMEOUT) : end(s->t, s->t->end_as);
 }
 
-/* It had ended by itself before it was told to stop; or it tidied up and said that all is well, which is no result. */
+/* An OK counts when the program ended by itself before it was told to stop. Later it only means that the program tidied up. */
 static unsigned do_ok_canceling(const struct step *s) { return s->ev->asked ? do_end_as(s) : do_ok(s); }
 
 static unsigned do_timeout(const struct step *s) { return to_canceling(s->t, TASK_TIMEOUT); }
 static unsigned do_queue_timeout(const struct step *s) { return end(s->t, TASK_TIMEOUT); }
-/* A ring of an earlier wait comes too soon: the right one follows. Where nothing new may start, a sweep does. */
+/* A ring of an earlier wait comes too soon: the right ring follows. Where nothing new may start, a sweep follows. */
 static unsigned do_due(const struct step *s) { return s->ev->may_retry && s->t->due_us <= s->ev->now_us ? to_queue(s) : 0; }
 
 static unsigned do_due_queued(const struct step *s) {

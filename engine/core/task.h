@@ -6,8 +6,8 @@
  *                  +--- RETRY_WAIT        PAUSING -> PAUSED (checkpoint pause)
  *
  * Facts: owner != 0 exactly in RUNNING, PAUSING, CANCELING. epoch grows by one at each claim and only there. due != 0
- * in RETRY_WAIT, and in QUEUED when there is a queue timeout. end_as != TASK_NONE only in CANCELING. Every cell of state x event is decided in task.c
- * (docs/explanation/protocol.md); task_apply() is the only writer of `state`. */
+ * in RETRY_WAIT, and in QUEUED when there is a queue timeout. end_as != TASK_NONE only in CANCELING. Every cell of
+ * state x event is decided in task.c (docs/explanation/protocol.md); task_apply() is the only writer of `state`. */
 #ifndef CORE_TASK_H
 #define CORE_TASK_H
 #include <stdbool.h>
@@ -72,7 +72,8 @@ struct task_policy {
   uint16_t cost;              /* so many of that class; 0 counts as 1 */
   uint8_t elsewhere;          /* this node cannot run it: it is neither taken home nor claimed here */
 };
-/* What an attempt occupies while it runs: an entry of the process table, or memory only. Each has a queue and a capacity of its own. */
+/* What an attempt occupies while it runs: an entry of the process table, or memory only. Each class has a queue and a capacity
+ * of its own. */
 enum slot_class { SLOT_PROCESS, SLOT_ASYNC, SLOT__N };
 extern const struct task_policy task_policy_default; /* 1 attempt, 1 s, x2, 5 min, full jitter, retry on loss */
 
@@ -96,9 +97,9 @@ struct task_event {
   int64_t owner;              /* CLAIM: the new owner. OK FAIL LOST HANDBACK TIMEOUT: who reports */
   uint32_t epoch;             /* OK FAIL LOST HANDBACK TIMEOUT: of the attempt */
   uint8_t fatal;              /* FAIL: no retry (exit 125 ..) */
-  uint8_t asked;              /* OK: only after it had been told to stop */
+  uint8_t asked;              /* OK: it came after the attempt had been told to stop */
   uint8_t may_retry;          /* FAIL, TIMEOUT, DUE: 0 = node decided or nothing new may start: no further try */
-  uint8_t may_requeue;        /* LOST: 0 = node decided or flow cancelled: do not do it again */
+  uint8_t may_requeue;        /* LOST: 0 = node decided or flow cancelled: do not run it again */
   uint64_t rnd;               /* jitter */
 };
 
@@ -118,9 +119,9 @@ enum task_out {
 /* Applies ev; returns a set of enum task_out (0 = nothing to do). Never fails. */
 unsigned task_apply(struct task *t, const struct task_event *ev, const struct task_policy *pol);
 /* errorMsg of a task that has just changed from `was`. text: what the attempt itself says, NULL = nothing. NULL = keep what
- * stands there, "" = clear it (that of a former try). */
+ * stands there, "" = clear it (the error of a former try). */
 const char *task_error(const struct task *t, const struct task *was, const char *text);
-/* Why an attempt ended that another follows: one that was killed by its run timeout reports FAIL. */
+/* Why an attempt ended when another one follows: an attempt that was killed by its run timeout reports FAIL. */
 enum task_ev task_attempt_why(const struct task *was, enum task_ev kind);
 /* Becomes QUEUED for the first time. */
 void task_queue(struct task *t, const struct task_policy *pol, int64_t now_us);

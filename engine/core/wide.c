@@ -1,5 +1,5 @@
-/* Nodes that are made wider when they start: their tasks have a range of ids and of indices of their own, behind those of the dag.
- * Pure but for memory. What never happens: a task moves to another index, or a former run's range is forgotten. */
+/* Nodes that are made wider when they start: their tasks have a range of ids and of indices of their own, behind those of the
+ * dag. Pure but for memory. What never happens: a task moves to another index, or a former run's range is forgotten. */
 #include <stdlib.h>
 #include <string.h>
 #include "effects.h"
