@@ -16,11 +16,11 @@ enum attempt_end {
 
 enum attempt_log { LOG_NONE, LOG_ROWS, LOG_IS_RESULT };  /* where its log stands: nowhere, task_log, or equal to the result */
 
-/* Why bytes of an output are not in its log; the greater one is said. Numbers are stored: never renumber. */
+/* Why bytes of an output are not in its log; of two reasons the greater one is told. Numbers are stored: never renumber. */
 enum log_lost { LOG_LOST_NONE, LOG_LOST_LIMIT, LOG_LOST_STORE_FAILED, LOG_LOST_DISK_FULL, LOG_LOST_DISK_ERROR, LOG_LOST__N };
 const char *log_lost_name(enum log_lost why);   /* "LIMIT" */
 
-/* An attempt that was claimed, and whose node died before it was started. */
+/* An attempt whose node died between its claim and its start. */
 struct never_started { int64_t ti; uint32_t epoch; };
 
 struct attempt {

@@ -105,7 +105,7 @@ static enum wr_rc node_settings(struct flow_def *f, struct node_def *n, struct n
 }
 
 /* ---- compile ---- */
-/* What dag_new() wants, and back. */
+/* The nodes as dag_new() wants them, and the way to them from the nodes of the flow. */
 struct spec {
   struct dag_spec_node *node;
   uint32_t *parent;    /* of all nodes, one array */

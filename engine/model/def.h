@@ -17,8 +17,8 @@ struct def_env {
    * executor's part, NULL = none. path: JSON pointer of the task ("" = the body itself). */
   enum wr_rc (*check_type)(void *ctx, const char *type, const char *content, const json_t *config, const char *path,
                            uint8_t *slot, struct wr_err *err);
-  /* All ids exist and are not deleted: WR_OK; else NO_SUCH_TASK with the id in the message. ids: sorted, unique. */
-  enum wr_rc (*tasks_exist)(void *ctx, const int64_t *ids, size_t n, size_t *bad, struct wr_err *err); /* bad: which does not */
+  /* All ids exist and are not deleted: WR_OK; else NO_SUCH_TASK naming the id, *bad its index. ids: sorted, unique. */
+  enum wr_rc (*tasks_exist)(void *ctx, const int64_t *ids, size_t n, size_t *bad, struct wr_err *err);
 };
 
 struct executor;
@@ -34,7 +34,7 @@ struct task_def {
   /* derived from config by def_task_derive(): */
   struct task_policy policy;
   int64_t timeout_us;           /* run timeout of an attempt, 0 = none */
-  /* set with policy.slot by whoever keeps it for a node: what runs it there; NULL = not known, to be looked up by type */
+  /* what runs it on this node, set with policy.slot by whoever keeps it there; NULL = not known, to be looked up by type */
   const struct executor *executor;
 };
 
@@ -104,7 +104,7 @@ enum wr_rc def_flow_parse(const json_t *body, const struct def_env *env, struct 
 enum wr_rc def_flow_merge(const struct flow_post *p, const struct flow_def *old, struct flow_def **out,
                           struct wr_err *err) WR_MUST;
 
-/* What is right but may not be what was meant: one sentence each, at most LIMIT_WARNINGS. say may be NULL. Returns how many. */
+/* Warns of what is allowed but may not be meant: one sentence each, at most LIMIT_WARNINGS. say may be NULL. Returns how many. */
 size_t def_flow_warn(const struct flow_def *f, void (*say)(void *ctx, const char *text), void *ctx);
 
 /* For the store: fill the plain fields, then derive / compile. Fails with INTERNAL when the stored text is broken.
@@ -126,6 +126,6 @@ enum wr_rc def_params_parse(const json_t *params, const char *path, char **out, 
 /* JSON text, read strictly: depth, value count, duplicate keys, UTF-8, NUL and number range each have their own refusal
  * (40001 .. 40008, 41302), with line and column. The body must be an object. */
 enum wr_rc json_load_strict(const char *text, size_t n, size_t max_values, json_t **out, struct wr_err *err) WR_MUST;
-/* Before threads: from then on a text that memory did not suffice for is BUSY, not BAD_JSON. */
+/* Before threads: from then on a text that needs more memory than there is is BUSY, not BAD_JSON. */
 void json_watch_memory(void);
 #endif

@@ -90,8 +90,8 @@ static enum wr_rc ids_text(struct flow_in *c, struct node_def *n, const json_t *
   return fail_at(c->err, WR_BAD_TASK_IDS, at, "taskIds must be different task ids, separated by commas, not %s.", q);
 }
 
-/* "tasks" of which each has a taskId: what GET answers. Their other fields say nothing here. With taskIds beside it, both
- * must say the same. */
+/* "tasks" that all have a taskId, as GET answers them. Their other fields mean nothing here. When taskIds stands beside it,
+ * both must say the same. */
 static enum wr_rc ids_array(struct flow_in *c, struct node_def *n, const json_t *tasks, const struct jpath *at) {
   size_t count = json_array_size(tasks);
   int64_t *id = wr_calloc(count, sizeof *id);

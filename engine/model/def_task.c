@@ -141,7 +141,7 @@ enum wr_rc task_in_make(const struct task_in *in, const struct def_env *env, con
   t->config = wr_strdup(k->config);
   enum wr_rc rc = settings_read(in->cfg, JKEY(at, "taskConfig"), t, err);
   if (!rc && env) rc = type_check(in, env, at, &t->policy.slot, err);
-  /* After the type's own check, for SHELL has its own word for a script that is too long. */
+  /* After the type's own check, since SHELL has an error of its own for a script that is too long. */
   if (!rc && k->content && strlen(k->content) > LIMIT_CONTENT_BYTES)
     rc = fail_large(err, JKEY(at, "taskContent"), "Bytes of taskContent", strlen(k->content), LIMIT_CONTENT_BYTES);
   if (rc) {
@@ -152,7 +152,7 @@ enum wr_rc task_in_make(const struct task_in *in, const struct def_env *env, con
   return WR_OK;
 }
 
-/* What an update leaves open is kept as it came, unchecked until def_task_merge(). */
+/* An update may leave fields open: what it has is kept as it came, unchecked until def_task_merge(). */
 static struct task_def *task_partial(const struct task_in *in) {
   struct task_def *t = wr_new(struct task_def);
   atomic_init(&t->refs, 1);
@@ -258,7 +258,7 @@ static enum wr_rc inline_one(const json_t *o, struct task_def **out, struct wr_e
 
 enum wr_rc def_inline_parse(struct node_def *n, const char *text, size_t len, struct wr_err *err) {
   json_t *a = json_reparse(text, len);
-  size_t count = json_array_size(a); /* 0 when it is none */
+  size_t count = json_array_size(a); /* 0 when it is no array */
   enum wr_rc rc = count ? WR_OK : WR_INTERNAL;
   if (count) n->task = wr_calloc(count, sizeof(struct task_def *));
   for (size_t i = 0; !rc && i < count; i++) {

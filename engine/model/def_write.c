@@ -12,7 +12,7 @@ static void id(struct buf *b, const char *k, int64_t v) {
   if (v) j_i64(b, k, v);
 }
 
-/* The kept settings, of which `first` is always shown. They stand in the order of their fields, so that it comes first. */
+/* The stored settings; `first` is shown even when it was not given. They stand in the order of their fields: `first` leads. */
 static void settings(struct buf *b, const char *config, const char *first, const char *value) {
   size_t k = strlen(first), n = config ? strlen(config) : 0;
   if (n < k + 3 || strncmp(config + 2, first, k) != 0 || config[k + 2] != '"') j_text(b, first, value);
@@ -67,7 +67,7 @@ static int64_t node_id(const struct flow_def *f, uint32_t i) {
   return f->node_base ? f->node_base + i : 0;
 }
 
-/* parentless: say so, for no edge anywhere would mean a chain. */
+/* parentless: say so, since a flow without any edge would mean a chain. */
 static void node_parents(struct buf *b, const struct flow_def *f, const struct node_def *n, bool parentless) {
   if (n->n_parent) id(b, "prevNode", node_id(f, n->parent[0]));
   if (!n->n_parent && !parentless) return;

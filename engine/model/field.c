@@ -117,7 +117,7 @@ enum wr_rc field_id(const json_t *v, const struct jpath *at, int64_t *out, struc
 
 /* 1.0 and 1e3 are of the wrong type; 0.5 and 1e30 are wrong as numbers, too. */
 enum wr_rc field_int(const json_t *v, int64_t lo, int64_t hi, const struct jpath *at, int64_t *out, struct wr_err *err) {
-  double d = json_real_value(v); /* 0 when it is none */
+  double d = json_real_value(v); /* 0 when v is no real number */
   bool whole = json_is_real(v) && d >= (double)lo && d <= (double)hi && d == (double)(int64_t)d;
   if (!json_is_number(v) || whole) return fail_at(err, WR_WRONG_TYPE, at, "%s must be an integer.", label(at));
   *out = json_integer_value(v);
@@ -202,7 +202,7 @@ enum wr_rc field_word(const json_t *v, const struct word_list *w, const struct j
 }
 
 /* ---- names ---- */
-/* At either end: what trim() of some language would remove. */
+/* True when either end has what trim() of some language would remove. */
 static bool has_edge_space(const char *s, size_t n) {
   static const char *const space[] = {" ", "\xC2\xA0", "\xE1\x9A\x80", "\xE2\x80\x80", "\xE2\x80\x81", "\xE2\x80\x82",
       "\xE2\x80\x83", "\xE2\x80\x84", "\xE2\x80\x85", "\xE2\x80\x86", "\xE2\x80\x87", "\xE2\x80\x88", "\xE2\x80\x89",

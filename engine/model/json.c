@@ -94,7 +94,7 @@ static int hex4(const char *s, size_t n) {
 /* Code unit of "\uXXXX" at s, or -1. */
 static int escape_unit(const char *s, size_t n) { return n >= 6 && s[0] == '\\' && s[1] == 'u' ? hex4(s + 2, n - 2) : -1; }
 
-/* Escapes that spell what the text itself may not hold. *at moves to the one at fault. */
+/* Refuses escapes that spell what the text itself may not hold. *at moves to the escape at fault. */
 static enum wr_rc escapes_check(const char *s, size_t end, size_t *at) {
   for (size_t i = *at; i + 1 < end; i++) {
     if (s[i] != '\\') continue;
@@ -170,7 +170,7 @@ static enum wr_rc twice_fail(const struct lex *x, struct wr_err *err) {
   return wr_err_set(err, WR_DUPLICATE_KEY, "Key %s appears twice (line %zu, column %zu).", q, p.line, p.column);
 }
 
-/* jansson calls most failures of memory a wrong token: it is seen here instead. */
+/* jansson calls most failures of memory a wrong token, so they are noted here. */
 static _Thread_local bool no_memory;
 
 static void *watched_malloc(size_t n) {
@@ -261,7 +261,7 @@ char *json_text(const json_t *v, size_t flags) {
     char *text = json_dumps(v, flags | JSON_REAL_PRECISION(digits));
     wr_assert(text);
     if (digits == 17 || !may_hold_real(text)) return text;
-    json_t *back = json_loads(text, JSON_DECODE_ANY, NULL); /* NULL: the largest double, rounded up, is none */
+    json_t *back = json_loads(text, JSON_DECODE_ANY, NULL); /* NULL: the largest double, rounded up, is no double any more */
     int same = back && json_equal(v, back);
     json_decref(back);
     if (same) return text;

@@ -6,7 +6,8 @@
 
 struct params;
 char *json_text(const json_t *v, size_t flags);         /* compact; malloc'ed */
-/* Each parameter by name; its text: of a text that itself, of all else its JSON, as the API shows it. Borrowed. */
+/* Calls fn with the name and the text of each parameter: a string as it is, any other value as JSON, as the API shows it.
+ * Both are borrowed. */
 typedef void param_fn(void *ctx, const char *name, const char *text);
 void params_each(const struct params *p, param_fn *fn, void *ctx);
 #endif

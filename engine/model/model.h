@@ -60,7 +60,7 @@ struct task_in {
 };
 enum { T_ID, T_NAME, T_TYPE, T_DESCRIPTION, T_CONTENT, T_CONFIG, T_VERSION, T__USED, T__N = T__USED + 6 };
 extern const struct field task_field[T__N];
-/* Each field on its own; texts are borrowed from v. task_in_done() also after a failure. */
+/* Reads each field on its own; texts are borrowed from v. Call task_in_done() also after a failure. */
 enum wr_rc task_in_read(json_t *const *v, const struct jpath *at, struct task_in *in, struct wr_err *err) WR_MUST;
 void task_in_done(struct task_in *in);
 /* Checks type, content and config together (env NULL: what the store kept is not asked again) and makes the definition. */

@@ -1,4 +1,4 @@
-/* What does not go well on one node, as it tells the others of its cluster: why it starts no process just now, which attempts
+/* The troubles of one node, as it tells them to the others of its cluster: why it starts no process just now, which attempts
  * SIGKILL does not end, which flows it has set aside. A value; as text it stands in the node's own row (engine_node.trouble).
  *
  * Any thread. What never happens: a text of more than LIMIT_NODE_TROUBLE_BYTES, however much goes wrong: what is beyond the
@@ -16,7 +16,7 @@ enum { NODE_STUCK_MAX = 64, NODE_ASIDE_MAX = 100, PROCESS_NAME_BYTES = 16 };
 struct stuck_attempt { int64_t ti, pid; uint32_t epoch, n; char name[PROCESS_NAME_BYTES]; };
 struct node_trouble {
   char starts[HEALTH_WHY_BYTES];      /* why it could not make its newest start; "" = it could */
-  /* it makes none before; of which clock: see whoever fills it in. In a text: the shared one */
+  /* it makes no start before this time, by the clock of whoever fills it in; in a text, by the shared clock */
   int64_t starts_until_us;
   struct stuck_attempt stuck[NODE_STUCK_MAX]; uint32_t n_stuck;
   int64_t aside[NODE_ASIDE_MAX]; uint32_t n_aside;

@@ -1,4 +1,4 @@
-/* Who a SHELL task may be: see run_as.h. */
+/* Which users a SHELL task may run as: see run_as.h. */
 #include "run_as.h"
 #include <errno.h>
 #include <grp.h>
@@ -57,7 +57,7 @@ bool run_as_look(const char *name, struct run_as_user *out) {
   return false;
 }
 
-/* Its groups are not looked at: it is entered without a change. */
+/* Its groups are not read: a process that is this user already changes nothing to become it. */
 void run_as_self(struct run_as_user *out) {
   char number[24];
   uid_t me = geteuid();
@@ -110,11 +110,11 @@ static enum wr_rc add_named(struct run_as *p, const struct run_as_opts *o, const
   return check(p, o, opt, err);
 }
 
-/* No user is named: whoever the server is, where that is accepted. */
+/* No user is named: tasks run as the server's own user, where that is accepted. */
 static enum wr_rc add_own(struct run_as *p, const struct run_as_opts *o, struct wr_err *err) {
   struct run_as_user u;
   run_as_self(&u);
-  if (u.uid != o->self) { /* the server becomes it; the spawner does not, and has to */
+  if (u.uid != o->self) { /* only the server becomes that user; the spawner has to change to it for each task */
     struct run_as_user other;
     if (!user_look(NULL, o->self, &other) || !read_groups(&other))
       return run_as_user_done(&u),
@@ -131,7 +131,7 @@ static enum wr_rc add_own(struct run_as *p, const struct run_as_opts *o, struct 
   return WR_OK;
 }
 
-/* --shell auto: the server's own user as the usual one is no wish for SHELL. */
+/* With --shell auto, naming only the server's own user does not ask for SHELL. */
 static bool names_itself(const struct run_as *p, const struct run_as_opts *o) {
   return o->user && !o->personal && o->shell == RUN_AS_AUTO && p->n == 1 && p->v[0].uid == o->self && o->self != 0;
 }

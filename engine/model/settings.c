@@ -1,5 +1,5 @@
 /* The settings of nodes and flows: the same reading for a request's body and for the text that the store kept.
- * Pure; any thread. The kept text holds what was given, no more, in one order of keys (def_write.c relies on it). */
+ * Pure; any thread. The stored text holds only what was given, in one order of keys (def_write.c relies on it). */
 #include "err.h"
 #include "wr_limits.h"
 #include "model.h"
