@@ -9,7 +9,7 @@
 #include "mem.h"
 #include "registry.h"
 
-/* One version of a flow or a task; the other is NULL, and what stands below `flow` is of flows only. */
+/* One version of a flow or of a task: the other pointer is NULL. The members from `bind` to `bound_at` are for flows only. */
 struct entry {
   struct entry *next;                 /* other versions of the same */
   struct task_def *task;
@@ -96,7 +96,7 @@ static size_t task_bytes(const struct task_def *t) {
   return sizeof *t + text_bytes(t->name) + text_bytes(t->description) + text_bytes(t->type) + text_bytes(t->content) + text_bytes(t->config);
 }
 
-/* Inline tasks that are equal are one: each stands at the first node that has it, most often the one before. */
+/* Equal inline tasks share one definition, which is counted once in a row: most often it is that of the node before. */
 static size_t flow_bytes(const struct flow_def *f) {
   size_t n = sizeof *f + text_bytes(f->name) + text_bytes(f->description) + text_bytes(f->config);
   const struct task_def *last = NULL;
@@ -114,8 +114,8 @@ static size_t flow_bytes(const struct flow_def *f) {
   return n + f->dag->n_task * (sizeof *f->ref + sizeof(struct task_bind));
 }
 
-/* Entries nobody else holds go when the cache is full: first those that were not used since the last look. Flows first, for
- * they hold tasks; an id of which nothing is left goes too. */
+/* Entries nobody else holds go when the cache is full: first entries that were not used since the last look. Flows first, since
+ * they hold tasks; an id with no entry left goes too. */
 static void evict_kind(struct defs *d, int kind, bool used_too) {
   const struct map64_slot *s;
   int64_t *empty = NULL;
@@ -156,7 +156,7 @@ size_t defs_bytes(struct defs *d) {
   return n;
 }
 
-/* One whose executors may be others by now is none: it goes when nobody holds it and there is no room. */
+/* An entry whose executors may have changed does not count: it goes when nobody holds it and there is no room. */
 enum { EITHER = -1 }; /* deleted or not */
 static struct entry *at(const struct defs *d, const struct known *k, int64_t version, int deleted) {
   for (struct entry *e = k ? k->list : NULL; e != NULL; e = e->next) {
@@ -175,7 +175,7 @@ static void note(struct defs *d, enum head_kind kind, int64_t id, struct def_hea
   k->checked_at = defs_version;
 }
 
-/* Takes e; returns what is kept: it, or its equal that was there first. */
+/* Takes e; returns what is kept: e, or an equal entry that was there first. */
 static struct entry *keep(struct defs *d, enum head_kind kind, int64_t id, struct entry *e) {
   struct known *k = map64_get(&d->map[kind], id);
   if (k == NULL) {
@@ -246,7 +246,7 @@ static enum wr_rc read_one(struct defs *d, struct reader *r, enum head_kind kind
   return rc;
 }
 
-/* A reference of what it holds, NULL for none; mu held. */
+/* A reference to what e holds, NULL when e is NULL; mu held. */
 static void *give(struct entry *e) {
   if (e == NULL) return NULL;
   e->used = true;
@@ -264,7 +264,7 @@ static void *cached(struct defs *d, enum head_kind kind, int64_t id, int64_t ver
   return def;
 }
 
-/* Which is the newest? What is here serves when it is that one. */
+/* Asks which version is the newest. The cached one serves when it is the newest. */
 static enum wr_rc look_at_newest(struct defs *d, struct reader *r, enum head_kind kind, int64_t id, int64_t defs_version, int64_t *version,
                        void **out, struct wr_err *err) {
   struct def_head head;
@@ -296,14 +296,14 @@ static enum wr_rc load(struct defs *d, struct reader *r, enum head_kind kind, in
   return WR_OK;
 }
 
-/* The runner's thread has one for itself; the API's come from the pool. */
+/* The runner's thread has a reader for itself; those of API threads come from the pool. */
 static struct reader *reader_for(struct defs *d, int64_t defs_version, struct wr_err *err) {
   if (defs_version < 0) return reader_get(d->s, err);
   if (d->own == NULL) d->own = reader_of_runner(d->s, err);
   return d->own;
 }
 
-/* One that met an error goes back, and comes again fresh. */
+/* A reader that met an error goes back; the runner gets a fresh one next time. */
 static void reader_done(struct defs *d, struct reader *r, enum wr_rc rc) {
   if (r == d->own && (rc == WR_OK || rc == WR_NOT_FOUND)) return;
   if (r == d->own) d->own = NULL;
@@ -349,7 +349,7 @@ static size_t unchecked(struct defs *d, const int64_t *ids, size_t n, int64_t de
   return m;
 }
 
-/* Notes those whose newest version is here; the others stay in ids[0..return). */
+/* Notes the ids whose newest version is here; the others stay in ids[0..return). */
 static size_t still_missing(struct defs *d, int64_t *ids, const struct def_head *head, size_t n, int64_t defs_version) {
   size_t m = 0;
   pthread_mutex_lock(&d->mu);
@@ -438,7 +438,7 @@ enum wr_rc defs_bind(struct defs *d, struct flow_def *f, int64_t defs_version, c
     e->now[i] = t;
   }
   pthread_mutex_lock(&d->mu);
-  evict(d); /* not before: its own tasks are kept by it only now */
+  evict(d); /* not earlier: only now does the entry hold its own tasks */
   pthread_mutex_unlock(&d->mu);
   if (rc != WR_OK) return rc;
   if (changed) fill(e);

@@ -18,13 +18,13 @@
 struct defs;
 struct registry;
 struct defs *defs_new(struct store *s, uint8_t (*slot_of)(const char *type));
-/* Slots come from it, and each task version knows its executor, as long as the registry does not change: then it is read again.
- * slot_of is not asked. Borrowed; before any other thread. */
+/* Slots and executors of task versions come from this registry, and slot_of is not asked. When the registry changes, versions are
+ * read again. Borrowed; before any other thread. */
 void defs_executors(struct defs *d, const struct registry *types);
 void defs_limit(struct defs *d, size_t bytes);  /* before any thread; else LIMIT_CACHE_BYTES / 4 */
 void defs_free(struct defs *d);
 size_t defs_bytes(struct defs *d);              /* what it holds, about; any thread */
-/* What this node can run; asked once for each version when it is read. Before any other thread. Without it: all. */
+/* What this node can run; asked once for each version when it is read. Before any other thread. Without it: all can run. */
 typedef bool can_run_fn(void *ctx, const struct task_def *t);
 void defs_can_run(struct defs *d, can_run_fn *can, void *ctx);
 /* Newest version when version is 0. defs_version: of the caller's transaction, or -1 = look now (API). NOT_FOUND. */
