@@ -25,7 +25,8 @@ void queue_set_node(struct queue *q, int64_t incarnation);
 void queue_close(struct queue *q);   /* wakes and ends a pop under way */
 bool queue_is_memory(const struct queue *q);
 
-/* false: not pushed, or not all (full, or Redis away): the reconciler will. At once while Redis is known to be away. */
+/* false: not pushed, or not all (full, or Redis away): the reconciler will do it. Returns at once while Redis is known to be
+ * away. */
 bool queue_push(struct queue *q, const struct hint *h, size_t n);
 /* Up to n hints, oldest first; waits at most wait_us when there is none (queue_wake ends the wait). Returns how many;
  * 0 also when the queue is away (*away set): the caller waits wait_us before it calls again. */
@@ -35,11 +36,11 @@ void queue_wake(struct queue *q);          /* the pop under way, else the next o
  * for queue_pop(): the caller waits before it calls again. */
 bool queue_pop_nudge(struct queue *q, int64_t wait_us, bool *away);
 /* No more pops will come, and none is under way. What the queue keeps for this poller goes back: hints popped and not handed
- * out, and those that a pop still open at Redis brings. From here on no hint can reach this process. Waits, bounded. */
+ * out, and hints that a pop still open at Redis brings. From here on no hint can reach this process. Waits, bounded. */
 void queue_pop_end(struct queue *q);
-/* Whose turn is it to look for hints that were lost? Of all nodes of a kind on this queue one at a time is told that it is his,
- * and nobody else for so long; who dies meanwhile holds up the next one no longer than that. For the poller, between two pops.
- * Bounded. */
+/* Whose turn is it to look for hints that were lost? Of all nodes of a kind on this queue, one is told that it has the turn,
+ * and no other is told so for for_us; a node that dies meanwhile holds up the next one no longer than that. For the poller,
+ * between two pops. Bounded. */
 bool queue_turn(struct queue *q, uint32_t kind, int64_t for_us);
 /* Asks the node to look at its wishes now (cancel, pause, drain). Lossy. */
 bool queue_nudge(struct queue *q, int64_t incarnation);

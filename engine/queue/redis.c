@@ -99,7 +99,7 @@ static enum pushed push_all(struct redis_queue *q, const struct hint *h, size_t 
   return todo == n ? PUSHED : FULL;
 }
 
-/* A connection that broke is tried once more on its successor, if that comes soon; hints may be doubled by it. */
+/* When the connection broke, one more try is made on its successor, if that comes soon; this may double hints. */
 static bool redis_push(struct queue *base, const struct hint *h, size_t n) {
   struct redis_queue *q = self(base);
   enum pushed how = LOST;
@@ -113,7 +113,7 @@ static void nudge_key(const struct redis_queue *q, int64_t incarnation, char out
   snprintf(out, KEY_BYTES, "weir:%s:n:%lld", q->prefix, (long long)incarnation);
 }
 
-/* One element is enough, and a node that never comes leaves nothing behind. */
+/* One element is enough, and the list of a node that never comes expires. */
 static bool redis_nudge(struct queue *base, int64_t incarnation) {
   struct redis_queue *q = self(base);
   char key[KEY_BYTES], ttl[16];
@@ -143,7 +143,7 @@ static bool turn_answer(struct redis_queue *q) {
   return mine || no_right;
 }
 
-/* A key that goes by itself: nobody has to give a turn back. */
+/* The key expires by itself: nobody has to give a turn back. */
 static bool redis_turn(struct queue *base, uint32_t kind, int64_t for_us) {
   struct redis_queue *q = self(base);
   char key[KEY_BYTES], node[24], ms[24];
@@ -183,7 +183,7 @@ static bool parse_hint(const char *s, size_t n, struct hint *out) {
   return text_id(colon + 1, tail, &out->fi);
 }
 
-/* False: more than was asked for, or not a string. */
+/* False: r is not a string, or more came than was asked for. */
 static bool pop_value(struct redis_queue *q, const redisReply *r) {
   if (r->type != REDIS_REPLY_STRING || q->n_spare == POP_MAX) return false;
   if (parse_hint(r->str, r->len, &q->spare[q->n_spare])) q->n_spare++;
@@ -308,7 +308,7 @@ static size_t take_spare(struct redis_queue *q, struct hint *out, size_t n) {
   return got;
 }
 
-/* Under mu: was it woken? Not any more. */
+/* Under mu: was the poller woken? The wake is then used up. */
 static bool take_wake(struct redis_queue *q) {
   bool woken = q->woken;
   if (woken && !q->closing) {
@@ -410,8 +410,8 @@ static size_t redis_depth(struct queue *base) {
 
 /* ---- life ---- */
 
-/* Popped and never handed out: back to where they were, if Redis is there. Its answers are waited for: bytes in flight on a
- * connection that is closed with answers unread may never be looked at. */
+/* Hints popped and never handed out go back to where they were, if Redis is there. Its answers are waited for, since Redis may
+ * never look at bytes in flight on a connection that is closed with answers unread. */
 static void give_back(struct redis_queue *q) {
   size_t n = q->n_spare - q->spare_at;
   long long len;
@@ -431,8 +431,8 @@ static void give_back(struct redis_queue *q) {
   pthread_mutex_unlock(&q->push_mu);
 }
 
-/* Asks the server to answer the pop that is open there, now. An end of our connection instead would lose a hint that is
- * given to it in that very moment. */
+/* Asks the server to answer the pop that is open there, now. Closing our connection instead would lose a hint that is
+ * given to it at that very moment. */
 static void unblock(struct redis_queue *q) {
   char id[24];
   long long n;

@@ -12,7 +12,7 @@
 enum {
   CONNECT_US = 1000000,      /* the lookup of its name, connect(2), and each answer of the handshake */
   COMMAND_US = 2000000,      /* any other answer; a blocking pop has this much beyond its own time-out */
-  FIRST_DIAL_US = 250000,    /* a push, and a hasty pop, wait so long for a dial that has not failed yet */
+  FIRST_DIAL_US = 250000,    /* a push, or a hasty pop, waits so long for a dial that has not failed yet */
   BACKOFF_MIN_US = 20000,
   BACKOFF_MAX_US = 2000000,
   EMPTY_AFTER_US = 5000,     /* no answer to a pop for so long: the list is empty */
@@ -27,16 +27,16 @@ enum {
   KEY_BYTES = QUEUE_PREFIX_MAX + 64,
   NUDGE_TTL_S = 60,
   WHY_BYTES = 128,
-  END_US = 500000,           /* each answer when the poller has ended: a stop does not wait for a Redis that hangs */
+  END_US = 500000,           /* for each answer once the poller has ended: a stop does not wait for a Redis that hangs */
 };
 
 struct link {
-  redisContext *c;           /* its user's; NULL = away */
+  redisContext *c;           /* belongs to its user; NULL = away */
   redisContext *fresh;       /* from here on under mu: made, not taken yet */
   bool wanted, failed;       /* failed: the dial of this outage did not work */
-  bool refused;              /* it answered, but not to a command: a dial alone does not prove that it is back */
+  bool refused;              /* it answers a dial but no command: a dial alone does not prove that it is back */
   unsigned tries;
-  int64_t at_us;             /* not before */
+  int64_t at_us;             /* no dial before this time */
   int64_t client;            /* its number at the server, of c and of fresh; 0 = not known */
 };
 
@@ -51,7 +51,7 @@ struct redis_queue {
   pthread_cond_t cv;
   bool woken, closing;
   unsigned popping;
-  bool told;                 /* that Redis is away; said once an outage, whichever connection met it */
+  bool told;                 /* the log was told that Redis is away: once per outage, whichever connection met it */
   char why[WHY_BYTES];
   int dial_fd;               /* -1, or what the dialer is connecting: shut down by close */
   int wake_fd;               /* readable exactly while woken or closing */
@@ -66,7 +66,7 @@ struct redis_queue {
   bool nudged, no_blmpop;
   unsigned owed, asked;      /* replies to come of the pop under way; hints it may bring */
   bool first;                /* the next reply is the blocking one */
-  int64_t dead_us;           /* when that must have come */
+  int64_t dead_us;           /* when that reply must have come */
   uint64_t bad;              /* malformed hints since bad_us */
   int64_t bad_us;
 };
@@ -86,7 +86,7 @@ bool redis_append(redisContext *c, int argc, const char **argv);
 /* The connection, or NULL when it is away. Waits for a dial that has not failed yet, at most wait_us; woken ends it. */
 redisContext *redis_link_get(struct redis_queue *q, struct link *l, int64_t wait_us, const bool *woken);
 void redis_link_good(struct redis_queue *q, struct link *l);   /* a command has worked */
-/* Drops the connection. One that broke after good use is dialed again at once, and that may be waited for: a Redis that
+/* Drops the connection. One that broke after good use is dialed again at once, and callers may wait for that: a Redis that
  * was restarted is not away. */
 enum loss { LOSS_BROKEN, LOSS_AWAY };
 void redis_link_lost(struct redis_queue *q, struct link *l, enum loss loss, const char *why);
