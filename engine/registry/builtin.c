@@ -1,5 +1,5 @@
-/* The executors that are built into the program, put into a registry. Their order is that of messages ("Known types: ..."). Each
- * is a file of executors/, compiled with a symbol of its own (WX_EXECUTOR). */
+/* The executors that are built into the program, put into a registry. Their order is the one in messages ("Known types: ...").
+ * Each is a file of executors/, compiled with a symbol of its own (WX_EXECUTOR). */
 #include "registry.h"
 
 const wx_ops *weir_executor_echo(void);

@@ -1,5 +1,5 @@
 /* What executors may ask of JSON and texts (wx_lib of the ABI), on the means of base and of jansson. Pure, any thread; a value
- * that was read belongs to whoever read it. Never anything that waits, and nothing that an executor could not do by itself. */
+ * that was read belongs to whoever read it. Never a call that waits, or one that an executor could not do by itself. */
 #include "lib.h"
 
 #include <jansson.h>

@@ -11,7 +11,7 @@
 #include "mem.h"
 #include "text.h"
 
-/* The table as the first header of ABI 1 had it: what is smaller is none. */
+/* The table as the first header of ABI 1 had it: anything smaller is no table. */
 enum { OPS_FIRST_BYTES = offsetof(wx_ops, flags) + sizeof(uint32_t) };
 
 struct owned { void *thing; void (*end)(void *thing); };
@@ -92,7 +92,7 @@ int executor_check(const struct executor *x, const char *content, const char *co
   if (x->ops.check_with) rc = x->ops.check_with(&executor_lib, content, config, &said, err, err_n);
   else if (x->ops.check) rc = x->ops.check(content, config, &said, err, err_n);
   bool known = said / 100 == 422 && strcmp(wr_err_symbol((enum wr_rc)said), wr_err_symbol(WR_INTERNAL)) != 0;
-  *code = known ? (enum wr_rc)said : WR_OUT_OF_RANGE; /* what a task is refused with is 422 and has a name */
+  *code = known ? (enum wr_rc)said : WR_OUT_OF_RANGE; /* the code of a refusal is always a 422 that has a name */
   return rc ? -1 : 0;
 }
 
@@ -100,7 +100,7 @@ int executor_check(const struct executor *x, const char *content, const char *co
 
 #define REFUSE(...) wr_err_set(err, WR_INTERNAL, __VA_ARGS__)
 
-/* What a table of calls must be before anything else of it is believed. */
+/* A table of calls must pass this before anything else in it is believed. */
 static enum wr_rc table_check(const wx_ops *ops, struct wr_err *err) {
   if (!ops) return REFUSE("The executor has no table of calls.");
   if (ops->abi != WX_ABI)

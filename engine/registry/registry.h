@@ -1,15 +1,15 @@
 /* The registry of executors: the task types that a node knows, each in one version or more, and where each came from. A room
  * below model, runner, worker and API, since all of these ask it what a type is.
  *
- * Owner: whoever composes a node (registry_new, registry_free); it hands the registry to those who need it. There is none that
+ * Owner: whoever composes a node (registry_new, registry_free); it hands the registry to those who need it. No registry
  * is global: two nodes in one process may know different types. The registry owns its entries and the plugins that it loaded.
  *
  * Threads: registry_add() and plugin_load() one at a time, at any moment; registry_free() last; everything else any thread,
  * without a lock.
  *
  * What never happens: an entry that changes, moves or goes before registry_free(). So a pointer to an entry may be kept as long
- * as the registry lives; definitions keep theirs (task_def.executor), and the start of an attempt looks nothing up. A member of
- * an executor's table that its own header did not know: it is 0 in the entry, whatever lies behind the table. */
+ * as the registry lives; definitions keep theirs (task_def.executor), and the start of an attempt looks nothing up. A member that
+ * the executor's own header did not know is 0 in the entry, whatever lies behind the table. */
 #ifndef REGISTRY_H
 #define REGISTRY_H
 #include <stdatomic.h>
@@ -29,17 +29,17 @@ struct executor {
 
 struct registry;
 struct registry *registry_new(void);
-void registry_free(struct registry *r);     /* NULL is fine. Nobody holds an entry any more */
-/* Checks and copies the table; what its texts and calls lie in outlives the registry. A name and version can be there once. */
+void registry_free(struct registry *r);     /* NULL is fine. By then nobody holds an entry */
+/* Checks and copies the table; what its texts and calls lie in outlives the registry. A name can have each version once. */
 enum wr_rc registry_add(struct registry *r, const wx_ops *ops, enum executor_origin origin, struct wr_err *err) WR_MUST;
 void registry_add_builtins(struct registry *r);   /* ECHO, WAIT, EXCEPTION, SHELL; once, before anything else */
 
-/* Ends with the registry, after its entries: what entries lie in. */
+/* Gives the registry what entries lie in: end(thing) is called with registry_free(), after the entries are gone. */
 void registry_own(struct registry *r, void *thing, void (*end)(void *thing));
 
 /* Exact name; version 0 = the newest. NULL = there is none. */
 const struct executor *registry_find(const struct registry *r, const char *name, int64_t version);
-/* The newest version of each name, in the order in which those were added: prev NULL = the first one; NULL = no more. */
+/* The newest version of each name, in the order in which names were added: prev NULL = the first one; NULL = no more. */
 const struct executor *registry_next(const struct registry *r, const struct executor *prev);
 /* A number that grows with every registry_add(): a cache that noted it BEFORE it looked something up knows when to look again. */
 uint64_t registry_changes(const struct registry *r);
