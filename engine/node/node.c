@@ -17,7 +17,7 @@
 #include "pump.h"
 #include "registry.h"
 
-#define LEAVE_US 2000000          /* a planned stop: what results may take to be stored, once all attempts have ended */
+#define LEAVE_US 2000000          /* a planned stop: how long results may take to be stored, once all attempts have ended */
 #define MAX_HINTS 1000000         /* the list of the queue is bounded; beyond it tasks wait as rows */
 enum { ID_CHARS = 32, HOME_BYTES = 80 };
 #define NUDGE_QUEUE SLOT_PROCESS  /* which of the queues carries nudges */
@@ -33,7 +33,7 @@ struct node {
   struct worker *worker;
   struct runner *runner;
   _Atomic bool failed;            /* it has no spawner any more */
-  bool running, left, stuck;      /* the runner thread is; node_leave() was called; that thread is inside the database */
+  bool running, left, stuck;      /* the runner thread runs; node_leave() was called; that thread hangs in the database */
   char host[256], home[HOME_BYTES], types[1024], users[1024];  /* read again whenever the runner joins */
   struct never_started *never; size_t n_never;  /* as the spawner found it */
 };
@@ -81,7 +81,7 @@ static void worker_timed_out(void *ctx, int64_t fi, int64_t ti, uint32_t epoch) 
   runner_post_timeout(((struct node *)ctx)->runner, fi, ti, epoch);
 }
 
-/* The worker is there before the runner, and after it. */
+/* The worker exists before the runner does, and still after it. */
 static void worker_news(void *ctx) {
   struct node *n = ctx;
   if (n->runner) runner_news(n->runner);
@@ -130,7 +130,7 @@ static const char *worker_log_why(void *ctx) { return logs_why(((struct node *)c
 
 _Static_assert((int)SLOT_PROCESS == (int)WX_SLOT_PROCESS && (int)SLOT_ASYNC == (int)WX_SLOT_ASYNC, "a slot class has one number");
 
-/* Does this node have the type, and may the task be who it wants to be? Asked once a version. */
+/* Does this node have the type, and may the task run as the user that it asks for? Asked once for each version. */
 static bool can_run(void *ctx, const struct task_def *t) {
   const struct node *n = ctx;
   if (!t->executor || !(t->executor->ops.flags & WX_PROGRAMS)) return t->executor != NULL;
@@ -173,8 +173,8 @@ static enum wr_rc open_worker(struct node *n, struct spawner *spawner, struct wr
   return worker_open(&w, &n->worker, err);
 }
 
-/* A name for the data directory that no other has, nor a copy of it elsewhere: a secret made once, and where it lies.
- * Only for the process that holds its lock, which is the spawner's. "" = none could be made. */
+/* A name that no other data directory has, not even a copy of this one: a secret made once, and where the directory lies.
+ * Only for the process that holds the directory's lock, which is the spawner's. "" = no name could be made. */
 static void home_of(const struct node_opts *o, char out[HOME_BYTES]) {
   char id[ID_CHARS + 1] = "";
   uint64_t secret[2];
@@ -184,7 +184,7 @@ static void home_of(const struct node_opts *o, char out[HOME_BYTES]) {
   if (!(o->roles & NODE_WORKER)) return;
   int fd = own_open(o->data, "id", O_RDWR | O_CREAT, &err);
   if (fd < 0) {
-    log_warn("node.id", L_STR("why", err.msg)); /* without it, the lease of its former self is waited for */
+    log_warn("node.id", L_STR("why", err.msg)); /* without it, this node waits until the lease of its former self has ended */
     return;
   }
   bool known = pread(fd, id, ID_CHARS, 0) == ID_CHARS && strspn(id, "0123456789abcdef") == ID_CHARS;
@@ -213,7 +213,7 @@ static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
   if (queue_is_memory(n->queue[0])) r.ports.pull = port_pull;
   if (n->worker) {
     offers(n);
-    r.slots[SLOT_PROCESS] = o->shell == NODE_SHELL_ON ? o->slots : 0; /* else no hint of a process is popped either */
+    r.slots[SLOT_PROCESS] = o->shell == NODE_SHELL_ON ? o->slots : 0; /* 0: no hint for a process is popped either */
     r.ahead = NODE_AHEAD;
     r.slots[SLOT_ASYNC] = o->async_slots;
     r.ports.start = port_start;
@@ -245,7 +245,7 @@ static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_
   const struct node_opts *o = n->o;
   struct store_opts so = {.url = o->store, .lease_us = o->lease_us, .relaxed = o->durability == NODE_RELAXED,
                           .request_us = o->request_us, .home = o->data, .gone = store_gone, .gone_ctx = n};
-  enum wr_rc rc = open_worker(n, spawner, err); /* first, so that the spawner has an owner who ends it */
+  enum wr_rc rc = open_worker(n, spawner, err); /* first, so that the spawner has an owner that ends it */
   if (!rc) rc = store_open(&so, &n->store, err);
   if (!rc) rc = logs_open(n->store, &n->logs, err);
   for (int s = 0; s < SLOT__N && !rc; s++) rc = open_queue(n, s, err);
@@ -265,7 +265,8 @@ static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_
   return rc;
 }
 
-/* All threads of the node are born in here, and take no signal of the host's; SIGBUS is of a thread's own making. */
+/* All threads of the node are born in here, so that they take no signal of the host's. SIGBUS stays open: a thread causes it
+ * itself. */
 static enum wr_rc open_deaf(struct node *n, struct spawner *spawner, struct wr_err *err) {
   sigset_t all, was;
   sigfillset(&all);
@@ -314,7 +315,7 @@ void node_leave(struct node *n) {
 void node_close(struct node *n) {
   if (!n) return;
   node_leave(n);
-  if (n->stuck) { /* its thread may come back and use all this: the process ends with it */
+  if (n->stuck) { /* its thread may come back and use all this: it stays until the process ends */
     if (n->worker) worker_close(n->worker);
     return;
   }

@@ -2,13 +2,13 @@
  * sink. `weir server` puts an API in front of it, `weir run` a flow file, a library its host.
  *
  * Owner: whoever opens it. One thread makes and ends it; what it hands out may be used by any thread as the parts' own
- * headers say. Order of things: node_spawner() first, then node_open(), which takes the spawner; at the end nothing is taken any
+ * headers say. Order of things: node_spawner() first, then node_open(), which takes the spawner; at the end no work is taken any
  * more (drain), running attempts are handed back, their results committed, the node leaves, and all is closed.
  *
- * The process belongs to the host. What is one for a whole process is the host's to set, before node_open(): limits, the
+ * The process belongs to the host. What a process has only once is the host's to set, before node_open(): limits, the
  * allocator, handlers of signals, the log's level and sink, the seed of JSON objects, the user that it is. The threads of a
- * node have all signals blocked but SIGBUS, whatever the host's have; so a broken pipe or a file that is too large is an
- * error to them, and no end.
+ * node have all signals blocked but SIGBUS, whatever the host's threads block; so a broken pipe or a file that is too large is
+ * an error for them and does not end the process.
  *
  * What never happens: a state outside of struct node; a process made before node_spawner(); a child that survives node_close();
  * an exit of the process: `gone` and `useless` tell the host, which decides. */
@@ -32,7 +32,7 @@ struct node_opts {
   int64_t lease_us;
   uint32_t slots, async_slots;                /* attempts at once, per class */
   const char *program;                        /* as in spawner_opts (worker.h): where to find a weir, if need be */
-  struct run_as *run_as;                      /* who SHELL tasks may be here; NULL: this node runs none itself */
+  struct run_as *run_as;                      /* whom SHELL tasks may run as here; NULL: this node runs none itself */
   int64_t cache_bytes, request_us, stop_us;
   bool own_only;                              /* as in runner.h */
   enum { NODE_STRICT, NODE_RELAXED } durability;
@@ -49,23 +49,23 @@ struct node_opts {
 struct node;
 struct registry;
 
-/* Starts the spawner of a node with the worker's role; else *out is NULL. Before the host gives up any right that tasks need
- * (root). found: what tasks get back (found.h), NULL = as this process is now. */
+/* Starts the spawner of a node with the worker's role; for other nodes *out is NULL. Before the host gives up any right that
+ * tasks need (root). found: what tasks get back (found.h), NULL = as this process is now. */
 struct found;
 enum wr_rc node_spawner(const struct node_opts *o, const struct found *found, struct spawner **out, struct wr_err *err) WR_MUST;
 /* Takes the spawner, also on failure. o is borrowed for the life of the node. */
 enum wr_rc node_open(const struct node_opts *o, struct spawner *spawner, struct node **out, struct wr_err *err) WR_MUST;
-/* No new work from now on; running attempts are handed back (TERM, KILL after grace_us) when it returns. The runner
+/* No new work from now on. When it returns, running attempts have been handed back (TERM, KILL after grace_us). The runner
  * still answers. */
 void node_drain(struct node *n, int64_t grace_us);
-/* After node_drain() and when nobody posts any more: commits what waits, leaves the store. Waits for a store that is away.
+/* After node_drain(), once nobody posts any more: commits what waits, leaves the store. Waits for a store that is away.
  * NULL is fine. */
 void node_leave(struct node *n);
 /* Leaves, unless that was done, and ends all. NULL is fine. */
 void node_close(struct node *n);
 
 void node_health(struct node *n, struct health *out);   /* any thread; waits RUNNER_HEALTH_WAIT_US at most */
-bool node_failed(const struct node *n);                 /* it ends because it could not go on */
+bool node_failed(const struct node *n);                 /* the node ends because it could not go on */
 struct store *node_store(const struct node *n);
 struct defs *node_defs(const struct node *n);
 const struct registry *node_executors(const struct node *n);

@@ -10,8 +10,8 @@
 #define PUSH_MAX 200000           /* hints that wait to be sent; beyond it they are left to the reconciler */
 #define PUSH_AT_ONCE 1000
 #define POP_MAX 500
-#define POP_WAIT_US 700000        /* a pop that finds nothing returns after this: a Redis that hangs is noticed, a lost hint looked for */
-#define TURN_US 600000            /* for so long one node alone does that */
+#define POP_WAIT_US 700000        /* a pop that finds nothing ends then: to notice a hanging Redis, to look for lost hints */
+#define TURN_US 600000            /* for so long one node alone looks for lost hints */
 #define NUDGE_WAIT_US 30000000    /* with no slot free there is nothing to look for */
 #define AWAY_MIN_US 100000        /* Redis is away: next try after, doubled up to AWAY_MAX_US, jittered */
 #define AWAY_MAX_US 1000000
@@ -34,7 +34,7 @@ struct pump {
   pthread_mutex_t in_lock;
   pthread_cond_t in_cond;
   uint32_t free;                  /* slots as last reported, 0 while hints of ours are under way */
-  uint32_t reports;               /* to come before a report counts again; > 0 = hints are under way */
+  uint32_t reports;               /* reports to come before one counts again; > 0 = hints are under way */
   bool nudging;                   /* the poller looks for nudges: to be woken when a slot is free */
   bool in_stop;
 };
@@ -101,8 +101,8 @@ void pump_nudge(struct pump *p, int64_t incarnation) {
 
 /* ---- poller ---- */
 
-/* A report made before the runner has taken our last hints would let us pop twice for one slot. With an empty mailbox
- * they are taken; in a flood, when it never is, the second report after them is good enough. */
+/* A report made before the runner has taken our last hints would let us pop twice for one slot. When its mailbox is empty it
+ * has taken them; in a flood, when the mailbox is never empty, the second report after them is good enough. */
 void pump_free(struct pump *p, uint32_t slots) {
   bool wake = false;
   pthread_mutex_lock(&p->in_lock);
@@ -153,9 +153,9 @@ static bool is_stopping(struct pump *p) {
   return yes;
 }
 
-/* One pop for n free slots. An empty list is told to the runner, for it may be empty because it was lost: the first time after
- * hints came, no slot was free or Redis was away; then whenever it is this node's turn, for a node that has popped a hint may
- * die with it, or freeze. */
+/* One pop for n free slots. The runner is told of an empty list, since the list may be empty because it was lost: the first time
+ * after hints came, no slot was free or Redis was away; then whenever it is this node's turn, since a node that has popped a
+ * hint may die with it, or freeze. */
 static void pop_hints(struct pump *p, uint32_t n, bool *told, bool *away) {
   struct hint h[POP_MAX];
   size_t got = queue_pop(p->q, h, n < POP_MAX ? n : POP_MAX, *told ? POP_WAIT_US : EMPTY_US, away);

@@ -1,9 +1,9 @@
 /* The two threads between the runner and one list of hints in Redis, so that neither waits for the other:
  *
- *   pusher  takes ready hints and nudges from the runner and sends them; what does not fit or cannot be sent is
- *           forgotten, and the runner is told: it finds it in the rows again
+ *   pusher  takes ready hints and nudges from the runner and sends them; a hint that does not fit or cannot be
+ *           sent is forgotten, and the runner is told: it finds the task in the rows again
  *   poller  sleeps until this node has a free slot, then pops as many hints as may run and gives them to the runner. When it
- *           finds none, or Redis is away, it says so to the runner, who asks the rows
+ *           finds none, or Redis is away, it says so to the runner, which asks the rows
  *
  * (The queue in memory needs neither: the runner pushes and pulls itself.) pump_push, pump_nudge, pump_free: any thread,
  * never block. What never happens: a pop for which there is no slot, a lock held over I/O, a loop without a pause while Redis
@@ -21,9 +21,9 @@ struct pump;
 enum pump_nudges { PUMP_HINTS_ONLY, PUMP_NUDGES };  /* does the poller look for nudges while no slot is free? */
 /* Starts the pusher. Borrows the queue. */
 enum wr_rc pump_new(struct queue *q, enum slot_class slot, enum pump_nudges nudges, struct pump **out, struct wr_err *err) WR_MUST;
-/* Whom to tell what is lost; for good. Before the runner's thread starts. */
+/* The runner to tell of lost hints, for as long as the pump lives. Before the runner's thread starts. */
 void pump_attach(struct pump *p, struct runner *r);
-/* Starts the poller: a node with slots. After pump_attach(). Nodes that can run the same tasks are of one kind. */
+/* Starts the poller, on a node with slots. After pump_attach(). Nodes that can run the same tasks are of one kind. */
 enum wr_rc pump_poll(struct pump *p, uint32_t kind, struct wr_err *err) WR_MUST;
 bool pump_push(struct pump *p, const struct hint *h, size_t n);
 void pump_nudge(struct pump *p, int64_t incarnation);
