@@ -20,7 +20,7 @@ void answer_close(struct buf *b, const struct answer_page *p) {
   buf_ch(b, '}');
 }
 
-/* Keys of the body may stand in a path: not more than 64 bytes of each. */
+/* Keys of the body may stand in a path; at most 64 bytes of each are shown. */
 static void error_path(struct buf *b, const char *path) {
   char cut[sizeof ((struct wr_err *)0)->path];
   size_t n = 0;

@@ -8,9 +8,9 @@
 
 void j_health(struct buf *b, bool ok, const struct health *h); /* the fields "ok" and "parts" */
 
-/* What stands beside "data": a page, and whether an earlier request with the same key had made what is shown. */
+/* What stands beside "data": the page, and whether an earlier request with the same key made what is shown. */
 struct answer_page { bool on, more; uint32_t limit; uint64_t offset; int64_t total; /* -1 = not asked */ bool replayed; };
-void answer_open(struct buf *b);                              /* up to and with "data": */
+void answer_open(struct buf *b);                              /* up to "data": and including it */
 void answer_close(struct buf *b, const struct answer_page *p);
 /* h: what else "data" says, NULL = nothing. */
 void answer_error(struct buf *b, const struct wr_err *err, const char *request_id, const struct health *h);

@@ -7,7 +7,7 @@
 #include "wr_limits.h"
 #include "log.h"
 
-#define READY_ASKED_US 60000000   /* so long after somebody asked /readyz it is looked at each second */
+#define READY_ASKED_US 60000000   /* for so long after somebody asked /readyz, the node is looked at each second */
 #define READY_LOOK_US 10000000
 
 /* Lower case is not needed: names are compared without case. */
@@ -31,7 +31,7 @@ static void api_free(struct api *a) {
   free(a);
 }
 
-/* A look may cost a write, since a node that idles has to try one. */
+/* A look may cost a write, since an idle node has to try a write to know. */
 static bool look_is_due(struct api *a) {
   int64_t now = clock_mono_us();
   bool close = a->unready_us || now - atomic_load(&a->asked_us) < READY_ASKED_US;
@@ -40,7 +40,7 @@ static bool look_is_due(struct api *a) {
   return true;
 }
 
-/* What /readyz says is logged when it turns: each second while somebody asks it or it is not ready, else within
+/* Logs when the answer of /readyz changes: within a second while somebody asks it or the node is not ready, else within
  * READY_LOOK_US. */
 static void tick(void *ctx) {
   struct api *a = ctx;

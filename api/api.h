@@ -18,8 +18,8 @@ struct api;
 struct registry;
 struct api_opts {
   const char *listen;             /* ADDR:PORT, IPv4; port 0 = a free one */
-  const char *const *host;        /* more names that the Host header may have; the listen address, localhost, */
-  size_t n_host;                  /* 127.0.0.1 and [::1] always may, with or without a port */
+  const char *const *host;        /* more names that the Host header may have. The listen address, localhost, */
+  size_t n_host;                  /* 127.0.0.1 and [::1] are always allowed, with or without a port */
   struct store *store;            /* all borrowed until api_stop() */
   struct defs *defs;
   const struct registry *executors;
@@ -27,20 +27,21 @@ struct api_opts {
   const char *data_dir;           /* the token lives in DATA/weir.token, 0600; made at the first start */
   bool dev;                       /* no token */
   bool shell_allowed;             /* else a SHELL task is 403 SHELL_NOT_ALLOWED at save */
-  const struct run_as *run_as;    /* who those of this node may be; NULL: it runs none */
+  const struct run_as *run_as;    /* whom SHELL tasks of this node may run as; NULL: it runs none */
   const char *version;            /* of /version */
   uint32_t threads;               /* requests at once; 0 = the default */
-  int64_t request_us;             /* what a request may wait for, all together; 0 = LIMIT_REQUEST_US */
+  int64_t request_us;             /* how long all waits of a request together may take; 0 = LIMIT_REQUEST_US */
   void (*health)(void *ctx, struct health *out); /* for /readyz; any thread, never waits. NULL = all is well */
   void *ctx;
 };
 enum wr_rc api_start(const struct api_opts *o, struct api **out, struct wr_err *err) WR_MUST;
-/* Whether the address is free and of the right form: asked before a start makes anything. */
+/* Is the address free and of the right form? Asked before a start makes anything. */
 enum wr_rc api_try_listen(const char *listen, struct wr_err *err) WR_MUST;
 uint16_t api_port(const struct api *a);          /* the bound port */
-const char *api_token_path(const struct api *a); /* NULL with dev, or where it lies elsewhere; as it was at the start */
-const char *api_token_at(const struct api *a);   /* HOST:DIR of the node that made it; NULL with dev */
-/* From now on what would change something is 503 DRAINING, /readyz too; answers under way end. Before runner_drain(). */
+const char *api_token_path(const struct api *a); /* NULL with dev, or when the token lies elsewhere; as it was at the start */
+const char *api_token_at(const struct api *a);   /* HOST:DIR of the node that made the token; NULL with dev */
+/* From now on requests that would change something get 503 DRAINING, and so does /readyz; answers under way are finished. Call
+ * it before runner_drain(). */
 void api_drain(struct api *a);
 /* Waits at most 2 s for requests under way, then closes everything. The runner must still run: it owes them answers. */
 void api_stop(struct api *a);

@@ -16,7 +16,7 @@
 
 static int digit(char c) { return c <= '9' ? c - '0' : c - 'a' + 10; }
 
-/* True when it is another one than before. */
+/* True when the hash differs from the one before. */
 static bool take_hash(struct auth *a, const char *hex) {
   unsigned char h[AUTH_HASH_BYTES];
   for (size_t i = 0; i < sizeof h; i++) h[i] = (unsigned char)(digit(hex[2 * i]) << 4 | digit(hex[2 * i + 1]));
@@ -39,14 +39,14 @@ static enum wr_rc stored_token(struct auth *a, struct store_token *t, struct wr_
 
 /* ---- start ---- */
 
-/* The first one of the installation, or the one that lies here from before; another node may be quicker. */
+/* Makes the first token of the installation, or takes the one that lies here from before; another node may be quicker. */
 static enum wr_rc first_token(struct auth *a, struct store_token *t, struct wr_err *err) {
   struct bearer mine;
   enum wr_rc rc = token_read(a->dir, &mine, err);
   if (rc == WR_NOT_FOUND) {
     token_new(&mine);
     rc = token_prepare(a->dir, &mine, err);
-    if (!rc) rc = token_place(a->dir, false, err); /* before it counts: it is never lost */
+    if (!rc) rc = token_place(a->dir, false, err); /* before the token counts, so that it is never lost */
   }
   if (rc) return rc;
   memcpy(t->hash, mine.hash, sizeof t->hash);
@@ -61,8 +61,8 @@ static enum wr_rc check_file(const struct auth *a, struct wr_err *err) {
   return rc == WR_NOT_FOUND ? WR_OK : rc;
 }
 
-/* Between a look at the database and one at the file a rotation may do both: only what the database says in our turn counts for
- * the file. False: not our turn now, or the store is away. */
+/* Between our look at the database and our look at the file, a rotation may change both: only what the database says in our turn
+ * counts for the file. False: not our turn now, or the store is away. */
 static bool settle(struct auth *a) {
   struct store_token t;
   struct wr_err err;
@@ -100,7 +100,7 @@ static enum wr_rc start_watch(struct auth *a, struct wr_err *err) {
   return a->running ? WR_OK : wr_err_set(err, WR_INTERNAL, "No thread can be made.");
 }
 
-/* In our turn: a rotation beside the first start makes its file beside ours. */
+/* In our turn, since a rotation during the first start would make its file beside ours. */
 static enum wr_rc auth_begin(struct auth *a, struct wr_err *err) {
   struct store_token t;
   enum wr_rc rc = check_file(a, err);

@@ -18,8 +18,8 @@ struct auth {
   bool open;                       /* dev: everybody is let in */
   struct store *store;
   const char *dir;
-  char path[512];                  /* of the token here; "" = it lies elsewhere */
-  char at[256];                    /* where it lies: HOST:DIR */
+  char path[512];                  /* of the token's file here; "" = it lies elsewhere */
+  char at[256];                    /* where the token lies: HOST:DIR */
   pthread_t thread;
   pthread_mutex_t lock;            /* guards what follows; a leaf */
   pthread_cond_t wake;
@@ -27,12 +27,12 @@ struct auth {
   unsigned char hash[AUTH_HASH_BYTES];
 };
 
-/* Roles from the lowest to the highest; the one token there is has the highest. */
+/* Roles from the lowest to the highest; the only token has the highest. */
 enum role { ROLE_NONE, ROLE_VIEWER, ROLE_OPERATOR, ROLE_AUTHOR, ROLE_ADMIN };
 
-/* Takes the database's hash; makes the first token where there is none, or takes that of a weir.token that is there already. */
+/* Takes the database's hash. Where there is none it makes the first token, or takes the token of a weir.token that lies there. */
 enum wr_rc auth_start(struct auth *a, struct store *store, const char *dir, struct wr_err *err) WR_MUST;
-void auth_stop(struct auth *a);   /* one that never started is fine */
-/* Same text and same time for none, malformed and wrong: UNAUTHENTICATED. */
+void auth_stop(struct auth *a);   /* fine if it never started */
+/* UNAUTHENTICATED, with the same text and in the same time for no token, a malformed one and a wrong one. */
 enum wr_rc auth_check(struct auth *a, const struct gate_in *in, enum role need, struct wr_err *err) WR_MUST;
 #endif

@@ -15,8 +15,8 @@
 #define BODY_US 10000000
 #define BODY_US_PER_MIB 1000000
 #define LOG_EVERY_US 10000000
-#define WAIT_LOOK_US 250000        /* who waits for the runner looks so often whether the server ends */
-#define DRAIN_WAIT_US 1500000      /* and then waits no longer than that: api_stop() waits 2 s */
+#define WAIT_LOOK_US 250000        /* a thread that waits for the runner looks this often whether the server ends */
+#define DRAIN_WAIT_US 1500000      /* and then waits no longer than this: api_stop() waits 2 s */
 
 /* ---- errors ---- */
 
@@ -34,8 +34,8 @@ enum wr_rc call_missing(struct call *c, const char *what) {
   return call_fail(c, WR_NOT_FOUND, "%s %lld does not exist.", what, (long long)c->id);
 }
 
-/* 507 and 503 come in thousands when they come: one line at most every LOG_EVERY_US for each of the two, with how many
- * there were since the one before. */
+/* 507 and 503 come in thousands when they come: each of the two gets one line at most every LOG_EVERY_US, with the number of
+ * refusals since the last line. */
 static void log_refusal(struct api *a, const struct http_req *q, int status, const struct wr_err *err) {
   struct said *s = &a->said[status == 507];
   int64_t now = clock_mono_us(), last = atomic_load(&s->at_us);
@@ -104,8 +104,8 @@ static enum wr_rc parse_body(struct call *c) {
   return json_load_strict(b->data, b->len, values, &c->body, &c->err);
 }
 
-/* What it reads ends with the request. One with a body has its time from when that is there; a flow of a hundred thousand nodes
- * has what it takes. */
+/* Until when the handler may read the store: a request with a body has its time from when the body is there; a flow of a
+ * hundred thousand nodes has what it takes. */
 static int64_t read_until(const struct call *c) {
   if (c->route->flags & ROUTE_LARGE) return 0;
   return c->route->body == BODY_NONE ? call_deadline(c) : clock_mono_us() + c->api->o.request_us;
@@ -121,7 +121,7 @@ static enum wr_rc run_handler(struct call *c) {
 }
 
 static enum wr_rc body_and_handler(struct call *c) {
-  if (c->route->body == BODY_NONE) return run_handler(c); /* what was sent all the same is not read: the connection closes */
+  if (c->route->body == BODY_NONE) return run_handler(c); /* a body sent all the same is not read: the connection closes */
   enum wr_rc rc = read_body(c, c->route->flags & ROUTE_LARGE ? LIMIT_FLOW_BODY_BYTES : LIMIT_BODY_BYTES);
   if (rc != WR_OK) return rc;
   bool large = c->http->scratch->body.len > LIMIT_BODY_BYTES;
@@ -187,10 +187,10 @@ struct reader *call_reader(struct call *c) {
 
 /* ---- asking the runner ---- */
 
-/* A request with all that it points to: whoever waits may give up, the runner may come back to it much later. */
+/* A request with all that it points to: the thread that waits may give up, and the runner may come back to it much later. */
 struct asked {
   struct req q;
-  atomic_uint refs;               /* who waits, and the runner until done() */
+  atomic_uint refs;               /* the thread that waits, and the runner until done() */
   pthread_mutex_t lock;
   pthread_cond_t cond;
   bool done;
@@ -215,7 +215,7 @@ static void answered(struct req *q, void *ctx) {
   pthread_mutex_lock(&a->lock);
   a->done = true;
   pthread_mutex_unlock(&a->lock);
-  pthread_cond_signal(&a->cond); /* unlocked: who wakes up finds the lock free. It stays until we let go of it */
+  pthread_cond_signal(&a->cond); /* unlocked, so that the woken thread finds the lock free. `a` stays until we let go of it */
   asked_unref(a);
 }
 
@@ -239,8 +239,8 @@ static struct asked *asked_new(const struct call *c, const struct req *q) {
   return a;
 }
 
-/* Until it is done or until then, INT64_MAX = for as long as that takes. A server that ends does not wait so long: now and
- * then it is looked whether this one does. */
+/* Waits until it is done, or until `until`; INT64_MAX = for as long as it takes. A server that ends does not wait so long, so
+ * each wait is cut to see whether this server does. */
 static bool wait_done(const struct call *c, struct asked *a, int64_t until) {
   int64_t now = clock_mono_us();
   pthread_mutex_lock(&a->lock);
@@ -255,10 +255,11 @@ static bool wait_done(const struct call *c, struct asked *a, int64_t until) {
   return done;
 }
 
-/* It has waited long enough. What it points to stays with the runner, unless that never saw it. WR_OK: it is answered. */
+/* The request has waited long enough. What it points to stays with the runner, unless the runner never saw it. WR_OK: it is
+ * answered. */
 static enum wr_rc give_up(const struct call *c, struct asked *a) {
   switch (runner_take_back(c->api->o.runner, &a->q)) {
-  case REQ_BACK_ANSWERED: (void)wait_done(c, a, INT64_MAX); return WR_OK; /* it is coming just now */
+  case REQ_BACK_ANSWERED: (void)wait_done(c, a, INT64_MAX); return WR_OK; /* the answer is on its way */
   case REQ_BACK_YOURS: asked_unref(a); return WR_DB_UNAVAILABLE;
   case REQ_BACK_UNSENT: return WR_DB_UNAVAILABLE;
   case REQ_BACK_UNKNOWN: break;
@@ -278,7 +279,7 @@ static void take_answer(struct req *q, const struct asked *a) {
     start[i].fi = a->start[i].fi, start[i].create_us = a->start[i].create_us, start[i].flow_version = a->start[i].flow_version;
 }
 
-/* One of those that are refused for what the store did a while ago has it looked at, and is admitted when that is over. */
+/* A request that is refused for what the store did a while ago makes the runner look again, and is admitted when that is over. */
 static bool post(struct runner *r, struct req *q) {
   if (runner_post(r, q)) return true;
   bool away = q->rc == WR_DB_UNAVAILABLE || q->rc == WR_NO_SPACE;
@@ -288,7 +289,7 @@ static bool post(struct runner *r, struct req *q) {
 static void ask_runner(struct call *c, struct req *q) {
   struct asked *a = asked_new(c, q);
   enum wr_rc rc = WR_OK;
-  if (!post(c->api->o.runner, &a->q)) asked_unref(a); /* the runner's: it has not taken it */
+  if (!post(c->api->o.runner, &a->q)) asked_unref(a); /* the runner's reference: the runner has not taken the request */
   else if (!wait_done(c, a, call_deadline(c))) rc = give_up(c, a);
   if (rc == WR_OK) take_answer(q, a);
   else q->rc = wr_err_set(&q->err, rc, NULL);

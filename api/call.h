@@ -1,5 +1,5 @@
 /* Private to api: one request on its way through the table of routes to its handler. A struct call lives on the stack of
- * the request's thread. Order of the checks, so that nothing is read of a stranger: path, Host, route and method, Origin,
+ * the request's thread. Order of the checks, so that nothing is read from a stranger: path, Host, route and method, Origin,
  * token, draining, id, query, sizes, Content-Type, body, handler. */
 #ifndef API_CALL_H
 #define API_CALL_H
@@ -14,7 +14,7 @@
 #include "query.h"
 #include "turn.h"
 
-struct said { _Atomic int64_t at_us, n; }; /* when it was logged last, how many since */
+struct said { _Atomic int64_t at_us, n; }; /* when a refusal was logged last, and how many came since */
 
 
 struct api {
@@ -25,13 +25,13 @@ struct api {
   const char **host_name;     /* what hosts points to */
   char listen_host[32];
   atomic_bool draining;
-  int64_t unready_us, look_us;   /* CLOCK_MONOTONIC; since when /readyz is 503, 0 = it is not; the next look. Only the tick's */
+  int64_t unready_us, look_us;   /* CLOCK_MONOTONIC: since when /readyz is 503, 0 = it is not; the next look. Only the tick's */
   _Atomic int64_t asked_us;      /* when /readyz was asked last */
   struct said said[2];        /* refusals: 503, 507 */
   struct offers offers;
   struct turn merge;          /* one update of a definition at a time: read, merged, saved (the store saves one at a time too) */
   struct turn large;          /* one large body at a time: taken when it is read, given back after its handler */
-  _Atomic uint32_t n_large;   /* who has it or waits for it */
+  _Atomic uint32_t n_large;   /* threads that have `large` or wait for it */
 };
 
 enum body_rule { BODY_NONE, BODY_OPTIONAL, BODY_REQUIRED };
@@ -45,7 +45,7 @@ enum {
 struct call;
 typedef enum wr_rc handler_fn(struct call *c);
 struct route {
-  const char *method, *pattern;   /* "/flow/{id}": {id} is 1 to 2^53-1 */
+  const char *method, *pattern;   /* pattern: "/flow/{id}", where {id} is 1 to 2^53-1 */
   enum role role;
   enum body_rule body;
   unsigned flags;                 /* ROUTE_* */
@@ -61,7 +61,7 @@ struct call {
   int64_t id;
   json_t *body;                   /* NULL = none */
   struct query q;
-  struct buf *out;                /* behind "data": until the handler returns */
+  struct buf *out;                /* what follows "data": in the answer; until the handler returns */
   struct answer_page page;
   struct health health;           /* of /readyz, when has_health: shown beside the error too */
   bool has_health;
@@ -72,7 +72,7 @@ struct call {
   uint8_t key_hash[KEY_HASH_BYTES];
 };
 
-/* The route for path and method (HEAD finds GET), its {id} as text. NO_ROUTE; METHOD with what would do in allow. */
+/* The route for path and method (HEAD finds GET), its {id} as text. NO_ROUTE; METHOD, with the methods that would do in allow. */
 enum wr_rc routes_find(const char *method, const char *path, const struct route **out, const char **id, char *allow,
                        size_t n_allow) WR_MUST;
 
@@ -82,10 +82,10 @@ void call_refuse(void *api, struct http_req *q, const struct wr_err *err);
 /* For handlers: all fill c->err and return its code. */
 enum wr_rc call_fail(struct call *c, enum wr_rc code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 enum wr_rc call_missing(struct call *c, const char *what); /* 404: "Flow 7 does not exist." of c->id */
-/* To the runner; waits for its answer. What starts something carries the call's key, its answer says whether it was replayed. */
+/* Sends q to the runner and waits for its answer. A start carries the call's key; its answer says whether it was replayed. */
 enum wr_rc call_post(struct call *c, struct req *q);
-int64_t call_deadline(const struct call *c);               /* CLOCK_MONOTONIC: nothing waits longer */
-enum wr_rc call_turn(struct call *c, struct turn *t, const char *busy); /* not longer either: BUSY */
+int64_t call_deadline(const struct call *c);               /* CLOCK_MONOTONIC: nothing of the call waits longer */
+enum wr_rc call_turn(struct call *c, struct turn *t, const char *busy); /* waits no longer either: BUSY */
 /* The part that makes a node unready, NULL = it is ready. */
 const struct health_part *health_bad(const struct health *h, const char **name);
 struct reader *call_reader(struct call *c);                /* NULL: c->err is set */
@@ -96,7 +96,7 @@ enum wr_rc call_fields(struct call *c, const json_t *obj, const char *path, cons
 
 /* key.c: reads Idempotency-Key of a call whose body is parsed. BAD_KEY. */
 enum wr_rc key_read(struct call *c) WR_MUST;
-/* A definition, once for the call's key: show()s what an earlier request with it made, else save()s. key: for
+/* Makes a definition once for the call's key: show()s what an earlier request with that key made, else save()s. key: for
  * store_save_*_key(), NULL = the call has none. */
 typedef enum wr_rc key_save_fn(struct call *c, struct key_write *key);
 typedef enum wr_rc key_show_fn(struct call *c, const struct key_row *made);

@@ -16,7 +16,7 @@ static enum wr_rc unknown_type(const struct registry *r, const char *type, const
                    list);
 }
 
-/* "user" where it is a text: what else may be there, the executor says. */
+/* Checks "user" when it is a text; what else it may be is the executor's to say. */
 static enum wr_rc check_user(const struct def_site *site, const json_t *config, const char *path, struct wr_err *err) {
   const char *user = json_string_value(json_object_get(config, "user"));
   char why[sizeof err->msg];

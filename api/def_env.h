@@ -12,7 +12,7 @@ struct def_site {
   struct store *store;    /* both borrowed */
   const struct registry *executors;
   bool shell_allowed;     /* else a SHELL task is refused with SHELL_NOT_ALLOWED */
-  const struct run_as *run_as;  /* who its tasks may be; NULL: this node runs none itself, so another one decides */
+  const struct run_as *run_as;  /* whom SHELL tasks may run as; NULL: this node runs none itself, so another node decides */
 };
 /* Borrows the site. */
 struct def_env def_env_at(struct def_site *site);

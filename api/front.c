@@ -24,22 +24,22 @@
 enum {
   EVENTS = 64,
   ACCEPTS = 64,             /* in one turn */
-  WHOLE_BYTES = 48 << 10,   /* a head and its body that are waited for: they fit into what a socket holds by default */
+  WHOLE_BYTES = 48 << 10,   /* the largest head and body that are waited for: both fit into what a socket holds by default */
   LOOK_BYTES = LIMIT_HEADER_BYTES + 1,
-  JUNK_BYTES = 64 << 10,    /* read of one connection that is read empty, in one turn */
+  JUNK_BYTES = 64 << 10,    /* read in one turn from a connection that is read empty */
   BACKLOG = 512,
   BUCKETS = 1024            /* of addresses */
 };
 #define HEAD_US 5000000
 #define BODY_US 10000000
 #define LINGER_US 1000000
-#define PROBE_US 5000000    /* for the thread of /readyz, which may be at another one */
+#define PROBE_US 5000000    /* how long a probe waits for the thread of /readyz, which may be busy with another probe */
 #define PAUSE_US 50000      /* between two tries to accept when there is no room */
 #define TICK_US 1000000
 #define LOG_EVERY_US 10000000
 
-/* HEAD, BODY: not whole. READY: whole, no thread yet. PROBE: for the thread of /readyz. ASKING: that thread has it. SERVED: has a
- * thread. */
+/* HEAD, BODY: not whole. READY: whole, no thread yet. PROBE: waits for the thread of /readyz. ASKING: that thread has it.
+ * SERVED: a thread of the library has it. */
 enum state { C_FREE, C_HEAD, C_BODY, C_READY, C_PROBE, C_ASKING, C_SERVED, C_LINGER, C__N };
 static const uint32_t NONE = UINT32_MAX;
 #define KEY_LISTENER UINT64_MAX
@@ -49,14 +49,14 @@ struct conn {
   int fd;
   uint32_t prev, next;      /* in the list of its state */
   uint32_t addr;            /* of the client, network order */
-  uint32_t age;             /* told apart from others that had this place */
+  uint32_t age;             /* tells it apart from others that had this place */
   uint8_t state;
-  bool polled, late, low;   /* it is in the epoll; its body did not come in time; it has a SO_RCVLOWAT */
-  uint16_t seen;            /* HEAD: so many bytes have been looked at */
+  bool polled, late, low;   /* it is in the epoll; its body did not come in time; SO_RCVLOWAT is set */
+  uint16_t seen;            /* HEAD: how many bytes have been looked at */
   int64_t at_us;            /* when its time is over; SERVED: since when it was whole */
 };
 struct list { uint32_t first, last, n; };
-static _Thread_local bool own_thread; /* the front's: it looks at all deadlines before it sleeps */
+static _Thread_local bool own_thread; /* true on the front's thread, which looks at all deadlines before it sleeps */
 
 struct front {
   struct front_opts o;
@@ -64,7 +64,7 @@ struct front {
   uint32_t n_conn;
   struct conn *conn;
   struct list list[C__N];
-  uint32_t whence[BUCKETS]; /* connections that are not whole, by address: those of one are at most these */
+  uint32_t whence[BUCKETS]; /* connections that are not whole, by a hash of their address: an address has at most these */
   pthread_mutex_t lock;
   pthread_cond_t probes;
   pthread_t thread[FRONT__N];
@@ -121,7 +121,7 @@ static void clear_fd(int fd) {
 
 static bool may_give(const struct front *f) { return f->list[C_READY].n > 0 && f->list[C_SERVED].n < f->o.threads; }
 
-/* The front's thread sleeps until the first deadline it knew: a new first one may be earlier. */
+/* The front's thread sleeps until the first deadline that it knows: a new first one may be earlier, so it is woken. */
 static void move_locked(struct front *f, struct conn *c, enum state to, int64_t at_us) {
   bool earlier = f->list[to].n == 0;
   take_out(f, c);
@@ -170,7 +170,7 @@ static void make_ready(struct front *f, struct conn *c, bool late) {
   move(f, c, C_READY, clock_mono_us() + f->o.wait_us);
 }
 
-/* In one step, for it may come from another thread than the front's: no event is lost, none comes too early. */
+/* In one step, since the call may come from another thread than the front's: no event is lost, none comes too early. */
 static void watch(struct front *f, struct conn *c, enum state to, int64_t at_us, uint32_t events) {
   pthread_mutex_lock(&f->lock);
   move_locked(f, c, to, at_us);
@@ -178,7 +178,7 @@ static void watch(struct front *f, struct conn *c, enum state to, int64_t at_us,
   pthread_mutex_unlock(&f->lock);
 }
 
-/* No more of ours comes; what the client still sends is read, so that it gets our answer instead of a reset. */
+/* We send nothing more. What the client still sends is read, so that it gets our answer instead of a reset. */
 static void linger(struct front *f, struct conn *c) {
   shutdown(c->fd, SHUT_WR);
   if (c->low) low_water(c, 1);
@@ -196,7 +196,7 @@ static void wait_for_head(struct front *f, struct conn *c, int64_t at_us) {
   watch(f, c, C_HEAD, at_us, EPOLLIN | EPOLLRDHUP | EPOLLET);
 }
 
-/* A probe whose head is n bytes: answered here and now, or passed to a thread as any other request. */
+/* Answers a probe whose head is n bytes here and now, or passes it to a thread like any other request. */
 static void answer_probe(struct front *f, struct conn *c, enum front_who who, size_t n) {
   char taken[LOOK_BYTES];
   enum front_then then = f->o.answer(f->o.ctx, who, c->fd, f->look[who], n, WR_OK);
@@ -210,7 +210,7 @@ static int peek(struct front *f, struct conn *c, enum front_who who) {
   return n < 0 && (errno == EAGAIN || errno == EINTR) ? -1 : n < 0 ? 0 : (int)n;
 }
 
-/* The head is there, its body perhaps not. */
+/* The head is there; its body may not be. */
 static void look_at_body(struct front *f, struct conn *c, size_t head, bool over) {
   int64_t body = head_body(f->look[FRONT_SELF], head), all = (int64_t)head + body;
   int got = 0;
@@ -222,7 +222,7 @@ static void look_at_body(struct front *f, struct conn *c, size_t head, bool over
   watch(f, c, C_BODY, clock_mono_us() + BODY_US, EPOLLIN | EPOLLRDHUP | EPOLLET);
 }
 
-/* What has arrived of a request. over: the client sends no more. */
+/* Looks at what has arrived of a request. over: the client sends no more. */
 static void conn_look(struct front *f, struct conn *c, bool over) {
   int n = peek(f, c, FRONT_SELF);
   if (n == 0) {
@@ -237,7 +237,7 @@ static void conn_look(struct front *f, struct conn *c, bool over) {
     if (n > 0) c->seen = (uint16_t)n, low_water(c, n + 1);
     if (!c->polled) poll_it(f, c, EPOLLIN | EPOLLRDHUP | EPOLLET);
   } else if (head <= 0) {
-    make_ready(f, c, false); /* half a request and no more, or none: the library says what it is */
+    make_ready(f, c, false); /* half a request, or none, and no more comes: the library says what is wrong */
   } else {
     enum head_probe probe = head_probe(p, (size_t)head);
     if (probe == HEAD_LIVEZ) answer_probe(f, c, FRONT_SELF, (size_t)head);
@@ -262,10 +262,10 @@ static void on_event(struct front *f, uint64_t key, uint32_t events) {
   pthread_mutex_lock(&f->lock);
   enum state s = c->age == (uint32_t)(key >> 32) ? (enum state)c->state : C_FREE;
   pthread_mutex_unlock(&f->lock);
-  if (s != C_HEAD && s != C_BODY && s != C_LINGER) return; /* of a connection that had this place before */
+  if (s != C_HEAD && s != C_BODY && s != C_LINGER) return; /* an event of a connection that had this place before */
   if (events & (EPOLLERR | EPOLLHUP)) conn_drop(f, c);
   else if (s == C_HEAD) conn_look(f, c, events & EPOLLRDHUP);
-  else if (s == C_BODY) make_ready(f, c, false); /* whole, or cut, or the socket holds no more */
+  else if (s == C_BODY) make_ready(f, c, false); /* it is whole, or cut, or the socket can hold no more */
   else read_empty(f, c);
 }
 
@@ -280,13 +280,13 @@ static bool make_room(struct front *f) {
   for (size_t i = 0; i < sizeof order / sizeof *order && !c; i++) c = list_first(f, order[i]);
   bool room = c != NULL;
   if (c && c->state == C_FREE) c = NULL;
-  if (c && c->state == C_PROBE) move_locked(f, c, C_LINGER, 0); /* that its thread does not take it */
+  if (c && c->state == C_PROBE) move_locked(f, c, C_LINGER, 0); /* so that its thread does not take it */
   pthread_mutex_unlock(&f->lock);
   if (c) conn_drop(f, c);
   return room;
 }
 
-/* Of an address that is not loopback: not more than so many that are not whole. */
+/* Bounds how many connections that are not whole one address may have; loopback has no bound. */
 static void bound_address(struct front *f, uint32_t addr) {
   struct conn *oldest = NULL;
   uint32_t n = 0;
@@ -324,7 +324,7 @@ static void listen_on(struct front *f, bool on) {
   f->paused = !on;
 }
 
-/* No descriptor, no memory, or no place: those who knock wait in the kernel for a moment. */
+/* No descriptor, no memory, or no place: new connections wait in the kernel for a moment. */
 static void pause_accepting(struct front *f, const char *why) {
   int64_t now = clock_mono_us();
   listen_on(f, false);
@@ -336,7 +336,7 @@ static void pause_accepting(struct front *f, const char *why) {
   f->unsaid = 0;
 }
 
-/* Asked when every place is taken: nobody has to go for one who is not there. */
+/* Asked when every place is taken: nobody has to go unless somebody really waits to come in. */
 static bool knocks(struct front *f) {
   struct pollfd p = {.fd = f->o.listener, .events = POLLIN};
   pthread_mutex_lock(&f->lock);
@@ -379,7 +379,7 @@ static int64_t next_deadline(struct front *f) {
   return at;
 }
 
-/* The first of a list whose time is over. One that a thread might take goes to LINGER at once. */
+/* The first of a list whose time is over. A connection that a thread might take goes to LINGER at once. */
 static struct conn *overdue(struct front *f, enum state s, int64_t now) {
   pthread_mutex_lock(&f->lock);
   struct conn *c = list_first(f, s);
@@ -468,7 +468,7 @@ static void *probe_run(void *p) {
     struct conn *c = next_probe(f, tick);
     int n = c ? peek(f, c, FRONT_PROBE) : 0, head = n > 0 ? head_length(f->look[FRONT_PROBE], (size_t)n, 0) : 0;
     if (c && head > 0) answer_probe(f, c, FRONT_PROBE, (size_t)head);
-    else if (c) linger(f, c); /* it is gone */
+    else if (c) linger(f, c); /* the connection is gone */
     if (clock_mono_us() < tick) continue;
     f->o.tick(f->o.ctx);
     tick = clock_mono_us() + TICK_US;
@@ -517,9 +517,9 @@ struct front_first front_first(struct front *f, int fd) {
   return out;
 }
 
-/* The library reads at once what it was given, unless it is being stopped: then a thread may end that has read nothing, and
- * does not know its descriptor. Any place is given back for it, for their number is what counts: nothing whole is given any
- * more, so that nobody who has the place of another asks for its times, and that one gives back the place that is left. */
+/* The library reads at once what it was given, unless it is being stopped: then a thread may end that has read nothing and does
+ * not know its descriptor. Any place is given back for it, since only the number of places counts: no whole request is given out
+ * any more, so no thread asks for the times of a place that is another's, and each thread gives back one of the places left. */
 void front_back(struct front *f, int fd) {
   pthread_mutex_lock(&f->lock);
   struct conn *c = served(f, fd);

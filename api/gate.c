@@ -52,8 +52,8 @@ static bool first_line(const struct gate_in *in) {
   return in->n == 0 || in->version + strlen(in->version) + 2 == in->header[0].name;
 }
 
-/* The colon directly behind the name, CRLF behind the value, and behind the last one the empty line: not a folded line
- * and not the header that did not fit. */
+/* The colon stands directly behind the name, CRLF behind each value, and the empty line behind the last one: no folded line, and
+ * no header that did not fit. */
 static bool header_lines(const struct gate_in *in) {
   for (size_t i = 0; i < in->n; i++) {
     const struct gate_header *h = &in->header[i];
@@ -83,8 +83,8 @@ static enum wr_rc body_length(const struct gate_in *in, struct gate_out *out, st
   return WR_OK;
 }
 
-/* A second one would be dropped unread, or another reader would take it for the one that counts. Connection and Upgrade
- * are lists; of Content-Type, Origin, Authorization and Idempotency-Key each reader refuses two with a code of its own. */
+/* A second header of these would be dropped unread, or another reader would take it for the one that counts. Connection and
+ * Upgrade are lists; the readers of Content-Type, Origin, Authorization and Idempotency-Key refuse two with their own codes. */
 static bool doubled(const struct gate_in *in) {
   static const char *const once[] = {"Expect", "Content-Encoding", "Sec-Fetch-Site"};
   for (size_t i = 0; i < sizeof once / sizeof *once; i++)
@@ -92,7 +92,7 @@ static bool doubled(const struct gate_in *in) {
   return false;
 }
 
-/* A path, or "http://host/path": no other scheme, and nobody in front of the host. Whose host: the library and gate_host(). */
+/* A path, or "http://host/path": no other scheme, and no user in front of the host. The library and gate_host() check it. */
 static bool target_form(const char *target) {
   if (*target == '/') return true;
   if (strncasecmp(target, "http://", 7) != 0) return false;
@@ -115,7 +115,7 @@ static void wishes(const struct gate_in *in, struct gate_out *out) {
 enum wr_rc gate_framing(const struct gate_in *in, struct gate_out *out, struct wr_err *err) {
   *out = (struct gate_out){0};
   const char *last = in->n ? in->header[in->n - 1].value : in->version;
-  /* First, for header_lines() looks three bytes behind the end: the buffer is larger than this limit. */
+  /* First, since header_lines() looks three bytes behind the end: the buffer is larger than this limit. */
   size_t bytes = (size_t)(last - in->method) + strlen(last) + 4;
   if (bytes > LIMIT_HEADER_BYTES) {
     enum wr_rc rc = wr_err_set(err, WR_HEADERS_TOO_LARGE, NULL);

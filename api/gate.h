@@ -1,7 +1,7 @@
 /* The gate: what a request must look like before anything believes it. Pure checks on method, target and headers; no
  * I/O, no allocation, any thread. civetweb's parser is forgiving: it cuts headers beyond 64, ends them at a folded line,
  * takes the first of two Content-Length and reads "3abc" as 3. Each of these moves the border between two requests of one
- * connection, so each is refused here, and the connection is closed. */
+ * connection, so all of them are refused here, and the connection is closed. */
 #ifndef API_GATE_H
 #define API_GATE_H
 #include <stdbool.h>
@@ -22,8 +22,8 @@ struct gate_in {
 #define GATE_CHUNKED (-1)
 struct gate_out {
   int64_t length;          /* of the body; GATE_CHUNKED = until its end */
-  bool keep_alive;         /* the client wishes it and nothing speaks against it */
-  bool expect;             /* waits for 100 Continue */
+  bool keep_alive;         /* the client asks for it and nothing forbids it */
+  bool expect;             /* the client waits for 100 Continue */
 };
 /* BAD_FRAMING, HEADERS_TOO_LARGE, BAD_REQUEST. */
 enum wr_rc gate_framing(const struct gate_in *in, struct gate_out *out, struct wr_err *err) WR_MUST;
@@ -36,7 +36,7 @@ size_t gate_count(const struct gate_in *in, const char *name);
 /* Decodes the target. BAD_REQUEST: %00, broken %-sequences. NO_ROUTE: too long, empty or dot segments, %2F, %2E, %5C. */
 enum wr_rc gate_path(const char *target, char out[GATE_PATH_MAX], struct wr_err *err) WR_MUST;
 
-/* Names that Host may have, without port, lower case; any: the server listens on every address, so every IPv4 literal. */
+/* Names that Host may have, without port, lower case. any: the server listens on every address, so every IPv4 literal may be. */
 struct gate_hosts { const char *const *name; size_t n; bool any; };
 /* WRONG_HOST. An absent Host is right for HTTP/1.0 only: gate_framing() looked. */
 enum wr_rc gate_host(const struct gate_in *in, const struct gate_hosts *hosts, struct wr_err *err) WR_MUST;

@@ -9,11 +9,11 @@ static inline struct def_site def_site_of(struct call *c) {
   return (struct def_site){o->store, o->executors, o->shell_allowed, o->run_as};
 }
 
-/* An update: save() reads, merges and saves. Between reading and saving a writer of another process may come: then what was
- * absent is taken from his version, and save() is called again, unless the body named the version that it is about. Whoever
- * still lost to others shall try again (503), since nothing he sent is stale. */
+/* An update: save() reads, merges and saves. Between reading and saving, another process may write: then save() is called again
+ * and takes the absent fields from that new version, unless the body named the version that it is about. A client that still
+ * loses to others gets 503 and shall try again, since nothing that it sent is stale. */
 enum wr_rc def_update(struct call *c, bool versioned, enum wr_rc (*save)(struct call *c, void *ctx), void *ctx);
 enum wr_rc def_stale(struct call *c, int64_t given, int64_t current); /* 412 */
-/* The page that was asked for; shown in the answer. */
+/* The page that was asked for. The answer shows it. */
 struct page def_page(struct call *c);
 #endif

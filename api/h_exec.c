@@ -1,5 +1,5 @@
 /* /exec: starts, re-runs, cancels. Each is one request to the runner, answered after its commit. A start is answered from
- * the request itself, without a read: it is the hot path. One that an earlier request with its key had made is read back.
+ * the request itself, without a read: it is the hot path. A run that an earlier request with its key made is read back.
  * A re-run takes no key: the state of the run decides. Any API thread. */
 #include <stdlib.h>
 #include <string.h>
@@ -24,11 +24,11 @@ static enum wr_rc read_params(struct call *c, const json_t *v, const char *path,
 
 /* ---- what is stored, as it stands in the rows ---- */
 
-/* To store it may have taken most of the request's time: to read it may begin as long as there is any, and ends half of it
- * later. */
+/* Storing may have taken most of the request's time: reading back may begin while any of that is left, and ends at most half of
+ * the request's time after it. */
 static void read_late(const struct call *c) { store_deadline(call_deadline(c) + c->api->o.request_us / 2); }
 
-/* That it cannot be read does not mean that it was not stored. */
+/* A failure to read it back does not mean that it was not stored. */
 static enum wr_rc stored(struct call *c, enum wr_rc rc, const char *what, int64_t id) {
   if (rc != WR_DB_UNAVAILABLE && rc != WR_BUSY) return rc;
   return call_fail(c, WR_OUTCOME_UNKNOWN, "It is stored, but %s instance %lld cannot be read just now.", what, (long long)id);
@@ -49,7 +49,7 @@ static enum wr_rc tell_task(struct call *c, int64_t ti, const bool *changed) {
 static enum wr_rc answer_start(struct call *c, const struct req_start *st) {
   struct flow_def *def = NULL;
   enum wr_rc rc = defs_flow(c->api->o.defs, st->flow_id, st->flow_version, -1, &def, &c->err);
-  if (rc != WR_OK || !def->dag || def->dag->n == 0) { /* with no node it has ended already */
+  if (rc != WR_OK || !def->dag || def->dag->n == 0) { /* a flow without nodes has ended already */
     def_flow_unref(def);
     wr_err_clear(&c->err);
     return tell_flow(c, st->fi, NULL);

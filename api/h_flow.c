@@ -73,7 +73,7 @@ static void warning(void *ctx, const char *text) { j_string(ctx, text); }
 static enum wr_rc write_saved(struct call *c, const struct flow_def *f) {
   enum wr_rc rc = write_flow(c, f);
   if (rc != WR_OK || !def_flow_warn(f, NULL, NULL)) return rc;
-  c->out->len--; /* its bracket */
+  c->out->len--; /* takes its closing bracket off again */
   j_key(c->out, "warnings");
   j_open(c->out, '[');
   (void)def_flow_warn(f, warning, c->out);
@@ -109,7 +109,7 @@ static enum wr_rc flow_save(struct call *c, struct key_write *key) {
   struct def_env env = def_env_at(&site);
   struct update u = {.key = key};
   enum wr_rc rc = def_flow_parse(c->body, &env, &u.p, &c->err);
-  json_decref(c->body); /* of a large flow the tree is the larger part */
+  json_decref(c->body); /* for a large flow the tree takes most of the memory */
   c->body = NULL;
   if (rc == WR_OK && u.p.flow_id == 0) {
     u.saved = def_flow_ref(u.p.def);
@@ -123,7 +123,7 @@ static enum wr_rc flow_save(struct call *c, struct key_write *key) {
   return rc;
 }
 
-/* What a key made: that version, whatever came after it. */
+/* Shows what a key made: that version, even if others came after it. */
 static enum wr_rc show_made(struct call *c, const struct key_row *made) {
   struct flow_def *f = NULL;
   struct reader *r = call_reader(c);

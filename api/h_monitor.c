@@ -49,7 +49,7 @@ static int list_node(void *ctx, const struct node_row *row) {
   return 0;
 }
 
-/* All of them unless a page was asked for. */
+/* All nodes, unless a page was asked for. */
 static enum wr_rc write_nodes(struct call *c, const struct instance *in) {
   struct node_list l = {c->out, in->def};
   c->page.on = (c->q.has & Q_PAGE) != 0;
@@ -159,7 +159,7 @@ enum wr_rc h_mon_task(struct call *c) { return instance_task(c, c->id, INSTANCE_
 
 struct log_place { uint8_t log; uint32_t epoch; struct buf *text; };
 
-/* Of an attempt whose log is its result only the result is kept. */
+/* When the log of an attempt equals its result, only the result is stored. */
 static int find_log(void *ctx, const struct task_row *row) {
   struct log_place *p = ctx;
   p->log = row->log;

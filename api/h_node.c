@@ -1,5 +1,5 @@
-/* /livez, /readyz, /version: open to everyone, and no more than they must say. None asks the database; /readyz waits a moment
- * (RUNNER_HEALTH_WAIT_US) for the runner's word on it, when there was no write lately. */
+/* /livez, /readyz, /version: open to everyone, so they say no more than they must. None asks the database; when there was no
+ * write lately, /readyz waits a moment (RUNNER_HEALTH_WAIT_US) for the runner's word on the database. */
 #include "call.h"
 #include "clock.h"
 
@@ -20,7 +20,7 @@ const struct health_part *health_bad(const struct health *h, const char **name) 
   return NULL;
 }
 
-/* The queue alone does not make a node unready: it takes rows instead of hints. */
+/* A bad queue alone does not make a node unready: the node takes rows instead of hints. */
 enum wr_rc h_readyz(struct call *c) {
   const struct api_opts *o = &c->api->o;
   struct health h = {{.ok = true}, {.ok = true}, {.ok = true}, {.ok = true}};

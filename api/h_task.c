@@ -41,7 +41,7 @@ static enum wr_rc task_save(struct call *c, struct key_write *key) {
   return rc;
 }
 
-/* What a key made: that version, whatever came after it. */
+/* Shows what a key made: that version, even if others came after it. */
 static enum wr_rc show_made(struct call *c, const struct key_row *made) {
   struct task_def *t = NULL;
   struct reader *r = call_reader(c);

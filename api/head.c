@@ -77,7 +77,7 @@ enum head_probe head_probe(const char *p, size_t n) {
   return HEAD_NO_PROBE;
 }
 
-/* Ends the word at *p, which must be followed by `by`, and goes behind it. NULL: it is not. */
+/* Ends the word at *p, which must be followed by `by`, and moves *p behind it. NULL: `by` does not follow. */
 static char *head_word(char **p, char *end, char by) {
   char *w = *p, *stop = w;
   while (stop < end && graph(*stop)) stop++;

@@ -7,7 +7,7 @@
  *    that it received are looked at too (hook.h, raw_head());
  *  - its body timeout restarts with every byte: a body of known length is waited for here, and read when it is there; for
  *    chunks a timer of ours interrupts its poll() (watch_*());
- *  - after a handler it reads on until the body is over: not when the connection is told to close;
+ *  - after a handler it reads on until the body is over, except when the connection is told to close;
  *  - a target that is "*" or names another host gets no answer at all: it gets one when the connection closes;
  *  - it closes without reading the rest, which makes the kernel send RST and the client lose our answer: the front reads it;
  *  - a thread that it cannot make is a line in its log: http_start() counts them;
@@ -45,7 +45,7 @@ enum {
   SPARE_FILES = 64           /* descriptors for connections, at least */
 };
 #define STUCK_US 1000000     /* a request that runs for so long counts as stuck */
-#define SLOW_US 200000       /* a body that takes longer is slow: only so many threads wait for such ones */
+#define SLOW_US 200000       /* a body that takes longer is slow: only so many threads wait for slow bodies */
 #define WATCH_AGAIN_US 20000
 #define STOP_WAIT_US 2000000
 #define THREADS_WAIT_US 20000000
@@ -57,7 +57,7 @@ struct http {
   struct http_thread *own[FRONT__N]; /* what the front's threads answer with */
   uint32_t threads;
   uint16_t port;
-  int listen_fd;             /* of the library: the front's eventfd takes its place */
+  int listen_fd;             /* the library's: the front's eventfd takes its number */
   _Atomic uint64_t serial;
   _Atomic uint32_t busy;     /* requests under way */
   _Atomic uint32_t slow;     /* of these, waiting for bodies that are slow */
@@ -67,7 +67,7 @@ struct http {
   struct http_thread **thread;
   uint32_t n_thread;
   char said[160];            /* the last thing civetweb said while it started */
-  bool started, refused;     /* a thread could not be made */
+  bool started, refused;     /* refused: a thread could not be made */
 };
 
 static _Thread_local struct http_thread *self; /* of a thread of the library */
@@ -87,7 +87,7 @@ static void watch_open(struct http_thread *t) {
   t->has_timer = timer_create(CLOCK_MONOTONIC, &ev, &t->timer) == 0;
 }
 
-/* Again and again from the deadline on: the first signal may fall between two polls. at_us 0 = off. */
+/* Signals again and again from the deadline on: the first signal may fall between two polls. at_us 0 = off. */
 static void watch_set(struct http_thread *t, int64_t at_us) {
   struct itimerspec it = {0};
   if (at_us > 0) {
@@ -148,7 +148,7 @@ static enum wr_rc too_large(size_t limit, int64_t got, struct wr_err *err) {
   return rc;
 }
 
-/* Counts what the body takes, before it does. BUSY: bodies at rest take all they may. */
+/* Counts the memory of the body before it is taken. BUSY: bodies at rest take all they may. */
 static enum wr_rc hold(struct http_req *q, size_t bytes, struct wr_err *err) {
   if (bytes <= PIECE || bytes <= q->held) return WR_OK;
   size_t more = (bytes - q->held + HOLD_STEP - 1) / HOLD_STEP * HOLD_STEP;
@@ -170,7 +170,7 @@ static enum wr_rc slow_begin(struct http_req *q, struct wr_err *err) {
   return WR_OK;
 }
 
-/* Until bytes are there to be read, which may be none: *n. Not later than end. */
+/* Waits until *n bytes can be read, at the longest until `end`; *n may be 0. */
 static enum wr_rc body_wait(struct http_req *q, int64_t end, size_t *n, struct wr_err *err) {
   int fd = q->thread->wire.fd, got = 0;
   int64_t patient = q->slow ? end : clock_mono_us() + SLOW_US;
@@ -188,7 +188,7 @@ static enum wr_rc body_wait(struct http_req *q, int64_t end, size_t *n, struct w
     }
     struct pollfd p = {fd, POLLIN | POLLRDHUP, 0};
     if (poll(&p, 1, (int)((until - now) / 1000) + 1) > 0 && ioctl(fd, FIONREAD, &got) == 0 && got == 0)
-      return wr_err_set(err, WR_BODY_TIMEOUT, NULL); /* it is over, and not whole */
+      return wr_err_set(err, WR_BODY_TIMEOUT, NULL); /* the client ended the body before it was whole */
   }
 }
 
@@ -210,7 +210,7 @@ static enum wr_rc read_length(struct http_req *q, int64_t end, struct wr_err *er
   return WR_OK;
 }
 
-/* Chunks, which the library takes apart: until the last one. */
+/* Reads chunks, which the library takes apart, until the last one. */
 static enum wr_rc read_chunks(struct http_req *q, size_t limit, int64_t end, struct wr_err *err) {
   struct buf *b = &q->scratch->body;
   enum wr_rc rc = slow_begin(q, err);
@@ -288,7 +288,7 @@ static void req_refuse(struct http_req *q, const struct wr_err *err) {
   q->http->o.refuse(q->http->o.ctx, q, err);
 }
 
-/* After the answer of a thread of the library. What is unread is read by the front, on a second descriptor. */
+/* After the answer of a thread of the library. The front reads what is unread, on a second descriptor. */
 static void req_done(struct http_req *q) {
   struct wire *w = &q->thread->wire;
   wr_assert(q->answered);
@@ -306,7 +306,7 @@ static void req_done(struct http_req *q) {
   if (fd >= 0) front_linger(q->http->front, fd);
 }
 
-/* The request that the thread is about to handle, of those of its connection. */
+/* The times of the request that the thread is about to handle: for the first one of a connection the front knows them. */
 static void req_time(struct http_req *q) {
   struct http_thread *t = q->thread;
   if (!t->first) return;
@@ -339,7 +339,7 @@ static int begin_request(struct mg_connection *conn) {
   if (rc != WR_OK) {
     req_refuse(&q, &err);
   } else {
-    q.in.target = ri->local_uri_raw; /* of "http://this-host/path" the path */
+    q.in.target = ri->local_uri_raw; /* the path of "http://this-host/path" */
     q.unread = q.framing.length != 0;
     q.keep = q.framing.keep_alive && front_may_keep(h->front);
     q.crowded = crowded(h, now);
@@ -351,7 +351,7 @@ static int begin_request(struct mg_connection *conn) {
   return 200;
 }
 
-/* What civetweb itself refuses. conn_data says that the connection got its last answer. */
+/* Answers what civetweb itself refuses. conn_data says that the connection got its last answer. */
 static int http_error(struct mg_connection *conn, int status, const char *text) {
   const struct mg_request_info *ri = mg_get_request_info(conn);
   struct http_req q;
@@ -363,7 +363,7 @@ static int http_error(struct mg_connection *conn, int status, const char *text) 
   else if (status == 505)
     wr_err_set(&err, WR_BAD_REQUEST, "HTTP/1.1 or HTTP/1.0 is required.");
   else if (status == 400 && ri->http_version && strncmp(ri->http_version, "1.", 2) == 0 && ri->num_headers == 0)
-    wr_err_set(&err, WR_METHOD, NULL); /* it parses headers only behind a method that it knows */
+    wr_err_set(&err, WR_METHOD, NULL); /* civetweb parses headers only behind a method that it knows */
   else
     wr_err_set(&err, WR_BAD_REQUEST, "The request is malformed, its headers are too large, or they came too late.");
   q.unread = true;
@@ -478,7 +478,7 @@ static struct mg_context *start_civetweb(struct http *h, struct mg_error_data *w
   return mg;
 }
 
-/* All threads run: the library goes on without those that it could not make, the one that accepts included. */
+/* Do all threads run? The library goes on without threads that it could not make, even without the one that accepts. */
 static bool all_threads(struct http *h) {
   int64_t end = clock_mono_us() + THREADS_WAIT_US;
   for (;;) {
@@ -545,7 +545,7 @@ enum wr_rc http_start(const struct http_opts *o, struct http **out, struct wr_er
   enum wr_rc rc = start_front(h, err);
   if (rc == WR_OK) rc = start_threads(h, err);
   if (rc != WR_OK) {
-    if (!h->mg) http_free(h); /* else its threads still look at it: the process ends now, and they with it */
+    if (!h->mg) http_free(h); /* else its threads still use h: the process ends now, and they with it */
     return rc;
   }
   h->started = true;
@@ -563,7 +563,7 @@ void http_stop(struct http *h) {
   front_close(h->front);
   while ((atomic_load(&h->busy) > 0 || front_waits(h->front)) && clock_mono_us() < end) usleep(1000);
   atomic_store(&h->stopping, true);
-  /* Whoever waits for a request or a connection looks up from now on; else the library takes its two seconds. */
+  /* Threads that wait for a request or a connection wake up from now on; else the library takes its two seconds. */
   pthread_mutex_lock(&h->lock);
   for (uint32_t i = 0; i < h->n_thread; i++) watch_set(h->thread[i], clock_mono_us() + WATCH_AGAIN_US);
   pthread_mutex_unlock(&h->lock);

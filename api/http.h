@@ -24,16 +24,16 @@ struct http_req {
   struct gate_out framing;
   struct http_scratch *scratch;
   char id[17];              /* of the request, hexadecimal */
-  int64_t since_us;         /* CLOCK_MONOTONIC: since when it is whole; whatever it waits for counts from here */
-  bool crowded;             /* nearly every thread has been busy for long: refuse what can wait */
+  int64_t since_us;         /* CLOCK_MONOTONIC: since when it is whole; all its waits count from here */
+  bool crowded;             /* nearly every thread has been busy for a long time: refuse what can wait */
   /* private: */
   struct http *http;
   struct http_thread *thread;
-  void *conn;               /* of the library, NULL: the front answers on fd */
+  void *conn;               /* the library's connection; NULL: the front answers on fd */
   int fd;
   bool (*put)(struct http_req *q, const void *p, size_t n); /* writes it all */
   size_t n_head;            /* bytes of its head */
-  size_t held;              /* bytes that its body was counted with */
+  size_t held;              /* bytes that were counted for its body */
   bool keep, unread, head, answered, late, slow;
 };
 
@@ -43,26 +43,26 @@ struct http_opts {
   uint32_t threads;         /* 0 = HTTP_THREADS */
   int64_t wait_us;          /* a whole request waits so long for a thread, then 503 BUSY */
   void *ctx;
-  /* One request whose framing is sound: must end in http_send(). */
+  /* Handles a request whose framing is sound. Must end in http_send(). */
   void (*handle)(void *ctx, struct http_req *q);
-  /* One that is not: in.method, in.target may be NULL. Must end in http_send(); the connection closes. */
+  /* Refuses one whose framing is not: in.method and in.target may be NULL. Must end in http_send(); the connection closes. */
   void (*refuse)(void *ctx, struct http_req *q, const struct wr_err *err);
   void (*tick)(void *ctx);  /* each second, on a thread of the front; NULL = none */
 };
 #define HTTP_THREADS 96
 
 enum wr_rc http_start(const struct http_opts *o, struct http **out, struct wr_err *err) WR_MUST;
-/* Whether http_start() would get its address: nothing is kept. */
+/* Would http_start() get its address? Nothing is kept. */
 enum wr_rc http_try(const char *listen, struct wr_err *err) WR_MUST;
 uint16_t http_port(const struct http *h);
 void http_stop(struct http *h);   /* waits at most 2 s for requests under way */
 
-/* Reads the whole body into scratch->body, within so many bytes and microseconds. BODY_TOO_LARGE, BODY_TIMEOUT,
+/* Reads the whole body into scratch->body, at most `limit` bytes and within allow_us. BODY_TOO_LARGE, BODY_TIMEOUT,
  * BAD_FRAMING (chunks), BUSY: too many bodies are slow, or all together too large. The limit is checked before the first byte
  * when the length was announced. */
 enum wr_rc http_body(struct http_req *q, size_t limit, int64_t allow_us, struct wr_err *err) WR_MUST;
 
-/* The answer's body: append to it, then http_send(). */
+/* The body of the answer: append to it, then call http_send(). */
 struct buf *http_out(struct http_req *q);
 void http_out_again(struct http_req *q); /* forgets what was appended */
 /* headers: complete lines, each ended by CRLF, or "". After an error status the connection closes. */

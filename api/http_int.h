@@ -12,7 +12,7 @@ struct http_thread {
   struct http_scratch scratch;
   struct wire wire;          /* threads of the library: the raw bytes */
   bool first;                /* no request of that connection was seen so far */
-  _Atomic int64_t busy_us;   /* since when it handles a request, 0 = it does not */
+  _Atomic int64_t busy_us;   /* since when it handles a request; 0 = it handles none */
   timer_t timer;
   bool has_timer;
   int64_t date_s;

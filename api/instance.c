@@ -15,7 +15,7 @@ static int keep_flow(void *ctx, const struct flow_row *row) {
   return 0;
 }
 
-/* Of a stand-alone task. */
+/* For a stand-alone task. */
 static void instance_none(struct instance *out) {
   *out = (struct instance){0};
   arena_init(&out->text, 0);
@@ -69,8 +69,8 @@ static int keep_task(void *ctx, const struct task_row *row) {
   return 0;
 }
 
-/* The row was read a moment before: an attempt that ended since is not shown, else it would be there twice, here and as the
- * one that runs. History only grows, so this is what stood there when the row was read. */
+/* The row was read a moment before. An attempt that ended since then is left out: it would be shown twice, here and as the one
+ * that runs. History only grows, so the rest is what stood there when the row was read. */
 static int list_attempt(void *ctx, const struct attempt_row *row) {
   struct kept_task *k = ctx;
   const struct task *t = &k->row.t;

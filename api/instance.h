@@ -8,10 +8,10 @@
 struct instance {
   struct flow_row row;        /* texts are owned by `text` */
   struct arena text;
-  struct flow_def *def;       /* its version; NULL = not known any more */
+  struct flow_def *def;       /* the flow's version; NULL = not known any more */
 };
 /* NOT_FOUND: "Flow instance 7 does not exist." Always followed by instance_done(). The caller holds no reader: a thread
- * that asks for a second one may wait for ever for others that do the same. */
+ * that asks for a second reader may wait for ever for others that do the same. */
 enum wr_rc instance_load(struct call *c, int64_t fi, struct instance *out) WR_MUST;
 void instance_done(struct instance *in);
 

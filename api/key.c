@@ -40,7 +40,8 @@ enum wr_rc key_read(struct call *c) {
   return WR_OK;
 }
 
-/* What the key made before: WR_OK, and the answer says that it is replayed; NOT_FOUND: free so far; KEY_REUSED. */
+/* Looks for what the key made before. WR_OK: found, and the answer says that it is replayed; NOT_FOUND: the key is free so far;
+ * KEY_REUSED. */
 static enum wr_rc key_find(struct call *c, enum key_kind kind, struct key_row *out) {
   struct reader *r = call_reader(c);
   if (!r) return c->err.code;

@@ -5,7 +5,7 @@
 #include "clock.h"
 
 #define FRESH_US 1000000
-#define KNOWN_US 10000000             /* what was read longer ago says nothing of now: the database is away */
+#define KNOWN_US 10000000             /* what was read longer ago says nothing about now: the database is away */
 #define OFFERS_MAX 1000               /* nodes that are looked at */
 
 void offers_init(struct offers *o) {
@@ -61,7 +61,7 @@ static struct offer_set *read_set(struct store *s) {
 
 /* ---- what is known ---- */
 
-/* Whoever finds it old reads it; true: that is the caller. */
+/* The first caller that finds the set old reads it anew. True: that is this caller. */
 static bool take_turn(struct offers *o) {
   pthread_mutex_lock(&o->mu);
   bool mine = !o->reading && clock_mono_us() - o->tried_us >= FRESH_US;

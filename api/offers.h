@@ -1,5 +1,5 @@
-/* The members of the cluster as they are shown in answers: what each can run, what goes wrong there. Read at most once a second,
- * by one thread; meanwhile the others have what was read before.
+/* The members of the cluster as they are shown in answers: what each can run, what goes wrong there. They are read at most once a
+ * second, by one thread; meanwhile the others use what was read before.
  *
  * Any API thread. What never happens: a read under the lock; a second reader of a thread that holds one. */
 #ifndef API_OFFERS_H
@@ -17,9 +17,9 @@ struct offers { pthread_mutex_t mu; bool reading; int64_t tried_us; struct offer
 
 void offers_init(struct offers *o);
 void offers_end(struct offers *o);
-/* The caller holds no reader. NULL: who lives is not known now. */
+/* The caller holds no reader. NULL: it is not known now which nodes live. */
 struct offer_set *offers_get(struct offers *o, struct store *s);
 void offers_put(struct offer_set *set);
-/* user: of a SHELL task, NULL = whom the node takes. */
+/* user: of a SHELL task; NULL = the node's usual user. */
 bool offer_runs(const struct offer *v, const char *type, const char *user);
 #endif

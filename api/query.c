@@ -23,14 +23,14 @@ static bool set_fi(struct query *q, const struct value *v) { return text_id(v->s
 
 static bool value_is(const struct value *v, const char *w) { return strlen(w) == v->n && memcmp(v->s, w, v->n) == 0; }
 
-/* The exact one. */
+/* The name of one exact state. */
 static bool state_word(struct query *q, const struct value *v) {
   q->state = -1;
   for (int s = FLOW_RUNNING; s < FLOW__N; s++)
     if (value_is(v, flow_state_name((enum flow_state)s))) q->state = s;
   return q->state >= 0;
 }
-/* status= may have asked for one already. */
+/* status= may have asked for a state already. */
 static bool set_state(struct query *q, const struct value *v) { return q->state < 0 && state_word(q, v); }
 static bool set_task_state(struct query *q, const struct value *v) {
   q->state = -1;
@@ -44,7 +44,7 @@ static bool set_stream(struct query *q, const struct value *v) {
   return q->stream != 0;
 }
 
-/* S2's three words mean all states that they stand for; any other state means itself, where none was asked for. */
+/* S2's three words mean all states that they stand for. Any other word is an exact state, unless state= asked for one. */
 static bool set_status(struct query *q, const struct value *v) {
   static const char *const s2[] = {"RUNNING", "SUCCESS", "FAILED"};
   q->status = 0;
@@ -71,7 +71,7 @@ static bool parse_date(const struct value *v, const char *time, int64_t *out) {
   return v->n == 10 && clock_parse(s, (size_t)snprintf(s, sizeof s, "%.10s %s", v->s, time), out);
 }
 
-/* 0 would mean "not given"; before 1970 nothing ran, so that all of it is one moment. */
+/* 0 would mean "not given". Nothing ran before 1970, so all times before it count as one moment. */
 static bool set_time(int64_t *out, const struct value *v, const char *of_date) {
   if (!parse_time(v, out) && !parse_date(v, of_date, out)) return false;
   if (*out < 1) *out = 1;
@@ -79,7 +79,7 @@ static bool set_time(int64_t *out, const struct value *v, const char *of_date) {
 }
 static bool set_from(struct query *q, const struct value *v) { return set_time(&q->from_us, v, "00:00:00"); }
 
-/* S2's form names whole seconds, as startTime shows them: all of its second belongs to the range. Of a date its whole day. */
+/* S2's form names whole seconds, as startTime shows them: the whole second belongs to the range. For a date, the whole day. */
 static bool set_to(struct query *q, const struct value *v) {
   bool ok = set_time(&q->to_us, v, "23:59:59");
   if (ok && (v->n == 10 || v->s[10] == ' ')) q->to_us += 999999;
@@ -110,7 +110,7 @@ static bool copy(char *out, size_t room, const struct value *v) {
   out[v->n] = '\0';
   return true;
 }
-/* The limit is in characters, as that of the names it is compared with. */
+/* The limit counts characters, as does the limit of the names that it is compared with. */
 static bool set_name(struct query *q, const struct value *v) {
   size_t chars = 0;
   for (size_t i = 0; i < v->n; i++) chars += ((unsigned char)v->s[i] & 0xC0) != 0x80;

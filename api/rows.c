@@ -30,7 +30,7 @@ static const struct node_def *node_of(const struct flow_def *f, int64_t node_id)
   return &f->node[node_id - f->node_base];
 }
 
-/* total: as defined; the others count task instances, which there are none of before the node starts. */
+/* total: as defined. The others count task instances, and there are none before the node starts. */
 static void node_tasks(struct buf *b, const struct node_row *row, const struct node_def *n) {
   j_key(b, "tasks");
   j_open(b, '{');

@@ -7,9 +7,9 @@
 
 /* The fields of a flow instance, without brackets: more may follow. row->flow_name may be NULL. */
 void row_flow_fields(struct buf *b, const struct flow_row *row);
-/* Those of a node instance but its tasks, without brackets. n NULL = its definition is not known any more. */
+/* The fields of a node instance except its tasks, without brackets. n NULL = its definition is not known any more. */
 void row_node_fields(struct buf *b, const struct node_row *row, const struct node_def *n);
-/* All of it, its tasks as counts. def: its flow's version; NULL = not known any more. */
+/* A whole node instance, its tasks as counts. def: its flow's version; NULL = not known any more. */
 void row_node(struct buf *b, const struct node_row *row, const struct flow_def *def);
 /* def: the version that ran, NULL = not known any more. brief: without a result above this size, for lists. */
 #define ROW_BRIEF_RESULT 65536
@@ -17,10 +17,10 @@ enum row_form { ROW_BRIEF, ROW_FULL };
 void row_task_fields(struct buf *b, const struct task_row *row, const struct task_def *def, enum row_form form);
 void row_attempt(struct buf *b, const struct attempt_row *row);
 
-/* Definitions behind rows. All answer NULL when it is gone. */
-/* While an attempt runs, its row does not say how much of its output is stored: the log does. One that cannot be read leaves
- * logBytes out. */
+/* Definitions behind rows. NULL = the definition is gone. */
+/* While an attempt runs, its row does not say how much of its output is stored: the log does. logBytes is left out when
+ * the log cannot be read. */
 void row_live_log(struct reader *r, struct task_row *row);
-/* Of a task of a flow: by its place among the tasks of the run that row->ti belongs to. A reference. */
+/* For a task of a flow, by its place among the tasks of the run that row->ti belongs to. Returns a reference. */
 struct task_def *row_task_def(struct defs *d, const struct task_row *row, const struct flow_def *f, const char *bases);
 #endif

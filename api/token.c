@@ -26,7 +26,7 @@ static void hex(char *out, const unsigned char *p, size_t n) {
   for (size_t i = 0; i < n; i++) snprintf(out + 2 * i, 3, "%02x", p[i]);
 }
 
-/* Of the digits themselves, so that `sha256sum` of them says the same. */
+/* The hash is that of the digits themselves, so that `sha256sum` of them says the same. */
 static void hash_of(struct bearer *t) {
   unsigned char h[AUTH_HASH_BYTES];
   SHA256((const unsigned char *)t->text, AUTH_TOKEN_LEN, h);
@@ -40,7 +40,7 @@ void token_new(struct bearer *t) {
   hash_of(t);
 }
 
-/* False: it is no token. */
+/* False: text is no token. */
 static bool token_of(struct bearer *t, const char *text) {
   if (strlen(text) != AUTH_TOKEN_LEN || strspn(text, "0123456789abcdef") != AUTH_TOKEN_LEN) return false;
   memcpy(t->text, text, sizeof t->text);
@@ -64,16 +64,16 @@ static enum wr_rc read_token(const char *dir, const char *name, struct bearer *t
 
 enum wr_rc token_read(const char *dir, struct bearer *t, struct wr_err *err) { return read_token(dir, TOKEN_FILE, t, err); }
 
-/* As if it were made by the folder's owner: `weir token rotate` may be root. */
+/* The file looks as if the folder's owner had made it: `weir token rotate` may be root. */
 static enum wr_rc write_file(const char *dir, const char *name, const char *text, struct wr_err *err) {
   char path[PATH_MAX];
   struct stat st;
   snprintf(path, sizeof path, "%s/%s", dir, name);
-  (void)unlink(path); /* of one that was cut off */
+  (void)unlink(path); /* left by a rotation that was cut off */
   int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return fail_token(err, dir, strerrordesc_np(errno));
   bool ok = geteuid() != 0 || (stat(dir, &st) == 0 && fchown(fd, st.st_uid, st.st_gid) == 0);
-  errno = ok ? ENOSPC : errno; /* what a write that is cut short does not say */
+  errno = ok ? ENOSPC : errno; /* a write that is cut short does not set it */
   ok = ok && write(fd, text, strlen(text)) == (ssize_t)strlen(text) && fsync(fd) == 0;
   int why = errno;
   if (close(fd) != 0 && ok) ok = false, why = errno;
@@ -127,7 +127,7 @@ enum wr_rc token_place(const char *dir, bool replace, struct wr_err *err) {
   if (rc != 0) return fail_token(err, dir, strerrordesc_np(errno));
   if (!replace) (void)unlink(p.from);
   paths(&p, dir, NOTE_FILE, NOTE_FILE);
-  (void)unlink(p.from); /* it lies here now */
+  (void)unlink(p.from); /* the token lies here now */
   sync_dir(dir);
   return WR_OK;
 }
@@ -141,7 +141,7 @@ void token_drop(const char *dir) {
 static void set_aside(const char *dir) {
   struct pair p;
   paths(&p, dir, TOKEN_FILE, OLD_FILE);
-  (void)rename(p.from, p.to); /* nothing there: nothing to do */
+  (void)rename(p.from, p.to); /* when no file is there, there is nothing to do */
 }
 
 void token_here(const char *dir, char out[256]) {
@@ -151,7 +151,7 @@ void token_here(const char *dir, char out[256]) {
   free(whole);
 }
 
-/* A pity if it fails: `weir token show` then has to ask the database. */
+/* A failure does no harm: `weir token show` then has to ask the database. */
 static void note(const char *dir, const char *at) {
   struct wr_err err;
   struct pair p;
@@ -175,7 +175,7 @@ bool token_settle(const char *dir, const struct store_token *t) {
   if (rc == WR_OK && strcmp(file.hash, t->hash) == 0) return true;
   if (read_token(dir, TOKEN_NEXT_FILE, &file, &err) == WR_OK && strcmp(file.hash, t->hash) == 0)
     return token_place(dir, true, &err) == WR_OK;
-  if (rc == WR_OK) set_aside(dir); /* one that cannot be read just now may be the right one */
+  if (rc == WR_OK) set_aside(dir); /* a file that cannot be read just now may be the right one */
   if (rc == WR_OK || rc == WR_NOT_FOUND) note(dir, t->host);
   return false;
 }

@@ -9,13 +9,13 @@
 
 enum { TEXT_BYTES = 1024, HOST_BYTES = 256 };
 
-/* All but c is filled in when it is first needed: most answers have nothing to say. */
+/* Every member but c is filled in when it is first needed: most answers have nothing to say. */
 struct why {
   struct call *c;
   bool asked;
   struct offer_set *set;          /* NULL = not known */
   struct node_trouble own;        /* of this node, as it is now */
-  int64_t me, now_us;             /* its incarnation; the time that all nodes share */
+  int64_t me, now_us;             /* this node's incarnation; the time that all nodes share */
   char host[HOST_BYTES];
 };
 
@@ -55,7 +55,7 @@ static void why_put(const struct why *w, const char *code, const char *text) {
 
 /* ---- what nodes have told ---- */
 
-/* The node itself first, whose *host is NULL, then the others. NULL: there are no more. */
+/* This node first, with *host NULL, then the others. NULL: there are no more. */
 static const struct node_trouble *next_trouble(const struct why *w, size_t *i, const char **host) {
   size_t at = (*i)++;
   *host = NULL;
@@ -98,7 +98,7 @@ static bool set_aside(struct why *w, int64_t fi) {
   const char *host;
   char text[TEXT_BYTES];
   const struct node_trouble *t;
-  bool mine = runner_set_aside(w->c->api->o.runner, fi); /* beyond the list, too */
+  bool mine = runner_set_aside(w->c->api->o.runner, fi); /* true even beyond the list that the node tells */
   for (size_t i = 0; (t = next_trouble(w, &i, &host));) {
     if (!(mine && i == 1) && !node_trouble_aside(t, fi)) continue;
     snprintf(text, sizeof text,
@@ -112,12 +112,12 @@ static bool set_aside(struct why *w, int64_t fi) {
 
 /* ---- it does not begin ---- */
 
-/* Nodes that could run it, and those of them that start nothing just now. */
+/* Nodes that could run the task, and how many of them start nothing just now. */
 struct runners { size_t live, can, paused; int64_t slots, until_us; const char *cause, *host; };
 
 static void look_at(const struct why *w, const struct offer *v, const char *type, const char *user, bool process,
                     struct runners *n) {
-  if (*v->types == 0) return; /* it runs nothing */
+  if (*v->types == 0) return; /* the node runs nothing */
   n->live++;
   if (!offer_runs(v, type, user)) return;
   n->can++;
@@ -125,7 +125,7 @@ static void look_at(const struct why *w, const struct offer *v, const char *type
   const struct node_trouble *t = trouble_of(w, v);
   if (!process || !t || !t->starts[0] || t->starts_until_us <= w->now_us) return;
   if (n->paused++ > 0 && t->starts_until_us >= n->until_us) return;
-  n->until_us = t->starts_until_us; /* the one that tries first */
+  n->until_us = t->starts_until_us; /* that of the node that tries first */
   n->cause = t->starts;
   n->host = v->host;
 }

@@ -1,6 +1,6 @@
 /* Why a task instance or a run does not go on: `why`, a code, and `whyText`, a sentence for people. The codes and when each is
- * true: docs/reference/api.md. What other nodes have told is at most some seconds old; what goes wrong on this node is asked of
- * it, so that it is shown while nothing can be written.
+ * true: docs/reference/api.md. What other nodes have told is at most some seconds old; this node's own troubles are
+ * asked of it directly, so that they are shown even while nothing can be written.
  *
  * Any API thread; one struct for one answer. What never happens: a code that is only a guess. */
 #ifndef API_WHY_H
