@@ -30,7 +30,7 @@ static const struct opt table[OPT__N] = {
 
 /* ---- one value ---- */
 
-/* Where others can see it (ps, /proc): keeps its length and nothing else. */
+/* For a secret that others can see (ps, /proc): keeps its length and nothing else. */
 static void wipe(char *s) { memset(s, 'x', strlen(s)); }
 
 static bool holds_secret(const struct opt *o, const char *text) { return o->traits & OPT_SECRET && text && strchr(text, '@'); }
@@ -123,7 +123,7 @@ static void set_many(struct opt_value *v, const char *text, enum opt_from from) 
   v->text = wr_strdup(text);
 }
 
-/* where: how the user called it, for the message. Later sources replace earlier ones. */
+/* where: the option as the user wrote it, for the message. Later sources replace earlier ones. */
 static enum wr_rc opt_set(struct config *c, int id, const char *where, const char *text, enum opt_from from, struct wr_err *err) {
   const struct opt *o = &table[id];
   struct opt_value *v = &c->v[id];
@@ -213,7 +213,8 @@ static enum wr_rc read_lines(struct config *c, char *text, unsigned verb, struct
   return WR_OK;
 }
 
-/* Never readable by others where it holds a password; never writable by everybody, for it names the users of tasks. */
+/* The file must not be readable by others when it holds a password, and never writable by everybody, since it names the users of
+ * tasks. */
 static enum wr_rc check_mode(const struct config *c, FILE *f, const char *file, struct wr_err *err) {
   struct stat st;
   bool secret = false;
@@ -226,7 +227,7 @@ static enum wr_rc check_mode(const struct config *c, FILE *f, const char *file, 
   return WR_OK;
 }
 
-/* In front of what is wrong with one of its lines. */
+/* Puts the file's name in front of what is wrong with one of its lines. */
 static void name_file(const char *file, struct wr_err *err) {
   struct wr_err why = *err;
   (void)wr_err_set(err, why.code, "%.100s, %s", file, why.msg);
@@ -285,7 +286,7 @@ static int by_letter(int letter, unsigned verb) {
   return -1;
 }
 
-/* letter: 0 = a long one. Its value may be a secret and is not shown. */
+/* letter: 0 = a long option. The value may be a secret and is not shown. */
 static enum wr_rc unknown_flag(const char *arg, int letter, const char *name_of_verb, unsigned verb, struct wr_err *err) {
   char q[WR_QUOTE_MAX], name[64], shown[3] = {'-', (char)letter, 0};
   const char *near = NULL;
@@ -304,7 +305,7 @@ typedef enum wr_rc flag_fn(struct config *c, int id, const char *where, const ch
 static enum wr_rc set_flag(struct config *c, int id, const char *where, const char *value, struct wr_err *err) {
   return opt_set(c, id, where, value, FROM_FLAG, err);
 }
-/* First pass: only what must be known before the others. */
+/* First pass: only the options that must be known before the others. */
 static enum wr_rc set_early(struct config *c, int id, const char *where, const char *value, struct wr_err *err) {
   return id == OPT_CONFIG ? opt_set(c, id, where, value, FROM_FLAG, err) : WR_OK;
 }
@@ -326,7 +327,7 @@ static enum wr_rc read_flags(struct config *c, unsigned verb, int argc, char **a
     char where[64];
     snprintf(where, sizeof where, "--%s", table[id].name);
     enum wr_rc rc = fn(c, id, where, optarg ? optarg : "on", err);
-    if (fn == set_flag && optarg && table[id].traits & OPT_SECRET) wipe(optarg); /* it is in argv */
+    if (fn == set_flag && optarg && table[id].traits & OPT_SECRET) wipe(optarg); /* the value stands in argv */
     if (rc) return rc;
   }
   c->args = argv + optind;
@@ -447,7 +448,7 @@ void config_help(FILE *to, unsigned verb) {
 
 /* ---- show ---- */
 
-/* A URL without its password: all between the first colon after :// and the last @. */
+/* Prints a URL without its password, which is all between the first colon after :// and the last @. */
 static void put_masked(FILE *to, int width, const char *url) {
   const char *host = strstr(url, "://"), *at = strrchr(url, '@'), *colon = host ? strchr(host + 3, ':') : NULL;
   char text[1024];

@@ -2,7 +2,7 @@
  *
  * Read once, before any thread. Values belong to the struct until config_done(). A value that is out of bounds, an
  * unknown flag or an unknown key of the file is an error with one sentence; unknown WEIR_* variables are not looked at,
- * for tasks get some too. */
+ * since tasks get some too. */
 #ifndef CLI_CONFIG_H
 #define CLI_CONFIG_H
 #include <stdbool.h>
@@ -50,8 +50,8 @@ static inline const char *config_text(const struct config *c, enum opt_id id) { 
 static inline int64_t config_num(const struct config *c, enum opt_id id) { return c->v[id].num; }
 /* The options a verb takes, as help text. */
 void config_help(FILE *to, unsigned verb);
-/* Every option of the verb with its value and where it came from; passwords masked. effective: what an option that was not
- * given, or was given as "auto", comes to; "" = nothing. */
+/* Every option of the verb with its value and where it came from; passwords masked. effective: the value in force of an
+ * option that was not given, or was given as "auto"; "" = none. */
 typedef void config_effective_fn(const struct config *c, enum opt_id id, char *out, size_t n);
 void config_show(FILE *to, const struct config *c, unsigned verb, config_effective_fn *effective);
 #endif

@@ -1,5 +1,5 @@
-/* A file that is read through a mapping and that somebody cut: see cut_file.h. The handler calls nothing but open, read, write
- * and _exit, and uses no memory but its own. */
+/* What happens when somebody cuts a file that is read through a mapping: see cut_file.h. The handler calls nothing but open,
+ * read, write and _exit, and uses no memory but its own. */
 #include "cut_file.h"
 #include <fcntl.h>
 #include <signal.h>
@@ -47,7 +47,7 @@ static void on_bus(int sig, siginfo_t *info, void *ctx) {
   char line[LINE_MAX_BYTES];
   (void)ctx;
   const char *file = info->si_code == BUS_ADRERR ? file_at((uintptr_t)info->si_addr, line) : NULL;
-  if (!file) { /* something else: it happens again, and ends the process as it would have */
+  if (!file) { /* another cause: the signal comes again, and ends the process as it would have */
     signal(sig, SIG_DFL);
     return;
   }

@@ -19,13 +19,13 @@ static enum wr_rc fail_dir(struct wr_err *err, const char *path, const char *why
   return wr_err_set(err, WR_FORBIDDEN, "The data directory %.140s %s", path, why);
 }
 
-/* mkdir -p. Of the last part others get no more than through: a task's user reaches its own folder in it. */
+/* mkdir -p. Others may only pass through the last part, so that a task's user reaches its own folder in it. */
 static enum wr_rc make(const char *path, const struct identity *id, struct wr_err *err) {
   char *p = wr_strdup(path);
   for (char *s = p + 1; *s; s++) {
     if (*s != '/') continue;
     *s = 0;
-    /* whatever the umask: tasks' users pass. What is missing shows at the last part */
+    /* whatever the umask, tasks' users must pass. A failure shows at the last part */
     if (mkdir(p, 0755) == 0) (void)!chmod(p, 0755);
     *s = '/';
   }
@@ -39,7 +39,7 @@ static enum wr_rc make(const char *path, const struct identity *id, struct wr_er
                     strerrordesc_np(failed));
 }
 
-/* A folder of root's may be given away only when it is a server's already. */
+/* A folder of root's may be given away only when a server has used it already. */
 static bool was_a_servers(int at) {
   struct stat st;
   return fstatat(at, "lock", &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) && st.st_uid == 0;
@@ -59,7 +59,7 @@ static enum wr_rc check(const char *path, int at, const struct identity *id, str
   }
   if (id->personal || st.st_uid == id->user.uid) return WR_OK;
   if (st.st_uid == 0 && id->becomes && was_a_servers(at) && fchown(at, id->user.uid, id->user.gid) == 0) return WR_OK;
-  if (st.st_uid == 0 && !id->becomes) return WR_OK; /* whether it can be written shows at once */
+  if (st.st_uid == 0 && !id->becomes) return WR_OK; /* an attempt to write shows at once whether it can be written */
   snprintf(why, sizeof why, "does not belong to user %.32s: chown %.32s %.100s", id->user.name, id->user.name, path);
   return fail_dir(err, path, why);
 }
@@ -75,11 +75,11 @@ enum wr_rc datadir_open(const char *path, const struct identity *id, struct wr_e
   return rc;
 }
 
-/* A second link would make another file of root's the user's. */
+/* A file with a second link is left alone: it would make another file of root's the user's. */
 static bool hand_over(int at, const char *name, const struct run_as_user *u) {
   struct stat st;
   int fd = openat(at, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-  if (fd < 0) return errno == ENOENT || errno == ELOOP; /* whoever needs it says so */
+  if (fd < 0) return errno == ENOENT || errno == ELOOP; /* whoever needs the file reports it */
   bool mine = fstat(fd, &st) == 0 && st.st_uid == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1;
   bool ok = !mine || fchown(fd, u->uid, u->gid) == 0;
   close(fd);

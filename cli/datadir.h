@@ -5,8 +5,8 @@
 #define CLI_DATADIR_H
 #include "identity.h"
 
-/* Makes it, or checks it: the user's (or root's), not writable by others. */
+/* Makes the directory, or checks that it is the user's (or root's) and not writable by others. */
 enum wr_rc datadir_open(const char *path, const struct identity *id, struct wr_err *err) WR_MUST;
-/* Files that a server which was root has left there become the user's. While this is root still. */
+/* Files that a server left there while it was root become the user's. Call it while this process is still root. */
 enum wr_rc datadir_hand_over(const char *path, const struct identity *id, struct wr_err *err) WR_MUST;
 #endif

@@ -1,5 +1,6 @@
-/* `weir db migrate`: brings a database to the schema of this program, as every start does, or with --dry-run says what that would be.
- * Main thread. What never happens: a database that is made because its path was mistyped (SQLite); a change with --dry-run. */
+/* `weir db migrate`: brings a database to the schema of this program, as every start does, or with --dry-run says what would be
+ * done. Main thread. What never happens: a database that is made because its path was mistyped (SQLite); a change with
+ * --dry-run. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -9,7 +10,7 @@
 #include "store.h"
 #include "verbs.h"
 
-struct shown { enum migrate_how how; int64_t starts; };  /* starts: 0 = nothing is to be done to what is there */
+struct shown { enum migrate_how how; int64_t starts; };  /* starts: 0 = nothing that is there has to change */
 
 static void show_found(const struct migrate_told *t) {
   long long from = (long long)t->from, to = (long long)t->to;
@@ -28,7 +29,7 @@ static void show(void *ctx, const struct migrate_told *t) {
   fflush(stdout); /* a large table takes its time */
 }
 
-/* What root makes beside another's database would stand in the way of the server. */
+/* Files that root makes beside another user's database would stand in the way of the server. */
 static enum wr_rc act_as_owner(const struct config *c, const struct place *p, struct wr_err *err) {
   struct stat st;
   if (config_text(c, OPT_DATA) || !config_text(c, OPT_STORE)) return place_take(p, err);
@@ -44,7 +45,8 @@ static enum wr_rc migrate(const struct config *c, struct wr_err *err) {
   enum wr_rc rc = place_of(c, &p, err);
   if (!rc) rc = act_as_owner(c, &p, err);
   if (rc) return rc;
-  const struct store_opts o = {.url = p.store, .relaxed = true, .home = p.data}; /* a start says it when the server may forget commits */
+  /* relaxed: a start warns when the server may forget commits, this verb does not. */
+  const struct store_opts o = {.url = p.store, .relaxed = true, .home = p.data};
   rc = store_migrate(&o, &(struct migrate_watch){s.how, show, &s}, err);
   if (s.how == MIGRATE_LOOK && s.starts)
     printf("Nothing was changed. Make a backup before you migrate: no weir before schema %lld starts on the database afterwards.\n", (long long)s.starts);

@@ -8,7 +8,7 @@
 #define PAGE_NODES 10000
 #define TREE_GAP_US 200000       /* at most five looks a second */
 #define LINES_GAP_US 50000
-#define LOOK_NODES 256           /* whose tasks one look reads, of those that run */
+#define LOOK_NODES 256           /* how many running nodes one look reads the tasks of */
 
 /* Depth of each node: flowNodes need not be in topological order, so the roots are peeled off. */
 static void depths(struct follow *f) {
@@ -108,8 +108,8 @@ static void line(struct follow *f, uint32_t i) {
   fputc('\n', f->to);
 }
 
-/* Are its tasks worth a look? What waits or never started has none; of what succeeded they are only read for their logs
- * and, while there is time, for the attempts that it took. */
+/* Are the tasks of the node worth a look? A node that waits or never started has none. Those of a node that succeeded are read
+ * only for their logs and, while there is time, for the attempts that they took. */
 static bool tasks_matter(const struct follow *f, const struct follow_node *n, uint32_t *budget) {
   if (n->t_ok + n->t_bad + n->t_open == 0) return false;
   if (n->t_open == 0 && (f->logs || follow_failed(n) > 0)) return true;

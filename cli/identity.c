@@ -24,7 +24,7 @@ static enum wr_rc named(const char *name, struct identity *id, struct wr_err *er
   return wr_err_set(err, WR_FORBIDDEN, "--user: only root can become user %s.", q);
 }
 
-/* A number without a name is good enough: it is entered with the folder's group alone. */
+/* A user that has only a number is good enough: the server then has the folder's group alone. */
 static void owner(const struct stat *st, struct run_as_user *u) {
   const struct passwd *pw = getpwuid(st->st_uid);
   char *name = pw ? wr_strdup(pw->pw_name) : NULL, number[24];
@@ -52,14 +52,14 @@ void identity_done(struct identity *id) { run_as_user_done(&id->user); }
 
 /* ---- becoming it ---- */
 
-/* All three sets of them: a service manager may have asked for some to stay. */
+/* All three sets: a service manager may have asked for some capabilities to stay. */
 static int drop_capabilities(void) {
   struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
   struct __user_cap_data_struct none[2] = {0};
   return (int)syscall(SYS_capset, &head, none);
 }
 
-/* Root must not be had again by any of the ways there are. */
+/* No way may lead back to root. */
 static bool holds(const struct run_as_user *u) {
   uid_t r, e, s;
   gid_t rg, eg, sg;

@@ -11,7 +11,7 @@ struct identity {
   bool becomes;                    /* it is root now and will be that user */
   bool personal;                   /* --dev, `weir run` */
 };
-/* user: of --user, NULL = the owner of the data directory. data NULL or not there yet: whoever starts it. */
+/* user: that of --user, NULL = the owner of the data directory. data NULL, or not there yet: whoever starts the program. */
 enum wr_rc identity_find(const char *user, const char *data, bool personal, struct identity *out, struct wr_err *err) WR_MUST;
 void identity_done(struct identity *id);
 /* Becomes that user, and may gain nothing by any program that it starts. Others of that user cannot look into this process. */

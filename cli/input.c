@@ -26,7 +26,7 @@ static bool looks_like_json(const char *s) {
   return *s == '{' || *s == '[';
 }
 
-/* In front of what is wrong with it. */
+/* Puts the file's name in front of what is wrong with it. */
 static void name_file(const char *file, struct wr_err *err) {
   struct wr_err why = *err;
   char q[WR_QUOTE_MAX];
@@ -70,7 +70,7 @@ enum wr_rc input_params(const struct opt_value *list, struct params **out, struc
   enum wr_rc rc = WR_OK;
   for (size_t i = 0; i < list->n_many && !rc; i++) {
     char q[WR_QUOTE_MAX], *text = list->many[i], *eq = strchr(text, '=');
-    json_t *value = eq ? json_string(eq + 1) : NULL; /* NULL too when it is not UTF-8 */
+    json_t *value = eq ? json_string(eq + 1) : NULL; /* also NULL when the value is not UTF-8 */
     if (eq) *eq = 0;
     if (value && json_object_get(o, text)) {
       rc = wr_err_set(err, WR_BAD_REQUEST, "-p: %s is given twice.", wr_err_quote(q, text, strlen(text)));
@@ -86,7 +86,7 @@ enum wr_rc input_params(const struct opt_value *list, struct params **out, struc
   return rc;
 }
 
-/* The newest version of the flow that the body names, NULL when there is none to go on from. */
+/* The newest version of the flow that the body names, NULL when there is none or it is deleted. */
 static enum wr_rc former(struct store *s, int64_t flow_id, struct flow_def **out, struct wr_err *err) {
   *out = NULL;
   if (!flow_id) return WR_OK;

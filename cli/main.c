@@ -36,19 +36,19 @@ static int unknown(const char *name) {
   return EXIT_USAGE;
 }
 
-/* Who starts us without 0, 1 or 2 must not find his log in whatever we open next. */
+/* If we are started without descriptor 0, 1 or 2, our output must not end up in whatever file we open next. */
 static void hold_places(void) {
   int fd;
   do {
     fd = open("/dev/null", O_RDWR);
     if (fd != STDOUT_FILENO) continue;
-    close(fd); /* not for writing: an answer that goes nowhere is no success */
+    close(fd); /* not for writing: an answer that goes nowhere must not pass as a success */
     fd = open("/dev/null", O_RDONLY);
   } while (fd >= 0 && fd < 3);
   if (fd >= 3) close(fd);
 }
 
-/* An answer that could not be written is none. */
+/* An answer that could not be written is a failure. */
 static int answered(int code) {
   bool lost = fflush(stdout) != 0 || ferror(stdout);
   if (lost) fputs("weir: standard output cannot be written; the answer is lost\n", stderr);
@@ -71,7 +71,7 @@ int main(int argc, char **argv) {
     usage(stdout);
     return EXIT_OK;
   }
-  if (strcmp(name, "spawner") == 0) spawner_program(argc, argv); /* the engine's own; to a person it is unknown */
+  if (strcmp(name, "spawner") == 0) spawner_program(argc, argv); /* for the engine only; to a person this verb is unknown */
   if (strcmp(name, "--version") == 0) name = "version";
   for (size_t i = 0; i < N_VERBS; i++) {
     if (strcmp(name, verbs[i].name) == 0) return answered(verbs[i].run(argc - 1, argv + 1));

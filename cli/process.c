@@ -18,15 +18,15 @@
 
 #define THREAD_STACK_BYTES (256 << 10)
 #define FILES_PER_SLOT 8          /* descriptors of one child: output, error, input, pidfd, and spare */
-#define FILES_PER_RUN 4           /* and what it cannot do without: output and error, both ends */
+#define FILES_PER_RUN 4           /* the least that a child needs: output and error, both ends */
 #define FILES_NEEDED 64           /* whatever runs: database, sockets, the spawner's own */
-#define THREADS_NEEDED 112        /* those of the API, of the engine, guard, spawner, spare */
+#define THREADS_NEEDED 112        /* threads of the API and of the engine, guard, spawner, spare */
 #define FILES_BASE (256 + NODE_AHEAD * FILES_PER_SLOT)
 #define FILES_WISHED 65536
 
 /* ---- before threads ---- */
 
-/* What a start that only looks good would lack. */
+/* Refuses a start that would only look good, and lack files later. */
 static enum wr_rc enough_files(const struct node_opts *o, struct wr_err *err) {
   struct rlimit l;
   unsigned slots = o->roles & NODE_WORKER && o->shell != NODE_SHELL_OFF ? o->slots : 0;
@@ -40,7 +40,7 @@ static enum wr_rc enough_files(const struct node_opts *o, struct wr_err *err) {
                     slots, need, (unsigned long long)l.rlim_cur, need);
 }
 
-/* Of the user that the server will be; the kernel does not count root's. */
+/* Counts for the user that the server will be; the kernel does not count root's processes. */
 static enum wr_rc enough_processes(const struct node_opts *o, const struct identity *who, struct wr_err *err) {
   struct rlimit l;
   unsigned long long need = THREADS_NEEDED + (unsigned long long)o->slots;
@@ -57,10 +57,10 @@ static void raise_files(rlim_t wished) {
   setrlimit(RLIMIT_NOFILE, &l); /* refused = the limit stays, and is met as EMFILE */
 }
 
-/* Little memory when idle: few arenas, small stacks for every thread, libraries' included. */
+/* Little memory when idle: few arenas, and small stacks for every thread, also those of libraries. */
 static void lean(void) {
   mallopt(M_ARENA_MAX, 2);
-  mallopt(M_MMAP_THRESHOLD, 4 << 20); /* a large flow goes back to the system whole; by itself it would rise to 32 MiB */
+  mallopt(M_MMAP_THRESHOLD, 4 << 20); /* a large flow goes back to the system whole; else malloc raises this to 32 MiB */
   mallopt(M_TRIM_THRESHOLD, 16 << 20);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
   pthread_attr_t a;
@@ -73,20 +73,20 @@ static void lean(void) {
 
 enum wr_rc process_prepare(const struct node_opts *o, const struct identity *who, struct spawner **spawner, struct wr_err *err) {
   struct found found;
-  found_take(&found); /* before anything of it is changed */
+  found_take(&found); /* before any of that is changed */
   *spawner = NULL;
   bool works = o->roles & NODE_WORKER;
   raise_files(FILES_BASE + (rlim_t)o->slots * FILES_PER_SLOT);
-  enum wr_rc rc = enough_files(o, err); /* first: with too few nothing else says what is wrong */
+  enum wr_rc rc = enough_files(o, err); /* first, since with too few files nothing else could say what is wrong */
   if (!rc) rc = datadir_open(o->data, who, err);
   if (!rc && works && o->shell != NODE_SHELL_OFF) rc = enough_processes(o, who, err);
   if (rc) return rc;
-  if (works) prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* it inherits what a spawner leaves that dies */
+  if (works) prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* this process inherits the children of a spawner that dies */
   rc = node_spawner(o, &found, spawner, err);
   if (rc) return rc;
   signals_block();
   cut_file_watch();
-  raise_files(works ? RLIM_INFINITY : FILES_WISHED); /* four of one child, and no other bound for these than the system's */
+  raise_files(works ? RLIM_INFINITY : FILES_WISHED); /* a child takes four, and only the system bounds them */
   lean();
   json_object_seed(0);
   rc = datadir_hand_over(o->data, who, err);
@@ -108,7 +108,7 @@ void process_gone(void *ctx, enum node_gone what, const char *why) {
   _exit(EXIT_UNREACHABLE);
 }
 
-/* A supervisor starts it anew. */
+/* A supervisor starts the server anew. */
 void process_useless(void *ctx) {
   (void)ctx;
   kill(getpid(), SIGTERM);

@@ -1,16 +1,16 @@
-/* What is one for the whole process, and so is set here and by no room of the engine: limits, signals, the allocator, stacks, the
- * user that it is, orphans that come to it, and what becomes of it when its node cannot go on. Main thread, before all others. */
+/* What a process has only once, and so is set here and by no room of the engine: limits, signals, the allocator, stacks, the user
+ * that it is, orphans that come to it, and how it ends when its node cannot go on. Main thread, before all others. */
 #ifndef CLI_PROCESS_H
 #define CLI_PROCESS_H
 #include "identity.h"
 #include "node.h"
 
 /* Makes or checks the data directory, starts the spawner of a node with the worker's role, blocks the signals that
- * signals_wait() takes, sets limits for the threads to come, and becomes who. */
+ * signals_wait() takes, sets limits for the threads to come, and becomes the user that `who` says. */
 enum wr_rc process_prepare(const struct node_opts *o, const struct identity *who, struct spawner **out, struct wr_err *err) WR_MUST;
 /* For node_opts. gone: ends the process as if it were killed, and its spawner ends the children; useless: asks it to stop. */
 void process_gone(void *ctx, enum node_gone what, const char *why);
 void process_useless(void *ctx);
-/* From now on its files may go: this process removes them itself, and is about to end. */
+/* From now on the files of the node may go: this process removes them itself, and is about to end. */
 void process_leaves_nothing(void);
 #endif

@@ -10,7 +10,7 @@ static double seconds(int64_t us) { return (double)us / 1e6; }
 
 struct replay replay_of(const struct follow *f, const struct wf *w, uint32_t slots) {
   struct replay r = {.tasks = w->n, .slots = slots, .work_us = w->work_us};
-  /* The nodes of the dag are the tasks in the order of the file; a START is none. */
+  /* The nodes of the dag are the tasks in the order of the file; a START is no task. */
   r.critical_us = dag_critical_path(f->flow->dag, w->run_us);
   r.makespan_us = f->end_us && f->start_us ? f->end_us - f->start_us : 0;
   int64_t spread = w->work_us / slots;
@@ -68,7 +68,7 @@ static enum wr_rc tasks_json(struct buf *b, const struct follow *f, int64_t ni, 
   return rc;
 }
 
-/* As the API shows it, with its task instances where that has their counts. */
+/* As the API shows the node, but with its task instances where the API has their counts. */
 static enum wr_rc node_json(struct buf *b, const struct follow *f, uint32_t i, struct defs *defs, struct wr_err *err) {
   const struct follow_node *n = &f->node[i];
   const struct node_row row = {.ni = n->ni, .fi = f->fi, .node_id = f->flow->node_base + i, .run_no = n->run_no,

@@ -5,7 +5,7 @@
 #include "follow.h"
 #include "wfformat.h"
 struct replay { uint32_t tasks, slots; int64_t makespan_us, critical_us, work_us, bound_us; };
-/* Figures of a recorded workflow that was run as f shows. */
+/* The figures of a recorded workflow that was run; f is that run. */
 struct replay replay_of(const struct follow *f, const struct wf *w, uint32_t slots);
 void report_flow(FILE *to, const struct follow *f);
 /* With the tasks of each node, their results and the ends of their logs. */

@@ -63,7 +63,7 @@ static int show_flow(void *ctx, const struct flow_row *row) {
   return 0;
 }
 
-/* What failed in it, as a plain `weir run` shows it. A definition that cannot be read costs these lines, no more. */
+/* Shows what failed in a run, as a plain `weir run` does. If the definition cannot be read, only these lines are missing. */
 static enum wr_rc show_failures(struct node *n, const struct resumed *s, struct reader *r, int64_t fi, const struct ended *e,
                                 struct wr_err *err) {
   struct flow_def *def;
@@ -78,7 +78,7 @@ static enum wr_rc show_failures(struct node *n, const struct resumed *s, struct 
   return rc;
 }
 
-/* Shows one that has ended. */
+/* Shows the run if it has ended. */
 static enum wr_rc look_one(struct node *n, struct resumed *s, struct reader *r, int64_t fi, bool *over, struct wr_err *err) {
   struct ended e = {0};
   enum wr_rc rc = reader_flow_ins(r, fi, ask_end, &e, err);
@@ -88,7 +88,7 @@ static enum wr_rc look_one(struct node *n, struct resumed *s, struct reader *r, 
   return rc;
 }
 
-/* Shows those that have ended since, and forgets them. */
+/* Shows the runs that have ended since the last look, and forgets them. */
 static enum wr_rc runs_look(struct node *n, struct resumed *s, struct wr_err *err) {
   struct reader *r = reader_get(node_store(n), err);
   if (!r) return err->code;
@@ -104,7 +104,7 @@ static enum wr_rc runs_look(struct node *n, struct resumed *s, struct wr_err *er
   return rc;
 }
 
-/* What is gone on with, and what a signal leaves: named as far as a line holds it. */
+/* Names the runs that are resumed, or that a signal leaves unfinished: as many as one line holds. */
 static void tell(const struct resumed *s, const char *before, const char *after) {
   fprintf(stderr, "%s%zu run%s (fiId", before, s->n, s->n == 1 ? "" : "s");
   for (size_t i = 0; i < s->n && i < NAMED; i++) fprintf(stderr, "%s %lld", i ? "," : "", (long long)s->fi[i]);

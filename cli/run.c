@@ -2,8 +2,8 @@
  *
  * The flow is saved, started and followed through the same store and runner as a server's. Nothing is polled: the
  * runner wakes the main thread after its turns, and the look at the rows that follows is spaced by follow.c. The store is
- * a temporary SQLite file unless --store names one. First Ctrl-C cancels the flow and waits until its processes are
- * dead; another ends at once, and the spawner kills them. */
+ * a temporary SQLite file unless --store names one. The first Ctrl-C cancels the flow and waits until its processes
+ * are dead; another one ends this process at once, and the spawner kills them. */
 #include <errno.h>
 #include <math.h>
 #include <stdatomic.h>
@@ -24,9 +24,9 @@
 #include "verbs.h"
 
 #define GRACE_US 5000000
-#define START_US 10000000         /* from the start of the flow to the answer that it is stored */
+#define START_US 10000000         /* the longest wait for the answer that the start of the flow is stored */
 #define TICK_US 1000000           /* a tree shows passing seconds */
-#define LOGS_US 200000            /* what steps print wakes nobody: with --logs it is asked for */
+#define LOGS_US 200000            /* output of steps wakes nobody, so with --logs it is looked for this often */
 #define OTHERS_NAMED 3            /* of the unfinished runs that a store holds */
 
 struct job {
@@ -43,7 +43,7 @@ struct job {
   struct follow view;
   int64_t fi;
   int sig;                        /* first signal taken, 0 = none */
-  struct req start, cancel;       /* here, for the runner may answer them late */
+  struct req start, cancel;       /* members of the job, since the runner may answer them late */
   struct req_start one;
   atomic_bool started;            /* `start` is answered */
   atomic_int poked;               /* a turn has ended since we looked */
@@ -55,7 +55,7 @@ static bool resuming(const struct job *j) { return config_num(&j->cfg, OPT_RESUM
 
 /* ---- options ---- */
 
-/* A file that is not there is made where a flow begins, not where one is to go on: its name is mistyped. */
+/* A missing file is made when a flow begins, but not when one is to go on: then its name must be mistyped. */
 static bool sqlite_missing(const char *url) {
   struct stat st;
   return strncmp(url, "sqlite:", 7) == 0 && stat(url + 7, &st) != 0 && errno == ENOENT;
@@ -84,14 +84,14 @@ static enum wr_rc read_options(struct job *j, struct wr_err *err) {
   return input_params(&j->cfg.v[OPT_PARAM], &j->params, err);
 }
 
-/* After the file was read: who mistyped its name is not warned of anything else. */
+/* After the file was read, so that a person who mistyped its name is not warned of anything else. */
 static enum wr_rc read_setup(struct job *j, struct wr_err *err) {
   enum wr_rc rc = setup_common(&j->cfg, SHELL_PERSONAL, LOG_WARN, &j->opts, &j->who, err);
   if (replaying(j)) j->opts.async_slots = j->opts.slots;
   return rc;
 }
 
-/* The file, before anything is made. */
+/* Reads the file, before anything is made. */
 static int read_input(struct job *j, struct wr_err *err) {
   int code;
   if (resuming(j)) return EXIT_OK;
@@ -119,7 +119,7 @@ static void nobody_waits(struct req *q, void *ctx) {
 
 /* ---- signals ---- */
 
-/* What has not begun yet is canceled when it has. */
+/* A flow that has not begun yet is canceled once it has. */
 static void cancel(struct job *j) {
   if (!j->fi) return;
   j->cancel = (struct req){.kind = REQ_CANCEL_FLOW, .fi = j->fi, .done = nobody_waits};
@@ -166,7 +166,7 @@ static enum wr_rc start_flow(struct job *j, struct wr_err *err) {
 
 /* ---- following ---- */
 
-/* Until there is something to look at; seconds that pass are drawn meanwhile. */
+/* Waits until there is something to look at, and draws the passing seconds meanwhile. */
 static void wait_change(struct job *j) {
   while (!atomic_exchange(&j->poked, 0)) {
     int64_t tick = j->view.logs ? LOGS_US : j->view.style == FOLLOW_TREE ? TICK_US : 0;
@@ -232,7 +232,7 @@ static int name_one(void *ctx, const struct flow_row *row) {
   return 0;
 }
 
-/* They are not begun anew only because somebody uses the same file: nobody asked for that. */
+/* Names the unfinished runs in the store. They do not go on only because somebody uses the same file: nobody asked for that. */
 static enum wr_rc tell_others(struct job *j, struct wr_err *err) {
   if (!config_text(&j->cfg, OPT_STORE)) return WR_OK;
   struct reader *r = reader_get(node_store(j->node), err);
@@ -274,7 +274,7 @@ static int job_refuse(const struct job *j, const struct wr_err *err, int code) {
   return complain("run", err, (enum exit_code)code);
 }
 
-/* Who runs no SHELL task is not told of what such a one could do. */
+/* A person whose flow has no SHELL task is not told what such a task could do. */
 static bool has_shell(const struct job *j) {
   struct wr_err ignored;
   bool found = false;
@@ -310,7 +310,7 @@ static int run_job(struct job *j) {
   if (!rc) rc = open_node(j, &err);
   if (rc) return job_refuse(j, &err, exit_of(rc));
   if (resuming(j)) {
-    setup_tell_shell(&j->opts, SHELL_PERSONAL); /* what a store holds may be any task */
+    setup_tell_shell(&j->opts, SHELL_PERSONAL); /* a store may hold tasks of any type */
     code = resume(j->node, as_json(j), &j->poked, &err);
     if (code < 0) code = job_refuse(j, &err, exit_of(err.code));
   } else {

@@ -13,12 +13,12 @@
 #include <unistd.h>
 
 #define NAME "weir-run-"          /* and six characters of chance */
-#define UNLOCKED "weir-new-"      /* its name until it is locked: never one that a sweep looks at */
+#define UNLOCKED "weir-new-"      /* its name until it is locked: a sweep never looks at such a name */
 #define NAME_LEN 15
 #define DEPTH_MAX 64
 #define SWEEP_MAX 64              /* removed at one start */
 
-/* All in the directory `at`/name, and it. What cannot be removed stays. */
+/* Removes the directory `at`/name with all that is in it. What cannot be removed stays. */
 static void remove_tree(int at, const char *name, int depth) {
   int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
@@ -36,7 +36,7 @@ static void remove_tree(int at, const char *name, int depth) {
 
 static bool try_lock(int fd) { return flock(fd, LOCK_EX | LOCK_NB) == 0; }
 
-/* Its own lock is free, and so is that of the spawner in it. */
+/* True when the lock of the directory is free, and so is the spawner's lock in it. */
 static bool is_dead(int at, const char *name) {
   struct stat st;
   int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), lock;

@@ -1,4 +1,4 @@
-/* Sentences for who starts the program: see say.h. */
+/* Sentences for whoever starts the program: see say.h. */
 #include "say.h"
 #include <stdio.h>
 

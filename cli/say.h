@@ -1,4 +1,4 @@
-/* What the program says to whoever starts it, on stderr: a plain sentence or, with --log-format json, a line as all others.
+/* What the program says to whoever starts it, on stderr: a plain sentence or, with --log-format json, a line like all others.
  * Any thread. Unlike a line of the log it is never left out, whatever --log-level says. */
 #ifndef CLI_SAY_H
 #define CLI_SAY_H

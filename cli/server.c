@@ -15,7 +15,7 @@
 #include "signals.h"
 #include "verbs.h"
 
-#define STOP_REST_US 5000000      /* of --stop-timeout: kept for what comes after the tasks are dead, at most a half */
+#define STOP_REST_US 5000000      /* part of --stop-timeout kept for what comes after the tasks are dead, at most a half */
 #define STOP_EXIT_US 500000       /* and for the exit itself, at most a twentieth */
 
 struct server {
@@ -25,8 +25,8 @@ struct server {
   char store[512], listen[32];
   struct node *node;
   struct api *api;
-  pthread_mutex_t mu;             /* of the stop: its clock asks for it, too */
-  enum { STOP_TASKS, STOP_STORE, STOP_MEMORY } stop;  /* what it waits for: tasks, the database, nothing */
+  pthread_mutex_t mu;             /* guards `stop`: the thread that ends a late stop reads it too */
+  enum { STOP_TASKS, STOP_STORE, STOP_MEMORY } stop;  /* what the stop waits for: tasks, the database, nothing */
 };
 
 /* ---- options ---- */
@@ -52,7 +52,7 @@ static bool loopback(const char *listen) {
   return inet_pton(AF_INET, host, &a) == 1 && ntohl(a.s_addr) >> 24 == 127;
 }
 
-/* The API knows numbers only, and IPv4. */
+/* The API takes addresses in figures only, and IPv4. */
 static enum wr_rc read_listen(struct server *s, struct wr_err *err) {
   const struct config *c = &s->cfg;
   const char *text = config_text(c, OPT_LISTEN), *port = strrchr(text, ':');
@@ -66,7 +66,7 @@ static enum wr_rc read_listen(struct server *s, struct wr_err *err) {
   return wr_err_set(err, WR_FORBIDDEN, "--listen: an address that is not loopback needs a TLS proxy in front; say so with --trusted-proxy.");
 }
 
-/* DATA, and the store that goes with it, when none are named. */
+/* DATA, and the store that goes with it: what was named, else the defaults. */
 static enum wr_rc read_places(const struct config *c, struct node_opts *o, char *room, size_t n, struct wr_err *err) {
   o->data = config_text(c, OPT_DATA);
   if (!o->data) o->data = config_num(c, OPT_DEV) ? "./data" : "/var/lib/weir";
@@ -98,7 +98,7 @@ static enum wr_rc read_options(struct server *s, struct wr_err *err) {
 
 /* ---- life ---- */
 
-/* Who this is, in one line: what somebody who reads the log of a stranger's node asks first. */
+/* Says in one line who this is: the first question of somebody who reads the log of a stranger's node. */
 static void say_start(const struct server *s) {
   const struct node_opts *o = &s->opts;
   const struct run_as *who = o->run_as;
@@ -145,7 +145,7 @@ static enum wr_rc start(struct server *s, struct wr_err *err) {
   return WR_OK;
 }
 
-/* What tasks have between TERM and KILL. */
+/* How long tasks have between TERM and KILL. */
 static int64_t grace_us(const struct server *s) {
   int64_t all = s->opts.stop_us;
   return all > 2 * STOP_REST_US ? all - STOP_REST_US : all / 2;
@@ -167,12 +167,12 @@ static void stop(struct server *s) {
   node_close(s->node);
 }
 
-/* The time is over. Nobody can hand back to a database that is away: that is no fault of this stop, and what ran is taken
- * over as that of any node that is gone. */
+/* The time of the stop is over. Nobody can hand back to a database that is away: that is no fault of this stop, and other nodes
+ * take over what ran here, as from any node that is gone. */
 static int late_status(void *ctx) {
   struct server *s = ctx;
   struct health h;
-  pthread_mutex_lock(&s->mu); /* and kept: the process ends */
+  pthread_mutex_lock(&s->mu); /* never unlocked: the process ends */
   if (s->stop == STOP_MEMORY) return EXIT_OK;
   node_health(s->node, &h);
   if (h.store.ok && s->stop == STOP_TASKS) return EXIT_RUN_FAILED;

@@ -48,7 +48,7 @@ void setup_tell_shell(const struct node_opts *o, enum shell_mode mode) {
   say_warning(mode == SHELL_PERSONAL ? text : "SHELL tasks may run as the server's own user (--shell on): they can read its token and database");
 }
 
-/* A node that runs no tasks leaves the users to those that do. */
+/* A node that runs no tasks leaves the list of users to nodes that do. */
 static enum wr_rc setup_shell(const struct config *c, enum shell_mode mode, uid_t self, struct node_opts *o, struct wr_err *err) {
   const struct opt_value *also = &c->v[OPT_RUN_AS_ALSO];
   enum run_as_wish wish = (enum run_as_wish)config_num(c, OPT_SHELL);
@@ -72,7 +72,7 @@ enum wr_rc setup_quietly(const struct config *c, enum shell_mode mode, struct no
                          struct wr_err *err) {
   enum wr_rc rc = identity_find(config_text(c, OPT_USER), o->data, mode == SHELL_PERSONAL, who, err);
   if (!rc) rc = setup_shell(c, mode, who->user.uid, o, err);
-  o->program = "/proc/self/exe"; /* this file, whatever stands in its place by now */
+  o->program = "/proc/self/exe"; /* the file of this program, whatever stands in its place by now */
   o->slots = config_text(c, OPT_SLOTS) ? (uint32_t)config_num(c, OPT_SLOTS) : SLOTS_PER_CORE * cores();
   o->async_slots = (uint32_t)config_num(c, OPT_ASYNC_SLOTS);
   o->cache_bytes = config_num(c, OPT_CACHE_MEMORY);

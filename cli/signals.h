@@ -10,9 +10,9 @@ int signals_wait(void);
 /* The same, at most until the monotonic time given; 0 then too. */
 int signals_wait_until(int64_t mono_us);
 void signals_wake(void);             /* any thread; wakes the main thread */
-/* A signal that came after the first: does it ask for haste? Only a second Ctrl-C of a person does. SIGTERM never: a
- * stop is bounded anyway, and some senders say it twice (timeout(1): to the process, then to its group). The same two
- * SIGINTs at once are one wish. The first call starts the clock. */
+/* A signal that came after the first: does it ask for haste? Only a second Ctrl-C of a person does. SIGTERM never
+ * does: a stop is bounded anyway, and some senders send it twice (timeout(1): to the process, then to its group). Two SIGINTs
+ * at once are one wish for the same reason. The first call starts the clock. */
 bool signals_haste(int sig);
 /* From now on a helper thread takes signals: haste, or `us` gone by, ends the process with _exit(status(ctx)), which is
  * asked at that moment, on that thread. The spawner kills what still runs. */

@@ -37,7 +37,7 @@ static void seen_done(struct seen *s) {
   free(s->row);
 }
 
-/* "key", and of a node with several tasks "key/name". */
+/* Prints "key", or "key/name" for a node with several tasks. */
 static void put_name(const struct follow *f, uint32_t i, size_t k) {
   const struct node_def *d = &f->flow->node[i];
   fputs(d->key, f->to);
@@ -85,7 +85,7 @@ static enum wr_rc show_log(struct follow *f, struct reader *r, uint32_t i, size_
 
 /* ---- attempts ---- */
 
-/* What ended and was followed by another attempt, as one look finds it. */
+/* Attempts that ended and were followed by another one, as one look finds them. */
 struct past { uint32_t epoch; int64_t start_us, end_us; const char *word, *error; };
 struct attempts { struct past *v; size_t n, cap; uint32_t told; struct arena *text; };
 
@@ -160,7 +160,7 @@ enum wr_rc steps_log_end(struct reader *r, const struct task_row *row, size_t n,
   int64_t at = size > (int64_t)n ? size - (int64_t)n : 0;
   enum wr_rc rc = reader_log(r, row->ti, row->t.epoch, at, n, out, &size, err);
   if (rc == WR_BAD_RANGE || rc == WR_NOT_FOUND) rc = WR_OK;
-  if (!rc && out->len == 0 && at > 0) { /* the result was the larger of the two */
+  if (!rc && out->len == 0 && at > 0) { /* the result was larger than the log */
     at = size > (int64_t)n ? size - (int64_t)n : 0;
     rc = reader_log(r, row->ti, row->t.epoch, at, n, out, &size, err);
   }

@@ -9,7 +9,7 @@
 #include "token.h"
 #include "verbs.h"
 
-/* Where it lies, as far as can be known. */
+/* Says where the token lies, as far as that is known. */
 static enum wr_rc elsewhere(const char *at, struct wr_err *err) {
   size_t host = strcspn(at, ":");
   if (!*at)
@@ -36,7 +36,7 @@ static enum wr_rc show(const struct place *p, struct wr_err *err) {
   return elsewhere(asked ? now.host : note, err);
 }
 
-/* Every node takes it from now on, and only the new file has it. */
+/* Every node takes the new token from now on, but only the new file holds it. */
 static enum wr_rc not_in_place(const char *data, const char *why, struct wr_err *err) {
   return wr_err_set(err, WR_OUTCOME_UNKNOWN,
                     "The new token counts already, but lies in %.110s/" TOKEN_NEXT_FILE

@@ -1,8 +1,8 @@
 /* The live tree of `weir run` on a terminal: nodes indented by their depth, redrawn in place.
  *
- * Main thread. While the run goes on it never draws more lines than the screen has: what runs or failed comes first, then
- * what waits; once it has ended all are drawn. No line is wider than the screen, so that each takes one row and is found
- * again; what is cut ends with a mark. User text (node keys, error texts) holds no control characters. */
+ * Main thread. While the run goes on it never draws more lines than the screen has: nodes that run or failed come first, then
+ * nodes that wait; once the run has ended all are drawn. No line is wider than the screen, so that each takes one row and can
+ * be found again; a line that is cut ends with a mark. User text (node keys, error texts) holds no control characters. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -108,13 +108,13 @@ static void put_sign(struct follow *f, struct line *l, const struct look *look) 
   l->width += 2;
 }
 
-/* By the clock of the store, as all times of its rows are. */
+/* By the clock of the store, like all times in its rows. */
 static double seconds_until(const struct follow *f, int64_t us) {
   int64_t left = us - store_now(f->store);
   return left > 0 ? (double)left / 1e6 : 0;
 }
 
-/* What there is to say beside key and time. */
+/* What there is to say besides key and time. */
 static void note_of(const struct follow *f, const struct follow_node *n, char *out, size_t room) {
   uint32_t tasks = n->t_ok + n->t_bad + n->t_open, failed = follow_failed(n);
   if (n->state == NODE_FAILED && n->error) snprintf(out, room, "%s", n->error);
@@ -174,7 +174,7 @@ static void summary(struct follow *f, uint32_t hidden, int cols) {
   end_line(f, &l);
 }
 
-/* Back to the first line of what was drawn: a window that became narrower since has broken lines in two. */
+/* Moves back to the first line of what was drawn. A window that has become narrower since then has broken lines in two. */
 static void back(struct follow *f, int cols) {
   uint32_t lines = 0;
   for (size_t i = 0; i < f->drawn.n; i++)

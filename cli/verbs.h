@@ -30,18 +30,18 @@ int complain(const char *verb, const struct wr_err *err, enum exit_code code);
 /* The exit code of a failure while starting. */
 enum exit_code exit_of(enum wr_rc rc);
 /* Log, zone, slots, shell policy, run-as: what server and run have in common. `mode` as below. */
-enum shell_mode { SHELL_PERSONAL, SHELL_SERVICE };  /* --dev and run: as whoever started it; else as users that are named */
-/* o->roles and o->data (NULL = made later) are known; who: whom the process will be; usual: the level of the log where none is
- * given. setup_done() frees what it made. */
+enum shell_mode { SHELL_PERSONAL, SHELL_SERVICE };  /* --dev and run: as whoever started this; else as users that are named */
+/* o->roles and o->data (NULL = made later) are known. who: the user that the process will be. usual: the level of the log when
+ * none is given. setup_done() frees what this made. */
 enum wr_rc setup_common(const struct config *c, enum shell_mode mode, enum log_level usual, struct node_opts *o,
                         struct identity *who, struct wr_err *err) WR_MUST;
 void setup_done(struct node_opts *o, struct identity *who);
-/* What a person has to know whose SHELL tasks run here, or do not. */
+/* Tells a person what to know when SHELL tasks run here, or when they do not. */
 void setup_tell_shell(const struct node_opts *o, enum shell_mode mode);
-/* setup_common(), and nothing is said: for `weir config`. */
+/* Like setup_common(), but says nothing: for `weir config`. */
 enum wr_rc setup_quietly(const struct config *c, enum shell_mode mode, struct node_opts *o, struct identity *who,
                          struct wr_err *err) WR_MUST;
 /* ---- server.c ---- */
-/* What an option that was not given comes to in `weir server`; "" = nothing. */
+/* The value in force in `weir server` of an option that was not given; "" = none. */
 void server_effective(const struct config *c, enum opt_id id, char *out, size_t n);
 #endif

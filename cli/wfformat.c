@@ -37,7 +37,7 @@ static const json_t *array(const json_t *o, const char *key) {
   return json_is_array(v) ? v : NULL;
 }
 static const char *member_text(const json_t *o, const char *key) { return json_string_value(json_object_get(o, key)); }
-/* Older schemas have no id: the name is it. */
+/* Older schemas have no id: there the name takes its place. */
 static const char *id_of(const json_t *task) {
   const char *id = member_text(task, "id");
   return id ? id : member_text(task, "name");
@@ -134,7 +134,7 @@ static int by_child(const void *a, const void *b) {
   return x->parent < y->parent ? -1 : x->parent > y->parent;
 }
 
-/* Most files tell each edge twice: as a parent and as a child. */
+/* Most files name each edge twice: as a parent and as a child. */
 static void unite_edges(struct load *l) {
   if (!l->n_edge) return;
   qsort(l->edge, l->n_edge, sizeof *l->edge, by_child);
@@ -172,7 +172,7 @@ static json_t *task_node(const struct load *l, size_t i, json_t *prev) {
                    "taskType", "WAIT", "taskContent", content);
 }
 
-/* Without any edge the order of flowNodes would be the chain: a START then says that all are roots. */
+/* Without any edge, the order of flowNodes would mean a chain: a START then says that all nodes are roots. */
 static void add_nodes(struct load *l, json_t *nodes, const char *start) {
   size_t e = 0;
   if (start) json_array_append_new(nodes, json_pack("{s:s, s:s}", "nodeKey", start, "nodeType", "START"));
