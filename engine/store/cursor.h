@@ -67,7 +67,7 @@ struct db_ops {
 };
 struct db { const struct db_ops *ops; };  /* the first member of a backend's connection */
 
-/* What fails here is told by cursor_end(). ARGS(..) are ?1, ?2 .. of the statement. */
+/* A failure here is reported by cursor_end(). ARGS(..) are ?1, ?2 .. of the statement. */
 static inline void db_select(struct db *db, struct cursor *c, enum query q, const struct arg *arg, size_t n) {
   db->ops->select(db, c, q, arg, n);
 }
@@ -77,13 +77,13 @@ static inline void db_select_ids(struct db *db, struct cursor *c, enum query q, 
   db->ops->select_ids(db, c, q, id, n);
 }
 static inline bool cursor_next(struct cursor *c) { return c->db->ops->next(c); }
-/* Ends it. rc: what became of its rows; that, or else what they met. */
+/* Ends the cursor. rc: the result of the work on its rows. Returns rc, or else the error that the rows met. */
 enum wr_rc cursor_end(struct cursor *c, enum wr_rc rc, struct wr_err *err) WR_MUST;
 /* The first column of the first row; *v stays when there is none. */
 enum wr_rc db_int(struct db *db, enum query q, const struct arg *arg, size_t n, int64_t *v, struct wr_err *err) WR_MUST;
 /* A statement without rows. */
 enum wr_rc db_run(struct db *db, enum query q, const struct arg *arg, size_t n, struct wr_err *err) WR_MUST;
-/* One view of the database for the statements between; rc: of what was done in it. */
+/* One view of the database for the statements between; rc: the result of the work done in it. */
 enum wr_rc db_view(struct db *db, struct wr_err *err) WR_MUST;
 enum wr_rc db_view_end(struct db *db, enum wr_rc rc, struct wr_err *err) WR_MUST;
 #endif

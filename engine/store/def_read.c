@@ -32,7 +32,7 @@ static enum wr_rc tasks_found(struct cursor *c, const int64_t *ids, size_t n, st
   return cursor_end(c, rc, err);
 }
 
-#define IDS_SOME 100   /* at a time: each row is looked for among so many */
+#define IDS_SOME 100   /* at a time: each row is searched for among this many ids */
 
 enum wr_rc sql_reader_tasks(struct reader *r, const int64_t *ids, size_t n, struct task_def **out, struct wr_err *err) {
   struct cursor c;

@@ -128,8 +128,8 @@ enum wr_rc def_flow_publish(struct store *s, const struct flow_head *h, struct w
 }
 
 /* ---- deletes: rows stay, instances stay readable ---- */
-/* The version goes up before anything is looked at: a batch that starts the task has either committed, then it is seen, or it
- * finds the new version. */
+/* The version goes up before the first look: a batch that starts the task has either committed and is seen here, or it finds the
+ * new version. */
 static enum wr_rc task_delete(struct store *s, struct def_job *j, struct wr_err *err) {
   struct def_known old;
   enum wr_rc rc = def_known(s, HEAD_TASK, j->id, -1, &old, err);
@@ -139,7 +139,7 @@ static enum wr_rc task_delete(struct store *s, struct def_job *j, struct wr_err 
   return rc ? rc : db_run(s->def, Q_TASK_DELETE, ARGS(arg_i(j->id), arg_us(store_now(s))), err);
 }
 
-/* What starts a flow holds its row shared, or waits for its turn, so one of the two sees the other. */
+/* A batch that starts the flow holds its row shared, or waits for its turn, so one of the two sees the other. */
 static enum wr_rc flow_delete(struct store *s, struct def_job *j, struct wr_err *err) {
   struct def_known old;
   enum wr_rc rc = def_known(s, HEAD_FLOW, j->id, -1, &old, err);

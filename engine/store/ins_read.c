@@ -15,7 +15,7 @@ enum wr_rc reader_flow_ins(struct reader *r, int64_t fi, flow_row_fn *fn, void *
   if (found) {
     ins_row_flow(c.cell, &row, NULL);
     row.flow_name = cell_text(&c.cell[FLOW_NAME_CELL], NULL);
-    (void)fn(ctx, &row); /* it was the only one */
+    (void)fn(ctx, &row); /* the only row, so its answer does not matter */
   }
   enum wr_rc rc = cursor_end(&c, WR_OK, err);
   return rc || found ? rc : no_such(err, "flow instance", fi);

@@ -31,7 +31,7 @@ void ins_row_task(const struct cell *c, struct task_row *r, struct arena *a);
 /* The ids of an instance: n node ids from base[run].ni on for each run. */
 struct span { struct run_base *base; size_t n_base, cap; int64_t n; };
 void span_add(struct span *s, const char *bases);
-void span_nodes(struct span *s, int64_t n);      /* how many a run has; what cannot be counts as none */
+void span_nodes(struct span *s, int64_t n);      /* how many nodes a run has; an impossible number counts as none */
 /* First and last task id of node instance ni: its node has n_task tasks from task_at on; lo > hi when it is of no run. */
 struct id_range { int64_t lo, hi; };
 struct id_range span_tasks(const char *bases, int64_t n_node, int64_t ni, int64_t task_at, int64_t n_task);

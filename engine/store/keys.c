@@ -1,5 +1,5 @@
-/* Idempotency keys of readers and of the definition writer; those of the runner are in sqlite_keys.c and mysql_keys.c. Old keys
- * go with those that come, twice as many at a time, so the table stays bounded without a timer.
+/* Idempotency keys of readers and of the definition writer; those of the runner are in sqlite_keys.c and mysql_keys.c. New keys
+ * delete old ones, twice as many at a time, so the table stays bounded without a timer.
  * What never happens: a change of a key that is there. */
 #include <string.h>
 #include "wr_limits.h"

@@ -6,7 +6,7 @@
 /* What is wanted, and what there is. */
 struct log_want { int64_t ti; uint32_t epoch; int64_t offset; size_t left; struct buf *out; int64_t *size; bool done; };
 
-/* Adds what the wanted range has of a piece that begins at `at`. */
+/* Adds the part of a piece (it begins at `at`) that lies in the wanted range. */
 static void log_add(struct log_want *w, const struct cell *c, int64_t at) {
   int64_t len = (int64_t)cell_bytes(c), skip = w->offset > at ? w->offset - at : 0;
   if (skip >= len) return;
@@ -31,7 +31,7 @@ static enum wr_rc log_of_result(struct reader *r, struct log_want *w, struct wr_
   return cursor_end(&c, WR_OK, err);
 }
 
-/* Pieces do not overlap, so those that end before the offset are all but the last one that begins before it. */
+/* Pieces do not overlap, so of the pieces that begin before the offset all but the last one end before it. */
 static enum wr_rc log_pieces(struct reader *r, struct log_want *w, struct wr_err *err) {
   struct cursor c;
   int64_t first = 0;

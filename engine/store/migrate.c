@@ -4,7 +4,7 @@
 #include "log.h"
 #include "store.h"
 
-/* The oldest program that may run on what all files together make of a database. */
+/* The oldest program that may run on a database to which all files were applied. */
 static int64_t oldest_after(const struct migrate_db *db) {
   const struct schema_file *last = &db->set->file[db->set->n - 1];
   return last->oldest ? last->oldest : last->version;

@@ -1,6 +1,6 @@
 /* Bringing a database to the schema of this program: the files of schema/, in the order of their numbers, each once. Every start
- * does it, and `weir db migrate`. The order, what is refused and every sentence stand here; a store brings what only it knows
- * (struct migrate_ops). One thread, before any other uses the store.
+ * does this, and so does `weir db migrate`. The order, what is refused and every sentence stand here; a store brings what only it
+ * knows (struct migrate_ops). One thread, before any other uses the store.
  *
  *   the database's schema            what happens
  *   none                             all files are applied

@@ -13,7 +13,7 @@
 
 #define LEASE_US (60 * 1000000LL)
 #define REQUEST_US (10 * 1000000LL)
-#define AGAIN_US 1000000 /* what failed later than that is not tried again at once */
+#define AGAIN_US 1000000 /* a try that failed later than this is not repeated at once */
 #define ID_BLOCK_MIN 1000u
 #define ID_BLOCK_MAX 100000u
 
@@ -23,7 +23,7 @@ static enum wr_rc check_version(struct my *s, struct wr_err *err) {
   return old ? wr_err_set(err, WR_STORE_REFUSED, "The database server is too old: MariaDB 10.6 or MySQL 8.0 is needed.") : WR_OK;
 }
 
-/* At the start the server's own words are shown: who reads them has to set the server right. */
+/* At the start the server's own words are shown, because their reader has to set the server right. */
 enum wr_rc my_open_err(const struct my_conn *c, unsigned e, struct wr_err *err) {
   enum wr_rc rc = my_err(e, err);
   bool refused = rc == WR_INTERNAL || rc == WR_TOO_LARGE || (rc == WR_DB_UNAVAILABLE && my_rc(e) == STORE_DOWN);
@@ -118,7 +118,7 @@ enum wr_rc my_def_ids(struct store *st, enum id_kind kind, uint32_t n, int64_t *
   }
 }
 
-/* A clean stop gives back what was not used, if nobody took ids since: so they stay dense on one machine. */
+/* A clean stop gives back the unused ids if nobody took ids since, so that ids stay dense on one machine. */
 static void give_back(struct my *s) {
   for (int k = 0; k < ID__N; k++) {
     struct my_ids *b = &s->id[k];
@@ -166,7 +166,7 @@ static const struct store_ops my_ops = {
   .claim_token = my_claim_token,
 };
 
-/* A setting is not as it must be: refused (exit 4). All else may pass: not available (exit 5). */
+/* A wrong setting is refused (exit 4). Every other cause may pass: not available (exit 5). */
 static enum wr_rc cannot_connect(const struct my *s, unsigned e, struct wr_err *err) {
   return wr_err_set(err, e == MY_SETTING ? WR_STORE_REFUSED : WR_DB_UNAVAILABLE, "%s", s->run.why);
 }

@@ -97,7 +97,7 @@ static size_t duplicates(MYSQL *m) {
   return p ? strtoul(p + 12, NULL, 10) : 0;
 }
 
-/* Both ascending: whoever expects a version and does not meet it is stale. */
+/* Both lists ascend: a flow that expects a version and does not meet it is stale. */
 static bool check_heads(struct batch *b, const struct my_want *w, MYSQL_RES *res) {
   struct cell c[CELLS_MAX];
   MYSQL_ROW row = mysql_fetch_row(res);
@@ -130,7 +130,7 @@ static bool check_tasks(struct batch *b, const struct my_want *w, MYSQL_RES *res
   return stale;
 }
 
-/* A flow starts only in its current version and not when it was deleted. The answer holds those that may. */
+/* A flow starts only in its current version, and not after its deletion. The answer holds the flows that may start. */
 static bool check_guard(struct batch *b, const struct my_want *w, MYSQL_RES *res) {
   struct { int64_t id, version; } ok[MY_IN_MAX];
   size_t n = 0;
@@ -223,7 +223,7 @@ static enum store_rc flush(struct my *s, struct batch *b) {
       e = CR_COMMANDS_OUT_OF_SYNC;
     }
   }
-  if (e && s->run.m && (a.stale || a.rival)) e = 0; /* a rival was faster: that its rows are in the way is no news */
+  if (e && s->run.m && (a.stale || a.rival)) e = 0; /* a rival was faster, so an error about its rows is expected */
   if (e) return my_run_fail(s, e);
   sql_clear(&s->sql);
   s->n_want = 0;
@@ -463,7 +463,7 @@ static enum store_rc write_all(struct my *s, struct batch *b) {
   return rc == STORE_OK ? write_fence(s, b) : rc;
 }
 
-/* The first wait for a lock that was in vain tells nobody anything but this: the same batch, made again, asks whose rows are held. */
+/* The first wait for a lock in vain says only one thing: the same batch, made again, has to ask whose rows are held. */
 static enum store_rc waited(struct my *s, enum store_rc rc, bool wary) {
   if (rc != STORE_RETRY || s->run.err != ER_LOCK_WAIT_TIMEOUT) return rc;
   my_wary(s);
@@ -486,7 +486,7 @@ enum store_rc my_write(struct store *st, struct batch *b) {
   return rc;
 }
 
-/* Whatever is not a plain OK leaves the outcome open: the server may have done it all the same. */
+/* Any answer but a plain OK leaves the outcome open: the server may have committed all the same. */
 enum store_rc my_commit(struct store *st) {
   struct my *s = my_of(st);
   wr_assert(s->in_tx);

@@ -15,7 +15,7 @@
 #define CONNECT_S 5u
 #define IO_S 10u
 #define FRESH_US 100000   /* an answer that new proves that the server is there */
-#define AWAY_US 500000    /* for so long no request tries what another has just waited for in vain */
+#define AWAY_US 500000    /* for this long no request tries what another one has just waited for in vain */
 #define LATE_US 200000
 #define ROOM 4096         /* what a packet has beside its text */
 
@@ -108,16 +108,16 @@ void my_conn_init(struct my_conn *c, struct my *s, enum my_role role) {
     c->connect_s = whole_s(s->request_us / 10 * 3, 2, CONNECT_S);
     c->io_s = whole_s(s->request_us / 2, 2, IO_S);
   }
-  if (role == MY_RUN) c->lock_wait_s = 1; /* everybody waits with it */
+  if (role == MY_RUN) c->lock_wait_s = 1; /* everybody waits while the runner does */
   else if (role != MY_LOG) c->lock_wait_s = c->io_s > 2 ? 2 : 1;
 }
 
 static bool for_request(const struct my_conn *c) { return c->role != MY_RUN && c->role != MY_LOG; }
 
-/* Nothing came for as long as this connection waits: the next requests are not to try the same one after the other. */
+/* The server was silent for as long as this connection waits. The next requests must not wait for it one after the other. */
 static void away(struct my_conn *c) { atomic_store(&c->s->away_until, clock_mono_us() + AWAY_US); }
 
-/* It answers: whoever found it silent before is wrong by now. */
+/* The server answers, so an earlier verdict that it is silent no longer holds. */
 void my_heard(struct my_conn *c) {
   c->used_us = clock_mono_us();
   if (atomic_load_explicit(&c->s->away_until, memory_order_relaxed)) atomic_store(&c->s->away_until, 0);
@@ -131,7 +131,7 @@ void my_conn_close(struct my_conn *c) {
   c->m = NULL;
 }
 
-/* Remembers the error of the connection and closes it when it is of no more use. */
+/* Remembers the error, and closes a connection that is of no more use. */
 unsigned my_fail(struct my_conn *c, unsigned e) {
   const char *server = c->m ? mysql_error(c->m) : NULL;
   c->err = my_true_error(e ? e : CR_UNKNOWN_ERROR, server);
@@ -217,7 +217,7 @@ static unsigned connect_now(struct my_conn *c) {
   return e;
 }
 
-/* Nothing is expected on the socket between statements: whatever makes it readable is the end of the connection. */
+/* Nothing is expected on the socket between statements: a readable socket means the end of the connection. */
 bool my_conn_hung_up(const struct my_conn *c) {
   struct pollfd p = {.fd = (int)mysql_get_socket(c->m), .events = POLLIN | POLLRDHUP};
   return poll(&p, 1, 0) != 0;
@@ -246,7 +246,7 @@ unsigned my_conn_ready(struct my_conn *c) {
 }
 
 /* ---- plain statements ---- */
-/* The connection ended before: what it said then stands. */
+/* The connection ended earlier, and its error of that time stands. */
 static unsigned gone(struct my_conn *c) { return c->err = CR_SERVER_LOST; }
 
 unsigned my_query(struct my_conn *c, const char *sql, size_t n) {

@@ -32,7 +32,7 @@ struct my_conn {
   unsigned connect_s, io_s;    /* no wait is longer */
   unsigned lock_wait_s, idle_s;/* idle_s 0 = the server's default */
   size_t packet_max;           /* what the server takes, as of this connection; more is never sent */
-  size_t packet;               /* a packet is sent when it has grown to this: one more row fits always */
+  size_t packet;               /* a packet is sent when it has grown to this: one more row always fits */
   uint32_t opened;             /* how often */
   int64_t used_us, sent_us;    /* mono clock of the newest answer, and of the newest statement */
   unsigned err;                /* error number of the newest call that failed, */
@@ -42,7 +42,7 @@ struct my_conn {
 };
 void my_conn_init(struct my_conn *c, struct my *s, enum my_role role);
 void my_conn_close(struct my_conn *c);                /* a closed one is fine */
-/* Open and not closed by the server as far as the socket tells; reconnects. Only outside a transaction. 0 = yes. */
+/* Is it open, and not closed by the server as far as the socket tells? Reconnects if not. Only outside a transaction. 0 = yes. */
 unsigned my_conn_ready(struct my_conn *c);
 enum wr_rc my_conn_err(const struct my_conn *c, unsigned e, struct wr_err *err); /* my_err() with what my_conn_ready() says */
 bool my_conn_hung_up(const struct my_conn *c);        /* the server closed it; asks the socket only */
@@ -55,7 +55,7 @@ unsigned my_answer(struct my_conn *c);
 unsigned my_exec(struct my_conn *c, const char *sql); /* constant text without a result set */
 bool my_too_large(struct my_conn *c, size_t n);       /* the server would not take n bytes: notes MY_TOO_LARGE */
 unsigned my_fail(struct my_conn *c, unsigned e);      /* notes error e; closes a lost connection; returns what it really is */
-/* A reader's: may a statement begin (a row still be waited for), for what is left of the request? False: closed, MY_LATE. */
+/* For a reader: is enough of the request's time left to begin a statement (or to wait for a row)? False: closed, MY_LATE. */
 bool my_in_time(struct my_conn *c, bool begins);
 void my_heard(struct my_conn *c);                     /* an answer has come */
 void my_stmts_close(struct my_conn *c);

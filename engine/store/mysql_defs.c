@@ -1,6 +1,6 @@
 /* The definition writer's transactions on MariaDB and MySQL (struct def_ops). Any thread, one at a time under def_mu, and one in
- * the cluster at a time: its connection holds a named lock. What starts a flow holds the flow's row shared, so a save or a delete
- * of it waits for the batch, and the batch for it. */
+ * the cluster at a time: its connection holds a named lock. A batch that starts a flow holds the flow's row shared, so a save or
+ * a delete of the flow waits for the batch, and the batch waits for them. */
 #include "mysql_priv.h"
 
 /* Each wait on the way in is bounded: for the thread before this one, for a connection, for the writer of another node. */
@@ -33,7 +33,7 @@ static enum wr_rc def_begin(struct store *st, struct wr_err *err) {
   struct my_conn *c = &my_of(st)->def;
   unsigned e = my_exec(c, "START TRANSACTION");
   if (e) return my_err(e, err);
-  c->err = 0; /* from here on it is of this transaction */
+  c->err = 0; /* from here on an error belongs to this transaction */
   return WR_OK;
 }
 

@@ -1,7 +1,7 @@
 /* What an error of MariaDB or MySQL means: one table. Pure; any thread.
  *
- * An error is the data's fault (STORE_BAD: the batch is halved, the row set aside) only when the table says so. All that the
- * table does not know is the store's (STORE_DOWN): the work waits, and the server's own words say for what.
+ * An error is the data's fault (STORE_BAD: the batch is halved, the row set aside) only when the table says so. An error that the
+ * table does not know is the store's fault (STORE_DOWN): the work waits, and the server's own words say what for.
  * What never happens: a value of a row, SQL or the password in a sentence. */
 #include "mysql_priv.h"
 #include <errmsg.h>

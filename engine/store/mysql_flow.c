@@ -144,7 +144,7 @@ static enum wr_rc save_uses(struct save *v, struct wr_err *err) {
 }
 
 /* ---- the save ---- */
-/* What version it becomes; its ids are gone from now on. */
+/* Decides which version the flow becomes. Its ids are used up from now on. */
 static enum wr_rc save_first(struct save *v, struct wr_err *err) {
   struct store *s = &v->s->base;
   v->flow_id = v->f->flow_id;
@@ -163,7 +163,7 @@ static enum wr_rc save_first(struct save *v, struct wr_err *err) {
   return rc;
 }
 
-/* Under the lock of the flow's row, which those who start it hold shared. */
+/* Under the lock of the flow's row, which batches that start the flow hold shared. */
 static enum wr_rc save_publish(struct save *v, struct wr_err *err) {
   struct store *s = &v->s->base;
   const struct flow_head h = {v->flow_id, v->version, v->node_base, v->now_us, v->f, &v->plan};

@@ -1,8 +1,9 @@
-/* Whose rows does a stranger hold? Asked of the rows of a batch before they are written, for a while after a lock was waited for in
- * vain, so that one such lock costs one wait, and then only what needs its rows. The runner's thread and connection.
+/* Whose rows does a stranger hold? After a wait for a lock in vain, each batch asks this of its rows before it writes them, for a
+ * while. So one such lock costs one wait, and then holds up only the work that needs its rows. The runner's thread and
+ * connection.
  *
- * What is free is locked by the asking, in the order of the write; what is held is left out by the server (SKIP LOCKED), and a read
- * without a lock tells it from what is not there. Rows that are inserted cannot be asked for.
+ * The question locks the free rows, in the order of the write. The server leaves out the held ones (SKIP LOCKED), and a read
+ * without a lock tells them from rows that are not there. Rows that are inserted cannot be asked for.
  * What never happens: a wait for a lock; a row taken for held that is not there. */
 #include "mysql_run.h"
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* Idempotency keys of the runner, its thread and connection; keys.c has those of others.
  *
- * The unique index decides between two nodes: who inserts second waits for the first, then finds its row ignored, and the
- * batch is done again. A key whose first request is under way elsewhere is told apart before that, by a read that sees
- * what is not committed: a frozen node that holds one must not hold the batches of all others.
+ * The unique index decides between two nodes: the node that inserts second waits for the first, then finds its row ignored, and
+ * does its batch again. A key whose first request is under way elsewhere is recognised earlier, by a read that sees uncommitted
+ * rows: a frozen node that holds a key must not hold up the batches of all others.
  *
  * What never happens: a change of a key that is there; a lock taken by a look. */
 #include "mysql_run.h"
@@ -50,7 +50,7 @@ static unsigned keys_result(struct my *s, const struct keys *k) {
   return 0;
 }
 
-/* Inside a transaction its level stands: then a key under way elsewhere is not seen, and the insert waits for it. */
+/* Inside a transaction the isolation level is fixed: a key under way elsewhere is not seen then, and the insert waits for it. */
 static unsigned keys_look(struct my *s, const struct keys *k) {
   sql_clear(&s->sql);
   if (!s->in_tx) {
@@ -92,7 +92,7 @@ static void key_text(struct my *s, const struct key_write *k) {
   sql_ch(q, ')');
 }
 
-/* Twice as many as came since the last time: the table stays bounded without a timer. */
+/* Deletes twice as many as came since the last time, so the table stays bounded without a timer. */
 static enum store_rc keys_delete_old(struct my *s, struct batch *b) {
   s->keys_written += (uint32_t)b->n_key;
   if (s->keys_written < OLD_EVERY) return STORE_OK;

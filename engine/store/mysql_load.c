@@ -61,7 +61,7 @@ static unsigned lock_some(struct my *s, const struct heads *h) {
   return 0;
 }
 
-/* Not returned: held elsewhere, or not there at all. A read without lock tells. */
+/* A head that was not returned is held elsewhere, or is not there at all. A read without a lock tells which. */
 static unsigned tell_missing(struct my *s, const struct heads *h) {
   size_t n = 0;
   MYSQL_RES *res;

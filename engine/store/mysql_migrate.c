@@ -1,6 +1,7 @@
-/* MySQL and MariaDB: the schema. Each change commits by itself, so whoever is killed in the middle leaves part of a file applied, and
- * the next one goes on: see migrate.h. A named lock lets one process at a time do it, over a connection of its own that may wait as
- * long as a large table needs; when the process dies while the server still works, the lock is held until that work is done.
+/* MySQL and MariaDB: the schema. Each change commits by itself, so a process that is killed in the middle leaves part of a file
+ * applied, and the next process goes on: see migrate.h. A named lock lets one process at a time do it, over a connection of its
+ * own that may wait as long as a large table needs; when the process dies while the server still works, the lock is held until
+ * that work is done.
  *
  * What never happens: two processes that change the schema at once; a wait for another process beyond SCHEMA_US. */
 #include <errmsg.h>
@@ -12,9 +13,9 @@
 #include "migrate.h"
 #include "mysql_priv.h"
 
-#define SCHEMA_US 30000000  /* so long another that changes the schema, or a table that is in use, is waited for */
+#define SCHEMA_US 30000000  /* the wait for another process that changes the schema, or for a table in use */
 #define STEP_S 3600u        /* a statement on a large table. If it takes longer the server goes on without us, and holds the lock until then */
-#define TABLE_WAIT_S 3u     /* whoever waits for a table holds up all others that want it: for so long, then they pass */
+#define TABLE_WAIT_S 3u     /* a wait for a table holds up all others that want it: after this long they pass */
 
 struct my_migrate {
   struct migrate_db db;
@@ -104,7 +105,7 @@ static enum wr_rc my_write_number(struct migrate_db *db, const struct schema_fil
   return said(m, my_exec(&m->own, text), err);
 }
 
-/* The lock goes with the connection. Why it ended is the start's to know: it may try again. */
+/* The lock goes with the connection. The start must know why it ended, because it may try again. */
 static enum wr_rc my_end_schema(struct migrate_db *db, enum wr_rc rc, struct wr_err *err) {
   struct my_migrate *m = my_migrate_of(db);
   (void)err;
@@ -113,7 +114,7 @@ static enum wr_rc my_end_schema(struct migrate_db *db, enum wr_rc rc, struct wr_
   return rc;
 }
 
-/* Before schema 4 a node does not say what it knows: no more than the database had. */
+/* Before schema 4 a node does not say which schema it knows: it knows no newer one than the database had. */
 static enum wr_rc my_node(struct migrate_db *db, int64_t version, int64_t oldest, char out[64], struct wr_err *err) {
   struct my_migrate *m = my_migrate_of(db);
   struct cursor r;

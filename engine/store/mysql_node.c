@@ -22,8 +22,8 @@ static unsigned ready(struct my *s) {
   return e;
 }
 
-/* Whoever held this home before us is dead. By primary key, one transaction each; a server that still rolls the dead one's
- * last batch back keeps its row locked: then its lease ends it. */
+/* Every former holder of this home is dead. Their rows are marked by primary key, one transaction each. While the server still
+ * rolls back the last batch of a dead node, that node's row stays locked: then its lease ends it. */
 static unsigned bury_former(struct my *s, const struct node_info *info) {
   int64_t dead[8];
   size_t n = 0;
@@ -65,12 +65,12 @@ static enum store_rc join(struct my *s, const struct node_info *info, int64_t *i
                              arg_text(info->types ? info->types : ""), arg_text(info->users ? info->users : ""), arg_i(schema_newest(&schema_mysql))));
   if (!e) e = read_clock(s); /* without the server's time the node's own would count, and a clock never goes back */
   *why = e;
-  if (e) return down(s, e); /* had it been stored: a member nobody speaks for, which its lease ends, or its next try */
+  if (e) return down(s, e); /* if it was stored after all: a member nobody speaks for, until its lease or the next try ends it */
   *incarnation = s->me = me;
   return STORE_OK;
 }
 
-/* At the start a passing fault is waited out: who has joined before has a runner that tries again. */
+/* At the start a passing fault is waited out; a node that has joined before has a runner that tries again. */
 enum store_rc my_join(struct store *st, const struct node_info *info, int64_t *incarnation) {
   struct my *s = my_of(st);
   unsigned why = 0;
@@ -135,7 +135,7 @@ enum store_rc my_reap(struct store *st, uint32_t *n) {
                "lease_until < UTC_TIMESTAMP(6) - INTERVAL ? MICROSECOND", ARGS(arg_i(dead[i].me), arg_i(margin)));
     *n += (uint32_t)hit;
     if (!e && hit) log_warn("node.dead", L_STR("host", dead[i].host), L_INT("pid", dead[i].pid), L_INT("incarnation", dead[i].me));
-    if (e == ER_LOCK_WAIT_TIMEOUT) e = 0; /* a batch of it is under way: it lives */
+    if (e == ER_LOCK_WAIT_TIMEOUT) e = 0; /* a batch of that node is under way, so it lives */
   }
   return my_told(s, e);
 }
@@ -162,7 +162,7 @@ bool my_asker(struct store *st, bool take) {
   return !s->in_tx && !ready(s) && !my_query_int(&s->run, sql[take], &got, &found) && found && got == 1;
 }
 
-/* Who is not LIVE can commit nothing: its fence fails. */
+/* A node that is not LIVE can commit nothing: its fence fails. */
 enum store_rc my_pulse(struct store *st, int64_t *out) {
   struct my *s = my_of(st);
   bool found;

@@ -67,7 +67,7 @@ struct my {
 static inline struct my *my_of(struct store *s) { return (struct my *)s; }
 static inline struct my_reader *my_reader_of(struct reader *r) { return (struct my_reader *)r; }
 
-int64_t my_until(const struct my *s); /* CLOCK_MONOTONIC: so long a request waits for another one */
+int64_t my_until(const struct my *s); /* CLOCK_MONOTONIC: until then a request waits for another one */
 /* mysql_defs.c. Its ids() is in mysql.c: ids without the runner's codes. */
 extern const struct def_ops my_def_ops;
 enum wr_rc my_def_ids(struct store *, enum id_kind, uint32_t, int64_t *, struct wr_err *) WR_MUST;
@@ -83,7 +83,8 @@ STORE_OP(ids) my_ids;
 /* mysql_node.c */
 STORE_OP(join) my_join; STORE_OP(leave) my_leave; STORE_OP(renew) my_renew; STORE_OP(tell) my_tell; STORE_OP(reap) my_reap;
 STORE_OP(reconciler) my_reconciler; STORE_OP(asker) my_asker;
-/* At the start: may the same be tried again? Another was in the way, or a connection was lost; not when nobody is there. Pauses. */
+/* At the start: may the same be tried again? Yes if another transaction was in the way or a connection was lost; no if nobody is
+ * there. Pauses. */
 #define MY_START_US 10000000
 bool my_again(unsigned e, int64_t until_us);
 STORE_OP(pulse) my_pulse; STORE_OP(live_tasks) my_live_tasks; STORE_OP(live_flows) my_live_flows;

@@ -255,7 +255,7 @@ void put_single(struct my *s, struct batch *b, enum put_table which, const void 
 
 /* ---- equal updates ---- */
 #define GROUPS 64         /* kept open; more different ones than that are not worth grouping */
-#define GROUP_MIN 3       /* rows that pay a statement of their own */
+#define GROUP_MIN 3       /* rows that are worth a statement of their own */
 #define GROUP_TEXT 2048   /* a longer text (a result) is hardly equal to another */
 struct group { uint64_t hash; size_t text, len; size_t first, last, n; };
 struct groups { struct sql text; struct group g[GROUPS]; size_t n; size_t *next; struct put_rows left; };
@@ -336,7 +336,7 @@ static enum store_rc put_group(struct my *s, struct batch *b, const struct table
   return STORE_OK;
 }
 
-/* Writes the groups that pay; the rows of the others are left, in the order of their keys. */
+/* Writes the groups that are worth a statement; the rows of the others are left, in the order of their keys. */
 static enum store_rc put_groups(struct my *s, struct batch *b, const struct table *t, struct groups *gs, const struct put_rows *upd) {
   enum store_rc rc = STORE_OK;
   struct put p = put_to(s, b, &gs->text);

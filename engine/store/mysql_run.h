@@ -31,8 +31,8 @@ enum store_rc write_keys(struct my *s, struct batch *b) WR_MUST;
 void my_select_begin(struct my *s);
 unsigned my_select_tx(struct my *s, MYSQL_RES **res);
 
-/* mysql_held.c: a lock was waited for in vain: for a while rows are asked for before they are written. my_ask_held: OK, all rows
- * that are there are free, and ours; STALE: some are not, they are marked, and the transaction is rolled back. */
+/* mysql_held.c: my_wary: a wait for a lock was in vain, so for a while rows are asked for before they are written. my_ask_held:
+ * OK: all rows that are there are free, and ours; STALE: some are not; these are marked, and the transaction is rolled back. */
 void my_wary(struct my *s);
 bool my_is_wary(const struct my *s);
 enum store_rc my_ask_held(struct my *s, struct batch *b) WR_MUST;

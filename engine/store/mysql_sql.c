@@ -27,7 +27,7 @@ void sql_us(struct sql *q, int64_t us) { put_time(q, us, "NULL"); }
 void sql_at(struct sql *q, int64_t us) { put_time(q, us, SQL_NEVER); }
 
 /* mysql_real_escape_string() writes at most 2n + 1 bytes. It fails only when the server changed the character set
- * behind our back: then no literal at all, which the server refuses. */
+ * behind our back: then no literal is written, and the server refuses the statement. */
 static void escaped(struct sql *q, MYSQL *m, const char *s, size_t n) {
   char *p = buf_reserve(&q->b, 2 * n + 3);
   unsigned long len = mysql_real_escape_string(m, p + 1, s, n);

@@ -9,7 +9,7 @@
 struct my_stmt {
   char *sql;
   MYSQL_STMT *st;
-  uint8_t order[CELLS_MAX]; /* which of the given values each of its own is */
+  uint8_t order[CELLS_MAX]; /* which given value each of its own takes */
   unsigned n_col;
   MYSQL_BIND bind[CELLS_MAX];
   int64_t num[CELLS_MAX];

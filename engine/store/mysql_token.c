@@ -12,7 +12,7 @@ enum wr_rc my_claim_token(struct store *st, struct store_token *t, struct wr_err
   return rc;
 }
 
-/* Whatever may be forgotten by the server: the next start of a node will say so. */
+/* Also on a server that may forget commits (relaxed): the next start of a node will say so. */
 enum wr_rc mysql_token_at(const char *url, const struct store_token *set, struct store_token *was, struct wr_err *err) {
   const struct store_opts o = {.url = url, .relaxed = true};
   struct store *st;

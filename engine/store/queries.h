@@ -30,7 +30,7 @@
 #define SQ_LIKE(name) name " LIKE ?1 ESCAPE '\\'"
 #define MY_FOLDED(x) "LOWER(CONVERT(CAST(" x " AS BINARY) USING tis620)) COLLATE tis620_bin"
 #define MY_LIKE(name) MY_FOLDED(name) " LIKE " MY_FOLDED("?1")
-/* Types are compared byte by byte: in MariaDB = alone takes a blank at the end for nothing. */
+/* Types are compared byte by byte: in MariaDB = alone ignores a blank at the end. */
 #define SQ_SAME_TYPE "t.task_type=?2"
 #define MY_SAME_TYPE "t.task_type=?2 AND LENGTH(t.task_type)=LENGTH(?2)"
 /* A short result has its room in MariaDB's row from the start, so that the end of a task makes it no longer: BINARY(40). */

@@ -7,7 +7,7 @@
 #include "clock.h"
 #include "log.h"
 
-#define BUSY_MS 2000      /* then it is the caller's to wait: a request has an answer by then */
+#define BUSY_MS 2000      /* after that the caller has to wait; a request has its answer by then */
 #define SAY_AGAIN_US 60000000
 enum { SQ_WHY = sizeof ((struct store *)0)->why };
 
@@ -114,7 +114,8 @@ static void words(const struct sq_conn *c, int rc, char *out, size_t n) {
   else snprintf(out, n, "%.*s%.120s%s", (int)(at - known[i].words), known[i].words, file, at + 2);
 }
 
-/* A connection that met an error is replaced, and forgets what it said: the same of all together is said once in a while. */
+/* A connection that met an error is replaced, and forgets what it said, so the same error of all connections together is said
+ * once in a while. */
 static void complain(struct sq_conn *c, int rc) {
   const char *file = c->db ? sqlite3_db_filename(c->db, "main") : NULL;
   static _Atomic int64_t said_us;

@@ -270,7 +270,7 @@ static int node_update(struct sq *s, const struct node_row *r) {
   return sq_run(w);
 }
 
-/* The row is not there: whoever sent the batch believes in something that is not so. It must not go on. */
+/* The row is not there: the sender of the batch relies on something that is not so, and must not go on. */
 static enum store_rc missing(const char *what, int64_t id) {
   log_error("store.row_missing", L_STR("table", what), L_INT("id", id));
   return STORE_BAD;
@@ -335,7 +335,7 @@ static int task_insert(struct sq *s, const struct task_row *r) {
   return sq_run(w);
 }
 
-/* The end of a task that no process ran and nothing befell. */
+/* The end of a task that ran without a process and met no trouble. */
 static bool task_ends_plain(const struct task_write *t) {
   const struct task_row *r = &t->row;
   return t->finish && clears(r->error) && !r->t.end_as && !r->t.losses && !r->t.cancel_requested && !r->t.due_us &&
@@ -413,7 +413,7 @@ static enum store_rc put_attempt(struct sq *s, const struct attempt_row *r) {
 }
 
 /* ---- a batch ---- */
-/* Who has left, or never came, writes nothing. */
+/* A node that has left, or never joined, writes nothing. */
 static enum store_rc fence(struct sq *s, int64_t batch_id) {
   sqlite3_stmt *w = sq_stmt(&s->run, RUN_FENCE);
   if (!w) return fail(s, SQLITE_ERROR);
@@ -500,7 +500,7 @@ enum store_rc sq_join(struct store *st, const struct node_info *info, int64_t *i
     return rc;
   }
   rc = sq_commit(st);
-  if (rc == STORE_UNKNOWN) return STORE_DOWN; /* a member nobody speaks for: the next one marks it DEAD */
+  if (rc == STORE_UNKNOWN) return STORE_DOWN; /* a member that nobody speaks for: the next node marks it DEAD */
   if (rc == STORE_OK) *incarnation = s->me = me;
   return rc;
 }
@@ -534,7 +534,7 @@ enum store_rc sq_leave(struct store *st) {
   return rc;
 }
 
-/* There is no lease to renew: it shows that rows can be written. */
+/* SQLite has no lease to renew: the write shows that rows can be written. */
 enum store_rc sq_renew(struct store *st) { return sq_of(st)->me ? own_row(st, RUN_RENEW, NULL) : STORE_FENCED; }
 enum store_rc sq_tell(struct store *st, const char *trouble) { return sq_of(st)->me ? own_row(st, RUN_TELL, trouble) : STORE_FENCED; }
 

@@ -2,9 +2,10 @@
  * keeps the WAL's file at a size where commits overwrite instead of growing it: an fdatasync of a file that grew writes
  * the file system's journal too and takes about twice as long.
  *
- * It sleeps on a condition until a commit (any thread, through SQLite's WAL hook) says that there is enough to do. Before it does
- * that, and a second after a commit, it looks whether the files are still there, and whole; in an idle server once in a renewal. It works beside the writer (PASSIVE); when little is left, or the WAL has become too long,
- * it takes one turn to move the rest, so that the next writer starts again at the beginning of the file. */
+ * It sleeps on a condition until a commit (any thread, through SQLite's WAL hook) says that there is enough to do. It looks
+ * whether the files are still there, and whole, before each pass and a second after a commit; in an idle server once in a
+ * renewal. It works beside the writer (PASSIVE); when little is left, or the WAL has become too long, it takes one turn to move
+ * the rest, so that the next writer starts again at the beginning of the file. */
 #include "sqlite_priv.h"
 #include "clock.h"
 #include "log.h"
@@ -49,7 +50,7 @@ static bool pass(struct sq *s) {
 }
 
 /* Zeros behind the end of the WAL, which SQLite takes for no frames at all. In a turn, so that nobody else writes the
- * file, and never before its end. That it fails is only a pity. */
+ * file, and never before its end. A failure costs only speed. */
 static void fill(struct sq *s) {
   static const char zeros[FILL_CHUNK];
   sqlite3_file *f = NULL;

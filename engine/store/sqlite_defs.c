@@ -26,7 +26,8 @@ static enum wr_rc def_begin(struct store *st, struct wr_err *err) {
   return sq_err(&s->def, e, err);
 }
 
-/* After an unknown outcome the ids may be in use, and the number counts: too new a one costs one look, too old a one is wrong. */
+/* After an unknown outcome the ids may be in use, and the raised version counts: a version too new costs one look, a version too
+ * old is wrong. */
 static void def_settle(struct sq *s, bool perhaps_stored) {
   for (int k = 0; k < ID__N; k++) {
     if (perhaps_stored) s->next_id[k] += s->given_id[k];

@@ -1,13 +1,13 @@
-/* The files of a SQLite store: on what they lie, who may use them, and whether they are still there.
+/* The files of a SQLite store: which file system they lie on, who may use them, and whether they are still there.
  *
  * PATH.lock is held from the start to the end of the process, and names its data directory. A server that is killed leaves
- * children for a moment, whose spawner holds the lock of that directory until the last one is reaped: so the next server
- * waits for it, also when its own data directory is another one.
+ * children for a moment, whose spawner holds the lock of that directory until the last one is reaped: so the next server waits
+ * for that lock, even when its own data directory is another one.
  *
  * Whether they are as long as they should be: sqlite_whole.c.
  *
- * What never happens: two servers on one file, by whatever name, nor because somebody took its lock's file away; an answer for
- * what was written into a file that has no name any more; a wait for another server (it is refused at once). */
+ * What never happens: two servers on one file, by whatever name, even when somebody has removed the lock's file; an answer for a
+ * write into a file that has no name any more; a wait for another server (it is refused at once). */
 #include "sqlite_priv.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -98,7 +98,7 @@ static void read_holder(int fd, struct holder *h) {
 static void write_holder(int fd, const char *home) {
   struct buf b = BUF_INIT;
   buf_printf(&b, "%ld\n%s\n", (long)getpid(), home ? home : "");
-  /* Without it a sentence is poorer, and the next server waits for nobody's children. */
+  /* Without these lines a sentence says less, and the next server waits for nobody's children. */
   if (ftruncate(fd, 0) != 0 || pwrite(fd, b.data, b.len, 0) != (ssize_t)b.len) log_warn("store.lock_file", L_INT("errno", errno));
   buf_done(&b);
 }
@@ -189,7 +189,7 @@ static void watch_folder(struct sq *s) {
   free(folder);
 }
 
-/* files_mu held: whoever reads an event has looked at the files before the next one asks. */
+/* files_mu held: a thread that reads an event has looked at the files before the next thread asks. */
 static bool something_moved(struct sq *s) {
   char event[4096] __attribute__((aligned(8)));
   return s->notify_fd < 0 || read(s->notify_fd, event, sizeof event) > 0;
@@ -206,8 +206,8 @@ enum wr_rc sq_files_know(struct sq *s, struct wr_err *err) {
   return WR_OK;
 }
 
-/* Its number is known from the first look on: a WAL may be made later than the database is opened. What cannot be looked at is not
- * gone: somebody may have shut a folder above to this user. */
+/* The number of a file is known from the first look on: a WAL may be made later than the database is opened. A file that cannot
+ * be looked at is not gone: somebody may have shut a folder above to this user. */
 static bool there(struct sq *s, int i) {
   struct stat st;
   struct sq_file *f = &s->file[i];
@@ -228,7 +228,7 @@ static bool give_up(struct sq *s, const char *end, const char *how) {
   return false;
 }
 
-/* all: a folder above theirs may have been renamed, of which the kernel does not tell. */
+/* all: a folder above theirs may have been renamed, which the kernel does not report. */
 static bool look_at_files(struct sq *s, bool all) {
   if (atomic_load(&s->files_gone)) return false;
   pthread_mutex_lock(&s->files_mu);

@@ -17,10 +17,11 @@ struct sq;
 char *sq_true_path(const char *path);
 enum wr_rc sq_take_lock(struct sq *s, struct wr_err *err);
 enum wr_rc sq_files_know(struct sq *s, struct wr_err *err);
-/* No file was removed or replaced since; else it is said once, and never true again. Any thread. */
+/* True: no file was removed or replaced so far. Else this is said once, and the answer is never true again. Any thread. */
 bool sq_files_there(struct sq *s);
 void sq_files_logs(struct sq *s, bool open);  /* a writer of logs has come; goes, and still has its connection */
-/* The checkpoint thread's, from time to time and before it moves pages: what the kernel does not tell is found by a look at the files. */
+/* The checkpoint thread's, from time to time and before it moves pages: a look at the files finds what the kernel does not
+ * report. */
 bool sq_files_look(struct sq *s);
 /* ---- sqlite_whole.c ---- */
 void sq_whole_begin(struct sq *s);                /* the runner's connection is open */

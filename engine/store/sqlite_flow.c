@@ -76,7 +76,7 @@ static bool save_next(struct save *v, enum wr_rc *rc, struct wr_err *err) {
 }
 
 /* ---- transactions ---- */
-/* In the first one: what version it becomes, and ids that are gone from now on. */
+/* In the first transaction: decides which version the flow becomes, and takes ids, which are used up from now on. */
 static enum wr_rc save_first(struct save *v, struct wr_err *err) {
   struct store *s = &v->s->base;
   v->flow_id = v->f->flow_id;
@@ -90,7 +90,7 @@ static enum wr_rc save_first(struct save *v, struct wr_err *err) {
   return rc;
 }
 
-/* In the last one. */
+/* In the last transaction. */
 static enum wr_rc save_publish(struct save *v, struct wr_err *err) {
   struct store *s = &v->s->base;
   const struct flow_head h = {v->flow_id, v->version, v->node_base, v->now_us, v->f, &v->plan};

@@ -2,7 +2,7 @@
  * one transaction: a kill or a full disk in its middle leaves the file as it was, for the program that it had. The caller holds the
  * lock of the store, so nobody else does the same.
  *
- * What never happens: a write, even of a file's header, to one that is not ours; one beside a server, by looking. */
+ * What never happens: a write, even of a header, to a file that is not ours; a write beside a server by a mere look. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -111,7 +111,7 @@ enum wr_rc sq_migrate_files(struct sq *s, const struct migrate_watch *w, struct 
   return rc ? rc : one_file(s->log_path, &schema_sqlite_log, w, err);
 }
 
-/* Beside a server too. One that is not there: as if it were empty. */
+/* Works beside a server too. A database that is not there counts as empty. */
 enum wr_rc sq_look_at_schema(const char *path, const struct migrate_watch *w, struct wr_err *err) {
   char log_path[4200];
   if (access(path, F_OK) != 0) return wr_err_set(err, WR_NOT_FOUND, "There is no database %.160s.", path);

@@ -42,7 +42,8 @@ static int load_id(struct sq *s) {
   return rc == SQLITE_DONE || (rc == SQLITE_OK && strlen(s->base.id) != STORE_ID_BYTES) ? SQLITE_CORRUPT : rc;
 }
 
-/* Tasks are counted from 1 in each database: beside a new one, the log of a former one would show its output as that of ours. */
+/* Tasks are counted from 1 in each database: beside a new database, the log of a former one would show its output as that of our
+ * tasks. */
 static enum wr_rc own_logs(struct sq *s, struct wr_err *err) {
   struct sq_conn c = {.db = NULL};
   char claim[48];
@@ -156,8 +157,8 @@ enum wr_rc sqlite_store_open(const struct store_opts *o, const char *path, struc
   return rc;
 }
 
-/* The last connection of a file that may write moves the WAL into it and removes it. That of the logs is closed before the
- * readers' are, which may not write: one more then. */
+/* The last connection of a file that may write moves the WAL into it and removes it. The connection of the logs is closed before
+ * those of the readers, which may not write, so one more is opened here. */
 static void fold_logs(struct sq *s) {
   struct sq_conn c = {.db = NULL};
   if (!s->run.db || atomic_load(&s->files_gone)) return; /* not ours, or not what we knew */

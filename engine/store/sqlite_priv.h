@@ -129,7 +129,7 @@ extern const char *const sq_id_name[ID__N];
 int sq_open_run(struct sq *s);                    /* (re)opens the runner's connection */
 int sq_open_def(struct sq *s);                    /* opens the definition writer's when it is not */
 STORE_OP(close) sq_close;
-int64_t sq_until(const struct sq *s);             /* CLOCK_MONOTONIC: so long a request waits for another one */
+int64_t sq_until(const struct sq *s);             /* CLOCK_MONOTONIC: until then a request waits for another one */
 /* ---- sqlite_migrate.c ---- */
 struct migrate_watch;
 /* Makes what is not there, and brings database and log to the schema of this program. The store is ours (sq_take_lock()). */

@@ -50,7 +50,7 @@ void sq_reader_put(struct reader *rd) {
   }
   pool_forget(&s->readers, rd->whose);
   reader_free(r);
-  sq_ckpt_look(s); /* it may be the file */
+  sq_ckpt_look(s); /* the error may come from the file */
 }
 
 void sq_readers_close(struct sq *s) {

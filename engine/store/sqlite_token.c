@@ -1,6 +1,6 @@
 /* The token of the installation on SQLite: claimed by the definition writer (under def_lock), changed by `weir token` in a
- * process of its own, which waits for the write lock of SQLite like any writer. What never happens: a database that is made by
- * looking for one. */
+ * process of its own, which waits for the write lock of SQLite like any writer. What never happens: a look that makes a
+ * database. */
 #include "migrate.h"
 #include "sqlite_priv.h"
 
@@ -20,13 +20,14 @@ enum wr_rc sq_claim_token(struct store *st, struct store_token *t, struct wr_err
 /* ---- from outside ---- */
 #define TOKEN_SINCE 2  /* the first schema that has a place for it */
 
-/* That of the database, which is told before that of its log. */
+/* Notes the schema of the database, which is told before the schema of its log. */
 static void note_schema(void *ctx, const struct migrate_told *t) {
   int64_t *schema = ctx;
   if (*schema < 0) *schema = t->from;
 }
 
-/* There is a schema that we may use, and a place in it. *place false: the database is older, and is left as it is. */
+/* Checks that there is a schema that we may use, and a place for the token in it. *place false: the database is older, and is
+ * left as it is. */
 static enum wr_rc look_for_place(const char *path, const struct store_token *set, bool *place, struct wr_err *err) {
   int64_t schema = -1;
   const struct store_opts o = {.url = path};

@@ -43,8 +43,8 @@ static enum seen read_index(const struct sq *s, struct index_head *h) {
 
 static bool same_generation(const struct index_head *a, const uint8_t salt[8]) { return memcmp(a->salt, salt, sizeof a->salt) == 0; }
 
-/* Where a file was cut and then written on, the frame before the first new one is a hole. Those that were seen whole, but the last,
- * are not looked at again: a cut before them makes a hole up to the next new one, too. */
+/* Where a file was cut and then written on, the frame before the first new one is a hole. Frames that were seen whole are not
+ * looked at again, but for the last one: a cut before them makes a hole up to the next new frame, too. */
 static bool frames_stand(struct sq_whole *k, int fd, const struct index_head *h) {
   uint8_t head[WAL_HEAD], frame[16];
   int64_t page = h->page == 1 ? PAGE_MAX : h->page;
@@ -61,7 +61,7 @@ static bool frames_stand(struct sq_whole *k, int fd, const struct index_head *h)
   return true;
 }
 
-/* One that was begun anew meanwhile is looked at the next time. */
+/* A WAL that was begun anew meanwhile is looked at the next time. */
 static const char *look_at_wal(struct sq *s) {
   struct index_head before, after;
   char path[4200];
@@ -70,7 +70,7 @@ static const char *look_at_wal(struct sq *s) {
   if (seen == INDEX_ODD || before.mx_frame == 0) return NULL;
   snprintf(path, sizeof path, "%s-wal", s->path);
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW); /* SQLite has no locks on this one */
-  bool ok = fd < 0 || frames_stand(&s->whole, fd, &before); /* not there: that is another's to say */
+  bool ok = fd < 0 || frames_stand(&s->whole, fd, &before); /* if it is not there, another check says so */
   if (fd >= 0) close(fd);
   if (ok || read_index(s, &after) != INDEX_READ || after.mx_frame < before.mx_frame || !same_generation(&after, before.salt)) return NULL;
   return "-wal";
@@ -85,8 +85,8 @@ static bool is_moving(const struct sq *s) {
          pread(fd, &tried, sizeof tried, TRIED_AT) != (ssize_t)sizeof tried || moved != tried;
 }
 
-/* By its own first page, through the descriptor of SQLite, whose locks stay. Page 1 is moved in before the last one is, which stands
- * in the WAL until that is so. */
+/* Judged by its own first page, through the descriptor of SQLite, whose locks stay. Page 1 is moved in before the last page,
+ * which stands in the WAL until then. */
 static bool db_is_short(struct sq *s) {
   sqlite3_file *f = NULL;
   sqlite3_int64 size = 0;

@@ -131,7 +131,8 @@ const char *store_id(const struct store *s);
  * no value of a row, no password. "" = all was well so far. The runner's thread; valid until the next call. */
 const char *store_why(const struct store *s);
 /* How many batches in a row broke the connection that carried them (each of them STORE_RETRY); a batch that is stored, or
- * refused by an answer, makes it 0. Two and more with the server there: look whether one of its rows does it (halve it). */
+ * refused by an answer, makes it 0. Two or more while the server is there: one of the batch's rows may be the cause (halve the
+ * batch). */
 uint32_t store_lost_streak(const struct store *s);
 /* The time that all nodes of this database share (base/shared_clock.h), now or at boot_us; any thread. Read at each renewal. */
 int64_t store_now(struct store *s);
@@ -164,7 +165,7 @@ enum store_rc store_keys(struct store *s, const char *const *key, size_t n, stru
 enum store_rc store_write(struct store *s, struct batch *b) WR_MUST;
 enum store_rc store_commit(struct store *s) WR_MUST;
 void store_rollback(struct store *s);
-/* After UNKNOWN: did batch id commit? A locking read of the own receipt; RETRY = ask again later. */
+/* After UNKNOWN: did batch id commit? A locking read of this node's own receipt; RETRY = ask again later. */
 enum store_rc store_resolve(struct store *s, int64_t batch_id, bool *committed) WR_MUST;
 
 #include "store_live.h" /* members, leases, live rows */
@@ -185,8 +186,9 @@ struct reader *reader_get(struct store *s, struct wr_err *err);  /* from the poo
 /* The one that is the runner's alone: no wait behind others. */
 struct reader *reader_of_runner(struct store *s, struct wr_err *err);
 void reader_put(struct reader *r);
-/* Until when what this thread asks of any reader may take, together; CLOCK_MONOTONIC, 0 = as long as each statement may. Of a server:
- * no statement begins when less than half of a request is left, so that the last wait ends in time, and no row is waited for after it. */
+/* The time by which all that this thread asks of readers must be done; CLOCK_MONOTONIC, 0 = as long as each statement may take.
+ * Of a server: no statement begins when less than half of a request is left, so that the last wait ends in time, and no row is
+ * waited for after it. */
 void store_deadline(int64_t mono_us);
 enum wr_rc reader_defs_version(struct reader *r, int64_t *v, struct wr_err *err) WR_MUST;
 /* An idempotency key. NOT_FOUND when it is free, or under way elsewhere. */

@@ -17,9 +17,10 @@ struct log_chunk { int64_t ti; uint32_t epoch; uint32_t seq; uint8_t stream; int
 enum wr_rc logs_open(struct store *s, struct logs **out, struct wr_err *err) WR_MUST;
 void logs_close(struct logs *l);
 /* One transaction: all chunks or none, durable on OK. A chunk is named by (ti, epoch, seq, offset), and a name that stands there
- * already keeps what it has: so the caller does the same chunks again, unchanged, until the answer is OK or he gives up.
- * RETRY, NO_SPACE, DOWN: nothing of it counts as stored, though after a lost COMMIT it may be: only the same chunks again, or
- * later ones with later offsets, may follow, never others in their place. BAD: a chunk that no repeat will store. Never UNKNOWN. */
+ * already keeps what it has: so the caller writes the same chunks again, unchanged, until the answer is OK or the caller gives
+ * up. RETRY, NO_SPACE, DOWN: nothing of it counts as stored, though after a lost COMMIT it may be: only the same chunks again, or
+ * later ones with later offsets, may follow, never others in their place. BAD: a chunk that no repeat will store. Never
+ * UNKNOWN. */
 enum store_rc logs_write(struct logs *l, const struct log_chunk *c, size_t n) WR_MUST;
 const char *logs_why(const struct logs *l);       /* as store_why(); the log thread */
 #endif
