@@ -1,8 +1,8 @@
-/* From this process to its spawner's program: see spawner_link.h for which that is. Any thread, beside any others: between
- * vfork and exec only bare calls are made, with all signals blocked.
+/* From this process to its spawner's program: see spawner_link.h for which program that is. Any thread, beside any others:
+ * between vfork and exec only bare calls are made, with all signals blocked.
  *
- * What never happens: a descriptor, an argument, a variable or a page of memory of this process that the program gets beside
- * the three that it is given, and 0-2. */
+ * What never happens: a descriptor, an argument, a variable or a page of memory of this process that reaches the program, but for
+ * 0-2 and the three descriptors that it is given. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -21,7 +21,7 @@
 #ifndef MFD_EXEC /* Linux 6.3 */
 #define MFD_EXEC 0x10U
 #endif
-enum { ABOVE = 16 };               /* where descriptors are out of the way of those that have their places */
+enum { ABOVE = 16 };               /* descriptors from here on are out of the way of those with fixed places */
 
 /* The image as a file in memory; -1 with errno. Older kernels do not know the wish to execute it. */
 static int image_file(void) {
@@ -43,7 +43,7 @@ static _Noreturn void become_program(int program, char *const *argv, const int g
   for (int i = 0; i < 3 && ok; i++) ok = (fd[i] = fcntl(given[i], F_DUPFD_CLOEXEC, ABOVE)) >= 0;
   for (int i = 0; i < 3 && ok; i++) ok = dup2(fd[i], FD_SOCK + i) >= 0;
   if (ok) {
-    syscall(SYS_close_range, (unsigned)FD_SEED + 1, ~0U, CLOSE_RANGE_CLOEXEC); /* in vain: the program closes them itself */
+    syscall(SYS_close_range, (unsigned)FD_SEED + 1, ~0U, CLOSE_RANGE_CLOEXEC); /* if it fails: the program closes them itself */
     syscall(SYS_execveat, image, "", argv, env, AT_EMPTY_PATH);
   }
   *why = errno;

@@ -1,7 +1,7 @@
 /* The node's end of the spawner: starts the first one, talks to it, buries it and wakes the next. spawner_start() is called by
- * whoever opens a node; all else by the worker's loop thread, which then owns it. Nothing here blocks but spawner_start() and
- * spawner_end(), and a fresh spare for HELLO_MS; these have their limits, for others may stop any of the processes again and
- * again. */
+ * the opener of a node; all else by the worker's loop thread, which then owns it. Nothing here blocks but spawner_start() and
+ * spawner_end(), and the meeting with a fresh spare for HELLO_MS; these waits have limits, because others may stop any of the
+ * processes again and again. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -78,7 +78,7 @@ static void meet_spare(struct spawner *s, int fd) {
   }
 }
 
-/* Where this process had no descriptor left for one, the rest go without. */
+/* When this process ran out of descriptors for one of them, the rest go without. */
 static void hand_out(struct sw_exit *r, size_t n, const int *fd, size_t n_fd) {
   size_t k = 0;
   for (size_t i = 0; i < n; i++) r[i].fd = r[i].output == OUTPUT_FILE && k < n_fd ? fd[k++] : -1;
@@ -98,11 +98,11 @@ ssize_t spawner_recv(struct spawner *s, void *p, size_t n) {
   return got;
 }
 
-/* Its end of the socket is closed: it is dead, or learns now that it is to end, a stopped one too. */
+/* Its end of the socket is closed. It is dead, or learns now that it is to end, even if it is stopped. */
 static void hang_up(struct spawner *s) {
   if (s->sock >= 0) close(s->sock);
   s->sock = -1;
-  if (s->guard > 0) kill(s->guard, SIGCONT); /* who sees to it that its spawner runs */
+  if (s->guard > 0) kill(s->guard, SIGCONT); /* the guard sees to it that its spawner runs */
   else if (s->pid > 0) kill(s->pid, SIGCONT);
 }
 
@@ -112,8 +112,8 @@ static bool gone(pid_t *pid) {
   return true;
 }
 
-/* It ends when its spawner and all that was below it have ended; the spawner is ours only if its guard died before it. What is
- * left behind is continued by our own end, and then ends too: it keeps the lock until then. */
+/* It ends when its spawner and all that was below it have ended; the spawner is ours only if its guard died before it. A process
+ * that is left behind is continued by our own end, and then ends too: it keeps the lock until then. */
 static void await_guard(struct spawner *s) {
   bool ended = false;
   for (int ms = 0; ms < GUARD_END_MS && !(ended = gone(&s->guard) && gone(&s->pid)); ms++) {
@@ -136,8 +136,8 @@ static bool slay_by_spare(struct spawner *s, const struct sw_slay *m, int64_t un
   return false;
 }
 
-/* This process may have given up the right to kill what it inherits; the spare has it. However many there are, SLAY_MS is all
- * that they cost: the rest has its turn when it is asked again. */
+/* This process may have given up the right to kill the processes that it inherits; the spare has that right. However many there
+ * are, they cost SLAY_MS at most: the rest have their turn at the next call. */
 static void slay(void *ctx, const pid_t *pid, size_t n) {
   struct spawner *s = ctx;
   int64_t until = clock_mono_us() + SLAY_MS * 1000;
@@ -178,11 +178,12 @@ int spawner_next(struct spawner *s) {
   return -1;
 }
 
-/* It holds nothing that anybody waits for; it may be stopped, and left so it would keep the lock on the data directory. */
+/* The spare holds nothing that anybody waits for. It may be stopped, and left like that it would keep the lock on the data
+ * directory. */
 static void end_spare(struct spawner *s) {
   if (s->spare < 0) return;
   close(s->spare);
-  if (kill(s->spare_pid, SIGKILL)) kill(s->spare_pid, SIGCONT); /* of another user: one session is right enough for that */
+  if (kill(s->spare_pid, SIGKILL)) kill(s->spare_pid, SIGCONT); /* of another user: within one session a SIGCONT is allowed */
   for (int ms = 0; ms < SPARE_END_MS && waitpid(s->spare_pid, NULL, WNOHANG) == 0; ms++) poll(NULL, 0, 1);
 }
 
@@ -217,7 +218,7 @@ static enum wr_rc open_lock(const char *dir, int *fd, struct wr_err *err) {
   return *fd < 0 ? err->code : WR_OK;
 }
 
-/* Ends and orphans are found there; numbers of another namespace would name strangers. */
+/* Ends and orphans are found in /proc; numbers of another namespace would name strangers. */
 static enum wr_rc check_proc(struct wr_err *err) {
   char b[32];
   ssize_t n = readlink("/proc/self", b, sizeof b - 1);
@@ -295,7 +296,7 @@ static void read_never(struct spawner *s, int lock) {
     *WR_PUSH(s->never, s->n_never, s->cap_never) = v;
     end++;
   }
-  if (n > 0 && ftruncate(lock, LOCK_PID_BYTES)) s->n_never = 0; /* or they would be there for ever */
+  if (n > 0 && ftruncate(lock, LOCK_PID_BYTES)) s->n_never = 0; /* otherwise they would be read again for ever */
 }
 
 const struct never_started *spawner_never_started(const struct spawner *s, size_t *n) {
@@ -303,7 +304,7 @@ const struct never_started *spawner_never_started(const struct spawner *s, size_
   return s->never;
 }
 
-/* Attempts are marked by a limit that nobody lowers for anything else, as a rule. */
+/* Attempts are marked by a limit that, as a rule, nobody lowers for any other reason. */
 static void warn_unmarked(void) {
   struct rlimit l;
   if (getrlimit(RLIMIT_LOCKS, &l) != 0 || l.rlim_max >= 2 * MARK_BASE) return;
@@ -311,8 +312,8 @@ static void warn_unmarked(void) {
                                     "spawner and its guard leave behind is not killed"));
 }
 
-/* What a dead spawner leaves must come to somebody who ends it, and so must the spare. The host decides, since all its orphans
- * do. */
+/* The processes that a dead spawner leaves must come to somebody who ends them, and so must the spare. The host decides whether
+ * this process takes in orphans, since all orphans of the host come with them. */
 static enum wr_rc check_host(struct wr_err *err) {
   int takes = 0;
   if (prctl(PR_GET_CHILD_SUBREAPER, &takes, 0, 0, 0) == 0 && takes) return WR_OK;
@@ -322,7 +323,7 @@ static enum wr_rc check_host(struct wr_err *err) {
 
 static enum wr_rc look_at_lock(struct spawner *s, int lock, const char *dir, struct wr_err *err) {
   struct stat st;
-  enum wr_rc rc = own_same(lock, dir, LOCK_NAME, err); /* or it locks what nobody else would find */
+  enum wr_rc rc = own_same(lock, dir, LOCK_NAME, err); /* otherwise it locks a file that nobody else would find */
   if (rc == WR_OK && fstat(lock, &st)) rc = wr_err_errno(err, "Cannot look at the lock of the data directory");
   if (rc) return rc;
   s->lock_dev = st.st_dev;

@@ -1,5 +1,5 @@
-/* The node's end of its spawner: starts it, talks to it, buries it and wakes the next. spawner_start() is in worker.h. After it,
- * all of this is the loop thread's. */
+/* The node's end of its spawner: starts it, talks to it, buries it and wakes the next. spawner_start() is in worker.h. After
+ * that, all of this belongs to the loop thread. */
 #ifndef SPAWNER_LINK_H
 #define SPAWNER_LINK_H
 #include "mem.h"
@@ -20,14 +20,14 @@ struct spawner {
 };
 /* 0, or errno. EAGAIN: nothing was sent, try again when the socket is writable. fds stay the caller's. */
 int spawner_send(struct spawner *s, const void *p, size_t n, const int *fds, int n_fd);
-/* One message of the active spawner: its size; 0 = it is dead; -1 = none now. A READY's socket becomes the spare; descriptors of
- * an EXIT's reports are in these, and the caller's. */
+/* One message of the active spawner: its size; 0 = it is dead; -1 = none now. The socket of a READY becomes the spare; the
+ * descriptors of an EXIT are in its reports, and are the caller's. */
 ssize_t spawner_recv(struct spawner *s, void *p, size_t n);
-/* The active spawner is dead. Has its guard, or this process where that is dead too, cleared up after it? Never blocks; to be
- * asked until it is true. Then spawner_next() wakes the spare: 0 or -1. */
+/* The active spawner is dead. Has its guard (or this process, if the guard is dead too) cleared up after it? Never blocks; call
+ * it until it is true. Then spawner_next() wakes the spare: 0 or -1. */
 bool spawner_cleared(struct spawner *s);
 int spawner_next(struct spawner *s);
-/* SIGKILL for guard and spawner: it does not move. By the spare where this process may not. */
+/* SIGKILL for guard and spawner, for the spawner does not move. The spare sends it where this process may not. */
 void spawner_kill(struct spawner *s);
 void spawner_end(struct spawner *s); /* the process, its spare and s end; waits for the last child */
 

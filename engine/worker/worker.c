@@ -1,4 +1,4 @@
-/* The worker's loop thread: mailbox, epoll, timers; and the calls of worker.h, which only leave something in the mailbox.
+/* The worker's loop thread: mailbox, epoll, timers; and the calls of worker.h, which only put something into the mailbox.
  *
  * One turn: what descriptors brought, what the log thread did, what the mailbox holds, timers that are due; then all that
  * ended goes back in one done(). The loop never blocks but in epoll_wait(); it does not wake without a cause. */
@@ -112,7 +112,7 @@ static void cancel_one(struct worker *w, const struct cancel *c) {
   if (x && x->a->epoch == c->epoch && !x->canceled) exec_cancel(x, WX_CANCEL_ASK);
 }
 
-/* Starts before cancels: the one may mean the other. */
+/* Starts before cancels: a cancel may be meant for one of these starts. */
 static void read_mail(struct worker *w) {
   pthread_mutex_lock(&w->lock);
   struct attempt *in = w->in, *dead = w->dead_in, *next;
@@ -149,7 +149,7 @@ void worker_give_back(struct worker *w, struct attempt *a) {
   w->done_tail = &a->next;
 }
 
-/* They count until done() has returned: somebody always knows of an attempt. */
+/* Attempts count as running until done() has returned, so somebody always knows of each. */
 static void deliver(struct worker *w) {
   if (!w->n_done) return;
   struct attempt *list = w->done;
@@ -209,7 +209,7 @@ static enum wr_rc open_fds(struct worker *w, struct wr_err *err) {
 static enum wr_rc start_threads(struct worker *w, struct wr_err *err) {
   sigset_t all, was;
   sigfillset(&all);
-  sigdelset(&all, SIGBUS); /* of a thread's own making: whoever handles it must hear of it */
+  sigdelset(&all, SIGBUS); /* a thread causes it itself, so its handler must hear of it */
   pthread_sigmask(SIG_SETMASK, &all, &was);
   w->logger = logger_new(w);
   errno = w->logger ? pthread_create(&w->thread, NULL, run_loop, w) : EAGAIN;

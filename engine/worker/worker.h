@@ -17,8 +17,9 @@ struct registry;
 
 /* Starts the spawner: a program of its own, which inherits no memory, no variable, no argument and no descriptor of this
  * process. It takes flock on DATA/lock (waits less than 2 s for a former spawner's last child) and holds it until its own last
- * child is reaped. At any time, but before the host gives up what tasks need (root). This process is to be a child subreaper
- * (prctl), and is refused otherwise: what a dead spawner leaves comes to it. Of its children only those of attempts are killed.
+ * child is reaped. Call it at any time, but before the host gives up the rights that tasks need (root). This process is to be a
+ * child subreaper (prctl), and is refused otherwise: what a dead spawner leaves comes to it. Of its children only those of
+ * attempts are killed.
  *
  * Which program that is: spawner_link.h. */
 struct run_as;
@@ -31,13 +32,13 @@ struct spawner_opts {
   bool no_tasks;                    /* SHELL is off, /proc may be anything */
 };
 enum wr_rc spawner_start(const struct spawner_opts *o, struct spawner **out, struct wr_err *err) WR_MUST;
-/* What the former node on this directory had claimed and its spawner never started: the dying spawner wrote it into the file
- * of the lock that it still held. Until worker_close(). */
+/* The attempts that the former node on this directory had claimed and its spawner never started: the dying spawner wrote it into
+ * the file of the lock that it still held. Until worker_close(). */
 const struct never_started *spawner_never_started(const struct spawner *s, size_t *n);
 
 struct log_piece { int64_t ti; uint32_t epoch, seq; uint8_t stream; int64_t offset, time_us; char *data; size_t n; };
 enum { LOG_BATCH_PIECES = 256 };
-/* AGAIN: nothing is known, or nothing can be written just now: the same pieces come again. */
+/* AGAIN: the outcome is not known, or nothing can be written just now; the same pieces come again. */
 enum log_rc { LOG_STORED, LOG_AGAIN, LOG_NO_SPACE, LOG_REFUSED };
 struct worker_opts {
   struct spawner *spawner;          /* taken; NULL = no SHELL (attempts that spawn end FATAL) */

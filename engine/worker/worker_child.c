@@ -1,12 +1,12 @@
-/* The child process of an attempt, seen from the node: the request to the spawner, the pipes, the exit, the result that it
+/* The child process of an attempt, seen from the node: the request to the spawner, the pipes, the exit, the result that the child
  * wrote. Loop thread only. What happens when the spawner dies: worker_spawner.c.
  *
  * The node keeps the writing ends of the pipes open too: so a child that closes its output makes no noise; and pipes are
- * watched only from WATCH_US after the fork on: so one that runs for a millisecond wakes the loop by its exit at most.
- * When that is reported the whole tree is dead; what stands in the pipes is read without waiting, and nothing more can
- * come. A file of its result comes along, opened by the spawner, which makes and removes the attempt's directory.
+ * watched only from WATCH_US after the fork on: so a child that runs for a millisecond wakes the loop by its exit at most.
+ * When the exit is reported the whole tree is dead; what stands in the pipes is read without waiting, and nothing more can come.
+ * The file of its result comes with the report, opened by the spawner, which makes and removes the attempt's directory.
  *
- * Places are counted by the spawner: a START sent now may wait at its gate. One that was not forked in the end
+ * Places are counted by the spawner: a START sent now may wait at its gate. An attempt that was not forked in the end
  * (STEP_WAITED) goes back to the queue. */
 #include <errno.h>
 #include <fcntl.h>
@@ -84,7 +84,7 @@ void child_forget_waiting(struct worker *w) {
 }
 
 /* Takes the descriptors behind the first `kept`, which are the child's pipes. In order; stays here while there is no room or no
- * spawner. What is said of an attempt that runs is not held back. */
+ * spawner. A packet about a running attempt is not held back. */
 static void send_packet(struct worker *w, const void *p, size_t n, const int *fd, int n_fd, int kept) {
   if (!is_start(p)) minder_release(w);
   minder_asked(w);
@@ -121,7 +121,7 @@ void child_kill(struct wx_exec *x, int how) {
 
 /* ---- pipes ---- */
 
-/* Never waits, though others may read it too (a task can open its own end for that). Most attempts say nothing: theirs costs
+/* Never waits, though others may read it too (a task can open its own end for that). Most attempts say nothing: their pipe costs
  * one look. */
 static bool read_pipe(struct child *c, struct pipe *p) {
   struct worker *w = c->x->w;
@@ -173,7 +173,7 @@ static void young_del(struct worker *w, struct child *c) {
   else w->young_last = c->young_prev;
 }
 
-/* Rings every WATCH_US while there are any. Those that had begun at the ring before are watched: a child that waits at the
+/* Rings every WATCH_US while there are any. Those that had begun by the previous ring are watched now: a child that waits at the
  * gate, or has just left it, needs no look. */
 static void watch_due(struct worker *w, struct timer *t) {
   for (struct child *c; (c = w->young) && c->id <= w->watch_id;) {
@@ -264,7 +264,7 @@ static uint32_t add_env(struct buf *b, const struct wx_exec *x, const wx_spawn *
   return n;
 }
 
-/* What a task of another user than the server's may have at most, where its definition does not say. */
+/* The most that a task of another user than the server's may have, where its definition sets no limit. */
 static void add_limit(struct sw_start *m, uint32_t resource, uint64_t most) {
   for (uint32_t i = 0; i < m->n_limit; i++)
     if (m->limit[i].resource == resource) return;
@@ -388,13 +388,13 @@ static char *take_output(const struct sw_exit *m, wx_exit *e) {
 
 #define WHOLE_PATH 440            /* two of them and the words around fit into LIMIT_ERROR_BYTES */
 
-/* As it is when it can be shown so; else quoted and cut. */
+/* The text itself when it can be shown as it is; else quoted and cut. */
 static const char *shown(char q[WR_QUOTE_MAX], const char *s) {
   size_t n = strlen(s);
   return n < WHOLE_PATH && text_utf8(s, n) && !text_has_control(s, n) ? s : wr_err_quote(q, s, n);
 }
 
-/* Which file it was that could not be started: a name alone is looked for in PATH, another that is not absolute in cwd. */
+/* Which file it was that could not be started: a bare name is looked for in PATH, any other relative path in cwd. */
 static void exec_error(const struct child *c, const char *program, const char *why, int err, char *b, size_t n) {
   char q[WR_QUOTE_MAX];
   if (!strchr(c->program, '/'))
@@ -430,7 +430,7 @@ static void start_error(const struct child *c, const struct sw_exit *m, char *b,
   }
 }
 
-/* Errors that pass, unless the task's own limits are what was met. */
+/* Errors that pass, unless the task met its own limits. */
 static bool passes(const struct child *c, int err) {
   switch (err) {
     case ENFILE: case ETXTBSY: return true;
@@ -441,7 +441,7 @@ static bool passes(const struct child *c, int err) {
   }
 }
 
-/* Nothing of it began, and this node or the hour is to blame: another start may do better. */
+/* Nothing of the attempt began, and this node or a passing state is to blame: another start may do better. */
 static bool never_began(const struct child *c, const struct sw_exit *m) {
   switch ((enum sw_step)m->step) {
     case STEP_NONE: return false;
@@ -454,7 +454,7 @@ static bool never_began(const struct child *c, const struct sw_exit *m) {
   return passes(c, m->err);
 }
 
-/* What is not the task's doing: nothing began (HANDBACK), or it may have and was cut short (LOST, class INFRA). */
+/* Ends that are not the task's doing: nothing began (HANDBACK), or it may have begun and was cut short (LOST, class INFRA). */
 static void judge(const struct child *c, const struct sw_exit *m, const char *error) {
   struct wx_exec *x = c->x;
   bool busy = (m->step == STEP_EXEC && m->err == ETXTBSY) || (m->step == STEP_HANGS && m->err == EBUSY);
@@ -513,7 +513,7 @@ void child_orphan_all(struct worker *w) {
   for (size_t i = 0; (m = map64_next(&w->kids, &i));) ((struct child *)m->val)->orphaned = true;
 }
 
-/* All that was started by the dead one, or waits for one that will never be. */
+/* All children that the dead spawner started, and those that wait for a spawner that will never come. */
 void child_lose_orphans(struct worker *w) {
   int64_t begun = atomic_load(&w->spawner->page->begun);
   for (struct child *c; (c = an_orphan(w));) {

@@ -1,4 +1,4 @@
-/* One attempt: its start, what its executor may ask of the worker (the host table of the ABI), its end.
+/* One attempt: its start, the calls that its executor may make (the host table of the ABI), its end.
  *
  *   start -> live -> done() -> ended -> [waits for its log, 3 s at most] -> release() -> given back
  *
@@ -66,13 +66,13 @@ static void exec_finish(struct wx_exec *x) {
   x->w->ended = x;
 }
 
-/* What the worker knows better than the executor. */
+/* Overrules the executor where the worker knows better. */
 static void overrule(struct wx_exec *x) {
   struct attempt *a = x->a;
   if (x->worn && a->end == ATTEMPT_FATAL) a->end = ATTEMPT_FAIL; /* a later try may do better */
-  bool done = a->end == ATTEMPT_OK && !a->asked; /* one that we asked to stop did: what it did before does not count */
+  bool done = a->end == ATTEMPT_OK && !a->asked; /* we asked it to stop and it did: its result before that does not count */
   if (!x->never && !x->lost && !(x->handback && !done)) return;
-  if (!x->never) { /* else it says why */
+  if (!x->never) { /* otherwise it says why itself */
     free(a->error);
     a->error = error_text(x->lost);
   }
@@ -162,7 +162,7 @@ static void host_timer(wx_exec *x, int64_t at_us) {
   worker_timer(x->w, &x->timer, x->ended ? 0 : at_us);
 }
 
-/* What the host could not read, or not keep. */
+/* The part of a request that the host could not read, or not keep. */
 static const char *spawn_flaw(const wx_spawn *sp) {
   if (sp->size < sizeof *sp) return "The executor's wx_spawn is smaller than that of its ABI.";
   if (!sp->argv || !sp->argv[0]) return "The executor names no program.";
@@ -218,7 +218,7 @@ static const wx_host host = {.abi = WX_ABI, .size = sizeof(wx_host), .now_us = h
 
 /* ---- start ---- */
 
-/* NULL: nobody here can. Definitions that come from the cache of a node know theirs. */
+/* NULL: no executor here can run it. Definitions from the cache of a node know their executor. */
 static const wx_ops *ops_of(const struct worker *w, const struct task_def *def) {
   const struct executor *x = def->executor ? def->executor : registry_find(w->o.executors, def->type, 0);
   return x ? &x->ops : NULL;
@@ -329,7 +329,7 @@ void exec_lose_all(struct worker *w, const char *why) {
   later_recall(w);
   for (size_t i = 0; (m = map64_next(&w->live, &i));) {
     struct wx_exec *x = m->val;
-    x->lost = why; /* one that has ended and waits for its log too: its result may not count */
+    x->lost = why; /* also one that has ended and waits for its log: its result may not count */
     exec_cancel(x, WX_CANCEL_FORCE);
   }
 }

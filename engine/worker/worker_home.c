@@ -1,8 +1,8 @@
-/* Is the lock of the data directory still the file that our spawner holds? Without it, or with another one in its place, a second
- * node would be let in: it would take this one for dead, its children too, and start again what still runs. Loop thread only.
+/* Is the lock of the data directory still the file that our spawner holds? If that file were missing or replaced, a second node
+ * would be let in: it would take this node and its children for dead, and start again what still runs. Loop thread only.
  *
- * The kernel tells of each name that comes and goes in the directory, so nothing is looked at without a cause. Where it cannot
- * (no descriptor left for that), the file is looked at each LOOK_US. */
+ * The kernel tells of each name that comes and goes in the directory, so nothing is looked at without a cause. Where the kernel
+ * cannot (no descriptor is left for that), the file is looked at every LOOK_US. */
 #include <errno.h>
 #include <stdio.h>
 #include <sys/epoll.h>
@@ -16,7 +16,7 @@
 
 #define LOOK_US 5000000
 
-/* What cannot be looked at is not gone: somebody may have shut a folder above to this user. */
+/* A file that cannot be looked at is not gone: somebody may have shut a folder above to this user. */
 static bool in_place(const struct worker *w) {
   struct stat st;
   char path[4200];

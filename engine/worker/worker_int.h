@@ -1,11 +1,11 @@
-/* Private to the worker: the loop's own structures. Everything here belongs to the loop thread, but what stands under
- * `lock`, and the log thread's side in worker_log.c.
+/* Private to the worker: the loop's own structures. Everything here belongs to the loop thread, except what stands under `lock`
+ * and the log thread's side in worker_log.c.
  *
  *   worker.c        mailbox, epoll loop, timers, the calls of worker.h
  *   worker_exec.c   one attempt: start, the host table of the executor ABI, end
  *   worker_child.c  its child process: request, pipes, exit, result
  *   worker_spawner.c  the spawner's pulse and death, guard and spare
- *   worker_later.c  attempts that are not started yet, for something must end first
+ *   worker_later.c  attempts that are not started yet, because something must end first
  *   worker_home.c   is the lock of the data directory still there
  *   worker_note.c   what an attempt says while it runs: a log, and kinds that are not kept yet
  *   worker_log.c    the log thread: pieces, cap, ring
@@ -76,7 +76,7 @@ struct wx_exec {
   bool log_ending;                 /* xlog_end() was called */
   const char *lost;                /* why it comes back as LOST, whatever the executor said; NULL = it does not */
   bool handback;                   /* comes back as HANDBACK unless it ended by itself with success */
-  bool worn;                       /* it could not be started for as long as one waits; whether it can be is not the task's own doing */
+  bool worn;                       /* it could not be started for as long as we wait; the cause need not be the task */
   bool never;                      /* it never began, for no fault of its own: comes back as HANDBACK, whatever else was wished */
   bool log_is_result;
   uint32_t again;                  /* it is started once more, later, unless that was so often; 0 = it is not */
@@ -84,8 +84,8 @@ struct wx_exec {
   char fence[FENCE_BYTES];         /* last: not zeroed */
 };
 
-/* What does not go well just now: starts; the spawner, which does not move (these two are about processes); logs, for the disk is full;
- * logs, which wait for their store. */
+/* What goes wrong just now: starts fail; the spawner does not move (these two are about processes); logs have no room, for the
+ * disk is full; logs wait for their store. */
 enum trouble { TROUBLE_START, TROUBLE_SPAWNER, TROUBLE_DISK, TROUBLE_LOGS, TROUBLE__N };
 struct troubles {
   pthread_mutex_t lock;            /* guards these three; leaf */
@@ -131,9 +131,9 @@ struct worker {
   int64_t drain_grace_us;
 
   struct spawner *spawner;         /* the pointer and its page never change: any thread */
-  uid_t euid;                      /* the spawner's: its children are that without a change */
+  uid_t euid;                      /* the spawner's: its children have it without a change */
   int64_t last_id;
-  struct child *buried;            /* ended this turn: their sources may still be named by an event of it */
+  struct child *buried;            /* ended this turn: an event of this turn may still name their sources */
   struct packet *out, **out_tail;
   struct minder minder;
   struct home home;
@@ -150,7 +150,7 @@ void worker_give_back(struct worker *w, struct attempt *a);              /* ende
 
 /* ---- worker_exec.c ---- */
 void exec_start(struct worker *w, struct attempt *a);
-/* Runs it to its end on this thread, whichever it is; false: it is not of an instant kind, or its time is over. */
+/* Runs it to its end on the calling thread, whichever that is; false: it is not of an instant kind, or its time is over. */
 bool exec_instant(struct worker *w, struct attempt *a);
 /* Ends an attempt that never got to its executor. error NULL = none. */
 void exec_refuse(struct worker *w, struct attempt *a, enum attempt_end end, const char *error);
@@ -161,7 +161,7 @@ void exec_hand_back_all(struct worker *w);  /* asks all to end; they come back a
 void exec_free_unused(struct worker *w);
 void exec_child_done(struct wx_exec *x, const wx_exit *e);
 struct log_sum { int64_t stored, lost; enum log_lost why; };
-void exec_log_over(struct wx_exec *x, struct log_sum sum);   /* all that is stored of its log, and is not; finishes it */
+void exec_log_over(struct wx_exec *x, struct log_sum sum);   /* how much of its log is stored, and how much is not; finishes it */
 void exec_limit(struct wx_exec *x, int64_t from_us);   /* its run timeout counts from then on, monotonic */
 
 /* ---- worker_note.c ---- */
@@ -176,14 +176,14 @@ void child_resume(struct wx_exec *x);
 enum wr_rc child_setup(struct worker *w, struct wr_err *err);   /* the spawner's socket */
 void child_cleanup(struct worker *w);
 void child_look(struct worker *w);          /* tells the spawner that the deadline moved back */
-void child_recall(struct worker *w);        /* what waits for a place comes back: all is about to be killed */
+void child_recall(struct worker *w);        /* attempts that wait for a place come back, because all is about to be killed */
 void child_sweep(struct worker *w);         /* end of turn: frees the buried */
 
 void child_say(struct worker *w, int kind);  /* an enum sw_kind without more; nothing when there is no spawner */
 void child_send_waiting(struct worker *w);
 void child_forget_waiting(struct worker *w);
 void child_orphan_all(struct worker *w);
-void child_lose_orphans(struct worker *w);  /* they end: LOST, or HANDBACK what never began */
+void child_lose_orphans(struct worker *w);  /* they end: as LOST, or as HANDBACK if they never began */
 struct sw_exit;
 void child_report(struct worker *w, const struct sw_exit *m);
 
@@ -191,7 +191,7 @@ void child_report(struct worker *w, const struct sw_exit *m);
 void minder_init(struct worker *w);
 void minder_setup(struct worker *w);        /* w->spawner is there */
 void minder_cleanup(struct worker *w);      /* ends the spawner */
-void minder_asked(struct worker *w);        /* it has something to do: it is to move */
+void minder_asked(struct worker *w);        /* the spawner has something to do, so it must move */
 void minder_settle(struct worker *w);       /* a child has ended: is this the moment for another guard? */
 void minder_release(struct worker *w);      /* starts are held back no longer */
 
@@ -203,7 +203,7 @@ void home_cleanup(struct worker *w);
 void later_former(struct worker *w, struct attempt *a);       /* starts when the former attempt of that task has ended here */
 void later_former_ended(struct worker *w, int64_t ti);
 enum { BUSY_SAID = 8, AGAIN_TRIES = 9, BUSY_TRIES = 19 };     /* logged; ten seconds; a minute */
-bool later_busy(struct worker *w, struct attempt *a, uint32_t tries);   /* starts a little later; false: that was tried so often */
+bool later_busy(struct worker *w, struct attempt *a, uint32_t tries);   /* starts a little later; false: no try is left */
 bool later_cancel(struct worker *w, int64_t ti, uint32_t epoch);  /* false: it does not wait here */
 void later_recall(struct worker *w);                          /* all of them come back as HANDBACK */
 

@@ -1,14 +1,14 @@
 /* Attempts that this node has and does not start yet: one whose former attempt has not ended here (its process dies, its log is
- * being written), and one whose program is just being written (ETXTBSY) or whose user
- * has too many starts that hang, for a minute: then that is its failure. Nothing of them has begun, so whatever comes first -
- * a cancel, a stop, the end of the lease, too long a wait - sends them back without a count. Loop thread only. */
+ * being written), and one whose program is just being written (ETXTBSY) or whose user has too many starts that hang. Such a start
+ * is tried for a minute; then that is its failure. Nothing of them has begun, so whatever comes first - a cancel, a stop, the end
+ * of the lease, too long a wait - sends them back without a count. Loop thread only. */
 #include <stdlib.h>
 
 #include "clock.h"
 #include "log.h"
 #include "worker_int.h"
 
-#define FORMER_US (LOG_LAST_US + 1000000)   /* a wait for a former attempt: longer than one waits for a log that does not grow */
+#define FORMER_US (LOG_LAST_US + 1000000)   /* the wait for a former attempt: longer than the wait for a log that does not grow */
 #define BUSY_FIRST_US 20000                 /* then twice that, and so on */
 #define BUSY_MAX_US 5000000
 

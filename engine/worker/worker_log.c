@@ -12,8 +12,8 @@
  * often they are written; so nothing overlaps and nothing is dropped while the store is away. A
  * struct xlog is the loop's until xlog_end(), with the part under "log thread" being that thread's; after the END both
  * are done with it in turn: the log thread puts it on `news`, the loop frees it. Memory is bounded: beyond UNDER_WAY bytes of one
- * attempt, or LIMIT_LOG_WAITING_BYTES of all, the child's pipe is not read, and the child waits; what is read even so (ends of many
- * attempts) is dropped beyond twice that, and counted. */
+ * attempt, or LIMIT_LOG_WAITING_BYTES of all, the child's pipe is not read, and the child waits. Bytes that are read even so (at
+ * the ends of many attempts) are dropped beyond twice that, and counted. */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -28,12 +28,12 @@
 #include "worker_int.h"
 
 enum { STREAMS = 4, CHANGES = 64 };
-enum { PIECE_BYTES = 256 };        /* of memory that a piece takes beside what is in it, about */
+enum { PIECE_BYTES = 256 };        /* memory that a piece takes beside its bytes, about */
 enum { SHIP_BYTES = 64 * 1024, UNDER_WAY = 512 * 1024, BATCH_BYTES = 4 << 20, RUNS = 512 };
 #define AGAIN_FIRST_US 5000
 #define AGAIN_MAX_US 500000
-#define AGAIN_SAID_US 2000000     /* what waits for so long is said */
-#define AGAIN_AT_END_US 1000000   /* a node that ends tries so long */
+#define AGAIN_SAID_US 2000000     /* a wait of this length is reported */
+#define AGAIN_AT_END_US 1000000   /* a node that ends tries for this long */
 
 struct run { int64_t at; uint8_t stream; };  /* ring bytes from `at` on came from that stream */
 
@@ -63,7 +63,7 @@ struct xlog {
   int ring;                      /* file, -1 = none yet */
   bool ring_bad;
   int64_t ring_n;                /* bytes that were offered to the ring */
-  int64_t ring_at;               /* after the END: so far it has gone out */
+  int64_t ring_at;               /* after the END: how far it has gone out */
   struct msg *last;              /* the END, while the ring goes out */
   struct xlog *next_ring;
   struct run run[RUNS];
@@ -72,7 +72,7 @@ struct xlog {
 
 struct msg { struct msg *next; struct xlog *g; char *data; size_t n; int64_t time_us; uint8_t stream; bool end; };
 
-/* Whose a piece is. says: of a mark, the bytes that it speaks of. */
+/* The log that a piece belongs to. says: for a mark, the bytes that it speaks of. */
 struct origin { struct xlog *g; int64_t says; };
 
 struct logger {
@@ -147,8 +147,8 @@ static bool crowded(const struct xlog *g) {
   return atomic_load(&g->under_way) >= UNDER_WAY || atomic_load(&g->l->waiting) >= LIMIT_LOG_WAITING_BYTES;
 }
 
-/* Its pipe is to be read again when there is room. Something of its own must be on the way, to bring the call: what waits, or an
- * empty message where nothing of it was taken yet. */
+/* Its pipe is to be read again when there is room. Something of its own must be on the way to bring that call: the pending bytes,
+ * or an empty message where none were taken yet. */
 static void stall(struct xlog *g) {
   g->stalled = true;
   atomic_store(&g->call, true);
@@ -175,7 +175,7 @@ bool xlog_add(struct xlog *g, uint8_t stream, const void *p, size_t n) {
   if (b->len >= SHIP_BYTES) post_all(g, false);
   if (!crowded(g)) return true;
   stall(g);
-  if (crowded(g)) return false; /* looked at again: it may have missed the call */
+  if (crowded(g)) return false; /* look again: the call may have come in between */
   g->stalled = false;
   return true;
 }
@@ -189,7 +189,7 @@ static struct log_sum xlog_sum(const struct xlog *g) {
   return sum;
 }
 
-/* A log that grows is waited for, but not for ever. */
+/* We wait for a log that grows, but not for ever. */
 bool xlog_moves(struct xlog *g) {
   int64_t now = clock_mono_us(), all = atomic_load(&g->stored) + atomic_load(&g->lost_all);
   if (!g->end_us) g->end_us = now;
@@ -198,7 +198,8 @@ bool xlog_moves(struct xlog *g) {
   return moves;
 }
 
-/* What its ring still holds is lost with that, and is said to be. What is on its way counts as stored: it waits for the store alone. */
+/* The rest in its ring is lost then, and is reported as lost. Bytes on their way count as stored: they wait for the store
+ * alone. */
 struct log_sum xlog_leave(struct xlog *g) {
   pthread_mutex_lock(&g->l->lock);
   int64_t left = atomic_load(&g->ring_left);
@@ -261,7 +262,7 @@ static void say_they_wait(struct worker *w) {
   trouble_begin(w, TROUBLE_LOGS, why);
 }
 
-/* *doubt: some of it may be stored though the answer is not STORED. */
+/* *doubt: some of the pieces may be stored although the answer is not STORED. */
 static enum log_rc write_some(struct logger *l, const struct log_piece *v, size_t n, bool *doubt) {
   struct worker *w = l->w;
   enum log_rc rc = w->o.log_write ? LOG_AGAIN : LOG_REFUSED;
@@ -283,8 +284,8 @@ static void count(struct xlog *g, int64_t bytes, enum log_lost why) {
   if ((int)why > atomic_load(&g->lost_why)) atomic_store(&g->lost_why, (int)why);
 }
 
-/* What a mark speaks of was counted when it was lost; it is only to be said again. Where it is in doubt what stands, its place is
- * not used again. */
+/* The bytes that a mark speaks of were counted when they were lost; they only have to be reported again. Where it is in doubt
+ * what is stored, the place is not used again. */
 static void written(struct logger *l, size_t i, enum log_rc rc, bool doubt) {
   const struct origin *o = &l->from[i];
   int64_t n = (int64_t)l->piece[i].n;
@@ -299,7 +300,7 @@ static void written(struct logger *l, size_t i, enum log_rc rc, bool doubt) {
   count(o->g, o->says ? 0 : n, rc == LOG_NO_SPACE ? LOG_LOST_DISK_FULL : LOG_LOST_STORE_FAILED);
 }
 
-/* Something in the batch is refused for good: it costs no other piece, and those behind it in its log close up. */
+/* A piece of the batch is refused for good: that costs no other piece, and the pieces behind it in its log close up. */
 static void one_by_one(struct logger *l) {
   for (size_t i = 0; i < l->n; i++) {
     struct xlog *g = l->from[i].g;
@@ -345,7 +346,7 @@ static void left_out(struct xlog *g, int64_t bytes, enum log_lost why) {
   push_own(g, WX_SYSTEM, clock_wall_us(), b.data, b.len, bytes);
 }
 
-/* Before anything more of a log: what it lost. */
+/* Says what a log lost, before anything more of that log. */
 static void confess(struct xlog *g) {
   int64_t dropped = atomic_exchange(&g->dropped, 0);
   if (dropped) count(g, dropped, LOG_LOST_STORE_FAILED);
@@ -424,7 +425,7 @@ static void omit(struct xlog *g, int64_t bytes, enum log_lost why) {
   left_out(g, bytes, why);
 }
 
-/* The END: what the ring does not hold is said; the rest goes out in slices. */
+/* The END: reports what the ring does not hold; the rest goes out in slices. */
 static void ring_begin(struct xlog *g) {
   int64_t size = g->cap - g->head, kept = g->ring_n < size ? g->ring_n : size;
   if (g->ring_bad) kept = 0;

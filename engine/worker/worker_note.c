@@ -1,8 +1,8 @@
-/* What an attempt says while it runs: one sink for all of it, whoever speaks, be it the executor by note() or its child by a pipe.
+/* What an attempt says while it runs: one sink for all notes, from the executor by note() or from its child by a pipe.
  *
  *   log        -> worker_log.c, which keeps it up to its cap
- *   progress, context, result   -> nowhere yet: checked as if they were kept, so that who sends them meets the limits of later, and
- *                 dropped. The place to keep one is here, and nobody above has to change.
+ *   progress, context, result   -> nowhere yet: checked as if they were kept, so that a sender meets the later limits now, and
+ *                 dropped. The place to keep one is here, and no caller has to change.
  *
  * Loop thread only. What never happens: a note that is kept beyond its limit; one after the end of its attempt; a wait. */
 #include "wr_limits.h"

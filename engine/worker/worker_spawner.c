@@ -1,15 +1,16 @@
-/* The node's care for its spawner: the pulse of it, its death, the two that stand by (guard and spare), and who comes next. Loop
- * thread only. How the processes stand to each other: spawner.c.
+/* The node's care for its spawner: its pulse, its death, the two processes that stand by (guard and spare), and its successor.
+ * Loop thread only. How the processes stand to each other: spawner.c.
  *
  * A dead spawner: its children die of their death signal, their orphans go to its guard, or to this process if that is dead
- * too, and are killed and reaped. Only when none is left the attempts end as LOST, and the spare is woken. What is started
- * meanwhile waits.
+ * too, and are killed and reaped. Only when none is left do the attempts end as LOST, and the spare is woken. New starts wait
+ * meanwhile.
  *
- * A dead guard: nobody can stand above a spawner that runs already. It goes when nothing runs below it, and the spare takes its
- * place. On a node that is never idle the starts are held back for HOLD_US now and then, so that what runs briefly ends.
+ * A dead guard: a spawner that runs already cannot get a new parent. It goes when nothing runs below it, and the spare takes its
+ * place. On a node that is never idle the starts are held back for HOLD_US now and then, so that short attempts end.
  *
- * What never happens: a wait without limit for a process that others may stop. Whoever is woken or hung up is continued too; one
- * that does not move for PULSE_MAX_US is killed; where even that is in vain, or nobody is left to wake, the node ends. */
+ * What never happens: a wait without limit for a process that others may stop. A process that is woken or hung up is continued
+ * too; a process that does not move for PULSE_MAX_US is killed; where even that is in vain, or no spare is left to wake, the node
+ * ends. */
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
@@ -53,7 +54,7 @@ static void pulse_due(struct worker *w, struct timer *t) {
   int64_t now = clock_mono_us();
   if (k->lost) return;
   if (atomic_load(&w->spawner->page->turns) != k->last) { /* it moved after the last packet */
-    if (w->kids.n && !k->holding) child_look(w); /* ends are expected of it: with all slots taken nothing else would ask */
+    if (w->kids.n && !k->holding) child_look(w); /* the spawner owes us ends: with all slots taken nothing else would ask it */
     return;
   }
   worker_timer(w, t, now + PULSE_US);
@@ -65,7 +66,7 @@ static void pulse_due(struct worker *w, struct timer *t) {
   trouble_begin(w, TROUBLE_SPAWNER, "The process that starts tasks does not move; it is replaced.");
   spawner_kill(w->spawner);
   if (now - k->pulse_us < 2 * PULSE_MAX_US) return;
-  worker_timer(w, t, 0); /* not ours to kill: another user's, and no spare that might */
+  worker_timer(w, t, 0); /* we may not kill it: it is another user's, and there is no spare that may */
   end_useless(w);
 }
 
@@ -86,7 +87,7 @@ static void look_at(struct worker *w, struct watched *x, pid_t pid, void (*dead)
   worker_watch(w, &x->src, EPOLLIN);
 }
 
-/* An event of this turn may be of whoever was watched before. */
+/* An event of this turn may belong to the process that was watched before. */
 static bool is_dead(const struct watched *x) {
   struct pollfd p = {.fd = x->src.fd, .events = POLLIN};
   return poll(&p, 1, 0) > 0;
@@ -104,7 +105,7 @@ static void spare_died(struct worker *w, struct source *s) {
   child_say(w, SW_SPARE);
 }
 
-/* The spawner could make none, or the one that it made did not speak. */
+/* The spawner could make no spare, or the spare that it made did not speak. */
 static void spare_again(struct worker *w, struct timer *t) {
   (void)t;
   if (!w->minder.lost && w->spawner->spare < 0) child_say(w, SW_SPARE);
@@ -119,7 +120,7 @@ static void clear_debris(struct worker *w, struct timer *t);
 
 static void lose(struct worker *w, const char *why) {
   struct minder *k = &w->minder;
-  trouble_begin(w, TROUBLE_SPAWNER, why); /* until the next one is ready, however long its way to that is */
+  trouble_begin(w, TROUBLE_SPAWNER, why); /* until the next one is ready, however long that takes */
   k->link.fd = -1; /* spawner_cleared() closes the socket: it leaves the epoll set */
   k->lost = true;
   k->lost_us = clock_mono_us();
@@ -128,7 +129,7 @@ static void lose(struct worker *w, const char *why) {
   clear_debris(w, &k->debris);
 }
 
-/* Those that wait here are the next one's. */
+/* Starts that wait here are for the next spawner. */
 void minder_settle(struct worker *w) {
   const struct minder *k = &w->minder;
   if (!k->unguarded || w->kids.n > k->held || k->lost || w->draining || w->spawner->spare < 0) return;
@@ -158,7 +159,7 @@ static void guard_died(struct worker *w, struct source *s) {
   (void)s;
   if (!is_dead(&k->guard)) return;
   unwatch(&k->guard);
-  if (k->lost) return; /* with its spawner, which is being seen to */
+  if (k->lost) return; /* it died with its spawner, which is being dealt with */
   waitpid(k->guard.pid, NULL, WNOHANG);
   w->spawner->guard = -1;
   k->unguarded = true;
@@ -186,10 +187,10 @@ static void wake_spare(struct worker *w) {
     worker_watch(w, &k->link, EPOLLIN);
     watch_both(w);
     minder_asked(w); /* it may have been stopped in its sleep */
-    k->pulse_us = clock_mono_us(); /* the patience with the one before is no measure for this one */
+    k->pulse_us = clock_mono_us(); /* our patience with the spawner before does not count for this one */
     k->turns = k->last;
   }
-  child_send_waiting(w); /* without a spawner they go nowhere: see below */
+  child_send_waiting(w); /* without a spawner the packets go nowhere: see below */
 }
 
 static void clear_debris(struct worker *w, struct timer *t) {

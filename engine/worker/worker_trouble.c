@@ -1,9 +1,9 @@
-/* What keeps this node from starting processes, and for how long it takes none: what /readyz and the log say, and the pause.
- * And what it cannot end: the attempts that keep their slot, because SIGKILL does not end a process of theirs.
+/* What keeps this node from starting processes, and for how long it takes none: the words of /readyz and of the log, and the
+ * pause. Also what this node cannot end: the attempts that keep their slot, because SIGKILL does not end a process of theirs.
  *
- * A start that this node could not make (no descriptor, no memory, no process, no spawner) was none: its attempt goes back
- * without a count. So that the node that fails fastest is not the one that takes the most, it then takes no process work at
- * all: 1 s, 2 s, .. 30 s, until a start has been made again. One line when it turns and one when it turns back.
+ * A start that this node could not make (no descriptor, no memory, no process, no spawner) is no start: its attempt goes back
+ * without a count. The node then takes no process work at all for 1 s, 2 s, .. 30 s, until it has made a start again; otherwise
+ * the node that fails fastest would take the most work. It logs one line when the trouble begins and one when it ends.
  *
  * Threads: trouble_begin(), trouble_end(), worker_health(), worker_trouble(): any. start_*(), stuck_*(): the loop. What never
  * happens: a lock held over a call, a pause of one executor's fault. */
@@ -56,7 +56,7 @@ void worker_log_health(struct worker *w, struct health_part *room, struct health
   first_of(w, TROUBLE_LOGS, TROUBLE_LOGS, store);
 }
 
-/* The pause is over, and for as long again nobody has asked for a start: nothing is known against this node. */
+/* The pause is over, and nobody has asked for a start for as long again: nothing is known against this node. */
 static void quiet(struct worker *w, struct timer *t) {
   (void)t;
   w->troubles.pause_us = 0; /* the next failure begins anew */
@@ -93,7 +93,7 @@ void start_failed(struct worker *w, const char *why) {
   news(w);
 }
 
-/* What was under way when the pause began says nothing of the time after it. */
+/* A start that was under way when the pause began says nothing of the time after that. */
 void start_made(struct worker *w) {
   struct troubles *t = &w->troubles;
   if (t->pause_us == 0 || clock_boot_us() < t->until_us) return;
@@ -105,7 +105,7 @@ void start_made(struct worker *w) {
 
 /* ---- what does not end ---- */
 
-/* An attempt that does not end has a slot of this node for as long: so they are never many. */
+/* An attempt that does not end keeps a slot of this node, so there are never many of them. */
 void stuck_add(struct worker *w, int64_t id, const struct attempt *a, const struct sw_exit *m) {
   struct troubles *t = &w->troubles;
   pthread_mutex_lock(&t->lock);
