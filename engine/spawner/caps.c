@@ -16,7 +16,8 @@ static bool may_be_root(const struct run_as *p) {
   return false;
 }
 
-/* A container may lack the right to: what is not permitted cannot be had through it by a process that gains none by exec. */
+/* A container may lack the right to do this. That is harmless: a process that gains nothing by exec cannot get a right through
+ * the bounding set alone. */
 static void narrow_bounds(uint32_t keep) {
   for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
     if (cap >= 32 || !(keep & 1U << cap)) (void)prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);

@@ -2,8 +2,8 @@
  *
  * It runs on the spawner's memory and files (CLONE_VM | CLONE_FILES) on a stack of its own (pads.h). The spawner stands still
  * until it is `alone`, and only as a rule until its exec: a directory or a program may take long to come. So: bare system calls
- * only, nothing allocated, nothing locked, nothing written but plan->alone, ->step and ->err, which is how the spawner learns at
- * what it failed; once alone, not errno either. */
+ * only, nothing allocated, nothing locked, nothing written but plan->alone, ->step and ->err, by which the spawner learns what
+ * failed; once alone, not even errno. */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -21,8 +21,8 @@
 /* Sanitizers keep shadow state of a stack that never unwinds here. */
 #define BARE __attribute__((no_sanitize("address", "undefined", "thread")))
 
-/* The table of files is still the spawner's, which stands still and puts its own 0-2 back: leaving it with these three alone
- * copies three files, where a copy of its own would begin with those of all starts that wait at the gate. */
+/* The table of files is still the spawner's, which stands still and puts its own 0-2 back. Leaving the table with these three
+ * alone copies three files; a full copy would begin with the files of all starts that wait at the gate. */
 BARE static int files(const struct child_plan *p) {
   for (int i = 0; i < 3; i++)
     if (dup2(p->fd[i], i) < 0) return -1; /* the spawner's 0-2 are open, so none of fd[] is below 3 */
@@ -32,12 +32,12 @@ BARE static int files(const struct child_plan *p) {
   return (int)syscall(SYS_close_range, 4U, ~0U, 0U);
 }
 
-/* What this process was started with, then the mark, then what the definition asks for: never above a hard limit, whoever the
- * spawner is, and no core file where the node was to have none. */
+/* The limits that this process was started with, then the mark, then those of the definition: never above a hard limit, even if
+ * the spawner is root, and no core file where the node was to have none. */
 BARE static int limits(const struct child_plan *p) {
   const struct rlimit mark = {p->mark, p->mark};
   if (p->found->taken && (setrlimit(RLIMIT_NOFILE, &p->found->files) || setrlimit(RLIMIT_CORE, &p->found->core))) return -1;
-  (void)setrlimit(RLIMIT_LOCKS, &mark); /* started with less: it has none */
+  (void)setrlimit(RLIMIT_LOCKS, &mark); /* this process was started with less: the child has no mark */
   for (uint32_t i = 0; i < p->n_limit; i++) {
     struct rlimit l = {p->limit[i].soft, p->limit[i].hard}, now;
     if (getrlimit((__rlimit_resource_t)p->limit[i].resource, &now)) return -1;
@@ -49,7 +49,7 @@ BARE static int limits(const struct child_plan *p) {
   return 0;
 }
 
-/* Not the library's calls: those would change every thread of the process whose memory this is. */
+/* Not the library's calls: those would change every thread of the process that owns this memory. */
 BARE static int become(const struct child_plan *p) {
   if (!p->set_user) return 0;
   if (syscall(SYS_setgroups, (size_t)p->n_group, p->group)) return -1;
@@ -73,7 +73,7 @@ BARE static long run(const struct child_plan *p) {
   enum { SIGNAL_BYTES = 8 };
   bare_call(SYS_umask, p->umask, 0, 0, 0, 0); /* its own: CLONE_FS is not asked for */
   if (found_ignored(p->found, SIGCHLD)) { /* the spawner itself needs it */
-    const long ignore[8] = {(long)SIG_IGN}; /* as the kernel has it: the handler stands first, the rest is nothing */
+    const long ignore[8] = {(long)SIG_IGN}; /* as the kernel lays it out: the handler comes first, the rest is zero */
     bare_call(SYS_rt_sigaction, SIGCHLD, (long)ignore, 0, SIGNAL_BYTES, 0);
   }
   bare_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&p->found->blocked, 0, SIGNAL_BYTES, 0);

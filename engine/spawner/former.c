@@ -1,7 +1,7 @@
-/* What a killed server left of itself and still holds the lock on the data directory: guard, spawner, spare. They end by
- * themselves, unless they are stopped, or wait for a process that does not die. The guard of a starting server asks, once,
- * before it has given up any right; found are only those that it may look into. Nothing here blocks, nothing is killed: the
- * lock may as well be that of a server that lives, whose stopped processes may go on too. */
+/* The processes that a killed server left and that still hold the lock on the data directory: guard, spawner, spare. They end by
+ * themselves, unless they are stopped, or wait for a process that does not die. The guard of a starting server asks for them
+ * once, before it has given up any right; it finds only processes that it may look into. Nothing here blocks, nothing is killed:
+ * the lock may just as well belong to a server that lives, and its stopped processes may go on too. */
 #include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 
 #include "spawner_int.h"
 
-/* Is it one of these? Its state as /proc has it, 0 = no. */
+/* Is the process one of these? Its state as /proc has it, 0 = no. */
 static char state_of(pid_t pid, const struct stat *lock, char name[16]) {
   char path[64];
   struct stat st;

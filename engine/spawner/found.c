@@ -1,4 +1,4 @@
-/* See found.h. Before any other thread: the mask of new files is the process's. */
+/* See found.h. Call it before there is any other thread: the mask of new files belongs to the whole process. */
 #include "found.h"
 
 #include <string.h>

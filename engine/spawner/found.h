@@ -1,4 +1,5 @@
-/* What a process was started with and changes for itself: its children get it back. A value; taken once, before any change. */
+/* The settings that a process was started with and changes for itself: its children get them back. A value; taken once, before
+ * any change. */
 #ifndef FOUND_H
 #define FOUND_H
 #include <signal.h>

@@ -2,7 +2,7 @@
  * is started the moment a child was reaped, with no word from the node; so a node that runs programs of a millisecond
  * does not stand idle for a commit, nor for a change of threads, between two of them. Spawner process only.
  *
- * A gated start has its packet and its descriptors in memory and nothing else: taken back, it was never there. */
+ * A gated start has its packet and its descriptors in memory and nothing else: once it is taken back, nothing of it is left. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
 /* What stands around a spawner: its guard, the next guard ("weir-spare"), the lock on the data directory; and what each of them
- * is in the first moments after the fork. See spawner.c for why there are three. Single-threaded processes, each of which holds
+ * does in the first moments after the fork. See spawner.c for why there are three. Single-threaded processes, each of which holds
  * nothing of the node's but its end of a socket.
  *
  * What never happens: a lock that is free while anything of the former node lives; a wait without end for it. */
@@ -57,7 +57,7 @@ static int take_lock(void) {
   sigaddset(&set, SIGALRM);
   sigaction(SIGALRM, &sa, NULL);
   sigprocmask(SIG_UNBLOCK, &set, NULL);
-  /* Again and again, should the first come before flock(). */
+  /* The timer repeats, in case the first alarm comes before flock(). */
   struct itimerval t = {{0, 100000}, {LOCK_WAIT_US / 1000000, LOCK_WAIT_US % 1000000}};
   setitimer(ITIMER_REAL, &t, NULL);
   int rc = flock(FD_LOCK, LOCK_EX);
@@ -111,18 +111,18 @@ static void rehearse_or_refuse(const struct spawner_seed *seed) {
   if (!rehearse(seed->run_as, FD_RUN, seed->run_path, text, sizeof text)) refuse(WR_FORBIDDEN, text);
 }
 
-/* Whoever was stopped goes on when its parent dies, to see that it is to end: a guard when its node is killed, its spawner then
- * by the guard, or at the guard's own death. Not passed on by a fork. */
+/* A stopped process goes on when its parent dies, and sees that it must end: a guard when its node is killed; its spawner by the
+ * guard then, or at the guard's own death. A fork does not pass this on. */
 static void tie(void) { prctl(PR_SET_PDEATHSIG, SIGCONT, 0, 0, 0); }
 
-/* Whoever inherits a session keyring holds its keys, whatever user it becomes: the keys of who started the server are not for
- * tasks. A fresh one in its place, in which all may search and none may leave anything for another. A task that wants one of its
- * own joins it. */
+/* A process that inherits a session keyring holds its keys, whatever user it becomes, and the keys of the user who started the
+ * server are not for tasks. So a fresh keyring takes its place, in which all may search and none may leave anything for another.
+ * A task that wants a keyring of its own joins one. */
 static void leave_keys(void) {
   enum { POSSESSOR_SEARCH = 0x08000000 };
   long ring = syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
   if (ring > 0 && syscall(SYS_keyctl, KEYCTL_SETPERM, ring, POSSESSOR_SEARCH) == 0) return;
-  if (errno == ENOSYS || errno == EPERM || geteuid() != 0) return; /* no keys here; or they are the tasks' own user's */
+  if (errno == ENOSYS || errno == EPERM || geteuid() != 0) return; /* no keys here, or they belong to the tasks' own user */
   refuse(WR_FORBIDDEN, "The spawner cannot leave the session keyring of who started it.");
 }
 
@@ -149,10 +149,10 @@ static void settle_in(struct spawner_seed *seed) {
   if (getrlimit(RLIMIT_CORE, &core) == 0) core.rlim_cur = 0, setrlimit(RLIMIT_CORE, &core);
 }
 
-/* Again and again while there is no room for a process: a node whose spawner died needs this one. Ends when the node does.
- * The first one's failure is told at once: -1. */
+/* Tries again and again while there is no room for a process: a node whose spawner died needs this one. Ends when the node does.
+ * A failure of the first spawner's fork is reported at once: -1. */
 static pid_t fork_at_last(const struct spawner_seed *seed) {
-  struct pollfd p = {.fd = FD_SOCK}; /* it tells the node's end only */
+  struct pollfd p = {.fd = FD_SOCK}; /* it reports only the node's end */
   for (;;) {
     pid_t pid = fork();
     if (pid >= 0 || seed->role == SPAWNER_FIRST) return pid;
@@ -185,7 +185,8 @@ static int make_spare(const struct spawner_seed *seed) {
   return pair[0];
 }
 
-/* For a node that gave up the right to: it is their parent and has not waited for them, so the numbers are theirs. */
+/* For a node that gave up the right to kill them: the node is their parent and has not waited for them, so the pids are still
+ * theirs. */
 static void slay_for(const struct sw_slay *m) {
   pid_t group = 0;
   for (uint32_t i = 0; i < m->n && i < SW_SLAY_MAX; i++) reap_slay(m->pid[i], &group);
@@ -216,13 +217,13 @@ int spawner_spare_below(const struct spawner_seed *seed, pid_t *pid) {
   return -1;
 }
 
-/* Waits for its spawner's end, however that comes, then for that of all that it leaves. */
+/* Waits for its spawner's end, however that comes, then for the end of all processes that the spawner leaves. */
 static _Noreturn void be_guard(pid_t spawner, const struct run_as *run_as) {
   const struct timespec patience = {0, 20000000}; /* an orphan may come without a signal */
   sigset_t set;
-  (void)caps_for_guard(run_as); /* it has the spawner's otherwise */
+  (void)caps_for_guard(run_as); /* otherwise it has the rights of the spawner */
   close(FD_SOCK); /* so that the node sees its end when the spawner goes */
-  syscall(SYS_close_range, (unsigned)FD_NULL + 1, ~0U, 0U); /* and the spare that of the node */
+  syscall(SYS_close_range, (unsigned)FD_NULL + 1, ~0U, 0U); /* and so that the spare sees the end of the node */
   for (int status; waitpid(spawner, &status, WUNTRACED) == spawner && WIFSTOPPED(status);)
     kill(spawner, SIGCONT); /* it has deadlines */
   sigemptyset(&set);

@@ -1,8 +1,8 @@
-/* One start, in the spawner: the plan that a packet asks for, whether it may be, the clone, and the wait for its exec. Spawner
- * process only; the child's half is child.c.
+/* One start, in the spawner: the plan that a packet asks for, the check whether it is allowed, the clone, and the wait for its
+ * exec. Spawner process only; the child's half is child.c.
  *
- * What never happens: a start after the deadline of the shared page, or as a user who is not on the list, whatever the node
- * says; a wait without limit for a child that others may stop; a wait for a directory or a program that is slow to come. */
+ * What never happens: a start after the deadline of the shared page, or as a user who is not on the list, whatever the node asks
+ * for; a wait without limit for a child that others may stop; a wait for a directory or a program that is slow to come. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -20,9 +20,9 @@
 #include "spawner_int.h"
 
 enum { TEXT_MAX = 64 << 20, TRIES = 3 };
-#define LOOK_US 5000               /* from clone to exec; then it is looked at why it takes so long */
-#define TURN_US 50000              /* one that could run is waited for so long */
-#define EXEC_WAIT_US 1000000       /* one that has our files, too: it never had its turn, and is handed back */
+#define LOOK_US 5000               /* from clone to exec; after that we look why it takes so long */
+#define TURN_US 50000              /* the wait for a child that could run */
+#define EXEC_WAIT_US 1000000       /* also for one that still has our files: it never had its turn, and is handed back */
 #define LAUNCHING 1U
 
 #ifdef __SANITIZE_THREAD__ /* its clone() leaves what the child needs on our stack, and we do not stand still */
@@ -95,7 +95,7 @@ static char *text_of(struct launcher *l, const struct sw_start *m, size_t inline
   return text;
 }
 
-/* What the node cannot know: where its directory is. */
+/* Adds what the node cannot know: the path of the attempt's directory. */
 void launch_dir(struct launcher *l, struct child_plan *p, uint32_t n_env, const char *run_path, const char *name) {
   size_t n = strlen(run_path) + WORKDIR_NAME + sizeof "WEIR_OUTPUT=//output";
   char **v = arena_alloc(&l->arena, (n_env + 3) * sizeof *v), *b = arena_alloc(&l->arena, 2 * n);
@@ -138,7 +138,7 @@ bool launch_plan(struct launcher *l, struct child_plan *p, struct sw_start *m, s
   return true;
 }
 
-/* ENOENT of a file that is there: what its first line names is not. */
+/* ENOENT for a file that is there means that the interpreter in its first line is not. */
 void launch_failure(const struct child_plan *p, int32_t *step, int32_t *err) {
   *step = p->step;
   *err = p->err;
@@ -157,8 +157,8 @@ static bool has_left(_Atomic uint32_t *tid, int64_t us) {
   return true;
 }
 
-/* Bounded, unlike vfork: others of its user may stop it between setresuid() and exec(), and what it execs may be far away. One
- * that is alone is waited for only while nothing but its turn is missing. */
+/* Bounded, unlike vfork: others of its user may stop it between setresuid() and exec(), and what it execs may be far away. A
+ * child that is `alone` is waited for only while nothing but its turn is missing. */
 enum outcome { LEFT, SLOW, STOPPED, STARVED };
 static enum outcome await_exec(struct pad *pad, pid_t pid) {
   char name[16];
@@ -172,7 +172,7 @@ static enum outcome await_exec(struct pad *pad, pid_t pid) {
   }
 }
 
-/* Killed, it lets go at once, as a rule. */
+/* Once killed, the child lets go of the pad at once, as a rule. */
 static void get_rid(struct launcher *l, struct pad *pad, pid_t pid) {
   kill(pid, SIGKILL);
   if (has_left(&pad->tid, TURN_US)) waitpid(pid, NULL, __WALL);
@@ -182,7 +182,7 @@ static void get_rid(struct launcher *l, struct pad *pad, pid_t pid) {
 /* Tasks of another user may open their own output by name (/dev/stderr): it is theirs. */
 static void give_pipes(const struct child_plan *p) {
   for (int i = 1; p->set_user && i < p->n_fd; i++)
-    if (i != 2 || p->fd[2] != p->fd[1]) (void)!fchown(p->fd[i], p->uid, p->gid); /* in vain: as it was before */
+    if (i != 2 || p->fd[2] != p->fd[1]) (void)!fchown(p->fd[i], p->uid, p->gid); /* if it fails, all is as before */
 }
 
 static pid_t fail(struct child_plan *p, enum sw_step step, int err) {
@@ -217,7 +217,7 @@ static pid_t try_once(struct launcher *l, struct child_plan *plan) {
   return pid;
 }
 
-/* Who is stopped by others of its user at each try has failed: they might as well have killed it later. */
+/* A child that others of its user stop at each try has failed: they might as well have killed it later. */
 pid_t launch(struct launcher *l, struct child_plan *plan) {
   pid_t pid = -1;
   plan->parent = l->pid;
@@ -230,7 +230,7 @@ pid_t launch(struct launcher *l, struct child_plan *plan) {
   return pid;
 }
 
-/* Whatever the node says: it may have been talked into it. */
+/* Checked whatever the node says, because somebody may have talked the node into it. */
 bool launch_allowed(const struct launcher *l, struct child_plan *p) {
   uid_t uid = p->set_user ? p->uid : geteuid();
   if (run_as_enters(l->run_as, uid, p->set_user ? p->gid : getegid(), p->group, p->set_user ? p->n_group : 0)) return true;

@@ -1,5 +1,5 @@
-/* See oom.h. To make a score higher needs no right but that to the file, which is its user's, or root's where its program may not
- * be read. */
+/* See oom.h. Raising a score needs no right but the one to the file, which belongs to the process's user, or to root where its
+ * program may not be read. */
 #include "oom.h"
 
 #include <fcntl.h>

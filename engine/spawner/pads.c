@@ -12,7 +12,7 @@ struct pad *pads_take(struct pads *s, uint32_t uid) {
   }
   if (kept >= PADS_A_USER) return NULL;
   if (!free_one) *at = free_one = wr_new(struct pad);
-  arena_done(&free_one->arena); /* of one that hung */
+  arena_done(&free_one->arena); /* left by a child that hung */
   free_one->uid = uid;
   return free_one;
 }

@@ -9,7 +9,7 @@
 
 #include "spawner_int.h"
 
-/* Where the arguments of this program stand, which is what ps shows; one name is no longer than the one that was given. */
+/* Where the arguments of this program stand, which is what ps shows; a new name is no longer than the one that was given. */
 static struct { char *at; size_t n; } title;
 
 void spawner_called(const char *name) {

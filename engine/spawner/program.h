@@ -2,6 +2,6 @@
  * `weir spawner`. */
 #ifndef PROGRAM_H
 #define PROGRAM_H
-/* Returns only where this is not what it is for: nobody has started it but a person. */
+/* Returns only if no node has started this process: then a person did, and it is not made for that. */
 void spawner_program(int argc, char **argv);
 #endif

@@ -9,7 +9,7 @@
 
 enum { SLICE_NS = 100000 };
 
-/* As the kernel has it; its own header cannot stand beside <sched.h>. */
+/* As the kernel lays it out; the kernel's own header cannot stand beside <sched.h>. */
 struct sched_wish { uint32_t size, policy; uint64_t flags; int32_t nice; uint32_t priority; uint64_t runtime, deadline, period; };
 
 void spawner_prompt(void) {

@@ -1,4 +1,4 @@
-/* The children of this process, and the end of those a dead spawner left behind.
+/* The children of this process, and the end of those that a dead spawner left behind.
  *
  * /proc/self/task/TID/children lists them in order of arrival and nothing leaves that list but by our own wait, so one
  * reading is exact for all that were there when it began. Kernels without that file: all of /proc is looked through; a
@@ -28,7 +28,7 @@ static int children_file(void) {
   return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-/* "12 345 " in pieces of any size; one that left room for another pid was the last. */
+/* "12 345 " in pieces of any size; a piece that left room for another pid was the last one. */
 static void from_children(struct kids *k) {
   char b[4096];
   long pid = 0;

@@ -8,21 +8,21 @@
 #include <sys/types.h>
 #include "strays.h"
 
-/* The pids of all children of this process's first thread (where orphans arrive), those too that are dead but not waited
- * for. Stays with the process that called it first. */
+/* The pids of all children of this process's first thread (where orphans arrive), also those that are dead but not waited for.
+ * Only the process that called it first may use it. */
 void reap_children(struct kids *k);
-/* Kills it and its group: a fork bomb loses to one signal that reaches all of it at once. */
+/* Kills the process and its group: a fork bomb loses to one signal that reaches all of it at once. */
 void reap_slay(pid_t pid, pid_t *group);       /* *group: the last one that was killed, is not killed again */
 /* Its name, and its state as /proc has it; '?' = unknown. */
 char reap_state(pid_t pid, char name[16]);
-bool reap_user(pid_t pid, uint32_t *uid);      /* of whoever it runs as, whether it may be looked into or not */
+bool reap_user(pid_t pid, uint32_t *uid);      /* the user it runs as, whether we may look into it or not */
 /* The number that its attempt was given, 0 = none that can be read. */
 uint64_t reap_mark(pid_t pid);
 
-/* Whose children a process may have beside what a spawner left to it. DEBRIS_ALL: a guard, which has no others.
- * DEBRIS_MARKED: a host, which has; only what carries the mark of an attempt is killed, and one that is itself a task of
- * another node has a mark already, which its own children inherit: those are its own. A process that lowers its own limit of
- * file locks takes its mark off; what is marked is the rest of its tree. */
+/* Which children a process may have beside those that a spawner left to it. DEBRIS_ALL: a guard, which has no others.
+ * DEBRIS_MARKED: a host, which has others; only children that carry the mark of an attempt are killed. A host that is itself a
+ * task of another node has a mark already, which its own children inherit: children with that mark are its own. A process that
+ * lowers its own limit of file locks takes its mark off; then only the rest of its tree is marked. */
 enum debris { DEBRIS_ALL, DEBRIS_MARKED };
 typedef void slay_fn(void *ctx, const pid_t *pid, size_t n);
 /* Kills and reaps what a dead spawner left to this process: children in another session than its own (every attempt lives in one

@@ -1,4 +1,5 @@
-/* See rehearsal.h. A child becomes the user, as the child of an attempt does, for only so its groups count too. */
+/* See rehearsal.h. A child becomes the user, as the child of an attempt does, because only then do the user's groups count
+ * too. */
 #include "rehearsal.h"
 
 #include <errno.h>
@@ -27,7 +28,7 @@ static _Noreturn void cannot_pass(int fd, const struct run_as_user *u, const cha
   say(fd, text);
 }
 
-/* Each folder of the way by itself, so that the one that bars it is named. */
+/* Tries each folder of the path by itself, so that the folder that bars the way is named. */
 static void walk(int fd, const struct run_as_user *u, const char *path) {
   char *b = strdup(path);
   for (char *at = b; b && (at = strchr(at + 1, '/'));) {
@@ -79,7 +80,7 @@ bool rehearse(const struct run_as *p, int run, const char *path, char *text, siz
   for (size_t i = 0; i < p->n && ok; i++) {
     const struct run_as_user *u = &p->v[i];
     if (u->uid == geteuid()) continue;
-    (void)unlinkat(run, NAME, AT_REMOVEDIR); /* of a start that was killed here */
+    (void)unlinkat(run, NAME, AT_REMOVEDIR); /* left by a start that was killed here */
     if (mkdirat(run, NAME, 0700) || fchownat(run, NAME, u->uid, u->gid, AT_SYMLINK_NOFOLLOW)) {
       snprintf(text, n, "Cannot make a directory for user %.32s in %.90s: %s.", u->name, path, strerrordesc_np(errno));
       ok = false;

@@ -1,5 +1,5 @@
-/* What a task's user needs, tried as that user before the node says that it listens. The guard to be, once, at the
- * first start. */
+/* What a task's user needs, tried as that user before the node says that it listens. Called once, at the first start, by the
+ * process that becomes the guard. */
 #ifndef REHEARSAL_H
 #define REHEARSAL_H
 #include <stdbool.h>

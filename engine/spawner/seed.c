@@ -1,4 +1,5 @@
-/* See seed.h. What is read was written by the same build, or is refused; it is checked all the same, for a file is a file. */
+/* See seed.h. The file was written by the same build, or it is refused; its content is checked all the same, for it is still a
+ * file. */
 #include "seed.h"
 
 #include <errno.h>
@@ -20,7 +21,7 @@ struct seed_head {
   uint32_t n_user, bytes;            /* of what follows: the path, then the users */
   struct found found;
 };
-/* Followed by its groups, its name, and what is missing to four bytes. */
+/* Followed by its groups, its name, and padding to four bytes. */
 struct seed_user { uint32_t uid, gid, n_group, name_bytes; };
 
 static struct seed_head head_of_build(void) {
@@ -97,7 +98,7 @@ static bool head_read(int fd, struct seed_head *h) {
   return same && memcmp(h->version, mine.version, sizeof mine.version) == 0 && h->bytes <= SEED_BYTES_MAX;
 }
 
-/* n bytes at *at, and on to what is next; NULL: they are not there. */
+/* n bytes at *at, which moves on behind them; NULL: they are not there. */
 static char *piece(char **at, const char *end, size_t n) {
   size_t whole = (n + sizeof(uint32_t) - 1) / sizeof(uint32_t) * sizeof(uint32_t);
   char *p = *at;
@@ -121,7 +122,7 @@ static bool user_read(char **at, const char *end, struct run_as_user *u) {
 }
 _Static_assert(sizeof(gid_t) == sizeof(uint32_t) && sizeof(uid_t) == sizeof(uint32_t), "users travel as they are");
 
-/* What was read stays: it lives as long as the process. */
+/* The memory that is read here stays: it lives as long as the process. */
 static bool body_read(int fd, const struct seed_head *h, struct spawner_seed *seed) {
   char *text = wr_malloc((size_t)h->bytes + 1), *at = text;
   const char *end = text + h->bytes;
@@ -144,7 +145,7 @@ bool seed_read(int fd, struct spawner_seed *seed) {
   struct seed_head h;
   bool ok = head_read(fd, &h) && body_read(fd, &h, seed);
   seed->page = ok ? mmap(NULL, SEED_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) : MAP_FAILED;
-  if (ok) (void)!ftruncate(fd, SEED_PAGE_BYTES); /* it is known now */
+  if (ok) (void)!ftruncate(fd, SEED_PAGE_BYTES); /* we have read the seed */
   close(fd);
   return ok && seed->page != MAP_FAILED;
 }

@@ -1,7 +1,7 @@
 /* What a spawner's program is told at its start, since it inherits nothing of its parent: one file in memory.
  *
  *   page   the first 4096 bytes: struct sw_page, mapped by the node and by all its spawners
- *   seed   behind it: struct found, who tasks may be, where they run. Read once by the program, and gone then
+ *   seed   behind it: struct found, the users of tasks, where tasks run. Read once by the program, and gone then
  *
  * The node makes it and owns its descriptor; the program gets that as FD_SEED. Neither its arguments nor its environment say
  * anything. What never happens: a program of another build that takes it. */
@@ -28,7 +28,7 @@ struct spawner_seed {
 int seed_new(struct sw_page **page);
 /* Behind the page. 0, or -1 with errno. */
 int seed_write(int fd, const struct spawner_seed *seed);
-/* Maps and reads it, for the life of this process; takes fd. sock, lock, run are left alone. False: it is none, or not of this
+/* Maps and reads it, for the life of this process; takes fd. sock, lock, run are left alone. False: it is no seed, or of another
  * build. */
 bool seed_read(int fd, struct spawner_seed *seed);
 #endif

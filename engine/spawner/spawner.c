@@ -10,7 +10,7 @@
  *   several saves it and its database most of the work per attempt. A report never waits longer than HOLD_US, nor for
  *   a gate that would run dry before the node's answer is here.
  *
- *   ties: each is continued (SIGCONT) when its parent dies, for others may have stopped it.
+ *   ties: each process is continued (SIGCONT) when its parent dies, because others may have stopped it.
  *
  *   guard: the spawner's parent ("weir-guard"), a subreaper that does nothing but outlive it and kill what it leaves. Node,
  *   guard, spawner: each clears up after the other two, so a child survives only if all three are killed. A guard that dies
@@ -26,7 +26,7 @@
  *
  * What never happens: a start after the deadline of the shared page; a signal to a pid that was reaped already (a main
  * child is forgotten when it is reaped); waiting for one child while others need care. Only a start holds the loop up, as vfork
- * does, and not for what is slow to come: see launch.c. */
+ * does, but not for a slow directory or program: see launch.c. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -61,11 +61,11 @@ enum { PACKETS_A_TURN = 32 };
 #define HOLD_US 10000
 enum { HOLD_PART = 3 };            /* reports are at most a third of what waits: enough is left until the answer is here */
 #define PATIENCE_MAX_US 600000000
-#define IDLE_DIRS_US 1000000       /* directories made ahead stand so long while nothing runs */
-#define STUCK_US 10000000          /* after SIGKILL; what lives longer is named */
+#define IDLE_DIRS_US 1000000       /* directories made ahead stay for this long while nothing runs */
+#define STUCK_US 10000000          /* after SIGKILL; a process that lives longer is named */
 #define LOOK_US 1000000            /* while something that was killed lives */
 #define SLOW_LOOK_US 20000         /* while a start is slow */
-#define BROOM_STOP_US 1000000      /* a stop waits so long for what is swept; the next start sweeps the rest */
+#define BROOM_STOP_US 1000000      /* a stop waits so long for the sweeping; the next start sweeps the rest */
 
 struct proc {                    /* an attempt, from its fork to its report */
   struct heap_item kill_at;      /* end of its grace */
@@ -75,8 +75,8 @@ struct proc {                    /* an attempt, from its fork to its report */
   uint32_t uid;
   int64_t killed_us, ended_us;   /* its SIGKILL; the end of its main child */
   bool told, held;               /* the node knows that it does not die; processes of it live */
-  bool recount;                  /* it, or one of its tree, has died since the last hunt: others of it may have come to us */
-  size_t unseen;                 /* so many, of those that came before, have not been looked at yet */
+  bool recount;                  /* it, or one of its tree, has died since the last hunt: others of the tree may be ours now */
+  size_t unseen;                 /* this many of those that came before have not been looked at yet */
   struct sw_exit report;
 };
 
@@ -111,7 +111,7 @@ static void watch_sock(struct spawn *s) {
   epoll_ctl(s->epoll, EPOLL_CTL_MOD, FD_SOCK, &e);
 }
 
-/* The places that these ends left are taken, and there is more to take the next ones. */
+/* The places that these ends left are taken again, and more starts wait for the next places. */
 static bool may_hold(const struct spawn *s) {
   return s->gate.n >= HOLD_PART * s->n_out && s->now_us - s->out_since_us < HOLD_US && !s->dying;
 }
@@ -159,13 +159,13 @@ static void report(struct spawn *s, const struct sw_exit *r) {
   *WR_PUSH(s->out, s->n_out, s->cap_out) = *r;
 }
 
-/* It never started: not in time, or it was called back. */
+/* Reports a start that never began: it had no place in time, or was called back. */
 static void report_waited(struct spawn *s, struct gated *g, uint32_t flags) {
   report(s, &(struct sw_exit){.kind = SW_EXIT, .flags = flags, .id = g->m.id, .step = STEP_WAITED});
   gated_free(g);
 }
 
-/* Before all that run are killed: none of these may take a place that becomes free by it. */
+/* Called before all running attempts are killed: no waiting start may take a place that becomes free by that. */
 static void recall_all(struct spawn *s) {
   for (struct gated *g; (g = gate_take(&s->gate));) report_waited(s, g, SW_ASKED);
 }
@@ -252,7 +252,7 @@ static void on_deadline(struct spawn *s) {
 
 static int64_t tv_us(struct timeval t) { return t.tv_sec * 1000000LL + t.tv_usec; }
 
-/* It runs no more. */
+/* Its main child runs no more. */
 static void forget_main(struct spawn *s, struct proc *p) {
   heap_remove(&s->kills, &p->kill_at);
   s->n_killed -= p->killed_us != 0;
@@ -261,7 +261,7 @@ static void forget_main(struct spawn *s, struct proc *p) {
   s->idle_us = s->now_us;
 }
 
-/* It was slow to start, and perhaps never did. */
+/* It was slow to start, and perhaps never started. */
 static void end_slow(struct spawn *s, struct proc *p) {
   struct pad *pad = pads_of(&s->launcher.pads, p->pid);
   if (!pad) return;
@@ -284,7 +284,7 @@ static void main_ended(struct spawn *s, struct proc *p, int status, const struct
   s->n_ended++;
 }
 
-/* Names what SIGKILL does not end; the attempt that it is of keeps its place. */
+/* Names a process that SIGKILL does not end; its attempt keeps its place. */
 static void tell_stuck(struct spawn *s, pid_t pid, int64_t id) {
   struct sw_exit r = {.kind = SW_STUCK, .id = id, .status = pid};
   r.err = reap_state(pid, r.name);
@@ -301,15 +301,15 @@ static void tell_stuck_mains(struct spawn *s) {
   }
 }
 
-/* Whose it is by its mark, unless it is of a user that no process of that attempt can be; one that took that off belongs to
- * whoever of its user ended before it was seen, for a while. */
+/* A stray belongs to the attempt of its mark, unless no process of that attempt can have its user. A stray that took its mark off
+ * belongs, for a while, to any attempt of its user that ended before the stray was seen. */
 static bool is_of(const struct spawn *s, const struct stray *x, const struct proc *p) {
   bool same = p->uid == x->uid || x->uid == STRAY_ANYBODY;
   if (x->owner) return p->report.id == x->owner && (same || p->uid == 0);
   return same && x->since_us >= p->ended_us && s->now_us - x->since_us < STUCK_US;
 }
 
-/* What was below it comes to us. */
+/* The children of the stray come to us. */
 static void stray_died(struct spawn *s, pid_t pid) {
   const struct stray *x = map64_get(&s->strays.by_pid, pid);
   for (struct proc *p = x ? s->ended : NULL; p; p = p->next) p->recount |= is_of(s, x, p);
@@ -328,8 +328,8 @@ static void on_child(struct spawn *s) {
   }
 }
 
-/* New children stand at the end of the list, so a flood of them does not keep an attempt from its end: it waits for those that
- * stood there when it died, or the last of its tree that was seen. Without that order: for all. */
+/* New children stand at the end of the list, so a flood of them does not keep an attempt from its end: the attempt waits for
+ * those that stood there when it died, or when the last seen process of its tree died. Without that order it waits for all. */
 static void count_unseen(struct spawn *s, size_t seen, size_t more) {
   for (struct proc *p = s->ended; p; p = p->next) {
     size_t left = p->recount || s->strays.kids.file < 0 ? more : p->unseen > seen ? p->unseen - seen : 0;
@@ -376,7 +376,7 @@ static void hold_ended(struct spawn *s) {
   }
 }
 
-/* The last of its attempt is dead. */
+/* The last process of the attempt is dead. */
 static void end_proc(struct spawn *s, struct proc *p) {
   enum workdir_output what;
   p->report.fd = workdir_end(&s->dirs, p->dir, &what);
@@ -385,7 +385,7 @@ static void end_proc(struct spawn *s, struct proc *p) {
   free(p);
 }
 
-/* Nothing of any attempt is left, nor of its files as far as that is quickly done. */
+/* Ends when nothing of any attempt is left, and none of its files, as far as their removal is quick. */
 static void end_when_swept(struct spawn *s) {
   if (s->by_id.n || s->ended) return;
   workdirs_trim(&s->dirs);
@@ -466,7 +466,7 @@ static void on_start(struct spawn *s, struct sw_start *m, size_t n, const int *f
 
 /* ---- starts that are slow ---- */
 
-/* Nothing of it ran, nor will, even where it cannot die: it has failed now. */
+/* Nothing of it has run or will run, even if it cannot die: it has failed now. */
 static void give_up(struct spawn *s, struct pad *pad, struct proc *p) {
   kill(p->pid, SIGKILL);
   strays_add(&s->strays, p->pid, s->now_us);
@@ -479,7 +479,7 @@ static void give_up(struct spawn *s, struct pad *pad, struct proc *p) {
   pads_done(&s->launcher.pads, pad);
 }
 
-/* Until the exec its memory is ours: so is what would be its score. */
+/* Until the exec its memory is ours, and so is the score that we would write. */
 static void look_at_slow(struct spawn *s) {
   for (struct pad *pad = s->launcher.pads.slow ? s->launcher.pads.first : NULL; pad; pad = pad->next) {
     struct proc *p = pad->pid ? map64_get(&s->by_pid, pad->pid) : NULL;
@@ -493,7 +493,7 @@ static void look_at_slow(struct spawn *s) {
   }
 }
 
-/* One whose tree still lives has its place. */
+/* An attempt whose tree still lives keeps its place. */
 static bool room(const struct spawn *s) {
   uint32_t slots = atomic_load(&s->page->slots);
   return slots == 0 || s->by_id.n + s->n_ended < slots;
@@ -520,8 +520,8 @@ static int take_fds(struct msghdr *mh, int *fd) {
   return n;
 }
 
-/* The node is dead: what it wanted does not count any more. The next one learns from the lock's file what never started; where
- * that cannot be written, it is lost like the rest. */
+/* The node is dead: its wishes do not count any more. The next node learns from the lock's file which attempts never started;
+ * where the file cannot be written, these are lost like the rest. */
 static void node_died(struct spawn *s) {
   struct buf b = BUF_INIT;
   s->dying = true;
@@ -535,7 +535,8 @@ static void node_died(struct spawn *s) {
   buf_done(&b);
 }
 
-/* The former one was killed. Ours until we end; then the guard's, and at last the node's, who wakes it. */
+/* The former spare was killed. The new one is our child until we end; then the guard's, and at last the child of the node, which
+ * wakes it. */
 static void make_another_spare(struct spawn *s) {
   int fd = spawner_spare_below(s->seed, &s->spare);
   spawner_say(SW_READY, WR_OK, "", fd);
@@ -576,7 +577,7 @@ static void watch(struct spawn *s, int fd) {
   epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &e);
 }
 
-/* What is freed is filled before anything is said about it. */
+/* A freed place is filled before its end is reported. */
 static void settle(struct spawn *s) {
   look_at_slow(s);
   settle_ends(s);
@@ -626,7 +627,7 @@ static void turn(struct spawn *s) {
   settle(s);
 }
 
-/* In the spawner's process, when all that stands around it is made. */
+/* Runs in the spawner's process, when the guard and the spare are made. */
 _Noreturn void spawner_loop(const struct spawner_seed *seed, int spare) {
   static struct spawn s;
   s = (struct spawn){.page = seed->page, .seed = seed, .strays = STRAYS_INIT, .armed_us = INT64_MAX};

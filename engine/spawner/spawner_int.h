@@ -5,7 +5,7 @@
  *   gate.c      starts that wait for a place          launch.c    one start, from the packet to the exec
  *   child.c     the child's half of that              pads.c      where it runs until its exec
  *   strays.c    what attempts leave behind            workdir.c   the private directory of an attempt
- *   reap.c      children, and what to do to them      former.c    who holds the lock of the directory
+ *   reap.c      children, and how they are ended      former.c    processes that hold the directory's lock
  *   rehearsal.c, caps.c, oom.c                        what is tried, kept and set for tasks of other users
  *
  * Every process here has one thread. */
@@ -37,7 +37,7 @@ void gate_init(struct gate *g);
 /* Copies the packet and takes its descriptors. */
 void gate_put(struct gate *g, const struct sw_start *m, size_t n, const int *fd, int n_fd, int64_t now_us);
 struct gated *gate_take(struct gate *g);                 /* the oldest; NULL = none */
-struct gated *gate_recall(struct gate *g, int64_t id);   /* that one; NULL = it does not wait */
+struct gated *gate_recall(struct gate *g, int64_t id);   /* the one with this id; NULL = it does not wait */
 void gated_free(struct gated *w);                        /* closes its descriptors */
 
 /* ---- child.c: from clone to exec ---- */
@@ -63,9 +63,9 @@ int child_main(void *plan);
 #define LAUNCH_SLOW_US 10000000      /* from clone to exec; what takes longer is killed, and its attempt has failed */
 struct pads { struct pad *first; size_t slow; };   /* pads.h */
 struct launcher {
-  struct arena arena;                /* of the start under way; whoever calls resets it */
+  struct arena arena;                /* of the start under way; the caller resets it */
   struct pads pads;
-  struct strays *strays;             /* who was killed, and has not ended yet */
+  struct strays *strays;             /* processes that were killed and have not ended yet */
   pid_t pid;                         /* the spawner's */
   struct sw_page *page;
   const struct run_as *run_as;

@@ -1,6 +1,6 @@
 /* What a node and its spawner say to each other, in packets on one SOCK_SEQPACKET pair. The spawner is a program of its own, of
- * the same build (seed.h sees to that), so structs travel as they are. Also what both know of the processes: descriptors,
- * marks.
+ * the same build (seed.h sees to that), so structs travel as they are. Also the facts that both know of the processes:
+ * descriptors, marks.
  *
  *   node -> spawner:  START (as descriptors: output[, stderr, when it is apart][, notes][, stdin][, text])   KILL   RECALL
  *                     LOOK   ACTIVATE
@@ -21,8 +21,8 @@
 struct sw_page {
   _Atomic int64_t deadline_us;       /* CLOCK_BOOTTIME; nothing starts after it and all is killed at it */
   _Atomic uint32_t slots;            /* attempts at once; a START beyond it waits (gate.c). 0 = no bound */
-  _Atomic int64_t gate_wait_us;      /* one that waits longer goes back: another node may have it */
-  _Atomic uint64_t turns;            /* of the spawner: one that stands while something is asked for does not move */
+  _Atomic int64_t gate_wait_us;      /* a START that waits longer goes back: another node may have it */
+  _Atomic uint64_t turns;            /* of the spawner: if the count stands still while we ask, the spawner hangs */
   _Atomic int64_t begun;             /* id of the newest START that waits no more; starts are begun in their order */
 };
 
@@ -53,7 +53,7 @@ struct sw_slay { uint32_t kind, n; pid_t pid[SW_SLAY_MAX]; };
 /* READY, REFUSED, HELLO, RECALL, LOOK, ACTIVATE. rc: of REFUSED, an enum wr_rc. */
 struct sw_plain { uint32_t kind; int32_t pid; int32_t rc; char text[244]; };
 
-/* At what a start failed. WAITED: at nothing, it waited too long for a place or was called back before it had one. */
+/* The step at which a start failed. WAITED: none failed; it waited too long for a place, or was called back before it had one. */
 enum sw_step { STEP_NONE, STEP_FORK, STEP_DEADLINE, STEP_REQUEST, STEP_SESSION, STEP_FILES, STEP_LIMIT, STEP_USER, STEP_CWD,
                STEP_PRCTL, STEP_EXEC, STEP_INTERPRETER, STEP_WAITED, STEP_NOT_ALLOWED, STEP_WORKDIR, STEP_DISTURBED, STEP_HANGS };
 enum { SW_ASKED = 1, SW_LATE = 2 };  /* sw_exit.flags: a TERM or KILL of ours came first; the deadline killed it */

@@ -1,9 +1,9 @@
 /* What attempts leave behind: children of the spawner that are no main child of a running attempt. Spawner process only.
  *
- * Each process of an attempt carries its number as the limit of file locks, which the kernel has kept no count of since 2.4: it
- * is inherited by all that it makes, whatever session they take, and may be read of anybody. So an end waits for its own. A
- * program that lowers the limit has no number, or that of an attempt before it: with a number it counts for an attempt that
- * can have processes of its user, without one for all of its user, for ten seconds. */
+ * Each process of an attempt carries its number as the limit of file locks, for which the kernel has kept no count since 2.4. All
+ * processes that it makes inherit the number, whatever session they take, and anybody may read it. So an end waits for its own
+ * processes. A program that lowers the limit has no number, or the number of an earlier attempt. With a number it counts for that
+ * attempt if it can have processes of this user; without one it counts for all attempts of its user, for ten seconds. */
 #ifndef STRAYS_H
 #define STRAYS_H
 #include <stdbool.h>

@@ -22,11 +22,12 @@
 
 enum { SWEEP_INLINE = 64, SWEEP_ALL = 1 << 30, DEPTH_MAX = 32, ID_BYTES = 16, BROOM_NICE = 10 };
 #define BROOM_MAX_US 60000000
-/* What takes a while is the broom's: to free this many bytes, be it of one file or of several; to walk through a directory that
- * has been so large, for an empty one keeps its blocks and even rmdir() reads them all. */
+/* Work that takes a while is the broom's: to free this many bytes, of one file or of several; to walk through a directory that
+ * was once this large, because an empty directory keeps its blocks and even rmdir() reads them all. */
 #define SWEEP_BYTES (64 << 20)
 #define SWEEP_DIR_BYTES (1 << 20)
-/* The time of its last change that a fresh directory is given: whatever is made in it or removed puts the clock's there. */
+/* The time of its last change that a fresh directory is given: any entry made in it or removed from it replaces that time by the
+ * clock's. */
 static const struct timespec untouched = {.tv_sec = 1};
 
 static bool is_broom;              /* this process */
@@ -43,11 +44,11 @@ struct broom { uint32_t uid; int top; int budget; int64_t bytes; unsigned moved;
 
 static bool clear(struct broom *b, int fd, uint32_t uid, int depth);
 
-/* Nobody makes a directory of another user: one that stands in a task's was moved there, and what its own owner may remove, the
- * task may not. Root's tasks give theirs to whom they like. */
+/* Nobody can make a directory that belongs to another user. One that stands in a task's directory was moved there, and the task
+ * may not remove what that owner may. Root's tasks give theirs to any user they like. */
 static uint32_t rights(const struct broom *b, uint32_t owner) { return b->uid == 0 ? owner : b->uid; }
 
-/* With the rights of its own owner; where the way there is barred to that one, of the directory's. */
+/* Opens it with the rights of its own owner; where the way is barred to that owner, with those of the directory's owner. */
 static int open_below(int dir, const char *name, uint32_t owner, uint32_t dir_owner) {
   enum { HOW = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
   as(owner);
@@ -64,7 +65,7 @@ static bool remove_dir(struct broom *b, int dir, const char *name, uint32_t dir_
   if (depth == DEPTH_MAX) { /* deeper than descriptors reach: its turn comes at the top */
     char up[24];
     uint64_t r = 0;
-    (void)!getrandom(&r, sizeof r, 0); /* no name that a task could have taken */
+    (void)!getrandom(&r, sizeof r, 0); /* a name that no task can have taken */
     snprintf(up, sizeof up, "%016llx", (unsigned long long)r);
     bool ok = renameat(dir, name, b->top, up) == 0;
     b->moved += ok;
@@ -79,7 +80,7 @@ static bool remove_dir(struct broom *b, int dir, const char *name, uint32_t dir_
   return unlinkat(dir, name, AT_REMOVEDIR) == 0 && ok;
 }
 
-/* By what it has on the disk: its size may be said to be nothing. */
+/* Judged by its blocks on the disk: a file system may report a size of nothing. */
 static bool slow(struct broom *b, const struct stat *st) {
   if (S_ISDIR(st->st_mode)) return st->st_size > SWEEP_DIR_BYTES;
   int64_t bytes = st->st_blocks * 512 > st->st_size ? st->st_blocks * 512 : st->st_size;
@@ -111,7 +112,8 @@ static bool clear(struct broom *b, int fd, uint32_t uid, int depth) {
   return ok;
 }
 
-/* One directory of DATA/run with all that is in it. What stood too deep has moved up and is met in a further round. */
+/* One directory of DATA/run with all that is in it. Directories that stood too deep have moved up and are met in a further
+ * round. */
 static bool remove_tree(const struct workdirs *d, const char *name, uint32_t uid, int budget) {
   struct broom b = {.uid = uid, .budget = budget};
   struct stat st;
@@ -180,7 +182,7 @@ static void forget_swept(struct workdirs *d) {
   }
 }
 
-/* Behind those that came meanwhile, which then do not wait for what takes so long. */
+/* Puts them behind those that came meanwhile, which then do not wait for the slow ones. */
 static void doom_again(struct workdirs *d) {
   struct doomed **end = &d->doomed;
   while (*end) end = &(*end)->next;
@@ -209,7 +211,7 @@ bool workdirs_reaped(struct workdirs *d, pid_t pid) {
   if (pid != d->broom) return false;
   d->broom = 0;
   if (d->late) doom_again(d); /* its time was too short */
-  forget_swept(d);            /* what it cannot remove the next spawner meets again */
+  forget_swept(d);            /* the next spawner meets again what the broom cannot remove */
   return true;
 }
 
@@ -220,7 +222,7 @@ static int make_and_open(const char *path) {
   return open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-/* A root that has given up its rights over files makes nothing in the folder of another, whose owner does. */
+/* A root that has given up its rights over files can make nothing in the folder of another user, but that owner can. */
 static int as_owner_of_folder(const char *path) {
   struct stat st;
   char *folder = wr_memdup0(path, (size_t)(strrchr(path, '/') - path));
@@ -245,14 +247,15 @@ int workdirs_make(const char *path) {
   return -1;
 }
 
-/* Where tasks are told that it is. What cannot be looked at is not gone. */
+/* Is DATA/run at the path that tasks are told? A folder that cannot be looked at is not gone. */
 static bool in_place(const struct workdirs *d) {
   struct stat there, ours;
   if (stat(d->path, &there)) return errno != ENOENT && errno != ENOTDIR;
   return fstat(d->fd, &ours) || (there.st_dev == ours.st_dev && there.st_ino == ours.st_ino);
 }
 
-/* Somebody removed or moved DATA/run: a new one takes its place, and its descriptor. What is kept went with the old one. */
+/* Somebody removed or moved DATA/run: a new one takes its place, and its descriptor. The kept directories went with the old
+ * one. */
 static bool put_back(struct workdirs *d) {
   if (in_place(d)) return true;
   workdirs_trim(d);
@@ -339,7 +342,7 @@ void workdir_back(struct workdirs *d, struct workdir *w) {
   d->n_idle++;
 }
 
-/* Never follows a link, never waits: not for the writer of a pipe, nor for who holds a lease on it. */
+/* Never follows a link, never waits: not for the writer of a pipe, nor for the holder of a lease on the file. */
 static int open_output(int dir, uint32_t uid, enum workdir_output *what) {
   enum { HOW = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC };
   struct stat st;
