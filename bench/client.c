@@ -6,7 +6,7 @@
  *   client - trap FILE        the child that `cancel` sends a SIGTERM
  *
  * The clock runs from just before the first start is sent until the monitor API says that all is over; definitions are
- * saved before (accept_s). One thread; between two looks at the monitor it sleeps. What is not SUCCESS ends it. */
+ * saved before (accept_s). One thread; between two looks at the monitor it sleeps. Any end but SUCCESS ends the client. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -89,7 +89,7 @@ static json_int_t save_echo(struct client *k) {
 static json_int_t save_flow(struct client *k, struct buf *body, double *seconds) {
   int64_t t = now_us();
   json_t *a = call(k, "POST", "/flow", body->data);
-  if (seconds) *seconds = (double)(k->c.answered_us - t) / 1e6; /* what the client makes of the answer is its own affair */
+  if (seconds) *seconds = (double)(k->c.answered_us - t) / 1e6; /* the client's reading of the answer does not count */
   json_int_t id = number(a, "flowId");
   json_decref(a);
   buf_done(body);
@@ -127,7 +127,7 @@ static json_int_t start_flow(struct client *k, json_int_t flow) {
   return fi;
 }
 
-/* Until the store says that the flow is over; returns whether it worked. */
+/* Waits until the store says that the flow is over; returns whether it worked. */
 static bool wait_flow(struct client *k, json_int_t fi, int64_t look_us) {
   char path[64], status[16] = "RUNNING";
   int64_t give_up = now_us() + GIVE_UP_US;
@@ -154,7 +154,7 @@ static json_t *list(struct client *k, json_int_t flow, const char *more) {
   return a;
 }
 
-/* Until no instance of the flow is RUNNING; then counts them: all must have worked. */
+/* Waits until no instance of the flow is RUNNING, then counts them: all must have worked. */
 static void count_flows(struct client *k, json_int_t flow, int64_t want) {
   json_t *a = list(k, flow, "status=SUCCESS&limit=1&total=true");
   json_t *total = json_object_get(json_object_get(a, "page"), "total");
@@ -314,7 +314,7 @@ static void flood_run(struct flood *f, int lanes) {
   }
 }
 
-/* n times the same POST; returns the time before the first one. */
+/* Sends the same POST n times; returns the time before the first one. */
 static int64_t flood(struct client *k, const char *path, int64_t n, int lanes, struct result *r) {
   struct flood f = {.k = k, .to_send = n, .to_come = n, .r = r};
   if (lanes < 1 || lanes > CONNECTIONS_MAX) die("connections: 1 to %d", CONNECTIONS_MAX);
@@ -387,7 +387,7 @@ static int64_t wait_file(const char *path) {
   return v;
 }
 
-/* The child: FILE.ready when it listens, FILE.term with the time at which SIGTERM came. */
+/* The child: makes FILE.ready when it listens, and FILE.term with the time at which SIGTERM came. */
 static int run_trap(const char *file) {
   char path[4096];
   sigset_t set;
@@ -418,7 +418,7 @@ static json_int_t save_trap(struct client *k, const char *file) {
   return id;
 }
 
-/* From just before the request is sent to the moment at which the child has the signal, by the same clock. */
+/* Measures from just before the request is sent until the child has the signal, by the same clock. */
 static void run_cancel(struct client *k, const char *folder, int64_t times, struct result *r) {
   char file[3900], ready[4000], term[4000], path[64];
   snprintf(file, sizeof file, "%s/trap", folder);

@@ -3,7 +3,7 @@
  *
  *   bench_core [NODES]      default 200,000 (LIMIT_NODES; the web has five edges a node: LIMIT_EDGES)
  *
- * One thread. What never happens: a time that decides anything. */
+ * One thread. What never happens: a decision that depends on time. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,7 +56,7 @@ static void edges_of(struct graph *g, enum shape s, uint32_t i, uint64_t *seed) 
     if (i > 0 && i < last) edge(g, i, 0);
     for (uint32_t k = 1; i == last && k < last; k++) edge(g, i, k);
     break;
-  case COMB: /* a spine, then a tooth at each of it: the deepest stack when all of it fails */
+  case COMB: /* a spine, then a tooth at each node of the spine: the deepest stack when everything fails */
     if (i > 0) edge(g, i, i < g->n / 2 ? i - 1 : i - g->n / 2);
     break;
   case WEB:

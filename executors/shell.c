@@ -1,8 +1,8 @@
 /* SHELL: a child process, `/bin/sh -c content` or taskConfig.argv with no shell at all.
  *
- * Data never becomes program text: parameters reach the program as W_<name> in its environment only. The environment
- * is made here from nothing; what the node itself was started with never leaks. No state of its own: the host watches
- * the child. check() is pure and may run on any thread; the rest runs on the worker's loop thread. */
+ * Data never becomes program text: parameters reach the program as W_<name> in its environment only. The environment is made here
+ * from nothing; the node's own environment never leaks into it. No state of its own: the host watches the child. check() is pure
+ * and may run on any thread; the rest runs on the worker's loop thread. */
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -34,7 +34,7 @@ struct shell {                  /* content and config, understood */
   uint32_t n_limit;
 };
 
-/* Where a refusal goes; borrowed from the caller of check() or start(). code may be NULL. */
+/* The place for a refusal; borrowed from the caller of check() or start(). code may be NULL. */
 struct refusal { int *code; char *err; size_t err_n; };
 
 /* Returns -1, so that a check can `return shell_refuse(...)`. */
@@ -149,7 +149,7 @@ static int parse_stderr(struct shell *s, wx_json *v, const struct refusal *r) {
   return s->apart || strcmp(text_of(s, v), "with") == 0 ? 0 : shell_refuse(r, WX_OUT_OF_RANGE, "stderr must be with or apart.");
 }
 
-/* As a shell takes it: octal, "0" to "0777". */
+/* As a shell takes a umask: octal, "0" to "0777". */
 static int parse_umask(struct shell *s, wx_json *v, const struct refusal *r) {
   size_t n;
   if (!is_text(s, v)) return shell_refuse(r, WX_BAD_TYPE, "umask must be a text such as \"022\".");
@@ -197,7 +197,7 @@ static int parse_rlimits(struct shell *s, wx_json *v, const struct refusal *r) {
   return 0;
 }
 
-/* The model's own keys; it checks them. check() never sees them, start() does. */
+/* The model's own keys, which the model checks. check() never sees them, start() does. */
 static int parse_model(struct shell *s, wx_json *v, const struct refusal *r) {
   (void)s;
   (void)v;
@@ -261,7 +261,7 @@ static int shell_check(const wx_lib *lib, const char *content, const char *confi
 
 /* ---- start ---- */
 
-/* Owned texts; short: there was no memory for one, and it is left out. */
+/* Owned texts; short: there was no memory for one of them, and it is left out. */
 struct strings { char **v; size_t n, cap; bool is_short; };
 
 static void strings_done(struct strings *l) {
@@ -376,7 +376,7 @@ static int shell_start(const wx_host *h, wx_exec *x, char *err, size_t err_n) {
 
 /* ---- end ---- */
 
-/* How the program ended decides; what is wrong with its result counts only when the program says all is well. */
+/* The end of the program decides; a fault of its result counts only when the program says that all is well. */
 static int judge(const wx_lib *lib, const wx_exit *e, char *text, size_t n) {
   if (e->failed_step) return WX_FATAL;
   if (e->signal) {

@@ -1,4 +1,4 @@
-/* WAIT: ends after the time its content says, never before it; ten seconds when there is none. A cancel ends it at
+/* WAIT: ends after the time that its content says, never earlier; after ten seconds when it has no content. A cancel ends it at
  * once. One timer of the host, no other state. */
 #include <stdio.h>
 #include <string.h>

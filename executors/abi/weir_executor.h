@@ -1,9 +1,10 @@
 /* weir_executor.h - the executor ABI. C99, installed, versioned, append-only: structs begin with abi and size, new
- * members come at the end. An executor includes this file and nothing else of Weir; what it needs of JSON, of texts and of the
- * worker, the host gives it by tables of calls (wx_lib, wx_host). Nothing is linked against.
+ * members come at the end. An executor includes this file and nothing else of Weir; the host gives it tables of calls (wx_lib,
+ * wx_host) for what it needs of JSON, of texts and of the worker. It is linked against nothing.
  *
- * Sizes: each side says how large its struct is, and the other one reads no further; a member that the other side does not know
- * is 0 to it. An executor that was made with a later header than its host asks `size` of a table before it calls a late member.
+ * Sizes: each side says how large its struct is, and the other side reads no further; a member that one side does not know counts
+ * as 0 for the other. An executor that was made with a later header than its host asks `size` of a table before it calls a late
+ * member.
  *
  * Threads: all calls of one executor type come from the worker's event loop thread, one at a time; none may block.
  * Units: microseconds, bytes. Texts are UTF-8, NUL-terminated; blobs carry a length.
@@ -22,16 +23,16 @@ extern "C" {
 /* start() calls done() before it returns, asks the host for nothing but task(), touches nothing shared and has no
  * release(): it may then be called on any thread, so that a lone attempt costs no change of threads. */
 #define WX_INSTANT 1u
-/* It never looks at the parameters: its attempts hold none in memory, however many run at once. */
+/* It never looks at the parameters, so its attempts hold none in memory, however many run at once. */
 #define WX_NO_PARAMS 2u
-/* It runs programs that its tasks name, as the user that `user` of their taskConfig names: what the administrator says of SHELL
- * (whether it is on, who its tasks may be) holds for it. */
+/* It runs programs that its tasks name, as the user that `user` of their taskConfig names: the administrator's settings for SHELL
+ * (whether it is on, which users its tasks may be) hold for it too. */
 #define WX_PROGRAMS 4u
 
-typedef struct wx_exec wx_exec;      /* one running attempt; the executor may hang its own data on it: wx_host.data */
+typedef struct wx_exec wx_exec;      /* one running attempt; the executor may attach its own data: wx_host.data */
 
 enum { WX_SLOT_PROCESS = 0, WX_SLOT_ASYNC = 1 };            /* what a running attempt occupies */
-enum { WX_OK = 0, WX_FAIL = 1, WX_FATAL = 2, WX_LOST = 3 }; /* LOST: it never ran, or nobody knows: class INFRA */
+enum { WX_OK = 0, WX_FAIL = 1, WX_FATAL = 2, WX_LOST = 3 }; /* LOST: it never ran, or nobody knows whether it did: class INFRA */
 enum { WX_STDOUT = 1, WX_STDERR = 2, WX_SYSTEM = 3 };       /* log streams */
 /* What a note is about. The worker keeps logs; a note of another kind is checked and dropped, for nothing asks for it yet. */
 enum { WX_NOTE_LOG = 0, WX_NOTE_PROGRESS = 1, WX_NOTE_CONTEXT = 2, WX_NOTE_RESULT = 3 };
@@ -67,12 +68,12 @@ typedef struct wx_spawn {            /* what a child process gets; all borrowed 
   int64_t log_cap;                   /* bytes kept; 0 = none, < 0 = default */
   struct { int resource; uint64_t soft, hard; } rlimit[16]; uint32_t n_rlimit;   /* RLIMIT_* numbers */
   int apart;                         /* its stderr is a stream of its own; 0 = both go into one, so their order is kept */
-  int umask;                         /* -1 = that with which the server was started */
+  int umask;                         /* -1 = the one that the server was started with */
 } wx_spawn;
 
 typedef struct wx_exit {             /* how the child ended; its whole process tree is dead, its output is logged */
   uint32_t size;
-  int failed_step;                   /* 0 = it ran; else start failed: the error text says at what */
+  int failed_step;                   /* 0 = it ran; else the start failed: the error text says where */
   const char *error;
   int exit_code, signal;
   int64_t utime_us, stime_us, maxrss_kib;
@@ -80,14 +81,14 @@ typedef struct wx_exit {             /* how the child ended; its whole process t
   int output_error;                  /* 1 = larger than the limit, 2 = not a regular file of its own */
 } wx_exit;
 
-typedef struct wx_json wx_json;      /* a JSON value; a part of what json_read() gave, and gone with it */
+typedef struct wx_json wx_json;      /* a JSON value; a part of a result of json_read(), and gone with it */
 enum { WX_JSON_NULL, WX_JSON_BOOL, WX_JSON_INTEGER, WX_JSON_REAL, WX_JSON_TEXT, WX_JSON_ARRAY, WX_JSON_OBJECT };
-enum { WX_JSON_BROKEN = 1, WX_JSON_NUL = 2 };  /* why a text cannot be read; NUL: a text in it has one */
+enum { WX_JSON_BROKEN = 1, WX_JSON_NUL = 2 };  /* why a text cannot be read; NUL: a string in it contains one */
 enum { WX_QUOTE_BYTES = 272, WX_KNOWN_BYTES = 180, WX_KNOWN_MAX = 48 };
 
 typedef struct wx_lib {              /* what the host knows of JSON and texts: pure, any thread */
   uint32_t abi, size;
-  uint32_t content_bytes, result_bytes;                           /* the most that a content, a result can have */
+  uint32_t content_bytes, result_bytes;                           /* the most that a content and a result can have */
   /* A text without a key that appears twice; NULL = *why. json_free() takes what json_read() gave, or NULL. */
   wx_json *(*json_read)(const char *text, int *why);
   void (*json_free)(wx_json *);
@@ -95,7 +96,7 @@ typedef struct wx_lib {              /* what the host knows of JSON and texts: p
   size_t (*json_count)(const wx_json *);                          /* of an array or object; else 0 */
   wx_json *(*json_at)(const wx_json *array, size_t i);            /* NULL = it has none there */
   wx_json *(*json_get)(const wx_json *object, const char *key);   /* NULL = it has none */
-  /* The members in their order: at NULL = the first one; returns where that stands, NULL = there is none. */
+  /* The members in their order: at NULL = the first one; returns the place of the member it gave, NULL = there is none. */
   void *(*json_next)(wx_json *object, void *at, const char **key, wx_json **value);
   const char *(*json_text)(const wx_json *, size_t *n);           /* NULL = it is no text. n may be NULL */
   int64_t (*json_integer)(const wx_json *);                       /* 0 = it is none */
@@ -108,7 +109,7 @@ typedef struct wx_lib {              /* what the host knows of JSON and texts: p
   const char *(*quote)(char out[WX_QUOTE_BYTES], const char *s, size_t n);
   /* Which of the known names was meant by key; NULL = none comes near. n is WX_KNOWN_MAX at most. */
   const char *(*meant)(const char *key, const char *const *known, size_t n);
-  /* For when none does: " Known here: a, b." or "". Returns out. */
+  /* For the case that none comes near: " Known here: a, b." or "". Returns out. */
   const char *(*known)(char out[WX_KNOWN_BYTES], const char *key, const char *const *known, size_t n);
   /* The check of a type without a taskConfig of its own: 0 for NULL and {}; else -1 with code and sentence. */
   int (*no_config)(const char *config, int *code, char *err, size_t err_n);
@@ -129,8 +130,8 @@ typedef struct wx_host {             /* what the worker offers; valid during eve
   /* Each parameter by name and text: a text as it is, all else as JSON, as the API shows it. Both borrowed during fn(). */
   void (*params)(wx_exec *, void (*fn)(void *ctx, const char *name, const char *text), void *ctx);
   const wx_lib *lib;                                              /* in start() of an instant type too */
-  /* What the attempt says while it runs: bytes, copied. stream: of a log; else 0. Returns 0; -1: not taken, for the attempt has
-   * ended, kind or stream is none of the above, or the note is larger than one of its kind can be. */
+  /* A note of the running attempt: bytes, copied. stream: of a log; else 0. Returns 0; -1: not taken, because the attempt has
+   * ended, kind or stream is none of the above, or the note is larger than its kind allows. */
   int  (*note)(wx_exec *, int kind, int stream, const void *p, size_t n);
 } wx_host;
 
@@ -147,7 +148,7 @@ typedef struct wx_ops {
   void (*cancel)(const wx_host *, wx_exec *, int how);
   void (*release)(const wx_host *, wx_exec *);
   uint32_t flags;                    /* WX_INSTANT, WX_NO_PARAMS, WX_PROGRAMS */
-  int64_t version;                   /* of the executor; 0 = 1. Two of one name differ in it, and the highest is the newest */
+  int64_t version;                   /* of the executor; 0 = 1. Executors of one name differ in it; the highest is the newest */
   /* As check(), with the host's help. */
   int  (*check_with)(const wx_lib *, const char *content, const char *config, int *code, char *err, size_t err_n);
 } wx_ops;
@@ -157,7 +158,7 @@ enum { WX_BAD_TYPE = 42201, WX_UNKNOWN_FIELD = 42202, WX_OUT_OF_RANGE = 42221, W
 
 /* The single symbol a plugin exports. A file that ends with
  *     WX_EXECUTOR(name) { return &ops; }
- * is a plugin when it is compiled alone, and can be built into Weir, where each has a symbol of its own. */
+ * is a plugin when it is compiled alone. It can also be built into Weir, where each executor has a symbol of its own. */
 #ifdef WX_BUILTIN
 #define WX_EXECUTOR(name) const wx_ops *weir_executor_##name(void); const wx_ops *weir_executor_##name(void)
 #elif defined(__GNUC__)
