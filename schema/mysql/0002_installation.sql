@@ -1,5 +1,5 @@
 -- Weir, schema 2, MySQL and MariaDB.
--- One row: store_id, 8 hex digits by chance, tells this database from every other (WEIR_RUN_KEY). The token of the installation
+-- One row: store_id, 8 random hex digits, tells this database from every other (WEIR_RUN_KEY). The token of the installation
 -- is known by its hash: which server made it, and when.
 CREATE TABLE IF NOT EXISTS installation (
   one         TINYINT NOT NULL PRIMARY KEY,

@@ -8,8 +8,8 @@ UPDATE task_node_ins i JOIN (SELECT ni_id, COUNT(*) AS n FROM task_ins WHERE sta
 ALTER TABLE task_ins ADD COLUMN log_lost BIGINT NOT NULL DEFAULT 0 AFTER log_bytes,
   ADD COLUMN log_lost_why TINYINT UNSIGNED NOT NULL DEFAULT 0 AFTER log_lost;
 
--- What a node can run ('ECHO,WAIT,SHELL'), as whom SHELL, and what goes wrong there: JSON, '' = nothing. Each batch updates the row of
--- its node, and the server copies and compares the whole record for that: so long texts are TEXT, which stand outside of the record
--- (as VARCHAR they made it 24 KB, which a step could feel).
+-- What a node can run ('ECHO,WAIT,SHELL'), the users of its SHELL tasks, and what goes wrong there: JSON, '' = nothing. Each
+-- batch updates the row of its node, and the server copies and compares the whole record for that. So long texts are TEXT, which
+-- stands outside of the record (as VARCHAR they made the record 24 KB, which made each step slower).
 ALTER TABLE engine_node ADD COLUMN types TEXT NOT NULL AFTER roles, ADD COLUMN users TEXT NOT NULL AFTER types;
 ALTER TABLE engine_node ADD COLUMN trouble TEXT CHARACTER SET ascii COLLATE ascii_bin NOT NULL AFTER users;

@@ -1,5 +1,5 @@
 -- Weir, schema 2, SQLite.
--- One row: store_id, 8 hex digits by chance, tells this database from every other (WEIR_RUN_KEY). The token of the installation
+-- One row: store_id, 8 random hex digits, tells this database from every other (WEIR_RUN_KEY). The token of the installation
 -- is known by its hash: which server made it, and when.
 CREATE TABLE IF NOT EXISTS installation (
   one         INTEGER PRIMARY KEY CHECK (one = 1),

@@ -8,8 +8,8 @@ UPDATE task_node_ins SET t_canceled = k.n
 ALTER TABLE task_ins ADD COLUMN log_lost INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE task_ins ADD COLUMN log_lost_why INTEGER NOT NULL DEFAULT 0;
 
--- What a node can run ('ECHO,WAIT,SHELL'), as whom SHELL, and what goes wrong there: JSON, '' = nothing.
--- lease_until of its row is from now on when it last tried whether it can write; the process lock is the lease.
+-- What a node can run ('ECHO,WAIT,SHELL'), the users of its SHELL tasks, and what goes wrong there: JSON, '' = nothing.
+-- From now on lease_until of a node's row is the time of its last try to write; the process lock is the lease.
 ALTER TABLE engine_node ADD COLUMN types TEXT NOT NULL DEFAULT '';
 ALTER TABLE engine_node ADD COLUMN users TEXT NOT NULL DEFAULT '';
 ALTER TABLE engine_node ADD COLUMN trouble TEXT NOT NULL DEFAULT '';
