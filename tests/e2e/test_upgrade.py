@@ -7,7 +7,6 @@ import subprocess
 import unittest
 import urllib.request
 
-import live
 from live import BIN, CLEAN_ENV, LIMIT_S, ROOT, Refused, Server, directory, shell, task, until, weir
 from services import HAVE_MARIADB, MariaDb
 
@@ -154,11 +153,7 @@ class Beside(unittest.TestCase):
     """weir_next has one more, additive schema file; weir_after another, which takes something away."""
 
     def start(self, data, url, binary=BIN):
-        was, live.BIN = live.BIN, str(binary)
-        try:
-            server = Server(data, "--store", url)
-        finally:
-            live.BIN = was
+        server = Server(data, "--store", url, binary=str(binary))
         self.addCleanup(server.kill)
         return server
 
