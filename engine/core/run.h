@@ -198,10 +198,19 @@ bool run_load_node(struct run *r, int64_t node, const struct run_node *v);
 
 /* The tasks of a node: index of the first, and how many. */
 struct run_tasks { uint32_t at, n; };
-struct run_tasks run_node_tasks(const struct run *r, uint32_t node);
-uint32_t run_node_of(const struct run *r, uint32_t task);
+static inline struct run_tasks run_node_tasks(const struct run *r, uint32_t node) {
+  const struct dag_node *d = &r->dag->node[node];
+  const struct run_wide *w = r->node[node].wide ? &r->wide[r->node[node].wide - 1] : NULL;
+  return w ? (struct run_tasks){w->at, w->n} : (struct run_tasks){d->task_at, d->n_task};
+}
+const struct run_wide *run_wide_at(const struct run *r, uint32_t task);   /* task: one behind those of the dag */
+static inline uint32_t run_node_of(const struct run *r, uint32_t task) {
+  return task < r->dag->n_task ? dag_node_of_task(r->dag, task) : run_wide_at(r, task)->node;
+}
 /* The task of the dag by which it is defined: itself, or the pattern of its wide node. */
-uint32_t run_pattern(const struct run *r, uint32_t task);
+static inline uint32_t run_pattern(const struct run *r, uint32_t task) {
+  return task < r->dag->n_task ? task : r->dag->node[run_wide_at(r, task)->node].task_at;
+}
 static inline int64_t run_ni(const struct run *r, uint32_t node) { return r->base[r->node[node].base].ni + node; }
 int64_t run_ti(const struct run *r, uint32_t task);
 /* Task index of a ti_id, or UINT32_MAX when it is not of this run, or of an older run's replaced row. */

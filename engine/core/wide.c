@@ -7,17 +7,8 @@
 #include "wr_limits.h"
 #include "mem.h"
 
-static const struct run_wide *wide_of(const struct run *r, uint32_t node) {
-  return r->node[node].wide ? &r->wide[r->node[node].wide - 1] : NULL;
-}
-
-struct run_tasks run_node_tasks(const struct run *r, uint32_t node) {
-  const struct run_wide *w = wide_of(r, node);
-  return w ? (struct run_tasks){w->at, w->n} : (struct run_tasks){r->dag->node[node].task_at, r->dag->node[node].n_task};
-}
-
 /* Ranges stand in the order of their indices. */
-static const struct run_wide *wide_at(const struct run *r, uint32_t task) {
+const struct run_wide *run_wide_at(const struct run *r, uint32_t task) {
   size_t lo = 0, hi = r->n_wide;
   while (hi - lo > 1) {
     size_t mid = lo + (hi - lo) / 2;
@@ -27,17 +18,9 @@ static const struct run_wide *wide_at(const struct run *r, uint32_t task) {
   return &r->wide[lo];
 }
 
-uint32_t run_node_of(const struct run *r, uint32_t task) {
-  return task < r->dag->n_task ? dag_node_of_task(r->dag, task) : wide_at(r, task)->node;
-}
-
-uint32_t run_pattern(const struct run *r, uint32_t task) {
-  return task < r->dag->n_task ? task : r->dag->node[wide_at(r, task)->node].task_at;
-}
-
 int64_t run_ti(const struct run *r, uint32_t task) {
   if (task >= r->dag->n_task) {
-    const struct run_wide *w = wide_at(r, task);
+    const struct run_wide *w = run_wide_at(r, task);
     return w->ti + (task - w->at);
   }
   return r->base[r->node[dag_node_of_task(r->dag, task)].base].ti + task;
