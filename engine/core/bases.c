@@ -57,7 +57,8 @@ static bool wides_parse(struct run *r, const char *s, const char *end) {
   while (s < end && (s = memchr(s, '+', (size_t)(end - s))) != NULL) {
     struct run_wide w = {.base = (uint16_t)(r->n_base - 1)};
     size_t n = strcspn(++s, ",+");
-    if (!wide_read(s, n, &w) || w.node >= r->dag->n || !r->dag->node[w.node].expands || r->n_wide >= LIMIT_WIDE_NODES) return false;
+    if (!wide_read(s, n, &w) || w.node >= r->dag->n || !r->dag->node[w.node].expands || r->n_wide >= LIMIT_WIDE_NODES ||
+        w.n > LIMIT_FLOW_TASKS - r->n_task) return false;
     run_wide_add(r, w);
     s += n;
   }

@@ -84,7 +84,8 @@ void run_widen(struct run *r, struct run_ctx *c, uint32_t n, int64_t ti) {
   wr_assert(r->widen > 0);
   r->widen = 0;
   if (n == 0) { run_node_end(r, c, node, NODE_SKIPPED, NULL); return; }
-  if (n > LIMIT_WIDTH || r->n_wide >= LIMIT_WIDE_NODES) {
+  bool many = r->n_wide >= LIMIT_WIDE_NODES || n > LIMIT_FLOW_TASKS - r->n_task;
+  if (n > LIMIT_WIDTH || many) {
     run_node_end(r, c, node, NODE_FAILED, n > LIMIT_WIDTH ? "It would have more tasks than a node may have." : "The flow has too many nodes that grew.");
     return;
   }

@@ -1,7 +1,7 @@
 /* Now, or not now: admission.h. */
 #include "admission.h"
 
-static uint32_t cost_of(const struct task_policy *pol) { return pol->cost ? pol->cost : 1; }
+uint32_t admission_cost(const struct task_policy *pol) { return pol->cost ? pol->cost : 1; }
 
 void admission_init(struct admission *a, const struct env *env, const uint32_t capacity[SLOT__N], uint32_t ahead_most) {
   *a = (struct admission){.env = env, .ahead = {.most = ahead_most}};
@@ -33,19 +33,19 @@ enum admit admission_ask(const struct admission *a, const struct task_policy *po
   const struct pool *p = &a->pool[pol->slot];
   if (pol->elsewhere) return ADMIT_ELSEWHERE;
   if (p->behind && !hinted) return ADMIT_BEHIND;
-  if (p->free >= cost_of(pol)) return ADMIT_NOW;
+  if (p->free >= admission_cost(pol)) return ADMIT_NOW;
   if (a->env->draining) return ADMIT_DRAINING;
   return atomic_load(&p->hold_until) > a->env->boot_us ? ADMIT_HELD : ADMIT_FULL;
 }
 
 void admission_take(struct admission *a, const struct task_policy *pol) {
-  uint32_t *free = &a->pool[pol->slot].free, cost = cost_of(pol);
+  uint32_t *free = &a->pool[pol->slot].free, cost = admission_cost(pol);
   *free = *free > cost ? *free - cost : 0;
 }
 
 void admission_return(struct admission *a, const struct task_policy *pol) {
   struct pool *p = &a->pool[pol->slot];
-  uint32_t cost = cost_of(pol), owed = p->over < cost ? p->over : cost;
+  uint32_t cost = admission_cost(pol), owed = p->over < cost ? p->over : cost;
   p->over -= owed;
   p->free += cost - owed;
 }
@@ -53,15 +53,15 @@ void admission_return(struct admission *a, const struct task_policy *pol) {
 /* ---- after a commit ---- */
 
 void admission_started(struct admission *a, const struct attempt *at) {
-  a->pool[at->policy.slot].used += cost_of(&at->policy);
+  a->pool[at->policy.slot].used += admission_cost(&at->policy);
   (void)map64_put(&a->attempts, at->ti, (void *)(uintptr_t)at->epoch);
 }
 
 /* An attempt of a former incarnation costs nothing: all its attempts were given up when it was fenced. */
 void admission_pay_back(struct admission *a, const struct attempt *at) {
   if (at->owner != a->env->me) return;
-  wr_assert(a->pool[at->policy.slot].used >= cost_of(&at->policy));
-  a->pool[at->policy.slot].used -= cost_of(&at->policy);
+  wr_assert(a->pool[at->policy.slot].used >= admission_cost(&at->policy));
+  a->pool[at->policy.slot].used -= admission_cost(&at->policy);
 }
 
 void admission_ended(struct admission *a, const struct attempt *at, bool slotless) {

@@ -50,6 +50,7 @@ void admission_check(const struct admission *a);                  /* aborts when
 void admission_turn(struct admission *a);                         /* `free` and `over` anew */
 /* hinted: the hint of the task was popped, so the task stands behind no other. */
 enum admit admission_ask(const struct admission *a, const struct task_policy *pol, bool hinted);
+uint32_t admission_cost(const struct task_policy *pol);
 void admission_take(struct admission *a, const struct task_policy *pol);    /* claimed in the batch under way */
 void admission_return(struct admission *a, const struct task_policy *pol);  /* its attempt has ended in the batch under way */
 

@@ -7,7 +7,8 @@ static size_t params_bytes(const struct params *p) { return p ? sizeof *p + strl
 static size_t bytes_of(const struct cached *e) {
   const struct dag *d = e->run->dag;
   return sizeof *e + sizeof *e->run + (run_alone(e->run) ? 32 : 256) + (d->n + 1u) * sizeof *e->run->node +
-         (d->n_task + 1u) * sizeof *e->run->task + params_bytes(e->params);
+         (d->n_task + 1u) * sizeof *e->run->task + (e->run->cap_task > d->n_task ? e->run->cap_task : 0) * sizeof *e->run->task +
+         params_bytes(e->params);
 }
 
 void cache_init(struct cache *c, struct env *env, struct events *events, struct timers *flow_timers, size_t most_bytes) {
@@ -70,6 +71,8 @@ static struct cached *cache_add(struct cache *c, struct run *run, struct params 
   budget_add(budget_of(c, e), &e->used, bytes_of(e));
   return e;
 }
+
+void cache_grew(struct cache *c, struct cached *e) { budget_grow(budget_of(c, e), &e->used, bytes_of(e) - e->used.bytes); }
 
 struct cached *cache_add_flow(struct cache *c, struct run *run, struct flow_def *def, struct params *params) {
   struct cached *e = cache_add(c, run, params);

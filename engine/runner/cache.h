@@ -58,6 +58,7 @@ void cache_touch(struct cache *c, struct cached *e);
 /* Takes run and def, and a reference of params (may be NULL). */
 struct cached *cache_add_flow(struct cache *c, struct run *run, struct flow_def *def, struct params *params);
 struct cached *cache_add_alone(struct cache *c, struct run *run, struct task_def *def, struct params *params);
+void cache_grew(struct cache *c, struct cached *e);  /* a node of its run has more tasks now: they count */
 void cache_drop(struct cache *c, struct cached *e);
 void cache_drop_flows(struct cache *c);             /* this node was fenced */
 void cache_undo(struct cache *c);                   /* the batch did not commit: drops what it touched */

@@ -114,7 +114,7 @@ static void expect_room(const struct runner *r, int64_t room[SLOT__N]) {
   for (int s = 0; s < SLOT__N; s++) room[s] = admission_room(&r->admission, s);
   for (size_t i = 0; i < r->events.n; i++) {
     const struct ev *e = &r->events.v[i];
-    if (e->kind == EV_RESULT && !e->slotless && !r->env.draining && e->a->owner == r->env.me) room[e->a->policy.slot]++;
+    if (e->kind == EV_RESULT && !e->slotless && !r->env.draining && e->a->owner == r->env.me) room[e->a->policy.slot] += admission_cost(&e->a->policy);
     if (e->kind == EV_HINT && e->from == HINT_PULLED) room[e->slot]--;
   }
 }

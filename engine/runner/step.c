@@ -39,7 +39,9 @@ static enum store_rc widen(struct stepper *s, struct cached *c) {
   uint32_t n = p->width ? p->width(p->ctx, c->run, s->ctx.widen) : 0;
   int64_t ti = 0;
   enum store_rc rc = n > 0 && n <= LIMIT_WIDTH ? store_ids(s->env->store, ID_TI, n, &ti) : STORE_OK;
-  if (rc == STORE_OK) run_widen(c->run, &s->ctx, n, ti);
+  if (rc != STORE_OK) return rc;
+  run_widen(c->run, &s->ctx, n, ti);
+  cache_grew(s->cache, c);
   return rc;
 }
 
