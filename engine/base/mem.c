@@ -148,26 +148,12 @@ void buf_clear(struct buf *b) {
   if (b->data) b->data[0] = '\0';
 }
 
-char *buf_reserve(struct buf *b, size_t more) {
+char *buf_grow(struct buf *b, size_t more) {
   size_t need = add_size(add_size(b->len, more), 1);
-  if (need > b->cap) {
-    if (need < BUF_FIRST) need = BUF_FIRST;
-    b->data = wr_grow(b->data, &b->cap, need, 1);
-    b->data[b->len] = '\0';
-  }
+  b->data = wr_grow(b->data, &b->cap, need < BUF_FIRST ? BUF_FIRST : need, 1);
+  b->data[b->len] = '\0';
   return b->data + b->len;
 }
-
-void buf_add(struct buf *b, const void *p, size_t n) {
-  char *to = buf_reserve(b, n);
-  if (n) memcpy(to, p, n);
-  to[n] = '\0';
-  b->len += n;
-}
-
-void buf_str(struct buf *b, const char *s) { buf_add(b, s, strlen(s)); }
-
-void buf_ch(struct buf *b, char c) { buf_add(b, &c, 1); }
 
 void buf_i64(struct buf *b, int64_t v) {
   char tmp[20]; /* "-9223372036854775808" */

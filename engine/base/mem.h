@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 void *wr_malloc(size_t n);              /* never NULL */
 void *wr_calloc(size_t n, size_t size); /* zeroed, never NULL, overflow checked */
@@ -34,10 +35,18 @@ struct buf { char *data; size_t len, cap; };
 #define BUF_INIT {0}
 void buf_done(struct buf *b);
 void buf_clear(struct buf *b);
-char *buf_reserve(struct buf *b, size_t more); /* room for more bytes behind len; returns that place */
-void buf_add(struct buf *b, const void *p, size_t n);
-void buf_str(struct buf *b, const char *s);
-void buf_ch(struct buf *b, char c);
+char *buf_grow(struct buf *b, size_t more);   /* what buf_reserve() does when there is no room */
+
+/* Room for more bytes behind len; returns that place. Here, since keys, rows and answers are built of short pieces. */
+static inline char *buf_reserve(struct buf *b, size_t more) { return more < b->cap - b->len ? b->data + b->len : buf_grow(b, more); }
+static inline void buf_add(struct buf *b, const void *p, size_t n) {
+  char *to = buf_reserve(b, n);
+  if (n) memcpy(to, p, n);
+  to[n] = '\0';
+  b->len += n;
+}
+static inline void buf_str(struct buf *b, const char *s) { buf_add(b, s, strlen(s)); }
+static inline void buf_ch(struct buf *b, char c) { buf_add(b, &c, 1); }
 void buf_i64(struct buf *b, int64_t v);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 #endif

@@ -45,7 +45,12 @@ static const char *more_text(struct runner *r, const struct run *run) {
 
 /* ---- rows ---- */
 
-static struct cached *cached_of(const struct runner *r, const struct run *run) { return cache_get(&r->cache, run_key(run->fi, run->base[0].ti)); }
+/* Rows of one run follow each other, as a rule. */
+static struct cached *cached_of(struct runner *r, const struct run *run) {
+  struct writer *w = &r->writer;
+  if (w->last == NULL || w->last->run != run) w->last = cache_get(&r->cache, run_key(run->fi, run->base[0].ti));
+  return w->last;
+}
 
 /* A stand-alone task has neither a flow nor a node in the store. */
 static void flow_rows(struct runner *r) {
@@ -225,6 +230,7 @@ static enum store_rc make_starts(struct runner *r) {
 enum store_rc rows_make(struct runner *r, bool *any) {
   struct writer *w = &r->writer;
   struct batch *b = &w->b;
+  w->last = NULL;
   b->n_flow = b->n_node = b->n_task = b->n_attempt = b->n_key = 0;
   key_rows(r);
   *any = r->step.effects.n_flow + b->n_key > 0;
