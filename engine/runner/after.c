@@ -5,7 +5,7 @@
 struct pushes { struct hint *h; size_t n, cap; };
 
 static void count_results(struct runner *r) {
-  for (size_t i = 0; i < r->taken; i++) {
+  for (size_t i = 0; i < r->events.taken; i++) {
     const struct ev *e = &r->events.v[i];
     if (e->a && e->then == THEN_OVER) admission_ended(&r->admission, e->a, e->slotless);
   }

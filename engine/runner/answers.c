@@ -21,8 +21,9 @@ static void req_answer(struct answers *a, struct req *q) {
 static bool ev_answers(const struct ev *e) { return e->q && e->then == THEN_OVER; }
 
 /* One lock for all, because each client that hears its answer comes back for this lock with its next request. */
-void answers_done(struct answers *a, size_t n) {
+void answers_done(struct answers *a) {
   struct ev *v = a->events->v;
+  size_t n = a->events->taken;
   pthread_mutex_lock(&a->mail->mu);
   for (size_t i = 0; i < n; i++) {
     if (!ev_answers(&v[i])) continue;
@@ -50,7 +51,7 @@ static size_t answer_some(struct answers *a, struct ev *v, size_t from, size_t n
 
 /* The events of a batch whose outcome is not known stay where they are. */
 static void answer_waiting(struct answers *a, code_fn *code_of, enum wr_rc code) {
-  a->events->n = answer_some(a, a->events->v, a->in_doubt, a->events->n, code_of, code);
+  a->events->n = answer_some(a, a->events->v, events_held(a->events), a->events->n, code_of, code);
   a->later->wait.n = answer_some(a, a->later->wait.v, 0, a->later->wait.n, code_of, code);
 }
 
@@ -64,7 +65,7 @@ static enum wr_rc in_doubt_code(const struct req *q) { return q->place == REQ_SE
 
 /* A request that was sent, and it is not known whether it is stored, is answered. Its event stays in the batch, without it. */
 static void answer_in_doubt(struct answers *a) {
-  for (size_t i = 0; i < a->in_doubt; i++) {
+  for (size_t i = 0; i < events_held(a->events); i++) {
     struct req *q = a->events->v[i].q;
     if (q == NULL || if_too_old(a, q, WR_OUTCOME_UNKNOWN) == WR_OK) continue;
     a->events->v[i].q = NULL;
@@ -115,10 +116,10 @@ void answers_turn(struct answers *a) {
   tell_waits(a);
 }
 
-bool answers_send(struct answers *a, size_t n) {
+bool answers_send(struct answers *a) {
   bool all = true;
   pthread_mutex_lock(&a->mail->mu);
-  for (size_t i = 0; all && i < n; i++) {
+  for (size_t i = 0; all && i < a->events->taken; i++) {
     struct ev *e = &a->events->v[i];
     if (e->q && e->then != THEN_LATER && e->then != THEN_AGAIN) all = ledger_send(&a->mail->reqs, e->q);
   }
@@ -126,9 +127,9 @@ bool answers_send(struct answers *a, size_t n) {
   return all;
 }
 
-void answers_hold(struct answers *a, size_t n) {
+void answers_hold(struct answers *a) {
   pthread_mutex_lock(&a->mail->mu);
-  for (size_t i = 0; i < n; i++)
+  for (size_t i = 0; i < a->events->taken; i++)
     if (a->events->v[i].q) ledger_hold(a->events->v[i].q);
   pthread_mutex_unlock(&a->mail->mu);
 }

@@ -17,7 +17,6 @@ struct answers {
   struct events *events;
   struct later *later;
   int64_t request_us;
-  size_t in_doubt;                    /* events->v[0 .. in_doubt) are in a batch whose COMMIT is not resolved */
 };
 
 void answers_init(struct answers *a, const struct env *env, struct mailbox *mail, struct watch *watch, struct events *events, struct later *later,
@@ -26,8 +25,9 @@ void req_fail(struct req *q, enum wr_rc code, const char *text);   /* sets rc an
 
 void answers_turn(struct answers *a);                              /* requests that have waited long enough, or must not wait */
 void answers_refuse(struct answers *a, enum wr_rc code);           /* all requests that were not sent */
-void answers_done(struct answers *a, size_t n);                    /* the batch of events->v[0 .. n) is over: answers its requests */
-bool answers_send(struct answers *a, size_t n);                    /* the batch is to be sent now; false: no, a request in it was taken back */
-void answers_hold(struct answers *a, size_t n);                    /* the batch was rolled back */
+/* Of the batch under way, events->v[0 .. taken): */
+void answers_done(struct answers *a);                              /* the batch is over: answers its requests */
+bool answers_send(struct answers *a);                              /* it is to be sent now; false: no, a request in it was taken back */
+void answers_hold(struct answers *a);                              /* it was rolled back */
 void answers_end(struct answers *a);                               /* the runner ends: each client that still waits is told what is known */
 #endif

@@ -39,8 +39,7 @@ void runner_store_failed(struct runner *r, enum store_rc rc) {
 static void drop_late_results(struct events *l) {
   size_t k = 0;
   for (size_t i = 0; i < l->n; i++) {
-    result_forget(&l->v[i]); /* a failure may stand in for it just now */
-    if (l->v[i].kind == EV_RESULT) attempt_free(l->v[i].a);
+    if (l->v[i].kind == EV_RESULT) ev_free(&l->v[i]);
     else if (l->v[i].kind != EV_TIMEOUT) l->v[k++] = l->v[i];
   }
   l->n = k;
@@ -74,39 +73,40 @@ static void batch_undo(struct runner *r) {
   effects_clear(&r->step.effects);
   cache_undo(&r->cache);
   keys_forget(&r->keys);
-  answers_hold(&r->answers, r->taken);
-  for (size_t i = 0; i < r->taken; i++) r->events.v[i].then = THEN_OVER;
-  r->taken = 0;
+  answers_hold(&r->answers);
+  for (size_t i = 0; i < r->events.taken; i++) r->events.v[i].then = THEN_OVER;
+  r->events.taken = 0;
 }
 
 /* The batch has committed, or each of its events has been answered. */
 static void events_over(struct runner *r) {
-  answers_done(&r->answers, r->taken);
-  for (size_t i = 0; i < r->taken; i++) {
+  answers_done(&r->answers);
+  for (size_t i = 0; i < r->events.taken; i++) {
     struct ev *e = &r->events.v[i];
+    if (e->then != THEN_OVER) ev_restore(e); /* the failure that stands in for its result was not stored: somebody holds the flow */
     switch ((enum ev_then)e->then) {
     case THEN_LATER: case THEN_AGAIN: later_put(&r->later, e); break;
     case THEN_KEPT: { struct ev kept = *e; quarantine_keep(&r->quarantine, &kept); break; } /* the list may move */
-    case THEN_OVER:
-      attempt_free(e->a);
-      result_forget(e);
-      break;
+    case THEN_OVER: ev_free(e); break;
     }
   }
-  events_remove(&r->events, r->taken);
-  r->taken = 0;
+  events_remove(&r->events, r->events.taken);
+  r->events.taken = 0;
 }
 
 /* One event alone is refused for good: a request gets the error, the flow of another is set aside, what happened to a task
  * without a flow waits alone (but a hint, which comes again); all else goes on. */
 static void set_aside(struct runner *r) {
   struct ev *e = &r->events.v[0];
-  if (e->spare) result_restore(e);
-  else if (result_replace(&r->quarantine, e)) return; /* at once, alone again */
+  if (quarantine_blames(&r->quarantine, e)) {
+    ev_stand_in(e, "The database refuses its result.");
+    return; /* at once, alone again */
+  }
+  ev_restore(e);
   log_error("runner.quarantined", L_INT("fi", e->fi), L_INT("ti", e->ti), L_INT("event", e->kind), L_STR("why", store_why(r->env.store)));
   r->pace.limit = SIZE_MAX;
   if (e->fi == 0 && !e->q && e->kind != EV_HINT) { later_put_alone(&r->later, &r->events); return; }
-  r->taken = 1;
+  r->events.taken = 1;
   if (e->q) req_fail(e->q, WR_QUARANTINED, NULL);
   if (e->fi != 0 && (e->q == NULL || quarantine_has(&r->quarantine, e->fi))) quarantine_put(&r->quarantine, e->fi);
   if (e->fi != 0 && (e->a || e->kind == EV_TIMEOUT)) {
@@ -175,14 +175,13 @@ static void batch_retry(struct runner *r, size_t n) {
 
 static void batch_failed(struct runner *r, enum store_rc rc) {
   if (rc == STORE_UNKNOWN) {
-    r->pace.in_doubt = true;
-    r->answers.in_doubt = r->taken;
+    r->events.in_doubt = true;
     runner_store_failed(r, rc);
     return;
   }
-  size_t n = r->taken;
+  size_t n = r->events.taken;
   batch_undo(r);
-  if (rc != STORE_BAD && r->events.n > 0) result_restore(&r->events.v[0]); /* whether its result can be stored is not known */
+  if (rc != STORE_BAD && r->events.n > 0) ev_restore(&r->events.v[0]); /* whether its result can be stored is not known */
   switch (rc) {
   case STORE_STALE:
     env_count(&r->env.n.stale);
@@ -212,7 +211,7 @@ static void batch_ok(struct runner *r) {
   if (wrote) watch_ok(&r->watch, r->env.boot_us);
   after_commit(r);
   env_count(&n->batches);
-  atomic_fetch_add_explicit(&n->events, r->taken, memory_order_relaxed);
+  atomic_fetch_add_explicit(&n->events, r->events.taken, memory_order_relaxed);
   atomic_fetch_add_explicit(&n->rows, b->n_task + b->n_node + b->n_flow, memory_order_relaxed);
   atomic_store_explicit(&n->cached_runs, (uint32_t)r->cache.by_key.n, memory_order_relaxed);
   keys_forget(&r->keys);
@@ -225,11 +224,10 @@ void batch_resolve(struct runner *r) {
   if (rc != STORE_OK) { runner_store_failed(r, STORE_UNKNOWN); return; }
   env_count(&r->env.n.unknown);
   log_warn("runner.commit_resolved", L_INT("batch", r->writer.b.id), L_INT("committed", committed));
-  r->pace.in_doubt = false;
-  r->answers.in_doubt = 0;
+  r->events.in_doubt = false;
   if (committed) { batch_ok(r); return; }
   batch_undo(r);
-  if (r->events.n > 0) result_restore(&r->events.v[0]);
+  if (r->events.n > 0) ev_restore(&r->events.v[0]);
 }
 
 /* ---- one batch ---- */
@@ -269,7 +267,7 @@ static enum store_rc batch_write(struct runner *r) {
     return STORE_OK;
   }
   lease_sent(&r->lease);
-  if (!answers_send(&r->answers, r->taken)) return STORE_STALE; /* a client took a request back: the batch is made again, without it */
+  if (!answers_send(&r->answers)) return STORE_STALE; /* a client took a request back: the batch is made again, without it */
   beat(r);
   rc = store_write(r->env.store, &r->writer.b);
   if (rc == STORE_OK) beat(r);
@@ -282,9 +280,9 @@ static enum store_rc batch_make(struct runner *r) {
   size_t most = events_wanted(r);
   if (rc == STORE_OK) rc = keys_load(&r->keys, l->v, most);
   if (rc == STORE_OK) rc = load_batch(&r->loader, l, most);
-  for (r->taken = 0; rc == STORE_OK && r->taken < most && stepper_has_budget(&r->step); r->taken++) {
-    if (r->taken % BEAT_EVENTS == 0) beat(r);
-    rc = handle_event(r, &l->v[r->taken]);
+  for (l->taken = 0; rc == STORE_OK && l->taken < most && stepper_has_budget(&r->step); l->taken++) {
+    if (l->taken % BEAT_EVENTS == 0) beat(r);
+    rc = handle_event(r, &l->v[l->taken]);
   }
   if (rc == STORE_OK && r->pace.limit == SIZE_MAX && (most == 0 || !l->v[0].wait.alone)) rc = slices(r);
   return rc == STORE_OK ? batch_write(r) : rc;

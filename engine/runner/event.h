@@ -46,7 +46,7 @@ struct ev {
   int64_t fi, ti, owner;              /* fi 0: a stand-alone task */
   uint32_t epoch;
   struct attempt *a;                  /* EV_RESULT; the event owns it */
-  struct spare *spare;                /* what `a` really says, while a failure stands in for it: quarantine.c */
+  struct spare *spare;                /* what `a` really says, while a failure stands in for it: quarantine.h */
   struct req *q;                      /* EV_REQ; NULL once it was answered in doubt */
   struct ev_wait wait;
 };
@@ -55,15 +55,20 @@ struct ev {
 static inline int64_t run_key(int64_t fi, int64_t ti) { return fi != 0 ? fi : -ti; }
 static inline int64_t ev_key(const struct ev *e) { return run_key(e->fi, e->ti); }
 
-struct events { struct ev *v; size_t n, cap; };
+void ev_stand_in(struct ev *e, const char *error);   /* a failure with this text stands in for the result of e, until restored */
+void ev_restore(struct ev *e);                       /* e says again what its attempt said; nothing stood in: no change */
+void ev_free(struct ev *e);                          /* what e owns */
+
+/* Events that wait, in order. The batch works on the front of one such list (runner.h: events); other lists leave the last two
+ * members at 0. batch.c alone writes them. */
+struct events {
+  struct ev *v; size_t n, cap;
+  size_t taken;       /* v[0 .. taken) are in the batch under way */
+  bool in_doubt;      /* it is not known whether that batch has committed: its events stay where they are */
+};
+void events_remove(struct events *l, size_t n);      /* v[0 .. n), whose owner has what they owned */
+void events_done(struct events *l);
+void events_check(const struct events *l);           /* between two turns; aborts when a fact above does not hold */
 static inline void events_add(struct events *l, struct ev e) { *WR_PUSH(l->v, l->n, l->cap) = e; }
-static inline void events_remove(struct events *l, size_t n) {
-  memmove(l->v, l->v + n, (l->n - n) * sizeof *l->v);
-  l->n -= n;
-}
-static inline void events_done(struct events *l) {
-  for (size_t i = 0; i < l->n; i++) attempt_free(l->v[i].a);
-  free(l->v);
-  *l = (struct events){0};
-}
+static inline size_t events_held(const struct events *l) { return l->in_doubt ? l->taken : 0; }  /* v[0 .. that) cannot leave */
 #endif

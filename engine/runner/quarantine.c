@@ -65,38 +65,10 @@ void quarantine_put(struct quarantine *q, int64_t fi) {
 
 /* ---- results that are refused ---- */
 
-struct spare { enum attempt_end end; char *result, *error; size_t result_len; };
-
-bool result_replace(const struct quarantine *q, struct ev *e) {
+bool quarantine_blames(const struct quarantine *q, const struct ev *e) {
   const struct aside *a = aside_of(q, e->fi);
   bool often = e->fi == 0 ? e->wait.times >= ALONE_REFUSALS : a && a->times + 1 >= RESULT_REFUSALS;
-  struct attempt *t = e->a;
-  if (t == NULL || e->spare || !often) return false;
-  e->spare = wr_new(struct spare);
-  *e->spare = (struct spare){t->end, t->result, t->error, t->result_len};
-  t->result = NULL;
-  t->result_len = 0;
-  t->end = ATTEMPT_FAIL;
-  t->error = wr_strdup("The database refuses its result.");
-  return true;
-}
-
-void result_restore(struct ev *e) {
-  struct spare *s = e->spare;
-  if (s == NULL) return;
-  free(e->a->error);
-  e->a->end = s->end;
-  e->a->result = s->result;
-  e->a->result_len = s->result_len;
-  e->a->error = s->error;
-  free(s);
-  e->spare = NULL;
-}
-
-void result_forget(struct ev *e) {
-  if (e->spare) free(e->spare->result), free(e->spare->error);
-  free(e->spare);
-  e->spare = NULL;
+  return e->a && !e->spare && often;
 }
 
 void quarantine_keep(struct quarantine *q, const struct ev *e) {

@@ -37,10 +37,8 @@ void quarantine_turn(struct quarantine *q);         /* flows whose time is over 
 int64_t quarantine_next(const struct quarantine *q);              /* boot time; INT64_MAX = none waits */
 void quarantine_committed(struct quarantine *q, int64_t fi);
 
-/* ---- results that are refused ---- */
-bool result_replace(const struct quarantine *q, struct ev *e);    /* refused too often: true when a failure now stands in for it */
-void result_restore(struct ev *e);                  /* the failure was not stored either: the result is back */
-void result_forget(struct ev *e);
+/* The result of e was refused so often that a failure is to be tried in its place; false while one is being tried. */
+bool quarantine_blames(const struct quarantine *q, const struct ev *e);
 
 /* ---- any thread ---- */
 bool quarantine_has(struct quarantine *q, int64_t fi);

@@ -55,7 +55,6 @@ enum wr_rc runner_new(const struct runner_opts *o, struct runner **out, struct w
 void runner_free(struct runner *r) {
   if (r == NULL) return;
   answers_end(&r->answers);
-  for (size_t i = 0; i < r->events.n; i++) result_forget(&r->events.v[i]);
   rows_forget(r); /* attempts of a COMMIT that was never resolved */
   free(r->writer.b.flow);
   free(r->writer.b.node);
@@ -79,7 +78,7 @@ void runner_free(struct runner *r) {
 }
 
 void runner_check(struct runner *r) {
-  wr_assert(r->taken == r->answers.in_doubt && r->taken <= r->events.n); /* between two turns */
+  events_check(&r->events);
   admission_check(&r->admission);
   cache_check(&r->cache);
   reconciler_check(&r->reconciler);

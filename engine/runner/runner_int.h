@@ -43,7 +43,6 @@ struct writer {
 struct pace {
   size_t limit;                       /* most events of the next batch; halved while the store refuses them for good */
   uint32_t n_retry; int64_t retry_us; /* batches in a row that ended with "try again"; boot time of the first */
-  bool in_doubt;                      /* whether the last one committed is not known yet */
   int64_t pause_us, again_us;         /* the store is away: the pause, and boot time of the next try */
 };
 
@@ -52,7 +51,6 @@ struct runner {
   struct mailbox mail;
   struct watch watch;
   struct events events;               /* what waits, in order */
-  size_t taken;                       /* events of the batch under way: events.v[0 .. taken) */
   struct timers timers, flow_timers;  /* by ti; by fi */
   struct admission admission;
   struct cache cache;
@@ -86,7 +84,7 @@ void after_commit(struct runner *r);
 /* batch.c */
 void batch_turn(struct runner *r);                   /* makes a batch of what waits */
 void batch_resolve(struct runner *r);                /* asks about a batch whose COMMIT is in doubt */
-static inline bool batch_in_doubt(const struct runner *r) { return r->pace.in_doubt; }
+static inline bool batch_in_doubt(const struct runner *r) { return r->events.in_doubt; }
 void runner_store_failed(struct runner *r, enum store_rc rc);   /* a call of the store ended with rc: pauses, and refuses requests when that lasts */
 void runner_fenced(struct runner *r);                /* this node was declared dead */
 

@@ -26,9 +26,9 @@ PLANTS = [
     (1, "a report of another attempt is taken", "core/task.c",
      "if (is_report(ev->kind) && (ev->owner", "if (!PLANT(1) && is_report(ev->kind) && (ev->owner"),
     (2, "answered before the commit", "runner/batch.c",
-     "rc = handle_event(r, &l->v[r->taken]);",
-     "{ rc = handle_event(r, &l->v[r->taken]); struct req *q = l->v[r->taken].q; if (PLANT(2) && rc == STORE_OK && q && "
-     "l->v[r->taken].then == THEN_OVER) { ledger_done(&r->mail.reqs, q); l->v[r->taken].q = NULL; q->done(q, q->done_ctx); } }"),
+     "rc = handle_event(r, &l->v[l->taken]);",
+     "{ rc = handle_event(r, &l->v[l->taken]); struct req *q = l->v[l->taken].q; if (PLANT(2) && rc == STORE_OK && q && "
+     "l->v[l->taken].then == THEN_OVER) { ledger_done(&r->mail.reqs, q); l->v[l->taken].q = NULL; q->done(q, q->done_ctx); } }"),
     (3, "pushed before the commit, and never again", "runner/batch.c",
      "rc = store_write(r->env.store, &r->writer.b);",
      "for (size_t i = 0; PLANT(3) && i < r->step.effects.n_after; i++) { const struct eff_after *f = &r->step.effects.after[i]; "

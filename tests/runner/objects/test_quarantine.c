@@ -201,33 +201,21 @@ static struct ev result_of(int64_t fi) {
   return (struct ev){.kind = EV_RESULT, .fi = fi, .ti = 51, .a = at, .slotless = true};
 }
 
-static void the_fifth_refusal_makes_a_failure(void **st) {
+static void the_fifth_refusal_blames_the_result(void **st) {
   struct ev e = result_of(FI);
   (void)st;
-  assert_false(result_replace(&quarantine, &e)); /* of no flow that is aside */
+  assert_false(quarantine_blames(&quarantine, &e)); /* of no flow that is aside */
   for (int i = 0; i < 4; i++) {
-    assert_false(result_replace(&quarantine, &e));
+    assert_false(quarantine_blames(&quarantine, &e));
     quarantine_put(&quarantine, FI);
   }
-  assert_true(result_replace(&quarantine, &e));
-  assert_int_equal(e.a->end, ATTEMPT_FAIL);
-  assert_null(e.a->result);
-  assert_int_equal(e.a->result_len, 0);
-  assert_string_equal(e.a->error, "The database refuses its result.");
-  assert_false(result_replace(&quarantine, &e)); /* the failure is refused as well: the fault is not the result's */
-  result_restore(&e);
-  assert_int_equal(e.a->end, ATTEMPT_OK);
-  assert_string_equal(e.a->result, "out");
-  assert_int_equal(e.a->result_len, 3);
-  assert_null(e.a->error);
-  assert_null(e.spare);
-  result_restore(&e); /* there is nothing to restore */
-  assert_true(result_replace(&quarantine, &e));
-  result_forget(&e); /* the failure was stored */
-  assert_null(e.spare);
-  attempt_free(e.a);
-  e.a = NULL;
-  assert_false(result_replace(&quarantine, &e)); /* no result */
+  assert_true(quarantine_blames(&quarantine, &e));
+  ev_stand_in(&e, "refused");
+  assert_false(quarantine_blames(&quarantine, &e)); /* the failure is refused as well: the fault is not the result's */
+  ev_restore(&e);
+  assert_true(quarantine_blames(&quarantine, &e));
+  ev_free(&e);
+  assert_false(quarantine_blames(&quarantine, &e)); /* no result */
 }
 
 /* A task without a flow is never set aside; it waits alone. */
@@ -235,11 +223,10 @@ static void a_lone_result_counts_its_waits(void **st) {
   struct ev e = result_of(0);
   (void)st;
   e.wait.times = LATER_ALONE_MOST - 1;
-  assert_false(result_replace(&quarantine, &e));
+  assert_false(quarantine_blames(&quarantine, &e));
   e.wait.times++;
-  assert_true(result_replace(&quarantine, &e));
-  result_restore(&e);
-  attempt_free(e.a);
+  assert_true(quarantine_blames(&quarantine, &e));
+  ev_free(&e);
 }
 
 /* ---- what never happens ---- */
@@ -274,7 +261,7 @@ int main(void) {
     OBJECT(it_waits_longer_each_time), OBJECT(its_trial_looks_at_its_rows), OBJECT(a_trial_is_over_when_nothing_waits),
     OBJECT(a_commit_ends_a_trial), OBJECT(a_commit_ends_a_wait), OBJECT(flows_wait_for_themselves),
     OBJECT(results_are_kept_without_their_slot), OBJECT(kept_until_the_end_is_freed),
-    OBJECT(nothing_is_kept_of_what_is_not_aside), OBJECT(the_fifth_refusal_makes_a_failure),
+    OBJECT(nothing_is_kept_of_what_is_not_aside), OBJECT(the_fifth_refusal_blames_the_result),
     OBJECT(a_lone_result_counts_its_waits), OBJECT(facts_are_kept),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
