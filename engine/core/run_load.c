@@ -34,7 +34,7 @@ static enum node_state node_of_task(enum task_state s) {
 
 struct run *run_load_alone(struct dag *one, int64_t ti, const struct task *t) {
   struct run *r = run_new_alone(one, ti);
-  if (!run_load_task(r, 0, t)) { run_free(r); return NULL; }
+  if (!run_load_task(r, 0, t) || task_fault(t)) { run_free(r); return NULL; }
   bool ended = task_final(t->state), ok = t->state == TASK_SUCCESS;
   r->row = 1;
   r->live = !ended;
@@ -70,7 +70,7 @@ void run_load_none(struct run *r, uint32_t node) {
 }
 
 bool run_load_task(struct run *r, int64_t task, const struct task *t) {
-  if (task < 0 || task >= r->n_task || t->state >= TASK__N || t->end_as >= TASK__N) return false;
+  if (task < 0 || task >= r->n_task || t->state >= TASK__N || t->end_as >= TASK__N || t->epoch > TASK_EPOCH_MAX) return false;
   r->task[task] = (struct run_task){.t = *t, .row = 1};
   return true;
 }
@@ -102,7 +102,7 @@ void run_more_text(const struct run *r, struct buf *out) {
 
 static bool more_valid(const struct run *r, int64_t node, int64_t pos) {
   if (node == MORE_SWEEP || node == MORE_EVAL) return pos <= r->dag->n;
-  return node <= r->dag->n && pos >= r->dag->child_at[node] && pos <= r->dag->child_at[node + 1];
+  return node <= r->dag->n && pos >= r->dag->child_at[node] && pos < r->dag->child_at[node + 1]; /* an entry leaves with its last child */
 }
 
 bool run_more_parse(struct run *r, const char *s, size_t n) {

@@ -77,6 +77,8 @@ struct task_policy {
 enum slot_class { SLOT_PROCESS, SLOT_ASYNC, SLOT__N };
 extern const struct task_policy task_policy_default; /* 1 attempt, 1 s, x2, 5 min, full jitter, retry on loss */
 
+#define TASK_EPOCH_MAX 0x7fffffffu  /* of a row that can be believed: far more claims than there will be, far from where they begin anew */
+
 /* The mutable part of a task instance: what every node must agree on. */
 struct task {
   enum task_state state : 8;

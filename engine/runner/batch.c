@@ -58,7 +58,6 @@ void runner_fenced(struct runner *r) {
   if (lease_join(&r->lease, &r->info, &err) != WR_OK) {
     log_error("runner.join", L_STR("error", err.msg));
     runner_store_failed(r, STORE_DOWN);
-    r->lease.renew_at = 0;
     return;
   }
   tell_join(&r->tell);

@@ -1,6 +1,6 @@
 /* What every part of a runner sees: its store and ports, who this node is, what time the turn began, scratch memory of the batch.
  * runner.c and lease.c write it; the other parts read it. It is the runner thread's, except the atomic members and env_now().
- * What never happens: a part that reads a clock of its own, or calls a port that is not given. */
+ * What never happens: on the runner's thread a part reads another clock than env_now(), but to sleep; a port that is not given is called. */
 #ifndef RUNNER_ENV_H
 #define RUNNER_ENV_H
 #include <stdatomic.h>

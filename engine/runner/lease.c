@@ -11,6 +11,7 @@ static void clock_next(struct lease *l) {
 enum wr_rc lease_join(struct lease *l, const struct node_info *info, struct wr_err *err) {
   struct store *s = l->env->store;
   enum store_rc rc = store_join(s, info, &l->env->me);
+  if (rc != STORE_OK) l->renew_at = 0; /* the next turn asks for its lease, hears that it has none, and joins again */
   if (rc != STORE_OK && store_why(s)[0]) return wr_err_set(err, WR_DB_UNAVAILABLE, "This node cannot join: %s", store_why(s));
   if (rc != STORE_OK) return wr_err_set(err, WR_DB_UNAVAILABLE, "This node cannot join: %s.", store_rc_name(rc));
   lease_sent(l);
@@ -57,6 +58,6 @@ bool lease_may_bury(const struct lease *l) { return !l->env->single && l->env->b
 
 void lease_check(const struct lease *l) {
   wr_assert(l->sent_us <= l->env->boot_us && l->seen_us <= l->env->boot_us);
-  wr_assert(!l->env->single || l->renew_at == INT64_MAX);
+  wr_assert(!l->env->single || l->renew_at == INT64_MAX || l->renew_at == 0); /* 0: it could not join */
   wr_assert(l->env->single || l->renew_at <= l->env->boot_us + l->env->lease_us / RENEW_PART);
 }

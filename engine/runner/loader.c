@@ -57,8 +57,11 @@ static enum store_rc damaged(const struct run *run, const char *what, int64_t id
   return STORE_BAD;
 }
 
+/* `bases` says which rows are the run's; they say it too. */
+static bool put_task(struct run *run, int64_t task, const struct task_row *row) { return row->fi == run->fi && run_load_task(run, task, &row->t); }
+
 static bool put_node(struct run *run, int64_t node, uint16_t base, const struct node_row *row) {
-  return run_load_node(run, node, &(struct run_node){.state = row->state, .base = base, .ok = row->ok, .fail = row->fail,
+  return row->fi == run->fi && run_load_node(run, node, &(struct run_node){.state = row->state, .base = base, .ok = row->ok, .fail = row->fail,
     .skip = row->skip, .t_ok = row->t_ok, .t_bad = row->t_bad, .t_open = row->t_open,
     .t_canceled = row->t_canceled, .start_us = row->start_us, .end_us = row->end_us, .skip_edges = row->skip_edges});
 }
@@ -70,7 +73,7 @@ static enum store_rc load_wide(struct loader *l, struct run *run, const struct r
   size_t got = 0;
   enum store_rc rc = store_task_range(l->env->store, w->ti, w->ti + w->n - 1, row, w->n, &got);
   for (size_t i = 0; rc == STORE_OK && i < got; i++)
-    if (!run_load_task(run, w->at + (row[i].ti - w->ti), &row[i].t)) rc = damaged(run, "task_ins", row[i].ti);
+    if (!put_task(run, w->at + (row[i].ti - w->ti), &row[i])) rc = damaged(run, "task_ins", row[i].ti);
   free(row);
   return rc;
 }
@@ -85,7 +88,7 @@ static enum store_rc load_run(struct loader *l, struct run *run, uint16_t base) 
   enum store_rc rc = store_node_range(l->env->store, b.ni, b.ni + n - 1, nr, n, &got_n);
   if (rc == STORE_OK) rc = store_task_range(l->env->store, b.ti, b.ti + m - 1, tr, m, &got_t);
   for (size_t i = 0; rc == STORE_OK && i < got_t; i++)
-    if (!run_load_task(run, tr[i].ti - b.ti, &tr[i].t)) rc = damaged(run, "task_ins", tr[i].ti);
+    if (!put_task(run, tr[i].ti - b.ti, &tr[i])) rc = damaged(run, "task_ins", tr[i].ti);
   for (const struct run_wide *w = run->wide; rc == STORE_OK && w < run->wide + run->n_wide; w++)
     if (w->base == base) rc = load_wide(l, run, w);
   for (size_t i = 0; rc == STORE_OK && i < got_n; i++)
@@ -172,7 +175,7 @@ static enum store_rc put_wants(const struct wants *w, const struct task_row *t, 
   for (size_t b = 0; b < bases; b++) {
     for (size_t i = 0; i < n_task; i++) {
       const struct want *v = want_of(w, t[i].ni);
-      if (v && v->base == b && !run_load_task(v->c->run, run_task_in(v->c->run, v->base, t[i].ti), &t[i].t)) return damaged(v->c->run, "task_ins", t[i].ti);
+      if (v && v->base == b && !put_task(v->c->run, run_task_in(v->c->run, v->base, t[i].ti), &t[i])) return damaged(v->c->run, "task_ins", t[i].ti);
     }
     for (const struct want *v = w->v; v < w->v + w->n; v++)
       if (v->row && v->base == b && !put_node(v->c->run, v->node, v->base, v->row)) return damaged(v->c->run, "task_node_ins", v->ni);

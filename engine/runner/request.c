@@ -183,11 +183,11 @@ static enum store_rc task_finished(struct req *q, enum task_state s) {
 
 static enum store_rc cancel_in(struct runner *r, struct req *q, struct cached *c, uint32_t task) {
   enum run_rc out = RUN_OK;
-  const struct task *t = &c->run->task[task].t;
-  enum task_state was = t->state;
+  enum task_state was = c->run->task[task].t.state;
   enum store_rc rc = step_event(&r->step, c, &(struct run_event){.kind = RUN_EV_TASK, .task = task, .ev = {.kind = TASK_EV_CANCEL}}, &out);
-  q->changed = rc == STORE_OK && was != t->state;
-  return rc == STORE_OK && out == RUN_REFUSED ? task_finished(q, t->state) : rc;
+  enum task_state now = c->run->task[task].t.state; /* the array may have moved: the step may widen a node */
+  q->changed = rc == STORE_OK && was != now;
+  return rc == STORE_OK && out == RUN_REFUSED ? task_finished(q, now) : rc;
 }
 
 /* The task may have ended since its row was looked at: the state that the event meets counts. */

@@ -13,12 +13,17 @@ void tell_done(struct tell *t) {
   buf_done(&t->next);
 }
 
-int64_t tell_trouble(struct tell *t, struct node_trouble *out) {
-  const struct env *e = t->env;
+/* ahead_us: how far the shared clock is ahead of the boot clock. */
+static void trouble_now(struct tell *t, int64_t ahead_us, struct node_trouble *out) {
+  const struct runner_ports *p = &t->env->ports;
   *out = (struct node_trouble){0};
-  if (e->ports.trouble) e->ports.trouble(e->ports.ctx, out);
-  if (out->starts_until_us) out->starts_until_us += store_now(e->store) - clock_boot_us();
+  if (p->trouble) p->trouble(p->ctx, out);
+  if (out->starts_until_us) out->starts_until_us += ahead_us;
   out->n_aside = quarantine_list(t->quarantine, out->aside, NODE_ASIDE_MAX);
+}
+
+int64_t tell_trouble(struct tell *t, struct node_trouble *out) {
+  trouble_now(t, store_now(t->env->store) - clock_boot_us(), out);
   return atomic_load(&t->me);
 }
 
@@ -36,7 +41,7 @@ static bool texts_equal(const struct buf *a, const struct buf *b) { return a->le
 /* The shared clock moves a little against ours, so pauses that end within the same second are taken as the same. */
 static void compose(struct tell *t) {
   struct node_trouble now;
-  (void)tell_trouble(t, &now);
+  trouble_now(t, t->env->wall_us - t->env->boot_us, &now);
   now.starts_until_us = (now.starts_until_us + 999999) / 1000000 * 1000000;
   node_trouble_write(&now, &t->next);
 }

@@ -433,6 +433,7 @@ static void test_damaged_rows_are_refused(void **state) {
   for (size_t i = 0; i < 5; i++) assert_false(run_load_node(r, bad_node[i], &(struct run_node){.state = NODE_WAITING}));
   assert_false(run_load_task(r, 0, &(struct task){.state = TASK__N}));
   assert_false(run_load_task(r, 0, &(struct task){.state = TASK_CANCELING, .end_as = TASK__N}));
+  assert_false(run_load_task(r, 0, &(struct task){.state = TASK_QUEUED, .epoch = UINT32_MAX})); /* the next claim would begin anew */
   assert_false(run_load_node(r, 0, &(struct run_node){.state = NODE__N}));
   assert_false(run_load_node(r, 0, &(struct run_node){.state = NODE_WAITING, .base = 1}));
   for (uint32_t k = 0; k < 3; k++) assert_true(run_load_task(r, k, &good));
@@ -446,6 +447,10 @@ static void test_damaged_rows_are_refused(void **state) {
   assert_non_null(run_fault(r));
   r->node[0].t_open = 2, r->wish = 200;
   assert_non_null(run_fault(r));
+  static const char *const more[] = {"0:1", "0:0,1:1", "2:3", "0:-1", "3:0", "0", "0:", "x:0"}; /* node 0 has no child, 2 is the start */
+  for (size_t i = 0; i < sizeof more / sizeof *more; i++) assert_false(run_more_parse(r, more[i], strlen(more[i])));
+  assert_true(run_more_parse(r, "2:1", 3));
+  assert_true(run_more_parse(r, "", 0));
   static const char *const bases[] = {"", "-1:1", "1:-1", "9007199254740992:1", "1", "1:", ":1", "1:1,", "1:1;2:2", "99999999999999999999:1"};
   size_t refused = 0;
   for (size_t i = 0; i < sizeof bases / sizeof *bases; i++) refused += !run_bases_parse(r, bases[i]);

@@ -193,6 +193,23 @@ static void time_never_runs_backwards(void **st) {
   assert_int_equal(kit.env.wall_us, wall + 900 * SEC);
 }
 
+/* Fenced, and it cannot join: it asks again with the next turn. */
+static void without_membership_each_turn_asks(void **st) {
+  struct wr_err err;
+  (void)st;
+  for (int single = 0; single < 2; single++) {
+    kit.env.single = single != 0;
+    kit.store.rc[KIT_JOIN] = STORE_OK;
+    join();
+    kit.store.rc[KIT_JOIN] = STORE_DOWN;
+    assert_int_equal(lease_join(&lease, &info, &err), WR_DB_UNAVAILABLE);
+    lease_check(&lease);
+    assert_int_equal(lease_next(&lease), 0);
+    kit.store.rc[KIT_RENEW] = STORE_FENCED;
+    assert_int_equal(lease_turn(&lease), STORE_FENCED);
+  }
+}
+
 /* ---- the check ---- */
 static void sent_in_the_future(void) {
   lease.sent_us = lease.env->boot_us + 1;
@@ -215,7 +232,7 @@ int main(void) {
     OBJECT(each_sixth_of_a_lease), OBJECT(batches_renew_and_the_clock_is_read),
     OBJECT(children_may_live_until_before_the_lease_ends), OBJECT(a_renewal_that_fails_moves_nothing),
     OBJECT(it_renews_when_it_is_asked), OBJECT(only_a_whole_lease_of_contact_buries), OBJECT(an_outage_gives_all_others_time),
-    OBJECT(time_never_runs_backwards),
+    OBJECT(time_never_runs_backwards), OBJECT(without_membership_each_turn_asks),
     OBJECT(facts_are_kept),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
