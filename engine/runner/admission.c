@@ -1,7 +1,10 @@
 /* Now, or not now: admission.h. */
 #include "admission.h"
 
-uint32_t admission_cost(const struct task_policy *pol) { return pol->cost ? pol->cost : 1; }
+uint32_t admission_cost(const struct admission *a, const struct task_policy *pol) {
+  uint32_t most = a->pool[pol->slot].capacity, cost = pol->cost ? pol->cost : 1;
+  return cost > most && most > 0 ? most : cost;
+}
 
 void admission_init(struct admission *a, const struct env *env, const uint32_t capacity[SLOT__N], uint32_t ahead_most) {
   *a = (struct admission){.env = env, .ahead = {.most = ahead_most}};
@@ -11,7 +14,13 @@ void admission_init(struct admission *a, const struct env *env, const uint32_t c
 void admission_done(struct admission *a) { map64_done(&a->attempts); }
 
 void admission_check(const struct admission *a) {
-  for (int s = 0; s < SLOT__N; s++) wr_assert(a->pool[s].free == 0 || a->pool[s].over == 0);
+  for (int s = 0; s < SLOT__N; s++) {
+    const struct pool *p = &a->pool[s];
+    wr_assert(p->free == 0 || p->over == 0);
+    wr_assert(p->short_of == 0 || p->refused != 0);
+    wr_assert(p->used == 0 || a->attempts.n > 0);
+  }
+  ahead_check(&a->ahead);
 }
 
 static uint32_t claimable(const struct admission *a, int s) {
@@ -26,6 +35,7 @@ void admission_turn(struct admission *a) {
     uint32_t most = claimable(a, s);
     p->over = p->used > most ? p->used - most : 0;
     p->free = a->env->draining || p->used >= most ? 0 : most - p->used;
+    if (p->free >= p->short_of) p->short_of = 0;
   }
 }
 
@@ -33,19 +43,28 @@ enum admit admission_ask(const struct admission *a, const struct task_policy *po
   const struct pool *p = &a->pool[pol->slot];
   if (pol->elsewhere) return ADMIT_ELSEWHERE;
   if (p->behind && !hinted) return ADMIT_BEHIND;
-  if (p->free >= admission_cost(pol)) return ADMIT_NOW;
+  if (p->free >= admission_cost(a, pol)) return ADMIT_NOW;
   if (a->env->draining) return ADMIT_DRAINING;
   return atomic_load(&p->hold_until) > a->env->boot_us ? ADMIT_HELD : ADMIT_FULL;
 }
 
 void admission_take(struct admission *a, const struct task_policy *pol) {
-  uint32_t *free = &a->pool[pol->slot].free, cost = admission_cost(pol);
-  *free = *free > cost ? *free - cost : 0;
+  struct pool *p = &a->pool[pol->slot];
+  wr_assert(p->free >= admission_cost(a, pol));
+  p->free -= admission_cost(a, pol);
+  p->refused = 0;
+  p->short_of = 0;
+}
+
+void admission_refused(struct admission *a, const struct task_policy *pol, int64_t ti) {
+  struct pool *p = &a->pool[pol->slot];
+  if (p->refused == ti && p->free > 0) p->short_of = admission_cost(a, pol);
+  if (p->refused == 0) p->refused = ti;
 }
 
 void admission_return(struct admission *a, const struct task_policy *pol) {
   struct pool *p = &a->pool[pol->slot];
-  uint32_t cost = admission_cost(pol), owed = p->over < cost ? p->over : cost;
+  uint32_t cost = admission_cost(a, pol), owed = p->over < cost ? p->over : cost;
   p->over -= owed;
   p->free += cost - owed;
 }
@@ -53,15 +72,16 @@ void admission_return(struct admission *a, const struct task_policy *pol) {
 /* ---- after a commit ---- */
 
 void admission_started(struct admission *a, const struct attempt *at) {
-  a->pool[at->policy.slot].used += admission_cost(&at->policy);
+  a->pool[at->policy.slot].used += admission_cost(a, &at->policy);
   (void)map64_put(&a->attempts, at->ti, (void *)(uintptr_t)at->epoch);
 }
 
 /* An attempt of a former incarnation costs nothing: all its attempts were given up when it was fenced. */
 void admission_pay_back(struct admission *a, const struct attempt *at) {
   if (at->owner != a->env->me) return;
-  wr_assert(a->pool[at->policy.slot].used >= admission_cost(&at->policy));
-  a->pool[at->policy.slot].used -= admission_cost(&at->policy);
+  struct pool *p = &a->pool[at->policy.slot];
+  wr_assert(p->used >= admission_cost(a, &at->policy));
+  p->used -= admission_cost(a, &at->policy);
 }
 
 void admission_ended(struct admission *a, const struct attempt *at, bool slotless) {
@@ -84,9 +104,11 @@ void admission_poppable(const struct admission *a, uint32_t free[SLOT__N]) {
   uint32_t few = ahead_count(&a->ahead, a->pool[SLOT_PROCESS].capacity) / 2;
   for (int s = 0; s < SLOT__N; s++) {
     const struct pool *p = &a->pool[s];
-    free[s] = p->used >= p->capacity && p->free < few ? 0 : p->free;
+    free[s] = p->used >= p->capacity && p->free < few ? 0 : admission_open(a, s);
   }
 }
+
+void admission_behind(struct admission *a, enum slot_class s, bool hints_wait) { a->pool[s].behind = hints_wait; }
 
 void admission_hold(struct admission *a, enum slot_class s, int64_t until_boot_us) { atomic_store(&a->pool[s].hold_until, until_boot_us); }
 

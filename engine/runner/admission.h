@@ -8,6 +8,9 @@
  * A pool is the capacity of one class of slots. Costs are numbers: an attempt may take more than one. Policies to come (queues with
  * limits, priorities, labels, budgets) are further reasons for "not now", and will stand here.
  *
+ * An attempt that costs more than is free leaves the rest to cheaper ones: its hint goes behind the others. When that hint comes
+ * round and none was claimed meanwhile, no hint of that class is taken in until there is room for it (`short_of`).
+ *
  * Two books: `used` changes with commits only; `free` and `over` are of one turn, count what the batch under way claims and gives
  * back, and are forgotten with it (admission_turn() makes them anew).
  *
@@ -33,6 +36,8 @@ struct pool {
   uint32_t free;                      /* this turn: may still be taken */
   uint32_t over;                      /* this turn: taken beyond what may be; results pay this back before they free anything */
   bool behind;                        /* this turn: hints wait */
+  int64_t refused;                    /* the first task whose hint found too little free since something was claimed; 0 = none */
+  uint32_t short_of;                  /* that hint came round: it needs so much; 0 = hints are taken in */
   _Atomic int64_t hold_until;         /* boot time; any thread writes */
 };
 
@@ -50,7 +55,8 @@ void admission_check(const struct admission *a);                  /* aborts when
 void admission_turn(struct admission *a);                         /* `free` and `over` anew */
 /* hinted: the hint of the task was popped, so the task stands behind no other. */
 enum admit admission_ask(const struct admission *a, const struct task_policy *pol, bool hinted);
-uint32_t admission_cost(const struct task_policy *pol);
+uint32_t admission_cost(const struct admission *a, const struct task_policy *pol);  /* what costs more than the whole capacity takes all */
+void admission_refused(struct admission *a, const struct task_policy *pol, int64_t ti);  /* its hint found too little free */
 void admission_take(struct admission *a, const struct task_policy *pol);    /* claimed in the batch under way */
 void admission_return(struct admission *a, const struct task_policy *pol);  /* its attempt has ended in the batch under way */
 
@@ -62,7 +68,13 @@ uint32_t admission_epoch(const struct admission *a, int64_t ti);  /* of the atte
 void admission_reset(struct admission *a);                        /* fenced: the worker has nothing of ours any more */
 
 /* ---- the queue ---- */
-static inline int64_t admission_room(const struct admission *a, int slot) { return (int64_t)a->pool[slot].free - a->pool[slot].over; }
+/* How much of it hints may take. */
+static inline uint32_t admission_open(const struct admission *a, int slot) {
+  const struct pool *p = &a->pool[slot];
+  return p->free >= p->short_of ? p->free : 0;
+}
+static inline int64_t admission_room(const struct admission *a, int slot) { return (int64_t)admission_open(a, slot) - a->pool[slot].over; }
+void admission_behind(struct admission *a, enum slot_class s, bool hints_wait);
 /* What pollers may pop. While every slot has its attempt, a few claims ahead are not worth a batch of their own: the next
  * result brings one. */
 void admission_poppable(const struct admission *a, uint32_t free[SLOT__N]);

@@ -36,7 +36,7 @@ static void push_hint(struct runner *r, const struct eff_after *f, struct pushes
   *WR_PUSH(p->h, p->n, p->cap) = (struct hint){ti, f->r->fi};
   if (due != 0) timers_set(&r->timers, ti, f->r->fi, due);
   struct cached *c = r->env.single || run_alone(f->r) ? NULL : cache_get(&r->cache, f->r->fi);
-  if (c) c->shared = SHARED_FOR;
+  if (c) cached_share(c);
 }
 
 static void one_after(struct runner *r, const struct eff_after *f, struct pushes p[SLOT__N]) {

@@ -1,5 +1,6 @@
 /* Claims beyond the slots: ahead.h. */
 #include "ahead.h"
+#include "err.h"
 
 #define LONG_RUN_US 1000000           /* what is believed after a handback */
 #define AHEAD_US 30000                /* also what a busy machine may take to wake three threads */
@@ -24,3 +25,7 @@ uint32_t ahead_count(const struct ahead *a, uint32_t slots) {
   n = (int64_t)slots * us / a->run_avg_us;
   return n < a->most ? (uint32_t)n : a->most;
 }
+
+void ahead_turned(struct ahead *a, bool more) { a->turned = more; }
+
+void ahead_check(const struct ahead *a) { wr_assert(a->run_avg_us >= 0 && a->turn_avg_us >= 0 && ahead_count(a, UINT32_MAX) <= a->most); }

@@ -18,5 +18,7 @@ struct ahead {
 };
 void ahead_result(struct ahead *a, const struct attempt *done);            /* a result is stored */
 void ahead_turn(struct ahead *a, int64_t last_boot_us, int64_t boot_us);   /* a turn begins; when the last one began */
+void ahead_turned(struct ahead *a, bool more);                             /* a turn ends; more: the next one follows at once */
 uint32_t ahead_count(const struct ahead *a, uint32_t slots);
+void ahead_check(const struct ahead *a);                                   /* aborts when an average cannot be; debug builds and tests */
 #endif

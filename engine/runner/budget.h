@@ -7,6 +7,7 @@
 #define RUNNER_BUDGET_H
 #include <stdbool.h>
 #include <stddef.h>
+#include "err.h"
 #include "wr_limits.h"
 
 struct budget_item { struct budget_item *older, *newer; size_t bytes; };
@@ -52,6 +53,14 @@ static inline void budget_remove(struct budget *b, struct budget_item *it) {
   b->bytes -= it->bytes;
 }
 static inline bool budget_over(const struct budget *b) { return b->bytes > b->most; }
+static inline void budget_check(const struct budget *b) { /* aborts when the order and the sum do not agree; debug builds and tests */
+  size_t bytes = 0;
+  for (const struct budget_item *it = b->ends.older; it != &b->ends; it = it->older) {
+    wr_assert(it->older->newer == it);
+    bytes += it->bytes;
+  }
+  wr_assert(bytes == b->bytes);
+}
 /* From the oldest: for (it = budget_oldest(b); it; it = next) { next = budget_newer(b, it); .. } */
 static inline struct budget_item *budget_oldest(struct budget *b) { return b->ends.newer == &b->ends ? NULL : b->ends.newer; }
 static inline struct budget_item *budget_newer(struct budget *b, struct budget_item *it) { return it->newer == &b->ends ? NULL : it->newer; }

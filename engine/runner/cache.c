@@ -33,7 +33,7 @@ void cache_done(struct cache *c) {
   for (size_t i = 0; (s = map64_next(&c->by_key, &i)) != NULL;) free_entry(s->val);
   map64_done(&c->by_key);
   free(c->slices.v);
-  free(c->parked.v);
+  map64_done(&c->parked);
   dag_unref(c->one);
 }
 
@@ -45,8 +45,11 @@ void cache_check(const struct cache *c) {
     wr_assert(cached_key(e) == s->key && (e->task != NULL) == run_alone(e->run) && (e->flow != NULL) != run_alone(e->run));
     *(run_alone(e->run) ? &alone : &flows) += e->used.bytes;
     sliced += e->in_slices;
+    wr_assert(c->parked.n == 0 || !map64_get(&c->parked, s->key));
   }
   wr_assert(flows == c->flows.bytes && alone == c->alone.bytes && sliced == c->slices.n);
+  budget_check(&c->flows);
+  budget_check(&c->alone);
 }
 
 struct cached *cache_get(const struct cache *c, int64_t key) { return map64_get(&c->by_key, key); }
@@ -77,6 +80,7 @@ void cache_grew(struct cache *c, struct cached *e) { budget_grow(budget_of(c, e)
 struct cached *cache_add_flow(struct cache *c, struct run *run, struct flow_def *def, struct params *params) {
   struct cached *e = cache_add(c, run, params);
   e->flow = def;
+  if (c->parked.n > 0) (void)map64_del(&c->parked, run->fi); /* it goes on by itself */
   if (run->due_us != 0) timers_set(c->flow_timers, run->fi, run->fi, run->due_us);
   return e;
 }
@@ -136,7 +140,7 @@ void cache_undo(struct cache *c) {
 /* The row of a flow that is parked says how far it has come. */
 static void park(struct cache *c, struct cached *e) {
   slice_forget(c, e);
-  *WR_PUSH(c->parked.v, c->parked.n, c->parked.cap) = e->run->fi;
+  (void)map64_put(&c->parked, e->run->fi, c);
 }
 
 static bool cache_over(const struct cache *c) { return c->flows.bytes + c->alone.bytes > c->flows.most; }
@@ -184,5 +188,9 @@ struct cached *cache_slice_now(struct cache *c) {
 }
 
 void cache_unpark(struct cache *c) {
-  if (c->parked.n > 0 && c->slices.n == 0) events_add(c->events, (struct ev){.kind = EV_MORE, .fi = c->parked.v[--c->parked.n]});
+  size_t i = 0;
+  if (c->parked.n == 0 || c->slices.n > 0) return;
+  int64_t fi = map64_next(&c->parked, &i)->key;
+  (void)map64_del(&c->parked, fi);
+  events_add(c->events, (struct ev){.kind = EV_MORE, .fi = fi});
 }

@@ -45,7 +45,7 @@ struct cache {
   struct map64 by_key;                /* run_key() */
   struct budget flows, alone;         /* each has an order of its own: the entry used last stands in front */
   struct { struct cached **v; size_t n, cap; } slices;
-  struct { int64_t *v; size_t n, cap; } parked;   /* flows that left the cache with slices to go: their turn comes when there is room */
+  struct map64 parked;                /* fi of flows that left the cache with slices to go: their turn comes when there is room */
 };
 
 void cache_init(struct cache *c, struct env *env, struct events *events, struct timers *flow_timers, size_t most_bytes);
@@ -65,6 +65,9 @@ void cache_undo(struct cache *c);                   /* the batch did not commit:
 /* The batch did commit: stand-alone tasks that ended, or that a rival may change now, go; then the oldest entries, until the budget
  * holds. */
 void cache_committed(struct cache *c);
+
+/* Another node may have touched the flow: the batches that follow lock its head first. */
+static inline void cached_share(struct cached *e) { e->shared = SHARED_FOR; }
 
 /* The flow that was used last, and so on: those of the batch under way stand in front. */
 struct cached *cache_newest(const struct cache *c);

@@ -95,6 +95,7 @@ static enum store_rc do_hint(struct runner *r, struct ev *e) {
     return STORE_OK;
   }
   enum admit admit = admission_ask(&r->admission, pol, true);
+  if (admit == ADMIT_FULL) admission_refused(&r->admission, pol, e->ti);
   if (admit != ADMIT_NOW || (others && !env_pulls(&r->env))) {
     hint_left(r, e, pol->slot, admit);
     return STORE_OK;

@@ -46,7 +46,7 @@ static struct cached *from_row(struct loader *l, const struct flow_row *row, str
   c->flow_id = row->flow_id;
   c->start_us = row->start_us;
   c->locked = l->env->batch_no;
-  if (!l->env->single) c->shared = SHARED_FOR;
+  if (!l->env->single) cached_share(c);
   if (run->n_more > 0) cache_slice_later(l->cache, c);
   return c;
 }

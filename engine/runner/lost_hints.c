@@ -18,7 +18,7 @@ static uint8_t claimed(const struct lost_hints *l) { return l->away | l->claim.a
 
 static bool wants_claims(const struct lost_hints *l) {
   for (int s = 0; s < SLOT__N; s++)
-    if ((claimed(l) & slot_bit(s)) && l->admission->pool[s].free > 0) return true;
+    if ((claimed(l) & slot_bit(s)) && admission_open(l->admission, s) > 0) return true;
   return false;
 }
 
@@ -183,7 +183,7 @@ static void end_claim(struct lost_hints *l) {
 static size_t rows_wanted(const struct lost_hints *l) {
   size_t n = 8;
   for (int s = 0; s < SLOT__N; s++)
-    if (claimed(l) & slot_bit(s)) n += 2 * (size_t)l->admission->pool[s].free;
+    if (claimed(l) & slot_bit(s)) n += 2 * (size_t)admission_open(l->admission, s);
   return n;
 }
 

@@ -79,6 +79,9 @@ void runner_free(struct runner *r) {
 
 void runner_check(struct runner *r) {
   events_check(&r->events);
+  watch_check(&r->watch);
+  timers_check(&r->timers);
+  timers_check(&r->flow_timers);
   admission_check(&r->admission);
   cache_check(&r->cache);
   reconciler_check(&r->reconciler);
@@ -113,7 +116,7 @@ static void expect_room(const struct runner *r, int64_t room[SLOT__N]) {
   for (int s = 0; s < SLOT__N; s++) room[s] = admission_room(&r->admission, s);
   for (size_t i = 0; i < r->events.n; i++) {
     const struct ev *e = &r->events.v[i];
-    if (e->kind == EV_RESULT && !e->slotless && !r->env.draining && e->a->owner == r->env.me) room[e->a->policy.slot] += admission_cost(&e->a->policy);
+    if (e->kind == EV_RESULT && !e->slotless && !r->env.draining && e->a->owner == r->env.me) room[e->a->policy.slot] += admission_cost(&r->admission, &e->a->policy);
     if (e->kind == EV_HINT && e->from == HINT_PULLED) room[e->slot]--;
   }
 }
@@ -133,7 +136,7 @@ static void pull_hints(struct runner *r) {
       room[s] -= (int64_t)n;
       backlog = n == 0 ? 0 : env_backlog(&r->env, s);
     }
-    r->admission.pool[s].behind = backlog > 0;
+    admission_behind(&r->admission, (enum slot_class)s, backlog > 0);
   }
 }
 
@@ -204,7 +207,7 @@ static int64_t store_turn(struct runner *r) {
   pull_hints(r);
   if (r->events.n > 0 || cache_slices_wait(&r->cache)) batch_turn(r);
   bool more = offer_capacity(r);
-  r->admission.ahead.turned = mailbox_waits(&r->mail);
+  ahead_turned(&r->admission.ahead, mailbox_waits(&r->mail));
   int64_t next = next_wake(r);
   return more && r->pace.again_us <= r->env.boot_us ? r->env.boot_us : next;
 }

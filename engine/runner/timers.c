@@ -1,5 +1,6 @@
 /* Timers of rows: timers.h. */
 #include "timers.h"
+#include "err.h"
 #include <stdlib.h>
 #include "mem.h"
 
@@ -68,3 +69,12 @@ int64_t timers_next(const struct timers *t) {
 }
 
 void timers_done(struct timers *t) { forget_all(t); }
+
+void timers_check(const struct timers *t) {
+  const struct map64_slot *s;
+  wr_assert(t->by_id.n == t->heap.n && t->heap.n <= t->most);
+  for (size_t i = 0; (s = map64_next(&t->by_id, &i)) != NULL;) {
+    const struct timer *x = s->val;
+    wr_assert(x->id == s->key && x->it.at <= t->beyond_us && x->it.at >= heap_top(&t->heap)->at);
+  }
+}

@@ -24,4 +24,5 @@ bool timers_ask(struct timers *t, int64_t now_us);
 int64_t timers_next(const struct timers *t);                               /* INT64_MAX = none */
 static inline size_t timers_count(const struct timers *t) { return t->by_id.n; }
 void timers_done(struct timers *t);
+void timers_check(const struct timers *t);                                 /* aborts when a fact above does not hold; debug builds and tests */
 #endif

@@ -1,5 +1,6 @@
 /* Can the store be written: watch.h. */
 #include "watch.h"
+#include "err.h"
 #include <stdio.h>
 #include <string.h>
 #include "clock.h"
@@ -229,4 +230,13 @@ void watch_health(struct watch *w, int64_t boot_us, struct health_part *store, s
   }
   say_turned(&t);
   if (told) log_warn("store.down", L_STR("rc", "STUCK"), L_STR("why", store->why));
+}
+
+void watch_check(struct watch *w) {
+  pthread_mutex_lock(&w->mu);
+  wr_assert((w->state == WATCH_WELL && w->bad_us == 0 && !w->asked && w->shown == WATCH_WELL) || atomic_load(&w->ill));
+  wr_assert(w->state == WATCH_WELL || (w->bad_us != 0 && w->bad_us <= w->last_us && w->why[0]));
+  wr_assert(w->well_us == 0 || w->shown != WATCH_WELL);
+  wr_assert(w->steady_us <= WATCH_STEADY_MAX_US);
+  pthread_mutex_unlock(&w->mu);
 }

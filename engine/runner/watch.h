@@ -55,6 +55,7 @@ struct watch {
 
 void watch_init(struct watch *w, int64_t boot_us);
 void watch_done(struct watch *w);
+void watch_check(struct watch *w);                    /* aborts when what is shown and what is known do not agree; debug builds and tests */
 
 /* ---- the runner's thread ---- */
 void watch_busy(struct watch *w, int64_t boot_us);    /* a call of the store begins */

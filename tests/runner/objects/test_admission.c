@@ -107,7 +107,6 @@ static void the_book_of_the_turn_is_forgotten(void **st) {
   (void)st;
   admission_take(&a, &process);
   admission_take(&a, &process);
-  admission_take(&a, &process); /* one more than there was: never below nothing */
   assert_int_equal(pool()->free, 0);
   admission_turn(&a); /* its batch did not commit */
   assert_int_equal(pool()->free, 2);
@@ -143,9 +142,9 @@ static void results_pay_back_first(void **st) {
   admission_check(&a);
   assert_int_equal(pool()->over, 1);
   assert_int_equal(pool()->free, 0);
-  admission_return(&a, &(struct task_policy){.slot = SLOT_PROCESS, .cost = 3});
+  admission_return(&a, &(struct task_policy){.slot = SLOT_PROCESS, .cost = 3}); /* it took all: two */
   assert_int_equal(pool()->over, 0);
-  assert_int_equal(pool()->free, 2);
+  assert_int_equal(pool()->free, 1);
   admission_check(&a);
 }
 
@@ -243,6 +242,7 @@ static void few_are_not_offered(void **st) {
   for (int i = 0; i < 6; i++) admission_take(&a, &process);
   admission_poppable(&a, free);
   assert_int_equal(free[SLOT_PROCESS], 2); /* few, but slots are idle */
+  admission_turn(&a);
   for (int64_t ti = 1; ti <= 5; ti++) started(ti, 1, 1);
   admission_turn(&a);
   admission_poppable(&a, free);
@@ -255,12 +255,67 @@ static void few_are_not_offered(void **st) {
   assert_int_equal(free[SLOT_ASYNC], 3);
 }
 
+/* ---- attempts that cost more than is free ---- */
+
+static void refused(int64_t ti, const struct task_policy *pol) {
+  assert_int_equal(admission_ask(&a, pol, true), ADMIT_FULL);
+  admission_refused(&a, pol, ti);
+  admission_check(&a);
+}
+
+/* Two slots of which one is free: cheaper tasks take it; when there are none, no hint is taken in before there are two. */
+static void what_comes_round_waits_for_room(void **st) {
+  struct task_policy two = {.slot = SLOT_PROCESS, .cost = 2};
+  uint32_t free[SLOT__N];
+  (void)st;
+  started(11, 1, 1);
+  admission_turn(&a);
+  refused(21, &two);
+  refused(22, &two);
+  assert_int_equal(admission_room(&a, SLOT_PROCESS), 1);
+  admission_take(&a, &process); /* one that costs less */
+  admission_turn(&a);
+  refused(21, &two);
+  assert_int_equal(admission_room(&a, SLOT_PROCESS), 1);
+  refused(21, &two); /* it has come round */
+  assert_int_equal(admission_room(&a, SLOT_PROCESS), 0);
+  admission_poppable(&a, free);
+  assert_int_equal(free[SLOT_PROCESS], 0);
+  assert_true(free[SLOT_ASYNC] > 0);
+  admission_turn(&a);
+  assert_int_equal(admission_room(&a, SLOT_PROCESS), 0);
+  ended(11, 1, 1, ME, false);
+  admission_turn(&a);
+  assert_int_equal(admission_room(&a, SLOT_PROCESS), 2);
+  assert_int_equal(admission_ask(&a, &two, true), ADMIT_NOW);
+}
+
+/* It would wait for ever. */
+static void more_than_all_is_all(void **st) {
+  struct task_policy many = {.slot = SLOT_PROCESS, .cost = 50};
+  (void)st;
+  assert_int_equal(admission_ask(&a, &many, true), ADMIT_NOW);
+  started(11, 1, 50);
+  admission_turn(&a);
+  assert_int_equal(pool()->used, 2);
+  assert_int_equal(pool()->free, 0);
+  ended(11, 1, 50, ME, false);
+  assert_int_equal(pool()->used, 0);
+}
+
 /* ---- what never happens ---- */
 
 static void pay_back_twice(void) {
   started(11, 5, 1);
   ended(11, 5, 1, ME, false);
   ended(11, 5, 1, ME, false);
+}
+static void take_what_is_not_there(void) {
+  for (int i = 0; i < 3; i++) admission_take(&a, &process);
+}
+static void an_average_below_nothing(void) {
+  a.ahead.turn_avg_us = -1;
+  admission_check(&a);
 }
 static void free_beside_a_debt(void) {
   a.pool[SLOT_PROCESS].over = 1;
@@ -269,6 +324,8 @@ static void free_beside_a_debt(void) {
 static void facts_are_kept(void **st) {
   (void)st;
   assert_true(aborts(pay_back_twice));
+  assert_true(aborts(take_what_is_not_there));
+  assert_true(aborts(an_average_below_nothing));
   assert_true(aborts(free_beside_a_debt));
 }
 
@@ -279,6 +336,7 @@ int main(void) {
     OBJECT(the_book_of_the_turn_is_forgotten), OBJECT(the_other_book_changes_with_commits), OBJECT(results_pay_back_first),
     OBJECT(an_attempt_is_known_by_its_epoch), OBJECT(its_cost_may_come_back_before_its_end), OBJECT(fenced_it_has_nothing),
     OBJECT(short_attempts_are_claimed_ahead), OBJECT(a_slow_turn_claims_more), OBJECT(few_are_not_offered),
+    OBJECT(what_comes_round_waits_for_room), OBJECT(more_than_all_is_all),
     OBJECT(facts_are_kept),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

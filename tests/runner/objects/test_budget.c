@@ -31,9 +31,26 @@ static void budget_counts_and_orders(void **st) {
   assert_in_range(budget_room(&b, 1), 200, 300); /* a quarter of it */
 }
 
+static struct budget bad;
+static struct budget_item one, two;
+static void both(void) {
+  budget_init(&bad, 100);
+  budget_add(&bad, &one, 10);
+  budget_add(&bad, &two, 20);
+}
+static void another_sum(void) { both(); one.bytes++; budget_check(&bad); }
+static void another_order(void) { both(); two.older = &bad.ends; budget_check(&bad); }
+static void facts_are_kept(void **st) {
+  (void)st;
+  both();
+  budget_check(&bad);
+  assert_true(aborts(another_sum));
+  assert_true(aborts(another_order));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(budget_counts_and_orders),
+    cmocka_unit_test(budget_counts_and_orders), cmocka_unit_test(facts_are_kept),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -258,6 +258,19 @@ static void those_without_room_are_parked(void **st) {
   assert_int_equal(kit.events.v[0].fi + kit.events.v[1].fi, 5);
 }
 
+/* A flow that is parked and loaded for another reason goes on by itself, however often. */
+static void what_is_parked_is_known_once(void **st) {
+  (void)st;
+  reopen(1);
+  for (int i = 0; i < 100; i++) {
+    for (int64_t fi = 1; fi <= 4; fi++)
+      if (!has(fi)) cache_slice_later(&cache, add_flow(fi, 0));
+    cache_committed(&cache);
+    cache_check(&cache);
+    assert_true(cache.parked.n <= 2);
+  }
+}
+
 /* ---- what never happens ---- */
 
 static void other_size(void) {
@@ -284,7 +297,7 @@ int main(void) {
     OBJECT(flows_and_lone_tasks_have_keys_of_their_own), OBJECT(use_moves_to_the_front), OBJECT(undo_drops_what_was_touched),
     OBJECT(undo_forgets_no_slice), OBJECT(timers_of_flows_that_were_never_stored_stop),
     OBJECT(lone_tasks_stay_where_no_rival_is), OBJECT(the_oldest_flows_go), OBJECT(lone_tasks_keep_a_quarter),
-    OBJECT(fenced_no_flow_is_left), OBJECT(slices_take_turns), OBJECT(those_without_room_are_parked), OBJECT(facts_are_kept),
+    OBJECT(fenced_no_flow_is_left), OBJECT(slices_take_turns), OBJECT(those_without_room_are_parked), OBJECT(what_is_parked_is_known_once), OBJECT(facts_are_kept),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

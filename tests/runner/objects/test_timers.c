@@ -78,10 +78,33 @@ static void beyond_the_first_that_was_dropped_none_is_taken(void **st) {
   timers_done(&t);
 }
 
+/* ---- what never happens ---- */
+
+static struct timers bad;
+static void two_timers(void) {
+  timers_init(&bad, 4);
+  timers_set(&bad, 7, 70, 500);
+  timers_set(&bad, 8, 70, 600);
+}
+static void more_than_may_be(void) { two_timers(); bad.most = 1; timers_check(&bad); }
+static void one_that_is_not_asked_for(void) { two_timers(); bad.beyond_us = 550; timers_check(&bad); }
+static void one_that_nobody_finds(void) { two_timers(); (void)map64_del(&bad.by_id, 7); timers_check(&bad); }
+static void one_out_of_order(void) { two_timers(); bad.heap.v[0]->at = 900; timers_check(&bad); }
+static void facts_are_kept(void **st) {
+  (void)st;
+  two_timers();
+  timers_check(&bad);
+  timers_done(&bad);
+  assert_true(aborts(more_than_may_be));
+  assert_true(aborts(one_that_is_not_asked_for));
+  assert_true(aborts(one_that_nobody_finds));
+  assert_true(aborts(one_out_of_order));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(one_timer_each), cmocka_unit_test(dropped_timers_come_back),
-    cmocka_unit_test(beyond_the_first_that_was_dropped_none_is_taken),
+    cmocka_unit_test(beyond_the_first_that_was_dropped_none_is_taken), cmocka_unit_test(facts_are_kept),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -138,10 +138,35 @@ static void watch_asks_once_a_second_at_most(void **st) {
   watch_done(&w);
 }
 
+/* ---- what never happens ---- */
+
+static struct watch bad;
+static void ill(void) {
+  watch_init(&bad, SEC);
+  watch_failed(&bad, 2 * SEC, STORE_DOWN, "gone");
+}
+static void ill_and_nobody_looks(void) { ill(); atomic_store(&bad.ill, false); watch_check(&bad); }
+static void ill_without_a_cause(void) { ill(); bad.why[0] = '\0'; watch_check(&bad); }
+static void ill_since_later_than_now(void) { ill(); bad.bad_us = 3 * SEC; watch_check(&bad); }
+static void well_beside_shown_well(void) { ill(); watch_ok(&bad, 3 * SEC); bad.well_us = 1; watch_check(&bad); }
+static void facts_are_kept(void **st) {
+  (void)st;
+  ill();
+  watch_check(&bad);
+  watch_ok(&bad, 3 * SEC);
+  watch_check(&bad);
+  watch_done(&bad);
+  assert_true(aborts(ill_and_nobody_looks));
+  assert_true(aborts(ill_without_a_cause));
+  assert_true(aborts(ill_since_later_than_now));
+  assert_true(aborts(well_beside_shown_well));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(watch_turns_at_once_or_after_a_second), cmocka_unit_test(watch_does_not_flap),
     cmocka_unit_test(watch_sees_a_call_that_does_not_come_back), cmocka_unit_test(watch_asks_once_a_second_at_most),
+    cmocka_unit_test(facts_are_kept),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
