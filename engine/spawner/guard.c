@@ -24,6 +24,7 @@
 
 #include "caps.h"
 #include "err.h"
+#include "fds.h"
 #include "rehearsal.h"
 #include "spawner_int.h"
 
@@ -33,16 +34,7 @@ enum { FORK_AGAIN_MS = 20 };
 void spawner_say(int kind, enum wr_rc rc, const char *text, int fd) {
   struct sw_plain m = {.kind = (uint32_t)kind, .pid = getpid(), .rc = (int32_t)rc};
   snprintf(m.text, sizeof m.text, "%s", text);
-  union { struct cmsghdr align; char room[CMSG_SPACE(sizeof(int))]; } c = {0};
-  struct iovec iov = {&m, sizeof m};
-  struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
-  if (fd >= 0) {
-    mh.msg_control = &c;
-    mh.msg_controllen = sizeof c;
-    *CMSG_FIRSTHDR(&mh) = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
-    memcpy(CMSG_DATA(CMSG_FIRSTHDR(&mh)), &fd, sizeof fd);
-  }
-  if (sendmsg(FD_SOCK, &mh, MSG_NOSIGNAL) < 0) _exit(1);
+  if (fds_send(FD_SOCK, &m, sizeof m, &fd, fd >= 0 ? 1 : 0, MSG_NOSIGNAL) < 0) _exit(1);
 }
 
 static void on_alarm(int sig) { (void)sig; }
@@ -196,12 +188,14 @@ static void slay_for(const struct sw_slay *m) {
 static void be_spare(void) {
   spawner_called("weir-spare");
   spawner_say(SW_HELLO, WR_OK, "", -1);
-  union { uint32_t kind; struct sw_plain plain; struct sw_slay slay; } m = {0};
+  union { struct sw_plain plain; struct sw_slay slay; } m;
+  struct fds none;
   for (;;) {
-    ssize_t n = recv(FD_SOCK, &m, sizeof m, 0);
+    ssize_t n = fds_recv(FD_SOCK, &m, sizeof m, 0, 0, &none);
     if (n <= 0) _exit(0);
-    if (m.kind == SW_ACTIVATE) return;
-    if (m.kind == SW_SLAY) slay_for(&m.slay);
+    uint32_t kind = none.cut ? 0 : sw_asked(&m, (size_t)n);
+    if (kind == SW_ACTIVATE) return;
+    if (kind == SW_SLAY) slay_for(&m.slay);
   }
 }
 

@@ -49,6 +49,7 @@
 
 #include "clock.h"
 #include "err.h"
+#include "fds.h"
 #include "heap.h"
 #include "map64.h"
 #include "mem.h"
@@ -118,21 +119,11 @@ static bool may_hold(const struct spawn *s) {
 
 /* The files of results go along, and are closed here. errno as of sendmsg(). */
 static ssize_t send_reports(struct sw_exit *r, size_t n) {
-  union { struct cmsghdr align; char room[CMSG_SPACE(SW_REPORTS * sizeof(int))]; } c = {0};
-  struct iovec iov = {r, n * sizeof *r};
-  struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
   int fd[SW_REPORTS];
   size_t n_fd = 0;
   for (size_t i = 0; i < n; i++)
     if (r[i].output == OUTPUT_FILE) fd[n_fd++] = r[i].fd;
-  if (n_fd) {
-    mh.msg_control = &c;
-    mh.msg_controllen = CMSG_SPACE(n_fd * sizeof *fd);
-    *CMSG_FIRSTHDR(&mh) = (struct cmsghdr){.cmsg_len = CMSG_LEN(n_fd * sizeof *fd), .cmsg_level = SOL_SOCKET,
-                                           .cmsg_type = SCM_RIGHTS};
-    memcpy(CMSG_DATA(CMSG_FIRSTHDR(&mh)), fd, n_fd * sizeof *fd);
-  }
-  ssize_t rc = sendmsg(FD_SOCK, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
+  ssize_t rc = fds_send(FD_SOCK, r, n * sizeof *r, fd, n_fd, MSG_DONTWAIT | MSG_NOSIGNAL);
   if (rc < 0 && (errno == EAGAIN || errno == ETOOMANYREFS)) return rc;
   for (size_t i = 0; i < n_fd; i++) close(fd[i]);
   return rc;
@@ -510,16 +501,6 @@ static void open_gate(struct spawn *s) {
 
 /* ---- the socket ---- */
 
-static int take_fds(struct msghdr *mh, int *fd) {
-  int n = 0;
-  for (struct cmsghdr *c = CMSG_FIRSTHDR(mh); c; c = CMSG_NXTHDR(mh, c)) {
-    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
-    n = (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-    memcpy(fd, CMSG_DATA(c), (size_t)n * sizeof(int));
-  }
-  return n;
-}
-
 /* The node is dead: its wishes do not count any more. The next node learns from the lock's file which attempts never started;
  * where the file cannot be written, these are lost like the rest. */
 static void node_died(struct spawn *s) {
@@ -543,31 +524,31 @@ static void make_another_spare(struct spawn *s) {
   if (fd >= 0) close(fd);
 }
 
-/* True when it was a small thing, and the next packet may be looked at before the children are. */
+_Static_assert((int)SW_FDS <= FDS_MAX && (int)SW_REPORTS <= FDS_MAX, "a packet has room for what a START and what reports bring");
+
+/* True when the packet cost little, so that the next one may be looked at before the children are. */
 static bool on_packet(struct spawn *s) {
-  static union { uint32_t kind; struct sw_start start; struct sw_kill kill; char room[sizeof(struct sw_start) + SW_INLINE]; } m;
-  union { struct cmsghdr align; char room[CMSG_SPACE(SW_FDS * sizeof(int))]; } c;
-  struct iovec iov = {&m, sizeof m};
-  struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &c, .msg_controllen = sizeof c};
-  ssize_t n = recvmsg(FD_SOCK, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+  static union { struct sw_start start; struct sw_kill kill; char room[sizeof(struct sw_start) + SW_INLINE]; } m;
+  struct fds f;
+  ssize_t n = fds_recv(FD_SOCK, &m, sizeof m, MSG_DONTWAIT, SW_FDS, &f);
+  if (n < 0 && errno == EAGAIN) return false;
   if (n <= 0) {
     node_died(s);
     return false;
   }
-  int fd[SW_FDS], n_fd = take_fds(&mh, fd);
-  bool start = m.kind == SW_START && (size_t)n >= sizeof m.start;
-  if (start && (s->gate.n || !room(s))) {
-    gate_put(&s->gate, &m.start, (size_t)n, fd, n_fd, s->now_us);
+  uint32_t kind = sw_asked(&m, (size_t)n);
+  if (f.cut) fds_close(&f, 0); /* a START without descriptors is refused */
+  if (kind == SW_START && (s->gate.n || !room(s))) {
+    gate_put(&s->gate, &m.start, (size_t)n, f.v, (int)f.n, s->now_us);
     return true;
   }
-  if (start) on_start(s, &m.start, (size_t)n, fd, n_fd);
-  else if (m.kind == SW_KILL) on_kill(s, &m.kill);
-  else if (m.kind == SW_RECALL) recall_all(s);
-  else if (m.kind == SW_LOOK) arm_deadline(s);
-  else if (m.kind == SW_SPARE) make_another_spare(s);
-  for (int i = 0; i < n_fd; i++) close(fd[i]);
-  return !start;
+  if (kind == SW_START) on_start(s, &m.start, (size_t)n, f.v, (int)f.n);
+  else if (kind == SW_KILL) on_kill(s, &m.kill);
+  else if (kind == SW_RECALL) recall_all(s);
+  else if (kind == SW_LOOK) arm_deadline(s);
+  else if (kind == SW_SPARE) make_another_spare(s);
+  fds_close(&f, 0);
+  return kind != SW_START;
 }
 
 /* ---- the process ---- */

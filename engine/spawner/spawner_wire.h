@@ -14,7 +14,9 @@
 #define SPAWNER_WIRE_H
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/types.h>
 
 /* Shared memory of the node and all its spawners: the deadline moves with every batch, too often for a packet. */
@@ -68,6 +70,30 @@ struct sw_exit {                     /* EXIT; of STARTED: kind, id, start_us */
   int32_t output, fd;                /* enum workdir_output. OUTPUT_FILE: a descriptor goes along, in the order of the reports of a
                                         packet; spawner_recv() puts it here */
 };
+
+/* ---- kinds and sizes: a packet whose size is not that of its kind has kind 0, and none of its fields is believed ---- */
+
+/* Of a packet of n bytes to a spawner or a spare. The text of a START is checked later (launch.c). */
+static inline uint32_t sw_asked(const void *p, size_t n) {
+  uint32_t kind = 0;
+  if (n >= sizeof kind) memcpy(&kind, p, sizeof kind);
+  switch (kind) {
+    case SW_START: return n >= sizeof(struct sw_start) ? kind : 0;
+    case SW_KILL: return n == sizeof(struct sw_kill) ? kind : 0;
+    case SW_SLAY: return n == sizeof(struct sw_slay) ? kind : 0;
+    default: return n == sizeof(struct sw_plain) ? kind : 0;
+  }
+}
+
+/* Of a packet of n bytes to the node. */
+static inline uint32_t sw_told(const void *p, size_t n) {
+  uint32_t kind = 0;
+  if (n >= sizeof kind) memcpy(&kind, p, sizeof kind);
+  switch (kind) {
+    case SW_EXIT: case SW_STARTED: case SW_STUCK: return n % sizeof(struct sw_exit) == 0 ? kind : 0;
+    default: return n == sizeof(struct sw_plain) ? kind : 0;
+  }
+}
 
 /* ---- the processes ---- */
 #define LOCK_NAME "lock"

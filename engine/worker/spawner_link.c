@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "fds.h"
 #include "log.h"
 #include "mem.h"
 #include "own.h"
@@ -31,46 +32,29 @@ enum { PATIENCE_MS = 500, READY_MS = 30000, HELLO_MS = 500, SLAY_MS = 200, GUARD
 
 int spawner_send(struct spawner *s, const void *p, size_t n, const int *fds, int n_fd) {
   if (s->sock < 0) return EPIPE;
-  union { struct cmsghdr align; char room[CMSG_SPACE(SW_FDS * sizeof(int))]; } c = {0};
-  union { const void *in; void *out; } data = {p}; /* sendmsg() does not write there */
-  struct iovec iov = {data.out, n};
-  struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
-  if (n_fd) {
-    size_t bytes = (size_t)n_fd * sizeof *fds;
-    mh.msg_control = &c;
-    mh.msg_controllen = CMSG_SPACE(bytes);
-    *CMSG_FIRSTHDR(&mh) = (struct cmsghdr){.cmsg_len = CMSG_LEN(bytes), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
-    memcpy(CMSG_DATA(CMSG_FIRSTHDR(&mh)), fds, bytes);
-  }
-  if (sendmsg(s->sock, &mh, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return 0;
+  if (fds_send(s->sock, p, n, fds, (size_t)n_fd, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return 0;
   return errno == ETOOMANYREFS || errno == ENOBUFS || errno == EINTR ? EAGAIN : errno;
 }
 
-/* Blocking or not, as flags say. Descriptors that came along: at most SW_REPORTS. */
-static ssize_t receive(int sock, void *p, size_t n, int flags, int *fd, size_t *n_fd) {
-  union { struct cmsghdr align; char room[CMSG_SPACE(SW_REPORTS * sizeof(int))]; } c;
-  struct iovec iov = {p, n};
-  struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &c, .msg_controllen = sizeof c};
-  ssize_t got;
-  *n_fd = 0;
-  do got = recvmsg(sock, &mh, flags | MSG_CMSG_CLOEXEC);
-  while (got < 0 && errno == EINTR);
-  if (got < 0) return errno == EAGAIN ? -1 : 0;
-  struct cmsghdr *h = CMSG_FIRSTHDR(&mh);
-  if (!h || h->cmsg_type != SCM_RIGHTS) return got;
-  *n_fd = (h->cmsg_len - CMSG_LEN(0)) / sizeof *fd;
-  memcpy(fd, CMSG_DATA(h), *n_fd * sizeof *fd);
-  return got;
+/* One packet, if there is one: its size; 0 = the other end is closed; -1 = none. */
+static ssize_t receive(int sock, void *p, size_t n, size_t room, struct fds *fds) {
+  ssize_t got = fds_recv(sock, p, n, MSG_DONTWAIT, room, fds);
+  return got >= 0 ? got : errno == EAGAIN ? -1 : 0;
+}
+
+/* One packet that is a struct sw_plain, and its kind; 0 = it is something else, or there is none. */
+static uint32_t receive_plain(int sock, struct sw_plain *m, size_t room, struct fds *fds) {
+  ssize_t n = receive(sock, m, sizeof *m, room, fds);
+  return n == (ssize_t)sizeof *m ? m->kind : 0;
 }
 
 /* The spare says its pid before anything else; it was forked before its socket was sent. One that was stopped before that ends
  * when it goes on. */
 static void meet_spare(struct spawner *s, int fd) {
   struct sw_plain m;
-  int none[SW_REPORTS];
-  size_t n;
+  struct fds none;
   struct pollfd p = {.fd = fd, .events = POLLIN};
-  if (poll(&p, 1, HELLO_MS) > 0 && receive(fd, &m, sizeof m, MSG_DONTWAIT, none, &n) == (ssize_t)sizeof m && m.kind == SW_HELLO) {
+  if (poll(&p, 1, HELLO_MS) > 0 && receive_plain(fd, &m, 0, &none) == SW_HELLO) {
     s->spare = fd;
     s->spare_pid = m.pid;
   } else {
@@ -78,23 +62,27 @@ static void meet_spare(struct spawner *s, int fd) {
   }
 }
 
-/* When this process ran out of descriptors for one of them, the rest go without. */
-static void hand_out(struct sw_exit *r, size_t n, const int *fd, size_t n_fd) {
-  size_t k = 0;
-  for (size_t i = 0; i < n; i++) r[i].fd = r[i].output == OUTPUT_FILE && k < n_fd ? fd[k++] : -1;
+/* The spawner is ready, and has sent the socket of its spare, if it has one. */
+static void take_ready(struct spawner *s, const struct sw_plain *m, struct fds *fds) {
+  s->pid = m->pid;
+  fds_close(fds, 1);
+  if (fds->n) meet_spare(s, fds->v[0]);
 }
 
-ssize_t spawner_recv(struct spawner *s, void *p, size_t n) {
-  int fd[SW_REPORTS];
-  size_t n_fd;
-  ssize_t got = receive(s->sock, p, n, MSG_DONTWAIT, fd, &n_fd);
-  const struct sw_plain *m = p;
-  if (got == (ssize_t)sizeof *m && m->kind == SW_READY) {
-    s->pid = m->pid;
-    if (n_fd) meet_spare(s, fd[0]);
-  } else if (got > 0) {
-    hand_out(p, (size_t)got / sizeof(struct sw_exit), fd, n_fd);
-  }
+/* When this process ran out of descriptors for one of them, the rest go without. */
+static void hand_out(struct sw_exit *r, size_t n, struct fds *fds) {
+  size_t k = 0;
+  for (size_t i = 0; i < n; i++) r[i].fd = r[i].output == OUTPUT_FILE && k < fds->n ? fds->v[k++] : -1;
+  fds_close(fds, k);
+}
+
+ssize_t spawner_recv(struct spawner *s, void *p, size_t n, uint32_t *kind) {
+  struct fds fds;
+  ssize_t got = receive(s->sock, p, n, SW_REPORTS, &fds);
+  *kind = got > 0 ? sw_told(p, (size_t)got) : 0;
+  if (*kind == SW_READY) take_ready(s, p, &fds);
+  else if (*kind == SW_EXIT || *kind == SW_STARTED || *kind == SW_STUCK) hand_out(p, (size_t)got / sizeof(struct sw_exit), &fds);
+  else fds_close(&fds, 0);
   return got;
 }
 
@@ -128,10 +116,11 @@ static void await_guard(struct spawner *s) {
 /* By the spare. False: it has not answered in time, and is woken. */
 static bool slay_by_spare(struct spawner *s, const struct sw_slay *m, int64_t until_us) {
   struct sw_plain answer;
+  struct fds none;
   struct pollfd p = {.fd = s->spare, .events = POLLIN};
   int64_t left = until_us - clock_mono_us();
   if (send(s->spare, m, sizeof *m, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)sizeof *m && poll(&p, 1, left > 0 ? (int)(left / 1000) + 1 : 0) > 0)
-    return recv(s->spare, &answer, sizeof answer, MSG_DONTWAIT) > 0;
+    return receive_plain(s->spare, &answer, 0, &none) == SW_SLAY;
   kill(s->spare_pid, SIGCONT);
   return false;
 }
@@ -242,19 +231,17 @@ static enum wr_rc name_run_dir(struct spawner *s, const char *data_dir, struct w
 /* Waits for its READY, at most as long as it waits for the lock. */
 static enum wr_rc await_ready(struct spawner *s, struct wr_err *err) {
   struct sw_plain m = {0};
-  int fd[SW_REPORTS];
-  size_t n_fd;
+  struct fds fds;
   struct pollfd p = {.fd = s->sock, .events = POLLIN};
   if (poll(&p, 1, PATIENCE_MS) == 0) log_warn("worker.waiting", L_STR("for", "the process that used this data directory, or its last child, to end"));
-  ssize_t n = poll(&p, 1, READY_MS) > 0 ? receive(s->sock, &m, sizeof m, MSG_DONTWAIT, fd, &n_fd) : -1;
-  if (n == (ssize_t)sizeof m && m.kind == SW_READY) {
-    s->pid = m.pid;
-    if (n_fd) meet_spare(s, fd[0]);
+  uint32_t kind = poll(&p, 1, READY_MS) > 0 ? receive_plain(s->sock, &m, 1, &fds) : 0;
+  if (kind == SW_READY) {
+    take_ready(s, &m, &fds);
     return WR_OK;
   }
   await_guard(s);
   m.text[sizeof m.text - 1] = '\0';
-  if (n == (ssize_t)sizeof m && m.kind == SW_REFUSED) return wr_err_set(err, (enum wr_rc)m.rc, "%s", m.text);
+  if (kind == SW_REFUSED) return wr_err_set(err, (enum wr_rc)m.rc, "%s", m.text);
   return wr_err_set(err, WR_INTERNAL, "The spawner did not start.");
 }
 

@@ -20,9 +20,9 @@ struct spawner {
 };
 /* 0, or errno. EAGAIN: nothing was sent, try again when the socket is writable. fds stay the caller's. */
 int spawner_send(struct spawner *s, const void *p, size_t n, const int *fds, int n_fd);
-/* One message of the active spawner: its size; 0 = it is dead; -1 = none now. The socket of a READY becomes the spare; the
- * descriptors of an EXIT are in its reports, and are the caller's. */
-ssize_t spawner_recv(struct spawner *s, void *p, size_t n);
+/* One packet of the active spawner: its size; 0 = the spawner is dead; -1 = there is none now. Its kind: see sw_told(). The socket
+ * of a READY becomes the spare. The descriptors of an EXIT are in its reports, and are the caller's. */
+ssize_t spawner_recv(struct spawner *s, void *p, size_t n, uint32_t *kind);
 /* The active spawner is dead. Has its guard (or this process, if the guard is dead too) cleared up after it? Never blocks; call
  * it until it is true. Then spawner_next() wakes the spare: 0 or -1. */
 bool spawner_cleared(struct spawner *s);

@@ -50,8 +50,6 @@ struct child {
 
 /* ---- packets ---- */
 
-_Static_assert(sizeof ((struct packet *)0)->fd == SW_FDS * sizeof(int), "a packet holds what a START may bring");
-
 static void packet_free(struct packet *p) {
   for (int i = p->kept; i < p->n_fd; i++) close(p->fd[i]);
   free(p);

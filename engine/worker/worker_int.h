@@ -24,6 +24,7 @@
 #include "node_trouble.h"
 #include "registry.h"
 #include "run_as.h"
+#include "spawner_wire.h"
 #include "worker.h"
 
 enum { PIPE_READ_BYTES = 64 * 1024, FENCE_BYTES = 240 };
@@ -97,7 +98,7 @@ struct troubles {
 };
 
 /* A packet for the spawner that its socket had no room for. */
-struct packet { struct packet *next; size_t n; int fd[5], n_fd, kept; char data[]; };  /* fd[0 .. kept) are pipes of a child */
+struct packet { struct packet *next; size_t n; int fd[SW_FDS], n_fd, kept; char data[]; };  /* fd[0 .. kept) are pipes of a child */
 struct cancel { int64_t ti; uint32_t epoch; };
 
 struct worker {

@@ -225,17 +225,18 @@ static void ready(struct worker *w) {
 }
 
 static void on_link(struct worker *w, struct source *s) {
-  union { uint32_t kind; struct sw_exit report[SW_REPORTS]; struct sw_plain plain; } m;
+  union { struct sw_exit report[SW_REPORTS]; struct sw_plain plain; } m;
+  uint32_t kind;
   child_send_waiting(w);
   for (int i = 0; i < PACKETS_A_TURN && s->fd >= 0; i++) {
-    ssize_t n = spawner_recv(w->spawner, &m, sizeof m);
+    ssize_t n = spawner_recv(w->spawner, &m, sizeof m, &kind);
     if (n < 0) return;
     if (n == 0) {
       spawner_died(w);
       return;
     }
-    if (m.kind == SW_READY) ready(w);
-    if (m.kind != SW_EXIT && m.kind != SW_STARTED && m.kind != SW_STUCK) continue;
+    if (kind == SW_READY) ready(w);
+    if (kind != SW_EXIT && kind != SW_STARTED && kind != SW_STUCK) continue;
     for (size_t k = 0; k < (size_t)n / sizeof *m.report; k++) child_report(w, &m.report[k]);
     if ((size_t)n < sizeof m.report) return; /* more would have come with these */
   }

@@ -18,7 +18,8 @@ static int64_t last_id;
 static struct sw_exit ask(bool change, uid_t uid, gid_t gid, const gid_t *group) {
   static const char words[] = "/bin/sh\0-c\0exit 0"; /* its last NUL too */
   struct { struct sw_start m; char text[64]; } p = {.m = {.kind = SW_START, .id = ++last_id, .umask = -1, .n_argv = 3}};
-  union { uint32_t kind; struct sw_exit report[SW_REPORTS]; } r;
+  struct sw_exit r[SW_REPORTS];
+  uint32_t kind;
   size_t at = 0;
   if (change) p.m.flags = SW_USER, p.m.uid = uid, p.m.gid = gid, p.m.n_group = group ? 1 : 0;
   if (group) memcpy(p.text, group, at = sizeof *group);
@@ -30,9 +31,9 @@ static struct sw_exit ask(bool change, uid_t uid, gid_t gid, const gid_t *group)
   for (;;) {
     struct pollfd f = {.fd = spawner->sock, .events = POLLIN};
     assert_int_equal(poll(&f, 1, WAIT_MS), 1);
-    ssize_t n = spawner_recv(spawner, &r, sizeof r);
+    ssize_t n = spawner_recv(spawner, r, sizeof r, &kind);
     if (n == 0) fail_msg("the spawner died");
-    if (n > 0 && r.kind == SW_EXIT && r.report[0].id == last_id) return r.report[0];
+    if (n > 0 && kind == SW_EXIT && r[0].id == last_id) return r[0];
   }
 }
 

@@ -18,7 +18,8 @@ static int64_t last_id;
 static struct sw_exit run(const char *script, uint32_t flags, const int *fd, int n_fd) {
   struct { struct sw_start m; char text[512]; } p = {
     .m = {.kind = SW_START, .flags = flags, .id = ++last_id, .umask = -1, .n_argv = 3}};
-  union { uint32_t kind; struct sw_exit report[SW_REPORTS]; } r;
+  struct sw_exit r[SW_REPORTS];
+  uint32_t kind;
   memcpy(p.text, "/bin/sh\0-c", 11);
   int n = snprintf(p.text + 11, sizeof p.text - 11, "%s", script);
   p.m.text_bytes = 11 + (size_t)n + 1;
@@ -26,9 +27,9 @@ static struct sw_exit run(const char *script, uint32_t flags, const int *fd, int
   for (;;) {
     struct pollfd f = {.fd = spawner->sock, .events = POLLIN};
     assert_int_equal(poll(&f, 1, WAIT_MS), 1);
-    ssize_t got = spawner_recv(spawner, &r, sizeof r);
+    ssize_t got = spawner_recv(spawner, r, sizeof r, &kind);
     if (got == 0) fail_msg("the spawner died");
-    if (got > 0 && r.kind == SW_EXIT && r.report[0].id == last_id) return r.report[0];
+    if (got > 0 && kind == SW_EXIT && r[0].id == last_id) return r[0];
   }
 }
 
