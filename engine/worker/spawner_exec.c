@@ -9,6 +9,7 @@
 #include <linux/memfd.h>
 #include <pthread.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -21,6 +22,8 @@
 #ifndef MFD_EXEC /* Linux 6.3 */
 #define MFD_EXEC 0x10U
 #endif
+#define FD_FOLDER "/proc/self/fd/"
+enum { FD_PATH = sizeof FD_FOLDER + 12 };
 enum { ABOVE = 16 };               /* descriptors from here on are out of the way of those with fixed places */
 
 /* The image as a file in memory; -1 with errno. Older kernels do not know the wish to execute it. */
@@ -35,16 +38,38 @@ static int image_file(void) {
   return fd;
 }
 
+/* "/proc/self/fd/N", without the library. */
+static void name_file(char path[FD_PATH], int fd) {
+  char digit[12];
+  size_t n = 0, at = sizeof FD_FOLDER - 1;
+  memcpy(path, FD_FOLDER, at);
+  do digit[n++] = (char)('0' + fd % 10);
+  while ((fd /= 10) > 0);
+  while (n > 0) path[at++] = digit[--n];
+  path[at] = '\0';
+}
+
+/* Returns only when the file cannot be executed. The second way is for callers to whom execveat() is not known or not allowed:
+ * valgrind, some sandboxes. It needs /proc. When both ways fail, errno is that of the first, which names the cause. */
+static void execute(int image, char *const *argv) {
+  char *const env[] = {NULL};
+  char path[FD_PATH];
+  syscall(SYS_execveat, image, "", argv, env, AT_EMPTY_PATH);
+  int why = errno;
+  name_file(path, image);
+  execve(path, argv, env);
+  errno = why;
+}
+
 /* In the child, on our memory but with files of its own. */
 static _Noreturn void become_program(int program, char *const *argv, const int given[3], volatile int *why) {
-  char *const env[] = {NULL};
   int fd[3], image = fcntl(program, F_DUPFD_CLOEXEC, ABOVE);
   bool ok = image >= 0;
   for (int i = 0; i < 3 && ok; i++) ok = (fd[i] = fcntl(given[i], F_DUPFD_CLOEXEC, ABOVE)) >= 0;
   for (int i = 0; i < 3 && ok; i++) ok = dup2(fd[i], FD_SOCK + i) >= 0;
   if (ok) {
     syscall(SYS_close_range, (unsigned)FD_SEED + 1, ~0U, CLOSE_RANGE_CLOEXEC); /* if it fails: the program closes them itself */
-    syscall(SYS_execveat, image, "", argv, env, AT_EMPTY_PATH);
+    execute(image, argv);
   }
   *why = errno;
   _exit(127);
