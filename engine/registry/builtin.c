@@ -11,7 +11,7 @@ void registry_add_builtins(struct registry *r) {
   const wx_ops *const ops[] = {weir_executor_echo(), weir_executor_wait(), weir_executor_exception(), weir_executor_shell()};
   struct wr_err err;
   for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
-    enum wr_rc rc = registry_add(r, ops[i], EXECUTOR_BUILTIN, &err);
+    enum wr_rc rc = registry_add(r, ops[i], &err);
     wr_assert(rc == WR_OK);
   }
 }

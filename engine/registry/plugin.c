@@ -18,7 +18,7 @@ static entry_fn *entry_of(void *handle) {
 static enum wr_rc plugin_add(struct registry *r, void *handle, struct wr_err *err) {
   entry_fn *entry = entry_of(handle);
   if (!entry) return wr_err_set(err, WR_INTERNAL, "It has no symbol weir_executor, so it is no executor.");
-  return registry_add(r, entry(), EXECUTOR_PLUGIN, err);
+  return registry_add(r, entry(), err);
 }
 
 static void plugin_close(void *handle) { (void)dlclose(handle); }

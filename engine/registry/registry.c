@@ -123,12 +123,11 @@ static enum wr_rc entry_check(const struct executor *x, struct wr_err *err) {
   return ops->start ? WR_OK : REFUSE("The executor %s has no start().", ops->name);
 }
 
-static struct executor *entry_new(const wx_ops *ops, enum executor_origin origin) {
+static struct executor *entry_new(const wx_ops *ops) {
   struct executor *x = wr_new(struct executor);
   memcpy(&x->ops, ops, ops->size < sizeof x->ops ? ops->size : sizeof x->ops);
   x->ops.size = sizeof x->ops;
   x->version = x->ops.version ? x->ops.version : 1;
-  x->origin = origin;
   return x;
 }
 
@@ -145,10 +144,10 @@ static enum wr_rc entry_link(struct registry *r, struct executor *x, struct wr_e
   return WR_OK;
 }
 
-enum wr_rc registry_add(struct registry *r, const wx_ops *ops, enum executor_origin origin, struct wr_err *err) {
+enum wr_rc registry_add(struct registry *r, const wx_ops *ops, struct wr_err *err) {
   enum wr_rc rc = table_check(ops, err);
   if (rc) return rc;
-  struct executor *x = entry_new(ops, origin);
+  struct executor *x = entry_new(ops);
   rc = entry_check(x, err);
   pthread_mutex_lock(&r->adding);
   if (!rc) rc = entry_link(r, x, err);

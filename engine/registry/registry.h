@@ -1,5 +1,5 @@
-/* The registry of executors: the task types that a node knows, each in one version or more, and where each came from. A room
- * below model, runner, worker and API, since all of these ask it what a type is.
+/* The registry of executors: the task types that a node knows, each in one version or more. A room below model, runner, worker and
+ * API, because all of these ask it what a type is.
  *
  * Owner: whoever composes a node (registry_new, registry_free); it hands the registry to those who need it. No registry
  * is global: two nodes in one process may know different types. The registry owns its entries and the plugins that it loaded.
@@ -17,13 +17,10 @@
 #include "err.h"
 #include "weir_executor.h"
 
-enum executor_origin { EXECUTOR_BUILTIN, EXECUTOR_PLUGIN };
-
 /* One version of a task type. */
 struct executor {
   wx_ops ops;                       /* a copy; its texts and calls are the executor's */
   int64_t version;                  /* 1 or more */
-  enum executor_origin origin;
   struct executor *_Atomic next;    /* the registry's */
 };
 
@@ -31,7 +28,7 @@ struct registry;
 struct registry *registry_new(void);
 void registry_free(struct registry *r);     /* NULL is fine. By then nobody holds an entry */
 /* Checks and copies the table; what its texts and calls lie in outlives the registry. A name can have each version once. */
-enum wr_rc registry_add(struct registry *r, const wx_ops *ops, enum executor_origin origin, struct wr_err *err) WR_MUST;
+enum wr_rc registry_add(struct registry *r, const wx_ops *ops, struct wr_err *err) WR_MUST;
 void registry_add_builtins(struct registry *r);   /* ECHO, WAIT, EXCEPTION, SHELL; once, before anything else */
 
 /* Gives the registry what entries lie in: end(thing) is called with registry_free(), after the entries are gone. */

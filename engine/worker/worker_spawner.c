@@ -77,7 +77,7 @@ static void unwatch(struct watched *x) {
   x->src.fd = -1;
 }
 
-static void look_at(struct worker *w, struct watched *x, pid_t pid, void (*dead)(struct worker *, struct source *)) {
+static void watch_process(struct worker *w, struct watched *x, pid_t pid, void (*dead)(struct worker *, struct source *)) {
   if (x->src.fd >= 0 && x->pid == pid) return;
   unwatch(x);
   x->pid = pid;
@@ -169,8 +169,8 @@ static void guard_died(struct worker *w, struct source *s) {
 }
 
 static void watch_both(struct worker *w) {
-  look_at(w, &w->minder.spare, w->spawner->spare_pid, spare_died);
-  look_at(w, &w->minder.guard, w->spawner->guard, guard_died);
+  watch_process(w, &w->minder.spare, w->spawner->spare_pid, spare_died);
+  watch_process(w, &w->minder.guard, w->spawner->guard, guard_died);
 }
 
 /* ---- death ---- */

@@ -170,7 +170,7 @@ static uint8_t async(const char *type) {
 static void type_add(struct registry *r, int64_t version, int slot) {
   struct wr_err err;
   const wx_ops o = {.abi = WX_ABI, .size = sizeof o, .name = "ECHO", .slot = slot, .start = starts, .version = version};
-  WR(registry_add(r, &o, EXECUTOR_PLUGIN, &err));
+  WR(registry_add(r, &o, &err));
 }
 
 /* Looked up once for each version of a task, and again when the registry has changed; whoever holds the former one keeps it. */

@@ -59,7 +59,6 @@ static void test_it_is_the_plugin(void **st) {
   (void)st;
   const struct executor *x = registry_next(H.executors, NULL);
   assert_string_equal(x->ops.name, "SHELL");
-  assert_int_equal(x->origin, EXECUTOR_PLUGIN);
   assert_int_equal(x->version, 1);
   assert_null(registry_next(H.executors, x));
   memcpy(&code, &x->ops.start, sizeof code);

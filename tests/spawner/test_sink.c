@@ -95,7 +95,7 @@ static void test_flawed(void **st) {
 static void type_add(const char *name, int (*start)(const wx_host *, wx_exec *, char *, size_t)) {
   const wx_ops o = {.abi = WX_ABI, .size = sizeof o, .name = name, .slot = WX_SLOT_ASYNC, .start = start};
   struct wr_err err;
-  if (registry_add(H.executors, &o, EXECUTOR_BUILTIN, &err)) abort();
+  if (registry_add(H.executors, &o, &err)) abort();
 }
 
 int main(void) {

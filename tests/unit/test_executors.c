@@ -59,7 +59,6 @@ static void test_table(void **st) {
     x = registry_next(executors, x);
     assert_string_equal(x->ops.name, names[i]);
     assert_ptr_equal(x, registry_find(executors, names[i], 1));
-    assert_int_equal(x->origin, EXECUTOR_BUILTIN);
     assert_int_equal(x->ops.slot, i == 3 ? WX_SLOT_PROCESS : WX_SLOT_ASYNC);
     assert_int_equal(executor_slot(x), x->ops.slot);
   }

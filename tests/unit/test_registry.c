@@ -22,13 +22,13 @@ static wx_ops ops_of(const char *name, int64_t version) {
 static void add(struct registry *r, const char *name, int64_t version) {
   struct wr_err err;
   const wx_ops o = ops_of(name, version);
-  if (registry_add(r, &o, EXECUTOR_PLUGIN, &err)) fail_msg("%s", err.msg);
+  if (registry_add(r, &o, &err)) fail_msg("%s", err.msg);
 }
 
 static void refused(struct registry *r, const wx_ops *o, const char *words) {
   struct wr_err err = {0};
   uint64_t before = registry_changes(r);
-  assert_int_equal(registry_add(r, o, EXECUTOR_PLUGIN, &err), WR_INTERNAL);
+  assert_int_equal(registry_add(r, o, &err), WR_INTERNAL);
   if (!strstr(err.msg, words)) fail_msg("%s: %s", words, err.msg);
   assert_int_equal(err.msg[strlen(err.msg) - 1], '.');
   assert_int_equal(registry_changes(r), before);
@@ -43,7 +43,6 @@ static void test_versions(void **st) {
   add(r, "A", 0);
   const struct executor *one = registry_find(r, "A", 0);
   assert_int_equal(one->version, 1);
-  assert_int_equal(one->origin, EXECUTOR_PLUGIN);
   add(r, "B", 7);
   add(r, "A", 3);
   add(r, "A", 2);
@@ -113,8 +112,8 @@ static void test_size(void **st) {
   (void)st;
   old.size = offsetof(wx_ops, version);
   later.o.size = sizeof later;
-  assert_int_equal(registry_add(r, &old, EXECUTOR_PLUGIN, &err), WR_OK);
-  assert_int_equal(registry_add(r, &later.o, EXECUTOR_PLUGIN, &err), WR_OK);
+  assert_int_equal(registry_add(r, &old, &err), WR_OK);
+  assert_int_equal(registry_add(r, &later.o, &err), WR_OK);
   assert_int_equal(registry_find(r, "OLD", 0)->version, 1);
   assert_int_equal(registry_find(r, "OLD", 0)->ops.version, 0);
   assert_int_equal(registry_find(r, "NEW", 0)->ops.size, sizeof(wx_ops));
@@ -136,9 +135,9 @@ static void test_check(void **st) {
   char why[8];
   enum wr_rc code;
   (void)st;
-  assert_int_equal(registry_add(r, &o, EXECUTOR_PLUGIN, &err), WR_OK);
+  assert_int_equal(registry_add(r, &o, &err), WR_OK);
   o = ops_of("B", 1), o.check = check;
-  assert_int_equal(registry_add(r, &o, EXECUTOR_PLUGIN, &err), WR_OK);
+  assert_int_equal(registry_add(r, &o, &err), WR_OK);
   const struct executor *all = registry_find(r, "A", 0), *b = registry_find(r, "B", 0);
   assert_int_equal(executor_check(all, "x", NULL, &code, why, sizeof why), 0);
   assert_int_equal(executor_check(b, NULL, NULL, &code, why, sizeof why), 0);
