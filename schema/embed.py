@@ -11,6 +11,10 @@ import re
 import sys
 
 OLDEST_FROM = 4
+# The first file that shuts out programs of schema 3, which do not look at `oldest` when they join, has to begin with this: see
+# docs/how-to/upgrade.md.
+SHUT_OUT_3 = ["ALTER TABLE engine_node MODIFY COLUMN schema_no INT NOT NULL",
+              "UPDATE engine_node SET state='DEAD', end_time=UTC_TIMESTAMP(6) WHERE state='LIVE' AND schema_no=3"]
 ALTER = re.compile(r"ALTER TABLE `?(\w+)`? (.*)", re.S)
 CLAUSE = re.compile(r"(ADD|DROP|MODIFY) (COLUMN|KEY|INDEX) `?(\w+)`?\b")
 AGAIN = re.compile(r"CREATE TABLE IF NOT EXISTS |DROP TABLE IF EXISTS |INSERT IGNORE |UPDATE |DELETE ")
@@ -81,7 +85,10 @@ def read(path, last):
     oldest = int(said[1]) if said else 0
     if version <= last[0] or oldest > version or oldest < last[1] or (version >= OLDEST_FROM) != bool(said):
         raise SystemExit(f"{where}: its number, or its `-- oldest:`, does not fit to the file before")
-    return version, oldest, path.name, [(sql, done(path.parent.name, sql, where)) for sql in statements(text)]
+    all_of_it = statements(text)
+    if path.parent.name == "mysql" and last[1] == 3 < oldest and all_of_it[:2] != SHUT_OUT_3:
+        raise SystemExit(f"{where}: it shuts out programs of schema 3, so it has to begin with:\n{';'.join(SHUT_OUT_3)};")
+    return version, oldest, path.name, [(sql, done(path.parent.name, sql, where)) for sql in all_of_it]
 
 
 def main():

@@ -33,13 +33,14 @@ static enum wr_rc may_run(const struct migrate_db *db, const struct schema_now *
   return WR_OK;
 }
 
-static enum wr_rc refuse_beside_old_nodes(struct migrate_db *db, const struct schema_now *now, struct wr_err *err) {
+/* find: one of the two of migrate_ops. */
+static enum wr_rc refuse_beside_old_nodes(struct migrate_db *db, const struct schema_now *now, migrate_node_fn *find, struct wr_err *err) {
   char node[64] = "";
-  if (!db->ops->node || now->version == 0) return WR_OK;
-  enum wr_rc rc = db->ops->node(db, now->version, oldest_after(db), node, err);
+  if (!find || now->version == 0) return WR_OK;
+  enum wr_rc rc = find(db, now->version, oldest_after(db), node, err);
   if (rc || !node[0]) return rc;
   return wr_err_set(err, WR_STORE_REFUSED, "A node of an older weir (%s) uses the database, and cannot work with schema %lld: stop it first. "
-                    "One that was killed counts until its lease ends.", node, (long long)schema_newest(db->set));
+                    "A node that was killed counts as running until its lease ends.", node, (long long)schema_newest(db->set));
 }
 
 static enum wr_rc apply_file(struct migrate_db *db, const struct schema_now *now, const struct schema_file *f, struct wr_err *err) {
@@ -59,7 +60,7 @@ static enum wr_rc apply(struct migrate_db *db, struct schema_now *now, struct wr
   enum wr_rc rc = db->ops->now(db, now, err);
   if (rc) return rc;
   if (now->version >= schema_newest(db->set)) return may_run(db, now, err);
-  rc = refuse_beside_old_nodes(db, now, err);
+  rc = refuse_beside_old_nodes(db, now, db->ops->shut_out, err);
   for (size_t i = 0; i < db->set->n && !rc; i++)
     if (db->set->file[i].version > now->version) rc = apply_file(db, now, &db->set->file[i], err);
   return rc;
@@ -82,7 +83,7 @@ enum wr_rc migrate_up(struct migrate_db *db, struct wr_err *err) {
   }
   for (size_t i = 0; i < db->set->n; i++)
     if (db->set->file[i].version > now.version) tell(db, MIGRATE_FILE, &now, &db->set->file[i], 0);
-  return refuse_beside_old_nodes(db, &now, err);
+  return refuse_beside_old_nodes(db, &now, db->ops->old_node, err);
 }
 
 enum wr_rc store_migrate(const struct store_opts *o, const struct migrate_watch *w, struct wr_err *err) {

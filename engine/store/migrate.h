@@ -13,6 +13,8 @@
  * After a crash in its middle the next start goes on. SQLite: all files are one transaction. A server: each change commits by itself,
  * so a statement either may be repeated, or its effect is looked for first (schema/embed.py sees to it); the number is written last.
  *
+ * A server: programs before the file's `oldest` are shut out before the first statement, so a half applied file cannot meet them.
+ *
  * What never happens: a change of a database that is not ours; two processes that change one at once; a wait without an end. */
 #ifndef MIGRATE_H
 #define MIGRATE_H
@@ -57,6 +59,7 @@ enum wr_rc mysql_store_migrate(const struct store_opts *o, const char *url, cons
 /* ---- what a store brings ---- */
 struct migrate_db;
 struct schema_now { int64_t version, oldest; };  /* version 0: no schema yet, or its first file is half done; oldest 0: it says none */
+typedef enum wr_rc migrate_node_fn(struct migrate_db *, int64_t version, int64_t oldest, char out[64], struct wr_err *err);
 struct migrate_ops {
   /* Refuses a database of another program. */
   enum wr_rc (*now)(struct migrate_db *, struct schema_now *out, struct wr_err *err);
@@ -66,8 +69,11 @@ struct migrate_ops {
   enum wr_rc (*number)(struct migrate_db *, const struct schema_file *, struct wr_err *err);  /* writes that it was applied */
   /* Commits when rc is OK, if there is something to commit; returns what is true then. */
   enum wr_rc (*end)(struct migrate_db *, enum wr_rc rc, struct wr_err *err);
-  /* Is a node alive whose program is older than `oldest`? Its host and pid. NULL: there can be none. */
-  enum wr_rc (*node)(struct migrate_db *, int64_t version, int64_t oldest, char out[64], struct wr_err *err);
+  /* Writes host and pid of a live node whose program is older than `oldest`; "" = there is none. Both members are NULL where no other
+   * node can exist. */
+  migrate_node_fn *old_node;
+  /* The same after begin(). When there is none, such a program can neither join from here on, nor go on where it was frozen. */
+  migrate_node_fn *shut_out;
 };
 struct migrate_db {
   const struct migrate_ops *ops;

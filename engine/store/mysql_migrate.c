@@ -3,7 +3,8 @@
  * own that may wait as long as a large table needs; when the process dies while the server still works, the lock is held until
  * that work is done.
  *
- * What never happens: two processes that change the schema at once; a wait for another process beyond SCHEMA_US. */
+ * What never happens: two processes that change the schema at once; a node that writes after a migration that its program does not
+ * know, if that migration shuts it out; a wait for another process beyond SCHEMA_US. */
 #include <errmsg.h>
 #include <mysqld_error.h>
 #include <stdio.h>
@@ -27,15 +28,16 @@ static struct my_migrate *my_migrate_of(struct migrate_db *db) { return (struct 
 static struct my_conn *conn(struct my_migrate *m) { return m->begun ? &m->own : &m->s->run; }
 
 /* As my_query_int(), 0 where there is no row. */
-static unsigned number(struct my_conn *c, const char *sql, int64_t *v) {
+static unsigned first_int(struct my_conn *c, const char *sql, int64_t *v) {
   bool found;
   *v = 0;
   return my_query_int(c, sql, v, &found);
 }
 
+static bool lock_in_the_way(unsigned e) { return e == ER_LOCK_WAIT_TIMEOUT || e == ER_LOCK_DEADLOCK; }
 static bool denied(unsigned e) { return e == ER_TABLEACCESS_DENIED_ERROR || e == ER_DBACCESS_DENIED_ERROR || e == ER_COLUMNACCESS_DENIED_ERROR; }
 
-static enum wr_rc said(struct my_migrate *m, unsigned e, struct wr_err *err) {
+static enum wr_rc schema_err(struct my_migrate *m, unsigned e, struct wr_err *err) {
   if (denied(e))
     return wr_err_set(err, WR_STORE_REFUSED, "The user of the database may not change its schema: grant it CREATE, ALTER, INDEX, INSERT and UPDATE, or run "
                       "`weir db migrate` once as a user who has them.");
@@ -50,19 +52,19 @@ static enum wr_rc my_now(struct migrate_db *db, struct schema_now *out, struct w
   struct my_conn *c = conn(m);
   int64_t n = 0, others = 0;
   *out = (struct schema_now){0, 0};
-  unsigned e = number(c, TABLES_THERE "('schema_version')", &n);
-  if (!e && n) e = number(c, "SELECT MAX(version) FROM schema_version", &out->version);
+  unsigned e = first_int(c, TABLES_THERE "('schema_version')", &n);
+  if (!e && n) e = first_int(c, "SELECT MAX(version) FROM schema_version", &out->version);
   if (e == ER_BAD_FIELD_ERROR) return migrate_foreign(db, err);
-  if (e || (out->version && out->version == schema_newest(db->set))) return said(m, e, err);
-  e = number(c, TABLES_THERE MY_TABLES, &others);
+  if (e || (out->version && out->version == schema_newest(db->set))) return schema_err(m, e, err);
+  e = first_int(c, TABLES_THERE MY_TABLES, &others);
   if (!e && others - n && !n) return migrate_foreign(db, err);
-  if (!e && out->version) e = number(c, TABLES_THERE "('id_block','definitions','task_flow_ins','task_ins')", &n);
+  if (!e && out->version) e = first_int(c, TABLES_THERE "('id_block','definitions','task_flow_ins','task_ins')", &n);
   if (!e && out->version && n != 4) return migrate_foreign(db, err);
   if (!e && out->version > schema_newest(db->set)) {
-    e = number(c, "SELECT oldest FROM schema_version ORDER BY version DESC LIMIT 1", &out->oldest);
+    e = first_int(c, "SELECT oldest FROM schema_version ORDER BY version DESC LIMIT 1", &out->oldest);
     if (e == ER_BAD_FIELD_ERROR) e = 0; /* it does not say */
   }
-  return said(m, e, err);
+  return schema_err(m, e, err);
 }
 
 static enum wr_rc my_begin_schema(struct migrate_db *db, struct wr_err *err) {
@@ -77,8 +79,8 @@ static enum wr_rc my_begin_schema(struct migrate_db *db, struct wr_err *err) {
   m->s->run.err = e;
   if (e) return wr_err_set(err, e == MY_SETTING ? WR_STORE_REFUSED : WR_DB_UNAVAILABLE, "%s", m->own.why);
   snprintf(take, sizeof take, "SELECT GET_LOCK(" MY_LOCK_NAME("schema") ", %u)", 5u);
-  for (int64_t until = clock_mono_us() + SCHEMA_US; !e && got != 1 && clock_mono_us() < until;) e = number(&m->own, take, &got);
-  enum wr_rc rc = said(m, e, err);
+  for (int64_t until = clock_mono_us() + SCHEMA_US; !e && got != 1 && clock_mono_us() < until;) e = first_int(&m->own, take, &got);
+  enum wr_rc rc = schema_err(m, e, err);
   m->s->run.err = e;
   if (!rc && got != 1) rc = wr_err_set(err, WR_DB_UNAVAILABLE, "Another process has been changing the schema for half a minute. Start again when it is done.");
   if (rc) my_conn_close(&m->own);
@@ -88,11 +90,11 @@ static enum wr_rc my_begin_schema(struct migrate_db *db, struct wr_err *err) {
 static enum wr_rc my_step(struct migrate_db *db, const struct schema_step *step, struct wr_err *err) {
   struct my_migrate *m = my_migrate_of(db);
   int64_t done = 0, until = clock_mono_us() + SCHEMA_US;
-  unsigned e = step->done ? number(&m->own, step->done, &done) : 0;
-  if (e || done) return said(m, e, err);
+  unsigned e = step->done ? first_int(&m->own, step->done, &done) : 0;
+  if (e || done) return schema_err(m, e, err);
   do e = my_exec(&m->own, step->sql);
-  while ((e == ER_LOCK_WAIT_TIMEOUT || e == ER_LOCK_DEADLOCK) && clock_mono_us() < until);
-  return said(m, e, err);
+  while (lock_in_the_way(e) && clock_mono_us() < until);
+  return schema_err(m, e, err);
 }
 
 static enum wr_rc my_write_number(struct migrate_db *db, const struct schema_file *f, struct wr_err *err) {
@@ -102,7 +104,7 @@ static enum wr_rc my_write_number(struct migrate_db *db, const struct schema_fil
                    (long long)f->version);
   if (f->oldest) n += snprintf(text + n, sizeof text - (size_t)n, ", %lld", (long long)f->oldest);
   snprintf(text + n, sizeof text - (size_t)n, ")");
-  return said(m, my_exec(&m->own, text), err);
+  return schema_err(m, my_exec(&m->own, text), err);
 }
 
 /* The lock goes with the connection. The start must know why it ended, because it may try again. */
@@ -115,22 +117,64 @@ static enum wr_rc my_end_schema(struct migrate_db *db, enum wr_rc rc, struct wr_
 }
 
 /* Before schema 4 a node does not say which schema it knows: it knows no newer one than the database had. */
-static enum wr_rc my_node(struct migrate_db *db, int64_t version, int64_t oldest, char out[64], struct wr_err *err) {
-  struct my_migrate *m = my_migrate_of(db);
+static bool all_may_stay(int64_t version, int64_t oldest) { return version < 4 && version >= oldest; }
+
+/* One member whose program is older than `oldest`: its host and pid. also: a further condition. */
+static unsigned old_node(struct my_migrate *m, int64_t version, int64_t oldest, const char *also, char out[64]) {
   struct cursor r;
   char sql[200];
-  if (version < 4 && version >= oldest) return WR_OK;
-  int n = snprintf(sql, sizeof sql, "SELECT host, pid FROM engine_node WHERE state='LIVE' AND lease_until>UTC_TIMESTAMP(6)");
+  int n = snprintf(sql, sizeof sql, "SELECT host, pid FROM engine_node WHERE state='LIVE'%s", also);
   if (version >= 4) n += snprintf(sql + n, sizeof sql - (size_t)n, " AND schema_no<%lld", (long long)oldest);
   snprintf(sql + n, sizeof sql - (size_t)n, " LIMIT 1");
   unsigned e = my_select(conn(m), &r, sql, NULL, 0);
-  if (e) return said(m, e, err);
+  if (e) return e;
   if (my_next(&r)) snprintf(out, 64, "%.*s, pid %lld", r.cell[0].n < 40 ? (int)r.cell[0].n : 40, r.cell[0].s, (long long)cell_i64(&r.cell[1]));
-  return said(m, my_done(&r), err);
+  return my_done(&r);
+}
+
+static enum wr_rc my_old_node(struct migrate_db *db, int64_t version, int64_t oldest, char out[64], struct wr_err *err) {
+  struct my_migrate *m = my_migrate_of(db);
+  if (all_may_stay(version, oldest)) return WR_OK;
+  return schema_err(m, old_node(m, version, oldest, " AND lease_until>UTC_TIMESTAMP(6)", out), err);
+}
+
+/* A member whose lease is over may only be frozen, and a LIVE row is all that its fence asks for: so the row is marked DEAD. */
+static unsigned fence_lapsed(struct my_migrate *m, int64_t version, int64_t oldest) {
+  char sql[200];
+  int n = snprintf(sql, sizeof sql, "UPDATE engine_node SET state='DEAD', end_time=UTC_TIMESTAMP(6) WHERE state='LIVE' AND "
+                   "lease_until<=UTC_TIMESTAMP(6)");
+  if (version >= 4) snprintf(sql + n, sizeof sql - (size_t)n, " AND schema_no<%lld", (long long)oldest);
+  return my_exec(&m->own, sql);
+}
+
+/* join() in mysql_node.c reads `oldest` and stores its row in one statement. That statement waits while this transaction holds the
+ * row of schema_version. So a node that joined before is seen here, and a node that comes later sees the new `oldest`. */
+static unsigned shut_out(struct my_migrate *m, int64_t version, int64_t oldest, char out[64]) {
+  char sql[120];
+  snprintf(sql, sizeof sql, "UPDATE schema_version SET oldest=%lld WHERE version=%lld", (long long)oldest, (long long)version);
+  out[0] = '\0';
+  unsigned e = my_exec(&m->own, "BEGIN");
+  if (!e && version >= 4) e = my_exec(&m->own, sql);
+  if (!e) e = fence_lapsed(m, version, oldest);
+  if (!e) e = old_node(m, version, oldest, "", out);
+  if (!e && !out[0]) return my_exec(&m->own, "COMMIT");
+  unsigned undone = my_exec(&m->own, "ROLLBACK");
+  return e ? e : undone;
+}
+
+static enum wr_rc my_shut_out(struct migrate_db *db, int64_t version, int64_t oldest, char out[64], struct wr_err *err) {
+  struct my_migrate *m = my_migrate_of(db);
+  int64_t until = clock_mono_us() + SCHEMA_US;
+  unsigned e;
+  if (all_may_stay(version, oldest)) return WR_OK;
+  do e = shut_out(m, version, oldest, out);
+  while (lock_in_the_way(e) && clock_mono_us() < until);
+  return schema_err(m, e, err);
 }
 
 static const struct migrate_ops my_migrate_ops = {
-  .now = my_now, .begin = my_begin_schema, .step = my_step, .number = my_write_number, .end = my_end_schema, .node = my_node,
+  .now = my_now, .begin = my_begin_schema, .step = my_step, .number = my_write_number, .end = my_end_schema, .old_node = my_old_node,
+  .shut_out = my_shut_out,
 };
 
 enum wr_rc my_migrate_up(struct my *s, const struct migrate_watch *w, struct wr_err *err) {

@@ -50,22 +50,39 @@ static unsigned read_clock(struct my *s) {
   return e;
 }
 
+/* One statement, so that a migration which shuts this program out either sees the row or is seen: shut_out() in mysql_migrate.c.
+ * *n 0: it is shut out. */
+static unsigned insert_member(struct my *s, const struct node_info *info, int64_t me, uint64_t *n) {
+  return my_run(&s->run, n, "INSERT INTO engine_node (incarnation, state, lease_until, host, home, pid, slots, roles, types, users, "
+                "trouble, schema_no, start_time) "
+                "SELECT ?1, 'LIVE', UTC_TIMESTAMP(6) + INTERVAL ?2 MICROSECOND, ?3, ?4, ?5, ?6, ?7, ?8, ?9, '', ?10, UTC_TIMESTAMP(6) "
+                "FROM schema_version WHERE version=(SELECT MAX(version) FROM schema_version) AND IFNULL(oldest, version)<=?10 "
+                "LOCK IN SHARE MODE",
+                ARGS(arg_i(me), arg_i(s->lease_us), arg_text(info->host ? info->host : ""), arg_text(info->home ? info->home : ""),
+                     arg_i(info->pid), arg_i(info->slots), arg_text(info->roles ? info->roles : ""), arg_text(info->types ? info->types : ""),
+                     arg_text(info->users ? info->users : ""), arg_i(schema_newest(&schema_mysql))));
+}
+
+static enum store_rc shut_out(struct my *s) {
+  snprintf(s->base.why, sizeof s->base.why, "a newer weir has changed the database, or is changing it. This weir (schema %lld) may not use it "
+           "any more: start a newer weir.", (long long)schema_newest(&schema_mysql));
+  return STORE_DOWN;
+}
+
 static enum store_rc join(struct my *s, const struct node_info *info, int64_t *incarnation, unsigned *why) {
   int64_t me;
+  uint64_t joined = 0;
   enum store_rc rc = my_ids(&s->base, ID_INCARNATION, 1, &me);
   *why = rc && !s->me ? s->side.err : 0; /* at the start nobody else uses it */
   if (rc) return rc;
   unsigned e = ready(s);
   if (!e) e = my_run(&s->run, NULL, "DELETE FROM engine_node WHERE incarnation<? AND state<>'LIVE'", ARGS(arg_i(me - KEEP_NODES)));
   if (!e) e = bury_former(s, info);
-  if (!e) e = my_run(&s->run, NULL, "INSERT INTO engine_node (incarnation, state, lease_until, host, home, pid, slots, roles, types, users, trouble, schema_no, start_time) VALUES "
-                     "(?, 'LIVE', UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, ?, ?, ?, ?, ?, ?, ?, '', ?, UTC_TIMESTAMP(6))",
-                     ARGS(arg_i(me), arg_i(s->lease_us), arg_text(info->host ? info->host : ""), arg_text(info->home ? info->home : ""),
-                             arg_i(info->pid), arg_i(info->slots), arg_text(info->roles ? info->roles : ""),
-                             arg_text(info->types ? info->types : ""), arg_text(info->users ? info->users : ""), arg_i(schema_newest(&schema_mysql))));
+  if (!e) e = insert_member(s, info, me, &joined);
+  if (!e && joined == 0) return shut_out(s);
   if (!e) e = read_clock(s); /* without the server's time the node's own would count, and a clock never goes back */
   *why = e;
-  if (e) return down(s, e); /* if it was stored after all: a member nobody speaks for, until its lease or the next try ends it */
+  if (e) return down(s, e); /* if the row was stored all the same, it is a member without a process until its lease ends or the next try removes it */
   *incarnation = s->me = me;
   return STORE_OK;
 }

@@ -1,6 +1,7 @@
 /* SQLite: the schema of the database and of its log, each a file with a schema of its own. All that a start has to apply to a file is
  * one transaction: a kill or a full disk in its middle leaves the file as it was, for the program that it had. The caller holds the
- * lock of the store, so nobody else does the same.
+ * lock of the store, so nobody else does the same. The lock also means that no other node exists, not even a frozen one: a process
+ * holds its lock until it ends.
  *
  * What never happens: a write, even of a header, to a file that is not ours; a write beside a server by a mere look. */
 #include <errno.h>
@@ -22,7 +23,7 @@ struct sq_migrate {
 static struct sq_migrate *sq_migrate_of(struct migrate_db *db) { return (struct sq_migrate *)db; }
 
 /* A damaged file is refused: no waiting makes it whole. */
-static enum wr_rc said(struct sq_migrate *m, int rc, struct wr_err *err) {
+static enum wr_rc schema_err(struct sq_migrate *m, int rc, struct wr_err *err) {
   if (rc == SQLITE_NOTADB) return wr_err_set(err, WR_STORE_REFUSED, "%.120s is not a database.", m->path);
   if (sq_damaged(rc)) return wr_err_set(err, WR_STORE_REFUSED, "%.120s is damaged. Restore it from a backup.", m->path);
   return sq_err(&m->c, rc, err);
@@ -33,13 +34,13 @@ static enum wr_rc sq_now(struct migrate_db *db, struct schema_now *out, struct w
   char ours[200];
   int rc = SQLITE_OK;
   *out = (struct schema_now){0, 0};
-  if (!m->c.db && (rc = sq_conn_open(&m->c, m->path, SQ_LOOK, NULL, 0)) != SQLITE_OK) return said(m, rc, err);
+  if (!m->c.db && (rc = sq_conn_open(&m->c, m->path, SQ_LOOK, NULL, 0)) != SQLITE_OK) return schema_err(m, rc, err);
   int64_t tables = sq_number(&m->c, "SELECT count(*) FROM sqlite_schema", &rc);
-  if (rc != SQLITE_OK || tables == 0) return said(m, rc, err);
+  if (rc != SQLITE_OK || tables == 0) return schema_err(m, rc, err);
   out->version = sq_number(&m->c, "SELECT max(version) FROM schema_version", &rc);
   if (rc == SQLITE_OK && out->version == schema_newest(db->set)) return WR_OK;
   if (rc == SQLITE_ERROR) return migrate_foreign(db, err);
-  if (rc != SQLITE_OK) return said(m, rc, err);
+  if (rc != SQLITE_OK) return schema_err(m, rc, err);
   snprintf(ours, sizeof ours, "SELECT count(*) FROM sqlite_schema WHERE type='table' AND name IN (%s)", m->tables);
   tables = sq_number(&m->c, ours, &rc);
   if (rc == SQLITE_OK && (tables != m->n_tables || out->version < 1)) return migrate_foreign(db, err);
@@ -48,7 +49,7 @@ static enum wr_rc sq_now(struct migrate_db *db, struct schema_now *out, struct w
     if (rc == SQLITE_ERROR) rc = SQLITE_OK; /* it does not say */
   }
   if (out->oldest < 0) out->oldest = 0;
-  return said(m, rc, err);
+  return schema_err(m, rc, err);
 }
 
 static enum wr_rc sq_begin_schema(struct migrate_db *db, struct wr_err *err) {
@@ -56,14 +57,14 @@ static enum wr_rc sq_begin_schema(struct migrate_db *db, struct wr_err *err) {
   sq_conn_close(&m->c);
   int rc = sq_conn_open(&m->c, m->path, SQ_CREATE, NULL, 0);
   if (rc == SQLITE_OK) rc = sq_exec(&m->c, "BEGIN IMMEDIATE");
-  return said(m, rc, err);
+  return schema_err(m, rc, err);
 }
 
 static enum wr_rc sq_step(struct migrate_db *db, const struct schema_step *step, struct wr_err *err) {
   struct sq_migrate *m = sq_migrate_of(db);
   int rc = SQLITE_OK;
   if (step->done && sq_number(&m->c, step->done, &rc) != 0 && rc == SQLITE_OK) return WR_OK;
-  return said(m, rc == SQLITE_OK ? sq_exec(&m->c, step->sql) : rc, err);
+  return schema_err(m, rc == SQLITE_OK ? sq_exec(&m->c, step->sql) : rc, err);
 }
 
 static enum wr_rc sq_write_number(struct migrate_db *db, const struct schema_file *f, struct wr_err *err) {
@@ -73,12 +74,12 @@ static enum wr_rc sq_write_number(struct migrate_db *db, const struct schema_fil
                    (long long)f->version, (long long)clock_wall_us());
   if (f->oldest) n += snprintf(text + n, sizeof text - (size_t)n, ", %lld", (long long)f->oldest);
   snprintf(text + n, sizeof text - (size_t)n, ")");
-  return said(m, sq_exec(&m->c, text), err);
+  return schema_err(m, sq_exec(&m->c, text), err);
 }
 
 static enum wr_rc sq_end_schema(struct migrate_db *db, enum wr_rc wr, struct wr_err *err) {
   struct sq_migrate *m = sq_migrate_of(db);
-  if (!wr) wr = said(m, sq_exec(&m->c, "COMMIT"), err);
+  if (!wr) wr = schema_err(m, sq_exec(&m->c, "COMMIT"), err);
   if (wr) (void)sq_exec(&m->c, "ROLLBACK"); /* closing the connection does it too */
   return wr;
 }

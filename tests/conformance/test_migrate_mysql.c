@@ -7,6 +7,14 @@
 #include "log.h"
 #include "migrate_kit.h"
 #include "mysql_kit.h"
+#include "mysql_priv.h"
+
+/* store_open() and store_migrate() of this program bring a database to the newest schema of this set. All else, and so store_join(),
+ * is of the release as it is. */
+static const struct schema_set *set_now = &schema_mysql;
+#define schema_mysql (*set_now)
+#include "mysql_migrate.c"
+#undef schema_mysql
 
 static MYSQL *raw;       /* takes several statements at once, and is somebody else's connection */
 
@@ -183,6 +191,91 @@ static void old_nodes_are_not_shut_out(void **st) {
   same("beside", "SELECT schema_no FROM engine_node WHERE state='LIVE'", "3|\n");
 }
 
+/* A made-up next release, which takes something away. */
+static const struct schema_step taking[] = {
+  {"ALTER TABLE task_ins DROP COLUMN log_lost_why", "SELECT NOT EXISTS (SELECT 1 FROM information_schema.columns WHERE "
+   "table_schema=DATABASE() AND table_name='task_ins' AND column_name='log_lost_why')"},
+  {"DELETE FROM idempotency", NULL}};
+static const struct schema_file next_files[] = {{"0005_taking.sql", 5, 5, taking, 2}};
+static const struct schema_set next_set = {next_files, 1};
+
+static const struct node_info elder = {.host = "elder", .pid = 42};
+static struct store *elder_joined(int64_t *me) {
+  set_now = &schema_mysql;
+  wipe();
+  struct store *s = kit_open(kit_url(), 0);
+  assert_int_equal(store_join(s, &elder, me), STORE_OK);
+  return s;
+}
+static void next_migrates(enum wr_rc want) {
+  struct wr_err err;
+  set_now = &next_set;
+  enum wr_rc rc = kit_migrate(kit_url(), &err);
+  set_now = &schema_mysql;
+  if (rc != want) fail_msg("%d %s", (int)rc, rc ? err.msg : "");
+}
+static void cannot_join(struct store *s) {
+  int64_t me;
+  assert_int_equal(store_join(s, &elder, &me), STORE_DOWN);
+  if (!strstr(store_why(s), "This weir (schema 4) may not use it any more: start a newer weir.")) fail_msg("%s", store_why(s));
+  same("no row", "SELECT COUNT(*) FROM engine_node WHERE state='LIVE'", "0|\n");
+}
+
+/* A node that was frozen for longer than its lease, while a newer release took something away. */
+static void frozen_nodes_write_no_more(void **st) {
+  (void)st;
+  int64_t me, defs;
+  struct store *s = elder_joined(&me);
+  run_sql("UPDATE engine_node SET lease_until=UTC_TIMESTAMP(6) - INTERVAL 1 SECOND");
+  next_migrates(WR_OK);
+  assert_int_equal(store_renew(s), STORE_FENCED);
+  struct batch b = {.id = me << 32};
+  assert_int_equal(store_begin(s, &defs), STORE_OK);
+  enum store_rc wrote = store_write(s, &b);
+  if (wrote == STORE_OK) wrote = store_commit(s);
+  assert_int_equal(wrote, STORE_FENCED);
+  cannot_join(s);
+  store_close(s);
+  load("8ec770b"); /* one that does not know of schemas: its row is marked, and its next one lacks columns */
+  run_sql("UPDATE engine_node SET lease_until=UTC_TIMESTAMP(6) - INTERVAL 1 SECOND WHERE state='LIVE'");
+  opens();
+  same("fenced", "SELECT COUNT(*) FROM engine_node WHERE state='LIVE'", "0|\n");
+  run_sql("SET SESSION sql_mode='STRICT_ALL_TABLES'"); /* that program's, as are the columns */
+  assert_int_not_equal(mysql_query(raw, "INSERT INTO engine_node (incarnation, state, lease_until, host, home, pid, slots, roles, start_time) "
+                                   "VALUES (1000, 'LIVE', UTC_TIMESTAMP(6), '', '', 1, 1, '', UTC_TIMESTAMP(6))"), 0);
+  assert_int_equal(mysql_errno(raw), ER_NO_DEFAULT_FOR_FIELD);
+  load("3f30a82"); /* one that may stay */
+  run_sql("UPDATE engine_node SET lease_until=UTC_TIMESTAMP(6) - INTERVAL 1 SECOND WHERE state='LIVE'");
+  char *live = ask("SELECT COUNT(*) FROM engine_node WHERE state='LIVE'");
+  opens();
+  same("may stay", "SELECT COUNT(*) FROM engine_node WHERE state='LIVE'", live);
+  assert_string_equal(live, "1|\n");
+  free(live);
+}
+
+/* What is half done is for the newer release alone; what was refused changes nothing. */
+static void nobody_joins_a_half_done_schema(void **st) {
+  (void)st;
+  int64_t me;
+  struct store *s = elder_joined(&me);
+  next_migrates(WR_STORE_REFUSED);
+  same("as before", "SELECT MAX(version), MAX(oldest) FROM schema_version", "4|3|\n");
+  assert_int_equal(store_renew(s), STORE_OK);
+  assert_int_equal(store_leave(s), STORE_OK);
+  assert_int_equal(store_join(s, &elder, &me), STORE_OK);
+  assert_int_equal(store_leave(s), STORE_OK);
+  set_now = &next_set;
+  assert_true(kit_killed(kit_url(), &next_set, 0, 0));
+  set_now = &schema_mysql;
+  cannot_join(s);
+  store_close(s);
+  s = kit_open(kit_url(), 0); /* the number is still that of the older release */
+  cannot_join(s);
+  store_close(s);
+  next_migrates(WR_OK);
+  refused(kit_url(), WR_STORE_REFUSED, "has schema 5, which this weir (schema 4) may not use: start a newer weir");
+}
+
 static void newer(void **st) {
   (void)st;
   wipe();
@@ -259,7 +352,8 @@ int main(void) {
   fresh.indexes = ask(INDEXES);
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(upgraded_is_fresh), cmocka_unit_test(between_two_releases), cmocka_unit_test(killed_after_each_step),
-    cmocka_unit_test(several_at_once), cmocka_unit_test(waits_for_others), cmocka_unit_test(old_nodes_are_not_shut_out), cmocka_unit_test(newer),
+    cmocka_unit_test(several_at_once), cmocka_unit_test(waits_for_others), cmocka_unit_test(old_nodes_are_not_shut_out),
+    cmocka_unit_test(frozen_nodes_write_no_more), cmocka_unit_test(nobody_joins_a_half_done_schema), cmocka_unit_test(newer),
     cmocka_unit_test(foreign_is_left_alone), cmocka_unit_test(user_without_rights), cmocka_unit_test(looking_changes_nothing),
   };
   int bad = cmocka_run_group_tests_name("migrate_mysql", tests, NULL, NULL);

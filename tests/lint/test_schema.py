@@ -31,17 +31,24 @@ class Files(unittest.TestCase):
         for sql in ("ALTER TABLE a ADD COLUMN x DECIMAL(9,2) DEFAULT 0 AFTER b, ADD COLUMN `y` INT;", "ALTER TABLE a DROP COLUMN x;",
                     "ALTER TABLE a MODIFY COLUMN x BIGINT;", "ALTER TABLE a ADD KEY k (x, y), DROP INDEX l;", "UPDATE a SET x=';' WHERE x IS NULL;",
                     "CREATE TABLE IF NOT EXISTS a (\n  x INT -- it's; one\n);\nINSERT IGNORE INTO a VALUES (1);", "-- nothing; at all\n"):
-            self.assertEqual(embed("-- oldest: 4\n" + sql), "", sql)
-        self.assertEqual(embed("-- oldest: 4\nCREATE INDEX i ON a (b);", "sqlite"), "")  # in one transaction
+            self.assertEqual(embed("-- oldest: 3\n" + sql), "", sql)
+        self.assertEqual(embed("-- oldest: 3\nCREATE INDEX i ON a (b);", "sqlite"), "")  # in one transaction
 
     def test_what_does_not(self):
         for sql in ("ALTER TABLE a RENAME COLUMN x TO y;", "INSERT INTO a VALUES (1);", "CREATE TABLE a (x INT);", "CREATE INDEX x ON y (z);",
                     "ALTER TABLE a ADD COLUMN x INT, CHANGE b c INT;", "DROP TABLE a;"):
-            self.assertIn("cannot be known after a crash", embed("-- oldest: 4\n" + sql), sql)
+            self.assertIn("cannot be known after a crash", embed("-- oldest: 3\n" + sql), sql)
         for sql, name in (("UPDATE a SET x=1;", "0005_next.sql"), ("-- oldest: 6\nUPDATE a SET x=1;", "0005_next.sql"),
-                          ("-- oldest: 2\nUPDATE a SET x=1;", "0005_next.sql"), ("-- oldest: 4\nUPDATE a SET x=1;", "0004_again.sql")):
+                          ("-- oldest: 2\nUPDATE a SET x=1;", "0005_next.sql"), ("-- oldest: 3\nUPDATE a SET x=1;", "0004_again.sql")):
             self.assertIn("does not fit to the file before", embed(sql, name=name), (sql, name))
-        self.assertIn("has no `;`", embed("-- oldest: 4\nUPDATE a SET x=1"))
+        self.assertIn("has no `;`", embed("-- oldest: 3\nUPDATE a SET x=1"))
+
+    def test_programs_that_do_not_ask_are_shut_out(self):
+        begin = ("ALTER TABLE engine_node MODIFY COLUMN schema_no INT NOT NULL;\n"
+                 "UPDATE engine_node SET state='DEAD', end_time=UTC_TIMESTAMP(6) WHERE state='LIVE' AND schema_no=3;\n")
+        self.assertEqual(embed("-- oldest: 5\n" + begin + "UPDATE a SET x=1;"), "")
+        self.assertIn("it shuts out programs of schema 3", embed("-- oldest: 5\nUPDATE a SET x=1;\n" + begin))
+        self.assertEqual(embed("-- oldest: 5\nUPDATE a SET x=1;", "sqlite"), "")  # one process at a time
 
     def test_released_files_are_as_they_were(self):
         for name, digest in RELEASED.items():
