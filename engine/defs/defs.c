@@ -296,17 +296,19 @@ static enum wr_rc load(struct defs *d, struct reader *r, enum head_kind kind, in
   return WR_OK;
 }
 
-/* The runner's thread has a reader for itself; those of API threads come from the pool. */
+/* The runner's thread has a reader for itself; those of API threads come from the pool. `own` is the runner's thread's alone. */
+static bool is_runner(int64_t defs_version) { return defs_version >= 0; }
+
 static struct reader *reader_for(struct defs *d, int64_t defs_version, struct wr_err *err) {
-  if (defs_version < 0) return reader_get(d->s, err);
+  if (!is_runner(defs_version)) return reader_get(d->s, err);
   if (d->own == NULL) d->own = reader_of_runner(d->s, err);
   return d->own;
 }
 
 /* A reader that met an error goes back; the runner gets a fresh one next time. */
-static void reader_done(struct defs *d, struct reader *r, enum wr_rc rc) {
-  if (r == d->own && (rc == WR_OK || rc == WR_NOT_FOUND)) return;
-  if (r == d->own) d->own = NULL;
+static void reader_done(struct defs *d, int64_t defs_version, struct reader *r, enum wr_rc rc) {
+  if (is_runner(defs_version) && (rc == WR_OK || rc == WR_NOT_FOUND)) return;
+  if (is_runner(defs_version)) d->own = NULL;
   reader_put(r);
 }
 
@@ -317,7 +319,7 @@ static enum wr_rc defs_get(struct defs *d, enum head_kind kind, int64_t id, int6
   struct reader *r = reader_for(d, defs_version, err);
   if (r == NULL) return err->code;
   enum wr_rc rc = load(d, r, kind, id, version, defs_version, out, err);
-  reader_done(d, r, rc);
+  reader_done(d, defs_version, r, rc);
   return rc;
 }
 
@@ -384,7 +386,7 @@ static enum wr_rc refresh(struct defs *d, const int64_t *ids, size_t n, int64_t 
   if (r) rc = reader_heads(r, HEAD_TASK, stale, m, head, err);
   if (r && rc == WR_OK) m = still_missing(d, stale, head, m, defs_version);
   if (r && rc == WR_OK && m > 0) rc = read_many(d, r, stale, m, defs_version, err);
-  if (r) reader_done(d, r, rc);
+  if (r) reader_done(d, defs_version, r, rc);
   free(head);
   free(stale);
   return rc;

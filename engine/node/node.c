@@ -31,7 +31,7 @@ struct node {
   struct queue *queue[SLOT__N];   /* one each, so that tasks that wait for a process never hold up the others */
   struct pump *pump[SLOT__N];     /* NULL with the queue in memory */
   struct worker *worker;
-  struct runner *runner;
+  struct runner *_Atomic runner;  /* NULL until it is made: the worker's threads, which are older, look */
   _Atomic bool failed;            /* it has no spawner any more */
   bool running, left, stuck;      /* the runner thread runs; node_leave() was called; that thread hangs in the database */
   char host[256], home[HOME_BYTES], types[1024], users[1024];  /* read again whenever the runner joins */
@@ -84,7 +84,8 @@ static void worker_timed_out(void *ctx, int64_t fi, int64_t ti, uint32_t epoch) 
 /* The worker exists before the runner does, and still after it. */
 static void worker_news(void *ctx) {
   struct node *n = ctx;
-  if (n->runner) runner_news(n->runner);
+  struct runner *r = atomic_load(&n->runner);
+  if (r) runner_news(r);
 }
 
 static void port_trouble(void *ctx, struct node_trouble *out) {
@@ -221,7 +222,10 @@ static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
     r.ports.kill_all = port_kill_all;
     r.ports.deadline = port_deadline;
   }
-  return runner_new(&r, &n->runner, err);
+  struct runner *made = NULL;
+  enum wr_rc rc = runner_new(&r, &made, err);
+  atomic_store(&n->runner, made);
+  return rc;
 }
 
 static enum wr_rc open_queue(struct node *n, int s, struct wr_err *err) {
