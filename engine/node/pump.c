@@ -176,8 +176,12 @@ static void *poll_main(void *arg) {
   rand_secret(&rnd, sizeof rnd);
   for (enum poll what; (what = wait_free(p, &n)) != POLL_STOP;) {
     bool away = false;
-    if (what == POLL_HINTS) pop_hints(p, n, &told, &away);
-    else if (told = false, queue_pop_nudge(p->q, NUDGE_WAIT_US, &away)) runner_nudge(p->runner);
+    if (what == POLL_HINTS) {
+      pop_hints(p, n, &told, &away);
+    } else {
+      told = false;
+      if (queue_pop_nudge(p->q, NUDGE_WAIT_US, &away)) runner_nudge(p->runner);
+    }
     if (away != was_away) runner_queue_away(p->runner, p->slot, was_away = away);
     if (!away) {
       pause = AWAY_MIN_US;
