@@ -179,10 +179,10 @@ static int flow_update(struct sq *s, const struct flow_write *f, int64_t version
   sq_int0(w, 9, r->due_us);
   sq_text(w, 10, r->bases);
   sq_text(w, 11, r->more);
-  sq_text(w, 12, r->error);
-  sq_int(w, 13, f->expect);
-  sq_int(w, 14, r->state);
-  sq_int0(w, 15, r->start_us);
+  sq_int(w, 12, f->expect);
+  sq_int(w, 13, r->state);
+  sq_int0(w, 14, r->start_us);
+  if (which == RUN_FLOW_FULL) sq_text(w, 15, r->error);
   return sq_run(w);
 }
 
@@ -196,7 +196,7 @@ static enum store_rc put_flow(struct sq *s, struct flow_write *f, int64_t versio
   } else {
     /* Most updates leave the state as it is; then the indices are not touched. */
     ok = false;
-    if (!flow_final(f->row.state)) {
+    if (!flow_final(f->row.state) && !f->row.error) {
       rc = flow_update(s, f, version, RUN_FLOW_SHORT);
       ok = sqlite3_changes(s->run.db) == 1;
     }
@@ -342,11 +342,15 @@ static bool task_ends_plain(const struct task_write *t) {
          r->exit_code == -1 && !r->signal && !r->utime_us && !r->stime_us && !r->maxrss_kib && !r->log_lost && !r->log_lost_why;
 }
 
+static enum run_stmt task_update_stmt(const struct task_write *t) {
+  if (task_ends_plain(t)) return t->expect_state < 0 ? RUN_TASK_END_PLAIN : RUN_TASK_END_ALONE;
+  return t->finish ? RUN_TASK_FINISH : t->row.error ? RUN_TASK_ERROR : RUN_TASK_UPDATE;
+}
+
 static int task_update(struct sq *s, const struct task_write *t) {
   const struct task_row *r = &t->row;
-  bool plain = task_ends_plain(t);
-  sqlite3_stmt *w =
-    sq_stmt(&s->run, plain ? RUN_TASK_END_PLAIN : t->finish ? RUN_TASK_FINISH : r->error ? RUN_TASK_ERROR : RUN_TASK_UPDATE);
+  enum run_stmt which = task_update_stmt(t);
+  sqlite3_stmt *w = sq_stmt(&s->run, which);
   if (!w) return SQLITE_ERROR;
   sq_int(w, 1, r->ti);
   sq_int(w, 2, r->t.state);
@@ -356,9 +360,11 @@ static int task_update(struct sq *s, const struct task_write *t) {
   sq_int0(w, 9, r->t.start_us);
   sq_int0(w, 11, r->update_us);
   sq_int0(w, 12, r->end_us);
-  sq_int(w, 13, t->expect_state);
-  sq_int(w, 14, t->expect_epoch);
-  if (plain) {
+  if (which != RUN_TASK_END_PLAIN) {
+    sq_int(w, 13, t->expect_state);
+    sq_int(w, 14, t->expect_epoch);
+  }
+  if (which == RUN_TASK_END_PLAIN || which == RUN_TASK_END_ALONE) {
     bind_output(w, 16, r);
     sq_int(w, 23, r->log_bytes);
     return sq_run(w);

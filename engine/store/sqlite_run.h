@@ -5,14 +5,18 @@
 #include "queries.h"
 
 /* An error text of NULL keeps what is there, "" clears it. The short form of a flow update leaves `state` and `start_time`
- * alone, which are indexed, and so touches no index; it changes no row when they differ. */
+ * alone, which are indexed, and so touches no index; it changes no row when they differ. It leaves the error alone too. */
 #define RUN_ERROR(n) "error_msg=CASE WHEN ?" n " IS NULL THEN error_msg WHEN ?" n "='' THEN NULL ELSE ?" n " END"
 #define RUN_FLOW_SET "version=?2, wish=?3, run_no=?4, live=?5, failed=?6, end_time=?7, update_time=?8, due_time=?9, " \
-  "bases=coalesce(?10, bases), more_from=?11, " RUN_ERROR("12")
-#define RUN_FLOW_WHERE "WHERE fi_id=?1 AND (?13=0 OR version=?13)"
+  "bases=coalesce(?10, bases), more_from=?11"
+#define RUN_FLOW_WHERE "WHERE fi_id=?1 AND (?12=0 OR version=?12)"
 #define RUN_TASK_SET "state=?2, end_as=?3, losses=?4, cancel_requested=?5, epoch=?6, tries=?7, owner=?8, start_time=?9, due_time=?10, " \
   "update_time=?11, end_time=?12"
 #define RUN_TASK_WHERE "WHERE ti_id=?1 AND (?13<0 OR (state=?13 AND epoch=?14))"
+/* The end of most tasks. The row of a flow's task is under the lock of its flow, so nothing is compared. */
+#define RUN_TASK_ENDS "UPDATE task_ins SET state=?2, end_as=0, losses=0, cancel_requested=0, epoch=?6, tries=?7, owner=?8, " \
+  "start_time=?9, due_time=NULL, update_time=?11, end_time=?12, result=coalesce(?16, result), log=?17, exit_code=NULL, " \
+  "signal=0, utime_us=0, stime_us=0, maxrss_kib=0, log_bytes=?23, log_lost=0, log_lost_why=0, error_msg=NULL WHERE ti_id=?1"
 /* What a row has when it starts; then what it may have besides. Most rows start and end without the rest: statements that
  * have constants in its place save some 25 bindings a step, 5 % of all its instructions. */
 #define RUN_NODE_NEW "ni_id, state, ok, t_open, start_time, update_time, fi_id, node_id, run_no, create_time"
@@ -43,8 +47,8 @@
   X(RUN_FLOW_INSERT, "INSERT INTO task_flow_ins (fi_id, version, state, flow_id, flow_version, wish, run_no, live, failed, " \
     "start_time, end_time, due_time, update_time, bases, more_from, error_msg, params, create_time) " \
     "VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)") \
-  X(RUN_FLOW_SHORT, "UPDATE task_flow_ins SET " RUN_FLOW_SET " " RUN_FLOW_WHERE " AND state=?14 AND start_time IS ?15") \
-  X(RUN_FLOW_FULL, "UPDATE task_flow_ins SET " RUN_FLOW_SET ", state=?14, start_time=?15 " RUN_FLOW_WHERE) \
+  X(RUN_FLOW_SHORT, "UPDATE task_flow_ins SET " RUN_FLOW_SET " " RUN_FLOW_WHERE " AND state=?13 AND start_time IS ?14") \
+  X(RUN_FLOW_FULL, "UPDATE task_flow_ins SET " RUN_FLOW_SET ", state=?13, start_time=?14, " RUN_ERROR("15") " " RUN_FLOW_WHERE) \
   X(RUN_NODE_START, "INSERT INTO task_node_ins (" RUN_NODE_NEW ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)") \
   X(RUN_NODE_INSERT, "INSERT INTO task_node_ins (" RUN_NODE_NEW ", " RUN_NODE_REST ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9," \
     "?10,?11,?12,?13,?14,?15,?16,nullif(?17,''),?18)") \
@@ -57,9 +61,8 @@
     "?11,?12,?13,?14,?15,?16,?17,nullif(?18,''),?19,?20,?21,?22,?23,?24,?25,?26,?27,?28,?29)") \
   X(RUN_TASK_UPDATE, "UPDATE task_ins SET " RUN_TASK_SET " " RUN_TASK_WHERE) \
   X(RUN_TASK_ERROR, "UPDATE task_ins SET " RUN_TASK_SET ", " RUN_ERROR("15") " " RUN_TASK_WHERE) \
-  X(RUN_TASK_END_PLAIN, "UPDATE task_ins SET state=?2, end_as=0, losses=0, cancel_requested=0, epoch=?6, tries=?7, owner=?8, " \
-    "start_time=?9, due_time=NULL, update_time=?11, end_time=?12, result=coalesce(?16, result), log=?17, exit_code=NULL, " \
-    "signal=0, utime_us=0, stime_us=0, maxrss_kib=0, log_bytes=?23, log_lost=0, log_lost_why=0, error_msg=NULL " RUN_TASK_WHERE) \
+  X(RUN_TASK_END_PLAIN, RUN_TASK_ENDS) \
+  X(RUN_TASK_END_ALONE, RUN_TASK_ENDS " AND state=?13 AND epoch=?14") \
   X(RUN_TASK_FINISH, "UPDATE task_ins SET " RUN_TASK_SET ", " RUN_ERROR("15") ", result=coalesce(?16, result), log=?17, " \
     "exit_code=?18, signal=?19, utime_us=?20, stime_us=?21, maxrss_kib=?22, log_bytes=?23, log_lost=?24, log_lost_why=?25 " RUN_TASK_WHERE) \
   X(RUN_ALONE_INSERT, "INSERT INTO task_alone (ti_id, task_id) VALUES (?1,?2)") \
