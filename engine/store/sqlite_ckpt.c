@@ -8,6 +8,7 @@
  * the rest, so that the next writer starts again at the beginning of the file. */
 #include "sqlite_priv.h"
 #include "clock.h"
+#include "cond.h"
 #include "log.h"
 
 /* Pages of 4 KiB. STEP: committed since the last pass, before the next; STEP_FLOOD: when a pass cannot keep up. */
@@ -70,9 +71,7 @@ static void *ckpt_main(void *arg) {
   for (;;) {
     bool soon = (k->moved || s->whole.doubt) && s->look_us > LOOK_SOON_US;
     int64_t us = clock_mono_us() + (soon ? LOOK_SOON_US : s->look_us);
-    struct timespec until = {.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
-    int late = 0;
-    while (!k->stop && !k->look && k->pages - k->mark < k->step && !late) late = pthread_cond_timedwait(&k->cond, &k->mu, &until);
+    while (!k->stop && !k->look && k->pages - k->mark < k->step && cond_until(&k->cond, &k->mu, us)) {}
     if (k->stop) break;
     bool work = k->pages - k->mark >= k->step;
     k->moved = k->look = false;
