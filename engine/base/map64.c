@@ -3,6 +3,7 @@
 #include "map64.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "err.h"
 #include "mem.h"
@@ -78,4 +79,16 @@ const struct map64_slot *map64_next(const struct map64 *m, size_t *i) {
 int wr_by_id(const void *a, const void *b) {
   int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
   return (x > y) - (x < y);
+}
+
+size_t wr_distinct(void *v, size_t n, size_t size) {
+  char *p = v;
+  size_t k = 0;
+  if (n > 1) qsort(v, n, size, wr_by_id);
+  for (size_t i = 0; i < n; i++) {
+    if (k > 0 && wr_by_id(p + (k - 1) * size, p + i * size) == 0) continue;
+    if (k != i) memcpy(p + k * size, p + i * size, size);
+    k++;
+  }
+  return k;
 }

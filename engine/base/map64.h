@@ -14,4 +14,6 @@ void *map64_del(struct map64 *m, int64_t key);                  /* returns what 
 const struct map64_slot *map64_next(const struct map64 *m, size_t *i);
 /* The order of ids, for qsort() and bsearch(): of int64_t, and of structs that begin with one. */
 int wr_by_id(const void *a, const void *b);
+/* Sorts v by id and keeps one element of each id; returns how many that are. size: of an element. */
+size_t wr_distinct(void *v, size_t n, size_t size);
 #endif

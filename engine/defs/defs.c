@@ -4,7 +4,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include "wr_limits.h"
 #include "map64.h"
 #include "mem.h"
 #include "registry.h"
@@ -41,7 +40,7 @@ struct defs *defs_new(struct store *s, uint8_t (*slot_of)(const char *type)) {
   struct defs *d = wr_new(struct defs);
   d->s = s;
   d->slot_of = slot_of;
-  d->most = LIMIT_CACHE_BYTES / 4;
+  d->most = defs_share(0);
   pthread_mutex_init(&d->mu, NULL);
   return d;
 }
@@ -205,12 +204,8 @@ static void distinct_ids(struct entry *e) {
   e->ids = wr_calloc((size_t)n + 1, sizeof *e->ids);
   for (uint32_t i = 0; i < n; i++)
     if (f->ref[i].task_id != 0) e->ids[e->n_ids++] = f->ref[i].task_id;
-  qsort(e->ids, e->n_ids, sizeof *e->ids, wr_by_id);
-  size_t k = 0;
-  for (size_t i = 0; i < e->n_ids; i++)
-    if (k == 0 || e->ids[k - 1] != e->ids[i]) e->ids[k++] = e->ids[i];
-  e->n_ids = k;
-  e->now = wr_calloc(k + 1, sizeof(struct task_def *));
+  e->n_ids = wr_distinct(e->ids, e->n_ids, sizeof *e->ids);
+  e->now = wr_calloc(e->n_ids + 1, sizeof(struct task_def *));
 }
 
 /* What this node knows of a definition besides what is written in it. */

@@ -15,13 +15,16 @@
 #ifndef DEFS_H
 #define DEFS_H
 #include "store.h"
+#include "wr_limits.h"
 struct defs;
 struct registry;
 struct defs *defs_new(struct store *s, uint8_t (*slot_of)(const char *type));
 /* Slots and executors of task versions come from this registry, and slot_of is not asked. When the registry changes, versions are
  * read again. Borrowed; before any other thread. */
 void defs_executors(struct defs *d, const struct registry *types);
-void defs_limit(struct defs *d, size_t bytes);  /* before any thread; else LIMIT_CACHE_BYTES / 4 */
+/* The part of --cache-memory that is for definitions; the rest is for runs. cache_bytes 0 = LIMIT_CACHE_BYTES. */
+static inline size_t defs_share(int64_t cache_bytes) { return (size_t)(cache_bytes ? cache_bytes : LIMIT_CACHE_BYTES) / 4; }
+void defs_limit(struct defs *d, size_t bytes);  /* before any thread; else defs_share(0) */
 void defs_free(struct defs *d);
 size_t defs_bytes(struct defs *d);              /* what it holds, about; any thread */
 /* What this node can run; asked once for each version when it is read. Before any other thread. Without it: all can run. */

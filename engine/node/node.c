@@ -256,7 +256,7 @@ static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_
   if (rc) return rc;
   n->defs = defs_new(n->store, NULL);
   defs_executors(n->defs, n->executors);
-  if (o->cache_bytes > 0) defs_limit(n->defs, (size_t)o->cache_bytes / 4);
+  defs_limit(n->defs, defs_share(o->cache_bytes));
   defs_can_run(n->defs, can_run, n);
   rc = open_runner(n, err);
   for (int s = 0; s < SLOT__N && !rc; s++) {

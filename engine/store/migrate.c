@@ -1,8 +1,6 @@
 /* The order of the files and every sentence about a schema: see migrate.h. */
 #include "migrate.h"
-#include <string.h>
 #include "log.h"
-#include "store.h"
 
 /* The oldest program that may run on a database to which all files were applied. */
 static int64_t oldest_after(const struct migrate_db *db) {
@@ -84,10 +82,4 @@ enum wr_rc migrate_up(struct migrate_db *db, struct wr_err *err) {
   for (size_t i = 0; i < db->set->n; i++)
     if (db->set->file[i].version > now.version) tell(db, MIGRATE_FILE, &now, &db->set->file[i], 0);
   return refuse_beside_old_nodes(db, &now, db->ops->old_node, err);
-}
-
-enum wr_rc store_migrate(const struct store_opts *o, const struct migrate_watch *w, struct wr_err *err) {
-  if (strncmp(o->url, "sqlite:", 7) == 0) return sqlite_store_migrate(o, o->url + 7, w, err);
-  if (strncmp(o->url, "mysql:", 6) == 0) return mysql_store_migrate(o, o->url, w, err);
-  return wr_err_set(err, WR_BAD_REQUEST, "The store must be sqlite:PATH or mysql://user:password@host:port/db.");
 }

@@ -53,8 +53,6 @@ struct migrate_watch { enum migrate_how how; migrate_tell_fn *tell; void *ctx; }
 /* What a start does with the schema, without a start. NOT_FOUND: there is no such SQLite file; it is not made. */
 struct store_opts;
 enum wr_rc store_migrate(const struct store_opts *o, const struct migrate_watch *w, struct wr_err *err) WR_MUST;
-enum wr_rc sqlite_store_migrate(const struct store_opts *o, const char *path, const struct migrate_watch *w, struct wr_err *err) WR_MUST;
-enum wr_rc mysql_store_migrate(const struct store_opts *o, const char *url, const struct migrate_watch *w, struct wr_err *err) WR_MUST;
 
 /* ---- what a store brings ---- */
 struct migrate_db;

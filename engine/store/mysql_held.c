@@ -84,13 +84,9 @@ static void flow_held(struct batch *b, int64_t fi) {
 
 static unsigned ask_definitions(struct my *s, struct batch *b, struct asked *a) {
   static const struct table t = {"task_flow", "flow_id", true};
-  size_t k = 0;
   for (size_t i = 0; i < b->n_flow; i++)
     if (b->flow[i].op == ROW_INSERT) a->id[a->n++] = b->flow[i].row.flow_id;
-  qsort(a->id, a->n, sizeof *a->id, wr_by_id);
-  for (size_t i = 0; i < a->n; i++)
-    if (k == 0 || a->id[k - 1] != a->id[i]) a->id[k++] = a->id[i];
-  a->n = k;
+  a->n = wr_distinct(a->id, a->n, sizeof *a->id);
   unsigned e = ask(s, &t, a);
   for (size_t i = 0; i < b->n_flow && !e; i++) b->flow[i].held = b->flow[i].op == ROW_INSERT && is_held(a, b->flow[i].row.flow_id);
   return e;

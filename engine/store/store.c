@@ -1,4 +1,4 @@
-/* Dispatch of store.h: picks the backend by the scheme of the URL, then forwards what each backend does in its own way. No state
+/* Dispatch of store.h and migrate.h: picks the backend by the scheme of the URL, then forwards what each backend does in its own way. No state
  * but the table of schemes, which is filled before any thread starts. Never does I/O itself. */
 #include "store_backend.h"
 #include <stdio.h>
@@ -6,19 +6,33 @@
 #include <string.h>
 #include "clock.h"
 #include "mem.h"
+#include "migrate.h"
 
-#define SCHEMES_MAX 4
-static struct { const char *scheme; store_open_fn *open; } extra[SCHEMES_MAX];
-static size_t n_extra;
+/* migrate, token NULL: a store of a test can only be opened. */
+struct scheme { const char *name; store_open_fn *open; store_migrate_fn *migrate; store_token_fn *token; };
+#define SCHEMES_MAX 6
+static struct scheme scheme[SCHEMES_MAX] = {
+  {"sqlite", sqlite_store_open, sqlite_store_migrate, sqlite_token_at},
+  {"mysql", mysql_store_open, mysql_store_migrate, mysql_token_at}};
+static size_t n_scheme = 2;
 static _Thread_local int64_t until_us;
 
 void store_deadline(int64_t mono_us) { until_us = mono_us; }
 int64_t store_until(void) { return until_us; }
 
-void store_register(const char *scheme, store_open_fn *open) {
-  wr_assert(n_extra < SCHEMES_MAX);
-  extra[n_extra].scheme = scheme;
-  extra[n_extra++].open = open;
+void store_register(const char *name, store_open_fn *open) {
+  wr_assert(n_scheme < SCHEMES_MAX);
+  scheme[n_scheme++] = (struct scheme){.name = name, .open = open};
+}
+
+/* NULL: no store has this URL, and err says which URLs there are. */
+static const struct scheme *scheme_of(const char *url, const char **rest, struct wr_err *err) {
+  size_t n = strcspn(url, ":");
+  *rest = n == 6 && memcmp(url, "sqlite", n) == 0 && url[n] ? url + n + 1 : url;
+  for (size_t i = 0; i < n_scheme && url[n]; i++)
+    if (strlen(scheme[i].name) == n && memcmp(url, scheme[i].name, n) == 0) return &scheme[i];
+  wr_err_set(err, WR_BAD_REQUEST, "The store must be sqlite:PATH or mysql://user:password@host:port/db.");
+  return NULL;
 }
 
 const char *store_rc_name(enum store_rc rc) {
@@ -30,25 +44,27 @@ const char *store_rc_name(enum store_rc rc) {
 }
 
 enum wr_rc store_open(const struct store_opts *o, struct store **out, struct wr_err *err) {
+  const char *rest;
   *out = NULL;
-  const char *url = o->url ? o->url : "";
-  size_t n = strcspn(url, ":");
-  store_open_fn *open = NULL;
-  const char *rest = url;
-  if (n == 6 && !memcmp(url, "sqlite", 6) && url[n]) open = sqlite_store_open, rest = url + n + 1;
-  else if (n == 5 && !memcmp(url, "mysql", 5) && url[n]) open = mysql_store_open;
-  for (size_t i = 0; i < n_extra && !open; i++)
-    if (url[n] && strlen(extra[i].scheme) == n && !memcmp(url, extra[i].scheme, n)) open = extra[i].open;
-  if (!open) return wr_err_set(err, WR_BAD_REQUEST, "The store must be sqlite:PATH or mysql://user:password@host:port/db.");
-  enum wr_rc rc = open(o, rest, out, err);
+  const struct scheme *s = scheme_of(o->url ? o->url : "", &rest, err);
+  if (!s) return WR_BAD_REQUEST;
+  enum wr_rc rc = s->open(o, rest, out, err);
   wr_assert(rc != WR_OK || ((*out)->ops->abi == STORE_ABI && (*out)->ops->size >= sizeof(struct store_ops)));
   return rc;
 }
 
 enum wr_rc store_token_at(const char *url, const struct store_token *set, struct store_token *was, struct wr_err *err) {
-  if (strncmp(url, "sqlite:", 7) == 0) return sqlite_token_at(url + 7, set, was, err);
-  if (strncmp(url, "mysql:", 6) == 0) return mysql_token_at(url, set, was, err);
-  return wr_err_set(err, WR_BAD_REQUEST, "The store must be sqlite:PATH or mysql://user:password@host:port/db.");
+  const char *rest;
+  const struct scheme *s = scheme_of(url, &rest, err);
+  wr_assert(!s || s->token);
+  return s ? s->token(rest, set, was, err) : WR_BAD_REQUEST;
+}
+
+enum wr_rc store_migrate(const struct store_opts *o, const struct migrate_watch *w, struct wr_err *err) {
+  const char *rest;
+  const struct scheme *s = scheme_of(o->url, &rest, err);
+  wr_assert(!s || s->migrate);
+  return s ? s->migrate(o, rest, w, err) : WR_BAD_REQUEST;
 }
 
 /* A half-open thing is NULL: closing it is fine. */

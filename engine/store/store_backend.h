@@ -82,12 +82,13 @@ struct store {
 struct reader { const struct store_ops *ops; struct store *s; struct db *db, *log; struct reader *next; enum reader_whose whose; };
 struct logs   { const struct store_ops *ops; char why[200]; };
 
-/* rest: the path behind `sqlite:`; for every other scheme the whole URL. */
+/* What the functions of a scheme are given. rest: the path behind `sqlite:`; for every other scheme the whole URL. */
+struct migrate_watch;
 typedef enum wr_rc store_open_fn(const struct store_opts *o, const char *rest, struct store **out, struct wr_err *err);
-store_open_fn sqlite_store_open;
-store_open_fn mysql_store_open;
-
+typedef enum wr_rc store_migrate_fn(const struct store_opts *o, const char *rest, const struct migrate_watch *w, struct wr_err *err);
 typedef enum wr_rc store_token_fn(const char *rest, const struct store_token *set, struct store_token *was, struct wr_err *err);
+store_open_fn sqlite_store_open, mysql_store_open;
+store_migrate_fn sqlite_store_migrate, mysql_store_migrate;
 store_token_fn sqlite_token_at, mysql_token_at;
 
 /* A further scheme ("memstore" for memstore:...), for tests; before any thread. The text is borrowed. */

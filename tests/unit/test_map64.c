@@ -61,6 +61,19 @@ static void test_many(void **st) {
   map64_done(&m);
 }
 
+/* Each id once, in order, with a value that came with it. */
+static void test_distinct(void **st) {
+  (void)st;
+  struct { int64_t id, ten; } v[] = {{5, 50}, {-1, -10}, {5, 50}, {5, 50}, {INT64_MAX, 7}, {-1, -10}, {0, 0}};
+  static const int64_t want[] = {-1, 0, 5, INT64_MAX};
+  size_t n = wr_distinct(v, sizeof v / sizeof *v, sizeof *v);
+  assert_int_equal(n, 4);
+  for (size_t i = 0; i < n; i++) assert_true(v[i].id == want[i] && v[i].ten == (want[i] == INT64_MAX ? 7 : want[i] * 10));
+  assert_int_equal(wr_distinct(v, n, sizeof *v), 4);
+  assert_int_equal(wr_distinct(v, 1, sizeof *v), 1);
+  assert_int_equal(wr_distinct(NULL, 0, sizeof *v), 0);
+}
+
 static void test_empty(void **st) {
   (void)st;
   struct map64 m = MAP64_INIT;
@@ -78,7 +91,7 @@ static void test_empty(void **st) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_random), cmocka_unit_test(test_many),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_random), cmocka_unit_test(test_many), cmocka_unit_test(test_distinct),
                                      cmocka_unit_test(test_empty)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
