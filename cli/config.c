@@ -155,12 +155,12 @@ static int by_name(const char *name) {
   return -1;
 }
 
-/* The nearest name a user may have meant, or NULL. */
-static const char *nearest(const char *name, unsigned verb) {
+/* The nearest name that a user may have meant, of an option without any of the traits `but`; or NULL. */
+static const char *nearest(const char *name, unsigned verb, unsigned but) {
   const char *best = NULL;
   int dist = 3;
   for (int i = 0; i < OPT__N; i++) {
-    int d = table[i].verbs & verb ? text_distance(name, table[i].name) : 4;
+    int d = table[i].verbs & verb && !(table[i].traits & but) ? text_distance(name, table[i].name) : 4;
     if (d < dist) {
       dist = d;
       best = table[i].name;
@@ -183,8 +183,11 @@ static char *trim(char *s) {
 static enum wr_rc apply_line(struct config *c, const struct line *l, unsigned verb, struct wr_err *err) {
   char q[WR_QUOTE_MAX], where[128];
   int id = by_name(l->key);
-  if (id < 0 || table[id].traits & (OPT_FLAG_ONLY | OPT_NOT_IN_FILE)) {
-    const char *near = nearest(l->key, verb | VERB_SERVER);
+  if (id >= 0 && table[id].traits & (OPT_FLAG_ONLY | OPT_NOT_IN_FILE))
+    return wr_err_set(err, WR_BAD_REQUEST, "line %d: \"%s\" cannot be set in a file: give it as a flag, --%s.", l->no, table[id].name,
+                      table[id].name);
+  if (id < 0) {
+    const char *near = nearest(l->key, verb | VERB_SERVER, OPT_FLAG_ONLY | OPT_NOT_IN_FILE);
     return wr_err_set(err, WR_BAD_REQUEST, "line %d: unknown key %s.%s%s%s", l->no,
                       wr_err_quote(q, l->key, strlen(l->key)),
                       near ? " Did you mean \"" : "", near ? near : "", near ? "\"?" : "");
@@ -293,7 +296,7 @@ static enum wr_rc unknown_flag(const char *arg, int letter, const char *name_of_
   size_t n = letter ? 2 : strcspn(arg, "=");
   if (!letter && n > 2) {
     snprintf(name, sizeof name, "%.*s", (int)(n < 65 ? n - 2 : 63), arg + 2);
-    near = nearest(name, verb);
+    near = nearest(name, verb, 0);
     if (near && strcmp(near, name) == 0) near = NULL; /* --dev=x and the like */
   }
   return wr_err_set(err, WR_BAD_REQUEST, "Unknown option %s.%s%s%s See `weir %s --help`.",
@@ -339,11 +342,14 @@ static enum wr_rc read_flags(struct config *c, unsigned verb, int argc, char **a
 
 static enum wr_rc read_env(struct config *c, unsigned verb, struct wr_err *err) {
   for (int i = 0; i < OPT__N; i++) {
-    if (table[i].traits & OPT_FLAG_ONLY || !(table[i].verbs & verb)) continue;
+    bool refused = table[i].traits & OPT_REFUSE_ENV;
+    if (!(table[i].verbs & verb) || (table[i].traits & OPT_FLAG_ONLY && !refused)) continue;
     char name[64];
     env_name(name, table[i].name);
     char *text = getenv(name);
     if (!text || !*text) continue;
+    if (refused)
+      return wr_err_set(err, WR_BAD_REQUEST, "%s is set, but only the flag counts: say --%s, or unset %s.", name, table[i].name, name);
     enum wr_rc rc = opt_set(c, i, name, text, FROM_ENV, err);
     if (table[i].traits & OPT_SECRET) wipe(text), unsetenv(name); /* read once; /proc/PID/environ shows it as long as we live */
     if (rc) return rc;
@@ -377,6 +383,7 @@ void config_done(struct config *c) {
 #define HELP_INDENT 8
 
 static const struct group { const char *title; enum opt_id id[8]; size_t n; } groups[] = {
+  {"One migration", {OPT_DRY_RUN}, 1},
   {"One run", {OPT_PARAM, OPT_OUTPUT, OPT_LOGS, OPT_RESUME, OPT_FROM, OPT_TIME_SCALE}, 6},
   {"State", {OPT_STORE, OPT_QUEUE, OPT_PREFIX, OPT_DATA, OPT_DURABILITY}, 5},
   {"Network", {OPT_LISTEN, OPT_TRUSTED_PROXY, OPT_HOST, OPT_REQUEST_TIMEOUT}, 4},
@@ -385,6 +392,23 @@ static const struct group { const char *title; enum opt_id id[8]; size_t n; } gr
   {"Form", {OPT_LOG_LEVEL, OPT_LOG_FORMAT, OPT_ZONE, OPT_CONFIG}, 4},
 };
 enum { N_GROUPS = sizeof groups / sizeof *groups };
+
+/* What an option comes to that was not given, where that depends on the verb. */
+static const struct usual { enum opt_id id; unsigned verbs; const char *text; } usual[] = {
+  {OPT_STORE, VERB_SERVER | VERB_TOKEN | VERB_DB, "sqlite:DATA/weir.db"},
+  {OPT_STORE, VERB_RUN, "a temporary file"},
+  {OPT_DATA, VERB_SERVER, "./data with --dev, else /var/lib/weir"},
+  {OPT_DATA, VERB_TOKEN | VERB_DB, "/var/lib/weir"},
+  {OPT_LOG_LEVEL, VERB_SERVER, "info"},
+  {OPT_LOG_LEVEL, VERB_RUN | VERB_TOKEN | VERB_DB, "warn"},
+};
+
+static const char *usual_of(const struct opt *o, unsigned verb) {
+  for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) {
+    if (&table[usual[i].id] == o && usual[i].verbs & verb) return usual[i].text;
+  }
+  return NULL;
+}
 
 /* Words in lines of at most HELP_COLS; a longer word has a line of its own. */
 static void wrapped(FILE *to, const char *text) {
@@ -405,13 +429,15 @@ static void wrapped(FILE *to, const char *text) {
   fputc('\n', to);
 }
 
-static void help_one(FILE *to, const struct opt *o) {
+static void help_one(FILE *to, const struct opt *o, unsigned verb) {
   char text[512];
   if (o->letter) fprintf(to, "  -%c, --%s", o->letter, o->name);
   else fprintf(to, "      --%s", o->name);
   fprintf(to, o->arg ? " %s\n" : "\n", o->arg);
   bool shown = o->def && o->type != OPT_SWITCH;
-  snprintf(text, sizeof text, shown ? "%s [%s]" : "%s", o->help, shown ? o->def : "");
+  const char *without = usual_of(o, verb);
+  if (without) snprintf(text, sizeof text, "%s (default: %s)", o->help, without);
+  else snprintf(text, sizeof text, shown ? "%s [%s]" : "%s", o->help, shown ? o->def : "");
   wrapped(to, text);
 }
 
@@ -422,7 +448,7 @@ static void help_group(FILE *to, const struct group *g, unsigned verb) {
     if (!(o->verbs & verb)) continue;
     if (!any) fprintf(to, "%s:\n", g->title);
     any = true;
-    help_one(to, o);
+    help_one(to, o, verb);
   }
   if (any) fputc('\n', to);
 }
@@ -437,13 +463,13 @@ static bool grouped(enum opt_id id) {
 void config_help(FILE *to, unsigned verb) {
   for (size_t g = 0; g < N_GROUPS; g++) help_group(to, &groups[g], verb);
   for (int i = 0; i < OPT__N; i++) {
-    if (table[i].verbs & verb && !grouped((enum opt_id)i)) help_one(to, &table[i]);
+    if (table[i].verbs & verb && !grouped((enum opt_id)i)) help_one(to, &table[i], verb);
   }
   fprintf(to, "%s can be set without a flag, too:\n\n"
               "  WEIR_LOG_LEVEL=warn     in the environment\n"
               "  log-level = warn        in the file that --config names\n\n"
               "A flag wins over the environment, the environment over the file.\n",
-          verb == VERB_RUN ? "All but the options of one run" : "Each of these");
+          verb == VERB_RUN ? "All but the options of one run" : verb == VERB_DB ? "All but --dry-run" : "Each of these");
 }
 
 /* ---- show ---- */

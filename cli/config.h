@@ -21,7 +21,12 @@ enum opt_type {
   OPT_MANY     /* a list; by commas in file and environment */
 };
 enum { VERB_SERVER = 1, VERB_RUN = 2, VERB_TOKEN = 4, VERB_DB = 8 };
-enum { OPT_SECRET = 1, OPT_FLAG_ONLY = 2, OPT_NOT_IN_FILE = 4 };
+enum {
+  OPT_SECRET = 1,
+  OPT_FLAG_ONLY = 2,       /* the environment is not read for it: a SHELL task has a WEIR_OUTPUT that means another thing */
+  OPT_NOT_IN_FILE = 4,
+  OPT_REFUSE_ENV = 8       /* flag only, and its variable is refused: whoever sets WEIR_DRY_RUN expects that nothing is changed */
+};
 
 enum opt_id {
 #define OPT(id, ...) OPT_##id,

@@ -1,6 +1,6 @@
 /* `weir db migrate`: brings a database to the schema of this program, as every start does, or with --dry-run says what would be
  * done. Main thread. What never happens: a database that is made because its path was mistyped (SQLite); a change with
- * --dry-run. */
+ * --dry-run, or with a WEIR_DRY_RUN that somebody takes for it (config.def). */
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,7 +10,11 @@
 #include "store.h"
 #include "verbs.h"
 
-struct shown { enum migrate_how how; int64_t starts; };  /* starts: 0 = nothing that is there has to change */
+struct shown {
+  enum migrate_how how;
+  bool files;               /* there is something to apply */
+  int64_t starts;           /* as in migrate_told; 0 = nothing that is there has to change */
+};
 
 static void show_found(const struct migrate_told *t) {
   long long from = (long long)t->from, to = (long long)t->to;
@@ -23,10 +27,17 @@ static void show_found(const struct migrate_told *t) {
 static void show(void *ctx, const struct migrate_told *t) {
   struct shown *s = ctx;
   if (t->event == MIGRATE_FOUND) show_found(t);
-  if (t->event == MIGRATE_FILE) printf("  %s\n", t->file->name);
+  if (t->event == MIGRATE_FILE) printf("  %s\n", t->file->name), s->files = true;
   if (t->event == MIGRATE_FILE && t->from) s->starts = t->starts;
   if (t->event == MIGRATE_DONE) printf("%s has schema %lld now\n", t->db, (long long)t->to);
   fflush(stdout); /* a large table takes its time */
+}
+
+static void show_outlook(const struct shown *s) {
+  fputs("Nothing was changed.", stdout);
+  if (s->starts)
+    printf(" Make a backup before you migrate: no weir before schema %lld starts on the database afterwards.", (long long)s->starts);
+  putchar('\n');
 }
 
 /* Files that root makes beside another user's database would stand in the way of the server. */
@@ -34,7 +45,8 @@ static enum wr_rc act_as_owner(const struct config *c, const struct place *p, st
   struct stat st;
   if (config_text(c, OPT_DATA) || !config_text(c, OPT_STORE)) return place_take(p, err);
   if (geteuid() != 0 || strncmp(p->store, "sqlite:", 7) != 0 || stat(p->store + 7, &st) != 0 || st.st_uid == 0) return WR_OK;
-  return wr_err_set(err, WR_FORBIDDEN, "%.160s belongs to another user: do this as that user, or name the data directory with --data.", p->store + 7);
+  return wr_err_set(err, WR_FORBIDDEN, "%.160s belongs to another user: do this as that user, or name the data directory with --data.",
+                    p->store + 7);
 }
 
 static enum wr_rc migrate(const struct config *c, struct wr_err *err) {
@@ -48,9 +60,20 @@ static enum wr_rc migrate(const struct config *c, struct wr_err *err) {
   /* relaxed: a start warns when the server may forget commits, this verb does not. */
   const struct store_opts o = {.url = p.store, .relaxed = true, .home = p.data};
   rc = store_migrate(&o, &(struct migrate_watch){s.how, show, &s}, err);
-  if (s.how == MIGRATE_LOOK && s.starts)
-    printf("Nothing was changed. Make a backup before you migrate: no weir before schema %lld starts on the database afterwards.\n", (long long)s.starts);
+  if (s.how == MIGRATE_LOOK && s.files && !rc) show_outlook(&s);
   return rc;
+}
+
+static enum wr_rc check_words(const struct config *c, struct wr_err *err) {
+  char q[WR_QUOTE_MAX];
+  const char *what = c->n_args ? c->args[0] : NULL, *more = c->n_args > 1 ? c->args[1] : NULL;
+  if (!what) return wr_err_set(err, WR_BAD_REQUEST, "Say what to do: `weir db migrate`. See `weir db --help`.");
+  if (strcmp(what, "migrate") != 0)
+    return wr_err_set(err, WR_BAD_REQUEST, "There is no %s here: say `weir db migrate`. See `weir db --help`.",
+                      wr_err_quote(q, what, strlen(what)));
+  if (!more) return WR_OK;
+  return wr_err_set(err, WR_BAD_REQUEST, "`weir db migrate` takes no %s: name the database with --data or --store.",
+                    wr_err_quote(q, more, strlen(more)));
 }
 
 int verb_db(int argc, char **argv) {
@@ -63,7 +86,7 @@ int verb_db(int argc, char **argv) {
          "With --dry-run it says which files of schema/ that would apply, and changes nothing.\n");
     config_help(stdout, VERB_DB);
   } else {
-    if (!rc && (c.n_args != 1 || strcmp(c.args[0], "migrate") != 0)) rc = wr_err_set(&err, WR_BAD_REQUEST, "Say what: migrate.");
+    if (!rc) rc = check_words(&c, &err);
     if (!rc) rc = migrate(&c, &err);
     if (rc) code = complain("db", &err, rc == WR_NOT_FOUND ? EXIT_NOT_FOUND : exit_of(rc));
   }

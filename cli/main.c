@@ -14,7 +14,7 @@ static const struct verb { const char *name; int (*run)(int argc, char **argv); 
   {"db", verb_db, "bring a database to the schema of this program"},
   {"token", verb_token, "show the API's token, or make a new one"},
   {"config", verb_config, "show the options and where they come from"},
-  {"version", verb_version, "print the version"},
+  {"version", verb_version, "print the version and the schema"},
 };
 #define N_VERBS (sizeof verbs / sizeof *verbs)
 

@@ -1,13 +1,14 @@
 /* `weir version` and `weir config`. Main thread. */
 #include <string.h>
+#include "migrate.h"
 #include "verbs.h"
 
 int verb_version(int argc, char **argv) {
   bool help = argc == 2 && strcmp(argv[1], "--help") == 0;
   if (argc > 1)
-    fputs(help ? "Usage: weir version\n\nPrints the version.\n" : "weir version: takes no arguments\n", help ? stdout : stderr);
+    fputs(help ? "Usage: weir version\n\nPrints the version, and the schema that this program gives its database.\n" : "weir version: takes no arguments\n", help ? stdout : stderr);
   if (argc > 1) return help ? EXIT_OK : EXIT_USAGE;
-  puts("weir " WEIR_VERSION);
+  printf("weir " WEIR_VERSION ", schema %lld\n", (long long)schema_newest(&schema_mysql)); /* the stores have one number */
   return EXIT_OK;
 }
 

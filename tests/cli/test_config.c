@@ -39,6 +39,8 @@ static int clean(void **state) {
   unsetenv("WEIR_CONFIG");
   unsetenv("WEIR_LEASE");
   unsetenv("WEIR_STORE");
+  unsetenv("WEIR_DRY_RUN");
+  unsetenv("WEIR_OUTPUT");
   return 0;
 }
 
@@ -133,10 +135,33 @@ static void test_file_refusals(void **state) {
   write_file("slots = 2\nslots = 2\n");
   refused(LOAD(VERB_SERVER, "--config", file), "appears twice");
   write_file("param = a=1\n");
-  refused(LOAD(VERB_RUN, "--config", file), "unknown key");
+  refused(LOAD(VERB_RUN, "--config", file), "line 1: \"param\" cannot be set in a file: give it as a flag, --param.");
   write_file("config = other\n");
-  refused(LOAD(VERB_SERVER, "--config", file), "unknown key");
+  refused(LOAD(VERB_SERVER, "--config", file), "\"config\" cannot be set in a file");
+  write_file("dry-run = on\n");
+  refused(LOAD(VERB_DB, "--config", file), "\"dry-run\" cannot be set in a file: give it as a flag, --dry-run.");
+  write_file("dry-rum = on\n"); /* no name is proposed that would be refused */
+  refused(LOAD(VERB_DB, "--config", file), "unknown key \"dry-rum\".");
+  assert_null(strstr(err.msg, "mean"));
   refused(LOAD(VERB_SERVER, "--config", "/nonexistent/weir.conf"), "/nonexistent/weir.conf cannot be read");
+}
+
+/* Whoever sets WEIR_DRY_RUN would not see that the database was changed. WEIR_OUTPUT of a SHELL task is a file for its result. */
+static void test_flag_only(void **state) {
+  (void)state;
+  static const char *const words[] = {"on", "off", "x"};
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+    setenv("WEIR_DRY_RUN", words[i], 1);
+    refused(LOAD(VERB_DB, "migrate"), "WEIR_DRY_RUN is set, but only the flag counts: say --dry-run, or unset WEIR_DRY_RUN.");
+    refused(LOAD(VERB_DB, "--dry-run", "migrate"), "WEIR_DRY_RUN is set");
+    assert_int_equal(LOAD(VERB_SERVER), WR_OK);
+  }
+  setenv("WEIR_DRY_RUN", "", 1);
+  assert_int_equal(LOAD(VERB_DB, "--dry-run", "migrate"), WR_OK);
+  assert_int_equal(config_num(&cfg, OPT_DRY_RUN), 1);
+  setenv("WEIR_OUTPUT", "/tmp/result", 1);
+  assert_int_equal(LOAD(VERB_RUN, "FILE"), WR_OK);
+  assert_string_equal(config_text(&cfg, OPT_OUTPUT), "text");
 }
 
 static void comes_to(const struct config *c, enum opt_id id, char *out, size_t n) {
@@ -243,6 +268,31 @@ static void test_show(void **state) {
   assert_non_null(strstr(text, "listen           127.0.0.1:1                  (flag)\n"));
 }
 
+static const char *help_of(unsigned verb) {
+  static char text[16384];
+  memset(text, 0, sizeof text);
+  FILE *f = fmemopen(text, sizeof text, "w");
+  config_help(f, verb);
+  fclose(f);
+  return text;
+}
+
+/* No verb promises what only another one does. */
+static void test_help_of_verbs(void **state) {
+  (void)state;
+  assert_non_null(strstr(help_of(VERB_DB), "One migration:\n      --dry-run\n"));
+  assert_non_null(strstr(help_of(VERB_DB), "All but --dry-run can be set without a flag"));
+  assert_non_null(strstr(help_of(VERB_DB), "sqlite:DATA/weir.db)"));
+  assert_non_null(strstr(help_of(VERB_DB), "(default: warn)"));
+  assert_null(strstr(help_of(VERB_DB), "--dev"));
+  assert_null(strstr(help_of(VERB_DB), "temporary file"));
+  assert_null(strstr(help_of(VERB_TOKEN), "--dev"));
+  assert_non_null(strstr(help_of(VERB_RUN), "(default: a temporary file)"));
+  assert_non_null(strstr(help_of(VERB_RUN), "All but the options of one run can"));
+  assert_non_null(strstr(help_of(VERB_SERVER), "(default: info)"));
+  assert_non_null(strstr(help_of(VERB_SERVER), "(default: ./data with --dev, else /var/lib/weir)"));
+}
+
 static void test_help(void **state) {
   (void)state;
   char text[16384] = "";
@@ -266,7 +316,8 @@ int main(void) {
     cmocka_unit_test_teardown(test_many, clean),        cmocka_unit_test_teardown(test_switch, clean),
     cmocka_unit_test_teardown(test_refusals, clean),    cmocka_unit_test_teardown(test_file_refusals, clean),
     cmocka_unit_test_teardown(test_secrets, clean),     cmocka_unit_test_teardown(test_show, clean),
-    cmocka_unit_test_teardown(test_help, clean),
+    cmocka_unit_test_teardown(test_help, clean),        cmocka_unit_test_teardown(test_help_of_verbs, clean),
+    cmocka_unit_test_teardown(test_flag_only, clean),
     cmocka_unit_test_teardown(test_wiped, clean),
     cmocka_unit_test_teardown(test_wiped_environment, clean), cmocka_unit_test_teardown(test_secrets_in_errors, clean),
     cmocka_unit_test_teardown(test_file_mode, clean),

@@ -143,6 +143,32 @@ class Kept(unittest.TestCase):
             self.assertEqual(list(tmp.iterdir()), [])
             self.assertEqual(weir("db", "--store", f"sqlite:{tmp}/none.db").returncode, 2)
 
+    def test_dry_run_is_a_flag(self):
+        """Whoever sets WEIR_DRY_RUN expects that nothing is changed, and only a backup would lead back."""
+        with directory() as tmp:
+            db = Sqlite(tmp)
+            db.load("8ec770b")
+            before = db.path.read_bytes()
+            done = weir("db", "migrate", "--store", db.url, env={"WEIR_DRY_RUN": "on"})
+            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            self.assertIn("WEIR_DRY_RUN is set, but only the flag counts: say --dry-run", done.stderr)
+            self.assertEqual(db.path.read_bytes(), before)
+
+    def test_wrong_words(self):
+        with directory() as tmp:
+            for args, says in ((("db",), "Say what to do: `weir db migrate`."), (("db", "upgrade"), 'There is no "upgrade" here: say `weir db migrate`.'),
+                               (("db", "migrate", "x"), '`weir db migrate` takes no "x": name the database with --data or --store.')):
+                done = weir(*args)
+                self.assertEqual((done.returncode, done.stdout), (2, ""), args)
+                self.assertIn(says, done.stderr)
+            for verb in (("db", "migrate"), ("token", "show")):
+                done = weir(*verb, "--data", tmp / "none")
+                self.assertEqual(done.returncode, 3, done.stderr)
+                self.assertIn("none: name it with --data.", done.stderr)
+            (tmp / "weir.db").touch(0o600)
+            done = weir("db", "migrate", "--dry-run", "--store", f"sqlite:{tmp}/weir.db")
+            self.assertEqual((done.returncode, done.stdout.splitlines()[-1]), (0, "Nothing was changed."))
+
 
 def other(name, *args):
     """A program of another release."""
@@ -176,6 +202,9 @@ class Beside(unittest.TestCase):
             gate.touch()
             self.assertEqual(new.ended(long)["state"], "SUCCESS")
 
+            done = other("weir_after", "db", "migrate", "--dry-run", "--store", db.url)
+            self.assertEqual(done.returncode, 4)
+            self.assertNotIn("backup", done.stdout)  # it will not begin
             done = other("weir_after", "db", "migrate", "--store", db.url)
             self.assertEqual(done.returncode, 4)
             self.assertRegex(done.stderr, rf"A node of an older weir \([^)]*pid {old.pid}\) uses the database, and cannot work with schema 6: stop it first")
