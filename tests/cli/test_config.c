@@ -287,7 +287,7 @@ static void test_help_of_verbs(void **state) {
   assert_null(strstr(help_of(VERB_DB), "--dev"));
   assert_null(strstr(help_of(VERB_DB), "temporary file"));
   assert_null(strstr(help_of(VERB_TOKEN), "--dev"));
-  assert_non_null(strstr(help_of(VERB_RUN), "(default: a temporary file)"));
+  assert_non_null(strstr(help_of(VERB_RUN), "(default: a temporary\n        file)"));
   assert_non_null(strstr(help_of(VERB_RUN), "All but the options of one run can"));
   assert_non_null(strstr(help_of(VERB_SERVER), "(default: info)"));
   assert_non_null(strstr(help_of(VERB_SERVER), "(default: ./data with --dev, else /var/lib/weir)"));
