@@ -184,8 +184,8 @@ static enum wr_rc apply_line(struct config *c, const struct line *l, unsigned ve
   char q[WR_QUOTE_MAX], where[128];
   int id = by_name(l->key);
   if (id >= 0 && table[id].traits & (OPT_FLAG_ONLY | OPT_NOT_IN_FILE))
-    return wr_err_set(err, WR_BAD_REQUEST, "line %d: \"%s\" cannot be set in a file: give it as a flag, --%s.", l->no, table[id].name,
-                      table[id].name);
+    return wr_err_set(err, WR_BAD_REQUEST, "line %d: \"%s\" cannot be set in a file: give it as a flag, --%s.", l->no,
+                      table[id].name, table[id].name);
   if (id < 0) {
     const char *near = nearest(l->key, verb | VERB_SERVER, OPT_FLAG_ONLY | OPT_NOT_IN_FILE);
     return wr_err_set(err, WR_BAD_REQUEST, "line %d: unknown key %s.%s%s%s", l->no,
@@ -349,7 +349,8 @@ static enum wr_rc read_env(struct config *c, unsigned verb, struct wr_err *err) 
     char *text = getenv(name);
     if (!text || !*text) continue;
     if (refused)
-      return wr_err_set(err, WR_BAD_REQUEST, "%s is set, but only the flag counts: say --%s, or unset %s.", name, table[i].name, name);
+      return wr_err_set(err, WR_BAD_REQUEST, "%s is set, but only the flag counts: say --%s, or unset %s.", name, table[i].name,
+                        name);
     enum wr_rc rc = opt_set(c, i, name, text, FROM_ENV, err);
     if (table[i].traits & OPT_SECRET) wipe(text), unsetenv(name); /* read once; /proc/PID/environ shows it as long as we live */
     if (rc) return rc;

@@ -1,8 +1,7 @@
 /* Options of the command line: one table (config.def), three sources. Precedence: default < file < environment < flag.
  *
- * Read once, before any thread. Values belong to the struct until config_done(). A value that is out of bounds, an
- * unknown flag or an unknown key of the file is an error with one sentence; unknown WEIR_* variables are not looked at,
- * since tasks get some too. */
+ * Read once, before any thread. Values belong to the struct until config_done(). One sentence reports a value that is out of
+ * bounds, an unknown flag or an unknown key of the file. Unknown WEIR_* variables are ignored, because tasks have some too. */
 #ifndef CLI_CONFIG_H
 #define CLI_CONFIG_H
 #include <stdbool.h>
@@ -25,7 +24,7 @@ enum {
   OPT_SECRET = 1,
   OPT_FLAG_ONLY = 2,       /* the environment is not read for it: a SHELL task has a WEIR_OUTPUT that means another thing */
   OPT_NOT_IN_FILE = 4,
-  OPT_REFUSE_ENV = 8       /* flag only, and its variable is refused: whoever sets WEIR_DRY_RUN expects that nothing is changed */
+  OPT_REFUSE_ENV = 8       /* a flag only, and its variable is refused: a user who sets WEIR_DRY_RUN expects no change */
 };
 
 enum opt_id {

@@ -47,7 +47,7 @@ static void on_bus(int sig, siginfo_t *info, void *ctx) {
   char line[LINE_MAX_BYTES];
   (void)ctx;
   const char *file = info->si_code == BUS_ADRERR ? file_at((uintptr_t)info->si_addr, line) : NULL;
-  if (!file) { /* another cause: the signal comes again, and ends the process as it would have */
+  if (!file) { /* another cause: the signal comes again and ends the process */
     signal(sig, SIG_DFL);
     return;
   }

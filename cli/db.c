@@ -36,7 +36,8 @@ static void show(void *ctx, const struct migrate_told *t) {
 static void show_outlook(const struct shown *s) {
   fputs("Nothing was changed.", stdout);
   if (s->starts)
-    printf(" Make a backup before you migrate: no weir before schema %lld starts on the database afterwards.", (long long)s->starts);
+    printf(" Make a backup before you migrate: no weir before schema %lld starts on the database afterwards.",
+           (long long)s->starts);
   putchar('\n');
 }
 
@@ -45,7 +46,8 @@ static enum wr_rc act_as_owner(const struct config *c, const struct place *p, st
   struct stat st;
   if (config_text(c, OPT_DATA) || !config_text(c, OPT_STORE)) return place_take(p, err);
   if (geteuid() != 0 || strncmp(p->store, "sqlite:", 7) != 0 || stat(p->store + 7, &st) != 0 || st.st_uid == 0) return WR_OK;
-  return wr_err_set(err, WR_FORBIDDEN, "%.160s belongs to another user: do this as that user, or name the data directory with --data.",
+  return wr_err_set(err, WR_FORBIDDEN,
+                    "%.160s belongs to another user: do this as that user, or name the data directory with --data.",
                     p->store + 7);
 }
 
@@ -82,7 +84,8 @@ int verb_db(int argc, char **argv) {
   enum wr_rc rc = config_load(&c, VERB_DB, argc, argv, &err);
   int code = EXIT_OK;
   if (!rc && c.help) {
-    puts("Usage: weir db migrate [--dry-run] [options]\n\nBrings the database to the schema of this program, as the start of a server does.\n"
+    puts("Usage: weir db migrate [--dry-run] [options]\n\n"
+         "Brings the database to the schema of this program, as the start of a server does.\n"
          "With --dry-run it says which files of schema/ that would apply, and changes nothing.\n");
     config_help(stdout, VERB_DB);
   } else {

@@ -77,7 +77,7 @@ static int on_node(void *ctx, const struct node_row *row) {
 }
 
 static enum wr_rc read_all(struct follow *f, struct reader *r, struct wr_err *err) {
-  /* The flow first: when it is final, the nodes read after it are, too. */
+  /* The flow is read first: if it is final, the nodes that are read after it are final too. */
   enum wr_rc rc = reader_flow_ins(r, f->fi, on_flow, f, err);
   struct page p = {.limit = PAGE_NODES};
   int64_t total; /* not asked for */

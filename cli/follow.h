@@ -33,7 +33,7 @@ struct follow {
   enum follow_style style;
   bool colour;
   bool logs;                      /* show what steps print; lines only */
-  uint32_t tails, untold;         /* failed tasks whose log was shown, and whose log was not, as there were too many */
+  uint32_t tails, untold;         /* failed tasks: logs that were shown; logs that were not, because there were too many */
   struct drawn { uint16_t *width; size_t n, cap; } drawn;  /* lines of the tree on the screen now, and how wide they are */
   struct follow_node *node;       /* by place in flow->node */
   uint32_t count[NODE__N];

@@ -1,6 +1,6 @@
 /* Who the server is: the user that it becomes once its spawner runs, and for good. Main thread, before all others.
  *
- * What never happens: a way back to root; a change in --dev or `weir run`. */
+ * What never happens: a way back to root; a change of the user with --dev or in `weir run`. */
 #ifndef CLI_IDENTITY_H
 #define CLI_IDENTITY_H
 #include <stdbool.h>

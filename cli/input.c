@@ -75,8 +75,11 @@ enum wr_rc input_params(const struct opt_value *list, struct params **out, struc
     if (value && json_object_get(o, text)) {
       rc = wr_err_set(err, WR_BAD_REQUEST, "-p: %s is given twice.", wr_err_quote(q, text, strlen(text)));
       json_decref(value);
-    } else if (!value) rc = wr_err_set(err, WR_BAD_REQUEST, "-p: %s is not KEY=VALUE in UTF-8.", wr_err_quote(q, text, strlen(text)));
-    else if (json_object_set_new(o, text, value) != 0) rc = wr_err_set(err, WR_BAD_REQUEST, "-p: the name is not UTF-8.");
+    } else if (!value) {
+      rc = wr_err_set(err, WR_BAD_REQUEST, "-p: %s is not KEY=VALUE in UTF-8.", wr_err_quote(q, text, strlen(text)));
+    } else if (json_object_set_new(o, text, value) != 0) {
+      rc = wr_err_set(err, WR_BAD_REQUEST, "-p: the name is not UTF-8.");
+    }
   }
   char *canonical = NULL;
   if (!rc) rc = def_params_parse(o, "/params", &canonical, err);

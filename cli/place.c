@@ -21,8 +21,8 @@ enum wr_rc place_take(const struct place *p, struct wr_err *err) {
   struct identity id;
   struct stat st;
   if (stat(p->data, &st) != 0 || !S_ISDIR(st.st_mode))
-    return wr_err_set(err, WR_NOT_FOUND, "There is no data directory %.100s: name it with --data. A server makes it at its first start.",
-                      p->data);
+    return wr_err_set(err, WR_NOT_FOUND,
+                      "There is no data directory %.100s: name it with --data. A server makes it at its first start.", p->data);
   enum wr_rc rc = identity_find(NULL, p->data, false, &id, err);
   if (!rc) rc = datadir_open(p->data, &id, err);
   if (!rc) rc = identity_take(&id, err);

@@ -19,7 +19,7 @@
 #define THREAD_STACK_BYTES (256 << 10)
 #define FILES_PER_SLOT 8          /* descriptors of one child: output, error, input, pidfd, and spare */
 #define FILES_PER_RUN 4           /* the least that a child needs: output and error, both ends */
-#define FILES_NEEDED 64           /* whatever runs: database, sockets, the spawner's own */
+#define FILES_NEEDED 64           /* needed in any case: database, sockets, the spawner's own */
 #define THREADS_NEEDED 112        /* threads of the API and of the engine, guard, spawner, spare */
 #define FILES_BASE (256 + NODE_AHEAD * FILES_PER_SLOT)
 #define FILES_WISHED 65536

@@ -65,9 +65,11 @@ static enum wr_rc read_options(struct job *j, struct wr_err *err) {
   struct node_opts *o = &j->opts;
   bool resume = resuming(j);
   if (resume && (j->cfg.n_args || !config_text(&j->cfg, OPT_STORE)))
-    return wr_err_set(err, WR_BAD_REQUEST, "--resume goes on with what is unfinished in a store: it takes --store URL and no FILE.");
+    return wr_err_set(err, WR_BAD_REQUEST,
+                      "--resume goes on with what is unfinished in a store: it takes --store URL and no FILE.");
   if (resume && (j->cfg.v[OPT_PARAM].n_many || config_num(&j->cfg, OPT_LOGS) || replaying(j)))
-    return wr_err_set(err, WR_BAD_REQUEST, "--resume goes on with runs as they were started: -p, --logs and --from are for those of a FILE.");
+    return wr_err_set(err, WR_BAD_REQUEST,
+                      "--resume goes on with runs as they were started: -p, --logs and --from are for those of a FILE.");
   if (resume && sqlite_missing(config_text(&j->cfg, OPT_STORE)))
     return wr_err_set(err, WR_NOT_FOUND, "There is no database %.200s: nothing to go on with.", config_text(&j->cfg, OPT_STORE));
   if (!resume && j->cfg.n_args != 1)
@@ -84,7 +86,7 @@ static enum wr_rc read_options(struct job *j, struct wr_err *err) {
   return input_params(&j->cfg.v[OPT_PARAM], &j->params, err);
 }
 
-/* After the file was read, so that a person who mistyped its name is not warned of anything else. */
+/* Called after the file was read: a person who mistyped its name then gets no other warning. */
 static enum wr_rc read_setup(struct job *j, struct wr_err *err) {
   enum wr_rc rc = setup_common(&j->cfg, SHELL_PERSONAL, LOG_WARN, &j->opts, &j->who, err);
   if (replaying(j)) j->opts.async_slots = j->opts.slots;
@@ -154,7 +156,8 @@ static enum wr_rc start_flow(struct job *j, struct wr_err *err) {
   bool posted = runner_post(node_runner(j->node), &j->start);
   while (posted && !atomic_load(&j->started)) {
     if (clock_mono_us() >= until)
-      return wr_err_set(err, WR_DB_UNAVAILABLE, "The database has not answered for %d s: whether the flow has begun is not known.", START_US / 1000000);
+      return wr_err_set(err, WR_DB_UNAVAILABLE,
+                        "The database has not answered for %d s: whether the flow has begun is not known.", START_US / 1000000);
     int sig = signals_wait_until(until);
     if (sig) take_signal(j, sig);
   }
@@ -245,7 +248,8 @@ static enum wr_rc tell_others(struct job *j, struct wr_err *err) {
   enum wr_rc rc = reader_list_flow_ins(r, &unfinished, &p, name_one, &o, &more, &total, err);
   reader_put(r);
   if (!rc && total > 0)
-    fprintf(stderr, "the store holds %lld unfinished run%s (fiId %s%s), left alone; `weir run --resume --store ..` goes on with %s\n",
+    fprintf(stderr, "the store holds %lld unfinished run%s (fiId %s%s), left alone; "
+                    "`weir run --resume --store ..` goes on with %s\n",
             (long long)total, total == 1 ? "" : "s", o.text.data, more ? ", .." : "", total == 1 ? "it" : "them");
   buf_done(&o.text);
   return rc;
@@ -315,7 +319,8 @@ static int run_job(struct job *j) {
     if (code < 0) code = job_refuse(j, &err, exit_of(err.code));
   } else {
     rc = run_flow(j, &err);
-    code = rc ? job_refuse(j, &err, j->sig == SIGINT ? EXIT_INTERRUPTED : rc == WR_DB_UNAVAILABLE ? EXIT_UNREACHABLE : EXIT_REFUSED) : exit_code(j);
+    enum exit_code refused = j->sig == SIGINT ? EXIT_INTERRUPTED : rc == WR_DB_UNAVAILABLE ? EXIT_UNREACHABLE : EXIT_REFUSED;
+    code = rc ? job_refuse(j, &err, refused) : exit_code(j);
   }
   node_drain(j->node, GRACE_US);
   return code;

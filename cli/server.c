@@ -32,7 +32,8 @@ struct server {
 /* ---- options ---- */
 
 static enum wr_rc read_roles(struct node_opts *o, const char *list, struct wr_err *err) {
-  static const struct { const char *name; unsigned bit; } all[] = {{"api", NODE_API}, {"runner", NODE_RUNNER}, {"worker", NODE_WORKER}};
+  static const struct { const char *name; unsigned bit; } all[] = {
+    {"api", NODE_API}, {"runner", NODE_RUNNER}, {"worker", NODE_WORKER}};
   char q[WR_QUOTE_MAX];
   o->roles_text = list;
   for (const char *p = list; *p;) {
@@ -63,7 +64,8 @@ static enum wr_rc read_listen(struct server *s, struct wr_err *err) {
   if (loopback(s->listen)) return WR_OK;
   if (config_num(c, OPT_DEV)) return wr_err_set(err, WR_FORBIDDEN, "--dev listens on loopback only.");
   if (config_num(c, OPT_TRUSTED_PROXY)) return WR_OK;
-  return wr_err_set(err, WR_FORBIDDEN, "--listen: an address that is not loopback needs a TLS proxy in front; say so with --trusted-proxy.");
+  return wr_err_set(err, WR_FORBIDDEN,
+                    "--listen: an address that is not loopback needs a TLS proxy in front; say so with --trusted-proxy.");
 }
 
 /* DATA, and the store that goes with it: what was named, else the defaults. */
@@ -80,7 +82,9 @@ static enum wr_rc read_places(const struct config *c, struct node_opts *o, char 
 static enum wr_rc read_options(struct server *s, struct wr_err *err) {
   const struct config *c = &s->cfg;
   struct node_opts *o = &s->opts;
-  if (c->n_args) return wr_err_set(err, WR_BAD_REQUEST, "Unexpected argument \"%.64s\".", strstr(c->args[0], "://") ? "(a URL)" : c->args[0]);
+  if (c->n_args)
+    return wr_err_set(err, WR_BAD_REQUEST, "Unexpected argument \"%.64s\".",
+                      strstr(c->args[0], "://") ? "(a URL)" : c->args[0]); /* a URL may hold a password */
   enum wr_rc rc = read_roles(o, config_text(c, OPT_ROLES), err);
   if (!rc) rc = read_listen(s, err);
   if (!rc) rc = read_places(c, o, s->store, sizeof s->store, err);
@@ -104,9 +108,11 @@ static void say_start(const struct server *s) {
   const struct run_as *who = o->run_as;
   struct run_as_user me = {0};
   run_as_self(&me);
-  log_info("server.start", L_STR("version", WEIR_VERSION), L_STR("store", strncmp(o->store, "sqlite:", 7) == 0 ? "sqlite" : "mysql"),
-           L_STR("queue", strncmp(o->queue, "memory:", 7) == 0 ? "memory" : "redis"), L_STR("roles", o->roles_text), L_INT("slots", o->slots),
-           L_INT("async_slots", o->async_slots), L_STR("shell", who && who->n ? "on" : "off"), L_STR("user", me.name),
+  log_info("server.start", L_STR("version", WEIR_VERSION),
+           L_STR("store", strncmp(o->store, "sqlite:", 7) == 0 ? "sqlite" : "mysql"),
+           L_STR("queue", strncmp(o->queue, "memory:", 7) == 0 ? "memory" : "redis"), L_STR("roles", o->roles_text),
+           L_INT("slots", o->slots), L_INT("async_slots", o->async_slots), L_STR("shell", who && who->n ? "on" : "off"),
+           L_STR("user", me.name),
            L_STR("run_as", who && who->n ? who->v[0].name : ""), L_STR("data", o->data), L_INT("pid", getpid()));
   run_as_user_done(&me);
 }
@@ -195,7 +201,8 @@ static int serve(struct server *s) {
   bool failed = node_failed(s->node);
   stop(s);
   if (!failed) return EXIT_OK;
-  (void)wr_err_set(&err, WR_INTERNAL, "The processes that start tasks were killed and none is left to start another: this node has ended. Start it again, or let a supervisor do that.");
+  (void)wr_err_set(&err, WR_INTERNAL, "The processes that start tasks were killed and none is left to start another: "
+                                      "this node has ended. Start it again, or let a supervisor do that.");
   return complain("server", &err, EXIT_RUN_FAILED);
 }
 

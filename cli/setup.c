@@ -44,16 +44,19 @@ void setup_tell_shell(const struct node_opts *o, enum shell_mode mode) {
   if (p->why_off) snprintf(text, sizeof text, "SHELL is off: %s", p->why_off);
   if (p->why_off) say_warning(text);
   if (!p->own) return;
-  snprintf(text, sizeof text, "SHELL tasks run as the user who started this (uid %ld%s), with all its rights", me, me ? "" : ", root");
-  say_warning(mode == SHELL_PERSONAL ? text : "SHELL tasks may run as the server's own user (--shell on): they can read its token and database");
+  snprintf(text, sizeof text, "SHELL tasks run as the user who started this (uid %ld%s), with all its rights", me,
+           me ? "" : ", root");
+  say_warning(mode == SHELL_PERSONAL ? text : "SHELL tasks may run as the server's own user (--shell on): "
+                                              "they can read its token and database");
 }
 
 /* A node that runs no tasks leaves the list of users to nodes that do. */
 static enum wr_rc setup_shell(const struct config *c, enum shell_mode mode, uid_t self, struct node_opts *o, struct wr_err *err) {
   const struct opt_value *also = &c->v[OPT_RUN_AS_ALSO];
   enum run_as_wish wish = (enum run_as_wish)config_num(c, OPT_SHELL);
-  const struct run_as_opts who = {.shell = wish, .user = config_text(c, OPT_RUN_AS), .also = (const char *const *)also->many, .n_also = also->n_many,
-                                  .personal = mode == SHELL_PERSONAL, .self = self, .can_change = geteuid() == 0};
+  const struct run_as_opts who = {.shell = wish, .user = config_text(c, OPT_RUN_AS), .also = (const char *const *)also->many,
+                                  .n_also = also->n_many, .personal = mode == SHELL_PERSONAL, .self = self,
+                                  .can_change = geteuid() == 0};
   o->shell = wish == RUN_AS_OFF ? NODE_SHELL_OFF : NODE_SHELL_ON;
   if (!(o->roles & NODE_WORKER)) return WR_OK;
   enum wr_rc rc = run_as_new(&who, &o->run_as, err);

@@ -14,7 +14,7 @@ void signals_wake(void);             /* any thread; wakes the main thread */
  * does: a stop is bounded anyway, and some senders send it twice (timeout(1): to the process, then to its group). Two SIGINTs
  * at once are one wish for the same reason. The first call starts the clock. */
 bool signals_haste(int sig);
-/* From now on a helper thread takes signals: haste, or `us` gone by, ends the process with _exit(status(ctx)), which is
- * asked at that moment, on that thread. The spawner kills what still runs. */
+/* From now on a helper thread takes signals. Haste, or the end of `us`, ends the process with _exit(status(ctx)). status() is
+ * called at that moment, on that thread. The spawner kills what still runs. */
 void signals_exit_after(int64_t us, int (*status)(void *ctx), void *ctx);
 #endif

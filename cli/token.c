@@ -78,10 +78,14 @@ static enum wr_rc rotate(const struct place *p, struct wr_err *err) {
   return WR_OK;
 }
 
+static enum wr_rc say_what(struct wr_err *err) {
+  return wr_err_set(err, WR_BAD_REQUEST, "Say what to do: `weir token show` or `weir token rotate`.");
+}
+
 static enum wr_rc do_it(const struct config *c, const char *what, struct wr_err *err) {
   struct place p;
   bool turn = strcmp(what, "rotate") == 0;
-  if (!turn && strcmp(what, "show") != 0) return wr_err_set(err, WR_BAD_REQUEST, "Say what: show or rotate.");
+  if (!turn && strcmp(what, "show") != 0) return say_what(err);
   log_setup(config_text(c, OPT_LOG_LEVEL) ? (enum log_level)config_num(c, OPT_LOG_LEVEL) : LOG_WARN,
             config_num(c, OPT_LOG_FORMAT) ? LOG_JSON : LOG_LOGFMT);
   enum wr_rc rc = place_of(c, &p, err);
@@ -102,7 +106,7 @@ int verb_token(int argc, char **argv) {
          "every node takes it within 2 s.\n");
     config_help(stdout, VERB_TOKEN);
   } else {
-    if (!rc && c.n_args != 1) rc = wr_err_set(&err, WR_BAD_REQUEST, "Say what: show or rotate.");
+    if (!rc && c.n_args != 1) rc = say_what(&err);
     if (!rc) rc = do_it(&c, c.args[0], &err);
     if (rc)
       code = complain("token", &err,

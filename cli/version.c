@@ -5,8 +5,8 @@
 
 int verb_version(int argc, char **argv) {
   bool help = argc == 2 && strcmp(argv[1], "--help") == 0;
-  if (argc > 1)
-    fputs(help ? "Usage: weir version\n\nPrints the version, and the schema that this program gives its database.\n" : "weir version: takes no arguments\n", help ? stdout : stderr);
+  if (argc > 1 && !help) fputs("weir version: takes no arguments\n", stderr);
+  if (help) puts("Usage: weir version\n\nPrints the version, and the schema that this program gives its database.");
   if (argc > 1) return help ? EXIT_OK : EXIT_USAGE;
   printf("weir " WEIR_VERSION ", schema %lld\n", (long long)schema_newest(&schema_mysql)); /* the stores have one number */
   return EXIT_OK;

@@ -1,8 +1,8 @@
 /* Recorded scientific workflows (WfCommons WfFormat, https://wfcommons.org) as flows of WAIT tasks.
  *
  * Reads schema 1.5 (workflow.specification + workflow.execution) and the older ones (workflow.tasks or workflow.jobs
- * with the run time inside). The graph is the union of parents and children, named by id or, where that is no id, by
- * name. What comes out is a body of POST /flow, so that all checks of flows hold for it too. Pure. */
+ * with the run time inside). The graph is the union of parents and children. A file names them by id, or by name where there
+ * is no such id. The result is a body of POST /flow, so all checks of flows hold for it too. Pure. */
 #ifndef CLI_WFFORMAT_H
 #define CLI_WFFORMAT_H
 #include <jansson.h>
@@ -11,7 +11,7 @@
 
 struct wf {
   json_t *body;        /* of POST /flow */
-  uint32_t n;          /* tasks; in the order of the file, so is flowNodes (a START may stand before them) */
+  uint32_t n;          /* tasks in the order of the file; flowNodes has the same order (a START may stand before them) */
   int64_t *run_us;     /* scaled run times */
   int64_t work_us;     /* their sum */
 };

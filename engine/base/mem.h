@@ -1,6 +1,6 @@
 /* Memory: arenas and growable buffers. One owner, one thread each; no hidden current arena.
  *
- * Small bounded objects: wr_new() and friends, They abort when memory is gone. Anything whose size a user or the
+ * Small bounded objects: wr_new() and friends. They abort when memory is gone. Anything whose size a user or the
  * network decides is checked against a named limit before it is allocated here. */
 #ifndef WR_MEM_H
 #define WR_MEM_H
