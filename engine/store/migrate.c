@@ -53,33 +53,58 @@ static enum wr_rc apply_file(struct migrate_db *db, const struct schema_now *now
   return rc;
 }
 
+static bool outdated(const struct migrate_db *db) { return db->found.version < schema_newest(db->set); }
+
 /* Another process may have done it while we waited for our turn. */
-static enum wr_rc apply(struct migrate_db *db, struct schema_now *now, struct wr_err *err) {
-  enum wr_rc rc = db->ops->now(db, now, err);
+static enum wr_rc apply(struct migrate_db *db, struct wr_err *err) {
+  enum wr_rc rc = db->ops->now(db, &db->found, err);
   if (rc) return rc;
-  if (now->version >= schema_newest(db->set)) return may_run(db, now, err);
-  rc = refuse_beside_old_nodes(db, now, db->ops->shut_out, err);
+  if (!outdated(db)) return may_run(db, &db->found, err);
+  rc = refuse_beside_old_nodes(db, &db->found, db->ops->shut_out, err);
   for (size_t i = 0; i < db->set->n && !rc; i++)
-    if (db->set->file[i].version > now->version) rc = apply_file(db, now, &db->set->file[i], err);
+    if (db->set->file[i].version > db->found.version) rc = apply_file(db, &db->found, &db->set->file[i], err);
   return rc;
 }
 
-enum wr_rc migrate_up(struct migrate_db *db, struct wr_err *err) {
-  struct schema_now now;
-  enum wr_rc rc = db->ops->now(db, &now, err);
+static enum wr_rc look(struct migrate_db *db, struct wr_err *err) {
+  enum wr_rc rc = db->ops->now(db, &db->found, err);
   if (rc) return rc;
-  tell(db, MIGRATE_FOUND, &now, NULL, 0);
-  if (now.version >= schema_newest(db->set)) return may_run(db, &now, err);
-  if (db->watch->how == MIGRATE_APPLY) {
-    rc = db->ops->begin(db, err);
-    if (!rc) rc = db->ops->end(db, apply(db, &now, err), err);
-    if (rc) return rc;
-    tell(db, MIGRATE_DONE, &now, NULL, 0);
-    if (now.version > 0 && now.version < schema_newest(db->set))
-      log_info("store.migrated", L_STR("db", db->name), L_INT("from", now.version), L_INT("to", schema_newest(db->set)));
-    return WR_OK;
-  }
+  tell(db, MIGRATE_FOUND, &db->found, NULL, 0);
+  if (!outdated(db)) return may_run(db, &db->found, err);
+  if (db->watch->how == MIGRATE_APPLY) return WR_OK;
   for (size_t i = 0; i < db->set->n; i++)
-    if (db->set->file[i].version > now.version) tell(db, MIGRATE_FILE, &now, &db->set->file[i], 0);
-  return refuse_beside_old_nodes(db, &now, db->ops->old_node, err);
+    if (db->set->file[i].version > db->found.version) tell(db, MIGRATE_FILE, &db->found, &db->set->file[i], 0);
+  return refuse_beside_old_nodes(db, &db->found, db->ops->old_node, err);
+}
+
+static enum wr_rc end(struct migrate_db *db, enum wr_rc rc, struct wr_err *err) {
+  rc = db->ops->end(db, rc, err);
+  if (rc) return rc;
+  tell(db, MIGRATE_DONE, &db->found, NULL, 0);
+  if (db->found.version > 0 && outdated(db))
+    log_info("store.migrated", L_STR("db", db->name), L_INT("from", db->found.version), L_INT("to", schema_newest(db->set)));
+  return WR_OK;
+}
+
+/* The last is committed first: see migrate.h. */
+static enum wr_rc change(struct migrate_db *const *db, size_t n, struct wr_err *err) {
+  enum wr_rc rc = WR_OK;
+  size_t begun = 0;
+  for (; begun < n && !rc; begun += !rc) rc = db[begun]->ops->begin(db[begun], err);
+  for (size_t i = 0; i < n && !rc; i++) rc = apply(db[i], err);
+  for (size_t i = 0; i < n && !rc && n > 1; i++) rc = db[i]->ops->ready(db[i], err);
+  while (begun-- > 0) rc = end(db[begun], rc, err);
+  return rc;
+}
+
+enum wr_rc migrate_up(struct migrate_db *const *db, size_t n, struct wr_err *err) {
+  struct migrate_db *old[MIGRATE_TOGETHER];
+  size_t n_old = 0;
+  wr_assert(n > 0 && n <= MIGRATE_TOGETHER);
+  for (size_t i = 0; i < n; i++) {
+    enum wr_rc rc = look(db[i], err);
+    if (rc) return rc;
+    if (outdated(db[i])) old[n_old++] = db[i];
+  }
+  return n_old > 0 && db[0]->watch->how == MIGRATE_APPLY ? change(old, n_old, err) : WR_OK;
 }

@@ -10,8 +10,9 @@
  *     than its `oldest`
  *   newer, and the program is older  refused
  *
- * After a crash in its middle the next start goes on. SQLite: all files are one transaction. A server: each change commits by itself,
- * so a statement either may be repeated, or its effect is looked for first (schema/embed.py sees to it); the number is written last.
+ * After a crash in its middle the next start goes on. SQLite: each of the two files (database, log) is one transaction. Both are looked at
+ * and begun before the first is changed, and are committed one after the other at the very end. A server: each change commits by itself, so
+ * a statement either may be repeated, or its effect is looked for first (schema/embed.py sees to it); the number is written last.
  *
  * A server: programs before the file's `oldest` are shut out before the first statement, so a half applied file cannot meet them.
  *
@@ -65,6 +66,8 @@ struct migrate_ops {
   enum wr_rc (*begin)(struct migrate_db *, struct wr_err *err);
   enum wr_rc (*step)(struct migrate_db *, const struct schema_step *, struct wr_err *err);
   enum wr_rc (*number)(struct migrate_db *, const struct schema_file *, struct wr_err *err);  /* writes that it was applied */
+  /* Of several that change together: writes all that it can before its commit, so that a full disk is met before the first commit. */
+  enum wr_rc (*ready)(struct migrate_db *, struct wr_err *err);
   /* Commits when rc is OK, if there is something to commit; returns what is true then. */
   enum wr_rc (*end)(struct migrate_db *, enum wr_rc rc, struct wr_err *err);
   /* Writes host and pid of a live node whose program is older than `oldest`; "" = there is none. Both members are NULL where no other
@@ -78,7 +81,11 @@ struct migrate_db {
   const struct schema_set *set;
   const char *name;             /* as in migrate_told.db */
   const struct migrate_watch *watch;
+  struct schema_now found;      /* migrate_up() fills it */
 };
-enum wr_rc migrate_up(struct migrate_db *db, struct wr_err *err) WR_MUST;
+/* n that change together. The last is committed first: let the one that matters most be the first, so that a kill between two commits
+ * leaves that one as it was. */
+enum { MIGRATE_TOGETHER = 2 };
+enum wr_rc migrate_up(struct migrate_db *const *db, size_t n, struct wr_err *err) WR_MUST;
 enum wr_rc migrate_foreign(const struct migrate_db *db, struct wr_err *err) WR_MUST;  /* the sentence for a database of another program */
 #endif

@@ -178,6 +178,6 @@ static const struct migrate_ops my_migrate_ops = {
 };
 
 enum wr_rc my_migrate_up(struct my *s, const struct migrate_watch *w, struct wr_err *err) {
-  struct my_migrate m = {.db = {&my_migrate_ops, &schema_mysql, "The database", w}, .s = s};
-  return migrate_up(&m.db, err);
+  struct my_migrate m = {.db = {&my_migrate_ops, &schema_mysql, "The database", w, {0, 0}}, .s = s};
+  return migrate_up(&(struct migrate_db *){&m.db}, 1, err);
 }

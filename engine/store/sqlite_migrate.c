@@ -1,7 +1,9 @@
 /* SQLite: the schema of the database and of its log, each a file with a schema of its own. All that a start has to apply to a file is
- * one transaction: a kill or a full disk in its middle leaves the file as it was, for the program that it had. The caller holds the
- * lock of the store, so nobody else does the same. The lock also means that no other node exists, not even a frozen one: a process
- * holds its lock until it ends.
+ * one transaction. Both files are looked at and locked before the first is changed, and both are written but for their commits before
+ * the first is committed: an error leaves both as they were, for the program that they had. Only a kill (or an error of the disk) between
+ * the two commits parts them. The log is committed first: then the database is as it was, the next start goes on, and a program that
+ * knows neither schema needs only another log. The caller holds the lock of the store, so nobody else does the same. The lock also means that no other node exists,
+ * not even a frozen one: a process holds its lock until it ends.
  *
  * What never happens: a write, even of a header, to a file that is not ours; a write beside a server by a mere look. */
 #include <errno.h>
@@ -29,11 +31,24 @@ static enum wr_rc schema_err(struct sq_migrate *m, int rc, struct wr_err *err) {
   return sq_err(&m->c, rc, err);
 }
 
+/* Results may be secret: a new file is its owner's alone, and SQLite copies the mode to its other files. */
+static enum wr_rc make_private(const char *path, struct wr_err *err) {
+  int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return wr_err_set(err, WR_DB_UNAVAILABLE, "%.120s cannot be opened: %s.", path, strerror(errno));
+  close(fd);
+  return WR_OK;
+}
+
 static enum wr_rc sq_now(struct migrate_db *db, struct schema_now *out, struct wr_err *err) {
   struct sq_migrate *m = sq_migrate_of(db);
   char ours[200];
   int rc = SQLITE_OK;
   *out = (struct schema_now){0, 0};
+  if (!m->c.db && db->watch->how == MIGRATE_APPLY) {
+    enum wr_rc wr = make_private(m->path, err);
+    if (wr) return wr;
+  }
+  if (!m->c.db && access(m->path, F_OK) != 0 && errno == ENOENT) return WR_OK; /* a log may be missing */
   if (!m->c.db && (rc = sq_conn_open(&m->c, m->path, SQ_LOOK, NULL, 0)) != SQLITE_OK) return schema_err(m, rc, err);
   int64_t tables = sq_number(&m->c, "SELECT count(*) FROM sqlite_schema", &rc);
   if (rc != SQLITE_OK || tables == 0) return schema_err(m, rc, err);
@@ -77,6 +92,12 @@ static enum wr_rc sq_write_number(struct migrate_db *db, const struct schema_fil
   return schema_err(m, sq_exec(&m->c, text), err);
 }
 
+/* What is left for the commit is the last page of the WAL, and its sync. */
+static enum wr_rc sq_ready(struct migrate_db *db, struct wr_err *err) {
+  struct sq_migrate *m = sq_migrate_of(db);
+  return schema_err(m, sqlite3_db_cacheflush(m->c.db), err);
+}
+
 static enum wr_rc sq_end_schema(struct migrate_db *db, enum wr_rc wr, struct wr_err *err) {
   struct sq_migrate *m = sq_migrate_of(db);
   if (!wr) wr = schema_err(m, sq_exec(&m->c, "COMMIT"), err);
@@ -85,38 +106,25 @@ static enum wr_rc sq_end_schema(struct migrate_db *db, enum wr_rc wr, struct wr_
 }
 
 static const struct migrate_ops sq_migrate_ops = {
-  .now = sq_now, .begin = sq_begin_schema, .step = sq_step, .number = sq_write_number, .end = sq_end_schema,
+  .now = sq_now, .begin = sq_begin_schema, .step = sq_step, .number = sq_write_number, .ready = sq_ready, .end = sq_end_schema,
 };
 
-static enum wr_rc one_file(const char *path, const struct schema_set *set, const struct migrate_watch *w, struct wr_err *err) {
-  bool log = set == &schema_sqlite_log;
-  struct sq_migrate m = {.db = {&sq_migrate_ops, set, path, w}, .path = path,
-                         .tables = log ? "'task_log'" : "'id_block','definitions','task_flow_ins','task_ins'", .n_tables = log ? 1 : 4};
-  enum wr_rc rc = migrate_up(&m.db, err);
+static enum wr_rc both_files(const char *path, const char *log_path, const struct migrate_watch *w, struct wr_err *err) {
+  struct sq_migrate m = {.db = {&sq_migrate_ops, &schema_sqlite, path, w, {0, 0}}, .path = path,
+                         .tables = "'id_block','definitions','task_flow_ins','task_ins'", .n_tables = 4};
+  struct sq_migrate log = {.db = {&sq_migrate_ops, &schema_sqlite_log, log_path, w, {0, 0}}, .path = log_path, .tables = "'task_log'", .n_tables = 1};
+  enum wr_rc rc = migrate_up((struct migrate_db *[]){&m.db, &log.db}, 2, err);
+  sq_conn_close(&log.c);
   sq_conn_close(&m.c);
   return rc;
 }
 
-/* Results may be secret: a new file is its owner's alone, and SQLite copies the mode to its other files. */
-static enum wr_rc make_private(const char *path, struct wr_err *err) {
-  int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) return wr_err_set(err, WR_DB_UNAVAILABLE, "%.120s cannot be opened: %s.", path, strerror(errno));
-  close(fd);
-  return WR_OK;
-}
-
-enum wr_rc sq_migrate_files(struct sq *s, const struct migrate_watch *w, struct wr_err *err) {
-  enum wr_rc rc = make_private(s->path, err);
-  if (!rc) rc = one_file(s->path, &schema_sqlite, w, err);
-  if (!rc) rc = make_private(s->log_path, err);
-  return rc ? rc : one_file(s->log_path, &schema_sqlite_log, w, err);
-}
+enum wr_rc sq_migrate_files(struct sq *s, const struct migrate_watch *w, struct wr_err *err) { return both_files(s->path, s->log_path, w, err); }
 
 /* Works beside a server too. A database that is not there counts as empty. */
 enum wr_rc sq_look_at_schema(const char *path, const struct migrate_watch *w, struct wr_err *err) {
   char log_path[4200];
   if (access(path, F_OK) != 0) return wr_err_set(err, WR_NOT_FOUND, "There is no database %.160s.", path);
-  enum wr_rc rc = one_file(path, &schema_sqlite, w, err);
   snprintf(log_path, sizeof log_path, "%s-log", path);
-  return rc || access(log_path, F_OK) != 0 ? rc : one_file(log_path, &schema_sqlite_log, w, err);
+  return both_files(path, log_path, w, err);
 }

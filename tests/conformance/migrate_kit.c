@@ -24,14 +24,15 @@ enum wr_rc kit_migrate(const char *url, struct wr_err *err) {
   return store_migrate(&o, &(struct migrate_watch){.how = MIGRATE_APPLY}, err);
 }
 
-struct point { const struct schema_file *file; size_t step; };
+struct point { const struct schema_file *file; size_t step; const char *db; };
 static void die_at(void *ctx, const struct migrate_told *t) {
   const struct point *p = ctx;
-  if (t->event == MIGRATE_STEP && t->file == p->file && t->step == p->step) kill(getpid(), SIGKILL);
+  bool step = t->event == MIGRATE_STEP && t->file == p->file && t->step == p->step;
+  bool done = t->event == MIGRATE_DONE && p->db && strcmp(t->db, p->db) == 0;
+  if (step || done) kill(getpid(), SIGKILL);
 }
 
-bool kit_killed(const char *url, const struct schema_set *set, size_t file, size_t step) {
-  struct point p = {&set->file[file], step};
+static bool killed_at(const char *url, struct point p) {
   pid_t pid = fork();
   assert_true(pid >= 0);
   if (pid == 0) {
@@ -44,3 +45,9 @@ bool kit_killed(const char *url, const struct schema_set *set, size_t file, size
   if (!WIFSIGNALED(status)) assert_int_equal(status, 0);
   return WIFSIGNALED(status);
 }
+
+bool kit_killed(const char *url, const struct schema_set *set, size_t file, size_t step) {
+  return killed_at(url, (struct point){&set->file[file], step, NULL});
+}
+
+bool kit_killed_when_done(const char *url, const char *db) { return killed_at(url, (struct point){.db = db}); }

@@ -225,8 +225,8 @@ class Beside(unittest.TestCase):
                 self.assertEqual(server.ended(server.flow(task("a", "ECHO", "1")))["state"], "SUCCESS")
                 self.assertEqual(server.stop(), 0)
             self.assertEqual(other("weir_after", "db", "migrate", "--store", url).stdout.splitlines(),
-                             [f"{tmp}/weir.db has schema 5, this weir needs 6", "  0006_after.sql", f"{tmp}/weir.db has schema 6 now",
-                              f"{tmp}/weir.db-log has schema 4, as this weir needs"])
+                             [f"{tmp}/weir.db has schema 5, this weir needs 6", f"{tmp}/weir.db-log has schema 4, as this weir needs",
+                              "  0006_after.sql", f"{tmp}/weir.db has schema 6 now"])
             self.assertEqual(weir("run", "--store", url, "-", stdin="{}").returncode, 4)
 
 
