@@ -18,8 +18,8 @@
 struct sq_migrate {
   struct migrate_db db;
   const char *path;
-  const char *tables;       /* are there in every schema: so a database is ours */
-  int64_t n_tables;
+  const char *tables;       /* are there in every schema, beside schema_version: so a database is ours */
+  int64_t n_tables;         /* that one included */
   struct sq_conn c;         /* for looking; from begin() on for writing */
 };
 static struct sq_migrate *sq_migrate_of(struct migrate_db *db) { return (struct sq_migrate *)db; }
@@ -52,13 +52,12 @@ static enum wr_rc sq_now(struct migrate_db *db, struct schema_now *out, struct w
   if (!m->c.db && (rc = sq_conn_open(&m->c, m->path, SQ_LOOK, NULL, 0)) != SQLITE_OK) return schema_err(m, rc, err);
   int64_t tables = sq_number(&m->c, "SELECT count(*) FROM sqlite_schema", &rc);
   if (rc != SQLITE_OK || tables == 0) return schema_err(m, rc, err);
-  out->version = sq_number(&m->c, "SELECT max(version) FROM schema_version", &rc);
-  if (rc == SQLITE_OK && out->version == schema_newest(db->set)) return WR_OK;
-  if (rc == SQLITE_ERROR) return migrate_foreign(db, err);
-  if (rc != SQLITE_OK) return schema_err(m, rc, err);
-  snprintf(ours, sizeof ours, "SELECT count(*) FROM sqlite_schema WHERE type='table' AND name IN (%s)", m->tables);
+  /* First of all, whatever its number is: a schema_version that is a view can be a query without an end. */
+  snprintf(ours, sizeof ours, "SELECT count(*) FROM sqlite_schema WHERE type='table' AND name IN ('schema_version',%s)", m->tables);
   tables = sq_number(&m->c, ours, &rc);
-  if (rc == SQLITE_OK && (tables != m->n_tables || out->version < 1)) return migrate_foreign(db, err);
+  if (rc == SQLITE_OK && tables != m->n_tables) return migrate_foreign(db, err);
+  if (rc == SQLITE_OK) out->version = sq_number(&m->c, "SELECT max(version) FROM schema_version", &rc);
+  if (rc == SQLITE_ERROR || (rc == SQLITE_OK && out->version < 1)) return migrate_foreign(db, err);
   if (rc == SQLITE_OK && out->version > schema_newest(db->set)) {
     out->oldest = sq_number(&m->c, "SELECT oldest FROM schema_version ORDER BY version DESC LIMIT 1", &rc);
     if (rc == SQLITE_ERROR) rc = SQLITE_OK; /* it does not say */
@@ -111,8 +110,8 @@ static const struct migrate_ops sq_migrate_ops = {
 
 static enum wr_rc both_files(const char *path, const char *log_path, const struct migrate_watch *w, struct wr_err *err) {
   struct sq_migrate m = {.db = {&sq_migrate_ops, &schema_sqlite, path, w, {0, 0}}, .path = path,
-                         .tables = "'id_block','definitions','task_flow_ins','task_ins'", .n_tables = 4};
-  struct sq_migrate log = {.db = {&sq_migrate_ops, &schema_sqlite_log, log_path, w, {0, 0}}, .path = log_path, .tables = "'task_log'", .n_tables = 1};
+                         .tables = "'id_block','definitions','task_flow_ins','task_ins'", .n_tables = 5};
+  struct sq_migrate log = {.db = {&sq_migrate_ops, &schema_sqlite_log, log_path, w, {0, 0}}, .path = log_path, .tables = "'task_log'", .n_tables = 2};
   enum wr_rc rc = migrate_up((struct migrate_db *[]){&m.db, &log.db}, 2, err);
   sq_conn_close(&log.c);
   sq_conn_close(&m.c);

@@ -295,7 +295,10 @@ static void foreign_is_left_alone(void **st) {
   static const char *const theirs[] = {
     "CREATE TABLE task (id INT)", "CREATE TABLE schema_version (version INT); INSERT INTO schema_version VALUES (1)",
     "CREATE TABLE schema_version (version INT); INSERT INTO schema_version VALUES (4711); CREATE TABLE definitions (x INT)",
-    "CREATE TABLE schema_version (nr INT); CREATE TABLE task_ins (x INT)"};
+    "CREATE TABLE schema_version (nr INT); CREATE TABLE task_ins (x INT)",
+    "CREATE TABLE schema_version (version INT); INSERT INTO schema_version VALUES (4); CREATE TABLE song (x INT)",
+    "CREATE TABLE schema_version (version INT); CREATE TABLE song (x INT)", "CREATE TABLE song (x INT)",
+    "CREATE VIEW schema_version AS SELECT 4 AS version"};
   for (size_t i = 0; i < sizeof theirs / sizeof *theirs; i++) {
     wipe();
     run_sql(theirs[i]);
@@ -304,6 +307,17 @@ static void foreign_is_left_alone(void **st) {
     same("theirs", COLUMNS, before);
     free(before);
   }
+}
+
+/* Whoever reads the rows may want views and tables of their own beside them. */
+static void guests_may_stay(void **st) {
+  (void)st;
+  load("8ec770b");
+  run_sql("CREATE TABLE report (x INT); CREATE VIEW flows AS SELECT fi_id FROM task_flow_ins");
+  opens();
+  opens();
+  run_sql("DROP TABLE report; DROP VIEW flows");
+  same_as_fresh("guests");
 }
 
 /* A user that may only work with rows: somebody else brings the schema, then it can. */
@@ -354,7 +368,8 @@ int main(void) {
     cmocka_unit_test(upgraded_is_fresh), cmocka_unit_test(between_two_releases), cmocka_unit_test(killed_after_each_step),
     cmocka_unit_test(several_at_once), cmocka_unit_test(waits_for_others), cmocka_unit_test(old_nodes_are_not_shut_out),
     cmocka_unit_test(frozen_nodes_write_no_more), cmocka_unit_test(nobody_joins_a_half_done_schema), cmocka_unit_test(newer),
-    cmocka_unit_test(foreign_is_left_alone), cmocka_unit_test(user_without_rights), cmocka_unit_test(looking_changes_nothing),
+    cmocka_unit_test(foreign_is_left_alone), cmocka_unit_test(guests_may_stay), cmocka_unit_test(user_without_rights),
+    cmocka_unit_test(looking_changes_nothing),
   };
   int bad = cmocka_run_group_tests_name("migrate_mysql", tests, NULL, NULL);
   free(fresh.columns);

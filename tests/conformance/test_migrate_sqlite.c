@@ -285,7 +285,9 @@ static void foreign_is_left_alone(void **st) {
   static const char *const theirs[] = {
     "CREATE TABLE song (title TEXT)", "CREATE TABLE schema_version (version INTEGER); INSERT INTO schema_version VALUES (1)",
     "CREATE TABLE schema_version (version INTEGER); INSERT INTO schema_version VALUES (4711); CREATE TABLE definitions (x TEXT)",
-    "CREATE TABLE schema_version (nr INTEGER); CREATE TABLE task_ins (x TEXT)"};
+    "CREATE TABLE schema_version (nr INTEGER); CREATE TABLE task_ins (x TEXT)",
+    "CREATE TABLE schema_version (version INTEGER); INSERT INTO schema_version VALUES (4); CREATE TABLE song (title TEXT)",
+    "CREATE VIEW schema_version AS WITH RECURSIVE r(version) AS (SELECT 1 UNION ALL SELECT version+1 FROM r) SELECT version FROM r"};
   for (size_t i = 0; i < sizeof theirs / sizeof *theirs; i++) {
     struct wr_err err;
     new_path();
@@ -293,7 +295,15 @@ static void foreign_is_left_alone(void **st) {
     refused(WR_STORE_REFUSED, "another program");
     assert_int_equal(kit_migrate(url, &err), WR_STORE_REFUSED);
     same("theirs", path, "PRAGMA journal_mode", "delete|\n");
+    assert_int_not_equal(access(log_path, F_OK), 0);
   }
+  /* The log of a database is not a database: a slip of the finger. */
+  struct wr_err err;
+  char log[160];
+  load("3f30a82");
+  run_sql(log_path, "INSERT INTO schema_version VALUES (4, 0)");
+  snprintf(log, sizeof log, "sqlite:%s", log_path);
+  assert_int_equal(kit_migrate(log, &err), WR_STORE_REFUSED);
 }
 
 static void several_at_once(void **st) {
