@@ -25,6 +25,7 @@
 #include "log.h"
 #include "text.h"
 
+#define LINKS_MAX 40           /* as the kernel */
 #define CHILDREN_US 10000000   /* those of a killed server are killed at once; reaping takes as long as the kernel does */
 
 /* ---- the file system: locks and mmap of the WAL index must work as on a local disk ---- */
@@ -64,21 +65,30 @@ static enum wr_rc check_fs(int fd, const char *path, struct wr_err *err) {
   return wr_err_set(err, WR_STORE_REFUSED, "%.120s is on a network file system, %s. SQLite needs a local disk.", path, name);
 }
 
-/* The one name of the file, whatever links or working directory lead to it: the lock hangs on it. The path itself when
- * its folder is not there: opening it will say so. */
-char *sq_true_path(const char *path) {
+/* links: so many more are followed. */
+static char *true_path(const char *path, int links) {
   char *whole = realpath(path, NULL);
   if (whole) return whole;
   const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
   char *folder = wr_memdup0(slash ? path : ".", slash ? (size_t)(slash - path + (slash == path)) : 1);
-  char *at = realpath(folder, NULL);
-  struct buf b = BUF_INIT;
+  char *at = realpath(folder, NULL), to[4096];
+  struct buf b = BUF_INIT, next = BUF_INIT;
   if (at) buf_printf(&b, "%s%s%s", at, at[1] ? "/" : "", base);
   else buf_str(&b, path);
+  ssize_t n = links > 0 ? readlink(b.data, to, sizeof to - 1) : -1;
+  if (n > 0) buf_printf(&next, "%s%s%.*s", *to == '/' ? "" : at ? at : folder, *to == '/' ? "" : "/", (int)n, to);
   free(folder);
   free(at);
-  return b.data;
+  if (n <= 0) return b.data;
+  buf_done(&b);
+  whole = true_path(next.data, links - 1);
+  buf_done(&next);
+  return whole;
 }
+
+/* The one name of the file, whatever links or working directory lead to it: the lock hangs on it. A link to a file that is not there
+ * is followed too, for SQLite makes that file. The path itself when its folder is not there: opening it will say so. */
+char *sq_true_path(const char *path) { return true_path(path, LINKS_MAX); }
 
 /* ---- the process lock: a line with the pid, a line with the data directory ---- */
 struct holder { int64_t pid; char home[4096]; };

@@ -238,6 +238,29 @@ static void a_hard_link_is_refused(void **st) {
   store_close(s);
 }
 
+/* Two names of a file that is not there yet: the second server finds the lock of the first, by either name. */
+static void a_link_to_nowhere_is_followed(void **st) {
+  (void)st;
+  char link_url[2][180], second[160], target[160];
+  struct store *s = NULL, *other = NULL;
+  struct wr_err err;
+  teardown(st);
+  snprintf(target, sizeof target, "%s", beside("-real"));
+  snprintf(second, sizeof second, "%s", beside("-second"));
+  assert_int_equal(symlink(strrchr(target, '/') + 1, beside("-link")), 0); /* relative */
+  assert_int_equal(symlink(beside("-link"), second), 0);                   /* absolute, to a link */
+  snprintf(link_url[0], sizeof link_url[0], "sqlite:%s", second);
+  snprintf(link_url[1], sizeof link_url[1], "sqlite:%s", beside("-link"));
+  if (try_open(link_url[0], NULL, &s, &err)) fail_msg("%s", err.msg);
+  assert_int_equal(access(beside("-real.lock"), F_OK), 0);
+  assert_int_equal(try_open(link_url[1], NULL, &other, &err), WR_STORE_REFUSED);
+  assert_non_null(strstr(err.msg, "in use"));
+  store_close(s);
+  assert_int_equal(unlink(target), 0);
+  assert_int_equal(symlink(target, target), 0); /* a loop has no end */
+  assert_int_not_equal(try_open(link_url[1], NULL, &other, &err), WR_OK);
+}
+
 /* It is said, and no more: who may make a link must not end a server by it. */
 static void a_hard_link_made_later_is_said(void **st) {
   (void)st;
@@ -403,7 +426,7 @@ int main(void) {
     cmocka_unit_test(each_code_is_as_listed), T(database_removed), T(database_replaced), T(wal_removed), T(log_removed), T(index_removed),
     T(lock_removed), T(lock_replaced), T(log_wal_removed),
     T(removed_under_a_batch), T(an_idle_store_notices), T(what_cannot_be_looked_at_is_not_gone), T(wal_cut), T(wal_cut_and_written_on),
-    T(wal_cut_in_its_middle), T(database_cut), T(database_emptied), T(what_sqlite_does_is_no_cut), T(a_full_disk_is_no_cut), T(a_hard_link_made_later_is_said), T(a_hard_link_is_refused),
+    T(wal_cut_in_its_middle), T(database_cut), T(database_emptied), T(what_sqlite_does_is_no_cut), T(a_full_disk_is_no_cut), T(a_hard_link_made_later_is_said), T(a_hard_link_is_refused), T(a_link_to_nowhere_is_followed),
     T(the_log_of_another_database_is_refused), T(the_next_server_waits_for_children_of_the_former),
     T(a_damaged_file_is_named_as_damaged), T(a_damaged_log_is_not_tried_for_ever), T(a_file_of_zeros_is_named), T(a_foreign_lock_costs_bounded_waits),
   };
