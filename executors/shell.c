@@ -57,7 +57,6 @@ static bool is_object(const struct shell *s, const wx_json *v) { return s->lib->
 static bool is_integer(const struct shell *s, const wx_json *v) { return s->lib->json_type(v) == WX_JSON_INTEGER; }
 static const char *text_of(const struct shell *s, const wx_json *v) { return s->lib->json_text(v, NULL); }
 
-
 static const char *quoted(const struct shell *s, char q[WX_QUOTE_BYTES], const char *name) {
   return s->lib->quote(q, name, strlen(name));
 }
@@ -291,7 +290,7 @@ static void strings_add(struct strings *l, const char *prefix, const char *name,
   strings_push(l, text);
 }
 
-/* ---- the environment: what the task declares wins over a parameter, and that over the two defaults ---- */
+/* ---- the environment: a declared variable wins over a parameter, and both win over the two defaults ---- */
 
 static bool declared(const struct shell *s, const char *name) { return s->env && s->lib->json_get(s->env, name); }
 
@@ -376,7 +375,7 @@ static int shell_start(const wx_host *h, wx_exec *x, char *err, size_t err_n) {
 
 /* ---- end ---- */
 
-/* The end of the program decides; a fault of its result counts only when the program says that all is well. */
+/* The exit of the program decides. A fault of its result counts only when the program ends with 0. */
 static int judge(const wx_lib *lib, const wx_exit *e, char *text, size_t n) {
   if (e->failed_step) return WX_FATAL;
   if (e->signal) {

@@ -1,5 +1,5 @@
-/* What executors may ask of JSON and texts (wx_lib of the ABI), on the means of base and of jansson. Pure, any thread; a value
- * that was read belongs to whoever read it. Never a call that waits, or one that an executor could not do by itself. */
+/* What executors may ask of JSON and texts (wx_lib of the ABI), made of base and jansson. Pure, any thread. A value that was read
+ * belongs to its reader. What never happens: a call that waits, or one that an executor could not do by itself. */
 #include "lib.h"
 
 #include <jansson.h>
@@ -13,7 +13,8 @@
 #include "text.h"
 
 _Static_assert((int)WX_BAD_TYPE == WR_WRONG_TYPE && (int)WX_UNKNOWN_FIELD == WR_UNKNOWN_FIELD &&
-               (int)WX_OUT_OF_RANGE == WR_OUT_OF_RANGE && (int)WX_BAD_COMMAND == WR_BAD_COMMAND, "codes of the ABI are those of errors.def");
+               (int)WX_OUT_OF_RANGE == WR_OUT_OF_RANGE && (int)WX_BAD_COMMAND == WR_BAD_COMMAND,
+               "codes of the ABI are those of errors.def");
 _Static_assert((int)WX_QUOTE_BYTES == WR_QUOTE_MAX && (int)WX_KNOWN_BYTES == MEANT_LIST && (int)WX_KNOWN_MAX == MEANT_MAX,
                "sizes of the ABI are those of base");
 

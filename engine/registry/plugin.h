@@ -4,7 +4,7 @@
  * may wait for a disk. What never happens: a plugin that stays loaded though it was refused; a symbol of a plugin that another
  * plugin, or this program, is bound to (RTLD_LOCAL); a missing symbol that is found out later than here (RTLD_NOW).
  *
- * A plugin is code of this process from the moment it is loaded: whoever names one has made sure of who may write to its file. */
+ * A plugin is code of this process from the moment it is loaded: the caller must have checked who may write to its file. */
 #ifndef REGISTRY_PLUGIN_H
 #define REGISTRY_PLUGIN_H
 #include "registry.h"

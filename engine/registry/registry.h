@@ -1,15 +1,15 @@
-/* The registry of executors: the task types that a node knows, each in one version or more. A room below model, runner, worker and
- * API, because all of these ask it what a type is.
+/* The registry of executors: the task types that a node knows, each in one version or more. This room is below model, runner,
+ * worker and API, because all of these ask it what a type is.
  *
- * Owner: whoever composes a node (registry_new, registry_free); it hands the registry to those who need it. No registry
- * is global: two nodes in one process may know different types. The registry owns its entries and the plugins that it loaded.
+ * Owner: the composer of a node (registry_new, registry_free), who hands it to all rooms that need it. No registry is global: two
+ * nodes in one process may know different types. The registry owns its entries and the plugins that it loaded.
  *
  * Threads: registry_add() and plugin_load() one at a time, at any moment; registry_free() last; everything else any thread,
  * without a lock.
  *
  * What never happens: an entry that changes, moves or goes before registry_free(). So a pointer to an entry may be kept as long
- * as the registry lives; definitions keep theirs (task_def.executor), and the start of an attempt looks nothing up. A member that
- * the executor's own header did not know is 0 in the entry, whatever lies behind the table. */
+ * as the registry lives. Definitions keep theirs (task_def.executor), and the start of an attempt looks nothing up. A member that
+ * the executor's own header did not know is 0 in the entry, whatever bytes follow the executor's table. */
 #ifndef REGISTRY_H
 #define REGISTRY_H
 #include <stdatomic.h>
@@ -26,12 +26,12 @@ struct executor {
 
 struct registry;
 struct registry *registry_new(void);
-void registry_free(struct registry *r);     /* NULL is fine. By then nobody holds an entry */
-/* Checks and copies the table; what its texts and calls lie in outlives the registry. A name can have each version once. */
+void registry_free(struct registry *r);     /* NULL is fine. Nobody may hold an entry any more */
+/* Checks and copies the table. The code and texts that it points to must outlive the registry. A name has each version once. */
 enum wr_rc registry_add(struct registry *r, const wx_ops *ops, struct wr_err *err) WR_MUST;
 void registry_add_builtins(struct registry *r);   /* ECHO, WAIT, EXCEPTION, SHELL; once, before anything else */
 
-/* Gives the registry what entries lie in: end(thing) is called with registry_free(), after the entries are gone. */
+/* Gives the registry a thing that entries point into: registry_free() calls end(thing) after the entries are gone. */
 void registry_own(struct registry *r, void *thing, void (*end)(void *thing));
 
 /* Exact name; version 0 = the newest. NULL = there is none. */

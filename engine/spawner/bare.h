@@ -23,7 +23,7 @@ static inline long bare_call(long number, long a, long b, long c, long d, long e
   register long x3 __asm__("x3") = d, x4 __asm__("x4") = e, x5 __asm__("x5") = 0;
   __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
   return x0;
-#else /* its errno may then be that of the other process, where both fail in one moment */
+#else /* when both processes fail at the same moment, one may read the errno of the other */
   long rc = syscall(number, a, b, c, d, e, 0L);
   return rc < 0 ? -errno : rc;
 #endif

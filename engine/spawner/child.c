@@ -1,9 +1,9 @@
 /* What happens between clone and exec: the child half of the spawner.
  *
  * It runs on the spawner's memory and files (CLONE_VM | CLONE_FILES) on a stack of its own (pads.h). The spawner stands still
- * until it is `alone`, and only as a rule until its exec: a directory or a program may take long to come. So: bare system calls
- * only, nothing allocated, nothing locked, nothing written but plan->alone, ->step and ->err, by which the spawner learns what
- * failed; once alone, not even errno. */
+ * until the child is `alone`. It usually waits for the exec too, but not when a directory or a program is slow to load. So the
+ * child makes bare system calls only, allocates and locks nothing, and writes only plan->alone, ->step and ->err, by which the
+ * spawner learns what failed. Once alone, it does not even write errno. */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -32,8 +32,8 @@ BARE static int files(const struct child_plan *p) {
   return (int)syscall(SYS_close_range, 4U, ~0U, 0U);
 }
 
-/* The limits that this process was started with, then the mark, then those of the definition: never above a hard limit, even if
- * the spawner is root, and no core file where the node was to have none. */
+/* Sets the limits that this process was started with, then the mark, then the limits of the definition. These never go above a
+ * hard limit, even if the spawner is root, and there is no core file where the node was started without. */
 BARE static int limits(const struct child_plan *p) {
   const struct rlimit mark = {p->mark, p->mark};
   if (p->found->taken && (setrlimit(RLIMIT_NOFILE, &p->found->files) || setrlimit(RLIMIT_CORE, &p->found->core))) return -1;
@@ -49,7 +49,7 @@ BARE static int limits(const struct child_plan *p) {
   return 0;
 }
 
-/* Not the library's calls: those would change every thread of the process that owns this memory. */
+/* Does not use the library's calls, which would change every thread of the process that owns this memory. */
 BARE static int become(const struct child_plan *p) {
   if (!p->set_user) return 0;
   if (syscall(SYS_setgroups, (size_t)p->n_group, p->group)) return -1;
@@ -59,8 +59,8 @@ BARE static int become(const struct child_plan *p) {
 
 /* ---- alone: errno is the spawner's ---- */
 
-/* A subreaper, so that daemons of a running attempt stay in its tree; orphans of an ended one go to the spawner. After
- * become(), for a change of user clears the death signal. */
+/* Makes the child a subreaper, so that daemons of a running attempt stay in its tree; orphans of an ended one go to the spawner.
+ * Called after become(), because a change of user clears the death signal. */
 BARE static long ties(const struct child_plan *p) {
   long rc = bare_call(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   if (!rc) rc = bare_call(SYS_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);

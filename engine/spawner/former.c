@@ -1,7 +1,7 @@
 /* The processes that a killed server left and that still hold the lock on the data directory: guard, spawner, spare. They end by
  * themselves, unless they are stopped, or wait for a process that does not die. The guard of a starting server asks for them
- * once, before it has given up any right; it finds only processes that it may look into. Nothing here blocks, nothing is killed:
- * the lock may just as well belong to a server that lives, and its stopped processes may go on too. */
+ * once, before it has given up any right. It finds only processes that it may inspect. Nothing here blocks and nothing is killed,
+ * because the lock may belong to a live server. Stopped processes of such a server are continued too, which does no harm. */
 #include <dirent.h>
 #include <signal.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* What stands around a spawner: its guard, the next guard ("weir-spare"), the lock on the data directory; and what each of them
- * does in the first moments after the fork. See spawner.c for why there are three. Single-threaded processes, each of which holds
- * nothing of the node's but its end of a socket.
+ * does in the first moments after the fork. See spawner.c for why there are three. Each of these processes has one thread, and
+ * holds nothing of the node's but its end of a socket.
  *
  * What never happens: a lock that is free while anything of the former node lives; a wait without end for it. */
 #include <errno.h>
@@ -43,7 +43,7 @@ static void on_alarm(int sig) { (void)sig; }
 static int take_lock(void) {
   if (flock(FD_LOCK, LOCK_EX | LOCK_NB) == 0) return 0;
   former_wake(FD_LOCK);
-  struct sigaction sa = {.sa_handler = on_alarm}; /* no SA_RESTART: it ends the flock */
+  struct sigaction sa = {.sa_handler = on_alarm}; /* no SA_RESTART: the alarm interrupts flock() */
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGALRM);
@@ -80,7 +80,8 @@ static void lock_or_refuse(void) {
     snprintf(text, sizeof text, "A server that was killed (pid %s) left processes that hold this data directory: %s. "
              "Continue them with kill -CONT, or end them with kill -KILL.", pid, left);
   else
-    snprintf(text, sizeof text, "Another Weir process (pid %s) uses this data directory: stop it, or name another one with --data.",
+    snprintf(text, sizeof text,
+             "Another Weir process (pid %s) uses this data directory: stop it, or name another one with --data.",
              *pid ? pid : "unknown");
   refuse(WR_IN_USE, text);
 }
@@ -103,22 +104,22 @@ static void rehearse_or_refuse(const struct spawner_seed *seed) {
   if (!rehearse(seed->run_as, FD_RUN, seed->run_path, text, sizeof text)) refuse(WR_FORBIDDEN, text);
 }
 
-/* A stopped process goes on when its parent dies, and sees that it must end: a guard when its node is killed; its spawner by the
- * guard then, or at the guard's own death. A fork does not pass this on. */
+/* A process that others stopped goes on when its parent dies, and sees that it must end. So a guard goes on when its node is
+ * killed. A spawner goes on when its guard dies; while the guard lives, the guard continues it. A fork does not pass this on. */
 static void tie(void) { prctl(PR_SET_PDEATHSIG, SIGCONT, 0, 0, 0); }
 
-/* A process that inherits a session keyring holds its keys, whatever user it becomes, and the keys of the user who started the
- * server are not for tasks. So a fresh keyring takes its place, in which all may search and none may leave anything for another.
- * A task that wants a keyring of its own joins one. */
+/* A process that inherits a session keyring holds the keys in it, whatever user the process becomes. The keys of the user who
+ * started the server are not for tasks. So a fresh keyring takes the place of the inherited one: every task may search it, and no
+ * task may leave anything in it for another. A task that wants a keyring of its own joins one. */
 static void leave_keys(void) {
   enum { POSSESSOR_SEARCH = 0x08000000 };
   long ring = syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
   if (ring > 0 && syscall(SYS_keyctl, KEYCTL_SETPERM, ring, POSSESSOR_SEARCH) == 0) return;
   if (errno == ENOSYS || errno == EPERM || geteuid() != 0) return; /* no keys here, or they belong to the tasks' own user */
-  refuse(WR_FORBIDDEN, "The spawner cannot leave the session keyring of who started it.");
+  refuse(WR_FORBIDDEN, "The spawner cannot leave the session keyring of the user who started it.");
 }
 
-/* Nothing of the node's stays open, no signal of its terminal gets here. */
+/* Nothing of the node's stays open, and no signal of the node's terminal gets here. */
 static void settle_in(struct spawner_seed *seed) {
   tie();
   int sock = fcntl(seed->sock, F_DUPFD_CLOEXEC, 16), lock = fcntl(seed->lock, F_DUPFD_CLOEXEC, 16);
@@ -141,14 +142,14 @@ static void settle_in(struct spawner_seed *seed) {
   if (getrlimit(RLIMIT_CORE, &core) == 0) core.rlim_cur = 0, setrlimit(RLIMIT_CORE, &core);
 }
 
-/* Tries again and again while there is no room for a process: a node whose spawner died needs this one. Ends when the node does.
- * A failure of the first spawner's fork is reported at once: -1. */
+/* Tries again and again while there is no room for a process, because a node whose spawner died needs this one. This process ends
+ * when the node does. A failure of the first spawner's fork is reported at once: -1. */
 static pid_t fork_at_last(const struct spawner_seed *seed) {
   struct pollfd p = {.fd = FD_SOCK}; /* it reports only the node's end */
   for (;;) {
     pid_t pid = fork();
     if (pid >= 0 || seed->role == SPAWNER_FIRST) return pid;
-    atomic_fetch_add(&seed->page->turns, 1); /* it moves */
+    atomic_fetch_add(&seed->page->turns, 1); /* the node sees that this process does not hang */
     if (poll(&p, 1, FORK_AGAIN_MS) > 0) _exit(1);
   }
 }
@@ -162,8 +163,8 @@ static struct spawner_seed spare_seed(const struct spawner_seed *seed, int sock)
   return s;
 }
 
-/* Forked twice, so that the spare is the node's child and not ours, for we are no subreaper yet. Returns the node's end of
- * its socket, -1 = none. */
+/* Forks twice, so that the spare becomes a child of the node and not of this process, which is no subreaper yet. Returns the
+ * node's end of the spare's socket, -1 = none. */
 static int make_spare(const struct spawner_seed *seed) {
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) return -1;
@@ -177,8 +178,8 @@ static int make_spare(const struct spawner_seed *seed) {
   return pair[0];
 }
 
-/* For a node that gave up the right to kill them: the node is their parent and has not waited for them, so the pids are still
- * theirs. */
+/* For a node that gave up the right to kill these processes. The node is their parent and has not waited for them, so the pids
+ * are still theirs. */
 static void slay_for(const struct sw_slay *m) {
   pid_t group = 0;
   for (uint32_t i = 0; i < m->n && i < SW_SLAY_MAX; i++) reap_slay(m->pid[i], &group);
@@ -211,15 +212,15 @@ int spawner_spare_below(const struct spawner_seed *seed, pid_t *pid) {
   return -1;
 }
 
-/* Waits for its spawner's end, however that comes, then for the end of all processes that the spawner leaves. */
+/* Waits for the end of its spawner, then for the end of all processes that the spawner leaves. */
 static _Noreturn void be_guard(pid_t spawner, const struct run_as *run_as) {
   const struct timespec patience = {0, 20000000}; /* an orphan may come without a signal */
   sigset_t set;
-  (void)caps_for_guard(run_as); /* otherwise it has the rights of the spawner */
+  (void)caps_for_guard(run_as); /* if this fails, the guard has the rights of the spawner */
   close(FD_SOCK); /* so that the node sees its end when the spawner goes */
   syscall(SYS_close_range, (unsigned)FD_NULL + 1, ~0U, 0U); /* and so that the spare sees the end of the node */
   for (int status; waitpid(spawner, &status, WUNTRACED) == spawner && WIFSTOPPED(status);)
-    kill(spawner, SIGCONT); /* it has deadlines */
+    kill(spawner, SIGCONT); /* somebody stopped it, and it has deadlines to keep */
   sigemptyset(&set);
   sigaddset(&set, SIGCHLD);
   while (reap_debris(DEBRIS_ALL, NULL, NULL) > 0) sigtimedwait(&set, NULL, &patience);
@@ -242,9 +243,9 @@ _Noreturn void spawner_main(struct spawner_seed seed) {
   settle_in(&seed);
   if (seed.role == SPAWNER_FIRST) {
     lock_or_refuse();
-    leave_keys(); /* the spares are born without */
+    leave_keys(); /* spares inherit what this and the next calls change */
     make_run_dir(seed.run_path);
-    if (caps_for_spawner(seed.run_as)) refuse(WR_FORBIDDEN, "The spawner cannot give up root's rights."); /* the same */
+    if (caps_for_spawner(seed.run_as)) refuse(WR_FORBIDDEN, "The spawner cannot give up root's rights.");
     rehearse_or_refuse(&seed);
   } else {
     be_spare();

@@ -21,8 +21,9 @@
 
 enum { TEXT_MAX = 64 << 20, TRIES = 3 };
 #define LOOK_US 5000               /* from clone to exec; after that we look why it takes so long */
-#define TURN_US 50000              /* the wait for a child that could run */
-#define EXEC_WAIT_US 1000000       /* also for one that still has our files: it never had its turn, and is handed back */
+#define TURN_US 50000              /* how long we wait for an `alone` child that lacks only its turn on a CPU */
+#define EXEC_WAIT_US 1000000       /* the longest wait, also for a child that still shares our files; the scheduler never ran it,
+                                      so it is handed back */
 #define LAUNCHING 1U
 
 #ifdef __SANITIZE_THREAD__ /* its clone() leaves what the child needs on our stack, and we do not stand still */
@@ -30,7 +31,7 @@ int __clone(int (*main)(void *), void *stack, int flags, void *arg, ...);
 #define clone __clone
 #endif
 
-/* For the child of the next fork, which finds its files in this process's table and changes them there. */
+/* 0-2 are /dev/null in this process. The child of a start shares its table of files at first, and changes them there. */
 void spawner_null_files(int null) {
   for (int i = 0; i < 3; i++) dup2(null, i);
 }
@@ -138,7 +139,7 @@ bool launch_plan(struct launcher *l, struct child_plan *p, struct sw_start *m, s
   return true;
 }
 
-/* ENOENT for a file that is there means that the interpreter in its first line is not. */
+/* ENOENT for a file that is there means that the interpreter in its first line is missing. */
 void launch_failure(const struct child_plan *p, int32_t *step, int32_t *err) {
   *step = p->step;
   *err = p->err;
@@ -157,8 +158,8 @@ static bool has_left(_Atomic uint32_t *tid, int64_t us) {
   return true;
 }
 
-/* Bounded, unlike vfork: others of its user may stop it between setresuid() and exec(), and what it execs may be far away. A
- * child that is `alone` is waited for only while nothing but its turn is missing. */
+/* This wait is bounded, unlike that of vfork: other processes of its user may stop the child between setresuid() and exec(), and
+ * its program may be on a slow file system. A child that is `alone` is waited for only while it lacks nothing but its turn. */
 enum outcome { LEFT, SLOW, STOPPED, STARVED };
 static enum outcome await_exec(struct pad *pad, pid_t pid) {
   char name[16];
@@ -172,17 +173,17 @@ static enum outcome await_exec(struct pad *pad, pid_t pid) {
   }
 }
 
-/* Once killed, the child lets go of the pad at once, as a rule. */
+/* A killed child usually leaves the pad at once. */
 static void get_rid(struct launcher *l, struct pad *pad, pid_t pid) {
   kill(pid, SIGKILL);
   if (has_left(&pad->tid, TURN_US)) waitpid(pid, NULL, __WALL);
   else strays_add(l->strays, pid, clock_mono_us());
 }
 
-/* Tasks of another user may open their own output by name (/dev/stderr): it is theirs. */
+/* Gives the pipes to the task's user, so that the task can open its own output by name (/dev/stderr). */
 static void give_pipes(const struct child_plan *p) {
   for (int i = 1; p->set_user && i < p->n_fd; i++)
-    if (i != 2 || p->fd[2] != p->fd[1]) (void)!fchown(p->fd[i], p->uid, p->gid); /* if it fails, all is as before */
+    if (i != 2 || p->fd[2] != p->fd[1]) (void)!fchown(p->fd[i], p->uid, p->gid); /* if this fails, only that is not possible */
 }
 
 static pid_t fail(struct child_plan *p, enum sw_step step, int err) {
@@ -217,7 +218,7 @@ static pid_t try_once(struct launcher *l, struct child_plan *plan) {
   return pid;
 }
 
-/* A child that others of its user stop at each try has failed: they might as well have killed it later. */
+/* A child that other processes of its user stop at each try has failed: they could as well have killed it later. */
 pid_t launch(struct launcher *l, struct child_plan *plan) {
   pid_t pid = -1;
   plan->parent = l->pid;
@@ -230,7 +231,7 @@ pid_t launch(struct launcher *l, struct child_plan *plan) {
   return pid;
 }
 
-/* Checked whatever the node says, because somebody may have talked the node into it. */
+/* Checked here, whatever the node checked before: somebody may have gained control of the node. */
 bool launch_allowed(const struct launcher *l, struct child_plan *p) {
   uid_t uid = p->set_user ? p->uid : geteuid();
   if (run_as_enters(l->run_as, uid, p->set_user ? p->gid : getegid(), p->group, p->set_user ? p->n_group : 0)) return true;

@@ -2,6 +2,6 @@
  * `weir spawner`. */
 #ifndef PROGRAM_H
 #define PROGRAM_H
-/* Returns only if no node has started this process: then a person did, and it is not made for that. */
+/* Returns only when a person started this process instead of a node. */
 void spawner_program(int argc, char **argv);
 #endif

@@ -1,9 +1,9 @@
 /* The children of this process, and the end of those that a dead spawner left behind.
  *
- * /proc/self/task/TID/children lists them in order of arrival and nothing leaves that list but by our own wait, so one
- * reading is exact for all that were there when it began. Kernels without that file: all of /proc is looked through; a
- * process that changes its parent meanwhile is found by the parent it had, which is a child of ours itself. Any thread
- * that may wait for the children; nothing here blocks. */
+ * /proc/self/task/TID/children lists them in order of arrival. Only our own wait removes one from that list, so one reading is
+ * exact for all children that were there when it began. Where the kernel has no such file, all of /proc is read. A process that
+ * changes its parent meanwhile is found through its former parent, which is a child of ours itself. Any thread that may wait for
+ * the children; nothing here blocks. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

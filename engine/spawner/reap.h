@@ -12,11 +12,11 @@
  * Only the process that called it first may use it. */
 void reap_children(struct kids *k);
 /* Kills the process and its group: a fork bomb loses to one signal that reaches all of it at once. */
-void reap_slay(pid_t pid, pid_t *group);       /* *group: the last one that was killed, is not killed again */
+void reap_slay(pid_t pid, pid_t *group);       /* *group: the group that was killed last; it is not killed twice */
 /* Its name, and its state as /proc has it; '?' = unknown. */
 char reap_state(pid_t pid, char name[16]);
-bool reap_user(pid_t pid, uint32_t *uid);      /* the user it runs as, whether we may look into it or not */
-/* The number that its attempt was given, 0 = none that can be read. */
+bool reap_user(pid_t pid, uint32_t *uid);      /* the user it runs as, also of a process that we may not inspect */
+/* The mark of its attempt (strays.h); 0 = it has none, or none that can be read. */
 uint64_t reap_mark(pid_t pid);
 
 /* Which children a process may have beside those that a spawner left to it. DEBRIS_ALL: a guard, which has no others.

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include "run_as.h"
 
-/* Can every user of the list who is not this process reach a directory of its own in run (DATA/run, opened) by the path that its
- * tasks are told, and write there? False: text says who cannot, which folder, and what to type. */
+/* Can every user of the list, other than the user of this process, reach a directory of its own in run (DATA/run, opened) by the
+ * path that its tasks are told, and write there? False: text names the user and the folder, and says what to type. */
 bool rehearse(const struct run_as *p, int run, const char *path, char *text, size_t n);
 #endif

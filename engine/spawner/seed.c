@@ -1,5 +1,4 @@
-/* See seed.h. The file was written by the same build, or it is refused; its content is checked all the same, for it is still a
- * file. */
+/* See seed.h. A file of another build is refused. The content of any file is checked. */
 #include "seed.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* What a spawner's program is told at its start, since it inherits nothing of its parent: one file in memory.
  *
  *   page   the first 4096 bytes: struct sw_page, mapped by the node and by all its spawners
- *   seed   behind it: struct found, the users of tasks, where tasks run. Read once by the program, and gone then
+ *   seed   behind it: struct found, the users of tasks, where tasks run. The program reads it once, then cuts it off
  *
  * The node makes it and owns its descriptor; the program gets that as FD_SEED. Neither its arguments nor its environment say
  * anything. What never happens: a program of another build that takes it. */

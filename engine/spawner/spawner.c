@@ -5,24 +5,24 @@
  * When that child ends, what is left of its tree becomes ours. So every child of this process that is not the main child
  * of a running attempt belongs to an attempt that has ended, and is killed; an exit is reported only when none is left.
  *
- *   places: at most page->slots attempts at once; further starts wait at the gate (gate.c), not for long. While
- *   they do, reports are gathered: the node has nothing to start for the places that these ends left, so one packet for
- *   several saves it and its database most of the work per attempt. A report never waits longer than HOLD_US, nor for
- *   a gate that would run dry before the node's answer is here.
+ *   places: at most page->slots attempts at once; further starts wait at the gate (gate.c), not for long. Those starts take the
+ *   places that become free, so the node need not hear of each end at once. Reports are gathered meanwhile: one packet for
+ *   several saves the node and its database most of the work per attempt. A report never waits longer than HOLD_US, and it does
+ *   not wait when the gate could be empty before the node's answer is here.
  *
  *   ties: each process is continued (SIGCONT) when its parent dies, because others may have stopped it.
  *
- *   guard: the spawner's parent ("weir-guard"), a subreaper that does nothing but outlive it and kill what it leaves. Node,
- *   guard, spawner: each clears up after the other two, so a child survives only if all three are killed. A guard that dies
- *   alone is not replaced before its spawner. Guard and spawner are a session of their own, so no signal to the node's
+ *   guard: the spawner's parent ("weir-guard"), a subreaper that only outlives its spawner and kills what the spawner leaves.
+ *   Node, guard and spawner each clear up after the other two, so a child survives only if all three are killed. A guard that
+ *   dies alone is replaced together with its spawner. Guard and spawner have a session of their own, so no signal to the node's
  *   group reaches them.
  *
- *   successor: before it forks its spawner, a guard forks the next guard, which sleeps on a socket of its own whose other
- *   end goes to the node ("weir-spare"). A threaded node must not fork; so when spawner and guard have ended, the node
- *   kills what it may have inherited (it is a subreaper too) and wakes the spare, which begins by making its own successor.
- *   The lock's descriptor is shared, so it is never free in between.
+ *   successor: a guard forks the next guard ("weir-spare") before it forks its spawner. The spare sleeps on a socket of its own,
+ *   whose other end goes to the node. A threaded node must not fork. So when spawner and guard have ended, the node kills what it
+ *   may have inherited (the node is a subreaper too) and wakes the spare, which makes its own successor first. All of them share
+ *   the descriptor of the lock, so the lock is never free in between.
  *
- *   dead node: its socket closes. Everything is killed, then this process ends, and its guard.
+ *   dead node: its socket closes. The spawner kills everything, then it ends, and its guard ends too.
  *
  * What never happens: a start after the deadline of the shared page; a signal to a pid that was reaped already (a main
  * child is forgotten when it is reaped); waiting for one child while others need care. Only a start holds the loop up, as vfork
@@ -60,13 +60,13 @@
 
 enum { PACKETS_A_TURN = 32 };
 #define HOLD_US 10000
-enum { HOLD_PART = 3 };            /* reports are at most a third of what waits: enough is left until the answer is here */
+enum { HOLD_PART = 3 };            /* held reports are at most a third of the waiting starts: these last until the answer */
 #define PATIENCE_MAX_US 600000000
 #define IDLE_DIRS_US 1000000       /* directories made ahead stay for this long while nothing runs */
 #define STUCK_US 10000000          /* after SIGKILL; a process that lives longer is named */
 #define LOOK_US 1000000            /* while something that was killed lives */
 #define SLOW_LOOK_US 20000         /* while a start is slow */
-#define BROOM_STOP_US 1000000      /* a stop waits so long for the sweeping; the next start sweeps the rest */
+#define BROOM_STOP_US 1000000      /* how long a stop waits for the broom; the next start sweeps the rest */
 
 struct proc {                    /* an attempt, from its fork to its report */
   struct heap_item kill_at;      /* end of its grace */
@@ -75,9 +75,9 @@ struct proc {                    /* an attempt, from its fork to its report */
   struct workdir *dir;
   uint32_t uid;
   int64_t killed_us, ended_us;   /* its SIGKILL; the end of its main child */
-  bool told, held;               /* the node knows that it does not die; processes of it live */
+  bool told, held;               /* told: the node knows that it does not die. held: processes of it live */
   bool recount;                  /* it, or one of its tree, has died since the last hunt: others of the tree may be ours now */
-  size_t unseen;                 /* this many of those that came before have not been looked at yet */
+  size_t unseen;                 /* so many of the children that came before its end have not been looked at yet */
   struct sw_exit report;
 };
 
@@ -112,12 +112,12 @@ static void watch_sock(struct spawn *s) {
   epoll_ctl(s->epoll, EPOLL_CTL_MOD, FD_SOCK, &e);
 }
 
-/* The places that these ends left are taken again, and more starts wait for the next places. */
+/* Reports may be held while the places that became free are taken again and more starts wait for the next ones. */
 static bool may_hold(const struct spawn *s) {
   return s->gate.n >= HOLD_PART * s->n_out && s->now_us - s->out_since_us < HOLD_US && !s->dying;
 }
 
-/* The files of results go along, and are closed here. errno as of sendmsg(). */
+/* Sends the files of results along, and closes them unless the packet has to be sent again. errno as of sendmsg(). */
 static ssize_t send_reports(struct sw_exit *r, size_t n) {
   int fd[SW_REPORTS];
   size_t n_fd = 0;
@@ -138,7 +138,7 @@ static void flush(struct spawn *s) {
     ssize_t rc = send_reports(s->out + s->sent, n);
     if (rc < 0 && errno == EAGAIN && !s->dying) s->stuffed = true;
     else if (rc < 0 && errno == ETOOMANYREFS && !s->dying) crowded = true; /* more descriptors under way than one user may have */
-    else s->sent += n; /* any other error: the node is gone, and nobody wants to know */
+    else s->sent += n; /* any other error: the node is gone, so the reports are dropped */
   }
   if (s->sent == s->n_out) s->sent = s->n_out = 0;
   if (crowded) s->out_since_us = s->now_us;
@@ -224,7 +224,7 @@ static void on_grace(struct spawn *s) {
 }
 _Static_assert(offsetof(struct proc, kill_at) == 0, "a heap_item is its proc");
 
-/* Deadlines only grow, nearly always: the timer is left where it is and looks again when it fires. */
+/* A deadline nearly always grows. So the timer is left where it is, and the deadline is read again when the timer fires. */
 static void arm_deadline(struct spawn *s) {
   int64_t at = atomic_load(&s->page->deadline_us);
   if (at >= s->armed_us) return;
@@ -320,7 +320,8 @@ static void on_child(struct spawn *s) {
 }
 
 /* New children stand at the end of the list, so a flood of them does not keep an attempt from its end: the attempt waits for
- * those that stood there when it died, or when the last seen process of its tree died. Without that order it waits for all. */
+ * those that stood there when it died, or when the last seen process of its tree died. Where the list has no order, the attempt
+ * waits for all of them. */
 static void count_unseen(struct spawn *s, size_t seen, size_t more) {
   for (struct proc *p = s->ended; p; p = p->next) {
     size_t left = p->recount || s->strays.kids.file < 0 ? more : p->unseen > seen ? p->unseen - seen : 0;
@@ -329,7 +330,7 @@ static void count_unseen(struct spawn *s, size_t seen, size_t more) {
   }
 }
 
-/* Children of ours that are no main child of a running attempt are killed, some hundred a turn. */
+/* Kills the children of this process that are no main child of a running attempt, at most STRAYS_A_TURN in one turn. */
 static void hunt(struct spawn *s) {
   struct strays *st = &s->strays;
   reap_children(&st->kids);
@@ -376,7 +377,7 @@ static void end_proc(struct spawn *s, struct proc *p) {
   free(p);
 }
 
-/* Ends when nothing of any attempt is left, and none of its files, as far as their removal is quick. */
+/* Ends this process when no process of any attempt is left. It waits a little for the broom; the next start removes the rest. */
 static void end_when_swept(struct spawn *s) {
   if (s->by_id.n || s->ended) return;
   workdirs_trim(&s->dirs);
@@ -457,7 +458,7 @@ static void on_start(struct spawn *s, struct sw_start *m, size_t n, const int *f
 
 /* ---- starts that are slow ---- */
 
-/* Nothing of it has run or will run, even if it cannot die: it has failed now. */
+/* The program has not run and will not run, even if the child cannot die. So the attempt has failed now. */
 static void give_up(struct spawn *s, struct pad *pad, struct proc *p) {
   kill(p->pid, SIGKILL);
   strays_add(&s->strays, p->pid, s->now_us);
@@ -470,7 +471,7 @@ static void give_up(struct spawn *s, struct pad *pad, struct proc *p) {
   pads_done(&s->launcher.pads, pad);
 }
 
-/* Until the exec its memory is ours, and so is the score that we would write. */
+/* The score is written after the exec: before it the child is on our memory, and the write would change our own score. */
 static void look_at_slow(struct spawn *s) {
   for (struct pad *pad = s->launcher.pads.slow ? s->launcher.pads.first : NULL; pad; pad = pad->next) {
     struct proc *p = pad->pid ? map64_get(&s->by_pid, pad->pid) : NULL;
@@ -501,7 +502,7 @@ static void open_gate(struct spawn *s) {
 
 /* ---- the socket ---- */
 
-/* The node is dead: its wishes do not count any more. The next node learns from the lock's file which attempts never started;
+/* The node is dead, so its starts do not count any more. The next node learns from the lock's file which attempts never started;
  * where the file cannot be written, these are lost like the rest. */
 static void node_died(struct spawn *s) {
   struct buf b = BUF_INIT;
@@ -612,7 +613,8 @@ static void turn(struct spawn *s) {
 _Noreturn void spawner_loop(const struct spawner_seed *seed, int spare) {
   static struct spawn s;
   s = (struct spawn){.page = seed->page, .seed = seed, .strays = STRAYS_INIT, .armed_us = INT64_MAX};
-  s.launcher = (struct launcher){.pid = getpid(), .page = seed->page, .run_as = seed->run_as, .found = &seed->found, .strays = &s.strays};
+  s.launcher = (struct launcher){.pid = getpid(), .page = seed->page, .run_as = seed->run_as, .found = &seed->found,
+                                 .strays = &s.strays};
   gate_init(&s.gate);
   sigset_t set;
   sigemptyset(&set);

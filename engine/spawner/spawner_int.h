@@ -53,7 +53,7 @@ struct child_plan {
   struct sw_limit *limit; uint32_t n_limit;
   int set_user; uint32_t uid, gid; const uint32_t *group; uint32_t n_group;
   pid_t parent;
-  _Atomic int alone;                 /* out, through shared memory: it needs no more of the spawner's but this and what it points to */
+  _Atomic int alone;                 /* out: of the spawner's memory and files the child needs only this plan from now on */
   int step, err;                     /* out: where it failed */
 };
 /* Runs in the child on the spawner's memory; returns only to _exit. */
@@ -75,18 +75,18 @@ struct launcher {
 bool launch_plan(struct launcher *l, struct child_plan *p, struct sw_start *m, size_t n, int text_fd);
 bool launch_allowed(const struct launcher *l, struct child_plan *p);
 void launch_dir(struct launcher *l, struct child_plan *p, uint32_t n_env, const char *run_path, const char *name);
-/* Its pid, or -1 with p->step and p->err set. It may be slow to exec: pads_of() knows it then. */
+/* Its pid, or -1 with p->step and p->err set. A child that is slow to exec is found by pads_of(). */
 pid_t launch(struct launcher *l, struct child_plan *p);
 void launch_failure(const struct child_plan *p, int32_t *step, int32_t *err);   /* of a child that did not come to its exec */
 
-/* ---- former.c: who holds the lock of a data directory, of those of a server that was killed ---- */
-void former_wake(int lock);                              /* continues those that are stopped: so they see that they are to end */
-bool former_names(int lock, char *out, size_t n);        /* "weir-guard (12), .."; false: none that this process may look into */
+/* ---- former.c: processes of a killed server that hold the lock of a data directory ---- */
+void former_wake(int lock);                              /* continues stopped ones, so that they see that they must end */
+bool former_names(int lock, char *out, size_t n);        /* "weir-guard (12), .."; false: none that this process may inspect */
 
 /* ---- guard.c, spawner.c: the processes ---- */
 void spawner_null_files(int null);       /* 0-2 */
 void spawner_say(int kind, enum wr_rc rc, const char *text, int fd);
-/* A spare that is a child of this process. Returns the node's end of its socket, -1 = none. */
+/* Makes a spare that is a child of this process. Returns the node's end of its socket, -1 = none. */
 int spawner_spare_below(const struct spawner_seed *seed, pid_t *pid);
 _Noreturn void spawner_loop(const struct spawner_seed *seed, int spare);
 _Noreturn void spawner_main(struct spawner_seed seed);

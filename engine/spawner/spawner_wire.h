@@ -1,15 +1,15 @@
 /* What a node and its spawner say to each other, in packets on one SOCK_SEQPACKET pair. The spawner is a program of its own, of
- * the same build (seed.h sees to that), so structs travel as they are. Also the facts that both know of the processes:
- * descriptors, marks.
+ * the same build (seed.h refuses another one), so structs travel as they are. Also the facts about the processes that both sides
+ * know: the lock's file, marks.
  *
  *   node -> spawner:  START (as descriptors: output[, stderr, when it is apart][, notes][, stdin][, text])   KILL   RECALL
  *                     LOOK   ACTIVATE
  *                     SPARE: make another, which is answered by READY again
- *   spawner -> node:  READY (with the socket of its successor) or REFUSED, once;  EXIT, exactly once for each START; before
- *                     it STARTED, when the START asked for it. Up to SW_REPORTS of these two share a packet
- *   spare -> node:    HELLO, once; woken it is a guard, whose spawner says READY
+ *   spawner -> node:  READY (with the socket of its successor) or REFUSED, once;  EXIT, exactly once for each START. STARTED
+ *                     comes before it, when the START asked for that. Up to SW_REPORTS of these two share a packet
+ *   spare -> node:    HELLO, once. An ACTIVATE makes the spare a guard, whose spawner says READY
  *
- * The node's end closed = the node is dead: the spawner kills all it has and ends. */
+ * When the node's end is closed, the node is dead: the spawner kills all that runs and ends. */
 #ifndef SPAWNER_WIRE_H
 #define SPAWNER_WIRE_H
 #include <stdatomic.h>
@@ -29,7 +29,8 @@ struct sw_page {
 };
 
 enum sw_kind {
-  SW_START = 1, SW_KILL, SW_RECALL, SW_LOOK, SW_ACTIVATE, SW_READY, SW_REFUSED, SW_HELLO, SW_STARTED, SW_EXIT, SW_STUCK, SW_SPARE, SW_SLAY
+  SW_START = 1, SW_KILL, SW_RECALL, SW_LOOK, SW_ACTIVATE, SW_READY, SW_REFUSED, SW_HELLO, SW_STARTED, SW_EXIT, SW_STUCK, SW_SPARE,
+  SW_SLAY
 };
 enum { SW_LIMITS = 16, SW_INLINE = 48 * 1024, SW_FDS = 5, SW_REPORTS = 32 };
 enum { SW_STDIN = 1, SW_TEXT_FD = 2, SW_CWD = 4, SW_USER = 8, SW_TELL = 16, SW_APART = 32, SW_NOTES = 64 };
@@ -50,15 +51,16 @@ struct sw_start {
 };
 struct sw_kill { uint32_t kind; int32_t force; int64_t id, grace_us; };
 enum { SW_SLAY_MAX = 64 };
-/* Node -> spare, which answers with a plain SLAY when they are killed. */
+/* Node -> spare. The spare kills these processes and answers with a struct sw_plain of the same kind. */
 struct sw_slay { uint32_t kind, n; pid_t pid[SW_SLAY_MAX]; };
 /* READY, REFUSED, HELLO, RECALL, LOOK, ACTIVATE. rc: of REFUSED, an enum wr_rc. */
 struct sw_plain { uint32_t kind; int32_t pid; int32_t rc; char text[244]; };
 
-/* The step at which a start failed. WAITED: none failed; it waited too long for a place, or was called back before it had one. */
+/* The step at which a start failed. WAITED: no step failed; the start waited too long for a place, or was called back before it
+ * had one. */
 enum sw_step { STEP_NONE, STEP_FORK, STEP_DEADLINE, STEP_REQUEST, STEP_SESSION, STEP_FILES, STEP_LIMIT, STEP_USER, STEP_CWD,
                STEP_PRCTL, STEP_EXEC, STEP_INTERPRETER, STEP_WAITED, STEP_NOT_ALLOWED, STEP_WORKDIR, STEP_DISTURBED, STEP_HANGS };
-enum { SW_ASKED = 1, SW_LATE = 2 };  /* sw_exit.flags: a TERM or KILL of ours came first; the deadline killed it */
+enum { SW_ASKED = 1, SW_LATE = 2 };  /* sw_exit.flags. ASKED: a TERM or KILL of ours came first. LATE: the deadline killed it */
 struct sw_exit {                     /* EXIT; of STARTED: kind, id, start_us */
   uint32_t kind, flags;
   int64_t id;
@@ -66,9 +68,9 @@ struct sw_exit {                     /* EXIT; of STARTED: kind, id, start_us */
   int32_t status;                    /* of wait4 */
   int64_t start_us, run_us;          /* CLOCK_MONOTONIC when it was forked, 0 = never; how long its process lived */
   int64_t utime_us, stime_us, maxrss_kib;
-  char name[16];                     /* STUCK: id, or 0 = unknown; status = a pid that SIGKILL does not end, err = its state */
-  int32_t output, fd;                /* enum workdir_output. OUTPUT_FILE: a descriptor goes along, in the order of the reports of a
-                                        packet; spawner_recv() puts it here */
+  char name[16];                     /* STUCK: id, or 0 = unknown; status: a pid that SIGKILL does not end; err: its state */
+  int32_t output, fd;                /* enum workdir_output. OUTPUT_FILE: a descriptor goes along, in the order of the packet's
+                                        reports; spawner_recv() puts it here */
 };
 
 /* ---- kinds and sizes: a packet whose size is not that of its kind has kind 0, and none of its fields is believed ---- */
@@ -97,8 +99,8 @@ static inline uint32_t sw_told(const void *p, size_t n) {
 
 /* ---- the processes ---- */
 #define LOCK_NAME "lock"
-/* DATA/lock: the node's pid, blanks, a newline; behind it "ti epoch" lines of what never started. */
+/* DATA/lock: the node's pid, blanks, a newline; then a line "ti epoch" for each attempt that never started. */
 enum { LOCK_PID_BYTES = 12 };
-#define MARK_BASE (1ULL << 42)       /* + the id of a START: the limit of file locks of its processes (strays.h) */
-#define GATE_WAIT_US 100000          /* a start waits so long for a place, as a rule: sw_page.gate_wait_us */
+#define MARK_BASE (1ULL << 42)       /* MARK_BASE + id of a START = the limit of file locks of its processes (strays.h) */
+#define GATE_WAIT_US 100000          /* what sw_page.gate_wait_us is at first */
 #endif

@@ -1,9 +1,10 @@
 /* What attempts leave behind: children of the spawner that are no main child of a running attempt. Spawner process only.
  *
  * Each process of an attempt carries its number as the limit of file locks, for which the kernel has kept no count since 2.4. All
- * processes that it makes inherit the number, whatever session they take, and anybody may read it. So an end waits for its own
- * processes. A program that lowers the limit has no number, or the number of an earlier attempt. With a number it counts for that
- * attempt if it can have processes of this user; without one it counts for all attempts of its user, for ten seconds. */
+ * processes that it makes inherit the number, whatever session they take, and anybody may read it. So the end of an attempt waits
+ * for its own processes only. A program that lowers the limit has no number, or the number of an earlier attempt. With a number
+ * it counts for that attempt if it can have processes of this user; without one it counts for all attempts of its user, for ten
+ * seconds. */
 #ifndef STRAYS_H
 #define STRAYS_H
 #include <stdbool.h>

@@ -44,8 +44,8 @@ struct broom { uint32_t uid; int top; int budget; int64_t bytes; unsigned moved;
 
 static bool clear(struct broom *b, int fd, uint32_t uid, int depth);
 
-/* Nobody can make a directory that belongs to another user. One that stands in a task's directory was moved there, and the task
- * may not remove what that owner may. Root's tasks give theirs to any user they like. */
+/* Only root can make a directory that belongs to another user. If one stands in a task's directory, it was moved there, and the
+ * rights of its owner are not used: the task itself could not remove it. Tasks of root may give theirs to any user. */
 static uint32_t rights(const struct broom *b, uint32_t owner) { return b->uid == 0 ? owner : b->uid; }
 
 /* Opens it with the rights of its own owner; where the way is barred to that owner, with those of the directory's owner. */
@@ -80,7 +80,7 @@ static bool remove_dir(struct broom *b, int dir, const char *name, uint32_t dir_
   return unlinkat(dir, name, AT_REMOVEDIR) == 0 && ok;
 }
 
-/* Judged by its blocks on the disk: a file system may report a size of nothing. */
+/* Judges a file by its blocks on the disk too, because a file system may report a size of 0. */
 static bool slow(struct broom *b, const struct stat *st) {
   if (S_ISDIR(st->st_mode)) return st->st_size > SWEEP_DIR_BYTES;
   int64_t bytes = st->st_blocks * 512 > st->st_size ? st->st_blocks * 512 : st->st_size;
@@ -182,7 +182,7 @@ static void forget_swept(struct workdirs *d) {
   }
 }
 
-/* Puts them behind those that came meanwhile, which then do not wait for the slow ones. */
+/* Puts what was swept in vain behind what came meanwhile, so that quick removals do not wait for slow ones. */
 static void doom_again(struct workdirs *d) {
   struct doomed **end = &d->doomed;
   while (*end) end = &(*end)->next;
@@ -199,7 +199,7 @@ void workdirs_sweep(struct workdirs *d, int64_t now_us) {
   d->parent = getpid();
   pid_t pid = fork();
   if (pid == 0) be_broom(d);
-  if (pid < 0) return; /* at the next end */
+  if (pid < 0) return; /* tried again at the next end */
   d->broom = pid;
   d->broom_us = now_us;
   d->late = false;
@@ -269,7 +269,7 @@ static bool put_back(struct workdirs *d) {
 
 void workdirs_init(struct workdirs *d, int fd, const char *path) {
   *d = (struct workdirs){.fd = fd, .path = path, .me = geteuid()};
-  (void)put_back(d); /* in vain: each start says so */
+  (void)put_back(d); /* if it fails, each start reports that */
   doom_all(d);
 }
 

@@ -26,7 +26,7 @@ struct workdirs {
   struct doomed *doomed, *swept;   /* swept: given to the broom */
   pid_t broom, parent;             /* 0 = none; who made it */
   int64_t broom_us;                /* when it began */
-  bool late;                       /* it was killed, for it took too long */
+  bool late;                       /* it was killed, because it took too long */
   uint8_t random[256]; size_t n_random;
 };
 

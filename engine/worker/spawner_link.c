@@ -1,7 +1,7 @@
 /* The node's end of the spawner: starts the first one, talks to it, buries it and wakes the next. spawner_start() is called by
- * the opener of a node; all else by the worker's loop thread, which then owns it. Nothing here blocks but spawner_start() and
- * spawner_end(), and the meeting with a fresh spare for HELLO_MS; these waits have limits, because others may stop any of the
- * processes again and again. */
+ * the opener of a node; all else by the worker's loop thread, which then owns it. Only spawner_start() and spawner_end() block,
+ * and the meeting with a fresh spare, for HELLO_MS. All these waits have limits, because others may stop any of the processes
+ * again and again. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -48,8 +48,8 @@ static uint32_t receive_plain(int sock, struct sw_plain *m, size_t room, struct 
   return n == (ssize_t)sizeof *m ? m->kind : 0;
 }
 
-/* The spare says its pid before anything else; it was forked before its socket was sent. One that was stopped before that ends
- * when it goes on. */
+/* A spare says its pid before anything else; it was forked before its socket was sent. If somebody stopped it before it spoke, it
+ * is not taken, and ends when it is continued. */
 static void meet_spare(struct spawner *s, int fd) {
   struct sw_plain m;
   struct fds none;
@@ -86,11 +86,11 @@ ssize_t spawner_recv(struct spawner *s, void *p, size_t n, uint32_t *kind) {
   return got;
 }
 
-/* Its end of the socket is closed. It is dead, or learns now that it is to end, even if it is stopped. */
+/* Closes our end of the socket. The spawner is dead, or it sees now that it must end. A stopped one is continued. */
 static void hang_up(struct spawner *s) {
   if (s->sock >= 0) close(s->sock);
   s->sock = -1;
-  if (s->guard > 0) kill(s->guard, SIGCONT); /* the guard sees to it that its spawner runs */
+  if (s->guard > 0) kill(s->guard, SIGCONT); /* the guard continues its spawner */
   else if (s->pid > 0) kill(s->pid, SIGCONT);
 }
 
@@ -100,8 +100,8 @@ static bool gone(pid_t *pid) {
   return true;
 }
 
-/* It ends when its spawner and all that was below it have ended; the spawner is ours only if its guard died before it. A process
- * that is left behind is continued by our own end, and then ends too: it keeps the lock until then. */
+/* A guard ends when its spawner and all that was below it have ended. The spawner is our child only if its guard died first. A
+ * process that is left behind keeps the lock until our own end continues it; then it ends too. */
 static void await_guard(struct spawner *s) {
   bool ended = false;
   for (int ms = 0; ms < GUARD_END_MS && !(ended = gone(&s->guard) && gone(&s->pid)); ms++) {
@@ -109,24 +109,27 @@ static void await_guard(struct spawner *s) {
     poll(NULL, 0, 1);
   }
   hang_up(s);
-  if (!ended) log_error("worker.left_behind", L_INT("guard", s->guard), L_INT("spawner", s->pid), L_STR("effect", "they hold the data directory until they end"));
+  if (!ended)
+    log_error("worker.left_behind", L_INT("guard", s->guard), L_INT("spawner", s->pid),
+              L_STR("effect", "they hold the data directory until they end"));
   s->guard = s->pid = -1;
 }
 
-/* By the spare. False: it has not answered in time, and is woken. */
+/* Has the spare kill them. False: the spare has not answered in time, and is continued in case it was stopped. */
 static bool slay_by_spare(struct spawner *s, const struct sw_slay *m, int64_t until_us) {
   struct sw_plain answer;
   struct fds none;
   struct pollfd p = {.fd = s->spare, .events = POLLIN};
   int64_t left = until_us - clock_mono_us();
-  if (send(s->spare, m, sizeof *m, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)sizeof *m && poll(&p, 1, left > 0 ? (int)(left / 1000) + 1 : 0) > 0)
+  if (send(s->spare, m, sizeof *m, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)sizeof *m &&
+      poll(&p, 1, left > 0 ? (int)(left / 1000) + 1 : 0) > 0)
     return receive_plain(s->spare, &answer, 0, &none) == SW_SLAY;
   kill(s->spare_pid, SIGCONT);
   return false;
 }
 
-/* This process may have given up the right to kill the processes that it inherits; the spare has that right. However many there
- * are, they cost SLAY_MS at most: the rest have their turn at the next call. */
+/* This process may have given up the right to kill the processes that it inherits; the spare has that right. A call takes SLAY_MS
+ * at most, however many there are; the rest have their turn at the next call. */
 static void slay(void *ctx, const pid_t *pid, size_t n) {
   struct spawner *s = ctx;
   int64_t until = clock_mono_us() + SLAY_MS * 1000;
@@ -150,7 +153,7 @@ bool spawner_cleared(struct spawner *s) {
 void spawner_kill(struct spawner *s) {
   pid_t both[2];
   size_t n = 0;
-  if (s->guard > 0) both[n++] = s->guard; /* its session is another than ours, and its group its spawner's */
+  if (s->guard > 0) both[n++] = s->guard; /* it has another session than we, and its spawner is in its group */
   if (s->pid > 0) both[n++] = s->pid;
   slay(s, both, n);
 }
@@ -167,8 +170,8 @@ int spawner_next(struct spawner *s) {
   return -1;
 }
 
-/* The spare holds nothing that anybody waits for. It may be stopped, and left like that it would keep the lock on the data
- * directory. */
+/* Nobody waits for anything that the spare holds, so it is killed. A spare that somebody stopped would otherwise keep the lock on
+ * the data directory. */
 static void end_spare(struct spawner *s) {
   if (s->spare < 0) return;
   close(s->spare);
@@ -186,14 +189,14 @@ static void spawner_free(struct spawner *s) {
 
 void spawner_end(struct spawner *s) {
   if (!s) return;
-  await_guard(s); /* first: a spawner that was stopped early may still hold the node's end of its spare */
+  await_guard(s); /* first, because a spawner that was stopped early may still hold the node's end of its spare */
   end_spare(s);
   spawner_free(s);
 }
 
 /* ---- the first one ---- */
 
-static enum wr_rc who(struct spawner *s, const struct run_as *given, struct wr_err *err) {
+static enum wr_rc choose_users(struct spawner *s, const struct run_as *given, struct wr_err *err) {
   const struct run_as_opts mine = {.personal = true, .self = geteuid()};
   enum wr_rc rc = given ? WR_OK : run_as_new(&mine, &s->own, err);
   s->run_as = given ? given : s->own;
@@ -207,17 +210,19 @@ static enum wr_rc open_lock(const char *dir, int *fd, struct wr_err *err) {
   return *fd < 0 ? err->code : WR_OK;
 }
 
-/* Ends and orphans are found in /proc; numbers of another namespace would name strangers. */
+/* Ends and orphans are found in /proc; the pids of another namespace would be those of strangers. */
 static enum wr_rc check_proc(struct wr_err *err) {
   char b[32];
   ssize_t n = readlink("/proc/self", b, sizeof b - 1);
   b[n > 0 ? n : 0] = '\0';
   if (n > 0 && strtol(b, NULL, 10) == getpid()) return WR_OK;
-  return wr_err_set(err, WR_INTERNAL, n > 0 ? "/proc is that of another process namespace: mount one of this (mount -t proc proc /proc), or start with --shell off."
-                                            : "There is no /proc: mount it (mount -t proc proc /proc), or start with --shell off.");
+  if (n <= 0)
+    return wr_err_set(err, WR_INTERNAL, "There is no /proc: mount it (mount -t proc proc /proc), or start with --shell off.");
+  return wr_err_set(err, WR_INTERNAL, "/proc is that of another process namespace: mount one of this (mount -t proc proc /proc), "
+                                      "or start with --shell off.");
 }
 
-/* Tasks are told where it is, wherever they are. */
+/* Absolute, because tasks are told this path and may be in any directory. */
 static enum wr_rc name_run_dir(struct spawner *s, const char *data_dir, struct wr_err *err) {
   char *dir = realpath(data_dir, NULL);
   if (!dir) return wr_err_errno(err, "Cannot find the data directory");
@@ -228,12 +233,13 @@ static enum wr_rc name_run_dir(struct spawner *s, const char *data_dir, struct w
   return WR_OK;
 }
 
-/* Waits for its READY, at most as long as it waits for the lock. */
+/* Waits for the spawner's READY. It comes when the spawner has the lock. */
 static enum wr_rc await_ready(struct spawner *s, struct wr_err *err) {
   struct sw_plain m = {0};
   struct fds fds;
   struct pollfd p = {.fd = s->sock, .events = POLLIN};
-  if (poll(&p, 1, PATIENCE_MS) == 0) log_warn("worker.waiting", L_STR("for", "the process that used this data directory, or its last child, to end"));
+  if (poll(&p, 1, PATIENCE_MS) == 0)
+    log_warn("worker.waiting", L_STR("for", "the process that used this data directory, or its last child, to end"));
   uint32_t kind = poll(&p, 1, READY_MS) > 0 ? receive_plain(s->sock, &m, 1, &fds) : 0;
   if (kind == SW_READY) {
     take_ready(s, &m, &fds);
@@ -283,7 +289,7 @@ static void read_never(struct spawner *s, int lock) {
     *WR_PUSH(s->never, s->n_never, s->cap_never) = v;
     end++;
   }
-  if (n > 0 && ftruncate(lock, LOCK_PID_BYTES)) s->n_never = 0; /* otherwise they would be read again for ever */
+  if (n > 0 && ftruncate(lock, LOCK_PID_BYTES)) s->n_never = 0; /* otherwise each start would read them again */
 }
 
 const struct never_started *spawner_never_started(const struct spawner *s, size_t *n) {
@@ -291,24 +297,25 @@ const struct never_started *spawner_never_started(const struct spawner *s, size_
   return s->never;
 }
 
-/* Attempts are marked by a limit that, as a rule, nobody lowers for any other reason. */
+/* Attempts are marked by a limit that hardly anybody lowers for another reason. */
 static void warn_unmarked(void) {
   struct rlimit l;
   if (getrlimit(RLIMIT_LOCKS, &l) != 0 || l.rlim_max >= 2 * MARK_BASE) return;
-  log_warn("worker.unmarked", L_STR("why", "the limit of file locks is lowered (ulimit -x): processes do not show whose they are, and what a killed "
-                                    "spawner and its guard leave behind is not killed"));
+  log_warn("worker.unmarked",
+           L_STR("why", "the limit of file locks is lowered (ulimit -x): processes do not show whose they are, and what a killed "
+                        "spawner and its guard leave behind is not killed"));
 }
 
-/* The processes that a dead spawner leaves must come to somebody who ends them, and so must the spare. The host decides whether
- * this process takes in orphans, since all orphans of the host come with them. */
+/* This process must take in the processes that a dead spawner leaves, and the spare. The host decides that, because then all
+ * orphans of the host come to this process too. */
 static enum wr_rc check_host(struct wr_err *err) {
   int takes = 0;
   if (prctl(PR_GET_CHILD_SUBREAPER, &takes, 0, 0, 0) == 0 && takes) return WR_OK;
-  return wr_err_set(err, WR_INTERNAL, "This process does not take in orphans: call prctl(PR_SET_CHILD_SUBREAPER, 1) before a node "
-                                      "is to run tasks in it.");
+  return wr_err_set(err, WR_INTERNAL, "This process does not take in orphans: call prctl(PR_SET_CHILD_SUBREAPER, 1) before a "
+                                      "node is to run tasks in it.");
 }
 
-static enum wr_rc look_at_lock(struct spawner *s, int lock, const char *dir, struct wr_err *err) {
+static enum wr_rc remember_lock(struct spawner *s, int lock, const char *dir, struct wr_err *err) {
   struct stat st;
   enum wr_rc rc = own_same(lock, dir, LOCK_NAME, err); /* otherwise it locks a file that nobody else would find */
   if (rc == WR_OK && fstat(lock, &st)) rc = wr_err_errno(err, "Cannot look at the lock of the data directory");
@@ -324,7 +331,7 @@ enum wr_rc spawner_start(const struct spawner_opts *o, struct spawner **out, str
   s->sock = s->spare = s->guard = s->pid = s->spare_pid = -1;
   int lock = -1, seed = -1;
   enum wr_rc rc = check_host(err);
-  if (rc == WR_OK) rc = who(s, o->run_as, err);
+  if (rc == WR_OK) rc = choose_users(s, o->run_as, err);
   if (rc == WR_OK && (seed = seed_new(&s->page)) < 0) rc = wr_err_errno(err, "Cannot make the spawner's page");
   if (rc == WR_OK) first_page(s->page);
   if (rc == WR_OK) rc = open_lock(o->data_dir, &lock, err);
@@ -333,7 +340,7 @@ enum wr_rc spawner_start(const struct spawner_opts *o, struct spawner **out, str
   if (rc == WR_OK && !o->no_tasks) warn_unmarked();
   if (rc == WR_OK) rc = exec_first(s, o, lock, seed, err);
   bool runs = rc == WR_OK;
-  if (runs) rc = look_at_lock(s, lock, o->data_dir, err);
+  if (runs) rc = remember_lock(s, lock, o->data_dir, err);
   if (lock >= 0) close(lock);
   if (seed >= 0) close(seed);
   if (rc == WR_OK) *out = s;

@@ -9,9 +9,9 @@
 
 struct spawner {
   int sock, spare;                   /* -1 = none */
-  pid_t guard, pid, spare_pid;       /* the spawner's parent, child of the node; the spawner, as READY told; the next guard */
+  pid_t guard, pid, spare_pid;       /* guard: the spawner's parent, a child of the node. pid: the spawner, as READY said */
   struct sw_page *page;
-  const struct run_as *run_as;       /* who its children may be; `own` = made here, for want of another */
+  const struct run_as *run_as;       /* who its children may be; `own` was made here, when none was given */
   struct run_as *own;
   uid_t uid;                         /* the spawner's, whatever the node becomes after */
   char *run_path;                    /* DATA/run, absolute */
@@ -20,20 +20,21 @@ struct spawner {
 };
 /* 0, or errno. EAGAIN: nothing was sent, try again when the socket is writable. fds stay the caller's. */
 int spawner_send(struct spawner *s, const void *p, size_t n, const int *fds, int n_fd);
-/* One packet of the active spawner: its size; 0 = the spawner is dead; -1 = there is none now. Its kind: see sw_told(). The socket
- * of a READY becomes the spare. The descriptors of an EXIT are in its reports, and are the caller's. */
+/* One packet of the active spawner: its size; 0 = the spawner is dead; -1 = there is none now. Its kind: see sw_told(). The
+ * socket of a READY becomes the spare. The descriptors of an EXIT are in its reports, and are the caller's. */
 ssize_t spawner_recv(struct spawner *s, void *p, size_t n, uint32_t *kind);
-/* The active spawner is dead. Has its guard (or this process, if the guard is dead too) cleared up after it? Never blocks; call
- * it until it is true. Then spawner_next() wakes the spare: 0 or -1. */
+/* Called when the active spawner is dead. Has its guard (or this process, if the guard is dead too) cleared up? Never blocks;
+ * call it until it is true. Then spawner_next() wakes the spare: 0 or -1. */
 bool spawner_cleared(struct spawner *s);
 int spawner_next(struct spawner *s);
-/* SIGKILL for guard and spawner, for the spawner does not move. The spare sends it where this process may not. */
+/* SIGKILL for guard and spawner, because the spawner does not move. The spare sends it where this process may not. */
 void spawner_kill(struct spawner *s);
 void spawner_end(struct spawner *s); /* the process, its spare and s end; waits for the last child */
 
 /* ---- spawner_exec.c ---- */
-/* Starts the program of the spawner, as a child of this process: the image of it that this one carries, which is always of the
- * same build, needs no file, and is not changed by an upgrade of any. Where the kernel executes nothing out of memory
- * (vm.memfd_noexec, a security module): `program`, a weir, with its verb `spawner`; NULL = none. The pid, or -1 with errno. */
+/* Starts the program of the spawner, as a child of this process. It is an image that this program carries: it is always of the
+ * same build, needs no file, and does not change when files are upgraded. Where the kernel executes nothing out of memory
+ * (vm.memfd_noexec, a security module), `program` is started, a weir, with its verb `spawner`; NULL = none. The pid, or -1 with
+ * errno. */
 pid_t spawner_exec(const char *program, int sock, int lock, int seed);
 #endif

@@ -51,7 +51,8 @@ static void arm_clock(struct worker *w) {
   set_timer(w->clock.fd, at);
 }
 
-/* The deadline grows with every batch of the runner; the timer is left where it is and looks again when it fires. */
+/* The deadline grows with every batch of the runner. So the timer is left where it is, and the deadline is read again when the
+ * timer fires. */
 static void arm_boot(struct worker *w) {
   int64_t at = atomic_load(&w->deadline_us);
   if (at >= w->boot_armed_us || w->live.n + w->later.n == 0) return;
@@ -209,14 +210,15 @@ static enum wr_rc open_fds(struct worker *w, struct wr_err *err) {
 static enum wr_rc start_threads(struct worker *w, struct wr_err *err) {
   sigset_t all, was;
   sigfillset(&all);
-  sigdelset(&all, SIGBUS); /* a thread causes it itself, so its handler must hear of it */
+  sigdelset(&all, SIGBUS); /* the thread that causes it must not block it: otherwise its handler would not run */
   pthread_sigmask(SIG_SETMASK, &all, &was);
   w->logger = logger_new(w);
   errno = w->logger ? pthread_create(&w->thread, NULL, run_loop, w) : EAGAIN;
   bool ok = errno == 0;
   pthread_sigmask(SIG_SETMASK, &was, NULL);
   if (ok) return WR_OK;
-  return wr_err_set(err, WR_INTERNAL, "Cannot start the worker's threads: %s. Raise the limit of processes (ulimit -u).", strerrordesc_np(errno));
+  return wr_err_set(err, WR_INTERNAL, "Cannot start the worker's threads: %s. Raise the limit of processes (ulimit -u).",
+                    strerrordesc_np(errno));
 }
 
 static void worker_free(struct worker *w) {
@@ -266,7 +268,7 @@ void worker_start(struct worker *w, struct attempt *list) {
   pthread_mutex_lock(&w->lock);
   bool alone = !list->next && !w->want_drain && !w->want_kill;
   pthread_mutex_unlock(&w->lock);
-  if (alone && exec_instant(w, list)) { /* the lone step of a chain: two changes of threads less */
+  if (alone && exec_instant(w, list)) { /* a lone step of a chain: this saves two changes of threads */
     w->o.done(w->o.ctx, list);
     return;
   }

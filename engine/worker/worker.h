@@ -1,10 +1,9 @@
 /* The worker: one event loop thread that runs attempts through their executors, ten thousand at once; the spawner
  * process behind it does every fork and exec; a log thread writes output while it runs.
  *
- * Ownership: worker_start() takes attempts; each comes back through done() exactly once, on the loop thread (a lone
- * instant one - ECHO, EXCEPTION - inside worker_start(), on the caller's), in
- * lists. worker_start, worker_cancel: any thread, never block. The spawner is made before any thread and any
- * connection exists. Nothing here knows SQL: logs go through worker_log_sink. */
+ * Ownership: worker_start() takes attempts. Each comes back through done() exactly once, in a list: on the loop thread, or inside
+ * worker_start() when it is alone and of an instant kind (ECHO, EXCEPTION). Threads: worker_start() and worker_cancel() may be
+ * called on any thread and never block. Nothing here knows SQL: logs go out through worker_opts.log_write(). */
 #ifndef WORKER_H
 #define WORKER_H
 #include <stdbool.h>
@@ -17,23 +16,24 @@ struct registry;
 
 /* Starts the spawner: a program of its own, which inherits no memory, no variable, no argument and no descriptor of this
  * process. It takes flock on DATA/lock (waits less than 2 s for a former spawner's last child) and holds it until its own last
- * child is reaped. Call it at any time, but before the host gives up the rights that tasks need (root). This process is to be a
- * child subreaper (prctl), and is refused otherwise: what a dead spawner leaves comes to it. Of its children only those of
- * attempts are killed.
+ * child is reaped. Call it at any time, but before the host gives up the rights that tasks need (root). This process must be a
+ * child subreaper (prctl), because the processes that a dead spawner leaves become its children; otherwise the call is refused.
+ * Of its children only those of attempts are killed.
  *
  * Which program that is: spawner_link.h. */
 struct run_as;
 struct found;
 struct spawner_opts {
   const char *data_dir;
-  const struct run_as *run_as;      /* who its children may be (run_as.h), fixed from now on; NULL = who this process is. Outlives it */
+  const struct run_as *run_as;      /* who its children may be (run_as.h), fixed from now on; NULL = the user of this process. It
+                                       outlives the spawner */
   const struct found *found;        /* what its children get back (found.h); NULL = as this process is now */
   const char *program;              /* a weir, for kernels that execute nothing out of memory; NULL = none */
   bool no_tasks;                    /* SHELL is off, /proc may be anything */
 };
 enum wr_rc spawner_start(const struct spawner_opts *o, struct spawner **out, struct wr_err *err) WR_MUST;
-/* The attempts that the former node on this directory had claimed and its spawner never started: the dying spawner wrote it into
- * the file of the lock that it still held. Until worker_close(). */
+/* The attempts that the former node on this directory had claimed and its spawner never started: the dying spawner wrote them
+ * into the file of the lock that it still held. Valid until worker_close(). */
 const struct never_started *spawner_never_started(const struct spawner *s, size_t *n);
 
 struct log_piece { int64_t ti; uint32_t epoch, seq; uint8_t stream; int64_t offset, time_us; char *data; size_t n; };
@@ -42,7 +42,7 @@ enum { LOG_BATCH_PIECES = 256 };
 enum log_rc { LOG_STORED, LOG_AGAIN, LOG_NO_SPACE, LOG_REFUSED };
 struct worker_opts {
   struct spawner *spawner;          /* taken; NULL = no SHELL (attempts that spawn end FATAL) */
-  const struct registry *executors; /* who runs an attempt whose definition does not know it; borrowed */
+  const struct registry *executors; /* for an attempt whose definition does not name its executor; borrowed */
   const char *data_dir;             /* attempts' own directories live in DATA/run */
   bool shell_allowed;
   uint32_t process_slots;           /* children at once; process attempts beyond it wait at the spawner's gate, 100 ms at
@@ -53,7 +53,7 @@ struct worker_opts {
   void (*timed_out)(void *ctx, int64_t fi, int64_t ti, uint32_t epoch);
   /* Process attempts are not to be given to this node before boot_us: it could not start one. Loop thread; NULL = nothing. */
   void (*pause)(void *ctx, int64_t boot_us);
-  /* There is neither a spawner nor one to be had: this process is of no more use. Loop thread; NULL = nothing. */
+  /* There is no spawner and none can be started: this process is of no more use. Loop thread; NULL = nothing. */
   void (*useless)(void *ctx);
   /* The lock of the data directory was removed or replaced: this process is to end at once, as if it were killed. Loop thread;
    * NULL = nothing. */

@@ -1,8 +1,8 @@
 /* The child process of an attempt, seen from the node: the request to the spawner, the pipes, the exit, the result that the child
  * wrote. Loop thread only. What happens when the spawner dies: worker_spawner.c.
  *
- * The node keeps the writing ends of the pipes open too: so a child that closes its output makes no noise; and pipes are
- * watched only from WATCH_US after the fork on: so a child that runs for a millisecond wakes the loop by its exit at most.
+ * The node keeps the writing ends of the pipes open too, so a child that closes its output causes no event. Pipes are watched
+ * only from WATCH_US after the fork on, so a child that runs for a millisecond wakes the loop only by its exit.
  * When the exit is reported the whole tree is dead; what stands in the pipes is read without waiting, and nothing more can come.
  * The file of its result comes with the report, opened by the spawner, which makes and removes the attempt's directory.
  *
@@ -81,8 +81,8 @@ void child_forget_waiting(struct worker *w) {
   w->minder.held = 0;
 }
 
-/* Takes the descriptors behind the first `kept`, which are the child's pipes. In order; stays here while there is no room or no
- * spawner. A packet about a running attempt is not held back. */
+/* Takes the descriptors behind the first `kept`, which are the child's pipes. Packets leave in order; they stay here while there
+ * is no room or no spawner. A packet about a running attempt is not held back. */
 static void send_packet(struct worker *w, const void *p, size_t n, const int *fd, int n_fd, int kept) {
   if (!is_start(p)) minder_release(w);
   minder_asked(w);
@@ -119,8 +119,7 @@ void child_kill(struct wx_exec *x, int how) {
 
 /* ---- pipes ---- */
 
-/* Never waits, though others may read it too (a task can open its own end for that). Most attempts say nothing: their pipe costs
- * one look. */
+/* Never waits, although a task can open its own end and read it too. Most attempts write nothing: their pipe costs one call. */
 static bool read_pipe(struct child *c, struct pipe *p) {
   struct worker *w = c->x->w;
   int there = 0;
@@ -262,7 +261,7 @@ static uint32_t add_env(struct buf *b, const struct wx_exec *x, const wx_spawn *
   return n;
 }
 
-/* The most that a task of another user than the server's may have, where its definition sets no limit. */
+/* Sets a limit for a task of another user than the server's, unless its definition sets one. */
 static void add_limit(struct sw_start *m, uint32_t resource, uint64_t most) {
   for (uint32_t i = 0; i < m->n_limit; i++)
     if (m->limit[i].resource == resource) return;
@@ -428,7 +427,7 @@ static void start_error(const struct child *c, const struct sw_exit *m, char *b,
   }
 }
 
-/* Errors that pass, unless the task met its own limits. */
+/* May another try succeed? Not when the task met a limit of its own. */
 static bool passes(const struct child *c, int err) {
   switch (err) {
     case ENFILE: case ETXTBSY: return true;
@@ -439,7 +438,7 @@ static bool passes(const struct child *c, int err) {
   }
 }
 
-/* Nothing of the attempt began, and this node or a passing state is to blame: another start may do better. */
+/* Did nothing of the attempt begin, because of this node or of a state that passes? Then another start may do better. */
 static bool never_began(const struct child *c, const struct sw_exit *m) {
   switch ((enum sw_step)m->step) {
     case STEP_NONE: return false;
@@ -458,10 +457,10 @@ static void judge(const struct child *c, const struct sw_exit *m, const char *er
   bool busy = (m->step == STEP_EXEC && m->err == ETXTBSY) || (m->step == STEP_HANGS && m->err == EBUSY);
   x->worn = busy ? x->a->tries >= BUSY_TRIES : m->step == STEP_HANGS;
   x->never = !x->worn && never_began(c, m);
-  /* the user has its fill of processes */
+  /* EAGAIN of an exec: the user has as many processes as it may have */
   x->again = !x->never ? 0 : busy ? BUSY_TRIES : m->step == STEP_EXEC && m->err == EAGAIN ? AGAIN_TRIES : 0;
   if (!x->never && !x->lost && m->flags & SW_LATE) x->lost = "The node's lease is over.";
-  if (c->orphaned || m->step == STEP_WAITED || m->step == STEP_DEADLINE || x->again) return; /* says nothing of this node */
+  if (c->orphaned || m->step == STEP_WAITED || m->step == STEP_DEADLINE || x->again) return; /* tells nothing about the node */
   if (x->never) start_failed(x->w, error);
   else start_made(x->w);
 }

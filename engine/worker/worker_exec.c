@@ -1,6 +1,6 @@
 /* One attempt: its start, the calls that its executor may make (the host table of the ABI), its end.
  *
- *   start -> live -> done() -> ended -> [waits for its log, 3 s at most] -> release() -> given back
+ *   start -> live -> done() -> ended -> [waits for its log] -> release() -> given back
  *
  * Loop thread only. An ECHO goes this whole way within one turn, with no system call. */
 #include <stdio.h>
@@ -70,7 +70,7 @@ static void exec_finish(struct wx_exec *x) {
 static void overrule(struct wx_exec *x) {
   struct attempt *a = x->a;
   if (x->worn && a->end == ATTEMPT_FATAL) a->end = ATTEMPT_FAIL; /* a later try may do better */
-  bool done = a->end == ATTEMPT_OK && !a->asked; /* we asked it to stop and it did: its result before that does not count */
+  bool done = a->end == ATTEMPT_OK && !a->asked; /* a result after our request to stop does not count */
   if (!x->never && !x->lost && !(x->handback && !done)) return;
   if (!x->never) { /* otherwise it says why itself */
     free(a->error);
@@ -304,7 +304,8 @@ bool exec_instant(struct worker *w, struct attempt *a) {
   struct wx_exec x = {.w = w, .a = a, .ops = ops};
   char err[LIMIT_ERROR_BYTES] = "";
   x.task = (wx_task){.size = sizeof(wx_task), .content = a->def->content, .config = a->def->config,
-                     .params = a->params ? a->params->text : NULL, .run_key = a->key ? a->key : "", .fence = fence_of(&x), .attempt = a->epoch};
+                     .params = a->params ? a->params->text : NULL, .run_key = a->key ? a->key : "", .fence = fence_of(&x),
+                     .attempt = a->epoch};
   if (ops->start(&little, &x, err, sizeof err) && !x.ended)
     instant_done(&x, &(wx_result){.size = sizeof(wx_result), .end = WX_FATAL, .error = err, .exit_code = -1});
   wr_assert(x.ended);

@@ -28,9 +28,9 @@
 #include "worker.h"
 
 enum { PIPE_READ_BYTES = 64 * 1024, FENCE_BYTES = 240 };
-#define LOG_SHIP_US 1000000        /* output waits at most so long for more */
-#define LOG_LAST_US 3000000        /* an ended attempt waits so long for a log that does not grow, */
-#define LOG_ALL_US 60000000        /* and so long, about, for one that does */
+#define LOG_SHIP_US 1000000        /* how long output waits for more, at most */
+#define LOG_LAST_US 3000000        /* how long an ended attempt waits for a log that does not grow */
+#define LOG_ALL_US 60000000        /* the same for a log that grows, about */
 #define GRACE_DEFAULT_US 10000000
 
 /* A descriptor in the epoll set. Stays in memory until the end of the turn that closed it. */
@@ -77,16 +77,16 @@ struct wx_exec {
   bool log_ending;                 /* xlog_end() was called */
   const char *lost;                /* why it comes back as LOST, whatever the executor said; NULL = it does not */
   bool handback;                   /* comes back as HANDBACK unless it ended by itself with success */
-  bool worn;                       /* it could not be started for as long as we wait; the cause need not be the task */
-  bool never;                      /* it never began, for no fault of its own: comes back as HANDBACK, whatever else was wished */
+  bool worn;                       /* every try to start it failed for as long as we wait; the cause need not be the task */
+  bool never;                      /* it never began, for no fault of its own: comes back as HANDBACK, whatever else was asked */
   bool log_is_result;
-  uint32_t again;                  /* it is started once more, later, unless that was so often; 0 = it is not */
+  uint32_t again;                  /* it is started once more, later, but not more often than this; 0 = it is not */
   int64_t log_cap;                 /* < 0 = default */
   char fence[FENCE_BYTES];         /* last: not zeroed */
 };
 
-/* What goes wrong just now: starts fail; the spawner does not move (these two are about processes); logs have no room, for the
- * disk is full; logs wait for their store. */
+/* What goes wrong just now: starts fail; the spawner does not move (these two are about processes); logs have no room, because
+ * the disk is full; logs wait for their store. */
 enum trouble { TROUBLE_START, TROUBLE_SPAWNER, TROUBLE_DISK, TROUBLE_LOGS, TROUBLE__N };
 struct troubles {
   pthread_mutex_t lock;            /* guards these three; leaf */
@@ -97,8 +97,8 @@ struct troubles {
   int64_t pause_us, until_us;      /* of the pause under way or the last one; its end, boot time */
 };
 
-/* A packet for the spawner that its socket had no room for. */
-struct packet { struct packet *next; size_t n; int fd[SW_FDS], n_fd, kept; char data[]; };  /* fd[0 .. kept) are pipes of a child */
+/* A packet for the spawner that its socket had no room for. fd[0 .. kept) are pipes of a child. */
+struct packet { struct packet *next; size_t n; int fd[SW_FDS], n_fd, kept; char data[]; };
 struct cancel { int64_t ti; uint32_t epoch; };
 
 struct worker {
@@ -111,7 +111,7 @@ struct worker {
   pthread_mutex_t lock;            /* guards the mailbox, `running`; leaf: nothing is called under it */
   pthread_cond_t idle;             /* running became 0 */
   struct attempt *in, **in_tail;   /* to be started */
-  struct attempt *dead_in;         /* were to be started when worker_kill_all() came */
+  struct attempt *dead_in;         /* not started yet when worker_kill_all() came */
   struct cancel *cancel; size_t n_cancel, cap_cancel;
   bool poked, want_drain, want_kill, want_look, stop;
   int64_t want_grace_us;
@@ -216,7 +216,8 @@ void trouble_end(struct worker *w, enum trouble what);
 void start_failed(struct worker *w, const char *why);         /* loop: this node could not make a start; it pauses */
 void start_made(struct worker *w);
 struct sw_exit;
-void stuck_add(struct worker *w, int64_t id, const struct attempt *a, const struct sw_exit *m);   /* SIGKILL does not end a process of it */
+/* SIGKILL does not end a process of the attempt. */
+void stuck_add(struct worker *w, int64_t id, const struct attempt *a, const struct sw_exit *m);
 void stuck_end(struct worker *w, int64_t id);                 /* it has ended, whatever it was */
 
 /* ---- worker_log.c ---- */

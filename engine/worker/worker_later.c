@@ -1,7 +1,7 @@
 /* Attempts that this node has and does not start yet: one whose former attempt has not ended here (its process dies, its log is
  * being written), and one whose program is just being written (ETXTBSY) or whose user has too many starts that hang. Such a start
- * is tried for a minute; then that is its failure. Nothing of them has begun, so whatever comes first - a cancel, a stop, the end
- * of the lease, too long a wait - sends them back without a count. Loop thread only. */
+ * is tried for a minute; then its attempt has failed. Nothing of these attempts has begun. So a cancel, a stop, the end of the
+ * lease or too long a wait sends them back without a count. Loop thread only. */
 #include <stdlib.h>
 
 #include "clock.h"

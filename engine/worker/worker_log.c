@@ -1,19 +1,23 @@
 /* Logs of attempts: from the loop thread, which only gathers bytes, to the log thread, which does all that may block.
  *
- *   loop:  output -> pending (at most 64 KiB or one second) -> queue. In the order in which it came, unless a task with two streams
- *          changes between them all the time: then each gathers for itself, or every byte would be a piece and a row
+ *   loop:  output -> pending (at most 64 KiB or one second) -> queue. Output stays in the order in which it came, unless a task
+ *          with two streams changes between them all the time. Then each stream gathers for itself: otherwise every byte would be
+ *          a piece and a row
  *   log:   queue -> the first quarter of the cap is written as it comes, the rest goes round in a ring, an unlinked file
  *          in the data directory; at the end comes a line that says how many bytes are missing, then what the ring kept.
  *          Pieces of all attempts that wait are written by one call (group commit). A ring may hold most of a GiB: it goes out in
- *          slices, by turns with the queue and with other rings, so it holds up nobody else's log by more than one slice.
+ *          slices, by turns with the queue and with other rings, so it delays no other log by more than one slice.
  *
  * Offsets are those of stored bytes, without a gap: what could not be written is counted and replaced by a line that says so.
- * A write whose outcome is not known, or that cannot be made just now, is made again with the same pieces, which stand once however
- * often they are written; so nothing overlaps and nothing is dropped while the store is away. A
- * struct xlog is the loop's until xlog_end(), with the part under "log thread" being that thread's; after the END both
- * are done with it in turn: the log thread puts it on `news`, the loop frees it. Memory is bounded: beyond UNDER_WAY bytes of one
- * attempt, or LIMIT_LOG_WAITING_BYTES of all, the child's pipe is not read, and the child waits. Bytes that are read even so (at
- * the ends of many attempts) are dropped beyond twice that, and counted. */
+ * A write is made again with the same pieces when its outcome is not known, or when it cannot be made just now. A piece that is
+ * written twice is stored once, so nothing overlaps, and nothing is dropped while the store is away.
+ *
+ * A struct xlog is the loop's until xlog_end(), but for the part under "log thread". After the END the log thread puts it on
+ * `news` when it is done, and the loop frees it.
+ *
+ * Memory is bounded: beyond UNDER_WAY bytes of one attempt, or LIMIT_LOG_WAITING_BYTES of all, the child's pipe is not read, and
+ * the child waits. At the end of an attempt its pipe is read all the same; bytes beyond twice that limit are dropped, and
+ * counted. */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -42,18 +46,18 @@ struct xlog {
   struct logger *l;
   struct wx_exec *x;             /* loop: NULL = its attempt does not wait */
   struct { struct buf b; int64_t time_us; } pending[STREAMS];
-  uint8_t stream, changes;       /* the last one that spoke; how often it was another one, CHANGES at most */
+  uint8_t stream, changes;       /* the stream that wrote last; how often the stream changed, CHANGES at most */
   bool stalled;                  /* loop: the pipe is not read now */
   atomic_bool call;              /* the loop wants news when there is room again */
   _Atomic int64_t under_way, stored, dropped;   /* dropped: by the loop, not yet counted by the log thread */
-  _Atomic int64_t kept;          /* what is stored and what is on the way there: what its log will have, if nothing more is lost */
+  _Atomic int64_t kept;          /* stored, or on the way there: what its log will have, if nothing more is lost */
   _Atomic int64_t lost_all; _Atomic int lost_why;   /* for its row */
   struct xlog *news;             /* these three under logger.lock */
   bool in_news, over;
   struct xlog *told;             /* loop: news taken, and whether it was the last */
   bool dead;
   int64_t moved, end_us;         /* loop: what was stored when it last looked; when it began to wait for the END */
-  _Atomic int64_t ring_left;     /* after the END: what of the ring no slice has yet; changes under logger.lock */
+  _Atomic int64_t ring_left;     /* after the END: bytes of the ring that are in no slice yet; changes under logger.lock */
   atomic_bool late;              /* its attempt waits no longer and has counted ring_left as lost: it is left out */
   /* log thread: */
   int64_t ti;
@@ -62,7 +66,7 @@ struct xlog {
   int64_t gap;                   /* within one batch: see one_by_one() */
   int ring;                      /* file, -1 = none yet */
   bool ring_bad;
-  int64_t ring_n;                /* bytes that were offered to the ring */
+  int64_t ring_n;                /* all bytes that went into the ring, also those that were overwritten */
   int64_t ring_at;               /* after the END: how far it has gone out */
   struct msg *last;              /* the END, while the ring goes out */
   struct xlog *next_ring;
@@ -72,7 +76,7 @@ struct xlog {
 
 struct msg { struct msg *next; struct xlog *g; char *data; size_t n; int64_t time_us; uint8_t stream; bool end; };
 
-/* The log that a piece belongs to. says: for a mark, the bytes that it speaks of. */
+/* The log that a piece belongs to. says: for a line about missing bytes, how many it reports; else 0. */
 struct origin { struct xlog *g; int64_t says; };
 
 struct logger {
@@ -109,7 +113,7 @@ static void post(struct xlog *g, uint8_t stream, bool end) {
   pthread_mutex_unlock(&l->lock);
 }
 
-/* Returns how many streams had something. The one that spoke last goes last. */
+/* Returns how many streams had something. The stream that wrote last goes last. */
 static int post_all(struct xlog *g, bool end) {
   int n = 0;
   for (uint8_t i = 1; i <= STREAMS; i++) {
@@ -147,8 +151,8 @@ static bool crowded(const struct xlog *g) {
   return atomic_load(&g->under_way) >= UNDER_WAY || atomic_load(&g->l->waiting) >= LIMIT_LOG_WAITING_BYTES;
 }
 
-/* Its pipe is to be read again when there is room. Something of its own must be on the way to bring that call: the pending bytes,
- * or an empty message where none were taken yet. */
+/* Asks for news when there is room to read its pipe again. The news comes with a message of its own: the pending bytes, or an
+ * empty one when nothing is on the way. */
 static void stall(struct xlog *g) {
   g->stalled = true;
   atomic_store(&g->call, true);
@@ -182,9 +186,10 @@ bool xlog_add(struct xlog *g, uint8_t stream, const void *p, size_t n) {
 
 void xlog_end(struct xlog *g) { post_all(g, true); }
 
-/* So far. */
+/* What is stored and lost so far. */
 static struct log_sum xlog_sum(const struct xlog *g) {
-  struct log_sum sum = {atomic_load(&g->stored), atomic_load(&g->lost_all) + atomic_load(&g->dropped), (enum log_lost)atomic_load(&g->lost_why)};
+  struct log_sum sum = {atomic_load(&g->stored), atomic_load(&g->lost_all) + atomic_load(&g->dropped),
+                        (enum log_lost)atomic_load(&g->lost_why)};
   if (sum.lost && sum.why == LOG_LOST_NONE) sum.why = LOG_LOST_STORE_FAILED;
   return sum;
 }
@@ -198,8 +203,8 @@ bool xlog_moves(struct xlog *g) {
   return moves;
 }
 
-/* The rest in its ring is lost then, and is reported as lost. Bytes on their way count as stored: they wait for the store
- * alone. */
+/* What is left in its ring is lost then, and is reported as lost. Bytes on their way count as stored: they wait only for the
+ * store. */
 struct log_sum xlog_leave(struct xlog *g) {
   pthread_mutex_lock(&g->l->lock);
   int64_t left = atomic_load(&g->ring_left);
@@ -284,8 +289,8 @@ static void count(struct xlog *g, int64_t bytes, enum log_lost why) {
   if ((int)why > atomic_load(&g->lost_why)) atomic_store(&g->lost_why, (int)why);
 }
 
-/* The bytes that a mark speaks of were counted when they were lost; they only have to be reported again. Where it is in doubt
- * what is stored, the place is not used again. */
+/* Bytes that a line reports were counted when they were lost; they only have to be reported again. When it is in doubt what is
+ * stored, the place is not used again. */
 static void written(struct logger *l, size_t i, enum log_rc rc, bool doubt) {
   const struct origin *o = &l->from[i];
   int64_t n = (int64_t)l->piece[i].n;
@@ -300,7 +305,7 @@ static void written(struct logger *l, size_t i, enum log_rc rc, bool doubt) {
   count(o->g, o->says ? 0 : n, rc == LOG_NO_SPACE ? LOG_LOST_DISK_FULL : LOG_LOST_STORE_FAILED);
 }
 
-/* A piece of the batch is refused for good: that costs no other piece, and the pieces behind it in its log close up. */
+/* One piece of the batch is refused for good. The others are written, and later pieces of the same log leave no gap. */
 static void one_by_one(struct logger *l) {
   for (size_t i = 0; i < l->n; i++) {
     struct xlog *g = l->from[i].g;

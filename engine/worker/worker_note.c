@@ -1,14 +1,14 @@
 /* What an attempt says while it runs: one sink for all notes, from the executor by note() or from its child by a pipe.
  *
  *   log        -> worker_log.c, which keeps it up to its cap
- *   progress, context, result   -> nowhere yet: checked as if they were kept, so that a sender meets the later limits now, and
- *                 dropped. The place to keep one is here, and no caller has to change.
+ *   progress, context, result   -> dropped, until something asks for them. They are checked as if they were kept, so that a
+ *                 sender meets the later limits now. This is the place to keep one; then no caller has to change.
  *
  * Loop thread only. What never happens: a note that is kept beyond its limit; one after the end of its attempt; a wait. */
 #include "wr_limits.h"
 #include "worker_int.h"
 
-/* The most that one note of a kind can have; 0: there is no such kind. A log has a cap as a whole, and its pieces have any size. */
+/* The most bytes that one note of a kind can have; 0: there is no such kind. A log has a cap as a whole, not for each piece. */
 static size_t note_most(int kind) {
   switch (kind) {
   case WX_NOTE_LOG: return SIZE_MAX;

@@ -1,16 +1,15 @@
 /* The node's care for its spawner: its pulse, its death, the two processes that stand by (guard and spare), and its successor.
  * Loop thread only. How the processes stand to each other: spawner.c.
  *
- * A dead spawner: its children die of their death signal, their orphans go to its guard, or to this process if that is dead
- * too, and are killed and reaped. Only when none is left do the attempts end as LOST, and the spare is woken. New starts wait
- * meanwhile.
+ * A dead spawner: its children die of their death signal. Their orphans go to its guard, or to this process if the guard is dead
+ * too, and are killed and reaped. When none is left, the attempts end as LOST and the spare is woken. New starts wait meanwhile.
  *
- * A dead guard: a spawner that runs already cannot get a new parent. It goes when nothing runs below it, and the spare takes its
- * place. On a node that is never idle the starts are held back for HOLD_US now and then, so that short attempts end.
+ * A dead guard: a spawner that runs already cannot get a new parent. The spawner ends when nothing runs below it, and the spare
+ * takes its place. On a node that is never idle starts are held back for HOLD_US now and then, so that short attempts end.
  *
- * What never happens: a wait without limit for a process that others may stop. A process that is woken or hung up is continued
- * too; a process that does not move for PULSE_MAX_US is killed; where even that is in vain, or no spare is left to wake, the node
- * ends. */
+ * What never happens: a wait without limit for a process that others may stop. A process that is woken, or that is to end, is
+ * continued too. A process that does not move for PULSE_MAX_US is killed. When that does not help, or no spare is left to wake,
+ * the node ends. */
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
@@ -54,7 +53,7 @@ static void pulse_due(struct worker *w, struct timer *t) {
   int64_t now = clock_mono_us();
   if (k->lost) return;
   if (atomic_load(&w->spawner->page->turns) != k->last) { /* it moved after the last packet */
-    if (w->kids.n && !k->holding) child_look(w); /* the spawner owes us ends: with all slots taken nothing else would ask it */
+    if (w->kids.n && !k->holding) child_look(w); /* ends are due: with all slots taken nothing else would ask it */
     return;
   }
   worker_timer(w, t, now + PULSE_US);
@@ -136,11 +135,11 @@ void minder_settle(struct worker *w) {
   lose(w, "The process that starts tasks is being replaced.");
 }
 
-/* Held back for a while, then not for a longer one. */
+/* Starts are held back for HOLD_US, then let through for HOLD_EVERY_US. */
 static void hold_due(struct worker *w, struct timer *t) {
   struct minder *k = &w->minder;
   if (!k->unguarded || k->lost) return;
-  if (!k->holding) child_recall(w); /* before it is so */
+  if (!k->holding) child_recall(w); /* before `holding` is set, because this packet would end it */
   k->holding = !k->holding;
   worker_timer(w, t, clock_mono_us() + (k->holding ? HOLD_US : HOLD_EVERY_US));
   if (k->holding) return;
@@ -163,7 +162,8 @@ static void guard_died(struct worker *w, struct source *s) {
   waitpid(k->guard.pid, NULL, WNOHANG);
   w->spawner->guard = -1;
   k->unguarded = true;
-  log_warn("worker.guard_died", L_INT("pid", k->guard.pid), L_STR("effect", "it is replaced, with the spawner, when no process runs"));
+  log_warn("worker.guard_died", L_INT("pid", k->guard.pid),
+           L_STR("effect", "it is replaced, with the spawner, when no process runs"));
   worker_timer(w, &k->hold, clock_mono_us() + HOLD_EVERY_US);
   minder_settle(w);
 }
@@ -187,17 +187,18 @@ static void wake_spare(struct worker *w) {
     worker_watch(w, &k->link, EPOLLIN);
     watch_both(w);
     minder_asked(w); /* it may have been stopped in its sleep */
-    k->pulse_us = clock_mono_us(); /* our patience with the spawner before does not count for this one */
+    k->pulse_us = clock_mono_us(); /* the time that the former spawner did not move does not count for this one */
     k->turns = k->last;
   }
-  child_send_waiting(w); /* without a spawner the packets go nowhere: see below */
+  child_send_waiting(w); /* without a spawner they are dropped, and their attempts end in clear_debris() */
 }
 
 static void clear_debris(struct worker *w, struct timer *t) {
   struct minder *k = &w->minder;
   if (!spawner_cleared(w->spawner)) {
     int64_t now = clock_mono_us();
-    if (now - k->lost_us >= PULSE_MAX_US) trouble_begin(w, TROUBLE_SPAWNER, "What the process that started tasks has left does not end.");
+    if (now - k->lost_us >= PULSE_MAX_US)
+      trouble_begin(w, TROUBLE_SPAWNER, "What the process that started tasks has left does not end.");
     worker_timer(w, t, now + DEBRIS_RETRY_US);
     return;
   }

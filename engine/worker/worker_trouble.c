@@ -1,12 +1,12 @@
 /* What keeps this node from starting processes, and for how long it takes none: the words of /readyz and of the log, and the
- * pause. Also what this node cannot end: the attempts that keep their slot, because SIGKILL does not end a process of theirs.
+ * pause. Also what this node cannot end: attempts that keep their slot, because SIGKILL does not end a process of theirs.
  *
  * A start that this node could not make (no descriptor, no memory, no process, no spawner) is no start: its attempt goes back
  * without a count. The node then takes no process work at all for 1 s, 2 s, .. 30 s, until it has made a start again; otherwise
  * the node that fails fastest would take the most work. It logs one line when the trouble begins and one when it ends.
  *
  * Threads: trouble_begin(), trouble_end(), worker_health(), worker_trouble(): any. start_*(), stuck_*(): the loop. What never
- * happens: a lock held over a call, a pause of one executor's fault. */
+ * happens: a lock held over a call, a pause of the node for the fault of one executor. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,7 +82,7 @@ void start_failed(struct worker *w, const char *why) {
   struct troubles *t = &w->troubles;
   int64_t now = clock_boot_us();
   trouble_begin(w, TROUBLE_START, why);
-  if (now < t->until_us) return; /* asked for before this pause */
+  if (now < t->until_us) return; /* this start was asked for before the pause */
   t->pause_us = t->pause_us == 0 ? PAUSE_FIRST_US : t->pause_us * 2 < PAUSE_MAX_US ? t->pause_us * 2 : PAUSE_MAX_US;
   t->until_us = now + t->pause_us;
   pthread_mutex_lock(&t->lock);

@@ -2,7 +2,7 @@
  * members come at the end. An executor includes this file and nothing else of Weir; the host gives it tables of calls (wx_lib,
  * wx_host) for what it needs of JSON, of texts and of the worker. It is linked against nothing.
  *
- * Sizes: each side says how large its struct is, and the other side reads no further; a member that one side does not know counts
+ * Sizes: each side says how large its struct is, and the other side reads no further. A member that one side does not know counts
  * as 0 for the other. An executor that was made with a later header than its host asks `size` of a table before it calls a late
  * member.
  *
@@ -34,7 +34,7 @@ typedef struct wx_exec wx_exec;      /* one running attempt; the executor may at
 enum { WX_SLOT_PROCESS = 0, WX_SLOT_ASYNC = 1 };            /* what a running attempt occupies */
 enum { WX_OK = 0, WX_FAIL = 1, WX_FATAL = 2, WX_LOST = 3 }; /* LOST: it never ran, or nobody knows whether it did: class INFRA */
 enum { WX_STDOUT = 1, WX_STDERR = 2, WX_SYSTEM = 3 };       /* log streams */
-/* What a note is about. The worker keeps logs; a note of another kind is checked and dropped, for nothing asks for it yet. */
+/* What a note is about. The worker keeps logs; a note of another kind is checked and dropped, because nothing asks for it yet. */
 enum { WX_NOTE_LOG = 0, WX_NOTE_PROGRESS = 1, WX_NOTE_CONTEXT = 2, WX_NOTE_RESULT = 3 };
 enum { WX_CANCEL_ASK = 0, WX_CANCEL_FORCE = 1 };            /* TERM, KILL */
 

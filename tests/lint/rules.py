@@ -39,7 +39,9 @@ PURE = re.compile(r"^(mem(cpy|move|set|cmp|chr)|str(len|cmp|ncmp|chr|cspn)|bsear
                   r"|__stack_chk_fail|__mem(cpy|move|set)_chk|_GLOBAL_OFFSET_TABLE_|__asan_\w+|__ubsan_\w+|__sanitizer_\w+)$")
 STANDS_IN = {"accept", "recv"}  # api has its own in place of the C library's: hook.c
 MAX_FILE, MAX_HEADER, MAX_FUNCTION, MAX_WIDTH = 800, 250, 60, 130
-NARROW = ("api", "cli", "engine/base", "engine/model", "engine/queue")  # what is not here has lines that are wider still
+# What is not here has lines that are wider still.
+NARROW = ("api", "cli", "engine/base", "engine/model", "engine/queue", "engine/registry", "engine/spawner", "engine/worker",
+          "executors", "executors/abi")
 
 
 def sources(root=ROOT, folders=tuple(LAYERS)):
