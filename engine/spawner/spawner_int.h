@@ -6,7 +6,7 @@
  *   child.c     the child's half of that              pads.c      where it runs until its exec
  *   strays.c    what attempts leave behind            workdir.c   the private directory of an attempt
  *   reap.c      children, and how they are ended      former.c    processes that hold the directory's lock
- *   rehearsal.c, caps.c, oom.c                        what is tried, kept and set for tasks of other users
+ *   fds.c       packets with descriptors              rehearsal.c, caps.c, oom.c   tried, kept and set for tasks of other users
  *
  * Every process here has one thread. */
 #ifndef SPAWNER_INT_H

@@ -64,7 +64,8 @@ static void look(struct host *h) {
   prctl(PR_GET_CHILD_SUBREAPER, &h->reaper, 0, 0, 0);
 }
 
-static uint64_t blocked_by(const char *thread) {
+/* False: the thread has ended. */
+static bool blocked_by(const char *thread, uint64_t *set) {
   char path[300], b[4096];
   snprintf(path, sizeof path, "/proc/self/task/%s/status", thread);
   FILE *f = fopen(path, "r");
@@ -72,7 +73,8 @@ static uint64_t blocked_by(const char *thread) {
   if (f) fclose(f);
   b[n] = '\0';
   const char *at = strstr(b, "SigBlk:");
-  return at ? strtoull(at + 7, NULL, 16) : 0;
+  if (at) *set = strtoull(at + 7, NULL, 16);
+  return at != NULL;
 }
 
 /* Every thread but this one. */
@@ -84,7 +86,10 @@ static int deaf_threads(void) {
   for (struct dirent *e; (e = readdir(d));) {
     if (*e->d_name == '.' || strcmp(e->d_name, me) == 0) continue;
     uint64_t set;
-    while ((set = blocked_by(e->d_name)) >> (SIGBUS - 1) & 1) sched_yield(); /* the library blocks all while a thread begins */
+    bool lives;
+    /* The library blocks all signals while a thread begins or ends. */
+    while ((lives = blocked_by(e->d_name, &set)) && set >> (SIGBUS - 1) & 1) sched_yield();
+    if (!lives) continue;
     for (int sig = 1; sig < 32; sig++)
       if (sig != SIGBUS && sig != SIGKILL && sig != SIGSTOP && !(set >> (sig - 1) & 1))
         fail_msg("thread %s takes signal %d", e->d_name, sig);
