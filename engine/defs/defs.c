@@ -87,7 +87,7 @@ static struct def_head head_of(const struct entry *e) {
   return e->flow ? (struct def_head){e->flow->version, e->flow->deleted} : (struct def_head){e->task->version, e->task->deleted};
 }
 
-static bool held(const struct entry *e) { return atomic_load(e->flow ? &e->flow->refs : &e->task->refs) > 1; }
+static bool entry_held(const struct entry *e) { return atomic_load(e->flow ? &e->flow->refs : &e->task->refs) > 1; }
 
 static size_t text_bytes(const char *s) { return s ? strlen(s) + 1 + sizeof(size_t) : 0; }
 
@@ -123,7 +123,7 @@ static void evict_kind(struct defs *d, int kind, bool used_too) {
     struct known *k = s->val;
     for (struct entry **p = &k->list; *p != NULL && d->bytes > d->most;) {
       struct entry *e = *p;
-      bool stays = held(e) || (e->used && !used_too);
+      bool stays = entry_held(e) || (e->used && !used_too);
       e->used = false;
       if (stays) { p = &e->next; continue; }
       *p = e->next;
@@ -157,7 +157,7 @@ size_t defs_bytes(struct defs *d) {
 
 /* An entry whose executors may have changed does not count: it goes when nobody holds it and there is no room. */
 enum { EITHER = -1 }; /* deleted or not */
-static struct entry *at(const struct defs *d, const struct known *k, int64_t version, int deleted) {
+static struct entry *entry_at(const struct defs *d, const struct known *k, int64_t version, int deleted) {
   for (struct entry *e = k ? k->list : NULL; e != NULL; e = e->next) {
     struct def_head h = head_of(e);
     if (e->types != types_now(d)) continue;
@@ -167,7 +167,7 @@ static struct entry *at(const struct defs *d, const struct known *k, int64_t ver
 }
 
 /* Notes that head was the newest at defs_version. */
-static void note(struct defs *d, enum head_kind kind, int64_t id, struct def_head head, int64_t defs_version) {
+static void newest_note(struct defs *d, enum head_kind kind, int64_t id, struct def_head head, int64_t defs_version) {
   struct known *k = map64_get(&d->map[kind], id);
   if (k == NULL || defs_version < k->checked_at) return;
   k->newest = head;
@@ -175,7 +175,7 @@ static void note(struct defs *d, enum head_kind kind, int64_t id, struct def_hea
 }
 
 /* Takes e; returns what is kept: e, or an equal entry that was there first. */
-static struct entry *keep(struct defs *d, enum head_kind kind, int64_t id, struct entry *e) {
+static struct entry *entry_keep(struct defs *d, enum head_kind kind, int64_t id, struct entry *e) {
   struct known *k = map64_get(&d->map[kind], id);
   if (k == NULL) {
     k = wr_new(struct known);
@@ -183,7 +183,7 @@ static struct entry *keep(struct defs *d, enum head_kind kind, int64_t id, struc
     d->bytes += sizeof *k;
     (void)map64_put(&d->map[kind], id, k);
   }
-  struct entry *old = at(d, k, head_of(e).version, head_of(e).deleted);
+  struct entry *old = entry_at(d, k, head_of(e).version, head_of(e).deleted);
   if (old) {
     entry_free(e);
     return old;
@@ -209,7 +209,7 @@ static void distinct_ids(struct entry *e) {
 }
 
 /* What this node knows of a definition besides what is written in it. */
-static void place(const struct defs *d, struct task_def *t) {
+static void task_place(const struct defs *d, struct task_def *t) {
   t->executor = d->types ? registry_find(d->types, t->type, 0) : NULL;
   t->policy.slot = d->types ? executor_slot(t->executor) : d->slot_of(t->type);
   t->policy.elsewhere = d->can && !d->can(d->can_ctx, t);
@@ -218,7 +218,7 @@ static void place(const struct defs *d, struct task_def *t) {
 static struct entry *task_entry(struct defs *d, struct task_def *t) {
   struct entry *e = wr_new(struct entry);
   *e = (struct entry){.task = t, .bound_at = -1, .types = types_now(d)};
-  place(d, t);
+  task_place(d, t);
   return e;
 }
 
@@ -226,7 +226,7 @@ static struct entry *flow_entry(struct defs *d, struct flow_def *f) {
   struct entry *e = wr_new(struct entry);
   *e = (struct entry){.flow = f, .bound_at = -1, .types = types_now(d)};
   for (uint32_t i = 0; i < f->n; i++)
-    for (uint32_t k = 0; k < f->node[i].n_task; k++) place(d, f->node[i].task[k]);
+    for (uint32_t k = 0; k < f->node[i].n_task; k++) task_place(d, f->node[i].task[k]);
   if (f->dag) distinct_ids(e);
   return e;
 }
@@ -242,7 +242,7 @@ static enum wr_rc read_one(struct defs *d, struct reader *r, enum head_kind kind
 }
 
 /* A reference to what e holds, NULL when e is NULL; mu held. */
-static void *give(struct entry *e) {
+static void *entry_give(struct entry *e) {
   if (e == NULL) return NULL;
   e->used = true;
   return e->flow ? (void *)def_flow_ref(e->flow) : (void *)def_task_ref(e->task);
@@ -252,9 +252,9 @@ static void *cached(struct defs *d, enum head_kind kind, int64_t id, int64_t ver
   struct entry *e = NULL;
   pthread_mutex_lock(&d->mu);
   const struct known *k = map64_get(&d->map[kind], id);
-  if (version != 0) e = at(d, k, version, EITHER);
-  else if (k && defs_version >= 0 && k->checked_at == defs_version) e = at(d, k, k->newest.version, k->newest.deleted);
-  void *def = give(e);
+  if (version != 0) e = entry_at(d, k, version, EITHER);
+  else if (k && defs_version >= 0 && k->checked_at == defs_version) e = entry_at(d, k, k->newest.version, k->newest.deleted);
+  void *def = entry_give(e);
   pthread_mutex_unlock(&d->mu);
   return def;
 }
@@ -268,8 +268,8 @@ static enum wr_rc look_at_newest(struct defs *d, struct reader *r, enum head_kin
   if (head.version == 0) return wr_err_set(err, WR_NOT_FOUND, "There is no %s %lld.", kind == HEAD_TASK ? "task" : "flow", (long long)id);
   *version = head.version;
   pthread_mutex_lock(&d->mu);
-  *out = give(at(d, map64_get(&d->map[kind], id), head.version, head.deleted));
-  if (*out) note(d, kind, id, head, defs_version);
+  *out = entry_give(entry_at(d, map64_get(&d->map[kind], id), head.version, head.deleted));
+  if (*out) newest_note(d, kind, id, head, defs_version);
   pthread_mutex_unlock(&d->mu);
   return WR_OK;
 }
@@ -283,9 +283,9 @@ static enum wr_rc load(struct defs *d, struct reader *r, enum head_kind kind, in
   rc = read_one(d, r, kind, id, version, &e, err);
   if (rc != WR_OK) return rc;
   pthread_mutex_lock(&d->mu);
-  e = keep(d, kind, id, e);
-  if (newest) note(d, kind, id, head_of(e), defs_version);
-  *out = give(e);
+  e = entry_keep(d, kind, id, e);
+  if (newest) newest_note(d, kind, id, head_of(e), defs_version);
+  *out = entry_give(e);
   evict(d);
   pthread_mutex_unlock(&d->mu);
   return WR_OK;
@@ -351,8 +351,8 @@ static size_t still_missing(struct defs *d, int64_t *ids, const struct def_head 
   size_t m = 0;
   pthread_mutex_lock(&d->mu);
   for (size_t i = 0; i < n; i++) {
-    if (at(d, map64_get(&d->map[HEAD_TASK], ids[i]), head[i].version, head[i].deleted))
-      note(d, HEAD_TASK, ids[i], head[i], defs_version);
+    if (entry_at(d, map64_get(&d->map[HEAD_TASK], ids[i]), head[i].version, head[i].deleted))
+      newest_note(d, HEAD_TASK, ids[i], head[i], defs_version);
     else ids[m++] = ids[i];
   }
   pthread_mutex_unlock(&d->mu);
@@ -364,7 +364,7 @@ static enum wr_rc read_many(struct defs *d, struct reader *r, const int64_t *ids
   enum wr_rc rc = reader_tasks(r, ids, n, t, err);
   pthread_mutex_lock(&d->mu);
   for (size_t i = 0; rc == WR_OK && i < n; i++)
-    if (t[i]) note(d, HEAD_TASK, ids[i], head_of(keep(d, HEAD_TASK, ids[i], task_entry(d, t[i]))), defs_version);
+    if (t[i]) newest_note(d, HEAD_TASK, ids[i], head_of(entry_keep(d, HEAD_TASK, ids[i], task_entry(d, t[i]))), defs_version);
   pthread_mutex_unlock(&d->mu);
   free(t);
   return rc;
@@ -404,7 +404,7 @@ static const struct task_def *task_of(const struct entry *e, const struct task_r
   return e->now[at - e->ids];
 }
 
-static void fill(struct entry *e) {
+static void bind_fill(struct entry *e) {
   const struct flow_def *f = e->flow;
   uint32_t n = f->dag->n_task;
   if (e->bind == NULL) e->bind = wr_calloc((size_t)n + 1, sizeof *e->bind);
@@ -438,7 +438,7 @@ enum wr_rc defs_bind(struct defs *d, struct flow_def *f, int64_t defs_version, c
   evict(d); /* not earlier: only now does the entry hold its own tasks */
   pthread_mutex_unlock(&d->mu);
   if (rc != WR_OK) return rc;
-  if (changed) fill(e);
+  if (changed) bind_fill(e);
   e->bound_at = defs_version;
   *out = e->bind;
   return WR_OK;

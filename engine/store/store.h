@@ -1,7 +1,8 @@
 /* The store: the only truth. Three faces with their own threads:
  *
  *   struct store   the runner's writer: one thread, one transaction at a time, multi-row writes (store_*)
- *   struct defs_w  definition writer of the API: any thread, serialised inside (store_def_*)
+ *   struct store   the API's writer of definitions and of the token: any thread, one at a time inside (store_save_task(),
+ *                  store_save_flow(), store_delete_task(), store_delete_flow(), store_claim_token())
  *   struct reader  read-only, for API lists and for loading definitions; one per thread at a time (reader_*)
  *
  * All SQL lives below this header; nobody above knows which database it is. The same conformance suite runs on every
