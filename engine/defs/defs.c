@@ -19,7 +19,7 @@ struct entry {
   struct task_def **now;              /* their newest versions, references */
   int64_t bound_at;                   /* definitions.version of bind, -1 = never */
   size_t bytes;
-  bool used;                          /* since the last look for what can go */
+  bool used;                          /* since the last eviction */
   uint64_t types;                     /* registry_changes() before its executors were looked up */
 };
 /* All that is known of an id. Made only for what exists: an id that a client made up leaves nothing behind. */
@@ -92,7 +92,8 @@ static bool entry_held(const struct entry *e) { return atomic_load(e->flow ? &e-
 static size_t text_bytes(const char *s) { return s ? strlen(s) + 1 + sizeof(size_t) : 0; }
 
 static size_t task_bytes(const struct task_def *t) {
-  return sizeof *t + text_bytes(t->name) + text_bytes(t->description) + text_bytes(t->type) + text_bytes(t->content) + text_bytes(t->config);
+  return sizeof *t + text_bytes(t->name) + text_bytes(t->description) + text_bytes(t->type) + text_bytes(t->content) +
+         text_bytes(t->config);
 }
 
 /* Equal inline tasks share one definition, which is counted once in a row: most often it is that of the node before. */
@@ -113,8 +114,8 @@ static size_t flow_bytes(const struct flow_def *f) {
   return n + f->dag->n_task * (sizeof *f->ref + sizeof(struct task_bind));
 }
 
-/* Entries nobody else holds go when the cache is full: first entries that were not used since the last look. Flows first, since
- * they hold tasks; an id with no entry left goes too. */
+/* When the cache is full, entries leave that nobody else holds: first those not used since the last eviction, and flows before
+ * tasks, because flows hold tasks. An id without entries leaves too. */
 static void evict_kind(struct defs *d, int kind, bool used_too) {
   const struct map64_slot *s;
   int64_t *empty = NULL;
@@ -260,12 +261,13 @@ static void *cached(struct defs *d, enum head_kind kind, int64_t id, int64_t ver
 }
 
 /* Asks which version is the newest. The cached one serves when it is the newest. */
-static enum wr_rc look_at_newest(struct defs *d, struct reader *r, enum head_kind kind, int64_t id, int64_t defs_version, int64_t *version,
-                       void **out, struct wr_err *err) {
+static enum wr_rc look_at_newest(struct defs *d, struct reader *r, enum head_kind kind, int64_t id, int64_t defs_version,
+                                 int64_t *version, void **out, struct wr_err *err) {
   struct def_head head;
   enum wr_rc rc = reader_heads(r, kind, &id, 1, &head, err);
   if (rc != WR_OK) return rc;
-  if (head.version == 0) return wr_err_set(err, WR_NOT_FOUND, "There is no %s %lld.", kind == HEAD_TASK ? "task" : "flow", (long long)id);
+  if (head.version == 0)
+    return wr_err_set(err, WR_NOT_FOUND, "There is no %s %lld.", kind == HEAD_TASK ? "task" : "flow", (long long)id);
   *version = head.version;
   pthread_mutex_lock(&d->mu);
   *out = entry_give(entry_at(d, map64_get(&d->map[kind], id), head.version, head.deleted));
@@ -307,7 +309,8 @@ static void reader_done(struct defs *d, int64_t defs_version, struct reader *r, 
   reader_put(r);
 }
 
-static enum wr_rc defs_get(struct defs *d, enum head_kind kind, int64_t id, int64_t version, int64_t defs_version, void **out, struct wr_err *err) {
+static enum wr_rc defs_get(struct defs *d, enum head_kind kind, int64_t id, int64_t version, int64_t defs_version, void **out,
+                           struct wr_err *err) {
   wr_err_clear(err);
   *out = cached(d, kind, id, version, defs_version);
   if (*out) return WR_OK;
@@ -318,14 +321,16 @@ static enum wr_rc defs_get(struct defs *d, enum head_kind kind, int64_t id, int6
   return rc;
 }
 
-enum wr_rc defs_task(struct defs *d, int64_t id, int64_t version, int64_t defs_version, struct task_def **out, struct wr_err *err) {
+enum wr_rc defs_task(struct defs *d, int64_t id, int64_t version, int64_t defs_version, struct task_def **out,
+                     struct wr_err *err) {
   void *def;
   enum wr_rc rc = defs_get(d, HEAD_TASK, id, version, defs_version, &def, err);
   *out = def;
   return rc;
 }
 
-enum wr_rc defs_flow(struct defs *d, int64_t id, int64_t version, int64_t defs_version, struct flow_def **out, struct wr_err *err) {
+enum wr_rc defs_flow(struct defs *d, int64_t id, int64_t version, int64_t defs_version, struct flow_def **out,
+                     struct wr_err *err) {
   void *def;
   enum wr_rc rc = defs_get(d, HEAD_FLOW, id, version, defs_version, &def, err);
   *out = def;
@@ -359,7 +364,8 @@ static size_t still_missing(struct defs *d, int64_t *ids, const struct def_head 
   return m;
 }
 
-static enum wr_rc read_many(struct defs *d, struct reader *r, const int64_t *ids, size_t n, int64_t defs_version, struct wr_err *err) {
+static enum wr_rc read_many(struct defs *d, struct reader *r, const int64_t *ids, size_t n, int64_t defs_version,
+                            struct wr_err *err) {
   struct task_def **t = wr_calloc(n + 1, sizeof *t);
   enum wr_rc rc = reader_tasks(r, ids, n, t, err);
   pthread_mutex_lock(&d->mu);

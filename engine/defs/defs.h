@@ -2,15 +2,15 @@
  * below both: it knows the store, and neither of them.
  *
  * Versions are immutable, so an entry stays valid for ever; only "which is the newest" changes, with definitions.version.
- * After such a change, a look at what is used costs a few columns a definition, many in one statement, and only versions
- * that are new are read.
+ * After such a change the cache asks for the newest version numbers, many in one statement. It reads only definitions with a
+ * new version.
  *
  * Owner: whoever composes the node (defs_new, defs_free). It borrows the store, which outlives it. An entry is reference
- * counted: what defs_flow() and defs_task() give is the caller's to unref, and stays valid after it has left the cache.
+ * counted: the caller unrefs what defs_flow() and defs_task() give. That stays valid after the entry has left the cache.
  * Entries that nobody else holds leave when the cache is full.
  *
  * Threads: defs_flow() and defs_task() any; defs_bind() the runner's only. The runner's thread says so by a defs_version
- * >= 0 and reads through a reader of its own, so that it does not stand in the queue for the API's readers.
+ * >= 0. It reads through a reader of its own, so that it never waits for one of the API's readers.
  * What never happens: the mutex held over I/O; a version read twice while it is in the cache. */
 #ifndef DEFS_H
 #define DEFS_H
@@ -27,13 +27,17 @@ static inline size_t defs_share(int64_t cache_bytes) { return (size_t)(cache_byt
 void defs_limit(struct defs *d, size_t bytes);  /* before any thread; else defs_share(0) */
 void defs_free(struct defs *d);
 size_t defs_bytes(struct defs *d);              /* what it holds, about; any thread */
-/* What this node can run; asked once for each version when it is read. Before any other thread. Without it: all can run. */
+/* Says whether this node can run a task. Asked once for each version when it is read. Set before any other thread; without it all
+ * tasks can run. */
 typedef bool can_run_fn(void *ctx, const struct task_def *t);
 void defs_can_run(struct defs *d, can_run_fn *can, void *ctx);
 /* Newest version when version is 0. defs_version: of the caller's transaction, or -1 = look now (API). NOT_FOUND. */
-enum wr_rc defs_flow(struct defs *d, int64_t flow_id, int64_t version, int64_t defs_version, struct flow_def **out, struct wr_err *err) WR_MUST;
-enum wr_rc defs_task(struct defs *d, int64_t task_id, int64_t version, int64_t defs_version, struct task_def **out, struct wr_err *err) WR_MUST;
+enum wr_rc defs_flow(struct defs *d, int64_t flow_id, int64_t version, int64_t defs_version, struct flow_def **out,
+                     struct wr_err *err) WR_MUST;
+enum wr_rc defs_task(struct defs *d, int64_t task_id, int64_t version, int64_t defs_version, struct task_def **out,
+                     struct wr_err *err) WR_MUST;
 /* Policies and versions of every task index of f as of defs_version; owned by the cache entry of f, valid until the
  * next defs_bind of f with a newer version. Runner thread only. */
-enum wr_rc defs_bind(struct defs *d, struct flow_def *f, int64_t defs_version, const struct task_bind **out, struct wr_err *err) WR_MUST;
+enum wr_rc defs_bind(struct defs *d, struct flow_def *f, int64_t defs_version, const struct task_bind **out,
+                     struct wr_err *err) WR_MUST;
 #endif

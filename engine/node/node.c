@@ -142,8 +142,8 @@ static bool can_run(void *ctx, const struct task_def *t) {
   return ok;
 }
 
-/* What this node offers, for engine_node: "ECHO,WAIT,SHELL", and the users of SHELL. Cut where there is no more room: then a
- * task that nobody else can run may be said to have no executor. */
+/* What this node offers, for engine_node: "ECHO,WAIT,SHELL", and the users of SHELL. The list is cut when it is full. The API may
+ * then say "no executor" for a task that this node could run. */
 static void add_word(char *list, size_t n, const char *word) {
   size_t at = strlen(list);
   if (at + strlen(word) + 2 < n) snprintf(list + at, n - at, "%s%s", at ? "," : "", word);
@@ -174,8 +174,8 @@ static enum wr_rc open_worker(struct node *n, struct spawner *spawner, struct wr
   return worker_open(&w, &n->worker, err);
 }
 
-/* A name that no other data directory has, not even a copy of this one: a secret made once, and where the directory lies.
- * Only for the process that holds the directory's lock, which is the spawner's. "" = no name could be made. */
+/* A name that no other data directory has, not even a copy of this one. It is a secret that was made once, and the place of the
+ * directory. Only the process whose spawner holds the directory's lock may use it. "" = no name could be made. */
 static void home_of(const struct node_opts *o, char out[HOME_BYTES]) {
   char id[ID_CHARS + 1] = "";
   uint64_t secret[2];
@@ -269,8 +269,8 @@ static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_
   return rc;
 }
 
-/* All threads of the node are born in here, so that they take no signal of the host's. SIGBUS stays open: a thread causes it
- * itself. */
+/* All threads of the node start in here, so that none of them takes a signal of the host. SIGBUS stays open, because a thread
+ * causes it itself. */
 static enum wr_rc open_deaf(struct node *n, struct spawner *spawner, struct wr_err *err) {
   sigset_t all, was;
   sigfillset(&all);
@@ -319,7 +319,7 @@ void node_leave(struct node *n) {
 void node_close(struct node *n) {
   if (!n) return;
   node_leave(n);
-  if (n->stuck) { /* its thread may come back and use all this: it stays until the process ends */
+  if (n->stuck) { /* the runner's thread may come back and use all this, so it stays until the process ends */
     if (n->worker) worker_close(n->worker);
     return;
   }

@@ -2,8 +2,8 @@
  * sink. `weir server` puts an API in front of it, `weir run` a flow file, a library its host.
  *
  * Owner: whoever opens it. One thread makes and ends it; what it hands out may be used by any thread as the parts' own
- * headers say. Order of things: node_spawner() first, then node_open(), which takes the spawner; at the end no work is taken any
- * more (drain), running attempts are handed back, their results committed, the node leaves, and all is closed.
+ * headers say. Order of things: node_spawner() first, then node_open(), which takes the spawner. At the end the node takes no
+ * more work (drain) and hands running attempts back; their results are committed, the node leaves, and all is closed.
  *
  * The process belongs to the host. What a process has only once is the host's to set, before node_open(): limits, the
  * allocator, handlers of signals, the log's level and sink, the seed of JSON objects, the user that it is. The threads of a

@@ -11,11 +11,11 @@
 #define PUSH_AT_ONCE 1000
 #define POP_MAX 500
 #define POP_WAIT_US 700000        /* a pop that finds nothing ends then: to notice a hanging Redis, to look for lost hints */
-#define TURN_US 600000            /* for so long one node alone looks for lost hints */
+#define TURN_US 600000            /* how long one node alone looks for lost hints */
 #define NUDGE_WAIT_US 30000000    /* with no slot free there is nothing to look for */
 #define AWAY_MIN_US 100000        /* Redis is away: next try after, doubled up to AWAY_MAX_US, jittered */
 #define AWAY_MAX_US 1000000
-#define EMPTY_US 20000            /* a pop that finds nothing for so long: the list is empty */
+#define EMPTY_US 20000            /* a pop that finds nothing for this long: the list is empty */
 
 struct pump {
   struct queue *q;
@@ -101,8 +101,8 @@ void pump_nudge(struct pump *p, int64_t incarnation) {
 
 /* ---- poller ---- */
 
-/* A report made before the runner has taken our last hints would let us pop twice for one slot. When its mailbox is empty it
- * has taken them; in a flood, when the mailbox is never empty, the second report after them is good enough. */
+/* A report from before the runner took our last hints would let us pop twice for one slot. An empty mailbox shows that the runner
+ * has taken them. When the mailbox is never empty, the second report after the hints counts. */
 void pump_free(struct pump *p, uint32_t slots) {
   bool wake = false;
   pthread_mutex_lock(&p->in_lock);
@@ -153,9 +153,9 @@ static bool is_stopping(struct pump *p) {
   return yes;
 }
 
-/* One pop for n free slots. The runner is told of an empty list, since the list may be empty because it was lost: the first time
- * after hints came, no slot was free or Redis was away; then whenever it is this node's turn, since a node that has popped a
- * hint may die with it, or freeze. */
+/* One pop for n free slots. The runner is told of an empty list, because the list may have been lost. It is told the first time
+ * after hints came, after no slot was free or after Redis was away. Then it is told whenever it is this node's turn, because
+ * another node may have died or frozen with a hint that it popped. */
 static void pop_hints(struct pump *p, uint32_t n, bool *told, bool *away) {
   struct hint h[POP_MAX];
   size_t got = queue_pop(p->q, h, n < POP_MAX ? n : POP_MAX, *told ? POP_WAIT_US : EMPTY_US, away);

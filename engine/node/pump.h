@@ -20,7 +20,8 @@
 struct pump;
 enum pump_nudges { PUMP_HINTS_ONLY, PUMP_NUDGES };  /* does the poller look for nudges while no slot is free? */
 /* Starts the pusher. Borrows the queue. */
-enum wr_rc pump_new(struct queue *q, enum slot_class slot, enum pump_nudges nudges, struct pump **out, struct wr_err *err) WR_MUST;
+enum wr_rc pump_new(struct queue *q, enum slot_class slot, enum pump_nudges nudges, struct pump **out,
+                    struct wr_err *err) WR_MUST;
 /* The runner to tell of lost hints, for as long as the pump lives. Before the runner's thread starts. */
 void pump_attach(struct pump *p, struct runner *r);
 /* Starts the poller, on a node with slots. After pump_attach(). Nodes that can run the same tasks are of one kind. */

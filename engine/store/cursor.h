@@ -20,7 +20,7 @@
 struct db;
 
 /* ---- a value of a row ---- */
-enum cell_kind { CELL_NULL, CELL_INT, CELL_TEXT };    /* CELL_INT: a time is one too, in microseconds since 1970 */
+enum cell_kind { CELL_NULL, CELL_INT, CELL_TEXT };    /* CELL_INT: also a time, in microseconds since 1970 */
 struct cell { enum cell_kind kind; const char *s; size_t n; int64_t i; };  /* s, n: of CELL_TEXT alone, any bytes */
 int64_t cell_number(const struct cell *c);            /* of one that is not CELL_INT */
 int64_t cell_time(const struct cell *c);

@@ -31,7 +31,7 @@ static enum wr_rc log_of_result(struct reader *r, struct log_want *w, struct wr_
   return cursor_end(&c, WR_OK, err);
 }
 
-/* Pieces do not overlap, so of the pieces that begin before the offset all but the last one end before it. */
+/* Pieces do not overlap. So only the last piece that begins before the offset can reach it. */
 static enum wr_rc log_pieces(struct reader *r, struct log_want *w, struct wr_err *err) {
   struct cursor c;
   int64_t first = 0;

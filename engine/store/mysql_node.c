@@ -82,7 +82,8 @@ static enum store_rc join(struct my *s, const struct node_info *info, int64_t *i
   if (!e && joined == 0) return shut_out(s);
   if (!e) e = read_clock(s); /* without the server's time the node's own would count, and a clock never goes back */
   *why = e;
-  if (e) return down(s, e); /* if the row was stored all the same, it is a member without a process until its lease ends or the next try removes it */
+  /* If the row was stored all the same, it is a member without a process until its lease ends or the next try removes it. */
+  if (e) return down(s, e);
   *incarnation = s->me = me;
   return STORE_OK;
 }
