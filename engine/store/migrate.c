@@ -32,7 +32,8 @@ static enum wr_rc may_run(const struct migrate_db *db, const struct schema_now *
 }
 
 /* find: one of the two of migrate_ops. */
-static enum wr_rc refuse_beside_old_nodes(struct migrate_db *db, const struct schema_now *now, migrate_node_fn *find, struct wr_err *err) {
+static enum wr_rc refuse_beside_old_nodes(struct migrate_db *db, const struct schema_now *now, migrate_node_fn *find,
+                                          struct wr_err *err) {
   char node[64] = "";
   if (!find || now->version == 0) return WR_OK;
   enum wr_rc rc = find(db, now->version, oldest_after(db), node, err);

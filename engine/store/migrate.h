@@ -10,9 +10,10 @@
  *     than its `oldest`
  *   newer, and the program is older  refused
  *
- * After a crash in its middle the next start goes on. SQLite: each of the two files (database, log) is one transaction. Both are looked at
- * and begun before the first is changed, and are committed one after the other at the very end. A server: each change commits by itself, so
- * a statement either may be repeated, or its effect is looked for first (schema/embed.py sees to it); the number is written last.
+ * After a crash in its middle the next start goes on. SQLite: each of the two files (database, log) is one transaction. Both are
+ * looked at and begun before the first is changed, and are committed one after the other at the very end. A server: each change
+ * commits by itself. So a statement either may be repeated, or its effect is looked for first (schema/embed.py sees to it). The
+ * number is written last.
  *
  * A server: programs before the file's `oldest` are shut out before the first statement, so a half applied file cannot meet them.
  *
@@ -70,8 +71,8 @@ struct migrate_ops {
   enum wr_rc (*ready)(struct migrate_db *, struct wr_err *err);
   /* Commits when rc is OK, if there is something to commit; returns what is true then. */
   enum wr_rc (*end)(struct migrate_db *, enum wr_rc rc, struct wr_err *err);
-  /* Writes host and pid of a live node whose program is older than `oldest`; "" = there is none. Both members are NULL where no other
-   * node can exist. */
+  /* Writes host and pid of a live node whose program is older than `oldest`; "" = there is none. Both members are NULL where no
+   * other node can exist. */
   migrate_node_fn *old_node;
   /* The same after begin(). When there is none, such a program can neither join from here on, nor go on where it was frozen. */
   migrate_node_fn *shut_out;

@@ -3,8 +3,8 @@
  * own that may wait as long as a large table needs; when the process dies while the server still works, the lock is held until
  * that work is done.
  *
- * What never happens: two processes that change the schema at once; a node that writes after a migration that its program does not
- * know, if that migration shuts it out; a wait for another process beyond SCHEMA_US. */
+ * What never happens: two processes that change the schema at once; a write by a node after a migration that shut its program
+ * out; a wait for another process beyond SCHEMA_US. */
 #include <errmsg.h>
 #include <mysqld_error.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@
 #include "mysql_priv.h"
 
 #define SCHEMA_US 30000000  /* the wait for another process that changes the schema, or for a table in use */
-#define STEP_S 3600u        /* a statement on a large table. If it takes longer the server goes on without us, and holds the lock until then */
+#define STEP_S 3600u        /* a statement on a large table; if it takes longer, the server ends it alone and keeps the lock till then */
 #define TABLE_WAIT_S 3u     /* a wait for a table holds up all others that want it: after this long they pass */
 
 struct my_migrate {
@@ -35,7 +35,9 @@ static unsigned first_int(struct my_conn *c, const char *sql, int64_t *v) {
 }
 
 static bool lock_in_the_way(unsigned e) { return e == ER_LOCK_WAIT_TIMEOUT || e == ER_LOCK_DEADLOCK; }
-static bool denied(unsigned e) { return e == ER_TABLEACCESS_DENIED_ERROR || e == ER_DBACCESS_DENIED_ERROR || e == ER_COLUMNACCESS_DENIED_ERROR; }
+static bool denied(unsigned e) {
+  return e == ER_TABLEACCESS_DENIED_ERROR || e == ER_DBACCESS_DENIED_ERROR || e == ER_COLUMNACCESS_DENIED_ERROR;
+}
 
 static enum wr_rc schema_err(struct my_migrate *m, unsigned e, struct wr_err *err) {
   if (denied(e))
@@ -131,7 +133,10 @@ static unsigned old_node(struct my_migrate *m, int64_t version, int64_t oldest, 
   snprintf(sql + n, sizeof sql - (size_t)n, " LIMIT 1");
   unsigned e = my_select(conn(m), &r, sql, NULL, 0);
   if (e) return e;
-  if (my_next(&r)) snprintf(out, 64, "%.*s, pid %lld", r.cell[0].n < 40 ? (int)r.cell[0].n : 40, r.cell[0].s, (long long)cell_i64(&r.cell[1]));
+  if (my_next(&r)) {
+    int n_host = r.cell[0].n < 40 ? (int)r.cell[0].n : 40;
+    snprintf(out, 64, "%.*s, pid %lld", n_host, r.cell[0].s, (long long)cell_i64(&r.cell[1]));
+  }
   return my_done(&r);
 }
 
@@ -150,8 +155,8 @@ static unsigned fence_lapsed(struct my_migrate *m, int64_t version, int64_t olde
   return my_exec(&m->own, sql);
 }
 
-/* join() in mysql_node.c reads `oldest` and stores its row in one statement. That statement waits while this transaction holds the
- * row of schema_version. So a node that joined before is seen here, and a node that comes later sees the new `oldest`. */
+/* join() in mysql_node.c reads `oldest` and stores its row in one statement. That statement waits while this transaction holds
+ * the row of schema_version. So a node that joined before is seen here, and a node that comes later sees the new `oldest`. */
 static unsigned shut_out(struct my_migrate *m, int64_t version, int64_t oldest, char out[64]) {
   char sql[120];
   snprintf(sql, sizeof sql, "UPDATE schema_version SET oldest=%lld WHERE version=%lld", (long long)oldest, (long long)version);
@@ -176,8 +181,8 @@ static enum wr_rc my_shut_out(struct migrate_db *db, int64_t version, int64_t ol
 }
 
 static const struct migrate_ops my_migrate_ops = {
-  .now = my_now, .begin = my_begin_schema, .step = my_step, .number = my_write_number, .end = my_end_schema, .old_node = my_old_node,
-  .shut_out = my_shut_out,
+  .now = my_now, .begin = my_begin_schema, .step = my_step, .number = my_write_number, .end = my_end_schema,
+  .old_node = my_old_node, .shut_out = my_shut_out,
 };
 
 enum wr_rc my_migrate_up(struct my *s, const struct migrate_watch *w, struct wr_err *err) {

@@ -50,22 +50,25 @@ static unsigned read_clock(struct my *s) {
   return e;
 }
 
+static struct arg text_or_empty(const char *s) { return arg_text(s ? s : ""); }
+
 /* One statement, so that a migration which shuts this program out either sees the row or is seen: shut_out() in mysql_migrate.c.
  * *n 0: it is shut out. */
 static unsigned insert_member(struct my *s, const struct node_info *info, int64_t me, uint64_t *n) {
-  return my_run(&s->run, n, "INSERT INTO engine_node (incarnation, state, lease_until, host, home, pid, slots, roles, types, users, "
-                "trouble, schema_no, start_time) "
-                "SELECT ?1, 'LIVE', UTC_TIMESTAMP(6) + INTERVAL ?2 MICROSECOND, ?3, ?4, ?5, ?6, ?7, ?8, ?9, '', ?10, UTC_TIMESTAMP(6) "
+  return my_run(&s->run, n, "INSERT INTO engine_node (incarnation, state, lease_until, host, home, pid, slots, roles, types, "
+                "users, trouble, schema_no, start_time) "
+                "SELECT ?1, 'LIVE', UTC_TIMESTAMP(6) + INTERVAL ?2 MICROSECOND, ?3, ?4, ?5, ?6, ?7, ?8, ?9, '', ?10, "
+                "UTC_TIMESTAMP(6) "
                 "FROM schema_version WHERE version=(SELECT MAX(version) FROM schema_version) AND IFNULL(oldest, version)<=?10 "
                 "LOCK IN SHARE MODE",
-                ARGS(arg_i(me), arg_i(s->lease_us), arg_text(info->host ? info->host : ""), arg_text(info->home ? info->home : ""),
-                     arg_i(info->pid), arg_i(info->slots), arg_text(info->roles ? info->roles : ""), arg_text(info->types ? info->types : ""),
-                     arg_text(info->users ? info->users : ""), arg_i(schema_newest(&schema_mysql))));
+                ARGS(arg_i(me), arg_i(s->lease_us), text_or_empty(info->host), text_or_empty(info->home), arg_i(info->pid),
+                     arg_i(info->slots), text_or_empty(info->roles), text_or_empty(info->types), text_or_empty(info->users),
+                     arg_i(schema_newest(&schema_mysql))));
 }
 
 static enum store_rc shut_out(struct my *s) {
-  snprintf(s->base.why, sizeof s->base.why, "a newer weir has changed the database, or is changing it. This weir (schema %lld) may not use it "
-           "any more: start a newer weir.", (long long)schema_newest(&schema_mysql));
+  snprintf(s->base.why, sizeof s->base.why, "a newer weir has changed the database, or is changing it. "
+           "This weir (schema %lld) may not use it any more: start a newer weir.", (long long)schema_newest(&schema_mysql));
   return STORE_DOWN;
 }
 
