@@ -7,7 +7,7 @@
 #include "wr_limits.h"
 #include "log.h"
 
-#define READY_ASKED_US 60000000   /* for so long after somebody asked /readyz, the node is looked at each second */
+#define READY_ASKED_US 60000000   /* after a question to /readyz the node is looked at each second for this long */
 #define READY_LOOK_US 10000000
 
 /* Lower case is not needed: names are compared without case. */

@@ -40,8 +40,8 @@ enum wr_rc api_try_listen(const char *listen, struct wr_err *err) WR_MUST;
 uint16_t api_port(const struct api *a);          /* the bound port */
 const char *api_token_path(const struct api *a); /* NULL with dev, or when the token lies elsewhere; as it was at the start */
 const char *api_token_at(const struct api *a);   /* HOST:DIR of the node that made the token; NULL with dev */
-/* From now on requests that would change something get 503 DRAINING, and so does /readyz; answers under way are finished. Call
- * it before runner_drain(). */
+/* From now on requests that would change something get 503 DRAINING, and so does /readyz. Requests under way are still answered.
+ * Call it before runner_drain(). */
 void api_drain(struct api *a);
 /* Waits at most 2 s for requests under way, then closes everything. The runner must still run: it owes them answers. */
 void api_stop(struct api *a);

@@ -39,7 +39,7 @@ static enum wr_rc stored_token(struct auth *a, struct store_token *t, struct wr_
 
 /* ---- start ---- */
 
-/* Makes the first token of the installation, or takes the one that lies here from before; another node may be quicker. */
+/* Makes the first token of the installation, or takes the one that already lies here. Another node may be quicker. */
 static enum wr_rc first_token(struct auth *a, struct store_token *t, struct wr_err *err) {
   struct bearer mine;
   enum wr_rc rc = token_read(a->dir, &mine, err);
@@ -54,7 +54,7 @@ static enum wr_rc first_token(struct auth *a, struct store_token *t, struct wr_e
   return store_claim_token(a->store, t, err);
 }
 
-/* A file that is there has to be as it should be, whether it counts or not. */
+/* A file that is there must be safe, whether its token counts or not. */
 static enum wr_rc check_file(const struct auth *a, struct wr_err *err) {
   struct bearer t;
   enum wr_rc rc = token_read(a->dir, &t, err);
@@ -100,7 +100,7 @@ static enum wr_rc start_watch(struct auth *a, struct wr_err *err) {
   return a->running ? WR_OK : wr_err_set(err, WR_INTERNAL, "No thread can be made.");
 }
 
-/* In our turn, since a rotation during the first start would make its file beside ours. */
+/* Under our turn, because a rotation during the first start would make a file beside ours. */
 static enum wr_rc auth_begin(struct auth *a, struct wr_err *err) {
   struct store_token t;
   enum wr_rc rc = check_file(a, err);

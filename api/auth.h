@@ -32,7 +32,7 @@ enum role { ROLE_NONE, ROLE_VIEWER, ROLE_OPERATOR, ROLE_AUTHOR, ROLE_ADMIN };
 
 /* Takes the database's hash. Where there is none it makes the first token, or takes the token of a weir.token that lies there. */
 enum wr_rc auth_start(struct auth *a, struct store *store, const char *dir, struct wr_err *err) WR_MUST;
-void auth_stop(struct auth *a);   /* fine if it never started */
+void auth_stop(struct auth *a);   /* may be called if it never started */
 /* UNAUTHENTICATED, with the same text and in the same time for no token, a malformed one and a wrong one. */
 enum wr_rc auth_check(struct auth *a, const struct gate_in *in, enum role need, struct wr_err *err) WR_MUST;
 #endif

@@ -34,8 +34,8 @@ enum wr_rc call_missing(struct call *c, const char *what) {
   return call_fail(c, WR_NOT_FOUND, "%s %lld does not exist.", what, (long long)c->id);
 }
 
-/* 507 and 503 come in thousands when they come: each of the two gets one line at most every LOG_EVERY_US, with the number of
- * refusals since the last line. */
+/* 507 and 503 come in thousands: each of the two gets at most one line every LOG_EVERY_US, with the number of refusals since the
+ * last line. */
 static void log_refusal(struct api *a, const struct http_req *q, int status, const struct wr_err *err) {
   struct said *s = &a->said[status == 507];
   int64_t now = clock_mono_us(), last = atomic_load(&s->at_us);
@@ -121,7 +121,7 @@ static enum wr_rc run_handler(struct call *c) {
 }
 
 static enum wr_rc body_and_handler(struct call *c) {
-  if (c->route->body == BODY_NONE) return run_handler(c); /* a body sent all the same is not read: the connection closes */
+  if (c->route->body == BODY_NONE) return run_handler(c); /* a body is not read: the connection closes */
   enum wr_rc rc = read_body(c, c->route->flags & ROUTE_LARGE ? LIMIT_FLOW_BODY_BYTES : LIMIT_BODY_BYTES);
   if (rc != WR_OK) return rc;
   bool large = c->http->scratch->body.len > LIMIT_BODY_BYTES;
@@ -215,7 +215,7 @@ static void answered(struct req *q, void *ctx) {
   pthread_mutex_lock(&a->lock);
   a->done = true;
   pthread_mutex_unlock(&a->lock);
-  pthread_cond_signal(&a->cond); /* unlocked, so that the woken thread finds the lock free. `a` stays until we let go of it */
+  pthread_cond_signal(&a->cond); /* unlocked, so that the woken thread finds the lock free. We still hold a reference to `a` */
   asked_unref(a);
 }
 

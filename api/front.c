@@ -121,7 +121,7 @@ static void clear_fd(int fd) {
 
 static bool may_give(const struct front *f) { return f->list[C_READY].n > 0 && f->list[C_SERVED].n < f->o.threads; }
 
-/* The front's thread sleeps until the first deadline that it knows: a new first one may be earlier, so it is woken. */
+/* The front's thread sleeps until the earliest deadline that it knows, so an earlier one wakes it. */
 static void move_locked(struct front *f, struct conn *c, enum state to, int64_t at_us) {
   bool earlier = f->list[to].n == 0;
   take_out(f, c);
@@ -196,7 +196,7 @@ static void wait_for_head(struct front *f, struct conn *c, int64_t at_us) {
   watch(f, c, C_HEAD, at_us, EPOLLIN | EPOLLRDHUP | EPOLLET);
 }
 
-/* Answers a probe whose head is n bytes here and now, or passes it to a thread like any other request. */
+/* Answers a probe at once (its head is n bytes), or passes it to a thread like any other request. */
 static void answer_probe(struct front *f, struct conn *c, enum front_who who, size_t n) {
   char taken[LOOK_BYTES];
   enum front_then then = f->o.answer(f->o.ctx, who, c->fd, f->look[who], n, WR_OK);
@@ -237,7 +237,7 @@ static void conn_look(struct front *f, struct conn *c, bool over) {
     if (n > 0) c->seen = (uint16_t)n, low_water(c, n + 1);
     if (!c->polled) poll_it(f, c, EPOLLIN | EPOLLRDHUP | EPOLLET);
   } else if (head <= 0) {
-    make_ready(f, c, false); /* half a request, or none, and no more comes: the library says what is wrong */
+    make_ready(f, c, false); /* half a request, or none, and no more comes: the library answers what is wrong */
   } else {
     enum head_probe probe = head_probe(p, (size_t)head);
     if (probe == HEAD_LIVEZ) answer_probe(f, c, FRONT_SELF, (size_t)head);
@@ -336,7 +336,7 @@ static void pause_accepting(struct front *f, const char *why) {
   f->unsaid = 0;
 }
 
-/* Asked when every place is taken: nobody has to go unless somebody really waits to come in. */
+/* Asked when every place is taken: a connection is closed only if another one really waits to come in. */
 static bool knocks(struct front *f) {
   struct pollfd p = {.fd = f->o.listener, .events = POLLIN};
   pthread_mutex_lock(&f->lock);

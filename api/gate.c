@@ -115,7 +115,7 @@ static void wishes(const struct gate_in *in, struct gate_out *out) {
 enum wr_rc gate_framing(const struct gate_in *in, struct gate_out *out, struct wr_err *err) {
   *out = (struct gate_out){0};
   const char *last = in->n ? in->header[in->n - 1].value : in->version;
-  /* First, since header_lines() looks three bytes behind the end: the buffer is larger than this limit. */
+  /* Checked first, because header_lines() looks three bytes behind the end: the buffer is larger than this limit. */
   size_t bytes = (size_t)(last - in->method) + strlen(last) + 4;
   if (bytes > LIMIT_HEADER_BYTES) {
     enum wr_rc rc = wr_err_set(err, WR_HEADERS_TOO_LARGE, NULL);

@@ -73,7 +73,7 @@ static void warning(void *ctx, const char *text) { j_string(ctx, text); }
 static enum wr_rc write_saved(struct call *c, const struct flow_def *f) {
   enum wr_rc rc = write_flow(c, f);
   if (rc != WR_OK || !def_flow_warn(f, NULL, NULL)) return rc;
-  c->out->len--; /* takes its closing bracket off again */
+  c->out->len--; /* removes the closing bracket of the flow */
   j_key(c->out, "warnings");
   j_open(c->out, '[');
   (void)def_flow_warn(f, warning, c->out);

@@ -5,7 +5,7 @@
 #include "text.h"
 
 int head_length(const char *p, size_t n, size_t seen) {
-  enum { BACK = 3 }; /* the end may have begun there */
+  enum { BACK = 3 }; /* how far back the end of the head may have begun */
   for (size_t i = seen > BACK ? seen - BACK : 0; i < n; i++) {
     unsigned char c = (unsigned char)p[i];
     if (c == '\n') {
@@ -37,7 +37,7 @@ bool head_sound(const char *p, size_t n) {
     line = next_line(&p, end, &len);
     if (!line) return false;
     if (len == 0) return p == end && k > 0;
-    if (k < 2 && !graph(*line)) return false; /* later ones: the gate sees a folded line */
+    if (k < 2 && !graph(*line)) return false; /* of later lines the gate sees that they are folded */
     k++;
   }
   return false;

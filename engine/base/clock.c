@@ -15,7 +15,7 @@
 
 enum { SEC_US = 1000000, DAY_S = 86400, HOUR_S = 3600 };
 
-/* The times that four digits of a year can say. */
+/* The times whose year has four digits. */
 #define SEC_MIN (-62167219200LL) /* 0000-01-01 00:00:00 */
 #define SEC_MAX 253402300799LL   /* 9999-12-31 23:59:59 */
 
@@ -281,7 +281,7 @@ bool clock_parse(const char *s, size_t n, int64_t *wall_us) {
     if (used > n - 19 || !get_offset(s + 19 + used, n - 19 - used, &off)) return false;
     sec -= off;
   }
-  if (sec < SEC_MIN || sec > SEC_MAX) return false; /* could not be said in UTC */
+  if (sec < SEC_MIN || sec > SEC_MAX) return false; /* its year in UTC has not four digits */
   *wall_us = sec * SEC_US + us;
   return true;
 }

@@ -8,8 +8,7 @@
 #include <time.h>
 
 void cond_mono(pthread_cond_t *c);
-/* Waits once, with the lock held; false when until_us has passed. As with every condition, the caller checks again what it
- * waits for. */
+/* Waits once, with the lock held; false when until_us has passed. The caller then checks its condition again, as always. */
 bool cond_until(pthread_cond_t *c, pthread_mutex_t *lock, int64_t until_us);
 struct timespec mono_at(int64_t us); /* microseconds as the kernel takes them */
 #endif

@@ -54,7 +54,7 @@ static void copy_cut(char *dst, size_t room, const char *src) {
 __attribute__((format(printf, 4, 0)))
 static void fill(struct wr_err *err, enum wr_rc code, const char *path, const char *fmt, va_list ap) {
   if (!err) return;
-  /* Through locals: the arguments may point into *err. */
+  /* Writes into locals first, because the arguments may point into *err. */
   char msg[2 * sizeof err->msg], at[sizeof err->path];
   copy_cut(at, sizeof at, path ? path : "");
   if (!fmt || vsnprintf(msg, sizeof msg, fmt, ap) < 0) copy_cut(msg, sizeof msg, wr_err_text(code));

@@ -21,7 +21,7 @@ struct wr_err {
   enum wr_rc code;
   char msg[256];   /* one plain sentence */
   char path[160];  /* JSON pointer of the field, "" when none */
-  int64_t limit, got; /* -1 when they say nothing */
+  int64_t limit, got; /* -1 = none */
 };
 
 const char *wr_err_symbol(enum wr_rc code); /* "BAD_JSON"; "INTERNAL" for a code that is not in the list */

@@ -1,4 +1,4 @@
-/* What /readyz says of a node, part by part. Each part fills in its own; a value, owned by whoever holds it. `why` is one
+/* What /readyz says of a node, part by part. Each part fills in its own. A plain value without an owner. `why` is one
  * sentence for people that names the cause, empty while the part is well. What never happens: a secret in `why`. */
 #ifndef WR_HEALTH_H
 #define WR_HEALTH_H

@@ -39,7 +39,7 @@ static void settle(struct heap *h, size_t pos, struct heap_item *it) {
 }
 
 static void check_in(const struct heap *h, const struct heap_item *it) {
-  wr_assert(it->pos <= h->n && h->v[it->pos - 1] == it); /* or it sits in another heap */
+  wr_assert(it->pos <= h->n && h->v[it->pos - 1] == it); /* else it is in another heap */
 }
 
 void heap_done(struct heap *h) {

@@ -37,7 +37,7 @@ void buf_done(struct buf *b);
 void buf_clear(struct buf *b);
 char *buf_grow(struct buf *b, size_t more);   /* what buf_reserve() does when there is no room */
 
-/* Room for more bytes behind len; returns that place. Here, since keys, rows and answers are built of short pieces. */
+/* Room for more bytes behind len; returns that place. Inline, because keys, rows and answers are built of short pieces. */
 static inline char *buf_reserve(struct buf *b, size_t more) {
   return more < b->cap - b->len ? b->data + b->len : buf_grow(b, more);
 }

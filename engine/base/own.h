@@ -8,7 +8,7 @@
 
 /* Opens the file NAME in folder DIR; flags are those of open(), and a file that is made gets mode 0600. It must be a plain file
  * of root, of this user, or of the folder's owner, and nobody else may write it. Returns its descriptor, or -1: NOT_FOUND when
- * there is no such file, FORBIDDEN with a sentence when it is not as it should be. */
+ * there is no such file, FORBIDDEN with a sentence when it breaks one of these rules. */
 int own_open(const char *dir, const char *name, int flags, struct wr_err *err) WR_MUST;
 /* Does the path still lead to this open file? */
 enum wr_rc own_same(int fd, const char *dir, const char *name, struct wr_err *err) WR_MUST;

@@ -1,9 +1,9 @@
 /* Names of hosts into addresses, in bounded time: getaddrinfo(3) has no bound of its own, and a DNS server that does not answer
  * holds its caller for as long as resolv.conf says. Any thread.
  *
- * A name is looked up anew each time, by a thread that ends with the lookup; whoever asks for the same name meanwhile waits for
- * that lookup. What never happens: a wait beyond the time given, a lookup for an address in figures, more than LIMIT_LOOKUPS of
- * these threads. */
+ * A name is looked up anew each time, by a thread that ends with the lookup. A caller that asks for the same name meanwhile waits
+ * for the same lookup. What never happens: a wait beyond the time given, a lookup for an address in figures, more than
+ * LIMIT_LOOKUPS of these threads. */
 #ifndef RESOLVE_H
 #define RESOLVE_H
 #include <stdbool.h>

@@ -1,10 +1,10 @@
 /* The time that all nodes of one database share: what the database said last, plus CLOCK_BOOTTIME since. Every time of an
- * instance or a definition (due, start, end, ages, create) is of this clock; the wall clock of a node decides nothing. Its times
- * stand only where nothing is compared with them: pieces of logs, the token, the schema. Any thread; a mutex inside, held for a
- * few sums.
+ * instance or a definition (due, start, end, ages, create) is of this clock. The wall clock of a node decides nothing: it gives
+ * only times that are never compared, of pieces of logs, the token and the schema. Any thread; a mutex inside, held for a few
+ * sums.
  *
- * What never happens: this time goes back. A database whose own clock was set back is waited for at half speed, so that timers
- * still come. */
+ * What never happens: this time goes back. If the database's own clock is set back, this time goes on at half speed until the
+ * two meet, so that timers still come. */
 #ifndef WR_SHARED_CLOCK_H
 #define WR_SHARED_CLOCK_H
 #include <pthread.h>

@@ -12,7 +12,7 @@ static bool is_alpha(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <
 bool text_i64(const char *s, size_t n, int64_t *out) {
   bool neg = n > 0 && s[0] == '-';
   size_t i = neg ? 1 : 0;
-  int64_t v = 0; /* grows downwards, so that the minimum fits */
+  int64_t v = 0; /* counts downwards from 0, so that the minimum fits */
   if (i == n) return false;
   for (; i < n; i++) {
     if (!is_digit(s[i])) return false;
@@ -166,7 +166,7 @@ bool text_has_control(const char *s, size_t n) {
   for (size_t i = 0; i < n;) {
     uint32_t cp;
     size_t len = utf8_next(s + i, n - i, &cp);
-    if (len == 0 || utf8_is_control(cp)) return true; /* a stray byte could be C1 to its reader */
+    if (len == 0 || utf8_is_control(cp)) return true; /* a terminal could take a stray byte for C1 */
     i += len;
   }
   return false;

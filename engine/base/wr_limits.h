@@ -28,11 +28,11 @@
 #define LIMIT_PAGE_DEFAULT 50
 #define LIMIT_STARTS 1000                      /* POST /exec/flows */
 #define LIMIT_KEY_CHARS 128                    /* Idempotency-Key */
-#define LIMIT_KEY_AGE_US (30LL * 86400 * 1000000) /* the promise of a key holds at least this long */
+#define LIMIT_KEY_AGE_US (30LL * 86400 * 1000000) /* a key is remembered at least this long */
 #define LIMIT_ATTEMPTS 101
 #define LIMIT_TIME_US (604800LL * 1000000)     /* timeouts, delays, WAIT: seven days */
 #define LIMIT_LOSSES 3                         /* the third makes the task DEAD */
-#define LIMIT_BATCH_ROWS 2000                  /* task rows written by one batch, about */
+#define LIMIT_BATCH_ROWS 2000                  /* about so many task rows are written by one batch */
 #define LIMIT_MAILBOX 20000                    /* requests that wait for the runner */
 #define LIMIT_REQUEST_US 10000000              /* how long one of these requests waits: --request-timeout */
 #define LIMIT_CACHE_BYTES (64LL << 20)         /* runs, tasks and definitions kept in memory: --cache-memory */
@@ -40,8 +40,8 @@
 #define LIMIT_RUNS 1000                        /* of one flow instance: the first one and its re-runs */
 #define LIMIT_WIDTH 10000                      /* tasks of a node that grows when it starts */
 #define LIMIT_WIDE_NODES 1000                  /* such nodes of one flow instance, over all its runs */
-#define LIMIT_CONNECTIONS 1024                 /* that wait: for the rest of a request, or for a thread */
-#define LIMIT_CONNECTIONS_ADDRESS 32           /* without a whole request, of one address that is not loopback */
+#define LIMIT_CONNECTIONS 1024                 /* connections that wait for the rest of a request, or for a thread */
+#define LIMIT_CONNECTIONS_ADDRESS 32           /* of one address that is not loopback: connections without a whole request */
 #define LIMIT_BODIES_BYTES (128LL << 20)       /* of all bodies that are being read or handled */
 #define LIMIT_LARGE_WAITING 4                  /* threads that wait while another large body is parsed */
 #define LIMIT_LOOKUPS 8                        /* names of hosts that are being looked up at once */

@@ -11,7 +11,7 @@ enum attempt_end {
   ATTEMPT_FAIL,        /* retried by policy */
   ATTEMPT_FATAL,       /* exit 125, bad content: not retried */
   ATTEMPT_LOST,        /* it may have begun and nobody knows how it ended: class INFRA, counted */
-  ATTEMPT_HANDBACK     /* it never began, or a planned stop: back to the queue, nothing counted */
+  ATTEMPT_HANDBACK     /* it never began, or a planned stop ended it: back to the queue, nothing counted */
 };
 
 enum attempt_log { LOG_NONE, LOG_ROWS, LOG_IS_RESULT };  /* where its log stands: nowhere, task_log, or equal to the result */
@@ -24,7 +24,7 @@ const char *log_lost_name(enum log_lost why);   /* "LIMIT" */
 struct never_started { int64_t ti; uint32_t epoch; };
 
 struct attempt {
-  struct attempt *next;             /* lists of whoever owns it */
+  struct attempt *next;             /* in a list of its owner */
   int64_t fi, ti, ni;               /* fi = ni = 0: a stand-alone task */
   uint32_t task;                    /* task index in the flow */
   uint32_t epoch;                   /* WEIR_ATTEMPT */
@@ -39,7 +39,7 @@ struct attempt {
   uint32_t tries;                   /* starts that found its program being written */
   /* result: */
   enum attempt_end end;
-  bool asked;                       /* OK, but a TERM or KILL of ours came first: it ended as it was asked to */
+  bool asked;                       /* OK, but our TERM or KILL came first: it ended because it was asked to */
   enum attempt_log log;
   char *error;                      /* malloc'ed or NULL */
   char *result; size_t result_len;  /* malloc'ed bytes or NULL; at most LIMIT_RESULT_BYTES */

@@ -34,7 +34,7 @@ struct task_def {
   /* derived from config by def_task_derive(): */
   struct task_policy policy;
   int64_t timeout_us;           /* run timeout of an attempt, 0 = none */
-  /* what runs it on this node, set with policy.slot by whoever keeps it there; NULL = not known, to be looked up by type */
+  /* what runs it on this node; the cache of definitions sets it together with policy.slot. NULL = look it up by type */
   const struct executor *executor;
 };
 

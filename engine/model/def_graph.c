@@ -18,7 +18,7 @@ static uint32_t default_number(const char *key, uint32_t max) {
   return key[0] == 'n' && text_id(key + 1, strlen(key + 1), &k) && k <= max ? (uint32_t)k : 0;
 }
 
-/* The smallest free number >= k: next[i] == i is free, else look there; the path is halved on the way. */
+/* The smallest free number >= k. next[i] == i: i is free; else the search goes on at next[i], and halves the path on its way. */
 static uint32_t free_number(uint32_t *next, uint32_t k) {
   while (next[k] != k) {
     next[k] = next[next[k]];

@@ -4,7 +4,7 @@
 #include "wr_limits.h"
 #include "model.h"
 
-/* The stored text of the settings holds only what was given, and no value in it is this word. */
+/* The stored text holds only settings that were given, and no value in it is this word. */
 static bool has_complete(const struct node_def *n) { return n->config && strstr(n->config, "\"complete\"") != NULL; }
 
 size_t def_flow_warn(const struct flow_def *f, void (*say)(void *ctx, const char *text), void *ctx) {

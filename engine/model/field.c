@@ -202,7 +202,7 @@ enum wr_rc field_word(const json_t *v, const struct word_list *w, const struct j
 }
 
 /* ---- names ---- */
-/* True when either end has what trim() of some language would remove. */
+/* True when either end has a character that trim() of some language removes. */
 static bool has_edge_space(const char *s, size_t n) {
   static const char *const space[] = {" ", "\xC2\xA0", "\xE1\x9A\x80", "\xE2\x80\x80", "\xE2\x80\x81", "\xE2\x80\x82",
       "\xE2\x80\x83", "\xE2\x80\x84", "\xE2\x80\x85", "\xE2\x80\x86", "\xE2\x80\x87", "\xE2\x80\x88", "\xE2\x80\x89",

@@ -30,7 +30,7 @@ static void lex_string(struct lex *x) {
     x->escapes = true;
     x->at++;
   }
-  x->at = x->n; /* no end: jansson will say so */
+  x->at = x->n; /* no end: jansson reports it */
 }
 
 static enum tok lex_next(struct lex *x) {
@@ -170,7 +170,7 @@ static enum wr_rc twice_fail(const struct lex *x, struct wr_err *err) {
   return wr_err_set(err, WR_DUPLICATE_KEY, "Key %s appears twice (line %zu, column %zu).", q, p.line, p.column);
 }
 
-/* jansson calls most failures of memory a wrong token, so they are noted here. */
+/* jansson reports most failures of memory as a wrong token, so they are noted here. */
 static _Thread_local bool no_memory;
 
 static void *watched_malloc(size_t n) {

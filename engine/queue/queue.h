@@ -1,5 +1,5 @@
-/* The queue of hints: "task instance 123 of flow instance 7 is ready". At-least-once at best: a hint may be lost,
- * repeated, reordered, or the whole queue flushed at any time; it costs latency, never work.
+/* The queue of hints: "task instance 123 of flow instance 7 is ready". A hint may be lost, repeated or reordered, and the whole
+ * queue may be flushed at any time: that costs latency, never work.
  *
  * memory: in process, FIFO, bounded. redis: LPUSH on weir:{prefix}:q:{queue}:{priority}, blocking pop by one poller
  * connection, own pusher connection; nudges on a list per node in the same blocking pop.
@@ -25,7 +25,7 @@ void queue_set_node(struct queue *q, int64_t incarnation);
 void queue_close(struct queue *q);   /* wakes and ends a pop under way */
 bool queue_is_memory(const struct queue *q);
 
-/* false: not pushed, or not all (full, or Redis away): the reconciler will do it. Returns at once while Redis is known to be
+/* false: some were not pushed (full, or Redis away): the reconciler sends them later. Returns at once while Redis is known to be
  * away. */
 bool queue_push(struct queue *q, const struct hint *h, size_t n);
 /* Up to n hints, oldest first; waits at most wait_us when there is none (queue_wake ends the wait). Returns how many;
@@ -38,9 +38,8 @@ bool queue_pop_nudge(struct queue *q, int64_t wait_us, bool *away);
 /* No more pops will come, and none is under way. What the queue keeps for this poller goes back: hints popped and not handed
  * out, and hints that a pop still open at Redis brings. From here on no hint can reach this process. Waits, bounded. */
 void queue_pop_end(struct queue *q);
-/* Whose turn is it to look for hints that were lost? Of all nodes of a kind on this queue, one is told that it has the turn,
- * and no other is told so for for_us; a node that dies meanwhile holds up the next one no longer than that. For the poller,
- * between two pops. Bounded. */
+/* Is it this node's turn to look for lost hints? Of all nodes of a kind on this queue, one has the turn for for_us. A node that
+ * dies meanwhile holds up the next one no longer than that. For the poller, between two pops. Bounded. */
 bool queue_turn(struct queue *q, uint32_t kind, int64_t for_us);
 /* Asks the node to look at its wishes now (cancel, pause, drain). Lossy. */
 bool queue_nudge(struct queue *q, int64_t incarnation);

@@ -8,7 +8,7 @@
  * Between failures the dialer backs off with jitter, up to BACKOFF_MAX_US, and forgets the failures only when a real
  * command has worked: a Redis that answers PING but refuses every write (READONLY, WRONGTYPE, LOADING) is away too.
  *
- * A pop is a request that may outlive the call: queue_wake returns while BLMPOP is on its way, and the next pop reads
+ * A pop is a request that may outlive the call: queue_wake ends the call while BLMPOP is under way, and the next pop reads
  * its answer (`owed`, `spare`). All waiting is poll(2) with a deadline; a read or write never waits longer than
  * COMMAND_US. What never happens: user text as a format, a reply used before its type and size were checked. */
 #include "redis_int.h"
@@ -132,7 +132,7 @@ static bool redis_nudge(struct queue *base, int64_t incarnation) {
   return ok;
 }
 
-/* A user who may not use SET has no turns to take: then each node looks for itself. */
+/* A Redis user without the right to SET cannot take turns: then each node looks for itself. */
 static bool turn_answer(struct redis_queue *q) {
   redisReply *r = push_reply_by(q, redis_after(COMMAND_US));
   if (!r) return false;
@@ -225,7 +225,7 @@ static const char *pop_reply(struct redis_queue *q, const redisReply *r) {
   return ok ? NULL : "unexpected answer";
 }
 
-/* BLMPOP of up to n, or BRPOP and single RPOPs; LLEN behind it tells what is left. The nudge list comes first. */
+/* BLMPOP of up to n, or BRPOP and single RPOPs; an LLEN after it says how many are left. The nudge list comes first. */
 static bool pop_send(struct redis_queue *q, redisContext *c, size_t n, int64_t wait_us) {
   char nudge[KEY_BYTES], count[16], wait[32];
   int64_t node = atomic_load(&q->node), ms = wait_us / 1000;
@@ -355,7 +355,7 @@ static size_t redis_pop(struct queue *base, struct hint *out, size_t n, int64_t 
   return got;
 }
 
-/* Asks the nudge list, then waits to be woken, in turns. */
+/* Asks the nudge list and waits to be woken, alternately. */
 static void nudge_run(struct redis_queue *q, redisContext *c, int64_t until_us) {
   char key[KEY_BYTES];
   nudge_key(q, atomic_load(&q->node), key);

@@ -12,17 +12,17 @@
 enum {
   CONNECT_US = 1000000,      /* the lookup of its name, connect(2), and each answer of the handshake */
   COMMAND_US = 2000000,      /* any other answer; a blocking pop has this much beyond its own time-out */
-  FIRST_DIAL_US = 250000,    /* a push, or a hasty pop, waits so long for a dial that has not failed yet */
+  FIRST_DIAL_US = 250000,    /* how long a push or a hasty pop waits for a dial that has not failed yet */
   BACKOFF_MIN_US = 20000,
   BACKOFF_MAX_US = 2000000,
-  EMPTY_AFTER_US = 5000,     /* no answer to a pop for so long: the list is empty */
+  EMPTY_AFTER_US = 5000,     /* a pop without an answer for this long: the list is empty */
   BAD_LOG_US = 10000000,
   PUSH_CHUNK = 500,          /* hints per LPUSH */
   POP_MAX = 1024,            /* hints per pop */
   POP_SINGLE = 64,           /* the same where there is no BLMPOP */
   REPLY_BYTES = 1 << 20,     /* unread bytes of one connection */
-  POP_MIN_US = 5000,         /* an answer takes a moment, even if the caller has none */
-  NUDGE_LOOK_US = 200000,    /* a node with no free slot looks for nudges so often */
+  POP_MIN_US = 5000,         /* the least wait for an answer, whatever the caller asked for */
+  NUDGE_LOOK_US = 200000,    /* how often a node without a free slot looks for nudges */
   HINT_BYTES = 44,           /* "ti:fi" */
   KEY_BYTES = QUEUE_PREFIX_MAX + 64,
   NUDGE_TTL_S = 60,
@@ -37,7 +37,7 @@ struct link {
   bool refused;              /* it answers a dial but no command: a dial alone does not prove that it is back */
   unsigned tries;
   int64_t at_us;             /* no dial before this time */
-  int64_t client;            /* its number at the server, of c and of fresh; 0 = not known */
+  int64_t client;            /* the number of c or of fresh at the server; 0 = not known */
 };
 
 struct redis_queue {
@@ -47,15 +47,15 @@ struct redis_queue {
   size_t max;
   _Atomic int64_t node;
   pthread_t dialer;
-  pthread_mutex_t mu;        /* guards links (see there), woken, closing, popping, dial_fd; inside push_mu */
+  pthread_mutex_t mu;        /* guards links (see there), woken, closing, popping, dial_fd; may be taken under push_mu */
   pthread_cond_t cv;
   bool woken, closing;
   unsigned popping;
-  bool told;                 /* the log was told that Redis is away: once per outage, whichever connection met it */
+  bool told;                 /* the log has the line that Redis is away: one line per outage, whichever connection met it */
   char why[WHY_BYTES];
   int dial_fd;               /* -1, or what the dialer is connecting: shut down by close */
   int wake_fd;               /* readable exactly while woken or closing */
-  pthread_mutex_t push_mu;   /* guards the push connection and seen */
+  pthread_mutex_t push_mu;   /* the right to use the push connection, and guards `seen`; held over I/O of bounded time */
   struct link push, pop;
   size_t seen;               /* length of the list after our last command */
   _Atomic size_t known;      /* the same as depth tells it */

@@ -1,6 +1,6 @@
 /* The connections of the Redis queue: dialing in a thread of its own, so that neither pusher nor poller ever waits for a
- * Redis that does not answer, and the reading of replies with a bound. The dialer's thread owns what is being dialed; a
- * connection belongs to whoever got it.
+ * Redis that does not answer, and the reading of replies with a bound. The dialer's thread owns the connection that it makes;
+ * a finished one belongs to the thread that took it.
  *
  * What never happens: a wait without a bound, a second log line for one outage, a password in a log line. */
 #include "redis_int.h"
@@ -99,7 +99,7 @@ static int dial_one(struct redis_queue *q, int family, const struct sockaddr *to
   return fd;
 fail:;
   int e = errno;
-  (void)dial_fd_set(q, -1); /* before the number can be another file's */
+  (void)dial_fd_set(q, -1); /* before another file can get the number */
   close(fd);
   errno = e;
   return -1;
@@ -163,7 +163,7 @@ static redisContext *dial(struct redis_queue *q, int64_t *client, char why[WHY_B
   redisContext *c = redisConnectFd(fd);
   bool ok = c && handshake(&q->where, c, why);
   *client = ok ? client_number(c) : 0;
-  (void)dial_fd_set(q, -1); /* closing is looked at by the dialer */
+  (void)dial_fd_set(q, -1); /* the dialer checks `closing` itself */
   if (!c) {
     close(fd);
     snprintf(why, WHY_BYTES, "no memory");
@@ -174,7 +174,7 @@ static redisContext *dial(struct redis_queue *q, int64_t *client, char why[WHY_B
   return c;
 }
 
-/* ---- links (all under mu but the use of c in get and lost) ---- */
+/* ---- links: all under mu, except the use of c by its owner ---- */
 
 static int64_t backoff(unsigned tries) {
   uint64_t r;
