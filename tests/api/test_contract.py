@@ -1,4 +1,4 @@
-"""What a client may rely on and no other file here holds: writers at once, all forms of a time, what S2 itself answers."""
+"""Promises to clients that no other file here tests: writers at once, all forms of a time, the answers of S2 itself."""
 import threading
 import unittest
 from urllib.parse import quote
@@ -86,7 +86,7 @@ class Times(Case):
 
 
 class PostedBack(Case):
-    """What was answered can be edited and posted; what only the server makes is ignored."""
+    """An answer can be edited and posted; fields that only the server makes are ignored."""
 
     def test_the_shape_that_s2_answers(self):
         """tasks that name a taskId stand for that task, whatever else they show."""
@@ -103,7 +103,7 @@ class PostedBack(Case):
         self.assertNotIn(41, [n["nodeId"] for n in flow["flowNodes"][1:]])
 
     def test_every_setting(self):
-        """All that a definition can say comes back as it was said, and the same again from what came back."""
+        """Each part of a definition comes back as it was given, and once more when the answer is posted back."""
         node = inline("SHELL", "true", nodeKey="a", attempts=3, timeout="1500ms", complete="all", rest="cancel",
                       backoff={"base": "1s", "factor": 3, "max": "1m", "jitter": "none"})
         node["tasks"][0]["taskConfig"] = {"env": {"A": "1"}, "grace": "1s"}

@@ -144,7 +144,7 @@ class OneAnswer(Case):
                 self.assertEqual([a.status for a in answers], [status])
 
     def test_body_where_none_belongs(self):
-        """It is not read, so the connection ends: what it holds is no request."""
+        """The body is not read, so the connection ends: its bytes must not be taken for a request."""
         for method, path in ((b"GET", b"/livez"), (b"DELETE", b"/flow/999999")):
             data = method + b" " + path + b" HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(LIVE)
             with Raw() as raw:
@@ -171,7 +171,7 @@ HEAD = re.compile(rb"[A-Z]+ [!-~]+ HTTP/1\.[01](?:\r\n|\r |\n |\n\r|\r\r)((?:[!#
 
 
 def strict(data):
-    """How many requests a reader that forgives (nearly) nothing finds before the first thing that is none."""
+    """How many requests a strict reader finds before the first bytes that are no request."""
     found = 0
     while True:
         head = HEAD.match(data)
@@ -227,7 +227,7 @@ class KeepAlive(Case):
                 self.assertEqual([a.status for a in (raw.answer(), raw.answer(), raw.answer())], [200] * 3)
 
     def test_many_begin_at_once(self):
-        """Forty first requests in one moment: nobody's connection is shed, for there are threads."""
+        """Forty first requests in one moment: no connection is closed, because there are enough threads."""
         many = [Raw() for _ in range(40)]
         try:
             for _ in range(3):
@@ -284,7 +284,7 @@ class KeepAlive(Case):
             self.assertEqual(raw.send(LIVE).answer().status, 200)
 
     def test_absolute_target_of_others(self):
-        """No other scheme, nobody in front of the host, no other host."""
+        """No other scheme, no user in front of the host, no other host."""
         here = b"localhost:%d" % server().port
         for target in (b"http://user@" + here, b"http://user:pw@" + here, b"https://" + here, b"ws://" + here, b"x://" + here,
                        b"http://evil.example", b"*"):
@@ -393,7 +393,7 @@ class Slow(Case):
                 feeder.join()
 
     def test_idle_connections(self):
-        """More than there are threads: others wait for their end, but not for ever."""
+        """More of them than threads: other clients wait for their end, but not for ever."""
         idle = [Raw() for _ in range(150)]
         try:
             self.assertEqual(get("/livez").status, 200)
@@ -402,7 +402,7 @@ class Slow(Case):
                 raw.socket.close()
 
     def test_68_half_sent_bodies(self):
-        """As many as there are threads: nobody else notices."""
+        """As many of them as threads: no other client notices."""
         held = [Raw().send(post(b"Content-Length: 100\r\n")) for _ in range(120)]
         try:
             for path in ("/flow", "/livez", "/readyz", "/version"):

@@ -31,7 +31,7 @@ def keyed(path, name, body=None, to=None):
 
 class Keys(Case):
     def same(self, first, again):
-        """again is the answer to the same request: the same data, said to be a replay."""
+        """`again` answers the same request: with the same data, and marked as a replay."""
         self.ok(first)
         self.ok(again)
         self.assertNotIn("replayed", first.json)
@@ -198,7 +198,7 @@ class Others(Keys):
         self.assertEqual(self.ok(get(f"/flow/{first.data['flowId']}"))["flowVersion"], 2)
         wrong = keyed("/flow", key(), {"flowName": "x", "flowNodes": [inline(), inline("NONE")]})
         self.refused(wrong, 42220)
-        self.assertIn("NONE", wrong.json["message"])  # its own reason, not that of the look for its key
+        self.assertIn("NONE", wrong.json["message"])  # the reason of the request itself, not one of its key
 
 
 def at_once(n, call):
@@ -294,7 +294,7 @@ class Restart(Keys):
                 try:
                     answer = keyed(f"/exec/flow/{flow}", mine[0], None, self.own)
                 except (OSError, http.client.HTTPException):
-                    time.sleep(0.005)  # nobody is there just now
+                    time.sleep(0.005)  # no server is there just now
                     continue
                 if answer.status == 200:
                     name = mine.pop(0)

@@ -540,7 +540,7 @@ class Lifecycle(Case):
         self.ok(post("/flow", {"flowId": fid, "flowName": "b", "flowVersion": 1}))
         answer = self.refused(post("/flow", {"flowId": fid, "flowName": "c", "flowVersion": 1}), 41201, "STALE")
         self.assertIn("2", answer["message"])
-        self.assertEqual(self.ok(post("/flow", {"flowId": fid}))["flowVersion"], 3)   # nothing differs: a version all the same
+        self.assertEqual(self.ok(post("/flow", {"flowId": fid}))["flowVersion"], 3)   # a new version although nothing differs
         self.assertEqual(self.ok(get(f"/flow/{fid}"))["flowName"], "b")
 
     def test_64_writers_at_once(self):
@@ -581,7 +581,7 @@ class Lifecycle(Case):
         self.refused(get(path + "?attempt=0"), 42205)
 
     def test_67_log_of_echo(self):
-        """Where the log is the result it is kept once."""
+        """A log that equals the result is kept once."""
         ti = self.ok(post(f"/exec/task/{self.task('ECHO', 'hello')}"))["tiId"]
         self.assertEqual(self.task_finished(ti)["result"], "hello")
         self.assertIn(b"hello", get(f"/monitor/task/{ti}/log").body)

@@ -46,7 +46,7 @@ class Recorded(Play):
 
 @unittest.skipUnless(MYSQL and shutil.which("mariadb"), "needs WEIR_TEST_MYSQL")
 class RecordedOnMariaDb(Play):
-    """The same recording: what the API says does not depend on the store."""
+    """The same recording: the API's answers do not depend on the store."""
 
     def fresh(self):
         """An empty database; its URL."""

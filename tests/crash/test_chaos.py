@@ -62,7 +62,7 @@ class Chaos(Base):
         world.restart(i, life=number * world.rnd.randrange(2))
 
     def freeze(self, world, _number):
-        """The others take its attempts over; when it wakes, nothing of it may count."""
+        """The other nodes take its attempts over; when it wakes, none of its reports may count."""
         server = world.servers[world.rnd.randrange(len(world.servers))]
         server.signal(signal.SIGSTOP)
         time.sleep(FREEZE_S)  # how long it is frozen, not a wait for anything
@@ -72,7 +72,7 @@ class Chaos(Base):
         flush_all(QUEUE)
 
     def cut(self, _world, _number):
-        """All connections of all nodes; those that have gone meanwhile do not matter."""
+        """All connections of all nodes; a connection that is gone meanwhile does not matter."""
         ids = [row[0] for row in sql("SELECT id FROM information_schema.processlist WHERE db=DATABASE() AND id<>CONNECTION_ID()")]
         for number in ids:
             try:

@@ -43,7 +43,7 @@ echo "end $WEIR_RUN_KEY $WEIR_ATTEMPT" >>"$1"
 
 
 def alive(pid):
-    """As live.alive(); a process may end between the opening and the reading of its file."""
+    """As live.alive(), for a process that may end between the opening and the reading of its file."""
     try:
         return live.alive(pid)
     except ProcessLookupError:
@@ -51,7 +51,7 @@ def alive(pid):
 
 
 class Ledger:
-    """What the steps say of themselves, in the order of their writes."""
+    """The lines that the steps write about themselves, in the order of their writes."""
 
     def __init__(self, tmp):
         self.path = tmp / "ledger"
@@ -351,7 +351,7 @@ class Kill9(Base):
         self.kill_rounds(kill)
 
     def test_both(self):
-        """At one instant: neither can see the other's end. The guard clears up."""
+        """Both at one instant: neither can see the other's end. The guard clears up."""
         def kill(_world, server):
             for sig in (signal.SIGSTOP, signal.SIGKILL):
                 for pid in (spawner(server), server.pid):

@@ -50,7 +50,7 @@ def alive(pid):
 
 
 def children(pid):
-    """Of all its threads; one that ends meanwhile has none."""
+    """The children of all its threads; those of a thread that ends meanwhile are left out."""
     out, gone, threads = set(), contextlib.suppress(FileNotFoundError, ProcessLookupError), []
     with gone:
         threads = os.listdir(f"/proc/{pid}/task")

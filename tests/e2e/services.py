@@ -19,7 +19,7 @@ HAVE_REDIS = shutil.which("redis-server") is not None
 
 
 class Service:
-    """One server process. stop(): it is gone; freeze(), thaw(): it is there and does nothing."""
+    """One server process. stop() ends it. freeze() makes it do nothing until thaw()."""
 
     def __init__(self):
         self.process = None
@@ -42,7 +42,7 @@ class Service:
 
 
 def copy_of_empty(data, user):
-    """The files of a server that has nothing yet. Made once: to make them takes longer than most tests."""
+    """The files of an empty server. Made once, because making them takes longer than most tests."""
     if not copy_of_empty.made:
         made = tempfile.mkdtemp(prefix="weir-e2e-db-")
         atexit.register(shutil.rmtree, made, ignore_errors=True)
@@ -86,7 +86,7 @@ class MariaDb(Service):
 
     @contextlib.contextmanager
     def session(self, *statements):
-        """A foreign connection that has said this, and keeps what it has locked until the block ends."""
+        """Another connection that has executed this, and keeps its locks until the block ends."""
         client = subprocess.Popen(self.client() + ["--unbuffered"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         try:
             for statement in statements:
@@ -131,7 +131,7 @@ class Redis(Service):
 
 
 def fill(path):
-    """Everything that is left of a file system goes into this file."""
+    """Fills the file system: this file takes all the room that is left."""
     with open(path, "wb", buffering=0) as f:
         for size in (65536, 4096, 1):
             with contextlib.suppress(OSError):

@@ -1,5 +1,5 @@
-"""What the README, the tutorial and the API's reference show is true: their commands run, in order and in one shell, and answer what
-stands below them. README and tutorial after `./dev run`, which they tell a reader to start; so `./dev run` is tested, too."""
+"""README, tutorial and API reference are true: their commands run, in order and in one shell, and print the text below them. README and
+tutorial run after `./dev run`, as they tell their reader; so `./dev run` is tested, too."""
 import json
 import os
 import re
@@ -25,7 +25,7 @@ def contains(got, want):
 
 
 class Terminal:
-    """A shell that a reader types into: what a block sets is there in the next one."""
+    """A shell that a reader types into: the next block sees the variables of the one before."""
 
     def __init__(self, url):
         self.url = url
@@ -88,7 +88,7 @@ class DevRun:
 @unittest.skipUnless(shutil.which("curl") and shutil.which("jq"), "no curl, no jq")
 class Docs(unittest.TestCase):
     def holds(self, printed, form, want):
-        """Does what was printed end with what the page shows?"""
+        """Does the printed text end with the text that the page shows?"""
         if form == "text":
             return printed == want.strip()
         decoder, answer = json.JSONDecoder(), None

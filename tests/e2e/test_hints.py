@@ -34,7 +34,7 @@ class Hints(unittest.TestCase):
         self.servers, self.redis = [], None
         self.addCleanup(self.end)
         store = urllib.parse.urlsplit(os.environ["WEIR_TEST_MYSQL"])
-        self.db = f"{store.path[1:]}_hints_{os.getpid()}"  # of its own: what nodes of another test left is not ours to run
+        self.db = f"{store.path[1:]}_hints_{os.getpid()}"  # a database of its own: rows that another test left must not run here
         self.store = store._replace(path="/" + self.db).geturl()
         self.socket = urllib.parse.parse_qs(store.query)["socket"][0]
         self.sql(f"CREATE DATABASE {self.db}")
@@ -98,7 +98,7 @@ class Hints(unittest.TestCase):
         until("it waits", lambda: any(c["id"] == mine and "b" in c["flags"] for c in listed()))
         for client in listed():
             if client["id"] != mine and "b" in client["flags"]:
-                self.cli("CLIENT", "KILL", "ID", client["id"])  # who comes again comes behind it
+                self.cli("CLIENT", "KILL", "ID", client["id"])  # a client that connects again queues up behind it
         return link
 
     def cli(self, *words):
@@ -115,7 +115,7 @@ class Hints(unittest.TestCase):
         self.assertEqual(a.ended(a.flow(shell("s", "true")))["status"], "SUCCESS")
         for _ in range(3):
             thief = self.thief()
-            time.sleep(2)  # and all others are idle: what they look for just after they came again is no help
+            time.sleep(2)  # until all others are idle: the look that they make when they connect again does not count
             fi = a.flow(shell("s", "true"))
             self.assertIn(b":q:default:0", self.popped_by(thief))
             self.all_end(a, [fi], 8)
@@ -133,7 +133,7 @@ class Hints(unittest.TestCase):
             os.kill(a.pid, signal.SIGCONT)
 
     def test_frozen_redis(self):
-        """It is there and does not answer: idle nodes notice, and take from the rows."""
+        """Redis is there and does not answer: idle nodes notice, and claim from the rows."""
         a = self.node("a", "--slots", 2)
         self.assertEqual(a.ended(a.flow(shell("s", "true")))["status"], "SUCCESS")
         time.sleep(2)  # the pollers wait at an empty list
@@ -165,7 +165,7 @@ class Hints(unittest.TestCase):
         return int(out.split()[1])
 
     def test_without_redis(self):
-        """The nodes take from the rows what they have slots for, as fast as slots become free."""
+        """The nodes claim from the rows as fast as their slots become free."""
         nodes = [self.node(name, "--slots", 2) for name in "ab"]
         self.stop_redis()
         ids = [nodes[i % 2].flow(shell("s", "sleep 0.1"), shell("t", "sleep 0.1", "s")) for i in range(24)]
@@ -202,7 +202,7 @@ class Hints(unittest.TestCase):
         self.all_end(a, [a.flow(shell("s", "sleep 0.05", taskConfig={"attempts": 1})) for _ in range(40)], 60)
 
     def test_no_executor(self):
-        """With SHELL off on the only node the task waits and says why; it runs when a node comes that can."""
+        """The only node has SHELL off: the task waits and says why. It runs when a node comes that can run it."""
         a = self.node("a")
         flow = a.post("/flow", {"flowName": "w", "flowNodes": [task("e", "ECHO", "x"), shell("s", "true")]})["flowId"]
         self.assertEqual(a.stop(), 0)

@@ -27,7 +27,7 @@ class Says(unittest.TestCase):
             self.assertEqual(server.stop(), 0)
 
     def test_refused_start(self):
-        """Who is refused has not started, whenever that is found out."""
+        """A refused start has made nothing, however late the refusal comes."""
         with directory() as tmp:
             (tmp / "data").mkdir(mode=0o700)
             (tmp / "data" / "weir.token").mkdir()
@@ -153,7 +153,7 @@ class Away(unittest.TestCase):
                 self.assertRegex("".join(server.lines), r"event=server\.stop_unsaved why=\S")
 
     def test_dead_node_is_named(self):
-        """Whoever takes over says from whom: host and process of the node that died."""
+        """A node that takes over names host and process of the node that died."""
         with directory() as tmp:
             nodes = [Server(tmp / name, "--store", os.environ["WEIR_TEST_MYSQL"], "--lease", "2s") for name in ("a", "b")]
             for node in nodes:
@@ -166,7 +166,7 @@ class Away(unittest.TestCase):
 
 @unittest.skipUnless(HAVE_MARIADB, "no MariaDB")
 class Starts(unittest.TestCase):
-    """What is in the way of a start for a while is waited for; what will not go away is named."""
+    """A start waits for an obstacle that goes away, and names one that does not."""
 
     def setUp(self):
         context = directory()
@@ -184,7 +184,7 @@ class Starts(unittest.TestCase):
         with db.session(*statements):
             starter = threading.Thread(target=lambda: done.append(Server(self.tmp / "data", "--store", db.url, "--lease", "3s")))
             starter.start()
-            time.sleep(5)  # so long it is in the way
+            time.sleep(5)  # how long it is in the way
             self.assertFalse(done)
         starter.join(LIMIT_S)
         self.addCleanup(done[0].kill)

@@ -127,7 +127,7 @@ class Fault(unittest.TestCase):
     accepted = 0
 
     def suffers(self, server, part="store", reads=True):
-        """What is the same for all of them, between the fault's begin and its end."""
+        """The checks that all faults share, between their begin and their end."""
         why = self.unready(server, part)
         codes = self.bounded(server)
         if reads:
@@ -237,7 +237,7 @@ class DatabaseFull(Fault):
             self.prepare(server)
             filler = disk / "filler"
             fill(filler)
-            # rows that fit into pages that are there may still be written: start until it is full
+            # rows that fit into existing pages can still be written, so start flows until it is full
             until("it is full", lambda: self.start(server)[0] in (503, 507) or (setattr(self, "accepted", self.accepted + 1)))
             self.assertLess(max(ask(server, "GET", "/livez")[2] for _ in range(10)), LIVEZ_S)
             self.quiet(server)
@@ -453,7 +453,7 @@ class Lock(Fault):
 
 
 class Processes(Fault):
-    """Those around the spawner are stopped by somebody, and then the server is told to end."""
+    """Guard, spawner or spare are stopped by somebody, and then the server is told to end."""
 
     def stopped(self, *names):
         server = self.serve()

@@ -227,7 +227,7 @@ class Itself(Base):
         self.assertEqual(other.stat().st_uid, 0)
 
     def test_second_link(self):
-        """What is called like a file of ours and is another file of root's stays root's."""
+        """A file of root's that only has the name of one of our files stays root's."""
         self.data.mkdir(0o711)
         shutil.chown(self.data, "weirserver")
         secret = self.tmp / "shadow"
@@ -411,7 +411,7 @@ class Secrets(Base):
 
 
 class Limits(Base):
-    """A start that could run nothing is none: it says what is missing, and what to type."""
+    """A server that could run nothing does not start: it says what is missing, and what to type."""
 
     def lacking(self, **limit):
         (what, value), = limit.items()
@@ -425,7 +425,7 @@ class Limits(Base):
         self.assertRegex(self.lacking(nofile=200), r"40 slots need 224 open files, 200 are allowed\..*ulimit -n 224")
 
     def outcome(self, files, *options):
-        """Of a start with so many descriptors: its refusal, or None, for it serves and ends well."""
+        """Starts with so many descriptors. Returns its refusal, or None when it serves and ends well."""
         out = self.tmp / "out"
         with out.open("w") as err:
             server = subprocess.Popen(["prlimit", f"--nofile={files}", BIN, "server", "--dev", "--data", str(self.data), "--listen", "127.0.0.1:0", "--slots", "4",
@@ -539,7 +539,7 @@ class Token(Base):
         self.assertEqual(server.stop(), 0)
 
     def test_adopted(self):
-        """A weir.token from before the database knew of one is taken as it is."""
+        """A weir.token that was there before the database had a hash is taken as it is."""
         self.data.mkdir(0o700)
         (self.data / "weir.token").write_text("ab" * 32 + "\n")
         (self.data / "weir.token").chmod(0o600)
@@ -565,7 +565,7 @@ class Token(Base):
         self.assertEqual(server.stop(), 0)
 
     def test_set_aside(self):
-        """One that does not count is kept under another name, and the way to the right one is shown."""
+        """A token that does not count is kept under another name, and the way to the right one is shown."""
         self.assertEqual(self.server().stop(), 0)
         store, other = f"sqlite:{self.data}/weir.db", self.tmp / "other"
         right = self.token()

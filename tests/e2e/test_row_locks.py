@@ -1,4 +1,4 @@
-"""Rows of the database that a stranger has locked, one table after the other, as an operator's long transaction does.
+"""Rows of the database that another session has locked, one table after the other, as an operator's long transaction does.
 
 What needs such a row waits; a start that does not is stored all the same. Where nothing can be stored a start is refused in time, and
 /readyz does not say otherwise for long. When the lock is gone a start is accepted soon, and all flows end.
@@ -19,7 +19,7 @@ ANSWER_S = REQUEST_S + 5
 LEASE = "6s"
 HOLD_S = 15
 SOON_S = 10              # after a lock has gone: a start is accepted; promised: 2
-READY_LIES_S = 5         # so long /readyz may say 200 while every start is refused; promised: 2
+READY_LIES_S = 5         # how long /readyz may say 200 while every start is refused; promised: 2
 WAIT_S = 5               # a start whose rows are free; promised: what the database takes, and once a second more
 
 READ_COMMITTED = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"  # locks rows and no gaps: what is new may be inserted
@@ -86,7 +86,7 @@ class RowLocks(unittest.TestCase):
         return clients, probes
 
     def stranger(self, *statements):
-        """Its session. Where the server finds a deadlock it is the stranger that loses, as often as not: it asks again."""
+        """The other session. In half of the deadlocks the server makes it the loser: then it asks again."""
         stack = contextlib.ExitStack()
 
         def got():

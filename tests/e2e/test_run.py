@@ -299,7 +299,7 @@ class Run(unittest.TestCase):
             self.assertIn(f"There is no database sqlite:{tmp}/mistyped.db", done.stderr)
 
     def test_resumed_and_failed(self):
-        """What failed is shown as a plain run shows it: line, end of its output, then the flow."""
+        """A failed step is shown as by a plain run: its line, the end of its output, then the flow."""
         with directory() as tmp:
             for options in ((), ("-o", "json")):
                 (tmp / "pid").unlink(missing_ok=True)
@@ -335,7 +335,7 @@ class Run(unittest.TestCase):
             self.assertEqual(list((tmp / "tmp").iterdir()), [])
 
     def test_no_standard_output(self):
-        """An answer that goes nowhere is no success."""
+        """When standard output cannot be written, the exit status is no success."""
         done = subprocess.run(["sh", "-c", f"exec '{BIN}' run -o json - >&-"], input=flow(task("a", "ECHO", "x")), stderr=subprocess.PIPE,
                               text=True, timeout=LIMIT_S, env=CLEAN_ENV)
         self.assertEqual(done.returncode, 4, done.stderr)
@@ -357,7 +357,7 @@ class Run(unittest.TestCase):
                 self.assertEqual({n["status"] for n in self.one_object(done)["nodes"]}, {"SUCCESS"})
 
     def on_terminal(self, text, rows, cols, *args):
-        """What a terminal of that size is sent, and the exit status."""
+        """Runs it on a terminal of that size. Returns what the terminal got, and the exit status."""
         with directory() as tmp:
             (tmp / "flow.json").write_text(text)
             master, slave = pty.openpty()

@@ -238,7 +238,7 @@ class Killed(Base):
         self.assertEqual(server.stop(), 0)
 
     def test_three_losses(self):
-        """What kills its node three times is given up, and its task says why, in a flow and alone."""
+        """A task that kills its node three times is given up and says why, in a flow and alone."""
         script, pid = self.pid_file()
         server = self.server()
         fi = server.flow(shell("poison", f"{script}; sleep 600"))
@@ -295,7 +295,7 @@ class Cluster(Base):
         self.assertEqual(b.stop(), 0)
 
     def test_kill_9(self):
-        """Who starts again where its directory's lock proves the former node dead does not wait for that node's lease."""
+        """A node that is started again does not wait for its former lease: the lock of its directory proves the former node dead."""
         urls = ["--store", os.environ["WEIR_TEST_MYSQL"], "--queue", os.environ["WEIR_TEST_REDIS"], "--prefix", "e2e-kill", "--lease", "1h"]
         server = self.server(*urls)
         script, pid = self.pid_file()

@@ -44,7 +44,7 @@ def cpu(pid):
 
 
 class Crowd:
-    """So many connections that send `first`, then a byte a second; each that is cut is opened anew."""
+    """Connections that send `first`, then a byte a second. Each one that is cut is opened again."""
 
     def __init__(self, url, n, first, trickle):
         host, port = url.removeprefix("http://").split(":")
@@ -143,7 +143,7 @@ class SlowClients(unittest.TestCase):
         self.assertEqual(self.server.stop(), 0)
 
     def test_no_descriptor_left(self):
-        """Those who knock wait; nothing spins; it goes on when there are descriptors again."""
+        """New clients wait, nothing spins, and the server goes on when there are descriptors again."""
         old = resource.prlimit(self.server.pid, resource.RLIMIT_NOFILE)
         used = len(os.listdir(f"/proc/{self.server.pid}/fd"))
         resource.prlimit(self.server.pid, resource.RLIMIT_NOFILE, (used, old[1]))

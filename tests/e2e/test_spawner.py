@@ -1,5 +1,5 @@
-"""The spawner as a program of its own: what it has of its node, which program it is, and where it comes from when the
-usual way is barred."""
+"""The spawner as a program of its own: what it has of its node, which program it is, and which one is used when the usual one cannot
+be executed."""
 import json
 import os
 import pathlib
