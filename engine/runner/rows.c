@@ -16,31 +16,29 @@ static const char *error_text(struct runner *r, const char *s) {
   return t;
 }
 
-static const char *batch_text(struct runner *r, struct buf *b) {
-  const char *s = arena_memdup0(&r->env.mem, b->data, b->len);
-  buf_done(b);
-  return s;
+/* Texts are built in one buffer, and stay in the memory of the batch. */
+static struct buf *text_begin(struct runner *r) {
+  buf_clear(&r->writer.text);
+  return &r->writer.text;
 }
+static const char *text_end(struct runner *r) { return arena_memdup0(&r->env.mem, r->writer.text.data, r->writer.text.len); }
 
 /* The key of the node that failed stands before its error. */
 static const char *flow_error(struct runner *r, const struct eff_flow *e, const struct flow_def *def) {
-  struct buf b = BUF_INIT;
   if (!e->error || !e->of_node) return error_text(r, e->error);
-  buf_printf(&b, "node %s: %s", def->node[def->dag_node[e->of_node - 1]].key, e->error);
-  return error_text(r, batch_text(r, &b));
+  buf_printf(text_begin(r), "node %s: %s", def->node[def->dag_node[e->of_node - 1]].key, e->error);
+  return error_text(r, text_end(r));
 }
 
 static const char *bases_text(struct runner *r, const struct run *run) {
-  struct buf b = BUF_INIT;
-  run_bases_text(run, &b);
-  return batch_text(r, &b);
+  run_bases_text(run, text_begin(r));
+  return text_end(r);
 }
 
 static const char *more_text(struct runner *r, const struct run *run) {
-  struct buf b = BUF_INIT;
   if (run->n_more == 0) return NULL;
-  run_more_text(run, &b);
-  return batch_text(r, &b);
+  run_more_text(run, text_begin(r));
+  return text_end(r);
 }
 
 /* ---- rows ---- */

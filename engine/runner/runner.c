@@ -61,6 +61,7 @@ void runner_free(struct runner *r) {
   free(r->writer.b.task);
   free(r->writer.b.attempt);
   free(r->writer.b.key);
+  buf_done(&r->writer.text);
   stepper_done(&r->step);
   tell_done(&r->tell);
   quarantine_done(&r->quarantine);

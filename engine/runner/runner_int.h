@@ -35,6 +35,7 @@ struct writer {
   struct batch b;
   size_t cap_flow, cap_node, cap_task, cap_attempt, cap_key;
   struct attempt *starts, **starts_tail;
+  struct buf text;                    /* the text of a row that is being built */
   struct cached *last;                /* of cached_of(), within one rows_make() */
   uint64_t seq;                       /* of the ids of batches */
 };
