@@ -124,13 +124,7 @@ static void want_node(struct wants *w, struct cached *c, uint32_t node) {
 }
 
 /* In the order of their ids, each once. */
-static void wants_sort(struct wants *w) {
-  size_t k = 0;
-  qsort(w->v, w->n, sizeof *w->v, wr_by_id);
-  for (size_t i = 0; i < w->n; i++)
-    if (k == 0 || w->v[k - 1].ni != w->v[i].ni) w->v[k++] = w->v[i];
-  w->n = k;
-}
+static void wants_sort(struct wants *w) { w->n = wr_distinct(w->v, w->n, sizeof *w->v); }
 
 static struct want *want_of(const struct wants *w, int64_t ni) {
   struct want key = {.ni = ni};
@@ -217,14 +211,11 @@ static bool head_wanted(const struct loader *l, const struct ev *e) {
 
 static size_t wanted_heads(struct loader *l, const struct events *e, size_t n, int64_t **out) {
   int64_t *fi = arena_alloc(&l->env->mem, (n + 1) * sizeof *fi);
-  size_t m = 0, k = 0;
+  size_t m = 0;
   for (size_t i = 0; i < n; i++)
     if (head_wanted(l, &e->v[i])) fi[m++] = e->v[i].fi;
-  qsort(fi, m, sizeof *fi, wr_by_id);
-  for (size_t i = 0; i < m; i++)
-    if (k == 0 || fi[k - 1] != fi[i]) fi[k++] = fi[i];
   *out = fi;
-  return k;
+  return wr_distinct(fi, m, sizeof *fi);
 }
 
 /* A cached flow is right when its version is; else it is dropped and loaded again. */

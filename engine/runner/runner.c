@@ -3,10 +3,11 @@
  * Order in a turn: results (they free slots), then hints, requests and timers as they came, then the slices of large flows, so
  * that a fan-out of 100,000 never holds up a flow of three nodes. The runner thread's.
  * What never happens: a part calls another that stands above it. */
+#include "defs.h"
 #include "runner_int.h"
 
-/* The part of --cache-memory that is for runs; the rest is for definitions. */
-#define RUNS_SHARE(bytes) ((bytes) / 4 * 3)
+/* Of --cache-memory: what is not for definitions. */
+static size_t runs_share(int64_t cache_bytes) { return (size_t)(cache_bytes ? cache_bytes : LIMIT_CACHE_BYTES) - defs_share(cache_bytes); }
 
 static void parts_init(struct runner *r, const struct runner_opts *o) {
   struct env *e = &r->env;
@@ -15,7 +16,7 @@ static void parts_init(struct runner *r, const struct runner_opts *o) {
   timers_init(&r->timers, o->timers ? o->timers : LIMIT_TIMERS);
   timers_init(&r->flow_timers, r->timers.most);
   admission_init(&r->admission, e, o->slots, o->ahead);
-  cache_init(&r->cache, e, &r->events, &r->flow_timers, RUNS_SHARE((size_t)(o->cache_bytes ? o->cache_bytes : LIMIT_CACHE_BYTES)));
+  cache_init(&r->cache, e, &r->events, &r->flow_timers, runs_share(o->cache_bytes));
   later_init(&r->later, e);
   keys_init(&r->keys, e);
   lease_init(&r->lease, e, &r->watch);
