@@ -42,14 +42,23 @@ static enum wr_rc refuse_beside_old_nodes(struct migrate_db *db, const struct sc
                     "A node that was killed counts as running until its lease ends.", node, (long long)schema_newest(db->set));
 }
 
+/* A refusal names the statement: somebody has to look at what stands in its way. */
+static enum wr_rc refused_at(const struct schema_file *f, size_t i, enum wr_rc rc, struct wr_err *err) {
+  struct wr_err why;
+  if (rc != WR_STORE_REFUSED || !err) return rc;
+  why = *err;
+  if (i == f->n) return wr_err_set(err, rc, "%s, its row of schema_version: %s", f->name, why.msg);
+  return wr_err_set(err, rc, "%s, statement %zu of %zu: %s", f->name, i + 1, f->n, why.msg);
+}
+
 static enum wr_rc apply_file(struct migrate_db *db, const struct schema_now *now, const struct schema_file *f, struct wr_err *err) {
   enum wr_rc rc = WR_OK;
   tell(db, MIGRATE_FILE, now, f, 0);
   for (size_t i = 0; i < f->n && !rc; i++) {
-    rc = db->ops->step(db, &f->step[i], err);
+    rc = refused_at(f, i, db->ops->step(db, &f->step[i], err), err);
     if (!rc) tell(db, MIGRATE_STEP, now, f, i);
   }
-  if (!rc) rc = db->ops->number(db, f, err);
+  if (!rc) rc = refused_at(f, f->n, db->ops->number(db, f, err), err);
   if (!rc) tell(db, MIGRATE_STEP, now, f, f->n);
   return rc;
 }

@@ -6,6 +6,7 @@
 #include "mysql_priv.h"
 #include <errmsg.h>
 #include <mysqld_error.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "clock.h"
@@ -100,7 +101,9 @@ static enum store_rc ids(struct my *s, enum id_kind kind, uint32_t n, int64_t *f
   if (e) memcpy(why, s->side.why, sizeof s->side.why);
   pthread_mutex_unlock(&s->ids_mu);
   if (e) return my_rc(e) == STORE_RETRY ? STORE_DOWN : my_rc(e);
-  return *first > WR_ID_MAX - (int64_t)n ? STORE_BAD : STORE_OK;
+  if (*first <= WR_ID_MAX - (int64_t)n) return STORE_OK;
+  snprintf(why, sizeof s->base.why, STORE_NO_IDS, id_name[kind]);
+  return STORE_BAD;
 }
 
 enum store_rc my_ids(struct store *st, enum id_kind kind, uint32_t n, int64_t *first) {

@@ -32,7 +32,9 @@ int sq_conn_open(struct sq_conn *c, const char *path, enum sq_open how, const ch
   int rc = sqlite3_open_v2(path, &c->db, flags, NULL);
   if (rc == SQLITE_OK) rc = set_up(c, how);
   if (rc != SQLITE_OK) {
+    int cause = c->db ? sqlite3_system_errno(c->db) : 0;
     sq_conn_close(c);
+    c->cause = cause;
     return rc;
   }
   c->st = wr_calloc(n + 1, sizeof *c->st);
@@ -90,10 +92,10 @@ static size_t err_find(int rc) {
   return i;
 }
 
-/* The file system is full, in whichever words it says so. */
+/* The file system is full, in whichever words it says so. SHMSIZE means that the index of the WAL cannot grow; SQLite keeps no errno of it. */
 static bool no_space(const struct sq_conn *c, int rc) {
-  int e = c->db ? sqlite3_system_errno(c->db) : 0;
-  return (rc & 0xff) == SQLITE_FULL || ((rc & 0xff) == SQLITE_IOERR && (e == ENOSPC || e == EDQUOT || e == EFBIG));
+  int e = c->db ? sqlite3_system_errno(c->db) : c->cause;
+  return (rc & 0xff) == SQLITE_FULL || rc == SQLITE_IOERR_SHMSIZE || ((rc & 0xff) == SQLITE_IOERR && (e == ENOSPC || e == EDQUOT || e == EFBIG));
 }
 
 bool sq_damaged(int rc) { return (rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB || (rc & 0xff) == SQLITE_FORMAT; }
@@ -105,9 +107,11 @@ static enum store_rc meaning(const struct sq_conn *c, int rc) {
   return i < N_KNOWN ? known[i].rc : STORE_DOWN;
 }
 
-static void words(const struct sq_conn *c, int rc, char *out, size_t n) {
+/* file NULL: as the connection knows it. */
+static void words(const struct sq_conn *c, const char *file, int rc, char *out, size_t n) {
   size_t i = err_find(no_space(c, rc) ? SQLITE_FULL : rc);
-  const char *file = c->db ? sqlite3_db_filename(c->db, "main") : NULL, *at = i < N_KNOWN ? strstr(known[i].words, "%s") : NULL;
+  const char *at = i < N_KNOWN ? strstr(known[i].words, "%s") : NULL;
+  if (!file) file = c->db ? sqlite3_db_filename(c->db, "main") : NULL;
   if (!file || !*file) file = "The database";
   if (i == N_KNOWN) snprintf(out, n, "%.120s: %.60s (code %d).", file, c->db ? sqlite3_errmsg(c->db) : sqlite3_errstr(rc), rc);
   else if (!at) snprintf(out, n, "%s", known[i].words);
@@ -131,7 +135,7 @@ static void complain(struct sq_conn *c, int rc) {
 enum store_rc sq_rc(struct sq_conn *c, int rc) {
   enum store_rc out = meaning(c, rc);
   if (out == STORE_OK) return out;
-  if (c->told) words(c, rc, c->told, SQ_WHY);
+  if (c->told) words(c, NULL, rc, c->told, SQ_WHY);
   if (out == STORE_DOWN) complain(c, rc);
   return out;
 }
@@ -146,8 +150,22 @@ enum wr_rc sq_err(struct sq_conn *c, int rc, struct wr_err *err) {
   case STORE_STALE: case STORE_UNKNOWN: case STORE_FENCED: case STORE_DOWN: default: break;
   }
   complain(c, rc);
-  words(c, rc, why, sizeof why);
+  words(c, NULL, rc, why, sizeof why);
   return wr_err_set(err, WR_DB_UNAVAILABLE, "%s Nothing was stored.", why);
+}
+
+/* At the start its reader has to set something right: the file by its name, SQLite's own words where we have none. What no waiting
+ * makes better is refused. */
+enum wr_rc sq_start_err(struct sq_conn *c, const char *path, int rc, struct wr_err *err) {
+  char why[SQ_WHY];
+  enum store_rc means = meaning(c, rc);
+  if (means == STORE_OK || means == STORE_NO_SPACE) return sq_err(c, rc, err);
+  if (means == STORE_BAD || (rc & 0xff) == SQLITE_ERROR)
+    return wr_err_set(err, WR_STORE_REFUSED, "%.100s: the database says: %.120s (code %d).", path, c->db ? sqlite3_errmsg(c->db) : sqlite3_errstr(rc), rc);
+  words(c, path, rc, why, sizeof why);
+  if (sq_damaged(rc) || (rc & 0xff) == SQLITE_READONLY) return wr_err_set(err, WR_STORE_REFUSED, "%s", why);
+  if ((rc & 0xff) == SQLITE_CANTOPEN && c->cause) return wr_err_set(err, WR_DB_UNAVAILABLE, "%.120s cannot be opened: %s.", path, strerror(c->cause));
+  return wr_err_set(err, WR_DB_UNAVAILABLE, "%s", why);
 }
 
 /* ---- rows ---- */

@@ -148,14 +148,36 @@ static enum wr_rc wait_for_children(struct sq *s, const struct holder *h, struct
   return free_now ? WR_OK : wr_err_set(err, WR_STORE_REFUSED, "%.80s: tasks of its former server still run (data directory %.80s).", s->path, h->home);
 }
 
+enum wr_rc sq_check_kind(const char *path, struct wr_err *err) {
+  struct stat st;
+  bool there = stat(path, &st) == 0;
+  if (!there && errno == ENOENT)
+    return wr_err_set(err, WR_NOT_FOUND, "There is no database %.140s: name it with --data or --store. A server makes it at its first start.", path);
+  if (!there) return wr_err_set(err, WR_DB_UNAVAILABLE, "%.120s cannot be opened: %s.", path, strerror(errno));
+  if (S_ISDIR(st.st_mode)) return wr_err_set(err, WR_STORE_REFUSED, "%.120s is a directory.", path);
+  return S_ISREG(st.st_mode) ? WR_OK : wr_err_set(err, WR_STORE_REFUSED, "%.120s is not a file.", path);
+}
+
+bool sq_in_use(const char *path) {
+  struct buf b = BUF_INIT;
+  buf_printf(&b, "%s.lock", path);
+  int fd = open(b.data, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  buf_done(&b);
+  bool held = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0;
+  if (fd >= 0) close(fd);
+  return held;
+}
+
 enum wr_rc sq_take_lock(struct sq *s, struct wr_err *err) {
   struct buf b = BUF_INIT;
   struct stat st;
   struct holder former;
-  bool there = stat(s->path, &st) == 0;
-  if (there && S_ISDIR(st.st_mode)) return wr_err_set(err, WR_STORE_REFUSED, "%.120s is a directory.", s->path);
-  if (there && !S_ISREG(st.st_mode)) return wr_err_set(err, WR_STORE_REFUSED, "%.120s is not a file.", s->path);
-  if (there && st.st_nlink > 1)
+  const char *const file[] = {s->path, s->log_path};
+  for (int i = 0; i < 2; i++) {
+    enum wr_rc kind = sq_check_kind(file[i], err);
+    if (kind && kind != WR_NOT_FOUND) return kind;
+  }
+  if (stat(s->path, &st) == 0 && st.st_nlink > 1)
     return wr_err_set(err, WR_STORE_REFUSED, "%.120s has another name too (a hard link), by which a second server could use it. Remove one.", s->path);
   buf_printf(&b, "%s.lock", s->path);
   s->lock_fd = open(b.data, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);

@@ -15,6 +15,8 @@ struct sq_whole {
 struct sq;
 /* ---- sqlite_files.c ---- */
 char *sq_true_path(const char *path);
+enum wr_rc sq_check_kind(const char *path, struct wr_err *err);  /* refuses what is no file; WR_NOT_FOUND: nothing is there */
+bool sq_in_use(const char *path);                                /* somebody holds the lock of that database */
 enum wr_rc sq_take_lock(struct sq *s, struct wr_err *err);
 enum wr_rc sq_files_know(struct sq *s, struct wr_err *err);
 /* True: no file was removed or replaced so far. Else this is said once, and the answer is never true again. Any thread. */

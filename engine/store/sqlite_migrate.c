@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "clock.h"
@@ -24,17 +25,20 @@ struct sq_migrate {
 };
 static struct sq_migrate *sq_migrate_of(struct migrate_db *db) { return (struct sq_migrate *)db; }
 
-/* A damaged file is refused: no waiting makes it whole. */
 static enum wr_rc schema_err(struct sq_migrate *m, int rc, struct wr_err *err) {
   if (rc == SQLITE_NOTADB) return wr_err_set(err, WR_STORE_REFUSED, "%.120s is not a database.", m->path);
-  if (sq_damaged(rc)) return wr_err_set(err, WR_STORE_REFUSED, "%.120s is damaged. Restore it from a backup.", m->path);
-  return sq_err(&m->c, rc, err);
+  return sq_start_err(&m->c, m->path, rc, err);
+}
+
+static enum wr_rc cannot_write(const char *path, int cause, struct wr_err *err) {
+  bool readable = faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0;
+  return wr_err_set(err, readable ? WR_STORE_REFUSED : WR_DB_UNAVAILABLE, "%.120s cannot be %s: %s.", path, readable ? "written" : "opened", strerror(cause));
 }
 
 /* Results may be secret: a new file is its owner's alone, and SQLite copies the mode to its other files. */
 static enum wr_rc make_private(const char *path, struct wr_err *err) {
-  int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) return wr_err_set(err, WR_DB_UNAVAILABLE, "%.120s cannot be opened: %s.", path, strerror(errno));
+  int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600);
+  if (fd < 0) return cannot_write(path, errno, err);
   close(fd);
   return WR_OK;
 }
@@ -108,22 +112,41 @@ static const struct migrate_ops sq_migrate_ops = {
   .now = sq_now, .begin = sq_begin_schema, .step = sq_step, .number = sq_write_number, .ready = sq_ready, .end = sq_end_schema,
 };
 
-static enum wr_rc both_files(const char *path, const char *log_path, const struct migrate_watch *w, struct wr_err *err) {
+/* Whether a start could change the file, as far as a look can tell. A server that holds the lock will have been stopped by then. */
+static enum wr_rc could_begin(struct sq_migrate *m, const char *path, struct wr_err *err) {
+  char *folder = wr_memdup0(path, (size_t)(strrchr(path, '/') - path + 1));
+  bool denied = faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) != 0;
+  enum wr_rc wr = denied ? wr_err_set(err, WR_DB_UNAVAILABLE, "%.120s cannot be written: %s.", folder, strerror(errno)) : WR_OK;
+  free(folder);
+  if (!wr && faccessat(AT_FDCWD, m->path, W_OK, AT_EACCESS) != 0 && errno != ENOENT) wr = cannot_write(m->path, errno, err);
+  if (wr || m->db.found.version == 0) return wr;
+  int rc = sq_exec(&m->c, "PRAGMA query_only=OFF; BEGIN IMMEDIATE; ROLLBACK");
+  return (rc & 0xff) == SQLITE_BUSY && sq_in_use(path) ? WR_OK : schema_err(m, rc, err);
+}
+
+enum both { BOTH_AS_WATCHED, BOTH_AHEAD };  /* AHEAD: also whether they could be changed */
+static enum wr_rc both_files(const char *path, const char *log_path, const struct migrate_watch *w, enum both how, struct wr_err *err) {
   struct sq_migrate m = {.db = {&sq_migrate_ops, &schema_sqlite, path, w, {0, 0}}, .path = path,
                          .tables = "'id_block','definitions','task_flow_ins','task_ins'", .n_tables = 5};
   struct sq_migrate log = {.db = {&sq_migrate_ops, &schema_sqlite_log, log_path, w, {0, 0}}, .path = log_path, .tables = "'task_log'", .n_tables = 2};
   enum wr_rc rc = migrate_up((struct migrate_db *[]){&m.db, &log.db}, 2, err);
+  if (!rc && how == BOTH_AHEAD && m.db.found.version < schema_newest(m.db.set)) rc = could_begin(&m, path, err);
+  if (!rc && how == BOTH_AHEAD && log.db.found.version < schema_newest(log.db.set)) rc = could_begin(&log, path, err);
   sq_conn_close(&log.c);
   sq_conn_close(&m.c);
   return rc;
 }
 
-enum wr_rc sq_migrate_files(struct sq *s, const struct migrate_watch *w, struct wr_err *err) { return both_files(s->path, s->log_path, w, err); }
+enum wr_rc sq_migrate_files(struct sq *s, const struct migrate_watch *w, struct wr_err *err) {
+  return both_files(s->path, s->log_path, w, BOTH_AS_WATCHED, err);
+}
 
-/* Works beside a server too. A database that is not there counts as empty. */
-enum wr_rc sq_look_at_schema(const char *path, const struct migrate_watch *w, struct wr_err *err) {
+/* Works beside a server too. */
+enum wr_rc sq_look_at_schema(const char *path, const struct migrate_watch *w, bool ahead, struct wr_err *err) {
   char log_path[4200];
-  if (access(path, F_OK) != 0) return wr_err_set(err, WR_NOT_FOUND, "There is no database %.160s.", path);
   snprintf(log_path, sizeof log_path, "%s-log", path);
-  return both_files(path, log_path, w, err);
+  enum wr_rc rc = sq_check_kind(path, err);
+  if (rc) return rc;
+  rc = sq_check_kind(log_path, err);
+  return rc && rc != WR_NOT_FOUND ? rc : both_files(path, log_path, w, ahead ? BOTH_AHEAD : BOTH_AS_WATCHED, err);
 }

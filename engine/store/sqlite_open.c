@@ -52,7 +52,7 @@ static enum wr_rc own_logs(struct sq *s, struct wr_err *err) {
   int64_t whose = rc == SQLITE_OK ? sq_number(&c, "PRAGMA user_version", &rc) : 0;
   snprintf(claim, sizeof claim, "PRAGMA user_version=%d", (int)ours);
   if (rc == SQLITE_OK && whose == 0) rc = sq_exec(&c, claim);
-  enum wr_rc wr = sq_err(&c, rc, err);
+  enum wr_rc wr = sq_start_err(&c, s->log_path, rc, err);
   sq_conn_close(&c);
   if (wr || whose == 0 || whose == ours) return wr;
   return wr_err_set(err, WR_STORE_REFUSED, "%.120s holds the output of another database's tasks. Put back the database that it belongs to, "
@@ -103,12 +103,6 @@ static struct sq *sq_new(const char *path) {
   return s;
 }
 
-/* A damaged file is refused: no waiting makes it whole. */
-static enum wr_rc open_err(struct sq *s, int rc, struct wr_err *err) {
-  enum wr_rc wr = sq_err(&s->run, rc, err);
-  return sq_damaged(rc) ? wr_err_set(err, WR_STORE_REFUSED, "%.120s is damaged. Restore it from a backup.", s->path) : wr;
-}
-
 static enum wr_rc open_all(struct sq *s, struct wr_err *err) {
   enum wr_rc wr = sq_take_lock(s, err);
   if (!wr) wr = sq_migrate_files(s, &(struct migrate_watch){.how = MIGRATE_APPLY}, err);
@@ -117,7 +111,7 @@ static enum wr_rc open_all(struct sq *s, struct wr_err *err) {
   int rc = sq_open_run(s);
   if (rc == SQLITE_OK) rc = load_counters(s);
   if (rc == SQLITE_OK) rc = load_id(s);
-  if (rc != SQLITE_OK) return open_err(s, rc, err);
+  if (rc != SQLITE_OK) return sq_start_err(&s->run, s->path, rc, err);
   wr = own_logs(s, err);
   if (!wr) wr = sq_files_know(s, err);
   return wr ? wr : sq_ckpt_start(s, err);
@@ -136,7 +130,8 @@ static struct sq *sq_make(const struct store_opts *o, const char *path, struct w
 enum wr_rc sqlite_store_migrate(const struct store_opts *o, const char *path, const struct migrate_watch *w, struct wr_err *err) {
   struct sq *s = sq_make(o, path, err);
   if (!s) return WR_BAD_REQUEST;
-  enum wr_rc rc = sq_look_at_schema(s->path, w->how == MIGRATE_LOOK ? w : &(struct migrate_watch){.how = MIGRATE_LOOK}, err);
+  bool look = w->how == MIGRATE_LOOK;
+  enum wr_rc rc = sq_look_at_schema(s->path, look ? w : &(struct migrate_watch){.how = MIGRATE_LOOK}, look, err);
   if (!rc && w->how == MIGRATE_APPLY) rc = sq_take_lock(s, err);
   if (!rc && w->how == MIGRATE_APPLY) rc = sq_migrate_files(s, w, err);
   sq_close(&s->base);

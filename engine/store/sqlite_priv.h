@@ -31,6 +31,7 @@ struct sq_conn {
   int said;                 /* the code that was logged last: a lasting fault is one line */
   const char *late;         /* its path, when it is opened to read as soon as it is first asked; NULL = it is opened by sq_conn_open() */
   bool failed;              /* a statement of the seam met an error */
+  int cause;                /* errno of an open that failed, 0 = not known */
 };
 
 enum sq_open { SQ_WRITE, SQ_CREATE, SQ_READ, SQ_LOOK };  /* LOOK: reads; leaves no file behind that was not there, as READ does */
@@ -47,6 +48,7 @@ int64_t sq_number(struct sq_conn *c, const char *sql, int *rc); /* first column 
 enum store_rc sq_rc(struct sq_conn *c, int rc);   /* of anything but COMMIT; logs what only an operator can cure */
 bool sq_damaged(int rc);                          /* the file is not what SQLite wrote */
 enum wr_rc sq_err(struct sq_conn *c, int rc, struct wr_err *err);
+enum wr_rc sq_start_err(struct sq_conn *c, const char *path, int rc, struct wr_err *err); /* at the start: with the path, for an operator */
 
 /* ---- binding and reading: 0 is NULL where the name ends in 0 ---- */
 static inline void sq_int(sqlite3_stmt *st, int i, int64_t v) { sqlite3_bind_int64(st, i, v); }
@@ -134,7 +136,8 @@ int64_t sq_until(const struct sq *s);             /* CLOCK_MONOTONIC: until then
 struct migrate_watch;
 /* Makes what is not there, and brings database and log to the schema of this program. The store is ours (sq_take_lock()). */
 enum wr_rc sq_migrate_files(struct sq *s, const struct migrate_watch *w, struct wr_err *err);
-enum wr_rc sq_look_at_schema(const char *path, const struct migrate_watch *w, struct wr_err *err); /* MIGRATE_LOOK; without the lock */
+/* MIGRATE_LOOK; without the lock. ahead: also whether these files could be changed. */
+enum wr_rc sq_look_at_schema(const char *path, const struct migrate_watch *w, bool ahead, struct wr_err *err);
 /* ---- sqlite_ckpt.c ---- */
 void sq_ckpt_look(struct sq *s);                  /* any thread: looks at the files at once */
 enum wr_rc sq_ckpt_start(struct sq *s, struct wr_err *err);

@@ -31,7 +31,7 @@ static void note_schema(void *ctx, const struct migrate_told *t) {
 static enum wr_rc look_for_place(const char *path, const struct store_token *set, bool *place, struct wr_err *err) {
   int64_t schema = -1;
   const struct store_opts o = {.url = path};
-  enum wr_rc rc = sq_look_at_schema(path, &(struct migrate_watch){MIGRATE_LOOK, note_schema, &schema}, err);
+  enum wr_rc rc = sq_look_at_schema(path, &(struct migrate_watch){MIGRATE_LOOK, note_schema, &schema}, false, err);
   *place = schema >= TOKEN_SINCE;
   if (!rc && schema == 0) rc = wr_err_set(err, WR_NOT_FOUND, "There is no database in %.160s.", path);
   if (rc || *place || !set) return rc;
@@ -46,7 +46,7 @@ enum wr_rc sqlite_token_at(const char *path, const struct store_token *set, stru
   enum wr_rc rc = look_for_place(path, set, &place, err);
   if (rc || !place) return rc;
   int e = sq_conn_open(&c, path, SQ_WRITE, sq_sql, sq_sql_n);
-  if (e != SQLITE_OK) return sq_err(&c, e, err);
+  if (e != SQLITE_OK) return sq_start_err(&c, path, e, err);
   rc = token_row_read(&c.base, was, err);
   if (!rc && set) {
     e = token_row_write(&c.base, Q_TOKEN_SET, set);

@@ -92,6 +92,12 @@ static void refused(enum wr_rc code, const char *words) {
   if (rc != code || s || !strstr(err.msg, words)) fail_msg("%d %s", (int)rc, rc ? err.msg : "");
 }
 
+static void says(enum migrate_how how, enum wr_rc code, const char *words, const char *more) {
+  struct wr_err err = {0};
+  enum wr_rc rc = store_migrate(&(struct store_opts){.url = url}, &(struct migrate_watch){.how = how}, &err);
+  if (rc != code || !strstr(err.msg, words) || !strstr(err.msg, more)) fail_msg("%d %s", (int)rc, err.msg);
+}
+
 static void upgraded_is_fresh(void **st) {
   (void)st;
   for (const struct release *r = kit_release; r->name; r++) {
@@ -199,12 +205,11 @@ static void disk_fails(void **st) {
 static void neither_without_the_other(void **st) {
   (void)st;
   for (int log = 0; log < 2; log++) {
-    struct wr_err err;
     sqlite3 *db;
     load("8ec770b");
     assert_int_equal(sqlite3_open(log ? log_path : path, &db), SQLITE_OK);
     assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
-    assert_int_not_equal(kit_migrate(url, &err), WR_OK);
+    for (enum migrate_how how = MIGRATE_APPLY; how <= MIGRATE_LOOK; how++) says(how, WR_DB_UNAVAILABLE, "Another program holds the lock of ", log ? log_path : path);
     sqlite3_close(db);
     schemas_are("1|\n", "1|\n");
     open_and_close();
@@ -218,9 +223,60 @@ static void neither_without_the_other(void **st) {
   load("8ec770b");
   assert_int_equal(unlink(log_path), 0);
   assert_int_equal(mkdir(log_path, 0700), 0);
-  struct wr_err err;
-  assert_int_not_equal(kit_migrate(url, &err), WR_OK);
+  for (enum migrate_how how = MIGRATE_APPLY; how <= MIGRATE_LOOK; how++) says(how, WR_STORE_REFUSED, log_path, " is a directory.");
+  refused(WR_STORE_REFUSED, " is a directory.");
   same("database", path, "SELECT max(version) FROM schema_version", "1|\n");
+}
+
+/* Each cause by its name, and the file. */
+static void what_is_no_file(void **st) {
+  (void)st;
+  for (int log = 0; log < 2; log++) {
+    const char *at = log ? log_path : path;
+    load("8ec770b");
+    for (int fifo = 0; fifo < 2; fifo++) {
+      assert_int_equal(remove(at), 0);
+      assert_int_equal(fifo ? mkfifo(at, 0600) : mkdir(at, 0700), 0);
+      for (enum migrate_how how = MIGRATE_APPLY; how <= MIGRATE_LOOK; how++)
+        says(how, WR_STORE_REFUSED, at, fifo ? " is not a file." : " is a directory.");
+      refused(WR_STORE_REFUSED, fifo ? " is not a file." : " is a directory.");
+    }
+  }
+}
+
+static void what_the_mode_forbids(void **st) {
+  uid_t me = geteuid();
+  (void)st;
+  for (int log = 0; log < 2; log++) {
+    const char *at = log ? log_path : path;
+    load("8ec770b");
+    assert_int_equal(chmod(folder, 0777), 0);
+    if (me == 0) assert_true(chown(path, 65534, 65534) == 0 && chown(log_path, 65534, 65534) == 0 && seteuid(65534) == 0);
+    for (enum migrate_how how = MIGRATE_APPLY; how <= MIGRATE_LOOK; how++) {
+      assert_int_equal(chmod(at, 0444), 0);
+      says(how, WR_STORE_REFUSED, at, " cannot be written: Permission denied.");
+      assert_int_equal(chmod(at, 0), 0);
+      says(how, WR_DB_UNAVAILABLE, at, " cannot be opened: Permission denied.");
+    }
+    assert_int_equal(chmod(at, 0600), 0);
+    if (me == 0) assert_int_equal(seteuid(0), 0);
+    assert_int_equal(chmod(folder, 0), 0);
+    if (me == 0) assert_int_equal(seteuid(65534), 0);
+    says(MIGRATE_LOOK, WR_DB_UNAVAILABLE, path, " cannot be opened: Permission denied.");
+    if (me == 0) assert_int_equal(seteuid(0), 0);
+    assert_int_equal(chmod(folder, 0700), 0);
+    schemas_are("1|\n", "1|\n");
+  }
+}
+
+static void what_the_database_refuses(void **st) {
+  (void)st;
+  load("8ec770b");
+  run_sql(path, "CREATE TRIGGER never BEFORE INSERT ON schema_version BEGIN SELECT RAISE(ABORT, 'not today'); END");
+  says(MIGRATE_APPLY, WR_STORE_REFUSED, "0002_installation.sql, its row of schema_version: ", "the database says: not today");
+  load("8ec770b");
+  run_sql(path, "CREATE TABLE installation (store_id INTEGER CHECK (store_id = 1))");
+  says(MIGRATE_APPLY, WR_STORE_REFUSED, "0002_installation.sql, statement ", "the database says: ");
 }
 
 static void note_files(void *ctx, const struct migrate_told *t) {
@@ -364,6 +420,7 @@ int main(void) {
   fresh.log_columns = rows_of(log_path, COLUMNS);
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(upgraded_is_fresh), cmocka_unit_test(between_two_releases), cmocka_unit_test(killed_after_each_step), cmocka_unit_test(disk_fails), cmocka_unit_test(neither_without_the_other),
+    cmocka_unit_test(what_is_no_file), cmocka_unit_test(what_the_mode_forbids), cmocka_unit_test(what_the_database_refuses),
     cmocka_unit_test(looking_changes_nothing), cmocka_unit_test(newer), cmocka_unit_test(foreign_is_left_alone), cmocka_unit_test(several_at_once),
     cmocka_unit_test(token_of_an_old_database),
   };

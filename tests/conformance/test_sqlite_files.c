@@ -417,7 +417,21 @@ static void each_code_is_as_listed(void **st) {
   }
   IS(sq_rc(&c, SQLITE_CONSTRAINT_PRIMARYKEY), STORE_BAD);
   IS(sq_rc(&c, SQLITE_IOERR_FSYNC), STORE_DOWN);
+  IS(sq_rc(&c, SQLITE_IOERR_SHMSIZE), STORE_NO_SPACE); /* the index of the WAL cannot grow */
   IS(sq_rc(&c, SQLITE_BUSY_SNAPSHOT), STORE_RETRY);
+}
+
+static void no_number_is_left(void **st) {
+  const struct node_info info = {.host = "h", .pid = 1, .slots = 1, .roles = ""};
+  struct wr_err err;
+  sqlite3 *db;
+  teardown(st);
+  assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+  assert_int_equal(sqlite3_exec(db, "UPDATE id_block SET next=9007199254740991 WHERE kind='incarnation'", NULL, NULL, NULL), SQLITE_OK);
+  sqlite3_close(db);
+  if (try_open(url, NULL, &w.s, &err)) fail_msg("%s", err.msg);
+  IS(store_join(w.s, &info, &w.me), STORE_BAD);
+  assert_non_null(strstr(store_why(w.s), "No number is left for a new incarnation"));
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -428,7 +442,7 @@ int main(void) {
     T(removed_under_a_batch), T(an_idle_store_notices), T(what_cannot_be_looked_at_is_not_gone), T(wal_cut), T(wal_cut_and_written_on),
     T(wal_cut_in_its_middle), T(database_cut), T(database_emptied), T(what_sqlite_does_is_no_cut), T(a_full_disk_is_no_cut), T(a_hard_link_made_later_is_said), T(a_hard_link_is_refused), T(a_link_to_nowhere_is_followed),
     T(the_log_of_another_database_is_refused), T(the_next_server_waits_for_children_of_the_former),
-    T(a_damaged_file_is_named_as_damaged), T(a_damaged_log_is_not_tried_for_ever), T(a_file_of_zeros_is_named), T(a_foreign_lock_costs_bounded_waits),
+    T(a_damaged_file_is_named_as_damaged), T(a_damaged_log_is_not_tried_for_ever), T(a_file_of_zeros_is_named), T(a_foreign_lock_costs_bounded_waits), T(no_number_is_left),
   };
   if (!mkdtemp(folder)) return 1;
   int bad = cmocka_run_group_tests_name("sqlite_files", tests, NULL, NULL);
