@@ -8,20 +8,20 @@
 /* Rows of FLOW_COLS, NODE_COLS, TASK_COLS: what stands in which column, whoever reads it. I(n): an integer, U(n): a time, T(n): a
  * text. SQLite's runner reads its columns one by one, which is a tenth faster than to make cells of them (sqlite_load.c). */
 #define FLOW_ROW(I, U, T) { \
-  .fi = I(0), .flow_id = I(1), .flow_version = I(2), .version = I(3), .state = (uint8_t)I(4), .wish = (uint8_t)I(5), \
-  .run_no = (uint32_t)I(6), .live = (uint32_t)I(7), .failed = (uint32_t)I(8), .create_us = U(9), .start_us = U(10), .end_us = U(11), \
+  .fi = I(0), .flow_id = I(1), .flow_version = I(2), .version = I(3), .state = fit_u8(I(4)), .wish = fit_u8(I(5)), \
+  .run_no = fit_u32(I(6)), .live = fit_u32(I(7)), .failed = fit_u32(I(8)), .create_us = U(9), .start_us = U(10), .end_us = U(11), \
   .update_us = U(12), .due_us = U(13), .error = T(14), .params = T(15), .bases = T(16), .more = T(17)}
 #define NODE_ROW(I, U, T) { \
-  .ni = I(0), .fi = I(1), .node_id = I(2), .run_no = (uint32_t)I(3), .state = (uint8_t)I(4), .ok = (uint32_t)I(5), \
-  .fail = (uint32_t)I(6), .skip = (uint32_t)I(7), .t_ok = (uint32_t)I(8), .t_bad = (uint32_t)I(9), .t_open = (uint32_t)I(10), \
-  .create_us = U(11), .start_us = U(12), .end_us = U(13), .update_us = U(14), .error = T(15), .t_canceled = (uint32_t)I(16), \
+  .ni = I(0), .fi = I(1), .node_id = I(2), .run_no = fit_u32(I(3)), .state = fit_u8(I(4)), .ok = fit_u32(I(5)), \
+  .fail = fit_u32(I(6)), .skip = fit_u32(I(7)), .t_ok = fit_u32(I(8)), .t_bad = fit_u32(I(9)), .t_open = fit_u32(I(10)), \
+  .create_us = U(11), .start_us = U(12), .end_us = U(13), .update_us = U(14), .error = T(15), .t_canceled = fit_u32(I(16)), \
   .skip_edges = (uint64_t)I(17)}
 #define TASK_ROW(I, U, T, N) { /* but for result; N(n): an integer that is -1 when NULL */ \
   .ti = I(0), .ni = I(1), .fi = I(2), .task_id = I(3), .create_us = U(4), .update_us = U(5), .end_us = U(6), \
-  .t = {.state = (uint8_t)I(7), .end_as = (uint8_t)I(8), .losses = (uint8_t)I(9), .cancel_requested = (uint8_t)I(10), \
-        .epoch = (uint32_t)I(11), .tries = (uint32_t)I(12), .owner = I(13), .start_us = U(14), .due_us = U(15), .version = I(16)}, \
-  .error = T(17), .log = (uint8_t)I(19), .exit_code = (int32_t)N(20), .signal = (int32_t)I(21), .utime_us = I(22), .stime_us = I(23), \
-  .maxrss_kib = I(24), .log_bytes = I(25), .params = T(26), .log_lost = I(27), .log_lost_why = (uint8_t)I(28)}
+  .t = {.state = fit_u8(I(7)), .end_as = fit_u8(I(8)), .losses = fit_u8(I(9)), .cancel_requested = fit_u8(I(10)), \
+        .epoch = fit_u32(I(11)), .tries = fit_u32(I(12)), .owner = I(13), .start_us = U(14), .due_us = U(15), .version = I(16)}, \
+  .error = T(17), .log = fit_u8(I(19)), .exit_code = fit_i32(N(20)), .signal = fit_i32(I(21)), .utime_us = I(22), .stime_us = I(23), \
+  .maxrss_kib = I(24), .log_bytes = I(25), .params = T(26), .log_lost = I(27), .log_lost_why = fit_u8(I(28))}
 enum { FLOW_NAME_CELL = 18, TASK_RESULT_CELL = 18 };   /* FLOW_NAME_CELL: of the column behind FLOW_COLS */
 /* Of cells. a: texts are copied into it; NULL: they are the cells' own. */
 void ins_row_flow(const struct cell *c, struct flow_row *r, struct arena *a);

@@ -247,8 +247,8 @@ static unsigned live_page(struct my *s, const struct id_range *v, size_t k, int6
   if (!res) return e ? e : my_fail(&s->run, mysql_errno(s->run.m));
   for (MYSQL_ROW row; n && (row = mysql_fetch_row(res)); n--) {
     my_cells(res, row, c);
-    out[(*got)++] = (struct live_task){.ti = cell_i64(&c[0]), .fi = cell_i64(&c[1]), .state = (uint8_t)cell_i64(&c[2]),
-                                       .epoch = (uint32_t)cell_i64(&c[3]), .owner = cell_i64(&c[4]), .due_us = cell_us(&c[5]),
+    out[(*got)++] = (struct live_task){.ti = cell_i64(&c[0]), .fi = cell_i64(&c[1]), .state = fit_u8(cell_i64(&c[2])),
+                                       .epoch = fit_u32(cell_i64(&c[3])), .owner = cell_i64(&c[4]), .due_us = cell_us(&c[5]),
                                        .update_us = cell_us(&c[6]), .owner_live = cell_i64(&c[7]) != 0};
   }
   mysql_free_result(res);
@@ -288,7 +288,7 @@ enum store_rc my_live_flows(struct store *st, int64_t after_fi, struct live_flow
                 "FORCE INDEX(task_flow_ins_open) WHERE opened=1 AND fi_id>? ORDER BY fi_id LIMIT ?",
                 ARGS(arg_i(after_fi), arg_i((int64_t)n)));
   for (; !e && got < n && my_next(&r); got++)
-    out[got] = (struct live_flow){.fi = cell_i64(&r.cell[0]), .state = (uint8_t)cell_i64(&r.cell[1]), .due_us = cell_us(&r.cell[2]),
+    out[got] = (struct live_flow){.fi = cell_i64(&r.cell[0]), .state = fit_u8(cell_i64(&r.cell[1])), .due_us = cell_us(&r.cell[2]),
                                   .update_us = cell_us(&r.cell[3]), .more = cell_i64(&r.cell[4]) != 0};
   if (!e) e = my_done(&r);
   if (!e && got > 0 && got < n) s->flows_end = out[got - 1].fi;

@@ -115,7 +115,7 @@ static int live_range(struct sq *s, int64_t lo, int64_t hi, struct live_task *ou
   while (*n < cap && sqlite3_step(q) == SQLITE_ROW) {
     int64_t owner = sq_col(q, 4);
     out[(*n)++] = (struct live_task){
-      .ti = sq_col(q, 0), .fi = sq_col(q, 1), .state = (uint8_t)sq_col(q, 2), .epoch = (uint32_t)sq_col(q, 3), .owner = owner,
+      .ti = sq_col(q, 0), .fi = sq_col(q, 1), .state = fit_u8(sq_col(q, 2)), .epoch = fit_u32(sq_col(q, 3)), .owner = owner,
       .due_us = sq_col(q, 5), .update_us = sq_col(q, 6), .owner_live = owner == 0 || owner == s->me};
   }
   return sqlite3_reset(q);
@@ -154,7 +154,7 @@ enum store_rc sq_live_flows(struct store *st, int64_t after_fi, struct live_flow
   for (size_t i = sweep_find(&s->flows, after_fi); i < s->flows.n && got < n && rc == SQLITE_OK; i++) {
     sq_int(q, 1, s->flows.v[i].lo);
     if (sqlite3_step(q) == SQLITE_ROW)
-      out[got++] = (struct live_flow){.fi = sq_col(q, 0), .state = (uint8_t)sq_col(q, 1), .due_us = sq_col(q, 2),
+      out[got++] = (struct live_flow){.fi = sq_col(q, 0), .state = fit_u8(sq_col(q, 1)), .due_us = sq_col(q, 2),
                                       .update_us = sq_col(q, 3), .more = sq_col(q, 4) != 0};
     rc = sqlite3_reset(q);
   }

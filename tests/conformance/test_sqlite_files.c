@@ -421,6 +421,25 @@ static void each_code_is_as_listed(void **st) {
   IS(sq_rc(&c, SQLITE_BUSY_SNAPSHOT), STORE_RETRY);
 }
 
+/* 2^32 + 1 is no epoch 1: such a row must not look whole. */
+static void a_number_out_of_range_is_not_cut(void **st) {
+  static const int64_t bad[] = {-1, INT64_MIN, 1LL << 32, (1LL << 32) + 1, INT64_MAX};
+  struct cell c[CELLS_MAX];
+  (void)st;
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    struct task_row t;
+    struct node_row n;
+    struct flow_row f;
+    for (size_t k = 0; k < CELLS_MAX; k++) c[k] = (struct cell){.kind = CELL_INT, .i = bad[i]};
+    ins_row_task(c, &t, NULL);
+    ins_row_node(c, &n, NULL);
+    ins_row_flow(c, &f, NULL);
+    assert_true(t.t.epoch == UINT32_MAX && t.t.tries == UINT32_MAX && t.t.state == UINT8_MAX && t.t.end_as == UINT8_MAX && t.t.losses == UINT8_MAX);
+    assert_true(n.run_no == UINT32_MAX && n.state == UINT8_MAX && n.t_open == UINT32_MAX && f.run_no == UINT32_MAX && f.live == UINT32_MAX);
+    assert_true(f.state == UINT8_MAX && f.wish == UINT8_MAX && f.failed == UINT32_MAX && n.t_canceled == UINT32_MAX);
+  }
+}
+
 static void no_number_is_left(void **st) {
   const struct node_info info = {.host = "h", .pid = 1, .slots = 1, .roles = ""};
   struct wr_err err;
@@ -443,6 +462,7 @@ int main(void) {
     T(wal_cut_in_its_middle), T(database_cut), T(database_emptied), T(what_sqlite_does_is_no_cut), T(a_full_disk_is_no_cut), T(a_hard_link_made_later_is_said), T(a_hard_link_is_refused), T(a_link_to_nowhere_is_followed),
     T(the_log_of_another_database_is_refused), T(the_next_server_waits_for_children_of_the_former),
     T(a_damaged_file_is_named_as_damaged), T(a_damaged_log_is_not_tried_for_ever), T(a_file_of_zeros_is_named), T(a_foreign_lock_costs_bounded_waits), T(no_number_is_left),
+    cmocka_unit_test(a_number_out_of_range_is_not_cut),
   };
   if (!mkdtemp(folder)) return 1;
   int bad = cmocka_run_group_tests_name("sqlite_files", tests, NULL, NULL);
