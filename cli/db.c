@@ -61,7 +61,7 @@ static enum wr_rc migrate(const struct config *c, struct wr_err *err) {
   if (rc) return rc;
   /* relaxed: a start warns when the server may forget commits, this verb does not. */
   const struct store_opts o = {.url = p.store, .relaxed = true, .home = p.data};
-  rc = store_migrate(&o, &(struct migrate_watch){s.how, show, &s}, err);
+  rc = store_migrate(&o, &(struct migrate_watch){.how = s.how, .tell = show, .ctx = &s}, err);
   if (s.how == MIGRATE_LOOK && s.files && !rc) show_outlook(&s);
   return rc;
 }

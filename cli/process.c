@@ -108,6 +108,11 @@ void process_gone(void *ctx, enum node_gone what, const char *why) {
   _exit(EXIT_UNREACHABLE);
 }
 
+bool process_stopping(void *ctx) {
+  (void)ctx;
+  return signals_stopping();
+}
+
 /* A supervisor starts the server anew. */
 void process_useless(void *ctx) {
   (void)ctx;

@@ -267,6 +267,7 @@ static enum wr_rc open_node(struct job *j, struct wr_err *err) {
   o->changed = on_changed;
   o->flow_done = on_flow_done;
   o->gone = process_gone;
+  o->stopping = process_stopping;
   o->useless = process_useless;
   rc = process_prepare(o, &j->who, &spawner, err);
   return rc ? rc : node_open(o, spawner, &j->node, err);

@@ -93,6 +93,7 @@ static enum wr_rc read_options(struct server *s, struct wr_err *err) {
   if (!rc) setup_tell_shell(o, mode);
   o->gone = process_gone;
   o->useless = process_useless;
+  o->stopping = process_stopping;
   o->queue = config_text(c, OPT_QUEUE);
   o->prefix = config_text(c, OPT_PREFIX);
   o->lease_us = config_num(c, OPT_LEASE);
@@ -191,7 +192,8 @@ static int serve(struct server *s) {
   enum wr_rc rc = start(s, &err);
   if (rc) {
     stop(s);
-    return complain("server", &err, exit_of(rc));
+    int code = complain("server", &err, exit_of(rc));
+    return signals_stopping() ? EXIT_OK : code; /* nobody waits for it to start any more */
   }
   int sig = 0;
   while (sig == 0) sig = signals_wait();

@@ -47,6 +47,12 @@ int signals_wait_until(int64_t mono_us) {
   }
 }
 
+bool signals_stopping(void) {
+  sigset_t come;
+  if (sigpending(&come) != 0) return false;
+  return sigismember(&come, SIGTERM) == 1 || sigismember(&come, SIGINT) == 1 || sigismember(&come, SIGHUP) == 1;
+}
+
 void signals_wake(void) { pthread_kill(main_thread, SIGUSR1); }
 
 bool signals_haste(int sig) {

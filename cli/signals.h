@@ -9,6 +9,7 @@ void signals_block(void);
 int signals_wait(void);
 /* The same, at most until the monotonic time given; 0 then too. */
 int signals_wait_until(int64_t mono_us);
+bool signals_stopping(void);         /* one that ends a process has come, and nobody has taken it yet */
 void signals_wake(void);             /* any thread; wakes the main thread */
 /* A signal that came after the first: does it ask for haste? Only a second Ctrl-C of a person does. SIGTERM never
  * does: a stop is bounded anyway, and some senders send it twice (timeout(1): to the process, then to its group). Two SIGINTs

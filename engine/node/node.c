@@ -248,7 +248,8 @@ static uint32_t kind_of(const struct node *n) {
 static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_err *err) {
   const struct node_opts *o = n->o;
   struct store_opts so = {.url = o->store, .lease_us = o->lease_us, .relaxed = o->durability == NODE_RELAXED,
-                          .request_us = o->request_us, .home = o->data, .gone = store_gone, .gone_ctx = n};
+                          .request_us = o->request_us, .home = o->data, .gone = store_gone, .gone_ctx = n,
+                          .stopping = o->stopping, .stopping_ctx = o->ctx};
   enum wr_rc rc = open_worker(n, spawner, err); /* first, so that the spawner has an owner that ends it */
   if (!rc) rc = store_open(&so, &n->store, err);
   if (!rc) rc = logs_open(n->store, &n->logs, err);

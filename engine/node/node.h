@@ -45,6 +45,8 @@ struct node_opts {
   void (*gone)(void *ctx, enum node_gone what, const char *why);
   /* No process can be started any more: the host stops this node. node_failed() says so from then on. Any thread; NULL = none. */
   void (*useless)(void *ctx);
+  /* Is the process to stop? Asked by the thread that opens the node, while it changes the schema of the store. NULL = no. */
+  bool (*stopping)(void *ctx);
 };
 struct node;
 struct registry;

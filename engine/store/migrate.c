@@ -19,6 +19,12 @@ enum wr_rc migrate_foreign(const struct migrate_db *db, struct wr_err *err) {
   return wr_err_set(err, WR_STORE_REFUSED, "%.120s is a database of another program. Use an empty one.", db->name);
 }
 
+enum wr_rc migrate_may_go_on(const struct migrate_db *db, struct wr_err *err) {
+  const struct migrate_watch *w = db->watch;
+  if (!w->stopping || !w->stopping(w->stopping_ctx)) return WR_OK;
+  return wr_err_set(err, WR_DB_UNAVAILABLE, "It was told to stop before the database had its schema. The next start goes on there.");
+}
+
 /* The database has our schema, or a newer one. */
 static enum wr_rc may_run(const struct migrate_db *db, const struct schema_now *now, struct wr_err *err) {
   int64_t ours = schema_newest(db->set);
@@ -55,6 +61,8 @@ static enum wr_rc apply_file(struct migrate_db *db, const struct schema_now *now
   enum wr_rc rc = WR_OK;
   tell(db, MIGRATE_FILE, now, f, 0);
   for (size_t i = 0; i < f->n && !rc; i++) {
+    rc = migrate_may_go_on(db, err);
+    if (rc) return rc;
     rc = refused_at(f, i, db->ops->step(db, &f->step[i], err), err);
     if (!rc) tell(db, MIGRATE_STEP, now, f, i);
   }

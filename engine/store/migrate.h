@@ -20,6 +20,7 @@
  * What never happens: a change of a database that is not ours; two processes that change one at once; a wait without an end. */
 #ifndef MIGRATE_H
 #define MIGRATE_H
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "err.h"
@@ -50,7 +51,13 @@ struct migrate_told {
   size_t step;
 };
 typedef void migrate_tell_fn(void *ctx, const struct migrate_told *t);
-struct migrate_watch { enum migrate_how how; migrate_tell_fn *tell; void *ctx; };  /* tell NULL: nobody is told */
+struct migrate_watch {
+  enum migrate_how how;
+  migrate_tell_fn *tell;        /* NULL: nobody is told */
+  void *ctx;
+  bool (*stopping)(void *ctx);  /* as in store_opts */
+  void *stopping_ctx;
+};
 
 /* What a start does with the schema, without a start. NOT_FOUND: there is no such SQLite file; it is not made. */
 struct store_opts;
@@ -88,5 +95,7 @@ struct migrate_db {
  * leaves that one as it was. */
 enum { MIGRATE_TOGETHER = 2 };
 enum wr_rc migrate_up(struct migrate_db *const *db, size_t n, struct wr_err *err) WR_MUST;
+/* Between two steps, two tries: OK, or the sentence for a process that is to stop. */
+enum wr_rc migrate_may_go_on(const struct migrate_db *db, struct wr_err *err) WR_MUST;
 enum wr_rc migrate_foreign(const struct migrate_db *db, struct wr_err *err) WR_MUST;  /* the sentence for a database of another program */
 #endif

@@ -201,8 +201,8 @@ static enum wr_rc bring_schema(struct my *s, const struct migrate_watch *w, stru
   return rc ? rc : my_migrate_up(s, w, err);
 }
 
-static enum wr_rc set_up(struct my *s, struct wr_err *err) {
-  enum wr_rc rc = bring_schema(s, &(struct migrate_watch){.how = MIGRATE_APPLY}, err);
+static enum wr_rc set_up(struct my *s, const struct migrate_watch *w, struct wr_err *err) {
+  enum wr_rc rc = bring_schema(s, w, err);
   if (rc == WR_OK) rc = check_tables(s, err);
   if (rc == WR_OK) rc = load_id(s, err);
   return rc;
@@ -240,9 +240,10 @@ enum wr_rc mysql_store_open(const struct store_opts *o, const char *rest, struct
   *out = NULL;
   enum wr_rc rc = my_make(o, rest, &s, err);
   if (rc) return rc;
+  const struct migrate_watch w = {.how = MIGRATE_APPLY, .stopping = o->stopping, .stopping_ctx = o->stopping_ctx};
   for (int64_t until = clock_mono_us() + MY_START_US;;) {
-    rc = set_up(s, err);
-    if (rc != WR_DB_UNAVAILABLE || !my_again(s->run.err, until)) break;
+    rc = set_up(s, &w, err);
+    if (rc != WR_DB_UNAVAILABLE || (o->stopping && o->stopping(o->stopping_ctx)) || !my_again(s->run.err, until)) break;
     my_conn_close(&s->run);
   }
   if (rc == WR_OK) *out = &s->base;

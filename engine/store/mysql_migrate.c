@@ -72,6 +72,16 @@ static enum wr_rc my_now(struct migrate_db *db, struct schema_now *out, struct w
   return schema_err(m, e, err);
 }
 
+static bool again(struct my_migrate *m, unsigned e, int64_t until) {
+  return lock_in_the_way(e) && clock_mono_us() < until && migrate_may_go_on(&m->db, NULL) == WR_OK;
+}
+
+/* After tries: did the wait take too long, or was it ended? */
+static enum wr_rc tried_err(struct my_migrate *m, unsigned e, struct wr_err *err) {
+  enum wr_rc rc = lock_in_the_way(e) ? migrate_may_go_on(&m->db, err) : WR_OK;
+  return rc ? rc : schema_err(m, e, err);
+}
+
 static enum wr_rc my_begin_schema(struct migrate_db *db, struct wr_err *err) {
   struct my_migrate *m = my_migrate_of(db);
   int64_t got = 0;
@@ -84,9 +94,10 @@ static enum wr_rc my_begin_schema(struct migrate_db *db, struct wr_err *err) {
   m->s->run.err = e;
   if (e) return wr_err_set(err, e == MY_SETTING ? WR_STORE_REFUSED : WR_DB_UNAVAILABLE, "%s", m->own.why);
   snprintf(take, sizeof take, "SELECT GET_LOCK(" MY_LOCK_NAME("schema") ", %u)", 5u);
-  for (int64_t until = clock_mono_us() + SCHEMA_US; !e && got != 1 && clock_mono_us() < until;) e = first_int(&m->own, take, &got);
+  for (int64_t until = clock_mono_us() + SCHEMA_US; !e && got != 1 && clock_mono_us() < until && !migrate_may_go_on(db, NULL);) e = first_int(&m->own, take, &got);
   enum wr_rc rc = schema_err(m, e, err);
   m->s->run.err = e;
+  if (!rc && got != 1) rc = migrate_may_go_on(db, err);
   if (!rc && got != 1) rc = wr_err_set(err, WR_DB_UNAVAILABLE, "Another process has been changing the schema for half a minute. Start again when it is done.");
   if (rc) my_conn_close(&m->own);
   return rc;
@@ -98,8 +109,8 @@ static enum wr_rc my_step(struct migrate_db *db, const struct schema_step *step,
   unsigned e = step->done ? first_int(&m->own, step->done, &done) : 0;
   if (e || done) return schema_err(m, e, err);
   do e = my_exec(&m->own, step->sql);
-  while (lock_in_the_way(e) && clock_mono_us() < until);
-  return schema_err(m, e, err);
+  while (again(m, e, until));
+  return tried_err(m, e, err);
 }
 
 static enum wr_rc my_write_number(struct migrate_db *db, const struct schema_file *f, struct wr_err *err) {
@@ -176,8 +187,8 @@ static enum wr_rc my_shut_out(struct migrate_db *db, int64_t version, int64_t ol
   unsigned e;
   if (all_may_stay(version, oldest)) return WR_OK;
   do e = shut_out(m, version, oldest, out);
-  while (lock_in_the_way(e) && clock_mono_us() < until);
-  return schema_err(m, e, err);
+  while (again(m, e, until));
+  return tried_err(m, e, err);
 }
 
 static const struct migrate_ops my_migrate_ops = {

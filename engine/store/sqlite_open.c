@@ -103,9 +103,9 @@ static struct sq *sq_new(const char *path) {
   return s;
 }
 
-static enum wr_rc open_all(struct sq *s, struct wr_err *err) {
+static enum wr_rc open_all(struct sq *s, const struct migrate_watch *w, struct wr_err *err) {
   enum wr_rc wr = sq_take_lock(s, err);
-  if (!wr) wr = sq_migrate_files(s, &(struct migrate_watch){.how = MIGRATE_APPLY}, err);
+  if (!wr) wr = sq_migrate_files(s, w, err);
   if (wr) return wr;
   s->run.told = s->base.why;
   int rc = sq_open_run(s);
@@ -146,7 +146,8 @@ enum wr_rc sqlite_store_open(const struct store_opts *o, const char *path, struc
   s->look_us = o->lease_us > 0 && o->lease_us < 60000000 ? o->lease_us / 6 : 10000000;
   s->gone = o->gone;
   s->gone_ctx = o->gone_ctx;
-  enum wr_rc rc = open_all(s, err);
+  const struct migrate_watch w = {.how = MIGRATE_APPLY, .stopping = o->stopping, .stopping_ctx = o->stopping_ctx};
+  enum wr_rc rc = open_all(s, &w, err);
   if (rc) sq_close(&s->base);
   else *out = &s->base;
   return rc;

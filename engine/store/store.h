@@ -117,6 +117,8 @@ struct store_opts {
   const char *home;               /* the data directory, whose lock is held while children live; NULL = none */
   void (*gone)(void *ctx, const char *why); /* the files were removed or replaced: nothing can be stored any more. Once, on any */
   void *gone_ctx;                 /* thread; it is to end the process. NULL = no call; all answers are DOWN or UNKNOWN */
+  bool (*stopping)(void *ctx);    /* is the process to stop? Asked while a start changes the schema, which can take long. NULL = no */
+  void *stopping_ctx;
 };
 struct store_ops;                 /* backends fill it; see store_backend.h */
 

@@ -38,7 +38,7 @@ static bool killed_at(const char *url, struct point p) {
   if (pid == 0) {
     struct wr_err err;
     const struct store_opts o = {.url = url};
-    _exit(store_migrate(&o, &(struct migrate_watch){MIGRATE_APPLY, die_at, &p}, &err) ? 1 : 0);
+    _exit(store_migrate(&o, &(struct migrate_watch){.how = MIGRATE_APPLY, .tell = die_at, .ctx = &p}, &err) ? 1 : 0);
   }
   int status = 0;
   assert_int_equal(waitpid(pid, &status, 0), pid);

@@ -177,6 +177,39 @@ static void waits_for_others(void **st) {
   same_as_fresh("cut off");
 }
 
+static bool told_to_stop(void *ctx) {
+  sigset_t come;
+  (void)ctx;
+  return sigpending(&come) == 0 && sigismember(&come, SIGTERM) == 1;
+}
+
+/* Whoever waits for a table, or for its turn, looks whether it is to stop. */
+static void a_stop_ends_the_wait(void **st) {
+  (void)st;
+  for (int turn = 0; turn < 2; turn++) {
+    load("8ec770b");
+    run_sql(turn ? "DO GET_LOCK(CONCAT('weir.schema.', DATABASE()), 0)" : "BEGIN; SELECT ti_id FROM task_ins LIMIT 1");
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+      struct wr_err err = {0};
+      struct store *s;
+      sigset_t term;
+      sigemptyset(&term);
+      sigaddset(&term, SIGTERM);
+      sigprocmask(SIG_BLOCK, &term, NULL);
+      enum wr_rc rc = store_open(&(struct store_opts){.url = kit_url(), .stopping = told_to_stop}, &s, &err);
+      _exit(rc == WR_DB_UNAVAILABLE && strstr(err.msg, "told to stop") ? 0 : 1);
+    }
+    wait_for(turn ? "User lock" : "Waiting for table metadata lock");
+    kill(pid, SIGTERM);
+    ends_well(pid);
+    run_sql(turn ? "DO RELEASE_LOCK(CONCAT('weir.schema.', DATABASE()))" : "COMMIT");
+    opens();
+    same_as_fresh("stopped");
+  }
+}
+
 static void old_nodes_are_not_shut_out(void **st) {
   (void)st;
   load("8ec770b");
@@ -366,7 +399,8 @@ int main(void) {
   fresh.indexes = ask(INDEXES);
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(upgraded_is_fresh), cmocka_unit_test(between_two_releases), cmocka_unit_test(killed_after_each_step),
-    cmocka_unit_test(several_at_once), cmocka_unit_test(waits_for_others), cmocka_unit_test(old_nodes_are_not_shut_out),
+    cmocka_unit_test(several_at_once), cmocka_unit_test(waits_for_others), cmocka_unit_test(a_stop_ends_the_wait),
+    cmocka_unit_test(old_nodes_are_not_shut_out),
     cmocka_unit_test(frozen_nodes_write_no_more), cmocka_unit_test(nobody_joins_a_half_done_schema), cmocka_unit_test(newer),
     cmocka_unit_test(foreign_is_left_alone), cmocka_unit_test(guests_may_stay), cmocka_unit_test(user_without_rights),
     cmocka_unit_test(looking_changes_nothing),

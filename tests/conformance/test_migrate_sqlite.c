@@ -286,7 +286,7 @@ static void note_files(void *ctx, const struct migrate_told *t) {
 static void look_names(const char *files) {
   struct buf b = BUF_INIT;
   struct wr_err err;
-  WR(store_migrate(&(struct store_opts){.url = url}, &(struct migrate_watch){MIGRATE_LOOK, note_files, &b}, &err));
+  WR(store_migrate(&(struct store_opts){.url = url}, &(struct migrate_watch){.how = MIGRATE_LOOK, .tell = note_files, .ctx = &b}, &err));
   buf_ch(&b, '\0');
   assert_string_equal(b.data, files);
   buf_done(&b);

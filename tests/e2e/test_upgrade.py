@@ -170,6 +170,30 @@ class Kept(unittest.TestCase):
             self.assertEqual((done.returncode, done.stdout.splitlines()[-1]), (0, "Nothing was changed."))
 
 
+class Stopped(unittest.TestCase):
+    @unittest.skipUnless(HAVE_MARIADB, "needs mariadbd")
+    def test_in_its_migration(self):
+        """A server that waits for a table ends when it is told to, and the next one goes on."""
+        with directory() as tmp:
+            db = Mysql(tmp)
+            self.addCleanup(db.close)
+            db.load("3f30a82")
+            reader = subprocess.Popen(db.db.client(), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+            self.addCleanup(reader.wait, LIMIT_S)
+            self.addCleanup(reader.stdin.close)
+            reader.stdin.write("BEGIN; SELECT incarnation FROM engine_node;\n")
+            reader.stdin.flush()
+            until("the table is in use", lambda: db.ask("SELECT count(*) FROM information_schema.innodb_trx") != [["0"]])
+            args = [BIN, "server", "--dev", "--listen", "127.0.0.1:0", "--data", tmp / "data", "--store", db.url]
+            server = subprocess.Popen(list(map(str, args)), stderr=subprocess.PIPE, text=True, env=CLEAN_ENV)
+            self.addCleanup(server.kill)
+            waits = "SELECT count(*) FROM information_schema.processlist WHERE state='Waiting for table metadata lock'"
+            until("the server waits", lambda: db.ask(waits) != [["0"]])
+            server.terminate()
+            self.assertIn("told to stop before the database had its schema", server.communicate(timeout=LIMIT_S)[1])
+            self.assertEqual(server.returncode, 0)
+
+
 def other(name, *args):
     """A program of another release."""
     return subprocess.run([NEXT / name, *map(str, args)], capture_output=True, text=True, timeout=LIMIT_S, env=CLEAN_ENV)
