@@ -440,6 +440,20 @@ static void a_number_out_of_range_is_not_cut(void **st) {
   }
 }
 
+/* Texts of damaged rows: a range inside another one, the same one twice. */
+static void ranges_do_not_overlap(void **st) {
+  struct sweep s = {0};
+  (void)st;
+  sweep_runs(&s, "1:100+0:5:110,1:100+0:500:20", 20);
+  sweep_add(&s, 1000, 1000);
+  sweep_sort(&s);
+  assert_int_equal(s.n, 2);
+  assert_true(s.v[0].lo == 20 && s.v[0].hi == 519 && s.v[1].lo == 1000);
+  assert_int_equal(sweep_find(&s, 115), 0);
+  assert_int_equal(sweep_find(&s, 519), 1);
+  sweep_done(&s);
+}
+
 static void no_number_is_left(void **st) {
   const struct node_info info = {.host = "h", .pid = 1, .slots = 1, .roles = ""};
   struct wr_err err;
@@ -462,7 +476,7 @@ int main(void) {
     T(wal_cut_in_its_middle), T(database_cut), T(database_emptied), T(what_sqlite_does_is_no_cut), T(a_full_disk_is_no_cut), T(a_hard_link_made_later_is_said), T(a_hard_link_is_refused), T(a_link_to_nowhere_is_followed),
     T(the_log_of_another_database_is_refused), T(the_next_server_waits_for_children_of_the_former),
     T(a_damaged_file_is_named_as_damaged), T(a_damaged_log_is_not_tried_for_ever), T(a_file_of_zeros_is_named), T(a_foreign_lock_costs_bounded_waits), T(no_number_is_left),
-    cmocka_unit_test(a_number_out_of_range_is_not_cut),
+    cmocka_unit_test(a_number_out_of_range_is_not_cut), cmocka_unit_test(ranges_do_not_overlap),
   };
   if (!mkdtemp(folder)) return 1;
   int bad = cmocka_run_group_tests_name("sqlite_files", tests, NULL, NULL);
