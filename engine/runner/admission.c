@@ -76,7 +76,7 @@ void admission_started(struct admission *a, const struct attempt *at) {
   (void)map64_put(&a->attempts, at->ti, (void *)(uintptr_t)at->epoch);
 }
 
-/* An attempt of a former incarnation costs nothing: all its attempts were given up when it was fenced. */
+/* An attempt of a former incarnation costs nothing: when that incarnation was fenced, all its attempts were given up. */
 void admission_pay_back(struct admission *a, const struct attempt *at) {
   if (at->owner != a->env->me) return;
   struct pool *p = &a->pool[at->policy.slot];
@@ -110,7 +110,9 @@ void admission_poppable(const struct admission *a, uint32_t free[SLOT__N]) {
 
 void admission_behind(struct admission *a, enum slot_class s, bool hints_wait) { a->pool[s].behind = hints_wait; }
 
-void admission_hold(struct admission *a, enum slot_class s, int64_t until_boot_us) { atomic_store(&a->pool[s].hold_until, until_boot_us); }
+void admission_hold(struct admission *a, enum slot_class s, int64_t until_boot_us) {
+  atomic_store(&a->pool[s].hold_until, until_boot_us);
+}
 
 int64_t admission_next(const struct admission *a) {
   int64_t at = INT64_MAX;

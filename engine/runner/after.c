@@ -1,5 +1,6 @@
 /* The batch has committed: starts, hints, kills, timers and the ends of flows go out, and the parts learn what is stored now. The
- * runner thread's. What never happens: a hint, a start or a kill before COMMIT OK; a failure, for nothing here can refuse. */
+ * runner thread's.
+ * What never happens: a hint, a start or a kill before COMMIT OK. Nothing here can fail. */
 #include "runner_int.h"
 
 struct pushes { struct hint *h; size_t n, cap; };
@@ -42,7 +43,7 @@ static void push_hint(struct runner *r, const struct eff_after *f, struct pushes
 static void one_after(struct runner *r, const struct eff_after *f, struct pushes p[SLOT__N]) {
   const struct runner_ports *ports = &r->env.ports;
   switch (f->kind) {
-  case AFTER_READY: case AFTER_NONE: case AFTER_START: break; /* given already */
+  case AFTER_READY: case AFTER_NONE: case AFTER_START: break; /* nothing is left to do */
   case AFTER_PUSH: push_hint(r, f, &p[f->slot]); break;
   case AFTER_KILL: kill_attempt(r, f); break;
   case AFTER_TIMER: timers_set(&r->timers, run_ti(f->r, f->task), f->r->fi, f->r->task[f->task].t.due_us); break;
@@ -59,7 +60,7 @@ static void send_pushes(struct runner *r, struct pushes p[SLOT__N]) {
   }
 }
 
-/* No timer rings for a row that waits no more. */
+/* Rows that no longer wait need no timer. */
 static void stop_timers(struct runner *r) {
   const struct effects *eff = &r->step.effects;
   for (size_t i = 0; i < eff->n_flow; i++) {

@@ -2,9 +2,9 @@
 #include "ahead.h"
 #include "err.h"
 
-#define LONG_RUN_US 1000000           /* what is believed after a handback */
-#define AHEAD_US 30000                /* also what a busy machine may take to wake three threads */
-#define AHEAD_MAX_US 60000            /* below the patience of the worker's gate */
+#define LONG_RUN_US 1000000           /* the average that is assumed after a handback */
+#define AHEAD_US 30000                /* a busy machine may also take this long to wake three threads */
+#define AHEAD_MAX_US 60000            /* less than an attempt may wait at the worker's gate */
 
 void ahead_result(struct ahead *a, const struct attempt *done) {
   if (done->policy.slot != SLOT_PROCESS) return;
@@ -12,7 +12,7 @@ void ahead_result(struct ahead *a, const struct attempt *done) {
   else if (done->run_us > 0) a->run_avg_us = a->run_avg_us ? a->run_avg_us + (done->run_us - a->run_avg_us) / 4 : done->run_us;
 }
 
-/* Only a turn that the next one followed at once has a length; else the time between them was idle. */
+/* A turn is measured only when the next one follows at once. Otherwise the time between the two was idle. */
 void ahead_turn(struct ahead *a, int64_t last_boot_us, int64_t boot_us) {
   if (a->turned && boot_us > last_boot_us) a->turn_avg_us += (boot_us - last_boot_us - a->turn_avg_us) / 8;
   a->turned = false;
@@ -28,4 +28,6 @@ uint32_t ahead_count(const struct ahead *a, uint32_t slots) {
 
 void ahead_turned(struct ahead *a, bool more) { a->turned = more; }
 
-void ahead_check(const struct ahead *a) { wr_assert(a->run_avg_us >= 0 && a->turn_avg_us >= 0 && ahead_count(a, UINT32_MAX) <= a->most); }
+void ahead_check(const struct ahead *a) {
+  wr_assert(a->run_avg_us >= 0 && a->turn_avg_us >= 0 && ahead_count(a, UINT32_MAX) <= a->most);
+}

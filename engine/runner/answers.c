@@ -1,8 +1,8 @@
 /* Requests are answered: answers.h. */
 #include "answers.h"
 
-void answers_init(struct answers *a, const struct env *env, struct mailbox *mail, struct watch *watch, struct events *events, struct later *later,
-                  int64_t request_us) {
+void answers_init(struct answers *a, const struct env *env, struct mailbox *mail, struct watch *watch, struct events *events,
+                  struct later *later, int64_t request_us) {
   *a = (struct answers){.env = env, .mail = mail, .watch = watch, .events = events, .later = later, .request_us = request_us};
 }
 
@@ -10,7 +10,8 @@ void req_fail(struct req *q, enum wr_rc code, const char *text) {
   q->rc = wr_err_set(&q->err, code, text ? "%s" : NULL, text);
 }
 
-/* A request keeps its place in the ledger until it is answered, so that requests that wait for the store count as well. */
+/* A request keeps its place in the ledger until it is answered, so that requests that wait for the store count against the limit
+ * too. */
 static void req_answer(struct answers *a, struct req *q) {
   pthread_mutex_lock(&a->mail->mu);
   ledger_done(&a->mail->reqs, q);
@@ -20,7 +21,7 @@ static void req_answer(struct answers *a, struct req *q) {
 
 static bool ev_answers(const struct ev *e) { return e->q && e->then == THEN_OVER; }
 
-/* One lock for all, because each client that hears its answer comes back for this lock with its next request. */
+/* All requests leave under one lock, because every answered client soon takes this lock again with its next request. */
 void answers_done(struct answers *a) {
   struct ev *v = a->events->v;
   size_t n = a->events->taken;
@@ -35,7 +36,7 @@ void answers_done(struct answers *a) {
     if (ev_answers(&v[i])) v[i].q->done(v[i].q, v[i].q->done_ctx);
 }
 
-/* Requests of v[from..n) for which code_of() has a code are answered with it, and their events leave; the others move up. */
+/* Answers the requests of v[from..n) for which code_of() returns a code, and removes their events. The others move up. */
 typedef enum wr_rc code_fn(const struct answers *a, const struct req *q, enum wr_rc code);
 static size_t answer_some(struct answers *a, struct ev *v, size_t from, size_t n, code_fn *code_of, enum wr_rc code) {
   size_t kept = from;
@@ -59,11 +60,14 @@ static enum wr_rc each(const struct answers *a, const struct req *q, enum wr_rc 
 static enum wr_rc if_too_old(const struct answers *a, const struct req *q, enum wr_rc code) {
   return a->env->boot_us - q->post_us >= a->request_us ? code : WR_OK;
 }
-static enum wr_rc if_taken_back(const struct answers *a, const struct req *q, enum wr_rc code) { return (void)a, q->back ? code : WR_OK; }
+static enum wr_rc if_taken_back(const struct answers *a, const struct req *q, enum wr_rc code) {
+  return (void)a, q->back ? code : WR_OK;
+}
 
 static enum wr_rc in_doubt_code(const struct req *q) { return q->place == REQ_SENT ? WR_OUTCOME_UNKNOWN : WR_DB_UNAVAILABLE; }
 
-/* A request that was sent, and it is not known whether it is stored, is answered. Its event stays in the batch, without it. */
+/* Answers a request that was sent when it is not known whether it was stored. Its event stays in the batch without the
+ * request. */
 static void answer_in_doubt(struct answers *a) {
   for (size_t i = 0; i < events_held(a->events); i++) {
     struct req *q = a->events->v[i].q;
@@ -74,8 +78,8 @@ static void answer_in_doubt(struct answers *a) {
   }
 }
 
-/* Since when a request waits that should be stored by now. A request that is put off for a row that exists already, or that comes
- * alone because of what it is, says nothing of the others. */
+/* When the oldest request was posted that should be stored by now; INT64_MAX = there is none. Two kinds of waiting requests do
+ * not count: those put off because an existing row is locked, and those that are tried alone. */
 static int64_t waits_since(const struct answers *a) {
   int64_t at = INT64_MAX;
   for (size_t i = 0; i < a->events->n; i++) {
@@ -84,7 +88,8 @@ static int64_t waits_since(const struct answers *a) {
   }
   for (size_t i = 0; i < a->later->wait.n; i++) {
     const struct ev *e = &a->later->wait.v[i];
-    if (e->q && !e->wait.alone && (e->q->kind == REQ_START || e->q->kind == REQ_EXEC_TASK) && e->q->post_us < at) at = e->q->post_us;
+    bool makes = e->q && (e->q->kind == REQ_START || e->q->kind == REQ_EXEC_TASK);
+    if (makes && !e->wait.alone && e->q->post_us < at) at = e->q->post_us;
   }
   return at;
 }
@@ -97,7 +102,7 @@ static int64_t oldest_request(struct answers *a, bool *back) {
   return oldest;
 }
 
-/* After each answer: the next turn may be far away. */
+/* Called after each turn's answers: until the next turn, which may be far away, an answered request must not seem to wait. */
 static void tell_waits(struct answers *a) {
   bool back;
   int64_t oldest = oldest_request(a, &back);

@@ -1,27 +1,27 @@
-/* One batch: what waits is read, done, written and committed in one transaction; and what follows from each outcome of that. The
- * runner thread's.
+/* One batch: what its events need is read, the events are handled, and what they change is written and committed, all in one
+ * transaction. Then what follows from the outcome. The runner thread's.
  *
- *   OK       let it be seen (after.c)
- *   STALE    another node was faster, or a row is held elsewhere: made again, what is held waits (later.c)
- *   RETRY    made again after a pause; taken apart when that happens again and again while renewals come through
- *   BAD      halved until the guilty event stands alone, which is set aside (quarantine.c)
- *   UNKNOWN  the receipt is asked until it tells (rule 9)
- *   DOWN, NO_SPACE   a pause; requests are refused when it lasts
+ *   OK       what may be seen now goes out (after.c)
+ *   STALE    another node was faster, or holds a row: the batch is made again; events that need a held row wait (later.c)
+ *   RETRY    made again after a pause; when that repeats while renewals succeed, each event is tried alone
+ *   BAD      halved until the guilty event stands alone; then that event is set aside (quarantine.c)
+ *   UNKNOWN  the store is asked until it says whether the batch was committed (rule 9)
+ *   DOWN, NO_SPACE   a pause; requests are refused when the fault lasts
  *   FENCED   this node was declared dead
  *
- * What never happens: an event is lost when its batch does not commit: it stays in `events`. */
+ * What never happens: an event is lost when its batch does not commit. It stays in `events`. */
 #include "runner_int.h"
 
-#define LOAD_LEAST 32                 /* flows, and tasks without one, that a batch may load however large they seem */
+#define LOAD_LEAST 32                 /* a batch may load this many flows, and stand-alone tasks, however large they seem */
 #define RETRY_MAX_US 2000000          /* longest pause while the store is away */
 #define ISOLATE_AFTER 3               /* tries of a batch that ended with RETRY, while renewals come through */
-#define BEAT_EVENTS 16                /* the watch hears that often that a batch goes on */
+#define BEAT_EVENTS 16                /* events after which the watch is told again that the batch goes on */
 
 /* ---- pauses and errors ---- */
 
 static void beat(struct runner *r) { watch_busy(&r->watch, env_now(&r->env)); }
 
-/* Pauses grow; until it is known whether the fault lasts they stay short. */
+/* Pauses grow. They stay short until the watch says that the fault lasts. */
 static void pause_store(struct runner *r) {
   struct pace *p = &r->pace;
   int64_t most = watch_state(&r->watch) == WATCH_WELL ? RETRY_MAX_US / 8 : RETRY_MAX_US;
@@ -45,7 +45,7 @@ static void drop_late_results(struct events *l) {
   l->n = k;
 }
 
-/* Nothing of this incarnation may be written any more: kill all attempts, forget all, and join as another. */
+/* Nothing of this incarnation may be written any more: kill all attempts, forget all, and join as a new one. */
 void runner_fenced(struct runner *r) {
   struct wr_err err;
   const struct runner_ports *p = &r->env.ports;
@@ -82,10 +82,10 @@ static void events_over(struct runner *r) {
   answers_done(&r->answers);
   for (size_t i = 0; i < r->events.taken; i++) {
     struct ev *e = &r->events.v[i];
-    if (e->then != THEN_OVER) ev_restore(e); /* the failure that stands in for its result was not stored: somebody holds the flow */
+    if (e->then != THEN_OVER) ev_restore(e); /* the failure that stood in for its result was not stored */
     switch ((enum ev_then)e->then) {
     case THEN_LATER: case THEN_AGAIN: later_put(&r->later, e); break;
-    case THEN_KEPT: { struct ev kept = *e; quarantine_keep(&r->quarantine, &kept); break; } /* the list may move */
+    case THEN_KEPT: { struct ev kept = *e; quarantine_keep(&r->quarantine, &kept); break; } /* a copy: the list may move */
     case THEN_OVER: ev_free(e); break;
     }
   }
@@ -93,16 +93,17 @@ static void events_over(struct runner *r) {
   r->events.taken = 0;
 }
 
-/* One event alone is refused for good: a request gets the error, the flow of another is set aside, what happened to a task
- * without a flow waits alone (but a hint, which comes again); all else goes on. */
+/* One event alone is refused for good. A request is answered with the error. The flow of any other event is set aside. An event
+ * of a stand-alone task waits and is tried alone (a hint is dropped, because it comes again). All other events go on. */
 static void set_aside(struct runner *r) {
   struct ev *e = &r->events.v[0];
   if (quarantine_blames(&r->quarantine, e)) {
     ev_stand_in(e, "The database refuses its result.");
-    return; /* at once, alone again */
+    return; /* the event is tried again at once, alone */
   }
   ev_restore(e);
-  log_error("runner.quarantined", L_INT("fi", e->fi), L_INT("ti", e->ti), L_INT("event", e->kind), L_STR("why", store_why(r->env.store)));
+  log_error("runner.quarantined", L_INT("fi", e->fi), L_INT("ti", e->ti), L_INT("event", e->kind),
+            L_STR("why", store_why(r->env.store)));
   r->pace.limit = SIZE_MAX;
   if (e->fi == 0 && !e->q && e->kind != EV_HINT) { later_put_alone(&r->later, &r->events); return; }
   r->events.taken = 1;
@@ -116,7 +117,7 @@ static void set_aside(struct runner *r) {
   events_over(r);
 }
 
-/* How many events come into the batch: up to the first that comes alone, or to the first for which too much would have to be loaded.
+/* How many events the batch takes: up to the first that is tried alone, or the first for which too much would have to be loaded.
  * What a batch has touched stays in memory until the batch ends, and its rows are in memory twice while they are read. */
 static size_t events_wanted(const struct runner *r) {
   size_t most = r->events.n < r->pace.limit ? r->events.n : r->pace.limit;
@@ -136,28 +137,30 @@ static size_t events_wanted(const struct runner *r) {
   return most;
 }
 
-/* The event in front waits, longer each time up to a second; the others go on. */
+/* The first event waits, longer each time, up to a second. The others go on. */
 static void put_off_briefly(struct runner *r) {
   later_put_briefly(&r->later, &r->events);
   r->pace.limit = SIZE_MAX;
 }
 
-/* The store takes other writes, so it is not away: something in this batch cannot be written now. Each event comes alone then, and the
- * guilty one waits longer. It is not refused for good: no result becomes a failure by this. */
+/* The store takes other writes, so it is not away: something in this batch cannot be written now. Each event is then tried alone,
+ * and the guilty one waits longer each time. The store has not refused it for good, so its result does not become a failure here
+ * (unless it breaks every connection). */
 static void isolate(struct runner *r, size_t n) {
   r->pace.n_retry = 0;
-  if (n == 0) n = events_wanted(r); /* the batch came no further than reading what its events need */
+  if (n == 0) n = events_wanted(r); /* the batch failed while it read what its events need */
   const struct ev *e = &r->events.v[0];
   if (n > 1) later_put_apart(&r->later, &r->events, n);
-  else if (store_lost_streak(r->env.store) > 0) set_aside(r); /* it breaks each connection, so the server will never take it */
+  else if (store_lost_streak(r->env.store) > 0) set_aside(r); /* it breaks every connection, so the server will never take it */
   else {
-    log_warn("runner.put_off", L_INT("fi", e->fi), L_INT("ti", e->ti), L_INT("event", e->kind), L_STR("why", store_why(r->env.store)));
+    log_warn("runner.put_off", L_INT("fi", e->fi), L_INT("ti", e->ti), L_INT("event", e->kind),
+             L_STR("why", store_why(r->env.store)));
     put_off_briefly(r);
   }
 }
 
-/* A server may refuse one batch and take all else: after a failure each turn begins with a renewal, which tells. An event that came
- * alone says nothing of the store: that event waits, and the others go on. */
+/* A server may refuse one batch and accept everything else. After a failure each turn begins with a renewal, which shows whether
+ * that is so. A failure of an event that came alone tells nothing about the store. That event waits, and the others go on. */
 static void batch_retry(struct runner *r, size_t n) {
   struct pace *p = &r->pace;
   bool rivals = !r->env.single && r->events.n > 0;
@@ -180,7 +183,7 @@ static void batch_failed(struct runner *r, enum store_rc rc) {
   }
   size_t n = r->events.taken;
   batch_undo(r);
-  if (rc != STORE_BAD && r->events.n > 0) ev_restore(&r->events.v[0]); /* whether its result can be stored is not known */
+  if (rc != STORE_BAD && r->events.n > 0) ev_restore(&r->events.v[0]); /* it is not known whether its result can be stored */
   switch (rc) {
   case STORE_STALE:
     env_count(&r->env.n.stale);
@@ -188,7 +191,7 @@ static void batch_failed(struct runner *r, enum store_rc rc) {
     break;
   case STORE_BAD:
     if (r->pace.limit == 1 && r->events.n > 0) set_aside(r);
-    else r->pace.limit = n > 1 ? n / 2 : 1; /* one event was not alone in the batch when there were slices */
+    else r->pace.limit = n > 1 ? n / 2 : 1; /* a single event may have shared its batch with slices */
     break;
   case STORE_NO_SPACE: case STORE_DOWN: runner_store_failed(r, rc); break;
   case STORE_FENCED: runner_fenced(r); break;
@@ -204,7 +207,8 @@ static void batch_ok(struct runner *r) {
   struct counters *n = &r->env.n;
   p->pause_us = p->again_us = 0;
   p->n_retry = 0;
-  if (p->limit != SIZE_MAX) p->limit = p->limit < LIMIT_BATCH_ROWS ? p->limit * 2 : SIZE_MAX; /* a bad event was found or is gone */
+  /* a bad event was found or is gone */
+  if (p->limit != SIZE_MAX) p->limit = p->limit < LIMIT_BATCH_ROWS ? p->limit * 2 : SIZE_MAX;
   bool wrote = b->n_flow + b->n_task + b->n_key > 0;
   if (wrote) lease_ok(&r->lease); /* else nothing was sent, not even the fence */
   if (wrote) watch_ok(&r->watch, r->env.boot_us);
@@ -234,12 +238,13 @@ void batch_resolve(struct runner *r) {
 /* Large flows go on, one slice each, while the budget lasts. */
 static enum store_rc slices(struct runner *r) {
   enum store_rc rc = STORE_OK;
-  for (size_t n = r->cache.slices.n; n > 0 && rc == STORE_OK && stepper_has_budget(&r->step); n--) rc = step_slice(&r->step, cache_slice_now(&r->cache));
+  for (size_t n = r->cache.slices.n; n > 0 && rc == STORE_OK && stepper_has_budget(&r->step); n--)
+    rc = step_slice(&r->step, cache_slice_now(&r->cache));
   return rc;
 }
 
-/* A decision on a cached run that changed nothing was right only if the run's row is still the same: else a loss or a result that a
- * stale memory calls late would be dropped for ever. Runs that changed are checked by the write itself. */
+/* When an event changed nothing in a cached run, that was right only if the run's row is still the same. Otherwise a loss or a
+ * result that seems late to a stale cache would be dropped for ever. Runs that changed are checked by the write itself. */
 static enum store_rc confirm(struct runner *r) {
   size_t n = 0, cap = 0;
   int64_t *fi = NULL;

@@ -1,8 +1,9 @@
-/* How many bytes a cache holds and may hold, and in which order its entries were used. An entry embeds a struct budget_item
- * and says its size; when the budget is over, its owner takes entries from the old end and drops those that nothing pins,
- * passing over the pinned ones. A budget also remembers how large the entries are of late, so that the owner knows how many more
- * the cache can bear at once.
- * One owner, one thread. What never happens: an entry that counts with another size when it leaves than when it came. */
+/* How many bytes a cache holds and may hold, and in which order its entries were used. An entry embeds a struct budget_item and
+ * states its size. When the cache holds too much, its owner goes through the entries from the oldest on and drops those that
+ * nothing pins. A budget also keeps an average of the sizes of recent entries, so that the owner knows how many more the cache
+ * can take at once.
+ * One owner, one thread. What never happens: an entry is removed with another size than it was counted with (budget_grow() counts
+ * growth). */
 #ifndef RUNNER_BUDGET_H
 #define RUNNER_BUDGET_H
 #include <stdbool.h>
@@ -11,13 +12,14 @@
 #include "wr_limits.h"
 
 struct budget_item { struct budget_item *older, *newer; size_t bytes; };
-struct budget { struct budget_item ends; size_t bytes, most, size; };  /* ends.older: the newest; ends.newer: the oldest; size: of an entry of late */
+/* ends.older: the newest entry; ends.newer: the oldest. size: the average of recent entries. */
+struct budget { struct budget_item ends; size_t bytes, most, size; };
 
 static inline void budget_init(struct budget *b, size_t most) {
   b->ends = (struct budget_item){&b->ends, &b->ends, 0};
   b->bytes = 0;
   b->most = most;
-  b->size = LIMIT_PARAMS_BYTES / 2; /* not known yet: an entry with many parameters */
+  b->size = LIMIT_PARAMS_BYTES / 2; /* no entry is known yet: assume one with many parameters */
 }
 static inline void budget_unlink_(struct budget_item *it) {
   it->older->newer = it->newer;
@@ -35,7 +37,7 @@ static inline void budget_add(struct budget *b, struct budget_item *it, size_t b
   b->bytes += bytes;
   b->size = b->size / 8 * 7 + bytes / 8 + 1;
 }
-/* So many more entries take about a quarter of the budget. */
+/* The number of further entries that fit into a quarter of the budget, but at least `least`. */
 static inline size_t budget_room(const struct budget *b, size_t least) {
   size_t n = b->most / 4 / b->size;
   return n > least ? n : least;
@@ -53,7 +55,8 @@ static inline void budget_remove(struct budget *b, struct budget_item *it) {
   b->bytes -= it->bytes;
 }
 static inline bool budget_over(const struct budget *b) { return b->bytes > b->most; }
-static inline void budget_check(const struct budget *b) { /* aborts when the order and the sum do not agree; debug builds and tests */
+/* Aborts when the order and the sum do not agree; debug builds and tests. */
+static inline void budget_check(const struct budget *b) {
   size_t bytes = 0;
   for (const struct budget_item *it = b->ends.older; it != &b->ends; it = it->older) {
     wr_assert(it->older->newer == it);
@@ -63,5 +66,7 @@ static inline void budget_check(const struct budget *b) { /* aborts when the ord
 }
 /* From the oldest: for (it = budget_oldest(b); it; it = next) { next = budget_newer(b, it); .. } */
 static inline struct budget_item *budget_oldest(struct budget *b) { return b->ends.newer == &b->ends ? NULL : b->ends.newer; }
-static inline struct budget_item *budget_newer(struct budget *b, struct budget_item *it) { return it->newer == &b->ends ? NULL : it->newer; }
+static inline struct budget_item *budget_newer(struct budget *b, struct budget_item *it) {
+  return it->newer == &b->ends ? NULL : it->newer;
+}
 #endif

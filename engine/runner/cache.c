@@ -3,7 +3,7 @@
 
 static size_t params_bytes(const struct params *p) { return p ? sizeof *p + strlen(p->text) + 1 : 0; }
 
-/* The whole entry, though pages of a large flow whose nodes have not begun take no memory yet. */
+/* Counts the whole entry, although pages of nodes that have not begun take no memory yet. */
 static size_t bytes_of(const struct cached *e) {
   const struct dag *d = e->run->dag;
   return sizeof *e + sizeof *e->run + (run_alone(e->run) ? 32 : 256) + (d->n + 1u) * sizeof *e->run->node +
@@ -80,7 +80,7 @@ void cache_grew(struct cache *c, struct cached *e) { budget_grow(budget_of(c, e)
 struct cached *cache_add_flow(struct cache *c, struct run *run, struct flow_def *def, struct params *params) {
   struct cached *e = cache_add(c, run, params);
   e->flow = def;
-  if (c->parked.n > 0) (void)map64_del(&c->parked, run->fi); /* it goes on by itself */
+  if (c->parked.n > 0) (void)map64_del(&c->parked, run->fi); /* it is in memory again, and goes on by itself */
   if (run->due_us != 0) timers_set(c->flow_timers, run->fi, run->fi, run->due_us);
   return e;
 }
@@ -106,7 +106,8 @@ void cache_drop(struct cache *c, struct cached *e) {
     slice_forget(c, e);
     events_add(c->events, (struct ev){.kind = EV_MORE, .fi = e->run->fi}); /* loads the flow again */
   }
-  if (!run_alone(e->run) && !e->run->row) timers_stop(c->flow_timers, e->run->fi); /* the flow was never stored; else its timer stays, cached or not */
+  /* a flow that was never stored; the timer of any other flow stays, cached or not */
+  if (!run_alone(e->run) && !e->run->row) timers_stop(c->flow_timers, e->run->fi);
   (void)map64_del(&c->by_key, cached_key(e));
   budget_remove(budget_of(c, e), &e->used);
   free_entry(e);
@@ -119,7 +120,9 @@ void cache_drop_flows(struct cache *c) {
 /* ---- the end of a batch ---- */
 
 static struct cached *newest_of(const struct budget *b) { return b->ends.older == &b->ends ? NULL : of_item(b->ends.older); }
-static struct cached *older_of(const struct budget *b, const struct cached *e) { return e->used.older == &b->ends ? NULL : of_item(e->used.older); }
+static struct cached *older_of(const struct budget *b, const struct cached *e) {
+  return e->used.older == &b->ends ? NULL : of_item(e->used.older);
+}
 
 struct cached *cache_newest(const struct cache *c) { return newest_of(&c->flows); }
 struct cached *cache_older(const struct cache *c, const struct cached *e) { return older_of(&c->flows, e); }
@@ -137,7 +140,7 @@ void cache_undo(struct cache *c) {
   undo_kind(c, &c->flows);
 }
 
-/* The row of a flow that is parked says how far it has come. */
+/* The row of a parked flow says how far the flow has come. */
 static void park(struct cache *c, struct cached *e) {
   slice_forget(c, e);
   (void)map64_put(&c->parked, e->run->fi, c);
@@ -145,10 +148,11 @@ static void park(struct cache *c, struct cached *e) {
 
 static bool cache_over(const struct cache *c) { return c->flows.bytes + c->alone.bytes > c->flows.most; }
 
-/* The oldest entries go, those of the batch last; a batch may touch more than the cache may hold. Two flows stay, however large: the
- * newest, and of those that go on in slices the one whose turn is next. */
+/* Drops the oldest entries first and those of the batch last, because a batch may touch more than the cache may hold. Two flows
+ * always stay, however large they are: the flow that was used last, and the flow whose slice is next. */
 static void evict(struct cache *c) {
-  for (struct budget_item *it = budget_oldest(&c->alone), *next; it != NULL && cache_over(c) && c->alone.bytes > c->flows.most / 4; it = next) {
+  size_t share = c->flows.most / 4; /* of stand-alone tasks */
+  for (struct budget_item *it = budget_oldest(&c->alone), *next; it && cache_over(c) && c->alone.bytes > share; it = next) {
     next = budget_newer(&c->alone, it);
     cache_drop(c, of_item(it));
   }

@@ -1,12 +1,13 @@
-/* What the runner keeps of live rows between two batches: flow instances, and stand-alone tasks (runs of one node). Each
+/* What the runner keeps of live rows between two batches: flow instances, and stand-alone tasks (runs of one node). Each entry
  * counts in a budget of bytes.
  *
  * A cached flow instance is valid while the version of its row equals run.version; each write checks the version. The row of a
- * stand-alone task is the task's own lock: epoch and state must be as they were. On a store with rivals no stand-alone task
- * stays beyond its batch. A large flow that goes on in slices stands in `slices`; when the flow leaves the cache its turn is remembered.
+ * stand-alone task is the task's own lock: epoch and state must be as they were. On a store with rivals (other nodes) no
+ * stand-alone task stays beyond its batch. A large flow that goes on in slices stands in `slices`. When the flow leaves the
+ * cache, its turn is remembered.
  *
  * The runner thread's. Appends EV_MORE events; sets and stops the timers of flows.
- * What never happens: an entry that was touched by a batch outlives anything but that batch's COMMIT OK; a slice is forgotten. */
+ * What never happens: an entry that a batch has touched survives anything but COMMIT OK of that batch; a slice is forgotten. */
 #ifndef RUNNER_CACHE_H
 #define RUNNER_CACHE_H
 #include "budget.h"
@@ -17,19 +18,20 @@
 #include "run.h"
 #include "timers.h"
 
-#define SHARED_FOR 8                  /* batches that find a shared flow as it was, until it is thought ours alone */
+#define SHARED_FOR 8                  /* a shared flow counts as ours again after this many batches found it unchanged */
 
 struct cached {
   struct budget_item used;
   struct run *run;
   struct params *params;
-  uint64_t touched, locked;           /* batch numbers: the entry goes when that batch does not commit; store_lock() locked it in that one */
+  uint64_t touched;                   /* the last batch that used the entry: it is dropped when that batch does not commit */
+  uint64_t locked;                    /* the batch in which store_lock() locked its row */
   /* A flow instance: */
   struct flow_def *flow;
   int64_t flow_id, start_us;
-  uint64_t sliced;                    /* batch that took it off `slices`: it is put back when that batch does not commit */
+  uint64_t sliced;  /* the batch that took it off `slices`: the flow is put back when that batch does not commit */
   bool in_slices;
-  uint8_t shared;                     /* another node may have touched the flow: so many more batches lock its head first */
+  uint8_t shared;  /* how many more batches lock the flow's head first, because another node may have touched the flow */
   /* A stand-alone task: */
   struct task_def *task;
   struct task_bind bind;
@@ -43,9 +45,9 @@ struct cache {
   struct timers *flow_timers;
   struct dag *one;                    /* the graph of every stand-alone task */
   struct map64 by_key;                /* run_key() */
-  struct budget flows, alone;         /* each has an order of its own: the entry used last stands in front */
+  struct budget flows, alone;         /* each has an order of its own: the entry that was used last comes first */
   struct { struct cached **v; size_t n, cap; } slices;
-  struct map64 parked;                /* fi of flows that left the cache with slices to go: their turn comes when there is room */
+  struct map64 parked;                /* fi of flows that left the cache before their last slice; they go on when there is room */
 };
 
 void cache_init(struct cache *c, struct env *env, struct events *events, struct timers *flow_timers, size_t most_bytes);
@@ -53,7 +55,7 @@ void cache_done(struct cache *c);
 void cache_check(const struct cache *c);            /* aborts when a fact above does not hold; debug builds and tests */
 
 struct cached *cache_get(const struct cache *c, int64_t key);
-struct cached *cache_use(struct cache *c, int64_t key);              /* the same, and the batch under way depends on the entry */
+struct cached *cache_use(struct cache *c, int64_t key);              /* the same; the batch under way depends on the entry */
 void cache_touch(struct cache *c, struct cached *e);
 /* Takes run and def, and a reference of params (may be NULL). */
 struct cached *cache_add_flow(struct cache *c, struct run *run, struct flow_def *def, struct params *params);
@@ -62,22 +64,24 @@ void cache_grew(struct cache *c, struct cached *e);  /* a node of its run has mo
 void cache_drop(struct cache *c, struct cached *e);
 void cache_drop_flows(struct cache *c);             /* this node was fenced */
 void cache_undo(struct cache *c);                   /* the batch did not commit: drops what it touched */
-/* The batch did commit: stand-alone tasks that ended, or that a rival may change now, go; then the oldest entries, until the budget
- * holds. */
+/* The batch has committed. Drops stand-alone tasks that ended or that a rival may change now, then the oldest entries until the
+ * budget holds. */
 void cache_committed(struct cache *c);
 
 /* Another node may have touched the flow: the batches that follow lock its head first. */
 static inline void cached_share(struct cached *e) { e->shared = SHARED_FOR; }
 
-/* The flow that was used last, and so on: those of the batch under way stand in front. */
+/* The flow that was used last, and the one that was used before e. Flows of the batch under way come first. */
 struct cached *cache_newest(const struct cache *c);
 struct cached *cache_older(const struct cache *c, const struct cached *e);
-/* A batch can load so many more, and `least` however large they seem. */
-static inline size_t cache_room(const struct cache *c, bool alone, size_t least) { return budget_room(alone ? &c->alone : &c->flows, least); }
+/* How many more entries a batch can load: at least `least`, however large they seem. */
+static inline size_t cache_room(const struct cache *c, bool alone, size_t least) {
+  return budget_room(alone ? &c->alone : &c->flows, least);
+}
 
 /* ---- large flows go on in slices ---- */
-void cache_slice_later(struct cache *c, struct cached *e);           /* the flow goes on with the batches that follow */
+void cache_slice_later(struct cache *c, struct cached *e);           /* the flow goes on in later batches */
 struct cached *cache_slice_now(struct cache *c);                     /* the flow whose turn it is, taken off the list */
-void cache_unpark(struct cache *c);                 /* a flow that was parked is loaded, when no other goes on in slices */
+void cache_unpark(struct cache *c);                 /* loads a parked flow when no other flow goes on in slices */
 static inline bool cache_slices_wait(const struct cache *c) { return c->slices.n > 0; }
 #endif

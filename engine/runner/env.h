@@ -1,6 +1,7 @@
 /* What every part of a runner sees: its store and ports, who this node is, what time the turn began, scratch memory of the batch.
  * runner.c and lease.c write it; the other parts read it. It is the runner thread's, except the atomic members and env_now().
- * What never happens: on the runner's thread a part reads another clock than env_now(), but to sleep; a port that is not given is called. */
+ * What never happens: a part on the runner's thread reads another clock than env_now(), except to sleep; a port that is NULL is
+ * called. */
 #ifndef RUNNER_ENV_H
 #define RUNNER_ENV_H
 #include <stdatomic.h>
@@ -12,7 +13,7 @@
 
 #define RENEW_PART 6                  /* a renewal each lease/6 */
 #define HINT_AGE_US 10000000          /* a QUEUED row this old gets its hint again */
-#define PAGE 1000                     /* live rows of one look */
+#define PAGE 1000                     /* live rows that a look reads at once */
 
 /* Figures for /readyz and tests; any thread reads them. */
 struct counters { _Atomic uint64_t batches, events, rows, retries, stale, unknown, late; _Atomic uint32_t cached_runs; };
@@ -30,17 +31,19 @@ struct env {
   int64_t wall_us, boot_us;           /* of this turn; wall is the time that all nodes share and never runs backwards */
   uint64_t batch_no;                  /* of the batch under way, or the last one */
   int64_t defs_version;               /* read in that batch */
-  uint64_t rnd;                       /* of pauses */
+  uint64_t rnd;                       /* state of the generator for random pauses */
   struct arena mem;                   /* of the batch, or of the look at live rows under way */
   atomic_bool news;                   /* what this node tells of itself may have changed: tell.h */
   struct counters n;
 };
 
-static inline int64_t env_now(const struct env *e) { return e->ports.boot_now ? e->ports.boot_now(e->ports.ctx) : clock_boot_us(); }
+static inline int64_t env_now(const struct env *e) {
+  return e->ports.boot_now ? e->ports.boot_now(e->ports.ctx) : clock_boot_us();
+}
 static inline uint64_t env_rnd(struct env *e, int64_t below) { return rand_next(&e->rnd) % (uint64_t)below; }
 static inline void env_count(_Atomic uint64_t *n) { atomic_fetch_add_explicit(n, 1, memory_order_relaxed); }
 
-/* The queue of this process's memory is pulled by the runner itself; any other has pollers. */
+/* The runner itself pulls from the queue in this process's memory. Any other queue has pollers. */
 static inline bool env_pulls(const struct env *e) { return e->ports.pull != NULL; }
 static inline size_t env_backlog(const struct env *e, int slot) {
   return e->ports.backlog ? e->ports.backlog(e->ports.ctx, (enum slot_class)slot) : 0;

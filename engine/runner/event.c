@@ -48,7 +48,7 @@ void events_check(const struct events *l) {
   for (size_t i = 0; i < l->n; i++) {
     const struct ev *e = &l->v[i];
     wr_assert((e->kind == EV_RESULT) == (e->a != NULL));
-    wr_assert(!e->spare || i == 0);               /* it comes at once, alone again */
+    wr_assert(!e->spare || i == 0);               /* it is tried again at once, alone */
     wr_assert(i < l->taken || e->then == THEN_OVER);
   }
 }

@@ -1,5 +1,6 @@
 /* An event is something that happens to a flow or a task. One list holds all events that wait: every part of the runner appends,
- * and the batch takes from the front (batch.c). This is the lowest room of the runner: it knows no other part. The runner thread's.
+ * and the batch takes from the front (batch.c). This is the lowest room of the runner: it knows no other part. The runner
+ * thread's.
  * What never happens: an event leaves the list before its batch has committed, or before its request was answered. */
 #ifndef RUNNER_EVENT_H
 #define RUNNER_EVENT_H
@@ -12,14 +13,14 @@
 
 enum ev_kind { EV_RESULT, EV_TIMEOUT, EV_REQ, EV_HINT, EV_DUE, EV_LOST, EV_FLOW_TIMEOUT, EV_MORE };
 
-/* Where a hint comes from says where it goes when its task cannot be claimed here. */
+/* Where a hint comes from decides where it goes when its task cannot be claimed here. */
 enum hint_from {
   HINT_POPPED,        /* by a poller: back behind the others */
   HINT_PULLED,        /* from the queue in memory, class `slot`: the same */
   HINT_RESENT,        /* the reconciler found its row, which is old enough for another hint: into the queue */
-  HINT_RESENT_EARLY,  /* the same, before the turn of its age: because the lists are empty */
+  HINT_RESENT_EARLY,  /* the same, but earlier than its age says, because the lists are empty */
   HINT_REFILL,        /* found to fill the queues of the classes `refill`: into the queue, or nowhere */
-  HINT_ROWS           /* this node looks into the rows for itself: nowhere */
+  HINT_ROWS           /* this node found the row and wants the task itself: nowhere */
 };
 
 /* What becomes of an event once its batch has committed. */
@@ -34,7 +35,7 @@ enum ev_then {
 struct ev_wait {
   int64_t at_us;      /* boot time */
   uint8_t times;
-  bool alone;         /* in a batch of its own: the event failed with others too often */
+  bool alone;         /* it is tried alone, in a batch of its own: it failed with others too often */
 };
 
 struct ev {
@@ -59,16 +60,16 @@ void ev_stand_in(struct ev *e, const char *error);   /* a failure with this text
 void ev_restore(struct ev *e);                       /* e says again what its attempt said; nothing stood in: no change */
 void ev_free(struct ev *e);                          /* what e owns */
 
-/* Events that wait, in order. The batch works on the front of one such list (runner.h: events); other lists leave the last two
- * members at 0. batch.c alone writes them. */
+/* Events that wait, in order. The batch works on the front of one such list (`events` in runner_int.h). The last two members are
+ * 0 in every other list, and batch.c alone writes them. */
 struct events {
   struct ev *v; size_t n, cap;
   size_t taken;       /* v[0 .. taken) are in the batch under way */
   bool in_doubt;      /* it is not known whether that batch has committed: its events stay where they are */
 };
-void events_remove(struct events *l, size_t n);      /* v[0 .. n), whose owner has what they owned */
+void events_remove(struct events *l, size_t n);      /* v[0 .. n); the caller has taken what they own */
 void events_done(struct events *l);
 void events_check(const struct events *l);           /* between two turns; aborts when a fact above does not hold */
 static inline void events_add(struct events *l, struct ev e) { *WR_PUSH(l->v, l->n, l->cap) = e; }
-static inline size_t events_held(const struct events *l) { return l->in_doubt ? l->taken : 0; }  /* v[0 .. that) cannot leave */
+static inline size_t events_held(const struct events *l) { return l->in_doubt ? l->taken : 0; }  /* that many cannot leave */
 #endif

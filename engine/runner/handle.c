@@ -41,7 +41,8 @@ static enum store_rc task_event(struct runner *r, struct ev *e, struct run_event
 
 static enum store_rc do_result(struct runner *r, struct ev *e) {
   struct attempt *a = e->a;
-  struct run_event ev = {.ev = {.kind = result_kind(a), .owner = a->owner, .epoch = a->epoch, .fatal = a->end == ATTEMPT_FATAL, .asked = a->asked},
+  struct run_event ev = {.ev = {.kind = result_kind(a), .owner = a->owner, .epoch = a->epoch,
+                                .fatal = a->end == ATTEMPT_FATAL, .asked = a->asked},
                          .pol = &a->policy, .error = a->error, .skip_edges = a->skip_edges};
   if (a->end == ATTEMPT_OK || a->end == ATTEMPT_FAIL || a->end == ATTEMPT_FATAL) ev.result = a;
   if (a->error == NULL && ev.ev.kind == TASK_EV_FAIL) ev.error = "Failed.";
@@ -69,17 +70,19 @@ static void hint_back(struct runner *r, const struct ev *e, uint8_t slot) {
   if (!env_push(&r->env, slot, &h, 1)) reconciler_refused(&r->reconciler, slot);
 }
 
-/* A hint that was sent to fill queues of other classes than its own: most likely it is in its own queue. If it is not, it is found when
- * that queue is empty. */
-static bool fills_others(const struct ev *e, uint8_t slot) { return e->from == HINT_REFILL && e->refill && !(e->refill & slot_bit(slot)); }
+/* A hint that is sent to fill queues of other classes than its own. It is most likely in its own queue. If it is not, it is found
+ * when that queue is empty. */
+static bool fills_others(const struct ev *e, uint8_t slot) {
+  return e->from == HINT_REFILL && e->refill && !(e->refill & slot_bit(slot));
+}
 
-/* The task is not claimed here, for this reason: where does its hint go? */
+/* The task is not claimed here, and `why` says the reason: sends its hint where it belongs. */
 static void hint_left(struct runner *r, const struct ev *e, uint8_t slot, enum admit why) {
   if (why == ADMIT_ELSEWHERE) lost_hints_elsewhere(&r->lost, e, slot);
   else if (!fills_others(e, slot) && e->from != HINT_ROWS) hint_back(r, e, slot);
 }
 
-/* The class of a hint is known only now. */
+/* The class of a hint is known only here, from the policy of its task. */
 static enum store_rc do_hint(struct runner *r, struct ev *e) {
   struct cached *c;
   struct task_policy own;
@@ -130,6 +133,6 @@ enum store_rc handle_event(struct runner *r, struct ev *e) {
     return STORE_OK;
   }
   if (!loader_held(&r->loader, e->fi)) return dispatch(r, e);
-  e->then = THEN_LATER; /* by another node: the event comes again */
+  e->then = THEN_LATER; /* another node holds the flow: the event comes again */
   return STORE_OK;
 }

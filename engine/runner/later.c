@@ -2,7 +2,7 @@
 #include "later.h"
 
 #define LATER_US 1000                 /* the first pause */
-#define LATER_STEPS 10                /* doubled so often at most while the store refuses nothing: one second */
+#define LATER_STEPS 10                /* a pause is doubled at most this often while the store refuses nothing: one second */
 
 void later_init(struct later *l, struct env *env) { *l = (struct later){.env = env}; }
 void later_done(struct later *l) { events_done(&l->wait); }
@@ -56,7 +56,7 @@ void later_put_apart(struct later *l, struct events *from, size_t n) {
   events_remove(from, n);
 }
 
-/* ---- held by a stranger ---- */
+/* ---- locked by another process ---- */
 
 static bool flow_held(const struct batch *b, int64_t fi) {
   size_t lo = 0, hi = b->n_flow;
@@ -78,7 +78,7 @@ static bool task_held(const struct batch *b, int64_t ti) {
   return lo < b->n_task && b->task[lo].row.ti == ti && b->task[lo].held;
 }
 
-/* A request that is replayed made its rows before: it is answered, whoever holds them. */
+/* The rows of a replayed request were made before: the request is answered, whoever locks them. */
 static bool rows_held(const struct batch *b, const struct ev *e) {
   if (e->q && e->q->replayed) return false;
   for (uint32_t i = 0; e->q && e->q->kind == REQ_START && i < e->q->n_start; i++)
@@ -103,7 +103,7 @@ static bool alone_comes(const struct events *to) {
   return false;
 }
 
-/* Of the events that come alone the one that has waited longest, unless such an event is on its way already. SIZE_MAX = none. */
+/* The event that has waited longest of those that are tried alone. SIZE_MAX = none, or `to` has such an event already. */
 static size_t first_alone(const struct later *l, const struct events *to) {
   size_t first = SIZE_MAX;
   for (size_t i = 0; i < l->wait.n; i++) {

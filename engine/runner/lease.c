@@ -3,7 +3,7 @@
 
 void lease_init(struct lease *l, struct env *env, struct watch *watch) { *l = (struct lease){.env = env, .watch = watch}; }
 
-/* The next reading of the shared clock: when an idle node renews anyway. */
+/* The shared clock is read again when an idle node would renew anyway. */
 static void clock_next(struct lease *l) {
   l->clock_at = l->env->single ? INT64_MAX : l->env->boot_us + l->env->lease_us / RENEW_PART;
 }
@@ -17,7 +17,7 @@ enum wr_rc lease_join(struct lease *l, const struct node_info *info, struct wr_e
   lease_sent(l);
   l->renew_at = l->env->single ? INT64_MAX : 0;
   clock_next(l);
-  l->seen_us = INT64_MIN / 2; /* contact begins with the first commit: until then nobody is buried */
+  l->seen_us = INT64_MIN / 2; /* contact begins with the first commit: until then no node is buried */
   l->contact_us = INT64_MAX;
   return WR_OK;
 }
@@ -31,8 +31,8 @@ void lease_clocks(struct lease *l, int64_t wall_us, int64_t boot_us) {
     log_warn("clock.jump", L_INT("by_us", by), L_STR("effect", "none: times are the database's"));
 }
 
-/* Every commit renews the lease: the children may live for 3/4 of a lease after the batch was sent. Renewals come every sixth of a
- * lease, so a gap of half a lease says that the database was away or that this node slept: contact is not unbroken. */
+/* Every commit renews the lease: the children may live for 3/4 of a lease after the batch was sent. Renewals come every sixth of
+ * a lease, so a gap of half a lease says that the database was away or that this node slept: contact begins anew. */
 void lease_ok(struct lease *l) {
   const struct env *e = l->env;
   if (e->single) return;

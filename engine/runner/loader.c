@@ -2,7 +2,7 @@
 #include "loader.h"
 #include "defs.h"
 
-#define CHILDREN_AHEAD 64             /* of a node that may end: read with it */
+#define CHILDREN_AHEAD 64             /* children of a node that may end, which are read with it */
 
 void loader_init(struct loader *l, struct env *env, struct cache *cache, struct quarantine *quarantine) {
   *l = (struct loader){.env = env, .cache = cache, .quarantine = quarantine};
@@ -13,7 +13,7 @@ void loader_begin(struct loader *l) { l->n_held = l->n_ahead = 0; }
 enum store_rc defs_store_rc(enum wr_rc rc) {
   switch ((unsigned)rc) {
   case WR_OK: return STORE_OK;
-  case WR_NOT_FOUND: case WR_INTERNAL: return STORE_BAD; /* it is not there; what is there is not whole */
+  case WR_NOT_FOUND: case WR_INTERNAL: return STORE_BAD; /* it does not exist; it is damaged */
   case WR_NO_SPACE: return STORE_NO_SPACE;
   case WR_DB_UNAVAILABLE: return STORE_DOWN;
   default: return STORE_RETRY;
@@ -51,18 +51,20 @@ static struct cached *from_row(struct loader *l, const struct flow_row *row, str
   return c;
 }
 
-/* Such a row cannot be: the file is damaged, or somebody wrote into it. */
+/* The engine never writes such a row: the file is damaged, or somebody else wrote into it. */
 static enum store_rc damaged(const struct run *run, const char *what, int64_t id) {
   log_error("runner.damaged_row", L_INT("fi", run->fi), L_STR("row", what), L_INT("id", id));
   return STORE_BAD;
 }
 
-/* `bases` says which rows are the run's; they say it too. */
-static bool put_task(struct run *run, int64_t task, const struct task_row *row) { return row->fi == run->fi && run_load_task(run, task, &row->t); }
+/* `bases` says which rows belong to the run, and the rows must say the same. */
+static bool put_task(struct run *run, int64_t task, const struct task_row *row) {
+  return row->fi == run->fi && run_load_task(run, task, &row->t);
+}
 
 static bool put_node(struct run *run, int64_t node, uint16_t base, const struct node_row *row) {
-  return row->fi == run->fi && run_load_node(run, node, &(struct run_node){.state = row->state, .base = base, .ok = row->ok, .fail = row->fail,
-    .skip = row->skip, .t_ok = row->t_ok, .t_bad = row->t_bad, .t_open = row->t_open,
+  return row->fi == run->fi && run_load_node(run, node, &(struct run_node){.state = row->state, .base = base,
+    .ok = row->ok, .fail = row->fail, .skip = row->skip, .t_ok = row->t_ok, .t_bad = row->t_bad, .t_open = row->t_open,
     .t_canceled = row->t_canceled, .start_us = row->start_us, .end_us = row->end_us, .skip_edges = row->skip_edges});
 }
 
@@ -78,7 +80,7 @@ static enum store_rc load_wide(struct loader *l, struct run *run, const struct r
   return rc;
 }
 
-/* All rows of one run number, newest run last: later ones replace. */
+/* Reads all rows of one run number. The newest run is read last, so its rows replace older ones. */
 static enum store_rc load_run(struct loader *l, struct run *run, uint16_t base) {
   uint32_t n = run->dag->n, m = run->dag->n_task;
   struct node_row *nr = wr_calloc((size_t)n + 1, sizeof *nr);
@@ -98,7 +100,7 @@ static enum store_rc load_run(struct loader *l, struct run *run, uint16_t base) 
   return rc;
 }
 
-/* At once, where no rival can change it. */
+/* A whole run is read at once where no rival can change it. */
 static bool loads_whole(const struct loader *l, const struct run *run) { return l->env->single && run->dag->n <= WHOLE_NODES; }
 
 static enum store_rc load_whole(struct loader *l, struct run *run) {
@@ -159,7 +161,8 @@ static enum store_rc want_tasks(struct loader *l, const struct wants *w, struct 
   return rc;
 }
 
-/* Puts the rows that were read where they belong, oldest run first: rows come in no order, and the ids of two runs have none. */
+/* Puts the rows that were read where they belong, oldest run first: the store returns rows in any order, and ids do not tell
+ * which run is older. */
 static enum store_rc put_wants(const struct wants *w, const struct task_row *t, size_t n_task) {
   size_t bases = 0;
   for (const struct want *v = w->v; v < w->v + w->n; v++) {
@@ -169,10 +172,12 @@ static enum store_rc put_wants(const struct wants *w, const struct task_row *t, 
   for (size_t b = 0; b < bases; b++) {
     for (size_t i = 0; i < n_task; i++) {
       const struct want *v = want_of(w, t[i].ni);
-      if (v && v->base == b && !put_task(v->c->run, run_task_in(v->c->run, v->base, t[i].ti), &t[i])) return damaged(v->c->run, "task_ins", t[i].ti);
+      if (v && v->base == b && !put_task(v->c->run, run_task_in(v->c->run, v->base, t[i].ti), &t[i]))
+        return damaged(v->c->run, "task_ins", t[i].ti);
     }
     for (const struct want *v = w->v; v < w->v + w->n; v++)
-      if (v->row && v->base == b && !put_node(v->c->run, v->node, v->base, v->row)) return damaged(v->c->run, "task_node_ins", v->ni);
+      if (v->row && v->base == b && !put_node(v->c->run, v->node, v->base, v->row))
+        return damaged(v->c->run, "task_node_ins", v->ni);
   }
   return STORE_OK;
 }
@@ -201,8 +206,8 @@ enum store_rc load_every_node(struct loader *l, struct cached *c) { return load_
 
 /* ---- the heads of a batch ---- */
 
-/* Is the head of the event's flow to be locked first? Also that of a cached flow that another node may have touched lately, so that it
- * never makes the batch stale. */
+/* Is the head of the event's flow to be locked first? The head of a cached flow is locked too when another node may have touched
+ * it lately. Otherwise that flow would make the batch stale. */
 static bool head_wanted(const struct loader *l, const struct ev *e) {
   const struct cached *c = e->fi != 0 ? cache_get(l->cache, e->fi) : NULL;
   if (c) return c->shared > 0;
@@ -218,7 +223,7 @@ static size_t wanted_heads(struct loader *l, const struct events *e, size_t n, i
   return wr_distinct(fi, m, sizeof *fi);
 }
 
-/* A cached flow is right when its version is; else it is dropped and loaded again. */
+/* A cached flow is right when its version is that of the row. Otherwise it is dropped and loaded again. */
 static bool still_right(struct loader *l, const struct flow_row *row) {
   struct cached *c = cache_get(l->cache, row->fi);
   if (c == NULL) return false;
@@ -238,10 +243,11 @@ static enum store_rc load_head(struct loader *l, const struct flow_row *row) {
   struct cached *c = rc == WR_OK ? from_row(l, row, def) : NULL;
   if (c && !loads_whole(l, c->run)) return STORE_OK;
   enum store_rc got = c ? load_whole(l, c->run) : STORE_BAD;
-  const char *fault = got == STORE_OK ? run_fault(c->run) : NULL; /* a row may be damaged and still look like one */
+  const char *fault = got == STORE_OK ? run_fault(c->run) : NULL; /* a row may be damaged and still look right by itself */
   if (got != STORE_BAD && !fault) return got;
   if (c) cache_drop(l->cache, c);
-  log_error("runner.unreadable_flow", L_INT("fi", row->fi), L_STR("error", rc != WR_OK ? err.msg : fault ? fault : "Its rows are damaged."));
+  log_error("runner.unreadable_flow", L_INT("fi", row->fi),
+            L_STR("error", rc != WR_OK ? err.msg : fault ? fault : "Its rows are damaged."));
   quarantine_put(l->quarantine, row->fi);
   return STORE_OK;
 }
@@ -265,7 +271,7 @@ bool loader_held(const struct loader *l, int64_t fi) {
   return l->n_held > 0 && bsearch(&fi, l->held, l->n_held, sizeof fi, wr_by_id) != NULL;
 }
 
-/* The node that the event is about, and nodes that may follow. A step asks for whatever else it needs. */
+/* Wants the node that the event is about and nodes that may follow. A step asks for whatever else it needs. */
 static void want_event(const struct loader *l, struct wants *w, const struct ev *e) {
   struct cached *c = e->fi != 0 ? cache_get(l->cache, e->fi) : NULL;
   uint32_t task = c && e->ti != 0 && !loads_whole(l, c->run) ? run_task_of(c->run, e->ti) : UINT32_MAX;
@@ -273,8 +279,9 @@ static void want_event(const struct loader *l, struct wants *w, const struct ev 
   const struct dag *d = c->run->dag;
   uint32_t node = run_node_of(c->run, task);
   want_node(w, c, node);
-  for (uint32_t k = d->child_at[node]; e->kind == EV_RESULT && k < d->child_at[node + 1] && k < d->child_at[node] + CHILDREN_AHEAD; k++)
-    want_node(w, c, d->child[k]);
+  if (e->kind != EV_RESULT) return;
+  uint32_t from = d->child_at[node], end = d->child_at[node + 1];
+  for (uint32_t k = from; k < end && k < from + CHILDREN_AHEAD; k++) want_node(w, c, d->child[k]);
 }
 
 static enum store_rc load_ahead(struct loader *l, const struct events *e, size_t n) {
@@ -291,7 +298,7 @@ bool loader_reads_alone(const struct loader *l, const struct ev *e) {
   return e->fi == 0 && e->ti != 0 && e->kind != EV_REQ && !cache_get(l->cache, ev_key(e));
 }
 
-/* The rows of all stand-alone tasks of the batch, read at once; load_alone() finds them there. */
+/* Reads the rows of all stand-alone tasks of the batch at once. load_alone() finds them in `ahead`. */
 static enum store_rc load_alone_rows(struct loader *l, const struct events *e, size_t n) {
   int64_t *ti = arena_alloc(&l->env->mem, (n + 1) * sizeof *ti);
   size_t m = 0;
@@ -317,7 +324,8 @@ static enum store_rc from_task_row(struct loader *l, const struct task_row *row,
   struct wr_err err;
   enum store_rc rc = defs_store_rc(defs_task(l->env->defs, row->task_id, row->t.version, l->env->defs_version, &def, &err));
   if (rc == STORE_BAD)
-    log_error("runner.task_definition", L_INT("ti", row->ti), L_INT("task_id", row->task_id), L_INT("version", row->t.version), L_STR("error", err.msg));
+    log_error("runner.task_definition", L_INT("ti", row->ti), L_INT("task_id", row->task_id), L_INT("version", row->t.version),
+              L_STR("error", err.msg));
   if (rc != STORE_OK) return rc;
   struct run *run = run_load_alone(l->cache->one, row->ti, &row->t);
   if (run == NULL) {

@@ -1,7 +1,8 @@
-/* Reads what a batch needs into the cache: heads of flows under their lock, then only the rows that its events touch.
+/* Reads what a batch needs into the cache: heads (rows) of flows under their lock, then only the rows that its events touch.
  *
- * On a store with rivals a miss reads the head only; nodes come when a step needs them (rule 2). On a single-process store a
- * miss reads the whole run at once, unless the run is large. Rows of a batch of n events over n flows cost a handful of reads.
+ * On a store with rivals a flow that is not cached costs its head only; its nodes are read when a step needs them (rule 2). On a
+ * single-process store the whole run is read at once, unless it is large. A batch of n events over n flows costs a handful of
+ * reads.
  *
  * The runner thread's, inside a transaction. What never happens: a text of the store is kept beyond its transaction; a flow whose
  * rows cannot be understood stops the batch (the flow is set aside). */
@@ -10,27 +11,27 @@
 #include "cache.h"
 #include "quarantine.h"
 
-#define WHOLE_NODES 1000              /* of a larger flow only the nodes that are needed are read, on a single-process store too */
+#define WHOLE_NODES 1000              /* of a larger flow only needed nodes are read, on a single-process store too */
 
 struct loader {
   struct env *env;
   struct cache *cache;
   struct quarantine *quarantine;
   int64_t *held; size_t n_held;       /* flows that another node holds, ascending; of this batch, in env->mem */
-  struct task_row *ahead; size_t n_ahead;   /* stand-alone tasks read ahead, ascending; of this batch, in env->mem */
+  struct task_row *ahead; size_t n_ahead;   /* stand-alone tasks that were read for this batch, ascending, in env->mem */
 };
 
 void loader_init(struct loader *l, struct env *env, struct cache *cache, struct quarantine *quarantine);
 void loader_begin(struct loader *l);                                /* a batch begins */
 /* Does this event read the row of a stand-alone task? */
 bool loader_reads_alone(const struct loader *l, const struct ev *e);
-/* Locks and reads what the events e->v[0..n) need and is not cached. */
+/* Locks and reads the rows that the events e->v[0..n) need and that are not cached. */
 enum store_rc load_batch(struct loader *l, const struct events *e, size_t n) WR_MUST;
 enum store_rc load_nodes(struct loader *l, struct cached *c, const uint32_t *node, size_t n) WR_MUST;
 enum store_rc load_every_node(struct loader *l, struct cached *c) WR_MUST;
 /* *out NULL: there is no such stand-alone task, or it cannot be understood. */
 enum store_rc load_alone(struct loader *l, int64_t ti, struct cached **out) WR_MUST;
 bool loader_held(const struct loader *l, int64_t fi);               /* another node holds that flow in this batch */
-/* What it means to the batch that a definition could not be read: BAD = the definition is not there, or not whole. */
+/* What the outcome of reading a definition means for the batch. BAD = the definition does not exist, or is damaged. */
 enum store_rc defs_store_rc(enum wr_rc rc);
 #endif

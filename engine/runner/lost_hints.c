@@ -1,19 +1,19 @@
 /* Looks for lost hints: lost_hints.h. */
 #include "lost_hints.h"
 
-#define YOUNG_US 400000               /* a row QUEUED for less: its hint is under way */
+#define YOUNG_US 400000               /* the hint of a row that is QUEUED for less is under way */
 #define PAUSE_MIN_US 600000           /* between two looks that send hints */
-#define PAUSE_MAX_US 10000000         /* when what they send is lost again */
-#define SEND_MOST 2000                /* hints of one look, about: beside a large backlog a look stays small, and so the pause after it */
-#define OTHER_US 300000               /* another node looks just now */
-#define DENIED_US 900000              /* and does not come to an end: it may be frozen */
+#define PAUSE_MAX_US 10000000         /* the same, when hints are lost again and again */
+#define SEND_MOST 2000                /* about how many hints one look sends, so that it stays short beside a large backlog */
+#define OTHER_US 300000               /* the wait while another node looks */
+#define DENIED_US 900000              /* the look of another node takes longer than this: that node may be frozen */
 #define CLAIM_MIN_US 50000            /* between two looks that claim */
-#define CLAIM_MAX_US 1000000          /* when they find nothing */
-#define OTHERS_US 1000000             /* about how long a hint of others is kept */
-#define SHARE 50                      /* a look takes at most this part of the time, unless that made the next one later than
+#define CLAIM_MAX_US 1000000          /* the same, when they find nothing */
+#define OTHERS_US 1000000             /* about how long a hint for another node is kept */
+#define SHARE 50                      /* looks take at most 1/SHARE of the time; but the pause after a look is never longer than
                                          PAUSE_MAX_US */
 
-/* Classes for which this node takes from the rows. */
+/* Classes for which this node claims from the rows. */
 static uint8_t claimed(const struct lost_hints *l) { return l->away | l->claim.alone; }
 
 static bool wants_claims(const struct lost_hints *l) {
@@ -34,7 +34,8 @@ void lost_hints_mail(struct lost_hints *l, const struct queue_news *m) {
   l->away = (uint8_t)((l->away | m->away) & ~m->back);
 }
 
-void lost_hints_init(struct lost_hints *l, struct env *env, struct events *events, struct later *later, const struct admission *admission) {
+void lost_hints_init(struct lost_hints *l, struct env *env, struct events *events, struct later *later,
+                     const struct admission *admission) {
   *l = (struct lost_hints){.env = env, .events = events, .later = later, .admission = admission,
                            .push.pause_us = PAUSE_MIN_US, .claim.pause_us = CLAIM_MIN_US};
 }
@@ -45,7 +46,7 @@ void lost_hints_check(const struct lost_hints *l) {
   wr_assert(l->look != LOOK_PUSH || l->push.classes != 0);
 }
 
-/* This node was fenced, or the look has ended: what was under way is forgotten, what was reported is not. */
+/* Called when this node was fenced or the look has ended. The look is forgotten; reports stay. */
 void lost_hints_stop(struct lost_hints *l) {
   if (l->look == LOOK_PUSH) store_asker(l->env->store, false);
   l->look = LOOK_NONE;
@@ -64,9 +65,10 @@ int64_t lost_hints_next(const struct lost_hints *l) {
 
 /* ---- hints of others ---- */
 
-/* Such a hint must not go round in a circle of nodes that cannot run its task, and must not be lost: a few hints are kept for a while
- * and sent back. A task that this node found in the rows is left there, and so is one for which there is no room here: a node that can
- * run it and has a slot free asks the rows. The queue in memory is of this process alone, so no other node could pop the hint. */
+/* The hint of a task that this node cannot run must not go round among nodes that cannot run it, and must not be lost. So a few
+ * such hints are kept for a while and then sent back. A hint that a look at the rows found is dropped, and so is one for which
+ * there is no room here: a node that can run the task and has a free slot looks into the rows. The queue in memory belongs to
+ * this process alone, so no other node could pop the hint. */
 void lost_hints_elsewhere(struct lost_hints *l, const struct ev *e, uint8_t slot) {
   bool queued = e->from == HINT_POPPED || e->from == HINT_RESENT;
   size_t n = l->others.n;
@@ -98,8 +100,8 @@ static uint8_t still_empty(const struct lost_hints *l) {
   return is;
 }
 
-/* Nothing was written since a look that saw nothing QUEUED; or nothing since hints were sent, and sent again: the nodes that have
- * these hints cannot run their tasks, or have no slot. */
+/* A new look would find nothing: nothing was written since a look that saw no QUEUED row, or since a look that sent hints. Nodes
+ * have those hints, but cannot run the tasks or have no free slot. */
 static bool is_known(struct lost_hints *l, int64_t pulse) {
   bool same = pulse == l->known.pulse;
   if (same && (l->known.calm || l->env->boot_us < l->known.stale_until)) return true;
@@ -130,7 +132,7 @@ static enum store_rc begin_push(struct lost_hints *l) {
     l->empty &= (uint8_t)~l->push.classes;
     l->push.at = l->env->boot_us + PAUSE_MIN_US;
   } else if (!store_asker(l->env->store, true)) {
-    l->known.calm = l->push.waits = false; /* this node has made no look at that pulse */
+    l->known.calm = l->push.waits = false; /* this node has not looked at that pulse */
     l->known.stale_until = 0;
     look_denied(l);
   } else {
@@ -153,7 +155,7 @@ static void begin_claim(struct lost_hints *l) {
   l->claim.found = false;
 }
 
-/* The next look keeps a distance of many times what this one took. */
+/* The next look begins after SHARE times the time that this one took. */
 static int64_t not_before(const struct lost_hints *l, int64_t least) {
   int64_t took = (l->env->boot_us - l->page.began_us) * SHARE;
   if (took > PAUSE_MAX_US) took = PAUSE_MAX_US;
@@ -179,7 +181,8 @@ static void end_claim(struct lost_hints *l) {
 
 /* ---- a page ---- */
 
-/* Most rows of a page that are tried: some belong to another class, some to a rival. */
+/* How many rows of a page are tried at most: more than there are free slots, because some rows belong to another class or to a
+ * rival. */
 static size_t rows_wanted(const struct lost_hints *l) {
   size_t n = 8;
   for (int s = 0; s < SLOT__N; s++)

@@ -4,7 +4,7 @@
 #include "cond.h"
 
 #define SLEEP_PIECE_US 60000000
-#define END_LOOK_US 10000             /* at the end the thread looks so often whether all is stored */
+#define END_LOOK_US 10000             /* while it stops, the thread looks this often whether all is stored */
 
 void mailbox_init(struct mailbox *m, size_t most_requests) {
   *m = (struct mailbox){0};
@@ -113,7 +113,8 @@ void mailbox_check(struct mailbox *m) {
   struct attempt **end = &m->results;
   while (*end != NULL) end = &(*end)->next;
   wr_assert(end == m->results_tail);
-  wr_assert(m->posted || (m->results == NULL && m->box.n == 0 && !m->nudged && m->reqs.mail == NULL)); /* what waits is announced */
+  bool empty = m->results == NULL && m->box.n == 0 && !m->nudged && m->reqs.mail == NULL;
+  wr_assert(m->posted || empty); /* the thread is told of whatever waits */
   ledger_check(&m->reqs);
   pthread_mutex_unlock(&m->mu);
 }
@@ -141,13 +142,14 @@ void mailbox_take(struct mailbox *m, struct events *to, struct mail *out) {
   m->nudged = m->posted = false;
   take_results(results, to);
   for (size_t i = 0; i < box.n; i++) events_add(to, box.v[i]);
-  for (struct req *q = ledger_take(&m->reqs); q != NULL; q = q->next) events_add(to, (struct ev){.kind = EV_REQ, .fi = q->fi, .ti = q->ti, .q = q});
+  for (struct req *q = ledger_take(&m->reqs); q != NULL; q = q->next)
+    events_add(to, (struct ev){.kind = EV_REQ, .fi = q->fi, .ti = q->ti, .q = q});
   pthread_mutex_unlock(&m->mu);
   free(box.v);
 }
 
-/* The clock of the wait stands still while the machine sleeps; the clock of the timers does not. A wait for a timer is cut in pieces,
- * so that the timer rings within a minute after a suspend. */
+/* The clock of the wait stands still while the machine sleeps; the clock of the timers does not. A wait for a timer is cut in
+ * pieces, so that the timer rings within a minute after a suspend. */
 void mailbox_sleep(struct mailbox *m, int64_t until_boot_us) {
   pthread_mutex_lock(&m->mu);
   if (until_boot_us == INT64_MAX) {

@@ -2,8 +2,8 @@
  * it. Requests are bounded (the ledger); results, timeouts and hints have room that was reserved when their attempt
  * was claimed or their hint was popped, so they are never refused.
  *
- * One mutex guards all of it, the ledger too; `wake` is signalled by the first post since the runner's thread took. Any thread
- * posts; the runner's thread takes and sleeps.
+ * One mutex guards all of it, the ledger too; `wake` is signalled by the first post after the runner's thread has taken the mail.
+ * Any thread posts; the runner's thread takes and sleeps.
  * What never happens: the mutex is held over I/O, or two threads take. */
 #ifndef RUNNER_MAILBOX_H
 #define RUNNER_MAILBOX_H
@@ -19,8 +19,8 @@ struct mailbox {
   pthread_cond_t wake;
   bool posted;                        /* something came since the last turn */
   bool draining, stopping;
-  int64_t stop_at;                    /* stopping: then at the latest; CLOCK_MONOTONIC */
-  struct ledger reqs;                 /* requests that are not answered yet, those not taken last */
+  int64_t stop_at;                    /* the latest end, when stopping; CLOCK_MONOTONIC */
+  struct ledger reqs;                 /* requests that are not answered yet; those not taken stand last */
   struct attempt *results, **results_tail;
   struct events box;                  /* hints and timeouts */
   bool nudged;
@@ -42,13 +42,14 @@ void mailbox_stop(struct mailbox *m, int64_t at_mono_us);
 enum wr_rc mailbox_request(struct mailbox *m, struct req *q, int64_t boot_us, enum wr_rc store);
 enum req_back mailbox_take_back(struct mailbox *m, struct req *q);
 bool mailbox_waits(struct mailbox *m);
-void mailbox_check(struct mailbox *m);                            /* aborts when a fact above does not hold; debug builds and tests */
+void mailbox_check(struct mailbox *m);  /* aborts when a fact above does not hold; debug builds and tests */
 
 /* ---- the runner's thread ---- */
 struct mail { bool nudged, draining; struct queue_news queue; };
 /* Appends what came: results first (they free slots), then hints and timeouts, then requests. */
 void mailbox_take(struct mailbox *m, struct events *to, struct mail *out);
 void mailbox_sleep(struct mailbox *m, int64_t until_boot_us);     /* or until something is posted; INT64_MAX = only then */
-/* Stopping: all that was posted is stored (`all` says so of what was taken), or cannot be stored, or there is no more time. */
+/* The runner is stopping, and may end: everything posted is stored (`all`: everything taken is), or cannot be stored, or the time
+ * is over. */
 bool mailbox_may_end(struct mailbox *m, bool all, bool store_well);
 #endif

@@ -1,5 +1,5 @@
 /* What other threads may call: each call posts into the mailbox, or asks a part that has a lock of its own (runner.h).
- * What never happens: a call here waits for the store; runner_look() and runner_health() alone wait, for a report of it. */
+ * What never happens: a call here waits for the store. Only runner_look() and runner_health() wait, for a report of the watch. */
 #include "runner_int.h"
 
 int64_t runner_incarnation(const struct runner *r) { return r->env.me; }
@@ -88,7 +88,7 @@ void runner_news(struct runner *r) {
 
 void runner_stats(struct runner *r, struct runner_stats *out) {
   const struct counters *n = &r->env.n;
-  *out = (struct runner_stats){.batches = n->batches, .events = n->events, .rows = n->rows, .retries = n->retries, .stale = n->stale,
-                               .unknown = n->unknown, .late = n->late, .cached_runs = n->cached_runs,
+  *out = (struct runner_stats){.batches = n->batches, .events = n->events, .rows = n->rows, .retries = n->retries,
+                               .stale = n->stale, .unknown = n->unknown, .late = n->late, .cached_runs = n->cached_runs,
                                .store_down = watch_state(&r->watch) != WATCH_WELL};
 }

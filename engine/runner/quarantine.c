@@ -1,20 +1,20 @@
 /* Flows that are set aside: quarantine.h. */
 #include "quarantine.h"
 
-#define ASIDE_MIN_US 15000000   /* longer than HINT_AGE_US, so that QUEUED rows of the flow get their hints when the wait is over */
+#define ASIDE_MIN_US 15000000   /* longer than HINT_AGE_US, so that QUEUED rows of the flow get their hints after the wait */
 #define ASIDE_MAX_US 600000000
 #define RESULT_REFUSALS 5        /* the fifth comes after four minutes */
-#define ALONE_REFUSALS LATER_ALONE_MOST   /* of the result of a task without a flow, which waits alone: after half a minute */
+#define ALONE_REFUSALS LATER_ALONE_MOST   /* for the result of a stand-alone task, which is tried alone: after half a minute */
 
 struct aside {
-  bool trial;                   /* events of the flow count */
-  int64_t wait_us, until;       /* boot time: then comes the trial, or the end of it */
+  bool trial;                   /* events of the flow are handled */
+  int64_t wait_us, until;       /* boot time at which the trial begins, or ends */
   uint32_t times;
   struct events kept;
 };
 
-void quarantine_init(struct quarantine *q, struct env *env, struct events *events, const struct later *later, struct admission *admission,
-                     struct reconciler *reconciler) {
+void quarantine_init(struct quarantine *q, struct env *env, struct events *events, const struct later *later,
+                     struct admission *admission, struct reconciler *reconciler) {
   *q = (struct quarantine){.env = env, .events = events, .later = later, .admission = admission, .reconciler = reconciler};
   pthread_mutex_init(&q->mu, NULL);
 }
@@ -41,7 +41,9 @@ void quarantine_check(const struct quarantine *q) {
   }
 }
 
-static struct aside *aside_of(const struct quarantine *q, int64_t fi) { return q->flows.n == 0 || fi == 0 ? NULL : map64_get(&q->flows, fi); }
+static struct aside *aside_of(const struct quarantine *q, int64_t fi) {
+  return q->flows.n == 0 || fi == 0 ? NULL : map64_get(&q->flows, fi);
+}
 
 bool quarantine_waits(const struct quarantine *q, int64_t fi) {
   const struct aside *a = aside_of(q, fi);
@@ -75,7 +77,7 @@ void quarantine_keep(struct quarantine *q, const struct ev *e) {
   struct aside *a = aside_of(q, e->fi);
   struct ev kept = *e;
   kept.then = THEN_OVER;
-  if (a == NULL) { /* a request in the same batch came through, so the flow is aside no more */
+  if (a == NULL) { /* a request in the same batch was committed, so the flow is no longer set aside */
     events_add(q->events, kept);
     return;
   }
@@ -88,7 +90,7 @@ void quarantine_keep(struct quarantine *q, const struct ev *e) {
 
 /* ---- trials ---- */
 
-/* The flow is tried again: events that were kept count first, and what was dropped is looked for in the rows. */
+/* The flow is tried again: events that were kept are handled first, and events that were dropped are looked for in the rows. */
 static void on_trial(struct quarantine *q, int64_t fi, struct aside *a) {
   a->trial = true;
   a->until = q->env->boot_us + a->wait_us;
@@ -120,7 +122,9 @@ int64_t quarantine_next(const struct quarantine *q) {
 }
 
 /* Something waits, so a flow on trial may not have been tried yet. */
-static bool trials_wait(const struct quarantine *q) { return q->events->n + q->later->wait.n > 0 || reconciler_busy(q->reconciler); }
+static bool trials_wait(const struct quarantine *q) {
+  return q->events->n + q->later->wait.n > 0 || reconciler_busy(q->reconciler);
+}
 
 void quarantine_turn(struct quarantine *q) {
   for (const struct map64_slot *s; quarantine_next(q) <= q->env->boot_us;) {
@@ -135,7 +139,7 @@ void quarantine_turn(struct quarantine *q) {
 void quarantine_committed(struct quarantine *q, int64_t fi) {
   struct aside *a = aside_of(q, fi);
   if (a == NULL) return;
-  if (!a->trial) on_trial(q, fi, a); /* it was a user's request that came through */
+  if (!a->trial) on_trial(q, fi, a); /* a user's request was committed */
   aside_over(q, fi);
 }
 

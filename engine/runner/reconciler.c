@@ -69,7 +69,7 @@ void reconciler_flow(struct reconciler *c, int64_t fi) {
 
 /* ---- a row ---- */
 
-/* The event of a row, unless the same event waits already: then the row is looked at again soon. */
+/* Adds the event of a row. If the same event waits already, the row is looked at again soon. */
 static void row_event(struct reconciler *c, struct ev e) {
   if (later_has(c->later, &e)) c->wanted.soon = true;
   else events_add(c->events, e);
@@ -83,7 +83,8 @@ static bool lists_empty(const struct reconciler *c) {
 }
 
 /* A hint is sent again when its row is 10, 20, 40 .. s old: a row that only waits for its turn gets few hints, and a lost hint is
- * replaced soon. While the queue is full its refusals bound the hints. Beside empty lists an old row has lost its hint. */
+ * replaced soon. While the queue is full it refuses hints, so their number is bounded. When all lists are empty, an old QUEUED
+ * row must have lost its hint. */
 static bool hint_turn(const struct reconciler *c, int64_t age) {
   for (int64_t at = HINT_AGE_US; at <= age; at *= 2)
     if (age - at < c->pass.gap_us) return true;
@@ -102,9 +103,11 @@ static bool as_after_a_start(const struct reconciler *c, int64_t fi) {
 static bool sets_timers(const struct reconciler *c, int64_t fi) { return c->pass.timers || as_after_a_start(c, fi); }
 
 /* The pass is for timers alone: in a single process no hint was lost, and the slices of a large flow are listed or parked. */
-static bool timers_only(const struct reconciler *c, int64_t fi) { return c->pass.timers && c->env->single && !as_after_a_start(c, fi); }
+static bool timers_only(const struct reconciler *c, int64_t fi) {
+  return c->pass.timers && c->env->single && !as_after_a_start(c, fi);
+}
 
-/* An attempt of a dead node of which its spawner said that it never began. */
+/* The spawner of the dead node said that this attempt never began. */
 static bool never_started(const struct reconciler *c, const struct live_task *t) {
   for (size_t i = 0; i < c->n_never; i++)
     if (c->never[i].ti == t->ti && c->never[i].epoch == t->epoch) return true;
@@ -211,7 +214,7 @@ static void pass_begin(struct reconciler *c) {
   p->gap_us = c->env->boot_us - p->began_us + HINT_AGE_US / 10;
   p->began_us = c->env->boot_us;
   p->cursor = 0;
-  map64_done(&p->flows); /* of a pass that was cut off */
+  map64_done(&p->flows); /* left by a pass that did not end */
   if (!refill) {
     p->flows = w->flows;
     w->flows = (struct map64)MAP64_INIT;
@@ -238,7 +241,7 @@ static void pass_end(struct reconciler *c) {
   if (w->soon && now + HINT_AGE_US < c->at) c->at = now + HINT_AGE_US;
 }
 
-/* At a fault the pass stays where it is. */
+/* When the store fails, the pass stays where it is. */
 enum store_rc reconciler_turn(struct reconciler *c) {
   if (c->at > c->env->boot_us || c->events->n >= LIMIT_BATCH_ROWS) return STORE_OK;
   if (c->state == REC_IDLE) {
@@ -249,7 +252,7 @@ enum store_rc reconciler_turn(struct reconciler *c) {
   arena_reset(&c->env->mem); /* no batch is under way */
   later_look(c->later);
   enum store_rc rc = STORE_OK;
-  if (c->pass.kind == PASS_REFILL && c->pass.refill == 0) pass_next_state(c); /* full again */
+  if (c->pass.kind == PASS_REFILL && c->pass.refill == 0) pass_next_state(c); /* every queue is full again */
   else if (c->state == REC_TASKS) rc = tasks_page(c);
   else rc = flows_page(c);
   if (rc != STORE_OK) return rc;

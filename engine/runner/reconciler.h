@@ -1,6 +1,6 @@
-/* The reconciler is the safety net: it looks at live rows, and appends an event for each row that needs one. Such rows are attempts
- * whose owner is dead, tasks whose hint was lost, times that have come, and slices that no node goes on with (rules 14, 19). It reads
- * pages without locks; each event is decided again under the lock.
+/* The reconciler is the safety net: it looks at live rows, and appends an event for each row that needs one. Such rows are
+ * attempts whose owner is dead, tasks whose hint was lost, rows whose time has come, and flows whose slices no node goes on with
+ * (rules 14, 19). It reads pages without locks; each event is decided again under the lock.
  *
  *           at its time                  the last page                  the last page
  *    IDLE ---------------> TASKS ------------------------> FLOWS ------------------------> IDLE
@@ -12,13 +12,13 @@
  *   LOOK     every 10 s (or lease/6) while other nodes may work on this store; on a single-process store only when asked for
  *   REFILL   the queue in memory has refused hints and has run empty since: QUEUED rows get their hints until it is full
  *
- * What else the next pass has to do waits in struct wanted. Timers that were dropped (timers.h) are set again. Some flows are looked
- * at as after a start, because their events were dropped (quarantine.h). Refills and such looks take turns.
+ * struct wanted says what else the next pass has to do. It sets timers that were dropped (timers.h) again. It looks at some flows
+ * as after a start, because their events were dropped (quarantine.h). Refills and such looks take turns.
  *
- * Every node looks for attempts that are lost, its own and those of dead nodes. Only one node at a time sends hints again and goes on
- * with slices. The store says which one (this is the office), and names another when that node dies.
+ * Every node looks for attempts that are lost, its own and those of dead nodes. Only one node at a time sends hints again and
+ * goes on with slices. The store says which one (it holds the office), and names another when that node dies.
  *
- * The runner thread's. What never happens: a loop over all rows in one turn; an event that waits in later.c already. */
+ * The runner thread's. What never happens: a loop over all rows in one turn; an event is added that waits in later.c already. */
 #ifndef RUNNER_RECONCILER_H
 #define RUNNER_RECONCILER_H
 #include "admission.h"
@@ -32,11 +32,11 @@ enum pass_kind { PASS_RECOVER, PASS_LOOK, PASS_REFILL };
 struct pass {
   enum pass_kind kind;
   int64_t cursor;                     /* the greatest id seen */
-  int64_t began_us, gap_us;           /* boot time; time since the pass before, and a bit */
-  uint8_t refill;                     /* REFILL: classes that are not full again; bits */
+  int64_t began_us, gap_us;           /* boot time; the time since the last pass began, and a margin */
+  uint8_t refill;                     /* REFILL: classes whose queue is not full again; bits */
   bool timers;                        /* sets every timer */
   bool hints;                         /* sends the hint of every row that is old enough, not only when its age is in turn */
-  struct map64 flows;                 /* looked at as after a start */
+  struct map64 flows;                 /* flows that are looked at as after a start */
 };
 struct wanted {                       /* of the passes to come */
   struct map64 flows;
@@ -44,7 +44,7 @@ struct wanted {                       /* of the passes to come */
   bool hints;                         /* the queue has refused some */
   uint8_t refill;                     /* classes; bits */
   bool at_once;                       /* a pass follows the one under way */
-  bool soon;                          /* another look in HINT_AGE_US: a row was seen that is not old enough, or whose event waits */
+  bool soon;                          /* another look in HINT_AGE_US: a row is not old enough, or its event waits */
 };
 
 struct reconciler {
@@ -57,7 +57,7 @@ struct reconciler {
   const struct lease *lease;
   const struct never_started *never; size_t n_never;
   enum rec_state state;
-  int64_t at;                         /* IDLE: boot time of the next pass; INT64_MAX = not needed */
+  int64_t at;                         /* IDLE: boot time of the next pass; INT64_MAX = none is needed */
   struct pass pass;
   struct wanted wanted;
   bool office;                        /* this node is the one that sends hints again */
@@ -75,7 +75,7 @@ static inline bool reconciler_busy(const struct reconciler *c) { return c->state
 /* ---- what others ask for ---- */
 void reconciler_now(struct reconciler *c);                /* another node has nudged: a pass now */
 void reconciler_refused(struct reconciler *c, int slot);  /* a hint was not pushed */
-void reconciler_emptied(struct reconciler *c);            /* looks at the queues in memory: one that was full may be empty */
+void reconciler_emptied(struct reconciler *c);            /* looks whether a queue in memory that was full is empty */
 void reconciler_timers(struct reconciler *c);             /* timers were dropped, and their time has come */
 void reconciler_flow(struct reconciler *c, int64_t fi);   /* events of that flow were dropped: look at it as after a start */
 #endif

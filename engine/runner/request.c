@@ -28,13 +28,14 @@ static enum store_rc new_base(struct runner *r, const struct dag *dag, struct ru
 
 /* ---- starts ---- */
 
-/* Resolves every start first: all or nothing. */
+/* Finds the definitions of all starts first: all start, or none. */
 static enum store_rc resolve_starts(struct runner *r, struct req *q, struct flow_def **def) {
   for (uint32_t i = 0; i < q->n_start; i++) {
     struct wr_err err;
     if (i > 0 && q->start[i].flow_id == q->start[i - 1].flow_id) { def[i] = def_flow_ref(def[i - 1]); continue; }
     enum wr_rc rc = defs_flow(r->env.defs, q->start[i].flow_id, 0, r->env.defs_version, &def[i], &err);
-    if (rc == WR_OK && def[i]->deleted) rc = wr_err_set(&err, WR_NOT_STARTABLE, "Flow %lld was deleted.", (long long)q->start[i].flow_id);
+    if (rc == WR_OK && def[i]->deleted)
+      rc = wr_err_set(&err, WR_NOT_STARTABLE, "Flow %lld was deleted.", (long long)q->start[i].flow_id);
     if (rc != WR_OK) return req_refuse_err(q, rc, &err);
   }
   return STORE_OK;
@@ -62,7 +63,8 @@ static enum store_rc do_start(struct runner *r, struct req *q) {
   enum store_rc rc = resolve_starts(r, q, def);
   if (rc == STORE_OK && q->rc == WR_OK) rc = take_ids(r, q, ID_FI, q->n_start);
   if (rc == STORE_OK && q->n_start > 0) r->env.own_fi = q->first_id;
-  for (uint32_t i = 0; rc == STORE_OK && q->rc == WR_OK && i < q->n_start; i++) rc = start_one(r, &q->start[i], def[i], q->first_id + i);
+  for (uint32_t i = 0; rc == STORE_OK && q->rc == WR_OK && i < q->n_start; i++)
+    rc = start_one(r, &q->start[i], def[i], q->first_id + i);
   for (uint32_t i = 0; i < q->n_start; i++) def_flow_unref(def[i]);
   if (rc == STORE_OK && q->rc == WR_OK && q->key) keys_take(&r->keys, q, q->first_id, q->n_start);
   q->changed = true;
@@ -82,7 +84,8 @@ static enum store_rc do_exec_task(struct runner *r, struct req *q) {
   enum store_rc rc = take_ids(r, q, ID_TI, 1);
   q->ti = q->first_id;
   if (rc != STORE_OK) { def_task_unref(def); return rc; }
-  struct cached *c = cache_add_alone(&r->cache, run_new_alone(r->cache.one, q->ti), def, q->params ? params_ref(q->params) : NULL);
+  struct run *run = run_new_alone(r->cache.one, q->ti);
+  struct cached *c = cache_add_alone(&r->cache, run, def, q->params ? params_ref(q->params) : NULL);
   if (q->key) keys_take(&r->keys, q, q->ti, 1);
   q->changed = true;
   return step_event(&r->step, c, &(struct run_event){.kind = RUN_EV_START}, &out);
@@ -117,7 +120,8 @@ static enum store_rc rerun_checked(struct runner *r, struct req *q, const struct
   struct flow_def *now;
   const struct run *run = c->run;
   if (c->flow_id != q->flow_id) {
-    q->rc = wr_err_set(&q->err, WR_NOT_RETRYABLE, "Flow instance %lld belongs to flow %lld.", (long long)q->fi, (long long)c->flow_id);
+    q->rc = wr_err_set(&q->err, WR_NOT_RETRYABLE, "Flow instance %lld belongs to flow %lld.", (long long)q->fi,
+                       (long long)c->flow_id);
     return STORE_OK;
   }
   enum wr_rc rc = defs_flow(r->env.defs, q->flow_id, 0, r->env.defs_version, &now, &err);
@@ -128,11 +132,14 @@ static enum store_rc rerun_checked(struct runner *r, struct req *q, const struct
   ev->node = q->ni == 0 ? RERUN_FAILED : node_of(run, q->ni);
   if (q->ni != 0 && ev->node == UINT32_MAX) return req_refuse(q, WR_WRONG_NODE, NULL);
   if (!flow_final(run->state))
-    q->rc = wr_err_set(&q->err, WR_NOT_RETRYABLE, "State is %s: wait for its end, or cancel it.", flow_state_name((enum flow_state)run->state));
+    q->rc = wr_err_set(&q->err, WR_NOT_RETRYABLE, "State is %s: wait for its end, or cancel it.",
+                       flow_state_name((enum flow_state)run->state));
   else if (q->ni == 0 && run->state == FLOW_SUCCESS)
-    q->rc = wr_err_set(&q->err, WR_NOT_RETRYABLE, "State is SUCCESS: nothing is left to be run. Start the flow anew, or name a node (niId).");
+    q->rc = wr_err_set(&q->err, WR_NOT_RETRYABLE,
+                       "State is SUCCESS: nothing is left to be run. Start the flow anew, or name a node (niId).");
   else if (run->n_base >= LIMIT_RUNS)
-    q->rc = wr_err_set(&q->err, WR_NOT_RETRYABLE, "Flow instance %lld has run %d times, which is the most: start the flow anew.", (long long)q->fi, LIMIT_RUNS);
+    q->rc = wr_err_set(&q->err, WR_NOT_RETRYABLE, "Flow instance %lld has run %d times, which is the most: start the flow anew.",
+                       (long long)q->fi, LIMIT_RUNS);
   return STORE_OK;
 }
 
@@ -184,13 +191,14 @@ static enum store_rc task_finished(struct req *q, enum task_state s) {
 static enum store_rc cancel_in(struct runner *r, struct req *q, struct cached *c, uint32_t task) {
   enum run_rc out = RUN_OK;
   enum task_state was = c->run->task[task].t.state;
-  enum store_rc rc = step_event(&r->step, c, &(struct run_event){.kind = RUN_EV_TASK, .task = task, .ev = {.kind = TASK_EV_CANCEL}}, &out);
+  struct run_event ev = {.kind = RUN_EV_TASK, .task = task, .ev = {.kind = TASK_EV_CANCEL}};
+  enum store_rc rc = step_event(&r->step, c, &ev, &out);
   enum task_state now = c->run->task[task].t.state; /* the array may have moved: the step may widen a node */
   q->changed = rc == STORE_OK && was != now;
   return rc == STORE_OK && out == RUN_REFUSED ? task_finished(q, now) : rc;
 }
 
-/* The task may have ended since its row was looked at: the state that the event meets counts. */
+/* The task may have ended since its row was read: the state that the event meets counts. */
 static enum store_rc cancel_alone(struct runner *r, struct req *q) {
   struct cached *c;
   enum store_rc rc = load_alone(&r->loader, q->ti, &c);
@@ -209,7 +217,7 @@ static enum store_rc do_cancel_task(struct runner *r, struct ev *e) {
     return STORE_OK;
   }
   if (got == 0 || row.fi == 0) return cancel_alone(r, q);
-  if (task_final(row.t.state)) return task_finished(q, row.t.state); /* of an older run, perhaps: the new one is another row */
+  if (task_final(row.t.state)) return task_finished(q, row.t.state); /* perhaps of an older run; the newer run has another row */
   bool tried = e->fi != 0;
   e->fi = row.fi;
   struct cached *c = cache_use(&r->cache, row.fi);

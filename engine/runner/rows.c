@@ -1,7 +1,7 @@
 /* From effects to rows: what the batch writes, and the attempts that will start when it has committed. The runner thread's.
  *
- * Everything that can fail is done here, before the write: attempts are made with their definitions, so that after COMMIT OK
- * nothing is left that could refuse. What never happens: anything outside this process is told. */
+ * Everything that can fail is done here, before the write: attempts are made with their definitions, so that nothing is left that
+ * could fail after COMMIT OK. What never happens: anything outside this process is told. */
 #include "defs.h"
 #include "runner_int.h"
 #include "text.h"
@@ -43,7 +43,7 @@ static const char *more_text(struct runner *r, const struct run *run) {
 
 /* ---- rows ---- */
 
-/* Rows of one run follow each other, as a rule. */
+/* Rows of one run usually follow each other, so the last entry is remembered. */
 static struct cached *cached_of(struct runner *r, const struct run *run) {
   struct writer *w = &r->writer;
   if (w->last == NULL || w->last->run != run) w->last = cache_get(&r->cache, run_key(run->fi, run->base[0].ti));
@@ -78,14 +78,15 @@ static void node_rows(struct runner *r) {
     *WR_PUSH(w->b.node, w->b.n_node, w->cap_node) = (struct node_write){.op = v->row ? ROW_UPDATE : ROW_INSERT,
       .row = {.ni = run_ni(e->r, e->node), .fi = e->r->fi, .node_id = def->node_base + def->dag_node[e->node],
               .run_no = v->base + 1u, .state = v->state, .ok = v->ok, .fail = v->fail, .skip = v->skip, .t_ok = v->t_ok,
-              .t_bad = v->t_bad, .t_open = v->t_open, .t_canceled = v->t_canceled, .skip_edges = v->skip_edges, .create_us = e->r->last_us, .start_us = v->start_us,
-              .end_us = v->end_us, .update_us = e->r->last_us, .error = error_text(r, e->error)}};
+              .t_bad = v->t_bad, .t_open = v->t_open, .t_canceled = v->t_canceled, .skip_edges = v->skip_edges,
+              .create_us = e->r->last_us, .start_us = v->start_us, .end_us = v->end_us,
+              .update_us = e->r->last_us, .error = error_text(r, e->error)}};
   }
 }
 
 static void result_fields(struct task_write *w, const struct attempt *a) {
   w->row.exit_code = -1;
-  w->finish = w->row.error != NULL; /* a cancel, a loss: a text, but no attempt that says more */
+  w->finish = w->row.error != NULL; /* a cancel or a loss has a text, but no attempt that says more */
   if (a == NULL) return;
   w->finish = true;
   w->row.result = a->end == ATTEMPT_OK && w->row.t.state == TASK_SUCCESS ? a->result : NULL;
@@ -101,7 +102,7 @@ static void result_fields(struct task_write *w, const struct attempt *a) {
   w->row.log_lost_why = (uint8_t)a->log_lost_why;
 }
 
-/* What differs in the row of a stand-alone task from that of a flow's task; the row is the task's own lock. */
+/* The fields in which the row of a stand-alone task differs from that of a flow's task. The row is the task's own lock. */
 static void alone_fields(struct task_write *w, const struct cached *c) {
   w->expect_epoch = c->stored_epoch;
   w->expect_state = c->stored_state;
@@ -135,9 +136,9 @@ static void attempt_rows(struct runner *r) {
   for (size_t i = 0; i < r->step.effects.n_attempt; i++) {
     const struct eff_attempt *e = &r->step.effects.attempt[i];
     const struct attempt *a = e->result;
-    *WR_PUSH(w->b.attempt, w->b.n_attempt, w->cap_attempt) = (struct attempt_row){.ti = run_ti(e->r, e->task), .epoch = e->epoch, .owner = e->owner,
-      .start_us = e->start_us, .end_us = e->end_us, .why = task_ev_name(e->why), .error = error_text(r, e->error),
-      .exit_code = a ? a->exit_code : -1, .signal = a ? a->signal : 0};
+    *WR_PUSH(w->b.attempt, w->b.n_attempt, w->cap_attempt) = (struct attempt_row){.ti = run_ti(e->r, e->task),
+      .epoch = e->epoch, .owner = e->owner, .start_us = e->start_us, .end_us = e->end_us, .why = task_ev_name(e->why),
+      .error = error_text(r, e->error), .exit_code = a ? a->exit_code : -1, .signal = a ? a->signal : 0};
   }
 }
 

@@ -6,8 +6,10 @@
 #include "defs.h"
 #include "runner_int.h"
 
-/* Of --cache-memory: what is not for definitions. */
-static size_t runs_share(int64_t cache_bytes) { return (size_t)(cache_bytes ? cache_bytes : LIMIT_CACHE_BYTES) - defs_share(cache_bytes); }
+/* The part of --cache-memory that is not for definitions. */
+static size_t runs_share(int64_t cache_bytes) {
+  return (size_t)(cache_bytes ? cache_bytes : LIMIT_CACHE_BYTES) - defs_share(cache_bytes);
+}
 
 static void parts_init(struct runner *r, const struct runner_opts *o) {
   struct env *e = &r->env;
@@ -21,7 +23,8 @@ static void parts_init(struct runner *r, const struct runner_opts *o) {
   keys_init(&r->keys, e);
   lease_init(&r->lease, e, &r->watch);
   reconciler_init(&r->reconciler, &(struct reconciler){.env = e, .events = &r->events, .later = &r->later, .timers = &r->timers,
-    .flow_timers = &r->flow_timers, .cache = &r->cache, .admission = &r->admission, .lease = &r->lease, .never = o->never, .n_never = o->n_never});
+    .flow_timers = &r->flow_timers, .cache = &r->cache, .admission = &r->admission, .lease = &r->lease,
+    .never = o->never, .n_never = o->n_never});
   quarantine_init(&r->quarantine, e, &r->events, &r->later, &r->admission, &r->reconciler);
   lost_hints_init(&r->lost, e, &r->events, &r->later, &r->admission);
   tell_init(&r->tell, e, &r->quarantine, &r->lease, &r->watch);
@@ -113,17 +116,19 @@ static void take_timers(struct runner *r) {
   if (tasks || flows) reconciler_timers(&r->reconciler);
 }
 
-/* Capacity that will be free when the events that wait are done: results give theirs back, and hints that were pulled take theirs. */
+/* Capacity that will be free when the events that wait are done: results give theirs back, and hints that were pulled take
+ * theirs. */
 static void expect_room(const struct runner *r, int64_t room[SLOT__N]) {
   for (int s = 0; s < SLOT__N; s++) room[s] = admission_room(&r->admission, s);
   for (size_t i = 0; i < r->events.n; i++) {
     const struct ev *e = &r->events.v[i];
-    if (e->kind == EV_RESULT && !e->slotless && !r->env.draining && e->a->owner == r->env.me) room[e->a->policy.slot] += admission_cost(&r->admission, &e->a->policy);
+    if (e->kind == EV_RESULT && !e->slotless && !r->env.draining && e->a->owner == r->env.me)
+      room[e->a->policy.slot] += admission_cost(&r->admission, &e->a->policy);
     if (e->kind == EV_HINT && e->from == HINT_PULLED) room[e->slot]--;
   }
 }
 
-/* Hints of the queue in memory, as many as will find capacity. */
+/* Pulls as many hints of the queue in memory as will find capacity. */
 static void pull_hints(struct runner *r) {
   struct hint h[256];
   int64_t room[SLOT__N];
@@ -144,7 +149,7 @@ static void pull_hints(struct runner *r) {
 
 /* ---- and what comes out ---- */
 
-/* There is capacity, and a hint waits all the same: the hints pulled before it were stale. */
+/* A hint waits although there is capacity: the hints that were pulled before it were stale. */
 static bool hints_wait(const struct runner *r, const uint32_t free[SLOT__N]) {
   for (int s = 0; s < SLOT__N; s++)
     if (free[s] > 0 && env_pulls(&r->env) && env_backlog(&r->env, s) > 0) return true;

@@ -1,15 +1,14 @@
-/* Private to the runner: its parts in one place, and the rooms above the parts, which put them together. Each of these files calls
- * only those above it in this list, which a test proves (tests/lint):
+/* Private to the runner: its parts in one place, and the files that put the parts together. Each of these files calls only those
+ * above it in this list, which a test proves (tests/lint):
  *
  *   request.c   one request of the API
  *   handle.c    one event of any kind
  *   rows.c      effects of a batch -> its rows, and the attempts that will start
- *   after.c     the batch is committed: what may be seen now
+ *   after.c     the batch has committed: what may be seen now goes out
  *   batch.c     one batch, and what follows from its outcome
  *   runner.c    the turn
  *   post.c      what other threads may call
- *   runner_thread.c   the thread
- */
+ *   runner_thread.c   the thread */
 #ifndef RUNNER_INT_H
 #define RUNNER_INT_H
 #include "admission.h"
@@ -36,8 +35,8 @@ struct writer {
   size_t cap_flow, cap_node, cap_task, cap_attempt, cap_key;
   struct attempt *starts, **starts_tail;
   struct buf text;                    /* the text of a row that is being built */
-  struct cached *last;                /* of cached_of(), within one rows_make() */
-  uint64_t seq;                       /* of the ids of batches */
+  struct cached *last;                /* the last answer of cached_of(), within one rows_make() */
+  uint64_t seq;                       /* the number in the id of the last batch */
 };
 
 /* When the next batch may be tried, and how large it may be. */
@@ -86,7 +85,8 @@ void after_commit(struct runner *r);
 void batch_turn(struct runner *r);                   /* makes a batch of what waits */
 void batch_resolve(struct runner *r);                /* asks about a batch whose COMMIT is in doubt */
 static inline bool batch_in_doubt(const struct runner *r) { return r->events.in_doubt; }
-void runner_store_failed(struct runner *r, enum store_rc rc);   /* a call of the store ended with rc: pauses, and refuses requests when that lasts */
+/* A call of the store ended with rc: pauses, and refuses requests when the fault lasts. */
+void runner_store_failed(struct runner *r, enum store_rc rc);
 void runner_fenced(struct runner *r);                /* this node was declared dead */
 
 /* runner.c */

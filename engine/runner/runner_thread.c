@@ -28,6 +28,7 @@ bool runner_thread_stop(struct runner *r, int64_t within_us) {
   struct timespec ts = mono_at(end);
   mailbox_stop(&r->mail, at);
   if (pthread_clockjoin_np(r->thread, NULL, CLOCK_MONOTONIC, &ts) == 0) return true;
-  log_warn("runner.stuck", L_STR("why", "the database does not answer; what is not stored is found in the rows by the next node"));
+  log_warn("runner.stuck",
+           L_STR("why", "the database does not answer; what is not stored is found in the rows by the next node"));
   return false;
 }

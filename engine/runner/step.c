@@ -1,8 +1,9 @@
-/* Events meet runs: step.h. */
+/* Events are applied to runs: step.h. */
 #include "step.h"
 #include "defs.h"
 
-void stepper_init(struct stepper *s, struct env *env, struct cache *cache, struct loader *loader, struct admission *admission, uint64_t seed) {
+void stepper_init(struct stepper *s, struct env *env, struct cache *cache, struct loader *loader,
+                  struct admission *admission, uint64_t seed) {
   *s = (struct stepper){.env = env, .cache = cache, .loader = loader, .admission = admission, .ctx.rnd = seed};
   s->ctx.out = &s->effects;
 }
@@ -33,7 +34,7 @@ static enum store_rc bind(struct stepper *s, struct cached *c) {
   return got;
 }
 
-/* A node that grows is told how wide it is, with ids of its own. */
+/* Tells a growing node how many tasks it has, and gives them ids of their own. */
 static enum store_rc widen(struct stepper *s, struct cached *c) {
   const struct runner_ports *p = &s->env->ports;
   uint32_t n = p->width ? p->width(p->ctx, c->run, s->ctx.widen) : 0;
@@ -56,9 +57,10 @@ static enum store_rc drain(struct stepper *s, struct cached *c) {
   }
 }
 
-/* The policy of an instance whose task was changed after the instance was made: the instance keeps its version, and so its class of
- * slots. *out is not set when its version is the one bound now, or nothing is known of the instance yet. */
-static enum store_rc pinned(struct stepper *s, const struct cached *c, uint32_t task, struct task_policy *own, const struct task_policy **out) {
+/* The policy of a task instance whose definition was changed after the instance was made: the instance keeps its version, and so
+ * its class of slots. *out is not set when its version is the one bound now, or when nothing is known of the instance yet. */
+static enum store_rc pinned(struct stepper *s, const struct cached *c, uint32_t task, struct task_policy *own,
+                            const struct task_policy **out) {
   if (run_alone(c->run)) return STORE_OK;
   uint32_t pattern = run_pattern(c->run, task);
   const struct task_ref *ref = &c->flow->ref[pattern];
@@ -74,11 +76,12 @@ static enum store_rc pinned(struct stepper *s, const struct cached *c, uint32_t 
   return STORE_OK;
 }
 
-/* The tasks that this step made ready, after[from..], find capacity or go to the queue, in the order in which they became ready. */
+/* The tasks that this step made ready, after[from..], find capacity or go to the queue, in the order in which they became
+ * ready. */
 static void admit_ready(struct stepper *s, size_t from) {
   for (size_t i = from; i < s->effects.n_after; i++) {
     const struct eff_after *f = &s->effects.after[i];
-    if (f->kind == AFTER_START) admission_take(s->admission, f->pol); /* it was claimed by its hint */
+    if (f->kind == AFTER_START) admission_take(s->admission, f->pol); /* its hint has claimed it */
     if (f->kind != AFTER_READY) continue;
     if (admission_ask(s->admission, f->pol, false) != ADMIT_NOW) run_leave(&s->ctx, i);
     else if (run_take(&s->ctx, i)) admission_take(s->admission, f->pol);
@@ -114,7 +117,8 @@ enum store_rc step_slice(struct stepper *s, struct cached *c) {
   return rc;
 }
 
-enum store_rc step_policy(struct stepper *s, struct cached *c, uint32_t task, struct task_policy *own, const struct task_policy **out) {
+enum store_rc step_policy(struct stepper *s, struct cached *c, uint32_t task, struct task_policy *own,
+                          const struct task_policy **out) {
   uint32_t node = run_node_of(c->run, task);
   enum store_rc rc = bind(s, c);
   if (rc != STORE_OK) return rc;

@@ -36,7 +36,9 @@ void tell_join(struct tell *t) {
   atomic_store(&t->env->news, true);
 }
 
-static bool texts_equal(const struct buf *a, const struct buf *b) { return a->len == b->len && (a->len == 0 || memcmp(a->data, b->data, a->len) == 0); }
+static bool texts_equal(const struct buf *a, const struct buf *b) {
+  return a->len == b->len && (a->len == 0 || memcmp(a->data, b->data, a->len) == 0);
+}
 
 /* The shared clock moves a little against ours, so pauses that end within the same second are taken as the same. */
 static void compose(struct tell *t) {
@@ -62,7 +64,7 @@ enum store_rc tell_turn(struct tell *t) {
   t->sent = t->next;
   t->next = was;
   t->at = e->boot_us + TELL_US;
-  if (rc == STORE_BAD) { /* the table is not as ours: all else goes on, and nothing was renewed */
+  if (rc == STORE_BAD) { /* the table is not as this program expects it: all else goes on, and nothing was renewed */
     log_error("runner.tell", L_STR("why", store_why(e->store)));
     return STORE_OK;
   }

@@ -14,7 +14,7 @@ static void forget_all(struct timers *t) {
   map64_done(&t->by_id);
 }
 
-/* The earlier half stays, in memory that is made anew, so that no memory is held for the later half. */
+/* Keeps the earlier half in new memory, so that no memory is held for the later half. */
 static void halve(struct timers *t) {
   size_t n = t->most / 2;
   struct timer **keep = wr_calloc(n + 1, sizeof *keep);

@@ -1,4 +1,4 @@
-/* Can the store be written: watch.h. */
+/* Whether the store can be written: watch.h. */
 #include "watch.h"
 #include "err.h"
 #include <stdio.h>
@@ -36,7 +36,7 @@ static const char *words(enum store_rc rc) {
 void watch_busy(struct watch *w, int64_t boot_us) { atomic_store_explicit(&w->busy_us, boot_us, memory_order_relaxed); }
 void watch_idle(struct watch *w) { atomic_store_explicit(&w->busy_us, 0, memory_order_relaxed); }
 
-/* The next turn may be far away: until then no request is known to wait in vain. */
+/* Clears slow_us as well: the next turn may be far away, and until then no request is known to wait in vain. */
 void watch_took(struct watch *w, int64_t boot_us) {
   atomic_store_explicit(&w->took_us, boot_us, memory_order_relaxed);
   atomic_store_explicit(&w->slow_us, 0, memory_order_relaxed);
@@ -59,7 +59,7 @@ static void longer(struct watch *w) {
   if (w->steady_us > WATCH_STEADY_MAX_US) w->steady_us = WATCH_STEADY_MAX_US;
 }
 
-/* mu held. The store is ill. True: this is to be logged. */
+/* mu held. The store is ill. True: the turn must be logged. */
 static bool turn_ill(struct watch *w, int64_t boot_us, enum watch_state to) {
   bool relapse = w->well_us != 0, was_well = w->shown == WATCH_WELL, same = w->shown == to;
   w->well_us = 0;
@@ -74,7 +74,7 @@ static bool turn_ill(struct watch *w, int64_t boot_us, enum watch_state to) {
   return !relapse && !same;
 }
 
-/* What is to be said of a turn back, without mu. */
+/* What is logged of a turn back, after mu was released. */
 struct turned { bool back; int64_t after_us; uint32_t relapses; };
 
 static void say_turned(const struct turned *t) {
@@ -82,7 +82,7 @@ static void say_turned(const struct turned *t) {
   else if (t->back) log_info("store.back", L_INT("after_ms", t->after_us / 1000));
 }
 
-/* mu held. The store is well: for long enough to be shown so? */
+/* mu held. The store is well. Shows it as well when that has lasted long enough. */
 static struct turned turn_well(struct watch *w, int64_t boot_us) {
   if (w->shown == WATCH_WELL) return (struct turned){0};
   if (w->well_us == 0) w->well_us = boot_us;
@@ -136,7 +136,7 @@ void watch_failed(struct watch *w, int64_t boot_us, enum store_rc rc, const char
 bool watch_asked(struct watch *w) {
   if (!atomic_load_explicit(&w->ill, memory_order_relaxed)) return false;
   pthread_mutex_lock(&w->mu);
-  bool due = w->asked || w->bad_us != 0; /* a failure is looked into until it is over */
+  bool due = w->asked || w->bad_us != 0; /* after a failure a write is due until one succeeds */
   pthread_mutex_unlock(&w->mu);
   return due;
 }
@@ -217,15 +217,18 @@ void watch_health(struct watch *w, int64_t boot_us, struct health_part *store, s
   disk->ok = w->shown != WATCH_FULL;
   const char *often = w->well_us ? "it comes and goes: " : "";
   store->why[0] = disk->why[0] = '\0';
-  if (w->shown == WATCH_AWAY) (void)snprintf(store->why, sizeof store->why, "%s%.150s", often, w->why[0] ? w->why : words(STORE_DOWN));
+  if (w->shown == WATCH_AWAY)
+    (void)snprintf(store->why, sizeof store->why, "%s%.150s", often, w->why[0] ? w->why : words(STORE_DOWN));
   if (w->shown == WATCH_FULL) (void)snprintf(disk->why, sizeof disk->why, "%s%.150s", often, w->why);
   if (stuck && w->state != WATCH_AWAY)
-    (void)snprintf(store->why, sizeof store->why, "the database has not answered a statement for %lld s", (long long)(busy / 1000000));
+    (void)snprintf(store->why, sizeof store->why, "the database has not answered a statement for %lld s",
+                   (long long)(busy / 1000000));
   pthread_mutex_unlock(&w->mu);
   int64_t slow = atomic_load_explicit(&w->slow_us, memory_order_relaxed);
   if (store->ok && slow != 0 && boot_us - slow > WATCH_SLOW_US) {
     store->ok = false;
-    (void)snprintf(store->why, sizeof store->why, "commands wait, and none was stored for %lld s: rows that they need are locked, or the database is slow",
+    (void)snprintf(store->why, sizeof store->why,
+                   "commands wait, and none was stored for %lld s: rows that they need are locked, or the database is slow",
                    (long long)((boot_us - slow) / 1000000));
   }
   say_turned(&t);
