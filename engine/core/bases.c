@@ -25,7 +25,8 @@ bool run_base_next(const char **p, struct run_base *b) {
   const char *s = *p;
   size_t n = s ? strcspn(s, ",+") : 0;
   const char *colon = n > 0 ? memchr(s, ':', n) : NULL;
-  if (!colon || !text_i64(s, (size_t)(colon - s), &b->ni) || !text_i64(colon + 1, n - (size_t)(colon + 1 - s), &b->ti)) return false;
+  if (!colon || !text_i64(s, (size_t)(colon - s), &b->ni)) return false;
+  if (!text_i64(colon + 1, n - (size_t)(colon + 1 - s), &b->ti)) return false;
   if (!id_valid(b->ni) || !id_valid(b->ti)) return false;
   n += strcspn(s + n, ",");
   *p = s + n + (s[n] == ',');
@@ -52,7 +53,7 @@ bool run_wide_next(const char **p, struct run_wide *w) {
   return wide_read(s, n, w);
 }
 
-/* The ranges behind the pair that was read last: up to `end`. */
+/* Reads the ranges that follow the last pair, up to `end`. */
 static bool wides_parse(struct run *r, const char *s, const char *end) {
   while (s < end && (s = memchr(s, '+', (size_t)(end - s))) != NULL) {
     struct run_wide w = {.base = (uint16_t)(r->n_base - 1)};

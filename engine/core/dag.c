@@ -5,7 +5,7 @@
 #include "err.h"
 #include "mem.h"
 
-/* Kahn's algorithm; order[] gets the nodes that can be ordered. Returns how many. */
+/* Kahn's algorithm; order[] gets the nodes that can be ordered; returns their number. */
 static uint32_t topo(const struct dag *d, uint32_t *order, uint32_t *left) {
   uint32_t head = 0, tail = 0;
   for (uint32_t i = 0; i < d->n; i++) {
@@ -20,7 +20,7 @@ static uint32_t topo(const struct dag *d, uint32_t *order, uint32_t *left) {
   return tail;
 }
 
-/* Nodes with left > 0 have a parent with left > 0: walk parents until one repeats. */
+/* Every node with left > 0 has a parent with left > 0, so a walk over such parents meets a node twice. */
 static void find_cycle(const struct dag_spec_node *v, uint32_t n, const uint32_t *left, uint32_t *cycle, uint32_t *n_cycle) {
   uint32_t *seen = wr_calloc(n, sizeof *seen); /* 1 + step of the walk */
   uint32_t *walk = wr_calloc(n, sizeof *walk);
@@ -59,7 +59,7 @@ static void count(struct dag *d, const struct dag_spec_node *v) {
   }
 }
 
-/* Counting sort by parent; children come out in index order. */
+/* A counting sort by parent, which puts children in the order of their indices. */
 static void link_children(struct dag *d, const struct dag_spec_node *v) {
   for (uint32_t i = 0; i <= d->n; i++) d->child_at[i + 1] += d->child_at[i];
   d->child = wr_calloc((size_t)d->child_at[d->n + 1] + 1, sizeof *d->child);

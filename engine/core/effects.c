@@ -1,5 +1,5 @@
-/* The effects of one batch: each changed row once, with its newest content. Pure but for the growing of its lists;
- * one owner (the runner thread). What never happens: a row listed twice, or an order other than that of first change. */
+/* The effects of one batch: each changed row once, with its newest content. Pure, except that its lists grow. One owner (the
+ * runner thread). What never happens: a row is listed twice; the order is another than that of the first change. */
 #include "effects.h"
 #include <stdlib.h>
 #include "mem.h"

@@ -1,5 +1,5 @@
-/* Re-runs: choose the nodes, open new rows for them, give them the tokens of what is kept (rule 28). Pure.
- * What never happens: a kept node loses its row, result or times, or a node of the set waits for a token nobody sends. */
+/* Re-runs: choose the nodes, open new rows for them, and give them the tokens of nodes that are kept (rule 28). Pure.
+ * What never happens: a kept node loses its row, result or times; a chosen node waits for a token that no node sends. */
 #include <stdlib.h>
 #include "effects.h"
 #include "err.h"
@@ -8,7 +8,8 @@
 
 static bool kept_by_resume(enum node_state s) { return s == NODE_SUCCESS || s == NODE_SKIPPED; }
 
-/* from: that node, all CANCELED ones, and what is below. RERUN_FAILED: all that did not succeed, and what is below. */
+/* The nodes that run again. `from` is a node: that node, all CANCELED nodes, and all below these. RERUN_FAILED: all nodes that
+ * did not succeed, and all below these. */
 static uint8_t *choose(const struct run *r, uint32_t from) {
   uint8_t *set = wr_calloc((size_t)r->dag->n + 1, 1);
   for (uint32_t i = 0; i < r->dag->n; i++) {
@@ -41,7 +42,8 @@ static void keep_tokens(struct run *r, uint32_t u, const uint8_t *set) {
 
 enum run_rc run_rerun(struct run *r, const struct run_event *ev, struct run_ctx *c) {
   uint32_t n = r->dag->n;
-  if (!flow_final(r->state) || r->n_base >= LIMIT_RUNS || (ev->node == RERUN_FAILED && r->state == FLOW_SUCCESS)) return RUN_REFUSED;
+  if (!flow_final(r->state) || r->n_base >= LIMIT_RUNS) return RUN_REFUSED;
+  if (ev->node == RERUN_FAILED && r->state == FLOW_SUCCESS) return RUN_REFUSED;
   for (uint32_t i = 0; i < n; i++) (void)run_need(r, i, c);
   if (c->n_need > 0) return RUN_NEED;
   uint8_t *set = choose(r, ev->node);
@@ -66,13 +68,14 @@ enum run_rc run_rerun(struct run *r, const struct run_event *ev, struct run_ctx 
   return RUN_OK;
 }
 
-/* Of nodes that ended at the same moment, the one that failed itself: the others stand below it. */
+/* Of nodes that ended at the same moment the one that failed itself counts, because the others stand below it. */
 uint32_t run_kept_failure(const struct run *r) {
   uint32_t first = UINT32_MAX;
   for (uint32_t i = 0; i < r->dag->n; i++) {
     const struct run_node *v = &r->node[i], *best = first == UINT32_MAX ? NULL : &r->node[first];
     if (v->base + 1u == r->n_base || kept_by_resume(v->state)) continue;
-    if (!best || v->end_us < best->end_us || (v->end_us == best->end_us && v->state == NODE_FAILED && best->state != NODE_FAILED)) first = i;
+    bool cause = best && v->end_us == best->end_us && v->state == NODE_FAILED && best->state != NODE_FAILED;
+    if (!best || v->end_us < best->end_us || cause) first = i;
   }
   return first;
 }

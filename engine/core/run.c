@@ -1,9 +1,9 @@
 /* How a flow instance changes: events in, effects out (run.h has the picture). Pure; the runner thread owns the run.
  *
- * Order inside a step: the event changes one task or the flow's wish; a node whose tasks decide it ends and goes on the
- * `more` stack; run_drain() then delivers tokens depth first, so the stack stays as deep as the path.
- * What never happens: recursion over the graph, a scan of all nodes (but for a sweep, which touches every node that has
- * not ended anyway), or a node that starts twice. */
+ * Order inside a step: first the event changes one task, or the wish of the flow. A node that is decided by its tasks ends and
+ * goes on the `more` stack. Then run_drain() delivers tokens depth first, so the stack is never deeper than the path.
+ * What never happens: recursion over the graph, a scan of all nodes (except a sweep, which has to touch every node that has not
+ * ended), or a node that starts twice. */
 #include "run.h"
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 #include "err.h"
 #include "mem.h"
 
-#define NEED_AHEAD 1000 /* unknown nodes asked for at once */
+#define NEED_AHEAD 1000 /* unknown nodes that are asked for at once */
 
 void run_push(struct run *r, uint32_t node, uint32_t pos) {
   if (r->n_more == r->cap_more && r->more == r->more_room) {
@@ -56,7 +56,7 @@ void run_node_end(struct run *r, struct run_ctx *c, uint32_t node, enum node_sta
       r->text_error = 1;
       eff_blame_node(r, c, node, error);
     }
-    /* UPSTREAM_FAILED is a consequence: its cause was answered before, or is one that a re-run keeps. */
+    /* UPSTREAM_FAILED is a consequence: onFailure has answered its cause before, or a re-run keeps the cause. */
     if (state != NODE_UPSTREAM_FAILED && r->wish == WISH_NONE && r->dag->on_failure != FLOW_CONTINUE)
       set_wish(r, c, r->dag->on_failure == FLOW_STOP_NEW ? WISH_STOP : WISH_FAIL, NULL);
   }
@@ -77,11 +77,11 @@ static unsigned apply(struct run *r, struct run_ctx *c, uint32_t task, struct ta
 
 /* The task is QUEUED: the caller decides where it goes. */
 static void task_ready(struct run *r, struct run_ctx *c, uint32_t task, const struct task_policy *pol) {
-  if (r->wish > WISH_STOP) return; /* the sweep is on its way to it */
+  if (r->wish > WISH_STOP) return; /* the sweep will end it */
   eff_after(r, c, AFTER_READY, task, pol);
 }
 
-/* It was ready a moment ago; a sweep may have ended it since, or be on its way to it. */
+/* Is the task that was made ready still waiting? A sweep may have ended it since, or will end it. */
 static bool waits(const struct run *r, uint32_t task) { return r->task[task].t.state == TASK_QUEUED && r->wish <= WISH_STOP; }
 
 bool run_take(struct run_ctx *c, size_t i) {
@@ -106,7 +106,8 @@ void run_leave(struct run_ctx *c, size_t i) {
   f->kind = waits(f->r, f->task) ? AFTER_PUSH : AFTER_NONE;
 }
 
-static void keep_attempt(struct run *r, struct run_ctx *c, const struct run_event *ev, const struct task *was, const char *error) {
+static void keep_attempt(struct run *r, struct run_ctx *c, const struct run_event *ev, const struct task *was,
+                         const char *error) {
   struct effects *e = c->out;
   *WR_PUSH(e->attempt, e->n_attempt, e->cap_attempt) = (struct eff_attempt){
       r, ev->task, was->epoch, was->owner, was->start_us, c->now_us, task_attempt_why(was, ev->ev.kind), error, ev->result};
@@ -129,7 +130,7 @@ static void task_effects(struct run *r, struct run_ctx *c, const struct run_even
   if (out & TASK_OUT_CHANGED) eff_mark_task(r, c, ev->task, error, ev->result);
   if (out & TASK_OUT_ATTEMPT_ENDED) keep_attempt(r, c, ev, was, error);
   if (out & TASK_OUT_WAITS) eff_after(r, c, AFTER_TIMER, ev->task, pol);
-  if (out & TASK_OUT_KILL) { /* marked even if no column changes: what follows a commit must belong to a flow of its batch */
+  if (out & TASK_OUT_KILL) { /* marked even if no column changes: an effect after the commit must belong to a run of the batch */
     if (run_alone(r)) eff_mark_task(r, c, ev->task, NULL, NULL);
     else eff_mark_flow(r, c, NULL);
     eff_after(r, c, AFTER_KILL, ev->task, pol);
@@ -159,7 +160,7 @@ static void tasks_all(struct run *r, struct run_ctx *c, uint32_t node, enum task
   eff_mark_node(r, c, node, NULL);
 }
 
-/* The task that ended last in its node: its state, what it says, and which out-edges it left out. */
+/* The task that ended last in its node: its state, its error, and the out-edges that it leaves out. */
 struct last { enum task_state state; const char *error; uint64_t skip_edges; };
 
 /* After a task of the node ended: the node may be decided now, once. A wide node needs all its tasks. */
@@ -174,22 +175,25 @@ static void node_decide(struct run *r, struct run_ctx *c, uint32_t node, const s
   if (verdict == VERDICT_TRUE) {
     v->skip_edges = last->skip_edges;
     run_node_end(r, c, node, NODE_SUCCESS, NULL);
-  } else run_node_end(r, c, node, last->state == TASK_CANCELED ? NODE_CANCELED : NODE_FAILED, last->error ? last->error : "Failed.");
+  } else {
+    enum node_state state = last->state == TASK_CANCELED ? NODE_CANCELED : NODE_FAILED;
+    run_node_end(r, c, node, state, last->error ? last->error : "Failed.");
+  }
   if (v->t_open > 0) tasks_all(r, c, node, d->rest == REST_CANCEL ? TASK_EV_REST_CANCEL : TASK_EV_REST_RUN_ON);
 }
 
 static enum run_rc step_task(struct run *r, const struct run_event *ev, struct run_ctx *c) {
   uint32_t node = run_node_of(r, ev->task);
   if (run_need(r, node, c)) return RUN_NEED;
-  if (ev->ev.kind == TASK_EV_CLAIM && r->wish > WISH_STOP) return RUN_OK; /* the same: no claim after the cancel */
+  if (ev->ev.kind == TASK_EV_CLAIM && r->wish > WISH_STOP) return RUN_OK; /* no claim after a cancel: the sweep ends the task */
   struct task was = r->task[ev->task].t;
   struct run_event e = *ev;
   unsigned out = apply(r, c, ev->task, &e.ev, ev->pol);
   if (out & TASK_OUT_LATE) return RUN_LATE;
   if (out & TASK_OUT_REFUSED) return RUN_REFUSED;
   task_effects(r, c, &e, &was, out);
-  if (out & TASK_OUT_ENDED)
-    node_decide(r, c, node, &(struct last){r->task[ev->task].t.state, task_error(&r->task[ev->task].t, &was, ev->error), ev->skip_edges});
+  const struct task *t = &r->task[ev->task].t;
+  if (out & TASK_OUT_ENDED) node_decide(r, c, node, &(struct last){t->state, task_error(t, &was, ev->error), ev->skip_edges});
   return RUN_OK;
 }
 
@@ -212,7 +216,7 @@ void run_node_start(struct run *r, struct run_ctx *c, uint32_t node) {
   c->budget -= its.n;
 }
 
-/* A node that grows waits for its width: the caller tells it before anything else happens to this run. */
+/* A growing node waits for its width. The caller sets it before anything else happens to this run. */
 static void node_ready(struct run *r, struct run_ctx *c, uint32_t node) {
   if (!r->dag->node[node].expands) { run_node_start(r, c, node); return; }
   r->node[node].state = NODE_WAITING;
@@ -243,7 +247,8 @@ enum token run_token(const struct run_node *v, uint32_t k) {
   return k < SKIP_EDGES_MAX && (v->skip_edges >> k & 1) ? TOKEN_SKIP : TOKEN_OK;
 }
 
-/* One token, over child[pos]. Tokens that come after the decision change nothing (a re-run counts them anew from the parents). */
+/* Delivers one token over child[pos]. Tokens that come after the decision change nothing (a re-run counts them again from the
+ * parents). */
 static void deliver(struct run *r, struct run_ctx *c, uint32_t from, uint32_t pos) {
   uint32_t to = r->dag->child[pos];
   struct run_node *v = &r->node[to];
@@ -269,7 +274,7 @@ static enum run_rc drain_emit(struct run *r, struct run_ctx *c, struct run_more 
     }
     uint32_t pos = m->pos++;
     bool last = m->pos == end;
-    if (last) r->n_more--; /* popped first: the stack of a chain stays one deep */
+    if (last) r->n_more--; /* popped before the delivery, so that the stack of a chain stays one deep */
     size_t depth = r->n_more;
     deliver(r, c, u, pos);
     if (last || r->widen || r->n_more != depth || r->wish != WISH_NONE) return RUN_OK; /* m may have moved */
@@ -280,7 +285,8 @@ static enum run_rc drain_emit(struct run *r, struct run_ctx *c, struct run_more 
 static void sweep_node(struct run *r, struct run_ctx *c, uint32_t node) {
   struct run_node *v = &r->node[node];
   if (v->state == NODE_NONE || v->state == NODE_WAITING) {
-    run_node_end(r, c, node, NODE_CANCELED, r->wish == WISH_STOP ? "Not started: another node failed." : "Canceled before it started.");
+    const char *why = r->wish == WISH_STOP ? "Not started: another node failed." : "Canceled before it started.";
+    run_node_end(r, c, node, NODE_CANCELED, why);
     c->budget--;
     return;
   }
@@ -322,7 +328,7 @@ enum run_rc run_drain(struct run *r, struct run_ctx *c) {
   if (c->now_us < r->last_us) c->now_us = r->last_us;
   r->last_us = c->now_us;
   c->n_need = 0;
-  if (r->n_more > 0) eff_mark_flow(r, c, NULL); /* the stored stack changes, even when no other row does */
+  if (r->n_more > 0) eff_mark_flow(r, c, NULL); /* the stack in the row changes, even when no other row does */
   while (r->n_more > 0 || r->widen) {
     if (r->widen) { c->widen = r->widen - 1; return RUN_WIDEN; }
     if (c->budget <= 0) return RUN_MORE;

@@ -1,18 +1,18 @@
-/* One flow instance in memory, and the only way it changes: run_step(), run_drain(), and the caller's decision about each task
- * that these made ready. Pure: time, randomness and definitions come in with the call; what must be written and what may be done
- * after the commit goes out as effects. One owner (the runner thread).
+/* One flow instance in memory. It changes only by run_step(), by run_drain(), and by the caller's decision about each task that
+ * these made ready. Pure: time, randomness and definitions come in with the call. What must be written, and what may be done
+ * after the commit, goes out as effects (`eff`). One owner (the runner thread).
  *
  *   node:  NONE -> WAITING (has tokens) -> RUNNING -> SUCCESS | FAILED
  *            \________\-> UPSTREAM_FAILED | SKIPPED | CANCELED
  *   flow:  RUNNING -> SUCCESS | FAILED;  RUNNING -> CANCELING -> CANCELED      (only a re-run leaves a final state)
  *
- * When a node ends, each out-edge gets exactly one token (OK, FAIL or SKIP). A node is decided when its rule over the
- * tokens is: all in and OK = it starts, once; one FAIL = UPSTREAM_FAILED; else SKIPPED. Work that one event makes
- * ready beyond the budget of the batch stays on `more`, a stack of (node, next child) that is stored in the flow row.
+ * When a node ends, each out-edge gets exactly one token (OK, FAIL or SKIP). The rule of a node decides it by its tokens: all are
+ * in and OK = it starts, once; one is FAIL = UPSTREAM_FAILED; otherwise SKIPPED. When one event makes more ready than the batch
+ * may write, the rest stays on `more`. This is a stack of (node, next child), stored in the flow row.
  *
- * Partial runs: a node whose row was not read yet is not known. run_step() and run_drain() then answer RUN_NEED and
- * list the nodes; the caller reads their rows, run_load_*()s them and calls again. A run that was started here knows
- * all its nodes. Facts that hold between calls: run_check().
+ * Partial runs: a node is unknown until its row was read. When run_step() or run_drain() needs unknown nodes, it lists them and
+ * answers RUN_NEED. The caller reads their rows, hands them in by run_load_*() and calls again. A run that was started here knows
+ * all its nodes. run_check() checks the facts that hold between calls.
  *
  * A stand-alone task is a run of one node (run_new_alone()): its fi is 0, its own row is its lock, and its flow and node have no
  * rows. The core says what is ready and never counts slots: each task that became ready is an effect AFTER_READY, and the caller
@@ -30,7 +30,7 @@
 
 struct run_task {
   struct task t;
-  uint32_t eff;        /* 1 + place in effects.task of the batch under way, 0 = clean */
+  uint32_t eff;        /* 1 + its place in effects.task of the batch under way, 0 = it has no effect */
   uint8_t row;         /* its row exists in the store */
 };
 
@@ -39,21 +39,21 @@ struct run_node {
   uint8_t known;       /* its row was read; see run_known() */
   uint8_t row;         /* its row exists in the store */
   uint16_t base;       /* index into run.base: which run its rows belong to */
-  uint16_t wide;       /* 1 + index into run.wide: its tasks; 0 = they are those of the dag */
+  uint16_t wide;       /* 1 + index into run.wide, which says its tasks; 0 = the tasks of the dag */
   uint32_t ok, fail, skip;            /* tokens */
   uint32_t t_ok, t_bad, t_open;       /* its tasks: SUCCESS, ended otherwise, not ended */
   uint32_t t_canceled;                /* of t_bad */
   uint32_t eff;        /* as in run_task */
   int64_t start_us, end_us;
-  uint64_t skip_edges; /* it succeeded and chose: the out-edges (bit k: the k-th) that get SKIP instead of OK */
+  uint64_t skip_edges; /* after SUCCESS: the out-edges (bit k: the k-th) that get SKIP instead of OK */
 };
-#define SKIP_EDGES_MAX 64             /* only so many first out-edges of a node can be left out */
+#define SKIP_EDGES_MAX 64             /* only the first out-edges of a node, this many, can be left out */
 
 struct run_more { uint32_t node, pos; };  /* node: emit to its children from pos on; n = the root's */
 #define MORE_SWEEP UINT32_MAX             /* pos..n-1: end what has not started, cancel what has */
 #define MORE_EVAL (UINT32_MAX - 1)        /* pos..n-1: decide nodes whose tokens were there before a re-run */
 
-/* How a task index is defined now. Index = task index in the dag. */
+/* The definition that a task of the dag is bound to now. */
 struct task_bind { const struct task_policy *pol; int64_t version; };
 
 struct run {
@@ -67,17 +67,17 @@ struct run {
   uint32_t live;                  /* tasks that have not ended */
   uint32_t failed;                /* nodes in FAILED, UPSTREAM_FAILED, CANCELED */
   int64_t create_us, end_us;
-  int64_t last_us;                /* newest time written: time never runs backwards within a flow */
+  int64_t last_us;                /* the newest time that was written: time never runs backwards within a flow */
   int64_t due_us;                 /* flow timeout, 0 = none */
   uint32_t eff;                   /* 1 + place in effects.flow */
   struct run_more *more; size_t n_more, cap_more;
   struct run_base *base; size_t n_base, cap_base;
   struct run_wide *wide; size_t n_wide, cap_wide;   /* nodes that were made wider: bases.h */
-  uint32_t widen;                 /* 1 + the node that starts as soon as its width is known; only within a step */
+  uint32_t widen;                 /* 1 + the node that starts when its width is known; only within a step */
   struct run_node *node;          /* dag->n */
   struct run_task *task;          /* n_task: those of the dag, then those of each wide node */
   uint32_t n_task, cap_task;
-  struct run_more more_room[2];   /* where `more` and `base` begin: most runs never need another place */
+  struct run_more more_room[2];   /* first memory of `more` and `base`: most runs need no other */
   struct run_base base_room[1];
 };
 static inline bool run_alone(const struct run *r) { return r->fi == 0; }   /* a stand-alone task */
@@ -86,13 +86,13 @@ enum after_kind {
   AFTER_READY,        /* QUEUED: the caller decides, by run_take() or run_leave(); none is left when the rows are written */
   AFTER_NONE,         /* it was ready, and no longer is */
   AFTER_START,        /* this node claimed it: execute */
-  AFTER_PUSH,         /* QUEUED: push its hint; when it has a queue timeout, ring TASK_EV_DUE at due_us */
+  AFTER_PUSH,         /* QUEUED: push its hint; set a timer when it has a queue timeout */
   AFTER_KILL,         /* CANCELING: tell its owner */
-  AFTER_TIMER,        /* RETRY_WAIT: ring TASK_EV_DUE at due_us */
+  AFTER_TIMER,        /* RETRY_WAIT: set a timer, which rings TASK_EV_DUE at due_us */
   AFTER_FLOW_DONE     /* the flow became final */
 };
 
-/* error: NULL = keep, "" = clear. of_node: 1 + the node whose error it is; 0 = it is no node's. */
+/* error: NULL = keep, "" = clear. of_node: 1 + the node whose error it is; 0 = it is not the error of a node. */
 struct eff_flow { struct run *r; const char *error; uint32_t of_node; };
 struct eff_node { struct run *r; uint32_t node; const char *error; };
 struct eff_task { struct run *r; uint32_t task; const char *error; const void *result; };
@@ -116,26 +116,26 @@ struct effects {
   struct eff_attempt *attempt; size_t n_attempt, cap_attempt;
   struct eff_after *after; size_t n_after, cap_after;
 };
-/* After COMMIT OK: rows exist now, versions are `version`, nothing is dirty. Then empties the lists. */
+/* After COMMIT OK: marks rows as stored, sets versions to `version`, and empties the lists. */
 void effects_commit(struct effects *e, int64_t version);
-/* Only empties; the runs in it are dropped by the caller. */
+/* Empties the lists only: the caller drops their runs. */
 void effects_clear(struct effects *e);
 void effects_done(struct effects *e);
 
 struct run_ctx {
   int64_t now_us;
   int64_t me;                     /* incarnation of this node */
-  int64_t budget;                 /* rows this batch may still make ready */
+  int64_t budget;                 /* how many more rows this batch may make ready */
   uint64_t rnd;                   /* state of rand_next() */
   struct effects *out;
   uint32_t *need; size_t n_need, cap_need;  /* nodes to read, after RUN_NEED */
-  uint32_t widen;                 /* after RUN_WIDEN: that node */
+  uint32_t widen;                 /* after RUN_WIDEN: the node that needs its width */
 };
 
 enum run_rc {
   RUN_OK,
-  RUN_NEED,      /* nothing was done (run_step) or the rest waits (run_drain): read ctx->need, call again */
-  RUN_WIDEN,     /* run_drain: a node starts and needs its width: run_widen() for ctx->widen, call again */
+  RUN_NEED,      /* run_step did nothing, or run_drain did a part: read ctx->need, call again */
+  RUN_WIDEN,     /* run_drain: a node needs its width to start: run_widen() for ctx->widen, call again */
   RUN_MORE,      /* run_drain: the budget is used up; go on in a later batch */
   RUN_LATE,      /* a report that no longer counts; nothing changed */
   RUN_REFUSED    /* the state does not allow it; nothing changed */
@@ -149,7 +149,7 @@ struct run_event {
   const struct task_policy *pol;  /* RUN_EV_TASK: that of the instance's version; NULL = the one bound now */
   const char *error;              /* RUN_EV_TASK, RUN_EV_TIMEOUT: text for errorMsg, NULL = none; borrowed by the effects */
   const void *result;             /* RUN_EV_TASK: passed through to the effect */
-  uint64_t skip_edges;            /* RUN_EV_TASK: if its node succeeds by it, these out-edges get SKIP (run_node.skip_edges) */
+  uint64_t skip_edges;            /* RUN_EV_TASK: if its node succeeds by this event, these out-edges get SKIP */
   uint32_t node;                  /* RUN_EV_RERUN: from this node; RERUN_FAILED = what failed */
   struct run_base base;           /* RUN_EV_RERUN: ids of the new run */
 };
@@ -171,28 +171,29 @@ enum run_rc run_step(struct run *r, const struct run_event *ev, struct run_ctx *
 /* Delivers tokens, starts nodes, ends the flow. RUN_OK = nothing is left to do now. */
 enum run_rc run_drain(struct run *r, struct run_ctx *c);
 
-/* After RUN_WIDEN: the node has n tasks, whose ids begin at ti. With n = 0 it is skipped; when n or the number of wide nodes is
- * beyond its limit (LIMIT_WIDTH, LIMIT_WIDE_NODES) it fails and says so, and ti is not used. */
+/* After RUN_WIDEN: the node has n tasks, whose ids begin at ti. With n = 0 the node is skipped. When n or the number of wide
+ * nodes is beyond its limit (LIMIT_WIDTH, LIMIT_WIDE_NODES) the node fails and says so. In both cases ti is not used. */
 void run_widen(struct run *r, struct run_ctx *c, uint32_t n, int64_t ti);
 
 /* Decides effects.after[i], which is AFTER_READY. run_take: this node claims the task. run_leave: its hint goes to the queue.
- * Both leave a task alone that no longer waits (its flow was canceled in the same batch): AFTER_NONE, run_take() is false. */
+ * Neither changes a task that no longer waits (its flow was canceled in the same batch): the effect becomes AFTER_NONE, and
+ * run_take() returns false. */
 bool run_take(struct run_ctx *c, size_t i);
 void run_leave(struct run_ctx *c, size_t i);
 
-/* After RUN_EV_RERUN: the kept node whose failure came first, UINT32_MAX = none. Its error text is the flow's from
- * then on: the caller reads it and passes it to run_blame(). */
+/* After RUN_EV_RERUN: the kept node whose failure came first, UINT32_MAX = none. The caller reads its error text and passes it to
+ * run_blame(): the flow takes this error over. */
 uint32_t run_kept_failure(const struct run *r);
 void run_blame(struct run *r, struct run_ctx *c, uint32_t node, const char *error);
 
-/* Take what was read. A node without a row: run_load_none(). Tasks of a node must be loaded before the node. */
+/* These take what was read. run_load_none(): the node has no row. Tasks of a node must be loaded before the node. */
 void run_load_none(struct run *r, uint32_t node);
-/* The index of a task instance in that run of the flow; -1 = it has none. */
+/* The index of task instance ti in that run of the flow; -1 = it is not of that run. */
 int64_t run_task_in(const struct run *r, uint16_t base, int64_t ti);
 /* The ids of a node's tasks in that run. */
 struct run_ids { int64_t ti; uint32_t n; };
 struct run_ids run_task_ids(const struct run *r, uint16_t base, uint32_t node);
-/* false: the row is damaged (an index, a state that cannot be); nothing was taken. */
+/* false: the row is damaged (an impossible index or state); nothing was taken. */
 bool run_load_task(struct run *r, int64_t task, const struct task *t);
 bool run_load_node(struct run *r, int64_t node, const struct run_node *v);
 
@@ -203,7 +204,7 @@ static inline struct run_tasks run_node_tasks(const struct run *r, uint32_t node
   const struct run_wide *w = r->node[node].wide ? &r->wide[r->node[node].wide - 1] : NULL;
   return w ? (struct run_tasks){w->at, w->n} : (struct run_tasks){d->task_at, d->n_task};
 }
-const struct run_wide *run_wide_at(const struct run *r, uint32_t task);   /* task: one behind those of the dag */
+const struct run_wide *run_wide_at(const struct run *r, uint32_t task);   /* task: an index after those of the dag */
 static inline uint32_t run_node_of(const struct run *r, uint32_t task) {
   return task < r->dag->n_task ? dag_node_of_task(r->dag, task) : run_wide_at(r, task)->node;
 }
@@ -213,13 +214,13 @@ static inline uint32_t run_pattern(const struct run *r, uint32_t task) {
 }
 static inline int64_t run_ni(const struct run *r, uint32_t node) { return r->base[r->node[node].base].ni + node; }
 int64_t run_ti(const struct run *r, uint32_t task);
-/* Task index of a ti_id, or UINT32_MAX when it is not of this run, or of an older run's replaced row. */
+/* The index of task instance ti. UINT32_MAX = it is not of this flow instance, or a newer run has replaced its row. */
 uint32_t run_task_of(const struct run *r, int64_t ti);
 void run_base_add(struct run *r, struct run_base b);
-/* `more` as stored: "5:2000,17:0"; false when the text is not of that form or out of range. */
+/* `more` as stored: "5:2000,17:0"; false when the text is not of that form, or a number is out of range. */
 void run_more_text(const struct run *r, struct buf *out);
 bool run_more_parse(struct run *r, const char *s, size_t n);
-/* The first invariant of a fully known run that does not hold, as when its rows were damaged; NULL = all hold. */
+/* The first fact of a fully known run that does not hold, as when its rows are damaged; NULL = all hold. */
 const char *run_fault(const struct run *r);
 void run_check(const struct run *r);   /* aborts at a fault */
 #endif

@@ -9,7 +9,7 @@
 
 struct run *run_new(struct dag *d, int64_t fi, struct run_base base, enum flow_state state) {
   size_t nodes = ((size_t)d->n + 1) * sizeof(struct run_node), tasks = ((size_t)d->n_task + 1) * sizeof(struct run_task);
-  struct run *r = wr_calloc(1, sizeof *r + nodes + tasks); /* one block: pages of nodes that have not begun take no memory */
+  struct run *r = wr_calloc(1, sizeof *r + nodes + tasks); /* one block: its pages take no memory until nodes begin */
   r->fi = fi;
   r->dag = dag_ref(d);
   r->state = (uint8_t)state;
@@ -40,8 +40,9 @@ struct run *run_load_alone(struct dag *one, int64_t ti, const struct task *t) {
   r->live = !ended;
   r->failed = ended && !ok;
   r->state = !ended ? FLOW_RUNNING : ok ? FLOW_SUCCESS : FLOW_FAILED;
-  r->node[0] = (struct run_node){.state = (uint8_t)node_of_task(t->state), .known = 1, .row = 1, .t_ok = ok, .t_bad = ended && !ok,
-                                 .t_open = !ended, .t_canceled = t->state == TASK_CANCELED, .start_us = t->start_us};
+  r->node[0] = (struct run_node){.state = (uint8_t)node_of_task(t->state), .known = 1, .row = 1, .t_ok = ok,
+                                 .t_bad = ended && !ok, .t_open = !ended,
+                                 .t_canceled = t->state == TASK_CANCELED, .start_us = t->start_us};
   return r;
 }
 
@@ -75,7 +76,7 @@ bool run_load_task(struct run *r, int64_t task, const struct task *t) {
   return true;
 }
 
-/* A node that has not started in its newest run has no tasks there yet: of the tasks that were loaded only the epochs stay. */
+/* A node that has not started in its newest run has no tasks there yet. Then only the epochs of the loaded tasks are kept. */
 bool run_load_node(struct run *r, int64_t node, const struct run_node *v) {
   if (node < 0 || node >= r->dag->n || v->state >= NODE__N || v->base >= r->n_base) return false;
   r->node[node] = *v;
@@ -102,7 +103,8 @@ void run_more_text(const struct run *r, struct buf *out) {
 
 static bool more_valid(const struct run *r, int64_t node, int64_t pos) {
   if (node == MORE_SWEEP || node == MORE_EVAL) return pos <= r->dag->n;
-  return node <= r->dag->n && pos >= r->dag->child_at[node] && pos < r->dag->child_at[node + 1]; /* an entry leaves with its last child */
+  if (node > r->dag->n) return false;
+  return pos >= r->dag->child_at[node] && pos < r->dag->child_at[node + 1]; /* an entry is popped with its last child */
 }
 
 bool run_more_parse(struct run *r, const char *s, size_t n) {
@@ -112,7 +114,8 @@ bool run_more_parse(struct run *r, const char *s, size_t n) {
     size_t len = comma ? (size_t)(comma - s) : n;
     const char *colon = memchr(s, ':', len);
     int64_t node, pos;
-    if (!colon || !text_i64(s, (size_t)(colon - s), &node) || !text_i64(colon + 1, len - (size_t)(colon + 1 - s), &pos)) return false;
+    if (!colon || !text_i64(s, (size_t)(colon - s), &node)) return false;
+    if (!text_i64(colon + 1, len - (size_t)(colon + 1 - s), &pos)) return false;
     if (node < 0 || pos < 0 || !more_valid(r, node, pos)) return false;
     run_push(r, (uint32_t)node, (uint32_t)pos);
     s += len + (comma != NULL);
@@ -121,7 +124,7 @@ bool run_more_parse(struct run *r, const char *s, size_t n) {
   return true;
 }
 
-/* The first fact that does not hold, in its own words. */
+/* Returns the first fact that does not hold, as its text. */
 #define FACT(x) if (!(x)) return #x
 
 struct sums { uint64_t live; uint32_t failed; };

@@ -1,5 +1,5 @@
 /* The states of nodes and flows with their words, and the two rules that decide a node. Pure; any thread. What never happens: a
- * stored number that means another state than it did. */
+ * stored number gets another meaning. */
 #ifndef CORE_STATES_H
 #define CORE_STATES_H
 #include <stdbool.h>
@@ -42,7 +42,7 @@ static inline bool flow_final(enum flow_state s) { return s >= FLOW_SUCCESS; }
 const char *flow_state_name(enum flow_state s);
 const char *flow_state_status(enum flow_state s);
 
-/* Why nothing new starts any more. Stored; the first wish stands, but a user's cancel replaces STOP. */
+/* Why nothing new starts any more. Stored. The first wish stands, except that a user's cancel replaces STOP. */
 enum wish { WISH_NONE, WISH_STOP, WISH_CANCEL, WISH_FAIL, WISH_TIMEOUT };
 
 enum token { TOKEN_OK, TOKEN_FAIL, TOKEN_SKIP };

@@ -75,7 +75,7 @@ static unsigned to_canceling(struct task *t, enum task_state end_as) {
   return TASK_OUT_CHANGED | TASK_OUT_KILL;
 }
 
-/* A try of the user's program failed: the task is tried again after a while, or it ends as `as`. */
+/* A try of the user's program failed: the task is tried again after a pause, or it ends as `as`. */
 static unsigned try_failed(const struct step *s, enum task_state as) {
   struct task *t = s->t;
   t->tries++;
@@ -114,7 +114,7 @@ static unsigned do_lost(const struct step *s) {
 
 static unsigned do_handback(const struct step *s) { return to_queue(s) | TASK_OUT_ATTEMPT_ENDED; }
 
-/* Its attempt ended while it was asked to save its work and stop. */
+/* The attempt ended after it was asked to save its work and stop. */
 static unsigned do_paused(const struct step *s) {
   s->t->state = TASK_PAUSED;
   s->t->owner = 0;
@@ -126,17 +126,19 @@ static unsigned do_fail_pausing(const struct step *s) {
   return end(s->t, TASK_FAILED);
 }
 
-/* CANCELING came to its end: TIMEOUT is a try like any other, CANCELED is final. */
+/* The end of CANCELING: TIMEOUT is a failed try like any other, CANCELED is final. */
 static unsigned do_end_as(const struct step *s) {
   return s->t->end_as == TASK_TIMEOUT ? try_failed(s, TASK_TIMEOUT) : end(s->t, s->t->end_as);
 }
 
-/* An OK counts when the program ended by itself before it was told to stop. Later it only means that the program tidied up. */
+/* An OK counts when the program ended by itself before it was told to stop. After that an OK only means that the program tidied
+ * up. */
 static unsigned do_ok_canceling(const struct step *s) { return s->ev->asked ? do_end_as(s) : do_ok(s); }
 
 static unsigned do_timeout(const struct step *s) { return to_canceling(s->t, TASK_TIMEOUT); }
 static unsigned do_queue_timeout(const struct step *s) { return end(s->t, TASK_TIMEOUT); }
-/* A ring of an earlier wait comes too soon: the right ring follows. Where nothing new may start, a sweep follows. */
+/* A timer of an earlier wait rings too soon; the timer of this wait rings later. If nothing new may start, a sweep ends the
+ * task. */
 static unsigned do_due(const struct step *s) { return s->ev->may_retry && s->t->due_us <= s->ev->now_us ? to_queue(s) : 0; }
 
 static unsigned do_due_queued(const struct step *s) {
@@ -153,7 +155,8 @@ static unsigned do_cancel_running(const struct step *s) {
   return to_canceling(s->t, TASK_CANCELED);
 }
 
-/* Already on its way: this wish stands, and the owner is told again (a nudge may have been lost). */
+/* The task is being canceled already: this wish replaces the reason, and the owner is told again, because a nudge may have been
+ * lost. */
 static unsigned do_cancel_again(const struct step *s) {
   unsigned out = s->t->cancel_requested ? TASK_OUT_KILL : TASK_OUT_CHANGED | TASK_OUT_KILL;
   (void)do_cancel_running(s);

@@ -1,4 +1,4 @@
-/* The state machine of one task instance: pure, no allocation, no clock.
+/* The state machine of one task instance: pure, without allocation or clock.
  *
  *   CREATED -> QUEUED -> RUNNING -> SUCCESS | FAILED | TIMEOUT | CANCELED | DEAD       (final, never left)
  *      BLOCKED -^  ^        |  \--> CANCELING -> as end_as says (a result OK that nobody asked for wins)
@@ -41,10 +41,10 @@ const char *task_state_name(enum task_state s);   /* "RETRY_WAIT" */
 const char *task_state_status(enum task_state s); /* S2's word */
 
 enum task_ev {
-  TASK_EV_CLAIM,        /* hint popped, or taken home */
+  TASK_EV_CLAIM,        /* its hint was popped, or this node takes it at once */
   TASK_EV_OK,           /* result of the current attempt */
   TASK_EV_FAIL,
-  TASK_EV_LOST,         /* owner dead, restarted, or its own deadline passed */
+  TASK_EV_LOST,         /* the owner is dead or has restarted, or its deadline has passed */
   TASK_EV_HANDBACK,     /* planned stop: back to the queue, no loss counted */
   TASK_EV_TIMEOUT,      /* run timeout, reported by the owner */
   TASK_EV_QUEUE_TIMEOUT,
@@ -69,15 +69,15 @@ struct task_policy {
   enum on_lost on_lost;
   int64_t queue_timeout_us;   /* most time in QUEUED, 0 = none */
   uint8_t slot;               /* enum slot_class of the executor: what a running attempt occupies */
-  uint16_t cost;              /* so many of that class; 0 counts as 1 */
+  uint16_t cost;              /* how many slots of that class; 0 counts as 1 */
   uint8_t elsewhere;          /* this node cannot run it: it is neither taken home nor claimed here */
 };
-/* What an attempt occupies while it runs: an entry of the process table, or memory only. Each class has a queue and a capacity
- * of its own. */
+/* What an attempt occupies while it runs: an entry of the process table, or memory only. Each class has its own queue and
+ * capacity. */
 enum slot_class { SLOT_PROCESS, SLOT_ASYNC, SLOT__N };
 extern const struct task_policy task_policy_default; /* 1 attempt, 1 s, x2, 5 min, full jitter, retry on loss */
 
-#define TASK_EPOCH_MAX 0x7fffffffu  /* of a row that can be believed: far more claims than there will be, far from where they begin anew */
+#define TASK_EPOCH_MAX 0x7fffffffu  /* a row with a greater epoch is damaged: no task is claimed this often */
 
 /* The mutable part of a task instance: what every node must agree on. */
 struct task {
@@ -100,8 +100,8 @@ struct task_event {
   uint32_t epoch;             /* OK FAIL LOST HANDBACK TIMEOUT: of the attempt */
   uint8_t fatal;              /* FAIL: no retry (exit 125 ..) */
   uint8_t asked;              /* OK: it came after the attempt had been told to stop */
-  uint8_t may_retry;          /* FAIL, TIMEOUT, DUE: 0 = node decided or nothing new may start: no further try */
-  uint8_t may_requeue;        /* LOST: 0 = node decided or flow cancelled: do not run it again */
+  uint8_t may_retry;          /* FAIL, TIMEOUT, DUE: 0 = no further try, because the node is decided or nothing new may start */
+  uint8_t may_requeue;        /* LOST: 0 = it is not run again, because the node is decided or the flow is cancelled */
   uint64_t rnd;               /* jitter */
 };
 
@@ -109,8 +109,8 @@ struct task_event {
 enum task_out {
   TASK_OUT_CHANGED = 1,       /* the row must be written */
   TASK_OUT_ENDED = 2,         /* became final */
-  TASK_OUT_REQUEUED = 4,      /* became QUEUED: push or take home */
-  TASK_OUT_WAITS = 8,         /* became RETRY_WAIT: ring at due_us */
+  TASK_OUT_REQUEUED = 4,      /* became QUEUED: push its hint, or claim it at once */
+  TASK_OUT_WAITS = 8,         /* became RETRY_WAIT: set a timer for due_us */
   TASK_OUT_CLAIMED = 16,      /* became RUNNING: start it */
   TASK_OUT_KILL = 32,         /* became CANCELING, or is: tell its owner */
   TASK_OUT_ATTEMPT_ENDED = 64,/* an attempt ended and the task goes on: keep it in task_attempt */
@@ -120,14 +120,14 @@ enum task_out {
 
 /* Applies ev; returns a set of enum task_out (0 = nothing to do). Never fails. */
 unsigned task_apply(struct task *t, const struct task_event *ev, const struct task_policy *pol);
-/* errorMsg of a task that has just changed from `was`. text: what the attempt itself says, NULL = nothing. NULL = keep what
- * stands there, "" = clear it (the error of a former try). */
+/* errorMsg of a task that has just changed from `was`. text: what the attempt itself says, NULL = nothing. Returns NULL = keep
+ * the old text, "" = clear it (the error of a former try). */
 const char *task_error(const struct task *t, const struct task *was, const char *text);
-/* Why an attempt ended when another one follows: an attempt that was killed by its run timeout reports FAIL. */
+/* Why an attempt ended that another one follows. Not always `kind`: an attempt that its run timeout killed reports FAIL. */
 enum task_ev task_attempt_why(const struct task *was, enum task_ev kind);
 /* Becomes QUEUED for the first time. */
 void task_queue(struct task *t, const struct task_policy *pol, int64_t now_us);
-/* The first of the facts above that does not hold, as in a row that was damaged; NULL = all hold. */
+/* The first fact above that does not hold, as in a damaged row; NULL = all hold. */
 const char *task_fault(const struct task *t);
 void task_check(const struct task *t);   /* aborts at a fault */
 /* min(cap, base * factor^(n-1)), jittered; n = attempts that failed so far, >= 1. */

@@ -1,5 +1,5 @@
-/* Nodes that are made wider when they start: their tasks have a range of ids and of indices of their own, behind those of the
- * dag. Pure but for memory. What never happens: a task moves to another index, or a former run's range is forgotten. */
+/* Nodes that are made wider when they start: their tasks have their own range of ids and of indices, after those of the dag. Pure
+ * but for memory. What never happens: a task moves to another index; the range of a former run is forgotten. */
 #include <stdlib.h>
 #include <string.h>
 #include "effects.h"
@@ -7,7 +7,7 @@
 #include "wr_limits.h"
 #include "mem.h"
 
-/* Ranges stand in the order of their indices. */
+/* Ranges are sorted by their indices. */
 const struct run_wide *run_wide_at(const struct run *r, uint32_t task) {
   size_t lo = 0, hi = r->n_wide;
   while (hi - lo > 1) {
@@ -70,7 +70,8 @@ void run_wide_add(struct run *r, struct run_wide w) {
   *WR_PUSH(r->wide, r->n_wide, r->cap_wide) = w;
 }
 
-/* Epochs go on over the runs of a node, index by index; a run between may have been narrower. */
+/* Each task goes on with the greatest epoch that a former run had at its index. All former runs are looked at, because one in
+ * between may have been narrower. */
 static void wide_epochs(struct run *r, const struct run_wide *w) {
   for (const struct run_wide *was = r->wide; was < w; was++)
     for (uint32_t k = 0; was->node == w->node && k < was->n && k < w->n; k++) {
@@ -86,7 +87,8 @@ void run_widen(struct run *r, struct run_ctx *c, uint32_t n, int64_t ti) {
   if (n == 0) { run_node_end(r, c, node, NODE_SKIPPED, NULL); return; }
   bool many = r->n_wide >= LIMIT_WIDE_NODES || n > LIMIT_FLOW_TASKS - r->n_task;
   if (n > LIMIT_WIDTH || many) {
-    run_node_end(r, c, node, NODE_FAILED, n > LIMIT_WIDTH ? "It would have more tasks than a node may have." : "The flow has too many nodes that grew.");
+    run_node_end(r, c, node, NODE_FAILED, n > LIMIT_WIDTH ? "It would have more tasks than a node may have."
+                                                          : "The flow has too many nodes that grew.");
     return;
   }
   run_wide_add(r, (struct run_wide){.node = node, .n = n, .base = r->node[node].base, .ti = ti});
