@@ -40,8 +40,8 @@ PURE = re.compile(r"^(mem(cpy|move|set|cmp|chr)|str(len|cmp|ncmp|chr|cspn)|bsear
 STANDS_IN = {"accept", "recv"}  # api has its own in place of the C library's: hook.c
 MAX_FILE, MAX_HEADER, MAX_FUNCTION, MAX_WIDTH = 800, 250, 60, 130
 # What is not here has lines that are wider still.
-NARROW = ("api", "cli", "engine/base", "engine/defs", "engine/model", "engine/node", "engine/queue", "engine/registry", "engine/spawner",
-          "engine/worker", "executors", "executors/abi")
+NARROW = ("api", "cli", "engine/base", "engine/core", "engine/defs", "engine/model", "engine/node", "engine/queue", "engine/registry",
+          "engine/runner", "engine/spawner", "engine/worker", "executors", "executors/abi")
 
 
 def sources(root=ROOT, folders=tuple(LAYERS)):
