@@ -327,7 +327,35 @@ static void damaged_texts(void **st) {
   effects_done(&eff);
 }
 
+/* All runs of an instance together: one task of the graph, and so many of nodes that grew. */
+static void an_instance_has_a_million_tasks(void **st) {
+  const struct task_bind bind = {&once, 1};
+  struct dag *d;
+  struct effects eff = {0};
+  struct run_ctx c;
+  struct buf text = BUF_INIT;
+  (void)st;
+  run_free(one_that_grows(&d, &eff, &c, &bind));
+  buf_str(&text, "1:1");
+  for (uint32_t left = LIMIT_FLOW_TASKS - d->n_task, n; left > 0; left -= n) {
+    n = left < LIMIT_WIDTH ? left : LIMIT_WIDTH;
+    buf_printf(&text, "+0:%u:%u", n, 1000u + left);
+  }
+  struct run *r = run_new(d, 1, (struct run_base){1, 1}, FLOW_RUNNING);
+  assert_true(run_bases_parse(r, text.data));
+  assert_int_equal(r->n_task, LIMIT_FLOW_TASKS);
+  run_free(r);
+  buf_str(&text, "+0:1:7");
+  r = run_new(d, 1, (struct run_base){1, 1}, FLOW_RUNNING);
+  assert_false(run_bases_parse(r, text.data));
+  run_free(r);
+  buf_done(&text);
+  dag_unref(d);
+  effects_done(&eff);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(grows_and_chooses), cmocka_unit_test(too_wide_fails), cmocka_unit_test(damaged_texts)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(grows_and_chooses), cmocka_unit_test(too_wide_fails), cmocka_unit_test(damaged_texts),
+                                     cmocka_unit_test(an_instance_has_a_million_tasks)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

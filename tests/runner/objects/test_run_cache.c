@@ -66,6 +66,23 @@ static void flows_and_lone_tasks_have_keys_of_their_own(void **st) {
   assert_int_equal(cache.alone.bytes, 0);
 }
 
+/* Its tasks count from then on, and leave with it. */
+static void a_node_that_grew_counts(void **st) {
+  const struct dag_spec_node v = {.n_task = 1, .need = 1, .expands = 1};
+  uint32_t cycle[1], n_cycle;
+  (void)st;
+  dag_unref(dag);
+  dag = dag_new(&v, 1, FLOW_CANCEL, 0, cycle, &n_cycle);
+  struct cached *f = add_flow(5, 0);
+  size_t before = cache.flows.bytes;
+  assert_true(run_bases_parse(f->run, "50:50+0:10000:1000"));
+  cache_grew(&cache, f);
+  assert_true(cache.flows.bytes - before >= 10000 * sizeof *f->run->task);
+  cache_check(&cache);
+  cache_drop(&cache, f);
+  assert_int_equal(cache.flows.bytes, 0);
+}
+
 static void use_moves_to_the_front(void **st) {
   (void)st;
   struct cached *one = add_flow(1, 0), *two = add_flow(2, 0);
@@ -294,7 +311,7 @@ static void facts_are_kept(void **st) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    OBJECT(flows_and_lone_tasks_have_keys_of_their_own), OBJECT(use_moves_to_the_front), OBJECT(undo_drops_what_was_touched),
+    OBJECT(flows_and_lone_tasks_have_keys_of_their_own), OBJECT(a_node_that_grew_counts), OBJECT(use_moves_to_the_front), OBJECT(undo_drops_what_was_touched),
     OBJECT(undo_forgets_no_slice), OBJECT(timers_of_flows_that_were_never_stored_stop),
     OBJECT(lone_tasks_stay_where_no_rival_is), OBJECT(the_oldest_flows_go), OBJECT(lone_tasks_keep_a_quarter),
     OBJECT(fenced_no_flow_is_left), OBJECT(slices_take_turns), OBJECT(those_without_room_are_parked), OBJECT(what_is_parked_is_known_once), OBJECT(facts_are_kept),
