@@ -134,7 +134,7 @@ int64_t later_next(const struct later *l) {
   return at;
 }
 
-/* ---- for parts that read rows to find what is to be done ---- */
+/* ---- for parts that find events in the rows ---- */
 
 static int by_what(const void *a, const void *b) {
   const struct later_seen *x = a, *y = b;

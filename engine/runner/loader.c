@@ -115,7 +115,7 @@ static enum store_rc load_whole(struct loader *l, struct run *run) {
 
 /* ---- some nodes ---- */
 
-/* A node whose row is to be read, as one of the runs of its flow made it. */
+/* A node whose row must be read, in one of the runs of its flow. */
 struct want { int64_t ni; struct cached *c; const struct node_row *row; uint32_t node; uint16_t base; };
 struct wants { struct want *v; size_t n, cap; };
 

@@ -233,7 +233,7 @@ static enum store_rc look_page(struct lost_hints *l) {
   return rc;
 }
 
-/* A slot has become free: hints may have been lost while nobody popped. */
+/* A slot has become free: hints may have been lost while no poller popped. */
 static void note_free(struct lost_hints *l) {
   for (int s = 0; s < SLOT__N && !env_pulls(l->env); s++) {
     uint8_t bit = slot_bit(s);

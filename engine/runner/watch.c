@@ -24,7 +24,7 @@ void watch_done(struct watch *w) {
 static const char *words(enum store_rc rc) {
   switch (rc) {
   case STORE_NO_SPACE: return "the database has no space left";
-  case STORE_UNKNOWN: return "whether a commit came through is not known yet";
+  case STORE_UNKNOWN: return "it is not known yet whether a commit was stored";
   case STORE_RETRY: return "the database lets nothing be written: a lock is held elsewhere, or its connections break";
   case STORE_OK: case STORE_STALE: case STORE_FENCED: case STORE_BAD: case STORE_DOWN: break;
   }
