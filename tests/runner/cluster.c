@@ -3,14 +3,14 @@
 
 struct memdb *db;
 struct member m[MEMBERS];
-struct hint hint[HINTS];         /* what all have pushed, in order */
+struct hint hint[HINTS];         /* the hints that all have pushed, in order */
 size_t n_hint;
-struct queue *queue[SLOT__N];    /* of the facts about the queue in memory */
+struct queue *queue[SLOT__N];    /* for the tests of the queue in memory */
 bool gone;                       /* the database cannot be reached */
-int64_t now, bad_fi, bad_ti;     /* the rows of that flow are refused; the result of that task */
-bool bad_result, bad_end;        /* so is every result; every end of an attempt, whatever it says */
-const struct never_started *never; size_t n_never;  /* what the next to join is told */
-int deadlocks;                   /* the next batches are to be made again */
+int64_t now, bad_fi, bad_ti;     /* the rows of flow bad_fi are refused; the result of task bad_ti is */
+bool bad_result, bad_end;        /* every result is refused; every end of an attempt is refused, whatever it says */
+const struct never_started *never; size_t n_never;  /* what the next node that joins is told */
+int deadlocks;                   /* how many of the next batches must be made again */
 
 /* ---- the world ---- */
 
@@ -19,7 +19,7 @@ static uint8_t slot_of(const char *type) { return strcmp(type, "SHELL") == 0 ? S
 static enum mem_fate count_call(void *ctx, void *node, enum mem_call what, const struct batch *b) {
   (void)ctx;
   ((struct member *)node)->calls[what]++;
-  if (what == MEM_WAIT) now += SEC / 40; /* forty: a second */
+  if (what == MEM_WAIT) now += SEC / 40; /* forty of them make a second */
   for (size_t i = 0; what == MEM_WRITE && i < b->n_flow; i++)
     if (b->flow[i].row.fi == bad_fi) return MEM_BAD;
   for (size_t i = 0; what == MEM_WRITE && i < b->n_task; i++)
@@ -114,7 +114,7 @@ void request(struct member *x, struct req *q) {
   q->done = answered;
   q->done_ctx = &n;
   assert_true(runner_post(x->r, q));
-  for (; deadlocks > 0; now += SEC) one_turn(x); /* it pauses before it tries again */
+  for (; deadlocks > 0; now += SEC) one_turn(x); /* x pauses before it tries again */
   turns(x);
   assert_int_equal(n, 1);
   assert_int_equal(q->rc, WR_OK);
@@ -192,13 +192,13 @@ int set_up_single(void **st) {
   return 0;
 }
 
-/* Time goes on in steps, with a turn for each of the first n members that is there. */
+/* Time passes in steps, with a turn for each of the first n members that exists. */
 void pass(int64_t seconds, int from, int n) {
   for (int64_t end = now + seconds * SEC; now < end; now += SEC)
     for (int i = from; i < n; i++) turns(&m[i]);
 }
 
-/* n nodes without edges, of each of the types in turn. */
+/* n nodes without edges, whose types alternate. */
 int64_t wide_flow(unsigned n, const char *const *type, unsigned n_type) {
   struct buf b = BUF_INIT;
   buf_str(&b, "{\"flowName\":\"w\",\"flowNodes\":[");

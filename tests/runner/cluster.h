@@ -1,6 +1,6 @@
-/* Several runners on one database in memory (that of the simulator), turned by hand.
+/* Several runners on the simulator's database in memory, turned by hand.
  *
- * One clock for all, moved by the facts; workers are lists. What never happens: a real wait. */
+ * One clock for all, moved by the tests; workers are lists. What never happens: a real wait. */
 #ifndef CLUSTER_H
 #define CLUSTER_H
 #include "../unit/unit.h"
@@ -28,14 +28,14 @@ struct member {
 
 extern struct memdb *db;
 extern struct member m[MEMBERS];
-extern struct hint hint[HINTS];         /* what all have pushed, in order */
+extern struct hint hint[HINTS];         /* the hints that all have pushed, in order */
 extern size_t n_hint;
-extern struct queue *queue[SLOT__N];    /* of the facts about the queue in memory */
+extern struct queue *queue[SLOT__N];    /* for the tests of the queue in memory */
 extern bool gone;                       /* the database cannot be reached */
-extern int64_t now, bad_fi, bad_ti;     /* the rows of that flow are refused; the result of that task */
-extern bool bad_result, bad_end;        /* so is every result; every end of an attempt, whatever it says */
-extern const struct never_started *never; extern size_t n_never;  /* what the next to join is told */
-extern int deadlocks;                   /* the next batches are to be made again */
+extern int64_t now, bad_fi, bad_ti;     /* the rows of flow bad_fi are refused; the result of task bad_ti is */
+extern bool bad_result, bad_end;        /* every result is refused; every end of an attempt is refused, whatever it says */
+extern const struct never_started *never; extern size_t n_never;  /* what the next node that joins is told */
+extern int deadlocks;                   /* how many of the next batches must be made again */
 
 struct member *join(int i, uint32_t process, uint32_t async);
 int64_t one_turn(struct member *x);

@@ -23,5 +23,5 @@ void file_store_close(struct store *s) {
     snprintf(path, sizeof path, "%s/%s", folder, names[i]);
     (void)unlink(path);
   }
-  assert_int_equal(rmdir(folder), 0); /* nothing else was left */
+  assert_int_equal(rmdir(folder), 0); /* no other file was left */
 }

@@ -1,5 +1,5 @@
-/* How many process attempts the runner claims beyond its slots. A real SQLite store, no thread, no clock: the test is the
- * worker, which says how long each attempt ran, and each turn takes as long as the test says. */
+/* How many process attempts the runner claims beyond its slots. A real SQLite store, no thread, no clock: the test is the worker.
+ * It says how long each attempt ran and how long each turn takes. */
 #include "facts.h"
 #include "file_store.h"
 #include "defs.h"
@@ -67,7 +67,7 @@ static void settle(void) {
   } while (runner_pending(runner) || next <= now);
 }
 
-/* The oldest attempt is over. */
+/* The oldest attempt ends. */
 static void end_one(enum attempt_end end, int64_t run_us) {
   struct attempt *a = running;
   if (!a) fail_msg("nothing runs");
@@ -101,12 +101,12 @@ static void run_some(int n, int64_t run_us) {
   }
 }
 
-/* Ends one while a turn is under way: it is in the mailbox when that is over. */
+/* Ends an attempt while a turn is under way: its result is in the mailbox when the turn is over. */
 static void slow(void) { end_one(ATTEMPT_OK, 9900); }
 
 /* ---- facts ---- */
 
-/* Nothing is known: nothing is claimed that has no slot. The first that ends is believed. */
+/* Nothing is claimed without a slot until an attempt has ended. Its duration is then taken as the average. */
 static void first_none(void **st) {
   (void)st;
   ask(TASKS);
@@ -115,7 +115,7 @@ static void first_none(void **st) {
   assert_int_equal(n_running, SLOTS + SLOTS * 30 / 10);
 }
 
-/* Short attempts: as many as 30 ms of the slots use up, never more than the option. */
+/* Short attempts: as many are claimed ahead as the slots use up in 30 ms, never more than the option. */
 static void short_many(void **st) {
   (void)st;
   run_some(60, 4900);
@@ -124,7 +124,7 @@ static void short_many(void **st) {
   assert_int_equal(n_running, SLOTS + AHEAD);
 }
 
-/* A turn takes 20 ms, and results wait whenever it is over: more are used up meanwhile. */
+/* A turn takes 20 ms, and results wait whenever it is over: more attempts are used up meanwhile. */
 static void slow_store_more(void **st) {
   (void)st;
   run_some(60, 9900);
@@ -136,12 +136,12 @@ static void slow_store_more(void **st) {
   }
   runner_turn_over = NULL;
   settle();
-  assert_int_equal(n_running, SLOTS + SLOTS * 60 / 10); /* what may be ahead is bounded by time, too */
+  assert_int_equal(n_running, SLOTS + SLOTS * 60 / 10); /* claims ahead are bounded by time, too */
   run_some(60, 9900);
-  assert_int_equal(n_running, SLOTS + SLOTS * 60 / 10); /* no turn has had a length since */
+  assert_int_equal(n_running, SLOTS + SLOTS * 60 / 10); /* no turn was measured since */
 }
 
-/* While all slots are taken, a few more that may be claimed ahead are no cause for a batch: the next result takes them along. */
+/* While all slots are taken, a few claims ahead are not worth a batch: they come with the next result. */
 static void few_wait(void **st) {
   (void)st;
   run_some(60, 4900);
@@ -154,8 +154,8 @@ static void few_wait(void **st) {
   assert_int_equal(n_running, n + 2);
 }
 
-/* One that was claimed ahead and waited in vain is queued again, with no loss, and none is claimed ahead until many short
- * ones have been seen. */
+/* An attempt that was claimed ahead and waited in vain is queued again without a loss. None is claimed ahead until many short
+ * attempts have ended. */
 static void handback_stops(void **st) {
   (void)st;
   run_some(40, 500);
@@ -164,7 +164,7 @@ static void handback_stops(void **st) {
   int64_t ti = running->ti;
   end_one(ATTEMPT_HANDBACK, 0);
   settle();
-  assert_int_equal(port_backlog(NULL, SLOT_PROCESS), waits); /* it is there, and its place was given once more */
+  assert_int_equal(port_backlog(NULL, SLOT_PROCESS), waits); /* the hint is there, and its place was given to another */
   struct world w = {.s = store};
   struct task_row row = task_get(&w, ti);
   assert_int_equal(row.t.state, TASK_QUEUED);
@@ -179,7 +179,8 @@ static void handback_stops(void **st) {
   assert_int_equal(n_running, SLOTS + AHEAD);
 }
 
-/* A class that this node cannot start just now: nothing of it is claimed, not even in the place of what ends, until the time is over. */
+/* This node cannot start attempts of a class just now: nothing of that class is claimed, not even in place of an attempt that
+ * ends, until the time is over. */
 static void hold_takes_none(void **st) {
   (void)st;
   run_some(40, 60000000);
@@ -196,14 +197,14 @@ static void hold_takes_none(void **st) {
   assert_int_equal(n_running, SLOTS);
 }
 
-/* Long attempts: none, though the average comes from short ones. */
+/* Long attempts: none is claimed ahead, although the average began with short ones. */
 static void long_none(void **st) {
   (void)st;
   run_some(40, 60000000);
   assert_int_equal(n_running, SLOTS);
 }
 
-/* A node that stops claims nothing, and what it had ahead comes back to the queue. */
+/* A node that stops claims nothing, and its claims ahead go back to the queue. */
 static void drain_takes_none(void **st) {
   (void)st;
   run_some(40, 500);

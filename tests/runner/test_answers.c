@@ -1,6 +1,6 @@
-/* Requests while the store does not do what it should: who is answered, when, and whether the answer is true. A runner on the
- * database of the simulator, whose calls fail, fail for long, or do not come back.
- * One clock, moved by the facts. What never happens: a real wait. */
+/* Requests while the store fails: which client is answered, when, and whether the answer is true. A runner on the database of the
+ * simulator, whose calls fail, fail for long, or do not come back. One clock, moved by the tests. What never happens: a real
+ * wait. */
 #include "../unit/unit.h"
 #include <stdlib.h>
 #include <string.h>
@@ -113,7 +113,8 @@ static void is(const struct client *c, enum wr_rc rc) {
   assert_int_equal(c->q.rc, rc);
 }
 
-/* Whichever way it refuses: within two seconds who waits is told so, and so is who comes then, at once; then it comes back. */
+/* The store refuses in any way: within two seconds each waiting client is told, and new clients at once. Then the store comes
+ * back. */
 static void lasting_fault(enum mem_fate f) {
   struct client a, b, c;
   all(f);
@@ -137,7 +138,7 @@ static void down_for_long(void **st) { (void)st; lasting_fault(MEM_DOWN); }
 static void retry_for_long(void **st) { (void)st; lasting_fault(MEM_RETRY); }
 static void full_for_long(void **st) { (void)st; lasting_fault(MEM_NO_SPACE); }
 
-/* The renewal fails first: then no batch is even begun. */
+/* The renewal fails first, so no batch is begun. */
 static void renewal_fails_for_long(void **st) {
   struct client a;
   (void)st;
@@ -149,7 +150,7 @@ static void renewal_fails_for_long(void **st) {
   assert_int_equal(calls[MEM_BEGIN], 0);
 }
 
-/* What is in the batch is told after its time that it is not known; what comes meanwhile, that it is not stored. */
+/* A request in the batch is answered after its time with "not known"; a request that comes meanwhile, with "not stored". */
 static void unknown_for_long(void **st) {
   struct client a, b, c;
   (void)st;
@@ -171,7 +172,7 @@ static void unknown_for_long(void **st) {
   assert_true(ready());
 }
 
-/* The same, and it was not stored: nobody waits for it any more, so it is not done again. */
+/* The same, but the batch was not stored: no client waits for the request any more, so it is not done again. */
 static void unknown_and_undone(void **st) {
   struct client a;
   (void)st;
@@ -194,7 +195,7 @@ static void take_both(void) {
   assert_true(!post(&two)); /* stuck for long: refused at once */
 }
 
-/* The runner's thread is inside: who waits asks by himself, and the answer is kept. */
+/* The runner's thread is inside a call: the client takes its request back, and the answer holds. */
 static void stuck_before_it_is_sent(void **st) {
   (void)st;
   assert_true(post(&one));
@@ -203,7 +204,7 @@ static void stuck_before_it_is_sent(void **st) {
   turn();
   assert_int_equal(got_one, REQ_BACK_UNSENT);
   turns(2 * SEC);
-  assert_int_equal(one.answers, 1); /* its memory is given back */
+  assert_int_equal(one.answers, 1); /* the memory of the request is given back */
   assert_int_equal(flows(), 0);
 }
 static void stuck_when_it_is_sent(void **st) {
@@ -224,14 +225,14 @@ static void post_and_take(void) {
   got_two = runner_take_back(runner, &two.q);
 }
 
-/* Its rows are made already: the batch is made again without them, with all the others. */
+/* The rows of the request are made already: the batch is made again without them, but with all others. */
 static void taken_back_from_a_batch_that_is_made(void **st) {
   struct client other;
   (void)st;
   assert_true(post(&one));
   assert_true(post(&other));
   inside = post_and_take;
-  inside_of = MEM_IDS; /* in the middle of its event */
+  inside_of = MEM_IDS; /* in the middle of the event of the request */
   turn();
   turn();
   assert_int_equal(got_one, REQ_BACK_UNSENT);
@@ -242,7 +243,7 @@ static void taken_back_from_a_batch_that_is_made(void **st) {
   assert_int_equal(one.answers, 1);
 }
 
-/* A batch that the server does not take, while it takes all else: the guilty one waits alone, the others go on. */
+/* The server refuses a batch, but accepts everything else: the guilty request waits alone, the others go on. */
 static enum mem_fate picky(void *ctx, void *node, enum mem_call what, const struct batch *b) {
   enum mem_fate f = call(ctx, node, what, b);
   for (size_t i = 0; what == MEM_WRITE && i < b->n_flow; i++)
@@ -270,8 +271,8 @@ static void guilty_one_waits_alone(void **st) {
   params_unref(p);
 }
 
-/* Pauses between tries have grown. What was mended is seen when somebody asks, not when the pause is over; and however many ask
- * while it lasts, the store is not asked more often for it than once in WATCH_DOUBT_US. */
+/* Pauses between tries have grown. A repair is seen when a client asks, not when the pause is over. However many clients ask
+ * during the pause, the store is asked at most once in WATCH_DOUBT_US. */
 static void mended_in_a_pause(void **st) {
   struct client a, b;
   (void)st;
@@ -284,7 +285,7 @@ static void mended_in_a_pause(void **st) {
     turn();
   }
   assert_in_range(calls[MEM_RENEW] - before, 30, 10 * SEC / WATCH_DOUBT_US + 1);
-  for (unsigned tries = calls[MEM_RENEW]; tries == calls[MEM_RENEW];) turns(10000); /* just now it was away still */
+  for (unsigned tries = calls[MEM_RENEW]; tries == calls[MEM_RENEW];) turns(10000); /* the store was still away just now */
   all(MEM_GO);
   now += WATCH_DOUBT_US;
   turn();
@@ -298,7 +299,7 @@ static void mended_in_a_pause(void **st) {
   is(&b, WR_OK);
 }
 
-/* Whoever waits is told when the runner ends. */
+/* Each waiting client is told when the runner ends. */
 static void end_answers(void **st) {
   struct client a;
   (void)st;

@@ -1,5 +1,5 @@
-/* What is kept in memory, in bytes: a runner whose cache is small, over a file. Figures are of
- * what the runner counts, and of the heap, which must follow. What never happens: a fact about a machine's speed. */
+/* What is kept in memory, in bytes: a runner whose cache is small, over a file. The tests look at the bytes that the runner
+ * counts, and at the heap, which must follow. What never happens: a fact about a machine's speed. */
 #include "facts.h"
 #include <malloc.h>
 #include "file_store.h"
@@ -21,7 +21,7 @@ static int64_t latest;
 static uint8_t slot_of(const char *type) { return (void)type, SLOT_ASYNC; }
 static int64_t boot_now(void *ctx) { return (void)ctx, now; }
 static size_t counted(void) { return runner->cache.flows.bytes + runner->cache.alone.bytes; }
-/* Called within a batch: what that has touched is still in memory. */
+/* Called within a batch: everything that the batch has touched is still in memory. */
 static bool push(void *ctx, enum slot_class s, const struct hint *h, size_t n) {
   (void)ctx;
   if (runner && counted() > peak) peak = counted();
@@ -112,7 +112,7 @@ static size_t heap(void) {
   return m.uordblks + m.hblkhd;
 }
 
-/* 60 MB of parameters; a flow timeout at the old end pins nothing. */
+/* 60 MB of parameters; a flow timeout pins no entry, not even an old one. */
 static void live_flows_are_flat(void **st) {
   (void)st;
   start_many(timed_id, 1, false);
@@ -132,7 +132,7 @@ static void lone_tasks_are_flat(void **st) {
   assert_true(heap() < before + 3 * CACHE + PAGES);
 }
 
-/* A restart looks at all rows; what it keeps of them is bounded all the same. */
+/* A restart looks at all rows, but keeps only a bounded part of them. */
 static void restart_is_flat(void **st) {
   (void)st;
   size_t timed = timers_count(&runner->flow_timers);
@@ -146,7 +146,7 @@ static void restart_is_flat(void **st) {
   assert_true(heap() < before + 4 * CACHE + PAGES);
 }
 
-/* Most timers are dropped and come again out of the rows: every flow ends at its time, and nothing is looked at before. */
+/* Most timers are dropped and set again from the rows: every flow ends at its time, and no row is looked at before. */
 static void dropped_timers_ring(void **st) {
   enum { N = 500, MOST = 20 };
   (void)st;
@@ -173,7 +173,7 @@ static void dropped_timers_ring(void **st) {
   most_timers = 0;
 }
 
-/* Versions that nobody holds go. */
+/* Versions that are not held are dropped. */
 static void definitions_are_flat(void **st) {
   struct wr_err err;
   (void)st;

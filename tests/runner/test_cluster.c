@@ -1,5 +1,5 @@
-/* Several runners on one database: what a batch costs in calls of the store, who sends hints again, who takes over from the dead, a
- * queue in memory that is too small, tasks that a node cannot run. */
+/* Several runners on one database: what a batch costs in calls of the store, which node sends hints again, which node takes over
+ * from dead ones, a queue in memory that is too small, tasks that a node cannot run. */
 #include "cluster.h"
 
 /* ---- what a batch costs ---- */
@@ -14,7 +14,7 @@ static void flows_of_a_batch_are_read_together(void **st) {
   assert_int_equal(b->n_work, 200);
   assert_int_equal(b->calls[MEM_LOCK], 1);
   assert_true(b->calls[MEM_READ] <= 2);
-  for (int step = 0; step < 2; step++) { /* the nodes that follow, too */
+  for (int step = 0; step < 2; step++) { /* the following nodes, too */
     memset(b->calls, 0, sizeof b->calls);
     finish_work(b);
     one_turn(b);
@@ -25,7 +25,7 @@ static void flows_of_a_batch_are_read_together(void **st) {
   assert_true(all_final());
 }
 
-/* What was started here and taken home is known whole: nothing of it is ever read. */
+/* A flow that was started here and whose tasks are claimed here is fully known: no row of it is ever read. */
 static void flows_started_here_are_not_read(void **st) {
   struct member *a = join(0, 0, 500);
   (void)st;
@@ -58,7 +58,7 @@ static void lone_tasks_of_a_batch_are_read_together(void **st) {
   assert_int_equal(b->calls[MEM_READ], 1);
 }
 
-/* A has pushed its hints, so others may have touched its flows: it looks under the lock, before it does the whole batch. */
+/* A has pushed its hints, so others may have touched its flows: A looks under the lock before it does the whole batch. */
 static void rivals_work_makes_no_batch_stale(void **st) {
   struct member *a = join(0, 0, 0), *b = join(1, 0, 10);
   struct runner_stats stats;
@@ -73,7 +73,7 @@ static void rivals_work_makes_no_batch_stale(void **st) {
   assert_int_equal(memdb_flow(db, fi)->r.wish, WISH_CANCEL);
 }
 
-/* Its head is locked first for a while after another node had it, then no more. */
+/* The head of a flow is locked first for a while after another node had the flow, then no more. */
 static void flow_that_no_rival_touches_is_ours(void **st) {
   struct member *a = join(0, 0, 0), *b = join(1, 0, 10);
   struct buf text = BUF_INIT;
@@ -95,7 +95,7 @@ static void flow_that_no_rival_touches_is_ours(void **st) {
   assert_true(all_final());
 }
 
-/* A batch that is made again gives the same numbers: they count without gaps. */
+/* A batch that is made again gives the same ids, so ids have no gaps. */
 static void ids_survive_a_deadlock(void **st) {
   struct member *a = join(0, 0, 1);
   (void)st;
@@ -134,18 +134,18 @@ static void one_sends_hints_again_until_it_dies(void **st) {
   start(c, memdb_save_flow(db, 0, CHAIN, 2), 5);
   assert_int_equal(c->pushed, 5);
   a->pushed = b->pushed = c->pushed = 0; /* all lost */
-  pass(60, 0, 3);                        /* b begins between two times at which hints of this age are due */
-  assert_true(a->pushed >= 5);           /* the database says: the oldest */
+  pass(60, 0, 3);                        /* b begins between two ages at which hints are due */
+  assert_true(a->pushed >= 5);           /* the database names the oldest node */
   assert_int_equal(b->pushed + c->pushed, 0);
   a->pushed = 0;
-  pass(90, 1, 3);                        /* it does not turn any more */
+  pass(90, 1, 3);                        /* it makes no turns any more */
   assert_int_equal(memdb_member(db, runner_incarnation(a->r))->state, MEMBER_DEAD);
   assert_int_equal(a->pushed, 0);
   assert_true(b->pushed >= 5);
   assert_int_equal(c->pushed, 0);
 }
 
-/* Not only the one that sends hints: whoever looks first. */
+/* Not only the node that sends hints: any node that looks first. */
 static void any_node_finds_what_the_dead_have_lost(void **st) {
   struct member *a = join(0, 0, 0), *b = join(1, 0, 0), *c = join(2, 0, 10);
   (void)st;
@@ -161,7 +161,7 @@ static void any_node_finds_what_the_dead_have_lost(void **st) {
   assert_int_equal(b->pushed, 1); /* QUEUED again */
 }
 
-/* Both leases end while the database is away: who is back first leaves the other the time to renew (rule 15). */
+/* Both leases end while the database is away: the node that is back first leaves the other time to renew (rule 15). */
 static void after_an_outage_nobody_is_declared_dead_at_once(void **st) {
   struct member *a = join(0, 0, 0), *b = join(1, 0, 0);
   int64_t me = runner_incarnation(b->r);
@@ -181,7 +181,7 @@ static void after_an_outage_nobody_is_declared_dead_at_once(void **st) {
   assert_true(a->calls[MEM_REAP] > 0);
 }
 
-/* A database that hangs says nothing: the gap does. */
+/* A database that hangs reports no error: the gap shows it. */
 static void after_a_silence_nobody_is_declared_dead_at_once(void **st) {
   join(0, 0, 0);
   int64_t me = runner_incarnation(join(1, 0, 0)->r);
@@ -205,7 +205,7 @@ static int set_up_small(void **st) {
   return 0;
 }
 
-/* To the end, with no more than a moment of time: no turn is waited for. */
+/* To the end in almost no time: nothing waits for a later turn. */
 static void plays_at_once(struct member *x, uint32_t most_turns) {
   int64_t began = now;
   for (uint32_t i = 0; !all_final(); i++) {
@@ -263,7 +263,7 @@ static void slices_go_on_whoever_loaded_their_flow(void **st) {
   assert_int_equal(row->state, FLOW_CANCELED);
 }
 
-/* A node comes back and hears from its former spawner what that never started: only what ran is lost. */
+/* A node comes back and its former spawner says which attempts it never started: only attempts that ran are lost. */
 static void what_never_started_is_no_loss(void **st) {
   static const char *const echo[] = {"ECHO"};
   struct member *a = join(0, 0, 3);
@@ -297,7 +297,7 @@ static void what_never_started_is_no_loss(void **st) {
 
 #define ONE "{\"flowName\":\"o\",\"flowNodes\":[{\"tasks\":[{\"taskType\":\"ECHO\"}]}]}"
 
-/* Whoever has just joined looks once. */
+/* A node that has just joined looks once. */
 static void settle(struct member *x) {
   for (int i = 0; i < 4; i++, now += 2 * SEC) turns(x);
 }
@@ -307,7 +307,7 @@ static void ages(int64_t s) {
   db->now_us = now;
 }
 
-/* A backlog an hour old, and nobody has its hints: whoever has slots and pops nothing finds them at once. */
+/* A backlog is an hour old, and its hints are lost: a node that has slots and pops nothing finds the rows at once. */
 static void old_backlog_is_found_when_a_pop_is_empty(void **st) {
   struct member *a = join(0, 0, 0), *b = join(1, 0, 7);
   (void)st;
@@ -320,7 +320,7 @@ static void old_backlog_is_found_when_a_pop_is_empty(void **st) {
   runner_no_hints(b->r, SLOT_ASYNC);
   turns(b);
   assert_int_equal(b->n_work, 7);
-  assert_int_equal(n_hint, 23); /* the others' hints are there again */
+  assert_int_equal(n_hint, 23); /* the hints of the others are there again */
 }
 
 static bool no_echo(void *ctx, const struct task_def *t) {
@@ -335,8 +335,8 @@ static enum mem_fate count_scans(void *ctx, void *node, enum mem_call what, cons
   return MEM_GO;
 }
 
-/* A node that has popped a hint died with it, or is frozen: the next one that is told to look finds the row, in two seconds. It
- * looks at no row while nothing was written since it found nothing. */
+/* A node has popped a hint and died, or is frozen: the next node that is told to look finds the row, within two seconds. It does
+ * not look while nothing was written since a look that found nothing. */
 static void hint_that_died_with_a_node_is_found(void **st) {
   struct member *a = join(0, 0, 0), *b = join(1, 0, 7);
   (void)st;
@@ -363,7 +363,7 @@ static void hint_that_died_with_a_node_is_found(void **st) {
   assert_true(scans > 0);
 }
 
-/* The one whose turn it is to look at the rows was frozen in the middle of it: nobody waits for it. */
+/* The node that looks at the rows was frozen in the middle of the look: no other node waits for it. */
 static void look_that_does_not_end_holds_up_nobody(void **st) {
   struct member *a = join(0, 0, 0), *b = join(1, 0, 7), *c = join(2, 0, 7);
   (void)st;
@@ -380,7 +380,7 @@ static void look_that_does_not_end_holds_up_nobody(void **st) {
   assert_int_equal(b->n_work, 3);
 }
 
-/* What nobody can run is not asked for again and again while nothing happens. */
+/* Tasks that no node can run are not looked for again and again while nothing happens. */
 static void what_waits_for_nobody_is_asked_for_seldom(void **st) {
   struct member *a = join(0, 0, 0), *b = join(1, 0, 7);
   (void)st;
@@ -402,7 +402,7 @@ static void what_waits_for_nobody_is_asked_for_seldom(void **st) {
   assert_true(scans <= 60); /* reconciler's too */
 }
 
-/* The same when slots were full all the while: nobody popped. */
+/* The same when all slots were taken meanwhile, so that no poller popped. */
 static void old_backlog_is_found_when_a_slot_is_free_again(void **st) {
   struct member *a = join(0, 0, 0), *b = join(1, 0, 5);
   (void)st;
@@ -423,7 +423,7 @@ static void old_backlog_is_found_when_a_slot_is_free_again(void **st) {
   assert_int_equal(n_hint, 24);
 }
 
-/* No queue at all: each takes from the rows what it has slots for. */
+/* There is no queue: each node claims from the rows what it has slots for. */
 static void without_a_queue_rows_are_claimed(void **st) {
   struct member *a = join(0, 0, 0), *b = join(1, 0, 4);
   (void)st;
@@ -440,7 +440,7 @@ static void without_a_queue_rows_are_claimed(void **st) {
   assert_true(all_final());
 }
 
-/* Its hints go back to the queue, slowly; its rows are left alone. */
+/* Hints of a task that this node cannot run go back to the queue, slowly. The rows are left alone. */
 static void what_a_node_cannot_run_it_leaves_to_others(void **st) {
   struct member *a = join(0, 0, 0), *b = join(1, 0, 10), *c = join(2, 0, 100);
   (void)st;
@@ -452,7 +452,7 @@ static void what_a_node_cannot_run_it_leaves_to_others(void **st) {
   turns(b);
   assert_int_equal(b->n_work, 0);
   assert_int_equal(n_hint, 0);
-  start(b, memdb_save_flow(db, 0, CHAIN, 2), 5); /* nor does it take home */
+  start(b, memdb_save_flow(db, 0, CHAIN, 2), 5); /* it does not claim them at once either */
   assert_int_equal(b->n_work, 0);
   assert_int_equal(n_hint, 5);
   ages(3);

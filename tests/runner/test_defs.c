@@ -1,4 +1,4 @@
-/* The cache of definitions over a real SQLite store whose reads are counted: after a change only what changed is read. */
+/* The cache of definitions over a real SQLite store whose reads are counted: after a change only changed definitions are read. */
 #include "defs.h"
 #include "facts.h"
 #include "registry.h"
@@ -62,7 +62,7 @@ static struct flow_def *flow_of(int64_t id, int64_t version, int64_t at) {
   return f;
 }
 
-/* A flow of `many` tasks, one a node. */
+/* A flow of `many` nodes with one task each. */
 enum { MANY = 100 };
 static int64_t wide(int64_t ids[MANY]) {
   struct buf b = BUF_INIT;
@@ -93,7 +93,7 @@ static void a_change_elsewhere_reads_a_head(void **st) {
   READ(0, 0, 0, 0);
   struct flow_def *api = flow_of(id, 0, -1); /* the API looks each time, at a head */
   READ(0, 0, 0, 1);
-  def_flow_unref(flow_of(id, 0, version_now())); /* and what the runner knows stays known */
+  def_flow_unref(flow_of(id, 0, version_now())); /* and the runner's entries stay known */
   READ(0, 0, 0, 0);
   assert_true(one == two && one == three && one == exact && one == api);
   for (int i = 0; i < 5; i++) def_flow_unref(one);
@@ -149,14 +149,14 @@ static void binding_reads_in_bulk(void **st) {
   READ(0, 0, 1, 1);
   for (int i = 0; i < MANY; i++) assert_int_equal(bind[i].version, i == 7 ? 2 : 1);
   struct task_def *t;
-  WR(defs_task(defs, ids[7], 1, version_now(), &t, &err)); /* the former version stays for whom has it */
+  WR(defs_task(defs, ids[7], 1, version_now(), &t, &err)); /* the former version stays for those that hold it */
   READ(0, 0, 0, 0);
   assert_int_equal(t->version, 1);
   def_task_unref(t);
   def_flow_unref(f);
 }
 
-/* ---- which executor runs it ---- */
+/* ---- which executor runs a task ---- */
 static int starts(const wx_host *h, wx_exec *x, char *err, size_t err_n) {
   (void)h, (void)x, (void)err, (void)err_n;
   return -1;
@@ -173,7 +173,7 @@ static void type_add(struct registry *r, int64_t version, int slot) {
   WR(registry_add(r, &o, &err));
 }
 
-/* Looked up once for each version of a task, and again when the registry has changed; whoever holds the former one keeps it. */
+/* Looked up once for each version of a task, and again when the registry has changed; a holder of the former version keeps it. */
 static void a_new_executor_is_seen(void **st) {
   struct registry *r = registry_new();
   defs_free(defs); /* a store has one reader for one runner */

@@ -1,5 +1,5 @@
-/* Idempotency keys in the runner: requests of one batch, of two, with commits whose answer is lost and rivals that are
- * faster. A real SQLite store, whose calls can be made to lie; no thread, no clock: one runner_turn() is one batch. */
+/* Idempotency keys in the runner: requests in one batch and in two, commits whose answer is lost, and rivals that are faster. A
+ * real SQLite store whose calls can be made to lie. No thread, no clock: one runner_turn() is one batch. */
 #include "facts.h"
 #include "file_store.h"
 #include "defs.h"
@@ -65,7 +65,7 @@ static void exec_task(struct ask *a, const char *key, char body) {
 
 static int64_t boot_now(void *ctx) { return (void)ctx, now; }
 
-/* Until nothing waits; the pauses after a failure pass at once. */
+/* Turns until nothing waits. Pauses after a failure pass at once. */
 static void turns(void) {
   for (int i = 0; i < 50; i++) {
     now += 10000000;
@@ -181,7 +181,7 @@ static void lost_commit_that_was_not(void **st) {
   assert_int_equal(n_runs(), before + 1);
 }
 
-/* The look found nothing, then a rival's commit came: the batch is done again, with all that was in it. */
+/* The look-up found nothing, then a rival committed: the whole batch is done again. */
 static void faster_rival(void **st) {
   struct ask rival, a, b;
   int64_t before = n_runs();

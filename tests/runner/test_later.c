@@ -1,5 +1,5 @@
-/* Rows that somebody else has locked: only what needs them waits, a command that does not is stored at once, and when they are free
- * again all goes on. */
+/* Rows that another process has locked: only events that need them wait, other commands are stored at once, and when the rows are
+ * free again all goes on. */
 #include "cluster.h"
 #include "health.h"
 
@@ -30,7 +30,7 @@ static void until_all_final(struct member *x, int64_t seconds) {
   assert_true(all_final());
 }
 
-/* Results of n flows, one task of each locked. */
+/* Results of n flows, of which one task each is locked. */
 static int64_t with_locked_tasks(struct member *x, int64_t flow, uint32_t n) {
   pass(1, 0, 1);
   int64_t fi = start(x, flow, n);
@@ -48,7 +48,7 @@ static void start_goes_on_beside_locked_tasks(void **st) {
     start(a, flow, 1); /* answered OK within its turns */
     now += SEC;
   }
-  assert_true(waits(a) <= 45); /* one wait in vain tells all */
+  assert_true(waits(a) <= 45); /* one wait in vain shows all locked rows */
   struct health_part store, disk;
   runner_health(a->r, &store, &disk);
   assert_true(store.ok);
@@ -68,7 +68,7 @@ static void start_goes_on_beside_locked_heads(void **st) {
   struct req q;
   struct req_start s;
   start_one(a, &q, &s, flow);
-  for (int i = 0; i < 3 && !posted; i++) one_turn(a); /* however many wait, it does not wait behind each of them */
+  for (int i = 0; i < 3 && !posted; i++) one_turn(a); /* it does not wait for each of those that wait */
   assert_int_equal(posted, 1);
   assert_int_equal(q.rc, WR_OK);
   memdb_release(db);
@@ -157,7 +157,7 @@ static void ready_is_said_again_with_the_first_that_is_stored(void **st) {
   assert_true(store.ok);
 }
 
-/* Nobody waits any more once the last has been refused, and the next turn may be far away. */
+/* No request waits any more after the last has been refused, and the next turn may be far away. */
 static void ready_is_said_again_with_the_last_that_is_refused(void **st) {
   struct member *a = join(0, 0, 10);
   int64_t flow = memdb_save_flow(db, 0, CHAIN, 2);
@@ -174,7 +174,7 @@ static void ready_is_said_again_with_the_last_that_is_refused(void **st) {
   assert_true(store.ok);
 }
 
-/* Sent while the runner waits for a lock. */
+/* A request that is sent while the runner waits for a lock. */
 static struct req meanwhile;
 static bool sent;
 static enum mem_fate (*call)(void *ctx, void *node, enum mem_call what, const struct batch *b);
@@ -183,14 +183,14 @@ static enum mem_fate send_meanwhile(void *ctx, void *node, enum mem_call what, c
   return call(ctx, node, what, b);
 }
 
-/* Nobody can say whose gap it is: it costs a wait each time, and no more than one beside what can be stored. */
+/* The server cannot say who holds a gap: each try costs a wait, but at most one while other commands can be stored. */
 static void closed_table_does_not_stop_other_tables(void **st) {
   struct member *a = join(0, 0, 10);
   int64_t task = memdb_save_task(db, 0, "{\"taskName\":\"t\",\"taskType\":\"ECHO\"}");
   (void)st;
   pass(1, 0, 1);
   start(a, memdb_save_flow(db, 0, CHAIN, 2), 5);
-  db->closed[MEM_ROW_NODE] = true; /* the gap alone: the rows are free */
+  db->closed[MEM_ROW_NODE] = true; /* only the gap is locked: the rows are free */
   finish_work(a); /* each makes a node */
   for (int64_t end = now + 60 * SEC; now < end; now += SEC / 10) one_turn(a);
   call = db->hooks.call;
@@ -224,7 +224,7 @@ static void lone_task_that_is_locked_waits(void **st) {
   assert_int_equal(memdb_task(db, q.ti)->r.t.state, TASK_SUCCESS);
 }
 
-/* It needs nothing of the rows of what its key stands for. */
+/* A replayed request needs no lock on the rows that its key names. */
 static void repeat_is_answered_whoever_holds_the_flow(void **st) {
   static const uint8_t hash[KEY_HASH_BYTES] = {1};
   struct member *a = join(0, 0, 10);

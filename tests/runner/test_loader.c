@@ -1,6 +1,6 @@
 /* The loader and the stepper alone, over rows that a runner has made: what is read, what is refused, and where ready tasks go.
  *
- * The bare parts are a second member of the cluster without a runner; the facts turn the pages of a batch by hand. */
+ * The bare parts are a second member of the cluster, without a runner. The tests do the steps of a batch by hand. */
 #include "cluster.h"
 #include "loader.h"
 #include "step.h"
@@ -56,7 +56,7 @@ static void begin(void) {
   assert_int_equal(store_begin(env.store, &env.defs_version), STORE_OK);
 }
 
-/* The batch is given up, as when it does not commit. */
+/* Gives the batch up, as when it does not commit. */
 static void undo(void) {
   store_rollback(env.store);
   effects_clear(&step.effects);
@@ -166,7 +166,7 @@ static void nodes_of_another_flow_are_not_believed(void **st) {
   unreadable(e);
 }
 
-/* On a store with rivals only the head is read first: the batch hears of the damage, and comes down to this event alone. */
+/* On a store with rivals only the head is read first: the batch meets the damage later, and is halved down to this event. */
 static void with_rivals_the_batch_hears_of_it(void **st) {
   struct ev e;
   (void)st;
@@ -207,7 +207,7 @@ static void what_it_cannot_be_is_dropped(void **st) {
   t->epoch = UINT32_MAX;
   assert_int_equal(load_alone(&loader, m[0].work->ti, &c), STORE_OK);
   assert_null(c);
-  t->epoch = 1, t->owner = 0; /* it runs, and nobody has it */
+  t->epoch = 1, t->owner = 0; /* it runs, but has no owner */
   assert_int_equal(load_alone(&loader, m[0].work->ti, &c), STORE_OK);
   assert_null(c);
   undo();

@@ -2,7 +2,7 @@
 #include "cluster.h"
 #include "runner_int.h"
 
-/* A flow at its first task, whose result is refused; another one goes on. */
+/* The result of a flow's first task is refused; another flow goes on. */
 static int64_t aside(struct member *x) {
   int64_t flow = memdb_save_flow(db, 0, CHAIN, 2), fi = start(x, flow, 1);
   bad_fi = fi;
@@ -52,7 +52,7 @@ static void cancel_ends_what_was_set_aside(void **st) {
   assert_true(now - before < SEC);
 }
 
-/* A flow whose first task has ended, and no result can be stored. */
+/* The first task of a flow has ended, and no result can be stored. */
 static int64_t with_a_bad_result(struct member *a) {
   turns(a);
   int64_t fi = start(a, memdb_save_flow(db, 0, CHAIN, 2), 1);
@@ -71,7 +71,7 @@ static void result_that_is_never_stored_is_a_failure(void **st) {
   assert_string_equal(memdb_flow(db, fi)->r.error, "node n1: The database refuses its result.");
 }
 
-/* A fault of the whole server that says of each row that it is the row's: not one result may become a failure by it. */
+/* A fault of the whole server that looks like a fault of each row: it may not turn any result into a failure. */
 static void lasting_fault_of_the_server_spares_results(void **st) {
   struct member *a = join(0, 0, 3);
   (void)st;
@@ -94,7 +94,7 @@ static void lasting_fault_of_the_server_spares_results(void **st) {
   assert_int_equal(memdb_task(db, q.ti)->r.t.losses, 0);
 }
 
-/* The store is away whenever its trial comes: what was refused before still counts. */
+/* The store is away whenever the trial begins: earlier refusals still count. */
 static void outages_do_not_renew_its_chances(void **st) {
   struct member *a = join(0, 0, 2);
   (void)st;
@@ -109,7 +109,7 @@ static void outages_do_not_renew_its_chances(void **st) {
   assert_int_equal(memdb_flow(db, fi)->r.state, FLOW_FAILED);
 }
 
-/* That of its neighbour waits with it, and is stored as it is. */
+/* The result of a neighbour waits with it, and is stored unchanged. */
 static void only_the_result_that_is_refused_is_given_up(void **st) {
   static const char *const echo[] = {"ECHO"};
   struct member *a = join(0, 0, 2);
@@ -124,14 +124,15 @@ static void only_the_result_that_is_refused_is_given_up(void **st) {
   assert_int_equal(memdb_task(db, good)->r.t.state, TASK_SUCCESS);
 }
 
-/* Until a failure stands in for the result, in front of the batch. */
+/* Turns until a failure stands in for the result, in front of the batch. */
 static void until_it_stands_in(struct member *a) {
   const struct events *l = &a->r->events;
   for (int64_t end = now + 600 * SEC; now < end && !(l->n > 0 && l->v[0].spare); now += SEC / 100) one_turn(a);
   assert_true(l->n > 0 && l->v[0].spare);
 }
 
-/* The failure could not be stored in that moment, because somebody held the flow: the result counts when the store takes it again. */
+/* The failure could not be stored in that moment, because another process held the flow: the result counts when the store accepts
+ * it again. */
 static void held_while_a_failure_stands_in(void **st) {
   struct member *a = join(0, 0, 2);
   (void)st;
@@ -149,7 +150,7 @@ static void held_while_a_failure_stands_in(void **st) {
   assert_int_equal(memdb_flow(db, fi)->r.state, FLOW_SUCCESS);
 }
 
-/* Declared dead in the moment between: all is forgotten, the result that was put by too (ASan tells). */
+/* The node is declared dead in between: everything is forgotten, also the result that was put by (ASan would tell). */
 static void fenced_while_a_failure_stands_in(void **st) {
   struct member *a = join(0, 0, 2);
   (void)st;
@@ -212,7 +213,7 @@ static void what_another_node_has_ended_is_aside_no_more(void **st) {
   assert_false(runner_set_aside(a->r, fi));
 }
 
-/* Their hints are out: only those of the flow on trial are made again. */
+/* The hints of these flows are out: only hints of the flow on trial are sent again. */
 static void a_trial_leaves_other_flows_alone(void **st) {
   struct member *a = join(0, 0, 2);
   (void)st;
@@ -227,7 +228,7 @@ static void a_trial_leaves_other_flows_alone(void **st) {
   assert_int_equal(a->pushed, 4);
 }
 
-/* Nothing of a lone task is set aside: its result waits alone. */
+/* A stand-alone task is never set aside: its result waits alone. */
 static void lone_result_that_is_never_stored_is_a_failure(void **st) {
   struct member *a = join(0, 0, 2);
   (void)st;

@@ -288,7 +288,7 @@ void tx_apply(struct mem_tx *tx) {
 
 /* ---- writing: locks, expectations, the fence ---- */
 
-/* Waits while another transaction has it, as a server would: at most two seconds, then the batch is rolled back. */
+/* Waits while another transaction has the lock, as a server would: at most two seconds. Then the batch is rolled back. */
 static bool get_lock(struct mem_store *s, struct mem_tx **lock) {
   int64_t since = s->db->now_us;
   for (int i = 0; *lock != NULL && *lock != s->tx; i++) {
@@ -299,7 +299,7 @@ static bool get_lock(struct mem_store *s, struct mem_tx **lock) {
   return true;
 }
 
-/* Rows of a flow are ours with its head; a stranger may have one all the same. */
+/* A transaction that locks the head of a flow has all its rows, except those that a stranger has locked. */
 static bool wait_free(struct mem_store *s, struct mem_tx *const *lock) {
   int64_t since = s->db->now_us;
   for (int i = 0; !rival_free(s, *lock); i++) {
@@ -364,7 +364,7 @@ bool tx_key_held(const struct mem_store *s, const char *key) {
   return false;
 }
 
-/* The unique index: one batch comes through. */
+/* The unique index: only one batch is committed. */
 static enum store_rc check_keys(struct mem_store *s, const struct batch *b) {
   for (size_t i = 0; i < b->n_key; i++) {
     if (i > 0 && strcmp(b->key[i - 1].key, b->key[i].key) >= 0) s->db->hooks.broken(s->db->hooks.ctx, "keys out of order", (int64_t)i);

@@ -21,7 +21,7 @@ struct mem_store {
   struct memdb *db;
   void *node;
   struct mem_tx *tx;
-  int64_t wary_until;                /* as mysql_held.c */
+  int64_t wary_until;                /* as in mysql_held.c */
   bool cut;                          /* the server ended the transaction under way */
   int64_t me;
   int64_t next_id[ID__N], end_id[ID__N];
@@ -29,13 +29,13 @@ struct mem_store {
 };
 
 struct mem_tx *tx_open(struct mem_store *s);
-void tx_end(struct mem_tx *tx);                  /* releases locks, forgets it */
-void tx_apply(struct mem_tx *tx);                /* commits: rows, receipt, lease; then ends it */
+void tx_end(struct mem_tx *tx);                  /* releases the locks and frees tx */
+void tx_apply(struct mem_tx *tx);                /* commits rows, receipt and lease, then ends tx */
 bool tx_key_held(const struct mem_store *s, const char *key);  /* another transaction is writing it */
 enum store_rc tx_write(struct mem_store *s, struct batch *b);
 enum mem_fate mem_ask(struct mem_store *s, enum mem_call what, const struct batch *b);
 enum store_rc mem_fault(enum mem_fate f);        /* of MEM_RETRY .. MEM_BAD */
-/* memrival.c: rows that this batch would wait for. OK; STALE: marked in b. And what a wait in vain says. */
+/* memrival.c: rows that this batch would wait for. OK = none; STALE = they are marked in b. Then what a wait in vain shows. */
 enum store_rc rival_ask(struct mem_store *s, struct batch *b);
 enum store_rc rival_waited(struct mem_store *s);
 bool rival_free(const struct mem_store *s, const struct mem_tx *lock);

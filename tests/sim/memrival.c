@@ -1,5 +1,5 @@
-/* A stranger in the in-memory database, who locks rows and keeps them, and what the store does about it, as mysql_held.c: after a
- * wait in vain it asks whose rows are held before it waits again. One thread.
+/* A stranger in the in-memory database, which locks rows and keeps them. The store does the same about it as mysql_held.c: after
+ * a wait in vain it asks which rows are held before it waits again. One thread.
  * What never happens: a row is taken from a transaction that has it. */
 #include <stdlib.h>
 #include "memdb_int.h"
@@ -15,7 +15,7 @@ static bool take(struct memdb *db, struct mem_tx **lock) {
   return true;
 }
 
-/* Whoever writes rows of a flow has its head. */
+/* A transaction that writes rows of a flow has the lock of its head. */
 static bool in_use(const struct memdb *db, int64_t fi) {
   const struct mem_flow *f = memdb_flow(db, fi);
   return f && f->lock && f->lock != db->stranger;

@@ -1,5 +1,5 @@
-/* The faces of the in-memory database: the runner's writer, definitions, and the few readers that defs.c uses. What the
- * runner never calls answers with an error. One thread. What never happens: an effect of a call whose fate was a fault. */
+/* The faces of the in-memory database: the runner's writer, definitions, and the few readers that defs.c uses. Calls that the
+ * runner never makes answer with an error. One thread. What never happens: a call whose fate is a fault has an effect. */
 #include "memstore.h"
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 
 static struct mem_store *of(const struct store *s) { return (struct mem_store *)(uintptr_t)s; }
 
-/* Faults that only a COMMIT can have count as RETRY elsewhere. A cut connection says so once. */
+/* Faults that only a COMMIT can have count as RETRY elsewhere. A cut connection is reported once. */
 static enum store_rc gate(struct mem_store *s, enum mem_call what, const struct batch *b) {
   enum mem_fate f = mem_ask(s, what, b);
   if (f == MEM_GO && !s->cut) return STORE_OK;
@@ -20,7 +20,7 @@ static enum store_rc gate(struct mem_store *s, enum mem_call what, const struct 
 
 static void mem_close(struct store *st) {
   struct mem_store *s = of(st);
-  if (s->tx && s->tx->state == TX_PENDING) s->tx->owner = NULL; /* the server has it still */
+  if (s->tx && s->tx->state == TX_PENDING) s->tx->owner = NULL; /* the server still has it */
   else if (s->tx) tx_end(s->tx);
   if (s->db->asker == s) s->db->asker = NULL;
   arena_done(&s->texts);
@@ -45,7 +45,7 @@ static enum store_rc mem_ids(struct store *st, enum id_kind kind, uint32_t n, in
   return STORE_OK;
 }
 
-/* A server tells its own time; a file knows the newest time in it, and what the node's clock says. */
+/* A server has a clock of its own. For a file it is the node's clock, but never earlier than the newest time in the file. */
 static void read_clock(struct mem_store *s) {
   int64_t us = s->db->now_us, wall = us, boot = us;
   if (s->db->hooks.clocks) s->db->hooks.clocks(s->db->hooks.ctx, s->node, &wall, &boot);
@@ -175,12 +175,12 @@ static enum store_rc mem_keys(struct store *st, const char *const *key, size_t n
 
 static enum store_rc mem_write(struct store *st, struct batch *b) {
   struct mem_store *s = of(st);
-  if (!s->cut) (void)tx_open(s); /* its locks went with the one that the server has ended */
+  if (!s->cut) (void)tx_open(s); /* the locks are lost with the transaction that the server has ended */
   enum store_rc rc = gate(s, MEM_WRITE, b);
   return rc == STORE_OK ? tx_write(s, b) : rc;
 }
 
-/* A single process keeps its ids with its batches: those of a batch that was rolled back come again after a crash. */
+/* A single process stores its ids with its batches: ids of a batch that was rolled back are given again after a crash. */
 static void save_ids(struct mem_store *s) {
   for (int k = ID_FI; k <= ID_TI && s->db->single; k++) s->db->next_id[k] = s->next_id[k];
 }
@@ -189,7 +189,7 @@ static enum store_rc mem_commit(struct store *st) {
   struct mem_store *s = of(st);
   struct mem_tx *tx = s->tx;
   enum mem_fate f = mem_ask(s, MEM_COMMIT, tx ? &tx->b : NULL);
-  if (s->cut) { s->cut = false; return STORE_UNKNOWN; } /* the server had ended it: gone away */
+  if (s->cut) { s->cut = false; return STORE_UNKNOWN; } /* the server had ended the transaction */
   wr_assert(tx != NULL);
   switch (f) {
   case MEM_GO:
@@ -333,7 +333,7 @@ static json_t *load(const char *json) {
   return v;
 }
 
-/* Every other node with one task, of every other flow. */
+/* Every second node, if it has one task; the id of the flow says whether the even or the odd ones. */
 static void let_grow(struct dag *dag, int64_t id) {
   for (uint32_t i = 0; i < dag->n; i++) dag->node[i].expands = dag->node[i].n_task == 1 && (i + (uint64_t)id) % 2 == 0;
 }
@@ -374,7 +374,7 @@ struct task_def *memdb_task_def(struct memdb *db, int64_t id, int64_t version) {
   return post.def;
 }
 
-/* A transaction that has inserted an instance of it holds the row of the flow. */
+/* A transaction that has inserted an instance of the flow holds the row of the flow. */
 static bool flow_held(const struct memdb *db, int64_t id) {
   for (const struct mem_tx *tx = db->txs; tx; tx = tx->next)
     for (size_t i = 0; tx->written && i < tx->b.n_flow; i++)

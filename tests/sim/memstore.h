@@ -19,20 +19,21 @@ extern const char *const mem_call_name[MEM__N];
 
 enum mem_fate {
   MEM_GO,
-  MEM_RETRY, MEM_DOWN, MEM_NO_SPACE, MEM_BAD, /* nothing is done, that is the answer */
+  MEM_RETRY, MEM_DOWN, MEM_NO_SPACE, MEM_BAD, /* nothing is done, and the call answers this */
   MEM_LOST_DONE, MEM_LOST_UNDONE,             /* COMMIT only: done or not, the answer is lost */
-  MEM_LATE_DONE, MEM_LATE_UNDONE              /* the same, decided later; its locks are held until then */
+  MEM_LATE_DONE, MEM_LATE_UNDONE              /* the same, but decided later; the locks are held until then */
 };
 
 struct mem_hooks {
   void *ctx;
-  /* Before the effect of a call of this node. b: the batch, of MEM_WRITE and MEM_COMMIT. MEM_WAIT: it waits for a lock. */
+  /* Called before the effect of a call of this node. b: the batch, for MEM_WRITE and MEM_COMMIT. MEM_WAIT: the call waits for a
+   * lock. */
   enum mem_fate (*call)(void *ctx, void *node, enum mem_call what, const struct batch *b);
   /* b is about to be applied by `me`; the old rows are still there. */
   void (*commit)(void *ctx, int64_t me, const struct batch *b);
-  /* b was applied. node NULL: nobody hears of it (a connection that was lost). */
+  /* b was applied. node NULL: no node hears of it, because the connection was lost. */
   void (*committed)(void *ctx, int64_t me, const struct batch *b);
-  /* A batch that no right runner sends: insert of a row that is there, update of one that is not. */
+  /* A batch that no correct runner sends: an insert of a row that exists, or an update of one that does not. */
   void (*broken)(void *ctx, const char *what, int64_t id);
   /* The clocks of a node; NULL = all are the database's. */
   void (*clocks)(void *ctx, void *node, int64_t *wall, int64_t *boot);
@@ -40,7 +41,7 @@ struct mem_hooks {
 
 /* Rows as committed. Texts are the database's own. */
 struct mem_flow { struct flow_row r; struct mem_tx *lock; };
-struct mem_node { struct node_row r; struct mem_tx *lock; };   /* a stranger's: a node goes with its flow */
+struct mem_node { struct node_row r; struct mem_tx *lock; };   /* lock: of a stranger only, because a node is locked with its flow */
 struct mem_task { struct task_row r; struct mem_tx *lock; int64_t queued_at; };  /* when it became QUEUED */
 enum mem_member_state { MEMBER_LIVE, MEMBER_DEAD, MEMBER_GONE };
 struct mem_member { int64_t me, lease_until, last_batch; enum mem_member_state state; struct mem_tx *lock; };
@@ -55,7 +56,7 @@ struct memdb {
   struct mem_hooks hooks;
   bool single;
   int64_t now_us;                    /* the database's clock; set by the test */
-  int64_t newest;                    /* time in a row */
+  int64_t newest;                    /* the newest time in a row */
   int64_t lease_us;
   int64_t next_id[ID__N];
   int64_t defs_version;
@@ -66,12 +67,12 @@ struct memdb {
   struct map64 member;
   struct mem_key *key; size_t n_key, cap_key;
   int64_t max_ti, max_fi;
-  bool made_up;                      /* some nodes grow when they start, some tasks choose among out-edges: no definition says so yet */
-  size_t n_attempt;                  /* rows of task_attempt, and the last batch's */
-  const struct mem_store *asker;     /* whose turn it is to look for lost hints */
-  int64_t pulse;                     /* transactions that came through */
+  bool made_up;  /* some nodes grow when they start, some tasks choose among out-edges; no definition can say so yet */
+  size_t n_attempt;                  /* rows of task_attempt */
+  const struct mem_store *asker;     /* the node that looks for lost hints now */
+  int64_t pulse;                     /* transactions that were committed */
   struct mem_tx *txs;                /* all transactions, open and undecided */
-  struct mem_tx *stranger;           /* memrival.c: whose locks are in the way; not one of them */
+  struct mem_tx *stranger;           /* memrival.c: the one whose locks are in the way; it is not in txs */
   bool closed[3];                    /* tables into which nothing can be inserted: enum mem_row */
   uint8_t (*slot_of)(const char *type);
 };
@@ -79,20 +80,20 @@ struct memdb {
 struct memdb *memdb_new(const struct mem_hooks *h, bool single, int64_t lease_us, uint8_t (*slot_of)(const char *type));
 void memdb_free(struct memdb *db);
 struct store *memdb_connect(struct memdb *db, void *node);
-/* The clock went on: connections that idle in a transaction for L/4 are cut, late commits are decided. */
+/* The clock has moved: cuts connections that idle in a transaction for L/4, and decides late commits. */
 void memdb_tick(struct memdb *db);
 
-/* A session that is none of ours: it locks rows and keeps them until memdb_release(), which gives all of them back. */
+/* A session of a stranger: it locks rows and keeps them until memdb_release(), which gives all of them back. */
 enum mem_row { MEM_ROW_FLOW, MEM_ROW_NODE, MEM_ROW_TASK, MEM_ROW_MEMBER, MEM_ROW_DEF };
-bool memdb_hold(struct memdb *db, enum mem_row what, int64_t id);     /* false: it is not there, or in use just now */
-void memdb_hold_table(struct memdb *db, enum mem_row what);           /* flows, nodes, tasks: all rows, and nothing is inserted */
+bool memdb_hold(struct memdb *db, enum mem_row what, int64_t id);     /* false: the row does not exist, or is in use */
+void memdb_hold_table(struct memdb *db, enum mem_row what);  /* flows, nodes or tasks: all rows; nothing can be inserted */
 void memdb_release(struct memdb *db);
 
 struct mem_flow *memdb_flow(const struct memdb *db, int64_t fi);
 struct mem_node *memdb_node(const struct memdb *db, int64_t ni);
 struct mem_task *memdb_task(const struct memdb *db, int64_t ti);
 struct mem_member *memdb_member(const struct memdb *db, int64_t me);
-const struct key_row *memdb_key(const struct memdb *db, const char *key);   /* NULL: not used so far */
+const struct key_row *memdb_key(const struct memdb *db, const char *key);   /* NULL: the key was not used so far */
 /* Definitions, as POST bodies. id 0 = a new one. Returns the id, 0 when a transaction holds it just now. */
 int64_t memdb_save_task(struct memdb *db, int64_t id, const char *json);
 int64_t memdb_save_flow(struct memdb *db, int64_t id, const char *json, uint32_t n_node);

@@ -5,8 +5,8 @@
   plants.py --list SRC_CORE SRC_RUNNER        their names
   plants.py --run SIM SRC_CORE SRC_RUNNER     every plant must be found within --seeds, and without one nothing must be
 
-Each plant is one line or two of the product's source, changed. When the source has moved on, so that a text does not stand
-there exactly once, the copy is made without that plant and --run fails: no plant rots away in silence."""
+Each plant is one line or two of the product's source, changed. When the source has moved on, so that a text does not occur
+there exactly once, the copy is made without that plant and --run fails, so that no plant is lost unnoticed."""
 import argparse
 import concurrent.futures
 import os
@@ -19,7 +19,7 @@ HEAD = "extern int weir_plant;\nextern size_t weir_batch_rows, weir_page;\n#defi
 # Sizes that are large in the product and small in the copies, so that batches, pages and slices end everywhere.
 SIZES = [("LIMIT_BATCH_ROWS", "weir_batch_rows"), ("PAGE", "weir_page"), ("WHOLE_NODES", "weir_page"), ("NEED_AHEAD 1000", "NEED_AHEAD 5")]
 
-FOUND = {35: 3672}  # where a rare one was found last: a minute saved as long as that seed still finds it
+FOUND = {35: 3672}  # the seed that last found a rare plant: it saves a minute as long as it still does
 PARTS = 8  # of the seeds without a plant: they take longest, and are shared among the jobs
 
 PLANTS = [
@@ -41,7 +41,7 @@ PLANTS = [
      "  cache_undo(&r->cache);", "  if (!PLANT(5)) cache_undo(&r->cache);"),
     (6, "a loss counts as a failure", "runner/handle.c",
      "  return TASK_EV_LOST;", "  return PLANT(6) ? TASK_EV_FAIL : TASK_EV_LOST;"),
-    (7, "taking home uses no slot", "runner/step.c",
+    (7, "a task that is claimed at once uses no slot", "runner/step.c",
      "else if (run_take(&s->ctx, i)) admission_take(", "else if (run_take(&s->ctx, i) && !PLANT(7)) admission_take("),
     (8, "a re-run keeps the tokens of its nodes", "core/rerun.c",
      ".state = NODE_WAITING, .known = 1,",
@@ -71,22 +71,22 @@ PLANTS = [
      ".epoch = r->task[k].t.epoch}", ".epoch = PLANT(17) ? 0 : r->task[k].t.epoch}"),
     (18, "claims go on after a cancel", "core/run.c",
      "if (ev->ev.kind == TASK_EV_CLAIM && r->wish > WISH_STOP) return RUN_OK;", "if (!PLANT(18) && ev->ev.kind == TASK_EV_CLAIM && r->wish > WISH_STOP) return RUN_OK;"),
-    (19, "what a stale memory calls late is dropped", "runner/batch.c",
+    (19, "a result that only seems late to a stale cache is dropped", "runner/batch.c",
      "r->env.single ? STORE_OK : confirm(r)", "r->env.single || PLANT(19) ? STORE_OK : confirm(r)"),
-    (20, "what is left of a large flow is not stored", "runner/rows.c",
+    (20, "the rest of a large flow is not stored", "runner/rows.c",
      "if (run->n_more == 0) return NULL;", "if (run->n_more == 0 || PLANT(20)) return NULL;"),
-    (21, "what comes for a flow held elsewhere is dropped", "runner/loader.c",
+    (21, "an event of a flow that another node holds is dropped", "runner/loader.c",
      "if (got[i] == 2) l->held[l->n_held++] = fi[i];", "if (got[i] == 2 && !PLANT(21)) l->held[l->n_held++] = fi[i];"),
     (22, "attempts are started before the commit", "runner/batch.c",
      "  lease_sent(&r->lease);\n", "  lease_sent(&r->lease);\n  if (PLANT(22)) give_starts(r);\n"),
     (22, None, "runner/batch.c", "static enum store_rc batch_write(struct runner *r) {\n",
      "void give_starts(struct runner *r);\nstatic enum store_rc batch_write(struct runner *r) {\n"),
     (22, None, "runner/after.c", "static void give_starts(struct runner *r) {", "void give_starts(struct runner *r);\nvoid give_starts(struct runner *r) {"),
-    (23, "the third loss is one like the others", "core/task.c",
+    (23, "the third loss is like the others", "core/task.c",
      "if (t->losses >= LIMIT_LOSSES) return end(t, TASK_DEAD);", "if (t->losses >= LIMIT_LOSSES && !PLANT(23)) return end(t, TASK_DEAD);"),
-    (24, "onFailure answers what only follows from a failure", "core/run.c",
+    (24, "onFailure answers a node that only follows a failed one", "core/run.c",
      "if (state != NODE_UPSTREAM_FAILED && r->wish", "if ((PLANT(24) || state != NODE_UPSTREAM_FAILED) && r->wish"),
-    (25, "a slot is that of the task's newest version", "runner/step.c",
+    (25, "the slot is that of the task's newest version", "runner/step.c",
      "if (ref->inl || t->state == TASK_NONE ||", "if (ref->inl || PLANT(25) || t->state == TASK_NONE ||"),
     (26, "claims ahead have no bound", "runner/admission.c",
      "ahead_count(&a->ahead, p->capacity) : 0);", "ahead_count(&a->ahead, p->capacity) * (PLANT(26) ? 9 : 1) : 0);"),
@@ -100,34 +100,34 @@ PLANTS = [
      "if (r->keys.v[i].state == KEY_NEW) *WR_PUSH", "if (r->keys.v[i].state == KEY_NEW || (PLANT(30) && r->keys.v[i].state == KEY_FREE)) *WR_PUSH"),
     (51, "an end after our own TERM is a success", "core/task.c",
      "return s->ev->asked ? do_end_as(s) : do_ok(s);", "return s->ev->asked && !PLANT(51) ? do_end_as(s) : do_ok(s);"),
-    (31, "what waits at the gate is handed back with no word", "core/task.c",
+    (31, "an attempt that is handed back changes nothing", "core/task.c",
      "static unsigned do_handback(const struct step *s) { return", "static unsigned do_handback(const struct step *s) { if (PLANT(31)) return 0; return"),
-    (32, "what fails to renew answers nobody", "runner/runner.c",
+    (32, "a failed renewal refuses no request", "runner/runner.c",
      "    else runner_store_failed(r, rc);\n    return next_wake(r);",
      "    else if (PLANT(32)) r->pace.again_us = r->env.boot_us + 1000000;\n    else runner_store_failed(r, rc);\n    return next_wake(r);"),
-    (33, "nothing but RETRY is never away", "runner/watch.c",
+    (33, "a store that only says RETRY is never away", "runner/watch.c",
      "if (rc == STORE_DOWN || boot_us - w->bad_us >= WATCH_PATIENCE_US)",
      "if (rc == STORE_DOWN || (!PLANT(33) && boot_us - w->bad_us >= WATCH_PATIENCE_US))"),
-    (34, "who is in a batch of unknown outcome waits for ever", "runner/answers.c",
+    (34, "a request in a batch of unknown outcome waits for ever", "runner/answers.c",
      "if (late) answer_in_doubt(a);",
      "if (late && !PLANT(34)) answer_in_doubt(a);"),
-    (35, "in doubt it says that nothing was stored", "runner/answers.c",
+    (35, "in doubt a client is told that nothing was stored", "runner/answers.c",
      "return q->place == REQ_SENT ? WR_OUTCOME_UNKNOWN :", "return q->place == REQ_SENT && !PLANT(35) ? WR_OUTCOME_UNKNOWN :"),
-    (36, "what was taken back is sent", "runner/ledger.c",
+    (36, "a request that was taken back is sent", "runner/ledger.c",
      "  if (q->back) return false;",
      "  if (q->back && !PLANT(36)) return false;"),
-    (37, "while the store is away nobody who waits is told", "runner/answers.c",
+    (37, "while the store is away no waiting client is told", "runner/answers.c",
      "if (s != WATCH_WELL) answers_refuse(", "if (s != WATCH_WELL && !PLANT(37)) answers_refuse("),
     (37, None, "runner/batch.c", "if (s != WATCH_WELL) answers_refuse(", "if (s != WATCH_WELL && !PLANT(37)) answers_refuse("),
-    (38, "what was sent is said not to have been", "runner/ledger.c",
+    (38, "a client of a sent request is told that it was not sent", "runner/ledger.c",
      "return was == REQ_SENT ? REQ_BACK_UNKNOWN",
      "return was == REQ_SENT && !PLANT(38) ? REQ_BACK_UNKNOWN"),
-    (39, "the store that is back is never said to be", "runner/watch.c",
+    (39, "the store is back, and is never shown as well", "runner/watch.c",
      "  w->state = WATCH_WELL;\n  w->bad_us",
      "  if (!PLANT(39)) w->state = WATCH_WELL;\n  w->bad_us"),
-    (40, "a full disk is nothing", "runner/watch.c",
+    (40, "a full disk is no fault", "runner/watch.c",
      "if (rc == STORE_NO_SPACE) return WATCH_FULL;", "if (rc == STORE_NO_SPACE) return PLANT(40) ? WATCH_WELL : WATCH_FULL;"),
-    (41, "an empty pop asks nothing", "runner/lost_hints.c", "  l->empty |= m->empty | m->lost;", "  l->empty |= PLANT(41) ? 0 : m->empty | m->lost;"),
+    (41, "an empty pop starts no look", "runner/lost_hints.c", "  l->empty |= m->empty | m->lost;", "  l->empty |= PLANT(41) ? 0 : m->empty | m->lost;"),
     (41, None, "runner/lost_hints.c", "l->full &= (uint8_t)~bit, l->empty |= bit;", "l->full &= (uint8_t)~bit, l->empty |= PLANT(41) ? 0 : bit;"),
     (41, None, "runner/reconciler.c", "return c->pass.hints || (age > HINT_AGE_US && lists_empty(c)) ?", "return c->pass.hints || (!PLANT(41) && age > HINT_AGE_US && lists_empty(c)) ?"),
 ]

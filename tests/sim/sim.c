@@ -1,11 +1,12 @@
-/* The simulator's world: the clock that jumps from event to event, the faults of the store, and what befalls nodes.
+/* The simulator's world: the clock, which jumps from event to event, the faults of the store, and the accidents of nodes.
  *
  *   sim --seed N [--steps M] [-v]     one seed, twice: the traces must be the same
  *   sim --seeds N [--from A]          seeds A .. A+N-1, every tenth twice; the first that fails is printed, exit 1
  *   sim --file LIST                   the seeds of a file, one a line, # begins a comment
  * In a build with planted bugs: --plant K selects one.
  *
- * First faults and requests for some thousand steps, then calm: every flow must become final within bounded virtual time.
+ * A world begins with faults and requests for some thousand steps. Then it is calm, and every flow must become final within
+ * bounded virtual time.
  * What never happens: a failure without its seed on stderr. */
 #include <signal.h>
 #include <stdio.h>
@@ -23,7 +24,7 @@ size_t weir_batch_rows, weir_page;
 
 static uint64_t seed_now;
 static uint64_t steps_asked;
-static struct world *tracing; /* whose log lines count */
+static struct world *tracing; /* the world whose log lines count */
 
 /* ---- failing ---- */
 
@@ -68,13 +69,13 @@ void sim_trace(struct world *w, const char *what, int64_t a, int64_t b, int64_t 
                  w->current ? w->current->id : -1, what, (long long)a, (long long)b, (long long)c);
 }
 
-/* The log of the code under test: instead of base/log.c, so that it is part of the trace. */
+/* The log of the code under test. It replaces base/log.c, so that log lines are part of the trace. */
 void log_setup(enum log_level level, enum log_format format) { (void)level; (void)format; }
 void log_write(enum log_level level, const char *event, const struct log_field *f, int n) {
   struct world *w = tracing;
   if (!w || level == LOG_DEBUG) return;
   if (w->calm && w->now - w->calm_at > 2 * w->lease_us && strcmp(event, "runner.fenced") == 0) sim_fail(w, "a healthy node is fenced");
-  if (strcmp(event, "runner.quarantine_over") == 0) w->idle_from = w->now; /* its tasks waited for that */
+  if (strcmp(event, "runner.quarantine_over") == 0) w->idle_from = w->now; /* the tasks of the flow have waited for this */
   sim_trace(w, event, n > 0 ? f[0].num : 0, n > 1 ? f[1].num : 0, n > 2 ? f[2].num : 0);
 }
 
@@ -120,7 +121,7 @@ static enum mem_fate fault_of(struct world *w, struct node *n, enum mem_call wha
   return what == MEM_COMMIT ? MEM_RETRY : MEM_DOWN;
 }
 
-/* Any call may be left for a while, and the node may be dead when it comes back. */
+/* The coroutine may be left in any call for a while, and the node may be dead when the call goes on. */
 enum mem_fate sim_store_call(void *ctx, void *node, enum mem_call what, const struct batch *b) {
   struct world *w = ctx;
   struct node *n = node;
@@ -138,7 +139,7 @@ enum mem_fate sim_store_call(void *ctx, void *node, enum mem_call what, const st
   return f;
 }
 
-/* ---- what befalls nodes ---- */
+/* ---- accidents of nodes ---- */
 
 static void freeze(struct world *w, struct node *n) {
   int64_t most = sim_chance(w, 500) ? w->lease_us * 2 : w->lease_us / 10;
@@ -182,7 +183,7 @@ static void chaos(struct world *w) {
   else n->down_until = w->now + sim_between(w, 0, sim_chance(w, 500) ? w->lease_us * 2 : 3 * SEC); /* cut off from the database */
 }
 
-/* Faults stop. A flow that was set aside is tried again by itself. */
+/* Faults stop. A flow that was set aside is tried again without help. */
 static void become_calm(struct world *w) {
   w->calm = true;
   w->calm_at = w->idle_from = w->now;
@@ -312,7 +313,7 @@ static void world_setup(struct world *w, uint64_t seed, int verbose) {
   w->chaos_at = sim_chance(w, 150) ? INT64_MAX : w->now + sim_between(w, 0, 60 * SEC);
   const struct mem_hooks h = {w, sim_store_call, oracle_commit, oracle_committed, oracle_broken, node_clocks};
   w->db = memdb_new(&h, w->single, w->lease_us, sim_slot_of);
-  w->db->made_up = seed * 11400714819323198485ull >> 61 == 0; /* an eighth of all worlds; the others are as they were */
+  w->db->made_up = seed * 11400714819323198485ull >> 61 == 0; /* an eighth of all worlds; the other worlds are unchanged */
   w->db->now_us = w->now;
   tracing = w;
   load_setup(w);
@@ -378,7 +379,8 @@ static uint64_t run_seed(uint64_t seed, int verbose) {
   while (w->step < steps) step(w);
   become_calm(w);
   int64_t since = w->now;
-  /* Looked at now and then, at a number of steps that is no multiple of a short cycle: else it always sees the same part of that. */
+  /* The end is looked for now and then, after a number of steps that is no multiple of a short cycle. Otherwise the same part of
+   * the cycle would always be seen. */
   int64_t least = w->op_at == INT64_MAX ? since : since + 4 * w->lease_us;
   for (uint64_t i = 0; i % 17 != 0 || w->now < least || !settled(w); i++) {
     step(w);

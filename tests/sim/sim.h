@@ -1,8 +1,8 @@
-/* The simulator: a whole cluster in one thread. Real runners over an in-memory database, with virtual clocks, fake workers,
- * a queue that loses hints, and nodes that crash, freeze and drain; what is right is checked after every commit.
+/* The simulator: a whole cluster in one thread. Real runners over an in-memory database, with virtual clocks, fake workers, a
+ * queue that loses hints, and nodes that crash, freeze and drain. After every commit the rows are checked.
  *
  * All that happens is a function of the seed. Each node is a coroutine that may be left in any call of its store.
- * What never happens: real time, real randomness, or a check that looks away. */
+ * What never happens: real time, real randomness, or a check that is skipped. */
 #ifndef SIM_H
 #define SIM_H
 #include <ucontext.h>
@@ -14,7 +14,7 @@
 #define SEC 1000000LL
 #define REQUEST_US (10 * SEC)
 
-/* One attempt, as the world saw it, whatever the rows say. */
+/* One attempt as it really happened, whatever the rows say. */
 struct rec {
   struct rec *next;                 /* of the same ti, newest first */
   int64_t ti, fi, me;               /* me: incarnation that claimed it */
@@ -33,22 +33,22 @@ struct work {                       /* an attempt at a node's worker */
   int64_t start_at, end_at, timeout_at; /* INT64_MAX = never */
   enum attempt_end end;
   bool killed, doomed;              /* cancelled; past the deadline of its node */
-  bool asked;                       /* it ends because it was cancelled, whatever it says */
+  bool asked;                       /* it ends because it was cancelled, whatever it reports */
   bool gated;                       /* claimed ahead: waits for a slot, until start_at */
 };
 struct orphan { struct rec *rec; int64_t end_at; int node; }; /* a child whose node is gone */
 
 #define SIM_KEYS 40
-enum { KEY_BODIES = 2 };            /* a key, and what it is sent with: mostly body 0 */
+enum { KEY_BODIES = 2 };            /* a key, and the bodies that it is sent with: mostly body 0 */
 struct intent {
   char key[16];
   uint8_t hash[KEY_BODIES][KEY_HASH_BYTES];
-  char body[KEY_BODIES][32];        /* params of its flows: no others have them */
+  char body[KEY_BODIES][32];        /* params of its flows; no other flow has them */
   enum req_kind kind;
   int64_t id;                       /* of the flow or task */
   uint32_t n;
   int won;                          /* the body that was accepted, -1 = not known yet */
-  int64_t first_id;                 /* what it made */
+  int64_t first_id;                 /* the first id that it made */
 };
 
 struct op {                         /* a request of a client */
@@ -59,9 +59,9 @@ struct op {                         /* a request of a client */
   uint32_t run_no;                  /* of the flow when it was sent */
   uint64_t life;
   int64_t post_at;
-  bool patient;                     /* waits for the runner's word; else takes it back when its time is over */
-  bool gave_up, never;              /* took it back; was told that nothing is stored, nor will be */
-  bool answered, final, there;      /* the flow was final, what it names had a row, when it was sent */
+  bool patient;                     /* waits for the runner's answer; otherwise it takes the request back when its time is over */
+  bool gave_up, never;              /* it took the request back; it was told that nothing is stored, nor will be */
+  bool answered, final, there;      /* answered; when it was sent, the flow was final; when it was sent, its target had a row */
 };
 
 /* Faults of the store that last: for one node, every call. BAD: every write is refused, as if each row were at fault. */
@@ -83,21 +83,22 @@ struct node {
   int64_t resume_at, frozen_until, down_until;
   enum long_fault fault;
   int64_t fault_from, fault_until;
-  int64_t out_until;                /* it could answer nobody until then: frozen, or inside a call that did not come back */
+  int64_t out_until;                /* until then it could answer no client: frozen, or inside a call that did not come back */
   bool machine_frozen;
-  double rate;                      /* of its clocks against the true time */
+  double rate;                      /* the speed of its clocks against the true time */
   int64_t boot_off, wall_off, true_off;
   int64_t next_boot;                /* when its thread wakes by itself */
   int64_t deadline;                 /* of its worker, boot time */
   uint32_t slots[SLOT__N], told[SLOT__N], ahead;
-  bool empty_told[SLOT__N], away_told; /* its pollers have said so */
+  bool empty_told[SLOT__N], away_told; /* its pollers have reported this */
   int64_t free_since[SLOT__N];      /* INT64_MAX: no slot is free */
   struct work *work;
   struct attempt *done;             /* ended, not reported yet */
   uint64_t life;                    /* which start of the node this is */
 };
 
-/* A stranger's session: sim_rival.c. only: nothing else goes wrong here. wide: it has locked what every start may need. */
+/* The session of a stranger: sim_rival.c. only: nothing else goes wrong in this world. wide: it has locked rows that every start
+ * may need. */
 struct rival { bool on, only, wide; uint64_t rng; int64_t at, until, narrow_from; };
 
 struct queued { struct hint h; int64_t at; };
@@ -110,7 +111,7 @@ struct world {
   int verbose;
   struct memdb *db;
   struct node node[SIM_NODES];
-  struct node *current;             /* whose coroutine runs */
+  struct node *current;             /* the node whose coroutine runs */
   ucontext_t main;
   void *main_stack; size_t main_stack_n;
   struct world_queue { struct queued *v; size_t n, cap; } q[SLOT__N];
@@ -126,11 +127,11 @@ struct world {
   struct op **open; size_t n_open, cap_open;  /* those that wait */
   struct intent intent[SIM_KEYS]; size_t n_intent;
   uint32_t p_key;                   /* per 1000 starts */
-  bool small_cache;                 /* next to nothing stays in memory */
+  bool small_cache;                 /* almost nothing stays in memory */
   bool quick;                       /* programs of a few milliseconds: nodes claim ahead */
   int64_t op_at, chaos_at, calm_at;
   int64_t turn_until[SLOT__N];      /* some node has looked for lost hints just now */
-  int64_t idle_from;                /* since then no slot may be free for long beside what waits for it */
+  int64_t idle_from;                /* since then no slot may be free for long while a task waits for it */
   int64_t bad_fi;
   struct rival rival;
   uint32_t p_fault, p_yield, p_slow; /* per 1000 */
@@ -154,7 +155,7 @@ uint32_t sim_width(int64_t fi, uint32_t node);               /* of a node that g
 void node_start(struct node *n);
 void node_crash(struct node *n);
 void node_clocks(void *ctx, void *node, int64_t *wall, int64_t *boot);
-void node_stop(struct node *n);                              /* frees what is left, without a word */
+void node_stop(struct node *n);                              /* frees what is left, without reports */
 void node_yield(struct node *n, int64_t for_us);
 bool node_ready(const struct node *n);
 void node_run(struct node *n);                               /* a turn, or the rest of one */
@@ -177,17 +178,17 @@ void load_setup(struct world *w);
 void load_op(struct world *w);                               /* one request or change of a definition */
 void load_idle_op(struct world *w);
 void load_done(struct world *w);
-int64_t load_next(const struct world *w);                    /* when a client loses patience */
+int64_t load_next(const struct world *w);                    /* when the next client takes its request back */
 bool load_ready(const struct world *w);
-void load_back(struct world *w);                             /* those whose time is over take their requests back */
-void load_check(struct world *w);                            /* nobody waits longer than promised */
+void load_back(struct world *w);                             /* clients whose time is over take their requests back */
+void load_check(struct world *w);                            /* no client waits longer than promised */
 
 /* sim_rival.c */
-void rival_setup(struct world *w);                           /* the last of the world's setup */
+void rival_setup(struct world *w);                           /* the last part of a world's setup */
 void rival_step(struct world *w);
 int64_t rival_next(const struct world *w);
 void rival_calm(struct world *w);
-int64_t rival_wait(const struct world *w);                   /* a look at a lock takes so much longer */
+int64_t rival_wait(const struct world *w);                   /* how much longer a look at a lock takes */
 void rival_answer(struct world *w, const struct op *o);
 void rival_check(struct world *w, const struct op *o);       /* o waits */
 
@@ -199,7 +200,7 @@ void oracle_answer(struct world *w, const struct op *o);
 void oracle_start(struct node *n, const struct attempt *a);
 void oracle_push(struct node *n, const struct hint *h);
 void oracle_cache(struct node *n);                           /* cached runs of the last turn = their rows */
-void oracle_idle(struct world *w);                           /* calm: no slot is free for long beside a task that waits for it */
+void oracle_idle(struct world *w);                           /* in the calm: no slot is free for long while a task waits for it */
 void oracle_quiet(struct world *w);                          /* all is over: nothing may be left */
 bool oracle_live(const struct world *w);                     /* something is not final yet */
 void oracle_done(struct world *w);

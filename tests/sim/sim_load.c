@@ -15,7 +15,7 @@ static void add_policy(struct world *w, struct buf *b, bool queue) {
   if (sim_chance(w, 400)) {
     buf_printf(b, "\"attempts\":%u,", 1 + (unsigned)sim_rnd(w, 4));
     buf_printf(b, "\"backoff\":{\"base\":\"%s\",", PICK(w, "10ms", "500ms", "3s"));
-    buf_printf(b, "\"factor\":%u,", 1 + (unsigned)sim_rnd(w, 3)); /* one draw a call: compilers order arguments as they like */
+    buf_printf(b, "\"factor\":%u,", 1 + (unsigned)sim_rnd(w, 3)); /* one draw for each call, because compilers evaluate arguments in any order */
     buf_printf(b, "\"jitter\":\"%s\"},", PICK(w, "full", "equal", "none"));
   }
   if (sim_chance(w, 100) && queue) buf_printf(b, "\"queueTimeout\":\"%s\",", PICK(w, "20ms", "2s", "20s"));
@@ -149,7 +149,7 @@ static void op_done(struct req *q, void *ctx) {
 }
 
 static int64_t any_id(struct world *w, int64_t max) { return max == 0 || sim_chance(w, 10) ? max + 1000 : 1 + (int64_t)sim_rnd(w, (uint64_t)max); }
-/* Lately made ones, mostly: they are alive. */
+/* Mostly recent ones, because they are alive. */
 static int64_t late_id(struct world *w, int64_t max) {
   int64_t id = any_id(w, max);
   return sim_chance(w, 600) && max > 20 && id <= max ? max - id % 20 : id;
@@ -168,13 +168,13 @@ static void fill_start(struct world *w, struct req *q) {
 /* ---- keys ---- */
 
 static struct intent *any_intent(struct world *w) {
-  if (w->n_intent == SIM_KEYS || (w->n_intent > 0 && sim_chance(w, 700))) { /* mostly one of the last: their first request is under way */
+  if (w->n_intent == SIM_KEYS || (w->n_intent > 0 && sim_chance(w, 700))) { /* mostly a recent one, whose first request is under way */
     size_t back = sim_chance(w, 700) && w->n_intent > 3 ? 3 : w->n_intent;
     return &w->intent[w->n_intent - 1 - sim_rnd(w, back)];
   }
   struct intent *k = &w->intent[w->n_intent];
   *k = (struct intent){.kind = sim_chance(w, 700) ? REQ_START : REQ_EXEC_TASK, .won = -1};
-  (void)snprintf(k->key, sizeof k->key, "key-%02u", (unsigned)(w->n_intent * 7 % SIM_KEYS)); /* in no order */
+  (void)snprintf(k->key, sizeof k->key, "key-%02u", (unsigned)(w->n_intent * 7 % SIM_KEYS)); /* so that keys are not sorted */
   for (int i = 0; i < KEY_BODIES; i++) {
     memset(k->hash[i], (int)w->n_intent * KEY_BODIES + i + 1, KEY_HASH_BYTES);
     (void)snprintf(k->body[i], sizeof k->body[i], "{\"key\":\"%u %d\"}", (unsigned)w->n_intent, i);
@@ -273,8 +273,9 @@ void load_back(struct world *w) {
   w->n_open = k;
 }
 
-/* While the store is known to be away nobody waits but who is in a batch of unknown outcome; else no longer than REQUEST_US and a
- * bit, unless the node could not act. A store that refuses what is written is not away: another node may hold the flow. */
+/* While the store is known to be away, only requests in a batch of unknown outcome wait. At other times a request waits no longer
+ * than REQUEST_US and a bit, unless the node could not act. A store that refuses a write is not away: another node may hold the
+ * flow. */
 void load_check(struct world *w) {
   for (size_t i = 0; i < w->n_open; i++) {
     const struct op *o = w->open[i];
@@ -315,7 +316,7 @@ void load_idle_op(struct world *w) {
   send(w, o);
 }
 
-/* A deleted flow stays as it is: nothing is saved over it. */
+/* A deleted flow stays as it is: no new version is saved. */
 void load_op(struct world *w) {
   struct op *o = wr_new(struct op);
   struct req *q = &o->q;
@@ -326,7 +327,7 @@ void load_op(struct world *w) {
     fill_keyed(w, o, key);
     send(w, o);
     if (sim_chance(w, 700)) return;
-    o = wr_new(struct op); /* at once again, at whichever node */
+    o = wr_new(struct op); /* again at once, at any node */
     fill_keyed(w, o, key);
   }
   else if (k < 45) fill_start(w, q);

@@ -1,5 +1,5 @@
-/* The simulated nodes: each holds a real runner, whose turns run as a coroutine; around it a worker that only pretends,
- * and a queue that forgets. sim.h. What never happens: a port does anything for a node that has crashed. */
+/* The simulated nodes. Each has a real runner, whose turns run as a coroutine, a worker that only pretends, and a queue that
+ * forgets. See sim.h. What never happens: a port does anything for a node that has crashed. */
 #include <stdlib.h>
 #include "sim.h"
 #if defined(__SANITIZE_ADDRESS__)
@@ -12,9 +12,9 @@
 #endif
 
 #define STACK_BYTES (256 << 10)
-#define GATE_WAIT_US 50000 /* as the worker's */
+#define GATE_WAIT_US 50000 /* the same as in the worker */
 #define QUEUE_MAX 4000 /* hints of a cluster's queue, per class */
-#define TURN (600 * SEC / 1000) /* as the pollers' */
+#define TURN (600 * SEC / 1000) /* the same as in the pollers */
 
 /* ---- clocks ---- */
 
@@ -76,7 +76,7 @@ static void exec_end(struct world *w, struct rec *rec, enum attempt_end end) {
 uint32_t sim_width(int64_t fi, uint32_t node) { return (uint32_t)((uint64_t)fi * 7 + node * 3) % 5; }
 static uint32_t port_width(void *ctx, const struct run *r, uint32_t node) { return (void)ctx, sim_width(r->fi, node); }
 
-/* Which of the first out-edges it leaves out. */
+/* Which of the first out-edges the attempt leaves out. */
 static uint64_t any_choice(const struct world *w, const struct attempt *a) {
   return w->db->made_up && a->fi != 0 && a->ti % 3 == 0 ? (uint64_t)a->ti % 8 : 0;
 }
@@ -87,7 +87,7 @@ static enum attempt_end any_end(struct world *w, const struct attempt *a) {
   if (k < 86) return ATTEMPT_FAIL;
   if (k < 91) return ATTEMPT_FATAL;
   if (k < 94) return ATTEMPT_LOST;
-  return a->timeout_us > 0 ? ATTEMPT_NONE : ATTEMPT_OK; /* NONE: it never ends by itself */
+  return a->timeout_us > 0 ? ATTEMPT_NONE : ATTEMPT_OK; /* NONE: the attempt never ends by itself */
 }
 
 static int64_t any_length(struct world *w) {
@@ -142,11 +142,11 @@ static void port_cancel(void *ctx, int64_t ti, uint32_t epoch) {
   }
 }
 
-/* A program has ended: the one that waits longest for its slot starts, whatever becomes of the result. */
+/* A program has ended. The attempt that has waited longest for a slot starts now, whatever becomes of the result. */
 static void open_gate(struct node *n) {
   struct work *first = NULL;
   for (struct work *k = n->work; k != NULL; k = k->next)
-    if (k->gated) first = k; /* the list has the newest in front */
+    if (k->gated) first = k; /* the newest is first in the list */
   if (!first || kids_of(n) >= n->slots[SLOT_PROCESS]) return;
   first->gated = false;
   first->start_at = n->w->now;
@@ -285,7 +285,7 @@ void node_start(struct node *n) {
   o.ahead = n->ahead;
   n->up = runner_new(&o, &n->runner, &err) == WR_OK;
   if (n->up) {
-    if (w->quick) n->runner->admission.ahead.run_avg_us = 0; /* as after some dozen programs: else few seeds come so far */
+    if (w->quick) n->runner->admission.ahead.run_avg_us = 0; /* as after some dozen programs, because few seeds get that far */
     sim_trace(w, "join", n->id, runner_incarnation(n->runner), 0);
     return;
   }
@@ -304,7 +304,7 @@ static void free_list(struct attempt *a) {
 void node_stop(struct node *n) {
   if (!n->up) return;
   n->dead = true;
-  if (n->in_turn) node_run(n); /* every call of the store fails now: the turn unwinds */
+  if (n->in_turn) node_run(n); /* every call of the store fails now, so that the turn unwinds */
   wr_assert(!n->in_turn);
   for (struct work *k = n->work, *next; k != NULL; k = next) {
     next = k->next;
@@ -357,7 +357,7 @@ void node_drain(struct node *n) {
   }
 }
 
-/* Its last result is committed: it leaves, as the server does. */
+/* The last result of the node is committed: it leaves, as the server does. */
 bool node_drained(struct node *n) {
   const struct map64_slot *s;
   struct runner *r = n->runner;
@@ -393,7 +393,7 @@ void node_yield(struct node *n, int64_t for_us) {
   FIBER_DONE(n->fake_stack, (const void **)&w->main_stack, &w->main_stack_n);
 }
 
-/* The thread shell sleeps until something is posted or due; what waits in a paused runner does not wake it. */
+/* The thread sleeps until something is posted or due. Events that wait in a paused runner do not wake it. */
 bool node_ready(const struct node *n) {
   if (!n->up || node_asleep(n)) return false;
   if (n->in_turn) return n->resume_at <= n->w->now;
@@ -447,8 +447,8 @@ int64_t work_next(const struct node *n) {
 
 static void work_begin(struct node *n, struct work *k) {
   struct world *w = n->w;
-  if (node_asleep(n)) { k->start_at = n->frozen_until; return; } /* the loop that would start it sleeps */
-  if (node_boot(n) >= n->deadline) { finish(n, k, ATTEMPT_HANDBACK); return; } /* certainly never began */
+  if (node_asleep(n)) { k->start_at = n->frozen_until; return; } /* the loop that would start the attempt sleeps */
+  if (node_boot(n) >= n->deadline) { finish(n, k, ATTEMPT_HANDBACK); return; } /* it certainly never began */
   exec_start(n, k->rec);
   k->state = WORK_RUNS;
   if (k->a->timeout_us > 0) k->timeout_at = w->now + k->a->timeout_us;
@@ -457,7 +457,7 @@ static void work_begin(struct node *n, struct work *k) {
   if (at <= k->end_at) { k->end_at = at; k->end = end; k->asked = false; }
 }
 
-/* Past the deadline the spawner kills, whatever the node does: all are dead L/6 later, by its clock. */
+/* After the deadline the spawner kills, whatever the node does: all children are dead L/6 later, by its clock. */
 static void work_deadline(struct node *n, struct work *k) {
   int64_t at = n->w->now + sim_between(n->w, 0, n->w->lease_us / 7);
   k->doomed = true;
@@ -467,7 +467,7 @@ static void work_deadline(struct node *n, struct work *k) {
 
 static void work_one(struct node *n, struct work *k) {
   struct world *w = n->w;
-  if (k->gated && !node_asleep(n)) { finish(n, k, ATTEMPT_HANDBACK); return; } /* another node may have it */
+  if (k->gated && !node_asleep(n)) { finish(n, k, ATTEMPT_HANDBACK); return; } /* so that another node may run it */
   if (k->state == WORK_WAITS) { work_begin(n, k); return; }
   if (k->end_at <= w->now) { finish(n, k, k->end); return; }
   if (k->timeout_at <= w->now) {
@@ -499,8 +499,8 @@ void work_run(struct node *n) {
 
 /* ---- the queue of a cluster ---- */
 
-/* A poller pops again and again and says each time that it is empty, in turns with others. Only what waits makes a difference, so
- * the simulator leaves out the other times. */
+/* A poller pops again and again, in turns with other pollers, and reports each time that the list is empty. A report makes a
+ * difference only while a task waits, so the simulator leaves out the others. */
 static bool says_again(const struct world *w, int s) { return w->db->n_queued > 0 && w->turn_until[s] <= w->now; }
 
 bool queue_ready(const struct world *w, const struct node *n) {
@@ -517,7 +517,7 @@ bool queue_ready(const struct world *w, const struct node *n) {
 int64_t queue_next(const struct world *w) {
   int64_t at = INT64_MAX;
   for (int s = 0; s < SLOT__N; s++)
-    if (w->q[s].n > 0 && w->q[s].v[w->q[s].n - 1].at > w->now) { /* else none is still under way */
+    if (w->q[s].n > 0 && w->q[s].v[w->q[s].n - 1].at > w->now) { /* otherwise none is still under way */
       size_t i = w->q[s].n - 1;
       while (i > 0 && w->q[s].v[i - 1].at > w->now) i--;
       if (w->q[s].v[i].at < at) at = w->q[s].v[i].at;
@@ -527,7 +527,7 @@ int64_t queue_next(const struct world *w) {
   return at;
 }
 
-/* A poller takes as many as there are free slots; not always the oldest. */
+/* A poller takes as many hints as there are free slots, and not always the oldest. */
 void queue_poll(struct node *n) {
   struct world *w = n->w;
   bool away = w->away_until > w->now;

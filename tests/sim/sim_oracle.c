@@ -1,7 +1,7 @@
 /* What must be true, asked at every commit, start, push and answer of the simulator. sim.h.
  *
  * It knows two things only: the rows as committed, and the ledger of what was really executed.
- * What never happens: it asks the runner, but for oracle_cache(), which compares the runner's memory with the rows. */
+ * What never happens: it asks the runner (only oracle_cache() compares the runner's memory with the rows). */
 #include <stdlib.h>
 #include "sim.h"
 
@@ -40,7 +40,7 @@ void oracle_done(struct world *w) {
   free(w->claim);
 }
 
-/* ---- rows before a commit: what may become of them ---- */
+/* ---- before a commit: which changes of rows are allowed ---- */
 
 static void check_flow(struct world *w, const struct flow_write *x) {
   const struct mem_flow *f = memdb_flow(w->db, x->row.fi);
@@ -73,7 +73,7 @@ static struct node *home_of(struct world *w, int64_t me) {
   return NULL;
 }
 
-/* The owner was given up: that is right only when it did not report, or cannot any more. */
+/* The owner was given up. That is right only when it did not report, or can no longer report. */
 static void check_lost(struct world *w, const struct task *o, const struct rec *rec, int64_t ti) {
   const struct mem_member *m = memdb_member(w->db, o->owner);
   struct node *home = home_of(w, o->owner);
@@ -93,7 +93,7 @@ static void check_end(struct world *w, const struct task_row *or, const struct t
   if (n->state == TASK_SUCCESS && rec->asked) sim_fail(w, "attempt %lld:%u only did as it was told, the rows call that a success", ti, o->epoch);
   int tries = (int)n->tries - (int)o->tries, losses = n->losses - o->losses;
   if (tries < 0 || losses < 0 || tries + losses > 1) sim_fail(w, "task %lld: tries +%d, losses +%d", ti, tries, losses);
-  bool timed_out = rec && rec->timed_out; /* both may come in one batch */
+  bool timed_out = rec && rec->timed_out; /* both may happen in one batch */
   if (tries == 1 && !timed_out && (!rec || !rec->reported || (rec->outcome != ATTEMPT_FAIL && rec->outcome != ATTEMPT_FATAL)))
     sim_fail(w, "task %lld: attempt %u counts as a try, but did not fail", ti, o->epoch);
   if (losses == 1) check_lost(w, o, rec, or->ti);
@@ -151,7 +151,7 @@ static void check_task(struct world *w, const struct task_write *x, int64_t me) 
   if (t && n->t.tries < o->t.tries) sim_fail(w, "task %lld: tries go back", ti);
 }
 
-/* (key, attempt) never comes twice, re-runs included. The claims of this batch: */
+/* No (key, attempt) is ever started twice, not even by re-runs. The claims of this batch: */
 static void check_keys(struct world *w) {
   for (size_t i = 0; i < w->n_claim; i++) {
     const struct rec *rec = w->claim[i];
@@ -191,7 +191,7 @@ void oracle_commit(void *ctx, int64_t me, const struct batch *b) {
   }
 }
 
-/* ---- after it ---- */
+/* ---- after a commit ---- */
 
 static void check_started(struct world *w, const struct mem_flow *f, const struct batch *b) {
   struct flow_def *def = oracle_flow_def(w, f->r.flow_id, f->r.flow_version);
@@ -212,7 +212,7 @@ static void check_started(struct world *w, const struct mem_flow *f, const struc
   run_free(r);
 }
 
-/* A key and what it made are one: at every commit that writes one. */
+/* A key and the rows that it made are written together. Checked at every commit that writes a key. */
 static void check_made(struct world *w, const struct key_write *x) {
   if (x->row.n == 0) sim_fail(w, "key %s is written for nothing", x->key);
   for (uint32_t i = 0; i < x->row.n; i++) {
@@ -242,7 +242,7 @@ void oracle_committed(void *ctx, int64_t me, const struct batch *b) {
   }
 }
 
-/* A flow with the body of a key is one that the key names. */
+/* As many flows have a body of a key as the row of the key names. */
 static void check_intents(struct world *w) {
   const struct map64_slot *s;
   for (size_t i = 0; i < w->n_intent; i++) {
@@ -276,7 +276,7 @@ void oracle_push(struct node *n, const struct hint *h) {
   if (t->r.fi != h->fi) sim_fail(n->w, "a hint for task %lld names flow %lld", (long long)h->ti, (long long)h->fi);
 }
 
-/* One key, one thing made, whoever asks, wherever and however often. */
+/* A key makes one thing only, whoever sends it, to whichever node, however often. */
 static void answered_key(struct world *w, const struct op *o) {
   struct intent *k = o->intent;
   const struct key_row *row = memdb_key(w->db, k->key);
@@ -318,7 +318,7 @@ static void answered_ok(struct world *w, const struct op *o) {
   }
 }
 
-/* Others in the same batch may have changed it after this one was decided: a new run, or its end. */
+/* Other requests of the same batch may have changed the flow after this one was decided: a new run, or its end. */
 static void refused_finished(struct world *w, const struct op *o) {
   const struct req *q = &o->q;
   const struct mem_flow *f = memdb_flow(w->db, q->fi);
@@ -350,7 +350,7 @@ void oracle_answer(struct world *w, const struct op *o) {
   case WR_DB_UNAVAILABLE: case WR_NO_SPACE: case WR_DRAINING: case WR_QUARANTINED: case WR_NOT_STARTABLE: break;
   default: sim_fail(w, "request %d is answered %d %s", (int)q->kind, (int)q->rc, q->err.msg);
   }
-  if (o->intent) return; /* an earlier one may have made them: check_intents() counts */
+  if (o->intent) return; /* an earlier request may have made them; check_intents() counts */
   for (uint32_t i = 0; q->kind == REQ_START && i < q->n_start && w->n_crash == 0; i++)
     if (q->start[i].fi && memdb_flow(w->db, q->start[i].fi)) sim_fail(w, "start is refused, flow %lld has a row", (long long)q->start[i].fi);
 }
@@ -427,8 +427,8 @@ static uint8_t slot_of_row(struct world *w, const struct task_row *t) {
   return sim_slot_of(d->ref[t->ti - first].inl->type);
 }
 
-/* Whatever the queue has lost, and however old the task is. Two seconds when nobody holds its flow. */
-#define IDLE_MAX (30 * SEC) /* a frozen node holds locks for a quarter of the lease, and what waits for one is tried again ever more seldom */
+/* A QUEUED task may not wait longer than this beside a free slot, whatever the queue has lost and however old the task is. */
+#define IDLE_MAX (30 * SEC) /* so long because a frozen node holds locks for L/4, and events that wait for locks are tried ever less often */
 static void check_waits(struct world *w, const struct task_row *t, int64_t since) {
   uint8_t s = slot_of_row(w, t);
   for (int i = 0; i < w->n_node; i++) {
@@ -475,7 +475,7 @@ void oracle_quiet(struct world *w) {
       if (r->admission.pool[k].used != 0) sim_fail(w, "node %d: %u slots are still in use", i, r->admission.pool[k].used);
     struct health_part store = {.ok = true}, disk = {.ok = true};
     if (r) watch_health(&w->node[i].runner->watch, node_boot(&w->node[i]), &store, &disk);
-    /* One that came and went is shown as ill until it has been well for a while. */
+    /* A store that came and went is shown as ill until it has been well for a while. */
     bool settles = r && r->watch.well_us != 0 && node_boot(&w->node[i]) - r->watch.well_us <= WATCH_STEADY_MAX_US;
     if (w->now - w->calm_at > 5 * SEC && !settles && (!store.ok || !disk.ok))
       sim_fail(w, "node %d: its store is well again, and it says: %s%s", i, store.why, disk.why);

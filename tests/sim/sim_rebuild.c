@@ -1,5 +1,5 @@
-/* A flow instance rebuilt from its committed rows, by code that shares nothing with the runner's loader, and what must be
- * true of it. sim.h. What never happens: a row is taken from memory instead of the database. */
+/* Rebuilds a flow instance from its committed rows, by code that shares nothing with the runner's loader, and checks it. See
+ * sim.h. What never happens: a row is taken from memory instead of the database. */
 #include <stdlib.h>
 #include <string.h>
 #include "sim.h"
@@ -22,7 +22,7 @@ static struct bases bases_of(struct world *w, const struct mem_flow *f) {
   return b;
 }
 
-/* Those of a node that grew, in every run up to that one. */
+/* The tasks of a node that grew, in every run up to this one. */
 static void rebuild_wide(struct world *w, struct run *r, uint32_t node, size_t base) {
   for (size_t b = 0; b <= base; b++) {
     struct run_ids ids = run_task_ids(r, (uint16_t)b, node);
@@ -33,7 +33,8 @@ static void rebuild_wide(struct world *w, struct run *r, uint32_t node, size_t b
   }
 }
 
-/* Its tasks: epochs go on from the newest row of any run; all else is of the run that its node row belongs to. */
+/* The tasks of a node, from rows of the run to which the row of the node belongs. A task without such a row has only the greatest
+ * epoch of its rows in former runs. */
 static void rebuild_tasks(struct world *w, struct run *r, uint32_t node, size_t base) {
   const struct dag_node *d = &r->dag->node[node];
   if (d->expands) { rebuild_wide(w, r, node, base); return; }
@@ -110,7 +111,7 @@ void rebuild_check(struct world *w, const struct mem_flow *f) {
 
 struct tally { uint32_t ok, fail, skip; };
 
-/* That parent succeeded, and left this edge out. */
+/* The parent succeeded and left this edge out. */
 static bool left_out(const struct run *r, uint32_t parent, uint32_t child) {
   const struct dag *d = r->dag;
   for (uint32_t k = d->child_at[parent]; k < d->child_at[parent + 1]; k++)
@@ -155,7 +156,7 @@ static void final_node(struct world *w, const struct flow_def *def, const struct
   if (rows == 0 && p.ok == d->n_parent && r->wish == WISH_NONE && !none) sim_fail(w, "node %u of flow %lld never started: %s", i, fi, name);
 }
 
-/* onFailure answers a node that failed by its own tasks in this run, nothing else. */
+/* onFailure answers only a node that failed by its own tasks in this run. */
 static void final_cause(struct world *w, const struct run *r) {
   bool cause = r->wish != WISH_STOP && r->wish != WISH_FAIL;
   for (uint32_t i = 0; !cause && i < r->dag->n; i++) {
@@ -165,7 +166,7 @@ static void final_cause(struct world *w, const struct run *r) {
   if (!cause) sim_fail(w, "flow %lld was stopped (wish %u), but nothing failed in its run %zu", (long long)r->fi, r->wish, r->n_base);
 }
 
-/* "node KEY: " and what the node says. */
+/* The text is "node KEY: " and the error of the node. */
 static bool says(const char *flow, const char *key, const char *node) {
   size_t n = strlen(key);
   return flow && node && strncmp(flow, "node ", 5) == 0 && strncmp(flow + 5, key, n) == 0 && strncmp(flow + 5 + n, ": ", 2) == 0 &&
@@ -174,7 +175,7 @@ static bool says(const char *flow, const char *key, const char *node) {
 
 static bool good_end(const struct run_node *v) { return v->state == NODE_SUCCESS || v->state == NODE_SKIPPED; }
 
-/* A flow's text is that of its first failed node: of this run or a kept one. */
+/* The error of a flow is that of the first failed node, of this run or kept. */
 static void final_reason(struct world *w, const struct mem_flow *f, const struct flow_def *def, const struct run *r) {
   int64_t first = INT64_MAX;
   bool same = false;

@@ -1,10 +1,12 @@
-/* A stranger's session in the simulator: it locks rows of a table, or all of it, for a while, and comes back. In a fifth of the worlds
- * with several nodes; in half of those nothing else goes wrong, so that what does is the lock's doing. sim.h.
+/* The session of a stranger in the simulator: again and again it locks some rows of a table, or all of them, for a while. A fifth
+ * of the worlds with several nodes have one. In half of those nothing else goes wrong, so that whatever fails is caused by the
+ * lock. See sim.h.
  *
- * Chance of its own: the other worlds are as they were. What never happens: a lock that outlasts the begin of the calm. */
+ * It has its own random numbers, so that other worlds do not change. What never happens: a lock is held after the calm has
+ * begun. */
 #include "sim.h"
 
-#define NARROW_US (5 * SEC)           /* so long after a lock on what all need, all is as if it had not been */
+#define NARROW_US (5 * SEC)           /* this long after a lock on rows that all need, its effects are over */
 #define ANSWER_US (8 * SEC)           /* calls are slow by chance */
 
 static uint64_t chance(struct world *w, uint64_t n) { return rand_next(&w->rival.rng) % n; }
@@ -68,10 +70,10 @@ void rival_step(struct world *w) {
   else begin(w);
 }
 
-/* Forty looks: a second in vain, as a server says. */
+/* Forty looks: a wait of a second in vain, as at a server. */
 int64_t rival_wait(const struct world *w) { return w->rival.until != INT64_MAX ? 25000 : 0; }
 
-/* It makes rows of its own, and nobody else can have locked what it needs. */
+/* The request makes rows of its own, so no other lock can be in its way. */
 static bool is_free(const struct world *w, const struct op *o) {
   return w->rival.only && !w->rival.wide && (o->q.kind == REQ_START || o->q.kind == REQ_EXEC_TASK) && o->post_at > w->rival.narrow_from + NARROW_US;
 }

@@ -1,4 +1,4 @@
-/* An env by hand and a small store: env_kit.h. */
+/* An env made by hand and a small store: env_kit.h. */
 #include "env_kit.h"
 #include <fcntl.h>
 #include <sys/resource.h>

@@ -1,5 +1,5 @@
-/* What the tests of the runner's objects share: an env made by hand, ports that note what is asked of them, and a store of a few
- * lines that answers what the test has put into it. Each test makes the object that it is about, and only those that it uses.
+/* What the tests of the runner's objects share: an env made by hand, ports that note their calls, and a store of a few lines that
+ * answers what the test has put into it. Each test makes the object that it tests, and only those that this object uses.
  *
  * One thread, one clock, moved by the test. What never happens: a runner is made. */
 #ifndef ENV_KIT_H
@@ -23,15 +23,15 @@ enum kit_call {
 struct kit_store {
   struct store s;
   bool single;
-  enum store_rc rc[KIT__N];           /* what that call answers */
+  enum store_rc rc[KIT__N];           /* what each call answers */
   unsigned calls[KIT__N];
   int64_t me;                         /* the next incarnation */
   const struct live_task *task; size_t n_task;  /* ascending */
   const struct live_flow *flow; size_t n_flow;
-  size_t page;                        /* most rows of one answer; 0 = as many as are asked for */
+  size_t page;                        /* the most rows of one answer; 0 = as many as are asked for */
   bool office, rival_asks, asking;    /* this node may reconcile; another one looks for hints; this one does */
   int64_t pulse;
-  uint32_t dead;                      /* so many are found dead */
+  uint32_t dead;                      /* how many nodes are found dead */
   char told[400];
   struct { const char *key; struct key_row row; uint8_t got; } key[KIT_KEYS]; size_t n_key;  /* got 2: held elsewhere */
 };
@@ -43,14 +43,14 @@ struct kit {
   struct { struct hint h; uint8_t slot; } pushed[KIT_HINTS]; size_t n_pushed;
   bool push_refused;
   size_t backlog[SLOT__N];
-  int64_t deadline, canceled_ti;      /* as told last; 0 = never */
+  int64_t deadline, canceled_ti;      /* the last values that were told; 0 = never told */
 };
 extern struct kit kit;
 
 int kit_up(void **st);
 int kit_down(void **st);
-void kit_pass(int64_t us);            /* time goes on, by every clock */
-void kit_pulls(void);                 /* the queue is that of this process's memory */
+void kit_pass(int64_t us);            /* time passes on every clock */
+void kit_pulls(void);                 /* the queue is the one in this process's memory */
 void kit_forget_events(void);
 
 struct attempt *kit_attempt(int64_t fi, int64_t ti, uint32_t epoch, enum slot_class slot);   /* of this node */

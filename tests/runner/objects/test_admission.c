@@ -1,4 +1,4 @@
-/* Admission alone: every reason, both books, costs, what is claimed ahead. */
+/* Admission alone: every reason, both books, costs, claims ahead. */
 #include "env_kit.h"
 #include "admission.h"
 
@@ -19,7 +19,7 @@ static int tear_down(void **st) {
 
 static const struct pool *pool(void) { return &a.pool[SLOT_PROCESS]; }
 
-/* Claimed in a batch that committed. */
+/* An attempt that was claimed in a batch that committed. */
 static void started(int64_t ti, uint32_t epoch, uint16_t cost) {
   struct attempt at = {.ti = ti, .epoch = epoch, .owner = ME, .policy = {.slot = SLOT_PROCESS, .cost = cost}};
   admission_take(&a, &at.policy);
@@ -72,11 +72,11 @@ static void behind_the_hints_that_wait(void **st) {
   (void)st;
   a.pool[SLOT_PROCESS].behind = true;
   assert_int_equal(admission_ask(&a, &process, false), ADMIT_BEHIND);
-  assert_int_equal(admission_ask(&a, &process, true), ADMIT_NOW); /* it was one of them */
+  assert_int_equal(admission_ask(&a, &process, true), ADMIT_NOW); /* the hint is one of those that wait */
   assert_int_equal(admission_ask(&a, &async, false), ADMIT_NOW);
 }
 
-/* Whatever else is the case: only another node can take it. */
+/* Only another node can take the task, whatever else is true. */
 static void elsewhere_before_all_else(void **st) {
   struct task_policy p = {.slot = SLOT_PROCESS, .elsewhere = 1};
   (void)st;
@@ -129,7 +129,7 @@ static void the_other_book_changes_with_commits(void **st) {
   assert_int_equal(pool()->free, 2);
 }
 
-/* More is in use than may be: what ends pays for that before anything is free. */
+/* More is used than is allowed: attempts that end pay for that before anything is free. */
 static void results_pay_back_first(void **st) {
   (void)st;
   started(11, 1, 1);
@@ -142,7 +142,7 @@ static void results_pay_back_first(void **st) {
   admission_check(&a);
   assert_int_equal(pool()->over, 1);
   assert_int_equal(pool()->free, 0);
-  admission_return(&a, &(struct task_policy){.slot = SLOT_PROCESS, .cost = 3}); /* it took all: two */
+  admission_return(&a, &(struct task_policy){.slot = SLOT_PROCESS, .cost = 3}); /* it had taken all, which is two */
   assert_int_equal(pool()->over, 0);
   assert_int_equal(pool()->free, 1);
   admission_check(&a);
@@ -155,7 +155,7 @@ static void an_attempt_is_known_by_its_epoch(void **st) {
   assert_int_equal(admission_epoch(&a, 11), 0);
   started(11, 5, 1);
   assert_int_equal(admission_epoch(&a, 11), 5);
-  ended(11, 4, 1, ME - 1, false); /* of a former incarnation: costs nothing, ends nothing */
+  ended(11, 4, 1, ME - 1, false); /* an attempt of a former incarnation costs nothing and ends nothing */
   assert_int_equal(admission_epoch(&a, 11), 5);
   assert_int_equal(pool()->used, 1);
   started(11, 6, 1);
@@ -201,11 +201,11 @@ static void short_attempts_are_claimed_ahead(void **st) {
   (void)st;
   a.ahead.most = 8;
   admission_turn(&a);
-  assert_int_equal(pool()->free, 2); /* nothing is known */
+  assert_int_equal(pool()->free, 2); /* no average is known */
   believe(10 * MS); /* 2 slots, 30 ms */
   assert_int_equal(pool()->free, 2 + 6);
   assert_int_equal(a.pool[SLOT_ASYNC].free, 3);
-  believe(1); /* as many as may be */
+  believe(1); /* as many as the option allows */
   for (int i = 0; i < 20; i++) believe(1);
   assert_int_equal(pool()->free, 2 + 8);
   struct attempt back = {.owner = ME - 1, .policy = process, .end = ATTEMPT_HANDBACK};
@@ -228,10 +228,10 @@ static void a_slow_turn_claims_more(void **st) {
   assert_int_equal(ahead_count(&h, 10), 40);
   assert_false(h.turned);
   for (int i = 0; i < 50; i++) h.turned = true, ahead_turn(&h, 0, SEC);
-  assert_int_equal(ahead_count(&h, 10), 60); /* never more than the worker has patience for */
+  assert_int_equal(ahead_count(&h, 10), 60); /* never more than may wait at the worker's gate */
 }
 
-/* While every slot has its attempt a few are not worth a batch. */
+/* While every slot is taken, a few claims ahead are not worth a batch. */
 static void few_are_not_offered(void **st) {
   uint32_t free[SLOT__N];
   (void)st;
@@ -263,7 +263,7 @@ static void refused(int64_t ti, const struct task_policy *pol) {
   admission_check(&a);
 }
 
-/* Two slots of which one is free: cheaper tasks take it; when there are none, no hint is taken in before there are two. */
+/* One of two slots is free: cheaper tasks take it. When there are none, no hint is taken in until two slots are free. */
 static void what_comes_round_waits_for_room(void **st) {
   struct task_policy two = {.slot = SLOT_PROCESS, .cost = 2};
   uint32_t free[SLOT__N];
@@ -277,7 +277,7 @@ static void what_comes_round_waits_for_room(void **st) {
   admission_turn(&a);
   refused(21, &two);
   assert_int_equal(admission_room(&a, SLOT_PROCESS), 1);
-  refused(21, &two); /* it has come round */
+  refused(21, &two); /* its hint has come round */
   assert_int_equal(admission_room(&a, SLOT_PROCESS), 0);
   admission_poppable(&a, free);
   assert_int_equal(free[SLOT_PROCESS], 0);
@@ -290,7 +290,7 @@ static void what_comes_round_waits_for_room(void **st) {
   assert_int_equal(admission_ask(&a, &two, true), ADMIT_NOW);
 }
 
-/* It would wait for ever. */
+/* Otherwise the task would wait for ever. */
 static void more_than_all_is_all(void **st) {
   struct task_policy many = {.slot = SLOT_PROCESS, .cost = 50};
   (void)st;

@@ -1,4 +1,4 @@
-/* Answers alone: who is told what, when, and with which lock. */
+/* Answers alone: which client is told what, when, and under which lock. */
 #include "env_kit.h"
 #include "answers.h"
 
@@ -9,7 +9,7 @@ static struct later later;
 static struct req q[4];
 static int told[4];
 
-/* It may come back with its next request at once: the lock is free. */
+/* The client may send its next request at once, so the lock must be free. */
 static void done(struct req *r, void *ctx) {
   assert_int_equal(pthread_mutex_trylock(&mail.mu), 0);
   pthread_mutex_unlock(&mail.mu);
@@ -97,7 +97,7 @@ static void once_sent_it_may_be_stored(void **st) {
   assert_true(batch_sent(1));
   assert_int_equal(mailbox_take_back(&mail, &q[0]), REQ_BACK_UNKNOWN);
   batch_hold(1); /* rolled back */
-  assert_false(batch_sent(1)); /* and not sent again after that word */
+  assert_false(batch_sent(1)); /* and it is not sent again after that answer */
   answers_end(&answers);
 }
 
@@ -118,7 +118,7 @@ static void whoever_has_waited_for_long_is_told(void **st) {
   is(0, WR_DB_UNAVAILABLE);
   is(1, WR_DB_UNAVAILABLE); /* wherever its event waits */
   assert_int_equal(later.wait.n, 0);
-  assert_int_equal(kit.events.n, 1); /* what is no request stays */
+  assert_int_equal(kit.events.n, 1); /* an event that is no request stays */
   assert_int_equal(mail.reqs.n, 0);
 }
 
@@ -150,16 +150,16 @@ static void refused_for_any_reason(void **st) {
 
 /* ---- in doubt ---- */
 
-/* Its commit is not resolved: the event stays in its batch, the client is told what is known. */
+/* The commit of the request is not resolved: the event stays in its batch, the client is told what is known. */
 static void in_doubt_the_truth_is_that_nobody_knows(void **st) {
   (void)st;
   take(3);
-  kit.events.v[1].then = THEN_LATER; /* in the batch, and not sent */
+  kit.events.v[1].then = THEN_LATER; /* in the batch, but not sent */
   assert_true(batch_sent(2));
   kit.events.in_doubt = true;
   watch_failed(&watch, kit.env.boot_us, STORE_DOWN, NULL);
   answers_turn(&answers);
-  assert_int_equal(told[0] + told[1], 0); /* not at once: the next look may tell */
+  assert_int_equal(told[0] + told[1], 0); /* not at once, because the next look may resolve the commit */
   is(2, WR_DB_UNAVAILABLE);
   kit_pass(10 * SEC);
   answers_turn(&answers);
@@ -168,7 +168,7 @@ static void in_doubt_the_truth_is_that_nobody_knows(void **st) {
   assert_int_equal(kit.events.n, 2);
   assert_null(kit.events.v[0].q);
   kit.events.in_doubt = false;
-  batch_done(2); /* it is resolved: nobody is told twice */
+  batch_done(2); /* it is resolved: no client is told twice */
   assert_int_equal(told[0] + told[1], 2);
 }
 
@@ -200,14 +200,15 @@ static void a_request_that_waits_for_long_is_news(void **st) {
   batch_done(1); /* another one was stored */
   events_remove(&kit.events, 1);
   assert_false(slow());
-  kit.events.v[0].wait.alone = true; /* because of what it is: says nothing of the others */
+  kit.events.v[0].wait.alone = true; /* it is tried alone, so it does not count */
   for (int i = 0; i < 4; i++) kit_pass(SEC), answers_turn(&answers);
   assert_false(slow());
   answers_end(&answers);
   kit.events.n = 0;
 }
 
-/* Put off for a row that is there already: that row is held, and not the store. A start has no row yet. */
+/* A request that is put off for an existing row does not count, because the row is locked and the store is well. A start has no
+ * row yet, so it counts. */
 static void held_rows_are_no_slow_store(void **st) {
   (void)st;
   q[0].kind = REQ_CANCEL_FLOW;

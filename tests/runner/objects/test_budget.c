@@ -1,4 +1,4 @@
-/* The budget of a cache alone: bytes, order, and how many more it can bear. */
+/* The budget of a cache alone: bytes, order, and how many more entries it can take. */
 #include "env_kit.h"
 #include "budget.h"
 
@@ -12,7 +12,7 @@ static void budget_counts_and_orders(void **st) {
   budget_add(&b, &c, 50);
   budget_add(&b, &d, 20);
   assert_true(budget_over(&b));
-  assert_int_equal(budget_room(&b, 3), 3); /* few are known yet */
+  assert_int_equal(budget_room(&b, 3), 3); /* few entries are known yet */
   assert_ptr_equal(budget_oldest(&b), &a);
   budget_use(&b, &a);
   assert_ptr_equal(budget_oldest(&b), &c);

@@ -38,7 +38,7 @@ static void ledger_tells_what_is_known(void **st) {
   assert_int_equal(ledger_back(&l, &q[3]), REQ_BACK_ANSWERED);
   assert_int_equal(ledger_back(&l, &q[0]), REQ_BACK_UNSENT);
   assert_int_equal(l.n_back, 1);
-  assert_false(ledger_send(&l, &q[0]));                         /* and so it is never sent */
+  assert_false(ledger_send(&l, &q[0]));                         /* so it is never sent */
   assert_true(ledger_send(&l, &q[1]));
   assert_int_equal(ledger_back(&l, &q[1]), REQ_BACK_UNKNOWN);
   ledger_hold(&q[1]);                                           /* rolled back */

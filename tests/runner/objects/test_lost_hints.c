@@ -27,7 +27,7 @@ static void turn(void) {
   assert_int_equal(lost_hints_turn(&lost), STORE_OK);
   lost_hints_check(&lost);
 }
-/* To the end of the look under way, or of one that is due. */
+/* Turns to the end of the look that is under way or due. */
 static void look(void) {
   int n = 0;
   do turn();
@@ -69,7 +69,7 @@ static void an_empty_list_brings_a_look(void **st) {
   assert_int_equal(pages(), 2); /* a page a turn */
   turn();
   assert_int_equal(lost.look, LOOK_NONE);
-  assert_false(kit.store.asking); /* another node may */
+  assert_false(kit.store.asking); /* another node may look */
   assert_int_equal(kit.events.n, 2);
   for (size_t i = 0; i < 2; i++) {
     assert_int_equal(kit.events.v[i].kind, EV_HINT);
@@ -95,7 +95,7 @@ static void young_rows_are_looked_at_again(void **st) {
   assert_int_equal(kit.events.n, 1);
 }
 
-/* The pulse of a look that saw nothing: nothing can have been lost since. */
+/* While the pulse is that of a look that saw nothing, nothing can have been lost since. */
 static void calm_costs_one_statement(void **st) {
   (void)st;
   says((struct queue_news){.empty = P});
@@ -108,7 +108,7 @@ static void calm_costs_one_statement(void **st) {
     assert_int_equal(kit.store.calls[KIT_PULSE], i + 2);
   }
   assert_int_equal(pages(), was);
-  kit.store.pulse++; /* somebody has written */
+  kit.store.pulse++; /* some node has written */
   kit_pass(SEC);
   says((struct queue_news){.empty = P});
   look();
@@ -120,7 +120,8 @@ static void calm_costs_one_statement(void **st) {
   assert_int_equal(pages(), was);
 }
 
-/* Hints were sent, and nothing was written since: whoever has them cannot run their tasks. Looks come half as often each time. */
+/* Hints were sent and nothing was written since, so the nodes that have them cannot run their tasks. The time between looks
+ * doubles. */
 static void what_nobody_takes_is_sent_less_often(void **st) {
   struct live_task t[] = {queued(10, SEC)};
   (void)st;
@@ -150,7 +151,7 @@ static void lists_that_are_not_empty_were_not_lost(void **st) {
   assert_int_equal(lost_hints_next(&lost), INT64_MAX);
 }
 
-/* What was sent is lost again: the pauses grow, until a list is empty for another reason. */
+/* Hints that were sent are lost again: pauses grow until a list is empty for another reason. */
 static void hints_that_are_lost_again_wait_longer(void **st) {
   (void)st;
   int64_t pause = 600 * MS;
@@ -169,7 +170,7 @@ static void hints_that_are_lost_again_wait_longer(void **st) {
   assert_int_equal(next_in(), 600 * MS);
 }
 
-/* Beside a large backlog a look stays small, and the next one goes on where it was cut. */
+/* With a large backlog a look stays small, and the next one goes on where it was cut. */
 static void a_large_backlog_is_sent_in_pieces(void **st) {
   enum { N = 2500 };
   static struct live_task t[N];
@@ -220,7 +221,7 @@ static void a_fault_is_no_look(void **st) {
     assert_int_equal(lost_hints_turn(&lost), STORE_DOWN);
     assert_int_equal(lost.look, LOOK_NONE);
     assert_false(kit.store.asking); /* the office is not kept */
-    assert_int_equal(next_in(), 600 * MS); /* and what was reported is not forgotten */
+    assert_int_equal(next_in(), 600 * MS); /* and reports are not forgotten */
     kit.store.rc[at[i]] = STORE_OK;
     kit_pass(600 * MS);
   }
@@ -263,7 +264,7 @@ static void one_node_at_a_time_looks(void **st) {
   assert_int_equal(pages(), 1);
 }
 
-/* One that does not come to an end holds up nobody. */
+/* A look that does not end holds up no other node. */
 static void a_frozen_one_holds_up_nobody(void **st) {
   struct live_task t[] = {queued(10, SEC)};
   (void)st;
@@ -276,7 +277,7 @@ static void a_frozen_one_holds_up_nobody(void **st) {
     turn();
     kit_pass(100 * MS);
   }
-  assert_int_equal(kit.events.v[0].from, HINT_ROWS); /* for itself */
+  assert_int_equal(kit.events.v[0].from, HINT_ROWS); /* this node wants the task itself */
   assert_int_equal(kit.events.v[0].ti, 10);
   look();
   tasks(NULL, 0);
@@ -295,7 +296,7 @@ static void while_the_queue_is_away_rows_are_taken(void **st) {
   says((struct queue_news){.away = P});
   turn();
   assert_int_equal(lost.look, LOOK_CLAIM);
-  assert_int_equal(kit.events.n, 8 + 2 * 2); /* about what there are slots for */
+  assert_int_equal(kit.events.n, 8 + 2 * 2); /* about as many as there are slots */
   for (size_t i = 0; i < kit.events.n; i++) assert_int_equal(kit.events.v[i].from, HINT_ROWS);
   look();
   assert_int_equal(next_in(), 50 * MS); /* something was found */
@@ -304,7 +305,7 @@ static void while_the_queue_is_away_rows_are_taken(void **st) {
   assert_int_equal(lost_hints_next(&lost), INT64_MAX);
 }
 
-/* It begins anywhere, goes past the end, and ends where it began: each row is seen. */
+/* A look begins anywhere, goes past the last row, and ends where it began: each row is seen. */
 static void it_begins_anywhere_and_sees_all(void **st) {
   enum { N = 30 };
   struct live_task t[N];
@@ -349,7 +350,7 @@ static void without_a_slot_nothing_is_taken(void **st) {
   turn();
   assert_int_equal(lost.look, LOOK_CLAIM);
   admission.pool[SLOT_PROCESS].free = 0;
-  turn(); /* the last one was taken meanwhile */
+  turn(); /* the last slot was taken meanwhile */
   assert_int_equal(lost.look, LOOK_NONE);
   assert_int_equal(kit.events.n, 1);
   kit_pass(SEC);
@@ -388,7 +389,7 @@ static void hints_of_others_are_kept_and_sent_back(void **st) {
   elsewhere(HINT_POPPED, 10);
   assert_in_range(next_in(), 500 * MS, 1500 * MS);
   turn();
-  assert_int_equal(kit.n_pushed, 0); /* it would come back at once */
+  assert_int_equal(kit.n_pushed, 0); /* otherwise it would come back at once */
   kit_pass(1500 * MS);
   turn();
   assert_int_equal(kit.n_pushed, 1);
@@ -410,7 +411,7 @@ static void what_rows_tell_is_left_in_the_rows(void **st) {
   elsewhere(HINT_RESENT, 13);
   assert_int_equal(lost.others.n, 1);
   lost.others.n = 0;
-  kit_pulls(); /* a queue of this process alone has nobody else */
+  kit_pulls(); /* no other node pops from the queue of this process */
   elsewhere(HINT_POPPED, 14);
   assert_int_equal(lost.others.n, 0);
 }

@@ -1,4 +1,4 @@
-/* The mailbox alone: what order comes out of it, what it refuses, whom it wakes. */
+/* The mailbox alone: its order, what it refuses, when it wakes the thread. */
 #include "env_kit.h"
 #include <sched.h>
 #include "clock.h"
@@ -63,7 +63,7 @@ static void each_is_taken_once(void **st) {
   assert_false(mailbox_waits(&mail));
   assert_false(take().nudged);
   assert_int_equal(kit.events.n, 1);
-  mailbox_results(&mail, kit_attempt(1, 12, 3, SLOT_PROCESS)); /* behind a list that was taken */
+  mailbox_results(&mail, kit_attempt(1, 12, 3, SLOT_PROCESS)); /* after a list that was taken */
   (void)take();
   assert_int_equal(kit.events.n, 2);
   mailbox_wake(&mail);
@@ -74,12 +74,12 @@ static void requests_are_bounded_and_results_are_not(void **st) {
   struct req q[3] = {0};
   (void)st;
   assert_int_equal(mailbox_request(&mail, &q[0], 1, WR_NO_SPACE), WR_NO_SPACE);
-  assert_false(mailbox_waits(&mail)); /* what is refused wakes nobody */
+  assert_false(mailbox_waits(&mail)); /* a refused request wakes no thread */
   assert_int_equal(mailbox_request(&mail, &q[0], 1, WR_OK), WR_OK);
   assert_int_equal(mailbox_request(&mail, &q[1], 1, WR_OK), WR_OK);
   assert_int_equal(mailbox_request(&mail, &q[2], 1, WR_OK), WR_BUSY);
   (void)take();
-  assert_int_equal(mailbox_request(&mail, &q[2], 1, WR_OK), WR_BUSY); /* they count until they are answered */
+  assert_int_equal(mailbox_request(&mail, &q[2], 1, WR_OK), WR_BUSY); /* requests count until they are answered */
   for (int i = 0; i < 50; i++) mailbox_results(&mail, kit_attempt(1, 100 + i, 1, SLOT_PROCESS));
   mailbox_drain(&mail);
   mailbox_results(&mail, kit_attempt(1, 200, 1, SLOT_PROCESS));
@@ -102,7 +102,7 @@ static void taken_back_before_it_was_seen(void **st) {
   assert_int_equal(mailbox_take_back(&mail, &q[0]), REQ_BACK_ANSWERED);
 }
 
-/* Of "away" and "back" the later word holds, for each class. */
+/* For each class the later of "away" and "back" holds. */
 static void news_of_the_queue_are_gathered(void **st) {
   (void)st;
   mailbox_queue(&mail, (struct queue_news){.empty = 1, .away = 3});
@@ -128,7 +128,7 @@ static void *sleeper(void *until) {
   return NULL;
 }
 
-/* If nobody were woken this would never end: meson stops it. */
+/* If the thread were not woken this would never end: meson stops it. */
 static void who_sleeps_is_woken(void **st) {
   static int64_t for_ever = INT64_MAX, long_us;
   pthread_t t;
@@ -140,7 +140,7 @@ static void who_sleeps_is_woken(void **st) {
     assert_int_equal(pthread_join(t, NULL), 0);
     (void)take();
   }
-  for (int i = 0; i < 200; i++) { /* some of them sleep already */
+  for (int i = 0; i < 200; i++) { /* in some rounds the thread sleeps already */
     assert_int_equal(pthread_create(&t, NULL, sleeper, &for_ever), 0);
     if (i % 2) sched_yield();
     mailbox_stop(&mail, INT64_MAX);
@@ -160,7 +160,7 @@ static void a_sleep_has_an_end(void **st) {
 
 static void it_ends_when_all_is_stored_or_cannot_be(void **st) {
   (void)st;
-  assert_false(mailbox_may_end(&mail, true, true)); /* nobody has said so */
+  assert_false(mailbox_may_end(&mail, true, true)); /* nobody has asked it to stop */
   mailbox_stop(&mail, INT64_MAX);
   assert_true(mailbox_may_end(&mail, true, true));
   assert_false(mailbox_may_end(&mail, false, true));

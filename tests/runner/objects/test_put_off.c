@@ -1,4 +1,5 @@
-/* Events whose turn comes later, alone (later.h): the growth of pauses, those that come alone, those that are held, the look. */
+/* The list of events that were put off (later.h), by itself: growing pauses, events that are tried alone, events whose rows are
+ * locked, the look. */
 #include "env_kit.h"
 #include "later.h"
 
@@ -17,7 +18,7 @@ static int tear_down(void **st) {
 static struct ev due(int64_t ti) { return (struct ev){.kind = EV_DUE, .fi = 1, .ti = ti}; }
 static int64_t pause_left(void) { return later_next(&later) - kit.env.boot_us; }
 
-/* The one that waits, when its time has come. */
+/* Takes the event that waits, when its time has come. */
 static struct ev come(void) {
   kit_pass(pause_left());
   kit_forget_events();
@@ -75,7 +76,7 @@ static void alone_the_pauses_grow_to_sixteen_seconds(void **st) {
   assert_int_equal(e.wait.times, LATER_ALONE_MOST);
 }
 
-/* What waited with others for long keeps its place when it comes alone. */
+/* An event that has waited long with others keeps its count of tries when it is tried alone. */
 static void alone_counts_from_where_it_was(void **st) {
   (void)st;
   struct ev e = due(5);
@@ -114,10 +115,10 @@ static void one_alone_a_turn_the_longest_wait_first(void **st) {
   later_take(&later, &kit.events);
   assert_int_equal(kit.events.n, 3);
   assert_int_equal(kit.events.v[1].ti, 4);
-  assert_int_equal(kit.events.v[2].ti, 2); /* behind all that has come meanwhile */
+  assert_int_equal(kit.events.v[2].ti, 2); /* after all events that came meanwhile */
   assert_true(kit.events.v[2].wait.alone);
   later_take(&later, &kit.events);
-  assert_int_equal(kit.events.n, 3); /* one is on its way */
+  assert_int_equal(kit.events.n, 3); /* one such event is on its way */
   kit_forget_events();
   later_take(&later, &kit.events);
   later_take(&later, &kit.events);
@@ -152,7 +153,7 @@ static void only_those_whose_time_has_come(void **st) {
   assert_int_equal(pause_left(), 2 * MS);
 }
 
-/* ---- held by a stranger ---- */
+/* ---- locked by another process ---- */
 
 static void only_what_needs_a_held_row_waits(void **st) {
   struct flow_write flow[] = {{.row = {.fi = 3}}, {.row = {.fi = 5}, .held = true}, {.row = {.fi = 8}}};
@@ -194,7 +195,7 @@ static void the_look_knows_what_waits(void **st) {
   for (size_t i = 0; i < 5; i++) later_put(&later, &wait[i]);
   later_look(&later);
   for (size_t i = 0; i < 3; i++) assert_true(later_has(&later, &wait[i]));
-  for (size_t i = 3; i < 5; i++) assert_false(later_has(&later, &wait[i])); /* no row tells these */
+  for (size_t i = 3; i < 5; i++) assert_false(later_has(&later, &wait[i])); /* no row would tell these */
   assert_false(later_has(&later, &(struct ev){.kind = EV_LOST, .fi = 1, .ti = 5}));
   assert_false(later_has(&later, &(struct ev){.kind = EV_DUE, .fi = 2, .ti = 5}));
   assert_false(later_has(&later, &(struct ev){.kind = EV_DUE, .fi = 1, .ti = 6}));

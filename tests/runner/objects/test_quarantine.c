@@ -64,7 +64,7 @@ static void it_waits_longer_each_time(void **st) {
     assert_true(waits());
     kit_pass(1);
     turn();
-    assert_true(!waits() && has()); /* on trial: its events count */
+    assert_true(!waits() && has()); /* on trial: its events are handled */
     assert_int_equal(wait_left(), wait[i] * SEC);
     rows_are_looked_at();
   }
@@ -79,7 +79,7 @@ static void its_trial_looks_at_its_rows(void **st) {
   assert_int_equal(reconciler_next(&reconciler), kit.env.boot_us);
 }
 
-/* What is on trial may not have been tried yet: events that wait, later or now, or rows that were not looked at. */
+/* A flow on trial may not have been tried yet: its events may wait, or its rows were not looked at. */
 static void a_trial_is_over_when_nothing_waits(void **st) {
   struct ev e = {.kind = EV_DUE, .fi = 9, .ti = 4};
   (void)st;
@@ -113,13 +113,13 @@ static void a_commit_ends_a_trial(void **st) {
   (void)st;
   quarantine_put(&quarantine, FI);
   to_its_time();
-  quarantine_committed(&quarantine, 77); /* another one's */
+  quarantine_committed(&quarantine, 77); /* another flow's */
   assert_true(has());
   quarantine_committed(&quarantine, FI);
   assert_false(has());
 }
 
-/* A request of a user came through while it waited. */
+/* A request of a user was committed while the flow waited. */
 static void a_commit_ends_a_wait(void **st) {
   (void)st;
   quarantine_put(&quarantine, FI);
@@ -127,7 +127,7 @@ static void a_commit_ends_a_wait(void **st) {
   quarantine_committed(&quarantine, FI);
   assert_false(has());
   assert_int_equal(kit_event(EV_TIMEOUT)->ti, 3);
-  assert_non_null(map64_get(&reconciler.wanted.flows, FI)); /* what was dropped is looked for */
+  assert_non_null(map64_get(&reconciler.wanted.flows, FI)); /* events that were dropped are looked for */
 }
 
 static void flows_wait_for_themselves(void **st) {
@@ -171,10 +171,10 @@ static void results_are_kept_without_their_slot(void **st) {
   assert_int_equal(e.then, THEN_OVER);
   assert_int_equal(kit.events.v[1].ti, 52);
   kit.events.n = 0;
-  started(&(struct attempt){.ti = 60, .epoch = 1, .owner = ME, .policy = at->policy}); /* another one has that slot now */
+  started(&(struct attempt){.ti = 60, .epoch = 1, .owner = ME, .policy = at->policy}); /* another attempt has that slot now */
   quarantine_put(&quarantine, FI); /* refused again */
   quarantine_keep(&quarantine, &e);
-  assert_int_equal(admission.pool[SLOT_PROCESS].used, 1); /* its own is not paid back twice */
+  assert_int_equal(admission.pool[SLOT_PROCESS].used, 1); /* the slot is not paid back twice */
   turn();
 }
 
@@ -204,7 +204,7 @@ static struct ev result_of(int64_t fi) {
 static void the_fifth_refusal_blames_the_result(void **st) {
   struct ev e = result_of(FI);
   (void)st;
-  assert_false(quarantine_blames(&quarantine, &e)); /* of no flow that is aside */
+  assert_false(quarantine_blames(&quarantine, &e)); /* the flow is not set aside */
   for (int i = 0; i < 4; i++) {
     assert_false(quarantine_blames(&quarantine, &e));
     quarantine_put(&quarantine, FI);
@@ -218,7 +218,7 @@ static void the_fifth_refusal_blames_the_result(void **st) {
   assert_false(quarantine_blames(&quarantine, &e)); /* no result */
 }
 
-/* A task without a flow is never set aside; it waits alone. */
+/* A stand-alone task is never set aside. Its result is tried alone. */
 static void a_lone_result_counts_its_waits(void **st) {
   struct ev e = result_of(0);
   (void)st;

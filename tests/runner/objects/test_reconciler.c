@@ -1,4 +1,4 @@
-/* The reconciler alone: its states, a pass of every kind, every combination of what may be wanted, and what each row says. */
+/* The reconciler alone: its states, a pass of every kind, every combination of wishes, and the event of each row. */
 #include "env_kit.h"
 #include "reconciler.h"
 
@@ -43,7 +43,7 @@ static void turn(void) {
   reconciler_check(&rec);
 }
 
-/* The pass that is due, to its end; returns how many turns that took. */
+/* Makes the pass that is due, to its end; returns the number of turns. */
 static int pass(void) {
   int n = 0;
   kit_forget_events();
@@ -74,7 +74,7 @@ static struct live_task queued(int64_t ti, int64_t age_us) {
   return (struct live_task){.ti = ti, .fi = 1, .state = TASK_QUEUED, .update_us = ago(age_us), .owner_live = true};
 }
 
-/* One task, one pass; the pass before was `gap` ago. Its event, if any. */
+/* One pass over one task, `gap` after the last pass. Returns the event of the task, if any. */
 static const struct ev *look_after(struct live_task t, int64_t gap_us) {
   tasks(&t, 1);
   rec.pass.began_us = kit.env.boot_us - gap_us;
@@ -104,7 +104,7 @@ static void a_page_a_turn(void **st) {
     assert_int_equal(reconciler_next(&rec), kit.env.boot_us); /* goes on at once */
     assert_true(reconciler_busy(&rec));
   }
-  turn(); /* nothing behind the last one */
+  turn(); /* there is no row after the last one */
   assert_int_equal(rec.state, REC_FLOWS);
   for (unsigned i = 1; i <= 2; i++) {
     turn();
@@ -172,7 +172,7 @@ static void when_the_next_pass_comes(void **st) {
   kit.env.single = true;
   reconciler_now(&rec);
   (void)pass();
-  assert_int_equal(reconciler_next(&rec), INT64_MAX); /* nobody else works here */
+  assert_int_equal(reconciler_next(&rec), INT64_MAX); /* no other node works here */
   reconciler_now(&rec);
   struct live_task young = queued(10, SEC);
   tasks(&young, 1);
@@ -181,7 +181,7 @@ static void when_the_next_pass_comes(void **st) {
   tasks(NULL, 0);
   reconciler_now(&rec);
   (void)pass();
-  assert_int_equal(reconciler_next(&rec), INT64_MAX); /* and is there no more */
+  assert_int_equal(reconciler_next(&rec), INT64_MAX); /* and that row is gone */
 }
 
 static void a_new_incarnation_begins_again(void **st) {
@@ -302,7 +302,7 @@ static void one_class_that_is_full_stops_no_other(void **st) {
 
 /* ---- what is wanted ---- */
 
-/* In every combination, behind a pass of every kind: the pass that comes, and that within two passes nothing is left to do. */
+/* Every combination of wishes after a pass of every kind: which pass comes, and that nothing is left to do after two passes. */
 static void every_combination_is_done_within_two_passes(void **st) {
   enum { FLOWS = 1, TIMERS = 2, HINTS = 4, REFILL = 8, ALL = 16 };
   struct live_task t[] = {retry_wait(11, 7, SEC), retry_wait(12, 8, SEC), queued(13, 11 * SEC)};
@@ -311,7 +311,7 @@ static void every_combination_is_done_within_two_passes(void **st) {
   (void)st;
   kit_pulls();
   kit.env.single = true;
-  kit.backlog[SLOT_PROCESS] = 1; /* some list is not empty: an old row alone gets no hint */
+  kit.backlog[SLOT_PROCESS] = 1; /* some list is not empty, so an old row alone gets no hint */
   after_the_first();
   tasks(t, 3);
   flows(f, 2);
@@ -333,7 +333,7 @@ static void every_combination_is_done_within_two_passes(void **st) {
       assert_int_equal(rec.pass.kind, refill ? PASS_REFILL : was == PASS_RECOVER ? PASS_RECOVER : PASS_LOOK);
       assert_int_equal(rec.wanted.hints, false);
       while (rec.state != REC_IDLE) turn();
-      bool again = (want & REFILL) && (others || was == PASS_RECOVER); /* the one that had to wait follows at once */
+      bool again = (want & REFILL) && (others || was == PASS_RECOVER); /* the pass that had to wait follows at once */
       assert_int_equal(rec.at == kit.env.boot_us, again && (refill ? others : true));
       if (rec.at == kit.env.boot_us) (void)pass();
       assert_int_equal(rec.wanted.flows.n + rec.pass.flows.n, 0);
@@ -403,7 +403,7 @@ static void asked_for_while_a_pass_is_under_way(void **st) {
   assert_int_equal(kit_count(EV_HINT), 1);
 }
 
-/* In a single process no hint was lost for want of timers. */
+/* In a single process no hint is lost when timers are dropped. */
 static void a_pass_for_timers_alone_sends_nothing(void **st) {
   struct live_task t[] = {queued(10, 3600 * SEC), retry_wait(11, 1, SEC)};
   struct live_flow f[] = {{.fi = 1, .state = FLOW_RUNNING, .update_us = 1, .due_us = kit.env.wall_us + SEC, .more = true}};
@@ -417,7 +417,7 @@ static void a_pass_for_timers_alone_sends_nothing(void **st) {
   assert_int_equal(kit.events.n, 0);
   assert_int_equal(timers_count(&timers), 1);
   assert_int_equal(timers_count(&flow_timers), 1);
-  kit.env.single = false; /* with rivals it is a look as any other */
+  kit.env.single = false; /* with rivals it is a look like any other */
   reconciler_timers(&rec);
   (void)pass();
   assert_int_equal(kit_count(EV_HINT), 1);
@@ -445,8 +445,8 @@ static void attempts_of_the_dead_are_lost(void **st) {
     assert_int_equal(e->fi, 1);
     assert_false(e->handback);
   }
-  assert_null(look(running(10, ME + 1, true))); /* it lives */
-  assert_null(look(running(10, 0, false)));     /* nobody has it */
+  assert_null(look(running(10, ME + 1, true))); /* the owner is alive */
+  assert_null(look(running(10, 0, false)));     /* no node has it */
   const struct ev *e = look(running(13, ME + 1, false));
   assert_int_equal(e->kind, EV_LOST);
   assert_true(e->handback); /* its spawner says that it never began */
@@ -511,11 +511,11 @@ static void only_the_office_sends_hints_and_goes_on_with_slices(void **st) {
   after_the_first();
   flows(f, 1);
   assert_null(look(queued(10, 3600 * SEC)));
-  assert_int_equal(look(running(10, ME + 1, false))->kind, EV_LOST); /* losses are everybody's */
+  assert_int_equal(look(running(10, ME + 1, false))->kind, EV_LOST); /* every node looks for losses */
   kit.store.office = true;
   flows(NULL, 0);
   kit.backlog[SLOT_ASYNC] = 1;
-  assert_non_null(look_at_age(14 * SEC)); /* which hints the former one has sent is not known */
+  assert_non_null(look_at_age(14 * SEC)); /* it is not known which hints the former holder has sent */
   assert_null(look_at_age(14 * SEC));
   flows(f, 1);
   reconciler_now(&rec);
@@ -565,7 +565,7 @@ static void rows_of_others_are_left_alone(void **st) {
   assert_int_equal(kit_event(EV_HINT)->ti, 11);
   assert_int_equal(kit_count(EV_LOST), 0);
   assert_int_equal(kit_event(EV_FLOW_TIMEOUT)->fi, 2);
-  assert_int_equal(kit.store.calls[KIT_OFFICE], 0); /* whoever cares for his own only must not have it */
+  assert_int_equal(kit.store.calls[KIT_OFFICE], 0); /* a node with own_only must not have the office */
 }
 
 static void the_dead_are_buried_before_a_pass(void **st) {

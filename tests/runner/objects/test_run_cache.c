@@ -88,7 +88,7 @@ static void use_moves_to_the_front(void **st) {
   struct cached *one = add_flow(1, 0), *two = add_flow(2, 0);
   next_batch();
   assert_ptr_equal(cache_newest(&cache), two);
-  assert_ptr_equal(cache_get(&cache, 1), one); /* a look is no use */
+  assert_ptr_equal(cache_get(&cache, 1), one); /* cache_get() does not count as use */
   assert_ptr_equal(cache_newest(&cache), two);
   assert_ptr_equal(cache_use(&cache, 1), one);
   assert_ptr_equal(cache_newest(&cache), one);
@@ -144,7 +144,7 @@ static void timers_of_flows_that_were_never_stored_stop(void **st) {
   struct cached *kept = add_flow(1, 77), *made = add_flow(2, 88);
   made->run->row = 0;
   assert_int_equal(timers_count(&timers), 2);
-  cache_drop(&cache, kept); /* its row waits, whoever is cached */
+  cache_drop(&cache, kept); /* its row waits, cached or not */
   assert_int_equal(timers_count(&timers), 2);
   cache_drop(&cache, made);
   assert_int_equal(timers_count(&timers), 1);
@@ -175,7 +175,7 @@ static void lone_tasks_stay_where_no_rival_is(void **st) {
   (void)cache_use(&cache, -1);
   cache_committed(&cache);
   assert_false(has(-1));
-  assert_true(has(3)); /* a flow has a version that tells */
+  assert_true(has(3)); /* a flow has a version, which would tell */
 }
 
 static size_t flow_bytes(void) {
@@ -209,7 +209,7 @@ static void the_oldest_flows_go(void **st) {
   assert_true(has(2) && !has(1)); /* the newest stays, however large */
 }
 
-/* Lone tasks make room only while they hold more than a quarter; they need not be read again as a whole. */
+/* Stand-alone tasks make room only while they hold more than a quarter. */
 static void lone_tasks_keep_a_quarter(void **st) {
   (void)st;
   reopen(flow_bytes() * 8);
@@ -245,7 +245,7 @@ static void slices_take_turns(void **st) {
   struct cached *one = add_flow(1, 0), *two = add_flow(2, 0);
   cache_slice_later(&cache, one);
   cache_slice_later(&cache, two);
-  cache_slice_later(&cache, one); /* has its turn already */
+  cache_slice_later(&cache, one); /* the flow has its turn already */
   assert_int_equal(cache.slices.n, 2);
   assert_ptr_equal(cache_slice_now(&cache), one);
   assert_int_equal(one->sliced, kit.env.batch_no);
@@ -255,7 +255,7 @@ static void slices_take_turns(void **st) {
   assert_false(cache_slices_wait(&cache));
 }
 
-/* Large flows beside a small cache: the newest stays, and the one whose turn is next. The others come when there is room. */
+/* Large flows in a small cache: the newest stays, and the flow whose turn is next. The others come when there is room. */
 static void those_without_room_are_parked(void **st) {
   (void)st;
   reopen(1);
@@ -275,7 +275,7 @@ static void those_without_room_are_parked(void **st) {
   assert_int_equal(kit.events.v[0].fi + kit.events.v[1].fi, 5);
 }
 
-/* A flow that is parked and loaded for another reason goes on by itself, however often. */
+/* A parked flow that is loaded for another reason goes on by itself, however often that happens. */
 static void what_is_parked_is_known_once(void **st) {
   (void)st;
   reopen(1);

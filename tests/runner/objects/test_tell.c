@@ -1,4 +1,4 @@
-/* What this node tells the others, alone: when the row is written, what stands in it, and that a fault forgets nothing. */
+/* What this node tells the others, by itself: when the row is written, what is in it, and that nothing is lost at a fault. */
 #include "env_kit.h"
 #include "node_trouble.h"
 #include "tell.h"
@@ -53,7 +53,7 @@ static void what_changes_is_told_at_once(void **st) {
   turn();
   assert_int_equal(told(), 1);
   assert_non_null(strstr(kit.store.told, "5"));
-  assert_int_equal(kit.deadline, kit.env.boot_us + 45 * SEC); /* it renews as well */
+  assert_int_equal(kit.deadline, kit.env.boot_us + 45 * SEC); /* it renews the lease as well */
   for (int i = 0; i < 10; i++) turn(), kit_pass(SEC);
   assert_int_equal(told(), 1);
   assert_int_equal(tell_trouble(&tell, &out), ME);
@@ -75,7 +75,7 @@ static void at_most_once_a_second(void **st) {
   assert_int_equal(told(), 4);
 }
 
-/* The same text again: news, but nothing to be written. */
+/* The same text again: there is news, but nothing to write. */
 static void what_is_the_same_is_not_written(void **st) {
   (void)st;
   quarantine_put(&quarantine, 5);
@@ -84,7 +84,7 @@ static void what_is_the_same_is_not_written(void **st) {
   atomic_store(&kit.env.news, true);
   turn();
   assert_int_equal(told(), 1);
-  tell_join(&tell); /* another row, in which nothing stands */
+  tell_join(&tell); /* another row, which is empty */
   turn();
   assert_int_equal(told(), 2);
 }
@@ -105,7 +105,7 @@ static void a_fault_forgets_nothing(void **st) {
   assert_int_equal(told(), n + 1);
 }
 
-/* A table that has no such column: the runner goes on without it, but nothing was renewed by that. */
+/* A table that has no such column: the runner goes on without it, but this has not renewed the lease. */
 static void a_row_that_is_refused_holds_up_nothing(void **st) {
   (void)st;
   quarantine_put(&quarantine, 5);

@@ -1,4 +1,4 @@
-/* Timers of rows alone: one each, those that are dropped, and the question that comes in their place. */
+/* Timers of rows alone: one for each row, dropped timers, and timers_ask() in their place. */
 #include "env_kit.h"
 #include "timers.h"
 
@@ -24,11 +24,11 @@ static void one_timer_each(void **st) {
   timers_done(&t);
 }
 
-/* Rows that wait, and what is asked for when timers were dropped: each rings once, at its time. */
+/* Rows that wait, and a read of all rows when timers were dropped: each row rings once, at its time. */
 static void dropped_timers_come_back(void **st) {
   enum { N = 1000, MOST = 10 };
   (void)st;
-  for (int width = 1; width <= N; width *= 10) { /* so many different times */
+  for (int width = 1; width <= N; width *= 10) { /* how many different times */
     struct timers t;
     int rang[N] = {0}, asked = 0;
     timers_init(&t, MOST);
@@ -56,7 +56,7 @@ static void dropped_timers_come_back(void **st) {
   }
 }
 
-/* Rows may be due then of which nothing is known here. */
+/* Rows that are not known here may be due then. */
 static void beyond_the_first_that_was_dropped_none_is_taken(void **st) {
   struct timers t;
   (void)st;
@@ -72,7 +72,7 @@ static void beyond_the_first_that_was_dropped_none_is_taken(void **st) {
   assert_int_equal(timers_count(&t), 2);
   assert_false(timers_ask(&t, 299));
   assert_true(timers_ask(&t, 300));
-  assert_false(timers_ask(&t, 300)); /* once a time */
+  assert_false(timers_ask(&t, 300)); /* only once for that time */
   timers_set(&t, 6, 6, 900);
   assert_int_equal(timers_count(&t), 3);
   timers_done(&t);

@@ -1,4 +1,4 @@
-/* The watch alone: when the store is said to be away or full, and when to be well again; who asks for a write. */
+/* The watch alone: when it says that the store is away, full, or well again, and who asks for a write. */
 #include "env_kit.h"
 #include <sys/mman.h>
 #include <unistd.h>
@@ -68,7 +68,8 @@ static void log_there(void) {
   close(log_file);
 }
 
-/* A fault that comes and goes is one fault, to who reads the log and to who asks: it is over when it has been for a while. */
+/* A fault that comes and goes is shown as one fault, in the log and to threads that ask. It is over when it was gone for a
+ * while. */
 static void watch_does_not_flap(void **st) {
   struct watch w;
   int64_t at = SEC;
@@ -83,7 +84,7 @@ static void watch_does_not_flap(void **st) {
     turns += well(&w, at) != was;
     was = well(&w, at);
     if (at / (SEC / 2) % 2 == 0) assert_int_equal(watch_admits(&w, at), WR_OK);
-    assert_false(at / (SEC / 2) % 2 == 0 && watch_asked(&w)); /* nobody turns for it */
+    assert_false(at / (SEC / 2) % 2 == 0 && watch_asked(&w)); /* no turn is made for it */
   }
   assert_false(was);
   assert_true(turns <= 3);
@@ -101,7 +102,7 @@ static void watch_does_not_flap(void **st) {
   watch_done(&w);
 }
 
-/* Whoever asks sees it while the runner's thread is inside. */
+/* A thread that asks sees a stuck call while the runner's thread is inside. */
 static void watch_sees_a_call_that_does_not_come_back(void **st) {
   struct watch w;
   (void)st;
