@@ -20,7 +20,8 @@ struct later_seen { int64_t fi, ti; enum ev_kind kind; };
 struct later {
   struct env *env;
   struct events wait;
-  struct later_seen *seen; size_t n_seen;       /* waiting events that rows would tell too, sorted; of one look, in env->mem */
+  /* Waiting events that a look at rows would find again, sorted; valid for one look, in env->mem. */
+  struct later_seen *seen; size_t n_seen;
 };
 
 void later_init(struct later *l, struct env *env);
