@@ -10,30 +10,16 @@ void req_fail(struct req *q, enum wr_rc code, const char *text) {
   q->rc = wr_err_set(&q->err, code, text ? "%s" : NULL, text);
 }
 
-/* A request keeps its place in the ledger until it is answered, so that requests that wait for the store count against the limit
- * too. */
 static void req_answer(struct answers *a, struct req *q) {
-  pthread_mutex_lock(&a->mail->mu);
-  ledger_done(&a->mail->reqs, q);
-  pthread_mutex_unlock(&a->mail->mu);
+  mailbox_answered(a->mail, q);
   q->done(q, q->done_ctx);
 }
 
-static bool ev_answers(const struct ev *e) { return e->q && e->then == THEN_OVER; }
-
-/* All requests leave under one lock, because every answered client soon takes this lock again with its next request. */
 void answers_done(struct answers *a) {
-  struct ev *v = a->events->v;
-  size_t n = a->events->taken;
-  pthread_mutex_lock(&a->mail->mu);
-  for (size_t i = 0; i < n; i++) {
-    if (!ev_answers(&v[i])) continue;
-    watch_took(a->watch, a->env->boot_us);
-    ledger_done(&a->mail->reqs, v[i].q);
-  }
-  pthread_mutex_unlock(&a->mail->mu);
-  for (size_t i = 0; i < n; i++)
-    if (ev_answers(&v[i])) v[i].q->done(v[i].q, v[i].q->done_ctx);
+  const struct events *l = a->events;
+  if (mailbox_batch_over(a->mail, l)) watch_took(a->watch, a->env->boot_us);
+  for (size_t i = 0; i < l->taken; i++)
+    if (ev_answers(&l->v[i])) l->v[i].q->done(l->v[i].q, l->v[i].q->done_ctx);
 }
 
 /* Answers the requests of v[from..n) for which code_of() returns a code, and removes their events. The others move up. */
@@ -94,25 +80,17 @@ static int64_t waits_since(const struct answers *a) {
   return at;
 }
 
-static int64_t oldest_request(struct answers *a, bool *back) {
-  pthread_mutex_lock(&a->mail->mu);
-  int64_t oldest = ledger_oldest(&a->mail->reqs);
-  *back = a->mail->reqs.n_back > 0;
-  pthread_mutex_unlock(&a->mail->mu);
-  return oldest;
-}
-
 /* Called after each turn's answers: until the next turn, which may be far away, an answered request must not seem to wait. */
 static void tell_waits(struct answers *a) {
   bool back;
-  int64_t oldest = oldest_request(a, &back);
+  int64_t oldest = mailbox_oldest(a->mail, &back);
   watch_waits(a->watch, oldest <= a->env->boot_us - WATCH_SLOW_US / 2 ? waits_since(a) : INT64_MAX);
 }
 
 void answers_refuse(struct answers *a, enum wr_rc code) { answer_waiting(a, each, code); }
 
 void answers_turn(struct answers *a) {
-  bool back, late = oldest_request(a, &back) <= a->env->boot_us - a->request_us;
+  bool back, late = mailbox_oldest(a->mail, &back) <= a->env->boot_us - a->request_us;
   enum watch_state s = watch_state(a->watch);
   if (s != WATCH_WELL) answers_refuse(a, s == WATCH_FULL ? WR_NO_SPACE : WR_DB_UNAVAILABLE);
   if (back) answer_waiting(a, if_taken_back, WR_DB_UNAVAILABLE);
@@ -121,23 +99,8 @@ void answers_turn(struct answers *a) {
   tell_waits(a);
 }
 
-bool answers_send(struct answers *a) {
-  bool all = true;
-  pthread_mutex_lock(&a->mail->mu);
-  for (size_t i = 0; all && i < a->events->taken; i++) {
-    struct ev *e = &a->events->v[i];
-    if (e->q && e->then != THEN_LATER && e->then != THEN_AGAIN) all = ledger_send(&a->mail->reqs, e->q);
-  }
-  pthread_mutex_unlock(&a->mail->mu);
-  return all;
-}
-
-void answers_hold(struct answers *a) {
-  pthread_mutex_lock(&a->mail->mu);
-  for (size_t i = 0; i < a->events->taken; i++)
-    if (a->events->v[i].q) ledger_hold(a->events->v[i].q);
-  pthread_mutex_unlock(&a->mail->mu);
-}
+bool answers_send(struct answers *a) { return mailbox_batch_sent(a->mail, a->events); }
+void answers_hold(struct answers *a) { mailbox_batch_undone(a->mail, a->events); }
 
 void answers_end(struct answers *a) {
   for (struct req *q; (q = a->mail->reqs.head) != NULL;) {

@@ -56,6 +56,9 @@ struct ev {
 static inline int64_t run_key(int64_t fi, int64_t ti) { return fi != 0 ? fi : -ti; }
 static inline int64_t ev_key(const struct ev *e) { return run_key(e->fi, e->ti); }
 
+/* The request of e is answered when the batch is over. */
+static inline bool ev_answers(const struct ev *e) { return e->q && e->then == THEN_OVER; }
+
 void ev_stand_in(struct ev *e, const char *error);   /* a failure with this text stands in for the result of e, until restored */
 void ev_restore(struct ev *e);                       /* e says again what its attempt said; nothing stood in: no change */
 void ev_free(struct ev *e);                          /* what e owns */

@@ -119,6 +119,52 @@ void mailbox_check(struct mailbox *m) {
   pthread_mutex_unlock(&m->mu);
 }
 
+/* ---- the ledger ---- */
+
+void mailbox_answered(struct mailbox *m, struct req *q) {
+  pthread_mutex_lock(&m->mu);
+  ledger_done(&m->reqs, q);
+  pthread_mutex_unlock(&m->mu);
+}
+
+bool mailbox_batch_sent(struct mailbox *m, const struct events *l) {
+  bool all = true;
+  pthread_mutex_lock(&m->mu);
+  for (size_t i = 0; all && i < l->taken; i++) {
+    const struct ev *e = &l->v[i];
+    if (e->q && e->then != THEN_LATER && e->then != THEN_AGAIN) all = ledger_send(&m->reqs, e->q);
+  }
+  pthread_mutex_unlock(&m->mu);
+  return all;
+}
+
+void mailbox_batch_undone(struct mailbox *m, const struct events *l) {
+  pthread_mutex_lock(&m->mu);
+  for (size_t i = 0; i < l->taken; i++)
+    if (l->v[i].q) ledger_hold(l->v[i].q);
+  pthread_mutex_unlock(&m->mu);
+}
+
+bool mailbox_batch_over(struct mailbox *m, const struct events *l) {
+  bool any = false;
+  pthread_mutex_lock(&m->mu);
+  for (size_t i = 0; i < l->taken; i++) {
+    if (!ev_answers(&l->v[i])) continue;
+    ledger_done(&m->reqs, l->v[i].q);
+    any = true;
+  }
+  pthread_mutex_unlock(&m->mu);
+  return any;
+}
+
+int64_t mailbox_oldest(struct mailbox *m, bool *back) {
+  pthread_mutex_lock(&m->mu);
+  int64_t oldest = ledger_oldest(&m->reqs);
+  *back = m->reqs.n_back > 0;
+  pthread_mutex_unlock(&m->mu);
+  return oldest;
+}
+
 /* ---- the runner's thread ---- */
 
 static void take_results(struct attempt *list, struct events *to) {
