@@ -1,5 +1,5 @@
-/* The seam between what both SQL stores do alike and what a database is: a connection that runs statements of queries.h with
- * bound values, and a cursor over the rows of one. Private to engine/store.
+/* The seam between the code that both SQL stores share and each database: a connection that runs statements of queries.h with
+ * bound values, and a cursor over the rows of one statement. Private to engine/store.
  *
  * Shared code names a statement, binds values, and takes cells; it does not know which database answers. The cells of a row are
  * filled in at once, so a cell costs no call. One thread at a time uses a connection; only on SQLite may several cursors be open.
@@ -75,8 +75,8 @@ struct db { const struct db_ops *ops; };  /* the first member of a backend's con
 static inline void db_select(struct db *db, struct cursor *c, enum query q, const struct arg *arg, size_t n) {
   db->ops->select(db, c, q, arg, n);
 }
-/* Rows with any of n ids, in any order. An id has one row at most; the row of one that is given twice may come twice. id: borrowed
- * until cursor_end(). */
+/* Rows with any of n ids, in any order. An id has one row at most; an id that is given twice may bring its row twice. id:
+ * borrowed until cursor_end(). */
 static inline void db_select_ids(struct db *db, struct cursor *c, enum query q, const int64_t *id, size_t n) {
   db->ops->select_ids(db, c, q, id, n);
 }

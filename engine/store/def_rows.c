@@ -6,7 +6,7 @@
 #include "mem.h"
 #include "text.h"
 
-/* The definition does not change it. */
+/* A definition that is only shown never changes its texts. */
 static char *borrowed(const struct cell *c) { return (char *)(uintptr_t)cell_text(c, NULL); }
 
 void def_row_task_show(const struct cell *c, struct task_def *t) {
@@ -28,10 +28,11 @@ void def_row_flow_show(const struct cell *c, struct flow_def *f) {
 enum wr_rc def_row_task(const struct cell *c, struct task_def **out, struct wr_err *err) {
   struct task_def shown, *row = &shown;
   def_row_task_show(c, row);
-  if (!row->name || !row->type) return wr_err_set(err, WR_INTERNAL, "The stored task %lld is not whole.", (long long)row->task_id);
+  if (!row->name || !row->type)
+    return wr_err_set(err, WR_INTERNAL, "The stored task %lld is not whole.", (long long)row->task_id);
   struct task_def *t = wr_new(struct task_def);
-  *t = (struct task_def){.task_id = row->task_id, .version = row->version, .create_us = row->create_us, .update_us = row->update_us,
-                         .deleted = row->deleted};
+  *t = (struct task_def){.task_id = row->task_id, .version = row->version, .create_us = row->create_us,
+                         .update_us = row->update_us, .deleted = row->deleted};
   atomic_init(&t->refs, 1);
   t->name = wr_strdup(row->name);
   t->description = wr_strdup(row->description);
@@ -52,8 +53,9 @@ struct flow_def *def_row_flow(const struct cell *c) {
   def_row_flow_show(c, row);
   if (n < 0 || n > LIMIT_NODES || row->node_base < 0 || row->node_base > WR_ID_MAX || !row->name) return NULL;
   struct flow_def *f = wr_new(struct flow_def);
-  *f = (struct flow_def){.flow_id = row->flow_id, .version = row->version, .create_us = row->create_us, .update_us = row->update_us,
-                         .node_us = row->node_us, .deleted = row->deleted, .node_base = row->node_base};
+  *f = (struct flow_def){.flow_id = row->flow_id, .version = row->version, .create_us = row->create_us,
+                         .update_us = row->update_us, .node_us = row->node_us, .deleted = row->deleted,
+                         .node_base = row->node_base};
   atomic_init(&f->refs, 1);
   f->name = wr_strdup(row->name);
   f->description = wr_strdup(row->description);
@@ -82,7 +84,8 @@ static bool ids_parse(struct node_def *n, const char *text) {
 
 enum wr_rc def_row_node(struct flow_def *f, uint32_t i, const struct cell *c, struct wr_err *err) {
   struct node_def *n = &f->node[i];
-  const char *key = cell_text(&c[1], NULL), *type = cell_text(&c[2], NULL), *ids = cell_text(&c[3], NULL), *tasks = cell_text(&c[4], NULL);
+  const char *key = cell_text(&c[1], NULL), *type = cell_text(&c[2], NULL), *ids = cell_text(&c[3], NULL),
+             *tasks = cell_text(&c[4], NULL);
   if (!key || !type) return def_row_broken(f, err);
   n->node_id = cell_i64(&c[0]);
   n->key = wr_strdup(key);

@@ -1,5 +1,5 @@
-/* The definition writer: tasks and deletes, and what saves of flows share. Any thread, one at a time in the cluster: each
- * database sees to that in its own way (struct def_ops). The rows of a flow's nodes are written by sqlite_flow.c and mysql_flow.c.
+/* The definition writer: tasks and deletes, and what saves of flows share. Any thread, one at a time in the whole cluster, which
+ * each database ensures in its own way (struct def_ops). sqlite_flow.c and mysql_flow.c write the rows of a flow's nodes.
  *
  * What never happens: a version that comes twice; a delete of what a live instance uses; a change without a new
  * definitions.version in the same transaction. */
@@ -27,7 +27,8 @@ static enum wr_rc no_live_runs(struct store *s, enum query count, int64_t id, st
   int64_t n = 0;
   enum wr_rc rc = db_int(s->def, count, ARGS(arg_i(id)), &n, err);
   if (rc || n == 0) return rc;
-  return wr_err_set(err, WR_ACTIVE, "It has %lld active run%s. Cancel %s first.", (long long)n, n == 1 ? "" : "s", n == 1 ? "it" : "them");
+  return wr_err_set(err, WR_ACTIVE, "It has %lld active run%s. Cancel %s first.", (long long)n, n == 1 ? "" : "s",
+                    n == 1 ? "it" : "them");
 }
 
 /* IN_USE names up to five flows. */
@@ -47,14 +48,14 @@ static enum wr_rc no_users(struct store *s, int64_t task_id, struct wr_err *err)
   return rc;
 }
 
-/* ---- one transaction, again while that may do better ---- */
+/* ---- one transaction, repeated while a repeat may do better ---- */
 struct def_job {
   enum wr_rc (*inside)(struct store *s, struct def_job *j, struct wr_err *err);
   int64_t id;               /* of what is deleted */
   struct task_def *t;       /* what is saved */
   int64_t expect;           /* version it must have, -1 = any */
   struct key_write *key;    /* NULL = none */
-  struct task_def now;      /* the numbers and times it will have; task_id: as soon as it was given */
+  struct task_def now;      /* the numbers and times that the task will have; task_id: as soon as it was given */
 };
 
 static enum wr_rc def_transaction(struct store *s, struct def_job *j, struct wr_err *err) {
@@ -139,7 +140,8 @@ static enum wr_rc task_delete(struct store *s, struct def_job *j, struct wr_err 
   return rc ? rc : db_run(s->def, Q_TASK_DELETE, ARGS(arg_i(j->id), arg_us(store_now(s))), err);
 }
 
-/* A batch that starts the flow holds its row shared, or waits for its turn, so one of the two sees the other. */
+/* A batch that starts the flow holds the flow's row shared (on a server) or waits for its turn (SQLite), so either the delete or
+ * the batch sees the other. */
 static enum wr_rc flow_delete(struct store *s, struct def_job *j, struct wr_err *err) {
   struct def_known old;
   enum wr_rc rc = def_known(s, HEAD_FLOW, j->id, -1, &old, err);

@@ -22,7 +22,7 @@ enum wr_rc reader_flow_ins(struct reader *r, int64_t fi, flow_row_fn *fn, void *
 }
 
 /* ---- nodes ---- */
-/* Of the runs up to run_no: each has one base. */
+/* The node ids of the runs up to run_no: each run has one base. */
 static enum wr_rc span_read(struct reader *r, int64_t fi, uint32_t run_no, struct span *s, struct wr_err *err) {
   struct cursor c;
   db_select(r->db, &c, Q_INS_SPAN, ARGS(arg_i(fi)));
@@ -37,7 +37,7 @@ static enum wr_rc span_read(struct reader *r, int64_t fi, uint32_t run_no, struc
 /* A page under way. */
 struct node_page { const struct page *p; node_row_fn *fn; void *ctx; bool more; };
 
-/* limit rows after offset of lo..hi. */
+/* The page, from the rows lo..hi. */
 static enum wr_rc show_range(struct reader *r, int64_t lo, int64_t hi, struct node_page *w, struct wr_err *err) {
   struct cursor c;
   struct node_row row;
@@ -51,7 +51,7 @@ static enum wr_rc show_range(struct reader *r, int64_t lo, int64_t hi, struct no
   return cursor_end(&c, WR_OK, err);
 }
 
-/* Several runs: which rows there are, as (index, run), then the page of them. */
+/* Of several runs: notes which rows there are, as (index, run); the page is cut from these. */
 static enum wr_rc places_read(struct reader *r, const struct span *s, struct places *out, struct wr_err *err) {
   enum wr_rc rc = WR_OK;
   for (size_t run = 0; run < s->n_base && !rc; run++) {
@@ -105,8 +105,8 @@ static enum wr_rc one_run(struct reader *r, const struct span *s, struct node_pa
   return !rc && w->p->want_total ? db_int(r->db, Q_INS_NODES_N, ARGS(arg_i(lo), arg_i(hi)), total, err) : rc;
 }
 
-enum wr_rc reader_nodes(struct reader *r, int64_t fi, uint32_t run_no, bool all_runs, const struct page *p, node_row_fn *fn, void *ctx,
-                        bool *more, int64_t *total, struct wr_err *err) {
+enum wr_rc reader_nodes(struct reader *r, int64_t fi, uint32_t run_no, bool all_runs, const struct page *p, node_row_fn *fn,
+                        void *ctx, bool *more, int64_t *total, struct wr_err *err) {
   struct span s = {0};
   struct places v = {0};
   struct node_page w = {p, fn, ctx, false};

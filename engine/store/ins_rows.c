@@ -34,7 +34,9 @@ struct id_range span_tasks(const char *bases, int64_t n_node, int64_t ni, int64_
   struct id_range v = {1, 0};
   struct run_base b;
   struct run_wide w;
-  if (n_node < 0 || n_node > LIMIT_NODES || task_at < 0 || task_at > LIMIT_FLOW_TASKS || n_task < 0 || n_task > LIMIT_FLOW_TASKS) return v;
+  if (n_node < 0 || n_node > LIMIT_NODES || task_at < 0 || task_at > LIMIT_FLOW_TASKS || n_task < 0 ||
+      n_task > LIMIT_FLOW_TASKS)
+    return v;
   if (run_wide_of_node(bases, n_node, ni, &w)) v = (struct id_range){w.ti, w.ti + w.n - 1};
   else if (run_base_of_node(bases, n_node, ni, &b)) v = (struct id_range){b.ti + task_at, b.ti + task_at + n_task - 1};
   return v;
@@ -92,7 +94,9 @@ size_t sweep_find(const struct sweep *w, int64_t after) {
   return lo;
 }
 
-void places_add(struct places *p, uint32_t index, size_t run) { *WR_PUSH(p->v, p->n, p->cap) = (struct place){index, (uint32_t)run}; }
+void places_add(struct places *p, uint32_t index, size_t run) {
+  *WR_PUSH(p->v, p->n, p->cap) = (struct place){index, (uint32_t)run};
+}
 
 static int place_cmp(const void *a, const void *b) {
   const struct place *x = a, *y = b;

@@ -9,8 +9,8 @@
  * text. SQLite's runner reads its columns one by one, which is a tenth faster than to make cells of them (sqlite_load.c). */
 #define FLOW_ROW(I, U, T) { \
   .fi = I(0), .flow_id = I(1), .flow_version = I(2), .version = I(3), .state = fit_u8(I(4)), .wish = fit_u8(I(5)), \
-  .run_no = fit_u32(I(6)), .live = fit_u32(I(7)), .failed = fit_u32(I(8)), .create_us = U(9), .start_us = U(10), .end_us = U(11), \
-  .update_us = U(12), .due_us = U(13), .error = T(14), .params = T(15), .bases = T(16), .more = T(17)}
+  .run_no = fit_u32(I(6)), .live = fit_u32(I(7)), .failed = fit_u32(I(8)), .create_us = U(9), .start_us = U(10), \
+  .end_us = U(11), .update_us = U(12), .due_us = U(13), .error = T(14), .params = T(15), .bases = T(16), .more = T(17)}
 #define NODE_ROW(I, U, T) { \
   .ni = I(0), .fi = I(1), .node_id = I(2), .run_no = fit_u32(I(3)), .state = fit_u8(I(4)), .ok = fit_u32(I(5)), \
   .fail = fit_u32(I(6)), .skip = fit_u32(I(7)), .t_ok = fit_u32(I(8)), .t_bad = fit_u32(I(9)), .t_open = fit_u32(I(10)), \
@@ -20,10 +20,11 @@
   .ti = I(0), .ni = I(1), .fi = I(2), .task_id = I(3), .create_us = U(4), .update_us = U(5), .end_us = U(6), \
   .t = {.state = fit_u8(I(7)), .end_as = fit_u8(I(8)), .losses = fit_u8(I(9)), .cancel_requested = fit_u8(I(10)), \
         .epoch = fit_u32(I(11)), .tries = fit_u32(I(12)), .owner = I(13), .start_us = U(14), .due_us = U(15), .version = I(16)}, \
-  .error = T(17), .log = fit_u8(I(19)), .exit_code = fit_i32(N(20)), .signal = fit_i32(I(21)), .utime_us = I(22), .stime_us = I(23), \
-  .maxrss_kib = I(24), .log_bytes = I(25), .params = T(26), .log_lost = I(27), .log_lost_why = fit_u8(I(28))}
+  .error = T(17), .log = fit_u8(I(19)), .exit_code = fit_i32(N(20)), .signal = fit_i32(I(21)), .utime_us = I(22), \
+  .stime_us = I(23), .maxrss_kib = I(24), .log_bytes = I(25), .params = T(26), .log_lost = I(27), \
+  .log_lost_why = fit_u8(I(28))}
 enum { FLOW_NAME_CELL = 18, TASK_RESULT_CELL = 18 };   /* FLOW_NAME_CELL: of the column behind FLOW_COLS */
-/* Of cells. a: texts are copied into it; NULL: they are the cells' own. */
+/* A row from its cells. a: texts are copied into this arena; NULL: they stay in the cells. */
 void ins_row_flow(const struct cell *c, struct flow_row *r, struct arena *a);
 void ins_row_node(const struct cell *c, struct node_row *r, struct arena *a);
 void ins_row_task(const struct cell *c, struct task_row *r, struct arena *a);
@@ -32,7 +33,7 @@ void ins_row_task(const struct cell *c, struct task_row *r, struct arena *a);
 struct span { struct run_base *base; size_t n_base, cap; int64_t n; };
 void span_add(struct span *s, const char *bases);
 void span_nodes(struct span *s, int64_t n);      /* how many nodes a run has; an impossible number counts as none */
-/* First and last task id of node instance ni: its node has n_task tasks from task_at on; lo > hi when it is of no run. */
+/* First and last task id of node instance ni, whose node has n_task tasks from task_at on. lo > hi: ni is of no run. */
 struct id_range { int64_t lo, hi; };
 struct id_range span_tasks(const char *bases, int64_t n_node, int64_t ni, int64_t task_at, int64_t n_task);
 
@@ -42,16 +43,16 @@ void sweep_add(struct sweep *w, int64_t lo, int64_t hi);
 void sweep_runs(struct sweep *w, const char *bases, int64_t n_task);   /* the tasks of every run */
 void sweep_sort(struct sweep *w);       /* and makes one range of those that overlap */
 void sweep_join(struct sweep *w);       /* sorts; neighbours become one range */
-void sweep_cut(struct sweep *w, int64_t last);   /* of sorted ones: it ends with that id, which is in one of them */
+void sweep_cut(struct sweep *w, int64_t last);   /* of sorted ranges: drops what is beyond last, an id in one of them */
 void sweep_done(struct sweep *w);
-size_t sweep_find(const struct sweep *w, int64_t after);   /* of sorted ones: the first that may hold an id beyond after */
+size_t sweep_find(const struct sweep *w, int64_t after);   /* of sorted ranges: the first that may hold an id beyond after */
 
 /* Which node rows there are in several runs, ordered by (index, run). */
 struct place { uint32_t index, run; };
 struct places { struct place *v; size_t n, cap; };
 void places_add(struct places *p, uint32_t index, size_t run);
 void places_sort(struct places *p);
-void places_newest(struct places *p);   /* of sorted ones: the newest run of each index stays */
+void places_newest(struct places *p);   /* of sorted places: the newest run of each index stays */
 static inline int64_t place_ni(const struct span *s, const struct place *p) { return s->base[p->run].ni + p->index; }
 
 /* States a filter asks for, ascending; returns how many. */
@@ -59,7 +60,7 @@ enum { FILTER_STATES = FLOW__N - FLOW_RUNNING };
 int filter_states(const struct list_filter *f, int out[FILTER_STATES]);
 static inline int64_t page_offset(const struct page *p) { return p->offset > INT64_MAX / 4 ? INT64_MAX / 4 : (int64_t)p->offset; }
 static inline bool filter_timed(const struct list_filter *f) { return f->from_us || f->to_us; }
-/* ?1 to ?4 of what looks at the instances of one state. */
+/* ?1 to ?4 of a statement that looks at the instances of one state. */
 enum { FILTER_ARGS = 4 };
 void filter_args(const struct list_filter *f, int state, struct arg arg[FILTER_ARGS]);
 /* A list with f->fi has one row or none: a flow_row_fn that shows it when it fits the filter and the page. */

@@ -7,7 +7,7 @@
 #include "sql.h"
 
 /* ---- definitions ---- */
-/* %name% with the signs of LIKE taken as they are; NULL for no name. */
+/* %name%, where the signs of LIKE stand for themselves; NULL for no name. */
 static const char *name_pattern(struct buf *b, const char *name) {
   if (!name) return NULL;
   buf_ch(b, '%');
@@ -86,7 +86,7 @@ static enum wr_rc ins_count(struct reader *r, const struct list_filter *f, int64
   return rc;
 }
 
-/* The list with one row or none. */
+/* The list of one given instance: one row or none. */
 static enum wr_rc ins_one(struct reader *r, const struct list_filter *f, const struct page *p, flow_row_fn *fn, void *ctx,
                           int64_t *total, struct wr_err *err) {
   struct list_one o = {f, p, fn, ctx, false};

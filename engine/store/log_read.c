@@ -81,8 +81,8 @@ enum wr_rc reader_log(struct reader *r, int64_t ti, uint32_t epoch, int64_t offs
   return rc || w.done ? rc : log_of_rows(r, &w, 0, err);
 }
 
-enum wr_rc reader_log_stream(struct reader *r, int64_t ti, uint32_t epoch, uint8_t stream, int64_t offset, size_t n, struct buf *out,
-                             int64_t *size, struct wr_err *err) {
+enum wr_rc reader_log_stream(struct reader *r, int64_t ti, uint32_t epoch, uint8_t stream, int64_t offset, size_t n,
+                             struct buf *out, int64_t *size, struct wr_err *err) {
   struct log_want w = {ti, epoch, offset, n, out, size, false};
   *size = 0;
   return log_of_rows(r, &w, stream, err);

@@ -64,7 +64,7 @@ static const char *const id_name[ID__N] = {
   [ID_TASK] = "task", [ID_FLOW] = "flow", [ID_NODE] = "node", [ID_FI] = "fi", [ID_NI] = "ni", [ID_TI] = "ti",
   [ID_INCARNATION] = "incarnation"};
 
-/* n ids of the table. A lost answer wastes them, so asking again is fine, but not for long: a request may wait. */
+/* n ids from the table. To ask again after a lost answer only wastes ids. It is not done for long, because a request may wait. */
 static unsigned ids_take(struct my *s, enum id_kind kind, uint32_t n, int64_t *first) {
   char text[128];
   int len = snprintf(text, sizeof text, "UPDATE id_block SET `next`=LAST_INSERT_ID(`next`)+%u WHERE kind='%s'", n, id_name[kind]);
@@ -164,9 +164,9 @@ static const struct store_ops my_ops = {
   .reconciler = my_reconciler, .asker = my_asker, .pulse = my_pulse,
   .save_task = sql_save_task, .save_flow = my_save_flow, .delete_task = sql_delete_task, .delete_flow = sql_delete_flow,
   .reader_get = my_reader_get, .reader_put = my_reader_put, .reader_defs_version = sql_defs_version,
-  .reader_task = sql_reader_task, .reader_flow = sql_reader_flow, .reader_tasks = sql_reader_tasks, .reader_heads = sql_reader_heads,
-  .ins_page = my_ins_page, .logs_open = my_logs_open, .logs_close = my_logs_close, .logs_write = my_logs_write, .keys = my_keys,
-  .claim_token = my_claim_token,
+  .reader_task = sql_reader_task, .reader_flow = sql_reader_flow, .reader_tasks = sql_reader_tasks,
+  .reader_heads = sql_reader_heads, .ins_page = my_ins_page, .logs_open = my_logs_open, .logs_close = my_logs_close,
+  .logs_write = my_logs_write, .keys = my_keys, .claim_token = my_claim_token,
 };
 
 /* A wrong setting is refused (exit 4). Every other cause may pass: not available (exit 5). */

@@ -2,8 +2,8 @@
  * stale head or a lost fence is seen before anything is committed, and a lost packet can never commit later by itself.
  *
  * The order within a batch is that of the locks: task_flow, definitions, idempotency keys, flow heads (ascending), nodes,
- * tasks, attempts, own engine_node row last. The fence also compares definitions.version with what store_begin() said, so begin needs no
- * round trip while the connection is in use.
+ * tasks, attempts, own engine_node row last. The fence also compares definitions.version with what store_begin() said, so begin
+ * needs no round trip while the connection is in use.
  *
  * What never happens: a reconnect inside a transaction; COMMIT after an answer that was not the expected one; a head
  * written whose version was not seen under its lock. The runner's thread. */
@@ -463,7 +463,7 @@ static enum store_rc write_all(struct my *s, struct batch *b) {
   return rc == STORE_OK ? write_fence(s, b) : rc;
 }
 
-/* The first wait for a lock in vain says only one thing: the same batch, made again, has to ask whose rows are held. */
+/* After the first wait for a lock in vain the same batch is made again, and then asks which rows are held (mysql_held.c). */
 static enum store_rc waited(struct my *s, enum store_rc rc, bool wary) {
   if (rc != STORE_RETRY || s->run.err != ER_LOCK_WAIT_TIMEOUT) return rc;
   my_wary(s);

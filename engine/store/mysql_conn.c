@@ -14,9 +14,9 @@
 
 #define CONNECT_S 5u
 #define IO_S 10u
-#define FRESH_US 100000   /* an answer that new proves that the server is there */
-#define AWAY_US 500000    /* for this long no request tries what another one has just waited for in vain */
-#define LATE_US 200000
+#define FRESH_US 100000   /* an answer as new as this proves that the server is there */
+#define AWAY_US 500000    /* for this long no request tries to connect after another one has waited for the server in vain */
+#define LATE_US 200000    /* a wait that ends this long before its limit counts as one in vain */
 #define ROOM 4096         /* what a packet has beside its text */
 
 /* ---- mysql://user[:password]@host[:port]/db[?socket=PATH] ---- */
@@ -87,7 +87,8 @@ enum wr_rc my_url_parse(const char *url, struct my_url *u, struct wr_err *err) {
   }
   if (ok && (*u->host || u->socket)) return WR_OK;
   my_url_done(u);
-  return wr_err_set(err, WR_BAD_REQUEST, "The store must be mysql://user:password@host:port/db, with ?socket=PATH for a local socket.");
+  return wr_err_set(err, WR_BAD_REQUEST,
+                    "The store must be mysql://user:password@host:port/db, with ?socket=PATH for a local socket.");
 }
 
 /* ---- how long each may wait ---- */
@@ -184,7 +185,8 @@ static unsigned connect_to(struct my_conn *c, const char *host, unsigned wait_s)
   return e;
 }
 
-/* Each of its addresses until one takes us, within connect_s for all of it: the library's own lookup of a name has no bound. */
+/* Tries each address until one takes us, all within connect_s. The name is looked up here, because the library's own lookup has
+ * no bound. */
 static unsigned connect_by_name(struct my_conn *c, const char *host) {
   struct addresses to;
   char text[ADDRESS_TEXT];
@@ -199,7 +201,7 @@ static unsigned connect_by_name(struct my_conn *c, const char *host) {
     int64_t left = until - clock_mono_us();
     if (i > 0 && left <= 0) break;
     e = connect_to(c, address_text(&to.a[i], text), whole_s(left, 1, c->connect_s));
-    if (!my_lost(e)) break; /* it answers; 0 too */
+    if (!my_lost(e)) break; /* connected, or refused by a server that answers */
   }
   return e;
 }

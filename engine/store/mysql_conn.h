@@ -1,4 +1,5 @@
-/* Connections, their errors, and statements on them: what every file of the MySQL store works with. Private to engine/store/mysql*.c. */
+/* Connections, their errors, and statements on them: what every file of the MySQL store works with. Private to
+ * engine/store/mysql*.c. */
 #ifndef MYSQL_CONN_H
 #define MYSQL_CONN_H
 #include "mysql_lib.h"
@@ -35,14 +36,15 @@ struct my_conn {
   size_t packet;               /* a packet is sent when it has grown to this: one more row always fits */
   uint32_t opened;             /* how often */
   int64_t used_us, sent_us;    /* mono clock of the newest answer, and of the newest statement */
-  unsigned err;                /* error number of the newest call that failed, */
-  char why[200];               /* and its sentence */
+  unsigned err;                /* error number of the newest call that failed */
+  char why[200];               /* the sentence of this error */
   struct my_stmt *stmt[MY_STMTS];
   unsigned stmt_at;
 };
 void my_conn_init(struct my_conn *c, struct my *s, enum my_role role);
 void my_conn_close(struct my_conn *c);                /* a closed one is fine */
-/* Is it open, and not closed by the server as far as the socket tells? Reconnects if not. Only outside a transaction. 0 = yes. */
+/* Connects if the connection is not open, or the socket tells that the server closed it. Only outside a transaction. 0: it is
+ * open; else the error number. */
 unsigned my_conn_ready(struct my_conn *c);
 enum wr_rc my_conn_err(const struct my_conn *c, unsigned e, struct wr_err *err); /* my_err() with what my_conn_ready() says */
 bool my_conn_hung_up(const struct my_conn *c);        /* the server closed it; asks the socket only */
@@ -64,7 +66,11 @@ void my_stmts_close(struct my_conn *c);
 unsigned my_settings(struct my_conn *c);
 
 /* ---- errors (mysql_err.c): numbers of the server and the library, and three of our own ---- */
-enum { MY_TOO_LARGE = 60001, MY_SETTING, MY_LATE };   /* a row no packet can carry; a setting that is not as needed; the request's time is over */
+enum {
+  MY_TOO_LARGE = 60001,  /* a row that no packet can carry */
+  MY_SETTING,            /* a setting that is not as needed */
+  MY_LATE                /* the request's time is over */
+};
 enum store_rc my_rc(unsigned e);                      /* what it means before COMMIT */
 enum wr_rc my_err(unsigned e, struct wr_err *err);
 bool my_lost(unsigned e);                             /* the connection is of no more use */

@@ -1,6 +1,6 @@
-/* The definition writer's transactions on MariaDB and MySQL (struct def_ops). Any thread, one at a time under def_mu, and one in
- * the cluster at a time: its connection holds a named lock. A batch that starts a flow holds the flow's row shared, so a save or
- * a delete of the flow waits for the batch, and the batch waits for them. */
+/* The definition writer's transactions on MariaDB and MySQL (struct def_ops). Any thread, one at a time under def_mu. The
+ * connection holds a named lock, so there is one writer at a time in the cluster. A batch that starts a flow holds the flow's row
+ * shared, so a save or a delete of the flow waits for the batch, and the batch waits for them. */
 #include "mysql_priv.h"
 
 /* Each wait on the way in is bounded: for the thread before this one, for a connection, for the writer of another node. */
@@ -11,8 +11,7 @@ static enum wr_rc def_enter(struct store *st, struct wr_err *err) {
   int64_t got = 0;
   if (!turn_take(&s->def_mu, my_until(s))) return wr_err_set(err, WR_BUSY, NULL);
   unsigned e = my_conn_ready(&s->def);
-  snprintf(text, sizeof text, "SELECT GET_LOCK(CONCAT('weir.define.', IF(CHAR_LENGTH(DATABASE())<=48, DATABASE(), MD5(DATABASE()))), %u)",
-           s->def.io_s - 1);
+  snprintf(text, sizeof text, "SELECT GET_LOCK(" MY_LOCK_NAME("define") ", %u)", s->def.io_s - 1);
   if (!e) e = my_query_int(&s->def, text, &got, &found);
   if (!e && got == 1) return WR_OK;
   enum wr_rc rc = e ? my_conn_err(&s->def, e, err) : wr_err_set(err, WR_BUSY, NULL);
@@ -24,8 +23,8 @@ static void def_leave(struct store *st) {
   struct my *s = my_of(st);
   bool found;
   int64_t v;
-  if (s->def.m) (void)my_query_int(&s->def, "SELECT RELEASE_LOCK(CONCAT('weir.define.', IF(CHAR_LENGTH(DATABASE())<=48, DATABASE(), "
-                                   "MD5(DATABASE()))))", &v, &found); /* if it fails, the connection and the lock are gone */
+  if (s->def.m) /* if it fails, the connection and the lock are gone */
+    (void)my_query_int(&s->def, "SELECT RELEASE_LOCK(" MY_LOCK_NAME("define") ")", &v, &found);
   turn_give(&s->def_mu);
 }
 

@@ -52,7 +52,7 @@ static enum wr_rc chunk_flush(struct save *v, size_t *n, struct wr_err *err) {
   return !e && v->rows < CHUNK_ROWS ? WR_OK : chunk_end(v, e ? my_err(e, err) : WR_OK, err);
 }
 
-/* Before a row: sends what stands there when it is enough, begins a statement when none is under way. */
+/* Before a row: sends the statement under way when it is long enough, and begins one when none is under way. */
 static enum wr_rc chunk_row(struct save *v, size_t *n, const char *insert, struct wr_err *err) {
   struct sql *q = &v->s->def_sql;
   enum wr_rc rc = *n >= STATEMENT_ROWS || q->b.len > v->s->def.packet ? chunk_flush(v, n, err) : WR_OK;
@@ -99,8 +99,8 @@ static void node_text(struct save *v, uint32_t i) {
 }
 
 static enum wr_rc save_nodes(struct save *v, struct wr_err *err) {
-  static const char insert[] = "INSERT INTO task_node(node_id,flow_id,flow_version,node_key,node_type,task_ids,tasks,config,prev_node,"
-                               "task_at,n_task,create_time,update_time)VALUES";
+  static const char insert[] = "INSERT INTO task_node(node_id,flow_id,flow_version,node_key,node_type,task_ids,tasks,config,"
+                               "prev_node,task_at,n_task,create_time,update_time)VALUES";
   size_t n = 0;
   for (uint32_t i = 0; i < v->f->n; i++) {
     enum wr_rc rc = chunk_row(v, &n, insert, err);

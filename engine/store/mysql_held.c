@@ -1,6 +1,6 @@
-/* Whose rows does a stranger hold? After a wait for a lock in vain, each batch asks this of its rows before it writes them, for a
- * while. So one such lock costs one wait, and then holds up only the work that needs its rows. The runner's thread and
- * connection.
+/* Finds the rows of a batch that another transaction holds. For a while after a wait for a lock in vain, each batch asks for its
+ * rows here before it writes them. So one such lock costs one wait, and then holds up only the work that needs its rows. The
+ * runner's thread and connection.
  *
  * The question locks the free rows, in the order of the write. The server leaves out the held ones (SKIP LOCKED), and a read
  * without a lock tells them from rows that are not there. Rows that are inserted cannot be asked for.
@@ -88,7 +88,8 @@ static unsigned ask_definitions(struct my *s, struct batch *b, struct asked *a) 
     if (b->flow[i].op == ROW_INSERT) a->id[a->n++] = b->flow[i].row.flow_id;
   a->n = wr_distinct(a->id, a->n, sizeof *a->id);
   unsigned e = ask(s, &t, a);
-  for (size_t i = 0; i < b->n_flow && !e; i++) b->flow[i].held = b->flow[i].op == ROW_INSERT && is_held(a, b->flow[i].row.flow_id);
+  for (size_t i = 0; i < b->n_flow && !e; i++)
+    b->flow[i].held = b->flow[i].op == ROW_INSERT && is_held(a, b->flow[i].row.flow_id);
   return e;
 }
 

@@ -1,4 +1,4 @@
-/* Idempotency keys of the runner, its thread and connection; keys.c has those of others.
+/* Idempotency keys of the runner, its thread and connection; keys.c has the keys of others.
  *
  * The unique index decides between two nodes: the node that inserts second waits for the first, then finds its row ignored, and
  * does its batch again. A key whose first request is under way elsewhere is recognised earlier, by a read that sees uncommitted
@@ -92,7 +92,7 @@ static void key_text(struct my *s, const struct key_write *k) {
   sql_ch(q, ')');
 }
 
-/* Deletes twice as many as came since the last time, so the table stays bounded without a timer. */
+/* Deletes twice as many old keys as came since the last time, so the table stays bounded without a timer. */
 static enum store_rc keys_delete_old(struct my *s, struct batch *b) {
   s->keys_written += (uint32_t)b->n_key;
   if (s->keys_written < OLD_EVERY) return STORE_OK;

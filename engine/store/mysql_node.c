@@ -6,7 +6,7 @@
 #include "clock.h"
 #include "log.h"
 
-#define KEEP_NODES 1000   /* rows of members that have gone: enough to look at, never many */
+#define KEEP_NODES 1000   /* rows of members that have gone: enough for an operator to look at, never many */
 
 static enum store_rc down(struct my *s, unsigned e) {
   enum store_rc rc = my_told(s, e);
@@ -34,8 +34,8 @@ static unsigned bury_former(struct my *s, const struct node_info *info) {
   while (!e && n < 8 && my_next(&r)) dead[n++] = cell_i64(&r.cell[0]);
   if (!e) e = my_done(&r);
   for (size_t i = 0; i < n && !e; i++) {
-    e = my_run(&s->run, NULL, "UPDATE engine_node SET state='DEAD', end_time=UTC_TIMESTAMP(6) WHERE incarnation=? AND state='LIVE'",
-               ARGS(arg_i(dead[i])));
+    e = my_run(&s->run, NULL, "UPDATE engine_node SET state='DEAD', end_time=UTC_TIMESTAMP(6) "
+               "WHERE incarnation=? AND state='LIVE'", ARGS(arg_i(dead[i])));
     if (e == ER_LOCK_WAIT_TIMEOUT) e = 0;
   }
   return e;
@@ -79,7 +79,8 @@ static enum store_rc join(struct my *s, const struct node_info *info, int64_t *i
   *why = rc && !s->me ? s->side.err : 0; /* at the start nobody else uses it */
   if (rc) return rc;
   unsigned e = ready(s);
-  if (!e) e = my_run(&s->run, NULL, "DELETE FROM engine_node WHERE incarnation<? AND state<>'LIVE'", ARGS(arg_i(me - KEEP_NODES)));
+  if (!e)
+    e = my_run(&s->run, NULL, "DELETE FROM engine_node WHERE incarnation<? AND state<>'LIVE'", ARGS(arg_i(me - KEEP_NODES)));
   if (!e) e = bury_former(s, info);
   if (!e) e = insert_member(s, info, me, &joined);
   if (!e && joined == 0) return shut_out(s);
@@ -105,24 +106,25 @@ enum store_rc my_leave(struct store *st) {
   struct my *s = my_of(st);
   if (!s->me) return STORE_OK;
   unsigned e = ready(s);
-  if (!e) e = my_run(&s->run, NULL, "UPDATE engine_node SET state='GONE', end_time=UTC_TIMESTAMP(6) WHERE incarnation=? AND state='LIVE'",
-                     ARGS(arg_i(s->me)));
+  if (!e)
+    e = my_run(&s->run, NULL, "UPDATE engine_node SET state='GONE', end_time=UTC_TIMESTAMP(6) "
+               "WHERE incarnation=? AND state='LIVE'", ARGS(arg_i(s->me)));
   if (e) return down(s, e);
   s->me = 0;
   return STORE_OK;
 }
 
-/* trouble NULL = as it was */
+/* trouble NULL: it stays as it was. */
 static enum store_rc renew(struct my *s, const char *trouble) {
   uint64_t n = 0;
   unsigned e = ready(s);
   if (e) return down(s, e);
   if (trouble)
-    e = my_run(&s->run, &n, "UPDATE engine_node SET lease_until=UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, trouble=? WHERE incarnation=? AND state='LIVE'",
-               ARGS(arg_i(s->lease_us), arg_text(trouble), arg_i(s->me)));
+    e = my_run(&s->run, &n, "UPDATE engine_node SET lease_until=UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, trouble=? "
+               "WHERE incarnation=? AND state='LIVE'", ARGS(arg_i(s->lease_us), arg_text(trouble), arg_i(s->me)));
   else
-    e = my_run(&s->run, &n, "UPDATE engine_node SET lease_until=UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND WHERE incarnation=? AND state='LIVE'",
-               ARGS(arg_i(s->lease_us), arg_i(s->me)));
+    e = my_run(&s->run, &n, "UPDATE engine_node SET lease_until=UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND "
+               "WHERE incarnation=? AND state='LIVE'", ARGS(arg_i(s->lease_us), arg_i(s->me)));
   if (e) return my_told(s, e);
   if (n != 1) return STORE_FENCED;
   (void)read_clock(s); /* the last reading goes on meanwhile; the next renewal asks again */
@@ -152,10 +154,12 @@ enum store_rc my_reap(struct store *st, uint32_t *n) {
   if (!e) e = my_done(&r);
   for (size_t i = 0; i < n_dead && !e; i++) {
     uint64_t hit = 0;
-    e = my_run(&s->run, &hit, "UPDATE engine_node SET state='DEAD', end_time=UTC_TIMESTAMP(6) WHERE incarnation=? AND state='LIVE' AND "
-               "lease_until < UTC_TIMESTAMP(6) - INTERVAL ? MICROSECOND", ARGS(arg_i(dead[i].me), arg_i(margin)));
+    e = my_run(&s->run, &hit, "UPDATE engine_node SET state='DEAD', end_time=UTC_TIMESTAMP(6) "
+               "WHERE incarnation=? AND state='LIVE' AND lease_until < UTC_TIMESTAMP(6) - INTERVAL ? MICROSECOND",
+               ARGS(arg_i(dead[i].me), arg_i(margin)));
     *n += (uint32_t)hit;
-    if (!e && hit) log_warn("node.dead", L_STR("host", dead[i].host), L_INT("pid", dead[i].pid), L_INT("incarnation", dead[i].me));
+    if (!e && hit)
+      log_warn("node.dead", L_STR("host", dead[i].host), L_INT("pid", dead[i].pid), L_INT("incarnation", dead[i].me));
     if (e == ER_LOCK_WAIT_TIMEOUT) e = 0; /* a batch of that node is under way, so it lives */
   }
   return my_told(s, e);
@@ -168,15 +172,14 @@ bool my_reconciler(struct store *st) {
   if (s->in_tx) return s->reconciles;
   if (ready(s)) return false;
   if (s->reconciles) return true;
-  unsigned e = my_query_int(&s->run, "SELECT GET_LOCK(CONCAT('weir.reconcile.', IF(CHAR_LENGTH(DATABASE())<=48, DATABASE(), "
-                            "MD5(DATABASE()))), 0)", &got, &found);
+  unsigned e = my_query_int(&s->run, "SELECT GET_LOCK(" MY_LOCK_NAME("reconcile") ", 0)", &got, &found);
   return s->reconciles = !e && found && got == 1;
 }
 
 bool my_asker(struct store *st, bool take) {
   static const char *const sql[2] = {
-    "SELECT RELEASE_LOCK(CONCAT('weir.ask.', IF(CHAR_LENGTH(DATABASE())<=48, DATABASE(), MD5(DATABASE()))))",
-    "SELECT GET_LOCK(CONCAT('weir.ask.', IF(CHAR_LENGTH(DATABASE())<=48, DATABASE(), MD5(DATABASE()))), 0)"};
+    "SELECT RELEASE_LOCK(" MY_LOCK_NAME("ask") ")",
+    "SELECT GET_LOCK(" MY_LOCK_NAME("ask") ", 0)"};
   struct my *s = my_of(st);
   int64_t got = 0;
   bool found;
@@ -190,7 +193,8 @@ enum store_rc my_pulse(struct store *st, int64_t *out) {
   unsigned e = ready(s);
   if (e) return down(s, e);
   *out = 0;
-  e = my_query_int(&s->run, "SELECT SUM(CRC32(CONCAT_WS(':', incarnation, last_batch))) FROM engine_node WHERE state='LIVE'", out, &found);
+  e = my_query_int(&s->run, "SELECT SUM(CRC32(CONCAT_WS(':', incarnation, last_batch))) FROM engine_node WHERE state='LIVE'",
+                   out, &found);
   return my_told(s, e);
 }
 
@@ -211,14 +215,15 @@ static unsigned find_ranges(struct my *s, const char *sql, bool flows) {
 /* Every run of every live flow, and the stand-alone tasks. */
 static unsigned find_tasks(struct my *s) {
   s->live.n = 0;
-  unsigned e = find_ranges(s, "SELECT i.bases, h.n_task_ins FROM task_flow_ins i FORCE INDEX(task_flow_ins_open) JOIN task_flow_history h "
-                           "ON h.flow_id=i.flow_id AND h.flow_version=i.flow_version WHERE i.opened=1", true);
+  unsigned e = find_ranges(s, "SELECT i.bases, h.n_task_ins FROM task_flow_ins i FORCE INDEX(task_flow_ins_open) "
+                           "JOIN task_flow_history h ON h.flow_id=i.flow_id AND h.flow_version=i.flow_version WHERE i.opened=1",
+                           true);
   if (!e) e = find_ranges(s, "SELECT ti_id FROM task_alone", false);
   sweep_join(&s->live);
   return e;
 }
 
-/* How many of v[0 .. n) one statement looks at, up to which id. */
+/* How many of v[0 .. n) one statement looks at. *last: up to which id. */
 static size_t live_share(const struct id_range *v, size_t n, int64_t after, int64_t *last) {
   int64_t ids = 0;
   for (size_t k = 0; k < n && k < LIVE_RANGES; k++) {
@@ -231,11 +236,12 @@ static size_t live_share(const struct id_range *v, size_t n, int64_t after, int6
 }
 
 /* Live rows of v[0 .. k) beyond after and up to last, n at most. */
-static unsigned live_page(struct my *s, const struct id_range *v, size_t k, int64_t after, int64_t last, struct live_task *out, size_t n,
-                          size_t *got) {
+static unsigned live_page(struct my *s, const struct id_range *v, size_t k, int64_t after, int64_t last, struct live_task *out,
+                          size_t n, size_t *got) {
   struct cell c[CELLS_MAX];
   sql_clear(&s->sql);
-  sql_str(&s->sql, "SELECT t.ti_id, t.fi_id, t.state, t.epoch, t.owner, t.due_at, t.update_time, t.owner=0 OR IFNULL(e.state='LIVE', 0) "
+  sql_str(&s->sql, "SELECT t.ti_id, t.fi_id, t.state, t.epoch, t.owner, t.due_at, t.update_time, "
+                   "t.owner=0 OR IFNULL(e.state='LIVE', 0) "
                    "FROM task_ins t FORCE INDEX(PRIMARY) LEFT JOIN engine_node e ON e.incarnation=t.owner WHERE (");
   for (size_t i = 0; i < k; i++)
     buf_printf(&s->sql.b, "%st.ti_id BETWEEN %lld AND %lld", i ? " OR " : "", (long long)(v[i].lo > after ? v[i].lo : after + 1),
@@ -267,7 +273,8 @@ enum store_rc my_live_tasks(struct store *st, int64_t after_ti, struct live_task
     int64_t last = after_ti;
     size_t k = live_share(s->live.v + i, s->live.n - i, after_ti, &last);
     e = live_page(s, s->live.v + i, k, after_ti, last, out, n, &got);
-    if (!e && got == 0 && last < s->live.v[s->live.n - 1].hi) out[got++] = (struct live_task){.ti = last, .state = TASK_NONE, .owner_live = true};
+    if (!e && got == 0 && last < s->live.v[s->live.n - 1].hi)
+      out[got++] = (struct live_task){.ti = last, .state = TASK_NONE, .owner_live = true};
     else if (!e && got > 0 && got < n && last == s->live.v[s->live.n - 1].hi) sweep_cut(&s->live, out[got - 1].ti);
   }
   if (e || got == 0) sweep_done(&s->live);
@@ -288,8 +295,9 @@ enum store_rc my_live_flows(struct store *st, int64_t after_fi, struct live_flow
                 "FORCE INDEX(task_flow_ins_open) WHERE opened=1 AND fi_id>? ORDER BY fi_id LIMIT ?",
                 ARGS(arg_i(after_fi), arg_i((int64_t)n)));
   for (; !e && got < n && my_next(&r); got++)
-    out[got] = (struct live_flow){.fi = cell_i64(&r.cell[0]), .state = fit_u8(cell_i64(&r.cell[1])), .due_us = cell_us(&r.cell[2]),
-                                  .update_us = cell_us(&r.cell[3]), .more = cell_i64(&r.cell[4]) != 0};
+    out[got] = (struct live_flow){.fi = cell_i64(&r.cell[0]), .state = fit_u8(cell_i64(&r.cell[1])),
+                                  .due_us = cell_us(&r.cell[2]), .update_us = cell_us(&r.cell[3]),
+                                  .more = cell_i64(&r.cell[4]) != 0};
   if (!e) e = my_done(&r);
   if (!e && got > 0 && got < n) s->flows_end = out[got - 1].fi;
   if (!e) *n_out = got;

@@ -18,9 +18,9 @@
 #include "turn.h"
 
 #define MY_READERS 8           /* besides the runner's */
-#define MY_TABLES "('schema_version','id_block','definitions','task','task_history','task_flow','task_flow_history','task_node'," \
-  "'task_node_edge','task_use','installation','task_flow_ins','task_node_ins','task_ins','task_alone','task_attempt','engine_node'," \
-  "'task_log','idempotency')"
+#define MY_TABLES "('schema_version','id_block','definitions','task','task_history','task_flow','task_flow_history'," \
+  "'task_node','task_node_edge','task_use','installation','task_flow_ins','task_node_ins','task_ins','task_alone'," \
+  "'task_attempt','engine_node','task_log','idempotency')"
 #define MY_N_TABLES 19
 #define MY_LOCK_NAME(what) "CONCAT('weir." what ".', IF(CHAR_LENGTH(DATABASE())<=48, DATABASE(), MD5(DATABASE())))"
 #define MY_IN_MAX 500   /* ids in one IN list: MariaDB turns lists of 1,000 into a join, which may scan */
@@ -53,7 +53,7 @@ struct my {
   struct arena texts;     /* of rows read in this transaction */
   int64_t wary_until;     /* mono clock: mysql_held.c */
   struct sweep live;      /* id ranges that the pass under way still looks at */
-  int64_t flows_end;      /* a pass over live flows ends with this one: it was the newest when the end was reached; 0 = not reached yet */
+  int64_t flows_end;      /* the last flow of a pass over live flows: the newest when the pass came to the end; 0 = not yet */
   uint32_t keys_written;  /* since old ones were deleted last */
   /* ids */
   pthread_mutex_t ids_mu;
@@ -84,15 +84,15 @@ STORE_OP(ids) my_ids;
 /* mysql_node.c */
 STORE_OP(join) my_join; STORE_OP(leave) my_leave; STORE_OP(renew) my_renew; STORE_OP(tell) my_tell; STORE_OP(reap) my_reap;
 STORE_OP(reconciler) my_reconciler; STORE_OP(asker) my_asker;
-/* At the start: may the same be tried again? Yes if another transaction was in the way or a connection was lost; no if nobody is
- * there. Pauses. */
+/* At the start: true, after a pause, when the same may be tried again, because another transaction was in the way or a connection
+ * was lost. False when nobody is there, or until_us is over. */
 #define MY_START_US 10000000
 bool my_again(unsigned e, int64_t until_us);
 STORE_OP(pulse) my_pulse; STORE_OP(live_tasks) my_live_tasks; STORE_OP(live_flows) my_live_flows;
 /* mysql_batch.c */
 STORE_OP(begin) my_begin; STORE_OP(write) my_write; STORE_OP(commit) my_commit; STORE_OP(rollback) my_rollback;
 STORE_OP(resolve) my_resolve;
-enum store_rc my_told(struct my *s, unsigned e);      /* my_rc() of an error of the runner's connection; its sentence is kept for store_why() */
+enum store_rc my_told(struct my *s, unsigned e);      /* my_rc() of error e of the runner's connection; keeps its sentence */
 enum store_rc my_run_fail(struct my *s, unsigned e);  /* ends the transaction after error e; the code for it */
 /* mysql_keys.c */
 STORE_OP(keys) my_keys;

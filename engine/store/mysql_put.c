@@ -1,6 +1,6 @@
 /* Multi-row writes of the instance tables, as text. The runner's thread.
  *
- * A batch often changes many rows to the same values (two thousand tasks that all ended now): those become one
+ * A batch often changes many rows to the same values (two thousand tasks that all ended now). Such rows become one
  * UPDATE .. WHERE key IN (..), 8 us a row. Rows with values of their own go into one INSERT .. ON DUPLICATE KEY UPDATE,
  * 19 us a row; a statement for each takes 42, and is still the fastest for one or two rows. An upsert must never insert
  * what it meant to update: with CLIENT_FOUND_ROWS the server's count of duplicates is the number of rows that were there.
@@ -17,11 +17,16 @@ typedef void put_fn(struct put *p, const void *row);
 enum how { COL_KEY, COL_FIXED, COL_SET, COL_RESULT, COL_ERROR, COL_BASES };
 struct col { const char *name; enum how how; put_fn *put; bool (*keep)(const void *row); };
 
-#define PUT_INT(fn, type, expr) static void fn(struct put *p, const void *v) { const struct type *r = v; sql_i64(p->q, (int64_t)(expr)); }
-#define PUT_INT0(fn, type, expr) static void fn(struct put *p, const void *v) { const struct type *r = v; sql_i64_0(p->q, (int64_t)(expr)); }
-#define PUT_US(fn, type, expr) static void fn(struct put *p, const void *v) { const struct type *r = v; sql_us(p->q, (expr)); }
-#define PUT_AT(fn, type, expr) static void fn(struct put *p, const void *v) { const struct type *r = v; sql_at(p->q, (expr)); }
-#define PUT_TEXT(fn, type, expr) static void fn(struct put *p, const void *v) { const struct type *r = v; sql_text(p->q, p->m, (expr)); }
+#define PUT_INT(fn, type, expr) \
+  static void fn(struct put *p, const void *v) { const struct type *r = v; sql_i64(p->q, (int64_t)(expr)); }
+#define PUT_INT0(fn, type, expr) \
+  static void fn(struct put *p, const void *v) { const struct type *r = v; sql_i64_0(p->q, (int64_t)(expr)); }
+#define PUT_US(fn, type, expr) \
+  static void fn(struct put *p, const void *v) { const struct type *r = v; sql_us(p->q, (expr)); }
+#define PUT_AT(fn, type, expr) \
+  static void fn(struct put *p, const void *v) { const struct type *r = v; sql_at(p->q, (expr)); }
+#define PUT_TEXT(fn, type, expr) \
+  static void fn(struct put *p, const void *v) { const struct type *r = v; sql_text(p->q, p->m, (expr)); }
 
 static void put_error(struct put *p, const char *s) { sql_text(p->q, p->m, s && !*s && !p->dup ? NULL : s); }
 
@@ -43,8 +48,8 @@ PUT_TEXT(f_more, flow_row, r->more)
 PUT_TEXT(f_params, flow_row, r->params)
 static void f_error(struct put *p, const void *v) { put_error(p, ((const struct flow_row *)v)->error); }
 static bool f_keep_error(const void *v) { return !((const struct flow_row *)v)->error; }
-/* One pair per run: in the first run it is what the insert wrote, unless a node has grown since. Leaving it out makes the updates of
- * flows equal. */
+/* The bases have one pair per run. In the first run they are what the insert wrote, unless a node has grown since. Leaving them
+ * out makes the updates of flows equal. */
 static bool f_keep_bases(const void *v) {
   const struct flow_row *r = v;
   return !r->bases || (r->run_no <= 1 && !strchr(r->bases, '+'));
@@ -90,9 +95,10 @@ static void n_error(struct put *p, const void *v) { put_error(p, ((const struct 
 static bool n_keep_error(const void *v) { return !((const struct node_row *)v)->error; }
 
 static const struct col node_col[] = {
-  {"ni_id", COL_KEY, n_ni, 0}, {"fi_id", COL_FIXED, n_fi, 0}, {"node_id", COL_FIXED, n_node, 0}, {"run_no", COL_FIXED, n_run_no, 0},
-  {"create_time", COL_FIXED, n_create, 0}, {"state", COL_SET, n_state, 0}, {"ok", COL_SET, n_ok, 0}, {"t_open", COL_SET, n_t_open, 0},
-  {"start_at", COL_SET, n_start, 0}, {"update_time", COL_SET, n_update, 0},
+  {"ni_id", COL_KEY, n_ni, 0}, {"fi_id", COL_FIXED, n_fi, 0}, {"node_id", COL_FIXED, n_node, 0},
+  {"run_no", COL_FIXED, n_run_no, 0}, {"create_time", COL_FIXED, n_create, 0}, {"state", COL_SET, n_state, 0},
+  {"ok", COL_SET, n_ok, 0}, {"t_open", COL_SET, n_t_open, 0}, {"start_at", COL_SET, n_start, 0},
+  {"update_time", COL_SET, n_update, 0},
   /* at their default in a node that waits or starts */
   {"fail", COL_SET, n_fail, 0}, {"skip", COL_SET, n_skip, 0}, {"t_ok", COL_SET, n_t_ok, 0}, {"t_bad", COL_SET, n_t_bad, 0},
   {"t_canceled", COL_SET, n_t_canceled, 0}, {"skip_edges", COL_SET, n_skip_edges, 0},
@@ -101,7 +107,8 @@ static const struct col node_col[] = {
 #define NODE_SHORT 10
 static bool n_short(const void *v) {
   const struct node_row *r = v;
-  return !r->fail && !r->skip && !r->t_ok && !r->t_bad && !r->t_canceled && !r->skip_edges && !r->end_us && !(r->error && *r->error);
+  return !r->fail && !r->skip && !r->t_ok && !r->t_bad && !r->t_canceled && !r->skip_edges && !r->end_us &&
+         !(r->error && *r->error);
 }
 
 PUT_INT(t_ti, task_row, r->ti)
@@ -148,7 +155,8 @@ PUT_INT(t_log_lost_why, task_row, r->log_lost_why)
 static const struct col task_col[] = {
   {"ti_id", COL_KEY, t_ti, 0}, {"ni_id", COL_FIXED, t_ni, 0}, {"fi_id", COL_FIXED, t_fi, 0}, {"task_id", COL_FIXED, t_task, 0},
   {"create_time", COL_FIXED, t_create, 0}, {"task_version", COL_FIXED, t_version, 0}, {"state", COL_SET, t_state, 0},
-  {"epoch", COL_SET, t_epoch, 0}, {"owner", COL_SET, t_owner, 0}, {"start_at", COL_SET, t_start, 0}, {"update_time", COL_SET, t_update, 0},
+  {"epoch", COL_SET, t_epoch, 0}, {"owner", COL_SET, t_owner, 0}, {"start_at", COL_SET, t_start, 0},
+  {"update_time", COL_SET, t_update, 0},
   /* at their default in a task that is queued or starts */
   {"end_as", COL_SET, t_end_as, 0}, {"losses", COL_SET, t_losses, 0}, {"cancel_requested", COL_SET, t_cancel, 0},
   {"tries", COL_SET, t_tries, 0}, {"due_at", COL_SET, t_due, 0}, {"end_at", COL_SET, t_end, 0},
@@ -173,7 +181,12 @@ static bool never(const void *v) {
 
 /* n_short: columns of an insert whose rows are all is_short(). */
 #define LEN(a) (sizeof(a) / sizeof *(a))
-static const struct table { const char *name; const struct col *col; size_t n, n_short; bool (*is_short)(const void *row); } tables[] = {
+static const struct table {
+  const char *name;
+  const struct col *col;
+  size_t n, n_short;
+  bool (*is_short)(const void *row);
+} tables[] = {
   [PUT_FLOW] = {"task_flow_ins", flow_col, LEN(flow_col), FLOW_SHORT, f_short},
   [PUT_NODE] = {"task_node_ins", node_col, LEN(node_col), NODE_SHORT, n_short},
   [PUT_TASK] = {"task_ins", task_col, TASK_PLAIN, TASK_SHORT, t_short},
@@ -218,8 +231,8 @@ static void put_insert(struct sql *q, const struct table *t, size_t n) {
 
 static void put_on_dup(struct sql *q, const struct table *t) {
   static const char *const form[] = {  /* $ = the column */
-    [COL_SET] = "$=VALUES($)", [COL_RESULT] = "$=IF(VALUES(result_len)<0,$,VALUES($))", [COL_BASES] = "$=IF(VALUES($)='',$,VALUES($))",
-    [COL_ERROR] = "$=IF(VALUES($) IS NULL,$,NULLIF(VALUES($),''))",
+    [COL_SET] = "$=VALUES($)", [COL_RESULT] = "$=IF(VALUES(result_len)<0,$,VALUES($))",
+    [COL_BASES] = "$=IF(VALUES($)='',$,VALUES($))", [COL_ERROR] = "$=IF(VALUES($) IS NULL,$,NULLIF(VALUES($),''))",
   };
   size_t n = 0;
   sql_str(q, "ON DUPLICATE KEY UPDATE ");
@@ -234,7 +247,8 @@ static void put_on_dup(struct sql *q, const struct table *t) {
 }
 
 static int64_t key_of(const void *row) { return *(const int64_t *)row; } /* the first member of each */
-_Static_assert(offsetof(struct flow_row, fi) == 0 && offsetof(struct node_row, ni) == 0 && offsetof(struct task_row, ti) == 0, "");
+_Static_assert(offsetof(struct flow_row, fi) == 0 && offsetof(struct node_row, ni) == 0 && offsetof(struct task_row, ti) == 0,
+               "");
 
 static void put_where(struct sql *q, const struct table *t) {
   sql_str(q, " WHERE ");
@@ -318,8 +332,8 @@ static size_t put_keys(struct sql *q, const struct groups *gs, const struct put_
   return next;
 }
 
-static enum store_rc put_group(struct my *s, struct batch *b, const struct table *t, const struct groups *gs, const struct group *g,
-                               const struct put_rows *upd) {
+static enum store_rc put_group(struct my *s, struct batch *b, const struct table *t, const struct groups *gs,
+                               const struct group *g, const struct put_rows *upd) {
   size_t at = g->first;
   for (size_t done = 0; done < g->n;) {
     size_t n = g->n - done < PUT_ROWS ? g->n - done : PUT_ROWS;
@@ -337,7 +351,8 @@ static enum store_rc put_group(struct my *s, struct batch *b, const struct table
 }
 
 /* Writes the groups that are worth a statement; the rows of the others are left, in the order of their keys. */
-static enum store_rc put_groups(struct my *s, struct batch *b, const struct table *t, struct groups *gs, const struct put_rows *upd) {
+static enum store_rc put_groups(struct my *s, struct batch *b, const struct table *t, struct groups *gs,
+                                const struct put_rows *upd) {
   enum store_rc rc = STORE_OK;
   struct put p = put_to(s, b, &gs->text);
   gs->next = wr_calloc(upd->n, sizeof *gs->next);

@@ -1,5 +1,5 @@
-/* Readers: connections that may be to a server that is read-only, lent by a pool. At most MY_READERS at once, and the
- * runner's. Every statement sees what is committed. */
+/* Readers: connections lent by a pool; their server may be read-only. At most MY_READERS at once, and one more for the runner.
+ * Every statement sees what is committed. */
 #include "mysql_priv.h"
 #include <stdlib.h>
 #include "clock.h"

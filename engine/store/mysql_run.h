@@ -1,5 +1,5 @@
-/* A packet under way: statements, and what each must answer. Private to mysql_batch.c, mysql_held.c, mysql_keys.c, mysql_load.c and
- * mysql_put.c; the runner's thread. */
+/* A packet under way: statements, and what each must answer. Private to mysql_batch.c, mysql_held.c, mysql_keys.c, mysql_load.c
+ * and mysql_put.c; the runner's thread. */
 #ifndef MYSQL_RUN_H
 #define MYSQL_RUN_H
 #include "mysql_priv.h"
@@ -14,7 +14,7 @@ enum want {
   WANT_HEADS,           /* (fi_id, version): those of flow[at .. at+n) that expect one */
   WANT_TASK,            /* task[at]: one row, else stale */
   WANT_TASKS,           /* (ti_id, epoch, state): those of task[at .. at+n) that expect them */
-  WANT_GUARD,           /* (flow_id, flow_version, deleted) of ids guard[at .. at+n) */
+  WANT_GUARD,           /* (flow_id, flow_version): of the inserts in flow[at .. at+n), those that may start */
   WANT_KEYS,            /* n rows inserted, else a rival won */
   WANT_DEFS,            /* (version): as at the beginning */
   WANT_FENCE            /* one row, else fenced or definitions changed */
@@ -31,8 +31,8 @@ enum store_rc write_keys(struct my *s, struct batch *b) WR_MUST;
 void my_select_begin(struct my *s);
 unsigned my_select_tx(struct my *s, MYSQL_RES **res);
 
-/* mysql_held.c: my_wary: a wait for a lock was in vain, so for a while rows are asked for before they are written. my_ask_held:
- * OK: all rows that are there are free, and ours; STALE: some are not; these are marked, and the transaction is rolled back. */
+/* mysql_held.c. my_wary: a wait for a lock was in vain, so for a while rows are asked for before they are written. my_ask_held:
+ * OK: every row that is there was free and is locked now. STALE: other rows are marked, and the transaction is rolled back. */
 void my_wary(struct my *s);
 bool my_is_wary(const struct my *s);
 enum store_rc my_ask_held(struct my *s, struct batch *b) WR_MUST;

@@ -1,5 +1,5 @@
-/* What this program needs of the server's settings: what a session may set is set, then all is read back, at the start
- * and at every new connection, because a setting may be changed and a proxy may swallow a SET. One table.
+/* What this program needs of the server's settings. At every new connection the settings of the session are set, then all are
+ * read back, because a setting may be changed and a proxy may swallow a SET. One table.
  *
  * What never happens: work on a server that may forget a commit (unless durability=relaxed), that would cut an answer
  * short, or that takes smaller packets than one row may need. The thread that owns the connection. */
@@ -20,7 +20,8 @@
 _Static_assert(ROW_MAX < 3u << 20, "a packet of 4 MiB holds a row and as much again as a batch needs");
 
 enum needs { IS, IS_NOT, HAS, AT_LEAST };
-enum when { ALWAYS = 0, WRITES = 1, DURABLE = 2, BINLOG = 4 };  /* of one that writes; unless relaxed; with log_bin */
+/* WRITES: for connections that write; DURABLE: unless durability=relaxed; BINLOG: only with log_bin. */
+enum when { ALWAYS = 0, WRITES = 1, DURABLE = 2, BINLOG = 4 };
 
 static const struct need { const char *name; enum needs how; const char *value; unsigned when; } need[] = {
   /* the session's */
@@ -57,18 +58,21 @@ static void sentence(const struct need *n, const char *is, char *out, size_t siz
   else if (!strcmp(n->name, "read_only") || !strcmp(n->name, "innodb_read_only"))
     snprintf(out, size, "The database is read-only (%s is %.20s): nothing can be written.", n->name, is);
   else if (n->how == AT_LEAST)
-    snprintf(out, size, "%s of the database is %.20s; weir needs at least %s: SET GLOBAL %s=%s.", n->name, is, n->value, n->name, n->value);
+    snprintf(out, size, "%s of the database is %.20s; weir needs at least %s: SET GLOBAL %s=%s.", n->name, is, n->value, n->name,
+             n->value);
   else if (n->how == IS_NOT)
     snprintf(out, size, "%s of the database is %.20s: weir cannot write like that. Set it to ROW or MIXED.", n->name, is);
-  else snprintf(out, size, "%s of the session is %.40s, though %s was asked for: does a proxy stand in between?", n->name, is, n->value);
+  else
+    snprintf(out, size, "%s of the session is %.40s, though %s was asked for: does a proxy stand in between?", n->name, is,
+             n->value);
 }
 
-/* Times are UTC, a wait for a lock ends, an answer is whole. */
+/* With these settings times are UTC, a wait for a lock ends, and an answer is whole. */
 static unsigned set(struct my_conn *c) {
   char text[640];
   int n = snprintf(text, sizeof text,
-    "SET time_zone='+00:00', sql_auto_is_null=0, autocommit=1, completion_type=0, innodb_lock_wait_timeout=%u, lock_wait_timeout=%u, "
-    "sql_select_limit=18446744073709551615, sql_big_selects=1, sql_safe_updates=0, %s=0, "
+    "SET time_zone='+00:00', sql_auto_is_null=0, autocommit=1, completion_type=0, innodb_lock_wait_timeout=%u, "
+    "lock_wait_timeout=%u, sql_select_limit=18446744073709551615, sql_big_selects=1, sql_safe_updates=0, %s=0, "
     "sql_mode='STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE'",
     c->lock_wait_s, c->lock_wait_s, mariadb_connection(c->m) ? "max_statement_time" : "max_execution_time");
   if (c->idle_s) n += snprintf(text + n, sizeof text - (size_t)n, ", wait_timeout=%u", c->idle_s);
@@ -79,18 +83,19 @@ static unsigned set(struct my_conn *c) {
   return e ? e : my_exec(c, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED");
 }
 
-/* A value of the answer, by name; NULL: this server has no such setting. */
+/* The server's values, in the order of need[]; there[i] false: this server has no such setting. */
 struct found { char value[N_NEED][64]; bool there[N_NEED], log_bin; };
 
 static void note(struct found *f, const char *name, const char *value) {
   if (!strcasecmp(name, "log_bin")) f->log_bin = !strcasecmp(value, "ON");
   if (!strcasecmp(name, "wsrep_on") && !strcasecmp(value, "ON"))
-    log_warn("store.galera", L_STR("why", "wsrep_on is ON: write to one node only; a cluster may lose commits when nodes crash."));
+    log_warn("store.galera",
+             L_STR("why", "wsrep_on is ON: write to one node only; a cluster may lose commits when nodes crash."));
   for (size_t i = 0; i < N_NEED; i++) {
     if (strcasecmp(name, need[i].name)) continue;
     f->there[i] = true;
-    if (need[i].how == HAS) snprintf(f->value[i], sizeof f->value[i], "%s", strstr(value, need[i].value) ? need[i].value : "another");
-    else snprintf(f->value[i], sizeof f->value[i], "%s", value);
+    const char *is = need[i].how != HAS ? value : strstr(value, need[i].value) ? need[i].value : "another";
+    snprintf(f->value[i], sizeof f->value[i], "%s", is);
   }
 }
 
@@ -131,7 +136,8 @@ static unsigned check(struct my_conn *c, const struct found *f) {
 static void sizes(struct my_conn *c, const struct found *f) {
   for (size_t i = 0; i < N_NEED; i++)
     if (!strcmp(need[i].name, "max_allowed_packet") && f->there[i]) c->packet_max = (size_t)number(f->value[i]);
-  size_t packet = c->packet_max > ROW_MAX ? (c->packet_max - ROW_MAX) / 3 * 2 : 0; /* and half of it for the statement under way */
+  /* A third of what a row leaves stays free, for the statement under way. */
+  size_t packet = c->packet_max > ROW_MAX ? (c->packet_max - ROW_MAX) / 3 * 2 : 0;
   c->packet = packet < PACKET_BEST ? packet : PACKET_BEST;
 }
 

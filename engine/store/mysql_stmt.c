@@ -93,7 +93,12 @@ static struct my_stmt *prepared(struct my_conn *c, const char *sql) {
 }
 
 /* ---- parameters ---- */
-struct bound { MYSQL_BIND bind[CELLS_MAX]; unsigned long len[CELLS_MAX]; char time[CELLS_MAX][CLOCK_SQL_LEN]; int64_t num[CELLS_MAX]; };
+struct bound {
+  MYSQL_BIND bind[CELLS_MAX];
+  unsigned long len[CELLS_MAX];
+  char time[CELLS_MAX][CLOCK_SQL_LEN];
+  int64_t num[CELLS_MAX];
+};
 
 static void *writable(const void *p) { /* the library asks for a pointer it never writes through */
   union { const void *in; void *out; } u = {p};

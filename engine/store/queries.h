@@ -1,6 +1,6 @@
-/* The SQL that both dialects have in common: each statement stands here once, by name. What a dialect says in its own way is a
- * piece, D(PIECE): IN_SQ gives SQ_PIECE, IN_MY gives MY_PIECE. Values are ?1, ?2 ..: a statement may use one twice, and need not
- * use all that it is given. Private to engine/store.
+/* The SQL that both dialects have in common: each statement stands here once, by name. A piece D(PIECE) is what a dialect says in
+ * its own way: IN_SQ gives SQ_PIECE, IN_MY gives MY_PIECE. Values are ?1, ?2 ..: a statement may use one twice, and need not use
+ * all that it is given. Private to engine/store.
  *
  * What never happens: a statement here that scans history or sorts it (tests/conformance/test_sqlite.c looks at the plans). */
 #ifndef STORE_QUERIES_H
@@ -25,8 +25,8 @@
 #define MY_FOR_UPDATE " FOR UPDATE"
 #define SQ_ID "=?1"                            /* of db_select_ids(), at the end of the statement: one id after the other */
 #define MY_ID ""                               /* a list is added */
-/* Names match in either case of A to Z and of no other letter. Of MariaDB's character sets tis620 has only those letters in two
- * cases, so the bytes are compared as if they were written in it. */
+/* Names match in either case of A to Z and of no other letter. tis620 is the character set of MariaDB in which only these letters
+ * have two cases, so the bytes are compared as if they were tis620 text. */
 #define SQ_LIKE(name) name " LIKE ?1 ESCAPE '\\'"
 #define MY_FOLDED(x) "LOWER(CONVERT(CAST(" x " AS BINARY) USING tis620)) COLLATE tis620_bin"
 #define MY_LIKE(name) MY_FOLDED(name) " LIKE " MY_FOLDED("?1")
@@ -44,13 +44,13 @@
 #define MY_OLD_KEYS "create_time < ?1 ORDER BY create_time LIMIT ?2"
 
 /* ---- columns, in the order of ins_row_flow(), .._node(), .._task(), def_row_task_show(), .._flow_show(), key_row_of() ---- */
-#define FLOW_COLS(D) "i.fi_id, i.flow_id, i.flow_version, i.version, i.state, i.wish, i.run_no, i.live, i.failed, i.create_time, i." \
-  D(START) ", i." D(END) ", i.update_time, i." D(DUE) ", i.error_msg, i.params, i.bases, i.more_from"
-#define NODE_COLS(D) "ni_id, fi_id, node_id, run_no, state, ok, fail, skip, t_ok, t_bad, t_open, create_time, " D(START) ", " D(END) \
-  ", update_time, error_msg, t_canceled, skip_edges"
-#define TASK_COLS(D) "ti_id, ni_id, fi_id, task_id, create_time, update_time, " D(END) ", state, end_as, losses, cancel_requested, " \
-  "epoch, tries, owner, " D(START) ", " D(DUE) ", task_version, error_msg, " D(RESULT) ", log, exit_code, `signal`, utime_us, stime_us, " \
-  "maxrss_kib, log_bytes, params, log_lost, log_lost_why"
+#define FLOW_COLS(D) "i.fi_id, i.flow_id, i.flow_version, i.version, i.state, i.wish, i.run_no, i.live, i.failed, " \
+  "i.create_time, i." D(START) ", i." D(END) ", i.update_time, i." D(DUE) ", i.error_msg, i.params, i.bases, i.more_from"
+#define NODE_COLS(D) "ni_id, fi_id, node_id, run_no, state, ok, fail, skip, t_ok, t_bad, t_open, create_time, " \
+  D(START) ", " D(END) ", update_time, error_msg, t_canceled, skip_edges"
+#define TASK_COLS(D) "ti_id, ni_id, fi_id, task_id, create_time, update_time, " D(END) ", state, end_as, losses, " \
+  "cancel_requested, epoch, tries, owner, " D(START) ", " D(DUE) ", task_version, error_msg, " D(RESULT) ", log, exit_code, " \
+  "`signal`, utime_us, stime_us, maxrss_kib, log_bytes, params, log_lost, log_lost_why"
 #define TASK_DEF_COLS "t.task_id, t.task_version, t.task_name, t.task_description, t.task_type, t.task_content, t.task_config, " \
   "t.update_user, t.update_time"
 #define TASK_DEF_NOW TASK_DEF_COLS ", t.create_user, t.create_time, t.deleted FROM task t"
@@ -78,14 +78,14 @@
   X(Q_TOKEN, TEXT_TOKEN) \
   X(Q_TASK, "SELECT " TASK_DEF_NOW " WHERE t.task_id=?1") \
   X(Q_TASKS_BY, "SELECT " TASK_DEF_NOW " WHERE t.task_id" D(ID)) \
-  X(Q_TASK_AT, "SELECT " TASK_DEF_COLS ", n.create_user, n.create_time, n.deleted FROM task_history t JOIN task n ON n.task_id=t.task_id " \
-    "WHERE t.task_id=?1 AND t.task_version=?2") \
+  X(Q_TASK_AT, "SELECT " TASK_DEF_COLS ", n.create_user, n.create_time, n.deleted FROM task_history t " \
+    "JOIN task n ON n.task_id=t.task_id WHERE t.task_id=?1 AND t.task_version=?2") \
   X(Q_TASK_HEADS, "SELECT task_id, task_version, deleted FROM task WHERE task_id" D(ID)) \
   X(Q_FLOW_HEADS, "SELECT flow_id, flow_version, deleted FROM task_flow WHERE flow_id" D(ID)) \
   X(Q_FLOW, "SELECT " FLOW_DEF_COLS " FROM task_flow f JOIN task_flow_history h ON h.flow_id=f.flow_id " \
     "AND h.flow_version=CASE ?2 WHEN 0 THEN f.flow_version ELSE ?2 END WHERE f.flow_id=?1") \
-  X(Q_NODES, "SELECT node_id, node_key, node_type, task_ids, tasks, config FROM task_node" D(PRIMARY) " WHERE node_id BETWEEN ?1 AND ?2 " \
-    "ORDER BY node_id") \
+  X(Q_NODES, "SELECT node_id, node_key, node_type, task_ids, tasks, config FROM task_node" D(PRIMARY) \
+    " WHERE node_id BETWEEN ?1 AND ?2 ORDER BY node_id") \
   X(Q_EDGES, "SELECT node_id, prev_node FROM task_node_edge" D(PRIMARY) " WHERE flow_id=?1 AND flow_version=?2 " \
     "AND node_id BETWEEN ?3 AND ?4 ORDER BY node_id, pos") \
   X(Q_TASKS, "SELECT " TASK_DEF_NOW D(BY)("task_list") " WHERE" TASK_LIKED(D) " ORDER BY t.task_id DESC LIMIT ?3 OFFSET ?4") \
@@ -93,23 +93,25 @@
     " ORDER BY t.task_id DESC LIMIT ?3 OFFSET ?4") \
   X(Q_TASKS_N, "SELECT COUNT(*) FROM task t WHERE (?2 IS NULL OR (" D(SAME_TYPE) ")) AND" TASK_LIKED(D)) \
   X(Q_FLOWS, "SELECT " D(STRAIGHT) FLOW_DEF_COLS " FROM task_flow f" D(BY)("task_flow_list") " JOIN task_flow_history h " \
-    "ON h.flow_id=f.flow_id AND h.flow_version=f.flow_version WHERE" FLOW_LIKED(D) " ORDER BY f.flow_id DESC LIMIT ?3 OFFSET ?4") \
+    "ON h.flow_id=f.flow_id AND h.flow_version=f.flow_version WHERE" FLOW_LIKED(D) \
+    " ORDER BY f.flow_id DESC LIMIT ?3 OFFSET ?4") \
   X(Q_FLOWS_N, "SELECT COUNT(*) FROM task_flow f WHERE" FLOW_LIKED(D)) \
-  X(Q_FLOW_INS, "SELECT " FLOW_COLS(D) ", h.flow_name FROM task_flow_ins i LEFT JOIN task_flow_history h ON h.flow_id=i.flow_id " \
-    "AND h.flow_version=i.flow_version WHERE i.fi_id=?1") \
+  X(Q_FLOW_INS, "SELECT " FLOW_COLS(D) ", h.flow_name FROM task_flow_ins i LEFT JOIN task_flow_history h " \
+    "ON h.flow_id=i.flow_id AND h.flow_version=i.flow_version WHERE i.fi_id=?1") \
   X(Q_N_ALL, INS_COUNT(D, "task_flow_ins_state", IN_ALL)) \
   X(Q_N_ALL_TIME, INS_COUNT(D, "task_flow_ins_state", IN_ALL IN_TIME(D))) \
   X(Q_N_FLOW, INS_COUNT(D, "task_flow_ins_flow", IN_FLOW)) \
   X(Q_N_FLOW_TIME, INS_COUNT(D, "task_flow_ins_flow", IN_FLOW IN_TIME(D))) \
   X(Q_INS_SPAN, "SELECT i.bases, h.n_node_ins FROM task_flow_ins i JOIN task_flow_history h ON h.flow_id=i.flow_id " \
     "AND h.flow_version=i.flow_version WHERE i.fi_id=?1") \
-  X(Q_INS_NODES, "SELECT " NODE_COLS(D) " FROM task_node_ins" D(PRIMARY) " WHERE ni_id BETWEEN ?1 AND ?2 ORDER BY ni_id LIMIT ?3 OFFSET ?4") \
+  X(Q_INS_NODES, "SELECT " NODE_COLS(D) " FROM task_node_ins" D(PRIMARY) " WHERE ni_id BETWEEN ?1 AND ?2 " \
+    "ORDER BY ni_id LIMIT ?3 OFFSET ?4") \
   X(Q_INS_NODES_BY, "SELECT " NODE_COLS(D) " FROM task_node_ins" D(PRIMARY) " WHERE ni_id" D(ID)) \
   X(Q_INS_NODE_IDS, "SELECT ni_id FROM task_node_ins" D(PRIMARY) " WHERE ni_id BETWEEN ?1 AND ?2 ORDER BY ni_id") \
   X(Q_INS_NODES_N, "SELECT COUNT(*) FROM task_node_ins" D(PRIMARY) " WHERE ni_id BETWEEN ?1 AND ?2") \
-  X(Q_NODE_SPAN, "SELECT d.task_at, d.n_task, i.bases, h.n_node_ins FROM task_node_ins n JOIN task_node d ON d.node_id=n.node_id " \
-    "JOIN task_flow_ins i ON i.fi_id=n.fi_id JOIN task_flow_history h ON h.flow_id=i.flow_id AND h.flow_version=i.flow_version " \
-    "WHERE n.ni_id=?1") \
+  X(Q_NODE_SPAN, "SELECT d.task_at, d.n_task, i.bases, h.n_node_ins FROM task_node_ins n " \
+    "JOIN task_node d ON d.node_id=n.node_id JOIN task_flow_ins i ON i.fi_id=n.fi_id " \
+    "JOIN task_flow_history h ON h.flow_id=i.flow_id AND h.flow_version=i.flow_version WHERE n.ni_id=?1") \
   X(Q_INS_TASKS, "SELECT " TASK_COLS(D) " FROM task_ins" D(PRIMARY) " WHERE ti_id BETWEEN ?1 AND ?2 ORDER BY ti_id") \
   X(Q_OFFERS, "SELECT incarnation, types, users, host, slots, trouble FROM engine_node WHERE state='LIVE'") \
   X(Q_ATTEMPTS, "SELECT ti_id, epoch, owner, start_time, end_time, why, error_msg, exit_code, `signal` " \
@@ -119,19 +121,22 @@
 /* Of the log of attempt (?1, ?2); in SQLite a file of its own. */
 #define QUERIES_LOG(X, D) \
   X(Q_LOG_NEWEST, "SELECT MAX(epoch) FROM task_log WHERE ti_id=?1") \
-  X(Q_LOG_SIZE, "SELECT byte_offset + n_bytes FROM task_log WHERE ti_id=?1 AND epoch=?2 ORDER BY byte_offset DESC, seq DESC LIMIT 1") \
-  X(Q_LOG_FIRST, "SELECT byte_offset FROM task_log WHERE ti_id=?1 AND epoch=?2 AND byte_offset<=?3 ORDER BY byte_offset DESC LIMIT 1") \
+  X(Q_LOG_SIZE, "SELECT byte_offset + n_bytes FROM task_log WHERE ti_id=?1 AND epoch=?2 " \
+    "ORDER BY byte_offset DESC, seq DESC LIMIT 1") \
+  X(Q_LOG_FIRST, "SELECT byte_offset FROM task_log WHERE ti_id=?1 AND epoch=?2 AND byte_offset<=?3 " \
+    "ORDER BY byte_offset DESC LIMIT 1") \
   X(Q_LOG_PIECES, "SELECT byte_offset, bytes FROM task_log WHERE ti_id=?1 AND epoch=?2 AND byte_offset BETWEEN ?3 AND ?4 " \
     "ORDER BY byte_offset, seq") \
-  X(Q_LOG_LENGTHS, "SELECT byte_offset, n_bytes FROM task_log WHERE ti_id=?1 AND epoch=?2 AND stream=?3 ORDER BY byte_offset, seq") \
+  X(Q_LOG_LENGTHS, "SELECT byte_offset, n_bytes FROM task_log WHERE ti_id=?1 AND epoch=?2 AND stream=?3 " \
+    "ORDER BY byte_offset, seq") \
   X(Q_LOG_STREAM, "SELECT bytes FROM task_log WHERE ti_id=?1 AND epoch=?2 AND stream=?3 AND byte_offset BETWEEN ?4 AND ?5 " \
     "ORDER BY byte_offset, seq")
 
-/* What the definition writer does. The values of a task's rows, and those of a flow's, are the same in all their statements. */
+/* What the definition writer does. All statements of a task take the same list of values, and so do all those of a flow. */
 #define QUERIES_DEF(X, D) \
   X(Q_TASK_KNOWN, "SELECT task_version, create_time FROM task WHERE task_id=?1 AND deleted=0" D(FOR_UPDATE)) \
-  X(Q_TASK_INSERT, "INSERT INTO task (task_id, task_version, task_name, task_description, task_type, task_config, task_content, " \
-    "update_time, update_user, create_time, create_user) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)") \
+  X(Q_TASK_INSERT, "INSERT INTO task (task_id, task_version, task_name, task_description, task_type, task_config, " \
+    "task_content, update_time, update_user, create_time, create_user) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)") \
   X(Q_TASK_UPDATE, "UPDATE task SET task_version=?2, task_name=?3, task_description=?4, task_type=?5, task_config=?6, " \
     "task_content=?7, update_time=?8, update_user=?9 WHERE task_id=?1") \
   X(Q_TASK_HISTORY, "INSERT INTO task_history (task_id, task_version, task_name, task_description, task_type, task_config, " \
@@ -146,8 +151,8 @@
     "create_time, create_user) VALUES (?1,?2,?3,?4,?5,?6,?5,?7)") \
   X(Q_FLOW_UPDATE, "UPDATE task_flow SET flow_version=?2, flow_name=?3, flow_description=?4, update_time=?5, update_user=?6 " \
     "WHERE flow_id=?1") \
-  X(Q_FLOW_HISTORY, "INSERT INTO task_flow_history (flow_id, flow_version, flow_name, flow_description, update_time, update_user, " \
-    "config, node_base, n_node, n_node_ins, n_task_ins) VALUES (?1,?2,?3,?4,?5,?6,?8,?9,?10,?11,?12)") \
+  X(Q_FLOW_HISTORY, "INSERT INTO task_flow_history (flow_id, flow_version, flow_name, flow_description, update_time, " \
+    "update_user, config, node_base, n_node, n_node_ins, n_task_ins) VALUES (?1,?2,?3,?4,?5,?6,?8,?9,?10,?11,?12)") \
   X(Q_FLOW_DELETE, "UPDATE task_flow SET deleted=1, update_time=?2 WHERE flow_id=?1") \
   X(Q_FLOW_LIVE, "SELECT COUNT(*) FROM task_flow_ins" D(BY)("task_flow_ins_flow") " WHERE flow_id=?1 AND state IN (1,2,3)") \
   X(Q_KEY_INSERT, TEXT_KEY_INSERT) \

@@ -7,14 +7,14 @@
 #include "clock.h"
 #include "log.h"
 
-#define BUSY_MS 2000      /* after that the caller has to wait; a request has its answer by then */
+#define BUSY_MS 2000      /* how long SQLite waits for a lock; a request still has time to be answered then */
 #define SAY_AGAIN_US 60000000
 enum { SQ_WHY = sizeof ((struct store *)0)->why };
 
 /* ---- connections ---- */
 static int set_up(struct sq_conn *c, enum sq_open how) {
   sqlite3_extended_result_codes(c->db, 1);
-  sqlite3_busy_timeout(c->db, BUSY_MS); /* a file just recovered, a snapshot just taken, or somebody's shell */
+  sqlite3_busy_timeout(c->db, BUSY_MS); /* a recovery, a snapshot or somebody's shell may hold a lock */
   sqlite3_db_config(c->db, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)NULL);
   sqlite3_db_config(c->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, (int *)NULL);
   int rc = sq_exec(c, "PRAGMA foreign_keys=OFF; PRAGMA cell_size_check=ON; PRAGMA temp_store=MEMORY");
@@ -72,17 +72,22 @@ int64_t sq_number(struct sq_conn *c, const char *sql, int *rc) {
   return v;
 }
 
-/* ---- error codes: an error is the data's fault only when it stands here as such ---- */
+/* ---- error codes: an error is the data's fault only when this table says STORE_BAD ---- */
+#define REFUSED "The database refuses a value."
+#define LOCKED "Another program holds the lock of %s."
+#define DAMAGED "%s is damaged. Restore it from a backup."
 static const struct { int code; enum store_rc rc; const char *words; } known[] = {  /* words: %s is the file */
-  {SQLITE_CONSTRAINT, STORE_BAD, "The database refuses a value."}, {SQLITE_TOOBIG, STORE_BAD, "A value is larger than the database takes."},
-  {SQLITE_MISMATCH, STORE_BAD, "The database refuses a value."},
-  {SQLITE_BUSY, STORE_RETRY, "Another program holds the lock of %s."}, {SQLITE_LOCKED, STORE_RETRY, "Another program holds the lock of %s."},
+  {SQLITE_CONSTRAINT, STORE_BAD, REFUSED}, {SQLITE_TOOBIG, STORE_BAD, "A value is larger than the database takes."},
+  {SQLITE_MISMATCH, STORE_BAD, REFUSED},
+  {SQLITE_BUSY, STORE_RETRY, LOCKED}, {SQLITE_LOCKED, STORE_RETRY, LOCKED},
   {SQLITE_NOMEM, STORE_RETRY, "There is no memory left."}, {SQLITE_INTERRUPT, STORE_RETRY, "A statement was stopped."},
   {SQLITE_FULL, STORE_NO_SPACE, "There is no space left for %s."},
-  {SQLITE_CORRUPT, STORE_DOWN, "%s is damaged. Restore it from a backup."}, {SQLITE_NOTADB, STORE_DOWN, "%s is damaged. Restore it from a backup."},
-  {SQLITE_FORMAT, STORE_DOWN, "%s is damaged. Restore it from a backup."}, {SQLITE_READONLY, STORE_DOWN, "%s cannot be written: it is read-only."},
-  {SQLITE_PERM, STORE_DOWN, "%s cannot be opened: its mode does not allow it."}, {SQLITE_CANTOPEN, STORE_DOWN, "%s cannot be opened."},
-  {SQLITE_IOERR, STORE_DOWN, "%s cannot be read or written: the disk reports an error."}, {SQLITE_PROTOCOL, STORE_RETRY, "Another program holds the lock of %s."},
+  {SQLITE_CORRUPT, STORE_DOWN, DAMAGED}, {SQLITE_NOTADB, STORE_DOWN, DAMAGED},
+  {SQLITE_FORMAT, STORE_DOWN, DAMAGED}, {SQLITE_READONLY, STORE_DOWN, "%s cannot be written: it is read-only."},
+  {SQLITE_PERM, STORE_DOWN, "%s cannot be opened: its mode does not allow it."},
+  {SQLITE_CANTOPEN, STORE_DOWN, "%s cannot be opened."},
+  {SQLITE_IOERR, STORE_DOWN, "%s cannot be read or written: the disk reports an error."},
+  {SQLITE_PROTOCOL, STORE_RETRY, LOCKED},
 };
 enum { N_KNOWN = sizeof known / sizeof *known };
 
@@ -92,10 +97,12 @@ static size_t err_find(int rc) {
   return i;
 }
 
-/* The file system is full, in whichever words it says so. SHMSIZE means that the index of the WAL cannot grow; SQLite keeps no errno of it. */
+/* The file system is full; several codes say so. SHMSIZE means that the index of the WAL cannot grow; SQLite keeps no errno of
+ * it. */
 static bool no_space(const struct sq_conn *c, int rc) {
   int e = c->db ? sqlite3_system_errno(c->db) : c->cause;
-  return (rc & 0xff) == SQLITE_FULL || rc == SQLITE_IOERR_SHMSIZE || ((rc & 0xff) == SQLITE_IOERR && (e == ENOSPC || e == EDQUOT || e == EFBIG));
+  return (rc & 0xff) == SQLITE_FULL || rc == SQLITE_IOERR_SHMSIZE ||
+         ((rc & 0xff) == SQLITE_IOERR && (e == ENOSPC || e == EDQUOT || e == EFBIG));
 }
 
 bool sq_damaged(int rc) { return (rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB || (rc & 0xff) == SQLITE_FORMAT; }
@@ -118,8 +125,8 @@ static void words(const struct sq_conn *c, const char *file, int rc, char *out, 
   else snprintf(out, n, "%.*s%.120s%s", (int)(at - known[i].words), known[i].words, file, at + 2);
 }
 
-/* A connection that met an error is replaced, and forgets what it said, so the same error of all connections together is said
- * once in a while. */
+/* A connection that met an error is replaced, and the new one does not know what was logged. So the same error is logged once in
+ * SAY_AGAIN_US for all connections together. */
 static void complain(struct sq_conn *c, int rc) {
   const char *file = c->db ? sqlite3_db_filename(c->db, "main") : NULL;
   static _Atomic int64_t said_us;
@@ -129,7 +136,8 @@ static void complain(struct sq_conn *c, int rc) {
   c->said = rc;
   if (atomic_exchange(&said, rc) == rc && now - atomic_load(&said_us) < SAY_AGAIN_US) return;
   atomic_store(&said_us, now);
-  log_warn("store.sqlite", L_STR("file", file ? file : ""), L_INT("code", rc), L_STR("message", c->db ? sqlite3_errmsg(c->db) : sqlite3_errstr(rc)));
+  log_warn("store.sqlite", L_STR("file", file ? file : ""), L_INT("code", rc),
+           L_STR("message", c->db ? sqlite3_errmsg(c->db) : sqlite3_errstr(rc)));
 }
 
 enum store_rc sq_rc(struct sq_conn *c, int rc) {
@@ -220,8 +228,8 @@ const struct store_ops sq_ops = {
   .live_tasks = sq_live_tasks, .live_flows = sq_live_flows, .reconciler = sq_reconciler,
   .save_task = sql_save_task, .save_flow = sq_save_flow, .delete_task = sql_delete_task, .delete_flow = sql_delete_flow,
   .reader_get = sq_reader_get, .reader_put = sq_reader_put, .reader_defs_version = sql_defs_version,
-  .reader_task = sql_reader_task, .reader_flow = sql_reader_flow, .reader_tasks = sql_reader_tasks, .reader_heads = sql_reader_heads,
-  .ins_page = sq_ins_page,
+  .reader_task = sql_reader_task, .reader_flow = sql_reader_flow, .reader_tasks = sql_reader_tasks,
+  .reader_heads = sql_reader_heads, .ins_page = sq_ins_page,
   .logs_open = sq_logs_open, .logs_close = sq_logs_close, .logs_write = sq_logs_write,
   .keys = sq_keys, .claim_token = sq_claim_token,
 };

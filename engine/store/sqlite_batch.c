@@ -105,7 +105,7 @@ enum store_rc sq_resolve(struct store *st, int64_t batch_id, bool *committed) {
 }
 
 /* ---- ids ---- */
-/* Those of definitions are given by the definition writer alone, under its own lock. */
+/* Only the definition writer gives ids of definitions, under a lock of its own. */
 static bool runners(int kind) { return kind == ID_FI || kind == ID_NI || kind == ID_TI || kind == ID_INCARNATION; }
 
 enum store_rc sq_ids(struct store *st, enum id_kind kind, uint32_t n, int64_t *first) {
@@ -433,7 +433,7 @@ static enum store_rc fence(struct sq *s, int64_t batch_id) {
 
 static enum store_rc put_batch(struct sq *s, struct batch *b) {
   enum store_rc rc = sq_put_keys(s, b), stale = STORE_OK;
-  for (size_t i = 0; i < b->n_flow && rc == STORE_OK; i++) { /* all stale ones are told at once */
+  for (size_t i = 0; i < b->n_flow && rc == STORE_OK; i++) { /* goes on, so that all stale flows are told at once */
     rc = put_flow(s, &b->flow[i], b->id);
     if (rc == STORE_STALE) stale = rc, rc = STORE_OK;
   }
@@ -459,8 +459,8 @@ enum store_rc sq_write(struct store *st, struct batch *b) {
 }
 
 /* ---- membership: the process lock proves that every former member is dead ---- */
-/* The newest time that is stored, plus the boot clock from now on; the wall clock when that is later. Rows that were written
- * last are few: the newest of each table, what is live, and the stop of the former server. */
+/* The clock starts at the newest time that is stored, or at the wall clock when that is later, and goes on with the boot clock.
+ * Few rows may hold the newest time: the newest row of each table, the live rows, and the stop of the former server. */
 static int64_t start_clock(struct sq *s) {
   int64_t boot = clock_boot_us(), us = clock_wall_us();
   sqlite3_stmt *q = sq_stmt(&s->run, RUN_NEWEST);
@@ -512,7 +512,7 @@ enum store_rc sq_join(struct store *st, const struct node_info *info, int64_t *i
   return rc;
 }
 
-/* One row of its own, in a transaction of its own. */
+/* Changes this node's row, in a transaction of its own. */
 static enum store_rc own_row(struct store *st, enum run_stmt what, const char *trouble) {
   struct sq *s = sq_of(st);
   enum store_rc rc = txn_begin(s);
@@ -543,7 +543,9 @@ enum store_rc sq_leave(struct store *st) {
 
 /* SQLite has no lease to renew: the write shows that rows can be written. */
 enum store_rc sq_renew(struct store *st) { return sq_of(st)->me ? own_row(st, RUN_RENEW, NULL) : STORE_FENCED; }
-enum store_rc sq_tell(struct store *st, const char *trouble) { return sq_of(st)->me ? own_row(st, RUN_TELL, trouble) : STORE_FENCED; }
+enum store_rc sq_tell(struct store *st, const char *trouble) {
+  return sq_of(st)->me ? own_row(st, RUN_TELL, trouble) : STORE_FENCED;
+}
 
 enum store_rc sq_reap(struct store *st, uint32_t *n) {
   (void)st;

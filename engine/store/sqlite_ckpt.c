@@ -11,7 +11,8 @@
 #include "cond.h"
 #include "log.h"
 
-/* Pages of 4 KiB. STEP: committed since the last pass, before the next; STEP_FLOOD: when a pass cannot keep up. */
+/* Pages of 4 KiB. STEP: so many new ones start a pass; STEP_FLOOD: the same after a pass that did not keep up. REST: so few left
+ * are moved in a turn; WAL_MAX: a longer WAL is, too. */
 enum { STEP = 1000, STEP_FLOOD = 4000, REST = 250, WAL_MAX = 16384 };
 #define LOOK_SOON_US 1000000
 enum { FILL_BYTES = 5 << 20, FILL_CHUNK = 1 << 16 };
@@ -34,7 +35,7 @@ static int passive(struct sq *s, int *pages, int *done) {
   return sqlite3_wal_checkpoint_v2(s->ckpt.conn.db, NULL, SQLITE_CHECKPOINT_PASSIVE, pages, done);
 }
 
-/* True when all there was is moved. */
+/* True when every page is moved. */
 static bool pass(struct sq *s) {
   int pages = 0, done = 0, rc = passive(s, &pages, &done);
   pthread_mutex_lock(&s->ckpt.mu);
@@ -50,8 +51,8 @@ static bool pass(struct sq *s) {
   return rc == SQLITE_OK && done == pages;
 }
 
-/* Zeros behind the end of the WAL, which SQLite takes for no frames at all. In a turn, so that nobody else writes the
- * file, and never before its end. A failure costs only speed. */
+/* Writes zeros behind the end of the WAL, never before it. SQLite takes zeros for no frames at all. It is done in a turn, so that
+ * nobody else writes the file. A failure costs only speed. */
 static void fill(struct sq *s) {
   static const char zeros[FILL_CHUNK];
   sqlite3_file *f = NULL;

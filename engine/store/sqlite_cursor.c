@@ -13,7 +13,7 @@ _Static_assert(sizeof sq_sql / sizeof *sq_sql == OWN__END, "the names and the te
 
 static struct sq_conn *conn_of(struct db *db) { return (struct sq_conn *)db; }
 
-/* NULL: *e is why. */
+/* NULL: *e says why. */
 static sqlite3_stmt *ready(struct db *db, size_t q, int *e) {
   struct sq_conn *c = conn_of(db);
   *e = !c->db && c->late ? sq_conn_open(c, c->late, SQ_READ, sq_sql, sq_sql_n) : SQLITE_OK;
@@ -23,7 +23,7 @@ static sqlite3_stmt *ready(struct db *db, size_t q, int *e) {
   return st;
 }
 
-/* Values beyond those that the statement names are for others of its kind. */
+/* A statement may name fewer values than are given: the rest is for other statements of the same kind. */
 static void bind(sqlite3_stmt *st, const struct arg *arg, size_t n) {
   int named = sqlite3_bind_parameter_count(st);
   for (int i = 0; i < named && (size_t)i < n; i++) {

@@ -18,8 +18,8 @@ struct save {
   struct def_plan plan;
   /* how far it is */
   bool begun;               /* the first transaction is committed: flow_id, version, node_base stand */
-  uint32_t node, edge;      /* node: the row to write next; edge: parents of it that are written */
-  bool node_done;           /* its row is, its edges are not all */
+  uint32_t node, edge;      /* node: the row to write next; edge: so many of its parents are written */
+  bool node_done;           /* the node's row is written, not yet all its edges */
   uint32_t task_at;
   size_t use_at;
   struct buf text;

@@ -1,5 +1,6 @@
-/* Idempotency keys of the runner: looked up and written inside its transaction. There is no rival between the look and the insert,
- * for every writer waits for `turn`. keys.c has those of others. What never happens: a change of a key that is there. */
+/* Idempotency keys of the runner: looked up and written inside its transaction. There is no rival between the look and the
+ * insert, for every writer waits for `turn`. keys.c has the keys of others.
+ * What never happens: a change of a key that is there. */
 #include "wr_limits.h"
 #include "sqlite_priv.h"
 #include "sqlite_run.h"

@@ -55,8 +55,8 @@ static int show_row(void *ctx, const struct flow_row *row) {
   return 0;
 }
 
-enum wr_rc sq_ins_page(struct reader *r, const struct list_filter *f, const struct page *p, flow_row_fn *fn, void *ctx, bool *more,
-                       struct wr_err *err) {
+enum wr_rc sq_ins_page(struct reader *r, const struct list_filter *f, const struct page *p, flow_row_fn *fn, void *ctx,
+                       bool *more, struct wr_err *err) {
   struct merge m; /* large: its cells need no zeroes */
   struct shown w = {fn, ctx, true};
   enum wr_rc rc = WR_OK;

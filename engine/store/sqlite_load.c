@@ -64,7 +64,7 @@ enum store_rc sq_tasks(struct store *st, const int64_t *ti, size_t n, struct tas
   return STORE_OK;
 }
 
-/* A query over lo..hi, at most cap rows. */
+/* A query over lo..hi. */
 static sqlite3_stmt *range_query(struct sq *s, enum run_stmt which, int64_t lo, int64_t hi) {
   sqlite3_stmt *q = sq_stmt(&s->run, which);
   if (!q) return NULL;

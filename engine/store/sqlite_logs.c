@@ -8,7 +8,8 @@ struct sq_logs { struct logs base; struct sq *s; struct sq_conn c; };
 enum { LOG_BEGIN, LOG_COMMIT, LOG_ROLLBACK, LOG_PUT, LOG__N };
 static const char *const log_sql[] = {
   [LOG_BEGIN] = "BEGIN IMMEDIATE", [LOG_COMMIT] = "COMMIT", [LOG_ROLLBACK] = "ROLLBACK",
-  [LOG_PUT] = "INSERT OR IGNORE INTO task_log (ti_id, epoch, byte_offset, seq, n_bytes, stream, time, bytes) VALUES (?1,?2,?3,?4,?5,?6,?7,?8)",
+  [LOG_PUT] = "INSERT OR IGNORE INTO task_log (ti_id, epoch, byte_offset, seq, n_bytes, stream, time, bytes) "
+              "VALUES (?1,?2,?3,?4,?5,?6,?7,?8)",
 };
 
 enum wr_rc sq_logs_open(struct store *st, struct logs **out, struct wr_err *err) {
@@ -18,7 +19,7 @@ enum wr_rc sq_logs_open(struct store *st, struct logs **out, struct wr_err *err)
   l->s = s;
   l->c.told = l->base.why;
   int rc = sq_conn_open(&l->c, s->log_path, SQ_WRITE, log_sql, LOG__N);
-  if (rc == SQLITE_OK) rc = sq_exec(&l->c, "PRAGMA wal_autocheckpoint=4000"); /* its own thread may wait */
+  if (rc == SQLITE_OK) rc = sq_exec(&l->c, "PRAGMA wal_autocheckpoint=4000"); /* the log thread may wait for it */
   if (rc == SQLITE_OK) {
     sq_files_logs(s, true);
     *out = &l->base;
@@ -52,8 +53,8 @@ static int chunk_put(struct sq_logs *l, const struct log_chunk *c) {
   return sq_run(w);
 }
 
-/* Chunks may be written twice, so a COMMIT whose answer is lost is simply done again: RETRY, never UNKNOWN. No repeat mends a
- * damaged file: BAD, for programs must not wait for it without end. */
+/* Chunks may be written twice, so a COMMIT whose answer is lost is simply done again: RETRY, never UNKNOWN. A damaged file is
+ * BAD: no repeat mends it, and programs must not wait for it without end. */
 enum store_rc sq_logs_write(struct logs *lg, const struct log_chunk *c, size_t n) {
   struct sq_logs *l = (struct sq_logs *)lg;
   int rc = sq_run(sq_stmt(&l->c, LOG_BEGIN));

@@ -1,11 +1,12 @@
-/* Statements of readers and of the definition writer that SQLite alone has; they stand behind those of queries.h in sq_sql.
+/* Statements of readers and of the definition writer that SQLite alone has. In sq_sql they follow the statements of queries.h.
  * Private to engine/store/sqlite*.c and the test that looks at their plans. */
 #ifndef SQLITE_OWN_H
 #define SQLITE_OWN_H
 #include "queries.h"
 
 /* Flow instances are listed as a merge of streams, one per state, each read backwards from an index. */
-#define INS_STREAM(where) "SELECT start_time, fi_id FROM task_flow_ins WHERE " where " ORDER BY start_time DESC NULLS FIRST, fi_id DESC"
+#define INS_STREAM(where) \
+  "SELECT start_time, fi_id FROM task_flow_ins WHERE " where " ORDER BY start_time DESC NULLS FIRST, fi_id DESC"
 #define SIX(X, n, s) X(n, s) X(n##_2, s) X(n##_3, s) X(n##_4, s) X(n##_5, s) X(n##_6, s)
 #define SQ_OWN_READ(X) \
   X(OWN_BEGIN, "BEGIN") \

@@ -22,19 +22,19 @@
 
 /* ---- a connection and its statements, prepared when first used ---- */
 struct sq_conn {
-  struct db base;           /* sqlite_cursor.c; of those that have sq_sql */
+  struct db base;           /* sqlite_cursor.c; for connections whose statements are sq_sql */
   sqlite3 *db;
   const char *const *sql;
   size_t n;
   sqlite3_stmt **st;
   char *told;               /* 200 bytes for the sentence of sq_rc(), or NULL; kept when it is closed */
   int said;                 /* the code that was logged last: a lasting fault is one line */
-  const char *late;         /* its path, when it is opened to read as soon as it is first asked; NULL = it is opened by sq_conn_open() */
+  const char *late;         /* the path, when the first statement opens it to read; NULL = sq_conn_open() opens it */
   bool failed;              /* a statement of the seam met an error */
   int cause;                /* errno of an open that failed, 0 = not known */
 };
 
-enum sq_open { SQ_WRITE, SQ_CREATE, SQ_READ, SQ_LOOK };  /* LOOK: reads; leaves no file behind that was not there, as READ does */
+enum sq_open { SQ_WRITE, SQ_CREATE, SQ_READ, SQ_LOOK };  /* LOOK: reads, and unlike READ leaves no new file behind */
 /* An SQLite result code. The connection is closed again when it failed. */
 int sq_conn_open(struct sq_conn *c, const char *path, enum sq_open how, const char *const *sql, size_t n);
 void sq_conn_close(struct sq_conn *c);            /* a closed one is fine */
@@ -56,7 +56,9 @@ static inline void sq_int0(sqlite3_stmt *st, int i, int64_t v) {
   if (v) sqlite3_bind_int64(st, i, v);
   else sqlite3_bind_null(st, i);
 }
-static inline void sq_text(sqlite3_stmt *st, int i, const char *s) { sqlite3_bind_text(st, i, s, -1, SQLITE_STATIC); } /* NULL = NULL */
+static inline void sq_text(sqlite3_stmt *st, int i, const char *s) {   /* NULL = NULL */
+  sqlite3_bind_text(st, i, s, -1, SQLITE_STATIC);
+}
 static inline int64_t sq_col(sqlite3_stmt *st, int i) { return sqlite3_column_int64(st, i); }
 static inline const char *sq_col_text(sqlite3_stmt *st, int i) { return (const char *)sqlite3_column_text(st, i); }
 /* The row that st stands on; its cells are SQLite's own until the next step. At most CELLS_MAX columns. */
@@ -118,8 +120,8 @@ struct sq {
 static inline struct sq *sq_of(struct store *s) { return (struct sq *)s; }
 static inline struct sq_reader *sq_reader_of(struct reader *r) { return (struct sq_reader *)r; }
 
-/* Statements of the runner's connection (sqlite_batch.c, sqlite_load.c), and of readers and the definition writer: those of
- * queries.h, then our own (sqlite_own.h). */
+/* sq_run_sql: statements of the runner's connection (sqlite_batch.c, sqlite_load.c). sq_sql: statements of readers and of the
+ * definition writer, first those of queries.h, then SQLite's own (sqlite_own.h). */
 extern const char *const sq_run_sql[];
 extern const size_t sq_run_sql_n;
 extern const char *const sq_sql[];

@@ -1,5 +1,5 @@
-/* Readers: read-only connections, lent by a pool. Nothing here can write. At most SQ_READERS at once, and the
- * runner's. */
+/* Readers: read-only connections, lent by a pool. Nothing here can write. At most SQ_READERS at once, and one more for the
+ * runner. */
 #include <stdlib.h>
 #include "clock.h"
 #include "sqlite_priv.h"

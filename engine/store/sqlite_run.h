@@ -4,24 +4,25 @@
 #define SQLITE_RUN_H
 #include "queries.h"
 
-/* An error text of NULL keeps what is there, "" clears it. The short form of a flow update leaves `state` and `start_time`
- * alone, which are indexed, and so touches no index; it changes no row when they differ. It leaves the error alone too. */
+/* An error text of NULL keeps what is there, "" clears it. The short form of a flow update leaves the error, `state` and
+ * `start_time` alone, so it touches no index. It changes no row when `state` or `start_time` differs. */
 #define RUN_ERROR(n) "error_msg=CASE WHEN ?" n " IS NULL THEN error_msg WHEN ?" n "='' THEN NULL ELSE ?" n " END"
 #define RUN_FLOW_SET "version=?2, wish=?3, run_no=?4, live=?5, failed=?6, end_time=?7, update_time=?8, due_time=?9, " \
   "bases=coalesce(?10, bases), more_from=?11"
 #define RUN_FLOW_WHERE "WHERE fi_id=?1 AND (?12=0 OR version=?12)"
-#define RUN_TASK_SET "state=?2, end_as=?3, losses=?4, cancel_requested=?5, epoch=?6, tries=?7, owner=?8, start_time=?9, due_time=?10, " \
-  "update_time=?11, end_time=?12"
+#define RUN_TASK_SET "state=?2, end_as=?3, losses=?4, cancel_requested=?5, epoch=?6, tries=?7, owner=?8, start_time=?9, " \
+  "due_time=?10, update_time=?11, end_time=?12"
 #define RUN_TASK_WHERE "WHERE ti_id=?1 AND (?13<0 OR (state=?13 AND epoch=?14))"
 /* The end of most tasks. The row of a flow's task is under the lock of its flow, so nothing is compared. */
 #define RUN_TASK_ENDS "UPDATE task_ins SET state=?2, end_as=0, losses=0, cancel_requested=0, epoch=?6, tries=?7, owner=?8, " \
   "start_time=?9, due_time=NULL, update_time=?11, end_time=?12, result=coalesce(?16, result), log=?17, exit_code=NULL, " \
   "signal=0, utime_us=0, stime_us=0, maxrss_kib=0, log_bytes=?23, log_lost=0, log_lost_why=0, error_msg=NULL WHERE ti_id=?1"
-/* What a row has when it starts; then what it may have besides. Most rows start and end without the rest: statements that
- * have constants in its place save some 25 bindings a step, 5 % of all its instructions. */
+/* NEW: what a row has when it starts; REST: what it may have besides. Most rows start and end without the rest. Statements with
+ * constants in its place save some 25 bindings a step, 5 % of all instructions of a step. */
 #define RUN_NODE_NEW "ni_id, state, ok, t_open, start_time, update_time, fi_id, node_id, run_no, create_time"
 #define RUN_NODE_REST "fail, skip, t_ok, t_bad, t_canceled, end_time, error_msg, skip_edges"
-#define RUN_TASK_NEW "ti_id, ni_id, fi_id, task_id, create_time, update_time, state, epoch, tries, owner, start_time, task_version"
+#define RUN_TASK_NEW "ti_id, ni_id, fi_id, task_id, create_time, update_time, state, epoch, tries, owner, start_time, " \
+  "task_version"
 #define RUN_TASK_REST "end_time, end_as, losses, cancel_requested, due_time, " \
   "error_msg, result, log, exit_code, signal, utime_us, stime_us, maxrss_kib, log_bytes, log_lost, log_lost_why, params"
 
@@ -36,7 +37,8 @@
     "SELECT * FROM (SELECT update_time FROM task_ins ORDER BY ti_id DESC LIMIT 1))") \
   X(RUN_NODES_DEAD, "UPDATE engine_node SET state='DEAD', end_time=?1 WHERE state='LIVE'") \
   X(RUN_NODES_OLD, "DELETE FROM engine_node WHERE incarnation < ?1 AND state<>'LIVE'") \
-  X(RUN_JOIN, "INSERT INTO engine_node (incarnation, state, host, pid, slots, roles, start_time, types, users, schema_no) VALUES (?1,'LIVE',?2,?3,?4,?5,?6,?7,?8,?9)") \
+  X(RUN_JOIN, "INSERT INTO engine_node (incarnation, state, host, pid, slots, roles, start_time, types, users, schema_no) " \
+    "VALUES (?1,'LIVE',?2,?3,?4,?5,?6,?7,?8,?9)") \
   X(RUN_LEAVE, "UPDATE engine_node SET state='GONE', end_time=?2 WHERE incarnation=?1 AND state='LIVE'") \
   X(RUN_RENEW, "UPDATE engine_node SET lease_until=?2 WHERE incarnation=?1 AND state='LIVE'") \
   X(RUN_TELL, "UPDATE engine_node SET lease_until=?2, trouble=?3 WHERE incarnation=?1 AND state='LIVE'") \
@@ -64,7 +66,8 @@
   X(RUN_TASK_END_PLAIN, RUN_TASK_ENDS) \
   X(RUN_TASK_END_ALONE, RUN_TASK_ENDS " AND state=?13 AND epoch=?14") \
   X(RUN_TASK_FINISH, "UPDATE task_ins SET " RUN_TASK_SET ", " RUN_ERROR("15") ", result=coalesce(?16, result), log=?17, " \
-    "exit_code=?18, signal=?19, utime_us=?20, stime_us=?21, maxrss_kib=?22, log_bytes=?23, log_lost=?24, log_lost_why=?25 " RUN_TASK_WHERE) \
+    "exit_code=?18, signal=?19, utime_us=?20, stime_us=?21, maxrss_kib=?22, log_bytes=?23, log_lost=?24, log_lost_why=?25 " \
+    RUN_TASK_WHERE) \
   X(RUN_ALONE_INSERT, "INSERT INTO task_alone (ti_id, task_id) VALUES (?1,?2)") \
   X(RUN_ALONE_DELETE, "DELETE FROM task_alone WHERE ti_id=?1") \
   X(RUN_ATTEMPT, "INSERT INTO task_attempt (ti_id, epoch, owner, start_time, end_time, why, error_msg, exit_code, signal) " \
@@ -81,7 +84,8 @@
   X(RUN_LIVE_TASKS, "SELECT ti_id, fi_id, state, epoch, owner, due_time, update_time FROM task_ins " \
     "WHERE ti_id BETWEEN ?1 AND ?2 AND state<9 ORDER BY ti_id") \
   X(RUN_LIVE_FLOWS, "SELECT fi_id FROM task_flow_ins WHERE state IN (1,2,3)") \
-  X(RUN_LIVE_FLOW, "SELECT fi_id, state, due_time, update_time, more_from IS NOT NULL FROM task_flow_ins WHERE fi_id=?1 AND state<4")
+  X(RUN_LIVE_FLOW, "SELECT fi_id, state, due_time, update_time, more_from IS NOT NULL FROM task_flow_ins " \
+    "WHERE fi_id=?1 AND state<4")
 
 enum run_stmt {
 #define X(n, s) n,

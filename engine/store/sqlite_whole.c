@@ -1,10 +1,10 @@
-/* Are the files of a SQLite store as long as what was written into them, and has the database one name only? The checkpoint
- * thread asks, before it moves pages and from time to time: what somebody has cut is noticed before the zeros in its place are
- * moved into the database as pages.
+/* Checks that the files of a SQLite store are as long as what was written into them, and that the database has one name only.
+ * The checkpoint thread asks before it moves pages and from time to time. So a cut file is noticed before the zeros in place of
+ * its pages are moved into the database.
  *
- * What must be there is read from the index of the WAL (the -shm file; its form is fixed: walformat.html) through a descriptor of
- * our own, which stays open as long as the store: to close it would end the locks that SQLite has on that file. A program beside
- * us may empty the WAL by a checkpoint of its own, or shrink the database by VACUUM: both say so in what is read here.
+ * The index of the WAL says what must be there (the -shm file; its form is fixed: walformat.html). It is read through a
+ * descriptor of our own, which stays open as long as the store, because closing it would end the locks that SQLite has on the
+ * file. A program beside us may empty the WAL by a checkpoint of its own, or shrink the database by VACUUM: the index shows both.
  *
  * What never happens: a read through a mapping, which a cut file answers with a signal; a file that is called cut for something
  * that SQLite does. */
@@ -16,7 +16,8 @@
 #include <unistd.h>
 #include "log.h"
 
-enum { INDEX_VERSION = 3007000, INDEX_HEAD = 48, MOVED_AT = 96, TRIED_AT = 128, WAL_HEAD = 32, FRAME_HEAD = 24, DB_HEAD = 100, PAGE_MAX = 65536, FRAMES_A_LOOK = 1 << 20 };
+enum { INDEX_VERSION = 3007000, INDEX_HEAD = 48, MOVED_AT = 96, TRIED_AT = 128, WAL_HEAD = 32, FRAME_HEAD = 24, DB_HEAD = 100,
+       PAGE_MAX = 65536, FRAMES_A_LOOK = 1 << 20 };
 
 /* The first of two copies; mx_frame: so many frames of this generation hold pages, all of them committed. */
 struct index_head {
@@ -36,20 +37,25 @@ static enum seen read_index(const struct sq *s, struct index_head *h) {
   if (s->whole.index_fd < 0) return INDEX_ODD;
   ssize_t n = pread(s->whole.index_fd, two, sizeof two, 0);
   if (n >= 0 && n < (ssize_t)sizeof two) return INDEX_CUT;
-  if (n < 0 || memcmp(&two[0], &two[1], sizeof *two) != 0 || two[0].version != INDEX_VERSION || !two[0].is_init) return INDEX_ODD;
+  if (n < 0 || memcmp(&two[0], &two[1], sizeof *two) != 0 || two[0].version != INDEX_VERSION || !two[0].is_init)
+    return INDEX_ODD;
   *h = two[0];
   return INDEX_READ;
 }
 
-static bool same_generation(const struct index_head *a, const uint8_t salt[8]) { return memcmp(a->salt, salt, sizeof a->salt) == 0; }
+static bool same_generation(const struct index_head *a, const uint8_t salt[8]) {
+  return memcmp(a->salt, salt, sizeof a->salt) == 0;
+}
 
-/* Where a file was cut and then written on, the frame before the first new one is a hole. Frames that were seen whole are not
- * looked at again, but for the last one: a cut before them makes a hole up to the next new frame, too. */
+/* In a file that was cut and then written on, the frame before the first new one is a hole. Of the frames that were seen whole
+ * only the last one is looked at again: a cut at an earlier frame makes a hole up to the next new frame, too. */
 static bool frames_stand(struct sq_whole *k, int fd, const struct index_head *h) {
   uint8_t head[WAL_HEAD], frame[16];
   int64_t page = h->page == 1 ? PAGE_MAX : h->page;
   if (!same_generation(h, k->salt)) k->frames = 0;
-  if (pread(fd, head, sizeof head, 0) != (ssize_t)sizeof head || be32(head) >> 1 != 0x377f0682 >> 1 || !same_generation(h, head + 16)) return false;
+  if (pread(fd, head, sizeof head, 0) != (ssize_t)sizeof head || be32(head) >> 1 != 0x377f0682 >> 1 ||
+      !same_generation(h, head + 16))
+    return false;
   struct stat st;
   if (fstat(fd, &st) == 0 && st.st_size < WAL_HEAD + h->mx_frame * (FRAME_HEAD + page)) return false;
   for (uint32_t i = k->frames ? k->frames : 1, n = 0; i <= h->mx_frame && n < FRAMES_A_LOOK; i++, n++) {
@@ -72,12 +78,13 @@ static const char *look_at_wal(struct sq *s) {
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW); /* SQLite has no locks on this one */
   bool ok = fd < 0 || frames_stand(&s->whole, fd, &before); /* if it is not there, another check says so */
   if (fd >= 0) close(fd);
-  if (ok || read_index(s, &after) != INDEX_READ || after.mx_frame < before.mx_frame || !same_generation(&after, before.salt)) return NULL;
+  if (ok || read_index(s, &after) != INDEX_READ || after.mx_frame < before.mx_frame || !same_generation(&after, before.salt))
+    return NULL;
   return "-wal";
 }
 
-/* Are frames being moved into the database, or did that end half way (a full disk, a kill)? How many were tried, and how many of them
- * are known to be there, stands behind the two heads. */
+/* True while frames are being moved into the database, or when a move ended half way (a full disk, a kill). Behind the two heads
+ * stand the number of frames that were tried, and the number that is known to be moved. */
 static bool is_moving(const struct sq *s) {
   uint32_t moved, tried;
   int fd = s->whole.index_fd;
@@ -85,13 +92,14 @@ static bool is_moving(const struct sq *s) {
          pread(fd, &tried, sizeof tried, TRIED_AT) != (ssize_t)sizeof tried || moved != tried;
 }
 
-/* Judged by its own first page, through the descriptor of SQLite, whose locks stay. Page 1 is moved in before the last page,
- * which stands in the WAL until then. */
+/* The first page of the database says how long it must be. It is read through SQLite's own descriptor, so SQLite's locks stay.
+ * Page 1 is moved in before the last page, which stands in the WAL until then. */
 static bool db_is_short(struct sq *s) {
   sqlite3_file *f = NULL;
   sqlite3_int64 size = 0;
   uint8_t h[DB_HEAD];
-  if (sqlite3_file_control(s->ckpt.conn.db, "main", SQLITE_FCNTL_FILE_POINTER, &f) != SQLITE_OK || !f || !f->pMethods) return false;
+  if (sqlite3_file_control(s->ckpt.conn.db, "main", SQLITE_FCNTL_FILE_POINTER, &f) != SQLITE_OK || !f || !f->pMethods)
+    return false;
   if (f->pMethods->xFileSize(f, &size) != SQLITE_OK) return false;
   if (size < DB_HEAD) return true;
   if (f->pMethods->xRead(f, h, sizeof h, 0) != SQLITE_OK || memcmp(h + 24, h + 92, 4) != 0) return false;
@@ -105,8 +113,9 @@ static void look_at_links(struct sq *s) {
   if (linked == s->whole.linked) return;
   s->whole.linked = linked;
   if (!linked) log_info("store.one_name", L_STR("path", s->path));
-  else log_error("store.second_name", L_STR("path", s->path), L_STR("why", "it has another name too (a hard link): what opens it by that one damages "
-                 "it, and no server starts on it any more. Remove that name."));
+  else log_error("store.second_name", L_STR("path", s->path),
+                 L_STR("why", "it has a second name (a hard link): a program that opens it by this name damages it, and no "
+                              "server starts on it any more. Remove the second name."));
 }
 
 void sq_whole_begin(struct sq *s) {

@@ -1,5 +1,5 @@
-/* Dispatch of store.h and migrate.h: picks the backend by the scheme of the URL, then forwards what each backend does in its own way. No state
- * but the table of schemes, which is filled before any thread starts. Never does I/O itself. */
+/* Dispatch of store.h and migrate.h: picks the backend by the scheme of the URL, then forwards what each backend does in its own
+ * way. No state but the table of schemes, which is filled before any thread starts. Never does I/O itself. */
 #include "store_backend.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,7 +67,7 @@ enum wr_rc store_migrate(const struct store_opts *o, const struct migrate_watch 
   return s ? s->migrate(o, rest, w, err) : WR_BAD_REQUEST;
 }
 
-/* A half-open thing is NULL: closing it is fine. */
+/* NULL is fine: a store that could not be opened. */
 void store_close(struct store *s) {
   if (s) s->ops->close(s);
 }
@@ -112,7 +112,9 @@ enum store_rc store_resolve(struct store *s, int64_t batch_id, bool *committed) 
   return s->ops->resolve(s, batch_id, committed);
 }
 enum store_rc store_renew(struct store *s) { return s->ops->renew(s); }
-enum store_rc store_tell(struct store *s, const char *trouble) { return s->ops->tell ? s->ops->tell(s, trouble) : s->ops->renew(s); }
+enum store_rc store_tell(struct store *s, const char *trouble) {
+  return s->ops->tell ? s->ops->tell(s, trouble) : s->ops->renew(s);
+}
 enum store_rc store_reap(struct store *s, uint32_t *n) { return s->ops->reap(s, n); }
 enum store_rc store_live_tasks(struct store *s, int64_t after_ti, struct live_task *out, size_t n, size_t *n_out) {
   return s->ops->live_tasks(s, after_ti, out, n, n_out);
@@ -128,10 +130,12 @@ enum store_rc store_pulse(struct store *s, int64_t *out) {
   *out = ++never_the_same;
   return STORE_OK;
 }
-enum wr_rc store_save_task(struct store *s, struct task_def *t, int64_t expect_version, struct key_write *key, struct wr_err *err) {
+enum wr_rc store_save_task(struct store *s, struct task_def *t, int64_t expect_version, struct key_write *key,
+                           struct wr_err *err) {
   return s->ops->save_task(s, t, expect_version, key, err);
 }
-enum wr_rc store_save_flow(struct store *s, struct flow_def *f, int64_t expect_version, struct key_write *key, struct wr_err *err) {
+enum wr_rc store_save_flow(struct store *s, struct flow_def *f, int64_t expect_version, struct key_write *key,
+                           struct wr_err *err) {
   return s->ops->save_flow(s, f, expect_version, key, err);
 }
 enum wr_rc store_delete_task(struct store *s, int64_t task_id, struct wr_err *err) {
@@ -161,7 +165,8 @@ enum wr_rc reader_flow(struct reader *r, int64_t flow_id, int64_t version, struc
 enum wr_rc reader_tasks(struct reader *r, const int64_t *ids, size_t n, struct task_def **out, struct wr_err *err) {
   return r->ops->reader_tasks(r, ids, n, out, err);
 }
-enum wr_rc reader_heads(struct reader *r, enum head_kind kind, const int64_t *ids, size_t n, struct def_head *out, struct wr_err *err) {
+enum wr_rc reader_heads(struct reader *r, enum head_kind kind, const int64_t *ids, size_t n, struct def_head *out,
+                        struct wr_err *err) {
   return r->ops->reader_heads(r, kind, ids, n, out, err);
 }
 enum wr_rc reader_tasks_exist(struct reader *r, const int64_t *ids, size_t n, size_t *bad, struct wr_err *err) {

@@ -18,9 +18,9 @@
 enum store_rc {
   STORE_OK,
   STORE_RETRY,     /* nothing was written; drop caches and do the batch again (deadlock, lost connection, lock wait) */
-  STORE_STALE,     /* a head's version was not the expected one (flow_write.stale), rows are locked by somebody else (.held), or
-                      a lock was waited for in vain, whose rows the next try tells; rolled back */
-  STORE_UNKNOWN,   /* COMMIT was sent, its answer is lost: store_resolve() */
+  STORE_STALE,     /* rolled back: a head's version was not the expected one (flow_write.stale), somebody else has locked rows
+                      (.held), or a wait for a lock was in vain (then the next try marks the rows as held) */
+  STORE_UNKNOWN,   /* COMMIT was sent and its answer is lost: ask store_resolve() */
   STORE_FENCED,    /* this node is DEAD: stop everything, join again */
   STORE_BAD,       /* a row is refused for good (too long, constraint): halve the batch */
   STORE_NO_SPACE,  /* disk or table full; nothing was written */
@@ -48,10 +48,10 @@ struct flow_write {
   enum row_op op;
   int64_t expect;                 /* UPDATE: version the row must have; 0 = locked by store_lock(), do not check */
   bool stale;                     /* out */
-  bool held;                      /* out: somebody else has locked rows that the batch writes for this flow, or its definition's */
+  bool held;                      /* out: somebody else has locked the row of its definition, or rows written here for it */
   struct flow_row row;            /* UPDATE writes version state wish run_no live failed start end update due bases more,
-                                     and error when not NULL. INSERT also guards: the flow must exist, not deleted,
-                                     with that current version, else `stale` and STORE_STALE */
+                                     and error when not NULL. INSERT also checks that the flow exists, is not deleted and has
+                                     this version now; else `stale` and STORE_STALE */
 };
 struct node_row {                 /* task_node_ins */
   int64_t ni, fi, node_id;
@@ -78,22 +78,22 @@ struct task_row {                 /* task_ins */
 };
 struct task_write {
   enum row_op op;
-  bool finish;                    /* UPDATE: also result log exit_code signal utime stime maxrss log_bytes log_lost(_why) */
-  int64_t expect_epoch;           /* stand-alone UPDATE: its row is its lock: epoch and state as read, else STALE */
+  bool finish;                    /* UPDATE also writes result log exit_code signal utime stime maxrss log_bytes log_lost(_why) */
+  int64_t expect_epoch;           /* stand-alone UPDATE: epoch and state must be as read, else STALE (its row is its own lock) */
   int expect_state;               /* -1 = do not check (tasks of a flow: the flow row is locked) */
   bool stale;                     /* out */
-  bool held;                      /* out, of a stand-alone one: somebody else has locked its row */
+  bool held;                      /* out, of a stand-alone task: somebody else has locked its row */
   struct task_row row;
 };
-struct attempt_row {              /* task_attempt: ended and followed by another */
+struct attempt_row {              /* task_attempt: an attempt that ended and was followed by another */
   int64_t ti; uint32_t epoch; int64_t owner;
   int64_t start_us, end_us;
   const char *why;                /* FAIL LOST TIMEOUT HANDBACK */
   const char *error;
   int32_t exit_code, signal;      /* of its process; -1 and 0 = NULL */
 };
-/* An idempotency key and what its first request made: rows first_id .. first_id + n - 1. Never changed once written;
- * deleted when it is older than LIMIT_KEY_AGE_US. */
+/* An idempotency key and what its first request made: rows first_id .. first_id + n - 1. A key is never changed once it is
+ * written, and is deleted when it is older than LIMIT_KEY_AGE_US. */
 #define KEY_HASH_BYTES 32
 enum key_kind { KEY_STARTS = 1, KEY_TASK_INS, KEY_TASK, KEY_FLOW };  /* fi; ti; task_id, flow_id with n = the version */
 struct key_row { uint8_t hash[KEY_HASH_BYTES]; uint8_t kind; int64_t first_id; uint32_t n; int64_t create_us; };
@@ -113,40 +113,42 @@ struct store_opts {
   const char *url;                /* sqlite:PATH, mysql://user:pw@host:port/db?socket=PATH */
   int64_t lease_us;               /* L; 0 = 60 s */
   bool relaxed;                   /* durability=relaxed: warn instead of refusing */
-  int64_t request_us;             /* what a reader or a save waits for the store, about; 0 = 10 s */
+  int64_t request_us;             /* about how long a reader or a save waits for the store; 0 = 10 s */
   const char *home;               /* the data directory, whose lock is held while children live; NULL = none */
-  void (*gone)(void *ctx, const char *why); /* the files were removed or replaced: nothing can be stored any more. Once, on any */
-  void *gone_ctx;                 /* thread; it is to end the process. NULL = no call; all answers are DOWN or UNKNOWN */
-  bool (*stopping)(void *ctx);    /* is the process to stop? Asked while a start changes the schema, which can take long. NULL = no */
+  /* Called once, on any thread, when the files were removed or replaced: nothing can be stored any more, and the call is to end
+   * the process. NULL = no call. Every answer from then on is DOWN or UNKNOWN. */
+  void (*gone)(void *ctx, const char *why);
+  void *gone_ctx;
+  bool (*stopping)(void *ctx);    /* asked while a start changes the schema, which can take long: true = stop. NULL = no call */
   void *stopping_ctx;
 };
 struct store_ops;                 /* backends fill it; see store_backend.h */
 
-/* Opens, creates the schema on an empty database, refuses another one, checks A.1. err gets one sentence. */
+/* Opens; makes the schema in an empty database; refuses a database that is not weir's or may forget commits. err: a sentence. */
 enum wr_rc store_open(const struct store_opts *o, struct store **out, struct wr_err *err) WR_MUST;
 void store_close(struct store *s);
 /* True: one process owns the database (SQLite): no leases, no rival, whole runs are loaded. */
 bool store_single(const struct store *s);
-/* 8 hex digits, made by chance when the database was made: no two databases share them. As long as the store. */
+/* 8 hex digits, drawn at random when the database was made, so that no two databases share them. Valid as long as the store. */
 enum { STORE_ID_BYTES = 8 };
 const char *store_id(const struct store *s);
 /* One sentence about the newest answer to the runner that was not OK: the cause, and the way out where there is one. No SQL,
  * no value of a row, no password. "" = all was well so far. The runner's thread; valid until the next call. */
 const char *store_why(const struct store *s);
 /* How many batches in a row broke the connection that carried them (each of them STORE_RETRY); a batch that is stored, or
- * refused by an answer, makes it 0. Two or more while the server is there: one of the batch's rows may be the cause (halve the
- * batch). */
+ * refused by an answer, sets the count to 0. Two or more while the server is there: one of the batch's rows may be the cause
+ * (halve the batch). */
 uint32_t store_lost_streak(const struct store *s);
-/* The time that all nodes of this database share (base/shared_clock.h), now or at boot_us; any thread. Read at each renewal. */
+/* The time that all nodes of this database share (base/shared_clock.h), now or at boot_us; any thread. Renewals read it anew. */
 int64_t store_now(struct store *s);
 int64_t store_time(struct store *s, int64_t boot_us, int64_t wall_us);
 /* n ids in a row; own transaction on a server. Kept in blocks in memory. */
 enum store_rc store_ids(struct store *s, enum id_kind kind, uint32_t n, int64_t *first) WR_MUST;
 
-/* home: names the data directory whose lock this process holds; NULL or "" = it holds none. */
-struct node_info { const char *host; int64_t pid; uint32_t slots; const char *roles, *home, *types, *users; }; /* types, users: "A,B" */
-/* Registers this process as LIVE: a new incarnation. Former ones of its home are dead, children and all, as the lock
- * proves, and are marked so: their lease is not waited for (rule 16). */
+/* home: names the data directory whose lock this process holds; NULL or "" = it holds none. types, users: "A,B". */
+struct node_info { const char *host; int64_t pid; uint32_t slots; const char *roles, *home, *types, *users; };
+/* Registers this process as LIVE: a new incarnation. The lock of its home proves that former nodes of this home are dead, with
+ * their children. So they are marked DEAD at once, and nobody waits for the end of their leases. */
 enum store_rc store_join(struct store *s, const struct node_info *info, int64_t *incarnation) WR_MUST;
 enum store_rc store_leave(struct store *s) WR_MUST;   /* clean stop: state GONE */
 
@@ -174,11 +176,14 @@ enum store_rc store_resolve(struct store *s, int64_t batch_id, bool *committed) 
 #include "store_live.h" /* members, leases, live rows */
 
 /* ---- definitions ---- */
-/* Saves; fills id, version, times in *t / *f (node_base too). flow: nodes and edges in chunks, published last.
- * key (NULL = without): once for it; hash, kind and create_us are given, first_id and n are filled in and stored with it.
- * KEY_REUSED: it is there already (reader_key() tells whose it is); nothing was saved. */
-enum wr_rc store_save_task(struct store *s, struct task_def *t, int64_t expect_version, struct key_write *key, struct wr_err *err) WR_MUST;
-enum wr_rc store_save_flow(struct store *s, struct flow_def *f, int64_t expect_version, struct key_write *key, struct wr_err *err) WR_MUST;
+/* Saves, and fills in id, version and times of *t or *f (of a flow node_base, too). The nodes and edges of a flow are written in
+ * chunks, the row that publishes them last.
+ * key (NULL = none): one save for this key. The caller gives hash, kind and create_us; first_id and n are filled in and stored
+ * with the key. KEY_REUSED: the key is there already (reader_key() tells what it made), and nothing was saved. */
+enum wr_rc store_save_task(struct store *s, struct task_def *t, int64_t expect_version, struct key_write *key,
+                           struct wr_err *err) WR_MUST;
+enum wr_rc store_save_flow(struct store *s, struct flow_def *f, int64_t expect_version, struct key_write *key,
+                           struct wr_err *err) WR_MUST;
 enum wr_rc store_delete_task(struct store *s, int64_t task_id, struct wr_err *err) WR_MUST;   /* 404, 409 IN_USE, ACTIVE */
 enum wr_rc store_delete_flow(struct store *s, int64_t flow_id, struct wr_err *err) WR_MUST;   /* 404, 409 ACTIVE */
 
@@ -186,12 +191,12 @@ enum wr_rc store_delete_flow(struct store *s, int64_t flow_id, struct wr_err *er
 struct reader;
 enum reader_whose { READER_ANY, READER_RUNNER };
 struct reader *reader_get(struct store *s, struct wr_err *err);  /* from the pool; NULL: err is set (503) */
-/* The one that is the runner's alone: no wait behind others. */
+/* The reader that the runner alone uses, so that the runner never waits behind others. */
 struct reader *reader_of_runner(struct store *s, struct wr_err *err);
 void reader_put(struct reader *r);
 /* The time by which all that this thread asks of readers must be done; CLOCK_MONOTONIC, 0 = as long as each statement may take.
- * Of a server: no statement begins when less than half of a request is left, so that the last wait ends in time, and no row is
- * waited for after it. */
+ * On a server no statement begins when less than half of request_us is left, so that the last wait ends in time, and no wait for
+ * a row begins after the deadline. */
 void store_deadline(int64_t mono_us);
 enum wr_rc reader_defs_version(struct reader *r, int64_t *v, struct wr_err *err) WR_MUST;
 /* An idempotency key. NOT_FOUND when it is free, or under way elsewhere. */
@@ -204,8 +209,9 @@ enum wr_rc reader_tasks(struct reader *r, const int64_t *ids, size_t n, struct t
 /* Of many at once: the newest version, 0 = there is none. */
 enum head_kind { HEAD_TASK, HEAD_FLOW };
 struct def_head { int64_t version; bool deleted; };
-enum wr_rc reader_heads(struct reader *r, enum head_kind kind, const int64_t *ids, size_t n, struct def_head *out, struct wr_err *err) WR_MUST;
-/* All are there and not deleted, else NO_SUCH_TASK of the first that is not. */
+enum wr_rc reader_heads(struct reader *r, enum head_kind kind, const int64_t *ids, size_t n, struct def_head *out,
+                        struct wr_err *err) WR_MUST;
+/* NO_SUCH_TASK when a task is not there or is deleted; *bad: the index of the first such id. */
 enum wr_rc reader_tasks_exist(struct reader *r, const int64_t *ids, size_t n, size_t *bad, struct wr_err *err) WR_MUST;
 
 struct page { uint32_t limit; uint64_t offset; bool want_total; };
@@ -232,10 +238,10 @@ enum wr_rc reader_list_flows(struct reader *r, const struct list_filter *f, cons
 enum wr_rc reader_list_flow_ins(struct reader *r, const struct list_filter *f, const struct page *p, flow_row_fn *fn, void *ctx,
                                 bool *more, int64_t *total, struct wr_err *err) WR_MUST;   /* newest first: create_time, fi */
 enum wr_rc reader_flow_ins(struct reader *r, int64_t fi, flow_row_fn *fn, void *ctx, struct wr_err *err) WR_MUST;
-/* Nodes of an instance in flowNodes order, up to run run_no (the flow's, as the caller read it before: so that what is
- * final there is final here, whoever re-runs it meanwhile). all_runs: every run's rows, else the newest row of each node. */
-enum wr_rc reader_nodes(struct reader *r, int64_t fi, uint32_t run_no, bool all_runs, const struct page *p, node_row_fn *fn, void *ctx,
-                        bool *more, int64_t *total, struct wr_err *err) WR_MUST;
+/* Nodes of an instance in flowNodes order, up to run run_no, which the caller has read in the flow's row: a re-run meanwhile
+ * changes nothing. all_runs: the rows of every run, else the newest row of each node. */
+enum wr_rc reader_nodes(struct reader *r, int64_t fi, uint32_t run_no, bool all_runs, const struct page *p, node_row_fn *fn,
+                        void *ctx, bool *more, int64_t *total, struct wr_err *err) WR_MUST;
 enum wr_rc reader_node(struct reader *r, int64_t ni, node_row_fn *fn, void *ctx, struct wr_err *err) WR_MUST;
 enum wr_rc reader_node_tasks(struct reader *r, int64_t ni, task_row_fn *fn, void *ctx, struct wr_err *err) WR_MUST;
 enum wr_rc reader_task_ins(struct reader *r, int64_t ti, task_row_fn *fn, void *ctx, struct wr_err *err) WR_MUST;

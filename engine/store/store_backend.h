@@ -1,8 +1,8 @@
 /* What a backend of store.h fills in. Private to engine/store and to test backends (memory, faulty); nobody above includes it.
  *
- * A backend's own struct begins with struct store (reader, logs). A member is named as the function of store.h that it stands
- * for, and has its contract. What SQL stores do alike has no member: shared code does it over the connection of a reader (sql.h).
- * New members go to the end; `size` says how many a backend knows, `abi` changes when one of them changes its meaning. */
+ * A backend's own struct begins with struct store (reader, logs). A member has the name and the contract of the function of
+ * store.h that calls it. A function that SQL stores do alike has no member: shared code does it over the connection of a reader
+ * (sql.h). New members go to the end; `size` says how many a backend knows, `abi` changes when a member changes its meaning. */
 #ifndef STORE_BACKEND_H
 #define STORE_BACKEND_H
 #include "shared_clock.h"
@@ -49,7 +49,8 @@ struct store_ops {
   enum wr_rc (*reader_task)(struct reader *r, int64_t task_id, int64_t version, struct task_def **out, struct wr_err *err);
   enum wr_rc (*reader_flow)(struct reader *r, int64_t flow_id, int64_t version, struct flow_def **out, struct wr_err *err);
   enum wr_rc (*reader_tasks)(struct reader *r, const int64_t *ids, size_t n, struct task_def **out, struct wr_err *err);
-  enum wr_rc (*reader_heads)(struct reader *r, enum head_kind kind, const int64_t *ids, size_t n, struct def_head *out, struct wr_err *err);
+  enum wr_rc (*reader_heads)(struct reader *r, enum head_kind kind, const int64_t *ids, size_t n, struct def_head *out,
+                             struct wr_err *err);
   /* logs */
   enum wr_rc (*logs_open)(struct store *s, struct logs **out, struct wr_err *err);
   void (*logs_close)(struct logs *l);
@@ -58,14 +59,15 @@ struct store_ops {
   enum store_rc (*keys)(struct store *s, const char *const *key, size_t n, struct key_row *out, uint8_t *got);
   bool (*asker)(struct store *s, bool take);      /* NULL: there is no rival */
   enum store_rc (*pulse)(struct store *s, int64_t *out);   /* NULL where asker is */
-  /* of SQL stores alone, whose other readers are the same */
+  /* only SQL stores have these; their other readers are shared code */
   enum wr_rc (*claim_token)(struct store *s, struct store_token *t, struct wr_err *err);
   /* A page of reader_list_flow_ins() when it has more than one row to look for; inside a view, when there is one. */
-  enum wr_rc (*ins_page)(struct reader *r, const struct list_filter *f, const struct page *p, flow_row_fn *fn, void *ctx, bool *more,
-                         struct wr_err *err);
-  enum store_rc (*tell)(struct store *s, const char *trouble); /* NULL: as renew, nobody listens */
+  enum wr_rc (*ins_page)(struct reader *r, const struct list_filter *f, const struct page *p, flow_row_fn *fn, void *ctx,
+                         bool *more, struct wr_err *err);
+  enum store_rc (*tell)(struct store *s, const char *trouble); /* NULL: renew is called instead */
 };
-#define STORE_OP(member) __typeof__(*((struct store_ops *)0)->member)   /* STORE_OP(ids) f; declares f as what that member points to */
+/* STORE_OP(ids) f; declares f as what the member `ids` points to. */
+#define STORE_OP(member) __typeof__(*((struct store_ops *)0)->member)
 /* id: of the database, 8 hex digits; filled in by the backend when it opens. */
 struct db;
 struct def_ops;
@@ -79,14 +81,21 @@ struct store {
   struct db *def;
   const struct def_ops *def_ops;
 };
-/* db, log: where it reads rows, and logs. NULL in a store that is none of SQL: then it can do only what is in its ops. */
-struct reader { const struct store_ops *ops; struct store *s; struct db *db, *log; struct reader *next; enum reader_whose whose; };
+/* db, log: the connections for rows and for logs. NULL in a store without SQL: then a reader can do only what is in its ops. */
+struct reader {
+  const struct store_ops *ops;
+  struct store *s;
+  struct db *db, *log;
+  struct reader *next;
+  enum reader_whose whose;
+};
 struct logs   { const struct store_ops *ops; char why[200]; };
 
 /* What the functions of a scheme are given. rest: the path behind `sqlite:`; for every other scheme the whole URL. */
 struct migrate_watch;
 typedef enum wr_rc store_open_fn(const struct store_opts *o, const char *rest, struct store **out, struct wr_err *err);
-typedef enum wr_rc store_migrate_fn(const struct store_opts *o, const char *rest, const struct migrate_watch *w, struct wr_err *err);
+typedef enum wr_rc store_migrate_fn(const struct store_opts *o, const char *rest, const struct migrate_watch *w,
+                                    struct wr_err *err);
 typedef enum wr_rc store_token_fn(const char *rest, const struct store_token *set, struct store_token *was, struct wr_err *err);
 store_open_fn sqlite_store_open, mysql_store_open;
 store_migrate_fn sqlite_store_migrate, mysql_store_migrate;
