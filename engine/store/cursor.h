@@ -25,7 +25,8 @@ struct cell { enum cell_kind kind; const char *s; size_t n; int64_t i; };  /* s,
 int64_t cell_number(const struct cell *c);            /* of one that is not CELL_INT */
 int64_t cell_time(const struct cell *c);
 static inline int64_t cell_i64(const struct cell *c) { return c->kind == CELL_INT ? c->i : cell_number(c); }  /* 0 when NULL */
-/* A number that is out of range becomes the greatest, which whoever loads the row refuses. Cut, it would look like another one. */
+/* A number that is out of range becomes the greatest, and the code that loads the row refuses it. If it were cut to fit, it would
+ * look like another number. */
 static inline uint32_t fit_u32(int64_t v) { return (uint64_t)v > UINT32_MAX ? UINT32_MAX : (uint32_t)v; }
 static inline uint8_t fit_u8(int64_t v) { return (uint64_t)v > UINT8_MAX ? UINT8_MAX : (uint8_t)v; }
 static inline int32_t fit_i32(int64_t v) { return v < INT32_MIN || v > INT32_MAX ? INT32_MAX : (int32_t)v; }

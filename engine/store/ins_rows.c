@@ -52,8 +52,8 @@ void sweep_runs(struct sweep *w, const char *bases, int64_t n_task) {
   while (run_base_next(&bases, &b)) sweep_add(w, b.ti, b.ti + n_task - 1);
 }
 
-/* The texts that ranges come from may be damaged, and are read here before anybody has judged them: ranges that overlap become one,
- * or a pass would find rows twice, and go back. */
+/* The texts that ranges come from may be damaged, and nothing has checked them before. So ranges that overlap become one: else a
+ * pass would find rows twice, and go back. */
 void sweep_sort(struct sweep *w) {
   size_t k = 0;
   if (w->n) qsort(w->v, w->n, sizeof *w->v, wr_by_id);

@@ -41,7 +41,7 @@ struct id_range span_tasks(const char *bases, int64_t n_node, int64_t ni, int64_
 struct sweep { struct id_range *v; size_t n, cap; };
 void sweep_add(struct sweep *w, int64_t lo, int64_t hi);
 void sweep_runs(struct sweep *w, const char *bases, int64_t n_task);   /* the tasks of every run */
-void sweep_sort(struct sweep *w);       /* and makes one range of those that overlap */
+void sweep_sort(struct sweep *w);       /* sorts; ranges that overlap become one */
 void sweep_join(struct sweep *w);       /* sorts; neighbours become one range */
 void sweep_cut(struct sweep *w, int64_t last);   /* of sorted ranges: drops what is beyond last, an id in one of them */
 void sweep_done(struct sweep *w);

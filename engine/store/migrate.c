@@ -8,10 +8,12 @@ static int64_t oldest_after(const struct migrate_db *db) {
   return last->oldest ? last->oldest : last->version;
 }
 
-static void tell(const struct migrate_db *db, enum migrate_event event, const struct schema_now *now, const struct schema_file *f, size_t step) {
+static void tell(const struct migrate_db *db, enum migrate_event event, const struct schema_now *now, const struct schema_file *f,
+                 size_t step) {
   int64_t oldest = oldest_after(db);
   if (!db->watch->tell) return;
-  const struct migrate_told t = {event, db->name, now->version, schema_newest(db->set), oldest > SCHEMA_BESIDE ? oldest : SCHEMA_BESIDE, f, step};
+  const struct migrate_told t = {event, db->name, now->version, schema_newest(db->set),
+                                 oldest > SCHEMA_BESIDE ? oldest : SCHEMA_BESIDE, f, step};
   db->watch->tell(db->watch->ctx, &t);
 }
 
@@ -22,7 +24,8 @@ enum wr_rc migrate_foreign(const struct migrate_db *db, struct wr_err *err) {
 enum wr_rc migrate_may_go_on(const struct migrate_db *db, struct wr_err *err) {
   const struct migrate_watch *w = db->watch;
   if (!w->stopping || !w->stopping(w->stopping_ctx)) return WR_OK;
-  return wr_err_set(err, WR_DB_UNAVAILABLE, "It was told to stop before the database had its schema. The next start goes on there.");
+  return wr_err_set(err, WR_DB_UNAVAILABLE,
+                    "It was told to stop before the database had its schema. The next start goes on there.");
 }
 
 /* The database has our schema, or a newer one. */
@@ -30,22 +33,24 @@ static enum wr_rc may_run(const struct migrate_db *db, const struct schema_now *
   int64_t ours = schema_newest(db->set);
   if (now->version == ours) return WR_OK;
   if (now->oldest == 0 || ours < now->oldest)
-    return wr_err_set(err, WR_STORE_REFUSED, "%.120s has schema %lld, which this weir (schema %lld) may not use: start a newer weir, or restore the backup "
-                      "from before the upgrade.", db->name, (long long)now->version, (long long)ours);
+    return wr_err_set(err, WR_STORE_REFUSED, "%.120s has schema %lld, which this weir (schema %lld) may not use: "
+                      "start a newer weir, or restore the backup from before the upgrade.",
+                      db->name, (long long)now->version, (long long)ours);
   if (db->watch->how == MIGRATE_APPLY)
     log_warn("store.schema_newer", L_STR("db", db->name), L_INT("schema", now->version), L_INT("ours", ours));
   return WR_OK;
 }
 
-/* find: one of the two of migrate_ops. */
+/* find: old_node or shut_out of migrate_ops. */
 static enum wr_rc refuse_beside_old_nodes(struct migrate_db *db, const struct schema_now *now, migrate_node_fn *find,
                                           struct wr_err *err) {
   char node[64] = "";
   if (!find || now->version == 0) return WR_OK;
   enum wr_rc rc = find(db, now->version, oldest_after(db), node, err);
   if (rc || !node[0]) return rc;
-  return wr_err_set(err, WR_STORE_REFUSED, "A node of an older weir (%s) uses the database, and cannot work with schema %lld: stop it first. "
-                    "A node that was killed counts as running until its lease ends.", node, (long long)schema_newest(db->set));
+  return wr_err_set(err, WR_STORE_REFUSED, "A node of an older weir (%s) uses the database, and cannot work with schema %lld: "
+                    "stop it first. A node that was killed counts as running until its lease ends.",
+                    node, (long long)schema_newest(db->set));
 }
 
 /* A refusal names the statement: somebody has to look at what stands in its way. */
@@ -57,7 +62,8 @@ static enum wr_rc refused_at(const struct schema_file *f, size_t i, enum wr_rc r
   return wr_err_set(err, rc, "%s, statement %zu of %zu: %s", f->name, i + 1, f->n, why.msg);
 }
 
-static enum wr_rc apply_file(struct migrate_db *db, const struct schema_now *now, const struct schema_file *f, struct wr_err *err) {
+static enum wr_rc apply_file(struct migrate_db *db, const struct schema_now *now, const struct schema_file *f,
+                             struct wr_err *err) {
   enum wr_rc rc = WR_OK;
   tell(db, MIGRATE_FILE, now, f, 0);
   for (size_t i = 0; i < f->n && !rc; i++) {
@@ -73,7 +79,7 @@ static enum wr_rc apply_file(struct migrate_db *db, const struct schema_now *now
 
 static bool outdated(const struct migrate_db *db) { return db->found.version < schema_newest(db->set); }
 
-/* Another process may have done it while we waited for our turn. */
+/* Looks again, because another process may have applied the files while we waited for our turn. */
 static enum wr_rc apply(struct migrate_db *db, struct wr_err *err) {
   enum wr_rc rc = db->ops->now(db, &db->found, err);
   if (rc) return rc;

@@ -1,6 +1,6 @@
 /* Bringing a database to the schema of this program: the files of schema/, in the order of their numbers, each once. Every start
- * does this, and so does `weir db migrate`. The order, what is refused and every sentence stand here; a store brings what only it
- * knows (struct migrate_ops). One thread, before any other uses the store.
+ * does this, and so does `weir db migrate`. migrate.c has the order, the refusals and every sentence; a store brings what only
+ * the store knows (struct migrate_ops). One thread, before any other uses the store.
  *
  *   the database's schema            what happens
  *   none                             all files are applied
@@ -10,10 +10,10 @@
  *     than its `oldest`
  *   newer, and the program is older  refused
  *
- * After a crash in its middle the next start goes on. SQLite: each of the two files (database, log) is one transaction. Both are
- * looked at and begun before the first is changed, and are committed one after the other at the very end. A server: each change
- * commits by itself. So a statement either may be repeated, or its effect is looked for first (schema/embed.py sees to it). The
- * number is written last.
+ * After a crash in the middle the next start goes on. SQLite: each of the two files (database, log) is changed in one
+ * transaction. Both are looked at and begun before the first is changed, and are committed one after the other at the very end.
+ * A server: each change commits by itself. So a statement either may be repeated, or its effect is looked for first
+ * (schema/embed.py sees to it). The number is written last.
  *
  * A server: programs before the file's `oldest` are shut out before the first statement, so a half applied file cannot meet them.
  *
@@ -26,8 +26,9 @@
 #include "err.h"
 
 /* ---- the files, made into C by schema/embed.py ---- */
-struct schema_step { const char *sql, *done; };  /* done: a query; when it gives not 0, the step is not needed any more. NULL = none */
-/* oldest: programs whose newest schema is that or later may run on the database afterwards; 0 = only those of this version or later. */
+/* done: a query; if its answer is not 0, the step is not needed any more. NULL = none. */
+struct schema_step { const char *sql, *done; };
+/* oldest: a program whose newest schema is `oldest` or later may run on the database afterwards; 0: `version` or later. */
 struct schema_file { const char *name; int64_t version, oldest; const struct schema_step *step; size_t n; };
 struct schema_set { const struct schema_file *file; size_t n; };
 extern const struct schema_set schema_sqlite, schema_sqlite_log, schema_mysql;
@@ -39,14 +40,14 @@ enum migrate_how { MIGRATE_APPLY, MIGRATE_LOOK };  /* LOOK: says what would be d
 enum migrate_event {
   MIGRATE_FOUND,    /* first: the schema of a database */
   MIGRATE_FILE,     /* file is going to be applied, or would be */
-  MIGRATE_STEP,     /* its statement `step` was executed or is not needed; step = file->n: its number is written */
+  MIGRATE_STEP,     /* statement `step` of the file was executed or is not needed; step = file->n: the number is written */
   MIGRATE_DONE      /* last: the database has the schema `to` */
 };
 struct migrate_told {
   enum migrate_event event;
-  const char *db;               /* its path; "The database" */
-  int64_t from, to;             /* the schema that was found, 0 = none; that of this program */
-  int64_t starts;               /* a program of that schema or a later one can start on the database afterwards */
+  const char *db;               /* the path of a file; "The database" of a server */
+  int64_t from, to;             /* from: the schema that was found, 0 = none; to: the schema of this program */
+  int64_t starts;               /* a program of this schema or a later one can start on the database afterwards */
   const struct schema_file *file;
   size_t step;
 };
@@ -59,13 +60,14 @@ struct migrate_watch {
   void *stopping_ctx;
 };
 
-/* What a start does with the schema, without a start. NOT_FOUND: there is no such SQLite file; it is not made. */
+/* Does with the schema what a start does, without a start. NOT_FOUND: there is no such SQLite file, and none is made. */
 struct store_opts;
 enum wr_rc store_migrate(const struct store_opts *o, const struct migrate_watch *w, struct wr_err *err) WR_MUST;
 
 /* ---- what a store brings ---- */
 struct migrate_db;
-struct schema_now { int64_t version, oldest; };  /* version 0: no schema yet, or its first file is half done; oldest 0: it says none */
+/* version 0: there is no schema yet, or its first file is half done. oldest 0: the database says none. */
+struct schema_now { int64_t version, oldest; };
 typedef enum wr_rc migrate_node_fn(struct migrate_db *, int64_t version, int64_t oldest, char out[64], struct wr_err *err);
 struct migrate_ops {
   /* Refuses a database of another program. */
@@ -74,14 +76,15 @@ struct migrate_ops {
   enum wr_rc (*begin)(struct migrate_db *, struct wr_err *err);
   enum wr_rc (*step)(struct migrate_db *, const struct schema_step *, struct wr_err *err);
   enum wr_rc (*number)(struct migrate_db *, const struct schema_file *, struct wr_err *err);  /* writes that it was applied */
-  /* Of several that change together: writes all that it can before its commit, so that a full disk is met before the first commit. */
+  /* When several change together: writes all that can be written before the commit, so that a full disk shows before the first
+   * commit. */
   enum wr_rc (*ready)(struct migrate_db *, struct wr_err *err);
-  /* Commits when rc is OK, if there is something to commit; returns what is true then. */
+  /* Commits when rc is OK, if there is something to commit; returns the outcome. */
   enum wr_rc (*end)(struct migrate_db *, enum wr_rc rc, struct wr_err *err);
   /* Writes host and pid of a live node whose program is older than `oldest`; "" = there is none. Both members are NULL where no
    * other node can exist. */
   migrate_node_fn *old_node;
-  /* The same after begin(). When there is none, such a program can neither join from here on, nor go on where it was frozen. */
+  /* The same after begin(). If there is no such node, no such program can join from here on, or go on where it was frozen. */
   migrate_node_fn *shut_out;
 };
 struct migrate_db {
@@ -91,11 +94,12 @@ struct migrate_db {
   const struct migrate_watch *watch;
   struct schema_now found;      /* migrate_up() fills it */
 };
-/* n that change together. The last is committed first: let the one that matters most be the first, so that a kill between two commits
- * leaves that one as it was. */
+/* Changes n databases together. The last is committed first. So the one that matters most must be the first: a kill between two
+ * commits leaves it as it was. */
 enum { MIGRATE_TOGETHER = 2 };
 enum wr_rc migrate_up(struct migrate_db *const *db, size_t n, struct wr_err *err) WR_MUST;
 /* Between two steps, two tries: OK, or the sentence for a process that is to stop. */
 enum wr_rc migrate_may_go_on(const struct migrate_db *db, struct wr_err *err) WR_MUST;
-enum wr_rc migrate_foreign(const struct migrate_db *db, struct wr_err *err) WR_MUST;  /* the sentence for a database of another program */
+/* The sentence for a database of another program. */
+enum wr_rc migrate_foreign(const struct migrate_db *db, struct wr_err *err) WR_MUST;
 #endif

@@ -15,7 +15,7 @@
 #include "mysql_priv.h"
 
 #define SCHEMA_US 30000000  /* the wait for another process that changes the schema, or for a table in use */
-#define STEP_S 3600u        /* a statement on a large table; if it takes longer, the server ends it alone and keeps the lock till then */
+#define STEP_S 3600u        /* a statement on a large table; after this the server ends it alone, and keeps the lock till then */
 #define TABLE_WAIT_S 3u     /* a wait for a table holds up all others that want it: after this long they pass */
 
 struct my_migrate {
@@ -41,17 +41,19 @@ static bool denied(unsigned e) {
 
 static enum wr_rc schema_err(struct my_migrate *m, unsigned e, struct wr_err *err) {
   if (denied(e))
-    return wr_err_set(err, WR_STORE_REFUSED, "The user of the database may not change its schema: grant it CREATE, ALTER, INDEX, INSERT and UPDATE, or run "
-                      "`weir db migrate` once as a user who has them.");
+    return wr_err_set(err, WR_STORE_REFUSED, "The user of the database may not change its schema: grant it CREATE, ALTER, INDEX, "
+                      "INSERT and UPDATE, or run `weir db migrate` once as a user who has them.");
   if (e == ER_LOCK_WAIT_TIMEOUT)
-    return wr_err_set(err, WR_DB_UNAVAILABLE, "A table that has to change has been in use for half a minute (a backup, a long transaction). Try again later.");
+    return wr_err_set(err, WR_DB_UNAVAILABLE, "A table that has to change has been in use for half a minute "
+                      "(a backup, a long transaction). Try again later.");
   return e ? my_open_err(conn(m), e, err) : WR_OK;
 }
 
-#define TABLES_THERE "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema=DATABASE() AND table_type<>'VIEW' AND table_name "
+#define TABLES_THERE "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema=DATABASE() AND table_type<>'VIEW' " \
+  "AND table_name "
 #define MY_CORE_TABLES "('schema_version','id_block','definitions','task_flow_ins','task_ins')"
-/* Before its first file is applied there may be some of our tables, and no others: our tables do not go between those of another
- * program. Later somebody may have put tables of their own beside them. */
+/* Until the first file is applied there may be some of our tables, and no others: our tables do not go between the tables of
+ * another program. Later somebody may have put tables of their own beside ours. */
 static enum wr_rc my_now(struct migrate_db *db, struct schema_now *out, struct wr_err *err) {
   struct my_migrate *m = my_migrate_of(db);
   struct my_conn *c = conn(m);
@@ -76,7 +78,7 @@ static bool again(struct my_migrate *m, unsigned e, int64_t until) {
   return lock_in_the_way(e) && clock_mono_us() < until && migrate_may_go_on(&m->db, NULL) == WR_OK;
 }
 
-/* After tries: did the wait take too long, or was it ended? */
+/* After the tries: says whether the wait took too long, or a stop ended it. */
 static enum wr_rc tried_err(struct my_migrate *m, unsigned e, struct wr_err *err) {
   enum wr_rc rc = lock_in_the_way(e) ? migrate_may_go_on(&m->db, err) : WR_OK;
   return rc ? rc : schema_err(m, e, err);
@@ -94,11 +96,14 @@ static enum wr_rc my_begin_schema(struct migrate_db *db, struct wr_err *err) {
   m->s->run.err = e;
   if (e) return wr_err_set(err, e == MY_SETTING ? WR_STORE_REFUSED : WR_DB_UNAVAILABLE, "%s", m->own.why);
   snprintf(take, sizeof take, "SELECT GET_LOCK(" MY_LOCK_NAME("schema") ", %u)", 5u);
-  for (int64_t until = clock_mono_us() + SCHEMA_US; !e && got != 1 && clock_mono_us() < until && !migrate_may_go_on(db, NULL);) e = first_int(&m->own, take, &got);
+  int64_t until = clock_mono_us() + SCHEMA_US;
+  while (!e && got != 1 && clock_mono_us() < until && !migrate_may_go_on(db, NULL)) e = first_int(&m->own, take, &got);
   enum wr_rc rc = schema_err(m, e, err);
   m->s->run.err = e;
   if (!rc && got != 1) rc = migrate_may_go_on(db, err);
-  if (!rc && got != 1) rc = wr_err_set(err, WR_DB_UNAVAILABLE, "Another process has been changing the schema for half a minute. Start again when it is done.");
+  if (!rc && got != 1)
+    rc = wr_err_set(err, WR_DB_UNAVAILABLE, "Another process has been changing the schema for half a minute. "
+                    "Start again when it is done.");
   if (rc) my_conn_close(&m->own);
   return rc;
 }
@@ -116,14 +121,14 @@ static enum wr_rc my_step(struct migrate_db *db, const struct schema_step *step,
 static enum wr_rc my_write_number(struct migrate_db *db, const struct schema_file *f, struct wr_err *err) {
   struct my_migrate *m = my_migrate_of(db);
   char text[160];
-  int n = snprintf(text, sizeof text, "INSERT INTO schema_version (version, time%s) VALUES (%lld, UTC_TIMESTAMP(6)", f->oldest ? ", oldest" : "",
-                   (long long)f->version);
+  int n = snprintf(text, sizeof text, "INSERT INTO schema_version (version, time%s) VALUES (%lld, UTC_TIMESTAMP(6)",
+                   f->oldest ? ", oldest" : "", (long long)f->version);
   if (f->oldest) n += snprintf(text + n, sizeof text - (size_t)n, ", %lld", (long long)f->oldest);
   snprintf(text + n, sizeof text - (size_t)n, ")");
   return schema_err(m, my_exec(&m->own, text), err);
 }
 
-/* The lock goes with the connection. The start must know why it ended, because it may try again. */
+/* The lock goes with the connection. The start is told the error of this connection, because it may try again. */
 static enum wr_rc my_end_schema(struct migrate_db *db, enum wr_rc rc, struct wr_err *err) {
   struct my_migrate *m = my_migrate_of(db);
   (void)err;
@@ -132,7 +137,7 @@ static enum wr_rc my_end_schema(struct migrate_db *db, enum wr_rc rc, struct wr_
   return rc;
 }
 
-/* Before schema 4 a node does not say which schema it knows: it knows no newer one than the database had. */
+/* Before schema 4 a node does not say which schema it knows. It knows none that is newer than the database's. */
 static bool all_may_stay(int64_t version, int64_t oldest) { return version < 4 && version >= oldest; }
 
 /* One member whose program is older than `oldest`: its host and pid. also: a further condition. */
@@ -157,7 +162,7 @@ static enum wr_rc my_old_node(struct migrate_db *db, int64_t version, int64_t ol
   return schema_err(m, old_node(m, version, oldest, " AND lease_until>UTC_TIMESTAMP(6)", out), err);
 }
 
-/* A member whose lease is over may only be frozen, and a LIVE row is all that its fence asks for: so the row is marked DEAD. */
+/* A member whose lease is over may be frozen only, and its fence asks for no more than a LIVE row. So the row is marked DEAD. */
 static unsigned fence_lapsed(struct my_migrate *m, int64_t version, int64_t oldest) {
   char sql[200];
   int n = snprintf(sql, sizeof sql, "UPDATE engine_node SET state='DEAD', end_time=UTC_TIMESTAMP(6) WHERE state='LIVE' AND "

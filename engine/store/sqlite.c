@@ -114,7 +114,7 @@ static enum store_rc meaning(const struct sq_conn *c, int rc) {
   return i < N_KNOWN ? known[i].rc : STORE_DOWN;
 }
 
-/* file NULL: as the connection knows it. */
+/* file NULL: the path that the connection has. */
 static void words(const struct sq_conn *c, const char *file, int rc, char *out, size_t n) {
   size_t i = err_find(no_space(c, rc) ? SQLITE_FULL : rc);
   const char *at = i < N_KNOWN ? strstr(known[i].words, "%s") : NULL;
@@ -162,17 +162,19 @@ enum wr_rc sq_err(struct sq_conn *c, int rc, struct wr_err *err) {
   return wr_err_set(err, WR_DB_UNAVAILABLE, "%s Nothing was stored.", why);
 }
 
-/* At the start its reader has to set something right: the file by its name, SQLite's own words where we have none. What no waiting
- * makes better is refused. */
+/* At the start the sentence is for an operator, who has to set something right: it names the file, and has SQLite's own words
+ * where we have none. A fault that no waiting mends is refused. */
 enum wr_rc sq_start_err(struct sq_conn *c, const char *path, int rc, struct wr_err *err) {
   char why[SQ_WHY];
   enum store_rc means = meaning(c, rc);
   if (means == STORE_OK || means == STORE_NO_SPACE) return sq_err(c, rc, err);
   if (means == STORE_BAD || (rc & 0xff) == SQLITE_ERROR)
-    return wr_err_set(err, WR_STORE_REFUSED, "%.100s: the database says: %.120s (code %d).", path, c->db ? sqlite3_errmsg(c->db) : sqlite3_errstr(rc), rc);
+    return wr_err_set(err, WR_STORE_REFUSED, "%.100s: the database says: %.120s (code %d).", path,
+                      c->db ? sqlite3_errmsg(c->db) : sqlite3_errstr(rc), rc);
   words(c, path, rc, why, sizeof why);
   if (sq_damaged(rc) || (rc & 0xff) == SQLITE_READONLY) return wr_err_set(err, WR_STORE_REFUSED, "%s", why);
-  if ((rc & 0xff) == SQLITE_CANTOPEN && c->cause) return wr_err_set(err, WR_DB_UNAVAILABLE, "%.120s cannot be opened: %s.", path, strerror(c->cause));
+  if ((rc & 0xff) == SQLITE_CANTOPEN && c->cause)
+    return wr_err_set(err, WR_DB_UNAVAILABLE, "%.120s cannot be opened: %s.", path, strerror(c->cause));
   return wr_err_set(err, WR_DB_UNAVAILABLE, "%s", why);
 }
 

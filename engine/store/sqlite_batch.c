@@ -111,7 +111,8 @@ static bool runners(int kind) { return kind == ID_FI || kind == ID_NI || kind ==
 enum store_rc sq_ids(struct store *st, enum id_kind kind, uint32_t n, int64_t *first) {
   struct sq *s = sq_of(st);
   if (!runners((int)kind)) return STORE_BAD;
-  if (s->next_id[kind] > WR_ID_MAX - (int64_t)n) return snprintf(s->base.why, sizeof s->base.why, STORE_NO_IDS, sq_id_name[kind]), STORE_BAD;
+  if (s->next_id[kind] > WR_ID_MAX - (int64_t)n)
+    return snprintf(s->base.why, sizeof s->base.why, STORE_NO_IDS, sq_id_name[kind]), STORE_BAD;
   *first = s->next_id[kind];
   s->next_id[kind] += n;
   return STORE_OK;

@@ -4,7 +4,7 @@
  * children for a moment, whose spawner holds the lock of that directory until the last one is reaped: so the next server waits
  * for that lock, even when its own data directory is another one.
  *
- * Whether they are as long as they should be: sqlite_whole.c.
+ * sqlite_whole.c looks whether they are as long as they should be.
  *
  * What never happens: two servers on one file, by whatever name, even when somebody has removed the lock's file; an answer for a
  * write into a file that has no name any more; a wait for another server (it is refused at once). */
@@ -25,15 +25,17 @@
 #include "log.h"
 #include "text.h"
 
-#define LINKS_MAX 40           /* as the kernel */
-#define CHILDREN_US 10000000   /* those of a killed server are killed at once; reaping takes as long as the kernel does */
+#define LINKS_MAX 40           /* as many as the kernel follows */
+#define CHILDREN_US 10000000   /* children of a killed server are killed at once; reaping takes as long as the kernel does */
 
 /* ---- the file system: locks and mmap of the WAL index must work as on a local disk ---- */
 static const struct { uint32_t magic; const char *name; } remote_fs[] = {
   {0x6969, "NFS"}, {0x517B, "SMB"}, {0xFF534D42, "CIFS"}, {0xFE534D42, "SMB"}, {0x00C36400, "Ceph"}, {0x5346414F, "AFS"},
   {0x01021997, "9P"}, {0x0BD00BD0, "Lustre"}, {0x7461636F, "OCFS2"}, {0x01161970, "GFS2"}, {0x786F4256, "vboxsf"},
 };
-static const char *const remote_fuse[] = {"fuse.sshfs", "fuse.s3fs", "fuse.rclone", "fuse.gcsfuse", "fuse.glusterfs", "fuse.ceph-fuse"};
+static const char *const remote_fuse[] = {
+  "fuse.sshfs", "fuse.s3fs", "fuse.rclone", "fuse.gcsfuse", "fuse.glusterfs", "fuse.ceph-fuse"
+};
 #define FUSE_MAGIC 0x65735546u
 
 /* The type of a FUSE mount is only told by mountinfo: "36 35 0:47 / /mnt rw - fuse.sshfs host: rw". */
@@ -65,7 +67,7 @@ static enum wr_rc check_fs(int fd, const char *path, struct wr_err *err) {
   return wr_err_set(err, WR_STORE_REFUSED, "%.120s is on a network file system, %s. SQLite needs a local disk.", path, name);
 }
 
-/* links: so many more are followed. */
+/* links: how many more links are followed. */
 static char *true_path(const char *path, int links) {
   char *whole = realpath(path, NULL);
   if (whole) return whole;
@@ -86,8 +88,9 @@ static char *true_path(const char *path, int links) {
   return whole;
 }
 
-/* The one name of the file, whatever links or working directory lead to it: the lock hangs on it. A link to a file that is not there
- * is followed too, for SQLite makes that file. The path itself when its folder is not there: opening it will say so. */
+/* The one name of the file, whatever links or working directory lead to it: the lock hangs on this name. A link to a file that is
+ * not there is followed too, for SQLite makes that file. When the folder is not there, the path stays as it is: opening it will
+ * say so. */
 char *sq_true_path(const char *path) { return true_path(path, LINKS_MAX); }
 
 /* ---- the process lock: a line with the pid, a line with the data directory ---- */
@@ -108,7 +111,7 @@ static void read_holder(int fd, struct holder *h) {
 static void write_holder(int fd, const char *home) {
   struct buf b = BUF_INIT;
   buf_printf(&b, "%ld\n%s\n", (long)getpid(), home ? home : "");
-  /* Without these lines a sentence says less, and the next server waits for nobody's children. */
+  /* Without these lines a refusal does not name the process, and the next server does not wait for children. */
   if (ftruncate(fd, 0) != 0 || pwrite(fd, b.data, b.len, 0) != (ssize_t)b.len) log_warn("store.lock_file", L_INT("errno", errno));
   buf_done(&b);
 }
@@ -116,7 +119,8 @@ static void write_holder(int fd, const char *home) {
 static enum wr_rc held(int fd, const char *path, struct wr_err *err) {
   struct holder h;
   read_holder(fd, &h);
-  if (h.pid > 0) return wr_err_set(err, WR_STORE_REFUSED, "%.120s is in use by another process (pid %lld).", path, (long long)h.pid);
+  if (h.pid > 0)
+    return wr_err_set(err, WR_STORE_REFUSED, "%.120s is in use by another process (pid %lld).", path, (long long)h.pid);
   return wr_err_set(err, WR_STORE_REFUSED, "%.120s is in use by another process.", path);
 }
 
@@ -132,7 +136,8 @@ static int open_home_lock(const char *home, struct stat *st) {
   return fd;
 }
 
-/* Until the former server's last child is reaped. Its directory may be gone, or be our own, which our own spawner holds. */
+/* Waits until the last child of the former server is reaped. The directory of that server may be gone, or be our own, whose lock
+ * our own spawner holds. */
 static enum wr_rc wait_for_children(struct sq *s, const struct holder *h, struct wr_err *err) {
   struct stat theirs, ours;
   int fd = h->home[0] ? open_home_lock(h->home, &theirs) : -1;
@@ -145,14 +150,16 @@ static enum wr_rc wait_for_children(struct sq *s, const struct holder *h, struct
   while (!free_now && !(free_now = flock(fd, LOCK_SH | LOCK_NB) == 0) && clock_mono_us() < until)
     nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
   close(fd);
-  return free_now ? WR_OK : wr_err_set(err, WR_STORE_REFUSED, "%.80s: tasks of its former server still run (data directory %.80s).", s->path, h->home);
+  return free_now ? WR_OK : wr_err_set(err, WR_STORE_REFUSED,
+                                       "%.80s: tasks of its former server still run (data directory %.80s).", s->path, h->home);
 }
 
 enum wr_rc sq_check_kind(const char *path, struct wr_err *err) {
   struct stat st;
   bool there = stat(path, &st) == 0;
   if (!there && errno == ENOENT)
-    return wr_err_set(err, WR_NOT_FOUND, "There is no database %.140s: name it with --data or --store. A server makes it at its first start.", path);
+    return wr_err_set(err, WR_NOT_FOUND, "There is no database %.140s: name it with --data or --store. "
+                      "A server makes it at its first start.", path);
   if (!there) return wr_err_set(err, WR_DB_UNAVAILABLE, "%.120s cannot be opened: %s.", path, strerror(errno));
   if (S_ISDIR(st.st_mode)) return wr_err_set(err, WR_STORE_REFUSED, "%.120s is a directory.", path);
   return S_ISREG(st.st_mode) ? WR_OK : wr_err_set(err, WR_STORE_REFUSED, "%.120s is not a file.", path);
@@ -178,7 +185,8 @@ enum wr_rc sq_take_lock(struct sq *s, struct wr_err *err) {
     if (kind && kind != WR_NOT_FOUND) return kind;
   }
   if (stat(s->path, &st) == 0 && st.st_nlink > 1)
-    return wr_err_set(err, WR_STORE_REFUSED, "%.120s has another name too (a hard link), by which a second server could use it. Remove one.", s->path);
+    return wr_err_set(err, WR_STORE_REFUSED, "%.120s has another name too (a hard link), by which a second server could use it. "
+                      "Remove one.", s->path);
   buf_printf(&b, "%s.lock", s->path);
   s->lock_fd = open(b.data, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
   int e = errno;
@@ -250,7 +258,7 @@ static bool there(struct sq *s, int i) {
   return f->ino == 0 || (found && st.st_dev == f->dev && st.st_ino == f->ino && st.st_nlink > 0);
 }
 
-/* For good, and said once. */
+/* Gives up for good, and logs it once. */
 static bool give_up(struct sq *s, const char *end, const char *how) {
   char why[200];
   if (atomic_exchange(&s->files_gone, true)) return false;

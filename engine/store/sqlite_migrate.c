@@ -1,9 +1,10 @@
-/* SQLite: the schema of the database and of its log, each a file with a schema of its own. All that a start has to apply to a file is
- * one transaction. Both files are looked at and locked before the first is changed, and both are written but for their commits before
- * the first is committed: an error leaves both as they were, for the program that they had. Only a kill (or an error of the disk) between
- * the two commits parts them. The log is committed first: then the database is as it was, the next start goes on, and a program that
- * knows neither schema needs only another log. The caller holds the lock of the store, so nobody else does the same. The lock also means that no other node exists,
- * not even a frozen one: a process holds its lock until it ends.
+/* SQLite: the schema of the database and of its log, each a file with a schema of its own. A start applies all that a file needs
+ * in one transaction. Both files are looked at and locked before the first is changed, and both are written but for their commits
+ * before the first is committed. So an error leaves both as they were, for the program that used them before. Only a kill (or an
+ * error of the disk) between the two commits parts them. The log is committed first: then the database is as it was, the next
+ * start goes on, and a program that knows neither schema needs only another log. The caller holds the lock of the store, so
+ * nobody else does the same. The lock also means that no other node exists, not even a frozen one: a process holds its lock until
+ * it ends.
  *
  * What never happens: a write, even of a header, to a file that is not ours; a write beside a server by a mere look. */
 #include <errno.h>
@@ -19,8 +20,8 @@
 struct sq_migrate {
   struct migrate_db db;
   const char *path;
-  const char *tables;       /* are there in every schema, beside schema_version: so a database is ours */
-  int64_t n_tables;         /* that one included */
+  const char *tables;       /* these, beside schema_version, are in every schema: a database that has them is ours */
+  int64_t n_tables;         /* schema_version included */
   struct sq_conn c;         /* for looking; from begin() on for writing */
 };
 static struct sq_migrate *sq_migrate_of(struct migrate_db *db) { return (struct sq_migrate *)db; }
@@ -32,7 +33,8 @@ static enum wr_rc schema_err(struct sq_migrate *m, int rc, struct wr_err *err) {
 
 static enum wr_rc cannot_write(const char *path, int cause, struct wr_err *err) {
   bool readable = faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0;
-  return wr_err_set(err, readable ? WR_STORE_REFUSED : WR_DB_UNAVAILABLE, "%.120s cannot be %s: %s.", path, readable ? "written" : "opened", strerror(cause));
+  return wr_err_set(err, readable ? WR_STORE_REFUSED : WR_DB_UNAVAILABLE, "%.120s cannot be %s: %s.", path,
+                    readable ? "written" : "opened", strerror(cause));
 }
 
 /* Results may be secret: a new file is its owner's alone, and SQLite copies the mode to its other files. */
@@ -56,8 +58,9 @@ static enum wr_rc sq_now(struct migrate_db *db, struct schema_now *out, struct w
   if (!m->c.db && (rc = sq_conn_open(&m->c, m->path, SQ_LOOK, NULL, 0)) != SQLITE_OK) return schema_err(m, rc, err);
   int64_t tables = sq_number(&m->c, "SELECT count(*) FROM sqlite_schema", &rc);
   if (rc != SQLITE_OK || tables == 0) return schema_err(m, rc, err);
-  /* First of all, whatever its number is: a schema_version that is a view can be a query without an end. */
-  snprintf(ours, sizeof ours, "SELECT count(*) FROM sqlite_schema WHERE type='table' AND name IN ('schema_version',%s)", m->tables);
+  /* This comes before the number is read: a schema_version that is a view can be a query without an end. */
+  snprintf(ours, sizeof ours, "SELECT count(*) FROM sqlite_schema WHERE type='table' AND name IN ('schema_version',%s)",
+           m->tables);
   tables = sq_number(&m->c, ours, &rc);
   if (rc == SQLITE_OK && tables != m->n_tables) return migrate_foreign(db, err);
   if (rc == SQLITE_OK) out->version = sq_number(&m->c, "SELECT max(version) FROM schema_version", &rc);
@@ -88,14 +91,14 @@ static enum wr_rc sq_step(struct migrate_db *db, const struct schema_step *step,
 static enum wr_rc sq_write_number(struct migrate_db *db, const struct schema_file *f, struct wr_err *err) {
   struct sq_migrate *m = sq_migrate_of(db);
   char text[120];
-  int n = snprintf(text, sizeof text, "INSERT INTO schema_version (version, time%s) VALUES (%lld, %lld", f->oldest ? ", oldest" : "",
-                   (long long)f->version, (long long)clock_wall_us());
+  int n = snprintf(text, sizeof text, "INSERT INTO schema_version (version, time%s) VALUES (%lld, %lld",
+                   f->oldest ? ", oldest" : "", (long long)f->version, (long long)clock_wall_us());
   if (f->oldest) n += snprintf(text + n, sizeof text - (size_t)n, ", %lld", (long long)f->oldest);
   snprintf(text + n, sizeof text - (size_t)n, ")");
   return schema_err(m, sq_exec(&m->c, text), err);
 }
 
-/* What is left for the commit is the last page of the WAL, and its sync. */
+/* Only the last page of the WAL, and its sync, are left for the commit. */
 static enum wr_rc sq_ready(struct migrate_db *db, struct wr_err *err) {
   struct sq_migrate *m = sq_migrate_of(db);
   return schema_err(m, sqlite3_db_cacheflush(m->c.db), err);
@@ -112,7 +115,7 @@ static const struct migrate_ops sq_migrate_ops = {
   .now = sq_now, .begin = sq_begin_schema, .step = sq_step, .number = sq_write_number, .ready = sq_ready, .end = sq_end_schema,
 };
 
-/* Whether a start could change the file, as far as a look can tell. A server that holds the lock will have been stopped by then. */
+/* Tells whether a start could change the file, as far as a look can tell. A server that holds the lock will be stopped before. */
 static enum wr_rc could_begin(struct sq_migrate *m, const char *path, struct wr_err *err) {
   char *folder = wr_memdup0(path, (size_t)(strrchr(path, '/') - path + 1));
   bool denied = faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) != 0;
@@ -125,10 +128,12 @@ static enum wr_rc could_begin(struct sq_migrate *m, const char *path, struct wr_
 }
 
 enum both { BOTH_AS_WATCHED, BOTH_AHEAD };  /* AHEAD: also whether they could be changed */
-static enum wr_rc both_files(const char *path, const char *log_path, const struct migrate_watch *w, enum both how, struct wr_err *err) {
+static enum wr_rc both_files(const char *path, const char *log_path, const struct migrate_watch *w, enum both how,
+                             struct wr_err *err) {
   struct sq_migrate m = {.db = {&sq_migrate_ops, &schema_sqlite, path, w, {0, 0}}, .path = path,
                          .tables = "'id_block','definitions','task_flow_ins','task_ins'", .n_tables = 5};
-  struct sq_migrate log = {.db = {&sq_migrate_ops, &schema_sqlite_log, log_path, w, {0, 0}}, .path = log_path, .tables = "'task_log'", .n_tables = 2};
+  struct sq_migrate log = {.db = {&sq_migrate_ops, &schema_sqlite_log, log_path, w, {0, 0}}, .path = log_path,
+                           .tables = "'task_log'", .n_tables = 2};
   enum wr_rc rc = migrate_up((struct migrate_db *[]){&m.db, &log.db}, 2, err);
   if (!rc && how == BOTH_AHEAD && m.db.found.version < schema_newest(m.db.set)) rc = could_begin(&m, path, err);
   if (!rc && how == BOTH_AHEAD && log.db.found.version < schema_newest(log.db.set)) rc = could_begin(&log, path, err);

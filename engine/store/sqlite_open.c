@@ -42,8 +42,8 @@ static int load_id(struct sq *s) {
   return rc == SQLITE_DONE || (rc == SQLITE_OK && strlen(s->base.id) != STORE_ID_BYTES) ? SQLITE_CORRUPT : rc;
 }
 
-/* Tasks are counted from 1 in each database: beside a new database, the log of a former one would show its output as that of our
- * tasks. */
+/* Each database counts its tasks from 1. So beside a new database the log of a former one would show the output of other tasks as
+ * the output of ours. */
 static enum wr_rc own_logs(struct sq *s, struct wr_err *err) {
   struct sq_conn c = {.db = NULL};
   char claim[48];
@@ -55,8 +55,8 @@ static enum wr_rc own_logs(struct sq *s, struct wr_err *err) {
   enum wr_rc wr = sq_start_err(&c, s->log_path, rc, err);
   sq_conn_close(&c);
   if (wr || whose == 0 || whose == ours) return wr;
-  return wr_err_set(err, WR_STORE_REFUSED, "%.120s holds the output of another database's tasks. Put back the database that it belongs to, "
-                    "or move it away.", s->log_path);
+  return wr_err_set(err, WR_STORE_REFUSED, "%.120s holds the output of another database's tasks. "
+                    "Put back the database that it belongs to, or move it away.", s->log_path);
 }
 
 /* ---- open, close ---- */
@@ -75,7 +75,7 @@ int sq_open_def(struct sq *s) {
   return rc;
 }
 
-/* No global lock in malloc, none in a connection: each is used by one thread. */
+/* SQLite takes no lock for its statistics of memory, and none for a connection, because one thread uses each. */
 static void configure(void) {
   (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
   (void)sqlite3_config(SQLITE_CONFIG_MULTITHREAD);

@@ -48,7 +48,8 @@ int64_t sq_number(struct sq_conn *c, const char *sql, int *rc); /* first column 
 enum store_rc sq_rc(struct sq_conn *c, int rc);   /* of anything but COMMIT; logs what only an operator can cure */
 bool sq_damaged(int rc);                          /* the file is not what SQLite wrote */
 enum wr_rc sq_err(struct sq_conn *c, int rc, struct wr_err *err);
-enum wr_rc sq_start_err(struct sq_conn *c, const char *path, int rc, struct wr_err *err); /* at the start: with the path, for an operator */
+/* As sq_err(), at the start: names the path, for an operator. */
+enum wr_rc sq_start_err(struct sq_conn *c, const char *path, int rc, struct wr_err *err);
 
 /* ---- binding and reading: 0 is NULL where the name ends in 0 ---- */
 static inline void sq_int(sqlite3_stmt *st, int i, int64_t v) { sqlite3_bind_int64(st, i, v); }

@@ -31,7 +31,8 @@ static void note_schema(void *ctx, const struct migrate_told *t) {
 static enum wr_rc look_for_place(const char *path, const struct store_token *set, bool *place, struct wr_err *err) {
   int64_t schema = -1;
   const struct store_opts o = {.url = path};
-  enum wr_rc rc = sq_look_at_schema(path, &(struct migrate_watch){.how = MIGRATE_LOOK, .tell = note_schema, .ctx = &schema}, false, err);
+  enum wr_rc rc = sq_look_at_schema(path, &(struct migrate_watch){.how = MIGRATE_LOOK, .tell = note_schema, .ctx = &schema},
+                                    false, err);
   *place = schema >= TOKEN_SINCE;
   if (!rc && schema == 0) rc = wr_err_set(err, WR_NOT_FOUND, "There is no database in %.160s.", path);
   if (rc || *place || !set) return rc;

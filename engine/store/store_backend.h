@@ -10,7 +10,8 @@
 #include "store_token.h"
 
 #define STORE_ABI 4
-#define STORE_NO_IDS "No number is left for a new %s: `next` in table id_block is at its end."   /* for store_why(); %s: the kind */
+/* For store_why(); %s: the kind. */
+#define STORE_NO_IDS "No number is left for a new %s: `next` in table id_block is at its end."
 
 int64_t store_until(void);   /* this thread's store_deadline(), 0 = none */
 struct store_ops {
