@@ -6,7 +6,7 @@
  *   client - trap FILE        the child that `cancel` sends a SIGTERM
  *
  * The clock runs from just before the first start is sent until the monitor API says that all is over; definitions are
- * saved before (accept_s). One thread; between two looks at the monitor it sleeps. Any end but SUCCESS ends the client. */
+ * saved before (accept_s). One thread; it sleeps between two looks at the monitor. Any end but SUCCESS ends the client. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -96,7 +96,7 @@ static json_int_t save_flow(struct client *k, struct buf *body, double *seconds)
   return id;
 }
 
-/* No edge anywhere: the order of the array is the chain. */
+/* The definition has no edges: the order of the array is the chain. */
 static json_int_t save_chain(struct client *k, json_int_t task, int64_t steps, double *seconds) {
   struct buf b = BUF_INIT;
   buf_str(&b, "{\"flowName\":\"bench chain\",\"flowNodes\":[{\"nodeType\":\"START\"}");
@@ -286,7 +286,7 @@ static void lane_answer(struct flood *f, struct lane *l) {
     if (f->to_send == 0) return;
     f->to_send--;
   } else if (status == 503) {
-    f->r->refused++; /* the same flow again */
+    f->r->refused++; /* so the same flow is sent again */
   } else {
     die("start: %d %.*s", status, n > 500 ? 500 : (int)n, body);
   }

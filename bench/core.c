@@ -1,5 +1,5 @@
-/* What the pure core costs: large flows run through run_step() and run_drain() in batches, as the runner does it, with no
- * store behind. Prints nanoseconds per event of each shape and end.
+/* Measures what the pure core costs: large flows go through run_step() and run_drain() in batches, as in the runner, but without
+ * a store. Prints nanoseconds per event of each shape and end.
  *
  *   bench_core [NODES]      default 200,000 (LIMIT_NODES; the web has five edges a node: LIMIT_EDGES)
  *
@@ -115,7 +115,7 @@ static void alone(struct bench *b, const struct run_event *ev) {
   batch_end(b);
 }
 
-/* A batch: results while there is room, then what is left of the flow. */
+/* A batch: takes results while there is room, then drains what is left of the flow. */
 static void batch(struct bench *b, enum task_ev how) {
   batch_begin(b);
   for (uint32_t k = 0; k < LIMIT_BATCH_ROWS && b->c.budget > 0 && b->head < b->tail; k++) {
@@ -181,7 +181,7 @@ static void measure(enum shape s, struct dag *d, enum finish f) {
   end(&b);
 }
 
-/* A cache miss on a store with rivals: the run is made, and only what a step asks for is read. */
+/* As after a cache miss on a store with rivals: the run is made, and only the rows that a step asks for are read. */
 static void measure_miss(struct dag *d) {
   enum { TIMES = 20 };
   int64_t t0 = clock_mono_us();

@@ -64,7 +64,7 @@ void http_send(struct http_conn *c, const char *bytes, size_t n) {
   }
 }
 
-/* Is the answer whole? Only Content-Length: that is all Weir sends. */
+/* True when the answer is whole. Only Content-Length is understood, because Weir sends nothing else. */
 static int whole(const struct http_conn *c, const char **body, size_t *n) {
   const char *end = memmem(c->buf, c->len, "\r\n\r\n", 4);
   if (!end) {

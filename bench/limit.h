@@ -1,14 +1,14 @@
 /* The raw ceiling of a store: the rows of Weir's batches, written by a program that does nothing else.
  *
- * A step is what one chain step writes: its task and node are finished, the next node and task are inserted, claimed.
+ * A step writes what one step of a chain writes: its task and node are finished, the next node and task are inserted and claimed.
  * A batch of them also raises `heads` flow rows and the receipt of the node, then commits. Same schema, same columns. */
 #ifndef BENCH_LIMIT_H
 #define BENCH_LIMIT_H
 #include <stdbool.h>
 #include <stdint.h>
 
-struct shape { int64_t steps, batch, heads, flows; };   /* flows: inserted along the way; 0 = one, there before */
-#define LIMIT_FINAL_EVERY 5     /* a flow of `flows` has so many steps: every fifth raise of a head ends it */
+struct shape { int64_t steps, batch, heads, flows; };   /* flows: inserted along the way; 0 = one flow, inserted before */
+#define LIMIT_FINAL_EVERY 5     /* with `flows`, a flow has this many steps: every fifth raise of a head ends a flow */
 
 _Noreturn void die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int64_t now_us(void);

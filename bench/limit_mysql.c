@@ -1,5 +1,5 @@
-/* The ceiling on MySQL and MariaDB: one connection, each batch one packet of multi-row statements that ends
- * with COMMIT. Rows that end alike, as all of a batch do here, are updated by one statement. */
+/* The ceiling on MySQL and MariaDB: one connection; each batch is one packet of multi-row statements that ends with COMMIT. Rows
+ * that end alike, as all rows of a batch do here, are updated by one statement. */
 #include <mysql.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,7 +81,7 @@ static void some_heads(struct raw *w, int64_t at, int64_t n, bool end, const cha
   if (!ids) w->q.len = start;
 }
 
-/* One flow: the guarded UPDATE. Many: one statement for those that end with this step, one for the others. */
+/* One flow: the guarded UPDATE. Many flows: one statement for the flows that end with this step, one for the others. */
 static void heads(struct raw *w, const struct shape *s, int64_t at, int64_t n, const char *now) {
   if (!s->flows) {
     buf_printf(&w->q, "UPDATE task_flow_ins SET version=%lld,live=1,failed=0,update_time=%s WHERE fi_id=1 AND version>=0;",

@@ -1,5 +1,5 @@
-/* The ceiling on SQLite: prepared statements, WAL, synchronous=FULL, one connection. Checkpoints stay out of the way, as
- * they do in the server, where another thread makes them. */
+/* The ceiling on SQLite: prepared statements, WAL, synchronous=FULL, one connection. No checkpoint holds up the writer, as in the
+ * server, where another thread makes them. */
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* What is true of every store, on every backend. A backend's test says how to open one and adds its own facts.
+/* What is true of every store, on every backend. A backend's test says how to open a store, and adds its own facts.
  *
  * Facts share one database unless they are FRESH, so they look only at what they made. Nothing here measures time. */
 #ifndef FACTS_H
@@ -19,8 +19,8 @@
 
 struct backend {
   struct store *(*fresh)(void);   /* a new, empty database */
-  struct store *(*again)(void);   /* the one that fresh() gave last, after it was closed */
-  bool several;                   /* or while it is open: more than one member at a time */
+  struct store *(*again)(void);   /* the newest database of fresh(), after the store was closed */
+  bool several;                   /* again() also works while the store is open: there may be more than one member at a time */
 };
 extern const struct backend *facts_backend;
 
@@ -28,7 +28,7 @@ extern const struct backend *facts_backend;
 struct world { struct store *s; int64_t me, now; uint32_t batches; };
 void world_fresh(struct world *w);    /* opens and joins */
 void world_again(struct world *w);    /* closes without leaving, opens the same, joins */
-struct world world_second(struct world *w);   /* another node of the same: of facts for several only */
+struct world world_second(struct world *w);   /* another node of the same database: only in facts for several */
 void world_end(struct world *w);      /* leaves and closes */
 int64_t world_now(struct world *w);   /* later than all before */
 int64_t world_batch_id(struct world *w);
@@ -39,7 +39,7 @@ struct fact { const char *name; void (*run)(struct world *w); bool fresh, severa
 #define FACT_SEVERAL(f) {#f, f, false, true}
 extern const struct fact facts_rows[], facts_batch[], facts_live[], facts_defs[], facts_lists[], facts_ins[], facts_logs[], facts_keys[], facts_token[];
 extern const size_t n_facts_rows, n_facts_batch, n_facts_live, n_facts_defs, n_facts_lists, n_facts_ins, n_facts_logs, n_facts_keys, n_facts_token;
-/* more[0..n), which open their own stores, then all facts: one group, so one TAP plan. */
+/* Runs more[0..n), which open their own stores, then all facts: one group, so one TAP plan. */
 int facts_run(const char *name, const struct backend *b, const struct CMUnitTest *more, size_t n);
 
 /* ---- definitions ---- */
@@ -49,12 +49,12 @@ struct flow_def *flow_save(struct world *w, const char *name, const char *nodes)
 int64_t task_save(struct world *w, const char *name, const char *type);
 
 /* ---- batches ---- */
-/* Begins, writes, commits; the first answer that is not OK, with everything rolled back. */
+/* Begins, writes, commits. Returns the first answer that is not OK, with everything rolled back. */
 enum store_rc batch_do(struct world *w, struct batch *b);
 /* A running instance of f: ids for its nodes and tasks, and its row. `params` may be NULL. */
 struct started { int64_t fi, ni, ti, version, flow_id, flow_version; char bases[400]; };
 struct started flow_start(struct world *w, const struct flow_def *f);
-struct flow_row flow_row_of(struct world *w, const struct started *s);         /* as it stands after flow_start */
+struct flow_row flow_row_of(struct world *w, const struct started *s);         /* as it is after flow_start() */
 struct node_row node_row_of(struct world *w, const struct started *s, int64_t node_id, uint32_t index);
 struct task_row task_row_of(struct world *w, const struct started *s, uint32_t node, uint32_t task);
 struct task_row alone_row_of(struct world *w, int64_t task_id);                /* stand-alone, QUEUED, with a new id */

@@ -135,7 +135,7 @@ static void two_thousand_rows_at_once(struct world *w) {
   def_flow_unref(f);
 }
 
-/* Rows that change alike, but for one in their middle that is not of the batch. */
+/* Rows that change alike; one row between them is not of the batch. */
 static void equal_updates_spare_what_stands_between(struct world *w) {
   enum { N = 7, SPARED = 3 };
   struct buf nodes = BUF_INIT;

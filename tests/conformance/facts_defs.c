@@ -174,7 +174,7 @@ static void task_save_checks_the_version(struct world *w) {
   WR(store_save_task(w->s, t, -1, NULL, &err));
   WR(store_save_task(w->s, t, 1, NULL, &err));
   assert_int_equal(store_save_task(w->s, t, 1, NULL, &err), WR_STALE);
-  assert_non_null(strstr(err.msg, "2")); /* both are named */
+  assert_non_null(strstr(err.msg, "2")); /* the sentence names both */
   assert_non_null(strstr(err.msg, "1"));
   assert_int_equal(t->version, 2); /* a refusal changes nothing */
   struct task_def *g = task_read(w, t->task_id, 0);
@@ -226,7 +226,7 @@ static void task_in_use_names_the_flows(struct world *w) {
   assert_non_null(strstr(err.msg, id));
   snprintf(id, sizeof id, "%lld", (long long)g->flow_id);
   assert_non_null(strstr(err.msg, id));
-  struct flow_def *f2 = flow_parse("f", NODE("a")); /* a new version without it: only the current one counts */
+  struct flow_def *f2 = flow_parse("f", NODE("a")); /* a new version without the task: only the current version counts */
   f2->flow_id = f->flow_id;
   WR(store_save_flow(w->s, f2, -1, NULL, &err));
   assert_int_equal(store_delete_task(w->s, t, &err), WR_IN_USE);

@@ -135,7 +135,7 @@ static void nodes_of_no_instance(struct world *w) {
   struct flow_def *f = flow_save(w, "f", FOUR);
   struct started s = flow_start(w, f);
   v = list_nodes(w, s.fi, false, (struct page){.limit = 9, .want_total = true});
-  assert_int_equal(v.n, 0); /* there, but nothing has a token yet */
+  assert_int_equal(v.n, 0); /* the instance is there, but no node has a token yet */
   assert_int_equal(v.total, 0);
   def_flow_unref(f);
 }
@@ -186,7 +186,7 @@ static void tasks_of_a_node(struct world *w) {
   put_nodes(w, f, &next, 1, "0");
   const uint32_t node_of[] = {0, 1, 1, 1, 2, 2};
   for (uint32_t t = 0; t < 6; t++) {
-    if (t == 2) continue; /* one has no row */
+    if (t == 2) continue; /* this one has no row */
     struct task_row r = task_row_of(w, &s, node_of[t], t);
     OK(put_task(w, ROW_INSERT, &r));
   }
@@ -205,7 +205,7 @@ static void tasks_of_a_node(struct world *w) {
   v = node_tasks(w, again.ni + 2);
   ids_are(&v, (int64_t[]){again.ti + 5}, 1);
   v = node_tasks(w, s.ni + 2);
-  assert_int_equal(v.n, 2); /* the older run keeps its own */
+  assert_int_equal(v.n, 2); /* the older run keeps its own rows */
   def_flow_unref(f);
 }
 
@@ -237,7 +237,8 @@ static void task_instance(struct world *w) {
   task_same(&task_seen, &r);
 }
 
-/* Alone and among others with equal and with other results: every form of the update. No result keeps what is there. */
+/* A row alone, among rows with equal results, and among rows with other results: every form of the update. A row without a result
+ * keeps what is there. */
 static void results_of_any_length(struct world *w) {
   enum { N = 12 };
   static const size_t len[N] = {0, 1, 39, 40, 41, 100, 40, 40, 40, 0, 3000, 1};

@@ -1,4 +1,5 @@
-/* Facts of idempotency keys: written with their rows or not at all, once, whoever is first; kept, read back, let go. */
+/* Facts of idempotency keys: a key is written with its rows or not at all, and once, whoever is first; it is kept, read back, and
+ * deleted when it is old. */
 #include "facts.h"
 #include <pthread.h>
 #include "clock.h"
@@ -27,7 +28,7 @@ static enum store_rc put_keys(struct world *w, struct key_write *k, size_t n) {
   return batch_do(w, &b);
 }
 
-/* As the runner asks; 0, 1 or 2. */
+/* Asks as the runner does; returns 0, 1 or 2 (store_keys()). */
 static uint8_t ask(struct world *w, const char *key, struct key_row *out) {
   uint8_t got = 9;
   int64_t defs;
@@ -169,7 +170,7 @@ static void second_write_is_refused_whole(struct world *w) {
   OK(store_lock(w->s, &s.fi, 1, &row, &there));
   store_rollback(w->s);
   assert_int_equal(there, 0);
-  k[1] = k[2]; /* the batch without it goes through */
+  k[1] = k[2]; /* without the used key the batch goes through */
   b.n_key = 2;
   OK(batch_do(w, &b));
   assert_int_equal(ask(w, "second-c", &got), 1);
@@ -200,7 +201,7 @@ static void many_keys_at_once(struct world *w) {
   }
 }
 
-/* Old ones are deleted by those who bring new ones, so that the table is bounded; young ones never. */
+/* A writer of new keys deletes old ones, so that the table is bounded. Nobody deletes a young one. */
 static void old_keys_go(struct world *w) {
   char text[LIMIT_KEY_CHARS + 1];
   struct key_row got;
@@ -291,7 +292,7 @@ static void flow_is_saved_once_for_a_key(struct world *w) {
   def_flow_unref(g);
 }
 
-/* Of several transactions: the key comes with the last. */
+/* A save of several transactions: the key comes with the last one. */
 static void large_flow_is_saved_once_for_a_key(struct world *w) {
   enum { N = 9000 };
   struct buf nodes = BUF_INIT;
@@ -322,7 +323,7 @@ static void key_of_a_start_refuses_a_save(struct world *w) {
 enum { ROUNDS = 200 };
 struct racer { struct world *w; const char *what; pthread_barrier_t *start; int64_t base; int64_t made[ROUNDS]; unsigned wins, bad; };
 
-/* As a runner does it: look, write when it is free, do it again when a rival was faster. */
+/* Does as a runner: looks, writes when the key is free, and begins again when a rival was faster. */
 static int64_t race_one(struct racer *r, const char *key, int64_t mine) {
   for (;;) {
     struct key_row row;
@@ -352,7 +353,7 @@ static void *race(void *arg) {
   return NULL;
 }
 
-/* The same key for a start and for a save: one of them. */
+/* The same key for a start and for a save at once: one of them gets it. */
 static void *save_race(void *arg) {
   struct racer *r = arg;
   for (int i = 0; i < ROUNDS; i++) {
@@ -388,7 +389,7 @@ static void runner_and_definition_writer_make_one(struct world *w) {
 }
 
 /* ---- several nodes: only where a database may have more than one ---- */
-/* Another node's uncommitted key: told, not waited for. */
+/* Another node's uncommitted key is reported, and nobody waits for it. */
 static void key_under_way_elsewhere_is_told(struct world *w) {
   struct key_write k = key_of(w, "under-way", 1);
   struct batch b = {.id = world_batch_id(w), .key = &k, .n_key = 1};

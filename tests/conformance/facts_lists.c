@@ -23,7 +23,7 @@ static void tasks_by_type(struct world *w) {
   ids_are(&v, (int64_t[]){c, a}, 2);
   assert_false(v.more);
   assert_int_equal(v.total, 2);
-  /* byte by byte */
+  /* types are compared byte by byte */
   static const char *const other[] = {"TYPE", "TYPE1 ", "type1", "TYPE1\t", " TYPE1", "TYPE%", "TYPE_"};
   for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
     f.type = other[i];
@@ -33,7 +33,7 @@ static void tasks_by_type(struct world *w) {
   }
 }
 
-/* A to Z in either case, and no other letter. */
+/* A name matches in either case of A to Z, and of no other letter. */
 static void names_fold_a_to_z_only(struct world *w) {
   struct list_filter f = {.state = -1, .type = "FOLD"};
   int64_t a = task_save(w, "fo ÄbCö", "FOLD"), b = task_save(w, "fo É", "FOLD"), c = task_save(w, "fo İx", "FOLD"), d = task_save(w, "fo ß ſ \xE2\x84\xAA", "FOLD");
@@ -85,7 +85,7 @@ static void tasks_in_pages(struct world *w) {
       assert_int_equal(v.total, 7);
     }
   struct ids v = list_tasks(w, &f, (struct page){.limit = 3});
-  assert_int_equal(v.total, -1); /* not asked for */
+  assert_int_equal(v.total, -1); /* the total was not asked for */
 }
 
 static void deleted_are_not_listed(struct world *w) {
@@ -177,7 +177,7 @@ static void history_make(struct world *w, struct history *h) {
   }
 }
 
-/* Those of h, newest first, that keep() likes. */
+/* The instances of h that keep() takes, newest first. */
 typedef bool keep_fn(const struct history *h, int i, int64_t arg);
 static void expect_ins(struct world *w, const struct history *h, const struct list_filter *f, keep_fn *keep, int64_t arg) {
   int64_t want[INS];
@@ -261,7 +261,7 @@ static void ins_without_flow(struct world *w) {
   for (int i = 0; i < INS; i++) newest[i] = h.s[INS - 1 - i].fi;
   struct ids v = list_ins(w, &any, (struct page){.limit = INS});
   ids_are(&v, newest, INS);
-  /* The clock of this world only rises: these are all there is from the first of them on. */
+  /* The clock of this world only rises, so these are all instances from the first of them on. */
   const struct list_filter from = {.state = -1, .from_us = h.start[0]};
   expect_ins(w, &h, &from, keep_all, 0);
   for (int st = 1; st <= 3; st++) {
@@ -369,7 +369,7 @@ static void four_readers_at_once(struct world *w) {
   def_flow_unref(h.f);
 }
 
-/* However many the API has taken, and again when the runner gave its own back. */
+/* The runner gets its reader however many the API has taken, and gets it again after giving it back. */
 static void the_runner_has_a_reader_of_its_own(struct world *w) {
   enum { MOST = 64 };
   struct reader *r[MOST], *own = NULL;

@@ -50,7 +50,7 @@ static void nothing_is_live_at_first(struct world *w) {
   assert_int_equal(n, 0);
 }
 
-/* Run keys hang on it: one database has one for good, and no two have the same. */
+/* Run keys depend on the store's id: a database keeps its id for good, and no two databases have the same. */
 static void a_database_has_an_id_of_its_own(struct world *w) {
   char first[STORE_ID_BYTES + 1];
   assert_int_equal(strspn(store_id(w->s), "0123456789abcdef"), STORE_ID_BYTES);
@@ -62,7 +62,7 @@ static void a_database_has_an_id_of_its_own(struct world *w) {
   assert_string_not_equal(store_id(w->s), first);
 }
 
-/* A chain makes a row for each that ends: a look that followed it would last as long as the chain. */
+/* A chain makes a new row for each row that ends: a pass that followed the chain would last as long as the chain. */
 static void a_pass_does_not_follow_a_flow(struct world *w) {
   struct flow_def *f = flow_save(w, "f", NODE("a") "," NODE("b"));
   struct started s = flow_start(w, f);
@@ -79,7 +79,7 @@ static void a_pass_does_not_follow_a_flow(struct world *w) {
   def_flow_unref(f);
 }
 
-/* Nor do flows that begin one after the other hold up the reconciler, who buries dead nodes between two passes. */
+/* Flows that begin one after the other do not hold up the reconciler either, which buries dead nodes between two passes. */
 static void a_pass_does_not_follow_new_flows(struct world *w) {
   struct flow_def *f = flow_save(w, "f", NODE("a"));
   struct live_flow v[7];
@@ -159,7 +159,7 @@ static void live_in_pages_of_any_size(struct world *w) {
   def_flow_unref(f);
 }
 
-/* What is live stands in many places, with final rows and ended flows between them. */
+/* Live rows stand in many places, with final rows and ended flows between them. */
 static void live_among_the_dead(struct world *w) {
   enum { FLOWS = 250 };
   struct flow_def *f = flow_save(w, "f", NODE("a") "," NODE("b"));
@@ -238,7 +238,7 @@ static void live_of_a_second_run(struct world *w) {
   def_flow_unref(f);
 }
 
-/* Its tasks have a range of ids behind those of the flow. */
+/* The tasks of a node that grew have a range of ids behind the ids of the flow. */
 static void live_of_a_node_that_grew(struct world *w) {
   struct flow_def *f = flow_save(w, "f", NODE("a") "," NODE("b"));
   struct started s = flow_start(w, f);
@@ -355,7 +355,7 @@ static int find_me(void *ctx, const struct node_offer *o) {
   return 0;
 }
 
-/* Readers see it, from a renewal on, until it is taken back or its node is none any more. */
+/* Readers see a node's trouble from a renewal on, until the node takes it back or is no member any more. */
 static void a_member_tells_its_trouble(struct world *w) {
   static const char *const told[] = {"{\"starts\":\"x\"}", "'; --", ""};
   struct told t;

@@ -158,7 +158,7 @@ static void log_may_be_the_result(struct world *w) {
   OK(put_finish(w, &r));
   log_is(w, r.ti, 0, 0, 100, "the output", 10);
   log_is(w, r.ti, 2, 4, 3, "out", 10);
-  log_is(w, r.ti, 1, 0, 100, "", 0); /* that was another attempt */
+  log_is(w, r.ti, 1, 0, 100, "", 0); /* the text is another attempt's */
 }
 
 static void stream_is(struct world *w, int64_t ti, uint8_t stream, int64_t offset, size_t n, const char *want, int64_t want_size) {
@@ -174,7 +174,7 @@ static void stream_is(struct world *w, int64_t ti, uint8_t stream, int64_t offse
   buf_done(&b);
 }
 
-/* Offsets count the bytes of one stream; what stands between them of others does not show. */
+/* Offsets count the bytes of one stream; bytes of other streams between them do not show. */
 static void log_of_one_stream(struct world *w) {
   int64_t ti = new_ti(w);
   static const struct { uint8_t stream; const char *text; } said[] = {

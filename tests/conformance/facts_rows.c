@@ -184,7 +184,7 @@ static void one_stale_flow_undoes_all(struct world *w) {
   def_flow_unref(f);
 }
 
-/* A rival was faster: what this batch would insert is there already, and only the stale head says why. */
+/* A rival was faster: the rows that this batch inserts are there already, and only the stale head says why. */
 static void stale_head_explains_a_row_that_is_there(struct world *w) {
   struct flow_def *f = flow_save(w, "f", NODE("a"));
   for (int n = 1; n <= 3; n++) {
@@ -202,7 +202,7 @@ static void stale_head_explains_a_row_that_is_there(struct world *w) {
     assert_true(fw[0].stale);
     for (int i = 0; i < n; i++) fw[i].expect = flow_get(w, s[i].fi).version;
     b.id = 0;
-    IS(batch_do(w, &b), STORE_BAD); /* the head is right, and the row is there all the same */
+    IS(batch_do(w, &b), STORE_BAD); /* the head is as expected, and the row is there all the same */
   }
   def_flow_unref(f);
 }
@@ -360,7 +360,7 @@ static void node_update_writes_its_columns(struct world *w) {
   def_flow_unref(f);
 }
 
-/* One column that most rows leave as it is made; a store may have statements of its own for rows without any. */
+/* Sets one column that most rows leave at its default; a store may have statements of its own for rows that set none. */
 enum { NODE_RARE = 8, TASK_RARE = 17 };
 static void node_rare(struct node_row *r, int i) {
   uint32_t *const count[] = {&r->fail, &r->skip, &r->t_ok, &r->t_bad, &r->t_open, &r->t_canceled};
@@ -470,7 +470,8 @@ static void task_nulls_read_back(struct world *w) {
   def_flow_unref(f);
 }
 
-/* But for the reason: a task may end without an attempt (canceled in the queue, lost too often). */
+/* Of what a finish writes, an update writes only the reason: a task may end without an attempt (canceled in the queue, lost too
+ * often). */
 static void task_update_is_not_a_finish(struct world *w) {
   struct flow_def *f = flow_save(w, "f", NODE("a"));
   struct started s = flow_start(w, f);
@@ -488,7 +489,7 @@ static void task_update_is_not_a_finish(struct world *w) {
   u.error = NULL;
   OK(put_task(w, ROW_UPDATE, &u));
   got = task_get(w, r.ti);
-  task_same(&got, &r); /* none given: it stays */
+  task_same(&got, &r); /* no text is given: the old one stays */
   def_flow_unref(f);
 }
 
@@ -544,7 +545,7 @@ static void each_task_column_alone(struct world *w) {
     if (!*end.error) end.error = NULL;
     task_same(&got, &end);
     struct task_row fresh = {.ni = s.ni, .fi = s.fi, .create_us = 21, .update_us = 22, .exit_code = -1, .t = {.state = TASK_QUEUED, .version = 1}};
-    bool of_process = i < 5 || (i >= 7 && i <= 9); /* comes with the end of an attempt */
+    bool of_process = i < 5 || (i >= 7 && i <= 9); /* this column comes with the end of an attempt */
     OK(store_ids(w->s, ID_TI, 1, &fresh.ti));
     task_rare(&fresh, i);
     if (of_process && i >= 0) fresh.exit_code = 0;
@@ -615,7 +616,7 @@ static void alone_task_expects_its_row(struct world *w) {
   OK(batch_do(w, &b));
 }
 
-/* Of several in one batch, and whatever comes after. */
+/* One task of several in a batch has params, and keeps them whatever is written later. */
 static void alone_task_keeps_its_params(struct world *w) {
   static const char params[] = "{\"a\":\"it's \\\\ 😀\"}";
   int64_t id = task_save(w, "t", "ECHO");

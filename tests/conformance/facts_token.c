@@ -1,4 +1,4 @@
-/* Facts of the installation's token: the first claim wins, and whoever claims learns what holds. */
+/* Facts of the installation's token: the first claim wins, and every claim gets the token that holds. */
 #include "facts.h"
 #include <pthread.h>
 #include "store_token.h"
@@ -42,7 +42,7 @@ static void *claim(void *arg) {
   return NULL;
 }
 
-/* Both first starts at once: one hash wins, with its host, and both know it. */
+/* Two first starts at once: one hash wins, with its host, and both know it. */
 static void two_first_claims_make_one(struct world *w) {
   pthread_barrier_t start;
   pthread_t th;

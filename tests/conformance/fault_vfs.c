@@ -1,4 +1,4 @@
-/* Thin: all methods but write and sync go straight to the real file. */
+/* See fault_vfs.h. All methods but write and sync go straight to the real file. */
 #include "fault_vfs.h"
 
 #include <sqlite3.h>

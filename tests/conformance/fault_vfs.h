@@ -1,5 +1,5 @@
-/* A disk that fails when told to: a layer over SQLite's own, the default for every connection once installed. Counts the
- * calls of one kind, over all files and threads, from the moment it is armed. */
+/* A disk that fails when told to: a layer over SQLite's own file system. Once installed, every connection uses it. It counts the
+ * calls of one kind, over all files and threads, from the moment at which it is armed. */
 #ifndef FAULT_VFS_H
 #define FAULT_VFS_H
 #include <stdbool.h>

@@ -9,7 +9,7 @@ struct release { const char *name; int64_t schema; };
 extern const struct release kit_release[];
 char *kit_dump(const char *release, const char *store);          /* to be freed */
 enum wr_rc kit_migrate(const char *url, struct wr_err *err);
-/* In a process of its own, which is killed after that step of that file (of that one of its databases). False: it ended before. */
+/* Migrates in a process of its own, which is killed after this step of this file of this database. False: it ended before. */
 bool kit_killed(const char *url, const struct schema_set *set, size_t file, size_t step);
-bool kit_killed_when_done(const char *url, const char *db);      /* the same, as soon as that one of its databases is done */
+bool kit_killed_when_done(const char *url, const char *db);      /* the same, killed as soon as this database is done */
 #endif

@@ -1,4 +1,4 @@
-/* A database of their own for tests on MySQL/MariaDB, and a raw connection beside the store to look and to disturb. */
+/* A database for a test on MySQL or MariaDB, and a raw connection beside the store, to look and to disturb. */
 #ifndef MYSQL_KIT_H
 #define MYSQL_KIT_H
 #include "mysql_lib.h"
@@ -13,8 +13,8 @@ const char *kit_socket(void);
 const char *kit_name(void);
 void kit_sql(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int64_t kit_int(const char *fmt, ...) __attribute__((format(printf, 1, 2)));  /* -1 when there is no row */
-struct store *kit_open(const char *url, int64_t lease_us);                    /* fails the test when it cannot */
-int kit_server_pid(void);               /* 0: it cannot be known */
+struct store *kit_open(const char *url, int64_t lease_us);                    /* fails the test when the store cannot be opened */
+int kit_server_pid(void);               /* 0: not known */
 void kit_wipe(void);                    /* the database is empty again */
 struct store *kit_fresh(void);
 struct store *kit_again(void);

@@ -1,5 +1,5 @@
-/* See mysql_proxy.h. Bytes are relayed as they come; a cut looks at the first bytes of what a client sends, which for the
- * small packets of interest are whole: 3 bytes length, 1 byte number, 3 = COM_QUERY, text. */
+/* See mysql_proxy.h. Bytes are relayed as they come. A cut looks at the first bytes that a client sends. The small packets of
+ * interest arrive whole: 3 bytes length, 1 byte number, 3 = COM_QUERY, text. */
 #include "mysql_proxy.h"
 #include <poll.h>
 #include <pthread.h>
@@ -12,7 +12,7 @@
 #include "err.h"
 
 enum { PAIRS = 32 };
-struct pair { int client, server; bool mute; };   /* -1 = closed; mute: what the server says is lost, then both are closed */
+struct pair { int client, server; bool mute; };   /* -1 = closed; mute: the server's answer is lost, then both are closed */
 struct proxy {
   int listen_fd, wake[2];
   char listen_path[108], server_path[108];
@@ -67,7 +67,7 @@ static enum cut wanted(struct proxy *p, const char *data, ssize_t n) {
   return c;
 }
 
-/* What a client says. */
+/* Bytes from a client. */
 static void up(struct proxy *p, struct pair *v) {
   char data[65536];
   ssize_t n = recv(v->client, data, sizeof data, 0);
@@ -82,7 +82,7 @@ static void up(struct proxy *p, struct pair *v) {
   if (n <= 0 || !send_all(v->server, data, n)) shut(&v->client), shut(&v->server);
 }
 
-/* What the server says. */
+/* Bytes from the server. */
 static void down(struct proxy *p, struct pair *v) {
   char data[65536];
   ssize_t n = recv(v->server, data, sizeof data, 0);

@@ -1,12 +1,12 @@
-/* A relay on a unix socket between a store and its server, that can lose what passes. One thread; cuts are taken up by the
- * next packet that fits, so a test says first what shall be lost, then does it. */
+/* A relay on a unix socket between a store and its server, which can lose packets. One thread. A cut hits the next packet that
+ * fits, so a test first says which packet is to be lost, then makes the store send it. */
 #ifndef MYSQL_PROXY_H
 #define MYSQL_PROXY_H
 #include <stdbool.h>
 
 enum cut {
   CUT_NOTHING,
-  CUT_CLOCK_ANSWER,     /* what time it is at the server is asked, the answer is lost */
+  CUT_CLOCK_ANSWER,     /* the question for the server's time passes, its answer is lost */
   CUT_WRITE_ANSWER,     /* the packet of a batch passes, its answer is lost */
   CUT_COMMIT,           /* COMMIT is lost, the server sees the connection end */
   CUT_COMMIT_ANSWER,    /* COMMIT passes, its answer is lost */
@@ -17,6 +17,6 @@ struct proxy *proxy_new(const char *listen_path, const char *server_path);
 void proxy_free(struct proxy *p);
 void proxy_cut(struct proxy *p, enum cut c);
 bool proxy_did(struct proxy *p);   /* the cut was made */
-void proxy_slow(struct proxy *p, int ms);   /* so long each packet of the server takes, one after the other */
+void proxy_slow(struct proxy *p, int ms);   /* each packet of the server takes this long, one after the other */
 void proxy_let_go(struct proxy *p);
 #endif

@@ -1,5 +1,5 @@
-/* Databases of older releases on MySQL and MariaDB, brought to the schema of this program: the same comes out as of an empty one,
- * whoever is killed in the middle, however many begin at once, and nobody is shut out who still runs. */
+/* Databases of older releases on MySQL and MariaDB, brought to the schema of this program. The result is the same as from an
+ * empty database, whoever is killed in the middle and however many begin at once. No node that still runs is shut out. */
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -9,16 +9,16 @@
 #include "mysql_kit.h"
 #include "mysql_priv.h"
 
-/* store_open() and store_migrate() of this program bring a database to the newest schema of this set. All else, and so store_join(),
- * is of the release as it is. */
+/* store_open() and store_migrate() of this program bring a database to the newest schema of this set. All else, store_join()
+ * too, is as in the release. */
 static const struct schema_set *set_now = &schema_mysql;
 #define schema_mysql (*set_now)
 #include "mysql_migrate.c"
 #undef schema_mysql
 
-static MYSQL *raw;       /* takes several statements at once, and is somebody else's connection */
+static MYSQL *raw;       /* somebody else's connection; takes several statements at once */
 
-/* Executes all of it; the first answer as text. */
+/* Executes every statement of the text; returns the first answer as text. */
 static char *ask(const char *text) {
   struct buf b = BUF_INIT;
   if (mysql_query(raw, text)) fail_msg("%.300s: %s", text, mysql_error(raw));
@@ -91,7 +91,7 @@ static void upgraded_is_fresh(void **st) {
   }
 }
 
-/* A column of the time between two releases: some of schema 3 were made with short texts. */
+/* A column as it was between two releases: some databases of schema 3 were made with short texts. */
 static void between_two_releases(void **st) {
   (void)st;
   load("3f30a82");
@@ -101,7 +101,7 @@ static void between_two_releases(void **st) {
   same_as_fresh("short texts");
 }
 
-/* One database, killed on each step of its way; each start goes on where the former one was killed. */
+/* One database, whose migration is killed at each step; each start goes on where the former one was killed. */
 static void killed_on_the_way(const char *what, size_t from) {
   for (size_t f = from; f < schema_mysql.n; f++)
     for (size_t i = 0; i <= schema_mysql.file[f].n; i++) assert_true(kit_killed(kit_url(), &schema_mysql, f, i));
@@ -151,7 +151,7 @@ static void wait_for(const char *state) {
     if (clock_mono_us() > until) fail_msg("nobody is seen in state %s", state);
 }
 
-/* Another that changes the schema, a table that a backup reads. */
+/* Two waits: for another process that changes the schema, and for a table that a backup reads. */
 static void waits_for_others(void **st) {
   (void)st;
   load("8ec770b");
@@ -183,7 +183,7 @@ static bool told_to_stop(void *ctx) {
   return sigpending(&come) == 0 && sigismember(&come, SIGTERM) == 1;
 }
 
-/* Whoever waits for a table, or for its turn, looks whether it is to stop. */
+/* A process that waits for a table, or for its turn, looks whether it is to stop. */
 static void a_stop_ends_the_wait(void **st) {
   (void)st;
   for (int turn = 0; turn < 2; turn++) {
@@ -218,13 +218,13 @@ static void old_nodes_are_not_shut_out(void **st) {
   same("left alone", "SELECT COUNT(*), MAX(version) FROM schema_version", "1|1|\n");
   run_sql("UPDATE engine_node SET state='GONE'");
   opens();
-  load("3f30a82"); /* what 4 adds does not disturb it */
+  load("3f30a82"); /* the additions of schema 4 do not disturb this program */
   run_sql("UPDATE engine_node SET lease_until=UTC_TIMESTAMP(6) + INTERVAL 1 HOUR WHERE state='LIVE'");
   opens();
   same("beside", "SELECT schema_no FROM engine_node WHERE state='LIVE'", "3|\n");
 }
 
-/* A made-up next release, which takes something away. */
+/* An invented next release, which takes something away. */
 static const struct schema_step taking[] = {
   {"ALTER TABLE task_ins DROP COLUMN log_lost_why", "SELECT NOT EXISTS (SELECT 1 FROM information_schema.columns WHERE "
    "table_schema=DATABASE() AND table_name='task_ins' AND column_name='log_lost_why')"},
@@ -269,15 +269,15 @@ static void frozen_nodes_write_no_more(void **st) {
   assert_int_equal(wrote, STORE_FENCED);
   cannot_join(s);
   store_close(s);
-  load("8ec770b"); /* one that does not know of schemas: its row is marked, and its next one lacks columns */
+  load("8ec770b"); /* a program that does not know of schemas: its row is marked, and its next row lacks columns */
   run_sql("UPDATE engine_node SET lease_until=UTC_TIMESTAMP(6) - INTERVAL 1 SECOND WHERE state='LIVE'");
   opens();
   same("fenced", "SELECT COUNT(*) FROM engine_node WHERE state='LIVE'", "0|\n");
-  run_sql("SET SESSION sql_mode='STRICT_ALL_TABLES'"); /* that program's, as are the columns */
+  run_sql("SET SESSION sql_mode='STRICT_ALL_TABLES'"); /* the mode of that program, as are the columns */
   assert_int_not_equal(mysql_query(raw, "INSERT INTO engine_node (incarnation, state, lease_until, host, home, pid, slots, roles, start_time) "
                                    "VALUES (1000, 'LIVE', UTC_TIMESTAMP(6), '', '', 1, 1, '', UTC_TIMESTAMP(6))"), 0);
   assert_int_equal(mysql_errno(raw), ER_NO_DEFAULT_FOR_FIELD);
-  load("3f30a82"); /* one that may stay */
+  load("3f30a82"); /* a program that may stay */
   run_sql("UPDATE engine_node SET lease_until=UTC_TIMESTAMP(6) - INTERVAL 1 SECOND WHERE state='LIVE'");
   char *live = ask("SELECT COUNT(*) FROM engine_node WHERE state='LIVE'");
   opens();
@@ -286,7 +286,7 @@ static void frozen_nodes_write_no_more(void **st) {
   free(live);
 }
 
-/* What is half done is for the newer release alone; what was refused changes nothing. */
+/* A half applied file is for the newer release alone; a refused start changes nothing. */
 static void nobody_joins_a_half_done_schema(void **st) {
   (void)st;
   int64_t me;
@@ -313,7 +313,7 @@ static void newer(void **st) {
   (void)st;
   wipe();
   opens();
-  run_sql("INSERT INTO schema_version VALUES (5, UTC_TIMESTAMP(6), 4)"); /* additive: the program before it may go on */
+  run_sql("INSERT INTO schema_version VALUES (5, UTC_TIMESTAMP(6), 4)"); /* it only adds: the program before it may go on */
   opens();
   run_sql("INSERT INTO schema_version VALUES (6, UTC_TIMESTAMP(6), 5)");
   refused(kit_url(), WR_STORE_REFUSED, "has schema 6, which this weir (schema 4) may not use: start a newer weir");
@@ -342,7 +342,7 @@ static void foreign_is_left_alone(void **st) {
   }
 }
 
-/* Whoever reads the rows may want views and tables of their own beside them. */
+/* Programs that read the rows may want views and tables of their own beside ours. */
 static void guests_may_stay(void **st) {
   (void)st;
   load("8ec770b");
@@ -353,7 +353,7 @@ static void guests_may_stay(void **st) {
   same_as_fresh("guests");
 }
 
-/* A user that may only work with rows: somebody else brings the schema, then it can. */
+/* A user who may only work with rows cannot change the schema. When somebody else has changed it, this user can start. */
 static void user_without_rights(void **st) {
   (void)st;
   char url[400];

@@ -1,5 +1,5 @@
-/* Databases of older releases on sqlite:, brought to the schema of this program: the same comes out as of an empty one, whatever
- * happens in the middle, and what is not ours is left alone. */
+/* Databases of older releases on sqlite:, brought to the schema of this program. The result is the same as from an empty
+ * database, whatever happens in the middle. A file that is not ours is left alone. */
 #include "migrate_kit.h"
 #include <sqlite3.h>
 #include <sys/stat.h>
@@ -54,7 +54,7 @@ static char *rows_of(const char *file, const char *query) {
   return b.data;
 }
 
-/* Columns by name: one that was added stands last. */
+/* Sorts columns by name, because an added column stands last. */
 #define COLUMNS "SELECT t.name, c.name, c.type, c.\"notnull\", c.dflt_value, c.pk, c.hidden, t.strict, t.wr FROM pragma_table_list t, " \
   "pragma_table_xinfo(t.name) c WHERE t.schema='main' AND t.name NOT LIKE 'sqlite_%' ORDER BY 1, 2"
 #define INDEXES "SELECT name, tbl_name, sql FROM sqlite_schema WHERE type='index' ORDER BY 1"
@@ -137,7 +137,8 @@ static void killed_after_each_step(void **st) {
   for (size_t f = 1; f < schema_sqlite.n; f++)
     for (size_t i = 0; i <= schema_sqlite.file[f].n; i++) {
       assert_true(kit_killed(url, &schema_sqlite, f, i));
-      same("as it was", path, "SELECT max(version), count(*) FROM schema_version", "1|1|\n"); /* for the program that it had */
+      /* So the program of that time can use it. */
+      same("as it was", path, "SELECT max(version), count(*) FROM schema_version", "1|1|\n");
       same("as it was", path, LIVE, live);
     }
   for (size_t i = 0; i <= schema_sqlite_log.file[1].n; i++) {
@@ -156,7 +157,7 @@ static void killed_after_each_step(void **st) {
     for (size_t i = 0; i <= schema_sqlite.file[f].n; i += 5) {
       new_path();
       run_sql(path, "");
-      FILE *made = fopen(path, "ae"); /* an empty file: there is a path, and no schema */
+      FILE *made = fopen(path, "ae"); /* an empty file: the path is there, but no schema */
       fclose(made);
       assert_true(kit_killed(url, &schema_sqlite, f, i));
       open_and_close();
@@ -164,7 +165,7 @@ static void killed_after_each_step(void **st) {
     }
 }
 
-/* After an error that was met by one of the two. An error of a sync leaves open whether that commit will be found. */
+/* After an error of one of the two files. An error of a sync leaves open whether its commit will be found. */
 static bool both_as_they_were(enum fault_kind kind) {
   char *log = rows_of(log_path, "SELECT max(version) FROM schema_version");
   if (kind == FAULT_WRITE) same("database", path, "SELECT max(version) FROM schema_version", "1|\n");
@@ -197,7 +198,7 @@ static void disk_fails(void **st) {
       unlink(path);
       unlink(log_path);
     }
-    assert_true(parted[h] <= 1); /* the last write, or sync, of all */
+    assert_true(parted[h] <= 1); /* only the very last write, or sync, may part them */
   }
 }
 
@@ -228,7 +229,7 @@ static void neither_without_the_other(void **st) {
   same("database", path, "SELECT max(version) FROM schema_version", "1|\n");
 }
 
-/* Each cause by its name, and the file. */
+/* The sentence names each cause, and the file. */
 static void what_is_no_file(void **st) {
   (void)st;
   for (int log = 0; log < 2; log++) {
@@ -324,7 +325,7 @@ static void newer(void **st) {
   (void)st;
   new_path();
   open_and_close();
-  run_sql(path, "INSERT INTO schema_version VALUES (5, 0, 4)"); /* additive: the program before it may go on */
+  run_sql(path, "INSERT INTO schema_version VALUES (5, 0, 4)"); /* it only adds: the program before it may go on */
   open_and_close();
   run_sql(path, "INSERT INTO schema_version VALUES (6, 0, 5)");
   refused(WR_STORE_REFUSED, "has schema 6, which this weir (schema 4) may not use: start a newer weir");
@@ -353,7 +354,7 @@ static void foreign_is_left_alone(void **st) {
     same("theirs", path, "PRAGMA journal_mode", "delete|\n");
     assert_int_not_equal(access(log_path, F_OK), 0);
   }
-  /* The log of a database is not a database: a slip of the finger. */
+  /* An operator may name the log of a database in place of the database. */
   struct wr_err err;
   char log[160];
   load("3f30a82");
@@ -390,7 +391,7 @@ static void token_of_an_old_database(void **st) {
   struct wr_err err;
   memset(t.hash, 'a', STORE_TOKEN_CHARS);
   load("8ec770b");
-  WR(store_token_at(url, NULL, &was, &err)); /* looking leaves it as it is */
+  WR(store_token_at(url, NULL, &was, &err)); /* a look leaves the database as it is */
   assert_string_equal(was.hash, "");
   same("looked at", path, "SELECT max(version) FROM schema_version", "1|\n");
   WR(store_token_at(url, &t, &was, &err));

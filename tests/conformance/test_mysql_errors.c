@@ -1,5 +1,5 @@
-/* What each error number of MariaDB and MySQL means: the table of mysql_err.c, entry by entry, without a server. An error that
- * stands in no list is the store's, never the data's. */
+/* What each error number of MariaDB and MySQL means: the table of mysql_err.c, entry by entry, without a server. An error in no
+ * list is the store's fault, never the data's. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

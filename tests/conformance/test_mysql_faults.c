@@ -1,5 +1,5 @@
-/* What only a store with a server in between can meet: connections killed and answers lost at every place, rivals on the
- * same rows, leases that end, definitions that change under a batch. */
+/* Faults that only a store on a server can meet: connections killed and answers lost at every place, rivals on the same rows,
+ * leases that end, definitions that change under a batch. */
 #include <pthread.h>
 #include <unistd.h>
 #include "clock.h"
@@ -20,12 +20,12 @@ static void join(struct world *w, const char *url, int64_t lease_us) {
 
 static void leave(struct world *w) {
   if (!w->s) return;
-  if (store_leave(w->s)) fail_msg("cannot leave"); /* fenced or not */
+  if (store_leave(w->s)) fail_msg("cannot leave"); /* a fenced node leaves, too */
   store_close(w->s);
   w->s = NULL;
 }
 
-/* The newest connection of the database but ours: a store's first one is the runner's. */
+/* The newest connection of the database except ours: a store's first connection is the runner's. */
 static int64_t newest_conn(void) {
   return kit_int("SELECT MAX(id) FROM information_schema.processlist WHERE db='%s' AND id<>CONNECTION_ID()", kit_name());
 }
@@ -60,7 +60,7 @@ static void kill_conn(int64_t id) {
   while (kit_int("SELECT COUNT(*) FROM information_schema.processlist WHERE id=%lld", (long long)id) != 0) {}
 }
 
-/* A batch of three rows, so that half of one would show. */
+/* A batch of three rows, so that half a batch would show. */
 struct three { struct started s; struct flow_write fw; struct node_write nw; struct task_write tw; struct batch b; };
 static void three_rows(struct world *w, struct three *t) {
   *t = (struct three){.s = flow_start(w, flow)};
@@ -165,18 +165,18 @@ static int teardown_proxy(void **st) {
   return 0;
 }
 
-/* Its own clock would count from then on, for the time that is told never goes back. */
+/* Without the server's time the node's own clock would count for good, because store_now() never goes back. */
 static void nobody_joins_without_the_time(void **st) {
   (void)st;
   const struct node_info info = {.host = "h", .pid = 1, .slots = 1, .roles = ""};
   leave(&a);
   a = (struct world){.s = kit_open(proxy_url, 0), .now = 1700000000000000LL};
   proxy_cut(proxy, CUT_CLOCK_ANSWER);
-  OK(store_join(a.s, &info, &a.me)); /* a start waits out what passes */
+  OK(store_join(a.s, &info, &a.me)); /* a start waits until a passing fault is over */
   assert_true(proxy_did(proxy));
   assert_true(store_time(a.s, clock_boot_us(), 1) > 1700000000000000LL);
   proxy_cut(proxy, CUT_CLOCK_ANSWER);
-  IS(store_join(a.s, &info, &a.me), STORE_DOWN); /* who joins again is asked again */
+  IS(store_join(a.s, &info, &a.me), STORE_DOWN); /* a later join does not wait: its runner tries again */
   assert_true(proxy_did(proxy));
   OK(store_join(a.s, &info, &a.me));
 }
@@ -190,7 +190,7 @@ static void lost_answer_of_the_packet_is_a_retry(void **st) {
   proxy_cut(proxy, CUT_WRITE_ANSWER);
   IS(store_write(a.s, &t.b), STORE_RETRY);
   assert_true(proxy_did(proxy));
-  OK(batch_do(&a, &t.b)); /* the server has rolled back what it had done */
+  OK(batch_do(&a, &t.b)); /* the server has rolled back the lost batch */
   assert_int_equal(rows_of(&t), 3);
 }
 
@@ -297,13 +297,13 @@ static void many_heads_and_one_is_stale(void **st) {
   assert_int_equal(kit_int("SELECT COUNT(*) FROM task_flow_ins WHERE version=%lld", (long long)w.id), N);
   assert_int_equal(kit_int("SELECT COUNT(*) FROM task_flow_ins WHERE live=7"), 800);
   assert_int_equal(kit_int("SELECT live FROM task_flow_ins WHERE fi_id=%lld", (long long)s[999].fi), 999);
-  assert_int_equal(kit_int("SELECT COUNT(DISTINCT bases) FROM task_flow_ins"), N); /* kept */
+  assert_int_equal(kit_int("SELECT COUNT(DISTINCT bases) FROM task_flow_ins"), N); /* the bases are kept */
   free(fw);
   free(s);
 }
 
 /* ---- writing many rows ---- */
-/* Equal rows go by list, others by upsert; neither may make a row that was not there. */
+/* Equal rows are updated by a list of keys, others by an upsert; neither may make a row that was not there. */
 static void missing_row_among_many_is_never_made(void **st) {
   (void)st;
   for (int equal = 0; equal < 2; equal++) {
@@ -321,7 +321,7 @@ static void missing_row_among_many_is_never_made(void **st) {
   }
 }
 
-/* More than one packet takes: several are sent in one transaction. */
+/* More rows than one packet takes: several packets are sent in one transaction. */
 static void results_larger_than_a_packet(void **st) {
   (void)st;
   enum { N = 12 };
@@ -348,7 +348,7 @@ static void results_larger_than_a_packet(void **st) {
   }
 }
 
-/* Counted, so that the runner can find the row that does it; a batch that is answered ends the count. */
+/* Lost connections are counted, so that the runner can find the row that causes them; a batch that is answered ends the count. */
 static void a_batch_that_breaks_its_connection_is_counted(void **st) {
   (void)st;
   struct three t;
@@ -359,13 +359,13 @@ static void a_batch_that_breaks_its_connection_is_counted(void **st) {
     assert_true(proxy_did(proxy));
     assert_int_equal(store_lost_streak(a.s), i);
     proxy_cut(proxy, CUT_NOTHING);
-    if (i == 2) IS(store_renew(a.s), STORE_OK); /* that the server is there ends nothing */
+    if (i == 2) IS(store_renew(a.s), STORE_OK); /* an answer to a renewal does not end the count */
   }
   OK(batch_do(&a, &t.b));
   assert_int_equal(store_lost_streak(a.s), 0);
 }
 
-/* The smallest packets that are allowed: every row fits, and what does not is refused before it is sent. */
+/* The smallest packets that are allowed: every row of ours fits, and a larger one is refused before it is sent. */
 static void what_no_packet_holds_is_not_sent(void **st) {
   kit_sql("SET GLOBAL max_allowed_packet=4194304");
   leave(&a);
@@ -431,7 +431,8 @@ static void lease_that_ended_is_reaped_and_fenced(void **st) {
   OK(batch_do(&a, &t.b));
 }
 
-/* Who starts where it has locked the directory of a former: that one is dead, whatever its lease says. Nobody else is. */
+/* A node that starts with the lock of a former node's directory knows that this node is dead, whatever its lease says. No other
+ * node is marked. */
 static void former_of_the_same_home_is_dead_at_once(void **st) {
   (void)st;
   const struct node_info info = {.host = "h", .pid = 1, .slots = 1, .roles = "", .home = "home-1"},
@@ -442,7 +443,7 @@ static void former_of_the_same_home_is_dead_at_once(void **st) {
   OK(store_renew(a.s));
   OK(store_join(d.s, &info, &d.me));
   IS(store_renew(a.s), STORE_FENCED);
-  OK(store_renew(b.s)); /* has no home */
+  OK(store_renew(b.s)); /* this one has no home */
   OK(store_renew(c.s)); /* the same name on another machine */
   OK(store_renew(d.s));
   leave(&c);
@@ -464,14 +465,14 @@ static void batch_and_renewal_keep_the_lease(void **st) {
   IS(batch_do(&a, &none), STORE_OK);
 }
 
-/* The fence holds the lease: a reclaimer that comes in between waits, then finds it renewed. */
+/* The fence holds the row of the lease: a reclaimer that comes in between waits, then finds the lease renewed. */
 static void *reap_thread(void *arg) {
   uint32_t *n = arg;
   OK(store_reap(b.s, n));
   return NULL;
 }
 
-/* innodb_trx would be a copy that is not renewed while one looks at it. */
+/* innodb_trx is no help: the server does not renew this copy while somebody reads it. */
 static void somebody_waits_for_a_lock(void) {
   while (kit_int("SELECT variable_value FROM information_schema.global_status WHERE variable_name='INNODB_ROW_LOCK_CURRENT_WAITS'") < 1) {}
 }
@@ -549,7 +550,7 @@ static void one_reconciler_at_a_time(void **st) {
   assert_false(store_reconciler(a.s));
 }
 
-/* It says whether anybody has written since, and who may. */
+/* The pulse changes when a member has committed, and when the members change. */
 static void pulse_beats_with_each_commit(void **st) {
   struct batch none = {.id = 77};
   int64_t one, two, defs;
@@ -710,7 +711,8 @@ static void definition_writer_survives_a_killed_connection(void **st) {
   assert_int_equal(first, 1);
 }
 
-/* Each statement is within its bound, all of them are not within that of a request: it is given up, and the next one may read. */
+/* Each statement is within its own bound, but all together are beyond the bound of a request. The request is given up, and the
+ * next one may read. */
 static void a_slow_link_ends_a_request_in_time(void **st) {
   (void)st;
   const struct store_opts o = {.url = proxy_url, .request_us = 4000000};
@@ -733,7 +735,7 @@ static void a_slow_link_ends_a_request_in_time(void **st) {
   r = reader_get(s, &err);
   if (!r) fail_msg("%s", err.msg);
   assert_int_equal(reader_defs_version(r, &v, &err), WR_OK);
-  store_deadline(clock_mono_us()); /* it is over: at once */
+  store_deadline(clock_mono_us()); /* the deadline is over: the answer comes at once */
   assert_int_equal(reader_defs_version(r, &v, &err), WR_DB_UNAVAILABLE);
   store_deadline(0);
   reader_put(r);

@@ -1,4 +1,4 @@
-/* Rows that a stranger has locked: one wait in vain, then the store says whose they are and waits no more. */
+/* Rows that another program has locked: after one wait in vain the store says which flows they belong to, and waits no more. */
 #include "mysql_kit.h"
 
 static struct world a;
@@ -41,7 +41,7 @@ static void two_flows(struct two *t) {
   }
 }
 
-/* The first write waits in vain and says no more than that; the next one, without a wait, that it is the second flow. */
+/* The first write waits in vain, and says only this. The next one says without a wait that it is the second flow. */
 static void second_is_held(struct two *t) {
   IS(batch_do(&a, &t->b), STORE_STALE);
   assert_false(t->fw[0].held || t->fw[1].held);
@@ -50,7 +50,7 @@ static void second_is_held(struct two *t) {
   assert_false(t->fw[0].held);
   assert_true(t->fw[1].held);
   assert_int_equal(waits(), before);
-  t->b.n_flow = t->b.n_node = t->b.n_task = 1; /* the first goes on */
+  t->b.n_flow = t->b.n_node = t->b.n_task = 1; /* the first flow goes on */
   t->fw[0].row.live = 3;
   OK(batch_do(&a, &t->b));
   assert_int_equal(waits(), before);
@@ -116,7 +116,7 @@ static void held_lone_task_is_told(void **st) {
   OK(batch_do(&a, &b));
 }
 
-/* What is inserted cannot be asked for: it is waited for each time, and that is said. */
+/* An inserted row cannot be asked for: each write waits for it, and says so. */
 static void gap_is_a_retry(void **st) {
   (void)st;
   struct two t;

@@ -1,5 +1,5 @@
-/* How a database on a server is opened: several at once make one schema, what is not ours or may forget is refused, URLs as they are
- * written, ids that a clean stop gives back. */
+/* How a database on a server is opened: several at once make one schema; a database that is not ours, or may forget commits, is
+ * refused; forms of the URL; ids that a clean stop gives back. */
 #include <sys/wait.h>
 #include <unistd.h>
 #include "mysql_kit.h"

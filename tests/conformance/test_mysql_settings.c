@@ -1,5 +1,5 @@
-/* Settings of a server that this program cannot work with, at the start and later: each is set by the session, or named in
- * one sentence; and errors of the whole server, which are never the data's fault. Changes settings of the server for a moment. */
+/* Settings of a server that this program cannot work with, at the start and later: the session sets them, or one sentence names
+ * them. And errors of the whole server, which are never the data's fault. Changes settings of the server for a moment. */
 #include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
@@ -35,7 +35,7 @@ static int teardown(void **st) {
   return 0;
 }
 
-/* All connections of the database end: the next use makes new ones. */
+/* Ends all connections of the database: the next use makes new ones. */
 static void cut_all(void) {
   for (int64_t id; (id = kit_int("SELECT MAX(id) FROM information_schema.processlist WHERE db='%s' AND id<>CONNECTION_ID()", kit_name())) > 0;) {
     kit_sql("KILL %lld", (long long)id);
@@ -115,7 +115,7 @@ static void read_only_is_the_stores(void **st) {
   OK(empty_batch());
 }
 
-/* A column that an operator has renamed: any error of the whole server is like that. */
+/* A column that an operator has renamed, as an example of an error of the whole server. */
 static void unknown_error_is_the_stores(void **st) {
   (void)st;
   struct flow_def *f = flow_save(&w, "f", NODE("a"));
@@ -134,7 +134,7 @@ static void unknown_error_is_the_stores(void **st) {
   def_flow_unref(f);
 }
 
-/* ---- a server that does not answer: what an API call waits has a bound (ten times what it should be) ---- */
+/* ---- a server that does not answer: the wait of an API call has a bound (here ten times what it should be) ---- */
 static void frozen_server_costs_a_reader_a_bounded_wait(void **st) {
   (void)st;
   struct wr_err err, save;

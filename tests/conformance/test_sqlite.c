@@ -1,5 +1,5 @@
-/* The store facts on sqlite:, and what only it promises: one process, its files, plans without sorting, and what is left
- * after kill -9 at any moment or a disk that fails at any call. */
+/* The store facts on sqlite:, and the promises that only SQLite makes: one process, its files, plans without sorting, and what is
+ * left after kill -9 at any moment or a disk that fails at any call. */
 #include "facts.h"
 
 #include <fcntl.h>
@@ -106,7 +106,7 @@ static void test_every_way_leads_to_one_lock(void **st) {
   assert_int_equal(chdir(here), 0);
   snprintf(u, sizeof u, "sqlite:%s/../%s/link.db", folder, strrchr(folder, '/') + 1);
   refused(u, WR_STORE_REFUSED, "in use");
-  struct reader *r = reader_get(s, &err); /* opened only now, from another folder */
+  struct reader *r = reader_get(s, &err); /* the reader is opened only now, from another folder */
   assert_non_null(r);
   reader_put(r);
   store_close(s);
@@ -333,7 +333,7 @@ static void test_kill_9_leaves_whole_batches(void **st) {
     OK(store_join(w.s, &info, &w.me));
     w.batches = 0;
     uint32_t live = flow_get(&w, s.fi).live;
-    assert_true(live == told || live == told + 1); /* what was told stands; at most one more was on its way */
+    assert_true(live == told || live == told + 1); /* every batch that was told stands; at most one more was on its way */
     int64_t want = 0, n = count_nodes(&w, &highest), next;
     for (uint32_t i = 1; i <= live; i++) want += 1 + i % 64;
     assert_int_equal(n, want);
@@ -344,7 +344,7 @@ static void test_kill_9_leaves_whole_batches(void **st) {
 }
 
 /* ---- a disk that fails ---- */
-/* The rows of one step: what a batch changes, and how it is seen afterwards. */
+/* The rows of one step: the changes of a batch, and how they show afterwards. */
 static enum store_rc step(struct world *w, int64_t fi, uint32_t live, struct batch *b) {
   static struct flow_write fw;
   static struct node_write nw;
@@ -356,8 +356,8 @@ static enum store_rc step(struct world *w, int64_t fi, uint32_t live, struct bat
   return batch_do(w, b);
 }
 
-/* Fails file call number n of a batch, for every n until one goes through untouched: the batch is there, or it is not,
- * and the store says which. */
+/* Fails file call number n of a batch, for every n until a batch goes through untouched. The batch is there or it is not, and the
+ * store says which. */
 static void every_call_fails(enum fault_kind kind, int code) {
   struct world w;
   bool reached = true;
@@ -435,7 +435,7 @@ static void test_save_cut_off_is_never_seen(void **st) {
   struct reader *r = reader_of(&w);
   assert_int_equal(reader_flow(r, 2, 0, &g, &err), WR_NOT_FOUND);
   reader_put(r);
-  big->flow_id = small->flow_id; /* as a new version: the second try meets the rows of the first */
+  big->flow_id = small->flow_id; /* saved as a new version: the second try meets the rows of the first */
   fault_arm(FAULT_SYNC, 3, SQLITE_IOERR_FSYNC);
   assert_int_not_equal(store_save_flow(w.s, big, -1, NULL, &err), WR_OK);
   assert_true(fault_disarm());

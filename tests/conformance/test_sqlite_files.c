@@ -82,7 +82,7 @@ static void nothing_is_acknowledged_without(const char *tail, bool replace) {
   IS(store_renew(w.s), STORE_DOWN);
   assert_int_not_equal(save(&err), WR_OK);
   assert_int_equal(rename(moved, beside(tail)), 0);
-  IS(batch_do(&w, &(struct batch){0}), STORE_DOWN); /* for good: what came between is not known */
+  IS(batch_do(&w, &(struct batch){0}), STORE_DOWN); /* for good: nobody knows what happened in between */
 }
 static void database_removed(void **st) { (void)st, nothing_is_acknowledged_without("", false); }
 static void database_replaced(void **st) { (void)st, nothing_is_acknowledged_without("", true); }
@@ -92,7 +92,7 @@ static void index_removed(void **st) { (void)st, nothing_is_acknowledged_without
 static void lock_removed(void **st) { (void)st, nothing_is_acknowledged_without(".lock", false); }
 static void lock_replaced(void **st) { (void)st, nothing_is_acknowledged_without(".lock", true); }
 
-/* SQLite makes the log's WAL, and removes it when the last writer of logs goes, which ends nothing. */
+/* SQLite makes the log's WAL, and removes it when the last writer of logs goes. The store goes on then. */
 static void log_wal_removed(void **st) {
   (void)st;
   struct logs *l;
@@ -128,7 +128,8 @@ static bool noticed(void) {
   return atomic_load(&((struct sq *)w.s)->files_gone);
 }
 
-/* Looked at twice since: a look wakes the checkpoint thread, which clears the wish before it looks. */
+/* Waits until the files were looked at twice. The checkpoint thread clears the wish before it looks, so the third cleared wish
+ * tells that two looks are over. */
 static void looked_at(void) {
   struct sq *s = (struct sq *)w.s;
   for (int i = 0; i < 3; i++) {
@@ -141,12 +142,12 @@ static void looked_at(void) {
   }
 }
 
-/* Its folder is shut to this user: what is open is still what everybody finds there. */
+/* The folder of the files is shut to this user: the open files are still the ones that others find there. */
 static void what_cannot_be_looked_at_is_not_gone(void **st) {
   uid_t me = geteuid();
   (void)st;
   assert_int_equal(chmod(folder, 0), 0);
-  if (me == 0) assert_int_equal(seteuid(65534), 0); /* root may look at all */
+  if (me == 0) assert_int_equal(seteuid(65534), 0); /* root may look at every file */
   looked_at();
   if (me == 0) assert_int_equal(seteuid(0), 0);
   assert_int_equal(chmod(folder, 0700), 0);
@@ -179,7 +180,7 @@ static void wal_cut_in_its_middle(void **st) { (void)st, cut_is_noticed("-wal", 
 static void database_cut(void **st) { (void)st, cut_is_noticed("", 8192, false); }
 static void database_emptied(void **st) { (void)st, cut_is_noticed("", 0, false); }
 
-/* Another program empties the WAL, makes the database shorter, begins the WAL anew: none of it is a cut. */
+/* Another program empties the WAL, makes the database shorter, begins the WAL anew: nothing of this is a cut. */
 static void what_sqlite_does_is_no_cut(void **st) {
   static const char *const does[] = {"PRAGMA wal_checkpoint(TRUNCATE)", "PRAGMA wal_checkpoint(RESTART)",
     "CREATE TABLE other(x); INSERT INTO other VALUES(zeroblob(3000000)); DROP TABLE other", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"};
@@ -199,8 +200,8 @@ static void what_sqlite_does_is_no_cut(void **st) {
   assert_string_equal(gone_why, "");
 }
 
-/* The disk is full in the middle of a checkpoint: the first page of the database says how long it is to be, and it is not so long
- * yet. What is missing stands in the WAL, for the server that meets this and for the next one. */
+/* The disk is full in the middle of a checkpoint: the database is shorter than its first page says. The missing pages stand in
+ * the WAL, for this server and for the next one. */
 static void a_full_disk_is_no_cut(void **st) {
   struct rlimit was, most;
   struct wr_err err;
@@ -261,7 +262,7 @@ static void a_link_to_nowhere_is_followed(void **st) {
   assert_int_not_equal(try_open(link_url[1], NULL, &other, &err), WR_OK);
 }
 
-/* It is said, and no more: who may make a link must not end a server by it. */
+/* A second name is logged, and no more: a user who may make a link must not be able to end a server by it. */
 static void a_hard_link_made_later_is_said(void **st) {
   (void)st;
   struct sq *s = (struct sq *)w.s;
@@ -274,7 +275,7 @@ static void a_hard_link_made_later_is_said(void **st) {
   assert_false(s->whole.linked);
 }
 
-/* Its tasks have the same numbers as those of the new database, which would show their output. */
+/* The tasks of the former database have the same numbers as those of the new one, which would show their output. */
 static void the_log_of_another_database_is_refused(void **st) {
   (void)st;
   struct store *s = NULL;
@@ -310,7 +311,7 @@ static void the_next_server_waits_for_children_of_the_former(void **st) {
       _exit(0);
     }
     if (try_open(url, home, &w.s, &err) || write(up[1], "x", 1) != 1) _exit(1);
-    _exit(0); /* as killed: nothing is closed in order */
+    _exit(0); /* as if killed: nothing is closed in order */
   }
   close(up[1]);
   assert_int_equal(read(up[0], &c, 1), 1);
@@ -318,7 +319,7 @@ static void the_next_server_waits_for_children_of_the_former(void **st) {
   int fd = open(lock, O_RDWR);
   bool held = flock(fd, LOCK_EX | LOCK_NB) != 0;
   if (try_open(url, "/nowhere", &w.s, &err)) fail_msg("%s", err.msg);
-  assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0); /* it opened only when the child had gone */
+  assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0); /* the store opened only when the child had gone */
   close(fd);
   close(up[0]);
   assert_true(held);
@@ -345,7 +346,7 @@ static void a_damaged_file_is_named_as_damaged(void **st) {
   refused("not a database");
 }
 
-/* A repeat mends nothing there, and programs wait for what their log waits for. */
+/* No repeat mends a damaged log, and programs wait while their log waits. */
 static void a_damaged_log_is_not_tried_for_ever(void **st) {
   struct wr_err err;
   struct logs *l;
@@ -377,7 +378,7 @@ static void a_file_of_zeros_is_named(void **st) {
   assert_non_null(strstr(err.msg, path));
 }
 
-/* ---- somebody's shell holds the write lock: every wait has a bound (ten times what it should be) ---- */
+/* ---- somebody's shell holds the write lock: every wait has a bound (here ten times what it should be) ---- */
 static void a_foreign_lock_costs_bounded_waits(void **st) {
   (void)st;
   sqlite3 *db;
@@ -440,7 +441,7 @@ static void a_number_out_of_range_is_not_cut(void **st) {
   }
 }
 
-/* Texts of damaged rows: a range inside another one, the same one twice. */
+/* Texts of damaged rows: a range inside another one, and the same range twice. */
 static void ranges_do_not_overlap(void **st) {
   struct sweep s = {0};
   (void)st;
