@@ -41,7 +41,7 @@ static inline const char *cell_text(const struct cell *c, struct arena *a) {
 }
 
 /* ---- a value to be bound: borrowed until the statement has run, of a cursor until its end ---- */
-struct arg { char kind; int64_t i; const char *s; size_t n; };
+struct arg { char kind; int64_t i; const char *s; size_t n; };  /* kind: 'i'nteger, 'd'ate and time, 't'ext, 'b'ytes, 0 = NULL */
 static inline struct arg arg_i(int64_t v) { return (struct arg){'i', v, 0, 0}; }
 static inline struct arg arg_i0(int64_t v) { return (struct arg){v ? 'i' : 0, v, 0, 0}; }      /* 0 = NULL */
 static inline struct arg arg_us(int64_t us) { return (struct arg){us ? 'd' : 0, us, 0, 0}; }   /* a time, 0 = NULL */

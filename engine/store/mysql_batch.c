@@ -84,6 +84,8 @@ enum store_rc my_begin(struct store *st, int64_t *defs) {
 }
 
 /* ---- answers ---- */
+/* stale: a head, a task or the definitions are not as expected; missing: a row to be written is not there; fence: the fence
+ * changed no row; rival: a key is there already. */
 struct answer { bool stale, missing, fence, rival; };
 
 static struct my_want *next_want(struct my *s, enum want kind, size_t at, size_t n) {

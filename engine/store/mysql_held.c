@@ -13,7 +13,7 @@
 #define WARY_US 10000000  /* after a lock was met */
 
 struct asked { int64_t *id; uint8_t *got; size_t n; };  /* got: 1 = locked now, 2 = held, 0 = not there */
-struct table { const char *name, *key; bool share; };
+struct table { const char *name, *key; bool share; };   /* share: a shared lock is enough */
 
 void my_wary(struct my *s) { s->wary_until = clock_mono_us() + WARY_US; }
 bool my_is_wary(const struct my *s) { return clock_mono_us() < s->wary_until; }

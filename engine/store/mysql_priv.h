@@ -26,7 +26,7 @@
 #define MY_IN_MAX 500   /* ids in one IN list: MariaDB turns lists of 1,000 into a join, which may scan */
 
 /* ---- the store ---- */
-struct my_ids { int64_t next, end; uint32_t block; };
+struct my_ids { int64_t next, end; uint32_t block; };  /* next .. end-1 are taken and not used; block: how many to take next */
 
 struct my_reader { struct reader base; struct my_conn c; };
 

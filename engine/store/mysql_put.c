@@ -13,7 +13,9 @@
 struct put { struct sql *q; MYSQL *m; int64_t batch; bool dup; };  /* dup: for a row that exists, in an upsert */
 typedef void put_fn(struct put *p, const void *row);
 
-/* KEY; FIXED: insert only; SET: both. RESULT: no result keeps what is there. ERROR: the same, "" clears. BASES: see f_bases(). */
+/* KEY: the primary key. FIXED: only an insert writes it. SET: an update writes it, too. RESULT: as SET, but a row without a
+ * result keeps what is there. ERROR: the same for the error text, and "" clears it. BASES: see f_bases().
+ * keep: an update of this row leaves the column alone. */
 enum how { COL_KEY, COL_FIXED, COL_SET, COL_RESULT, COL_ERROR, COL_BASES };
 struct col { const char *name; enum how how; put_fn *put; bool (*keep)(const void *row); };
 

@@ -31,7 +31,7 @@ _Static_assert(sizeof(struct index_head) == INDEX_HEAD, "as it lies in the file"
 
 static uint32_t be32(const uint8_t *p) { return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]; }
 
-enum seen { INDEX_CUT, INDEX_ODD, INDEX_READ };
+enum seen { INDEX_CUT, INDEX_ODD, INDEX_READ };  /* ODD: SQLite is changing it just now, or it is not as we know it */
 static enum seen read_index(const struct sq *s, struct index_head *h) {
   struct index_head two[2];
   if (s->whole.index_fd < 0) return INDEX_ODD;
