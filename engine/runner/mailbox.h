@@ -42,13 +42,14 @@ void mailbox_stop(struct mailbox *m, int64_t at_mono_us);
 enum wr_rc mailbox_request(struct mailbox *m, struct req *q, int64_t boot_us, enum wr_rc store);
 enum req_back mailbox_take_back(struct mailbox *m, struct req *q);
 /* ---- the ledger of requests, by the runner thread ----
- * A request keeps its place there until it is answered, so that requests that wait for the store count against the limit too. Of
- * the batch under way all requests change under one lock: every answered client soon takes this lock again with its next request. */
+ * A request keeps its place there until it is answered, so that requests that wait for the store count against the limit too.
+ * All requests of the batch under way change under one lock, because every answered client soon takes this lock again with its
+ * next request. */
 void mailbox_answered(struct mailbox *m, struct req *q);                    /* q leaves */
 bool mailbox_batch_sent(struct mailbox *m, const struct events *l);         /* false: a client has taken one of them back */
 void mailbox_batch_undone(struct mailbox *m, const struct events *l);       /* the batch was rolled back */
 bool mailbox_batch_over(struct mailbox *m, const struct events *l);         /* the answered ones leave; true: there are some */
-int64_t mailbox_oldest(struct mailbox *m, bool *back);                      /* post time, INT64_MAX = none; *back: some taken back */
+int64_t mailbox_oldest(struct mailbox *m, bool *back);                      /* post time, INT64_MAX = none; some were taken back */
 
 bool mailbox_waits(struct mailbox *m);
 void mailbox_check(struct mailbox *m);  /* aborts when a fact above does not hold; debug builds and tests */
