@@ -49,7 +49,7 @@ void mailbox_answered(struct mailbox *m, struct req *q);                    /* q
 bool mailbox_batch_sent(struct mailbox *m, const struct events *l);         /* false: a client has taken one of them back */
 void mailbox_batch_undone(struct mailbox *m, const struct events *l);       /* the batch was rolled back */
 bool mailbox_batch_over(struct mailbox *m, const struct events *l);         /* the answered ones leave; true: there are some */
-int64_t mailbox_oldest(struct mailbox *m, bool *back);                      /* post time, INT64_MAX = none; some were taken back */
+int64_t mailbox_oldest(struct mailbox *m, bool *back);                      /* post time, INT64_MAX = none; some are back */
 
 bool mailbox_waits(struct mailbox *m);
 void mailbox_check(struct mailbox *m);  /* aborts when a fact above does not hold; debug builds and tests */
