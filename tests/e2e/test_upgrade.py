@@ -181,9 +181,9 @@ class Stopped(unittest.TestCase):
             reader = subprocess.Popen(db.db.client(), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
             self.addCleanup(reader.wait, LIMIT_S)
             self.addCleanup(reader.stdin.close)
-            reader.stdin.write("BEGIN; SELECT incarnation FROM engine_node;\n")
+            reader.stdin.write("BEGIN; SELECT incarnation FROM engine_node; SELECT GET_LOCK('read', 0);\n") # the last says that all is done
             reader.stdin.flush()
-            until("the table is in use", lambda: db.ask("SELECT count(*) FROM information_schema.innodb_trx") != [["0"]])
+            until("the table is in use", lambda: db.ask("SELECT IS_USED_LOCK('read') IS NOT NULL") == [["1"]])
             args = [BIN, "server", "--dev", "--listen", "127.0.0.1:0", "--data", tmp / "data", "--store", db.url]
             server = subprocess.Popen(list(map(str, args)), stderr=subprocess.PIPE, text=True, env=CLEAN_ENV)
             self.addCleanup(server.kill)
