@@ -17,10 +17,12 @@ static char folder[] = "/tmp/weir-files-XXXXXX";
 static char path[128], url[160], home[160];
 static struct world w;
 static char gone_why[256];
+static atomic_bool noted;     /* gone_why was written, by the thread that found it */
 
 static void note_gone(void *ctx, const char *why) {
   (void)ctx;
   snprintf(gone_why, sizeof gone_why, "%s", why);
+  atomic_store(&noted, true);
 }
 
 static enum wr_rc try_open(const char *u, const char *in, struct store **s, struct wr_err *err) {
@@ -42,6 +44,7 @@ static int setup(void **st) {
   const struct node_info info = {.host = "h", .pid = 1, .slots = 1, .roles = ""};
   (void)st;
   gone_why[0] = '\0';
+  atomic_store(&noted, false);
   snprintf(path, sizeof path, "%s/%d.db", folder, n++);
   snprintf(url, sizeof url, "sqlite:%s", path);
   w = (struct world){.now = 1700000000000000LL};
@@ -69,6 +72,11 @@ static enum wr_rc save(struct wr_err *err) {
 }
 
 /* ---- gone ---- */
+static bool noticed(void) {
+  for (int64_t until = clock_mono_us() + 60000000; !atomic_load(&noted) && clock_mono_us() < until;) usleep(20000);
+  return atomic_load(&noted);
+}
+
 static void nothing_is_acknowledged_without(const char *tail, bool replace) {
   struct wr_err err;
   char moved[160];
@@ -78,6 +86,7 @@ static void nothing_is_acknowledged_without(const char *tail, bool replace) {
   if (replace) assert_int_equal(close(open(beside(tail), O_RDWR | O_CREAT, 0600)), 0);
   IS(batch_do(&w, &(struct batch){0}), STORE_DOWN);
   assert_non_null(strstr(store_why(w.s), "removed, replaced or cut"));
+  assert_true(noticed());
   assert_non_null(strstr(gone_why, beside(tail)));
   IS(store_renew(w.s), STORE_DOWN);
   assert_int_not_equal(save(&err), WR_OK);
@@ -123,11 +132,6 @@ static void removed_under_a_batch(void **st) {
 }
 
 /* ---- cut ---- */
-static bool noticed(void) {
-  for (int64_t until = clock_mono_us() + 60000000; !atomic_load(&((struct sq *)w.s)->files_gone) && clock_mono_us() < until;) usleep(20000);
-  return atomic_load(&((struct sq *)w.s)->files_gone);
-}
-
 /* Waits until the files were looked at twice. The checkpoint thread clears the wish before it looks, so the third cleared wish
  * tells that two looks are over. */
 static void looked_at(void) {
