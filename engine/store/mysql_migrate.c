@@ -52,21 +52,23 @@ static enum wr_rc schema_err(struct my_migrate *m, unsigned e, struct wr_err *er
 #define TABLES_THERE "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema=DATABASE() AND table_type<>'VIEW' " \
   "AND table_name "
 #define MY_CORE_TABLES "('schema_version','id_block','definitions','task_flow_ins','task_ins')"
+/* One statement, because another process may make the tables meanwhile, schema_version first. */
+#define OTHERS_THERE "SELECT COUNT(*)>0 AND (SUM(table_type<>'VIEW' AND table_name IN " MY_TABLES ")<COUNT(*) " \
+  "OR SUM(table_name='schema_version')=0) FROM information_schema.tables WHERE table_schema=DATABASE()"
 /* Until the first file is applied there may be some of our tables, and no others: our tables do not go between the tables of
  * another program. Later somebody may have put tables of their own beside ours. */
 static enum wr_rc my_now(struct migrate_db *db, struct schema_now *out, struct wr_err *err) {
   struct my_migrate *m = my_migrate_of(db);
   struct my_conn *c = conn(m);
-  int64_t n = 0, all = 0, ours = 0;
+  int64_t n = 0, others = 0;
   *out = (struct schema_now){0, 0};
   unsigned e = first_int(c, TABLES_THERE "IN ('schema_version')", &n);
   if (!e && n) e = first_int(c, "SELECT MAX(version) FROM schema_version", &out->version);
   if (e == ER_BAD_FIELD_ERROR) return migrate_foreign(db, err);
   if (!e && out->version) e = first_int(c, TABLES_THERE "IN " MY_CORE_TABLES, &n);
   if (!e && out->version && n != 5) return migrate_foreign(db, err);
-  if (!e && !out->version) e = first_int(c, TABLES_THERE "IN " MY_TABLES, &ours);
-  if (!e && !out->version) e = first_int(c, "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema=DATABASE()", &all);
-  if (!e && (all != ours || (all && !n))) return migrate_foreign(db, err);
+  if (!e && !out->version) e = first_int(c, OTHERS_THERE, &others);
+  if (!e && others) return migrate_foreign(db, err);
   if (!e && out->version > schema_newest(db->set)) {
     e = first_int(c, "SELECT oldest FROM schema_version ORDER BY version DESC LIMIT 1", &out->oldest);
     if (e == ER_BAD_FIELD_ERROR) e = 0; /* it does not say */
