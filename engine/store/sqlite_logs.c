@@ -8,8 +8,8 @@ struct sq_logs { struct logs base; struct sq *s; struct sq_conn c; };
 enum { LOG_BEGIN, LOG_COMMIT, LOG_ROLLBACK, LOG_PUT, LOG__N };
 static const char *const log_sql[] = {
   [LOG_BEGIN] = "BEGIN IMMEDIATE", [LOG_COMMIT] = "COMMIT", [LOG_ROLLBACK] = "ROLLBACK",
-  [LOG_PUT] = "INSERT OR IGNORE INTO task_log (ti_id, epoch, byte_offset, seq, n_bytes, stream, time, bytes) "
-              "VALUES (?1,?2,?3,?4,?5,?6,?7,?8)",
+  [LOG_PUT] = ("INSERT OR IGNORE INTO task_log (ti_id, epoch, byte_offset, seq, n_bytes, stream, time, bytes) "
+               "VALUES (?1,?2,?3,?4,?5,?6,?7,?8)"),
 };
 
 enum wr_rc sq_logs_open(struct store *st, struct logs **out, struct wr_err *err) {
