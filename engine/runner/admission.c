@@ -53,13 +53,15 @@ void admission_take(struct admission *a, const struct task_policy *pol) {
   wr_assert(p->free >= admission_cost(a, pol));
   p->free -= admission_cost(a, pol);
   p->refused = 0;
+  p->n_refused = 0;
   p->short_of = 0;
 }
 
 void admission_refused(struct admission *a, const struct task_policy *pol, int64_t ti) {
   struct pool *p = &a->pool[pol->slot];
   if (p->refused == ti && p->free > 0) p->short_of = admission_cost(a, pol);
-  if (p->refused == 0) p->refused = ti;
+  p->n_refused++;
+  if ((p->n_refused & (p->n_refused - 1)) == 0) p->refused = ti; /* the one that is waited for may never come again */
 }
 
 void admission_return(struct admission *a, const struct task_policy *pol) {

@@ -37,7 +37,8 @@ struct pool {
   uint32_t free;                      /* this turn: may still be taken */
   uint32_t over;                      /* this turn: taken beyond what may be; results pay this back before they free anything */
   bool behind;                        /* this turn: hints of this class wait */
-  int64_t refused;                    /* the first task since the last claim whose hint found too little free; 0 = none */
+  uint32_t n_refused;                 /* hints that found too little free since something was claimed */
+  int64_t refused;                    /* one of them, a later one each time their number has doubled; 0 = none */
   uint32_t short_of;                  /* that hint came round again: what it costs; 0 = hints are taken in */
   _Atomic int64_t hold_until;         /* boot time; any thread writes */
 };

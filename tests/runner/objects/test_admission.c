@@ -290,6 +290,19 @@ static void what_comes_round_waits_for_room(void **st) {
   assert_int_equal(admission_ask(&a, &two, true), ADMIT_NOW);
 }
 
+/* Its task was canceled, for instance. The others come round all the same. */
+static void the_first_that_was_refused_may_be_gone(void **st) {
+  struct task_policy two = {.slot = SLOT_PROCESS, .cost = 2};
+  int rounds = 0;
+  (void)st;
+  started(11, 1, 1);
+  admission_turn(&a);
+  refused(21, &two);
+  for (; admission_room(&a, SLOT_PROCESS) > 0 && rounds < 100; rounds++)
+    for (int64_t ti = 22; ti <= 24; ti++) refused(ti, &two);
+  assert_in_range(rounds, 1, 4);
+}
+
 /* Otherwise the task would wait for ever. */
 static void more_than_all_is_all(void **st) {
   struct task_policy many = {.slot = SLOT_PROCESS, .cost = 50};
@@ -336,7 +349,7 @@ int main(void) {
     OBJECT(the_book_of_the_turn_is_forgotten), OBJECT(the_other_book_changes_with_commits), OBJECT(results_pay_back_first),
     OBJECT(an_attempt_is_known_by_its_epoch), OBJECT(its_cost_may_come_back_before_its_end), OBJECT(fenced_it_has_nothing),
     OBJECT(short_attempts_are_claimed_ahead), OBJECT(a_slow_turn_claims_more), OBJECT(few_are_not_offered),
-    OBJECT(what_comes_round_waits_for_room), OBJECT(more_than_all_is_all),
+    OBJECT(what_comes_round_waits_for_room), OBJECT(the_first_that_was_refused_may_be_gone), OBJECT(more_than_all_is_all),
     OBJECT(facts_are_kept),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
