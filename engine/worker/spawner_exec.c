@@ -9,6 +9,7 @@
 #include <linux/memfd.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -36,6 +37,13 @@ static int image_file(void) {
     else close(fd), fd = -1;
   }
   return fd;
+}
+
+/* The image's whole pages stay in the program's file until the next start, and need no memory of this process. */
+static void image_unmap(void) {
+  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at = (uintptr_t)spawner_image;
+  uintptr_t first = (at + page - 1) / page * page, end = (at + sizeof spawner_image) / page * page;
+  if (first < end) (void)madvise((void *)first, end - first, MADV_DONTNEED);
 }
 
 /* "/proc/self/fd/N", without the library. */
@@ -98,6 +106,7 @@ pid_t spawner_exec(const char *program, int sock, int lock, int seed) {
   pid_t pid = fd >= 0 ? start(fd, alone, given) : -1;
   int why = errno;
   if (fd >= 0) close(fd);
+  image_unmap();
   if (pid > 0 || !program || (why != EACCES && why != EPERM && why != ENOSYS)) return errno = why, pid;
   fd = open(program, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return -1;
