@@ -30,6 +30,7 @@ static enum wr_rc def_begin(struct store *st, struct wr_err *err) {
  * old is wrong. */
 static void def_settle(struct sq *s, bool perhaps_stored) {
   for (int k = 0; k < ID__N; k++) {
+    if (s->given_id[k] == 0) continue; /* among them the runner's kinds, which its thread alone counts */
     if (perhaps_stored) s->next_id[k] += s->given_id[k];
     s->given_id[k] = 0;
   }
