@@ -85,6 +85,9 @@ struct task {
   enum task_state end_as : 8;
   uint8_t losses;
   uint8_t cancel_requested;
+  uint8_t phase;              /* what the attempt that runs, or the next one, is for */
+  uint8_t resume;             /* PAUSING: a run was asked for meanwhile */
+  uint8_t again;              /* attempts of this run that ended with NOT_NOW */
   uint32_t epoch;             /* of the newest claim; 0 = never claimed */
   uint32_t tries;             /* user attempts that ended by FAIL or TIMEOUT */
   int64_t owner;              /* incarnation of the node that runs it, 0 = none */
