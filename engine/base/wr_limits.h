@@ -32,6 +32,8 @@
 #define LIMIT_ATTEMPTS 101
 #define LIMIT_TIME_US (604800LL * 1000000)     /* timeouts, delays, WAIT: seven days */
 #define LIMIT_LOSSES 3                         /* the third makes the task DEAD */
+#define LIMIT_AGAIN 100                        /* answers "not now" of one run of a task: the next one is a failure */
+#define LIMIT_AGAIN_US (365LL * 86400 * 1000000) /* the longest wait that such an answer may ask for */
 #define LIMIT_BATCH_ROWS 2000                  /* about so many task rows are written by one batch */
 #define LIMIT_MAILBOX 20000                    /* requests that wait for the runner */
 #define LIMIT_REQUEST_US 10000000              /* how long one of these requests waits: --request-timeout */

@@ -36,7 +36,7 @@ void eff_mark_task(struct run *r, struct run_ctx *c, uint32_t task, const char *
   struct run_task *t = &r->task[task];
   if (t->eff == 0) {
     eff_mark_flow(r, c, NULL);
-    *WR_PUSH(e->task, e->n_task, e->cap_task) = (struct eff_task){r, task, NULL, NULL};
+    *WR_PUSH(e->task, e->n_task, e->cap_task) = (struct eff_task){r, task, NULL, NULL, 0};
     t->eff = (uint32_t)e->n_task;
   }
   if (error) e->task[t->eff - 1].error = error;

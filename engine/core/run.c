@@ -32,12 +32,20 @@ static bool failed_state(enum node_state s) {
   return s == NODE_FAILED || s == NODE_UPSTREAM_FAILED || s == NODE_CANCELED;
 }
 
-/* Nothing new starts from here on: a sweep ends everything that waits. */
+/* Nothing new starts from here on: a sweep ends everything that waits. A stop lets the tasks that there are go on, so the pass of
+ * a pause or a resume goes on as well. */
 static void set_wish(struct run *r, struct run_ctx *c, enum wish w, const char *error) {
+  const struct run_more *under_way = w == WISH_STOP ? run_pass(r) : NULL;
+  struct run_more pass = under_way ? *under_way : (struct run_more){0, 0};
   r->wish = (uint8_t)w;
+  r->hold &= (uint8_t)~HOLD_NODES; /* the sweep ends them */
   r->n_more = 0;
   run_push(r, MORE_SWEEP, 0);
-  if (w == WISH_CANCEL) r->state = FLOW_CANCELING;
+  if (under_way) run_push(r, pass.node, pass.pos);
+  if (w == WISH_CANCEL) {
+    r->state = FLOW_CANCELING;
+    r->hold = 0;
+  }
   if (error && !r->text_error) {
     r->text_error = 1;
     eff_mark_flow(r, c, error);
@@ -65,7 +73,8 @@ void run_node_end(struct run *r, struct run_ctx *c, uint32_t node, enum node_sta
 
 /* ---- tasks ---- */
 
-static unsigned apply(struct run *r, struct run_ctx *c, uint32_t task, struct task_event *ev, const struct task_policy *pol) {
+/* pol: NULL = the one bound now. */
+unsigned run_task_apply(struct run *r, struct run_ctx *c, uint32_t task, struct task_event *ev, const struct task_policy *pol) {
   const struct run_node *v = &r->node[run_node_of(r, task)];
   bool open = !node_final(v->state);
   ev->now_us = c->now_us;
@@ -81,8 +90,10 @@ static void task_ready(struct run *r, struct run_ctx *c, uint32_t task, const st
   eff_after(r, c, AFTER_READY, task, pol);
 }
 
-/* Is the task that was made ready still waiting? A sweep may have ended it since, or will end it. */
-static bool waits(const struct run *r, uint32_t task) { return r->task[task].t.state == TASK_QUEUED && r->wish <= WISH_STOP; }
+/* Is the task that was made ready still waiting? Since then a sweep may have ended it, or a pause holds it, or will. */
+static bool waits(const struct run *r, uint32_t task) {
+  return r->task[task].t.state == TASK_QUEUED && r->wish <= WISH_STOP && r->state != FLOW_PAUSED;
+}
 
 bool run_take(struct run_ctx *c, size_t i) {
   struct eff_after *f = &c->out->after[i];
@@ -123,17 +134,19 @@ static void task_ended(struct run *r, uint32_t task) {
 }
 
 /* Turns the outcome of one task event into rows and messages. The node's decision comes after. */
-static void task_effects(struct run *r, struct run_ctx *c, const struct run_event *ev, const struct task *was, unsigned out) {
+void run_task_did(struct run *r, struct run_ctx *c, const struct run_event *ev, const struct task *was, unsigned out) {
   const struct task *t = &r->task[ev->task].t;
   const struct task_policy *pol = ev->pol ? ev->pol : r->bind[run_pattern(r, ev->task)].pol;
   const char *error = task_error(t, was, ev->error);
-  if (out & TASK_OUT_CHANGED) eff_mark_task(r, c, ev->task, error, ev->result);
-  if (out & TASK_OUT_ATTEMPT_ENDED) keep_attempt(r, c, ev, was, error);
+  if (out & (TASK_OUT_CHANGED | TASK_OUT_GONE)) eff_mark_task(r, c, ev->task, error, ev->result);
+  if (out & TASK_OUT_GONE) c->out->task[r->task[ev->task].eff - 1].gone = 1;
+  if (out & TASK_OUT_ATTEMPT_ENDED) keep_attempt(r, c, ev, was, error ? error : ev->error);
   if (out & TASK_OUT_WAITS) eff_after(r, c, AFTER_TIMER, ev->task, pol);
   if (out & TASK_OUT_KILL) { /* marked even if no column changes: an effect after the commit must belong to a run of the batch */
     if (run_alone(r)) eff_mark_task(r, c, ev->task, NULL, NULL);
     else eff_mark_flow(r, c, NULL);
     eff_after(r, c, AFTER_KILL, ev->task, pol);
+    c->out->after[c->out->n_after - 1].owner = was->owner; /* it has none any more when it is gone */
   }
   if (out & TASK_OUT_REQUEUED) task_ready(r, c, ev->task, pol);
   if (out & TASK_OUT_CLAIMED) {
@@ -154,7 +167,7 @@ static void tasks_all(struct run *r, struct run_ctx *c, uint32_t node, enum task
     if (task_final(r->task[i].t.state)) continue;
     struct run_event ev = {.kind = RUN_EV_TASK, .task = i, .ev = {.kind = kind}};
     struct task was = r->task[i].t;
-    task_effects(r, c, &ev, &was, apply(r, c, i, &ev.ev, NULL));
+    run_task_did(r, c, &ev, &was, run_task_apply(r, c, i, &ev.ev, NULL));
     c->budget--;
   }
   eff_mark_node(r, c, node, NULL);
@@ -185,15 +198,46 @@ static void node_decide(struct run *r, struct run_ctx *c, uint32_t node, const s
 static enum run_rc step_task(struct run *r, const struct run_event *ev, struct run_ctx *c) {
   uint32_t node = run_node_of(r, ev->task);
   if (run_need(r, node, c)) return RUN_NEED;
-  if (ev->ev.kind == TASK_EV_CLAIM && r->wish > WISH_STOP) return RUN_OK; /* no claim after a cancel: the sweep ends the task */
+  if (ev->ev.kind == TASK_EV_CLAIM && (r->wish > WISH_STOP || r->state == FLOW_PAUSED)) return RUN_OK; /* the sweep ends the task,
+                                                                                        or the resume makes it ready again */
   struct task was = r->task[ev->task].t;
-  struct run_event e = *ev;
-  unsigned out = apply(r, c, ev->task, &e.ev, ev->pol);
+  struct task_event e = ev->ev;
+  if (!run_alone(r)) e.remove = 0; /* a node keeps the rows of its tasks */
+  unsigned out = run_task_apply(r, c, ev->task, &e, ev->pol);
   if (out & TASK_OUT_LATE) return RUN_LATE;
   if (out & TASK_OUT_REFUSED) return RUN_REFUSED;
-  task_effects(r, c, &e, &was, out);
+  out = run_hold_task(r, ev->task, out);
+  run_task_did(r, c, ev, &was, out);
   const struct task *t = &r->task[ev->task].t;
   if (out & TASK_OUT_ENDED) node_decide(r, c, node, &(struct last){t->state, task_error(t, &was, ev->error), ev->skip_edges});
+  return RUN_OK;
+}
+
+/* ---- wishes for one task ---- */
+
+/* A stand-alone task that was final has something to do again: it is run again, or its clean-up runs. */
+static void reopen_alone(struct run *r) {
+  r->state = FLOW_RUNNING;
+  r->end_us = 0;
+  r->failed = 0;
+  r->live = 1;
+  r->node[0] = (struct run_node){.state = NODE_RUNNING, .known = 1, .row = r->node[0].row, .t_open = 1, .eff = r->node[0].eff,
+                                 .start_us = r->node[0].start_us};
+}
+
+static enum run_rc step_ask(struct run *r, const struct run_event *ev, struct run_ctx *c) {
+  uint32_t node = run_node_of(r, ev->task);
+  if (run_need(r, node, c)) return RUN_NEED;
+  struct task was = r->task[ev->task].t, *t = &r->task[ev->task].t;
+  bool open = !node_final(r->node[node].state);
+  struct task_wish w = {.ask = ev->ask, .now_us = c->now_us, .force = ev->force, .of_node = !run_alone(r),
+                        .may_retry = open && r->wish == WISH_NONE, .may_requeue = r->wish <= WISH_STOP};
+  unsigned out = task_ask(t, &w, ev->pol ? ev->pol : r->bind[run_pattern(r, ev->task)].pol, &c->no);
+  if (c->no > ASK_SAME) return RUN_REFUSED;
+  if (task_final(was.state) && !task_final(t->state)) reopen_alone(r);
+  out = c->did = run_hold_task(r, ev->task, out);
+  run_task_did(r, c, ev, &was, out);
+  if (out & TASK_OUT_ENDED) node_decide(r, c, node, &(struct last){t->state, task_error(t, &was, NULL), 0});
   return RUN_OK;
 }
 
@@ -224,11 +268,21 @@ static void node_ready(struct run *r, struct run_ctx *c, uint32_t node) {
   r->widen = node + 1;
 }
 
-/* Decides a node that has not started, by its tokens. */
-static void node_eval(struct run *r, struct run_ctx *c, uint32_t node) {
+/* A node that is ready in a paused flow keeps its tokens, and starts at the resume. */
+static void node_held(struct run *r, struct run_ctx *c, uint32_t node) {
+  r->hold |= HOLD_NODES;
+  r->node[node].state = NODE_WAITING;
+  eff_mark_node(r, c, node, NULL);
+  c->budget--;
+}
+
+void run_node_eval(struct run *r, struct run_ctx *c, uint32_t node) {
   struct run_node *v = &r->node[node];
   switch (rule_all_success(r->dag->node[node].n_parent, v->ok, v->fail, v->skip)) {
-  case VERDICT_TRUE: node_ready(r, c, node); break;
+  case VERDICT_TRUE:
+    if (r->state == FLOW_PAUSED) node_held(r, c, node);
+    else node_ready(r, c, node);
+    break;
   case VERDICT_FALSE:
     if (v->fail > 0) run_node_end(r, c, node, NODE_UPSTREAM_FAILED, "A node before it did not succeed.");
     else run_node_end(r, c, node, NODE_SKIPPED, NULL);
@@ -260,7 +314,7 @@ static void deliver(struct run *r, struct run_ctx *c, uint32_t from, uint32_t po
     case TOKEN_SKIP: v->skip++; break;
     }
   }
-  node_eval(r, c, to);
+  run_node_eval(r, c, to);
 }
 
 static enum run_rc drain_emit(struct run *r, struct run_ctx *c, struct run_more *m) {
@@ -297,6 +351,13 @@ static void sweep_node(struct run *r, struct run_ctx *c, uint32_t node) {
   if (v->t_open < run_node_tasks(r, node).n) node_decide(r, c, node, &last);
 }
 
+/* What the entry `what` of the stack does to one node. */
+static void pass_node(struct run *r, struct run_ctx *c, uint32_t what, uint32_t node) {
+  if (what == MORE_SWEEP) sweep_node(r, c, node);
+  else if (what != MORE_EVAL) run_pass_node(r, c, what, node);
+  else if (r->node[node].state == NODE_WAITING) run_node_eval(r, c, node);
+}
+
 static enum run_rc drain_all(struct run *r, struct run_ctx *c, struct run_more *m) {
   uint32_t n = r->dag->n, what = m->node;
   while (m->pos < n && c->budget > 0) {
@@ -306,8 +367,7 @@ static enum run_rc drain_all(struct run *r, struct run_ctx *c, struct run_more *
     }
     uint32_t node = m->pos++;
     size_t depth = r->n_more;
-    if (what == MORE_SWEEP) sweep_node(r, c, node);
-    else if (r->node[node].state == NODE_WAITING) node_eval(r, c, node);
+    pass_node(r, c, what, node);
     if (r->widen || r->n_more != depth || r->more[r->n_more - 1].node != what) return RUN_OK; /* the stack changed under m */
   }
   if (m->pos >= n) r->n_more--;
@@ -318,6 +378,7 @@ static void finish(struct run *r, struct run_ctx *c) {
   if (r->wish == WISH_CANCEL) r->state = FLOW_CANCELED;
   else if (r->failed > 0 || r->wish != WISH_NONE) r->state = FLOW_FAILED;
   else r->state = FLOW_SUCCESS;
+  r->hold = 0;
   r->end_us = c->now_us;
   r->due_us = 0;
   eff_mark_flow(r, c, NULL);
@@ -333,17 +394,31 @@ enum run_rc run_drain(struct run *r, struct run_ctx *c) {
     if (r->widen) { c->widen = r->widen - 1; return RUN_WIDEN; }
     if (c->budget <= 0) return RUN_MORE;
     struct run_more *m = &r->more[r->n_more - 1];
-    enum run_rc rc = m->node == MORE_SWEEP || m->node == MORE_EVAL ? drain_all(r, c, m) : drain_emit(r, c, m);
+    enum run_rc rc = m->node >= MORE_LAST ? drain_all(r, c, m) : drain_emit(r, c, m);
     if (rc != RUN_OK) return rc;
   }
-  if (r->live == 0 && !flow_final(r->state)) finish(r, c);
+  if (r->live == 0 && !flow_final(r->state) && !(r->hold & HOLD_NODES)) finish(r, c);
   return RUN_OK;
 }
 
 /* ---- events of the flow ---- */
 
-static enum run_rc step_start(struct run *r, struct run_ctx *c) {
+/* A stand-alone task that is not run at once. */
+static enum run_rc start_later(struct run *r, const struct task_start *start, struct run_ctx *c) {
+  struct run_event ev = {.kind = RUN_EV_START};
+  struct task none = {.state = TASK_NONE};
+  r->task[0].t = (struct task){.version = r->bind[0].version};
+  r->node[0].state = NODE_RUNNING;
+  r->node[0].t_open = 1;
+  r->live = 1;
+  eff_mark_node(r, c, 0, NULL);
+  run_task_did(r, c, &ev, &none, task_begin(&r->task[0].t, start, r->bind[0].pol, c->now_us));
+  return RUN_OK;
+}
+
+static enum run_rc step_start(struct run *r, const struct run_event *ev, struct run_ctx *c) {
   r->create_us = c->now_us;
+  if (ev->start && (ev->start->hold || ev->start->at_us > c->now_us)) return start_later(r, ev->start, c);
   if (r->dag->timeout_us > 0) r->due_us = c->now_us + r->dag->timeout_us;
   if (r->dag->child_at[r->dag->n] < r->dag->child_at[r->dag->n + 1]) run_push(r, r->dag->n, r->dag->child_at[r->dag->n]);
   eff_mark_flow(r, c, NULL);
@@ -368,11 +443,14 @@ enum run_rc run_step(struct run *r, const struct run_event *ev, struct run_ctx *
   if (c->now_us < r->last_us) c->now_us = r->last_us;
   c->n_need = 0;
   switch (ev->kind) {
-  case RUN_EV_START: return step_start(r, c);
+  case RUN_EV_START: return step_start(r, ev, c);
   case RUN_EV_TASK: return step_task(r, ev, c);
   case RUN_EV_CANCEL: return step_cancel(r, c);
   case RUN_EV_TIMEOUT: return step_timeout(r, ev, c);
   case RUN_EV_RERUN: return run_rerun(r, ev, c);
+  case RUN_EV_ASK: return step_ask(r, ev, c);
+  case RUN_EV_PAUSE: return run_pause(r, ev, c);
+  case RUN_EV_RESUME: return run_resume(r, c);
   }
   return RUN_REFUSED;
 }

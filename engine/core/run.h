@@ -4,7 +4,7 @@
  *
  *   node:  NONE -> WAITING (has tokens) -> RUNNING -> SUCCESS | FAILED
  *            \________\-> UPSTREAM_FAILED | SKIPPED | CANCELED
- *   flow:  RUNNING -> SUCCESS | FAILED;  RUNNING -> CANCELING -> CANCELED      (only a re-run leaves a final state)
+ *   flow:  RUNNING <-> PAUSED -> SUCCESS | FAILED;  both -> CANCELING -> CANCELED   (only a re-run leaves a final state)
  *
  * When a node ends, each out-edge gets exactly one token (OK, FAIL or SKIP). The rule of a node decides it by its tokens: all are
  * in and OK = it starts, once; one is FAIL = UPSTREAM_FAILED; otherwise SKIPPED. When one event makes more ready than the batch
@@ -22,6 +22,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "ask.h"
 #include "bases.h"
 #include "dag.h"
 #include "mem.h"
@@ -52,6 +53,10 @@ struct run_node {
 struct run_more { uint32_t node, pos; };  /* node: emit to its children from pos on; n = the root's */
 #define MORE_SWEEP UINT32_MAX             /* pos..n-1: end what has not started, cancel what has */
 #define MORE_EVAL (UINT32_MAX - 1)        /* pos..n-1: decide nodes whose tokens were there before a re-run */
+#define MORE_HOLD (UINT32_MAX - 2)        /* pos..n-1: the flow is paused (pause.c): hold what waits */
+#define MORE_CHECKPOINT (UINT32_MAX - 3)  /* the same, and stop what runs */
+#define MORE_TAKE_UP (UINT32_MAX - 4)     /* pos..n-1: the flow goes on: take up what its pause stopped */
+#define MORE_LAST MORE_TAKE_UP            /* less than that: a node */
 
 /* The definition that a task of the dag is bound to now. */
 struct task_bind { const struct task_policy *pol; int64_t version; };
@@ -64,6 +69,7 @@ struct run {
   uint8_t state, wish, row;       /* enum flow_state, enum wish */
   uint8_t whole;                  /* started here: every node is known */
   uint8_t text_error;             /* the flow row has an error text */
+  uint8_t hold;                   /* bits of enum run_hold; 0 in every state but PAUSED */
   uint32_t live;                  /* tasks that have not ended */
   uint32_t failed;                /* nodes in FAILED, UPSTREAM_FAILED, CANCELED */
   int64_t create_us, end_us;
@@ -80,6 +86,10 @@ struct run {
   struct run_more more_room[2];   /* first memory of `more` and `base`: most runs need no other */
   struct run_base base_room[1];
 };
+enum run_hold { HOLD_CHECKPOINT = 1 /* what ran was stopped too */, HOLD_NODES = 2 /* nodes are ready, and start at the resume */ };
+/* The column `wish` holds both: wish and hold. false: the number is damaged. */
+static inline uint8_t run_wish_column(const struct run *r) { return (uint8_t)(r->wish | r->hold << 4); }
+bool run_wish_load(struct run *r, uint8_t column);
 static inline bool run_alone(const struct run *r) { return r->fi == 0; }   /* a stand-alone task */
 
 enum after_kind {
@@ -87,15 +97,16 @@ enum after_kind {
   AFTER_NONE,         /* it was ready, and no longer is */
   AFTER_START,        /* this node claimed it: execute */
   AFTER_PUSH,         /* QUEUED: push its hint; set a timer when it has a queue timeout */
-  AFTER_KILL,         /* CANCELING: tell its owner */
-  AFTER_TIMER,        /* RETRY_WAIT: set a timer, which rings TASK_EV_DUE at due_us */
+  AFTER_KILL,         /* CANCELING, PAUSING or gone: tell its owner; task_stop() says why */
+  AFTER_TIMER,        /* RETRY_WAIT, BLOCKED: set a timer, which rings TASK_EV_DUE at due_us */
   AFTER_FLOW_DONE     /* the flow became final */
 };
 
 /* error: NULL = keep, "" = clear. of_node: 1 + the node whose error it is; 0 = it is not the error of a node. */
 struct eff_flow { struct run *r; const char *error; uint32_t of_node; };
 struct eff_node { struct run *r; uint32_t node; const char *error; };
-struct eff_task { struct run *r; uint32_t task; const char *error; const void *result; };
+/* gone: the rows of this stand-alone task are deleted, and its run leaves the cache. */
+struct eff_task { struct run *r; uint32_t task; const char *error; const void *result; uint8_t gone; };
 struct eff_attempt { struct run *r; uint32_t task, epoch; int64_t owner, start_us, end_us; enum task_ev why; const char *error;
                      const void *result; };
 struct eff_after {
@@ -130,6 +141,8 @@ struct run_ctx {
   struct effects *out;
   uint32_t *need; size_t n_need, cap_need;  /* nodes to read, after RUN_NEED */
   uint32_t widen;                 /* after RUN_WIDEN: the node that needs its width */
+  enum ask_no no;                 /* after RUN_EV_ASK, PAUSE, RESUME: the answer; RUN_REFUSED when it is beyond ASK_SAME */
+  unsigned did;                   /* after RUN_EV_ASK that was not refused: what it did, a set of enum task_out */
 };
 
 enum run_rc {
@@ -141,17 +154,25 @@ enum run_rc {
   RUN_REFUSED    /* the state does not allow it; nothing changed */
 };
 
-enum run_ev { RUN_EV_START, RUN_EV_TASK, RUN_EV_CANCEL, RUN_EV_TIMEOUT, RUN_EV_RERUN };
+enum run_ev {
+  RUN_EV_START, RUN_EV_TASK, RUN_EV_CANCEL, RUN_EV_TIMEOUT, RUN_EV_RERUN,
+  RUN_EV_ASK,                     /* a user's wish for one task */
+  RUN_EV_PAUSE, RUN_EV_RESUME     /* a user's wish for the flow */
+};
 struct run_event {
   enum run_ev kind;
-  uint32_t task;                  /* RUN_EV_TASK: index */
+  uint32_t task;                  /* RUN_EV_TASK, RUN_EV_ASK: index */
   struct task_event ev;           /* RUN_EV_TASK; now_us is taken from the context */
-  const struct task_policy *pol;  /* RUN_EV_TASK: that of the instance's version; NULL = the one bound now */
+  const struct task_policy *pol;  /* RUN_EV_TASK, _ASK: that of the instance's version; NULL = the one bound now */
   const char *error;              /* RUN_EV_TASK, RUN_EV_TIMEOUT: text for errorMsg, NULL = none; borrowed by the effects */
   const void *result;             /* RUN_EV_TASK: passed through to the effect */
   uint64_t skip_edges;            /* RUN_EV_TASK: if its node succeeds by this event, these out-edges get SKIP */
   uint32_t node;                  /* RUN_EV_RERUN: from this node; RERUN_FAILED = what failed */
+  uint8_t checkpoint;             /* RUN_EV_PAUSE: what runs is stopped too */
+  uint8_t force;                  /* RUN_EV_ASK: of a deletion */
+  enum ask ask;                   /* RUN_EV_ASK */
   struct run_base base;           /* RUN_EV_RERUN: ids of the new run */
+  const struct task_start *start; /* RUN_EV_START of a stand-alone task; NULL = at once */
 };
 #define RERUN_FAILED UINT32_MAX
 
@@ -166,7 +187,8 @@ void run_free(struct run *r); /* NULL is fine */
 void run_forget(struct run *r);
 static inline bool run_known(const struct run *r, uint32_t node) { return r->whole || r->node[node].known; }
 
-/* Applies one event. RUN_EV_RERUN needs every node known. After RUN_OK call run_drain(). */
+/* Applies one event. RUN_EV_RERUN needs every node known. After RUN_OK call run_drain().
+ * A stand-alone task that is final may be asked to run again or to be deleted: its run then goes on, or its rows are gone. */
 enum run_rc run_step(struct run *r, const struct run_event *ev, struct run_ctx *c);
 /* Delivers tokens, starts nodes, ends the flow. RUN_OK = nothing is left to do now. */
 enum run_rc run_drain(struct run *r, struct run_ctx *c);

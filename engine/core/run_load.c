@@ -72,6 +72,7 @@ void run_load_none(struct run *r, uint32_t node) {
 
 bool run_load_task(struct run *r, int64_t task, const struct task *t) {
   if (task < 0 || task >= r->n_task || t->state >= TASK__N || t->end_as >= TASK__N || t->epoch > TASK_EPOCH_MAX) return false;
+  if (t->phase > PHASE_DELETE || t->resume > RESUME_FLOW) return false;
   r->task[task] = (struct run_task){.t = *t, .row = 1};
   return true;
 }
@@ -92,6 +93,13 @@ bool run_load_node(struct run *r, int64_t node, const struct run_node *v) {
   return true;
 }
 
+bool run_wish_load(struct run *r, uint8_t column) {
+  r->wish = column & 15;
+  r->hold = column >> 4;
+  bool paused = r->state == FLOW_PAUSED;
+  return r->wish <= WISH_TIMEOUT && r->hold <= (HOLD_CHECKPOINT | HOLD_NODES) && (paused || r->hold == 0);
+}
+
 void run_more_text(const struct run *r, struct buf *out) {
   for (size_t i = 0; i < r->n_more; i++) {
     if (i > 0) buf_ch(out, ',');
@@ -102,7 +110,7 @@ void run_more_text(const struct run *r, struct buf *out) {
 }
 
 static bool more_valid(const struct run *r, int64_t node, int64_t pos) {
-  if (node == MORE_SWEEP || node == MORE_EVAL) return pos <= r->dag->n;
+  if (node >= MORE_LAST && node <= MORE_SWEEP) return pos <= r->dag->n;
   if (node > r->dag->n) return false;
   return pos >= r->dag->child_at[node] && pos < r->dag->child_at[node + 1]; /* an entry is popped with its last child */
 }
@@ -127,6 +135,13 @@ bool run_more_parse(struct run *r, const char *s, size_t n) {
 /* Returns the first fact that does not hold, as its text. */
 #define FACT(x) if (!(x)) return #x
 
+/* When no pass is under way, a paused flow holds what waits, and one that is not paused has taken everything up. */
+static bool pause_holds(const struct run *r, const struct task *t) {
+  if (run_pass(r) || r->wish > WISH_STOP) return true;
+  if (r->state == FLOW_PAUSED) return t->state != TASK_QUEUED && t->state != TASK_RETRY_WAIT;
+  return t->resume != RESUME_FLOW && (t->state != TASK_BLOCKED || t->end_as == TASK_NONE);
+}
+
 struct sums { uint64_t live; uint32_t failed; };
 
 static const char *node_fault(const struct run *r, uint32_t i, struct sums *sum) {
@@ -143,10 +158,12 @@ static const char *node_fault(const struct run *r, uint32_t i, struct sums *sum)
   FACT(!started || !d->expands || v->wide > 0);
   FACT(v->state != NODE_RUNNING || (started && v->t_open > 0));
   FACT(v->state != NODE_WAITING || !started);
+  FACT(!run_node_is_ready(r, i) || r->n_more > 0 || r->hold & HOLD_NODES);
   for (uint32_t k = its.at; started && k < its.at + its.n; k++) {
     const struct task *t = &r->task[k].t;
     const char *fault = task_fault(t);
     if (fault) return fault;
+    FACT(run_alone(r) || (t->phase == PHASE_RUN && pause_holds(r, t)));
     if (t->state == TASK_SUCCESS) ok++; else if (task_final(t->state)) bad++; else open++;
     canceled += t->state == TASK_CANCELED;
   }
@@ -167,7 +184,9 @@ const char *run_fault(const struct run *r) {
   }
   FACT(sum.live == r->live && sum.failed == r->failed);
   FACT(!flow_final(r->state) || r->n_more == 0);
-  FACT(r->n_more > 0 || r->live > 0 || flow_final(r->state));
+  FACT(r->hold == 0 || r->state == FLOW_PAUSED);
+  FACT(!(r->hold & HOLD_NODES) || r->wish == WISH_NONE);
+  FACT(r->n_more > 0 || r->live > 0 || flow_final(r->state) || r->hold & HOLD_NODES);
   return NULL;
 }
 

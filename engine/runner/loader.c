@@ -25,7 +25,7 @@ enum store_rc defs_store_rc(enum wr_rc rc) {
 /* Takes def. NULL when the row cannot be understood. */
 static struct cached *from_row(struct loader *l, const struct flow_row *row, struct flow_def *def) {
   struct run *run = run_new(def->dag, row->fi, (struct run_base){0, 0}, (enum flow_state)row->state);
-  if (row->state >= FLOW__N || row->wish > WISH_TIMEOUT || !run_bases_parse(run, row->bases) ||
+  if (row->state >= FLOW__N || !run_wish_load(run, row->wish) || !run_bases_parse(run, row->bases) ||
       !run_more_parse(run, row->more ? row->more : "", row->more ? strlen(row->more) : 0)) {
     run_free(run);
     def_flow_unref(def);
@@ -33,7 +33,6 @@ static struct cached *from_row(struct loader *l, const struct flow_row *row, str
   }
   run->version = row->version;
   run->row = 1;
-  run->wish = row->wish;
   run->live = row->live;
   run->failed = row->failed;
   run->text_error = row->error != NULL && row->error[0] != 0;

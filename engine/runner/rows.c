@@ -61,7 +61,7 @@ static void flow_rows(struct runner *r) {
     *WR_PUSH(w->b.flow, w->b.n_flow, w->cap_flow) = (struct flow_write){.op = run->row ? ROW_UPDATE : ROW_INSERT,
       .expect = c->locked == r->env.batch_no ? 0 : run->version,
       .row = {.fi = run->fi, .flow_id = c->flow_id, .flow_version = c->flow->version, .version = w->b.id, .state = run->state,
-              .wish = run->wish, .run_no = (uint32_t)run->n_base, .live = run->live, .failed = run->failed,
+              .wish = run_wish_column(run), .run_no = (uint32_t)run->n_base, .live = run->live, .failed = run->failed,
               .create_us = run->create_us, .start_us = c->start_us, .end_us = run->end_us, .update_us = run->last_us,
               .due_us = run->due_us, .error = flow_error(r, e, c->flow), .params = c->params ? c->params->text : NULL,
               .bases = bases_text(r, run), .more = more_text(r, run)}};

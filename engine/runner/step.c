@@ -96,7 +96,7 @@ enum store_rc step_event(struct stepper *s, struct cached *c, const struct run_e
   if (rc != STORE_OK) return rc;
   cache_touch(s->cache, c);
   for (*out = RUN_NEED; rc == STORE_OK && *out == RUN_NEED;) {
-    if (ev->kind == RUN_EV_TASK && ev->pol == NULL) rc = pinned(s, c, ev->task, &own, &e.pol);
+    if ((ev->kind == RUN_EV_TASK || ev->kind == RUN_EV_ASK) && ev->pol == NULL) rc = pinned(s, c, ev->task, &own, &e.pol);
     if (rc != STORE_OK) break;
     s->ctx.now_us = s->env->wall_us;
     *out = run_step(c->run, &e, &s->ctx);

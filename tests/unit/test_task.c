@@ -12,12 +12,16 @@ static const struct { enum task_ev ev; const char *cell[10]; } want[] = {
   {TASK_EV_FAIL,          {"log", "log", "log", "FAILED", "log", "FAILED", "log", "CANCELED", "log", "log"}},
   {TASK_EV_LOST,          {"log", "log", "log", "QUEUED", "log", "PAUSED", "log", "CANCELED", "log", "log"}},
   {TASK_EV_HANDBACK,      {"log", "log", "log", "QUEUED", "log", "PAUSED", "log", "CANCELED", "log", "log"}},
+  {TASK_EV_NOT_NOW,       {"log", "log", "log", "RETRY_WAIT", "log", "PAUSED", "log", "CANCELED", "log", "log"}},
   {TASK_EV_TIMEOUT,       {"log", "log", "log", "CANCELING", "log", "CANCELING", "log", "-", "log", "log"}},
   {TASK_EV_QUEUE_TIMEOUT, {"-", "-", "TIMEOUT", "-", "-", "-", "-", "-", "-", "-"}},
-  {TASK_EV_DUE,           {"-", "-", "-", "-", "QUEUED", "-", "-", "-", "-", "-"}},
+  {TASK_EV_DUE,           {"-", "QUEUED", "-", "-", "QUEUED", "-", "-", "-", "-", "-"}},
   {TASK_EV_CANCEL,        {"CANCELED", "CANCELED", "CANCELED", "CANCELING", "CANCELED", "CANCELING", "CANCELED", "kill", "409", "-"}},
   {TASK_EV_REST_CANCEL,   {"CANCELED", "CANCELED", "CANCELED", "CANCELING", "CANCELED", "CANCELING", "CANCELED", "-", "-", "-"}},
   {TASK_EV_REST_RUN_ON,   {"-", "-", "-", "-", "FAILED", "-", "-", "-", "-", "-"}},
+  {TASK_EV_HOLD,          {"-", "-", "BLOCKED", "-", "BLOCKED", "-", "-", "-", "-", "-"}},
+  {TASK_EV_CHECKPOINT,    {"-", "-", "BLOCKED", "PAUSING", "BLOCKED", "-", "-", "-", "-", "-"}},
+  {TASK_EV_TAKE_UP,       {"-", "-", "-", "-", "-", "-", "-", "-", "-", "-"}},
 };
 static const enum task_state column[10] = {TASK_CREATED, TASK_BLOCKED, TASK_QUEUED, TASK_RUNNING, TASK_RETRY_WAIT, TASK_PAUSING,
                                            TASK_PAUSED, TASK_CANCELING, TASK_SUCCESS, TASK_CANCELED};
@@ -26,7 +30,7 @@ static struct task in_state(enum task_state s) {
   struct task t = {.state = s, .epoch = 3};
   if (s == TASK_RUNNING || s == TASK_PAUSING || s == TASK_CANCELING) t.owner = 9;
   if (s == TASK_CANCELING) t.end_as = TASK_CANCELED;
-  if (s == TASK_RETRY_WAIT) t.due_us = 50;
+  if (s == TASK_RETRY_WAIT || s == TASK_BLOCKED) t.due_us = 50;
   return t;
 }
 
@@ -63,7 +67,8 @@ static void test_table(void **state) {
 
 static void test_reports_are_fenced(void **state) {
   (void)state;
-  static const enum task_ev reports[] = {TASK_EV_OK, TASK_EV_FAIL, TASK_EV_LOST, TASK_EV_HANDBACK, TASK_EV_TIMEOUT};
+  static const enum task_ev reports[] = {TASK_EV_OK, TASK_EV_FAIL, TASK_EV_LOST, TASK_EV_HANDBACK, TASK_EV_NOT_NOW,
+                                          TASK_EV_TIMEOUT};
   for (size_t i = 0; i < sizeof reports / sizeof *reports; i++)
     for (int wrong = 0; wrong < 2; wrong++) {
       struct task t = in_state(TASK_RUNNING), was = t;
@@ -237,6 +242,58 @@ static void test_ok_that_was_asked_for(void **state) {
   }
 }
 
+/* What a pause of the flow stops, its resume takes up; what a user paused, it does not. */
+static void test_pause_of_the_flow(void **state) {
+  (void)state;
+  static const struct { enum task_state from; enum task_ev pause; const char *paused, *resumed; int64_t due_us; } v[] = {
+    {TASK_QUEUED, TASK_EV_HOLD, "BLOCKED", "QUEUED", 0}, {TASK_RETRY_WAIT, TASK_EV_HOLD, "BLOCKED", "RETRY_WAIT", 50},
+    {TASK_RUNNING, TASK_EV_CHECKPOINT, "PAUSING", "PAUSING", 0}, {TASK_QUEUED, TASK_EV_CHECKPOINT, "BLOCKED", "QUEUED", 0},
+    {TASK_BLOCKED, TASK_EV_HOLD, "BLOCKED", "BLOCKED", 50}, {TASK_PAUSED, TASK_EV_CHECKPOINT, "PAUSED", "PAUSED", 0},
+    {TASK_PAUSING, TASK_EV_CHECKPOINT, "PAUSING", "PAUSING", 0}};
+  for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
+    struct task t = in_state(v[i].from);
+    struct task_event ev = event_for(v[i].pause, &t);
+    (void)task_apply(&t, &ev, &task_policy_default);
+    task_check(&t);
+    assert_string_equal(task_state_name(t.state), v[i].paused);
+    assert_int_equal(t.due_us, v[i].due_us);
+    ev = event_for(TASK_EV_TAKE_UP, &t);
+    (void)task_apply(&t, &ev, &task_policy_default);
+    task_check(&t);
+    assert_string_equal(task_state_name(t.state), v[i].resumed);
+    assert_int_equal(t.due_us, v[i].due_us);
+    if (t.state != TASK_PAUSING) continue;
+    ev = event_for(TASK_EV_FAIL, &t); /* stopped at last: what the flow stopped is queued, what a user paused is PAUSED */
+    ev.asked = 1;
+    (void)task_apply(&t, &ev, &task_policy_default);
+    assert_string_equal(task_state_name(t.state), v[i].from == TASK_RUNNING ? "QUEUED" : "PAUSED");
+  }
+}
+
+/* The time of a retry goes on while its flow is paused, and no retry follows once the node is decided. */
+static void test_a_retry_that_is_held(void **state) {
+  (void)state;
+  struct task t = in_state(TASK_RETRY_WAIT);
+  struct task_event ev = event_for(TASK_EV_HOLD, &t);
+  (void)task_apply(&t, &ev, &task_policy_default);
+  struct task rest = t;
+  ev = event_for(TASK_EV_DUE, &t);
+  ev.now_us = 49;
+  assert_int_equal(task_apply(&t, &ev, &task_policy_default), 0);
+  ev.now_us = 50;
+  assert_int_equal(task_apply(&t, &ev, &task_policy_default), TASK_OUT_CHANGED);
+  task_check(&t);
+  assert_int_equal(t.state, TASK_BLOCKED);
+  assert_int_equal(task_apply(&t, &ev, &task_policy_default), 0);
+  ev = event_for(TASK_EV_TAKE_UP, &t);
+  (void)task_apply(&t, &ev, &task_policy_default);
+  assert_int_equal(t.state, TASK_QUEUED);
+  ev = event_for(TASK_EV_REST_RUN_ON, &rest);
+  (void)task_apply(&rest, &ev, &task_policy_default);
+  assert_int_equal(rest.state, TASK_FAILED);
+  task_check(&rest);
+}
+
 static void test_queue_timeout(void **state) {
   (void)state;
   struct task_policy p = task_policy_default;
@@ -280,6 +337,6 @@ int main(void) {
     cmocka_unit_test(test_table), cmocka_unit_test(test_reports_are_fenced), cmocka_unit_test(test_attempts),
     cmocka_unit_test(test_fatal_and_decided_are_not_retried), cmocka_unit_test(test_losses), cmocka_unit_test(test_timeout_then_end), cmocka_unit_test(test_ok_that_was_asked_for), cmocka_unit_test(test_queue_timeout),
     cmocka_unit_test(test_first_wish_of_canceling), cmocka_unit_test(test_no_retry_after_the_stop), cmocka_unit_test(test_texts),
-    cmocka_unit_test(test_backoff_bounds)};
+    cmocka_unit_test(test_pause_of_the_flow), cmocka_unit_test(test_a_retry_that_is_held), cmocka_unit_test(test_backoff_bounds)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
