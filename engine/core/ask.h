@@ -1,6 +1,6 @@
-/* What users ask of a task (run, pause, cancel, delete, queue), and what each state answers: one table of wish x shown state. Pure;
- * owns nothing; any thread. docs/explanation/protocol.md has the table, ask.c is it, tests/unit/test_ask.c has it once more by
- * hand. What never happens: a state from which no sequence of wishes and reports leads to a final state or to GONE.
+/* What users ask of a task (run, pause, cancel, delete, queue), and what each state answers: one table of wish x shown state.
+ * Pure; owns nothing; any thread. docs/explanation/protocol.md has the table, ask.c is it, tests/unit/test_ask.c has it once more
+ * by hand. What never happens: a state from which no sequence of wishes and reports leads to a final state or to GONE.
  *
  * How a deletion goes, by the facts of the row:
  *

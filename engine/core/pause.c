@@ -1,9 +1,11 @@
-/* Pause and resume of a flow (run.h). The flow is PAUSED at once; a pass over its nodes then holds what waits, and stops what runs
- * when that was asked for. The resume is a pass as well. Pure; the runner thread owns the run.
+/* Pause and resume of a flow (run.h). The flow is PAUSED at once; a pass over its nodes then holds what waits, and stops what
+ * runs when that was asked for. The resume is a pass as well. Pure; the runner thread owns the run.
  *
- * While it is paused, tokens are delivered as always: nodes end, and those that are ready are remembered (HOLD_NODES). What else
- * becomes QUEUED or waits for a retry is held at once. So a paused flow becomes final when its last task ends and no node is ready.
- * What never happens: a task starts in a paused flow; a resume forgets what the pause has held, or takes up what a user paused. */
+ * While it is paused, tokens are delivered as always: nodes end, and that there are some that are ready is remembered
+ * (HOLD_NODES). What becomes QUEUED or waits for a retry is held at once. So a paused flow becomes final when its last task ends
+ * and no node is ready.
+ * What never happens: a task starts in a paused flow; a resume forgets what the pause has held, or takes up what a user
+ * paused. */
 #include <string.h>
 #include "effects.h"
 #include "err.h"

@@ -86,7 +86,8 @@ struct run {
   struct run_more more_room[2];   /* first memory of `more` and `base`: most runs need no other */
   struct run_base base_room[1];
 };
-enum run_hold { HOLD_CHECKPOINT = 1 /* what ran was stopped too */, HOLD_NODES = 2 /* nodes are ready, and start at the resume */ };
+/* What ran was stopped too; nodes are ready, and start at the resume. */
+enum run_hold { HOLD_CHECKPOINT = 1, HOLD_NODES = 2 };
 /* The column `wish` holds both: wish and hold. false: the number is damaged. */
 static inline uint8_t run_wish_column(const struct run *r) { return (uint8_t)(r->wish | r->hold << 4); }
 bool run_wish_load(struct run *r, uint8_t column);

@@ -1,5 +1,5 @@
-/* One task instance: the table of state x event (docs/explanation/protocol.md). Pure; owns nothing; any thread. What users ask for
- * is in ask.c, the events of a deletion are in delete.c.
+/* One task instance: the table of state x event (docs/explanation/protocol.md). Pure; owns nothing; any thread. What users ask
+ * for is in ask.c, the events of a deletion are in delete.c.
  * What never happens: an event leaves a final state, or a report of another attempt changes anything. */
 #include "task.h"
 #include "clock.h"
@@ -319,9 +319,9 @@ static const task_fn table[TASK_EV__N][TASK__N] = {
   [TASK_EV_QUEUE_TIMEOUT] = { [TASK_NONE] = do_none, [TASK_CREATED] = do_none, [TASK_BLOCKED] = do_none,
     [TASK_QUEUED] = do_queue_timeout, [TASK_RUNNING] = do_none, [TASK_RETRY_WAIT] = do_none, [TASK_PAUSING] = do_none,
     [TASK_PAUSED] = do_none, [TASK_CANCELING] = do_none, FINAL(do_none) },
-  [TASK_EV_DUE] = { [TASK_NONE] = do_none, [TASK_CREATED] = do_none, [TASK_BLOCKED] = do_due_blocked, [TASK_QUEUED] = do_due_queued,
-    [TASK_RUNNING] = do_none, [TASK_RETRY_WAIT] = do_due, [TASK_PAUSING] = do_none, [TASK_PAUSED] = do_none,
-    [TASK_CANCELING] = do_none, FINAL(do_none) },
+  [TASK_EV_DUE] = { [TASK_NONE] = do_none, [TASK_CREATED] = do_none, [TASK_BLOCKED] = do_due_blocked,
+    [TASK_QUEUED] = do_due_queued, [TASK_RUNNING] = do_none, [TASK_RETRY_WAIT] = do_due, [TASK_PAUSING] = do_none,
+    [TASK_PAUSED] = do_none, [TASK_CANCELING] = do_none, FINAL(do_none) },
   [TASK_EV_CANCEL] = { [TASK_NONE] = do_refuse, [TASK_CREATED] = do_cancel, [TASK_BLOCKED] = do_cancel,
     [TASK_QUEUED] = do_cancel, [TASK_RUNNING] = do_cancel_running, [TASK_RETRY_WAIT] = do_cancel,
     [TASK_PAUSING] = do_cancel_running, [TASK_PAUSED] = do_cancel, [TASK_CANCELING] = do_cancel_again, FINAL(do_cancel_final) },

@@ -115,7 +115,7 @@ extern const struct task_policy task_policy_default; /* 1 attempt, 1 s, x2, 5 mi
 /* The mutable part of a task instance: what every node must agree on. */
 struct task {
   enum task_state state : 8;
-  enum task_state end_as : 8; /* CANCELING: what it becomes (ask.h has those of phase DELETE). BLOCKED: what its flow's pause holds */
+  enum task_state end_as : 8; /* CANCELING: what it becomes; in phase DELETE: see ask.h. BLOCKED: what its flow's pause holds */
   uint8_t losses;
   uint8_t cancel_requested;
   uint8_t phase;              /* enum task_phase */
