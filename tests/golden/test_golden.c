@@ -1,8 +1,9 @@
 /* Golden traces of the core: a flow, events, and the exact effects of each, as text a person can read.
  *
  * A trace file:  flow continue|stop_new|cancel / node NAME [tasks=2 need=1 rest=cancel] [< PARENT ..] / slots N
- * then one event a line, each followed by what it must cause, indented. Events: start, cancel, rerun NAME|failed,
- * claim|ok|fail|fatal|lost|handback|timeout|due|cancel NAME[.TASK]. WEIR_GOLDEN_UPDATE=1 rewrites the files: then read the diff. */
+ * then one event a line, each followed by what it must cause, indented. Events: start, cancel, pause, checkpoint, resume,
+ * rerun NAME|failed, claim|ok|tidied|fail|fatal|stopped|not-now|lost|handback|timeout|due|cancel NAME[.TASK], and what users ask of
+ * a task: ask run|pause|cancel|delete|queue NAME[.TASK]. WEIR_GOLDEN_UPDATE=1 rewrites the files: then read the diff. */
 #include "../unit/unit.h"
 #include "../unit/admit.h"
 #include <dirent.h>
@@ -76,8 +77,9 @@ static void task_name(struct trace *t, uint32_t task) {
 
 static void show_rows(struct trace *t) {
   for (size_t i = 0; i < t->eff.n_flow; i++)
-    buf_printf(&t->out, "  flow %s %s live=%u failed=%u%s%s\n", t->run->row ? "update" : "insert", flow_state_name((enum flow_state)t->run->state),
-               t->run->live, t->run->failed, t->eff.flow[i].error ? " error=" : "", t->eff.flow[i].error ? t->eff.flow[i].error : "");
+    buf_printf(&t->out, "  flow %s %s live=%u failed=%u%s%s%s%s\n", t->run->row ? "update" : "insert", flow_state_name((enum flow_state)t->run->state),
+               t->run->live, t->run->failed, t->run->hold & HOLD_CHECKPOINT ? " checkpoint" : "", t->run->hold & HOLD_NODES ? " nodes are ready" : "",
+               t->eff.flow[i].error ? " error=" : "", t->eff.flow[i].error ? t->eff.flow[i].error : "");
   for (size_t i = 0; i < t->eff.n_node; i++) {
     const struct run_node *v = &t->run->node[t->eff.node[i].node];
     buf_printf(&t->out, "  node %s %s %s", v->row ? "update" : "insert", t->name[t->eff.node[i].node], node_state_name((enum node_state)v->state));
@@ -90,6 +92,8 @@ static void show_rows(struct trace *t) {
     buf_printf(&t->out, "  task %s ", k->row ? "update" : "insert");
     task_name(t, t->eff.task[i].task);
     buf_printf(&t->out, " %s epoch=%u", task_state_name(k->t.state), k->t.epoch);
+    if (k->t.state == TASK_BLOCKED && k->t.end_as) buf_printf(&t->out, " holds %s", task_state_name(k->t.end_as));
+    if (k->t.resume) buf_str(&t->out, k->t.resume == RESUME_RUN ? " then it runs" : " by the flow");
     if (k->t.due_us) buf_printf(&t->out, " due=%lld", (long long)k->t.due_us);
     if (t->eff.task[i].error && t->eff.task[i].error[0]) buf_printf(&t->out, " error=%s", t->eff.task[i].error);
     buf_ch(&t->out, '\n');
@@ -112,14 +116,36 @@ static void show_after(struct trace *t) {
 
 static const struct { const char *word; enum task_ev ev; } events[] = {
   {"claim", TASK_EV_CLAIM}, {"ok", TASK_EV_OK}, {"tidied", TASK_EV_OK}, {"fail", TASK_EV_FAIL}, {"fatal", TASK_EV_FAIL}, {"lost", TASK_EV_LOST},
+  {"stopped", TASK_EV_FAIL}, {"not-now", TASK_EV_NOT_NOW},
   {"handback", TASK_EV_HANDBACK}, {"timeout", TASK_EV_TIMEOUT}, {"due", TASK_EV_DUE}, {"cancel", TASK_EV_CANCEL}};
 
+static uint32_t task_named(const struct trace *t, const char *s) {
+  const char *dot = strchr(s, '.');
+  uint32_t node = node_named(t, s, dot ? (size_t)(dot - s) : strlen(s));
+  return t->dag->node[node].task_at + (dot ? (uint32_t)strtoul(dot + 1, NULL, 10) - 1 : 0);
+}
+
+/* "run NAME" */
+static struct run_event parse_ask(const struct trace *t, const char *s) {
+  struct run_event ev = {.kind = RUN_EV_ASK};
+  const char *sp = strchr(s, ' ');
+  assert_non_null(sp);
+  while (ev.ask < ASK__N && (strlen(ask_name(ev.ask)) != (size_t)(sp - s) || memcmp(ask_name(ev.ask), s, (size_t)(sp - s)) != 0)) ev.ask++;
+  assert_int_not_equal(ev.ask, ASK__N);
+  ev.task = task_named(t, sp + 1);
+  return ev;
+}
+
 static struct run_event parse_event(struct trace *t, const char *line) {
-  const char *sp = strchr(line, ' '), *dot = strchr(line, '.');
+  static const struct { const char *line; enum run_ev kind; bool checkpoint; } of_flow[] = {
+    {"start", RUN_EV_START, false}, {"cancel", RUN_EV_CANCEL, false}, {"pause", RUN_EV_PAUSE, false}, {"checkpoint", RUN_EV_PAUSE, true},
+    {"resume", RUN_EV_RESUME, false}};
+  const char *sp = strchr(line, ' ');
   size_t n = sp ? (size_t)(sp - line) : strlen(line);
   struct run_event ev = {.kind = RUN_EV_TASK, .error = "boom"};
-  if (strcmp(line, "start") == 0) { ev.kind = RUN_EV_START; return ev; }
-  if (strcmp(line, "cancel") == 0) { ev.kind = RUN_EV_CANCEL; return ev; }
+  for (size_t i = 0; i < sizeof of_flow / sizeof *of_flow; i++)
+    if (strcmp(line, of_flow[i].line) == 0) return (struct run_event){.kind = of_flow[i].kind, .checkpoint = of_flow[i].checkpoint, .error = "boom"};
+  if (strncmp(line, "ask ", 4) == 0) return parse_ask(t, line + 4);
   if (n == 5 && memcmp(line, "rerun", 5) == 0) {
     ev.kind = RUN_EV_RERUN;
     ev.node = strcmp(sp + 1, "failed") == 0 ? RERUN_FAILED : node_named(t, sp + 1, strlen(sp + 1));
@@ -129,11 +155,16 @@ static struct run_event parse_event(struct trace *t, const char *line) {
   size_t i = 0;
   while (i < sizeof events / sizeof *events && (strlen(events[i].word) != n || memcmp(events[i].word, line, n) != 0)) i++;
   if (i == sizeof events / sizeof *events || !sp) fail_msg("what is %s?", line);
-  uint32_t node = node_named(t, sp + 1, dot ? (size_t)(dot - sp - 1) : strlen(sp + 1));
-  ev.task = t->dag->node[node].task_at + (dot ? (uint32_t)strtoul(dot + 1, NULL, 10) - 1 : 0);
+  ev.task = task_named(t, sp + 1);
   ev.ev = (struct task_event){.kind = events[i].ev, .owner = 1, .epoch = t->run->task[ev.task].t.epoch, .fatal = strcmp(events[i].word, "fatal") == 0,
-                               .asked = strcmp(events[i].word, "tidied") == 0};
+                               .asked = strcmp(events[i].word, "tidied") == 0 || strcmp(events[i].word, "stopped") == 0};
   return ev;
+}
+
+static const char *refusal(const struct run_event *ev, enum ask_no no) {
+  static const char *const word[] = {[ASK_BUSY] = "refused: busy", [ASK_FINISHED] = "refused: finished",
+                                     [ASK_NOT_RETRYABLE] = "refused: not retryable", [ASK_OF_A_FLOW] = "refused: of a flow"};
+  return ev->kind < RUN_EV_ASK ? "refused" : word[no];
 }
 
 static void do_event(struct trace *t, const char *line) {
@@ -144,7 +175,8 @@ static void do_event(struct trace *t, const char *line) {
   if (rc == RUN_OK) rc = run_drain(t->run, &t->c);
   admit_ready(&t->c, 0, (uint32_t[SLOT__N]){t->slots, t->slots});
   if (rc == RUN_LATE) buf_str(&t->out, "  late\n");
-  if (rc == RUN_REFUSED) buf_str(&t->out, "  refused\n");
+  if (rc == RUN_REFUSED) buf_printf(&t->out, "  %s\n", refusal(&ev, t->c.no));
+  else if (ev.kind >= RUN_EV_ASK && t->c.no == ASK_SAME) buf_str(&t->out, "  no change\n");
   show_rows(t);
   show_after(t);
   effects_commit(&t->eff, ++t->version);

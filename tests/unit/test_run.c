@@ -33,6 +33,8 @@ struct world {
   struct run_ctx c;
   uint32_t starts[MAXN * MAXT];   /* claims seen per task */
   uint32_t done;                  /* AFTER_FLOW_DONE seen */
+  uint8_t by_user[MAXN * MAXT];   /* a user's pause of the task stands */
+  uint32_t seen[3];               /* ends of flows that were paused, tasks that stayed paused over a resume, nodes that were held */
   int64_t version;
 };
 
@@ -66,7 +68,10 @@ static void store_rows(struct world *w) {
     s->has_task[t] = 1;
   }
   for (size_t i = 0; i < w->eff.n_after; i++) {
-    if (w->eff.after[i].kind == AFTER_START) w->starts[w->eff.after[i].task]++;
+    if (w->eff.after[i].kind == AFTER_START) {
+      w->starts[w->eff.after[i].task]++;
+      assert_int_not_equal(w->run->state, FLOW_PAUSED);
+    }
     if (w->eff.after[i].kind == AFTER_FLOW_DONE) w->done++;
   }
   if (w->eff.n_flow) s->head = *w->run; /* counters only; pointers are not used */
@@ -90,7 +95,7 @@ static void reload(struct world *w) {
   run_more_text(old, &more);
   assert_true(run_more_parse(w->run, more.data ? more.data : "", more.len));
   buf_done(&more);
-  w->run->wish = w->rows.head.wish;
+  assert_true(run_wish_load(w->run, run_wish_column(&w->rows.head)));
   w->run->live = w->rows.head.live;
   w->run->failed = w->rows.head.failed;
   w->run->text_error = w->rows.head.text_error;
@@ -151,12 +156,12 @@ static void stop(struct world *w) {
 static enum task_ev next_event(struct world *w, const struct task *t) {
   switch (t->state) {
   case TASK_QUEUED: return TASK_EV_CLAIM;
-  case TASK_RETRY_WAIT: return TASK_EV_DUE;
-  case TASK_RUNNING: case TASK_CANCELING: {
+  case TASK_RETRY_WAIT: case TASK_BLOCKED: return TASK_EV_DUE;
+  case TASK_RUNNING: case TASK_CANCELING: case TASK_PAUSING: {
     static const enum task_ev v[] = {TASK_EV_OK, TASK_EV_OK, TASK_EV_OK, TASK_EV_FAIL, TASK_EV_LOST, TASK_EV_HANDBACK, TASK_EV_TIMEOUT};
     return v[pick(w, sizeof v / sizeof *v)];
   }
-  case TASK_NONE: case TASK_CREATED: case TASK_BLOCKED: case TASK_PAUSING: case TASK_PAUSED: case TASK_SUCCESS:
+  case TASK_NONE: case TASK_CREATED: case TASK_PAUSED: case TASK_SUCCESS:
   case TASK_FAILED: case TASK_TIMEOUT: case TASK_CANCELED: case TASK_DEAD: case TASK__N: break;
   }
   return TASK_EV__N;
@@ -175,6 +180,93 @@ static void finish(struct world *w, uint32_t cancel_one_in) {
     else if (ev.ev.kind == TASK_EV__N) continue;
     (void)event(w, &ev);
   }
+}
+
+/* ---- pauses and wishes ---- */
+
+static void check_outcome(struct world *w);
+
+static void ask_task(struct world *w, uint32_t k, enum ask ask) {
+  struct task was = w->run->task[k].t;
+  bool cut = w->run->wish > WISH_STOP;
+  enum run_rc rc = event(w, &(struct run_event){.kind = RUN_EV_ASK, .task = k, .ask = ask});
+  enum ask_no no = w->c.no;
+  enum task_state now = w->run->task[k].t.state;
+  assert_int_equal(rc, no > ASK_SAME ? RUN_REFUSED : RUN_OK);
+  if (ask == ASK_DELETE) assert_int_equal(no, ASK_OF_A_FLOW);
+  else if (task_final(was.state)) assert_true(ask == ASK_RUN ? no == ASK_OF_A_FLOW : no == ASK_FINISHED || was.state == TASK_CANCELED);
+  else if (was.state == TASK_CANCELING || was.state == TASK_NONE) assert_true(no == ASK_BUSY || ask == ASK_CANCEL || ask == ASK_QUEUE);
+  else assert_true(no <= ASK_SAME || (ask == ASK_RUN && (cut || w->run->wish == WISH_STOP || was.state == TASK_RETRY_WAIT || was.state == TASK_BLOCKED)));
+  if (ask == ASK_PAUSE && no <= ASK_SAME && was.state != TASK_NONE) w->by_user[k] = now == TASK_PAUSED || now == TASK_PAUSING;
+  if (ask == ASK_RUN && no == ASK_OK) w->by_user[k] = 0;
+}
+
+static void pause_or_resume(struct world *w, uint32_t what) {
+  static const enum run_ev kind[] = {RUN_EV_PAUSE, RUN_EV_PAUSE, RUN_EV_RESUME};
+  uint8_t was = w->run->state, hold = w->run->hold;
+  struct run_event ev = {.kind = kind[what], .checkpoint = what == 1};
+  enum task_state before[MAXN * MAXT];
+  for (uint32_t k = 0; k < w->dag->n_task; k++) before[k] = w->run->task[k].t.state;
+  enum run_rc rc = event(w, &ev);
+  enum ask_no no = w->c.no;
+  if (flow_final(was)) assert_int_equal(no, ASK_FINISHED);
+  else if (was == FLOW_CANCELING) assert_int_equal(no, ASK_BUSY);
+  else if (what == 2) assert_int_equal(no, was == FLOW_PAUSED ? ASK_OK : ASK_SAME);
+  else assert_int_equal(no, was == FLOW_RUNNING || (what == 1 && !(hold & HOLD_CHECKPOINT)) ? ASK_OK : ASK_SAME);
+  assert_int_equal(rc, no > ASK_SAME ? RUN_REFUSED : RUN_OK);
+  if (no == ASK_OK && !flow_final(w->run->state)) assert_int_equal(w->run->state, what == 2 ? FLOW_RUNNING : FLOW_PAUSED);
+  w->seen[2] += what == 2 && (hold & HOLD_NODES);
+  for (uint32_t k = 0; k < w->dag->n_task; k++) {
+    if (before[k] != TASK_PAUSED || !w->by_user[k] || w->run->wish > WISH_STOP) continue;
+    assert_int_equal(w->run->task[k].t.state, TASK_PAUSED);
+    w->seen[1] += what == 2 && no == ASK_OK;
+  }
+}
+
+/* One thing that can happen next to a task, by a healthy or a dying worker. */
+static bool task_moves(struct world *w, uint32_t k) {
+  const struct task *t = &w->run->task[k].t;
+  struct run_event ev = {.kind = RUN_EV_TASK, .task = k, .error = "it failed"};
+  ev.ev = (struct task_event){.kind = next_event(w, t), .owner = t->owner, .epoch = t->epoch, .asked = pick(w, 2) && t->state == TASK_PAUSING};
+  if (ev.ev.kind == TASK_EV__N) return false;
+  if (ev.ev.kind == TASK_EV_CLAIM) ev.ev.owner = 5;
+  if (ev.ev.kind == TASK_EV_DUE && t->due_us > w->c.now_us) w->c.now_us = t->due_us;
+  (void)event(w, &ev);
+  enum task_state now = w->run->task[k].t.state;
+  if (now != TASK_PAUSING && now != TASK_PAUSED) w->by_user[k] = 0; /* it ended, or its run timeout came first */
+  return true;
+}
+
+/* For a while all may happen; then the flow is resumed, what users paused is run, and it must come to its end. */
+static void finish_with_wishes(struct world *w, uint32_t cancel_one_in) {
+  for (int i = 0; !flow_final(w->run->state); i++) {
+    uint32_t k = pick(w, w->dag->n_task), roll = pick(w, 8);
+    bool was_paused = w->run->state == FLOW_PAUSED;
+    assert_true(i < 5000);
+    if (i > 200 && was_paused) pause_or_resume(w, 2);
+    else if (i > 200 && (w->run->task[k].t.state == TASK_PAUSED)) ask_task(w, k, ASK_RUN);
+    else if (cancel_one_in && pick(w, cancel_one_in) == 0) (void)event(w, &(struct run_event){.kind = RUN_EV_CANCEL});
+    else if (i <= 200 && roll == 0) pause_or_resume(w, pick(w, 3));
+    else if (i <= 200 && roll == 1) ask_task(w, k, (enum ask)(pick(w, 20) == 0 ? ASK_CANCEL : pick(w, 2) ? ASK_PAUSE : ASK_RUN));
+    else if (i <= 200 && roll == 2) ask_task(w, k, pick(w, 2) ? ASK_QUEUE : ASK_DELETE);
+    else (void)task_moves(w, k);
+    w->seen[0] += was_paused && flow_final(w->run->state);
+  }
+}
+
+static void test_random_pauses(void **state) {
+  (void)state;
+  uint32_t seen[3] = {0};
+  for (uint64_t seed = 1; seed <= 3000; seed++) {
+    struct world w;
+    start(&w, seed * 104729);
+    finish_with_wishes(&w, seed % 3 == 0 ? 40 : 0);
+    check_outcome(&w);
+    assert_int_equal(w.done, 1);
+    for (int k = 0; k < 3; k++) seen[k] += w.seen[k];
+    stop(&w);
+  }
+  for (int k = 0; k < 3; k++) assert_true(seen[k] > 20);
 }
 
 /* Independent reading of the rules, for on_failure: continue and no cancel. */
@@ -509,7 +601,7 @@ static void test_critical_path(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_rules), cmocka_unit_test(test_alone), cmocka_unit_test(test_ready_and_canceled), cmocka_unit_test(test_random_flows),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_rules), cmocka_unit_test(test_alone), cmocka_unit_test(test_ready_and_canceled), cmocka_unit_test(test_random_flows), cmocka_unit_test(test_random_pauses),
                                      cmocka_unit_test(test_reruns), cmocka_unit_test(test_runs_are_bounded), cmocka_unit_test(test_wide_and_long),
                                      cmocka_unit_test(test_skip_goes_on), cmocka_unit_test(test_damaged_rows_are_refused), cmocka_unit_test(test_flow_without_nodes),
                                      cmocka_unit_test(test_critical_path), cmocka_unit_test(test_bases_tell_whose_an_id_is)};
