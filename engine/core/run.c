@@ -104,7 +104,10 @@ bool run_take(struct run_ctx *c, size_t i) {
   f->kind = AFTER_NONE;
   if (!waits(r, f->task)) return false;
   (void)task_apply(t, &(struct task_event){.kind = TASK_EV_CLAIM, .now_us = r->last_us, .owner = c->me}, f->pol);
-  if (v->start_us == 0) v->start_us = r->last_us;
+  if (v->start_us == 0) { /* a task that was paused before it ever ran may be the first of its node */
+    v->start_us = r->last_us;
+    eff_mark_node(r, c, (uint32_t)(v - r->node), NULL);
+  }
   f->kind = AFTER_START;
   f->owner = t->owner;
   f->epoch = t->epoch;

@@ -42,6 +42,7 @@ struct world {
   uint32_t claimed[MAX_TASK];     /* newest epoch that was started */
   uint8_t succeeded[MAX_TASK];    /* in this run of the task */
   size_t done;                    /* AFTER_FLOW_DONE committed */
+  bool paused_in_batch;           /* a pause came in the batch under way: before it tasks may have started */
   int64_t version;
 };
 
@@ -65,7 +66,7 @@ static struct dag *make_dag(struct fuzz_in *in) {
 static bool same_task(const struct task *a, const struct task *b) {
   return a->state == b->state && a->end_as == b->end_as && a->losses == b->losses && a->cancel_requested == b->cancel_requested &&
          a->epoch == b->epoch && a->tries == b->tries && a->owner == b->owner && a->start_us == b->start_us &&
-         a->due_us == b->due_us && a->version == b->version;
+         a->due_us == b->due_us && a->version == b->version && a->phase == b->phase && a->resume == b->resume && a->again == b->again;
 }
 
 static bool same_node(const struct run_node *a, const struct run_node *b) {
@@ -75,7 +76,7 @@ static bool same_node(const struct run_node *a, const struct run_node *b) {
 }
 
 static bool same_head(const struct run *a, const struct run *b) {
-  return a->state == b->state && a->wish == b->wish && a->live == b->live && a->failed == b->failed &&
+  return a->state == b->state && run_wish_column(a) == run_wish_column(b) && a->live == b->live && a->failed == b->failed &&
          a->text_error == b->text_error && a->due_us == b->due_us && a->end_us == b->end_us && a->create_us == b->create_us;
 }
 
@@ -123,6 +124,7 @@ static void see_after(struct world *w, const struct eff_after *a) {
   wr_assert(a->owner == ME || a->owner == ME + 1);
   wr_assert(a->epoch > w->claimed[a->task]);
   wr_assert(!w->succeeded[a->task]);
+  wr_assert(w->run->state != FLOW_PAUSED || w->paused_in_batch);
   w->claimed[a->task] = a->epoch;
 }
 
@@ -156,6 +158,7 @@ static void commit(struct world *w) {
   wr_assert(e->n_flow <= 1 && (e->n_flow == 1 || e->n_node + e->n_task == 0));
   if (e->n_flow) save_head(s, w->run);
   effects_commit(e, ++w->version);
+  w->paused_in_batch = false;
   compare(w);
 }
 
@@ -176,7 +179,7 @@ static struct run *load_head(struct world *w) {
   struct run *r = run_new(w->dag, 7, s->bases[0], (enum flow_state)s->head.state);
   for (size_t i = 1; i < s->n_base; i++) run_base_add(r, s->bases[i]);
   wr_assert(run_more_parse(r, s->more.len ? s->more.data : "", s->more.len));
-  r->wish = s->head.wish;
+  wr_assert(run_wish_load(r, run_wish_column(&s->head)));
   r->live = s->head.live;
   r->failed = s->head.failed;
   r->text_error = s->head.text_error;
@@ -276,18 +279,31 @@ static const struct task *task_now(struct world *w, uint32_t t) {
 
 static struct run_event task_event(struct world *w) {
   static const enum task_ev kind[] = {TASK_EV_CLAIM, TASK_EV_OK, TASK_EV_FAIL, TASK_EV_LOST, TASK_EV_HANDBACK, TASK_EV_TIMEOUT,
-                                      TASK_EV_QUEUE_TIMEOUT, TASK_EV_DUE, TASK_EV_CANCEL, TASK_EV_OK, TASK_EV_CLAIM};
+                                      TASK_EV_QUEUE_TIMEOUT, TASK_EV_DUE, TASK_EV_CANCEL, TASK_EV_OK, TASK_EV_CLAIM,
+                                      TASK_EV_NOT_NOW};
   struct fuzz_in *in = &w->in;
   uint32_t t = in_below(in, w->dag->n_task), k = in_u8(in), how = in_u8(in);
   /* Who reports knows owner and epoch from a claim that was committed. */
   const struct task *now = w->rows.has_task[t] ? &w->rows.task[t] : NULL;
   struct run_event ev = {.kind = RUN_EV_TASK, .task = t, .error = how & 8 ? "it failed" : NULL};
-  ev.ev = (struct task_event){.kind = kind[k % (sizeof kind / sizeof *kind)], .fatal = (how & 16) != 0};
+  ev.ev = (struct task_event){.kind = kind[k % (sizeof kind / sizeof *kind)], .fatal = (how & 16) != 0, .asked = (how & 32) != 0, .remove = (how & 64) != 0};
   if (now) ev.ev.owner = now->owner, ev.ev.epoch = now->epoch;
   if (ev.ev.kind == TASK_EV_CLAIM) ev.ev.owner = ME + (how & 1);
   else if ((how & 7) == 7) ev.ev.owner++; /* another's */
   else if ((how & 7) == 6) ev.ev.epoch--; /* of a former attempt */
   return ev;
+}
+
+/* A user's wish for the flow or for one task. */
+static struct run_event wish_event(struct world *w) {
+  uint32_t what = in_u8(&w->in);
+  switch (what % 8) {
+  case 0: return (struct run_event){.kind = RUN_EV_CANCEL};
+  case 1: return (struct run_event){.kind = RUN_EV_RESUME};
+  case 2: case 3: return (struct run_event){.kind = RUN_EV_PAUSE, .checkpoint = what % 8 == 3};
+  default: break;
+  }
+  return (struct run_event){.kind = RUN_EV_ASK, .task = in_below(&w->in, w->dag->n_task), .ask = (enum ask)((what >> 3) % ASK__N), .force = what >> 7};
 }
 
 static bool rerun_event(struct world *w, struct run_event *ev) {
@@ -300,15 +316,17 @@ static bool rerun_event(struct world *w, struct run_event *ev) {
 
 static void event(struct world *w) {
   uint32_t what = in_u8(&w->in), byte = in_u8(&w->in);
-  struct run_event ev = {.kind = RUN_EV_CANCEL};
+  struct run_event ev;
   w->c.now_us += (int64_t)(what >> 4) * 3 - 6; /* clocks may step back */
   if (what % 16 == 13) w->c.now_us += 60;
   if (what % 16 < 13) ev = task_event(w);
   else if (what % 16 == 13) ev = (struct run_event){.kind = RUN_EV_TIMEOUT};
-  else if (what % 16 == 14 && !rerun_event(w, &ev)) return;
+  else if (what % 16 == 15) ev = wish_event(w);
+  else if (!rerun_event(w, &ev)) return;
   if (byte & 128 && byte & 64) reload(w); /* the batch before this one failed */
   if (ev.kind == RUN_EV_RERUN) commit(w); /* new rows replace the old in memory: those must be written before */
   room(w, byte);
+  if (ev.kind == RUN_EV_PAUSE) w->paused_in_batch = true;
   (void)step(w, &ev);
   drain(w, byte);
 }
@@ -327,7 +345,9 @@ static bool next(struct world *w, uint32_t t, struct run_event *ev) {
     return true;
   case TASK_RUNNING: ev->ev.kind = TASK_EV_OK; return true;
   case TASK_CANCELING: ev->ev.kind = TASK_EV_FAIL; return true;
-  case TASK_NONE: case TASK_CREATED: case TASK_BLOCKED: case TASK_PAUSING: case TASK_PAUSED: case TASK_SUCCESS:
+  case TASK_PAUSING: ev->ev.kind = TASK_EV_FAIL; ev->ev.asked = 1; return true;
+  case TASK_PAUSED: *ev = (struct run_event){.kind = RUN_EV_ASK, .task = t, .ask = ASK_RUN}; return true;
+  case TASK_NONE: case TASK_CREATED: case TASK_BLOCKED: case TASK_SUCCESS:
   case TASK_FAILED: case TASK_TIMEOUT: case TASK_CANCELED: case TASK_DEAD: case TASK__N: break;
   }
   return false;
@@ -339,6 +359,12 @@ static void finish(struct world *w) {
   for (int guard = 0; !flow_final(w->run->state); guard++) {
     bool moved = false;
     wr_assert(guard < END_STEPS);
+    if (w->run->state == FLOW_PAUSED) {
+      ev = (struct run_event){.kind = RUN_EV_RESUME};
+      wr_assert(step(w, &ev) == RUN_OK);
+      drain(w, 0);
+      moved = true;
+    }
     for (uint32_t t = 0; t < w->dag->n_task && !flow_final(w->run->state); t++) {
       if (!next(w, t, &ev)) continue;
       room(w, 0xFF);
