@@ -33,6 +33,7 @@ struct world {
   struct run_ctx c;
   uint32_t starts[MAXN * MAXT];   /* claims seen per task */
   uint32_t done;                  /* AFTER_FLOW_DONE seen */
+  bool slices;
   uint8_t by_user[MAXN * MAXT];   /* a user's pause of the task stands */
   uint32_t seen[3];               /* ends of flows that were paused, tasks that stayed paused over a resume, nodes that were held */
   int64_t version;
@@ -118,20 +119,21 @@ static void check(struct world *w) {
   run_check(w->run);
 }
 
-/* One event, drained in batches of a tiny budget, committed (and perhaps reloaded) after each. */
+/* One event, drained in batches of a tiny budget, committed (and perhaps reloaded) after each. NULL: a slice alone. When w->slices
+ * is set, the next event may come before the last slice. */
 static enum run_rc event(struct world *w, struct run_event *ev) {
-  enum run_rc rc, d;
+  enum run_rc rc = RUN_OK, d;
   w->c.now_us++;
   w->c.budget = 1 + pick(w, 4);
   uint32_t free[SLOT__N] = {[SLOT_ASYNC] = pick(w, 3)};
-  while ((rc = run_step(w->run, ev, &w->c)) == RUN_NEED) feed(w);
+  while (ev && (rc = run_step(w->run, ev, &w->c)) == RUN_NEED) feed(w);
   do {
     while ((d = run_drain(w->run, &w->c)) == RUN_NEED) feed(w);
     admit_ready(&w->c, 0, free);
     store_rows(w);
     w->c.budget = 1 + pick(w, 4);
     if (pick(w, 3) == 0) reload(w);
-  } while (d == RUN_MORE);
+  } while (d == RUN_MORE && !(w->slices && pick(w, 2)));
   check(w);
   return rc;
 }
@@ -239,6 +241,7 @@ static bool task_moves(struct world *w, uint32_t k) {
 
 /* For a while all may happen; then the flow is resumed, what users paused is run, and it must come to its end. */
 static void finish_with_wishes(struct world *w, uint32_t cancel_one_in) {
+  w->slices = true;
   for (int i = 0; !flow_final(w->run->state); i++) {
     uint32_t k = pick(w, w->dag->n_task), roll = pick(w, 8);
     bool was_paused = w->run->state == FLOW_PAUSED;
@@ -248,6 +251,7 @@ static void finish_with_wishes(struct world *w, uint32_t cancel_one_in) {
     else if (cancel_one_in && pick(w, cancel_one_in) == 0) (void)event(w, &(struct run_event){.kind = RUN_EV_CANCEL});
     else if (i <= 200 && roll == 0) pause_or_resume(w, pick(w, 3));
     else if (i <= 200 && roll == 1) ask_task(w, k, (enum ask)(pick(w, 20) == 0 ? ASK_CANCEL : pick(w, 2) ? ASK_PAUSE : ASK_RUN));
+    else if (roll == 3) (void)event(w, NULL);
     else if (i <= 200 && roll == 2) ask_task(w, k, pick(w, 2) ? ASK_QUEUE : ASK_DELETE);
     else (void)task_moves(w, k);
     w->seen[0] += was_paused && flow_final(w->run->state);
@@ -474,6 +478,77 @@ static void test_ready_and_canceled(void **state) {
   dag_unref(one);
 }
 
+/* The same with a pause: what waits when the batch is decided is held, and the resume makes it ready again. */
+static void test_ready_and_paused(void **state) {
+  (void)state;
+  struct dag *one = dag_one();
+  const struct task_bind bind = {&plain, 1};
+  for (int sweep = 0; sweep < 2; sweep++) { /* decided before the pass has come to it, and after */
+    struct effects eff = {0};
+    struct run_ctx c = {.now_us = 10, .me = 5, .budget = 10, .out = &eff};
+    struct run *r = run_new(one, 1, (struct run_base){1, 1}, FLOW_RUNNING);
+    r->bind = &bind;
+    assert_int_equal(run_step(r, &(struct run_event){.kind = RUN_EV_START}, &c), RUN_OK);
+    assert_int_equal(run_drain(r, &c), RUN_OK);
+    assert_int_equal(run_step(r, &(struct run_event){.kind = RUN_EV_PAUSE}, &c), RUN_OK);
+    if (sweep) assert_int_equal(run_drain(r, &c), RUN_OK);
+    assert_false(run_take(&c, 0));
+    struct run_event claim = {.kind = RUN_EV_TASK, .ev = {.kind = TASK_EV_CLAIM, .owner = 5}};
+    assert_int_equal(run_step(r, &claim, &c), RUN_OK); /* its hint, which was sent before */
+    assert_int_equal(run_drain(r, &c), RUN_OK);
+    assert_int_equal(r->task[0].t.state, TASK_BLOCKED);
+    assert_int_equal(r->task[0].t.epoch, 0);
+    effects_commit(&eff, 1);
+    run_check(r);
+    assert_int_equal(run_step(r, &(struct run_event){.kind = RUN_EV_RESUME}, &c), RUN_OK);
+    assert_int_equal(run_drain(r, &c), RUN_OK);
+    assert_true(run_take(&c, 0));
+    assert_int_equal(r->task[0].t.state, TASK_RUNNING);
+    effects_done(&eff);
+    run_free(r);
+  }
+  dag_unref(one);
+}
+
+/* A task that is taken up has the definition that it was made with; its hint goes to the queue when another one is bound now. */
+static void test_taken_up_by_a_former_version(void **state) {
+  (void)state;
+  struct dag *one = dag_one();
+  struct task_bind bind = {&plain, 1};
+  struct effects eff = {0};
+  struct run_ctx c = {.now_us = 10, .me = 5, .budget = 10, .out = &eff};
+  struct run *r = run_new(one, 1, (struct run_base){1, 1}, FLOW_RUNNING);
+  r->bind = &bind;
+  static const struct run_event ev[] = {{.kind = RUN_EV_START}, {.kind = RUN_EV_PAUSE}, {.kind = RUN_EV_RESUME}};
+  for (int i = 0; i < 3; i++) {
+    assert_int_equal(run_step(r, &ev[i], &c), RUN_OK);
+    assert_int_equal(run_drain(r, &c), RUN_OK);
+    for (size_t k = 0; i == 0 && k < eff.n_after; k++) run_leave(&c, k);
+    if (i < 2) effects_commit(&eff, i + 1);
+    bind.version = 2;
+  }
+  assert_int_equal(eff.n_after, 1);
+  assert_int_equal(eff.after[0].kind, AFTER_PUSH);
+  effects_done(&eff);
+  run_free(r);
+  dag_unref(one);
+}
+
+/* The column `wish` holds how a flow is paused, too. */
+static void test_wish_column(void **state) {
+  (void)state;
+  struct dag *one = dag_one();
+  for (int column = 0; column < 256; column++)
+    for (int st = FLOW_RUNNING; st < FLOW__N; st++) {
+      struct run *r = run_new(one, 1, (struct run_base){1, 1}, (enum flow_state)st);
+      bool good = (column & 15) <= WISH_TIMEOUT && column >> 4 <= (st == FLOW_PAUSED ? 3 : 0);
+      assert_int_equal(run_wish_load(r, (uint8_t)column), good);
+      if (good) assert_int_equal(run_wish_column(r), column);
+      run_free(r);
+    }
+  dag_unref(one);
+}
+
 static void drained(struct run *r, const struct run_event *ev, struct run_ctx *c) {
   c->now_us++;
   c->budget = 100;
@@ -601,7 +676,9 @@ static void test_critical_path(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_rules), cmocka_unit_test(test_alone), cmocka_unit_test(test_ready_and_canceled), cmocka_unit_test(test_random_flows), cmocka_unit_test(test_random_pauses),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_rules), cmocka_unit_test(test_alone), cmocka_unit_test(test_ready_and_canceled), cmocka_unit_test(test_ready_and_paused),
+                                     cmocka_unit_test(test_taken_up_by_a_former_version), cmocka_unit_test(test_wish_column),
+                                     cmocka_unit_test(test_random_flows), cmocka_unit_test(test_random_pauses),
                                      cmocka_unit_test(test_reruns), cmocka_unit_test(test_runs_are_bounded), cmocka_unit_test(test_wide_and_long),
                                      cmocka_unit_test(test_skip_goes_on), cmocka_unit_test(test_damaged_rows_are_refused), cmocka_unit_test(test_flow_without_nodes),
                                      cmocka_unit_test(test_critical_path), cmocka_unit_test(test_bases_tell_whose_an_id_is)};
