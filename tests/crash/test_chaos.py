@@ -13,7 +13,8 @@ import urllib.parse
 
 import test_kill9
 from live import Refused, until
-from test_kill9 import QUEUE, ROUNDS, STORE, Base, Client, World, cluster, flush_all
+from services import HAVE_REDIS
+from test_kill9 import ROUNDS, STORE, Client, OnServices, World
 
 FREEZE_S = 4  # the lease is 2 s
 URL = urllib.parse.urlsplit(STORE or "")
@@ -47,8 +48,8 @@ class Meddler(Client):
                 raise
 
 
-@unittest.skipUnless(STORE and QUEUE, "WEIR_TEST_MYSQL and WEIR_TEST_REDIS are not set")
-class Chaos(Base):
+@unittest.skipUnless(STORE and HAVE_REDIS, "WEIR_TEST_MYSQL is not set, or there is no Redis")
+class Chaos(OnServices):
     def world(self, **more):
         usual, test_kill9.Client = test_kill9.Client, Meddler
         self.addCleanup(setattr, test_kill9, "Client", usual)
@@ -68,8 +69,8 @@ class Chaos(Base):
         time.sleep(FREEZE_S)  # how long it is frozen, not a wait for anything
         server.signal(signal.SIGCONT)
 
-    def flush(self, _world, _number):
-        flush_all(QUEUE)
+    def lose_hints(self, _world, _number):
+        self.flush()
 
     def cut(self, _world, _number):
         """All connections of all nodes; a connection that is gone meanwhile does not matter."""
@@ -81,8 +82,8 @@ class Chaos(Base):
                 pass
 
     def test_three_nodes(self):
-        world = self.world(nodes=3, args=cluster())
-        faults = [self.kill, self.freeze, self.flush, self.cut] * (ROUNDS // 4 + 1)
+        world = self.world(nodes=3, args=self.args)
+        faults = [self.kill, self.freeze, self.lose_hints, self.cut] * (ROUNDS // 4 + 1)
         world.rnd.shuffle(faults)
         for number, fault in enumerate(faults[:ROUNDS]):
             world.busy()

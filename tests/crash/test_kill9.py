@@ -12,16 +12,15 @@ import os
 import pathlib
 import random
 import signal
-import socket
 import sys
 import threading
 import time
 import unittest
-import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 import live  # noqa: E402
 from live import LIMIT_S, Refused, Server, directory, family, task, until  # noqa: E402
+from services import HAVE_REDIS, Redis  # noqa: E402
 
 ROUNDS = int(os.environ.get("WEIR_CRASH_ROUNDS", "8"))
 CLIENTS = 3
@@ -410,53 +409,44 @@ class Retry(Base):
         self.assertEqual(server.stop(), 0)
 
 
-def flush_all(url):
-    """Every hint is lost."""
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme == "redis+unix":
-        link = socket.socket(socket.AF_UNIX)
-        link.connect(parts.path)
-    else:
-        link = socket.create_connection((parts.hostname, parts.port or 6379), LIMIT_S)
-    with link:
-        link.settimeout(LIMIT_S)
-        if parts.password:
-            link.sendall(f"AUTH {urllib.parse.unquote(parts.password)}\r\n".encode())
-            link.recv(100)
-        link.sendall(b"FLUSHALL\r\n")
-        if not link.recv(100).startswith(b"+OK"):
-            raise AssertionError("FLUSHALL was refused")
+STORE = os.environ.get("WEIR_TEST_MYSQL")
 
 
-STORE, QUEUE = os.environ.get("WEIR_TEST_MYSQL"), os.environ.get("WEIR_TEST_REDIS")
+class OnServices(Base):
+    """Nodes share the database of WEIR_TEST_MYSQL, and a Redis that no other test has: it loses all that it holds."""
 
-
-def cluster():
-    return ["--store", STORE, "--queue", QUEUE, "--prefix", f"crash{os.getpid()}", "--lease", "2s"]
-
-
-@unittest.skipUnless(STORE and QUEUE, "WEIR_TEST_MYSQL and WEIR_TEST_REDIS are not set")
-class ClusterRetry(Retry):
     def setUp(self):
-        self.args = cluster()
+        path = self.directory()
+        self.redis = Redis(path)
+        self.addCleanup(self.redis.stop)
+        self.args = ["--store", STORE, "--queue", self.redis.url, "--lease", "2s"]
+
+    def flush(self):
+        """Every hint is lost."""
+        self.assertEqual(self.redis.cli("FLUSHALL").stdout, "OK\n")
 
 
-@unittest.skipUnless(STORE and QUEUE, "WEIR_TEST_MYSQL and WEIR_TEST_REDIS are not set")
-class Cluster(Base):
+@unittest.skipUnless(STORE and HAVE_REDIS, "WEIR_TEST_MYSQL is not set, or there is no Redis")
+class ClusterRetry(OnServices, Retry):
+    """The same with services."""
+
+
+@unittest.skipUnless(STORE and HAVE_REDIS, "WEIR_TEST_MYSQL is not set, or there is no Redis")
+class Cluster(OnServices):
     def test_two_nodes(self):
         """Two processes on one database; one dies at random, hints are lost at random."""
-        world, slowest = self.world(nodes=2, args=cluster()), 0
+        world, slowest = self.world(nodes=2, args=self.args), 0
         for number in range(ROUNDS):
             world.busy()
             world.look()
             if world.rnd.randrange(2):
-                flush_all(QUEUE)
+                self.flush()
             i = world.rnd.randrange(2)
             pids = self.of(world, i)
             world.servers[i].kill()
             slowest = max(slowest, world.gone(pids))
             if world.rnd.randrange(2):
-                flush_all(QUEUE)
+                self.flush()
             world.busy()  # the other one goes on
             # On its old directory a node knows itself; on a new one only the end of the lease tells who is dead.
             world.restart(i, life=number * world.rnd.randrange(2))

@@ -1,12 +1,11 @@
 """The database is there and does not do what it should, for a while: what is answered, when, and what /readyz says."""
-import os
+import contextlib
 import sqlite3
-import subprocess
 import time
 import unittest
-from urllib.parse import parse_qs, urlsplit
 
 from live import Refused, Server, directory, task, until
+from services import HAVE_MARIADB, MariaDb
 
 FLOW = [task("a", "ECHO", "x")]
 
@@ -21,10 +20,12 @@ def readiness(server):
 
 
 class Away(unittest.TestCase):
-    def server(self, *args):
+    def setUp(self):
         tmp = directory()
         self.tmp = tmp.__enter__()
         self.addCleanup(tmp.__exit__, None, None, None)
+
+    def server(self, *args):
         server = Server(self.tmp / "data", "--request-timeout", "3s", *args)
         self.addCleanup(server.kill)
         return server
@@ -66,20 +67,18 @@ class Away(unittest.TestCase):
 
         self.lasting(server, begin, lambda db: db.close())
 
-    @unittest.skipUnless(os.environ.get("WEIR_TEST_MYSQL"), "no MariaDB")
+    @unittest.skipUnless(HAVE_MARIADB, "no MariaDB")
     def test_mariadb_that_lets_nobody_write(self):
-        url = urlsplit(os.environ["WEIR_TEST_MYSQL"])
-        server = self.server("--store", os.environ["WEIR_TEST_MYSQL"], "--lease", "60s")
+        db = MariaDb(self.tmp)  # its own: the lock is one of the whole server
+        self.addCleanup(db.stop)
+        server = self.server("--store", db.url, "--lease", "60s")
 
         def begin():
-            db = subprocess.Popen(["mariadb", "--no-defaults", "-u", url.username, "-S", parse_qs(url.query)["socket"][0], "--unbuffered"],
-                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            db.stdin.write("FLUSH TABLES WITH READ LOCK; SELECT 'held';\n")
-            db.stdin.flush()
-            db.stdout.readline()
-            return db
+            held = contextlib.ExitStack()
+            held.enter_context(db.session("FLUSH TABLES WITH READ LOCK"))
+            return held
 
-        self.lasting(server, begin, lambda db: db.communicate())
+        self.lasting(server, begin, lambda held: held.close())
 
 
 if __name__ == "__main__":

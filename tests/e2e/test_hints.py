@@ -1,17 +1,16 @@
 """Hints that are lost, a Redis that is away, nodes that cannot run everything, clocks that differ: work goes on, and idle
-nodes stay idle. Each test has a Redis of its own on a socket in its directory; the database is the one of WEIR_TEST_MYSQL.
+nodes stay idle. Each test has a Redis of its own on a socket in its directory; all have one MariaDB, which counts its questions.
 Bounds are ten times what is usual, and well below what it took when hints were waited for."""
 import os
 import pathlib
-import shutil
 import signal
 import socket
 import subprocess
 import time
 import unittest
-import urllib.parse
 
 from live import LIMIT_S, Server, directory, shell, task, until
+from services import HAVE_MARIADB, HAVE_REDIS, MariaDb
 
 FAKETIME = next(iter(pathlib.Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), None)
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -24,8 +23,15 @@ def cpu_s(pid):
     return (int(field[11]) + int(field[12])) / TICKS
 
 
-@unittest.skipUnless(os.environ.get("WEIR_TEST_MYSQL") and shutil.which("redis-server"), "no MariaDB or Redis")
+@unittest.skipUnless(HAVE_MARIADB and HAVE_REDIS, "no MariaDB or Redis")
 class Hints(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        context = directory()
+        cls.addClassCleanup(context.__exit__, None, None, None)
+        cls.db = MariaDb(context.__enter__())
+        cls.addClassCleanup(cls.db.stop)
+
     def setUp(self):
         context = directory()
         self.tmp = context.__enter__()
@@ -33,21 +39,13 @@ class Hints(unittest.TestCase):
         self.tmp.chmod(0o711)
         self.servers, self.redis = [], None
         self.addCleanup(self.end)
-        store = urllib.parse.urlsplit(os.environ["WEIR_TEST_MYSQL"])
-        self.db = f"{store.path[1:]}_hints_{os.getpid()}"  # a database of its own: rows that another test left must not run here
-        self.store = store._replace(path="/" + self.db).geturl()
-        self.socket = urllib.parse.parse_qs(store.query)["socket"][0]
-        self.sql(f"CREATE DATABASE {self.db}")
+        self.db.sql("CREATE OR REPLACE DATABASE weir", database=None)  # rows that another test left must not run here
         self.start_redis()
 
     def end(self):
         for server in self.servers:
             server.kill()
         self.stop_redis()
-        self.sql(f"DROP DATABASE IF EXISTS {self.db}")
-
-    def sql(self, text):
-        subprocess.run(["mariadb", "--no-defaults", "-u", "root", "-S", self.socket, "-e", text], check=True)
 
     def start_redis(self):
         socket = self.tmp / "redis.sock"
@@ -65,7 +63,7 @@ class Hints(unittest.TestCase):
         subprocess.run(["redis-cli", "-s", str(self.tmp / "redis.sock"), "FLUSHALL"], check=True, stdout=subprocess.DEVNULL)
 
     def node(self, name, *args, **more):
-        server = Server(self.tmp / name, "--store", self.store, "--queue", f"redis+unix://{self.tmp}/redis.sock",
+        server = Server(self.tmp / name, "--store", self.db.url, "--queue", f"redis+unix://{self.tmp}/redis.sock",
                         "--prefix", self.id().rsplit(".", 1)[1], *args, **more)
         self.servers.append(server)
         return server
@@ -160,9 +158,7 @@ class Hints(unittest.TestCase):
             self.assertLess(cpu_s(node.pid) - was, 0.5)
 
     def questions(self):
-        out = subprocess.run(["mariadb", "--no-defaults", "-u", "root", "-S", self.socket, "-N", "-B", "-e", "SHOW GLOBAL STATUS LIKE 'Questions'"],
-                             check=True, capture_output=True, text=True).stdout
-        return int(out.split()[1])
+        return int(self.db.sql("SHOW GLOBAL STATUS LIKE 'Questions'")[0][1])
 
     def test_without_redis(self):
         """The nodes claim from the rows as fast as their slots become free."""

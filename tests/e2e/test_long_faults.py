@@ -397,6 +397,9 @@ class Cut(Fault):
         self.cut("weir.db-wal")
 
 
+SOMEBODY = 54322  # a user that no other file has
+
+
 class Lock(Fault):
     """The file by which a second server on the data directory is refused, whatever the store is."""
 
@@ -414,8 +417,8 @@ class Lock(Fault):
     def test_shut_away(self):
         """A folder above is shut to the server's user: nothing was taken away, and the node goes on."""
         if os.geteuid() == 0:
-            shutil.chown(self.tmp, 65534)
-        server = Server(self.tmp / "data", dev=True, user=65534 if os.geteuid() == 0 else None)
+            shutil.chown(self.tmp, SOMEBODY)
+        server = Server(self.tmp / "data", dev=True, user=SOMEBODY if os.geteuid() == 0 else None)
         self.addCleanup(server.kill)
         data = os.open(self.tmp / "data", os.O_RDONLY)
         self.addCleanup(os.close, data)

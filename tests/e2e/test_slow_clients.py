@@ -12,9 +12,9 @@ import subprocess
 import threading
 import time
 import unittest
-from urllib.parse import parse_qs, urlsplit
 
 from live import BIN, CLEAN_ENV, LIMIT_S, Refused, Server, directory, shell, until
+from services import HAVE_MARIADB, MariaDb
 
 QUICK_S = 1.0   # ten times and more what an answer takes
 CROWD = 700
@@ -257,20 +257,22 @@ def probe(address, path):
 class Probes(unittest.TestCase):
     PARTS = {"store", "queue", "processes", "disk"}
 
-    def start(self, *args):
+    def setUp(self):
         tmp = directory()
-        path = tmp.__enter__()
+        self.tmp = tmp.__enter__()
         self.addCleanup(tmp.__exit__, None, None, None)
-        server = Server(path / "data", *args)
+
+    def start(self, *args):
+        server = Server(self.tmp / "data", *args)
         self.addCleanup(server.kill)
         host, port = server.url.removeprefix("http://").split(":")
-        return server, (host, int(port)), path
+        return server, (host, int(port))
 
     def test_while_it_stops(self):
         """/livez 200, /readyz 503 with its parts, until it is gone."""
-        server, address, tmp = self.start()
-        server.flow(shell("a", f"trap '' TERM; touch {tmp}/up; while :; do sleep 1; done"))
-        until("it runs", (tmp / "up").exists)
+        server, address = self.start()
+        server.flow(shell("a", f"trap '' TERM; touch {self.tmp}/up; while :; do sleep 1; done"))
+        until("it runs", (self.tmp / "up").exists)
         server.signal(signal.SIGTERM)
         status, body, _ = until("it drains", lambda: (lambda r: r if r[0] == 503 else None)(probe(address, "/readyz")))
         self.assertEqual((body["code"], body["data"]["error"], body["data"]["ok"]), ("50304", "DRAINING", False))
@@ -278,18 +280,13 @@ class Probes(unittest.TestCase):
         self.assertEqual(probe(address, "/livez")[0], 200)
         self.assertEqual(server.wait(), 0)
 
-    @unittest.skipUnless(os.environ.get("WEIR_TEST_MYSQL"), "no MariaDB")
+    @unittest.skipUnless(HAVE_MARIADB, "no MariaDB")
     def test_while_nothing_can_be_written(self):
         """More clients than threads, all of them waiting for a database that is locked: probes are as quick as ever."""
-        url = urlsplit(os.environ["WEIR_TEST_MYSQL"])
-        server, address, _ = self.start("--store", os.environ["WEIR_TEST_MYSQL"], "--request-timeout", "4s")
+        db = MariaDb(self.tmp)  # its own: the lock is one of the whole server
+        self.addCleanup(db.stop)
+        server, address = self.start("--store", db.url, "--request-timeout", "4s")
         task = server.post("/task", {"taskName": "t", "taskType": "ECHO", "taskContent": "x"})["taskId"]
-        lock = subprocess.Popen(["mariadb", "--no-defaults", "--unbuffered", "-u", url.username, "-S", parse_qs(url.query)["socket"][0], url.path[1:]],
-                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.addCleanup(lambda: (lock.stdin.close(), lock.stdout.close(), lock.wait(LIMIT_S)))
-        lock.stdin.write("FLUSH TABLES WITH READ LOCK; SELECT 1;\n")
-        lock.stdin.flush()
-        lock.stdout.readline()
         answers = []
 
         def ask():
@@ -299,26 +296,25 @@ class Probes(unittest.TestCase):
             except Refused as refused:
                 answers.append(int(refused.answer["code"]))
         clients = [threading.Thread(target=ask) for _ in range(150)]
-        for c in clients:
-            c.start()
-        began, unready = time.monotonic(), None
-        while any(c.is_alive() for c in clients):
-            status, _, took = probe(address, "/livez")
-            self.assertEqual(status, 200)
-            self.assertLess(took, QUICK_S)
-            status, body, took = probe(address, "/readyz")
-            self.assertLess(took, QUICK_S)
-            if status == 503:
-                unready = body
-            self.assertLess(time.monotonic() - began, LIMIT_S)
-            time.sleep(0.05)  # a probe now and then, while the others wait
+        with db.session("FLUSH TABLES WITH READ LOCK"):
+            for c in clients:
+                c.start()
+            began, unready = time.monotonic(), None
+            while any(c.is_alive() for c in clients):
+                status, _, took = probe(address, "/livez")
+                self.assertEqual(status, 200)
+                self.assertLess(took, QUICK_S)
+                status, body, took = probe(address, "/readyz")
+                self.assertLess(took, QUICK_S)
+                if status == 503:
+                    unready = body
+                self.assertLess(time.monotonic() - began, LIMIT_S)
+                time.sleep(0.05)  # a probe now and then, while the others wait
         self.assertEqual(len(answers), 150)
         self.assertLessEqual(set(answers), {50301, 50302, 50303})
         if unready:
             self.assertEqual(unready["code"], "50301")
             self.assertFalse(unready["data"]["parts"]["store"]["ok"])
-        lock.stdin.write("UNLOCK TABLES;\n")
-        lock.stdin.flush()
         until("it is ready again", lambda: probe(address, "/readyz")[0] == 200)
         self.assertEqual(server.stop(), 0)
 
