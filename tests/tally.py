@@ -2,12 +2,16 @@
 """Counts what meson's test logs say, runs the Python tests, and ends with one line: N passed, N failed[, N skipped].
 
 Single cases count, not binaries: each line of TAP, each Python test. A program that ends badly without a failing line
-counts as one failure; so does a log that is missing, or a directory of tests that does not end in its time: it is killed with all
-that it started. Exit status 0 only when something ran and nothing failed.
+counts as one failure; so does a log that is missing, a unit of Python tests in which nothing ran, or one that does not end in
+its time: it is killed with all that it started. Exit status 0 only when something ran and nothing failed.
 
-    tally.py --meson BUILD.. --python DIR..
+A unit is what one process of unittest runs: a directory, or one file. SIDE units run at a time, each on a database of its own.
+Files with the same line `# lane: NAME` are never run at the same time. What a unit prints is kept, and is written whole when it ends.
+
+    tally.py --meson BUILD.. --python DIR_OR_FILE..
 """
 import argparse
+import concurrent.futures
 import contextlib
 import json
 import pathlib
@@ -16,13 +20,19 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
+import time
+import traceback
+import urllib.parse
 
 TAP = re.compile(r"^(not )?ok\b(.*)$", re.M)
 RAN = re.compile(r"^Ran (\d+) tests? in", re.M)
 PART = re.compile(r"(failures|errors|skipped|unexpected successes)=(\d+)")
 GOOD = {"OK", "EXPECTEDFAIL"}
-LIMIT_S = 1200  # of one directory of Python tests
+LANE = re.compile(r"^# lane: (\w+)", re.M)
+SIDE = 3  # units at a time on two cores: a test waits more than it works
+LIMIT_S = 1200  # of one unit
 
 
 class Count:
@@ -32,6 +42,11 @@ class Count:
     def line(self):
         text = f"{self.passed} passed, {self.failed} failed"
         return text + (f", {self.skipped} skipped" if self.skipped else "")
+
+    def add(self, other):
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
 
 
 def count_test(test, count):
@@ -82,35 +97,86 @@ def family(pid):
     return pids
 
 
-def end(run, directory):
-    """The last line that it wrote says in which test it stands."""
-    print(f"FAILED: {directory} did not end within its time", file=sys.stderr)
+def end(run):
     for pid in reversed(family(run.pid)):
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
+
+
+def tests_of(unit):
+    """Its directory, and which of the files there."""
+    path = pathlib.Path(unit)
+    return (path, "test*.py") if path.is_dir() else (path.parent, path.name)
+
+
+def lanes(units):
+    """Units that follow each other, lane by lane: (number, unit). The largest lane is first, so that the last one to begin is short."""
+    found = {}
+    for number, unit in enumerate(units, 1):
+        path = pathlib.Path(unit)
+        named = LANE.search(path.read_text()) if path.is_file() else None
+        found.setdefault((named[1],) if named else unit, []).append((number, unit))
+
+    def size(lane):
+        return sum(file.stat().st_size for _, unit in lane for file in tests_of(unit)[0].glob(tests_of(unit)[1]))
+    return sorted(found.values(), key=size, reverse=True)
+
+
+def environment(number):
+    """With a new database on the server of WEIR_TEST_MYSQL, if there is one: no unit sees the rows of another, or waits for its locks."""
+    url = os.environ.get("WEIR_TEST_MYSQL")
+    if not url:
+        return os.environ
+    parts = urllib.parse.urlsplit(url)
+    name, socket = f"{parts.path[1:]}_{number}", urllib.parse.parse_qs(parts.query)["socket"][0]
+    subprocess.run(["mariadb", "--no-defaults", "-u", parts.username, "-S", socket, "-e", f"CREATE DATABASE IF NOT EXISTS {name}"], check=True)
+    return {**os.environ, "WEIR_TEST_MYSQL": parts._replace(path=f"/{name}").geturl()}
+
+
+def run_unit(unit, env, limit):
+    """What it printed, and its status. It prints into a file: nobody waits for what it leaves behind."""
+    directory, files = tests_of(unit)
+    with tempfile.TemporaryDirectory() as tmp:
+        path = pathlib.Path(tmp) / "printed"
+        with path.open("ab") as out, subprocess.Popen([sys.executable, "-m", "unittest", "discover", "-v", "-s", directory, "-p", files],
+                                                      stdout=out, stderr=out, env=env) as run:
+            late = ""
+            try:
+                run.wait(limit)
+            except subprocess.TimeoutExpired:
+                late = f"\nFAILED: {unit} did not end within its time\n"  # the line before says in which test it stood
+                end(run)
+        return path.read_text(errors="replace") + late, run.returncode
+
+
+def count_python(units, count, limit=LIMIT_S):
+    lock = threading.Lock()
+
+    def one(number, unit):
+        began = time.monotonic()
+        try:
+            text, status = run_unit(unit, environment(number), limit)
+        except Exception:  # it did not even begin: a failure, and the others go on
+            text, status = traceback.format_exc(), 1
+        mine = Count()
+        add_python(text, status, mine)
+        with lock:
+            count.add(mine)
+            print(f"== {unit}: {mine.line()}, {time.monotonic() - began:.0f} s\n{text}", file=sys.stderr, flush=True)
+
+    def run_lane(lane):
+        for number, unit in lane:
+            one(number, unit)
+
+    with concurrent.futures.ThreadPoolExecutor(SIDE) as pool:
+        for _ in pool.map(run_lane, lanes(units)):
             pass
-
-
-def count_python(directory, count, limit=LIMIT_S):
-    if not any(pathlib.Path(directory).glob("test*.py")):
-        return
-    with subprocess.Popen([sys.executable, "-m", "unittest", "discover", "-v", "-s", directory], stdout=sys.stderr, stderr=subprocess.PIPE,
-                          text=True, errors="replace") as run:
-        watch = threading.Timer(limit, end, (run, directory))
-        watch.start()
-        text = []
-        for line in run.stderr:
-            sys.stderr.write(line)
-            text.append(line)
-    watch.cancel()
-    add_python("".join(text), run.returncode, count)
 
 
 def add_python(text, status, count):
     """The summary of one run of unittest."""
-    ran = RAN.search(text)
-    if not ran:
+    ran = [None, *RAN.finditer(text)][-1]
+    if not ran or ran[1] == "0":
         count.failed += 1
         return
     parts = {name: int(n) for name, n in PART.findall(text[ran.end():])}
@@ -131,8 +197,7 @@ def main():
     count = Count()
     for build in args.meson:
         count_meson(build, count)
-    for directory in args.python:
-        count_python(directory, count)
+    count_python(args.python, count)
     sys.stderr.flush()
     print(count.line(), flush=True)
     return 0 if count.passed and not count.failed else 1

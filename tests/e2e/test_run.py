@@ -1,4 +1,5 @@
 """`weir run`: exit codes, outputs, signals, parameters, the store it keeps or not, and recorded workflows."""
+# lane: nobody -- whose processes no other file has at the same time (tests/tally.py)
 import contextlib
 import fcntl
 import json

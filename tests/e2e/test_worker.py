@@ -1,4 +1,5 @@
 """What a node does with attempts: starts that it cannot make, ends after its own TERM, logs as the API shows them."""
+# lane: nobody -- whose processes no other file has at the same time (tests/tally.py)
 import contextlib
 import os
 import pathlib
