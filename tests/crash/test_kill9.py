@@ -177,7 +177,10 @@ class World:
         self.servers[i] = self.start(i, life)
 
     def pick(self, rnd):
-        return self.servers[rnd.randrange(len(self.servers))]
+        server = self.servers[rnd.randrange(len(self.servers))]
+        if server.process.poll() is not None:
+            raise ConnectionRefusedError  # nor is its port asked: by now a server of another file may have it
+        return server
 
     def close(self):
         self.stop.set()
