@@ -96,7 +96,11 @@ class Tally(unittest.TestCase):
         hangs = self.unit("hangs", f"p = subprocess.Popen(['sleep', '1000'], start_new_session=True); open({str(ids)!r}, 'w').write(str(p.pid)); p.wait()",
                           "# lane: same")
         after, beside = self.unit("after", "pass", "# lane: same"), self.unit("beside", "pass")
-        self.assertEqual(self.units(hangs, after, beside, limit=5), (2, 1, 0))
+        for limit in (2, 20, 60):  # on a loaded machine it takes long until the test begins, and until the others are done
+            found = self.units(hangs, after, beside, limit=limit)
+            if found == (2, 1, 0) and ids.exists():
+                break
+        self.assertEqual(found, (2, 1, 0))
         end = time.monotonic() + 60
         while state(ids.read_text()) not in "ZX":  # a zombie where nobody reaps it
             self.assertLess(time.monotonic(), end)
