@@ -6,7 +6,7 @@ counts as one failure; so does a log that is missing, a unit of Python tests in 
 its time: it is killed with all that it started. Exit status 0 only when something ran and nothing failed.
 
 A unit is what one process of unittest runs: a directory, or one file. SIDE units run at a time, each on a database of its own.
-Files with the same line `# lane: NAME` are never run at the same time. What a unit prints is kept, and is written whole when it ends.
+Files with the same line `# lane: NAME` never run at the same time. What a unit prints is kept, and is written whole when it ends.
 
     tally.py --meson BUILD.. --python DIR_OR_FILE..
 """
@@ -110,7 +110,8 @@ def tests_of(unit):
 
 
 def lanes(units):
-    """Units that follow each other, lane by lane: (number, unit). The largest lane is first, so that the last one to begin is short."""
+    """Lists of (number, unit); the units of one follow each other. The largest files come first: what is left over at the end,
+    when fewer than SIDE are left, is short. No times are known in a new clone, and none are kept here to grow old."""
     found = {}
     for number, unit in enumerate(units, 1):
         path = pathlib.Path(unit)
@@ -123,23 +124,24 @@ def lanes(units):
 
 
 def environment(number):
-    """With a new database on the server of WEIR_TEST_MYSQL, if there is one: no unit sees the rows of another, or waits for its locks."""
+    """With a database of its own on the server of WEIR_TEST_MYSQL, if there is one: no unit meets another's rows and locks."""
     url = os.environ.get("WEIR_TEST_MYSQL")
     if not url:
         return os.environ
     parts = urllib.parse.urlsplit(url)
     name, socket = f"{parts.path[1:]}_{number}", urllib.parse.parse_qs(parts.query)["socket"][0]
-    subprocess.run(["mariadb", "--no-defaults", "-u", parts.username, "-S", socket, "-e", f"CREATE DATABASE IF NOT EXISTS {name}"], check=True)
+    client = ["mariadb", "--no-defaults", "-u", parts.username, "-S", socket]
+    subprocess.run([*client, "-e", f"CREATE DATABASE IF NOT EXISTS {name}"], check=True)
     return {**os.environ, "WEIR_TEST_MYSQL": parts._replace(path=f"/{name}").geturl()}
 
 
 def run_unit(unit, env, limit):
     """What it printed, and its status. It prints into a file: nobody waits for what it leaves behind."""
     directory, files = tests_of(unit)
+    command = [sys.executable, "-m", "unittest", "discover", "-v", "-s", directory, "-p", files]
     with tempfile.TemporaryDirectory() as tmp:
         path = pathlib.Path(tmp) / "printed"
-        with path.open("ab") as out, subprocess.Popen([sys.executable, "-m", "unittest", "discover", "-v", "-s", directory, "-p", files],
-                                                      stdout=out, stderr=out, env=env) as run:
+        with path.open("ab") as out, subprocess.Popen(command, stdout=out, stderr=out, env=env) as run:
             late = ""
             try:
                 run.wait(limit)
