@@ -23,6 +23,8 @@
 #define LIMIT_LOG_BYTES (16 << 20)             /* per attempt, default */
 #define LIMIT_LOG_WAITING_BYTES (64 << 20)     /* output of attempts that waits for the store; dropped beyond twice that */
 #define LIMIT_NOTE_BYTES 65536                 /* one note of progress or context that an attempt gives while it runs */
+#define LIMIT_ALONE_LOOK 100000                /* rows that one list of stand-alone tasks looks at */
+#define LIMIT_DROP_CHUNKS 200                  /* chunks of a deleted task's log that one transaction deletes */
 #define LIMIT_LOG_READ_BYTES (1 << 20)         /* per answer */
 #define LIMIT_PAGE 500
 #define LIMIT_PAGE_DEFAULT 50

@@ -67,7 +67,9 @@ struct task_row {                 /* task_ins */
   int64_t ti, ni, fi;             /* ni = fi = 0 (NULL in the table): stand-alone */
   int64_t task_id;                /* 0 (NULL) = inline */
   int64_t create_us, update_us, end_us;
-  struct task t;                  /* state end_as losses cancel_requested epoch tries owner start due version */
+  struct task t;                  /* all of it; owner is kept in RUNNING, PAUSING, CANCELING only, else it is read as 0 */
+  int64_t ran_by;                 /* read only: who runs it or ran it last, 0 = nobody so far. A write keeps it: whoever claims
+                                     (raises the epoch) is the new one, the owner given or else this node */
   const char *error;              /* NULL = keep on update */
   const char *result; size_t result_len;  /* NULL = keep on update */
   uint8_t log;                    /* enum attempt_log */
@@ -88,9 +90,10 @@ struct task_write {
 struct attempt_row {              /* task_attempt: an attempt that ended and was followed by another */
   int64_t ti; uint32_t epoch; int64_t owner;
   int64_t start_us, end_us;
-  const char *why;                /* FAIL LOST TIMEOUT HANDBACK */
+  const char *why;                /* FAIL LOST TIMEOUT HANDBACK PAUSED NOT_NOW */
   const char *error;
   int32_t exit_code, signal;      /* of its process; -1 and 0 = NULL */
+  uint32_t run_no;                /* of the run that it was part of; 0 is written as 1 */
 };
 /* An idempotency key and what its first request made: rows first_id .. first_id + n - 1. A key is never changed once it is
  * written, and is deleted when it is older than LIMIT_KEY_AGE_US. */
@@ -98,6 +101,7 @@ struct attempt_row {              /* task_attempt: an attempt that ended and was
 enum key_kind { KEY_STARTS = 1, KEY_TASK_INS, KEY_TASK, KEY_FLOW };  /* fi; ti; task_id, flow_id with n = the version */
 struct key_row { uint8_t hash[KEY_HASH_BYTES]; uint8_t kind; int64_t first_id; uint32_t n; int64_t create_us; };
 struct key_write { const char *key; struct key_row row; };  /* 1 to LIMIT_KEY_CHARS visible ASCII characters */
+#include "store_async.h" /* what only a stand-alone task has */
 struct batch {
   int64_t id;                     /* unique: incarnation << 32 | counter; becomes `version` and the receipt */
   struct flow_write *flow; size_t n_flow;         /* ascending fi */
@@ -105,6 +109,8 @@ struct batch {
   struct task_write *task; size_t n_task;         /* ascending ti */
   struct attempt_row *attempt; size_t n_attempt;
   struct key_write *key; size_t n_key;      /* ascending by strcmp(), each once; a key that is there already: STORE_RETRY */
+  struct async_write *async; size_t n_async;      /* ascending ti; see store_async.h */
+  const int64_t *gone; size_t n_gone;             /* ascending ti: stand-alone tasks that are deleted; see store_async.h */
 };
 
 /* ---- the runner's writer ---- */
@@ -166,6 +172,11 @@ enum store_rc store_task_range(struct store *s, int64_t lo, int64_t hi, struct t
 /* Idempotency keys, ascending by strcmp(), each once; before store_lock(). got[i]: 1 = out[i] filled, 0 = not used so far,
  * 2 = another node is writing it just now. Nothing is locked: the row is final, and store_write() refuses a second one. */
 enum store_rc store_keys(struct store *s, const char *const *key, size_t n, struct key_row *out, uint8_t *got) WR_MUST;
+/* Async rows by primary key; those that do not exist are left out; *n_out rows, ascending. Texts as above. `context` is not read
+ * (reader_context() does), context_len tells how long it is. */
+enum store_rc store_async(struct store *s, const int64_t *ti, size_t n, struct async_row *out, size_t *n_out) WR_MUST;
+/* By taskKey: as store_keys(). */
+enum store_rc store_async_keys(struct store *s, const char *const *key, size_t n, struct async_key *out, uint8_t *got) WR_MUST;
 /* Sends all rows and the fence (renews the lease). STALE and FENCED have rolled back already. */
 enum store_rc store_write(struct store *s, struct batch *b) WR_MUST;
 enum store_rc store_commit(struct store *s) WR_MUST;
@@ -246,5 +257,6 @@ enum wr_rc reader_node(struct reader *r, int64_t ni, node_row_fn *fn, void *ctx,
 enum wr_rc reader_node_tasks(struct reader *r, int64_t ni, task_row_fn *fn, void *ctx, struct wr_err *err) WR_MUST;
 enum wr_rc reader_task_ins(struct reader *r, int64_t ti, task_row_fn *fn, void *ctx, struct wr_err *err) WR_MUST;
 enum wr_rc reader_attempts(struct reader *r, int64_t ti, attempt_row_fn *fn, void *ctx, struct wr_err *err) WR_MUST;
+#include "store_alone.h" /* stand-alone tasks: lists, async rows, what attempts reported */
 #include "store_logs.h"
 #endif

@@ -31,4 +31,21 @@ void logs_close(struct logs *l);
  * Never UNKNOWN. */
 enum store_rc logs_write(struct logs *l, const struct log_chunk *c, size_t n) WR_MUST;
 const char *logs_why(const struct logs *l);       /* as store_why(); the log thread */
+
+/* ---- what attempts report while they run: the log thread, the same connection; each call is a commit of its own ---- */
+/* Keeps the context of a running attempt; the last one is kept. Durable on OK. FENCED: (epoch, owner) is not the attempt that
+ * runs, so nothing changed. A server compares with the task's row in the same statement. SQLite, whose one process knows its
+ * own attempts, refuses only an epoch below the one that reported last. RETRY, NO_SPACE, DOWN: not stored as far as is known;
+ * the same call may be made again. BAD: no repeat will store it. Never UNKNOWN. */
+enum store_rc logs_put_context(struct logs *l, int64_t ti, uint32_t epoch, int64_t owner, int64_t now_us, const char *text,
+                               size_t len) WR_MUST;
+/* Keeps the progress of n attempts, each ti once, ascending: whole rows, the last one wins. Those that are fenced (as above;
+ * the end of the attempt does not count as such) change nothing and are no error. One transaction. Answers as above, but
+ * FENCED. */
+enum store_rc logs_put_progress(struct logs *l, const struct progress_row *row, size_t n) WR_MUST;
+/* What was reported last, of any epoch, appended to out; *epoch 0: none was. */
+enum store_rc logs_context(struct logs *l, int64_t ti, struct buf *out, uint32_t *epoch) WR_MUST;
+/* Deletes log, context and progress of a task that is deleted (batch.gone), a part at a time: at most LIMIT_DROP_CHUNKS
+ * chunks of log in a call. *more: call again. May be repeated, also for a ti that has nothing. */
+enum store_rc logs_drop(struct logs *l, int64_t ti, bool *more) WR_MUST;
 #endif
