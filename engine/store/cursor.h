@@ -16,7 +16,7 @@
 #include "mem.h"
 #include "queries.h"
 
-#define CELLS_MAX 32      /* columns of a row, values of a statement: at most */
+#define CELLS_MAX 36      /* columns of a row, values of a statement: at most */
 struct db;
 
 /* ---- a value of a row ---- */

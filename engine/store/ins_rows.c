@@ -17,10 +17,30 @@ void ins_row_task(const struct cell *c, struct task_row *r, struct arena *a) {
   r->result = T(TASK_RESULT_CELL);
   r->result_len = cell_bytes(&c[TASK_RESULT_CELL]);
 }
+void ins_row_async(const struct cell *c, struct async_row *r, struct arena *a) {
+  *r = (struct async_row){
+    .ti = I(0), .create_us = U(1), .name = T(2), .type = T(3), .user = T(4), .group = T(5), .priority = fit_i32(I(6)),
+    .cpu = fit_i32(I(7)), .start_at_us = U(8), .run_no = fit_u32(I(9)), .run_epoch = fit_u32(I(10)), .context_len = (size_t)I(11),
+    .context_epoch = fit_u32(I(12)), .key = T(13), .config = T(15), .content = T(16)};
+  (void)ins_row_hash(&c[14], r->hash);
+}
 #undef I
 #undef U
 #undef T
 #undef N
+
+static bool text_there(const char *s) { return s && *s; }
+
+bool async_plain(const struct async_row *r) {
+  return !text_there(r->user) && !text_there(r->group) && !r->priority && !r->cpu && !r->key && !r->start_at_us &&
+         r->run_no <= 1 && !r->run_epoch && !r->context && !r->content && !r->config;
+}
+
+bool ins_row_hash(const struct cell *c, uint8_t hash[KEY_HASH_BYTES]) {
+  bool whole = cell_bytes(c) == KEY_HASH_BYTES;
+  if (whole) memcpy(hash, c->s, KEY_HASH_BYTES);
+  return whole;
+}
 
 /* ---- ids ---- */
 void span_add(struct span *s, const char *bases) {
@@ -124,8 +144,6 @@ int filter_states(const struct list_filter *f, int out[FILTER_STATES]) {
   }
   return n;
 }
-
-#define END_OF_TIME 253402300799999999LL   /* 9999-12-31 23:59:59.999999 */
 
 void filter_args(const struct list_filter *f, int state, struct arg arg[FILTER_ARGS]) {
   arg[0] = arg_i(f->flow_id);

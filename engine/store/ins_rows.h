@@ -19,15 +19,32 @@
 #define TASK_ROW(I, U, T, N) { /* but for result; N(n): an integer that is -1 when NULL */ \
   .ti = I(0), .ni = I(1), .fi = I(2), .task_id = I(3), .create_us = U(4), .update_us = U(5), .end_us = U(6), \
   .t = {.state = fit_u8(I(7)), .end_as = fit_u8(I(8)), .losses = fit_u8(I(9)), .cancel_requested = fit_u8(I(10)), \
-        .epoch = fit_u32(I(11)), .tries = fit_u32(I(12)), .owner = I(13), .start_us = U(14), .due_us = U(15), .version = I(16)}, \
+        .phase = fit_u8(I(29)), .resume = fit_u8(I(7)) == TASK_PAUSING ? fit_u8(I(30)) : 0, .again = fit_u8(I(31)), \
+        .epoch = fit_u32(I(11)), .tries = fit_u32(I(12)), .owner = task_owned(fit_u8(I(7))) ? I(13) : 0, .start_us = U(14), \
+        .due_us = U(15), .version = I(16)}, \
   .error = T(17), .log = fit_u8(I(19)), .exit_code = fit_i32(N(20)), .signal = fit_i32(I(21)), .utime_us = I(22), \
   .stime_us = I(23), .maxrss_kib = I(24), .log_bytes = I(25), .params = T(26), .log_lost = I(27), \
-  .log_lost_why = fit_u8(I(28))}
-enum { FLOW_NAME_CELL = 18, TASK_RESULT_CELL = 18 };   /* FLOW_NAME_CELL: of the column behind FLOW_COLS */
+  .log_lost_why = fit_u8(I(28)), .ran_by = I(13)}
+/* In these states somebody runs it. The row of any other still says who ran it last. */
+static inline bool task_owned(uint8_t state) {
+  return state == TASK_RUNNING || state == TASK_PAUSING || state == TASK_CANCELING;
+}
+#define STATES_OWNED "(4,6,8)"   /* the same in SQL */
+_Static_assert(TASK_RUNNING == 4 && TASK_PAUSING == 6 && TASK_CANCELING == 8, "STATES_OWNED");
+/* A stand-alone task that becomes live: task_alone gets a row. A final one that is run again says what it was. */
+static inline bool task_begins(const struct task_write *t) {
+  return t->op == ROW_INSERT || (t->expect_state >= TASK_FINAL_MIN && !task_final(t->row.t.state));
+}
+enum { FLOW_NAME_CELL = 18, TASK_RESULT_CELL = 18, TASK_LENGTH_CELL = 32 };   /* FLOW_NAME_CELL: of the column behind FLOW_COLS;
+                                                                                 TASK_LENGTH_CELL: behind TASK_SHOWN */
 /* A row from its cells. a: texts are copied into this arena; NULL: they stay in the cells. */
 void ins_row_flow(const struct cell *c, struct flow_row *r, struct arena *a);
 void ins_row_node(const struct cell *c, struct node_row *r, struct arena *a);
 void ins_row_task(const struct cell *c, struct task_row *r, struct arena *a);
+void ins_row_async(const struct cell *c, struct async_row *r, struct arena *a);   /* of ASYNC_COLS */
+bool async_plain(const struct async_row *r);                    /* nothing beside a name and a type is to be inserted */
+/* The hash of a key. False: the row is damaged. */
+bool ins_row_hash(const struct cell *c, uint8_t hash[KEY_HASH_BYTES]);
 
 /* The ids of an instance: n node ids from base[run].ni on for each run. */
 struct span { struct run_base *base; size_t n_base, cap; int64_t n; };
@@ -55,6 +72,7 @@ void places_sort(struct places *p);
 void places_newest(struct places *p);   /* of sorted places: the newest run of each index stays */
 static inline int64_t place_ni(const struct span *s, const struct place *p) { return s->base[p->run].ni + p->index; }
 
+#define END_OF_TIME 253402300799999999LL   /* 9999-12-31 23:59:59.999999 */
 /* States a filter asks for, ascending; returns how many. */
 enum { FILTER_STATES = FLOW__N - FLOW_RUNNING };
 int filter_states(const struct list_filter *f, int out[FILTER_STATES]);

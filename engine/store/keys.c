@@ -1,15 +1,13 @@
 /* Idempotency keys of readers and of the definition writer; those of the runner are in sqlite_keys.c and mysql_keys.c. New keys
  * delete old ones, twice as many at a time, so the table stays bounded without a timer.
  * What never happens: a change of a key that is there. */
-#include <string.h>
+#include "ins_rows.h"
 #include "wr_limits.h"
 #include "sql.h"
 
 bool key_row_of(const struct cell *c, struct key_row *r) {
   *r = (struct key_row){.kind = cell_u8(&c[1]), .first_id = cell_i64(&c[2]), .n = cell_u32(&c[3]), .create_us = cell_us(&c[4])};
-  if (cell_bytes(&c[0]) != KEY_HASH_BYTES) return false;
-  memcpy(r->hash, c[0].s, KEY_HASH_BYTES);
-  return true;
+  return ins_row_hash(&c[0], r->hash);
 }
 
 static enum wr_rc key_read(struct db *db, const char *key, struct key_row *out, bool *there, struct wr_err *err) {

@@ -2,8 +2,8 @@
  * stale head or a lost fence is seen before anything is committed, and a lost packet can never commit later by itself.
  *
  * The order within a batch is that of the locks: task_flow, definitions, idempotency keys, flow heads (ascending), nodes,
- * tasks, attempts, own engine_node row last. The fence also compares definitions.version with what store_begin() said, so begin
- * needs no round trip while the connection is in use.
+ * tasks, attempts, what goes with tasks that are deleted, async rows, own engine_node row last. The fence also compares
+ * definitions.version with what store_begin() said, so begin needs no round trip while the connection is in use.
  *
  * What never happens: a reconnect inside a transaction; COMMIT after an answer that was not the expected one; a head
  * written whose version was not seen under its lock. The runner's thread. */
@@ -164,7 +164,7 @@ static bool check_defs(struct my *s, MYSQL_RES *res) {
 static void check_count(struct my *s, struct batch *b, const struct my_want *w, struct answer *a) {
   uint64_t n = my_affected(&s->run);
   switch (w->kind) {
-    case WANT_ROWS: a->missing |= n != w->n; break;
+    case WANT_ROWS: case WANT_UNIQUE: a->missing |= n != w->n; break;
     case WANT_DUPS: a->missing |= duplicates(s->run.m) != w->n; break;
     case WANT_HEAD: a->stale |= b->flow[w->at].stale = n != 1; break;
     case WANT_TASK: a->stale |= b->task[w->at].stale = n != 1; break;
@@ -191,7 +191,7 @@ static unsigned check_one(struct my *s, struct batch *b, const struct my_want *w
       s->defs_known = false;
       break;
     case WANT_NOTHING: case WANT_ROWS: case WANT_DUPS: case WANT_HEAD: case WANT_TASK: case WANT_FENCE: case WANT_KEYS:
-    default: break;
+    case WANT_UNIQUE: default: break;
   }
   mysql_free_result(res);
   return 0;
@@ -210,16 +210,21 @@ static enum store_rc why_fenced(struct my *s) {
   return found ? STORE_STALE : STORE_FENCED;
 }
 
+/* The statement met error e because another transaction has the key. */
+static bool lost_to(const struct my_want *w, unsigned e) { return w->kind == WANT_UNIQUE && e == ER_DUP_ENTRY; }
+
 /* Sends the packet and reads every answer of it. */
 static enum store_rc flush(struct my *s, struct batch *b) {
   struct answer a = {0};
   if (!s->n_want) return STORE_OK;
   s->in_tx = true;
   unsigned e = my_query(&s->run, s->sql.b.data, s->sql.b.len);
+  if (e) a.rival = lost_to(&s->want[0], e);
   for (size_t i = 0; !e && i < s->n_want; i++) {
     e = check_one(s, b, &s->want[i], &a);
     int more = e ? -1 : mysql_next_result(s->run.m);
     if (more > 0) e = my_fail(&s->run, mysql_errno(s->run.m));
+    if (more > 0 && i + 1 < s->n_want) a.rival |= lost_to(&s->want[i + 1], e);
     else if (!e && (more == 0) != (i + 1 < s->n_want)) {
       run_close(s);
       e = CR_COMMANDS_OUT_OF_SYNC;
@@ -278,7 +283,8 @@ static enum store_rc guard_flows(struct my *s, struct batch *b) {
 /* A stand-alone task starts only while its definition is there: a delete raises the version first, then looks. */
 static enum store_rc guard_tasks(struct my *s, struct batch *b) {
   bool any = false;
-  for (size_t i = 0; i < b->n_task && !any; i++) any = b->task[i].op == ROW_INSERT && !b->task[i].row.fi;
+  for (size_t i = 0; i < b->n_task && !any; i++)
+    any = b->task[i].op == ROW_INSERT && b->task[i].row.task_id && !b->task[i].row.fi;
   if (!any) return STORE_OK;
   enum store_rc rc = run_statement(s, b, WANT_DEFS, 0, 0);
   if (rc == STORE_OK) sql_str(&s->sql, "SELECT version FROM definitions WHERE one=1 LOCK IN SHARE MODE");
@@ -391,9 +397,26 @@ static enum store_rc write_tasks(struct my *s, struct batch *b) {
   return rc == STORE_OK ? write_task_rows(s, b, expected == 1 ? one : SIZE_MAX) : rc;
 }
 
+/* What few rows have gets a statement of its own, so that the rows of all others are shorter. A row may have such a value
+ * from before only where it is overwritten: in PAUSING, and when a new run begins. */
+static enum store_rc write_rare(struct my *s, struct batch *b) {
+  enum store_rc rc = STORE_OK;
+  for (size_t i = 0; i < b->n_task && rc == STORE_OK; i++) {
+    const struct task_write *w = &b->task[i];
+    const struct task *t = &w->row.t;
+    bool clear = w->op == ROW_UPDATE && w->clear_result && !w->row.result;
+    bool rare = t->phase || t->resume || t->again || t->state == TASK_PAUSING || w->expect_state >= TASK_FINAL_MIN;
+    if (!rare && !clear) continue;
+    rc = run_statement(s, b, WANT_ROWS, 0, 1);
+    buf_printf(&s->sql.b, "UPDATE task_ins SET phase=%u,resume=%u,again=%u%s WHERE ti_id=%lld", t->phase, t->resume, t->again,
+               clear ? ",result_len=-1,result_room='',result_long=NULL" : "", (long long)w->row.ti);
+  }
+  return rc;
+}
+
 /* task_alone holds what runs outside of any flow and has not ended. */
 static bool alone_changes(const struct task_write *t, bool live) {
-  return !t->row.ni && live == !task_final(t->row.t.state) && live == (t->op == ROW_INSERT);
+  return !t->row.ni && live == !task_final(t->row.t.state) && live == task_begins(t);
 }
 
 static enum store_rc write_alone(struct my *s, struct batch *b, bool live) {
@@ -428,6 +451,7 @@ static void put_attempt(struct my *s, const struct attempt_row *r) {
   if (r->exit_code < 0) sql_str(q, "NULL");
   else sql_i64(q, r->exit_code);
   sql_ch(q, ','), sql_i64_0(q, r->signal);
+  sql_ch(q, ','), sql_i64(q, r->run_no ? r->run_no : 1);
   sql_ch(q, ')');
 }
 
@@ -436,7 +460,8 @@ static enum store_rc write_attempts(struct my *s, struct batch *b) {
     size_t n = b->n_attempt - i < PUT_ROWS ? b->n_attempt - i : PUT_ROWS;
     enum store_rc rc = run_statement(s, b, WANT_ROWS, 0, n);
     if (rc) return rc;
-    sql_str(&s->sql, "INSERT INTO task_attempt(ti_id,epoch,owner,start_time,end_time,why,error_msg,exit_code,`signal`)VALUES");
+    sql_str(&s->sql, "INSERT INTO task_attempt(ti_id,epoch,owner,start_time,end_time,why,error_msg,exit_code,`signal`,run_no)"
+            "VALUES");
     for (size_t k = 0; k < n; k++, i++) {
       sql_sep(&s->sql, k, ",");
       put_attempt(s, &b->attempt[i]);
@@ -459,9 +484,12 @@ static enum store_rc write_all(struct my *s, struct batch *b) {
   enum store_rc rc = write_flows(s, b);
   if (rc == STORE_OK) rc = write_nodes(s, b);
   if (rc == STORE_OK) rc = write_tasks(s, b);
+  if (rc == STORE_OK) rc = write_rare(s, b);
   if (rc == STORE_OK) rc = write_alone(s, b, true);
   if (rc == STORE_OK) rc = write_alone(s, b, false);
   if (rc == STORE_OK) rc = write_attempts(s, b);
+  if (rc == STORE_OK) rc = write_gone(s, b);
+  if (rc == STORE_OK) rc = write_async(s, b);
   return rc == STORE_OK ? write_fence(s, b) : rc;
 }
 

@@ -13,10 +13,8 @@
 #define OLD_EVERY 256u    /* keys written between two deletes of old ones, so that nodes seldom meet there */
 
 /* ---- looking ---- */
-struct keys { const char *const *key; size_t n; struct key_row *out; uint8_t *got; };
-
-static void keys_where(struct my *s, const struct keys *k) {
-  sql_str(&s->sql, " FROM idempotency FORCE INDEX(PRIMARY) WHERE idem_key IN(");
+static void keys_where(struct my *s, const struct my_asked *k) {
+  buf_printf(&s->sql.b, " FROM %s WHERE %s IN(", k->t->from, k->t->key);
   for (size_t i = 0; i < k->n; i++) {
     sql_sep(&s->sql, i, ",");
     sql_text(&s->sql, s->run.m, k->key[i]);
@@ -26,13 +24,13 @@ static void keys_where(struct my *s, const struct keys *k) {
 
 static int by_key(const void *want, const void *at) { return strcmp(want, *(const char *const *)at); }
 
-static size_t key_place(const struct keys *k, const char *key) {
+static size_t key_place(const struct my_asked *k, const char *key) {
   const char *const *at = bsearch(key, k->key, k->n, sizeof *k->key, by_key);
   return at ? (size_t)(at - k->key) : k->n;
 }
 
 /* One result: names only (held, as far as is known), or whole rows. */
-static unsigned keys_result(struct my *s, const struct keys *k) {
+static unsigned keys_result(struct my *s, const struct my_asked *k) {
   struct cell c[CELLS_MAX];
   MYSQL_RES *res = mysql_store_result(s->run.m);
   if (!res) return mysql_errno(s->run.m) ? my_fail(&s->run, mysql_errno(s->run.m)) : 0;
@@ -42,23 +40,22 @@ static unsigned keys_result(struct my *s, const struct keys *k) {
     size_t i = key_place(k, cell_text(&c[0], NULL));
     if (i == k->n) continue;
     k->got[i] = whole ? 1 : 2;
-    if (!whole) continue;
-    bool fits = key_row_of(&c[1], &k->out[i]);
-    wr_assert(fits); /* BINARY(32) */
+    if (whole) k->t->found(c, k, i);
   }
   mysql_free_result(res);
   return 0;
 }
 
-/* Inside a transaction the isolation level is fixed: a key under way elsewhere is not seen then, and the insert waits for it. */
-static unsigned keys_look(struct my *s, const struct keys *k) {
+/* Inside a transaction the isolation level is fixed: a key under way elsewhere is not seen then, and the insert waits for it.
+ * */
+unsigned my_keys_look(struct my *s, const struct my_asked *k) {
   sql_clear(&s->sql);
   if (!s->in_tx) {
-    sql_str(&s->sql, "SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED;SELECT idem_key");
+    buf_printf(&s->sql.b, "SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED;SELECT %s", k->t->key);
     keys_where(s, k);
     sql_ch(&s->sql, ';');
   }
-  sql_str(&s->sql, "SELECT idem_key," KEY_COLS);
+  buf_printf(&s->sql.b, "SELECT %s", k->t->cols);
   keys_where(s, k);
   unsigned e = my_query(&s->run, s->sql.b.data, s->sql.b.len);
   for (int more = 0; !e && more == 0;) {
@@ -69,12 +66,18 @@ static unsigned keys_look(struct my *s, const struct keys *k) {
   return e;
 }
 
+static void found_row(const struct cell *c, const struct my_asked *k, size_t i) {
+  bool fits = key_row_of(&c[1], (struct key_row *)k->out + i);
+  wr_assert(fits); /* BINARY(32) */
+}
+
 enum store_rc my_keys(struct store *st, const char *const *key, size_t n, struct key_row *out, uint8_t *got) {
+  static const struct my_key_table t = {"idempotency FORCE INDEX(PRIMARY)", "idem_key", "idem_key," KEY_COLS, found_row};
   struct my *s = my_of(st);
   memset(got, 0, n);
   for (size_t i = 0; i < n; i += MY_IN_MAX) {
-    struct keys k = {key + i, n - i < MY_IN_MAX ? n - i : MY_IN_MAX, out + i, got + i};
-    unsigned e = keys_look(s, &k);
+    struct my_asked k = {&t, key + i, n - i < MY_IN_MAX ? n - i : MY_IN_MAX, out + i, got + i};
+    unsigned e = my_keys_look(s, &k);
     if (e) return my_run_fail(s, e);
   }
   return STORE_OK;

@@ -10,13 +10,14 @@
 #include <string.h>
 
 /* ---- columns ---- */
-struct put { struct sql *q; MYSQL *m; int64_t batch; bool dup; };  /* dup: for a row that exists, in an upsert */
+struct put { struct sql *q; MYSQL *m; int64_t batch, me; bool dup; };  /* dup: for a row that exists, in an upsert */
 typedef void put_fn(struct put *p, const void *row);
 
 /* KEY: the primary key. FIXED: only an insert writes it. SET: an update writes it, too. RESULT: as SET, but a row without a
  * result keeps what is there. ERROR: the same for the error text, and "" clears it. BASES: see f_bases().
+ * OWNER: only a claim, which raises the epoch, changes it; it stands before `epoch`, for the server assigns from the left.
  * keep: an update of this row leaves the column alone. */
-enum how { COL_KEY, COL_FIXED, COL_SET, COL_RESULT, COL_ERROR, COL_BASES };
+enum how { COL_KEY, COL_FIXED, COL_SET, COL_RESULT, COL_ERROR, COL_BASES, COL_OWNER };
 struct col { const char *name; enum how how; put_fn *put; bool (*keep)(const void *row); };
 
 #define PUT_INT(fn, type, expr) \
@@ -125,7 +126,10 @@ PUT_INT(t_losses, task_row, r->t.losses)
 PUT_INT(t_cancel, task_row, r->t.cancel_requested)
 PUT_INT(t_epoch, task_row, r->t.epoch)
 PUT_INT(t_tries, task_row, r->t.tries)
-PUT_INT(t_owner, task_row, r->t.owner)
+static void t_owner(struct put *p, const void *v) { /* a task without an owner that was claimed was claimed by this node */
+  const struct task *t = &((const struct task_row *)v)->t;
+  sql_i64(p->q, t->owner || !t->epoch ? t->owner : p->me);
+}
 PUT_AT(t_start, task_row, r->t.start_us)
 PUT_AT(t_due, task_row, r->t.due_us)
 PUT_US(t_update, task_row, r->update_us)
@@ -157,7 +161,7 @@ PUT_INT(t_log_lost_why, task_row, r->log_lost_why)
 static const struct col task_col[] = {
   {"ti_id", COL_KEY, t_ti, 0}, {"ni_id", COL_FIXED, t_ni, 0}, {"fi_id", COL_FIXED, t_fi, 0}, {"task_id", COL_FIXED, t_task, 0},
   {"create_time", COL_FIXED, t_create, 0}, {"task_version", COL_FIXED, t_version, 0}, {"state", COL_SET, t_state, 0},
-  {"epoch", COL_SET, t_epoch, 0}, {"owner", COL_SET, t_owner, 0}, {"start_at", COL_SET, t_start, 0},
+  {"owner", COL_OWNER, t_owner, 0}, {"epoch", COL_SET, t_epoch, 0}, {"start_at", COL_SET, t_start, 0},
   {"update_time", COL_SET, t_update, 0},
   /* at their default in a task that is queued or starts */
   {"end_as", COL_SET, t_end_as, 0}, {"losses", COL_SET, t_losses, 0}, {"cancel_requested", COL_SET, t_cancel, 0},
@@ -197,7 +201,15 @@ static const struct table {
 
 /* ---- pieces of statements ---- */
 static struct put put_to(struct my *s, const struct batch *b, struct sql *q) {
-  return (struct put){.q = q, .m = s->run.m, .batch = b->id};
+  return (struct put){.q = q, .m = s->run.m, .batch = b->id, .me = s->me};
+}
+
+static void put_owner(struct put *p, const void *row) {
+  sql_str(p->q, "IF(epoch=");
+  t_epoch(p, row);
+  sql_str(p->q, ",owner,");
+  t_owner(p, row);
+  sql_ch(p->q, ')');
 }
 
 /* "a=1,b=2": what an update of the row changes. */
@@ -209,7 +221,8 @@ static void put_set(struct put *p, const struct table *t, const void *row) {
     sql_sep(p->q, n++, ",");
     sql_str(p->q, c->name);
     sql_ch(p->q, '=');
-    c->put(p, row);
+    if (c->how == COL_OWNER) put_owner(p, row);
+    else c->put(p, row);
   }
 }
 
@@ -235,6 +248,7 @@ static void put_on_dup(struct sql *q, const struct table *t) {
   static const char *const form[] = {  /* $ = the column */
     [COL_SET] = "$=VALUES($)", [COL_RESULT] = "$=IF(VALUES(result_len)<0,$,VALUES($))",
     [COL_BASES] = "$=IF(VALUES($)='',$,VALUES($))", [COL_ERROR] = "$=IF(VALUES($) IS NULL,$,NULLIF(VALUES($),''))",
+    [COL_OWNER] = "$=IF(VALUES(epoch)=epoch,$,VALUES($))",
   };
   size_t n = 0;
   sql_str(q, "ON DUPLICATE KEY UPDATE ");

@@ -1,5 +1,5 @@
-/* A packet under way: statements, and what each must answer. Private to mysql_batch.c, mysql_held.c, mysql_keys.c, mysql_load.c
- * and mysql_put.c; the runner's thread. */
+/* A packet under way: statements, and what each must answer. Private to mysql_async.c, mysql_batch.c, mysql_held.c,
+ * mysql_keys.c, mysql_load.c and mysql_put.c; the runner's thread. */
 #ifndef MYSQL_RUN_H
 #define MYSQL_RUN_H
 #include "mysql_priv.h"
@@ -16,6 +16,7 @@ enum want {
   WANT_TASKS,           /* (ti_id, epoch, state): those of task[at .. at+n) that expect them */
   WANT_GUARD,           /* (flow_id, flow_version): of the inserts in flow[at .. at+n), those that may start */
   WANT_KEYS,            /* n rows inserted, else a rival won */
+  WANT_UNIQUE,          /* n rows inserted; the error "duplicate": a rival won */
   WANT_DEFS,            /* (version): as at the beginning */
   WANT_FENCE            /* one row, else fenced or definitions changed */
 };
@@ -24,8 +25,18 @@ struct my_want { enum want kind; size_t at, n; };
 /* Begins a statement of the packet, sending what is there when it grows too large. 0 or the code that ends the batch. */
 enum store_rc run_statement(struct my *s, struct batch *b, enum want kind, size_t at, size_t n) WR_MUST;
 
+/* mysql_keys.c: looks for n keys, ascending, of one table. cols: the key first; found: fills out[i] from the cells. */
+struct my_asked;
+struct my_key_table { const char *from, *key, *cols; void (*found)(const struct cell *c, const struct my_asked *k, size_t i); };
+struct my_asked { const struct my_key_table *t; const char *const *key; size_t n; void *out; uint8_t *got; };
+unsigned my_keys_look(struct my *s, const struct my_asked *k);
+
 /* mysql_keys.c: idempotency keys of the batch, behind the guards and before the heads (the order of locks). */
 enum store_rc write_keys(struct my *s, struct batch *b) WR_MUST;
+
+/* mysql_async.c: behind the tasks and attempts. */
+enum store_rc write_gone(struct my *s, struct batch *b) WR_MUST;
+enum store_rc write_async(struct my *s, struct batch *b) WR_MUST;
 
 /* mysql_load.c: a read inside the transaction, which it opens when none is: what my_select_begin() has begun in s->sql. */
 void my_select_begin(struct my *s);

@@ -43,25 +43,53 @@
 #define SQ_OLD_KEYS "idem_key IN (SELECT idem_key FROM idempotency WHERE create_time < ?1 ORDER BY create_time LIMIT ?2)"
 #define MY_OLD_KEYS "create_time < ?1 ORDER BY create_time LIMIT ?2"
 
-/* ---- columns, in the order of ins_row_flow(), .._node(), .._task(), def_row_task_show(), .._flow_show(), key_row_of() ---- */
+/* Stand-alone tasks, newest first: SQLite's numbers rise with the time of creation, those of several nodes do not. ?1, ?2:
+ * behind this row; ?3: how many. */
+#define SQ_BEFORE "a.ti_id<?2"
+#define MY_BEFORE "a.create_time<=?1 AND (a.create_time<?1 OR a.ti_id<?2)"
+#define SQ_NEWEST " ORDER BY a.ti_id DESC LIMIT ?3"
+#define MY_NEWEST " ORDER BY a.create_time DESC, a.ti_id DESC LIMIT ?3"
+#define SQ_IN_TIME_ORDER ""
+#define MY_IN_TIME_ORDER " FORCE INDEX(task_async_time)"
+#define SQ_NAMED " AND (user_name<>'' OR group_name<>'')"   /* what the index of queues holds */
+#define MY_NAMED ""
+
+/* ---- columns, in the order of ins_row_flow(), .._node(), .._task(), .._async(), def_row_task_show(),
+ * .._flow_show(), key_row_of() ---- */
 #define FLOW_COLS(D) "i.fi_id, i.flow_id, i.flow_version, i.version, i.state, i.wish, i.run_no, i.live, i.failed, " \
   "i.create_time, i." D(START) ", i." D(END) ", i.update_time, i." D(DUE) ", i.error_msg, i.params, i.bases, i.more_from"
 #define NODE_COLS(D) "ni_id, fi_id, node_id, run_no, state, ok, fail, skip, t_ok, t_bad, t_open, create_time, " \
   D(START) ", " D(END) ", update_time, error_msg, t_canceled, skip_edges"
 #define TASK_COLS(D) "ti_id, ni_id, fi_id, task_id, create_time, update_time, " D(END) ", state, end_as, losses, " \
   "cancel_requested, epoch, tries, owner, " D(START) ", " D(DUE) ", task_version, error_msg, " D(RESULT) ", log, exit_code, " \
-  "`signal`, utime_us, stime_us, maxrss_kib, log_bytes, params, log_lost, log_lost_why"
+  "`signal`, utime_us, stime_us, maxrss_kib, log_bytes, params, log_lost, log_lost_why, phase, resume, again"
 #define TASK_DEF_COLS "t.task_id, t.task_version, t.task_name, t.task_description, t.task_type, t.task_content, t.task_config, " \
   "t.update_user, t.update_time"
 #define TASK_DEF_NOW TASK_DEF_COLS ", t.create_user, t.create_time, t.deleted FROM task t"
 #define FLOW_DEF_COLS "f.flow_id, h.flow_version, h.flow_name, h.flow_description, h.config, f.create_user, h.update_user, " \
   "f.create_time, h.update_time, f.deleted, h.node_base, h.n_node"
+/* Of task_async a, but for the context; _SHOWN: without config and content. */
+#define ASYNC_SHORT "a.ti_id, a.create_time, a.task_name, a.task_type, a.user_name, a.group_name, a.priority, a.cpu_overhead, " \
+  "a.start_after, a.run_no, a.run_epoch, a.context_len, a.context_epoch, a.task_key, a.key_hash"
+#define ASYNC_COLS ASYNC_SHORT ", a.task_config, a.task_content"
+#define ASYNC_SHOWN ASYNC_SHORT ", NULL, NULL"
+/* As TASK_COLS, with the length of the result in place of it. */
+#define SQ_RESULT_LEN "IFNULL(LENGTH(result), -1)"
+#define MY_RESULT_LEN "result_len"
+#define TASK_SHOWN(D) "ti_id, ni_id, fi_id, task_id, create_time, update_time, " D(END) ", state, end_as, losses, " \
+  "cancel_requested, epoch, tries, owner, " D(START) ", " D(DUE) ", task_version, error_msg, NULL, log, exit_code, " \
+  "`signal`, utime_us, stime_us, maxrss_kib, log_bytes, params, log_lost, log_lost_why, phase, resume, again, " D(RESULT_LEN)
+/* What a filter of stand-alone tasks looks at: of task_async a, task_ins i (alone.c). */
+#define LOOK_COLS "a.ti_id, a.create_time, i.state, i.phase, i.task_id, a.task_type, a.user_name, a.group_name, a.task_key"
+#define LOOK_FROM(D, index) "SELECT " D(STRAIGHT) LOOK_COLS " FROM task_async a" index " CROSS JOIN task_ins i " \
+  "ON i.ti_id=a.ti_id WHERE "
 #define KEY_COLS "hash,kind,first_id,n,create_time"
 
 /* ---- statements that more than one list has ---- */
 #define TEXT_KEY "SELECT " KEY_COLS " FROM idempotency WHERE idem_key=?1"
 #define TEXT_KEY_INSERT "INSERT INTO idempotency (idem_key," KEY_COLS ") VALUES (?1,?2,?3,?4,?5,?6)"
 #define TEXT_KEYS_OLD(D) "DELETE FROM idempotency WHERE " D(OLD_KEYS)
+#define TEXT_ASYNC_KEY "SELECT ti_id, key_hash FROM task_async WHERE task_key=?1"
 #define TEXT_TOKEN "SELECT token_hash, token_host FROM installation WHERE one=1"
 #define TEXT_TOKEN_SET "UPDATE installation SET token_hash=?1, token_host=?2, token_time=?3 WHERE one=1"
 #define TASK_LIKED(D) " t.deleted=0 AND (?1 IS NULL OR " D(LIKE)("t.task_name") ")"
@@ -114,12 +142,36 @@
     "JOIN task_flow_history h ON h.flow_id=i.flow_id AND h.flow_version=i.flow_version WHERE n.ni_id=?1") \
   X(Q_INS_TASKS, "SELECT " TASK_COLS(D) " FROM task_ins" D(PRIMARY) " WHERE ti_id BETWEEN ?1 AND ?2 ORDER BY ti_id") \
   X(Q_OFFERS, "SELECT incarnation, types, users, host, slots, trouble FROM engine_node WHERE state='LIVE'") \
-  X(Q_ATTEMPTS, "SELECT ti_id, epoch, owner, start_time, end_time, why, error_msg, exit_code, `signal` " \
+  X(Q_ATTEMPTS, "SELECT ti_id, epoch, owner, start_time, end_time, why, error_msg, exit_code, `signal`, run_no " \
     "FROM task_attempt WHERE ti_id=?1 ORDER BY epoch") \
+  X(Q_ASYNC, "SELECT " ASYNC_COLS " FROM task_async a WHERE a.ti_id=?1") \
+  X(Q_ASYNC_KEY, TEXT_ASYNC_KEY) \
+  X(Q_ASYNC_CONTEXT, "SELECT context_epoch, context FROM task_async WHERE ti_id=?1") \
+  X(Q_MEMBER, "SELECT host, state='DEAD' FROM engine_node WHERE incarnation=?1") \
+  X(Q_LOOK_ALL, LOOK_FROM(D, D(IN_TIME_ORDER)) D(BEFORE) D(NEWEST)) \
+  X(Q_LOOK_QUEUE, LOOK_FROM(D, D(BY)("task_async_queue")) "a.user_name=?4 AND a.group_name=?5" D(NAMED) " AND " D(BEFORE) \
+    D(NEWEST)) \
+  X(Q_LOOK_KEY, LOOK_FROM(D, D(BY)("task_async_key")) "a.task_key=?4 LIMIT ?3") \
+  X(Q_LOOK_KEYS, LOOK_FROM(D, D(BY)("task_async_key")) "a.task_key>=?4 AND a.task_key<?5 LIMIT ?3") \
+  X(Q_LOOK_LIVE, "SELECT " D(STRAIGHT) LOOK_COLS " FROM task_alone l" D(PRIMARY) " CROSS JOIN task_async a ON a.ti_id=l.ti_id " \
+    "CROSS JOIN task_ins i ON i.ti_id=l.ti_id WHERE l.ti_id<?2 ORDER BY l.ti_id DESC LIMIT ?3") \
+  X(Q_LOOK_INS, "SELECT " D(STRAIGHT) "i.ti_id, i.create_time, i.state, i.phase, i.task_id, " \
+    "COALESCE(a.task_type, h.task_type), a.user_name, a.group_name, a.task_key FROM task_ins i" D(PRIMARY) \
+    " LEFT JOIN task_async a ON a.ti_id=i.ti_id LEFT JOIN task_history h ON h.task_id=i.task_id " \
+    "AND h.task_version=i.task_version WHERE i.ti_id<?2 ORDER BY i.ti_id DESC LIMIT ?3") \
+  X(Q_LOOK_GROUPS, "SELECT group_name FROM task_async" D(BY)("task_async_queue") " WHERE user_name=?1 AND group_name>?2" \
+    D(NAMED) " ORDER BY group_name LIMIT 1") \
+  X(Q_LOOK_AT, "SELECT create_time FROM task_async" D(PRIMARY) " WHERE ti_id>=?1 ORDER BY ti_id LIMIT 1") \
+  X(Q_LOOK_ASYNC, "SELECT " ASYNC_SHOWN " FROM task_async a" D(PRIMARY) " WHERE a.ti_id" D(ID)) \
+  X(Q_LOOK_TASKS, "SELECT " TASK_SHOWN(D) " FROM task_ins" D(PRIMARY) " WHERE ti_id" D(ID)) \
   X(Q_RESULT_LOG, "SELECT " D(RESULT) " FROM task_ins WHERE ti_id=?1 AND log=?2 AND (?3=0 OR epoch=?3)")
 
-/* Of the log of attempt (?1, ?2); in SQLite a file of its own. */
+/* What attempts reported, and the log of attempt (?1, ?2); in SQLite a file of its own. */
 #define QUERIES_LOG(X, D) \
+  X(Q_CONTEXT, "SELECT epoch, context FROM task_context WHERE ti_id=?1") \
+  X(Q_CONTEXT_SIZES, "SELECT ti_id, epoch, n_bytes FROM task_context" D(PRIMARY) " WHERE ti_id" D(ID)) \
+  X(Q_PROGRESS, "SELECT ti_id, epoch, update_time, total, done, speed_micro, unit, message FROM task_progress" D(PRIMARY) \
+    " WHERE ti_id" D(ID)) \
   X(Q_LOG_NEWEST, "SELECT MAX(epoch) FROM task_log WHERE ti_id=?1") \
   X(Q_LOG_SIZE, "SELECT byte_offset + n_bytes FROM task_log WHERE ti_id=?1 AND epoch=?2 " \
     "ORDER BY byte_offset DESC, seq DESC LIMIT 1") \

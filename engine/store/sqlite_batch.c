@@ -21,6 +21,13 @@ const size_t sq_run_sql_n = RUN__N;
 /* ---- transactions ---- */
 static enum store_rc fail(struct sq *s, int rc) { return sq_rc(&s->run, rc == SQLITE_OK ? sqlite3_errcode(s->run.db) : rc); }
 
+int sq_run_id(struct sq *s, int stmt, int64_t id) {
+  sqlite3_stmt *w = sq_stmt(&s->run, (size_t)stmt);
+  if (!w) return SQLITE_ERROR;
+  sq_int(w, 1, id);
+  return sq_run(w);
+}
+
 static enum store_rc gone(struct sq *s) {
   snprintf(s->base.why, sizeof s->base.why, "%.140s, or a file beside it, was removed, replaced or cut.", s->path);
   return STORE_DOWN;
@@ -273,7 +280,7 @@ static int node_update(struct sq *s, const struct node_row *r) {
 }
 
 /* The row is not there: the sender of the batch relies on something that is not so, and must not go on. */
-static enum store_rc missing(const char *what, int64_t id) {
+enum store_rc sq_missing(const char *what, int64_t id) {
   log_error("store.row_missing", L_STR("table", what), L_INT("id", id));
   return STORE_BAD;
 }
@@ -281,7 +288,7 @@ static enum store_rc missing(const char *what, int64_t id) {
 static enum store_rc put_node(struct sq *s, const struct node_write *n) {
   int rc = n->op == ROW_INSERT ? node_insert(s, &n->row) : node_update(s, &n->row);
   if (rc != SQLITE_OK) return fail(s, rc);
-  return sqlite3_changes(s->run.db) == 1 ? STORE_OK : missing("task_node_ins", n->row.ni);
+  return sqlite3_changes(s->run.db) == 1 ? STORE_OK : sq_missing("task_node_ins", n->row.ni);
 }
 
 /* ---- tasks ---- */
@@ -307,8 +314,11 @@ static void bind_tail(sqlite3_stmt *w, int i, const struct task_row *r) {
 
 static bool task_starts(const struct task_row *r) {
   return !r->end_us && !r->t.end_as && !r->t.losses && !r->t.cancel_requested && !r->t.due_us && !r->error && !r->result &&
-         !r->log && r->exit_code == -1 && !r->signal && !r->params;
+         !r->log && r->exit_code == -1 && !r->signal && !r->params && !r->t.phase && !r->t.resume && !r->t.again;
 }
+
+/* A row that is written with a new epoch was claimed, and only this node claims for itself. */
+static int64_t claimed_by(const struct sq *s, const struct task *t) { return t->owner ? t->owner : s->me; }
 
 static int task_insert(struct sq *s, const struct task_row *r) {
   bool starts = task_starts(r);
@@ -323,7 +333,7 @@ static int task_insert(struct sq *s, const struct task_row *r) {
   sq_int(w, 7, r->t.state);
   sq_int(w, 8, r->t.epoch);
   sq_int(w, 9, r->t.tries);
-  sq_int(w, 10, r->t.owner);
+  sq_int(w, 10, r->t.epoch ? claimed_by(s, &r->t) : r->t.owner);
   sq_int0(w, 11, r->t.start_us);
   sq_int(w, 12, r->t.version);
   if (starts) return sq_run(w);
@@ -334,14 +344,18 @@ static int task_insert(struct sq *s, const struct task_row *r) {
   sq_int0(w, 17, r->t.due_us);
   bind_tail(w, 18, r);
   sq_text(w, 29, r->params);
+  sq_int(w, 30, r->t.phase);
+  sq_int(w, 31, r->t.resume);
+  sq_int(w, 32, r->t.again);
   return sq_run(w);
 }
 
 /* The end of a task that ran without a process and met no trouble. */
 static bool task_ends_plain(const struct task_write *t) {
   const struct task_row *r = &t->row;
-  return t->finish && clears(r->error) && !r->t.end_as && !r->t.losses && !r->t.cancel_requested && !r->t.due_us &&
-         r->exit_code == -1 && !r->signal && !r->utime_us && !r->stime_us && !r->maxrss_kib && !r->log_lost && !r->log_lost_why;
+  return t->finish && task_final(r->t.state) && clears(r->error) && !r->t.end_as && !r->t.losses && !r->t.cancel_requested &&
+         !r->t.due_us && !r->t.phase && !r->t.resume && !r->t.again && r->exit_code == -1 && !r->signal && !r->utime_us &&
+         !r->stime_us && !r->maxrss_kib && !r->log_lost && !r->log_lost_why;
 }
 
 static enum run_stmt task_update_stmt(const struct task_write *t) {
@@ -358,7 +372,7 @@ static int task_update(struct sq *s, const struct task_write *t) {
   sq_int(w, 2, r->t.state);
   sq_int(w, 6, r->t.epoch);
   sq_int(w, 7, r->t.tries);
-  sq_int(w, 8, r->t.owner);
+  sq_int(w, 8, claimed_by(s, &r->t));
   sq_int0(w, 9, r->t.start_us);
   sq_int0(w, 11, r->update_us);
   sq_int0(w, 12, r->end_us);
@@ -375,6 +389,9 @@ static int task_update(struct sq *s, const struct task_write *t) {
   sq_int(w, 4, r->t.losses);
   sq_int(w, 5, r->t.cancel_requested);
   sq_int0(w, 10, r->t.due_us);
+  sq_int(w, 26, r->t.phase);
+  sq_int(w, 27, r->t.resume);
+  sq_int(w, 28, r->t.again);
   if (t->finish) bind_tail(w, 15, r);
   else if (r->error) sq_text(w, 15, r->error);
   return sq_run(w);
@@ -383,7 +400,7 @@ static int task_update(struct sq *s, const struct task_write *t) {
 /* task_alone holds what runs outside of any flow and has not ended. */
 static int alone(struct sq *s, const struct task_write *t) {
   bool live = !task_final(t->row.t.state);
-  if (t->row.ni || (t->op == ROW_INSERT) != live) return SQLITE_OK;
+  if (t->row.ni || task_begins(t) != live) return SQLITE_OK;
   sqlite3_stmt *w = sq_stmt(&s->run, live ? RUN_ALONE_INSERT : RUN_ALONE_DELETE);
   if (!w) return SQLITE_ERROR;
   sq_int(w, 1, t->row.ti);
@@ -395,11 +412,12 @@ static enum store_rc put_task(struct sq *s, struct task_write *t) {
   t->stale = false;
   int rc = t->op == ROW_INSERT ? task_insert(s, &t->row) : task_update(s, t);
   if (rc == SQLITE_OK && sqlite3_changes(s->run.db) != 1) {
-    if (t->expect_state < 0) return missing("task_ins", t->row.ti);
+    if (t->expect_state < 0) return sq_missing("task_ins", t->row.ti);
     t->stale = true;
     return STORE_STALE;
   }
   if (rc == SQLITE_OK) rc = alone(s, t);
+  if (rc == SQLITE_OK && t->clear_result && !t->row.result) rc = sq_run_id(s, RUN_TASK_CLEAR, t->row.ti);
   return rc == SQLITE_OK ? STORE_OK : fail(s, rc);
 }
 
@@ -416,6 +434,7 @@ static enum store_rc put_attempt(struct sq *s, const struct attempt_row *r) {
   if (r->exit_code < 0) sqlite3_bind_null(w, 8);
   else sq_int(w, 8, r->exit_code);
   sq_int0(w, 9, r->signal);
+  sq_int(w, 10, r->run_no ? r->run_no : 1);
   int rc = sq_run(w);
   return rc == SQLITE_OK ? STORE_OK : fail(s, rc);
 }
@@ -446,6 +465,8 @@ static enum store_rc put_batch(struct sq *s, struct batch *b) {
   }
   if (rc == STORE_OK) rc = stale;
   for (size_t i = 0; i < b->n_attempt && rc == STORE_OK; i++) rc = put_attempt(s, &b->attempt[i]);
+  if (rc == STORE_OK) rc = sq_put_gone(s, b);
+  if (rc == STORE_OK) rc = sq_put_async(s, b);
   if (rc != STORE_OK) return rc;
   int sql = put_ids(s);
   return sql == SQLITE_OK ? fence(s, b->id) : fail(s, sql);

@@ -153,6 +153,12 @@ extern const struct store_ops sq_ops;
 STORE_OP(ids) sq_ids; STORE_OP(join) sq_join; STORE_OP(leave) sq_leave; STORE_OP(begin) sq_begin; STORE_OP(write) sq_write;
 STORE_OP(commit) sq_commit; STORE_OP(rollback) sq_rollback; STORE_OP(resolve) sq_resolve; STORE_OP(renew) sq_renew;
 STORE_OP(tell) sq_tell; STORE_OP(reap) sq_reap; STORE_OP(reconciler) sq_reconciler;
+enum store_rc sq_missing(const char *what, int64_t id);
+int sq_run_id(struct sq *s, int stmt, int64_t id);                /* of sqlite_run.h: a statement whose one value is an id */
+/* sqlite_async.c */
+STORE_OP(async) sq_async; STORE_OP(async_keys) sq_async_keys;
+enum store_rc sq_put_async(struct sq *s, const struct batch *b);  /* inside the transaction, as the next */
+enum store_rc sq_put_gone(struct sq *s, const struct batch *b);
 /* sqlite_keys.c */
 STORE_OP(keys) sq_keys;
 enum store_rc sq_put_keys(struct sq *s, const struct batch *b);   /* inside the transaction */
@@ -171,4 +177,6 @@ void sq_readers_close(struct sq *);
 STORE_OP(ins_page) sq_ins_page;
 /* sqlite_logs.c */
 STORE_OP(logs_open) sq_logs_open; STORE_OP(logs_close) sq_logs_close; STORE_OP(logs_write) sq_logs_write;
+STORE_OP(logs_put_context) sq_logs_put_context; STORE_OP(logs_put_progress) sq_logs_put_progress;
+STORE_OP(logs_context) sq_logs_context; STORE_OP(logs_drop) sq_logs_drop;
 #endif

@@ -1,5 +1,5 @@
-/* The statements of the runner's connection: one list for numbers and texts. Private to sqlite_batch.c, sqlite_load.c
- * and sqlite_keys.c. */
+/* The statements of the runner's connection: one list for numbers and texts. Private to sqlite_async.c,
+ * sqlite_batch.c, sqlite_load.c and sqlite_keys.c. */
 #ifndef SQLITE_RUN_H
 #define SQLITE_RUN_H
 #include "queries.h"
@@ -10,13 +10,16 @@
 #define RUN_FLOW_SET "version=?2, wish=?3, run_no=?4, live=?5, failed=?6, end_time=?7, update_time=?8, due_time=?9, " \
   "bases=coalesce(?10, bases), more_from=?11"
 #define RUN_FLOW_WHERE "WHERE fi_id=?1 AND (?12=0 OR version=?12)"
-#define RUN_TASK_SET "state=?2, end_as=?3, losses=?4, cancel_requested=?5, epoch=?6, tries=?7, owner=?8, start_time=?9, " \
-  "due_time=?10, update_time=?11, end_time=?12"
+/* Who claims a task (and so raises the epoch) is its owner, and stays in the row when the attempt has ended. */
+#define RUN_TASK_OWNER "owner=CASE WHEN epoch=?6 THEN owner ELSE ?8 END"
+#define RUN_TASK_SET "state=?2, end_as=?3, losses=?4, cancel_requested=?5, epoch=?6, tries=?7, " RUN_TASK_OWNER ", " \
+  "start_time=?9, due_time=?10, update_time=?11, end_time=?12, phase=?26, resume=?27, again=?28"
 #define RUN_TASK_WHERE "WHERE ti_id=?1 AND (?13<0 OR (state=?13 AND epoch=?14))"
 /* The end of most tasks. The row of a flow's task is under the lock of its flow, so nothing is compared. */
-#define RUN_TASK_ENDS "UPDATE task_ins SET state=?2, end_as=0, losses=0, cancel_requested=0, epoch=?6, tries=?7, owner=?8, " \
-  "start_time=?9, due_time=NULL, update_time=?11, end_time=?12, result=coalesce(?16, result), log=?17, exit_code=NULL, " \
-  "signal=0, utime_us=0, stime_us=0, maxrss_kib=0, log_bytes=?23, log_lost=0, log_lost_why=0, error_msg=NULL WHERE ti_id=?1"
+#define RUN_TASK_ENDS "UPDATE task_ins SET state=?2, end_as=0, losses=0, cancel_requested=0, epoch=?6, tries=?7, " \
+  RUN_TASK_OWNER ", start_time=?9, due_time=NULL, update_time=?11, end_time=?12, result=coalesce(?16, result), log=?17, " \
+  "exit_code=NULL, signal=0, utime_us=0, stime_us=0, maxrss_kib=0, log_bytes=?23, log_lost=0, log_lost_why=0, " \
+  "error_msg=NULL WHERE ti_id=?1"
 /* NEW: what a row has when it starts; REST: what it may have besides. Most rows start and end without the rest. Statements with
  * constants in its place save some 25 bindings a step, 5 % of all instructions of a step. */
 #define RUN_NODE_NEW "ni_id, state, ok, t_open, start_time, update_time, fi_id, node_id, run_no, create_time"
@@ -24,7 +27,8 @@
 #define RUN_TASK_NEW "ti_id, ni_id, fi_id, task_id, create_time, update_time, state, epoch, tries, owner, start_time, " \
   "task_version"
 #define RUN_TASK_REST "end_time, end_as, losses, cancel_requested, due_time, " \
-  "error_msg, result, log, exit_code, signal, utime_us, stime_us, maxrss_kib, log_bytes, log_lost, log_lost_why, params"
+  "error_msg, result, log, exit_code, signal, utime_us, stime_us, maxrss_kib, log_bytes, log_lost, log_lost_why, params, " \
+  "phase, resume, again"
 
 #define RUN_STMTS(X) \
   X(RUN_BEGIN, "BEGIN IMMEDIATE") \
@@ -60,7 +64,8 @@
     "end_time=?10, update_time=?11, error_msg=NULL, t_canceled=0, skip_edges=0 WHERE ni_id=?1") \
   X(RUN_TASK_START, "INSERT INTO task_ins (" RUN_TASK_NEW ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)") \
   X(RUN_TASK_INSERT, "INSERT INTO task_ins (" RUN_TASK_NEW ", " RUN_TASK_REST ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10," \
-    "?11,?12,?13,?14,?15,?16,?17,nullif(?18,''),?19,?20,?21,?22,?23,?24,?25,?26,?27,?28,?29)") \
+    "?11,?12,?13,?14,?15,?16,?17,nullif(?18,''),?19,?20,?21,?22,?23,?24,?25,?26,?27,?28,?29," \
+    "?30,?31,?32)") \
   X(RUN_TASK_UPDATE, "UPDATE task_ins SET " RUN_TASK_SET " " RUN_TASK_WHERE) \
   X(RUN_TASK_ERROR, "UPDATE task_ins SET " RUN_TASK_SET ", " RUN_ERROR("15") " " RUN_TASK_WHERE) \
   X(RUN_TASK_END_PLAIN, RUN_TASK_ENDS) \
@@ -68,10 +73,24 @@
   X(RUN_TASK_FINISH, "UPDATE task_ins SET " RUN_TASK_SET ", " RUN_ERROR("15") ", result=coalesce(?16, result), log=?17, " \
     "exit_code=?18, signal=?19, utime_us=?20, stime_us=?21, maxrss_kib=?22, log_bytes=?23, log_lost=?24, log_lost_why=?25 " \
     RUN_TASK_WHERE) \
+  X(RUN_TASK_CLEAR, "UPDATE task_ins SET result=NULL WHERE ti_id=?1") \
   X(RUN_ALONE_INSERT, "INSERT INTO task_alone (ti_id, task_id) VALUES (?1,?2)") \
   X(RUN_ALONE_DELETE, "DELETE FROM task_alone WHERE ti_id=?1") \
-  X(RUN_ATTEMPT, "INSERT INTO task_attempt (ti_id, epoch, owner, start_time, end_time, why, error_msg, exit_code, signal) " \
-    "VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)") \
+  X(RUN_ATTEMPT, "INSERT INTO task_attempt (ti_id, epoch, owner, start_time, end_time, why, error_msg, exit_code, signal, " \
+    "run_no) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)") \
+  X(RUN_ASYNC_PLAIN, "INSERT INTO task_async (ti_id, create_time, task_name, task_type) VALUES (?1,?2,?3,?4)") \
+  X(RUN_ASYNC_INSERT, "INSERT INTO task_async (ti_id, create_time, task_name, task_type, user_name, group_name, priority, " \
+    "cpu_overhead, start_after, run_no, run_epoch, context, context_len, context_epoch, task_key, key_hash, task_config, " \
+    "task_content) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)") \
+  X(RUN_ASYNC_UPDATE, "UPDATE task_async SET user_name=?5, group_name=?6, priority=?7, cpu_overhead=?8, start_after=?9, " \
+    "run_no=?10, run_epoch=?11 WHERE ti_id=?1") \
+  X(RUN_ASYNC_CONTEXT, "UPDATE task_async SET user_name=?5, group_name=?6, priority=?7, cpu_overhead=?8, start_after=?9, " \
+    "run_no=?10, run_epoch=?11, context=?12, context_len=?13, context_epoch=?14 WHERE ti_id=?1") \
+  X(RUN_ASYNC, "SELECT " ASYNC_COLS " FROM task_async a WHERE a.ti_id=?1") \
+  X(RUN_ASYNC_KEY, TEXT_ASYNC_KEY) \
+  X(RUN_GONE_TASK, "DELETE FROM task_ins WHERE ti_id=?1") \
+  X(RUN_GONE_ASYNC, "DELETE FROM task_async WHERE ti_id=?1") \
+  X(RUN_GONE_ATTEMPT, "DELETE FROM task_attempt WHERE ti_id=?1") \
   X(RUN_KEY, TEXT_KEY) \
   X(RUN_KEY_INSERT, TEXT_KEY_INSERT) \
   X(RUN_KEYS_OLD, TEXT_KEYS_OLD(IN_SQ)) \

@@ -105,6 +105,15 @@ enum store_rc store_keys(struct store *s, const char *const *key, size_t n, stru
   memset(got, 0, n);
   return STORE_OK;
 }
+enum store_rc store_async(struct store *s, const int64_t *ti, size_t n, struct async_row *out, size_t *n_out) {
+  *n_out = 0;
+  return s->ops->async ? s->ops->async(s, ti, n, out, n_out) : STORE_OK;
+}
+enum store_rc store_async_keys(struct store *s, const char *const *key, size_t n, struct async_key *out, uint8_t *got) {
+  if (s->ops->async_keys) return s->ops->async_keys(s, key, n, out, got);
+  memset(got, 0, n);
+  return STORE_OK;
+}
 enum store_rc store_write(struct store *s, struct batch *b) { return s->ops->write(s, b); }
 enum store_rc store_commit(struct store *s) { return s->ops->commit(s); }
 void store_rollback(struct store *s) { s->ops->rollback(s); }
@@ -186,3 +195,14 @@ void logs_close(struct logs *l) {
 }
 const char *logs_why(const struct logs *l) { return l->why; }
 enum store_rc logs_write(struct logs *l, const struct log_chunk *c, size_t n) { return l->ops->logs_write(l, c, n); }
+enum store_rc logs_put_context(struct logs *l, int64_t ti, uint32_t epoch, int64_t owner, int64_t now_us, const char *text,
+                               size_t len) {
+  return l->ops->logs_put_context(l, ti, epoch, owner, now_us, text, len);
+}
+enum store_rc logs_put_progress(struct logs *l, const struct progress_row *row, size_t n) {
+  return l->ops->logs_put_progress(l, row, n);
+}
+enum store_rc logs_context(struct logs *l, int64_t ti, struct buf *out, uint32_t *epoch) {
+  return l->ops->logs_context(l, ti, out, epoch);
+}
+enum store_rc logs_drop(struct logs *l, int64_t ti, bool *more) { return l->ops->logs_drop(l, ti, more); }

@@ -67,7 +67,8 @@ struct task_row {                 /* task_ins */
   int64_t ti, ni, fi;             /* ni = fi = 0 (NULL in the table): stand-alone */
   int64_t task_id;                /* 0 (NULL) = inline */
   int64_t create_us, update_us, end_us;
-  struct task t;                  /* all of it; owner is kept in RUNNING, PAUSING, CANCELING only, else it is read as 0 */
+  struct task t;                  /* all of it; owner is read as 0 but in RUNNING, PAUSING, CANCELING, resume but in PAUSING;
+                                     an UPDATE keeps what the row has of `again`, unless it is more than 0 or a new run begins */
   int64_t ran_by;                 /* read only: who runs it or ran it last, 0 = nobody so far. A write keeps it: whoever claims
                                      (raises the epoch) is the new one, the owner given or else this node */
   const char *error;              /* NULL = keep on update */
@@ -83,6 +84,7 @@ struct task_write {
   bool finish;                    /* UPDATE also writes result log exit_code signal utime stime maxrss log_bytes log_lost(_why) */
   int64_t expect_epoch;           /* stand-alone UPDATE: epoch and state must be as read, else STALE (its row is its own lock) */
   int expect_state;               /* -1 = do not check (tasks of a flow: the flow row is locked) */
+  bool clear_result;              /* UPDATE: a new run begins, so a result of NULL clears what is there */
   bool stale;                     /* out */
   bool held;                      /* out, of a stand-alone task: somebody else has locked its row */
   struct task_row row;

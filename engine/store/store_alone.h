@@ -58,7 +58,7 @@ struct report_row {
   bool has_progress;
   struct progress_row progress;
 };
-/* Of n tasks at once: out[i] is that of ti[i]; texts are kept in a. */
+/* Of n tasks at once, each once: out[i] is that of ti[i]; texts are kept in a. */
 enum wr_rc reader_reports(struct reader *r, const int64_t *ti, size_t n, struct report_row *out, struct arena *a,
                           struct wr_err *err) WR_MUST;
 /* The last good context: what the newest attempt that reported one said, or what was given when that is newer (async_row).

@@ -9,7 +9,7 @@
 #include "store.h"
 #include "store_token.h"
 
-#define STORE_ABI 4
+#define STORE_ABI 5
 /* For store_why(); %s: the kind. */
 #define STORE_NO_IDS "No number is left for a new %s: `next` in table id_block is at its end."
 
@@ -66,6 +66,15 @@ struct store_ops {
   enum wr_rc (*ins_page)(struct reader *r, const struct list_filter *f, const struct page *p, flow_row_fn *fn, void *ctx,
                          bool *more, struct wr_err *err);
   enum store_rc (*tell)(struct store *s, const char *trouble); /* NULL: renew is called instead */
+  /* async rows; may be NULL in test backends that get none */
+  enum store_rc (*async)(struct store *s, const int64_t *ti, size_t n, struct async_row *out, size_t *n_out);
+  enum store_rc (*async_keys)(struct store *s, const char *const *key, size_t n, struct async_key *out, uint8_t *got);
+  /* reports; NULL where no log can be opened */
+  enum store_rc (*logs_put_context)(struct logs *l, int64_t ti, uint32_t epoch, int64_t owner, int64_t now_us, const char *text,
+                                    size_t len);
+  enum store_rc (*logs_put_progress)(struct logs *l, const struct progress_row *row, size_t n);
+  enum store_rc (*logs_context)(struct logs *l, int64_t ti, struct buf *out, uint32_t *epoch);
+  enum store_rc (*logs_drop)(struct logs *l, int64_t ti, bool *more);
 };
 /* STORE_OP(ids) f; declares f as what the member `ids` points to. */
 #define STORE_OP(member) __typeof__(*((struct store_ops *)0)->member)

@@ -314,7 +314,7 @@ static void ids_near_2_53(struct world *w) {
   struct node_row n = node_row_of(w, &s, f->node[0].node_id, 0);
   OK(put_node(w, ROW_INSERT, &n));
   struct task_row t = task_row_of(w, &s, 0, 0), t2;
-  t.t.owner = WR_ID_MAX, t.t.epoch = UINT32_MAX, t.t.tries = UINT32_MAX, t.task_id = WR_ID_MAX, t.t.version = WR_ID_MAX;
+  t.t.state = TASK_RUNNING, t.t.owner = WR_ID_MAX, t.t.epoch = UINT32_MAX, t.t.tries = UINT32_MAX, t.task_id = WR_ID_MAX, t.t.version = WR_ID_MAX;
   OK(put_task(w, ROW_INSERT, &t));
   got = flow_get(w, s.fi);
   flow_same(&got, &r);
@@ -361,7 +361,7 @@ static void node_update_writes_its_columns(struct world *w) {
 }
 
 /* Sets one column that most rows leave at its default; a store may have statements of its own for rows that set none. */
-enum { NODE_RARE = 8, TASK_RARE = 17 };
+enum { NODE_RARE = 8, TASK_RARE = 19 };
 static void node_rare(struct node_row *r, int i) {
   uint32_t *const count[] = {&r->fail, &r->skip, &r->t_ok, &r->t_bad, &r->t_open, &r->t_canceled};
   if (i < 6) *count[i] = 1;
@@ -441,7 +441,7 @@ static void nodes_by_key_and_range(struct world *w) {
 static struct task_row full_task(const struct started *s) {
   return (struct task_row){
     .ti = s->ti, .ni = s->ni, .fi = s->fi, .task_id = 17, .create_us = 1, .update_us = 2, .end_us = 3,
-    .t = {.state = TASK_TIMEOUT, .end_as = TASK_CANCELED, .losses = 2, .cancel_requested = 1, .epoch = 5, .tries = 6, .owner = 7,
+    .t = {.state = TASK_TIMEOUT, .end_as = TASK_CANCELED, .losses = 2, .cancel_requested = 1, .epoch = 5, .tries = 6,
           .start_us = 8, .due_us = 9, .version = 10},
     .error = "err", .result = "res", .result_len = 3, .log = 1, .exit_code = 255, .signal = 9, .utime_us = 100, .stime_us = 200,
     .maxrss_kib = 300, .log_bytes = 400, .log_lost = 5000000000, .log_lost_why = LOG_LOST_DISK_FULL};
@@ -526,6 +526,8 @@ static void task_rare(struct task_row *r, int i) {
   case 14: r->result = "r", r->result_len = 1; break;
   case 15: r->end_us = 41; break;
   case 16: r->t.tries = 1; break;
+  case 17: r->t.phase = 1; break;
+  case 18: r->t.again = 1; break;
   default: break;
   }
 }

@@ -234,7 +234,7 @@ void node_same(const struct node_row *a, const struct node_row *b) {
 
 void task_same(const struct task_row *a, const struct task_row *b) {
   SAME(ti), SAME(ni), SAME(fi), SAME(task_id), SAME(create_us), SAME(update_us), SAME(end_us), SAME(t.state), SAME(t.end_as);
-  SAME(t.losses), SAME(t.cancel_requested), SAME(t.epoch), SAME(t.tries), SAME(t.owner), SAME(t.start_us), SAME(t.due_us);
+  SAME(t.losses), SAME(t.cancel_requested), SAME(t.phase), SAME(t.resume), SAME(t.again), SAME(t.epoch), SAME(t.tries), SAME(t.owner), SAME(t.start_us), SAME(t.due_us);
   SAME(t.version), SAME_TEXT(error), SAME(result_len), SAME(log), SAME(exit_code), SAME(signal), SAME(utime_us), SAME(stime_us);
   SAME(maxrss_kib), SAME(log_bytes), SAME(log_lost), SAME(log_lost_why);
   assert_int_equal(!a->result, !b->result);
@@ -316,7 +316,8 @@ static int tear_down(void **st) {
 int facts_run(const char *name, const struct backend *b, const struct CMUnitTest *more, size_t n) {
   const struct { const struct fact *v; size_t n; } all[] = {
     {facts_rows, n_facts_rows}, {facts_batch, n_facts_batch}, {facts_live, n_facts_live}, {facts_defs, n_facts_defs},
-    {facts_lists, n_facts_lists}, {facts_ins, n_facts_ins}, {facts_logs, n_facts_logs}, {facts_keys, n_facts_keys}, {facts_token, n_facts_token}};
+    {facts_lists, n_facts_lists}, {facts_ins, n_facts_ins}, {facts_logs, n_facts_logs}, {facts_keys, n_facts_keys}, {facts_token, n_facts_token},
+    {facts_async, n_facts_async}, {facts_alone, n_facts_alone}, {facts_reports, n_facts_reports}};
   struct CMUnitTest *t = NULL;
   size_t count = 0, cap = 0;
   facts_backend = b;

@@ -141,12 +141,13 @@ static void killed_after_each_step(void **st) {
       same("as it was", path, "SELECT max(version), count(*) FROM schema_version", "1|1|\n");
       same("as it was", path, LIVE, live);
     }
-  for (size_t i = 0; i <= schema_sqlite_log.file[1].n; i++) {
-    assert_true(kit_killed(url, &schema_sqlite_log, 1, i));
-    schemas_are("1|\n", "1|\n");
-  }
+  for (size_t f = 1; f < schema_sqlite_log.n; f++)
+    for (size_t i = 0; i <= schema_sqlite_log.file[f].n; i++) {
+      assert_true(kit_killed(url, &schema_sqlite_log, f, i));
+      schemas_are("1|\n", "1|\n");
+    }
   assert_true(kit_killed_when_done(url, log_path)); /* between the two commits */
-  schemas_are("1|\n", "4|\n");
+  schemas_are("1|\n", "5|\n");
   same("as it was", path, LIVE, live);
   open_and_close();
   same_as_fresh("killed");
@@ -298,10 +299,10 @@ static void looking_changes_nothing(void **st) {
   struct stat gone;
   load("3f30a82");
   assert_int_equal(unlink(log_path), 0);
-  look_names("0004_beside.sql 0001_log.sql 0004_log.sql ");
+  look_names("0004_beside.sql 0005_async.sql 0001_log.sql 0004_log.sql 0005_log.sql ");
   assert_int_not_equal(stat(log_path, &gone), 0);
   assert_int_equal(truncate(path, 0), 0);
-  look_names("0001_init.sql 0002_installation.sql 0003_counts.sql 0004_beside.sql 0001_log.sql 0004_log.sql ");
+  look_names("0001_init.sql 0002_installation.sql 0003_counts.sql 0004_beside.sql 0005_async.sql 0001_log.sql 0004_log.sql 0005_log.sql ");
   struct stat a, b;
   struct wr_err err;
   load("8ec770b");
@@ -325,13 +326,13 @@ static void newer(void **st) {
   (void)st;
   new_path();
   open_and_close();
-  run_sql(path, "INSERT INTO schema_version VALUES (5, 0, 4)"); /* it only adds: the program before it may go on */
+  run_sql(path, "INSERT INTO schema_version VALUES (6, 0, 5)"); /* it only adds: the program before it may go on */
   open_and_close();
-  run_sql(path, "INSERT INTO schema_version VALUES (6, 0, 5)");
-  refused(WR_STORE_REFUSED, "has schema 6, which this weir (schema 4) may not use: start a newer weir");
-  run_sql(path, "UPDATE schema_version SET oldest=NULL WHERE version=6");
-  refused(WR_STORE_REFUSED, "has schema 6");
-  run_sql(path, "DELETE FROM schema_version WHERE version>4");
+  run_sql(path, "INSERT INTO schema_version VALUES (7, 0, 6)");
+  refused(WR_STORE_REFUSED, "has schema 7, which this weir (schema 5) may not use: start a newer weir");
+  run_sql(path, "UPDATE schema_version SET oldest=NULL WHERE version=7");
+  refused(WR_STORE_REFUSED, "has schema 7");
+  run_sql(path, "DELETE FROM schema_version WHERE version>5");
   open_and_close();
   run_sql(log_path, "INSERT INTO schema_version VALUES (9, 0, 9)");
   refused(WR_STORE_REFUSED, "-log has schema 9");
@@ -381,7 +382,7 @@ static void several_at_once(void **st) {
     ok += WEXITSTATUS(status) == 0;
   }
   assert_true(ok >= 1);
-  same("four", path, "SELECT count(*) FROM schema_version", "4|\n");
+  same("four", path, "SELECT count(*) FROM schema_version", "5|\n");
   same_as_fresh("four");
 }
 

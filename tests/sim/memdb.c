@@ -12,11 +12,21 @@ const char *const mem_call_name[MEM__N] = {
 struct mem_flow *memdb_flow(const struct memdb *db, int64_t fi) { return map64_get(&db->flow, fi); }
 struct mem_node *memdb_node(const struct memdb *db, int64_t ni) { return map64_get(&db->node, ni); }
 struct mem_task *memdb_task(const struct memdb *db, int64_t ti) { return map64_get(&db->task, ti); }
+struct mem_async *memdb_async(const struct memdb *db, int64_t ti) { return map64_get(&db->async, ti); }
 struct mem_member *memdb_member(const struct memdb *db, int64_t me) { return map64_get(&db->member, me); }
 
 const struct key_row *memdb_key(const struct memdb *db, const char *key) {
   for (size_t i = 0; i < db->n_key; i++)
     if (strcmp(db->key[i].key, key) == 0) return &db->key[i].row;
+  return NULL;
+}
+
+const struct mem_async *memdb_async_key(const struct memdb *db, const char *key) {
+  const struct map64_slot *s;
+  for (size_t i = 0; (s = map64_next(&db->async, &i)) != NULL;) {
+    const struct mem_async *a = s->val;
+    if (a->r.key && strcmp(a->r.key, key) == 0) return a;
+  }
   return NULL;
 }
 
@@ -41,6 +51,17 @@ static void defs_done(struct mem_def *v, size_t n) {
 
 static void free_text(const char *s) { free((void *)(uintptr_t)s); }
 
+static void free_task(struct mem_task *t) {
+  free_text(t->r.error); free_text(t->r.result); free_text(t->r.params);
+  free(t);
+}
+
+static void free_async(struct mem_async *a) {
+  free_text(a->r.name); free_text(a->r.type); free_text(a->r.content); free_text(a->r.config); free_text(a->r.user);
+  free_text(a->r.group); free_text(a->r.key); free_text(a->r.context);
+  free(a);
+}
+
 void memdb_free(struct memdb *db) {
   const struct map64_slot *s;
   while (db->txs) tx_end(db->txs);
@@ -55,15 +76,14 @@ void memdb_free(struct memdb *db) {
     free_text(n->r.error);
     free(n);
   }
-  for (size_t i = 0; (s = map64_next(&db->task, &i)) != NULL;) {
-    struct mem_task *t = s->val;
-    free_text(t->r.error); free_text(t->r.result); free_text(t->r.params);
-    free(t);
-  }
+  for (size_t i = 0; (s = map64_next(&db->task, &i)) != NULL;) free_task(s->val);
+  for (struct mem_task *t; (t = db->gone) != NULL; free_task(t)) db->gone = t->gone;
+  for (size_t i = 0; (s = map64_next(&db->async, &i)) != NULL;) free_async(s->val);
   for (size_t i = 0; (s = map64_next(&db->member, &i)) != NULL;) free(s->val);
   map64_done(&db->flow);
   map64_done(&db->node);
   map64_done(&db->task);
+  map64_done(&db->async);
   map64_done(&db->member);
   for (size_t i = 0; i < db->n_key; i++) free(db->key[i].key);
   free(db->key);
@@ -121,6 +141,8 @@ static void unlock_all(struct memdb *db, const struct mem_tx *tx) {
     struct mem_task *t = memdb_task(db, tx->b.task[i].row.ti);
     if (t && t->lock == tx) t->lock = NULL;
   }
+  for (struct mem_task *t = db->gone; t; t = t->gone)
+    if (t->lock == tx) t->lock = NULL;
   struct mem_member *m = memdb_member(db, tx->me);
   if (m && m->lock == tx) m->lock = NULL;
 }
@@ -169,6 +191,14 @@ static void tx_copy(struct mem_tx *tx, const struct batch *b) {
     r->error = keep(a, r->error);
     if (r->result) r->result = arena_memdup0(a, r->result, r->result_len);
     r->params = keep(a, r->params);
+  }
+  tx->b.gone = copy(a, b->gone, b->n_gone, sizeof *b->gone);
+  tx->b.async = copy(a, b->async, b->n_async, sizeof *b->async);
+  for (size_t i = 0; i < b->n_async; i++) {
+    struct async_row *r = &tx->b.async[i].row;
+    r->name = keep(a, r->name), r->type = keep(a, r->type), r->content = keep(a, r->content), r->config = keep(a, r->config);
+    r->user = keep(a, r->user), r->group = keep(a, r->group), r->key = keep(a, r->key);
+    if (r->context) r->context = arena_memdup0(a, r->context, r->context_len);
   }
   for (size_t i = 0; i < b->n_attempt; i++) {
     tx->b.attempt[i].why = keep(a, tx->b.attempt[i].why);
@@ -228,7 +258,7 @@ static void put_node(struct memdb *db, const struct node_write *w) {
   if (w->row.error) set_text(&n->r.error, w->row.error);
 }
 
-static void put_task(struct memdb *db, const struct task_write *w) {
+static void put_task(struct memdb *db, const struct task_write *w, int64_t me) {
   struct mem_task *t = memdb_task(db, w->row.ti);
   if (w->op == ROW_INSERT) {
     t = wr_new(struct mem_task);
@@ -247,11 +277,17 @@ static void put_task(struct memdb *db, const struct task_write *w) {
   bool was = t->r.t.state == TASK_QUEUED, is = w->row.t.state == TASK_QUEUED;
   if (is && !was) t->queued_at = db->now_us;
   db->n_queued += (size_t)is - (size_t)was;
+  if (w->op == ROW_INSERT ? w->row.t.epoch != 0 : w->row.t.epoch != t->r.t.epoch) t->r.ran_by = w->row.t.owner ? w->row.t.owner : me;
   t->r.t = w->row.t;
   t->r.t.version = version;
   t->r.update_us = w->row.update_us;
   t->r.end_us = w->row.end_us;
   if (w->row.error) set_text(&t->r.error, w->row.error);
+  if (w->op == ROW_UPDATE && w->clear_result && !w->row.result) {
+    free_text(t->r.result);
+    t->r.result = NULL;
+    t->r.result_len = 0;
+  }
   if (w->op == ROW_UPDATE && !w->finish) return;
   if (w->row.result) {
     free_text(t->r.result);
@@ -261,6 +297,54 @@ static void put_task(struct memdb *db, const struct task_write *w) {
   t->r.log = w->row.log;
   t->r.exit_code = w->row.exit_code;
   t->r.signal = w->row.signal;
+}
+
+/* "" stays: of a user, a group or a context it is a value. */
+static void set_value(const char **to, const char *s, size_t n) {
+  free_text(*to);
+  *to = s ? wr_memdup0(s, n) : NULL;
+}
+
+static void set_string(const char **to, const char *s) { set_value(to, s, s ? strlen(s) : 0); }
+
+static void put_async(struct memdb *db, const struct async_write *w) {
+  struct mem_async *a = memdb_async(db, w->row.ti);
+  const struct async_row *r = &w->row;
+  if (w->op == ROW_INSERT) {
+    a = wr_new(struct mem_async);
+    a->r.ti = r->ti;
+    a->r.create_us = r->create_us;
+    memcpy(a->r.hash, r->hash, sizeof a->r.hash);
+    set_string(&a->r.name, r->name);
+    set_string(&a->r.type, r->type);
+    set_string(&a->r.content, r->content);
+    set_string(&a->r.config, r->config);
+    set_string(&a->r.key, r->key);
+    (void)map64_put(&db->async, r->ti, a);
+  }
+  set_string(&a->r.user, r->user ? r->user : "");
+  set_string(&a->r.group, r->group ? r->group : "");
+  a->r.priority = r->priority;
+  a->r.cpu = r->cpu;
+  a->r.start_at_us = r->start_at_us;
+  a->r.run_no = r->run_no ? r->run_no : 1;
+  a->r.run_epoch = r->run_epoch;
+  if (w->op == ROW_UPDATE && !r->context) return;
+  set_value(&a->r.context, r->context, r->context_len);
+  a->r.context_len = r->context ? r->context_len : 0;
+  a->r.context_epoch = r->context_epoch;
+}
+
+static void put_gone(struct memdb *db, int64_t ti) {
+  struct mem_task *t = memdb_task(db, ti);
+  struct mem_async *a = memdb_async(db, ti);
+  if (t->r.t.state == TASK_QUEUED) db->n_queued--;
+  (void)map64_del(&db->task, ti);
+  t->gone = db->gone;
+  db->gone = t;
+  if (!a) return;
+  (void)map64_del(&db->async, ti);
+  free_async(a);
 }
 
 void tx_apply(struct mem_tx *tx) {
@@ -275,7 +359,9 @@ void tx_apply(struct mem_tx *tx) {
     for (size_t i = 0; i < tx->b.n_task; i++)
       if (tx->b.task[i].row.update_us > db->newest) db->newest = tx->b.task[i].row.update_us;
     for (size_t i = 0; i < tx->b.n_node; i++) put_node(db, &tx->b.node[i]);
-    for (size_t i = 0; i < tx->b.n_task; i++) put_task(db, &tx->b.task[i]);
+    for (size_t i = 0; i < tx->b.n_task; i++) put_task(db, &tx->b.task[i], tx->me);
+    for (size_t i = 0; i < tx->b.n_gone; i++) put_gone(db, tx->b.gone[i]);
+    for (size_t i = 0; i < tx->b.n_async; i++) put_async(db, &tx->b.async[i]);
     for (size_t i = 0; i < tx->b.n_key; i++)
       *WR_PUSH(db->key, db->n_key, db->cap_key) = (struct mem_key){wr_strdup(tx->b.key[i].key), tx->b.key[i].row};
     db->n_attempt += tx->b.n_attempt;
@@ -345,6 +431,10 @@ static enum store_rc check_flow(struct mem_store *s, struct flow_write *w, struc
 
 static enum store_rc check_task(struct mem_store *s, const struct task_write *w, struct task_write *orig) {
   struct mem_task *t = memdb_task(s->db, w->row.ti);
+  if (!t && w->op == ROW_UPDATE && w->expect_state >= 0) { /* another node has deleted it */
+    orig->stale = true;
+    return STORE_STALE;
+  }
   if ((t == NULL) != (w->op == ROW_INSERT)) {
     s->db->hooks.broken(s->db->hooks.ctx, t ? "task inserted twice" : "update of a task that is not there", w->row.ti);
     return STORE_BAD;
@@ -352,7 +442,8 @@ static enum store_rc check_task(struct mem_store *s, const struct task_write *w,
   if (w->op == ROW_INSERT) return wait_open(s, MEM_ROW_TASK) ? STORE_OK : rival_waited(s);
   if (w->expect_state < 0) return wait_free(s, &t->lock) ? STORE_OK : rival_waited(s);
   if (!get_lock(s, &t->lock)) return rival_waited(s);
-  if (t->r.t.state == (unsigned)w->expect_state && t->r.t.epoch == w->expect_epoch) return STORE_OK;
+  bool is = memdb_task(s->db, w->row.ti) == t && t->r.t.state == (unsigned)w->expect_state && t->r.t.epoch == w->expect_epoch;
+  if (is) return STORE_OK;
   orig->stale = true;
   return STORE_STALE;
 }
@@ -369,6 +460,52 @@ static enum store_rc check_keys(struct mem_store *s, const struct batch *b) {
   for (size_t i = 0; i < b->n_key; i++) {
     if (i > 0 && strcmp(b->key[i - 1].key, b->key[i].key) >= 0) s->db->hooks.broken(s->db->hooks.ctx, "keys out of order", (int64_t)i);
     if (memdb_key(s->db, b->key[i].key) || tx_key_held(s, b->key[i].key)) return STORE_RETRY;
+  }
+  return STORE_OK;
+}
+
+bool tx_async_key_held(const struct mem_store *s, const char *key) {
+  for (const struct mem_tx *tx = s->db->txs; tx; tx = tx->next)
+    for (size_t i = 0; tx != s->tx && tx->written && i < tx->b.n_async; i++)
+      if (tx->b.async[i].op == ROW_INSERT && tx->b.async[i].row.key && strcmp(tx->b.async[i].row.key, key) == 0) return true;
+  return false;
+}
+
+static bool is_gone(const struct batch *b, int64_t ti) {
+  for (size_t i = 0; i < b->n_gone; i++)
+    if (b->gone[i] == ti) return true;
+  return false;
+}
+
+static bool key_is_free(const struct mem_store *s, const struct batch *b, size_t at) {
+  const char *key = b->async[at].row.key;
+  const struct mem_async *has = memdb_async_key(s->db, key);
+  for (size_t i = 0; i < at; i++)
+    if (b->async[i].op == ROW_INSERT && b->async[i].row.key && strcmp(b->async[i].row.key, key) == 0) return false;
+  return (!has || is_gone(b, has->r.ti)) && !tx_async_key_held(s, key);
+}
+
+static bool updates(const struct batch *b, int64_t ti) {
+  for (size_t i = 0; i < b->n_task; i++)
+    if (b->task[i].row.ti == ti) return b->task[i].op == ROW_UPDATE && b->task[i].expect_state >= 0 && !b->task[i].row.ni;
+  return false;
+}
+
+/* Async rows come and go with their tasks; a taskKey is unique. */
+static enum store_rc check_async(struct mem_store *s, const struct batch *b) {
+  for (size_t i = 0; i < b->n_gone; i++) {
+    if (updates(b, b->gone[i]) && (i == 0 || b->gone[i - 1] < b->gone[i])) continue;
+    s->db->hooks.broken(s->db->hooks.ctx, "task deleted that the batch does not check", b->gone[i]);
+    return STORE_BAD;
+  }
+  for (size_t i = 0; i < b->n_async; i++) {
+    const struct async_write *w = &b->async[i];
+    bool there = memdb_async(s->db, w->row.ti) != NULL, order = i == 0 || b->async[i - 1].row.ti < w->row.ti;
+    if (there != (w->op == ROW_UPDATE) || !order || is_gone(b, w->row.ti)) {
+      s->db->hooks.broken(s->db->hooks.ctx, there ? "async row inserted twice" : "update of an async row that is not there", w->row.ti);
+      return STORE_BAD;
+    }
+    if (w->op == ROW_INSERT && w->row.key && !key_is_free(s, b, i)) return STORE_RETRY;
   }
   return STORE_OK;
 }
@@ -393,6 +530,7 @@ static enum store_rc check_all(struct mem_store *s, struct batch *b) {
     if (rc != STORE_OK) return rc;
   }
   enum store_rc keys = check_keys(s, mine);
+  if (keys == STORE_OK) keys = check_async(s, mine);
   if (keys != STORE_OK) return keys;
   struct mem_member *m = memdb_member(s->db, s->me);
   if (!m || !get_lock(s, &m->lock)) return m ? STORE_RETRY : STORE_FENCED;

@@ -32,6 +32,7 @@ struct mem_tx *tx_open(struct mem_store *s);
 void tx_end(struct mem_tx *tx);                  /* releases the locks and frees tx */
 void tx_apply(struct mem_tx *tx);                /* commits rows, receipt and lease, then ends tx */
 bool tx_key_held(const struct mem_store *s, const char *key);  /* another transaction is writing it */
+bool tx_async_key_held(const struct mem_store *s, const char *key);
 enum store_rc tx_write(struct mem_store *s, struct batch *b);
 enum mem_fate mem_ask(struct mem_store *s, enum mem_call what, const struct batch *b);
 enum store_rc mem_fault(enum mem_fate f);        /* of MEM_RETRY .. MEM_BAD */

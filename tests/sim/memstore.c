@@ -173,6 +173,38 @@ static enum store_rc mem_keys(struct store *st, const char *const *key, size_t n
   return rc;
 }
 
+static void async_out(struct mem_store *s, const struct mem_async *a, struct async_row *out) {
+  *out = a->r;
+  out->name = lend(s, a->r.name), out->type = lend(s, a->r.type), out->content = lend(s, a->r.content);
+  out->config = lend(s, a->r.config), out->user = lend(s, a->r.user), out->group = lend(s, a->r.group), out->key = lend(s, a->r.key);
+  out->context = NULL; /* as in the stores of SQL */
+}
+
+static enum store_rc mem_async(struct store *st, const int64_t *ti, size_t n, struct async_row *out, size_t *n_out) {
+  struct mem_store *s = of(st);
+  enum store_rc rc = gate(s, MEM_READ, NULL);
+  *n_out = 0;
+  for (size_t i = 0; rc == STORE_OK && i < n; i++) {
+    const struct mem_async *a = memdb_async(s->db, ti[i]);
+    if (a) async_out(s, a, &out[(*n_out)++]);
+  }
+  return rc;
+}
+
+static enum store_rc mem_async_keys(struct store *st, const char *const *key, size_t n, struct async_key *out, uint8_t *got) {
+  struct mem_store *s = of(st);
+  enum store_rc rc = gate(s, MEM_READ, NULL);
+  for (size_t i = 0; rc == STORE_OK && i < n; i++) {
+    const struct mem_async *a = memdb_async_key(s->db, key[i]);
+    wr_assert(i == 0 || strcmp(key[i - 1], key[i]) < 0);
+    got[i] = a ? 1 : tx_async_key_held(s, key[i]) ? 2 : 0;
+    if (!a) continue;
+    out[i].ti = a->r.ti;
+    memcpy(out[i].hash, a->r.hash, sizeof out[i].hash);
+  }
+  return rc;
+}
+
 static enum store_rc mem_write(struct store *st, struct batch *b) {
   struct mem_store *s = of(st);
   if (!s->cut) (void)tx_open(s); /* the locks are lost with the transaction that the server has ended */
@@ -490,6 +522,7 @@ static const struct store_ops mem_ops = {
   .reader_get = mem_reader_get, .reader_put = mem_reader_put, .reader_defs_version = mem_reader_defs_version,
   .reader_task = mem_reader_task, .reader_flow = mem_reader_flow, .reader_tasks = mem_reader_tasks, .reader_heads = mem_reader_heads,
   .logs_open = no_logs, .logs_close = no_logs_close, .logs_write = no_logs_write,
+  .async = mem_async, .async_keys = mem_async_keys,
 };
 
 struct store *memdb_connect(struct memdb *db, void *node) {

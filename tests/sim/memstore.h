@@ -33,7 +33,8 @@ struct mem_hooks {
   void (*commit)(void *ctx, int64_t me, const struct batch *b);
   /* b was applied. node NULL: no node hears of it, because the connection was lost. */
   void (*committed)(void *ctx, int64_t me, const struct batch *b);
-  /* A batch that no correct runner sends: an insert of a row that exists, or an update of one that does not. */
+  /* A batch that no correct runner sends: an insert of a row that exists, an update of one that does not, a delete of one that
+   * the batch does not update. */
   void (*broken)(void *ctx, const char *what, int64_t id);
   /* The clocks of a node; NULL = all are the database's. */
   void (*clocks)(void *ctx, void *node, int64_t *wall, int64_t *boot);
@@ -42,7 +43,9 @@ struct mem_hooks {
 /* Rows as committed. Texts are the database's own. */
 struct mem_flow { struct flow_row r; struct mem_tx *lock; };
 struct mem_node { struct node_row r; struct mem_tx *lock; };   /* lock: of a stranger only, because a node is locked with its flow */
-struct mem_task { struct task_row r; struct mem_tx *lock; int64_t queued_at; };  /* when it became QUEUED */
+struct mem_task { struct task_row r; struct mem_tx *lock; int64_t queued_at;   /* when it became QUEUED */
+                  struct mem_task *gone; };
+struct mem_async { struct async_row r; };                      /* under the lock of its task */
 enum mem_member_state { MEMBER_LIVE, MEMBER_DEAD, MEMBER_GONE };
 struct mem_member { int64_t me, lease_until, last_batch; enum mem_member_state state; struct mem_tx *lock; };
 
@@ -63,6 +66,8 @@ struct memdb {
   struct mem_def *tasks, *flows;     /* [id - 1] */
   size_t n_tasks, cap_tasks, n_flows, cap_flows;
   struct map64 flow, node, task;     /* fi, ni, ti -> row */
+  struct map64 async;                /* ti -> row, of stand-alone tasks */
+  struct mem_task *gone;             /* deleted ones: another node may wait for the lock of one */
   size_t n_queued;                   /* tasks that are QUEUED */
   struct map64 member;
   struct mem_key *key; size_t n_key, cap_key;
@@ -92,6 +97,9 @@ void memdb_release(struct memdb *db);
 struct mem_flow *memdb_flow(const struct memdb *db, int64_t fi);
 struct mem_node *memdb_node(const struct memdb *db, int64_t ni);
 struct mem_task *memdb_task(const struct memdb *db, int64_t ti);
+struct mem_async *memdb_async(const struct memdb *db, int64_t ti);
+/* The task with this taskKey, committed; NULL: nobody has it. */
+const struct mem_async *memdb_async_key(const struct memdb *db, const char *key);
 struct mem_member *memdb_member(const struct memdb *db, int64_t me);
 const struct key_row *memdb_key(const struct memdb *db, const char *key);   /* NULL: the key was not used so far */
 /* Definitions, as POST bodies. id 0 = a new one. Returns the id, 0 when a transaction holds it just now. */

@@ -1,7 +1,5 @@
 -- An additive schema, as the next release might bring one: nodes of the present release run beside it.
--- oldest: 4
-ALTER TABLE engine_node MODIFY COLUMN schema_no INT NOT NULL;
-UPDATE engine_node SET state='DEAD', end_time=UTC_TIMESTAMP(6) WHERE state='LIVE' AND schema_no=3;
+-- oldest: 5
 ALTER TABLE task_flow ADD COLUMN next_note VARCHAR(64);
 CREATE TABLE IF NOT EXISTS next_thing (
   thing_id  BIGINT NOT NULL PRIMARY KEY,

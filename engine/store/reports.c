@@ -1,0 +1,127 @@
+/* What attempts reported, async rows by number or taskKey, and members by number, for readers. A reader's thread. The log
+ * thread writes reports (sqlite_logs.c, mysql_logs.c), so in SQLite they are in the file of the logs. What never happens: a
+ * report of a former run shown without its epoch; a text of a row used after the next one. */
+#include <stdlib.h>
+#include <string.h>
+#include "ins_rows.h"
+#include "map64.h"
+#include "reports.h"
+#include "sql.h"
+
+int64_t speed_micro(double speed) {
+  double v = speed * 1e6;
+  return v < (double)INT64_MAX ? (int64_t)v : INT64_MAX;
+}
+
+/* ---- async rows ---- */
+enum wr_rc reader_async(struct reader *r, int64_t ti, async_row_fn *fn, void *ctx, struct wr_err *err) {
+  struct cursor c;
+  struct async_row row;
+  db_select(r->db, &c, Q_ASYNC, ARGS(arg_i(ti)));
+  bool found = cursor_next(&c);
+  if (found) {
+    ins_row_async(c.cell, &row, NULL);
+    (void)fn(ctx, &row); /* the only row, so its answer does not matter */
+  }
+  enum wr_rc rc = cursor_end(&c, WR_OK, err);
+  return rc || found ? rc : no_such(err, "stand-alone task", ti);
+}
+
+enum wr_rc reader_async_key(struct reader *r, const char *key, struct async_key *out, struct wr_err *err) {
+  struct cursor c;
+  db_select(r->db, &c, Q_ASYNC_KEY, ARGS(arg_text(key)));
+  bool found = cursor_next(&c), whole = !found || ins_row_hash(&c.cell[1], out->hash);
+  if (found) out->ti = cell_i64(&c.cell[0]);
+  enum wr_rc rc = cursor_end(&c, WR_OK, err);
+  if (!rc && !whole) return wr_err_set(err, WR_INTERNAL, "A stored taskKey is not whole.");
+  return rc || found ? rc : wr_err_set(err, WR_NOT_FOUND, NULL);
+}
+
+/* ---- reports ---- */
+static int64_t or_less(const struct cell *c) { return cell_null(c) ? -1 : cell_i64(c); }
+
+void progress_row_of(const struct cell *c, struct progress_row *p, struct arena *a) {
+  int64_t speed = or_less(&c[5]);
+  *p = (struct progress_row){
+    .ti = cell_i64(&c[0]), .epoch = cell_u32(&c[1]), .at_us = cell_us(&c[2]), .total = or_less(&c[3]), .done = or_less(&c[4]),
+    .speed = speed < 0 ? -1 : (double)speed / 1e6, .unit = cell_text(&c[6], a), .message = cell_text(&c[7], a)};
+}
+
+/* Where an id stands among those that were asked for, in the order of their ids. */
+struct asked { int64_t ti; size_t at; };
+struct asking { const int64_t *ti; size_t n; struct asked *v; struct report_row *out; };
+
+static struct report_row *report_of(const struct asking *k, int64_t ti) {
+  const struct asked *hit = bsearch(&ti, k->v, k->n, sizeof *k->v, wr_by_id);
+  return hit ? &k->out[hit->at] : NULL;
+}
+
+static enum wr_rc read_sizes(struct reader *r, const struct asking *k, struct wr_err *err) {
+  struct cursor c;
+  db_select_ids(r->log, &c, Q_CONTEXT_SIZES, k->ti, k->n);
+  while (cursor_next(&c)) {
+    struct report_row *out = report_of(k, cell_i64(&c.cell[0]));
+    if (out) out->context_epoch = cell_u32(&c.cell[1]), out->context_len = cell_u32(&c.cell[2]);
+  }
+  return cursor_end(&c, WR_OK, err);
+}
+
+static enum wr_rc read_progress(struct reader *r, const struct asking *k, struct arena *a, struct wr_err *err) {
+  struct cursor c;
+  db_select_ids(r->log, &c, Q_PROGRESS, k->ti, k->n);
+  while (cursor_next(&c)) {
+    struct report_row *out = report_of(k, cell_i64(&c.cell[0]));
+    if (out && !out->has_progress) progress_row_of(c.cell, &out->progress, a);
+    if (out) out->has_progress = true;
+  }
+  return cursor_end(&c, WR_OK, err);
+}
+
+enum wr_rc reader_reports(struct reader *r, const int64_t *ti, size_t n, struct report_row *out, struct arena *a,
+                          struct wr_err *err) {
+  struct asking k = {ti, n, wr_calloc(n + 1, sizeof *k.v), out};
+  for (size_t i = 0; i < n; i++) k.v[i] = (struct asked){ti[i], i}, out[i] = (struct report_row){.context_epoch = 0};
+  if (n > 1) qsort(k.v, n, sizeof *k.v, wr_by_id);
+  enum wr_rc rc = n ? read_sizes(r, &k, err) : WR_OK;
+  if (!rc && n) rc = read_progress(r, &k, a, err);
+  free(k.v);
+  return rc;
+}
+
+/* ---- the context of an attempt to come ---- */
+/* The first row: epoch, text. The text replaces what is in out when its epoch is more than *epoch. */
+static enum wr_rc context_of(struct db *db, enum query q, int64_t ti, struct buf *out, int64_t *epoch, struct wr_err *err) {
+  struct cursor c;
+  db_select(db, &c, q, ARGS(arg_i(ti)));
+  if (cursor_next(&c) && !cell_null(&c.cell[1]) && cell_i64(&c.cell[0]) > *epoch) {
+    buf_clear(out);
+    buf_add(out, c.cell[1].s, c.cell[1].n);
+    *epoch = cell_i64(&c.cell[0]);
+  }
+  return cursor_end(&c, WR_OK, err);
+}
+
+enum wr_rc reader_context(struct reader *r, int64_t ti, struct buf *out, uint32_t *epoch, struct wr_err *err) {
+  struct buf text = BUF_INIT;
+  int64_t newest = -1;
+  enum wr_rc rc = context_of(r->db, Q_ASYNC_CONTEXT, ti, &text, &newest, err);
+  if (!rc) rc = context_of(r->log, Q_CONTEXT, ti, &text, &newest, err);
+  if (!rc && newest >= 0) buf_add(out, text.data, text.len);
+  *epoch = newest > 0 ? fit_u32(newest) : 0;
+  buf_done(&text);
+  return rc || newest >= 0 ? rc : wr_err_set(err, WR_NOT_FOUND, "Task instance %lld has no context.", (long long)ti);
+}
+
+/* ---- members ---- */
+enum wr_rc reader_member(struct reader *r, int64_t incarnation, char host[256], bool *dead, struct wr_err *err) {
+  struct cursor c;
+  db_select(r->db, &c, Q_MEMBER, ARGS(arg_i(incarnation)));
+  bool found = cursor_next(&c);
+  if (found) {
+    const char *s = cell_text(&c.cell[0], NULL);
+    snprintf(host, 256, "%s", s ? s : "");
+    *dead = cell_i64(&c.cell[1]) != 0;
+  }
+  enum wr_rc rc = cursor_end(&c, WR_OK, err);
+  return rc || found ? rc : no_such(err, "node", incarnation);
+}
