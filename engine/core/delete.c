@@ -10,7 +10,8 @@
 
 /* The struct is left as that of a task that has ended; its row is deleted in this commit. */
 unsigned delete_gone(struct task *t) {
-  unsigned out = TASK_OUT_GONE | (task_final(t->state) ? 0 : TASK_OUT_ENDED) | (t->owner != 0 ? TASK_OUT_KILL : 0);
+  if (task_final(t->state)) return TASK_OUT_GONE;
+  unsigned out = TASK_OUT_GONE | TASK_OUT_ENDED | (t->owner != 0 ? TASK_OUT_KILL : 0);
   t->phase = PHASE_DELETE;
   (void)move_end(t, TASK_CANCELED);
   return out;

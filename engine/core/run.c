@@ -198,8 +198,15 @@ static void node_decide(struct run *r, struct run_ctx *c, uint32_t node, const s
   if (v->t_open > 0) tasks_all(r, c, node, d->rest == REST_CANCEL ? TASK_EV_REST_CANCEL : TASK_EV_REST_RUN_ON);
 }
 
+/* Its rows are deleted by the batch under way: for everybody who comes later it does not exist. */
+static bool is_gone(const struct run *r, const struct run_ctx *c, uint32_t task) {
+  uint32_t eff = run_alone(r) ? r->task[task].eff : 0;
+  return eff != 0 && c->out->task[eff - 1].gone;
+}
+
 static enum run_rc step_task(struct run *r, const struct run_event *ev, struct run_ctx *c) {
   uint32_t node = run_node_of(r, ev->task);
+  if (is_gone(r, c, ev->task)) return RUN_LATE;
   if (run_need(r, node, c)) return RUN_NEED;
   if (ev->ev.kind == TASK_EV_CLAIM && (r->wish > WISH_STOP || r->state == FLOW_PAUSED)) return RUN_OK; /* the sweep ends the task,
                                                                                         or the resume makes it ready again */
@@ -230,6 +237,7 @@ static void reopen_alone(struct run *r) {
 
 static enum run_rc step_ask(struct run *r, const struct run_event *ev, struct run_ctx *c) {
   uint32_t node = run_node_of(r, ev->task);
+  if (is_gone(r, c, ev->task)) return RUN_LATE;
   if (run_need(r, node, c)) return RUN_NEED;
   struct task was = r->task[ev->task].t, *t = &r->task[ev->task].t;
   bool open = !node_final(r->node[node].state);

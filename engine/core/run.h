@@ -151,7 +151,7 @@ enum run_rc {
   RUN_NEED,      /* run_step did nothing, or run_drain did a part: read ctx->need, call again */
   RUN_WIDEN,     /* run_drain: a node needs its width to start: run_widen() for ctx->widen, call again */
   RUN_MORE,      /* run_drain: the budget is used up; go on in a later batch */
-  RUN_LATE,      /* a report that no longer counts; nothing changed */
+  RUN_LATE,      /* a report that no longer counts, or anything of a task that is gone in this batch; nothing changed */
   RUN_REFUSED    /* the state does not allow it; nothing changed */
 };
 
