@@ -29,7 +29,7 @@ static void begin_pass(struct run *r, uint32_t what) {
 }
 
 unsigned run_hold_task(struct run *r, uint32_t task, unsigned out) {
-  if (r->state != FLOW_PAUSED || !(out & (TASK_OUT_REQUEUED | TASK_OUT_WAITS)) || r->wish > WISH_STOP) return out;
+  if (!(out & (TASK_OUT_REQUEUED | TASK_OUT_WAITS)) || r->wish > WISH_STOP) return out;
   unsigned held = task_apply(&r->task[task].t, &(struct task_event){.kind = TASK_EV_HOLD}, NULL);
   return (out | held) & ~(unsigned)(TASK_OUT_REQUEUED | TASK_OUT_WAITS);
 }

@@ -204,19 +204,21 @@ static bool is_gone(const struct run *r, const struct run_ctx *c, uint32_t task)
   return eff != 0 && c->out->task[eff - 1].gone;
 }
 
+/* After a cancel the sweep ends the task; in a paused flow the resume makes it ready again. */
+static bool no_claims(const struct run *r) { return r->wish > WISH_STOP || r->state == FLOW_PAUSED; }
+
 static enum run_rc step_task(struct run *r, const struct run_event *ev, struct run_ctx *c) {
   uint32_t node = run_node_of(r, ev->task);
   if (is_gone(r, c, ev->task)) return RUN_LATE;
   if (run_need(r, node, c)) return RUN_NEED;
-  if (ev->ev.kind == TASK_EV_CLAIM && (r->wish > WISH_STOP || r->state == FLOW_PAUSED)) return RUN_OK; /* the sweep ends the task,
-                                                                                        or the resume makes it ready again */
+  if (ev->ev.kind == TASK_EV_CLAIM && no_claims(r)) return RUN_OK;
   struct task was = r->task[ev->task].t;
   struct task_event e = ev->ev;
   if (!run_alone(r)) e.remove = 0; /* a node keeps the rows of its tasks */
   unsigned out = run_task_apply(r, c, ev->task, &e, ev->pol);
   if (out & TASK_OUT_LATE) return RUN_LATE;
   if (out & TASK_OUT_REFUSED) return RUN_REFUSED;
-  out = run_hold_task(r, ev->task, out);
+  if (r->state == FLOW_PAUSED) out = run_hold_task(r, ev->task, out);
   run_task_did(r, c, ev, &was, out);
   const struct task *t = &r->task[ev->task].t;
   if (out & TASK_OUT_ENDED) node_decide(r, c, node, &(struct last){t->state, task_error(t, &was, ev->error), ev->skip_edges});
@@ -246,7 +248,8 @@ static enum run_rc step_ask(struct run *r, const struct run_event *ev, struct ru
   unsigned out = task_ask(t, &w, ev->pol ? ev->pol : r->bind[run_pattern(r, ev->task)].pol, &c->no);
   if (c->no > ASK_SAME) return RUN_REFUSED;
   if (task_final(was.state) && !task_final(t->state)) reopen_alone(r);
-  out = c->did = run_hold_task(r, ev->task, out);
+  if (r->state == FLOW_PAUSED) out = run_hold_task(r, ev->task, out);
+  c->did = out;
   run_task_did(r, c, ev, &was, out);
   if (out & TASK_OUT_ENDED) node_decide(r, c, node, &(struct last){t->state, task_error(t, &was, NULL), 0});
   return RUN_OK;
