@@ -42,7 +42,7 @@ static bool denied(unsigned e) {
 static enum wr_rc schema_err(struct my_migrate *m, unsigned e, struct wr_err *err) {
   if (denied(e))
     return wr_err_set(err, WR_STORE_REFUSED, "The user of the database may not change its schema: grant it CREATE, ALTER, INDEX, "
-                      "INSERT and UPDATE, or run `weir db migrate` once as a user who has them.");
+                      "CREATE VIEW, DROP, INSERT and UPDATE, or run `weir db migrate` once as a user who has them.");
   if (e == ER_LOCK_WAIT_TIMEOUT)
     return wr_err_set(err, WR_DB_UNAVAILABLE, "A table that has to change has been in use for half a minute "
                       "(a backup, a long transaction). Try again later.");

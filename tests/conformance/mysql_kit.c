@@ -1,5 +1,6 @@
 /* See mysql_kit.h. */
 #include "mysql_kit.h"
+#include "mem.h"
 
 static MYSQL *db;
 static char name[80], path[200], url[400];
@@ -61,6 +62,20 @@ int64_t kit_int(const char *fmt, ...) {
   int64_t v = row && row[0] ? strtoll(row[0], NULL, 10) : -1;
   mysql_free_result(res);
   return v;
+}
+
+char *kit_ask(bool log, const char *sql) {
+  struct buf b = BUF_INIT;
+  (void)log;
+  if (mysql_query(db, sql)) fail_msg("%s: %s", sql, mysql_error(db));
+  MYSQL_RES *res = mysql_store_result(db);
+  for (MYSQL_ROW row; res && (row = mysql_fetch_row(res));) {
+    for (unsigned i = 0; i < mysql_num_fields(res); i++) buf_printf(&b, "%s|", row[i] ? row[i] : "-");
+    buf_ch(&b, '\n');
+  }
+  if (res) mysql_free_result(res);
+  buf_ch(&b, '\0');
+  return b.data;
 }
 
 int kit_server_pid(void) {

@@ -12,6 +12,7 @@ const char *kit_url(void);              /* of that database */
 const char *kit_socket(void);
 const char *kit_name(void);
 void kit_sql(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+char *kit_ask(bool log, const char *sql);  /* as backend.ask */
 int64_t kit_int(const char *fmt, ...) __attribute__((format(printf, 1, 2)));  /* -1 when there is no row */
 struct store *kit_open(const char *url, int64_t lease_us);                    /* fails the test when the store cannot be opened */
 int kit_server_pid(void);               /* 0: not known */

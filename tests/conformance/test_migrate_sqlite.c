@@ -108,6 +108,9 @@ static void upgraded_is_fresh(void **st) {
     same(r->name, path, LIVE, live);
     same(r->name, path, "SELECT length(store_id), count(*) FROM installation", "8|1|\n");
     same(r->name, path, "SELECT sum(t_canceled) FROM task_node_ins", "1|\n");
+    same(r->name, path, "SELECT a.task_name, a.task_type, a.user_name, a.run_no, a.create_time=i.create_time FROM task_async a JOIN task_ins i USING (ti_id) "
+         "ORDER BY ti_id", "said|ECHO||1|1|\nslow|SHELL||1|1|\nslow|SHELL||1|1|\n");
+    same(r->name, path, "SELECT count(*) FROM task_ins WHERE ni_id IS NULL", "3|\n");
     free(live);
     if (r->schema == 1) same(r->name, path, TEXTS, fresh.texts);
   }

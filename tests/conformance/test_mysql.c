@@ -3,7 +3,7 @@
 
 int main(void) {
   if (!kit_begin("facts")) return 0;
-  const struct backend b = {kit_fresh, kit_again, true};
+  const struct backend b = {kit_fresh, kit_again, kit_ask, true};
   int bad = facts_run("mysql", &b, NULL, 0);
   kit_end();
   return bad;

@@ -57,6 +57,24 @@ static void sql(const char *text) {
   sqlite3_close(db);
 }
 
+static char *ask(bool log, const char *text) {
+  sqlite3 *db;
+  sqlite3_stmt *q;
+  struct buf b = BUF_INIT;
+  char name[160];
+  snprintf(name, sizeof name, "%s%s", path, log ? "-log" : "");
+  assert_int_equal(sqlite3_open(name, &db), SQLITE_OK);
+  if (sqlite3_prepare_v2(db, text, -1, &q, NULL) != SQLITE_OK) fail_msg("%s: %s", text, sqlite3_errmsg(db));
+  while (sqlite3_step(q) == SQLITE_ROW) {
+    for (int i = 0; i < sqlite3_column_count(q); i++) buf_printf(&b, "%s|", sqlite3_column_text(q, i) ? (const char *)sqlite3_column_text(q, i) : "-");
+    buf_ch(&b, '\n');
+  }
+  assert_int_equal(sqlite3_finalize(q), SQLITE_OK);
+  sqlite3_close(db);
+  buf_ch(&b, '\0');
+  return b.data;
+}
+
 /* ---- one process ---- */
 static void test_second_open_is_refused(void **st) {
   (void)st;
@@ -464,7 +482,7 @@ static void tidy(void) {
 }
 
 int main(void) {
-  static const struct backend sqlite = {fresh, again, false};
+  static const struct backend sqlite = {fresh, again, ask, false};
   const struct CMUnitTest own[] = {
     cmocka_unit_test(test_second_open_is_refused), cmocka_unit_test(test_lock_ends_with_the_process),
     cmocka_unit_test(test_every_way_leads_to_one_lock),

@@ -26,7 +26,7 @@ from services import MariaDb  # noqa: E402
 LATER = '[ "$WEIR_ATTEMPT" -gt 1 ] || exec sleep 600'   # an attempt that lasts, and one after the upgrade that does not
 QUEUED, RUNNING, RETRY_WAIT, SUCCESS = 3, 4, 5, 9
 TABLES = """schema_version id_block definitions installation task task_history task_flow task_flow_history task_node task_node_edge task_use
-            task_flow_ins task_node_ins task_ins task_alone task_attempt idempotency engine_node task_log""".split()
+            task_flow_ins task_node_ins task_ins task_alone task_async task_attempt task_context task_progress idempotency engine_node task_log""".split()
 
 
 def call(server, method, path, body=None, key=None):
