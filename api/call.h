@@ -11,6 +11,7 @@
 #include "auth.h"
 #include "http.h"
 #include "offers.h"
+#include "page_files.h"
 #include "query.h"
 #include "turn.h"
 
@@ -39,13 +40,14 @@ enum {
   ROUTE_LARGE = 1,            /* the limits of POST /flow */
   ROUTE_CHANGES = 2,          /* refused while draining */
   ROUTE_ALWAYS = 4,           /* answered even when crowded */
-  ROUTE_KEYED = 8             /* makes something: Idempotency-Key counts */
+  ROUTE_KEYED = 8,            /* makes something: Idempotency-Key counts */
+  ROUTE_FILE = 16             /* answers a file of page_files.h, by its path */
 };
 
 struct call;
 typedef enum wr_rc handler_fn(struct call *c);
 struct route {
-  const char *method, *pattern;   /* pattern: "/flow/{id}", where {id} is 1 to 2^53-1 */
+  const char *method, *pattern;   /* pattern: "/flow/{id}", where {id} is 1 to 2^53-1; {file} is any text without '/' */
   enum role role;
   enum body_rule body;
   unsigned flags;                 /* ROUTE_* */
@@ -59,6 +61,7 @@ struct call {
   const struct route *route;
   struct http_req *http;
   int64_t id;
+  char path[PAGE_PATH_ROOM];      /* ROUTE_FILE: as it was asked for; a longer one is cut, and is the path of no file */
   json_t *body;                   /* NULL = none */
   struct query q;
   struct buf *out;                /* what follows "data": in the answer; until the handler returns */
@@ -67,6 +70,7 @@ struct call {
   bool has_health;
   struct wr_err err;
   const char *type;               /* NULL = the envelope; else `out` is the body itself, of this type */
+  struct http_fixed fixed;        /* status 0 = `out` is the answer; else this is */
   char headers[192];              /* complete lines */
   char key[LIMIT_KEY_CHARS + 1];  /* ROUTE_KEYED: Idempotency-Key, "" = none */
   uint8_t key_hash[KEY_HASH_BYTES];
@@ -107,4 +111,5 @@ handler_fn h_flow_save, h_flow_get, h_flow_list, h_flow_delete;
 handler_fn h_exec_flow, h_exec_flows, h_exec_task, h_cancel_flow, h_cancel_task;
 handler_fn h_mon_flows, h_mon_flow, h_mon_detail, h_mon_node, h_mon_task, h_mon_log;
 handler_fn h_livez, h_readyz, h_version;
+handler_fn h_page;
 #endif

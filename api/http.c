@@ -46,6 +46,8 @@ enum {
 };
 #define STUCK_US 1000000     /* a request that runs for so long counts as stuck */
 #define SLOW_US 200000       /* a body that takes longer is slow: only so many threads wait for slow bodies */
+#define PUT_US 20000000      /* a file of the program must have gone out by then */
+#define PUT_LOOK_US 250000   /* a thread that waits for a reader looks this often whether the server stops */
 #define WATCH_AGAIN_US 20000
 #define STOP_WAIT_US 2000000
 #define THREADS_WAIT_US 20000000
@@ -60,7 +62,7 @@ struct http {
   int listen_fd;             /* the library's: the front's eventfd takes its number */
   _Atomic uint64_t serial;
   _Atomic uint32_t busy;     /* requests under way */
-  _Atomic uint32_t slow;     /* of these, waiting for bodies that are slow */
+  _Atomic uint32_t slow;     /* of these, waiting for bodies that are slow, or for readers that are */
   _Atomic int64_t body_bytes;/* of bodies at rest */
   atomic_bool stopping;
   pthread_mutex_t lock;      /* guards thread[], n_thread */
@@ -263,6 +265,36 @@ static size_t raw_head(const struct wire *w, const char *method) {
 }
 
 static bool put_library(struct http_req *q, const void *p, size_t n) { return mg_write(q->conn, p, n) == (int)n; }
+
+/* Waits until the client has room again. False: its time is over, the server stops, or too many are slow already. */
+static bool put_wait(struct http_req *q, int64_t patient, int64_t end) {
+  int64_t now = clock_mono_us(), until = q->slow ? end : patient;
+  if (now >= end || atomic_load(&q->http->stopping)) return false;
+  if (now >= until) return slow_begin(q, NULL) == WR_OK;
+  int64_t wait = until - now < PUT_LOOK_US ? until - now : PUT_LOOK_US;
+  struct pollfd p = {q->thread->wire.fd, POLLOUT, 0};
+  return poll(&p, 1, (int)(wait / 1000) + 1) >= 0 || errno == EINTR;
+}
+
+/* Strangers may ask for files, so these do not go through mg_write(), whose bound begins anew with every byte that is taken. */
+bool http_put_slow(struct http_req *q, const void *data, size_t n) {
+  const char *p = data;
+  int64_t now = clock_mono_us(), patient = now + SLOW_US, end = now + PUT_US;
+  bool ok = true;
+  wr_assert(q->conn);
+  while (ok && n > 0) {
+    ssize_t k = send(q->thread->wire.fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (k > 0) {
+      p += k;
+      n -= (size_t)k;
+    }
+    if (k < 0 && errno != EAGAIN && errno != EINTR) ok = false;
+    else if (n > 0) ok = put_wait(q, patient, end);
+  }
+  if (q->slow) atomic_fetch_sub(&q->http->slow, 1);
+  q->slow = false;
+  return ok;
+}
 
 static void req_init(struct http_req *q, struct http *h, struct http_thread *t) {
   *q = (struct http_req){.http = h, .thread = t, .scratch = &t->scratch};

@@ -67,4 +67,12 @@ struct buf *http_out(struct http_req *q);
 void http_out_again(struct http_req *q); /* forgets what was appended */
 /* headers: complete lines, each ended by CRLF, or "". After an error status the connection closes. */
 void http_send(struct http_req *q, int status, const char *type, const char *headers);
+
+/* In place of http_send(), for a body that lies in the program itself: it is sent from there, so that many readers of a large
+ * file cost no memory. A client that reads it slowly is treated as one that sends slowly. headers: as above, at most
+ * HTTP_FIXED_ROOM bytes, and one of them must be Cache-Control. status: 200, or 304, which has no body. Not for what the front
+ * answers. */
+#define HTTP_FIXED_ROOM 1024
+struct http_fixed { int status; const char *type, *headers; const void *data; size_t n; };
+void http_send_fixed(struct http_req *q, const struct http_fixed *f);
 #endif

@@ -33,16 +33,19 @@ static const struct route routes[] = {
   {"GET", "/livez", ROLE_NONE, BODY_NONE, ROUTE_ALWAYS, 0, 0, h_livez},
   {"GET", "/readyz", ROLE_NONE, BODY_NONE, ROUTE_ALWAYS, 0, 0, h_readyz},
   {"GET", "/version", ROLE_NONE, BODY_NONE, ROUTE_ALWAYS, 0, 0, h_version},
+  {"GET", "/openapi.json", ROLE_NONE, BODY_NONE, ROUTE_FILE, 0, 0, h_page},
+  {"GET", "/swagger-ui.html", ROLE_NONE, BODY_NONE, ROUTE_FILE, 0, 0, h_page},
+  {"GET", "/swagger-ui/{file}", ROLE_NONE, BODY_NONE, ROUTE_FILE, 0, 0, h_page},
 };
 enum { N_ROUTE = sizeof routes / sizeof *routes };
 
-/* {id} stands for one segment, which is not empty: gate_path() saw to that. */
+/* {id} and {file} stand for one segment, which is not empty: gate_path() saw to that. */
 static bool matches(const char *pattern, const char *path, const char **id) {
   *id = NULL;
   while (*pattern) {
-    if (strncmp(pattern, "{id}", 4) == 0) {
+    if (*pattern == '{') {
       *id = path;
-      pattern += 4;
+      pattern += strcspn(pattern, "}") + 1;
       path += strcspn(path, "/");
     } else if (*pattern++ != *path++) {
       return false;

@@ -37,6 +37,7 @@ void http_out_again(struct http_req *q) {
 static const char *reason(int status) {
   switch (status) {
   case 200: return "OK";
+  case 304: return "Not Modified";
   case 400: return "Bad Request";
   case 401: return "Unauthorized";
   case 403: return "Forbidden";
@@ -78,23 +79,42 @@ static void trim(struct buf *b) {
   if (b->cap > KEEP_BYTES) buf_done(b);
 }
 
-void http_send(struct http_req *q, int status, const char *type, const char *headers) {
-  struct buf *b = &q->scratch->out;
-  wr_assert(!q->answered && b->len >= HEAD_ROOM);
+/* Writes the head; cache: a whole line, or "" when headers have their own. Returns its length. */
+static size_t write_head(struct http_req *q, char *head, size_t room, const struct http_fixed *a, const char *cache) {
+  wr_assert(!q->answered);
   q->answered = true;
-  if (status != 200 || q->unread) q->keep = false;
-  size_t n = b->len - HEAD_ROOM;
-  char head[HEAD_ROOM];
-  int len = snprintf(head, sizeof head,
-                     "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n"
+  if (a->status >= 400 || q->unread) q->keep = false;
+  int len = snprintf(head, room,
+                     "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s"
                      "X-Content-Type-Options: nosniff\r\nX-Request-Id: %s\r\nConnection: %s\r\n%s\r\n",
-                     status, reason(status), date(q->thread), type, n, q->id, q->keep ? "keep-alive" : "close", headers);
-  wr_assert(len > 0 && len < HEAD_ROOM);
-  char *start = b->data + HEAD_ROOM - len;
-  memcpy(start, head, (size_t)len);
-  if (q->head) n = 0;
-  if (!q->put(q, start, (size_t)len + n)) q->keep = false;
-  trim(b);
+                     a->status, reason(a->status), date(q->thread), a->type, a->n, cache, q->id,
+                     q->keep ? "keep-alive" : "close", a->headers);
+  wr_assert(len > 0 && (size_t)len < room);
+  return (size_t)len;
+}
+
+static void sent(struct http_req *q, bool whole) {
+  if (!whole) q->keep = false;
+  trim(&q->scratch->out);
   trim(&q->scratch->body);
   trim(&q->scratch->text);
+}
+
+void http_send(struct http_req *q, int status, const char *type, const char *headers) {
+  struct buf *b = &q->scratch->out;
+  char head[HEAD_ROOM];
+  wr_assert(b->len >= HEAD_ROOM);
+  size_t n = b->len - HEAD_ROOM;
+  const struct http_fixed a = {.status = status, .type = type, .headers = headers, .n = n};
+  size_t len = write_head(q, head, sizeof head, &a, "Cache-Control: no-store\r\n");
+  char *start = b->data + HEAD_ROOM - len;
+  memcpy(start, head, len);
+  sent(q, q->put(q, start, len + (q->head ? 0 : n)));
+}
+
+void http_send_fixed(struct http_req *q, const struct http_fixed *f) {
+  char head[HEAD_ROOM + HTTP_FIXED_ROOM];
+  size_t len = write_head(q, head, sizeof head, f, "");
+  bool body = !q->head && f->status != 304;
+  sent(q, http_put_slow(q, head, len) && (!body || http_put_slow(q, f->data, f->n)));
 }
