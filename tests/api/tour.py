@@ -31,6 +31,7 @@ import sys
 import tempfile
 import time
 
+from openapi import JUDGE
 from weirtest import PATIENCE, Answer, Raw, Server, request
 
 FOLDER = pathlib.Path(__file__).resolve().parent / "tour"
@@ -111,6 +112,8 @@ class Tour:
         with Raw(self.server) as raw:
             raw.send(head + (body or b""))
             answer = self.bare(raw) if method == "HEAD" else raw.answer()
+        if answer is not None:
+            JUDGE.answer(method, path, answer, body)
         said = [line for line in lines if not line.startswith(("Host: localhost", "Content-Type: application/json",
                                                                "Content-Length"))]
         self.record(note, f"{method} {path}", said, body, [answer], moving)

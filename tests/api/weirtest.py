@@ -1,7 +1,8 @@
 """What the API tests share: a running server, requests, raw bytes.
 
 The server is the one at WEIR_URL, or one that is started here: WEIR_BIN (default build/weir) with --dev on a free port
-and a data directory of its own. After every test the server must answer /readyz with 200 (class Case).
+and a data directory of its own. After every test the server must answer /readyz with 200 (class Case). Every answer that comes
+through here is held against schema/openapi.json (openapi.py).
 """
 import atexit
 import http.client
@@ -18,6 +19,8 @@ import threading
 import time
 import unittest
 from urllib.parse import urlsplit
+
+from openapi import JUDGE
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = os.path.abspath(os.environ.get("WEIR_BIN", str(ROOT / "build" / "weir")))
@@ -107,7 +110,7 @@ class Answer:
         return self.json["data"]
 
     def __repr__(self):
-        return f"{self.status} {self.body[:300]!r}"
+        return f"{self.status} {(self.body or b'')[:300]!r}"
 
 
 def request(method, path, body=None, headers=None, to=None):
@@ -121,9 +124,11 @@ def request(method, path, body=None, headers=None, to=None):
     try:
         connection.request(method, path, body, headers)
         response = connection.getresponse()
-        return Answer(response.status, response.headers, response.read())
+        answer = Answer(response.status, response.headers, response.read())
     finally:
         connection.close()
+    JUDGE.answer(method, path, answer, body)
+    return answer
 
 
 def get(path, **kw):
@@ -200,7 +205,9 @@ class Raw:
         body, self.buffer = self.buffer[:length], self.buffer[length:]
         if len(body) < length:
             raise AssertionError("the answer is cut")
-        return Answer(int(status), headers, body)
+        answer = Answer(int(status), headers, body)
+        JUDGE.some_answer(answer)
+        return answer
 
     def answers(self):
         """All of them, until the connection closes."""
