@@ -1,11 +1,13 @@
 """schema/openapi.json says what the code does, both ways; and the page that shows it. (That every answer is one of those that it
 promises: openapi.py, which weirtest.py asks about each of them. Here is proved that it would notice.)"""
+import contextlib
 import gzip
 import http.client
 import json
 import os
 import re
 import socket
+import threading
 import unittest
 
 from openapi import DOCUMENT, Judge, Mismatch, Schemas
@@ -410,22 +412,35 @@ class Page(Case):
             self.refused(get(path), 40401, "NO_ROUTE")
         self.refused(request("GET", "/openapi.json", headers={"Host": "evil.example"}), 42101)
 
-    def test_readers_that_do_not_read(self):
-        """More of them than threads: others are served, and so is the page as soon as they are gone."""
+    def slow_reader(self):
+        """Asks for a large file. A small segment and a small window: the answer does not fit into the sockets of both sides."""
+        s = socket.socket()
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
+        s.settimeout(PATIENCE)
+        s.connect((server().host, server().port))
+        s.sendall(f"GET {BUNDLE} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        return s
+
+    def test_readers_that_are_slow(self):
+        """More of them than threads, and each reads a little again and again: others are served while they read."""
         if not self.there():
             self.skipTest("built without npm")
-        held = []
+        held, stop = [self.slow_reader() for _ in range(120)], threading.Event()
+
+        def trickle():
+            while not stop.wait(0.1):
+                for s in held:
+                    with contextlib.suppress(OSError):
+                        s.recv(1024, socket.MSG_DONTWAIT)
+        reader = threading.Thread(target=trickle)
+        reader.start()
         try:
-            for _ in range(120):
-                s = socket.socket()
-                held.append(s)
-                s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-                s.settimeout(PATIENCE)
-                s.connect((server().host, server().port))
-                s.sendall(f"GET {BUNDLE} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             for path in ("/flow", "/livez", "/readyz", "/version"):
                 self.assertEqual(get(path).status, 200)
         finally:
+            stop.set()
+            reader.join()
             for s in held:
                 s.close()
         self.assertEqual(self.plain(BUNDLE).status, 200)
