@@ -164,6 +164,12 @@ class Whole(unittest.TestCase):
             for example in content.get("examples", {}).values():
                 judge.schema(content["schema"])(example["value"], "")
                 n += 1
+        for status, response in DOCUMENT["components"]["responses"].items():
+            content = response["content"]["application/json"]
+            judge.schema(content["schema"])(content["example"], "")
+            said = content["example"]
+            self.assertIn(f'WR_ERROR({said["code"]}, {said["data"]["error"]},', source("engine/base/errors.def"))
+            self.assertTrue(said["code"].startswith(status))
         self.assertGreater(n, 8)
 
     def test_no_key_twice(self):
