@@ -21,7 +21,8 @@ enum node_state {
 #undef X
   NODE__N
 };
-static inline bool node_final(enum node_state s) { return s >= NODE_SUCCESS; }
+#define NODE_FINAL_MIN NODE_SUCCESS
+static inline bool node_final(enum node_state s) { return s >= NODE_FINAL_MIN; }
 const char *node_state_name(enum node_state s);
 const char *node_state_status(enum node_state s);
 

@@ -127,6 +127,51 @@ enum wr_rc reader_nodes(struct reader *r, int64_t fi, uint32_t run_no, bool all_
   return db_view_end(r->db, rc, err);
 }
 
+/* Of several runs: a node's newest row counts, so the runs are read from the first to the last. */
+static enum wr_rc ended_of_runs(struct reader *r, const struct span *s, int64_t *ended, struct wr_err *err) {
+  uint8_t *over = wr_calloc((size_t)s->n + 1, 1);
+  enum wr_rc rc = WR_OK;
+  for (size_t run = 0; run < s->n_base && !rc; run++) {
+    struct cursor c;
+    int64_t lo = s->base[run].ni;
+    db_select(r->db, &c, Q_INS_NODE_STATES, ARGS(arg_i(lo), arg_i(lo + s->n - 1)));
+    while (cursor_next(&c)) over[cell_i64(&c.cell[0]) - lo] = cell_i64(&c.cell[1]) >= NODE_FINAL_MIN;
+    rc = cursor_end(&c, WR_OK, err);
+  }
+  for (int64_t i = 0; i < s->n; i++) *ended += over[i];
+  free(over);
+  return rc;
+}
+
+enum wr_rc reader_nodes_ended(struct reader *r, int64_t fi, uint32_t run_no, int64_t *ended, int64_t *n, struct wr_err *err) {
+  struct span s = {0};
+  *ended = *n = 0;
+  enum wr_rc rc = db_view(r->db, err);
+  if (rc) return rc;
+  rc = span_read(r, fi, run_no, &s, err);
+  *n = s.n;
+  if (!rc && s.n_base == 1) {
+    int64_t lo = s.base[0].ni;
+    rc = db_int(r->db, Q_INS_NODES_OVER, ARGS(arg_i(lo), arg_i(lo + s.n - 1), arg_i(NODE_FINAL_MIN)), ended, err);
+  } else if (!rc) {
+    rc = ended_of_runs(r, &s, ended, err);
+  }
+  free(s.base);
+  return db_view_end(r->db, rc, err);
+}
+
+enum wr_rc reader_states(struct reader *r, enum ins_kind kind, const int64_t *ids, size_t n, struct ins_state *out, size_t *n_out,
+                         struct wr_err *err) {
+  static const enum query q[] = {[INS_FLOW] = Q_FLOW_STATES, [INS_TASK] = Q_TASK_STATES, [INS_TASK_LOG] = Q_TASK_TOPS};
+  struct cursor c;
+  *n_out = 0;
+  db_select_ids(r->db, &c, q[kind], ids, n);
+  while (*n_out < n && cursor_next(&c))
+    out[(*n_out)++] = (struct ins_state){cell_i64(&c.cell[0]), cell_u8(&c.cell[1]), cell_u32(&c.cell[2]), cell_i64(&c.cell[3])};
+  qsort(out, *n_out, sizeof *out, wr_by_id);
+  return cursor_end(&c, WR_OK, err);
+}
+
 enum wr_rc reader_node(struct reader *r, int64_t ni, node_row_fn *fn, void *ctx, struct wr_err *err) {
   struct cursor c;
   struct node_row row;

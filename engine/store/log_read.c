@@ -87,3 +87,11 @@ enum wr_rc reader_log_stream(struct reader *r, int64_t ti, uint32_t epoch, uint8
   *size = 0;
   return log_of_rows(r, &w, stream, err);
 }
+
+enum wr_rc reader_log_sizes(struct reader *r, int64_t ti, uint8_t stream, log_size_fn *fn, void *ctx, struct wr_err *err) {
+  struct cursor c;
+  db_select(r->log, &c, stream ? Q_LOG_STREAM_SIZES : Q_LOG_SIZES, ARGS(arg_i(ti), arg_i(stream)));
+  while (cursor_next(&c))
+    if (fn(ctx, cell_u32(&c.cell[0]), cell_i64(&c.cell[1]))) break;
+  return cursor_end(&c, WR_OK, err);
+}

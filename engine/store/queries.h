@@ -19,6 +19,11 @@
 #define MY_PRIMARY " FORCE INDEX(PRIMARY)"
 #define SQ_BY(index) " INDEXED BY " index
 #define MY_BY(index) " FORCE INDEX(" index ")"
+/* Where the newest log of a task ends: a number that changes when the log grows, and is not 0 when there is one. SQLite's log
+ * stands in another file, and only its one process writes it. */
+#define SQ_LOG_TOP "0"
+#define MY_LOG_TOP "(SELECT l.byte_offset + l.n_bytes FROM task_log l WHERE l.ti_id=task_ins.ti_id " \
+  "ORDER BY l.epoch DESC, l.byte_offset DESC LIMIT 1)"
 #define SQ_STRAIGHT ""
 #define MY_STRAIGHT "STRAIGHT_JOIN "
 #define SQ_FOR_UPDATE ""                       /* its one writer holds `turn` */
@@ -137,6 +142,11 @@
   X(Q_INS_NODES_BY, "SELECT " NODE_COLS(D) " FROM task_node_ins" D(PRIMARY) " WHERE ni_id" D(ID)) \
   X(Q_INS_NODE_IDS, "SELECT ni_id FROM task_node_ins" D(PRIMARY) " WHERE ni_id BETWEEN ?1 AND ?2 ORDER BY ni_id") \
   X(Q_INS_NODES_N, "SELECT COUNT(*) FROM task_node_ins" D(PRIMARY) " WHERE ni_id BETWEEN ?1 AND ?2") \
+  X(Q_INS_NODES_OVER, "SELECT COUNT(*) FROM task_node_ins" D(PRIMARY) " WHERE ni_id BETWEEN ?1 AND ?2 AND state>=?3") \
+  X(Q_INS_NODE_STATES, "SELECT ni_id, state FROM task_node_ins" D(PRIMARY) " WHERE ni_id BETWEEN ?1 AND ?2") \
+  X(Q_FLOW_STATES, "SELECT fi_id, state, 0, 0 FROM task_flow_ins" D(PRIMARY) " WHERE fi_id" D(ID)) \
+  X(Q_TASK_STATES, "SELECT ti_id, state, epoch, 0 FROM task_ins" D(PRIMARY) " WHERE ti_id" D(ID)) \
+  X(Q_TASK_TOPS, "SELECT ti_id, state, epoch, " D(LOG_TOP) " FROM task_ins" D(PRIMARY) " WHERE ti_id" D(ID)) \
   X(Q_NODE_SPAN, "SELECT d.task_at, d.n_task, i.bases, h.n_node_ins FROM task_node_ins n " \
     "JOIN task_node d ON d.node_id=n.node_id JOIN task_flow_ins i ON i.fi_id=n.fi_id " \
     "JOIN task_flow_history h ON h.flow_id=i.flow_id AND h.flow_version=i.flow_version WHERE n.ni_id=?1") \
@@ -172,6 +182,8 @@
   X(Q_CONTEXT_SIZES, "SELECT ti_id, epoch, n_bytes FROM task_context" D(PRIMARY) " WHERE ti_id" D(ID)) \
   X(Q_PROGRESS, "SELECT ti_id, epoch, update_time, total, done, speed_micro, unit, message FROM task_progress" D(PRIMARY) \
     " WHERE ti_id" D(ID)) \
+  X(Q_LOG_SIZES, "SELECT epoch, MAX(byte_offset + n_bytes) FROM task_log WHERE ti_id=?1 GROUP BY epoch ORDER BY epoch") \
+  X(Q_LOG_STREAM_SIZES, "SELECT epoch, SUM(n_bytes) FROM task_log WHERE ti_id=?1 AND stream=?2 GROUP BY epoch ORDER BY epoch") \
   X(Q_LOG_NEWEST, "SELECT MAX(epoch) FROM task_log WHERE ti_id=?1") \
   X(Q_LOG_SIZE, "SELECT byte_offset + n_bytes FROM task_log WHERE ti_id=?1 AND epoch=?2 " \
     "ORDER BY byte_offset DESC, seq DESC LIMIT 1") \

@@ -187,7 +187,6 @@ void store_rollback(struct store *s);
 enum store_rc store_resolve(struct store *s, int64_t batch_id, bool *committed) WR_MUST;
 
 #include "store_live.h" /* members, leases, live rows */
-
 /* ---- definitions ---- */
 /* Saves, and fills in id, version and times of *t or *f (of a flow node_base, too). The nodes and edges of a flow are written in
  * chunks, the row that publishes them last.
@@ -261,4 +260,5 @@ enum wr_rc reader_task_ins(struct reader *r, int64_t ti, task_row_fn *fn, void *
 enum wr_rc reader_attempts(struct reader *r, int64_t ti, attempt_row_fn *fn, void *ctx, struct wr_err *err) WR_MUST;
 #include "store_alone.h" /* stand-alone tasks: lists, async rows, what attempts reported */
 #include "store_logs.h"
+#include "store_states.h"
 #endif

@@ -11,6 +11,11 @@ enum wr_rc reader_log(struct reader *r, int64_t ti, uint32_t epoch, int64_t offs
 enum wr_rc reader_log_stream(struct reader *r, int64_t ti, uint32_t epoch, uint8_t stream, int64_t offset, size_t n,
                              struct buf *out, int64_t *size, struct wr_err *err) WR_MUST;
 
+/* The attempts that have rows in the log, ascending, each with how many bytes it has (stream 0: all, else those of one stream). A
+ * log that equals the result has none (LOG_IS_RESULT). */
+typedef int log_size_fn(void *ctx, uint32_t epoch, int64_t size);
+enum wr_rc reader_log_sizes(struct reader *r, int64_t ti, uint8_t stream, log_size_fn *fn, void *ctx, struct wr_err *err) WR_MUST;
+
 /* ---- the writer: its own thread, its own connection or file ---- */
 struct logs;
 struct log_chunk {

@@ -278,8 +278,82 @@ static void results_of_any_length(struct world *w) {
   def_flow_unref(f);
 }
 
+static void ended_is(struct world *w, const struct started *s, uint32_t run_no, int64_t want) {
+  struct wr_err err;
+  int64_t ended = -1, n = -1;
+  struct reader *r = reader_of(w);
+  WR(reader_nodes_ended(r, s->fi, run_no, &ended, &n, &err));
+  reader_put(r);
+  assert_int_equal(ended, want);
+  assert_int_equal(n, 4);
+}
+
+/* By the newest row of each node, as they were up to that run. */
+static void nodes_that_ended(struct world *w) {
+  static const uint8_t state[] = {NODE_SUCCESS, NODE_RUNNING, NODE_WAITING, NODE_CANCELED};
+  struct wr_err err;
+  int64_t ended, n;
+  struct flow_def *f = flow_save(w, "f", FOUR);
+  struct started s = flow_start(w, f), next = flow_start(w, f);
+  put_nodes(w, f, &next, 1, "0123"); /* a neighbour whose ids follow */
+  ended_is(w, &s, 1, 0);
+  for (uint32_t i = 0; i < 4; i++) {
+    struct node_row row = node_row_of(w, &s, f->node[i].node_id, i);
+    row.state = state[i];
+    OK(put_node(w, ROW_INSERT, &row));
+  }
+  ended_is(w, &s, 1, 2);
+  struct started r2 = run_add(w, &s, 4);
+  for (uint32_t i = 1; i < 4; i++) {
+    struct node_row row = node_row_of(w, &r2, f->node[i].node_id, i);
+    row.run_no = 2;
+    row.state = i == 3 ? NODE_RUNNING : NODE_SKIPPED;
+    OK(put_node(w, ROW_INSERT, &row));
+  }
+  ended_is(w, &s, 2, 3);
+  ended_is(w, &s, 1, 2);
+  struct reader *r = reader_of(w);
+  assert_int_equal(reader_nodes_ended(r, WR_ID_MAX - 3, 1, &ended, &n, &err), WR_NOT_FOUND);
+  reader_put(r);
+  def_flow_unref(f);
+}
+
+static void states_of_many(struct world *w) {
+  enum { N = 5 };
+  struct wr_err err;
+  struct ins_state got[N + 1];
+  int64_t fi[N + 1], ti[N + 1];
+  size_t n = 9;
+  struct flow_def *f = flow_save(w, "f", FOUR);
+  for (int i = 0; i < N; i++) {
+    struct started s = flow_start(w, f);
+    struct task_row row = task_row_of(w, &s, 0, 0);
+    row.t.state = i == 3 ? TASK_DEAD : TASK_QUEUED;
+    row.t.epoch = (uint32_t)i;
+    OK(put_task(w, ROW_INSERT, &row));
+    fi[i] = s.fi, ti[i] = s.ti;
+  }
+  fi[N] = ti[N] = WR_ID_MAX - 3;
+  struct reader *r = reader_of(w);
+  WR(reader_states(r, INS_FLOW, fi, N + 1, got, &n, &err));
+  assert_int_equal(n, N);
+  for (int i = 0; i < N; i++) assert_true(got[i].id == fi[i] && got[i].state == FLOW_RUNNING);
+  for (int k = 0; k < 2; k++) {
+    WR(reader_states(r, k ? INS_TASK_LOG : INS_TASK, ti, N + 1, got, &n, &err));
+    assert_int_equal(n, N);
+    for (int i = 0; i < N; i++) {
+      assert_true(got[i].id == ti[i] && got[i].epoch == (uint32_t)i && got[i].log_top == 0);
+      assert_int_equal(got[i].state, i == 3 ? TASK_DEAD : TASK_QUEUED);
+    }
+  }
+  WR(reader_states(r, INS_TASK, ti, 0, got, &n, &err));
+  assert_int_equal(n, 0);
+  reader_put(r);
+  def_flow_unref(f);
+}
+
 const struct fact facts_ins[] = {
   FACT(flow_instance), FACT(nodes_in_order_and_pages), FACT(nodes_of_several_runs), FACT(nodes_of_no_instance), FACT(node_instance),
-  FACT(tasks_of_a_node), FACT(task_instance), FACT(results_of_any_length),
+  FACT(tasks_of_a_node), FACT(task_instance), FACT(results_of_any_length), FACT(nodes_that_ended), FACT(states_of_many),
 };
 const size_t n_facts_ins = sizeof facts_ins / sizeof *facts_ins;

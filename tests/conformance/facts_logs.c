@@ -198,6 +198,59 @@ static void log_of_one_stream(struct world *w) {
   stream_is(w, new_ti(w), 1, 0, 5, "", 0);
 }
 
+static int add_size(void *ctx, uint32_t epoch, int64_t size) {
+  struct buf *b = ctx;
+  buf_printf(b, "%u:%d ", epoch, (int)size);
+  return 0;
+}
+
+static void sizes_are(struct world *w, int64_t ti, uint8_t stream, const char *want) {
+  struct wr_err err;
+  struct buf b = BUF_INIT;
+  buf_str(&b, "");
+  struct reader *r = reader_of(w);
+  WR(reader_log_sizes(r, ti, stream, add_size, &b, &err));
+  reader_put(r);
+  assert_string_equal(b.data, want);
+  buf_done(&b);
+}
+
+static void log_sizes_of_attempts(struct world *w) {
+  int64_t ti = new_ti(w), next = new_ti(w);
+  struct log_chunk c[] = {chunk(ti, 1, 1, 0, "one"), chunk(ti, 1, 2, 3, "four"), chunk(ti, 3, 1, 0, "three"), chunk(next, 2, 1, 0, "next")};
+  c[1].stream = 2;
+  struct logs *l = logs_of(w);
+  sizes_are(w, ti, 0, "");
+  OK(logs_write(l, c, 4));
+  logs_close(l);
+  sizes_are(w, ti, 0, "1:7 3:5 ");
+  sizes_are(w, ti, 1, "1:3 3:5 ");
+  sizes_are(w, ti, 2, "1:4 ");
+}
+
+/* Where the newest log ends: two looks differ when it has grown. Only a store of several processes has it. */
+static void log_top_grows(struct world *w) {
+  struct wr_err err;
+  struct task_row row = alone_row_of(w, task_save(w, "t", "ECHO"));
+  int64_t top = 0; /* as without a log */
+  size_t n;
+  struct ins_state got;
+  OK(put_task(w, ROW_INSERT, &row));
+  struct logs *l = logs_of(w);
+  for (uint32_t i = 0; i < 3; i++) {
+    const struct log_chunk c = chunk(row.ti, 1, i + 1, 2 * (int64_t)i, "xy");
+    OK(logs_write(l, &c, 1));
+    struct reader *r = reader_of(w);
+    WR(reader_states(r, INS_TASK_LOG, &row.ti, 1, &got, &n, &err));
+    reader_put(r);
+    assert_int_equal(n, 1);
+    if (store_single(w->s)) assert_int_equal(got.log_top, 0);
+    else assert_true(got.log_top > top);
+    top = got.log_top;
+  }
+  logs_close(l);
+}
+
 static void log_writes_nothing(struct world *w) {
   struct logs *l = logs_of(w);
   OK(logs_write(l, NULL, 0));
@@ -207,6 +260,7 @@ static void log_writes_nothing(struct world *w) {
 const struct fact facts_logs[] = {
   FACT(log_of_nothing_is_empty), FACT(log_reads_back_from_any_place), FACT(log_appends_to_the_buffer),
   FACT(log_zero_is_the_newest_attempt), FACT(log_chunk_twice_stands_once), FACT(log_keeps_bytes), FACT(log_of_many_small_chunks),
-  FACT_FRESH(log_survives_a_reopen), FACT(log_may_be_the_result), FACT(log_of_one_stream), FACT(log_writes_nothing),
+  FACT_FRESH(log_survives_a_reopen), FACT(log_may_be_the_result), FACT(log_of_one_stream), FACT(log_sizes_of_attempts),
+  FACT(log_top_grows), FACT(log_writes_nothing),
 };
 const size_t n_facts_logs = sizeof facts_logs / sizeof *facts_logs;
