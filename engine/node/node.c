@@ -111,13 +111,20 @@ static void store_gone(void *ctx, const char *why) {
   n->o->gone(n->o->ctx, NODE_GONE_STORE, why);
 }
 
+/* Pieces of one task often stand side by side: it is told once for these. */
+static void logs_grew(const struct watcher *w, const struct log_piece *v, size_t n) {
+  if (!w || !w->waits(w->ctx)) return;
+  for (size_t i = 0; i < n; i++)
+    if (i + 1 == n || v[i].ti != v[i + 1].ti) w->log(w->ctx, v[i].ti);
+}
+
 static enum log_rc worker_log(void *ctx, const struct log_piece *v, size_t n) {
   struct log_chunk c[LOG_BATCH_PIECES];
   wr_assert(n <= LOG_BATCH_PIECES);
   for (size_t i = 0; i < n; i++)
     c[i] = (struct log_chunk){v[i].ti, v[i].epoch, v[i].seq, v[i].stream, v[i].offset, v[i].time_us, v[i].data, v[i].n};
   switch (logs_write(((struct node *)ctx)->logs, c, n)) {
-    case STORE_OK: return LOG_STORED;
+    case STORE_OK: logs_grew(((struct node *)ctx)->o->watcher, v, n); return LOG_STORED;
     case STORE_RETRY: case STORE_UNKNOWN: case STORE_DOWN: return LOG_AGAIN;
     case STORE_NO_SPACE: return LOG_NO_SPACE;
     case STORE_STALE: case STORE_FENCED: case STORE_BAD: break;
@@ -210,7 +217,8 @@ static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
   r.never = n->never;
   r.n_never = n->n_never;
   r.ports = (struct runner_ports){.ctx = n, .push = port_push, .nudge = port_nudge, .flow_done = port_flow_done,
-                                  .trouble = port_trouble, .backlog = port_backlog, .free_slots = port_free_slots};
+                                  .trouble = port_trouble, .backlog = port_backlog, .free_slots = port_free_slots,
+                                  .watcher = o->watcher};
   if (queue_is_memory(n->queue[0])) r.ports.pull = port_pull;
   if (n->worker) {
     offers(n);

@@ -40,6 +40,7 @@ struct node_opts {
   void *ctx;
   void (*changed)(void *ctx);                 /* runner thread, after each turn; NULL = none */
   void (*flow_done)(void *ctx, int64_t fi, enum flow_state state);  /* runner thread, after the commit; NULL = none */
+  const struct watcher *watcher;              /* as in runner.h; NULL = nobody waits */
   /* The lock of the data directory, or a file of the database, was removed or replaced: what is done from now on may be done
    * twice, or lost. The host ends this process at once, as if it were killed. Any thread; not NULL. */
   void (*gone)(void *ctx, enum node_gone what, const char *why);

@@ -86,6 +86,19 @@ static void drop_final(struct runner *r) {
   for (size_t i = 0; i < n; i++) cache_drop(&r->cache, over[i]);
 }
 
+/* For those who wait. Costs one question when nobody does. */
+static void tell_watcher(struct runner *r) {
+  const struct watcher *w = r->env.ports.watcher;
+  const struct effects *eff = &r->step.effects;
+  if (!w || !w->waits(w->ctx)) return;
+  for (size_t i = 0; i < eff->n_task; i++) {
+    const struct eff_task *e = &eff->task[i];
+    if (task_final(e->r->task[e->task].t.state)) w->task(w->ctx, run_ti(e->r, e->task));
+  }
+  for (size_t i = 0; i < eff->n_flow; i++)
+    if (!run_alone(eff->flow[i].r) && flow_final((enum flow_state)eff->flow[i].r->state)) w->flow(w->ctx, eff->flow[i].r->fi);
+}
+
 void after_commit(struct runner *r) {
   struct pushes p[SLOT__N] = {{0}};
   const struct effects *eff = &r->step.effects;
@@ -94,6 +107,7 @@ void after_commit(struct runner *r) {
   stop_timers(r);
   for (size_t i = 0; i < eff->n_after; i++) one_after(r, &eff->after[i], p);
   send_pushes(r, p);
+  tell_watcher(r);
   for (size_t i = 0; i < eff->n_flow && r->quarantine.flows.n > 0; i++) quarantine_committed(&r->quarantine, eff->flow[i].r->fi);
   drop_final(r);
   cache_committed(&r->cache);

@@ -45,6 +45,16 @@ struct req {
   void *done_ctx;
 };
 
+/* Somebody outside who waits for ends. Called after the commit, on the runner's thread, and log() on that of the logs; none may
+ * block. waits(): does anybody wait at all? Only then the others are called. */
+struct watcher {
+  void *ctx;
+  bool (*waits)(void *ctx);
+  void (*flow)(void *ctx, int64_t fi);          /* it became final */
+  void (*task)(void *ctx, int64_t ti);          /* it became final */
+  void (*log)(void *ctx, int64_t ti);           /* more of its output is stored */
+};
+
 /* What the runner asks of the process around it; none may block. NULL members are not called. */
 struct runner_ports {
   void *ctx;
@@ -57,6 +67,7 @@ struct runner_ports {
   size_t (*pull)(void *ctx, enum slot_class s, struct hint *h, size_t n);        /* oldest hints in memory; NULL = pollers post */
   void (*nudge)(void *ctx, int64_t incarnation);
   void (*flow_done)(void *ctx, int64_t fi, enum flow_state state);
+  const struct watcher *watcher;                                     /* NULL = nobody waits */
   uint32_t (*width)(void *ctx, const struct run *r, uint32_t node);  /* how many tasks a growing node gets; NULL: none grows */
   size_t (*backlog)(void *ctx, enum slot_class s);                   /* hints that wait; > 0: a ready task goes behind them */
   void (*free_slots)(void *ctx, const uint32_t free[SLOT__N]);       /* after each turn: how many pollers may pop */
