@@ -27,6 +27,7 @@ static void api_free(struct api *a) {
   turn_done(&a->merge);
   turn_done(&a->large);
   offers_end(&a->offers);
+  shares_end(&a->shares);
   free(a->host_name);
   free(a);
 }
@@ -67,14 +68,17 @@ enum wr_rc api_start(const struct api_opts *o, struct api **out, struct wr_err *
   turn_init(&a->merge);
   turn_init(&a->large);
   offers_init(&a->offers);
+  shares_init(&a->shares);
   make_hosts(a);
   json_watch_memory();
   a->auth.open = o->dev;
   enum wr_rc rc = o->dev ? WR_OK : auth_start(&a->auth, o->store, o->data_dir, err);
   struct http_opts h = {.listen = o->listen, .threads = o->threads, .ctx = a, .handle = call_handle, .refuse = call_refuse,
                         .wait_us = a->o.request_us / 2, .tick = tick};
+  if (rc == WR_OK) rc = waits_start(o->waits, a, err);
   if (rc == WR_OK) rc = http_start(&h, &a->http, err);
   if (rc != WR_OK) {
+    waits_stop(o->waits);
     api_free(a);
     return rc;
   }
@@ -85,10 +89,14 @@ enum wr_rc api_start(const struct api_opts *o, struct api **out, struct wr_err *
 uint16_t api_port(const struct api *a) { return http_port(a->http); }
 const char *api_token_path(const struct api *a) { return a->auth.path[0] ? a->auth.path : NULL; }
 const char *api_token_at(const struct api *a) { return a->auth.at[0] ? a->auth.at : NULL; }
-void api_drain(struct api *a) { atomic_store(&a->draining, true); }
+void api_drain(struct api *a) {
+  atomic_store(&a->draining, true);
+  waits_drain(a->o.waits);
+}
 
 void api_stop(struct api *a) {
   if (!a) return;
+  waits_stop(a->o.waits);
   http_stop(a->http);
   api_free(a);
 }

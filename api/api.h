@@ -16,6 +16,7 @@
 
 struct api;
 struct registry;
+struct waits;
 struct api_opts {
   const char *listen;             /* ADDR:PORT, IPv4; port 0 = a free one */
   const char *const *host;        /* more names that the Host header may have. The listen address, localhost, */
@@ -24,6 +25,7 @@ struct api_opts {
   struct defs *defs;
   const struct registry *executors;
   struct runner *runner;
+  struct waits *waits;            /* who waits: wait.h */
   const char *data_dir;           /* the token lives in DATA/weir.token, 0600; made at the first start */
   bool dev;                       /* no token */
   bool shell_allowed;             /* else a SHELL task is 403 SHELL_NOT_ALLOWED at save */
@@ -40,7 +42,8 @@ enum wr_rc api_try_listen(const char *listen, struct wr_err *err) WR_MUST;
 uint16_t api_port(const struct api *a);          /* the bound port */
 const char *api_token_path(const struct api *a); /* NULL with dev, or when the token lies elsewhere; as it was at the start */
 const char *api_token_at(const struct api *a);   /* HOST:DIR of the node that made the token; NULL with dev */
-/* From now on requests that would change something get 503 DRAINING, and so does /readyz. Requests under way are still answered.
+/* From now on requests that would change something get 503 DRAINING, and so does /readyz. Requests under way are still answered,
+ * and those that wait are answered now.
  * Call it before runner_drain(). */
 void api_drain(struct api *a);
 /* Waits at most 2 s for requests under way, then closes everything. The runner must still run: it owes them answers. */

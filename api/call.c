@@ -157,6 +157,21 @@ static enum wr_rc admit(struct call *c, char allow[64]) {
   return query_string(&c->q, in->query, c->route->query, c->route->most, &c->err);
 }
 
+/* What was shown goes on: its connection waits for the end. False: there is no descriptor for that; then it is answered now. */
+static bool park(struct call *c) {
+  const struct call_wait *w = &c->wait;
+  if (!w->w || !w->live) return false;
+  if (!w->show) {
+    struct buf head = BUF_INIT;
+    http_stream_head(c->http, c->type, c->headers, &head);
+    bool ok = waiter_give_log(w->w, c->http, &w->follow, &head);
+    buf_done(&head);
+    return ok;
+  }
+  struct call_kept k = {.show = w->show, .route = c->route, .id = c->id, .q = c->q, .replayed = c->page.replayed};
+  return waiter_give(w->w, c->http, c->q.wait_us, &k);
+}
+
 static void send_answer(struct call *c) {
   if (c->fixed.status) {
     http_send_fixed(c->http, &c->fixed);
@@ -173,6 +188,8 @@ void call_handle(void *api, struct http_req *q) {
   query_init(&c.q);
   enum wr_rc rc = admit(&c, allow);
   if (rc == WR_OK) rc = body_and_handler(&c);
+  if (rc == WR_OK && park(&c)) return;
+  waiter_free(c.wait.w);
   if (rc == WR_OK) {
     send_answer(&c);
     return;
@@ -180,6 +197,52 @@ void call_handle(void *api, struct http_req *q) {
   if (c.err.code != rc) wr_err_set(&c.err, rc, NULL);
   if (rc == WR_METHOD) snprintf(c.headers, sizeof c.headers, "Allow: %s\r\n", allow);
   send_error(api, q, &c.err, c.headers, c.has_health ? &c.health : NULL);
+}
+
+/* ---- waiting ---- */
+
+static bool waits(const struct call *c) { return c->q.wait_us > 0 && !waits_ending(c->api->o.waits); }
+
+static struct waiter *the_waiter(struct call *c, enum wait_kind kind) {
+  if (!c->wait.w) c->wait.w = waiter_new(c->api->o.waits, kind);
+  return c->wait.w;
+}
+
+void call_watch(struct call *c, enum wait_kind kind, int64_t id) { waiter_watch(the_waiter(c, kind), id); }
+
+enum wr_rc call_place(struct call *c, enum wait_kind kind) {
+  if (kind != WAIT_LOG && !waits(c)) return WR_OK;
+  if (waiter_place(the_waiter(c, kind), c->http->http)) return WR_OK;
+  return call_fail(c, WR_BUSY, "As many requests wait or follow a log as may (--wait-share). Ask without that, or later.");
+}
+
+enum wr_rc call_wait(struct call *c, enum wait_kind kind, int64_t id, handler_fn *show) {
+  c->id = id;
+  c->wait.show = show;
+  if (!waits(c)) return show(c);
+  call_watch(c, kind, id);
+  struct query q = c->q;
+  enum wr_rc rc = show(c);
+  c->q = q;
+  return rc == WR_OK && c->wait.live ? call_place(c, kind) : rc;
+}
+
+enum again call_again(struct api *a, struct http_req *q, const struct call_kept *k, bool last) {
+  struct call c = {.api = a, .http = q, .route = k->route, .id = k->id, .q = k->q};
+  c.page = (struct answer_page){.total = -1, .replayed = k->replayed};
+  enum wr_rc rc = WR_OK;
+  wr_err_clear(&c.err);
+  c.out = http_out(q);
+  answer_open(c.out);
+  store_deadline(call_deadline(&c));
+  if (clock_mono_us() < call_deadline(&c)) rc = k->show(&c);
+  else rc = call_fail(&c, WR_DB_UNAVAILABLE, NULL);
+  store_deadline(0);
+  if (rc == WR_OK && c.wait.live && !last) return AGAIN_LIVE;
+  if (rc != WR_OK && wr_err_status(rc) == 503 && !last) return AGAIN_AWAY;
+  if (rc == WR_OK) send_answer(&c);
+  else send_error(a, q, &c.err, "", NULL);
+  return AGAIN_ANSWERED;
 }
 
 /* ---- for handlers ---- */

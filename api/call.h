@@ -13,7 +13,9 @@
 #include "offers.h"
 #include "page_files.h"
 #include "query.h"
+#include "share.h"
 #include "turn.h"
+#include "wait.h"
 
 struct said { _Atomic int64_t at_us, n; }; /* when a refusal was logged last, and how many came since */
 
@@ -30,6 +32,7 @@ struct api {
   _Atomic int64_t asked_us;      /* when /readyz was asked last */
   struct said said[2];        /* refusals: 503, 507 */
   struct offers offers;
+  struct shares shares;
   struct turn merge;          /* one update of a definition at a time: read, merged, saved (the store saves one at a time too) */
   struct turn large;          /* one large body at a time: taken when it is read, given back after its handler */
   _Atomic uint32_t n_large;   /* threads that have `large` or wait for it */
@@ -44,8 +47,6 @@ enum {
   ROUTE_FILE = 16             /* answers a file of page_files.h, by its path */
 };
 
-struct call;
-typedef enum wr_rc handler_fn(struct call *c);
 struct route {
   const char *method, *pattern;   /* pattern: "/flow/{id}", where {id} is 1 to 2^53-1; {file} is any text without '/' */
   enum role role;
@@ -54,6 +55,14 @@ struct route {
   unsigned query;                 /* Q_* that the query string may have */
   int64_t most;                   /* the largest limit= that it takes */
   handler_fn *fn;
+};
+
+/* Of a call that may wait: whether what it shows goes on, and how it is shown again. */
+struct call_wait {
+  struct waiter *w;               /* NULL = it does not wait */
+  handler_fn *show;
+  bool live;                      /* what was shown has not ended */
+  struct log_at follow;           /* of a log: where it goes on (show is NULL) */
 };
 
 struct call {
@@ -66,6 +75,7 @@ struct call {
   struct query q;
   struct buf *out;                /* what follows "data": in the answer; until the handler returns */
   struct answer_page page;
+  struct call_wait wait;
   struct health health;           /* of /readyz, when has_health: shown beside the error too */
   bool has_health;
   struct wr_err err;
@@ -90,6 +100,19 @@ enum wr_rc call_missing(struct call *c, const char *what); /* 404: "Flow 7 does 
 enum wr_rc call_post(struct call *c, struct req *q);
 int64_t call_deadline(const struct call *c);               /* CLOCK_MONOTONIC: nothing of the call waits longer */
 enum wr_rc call_turn(struct call *c, struct turn *t, const char *busy); /* waits no longer either: BUSY */
+/* Shows instance `id`, which becomes c->id: once, or with wait=, when it has ended or the time is up. show() sets wait.live. A
+ * start calls call_place() before it starts anything, so that one that cannot wait starts nothing: BUSY. */
+enum wr_rc call_wait(struct call *c, enum wait_kind kind, int64_t id, handler_fn *show);
+enum wr_rc call_place(struct call *c, enum wait_kind kind);
+void call_watch(struct call *c, enum wait_kind kind, int64_t id); /* before it is read for the first time */
+/* For the waiters: the call is answered on a thread of theirs, in any case when it is the last time. Else: LIVE, what is shown
+ * goes on; AWAY, the store does not answer just now. */
+enum again { AGAIN_ANSWERED, AGAIN_LIVE, AGAIN_AWAY };
+enum again call_again(struct api *a, struct http_req *q, const struct call_kept *k, bool last);
+/* h_log.c: the next piece of a log, appended to out. WAIT: no more is there so far; MORE: the next call finds more; OVER: the
+ * task has ended or is gone; AWAY: the store does not answer. */
+enum log_then { FOLLOW_WAIT, FOLLOW_MORE, FOLLOW_OVER, FOLLOW_AWAY };
+enum log_then log_step(struct api *a, int64_t ti, struct log_at *f, struct buf *out);
 /* The part that makes a node unready, NULL = it is ready. */
 const struct health_part *health_bad(const struct health *h, const char **name);
 struct reader *call_reader(struct call *c);                /* NULL: c->err is set */

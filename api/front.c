@@ -545,6 +545,24 @@ void front_linger(struct front *f, int fd) {
   if (!c) close(fd);
 }
 
+void front_keep(struct front *f, int fd) {
+  struct sockaddr_in a = {0};
+  socklen_t n = sizeof a;
+  (void)getpeername(fd, (struct sockaddr *)&a, &n);
+  pthread_mutex_lock(&f->lock);
+  struct conn *c = f->stop || f->closed ? NULL : list_first(f, C_FREE);
+  if (c) {
+    c->fd = fd;
+    c->addr = a.sin_addr.s_addr;
+    c->polled = c->late = c->low = false;
+    c->seen = 0;
+    move_locked(f, c, C_HEAD, clock_mono_us() + HEAD_US);
+    poll_it(f, c, EPOLLIN | EPOLLRDHUP | EPOLLET);
+  }
+  pthread_mutex_unlock(&f->lock);
+  if (!c) close(fd);
+}
+
 bool front_may_keep(struct front *f) {
   pthread_mutex_lock(&f->lock);
   bool keep = f->list[C_SERVED].n * 4 <= f->o.threads * 3;

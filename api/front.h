@@ -46,6 +46,7 @@ struct front_first { int64_t since_us; bool late; };
 struct front_first front_first(struct front *f, int fd);
 void front_back(struct front *f, int fd);          /* about to be closed; its thread is free */
 void front_linger(struct front *f, int fd);        /* reads it empty for a moment, then closes it; takes fd */
+void front_keep(struct front *f, int fd);          /* its request was answered: the next one may come; takes fd */
 bool front_may_keep(struct front *f);              /* a thread may wait for the next request of its connection */
 bool front_waits(struct front *f);                 /* a whole request has no thread */
 #endif

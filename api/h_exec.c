@@ -44,6 +44,9 @@ static enum wr_rc tell_task(struct call *c, int64_t ti, const bool *changed) {
   return stored(c, instance_task(c, ti, INSTANCE_PLAIN, changed), "task", ti);
 }
 
+static enum wr_rc show_flow(struct call *c) { return tell_flow(c, c->id, NULL); }
+static enum wr_rc show_task(struct call *c) { return tell_task(c, c->id, NULL); }
+
 /* ---- one flow ---- */
 
 static enum wr_rc answer_start(struct call *c, const struct req_start *st) {
@@ -67,10 +70,11 @@ static enum wr_rc answer_start(struct call *c, const struct req_start *st) {
 static enum wr_rc start_flow(struct call *c, const json_t *params) {
   struct req_start st = {.flow_id = c->id};
   enum wr_rc rc = read_params(c, params, "/params", &st.params);
+  if (rc == WR_OK) rc = call_place(c, WAIT_FLOW);
   if (rc != WR_OK) return rc;
   struct req q = {.kind = REQ_START, .start = &st, .n_start = 1};
   rc = call_post(c, &q);
-  if (rc == WR_OK) rc = q.replayed ? tell_flow(c, st.fi, NULL) : answer_start(c, &st);
+  if (rc == WR_OK) rc = q.replayed || c->wait.w ? call_wait(c, WAIT_FLOW, st.fi, show_flow) : answer_start(c, &st);
   params_unref(st.params);
   return rc;
 }
@@ -83,8 +87,9 @@ static enum wr_rc rerun_flow(struct call *c, const json_t *fi, const json_t *ni)
   if (rc == WR_NOT_FOUND) return call_missing(c, "Flow");
   if (rc == WR_OK) rc = read_id(c, fi, "/fiId", &q.fi);
   if (rc == WR_OK) rc = read_id(c, ni, "/niId", &q.ni);
+  if (rc == WR_OK) rc = call_place(c, WAIT_FLOW);
   if (rc == WR_OK) rc = call_post(c, &q);
-  return rc == WR_OK ? tell_flow(c, q.fi, NULL) : rc;
+  return rc == WR_OK ? call_wait(c, WAIT_FLOW, q.fi, show_flow) : rc;
 }
 
 enum wr_rc h_exec_flow(struct call *c) {
@@ -157,9 +162,10 @@ enum wr_rc h_exec_task(struct call *c) {
   struct req q = {.kind = REQ_EXEC_TASK, .task_id = c->id};
   enum wr_rc rc = c->body ? call_fields(c, c->body, "", field, 1, &params) : WR_OK;
   if (rc == WR_OK) rc = read_params(c, params, "/params", &q.params);
+  if (rc == WR_OK) rc = call_place(c, WAIT_TASK);
   if (rc == WR_OK) rc = call_post(c, &q);
   params_unref(q.params);
-  return rc == WR_OK ? tell_task(c, q.ti, NULL) : rc;
+  return rc == WR_OK ? call_wait(c, WAIT_TASK, q.ti, show_task) : rc;
 }
 
 enum wr_rc h_cancel_flow(struct call *c) {

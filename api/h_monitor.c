@@ -2,9 +2,9 @@
  * one page at a time. Any API thread. */
 #include <stdlib.h>
 #include "instance.h"
+#include "share.h"
 #include "why.h"
 #include "wr_limits.h"
-#include "weir_executor.h"
 
 static struct page the_page(struct call *c) {
   c->page.limit = (uint32_t)c->q.limit;
@@ -65,16 +65,18 @@ static enum wr_rc write_nodes(struct call *c, const struct instance *in) {
   return rc;
 }
 
-enum wr_rc h_mon_flow(struct call *c) {
+static enum wr_rc show_flow(struct call *c) {
   struct instance in;
   enum wr_rc rc = instance_load(c, c->id, &in);
   if (rc == WR_OK) {
+    c->wait.live = !flow_final((enum flow_state)in.row.state);
     j_open(c->out, '{');
     row_flow_fields(c->out, &in.row);
+    rc = share_write(c, &in);
     struct why *why = why_open(c);
     why_flow(why, &in.row);
     why_close(why);
-    if (!c->q.no_nodes) {
+    if (rc == WR_OK && !c->q.no_nodes) {
       j_key(c->out, "nodes");
       rc = write_nodes(c, &in);
     }
@@ -83,6 +85,8 @@ enum wr_rc h_mon_flow(struct call *c) {
   instance_done(&in);
   return rc;
 }
+
+enum wr_rc h_mon_flow(struct call *c) { return call_wait(c, WAIT_FLOW, c->id, show_flow); }
 
 enum wr_rc h_mon_detail(struct call *c) {
   struct instance in;
@@ -153,60 +157,5 @@ enum wr_rc h_mon_node(struct call *c) {
   return rc;
 }
 
-enum wr_rc h_mon_task(struct call *c) { return instance_task(c, c->id, INSTANCE_HISTORY, NULL); }
-
-/* ---- the log: bytes, not the envelope ---- */
-
-struct log_place { uint8_t log; uint32_t epoch; struct buf *text; };
-
-/* When the log of an attempt equals its result, only the result is stored. */
-static int find_log(void *ctx, const struct task_row *row) {
-  struct log_place *p = ctx;
-  p->log = row->log;
-  p->epoch = row->t.epoch;
-  buf_clear(p->text);
-  if (row->log == LOG_IS_RESULT && row->result) buf_add(p->text, row->result, row->result_len);
-  return 0;
-}
-
-static enum wr_rc log_window(struct call *c, const struct buf *text, int64_t *size) {
-  *size = (int64_t)text->len;
-  if (c->q.offset >= *size) return WR_OK;
-  size_t n = text->len - (size_t)c->q.offset;
-  buf_add(c->out, text->data + c->q.offset, n < (size_t)c->q.limit ? n : (size_t)c->q.limit);
-  return WR_OK;
-}
-
-static enum wr_rc read_log(struct call *c, struct reader *r, int64_t *size) {
-  struct log_place p = {.text = &c->http->scratch->text};
-  enum wr_rc rc = reader_task_ins(r, c->id, find_log, &p, &c->err);
-  if (rc == WR_NOT_FOUND) return call_missing(c, "Task instance");
-  if (rc != WR_OK) return rc;
-  if (c->q.attempt > p.epoch) return call_fail(c, WR_NOT_FOUND, "Attempt %lld does not exist.", (long long)c->q.attempt);
-  if (p.log == LOG_IS_RESULT && c->q.stream == WX_STDERR && (c->q.attempt == 0 || c->q.attempt == p.epoch)) return WR_OK;
-  if (p.log == LOG_IS_RESULT && (c->q.attempt == 0 || c->q.attempt == p.epoch)) return log_window(c, p.text, size);
-  if (c->q.stream)
-    return reader_log_stream(r, c->id, (uint32_t)c->q.attempt, c->q.stream, c->q.offset, (size_t)c->q.limit, c->out, size,
-                             &c->err);
-  return reader_log(r, c->id, (uint32_t)c->q.attempt, c->q.offset, (size_t)c->q.limit, c->out, size, &c->err);
-}
-
-enum wr_rc h_mon_log(struct call *c) {
-  int64_t size = 0;
-  if (!(c->q.has & Q_LIMIT)) c->q.limit = LIMIT_LOG_READ_BYTES;
-  struct reader *r = call_reader(c);
-  if (!r) return c->err.code;
-  http_out_again(c->http);
-  enum wr_rc rc = read_log(c, r, &size);
-  reader_put(r);
-  if (rc != WR_OK) return rc;
-  if (c->q.offset > size) {
-    rc = call_fail(c, WR_BAD_RANGE, NULL);
-    c->err.limit = size;
-    c->err.got = c->q.offset;
-    return rc;
-  }
-  c->type = "text/plain; charset=utf-8";
-  snprintf(c->headers, sizeof c->headers, "X-Log-Size: %lld\r\nX-Log-Offset: %lld\r\n", (long long)size, (long long)c->q.offset);
-  return WR_OK;
-}
+static enum wr_rc show_task(struct call *c) { return instance_task(c, c->id, INSTANCE_HISTORY, NULL); }
+enum wr_rc h_mon_task(struct call *c) { return call_wait(c, WAIT_TASK, c->id, show_task); }

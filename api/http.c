@@ -60,6 +60,8 @@ struct http {
   uint32_t threads;
   uint16_t port;
   int listen_fd;             /* the library's: the front's eventfd takes its number */
+  int nobody;                /* a socket without a peer: takes the number of a connection that is parked */
+  uint32_t most;             /* connections that the front keeps */
   _Atomic uint64_t serial;
   _Atomic uint32_t busy;     /* requests under way */
   _Atomic uint32_t slow;     /* of these, waiting for bodies that are slow, or for readers that are */
@@ -323,7 +325,7 @@ static void req_refuse(struct http_req *q, const struct wr_err *err) {
 /* After the answer of a thread of the library. The front reads what is unread, on a second descriptor. */
 static void req_done(struct http_req *q) {
   struct wire *w = &q->thread->wire;
-  wr_assert(q->answered);
+  wr_assert(q->answered != q->parked);
   if (q->held) atomic_fetch_sub(&q->http->body_bytes, (int64_t)q->held);
   if (q->keep) {
     size_t used = q->n_head + (q->framing.length > 0 ? (size_t)q->framing.length : 0);
@@ -334,9 +336,47 @@ static void req_done(struct http_req *q) {
     return;
   }
   mg_disable_connection_keep_alive(q->conn);
-  int fd = q->unread && !q->framing.expect && w->fd >= 0 ? fcntl(w->fd, F_DUPFD_CLOEXEC, 3) : -1;
+  bool read_on = q->unread && !q->framing.expect && !q->parked && w->fd >= 0;
+  int fd = read_on ? fcntl(w->fd, F_DUPFD_CLOEXEC, 3) : -1;
   if (fd >= 0) front_linger(q->http->front, fd);
 }
+
+/* The library closes what it accepted, so the connection gets a second number, and a socket without a peer the first one. */
+bool http_park(struct http_req *q, struct http_parked *p) {
+  const struct wire *w = &q->thread->wire;
+  size_t used = q->n_head + (q->framing.length > 0 ? (size_t)q->framing.length : 0);
+  *p = (struct http_parked){.http = q->http, .keep = q->keep && w->raw.len <= used, .head = q->head,
+                            .chunks = q->in.version && strcmp(q->in.version, "1.1") == 0};
+  memcpy(p->id, q->id, sizeof p->id);
+  p->fd = q->conn && w->fd >= 0 && q->http->nobody >= 0 ? fcntl(w->fd, F_DUPFD_CLOEXEC, 3) : -1;
+  if (p->fd < 0) return false;
+  if (dup3(q->http->nobody, w->fd, O_CLOEXEC) < 0) {
+    close(p->fd);
+    return false;
+  }
+  q->parked = true;
+  q->keep = false;
+  return true;
+}
+
+void http_resume(struct http_thread *t, const struct http_parked *p, struct http_req *q) {
+  req_init(q, p->http, t);
+  memcpy(q->id, p->id, sizeof q->id);
+  q->fd = p->fd;
+  q->keep = p->keep;
+  q->head = p->head;
+}
+
+void http_unpark(const struct http_parked *p) {
+  if (p->keep) {
+    front_keep(p->http->front, p->fd);
+    return;
+  }
+  shutdown(p->fd, SHUT_WR);
+  front_linger(p->http->front, p->fd);
+}
+
+uint32_t http_connections(const struct http *h) { return h->most; }
 
 /* The times of the request that the thread is about to handle: for the first one of a connection the front knows them. */
 static void req_time(struct http_req *q) {
@@ -485,6 +525,7 @@ static void http_free(struct http *h) {
   for (uint32_t i = 0; i < h->n_thread; i++) thread_free(h->thread[i]);
   for (int i = 0; i < FRONT__N; i++) thread_free(h->own[i]);
   pthread_mutex_destroy(&h->lock);
+  if (h->nobody >= 0) close(h->nobody);
   free(h->thread);
   free(h);
 }
@@ -543,7 +584,7 @@ static uint32_t connections_that_fit(const struct http *h, struct wr_err *err) {
 
 static enum wr_rc start_front(struct http *h, struct wr_err *err) {
   struct front_opts o = {.threads = h->threads, .wait_us = h->o.wait_us, .ctx = h, .answer = front_answer, .tick = front_tick};
-  o.most = connections_that_fit(h, err);
+  o.most = h->most = connections_that_fit(h, err);
   if (o.most == 0) return err->code;
   enum wr_rc rc = front_listen(h->o.listen, &o.listener, &h->port, err);
   if (rc == WR_OK) h->front = front_new(&o);
@@ -567,6 +608,7 @@ enum wr_rc http_start(const struct http_opts *o, struct http **out, struct wr_er
   struct http *h = wr_new(struct http);
   h->o = *o;
   h->listen_fd = -1;
+  h->nobody = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   h->threads = o->threads ? o->threads : HTTP_THREADS;
   h->thread = wr_calloc(h->threads + 1, sizeof *h->thread);
   for (int i = 0; i < FRONT__N; i++) h->own[i] = thread_make();

@@ -1,7 +1,8 @@
 /* The seam to the HTTP server library. http.c is the only file that knows civetweb: it turns each request into a struct
  * http_req, passes it through the gate, and hands it to one function. Connections wait in the front (front.h) until a request
  * is whole; then a thread has the connection until it closes or must be shed; a request, its scratch memory and its answer
- * belong to that thread. Probes are handled by threads of the front. What never happens: two answers to one request; a
+ * belong to that thread. A request that waits for something gives its thread back: its connection is parked (wait.h). Probes
+ * are handled by threads of the front. What never happens: two answers to one request; a
  * connection that stays open after an error; a body read without a limit and a deadline; a thread that waits for a silent
  * client while whole requests wait for a thread. */
 #ifndef API_HTTP_H
@@ -32,12 +33,14 @@ struct http_req {
   void *conn;               /* the library's connection; NULL: the front answers on fd */
   int fd;
   bool (*put)(struct http_req *q, const void *p, size_t n); /* writes it all */
+  void *put_ctx;            /* of a parked connection */
   size_t n_head;            /* bytes of its head */
   size_t held;              /* bytes that were counted for its body */
-  bool keep, unread, head, answered, late, slow;
+  bool keep, unread, head, answered, parked, late, slow;
 };
 
 struct http;
+struct http_thread;
 struct http_opts {
   const char *listen;       /* ADDR:PORT */
   uint32_t threads;         /* 0 = HTTP_THREADS */
@@ -75,4 +78,27 @@ void http_send(struct http_req *q, int status, const char *type, const char *hea
 #define HTTP_FIXED_ROOM 1024
 struct http_fixed { int status; const char *type, *headers; const void *data; size_t n; };
 void http_send_fixed(struct http_req *q, const struct http_fixed *f);
+
+/* ---- connections that wait without a thread ---- */
+
+/* What is left of a request while its connection is parked. */
+struct http_parked {
+  struct http *http;
+  int fd;
+  char id[17];              /* of the request */
+  bool keep;                /* the connection may go on after the answer */
+  bool head, chunks;        /* the method is HEAD; the client reads chunks */
+};
+/* Takes the connection from the thread that handles q: the handler then returns without an answer, and the thread is free.
+ * False: no descriptor is left; nothing has changed. */
+bool http_park(struct http_req *q, struct http_parked *p);
+struct http_thread *thread_make(void);
+void thread_free(struct http_thread *t);
+/* q is the same request again, on a thread of the caller, which owns t: what http_send() writes goes to put(). */
+void http_resume(struct http_thread *t, const struct http_parked *p, struct http_req *q);
+/* The answer is sent: the connection goes on, or is read empty and closed. Takes the descriptor. */
+void http_unpark(const struct http_parked *p);
+/* The head of an answer whose length nobody knows: in chunks when the client reads them, else until the connection closes. */
+void http_stream_head(struct http_req *q, const char *type, const char *headers, struct buf *out);
+uint32_t http_connections(const struct http *h);  /* how many may be there beside those that a thread has */
 #endif

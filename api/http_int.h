@@ -19,8 +19,6 @@ struct http_thread {
   char date[40];
 };
 
-struct http_thread *thread_make(void);
-void thread_free(struct http_thread *t);
 /* Writes to the client of a thread of the library, however slowly it reads: within a bound, and only so many at once. */
 bool http_put_slow(struct http_req *q, const void *p, size_t n);
 #endif

@@ -43,6 +43,7 @@ enum wr_rc instance_flow(struct call *c, int64_t fi, const bool *changed) {
   struct instance in;
   enum wr_rc rc = instance_load(c, fi, &in);
   if (rc == WR_OK) {
+    c->wait.live = !flow_final((enum flow_state)in.row.state);
     j_open(c->out, '{');
     row_flow_fields(c->out, &in.row);
     if (changed) j_bool(c->out, "changed", *changed);
@@ -99,6 +100,7 @@ static enum wr_rc write_task(struct call *c, const struct kept_task *k, const bo
   if (k->row.fi) rc = instance_load(c, k->row.fi, &in);
   else instance_none(&in);
   if (rc == WR_OK) {
+    c->wait.live = !task_final(k->row.t.state);
     struct task_def *def = row_task_def(c->api->o.defs, &k->row, in.def, in.row.bases);
     j_open(c->out, '{');
     row_task_fields(c->out, &k->row, def, ROW_FULL);

@@ -122,7 +122,17 @@ static bool set_runs(struct query *q, const struct value *v) {
   return q->all_runs || value_is(v, "newest");
 }
 static bool set_attempt(struct query *q, const struct value *v) {
+  q->all_attempts = value_is(v, "all");
+  if (q->all_attempts) return true;
   return text_i64(v->s, v->n, &q->attempt) && q->attempt >= 1 && q->attempt <= UINT32_MAX;
+}
+
+static bool set_follow(struct query *q, const struct value *v) { return set_bool(&q->follow, v); }
+/* Seconds as figures, with or without a fraction: no unit, no sign, no exponent. */
+static bool set_wait(struct query *q, const struct value *v) {
+  size_t dots = 0, digits = 0;
+  for (size_t i = 0; i < v->n; i++) dots += v->s[i] == '.', digits += v->s[i] >= '0' && v->s[i] <= '9';
+  return dots <= 1 && digits + dots == v->n && text_duration(v->s, v->n, LIMIT_WAIT_US, &q->wait_us);
 }
 
 static const struct param params[] = {
@@ -142,8 +152,10 @@ static const struct param params[] = {
   {"type", Q_TYPE, KIND_TEXT, WR_BAD_FILTER, "a task type", set_type},
   {"nodes", Q_NODES, KIND_BOOL, WR_BAD_FILTER, "true or false", set_nodes},
   {"runs", Q_RUNS, KIND_TEXT, WR_BAD_FILTER, "newest or all", set_runs},
-  {"attempt", Q_ATTEMPT, KIND_INT, WR_BAD_FILTER, "1 or more", set_attempt},
+  {"attempt", Q_ATTEMPT, KIND_INT, WR_BAD_FILTER, "1 or more, or all", set_attempt},
   {"stream", Q_STREAM, KIND_TEXT, WR_BAD_FILTER, "stdout or stderr", set_stream},
+  {"follow", Q_FOLLOW, KIND_BOOL, WR_BAD_FILTER, "true or false", set_follow},
+  {"wait", Q_WAIT, KIND_TEXT, WR_BAD_FILTER, "0 to 60 seconds, as in 30 or 0.5", set_wait},
 };
 enum { N_PARAM = sizeof params / sizeof *params };
 

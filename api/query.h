@@ -9,16 +9,17 @@
 
 enum {
   Q_FLOW_ID = 1, Q_FI_ID = 2, Q_STATUS = 4, Q_FROM = 8, Q_TO = 16, Q_LIMIT = 32, Q_OFFSET = 64, Q_TOTAL = 128, Q_NAME = 256,
-  Q_TYPE = 512, Q_NODES = 1024, Q_RUNS = 2048, Q_ATTEMPT = 4096, Q_STATE = 8192, Q_TASK_STATE = 16384, Q_STREAM = 32768
+  Q_TYPE = 512, Q_NODES = 1024, Q_RUNS = 2048, Q_ATTEMPT = 4096, Q_STATE = 8192, Q_TASK_STATE = 16384, Q_STREAM = 32768,
+  Q_WAIT = 65536, Q_FOLLOW = 131072
 };
 #define Q_PAGE (Q_LIMIT | Q_OFFSET | Q_TOTAL)
 
 struct query {
   unsigned has;               /* Q_* that were given */
-  int64_t flow_id, fi, from_us, to_us, limit, offset, attempt;
+  int64_t flow_id, fi, from_us, to_us, limit, offset, attempt, wait_us;
   int status, state;          /* as in struct list_filter; of tasks: enum task_state */
   uint8_t stream;             /* WX_STDOUT, WX_STDERR; 0 = all */
-  bool total, no_nodes, all_runs;
+  bool total, no_nodes, all_runs, all_attempts, follow;
   char name[LIMIT_NAME_CHARS * 4 + 1], type[LIMIT_NAME_CHARS + 1];
 };
 void query_init(struct query *q);

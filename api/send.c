@@ -75,6 +75,15 @@ static const char *date(struct http_thread *t) {
   return t->date;
 }
 
+void http_stream_head(struct http_req *q, const char *type, const char *headers, struct buf *out) {
+  bool chunks = q->in.version && strcmp(q->in.version, "1.1") == 0;
+  if (!chunks) q->keep = false;
+  buf_printf(out, "HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Type: %s\r\n%sCache-Control: no-store\r\n"
+             "X-Content-Type-Options: nosniff\r\nX-Request-Id: %s\r\nConnection: %s\r\n%s\r\n",
+             date(q->thread), type, chunks ? "Transfer-Encoding: chunked\r\n" : "", q->id, q->keep ? "keep-alive" : "close",
+             headers);
+}
+
 static void trim(struct buf *b) {
   if (b->cap > KEEP_BYTES) buf_done(b);
 }

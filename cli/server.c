@@ -14,6 +14,7 @@
 #include "say.h"
 #include "signals.h"
 #include "verbs.h"
+#include "wait.h"
 
 #define STOP_REST_US 5000000      /* part of --stop-timeout kept for what comes after the tasks are dead, at most a half */
 #define STOP_EXIT_US 500000       /* and for the exit itself, at most a twentieth */
@@ -24,6 +25,8 @@ struct server {
   struct identity who;
   char store[512], listen[32];
   struct node *node;
+  struct waits *waits;            /* older than the node, which tells it what ends */
+  struct watcher watcher;
   struct api *api;
   pthread_mutex_t mu;             /* guards `stop`: the thread that ends a late stop reads it too */
   enum { STOP_TASKS, STOP_STORE, STOP_MEMORY } stop;  /* what the stop waits for: tasks, the database, nothing */
@@ -91,6 +94,10 @@ static enum wr_rc read_options(struct server *s, struct wr_err *err) {
   enum shell_mode mode = config_num(c, OPT_DEV) ? SHELL_PERSONAL : SHELL_SERVICE;
   if (!rc) rc = setup_common(c, mode, LOG_INFO, o, &s->who, err);
   if (!rc) setup_tell_shell(o, mode);
+  const struct waits_opts w = {(uint32_t)config_num(c, OPT_WAIT_SHARE), config_num(c, OPT_FOLLOW_TIMEOUT)};
+  s->waits = waits_new(&w);
+  s->watcher = waits_watcher(s->waits);
+  if (o->roles & NODE_API) o->watcher = &s->watcher;
   o->gone = process_gone;
   o->useless = process_useless;
   o->stopping = process_stopping;
@@ -125,7 +132,7 @@ static enum wr_rc start_api(struct server *s, struct wr_err *err) {
   struct api_opts a = {.listen = s->listen, .host = (const char *const *)c->v[OPT_HOST].many,
                        .n_host = c->v[OPT_HOST].n_many, .store = node_store(s->node), .defs = node_defs(s->node),
                        .executors = node_executors(s->node),
-                       .runner = node_runner(s->node), .data_dir = s->opts.data, .dev = config_num(c, OPT_DEV),
+                       .runner = node_runner(s->node), .waits = s->waits, .data_dir = s->opts.data, .dev = config_num(c, OPT_DEV),
                        .shell_allowed = s->opts.shell == NODE_SHELL_ON, .run_as = s->opts.run_as, .version = WEIR_VERSION,
                        .request_us = s->opts.request_us, .health = health, .ctx = s};
   enum wr_rc rc = api_start(&a, &s->api, err);
@@ -238,7 +245,7 @@ void server_effective(const struct config *c, enum opt_id id, char *out, size_t 
 }
 
 int verb_server(int argc, char **argv) {
-  struct server s = {.mu = PTHREAD_MUTEX_INITIALIZER};
+  static struct server s = {.mu = PTHREAD_MUTEX_INITIALIZER}; /* a runner that hangs in the database may still tell s.waits */
   struct wr_err err = {0};
   enum wr_rc rc = config_load(&s.cfg, VERB_SERVER, argc, argv, &err);
   int code;

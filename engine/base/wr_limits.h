@@ -26,6 +26,9 @@
 #define LIMIT_ALONE_LOOK 100000                /* rows that one list of stand-alone tasks looks at */
 #define LIMIT_DROP_CHUNKS 200                  /* chunks of a deleted task's log that one transaction deletes */
 #define LIMIT_LOG_READ_BYTES (1 << 20)         /* per answer */
+#define LIMIT_WAIT_US 60000000                 /* wait= */
+#define LIMIT_WAITING_BYTES (64LL << 20)       /* answers of those who waited that their clients have not taken yet */
+#define LIMIT_FOLLOW_BYTES 65536               /* piece of a log that is followed: what one follower has in memory */
 #define LIMIT_PAGE 500
 #define LIMIT_PAGE_DEFAULT 50
 #define LIMIT_STARTS 1000                      /* POST /exec/flows */
