@@ -23,7 +23,7 @@ unsigned run_task_apply(struct run *r, struct run_ctx *c, uint32_t task, struct 
 enum run_rc run_pause(struct run *r, const struct run_event *ev, struct run_ctx *c);
 enum run_rc run_resume(struct run *r, struct run_ctx *c);
 void run_pass_node(struct run *r, struct run_ctx *c, uint32_t pass, uint32_t node);
-/* In a paused flow nothing new starts: what became QUEUED or waits for a retry is held. Returns what is left to do. */
+/* Of a paused flow, where nothing new starts: what became QUEUED or waits for a retry is held. Returns what is left to do. */
 unsigned run_hold_task(struct run *r, uint32_t task, unsigned out);
 /* The pass of a pause or a resume that is not over; NULL = none. */
 struct run_more *run_pass(const struct run *r);

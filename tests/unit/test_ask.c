@@ -322,6 +322,31 @@ static void test_clean_up(void **state) {
   assert_string_equal(task_error(&t, &was, "Killed."), "The clean-up timed out.");
 }
 
+/* What waits is DELETING, not QUEUED: the clock of the queue does not run. */
+static void test_clean_up_has_no_queue_timeout(void **state) {
+  (void)state;
+  struct task_policy p = tidy;
+  p.queue_timeout_us = 5;
+  assert_int_equal(deleting(&p, false).due_us, 0);
+}
+
+/* The pause of its flow has stopped it, or stops it: a user's own pause stands from then on, and a run brings it back. */
+static void test_pause_on_top_of_the_flows(void **state) {
+  (void)state;
+  for (int stopped = 0; stopped < 2; stopped++) {
+    struct task t = in_state(SHOWN_RUNNING);
+    unsigned out;
+    (void)happens(&t, TASK_EV_CHECKPOINT, NULL, &plain);
+    if (stopped) (void)happens(&t, TASK_EV_HANDBACK, NULL, &plain);
+    assert_int_equal(t.resume, RESUME_FLOW);
+    assert_int_equal(asks(&t, ASK_PAUSE, false, &plain, &out), ASK_SAME); /* nothing that users see has changed */
+    assert_true(out & TASK_OUT_CHANGED);
+    assert_int_equal(t.resume, RESUME_NONE);
+    assert_int_equal(happens(&t, TASK_EV_TAKE_UP, NULL, &plain), 0);
+    assert_int_equal(asks(&t, ASK_RUN, false, &plain, &out), ASK_OK);
+  }
+}
+
 static void test_clean_up_is_lost(void **state) {
   (void)state;
   struct task t = deleting(&tidy, false), was = t;
@@ -551,6 +576,7 @@ int main(void) {
     cmocka_unit_test(test_table), cmocka_unit_test(test_table_of_a_node), cmocka_unit_test(test_run_where_nothing_may_start),
     cmocka_unit_test(test_names), cmocka_unit_test(test_reports_after_our_stop), cmocka_unit_test(test_planned_stop),
     cmocka_unit_test(test_not_now), cmocka_unit_test(test_start), cmocka_unit_test(test_resuming), cmocka_unit_test(test_clean_up),
+    cmocka_unit_test(test_clean_up_has_no_queue_timeout), cmocka_unit_test(test_pause_on_top_of_the_flows),
     cmocka_unit_test(test_clean_up_is_lost), cmocka_unit_test(test_delete_stops_first), cmocka_unit_test(test_cancel_of_a_clean_up),
     cmocka_unit_test(test_remove_with_the_end), cmocka_unit_test(test_no_dead_end), cmocka_unit_test(test_who_waits_for_a_user)};
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -377,8 +377,9 @@ static void test_wide_and_long(void **state) {
   assert_int_equal(run_step(r, &(struct run_event){.kind = RUN_EV_START}, &c), RUN_OK);
   assert_int_equal(run_drain(r, &c), RUN_OK);
   admit_ready(&c, 0, (uint32_t[SLOT__N]){1, 1});
-  struct run_event ev = {.kind = RUN_EV_TASK, .task = 0, .ev = {.kind = TASK_EV_FAIL, .owner = 1, .epoch = 1}};
+  struct run_event ev = {.kind = RUN_EV_TASK, .task = 0, .ev = {.kind = TASK_EV_FAIL, .owner = 1, .epoch = 1, .remove = 1}};
   assert_int_equal(run_step(r, &ev, &c), RUN_OK);
+  for (size_t i = 0; i < eff.n_task; i++) assert_false(eff.task[i].gone); /* a node keeps the rows of its tasks */
   assert_int_equal(run_drain(r, &c), RUN_OK); /* 4,999 nodes below it end at once, the stack stays short */
   assert_true(r->cap_more <= 16);
   assert_int_equal(r->state, FLOW_FAILED);
