@@ -96,12 +96,13 @@ enum store_rc write_async(struct my *s, struct batch *b) {
 /* The batch has updated the tasks before, so they are there. Other rows may be missing: a task may be final, or never have
  * run. */
 enum store_rc write_gone(struct my *s, struct batch *b) {
-  static const char *const table[] = {"task_async", "task_alone", "task_attempt", "task_ins"};
+  static const char *const table[] = {"task_context", "task_progress", "task_async", "task_alone", "task_attempt", "task_ins"};
+  const size_t last = sizeof table / sizeof *table - 1;
   enum store_rc rc = STORE_OK;
   for (size_t i = 0; i < b->n_gone && rc == STORE_OK; i += MY_IN_MAX) {
     size_t n = b->n_gone - i < MY_IN_MAX ? b->n_gone - i : MY_IN_MAX;
-    for (size_t k = 0; k < sizeof table / sizeof *table && rc == STORE_OK; k++) {
-      rc = run_statement(s, b, k == 3 ? WANT_ROWS : WANT_NOTHING, 0, n);
+    for (size_t k = 0; k <= last && rc == STORE_OK; k++) {
+      rc = run_statement(s, b, k == last ? WANT_ROWS : WANT_NOTHING, 0, n);
       if (rc) break;
       buf_printf(&s->sql.b, "DELETE FROM %s WHERE ti_id IN(", table[k]);
       sql_ids(&s->sql, b->gone + i, n);

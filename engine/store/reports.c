@@ -40,7 +40,7 @@ enum wr_rc reader_async_key(struct reader *r, const char *key, struct async_key 
 /* ---- reports ---- */
 static int64_t or_less(const struct cell *c) { return cell_null(c) ? -1 : cell_i64(c); }
 
-void progress_row_of(const struct cell *c, struct progress_row *p, struct arena *a) {
+static void progress_row_of(const struct cell *c, struct progress_row *p, struct arena *a) {
   int64_t speed = or_less(&c[5]);
   *p = (struct progress_row){
     .ti = cell_i64(&c[0]), .epoch = cell_u32(&c[1]), .at_us = cell_us(&c[2]), .total = or_less(&c[3]), .done = or_less(&c[4]),
