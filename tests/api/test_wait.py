@@ -203,44 +203,32 @@ class Places(Case):
         self.assertIsNotNone(self.refused(get(f"/monitor/task/{ti + 1}", to=server), 40402))  # the refused start started nothing
         self.ok(post(f"/exec/task-ins/{ti}/cancel", to=server))
 
-    def fill(self, server, ti):
-        """Waiters until one is refused."""
-        waiters = []
-        while len(waiters) < 2000:
-            w = Waiter(f"/monitor/task/{ti}?wait={LONG}", server)
-            waiters.append(w)
-            w.socket.settimeout(0.02)
-            try:
-                refusal = w.answer()
-            except TimeoutError:
-                w.socket.settimeout(PATIENCE)
-                continue
-            self.refused(refusal, 50302, "BUSY")
-            self.assertEqual(refusal.headers["retry-after"], "1")
-            waiters.pop().socket.close()
-            return waiters
-        self.fail("nobody was refused")
+    def until(self, path, status, server):
+        end = time.monotonic() + PATIENCE
+        while (answer := get(path, to=server)).status != status:
+            self.assertLess(time.monotonic(), end, answer)
+        return answer
 
     def test_a_share(self):
         """Beyond the share 503, other requests as ever; who goes away makes room, and so does who is answered."""
-        server = self.server("--wait-share", "2")
+        server = self.server("--wait-share", "2")  # of 1,024 connections, or fewer: at most 20 wait
         task, ti = self.waiting(server)
-        waiters = self.fill(server, ti)
+        short = f"/monitor/task/{ti}?wait=0.01"
+        waiters = [Waiter(f"/monitor/task/{ti}?wait={LONG}", server) for _ in range(30)]
         try:
-            self.assertTrue(1 <= len(waiters) <= 20, len(waiters))
+            refusal = self.until(short, 503, server)
+            self.refused(refusal, 50302, "BUSY")
+            self.assertEqual(refusal.headers["retry-after"], "1")
             self.assertEqual(self.ok(get(f"/monitor/task/{ti}", to=server))["state"], "RUNNING")
             self.refused(post(f"/exec/task/{task}?wait=1", to=server), 50302)
             self.refused(get(f"/monitor/task/{ti}/log?follow=true", to=server), 50302)
-            waiters.pop().socket.close()
-            end = time.monotonic() + PATIENCE
-            while (answer := get(f"/monitor/task/{ti}?wait=0.01", to=server)).status != 200:
-                self.assertLess(time.monotonic(), end, answer)
-            self.ok(post(f"/exec/task-ins/{ti}/cancel", to=server))
-            self.assertEqual({w.data()["state"] for w in waiters}, {"CANCELED"})
-            self.assertEqual(self.ok(get(f"/monitor/task/{ti}?wait=1", to=server))["state"], "CANCELED")
         finally:
             for w in waiters:
                 w.socket.close()
+        self.until(short, 200, server)
+        with Waiter(f"/monitor/task/{ti}?wait={LONG}", server) as w:
+            self.ok(post(f"/exec/task-ins/{ti}/cancel", to=server))
+            self.assertEqual(w.data()["state"], "CANCELED")
 
     def test_a_stop_ends_waits(self):
         server = self.server()
