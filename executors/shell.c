@@ -11,7 +11,7 @@
 
 #include "weir_executor.h"
 
-enum { EXIT_FATAL = 125, ERROR_BYTES = 256 };
+enum { EXIT_NOT_NOW = 75, EXIT_FATAL = 125, ERROR_BYTES = 1100 };
 enum { ARGV_MAX = 1024, USER_BYTES = 64, PATH_BYTES = 4096, ENV_MAX = 1024, NAME_BYTES = 128 };
 enum { RLIMITS = sizeof((wx_spawn *)0)->rlimit / sizeof((wx_spawn *)0)->rlimit[0] };
 #define GRACE_MAX_US 3600000000LL
@@ -313,8 +313,16 @@ static void add_declared(struct strings *l, const struct shell *s) {
   for (void *at = NULL; s->env && (at = s->lib->json_next(s->env, at, &name, &v));) strings_add(l, "", name, text_of(s, v));
 }
 
+/* The last folder is that of `weir`, so that a script finds `weir report`. A colon in its name would make two of it. */
+static void add_path(struct strings *l, const struct shell *s, const char *tools) {
+  char path[sizeof env_path + PATH_BYTES];
+  bool known = tools && *tools && !strchr(tools, ':') && strlen(tools) < PATH_BYTES - 1;
+  snprintf(path, sizeof path, "%s%s%s", env_path, known ? ":" : "", known ? tools : "");
+  add_default(l, s, "PATH", path);
+}
+
 static void make_env(struct strings *l, const struct shell *s, const wx_host *h, wx_exec *x) {
-  add_default(l, s, "PATH", env_path);
+  add_path(l, s, h->tools(x));
   add_default(l, s, "LANG", env_lang);
   h->params(x, add_param, &(struct param_list){l, s});
   add_declared(l, s);
@@ -375,9 +383,20 @@ static int shell_start(const wx_host *h, wx_exec *x, char *err, size_t err_n) {
 
 /* ---- end ---- */
 
-/* The exit of the program decides. A fault of its result counts only when the program ends with 0. */
+/* It said itself that it failed. */
+static int failed(const wx_exit *e, char *text, size_t n) {
+  snprintf(text, n, "%s", e->said_text && *e->said_text ? e->said_text : "It reported a failure.");
+  return e->said == WX_SAID_FATAL || e->exit_code == EXIT_FATAL ? WX_FATAL : WX_FAIL;
+}
+
+/* What the program reported about its end decides, then its exit. A fault of its result counts only when it ends with 0. */
 static int judge(const wx_lib *lib, const wx_exit *e, char *text, size_t n) {
   if (e->failed_step) return WX_FATAL;
+  if (e->said == WX_SAID_FAIL || e->said == WX_SAID_FATAL) return failed(e, text, n);
+  if (e->exit_code == EXIT_NOT_NOW || (e->said == WX_SAID_AGAIN && e->exit_code != EXIT_FATAL)) {
+    snprintf(text, n, "It asked to be tried again later.");
+    return WX_NOT_NOW;
+  }
   if (e->signal) {
     const char *name = lib->signal_name(e->signal);
     if (name) snprintf(text, n, "Killed by signal %d (SIG%s).", e->signal, name);
@@ -396,6 +415,9 @@ static int judge(const wx_lib *lib, const wx_exit *e, char *text, size_t n) {
   return WX_OK;
 }
 
+/* At once is not the same as not said. */
+static int64_t after(const wx_exit *e) { return e->said != WX_SAID_AGAIN || e->after_us < 0 ? 0 : e->after_us ? e->after_us : 1; }
+
 static void shell_child_done(const wx_host *h, wx_exec *x, const wx_exit *e) {
   char text[ERROR_BYTES] = "";
   int end = judge(h->lib, e, text, sizeof text);
@@ -404,13 +426,13 @@ static void shell_child_done(const wx_host *h, wx_exec *x, const wx_exit *e) {
   h->done(x, &(wx_result){.size = sizeof(wx_result), .end = end, .error = error, .result = e->output,
                           .result_len = e->output_len, .exit_code = e->failed_step || e->signal ? -1 : e->exit_code,
                           .signal = e->signal, .utime_us = e->utime_us, .stime_us = e->stime_us,
-                          .maxrss_kib = e->maxrss_kib});
+                          .maxrss_kib = e->maxrss_kib, .after_us = after(e)});
 }
 
 static void shell_cancel(const wx_host *h, wx_exec *x, int how) { h->kill(x, how); }
 
 static const wx_ops shell = {.abi = WX_ABI, .size = sizeof(wx_ops), .name = "SHELL", .slot = WX_SLOT_PROCESS,
                              .check_with = shell_check, .start = shell_start, .child_done = shell_child_done,
-                             .cancel = shell_cancel, .flags = WX_PROGRAMS};
+                             .cancel = shell_cancel, .flags = WX_PROGRAMS | WX_CONTEXT};
 
 WX_EXECUTOR(shell) { return &shell; }

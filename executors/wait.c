@@ -1,5 +1,7 @@
 /* WAIT: ends after the time that its content says, never earlier; after ten seconds when it has no content. A cancel ends it at
- * once. One timer of the host, no other state. */
+ * once; a pause or a planned stop too, and what is left is its context, from which the next attempt goes on. One timer of the
+ * host; when that rings is its only state. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,21 +29,41 @@ static void wait_timer(const wx_host *h, wx_exec *x) {
   h->done(x, &(wx_result){.size = sizeof(wx_result), .end = WX_OK, .exit_code = -1});
 }
 
+_Static_assert(sizeof(void *) >= sizeof(int64_t), "a pointer has room for a time");
+static int64_t rings_at(const wx_host *h, wx_exec *x) { return (int64_t)(intptr_t)*h->data(x); }
+
+/* A context that is no time was not made here, and says nothing. */
 static int wait_start(const wx_host *h, wx_exec *x, char *err, size_t err_n) {
+  const wx_task *t = h->task(x);
   int64_t us;
-  if (wait_time(h->lib, h->task(x)->content, &us, err, err_n)) return -1;
-  if (us == 0) wait_timer(h, x);
-  else h->timer(x, h->now_us(x) + us + 1); /* now_us() is cut to the microsecond: one more, or it ends a fraction early */
+  bool left = t->context_len > 0 && h->lib->duration(t->context, t->context_len, WAIT_MAX_US, &us);
+  if (!left && wait_time(h->lib, t->content, &us, err, err_n)) return -1;
+  if (us == 0) return wait_timer(h, x), 0;
+  int64_t at = h->now_us(x) + us + 1; /* now_us() is cut to the microsecond: one more, or it ends a fraction early */
+  *h->data(x) = (void *)(intptr_t)at;
+  h->timer(x, at);
   return 0;
 }
 
+static void keep_what_is_left(const wx_host *h, wx_exec *x) {
+  char text[32];
+  int64_t us = rings_at(h, x) - h->now_us(x);
+  if (us < 0) us = 0;
+  int n = snprintf(text, sizeof text, "%lld.%06llds", (long long)(us / 1000000), (long long)(us % 1000000));
+  (void)h->note(x, WX_NOTE_CONTEXT, 0, text, (size_t)n);
+}
+
 static void wait_cancel(const wx_host *h, wx_exec *x, int how) {
+  int why = h->stop_reason(x);
+  bool goes_on = why == WX_STOP_PAUSE || why == WX_STOP_SHUTDOWN;
   (void)how;
-  h->done(x, &(wx_result){.size = sizeof(wx_result), .end = WX_FAIL, .error = "Canceled.", .exit_code = -1});
+  if (goes_on) keep_what_is_left(h, x);
+  h->done(x, &(wx_result){.size = sizeof(wx_result), .end = WX_FAIL, .error = goes_on ? "Stopped." : "Canceled.",
+                          .exit_code = -1});
 }
 
 static const wx_ops wait = {.abi = WX_ABI, .size = sizeof(wx_ops), .name = "WAIT", .slot = WX_SLOT_ASYNC,
                             .check_with = wait_check, .start = wait_start, .timer = wait_timer, .cancel = wait_cancel,
-                            .flags = WX_NO_PARAMS};
+                            .flags = WX_NO_PARAMS | WX_CONTEXT};
 
 WX_EXECUTOR(wait) { return &wait; }

@@ -22,7 +22,14 @@
 #define LIMIT_ERROR_BYTES 1024                 /* errorMsg, cut with a mark */
 #define LIMIT_LOG_BYTES (16 << 20)             /* per attempt, default */
 #define LIMIT_LOG_WAITING_BYTES (64 << 20)     /* output of attempts that waits for the store; dropped beyond twice that */
-#define LIMIT_NOTE_BYTES 65536                 /* one note of progress or context that an attempt gives while it runs */
+#define LIMIT_CONTEXT_BYTES (1 << 20)          /* context of a task */
+#define LIMIT_REPORT_LINE_BYTES ((1 << 20) + (64 << 10)) /* one line that a task reports on descriptor 3 */
+#define LIMIT_REPORT_LARGE 64                  /* tasks in the middle of a line above 64 KiB; others wait for their turn */
+#define LIMIT_REPORT_RATE_BYTES (4 << 20)      /* of reports, a second and task: beyond it the task waits */
+#define LIMIT_REPORT_WARNINGS 20               /* lines in a task's log that say what is wrong with its reports */
+#define LIMIT_REPORT_DEPTH 64                  /* nesting of a reported value */
+#define LIMIT_UNIT_BYTES 64                    /* unit of a progress; cut, with a mark */
+#define LIMIT_MESSAGE_BYTES 1024               /* message of a progress; the same */
 #define LIMIT_ALONE_LOOK 100000                /* rows that one list of stand-alone tasks looks at */
 #define LIMIT_DROP_CHUNKS 200                  /* chunks of a deleted task's log that one transaction deletes */
 #define LIMIT_LOG_READ_BYTES (1 << 20)         /* per answer */

@@ -4,6 +4,7 @@
 #define MODEL_ATTEMPT_H
 #include <stdint.h>
 #include "def.h"
+#include "wr_limits.h"
 
 enum attempt_end {
   ATTEMPT_NONE,
@@ -11,7 +12,8 @@ enum attempt_end {
   ATTEMPT_FAIL,        /* retried by policy */
   ATTEMPT_FATAL,       /* exit 125, bad content: not retried */
   ATTEMPT_LOST,        /* it may have begun and nobody knows how it ended: class INFRA, counted */
-  ATTEMPT_HANDBACK     /* it never began, or a planned stop ended it: back to the queue, nothing counted */
+  ATTEMPT_HANDBACK,    /* it never began, or a planned stop ended it: back to the queue, nothing counted */
+  ATTEMPT_NOT_NOW      /* exit 75, or it reported `again`: it wants to be tried later, which is no failure */
 };
 
 enum attempt_log { LOG_NONE, LOG_ROWS, LOG_IS_RESULT };  /* where its log stands: nowhere, task_log, or equal to the result */
@@ -22,6 +24,14 @@ const char *log_lost_name(enum log_lost why);   /* "LIMIT" */
 
 /* An attempt whose node died between its claim and its start. */
 struct never_started { int64_t ti; uint32_t epoch; };
+
+/* What earlier attempts of a task, or the submit, left for the next one. -1, "" = not known. */
+struct attempt_left {
+  int64_t total, done;              /* their progress */
+  char unit[LIMIT_UNIT_BYTES + 1], message[LIMIT_MESSAGE_BYTES + 1];
+  size_t context_len;
+  char context[];                   /* with a NUL behind it */
+};
 
 struct attempt {
   struct attempt *next;             /* in a list of its owner */
@@ -35,11 +45,15 @@ struct attempt {
   char *key;                        /* WEIR_RUN_KEY: "s<store>:fi:nodeKey:index" or "s<store>:t:ti" */
   struct params *params;            /* a reference, NULL = none */
   int64_t start_us;                 /* of the claim, by the clock that all nodes share */
+  bool given;                       /* a context was given to it with its submit or run; else only its second attempt has one */
   /* worker's: */
+  bool recalled;                    /* `left` was looked for */
+  struct attempt_left *left;        /* malloc'ed; NULL = nothing, or handed on */
   uint32_t tries;                   /* starts that found its program being written */
   /* result: */
   enum attempt_end end;
-  bool asked;                       /* OK, but our TERM or KILL came first: it ended because it was asked to */
+  bool asked;                       /* our TERM, KILL or stop came first: it may have ended because it was asked to */
+  int64_t after_us;                 /* NOT_NOW: how long to wait; 0 = it did not say */
   enum attempt_log log;
   char *error;                      /* malloc'ed or NULL */
   char *result; size_t result_len;  /* malloc'ed bytes or NULL; at most LIMIT_RESULT_BYTES */

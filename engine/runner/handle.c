@@ -9,6 +9,7 @@ static enum task_ev result_kind(const struct attempt *a) {
   case ATTEMPT_OK: return TASK_EV_OK;
   case ATTEMPT_FAIL: case ATTEMPT_FATAL: return TASK_EV_FAIL;
   case ATTEMPT_HANDBACK: return TASK_EV_HANDBACK;
+  case ATTEMPT_NOT_NOW: return TASK_EV_NOT_NOW;
   case ATTEMPT_NONE: case ATTEMPT_LOST: break;
   }
   return TASK_EV_LOST;
@@ -42,7 +43,7 @@ static enum store_rc task_event(struct runner *r, struct ev *e, struct run_event
 static enum store_rc do_result(struct runner *r, struct ev *e) {
   struct attempt *a = e->a;
   struct run_event ev = {.ev = {.kind = result_kind(a), .owner = a->owner, .epoch = a->epoch,
-                                .fatal = a->end == ATTEMPT_FATAL, .asked = a->asked},
+                                .fatal = a->end == ATTEMPT_FATAL, .asked = a->asked, .after_us = a->after_us},
                          .pol = &a->policy, .error = a->error, .skip_edges = a->skip_edges};
   if (a->end == ATTEMPT_OK || a->end == ATTEMPT_FAIL || a->end == ATTEMPT_FATAL) ev.result = a;
   if (a->error == NULL && ev.ev.kind == TASK_EV_FAIL) ev.error = "Failed.";

@@ -21,15 +21,12 @@
 /* Sanitizers keep shadow state of a stack that never unwinds here. */
 #define BARE __attribute__((no_sanitize("address", "undefined", "thread")))
 
-/* The table of files is still the spawner's, which stands still and puts its own 0-2 back. Leaving the table with these three
- * alone copies three files; a full copy would begin with the files of all starts that wait at the gate. */
+/* The table of files is still the spawner's, which stands still and puts its own 0-3 back. Leaving the table with these
+ * alone copies four files; a full copy would begin with the files of all starts that wait at the gate. */
 BARE static int files(const struct child_plan *p) {
-  for (int i = 0; i < 3; i++)
-    if (dup2(p->fd[i], i) < 0) return -1; /* the spawner's 0-2 are open, so none of fd[] is below 3 */
-  if (p->n_fd == 3) return (int)syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_UNSHARE);
-  /* Descriptor 3 of the spawner is its socket: not before the table is our own. */
-  if (syscall(SYS_unshare, CLONE_FILES) || dup2(p->fd[3], 3) < 0) return -1;
-  return (int)syscall(SYS_close_range, 4U, ~0U, 0U);
+  for (int i = 0; i < p->n_fd; i++)
+    if (dup2(p->fd[i], i) < 0) return -1; /* the spawner's 0-3 are open, so none of fd[] is one of those that come later */
+  return (int)syscall(SYS_close_range, (unsigned)p->n_fd, ~0U, CLOSE_RANGE_UNSHARE);
 }
 
 /* Sets the limits that this process was started with, then the mark, then the limits of the definition. These never go above a

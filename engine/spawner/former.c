@@ -17,9 +17,13 @@ static char state_of(pid_t pid, const struct stat *lock, char name[16]) {
   char path[64];
   struct stat st;
   char state = reap_state(pid, name);
-  snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)pid, FD_LOCK);
-  bool same = strncmp(name, "weir-", 5) == 0 && stat(path, &st) == 0 && st.st_dev == lock->st_dev && st.st_ino == lock->st_ino;
-  return same && pid != getpid() ? state : 0;
+  bool same = false;
+  if (strncmp(name, "weir-", 5) != 0 || pid == getpid()) return 0;
+  for (int fd = FD_LOCK - 1; fd <= FD_LOCK && !same; fd++) { /* where an older version has it, and this one */
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)pid, fd);
+    same = stat(path, &st) == 0 && st.st_dev == lock->st_dev && st.st_ino == lock->st_ino;
+  }
+  return same ? state : 0;
 }
 
 static void each(int lock, void (*take)(void *ctx, pid_t pid, const char *name, char state), void *ctx) {

@@ -31,9 +31,9 @@ int __clone(int (*main)(void *), void *stack, int flags, void *arg, ...);
 #define clone __clone
 #endif
 
-/* 0-2 are /dev/null in this process. The child of a start shares its table of files at first, and changes them there. */
+/* 0-3 are /dev/null in this process. The child of a start shares its table of files at first, and changes them there. */
 void spawner_null_files(int null) {
-  for (int i = 0; i < 3; i++) dup2(null, i);
+  for (int i = 0; i < FD_OWN; i++) dup2(null, i);
 }
 
 /* n NUL-terminated texts from *at on; NULL when they do not fit. */
@@ -96,16 +96,17 @@ static char *text_of(struct launcher *l, const struct sw_start *m, size_t inline
   return text;
 }
 
-/* Adds what the node cannot know: the path of the attempt's directory. */
-void launch_dir(struct launcher *l, struct child_plan *p, uint32_t n_env, const char *run_path, const char *name) {
+/* Adds what the node cannot know: the paths of the attempt's directory and of its context. */
+void launch_dir(struct launcher *l, struct child_plan *p, uint32_t n_env, const char *run_path, const char *dir,
+                const char *context) {
   size_t n = strlen(run_path) + WORKDIR_NAME + sizeof "WEIR_OUTPUT=//output";
-  char **v = arena_alloc(&l->arena, (n_env + 3) * sizeof *v), *b = arena_alloc(&l->arena, 2 * n);
+  char **v = arena_alloc(&l->arena, (n_env + 4) * sizeof *v), *b = arena_alloc(&l->arena, 3 * n);
   memcpy(v, p->env, n_env * sizeof *v);
-  snprintf(b, n, "WEIR_WORKDIR=%s/%s", run_path, name);
-  snprintf(b + n, n, "WEIR_OUTPUT=%s/%s/output", run_path, name);
-  v[n_env] = b;
-  v[n_env + 1] = b + n;
-  v[n_env + 2] = NULL;
+  snprintf(b, n, "WEIR_WORKDIR=%s/%s", run_path, dir);
+  snprintf(b + n, n, "WEIR_OUTPUT=%s/%s/output", run_path, dir);
+  snprintf(b + 2 * n, n, "WEIR_CONTEXT=%s/%s", run_path, context);
+  for (uint32_t i = 0; i < 3; i++) v[n_env + i] = b + i * n;
+  v[n_env + 3] = NULL;
   p->env = v;
 }
 

@@ -14,7 +14,9 @@
 
 enum { SEED_PAGE_BYTES = 4096 };
 enum { SPAWNER_FIRST, SPAWNER_SPARE };
-enum { FD_SOCK = 3, FD_LOCK = 4, FD_NULL = 5, FD_RUN = 6, FD_SEED = 5 };  /* SEED: until the exec'd program has read it */
+/* 0 to 3 are /dev/null: the places of a child's own files, in a table that the child shares at first.
+ * SEED: until the exec'd program has read it. */
+enum { FD_OWN = 4, FD_SOCK = FD_OWN, FD_LOCK, FD_NULL, FD_RUN, FD_SEED = FD_NULL };
 /* run -1 = to be made */
 struct spawner_seed {
   int role, sock, lock, run;

@@ -48,6 +48,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "context_file.h"
 #include "err.h"
 #include "fds.h"
 #include "heap.h"
@@ -73,6 +74,7 @@ struct proc {                    /* an attempt, from its fork to its report */
   struct proc *next;
   pid_t pid;
   struct workdir *dir;
+  struct context_file *context;
   uint32_t uid;
   int64_t killed_us, ended_us;   /* its SIGKILL; the end of its main child */
   bool told, held;               /* told: the node knows that it does not die. held: processes of it live */
@@ -373,6 +375,7 @@ static void end_proc(struct spawn *s, struct proc *p) {
   enum workdir_output what;
   p->report.fd = workdir_end(&s->dirs, p->dir, &what);
   p->report.output = (int32_t)what;
+  context_file_end(&s->dirs, p->context);
   report(s, &p->report);
   free(p);
 }
@@ -404,13 +407,41 @@ static void settle_ends(struct spawn *s) {
 
 /* ---- starts ---- */
 
-static struct workdir *dir_of(struct spawn *s, const struct sw_start *m, struct child_plan *plan) {
+/* Its directory and its context, or neither. */
+static bool give_files(struct spawn *s, const struct sw_start *m, struct child_plan *plan, int context, struct proc *p) {
   bool other = m->flags & SW_USER;
-  struct workdir *dir = workdir_take(&s->dirs, other ? m->uid : s->dirs.me, other ? m->gid : getegid());
-  if (dir) return dir;
+  uint32_t uid = other ? m->uid : s->dirs.me, gid = other ? m->gid : getegid();
+  p->uid = uid;
+  p->dir = workdir_take(&s->dirs, uid, gid);
+  p->context = p->dir ? context_file_take(&s->dirs, uid, gid, context) : NULL;
+  if (p->context) return true;
   plan->step = STEP_WORKDIR;
   plan->err = errno;
-  return NULL;
+  if (p->dir) workdir_back(&s->dirs, p->dir);
+  return false;
+}
+
+/* Nobody saw them. */
+static void take_files_back(struct spawn *s, struct proc *p) {
+  workdir_back(&s->dirs, p->dir);
+  context_file_end(&s->dirs, p->context);
+}
+
+/* The descriptors of a START by what they are; -1 = there is none. */
+struct given { int out, err, notes, in, context, text; };
+
+static bool give(const struct sw_start *m, const int *fd, int n_fd, struct given *g) {
+  int i = 0;
+  const unsigned f = m->flags;
+  const int want = 1 + !!(f & SW_APART) + !!(f & SW_NOTES) + !!(f & SW_STDIN) + !!(f & SW_CONTEXT) + !!(f & SW_TEXT_FD);
+  if (n_fd != want) return false;
+  g->out = fd[i++];
+  g->err = f & SW_APART ? fd[i++] : g->out;
+  g->notes = f & SW_NOTES ? fd[i++] : -1;
+  g->in = f & SW_STDIN ? fd[i++] : -1;
+  g->context = f & SW_CONTEXT ? fd[i++] : -1;
+  g->text = f & SW_TEXT_FD ? fd[i++] : -1;
+  return true;
 }
 
 static void on_start(struct spawn *s, struct sw_start *m, size_t n, const int *fd, int n_fd) {
@@ -418,19 +449,19 @@ static void on_start(struct spawn *s, struct sw_start *m, size_t n, const int *f
   struct launcher *l = &s->launcher;
   struct child_plan plan = {.step = STEP_REQUEST, .err = EINVAL};
   struct sw_exit r = {.kind = SW_EXIT, .id = m->id, .fd = -1};
-  int err = m->flags & SW_APART ? 1 : 0, notes = m->flags & SW_NOTES ? 1 : 0;
-  int want = 1 + err + notes + !!(m->flags & SW_STDIN) + !!(m->flags & SW_TEXT_FD);
-  bool may = n_fd == want && launch_plan(l, &plan, m, n, fd[n_fd - 1]) && launch_allowed(l, &plan);
-  struct workdir *dir = may ? dir_of(s, m, &plan) : NULL;
+  struct given g;
+  struct proc own = {0};
+  bool may = give(m, fd, n_fd, &g) && launch_plan(l, &plan, m, n, g.text) && launch_allowed(l, &plan);
+  bool ready = may && give_files(s, m, &plan, g.context, &own);
   pid_t pid = -1;
-  if (dir) {
-    launch_dir(l, &plan, m->n_env, s->dirs.path, dir->name);
+  if (ready) {
+    launch_dir(l, &plan, m->n_env, s->dirs.path, own.dir->name, own.context->name);
     plan.step = plan.err = 0;
-    plan.fd[0] = m->flags & SW_STDIN ? fd[1 + err + notes] : STDIN_FILENO;
-    plan.fd[1] = fd[0];
-    plan.fd[2] = fd[err];
-    plan.fd[3] = fd[err + notes];
-    plan.n_fd = 3 + notes;
+    plan.fd[0] = g.in >= 0 ? g.in : STDIN_FILENO;
+    plan.fd[1] = g.out;
+    plan.fd[2] = g.err;
+    plan.fd[3] = g.notes;
+    plan.n_fd = g.notes >= 0 ? 4 : 3;
     r.start_us = clock_mono_us();
     pid = launch(l, &plan);
   }
@@ -440,15 +471,14 @@ static void on_start(struct spawn *s, struct sw_start *m, size_t n, const int *f
   if (pid < 0) {
     r.step = plan.step;
     r.err = plan.err;
-    if (dir) workdir_back(&s->dirs, dir);
+    if (ready) take_files_back(s, &own);
     report(s, &r);
     return;
   }
   if (m->flags & SW_TELL) report(s, &(struct sw_exit){.kind = SW_STARTED, .id = r.id, .start_us = r.start_us});
   struct proc *p = wr_new(struct proc);
+  *p = own;
   p->pid = pid;
-  p->dir = dir;
-  p->uid = dir->uid;
   if (!slow) oom_score(pid, s->oom_score, p->uid, s->dirs.me);
   p->report = r;
   map64_put(&s->by_id, r.id, p);
@@ -463,7 +493,7 @@ static void give_up(struct spawn *s, struct pad *pad, struct proc *p) {
   kill(p->pid, SIGKILL);
   strays_add(&s->strays, p->pid, s->now_us);
   forget_main(s, p);
-  workdir_back(&s->dirs, p->dir);
+  take_files_back(s, p);
   p->report.step = STEP_HANGS;
   p->report.err = ETIMEDOUT;
   report(s, &p->report);
@@ -566,7 +596,7 @@ static void settle(struct spawn *s) {
   open_gate(s);
   flush(s);
   if (!s->dying) workdirs_sweep(&s->dirs, s->now_us); /* the broom may have come back */
-  if (s->dirs.n_idle && s->by_id.n == 0 && s->now_us - s->idle_us >= IDLE_DIRS_US) workdirs_trim(&s->dirs);
+  if (workdirs_keep(&s->dirs) && s->by_id.n == 0 && s->now_us - s->idle_us >= IDLE_DIRS_US) workdirs_trim(&s->dirs);
 }
 
 static void soonest(int64_t *at, int64_t other) {
@@ -578,7 +608,7 @@ static int patience(const struct spawn *s) {
   int64_t at = INT64_MAX;
   if (s->n_out && !s->stuffed) soonest(&at, s->out_since_us + HOLD_US);
   if (s->gate.n) soonest(&at, s->gate.head->since_us + atomic_load(&s->page->gate_wait_us));
-  if (s->dirs.n_idle && s->by_id.n == 0) soonest(&at, s->idle_us + IDLE_DIRS_US);
+  if (workdirs_keep(&s->dirs) && s->by_id.n == 0) soonest(&at, s->idle_us + IDLE_DIRS_US);
   if (s->strays.more) return 0;
   if (s->launcher.pads.slow) soonest(&at, s->now_us + SLOW_LOOK_US);
   if (s->strays.by_pid.n || s->n_killed) soonest(&at, s->now_us + LOOK_US);

@@ -6,7 +6,8 @@
  *   child.c     the child's half of that              pads.c      where it runs until its exec
  *   strays.c    what attempts leave behind            workdir.c   the private directory of an attempt
  *   reap.c      children, and how they are ended      former.c    processes that hold the directory's lock
- *   fds.c       packets with descriptors              rehearsal.c, caps.c, oom.c   tried, kept and set for tasks of other users
+ *   fds.c       packets with descriptors              context_file.c   what an attempt gets from an earlier one
+ *   rehearsal.c, caps.c, oom.c   tried, kept and set for tasks of other users
  *
  * Every process here has one thread. */
 #ifndef SPAWNER_INT_H
@@ -74,7 +75,9 @@ struct launcher {
 /* n: bytes of the packet. The text lies behind m, or in text_fd. */
 bool launch_plan(struct launcher *l, struct child_plan *p, struct sw_start *m, size_t n, int text_fd);
 bool launch_allowed(const struct launcher *l, struct child_plan *p);
-void launch_dir(struct launcher *l, struct child_plan *p, uint32_t n_env, const char *run_path, const char *name);
+/* dir, context: names in run_path. */
+void launch_dir(struct launcher *l, struct child_plan *p, uint32_t n_env, const char *run_path, const char *dir,
+                const char *context);
 /* Its pid, or -1 with p->step and p->err set. A child that is slow to exec is found by pads_of(). */
 pid_t launch(struct launcher *l, struct child_plan *p);
 void launch_failure(const struct child_plan *p, int32_t *step, int32_t *err);   /* of a child that did not come to its exec */
@@ -84,7 +87,7 @@ void former_wake(int lock);                              /* continues stopped on
 bool former_names(int lock, char *out, size_t n);        /* "weir-guard (12), .."; false: none that this process may inspect */
 
 /* ---- guard.c, spawner.c: the processes ---- */
-void spawner_null_files(int null);       /* 0-2 */
+void spawner_null_files(int null);       /* 0-3 */
 void spawner_say(int kind, enum wr_rc rc, const char *text, int fd);
 /* Makes a spare that is a child of this process. Returns the node's end of its socket, -1 = none. */
 int spawner_spare_below(const struct spawner_seed *seed, pid_t *pid);

@@ -17,6 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "context_file.h"
 #include "wr_limits.h"
 #include "mem.h"
 
@@ -273,7 +274,7 @@ void workdirs_init(struct workdirs *d, int fd, const char *path) {
   doom_all(d);
 }
 
-static bool new_name(struct workdirs *d, char name[WORKDIR_NAME]) {
+bool workdir_name(struct workdirs *d, char name[WORKDIR_NAME]) {
   if (d->n_random < ID_BYTES && getrandom(d->random, sizeof d->random, 0) == (ssize_t)sizeof d->random)
     d->n_random = sizeof d->random;
   if (d->n_random < ID_BYTES) return false;
@@ -291,7 +292,7 @@ static bool new_name(struct workdirs *d, char name[WORKDIR_NAME]) {
 static bool make(struct workdirs *d, struct workdir *w) {
   const struct timespec at[2] = {untouched, untouched};
   struct stat st;
-  if (!new_name(d, w->name) || mkdirat(d->fd, w->name, 0700)) return false;
+  if (!workdir_name(d, w->name) || mkdirat(d->fd, w->name, 0700)) return false;
   bool ok = utimensat(d->fd, w->name, at, AT_SYMLINK_NOFOLLOW) == 0;
   if (w->uid != d->me) ok = ok && fchownat(d->fd, w->name, w->uid, w->gid, AT_SYMLINK_NOFOLLOW) == 0;
   ok = ok && fstatat(d->fd, w->name, &st, AT_SYMLINK_NOFOLLOW) == 0;
@@ -378,6 +379,7 @@ int workdir_end(struct workdirs *d, struct workdir *w, enum workdir_output *what
 }
 
 void workdirs_trim(struct workdirs *d) {
+  context_files_trim(d);
   for (struct workdir *w; (w = d->idle);) {
     d->idle = w->next;
     unlinkat(d->fd, w->name, AT_REMOVEDIR);

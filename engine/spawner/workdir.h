@@ -17,12 +17,14 @@
 
 enum { WORKDIR_NAME = 33 };
 struct workdir { struct workdir *next; uint32_t uid, gid; struct timespec changed; char name[WORKDIR_NAME]; };
+struct context_file;               /* context_file.h */
 struct doomed { struct doomed *next; uint32_t uid; char name[WORKDIR_NAME]; };
 struct workdirs {
   int fd;                          /* DATA/run */
   const char *path;                /* the same, absolute; borrowed */
   uint32_t me;                     /* the user of this process */
   struct workdir *idle; size_t n_idle;
+  struct context_file *idle_file;  /* empty ones, which nobody has */
   struct doomed *doomed, *swept;   /* swept: given to the broom */
   pid_t broom, parent;             /* 0 = none; who made it */
   int64_t broom_us;                /* when it began */
@@ -40,12 +42,14 @@ void workdirs_init(struct workdirs *d, int fd, const char *path);
 struct workdir *workdir_take(struct workdirs *d, uint32_t uid, uint32_t gid);   /* NULL, errno */
 /* Takes w; no process of the attempt lives. Returns the opened file of its result, -1 = none or *what says why not. */
 int workdir_end(struct workdirs *d, struct workdir *w, enum workdir_output *what);
+bool workdir_name(struct workdirs *d, char name[WORKDIR_NAME]);   /* that nobody can have taken; false: no random bytes */
 /* The attempt never began, so nobody saw its directory. */
 void workdir_back(struct workdirs *d, struct workdir *w);
-/* Removes the kept directories. */
+/* Removes the kept directories and files. */
 void workdirs_trim(struct workdirs *d);
 /* Starts the broom when there is something for it and none is at work; ends a broom that takes too long; the next one goes on. */
 void workdirs_sweep(struct workdirs *d, int64_t now_us);
 bool workdirs_reaped(struct workdirs *d, pid_t pid);    /* true: that was the broom */
+static inline bool workdirs_keep(const struct workdirs *d) { return d->idle || d->idle_file; }
 static inline bool workdirs_busy(const struct workdirs *d) { return d->broom > 0 || d->doomed; }
 #endif

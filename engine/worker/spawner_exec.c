@@ -75,6 +75,7 @@ static _Noreturn void become_program(int program, char *const *argv, const int g
   bool ok = image >= 0;
   for (int i = 0; i < 3 && ok; i++) ok = (fd[i] = fcntl(given[i], F_DUPFD_CLOEXEC, ABOVE)) >= 0;
   for (int i = 0; i < 3 && ok; i++) ok = dup2(fd[i], FD_SOCK + i) >= 0;
+  for (int own = 3; own < FD_SOCK; own++) close(own);
   if (ok) {
     syscall(SYS_close_range, (unsigned)FD_SEED + 1, ~0U, CLOSE_RANGE_CLOEXEC); /* if it fails: the program closes them itself */
     execute(image, argv);

@@ -107,10 +107,12 @@ void worker_poke(struct worker *w) {
   pthread_mutex_unlock(&w->lock);
 }
 
-static void cancel_one(struct worker *w, const struct cancel *c) {
+static void stop_one(struct worker *w, const struct cancel *c) {
   if (later_cancel(w, c->ti, c->epoch)) return;
   struct wx_exec *x = map64_get(&w->live, c->ti);
-  if (x && x->a->epoch == c->epoch && !x->canceled) exec_cancel(x, WX_CANCEL_ASK);
+  if (!x || x->a->epoch != c->epoch) return;
+  if (x->stop) x->stop = c->why; /* it was asked already */
+  else exec_stop(x, c->why, WX_CANCEL_ASK);
 }
 
 /* Starts before cancels: a cancel may be meant for one of these starts. */
@@ -137,7 +139,7 @@ static void read_mail(struct worker *w) {
     exec_hand_back_all(w);
   }
   for (; in; in = next) next = in->next, exec_start(w, in);
-  for (size_t i = 0; i < n_cancel; i++) cancel_one(w, &cancel[i]);
+  for (size_t i = 0; i < n_cancel; i++) stop_one(w, &cancel[i]);
   free(cancel);
 }
 
@@ -176,6 +178,7 @@ static void turn(struct worker *w) {
     if (s->fd >= 0) s->ready(w, s); /* closed by an earlier one of this turn */
   }
   logger_news(w);
+  keeper_news(w);
   read_mail(w);
   ring_timers(w);
   exec_sweep(w);
@@ -212,6 +215,7 @@ static enum wr_rc start_threads(struct worker *w, struct wr_err *err) {
   sigfillset(&all);
   sigdelset(&all, SIGBUS); /* the thread that causes it must not block it: otherwise its handler would not run */
   pthread_sigmask(SIG_SETMASK, &all, &was);
+  if (w->o.keeps) w->keeper = keeper_new(w); /* before the thread that looks at it */
   w->logger = logger_new(w);
   errno = w->logger ? pthread_create(&w->thread, NULL, run_loop, w) : EAGAIN;
   bool ok = errno == 0;
@@ -223,6 +227,7 @@ static enum wr_rc start_threads(struct worker *w, struct wr_err *err) {
 
 static void worker_free(struct worker *w) {
   logger_free(w->logger);
+  keeper_free(w->keeper);
   child_cleanup(w);
   const int fd[] = {w->mail.fd, w->clock.fd, w->boot.fd, w->epoll};
   for (size_t i = 0; i < sizeof fd / sizeof *fd; i++)
@@ -247,6 +252,7 @@ enum wr_rc worker_open(const struct worker_opts *o, struct worker **out, struct 
   minder_init(w);
   w->boot_armed_us = w->clock_armed_us = INT64_MAX;
   troubles_init(w);
+  reports_setup(w);
   w->in_tail = &w->in;
   w->done_tail = &w->done;
   w->out_tail = &w->out;
@@ -282,9 +288,9 @@ void worker_start(struct worker *w, struct attempt *list) {
   pthread_mutex_unlock(&w->lock);
 }
 
-void worker_cancel(struct worker *w, int64_t ti, uint32_t epoch) {
+void worker_stop(struct worker *w, int64_t ti, uint32_t epoch, enum task_stop why) {
   pthread_mutex_lock(&w->lock);
-  *WR_PUSH(w->cancel, w->n_cancel, w->cap_cancel) = (struct cancel){ti, epoch};
+  *WR_PUSH(w->cancel, w->n_cancel, w->cap_cancel) = (struct cancel){ti, epoch, why};
   poke_locked(w);
   pthread_mutex_unlock(&w->lock);
 }

@@ -38,8 +38,25 @@ const struct never_started *spawner_never_started(const struct spawner *s, size_
 
 struct log_piece { int64_t ti; uint32_t epoch, seq; uint8_t stream; int64_t offset, time_us; char *data; size_t n; };
 enum { LOG_BATCH_PIECES = 256 };
-/* AGAIN: the outcome is not known, or nothing can be written just now; the same pieces come again. */
-enum log_rc { LOG_STORED, LOG_AGAIN, LOG_NO_SPACE, LOG_REFUSED };
+/* AGAIN: the outcome is not known, or nothing can be written just now; the same pieces come again. FENCED: of a context alone. */
+enum log_rc { LOG_STORED, LOG_AGAIN, LOG_NO_SPACE, LOG_REFUSED, LOG_FENCED };
+
+/* How what attempts report is kept and found again (worker_kept.c). All are called by the log thread; blocking. */
+struct kept_progress {
+  int64_t ti, owner, at_us;
+  uint32_t epoch;
+  int64_t total, done;              /* -1 = not known */
+  double speed;
+  const char *unit, *message;       /* borrowed; "" = not known */
+};
+struct worker_keeps {
+  /* The last good context of the task, durable on STORED. FENCED: the attempt is not the one that runs; nothing changed. */
+  enum log_rc (*context)(void *ctx, int64_t ti, uint32_t epoch, int64_t owner, const char *text, size_t n);
+  /* Each ti once, ascending, at most LOG_BATCH_PIECES. Those of attempts that do not run any more change nothing. */
+  enum log_rc (*progress)(void *ctx, const struct kept_progress *v, size_t n);
+  /* What the next attempt of the task gets: *out malloc'ed, NULL = nothing. */
+  enum log_rc (*recall)(void *ctx, int64_t ti, struct attempt_left **out);
+};
 struct worker_opts {
   struct spawner *spawner;          /* taken; NULL = no SHELL (attempts that spawn end FATAL) */
   const struct registry *executors; /* for an attempt whose definition does not name its executor; borrowed */
@@ -64,13 +81,17 @@ struct worker_opts {
    * stands once. */
   enum log_rc (*log_write)(void *ctx, const struct log_piece *v, size_t n);
   const char *(*log_why)(void *ctx);   /* the cause of the last AGAIN. Log thread; NULL = not known */
+  const struct worker_keeps *keeps; /* NULL: what attempts report is checked and dropped, and nothing is left for the next one */
+  const char *tools;                /* the folder of `weir`, with which the PATH of SHELL tasks ends; NULL = not known */
 };
 enum wr_rc worker_open(const struct worker_opts *o, struct worker **out, struct wr_err *err) WR_MUST;
 /* Takes the whole list. deadline: CLOCK_BOOTTIME us after which none may start and all die; INT64_MAX = none. */
 void worker_start(struct worker *w, struct attempt *list);
 void worker_set_deadline(struct worker *w, int64_t boot_us);
-/* The cancel ladder of the attempt (ti, epoch): TERM, grace, KILL. Unknown = nothing. */
-void worker_cancel(struct worker *w, int64_t ti, uint32_t epoch);
+/* Asks the attempt (ti, epoch) to stop. A process gets TERM, then KILL when its grace is over, whatever the reason. Unknown =
+ * nothing. Asked once more, it only learns the newer reason. */
+void worker_stop(struct worker *w, int64_t ti, uint32_t epoch, enum task_stop why);
+static inline void worker_cancel(struct worker *w, int64_t ti, uint32_t epoch) { worker_stop(w, ti, epoch, STOP_CANCEL); }
 /* No new starts; every running attempt ends: children TERM, KILL after grace_us; they come back as HANDBACK (those that
  * end by themselves meanwhile: as they end). Returns when the last has come back through done(). */
 void worker_drain(struct worker *w, int64_t grace_us);

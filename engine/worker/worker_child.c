@@ -4,7 +4,8 @@
  * The node keeps the writing ends of the pipes open too, so a child that closes its output causes no event. Pipes are watched
  * only from WATCH_US after the fork on, so a child that runs for a millisecond wakes the loop only by its exit.
  * When the exit is reported the whole tree is dead; what stands in the pipes is read without waiting, and nothing more can come.
- * The file of its result comes with the report, opened by the spawner, which makes and removes the attempt's directory.
+ * The file of its result comes with the report, opened by the spawner, which makes and removes the attempt's directory. Its
+ * descriptor 3 is one pipe more, whose bytes are for worker_report.c.
  *
  * Places are counted by the spawner: a START sent now may wait at its gate. An attempt that was not forked in the end
  * (STEP_WAITED) goes back to the queue. */
@@ -33,16 +34,17 @@
 enum { READS_AT_END = 4096 };
 #define WATCH_US 20000
 
-struct pipe { struct source src; int wr; uint8_t stream; bool nonblock; struct child *c; };
+enum { PIPE_OUT, PIPE_ERR, PIPE_REPORTS, PIPES };   /* OUT for all output, unless ERR is apart */
+struct pipe { struct source src; int wr; bool nonblock; struct child *c; };
 struct child {
   int64_t id;                    /* of its START */
   struct wx_exec *x;
   struct child *next;            /* buried */
   struct child *young_prev, *young_next;
-  struct pipe pipe[2];           /* the first for all output; the second, when they are apart, for stderr */
-  int n_pipe;
+  struct pipe pipe[PIPES];       /* fd -1 = there is none */
   bool watched;                  /* its pipes are in the epoll set; else it is among the young */
   bool paused, orphaned;         /* its pipes are not read; its spawner is dead */
+  bool hushed;                   /* PIPE_REPORTS is not read */
   int64_t grace_us;
   uint32_t limited;              /* limits that its definition sets, bits of RLIMIT_* */
   char *program, *cwd, *user;    /* for the error text */
@@ -119,31 +121,61 @@ void child_kill(struct wx_exec *x, int how) {
 
 /* ---- pipes ---- */
 
-/* Never waits, although a task can open its own end and read it too. Most attempts write nothing: their pipe costs one call. */
-static bool read_pipe(struct child *c, struct pipe *p) {
-  struct worker *w = c->x->w;
+static bool is_report(const struct pipe *p) { return p == &p->c->pipe[PIPE_REPORTS]; }
+static uint32_t wanted(const struct pipe *p) { return p->c->paused || (is_report(p) && p->c->hushed) ? 0 : EPOLLIN; }
+
+static void take_bytes(struct pipe *p, char *bytes, size_t n) {
+  struct child *c = p->c;
+  if (!is_report(p)) (void)exec_note(c->x, WX_NOTE_LOG, p == &c->pipe[PIPE_ERR] ? WX_STDERR : WX_STDOUT, bytes, n);
+  else if (!reports_bytes(c->x, bytes, n)) child_read_reports(c->x, false);
+}
+
+/* Never waits, although a task can open its own end and read it too. Most attempts write nothing: their pipe costs one call.
+ * Returns how many bytes there were, at most `most`. */
+static size_t read_pipe(struct pipe *p, size_t most) {
+  struct worker *w = p->c->x->w;
   int there = 0;
   if (!p->nonblock) {
-    if (ioctl(p->src.fd, FIONREAD, &there) || there == 0 || fcntl(p->src.fd, F_SETFL, O_NONBLOCK)) return false;
+    if (ioctl(p->src.fd, FIONREAD, &there) || there == 0 || fcntl(p->src.fd, F_SETFL, O_NONBLOCK)) return 0;
     p->nonblock = true;
   }
-  ssize_t n = read(p->src.fd, w->scratch, sizeof w->scratch);
-  if (n > 0) (void)exec_note(c->x, WX_NOTE_LOG, p->stream, w->scratch, (size_t)n);
-  return n > 0;
+  ssize_t n = read(p->src.fd, w->scratch, most < sizeof w->scratch ? most : sizeof w->scratch);
+  if (n > 0) take_bytes(p, w->scratch, (size_t)n);
+  return n > 0 ? (size_t)n : 0;
 }
 
 static void on_pipe(struct worker *w, struct source *s) {
   struct pipe *p = (struct pipe *)s;
   (void)w;
-  if (!p->c->paused) read_pipe(p->c, p);
+  if (wanted(p)) read_pipe(p, SIZE_MAX);
 }
 _Static_assert(offsetof(struct pipe, src) == 0, "a source is its pipe");
+
+static void watch_again(struct pipe *p) {
+  if (p->c->watched && p->src.fd >= 0) worker_rewatch(p->c->x->w, &p->src, wanted(p));
+}
 
 static void pause_pipes(struct child *c, bool paused) {
   if (c->paused == paused) return;
   c->paused = paused;
-  for (int i = 0; i < c->n_pipe && c->watched; i++)
-    if (c->pipe[i].src.fd >= 0) worker_rewatch(c->x->w, &c->pipe[i].src, paused ? 0 : EPOLLIN);
+  for (int i = 0; i < PIPES; i++) watch_again(&c->pipe[i]);
+}
+
+void child_read_reports(struct wx_exec *x, bool yes) {
+  struct child *c = x->child;
+  if (!c || c->hushed != yes) return;
+  c->hushed = !yes;
+  watch_again(&c->pipe[PIPE_REPORTS]);
+}
+
+/* The tree is dead. Of its reports only what stands there now is its own: somebody else may have got the descriptor. */
+static void read_rest(struct child *c) {
+  for (int i = PIPE_OUT; i <= PIPE_ERR; i++)
+    for (int k = 0; k < READS_AT_END && c->pipe[i].src.fd >= 0 && read_pipe(&c->pipe[i], SIZE_MAX);) k++;
+  struct pipe *p = &c->pipe[PIPE_REPORTS];
+  int there = 0;
+  if (ioctl(p->src.fd, FIONREAD, &there)) return;
+  for (size_t left = (size_t)there, n; left && (n = read_pipe(p, left)) > 0;) left -= n;
 }
 
 void child_pause(struct wx_exec *x) { pause_pipes(x->child, true); }
@@ -176,7 +208,8 @@ static void watch_due(struct worker *w, struct timer *t) {
   for (struct child *c; (c = w->young) && c->id <= w->watch_id;) {
     young_del(w, c);
     c->watched = true;
-    for (int i = 0; i < c->n_pipe; i++) worker_watch(w, &c->pipe[i].src, c->paused ? 0 : EPOLLIN);
+    for (int i = 0; i < PIPES; i++)
+      if (c->pipe[i].src.fd >= 0) worker_watch(w, &c->pipe[i].src, wanted(&c->pipe[i]));
   }
   w->watch_id = atomic_load(&w->spawner->page->begun);
   if (w->young) worker_timer(w, t, clock_mono_us() + WATCH_US);
@@ -184,17 +217,18 @@ static void watch_due(struct worker *w, struct timer *t) {
 
 /* ---- a child's pipes and memory ---- */
 
-static int open_pipes(struct child *c) {
-  for (int i = 0; i < c->n_pipe; i++) {
+static int open_pipes(struct child *c, bool apart) {
+  for (int i = 0; i < PIPES; i++) {
     int fd[2];
+    if (i == PIPE_ERR && !apart) continue;
     if (pipe2(fd, O_CLOEXEC)) return -1;
-    c->pipe[i] = (struct pipe){{on_pipe, fd[0]}, fd[1], i == 0 ? WX_STDOUT : WX_STDERR, false, c};
+    c->pipe[i] = (struct pipe){{on_pipe, fd[0]}, fd[1], false, c};
   }
   return 0;
 }
 
 static void close_pipes(struct child *c) {
-  for (int i = 0; i < 2; i++) {
+  for (int i = 0; i < PIPES; i++) {
     if (c->pipe[i].src.fd >= 0) close(c->pipe[i].src.fd);
     if (c->pipe[i].wr >= 0) close(c->pipe[i].wr);
     c->pipe[i].src.fd = c->pipe[i].wr = -1;
@@ -250,7 +284,7 @@ static uint32_t add_env(struct buf *b, const struct wx_exec *x, const wx_spawn *
   static const char *const none[] = {NULL};
   const char *const *env = sp->env ? sp->env : none;
   char number[24];
-  uint32_t n = 3;
+  uint32_t n = 4;
   for (const char *const *e = env; *e; e++, n++) add_text(b, *e);
   if (!has(env, "HOME")) add_pair(b, "HOME", u->home), n++;
   if (!has(env, "USER")) add_pair(b, "USER", u->name), n++;
@@ -258,6 +292,7 @@ static uint32_t add_env(struct buf *b, const struct wx_exec *x, const wx_spawn *
   add_pair(b, "WEIR_RUN_KEY", x->task.run_key);
   add_pair(b, "WEIR_ATTEMPT", number);
   add_pair(b, "WEIR_FENCE", x->task.fence);
+  add_text(b, "WEIR_REPORT_FD=3");
   return n;
 }
 
@@ -291,29 +326,45 @@ static void build(struct buf *b, const struct wx_exec *x, const wx_spawn *sp, co
   for (const char *const *a = sp->argv; *a; a++, m.n_argv++) add_text(b, *a);
   m.n_env = add_env(b, x, sp, u);
   m.text_bytes = b->len - sizeof m;
-  if (x->child->n_pipe == 2) m.flags |= SW_APART;
+  m.flags |= SW_NOTES;
+  if (sp->apart) m.flags |= SW_APART;
   if (sp->stdin_len) m.flags |= SW_STDIN;
+  if (x->task.context_len) m.flags |= SW_CONTEXT;
   if (x->a->timeout_us || x->w->troubles.pause_us) m.flags |= SW_TELL;
   if (m.text_bytes > SW_INLINE) m.flags |= SW_TEXT_FD;
   memcpy(b->data, &m, sizeof m);
+}
+
+/* The descriptors that go along. */
+struct along { int fd[SW_FDS], n; };
+
+/* One more, a file in memory; false with errno. */
+static bool add_file(struct along *a, const void *p, size_t n) {
+  int fd = memory_file(p, n);
+  if (fd >= 0) a->fd[a->n++] = fd;
+  return fd >= 0;
 }
 
 /* Sends the START; -1 with errno: no descriptor or no memory for it. */
 static int request(struct wx_exec *x, const wx_spawn *sp, const struct run_as_user *u) {
   struct child *c = x->child;
   struct buf b = BUF_INIT;
-  int fd[SW_FDS] = {c->pipe[0].wr, c->pipe[1].wr}, n_fd = c->n_pipe, rc = 0;
+  struct along a = {.n = 0};
   build(&b, x, sp, u);
-  size_t n = b.len;
-  if (sp->stdin_len) rc = fd[n_fd++] = memory_file(sp->stdin_data, sp->stdin_len);
-  if (rc >= 0 && n - sizeof(struct sw_start) > SW_INLINE) {
-    n = sizeof(struct sw_start);
-    rc = fd[n_fd++] = memory_file(b.data + n, b.len - n);
+  size_t n = b.len, head = sizeof(struct sw_start);
+  for (int i = 0; i < PIPES; i++)
+    if (c->pipe[i].wr >= 0) a.fd[a.n++] = c->pipe[i].wr;
+  int kept = a.n;
+  bool ok = !sp->stdin_len || add_file(&a, sp->stdin_data, sp->stdin_len);
+  ok = ok && (!x->task.context_len || add_file(&a, x->task.context, x->task.context_len));
+  if (ok && n - head > SW_INLINE) {
+    ok = add_file(&a, b.data + head, n - head);
+    n = head;
   }
-  if (rc >= 0) send_packet(x->w, b.data, n, fd, n_fd, c->n_pipe);
-  else if (n_fd > c->n_pipe + 1) close(fd[c->n_pipe]);
+  if (ok) send_packet(x->w, b.data, n, a.fd, a.n, kept);
+  while (!ok && a.n > kept) close(a.fd[--a.n]);
   buf_done(&b);
-  return rc < 0 ? -1 : 0;
+  return ok ? 0 : -1;
 }
 
 /* Nothing began: it goes back without a count, and this node pauses. */
@@ -326,11 +377,10 @@ static int not_made(struct wx_exec *x, const char *why, char *err, size_t err_n)
 static struct child *child_new(struct wx_exec *x, const wx_spawn *sp, const struct run_as_user *u) {
   struct worker *w = x->w;
   struct child *c = wr_new(struct child);
-  *c = (struct child){.id = ++w->last_id, .x = x, .n_pipe = sp->apart ? 2 : 1, .program = wr_strdup(sp->argv[0]),
-                      .cwd = wr_strdup(sp->cwd),
+  *c = (struct child){.id = ++w->last_id, .x = x, .program = wr_strdup(sp->argv[0]), .cwd = wr_strdup(sp->cwd),
                       .user = wr_strdup(u->name), .grace_us = sp->grace_us < 0 ? GRACE_DEFAULT_US : sp->grace_us};
   for (uint32_t i = 0; i < sp->n_rlimit; i++) c->limited |= 1u << sp->rlimit[i].resource;
-  for (int i = 0; i < 2; i++) c->pipe[i].src.fd = c->pipe[i].wr = -1;
+  for (int i = 0; i < PIPES; i++) c->pipe[i] = (struct pipe){.src.fd = -1, .wr = -1, .c = c};
   return c;
 }
 
@@ -343,7 +393,7 @@ int child_spawn(struct wx_exec *x, const wx_spawn *sp, char *err, size_t err_n) 
   if (!u) return run_as_text(run_as_allows(w->spawner->run_as, sp->user), sp->user, err, err_n), -1;
   struct child *c = child_new(x, sp, u);
   x->child = c;
-  if (open_pipes(c) || request(x, sp, u)) {
+  if (open_pipes(c, sp->apart) || request(x, sp, u)) {
     x->child = NULL;
     bury(w, c);
     return not_made(x, "This node has no descriptor or memory left to start a process.", err, err_n);
@@ -471,9 +521,9 @@ static void finish(struct child *c, const struct sw_exit *m) {
   char text[LIMIT_ERROR_BYTES] = "";
   wx_exit e = {.size = sizeof e, .failed_step = m->step, .exit_code = -1, .utime_us = m->utime_us,
                .stime_us = m->stime_us, .maxrss_kib = m->maxrss_kib};
-  for (int i = 0; i < c->n_pipe; i++)
-    for (int k = 0; k < READS_AT_END && read_pipe(c, &c->pipe[i]);) k++;
+  read_rest(c);
   char *output = take_output(m, &e);
+  reports_last(x, &e);
   if (m->step) {
     start_error(c, m, text, sizeof text);
     e.error = text;

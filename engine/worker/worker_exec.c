@@ -1,6 +1,6 @@
 /* One attempt: its start, the calls that its executor may make (the host table of the ABI), its end.
  *
- *   start -> live -> done() -> ended -> [waits for its log] -> release() -> given back
+ *   start -> live -> done() -> ended -> [waits for its log and for what it reported] -> release() -> given back
  *
  * Loop thread only. An ECHO goes this whole way within one turn, with no system call. */
 #include <stdio.h>
@@ -70,8 +70,9 @@ static void exec_finish(struct wx_exec *x) {
 static void overrule(struct wx_exec *x) {
   struct attempt *a = x->a;
   if (x->worn && a->end == ATTEMPT_FATAL) a->end = ATTEMPT_FAIL; /* a later try may do better */
-  bool done = a->end == ATTEMPT_OK && !a->asked; /* a result after our request to stop does not count */
-  if (!x->never && !x->lost && !(x->handback && !done)) return;
+  /* A result after our request to stop does not count, but a failure for good does. */
+  bool decided = (a->end == ATTEMPT_OK && !a->asked) || a->end == ATTEMPT_FATAL;
+  if (!x->never && !x->lost && !(x->handback && !decided)) return;
   if (!x->never) { /* otherwise it says why itself */
     free(a->error);
     a->error = error_text(x->lost);
@@ -97,7 +98,8 @@ static void give_back(struct wx_exec *x) {
     a->log_bytes = (int64_t)a->result_len;
   }
   if (x->ops->release) x->ops->release(&host, x);
-  uint32_t again = x->canceled || w->draining ? 0 : x->again;
+  reports_free(x);
+  uint32_t again = x->stop || w->draining ? 0 : x->again;
   exec_free(x);
   if (!again || !later_busy(w, a, again)) worker_give_back(w, a);
   later_former_ended(w, a->ti);
@@ -130,12 +132,16 @@ static void end_log(struct wx_exec *x) {
   xlog_end(x->log);
 }
 
+void exec_reports_over(struct wx_exec *x) { exec_finish(x); }
+
+/* Both ends are asked for at once; the later answer gives it back. */
 void exec_sweep(struct worker *w) {
   for (struct wx_exec *x; (x = w->ended);) {
     w->ended = x->next;
     x->queued = false;
+    bool waits = x->reports && reports_end(x);
     if (x->log) end_log(x);
-    else give_back(x);
+    else if (!waits) give_back(x);
   }
 }
 
@@ -181,12 +187,19 @@ static void host_kill(wx_exec *x, int how) {
   if (x->child) child_kill(x, how);
 }
 
+_Static_assert((int)WX_STOP_NONE == (int)STOP_NONE && (int)WX_STOP_PAUSE == (int)STOP_PAUSE &&
+               (int)WX_STOP_CANCEL == (int)STOP_CANCEL && (int)WX_STOP_DELETE == (int)STOP_DELETE &&
+               (int)WX_STOP_SHUTDOWN == (int)STOP_SHUTDOWN && (int)WX_STOP_TIMEOUT == (int)STOP_TIMEOUT &&
+               (int)WX_STOP_FENCED == (int)STOP_FENCED, "a reason has one number");
+static int host_stop_reason(wx_exec *x) { return (int)x->stop; }
+static const char *host_tools(wx_exec *x) { return x->w->o.tools; }
+
 /* Copies what the attempt keeps of a result. */
 static void take_result(struct attempt *a, const wx_result *r) {
-  static const enum attempt_end ends[] = {ATTEMPT_OK, ATTEMPT_FAIL, ATTEMPT_FATAL, ATTEMPT_LOST};
+  static const enum attempt_end ends[] = {ATTEMPT_OK, ATTEMPT_FAIL, ATTEMPT_FATAL, ATTEMPT_LOST, ATTEMPT_NOT_NOW};
   static const wx_result unreadable = {.size = sizeof(wx_result), .end = WX_FATAL, .exit_code = -1,
                                        .error = "The executor ended with a result that this program cannot read."};
-  if (r->size < sizeof *r || r->end < WX_OK || r->end > WX_LOST) r = &unreadable;
+  if (r->size < offsetof(wx_result, after_us) || r->end < WX_OK || r->end > WX_NOT_NOW) r = &unreadable;
   a->end = ends[r->end];
   a->error = error_text(r->error);
   a->exit_code = r->exit_code;
@@ -194,6 +207,7 @@ static void take_result(struct attempt *a, const wx_result *r) {
   a->utime_us = r->utime_us;
   a->stime_us = r->stime_us;
   a->maxrss_kib = r->maxrss_kib;
+  a->after_us = r->size >= sizeof *r ? r->after_us : 0;
   if (r->result) {
     a->result_len = r->result_len < LIMIT_RESULT_BYTES ? r->result_len : LIMIT_RESULT_BYTES;
     a->result = wr_memdup0(r->result, a->result_len);
@@ -204,6 +218,7 @@ static void host_done(wx_exec *x, const wx_result *r) {
   wr_assert(!x->ended && !x->child);
   take_result(x->a, r);
   x->log_is_result = r->result && r->log_is_result;
+  if (x->reports) reports_result(x);
   x->ended = true;
   exec_finish(x);
 }
@@ -214,7 +229,8 @@ static void host_params(wx_exec *x, void (*fn)(void *ctx, const char *name, cons
 
 static const wx_host host = {.abi = WX_ABI, .size = sizeof(wx_host), .now_us = host_now, .data = host_data, .task = host_task,
                              .log = host_log, .timer = host_timer, .spawn = host_spawn, .kill = host_kill, .done = host_done,
-                             .params = host_params, .lib = &executor_lib, .note = exec_note};
+                             .params = host_params, .lib = &executor_lib, .note = exec_note,
+                             .stop_reason = host_stop_reason, .tools = host_tools};
 
 /* ---- start ---- */
 
@@ -255,11 +271,24 @@ void exec_limit(struct wx_exec *x, int64_t from_us) {
 static void attempt_begin(struct wx_exec *x) {
   struct attempt *a = x->a;
   char err[LIMIT_ERROR_BYTES] = "";
+  if (a->left) reports_begin(x, a->left);
   if (x->ops->start(&host, x, err, sizeof err) && !x->ended)
     host_done(x, &(wx_result){.size = sizeof(wx_result), .end = WX_FATAL, .error = err, .exit_code = -1});
+  if (a->left) { /* a MiB perhaps, which the executor has read, or sent along */
+    x->task.context = NULL;
+    free(a->left);
+    a->left = NULL;
+  }
+  a->recalled = false; /* another start of this attempt needs it again */
   if (x->ended) return;
+  if (!x->begun_us) x->begun_us = clock_mono_us();
   map64_put(&x->w->live, a->ti, x);
-  if (!x->child) exec_limit(x, clock_mono_us()); /* else: when it has started */
+  if (!x->child) exec_limit(x, x->begun_us); /* else: when it has started */
+}
+
+/* Has an earlier attempt, or the submit, left something for it that is not here yet? */
+static bool lacks_left(const struct worker *w, const struct attempt *a, const wx_ops *ops) {
+  return w->keeper && ops->flags & WX_CONTEXT && (a->epoch > 1 || a->given) && !a->recalled;
 }
 
 void exec_start(struct worker *w, struct attempt *a) {
@@ -274,12 +303,15 @@ void exec_start(struct worker *w, struct attempt *a) {
     exec_refuse(w, a, ATTEMPT_FATAL, text);
   } else if (w->live.n && map64_get(&w->live, a->ti)) {
     later_former(w, a);
+  } else if (lacks_left(w, a, ops)) {
+    later_left(w, a);
   } else {
     struct wx_exec *x = exec_new(w, a, ops);
     if (ops->flags & WX_NO_PARAMS) attempt_drop_params(a);
     x->task = (wx_task){.size = sizeof(wx_task), .content = a->def->content, .config = a->def->config,
                         .params = a->params ? a->params->text : NULL, .run_key = a->key ? a->key : "",
                         .fence = fence_of(x), .attempt = a->epoch};
+    if (a->left && a->left->context_len) x->task.context = a->left->context, x->task.context_len = a->left->context_len;
     attempt_begin(x);
   }
 }
@@ -318,9 +350,11 @@ void exec_child_done(struct wx_exec *x, const wx_exit *e) {
   if (x->ops->child_done) x->ops->child_done(&host, x, e);
 }
 
-void exec_cancel(struct wx_exec *x, int how) {
+/* Of a process the spawner knows whether our TERM came before its end. */
+void exec_stop(struct wx_exec *x, enum task_stop why, int how) {
   if (x->ended) return;
-  x->canceled = true;
+  x->stop = why;
+  if (!x->child) x->a->asked = true;
   if (x->ops->cancel) x->ops->cancel(&host, x, how);
 }
 
@@ -331,7 +365,7 @@ void exec_lose_all(struct worker *w, const char *why) {
   for (size_t i = 0; (m = map64_next(&w->live, &i));) {
     struct wx_exec *x = m->val;
     x->lost = why; /* also one that has ended and waits for its log: its result may not count */
-    exec_cancel(x, WX_CANCEL_FORCE);
+    exec_stop(x, STOP_FENCED, WX_CANCEL_FORCE);
   }
 }
 
@@ -343,6 +377,6 @@ void exec_hand_back_all(struct worker *w) {
     struct wx_exec *x = m->val;
     if (x->ended) continue;
     x->handback = true;
-    exec_cancel(x, WX_CANCEL_ASK);
+    exec_stop(x, STOP_SHUTDOWN, WX_CANCEL_ASK);
   }
 }

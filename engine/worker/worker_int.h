@@ -7,7 +7,9 @@
  *   worker_spawner.c  the spawner's pulse and death, guard and spare
  *   worker_later.c  attempts that are not started yet, because something must end first
  *   worker_home.c   is the lock of the data directory still there
- *   worker_note.c   what an attempt says while it runs: a log, and kinds that are not kept yet
+ *   worker_note.c   what an attempt says while it runs, by kinds
+ *   worker_report.c what it reports: lines of descriptor 3, progress, how it wants to end
+ *   worker_kept.c   contexts and progress on their way to the store and back
  *   worker_log.c    the log thread: pieces, cap, ring
  *   worker_trouble.c  why this node cannot start processes just now; the pause after a start that failed
  *   spawner_link.c  the node's end of the spawner; spawner_exec.c its program (engine/spawner) */
@@ -26,17 +28,14 @@
 #include "run_as.h"
 #include "spawner_wire.h"
 #include "worker.h"
+#include "worker_loop.h"
+#include "worker_report.h"
 
 enum { PIPE_READ_BYTES = 64 * 1024, FENCE_BYTES = 240 };
 #define LOG_SHIP_US 1000000        /* how long output waits for more, at most */
 #define LOG_LAST_US 3000000        /* how long an ended attempt waits for a log that does not grow */
 #define LOG_ALL_US 60000000        /* the same for a log that grows, about */
 #define GRACE_DEFAULT_US 10000000
-
-/* A descriptor in the epoll set. Stays in memory until the end of the turn that closed it. */
-struct source { void (*ready)(struct worker *w, struct source *s); int fd; };
-/* First member of what it belongs to, or found by offset; set .fire once. */
-struct timer { struct heap_item it; void (*fire)(struct worker *w, struct timer *t); };
 
 /* A process that only has to live; readable = it is dead. */
 struct watched { struct source src; pid_t pid; };
@@ -70,10 +69,12 @@ struct wx_exec {
   wx_task task;
   struct child *child;             /* NULL = has none, or it ended */
   struct xlog *log;                /* NULL = said nothing */
+  struct reports *reports;         /* NULL = reported nothing */
+  int64_t begun_us;                /* monotonic; of a process: of its fork, or a little before */
   struct wx_exec *next;            /* on w->ended, or free */
   bool ended;                      /* done() was called */
   bool queued;                     /* on w->ended */
-  bool canceled;                   /* asked once */
+  enum task_stop stop;              /* it was asked to stop; the newest reason */
   bool log_ending;                 /* xlog_end() was called */
   const char *lost;                /* why it comes back as LOST, whatever the executor said; NULL = it does not */
   bool handback;                   /* comes back as HANDBACK unless it ended by itself with success */
@@ -99,7 +100,7 @@ struct troubles {
 
 /* A packet for the spawner that its socket had no room for. fd[0 .. kept) are pipes of a child. */
 struct packet { struct packet *next; size_t n; int fd[SW_FDS], n_fd, kept; char data[]; };
-struct cancel { int64_t ti; uint32_t epoch; };
+struct cancel { int64_t ti; uint32_t epoch; enum task_stop why; };
 
 struct worker {
   struct worker_opts o;
@@ -139,14 +140,12 @@ struct worker {
   struct minder minder;
   struct home home;
   struct logger *logger;
+  struct keeper *keeper;           /* NULL = nothing is kept */
+  struct reporters reporters;
   char scratch[PIPE_READ_BYTES];
 };
 
-/* ---- worker.c ---- */
-void worker_watch(struct worker *w, struct source *s, uint32_t events);  /* EPOLL_CTL_ADD */
-void worker_rewatch(struct worker *w, struct source *s, uint32_t events);
-void worker_timer(struct worker *w, struct timer *t, int64_t at_us);     /* monotonic; 0 = off */
-void worker_poke(struct worker *w);                                      /* any thread */
+/* ---- worker.c; more in worker_loop.h ---- */
 void worker_give_back(struct worker *w, struct attempt *a);              /* ended: goes out at the end of the turn */
 
 /* ---- worker_exec.c ---- */
@@ -155,7 +154,7 @@ void exec_start(struct worker *w, struct attempt *a);
 bool exec_instant(struct worker *w, struct attempt *a);
 /* Ends an attempt that never got to its executor. error NULL = none. */
 void exec_refuse(struct worker *w, struct attempt *a, enum attempt_end end, const char *error);
-void exec_cancel(struct wx_exec *x, int how);
+void exec_stop(struct wx_exec *x, enum task_stop why, int how);
 void exec_sweep(struct worker *w);          /* all on w->ended: waits for their logs, then gives them back */
 void exec_lose_all(struct worker *w, const char *why);      /* kills all; they come back as LOST */
 void exec_hand_back_all(struct worker *w);  /* asks all to end; they come back as HANDBACK */
@@ -163,6 +162,7 @@ void exec_free_unused(struct worker *w);
 void exec_child_done(struct wx_exec *x, const wx_exit *e);
 struct log_sum { int64_t stored, lost; enum log_lost why; };
 void exec_log_over(struct wx_exec *x, struct log_sum sum);   /* how much of its log is stored, and how much is not; finishes it */
+void exec_reports_over(struct wx_exec *x);   /* what it reported is stored, or is not waited for any more; finishes it */
 void exec_limit(struct wx_exec *x, int64_t from_us);   /* its run timeout counts from then on, monotonic */
 
 /* ---- worker_note.c ---- */
@@ -174,6 +174,7 @@ int child_spawn(struct wx_exec *x, const wx_spawn *sp, char *err, size_t err_n);
 void child_kill(struct wx_exec *x, int how);
 void child_pause(struct wx_exec *x);        /* its log is behind: read no more for now */
 void child_resume(struct wx_exec *x);
+void child_read_reports(struct wx_exec *x, bool yes);   /* its descriptor 3 is read, or left alone */
 enum wr_rc child_setup(struct worker *w, struct wr_err *err);   /* the spawner's socket */
 void child_cleanup(struct worker *w);
 void child_look(struct worker *w);          /* tells the spawner that the deadline moved back */
@@ -205,6 +206,8 @@ void later_former(struct worker *w, struct attempt *a);       /* starts when the
 void later_former_ended(struct worker *w, int64_t ti);
 enum { BUSY_SAID = 8, AGAIN_TRIES = 9, BUSY_TRIES = 19 };     /* logged; ten seconds; a minute */
 bool later_busy(struct worker *w, struct attempt *a, uint32_t tries);   /* starts a little later; false: no try is left */
+void later_left(struct worker *w, struct attempt *a);         /* starts when what was left for it has been read */
+void later_recalled(struct worker *w, int64_t ti, uint32_t epoch, enum log_rc rc, struct attempt_left *left);   /* takes left */
 bool later_cancel(struct worker *w, int64_t ti, uint32_t epoch);  /* false: it does not wait here */
 void later_recall(struct worker *w);                          /* all of them come back as HANDBACK */
 
@@ -231,4 +234,8 @@ void xlog_end(struct xlog *g);              /* no more; exec_log_over() is calle
 bool xlog_moves(struct xlog *g);              /* it has grown since it was asked last */
 struct log_sum xlog_leave(struct xlog *g);    /* its attempt waits no longer: what its row says */
 void logger_news(struct worker *w);         /* loop: what the log thread has done */
+void logger_wake(struct logger *l);         /* the keeper has work for the log thread */
+/* Log thread: calls once() until its answer is not AGAIN, or until the node has been ending for long enough. *doubt: one of the
+ * answers was AGAIN. most_us: the longest time; INT64_MAX = none. */
+enum log_rc logger_until(struct logger *l, enum log_rc (*once)(void *), void *arg, int64_t most_us, bool *doubt);
 #endif

@@ -1,7 +1,8 @@
 /* Attempts that this node has and does not start yet: one whose former attempt has not ended here (its process dies, its log is
- * being written), and one whose program is just being written (ETXTBSY) or whose user has too many starts that hang. Such a start
- * is tried for a minute; then its attempt has failed. Nothing of these attempts has begun. So a cancel, a stop, the end of the
- * lease or too long a wait sends them back without a count. Loop thread only. */
+ * being written); one for which something was left that the log thread has not read yet; and one whose program is just being
+ * written (ETXTBSY) or whose user has too many starts that hang. Such a start is tried for a minute; then its attempt has failed.
+ * Nothing of these attempts has begun. So a cancel, a stop, the end of the lease or too long a wait sends them back without a
+ * count. Loop thread only. */
 #include <stdlib.h>
 
 #include "clock.h"
@@ -9,6 +10,7 @@
 #include "worker_int.h"
 
 #define FORMER_US (LOG_LAST_US + 1000000)   /* the wait for a former attempt: longer than the wait for a log that does not grow */
+#define LEFT_US 10000000                    /* the wait for what was left: the log thread gives up earlier, unless it is busy */
 #define BUSY_FIRST_US 20000                 /* then twice that, and so on */
 #define BUSY_MAX_US 5000000
 
@@ -28,6 +30,7 @@ static void hand_back(struct worker *w, struct later *l) {
 }
 
 static void former_due(struct worker *w, struct timer *t) { hand_back(w, (struct later *)t); }
+static void left_due(struct worker *w, struct timer *t) { hand_back(w, (struct later *)t); }
 static void busy_due(struct worker *w, struct timer *t) { exec_start(w, later_take(w, (struct later *)t)); }
 _Static_assert(offsetof(struct later, t) == 0, "a timer is its wait");
 
@@ -48,6 +51,27 @@ void later_former(struct worker *w, struct attempt *a) {
 void later_former_ended(struct worker *w, int64_t ti) {
   struct later *l = w->later.n ? map64_get(&w->later, ti) : NULL;
   if (l && l->t.fire == former_due) exec_start(w, later_take(w, l));
+}
+
+static const char unread[] = "What an earlier attempt left for it cannot be read now.";
+
+void later_left(struct worker *w, struct attempt *a) {
+  int64_t ti = a->ti;
+  uint32_t epoch = a->epoch;
+  later_put(w, a, LEFT_US, left_due, unread);
+  keeper_recall(w->keeper, ti, epoch);
+}
+
+/* It may have been called back meanwhile, or another attempt may wait in its place. */
+void later_recalled(struct worker *w, int64_t ti, uint32_t epoch, enum log_rc rc, struct attempt_left *left) {
+  struct later *l = w->later.n ? map64_get(&w->later, ti) : NULL;
+  if (!l || l->t.fire != left_due || l->a->epoch != epoch || rc != LOG_STORED) free(left), left = NULL;
+  if (!l || l->t.fire != left_due || l->a->epoch != epoch) return;
+  struct attempt *a = later_take(w, l);
+  a->left = left;
+  a->recalled = true;
+  if (rc == LOG_STORED) exec_start(w, a);
+  else exec_refuse(w, a, ATTEMPT_HANDBACK, unread);
 }
 
 bool later_busy(struct worker *w, struct attempt *a, uint32_t tries) {

@@ -82,11 +82,11 @@ struct origin { struct xlog *g; int64_t says; };
 struct logger {
   struct worker *w;
   pthread_t thread;
-  pthread_mutex_t lock;          /* guards in, news, stop; leaf */
+  pthread_mutex_t lock;          /* guards in, news, stop, woken; leaf */
   pthread_cond_t more, ending;
   struct msg *in, **in_tail;
   struct xlog *news;
-  bool stop;
+  bool stop, woken;              /* woken: the keeper has work */
   int64_t stop_us;               /* since when */
   _Atomic int64_t waiting;       /* bytes of all attempts on their way */
   /* log thread: the batch; own = to be freed with it */
@@ -267,18 +267,33 @@ static void say_they_wait(struct worker *w) {
   trouble_begin(w, TROUBLE_LOGS, why);
 }
 
+enum log_rc logger_until(struct logger *l, enum log_rc (*once)(void *), void *arg, int64_t most_us, bool *doubt) {
+  enum log_rc rc = LOG_AGAIN;
+  int64_t began = clock_mono_us(), spent = 0;
+  for (int64_t us = AGAIN_FIRST_US; rc == LOG_AGAIN; us = us * 2 < AGAIN_MAX_US ? us * 2 : AGAIN_MAX_US) {
+    rc = once(arg);
+    if (rc != LOG_AGAIN) break;
+    *doubt = true;
+    spent = clock_mono_us() - began;
+    if (spent >= AGAIN_SAID_US) say_they_wait(l->w);
+    if (spent >= most_us || !nap(l, us)) break;
+  }
+  if (rc != LOG_AGAIN) trouble_end(l->w, TROUBLE_LOGS);
+  return rc;
+}
+
+struct pieces { struct worker *w; const struct log_piece *v; size_t n; };
+
+static enum log_rc write_once(void *arg) {
+  const struct pieces *p = arg;
+  return p->w->o.log_write(p->w->o.ctx, p->v, p->n);
+}
+
 /* *doubt: some of the pieces may be stored although the answer is not STORED. */
 static enum log_rc write_some(struct logger *l, const struct log_piece *v, size_t n, bool *doubt) {
   struct worker *w = l->w;
-  enum log_rc rc = w->o.log_write ? LOG_AGAIN : LOG_REFUSED;
-  int64_t began = clock_mono_us();
-  for (int64_t us = AGAIN_FIRST_US; rc == LOG_AGAIN; us = us * 2 < AGAIN_MAX_US ? us * 2 : AGAIN_MAX_US) {
-    rc = w->o.log_write(w->o.ctx, v, n);
-    *doubt |= rc == LOG_AGAIN;
-    if (rc == LOG_AGAIN && clock_mono_us() - began >= AGAIN_SAID_US) say_they_wait(w);
-    if (rc == LOG_AGAIN && !nap(l, us)) break;
-  }
-  if (rc != LOG_AGAIN) trouble_end(w, TROUBLE_LOGS);
+  struct pieces p = {w, v, n};
+  enum log_rc rc = w->o.log_write ? logger_until(l, write_once, &p, INT64_MAX, doubt) : LOG_REFUSED;
   if (rc == LOG_STORED) trouble_end(w, TROUBLE_DISK);
   if (rc == LOG_NO_SPACE) trouble_begin(w, TROUBLE_DISK, "no room for the logs of tasks");
   return rc;
@@ -577,17 +592,26 @@ static void *run_logger(void *arg) {
   struct logger *l = arg;
   for (bool stop = false; !stop;) {
     pthread_mutex_lock(&l->lock);
-    while (!l->in && !l->stop && !l->rings) pthread_cond_wait(&l->more, &l->lock);
+    while (!l->in && !l->stop && !l->rings && !l->woken) pthread_cond_wait(&l->more, &l->lock);
     struct msg *list = l->in;
     l->in = NULL;
     l->in_tail = &l->in;
+    l->woken = false;
     stop = l->stop && !list && !l->rings;
     pthread_mutex_unlock(&l->lock);
-    bool news = work(l, list);
+    bool news = l->w->keeper && keeper_turn(l->w->keeper); /* first: contexts are few, and somebody waits for them */
+    news |= work(l, list);
     news |= ring_turn(l);
     if (news) worker_poke(l->w);
   }
   return NULL;
+}
+
+void logger_wake(struct logger *l) {
+  pthread_mutex_lock(&l->lock);
+  l->woken = true;
+  pthread_cond_signal(&l->more);
+  pthread_mutex_unlock(&l->lock);
 }
 
 struct logger *logger_new(struct worker *w) {
@@ -603,7 +627,7 @@ struct logger *logger_new(struct worker *w) {
   return NULL;
 }
 
-/* The loop is over: logs that came too late for their attempts are freed here. */
+/* The loop is over: logs that came too late for their attempts are freed here. The keeper is still there. */
 void logger_free(struct logger *l) {
   if (!l) return;
   pthread_mutex_lock(&l->lock);

@@ -28,15 +28,24 @@ extern "C" {
 /* It runs programs that its tasks name, as the user that `user` of their taskConfig names: the administrator's settings for SHELL
  * (whether it is on, which users its tasks may be) hold for it too. */
 #define WX_PROGRAMS 4u
+/* It may note a context, and wants the last one at its start: wx_task.context. */
+#define WX_CONTEXT 8u
 
 typedef struct wx_exec wx_exec;      /* one running attempt; the executor may attach its own data: wx_host.data */
 
 enum { WX_SLOT_PROCESS = 0, WX_SLOT_ASYNC = 1 };            /* what a running attempt occupies */
-enum { WX_OK = 0, WX_FAIL = 1, WX_FATAL = 2, WX_LOST = 3 }; /* LOST: it never ran, or nobody knows whether it did: class INFRA */
+/* LOST: it never ran, or nobody knows whether it did: class INFRA. NOT_NOW: it wants to be tried again later, no failure */
+enum { WX_OK = 0, WX_FAIL = 1, WX_FATAL = 2, WX_LOST = 3, WX_NOT_NOW = 4 };
 enum { WX_STDOUT = 1, WX_STDERR = 2, WX_SYSTEM = 3 };       /* log streams */
-/* What a note is about. The worker keeps logs; a note of another kind is checked and dropped, because nothing asks for it yet. */
+/* What a note is about. PROGRESS: a JSON object of total, done, unit, message, those that changed. CONTEXT: UTF-8 without NUL;
+ * the last one is stored before the end of the attempt. RESULT: it counts when done() brings none. */
 enum { WX_NOTE_LOG = 0, WX_NOTE_PROGRESS = 1, WX_NOTE_CONTEXT = 2, WX_NOTE_RESULT = 3 };
 enum { WX_CANCEL_ASK = 0, WX_CANCEL_FORCE = 1 };            /* TERM, KILL */
+/* Why an attempt is to stop. FENCED: it is not this node's any more, and nothing of it counts. */
+enum { WX_STOP_NONE = 0, WX_STOP_PAUSE = 1, WX_STOP_CANCEL = 2, WX_STOP_DELETE = 3, WX_STOP_SHUTDOWN = 4, WX_STOP_TIMEOUT = 5,
+       WX_STOP_FENCED = 6 };
+/* What a program reported about its end (wx_exit.said): it failed; it failed for good; it wants to be tried later. */
+enum { WX_SAID_NOTHING = 0, WX_SAID_FAIL = 1, WX_SAID_FATAL = 2, WX_SAID_AGAIN = 3 };
 
 typedef struct wx_task {             /* borrowed until release() */
   uint32_t size;
@@ -45,16 +54,19 @@ typedef struct wx_task {             /* borrowed until release() */
   const char *params;                /* JSON object text, NULL = none: data, never program text */
   const char *run_key, *fence;       /* WEIR_RUN_KEY, WEIR_FENCE */
   uint32_t attempt;                  /* WEIR_ATTEMPT */
+  /* WX_CONTEXT: what an earlier attempt or the submit left for it; NULL = nothing. Only in start() */
+  const char *context; size_t context_len;
 } wx_task;
 
 typedef struct wx_result {
   uint32_t size;
-  int end;                           /* WX_OK .. WX_LOST */
+  int end;                           /* WX_OK .. WX_NOT_NOW */
   const char *error;                 /* NULL = none */
   const char *result; size_t result_len;   /* NULL = none */
   int log_is_result;                 /* the whole log equals the result: it is kept once */
   int exit_code, signal;             /* -1 / 0 = none */
   int64_t utime_us, stime_us, maxrss_kib;
+  int64_t after_us;                  /* NOT_NOW: how long to wait; 0 = the task's own backoff */
 } wx_result;
 
 typedef struct wx_spawn {            /* what a child process gets; all borrowed during the call */
@@ -79,6 +91,9 @@ typedef struct wx_exit {             /* how the child ended; its whole process t
   int64_t utime_us, stime_us, maxrss_kib;
   const char *output; size_t output_len;  /* what it wrote to WEIR_OUTPUT, NULL = nothing */
   int output_error;                  /* 1 = larger than the limit, 2 = not a regular file of its own */
+  int said;                          /* WX_SAID_*; the last one counts. output is the reported result where there is one */
+  const char *said_text;             /* FAIL, FATAL: its message, NULL = none */
+  int64_t after_us;                  /* AGAIN: < 0 = it did not say */
 } wx_exit;
 
 typedef struct wx_json wx_json;      /* a JSON value; a part of a result of json_read(), and gone with it */
@@ -133,6 +148,8 @@ typedef struct wx_host {             /* what the worker offers; valid during eve
   /* A note of the running attempt: bytes, copied. stream: of a log; else 0. Returns 0; -1: not taken, because the attempt has
    * ended, kind or stream is none of the above, or the note is larger than its kind allows. */
   int  (*note)(wx_exec *, int kind, int stream, const void *p, size_t n);
+  int  (*stop_reason)(wx_exec *);                                 /* WX_STOP_*: NONE until cancel() is called */
+  const char *(*tools)(wx_exec *);                                /* the folder of `weir`, for PATH; NULL = not known */
 } wx_host;
 
 typedef struct wx_ops {
@@ -147,7 +164,7 @@ typedef struct wx_ops {
   void (*child_done)(const wx_host *, wx_exec *, const wx_exit *);
   void (*cancel)(const wx_host *, wx_exec *, int how);
   void (*release)(const wx_host *, wx_exec *);
-  uint32_t flags;                    /* WX_INSTANT, WX_NO_PARAMS, WX_PROGRAMS */
+  uint32_t flags;                    /* WX_INSTANT, WX_NO_PARAMS, WX_PROGRAMS, WX_CONTEXT */
   int64_t version;                   /* of the executor; 0 = 1. Executors of one name differ in it; the highest is the newest */
   /* As check(), with the host's help. */
   int  (*check_with)(const wx_lib *, const char *content, const char *config, int *code, char *err, size_t err_n);

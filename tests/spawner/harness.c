@@ -25,12 +25,15 @@ struct harness H;
 
 struct stored { int64_t ti; uint32_t seq; struct buf b, of[4]; };  /* of: by stream */
 
+static struct h_kept *kept;
+static size_t n_kept, cap_kept;
+
 static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static struct attempt *ended;
 static struct stored *logs;
 static size_t n_logs, cap_logs, n_timeouts;
-static int failures, fulls, agains, blocked, hold;   /* hold: 1 = the next done() waits; 2 = it does */
+static int failures, fulls, agains, blocked, keep_agains, fenced, keeps_blocked, hold;   /* hold: 1 = the next done() waits; 2 = it does */
 static int slow_ms;
 static int64_t last_ti, paused_us;
 
@@ -127,6 +130,92 @@ static enum log_rc on_log(void *ctx, const struct log_piece *v, size_t n) {
   return rc;
 }
 
+static struct h_kept *find_kept(int64_t ti) {
+  for (size_t i = 0; i < n_kept; i++)
+    if (kept[i].ti == ti) return &kept[i];
+  *WR_PUSH(kept, n_kept, cap_kept) = (struct h_kept){.ti = ti};
+  return &kept[n_kept - 1];
+}
+
+static void set_context(struct h_kept *k, const char *text, size_t n) {
+  free(k->context);
+  k->context = wr_memdup0(text, n);
+  k->context_len = n;
+}
+
+static enum log_rc on_context(void *ctx, int64_t ti, uint32_t epoch, int64_t owner, const char *text, size_t n) {
+  (void)ctx;
+  (void)owner;
+  pthread_mutex_lock(&mu);
+  while (keeps_blocked) pthread_cond_wait(&changed, &mu);
+  enum log_rc rc = take_one(&keep_agains) ? LOG_AGAIN : fenced ? LOG_FENCED : LOG_STORED;
+  struct h_kept *k = find_kept(ti);
+  if (epoch < k->epoch) abort();
+  if (rc == LOG_STORED) set_context(k, text, n), k->epoch = epoch, k->contexts++;
+  pthread_cond_broadcast(&changed);
+  pthread_mutex_unlock(&mu);
+  return rc;
+}
+
+static enum log_rc on_progress(void *ctx, const struct kept_progress *v, size_t n) {
+  (void)ctx;
+  pthread_mutex_lock(&mu);
+  enum log_rc rc = take_one(&keep_agains) ? LOG_AGAIN : LOG_STORED;
+  for (size_t i = 0; i < n && rc == LOG_STORED; i++) {
+    if (i && v[i].ti <= v[i - 1].ti) abort();
+    struct h_kept *k = find_kept(v[i].ti);
+    k->total = v[i].total;
+    k->done = v[i].done;
+    k->speed = v[i].speed;
+    k->has_progress = true;
+    k->progresses++;
+    snprintf(k->unit, sizeof k->unit, "%s", v[i].unit);
+    snprintf(k->message, sizeof k->message, "%s", v[i].message);
+  }
+  pthread_cond_broadcast(&changed);
+  pthread_mutex_unlock(&mu);
+  return rc;
+}
+
+static enum log_rc on_recall(void *ctx, int64_t ti, struct attempt_left **out) {
+  (void)ctx;
+  pthread_mutex_lock(&mu);
+  enum log_rc rc = take_one(&keep_agains) ? LOG_AGAIN : LOG_STORED;
+  const struct h_kept *k = find_kept(ti);
+  if (rc == LOG_STORED && (k->context || k->has_progress)) {
+    struct attempt_left *l = *out = wr_calloc(1, sizeof *l + k->context_len + 1);
+    l->total = k->has_progress ? k->total : -1;
+    l->done = k->has_progress ? k->done : -1;
+    snprintf(l->unit, sizeof l->unit, "%.64s", k->unit);
+    l->context_len = k->context_len;
+    if (k->context) memcpy(l->context, k->context, k->context_len);
+  }
+  pthread_mutex_unlock(&mu);
+  return rc;
+}
+
+struct h_kept h_kept(int64_t ti) {
+  pthread_mutex_lock(&mu);
+  struct h_kept k = *find_kept(ti);
+  pthread_mutex_unlock(&mu);
+  return k;
+}
+
+struct h_kept h_kept_when(int64_t ti, bool (*is)(const struct h_kept *)) {
+  int64_t end_us = limit_us();
+  pthread_mutex_lock(&mu);
+  while (!is(find_kept(ti))) await_change(end_us, "a report of attempt", ti);
+  struct h_kept k = *find_kept(ti);
+  pthread_mutex_unlock(&mu);
+  return k;
+}
+
+void h_leave(int64_t ti, const char *context) {
+  pthread_mutex_lock(&mu);
+  set_context(find_kept(ti), context, strlen(context));
+  pthread_mutex_unlock(&mu);
+}
+
 size_t h_timeouts(void) {
   pthread_mutex_lock(&mu);
   size_t n = n_timeouts;
@@ -144,6 +233,8 @@ void h_slow_logs(int ms) { set(&slow_ms, ms); }
 void h_fail_logs(int n) { set(&failures, n); }
 void h_full_logs(int n) { set(&fulls, n); }
 void h_again_logs(int n) { set(&agains, n); }
+void h_keep_again(int n) { set(&keep_agains, n); }
+void h_fence(int on) { set(&fenced, on); }
 
 void h_hold_loop(struct attempt *a) {
   pthread_mutex_lock(&mu);
@@ -166,6 +257,13 @@ void h_let_loop(void) {
 void h_block_logs(int on) {
   pthread_mutex_lock(&mu);
   blocked = on;
+  pthread_cond_broadcast(&changed);
+  pthread_mutex_unlock(&mu);
+}
+
+void h_block_keeps(int on) {
+  pthread_mutex_lock(&mu);
+  keeps_blocked = on;
   pthread_cond_broadcast(&changed);
   pthread_mutex_unlock(&mu);
 }
@@ -203,10 +301,11 @@ void h_open(const char *also) {
   const struct spawner_opts so = {.data_dir = H.dir, .run_as = policy};
   if (spawner_start(&so, &spawner, &err) != WR_OK) fprintf(stderr, "%s\n", err.msg), abort();
   H.page = spawner->page;
-  struct rlimit l; /* four of one child; not before: tasks get what was found */
+  struct rlimit l; /* six of one child; not before: tasks get what was found */
   if (getrlimit(RLIMIT_NOFILE, &l) == 0) l.rlim_cur = l.rlim_max, setrlimit(RLIMIT_NOFILE, &l);
   if (!H.executors) registry_add_builtins(H.executors = registry_new());
-  const struct worker_opts wo = {.spawner = spawner, .executors = H.executors, .data_dir = H.dir, .shell_allowed = true,
+  static const struct worker_keeps keeps = {.context = on_context, .progress = on_progress, .recall = on_recall};
+  const struct worker_opts wo = {.keeps = &keeps, .tools = "/opt/weir tools", .spawner = spawner, .executors = H.executors, .data_dir = H.dir, .shell_allowed = true,
                                  .done = on_done, .timed_out = on_timeout, .pause = on_pause, .log_write = on_log};
   if (worker_open(&wo, &H.w, &err) != WR_OK) fprintf(stderr, "%s\n", err.msg), abort();
 }
@@ -229,6 +328,8 @@ void h_close(void) {
     for (int k = 0; k < 4; k++) buf_done(&logs[i].of[k]);
   }
   free(logs);
+  for (size_t i = 0; i < n_kept; i++) free(kept[i].context);
+  free(kept);
   h_remove();
 }
 

@@ -44,6 +44,23 @@ void h_log_reaches(int64_t ti, size_t n); /* waits until so many bytes are store
 void h_fail_logs(int n);         /* the next n log_write() calls are refused */
 void h_full_logs(int n);         /* .. find no room */
 void h_again_logs(int n);        /* .. do not know; every other one of them was done */
+/* What attempts reported, as a store keeps it: their newest context and progress. */
+struct h_kept {
+  int64_t ti;
+  uint32_t epoch;
+  char *context; size_t context_len;
+  int contexts, progresses;      /* how often they were stored */
+  bool has_progress;
+  int64_t total, done;
+  double speed;
+  char unit[80], message[1040];
+};
+struct h_kept h_kept(int64_t ti);        /* as it is now; context valid until the next one is stored */
+struct h_kept h_kept_when(int64_t ti, bool (*is)(const struct h_kept *));   /* waits until it is so */
+void h_leave(int64_t ti, const char *context);   /* for the next attempt of it */
+void h_keep_again(int n);        /* the next n contexts, progresses and looks at what was left get AGAIN */
+void h_fence(int on);            /* contexts are refused: the attempt is not the one that runs */
+void h_block_keeps(int on);      /* storing a context waits while it is on */
 void h_hold_loop(struct attempt *a);   /* runs it; the worker's thread stands still in its done() until h_let_loop() */
 void h_let_loop(void);
 void h_block_logs(int on);       /* log_write() waits while it is on */

@@ -33,7 +33,7 @@ static void is_closed(int fd) {
   close(fd);
 }
 
-/* A START of the script; its id. A text that goes in a file takes the place of the fifth descriptor. */
+/* A START of the script; its id. A context, and a text that goes in a file, take the places from the fifth descriptor on. */
 static int64_t start(const char *script, uint32_t flags, const int *given, size_t n_fd) {
   struct { struct sw_start m; char text[512]; } p = {
     .m = {.kind = SW_START, .flags = flags, .id = ++last_id, .umask = -1, .n_argv = 3}};
@@ -42,7 +42,7 @@ static int64_t start(const char *script, uint32_t flags, const int *given, size_
   memcpy(p.text, "/bin/sh\0-c", 11);
   p.m.text_bytes = 11 + (size_t)snprintf(p.text + 11, sizeof p.text - 11, "%s", script) + 1;
   assert_int_equal(write(file, p.text, p.m.text_bytes), p.m.text_bytes);
-  for (size_t i = 0; i < n_fd; i++) fd[i] = flags & SW_TEXT_FD && i == 4 ? file : given[i];
+  for (size_t i = 0; i < n_fd; i++) fd[i] = flags & SW_TEXT_FD && i >= 4 ? file : given[i];
   size_t size = sizeof p.m + (flags & SW_TEXT_FD ? 0 : p.m.text_bytes);
   assert_int_equal(fds_send(spawner->sock, &p, size, fd, n_fd, MSG_NOSIGNAL), size);
   close(file);
@@ -97,7 +97,7 @@ static void runs(size_t n, uint32_t flags) {
   is_closed(reader);
 }
 
-enum { ALL = SW_APART | SW_NOTES | SW_STDIN | SW_TEXT_FD };  /* asks for SW_FDS descriptors */
+enum { ALL = SW_APART | SW_NOTES | SW_STDIN | SW_CONTEXT | SW_TEXT_FD };  /* asks for SW_FDS descriptors */
 
 /* Too many are refused although the first of them would do. */
 static void test_number(void **st) {
@@ -152,7 +152,7 @@ static void test_number_at_the_gate(void **st) {
   (void)st;
   only_one_place();
   int64_t first = start_waiting(&input), good = start("exit 0", 0, &null, 1);
-  for (size_t i = 0; i < 6; i++) id[i] = start_with((const size_t[]){0, 4, 6, 7, 8, 32}[i], ALL, &reader[i]);
+  for (size_t i = 0; i < 6; i++) id[i] = start_with((const size_t[]){0, 5, 7, 8, 9, 32}[i], ALL, &reader[i]);
   int64_t last = start("exit 0", 0, &null, 1);
   close(null);
   ends_by_itself(first, input);

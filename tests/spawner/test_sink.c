@@ -10,7 +10,7 @@
 struct note { int kind, stream; const char *text; size_t n; int want; };
 static const struct note *notes;   /* what the next attempt says; read and written while none runs */
 static size_t n_notes;
-static int took[16], after_end;
+static int took[20], after_end;
 
 static int talk(const wx_host *h, wx_exec *x, char *err, size_t err_n) {
   (void)err, (void)err_n;
@@ -35,7 +35,7 @@ static struct attempt *say(const struct note *v, size_t n) {
 
 static void test_kinds(void **st) {
   static const struct note v[] = {
-    {WX_NOTE_LOG, WX_STDOUT, "one\n", 4, 0}, {WX_NOTE_PROGRESS, 0, "0.5", 3, 0}, {WX_NOTE_CONTEXT, 0, "{\"a\":1}", 7, 0},
+    {WX_NOTE_LOG, WX_STDOUT, "one\n", 4, 0}, {WX_NOTE_PROGRESS, 0, "{\"done\":5}", 10, 0}, {WX_NOTE_CONTEXT, 0, "{\"a\":1}", 7, 0},
     {WX_NOTE_RESULT, 0, "early", 5, 0}, {WX_NOTE_LOG, WX_SYSTEM, "two\n", 4, 0}, {WX_NOTE_LOG, WX_STDOUT, "", 0, 0}};
   (void)st;
   struct attempt *a = say(v, sizeof v / sizeof *v);
@@ -46,12 +46,14 @@ static void test_kinds(void **st) {
 }
 
 static void test_not_taken(void **st) {
-  char *large = wr_calloc(LIMIT_RESULT_BYTES + 1, 1);
+  char *large = wr_malloc(LIMIT_RESULT_BYTES + 1);
+  memset(large, ' ', LIMIT_RESULT_BYTES + 1);
   const struct note v[] = {
     {-1, 0, "x", 1, -1}, {4, 0, "x", 1, -1}, {WX_NOTE_LOG, 0, "x", 1, -1}, {WX_NOTE_LOG, 4, "x", 1, -1}, {WX_NOTE_LOG, -1, "x", 1, -1},
     {WX_NOTE_LOG, 256 + WX_STDOUT, "x", 1, -1},
-    {WX_NOTE_PROGRESS, 0, large, LIMIT_NOTE_BYTES, 0}, {WX_NOTE_PROGRESS, 0, large, LIMIT_NOTE_BYTES + 1, -1},
-    {WX_NOTE_CONTEXT, 0, large, LIMIT_NOTE_BYTES, 0}, {WX_NOTE_CONTEXT, 0, large, LIMIT_NOTE_BYTES + 1, -1},
+    {WX_NOTE_PROGRESS, 0, "0.5", 3, -1}, {WX_NOTE_PROGRESS, 0, "{\"doen\":1}", 10, -1}, {WX_NOTE_PROGRESS, 0, large, 65537, -1},
+    {WX_NOTE_CONTEXT, 0, large, LIMIT_CONTEXT_BYTES, 0}, {WX_NOTE_CONTEXT, 0, large, LIMIT_CONTEXT_BYTES + 1, -1},
+    {WX_NOTE_CONTEXT, 0, "a\0b", 3, -1}, {WX_NOTE_CONTEXT, 0, "\xff", 1, -1},
     {WX_NOTE_RESULT, 0, large, LIMIT_RESULT_BYTES, 0}, {WX_NOTE_RESULT, 0, large, LIMIT_RESULT_BYTES + 1, -1}};
   (void)st;
   struct attempt *a = say(v, sizeof v / sizeof *v);
@@ -82,7 +84,7 @@ static void test_flawed(void **st) {
   (void)st;
   bad_result = (wx_result){.size = 8, .end = WX_OK};
   ends("The executor ended with a result that this program cannot read.");
-  bad_result = (wx_result){.size = sizeof bad_result, .end = 4};
+  bad_result = (wx_result){.size = sizeof bad_result, .end = 5};
   ends("The executor ended with a result that this program cannot read.");
   bad_spawn = (wx_spawn){.size = 16, .argv = some};
   ends("The executor's wx_spawn is smaller than that of its ABI.");

@@ -16,7 +16,7 @@
 static struct registry *executors;
 #define OPS(name) (&registry_find(executors, name, 0)->ops)
 
-struct wx_exec { wx_task task; void *data; int64_t at; int n_done; wx_result r; char result[64], error[128]; char *env; wx_spawn sp; int killed; };
+struct wx_exec { int stop; const char *tools; char noted[64]; wx_task task; void *data; int64_t at; int n_done; wx_result r; char result[64], error[128]; char *env; wx_spawn sp; int killed; };
 
 static int64_t now(wx_exec *x) { return (void)x, 1000; }
 static void **data(wx_exec *x) { return &x->data; }
@@ -48,8 +48,18 @@ static void params(wx_exec *x, void (*fn)(void *ctx, const char *name, const cha
   params_unref(p);
 }
 
+static int stop_reason(wx_exec *x) { return x->stop; }
+static const char *tools(wx_exec *x) { return x->tools; }
+
+static int note(wx_exec *x, int kind, int stream, const void *p, size_t n) {
+  (void)stream;
+  snprintf(x->noted, sizeof x->noted, "%d %.*s", kind, (int)n, (const char *)p);
+  return 0;
+}
+
 static const wx_host host = {.abi = WX_ABI, .size = sizeof(wx_host), .now_us = now, .data = data, .task = task, .timer = timer,
-                             .spawn = spawn, .kill = kill_it, .done = done, .params = params, .lib = &executor_lib};
+                             .spawn = spawn, .kill = kill_it, .done = done, .params = params, .lib = &executor_lib, .note = note,
+                             .stop_reason = stop_reason, .tools = tools};
 
 static void test_table(void **st) {
   (void)st;
@@ -161,6 +171,30 @@ static void test_wait(void **st) {
   assert_null(x.r.result);
 }
 
+/* What is left when it is stopped for a while, and from where it goes on. */
+static void test_wait_left(void **st) {
+  static const struct { int why; const char *noted, *error; } v[] = {
+    {WX_STOP_PAUSE, "2 8.500001s", "Stopped."}, {WX_STOP_SHUTDOWN, "2 8.500001s", "Stopped."}, {WX_STOP_CANCEL, "", "Canceled."},
+    {WX_STOP_DELETE, "", "Canceled."}, {WX_STOP_TIMEOUT, "", "Canceled."}, {WX_STOP_FENCED, "", "Canceled."}};
+  (void)st;
+  for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
+    struct wx_exec x;
+    start(&x, OPS("WAIT"), "8.5", NULL, NULL);
+    x.stop = v[i].why;
+    OPS("WAIT")->cancel(&host, &x, WX_CANCEL_ASK);
+    assert_string_equal(x.noted, v[i].noted);
+    assert_string_equal(x.error, v[i].error);
+    assert_int_equal(x.r.end, WX_FAIL);
+  }
+  char err[64];
+  struct wx_exec x = {.task = {.size = sizeof(wx_task), .content = "8", .context = "2.5s", .context_len = 4}};
+  assert_int_equal(OPS("WAIT")->start(&host, &x, err, sizeof err), 0);
+  assert_int_equal(x.at, 1000 + 2500000 + 1);
+  x = (struct wx_exec){.task = {.size = sizeof(wx_task), .content = "8", .context = "later", .context_len = 5}};
+  assert_int_equal(OPS("WAIT")->start(&host, &x, err, sizeof err), 0);
+  assert_int_equal(x.at, 1000 + 8000000 + 1);
+}
+
 static void test_echo(void **st) {
   (void)st;
   struct wx_exec x;
@@ -209,12 +243,29 @@ static void test_shell_numbers(void **st) {
   free(x.env);
 }
 
+/* The folder of `weir` is the last one of PATH, when it can be one. */
+static void test_shell_tools(void **st) {
+  static const struct { const char *tools, *end; } v[] = {{"/opt/weir", ":/sbin:/bin:/opt/weir|"}, {"", ":/sbin:/bin|"}, {"/a:b", ":/sbin:/bin|"}};
+  char err[256];
+  (void)st;
+  for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
+    struct wx_exec x = {.tools = v[i].tools, .task = {.size = sizeof(wx_task), .content = "true"}};
+    assert_int_equal(OPS("SHELL")->start(&host, &x, err, sizeof err), 0);
+    assert_non_null(strstr(x.env, v[i].end));
+    free(x.env);
+  }
+}
+
 struct verdict { wx_exit e; int end; const char *error; };
 
 static void test_shell_end(void **st) {
   (void)st;
   static const struct verdict v[] = {
-    {{.exit_code = 0}, WX_OK, ""}, {{.exit_code = 75}, WX_FAIL, "Exit code 75."}, {{.exit_code = 125}, WX_FATAL, "Exit code 125."},
+    {{.exit_code = 0}, WX_OK, ""}, {{.exit_code = 125}, WX_FATAL, "Exit code 125."}, {{.exit_code = 75}, WX_NOT_NOW, "It asked to be tried again later."},
+    {{.exit_code = 1, .said = WX_SAID_AGAIN, .after_us = 7}, WX_NOT_NOW, "It asked to be tried again later."},
+    {{.exit_code = 125, .said = WX_SAID_AGAIN}, WX_FATAL, "Exit code 125."}, {{.said = WX_SAID_FAIL, .said_text = "m"}, WX_FAIL, "m"},
+    {{.said = WX_SAID_FATAL}, WX_FATAL, "It reported a failure."}, {{.exit_code = 125, .said = WX_SAID_FAIL}, WX_FATAL, "It reported a failure."},
+    {{.failed_step = 5, .said = WX_SAID_FAIL, .error = "Cannot."}, WX_FATAL, "Cannot."},
     {{.exit_code = 3, .output_error = 1}, WX_FAIL, "Exit code 3."}, {{.exit_code = -1, .signal = 9}, WX_FAIL, "Killed by signal 9 (SIGKILL)."},
     {{.exit_code = -1, .signal = 40}, WX_FAIL, "Killed by signal 40."}, {{.failed_step = 5, .error = "Cannot."}, WX_FATAL, "Cannot."},
     {{.output_error = 1}, WX_FAIL, "RESULT_TOO_LARGE: the result is larger than 1048576 bytes."},
@@ -231,7 +282,8 @@ int main(void) {
   registry_add_builtins(executors = registry_new());
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_table), cmocka_unit_test(test_rules), cmocka_unit_test(test_long_script), cmocka_unit_test(test_did_you_mean),
-    cmocka_unit_test(test_wait), cmocka_unit_test(test_echo), cmocka_unit_test(test_shell_start), cmocka_unit_test(test_shell_numbers), cmocka_unit_test(test_shell_end)};
+    cmocka_unit_test(test_wait), cmocka_unit_test(test_wait_left), cmocka_unit_test(test_shell_tools),
+    cmocka_unit_test(test_echo), cmocka_unit_test(test_shell_start), cmocka_unit_test(test_shell_numbers), cmocka_unit_test(test_shell_end)};
   int rc = cmocka_run_group_tests_name("executors", tests, NULL, NULL);
   registry_free(executors);
   return rc;

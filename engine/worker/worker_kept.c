@@ -1,0 +1,328 @@
+/* What attempts report on its way to the store, and what they left on its way back to the next attempt. The loop only puts the
+ * newest value in its place; the log thread stores it, with the connection of the logs.
+ *
+ *   loop:  kept_context(), kept_progress() replace what waits -> in
+ *   log:   in -> stored -> news, when the loop asked for it or when that was the end
+ *   loop:  keeper_recall() -> asks -> log thread: read -> answers -> later_recalled()
+ *
+ * A context is stored once for each turn of the log thread at most, so a task that reports faster than the store writes costs the
+ * store no more. Memory: two contexts of an attempt, one that waits and one that is being written; beyond
+ * LIMIT_LOG_WAITING_BYTES of all attempts the loop reads no more (keeper_crowded()).
+ *
+ * A struct kept is the loop's from kept_new() to kept_end(), but for the part under keeper.lock. After the END the log thread
+ * puts it on `news`, and the loop frees it. What never happens: an older context is stored after a newer one; an attempt ends
+ * before its last context is stored, unless the store is away for longer than the attempt waits. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "log.h"
+#include "progress.h"
+#include "wr_limits.h"
+#include "worker_int.h"
+
+#define RECALL_US 5000000          /* how long the log thread tries to read what was left */
+
+struct context { char *text; size_t n; };
+
+struct kept {
+  struct keeper *k;
+  struct wx_exec *x;               /* loop: NULL = its attempt does not wait */
+  int64_t ti, owner;
+  uint32_t epoch;
+  /* under keeper.lock: */
+  struct kept *next;               /* on `in`, then on `news` */
+  bool queued, ending;
+  struct context context;          /* text NULL = none waits */
+  bool moved;                      /* progress is newer than what is stored */
+  int64_t at_us;
+  struct progress progress;
+  /* log thread, of one turn: */
+  struct kept *turn;
+  bool put, last;                  /* its progress is to be written; that was the END */
+  int64_t put_at_us;
+  struct progress putting;
+};
+
+struct recall { struct recall *next; int64_t ti; uint32_t epoch; enum log_rc rc; struct attempt_left *left; };
+
+struct keeper {
+  struct worker *w;
+  pthread_mutex_t lock;            /* guards in, news, asks, answers, and their part of each kept; leaf */
+  struct kept *in, **in_tail, *news;
+  struct recall *asks, **asks_tail, *answers;
+  _Atomic int64_t waiting;         /* bytes of contexts that wait or are being written */
+  _Atomic uint64_t stored;         /* contexts */
+  atomic_bool call;                /* the loop wants to know when there is room again */
+  atomic_bool room;                /* there is */
+  /* log thread: */
+  struct kept **row; size_t n_row, cap_row;
+};
+
+/* ---- the loop ---- */
+
+struct kept *kept_new(struct keeper *k, struct wx_exec *x) {
+  struct kept *q = wr_new(struct kept);
+  q->k = k;
+  q->x = x;
+  q->ti = x->a->ti;
+  q->epoch = x->a->epoch;
+  q->owner = x->a->owner;
+  return q;
+}
+
+/* Under the lock. */
+static void queue(struct kept *q) {
+  struct keeper *k = q->k;
+  if (q->queued) return;
+  q->queued = true;
+  q->next = NULL;
+  *k->in_tail = q;
+  k->in_tail = &q->next;
+}
+
+void kept_context(struct kept *q, const char *text, size_t n) {
+  struct keeper *k = q->k;
+  struct context c = {wr_memdup0(text, n), n};
+  pthread_mutex_lock(&k->lock);
+  struct context former = q->context;
+  q->context = c;
+  queue(q);
+  pthread_mutex_unlock(&k->lock);
+  atomic_fetch_add(&k->waiting, (int64_t)n - (former.text ? (int64_t)former.n : 0));
+  free(former.text);
+  logger_wake(k->w->logger);
+}
+
+void kept_progress(struct kept *q, const struct progress *p, int64_t at_us) {
+  struct keeper *k = q->k;
+  pthread_mutex_lock(&k->lock);
+  q->progress = *p;
+  q->at_us = at_us;
+  q->moved = true;
+  queue(q);
+  pthread_mutex_unlock(&k->lock);
+  logger_wake(k->w->logger);
+}
+
+void kept_end(struct kept *q) {
+  struct keeper *k = q->k;
+  pthread_mutex_lock(&k->lock);
+  q->ending = true;
+  queue(q);
+  pthread_mutex_unlock(&k->lock);
+  logger_wake(k->w->logger);
+}
+
+void kept_leave(struct kept *q) { q->x = NULL; }
+
+static bool crowded(const struct keeper *k) { return atomic_load(&k->waiting) >= LIMIT_LOG_WAITING_BYTES; }
+
+bool keeper_crowded(struct keeper *k) {
+  if (!crowded(k)) return false;
+  atomic_store(&k->call, true);
+  return crowded(k); /* look again: the log thread may have looked at `call` in between */
+}
+
+uint64_t keeper_stored(const struct keeper *k) { return atomic_load(&k->stored); }
+
+void keeper_recall(struct keeper *k, int64_t ti, uint32_t epoch) {
+  struct recall *r = wr_new(struct recall);
+  r->ti = ti;
+  r->epoch = epoch;
+  pthread_mutex_lock(&k->lock);
+  *k->asks_tail = r;
+  k->asks_tail = &r->next;
+  pthread_mutex_unlock(&k->lock);
+  logger_wake(k->w->logger);
+}
+
+static void kept_free(struct kept *q) {
+  free(q->context.text);
+  free(q);
+}
+
+void keeper_news(struct worker *w) {
+  struct keeper *k = w->keeper;
+  if (!k) return;
+  pthread_mutex_lock(&k->lock);
+  struct kept *over = k->news;
+  struct recall *answer = k->answers;
+  k->news = NULL;
+  k->answers = NULL;
+  pthread_mutex_unlock(&k->lock);
+  for (struct kept *next; over; over = next) {
+    next = over->next;
+    if (over->x) reports_stored(over->x);
+    kept_free(over);
+  }
+  for (struct recall *next; answer; answer = next) {
+    next = answer->next;
+    later_recalled(w, answer->ti, answer->epoch, answer->rc, answer->left);
+    free(answer);
+  }
+  if (atomic_exchange(&k->room, false)) reports_room(w);
+}
+
+/* ---- the log thread ---- */
+
+struct put_context { struct worker *w; const struct kept *q; struct context c; };
+
+static enum log_rc put_context(void *arg) {
+  const struct put_context *p = arg;
+  return p->w->o.keeps->context(p->w->o.ctx, p->q->ti, p->q->epoch, p->q->owner, p->c.text, p->c.n);
+}
+
+/* The last good one stays where this one cannot be stored. Takes c. */
+static void write_context(struct keeper *k, const struct kept *q, struct context c) {
+  struct put_context p = {k->w, q, c};
+  bool doubt = false;
+  enum log_rc rc = logger_until(k->w->logger, put_context, &p, INT64_MAX, &doubt);
+  if (rc != LOG_STORED && rc != LOG_FENCED)
+    log_warn("worker.context_lost", L_INT("task", q->ti), L_INT("attempt", q->epoch), L_INT("bytes", (int64_t)c.n),
+             L_STR("effect", "the context before it stays"));
+  atomic_fetch_sub(&k->waiting, (int64_t)c.n);
+  atomic_fetch_add(&k->stored, 1);
+  free(c.text);
+}
+
+struct put_progress { struct worker *w; const struct kept_progress *v; size_t n; };
+
+static enum log_rc put_progress(void *arg) {
+  const struct put_progress *p = arg;
+  return p->w->o.keeps->progress(p->w->o.ctx, p->v, p->n);
+}
+
+/* Of one task, the newest attempt last. */
+static int by_task(const void *a, const void *b) {
+  const struct kept *x = *(struct kept *const *)a, *y = *(struct kept *const *)b;
+  if (x->ti != y->ti) return x->ti < y->ti ? -1 : 1;
+  return x->epoch < y->epoch ? -1 : x->epoch > y->epoch;
+}
+
+static void write_progress(struct keeper *k) {
+  struct kept_progress v[LOG_BATCH_PIECES];
+  if (k->n_row) qsort(k->row, k->n_row, sizeof *k->row, by_task);
+  size_t n = 0;
+  for (size_t i = 0; i < k->n_row; i++) {
+    const struct kept *q = k->row[i];
+    const struct progress *p = &q->putting;
+    bool former = i + 1 < k->n_row && k->row[i + 1]->ti == q->ti;
+    if (!former)
+      v[n++] = (struct kept_progress){.ti = q->ti, .owner = q->owner, .at_us = q->put_at_us, .epoch = q->epoch, .total = p->total,
+                                      .done = p->done, .speed = p->speed, .unit = p->unit, .message = p->message};
+    if (n == 0 || (n < LOG_BATCH_PIECES && i + 1 < k->n_row)) continue;
+    bool doubt = false;
+    (void)logger_until(k->w->logger, put_progress, &(struct put_progress){k->w, v, n}, INT64_MAX, &doubt); /* a newer one comes */
+    n = 0;
+  }
+  k->n_row = 0;
+}
+
+/* Takes what waits of it. */
+static struct context take(struct keeper *k, struct kept *q) {
+  pthread_mutex_lock(&k->lock);
+  struct context c = q->context;
+  q->context = (struct context){NULL, 0};
+  q->queued = false;
+  q->last = q->ending;
+  q->put = q->moved;
+  q->moved = false;
+  if (q->put) {
+    q->putting = q->progress;
+    q->put_at_us = q->at_us;
+  }
+  pthread_mutex_unlock(&k->lock);
+  return c;
+}
+
+struct ask { struct worker *w; struct recall *r; };
+
+/* Whatever the reason is, a start without what was left for it would be worse than a later one. */
+static enum log_rc recall(void *arg) {
+  const struct ask *a = arg;
+  enum log_rc rc = a->w->o.keeps->recall(a->w->o.ctx, a->r->ti, &a->r->left);
+  return rc == LOG_STORED ? LOG_STORED : LOG_AGAIN;
+}
+
+/* While the store is away, only the first one waits for it. */
+static struct recall *read_left(struct keeper *k, struct recall *list) {
+  struct recall *answers = NULL;
+  int64_t patience = RECALL_US;
+  for (struct recall *next; list; list = next) {
+    bool doubt = false;
+    next = list->next;
+    list->rc = logger_until(k->w->logger, recall, &(struct ask){k->w, list}, patience, &doubt);
+    if (list->rc != LOG_STORED) patience = 0;
+    list->next = answers;
+    answers = list;
+  }
+  return answers;
+}
+
+static void answer(struct keeper *k, struct recall *list) {
+  pthread_mutex_lock(&k->lock);
+  for (struct recall *r; (r = list);) {
+    list = r->next;
+    r->next = k->answers;
+    k->answers = r;
+  }
+  pthread_mutex_unlock(&k->lock);
+}
+
+bool keeper_turn(struct keeper *k) {
+  pthread_mutex_lock(&k->lock);
+  struct kept *list = k->in;
+  struct recall *asks = k->asks;
+  k->in = NULL;
+  k->in_tail = &k->in;
+  k->asks = NULL;
+  k->asks_tail = &k->asks;
+  for (struct kept *q = list; q; q = q->next) q->turn = q->next; /* `next` is free for the queue again */
+  pthread_mutex_unlock(&k->lock);
+  bool news = asks != NULL;
+  for (struct kept *q = list; q; q = q->turn) {
+    struct context c = take(k, q);
+    if (c.text) write_context(k, q, c);
+    if (q->put) *WR_PUSH(k->row, k->n_row, k->cap_row) = q;
+  }
+  write_progress(k);
+  answer(k, read_left(k, asks));
+  pthread_mutex_lock(&k->lock);
+  for (struct kept *q = list, *next; q; q = next) {
+    next = q->turn;
+    if (!q->last) continue;
+    q->next = k->news;
+    k->news = q;
+    news = true;
+  }
+  pthread_mutex_unlock(&k->lock);
+  if (!crowded(k) && atomic_exchange(&k->call, false)) atomic_store(&k->room, true), news = true;
+  return news;
+}
+
+/* ---- open and close ---- */
+
+struct keeper *keeper_new(struct worker *w) {
+  struct keeper *k = wr_new(struct keeper);
+  k->w = w;
+  k->in_tail = &k->in;
+  k->asks_tail = &k->asks;
+  pthread_mutex_init(&k->lock, NULL);
+  return k;
+}
+
+/* Attempts that waited no longer have left theirs here. */
+void keeper_free(struct keeper *k) {
+  if (!k) return;
+  for (struct kept *q; (q = k->news);) k->news = q->next, kept_free(q);
+  for (struct recall *r; (r = k->answers);) {
+    k->answers = r->next;
+    free(r->left);
+    free(r);
+  }
+  pthread_mutex_destroy(&k->lock);
+  free(k->row);
+  free(k);
+}
