@@ -132,7 +132,7 @@ enum wr_rc key_once(struct call *c, enum key_kind kind, key_save_fn *save, key_s
 handler_fn h_task_save, h_task_get, h_task_list, h_task_delete;
 handler_fn h_flow_save, h_flow_get, h_flow_list, h_flow_delete;
 handler_fn h_exec_flow, h_exec_flows, h_exec_task, h_cancel_flow, h_cancel_task;
-handler_fn h_mon_flows, h_mon_flow, h_mon_detail, h_mon_node, h_mon_task, h_mon_log;
+handler_fn h_mon_flows, h_mon_flow, h_mon_detail, h_mon_node, h_mon_task, h_mon_log, h_mon_progress, h_mon_context;
 handler_fn h_livez, h_readyz, h_version;
 handler_fn h_page;
 #endif

@@ -29,6 +29,8 @@ static const struct route routes[] = {
   {"GET", "/monitor/task/{id}", ROLE_VIEWER, BODY_NONE, 0, Q_WAIT, 0, h_mon_task},
   {"GET", "/monitor/task/{id}/log", ROLE_VIEWER, BODY_NONE, 0, Q_OFFSET | Q_LIMIT | Q_ATTEMPT | Q_STREAM | Q_FOLLOW,
    LIMIT_LOG_READ_BYTES, h_mon_log},
+  {"GET", "/monitor/task/{id}/progress", ROLE_VIEWER, BODY_NONE, 0, 0, 0, h_mon_progress},
+  {"GET", "/monitor/task/{id}/context", ROLE_VIEWER, BODY_NONE, 0, 0, 0, h_mon_context},
 
   {"GET", "/livez", ROLE_NONE, BODY_NONE, ROUTE_ALWAYS, 0, 0, h_livez},
   {"GET", "/readyz", ROLE_NONE, BODY_NONE, ROUTE_ALWAYS, 0, 0, h_readyz},

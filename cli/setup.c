@@ -71,11 +71,24 @@ void setup_done(struct node_opts *o, struct identity *who) {
   identity_done(who);
 }
 
+/* NULL: this file is gone already, or its path is too long for a PATH. */
+static const char *folder_of_program(void) {
+  static char path[4096];
+  ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+  if (n <= 0 || (size_t)n >= sizeof path - 1) return NULL;
+  path[n] = '\0';
+  char *slash = strrchr(path, '/');
+  if (!slash || slash == path || access(path, X_OK) != 0) return NULL;
+  *slash = '\0';
+  return path;
+}
+
 enum wr_rc setup_quietly(const struct config *c, enum shell_mode mode, struct node_opts *o, struct identity *who,
                          struct wr_err *err) {
   enum wr_rc rc = identity_find(config_text(c, OPT_USER), o->data, mode == SHELL_PERSONAL, who, err);
   if (!rc) rc = setup_shell(c, mode, who->user.uid, o, err);
   o->program = "/proc/self/exe"; /* the file of this program, whatever stands in its place by now */
+  o->tools = folder_of_program();
   o->slots = config_text(c, OPT_SLOTS) ? (uint32_t)config_num(c, OPT_SLOTS) : SLOTS_PER_CORE * cores();
   o->async_slots = (uint32_t)config_num(c, OPT_ASYNC_SLOTS);
   o->cache_bytes = config_num(c, OPT_CACHE_MEMORY);

@@ -41,7 +41,9 @@ struct node {
 /* ---- ports: the runner asks ---- */
 
 static void port_start(void *ctx, struct attempt *list) { worker_start(((struct node *)ctx)->worker, list); }
-static void port_cancel(void *ctx, int64_t ti, uint32_t epoch) { worker_cancel(((struct node *)ctx)->worker, ti, epoch); }
+static void port_cancel(void *ctx, int64_t ti, uint32_t epoch, enum task_stop why) {
+  worker_stop(((struct node *)ctx)->worker, ti, epoch, why);
+}
 static void port_kill_all(void *ctx) { worker_kill_all(((struct node *)ctx)->worker); }
 static void port_deadline(void *ctx, int64_t boot_us) { worker_set_deadline(((struct node *)ctx)->worker, boot_us); }
 
@@ -118,19 +120,88 @@ static void logs_grew(const struct watcher *w, const struct log_piece *v, size_t
     if (i + 1 == n || v[i].ti != v[i + 1].ti) w->log(w->ctx, v[i].ti);
 }
 
+static enum log_rc kept(enum store_rc rc) {
+  switch (rc) {
+    case STORE_OK: return LOG_STORED;
+    case STORE_RETRY: case STORE_UNKNOWN: case STORE_DOWN: return LOG_AGAIN;
+    case STORE_NO_SPACE: return LOG_NO_SPACE;
+    case STORE_FENCED: return LOG_FENCED;
+    case STORE_STALE: case STORE_BAD: break;
+  }
+  return LOG_REFUSED;
+}
+
 static enum log_rc worker_log(void *ctx, const struct log_piece *v, size_t n) {
   struct log_chunk c[LOG_BATCH_PIECES];
   wr_assert(n <= LOG_BATCH_PIECES);
   for (size_t i = 0; i < n; i++)
     c[i] = (struct log_chunk){v[i].ti, v[i].epoch, v[i].seq, v[i].stream, v[i].offset, v[i].time_us, v[i].data, v[i].n};
-  switch (logs_write(((struct node *)ctx)->logs, c, n)) {
-    case STORE_OK: logs_grew(((struct node *)ctx)->o->watcher, v, n); return LOG_STORED;
-    case STORE_RETRY: case STORE_UNKNOWN: case STORE_DOWN: return LOG_AGAIN;
-    case STORE_NO_SPACE: return LOG_NO_SPACE;
-    case STORE_STALE: case STORE_FENCED: case STORE_BAD: break;
-  }
-  return LOG_REFUSED;
+  enum log_rc rc = kept(logs_write(((struct node *)ctx)->logs, c, n));
+  if (rc == LOG_STORED) logs_grew(((struct node *)ctx)->o->watcher, v, n);
+  return rc == LOG_FENCED ? LOG_REFUSED : rc;
 }
+
+static enum log_rc worker_context(void *ctx, int64_t ti, uint32_t epoch, int64_t owner, const char *text, size_t n) {
+  return kept(logs_put_context(((struct node *)ctx)->logs, ti, epoch, owner, clock_wall_us(), text, n));
+}
+
+static enum log_rc worker_progress(void *ctx, const struct kept_progress *v, size_t n) {
+  struct progress_row row[LOG_BATCH_PIECES];
+  wr_assert(n <= LOG_BATCH_PIECES);
+  for (size_t i = 0; i < n; i++)
+    row[i] = (struct progress_row){.ti = v[i].ti, .epoch = v[i].epoch, .owner = v[i].owner, .at_us = v[i].at_us,
+                                   .total = v[i].total, .done = v[i].done, .speed = v[i].speed,
+                                   .unit = *v[i].unit ? v[i].unit : NULL,
+                                   .message = *v[i].message ? v[i].message : NULL};
+  return kept(logs_put_progress(((struct node *)ctx)->logs, row, n));
+}
+
+static int run_epoch_of(void *ctx, const struct async_row *row) {
+  *(uint32_t *)ctx = row->run_epoch;
+  return 0;
+}
+
+/* What was left for the next attempt: context and progress. A former run's progress is over. */
+static enum wr_rc read_left(struct reader *r, int64_t ti, struct buf *context, struct report_row *row, struct arena *a) {
+  struct wr_err err;
+  uint32_t epoch, run_epoch = 0;
+  enum wr_rc rc = reader_context(r, ti, context, &epoch, &err);
+  if (!rc || rc == WR_NOT_FOUND) rc = reader_reports(r, &ti, 1, row, a, &err);
+  if (!rc) rc = reader_async(r, ti, run_epoch_of, &run_epoch, &err);
+  if (rc == WR_NOT_FOUND) rc = WR_OK; /* of a node */
+  if (!rc && row->progress.epoch <= run_epoch) row->has_progress = false;
+  return rc;
+}
+
+static struct attempt_left *left_of(const struct buf *context, const struct report_row *row) {
+  const struct progress_row *p = &row->progress;
+  struct attempt_left *l = wr_calloc(1, sizeof *l + context->len + 1);
+  l->total = row->has_progress ? p->total : -1;
+  l->done = row->has_progress ? p->done : -1;
+  if (row->has_progress && p->unit) snprintf(l->unit, sizeof l->unit, "%s", p->unit);
+  if (row->has_progress && p->message) snprintf(l->message, sizeof l->message, "%s", p->message);
+  l->context_len = context->len;
+  if (context->len) memcpy(l->context, context->data, context->len);
+  return l;
+}
+
+static enum log_rc worker_recall(void *ctx, int64_t ti, struct attempt_left **out) {
+  struct wr_err err;
+  struct report_row row = {0};
+  struct buf context = BUF_INIT;
+  struct arena a;
+  struct reader *r = reader_get(((struct node *)ctx)->store, &err);
+  if (!r) return LOG_AGAIN;
+  arena_init(&a, 0);
+  enum wr_rc rc = read_left(r, ti, &context, &row, &a);
+  reader_put(r);
+  if (!rc && (context.len || row.has_progress)) *out = left_of(&context, &row);
+  buf_done(&context);
+  arena_done(&a);
+  return rc ? LOG_AGAIN : LOG_STORED;
+}
+
+static const struct worker_keeps worker_keeps = {.context = worker_context, .progress = worker_progress, .recall = worker_recall};
 
 static const char *worker_log_why(void *ctx) { return logs_why(((struct node *)ctx)->logs); }
 
@@ -177,7 +248,8 @@ static enum wr_rc open_worker(struct node *n, struct spawner *spawner, struct wr
                           .process_slots = n->o->slots,
                           .shell_allowed = n->o->shell == NODE_SHELL_ON,
                           .done = worker_done, .timed_out = worker_timed_out, .useless = worker_useless, .gone = worker_gone,
-                          .pause = worker_pause, .news = worker_news, .log_write = worker_log, .log_why = worker_log_why};
+                          .pause = worker_pause, .news = worker_news, .log_write = worker_log, .log_why = worker_log_why,
+                          .keeps = &worker_keeps, .tools = n->o->tools};
   return worker_open(&w, &n->worker, err);
 }
 

@@ -26,7 +26,7 @@ static void give_starts(struct runner *r) {
 static void kill_attempt(struct runner *r, const struct eff_after *f) {
   const struct runner_ports *p = &r->env.ports;
   if (f->owner == r->env.me) {
-    if (p->cancel) p->cancel(p->ctx, run_ti(f->r, f->task), f->epoch);
+    if (p->cancel) p->cancel(p->ctx, run_ti(f->r, f->task), f->epoch, task_stop(&f->r->task[f->task].t));
   } else if (p->nudge) {
     p->nudge(p->ctx, f->owner);
   }

@@ -125,7 +125,8 @@ static void look_at_attempt(struct reconciler *c, const struct live_task *t) {
     lost.handback = never_started(c, t);
     row_event(c, lost);
   } else if (mine && admission_epoch(c->admission, t->ti) != t->epoch) row_event(c, lost);
-  else if (mine && t->state == TASK_CANCELING && e->ports.cancel) e->ports.cancel(e->ports.ctx, t->ti, t->epoch);
+  else if (mine && t->state != TASK_RUNNING && e->ports.cancel)
+    e->ports.cancel(e->ports.ctx, t->ti, t->epoch, t->state == TASK_PAUSING ? STOP_PAUSE : STOP_CANCEL);
 }
 
 static void look_at_queued(struct reconciler *c, const struct live_task *t) {

@@ -59,7 +59,7 @@ struct watcher {
 struct runner_ports {
   void *ctx;
   void (*start)(void *ctx, struct attempt *list);                    /* takes them; after their commit */
-  void (*cancel)(void *ctx, int64_t ti, uint32_t epoch);             /* an attempt of this node */
+  void (*cancel)(void *ctx, int64_t ti, uint32_t epoch, enum task_stop why);   /* an attempt of this node is to stop */
   void (*kill_all)(void *ctx);                                       /* fenced */
   void (*deadline)(void *ctx, int64_t boot_us);                      /* attempts may neither start nor live after it */
   /* One queue per slot class, so that tasks that wait for a process never hold up the others. */

@@ -10,7 +10,7 @@ ROUTES = (("POST", "/flow"), ("GET", "/flow"), ("GET", "/flow/1"), ("DELETE", "/
           ("GET", "/task/1"), ("DELETE", "/task/1"), ("POST", "/exec/flow/1"), ("POST", "/exec/flows"), ("POST", "/exec/task/1"),
           ("POST", "/exec/flow-ins/1/cancel"), ("POST", "/exec/task-ins/1/cancel"), ("POST", "/monitor/flow"), ("GET", "/monitor/flow"),
           ("GET", "/monitor/flow/1"), ("POST", "/monitor/flow/detail/1"), ("GET", "/monitor/node/1"), ("GET", "/monitor/task/1"),
-          ("GET", "/monitor/task/1/log"))
+          ("GET", "/monitor/task/1/log"), ("GET", "/monitor/task/1/progress"), ("GET", "/monitor/task/1/context"))
 
 
 @unittest.skipIf(os.environ.get("WEIR_URL"), "needs a server of its own")

@@ -184,7 +184,8 @@ class Routes(Case):
             for method, path in (("GET", "/flow/%s"), ("DELETE", "/flow/%s"), ("GET", "/task/%s"), ("DELETE", "/task/%s"),
                                  ("POST", "/exec/flow/%s"), ("POST", "/exec/task/%s"), ("POST", "/exec/flow-ins/%s/cancel"),
                                  ("POST", "/exec/task-ins/%s/cancel"), ("GET", "/monitor/flow/%s"), ("POST", "/monitor/flow/detail/%s"),
-                                 ("GET", "/monitor/node/%s"), ("GET", "/monitor/task/%s"), ("GET", "/monitor/task/%s/log")):
+                                 ("GET", "/monitor/node/%s"), ("GET", "/monitor/task/%s"), ("GET", "/monitor/task/%s/log"),
+                                 ("GET", "/monitor/task/%s/progress"), ("GET", "/monitor/task/%s/context")):
                 with self.subTest(id=bad, path=path):
                     self.refused(request(method, path % bad), 40011, "BAD_ID")
 
@@ -193,7 +194,8 @@ class Routes(Case):
             for method, path in (("GET", "/flow/%d"), ("DELETE", "/flow/%d"), ("GET", "/task/%d"), ("DELETE", "/task/%d"),
                                  ("POST", "/exec/flow/%d"), ("POST", "/exec/task/%d"), ("POST", "/exec/flow-ins/%d/cancel"),
                                  ("POST", "/exec/task-ins/%d/cancel"), ("GET", "/monitor/flow/%d"), ("POST", "/monitor/flow/detail/%d"),
-                                 ("GET", "/monitor/node/%d"), ("GET", "/monitor/task/%d"), ("GET", "/monitor/task/%d/log")):
+                                 ("GET", "/monitor/node/%d"), ("GET", "/monitor/task/%d"), ("GET", "/monitor/task/%d/log"),
+                                 ("GET", "/monitor/task/%d/progress"), ("GET", "/monitor/task/%d/context")):
                 with self.subTest(path=path, id=gone):
                     self.refused(request(method, path % gone), 40402, "NOT_FOUND")
         self.assertIn("Flow 999999 ", get("/flow/999999").json["message"])

@@ -130,7 +130,8 @@ static void port_start(void *ctx, struct attempt *list) {
 
 static void finish(struct node *n, struct work *k, enum attempt_end end);
 
-static void port_cancel(void *ctx, int64_t ti, uint32_t epoch) {
+static void port_cancel(void *ctx, int64_t ti, uint32_t epoch, enum task_stop why) {
+  (void)why;
   struct node *n = ctx;
   for (struct work *k = n->dead ? NULL : n->work; k != NULL; k = k->next) {
     if (k->a->ti != ti || k->a->epoch != epoch || k->killed) continue;

@@ -116,7 +116,8 @@ static void do_work(struct world *w) {
   }
 }
 
-static void port_cancel(void *ctx, int64_t ti, uint32_t epoch) {
+static void port_cancel(void *ctx, int64_t ti, uint32_t epoch, enum task_stop why) {
+  (void)why;
   struct world *w = ctx;
   for (struct attempt **p = &w->work; *p != NULL; p = &(*p)->next) {
     struct attempt *a = *p;

@@ -80,8 +80,9 @@ static const struct store_ops kit_ops = {.abi = STORE_ABI, .size = sizeof kit_op
 static int64_t port_now(void *ctx) { return ((struct kit *)ctx)->env.boot_us; }
 static void port_deadline(void *ctx, int64_t boot_us) { ((struct kit *)ctx)->deadline = boot_us; }
 static size_t port_backlog(void *ctx, enum slot_class s) { return ((struct kit *)ctx)->backlog[s]; }
-static void port_cancel(void *ctx, int64_t ti, uint32_t epoch) {
+static void port_cancel(void *ctx, int64_t ti, uint32_t epoch, enum task_stop why) {
   (void)epoch;
+  (void)why;
   ((struct kit *)ctx)->canceled_ti = ti;
 }
 static bool port_push(void *ctx, enum slot_class s, const struct hint *h, size_t n) {
