@@ -17,8 +17,8 @@
 #include "verbs.h"
 
 #define THREAD_STACK_BYTES (256 << 10)
-#define FILES_PER_SLOT 8          /* descriptors of one child: output, error, input, pidfd, and spare */
-#define FILES_PER_RUN 4           /* the least that a child needs: output and error, both ends */
+#define FILES_PER_SLOT 10         /* descriptors of one child: output, error, reports, input, context, and spare */
+#define FILES_PER_RUN 4           /* the least that a child needs: output and reports, both ends */
 #define FILES_NEEDED 64           /* needed in any case: database, sockets, the spawner's own */
 #define THREADS_NEEDED 112        /* threads of the API and of the engine, guard, spawner, spare */
 #define FILES_BASE (256 + NODE_AHEAD * FILES_PER_SLOT)

@@ -90,6 +90,7 @@ static void test_texts(void **st) {
   bad("{\"context\":\"\\ud83d\"}", "it is not JSON");
   bad("{\"context\":\"\\ude00\"}", "it is not JSON");
   bad("{\"context\":\"\\ud83d\\u0041\"}", "it is not JSON");
+  bad("{\"context\":\"\\ud83d\\ue000\"}", "it is not JSON");
   bad("{\"context\":\"\\x41\"}", "it is not JSON");
   bad("{\"context\":\"\\u12g4\"}", "it is not JSON");
   bad("{\"context\":\"a\tb\"}", "it is not JSON");
