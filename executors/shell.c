@@ -209,7 +209,7 @@ static const struct { const char *key; parse_fn *parse; } fields[] = {
   {"grace", parse_grace}, {"log", parse_log}, {"rlimits", parse_rlimits},
   {"stderr", parse_stderr}, {"umask", parse_umask}, {"attempts", parse_model},
   {"backoff", parse_model}, {"timeout", parse_model}, {"runTimeout", parse_model}, {"queueTimeout", parse_model},
-  {"onLost", parse_model}};
+  {"onLost", parse_model}, {"queue", parse_model}};
 enum { N_FIELDS = sizeof fields / sizeof fields[0] };
 
 static int parse_field(struct shell *s, const char *key, wx_json *v, const struct refusal *r) {

@@ -1,8 +1,9 @@
 /* Every size a user or the network decides, by name. What is refused beyond each: docs/reference/api.md. */
 #ifndef WR_LIMITS_H
 #define WR_LIMITS_H
-#define LIMIT_BODY_BYTES (1 << 20)             /* all routes but POST /flow */
-#define LIMIT_FLOW_BODY_BYTES (64 << 20)       /* POST /flow */
+#define LIMIT_BODY_BYTES (1 << 20)             /* all routes but those that follow */
+#define LIMIT_TASK_BODY_BYTES (4 << 20)        /* POST /exec/task, POST /exec/task/{id} */
+#define LIMIT_FLOW_BODY_BYTES (64 << 20)       /* POST /flow, POST /exec/tasks */
 #define LIMIT_JSON_VALUES 100000
 #define LIMIT_FLOW_JSON_VALUES 2000000
 #define LIMIT_JSON_DEPTH 32
@@ -13,6 +14,8 @@
 #define LIMIT_NAME_CHARS 128
 #define LIMIT_DESCRIPTION_BYTES 4096
 #define LIMIT_CONTENT_BYTES 65536              /* taskContent, SHELL script text */
+#define LIMIT_ASYNC_CONTENT_BYTES (1 << 20)    /* taskContent of POST /exec/task and /exec/tasks */
+#define LIMIT_CONTEXT_BYTES (1 << 20)          /* context of a task */
 #define LIMIT_CONFIG_BYTES 65536
 #define LIMIT_CONFIG_DEPTH 16                  /* so that an answer that holds it can be posted back (LIMIT_JSON_DEPTH) */
 #define LIMIT_WARNINGS 20                      /* of one saved flow */
@@ -39,7 +42,14 @@
 #define LIMIT_PAGE 500
 #define LIMIT_PAGE_DEFAULT 50
 #define LIMIT_STARTS 1000                      /* POST /exec/flows */
-#define LIMIT_KEY_CHARS 128                    /* Idempotency-Key */
+#define LIMIT_SUBMITS 1000                     /* POST /exec/tasks */
+#define LIMIT_KEY_CHARS 128                    /* Idempotency-Key, taskKey */
+#define LIMIT_QUEUE_NAME_CHARS 128             /* user, group */
+#define LIMIT_PRIORITY 100
+#define LIMIT_CPU_OVERHEAD 1000000             /* a core is 100 */
+#define LIMIT_DELAY_US (365LL * 86400 * 1000000)
+#define LIMIT_ASKS 10000                       /* tasks that one request pauses, runs, cancels, deletes or moves */
+#define LIMIT_ASKS_DEFAULT 1000
 #define LIMIT_KEY_AGE_US (30LL * 86400 * 1000000) /* a key is remembered at least this long */
 #define LIMIT_ATTEMPTS 101
 #define LIMIT_TIME_US (604800LL * 1000000)     /* timeouts, delays, WAIT: seven days */

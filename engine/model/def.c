@@ -25,6 +25,7 @@ void def_task_unref(struct task_def *t) {
   free(t->config);
   free(t->create_user);
   free(t->update_user);
+  free(t->queue);
   free(t);
 }
 

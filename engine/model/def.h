@@ -22,6 +22,7 @@ struct def_env {
 };
 
 struct executor;
+struct queue_spec;
 /* One version of a task. For an inline task task_id is 0. Texts NULL = absent. */
 struct task_def {
   atomic_uint refs;
@@ -34,6 +35,7 @@ struct task_def {
   /* derived from config by def_task_derive(): */
   struct task_policy policy;
   int64_t timeout_us;           /* run timeout of an attempt, 0 = none */
+  struct queue_spec *queue;     /* taskConfig.queue: async.h; NULL = none */
   /* what runs it on this node; the cache of definitions sets it together with policy.slot. NULL = look it up by type */
   const struct executor *executor;
 };

@@ -18,11 +18,12 @@ const struct field task_field[T__N] = {
 
 /* ---- taskConfig ---- */
 /* The keys that mean the same for every type; all others are the executor's. */
-enum { C_ATTEMPTS, C_BACKOFF, C_TIMEOUT, C_RUN_TIMEOUT, C_QUEUE_TIMEOUT, C_ON_LOST, C__N };
+enum { C_ATTEMPTS, C_BACKOFF, C_TIMEOUT, C_RUN_TIMEOUT, C_QUEUE_TIMEOUT, C_ON_LOST, C_QUEUE, C__N };
 static const char *const config_key[C__N] = {[C_ATTEMPTS] = "attempts", [C_BACKOFF] = "backoff", [C_TIMEOUT] = "timeout",
-    [C_RUN_TIMEOUT] = "runTimeout", [C_QUEUE_TIMEOUT] = "queueTimeout", [C_ON_LOST] = "onLost"};
+    [C_RUN_TIMEOUT] = "runTimeout", [C_QUEUE_TIMEOUT] = "queueTimeout", [C_ON_LOST] = "onLost",
+    [C_QUEUE] = "queue"};
 
-/* Policy and timeouts of t; policy.slot is left alone. cfg NULL: the defaults. at: of the config. */
+/* Policy, timeouts and queue of t; policy.slot is left alone. cfg NULL: the defaults. at: of the config. */
 static enum wr_rc settings_read(const json_t *cfg, const struct jpath *at, struct task_def *t, struct wr_err *err) {
   static const struct word_list on_lost = {WR_OUT_OF_RANGE, {[ON_LOST_RETRY] = "retry", [ON_LOST_FAIL] = "fail"}};
   json_t *v[C__N];
@@ -43,6 +44,9 @@ static enum wr_rc settings_read(const json_t *cfg, const struct jpath *at, struc
   if (!rc && v[C_QUEUE_TIMEOUT])
     rc = field_timeout(v[C_QUEUE_TIMEOUT], JKEY(at, "queueTimeout"), &t->policy.queue_timeout_us, err);
   if (!rc && v[C_ON_LOST]) rc = field_word(v[C_ON_LOST], &on_lost, JKEY(at, "onLost"), &lost, err);
+  free(t->queue);
+  t->queue = NULL;
+  if (!rc && v[C_QUEUE]) rc = queue_read(v[C_QUEUE], QUEUE_OF_CONFIG, JKEY(at, "queue"), &t->queue, err);
   t->policy.attempts = (uint32_t)attempts;
   t->policy.on_lost = (enum on_lost)lost;
   return rc;
@@ -142,8 +146,9 @@ enum wr_rc task_in_make(const struct task_in *in, const struct def_env *env, con
   enum wr_rc rc = settings_read(in->cfg, JKEY(at, "taskConfig"), t, err);
   if (!rc && env) rc = type_check(in, env, at, &t->policy.slot, err);
   /* After the type's own check, since SHELL has an error of its own for a script that is too long. */
-  if (!rc && k->content && strlen(k->content) > LIMIT_CONTENT_BYTES)
-    rc = fail_large(err, JKEY(at, "taskContent"), "Bytes of taskContent", strlen(k->content), LIMIT_CONTENT_BYTES);
+  size_t most = in->alone ? LIMIT_ASYNC_CONTENT_BYTES : LIMIT_CONTENT_BYTES;
+  if (!rc && k->content && strlen(k->content) > most)
+    rc = fail_large(err, JKEY(at, "taskContent"), "Bytes of taskContent", strlen(k->content), most);
   if (rc) {
     def_task_unref(t);
     return rc;

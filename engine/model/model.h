@@ -5,7 +5,7 @@
 #ifndef MODEL_PRIVATE_H
 #define MODEL_PRIVATE_H
 #include <stdbool.h>
-#include "def.h"
+#include "async.h"
 #include "json_out.h"
 #include "mem.h"
 
@@ -57,6 +57,7 @@ struct task_in {
   json_t *cfg;          /* a reference, NULL = none */
   char *config;         /* its text, malloc'ed */
   unsigned has;
+  bool alone;           /* of a stand-alone task, whose content may be larger */
 };
 enum { T_ID, T_NAME, T_TYPE, T_DESCRIPTION, T_CONTENT, T_CONFIG, T_VERSION, T__USED, T__N = T__USED + 6 };
 extern const struct field task_field[T__N];
@@ -66,6 +67,10 @@ void task_in_done(struct task_in *in);
 /* Checks type, content and config together (env NULL: what the store kept is not asked again) and makes the definition. */
 enum wr_rc task_in_make(const struct task_in *in, const struct def_env *env, const struct jpath *at, struct task_def **out,
                         struct wr_err *err) WR_MUST;
+
+/* queue_parse() with a place. */
+enum wr_rc queue_read(const json_t *v, enum queue_form form, const struct jpath *at, struct queue_spec **out,
+                      struct wr_err *err) WR_MUST;
 
 /* ---- nodes ---- */
 enum { S_COMPLETE, S_REST, S_ATTEMPTS, S_BACKOFF, S_TIMEOUT, S__N };
