@@ -210,7 +210,7 @@ static void distinct_ids(struct entry *e) {
 }
 
 /* What this node knows of a definition besides what is written in it. */
-static void task_place(const struct defs *d, struct task_def *t) {
+void defs_place(const struct defs *d, struct task_def *t) {
   t->executor = d->types ? registry_find(d->types, t->type, 0) : NULL;
   t->policy.slot = d->types ? executor_slot(t->executor) : d->slot_of(t->type);
   t->policy.elsewhere = d->can && !d->can(d->can_ctx, t);
@@ -219,7 +219,7 @@ static void task_place(const struct defs *d, struct task_def *t) {
 static struct entry *task_entry(struct defs *d, struct task_def *t) {
   struct entry *e = wr_new(struct entry);
   *e = (struct entry){.task = t, .bound_at = -1, .types = types_now(d)};
-  task_place(d, t);
+  defs_place(d, t);
   return e;
 }
 
@@ -227,7 +227,7 @@ static struct entry *flow_entry(struct defs *d, struct flow_def *f) {
   struct entry *e = wr_new(struct entry);
   *e = (struct entry){.flow = f, .bound_at = -1, .types = types_now(d)};
   for (uint32_t i = 0; i < f->n; i++)
-    for (uint32_t k = 0; k < f->node[i].n_task; k++) task_place(d, f->node[i].task[k]);
+    for (uint32_t k = 0; k < f->node[i].n_task; k++) defs_place(d, f->node[i].task[k]);
   if (f->dag) distinct_ids(e);
   return e;
 }

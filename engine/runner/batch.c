@@ -73,6 +73,7 @@ static void batch_undo(struct runner *r) {
   cache_undo(&r->cache);
   keys_forget(&r->keys);
   answers_hold(&r->answers);
+  alone_keys_forget(&r->alone_keys);
   for (size_t i = 0; i < r->events.taken; i++) r->events.v[i].then = THEN_OVER;
   r->events.taken = 0;
 }
@@ -218,6 +219,7 @@ static void batch_ok(struct runner *r) {
   atomic_fetch_add_explicit(&n->rows, b->n_task + b->n_node + b->n_flow, memory_order_relaxed);
   atomic_store_explicit(&n->cached_runs, (uint32_t)r->cache.by_key.n, memory_order_relaxed);
   keys_forget(&r->keys);
+  alone_keys_forget(&r->alone_keys);
   events_over(r);
 }
 
@@ -283,6 +285,7 @@ static enum store_rc batch_make(struct runner *r) {
   enum store_rc rc = store_begin(r->env.store, &r->env.defs_version);
   size_t most = events_wanted(r);
   if (rc == STORE_OK) rc = keys_load(&r->keys, l->v, most);
+  if (rc == STORE_OK) rc = alone_keys_load(&r->alone_keys, l->v, most);
   if (rc == STORE_OK) rc = load_batch(&r->loader, l, most);
   for (l->taken = 0; rc == STORE_OK && l->taken < most && stepper_has_budget(&r->step); l->taken++) {
     if (l->taken % BEAT_EVENTS == 0) beat(r);
@@ -297,8 +300,10 @@ void batch_turn(struct runner *r) {
   arena_reset(&r->env.mem);
   loader_begin(&r->loader);
   keys_forget(&r->keys);
+  alone_keys_forget(&r->alone_keys);
   stepper_begin(&r->step);
   r->writer.b.n_flow = r->writer.b.n_task = 0;
+  r->writer.n_former = 0;
   enum store_rc rc = batch_make(r);
   if (rc == STORE_OK) batch_ok(r);
   else batch_failed(r, rc);

@@ -3,12 +3,21 @@
 
 static size_t params_bytes(const struct params *p) { return p ? sizeof *p + strlen(p->text) + 1 : 0; }
 
+/* An inline task's definition is nobody else's. */
+static size_t own_def_bytes(const struct task_def *t) {
+  if (t == NULL || t->task_id != 0) return 0;
+  const char *const text[] = {t->name, t->type, t->content, t->config};
+  size_t n = sizeof *t;
+  for (size_t i = 0; i < sizeof text / sizeof *text; i++) n += text[i] ? strlen(text[i]) + 1 + sizeof(size_t) : 0;
+  return n;
+}
+
 /* Counts the whole entry, although pages of nodes that have not begun take no memory yet. */
 static size_t bytes_of(const struct cached *e) {
   const struct dag *d = e->run->dag;
   return sizeof *e + sizeof *e->run + (run_alone(e->run) ? 32 : 256) + (d->n + 1u) * sizeof *e->run->node +
          (d->n_task + 1u) * sizeof *e->run->task + (e->run->cap_task > d->n_task ? e->run->cap_task : 0) * sizeof *e->run->task +
-         params_bytes(e->params);
+         params_bytes(e->params) + (e->alone ? alone_bytes(e->alone) : 0) + own_def_bytes(e->task);
 }
 
 void cache_init(struct cache *c, struct env *env, struct events *events, struct timers *flow_timers, size_t most_bytes) {
@@ -25,6 +34,7 @@ static void free_entry(struct cached *e) {
   def_flow_unref(e->flow);
   def_task_unref(e->task);
   params_unref(e->params);
+  alone_free(e->alone);
   free(e);
 }
 
@@ -42,7 +52,7 @@ void cache_check(const struct cache *c) {
   size_t flows = 0, alone = 0, sliced = 0;
   for (size_t i = 0; (s = map64_next(&c->by_key, &i)) != NULL;) {
     const struct cached *e = s->val;
-    wr_assert(cached_key(e) == s->key && (e->task != NULL) == run_alone(e->run) && (e->flow != NULL) != run_alone(e->run));
+    wr_assert(cached_key(e) == s->key && (e->task != NULL) == run_alone(e->run) && (e->alone != NULL) == run_alone(e->run) && (e->flow != NULL) != run_alone(e->run));
     *(run_alone(e->run) ? &alone : &flows) += e->used.bytes;
     sliced += e->in_slices;
     wr_assert(c->parked.n == 0 || !map64_get(&c->parked, s->key));
@@ -65,9 +75,12 @@ struct cached *cache_use(struct cache *c, int64_t key) {
   return e;
 }
 
-static struct cached *cache_add(struct cache *c, struct run *run, struct params *params) {
+static struct cached *cache_add(struct cache *c, struct run *run, struct params *params, struct task_def *task,
+                                struct alone *alone) {
   struct cached *e = wr_new(struct cached);
   e->run = run;
+  e->task = task;
+  e->alone = alone;
   e->params = params;
   e->touched = c->env->batch_no;
   (void)map64_put(&c->by_key, cached_key(e), e);
@@ -78,16 +91,16 @@ static struct cached *cache_add(struct cache *c, struct run *run, struct params 
 void cache_grew(struct cache *c, struct cached *e) { budget_grow(budget_of(c, e), &e->used, bytes_of(e) - e->used.bytes); }
 
 struct cached *cache_add_flow(struct cache *c, struct run *run, struct flow_def *def, struct params *params) {
-  struct cached *e = cache_add(c, run, params);
+  struct cached *e = cache_add(c, run, params, NULL, NULL);
   e->flow = def;
   if (c->parked.n > 0) (void)map64_del(&c->parked, run->fi); /* it is in memory again, and goes on by itself */
   if (run->due_us != 0) timers_set(c->flow_timers, run->fi, run->fi, run->due_us);
   return e;
 }
 
-struct cached *cache_add_alone(struct cache *c, struct run *run, struct task_def *def, struct params *params) {
-  struct cached *e = cache_add(c, run, params);
-  e->task = def;
+struct cached *cache_add_alone(struct cache *c, struct run *run, struct task_def *def, struct params *params,
+                               struct alone *alone) {
+  struct cached *e = cache_add(c, run, params, def, alone);
   e->bind = (struct task_bind){&def->policy, def->version};
   run->bind = &e->bind;
   return e;
@@ -170,7 +183,8 @@ void cache_committed(struct cache *c) {
     next = older_of(&c->alone, e);
     e->stored_epoch = e->run->task[0].t.epoch;
     e->stored_state = e->run->task[0].t.state;
-    if (flow_final((enum flow_state)e->run->state) || !c->env->single) cache_drop(c, e);
+    alone_stored(e->alone);
+    if (e->alone->gone || flow_final((enum flow_state)e->run->state) || !c->env->single) cache_drop(c, e);
   }
   evict(c);
 }

@@ -10,6 +10,7 @@
  * What never happens: an entry that a batch has touched survives anything but COMMIT OK of that batch; a slice is forgotten. */
 #ifndef RUNNER_CACHE_H
 #define RUNNER_CACHE_H
+#include "alone.h"
 #include "budget.h"
 #include "def.h"
 #include "env.h"
@@ -33,8 +34,9 @@ struct cached {
   bool in_slices;
   uint8_t shared;  /* how many more batches lock the flow's head first, because another node may have touched the flow */
   /* A stand-alone task: */
-  struct task_def *task;
+  struct task_def *task;              /* its own, when it is inline: then no other cache has it */
   struct task_bind bind;
+  struct alone *alone;
   uint32_t stored_epoch; enum task_state stored_state;   /* as its row says */
 };
 static inline int64_t cached_key(const struct cached *c) { return run_key(c->run->fi, c->run->base[0].ti); }
@@ -57,9 +59,10 @@ void cache_check(const struct cache *c);            /* aborts when a fact above 
 struct cached *cache_get(const struct cache *c, int64_t key);
 struct cached *cache_use(struct cache *c, int64_t key);              /* the same; the batch under way depends on the entry */
 void cache_touch(struct cache *c, struct cached *e);
-/* Takes run and def, and a reference of params (may be NULL). */
+/* Takes run, def and alone, and a reference of params (may be NULL). */
 struct cached *cache_add_flow(struct cache *c, struct run *run, struct flow_def *def, struct params *params);
-struct cached *cache_add_alone(struct cache *c, struct run *run, struct task_def *def, struct params *params);
+struct cached *cache_add_alone(struct cache *c, struct run *run, struct task_def *def, struct params *params,
+                               struct alone *alone);
 void cache_grew(struct cache *c, struct cached *e);  /* a node of its run has more tasks now: they count */
 void cache_drop(struct cache *c, struct cached *e);
 void cache_drop_flows(struct cache *c);             /* this node was fenced */

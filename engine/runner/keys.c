@@ -59,12 +59,11 @@ static struct batch_key *key_find(const struct keys *k, const struct req *q) {
 static void replay(struct req *q, const struct key_row *row) {
   q->replayed = true;
   for (uint32_t i = 0; i < q->n_start; i++) q->start[i].fi = row->first_id + i;
-  if (q->kind == REQ_EXEC_TASK) q->ti = row->first_id;
 }
 
 static uint8_t key_kind(const struct req *q) { return q->kind == REQ_START ? KEY_STARTS : KEY_TASK_INS; }
 
-bool keys_answer(const struct keys *k, struct ev *e) {
+bool keys_answer(const struct keys *k, struct ev *e, int64_t *first_id) {
   struct req *q = e->q;
   const struct batch_key *key = key_find(k, q);
   switch (key->state) {
@@ -73,7 +72,8 @@ bool keys_answer(const struct keys *k, struct ev *e) {
   case KEY_KNOWN: case KEY_NEW: break;
   }
   bool same = memcmp(key->w.row.hash, q->key_hash, KEY_HASH_BYTES) == 0 && key->w.row.kind == key_kind(q) &&
-              (q->kind != REQ_START || key->w.row.n == q->n_start);
+              key->w.row.n == (q->kind == REQ_START ? q->n_start : q->n_task);
+  *first_id = key->w.row.first_id;
   if (same) replay(q, &key->w.row);
   else req_fail(q, WR_KEY_REUSED, NULL);
   return true;

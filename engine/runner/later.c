@@ -83,6 +83,8 @@ static bool rows_held(const struct batch *b, const struct ev *e) {
   if (e->q && e->q->replayed) return false;
   for (uint32_t i = 0; e->q && e->q->kind == REQ_START && i < e->q->n_start; i++)
     if (flow_held(b, e->q->start[i].fi)) return true;
+  for (uint32_t i = 0; e->q && e->q->kind == REQ_ASK && i < e->q->ask->n; i++)
+    if (task_held(b, e->q->ask->of[i].ti)) return true;
   return e->fi != 0 ? flow_held(b, e->fi) : e->ti != 0 && task_held(b, e->ti);
 }
 

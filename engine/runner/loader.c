@@ -8,7 +8,10 @@ void loader_init(struct loader *l, struct env *env, struct cache *cache, struct 
   *l = (struct loader){.env = env, .cache = cache, .quarantine = quarantine};
 }
 
-void loader_begin(struct loader *l) { l->n_held = l->n_ahead = 0; }
+void loader_begin(struct loader *l) {
+  l->n_held = 0;
+  l->ahead = l->asked = (struct alone_rows){0};
+}
 
 enum store_rc defs_store_rc(enum wr_rc rc) {
   switch ((unsigned)rc) {
@@ -297,17 +300,31 @@ bool loader_reads_alone(const struct loader *l, const struct ev *e) {
   return e->fi == 0 && e->ti != 0 && e->kind != EV_REQ && !cache_get(l->cache, ev_key(e));
 }
 
+static enum store_rc read_alone(struct loader *l, int64_t *ti, size_t n, struct alone_rows *out) {
+  n = wr_distinct(ti, n, sizeof *ti);
+  *out = (struct alone_rows){.row = arena_zalloc(&l->env->mem, (n + 1) * sizeof *out->row),
+                             .beside = arena_zalloc(&l->env->mem, (n + 1) * sizeof *out->beside)};
+  enum store_rc rc = store_tasks(l->env->store, ti, n, out->row, &out->n);
+  if (rc == STORE_OK) rc = store_async(l->env->store, ti, n, out->beside, &out->n_beside);
+  if (rc == STORE_OK) qsort(out->row, out->n, sizeof *out->row, wr_by_id);
+  return rc;
+}
+
 /* Reads the rows of all stand-alone tasks of the batch at once. load_alone() finds them in `ahead`. */
 static enum store_rc load_alone_rows(struct loader *l, const struct events *e, size_t n) {
   int64_t *ti = arena_alloc(&l->env->mem, (n + 1) * sizeof *ti);
   size_t m = 0;
   for (size_t i = 0; i < n; i++)
     if (loader_reads_alone(l, &e->v[i])) ti[m++] = e->v[i].ti;
-  if (m < 2) return STORE_OK;
-  l->ahead = arena_zalloc(&l->env->mem, m * sizeof *l->ahead);
-  enum store_rc rc = store_tasks(l->env->store, ti, m, l->ahead, &l->n_ahead);
-  if (rc == STORE_OK) qsort(l->ahead, l->n_ahead, sizeof *l->ahead, wr_by_id);
-  return rc;
+  return m < 2 ? STORE_OK : read_alone(l, ti, m, &l->ahead);
+}
+
+enum store_rc load_alone_ahead(struct loader *l, const int64_t *ti, size_t n) {
+  int64_t *missing = arena_alloc(&l->env->mem, (n + 1) * sizeof *missing);
+  size_t m = 0;
+  for (size_t i = 0; i < n; i++)
+    if (!cache_get(l->cache, run_key(0, ti[i]))) missing[m++] = ti[i];
+  return m < 2 ? STORE_OK : read_alone(l, missing, m, &l->asked);
 }
 
 /* The list of events may move meanwhile: a flow that leaves the cache may add an event. */
@@ -318,13 +335,25 @@ enum store_rc load_batch(struct loader *l, const struct events *e, size_t n) {
   return rc;
 }
 
-static enum store_rc from_task_row(struct loader *l, const struct task_row *row, struct cached **out) {
-  struct task_def *def;
+/* The definition of a stand-alone task: a version in the cache, or its own, which is made again from its row. */
+static enum store_rc alone_def(struct loader *l, const struct task_row *row, const struct async_row *beside, struct task_def **def) {
   struct wr_err err;
-  enum store_rc rc = defs_store_rc(defs_task(l->env->defs, row->task_id, row->t.version, l->env->defs_version, &def, &err));
-  if (rc == STORE_BAD)
+  enum wr_rc rc;
+  if (row->task_id != 0) rc = defs_task(l->env->defs, row->task_id, row->t.version, l->env->defs_version, def, &err);
+  else if (beside == NULL) rc = wr_err_set(&err, WR_INTERNAL, "It has no row in task_async.");
+  else rc = async_def(beside->name, beside->type, beside->content, beside->config, def, &err);
+  if (rc == WR_OK && row->task_id == 0) defs_place(l->env->defs, *def);
+  if (defs_store_rc(rc) == STORE_BAD)
     log_error("runner.task_definition", L_INT("ti", row->ti), L_INT("task_id", row->task_id), L_INT("version", row->t.version),
               L_STR("error", err.msg));
+  return defs_store_rc(rc);
+}
+
+static enum store_rc from_task_row(struct loader *l, const struct task_row *row, const struct async_row *beside,
+                                   struct cached **out) {
+  static const struct queue_view nothing = {"", "", 0, 0};
+  struct task_def *def;
+  enum store_rc rc = alone_def(l, row, beside, &def);
   if (rc != STORE_OK) return rc;
   struct run *run = run_load_alone(l->cache->one, row->ti, &row->t);
   if (run == NULL) {
@@ -334,20 +363,34 @@ static enum store_rc from_task_row(struct loader *l, const struct task_row *row,
   }
   run->create_us = row->create_us;
   run->last_us = row->update_us;
-  *out = cache_add_alone(l->cache, run, def, row->params ? params_new(row->params) : NULL);
+  *out = cache_add_alone(l->cache, run, def, row->params ? params_new(row->params) : NULL,
+                         beside ? alone_read(beside) : alone_new(&nothing));
   (*out)->stored_epoch = row->t.epoch;
   (*out)->stored_state = row->t.state;
   return STORE_OK;
 }
 
+static const struct task_row *row_in(const struct alone_rows *a, int64_t ti) {
+  struct task_row key = {.ti = ti};
+  return a->n > 0 ? bsearch(&key, a->row, a->n, sizeof key, wr_by_id) : NULL;
+}
+
+static const struct async_row *beside_in(const struct alone_rows *a, int64_t ti) {
+  struct async_row key = {.ti = ti};
+  return a->n_beside > 0 ? bsearch(&key, a->beside, a->n_beside, sizeof key, wr_by_id) : NULL;
+}
+
 enum store_rc load_alone(struct loader *l, int64_t ti, struct cached **out) {
-  struct task_row row = {.ti = ti};
-  size_t got = 1;
-  *out = cache_use(l->cache, run_key(0, ti));
-  if (*out) return STORE_OK;
-  const struct task_row *ahead = l->n_ahead > 0 ? bsearch(&row, l->ahead, l->n_ahead, sizeof row, wr_by_id) : NULL;
-  if (ahead) row = *ahead;
-  enum store_rc rc = ahead ? STORE_OK : store_tasks(l->env->store, &ti, 1, &row, &got);
-  if (rc != STORE_OK || got == 0 || row.ni != 0) return rc;
-  return from_task_row(l, &row, out);
+  struct cached *c = cache_use(l->cache, run_key(0, ti));
+  *out = c && c->alone->gone ? NULL : c; /* gone: this batch deletes it */
+  if (c) return STORE_OK;
+  struct alone_rows single;
+  const struct alone_rows *from = row_in(&l->asked, ti) ? &l->asked : &l->ahead;
+  if (row_in(from, ti) == NULL) {
+    enum store_rc rc = read_alone(l, &(int64_t){ti}, 1, &single);
+    if (rc != STORE_OK) return rc;
+    from = &single;
+  }
+  const struct task_row *row = row_in(from, ti);
+  return row && row->ni == 0 ? from_task_row(l, row, beside_in(from, ti), out) : STORE_OK;
 }

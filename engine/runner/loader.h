@@ -13,12 +13,15 @@
 
 #define WHOLE_NODES 1000              /* of a larger flow only needed nodes are read, on a single-process store too */
 
+/* Both rows of some stand-alone tasks, ascending, in env->mem. */
+struct alone_rows { struct task_row *row; struct async_row *beside; size_t n, n_beside; };
+
 struct loader {
   struct env *env;
   struct cache *cache;
   struct quarantine *quarantine;
   int64_t *held; size_t n_held;       /* flows that another node holds, ascending; of this batch, in env->mem */
-  struct task_row *ahead; size_t n_ahead;   /* stand-alone tasks that were read for this batch, ascending, in env->mem */
+  struct alone_rows ahead, asked;     /* of stand-alone tasks: read for all events of this batch, and for one request of it */
 };
 
 void loader_init(struct loader *l, struct env *env, struct cache *cache, struct quarantine *quarantine);
@@ -29,8 +32,10 @@ bool loader_reads_alone(const struct loader *l, const struct ev *e);
 enum store_rc load_batch(struct loader *l, const struct events *e, size_t n) WR_MUST;
 enum store_rc load_nodes(struct loader *l, struct cached *c, const uint32_t *node, size_t n) WR_MUST;
 enum store_rc load_every_node(struct loader *l, struct cached *c) WR_MUST;
-/* *out NULL: there is no such stand-alone task, or it cannot be understood. */
+/* *out NULL: there is no such stand-alone task (any more), or it cannot be understood. */
 enum store_rc load_alone(struct loader *l, int64_t ti, struct cached **out) WR_MUST;
+/* Reads all of these at once, for load_alone(). ti: any order; those that are cached are not read. */
+enum store_rc load_alone_ahead(struct loader *l, const int64_t *ti, size_t n) WR_MUST;
 bool loader_held(const struct loader *l, int64_t fi);               /* another node holds that flow in this batch */
 /* What the outcome of reading a definition means for the batch. BAD = the definition does not exist, or is damaged. */
 enum store_rc defs_store_rc(enum wr_rc rc);

@@ -189,7 +189,7 @@ void mailbox_take(struct mailbox *m, struct events *to, struct mail *out) {
   take_results(results, to);
   for (size_t i = 0; i < box.n; i++) events_add(to, box.v[i]);
   for (struct req *q = ledger_take(&m->reqs); q != NULL; q = q->next)
-    events_add(to, (struct ev){.kind = EV_REQ, .fi = q->fi, .ti = q->ti, .q = q});
+    events_add(to, (struct ev){.kind = EV_REQ, .fi = q->fi, .ti = q->kind == REQ_ASK && q->ask->n == 1 ? q->ask->of[0].ti : 0, .q = q});
   pthread_mutex_unlock(&m->mu);
   free(box.v);
 }

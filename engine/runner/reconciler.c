@@ -144,11 +144,12 @@ static void look_at_task(struct reconciler *c, const struct live_task *t) {
   switch ((enum task_state)t->state) {
   case TASK_RUNNING: case TASK_PAUSING: case TASK_CANCELING: look_at_attempt(c, t); break;
   case TASK_QUEUED: look_at_queued(c, t); break;
-  case TASK_RETRY_WAIT:
+  case TASK_BLOCKED: case TASK_RETRY_WAIT:
+    if (t->due_us == 0) break; /* its flow is paused */
     if (t->due_us <= c->env->wall_us) row_event(c, (struct ev){.kind = EV_DUE, .fi = t->fi, .ti = t->ti});
     else if (sets_timers(c, t->fi)) timers_set(c->timers, t->ti, t->fi, t->due_us);
     break;
-  case TASK_NONE: case TASK_CREATED: case TASK_BLOCKED: case TASK_PAUSED: case TASK_SUCCESS: case TASK_FAILED:
+  case TASK_NONE: case TASK_CREATED: case TASK_PAUSED: case TASK_SUCCESS: case TASK_FAILED:
   case TASK_TIMEOUT: case TASK_CANCELED: case TASK_DEAD: case TASK__N: break;
   }
 }

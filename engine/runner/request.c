@@ -8,19 +8,6 @@ static enum store_rc req_refuse(struct req *q, enum wr_rc code, const char *text
   return STORE_OK;
 }
 
-static enum store_rc req_refuse_err(struct req *q, enum wr_rc rc, const struct wr_err *err) {
-  enum store_rc s = defs_store_rc(rc);
-  bool final = s == STORE_BAD || rc == WR_NOT_STARTABLE;
-  if (!final) return s;
-  q->rc = rc;
-  q->err = *err;
-  return STORE_OK;
-}
-
-static enum store_rc take_ids(struct runner *r, struct req *q, enum id_kind kind, uint32_t n) {
-  return q->first_id == 0 && n > 0 ? store_ids(r->env.store, kind, n, &q->first_id) : STORE_OK;
-}
-
 static enum store_rc new_base(struct runner *r, const struct dag *dag, struct run_base *b) {
   enum store_rc rc = dag->n > 0 ? store_ids(r->env.store, ID_NI, dag->n, &b->ni) : STORE_OK;
   return rc == STORE_OK && dag->n > 0 ? store_ids(r->env.store, ID_TI, dag->n_task, &b->ti) : rc;
@@ -61,7 +48,7 @@ static enum store_rc start_one(struct runner *r, struct req_start *st, struct fl
 static enum store_rc do_start(struct runner *r, struct req *q) {
   struct flow_def **def = arena_zalloc(&r->env.mem, (q->n_start + 1) * sizeof *def);
   enum store_rc rc = resolve_starts(r, q, def);
-  if (rc == STORE_OK && q->rc == WR_OK) rc = take_ids(r, q, ID_FI, q->n_start);
+  if (rc == STORE_OK && q->rc == WR_OK) rc = req_ids(r, q, ID_FI, q->n_start);
   if (rc == STORE_OK && q->n_start > 0) r->env.own_fi = q->first_id;
   for (uint32_t i = 0; rc == STORE_OK && q->rc == WR_OK && i < q->n_start; i++)
     rc = start_one(r, &q->start[i], def[i], q->first_id + i);
@@ -69,26 +56,6 @@ static enum store_rc do_start(struct runner *r, struct req *q) {
   if (rc == STORE_OK && q->rc == WR_OK && q->key) keys_take(&r->keys, q, q->first_id, q->n_start);
   q->changed = true;
   return rc;
-}
-
-static enum store_rc do_exec_task(struct runner *r, struct req *q) {
-  struct task_def *def;
-  struct wr_err err;
-  enum run_rc out;
-  enum wr_rc wrc = defs_task(r->env.defs, q->task_id, 0, r->env.defs_version, &def, &err);
-  if (wrc != WR_OK) return req_refuse_err(q, wrc, &err);
-  if (def->deleted) {
-    def_task_unref(def);
-    return req_refuse(q, WR_NOT_STARTABLE, "The task was deleted.");
-  }
-  enum store_rc rc = take_ids(r, q, ID_TI, 1);
-  q->ti = q->first_id;
-  if (rc != STORE_OK) { def_task_unref(def); return rc; }
-  struct run *run = run_new_alone(r->cache.one, q->ti);
-  struct cached *c = cache_add_alone(&r->cache, run, def, q->params ? params_ref(q->params) : NULL);
-  if (q->key) keys_take(&r->keys, q, q->ti, 1);
-  q->changed = true;
-  return step_event(&r->step, c, &(struct run_event){.kind = RUN_EV_START}, &out);
 }
 
 /* ---- what names a flow instance ---- */
@@ -180,68 +147,23 @@ static enum store_rc do_cancel_flow(struct runner *r, struct ev *e) {
   return rc;
 }
 
-/* ---- cancel of a task ---- */
-
-static enum store_rc task_finished(struct req *q, enum task_state s) {
-  if (s != TASK_CANCELED)
-    q->rc = wr_err_set(&q->err, WR_ALREADY_FINISHED, "It has already finished: %s.", task_state_name(s));
-  return STORE_OK;
-}
-
-static enum store_rc cancel_in(struct runner *r, struct req *q, struct cached *c, uint32_t task) {
-  enum run_rc out = RUN_OK;
-  enum task_state was = c->run->task[task].t.state;
-  struct run_event ev = {.kind = RUN_EV_TASK, .task = task, .ev = {.kind = TASK_EV_CANCEL}};
-  enum store_rc rc = step_event(&r->step, c, &ev, &out);
-  enum task_state now = c->run->task[task].t.state; /* the array may have moved: the step may widen a node */
-  q->changed = rc == STORE_OK && was != now;
-  return rc == STORE_OK && out == RUN_REFUSED ? task_finished(q, now) : rc;
-}
-
-/* The task may have ended since its row was read: the state that the event meets counts. */
-static enum store_rc cancel_alone(struct runner *r, struct req *q) {
-  struct cached *c;
-  enum store_rc rc = load_alone(&r->loader, q->ti, &c);
-  if (rc != STORE_OK) return rc;
-  return c ? cancel_in(r, q, c, 0) : req_refuse(q, WR_INTERNAL, NULL); /* its definition cannot be read */
-}
-
-static enum store_rc do_cancel_task(struct runner *r, struct ev *e) {
-  struct req *q = e->q;
-  struct task_row row;
-  size_t got = 0;
-  enum store_rc rc = store_tasks(r->env.store, &q->ti, 1, &row, &got);
-  if (rc != STORE_OK) return rc;
-  if (got == 0 && cache_get(&r->cache, run_key(0, q->ti)) == NULL) {
-    q->rc = wr_err_set(&q->err, WR_NOT_FOUND, "Task instance %lld does not exist.", (long long)q->ti);
-    return STORE_OK;
-  }
-  if (got == 0 || row.fi == 0) return cancel_alone(r, q);
-  if (task_final(row.t.state)) return task_finished(q, row.t.state); /* perhaps of an older run; the newer run has another row */
-  bool tried = e->fi != 0;
-  e->fi = row.fi;
-  struct cached *c = cache_use(&r->cache, row.fi);
-  if (c == NULL) { /* its flow is loaded with the next batch */
-    if (tried && quarantine_waits(&r->quarantine, row.fi)) return req_refuse(q, WR_QUARANTINED, NULL);
-    e->then = THEN_AGAIN;
-    return STORE_OK;
-  }
-  uint32_t task = run_task_of(c->run, q->ti);
-  return task == UINT32_MAX ? task_finished(q, row.t.state) : cancel_in(r, q, c, task);
-}
-
 enum store_rc handle_request(struct runner *r, struct ev *e) {
   struct req *q = e->q;
   q->rc = WR_OK;
+  q->state = NULL;
   q->changed = q->replayed = false;
-  if (r->env.draining && q->kind != REQ_CANCEL_FLOW && q->kind != REQ_CANCEL_TASK) return req_refuse(q, WR_DRAINING, NULL);
-  if (q->key && keys_answer(&r->keys, e)) return STORE_OK;
+  if (r->env.draining && q->kind != REQ_CANCEL_FLOW && q->kind != REQ_ASK) return req_refuse(q, WR_DRAINING, NULL);
+  int64_t made = 0;
+  if (q->key && keys_answer(&r->keys, e, &made)) {
+    if (q->replayed && q->kind == REQ_EXEC_TASK) submit_replayed(r, q, made);
+    return STORE_OK;
+  }
   switch (q->kind) {
   case REQ_START: return do_start(r, q);
-  case REQ_EXEC_TASK: return do_exec_task(r, q);
+  case REQ_EXEC_TASK: return submit(r, e);
   case REQ_RERUN: return do_rerun(r, e);
   case REQ_CANCEL_FLOW: return do_cancel_flow(r, e);
-  case REQ_CANCEL_TASK: return do_cancel_task(r, e);
+  case REQ_ASK: return ask(r, e);
   }
   return STORE_OK;
 }

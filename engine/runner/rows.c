@@ -110,6 +110,7 @@ static void alone_fields(struct task_write *w, const struct cached *c) {
   w->row.task_id = c->task->task_id;
   w->row.create_us = c->run->create_us;
   w->row.params = c->params ? c->params->text : NULL;
+  w->clear_result = c->alone->anew;
 }
 
 static void task_rows(struct runner *r) {
@@ -127,7 +128,26 @@ static void task_rows(struct runner *r) {
     if (run_alone(run)) alone_fields(w, c);
     else w->row.task_id = c->flow->ref[run_pattern(run, e->task)].task_id;
     result_fields(w, e->result);
+    if (w->clear_result) w->finish = true;
   }
+}
+
+/* A task that is deleted keeps its task row in the batch: the row is checked before it goes. */
+static void alone_rows(struct runner *r) {
+  struct writer *w = &r->writer;
+  for (size_t i = 0; i < r->step.effects.n_task; i++) {
+    const struct eff_task *e = &r->step.effects.task[i];
+    if (!run_alone(e->r)) continue;
+    const struct cached *c = cached_of(r, e->r);
+    int64_t ti = run_ti(e->r, e->task);
+    if (c->alone->gone) { *WR_PUSH(w->gone, w->b.n_gone, w->cap_gone) = ti; continue; }
+    if (c->alone->write == ALONE_SAME) continue;
+    struct async_write *a = WR_PUSH(w->b.async, w->b.n_async, w->cap_async);
+    *a = (struct async_write){c->alone->write == ALONE_INSERT ? ROW_INSERT : ROW_UPDATE, alone_row(c->alone, c->task)};
+    a->row.ti = ti;
+    a->row.create_us = c->run->create_us;
+  }
+  w->b.gone = w->gone;
 }
 
 /* Attempts that are followed by another one. `result`: what the process left, NULL = nothing. */
@@ -136,10 +156,18 @@ static void attempt_rows(struct runner *r) {
   for (size_t i = 0; i < r->step.effects.n_attempt; i++) {
     const struct eff_attempt *e = &r->step.effects.attempt[i];
     const struct attempt *a = e->result;
+    const struct alone *alone = run_alone(e->r) ? cached_of(r, e->r)->alone : NULL;
+    if (alone && alone->gone) continue;
     *WR_PUSH(w->b.attempt, w->b.n_attempt, w->cap_attempt) = (struct attempt_row){.ti = run_ti(e->r, e->task),
       .epoch = e->epoch, .owner = e->owner, .start_us = e->start_us, .end_us = e->end_us, .why = task_ev_name(e->why),
-      .error = error_text(r, e->error), .exit_code = a ? a->exit_code : -1, .signal = a ? a->signal : 0};
+      .error = error_text(r, e->error), .exit_code = a ? a->exit_code : -1, .signal = a ? a->signal : 0,
+      .run_no = alone ? alone->run_no : e->r->node[run_node_of(e->r, e->task)].base + 1u};
   }
+}
+
+static void former_rows(struct runner *r) {
+  struct writer *w = &r->writer;
+  for (size_t i = 0; i < w->n_former; i++) *WR_PUSH(w->b.attempt, w->b.n_attempt, w->cap_attempt) = w->former[i];
 }
 
 static void key_rows(struct runner *r) {
@@ -162,6 +190,7 @@ static void key_rows(struct runner *r) {
 SORT(flow, struct flow_write, fi)
 SORT(node, struct node_write, ni)
 SORT(task, struct task_write, ti)
+SORT(async, struct async_write, ti)
 
 /* ---- attempts that will start ---- */
 
@@ -230,7 +259,7 @@ enum store_rc rows_make(struct runner *r, bool *any) {
   struct writer *w = &r->writer;
   struct batch *b = &w->b;
   w->last = NULL;
-  b->n_flow = b->n_node = b->n_task = b->n_attempt = b->n_key = 0;
+  b->n_flow = b->n_node = b->n_task = b->n_attempt = b->n_key = b->n_async = b->n_gone = 0;
   key_rows(r);
   *any = r->step.effects.n_flow + b->n_key > 0;
   if (!*any) return STORE_OK;
@@ -240,10 +269,14 @@ enum store_rc rows_make(struct runner *r, bool *any) {
   flow_rows(r);
   node_rows(r);
   task_rows(r);
+  alone_rows(r);
   attempt_rows(r);
+  former_rows(r);
   sort_flow(b->flow, b->n_flow);
   sort_node(b->node, b->n_node);
   sort_task(b->task, b->n_task);
+  sort_async(b->async, b->n_async);
+  b->n_gone = wr_distinct(w->gone, b->n_gone, sizeof *w->gone);
   return STORE_OK;
 }
 

@@ -21,6 +21,7 @@ static void parts_init(struct runner *r, const struct runner_opts *o) {
   cache_init(&r->cache, e, &r->events, &r->flow_timers, runs_share(o->cache_bytes));
   later_init(&r->later, e);
   keys_init(&r->keys, e);
+  alone_keys_init(&r->alone_keys, e);
   lease_init(&r->lease, e, &r->watch);
   reconciler_init(&r->reconciler, &(struct reconciler){.env = e, .events = &r->events, .later = &r->later, .timers = &r->timers,
     .flow_timers = &r->flow_timers, .cache = &r->cache, .admission = &r->admission, .lease = &r->lease,
@@ -65,6 +66,9 @@ void runner_free(struct runner *r) {
   free(r->writer.b.task);
   free(r->writer.b.attempt);
   free(r->writer.b.key);
+  free(r->writer.b.async);
+  free(r->writer.gone);
+  free(r->writer.former);
   buf_done(&r->writer.text);
   stepper_done(&r->step);
   tell_done(&r->tell);
@@ -96,6 +100,7 @@ void runner_check(struct runner *r) {
   later_check(&r->later);
   lease_check(&r->lease);
   keys_check(&r->keys);
+  alone_keys_check(&r->alone_keys);
 }
 
 /* ---- what comes into a turn ---- */

@@ -9,6 +9,8 @@
 #ifndef RUNNER_H
 #define RUNNER_H
 #include <stdbool.h>
+#include "ask.h"
+#include "async.h"
 #include "attempt.h"
 #include "health.h"
 #include "node_trouble.h"
@@ -19,10 +21,36 @@ struct runner;
 struct defs;      /* the cache of definitions: defs.h */
 
 /* ---- requests of the API ---- */
-enum req_kind { REQ_START, REQ_EXEC_TASK, REQ_RERUN, REQ_CANCEL_FLOW, REQ_CANCEL_TASK };
+enum req_kind { REQ_START, REQ_EXEC_TASK, REQ_RERUN, REQ_CANCEL_FLOW, REQ_ASK };
 struct req_start {
   int64_t flow_id; struct params *params;
   int64_t fi, create_us, flow_version;         /* out */
+};
+/* A stand-alone task that is to be made. */
+struct req_task {
+  int64_t task_id; struct task_def *def;       /* the id of its definition, or 0 and an inline one */
+  struct params *params;
+  const struct async_spec *spec;               /* NULL = nothing is asked for beside that */
+  /* out: */
+  int64_t ti;
+  bool replayed;                               /* its taskKey is that of a task that was there: only ti is set */
+  int64_t task_version, create_us, start_at_us;
+  struct task t;                               /* as it is stored */
+};
+/* A wish about tasks. The same for all of them; each has its own answer. */
+struct req_asked {
+  int64_t ti;
+  /* out: */
+  enum wr_rc rc;
+  bool changed;
+  const char *state;                           /* as it is shown; NULL = there is no such task */
+};
+struct req_ask {
+  enum ask ask;
+  bool force;                                  /* ASK_DELETE */
+  const struct queue_spec *queue;              /* ASK_QUEUE; NULL = nothing changes */
+  const char *context; size_t context_len;     /* ASK_RUN; NULL = keep */
+  struct req_asked *of; uint32_t n;            /* more than one: stand-alone tasks only */
 };
 /* A request and all that it points to belongs to the runner from runner_post() until done(). */
 struct req {
@@ -31,14 +59,15 @@ struct req {
   int64_t first_id;                            /* the runner's; the request keeps its ids when its batch is made again */
   enum req_kind kind;
   struct req_start *start; uint32_t n_start;   /* REQ_START: all or nothing */
-  int64_t task_id; struct params *params;      /* REQ_EXEC_TASK */
+  struct req_task *task; uint32_t n_task;      /* REQ_EXEC_TASK: all or nothing */
+  struct req_ask *ask;                         /* REQ_ASK */
   int64_t flow_id, fi, ni;          /* RERUN (ni 0 = what failed), CANCEL_FLOW (fi) */
-  int64_t ti;                       /* CANCEL_TASK; out: EXEC_TASK */
   const char *key;                  /* Idempotency-Key of a START or EXEC_TASK, NULL = none */
   const uint8_t *key_hash;          /* KEY_HASH_BYTES of method, path and body */
   /* out, set before done() is called: */
   enum wr_rc rc;
   struct wr_err err;
+  const char *state;                /* of a 409 about an instance: the state that won; else NULL */
   bool changed;
   bool replayed;                    /* an earlier request with this key made the rows: only the ids of `out` are set */
   void (*done)(struct req *, void *ctx);       /* on the runner thread, after the commit; must not block */

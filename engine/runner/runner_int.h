@@ -1,7 +1,10 @@
 /* Private to the runner: its parts in one place, and the files that put the parts together. Each of these files calls only those
  * above it in this list, which a test proves (tests/lint):
  *
- *   request.c   one request of the API
+ *   req.c       what all requests share
+ *   ask.c       wishes about tasks
+ *   submit.c    stand-alone tasks are made
+ *   request.c   one request of the API of any kind
  *   handle.c    one event of any kind
  *   rows.c      effects of a batch -> its rows, and the attempts that will start
  *   after.c     the batch has committed: what may be seen now goes out
@@ -12,6 +15,7 @@
 #ifndef RUNNER_INT_H
 #define RUNNER_INT_H
 #include "admission.h"
+#include "alone_keys.h"
 #include "answers.h"
 #include "cache.h"
 #include "env.h"
@@ -32,7 +36,9 @@
 /* The rows of a batch, and the attempts that start when it has committed. */
 struct writer {
   struct batch b;
-  size_t cap_flow, cap_node, cap_task, cap_attempt, cap_key;
+  size_t cap_flow, cap_node, cap_task, cap_attempt, cap_key, cap_async;
+  int64_t *gone; size_t cap_gone;     /* batch.gone */
+  struct attempt_row *former; size_t n_former, cap_former;  /* last attempts of tasks that are run again, in env.mem */
   struct attempt *starts, **starts_tail;
   struct buf text;                    /* the text of a row that is being built */
   struct cached *last;                /* the last answer of cached_of(), within one rows_make() */
@@ -56,6 +62,7 @@ struct runner {
   struct cache cache;
   struct later later;
   struct keys keys;
+  struct alone_keys alone_keys;
   struct lease lease;
   struct reconciler reconciler;
   struct quarantine quarantine;
@@ -70,9 +77,22 @@ struct runner {
   pthread_t thread;
 };
 
-/* request.c, handle.c: an answer other than OK ends the batch. */
+/* req.c. The ids of a request stay its own when its batch is made again. A failure to read a definition is an answer, or ends the
+ * batch. */
+enum store_rc req_ids(struct runner *r, struct req *q, enum id_kind kind, uint32_t n) WR_MUST;
+enum store_rc req_refuse_err(struct req *q, enum wr_rc rc, const struct wr_err *err);
+
+/* submit.c, ask.c, request.c, handle.c: an answer other than OK ends the batch. */
 enum store_rc handle_request(struct runner *r, struct ev *e) WR_MUST;
 enum store_rc handle_event(struct runner *r, struct ev *e) WR_MUST;
+enum store_rc submit(struct runner *r, struct ev *e) WR_MUST;
+void submit_replayed(struct runner *r, struct req *q, int64_t first_id);
+enum store_rc ask(struct runner *r, struct ev *e) WR_MUST;
+/* A wish about a cached task, and what it changes beside its state. */
+struct ask_answer { enum ask_no no; enum task_shown shown; };
+/* This batch makes the task, or ends the run that another one is to follow: the wish comes again with the next batch. */
+bool ask_waits(const struct cached *c, enum ask ask);
+enum store_rc ask_apply(struct runner *r, struct cached *c, uint32_t task, const struct req_ask *a, struct ask_answer *got) WR_MUST;
 
 /* rows.c: fills writer.b. *any: there is something to write. */
 enum store_rc rows_make(struct runner *r, bool *any) WR_MUST;

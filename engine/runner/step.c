@@ -88,6 +88,12 @@ static void admit_ready(struct stepper *s, size_t from) {
   }
 }
 
+/* This batch deletes the task: for every event that follows it does not exist. */
+static void note_gone(const struct stepper *s, struct cached *c) {
+  uint32_t eff = c->run->task[0].eff;
+  if (eff != 0 && s->effects.task[eff - 1].gone) c->alone->gone = true;
+}
+
 enum store_rc step_event(struct stepper *s, struct cached *c, const struct run_event *ev, enum run_rc *out) {
   struct run_event e = *ev;
   struct task_policy own;
@@ -104,6 +110,7 @@ enum store_rc step_event(struct stepper *s, struct cached *c, const struct run_e
   }
   if (rc == STORE_OK && *out == RUN_OK) rc = drain(s, c);
   if (rc == STORE_OK) admit_ready(s, from);
+  if (rc == STORE_OK && run_alone(c->run)) note_gone(s, c);
   return rc;
 }
 

@@ -86,8 +86,10 @@ static void answered(struct req *q, void *ctx) {
 
 static void ask(int n) {
   static struct req q[TASKS];
+  static struct req_task one[TASKS];
   for (int i = 0; i < n; i++) {
-    q[i] = (struct req){.kind = REQ_EXEC_TASK, .task_id = task_id, .done = answered};
+    one[i] = (struct req_task){.task_id = task_id};
+    q[i] = (struct req){.kind = REQ_EXEC_TASK, .task = &one[i], .n_task = 1, .done = answered};
     assert_true(runner_post(runner, &q[i]));
   }
   settle();

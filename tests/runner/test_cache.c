@@ -90,11 +90,13 @@ static void start_many(int64_t flow, int n, bool alone) {
   memcpy(text + PARAMS - 2, "\"}", 3);
   struct req *q = wr_calloc((size_t)n, sizeof *q);
   struct req_start *start = wr_calloc((size_t)n, sizeof *start);
+  struct req_task *task = wr_calloc((size_t)n, sizeof *task);
   answers = 0;
   for (int i = 0; i < n; i++) {
     struct params *p = params_new(text);
     start[i] = (struct req_start){.flow_id = flow, .params = p};
-    q[i] = alone ? (struct req){.kind = REQ_EXEC_TASK, .task_id = task_id, .params = p, .done = answered}
+    task[i] = (struct req_task){.task_id = task_id, .params = p};
+    q[i] = alone ? (struct req){.kind = REQ_EXEC_TASK, .task = &task[i], .n_task = 1, .done = answered}
                  : (struct req){.kind = REQ_START, .start = &start[i], .n_start = 1, .done = answered};
     assert_true(runner_post(runner, &q[i]));
     if (i % 100 == 99) turns();
@@ -103,6 +105,7 @@ static void start_many(int64_t flow, int n, bool alone) {
   assert_int_equal(answers, n);
   for (int i = 0; i < n; i++) params_unref(start[i].params);
   free(start);
+  free(task);
   free(q);
   free(text);
 }

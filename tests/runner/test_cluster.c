@@ -47,15 +47,15 @@ static void lone_tasks_of_a_batch_are_read_together(void **st) {
   (void)st;
   int64_t task = memdb_save_task(db, 0, "{\"taskName\":\"t\",\"taskType\":\"ECHO\"}");
   turns(b);
-  for (int i = 0; i < 100; i++) request(a, &(struct req){.kind = REQ_EXEC_TASK, .task_id = task});
+  for (int i = 0; i < 100; i++) request(a, &(struct req){.kind = REQ_EXEC_TASK, .task = &(struct req_task){.task_id = task}, .n_task = 1});
   assert_int_equal(n_hint, 100);
   hand_hints(b);
   assert_int_equal(b->n_work, 100);
-  assert_int_equal(b->calls[MEM_READ], 1);
+  assert_int_equal(b->calls[MEM_READ], 2); /* task_ins, task_async */
   memset(b->calls, 0, sizeof b->calls);
   finish_work(b);
   one_turn(b);
-  assert_int_equal(b->calls[MEM_READ], 1);
+  assert_int_equal(b->calls[MEM_READ], 2);
 }
 
 /* A has pushed its hints, so others may have touched its flows: A looks under the lock before it does the whole batch. */
@@ -104,11 +104,12 @@ static void ids_survive_a_deadlock(void **st) {
   deadlocks = 3;
   assert_int_equal(start(a, flow, 2), first + 2);
   assert_int_equal(deadlocks, 0);
-  struct req q = {.kind = REQ_EXEC_TASK, .task_id = memdb_save_task(db, 0, "{\"taskName\":\"t\",\"taskType\":\"ECHO\"}")}, p = q;
+  struct req_task one = {.task_id = memdb_save_task(db, 0, "{\"taskName\":\"t\",\"taskType\":\"ECHO\"}")}, two = one;
+  struct req q = {.kind = REQ_EXEC_TASK, .task = &one, .n_task = 1}, p = {.kind = REQ_EXEC_TASK, .task = &two, .n_task = 1};
   request(a, &q);
   deadlocks = 3;
   request(a, &p);
-  assert_int_equal(p.ti, q.ti + 1);
+  assert_int_equal(two.ti, one.ti + 1);
 }
 
 /* ---- the end of a runner ---- */
@@ -118,7 +119,8 @@ static void lone_task_gives_its_params_back(void **st) {
   struct params *p = params_new("{}");
   (void)st;
   turns(a);
-  request(a, &(struct req){.kind = REQ_EXEC_TASK, .task_id = memdb_save_task(db, 0, "{\"taskName\":\"t\",\"taskType\":\"ECHO\"}"), .params = p});
+  request(a, &(struct req){.kind = REQ_EXEC_TASK, .n_task = 1,
+                           .task = &(struct req_task){.task_id = memdb_save_task(db, 0, "{\"taskName\":\"t\",\"taskType\":\"ECHO\"}"), .params = p}});
   assert_int_equal(a->n_work, 1);
   leave(a);
   assert_int_equal(atomic_load(&p->refs), 1);

@@ -35,14 +35,14 @@ static enum store_rc lying_keys(struct store *s, const char *const *key, size_t 
 }
 
 /* ---- requests ---- */
-struct one_ask { struct req q; struct req_start start[3]; uint8_t hash[KEY_HASH_BYTES]; int answers; };
+struct asked { struct req q; struct req_task one; struct req_start start[3]; uint8_t hash[KEY_HASH_BYTES]; int answers; };
 
 static void answered(struct req *q, void *ctx) {
   (void)q;
-  ((struct one_ask *)ctx)->answers++;
+  ((struct asked *)ctx)->answers++;
 }
 
-static void post(struct one_ask *a, const char *key, char body) {
+static void post(struct asked *a, const char *key, char body) {
   memset(a->hash, body, sizeof a->hash);
   a->q.key = key;
   a->q.key_hash = a->hash;
@@ -51,15 +51,16 @@ static void post(struct one_ask *a, const char *key, char body) {
   assert_true(runner_post(runner, &a->q));
 }
 
-static void start(struct one_ask *a, const char *key, char body, uint32_t n) {
-  *a = (struct one_ask){.q = {.kind = REQ_START, .n_start = n}};
+static void start(struct asked *a, const char *key, char body, uint32_t n) {
+  *a = (struct asked){.q = {.kind = REQ_START, .n_start = n}};
   a->q.start = a->start;
   for (uint32_t i = 0; i < n; i++) a->start[i].flow_id = flow_id;
   post(a, key, body);
 }
 
-static void exec_task(struct one_ask *a, const char *key, char body) {
-  *a = (struct one_ask){.q = {.kind = REQ_EXEC_TASK, .task_id = task_id}};
+static void exec_task(struct asked *a, const char *key, char body) {
+  *a = (struct asked){.q = {.kind = REQ_EXEC_TASK, .n_task = 1}, .one = {.task_id = task_id}};
+  a->q.task = &a->one;
   post(a, key, body);
 }
 
@@ -75,7 +76,7 @@ static void turns(void) {
   fail_msg("it never ends");
 }
 
-static void is(const struct one_ask *a, enum wr_rc rc, bool replayed) {
+static void is(const struct asked *a, enum wr_rc rc, bool replayed) {
   assert_int_equal(a->answers, 1);
   assert_int_equal(a->q.rc, rc);
   assert_int_equal(a->q.replayed, replayed);
@@ -89,7 +90,7 @@ static int64_t n_runs(void) {
 
 /* ---- facts ---- */
 static void one_batch_starts_once(void **st) {
-  struct one_ask a, b, c, other, bulk, task;
+  struct asked a, b, c, other, bulk, task;
   int64_t before = n_runs();
   (void)st;
   start(&a, "one-batch", 'x', 1);
@@ -113,7 +114,7 @@ static void one_batch_starts_once(void **st) {
 }
 
 static void later_batch_finds_it(void **st) {
-  struct one_ask a, b, c;
+  struct asked a, b, c;
   (void)st;
   start(&a, "later", 'x', 3);
   turns();
@@ -127,7 +128,7 @@ static void later_batch_finds_it(void **st) {
 }
 
 static void tasks_too(void **st) {
-  struct one_ask a, b, c;
+  struct asked a, b, c;
   (void)st;
   exec_task(&a, "a-task", 'x');
   exec_task(&b, "a-task", 'x');
@@ -137,12 +138,12 @@ static void tasks_too(void **st) {
   is(&a, WR_OK, false);
   is(&b, WR_OK, true);
   is(&c, WR_OK, true);
-  assert_int_equal(b.q.ti, a.q.ti);
-  assert_int_equal(c.q.ti, a.q.ti);
+  assert_int_equal(b.one.ti, a.one.ti);
+  assert_int_equal(c.one.ti, a.one.ti);
 }
 
 static void refused_start_leaves_it_free(void **st) {
-  struct one_ask a, b;
+  struct asked a, b;
   (void)st;
   start(&a, "refused", 'x', 2);
   a.start[1].flow_id = 4711;
@@ -153,7 +154,7 @@ static void refused_start_leaves_it_free(void **st) {
 }
 
 static void lost_commit_that_was_done(void **st) {
-  struct one_ask a, b;
+  struct asked a, b;
   int64_t before = n_runs();
   (void)st;
   lie = COMMIT_DONE_UNKNOWN;
@@ -168,7 +169,7 @@ static void lost_commit_that_was_done(void **st) {
 }
 
 static void lost_commit_that_was_not(void **st) {
-  struct one_ask a, b;
+  struct asked a, b;
   int64_t before = n_runs();
   (void)st;
   lie = COMMIT_UNDONE_UNKNOWN;
@@ -183,7 +184,7 @@ static void lost_commit_that_was_not(void **st) {
 
 /* The look-up found nothing, then a rival committed: the whole batch is done again. */
 static void faster_rival(void **st) {
-  struct one_ask rival, a, b;
+  struct asked rival, a, b;
   int64_t before = n_runs();
   (void)st;
   start(&rival, "rival", 'x', 1);
@@ -199,7 +200,7 @@ static void faster_rival(void **st) {
 }
 
 static void held_elsewhere_waits_alone(void **st) {
-  struct one_ask a, free;
+  struct asked a, free;
   (void)st;
   lie = KEYS_HELD;
   start(&a, "held", 'x', 1);
@@ -213,7 +214,7 @@ static void held_elsewhere_waits_alone(void **st) {
 }
 
 static void bulk_of_none_is_kept_too(void **st) {
-  struct one_ask a, b, c;
+  struct asked a, b, c;
   (void)st;
   start(&a, "none", 'x', 0);
   turns();

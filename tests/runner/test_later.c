@@ -176,6 +176,7 @@ static void ready_is_said_again_with_the_last_that_is_refused(void **st) {
 
 /* A request that is sent while the runner waits for a lock. */
 static struct req meanwhile;
+static struct req_task meanwhile_task;
 static bool sent;
 static enum mem_fate (*call)(void *ctx, void *node, enum mem_call what, const struct batch *b);
 static enum mem_fate send_meanwhile(void *ctx, void *node, enum mem_call what, const struct batch *b) {
@@ -196,7 +197,8 @@ static void closed_table_does_not_stop_other_tables(void **st) {
   call = db->hooks.call;
   db->hooks.call = send_meanwhile;
   for (int i = 0; i < 30; i++) {
-    meanwhile = (struct req){.kind = REQ_EXEC_TASK, .task_id = task, .done = answered, .done_ctx = &posted};
+    meanwhile_task = (struct req_task){.task_id = task};
+    meanwhile = (struct req){.kind = REQ_EXEC_TASK, .task = &meanwhile_task, .n_task = 1, .done = answered, .done_ctx = &posted};
     int64_t before = now;
     posted = 0;
     for (sent = false; !posted && now - before < 30 * SEC; now += SEC / 50) one_turn(a);
@@ -213,15 +215,16 @@ static void lone_task_that_is_locked_waits(void **st) {
   struct member *a = join(0, 0, 10);
   (void)st;
   pass(1, 0, 1);
-  struct req q = {.kind = REQ_EXEC_TASK, .task_id = memdb_save_task(db, 0, "{\"taskName\":\"t\",\"taskType\":\"ECHO\"}")};
+  struct req_task one = {.task_id = memdb_save_task(db, 0, "{\"taskName\":\"t\",\"taskType\":\"ECHO\"}")};
+  struct req q = {.kind = REQ_EXEC_TASK, .task = &one, .n_task = 1};
   request(a, &q);
-  assert_true(memdb_hold(db, MEM_ROW_TASK, q.ti));
+  assert_true(memdb_hold(db, MEM_ROW_TASK, one.ti));
   finish_work(a);
   pass(100, 0, 1);
-  assert_int_equal(memdb_task(db, q.ti)->r.t.state, TASK_RUNNING);
+  assert_int_equal(memdb_task(db, one.ti)->r.t.state, TASK_RUNNING);
   memdb_release(db);
   pass(2, 0, 1);
-  assert_int_equal(memdb_task(db, q.ti)->r.t.state, TASK_SUCCESS);
+  assert_int_equal(memdb_task(db, one.ti)->r.t.state, TASK_SUCCESS);
 }
 
 /* A replayed request needs no lock on the rows that its key names. */

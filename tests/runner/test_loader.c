@@ -182,7 +182,7 @@ static void with_rivals_the_batch_hears_of_it(void **st) {
 static int64_t alone(void) {
   struct member *a = join(0, 0, 2);
   turns(a);
-  request(a, &(struct req){.kind = REQ_EXEC_TASK, .task_id = memdb_save_task(db, 0, "{\"taskName\":\"t\",\"taskType\":\"ECHO\"}")});
+  request(a, &(struct req){.kind = REQ_EXEC_TASK, .task = &(struct req_task){.task_id = memdb_save_task(db, 0, "{\"taskName\":\"t\",\"taskType\":\"ECHO\"}")}, .n_task = 1});
   bare();
   begin();
   return a->work->ti;

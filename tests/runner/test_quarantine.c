@@ -77,7 +77,8 @@ static void lasting_fault_of_the_server_spares_results(void **st) {
   (void)st;
   turns(a);
   int64_t fi = start(a, memdb_save_flow(db, 0, CHAIN, 2), 2);
-  struct req q = {.kind = REQ_EXEC_TASK, .task_id = memdb_save_task(db, 0, "{\"taskName\":\"t\",\"taskType\":\"ECHO\"}")};
+  struct req_task one = {.task_id = memdb_save_task(db, 0, "{\"taskName\":\"t\",\"taskType\":\"ECHO\"}")};
+  struct req q = {.kind = REQ_EXEC_TASK, .task = &one, .n_task = 1};
   request(a, &q);
   bad_end = true;
   finish_work(a);
@@ -90,8 +91,8 @@ static void lasting_fault_of_the_server_spares_results(void **st) {
   }
   assert_int_equal(memdb_flow(db, fi)->r.state, FLOW_SUCCESS);
   assert_int_equal(memdb_flow(db, fi + 1)->r.state, FLOW_SUCCESS);
-  assert_int_equal(memdb_task(db, q.ti)->r.t.state, TASK_SUCCESS);
-  assert_int_equal(memdb_task(db, q.ti)->r.t.losses, 0);
+  assert_int_equal(memdb_task(db, one.ti)->r.t.state, TASK_SUCCESS);
+  assert_int_equal(memdb_task(db, one.ti)->r.t.losses, 0);
 }
 
 /* The store is away whenever the trial begins: earlier refusals still count. */
@@ -233,15 +234,16 @@ static void lone_result_that_is_never_stored_is_a_failure(void **st) {
   struct member *a = join(0, 0, 2);
   (void)st;
   turns(a);
-  struct req q = {.kind = REQ_EXEC_TASK, .task_id = memdb_save_task(db, 0, "{\"taskName\":\"t\",\"taskType\":\"ECHO\"}")};
+  struct req_task one = {.task_id = memdb_save_task(db, 0, "{\"taskName\":\"t\",\"taskType\":\"ECHO\"}")};
+  struct req q = {.kind = REQ_EXEC_TASK, .task = &one, .n_task = 1};
   request(a, &q);
   bad_result = true;
   finish_work(a);
   pass(20, 0, 1);
-  assert_int_equal(memdb_task(db, q.ti)->r.t.state, TASK_RUNNING);
+  assert_int_equal(memdb_task(db, one.ti)->r.t.state, TASK_RUNNING);
   pass(100, 0, 1);
-  assert_int_equal(memdb_task(db, q.ti)->r.t.state, TASK_FAILED);
-  assert_string_equal(memdb_task(db, q.ti)->r.error, "The database refuses its result.");
+  assert_int_equal(memdb_task(db, one.ti)->r.t.state, TASK_FAILED);
+  assert_string_equal(memdb_task(db, one.ti)->r.error, "The database refuses its result.");
 }
 
 int main(void) {

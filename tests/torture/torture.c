@@ -284,7 +284,8 @@ static uint64_t play(struct world *w) {
                                "\"tasks\":[{\"taskType\":\"BAD\"}]},{\"taskIds\":\"1\"}]}");
   int64_t hold = save_flow(w, "{\"flowName\":\"h\",\"flowNodes\":[{\"tasks\":[{\"taskType\":\"HOLD\"}]},{\"taskIds\":\"1\"}]}");
   int64_t a = start(w, chain, 1), b = start(w, join, 1), c = start(w, retry, 1), d = start(w, hold, 1), e = start(w, chain, 5);
-  struct req q = {.kind = REQ_EXEC_TASK, .task_id = task};
+  struct req_task one = {.task_id = task};
+  struct req q = {.kind = REQ_EXEC_TASK, .task = &one, .n_task = 1};
   request(w, &q);
   assert_int_equal(q.rc, WR_OK);
   settle(w);

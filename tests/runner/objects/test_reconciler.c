@@ -477,9 +477,12 @@ static void what_does_not_move_is_left_alone(void **st) {
   after_the_first();
   for (int s = 0; s < TASK__N; s++) {
     struct live_task t = {.ti = 10, .fi = 1, .state = (uint8_t)s, .update_us = 1, .due_us = 1, .owner_live = true};
-    bool moves = s == TASK_RUNNING || s == TASK_PAUSING || s == TASK_CANCELING || s == TASK_QUEUED || s == TASK_RETRY_WAIT;
+    bool moves = s == TASK_RUNNING || s == TASK_PAUSING || s == TASK_CANCELING || s == TASK_QUEUED || s == TASK_RETRY_WAIT ||
+                 s == TASK_BLOCKED;
     if (!moves) assert_null(look(t));
   }
+  /* its flow is paused: there is no time that it waits for */
+  assert_null(look((struct live_task){.ti = 10, .fi = 1, .state = TASK_BLOCKED, .update_us = 1, .owner_live = true}));
 }
 
 /* ---- hints and the office ---- */

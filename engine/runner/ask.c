@@ -1,0 +1,199 @@
+/* Wishes of users about tasks: run, pause, cancel, delete, queue. The core decides each pair of state and wish (core/ask.h); here the
+ * task is found, and what the wish changes beside its state is noted. The runner thread's.
+ * What never happens: a wish is decided by a state that the batch then does not find in the row. */
+#include "runner_int.h"
+
+/* ---- one wish about one cached task ---- */
+
+/* What stands beside the state of a stand-alone task, which the wish has changed. */
+static void beside(struct runner *r, struct cached *c, const struct req_ask *a) {
+  struct alone *x = c->alone;
+  const struct task *t = &c->run->task[0].t;
+  unsigned did = r->step.ctx.did;
+  uint32_t before = t->state == TASK_RUNNING && a->ask == ASK_RUN ? t->epoch - 1 : t->epoch; /* it is claimed already */
+  if (did & TASK_OUT_RUN_AGAIN) alone_run_again(x, before);
+  if (a->ask == ASK_RUN && a->context) alone_context(x, a, before);
+  if (a->ask == ASK_QUEUE) alone_move(x, a->queue);
+  cache_grew(&r->cache, c);
+}
+
+/* A final task is run again: what its row says of its last attempt becomes history. */
+static enum store_rc keep_last(struct runner *r, const struct cached *c, const struct task *was) {
+  struct writer *w = &r->writer;
+  struct task_row row;
+  size_t got = 0;
+  int64_t ti = run_ti(c->run, 0);
+  enum store_rc rc = store_tasks(r->env.store, &ti, 1, &row, &got);
+  if (rc != STORE_OK || got == 0 || was->epoch == 0) return rc;
+  *WR_PUSH(w->former, w->n_former, w->cap_former) = (struct attempt_row){.ti = ti, .epoch = was->epoch, .owner = row.ran_by,
+    .start_us = was->start_us, .end_us = row.end_us, .why = task_ev_name(task_last_why(was)),
+    .error = arena_strdup(&r->env.mem, row.error), .exit_code = row.exit_code, .signal = row.signal, .run_no = c->alone->run_no};
+  return STORE_OK;
+}
+
+enum store_rc ask_apply(struct runner *r, struct cached *c, uint32_t task, const struct req_ask *a, struct ask_answer *got) {
+  struct task was = c->run->task[task].t;
+  struct run_event ev = {.kind = RUN_EV_ASK, .task = task, .ask = a->ask, .force = a->force};
+  enum run_rc out = RUN_OK;
+  enum store_rc rc = step_event(&r->step, c, &ev, &out);
+  if (rc != STORE_OK) return rc;
+  got->no = r->step.ctx.no;
+  got->shown = task_show(&c->run->task[task].t); /* the array may have moved */
+  if (got->no != ASK_OK || !run_alone(c->run)) return STORE_OK;
+  if (r->step.ctx.did & TASK_OUT_RUN_AGAIN) rc = keep_last(r, c, &was);
+  beside(r, c, a);
+  return rc;
+}
+
+/* ---- answers ---- */
+
+static enum wr_rc no_code(enum ask_no no) {
+  switch (no) {
+  case ASK_OK: case ASK_SAME: break;
+  case ASK_BUSY: return WR_BUSY_STATE;
+  case ASK_FINISHED: return WR_ALREADY_FINISHED;
+  case ASK_NOT_RETRYABLE: return WR_NOT_RETRYABLE;
+  case ASK_OF_A_FLOW: return WR_OF_A_FLOW;
+  }
+  return WR_OK;
+}
+
+static void answer(struct req_asked *of, const struct ask_answer *got) {
+  of->rc = no_code(got->no);
+  of->changed = got->no == ASK_OK;
+  of->state = shown_name(got->shown);
+}
+
+/* The sentence of a single wish that was refused. */
+static void say(struct req *q, const struct req_asked *of) {
+  q->rc = of->rc;
+  q->state = of->rc == WR_OK ? NULL : of->state;
+  switch ((unsigned)of->rc) {
+  case WR_BUSY_STATE: (void)wr_err_set(&q->err, of->rc, "It is %s; wait.", of->state); break;
+  case WR_ALREADY_FINISHED: (void)wr_err_set(&q->err, of->rc, "It has already finished: %s.", of->state); break;
+  case WR_NOT_RETRYABLE: (void)wr_err_set(&q->err, of->rc, "State is %s: submit it anew.", of->state); break;
+  default: if (of->rc != WR_OK) (void)wr_err_set(&q->err, of->rc, NULL);
+  }
+}
+
+static enum store_rc unknown(struct req *q, struct req_asked *of) {
+  of->rc = q->rc = wr_err_set(&q->err, WR_NOT_FOUND, "Task instance %lld does not exist.", (long long)of->ti);
+  of->changed = false;
+  of->state = NULL;
+  return STORE_OK;
+}
+
+/* ---- a task of a node ---- */
+
+/* Where the node can be run again: the flow of the cached run, else of the row. */
+static enum store_rc of_a_flow(struct runner *r, struct req *q, const struct task_row *row) {
+  const struct cached *c = cache_get(&r->cache, row->fi);
+  if (q->ask->ask == ASK_QUEUE)
+    q->rc = wr_err_set(&q->err, WR_OF_A_FLOW, "Whose a node's task is and how urgent says its definition: taskConfig.queue.");
+  else if (c)
+    q->rc = wr_err_set(&q->err, WR_OF_A_FLOW, "Run the node again: POST /exec/flow/%lld {\"fiId\": %lld, \"niId\": %lld}.",
+                       (long long)c->flow_id, (long long)row->fi, (long long)row->ni);
+  else q->rc = wr_err_set(&q->err, WR_OF_A_FLOW, NULL);
+  return STORE_OK;
+}
+
+/* The row alone decides: the task is final, perhaps of an older run, and its flow has nothing to add. */
+static enum store_rc ask_row(struct runner *r, struct req *q, const struct task_row *row) {
+  struct req_asked *of = &q->ask->of[0];
+  struct task t = row->t;
+  struct ask_answer got = {.shown = task_show(&t)};
+  (void)task_ask(&t, &(struct task_wish){.ask = q->ask->ask, .now_us = r->env.wall_us, .of_node = 1}, &task_policy_default, &got.no);
+  answer(of, &got);
+  say(q, of);
+  return of->rc == WR_OF_A_FLOW ? of_a_flow(r, q, row) : STORE_OK;
+}
+
+static enum store_rc ask_node_task(struct runner *r, struct ev *e, const struct task_row *row) {
+  struct req *q = e->q;
+  struct req_asked *of = &q->ask->of[0];
+  struct ask_answer got;
+  bool tried = e->fi != 0;
+  e->fi = row->fi;
+  struct cached *c = cache_use(&r->cache, row->fi);
+  if (c == NULL && task_final(row->t.state) && tried) return ask_row(r, q, row);
+  if (c == NULL) { /* its flow is loaded with the next batch */
+    if (tried && quarantine_waits(&r->quarantine, row->fi)) { req_fail(q, WR_QUARANTINED, NULL); return STORE_OK; }
+    e->then = THEN_AGAIN;
+    return STORE_OK;
+  }
+  uint32_t task = run_task_of(c->run, of->ti);
+  if (task == UINT32_MAX || task_final(row->t.state)) return ask_row(r, q, row); /* perhaps of an older run */
+  if (q->ask->ask == ASK_QUEUE) {
+    q->state = task_shown(&c->run->task[task].t);
+    return of_a_flow(r, q, row);
+  }
+  enum store_rc rc = ask_apply(r, c, task, q->ask, &got);
+  if (rc != STORE_OK) return rc;
+  answer(of, &got);
+  say(q, of);
+  return of->rc == WR_OF_A_FLOW ? of_a_flow(r, q, row) : STORE_OK;
+}
+
+/* ---- a stand-alone task ---- */
+
+bool ask_waits(const struct cached *c, enum ask ask) {
+  const struct run_task *t = &c->run->task[0];
+  return !t->row || (ask == ASK_RUN && t->eff != 0 && task_final(t->t.state));
+}
+
+static enum store_rc ask_alone(struct runner *r, struct req *q, struct req_asked *of) {
+  struct cached *c;
+  struct ask_answer got;
+  enum store_rc rc = load_alone(&r->loader, of->ti, &c);
+  if (rc != STORE_OK) return rc;
+  if (c == NULL) return unknown(q, of);
+  rc = ask_apply(r, c, 0, q->ask, &got);
+  if (rc == STORE_OK) answer(of, &got);
+  return rc;
+}
+
+static enum store_rc ask_one(struct runner *r, struct ev *e) {
+  struct req *q = e->q;
+  struct req_asked *of = &q->ask->of[0];
+  struct task_row row = {0};
+  struct cached *c;
+  size_t got = 0;
+  enum store_rc rc = load_alone(&r->loader, of->ti, &c);
+  if (rc == STORE_OK && c == NULL) rc = store_tasks(r->env.store, &of->ti, 1, &row, &got);
+  if (rc != STORE_OK) return rc;
+  if (got == 1 && row.fi != 0) return ask_node_task(r, e, &row);
+  if (c && ask_waits(c, q->ask->ask)) { e->then = THEN_AGAIN; return STORE_OK; }
+  rc = ask_alone(r, q, of);
+  if (rc == STORE_OK && of->state) say(q, of);
+  return rc;
+}
+
+/* Is one of them to be asked with the next batch? Then all are: the request has one answer. */
+static enum store_rc many_wait(struct runner *r, struct ev *e) {
+  enum store_rc rc = STORE_OK;
+  for (uint32_t i = 0; rc == STORE_OK && i < e->q->ask->n; i++) {
+    struct cached *c;
+    rc = load_alone(&r->loader, e->q->ask->of[i].ti, &c);
+    if (rc == STORE_OK && c && ask_waits(c, e->q->ask->ask)) e->then = THEN_AGAIN;
+  }
+  return rc;
+}
+
+/* Each has its own answer; the request itself is never refused. */
+static enum store_rc ask_many(struct runner *r, struct ev *e) {
+  struct req *q = e->q;
+  struct req_ask *a = q->ask;
+  int64_t *ti = arena_alloc(&r->env.mem, (a->n + 1) * sizeof *ti);
+  for (uint32_t i = 0; i < a->n; i++) ti[i] = a->of[i].ti;
+  enum store_rc rc = load_alone_ahead(&r->loader, ti, a->n);
+  if (rc == STORE_OK) rc = many_wait(r, e);
+  for (uint32_t i = 0; rc == STORE_OK && e->then == THEN_OVER && i < a->n; i++) rc = ask_alone(r, q, &a->of[i]);
+  r->step.ctx.budget -= a->n;
+  q->rc = WR_OK;
+  return rc;
+}
+
+enum store_rc ask(struct runner *r, struct ev *e) {
+  for (uint32_t i = 0; i < e->q->ask->n; i++) e->q->ask->of[i] = (struct req_asked){.ti = e->q->ask->of[i].ti};
+  return e->q->ask->n == 1 ? ask_one(r, e) : ask_many(r, e);
+}

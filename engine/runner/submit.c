@@ -1,0 +1,174 @@
+/* A submit of stand-alone tasks: one or a thousand, all of them or none. The runner thread's.
+ *
+ * First every task is decided: made, or there already (taskKey); only when none is refused anything is made. What never happens:
+ * two tasks with one taskKey; a submit that is refused leaves a trace in a row. */
+#include "defs.h"
+#include "runner_int.h"
+
+struct submit { struct runner *r; struct ev *e; struct task_def **def; };
+
+static bool own(const struct req *q, int64_t ti) { return q->first_id != 0 && ti >= q->first_id && ti - q->first_id < q->n_task; }
+
+/* ---- is it there already? ---- */
+
+static enum store_rc key_refused(struct req *q, const struct alone_key *key, const char *why) {
+  q->rc = wr_err_set(&q->err, WR_KEY_REUSED, "Task instance %lld has this taskKey%s.", (long long)key->ti, why);
+  return STORE_OK;
+}
+
+/* The task that has this name, or makes it. Twice in one request: once. */
+static enum store_rc decide_key(struct submit *s, struct req_task *t, struct alone_key *key, int64_t fresh) {
+  struct req *q = s->e->q;
+  const struct cached *c;
+  switch (key->state) {
+  case KEY_HELD: s->e->then = THEN_LATER; return STORE_OK;
+  case KEY_FREE:
+    t->ti = fresh;
+    alone_key_take(key, t);
+    return STORE_OK;
+  case KEY_KNOWN: case KEY_NEW: break;
+  }
+  if (!alone_key_same(key, t)) return key_refused(q, key, ", and was made with other content");
+  if (t->spec->if_exists == IF_EXISTS_FAIL && !own(q, key->ti)) return key_refused(q, key, "");
+  c = cache_get(&s->r->cache, run_key(0, key->ti));
+  /* This batch deletes it: the next one finds the name free. Or this batch ends it, and it is to be run again. */
+  bool rerun = t->spec->if_exists == IF_EXISTS_RERUN && !own(q, key->ti);
+  if (c && (c->alone->gone || (rerun && ask_waits(c, ASK_RUN)))) {
+    s->e->then = THEN_AGAIN;
+    return STORE_OK;
+  }
+  t->ti = key->ti;
+  t->replayed = true;
+  return STORE_OK;
+}
+
+/* ---- what it is ---- */
+
+/* A reference of its definition, as this node runs it. */
+static enum store_rc decide_def(struct submit *s, const struct req_task *t, struct task_def **def) {
+  struct req *q = s->e->q;
+  struct wr_err err;
+  if (t->def) {
+    if (t->def->policy.slot >= SLOT__N || t->def->executor == NULL) defs_place(s->r->env.defs, t->def);
+    *def = def_task_ref(t->def);
+    return STORE_OK;
+  }
+  enum wr_rc rc = defs_task(s->r->env.defs, t->task_id, 0, s->r->env.defs_version, def, &err);
+  if (rc == WR_OK && (*def)->deleted) rc = wr_err_set(&err, WR_NOT_STARTABLE, "The task was deleted.");
+  return rc == WR_OK ? STORE_OK : req_refuse_err(q, rc, &err);
+}
+
+static bool goes_on(const struct submit *s) { return s->e->q->rc == WR_OK && s->e->then == THEN_OVER; }
+
+static enum store_rc decide(struct submit *s) {
+  struct req *q = s->e->q;
+  enum store_rc rc = STORE_OK;
+  for (uint32_t i = 0; rc == STORE_OK && goes_on(s) && i < q->n_task; i++) {
+    struct req_task *t = &q->task[i];
+    struct alone_key *key = alone_key_of(&s->r->alone_keys, t);
+    if (key) rc = decide_key(s, t, key, q->first_id + i);
+    else t->ti = q->first_id + i;
+    if (rc == STORE_OK && goes_on(s) && !t->replayed) rc = decide_def(s, t, &s->def[i]);
+  }
+  return rc;
+}
+
+/* Names that this request took are free again. */
+static void give_back(struct submit *s) {
+  const struct req *q = s->e->q;
+  for (uint32_t i = 0; i < q->n_task; i++) {
+    struct alone_key *key = alone_key_of(&s->r->alone_keys, &q->task[i]);
+    if (key && key->state == KEY_NEW && own(q, key->ti)) *key = (struct alone_key){.key = key->key, .state = KEY_FREE};
+  }
+}
+
+/* Ids are taken only when something is made: a submit that is repeated for ever takes none. */
+static bool makes_any(const struct submit *s) {
+  const struct req *q = s->e->q;
+  for (uint32_t i = 0; i < q->n_task; i++) {
+    const struct alone_key *key = alone_key_of(&s->r->alone_keys, &q->task[i]);
+    if (key == NULL || key->state == KEY_FREE) return true;
+  }
+  return false;
+}
+
+/* ---- it is made ---- */
+
+static struct task_start start_of(const struct req_task *t, int64_t now_us) {
+  const struct async_spec *s = t->spec;
+  if (s == NULL) return (struct task_start){0};
+  return (struct task_start){.at_us = s->delay_us ? now_us + s->delay_us : s->start_at_us, .hold = s->hold};
+}
+
+static enum store_rc make_one(struct runner *r, struct req_task *t, struct task_def *def) {
+  struct task_start start = start_of(t, r->env.wall_us);
+  struct queue_view queue = queue_view(t->spec ? t->spec->queue : NULL, def->queue);
+  struct alone *alone = alone_new(&queue);
+  enum run_rc out;
+  alone->start_at_us = start.at_us;
+  alone->write = ALONE_INSERT;
+  alone->made_by = t;
+  struct run *run = run_new_alone(r->cache.one, t->ti);
+  struct cached *c = cache_add_alone(&r->cache, run, def_task_ref(def), t->params ? params_ref(t->params) : NULL, alone);
+  enum store_rc rc = step_event(&r->step, c, &(struct run_event){.kind = RUN_EV_START, .start = &start}, &out);
+  t->task_version = def->version;
+  t->create_us = run->create_us;
+  t->start_at_us = start.at_us;
+  t->t = run->task[0].t;
+  return rc;
+}
+
+/* ifExists: rerunFailed. Whether it failed is asked of the row that is there now; one that did not is left alone. */
+static enum store_rc rerun_one(struct runner *r, const struct req_task *t) {
+  struct cached *c;
+  struct ask_answer got;
+  enum store_rc rc = load_alone(&r->loader, t->ti, &c);
+  if (rc != STORE_OK || c == NULL || !task_final(c->run->task[0].t.state)) return rc;
+  return ask_apply(r, c, 0, &(struct req_ask){.ask = ASK_RUN}, &got);
+}
+
+static enum store_rc make_all(struct submit *s) {
+  struct runner *r = s->r;
+  const struct req *q = s->e->q;
+  enum store_rc rc = STORE_OK;
+  for (uint32_t i = 0; rc == STORE_OK && i < q->n_task; i++) {
+    struct req_task *t = &q->task[i];
+    if (!t->replayed) rc = make_one(r, t, s->def[i]);
+    else if (t->spec->if_exists == IF_EXISTS_RERUN && !own(q, t->ti)) rc = rerun_one(r, t);
+  }
+  return rc;
+}
+
+/* The row of its Idempotency-Key: of one task its id, of several the first of the ids that were taken for them. */
+static void take_key(struct runner *r, const struct req *q) {
+  if (!q->key) return;
+  keys_take(&r->keys, q, q->n_task == 1 ? q->task[0].ti : q->first_id, q->n_task);
+}
+
+enum store_rc submit(struct runner *r, struct ev *e) {
+  struct req *q = e->q;
+  struct submit s = {r, e, arena_zalloc(&r->env.mem, (q->n_task + 1) * sizeof *s.def)};
+  for (uint32_t i = 0; i < q->n_task; i++) q->task[i].replayed = false;
+  enum store_rc rc = makes_any(&s) ? req_ids(r, q, ID_TI, q->n_task) : STORE_OK;
+  if (rc == STORE_OK) rc = decide(&s);
+  if (rc == STORE_OK && goes_on(&s)) {
+    rc = make_all(&s);
+    take_key(r, q);
+    q->changed = true;
+  } else {
+    give_back(&s);
+  }
+  for (uint32_t i = 0; i < q->n_task; i++) def_task_unref(s.def[i]);
+  return rc;
+}
+
+/* An earlier request with this Idempotency-Key made them. Each that has a taskKey is found by that: it may have been there before
+ * that request. */
+void submit_replayed(struct runner *r, struct req *q, int64_t first_id) {
+  for (uint32_t i = 0; i < q->n_task; i++) {
+    struct req_task *t = &q->task[i];
+    const struct alone_key *key = q->n_task > 1 ? alone_key_of(&r->alone_keys, t) : NULL;
+    t->replayed = true;
+    t->ti = key && key->ti ? key->ti : first_id + i;
+  }
+}
