@@ -51,8 +51,11 @@ struct intent {
   int64_t first_id;                 /* the first id that it made */
 };
 
+enum { ASK_MOST = 4, SIM_NAMES = 12 };
 struct op {                         /* a request of a client */
   struct req q;
+  struct req_task task; struct async_spec spec; char name[8];     /* REQ_EXEC_TASK */
+  struct req_ask ask; struct req_asked of[ASK_MOST]; struct queue_spec queue;   /* REQ_ASK */
   struct op *next;
   struct node *node;
   struct intent *intent; int body;  /* it has a key */
@@ -120,6 +123,8 @@ struct world {
   uint32_t batch_rows;              /* LIMIT_BATCH_ROWS of the runner under test */
   struct map64 ledger;              /* ti -> struct rec */
   struct map64 keys;                /* key of (fi, task) -> last claimed epoch */
+  struct map64 wished;              /* ti -> set of wish_bit(): what users have asked of it so far, whatever became of it */
+  int64_t wake_at;                  /* in the calm, tasks that wait for a user are run */
   struct rec **claim; size_t n_claim, cap_claim; /* of the commit under way */
   struct map64 fdefs, tdefs;        /* (id << 20 | version) -> definition */
   struct orphan *orphan; size_t n_orphan, cap_orphan;
@@ -173,10 +178,15 @@ int64_t queue_next(const struct world *w);
 struct rec *ledger_get(struct world *w, int64_t ti, uint32_t epoch);
 struct rec *ledger_add(struct world *w, int64_t ti, uint32_t epoch);
 
+static inline uintptr_t wish_bit(enum ask a) { return (uintptr_t)1 << a; }
+enum { WISH_FORCE = 1 << ASK__N };
+static inline uintptr_t wished(const struct world *w, int64_t ti) { return (uintptr_t)map64_get(&w->wished, ti); }
+
 /* sim_load.c: definitions and requests */
 void load_setup(struct world *w);
 void load_op(struct world *w);                               /* one request or change of a definition */
 void load_idle_op(struct world *w);
+void load_wake(struct world *w);                             /* in the calm: a user runs a task that waits for one */
 void load_done(struct world *w);
 int64_t load_next(const struct world *w);                    /* when the next client takes its request back */
 bool load_ready(const struct world *w);

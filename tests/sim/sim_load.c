@@ -193,7 +193,7 @@ static void fill_keyed(struct world *w, struct op *o, struct intent *k) {
   q->kind = k->kind;
   q->key = k->key;
   q->key_hash = k->hash[o->body];
-  q->task_id = k->id;
+  o->task.task_id = k->id;
   q->n_start = k->kind == REQ_START ? k->n : 0;
   q->start = wr_calloc(k->n, sizeof *q->start);
   for (uint32_t i = 0; i < q->n_start; i++) q->start[i] = (struct req_start){.flow_id = k->id, .params = params_new(k->body[o->body])};
@@ -216,8 +216,63 @@ static void fill_rerun(struct world *w, struct op *o) {
   }
 }
 
+/* What belongs to the request by its kind; `q` may have been moved since it was filled in. */
+static void tie(struct world *w, struct op *o) {
+  if (o->q.kind == REQ_EXEC_TASK) {
+    o->q.task = &o->task;
+    o->q.n_task = 1;
+    o->task.spec = &o->spec;
+  }
+  if (o->q.kind != REQ_ASK) return;
+  o->q.ask = &o->ask;
+  o->ask.of = o->of;
+  for (uint32_t i = 0; i < o->ask.n; i++) {
+    uintptr_t bits = wished(w, o->of[i].ti) | wish_bit(o->ask.ask) | (o->ask.force ? WISH_FORCE : 0);
+    (void)map64_put(&w->wished, o->of[i].ti, (void *)bits);
+  }
+}
+
+/* A stand-alone task that starts at once, later, or when it is run; perhaps with a name that another one has. */
+static void fill_task(struct world *w, struct op *o) {
+  o->q.kind = REQ_EXEC_TASK;
+  o->task.task_id = any_id(w, (int64_t)w->db->n_tasks);
+  if (sim_chance(w, 700)) return;
+  o->spec.hold = sim_chance(w, 300);
+  if (!o->spec.hold && sim_chance(w, 500)) o->spec.delay_us = sim_between(w, 1, 20 * SEC);
+  if (!sim_chance(w, 600)) return;
+  (void)snprintf(o->name, sizeof o->name, "n-%u", (unsigned)sim_rnd(w, SIM_NAMES));
+  o->spec.key = o->name;
+  o->spec.if_exists = (enum if_exists)sim_rnd(w, 3);
+  memset(o->spec.hash, sim_chance(w, 900) ? 1 : 2, sizeof o->spec.hash);
+}
+
+/* A stand-alone task, mostly a recent one; the first of three tries that is one. */
+static int64_t alone_id(struct world *w) {
+  int64_t ti = 0;
+  for (int i = 0; i < 3; i++) {
+    ti = late_id(w, w->db->max_ti);
+    const struct mem_task *t = memdb_task(w->db, ti);
+    if (t && t->r.fi == 0) break;
+  }
+  return ti;
+}
+
+static void fill_ask(struct world *w, struct op *o) {
+  static const enum ask all[] = {ASK_CANCEL, ASK_CANCEL, ASK_CANCEL, ASK_PAUSE, ASK_PAUSE, ASK_PAUSE, ASK_RUN, ASK_RUN, ASK_DELETE, ASK_QUEUE};
+  o->q.kind = REQ_ASK;
+  o->ask.ask = all[sim_rnd(w, sizeof all / sizeof *all)];
+  o->ask.force = o->ask.ask == ASK_DELETE && sim_chance(w, 200);
+  o->ask.n = sim_chance(w, 800) ? 1 : 2 + (uint32_t)sim_rnd(w, ASK_MOST - 1);
+  if (o->ask.ask == ASK_QUEUE) {
+    o->queue = (struct queue_spec){.user = "u", .group = sim_chance(w, 500) ? "g" : NULL, .priority = (int32_t)sim_rnd(w, 100), .has_priority = true};
+    o->ask.queue = &o->queue;
+  }
+  for (uint32_t i = 0; i < o->ask.n; i++) o->of[i].ti = o->ask.n == 1 && sim_chance(w, 600) ? late_id(w, w->db->max_ti) : alone_id(w);
+}
+
 static void send(struct world *w, struct op *o) {
   struct node *n = &w->node[sim_rnd(w, (uint64_t)w->n_node)];
+  tie(w, o);
   o->node = n;
   o->life = n->life;
   o->q.done = op_done;
@@ -227,7 +282,7 @@ static void send(struct world *w, struct op *o) {
   const struct mem_flow *f = memdb_flow(w->db, o->q.fi);
   o->run_no = f ? f->r.run_no : 0;
   o->final = f && flow_final((enum flow_state)f->r.state);
-  o->there = o->q.kind == REQ_CANCEL_TASK ? memdb_task(w->db, o->q.ti) != NULL : f != NULL;
+  o->there = o->q.kind == REQ_ASK ? memdb_task(w->db, o->of[0].ti) != NULL : f != NULL;
   o->next = w->ops;
   w->ops = o;
   w->n_ops++;
@@ -316,6 +371,23 @@ void load_idle_op(struct world *w) {
   send(w, o);
 }
 
+/* CREATED and PAUSED last until a user runs the task: in the calm one does, so that all comes to its end. */
+void load_wake(struct world *w) {
+  const struct map64_slot *s;
+  if (w->now < w->wake_at) return;
+  w->wake_at = w->now + SEC / 10;
+  for (size_t i = 0; (s = map64_next(&w->db->task, &i)) != NULL;) {
+    const struct task_row *t = &((struct mem_task *)s->val)->r;
+    if (t->t.state != TASK_CREATED && t->t.state != TASK_PAUSED) continue;
+    struct op *o = wr_new(struct op);
+    o->q.kind = REQ_ASK;
+    o->ask = (struct req_ask){.ask = ASK_RUN, .n = 1};
+    o->of[0].ti = t->ti;
+    send(w, o);
+    return;
+  }
+}
+
 /* A deleted flow stays as it is: no new version is saved. */
 void load_op(struct world *w) {
   struct op *o = wr_new(struct op);
@@ -332,9 +404,9 @@ void load_op(struct world *w) {
   }
   else if (k < 45) fill_start(w, q);
   else if (k < 60) { q->kind = REQ_CANCEL_FLOW; q->fi = late_id(w, w->db->max_fi); }
-  else if (k < 72) { q->kind = REQ_CANCEL_TASK; q->ti = late_id(w, w->db->max_ti); }
+  else if (k < 72) fill_ask(w, o);
   else if (k < 88) fill_rerun(w, o);
-  else { q->kind = REQ_EXEC_TASK; q->task_id = any_id(w, (int64_t)w->db->n_tasks); }
+  else fill_task(w, o);
   send(w, o);
 }
 

@@ -37,6 +37,7 @@ void oracle_done(struct world *w) {
   map64_done(&w->tdefs);
   map64_done(&w->ledger);
   map64_done(&w->keys);
+  map64_done(&w->wished);
   free(w->claim);
 }
 
@@ -67,6 +68,12 @@ static void check_node(struct world *w, const struct node_write *x) {
   if (node_final(o) && n->r.end_us != x->row.end_us) sim_fail(w, "final node %lld ends again", (long long)x->row.ni);
 }
 
+/* A user has asked to run it, or has submitted its name with ifExists: rerunFailed. */
+static bool may_run(struct world *w, int64_t ti) {
+  const struct mem_async *a = memdb_async(w->db, ti);
+  return wished(w, ti) & wish_bit(ASK_RUN) || (a && a->r.key);
+}
+
 static struct node *home_of(struct world *w, int64_t me) {
   for (int i = 0; i < w->n_node; i++)
     if (w->node[i].up && !w->node[i].dead && runner_incarnation(w->node[i].runner) == me) return &w->node[i];
@@ -85,6 +92,7 @@ static void check_lost(struct world *w, const struct task *o, const struct rec *
 
 static void check_end(struct world *w, const struct task_row *or, const struct task_row *nr) {
   const struct task *o = &or->t, *n = &nr->t;
+  if (n->state == TASK_PAUSED && (n->tries != o->tries || n->losses != o->losses)) sim_fail(w, "task %lld is PAUSED, and that cost it a try", (long long)or->ti);
   const struct rec *rec = ledger_get(w, or->ti, o->epoch);
   long long ti = or->ti;
   if (rec && rec->executing && !rec->excused) sim_fail(w, "attempt %lld:%u ends in the rows, but is still executed", ti, o->epoch);
@@ -130,25 +138,48 @@ static void check_claim(struct world *w, const struct task_row *o, const struct 
   *WR_PUSH(w->claim, w->n_claim, w->cap_claim) = rec;
 }
 
-static void check_task(struct world *w, const struct task_write *x, int64_t me) {
+/* Its rows are deleted. Nothing of it runs, unless a user has insisted; then its owner is told to stop it. */
+static void check_gone(struct world *w, const struct task_row *o) {
+  uintptr_t asked = wished(w, o->ti);
+  struct rec *rec = ledger_get(w, o->ti, o->t.epoch);
+  if (!(asked & wish_bit(ASK_DELETE))) sim_fail(w, "task %lld is deleted, and nobody asked for that", (long long)o->ti);
+  if (!rec || !rec->executing || rec->excused) return;
+  if (!(asked & WISH_FORCE)) sim_fail(w, "task %lld is deleted while its attempt %u is executed", (long long)o->ti, o->t.epoch);
+  rec->excused = true;
+}
+
+/* A final task is left as it is, or it is run again because a user asked for that. */
+static void check_final(struct world *w, const struct task_row *o, const struct task_row *n) {
+  bool failed = o->t.state != TASK_SUCCESS, again = !task_final(n->t.state) && n->fi == 0 && failed && may_run(w, n->ti);
+  if (again && n->t.tries + n->t.losses == 0) return;
+  if (n->t.state != o->t.state || n->end_us != o->end_us || n->t.epoch != o->t.epoch)
+    sim_fail(w, "final task %lld is changed: %s to %s", (long long)n->ti, task_state_name(o->t.state), task_state_name(n->t.state));
+}
+
+static void check_task(struct world *w, const struct task_write *x, const struct batch *b, int64_t me) {
   const struct mem_task *t = memdb_task(w->db, x->row.ti);
   const struct task_row *n = &x->row, *o = t ? &t->r : NULL;
   struct task_row fresh = {.ti = n->ti, .fi = n->fi, .t = {.epoch = n->t.epoch - owned(n->t.state)}};
   if (!o) o = &fresh;
   long long ti = n->ti;
+  for (size_t i = 0; i < b->n_gone; i++)
+    if (b->gone[i] == n->ti) { check_gone(w, o); return; }
   if (t && task_final(o->t.state)) {
-    if (n->t.state != o->t.state || n->end_us != o->end_us || n->t.epoch != o->t.epoch) sim_fail(w, "final task %lld is changed: %s to %s", ti, task_state_name(o->t.state), task_state_name(n->t.state));
+    check_final(w, o, n);
+    if (n->t.epoch != o->t.epoch) check_claim(w, o, n, me);
     return;
   }
   task_check(&n->t);
   if (n->t.epoch < o->t.epoch || n->t.epoch > o->t.epoch + 1) sim_fail(w, "task %lld: epoch %u to %u", ti, o->t.epoch, n->t.epoch);
   if (o->t.owner != 0 && (n->t.owner != o->t.owner || n->t.epoch != o->t.epoch || !owned(n->t.state))) check_end(w, o, n);
   if (n->t.epoch != o->t.epoch) check_claim(w, t ? o : NULL, n, me);
-  if (o->t.state == TASK_RETRY_WAIT && !task_final(n->t.state) && n->t.state != TASK_RETRY_WAIT && n->update_us < o->t.due_us)
+  bool waits = o->t.state == TASK_RETRY_WAIT || (o->t.state == TASK_BLOCKED && o->t.end_as == TASK_NONE);
+  bool at_once = may_run(w, n->ti) || wished(w, n->ti) & (wish_bit(ASK_PAUSE) | wish_bit(ASK_DELETE));
+  if (t && waits && !at_once && !task_final(n->t.state) && n->t.state != o->t.state && n->update_us < o->t.due_us)
     sim_fail(w, "task %lld does not wait for its next try", ti);
   uint32_t most = n->t.tries > 0 ? max_attempts(w, n) : 0;
   if (n->t.tries > most || (n->t.state == TASK_RETRY_WAIT && n->t.tries >= most)) sim_fail(w, "task %lld: %u tries of %u, %s", ti, n->t.tries, most, task_state_name(n->t.state));
-  if (t && n->t.tries < o->t.tries) sim_fail(w, "task %lld: tries go back", ti);
+  if (t && n->t.tries < o->t.tries && !may_run(w, n->ti)) sim_fail(w, "task %lld: tries go back", ti);
 }
 
 /* No (key, attempt) is ever started twice, not even by re-runs. The claims of this batch: */
@@ -182,7 +213,7 @@ void oracle_commit(void *ctx, int64_t me, const struct batch *b) {
   if (m->state != MEMBER_LIVE) sim_fail(w, "a batch of node %lld, which is not alive", (long long)me);
   for (size_t i = 0; i < b->n_flow; i++) check_flow(w, &b->flow[i]);
   for (size_t i = 0; i < b->n_node; i++) check_node(w, &b->node[i]);
-  for (size_t i = 0; i < b->n_task; i++) check_task(w, &b->task[i], me);
+  for (size_t i = 0; i < b->n_task; i++) check_task(w, &b->task[i], b, me);
   for (size_t i = 0; i < b->n_task; i++) {
     const struct task_row *t = &b->task[i].row;
     bool head = t->fi == 0;
@@ -280,7 +311,7 @@ void oracle_push(struct node *n, const struct hint *h) {
 static void answered_key(struct world *w, const struct op *o) {
   struct intent *k = o->intent;
   const struct key_row *row = memdb_key(w->db, k->key);
-  int64_t first = k->kind == REQ_START ? o->q.start[0].fi : o->q.ti;
+  int64_t first = k->kind == REQ_START ? o->q.start[0].fi : o->task.ti;
   if (!row) sim_fail(w, "a request with key %s is acknowledged, the key has no row", k->key);
   if (k->won >= 0 && (k->won != o->body || k->first_id != first))
     sim_fail(w, "key %s made %lld with body %d, now it is said to be %lld with body %d", k->key, (long long)k->first_id, k->won, (long long)first, o->body);
@@ -290,10 +321,41 @@ static void answered_key(struct world *w, const struct op *o) {
   if (row->first_id != first || memcmp(row->hash, k->hash[o->body], KEY_HASH_BYTES) != 0) sim_fail(w, "the row of key %s says something else", k->key);
 }
 
+/* A task is there that was made for this name, and says whose it is. */
+static void answered_task(struct world *w, const struct op *o) {
+  const struct req_task *x = &o->task;
+  const struct mem_task *t = memdb_task(w->db, x->ti);
+  const struct mem_async *a = memdb_async(w->db, x->ti);
+  if (!t && wished(w, x->ti) & wish_bit(ASK_DELETE)) return;
+  if (!t || t->r.fi != 0 || !a) sim_fail(w, "task %lld is acknowledged, but has no row", (long long)x->ti);
+  if (!x->spec->key && t->r.task_id != x->task_id && !o->q.replayed) sim_fail(w, "task %lld is of another definition", (long long)x->ti);
+  if (x->spec->key && !o->q.replayed && (!a->r.key || strcmp(a->r.key, x->spec->key) != 0))
+    sim_fail(w, "task %lld is said to have the name %s", (long long)x->ti, x->spec->key);
+  if (x->spec->key && memcmp(a->r.hash, x->spec->hash, KEY_HASH_BYTES) != 0) sim_fail(w, "name %s: other content is taken for the same", x->spec->key);
+}
+
+static void answered_ask(struct world *w, const struct op *o) {
+  for (uint32_t i = 0; i < o->ask.n; i++) {
+    const struct req_asked *of = &o->of[i];
+    const struct mem_task *t = memdb_task(w->db, of->ti);
+    long long ti = of->ti;
+    if (of->rc != WR_OK) continue;
+    if (!t && !(wished(w, of->ti) & wish_bit(ASK_DELETE))) sim_fail(w, "a wish for task %lld is acknowledged, which has no row", ti);
+    if (!t) continue;
+    bool again = may_run(w, of->ti);
+    if (o->ask.ask == ASK_DELETE && t->r.t.phase != PHASE_DELETE) sim_fail(w, "the deletion of task %lld is acknowledged, but not stored", ti);
+    if (o->ask.ask == ASK_CANCEL && !again && t->r.t.state != TASK_CANCELED && !t->r.t.cancel_requested)
+      sim_fail(w, "the cancel of task %lld is acknowledged, but not stored", ti);
+    if (o->ask.ask == ASK_PAUSE && !again && (t->r.t.state == TASK_QUEUED || t->r.t.state == TASK_RUNNING || t->r.t.state == TASK_RETRY_WAIT))
+      sim_fail(w, "the pause of task %lld is acknowledged, it is %s", ti, task_state_name(t->r.t.state));
+    const struct mem_async *a = memdb_async(w->db, of->ti);
+    if (o->ask.ask == ASK_QUEUE && of->changed && strcmp(a->r.user, "u") != 0) sim_fail(w, "the move of task %lld is acknowledged, but not stored", ti);
+  }
+}
+
 static void answered_ok(struct world *w, const struct op *o) {
   const struct req *q = &o->q;
   const struct mem_flow *f = memdb_flow(w->db, q->fi);
-  const struct mem_task *t = memdb_task(w->db, q->ti);
   if (o->intent) answered_key(w, o);
   switch (q->kind) {
   case REQ_START:
@@ -304,7 +366,7 @@ static void answered_ok(struct world *w, const struct op *o) {
     }
     break;
   case REQ_EXEC_TASK:
-    if (!t || t->r.task_id != q->task_id) sim_fail(w, "task %lld is acknowledged, but has no row", (long long)q->ti);
+    answered_task(w, o);
     break;
   case REQ_RERUN:
     if (!f || f->r.run_no <= o->run_no) sim_fail(w, "the re-run of flow %lld is acknowledged, but not stored", (long long)q->fi);
@@ -312,9 +374,7 @@ static void answered_ok(struct world *w, const struct op *o) {
   case REQ_CANCEL_FLOW:
     if (!f || (f->r.run_no == o->run_no && !flow_final((enum flow_state)f->r.state) && f->r.wish <= WISH_STOP)) sim_fail(w, "the cancel of flow %lld is acknowledged, but not stored", (long long)q->fi);
     break;
-  case REQ_CANCEL_TASK:
-    if (!t || (t->r.t.state != TASK_CANCELED && !t->r.t.cancel_requested)) sim_fail(w, "the cancel of task %lld is acknowledged, but not stored", (long long)q->ti);
-    break;
+  case REQ_ASK: answered_ask(w, o); break;
   }
 }
 
@@ -322,9 +382,11 @@ static void answered_ok(struct world *w, const struct op *o) {
 static void refused_finished(struct world *w, const struct op *o) {
   const struct req *q = &o->q;
   const struct mem_flow *f = memdb_flow(w->db, q->fi);
-  const struct mem_task *t = memdb_task(w->db, q->ti);
+  const struct mem_task *t = q->kind == REQ_ASK ? memdb_task(w->db, o->of[0].ti) : NULL;
   if (q->kind == REQ_CANCEL_FLOW && (!f || (f->r.run_no == o->run_no && !flow_final((enum flow_state)f->r.state)))) sim_fail(w, "flow %lld is said to have finished", (long long)q->fi);
-  if (q->kind == REQ_CANCEL_TASK && (!t || !task_final(t->r.t.state))) sim_fail(w, "task %lld is said to have finished", (long long)q->ti);
+  bool later = q->kind == REQ_ASK && (may_run(w, o->of[0].ti) || wished(w, o->of[0].ti) & wish_bit(ASK_DELETE));
+  if (q->kind == REQ_ASK && !later && (!t || !task_final(t->r.t.state)))
+    sim_fail(w, "task %lld is said to have finished", (long long)o->of[0].ti);
 }
 
 void oracle_answer(struct world *w, const struct op *o) {
@@ -334,13 +396,17 @@ void oracle_answer(struct world *w, const struct op *o) {
   case WR_OK: answered_ok(w, o); return;
   case WR_ALREADY_FINISHED: refused_finished(w, o); break;
   case WR_KEY_REUSED: {
+    if (!o->intent && o->spec.key) break; /* ifExists: fail, or other content */
     const struct key_row *row = o->intent ? memdb_key(w->db, o->intent->key) : NULL;
     if (!row || memcmp(row->hash, o->intent->hash[o->body], KEY_HASH_BYTES) == 0) sim_fail(w, "a key is said to be used for something else");
     break;
   }
   case WR_NOT_FOUND:
-    if (o->there && q->kind != REQ_START && q->kind != REQ_EXEC_TASK)
-      sim_fail(w, "flow %lld or task %lld is said not to exist", (long long)q->fi, (long long)q->ti);
+    if (o->there && q->kind != REQ_START && q->kind != REQ_EXEC_TASK && !(q->kind == REQ_ASK && wished(w, o->of[0].ti) & wish_bit(ASK_DELETE)))
+      sim_fail(w, "flow %lld or task %lld is said not to exist", (long long)q->fi, (long long)o->of[0].ti);
+    break;
+  case WR_BUSY_STATE: case WR_OF_A_FLOW:
+    if (q->kind != REQ_ASK) sim_fail(w, "request %d is answered %s", (int)q->kind, q->err.msg);
     break;
   case WR_NOT_RETRYABLE:
     if (f && o->final && f->r.run_no == o->run_no && f->r.flow_id == q->flow_id && (q->ni != 0 || f->r.state != FLOW_SUCCESS))
@@ -461,7 +527,8 @@ void oracle_quiet(struct world *w) {
   }
   for (size_t i = 0; (s = map64_next(&w->db->task, &i)) != NULL;) {
     const struct mem_task *t = s->val;
-    if (t->r.fi == 0 && (t->r.t.state == TASK_SUCCESS) == (t->r.error != NULL))
+    bool error = t->r.error != NULL && t->r.error[0] != '\0';
+    if (t->r.fi == 0 && (t->r.t.state == TASK_SUCCESS) == error)
       sim_fail(w, "task %lld: %s with error '%s'", (long long)t->r.ti, task_state_name(t->r.t.state), t->r.error ? t->r.error : "");
   }
   for (size_t i = 0; (s = map64_next(&w->ledger, &i)) != NULL;)
