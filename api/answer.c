@@ -53,7 +53,7 @@ void j_health(struct buf *b, bool ok, const struct health *h) {
   j_close(b, '}');
 }
 
-void answer_error(struct buf *b, const struct wr_err *err, const char *request_id, const struct health *h) {
+void answer_error(struct buf *b, const struct wr_err *err, const struct answer_more *more) {
   buf_printf(b, "{\"code\":\"%d\"", (int)err->code);
   j_text(b, "message", err->msg[0] ? err->msg : wr_err_text(err->code));
   j_key(b, "data");
@@ -62,7 +62,8 @@ void answer_error(struct buf *b, const struct wr_err *err, const char *request_i
   if (err->path[0]) error_path(b, err->path);
   if (err->limit >= 0) j_i64(b, "limit", err->limit);
   if (err->got >= 0) j_i64(b, "got", err->got);
-  if (h) j_health(b, false, h);
-  j_text(b, "requestId", request_id);
+  j_text(b, "state", more->state);
+  if (more->health) j_health(b, false, more->health);
+  j_text(b, "requestId", more->request_id);
   buf_str(b, "}}");
 }

@@ -12,6 +12,7 @@ void j_health(struct buf *b, bool ok, const struct health *h); /* the fields "ok
 struct answer_page { bool on, more; uint32_t limit; uint64_t offset; int64_t total; /* -1 = not asked */ bool replayed; };
 void answer_open(struct buf *b);                              /* up to "data": and including it */
 void answer_close(struct buf *b, const struct answer_page *p);
-/* h: what else "data" says, NULL = nothing. */
-void answer_error(struct buf *b, const struct wr_err *err, const char *request_id, const struct health *h);
+/* What "data" says beside the error. state: of the instance that a 409 is about; NULL = nothing, in both. */
+struct answer_more { const char *request_id, *state; const struct health *health; };
+void answer_error(struct buf *b, const struct wr_err *err, const struct answer_more *more);
 #endif

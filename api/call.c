@@ -45,13 +45,15 @@ static void log_refusal(struct api *a, const struct http_req *q, int status, con
            L_STR("why", err->msg));
 }
 
-static void send_error(struct api *a, struct http_req *q, const struct wr_err *err, const char *headers, const struct health *h) {
+/* won: the state that a 409 names; NULL = none. */
+static void send_error(struct api *a, struct http_req *q, const struct wr_err *err, const char *headers, const char *won,
+                       const struct health *h) {
   int status = wr_err_status(err->code);
   char all[256];
   snprintf(all, sizeof all, "%s%s%s", headers, status == 503 ? "Retry-After: 1\r\n" : "",
            status == 401 ? "WWW-Authenticate: Bearer\r\n" : "");
   http_out_again(q);
-  answer_error(http_out(q), err, q->id, h);
+  answer_error(http_out(q), err, &(struct answer_more){q->id, won, h});
   if ((status == 503 && !h) || status == 507) log_refusal(a, q, status, err);
   else if (status >= 500 && status != 503)
     log_error("http.failed", L_STR("request", q->id), L_INT("code", err->code), L_STR("error", err->msg));
@@ -59,7 +61,7 @@ static void send_error(struct api *a, struct http_req *q, const struct wr_err *e
 }
 
 void call_refuse(void *api, struct http_req *q, const struct wr_err *err) {
-  send_error(api, q, err, err->code == WR_METHOD ? "Allow: GET, HEAD, POST, DELETE\r\n" : "", NULL);
+  send_error(api, q, err, err->code == WR_METHOD ? "Allow: GET, HEAD, POST, DELETE\r\n" : "", NULL, NULL);
 }
 
 /* ---- the body ---- */
@@ -120,9 +122,13 @@ static enum wr_rc run_handler(struct call *c) {
   return rc;
 }
 
+static size_t body_limit(const struct route *r) {
+  return r->flags & ROUTE_LARGE ? LIMIT_FLOW_BODY_BYTES : r->flags & ROUTE_TASK ? LIMIT_TASK_BODY_BYTES : LIMIT_BODY_BYTES;
+}
+
 static enum wr_rc body_and_handler(struct call *c) {
   if (c->route->body == BODY_NONE) return run_handler(c); /* a body is not read: the connection closes */
-  enum wr_rc rc = read_body(c, c->route->flags & ROUTE_LARGE ? LIMIT_FLOW_BODY_BYTES : LIMIT_BODY_BYTES);
+  enum wr_rc rc = read_body(c, body_limit(c->route));
   if (rc != WR_OK) return rc;
   bool large = c->http->scratch->body.len > LIMIT_BODY_BYTES;
   if (large) rc = large_begin(c);
@@ -196,7 +202,7 @@ void call_handle(void *api, struct http_req *q) {
   }
   if (c.err.code != rc) wr_err_set(&c.err, rc, NULL);
   if (rc == WR_METHOD) snprintf(c.headers, sizeof c.headers, "Allow: %s\r\n", allow);
-  send_error(api, q, &c.err, c.headers, c.has_health ? &c.health : NULL);
+  send_error(api, q, &c.err, c.headers, c.won, c.has_health ? &c.health : NULL);
 }
 
 /* ---- waiting ---- */
@@ -241,7 +247,7 @@ enum again call_again(struct api *a, struct http_req *q, const struct call_kept 
   if (rc == WR_OK && c.wait.live && !last) return AGAIN_LIVE;
   if (rc != WR_OK && wr_err_status(rc) == 503 && !last) return AGAIN_AWAY;
   if (rc == WR_OK) send_answer(&c);
-  else send_error(a, q, &c.err, "", NULL);
+  else send_error(a, q, &c.err, "", NULL, NULL);
   return AGAIN_ANSWERED;
 }
 
@@ -264,13 +270,18 @@ struct asked {
   bool done;
   char key[LIMIT_KEY_CHARS + 1];
   uint8_t key_hash[KEY_HASH_BYTES];
+  struct load *load;
   struct req_start start[];
 };
+
+void load_unref(struct load *l) {
+  if (l && atomic_fetch_sub(&l->refs, 1) == 1) l->free(l);
+}
 
 static void asked_unref(struct asked *a) {
   if (atomic_fetch_sub(&a->refs, 1) > 1) return;
   for (uint32_t i = 0; i < a->q.n_start; i++) params_unref(a->start[i].params);
-  params_unref(a->q.params);
+  load_unref(a->load);
   pthread_cond_destroy(&a->cond);
   pthread_mutex_destroy(&a->lock);
   free(a);
@@ -287,13 +298,14 @@ static void answered(struct req *q, void *ctx) {
   asked_unref(a);
 }
 
-static struct asked *asked_new(const struct call *c, const struct req *q) {
+static struct asked *asked_new(const struct call *c, const struct req *q, struct load *load) {
   struct asked *a = wr_malloc(sizeof *a + q->n_start * sizeof *a->start);
   memset(a, 0, sizeof *a);
   a->q = *q;
   a->q.done = answered;
   a->q.done_ctx = a;
-  if (q->params) params_ref(q->params);
+  a->load = load;
+  if (load) atomic_fetch_add(&load->refs, 1);
   if (q->n_start > 0) a->q.start = memcpy(a->start, q->start, q->n_start * sizeof *a->start);
   for (uint32_t i = 0; i < q->n_start; i++)
     if (a->start[i].params) params_ref(a->start[i].params);
@@ -337,10 +349,10 @@ static enum wr_rc give_up(const struct call *c, struct asked *a) {
 
 static void take_answer(struct req *q, const struct asked *a) {
   struct req_start *start = q->start;
-  q->ti = a->q.ti;
   q->fi = a->q.fi;
   q->rc = a->q.rc;
   q->err = a->q.err;
+  q->state = a->q.state;
   q->changed = a->q.changed;
   q->replayed = a->q.replayed;
   for (uint32_t i = 0; i < q->n_start; i++)
@@ -354,8 +366,8 @@ static bool post(struct runner *r, struct req *q) {
   return away && runner_doubt(r) && runner_look(r) && runner_post(r, q);
 }
 
-static void ask_runner(struct call *c, struct req *q) {
-  struct asked *a = asked_new(c, q);
+static void ask_runner(struct call *c, struct req *q, struct load *load) {
+  struct asked *a = asked_new(c, q, load);
   enum wr_rc rc = WR_OK;
   if (!post(c->api->o.runner, &a->q)) asked_unref(a); /* the runner's reference: the runner has not taken the request */
   else if (!wait_done(c, a, call_deadline(c))) rc = give_up(c, a);
@@ -364,9 +376,10 @@ static void ask_runner(struct call *c, struct req *q) {
   asked_unref(a);
 }
 
-enum wr_rc call_post(struct call *c, struct req *q) {
-  ask_runner(c, q);
+enum wr_rc call_post(struct call *c, struct req *q, struct load *load) {
+  ask_runner(c, q, load);
   c->page.replayed = q->replayed;
+  c->won = q->state;
   if (q->rc == WR_OK) return WR_OK;
   c->err = q->err;
   if (c->err.code != q->rc) wr_err_set(&c->err, q->rc, NULL);

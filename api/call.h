@@ -44,7 +44,8 @@ enum {
   ROUTE_CHANGES = 2,          /* refused while draining */
   ROUTE_ALWAYS = 4,           /* answered even when crowded */
   ROUTE_KEYED = 8,            /* makes something: Idempotency-Key counts */
-  ROUTE_FILE = 16             /* answers a file of page_files.h, by its path */
+  ROUTE_TASK = 16,            /* a body of up to LIMIT_TASK_BODY_BYTES */
+  ROUTE_FILE = 32             /* answers a file of page_files.h, by its path */
 };
 
 struct route {
@@ -79,6 +80,7 @@ struct call {
   struct health health;           /* of /readyz, when has_health: shown beside the error too */
   bool has_health;
   struct wr_err err;
+  const char *won;                /* beside a 409: the state of the instance; NULL = not shown */
   const char *type;               /* NULL = the envelope; else `out` is the body itself, of this type */
   struct http_fixed fixed;        /* status 0 = `out` is the answer; else this is */
   char headers[192];              /* complete lines */
@@ -96,8 +98,14 @@ void call_refuse(void *api, struct http_req *q, const struct wr_err *err);
 /* For handlers: all fill c->err and return its code. */
 enum wr_rc call_fail(struct call *c, enum wr_rc code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 enum wr_rc call_missing(struct call *c, const char *what); /* 404: "Flow 7 does not exist." of c->id */
-/* Sends q to the runner and waits for its answer. A start carries the call's key; its answer says whether it was replayed. */
-enum wr_rc call_post(struct call *c, struct req *q);
+/* What a request points to. The thread that waits shares it with the runner, which may come back to it much later. It begins the
+ * struct that it is part of. */
+struct load { atomic_uint refs; void (*free)(struct load *l); };
+void load_unref(struct load *l);
+/* Sends q to the runner and waits for its answer. A start carries the call's key; its answer says whether it was replayed. load:
+ * NULL = q points to nothing but `start`; else what stands there counts only when the call says that it is answered (WR_OK, or a
+ * refusal of the runner). */
+enum wr_rc call_post(struct call *c, struct req *q, struct load *load);
 int64_t call_deadline(const struct call *c);               /* CLOCK_MONOTONIC: nothing of the call waits longer */
 enum wr_rc call_turn(struct call *c, struct turn *t, const char *busy); /* waits no longer either: BUSY */
 /* Shows instance `id`, which becomes c->id: once, or with wait=, when it has ended or the time is up. show() sets wait.live. A
@@ -113,9 +121,15 @@ enum again call_again(struct api *a, struct http_req *q, const struct call_kept 
  * task has ended or is gone; AWAY: the store does not answer. */
 enum log_then { FOLLOW_WAIT, FOLLOW_MORE, FOLLOW_OVER, FOLLOW_AWAY };
 enum log_then log_step(struct api *a, int64_t ti, struct log_at *f, struct buf *out);
+/* h_async.c: makes a stand-alone task of the body of POST /exec/task. */
+enum wr_rc submit_body(struct call *c, const json_t *body, int64_t *ti);
+/* h_ask.c: cancels a task instance. */
+enum wr_rc ask_cancel(struct call *c, int64_t ti);
 /* The part that makes a node unready, NULL = it is ready. */
 const struct health_part *health_bad(const struct health *h, const char **name);
 struct reader *call_reader(struct call *c);                /* NULL: c->err is set */
+/* What the query asks of a list of task instances. Borrows its texts. */
+struct alone_filter alone_filter_of(const struct query *q);
 /* Fields of a body: one table each. v[i] is NULL when absent or null is not allowed. */
 struct body_field { const char *name; json_type type; bool required; };
 enum wr_rc call_fields(struct call *c, const json_t *obj, const char *path, const struct body_field *f, size_t n,
@@ -131,7 +145,12 @@ enum wr_rc key_once(struct call *c, enum key_kind kind, key_save_fn *save, key_s
 
 handler_fn h_task_save, h_task_get, h_task_list, h_task_delete;
 handler_fn h_flow_save, h_flow_get, h_flow_list, h_flow_delete;
-handler_fn h_exec_flow, h_exec_flows, h_exec_task, h_cancel_flow, h_cancel_task;
+handler_fn h_exec_flow, h_exec_flows, h_cancel_flow;
+handler_fn h_exec_task, h_exec_inline, h_exec_tasks;
+handler_fn h_task_run, h_task_pause, h_task_cancel, h_task_queue, h_task_remove;
+handler_fn h_tasks_run, h_tasks_pause, h_tasks_cancel, h_tasks_queue, h_tasks_remove;
+handler_fn h_s0_start, h_s0_fetch, h_s0_list, h_s0_cancel;
+handler_fn h_mon_tasks;
 handler_fn h_mon_flows, h_mon_flow, h_mon_detail, h_mon_node, h_mon_task, h_mon_log, h_mon_progress, h_mon_context;
 handler_fn h_livez, h_readyz, h_version;
 handler_fn h_page;

@@ -1,4 +1,4 @@
-/* /exec: starts, re-runs, cancels. Each is one request to the runner, answered after its commit. A start is answered from
+/* /exec of flows: starts, re-runs, cancels. Each is one request to the runner, answered after its commit. A start is answered from
  * the request itself, without a read: it is the hot path. A run that an earlier request with its key made is read back.
  * A re-run takes no key: the state of the run decides. Any API thread. */
 #include <stdlib.h>
@@ -22,30 +22,7 @@ static enum wr_rc read_params(struct call *c, const json_t *v, const char *path,
   return rc;
 }
 
-/* ---- what is stored, as it stands in the rows ---- */
-
-/* Storing may have taken most of the request's time: reading back may begin while any of that is left, and ends at most half of
- * the request's time after it. */
-static void read_late(const struct call *c) { store_deadline(call_deadline(c) + c->api->o.request_us / 2); }
-
-/* A failure to read it back does not mean that it was not stored. */
-static enum wr_rc stored(struct call *c, enum wr_rc rc, const char *what, int64_t id) {
-  if (rc != WR_DB_UNAVAILABLE && rc != WR_BUSY) return rc;
-  return call_fail(c, WR_OUTCOME_UNKNOWN, "It is stored, but %s instance %lld cannot be read just now.", what, (long long)id);
-}
-
-static enum wr_rc tell_flow(struct call *c, int64_t fi, const bool *changed) {
-  read_late(c);
-  return stored(c, instance_flow(c, fi, changed), "flow", fi);
-}
-
-static enum wr_rc tell_task(struct call *c, int64_t ti, const bool *changed) {
-  read_late(c);
-  return stored(c, instance_task(c, ti, INSTANCE_PLAIN, changed), "task", ti);
-}
-
-static enum wr_rc show_flow(struct call *c) { return tell_flow(c, c->id, NULL); }
-static enum wr_rc show_task(struct call *c) { return tell_task(c, c->id, NULL); }
+static enum wr_rc show_flow(struct call *c) { return instance_tell_flow(c, c->id, NULL); }
 
 /* ---- one flow ---- */
 
@@ -55,7 +32,7 @@ static enum wr_rc answer_start(struct call *c, const struct req_start *st) {
   if (rc != WR_OK || !def->dag || def->dag->n == 0) { /* a flow without nodes has ended already */
     def_flow_unref(def);
     wr_err_clear(&c->err);
-    return tell_flow(c, st->fi, NULL);
+    return instance_tell_flow(c, st->fi, NULL);
   }
   struct flow_row row = {.fi = st->fi, .flow_id = st->flow_id, .flow_version = st->flow_version, .flow_name = def->name,
                          .state = FLOW_RUNNING, .run_no = 1, .create_us = st->create_us, .start_us = st->create_us,
@@ -73,7 +50,7 @@ static enum wr_rc start_flow(struct call *c, const json_t *params) {
   if (rc == WR_OK) rc = call_place(c, WAIT_FLOW);
   if (rc != WR_OK) return rc;
   struct req q = {.kind = REQ_START, .start = &st, .n_start = 1};
-  rc = call_post(c, &q);
+  rc = call_post(c, &q, NULL);
   if (rc == WR_OK) rc = q.replayed || c->wait.w ? call_wait(c, WAIT_FLOW, st.fi, show_flow) : answer_start(c, &st);
   params_unref(st.params);
   return rc;
@@ -88,7 +65,7 @@ static enum wr_rc rerun_flow(struct call *c, const json_t *fi, const json_t *ni)
   if (rc == WR_OK) rc = read_id(c, fi, "/fiId", &q.fi);
   if (rc == WR_OK) rc = read_id(c, ni, "/niId", &q.ni);
   if (rc == WR_OK) rc = call_place(c, WAIT_FLOW);
-  if (rc == WR_OK) rc = call_post(c, &q);
+  if (rc == WR_OK) rc = call_post(c, &q, NULL);
   return rc == WR_OK ? call_wait(c, WAIT_FLOW, q.fi, show_flow) : rc;
 }
 
@@ -123,7 +100,7 @@ static enum wr_rc read_start(struct call *c, const json_t *item, size_t i, struc
 
 static enum wr_rc post_starts(struct call *c, struct req_start *st, size_t n) {
   struct req q = {.kind = REQ_START, .start = st, .n_start = (uint32_t)n};
-  enum wr_rc rc = n > 0 || c->key[0] ? call_post(c, &q) : WR_OK;
+  enum wr_rc rc = n > 0 || c->key[0] ? call_post(c, &q, NULL) : WR_OK;
   if (rc != WR_OK) return rc;
   buf_ch(c->out, '[');
   for (size_t i = 0; i < n; i++) {
@@ -154,30 +131,11 @@ enum wr_rc h_exec_flows(struct call *c) {
   return rc;
 }
 
-/* ---- a task alone; cancels ---- */
-
-enum wr_rc h_exec_task(struct call *c) {
-  static const struct body_field field[] = {{"params", JSON_OBJECT, false}};
-  json_t *params = NULL;
-  struct req q = {.kind = REQ_EXEC_TASK, .task_id = c->id};
-  enum wr_rc rc = c->body ? call_fields(c, c->body, "", field, 1, &params) : WR_OK;
-  if (rc == WR_OK) rc = read_params(c, params, "/params", &q.params);
-  if (rc == WR_OK) rc = call_place(c, WAIT_TASK);
-  if (rc == WR_OK) rc = call_post(c, &q);
-  params_unref(q.params);
-  return rc == WR_OK ? call_wait(c, WAIT_TASK, q.ti, show_task) : rc;
-}
+/* ---- cancels ---- */
 
 enum wr_rc h_cancel_flow(struct call *c) {
   struct req q = {.kind = REQ_CANCEL_FLOW, .fi = c->id};
   enum wr_rc rc = c->body ? call_fields(c, c->body, "", NULL, 0, NULL) : WR_OK;
-  if (rc == WR_OK) rc = call_post(c, &q);
-  return rc == WR_OK ? tell_flow(c, c->id, &q.changed) : rc;
-}
-
-enum wr_rc h_cancel_task(struct call *c) {
-  struct req q = {.kind = REQ_CANCEL_TASK, .ti = c->id};
-  enum wr_rc rc = c->body ? call_fields(c, c->body, "", NULL, 0, NULL) : WR_OK;
-  if (rc == WR_OK) rc = call_post(c, &q);
-  return rc == WR_OK ? tell_task(c, c->id, &q.changed) : rc;
+  if (rc == WR_OK) rc = call_post(c, &q, NULL);
+  return rc == WR_OK ? instance_tell_flow(c, c->id, &q.changed) : rc;
 }

@@ -1,6 +1,7 @@
 /* /monitor: instances as rows show them. Reads only, through one reader; each list is answered from an index of the store,
  * one page at a time. Any API thread. */
 #include <stdlib.h>
+#include "hosts.h"
 #include "instance.h"
 #include "share.h"
 #include "why.h"
@@ -131,16 +132,20 @@ static enum wr_rc write_tasks(struct call *c, const struct task_list *l, int64_t
   struct instance in;
   enum wr_rc rc = instance_load(c, fi, &in);
   struct why *why = why_open(c);
+  struct hosts hosts;
+  hosts_open(&hosts, c);
   j_open(c->out, '[');
   for (size_t i = 0; rc == WR_OK && i < l->n; i++) {
     struct task_def *def = row_task_def(c->api->o.defs, &l->row[i], in.def, in.row.bases);
     j_open(c->out, '{');
-    row_task_fields(c->out, &l->row[i], def, ROW_BRIEF);
-    why_task(why, &l->row[i], def);
+    struct row_beside beside = {NULL, instance_run_no(in.row.bases, l->row[i].ti), host_of(&hosts, l->row[i].ran_by)};
+    row_task_fields(c->out, &l->row[i], def, &beside, ROW_BRIEF);
+    why_task(why, &l->row[i], def, &beside);
     j_close(c->out, '}');
     def_task_unref(def);
   }
   j_close(c->out, ']');
+  hosts_close(&hosts);
   why_close(why);
   instance_done(&in);
   return rc;

@@ -1,5 +1,7 @@
 /* Instances as answers: see instance.h. Any API thread; never more than one reader. */
 #include "instance.h"
+#include <stdlib.h>
+#include "hosts.h"
 #include "why.h"
 
 /* ---- flows ---- */
@@ -55,8 +57,6 @@ enum wr_rc instance_flow(struct call *c, int64_t fi, const bool *changed) {
 
 /* ---- tasks ---- */
 
-struct kept_task { struct task_row row; struct arena text; struct buf history; };
-
 void instance_keep_task(struct arena *a, const struct task_row *row, struct task_row *out) {
   *out = *row;
   out->error = arena_strdup(a, row->error);
@@ -64,52 +64,106 @@ void instance_keep_task(struct arena *a, const struct task_row *row, struct task
   out->result = row->result ? arena_memdup0(a, row->result, row->result_len) : NULL;
 }
 
+/* What is shown of it: neither content nor context. */
+void instance_keep_async(struct arena *a, const struct async_row *row, struct async_row *out) {
+  *out = *row;
+  out->name = arena_strdup(a, row->name);
+  out->type = arena_strdup(a, row->type);
+  out->content = NULL;
+  out->config = arena_strdup(a, row->config);
+  out->user = arena_strdup(a, row->user);
+  out->group = arena_strdup(a, row->group);
+  out->key = arena_strdup(a, row->key);
+  out->context = NULL;
+}
+
+uint32_t instance_run_no(const char *bases, int64_t ti) {
+  struct run_base b;
+  uint32_t n = 0, found = 0;
+  for (int64_t best = -1; run_base_next(&bases, &b);) {
+    n++;
+    if (b.ti <= ti && b.ti > best) best = b.ti, found = n;
+  }
+  return found;
+}
+
 static int keep_task(void *ctx, const struct task_row *row) {
-  struct kept_task *k = ctx;
+  struct instance_read *k = ctx;
   instance_keep_task(&k->text, row, &k->row);
+  return 0;
+}
+
+static int keep_async(void *ctx, const struct async_row *row) {
+  struct instance_read *k = ctx;
+  instance_keep_async(&k->text, row, &k->alone);
+  k->is_alone = true;
   return 0;
 }
 
 /* The row was read a moment before. An attempt that ended since then is left out: it would be shown twice, here and as the one
  * that runs. History only grows, so the rest is what stood there when the row was read. */
 static int list_attempt(void *ctx, const struct attempt_row *row) {
-  struct kept_task *k = ctx;
+  struct instance_read *k = ctx;
   const struct task *t = &k->row.t;
-  if (row->epoch < t->epoch || (row->epoch == t->epoch && t->owner == 0)) row_attempt(&k->history, row);
+  if (row->epoch > t->epoch || (row->epoch == t->epoch && t->owner != 0)) return 0;
+  struct attempt_row *a = WR_PUSH(k->attempt, k->n, k->cap);
+  *a = *row;
+  a->why = arena_strdup(&k->text, row->why);
+  a->error = arena_strdup(&k->text, row->error);
   return 0;
 }
 
-static enum wr_rc read_task(struct call *c, int64_t ti, enum instance_form form, struct kept_task *k) {
+enum wr_rc instance_read_task(struct call *c, int64_t ti, enum instance_form form, struct instance_read *k) {
+  *k = (struct instance_read){0};
+  arena_init(&k->text, 0);
   struct reader *r = call_reader(c);
   if (!r) return c->err.code;
   enum wr_rc rc = reader_task_ins(r, ti, keep_task, k, &c->err);
+  if (rc == WR_OK && k->row.fi == 0) {
+    rc = reader_async(r, ti, keep_async, k, &c->err);
+    if (rc == WR_NOT_FOUND && k->row.task_id != 0) rc = WR_OK; /* it was made before such rows were */
+  }
   if (rc == WR_NOT_FOUND) rc = call_fail(c, rc, "Task instance %lld does not exist.", (long long)ti);
   if (rc == WR_OK) row_live_log(r, &k->row);
-  if (rc == WR_OK && form == INSTANCE_HISTORY) {
-    buf_ch(&k->history, '[');
-    rc = reader_attempts(r, ti, list_attempt, k, &c->err);
-    buf_ch(&k->history, ']');
-  }
+  k->with_history = form == INSTANCE_HISTORY;
+  if (rc == WR_OK && k->with_history) rc = reader_attempts(r, k->row.ti, list_attempt, k, &c->err);
   reader_put(r);
   return rc;
 }
 
-static enum wr_rc write_task(struct call *c, const struct kept_task *k, const bool *changed) {
+void instance_read_done(struct instance_read *in) {
+  free(in->attempt);
+  arena_done(&in->text);
+}
+
+static void write_history(struct buf *b, const struct instance_read *k, struct hosts *hosts) {
+  j_key(b, "history");
+  j_open(b, '[');
+  for (size_t i = 0; i < k->n; i++) row_attempt(b, &k->attempt[i], host_of(hosts, k->attempt[i].owner));
+  j_close(b, ']');
+}
+
+enum wr_rc instance_write_task(struct call *c, const struct instance_read *k, const bool *changed) {
   struct instance in;
   enum wr_rc rc = WR_OK;
   if (k->row.fi) rc = instance_load(c, k->row.fi, &in);
   else instance_none(&in);
   if (rc == WR_OK) {
     c->wait.live = !task_final(k->row.t.state);
+    struct hosts hosts;
+    hosts_open(&hosts, c);
+    struct row_beside beside = {k->is_alone ? &k->alone : NULL, instance_run_no(in.row.bases, k->row.ti),
+                                host_of(&hosts, k->row.ran_by)};
     struct task_def *def = row_task_def(c->api->o.defs, &k->row, in.def, in.row.bases);
     j_open(c->out, '{');
-    row_task_fields(c->out, &k->row, def, ROW_FULL);
+    row_task_fields(c->out, &k->row, def, &beside, ROW_FULL);
     struct why *why = why_open(c);
-    why_task(why, &k->row, def);
+    why_task(why, &k->row, def, &beside);
     why_close(why);
     if (changed) j_bool(c->out, "changed", *changed);
-    j_raw(c->out, "history", k->history.data);
+    if (k->with_history) write_history(c->out, k, &hosts);
     j_close(c->out, '}');
+    hosts_close(&hosts);
     def_task_unref(def);
   }
   instance_done(&in);
@@ -117,11 +171,28 @@ static enum wr_rc write_task(struct call *c, const struct kept_task *k, const bo
 }
 
 enum wr_rc instance_task(struct call *c, int64_t ti, enum instance_form form, const bool *changed) {
-  struct kept_task k = {0};
-  arena_init(&k.text, 0);
-  enum wr_rc rc = read_task(c, ti, form, &k);
-  if (rc == WR_OK) rc = write_task(c, &k, changed);
-  buf_done(&k.history);
-  arena_done(&k.text);
+  struct instance_read in;
+  enum wr_rc rc = instance_read_task(c, ti, form, &in);
+  if (rc == WR_OK) rc = instance_write_task(c, &in, changed);
+  instance_read_done(&in);
   return rc;
+}
+
+/* ---- what was stored just now ---- */
+
+static void read_late(const struct call *c) { store_deadline(call_deadline(c) + c->api->o.request_us / 2); }
+
+static enum wr_rc stored(struct call *c, enum wr_rc rc, const char *what, int64_t id) {
+  if (rc != WR_DB_UNAVAILABLE && rc != WR_BUSY) return rc;
+  return call_fail(c, WR_OUTCOME_UNKNOWN, "It is stored, but %s instance %lld cannot be read just now.", what, (long long)id);
+}
+
+enum wr_rc instance_tell_flow(struct call *c, int64_t fi, const bool *changed) {
+  read_late(c);
+  return stored(c, instance_flow(c, fi, changed), "flow", fi);
+}
+
+enum wr_rc instance_tell_task(struct call *c, int64_t ti, const bool *changed) {
+  read_late(c);
+  return stored(c, instance_task(c, ti, INSTANCE_PLAIN, changed), "task", ti);
 }

@@ -117,6 +117,63 @@ static bool set_name(struct query *q, const struct value *v) {
   return chars <= LIMIT_NAME_CHARS && copy(q->name, sizeof q->name, v);
 }
 static bool set_type(struct query *q, const struct value *v) { return copy(q->type, sizeof q->type, v); }
+/* A user or a group may be "". */
+static bool copy_or_empty(char *out, size_t room, const struct value *v) {
+  out[0] = '\0';
+  return v->n == 0 || copy(out, room, v);
+}
+static bool set_user(struct query *q, const struct value *v) { return copy_or_empty(q->user, sizeof q->user, v); }
+static bool set_group(struct query *q, const struct value *v) { return copy_or_empty(q->group, sizeof q->group, v); }
+
+/* A star at the end: every key that begins so. */
+static bool set_task_key(struct query *q, const struct value *v) {
+  struct value key = *v;
+  q->key_prefix = v->n > 0 && v->s[v->n - 1] == '*';
+  key.n -= q->key_prefix;
+  for (size_t i = 0; i < key.n; i++)
+    if (key.s[i] <= ' ' || key.s[i] > '~') return false;
+  q->key[0] = '\0';
+  return (q->key_prefix && key.n == 0) || copy(q->key, sizeof q->key, &key);
+}
+static bool set_task_id(struct query *q, const struct value *v) { return text_id(v->s, v->n, &q->task_id); }
+static bool set_alone(struct query *q, const struct value *v) {
+  bool alone = true, ok = set_bool(&alone, v);
+  q->every_task = !alone;
+  return ok;
+}
+static bool set_force(struct query *q, const struct value *v) { return set_bool(&q->force, v); }
+
+/* Words of shown states between commas; a second `state` adds to the first. */
+static bool set_task_states(struct query *q, const struct value *v) {
+  const char *s = v->s, *end = v->s + v->n;
+  for (;;) {
+    const char *comma = memchr(s, ',', (size_t)(end - s));
+    struct value word = {s, (size_t)((comma ? comma : end) - s), 0};
+    int found = -1;
+    for (int i = SHOWN_CREATED; i < SHOWN__N && found < 0; i++)
+      if (value_is(&word, shown_name((enum task_shown)i))) found = i;
+    if (found < 0) return false;
+    q->states |= 1u << found;
+    if (!comma) return true;
+    s = comma + 1;
+  }
+}
+
+static bool set_task_status(struct query *q, const struct value *v) {
+  q->status = value_is(v, "RUNNING") ? 1 : value_is(v, "SUCCESS") ? 2 : value_is(v, "FAILED") ? 3 : 0;
+  return q->status != 0;
+}
+
+/* S0's routes: seconds; the id that start answered, or its number alone. An id that is none is that of no task. */
+static bool set_alive(struct query *q, const struct value *v) {
+  return text_i64(v->s, v->n, &q->alive) && q->alive >= 0 && q->alive <= LIMIT_TIME_US / 1000000;
+}
+static bool set_s0_task(struct query *q, const struct value *v) {
+  size_t skip = v->n > strlen(S0_TASK) && memcmp(v->s, S0_TASK, strlen(S0_TASK)) == 0 ? strlen(S0_TASK) : 0;
+  if (!text_id(v->s + skip, v->n - skip, &q->ti)) q->ti = 0;
+  return true;
+}
+
 static bool set_runs(struct query *q, const struct value *v) {
   q->all_runs = value_is(v, "all");
   return q->all_runs || value_is(v, "newest");
@@ -156,6 +213,18 @@ static const struct param params[] = {
   {"stream", Q_STREAM, KIND_TEXT, WR_BAD_FILTER, "stdout or stderr", set_stream},
   {"follow", Q_FOLLOW, KIND_BOOL, WR_BAD_FILTER, "true or false", set_follow},
   {"wait", Q_WAIT, KIND_TEXT, WR_BAD_FILTER, "0 to 60 seconds, as in 30 or 0.5", set_wait},
+  {"user", Q_USER, KIND_TEXT, WR_BAD_FILTER, "at most 128 characters", set_user},
+  {"group", Q_GROUP, KIND_TEXT, WR_BAD_FILTER, "at most 128 characters", set_group},
+  {"taskKey", Q_TASK_KEY, KIND_TEXT, WR_BAD_FILTER, "1 to 128 visible ASCII characters, or the first of them and *", set_task_key},
+  {"taskId", Q_TASK_ID, KIND_INT, WR_BAD_FILTER, "an id", set_task_id},
+  {"alone", Q_ALONE, KIND_BOOL, WR_BAD_FILTER, "true or false", set_alone},
+  {"status", Q_TASK_STATUS, KIND_TEXT, WR_BAD_FILTER, "one of RUNNING, SUCCESS, FAILED", set_task_status},
+  {"state", Q_TASK_STATES, KIND_TEXT, WR_BAD_FILTER,
+   "one or more, with commas, of CREATED, BLOCKED, QUEUED, RUNNING, RETRY_WAIT, PAUSING, PAUSED, CANCELING, SUCCESS, FAILED, TIMEOUT, "
+   "CANCELED, DEAD, DELETING, DELETE_FAILED", set_task_states},
+  {"force", Q_FORCE, KIND_BOOL, WR_BAD_FILTER, "true or false", set_force},
+  {"alivetime", Q_ALIVE, KIND_INT, WR_BAD_REQUEST, "whole seconds, 0 to 604800", set_alive},
+  {"taskId", Q_S0_TASK, KIND_TEXT, WR_BAD_REQUEST, "a task", set_s0_task},
 };
 enum { N_PARAM = sizeof params / sizeof *params };
 
@@ -209,7 +278,7 @@ static enum wr_rc pair(struct query *q, const char *s, size_t n, unsigned allowe
   size_t n_name = eq ? (size_t)(eq - s) : n;
   const struct param *p = param_find(s, n_name, allowed);
   if (!p) return unknown(s, n_name, allowed, WR_BAD_FILTER, err);
-  if (q->has & p->bit) return wr_err_set(err, WR_BAD_FILTER, "%s appears twice.", p->name);
+  if ((q->has & p->bit) && p->bit != Q_TASK_STATES) return wr_err_set(err, WR_BAD_FILTER, "%s appears twice.", p->name);
   struct buf b = BUF_INIT;
   enum wr_rc rc;
   if (!decode(&b, eq ? eq + 1 : s + n, eq ? n - n_name - 1 : 0))

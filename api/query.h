@@ -10,7 +10,9 @@
 enum {
   Q_FLOW_ID = 1, Q_FI_ID = 2, Q_STATUS = 4, Q_FROM = 8, Q_TO = 16, Q_LIMIT = 32, Q_OFFSET = 64, Q_TOTAL = 128, Q_NAME = 256,
   Q_TYPE = 512, Q_NODES = 1024, Q_RUNS = 2048, Q_ATTEMPT = 4096, Q_STATE = 8192, Q_TASK_STATE = 16384, Q_STREAM = 32768,
-  Q_WAIT = 65536, Q_FOLLOW = 131072
+  Q_WAIT = 65536, Q_FOLLOW = 131072,
+  Q_USER = 1 << 18, Q_GROUP = 1 << 19, Q_TASK_KEY = 1 << 20, Q_TASK_ID = 1 << 21, Q_ALONE = 1 << 22, Q_TASK_STATUS = 1 << 23,
+  Q_TASK_STATES = 1 << 24 /* may be given more than once */, Q_FORCE = 1 << 25, Q_ALIVE = 1 << 26, Q_S0_TASK = 1 << 27
 };
 #define Q_PAGE (Q_LIMIT | Q_OFFSET | Q_TOTAL)
 
@@ -20,8 +22,14 @@ struct query {
   int status, state;          /* as in struct list_filter; of tasks: enum task_state */
   uint8_t stream;             /* WX_STDOUT, WX_STDERR; 0 = all */
   bool total, no_nodes, all_runs, all_attempts, follow;
+  /* of stand-alone tasks: */
+  int64_t task_id, alive, ti; /* ti: taskId of S0's routes, 0 = what is given is none */
+  uint32_t states;            /* bit n: enum task_shown n; 0 = any */
+  bool every_task, force, key_prefix;
+  char user[LIMIT_QUEUE_NAME_CHARS * 4 + 1], group[LIMIT_QUEUE_NAME_CHARS * 4 + 1], key[LIMIT_KEY_CHARS + 1];
   char name[LIMIT_NAME_CHARS * 4 + 1], type[LIMIT_NAME_CHARS + 1];
 };
+#define S0_TASK "task-"       /* before the number of a task, in the ids of S0's routes */
 void query_init(struct query *q);
 /* max_limit: of `limit`. BAD_FILTER: an unknown name, a name twice, a bad value; BAD_PAGE: limit and offset. */
 enum wr_rc query_string(struct query *q, const char *raw, unsigned allowed, int64_t max_limit, struct wr_err *err) WR_MUST;

@@ -4,6 +4,7 @@
 #include "wr_limits.h"
 
 #define Q_LIST (Q_FLOW_ID | Q_FI_ID | Q_STATUS | Q_STATE | Q_FROM | Q_TO | Q_PAGE)
+#define Q_TASKS (Q_USER | Q_GROUP | Q_TYPE | Q_TASK_STATES | Q_TASK_STATUS | Q_TASK_KEY | Q_TASK_ID | Q_ALONE | Q_FROM | Q_TO | Q_PAGE)
 
 static const struct route routes[] = {
   {"POST", "/flow", ROLE_AUTHOR, BODY_REQUIRED, ROUTE_CHANGES | ROUTE_LARGE | ROUTE_KEYED, 0, 0, h_flow_save},
@@ -17,15 +18,32 @@ static const struct route routes[] = {
 
   {"POST", "/exec/flow/{id}", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES | ROUTE_KEYED, Q_WAIT, 0, h_exec_flow},
   {"POST", "/exec/flows", ROLE_OPERATOR, BODY_REQUIRED, ROUTE_CHANGES | ROUTE_KEYED, 0, 0, h_exec_flows},
-  {"POST", "/exec/task/{id}", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES | ROUTE_KEYED, Q_WAIT, 0, h_exec_task},
+  {"POST", "/exec/task", ROLE_OPERATOR, BODY_REQUIRED, ROUTE_CHANGES | ROUTE_TASK | ROUTE_KEYED, Q_WAIT, 0, h_exec_inline},
+  {"POST", "/exec/tasks", ROLE_OPERATOR, BODY_REQUIRED, ROUTE_CHANGES | ROUTE_LARGE | ROUTE_KEYED, 0, 0, h_exec_tasks},
+  {"POST", "/exec/task/{id}", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES | ROUTE_TASK | ROUTE_KEYED, Q_WAIT, 0, h_exec_task},
   {"POST", "/exec/flow-ins/{id}/cancel", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES, 0, 0, h_cancel_flow},
-  {"POST", "/exec/task-ins/{id}/cancel", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES, 0, 0, h_cancel_task},
+  {"POST", "/exec/task-ins/{id}/run", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES | ROUTE_TASK, 0, 0, h_task_run},
+  {"POST", "/exec/task-ins/{id}/pause", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES, 0, 0, h_task_pause},
+  {"POST", "/exec/task-ins/{id}/cancel", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES, 0, 0, h_task_cancel},
+  {"POST", "/exec/task-ins/{id}/queue", ROLE_OPERATOR, BODY_REQUIRED, ROUTE_CHANGES, 0, 0, h_task_queue},
+  {"DELETE", "/exec/task-ins/{id}", ROLE_OPERATOR, BODY_NONE, ROUTE_CHANGES, Q_FORCE, 0, h_task_remove},
+  {"POST", "/exec/task-ins/run", ROLE_OPERATOR, BODY_REQUIRED, ROUTE_CHANGES | ROUTE_TASK, 0, 0, h_tasks_run},
+  {"POST", "/exec/task-ins/pause", ROLE_OPERATOR, BODY_REQUIRED, ROUTE_CHANGES, 0, 0, h_tasks_pause},
+  {"POST", "/exec/task-ins/cancel", ROLE_OPERATOR, BODY_REQUIRED, ROUTE_CHANGES, 0, 0, h_tasks_cancel},
+  {"POST", "/exec/task-ins/delete", ROLE_OPERATOR, BODY_REQUIRED, ROUTE_CHANGES, 0, 0, h_tasks_remove},
+  {"POST", "/exec/task-ins/queue", ROLE_OPERATOR, BODY_REQUIRED, ROUTE_CHANGES, 0, 0, h_tasks_queue},
+
+  {"POST", "/redis/task/start", ROLE_OPERATOR, BODY_NONE, ROUTE_CHANGES, Q_ALIVE, 0, h_s0_start},
+  {"POST", "/redis/task/fetch", ROLE_VIEWER, BODY_NONE, 0, Q_S0_TASK, 0, h_s0_fetch},
+  {"POST", "/redis/task/list", ROLE_VIEWER, BODY_NONE, 0, 0, 0, h_s0_list},
+  {"POST", "/redis/task/cancel", ROLE_OPERATOR, BODY_NONE, ROUTE_CHANGES, Q_S0_TASK, 0, h_s0_cancel},
 
   {"POST", "/monitor/flow", ROLE_VIEWER, BODY_OPTIONAL, 0, Q_LIST, LIMIT_PAGE, h_mon_flows},
   {"GET", "/monitor/flow", ROLE_VIEWER, BODY_NONE, 0, Q_LIST, LIMIT_PAGE, h_mon_flows},
   {"GET", "/monitor/flow/{id}", ROLE_VIEWER, BODY_NONE, 0, Q_PAGE | Q_NODES | Q_RUNS | Q_WAIT, LIMIT_NODES, h_mon_flow},
   {"POST", "/monitor/flow/detail/{id}", ROLE_VIEWER, BODY_OPTIONAL, 0, Q_PAGE | Q_RUNS, LIMIT_NODES, h_mon_detail},
   {"GET", "/monitor/node/{id}", ROLE_VIEWER, BODY_NONE, 0, Q_TASK_STATE, 0, h_mon_node},
+  {"GET", "/monitor/task", ROLE_VIEWER, BODY_NONE, 0, Q_TASKS, LIMIT_PAGE, h_mon_tasks},
   {"GET", "/monitor/task/{id}", ROLE_VIEWER, BODY_NONE, 0, Q_WAIT, 0, h_mon_task},
   {"GET", "/monitor/task/{id}/log", ROLE_VIEWER, BODY_NONE, 0, Q_OFFSET | Q_LIMIT | Q_ATTEMPT | Q_STREAM | Q_FOLLOW,
    LIMIT_LOG_READ_BYTES, h_mon_log},

@@ -2,6 +2,7 @@
 #include "rows.h"
 #include <stdlib.h>
 #include <string.h>
+#include "clock.h"
 
 /* startTime, endTime, createTime, updateTime and their exact forms. */
 static void times(struct buf *b, int64_t start, int64_t end) {
@@ -75,17 +76,39 @@ static void task_usage(struct buf *b, const struct task_row *row) {
   j_i64(b, "maxRssKib", row->maxrss_kib);
 }
 
-void row_task_fields(struct buf *b, const struct task_row *row, const struct task_def *def, enum row_form form) {
+/* Whose it is and what it costs: its own row, or its definition. */
+static void task_queue_fields(struct buf *b, const struct task_def *def, const struct row_beside *beside) {
+  const struct async_row *a = beside->alone;
+  struct queue_view q = queue_view(NULL, def ? def->queue : NULL);
+  uint32_t run_no = a ? a->run_no : beside->run_no;
+  if (a) q = (struct queue_view){a->user, a->group, a->priority, a->cpu};
+  if (a) j_text(b, "taskKey", a->key);
+  j_text(b, "user", q.user);
+  j_text(b, "group", q.group);
+  j_i64(b, "priority", q.priority);
+  j_i64(b, "cpuOverhead", q.cpu);
+  if (a && a->start_at_us) {
+    char at[CLOCK_RFC_LEN];
+    clock_rfc3339(at, a->start_at_us);
+    j_text(b, "startAt", at);
+  }
+  if (run_no) j_i64(b, "runNo", run_no);
+  j_text(b, "host", beside->host);
+}
+
+void row_task_fields(struct buf *b, const struct task_row *row, const struct task_def *def, const struct row_beside *beside,
+                     enum row_form form) {
+  const struct async_row *alone = beside->alone;
   char log[64];
   j_i64(b, "tiId", row->ti);
   if (row->ni) j_i64(b, "niId", row->ni);
   if (row->fi) j_i64(b, "fiId", row->fi);
   if (row->task_id) j_i64(b, "taskId", row->task_id);
   if (row->task_id) j_i64(b, "taskVersion", row->t.version);
-  j_text(b, "taskName", def ? def->name : NULL);
-  j_text(b, "taskType", def ? def->type : NULL);
+  j_text(b, "taskName", alone ? alone->name : def ? def->name : NULL);
+  j_text(b, "taskType", alone ? alone->type : def ? def->type : NULL);
   j_text(b, "execStatus", task_state_status(row->t.state));
-  j_text(b, "state", task_state_name(row->t.state));
+  j_text(b, "state", task_shown(&row->t));
   j_text(b, "errorMsg", row->error ? row->error : "");
   j_raw(b, "params", row->params);
   times(b, row->t.start_us, row->end_us);
@@ -96,7 +119,7 @@ void row_task_fields(struct buf *b, const struct task_row *row, const struct tas
   j_i64(b, "failures", row->t.tries);
   j_i64(b, "losses", row->t.losses);
   if (row->t.cancel_requested) j_bool(b, "cancelRequested", true);
-  if (row->t.due_us) j_time(b, "retryTime", "retryAt", row->t.due_us);
+  if (row->t.due_us && row->t.state != TASK_BLOCKED) j_time(b, "retryTime", "retryAt", row->t.due_us);
   if (row->log_bytes >= 0) j_i64(b, "logBytes", row->log == LOG_IS_RESULT ? (int64_t)row->result_len : row->log_bytes);
   if (row->log_lost > 0) {
     j_key(b, "logLost");
@@ -107,14 +130,17 @@ void row_task_fields(struct buf *b, const struct task_row *row, const struct tas
   }
   snprintf(log, sizeof log, "/monitor/task/%lld/log", (long long)row->ti);
   j_text(b, "log", log);
+  task_queue_fields(b, def, beside);
   j_time(b, "createTime", "createdAt", row->create_us);
   j_time(b, "updateTime", "updatedAt", row->update_us);
 }
 
-void row_attempt(struct buf *b, const struct attempt_row *row) {
+void row_attempt(struct buf *b, const struct attempt_row *row, const char *host) {
   j_open(b, '{');
   j_i64(b, "attempt", row->epoch);
+  j_i64(b, "runNo", row->run_no ? row->run_no : 1);
   j_text(b, "end", row->why);
+  j_text(b, "host", host);
   j_text(b, "errorMsg", row->error ? row->error : "");
   if (row->exit_code >= 0) j_i64(b, "exitCode", row->exit_code);
   if (row->signal > 0) j_i64(b, "signal", row->signal);

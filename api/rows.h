@@ -2,6 +2,7 @@
 #ifndef API_ROWS_H
 #define API_ROWS_H
 #include "answer.h"
+#include "async.h"
 #include "defs.h"
 #include "store.h"
 
@@ -14,8 +15,11 @@ void row_node(struct buf *b, const struct node_row *row, const struct flow_def *
 /* def: the version that ran, NULL = not known any more. brief: without a result above this size, for lists. */
 #define ROW_BRIEF_RESULT 65536
 enum row_form { ROW_BRIEF, ROW_FULL };
-void row_task_fields(struct buf *b, const struct task_row *row, const struct task_def *def, enum row_form form);
-void row_attempt(struct buf *b, const struct attempt_row *row);
+/* What does not stand in its row. alone: of a stand-alone task, else NULL; run_no: of a task of a node, 0 = not known. */
+struct row_beside { const struct async_row *alone; uint32_t run_no; const char *host; /* NULL = not known */ };
+void row_task_fields(struct buf *b, const struct task_row *row, const struct task_def *def, const struct row_beside *beside,
+                     enum row_form form);
+void row_attempt(struct buf *b, const struct attempt_row *row, const char *host);
 
 /* Definitions behind rows. NULL = the definition is gone. */
 /* While an attempt runs, its row does not say how much of its output is stored: the log does. logBytes is left out when

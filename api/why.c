@@ -150,26 +150,27 @@ static void starts_paused(const struct why *w, const struct runners *n) {
   why_put(w, "STARTS_PAUSED", text);
 }
 
-static void in_queue(const struct why *w, const struct runners *n, bool process) {
+static void no_slot(const struct why *w, const struct runners *n, bool process) {
   char text[TEXT_BYTES], slots[64] = "";
   if (process) snprintf(slots, sizeof slots, ", with %lld slots for processes in all", (long long)n->slots);
   snprintf(text, sizeof text, "It is ready, and begins when a node that can run it (there %s %zu%s) has a free slot for it.",
            n->can == 1 ? "is" : "are",
            n->can, slots);
-  why_put(w, "IN_QUEUE", text);
+  why_put(w, "NO_SLOT", text);
 }
 
-static void queued(const struct why *w, const struct task_def *def) {
+/* type NULL: its definition is not known any more. */
+static void queued(const struct why *w, const char *type, const char *text) {
   struct runners n = {0};
-  if (def == NULL || w->set == NULL) return;
-  const struct executor *x = registry_find(w->c->api->o.executors, def->type, 0);
+  if (type == NULL || w->set == NULL) return;
+  const struct executor *x = registry_find(w->c->api->o.executors, type, 0);
   bool process = executor_slot(x) == WX_SLOT_PROCESS, programs = x && (x->ops.flags & WX_PROGRAMS);
-  json_t *config = programs && def->config ? json_loads(def->config, 0, NULL) : NULL;
+  json_t *config = programs && text ? json_loads(text, 0, NULL) : NULL;
   const char *user = json_string_value(json_object_get(config, "user"));
-  for (size_t i = 0; i < w->set->n; i++) look_at(w, &w->set->v[i], def->type, user, process, &n);
-  if (n.can == 0) no_executor(w, def->type, user, n.live);
+  for (size_t i = 0; i < w->set->n; i++) look_at(w, &w->set->v[i], type, user, process, &n);
+  if (n.can == 0) no_executor(w, type, user, n.live);
   else if (n.paused == n.can) starts_paused(w, &n);
-  else in_queue(w, &n, process);
+  else no_slot(w, &n, process);
   json_decref(config);
 }
 
@@ -177,27 +178,55 @@ static void retry(const struct why *w, const struct task_row *row) {
   char text[TEXT_BYTES], at[CLOCK_RFC_LEN];
   clock_rfc3339(at, row->t.due_us);
   snprintf(text, sizeof text, "Attempt %" PRIu32 " failed; the next one is due at %s.", row->t.epoch, at);
-  why_put(w, "RETRY_LATER", text);
+  why_put(w, "RETRY_WAIT", text);
 }
 
-static void canceling(const struct why *w, const struct task_row *row) {
-  why_put(w, "STOPPING", row->t.end_as == TASK_TIMEOUT
-      ? "Its run timeout is over: it was asked to end, and what is left of it after its grace is killed."
-      : "It was canceled: it was asked to end, and what is left of it after its grace is killed.");
+/* ---- it was held, or asked to stop ---- */
+
+static void held(const struct why *w, const struct task_row *row) {
+  char text[TEXT_BYTES], at[CLOCK_RFC_LEN];
+  if (row->t.end_as != TASK_NONE) {
+    why_put(w, "FLOW_PAUSED", "Its flow is paused; it goes on when the flow is resumed.");
+    return;
+  }
+  clock_rfc3339(at, row->t.due_us);
+  snprintf(text, sizeof text, "It starts at %s, or at once when it is run.", at);
+  why_put(w, "DELAYED", text);
+}
+
+static void paused(const struct why *w, const struct task_row *row) {
+  if (row->t.resume == RESUME_FLOW) why_put(w, "FLOW_PAUSED", "Its flow is paused; it goes on when the flow is resumed.");
+  else why_put(w, "PAUSED", "It was paused; it goes on when it is run.");
+}
+
+static const char *stopping(const struct task *t) {
+  if (t->state == TASK_PAUSING) return "It was paused: it was asked to stop, and what is left of it after its grace is killed.";
+  if (t->phase == PHASE_DELETE) return "It is being deleted: it was asked to end, and what is left of it after its grace is killed.";
+  if (t->end_as == TASK_TIMEOUT)
+    return "Its run timeout is over: it was asked to end, and what is left of it after its grace is killed.";
+  return "It was canceled: it was asked to end, and what is left of it after its grace is killed.";
 }
 
 /* ---- what is asked for ---- */
 
-void why_task(struct why *w, const struct task_row *row, const struct task_def *def) {
+void why_task(struct why *w, const struct task_row *row, const struct task_def *def, const struct row_beside *beside) {
+  const struct async_row *alone = beside->alone;
   if (task_final(row->t.state)) return;
   why_ask(w);
   if ((row->t.owner != 0 && stuck(w, row)) || (row->fi != 0 && set_aside(w, row->fi))) return;
   switch (row->t.state) {
-  case TASK_QUEUED: queued(w, def); break;
+  case TASK_CREATED: why_put(w, "NOT_STARTED", "It was submitted to be started later; it starts when it is run."); break;
+  case TASK_BLOCKED: held(w, row); break;
+  case TASK_QUEUED: queued(w, def ? def->type : alone ? alone->type : NULL, def ? def->config : alone ? alone->config : NULL); break;
   case TASK_RETRY_WAIT: retry(w, row); break;
-  case TASK_CANCELING: canceling(w, row); break;
-  case TASK_NONE: case TASK_CREATED: case TASK_BLOCKED: case TASK_RUNNING: case TASK_PAUSING: case TASK_PAUSED: case TASK_SUCCESS:
-  case TASK_FAILED: case TASK_TIMEOUT: case TASK_CANCELED: case TASK_DEAD: case TASK__N: break;
+  case TASK_PAUSED: paused(w, row); break;
+  case TASK_PAUSING:
+    if (row->t.resume == RESUME_RUN) why_put(w, "RESUMING", "It was run while it was being paused: it goes on as soon as it has stopped.");
+    else why_put(w, "STOPPING", stopping(&row->t));
+    break;
+  case TASK_CANCELING: why_put(w, "STOPPING", stopping(&row->t)); break;
+  case TASK_NONE: case TASK_RUNNING: case TASK_SUCCESS: case TASK_FAILED: case TASK_TIMEOUT: case TASK_CANCELED: case TASK_DEAD:
+  case TASK__N: break;
   }
 }
 

@@ -6,11 +6,12 @@
 #ifndef API_WHY_H
 #define API_WHY_H
 #include "call.h"
+#include "rows.h"
 
 struct why;
 struct why *why_open(struct call *c);    /* the caller holds no reader */
 /* Fields of the open object; nothing where there is nothing to say. def may be NULL. */
-void why_task(struct why *w, const struct task_row *row, const struct task_def *def);
+void why_task(struct why *w, const struct task_row *row, const struct task_def *def, const struct row_beside *beside);
 void why_flow(struct why *w, const struct flow_row *row);
 void why_close(struct why *w);
 #endif

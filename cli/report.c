@@ -56,7 +56,7 @@ static enum wr_rc tasks_json(struct buf *b, const struct follow *f, int64_t ni, 
   for (size_t i = 0; i < t.n && !rc; i++) {
     struct task_def *def = row_task_def(defs, &t.row[i], f->flow, f->bases);
     j_open(b, '{');
-    row_task_fields(b, &t.row[i], def, ROW_FULL);
+    row_task_fields(b, &t.row[i], def, &(struct row_beside){0}, ROW_FULL);
     rc = log_tail(b, r, &t.row[i], err);
     j_close(b, '}');
     def_task_unref(def);

@@ -225,7 +225,7 @@ def exchange(data, to=None):
         return raw.send(data).end().answers()
 
 
-ERROR_FIELDS = {"error", "path", "limit", "got", "requestId"}
+ERROR_FIELDS = {"error", "path", "limit", "got", "state", "requestId"}
 
 
 class Case(unittest.TestCase):
@@ -278,15 +278,22 @@ class Case(unittest.TestCase):
                 self.fail(f"still running: {data}")
             time.sleep(0.005)
 
-    def task_finished(self, ti):
+    def task_until(self, ti, wanted, to=None):
+        """Waits until the row of a task instance is as wanted(row) says; returns it."""
         end = time.monotonic() + PATIENCE
         while True:
-            data = self.ok(get(f"/monitor/task/{ti}"))
-            if data["execStatus"] != "RUNNING":
+            data = self.ok(get(f"/monitor/task/{ti}", to=to))
+            if wanted(data):
                 return data
             if time.monotonic() > end:
-                self.fail(f"still running: {data}")
+                self.fail(f"still not as expected: {data}")
             time.sleep(0.005)
+
+    def task_finished(self, ti, to=None):
+        return self.task_until(ti, lambda row: row["execStatus"] != "RUNNING", to)
+
+    def task_in(self, ti, *states, to=None):
+        return self.task_until(ti, lambda row: row["state"] in states, to)
 
 
 def inline(kind="ECHO", content="x", **node):

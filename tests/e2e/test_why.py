@@ -120,13 +120,13 @@ class OneNode(Base):
     def test_the_common_reasons(self):
         server = self.server("--slots", 1)
         late = self.task(server, "exit 1", attempts=2, backoff={"base": "60s", "jitter": "none"})
-        row = self.says(server, late, "RETRY_LATER")
+        row = self.says(server, late, "RETRY_WAIT")
         self.assertEqual(row["state"], "RETRY_WAIT")
         self.assertIn(row["retryAt"][:19], row["whyText"])
         ti, _ = self.pid_of(server, "trap '' TERM; while :; do sleep 0.1; done", grace="30s")
         self.assertNotIn("why", server.get(f"/monitor/task/{ti}"))
         waits = self.task(server, "exit 0")
-        self.assertEqual(self.says(server, waits, "IN_QUEUE")["state"], "QUEUED")
+        self.assertEqual(self.says(server, waits, "NO_SLOT")["state"], "QUEUED")
         server.post(f"/exec/task-ins/{ti}/cancel")
         self.assertEqual(self.says(server, ti, "STOPPING")["state"], "CANCELING")
 

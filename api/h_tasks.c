@@ -1,0 +1,101 @@
+/* GET /monitor/task: task instances as rows show them, stand-alone ones unless tasks of nodes are asked for too. One page, read
+ * from an index; what stands beside each row is read after the page, with no reader held. Any API thread. */
+#include <stdlib.h>
+#include "hosts.h"
+#include "instance.h"
+#include "why.h"
+#include "wr_limits.h"
+
+struct listed { struct task_row row; struct async_row alone; bool is_alone; };
+struct listing { struct listed *v; size_t n, cap; struct arena text; };
+
+static int keep(void *ctx, const struct task_row *row, const struct async_row *alone) {
+  struct listing *l = ctx;
+  struct listed *x = WR_PUSH(l->v, l->n, l->cap);
+  struct task_row brief = *row;
+  *x = (struct listed){.is_alone = alone != NULL};
+  if (brief.result_len > ROW_BRIEF_RESULT) brief.result = NULL; /* five hundred of them may stand in one answer */
+  instance_keep_task(&l->text, &brief, &x->row);
+  if (alone) {
+    struct async_row beside = *alone;
+    if (row->t.state != TASK_QUEUED) beside.config = NULL; /* only `why` looks into it */
+    instance_keep_async(&l->text, &beside, &x->alone);
+  }
+  return 0;
+}
+
+struct alone_filter alone_filter_of(const struct query *q) {
+  return (struct alone_filter){.user = q->has & Q_USER ? q->user : NULL, .group = q->has & Q_GROUP ? q->group : NULL,
+                               .type = q->has & Q_TYPE ? q->type : NULL, .key = q->has & Q_TASK_KEY ? q->key : NULL,
+                               .key_prefix = q->key_prefix, .task_id = q->task_id, .states = q->states, .status = q->status,
+                               .from_us = q->from_us, .to_us = q->to_us, .alone_only = !q->every_task};
+}
+
+static enum wr_rc read_page(struct call *c, struct listing *l) {
+  struct alone_filter f = alone_filter_of(&c->q);
+  struct page p = {(uint32_t)c->q.limit, (uint64_t)c->q.offset, c->q.total};
+  struct reader *r = call_reader(c);
+  if (!r) return c->err.code;
+  enum wr_rc rc = reader_list_alone(r, &f, &p, keep, l, &c->page.more, &c->page.total, &c->err);
+  for (size_t i = 0; i < l->n && rc == WR_OK; i++) row_live_log(r, &l->v[i].row);
+  reader_put(r);
+  return rc;
+}
+
+/* The flow instance that was needed last: tasks of one flow often follow each other. */
+struct flow_seen { int64_t fi; struct instance in; };
+
+static enum wr_rc see_flow(struct call *c, struct flow_seen *f, int64_t fi) {
+  if (f->fi == fi) return WR_OK;
+  if (f->fi != 0) instance_done(&f->in);
+  f->fi = fi;
+  if (fi == 0) return WR_OK;
+  enum wr_rc rc = instance_load(c, fi, &f->in);
+  return rc == WR_NOT_FOUND ? WR_OK : rc; /* it was removed since: its tasks are shown without what it knows of them */
+}
+
+/* What one answer keeps from row to row. */
+struct seen { struct flow_seen flow; struct hosts hosts; struct why *why; };
+
+static enum wr_rc write_one(struct call *c, const struct listed *x, struct seen *seen) {
+  enum wr_rc rc = see_flow(c, &seen->flow, x->row.fi);
+  if (rc != WR_OK) return rc;
+  const struct instance *in = x->row.fi != 0 ? &seen->flow.in : NULL;
+  struct row_beside beside = {x->is_alone ? &x->alone : NULL, in ? instance_run_no(in->row.bases, x->row.ti) : 0,
+                              host_of(&seen->hosts, x->row.ran_by)};
+  /* what is shown of a stand-alone task stands beside its row; only `why` asks for its definition */
+  bool needed = !x->is_alone || x->row.t.state == TASK_QUEUED;
+  struct task_def *def = needed ? row_task_def(c->api->o.defs, &x->row, in ? in->def : NULL, in ? in->row.bases : NULL) : NULL;
+  j_open(c->out, '{');
+  row_task_fields(c->out, &x->row, def, &beside, ROW_BRIEF);
+  why_task(seen->why, &x->row, def, &beside);
+  j_close(c->out, '}');
+  def_task_unref(def);
+  return WR_OK;
+}
+
+static enum wr_rc write_page(struct call *c, const struct listing *l) {
+  struct seen seen = {.why = why_open(c)};
+  enum wr_rc rc = WR_OK;
+  hosts_open(&seen.hosts, c);
+  j_open(c->out, '[');
+  for (size_t i = 0; rc == WR_OK && i < l->n; i++) rc = write_one(c, &l->v[i], &seen);
+  j_close(c->out, ']');
+  hosts_close(&seen.hosts);
+  why_close(seen.why);
+  if (seen.flow.fi != 0) instance_done(&seen.flow.in);
+  return rc;
+}
+
+enum wr_rc h_mon_tasks(struct call *c) {
+  struct listing l = {0};
+  c->page.on = true;
+  c->page.limit = (uint32_t)c->q.limit;
+  c->page.offset = (uint64_t)c->q.offset;
+  arena_init(&l.text, 0);
+  enum wr_rc rc = read_page(c, &l);
+  if (rc == WR_OK) rc = write_page(c, &l);
+  arena_done(&l.text);
+  free(l.v);
+  return rc;
+}
