@@ -19,7 +19,7 @@ struct rec {
   struct rec *next;                 /* of the same ti, newest first */
   int64_t ti, fi, me;               /* me: incarnation that claimed it */
   uint32_t epoch;
-  bool claimed, given, executing, executed, ended, reported, excused, timed_out, asked;
+  bool claimed, given, executing, executed, ended, reported, excused, timed_out, asked, told;
   enum attempt_end outcome;
   int64_t t0, t1;
 };

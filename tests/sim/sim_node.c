@@ -161,6 +161,7 @@ static void finish(struct node *n, struct work *k, enum attempt_end end) {
   exec_end(n->w, k->rec, end);
   k->a->end = end;
   k->a->asked = k->asked;
+  k->rec->told = k->asked;
   k->rec->asked = k->asked && end == ATTEMPT_OK;
   if (end == ATTEMPT_FAIL || end == ATTEMPT_FATAL) k->a->error = wr_strdup("boom");
   if (end == ATTEMPT_OK) { k->a->result = wr_strdup("fine"); k->a->result_len = 4; k->a->exit_code = 0; }
