@@ -93,7 +93,7 @@ static void tell_watcher(struct runner *r) {
   if (!w || !w->waits(w->ctx)) return;
   for (size_t i = 0; i < eff->n_task; i++) {
     const struct eff_task *e = &eff->task[i];
-    if (task_final(e->r->task[e->task].t.state)) w->task(w->ctx, run_ti(e->r, e->task));
+    if (e->gone || task_final(e->r->task[e->task].t.state)) w->task(w->ctx, run_ti(e->r, e->task));
   }
   for (size_t i = 0; i < eff->n_flow; i++)
     if (!run_alone(eff->flow[i].r) && flow_final((enum flow_state)eff->flow[i].r->state)) w->flow(w->ctx, eff->flow[i].r->fi);

@@ -80,7 +80,7 @@ struct watcher {
   void *ctx;
   bool (*waits)(void *ctx);
   void (*flow)(void *ctx, int64_t fi);          /* it became final */
-  void (*task)(void *ctx, int64_t ti);          /* it became final */
+  void (*task)(void *ctx, int64_t ti);          /* it became final, or is deleted */
   void (*log)(void *ctx, int64_t ti);           /* more of its output is stored */
 };
 
