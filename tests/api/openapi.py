@@ -174,6 +174,7 @@ WORDS = {
     "$ref": Schemas.reference, "allOf": Schemas.all_of, "anyOf": Schemas.any_of, "items": Schemas.items,
     "propertyNames": Schemas.names, "type": demand_type, "enum": demand_one_of, "const": lambda s, said: demand_one_of(s, [said]),
     "required": lambda _, said: demand("object", lambda v: all(n in v for n in said), f"one of {said} is missing"),
+    "minProperties": lambda _, said: demand("object", lambda v: len(v) >= said, f"less than {said} properties"),
     "maxProperties": lambda _, said: demand("object", lambda v: len(v) <= said, f"more than {said} properties"),
     "minItems": lambda _, said: demand("array", lambda v: len(v) >= said, f"less than {said} elements"),
     "maxItems": lambda _, said: demand("array", lambda v: len(v) <= said, f"more than {said} elements"),
