@@ -19,12 +19,14 @@
 #define TASK_ROW(I, U, T, N) { /* but for result; N(n): an integer that is -1 when NULL */ \
   .ti = I(0), .ni = I(1), .fi = I(2), .task_id = I(3), .create_us = U(4), .update_us = U(5), .end_us = U(6), \
   .t = {.state = fit_u8(I(7)), .end_as = fit_u8(I(8)), .losses = fit_u8(I(9)), .cancel_requested = fit_u8(I(10)), \
-        .phase = fit_u8(I(29)), .resume = fit_u8(I(7)) == TASK_PAUSING ? fit_u8(I(30)) : 0, .again = fit_u8(I(31)), \
+        .phase = fit_u8(I(29)), .resume = task_stops(fit_u8(I(7))) ? fit_u8(I(30)) : 0, .again = fit_u8(I(31)), \
         .epoch = fit_u32(I(11)), .tries = fit_u32(I(12)), .owner = task_owned(fit_u8(I(7))) ? I(13) : 0, .start_us = U(14), \
         .due_us = U(15), .version = I(16)}, \
   .error = T(17), .log = fit_u8(I(19)), .exit_code = fit_i32(N(20)), .signal = fit_i32(I(21)), .utime_us = I(22), \
   .stime_us = I(23), .maxrss_kib = I(24), .log_bytes = I(25), .params = T(26), .log_lost = I(27), \
   .log_lost_why = fit_u8(I(28)), .ran_by = I(13)}
+/* An attempt stops, or has stopped, because it was asked to: only then `resume` counts. */
+static inline bool task_stops(uint8_t state) { return state == TASK_PAUSING || state == TASK_PAUSED; }
 /* In these states somebody runs it. The row of any other still says who ran it last. */
 static inline bool task_owned(uint8_t state) {
   return state == TASK_RUNNING || state == TASK_PAUSING || state == TASK_CANCELING;

@@ -398,14 +398,14 @@ static enum store_rc write_tasks(struct my *s, struct batch *b) {
 }
 
 /* What few rows have gets a statement of its own, so that the rows of all others are shorter. A row may have such a value
- * from before only where it is overwritten: in PAUSING, and when a new run begins. */
+ * from before only where it is overwritten: in PAUSING and PAUSED, and when a new run begins. */
 static enum store_rc write_rare(struct my *s, struct batch *b) {
   enum store_rc rc = STORE_OK;
   for (size_t i = 0; i < b->n_task && rc == STORE_OK; i++) {
     const struct task_write *w = &b->task[i];
     const struct task *t = &w->row.t;
     bool clear = w->op == ROW_UPDATE && w->clear_result && !w->row.result;
-    bool rare = t->phase || t->resume || t->again || t->state == TASK_PAUSING || w->expect_state >= TASK_FINAL_MIN;
+    bool rare = t->phase || t->resume || t->again || task_stops(t->state) || w->expect_state >= TASK_FINAL_MIN;
     if (!rare && !clear) continue;
     rc = run_statement(s, b, WANT_ROWS, 0, 1);
     buf_printf(&s->sql.b, "UPDATE task_ins SET phase=%u,resume=%u,again=%u%s WHERE ti_id=%lld", t->phase, t->resume, t->again,
