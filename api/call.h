@@ -145,7 +145,7 @@ enum wr_rc key_once(struct call *c, enum key_kind kind, key_save_fn *save, key_s
 
 handler_fn h_task_save, h_task_get, h_task_list, h_task_delete;
 handler_fn h_flow_save, h_flow_get, h_flow_list, h_flow_delete;
-handler_fn h_exec_flow, h_exec_flows, h_cancel_flow;
+handler_fn h_exec_flow, h_exec_flows, h_cancel_flow, h_pause_flow, h_resume_flow;
 handler_fn h_exec_task, h_exec_inline, h_exec_tasks;
 handler_fn h_task_run, h_task_pause, h_task_cancel, h_task_queue, h_task_remove;
 handler_fn h_tasks_run, h_tasks_pause, h_tasks_cancel, h_tasks_queue, h_tasks_remove;

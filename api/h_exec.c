@@ -131,10 +131,30 @@ enum wr_rc h_exec_flows(struct call *c) {
   return rc;
 }
 
-/* ---- cancels ---- */
+/* ---- cancel, pause, resume ---- */
 
 enum wr_rc h_cancel_flow(struct call *c) {
   struct req q = {.kind = REQ_CANCEL_FLOW, .fi = c->id};
+  enum wr_rc rc = c->body ? call_fields(c, c->body, "", NULL, 0, NULL) : WR_OK;
+  if (rc == WR_OK) rc = call_post(c, &q, NULL);
+  return rc == WR_OK ? instance_tell_flow(c, c->id, &q.changed) : rc;
+}
+
+enum wr_rc h_pause_flow(struct call *c) {
+  static const struct body_field field[] = {{"mode", JSON_STRING, false}};
+  json_t *mode = NULL;
+  enum wr_rc rc = c->body ? call_fields(c, c->body, "", field, 1, &mode) : WR_OK;
+  if (rc != WR_OK) return rc;
+  const char *word = mode ? json_string_value(mode) : "soft";
+  struct req q = {.kind = REQ_PAUSE_FLOW, .fi = c->id, .checkpoint = strcmp(word, "checkpoint") == 0};
+  if (!q.checkpoint && strcmp(word, "soft") != 0)
+    return wr_err_at(&c->err, WR_OUT_OF_RANGE, "/mode", "mode must be soft or checkpoint.");
+  rc = call_post(c, &q, NULL);
+  return rc == WR_OK ? instance_tell_flow(c, c->id, &q.changed) : rc;
+}
+
+enum wr_rc h_resume_flow(struct call *c) {
+  struct req q = {.kind = REQ_RESUME_FLOW, .fi = c->id};
   enum wr_rc rc = c->body ? call_fields(c, c->body, "", NULL, 0, NULL) : WR_OK;
   if (rc == WR_OK) rc = call_post(c, &q, NULL);
   return rc == WR_OK ? instance_tell_flow(c, c->id, &q.changed) : rc;

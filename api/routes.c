@@ -22,6 +22,8 @@ static const struct route routes[] = {
   {"POST", "/exec/tasks", ROLE_OPERATOR, BODY_REQUIRED, ROUTE_CHANGES | ROUTE_LARGE | ROUTE_KEYED, 0, 0, h_exec_tasks},
   {"POST", "/exec/task/{id}", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES | ROUTE_TASK | ROUTE_KEYED, Q_WAIT, 0, h_exec_task},
   {"POST", "/exec/flow-ins/{id}/cancel", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES, 0, 0, h_cancel_flow},
+  {"POST", "/exec/flow-ins/{id}/pause", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES, 0, 0, h_pause_flow},
+  {"POST", "/exec/flow-ins/{id}/resume", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES, 0, 0, h_resume_flow},
   {"POST", "/exec/task-ins/{id}/run", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES | ROUTE_TASK, 0, 0, h_task_run},
   {"POST", "/exec/task-ins/{id}/pause", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES, 0, 0, h_task_pause},
   {"POST", "/exec/task-ins/{id}/cancel", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES, 0, 0, h_task_cancel},

@@ -133,6 +133,12 @@ static enum store_rc do_rerun(struct runner *r, struct ev *e) {
   return rc;
 }
 
+static void flow_refused(struct req *q, enum ask_no no, enum flow_state s) {
+  q->state = flow_state_name(s);
+  if (no == ASK_FINISHED) q->rc = wr_err_set(&q->err, WR_ALREADY_FINISHED, "It has already finished: %s.", q->state);
+  else q->rc = wr_err_set(&q->err, WR_BUSY_STATE, "It is %s; wait.", q->state);
+}
+
 static enum store_rc do_cancel_flow(struct runner *r, struct ev *e) {
   struct req *q = e->q;
   enum store_rc rc;
@@ -142,9 +148,25 @@ static enum store_rc do_cancel_flow(struct runner *r, struct ev *e) {
   enum flow_state was = (enum flow_state)c->run->state;
   rc = step_event(&r->step, c, &(struct run_event){.kind = RUN_EV_CANCEL}, &out);
   if (rc == STORE_OK && out == RUN_REFUSED)
-    q->rc = wr_err_set(&q->err, WR_ALREADY_FINISHED, "It has already finished: %s.", flow_state_name(was));
+    flow_refused(q, ASK_FINISHED, was);
   q->changed = was != (enum flow_state)c->run->state;
   return rc;
+}
+
+/* ---- pause and resume of a flow ---- */
+
+static enum store_rc do_hold_flow(struct runner *r, struct ev *e) {
+  struct req *q = e->q;
+  enum store_rc rc;
+  enum run_rc out = RUN_OK;
+  struct run_event ev = {.kind = q->kind == REQ_PAUSE_FLOW ? RUN_EV_PAUSE : RUN_EV_RESUME, .checkpoint = q->checkpoint};
+  struct cached *c = flow_of(r, e, &rc);
+  if (c == NULL) return rc;
+  rc = step_event(&r->step, c, &ev, &out);
+  if (rc != STORE_OK) return rc;
+  if (out == RUN_REFUSED) flow_refused(q, r->step.ctx.no, (enum flow_state)c->run->state);
+  q->changed = out != RUN_REFUSED && r->step.ctx.no == ASK_OK;
+  return STORE_OK;
 }
 
 enum store_rc handle_request(struct runner *r, struct ev *e) {
@@ -163,6 +185,7 @@ enum store_rc handle_request(struct runner *r, struct ev *e) {
   case REQ_EXEC_TASK: return submit(r, e);
   case REQ_RERUN: return do_rerun(r, e);
   case REQ_CANCEL_FLOW: return do_cancel_flow(r, e);
+  case REQ_PAUSE_FLOW: case REQ_RESUME_FLOW: return do_hold_flow(r, e);
   case REQ_ASK: return ask(r, e);
   }
   return STORE_OK;

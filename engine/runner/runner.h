@@ -21,7 +21,7 @@ struct runner;
 struct defs;      /* the cache of definitions: defs.h */
 
 /* ---- requests of the API ---- */
-enum req_kind { REQ_START, REQ_EXEC_TASK, REQ_RERUN, REQ_CANCEL_FLOW, REQ_ASK };
+enum req_kind { REQ_START, REQ_EXEC_TASK, REQ_RERUN, REQ_CANCEL_FLOW, REQ_PAUSE_FLOW, REQ_RESUME_FLOW, REQ_ASK };
 struct req_start {
   int64_t flow_id; struct params *params;
   int64_t fi, create_us, flow_version;         /* out */
@@ -61,7 +61,8 @@ struct req {
   struct req_start *start; uint32_t n_start;   /* REQ_START: all or nothing */
   struct req_task *task; uint32_t n_task;      /* REQ_EXEC_TASK: all or nothing */
   struct req_ask *ask;                         /* REQ_ASK */
-  int64_t flow_id, fi, ni;          /* RERUN (ni 0 = what failed), CANCEL_FLOW (fi) */
+  int64_t flow_id, fi, ni;          /* RERUN (ni 0 = what failed), CANCEL_FLOW, PAUSE_FLOW, RESUME_FLOW (fi) */
+  bool checkpoint;                  /* PAUSE_FLOW: what runs is stopped too */
   const char *key;                  /* Idempotency-Key of a START or EXEC_TASK, NULL = none */
   const uint8_t *key_hash;          /* KEY_HASH_BYTES of method, path and body */
   /* out, set before done() is called: */

@@ -426,6 +426,71 @@ class Many(Control):
         self.assertEqual(self.refused(post("/exec/task-ins/run", {"filter": {"state": "NOPE"}}), 42205)["data"]["path"], "/filter/state")
 
 
+class Flows(Control):
+    """Pause and resume of a flow instance."""
+
+    def begin(self, *nodes):
+        self.fi = self.start(self.flow(*nodes)["flowId"])
+        return self.fi
+
+    def hold(self, wish, body=None):
+        return post(f"/exec/flow-ins/{self.fi}/{wish}", body)
+
+    def tasks(self):
+        return [t for n in self.ok(get(f"/monitor/flow/{self.fi}"))["nodes"] for t in self.ok(get(f"/monitor/node/{n['niId']}"))]
+
+    def test_soft(self):
+        retry = inline("EXCEPTION", None, nodeKey="a", attempts=2, backoff={"base": "1h", "jitter": "none"})
+        self.begin(retry, inline("WAIT", "1h", nodeKey="b", prevNodes=[]))
+        while sorted(t["state"] for t in self.tasks()) != ["RETRY_WAIT", "RUNNING"]:
+            pass
+        paused = self.ok(self.hold("pause"))
+        self.assertEqual((paused["state"], paused["status"], paused["changed"]), ("PAUSED", "RUNNING", True))
+        self.assertEqual([(t["state"], t.get("why")) for t in self.tasks()], [("BLOCKED", "FLOW_PAUSED"), ("RUNNING", None)])
+        self.assertIs(self.ok(self.hold("pause", {"mode": "soft"}))["changed"], False)
+        self.assertEqual([r["fiId"] for r in self.ok(get(f"/monitor/flow?status=PAUSED&fiId={self.fi}"))], [self.fi])
+        resumed = self.ok(self.hold("resume"))
+        self.assertEqual((resumed["state"], resumed["changed"]), ("RUNNING", True))
+        self.assertEqual([t["state"] for t in self.tasks()], ["RETRY_WAIT", "RUNNING"])
+        self.assertIs(self.ok(self.hold("resume"))["changed"], False)
+        self.ok(self.hold("cancel"))
+        self.finished(self.fi)
+
+    def test_nothing_new_starts(self):
+        gate = os.path.join(self.dir, "gate")
+        self.begin({"tasks": [{"taskType": "SHELL", "taskContent": f"while [ ! -e {gate} ] && [ -d {self.dir} ]; do sleep 0.01; done"}]}, inline())
+        self.ok(self.hold("pause"))
+        self.open(gate)
+        first = self.task_in(self.tasks()[0]["tiId"], "SUCCESS")
+        row = self.ok(get(f"/monitor/flow/{self.fi}"))
+        self.assertEqual((row["state"], first["state"], [n["state"] for n in row["nodes"]]), ("PAUSED", "SUCCESS", ["SUCCESS", "WAITING"]))
+        self.ok(self.hold("resume"))
+        self.assertEqual(self.finished(self.fi)["state"], "SUCCESS")
+
+    def test_checkpoint(self):
+        self.begin(inline("WAIT", "1h"))
+        self.ok(self.hold("pause"))
+        self.assertIs(self.ok(self.hold("pause", {"mode": "checkpoint"}))["changed"], True)
+        row = self.task_in(self.tasks()[0]["tiId"], "PAUSED")
+        self.assertEqual((row["why"], row["failures"]), ("FLOW_PAUSED", 0))
+        self.ok(self.hold("resume"))
+        self.assertEqual(self.task_in(row["tiId"], "RUNNING")["attempt"], 2)
+        self.ok(self.hold("cancel"))
+        self.finished(self.fi)
+
+    def test_refusals(self):
+        self.begin(inline("WAIT", "1h"))
+        self.refused(self.hold("pause", {"mode": "hard"}), 42221)
+        self.refused(self.hold("pause", {"mode": 1}), 42201)
+        self.refused(self.hold("resume", {"mode": "soft"}), 42202)
+        self.ok(self.hold("pause"))
+        self.assertIs(self.ok(self.hold("cancel"))["changed"], True)
+        self.finished(self.fi)
+        for wish in ("pause", "resume"):
+            self.assertEqual(self.refused(self.hold(wish), 40913)["data"]["state"], "CANCELED")
+            self.refused(post(f"/exec/flow-ins/999999999/{wish}"), 40402)
+
+
 class S0(Control):
     """S0's routes, word for word."""
 
