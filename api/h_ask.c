@@ -1,5 +1,5 @@
-/* Wishes about task instances: run, pause, cancel, delete, queue; of one by its id, and of many stand-alone tasks by a filter. The
- * runner decides each pair of state and wish (ask.h) and answers after its commit. Any API thread. */
+/* Wishes about task instances: run, pause, cancel, delete, queue; of one by its id, and of many stand-alone tasks by a filter.
+ * The runner decides each pair of state and wish (ask.h) and answers after its commit. Any API thread. */
 #include <stdlib.h>
 #include <string.h>
 #include "call.h"

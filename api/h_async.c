@@ -1,5 +1,5 @@
-/* Submits of stand-alone tasks: POST /exec/task, /exec/tasks and /exec/task/{id}. Each is one request to the runner, answered after
- * its commit from what the request itself holds: no read on this path. A task that was there already (its taskKey, or the
+/* Submits of stand-alone tasks: POST /exec/task, /exec/tasks and /exec/task/{id}. Each is one request to the runner, answered
+ * after its commit from what the request itself holds: no read on this path. A task that was there already (its taskKey, or the
  * Idempotency-Key) is read back. Any API thread. */
 #include <openssl/sha.h>
 #include <stdlib.h>
@@ -43,7 +43,8 @@ static void content_hash(const json_t *body, int64_t task_id, uint8_t out[ASYNC_
 }
 
 /* Task i of the submit: from an element of "tasks", or from the body itself (element -1). task_id: of the path, 0 = inline. */
-static enum wr_rc submit_read(struct call *c, struct submit *s, uint32_t i, const json_t *body, int64_t element, int64_t task_id) {
+static enum wr_rc submit_read(struct call *c, struct submit *s, uint32_t i, const json_t *body, int64_t element,
+                              int64_t task_id) {
   struct def_site site = {c->api->o.store, c->api->o.executors, c->api->o.shell_allowed, c->api->o.run_as};
   struct def_env env = def_env_at(&site);
   struct async_post *p = &s->post[i];

@@ -1,6 +1,6 @@
-/* /exec of flows: starts, re-runs, cancels. Each is one request to the runner, answered after its commit. A start is answered from
- * the request itself, without a read: it is the hot path. A run that an earlier request with its key made is read back.
- * A re-run takes no key: the state of the run decides. Any API thread. */
+/* /exec of flows: starts, re-runs, cancels, pauses. Each is one request to the runner, answered after its commit. A start is
+ * answered from the request itself, without a read: it is the hot path. A run that an earlier request with its key made is read
+ * back. A re-run takes no key: the state of the run decides. Any API thread. */
 #include <stdlib.h>
 #include <string.h>
 #include "call.h"

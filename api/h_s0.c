@@ -1,5 +1,5 @@
-/* S0's routes, /redis/task/..: other words for stand-alone tasks. Success is plain text or plain JSON, as S0 has it; a refusal has
- * the envelope. Any API thread. What never happens: a second kind of task. */
+/* S0's routes, /redis/task/..: other words for stand-alone tasks. Success is plain text or plain JSON, as S0 has it; a refusal
+ * has the envelope. Any API thread. What never happens: a second kind of task. */
 #include <stdlib.h>
 #include <string.h>
 #include "call.h"
@@ -29,7 +29,8 @@ static void put_id(struct buf *b, int64_t ti) {
 enum wr_rc h_s0_start(struct call *c) {
   char seconds[24];
   int64_t ti = 0;
-  if (!(c->q.has & Q_ALIVE)) return wr_err_at(&c->err, WR_BAD_REQUEST, "/alivetime", "alivetime is required: whole seconds, 0 to 604800.");
+  if (!(c->q.has & Q_ALIVE))
+    return wr_err_at(&c->err, WR_BAD_REQUEST, "/alivetime", "alivetime is required: whole seconds, 0 to 604800.");
   snprintf(seconds, sizeof seconds, "%lld", (long long)c->q.alive);
   json_t *body = json_pack("{ssss}", "taskType", "WAIT", "taskContent", seconds);
   enum wr_rc rc = body ? submit_body(c, body, &ti) : call_fail(c, WR_BUSY, NULL);
@@ -81,7 +82,8 @@ static void write_fetched(struct call *c, const struct instance_read *in) {
 enum wr_rc h_s0_fetch(struct call *c) {
   struct instance_read in;
   enum wr_rc rc = instance_read_task(c, c->q.ti, INSTANCE_HISTORY, &in);
-  if (rc == WR_OK && !in.is_alone) rc = call_fail(c, WR_NOT_FOUND, "Task instance %lld is not a stand-alone task.", (long long)c->q.ti);
+  if (rc == WR_OK && !in.is_alone)
+    rc = call_fail(c, WR_NOT_FOUND, "Task instance %lld is not a stand-alone task.", (long long)c->q.ti);
   if (rc == WR_OK) write_fetched(c, &in);
   instance_read_done(&in);
   return rc;

@@ -1,5 +1,5 @@
-/* Names of the hosts on which attempts ran, by the incarnation of their node. Living nodes are known without a read; a dead one is
- * read once for an answer. One API thread, one answer. */
+/* Names of the hosts on which attempts ran, by the incarnation of their node. Living nodes are known without a read; a dead one
+ * is read once for an answer. One API thread, one answer. */
 #ifndef API_HOSTS_H
 #define API_HOSTS_H
 #include "call.h"

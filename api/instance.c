@@ -41,7 +41,7 @@ void instance_done(struct instance *in) {
   arena_done(&in->text);
 }
 
-enum wr_rc instance_flow(struct call *c, int64_t fi, const bool *changed) {
+static enum wr_rc instance_flow(struct call *c, int64_t fi, const bool *changed) {
   struct instance in;
   enum wr_rc rc = instance_load(c, fi, &in);
   if (rc == WR_OK) {

@@ -21,8 +21,7 @@ void instance_keep_async(struct arena *a, const struct async_row *row, struct as
 /* The number of the run that made this row; 0 = not known. */
 uint32_t instance_run_no(const char *bases, int64_t ti);
 
-/* data = the fields of a flow instance; changed: NULL = not shown. */
-enum wr_rc instance_flow(struct call *c, int64_t fi, const bool *changed) WR_MUST;
+/* data = the fields of an instance; changed: NULL = not shown. */
 enum instance_form { INSTANCE_PLAIN, INSTANCE_HISTORY };
 enum wr_rc instance_task(struct call *c, int64_t ti, enum instance_form form, const bool *changed) WR_MUST;
 

@@ -215,13 +215,14 @@ static const struct param params[] = {
   {"wait", Q_WAIT, KIND_TEXT, WR_BAD_FILTER, "0 to 60 seconds, as in 30 or 0.5", set_wait},
   {"user", Q_USER, KIND_TEXT, WR_BAD_FILTER, "at most 128 characters", set_user},
   {"group", Q_GROUP, KIND_TEXT, WR_BAD_FILTER, "at most 128 characters", set_group},
-  {"taskKey", Q_TASK_KEY, KIND_TEXT, WR_BAD_FILTER, "1 to 128 visible ASCII characters, or the first of them and *", set_task_key},
+  {"taskKey", Q_TASK_KEY, KIND_TEXT, WR_BAD_FILTER, "1 to 128 visible ASCII characters, or the first of them and *",
+   set_task_key},
   {"taskId", Q_TASK_ID, KIND_INT, WR_BAD_FILTER, "an id", set_task_id},
   {"alone", Q_ALONE, KIND_BOOL, WR_BAD_FILTER, "true or false", set_alone},
   {"status", Q_TASK_STATUS, KIND_TEXT, WR_BAD_FILTER, "one of RUNNING, SUCCESS, FAILED", set_task_status},
   {"state", Q_TASK_STATES, KIND_TEXT, WR_BAD_FILTER,
-   "one or more, with commas, of CREATED, BLOCKED, QUEUED, RUNNING, RETRY_WAIT, PAUSING, PAUSED, CANCELING, SUCCESS, FAILED, TIMEOUT, "
-   "CANCELED, DEAD, DELETING, DELETE_FAILED", set_task_states},
+   "one or more, with commas, of CREATED, BLOCKED, QUEUED, RUNNING, RETRY_WAIT, PAUSING, PAUSED, CANCELING, SUCCESS, FAILED, "
+   "TIMEOUT, CANCELED, DEAD, DELETING, DELETE_FAILED", set_task_states},
   {"force", Q_FORCE, KIND_BOOL, WR_BAD_FILTER, "true or false", set_force},
   {"alivetime", Q_ALIVE, KIND_INT, WR_BAD_REQUEST, "whole seconds, 0 to 604800", set_alive},
   {"taskId", Q_S0_TASK, KIND_TEXT, WR_BAD_REQUEST, "a task", set_s0_task},

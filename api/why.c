@@ -201,7 +201,8 @@ static void paused(const struct why *w, const struct task_row *row) {
 
 static const char *stopping(const struct task *t) {
   if (t->state == TASK_PAUSING) return "It was paused: it was asked to stop, and what is left of it after its grace is killed.";
-  if (t->phase == PHASE_DELETE) return "It is being deleted: it was asked to end, and what is left of it after its grace is killed.";
+  if (t->phase == PHASE_DELETE)
+    return "It is being deleted: it was asked to end, and what is left of it after its grace is killed.";
   if (t->end_as == TASK_TIMEOUT)
     return "Its run timeout is over: it was asked to end, and what is left of it after its grace is killed.";
   return "It was canceled: it was asked to end, and what is left of it after its grace is killed.";
@@ -217,11 +218,15 @@ void why_task(struct why *w, const struct task_row *row, const struct task_def *
   switch (row->t.state) {
   case TASK_CREATED: why_put(w, "NOT_STARTED", "It was submitted to be started later; it starts when it is run."); break;
   case TASK_BLOCKED: held(w, row); break;
-  case TASK_QUEUED: queued(w, def ? def->type : alone ? alone->type : NULL, def ? def->config : alone ? alone->config : NULL); break;
+  case TASK_QUEUED:
+    if (def) queued(w, def->type, def->config);
+    else if (alone) queued(w, alone->type, alone->config);
+    break;
   case TASK_RETRY_WAIT: retry(w, row); break;
   case TASK_PAUSED: paused(w, row); break;
   case TASK_PAUSING:
-    if (row->t.resume == RESUME_RUN) why_put(w, "RESUMING", "It was run while it was being paused: it goes on as soon as it has stopped.");
+    if (row->t.resume == RESUME_RUN)
+      why_put(w, "RESUMING", "It was run while it was being paused: it goes on as soon as it has stopped.");
     else why_put(w, "STOPPING", stopping(&row->t));
     break;
   case TASK_CANCELING: why_put(w, "STOPPING", stopping(&row->t)); break;

@@ -186,7 +186,7 @@ enum wr_rc async_parse(const json_t *body, enum async_form form, const struct de
   return rc ? rc : spec_make(v, at, out->spec, err);
 }
 
-void async_spec_free(struct async_spec *s) {
+static void async_spec_free(struct async_spec *s) {
   if (!s) return;
   free(s->queue);
   free(s->key);

@@ -47,7 +47,6 @@ enum async_form { ASYNC_INLINE, ASYNC_BY_ID };
 enum wr_rc async_parse(const json_t *body, enum async_form form, const struct def_env *env, int64_t element,
                        struct async_post *out, struct wr_err *err) WR_MUST;
 void async_post_done(struct async_post *p);
-void async_spec_free(struct async_spec *s); /* NULL is fine */
 
 /* Adds the text that is equal for two submits of the same content: the body without the order of its keys, without blanks and
  * without what it says about a task that exists already (ifExists). task_id: of the path, 0 = inline. */

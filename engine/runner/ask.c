@@ -1,5 +1,5 @@
-/* Wishes of users about tasks: run, pause, cancel, delete, queue. The core decides each pair of state and wish (core/ask.h); here the
- * task is found, and what the wish changes beside its state is noted. The runner thread's.
+/* Wishes of users about tasks: run, pause, cancel, delete, queue. The core decides each pair of state and wish (core/ask.h); here
+ * the task is found, and what the wish changes beside its state is noted. The runner thread's.
  * What never happens: a wish is decided by a state that the batch then does not find in the row. */
 #include "runner_int.h"
 
@@ -31,7 +31,8 @@ static enum store_rc keep_last(struct runner *r, const struct cached *c, const s
   return STORE_OK;
 }
 
-enum store_rc ask_apply(struct runner *r, struct cached *c, uint32_t task, const struct req_ask *a, struct ask_answer *got) {
+enum store_rc ask_apply(struct runner *r, struct cached *c, uint32_t task, const struct req_ask *a,
+                        struct ask_answer *got) {
   struct task was = c->run->task[task].t;
   struct run_event ev = {.kind = RUN_EV_ASK, .task = task, .ask = a->ask, .force = a->force};
   enum run_rc out = RUN_OK;
@@ -102,7 +103,8 @@ static enum store_rc ask_row(struct runner *r, struct req *q, const struct task_
   struct req_asked *of = &q->ask->of[0];
   struct task t = row->t;
   struct ask_answer got = {.shown = task_show(&t)};
-  (void)task_ask(&t, &(struct task_wish){.ask = q->ask->ask, .now_us = r->env.wall_us, .of_node = 1}, &task_policy_default, &got.no);
+  struct task_wish wish = {.ask = q->ask->ask, .now_us = r->env.wall_us, .of_node = 1};
+  (void)task_ask(&t, &wish, &task_policy_default, &got.no);
   answer(of, &got);
   say(q, of);
   return of->rc == WR_OF_A_FLOW ? of_a_flow(r, q, row) : STORE_OK;

@@ -52,7 +52,8 @@ void cache_check(const struct cache *c) {
   size_t flows = 0, alone = 0, sliced = 0;
   for (size_t i = 0; (s = map64_next(&c->by_key, &i)) != NULL;) {
     const struct cached *e = s->val;
-    wr_assert(cached_key(e) == s->key && (e->task != NULL) == run_alone(e->run) && (e->alone != NULL) == run_alone(e->run) && (e->flow != NULL) != run_alone(e->run));
+    bool lone = run_alone(e->run);
+    wr_assert(cached_key(e) == s->key && (e->task != NULL) == lone && (e->alone != NULL) == lone && (e->flow != NULL) != lone);
     *(run_alone(e->run) ? &alone : &flows) += e->used.bytes;
     sliced += e->in_slices;
     wr_assert(c->parked.n == 0 || !map64_get(&c->parked, s->key));

@@ -21,8 +21,8 @@ void keys_forget(struct keys *k);                                    /* the batc
 void keys_check(const struct keys *k);  /* aborts when a fact above does not hold; debug builds and tests */
 /* Looks up the keys of the events e[0..n). */
 enum store_rc keys_load(struct keys *k, const struct ev *e, size_t n) WR_MUST;
-/* True: the request of e is replayed, refused, or put off, and nothing is left to be done. *first_id, when it is replayed: of what
- * was made. */
+/* True: the request of e is replayed, refused, or put off, and nothing is left to be done. *first_id, when it is replayed: of
+ * what was made. */
 bool keys_answer(const struct keys *k, struct ev *e, int64_t *first_id);
 void keys_take(struct keys *k, const struct req *q, int64_t first_id, uint32_t n);    /* q made these rows */
 #endif

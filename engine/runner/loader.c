@@ -336,7 +336,8 @@ enum store_rc load_batch(struct loader *l, const struct events *e, size_t n) {
 }
 
 /* The definition of a stand-alone task: a version in the cache, or its own, which is made again from its row. */
-static enum store_rc alone_def(struct loader *l, const struct task_row *row, const struct async_row *beside, struct task_def **def) {
+static enum store_rc alone_def(struct loader *l, const struct task_row *row, const struct async_row *beside,
+                               struct task_def **def) {
   struct wr_err err;
   enum wr_rc rc;
   if (row->task_id != 0) rc = defs_task(l->env->defs, row->task_id, row->t.version, l->env->defs_version, def, &err);

@@ -175,6 +175,9 @@ static void take_results(struct attempt *list, struct events *to) {
   }
 }
 
+/* Of a wish about one task. */
+static int64_t ti_of(const struct req *q) { return q->kind == REQ_ASK && q->ask->n == 1 ? q->ask->of[0].ti : 0; }
+
 /* All under one lock, because a request in the mailbox may be taken back at any time. */
 void mailbox_take(struct mailbox *m, struct events *to, struct mail *out) {
   pthread_mutex_lock(&m->mu);
@@ -189,7 +192,7 @@ void mailbox_take(struct mailbox *m, struct events *to, struct mail *out) {
   take_results(results, to);
   for (size_t i = 0; i < box.n; i++) events_add(to, box.v[i]);
   for (struct req *q = ledger_take(&m->reqs); q != NULL; q = q->next)
-    events_add(to, (struct ev){.kind = EV_REQ, .fi = q->fi, .ti = q->kind == REQ_ASK && q->ask->n == 1 ? q->ask->of[0].ti : 0, .q = q});
+    events_add(to, (struct ev){.kind = EV_REQ, .fi = q->fi, .ti = ti_of(q), .q = q});
   pthread_mutex_unlock(&m->mu);
   free(box.v);
 }

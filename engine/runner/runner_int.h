@@ -92,7 +92,8 @@ enum store_rc ask(struct runner *r, struct ev *e) WR_MUST;
 struct ask_answer { enum ask_no no; enum task_shown shown; };
 /* This batch makes the task, or ends the run that another one is to follow: the wish comes again with the next batch. */
 bool ask_waits(const struct cached *c, enum ask ask);
-enum store_rc ask_apply(struct runner *r, struct cached *c, uint32_t task, const struct req_ask *a, struct ask_answer *got) WR_MUST;
+enum store_rc ask_apply(struct runner *r, struct cached *c, uint32_t task, const struct req_ask *a,
+                        struct ask_answer *got) WR_MUST;
 
 /* rows.c: fills writer.b. *any: there is something to write. */
 enum store_rc rows_make(struct runner *r, bool *any) WR_MUST;

@@ -67,7 +67,7 @@ struct task_row {                 /* task_ins */
   int64_t ti, ni, fi;             /* ni = fi = 0 (NULL in the table): stand-alone */
   int64_t task_id;                /* 0 (NULL) = inline */
   int64_t create_us, update_us, end_us;
-  struct task t;                  /* all of it; owner is read as 0 but in RUNNING, PAUSING, CANCELING, resume but in PAUSING, PAUSED;
+  struct task t;                  /* all; owner is read as 0 but in RUNNING, PAUSING, CANCELING, resume but in PAUSING, PAUSED;
                                      an UPDATE keeps what the row has of `again`, unless it is more than 0 or a new run begins */
   int64_t ran_by;                 /* read only: who runs it or ran it last, 0 = nobody so far. A write keeps it: whoever claims
                                      (raises the epoch) is the new one, the owner given or else this node */

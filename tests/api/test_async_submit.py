@@ -103,6 +103,19 @@ class One(Submits):
         self.assertIs(self.ok(post(f"/exec/task-ins/{row['tiId']}/run"))["changed"], True)
         self.assertEqual(self.task_finished(row["tiId"])["runNo"], 1)
 
+    def test_a_context_is_there_at_the_start(self):
+        row = self.submit({"taskType": "SHELL", "taskContent": "cat $WEIR_CONTEXT", "context": "from the submit"})
+        self.task_finished(row["tiId"])
+        self.assertEqual(get(f"/monitor/task/{row['tiId']}/log").body, b"from the submit")
+        self.assertEqual(get(f"/monitor/task/{row['tiId']}/context").body, b"from the submit")
+        held = self.submit({"taskType": "SHELL", "taskContent": "cat $WEIR_CONTEXT; exit 1", "context": "old", "autoRun": False})["tiId"]
+        self.ok(post(f"/exec/task-ins/{held}/run", {"context": "newer"}))
+        self.assertEqual(self.task_finished(held)["state"], "FAILED")
+        self.assertEqual(get(f"/monitor/task/{held}/log").body, b"newer")
+        self.ok(post(f"/exec/task-ins/{held}/run", {"context": ""}))
+        self.task_until(held, lambda r: r["runNo"] == 2 and r["state"] == "FAILED")
+        self.assertEqual(get(f"/monitor/task/{held}/log?attempt=2").body, b"")
+
     def test_sizes(self):
         big = self.task_finished(self.submit(echo("x" * MIB))["tiId"])
         self.assertEqual(len(big["result"]), MIB)
