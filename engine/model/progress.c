@@ -60,8 +60,6 @@ void progress_end(struct progress *p, int64_t now_us) {
   p->speed = units * SECOND_US / (double)us;
 }
 
-int64_t progress_next_us(const struct progress *p) { return p->start_us + (p->seconds + 1) * SECOND_US; }
-
 double progress_eta(int64_t total, int64_t done, double speed) {
   if (total < 0 || !(speed > 0)) return -1;
   int64_t left = total - (done > 0 ? done : 0);

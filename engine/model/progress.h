@@ -29,8 +29,6 @@ void progress_report(struct progress *p, const struct report *r, int64_t now_us)
 bool progress_second(struct progress *p, int64_t now_us);
 /* The attempt has ended: the speed is that of all its time. */
 void progress_end(struct progress *p, int64_t now_us);
-/* When the next second is full. */
-int64_t progress_next_us(const struct progress *p);
 /* Does the speed change by itself? */
 static inline bool progress_moves(const struct progress *p) { return p->speed > 0 || p->done > p->mark; }
 /* Seconds left, from what a row says; < 0 = not known. */

@@ -144,18 +144,10 @@ static void test_eta(void **st) {
   assert_true(progress_eta(0, 0, 2) >= 0);
 }
 
-static void test_next(void **st) {
-  (void)st;
-  begin();
-  assert_int_equal(progress_next_us(&p), 101 * S);
-  done_at(4.5, 1);
-  assert_int_equal(progress_next_us(&p), 105 * S);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_samples), cmocka_unit_test(test_late_look), cmocka_unit_test(test_first_second_without),
     cmocka_unit_test(test_stands_still), cmocka_unit_test(test_back), cmocka_unit_test(test_goes_on), cmocka_unit_test(test_end),
-    cmocka_unit_test(test_values), cmocka_unit_test(test_eta), cmocka_unit_test(test_next)};
+    cmocka_unit_test(test_values), cmocka_unit_test(test_eta)};
   return cmocka_run_group_tests_name("progress", tests, NULL, NULL);
 }
