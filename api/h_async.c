@@ -6,6 +6,7 @@
 #include <string.h>
 #include "call.h"
 #include "def_env.h"
+#include "h_report.h"
 #include "hosts.h"
 #include "instance.h"
 #include "why.h"
@@ -70,12 +71,13 @@ static enum wr_rc answer_new(struct call *c, const struct req_task *t) {
                          .params = t->params ? t->params->text : NULL, .exit_code = -1};
   struct async_row alone = {.ti = t->ti, .create_us = t->create_us, .name = def->name, .type = def->type, .user = q.user,
                             .group = q.group, .priority = q.priority, .cpu = q.cpu, .key = t->spec->key,
-                            .start_at_us = t->start_at_us, .run_no = 1};
+                            .start_at_us = t->start_at_us, .run_no = 1, .context_len = t->spec->context_len};
   struct hosts hosts;
   hosts_open(&hosts, c);
   struct row_beside beside = {.alone = &alone, .host = host_of(&hosts, t->t.owner)};
   j_open(c->out, '{');
   row_task_fields(c->out, &row, def, &beside, ROW_FULL);
+  report_fields(c->out, &(struct report_row){0}, &row.t, &alone);
   struct why *why = why_open(c);
   why_task(why, &row, def, &beside);
   why_close(why);

@@ -1,12 +1,13 @@
 /* GET /monitor/task: task instances as rows show them, stand-alone ones unless tasks of nodes are asked for too. One page, read
  * from an index; what stands beside each row is read after the page, with no reader held. Any API thread. */
 #include <stdlib.h>
+#include "h_report.h"
 #include "hosts.h"
 #include "instance.h"
 #include "why.h"
 #include "wr_limits.h"
 
-struct listed { struct task_row row; struct async_row alone; bool is_alone; };
+struct listed { struct task_row row; struct async_row alone; bool is_alone; struct report_row report; };
 struct listing { struct listed *v; size_t n, cap; struct arena text; };
 
 static int keep(void *ctx, const struct task_row *row, const struct async_row *alone) {
@@ -31,6 +32,18 @@ struct alone_filter alone_filter_of(const struct query *q) {
                                .from_us = q->from_us, .to_us = q->to_us, .alone_only = !q->every_task};
 }
 
+/* What all of them reported, asked for at once. */
+static enum wr_rc read_reports(struct call *c, struct listing *l, struct reader *r) {
+  int64_t *ti = wr_calloc(l->n + 1, sizeof *ti);
+  struct report_row *row = wr_calloc(l->n + 1, sizeof *row);
+  for (size_t i = 0; i < l->n; i++) ti[i] = l->v[i].row.ti;
+  enum wr_rc rc = reader_reports(r, ti, l->n, row, &l->text, &c->err);
+  for (size_t i = 0; i < l->n; i++) l->v[i].report = row[i];
+  free(row);
+  free(ti);
+  return rc;
+}
+
 static enum wr_rc read_page(struct call *c, struct listing *l) {
   struct alone_filter f = alone_filter_of(&c->q);
   struct page p = {(uint32_t)c->q.limit, (uint64_t)c->q.offset, c->q.total};
@@ -38,6 +51,7 @@ static enum wr_rc read_page(struct call *c, struct listing *l) {
   if (!r) return c->err.code;
   enum wr_rc rc = reader_list_alone(r, &f, &p, keep, l, &c->page.more, &c->page.total, &c->err);
   for (size_t i = 0; i < l->n && rc == WR_OK; i++) row_live_log(r, &l->v[i].row);
+  if (rc == WR_OK && l->n > 0) rc = read_reports(c, l, r);
   reader_put(r);
   return rc;
 }
@@ -68,6 +82,7 @@ static enum wr_rc write_one(struct call *c, const struct listed *x, struct seen 
   struct task_def *def = needed ? row_task_def(c->api->o.defs, &x->row, in ? in->def : NULL, in ? in->row.bases : NULL) : NULL;
   j_open(c->out, '{');
   row_task_fields(c->out, &x->row, def, &beside, ROW_BRIEF);
+  report_fields(c->out, &x->report, &x->row.t, beside.alone);
   why_task(seen->why, &x->row, def, &beside);
   j_close(c->out, '}');
   def_task_unref(def);

@@ -1,6 +1,7 @@
 /* Instances as answers: see instance.h. Any API thread; never more than one reader. */
 #include "instance.h"
 #include <stdlib.h>
+#include "h_report.h"
 #include "hosts.h"
 #include "why.h"
 
@@ -125,6 +126,7 @@ enum wr_rc instance_read_task(struct call *c, int64_t ti, enum instance_form for
   }
   if (rc == WR_NOT_FOUND) rc = call_fail(c, rc, "Task instance %lld does not exist.", (long long)ti);
   if (rc == WR_OK) row_live_log(r, &k->row);
+  if (rc == WR_OK) rc = reader_reports(r, &ti, 1, &k->report, &k->text, &c->err);
   k->with_history = form == INSTANCE_HISTORY;
   if (rc == WR_OK && k->with_history) rc = reader_attempts(r, k->row.ti, list_attempt, k, &c->err);
   reader_put(r);
@@ -157,6 +159,7 @@ enum wr_rc instance_write_task(struct call *c, const struct instance_read *k, co
     struct task_def *def = row_task_def(c->api->o.defs, &k->row, in.def, in.row.bases);
     j_open(c->out, '{');
     row_task_fields(c->out, &k->row, def, &beside, ROW_FULL);
+    report_fields(c->out, &k->report, &k->row.t, beside.alone);
     struct why *why = why_open(c);
     why_task(why, &k->row, def, &beside);
     why_close(why);

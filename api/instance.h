@@ -31,6 +31,7 @@ struct instance_read {
   struct async_row alone; bool is_alone;
   bool with_history;
   struct attempt_row *attempt; size_t n, cap;
+  struct report_row report;     /* what its attempts reported */
   struct arena text;
 };
 enum wr_rc instance_read_task(struct call *c, int64_t ti, enum instance_form form, struct instance_read *out) WR_MUST;

@@ -202,6 +202,7 @@ class Tour:
         text = re.sub(r"\bs[0-9a-f]{8}:", "<database>:", text)
         text = text.replace(f"127.0.0.1:{self.server.port}", "<here>").replace(self.dir, "<dir>")
         text = re.sub(rf"\bhost {re.escape(socket.gethostname())}\b", "host <host>", text)
+        text = text.replace(f'"host":"{socket.gethostname()}"', '"host":"<host>"')
         return text.replace(self.token, "<token>").replace(self.token[:-1], "<most of the token>") if self.token else text
 
     def moment(self, text, form, name):

@@ -377,6 +377,7 @@ static void answered_ok(struct world *w, const struct op *o) {
     if (!f || (f->r.run_no == o->run_no && !flow_final((enum flow_state)f->r.state) && f->r.wish <= WISH_STOP)) sim_fail(w, "the cancel of flow %lld is acknowledged, but not stored", (long long)q->fi);
     break;
   case REQ_ASK: answered_ask(w, o); break;
+  case REQ_PAUSE_FLOW: case REQ_RESUME_FLOW: break; /* its users do not pause flows yet */
   }
 }
 
