@@ -19,7 +19,6 @@ static enum store_rc key_refused(struct req *q, const struct alone_key *key, con
 /* The task that has this name, or makes it. Twice in one request: once. */
 static enum store_rc decide_key(struct submit *s, struct req_task *t, struct alone_key *key, int64_t fresh) {
   struct req *q = s->e->q;
-  const struct cached *c;
   switch (key->state) {
   case KEY_HELD: s->e->then = THEN_LATER; return STORE_OK;
   case KEY_FREE:
@@ -28,12 +27,15 @@ static enum store_rc decide_key(struct submit *s, struct req_task *t, struct alo
     return STORE_OK;
   case KEY_KNOWN: case KEY_NEW: break;
   }
+  const struct cached *c = cache_get(&s->r->cache, run_key(0, key->ti));
+  if (c && c->alone->gone) { /* this batch deletes it: the next one finds the name free */
+    s->e->then = THEN_AGAIN;
+    return STORE_OK;
+  }
   if (!alone_key_same(key, t)) return key_refused(q, key, ", and was made with other content");
   if (t->spec->if_exists == IF_EXISTS_FAIL && !own(q, key->ti)) return key_refused(q, key, "");
-  c = cache_get(&s->r->cache, run_key(0, key->ti));
-  /* This batch deletes it: the next one finds the name free. Or this batch ends it, and it is to be run again. */
   bool rerun = t->spec->if_exists == IF_EXISTS_RERUN && !own(q, key->ti);
-  if (c && (c->alone->gone || (rerun && ask_waits(c, ASK_RUN)))) {
+  if (c && rerun && ask_waits(c, ASK_RUN)) { /* this batch ends it, or makes it */
     s->e->then = THEN_AGAIN;
     return STORE_OK;
   }

@@ -212,10 +212,10 @@ static void the_oldest_flows_go(void **st) {
 /* Stand-alone tasks make room only while they hold more than a quarter. */
 static void lone_tasks_keep_a_quarter(void **st) {
   (void)st;
-  reopen(flow_bytes() * 8);
+  reopen(flow_bytes() * 12);
   for (int64_t i = 1; i <= 2; i++) (void)add_alone(i);
   assert_true(cache.alone.bytes <= cache.flows.most / 4);
-  for (int64_t i = 1; i <= 7; i++) (void)add_flow(i, 0);
+  for (int64_t i = 1; i <= 11; i++) (void)add_flow(i, 0);
   cache_committed(&cache);
   assert_true(has(-1) && has(-2) && !has(1)); /* a flow made room */
   size_t flows = cache.flows.bytes;
