@@ -371,11 +371,20 @@ void load_idle_op(struct world *w) {
   send(w, o);
 }
 
-/* CREATED and PAUSED last until a user runs the task: in the calm one does, so that all comes to its end. */
+/* CREATED and PAUSED last until a user runs the task, or resumes the flow: in the calm one does, so that all comes to its end. */
 void load_wake(struct world *w) {
   const struct map64_slot *s;
   if (w->now < w->wake_at) return;
   w->wake_at = w->now + SEC / 10;
+  for (size_t i = 0; (s = map64_next(&w->db->flow, &i)) != NULL;) {
+    const struct flow_row *f = &((struct mem_flow *)s->val)->r;
+    if (f->state != FLOW_PAUSED) continue;
+    struct op *o = wr_new(struct op);
+    o->q.kind = REQ_RESUME_FLOW;
+    o->q.fi = f->fi;
+    send(w, o);
+    return;
+  }
   for (size_t i = 0; (s = map64_next(&w->db->task, &i)) != NULL;) {
     const struct task_row *t = &((struct mem_task *)s->val)->r;
     if (t->t.state != TASK_CREATED && t->t.state != TASK_PAUSED) continue;
@@ -403,7 +412,11 @@ void load_op(struct world *w) {
     fill_keyed(w, o, key);
   }
   else if (k < 45) fill_start(w, q);
-  else if (k < 60) { q->kind = REQ_CANCEL_FLOW; q->fi = late_id(w, w->db->max_fi); }
+  else if (k < 60) {
+    q->kind = sim_chance(w, 600) ? REQ_CANCEL_FLOW : sim_chance(w, 600) ? REQ_PAUSE_FLOW : REQ_RESUME_FLOW;
+    q->checkpoint = sim_chance(w, 500);
+    q->fi = late_id(w, w->db->max_fi);
+  }
   else if (k < 72) fill_ask(w, o);
   else if (k < 88) fill_rerun(w, o);
   else fill_task(w, o);

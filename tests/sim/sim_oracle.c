@@ -54,7 +54,7 @@ static void check_flow(struct world *w, const struct flow_write *x) {
   if (n->run_no == o->run_no && flow_final((enum flow_state)o->state)) sim_fail(w, "final flow %lld is written again", (long long)n->fi);
   if (n->run_no != o->run_no && (n->run_no != o->run_no + 1 || !flow_final((enum flow_state)o->state)))
     sim_fail(w, "flow %lld goes from run %u to %u in state %s", (long long)n->fi, o->run_no, n->run_no, flow_state_name((enum flow_state)o->state));
-  if (n->run_no == o->run_no && o->wish > WISH_STOP && n->wish != o->wish)
+  if (n->run_no == o->run_no && (o->wish & 15) > WISH_STOP && (n->wish & 15) != (o->wish & 15)) /* the rest says how it is paused */
     sim_fail(w, "flow %lld: wish %u becomes %u", (long long)n->fi, o->wish, n->wish);
   if (n->version == o->version) sim_fail(w, "flow %lld keeps its version", (long long)n->fi);
 }
@@ -130,7 +130,7 @@ static void check_claim(struct world *w, const struct task_row *o, const struct 
   long long ti = n->ti;
   if (n->t.owner != me) sim_fail(w, "task %lld is claimed for another node", ti);
   if (!owned(n->t.state)) sim_fail(w, "task %lld: epoch %u in state %s", ti, n->t.epoch, task_state_name(n->t.state));
-  if (o && f && f->r.wish > WISH_STOP && !flow_final((enum flow_state)f->r.state))
+  if (o && f && (f->r.wish & 15) > WISH_STOP && !flow_final((enum flow_state)f->r.state))
     sim_fail(w, "task %lld is claimed after its flow was cancelled", ti);
   if (ledger_get(w, n->ti, n->t.epoch)) sim_fail(w, "attempt %lld:%u is claimed twice", ti, n->t.epoch);
   struct rec *rec = ledger_add(w, n->ti, n->t.epoch);
@@ -177,7 +177,7 @@ static void check_task(struct world *w, const struct task_write *x, const struct
   if (n->t.epoch != o->t.epoch) check_claim(w, t ? o : NULL, n, me);
   bool waits = o->t.state == TASK_RETRY_WAIT || (o->t.state == TASK_BLOCKED && o->t.end_as == TASK_NONE);
   bool at_once = may_run(w, n->ti) || wished(w, n->ti) & (wish_bit(ASK_PAUSE) | wish_bit(ASK_DELETE));
-  if (t && waits && !at_once && !task_final(n->t.state) && n->t.state != o->t.state && n->update_us < o->t.due_us)
+  if (t && waits && !at_once && !task_final(n->t.state) && n->t.state != o->t.state && n->t.state != TASK_BLOCKED && n->update_us < o->t.due_us)
     sim_fail(w, "task %lld does not wait for its next try", ti);
   uint32_t most = n->t.tries > 0 ? max_attempts(w, n) : 0;
   if (n->t.tries > most || (n->t.state == TASK_RETRY_WAIT && n->t.tries >= most)) sim_fail(w, "task %lld: %u tries of %u, %s", ti, n->t.tries, most, task_state_name(n->t.state));
@@ -374,7 +374,10 @@ static void answered_ok(struct world *w, const struct op *o) {
     if (!f || f->r.run_no <= o->run_no) sim_fail(w, "the re-run of flow %lld is acknowledged, but not stored", (long long)q->fi);
     break;
   case REQ_CANCEL_FLOW:
-    if (!f || (f->r.run_no == o->run_no && !flow_final((enum flow_state)f->r.state) && f->r.wish <= WISH_STOP)) sim_fail(w, "the cancel of flow %lld is acknowledged, but not stored", (long long)q->fi);
+    if (!f || (f->r.run_no == o->run_no && !flow_final((enum flow_state)f->r.state) && (f->r.wish & 15) <= WISH_STOP)) sim_fail(w, "the cancel of flow %lld is acknowledged, but not stored", (long long)q->fi);
+    break;
+  case REQ_PAUSE_FLOW: case REQ_RESUME_FLOW:
+    if (!f) sim_fail(w, "a pause of flow %lld is acknowledged, which has no row", (long long)q->fi);
     break;
   case REQ_ASK: answered_ask(w, o); break;
   case REQ_PAUSE_FLOW: case REQ_RESUME_FLOW: break; /* its users do not pause flows yet */
@@ -409,7 +412,7 @@ void oracle_answer(struct world *w, const struct op *o) {
       sim_fail(w, "flow %lld or task %lld is said not to exist", (long long)q->fi, (long long)o->of[0].ti);
     break;
   case WR_BUSY_STATE: case WR_OF_A_FLOW:
-    if (q->kind != REQ_ASK) sim_fail(w, "request %d is answered %s", (int)q->kind, q->err.msg);
+    if (q->kind != REQ_ASK && q->kind != REQ_PAUSE_FLOW && q->kind != REQ_RESUME_FLOW) sim_fail(w, "request %d is answered %s", (int)q->kind, q->err.msg);
     break;
   case WR_NOT_RETRYABLE:
     if (f && o->final && f->r.run_no == o->run_no && f->r.flow_id == q->flow_id && (q->ni != 0 || f->r.state != FLOW_SUCCESS))
@@ -447,7 +450,7 @@ static void same_node(struct world *w, const struct run *a, const struct run *b,
 }
 
 static void same_run(struct world *w, const struct run *a, const struct run *b) {
-  if (a->state != b->state || a->wish != b->wish || a->live != b->live || a->failed != b->failed || a->due_us != b->due_us ||
+  if (a->state != b->state || a->wish != b->wish || a->hold != b->hold || a->live != b->live || a->failed != b->failed || a->due_us != b->due_us ||
       a->end_us != b->end_us || a->n_base != b->n_base || a->n_more != b->n_more ||
       (a->n_more > 0 && memcmp(a->more, b->more, a->n_more * sizeof *a->more) != 0))
     sim_fail(w, "flow %lld: memory %s wish %u live %u failed %u more %zu, rows %s wish %u live %u failed %u more %zu", (long long)a->fi,

@@ -74,7 +74,7 @@ struct run *rebuild(struct world *w, const struct mem_flow *f, struct flow_def *
   free(b.v);
   r->row = 1;
   r->version = f->r.version;
-  r->wish = f->r.wish;
+  if (!run_wish_load(r, f->r.wish)) sim_fail(w, "flow %lld: wish %u", (long long)f->r.fi, f->r.wish);
   r->live = f->r.live;
   r->failed = f->r.failed;
   r->due_us = f->r.due_us;
