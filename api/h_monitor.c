@@ -1,6 +1,7 @@
 /* /monitor: instances as rows show them. Reads only, through one reader; each list is answered from an index of the store,
  * one page at a time. Any API thread. */
 #include <stdlib.h>
+#include "h_report.h"
 #include "hosts.h"
 #include "instance.h"
 #include "share.h"
@@ -101,7 +102,12 @@ enum wr_rc h_mon_detail(struct call *c) {
 
 /* ---- tasks ---- */
 
-struct task_list { struct task_row *row; size_t n, cap; struct arena text; int state; /* wanted, -1 = any */ };
+struct task_list {
+  struct task_row *row; size_t n, cap;
+  struct report_row *report;    /* what each has reported */
+  struct arena text;
+  int state;                    /* wanted, -1 = any */
+};
 
 static int find_fi(void *ctx, const struct node_row *row) {
   *(int64_t *)ctx = row->fi;
@@ -117,12 +123,20 @@ static int keep_task(void *ctx, const struct task_row *row) {
   return 0;
 }
 
+static enum wr_rc read_reports(struct call *c, struct reader *r, struct task_list *l) {
+  int64_t *ti = arena_alloc(&l->text, (l->n + 1) * sizeof *ti);
+  l->report = arena_zalloc(&l->text, (l->n + 1) * sizeof *l->report);
+  for (size_t i = 0; i < l->n; i++) ti[i] = l->row[i].ti;
+  return l->n > 0 ? reader_reports(r, ti, l->n, l->report, &l->text, &c->err) : WR_OK;
+}
+
 static enum wr_rc read_tasks(struct call *c, struct task_list *l, int64_t *fi) {
   struct reader *r = call_reader(c);
   if (!r) return c->err.code;
   enum wr_rc rc = reader_node(r, c->id, find_fi, fi, &c->err);
   if (rc == WR_NOT_FOUND) rc = call_missing(c, "Node instance");
   if (rc == WR_OK) rc = reader_node_tasks(r, c->id, keep_task, l, &c->err);
+  if (rc == WR_OK) rc = read_reports(c, r, l);
   for (size_t i = 0; i < l->n && rc == WR_OK; i++) row_live_log(r, &l->row[i]);
   reader_put(r);
   return rc;
@@ -140,6 +154,7 @@ static enum wr_rc write_tasks(struct call *c, const struct task_list *l, int64_t
     j_open(c->out, '{');
     struct row_beside beside = {NULL, instance_run_no(in.row.bases, l->row[i].ti), host_of(&hosts, l->row[i].ran_by)};
     row_task_fields(c->out, &l->row[i], def, &beside, ROW_BRIEF);
+    report_fields(c->out, &l->report[i], &l->row[i].t, NULL);
     why_task(why, &l->row[i], def, &beside);
     j_close(c->out, '}');
     def_task_unref(def);

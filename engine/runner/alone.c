@@ -20,6 +20,7 @@ struct alone *alone_read(const struct async_row *row) {
   a->start_at_us = row->start_at_us;
   a->run_no = row->run_no ? row->run_no : 1;
   a->run_epoch = row->run_epoch;
+  a->given = row->context_len > 0;
   return a;
 }
 
@@ -60,6 +61,7 @@ void alone_run_again(struct alone *a, uint32_t epoch) {
 void alone_context(struct alone *a, const struct req_ask *ask, uint32_t epoch) {
   a->context_of = ask;
   a->context_epoch = epoch;
+  a->given = true;
   changed(a);
 }
 

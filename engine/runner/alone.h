@@ -12,6 +12,7 @@ struct alone {
   int32_t priority, cpu;
   int64_t start_at_us;
   uint32_t run_no, run_epoch;
+  bool given;                         /* a context was given with its submit or a run of it */
   /* of the batch under way: */
   enum alone_write write;
   bool anew;                          /* it was final and is run again: its result goes */

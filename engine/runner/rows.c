@@ -237,7 +237,8 @@ static enum store_rc make_start(struct runner *r, const struct eff_after *f) {
   *a = (struct attempt){.fi = f->r->fi, .ti = run_ti(f->r, f->task), .ni = ref ? run_ni(f->r, run_node_of(f->r, f->task)) : 0,
     .task = f->task, .epoch = f->epoch, .owner = r->env.me, .def = def, .key = attempt_key(r, c, f->task),
     .timeout_us = ref ? def_timeout_us(ref, def) : def->timeout_us, .policy = ref ? def_policy(ref, def) : def->policy,
-    .params = c->params ? params_ref(c->params) : NULL, .exit_code = -1, .start_us = f->r->last_us};
+    .params = c->params ? params_ref(c->params) : NULL, .exit_code = -1, .start_us = f->r->last_us,
+    .given = c->alone && c->alone->given};
   a->policy.slot = f->slot; /* the class of this version, which the step counted */
   *r->writer.starts_tail = a;
   r->writer.starts_tail = &a->next;

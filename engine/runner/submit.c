@@ -110,6 +110,7 @@ static enum store_rc make_one(struct runner *r, struct req_task *t, struct task_
   alone->start_at_us = start.at_us;
   alone->write = ALONE_INSERT;
   alone->made_by = t;
+  alone->given = t->spec && t->spec->context;
   struct run *run = run_new_alone(r->cache.one, t->ti);
   struct cached *c = cache_add_alone(&r->cache, run, def_task_ref(def), t->params ? params_ref(t->params) : NULL, alone);
   enum store_rc rc = step_event(&r->step, c, &(struct run_event){.kind = RUN_EV_START, .start = &start}, &out);

@@ -37,7 +37,8 @@ class Routes(unittest.TestCase):
         cls.bits = {}
         for name, bit in re.findall(r'\{"(\w+)", (Q_\w+)', source("api/query.c")):
             cls.bits[bit] = {name}
-        for name, bits in re.findall(r"#define (Q_\w+) \(([^)]*)\)", source("api/query.h", "api/routes.c")):
+        lines = re.sub(r"\\\n *", "", source("api/query.h", "api/routes.c"))
+        for name, bits in re.findall(r"#define (Q_\w+) \(([^)]*)\)", lines):
             cls.bits[name] = set().union(*(cls.bits[bit] for bit in bits.split(" | ")))
 
     def each(self):
