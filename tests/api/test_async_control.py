@@ -286,6 +286,15 @@ class Ways(Control):
         self.assertEqual((row["state"], row["failures"], row["attempt"], row["errorMsg"]), ("SUCCESS", 0, 3, ""))
         self.assertEqual([(h["attempt"], h["runNo"], h["end"], h["exitCode"]) for h in row["history"]], [(1, 1, "FAIL", 3), (2, 1, "FAIL", 3)])
 
+    def test_a_run_of_one_that_was_canceled_while_it_waited(self):
+        for make in (self.make_retry_wait, self.make_paused):
+            ti, _ = make()
+            self.ok(self.wish("cancel", ti))
+            self.task_in(ti, "CANCELED")
+            self.assertIs(self.ok(self.wish("run", ti))["changed"], True)
+            row = self.task_until(ti, lambda r: r["attempt"] == 2)
+            self.assertEqual([(h["attempt"], h["runNo"]) for h in row["history"] if h["runNo"] == 1], [(1, 1)])
+
     def test_delete_answers_the_row_as_it_was(self):
         ti, _ = self.make_success()
         self.assertEqual(self.ok(self.wish("delete", ti))["state"], "SUCCESS")
