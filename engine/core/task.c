@@ -279,6 +279,10 @@ static unsigned do_hold(const struct step *s) {
 
 static unsigned do_checkpoint(const struct step *s) { return move_pausing(s->t, RESUME_FLOW); }
 
+/* The pass of the pause had not come to it. Its hint may have come all the same, to somebody who found the flow paused; so it gets
+ * another one. */
+static unsigned do_take_up_queued(const struct step *s) { (void)s; return TASK_OUT_CHANGED | TASK_OUT_REQUEUED; }
+
 static unsigned do_take_up_blocked(const struct step *s) {
   struct task *t = s->t;
   if (t->end_as == TASK_NONE) return 0; /* its start time has not come */
@@ -339,7 +343,7 @@ static const task_fn table[TASK_EV__N][TASK__N] = {
     [TASK_RUNNING] = do_checkpoint, [TASK_RETRY_WAIT] = do_hold, [TASK_PAUSING] = do_none, [TASK_PAUSED] = do_none,
     [TASK_CANCELING] = do_none, FINAL(do_none) },
   [TASK_EV_TAKE_UP] = { [TASK_NONE] = do_none, [TASK_CREATED] = do_none, [TASK_BLOCKED] = do_take_up_blocked,
-    [TASK_QUEUED] = do_none, [TASK_RUNNING] = do_none, [TASK_RETRY_WAIT] = do_none, [TASK_PAUSING] = do_take_up_pausing,
+    [TASK_QUEUED] = do_take_up_queued, [TASK_RUNNING] = do_none, [TASK_RETRY_WAIT] = do_none, [TASK_PAUSING] = do_take_up_pausing,
     [TASK_PAUSED] = do_take_up_paused, [TASK_CANCELING] = do_none, FINAL(do_none) },
 };
 
