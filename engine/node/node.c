@@ -44,6 +44,7 @@ static void port_start(void *ctx, struct attempt *list) { worker_start(((struct 
 static void port_cancel(void *ctx, int64_t ti, uint32_t epoch, enum task_stop why) {
   worker_stop(((struct node *)ctx)->worker, ti, epoch, why);
 }
+static void port_forget(void *ctx, int64_t ti) { worker_forget(((struct node *)ctx)->worker, ti); }
 static void port_kill_all(void *ctx) { worker_kill_all(((struct node *)ctx)->worker); }
 static void port_deadline(void *ctx, int64_t boot_us) { worker_set_deadline(((struct node *)ctx)->worker, boot_us); }
 
@@ -201,7 +202,10 @@ static enum log_rc worker_recall(void *ctx, int64_t ti, struct attempt_left **ou
   return rc ? LOG_AGAIN : LOG_STORED;
 }
 
-static const struct worker_keeps worker_keeps = {.context = worker_context, .progress = worker_progress, .recall = worker_recall};
+static enum log_rc worker_forget_part(void *ctx, int64_t ti, bool *more) { return kept(logs_drop(((struct node *)ctx)->logs, ti, more)); }
+
+static const struct worker_keeps worker_keeps = {.context = worker_context, .progress = worker_progress, .recall = worker_recall,
+                                                 .forget = worker_forget_part};
 
 static const char *worker_log_why(void *ctx) { return logs_why(((struct node *)ctx)->logs); }
 
@@ -300,6 +304,7 @@ static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
     r.ports.start = port_start;
     r.ports.cancel = port_cancel;
     r.ports.kill_all = port_kill_all;
+    r.ports.forget = port_forget;
     r.ports.deadline = port_deadline;
   }
   struct runner *made = NULL;

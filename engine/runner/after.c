@@ -99,6 +99,14 @@ static void tell_watcher(struct runner *r) {
     if (!run_alone(eff->flow[i].r) && flow_final((enum flow_state)eff->flow[i].r->state)) w->flow(w->ctx, eff->flow[i].r->fi);
 }
 
+/* What attempts of deleted tasks left elsewhere is deleted, too. */
+static void forget_gone(struct runner *r) {
+  const struct runner_ports *p = &r->env.ports;
+  const struct effects *eff = &r->step.effects;
+  for (size_t i = 0; p->forget && r->writer.b.n_gone > 0 && i < eff->n_task; i++)
+    if (eff->task[i].gone) p->forget(p->ctx, run_ti(eff->task[i].r, eff->task[i].task));
+}
+
 void after_commit(struct runner *r) {
   struct pushes p[SLOT__N] = {{0}};
   const struct effects *eff = &r->step.effects;
@@ -108,6 +116,7 @@ void after_commit(struct runner *r) {
   for (size_t i = 0; i < eff->n_after; i++) one_after(r, &eff->after[i], p);
   send_pushes(r, p);
   tell_watcher(r);
+  forget_gone(r);
   for (size_t i = 0; i < eff->n_flow && r->quarantine.flows.n > 0; i++) quarantine_committed(&r->quarantine, eff->flow[i].r->fi);
   drop_final(r);
   cache_committed(&r->cache);

@@ -91,6 +91,7 @@ struct runner_ports {
   void (*start)(void *ctx, struct attempt *list);                    /* takes them; after their commit */
   void (*cancel)(void *ctx, int64_t ti, uint32_t epoch, enum task_stop why);   /* an attempt of this node is to stop */
   void (*kill_all)(void *ctx);                                       /* fenced */
+  void (*forget)(void *ctx, int64_t ti);                             /* the task is deleted; after the commit */
   void (*deadline)(void *ctx, int64_t boot_us);                      /* attempts may neither start nor live after it */
   /* One queue per slot class, so that tasks that wait for a process never hold up the others. */
   bool (*push)(void *ctx, enum slot_class s, const struct hint *h, size_t n);    /* false: the reconciler sends them later */

@@ -56,6 +56,8 @@ struct worker_keeps {
   enum log_rc (*progress)(void *ctx, const struct kept_progress *v, size_t n);
   /* What the next attempt of the task gets: *out malloc'ed, NULL = nothing. */
   enum log_rc (*recall)(void *ctx, int64_t ti, struct attempt_left **out);
+  /* Deletes the log, the context and the progress of a task that is deleted, a part at a time. *more: call again. */
+  enum log_rc (*forget)(void *ctx, int64_t ti, bool *more);
 };
 struct worker_opts {
   struct spawner *spawner;          /* taken; NULL = no SHELL (attempts that spawn end FATAL) */
@@ -91,6 +93,9 @@ void worker_set_deadline(struct worker *w, int64_t boot_us);
 /* Asks the attempt (ti, epoch) to stop. A process gets TERM, then KILL when its grace is over, whatever the reason. Unknown =
  * nothing. Asked once more, it only learns the newer reason. */
 void worker_stop(struct worker *w, int64_t ti, uint32_t epoch, enum task_stop why);
+/* The task was deleted: what its attempts logged and reported is deleted by and by. Any thread; never blocks. A call that is lost with
+ * the process leaves rows that no route shows, under a number that is never used again. */
+void worker_forget(struct worker *w, int64_t ti);
 static inline void worker_cancel(struct worker *w, int64_t ti, uint32_t epoch) { worker_stop(w, ti, epoch, STOP_CANCEL); }
 /* No new starts; every running attempt ends: children TERM, KILL after grace_us; they come back as HANDBACK (those that
  * end by themselves meanwhile: as they end). Returns when the last has come back through done(). */

@@ -4,6 +4,7 @@
  *   loop:  kept_context(), kept_progress() replace what waits -> in
  *   log:   in -> stored -> news, when the loop asked for it or when that was the end
  *   loop:  keeper_recall() -> asks -> log thread: read -> answers -> later_recalled()
+ *   any:   worker_forget() -> gone -> log thread: deletes, FORGET_AT_ONCE tasks in each turn
  *
  * A context is stored once for each turn of the log thread at most, so a task that reports faster than the store writes costs the
  * store no more. Memory: two contexts of an attempt, one that waits and one that is being written; beyond
@@ -22,6 +23,7 @@
 #include "wr_limits.h"
 #include "worker_int.h"
 
+enum { FORGET_AT_ONCE = 16 };      /* logs of others are written in between */
 #define RECALL_US 5000000          /* how long the log thread tries to read what was left */
 
 struct context { char *text; size_t n; };
@@ -49,9 +51,10 @@ struct recall { struct recall *next; int64_t ti; uint32_t epoch; enum log_rc rc;
 
 struct keeper {
   struct worker *w;
-  pthread_mutex_t lock;            /* guards in, news, asks, answers, and their part of each kept; leaf */
+  pthread_mutex_t lock;            /* guards in, news, asks, answers, gone, and their part of each kept; leaf */
   struct kept *in, **in_tail, *news;
   struct recall *asks, **asks_tail, *answers;
+  int64_t *gone; size_t n_gone, cap_gone;   /* deleted tasks, LIMIT_FORGETS at most */
   _Atomic int64_t waiting;         /* bytes of contexts that wait or are being written */
   _Atomic uint64_t stored;         /* contexts */
   atomic_bool call;                /* the loop wants to know when there is room again */
@@ -165,6 +168,17 @@ void keeper_news(struct worker *w) {
   if (atomic_exchange(&k->room, false)) reports_room(w);
 }
 
+void worker_forget(struct worker *w, int64_t ti) {
+  struct keeper *k = w->keeper;
+  if (!k) return;
+  pthread_mutex_lock(&k->lock);
+  bool room = k->n_gone < LIMIT_FORGETS;
+  if (room) *WR_PUSH(k->gone, k->n_gone, k->cap_gone) = ti;
+  pthread_mutex_unlock(&k->lock);
+  if (room) logger_wake(w->logger);
+  else log_warn("worker.not_forgotten", L_INT("task", ti), L_STR("effect", "its log stays, but no route shows it"));
+}
+
 /* ---- the log thread ---- */
 
 struct put_context { struct worker *w; const struct kept *q; struct context c; };
@@ -271,6 +285,36 @@ static void answer(struct keeper *k, struct recall *list) {
   pthread_mutex_unlock(&k->lock);
 }
 
+struct forget { struct worker *w; int64_t ti; bool more; };
+
+static enum log_rc forget_part(void *arg) {
+  struct forget *f = arg;
+  return f->w->o.keeps->forget(f->w->o.ctx, f->ti, &f->more);
+}
+
+static void forget_task(struct keeper *k, int64_t ti) {
+  struct forget f = {k->w, ti, true};
+  bool doubt = false;
+  enum log_rc rc = LOG_STORED;
+  while (f.more && rc == LOG_STORED) {
+    f.more = false;
+    rc = logger_until(k->w->logger, forget_part, &f, INT64_MAX, &doubt);
+  }
+  if (rc != LOG_STORED)
+    log_warn("worker.not_forgotten", L_INT("task", ti), L_STR("effect", "its log stays, but no route shows it"));
+}
+
+static void forget_some(struct keeper *k) {
+  int64_t ti[FORGET_AT_ONCE];
+  size_t n = 0;
+  pthread_mutex_lock(&k->lock);
+  while (n < FORGET_AT_ONCE && k->n_gone > 0) ti[n++] = k->gone[--k->n_gone];
+  bool left = k->n_gone > 0;
+  pthread_mutex_unlock(&k->lock);
+  for (size_t i = 0; i < n; i++) forget_task(k, ti[i]);
+  if (left) logger_wake(k->w->logger);
+}
+
 bool keeper_turn(struct keeper *k) {
   pthread_mutex_lock(&k->lock);
   struct kept *list = k->in;
@@ -289,6 +333,7 @@ bool keeper_turn(struct keeper *k) {
   }
   write_progress(k);
   answer(k, read_left(k, asks));
+  forget_some(k);
   pthread_mutex_lock(&k->lock);
   for (struct kept *q = list, *next; q; q = next) {
     next = q->turn;
@@ -323,6 +368,7 @@ void keeper_free(struct keeper *k) {
     free(r);
   }
   pthread_mutex_destroy(&k->lock);
+  free(k->gone);
   free(k->row);
   free(k);
 }

@@ -1,13 +1,16 @@
 """Wishes about tasks over HTTP: each pair of state and wish, as the table of docs/reference/api.md has it; races; many by a filter;
 what they are for tasks of nodes."""
+import contextlib
 import os
 import shutil
+import sqlite3
 import tempfile
 import threading
+import time
 import unittest
 import uuid
 
-from weirtest import Case, Server, delete, get, inline, post
+from weirtest import Case, PATIENCE, Server, delete, get, inline, post
 
 WISHES = ("run", "pause", "cancel", "delete", "queue")
 STATES = ("CREATED", "BLOCKED", "QUEUED", "RUNNING", "RETRY_WAIT", "PAUSING", "RESUMING", "PAUSED", "CANCELING", "SUCCESS", "FAILED", "TIMEOUT",
@@ -300,6 +303,24 @@ class Ways(Control):
         self.assertEqual(self.ok(self.wish("delete", ti))["state"], "SUCCESS")
         self.refused(get(f"/monitor/task/{ti}"), 40402)
         self.refused(get(f"/monitor/task/{ti}/log"), 40402)
+
+    def test_what_it_left_goes_too(self):
+        """Log, context and progress of a deleted task leave the store; those of another task stay."""
+        server = Server()
+        self.addCleanup(server.stop)
+        script = 'echo out; echo \'{"context": "c"}\' >&3; echo \'{"progress": {"done": 1}}\' >&3'
+        one, other = (self.ok(post("/exec/task", {"taskType": "SHELL", "taskContent": script}, to=server))["tiId"] for _ in "ab")
+        for ti in (one, other):
+            self.assertEqual(self.task_finished(ti, to=server)["contextBytes"], 1)
+        self.ok(delete(f"/exec/task-ins/{one}", to=server))
+
+        def left():
+            with contextlib.closing(sqlite3.connect(f"file:{server.dir}/weir.db-log?mode=ro", uri=True)) as db:
+                return [ti for table in ("task_log", "task_context", "task_progress")
+                        for (ti,) in db.execute(f"SELECT ti_id FROM {table} ORDER BY 1")]
+        end = time.monotonic() + PATIENCE
+        while (found := left()) != [other] * 3:
+            self.assertLess(time.monotonic(), end, found)
 
     def test_force(self):
         ti, gate = self.make_deleting()

@@ -1,5 +1,5 @@
-"""README, tutorial and API reference are true: their commands run, in order and in one shell, and print the text below them. README and
-tutorial run after `./dev run`, as they tell their reader; so `./dev run` is tested, too."""
+"""README, tutorials and API reference are true: their commands run, in order and in one shell, and print the text below them. README and
+tutorials run after `./dev run`, as they tell their reader; so `./dev run` is tested, too."""
 import json
 import os
 import re
@@ -121,7 +121,7 @@ class Docs(unittest.TestCase):
         return terminal
 
     def test_pages_after_dev_run(self):
-        """README, then the tutorial, then the README once more: the pages hold on a store that is empty and on one that is not."""
+        """README, then the tutorials, then the README once more: the pages hold on a store that is empty and on one that is not."""
         tmp = directory()
         data = tmp.__enter__() / "data"
         self.addCleanup(tmp.__exit__, None, None, None)
@@ -132,6 +132,7 @@ class Docs(unittest.TestCase):
             self.assertEqual(json.loads(terminal.type(f"curl -sS localhost:8088/{route}"))["data"], [], "the sample is not played in this store")
         self.play(terminal, "README.md", 4)
         self.play(terminal, "docs/tutorial/pipeline.md", 9)
+        self.play(terminal, "docs/tutorial/async-task.md", 12)
         self.play(terminal, "README.md", 4)
         self.assertEqual(dev.stop(), 0)
         printed = "".join(dev.lines)
