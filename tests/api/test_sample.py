@@ -137,7 +137,8 @@ class Sample(Case):
         """Fix the task, retry the node: what came before keeps its rows."""
         self.call("POST", "/task", {"taskId": 3, "taskType": "ECHO"})
         again = self.call("POST", "/exec/flow/1", {"fiId": 1, "niId": done["nodes"][2]["niId"]})
-        self.assertEqual((again["fiId"], again["status"], again["runNo"]), (1, "RUNNING", 2))
+        self.assertEqual((again["fiId"], again["runNo"]), (1, 2))
+        self.assertIn(again["status"], ("RUNNING", "SUCCESS"))  # it is read back, and its tasks take a millisecond
         now = self.finished(1)
         self.assertEqual((now["status"], now["errorMsg"]), ("SUCCESS", ""))
         self.assertEqual([n["status"] for n in now["nodes"]], ["SUCCESS"] * 4)

@@ -107,7 +107,7 @@ class Chaos(OnServices):
         self.assertEqual(sql(f"SELECT COUNT(*) FROM task_flow_ins WHERE fi_id IN ({ids}) AND state>=4"), [[str(len(world.accepted))]])
         for what in (
             "SELECT fi_id, state, live FROM task_flow_ins WHERE state<4 OR live<>0 OR more_from IS NOT NULL",
-            "SELECT ti_id, state, owner FROM task_ins WHERE state<9 OR owner<>0",
+            "SELECT ti_id, state, owner, epoch FROM task_ins WHERE state<9 OR (owner<>0)<>(epoch>0)",  # who ran it last
             "SELECT fi_id, node_id, run_no FROM task_node_ins GROUP BY 1, 2, 3 HAVING COUNT(*)>1",
             "SELECT ni_id, state, t_open FROM task_node_ins WHERE state<3 OR t_open<>0",
             "SELECT n.ni_id, n.t_ok, n.t_bad FROM task_node_ins n LEFT JOIN task_ins t ON t.ni_id=n.ni_id GROUP BY n.ni_id "
