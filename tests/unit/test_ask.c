@@ -347,6 +347,19 @@ static void test_pause_on_top_of_the_flows(void **state) {
   }
 }
 
+/* What the pause of its flow holds goes on with its flow; a retry that it holds is not waited for any more. */
+static void test_run_of_what_is_held(void **state) {
+  (void)state;
+  static const enum task_shown from[] = {SHOWN_QUEUED, SHOWN_RETRY_WAIT};
+  for (int i = 0; i < 2; i++) {
+    struct task t = in_state(from[i]);
+    unsigned out;
+    (void)happens(&t, TASK_EV_HOLD, NULL, &plain);
+    assert_int_equal(asks(&t, ASK_RUN, false, &plain, &out), i == 0 ? ASK_SAME : ASK_OK);
+    assert_int_equal(t.state, i == 0 ? TASK_BLOCKED : TASK_QUEUED);
+  }
+}
+
 static void test_clean_up_is_lost(void **state) {
   (void)state;
   struct task t = deleting(&tidy, false), was = t;
@@ -577,7 +590,7 @@ int main(void) {
     cmocka_unit_test(test_names), cmocka_unit_test(test_reports_after_our_stop), cmocka_unit_test(test_planned_stop),
     cmocka_unit_test(test_not_now), cmocka_unit_test(test_start), cmocka_unit_test(test_resuming), cmocka_unit_test(test_clean_up),
     cmocka_unit_test(test_clean_up_has_no_queue_timeout), cmocka_unit_test(test_pause_on_top_of_the_flows),
-    cmocka_unit_test(test_clean_up_is_lost), cmocka_unit_test(test_delete_stops_first), cmocka_unit_test(test_cancel_of_a_clean_up),
+    cmocka_unit_test(test_run_of_what_is_held), cmocka_unit_test(test_clean_up_is_lost), cmocka_unit_test(test_delete_stops_first), cmocka_unit_test(test_cancel_of_a_clean_up),
     cmocka_unit_test(test_remove_with_the_end), cmocka_unit_test(test_no_dead_end), cmocka_unit_test(test_who_waits_for_a_user)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
