@@ -279,8 +279,8 @@ static unsigned do_hold(const struct step *s) {
 
 static unsigned do_checkpoint(const struct step *s) { return move_pausing(s->t, RESUME_FLOW); }
 
-/* The pass of the pause had not come to it. Its hint may have come all the same, to somebody who found the flow paused; so it gets
- * another one. */
+/* The pass of the pause had not come to it. Its hint may have come all the same, to somebody who found the flow paused; so it
+ * gets another one. */
 static unsigned do_take_up_queued(const struct step *s) { (void)s; return TASK_OUT_CHANGED | TASK_OUT_REQUEUED; }
 
 static unsigned do_take_up_blocked(const struct step *s) {

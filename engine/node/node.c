@@ -202,7 +202,9 @@ static enum log_rc worker_recall(void *ctx, int64_t ti, struct attempt_left **ou
   return rc ? LOG_AGAIN : LOG_STORED;
 }
 
-static enum log_rc worker_forget_part(void *ctx, int64_t ti, bool *more) { return kept(logs_drop(((struct node *)ctx)->logs, ti, more)); }
+static enum log_rc worker_forget_part(void *ctx, int64_t ti, bool *more) {
+  return kept(logs_drop(((struct node *)ctx)->logs, ti, more));
+}
 
 static const struct worker_keeps worker_keeps = {.context = worker_context, .progress = worker_progress, .recall = worker_recall,
                                                  .forget = worker_forget_part};

@@ -93,8 +93,8 @@ void worker_set_deadline(struct worker *w, int64_t boot_us);
 /* Asks the attempt (ti, epoch) to stop. A process gets TERM, then KILL when its grace is over, whatever the reason. Unknown =
  * nothing. Asked once more, it only learns the newer reason. */
 void worker_stop(struct worker *w, int64_t ti, uint32_t epoch, enum task_stop why);
-/* The task was deleted: what its attempts logged and reported is deleted by and by. Any thread; never blocks. A call that is lost with
- * the process leaves rows that no route shows, under a number that is never used again. */
+/* The task was deleted: what its attempts logged and reported is deleted by and by. Any thread; never blocks. A call that is lost
+ * with the process leaves rows that no route shows, under a number that is never used again. */
 void worker_forget(struct worker *w, int64_t ti);
 static inline void worker_cancel(struct worker *w, int64_t ti, uint32_t epoch) { worker_stop(w, ti, epoch, STOP_CANCEL); }
 /* No new starts; every running attempt ends: children TERM, KILL after grace_us; they come back as HANDBACK (those that
