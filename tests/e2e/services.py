@@ -46,8 +46,8 @@ def copy_of_empty(data, user):
     if not copy_of_empty.made:
         made = tempfile.mkdtemp(prefix="weir-e2e-db-")
         atexit.register(shutil.rmtree, made, ignore_errors=True)
-        done = subprocess.run(["mariadb-install-db", "--no-defaults", f"--datadir={made}/db", user, "--auth-root-authentication-method=normal",
-                               "--skip-test-db", *PLAIN], capture_output=True, text=True)
+        done = subprocess.run(["mariadb-install-db", "--no-defaults", f"--datadir={made}/db", f"--tmpdir={made}", user,
+                               "--auth-root-authentication-method=normal", "--skip-test-db", *PLAIN], capture_output=True, text=True)
         if done.returncode != 0:
             raise AssertionError(f"mariadb-install-db: {done.stdout}{done.stderr}")
         copy_of_empty.made = f"{made}/db"
@@ -65,7 +65,7 @@ class MariaDb(Service):
         self.socket = self.dir / "db.sock"
         self.options = options
         user = "--user=root" if os.geteuid() == 0 else "--skip-name-resolve"
-        self.base = ["--no-defaults", f"--datadir={self.data}", user]
+        self.base = ["--no-defaults", f"--datadir={self.data}", f"--tmpdir={self.dir}", user]  # one that starts empties its tmpdir
         copy_of_empty(self.data, user)
         self.start()
         self.sql("CREATE DATABASE weir", database=None)
