@@ -428,3 +428,15 @@ enum wr_rc call_fields(struct call *c, const json_t *obj, const char *path, cons
   }
   return WR_OK;
 }
+
+enum wr_rc call_list(struct call *c, const char *name, size_t most, json_t **out) {
+  const struct body_field field = {name, JSON_ARRAY, true};
+  char path[64];
+  enum wr_rc rc = call_fields(c, c->body, "", &field, 1, out);
+  if (rc != WR_OK || json_array_size(*out) <= most) return rc;
+  snprintf(path, sizeof path, "/%s", name);
+  rc = wr_err_at(&c->err, WR_TOO_LARGE, path, "More than %zu %s.", most, name);
+  c->err.limit = (int64_t)most;
+  c->err.got = (int64_t)json_array_size(*out);
+  return rc;
+}

@@ -134,6 +134,8 @@ struct alone_filter alone_filter_of(const struct query *q);
 struct body_field { const char *name; json_type type; bool required; };
 enum wr_rc call_fields(struct call *c, const json_t *obj, const char *path, const struct body_field *f, size_t n,
                        json_t **v) WR_MUST;
+/* A body of one field, an array of at most so many elements: TOO_LARGE. */
+enum wr_rc call_list(struct call *c, const char *name, size_t most, json_t **out) WR_MUST;
 
 /* key.c: reads Idempotency-Key of a call whose body is parsed. BAD_KEY. */
 enum wr_rc key_read(struct call *c) WR_MUST;

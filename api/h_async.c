@@ -128,17 +128,10 @@ static void answer_ids(struct call *c, const struct submit *s) {
 }
 
 enum wr_rc h_exec_tasks(struct call *c) {
-  static const struct body_field field[] = {{"tasks", JSON_ARRAY, true}};
   json_t *tasks;
-  enum wr_rc rc = call_fields(c, c->body, "", field, 1, &tasks);
+  enum wr_rc rc = call_list(c, "tasks", LIMIT_SUBMITS, &tasks);
   if (rc != WR_OK) return rc;
   size_t n = json_array_size(tasks);
-  if (n > LIMIT_SUBMITS) {
-    rc = wr_err_at(&c->err, WR_TOO_LARGE, "/tasks", "More than %d tasks.", LIMIT_SUBMITS);
-    c->err.limit = LIMIT_SUBMITS;
-    c->err.got = (int64_t)n;
-    return rc;
-  }
   struct submit *s = submit_new((uint32_t)n);
   for (uint32_t i = 0; i < n && rc == WR_OK; i++) rc = submit_read(c, s, i, json_array_get(tasks, i), i, 0);
   struct req q = {.kind = REQ_EXEC_TASK, .task = s->task, .n_task = (uint32_t)n};

@@ -112,17 +112,10 @@ static enum wr_rc post_starts(struct call *c, struct req_start *st, size_t n) {
 }
 
 enum wr_rc h_exec_flows(struct call *c) {
-  static const struct body_field field[] = {{"starts", JSON_ARRAY, true}};
   json_t *starts;
-  enum wr_rc rc = call_fields(c, c->body, "", field, 1, &starts);
+  enum wr_rc rc = call_list(c, "starts", LIMIT_STARTS, &starts);
   if (rc != WR_OK) return rc;
   size_t n = json_array_size(starts);
-  if (n > LIMIT_STARTS) {
-    rc = wr_err_at(&c->err, WR_TOO_LARGE, "/starts", "More than %d starts.", LIMIT_STARTS);
-    c->err.limit = LIMIT_STARTS;
-    c->err.got = (int64_t)n;
-    return rc;
-  }
   struct req_start *st = wr_calloc(n + 1, sizeof *st);
   for (size_t i = 0; i < n && rc == WR_OK; i++) rc = read_start(c, json_array_get(starts, i), i, &st[i]);
   if (rc == WR_OK) rc = post_starts(c, st, n);

@@ -17,7 +17,8 @@ static void beside(struct runner *r, struct cached *c, const struct req_ask *a) 
   cache_grew(&r->cache, c);
 }
 
-/* A final task is run again: what its row says of its last attempt becomes history. */
+/* A final task is run again: what its row says of its last attempt becomes history. Of a task that ended while it waited, that
+ * attempt is history already, and the store keeps it as it is. */
 static enum store_rc keep_last(struct runner *r, const struct cached *c, const struct task *was) {
   struct writer *w = &r->writer;
   struct task_row row;
@@ -25,9 +26,6 @@ static enum store_rc keep_last(struct runner *r, const struct cached *c, const s
   int64_t ti = run_ti(c->run, 0);
   enum store_rc rc = store_tasks(r->env.store, &ti, 1, &row, &got);
   if (rc != STORE_OK || got == 0 || was->epoch == 0) return rc;
-  /* It ended while it waited, so its last attempt is history already. Of a canceled one that cannot be told from the row. */
-  bool waited = was->state == TASK_CANCELED || (was->state == TASK_TIMEOUT && row.error && strstr(row.error, "queue"));
-  if (waited) return STORE_OK;
   *WR_PUSH(w->former, w->n_former, w->cap_former) = (struct attempt_row){.ti = ti, .epoch = was->epoch, .owner = row.ran_by,
     .start_us = was->start_us, .end_us = row.end_us, .why = task_ev_name(task_last_why(was)),
     .error = arena_strdup(&r->env.mem, row.error), .exit_code = row.exit_code, .signal = row.signal, .run_no = c->alone->run_no};

@@ -306,8 +306,10 @@ static enum store_rc read_alone(struct loader *l, int64_t *ti, size_t n, struct 
                              .beside = arena_zalloc(&l->env->mem, (n + 1) * sizeof *out->beside)};
   enum store_rc rc = store_tasks(l->env->store, ti, n, out->row, &out->n);
   if (rc == STORE_OK) rc = store_async(l->env->store, ti, n, out->beside, &out->n_beside);
-  if (rc == STORE_OK) qsort(out->row, out->n, sizeof *out->row, wr_by_id);
-  return rc;
+  if (rc != STORE_OK) return rc;
+  qsort(out->row, out->n, sizeof *out->row, wr_by_id); /* the store returns rows in any order */
+  qsort(out->beside, out->n_beside, sizeof *out->beside, wr_by_id);
+  return STORE_OK;
 }
 
 /* Reads the rows of all stand-alone tasks of the batch at once. load_alone() finds them in `ahead`. */

@@ -148,13 +148,6 @@ static void found_key(const struct cell *c, const struct my_asked *k, size_t i) 
 
 enum store_rc my_async_keys(struct store *st, const char *const *key, size_t n, struct async_key *out, uint8_t *got) {
   static const struct my_key_table t = {"task_async FORCE INDEX(task_async_key)", "task_key", "task_key,ti_id,key_hash",
-                                        found_key};
-  struct my *s = my_of(st);
-  memset(got, 0, n);
-  for (size_t i = 0; i < n; i += MY_IN_MAX) {
-    struct my_asked k = {&t, key + i, n - i < MY_IN_MAX ? n - i : MY_IN_MAX, out + i, got + i};
-    unsigned e = my_keys_look(s, &k);
-    if (e) return my_run_fail(s, e);
-  }
-  return STORE_OK;
+                                        sizeof *out, found_key};
+  return my_keys_look(my_of(st), &(struct my_asked){&t, key, n, out, got});
 }

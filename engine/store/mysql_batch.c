@@ -466,6 +466,7 @@ static enum store_rc write_attempts(struct my *s, struct batch *b) {
       sql_sep(&s->sql, k, ",");
       put_attempt(s, &b->attempt[i]);
     }
+    sql_str(&s->sql, "ON DUPLICATE KEY UPDATE ti_id=VALUES(ti_id)"); /* counts as a row that was found */
   }
   return STORE_OK;
 }

@@ -48,7 +48,7 @@ static unsigned keys_result(struct my *s, const struct my_asked *k) {
 
 /* Inside a transaction the isolation level is fixed: a key under way elsewhere is not seen then, and the insert waits for it.
  * */
-unsigned my_keys_look(struct my *s, const struct my_asked *k) {
+static unsigned keys_look(struct my *s, const struct my_asked *k) {
   sql_clear(&s->sql);
   if (!s->in_tx) {
     buf_printf(&s->sql.b, "SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED;SELECT %s", k->t->key);
@@ -66,21 +66,25 @@ unsigned my_keys_look(struct my *s, const struct my_asked *k) {
   return e;
 }
 
+enum store_rc my_keys_look(struct my *s, const struct my_asked *all) {
+  memset(all->got, 0, all->n);
+  for (size_t i = 0; i < all->n; i += MY_IN_MAX) {
+    struct my_asked k = {all->t, all->key + i, all->n - i < MY_IN_MAX ? all->n - i : MY_IN_MAX,
+                         (char *)all->out + i * all->t->size, all->got + i};
+    unsigned e = keys_look(s, &k);
+    if (e) return my_run_fail(s, e);
+  }
+  return STORE_OK;
+}
+
 static void found_row(const struct cell *c, const struct my_asked *k, size_t i) {
   bool fits = key_row_of(&c[1], (struct key_row *)k->out + i);
   wr_assert(fits); /* BINARY(32) */
 }
 
 enum store_rc my_keys(struct store *st, const char *const *key, size_t n, struct key_row *out, uint8_t *got) {
-  static const struct my_key_table t = {"idempotency FORCE INDEX(PRIMARY)", "idem_key", "idem_key," KEY_COLS, found_row};
-  struct my *s = my_of(st);
-  memset(got, 0, n);
-  for (size_t i = 0; i < n; i += MY_IN_MAX) {
-    struct my_asked k = {&t, key + i, n - i < MY_IN_MAX ? n - i : MY_IN_MAX, out + i, got + i};
-    unsigned e = my_keys_look(s, &k);
-    if (e) return my_run_fail(s, e);
-  }
-  return STORE_OK;
+  static const struct my_key_table t = {"idempotency FORCE INDEX(PRIMARY)", "idem_key", "idem_key," KEY_COLS, sizeof *out, found_row};
+  return my_keys_look(my_of(st), &(struct my_asked){&t, key, n, out, got});
 }
 
 /* ---- writing ---- */

@@ -25,11 +25,15 @@ struct my_want { enum want kind; size_t at, n; };
 /* Begins a statement of the packet, sending what is there when it grows too large. 0 or the code that ends the batch. */
 enum store_rc run_statement(struct my *s, struct batch *b, enum want kind, size_t at, size_t n) WR_MUST;
 
-/* mysql_keys.c: looks for n keys, ascending, of one table. cols: the key first; found: fills out[i] from the cells. */
+/* mysql_keys.c: looks for n keys, ascending, of one table. cols: the key first; found: fills out[i], of that size, from the cells. */
 struct my_asked;
-struct my_key_table { const char *from, *key, *cols; void (*found)(const struct cell *c, const struct my_asked *k, size_t i); };
+struct my_key_table {
+  const char *from, *key, *cols;
+  size_t size;
+  void (*found)(const struct cell *c, const struct my_asked *k, size_t i);
+};
 struct my_asked { const struct my_key_table *t; const char *const *key; size_t n; void *out; uint8_t *got; };
-unsigned my_keys_look(struct my *s, const struct my_asked *k);
+enum store_rc my_keys_look(struct my *s, const struct my_asked *all) WR_MUST;
 
 /* mysql_keys.c: idempotency keys of the batch, behind the guards and before the heads (the order of locks). */
 enum store_rc write_keys(struct my *s, struct batch *b) WR_MUST;

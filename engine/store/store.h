@@ -89,7 +89,7 @@ struct task_write {
   bool held;                      /* out, of a stand-alone task: somebody else has locked its row */
   struct task_row row;
 };
-struct attempt_row {              /* task_attempt: an attempt that ended and was followed by another */
+struct attempt_row {              /* task_attempt: an attempt that ended and was followed by another; written again, it stays */
   int64_t ti; uint32_t epoch; int64_t owner;
   int64_t start_us, end_us;
   const char *why;                /* FAIL LOST TIMEOUT HANDBACK PAUSED NOT_NOW */

@@ -298,6 +298,15 @@ class Ways(Control):
             row = self.task_until(ti, lambda r: r["attempt"] == 2)
             self.assertEqual([(h["attempt"], h["runNo"]) for h in row["history"] if h["runNo"] == 1], [(1, 1)])
 
+    def test_a_run_of_one_that_was_canceled_while_it_ran(self):
+        """Its last attempt becomes history."""
+        ti, _ = self.make_running()
+        self.ok(self.wish("cancel", ti))
+        self.task_in(ti, "CANCELED")
+        self.assertIs(self.ok(self.wish("run", ti))["changed"], True)
+        row = self.task_until(ti, lambda r: r["attempt"] == 2)
+        self.assertEqual([(h["attempt"], h["runNo"]) for h in row["history"]], [(1, 1)])
+
     def test_delete_answers_the_row_as_it_was(self):
         ti, _ = self.make_success()
         self.assertEqual(self.ok(self.wish("delete", ti))["state"], "SUCCESS")
