@@ -430,11 +430,30 @@ static void attempts_say_their_run(struct world *w) {
   assert_int_equal(run[2], 4);
 }
 
+/* A final task that is run again puts its last attempt there, which may be history already. */
+static void attempt_twice_stands_as_it_was(struct world *w) {
+  struct async_row a = {0};
+  struct task_row t = made(w, &a, 0);
+  struct attempt_row first = {.ti = t.ti, .epoch = 1, .why = "FAIL", .exit_code = -1, .run_no = 7};
+  struct attempt_row again[2] = {{.ti = t.ti, .epoch = 1, .why = "PAUSED", .exit_code = -1, .run_no = 8},
+                                 {.ti = t.ti, .epoch = 2, .why = "PAUSED", .exit_code = -1, .run_no = 9}};
+  uint32_t run[3] = {0};
+  struct wr_err err;
+  OK(batch_do(w, &(struct batch){.attempt = &first, .n_attempt = 1}));
+  OK(batch_do(w, &(struct batch){.attempt = again, .n_attempt = 2}));
+  struct reader *r = reader_of(w);
+  WR(reader_attempts(r, t.ti, see_run, run, &err));
+  reader_put(r);
+  assert_int_equal(run[1], 7);
+  assert_int_equal(run[2], 9);
+}
+
 const struct fact facts_async[] = {
   FACT(async_row_reads_back), FACT(each_async_column_alone), FACT(async_update_writes_its_columns), FACT(async_row_that_is_missing),
   FACT(thousand_async_rows_at_once), FACT(task_key_is_found), FACT(task_key_twice_in_one_batch), FACT(task_key_twice_in_two_batches),
   FACT(many_task_keys_at_once), FACT_FRESH(deleted_task_leaves_nothing), FACT(delete_of_a_task_that_moved_is_stale),
   FACT(key_of_a_deleted_task_is_free), FACT_FRESH(final_task_lives_again), FACT(what_a_task_carries), FACT(a_wish_to_resume_ends_with_pausing),
   FACT(who_ran_it_last_is_known), FACT(attempts_say_their_run),
+  FACT(attempt_twice_stands_as_it_was),
 };
 const size_t n_facts_async = sizeof facts_async / sizeof *facts_async;
