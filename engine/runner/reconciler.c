@@ -125,8 +125,8 @@ static void look_at_attempt(struct reconciler *c, const struct live_task *t) {
     lost.handback = never_started(c, t);
     row_event(c, lost);
   } else if (mine && admission_epoch(c->admission, t->ti) != t->epoch) row_event(c, lost);
-  else if (mine && t->state != TASK_RUNNING && e->ports.cancel)
-    e->ports.cancel(e->ports.ctx, t->ti, t->epoch, t->state == TASK_PAUSING ? STOP_PAUSE : STOP_CANCEL);
+  else if (mine && t->state != TASK_RUNNING && e->ports.cancel) /* what is read of a row does not say which cancel it is */
+    e->ports.cancel(e->ports.ctx, t->ti, t->epoch, t->state == TASK_PAUSING ? STOP_PAUSE : STOP_NONE);
 }
 
 static void look_at_queued(struct reconciler *c, const struct live_task *t) {

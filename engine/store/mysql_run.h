@@ -25,7 +25,8 @@ struct my_want { enum want kind; size_t at, n; };
 /* Begins a statement of the packet, sending what is there when it grows too large. 0 or the code that ends the batch. */
 enum store_rc run_statement(struct my *s, struct batch *b, enum want kind, size_t at, size_t n) WR_MUST;
 
-/* mysql_keys.c: looks for n keys, ascending, of one table. cols: the key first; found: fills out[i], of that size, from the cells. */
+/* mysql_keys.c: looks for n keys, ascending, of one table. cols: the key first; found: fills out[i], of that size, from the
+ * cells. */
 struct my_asked;
 struct my_key_table {
   const char *from, *key, *cols;
