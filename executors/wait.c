@@ -47,7 +47,7 @@ static int wait_start(const wx_host *h, wx_exec *x, char *err, size_t err_n) {
 
 static void keep_what_is_left(const wx_host *h, wx_exec *x) {
   char text[32];
-  int64_t us = rings_at(h, x) - h->now_us(x);
+  int64_t us = rings_at(h, x) - 1 - h->now_us(x); /* without the one above: what is left is never more than there was */
   if (us < 0) us = 0;
   int n = snprintf(text, sizeof text, "%lld.%06llds", (long long)(us / 1000000), (long long)(us % 1000000));
   (void)h->note(x, WX_NOTE_CONTEXT, 0, text, (size_t)n);
