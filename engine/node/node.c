@@ -48,14 +48,9 @@ static void port_forget(void *ctx, int64_t ti) { worker_forget(((struct node *)c
 static void port_kill_all(void *ctx) { worker_kill_all(((struct node *)ctx)->worker); }
 static void port_deadline(void *ctx, int64_t boot_us) { worker_set_deadline(((struct node *)ctx)->worker, boot_us); }
 
-/* The queue in memory is called directly: none of its calls waits. Redis is behind a pump. */
+/* Redis is behind a pump. Without Redis hints stay in the runner. */
 static bool port_push(void *ctx, enum slot_class s, const struct hint *h, size_t n) {
-  struct node *node = ctx;
-  return node->pump[s] ? pump_push(node->pump[s], h, n) : queue_push(node->queue[s], h, n);
-}
-static size_t port_pull(void *ctx, enum slot_class s, struct hint *h, size_t n) {
-  bool away;
-  return queue_pop(((struct node *)ctx)->queue[s], h, n, 0, &away);
+  return pump_push(((struct node *)ctx)->pump[s], h, n);
 }
 static size_t port_backlog(void *ctx, enum slot_class s) { return queue_depth(((struct node *)ctx)->queue[s]); }
 
@@ -297,7 +292,7 @@ static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
   r.ports = (struct runner_ports){.ctx = n, .push = port_push, .nudge = port_nudge, .flow_done = port_flow_done,
                                   .trouble = port_trouble, .backlog = port_backlog, .free_slots = port_free_slots,
                                   .watcher = o->watcher};
-  if (queue_is_memory(n->queue[0])) r.ports.pull = port_pull;
+  if (queue_is_memory(n->queue[0])) r.ports.push = NULL;
   if (n->worker) {
     offers(n);
     r.slots[SLOT_PROCESS] = o->shell == NODE_SHELL_ON ? o->slots : 0; /* 0: no hint for a process is popped either */

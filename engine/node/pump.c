@@ -142,7 +142,7 @@ static void deliver(struct pump *p, const struct hint *h, size_t n) {
   pthread_mutex_lock(&p->in_lock);
   p->free = 0;
   p->reports = 2;
-  runner_post_hints(p->runner, h, n); /* inside the lock: no report comes between */
+  runner_post_hints(p->runner, p->slot, h, n); /* inside the lock: no report comes between */
   pthread_mutex_unlock(&p->in_lock);
 }
 

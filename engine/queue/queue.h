@@ -14,6 +14,7 @@
 #include "health.h"
 
 struct hint { int64_t ti, fi; };   /* fi 0 = stand-alone; ti 0 = a nudge */
+#define HINT_QUEUED (1LL << 62)    /* in fi: the task's user, group, priority or cost is not the default */
 struct queue;
 #define QUEUE_MAX_HINTS 100000     /* max_hints 0 means this */
 #define QUEUE_PREFIX_MAX 64        /* of A-Z a-z 0-9 _ . -, NULL or "" = "default" */

@@ -67,11 +67,15 @@ static bool push_room(struct redis_queue *q, size_t n, size_t *room) {
   return true;
 }
 
+static void hint_text(char out[HINT_BYTES], const struct hint *h) {
+  snprintf(out, HINT_BYTES, "%lld:%lld%s", (long long)h->ti, (long long)(h->fi & ~HINT_QUEUED), h->fi & HINT_QUEUED ? "q" : "");
+}
+
 static bool push_chunk(struct redis_queue *q, const struct hint *h, size_t n) {
   char text[PUSH_CHUNK][HINT_BYTES];
   const char *argv[PUSH_CHUNK + 2] = {"LPUSH", q->list};
   for (size_t i = 0; i < n; i++) {
-    snprintf(text[i], HINT_BYTES, "%lld:%lld", (long long)h[i].ti, (long long)h[i].fi);
+    hint_text(text[i], &h[i]);
     argv[i + 2] = text[i];
   }
   return redis_append(q->push.c, (int)n + 2, argv);
@@ -175,12 +179,13 @@ static bool parse_hint(const char *s, size_t n, struct hint *out) {
   const char *colon = memchr(s, ':', n);
   if (!colon) return false;
   size_t head = (size_t)(colon - s), tail = n - head - 1;
+  bool queued = tail > 1 && s[n - 1] == 'q';
+  tail -= queued;
   if (!text_id(s, head, &out->ti)) return false;
-  if (tail == 1 && colon[1] == '0') {
-    out->fi = 0;
-    return true;
-  }
-  return text_id(colon + 1, tail, &out->fi);
+  out->fi = 0;
+  if (!(tail == 1 && colon[1] == '0') && !text_id(colon + 1, tail, &out->fi)) return false;
+  if (queued) out->fi |= HINT_QUEUED;
+  return true;
 }
 
 /* False: r is not a string, or more came than was asked for. */
@@ -420,7 +425,7 @@ static void give_back(struct redis_queue *q) {
   ok = n > 0 && redis_link_get(q, &q->push, FIRST_DIAL_US, NULL) != NULL;
   for (size_t i = q->n_spare; ok && i > q->spare_at; i--) {
     char text[HINT_BYTES];
-    snprintf(text, sizeof text, "%lld:%lld", (long long)q->spare[i - 1].ti, (long long)q->spare[i - 1].fi);
+    hint_text(text, &q->spare[i - 1]);
     ok = redis_append(q->push.c, 3, (const char *[]){"RPUSH", q->list, text});
   }
   ok = ok && push_send(q, true);

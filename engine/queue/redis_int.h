@@ -23,7 +23,7 @@ enum {
   REPLY_BYTES = 1 << 20,     /* unread bytes of one connection */
   POP_MIN_US = 5000,         /* the least wait for an answer, whatever the caller asked for */
   NUDGE_LOOK_US = 200000,    /* how often a node without a free slot looks for nudges */
-  HINT_BYTES = 44,           /* "ti:fi" */
+  HINT_BYTES = 44,           /* "ti:fi", and "q" behind it: HINT_QUEUED */
   KEY_BYTES = QUEUE_PREFIX_MAX + 64,
   NUDGE_TTL_S = 60,
   WHY_BYTES = 128,

@@ -28,6 +28,7 @@ enum admit {
   ADMIT_DRAINING,     /* this node claims nothing any more */
   ADMIT_HELD,         /* this node cannot start attempts of that class just now */
   ADMIT_BEHIND,       /* hints of that class wait: a task that became ready goes behind them */
+  ADMIT_QUEUE,        /* its queue, or what it costs, holds it back: queues.h */
   ADMIT_ELSEWHERE     /* this node cannot run it at all */
 };
 

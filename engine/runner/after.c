@@ -3,19 +3,24 @@
  * What never happens: a hint, a start or a kill before COMMIT OK. Nothing here can fail. */
 #include "runner_int.h"
 
-struct pushes { struct hint *h; size_t n, cap; };
+struct pushes { struct hint *h; size_t n, cap; };   /* what goes to all nodes */
 
 static void count_results(struct runner *r) {
   for (size_t i = 0; i < r->events.taken; i++) {
     const struct ev *e = &r->events.v[i];
-    if (e->a && e->then == THEN_OVER) admission_ended(&r->admission, e->a, e->slotless);
+    if (!e->a || e->then != THEN_OVER) continue;
+    admission_ended(&r->admission, e->a, e->slotless);
+    if (e->a->owner == r->env.me) queues_ended(&r->queues, e->ti);
   }
 }
 
 static void give_starts(struct runner *r) {
   struct writer *w = &r->writer;
   const struct runner_ports *p = &r->env.ports;
-  for (const struct attempt *a = w->starts; a != NULL; a = a->next) admission_started(&r->admission, a);
+  for (const struct attempt *a = w->starts; a != NULL; a = a->next) {
+    admission_started(&r->admission, a);
+    if (r->queues.holds.n > 0) queues_started(&r->queues, a->ti);
+  }
   if (w->starts && p->start) {
     p->start(p->ctx, w->starts);
     w->starts = NULL;
@@ -34,10 +39,12 @@ static void kill_attempt(struct runner *r, const struct eff_after *f) {
 
 static void push_hint(struct runner *r, const struct eff_after *f, struct pushes *p) {
   int64_t ti = run_ti(f->r, f->task), due = f->r->task[f->task].t.due_us;
-  *WR_PUSH(p->h, p->n, p->cap) = (struct hint){ti, f->r->fi};
+  struct cached *c = cache_get(&r->cache, run_key(f->r->fi, ti));
+  struct waits t = {ti, f->r->fi, c ? cached_queue(c, f->task) : (struct queue_view){"", "", 0, 0}, r->env.wall_us};
   if (due != 0) timers_set(&r->timers, ti, f->r->fi, due);
-  struct cached *c = r->env.single || run_alone(f->r) ? NULL : cache_get(&r->cache, f->r->fi);
-  if (c) cached_share(c);
+  if (env_keeps(&r->env)) wait_here(r, f->slot, &t);
+  else *WR_PUSH(p->h, p->n, p->cap) = wait_hint(&t);
+  if (c && !r->env.single && !run_alone(f->r)) cached_share(c);
 }
 
 static void one_after(struct runner *r, const struct eff_after *f, struct pushes p[SLOT__N]) {

@@ -55,6 +55,7 @@ void runner_fenced(struct runner *r) {
   drop_late_results(&r->events);
   lost_hints_stop(&r->lost);
   admission_reset(&r->admission);
+  queues_reset(&r->queues);
   if (lease_join(&r->lease, &r->info, &err) != WR_OK) {
     log_error("runner.join", L_STR("error", err.msg));
     runner_store_failed(r, STORE_DOWN);
@@ -71,6 +72,7 @@ static void batch_undo(struct runner *r) {
   rows_forget(r);
   effects_clear(&r->step.effects);
   cache_undo(&r->cache);
+  wait_over(r, false);
   keys_forget(&r->keys);
   answers_hold(&r->answers);
   alone_keys_forget(&r->alone_keys);
@@ -83,6 +85,7 @@ static void events_over(struct runner *r) {
   answers_done(&r->answers);
   for (size_t i = 0; i < r->events.taken; i++) {
     struct ev *e = &r->events.v[i];
+    if (e->then == THEN_OVER) wait_settle(r, e);
     if (e->then != THEN_OVER) ev_restore(e); /* the failure that stood in for its result was not stored */
     switch ((enum ev_then)e->then) {
     case THEN_LATER: case THEN_AGAIN: later_put(&r->later, e); break;
@@ -214,6 +217,7 @@ static void batch_ok(struct runner *r) {
   if (wrote) lease_ok(&r->lease); /* else nothing was sent, not even the fence */
   if (wrote) watch_ok(&r->watch, r->env.boot_us);
   after_commit(r);
+  wait_over(r, true);
   env_count(&n->batches);
   atomic_fetch_add_explicit(&n->events, r->events.taken, memory_order_relaxed);
   atomic_fetch_add_explicit(&n->rows, b->n_task + b->n_node + b->n_flow, memory_order_relaxed);
@@ -284,9 +288,11 @@ static enum store_rc batch_make(struct runner *r) {
   struct events *l = &r->events;
   enum store_rc rc = store_begin(r->env.store, &r->env.defs_version);
   size_t most = events_wanted(r);
+  if (rc == STORE_OK) rc = wait_begin(r);
   if (rc == STORE_OK) rc = keys_load(&r->keys, l->v, most);
   if (rc == STORE_OK) rc = alone_keys_load(&r->alone_keys, l->v, most);
   if (rc == STORE_OK) rc = load_batch(&r->loader, l, most);
+  if (rc == STORE_OK) rc = wait_lock(r, most);
   for (l->taken = 0; rc == STORE_OK && l->taken < most && stepper_has_budget(&r->step); l->taken++) {
     if (l->taken % BEAT_EVENTS == 0) beat(r);
     rc = handle_event(r, &l->v[l->taken]);

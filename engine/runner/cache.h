@@ -39,6 +39,11 @@ struct cached {
   struct alone *alone;
   uint32_t stored_epoch; enum task_state stored_state;   /* as its row says */
 };
+/* Whose a task is, how urgent, and what it costs. Texts are borrowed. */
+static inline struct queue_view cached_queue(const struct cached *c, uint32_t task) {
+  (void)task;
+  return c->alone ? (struct queue_view){c->alone->user, c->alone->group, c->alone->priority, c->alone->cpu} : (struct queue_view){"", "", 0, 0};
+}
 static inline int64_t cached_key(const struct cached *c) { return run_key(c->run->fi, c->run->base[0].ti); }
 
 struct cache {

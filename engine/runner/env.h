@@ -32,6 +32,8 @@ struct env {
   uint64_t batch_no;                  /* of the batch under way, or the last one */
   int64_t defs_version;               /* read in that batch */
   uint64_t rnd;                       /* state of the generator for random pauses */
+  const uint32_t *waits;              /* tasks that wait on this node, per class (waiting.h); NULL = none can */
+  const bool *dry;                    /* per class: what was refused there may find room again */
   struct arena mem;                   /* of the batch, or of the look at live rows under way */
   atomic_bool news;                   /* what this node tells of itself may have changed: tell.h */
   struct counters n;
@@ -43,10 +45,11 @@ static inline int64_t env_now(const struct env *e) {
 static inline uint64_t env_rnd(struct env *e, int64_t below) { return rand_next(&e->rnd) % (uint64_t)below; }
 static inline void env_count(_Atomic uint64_t *n) { atomic_fetch_add_explicit(n, 1, memory_order_relaxed); }
 
-/* The runner itself pulls from the queue in this process's memory. Any other queue has pollers. */
-static inline bool env_pulls(const struct env *e) { return e->ports.pull != NULL; }
+/* Hints stay in this process. Any other queue has pushers and pollers. */
+static inline bool env_keeps(const struct env *e) { return e->ports.push == NULL; }
 static inline size_t env_backlog(const struct env *e, int slot) {
-  return e->ports.backlog ? e->ports.backlog(e->ports.ctx, (enum slot_class)slot) : 0;
+  size_t here = e->waits ? e->waits[slot] : 0;
+  return here + (e->ports.backlog ? e->ports.backlog(e->ports.ctx, (enum slot_class)slot) : 0);
 }
 static inline bool env_push(const struct env *e, int slot, const struct hint *h, size_t n) {
   return e->ports.push && e->ports.push(e->ports.ctx, (enum slot_class)slot, h, n);

@@ -15,8 +15,9 @@ enum ev_kind { EV_RESULT, EV_TIMEOUT, EV_REQ, EV_HINT, EV_DUE, EV_LOST, EV_FLOW_
 
 /* Where a hint comes from decides where it goes when its task cannot be claimed here. */
 enum hint_from {
-  HINT_POPPED,        /* by a poller: back behind the others */
-  HINT_PULLED,        /* from the queue in memory, class `slot`: the same */
+  HINT_POPPED,        /* by a poller: it waits here */
+  HINT_MARKED,        /* the same, of a task whose queue, priority or cost is known from its row only */
+  HINT_PULLED,        /* the next one of those that wait here, class `slot`: the same */
   HINT_RESENT,        /* the reconciler found its row, which is old enough for another hint: into the queue */
   HINT_RESENT_EARLY,  /* the same, but earlier than its age says, because the lists are empty */
   HINT_REFILL,        /* found to fill the queues of the classes `refill`: into the queue, or nowhere */

@@ -67,10 +67,6 @@ static enum store_rc do_more(struct runner *r, const struct ev *e) {
 
 /* ---- hints ---- */
 
-static void hint_back(struct runner *r, const struct ev *e, uint8_t slot) {
-  const struct hint h = {e->ti, e->fi};
-  if (!env_push(&r->env, slot, &h, 1)) reconciler_refused(&r->reconciler, slot);
-}
 
 /* A hint that is sent to fill queues of other classes than its own. It is most likely in its own queue. If it is not, it is found
  * when that queue is empty. */
@@ -78,10 +74,18 @@ static bool fills_others(const struct ev *e, uint8_t slot) {
   return e->from == HINT_REFILL && e->refill && !(e->refill & slot_bit(slot));
 }
 
-/* The task is not claimed here, and `why` says the reason: sends its hint where it belongs. */
-static void hint_left(struct runner *r, const struct ev *e, uint8_t slot, enum admit why) {
+/* The task is not claimed here, and `why` says the reason: its hint goes where it belongs. */
+static void hint_left(struct runner *r, const struct ev *e, uint8_t slot, enum admit why, const struct waits *t) {
+  wait_settle(r, e);
   if (why == ADMIT_ELSEWHERE) lost_hints_elsewhere(&r->lost, e, slot);
-  else if (!fills_others(e, slot) && e->from != HINT_ROWS) hint_back(r, e, slot);
+  else if (!fills_others(e, slot) && e->from != HINT_ROWS) wait_here(r, slot, t);
+}
+
+static enum admit hint_asks(struct runner *r, const struct ev *e, const struct task_policy *pol, const struct queue_view *of) {
+  if (!queues_serves(&r->queues, of->user, of->group)) return ADMIT_ELSEWHERE;
+  enum admit admit = admission_ask(&r->admission, pol, e->from != HINT_MARKED);
+  if (admit == ADMIT_FULL) admission_refused(&r->admission, pol, e->ti);
+  return admit == ADMIT_NOW && !wait_claim(r, e, of) ? ADMIT_QUEUE : admit;
 }
 
 /* The class of a hint is known only here, from the policy of its task. */
@@ -95,14 +99,14 @@ static enum store_rc do_hint(struct runner *r, struct ev *e) {
   rc = step_policy(&r->step, c, task, &own, &pol);
   if (rc != STORE_OK) return rc;
   bool others = fills_others(e, pol->slot);
-  if (others && env_pulls(&r->env) && env_backlog(&r->env, pol->slot) > 0) {
+  if (others && env_keeps(&r->env) && env_backlog(&r->env, pol->slot) > 0) {
     reconciler_refused(&r->reconciler, pol->slot);
     return STORE_OK;
   }
-  enum admit admit = admission_ask(&r->admission, pol, true);
-  if (admit == ADMIT_FULL) admission_refused(&r->admission, pol, e->ti);
-  if (admit != ADMIT_NOW || (others && !env_pulls(&r->env))) {
-    hint_left(r, e, pol->slot, admit);
+  struct waits t = {e->ti, e->fi, cached_queue(c, task), wait_since(r, c)};
+  enum admit admit = others && !env_keeps(&r->env) ? ADMIT_FULL : hint_asks(r, e, pol, &t.of);
+  if (admit != ADMIT_NOW) {
+    hint_left(r, e, pol->slot, admit, &t);
     return STORE_OK;
   }
   struct run_event ev = {.ev = {.kind = TASK_EV_CLAIM, .owner = r->env.me}};

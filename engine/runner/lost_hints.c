@@ -70,10 +70,10 @@ int64_t lost_hints_next(const struct lost_hints *l) {
  * there is no room here: a node that can run the task and has a free slot looks into the rows. The queue in memory belongs to
  * this process alone, so no other node could pop the hint. */
 void lost_hints_elsewhere(struct lost_hints *l, const struct ev *e, uint8_t slot) {
-  bool queued = e->from == HINT_POPPED || e->from == HINT_RESENT;
+  bool queued = e->from == HINT_POPPED || e->from == HINT_MARKED || e->from == HINT_PULLED || e->from == HINT_RESENT;
   size_t n = l->others.n;
-  if (!queued || env_pulls(l->env) || n == OTHERS_MAX) return;
-  l->others.v[n].h = (struct hint){e->ti, e->fi};
+  if (!queued || env_keeps(l->env) || n == OTHERS_MAX) return;
+  l->others.v[n].h = (struct hint){e->ti, e->from == HINT_MARKED ? e->fi | HINT_QUEUED : e->fi};
   l->others.v[n].slot = slot;
   l->others.v[n].at = l->env->boot_us + OTHERS_US / 2 + (int64_t)env_rnd(l->env, OTHERS_US);
   l->others.n++;
@@ -235,7 +235,7 @@ static enum store_rc look_page(struct lost_hints *l) {
 
 /* A slot has become free: hints may have been lost while no poller popped. */
 static void note_free(struct lost_hints *l) {
-  for (int s = 0; s < SLOT__N && !env_pulls(l->env); s++) {
+  for (int s = 0; s < SLOT__N && !env_keeps(l->env); s++) {
     uint8_t bit = slot_bit(s);
     if (l->admission->pool[s].free == 0) l->full |= l->admission->pool[s].capacity ? bit : 0;
     else if (l->full & bit) l->full &= (uint8_t)~bit, l->empty |= bit;

@@ -65,6 +65,7 @@ void mailbox_nudge(struct mailbox *m) {
 void mailbox_queue(struct mailbox *m, struct queue_news news) {
   mail_begin(m);
   m->queue.empty |= news.empty;
+  m->queue.rows |= news.rows;
   m->queue.lost |= news.lost;
   m->queue.away = (uint8_t)((m->queue.away | news.away) & ~news.back);
   m->queue.back = (uint8_t)((m->queue.back | news.back) & ~news.away);

@@ -12,7 +12,7 @@
 #include "ledger.h"
 
 /* What pollers and pushers say of the queue; bits are classes of slots. */
-struct queue_news { uint8_t empty, lost, away, back; };
+struct queue_news { uint8_t empty, lost, away, back; bool rows; };  /* bits by class; rows: of task_queue, were written */
 
 struct mailbox {
   pthread_mutex_t mu;

@@ -56,13 +56,15 @@ void runner_hold(struct runner *r, enum slot_class s, int64_t boot_us) {
 
 /* ---- the queue ---- */
 
-void runner_post_hints(struct runner *r, const struct hint *h, size_t n) {
+void runner_post_hints(struct runner *r, enum slot_class s, const struct hint *h, size_t n) {
   for (size_t i = 0; i < n; i++) {
     if (h[i].ti == 0) mailbox_nudge(&r->mail);
-    else mailbox_add(&r->mail, &(struct ev){.kind = EV_HINT, .fi = h[i].fi, .ti = h[i].ti});
+    else mailbox_add(&r->mail, &(struct ev){.kind = EV_HINT, .fi = h[i].fi & ~HINT_QUEUED, .ti = h[i].ti,
+                                               .from = h[i].fi & HINT_QUEUED ? HINT_MARKED : HINT_POPPED, .slot = s});
   }
 }
 
+void runner_queues_changed(struct runner *r) { mailbox_queue(&r->mail, (struct queue_news){.rows = true}); }
 void runner_nudge(struct runner *r) { mailbox_nudge(&r->mail); }
 void runner_no_hints(struct runner *r, enum slot_class s) { mailbox_queue(&r->mail, (struct queue_news){.empty = slot_bit(s)}); }
 void runner_hints_lost(struct runner *r, enum slot_class s) { mailbox_queue(&r->mail, (struct queue_news){.lost = slot_bit(s)}); }

@@ -38,7 +38,7 @@ static void pass_again(struct reconciler *c) {
 
 void reconciler_refused(struct reconciler *c, int slot) {
   int64_t at = c->env->boot_us + HINT_AGE_US;
-  if (env_pulls(c->env)) { /* a refill follows when the queue has run empty; a refill under way may have passed this row */
+  if (env_keeps(c->env)) { /* a refill follows when the queue has run empty; a refill under way may have passed this row */
     c->queue_full[slot] = true;
     c->wanted.refill &= (uint8_t)~slot_bit(slot);
     c->pass.refill &= (uint8_t)~slot_bit(slot);
@@ -50,7 +50,7 @@ void reconciler_refused(struct reconciler *c, int slot) {
 
 void reconciler_emptied(struct reconciler *c) {
   for (int s = 0; s < SLOT__N; s++) {
-    if (!c->queue_full[s] || env_backlog(c->env, s) > 0) continue;
+    if (!c->queue_full[s] || !(c->env->dry ? c->env->dry[s] : env_backlog(c->env, s) == 0)) continue;
     c->queue_full[s] = false;
     c->wanted.refill |= slot_bit(s);
     c->at = c->env->boot_us;

@@ -256,11 +256,21 @@ static enum store_rc make_starts(struct runner *r) {
   return STORE_OK;
 }
 
+/* The buckets from which the claims of this batch have taken. */
+static void rate_rows(struct runner *r) {
+  struct writer *w = &r->writer;
+  size_t n = queues_rates(&r->queues, NULL, 0);
+  if (n > w->cap_rate) w->rates = wr_grow(w->rates, &w->cap_rate, n, sizeof *w->rates);
+  w->b.n_rate = queues_rates(&r->queues, w->rates, n);
+  w->b.rate = w->rates;
+  if (n > 0) qsort(w->rates, n, sizeof *w->rates, wr_by_id);
+}
+
 enum store_rc rows_make(struct runner *r, bool *any) {
   struct writer *w = &r->writer;
   struct batch *b = &w->b;
   w->last = NULL;
-  b->n_flow = b->n_node = b->n_task = b->n_attempt = b->n_key = b->n_async = b->n_gone = 0;
+  b->n_flow = b->n_node = b->n_task = b->n_attempt = b->n_key = b->n_async = b->n_gone = b->n_rate = 0;
   key_rows(r);
   *any = r->step.effects.n_flow + b->n_key > 0;
   if (!*any) return STORE_OK;
@@ -273,6 +283,7 @@ enum store_rc rows_make(struct runner *r, bool *any) {
   alone_rows(r);
   attempt_rows(r);
   former_rows(r);
+  rate_rows(r);
   sort_flow(b->flow, b->n_flow);
   sort_node(b->node, b->n_node);
   sort_task(b->task, b->n_task);

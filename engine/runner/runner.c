@@ -18,6 +18,10 @@ static void parts_init(struct runner *r, const struct runner_opts *o) {
   timers_init(&r->timers, o->timers ? o->timers : LIMIT_TIMERS);
   timers_init(&r->flow_timers, r->timers.most);
   admission_init(&r->admission, e, o->slots, o->ahead);
+  queues_init(&r->queues, e, &o->queues);
+  waiting_init(&r->waiting, &r->queues, o->waiting_bytes ? o->waiting_bytes : LIMIT_WAITING_TASKS_BYTES);
+  e->waits = r->queues.n;
+  e->dry = r->waiting.dry;
   cache_init(&r->cache, e, &r->events, &r->flow_timers, runs_share(o->cache_bytes));
   later_init(&r->later, e);
   keys_init(&r->keys, e);
@@ -30,7 +34,7 @@ static void parts_init(struct runner *r, const struct runner_opts *o) {
   lost_hints_init(&r->lost, e, &r->events, &r->later, &r->admission);
   tell_init(&r->tell, e, &r->quarantine, &r->lease, &r->watch);
   loader_init(&r->loader, e, &r->cache, &r->quarantine);
-  stepper_init(&r->step, e, &r->cache, &r->loader, &r->admission, o->seed);
+  stepper_init(&r->step, e, &r->cache, &r->loader, &r->admission, &r->queues, o->seed);
   answers_init(&r->answers, e, &r->mail, &r->watch, &r->events, &r->later, o->request_us ? o->request_us : LIMIT_REQUEST_US);
   r->writer.starts_tail = &r->writer.starts;
   r->pace.limit = SIZE_MAX;
@@ -67,6 +71,7 @@ void runner_free(struct runner *r) {
   free(r->writer.b.attempt);
   free(r->writer.b.key);
   free(r->writer.b.async);
+  free(r->writer.rates);
   free(r->writer.gone);
   free(r->writer.former);
   buf_done(&r->writer.text);
@@ -76,6 +81,8 @@ void runner_free(struct runner *r) {
   reconciler_done(&r->reconciler);
   later_done(&r->later);
   cache_done(&r->cache);
+  waiting_done(&r->waiting);
+  queues_done(&r->queues);
   admission_done(&r->admission);
   timers_done(&r->timers);
   timers_done(&r->flow_timers);
@@ -92,6 +99,8 @@ void runner_check(struct runner *r) {
   timers_check(&r->timers);
   timers_check(&r->flow_timers);
   admission_check(&r->admission);
+  queues_check(&r->queues);
+  waiting_check(&r->waiting);
   cache_check(&r->cache);
   reconciler_check(&r->reconciler);
   quarantine_check(&r->quarantine);
@@ -107,10 +116,13 @@ void runner_check(struct runner *r) {
 
 static void take_mail(struct runner *r) {
   struct mail m;
+  size_t before = r->events.n;
   mailbox_take(&r->mail, &r->events, &m);
   r->env.draining = m.draining;
   if (m.nudged) reconciler_now(&r->reconciler);
   lost_hints_mail(&r->lost, &m.queue);
+  r->queues.asked |= m.queue.rows;
+  if (r->events.n > before) wait_popped(r, before);
 }
 
 static void take_timers(struct runner *r) {
@@ -121,43 +133,12 @@ static void take_timers(struct runner *r) {
   if (tasks || flows) reconciler_timers(&r->reconciler);
 }
 
-/* Capacity that will be free when the events that wait are done: results give theirs back, and hints that were pulled take
- * theirs. */
-static void expect_room(const struct runner *r, int64_t room[SLOT__N]) {
-  for (int s = 0; s < SLOT__N; s++) room[s] = admission_room(&r->admission, s);
-  for (size_t i = 0; i < r->events.n; i++) {
-    const struct ev *e = &r->events.v[i];
-    if (e->kind == EV_RESULT && !e->slotless && !r->env.draining && e->a->owner == r->env.me)
-      room[e->a->policy.slot] += admission_cost(&r->admission, &e->a->policy);
-    if (e->kind == EV_HINT && e->from == HINT_PULLED) room[e->slot]--;
-  }
-}
-
-/* Pulls as many hints of the queue in memory as will find capacity. */
-static void pull_hints(struct runner *r) {
-  struct hint h[256];
-  int64_t room[SLOT__N];
-  const struct runner_ports *p = &r->env.ports;
-  expect_room(r, room);
-  for (uint8_t s = 0; s < SLOT__N; s++) {
-    size_t backlog = env_backlog(&r->env, s);
-    while (backlog > 0 && room[s] > 0 && p->pull) {
-      size_t n = p->pull(p->ctx, (enum slot_class)s, h, room[s] < 256 ? (size_t)room[s] : 256);
-      for (size_t i = 0; i < n; i++)
-        events_add(&r->events, (struct ev){.kind = EV_HINT, .fi = h[i].fi, .ti = h[i].ti, .from = HINT_PULLED, .slot = s});
-      room[s] -= (int64_t)n;
-      backlog = n == 0 ? 0 : env_backlog(&r->env, s);
-    }
-    admission_behind(&r->admission, (enum slot_class)s, backlog > 0);
-  }
-}
-
 /* ---- and what comes out ---- */
 
-/* A hint waits although there is capacity: the hints that were pulled before it were stale. */
-static bool hints_wait(const struct runner *r, const uint32_t free[SLOT__N]) {
+/* A task waits that may start, although there is capacity: the hints that were picked before it were stale. */
+static bool hints_wait(const struct runner *r) {
   for (int s = 0; s < SLOT__N; s++)
-    if (free[s] > 0 && env_pulls(&r->env) && env_backlog(&r->env, s) > 0) return true;
+    if (admission_open(&r->admission, s) > 0 && waiting_open(&r->waiting, s)) return true;
   return false;
 }
 
@@ -173,6 +154,7 @@ static int64_t next_wake(struct runner *r) {
   at = earlier(at, quarantine_next(&r->quarantine));
   at = earlier(at, tell_next(&r->tell));
   at = earlier(at, later_next(&r->later));
+  at = earlier(at, wait_next(r));
   int64_t wall = earlier(timers_next(&r->timers), timers_next(&r->flow_timers));
   return wall == INT64_MAX ? at : earlier(at, now + (wall - r->env.wall_us));
 }
@@ -183,9 +165,9 @@ static bool offer_capacity(struct runner *r) {
   const struct runner_ports *p = &r->env.ports;
   admission_turn(&r->admission);
   reconciler_emptied(&r->reconciler);
-  admission_poppable(&r->admission, free);
+  wait_poppable(r, free);
   if (p->free_slots) p->free_slots(p->ctx, free);
-  return hints_wait(r, free);
+  return hints_wait(r);
 }
 
 /* ---- the turn ---- */
@@ -196,6 +178,7 @@ static enum store_rc housekeeping(struct runner *r) {
   if (rc == STORE_OK) rc = tell_turn(&r->tell);
   if (rc == STORE_OK) rc = reconciler_turn(&r->reconciler);
   if (rc == STORE_OK) rc = lost_hints_turn(&r->lost);
+  if (rc == STORE_OK) rc = wait_look(r);
   return rc;
 }
 
@@ -216,7 +199,8 @@ static int64_t store_turn(struct runner *r) {
   take_timers(r);
   cache_unpark(&r->cache);
   admission_turn(&r->admission);
-  pull_hints(r);
+  wait_give_back(r);
+  wait_pull(r);
   if (r->events.n > 0 || cache_slices_wait(&r->cache)) batch_turn(r);
   bool more = offer_capacity(r);
   ahead_turned(&r->admission.ahead, mailbox_waits(&r->mail));

@@ -15,6 +15,7 @@
 #include "health.h"
 #include "node_trouble.h"
 #include "queue.h"
+#include "queue_opts.h"
 #include "store.h"
 
 struct runner;
@@ -94,8 +95,8 @@ struct runner_ports {
   void (*forget)(void *ctx, int64_t ti);                             /* the task is deleted; after the commit */
   void (*deadline)(void *ctx, int64_t boot_us);                      /* attempts may neither start nor live after it */
   /* One queue per slot class, so that tasks that wait for a process never hold up the others. */
-  bool (*push)(void *ctx, enum slot_class s, const struct hint *h, size_t n);    /* false: the reconciler sends them later */
-  size_t (*pull)(void *ctx, enum slot_class s, struct hint *h, size_t n);        /* oldest hints in memory; NULL = pollers post */
+  bool (*push)(void *ctx, enum slot_class s, const struct hint *h, size_t n);    /* to all nodes; false: the reconciler sends them
+                                                                                    later. NULL = hints stay in this runner */
   void (*nudge)(void *ctx, int64_t incarnation);
   void (*flow_done)(void *ctx, int64_t fi, enum flow_state state);
   const struct watcher *watcher;                                     /* NULL = nobody waits */
@@ -118,6 +119,8 @@ struct runner_opts {
   bool own_only;                    /* touches only what was started here (`weir run` on a store that holds more) */
   uint64_t seed;                    /* jitter */
   size_t mailbox;                   /* requests that may wait; 0 = LIMIT_MAILBOX */
+  size_t waiting_bytes;             /* for tasks that wait for a slot; 0 = LIMIT_WAITING_TASKS_BYTES */
+  struct queue_opts queues;         /* all 0: no budget, no ageing, every queue is served */
   int64_t request_us;               /* a request is answered after this time, whatever the store does; 0 = LIMIT_REQUEST_US */
   int64_t cache_bytes;              /* for flow instances, stand-alone tasks and definitions in memory; 0 = LIMIT_CACHE_BYTES */
   size_t timers;                    /* of tasks, and of flows, that are kept in memory; 0 = LIMIT_TIMERS */
@@ -152,7 +155,7 @@ enum req_back runner_take_back(struct runner *r, struct req *q);
 void runner_health(struct runner *r, struct health_part *store, struct health_part *disk);
 void runner_post_results(struct runner *r, struct attempt *list);   /* never refused: the slot reserved its room */
 void runner_post_timeout(struct runner *r, int64_t fi, int64_t ti, uint32_t epoch); /* run timeout; from the worker */
-void runner_post_hints(struct runner *r, const struct hint *h, size_t n);
+void runner_post_hints(struct runner *r, enum slot_class s, const struct hint *h, size_t n);
 /* What pollers and pushers find; the runner looks into the rows for hints that may have been lost: lost_hints.h. */
 void runner_no_hints(struct runner *r, enum slot_class s);      /* a slot is free, and the list is empty */
 void runner_hints_lost(struct runner *r, enum slot_class s);    /* some hints could not be sent */
@@ -167,6 +170,7 @@ int64_t runner_trouble(struct runner *r, struct node_trouble *out);
 void runner_news(struct runner *r);
 /* Claims nothing of that class, and takes nothing of it home, before boot_us: this node cannot start it. Results still count. */
 void runner_hold(struct runner *r, enum slot_class s, int64_t boot_us);
+void runner_queues_changed(struct runner *r);  /* a row of task_queue was written: look at once */
 void runner_nudge(struct runner *r);      /* look at the wishes of other nodes now */
 
 /* Does one batch. wall_us, boot_us: now. The wall clock decides nothing (store_time()); a step of it is logged. Returns the boot

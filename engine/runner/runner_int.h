@@ -1,6 +1,7 @@
 /* Private to the runner: its parts in one place, and the files that put the parts together. Each of these files calls only those
  * above it in this list, which a test proves (tests/lint):
  *
+ *   wait.c      hints come in, wait and go out; limits
  *   req.c       what all requests share
  *   ask.c       wishes about tasks
  *   submit.c    stand-alone tasks are made
@@ -31,6 +32,7 @@
 #include "step.h"
 #include "tell.h"
 #include "timers.h"
+#include "wait.h"
 #include "watch.h"
 
 /* The rows of a batch, and the attempts that start when it has committed. */
@@ -38,6 +40,7 @@ struct writer {
   struct batch b;
   size_t cap_flow, cap_node, cap_task, cap_attempt, cap_key, cap_async;
   int64_t *gone; size_t cap_gone;     /* batch.gone */
+  struct queue_rate *rates; size_t cap_rate;   /* batch.rate */
   struct attempt_row *former; size_t n_former, cap_former;  /* last attempts of tasks that are run again, in env.mem */
   struct attempt *starts, **starts_tail;
   struct buf text;                    /* the text of a row that is being built */
@@ -59,6 +62,8 @@ struct runner {
   struct events events;               /* what waits, in order */
   struct timers timers, flow_timers;  /* by ti; by fi */
   struct admission admission;
+  struct queues queues;
+  struct waiting waiting;
   struct cache cache;
   struct later later;
   struct keys keys;

@@ -3,8 +3,8 @@
 #include "defs.h"
 
 void stepper_init(struct stepper *s, struct env *env, struct cache *cache, struct loader *loader,
-                  struct admission *admission, uint64_t seed) {
-  *s = (struct stepper){.env = env, .cache = cache, .loader = loader, .admission = admission, .ctx.rnd = seed};
+                  struct admission *admission, struct queues *queues, uint64_t seed) {
+  *s = (struct stepper){.env = env, .cache = cache, .loader = loader, .admission = admission, .queues = queues, .ctx.rnd = seed};
   s->ctx.out = &s->effects;
 }
 
@@ -76,14 +76,21 @@ static enum store_rc pinned(struct stepper *s, const struct cached *c, uint32_t 
   return STORE_OK;
 }
 
+static bool may_take(const struct stepper *s, const struct cached *c, const struct eff_after *f) {
+  if (admission_ask(s->admission, f->pol, false) != ADMIT_NOW) return false;
+  struct queue_view of = cached_queue(c, f->task);
+  if (!queues_counts(s->queues, of.cpu)) return s->queues->opts.n_serves == 0 || queues_serves(s->queues, of.user, of.group);
+  return queues_serves(s->queues, of.user, of.group) && queues_home(s->queues, &of, run_ti(f->r, f->task));
+}
+
 /* The tasks that this step made ready, after[from..], find capacity or go to the queue, in the order in which they became
  * ready. */
-static void admit_ready(struct stepper *s, size_t from) {
+static void admit_ready(struct stepper *s, const struct cached *c, size_t from) {
   for (size_t i = from; i < s->effects.n_after; i++) {
     const struct eff_after *f = &s->effects.after[i];
     if (f->kind == AFTER_START) admission_take(s->admission, f->pol); /* its hint has claimed it */
     if (f->kind != AFTER_READY) continue;
-    if (admission_ask(s->admission, f->pol, false) != ADMIT_NOW) run_leave(&s->ctx, i);
+    if (!may_take(s, c, f)) run_leave(&s->ctx, i);
     else if (run_take(&s->ctx, i)) admission_take(s->admission, f->pol);
   }
 }
@@ -109,7 +116,7 @@ enum store_rc step_event(struct stepper *s, struct cached *c, const struct run_e
     if (*out == RUN_NEED) rc = feed(s, c);
   }
   if (rc == STORE_OK && *out == RUN_OK) rc = drain(s, c);
-  if (rc == STORE_OK) admit_ready(s, from);
+  if (rc == STORE_OK) admit_ready(s, c, from);
   if (rc == STORE_OK && run_alone(c->run)) note_gone(s, c);
   return rc;
 }
@@ -120,7 +127,7 @@ enum store_rc step_slice(struct stepper *s, struct cached *c) {
   if (rc != STORE_OK) return rc;
   cache_touch(s->cache, c);
   rc = drain(s, c);
-  if (rc == STORE_OK) admit_ready(s, from);
+  if (rc == STORE_OK) admit_ready(s, c, from);
   return rc;
 }
 

@@ -11,12 +11,13 @@ struct stepper {
   struct cache *cache;
   struct loader *loader;
   struct admission *admission;
+  struct queues *queues;
   struct run_ctx ctx;
   struct effects effects;
 };
 
 void stepper_init(struct stepper *s, struct env *env, struct cache *cache, struct loader *loader,
-                  struct admission *admission, uint64_t seed);
+                  struct admission *admission, struct queues *queues, uint64_t seed);
 void stepper_done(struct stepper *s);
 void stepper_begin(struct stepper *s);              /* a batch begins */
 static inline bool stepper_has_budget(const struct stepper *s) { return s->ctx.budget > 0; }

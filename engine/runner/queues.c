@@ -1,0 +1,604 @@
+/* Whose tasks may start, and whose turn it is: queues.h. */
+#include "queues.h"
+#include <stddef.h>
+#include <stdlib.h>
+
+#define WEIGHT_DEFAULT 100
+#define PAID_UNIT 65536               /* what a start of cost 1 pays at weight 1, before the hundred of a core is taken out */
+#define WAKE_AT_ONCE 64               /* members that a limit lets go of in one turn; the others follow */
+
+/* ---- names ---- */
+
+static int64_t hash_of(uint64_t salt, const char *user, const char *group) {
+  uint64_t h = salt ^ 0xcbf29ce484222325u;
+  for (const char *p = user; *p; p++) h = (h ^ (uint8_t)*p) * 0x100000001b3u;
+  h = (h ^ 0x100u) * 0x100000001b3u;
+  for (const char *p = group; *p; p++) h = (h ^ (uint8_t)*p) * 0x100000001b3u;
+  h ^= h >> 29;
+  return h == 0 ? 1 : (int64_t)h;
+}
+
+static struct limit *limit_find(const struct queues *q, const char *user, const char *group) {
+  if (q->n_row == 0) return NULL;
+  struct limit *l = map64_get(&q->limits, hash_of(q->salt, user, group));
+  while (l && (strcmp(l->user, user) != 0 || strcmp(l->group, group) != 0)) l = l->same;
+  return l;
+}
+
+static struct person *person_find(const struct queues *q, const char *name, int64_t hash) {
+  struct person *u = map64_get(&q->people, hash);
+  while (u && strcmp(u->name, name) != 0) u = u->same;
+  return u;
+}
+
+/* All rows that match: of the group, of the user, of that group of all users, of everything. */
+static void limits_of(const struct queues *q, const char *user, const char *group, struct limit *out[4]) {
+  out[0] = *group ? limit_find(q, user, group) : NULL;
+  out[1] = *user ? limit_find(q, user, "") : NULL;
+  out[2] = *group && *user ? limit_find(q, "", group) : NULL;
+  out[3] = q->everything;
+}
+
+static struct person *person_make(struct queues *q, const char *name) {
+  int64_t hash = hash_of(q->salt, name, "");
+  struct person *u = person_find(q, name, hash);
+  if (u) return u;
+  u = wr_new(struct person);
+  u->name = wr_strdup(name);
+  u->hash = (uint64_t)hash;
+  u->kept.person = true;
+  u->same = map64_put(&q->people, hash, u);
+  return u;
+}
+
+struct place *queues_place(struct queues *q, const char *user, const char *group) {
+  struct person *u = person_make(q, user);
+  for (struct place *p = u->places; p; p = p->next)
+    if (strcmp(p->group, group) == 0) return p;
+  struct place *p = wr_new(struct place);
+  p->user = u;
+  p->group = wr_strdup(group);
+  p->next = u->places;
+  u->places = p;
+  limits_of(q, user, group, p->limit);
+  return p;
+}
+
+static void person_free(struct queues *q, struct person *u) {
+  struct person *first = map64_get(&q->people, (int64_t)u->hash);
+  if (first != u) {
+    struct person *before = first;
+    while (before->same != u) before = before->same;
+    before->same = u->same;
+  } else if (u->same) (void)map64_put(&q->people, (int64_t)u->hash, u->same);
+  else (void)map64_del(&q->people, (int64_t)u->hash);
+  leave_list(q, &u->kept);
+  for (int s = 0; s < SLOT__N; s++) {
+    heap_remove(&q->order[s], &u->turn[s]);
+    heap_done(&u->order[s]);
+  }
+  free(u->name);
+  free(u);
+}
+
+void queues_leave(struct queues *q, struct place *p) {
+  struct person *u = p->user;
+  if (p->n_held > 0) return;
+  for (int s = 0; s < SLOT__N; s++)
+    if (p->n[s] > 0 || p->n_lane[s] > 0) return;
+  struct place **at = &u->places;
+  while (*at != p) at = &(*at)->next;
+  *at = p->next;
+  leave_list(q, &p->kept);
+  for (int s = 0; s < SLOT__N; s++) {
+    heap_remove(&u->order[s], &p->turn[s]);
+    free(p->lane[s]);
+  }
+  map64_done(&p->lines);
+  free(p->group);
+  free(p);
+  if (person_is_idle(u)) person_free(q, u);
+}
+
+bool queues_serves(const struct queues *q, const char *user, const char *group) {
+  const struct queue_opts *o = &q->opts;
+  for (size_t i = 0; i < o->n_serves; i++)
+    if (strcmp(o->serves[i].user, user) == 0 && (!o->serves[i].group || strcmp(o->serves[i].group, group) == 0)) return true;
+  return o->n_serves == 0;
+}
+
+/* ---- what a limit says ---- */
+
+static bool limits_starts(const struct limit *l) { return l->max_running >= 0 || l->count > 0 || l->paused; }
+
+bool place_limited(const struct place *p) {
+  for (int i = 0; i < 4; i++)
+    if (p->limit[i] && limits_starts(p->limit[i])) return true;
+  return false;
+}
+
+uint64_t queues_weight(const struct limit *l) { return l && l->weight > 0 ? (uint64_t)l->weight : WEIGHT_DEFAULT; }
+
+/* The bucket as this node knows it, less what is picked and not claimed yet. */
+int64_t queues_rate_ready(const struct limit *l) {
+  return l->rate_us + (int64_t)l->picked * l->each_us - (l->count - 1) * l->each_us;
+}
+
+/* own: the task is counted here already. */
+static enum held_by limit_ask(const struct limit *l, int64_t now, bool own) {
+  uint64_t others = (uint64_t)l->held + l->foreign - own;
+  if (l->paused) return HELD_PAUSED;
+  if (l->max_running >= 0 && others >= (uint64_t)l->max_running) return HELD_LIMIT;
+  if (l->count > 0 && !own && queues_rate_ready(l) > now) return HELD_RATE;
+  return HELD_NOT;
+}
+
+static bool affordable(const struct queues *q, int64_t ti, int32_t cpu) {
+  if (cpu == 0) return true;
+  if (q->drains && q->dear.ti != ti) return false;
+  return q->cpu_used + cpu <= q->opts.cpu_budget;
+}
+
+enum held_by queues_ask(const struct queues *q, const struct place *p, int64_t ti, int32_t cpu, struct limit **by) {
+  for (int i = 3; i >= 0 && q->n_row > 0; i--) {
+    enum held_by no = p->limit[i] ? limit_ask(p->limit[i], q->env->wall_us, false) : HELD_NOT;
+    *by = p->limit[i];
+    if (no != HELD_NOT) return no;
+  }
+  *by = NULL;
+  if (cpu > q->opts.cpu_budget) return HELD_COSTLY;
+  return affordable(q, ti, cpu) ? HELD_NOT : HELD_CPU;
+}
+
+void queues_pay(struct queues *q, struct place *p, enum slot_class s, int32_t cpu) {
+  struct person *u = p->user;
+  int64_t cost = (int64_t)(cpu > 100 ? cpu : 100) * PAID_UNIT;
+  q->clock[s] = u->paid[s];
+  u->clock[s] = p->paid[s];
+  u->paid[s] += cost / (int64_t)queues_weight(*u->name ? p->limit[1] : q->everything);
+  p->paid[s] += cost / (int64_t)queues_weight(p->limit[0]);
+  if (u->turn[s].pos) heap_push(&q->order[s], &u->turn[s], u->paid[s]);
+  if (p->turn[s].pos) heap_push(&u->order[s], &p->turn[s], p->paid[s]);
+}
+
+/* ---- the order ---- */
+
+static void person_enter(struct queues *q, struct person *u, enum slot_class s) {
+  if (u->kept.by || u->turn[s].pos || u->order[s].n == 0) return;
+  if (u->paid[s] < q->clock[s]) u->paid[s] = q->clock[s];
+  heap_push(&q->order[s], &u->turn[s], u->paid[s]);
+}
+
+void queues_enter(struct queues *q, struct place *p, enum slot_class s) {
+  struct person *u = p->user;
+  if (p->kept.by || p->n[s] == 0) return;
+  if (!p->turn[s].pos) {
+    if (p->paid[s] < u->clock[s]) p->paid[s] = u->clock[s];
+    heap_push(&u->order[s], &p->turn[s], p->paid[s]);
+  }
+  person_enter(q, u, s);
+}
+
+static void kept_link(struct limit *l, struct kept *k) {
+  k->by = l;
+  if (l->kept == NULL) {
+    k->prev = k->next = k;
+    l->kept = k;
+  } else { /* behind all others */
+    k->next = l->kept;
+    k->prev = l->kept->prev;
+    k->prev->next = k;
+    l->kept->prev = k;
+  }
+  l->n_kept++;
+}
+
+static void kept_unlink(struct kept *k) {
+  struct limit *l = k->by;
+  if (l->kept == k) l->kept = k->next == k ? NULL : k->next;
+  k->prev->next = k->next;
+  k->next->prev = k->prev;
+  k->by = NULL;
+  l->n_kept--;
+}
+
+static void blocker_add(struct queues *q, struct limit *l) {
+  if (l->at) return;
+  *WR_PUSH(q->blockers, q->n_blockers, q->cap_blockers) = l;
+  l->at = q->n_blockers;
+}
+
+static void blocker_remove(struct queues *q, struct limit *l) {
+  if (!l->at) return;
+  struct limit *last = q->blockers[--q->n_blockers];
+  q->blockers[l->at - 1] = last;
+  last->at = l->at;
+  l->at = 0;
+  l->ripe = false;
+  l->ripe_at = INT64_MAX;
+}
+
+void queues_keep(struct queues *q, struct kept *k, struct limit *by) {
+  for (int s = 0; s < SLOT__N; s++) {
+    if (k->person) {
+      struct person *u = (struct person *)(void *)k;
+      heap_remove(&q->order[s], &u->turn[s]);
+    } else {
+      struct place *p = (struct place *)(void *)k;
+      heap_remove(&p->user->order[s], &p->turn[s]);
+      if (p->user->order[s].n == 0) heap_remove(&q->order[s], &p->user->turn[s]);
+    }
+  }
+  kept_link(by, k);
+  blocker_add(q, by);
+  by->ripe_at = !by->paused && by->count > 0 ? queues_rate_ready(by) : INT64_MAX;
+  if (by->ripe_at < q->rate_at) q->rate_at = by->ripe_at;
+}
+
+static void leave_list(struct queues *q, struct kept *k) {
+  struct limit *l = k->by;
+  if (l == NULL) return;
+  kept_unlink(k);
+  if (l->n_kept == 0) blocker_remove(q, l);
+}
+
+void queues_let_go(struct queues *q, struct kept *k) {
+  leave_list(q, k);
+  for (enum slot_class s = 0; s < SLOT__N; s++) {
+    if (k->person) person_enter(q, (struct person *)(void *)k, s);
+    else queues_enter(q, (struct place *)(void *)k, s);
+  }
+}
+
+static void ripen(struct queues *q, struct limit *l) {
+  if (l->at) q->ripe = l->ripe = true;
+}
+
+static void rates_wake(struct queues *q) {
+  int64_t now = q->env->wall_us;
+  if (q->rate_at > now) return;
+  q->rate_at = INT64_MAX;
+  for (size_t i = 0; i < q->n_blockers; i++) {
+    struct limit *l = q->blockers[i];
+    if (l->ripe_at <= now) ripen(q, l);
+    else if (l->ripe_at < q->rate_at) q->rate_at = l->ripe_at;
+  }
+}
+
+static bool drain_due(const struct queues *q) {
+  return q->dear.ti != 0 && q->env->wall_us - q->dear.since_us >= q->opts.cost_wait_us;
+}
+
+void queues_dear(struct queues *q, int64_t ti, int64_t since_us) {
+  if (q->dear.ti == 0 || since_us < q->dear.since_us) {
+    q->dear.ti = ti;
+    q->dear.since_us = since_us;
+  }
+}
+
+void queues_dear_gone(struct queues *q) {
+  q->dear.ti = 0;
+  q->drains = false;
+  ripen(q, &q->cpu);
+}
+
+void queues_wake(struct queues *q) {
+  rates_wake(q);
+  q->drains = q->drains || drain_due(q);
+  if (!q->ripe) return;
+  q->ripe = false;
+  for (size_t i = q->n_blockers; i-- > 0;) {
+    struct limit *l = q->blockers[i];
+    if (!l->ripe) continue;
+    l->ripe = false;
+    if (l != &q->cpu && limit_ask(l, q->env->wall_us, false) != HELD_NOT) {
+      l->ripe_at = !l->paused && l->count > 0 ? queues_rate_ready(l) : INT64_MAX;
+      if (l->ripe_at < q->rate_at) q->rate_at = l->ripe_at;
+      continue;
+    }
+    size_t most = l == &q->cpu ? l->n_kept : WAKE_AT_ONCE;
+    for (size_t n = 0; n < most && l->n_kept > 0; n++) queues_let_go(q, l->kept);
+    if (l->n_kept > 0) q->ripe = l->ripe = true; /* the others follow */
+  }
+}
+
+int64_t queues_next(const struct queues *q) { return q->rate_at; }
+
+/* ---- what counts ---- */
+
+bool queues_counts(const struct queues *q, int32_t cpu) { return q->n_row > 0 || cpu > 0; }
+
+const struct hold *queues_held(const struct queues *q, int64_t ti) { return map64_get(&q->holds, ti); }
+
+static void count_up(struct place *p) {
+  for (int i = 0; i < 4; i++)
+    if (p->limit[i]) p->limit[i]->held++;
+  p->n_held++;
+}
+
+static void count_down(struct queues *q, struct place *p) {
+  for (int i = 0; i < 4; i++)
+    if (p->limit[i]) {
+      p->limit[i]->held--;
+      ripen(q, p->limit[i]);
+    }
+  p->n_held--;
+}
+
+static void count_picked(struct place *p, bool up) {
+  for (int i = 0; i < 4; i++)
+    if (p->limit[i]) p->limit[i]->picked += up ? 1u : -1u;
+}
+
+static struct hold *hold_make(struct queues *q, struct place *p, int64_t ti, int32_t cpu) {
+  struct hold *h = map64_get(&q->holds, ti);
+  if (h) return h;
+  h = wr_new(struct hold);
+  h->at = p;
+  h->cpu = cpu;
+  count_up(p);
+  q->cpu_used += cpu;
+  (void)map64_put(&q->holds, ti, h);
+  if (q->dear.ti == ti) queues_dear_gone(q);
+  return h;
+}
+
+static void hold_over(struct queues *q, int64_t ti, struct hold *h) {
+  struct place *p = h->at;
+  if (h->picked || h->running > 0) return;
+  q->cpu_used -= h->cpu;
+  if (h->cpu > 0) ripen(q, &q->cpu);
+  count_down(q, p);
+  (void)map64_del(&q->holds, ti);
+  free(h);
+  queues_leave(q, p);
+}
+
+void queues_hold(struct queues *q, struct place *p, int64_t ti, int32_t cpu) {
+  struct hold *h = hold_make(q, p, ti, cpu);
+  if (h->picked) return;
+  h->picked = true;
+  count_picked(h->at, true);
+}
+
+bool queues_home(struct queues *q, const struct queue_view *of, int64_t ti) {
+  struct place *p = queues_place(q, of->user, of->group);
+  struct limit *by;
+  bool here = q->env->single || !place_limited(p); /* else the limits are to be locked first */
+  if (!here || queues_ask(q, p, ti, of->cpu, &by) != HELD_NOT) {
+    queues_leave(q, p);
+    return false;
+  }
+  queues_hold(q, p, ti, of->cpu);
+  *WR_PUSH(q->fresh, q->n_fresh, q->cap_fresh) = ti;
+  return queues_claim(q, ti);
+}
+
+bool queues_claim(struct queues *q, int64_t ti) {
+  struct hold *h = map64_get(&q->holds, ti);
+  int64_t now = q->env->wall_us;
+  if (h == NULL) return true;
+  for (int i = 0; i < 4; i++) {
+    const struct limit *l = h->at->limit[i];
+    if (l && limit_ask(l, now, true) != HELD_NOT) return false;
+    if (l && l->count > 0 && l->rate_us - (l->count - 1) * l->each_us > now) return false;
+  }
+  for (int i = 0; i < 4; i++) {
+    struct limit *l = h->at->limit[i];
+    if (!l || l->count == 0) continue;
+    l->rate_us = (l->rate_us > now ? l->rate_us : now) + l->each_us;
+    q->rates = l->rate_dirty = true;
+  }
+  return true;
+}
+
+static void unpick(struct hold *h) {
+  if (h->picked) count_picked(h->at, false);
+  h->picked = false;
+}
+
+void queues_release(struct queues *q, int64_t ti) {
+  struct hold *h = map64_get(&q->holds, ti);
+  if (h == NULL) return;
+  unpick(h);
+  hold_over(q, ti, h);
+}
+
+void queues_started(struct queues *q, int64_t ti) {
+  struct hold *h = map64_get(&q->holds, ti);
+  if (h == NULL) return;
+  unpick(h);
+  h->running++;
+}
+
+void queues_ended(struct queues *q, int64_t ti) {
+  struct hold *h = q->holds.n > 0 ? map64_get(&q->holds, ti) : NULL;
+  if (h == NULL || h->running == 0) return;
+  h->running--;
+  hold_over(q, ti, h);
+}
+
+void queues_move(struct queues *q, int64_t ti, const char *user, const char *group) {
+  struct hold *h = map64_get(&q->holds, ti);
+  if (h == NULL) return;
+  struct place *from = h->at, *to = queues_place(q, user, group);
+  if (to == from) return;
+  if (h->picked) count_picked(from, false);
+  count_down(q, from);
+  h->at = to;
+  count_up(to);
+  if (h->picked) count_picked(to, true);
+  queues_leave(q, from);
+}
+
+void queues_reset(struct queues *q) {
+  const struct map64_slot *s;
+  while (q->holds.n > 0) {
+    size_t i = 0;
+    s = map64_next(&q->holds, &i);
+    struct hold *h = s->val;
+    unpick(h);
+    h->running = 0;
+    hold_over(q, s->key, h);
+  }
+}
+
+/* ---- rows ---- */
+
+static struct limit *limit_make(struct queues *q, const struct queue_row *row) {
+  struct limit *l = limit_find(q, row->user, row->group);
+  if (l) return l;
+  l = wr_new(struct limit);
+  l->user = wr_strdup(row->user);
+  l->group = wr_strdup(row->group);
+  l->ripe_at = INT64_MAX;
+  l->same = map64_put(&q->limits, hash_of(q->salt, l->user, l->group), l);
+  *WR_PUSH(q->row, q->n_row, q->cap_row) = l;
+  return l;
+}
+
+static void limit_set(struct limit *l, const struct queue_row *row) {
+  l->seen = true;
+  l->max_running = row->max_running;
+  l->weight = row->weight > 0 ? row->weight : 0;
+  l->order = row->order;
+  l->paused = row->paused > 0;
+  l->count = row->rate_count > 0 && row->rate_per_us > 0 ? row->rate_count : 0;
+  l->each_us = l->count ? (row->rate_per_us + l->count - 1) / l->count : 0;
+  if (l->queue_id != row->queue_id || row->rate_at > l->rate_us) l->rate_us = l->rate_stored_us = row->rate_at;
+  l->queue_id = row->queue_id;
+}
+
+static void limit_free(struct queues *q, struct limit *l) {
+  int64_t hash = hash_of(q->salt, l->user, l->group);
+  struct limit *first = map64_get(&q->limits, hash);
+  if (first != l) {
+    while (first->same != l) first = first->same;
+    first->same = l->same;
+  } else if (l->same) (void)map64_put(&q->limits, hash, l->same);
+  else (void)map64_del(&q->limits, hash);
+  while (l->n_kept > 0) queues_let_go(q, l->kept);
+  free(l->user);
+  free(l->group);
+  free(l);
+}
+
+/* Each place finds its limits again, and each limit counts again what is held under it. */
+static void bind_again(struct queues *q) {
+  const struct map64_slot *s;
+  for (size_t i = 0; i < q->n_row; i++) q->row[i]->held = q->row[i]->picked = 0;
+  for (size_t i = 0; (s = map64_next(&q->people, &i)) != NULL;)
+    for (struct person *u = s->val; u; u = u->same)
+      for (struct place *p = u->places; p; p = p->next) {
+        limits_of(q, u->name, p->group, p->limit);
+        p->n_held = 0;
+      }
+  for (size_t i = 0; (s = map64_next(&q->holds, &i)) != NULL;) {
+    const struct hold *h = s->val;
+    count_up(h->at);
+    if (h->picked) count_picked(h->at, true);
+  }
+}
+
+void queues_load(struct queues *q, const struct queue_row *row, size_t n) {
+  size_t k = 0;
+  for (size_t i = 0; i < q->n_row; i++) q->row[i]->seen = false;
+  for (size_t i = 0; i < n; i++) limit_set(limit_make(q, &row[i]), &row[i]);
+  for (size_t i = 0; i < q->n_row; i++) {
+    if (q->row[i]->seen) q->row[k++] = q->row[i];
+    else limit_free(q, q->row[i]);
+  }
+  q->n_row = k;
+  q->everything = limit_find(q, "", "");
+  bind_again(q);
+  for (size_t i = 0; i < q->n_row; i++) ripen(q, q->row[i]);
+}
+
+void queues_running(struct queues *q, const struct running_row *row, size_t n) {
+  for (size_t i = 0; i < q->n_row; i++) q->row[i]->foreign = 0;
+  for (size_t i = 0; i < n; i++) {
+    const struct running_row *t = &row[i];
+    struct hold *h = map64_get(&q->holds, t->ti);
+    if (t->owner == q->env->me || q->env->single) { /* what a former node left here ends as an event of this one */
+      if (h) continue;
+      hold_make(q, queues_place(q, t->user, t->group), t->ti, t->owner == q->env->me ? t->cpu : 0)->running = 1;
+      continue;
+    }
+    struct limit *l[4];
+    limits_of(q, t->user, t->group, l);
+    for (int k = 0; k < 4; k++)
+      if (l[k]) l[k]->foreign++;
+  }
+  for (size_t i = 0; i < q->n_row; i++) ripen(q, q->row[i]);
+}
+
+/* ---- a batch ---- */
+
+size_t queues_rates(const struct queues *q, struct queue_rate *out, size_t n) {
+  size_t k = 0;
+  for (size_t i = 0; i < q->n_row && q->rates; i++)
+    if (q->row[i]->rate_dirty && k++ < n) out[k - 1] = (struct queue_rate){q->row[i]->queue_id, q->row[i]->rate_us};
+  return k;
+}
+
+void queues_batch_over(struct queues *q, bool committed) {
+  for (size_t i = 0; i < q->n_row && q->rates; i++) {
+    struct limit *l = q->row[i];
+    if (!l->rate_dirty) continue;
+    l->rate_dirty = false;
+    if (committed) l->rate_stored_us = l->rate_us;
+    else l->rate_us = l->rate_stored_us;
+  }
+  q->rates = false;
+  for (size_t i = 0; i < q->n_fresh; i++) queues_release(q, q->fresh[i]);
+  q->n_fresh = 0;
+}
+
+/* ---- life ---- */
+
+void queues_init(struct queues *q, struct env *env, const struct queue_opts *opts) {
+  *q = (struct queues){.env = env, .opts = *opts, .version = -1, .defs_version = -1, .rate_at = INT64_MAX};
+  q->cpu.ripe_at = INT64_MAX;
+  q->cpu.max_running = -1;
+  if (q->opts.cpu_budget == 0) q->opts.cpu_budget = INT64_MAX;
+  rand_secret(&q->salt, sizeof q->salt);
+}
+
+void queues_done(struct queues *q) {
+  queues_reset(q);
+  for (size_t i = 0; i < q->n_row; i++) limit_free(q, q->row[i]);
+  free(q->row);
+  free(q->blockers);
+  free(q->fresh);
+  for (int s = 0; s < SLOT__N; s++) heap_done(&q->order[s]);
+  map64_done(&q->limits);
+  map64_done(&q->people);
+  map64_done(&q->holds);
+}
+
+void queues_check(const struct queues *q) {
+  const struct map64_slot *s;
+  uint32_t n[SLOT__N] = {0};
+  int64_t cpu = 0;
+  size_t held = 0;
+  for (size_t i = 0; (s = map64_next(&q->people, &i)) != NULL;)
+    for (const struct person *u = s->val; u; u = u->same) {
+      wr_assert(u->places != NULL);
+      for (const struct place *p = u->places; p; p = p->next) {
+        held += p->n_held;
+        for (int c = 0; c < SLOT__N; c++) {
+          n[c] += p->n[c];
+          wr_assert((p->turn[c].pos != 0) == (p->n[c] > 0 && p->kept.by == NULL));
+          wr_assert(p->turn[c].pos == 0 || u->kept.by || u->turn[c].pos != 0);
+        }
+      }
+    }
+  for (size_t i = 0; (s = map64_next(&q->holds, &i)) != NULL;) {
+    const struct hold *h = s->val;
+    wr_assert(h->picked || h->running > 0);
+    cpu += h->cpu;
+  }
+  for (int c = 0; c < SLOT__N; c++) wr_assert(n[c] == q->n[c]);
+  wr_assert(cpu == q->cpu_used);
+  wr_assert(held == q->holds.n);
+}

@@ -1,0 +1,155 @@
+/* Queues: whose tasks may start, and whose turn it is. A queue is a pair of user and group; each task is in one. A row of
+ * `task_queue` limits all tasks that it matches (`struct limit`).
+ *
+ *   struct queues -- users, by their share -- groups of a user, by their share -- what waits in the group (waiting.h)
+ *
+ * Shares: each start costs its user max(1, cpuOverhead/100) divided by the user's weight, and its group the same; who has paid the
+ * least is next (start-time fair queueing). Who comes anew begins at what the one served last has paid, so nobody saves up while
+ * idle. The classes of slots have shares of their own, because a WAIT takes nothing from a SHELL.
+ *
+ * A user or a group that a limit holds back leaves the order and stands in the list of that limit until there may be room again.
+ * So a held queue costs the others nothing.
+ *
+ * What counts: a task is held (`struct hold`) from the moment this node picks it until its hint has come to nothing or its attempt
+ * has ended. Holds are made only where something counts them: a row that limits, or a cost. What other nodes run (`foreign`) is
+ * read from the rows: under the locks of the limits in each batch that claims, and now and then for a new look.
+ *
+ * The runner thread's. What never happens: a start beyond a limit that this node knows; a hold outlives its attempt; a name is kept
+ * that neither waits nor runs. */
+#ifndef RUNNER_QUEUES_H
+#define RUNNER_QUEUES_H
+#include "admission.h"
+#include "async.h"
+#include "env.h"
+#include "heap.h"
+#include "map64.h"
+#include "queue_opts.h"
+#include "store.h"
+
+enum held_by { HELD_NOT, HELD_PAUSED, HELD_LIMIT, HELD_RATE, HELD_COSTLY, HELD_CPU };
+
+/* A row of task_queue. */
+struct limit {
+  struct limit *same;                 /* of the same hash */
+  int64_t queue_id;
+  char *user, *group;
+  int64_t max_running, count, each_us; /* -1 = none; the bucket: `count` starts, one comes back each `each_us`; count 0 = no rate */
+  int32_t weight, order;              /* 0 = not set; -1 = not set */
+  bool paused;
+  uint32_t held, foreign, picked;     /* tasks of this node; of others; of this node's those that are not claimed yet */
+  int64_t rate_us, rate_stored_us;    /* the time at which the bucket is full; the same in the row */
+  bool seen;                          /* the row is still there: queues_load() */
+  bool rate_dirty;                    /* this batch has changed it */
+  bool ripe;                          /* there may be room for what it holds back */
+  int64_t ripe_at;                    /* wall time at which a rate lets one start; INT64_MAX = it does not wait for a time */
+  struct kept *kept; size_t n_kept;   /* what it holds back; a list */
+  size_t at;                          /* place in queues.blockers, from 1; 0 = it holds nothing back */
+};
+
+/* A member of that list: a group, or a user when `person` says so. */
+struct kept { struct limit *by; struct kept *prev, *next; bool person; };
+
+struct lane;
+struct place {                        /* a group of a user */
+  struct kept kept;                   /* first: the list knows its members by it */
+  struct person *user;
+  struct place *next;                 /* of the same user */
+  char *group;
+  struct limit *limit[4];             /* (user, group), (user, ""), ("", group), ("", ""): NULL = no such row */
+  struct heap_item turn[SLOT__N];
+  int64_t paid[SLOT__N];
+  uint32_t n[SLOT__N];                /* tasks that wait */
+  struct lane **lane[SLOT__N]; uint32_t n_lane[SLOT__N], cap_lane[SLOT__N];
+  struct map64 lines;                 /* of flows: fi -> the first of its lines */
+  uint32_t n_held;
+  size_t bytes;                       /* of all that waits here */
+  bool is_fifo;
+};
+struct person {                       /* a user */
+  struct kept kept;                   /* first */
+  struct person *same;                /* of the same hash */
+  char *name;
+  uint64_t hash;
+  struct place *places;
+  struct heap_item turn[SLOT__N];
+  struct heap order[SLOT__N];         /* its groups that have something that may start */
+  int64_t paid[SLOT__N], clock[SLOT__N];
+};
+struct hold { struct place *at; int32_t cpu; uint16_t running; bool picked; };
+
+struct queues {
+  struct env *env;
+  struct queue_opts opts;
+  int64_t version, defs_version;      /* of the rows as last read; of the definitions then; -1 = never read */
+  int64_t look_us;                    /* boot time of the next look at rows outside a batch */
+  bool asked, loaded;                 /* somebody has changed a queue; the machine has too much to do */
+  struct limit **row; size_t n_row, cap_row;
+  struct map64 limits, people;        /* by the hash of their names */
+  struct limit *everything;           /* ("", ""), or NULL */
+  struct limit cpu;                   /* holds back what the budget has no room for; no row */
+  struct limit **blockers; size_t n_blockers, cap_blockers;
+  bool ripe, rates;                   /* one of them is; this batch has changed the rate of a row */
+  int64_t rate_at;                    /* wall time at which one of them may be */
+  struct heap order[SLOT__N];         /* people that have something that may start */
+  int64_t clock[SLOT__N];
+  uint32_t n[SLOT__N];                /* tasks that wait */
+  struct map64 holds;                 /* ti -> struct hold */
+  int64_t cpu_used;
+  struct { int64_t ti, since_us; } dear;  /* the oldest task that the budget has no room for */
+  bool drains;                        /* the budget is kept for it */
+  int64_t *fresh; size_t n_fresh, cap_fresh;  /* of the batch under way: held without having waited */
+  uint64_t salt;                      /* of hashes: nobody outside can make names collide */
+};
+
+void queues_init(struct queues *q, struct env *env, const struct queue_opts *opts);
+void queues_done(struct queues *q);
+void queues_check(const struct queues *q);            /* debug builds and tests */
+
+/* ---- rows ---- */
+/* In force from now on. running: what counts now; all of it on a single-process store, else what counts for others too. */
+void queues_load(struct queues *q, const struct queue_row *row, size_t n);
+void queues_running(struct queues *q, const struct running_row *row, size_t n);
+static inline bool queues_limit(const struct queues *q) { return q->n_row > 0; }
+/* Does a row that matches say more than a weight or an order? */
+bool place_limited(const struct place *p);
+
+/* ---- who ---- */
+struct place *queues_place(struct queues *q, const char *user, const char *group);   /* made when it is not there */
+void queues_leave(struct queues *q, struct place *p);  /* frees it, when nothing waits or runs there */
+uint64_t queues_weight(const struct limit *l);
+static inline bool person_is_idle(const struct person *u) { return u->places == NULL; }
+bool queues_serves(const struct queues *q, const char *user, const char *group);     /* --queues */
+
+/* ---- may it start? ---- */
+int64_t queues_rate_ready(const struct limit *l);          /* wall time at which its rate lets one more start */
+enum held_by queues_ask(const struct queues *q, const struct place *p, int64_t ti, int32_t cpu, struct limit **by);
+/* The start of a task costs its group and its user their share. */
+void queues_pay(struct queues *q, struct place *p, enum slot_class s, int32_t cpu);
+
+/* ---- what counts ---- */
+bool queues_counts(const struct queues *q, int32_t cpu);  /* must a start of such a task be held? */
+void queues_hold(struct queues *q, struct place *p, int64_t ti, int32_t cpu);        /* picked */
+const struct hold *queues_held(const struct queues *q, int64_t ti);
+/* A task that has not waited here: true when it may start now; then it is held until the batch is over, or its attempt. */
+bool queues_home(struct queues *q, const struct queue_view *of, int64_t ti);
+/* The claim of a held task is in the batch under way: its rates are paid. False: no room any more (others were faster). */
+bool queues_claim(struct queues *q, int64_t ti);
+void queues_release(struct queues *q, int64_t ti);        /* picked, and its hint has come to nothing */
+void queues_started(struct queues *q, int64_t ti);        /* its claim is committed */
+void queues_ended(struct queues *q, int64_t ti);          /* an attempt of it has ended */
+void queues_move(struct queues *q, int64_t ti, const char *user, const char *group); /* a task that runs is in another queue */
+void queues_reset(struct queues *q);                      /* this node was fenced: it holds nothing any more */
+/* The rates that this batch has changed. */
+size_t queues_rates(const struct queues *q, struct queue_rate *out, size_t n);
+void queues_batch_over(struct queues *q, bool committed);
+
+/* ---- order ---- */
+void queues_enter(struct queues *q, struct place *p, enum slot_class s);   /* something of p may wait: takes its place in the order */
+void queues_wake(struct queues *q);                       /* limits that have room again let go of what they hold back */
+void queues_keep(struct queues *q, struct kept *k, struct limit *by);      /* the group or user waits for that limit */
+void queues_let_go(struct queues *q, struct kept *k);
+int64_t queues_next(const struct queues *q);              /* wall time at which a rate lets one start; INT64_MAX */
+/* The budget has no room for ti, which waits since then: the oldest such task is what the budget drains for, in the end. */
+void queues_dear(struct queues *q, int64_t ti, int64_t since_us);
+void queues_dear_gone(struct queues *q);
+#endif

@@ -1,0 +1,191 @@
+/* Hints that come in, wait and go out: wait.h. */
+#include "runner_int.h"
+
+#define LOOK_US 500000                /* what others run, and queue rows that others changed, while tasks wait here */
+#define POP_MOST 20000                /* hints that pollers may bring at once */
+
+/* ---- in ---- */
+
+int64_t wait_since(const struct runner *r, const struct cached *c) {
+  int64_t at = run_alone(c->run) ? c->run->last_us : 0;
+  return at > 0 && at < r->env.wall_us ? at : r->env.wall_us;
+}
+
+static bool by_default(const struct queue_view *of) { return !*of->user && !*of->group && of->priority == 0 && of->cpu == 0; }
+
+struct hint wait_hint(const struct waits *t) { return (struct hint){t->ti, by_default(&t->of) ? t->fi : t->fi | HINT_QUEUED}; }
+
+static bool send(struct runner *r, enum slot_class s, const struct waits *t) {
+  struct hint h = wait_hint(t);
+  return !env_keeps(&r->env) && env_push(&r->env, s, &h, 1);
+}
+
+void wait_here(struct runner *r, enum slot_class s, const struct waits *t) {
+  bool kept = !(r->env.draining && !env_keeps(&r->env)) && waiting_add(&r->waiting, s, t);
+  if (!kept && !send(r, s, t)) reconciler_refused(&r->reconciler, s);
+}
+
+void wait_popped(struct runner *r, size_t from) {
+  struct events *l = &r->events;
+  size_t k = from;
+  if (r->env.draining) return;
+  for (size_t i = from; i < l->n; i++) {
+    const struct ev *e = &l->v[i];
+    struct waits t = {e->ti, e->fi, {"", "", 0, 0}, r->env.wall_us};
+    bool plain = e->kind == EV_HINT && e->from == HINT_POPPED && queues_serves(&r->queues, "", "");
+    if (!plain || !waiting_add(&r->waiting, e->slot, &t)) l->v[k++] = *e;
+  }
+  l->n = k;
+}
+
+/* ---- out ---- */
+
+/* Capacity that will be free when the events that wait are done: results give theirs back, and hints that were picked take
+ * theirs. */
+static void expect_room(const struct runner *r, int64_t room[SLOT__N]) {
+  for (int s = 0; s < SLOT__N; s++) room[s] = admission_room(&r->admission, s);
+  for (size_t i = 0; i < r->events.n; i++) {
+    const struct ev *e = &r->events.v[i];
+    if (e->kind == EV_RESULT && !e->slotless && !r->env.draining && e->a->owner == r->env.me)
+      room[e->a->policy.slot] += admission_cost(&r->admission, &e->a->policy);
+    if (e->kind == EV_HINT && e->from == HINT_PULLED) room[e->slot]--;
+  }
+}
+
+void wait_pull(struct runner *r) {
+  struct hint h;
+  int64_t room[SLOT__N];
+  struct waiting *w = &r->waiting;
+  bool loaded = false;
+  expect_room(r, room);
+  for (enum slot_class s = 0; s < SLOT__N; s++) {
+    while (!loaded && room[s] > 0 && waiting_pick(w, s, &h)) {
+      events_add(&r->events, (struct ev){.kind = EV_HINT, .fi = h.fi, .ti = h.ti, .from = HINT_PULLED, .slot = s});
+      room[s]--;
+    }
+    admission_behind(&r->admission, s, loaded || waiting_open(w, s));
+  }
+}
+
+void wait_give_back(struct runner *r) {
+  struct hint h[256];
+  if (!r->env.draining || env_keeps(&r->env)) return;
+  for (enum slot_class s = 0; s < SLOT__N; s++)
+    for (size_t n; (n = waiting_give(&r->waiting, s, h, 256)) > 0;)
+      if (!env_push(&r->env, s, h, n)) reconciler_refused(&r->reconciler, s);
+}
+
+/* While nothing waits here and no slot is free, what is in the queue stays there for others. */
+void wait_poppable(const struct runner *r, uint32_t free[SLOT__N]) {
+  const struct waiting *w = &r->waiting;
+  size_t room = (w->most - (w->bytes < w->most ? w->bytes : w->most)) / 256;
+  admission_poppable(&r->admission, free);
+  for (int s = 0; s < SLOT__N; s++) {
+    if (r->env.draining || r->admission.pool[s].capacity == 0 || (free[s] == 0 && waiting_count(w, s) == 0)) continue;
+    free[s] += room < POP_MOST ? (uint32_t)room : POP_MOST;
+  }
+}
+
+/* ---- queue rows, and what others run ---- */
+
+static enum store_rc read_running(struct runner *r) {
+  struct running_row *row;
+  size_t n;
+  enum store_rc rc = store_running(r->env.store, &r->env.mem, &row, &n);
+  if (rc == STORE_OK) queues_running(&r->queues, row, n);
+  return rc;
+}
+
+enum store_rc wait_begin(struct runner *r) {
+  struct queues *q = &r->queues;
+  struct queue_row *row;
+  int64_t version;
+  size_t n;
+  if (r->env.defs_version == q->defs_version) return STORE_OK;
+  enum store_rc rc = store_queues(r->env.store, q->version, &version, &r->env.mem, &row, &n);
+  if (rc != STORE_OK) return rc;
+  if (version != q->version) {
+    queues_load(q, row, n);
+    waiting_ordered(&r->waiting);
+    q->version = version;
+    if (n > 0) rc = read_running(r);
+  }
+  if (rc == STORE_OK) q->defs_version = r->env.defs_version;
+  return rc;
+}
+
+static bool look_wanted(const struct runner *r) {
+  return r->queues.asked || (!r->env.single && r->queues.n[0] + r->queues.n[1] > 0);
+}
+
+enum store_rc wait_look(struct runner *r) {
+  struct queues *q = &r->queues;
+  int64_t version = 0;
+  if (!look_wanted(r) || (!q->asked && q->look_us > r->env.boot_us)) return STORE_OK;
+  arena_reset(&r->env.mem);
+  enum store_rc rc = store_begin(r->env.store, &version);
+  if (rc == STORE_OK) {
+    r->env.defs_version = version;
+    rc = wait_begin(r);
+    if (rc == STORE_OK && !r->env.single && q->n_blockers > 0) rc = read_running(r);
+    store_rollback(r->env.store);
+  }
+  if (rc == STORE_OK) q->asked = false;
+  q->look_us = r->env.boot_us + LOOK_US;
+  return rc;
+}
+
+struct locked { int64_t id; struct limit *l; };
+
+static void note_limits(const struct queues *q, int64_t ti, struct locked *v, size_t *n) {
+  const struct hold *h = queues_held(q, ti);
+  for (int i = 0; h && i < 4; i++) {
+    struct limit *l = h->at->limit[i];
+    if (l && (l->max_running >= 0 || l->count > 0)) v[(*n)++] = (struct locked){l->queue_id, l};
+  }
+}
+
+/* A row that was deleted meanwhile limits nothing: the batch is stale, which its write finds. */
+enum store_rc wait_lock(struct runner *r, size_t most) {
+  struct queues *q = &r->queues;
+  size_t n = 0;
+  if (q->n_row == 0 || r->env.single) return STORE_OK;
+  struct locked *v = arena_alloc(&r->env.mem, (4 * most + 1) * sizeof *v);
+  for (size_t i = 0; i < most; i++)
+    if (r->events.v[i].kind == EV_HINT && r->events.v[i].from == HINT_PULLED) note_limits(q, r->events.v[i].ti, v, &n);
+  if (n == 0) return STORE_OK;
+  n = wr_distinct(v, n, sizeof *v);
+  int64_t *id = arena_alloc(&r->env.mem, n * sizeof *id), *at = arena_alloc(&r->env.mem, n * sizeof *at);
+  for (size_t i = 0; i < n; i++) id[i] = v[i].id;
+  enum store_rc rc = store_queue_lock(r->env.store, id, n, at);
+  for (size_t i = 0; rc == STORE_OK && i < n; i++)
+    if (at[i] >= 0) v[i].l->rate_us = v[i].l->rate_stored_us = at[i];
+  return rc == STORE_OK ? read_running(r) : rc;
+}
+
+/* ---- claims ---- */
+
+bool wait_claim(struct runner *r, const struct ev *e, const struct queue_view *of) {
+  struct queues *q = &r->queues;
+  const struct hold *h = queues_held(q, e->ti);
+  if (!queues_counts(q, of->cpu)) return true;
+  if (e->from != HINT_PULLED || h == NULL || !h->picked) return queues_home(q, of, e->ti);
+  bool same = strcmp(h->at->group, of->group) == 0 && strcmp(h->at->user->name, of->user) == 0 && h->cpu == of->cpu;
+  return same && queues_claim(q, e->ti);
+}
+
+void wait_over(struct runner *r, bool committed) { queues_batch_over(&r->queues, committed); }
+
+void wait_settle(struct runner *r, const struct ev *e) {
+  if (e->kind == EV_HINT && e->from == HINT_PULLED) queues_release(&r->queues, e->ti);
+  if (e->kind == EV_LOST) queues_ended(&r->queues, e->ti);
+}
+
+int64_t wait_next(const struct runner *r) {
+  int64_t at = look_wanted(r) ? r->queues.look_us : INT64_MAX, wall = queues_next(&r->queues);
+  if (wall != INT64_MAX) {
+    int64_t wake = r->env.boot_us + (wall > r->env.wall_us ? wall - r->env.wall_us : 0);
+    if (wake < at) at = wake;
+  }
+  return r->queues.loaded && r->env.boot_us + LOOK_US < at ? r->env.boot_us + LOOK_US : at;
+}

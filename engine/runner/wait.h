@@ -1,0 +1,34 @@
+/* The ways of tasks that wait: hints come in (from a batch, from pollers, from looks at rows), wait in waiting.h, and go out as
+ * events, one for each slot that is free. Where other nodes work on the store, limits are locked in the batch that claims, so that
+ * no two nodes use the same room.
+ *
+ * The runner thread's. What never happens: a hint that came here is in no list and in no event, unless its row is found again
+ * (reconciler_refused()); a claim beyond a limit. */
+#ifndef RUNNER_WAIT_H
+#define RUNNER_WAIT_H
+#include "cache.h"
+#include "lost_hints.h"
+#include "reconciler.h"
+#include "waiting.h"
+
+struct runner;
+/* When a task of that run became QUEUED, as far as is known without another read. */
+int64_t wait_since(const struct runner *r, const struct cached *c);
+struct hint wait_hint(const struct waits *t);         /* as it goes to other nodes */
+/* A task whose hint finds no slot waits here; when this node claims nothing any more, or has no room, its hint goes to others. */
+void wait_here(struct runner *r, enum slot_class s, const struct waits *t);
+/* Hints of pollers in events[from ..) wait here, but for those whose queue is not known. */
+void wait_popped(struct runner *r, size_t from);
+void wait_pull(struct runner *r);                     /* as many as find capacity become events */
+void wait_give_back(struct runner *r);                /* this node claims nothing any more: others do */
+/* How many hints pollers may pop, beside those for free slots. */
+void wait_poppable(const struct runner *r, uint32_t free[SLOT__N]);
+enum store_rc wait_look(struct runner *r) WR_MUST;    /* outside a batch, when it is due: queue rows, and what others run */
+enum store_rc wait_begin(struct runner *r) WR_MUST;   /* a batch begins: queue rows that have changed */
+enum store_rc wait_lock(struct runner *r, size_t most) WR_MUST;   /* the limits of the first `most` events */
+/* May the hint that e is claim its task? Then what counts is counted. */
+bool wait_claim(struct runner *r, const struct ev *e, const struct queue_view *of);
+void wait_over(struct runner *r, bool committed);     /* the batch is over */
+void wait_settle(struct runner *r, const struct ev *e); /* e is over */
+int64_t wait_next(const struct runner *r);            /* boot time of the next look or wake */
+#endif

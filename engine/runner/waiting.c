@@ -1,0 +1,457 @@
+/* What waits for a slot, and which of it is next: waiting.h. */
+#include "waiting.h"
+#include <stdlib.h>
+
+#define LOOK_AT 16                    /* lines, and entries of a line, that are looked at for one that the budget has room for */
+#define AGE_MOST 100
+
+struct line;
+struct entry {
+  int64_t ti, fi;                     /* ti 0: it was dropped, and goes when its line comes to it */
+  struct line *in;
+  int64_t since_us;
+  uint32_t next;                      /* of its line, from 1 */
+  int32_t cpu : 21;
+  int32_t priority : 8;
+};
+struct line {
+  struct lane *lane;
+  int64_t fi;                         /* 0: stand-alone tasks, or all of a "fifo" */
+  struct line *same, *prev, *next;    /* of the same flow in another lane; the ring of its lane */
+  uint32_t first, last, n;            /* n: without those that were dropped */
+  int64_t turn_us;                    /* its last turn */
+};
+struct lane {
+  struct place *of;
+  enum slot_class slot;
+  int priority, cost;                 /* cost: the class */
+  struct line *ring, *alone;          /* the line whose turn it is; the one of fi 0 */
+};
+
+#define ENTRY_BYTES (sizeof(struct entry) + 2 * sizeof(struct map64_slot))
+#define PLACE_BYTES (sizeof(struct place) + sizeof(struct person) + 2 * LIMIT_QUEUE_NAME_CHARS)
+
+static int cost_class(int32_t cpu) {
+  int c = 0;
+  for (; cpu > 0; cpu >>= 1) c++;
+  return c;
+}
+
+static bool is_fifo(const struct place *p) {
+  for (int i = 0; i < 4; i++)
+    if (p->limit[i] && p->limit[i]->order >= 0) return p->limit[i]->order == QUEUE_ORDER_FIFO;
+  return false;
+}
+
+/* ---- memory ---- */
+
+static bool room_for(struct waiting *w, const struct place *p, size_t bytes) {
+  return p->bytes + bytes <= w->most - (w->bytes < w->most ? w->bytes : w->most);
+}
+
+static void account(struct waiting *w, struct place *p, size_t bytes, bool more) {
+  w->bytes += more ? bytes : -bytes;
+  p->bytes += more ? bytes : -bytes;
+}
+
+static uint32_t entry_make(struct waiting *w) {
+  uint32_t i = w->unused;
+  if (i) {
+    w->unused = w->v[i - 1].next;
+    return i;
+  }
+  (void)*WR_PUSH(w->v, w->n_v, w->cap_v);
+  return w->n_v;
+}
+
+static void entry_free(struct waiting *w, uint32_t i) {
+  w->v[i - 1] = (struct entry){.next = w->unused};
+  w->unused = i;
+}
+
+/* All that was needed for a long queue is given back when nothing waits any more. */
+static void give_back(struct waiting *w) {
+  if (w->by_ti.n > 0 || w->cap_v < 4096) return;
+  map64_done(&w->by_ti);
+  free(w->v);
+  w->v = NULL;
+  w->n_v = w->unused = 0;
+  w->cap_v = 0;
+}
+
+/* ---- lanes and lines ---- */
+
+static struct lane *lane_of(struct waiting *w, struct place *p, enum slot_class s, int priority, int cost) {
+  for (uint32_t i = 0; i < p->n_lane[s]; i++)
+    if (p->lane[s][i]->priority == priority && p->lane[s][i]->cost == cost) return p->lane[s][i];
+  struct lane *l = wr_new(struct lane);
+  *l = (struct lane){.of = p, .slot = s, .priority = priority, .cost = cost};
+  size_t n = p->n_lane[s], cap = p->cap_lane[s];
+  *WR_PUSH(p->lane[s], n, cap) = l;
+  p->n_lane[s] = (uint32_t)n;
+  p->cap_lane[s] = (uint32_t)cap;
+  account(w, p, sizeof *l, true);
+  return l;
+}
+
+static void ring_add(struct lane *l, struct line *n) {
+  if (l->ring == NULL) {
+    n->prev = n->next = n;
+    l->ring = n;
+    return;
+  }
+  n->next = l->ring;
+  n->prev = l->ring->prev;
+  n->prev->next = n;
+  l->ring->prev = n;
+}
+
+static void ring_remove(struct lane *l, struct line *n) {
+  if (l->ring == n) l->ring = n->next == n ? NULL : n->next;
+  n->prev->next = n->next;
+  n->next->prev = n->prev;
+}
+
+static struct line *line_of(struct waiting *w, struct lane *l, int64_t fi) {
+  struct line *n = fi == 0 ? l->alone : map64_get(&l->of->lines, fi);
+  while (n && n->lane != l) n = n->same;
+  if (n) return n;
+  n = wr_new(struct line);
+  *n = (struct line){.lane = l, .fi = fi, .turn_us = w->q->env->wall_us};
+  if (fi == 0) l->alone = n;
+  else n->same = map64_put(&l->of->lines, fi, n);
+  ring_add(l, n);
+  account(w, l->of, sizeof *n, true);
+  return n;
+}
+
+static void lane_free(struct waiting *w, struct lane *l) {
+  struct place *p = l->of;
+  struct lane **v = p->lane[l->slot];
+  uint32_t i = 0;
+  while (v[i] != l) i++;
+  v[i] = v[--p->n_lane[l->slot]];
+  account(w, p, sizeof *l, false);
+  free(l);
+}
+
+static void line_free(struct waiting *w, struct line *n) {
+  struct lane *l = n->lane;
+  struct map64 *lines = &l->of->lines;
+  ring_remove(l, n);
+  if (n->fi == 0) l->alone = NULL;
+  else {
+    struct line *first = map64_get(lines, n->fi);
+    if (first != n) {
+      while (first->same != n) first = first->same;
+      first->same = n->same;
+    } else if (n->same) (void)map64_put(lines, n->fi, n->same);
+    else (void)map64_del(lines, n->fi);
+  }
+  account(w, l->of, sizeof *n, false);
+  free(n);
+  if (l->ring == NULL) lane_free(w, l);
+}
+
+/* Entries that were dropped go once they stand first. */
+static void trim(struct waiting *w, struct line *n) {
+  while (n->first && w->v[n->first - 1].ti == 0) {
+    uint32_t i = n->first;
+    n->first = w->v[i - 1].next;
+    entry_free(w, i);
+    account(w, n->lane->of, ENTRY_BYTES, false);
+  }
+  if (n->first == 0) line_free(w, n);
+}
+
+/* ---- in and out ---- */
+
+static void line_push(struct waiting *w, struct line *n, uint32_t i) {
+  if (n->first == 0) n->first = i;
+  else w->v[n->last - 1].next = i;
+  n->last = i;
+  n->n++;
+}
+
+static void put(struct waiting *w, struct place *p, enum slot_class s, uint32_t i) {
+  struct entry *e = &w->v[i - 1];
+  struct lane *l = lane_of(w, p, s, p->is_fifo ? 0 : e->priority, cost_class(e->cpu));
+  e->in = line_of(w, l, p->is_fifo ? 0 : e->fi);
+  e->next = 0;
+  line_push(w, e->in, i);
+}
+
+static void refuse(struct waiting *w, struct place *p, enum slot_class s) {
+  w->short_of[s] = true;
+  w->dry[s] = w->q->n[s] == 0;
+  queues_leave(w->q, p);
+}
+
+/* It is here already, where it belongs. */
+static bool in_place(const struct waiting *w, enum slot_class s, const struct waits *t) {
+  uint32_t i = (uint32_t)(uintptr_t)map64_get(&w->by_ti, t->ti);
+  const struct entry *e = i ? &w->v[i - 1] : NULL;
+  if (e == NULL || e->in->lane->slot != s || e->priority != t->of.priority || e->cpu != t->of.cpu) return false;
+  const struct place *p = e->in->lane->of;
+  return strcmp(p->group, t->of.group) == 0 && strcmp(p->user->name, t->of.user) == 0;
+}
+
+bool waiting_add(struct waiting *w, enum slot_class s, const struct waits *t) {
+  if (w->by_ti.n > 0 && in_place(w, s, t)) return true;
+  (void)waiting_drop(w, t->ti);
+  struct place *p = queues_place(w->q, t->of.user, t->of.group);
+  bool first = p->n[SLOT_PROCESS] + p->n[SLOT_ASYNC] == 0;
+  if (!room_for(w, p, ENTRY_BYTES + sizeof(struct line) + sizeof(struct lane) + (first ? PLACE_BYTES : 0))) {
+    refuse(w, p, s);
+    return false;
+  }
+  if (first) p->is_fifo = is_fifo(p);
+  uint32_t i = entry_make(w);
+  w->v[i - 1] = (struct entry){.ti = t->ti, .fi = t->fi, .since_us = t->since_us, .cpu = t->of.cpu, .priority = t->of.priority};
+  account(w, p, ENTRY_BYTES, true);
+  put(w, p, s, i);
+  (void)map64_put(&w->by_ti, t->ti, (void *)(uintptr_t)i);
+  p->n[s]++;
+  w->q->n[s]++;
+  if (p->kept.by == &w->q->cpu) queues_let_go(w->q, &p->kept); /* it may be cheaper than those that wait */
+  queues_enter(w->q, p, s);
+  return true;
+}
+
+/* The entry is out of all counts; its place may be gone. */
+static void left(struct waiting *w, struct place *p, enum slot_class s) {
+  struct queues *q = w->q;
+  q->n[s]--;
+  if (--p->n[s] > 0) return;
+  if (w->short_of[s]) w->dry[s] = true;
+  heap_remove(&p->user->order[s], &p->turn[s]);
+  if (p->user->order[s].n == 0) heap_remove(&q->order[s], &p->user->turn[s]);
+  queues_leave(q, p);
+}
+
+bool waiting_drop(struct waiting *w, int64_t ti) {
+  uint32_t i = (uint32_t)(uintptr_t)(w->by_ti.n ? map64_get(&w->by_ti, ti) : NULL);
+  if (i == 0) return false;
+  struct entry *e = &w->v[i - 1];
+  struct line *n = e->in;
+  struct place *p = n->lane->of;
+  enum slot_class s = n->lane->slot;
+  (void)map64_del(&w->by_ti, ti);
+  e->ti = 0;
+  n->n--;
+  trim(w, n);
+  left(w, p, s);
+  give_back(w);
+  return true;
+}
+
+/* ---- the choice ---- */
+
+static int64_t since(const struct waiting *w, const struct line *n) {
+  int64_t s = w->v[n->first - 1].since_us;
+  return n->fi != 0 && n->turn_us > s ? n->turn_us : s;
+}
+
+/* Of a task that waits since then. */
+static int64_t aged(const struct waiting *w, const struct lane *l, int64_t since_us) {
+  int64_t every = w->q->opts.ageing_us, age = w->q->env->wall_us - since_us, more = every > 0 && age > 0 ? age / every : 0;
+  return l->priority + (more > AGE_MOST ? AGE_MOST : more);
+}
+
+struct choice { uint32_t entry; int64_t aged, since_us; };
+
+/* The first entry of a line that the budget has room for, among the first few. */
+static uint32_t affordable_in(struct waiting *w, const struct line *n, bool *dear) {
+  struct limit *by;
+  int looked = 0;
+  for (uint32_t i = n->first; i && looked < LOOK_AT; i = w->v[i - 1].next) {
+    const struct entry *e = &w->v[i - 1];
+    if (e->ti == 0) continue;
+    looked++;
+    if (e->cpu == 0) return i;
+    enum held_by no = queues_ask(w->q, n->lane->of, e->ti, e->cpu, &by);
+    if (no != HELD_CPU && no != HELD_COSTLY) return i;
+    if (no == HELD_CPU) queues_dear(w->q, e->ti, e->since_us);
+    *dear = true;
+  }
+  return 0;
+}
+
+static void better(const struct waiting *w, struct choice *c, const struct line *n, uint32_t i) {
+  int64_t s = since(w, n), a = aged(w, n->lane, s);
+  if (c->entry && (a < c->aged || (a == c->aged && s >= c->since_us))) return;
+  *c = (struct choice){i, a, s};
+}
+
+static void choose_in(struct waiting *w, const struct lane *l, struct choice *c, bool *dear) {
+  struct line *n = l->ring;
+  for (int k = 0; k < LOOK_AT; k++) {
+    uint32_t i = affordable_in(w, n, dear);
+    if (i) {
+      better(w, c, n, i);
+      break;
+    }
+    n = n->next;
+    if (n == l->ring) break;
+  }
+  if (l->alone && l->alone != n) { /* its tasks may have become more urgent by their age than the flow whose turn it is */
+    uint32_t i = affordable_in(w, l->alone, dear);
+    if (i && aged(w, l, since(w, l->alone)) > c->aged) better(w, c, l->alone, i);
+  }
+}
+
+static uint32_t choose(struct waiting *w, const struct place *p, enum slot_class s) {
+  struct choice c = {0};
+  bool dear = false;
+  for (uint32_t i = 0; i < p->n_lane[s]; i++) choose_in(w, p->lane[s][i], &c, &dear);
+  return c.entry;
+}
+
+static void take(struct waiting *w, uint32_t i, struct hint *out) {
+  struct entry e = w->v[i - 1];
+  struct queues *q = w->q;
+  struct line *n = e.in;
+  struct lane *l = n->lane;
+  struct place *p = l->of;
+  *out = (struct hint){e.ti, e.fi};
+  queues_pay(q, p, l->slot, e.cpu);
+  if (queues_counts(q, e.cpu)) queues_hold(q, p, e.ti, e.cpu);
+  n->turn_us = q->env->wall_us;
+  l->ring = l->ring == n ? n->next : l->ring;
+  ring_remove(l, n);
+  ring_add(l, n);
+  (void)waiting_drop(w, e.ti);
+}
+
+/* The task for which the budget drains comes first, once there is room. */
+static bool take_dear(struct waiting *w, enum slot_class s, struct hint *out) {
+  struct queues *q = w->q;
+  uint32_t i = q->drains ? (uint32_t)(uintptr_t)map64_get(&w->by_ti, q->dear.ti) : 0;
+  struct limit *by;
+  if (q->drains && i == 0) queues_dear_gone(q);
+  if (i == 0 || w->v[i - 1].in->lane->slot != s) return false;
+  const struct entry *e = &w->v[i - 1];
+  if (queues_ask(q, e->in->lane->of, e->ti, e->cpu, &by) != HELD_NOT) return false;
+  take(w, i, out);
+  return true;
+}
+
+/* Who holds back a place: its user as a whole leaves the order, when the limit is the user's. */
+static void keep(struct queues *q, struct place *p, struct limit *by) {
+  queues_keep(q, by == p->limit[1] ? &p->user->kept : &p->kept, by);
+}
+
+/* Nothing may start at all; a rate lets the next one start at its time. */
+static bool everything_held(struct queues *q, enum held_by no) {
+  int64_t at = no == HELD_RATE ? queues_rate_ready(q->everything) : INT64_MAX;
+  if (at < q->rate_at) q->rate_at = at;
+  return false;
+}
+
+bool waiting_pick(struct waiting *w, enum slot_class s, struct hint *out) {
+  struct queues *q = w->q;
+  struct heap_item *it;
+  if (q->n[s] == 0) return false;
+  queues_wake(q);
+  if (take_dear(w, s, out)) return true;
+  for (;;) {
+    it = heap_top(&q->order[s]);
+    if (it == NULL && !q->ripe) return false;
+    if (it == NULL) {
+      queues_wake(q);
+      continue;
+    }
+    struct person *u = (struct person *)(void *)((char *)it - offsetof(struct person, turn) - (size_t)s * sizeof *it);
+    it = heap_top(&u->order[s]);
+    struct place *p = (struct place *)(void *)((char *)it - offsetof(struct place, turn) - (size_t)s * sizeof *it);
+    struct limit *by = NULL;
+    enum held_by no = q->n_row ? queues_ask(q, p, 0, 0, &by) : HELD_NOT;
+    if (no != HELD_NOT) {
+      if (by == q->everything) return everything_held(q, no);
+      keep(q, p, by);
+      continue;
+    }
+    uint32_t i = choose(w, p, s);
+    if (i) {
+      take(w, i, out);
+      return true;
+    }
+    queues_keep(q, &p->kept, &q->cpu);
+  }
+}
+
+size_t waiting_give(struct waiting *w, enum slot_class s, struct hint *out, size_t n) {
+  const struct map64_slot *m;
+  size_t got = 0;
+  for (size_t i = 0; got < n && (m = map64_next(&w->by_ti, &i)) != NULL;) {
+    const struct entry *e = &w->v[(uintptr_t)m->val - 1];
+    if (e->in->lane->slot == s) out[got++] = (struct hint){e->ti, e->fi};
+  }
+  for (size_t i = 0; i < got; i++) (void)waiting_drop(w, out[i].ti);
+  return got;
+}
+
+struct aged_entry { int64_t since_us, ti; uint32_t at; };
+
+static int older_first(const void *a, const void *b) {
+  const struct aged_entry *x = a, *y = b;
+  if (x->since_us != y->since_us) return x->since_us < y->since_us ? -1 : 1;
+  return x->ti < y->ti ? -1 : x->ti > y->ti;
+}
+
+/* Takes all lines of a place apart and puts their entries in order again, the oldest first. */
+static void order_again(struct waiting *w, struct place *p, enum slot_class s) {
+  uint32_t *v = NULL;
+  size_t n = 0, cap = 0;
+  while (p->n_lane[s] > 0) {
+    struct line *l = p->lane[s][0]->ring;
+    while (l->first) {
+      uint32_t i = l->first;
+      l->first = w->v[i - 1].next;
+      if (w->v[i - 1].ti) *WR_PUSH(v, n, cap) = i;
+      else {
+        entry_free(w, i);
+        account(w, p, ENTRY_BYTES, false);
+      }
+    }
+    line_free(w, l);
+  }
+  for (size_t i = 1; i < n; i++) (void)0;
+  struct aged_entry *by = wr_calloc(n + 1, sizeof *by);
+  for (size_t i = 0; i < n; i++) by[i] = (struct aged_entry){w->v[v[i] - 1].since_us, w->v[v[i] - 1].ti, v[i]};
+  qsort(by, n, sizeof *by, older_first);
+  for (size_t i = 0; i < n; i++) put(w, p, s, by[i].at);
+  free(by);
+  free(v);
+}
+
+void waiting_ordered(struct waiting *w) {
+  const struct map64_slot *m;
+  for (size_t i = 0; (m = map64_next(&w->q->people, &i)) != NULL;)
+    for (struct person *u = m->val; u; u = u->same)
+      for (struct place *p = u->places; p; p = p->next) {
+        if (p->is_fifo == is_fifo(p)) continue;
+        p->is_fifo = !p->is_fifo;
+        for (enum slot_class s = 0; s < SLOT__N; s++) order_again(w, p, s);
+      }
+}
+
+/* ---- life ---- */
+
+void waiting_init(struct waiting *w, struct queues *q, size_t most_bytes) { *w = (struct waiting){.q = q, .most = most_bytes}; }
+
+void waiting_done(struct waiting *w) {
+  const struct map64_slot *m;
+  for (size_t i; i = 0, (m = map64_next(&w->by_ti, &i)) != NULL;) (void)waiting_drop(w, m->key);
+  map64_done(&w->by_ti);
+  free(w->v);
+}
+
+void waiting_check(const struct waiting *w) {
+  const struct map64_slot *m;
+  wr_assert(w->by_ti.n == (size_t)w->q->n[SLOT_PROCESS] + w->q->n[SLOT_ASYNC]);
+  for (size_t i = 0; (m = map64_next(&w->by_ti, &i)) != NULL;) {
+    const struct entry *e = &w->v[(uintptr_t)m->val - 1];
+    wr_assert(e->ti == m->key && e->in->n > 0 && e->in->lane->of->n[e->in->lane->slot] > 0);
+  }
+}
