@@ -46,6 +46,10 @@
 #define LIMIT_SUBMITS 1000                     /* POST /exec/tasks */
 #define LIMIT_KEY_CHARS 128                    /* Idempotency-Key, taskKey */
 #define LIMIT_QUEUE_NAME_CHARS 128             /* user, group */
+#define LIMIT_QUEUES 100000                    /* rows of queues */
+#define LIMIT_QUEUE_RUNNING 1000000            /* maxRunning */
+#define LIMIT_QUEUE_WEIGHT 1000
+#define LIMIT_RATE_COUNT 1000000               /* rate: starts in one `per` */
 #define LIMIT_PRIORITY 100
 #define LIMIT_CPU_OVERHEAD 1000000             /* a core is 100 */
 #define LIMIT_DELAY_US (365LL * 86400 * 1000000)

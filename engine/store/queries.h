@@ -78,6 +78,13 @@
   "a.start_after, a.run_no, a.run_epoch, a.context_len, a.context_epoch, a.task_key, a.key_hash"
 #define ASYNC_COLS ASYNC_SHORT ", a.task_config, a.task_content"
 #define ASYNC_SHOWN ASYNC_SHORT ", NULL, NULL"
+#define QUEUE_COLS "queue_id, user_name, group_name, max_running, weight, rate_count, rate_per, task_order, paused, rate_at"
+#define IDENTITY_COLS "i.ti_id, a.user_name, a.group_name, a.priority, a.cpu_overhead, i.update_time"
+#define IDENTITY_FROM(D) "SELECT " D(STRAIGHT) IDENTITY_COLS " FROM task_ins i" D(PRIMARY) " CROSS JOIN task_async a ON a.ti_id=i.ti_id " \
+  "WHERE i.ti_id"
+/* Stand-alone tasks that count in queues; counts: SQL_COUNTS("i."). Those of flows stand in the id ranges of live flows. */
+#define RUNNING_ALONE(D, counts) "SELECT " D(STRAIGHT) "i.ti_id, 0, i.owner, a.user_name, a.group_name, a.cpu_overhead " \
+  "FROM task_alone l CROSS JOIN task_ins i ON i.ti_id=l.ti_id LEFT JOIN task_async a ON a.ti_id=l.ti_id WHERE " counts
 /* As TASK_COLS, with the length of the result in place of it. */
 #define SQ_RESULT_LEN "IFNULL(LENGTH(result), -1)"
 #define MY_RESULT_LEN "result_len"
@@ -219,6 +226,13 @@
     "update_user, config, node_base, n_node, n_node_ins, n_task_ins) VALUES (?1,?2,?3,?4,?5,?6,?8,?9,?10,?11,?12)") \
   X(Q_FLOW_DELETE, "UPDATE task_flow SET deleted=1, update_time=?2 WHERE flow_id=?1") \
   X(Q_FLOW_LIVE, "SELECT COUNT(*) FROM task_flow_ins" D(BY)("task_flow_ins_flow") " WHERE flow_id=?1 AND state IN (1,2,3)") \
+  X(Q_QUEUE_KNOWN, "SELECT " QUEUE_COLS " FROM task_queue WHERE user_name=?1 AND group_name=?2" D(FOR_UPDATE)) \
+  X(Q_QUEUES_N, "SELECT COUNT(*) FROM task_queue") \
+  X(Q_QUEUE_INSERT, "INSERT INTO task_queue (user_name, group_name, max_running, weight, rate_count, rate_per, task_order, paused, " \
+    "rate_at, create_time, update_time) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?10)") \
+  X(Q_QUEUE_UPDATE, "UPDATE task_queue SET max_running=?3, weight=?4, rate_count=?5, rate_per=?6, task_order=?7, paused=?8, " \
+    "rate_at=?9, update_time=?10 WHERE user_name=?1 AND group_name=?2") \
+  X(Q_QUEUE_DELETE, "DELETE FROM task_queue WHERE user_name=?1 AND group_name=?2") \
   X(Q_KEY_INSERT, TEXT_KEY_INSERT) \
   X(Q_KEYS_OLD, TEXT_KEYS_OLD(D)) \
   X(Q_TOKEN_SET, TEXT_TOKEN_SET) \

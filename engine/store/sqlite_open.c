@@ -28,6 +28,7 @@ static int load_counters(struct sq *s) {
   }
   sqlite3_finalize(st);
   if (rc == SQLITE_DONE) s->defs = sq_number(&s->run, "SELECT version FROM definitions", &rc);
+  if (rc == SQLITE_OK) s->queues = sq_number(&s->run, "SELECT queues_version FROM definitions", &rc);
   for (int k = 0; k < ID__N && rc == SQLITE_OK; k++)
     if (s->next_id[k] < 1) rc = SQLITE_CORRUPT;
   return rc;
