@@ -78,7 +78,9 @@ static bool fills_others(const struct ev *e, uint8_t slot) {
 static void hint_left(struct runner *r, const struct ev *e, uint8_t slot, enum admit why, const struct waits *t) {
   wait_settle(r, e);
   if (why == ADMIT_ELSEWHERE) lost_hints_elsewhere(&r->lost, e, slot);
-  else if (!fills_others(e, slot) && e->from != HINT_ROWS) wait_here(r, slot, t);
+  else if (fills_others(e, slot) || e->from == HINT_ROWS) return;
+  else if (e->from == HINT_POPPED || e->from == HINT_MARKED || e->from == HINT_PULLED) wait_here(r, slot, t);
+  else wait_anywhere(r, slot, t);
 }
 
 static enum admit hint_asks(struct runner *r, const struct ev *e, const struct task_policy *pol, const struct queue_view *of) {

@@ -39,6 +39,9 @@ static void limits_of(const struct queues *q, const char *user, const char *grou
   out[3] = q->everything;
 }
 
+static void leave_list(struct queues *q, struct kept *k);
+static void ripen(struct queues *q, struct limit *l);
+
 static struct person *person_make(struct queues *q, const char *name) {
   int64_t hash = hash_of(q->salt, name, "");
   struct person *u = person_find(q, name, hash);
@@ -557,7 +560,7 @@ void queues_batch_over(struct queues *q, bool committed) {
 /* ---- life ---- */
 
 void queues_init(struct queues *q, struct env *env, const struct queue_opts *opts) {
-  *q = (struct queues){.env = env, .opts = *opts, .version = -1, .defs_version = -1, .rate_at = INT64_MAX};
+  *q = (struct queues){.env = env, .opts = *opts, .version = 1, .defs_version = -1, .rate_at = INT64_MAX};
   q->cpu.ripe_at = INT64_MAX;
   q->cpu.max_running = -1;
   if (q->opts.cpu_budget == 0) q->opts.cpu_budget = INT64_MAX;

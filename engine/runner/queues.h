@@ -62,7 +62,7 @@ struct place {                        /* a group of a user */
   struct lane **lane[SLOT__N]; uint32_t n_lane[SLOT__N], cap_lane[SLOT__N];
   struct map64 lines;                 /* of flows: fi -> the first of its lines */
   uint32_t n_held;
-  size_t bytes;                       /* of all that waits here */
+  size_t bytes[SLOT__N];              /* of all that waits here */
   bool is_fifo;
 };
 struct person {                       /* a user */
@@ -80,7 +80,7 @@ struct hold { struct place *at; int32_t cpu; uint16_t running; bool picked; };
 struct queues {
   struct env *env;
   struct queue_opts opts;
-  int64_t version, defs_version;      /* of the rows as last read; of the definitions then; -1 = never read */
+  int64_t version, defs_version;      /* of the rows as last read; of the definitions then; 1 = no row was ever written */
   int64_t look_us;                    /* boot time of the next look at rows outside a batch */
   bool asked, loaded;                 /* somebody has changed a queue; the machine has too much to do */
   struct limit **row; size_t n_row, cap_row;

@@ -137,8 +137,10 @@ static void take_timers(struct runner *r) {
 
 /* A task waits that may start, although there is capacity: the hints that were picked before it were stale. */
 static bool hints_wait(const struct runner *r) {
+  uint32_t free[SLOT__N];
+  admission_poppable(&r->admission, free);
   for (int s = 0; s < SLOT__N; s++)
-    if (admission_open(&r->admission, s) > 0 && waiting_open(&r->waiting, s)) return true;
+    if (free[s] > 0 && waiting_open(&r->waiting, s)) return true;
   return false;
 }
 

@@ -5,6 +5,7 @@
 #ifndef RUNNER_STEP_H
 #define RUNNER_STEP_H
 #include "loader.h"
+#include "queues.h"
 
 struct stepper {
   struct env *env;

@@ -25,6 +25,11 @@ void wait_here(struct runner *r, enum slot_class s, const struct waits *t) {
   if (!kept && !send(r, s, t)) reconciler_refused(&r->reconciler, s);
 }
 
+void wait_anywhere(struct runner *r, enum slot_class s, const struct waits *t) {
+  if (env_keeps(&r->env)) wait_here(r, s, t);
+  else if (!send(r, s, t)) reconciler_refused(&r->reconciler, s);
+}
+
 void wait_popped(struct runner *r, size_t from) {
   struct events *l = &r->events;
   size_t k = from;
@@ -78,9 +83,9 @@ void wait_give_back(struct runner *r) {
 /* While nothing waits here and no slot is free, what is in the queue stays there for others. */
 void wait_poppable(const struct runner *r, uint32_t free[SLOT__N]) {
   const struct waiting *w = &r->waiting;
-  size_t room = (w->most - (w->bytes < w->most ? w->bytes : w->most)) / 256;
   admission_poppable(&r->admission, free);
   for (int s = 0; s < SLOT__N; s++) {
+    size_t room = waiting_room(w, s) / 256;
     if (r->env.draining || r->admission.pool[s].capacity == 0 || (free[s] == 0 && waiting_count(w, s) == 0)) continue;
     free[s] += room < POP_MOST ? (uint32_t)room : POP_MOST;
   }

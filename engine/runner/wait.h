@@ -17,6 +17,7 @@ int64_t wait_since(const struct runner *r, const struct cached *c);
 struct hint wait_hint(const struct waits *t);         /* as it goes to other nodes */
 /* A task whose hint finds no slot waits here; when this node claims nothing any more, or has no room, its hint goes to others. */
 void wait_here(struct runner *r, enum slot_class s, const struct waits *t);
+void wait_anywhere(struct runner *r, enum slot_class s, const struct waits *t);   /* any node may take it */
 /* Hints of pollers in events[from ..) wait here, but for those whose queue is not known. */
 void wait_popped(struct runner *r, size_t from);
 void wait_pull(struct runner *r);                     /* as many as find capacity become events */

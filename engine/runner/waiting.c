@@ -29,7 +29,7 @@ struct lane {
 };
 
 #define ENTRY_BYTES (sizeof(struct entry) + 2 * sizeof(struct map64_slot))
-#define PLACE_BYTES (sizeof(struct place) + sizeof(struct person) + 2 * LIMIT_QUEUE_NAME_CHARS)
+#define PLACE_BYTES (sizeof(struct place) + sizeof(struct person) + 4 * sizeof(struct map64_slot))
 
 static int cost_class(int32_t cpu) {
   int c = 0;
@@ -45,13 +45,15 @@ static bool is_fifo(const struct place *p) {
 
 /* ---- memory ---- */
 
-static bool room_for(struct waiting *w, const struct place *p, size_t bytes) {
-  return p->bytes + bytes <= w->most - (w->bytes < w->most ? w->bytes : w->most);
+size_t waiting_room(const struct waiting *w, int s) { return w->bytes[s] < w->most ? w->most - w->bytes[s] : 0; }
+
+static bool room_for(const struct waiting *w, const struct place *p, enum slot_class s, size_t bytes) {
+  return p->bytes[s] + bytes <= waiting_room(w, s);
 }
 
-static void account(struct waiting *w, struct place *p, size_t bytes, bool more) {
-  w->bytes += more ? bytes : -bytes;
-  p->bytes += more ? bytes : -bytes;
+static void account(struct waiting *w, struct place *p, enum slot_class s, size_t bytes, bool more) {
+  w->bytes[s] += more ? bytes : -bytes;
+  p->bytes[s] += more ? bytes : -bytes;
 }
 
 static uint32_t entry_make(struct waiting *w) {
@@ -90,7 +92,7 @@ static struct lane *lane_of(struct waiting *w, struct place *p, enum slot_class 
   *WR_PUSH(p->lane[s], n, cap) = l;
   p->n_lane[s] = (uint32_t)n;
   p->cap_lane[s] = (uint32_t)cap;
-  account(w, p, sizeof *l, true);
+  account(w, p, s, sizeof *l, true);
   return l;
 }
 
@@ -121,7 +123,7 @@ static struct line *line_of(struct waiting *w, struct lane *l, int64_t fi) {
   if (fi == 0) l->alone = n;
   else n->same = map64_put(&l->of->lines, fi, n);
   ring_add(l, n);
-  account(w, l->of, sizeof *n, true);
+  account(w, l->of, l->slot, sizeof *n, true);
   return n;
 }
 
@@ -131,7 +133,7 @@ static void lane_free(struct waiting *w, struct lane *l) {
   uint32_t i = 0;
   while (v[i] != l) i++;
   v[i] = v[--p->n_lane[l->slot]];
-  account(w, p, sizeof *l, false);
+  account(w, p, l->slot, sizeof *l, false);
   free(l);
 }
 
@@ -148,7 +150,7 @@ static void line_free(struct waiting *w, struct line *n) {
     } else if (n->same) (void)map64_put(lines, n->fi, n->same);
     else (void)map64_del(lines, n->fi);
   }
-  account(w, l->of, sizeof *n, false);
+  account(w, l->of, l->slot, sizeof *n, false);
   free(n);
   if (l->ring == NULL) lane_free(w, l);
 }
@@ -159,7 +161,7 @@ static void trim(struct waiting *w, struct line *n) {
     uint32_t i = n->first;
     n->first = w->v[i - 1].next;
     entry_free(w, i);
-    account(w, n->lane->of, ENTRY_BYTES, false);
+    account(w, n->lane->of, n->lane->slot, ENTRY_BYTES, false);
   }
   if (n->first == 0) line_free(w, n);
 }
@@ -183,7 +185,7 @@ static void put(struct waiting *w, struct place *p, enum slot_class s, uint32_t 
 
 static void refuse(struct waiting *w, struct place *p, enum slot_class s) {
   w->short_of[s] = true;
-  w->dry[s] = w->q->n[s] == 0;
+  w->dry[s] = false;
   queues_leave(w->q, p);
 }
 
@@ -201,14 +203,15 @@ bool waiting_add(struct waiting *w, enum slot_class s, const struct waits *t) {
   (void)waiting_drop(w, t->ti);
   struct place *p = queues_place(w->q, t->of.user, t->of.group);
   bool first = p->n[SLOT_PROCESS] + p->n[SLOT_ASYNC] == 0;
-  if (!room_for(w, p, ENTRY_BYTES + sizeof(struct line) + sizeof(struct lane) + (first ? PLACE_BYTES : 0))) {
+  size_t anew = p->n[s] > 0 ? 0 : PLACE_BYTES + strlen(t->of.user) + strlen(t->of.group);
+  if (!room_for(w, p, s, ENTRY_BYTES + sizeof(struct line) + sizeof(struct lane) + anew)) {
     refuse(w, p, s);
     return false;
   }
   if (first) p->is_fifo = is_fifo(p);
   uint32_t i = entry_make(w);
   w->v[i - 1] = (struct entry){.ti = t->ti, .fi = t->fi, .since_us = t->since_us, .cpu = t->of.cpu, .priority = t->of.priority};
-  account(w, p, ENTRY_BYTES, true);
+  account(w, p, s, ENTRY_BYTES + anew, true);
   put(w, p, s, i);
   (void)map64_put(&w->by_ti, t->ti, (void *)(uintptr_t)i);
   p->n[s]++;
@@ -223,7 +226,8 @@ static void left(struct waiting *w, struct place *p, enum slot_class s) {
   struct queues *q = w->q;
   q->n[s]--;
   if (--p->n[s] > 0) return;
-  if (w->short_of[s]) w->dry[s] = true;
+  account(w, p, s, PLACE_BYTES + strlen(p->user->name) + strlen(p->group), false);
+  if (w->short_of[s] && w->bytes[s] <= w->most / 2) w->dry[s] = true;
   heap_remove(&p->user->order[s], &p->turn[s]);
   if (p->user->order[s].n == 0) heap_remove(&q->order[s], &p->user->turn[s]);
   queues_leave(q, p);
@@ -411,7 +415,7 @@ static void order_again(struct waiting *w, struct place *p, enum slot_class s) {
       if (w->v[i - 1].ti) *WR_PUSH(v, n, cap) = i;
       else {
         entry_free(w, i);
-        account(w, p, ENTRY_BYTES, false);
+        account(w, p, s, ENTRY_BYTES, false);
       }
     }
     line_free(w, l);
@@ -438,7 +442,7 @@ void waiting_ordered(struct waiting *w) {
 
 /* ---- life ---- */
 
-void waiting_init(struct waiting *w, struct queues *q, size_t most_bytes) { *w = (struct waiting){.q = q, .most = most_bytes}; }
+void waiting_init(struct waiting *w, struct queues *q, size_t most_bytes) { *w = (struct waiting){.q = q, .most = most_bytes / SLOT__N}; }
 
 void waiting_done(struct waiting *w) {
   const struct map64_slot *m;

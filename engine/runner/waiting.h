@@ -24,8 +24,8 @@ struct waiting {
   struct queues *q;
   struct entry *v; uint32_t n_v; size_t cap_v; uint32_t unused;   /* entries; a list of those that are free */
   struct map64 by_ti;                 /* ti -> number of its entry, from 1 */
-  size_t bytes, most;
-  bool dry[SLOT__N];                  /* an entry found no room, and a group has run empty since */
+  size_t bytes[SLOT__N], most;        /* most: of each class */
+  bool dry[SLOT__N];                  /* an entry found no room, and a group has run empty since: others may find room */
   bool short_of[SLOT__N];             /* an entry found no room */
 };
 struct waits { int64_t ti, fi; struct queue_view of; int64_t since_us; };  /* since_us: when it became QUEUED */
@@ -40,6 +40,7 @@ static inline bool waiting_has(const struct waiting *w, int64_t ti) { return map
 static inline uint32_t waiting_count(const struct waiting *w, int s) { return w->q->n[s]; }
 /* Something waits that nothing known holds back. */
 static inline bool waiting_open(const struct waiting *w, int s) { return w->q->order[s].n > 0; }
+size_t waiting_room(const struct waiting *w, int s);    /* bytes */
 /* The next one, taken out; it is held (queues_hold) where that counts. False: nothing may start now. */
 bool waiting_pick(struct waiting *w, enum slot_class s, struct hint *out);
 /* Takes out up to n, in no order: they go to other nodes. */

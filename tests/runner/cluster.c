@@ -5,7 +5,8 @@ struct memdb *db;
 struct member m[MEMBERS];
 struct hint hint[HINTS];         /* the hints that all have pushed, in order */
 size_t n_hint;
-struct queue *queue[SLOT__N];    /* for the tests of the queue in memory */
+static uint8_t hint_slot[HINTS];
+size_t small_queue;              /* bytes; > 0: hints stay in each runner, and so few find room */
 bool gone;                       /* the database cannot be reached */
 int64_t now, bad_fi, bad_ti;     /* the rows of flow bad_fi are refused; the result of task bad_ti is */
 bool bad_result, bad_end;        /* every result is refused; every end of an attempt is refused, whatever it says */
@@ -46,20 +47,12 @@ static void port_start(void *ctx, struct attempt *list) {
 static bool port_push(void *ctx, enum slot_class s, const struct hint *h, size_t n) {
   struct member *x = ctx;
   x->pushed += (uint32_t)n;
-  if (queue[s]) return queue_push(queue[s], h, n);
-  for (size_t i = 0; i < n && n_hint < HINTS; i++) hint[n_hint++] = h[i];
+  for (size_t i = 0; i < n && n_hint < HINTS; i++) {
+    hint_slot[n_hint] = (uint8_t)s;
+    hint[n_hint++] = h[i];
+  }
   return true;
 }
-static size_t port_pull(void *ctx, enum slot_class s, struct hint *h, size_t n) {
-  bool away;
-  (void)ctx;
-  return queue_pop(queue[s], h, n, 0, &away);
-}
-static size_t port_backlog(void *ctx, enum slot_class s) {
-  (void)ctx;
-  return queue[s] ? queue_depth(queue[s]) : 0;
-}
-
 static int64_t boot_now(void *ctx) { return (void)ctx, now; }
 
 struct member *join(int i, uint32_t process, uint32_t async) {
@@ -70,8 +63,11 @@ struct member *join(int i, uint32_t process, uint32_t async) {
   x->defs = defs_new(x->s, slot_of);
   struct runner_opts o = {.store = x->s, .defs = x->defs, .lease_us = 60 * SEC, .info = {.host = "h", .pid = i + 1, .slots = 1, .roles = "all"}, .seed = 3,
                           .slots = {[SLOT_PROCESS] = process, [SLOT_ASYNC] = async},
-                          .ports = {.ctx = x, .start = port_start, .push = port_push, .backlog = port_backlog, .boot_now = boot_now}};
-  if (queue[0]) o.ports.pull = port_pull;
+                          .ports = {.ctx = x, .start = port_start, .push = port_push, .boot_now = boot_now}};
+  if (small_queue > 0) {
+    o.ports.push = NULL;
+    o.waiting_bytes = small_queue;
+  }
   o.never = never;
   o.n_never = n_never;
   if (runner_new(&o, &x->r, &err) != WR_OK) fail_msg("%s", err.msg);
@@ -133,7 +129,7 @@ int64_t start(struct member *x, int64_t flow, uint32_t n) {
 /* Everything that was pushed so far goes to x, in one batch. */
 void hand_hints(struct member *x) {
   memset(x->calls, 0, sizeof x->calls);
-  runner_post_hints(x->r, hint, n_hint);
+  for (size_t i = 0; i < n_hint; i++) runner_post_hints(x->r, (enum slot_class)hint_slot[i], &hint[i], 1);
   n_hint = 0;
   one_turn(x);
 }
@@ -179,10 +175,7 @@ int tear_down(void **st) {
   (void)st;
   for (int i = 0; i < MEMBERS; i++) leave(&m[i]);
   memdb_free(db);
-  for (int s = 0; s < SLOT__N; s++) {
-    queue_close(queue[s]);
-    queue[s] = NULL;
-  }
+  small_queue = 0;
   return 0;
 }
 

@@ -30,7 +30,7 @@ extern struct memdb *db;
 extern struct member m[MEMBERS];
 extern struct hint hint[HINTS];         /* the hints that all have pushed, in order */
 extern size_t n_hint;
-extern struct queue *queue[SLOT__N];    /* for the tests of the queue in memory */
+extern size_t small_queue;              /* bytes; > 0: hints stay in each runner, and so few find room */
 extern bool gone;                       /* the database cannot be reached */
 extern int64_t now, bad_fi, bad_ti;     /* the rows of flow bad_fi are refused; the result of task bad_ti is */
 extern bool bad_result, bad_end;        /* every result is refused; every end of an attempt is refused, whatever it says */

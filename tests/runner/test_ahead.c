@@ -3,7 +3,7 @@
 #include "facts.h"
 #include "file_store.h"
 #include "defs.h"
-#include "runner.h"
+#include "runner_int.h"
 
 enum { SLOTS = 2, AHEAD = 16, TASKS = 800 };
 
@@ -16,27 +16,7 @@ static size_t n_running;
 
 /* ---- the process around the runner ---- */
 
-static struct hint queue[2 * TASKS];
-static size_t queue_head, queue_tail;
-
-static bool port_push(void *ctx, enum slot_class s, const struct hint *h, size_t n) {
-  (void)ctx;
-  assert_int_equal(s, SLOT_PROCESS);
-  for (size_t i = 0; i < n; i++) queue[queue_tail++ % (2 * TASKS)] = h[i];
-  return true;
-}
-
-static size_t port_pull(void *ctx, enum slot_class s, struct hint *h, size_t n) {
-  size_t k = 0;
-  (void)ctx;
-  while (s == SLOT_PROCESS && k < n && queue_head < queue_tail) h[k++] = queue[queue_head++ % (2 * TASKS)];
-  return k;
-}
-
-static size_t port_backlog(void *ctx, enum slot_class s) {
-  (void)ctx;
-  return s == SLOT_PROCESS ? queue_tail - queue_head : 0;
-}
+static size_t waits(void) { return waiting_count(&runner->waiting, SLOT_PROCESS); }
 
 static void (*runner_turn_over)(void);
 
@@ -84,7 +64,7 @@ static void answered(struct req *q, void *ctx) {
   assert_int_equal(q->rc, WR_OK);
 }
 
-static void ask(int n) {
+static void asks_for(int n) {
   static struct req q[TASKS];
   static struct req_task one[TASKS];
   for (int i = 0; i < n; i++) {
@@ -99,7 +79,7 @@ static void run_some(int n, int64_t run_us) {
   for (int i = 0; i < n; i++) {
     end_one(ATTEMPT_OK, run_us);
     settle();
-    if (port_backlog(NULL, SLOT_PROCESS)) assert_in_range(n_running, SLOTS, SLOTS + AHEAD);
+    if (waits()) assert_in_range(n_running, SLOTS, SLOTS + AHEAD);
   }
 }
 
@@ -111,7 +91,7 @@ static void slow(void) { end_one(ATTEMPT_OK, 9900); }
 /* Nothing is claimed without a slot until an attempt has ended. Its duration is then taken as the average. */
 static void first_none(void **st) {
   (void)st;
-  ask(TASKS);
+  asks_for(TASKS);
   assert_int_equal(n_running, SLOTS);
   run_some(1, 9900);
   assert_int_equal(n_running, SLOTS + SLOTS * 30 / 10);
@@ -162,11 +142,11 @@ static void handback_stops(void **st) {
   (void)st;
   run_some(40, 500);
   assert_int_equal(n_running, SLOTS + AHEAD);
-  size_t waits = port_backlog(NULL, SLOT_PROCESS);
+  size_t before = waits();
   int64_t ti = running->ti;
   end_one(ATTEMPT_HANDBACK, 0);
   settle();
-  assert_int_equal(port_backlog(NULL, SLOT_PROCESS), waits); /* the hint is there, and its place was given to another */
+  assert_int_equal(waits(), before); /* the hint is there, and its place was given to another */
   struct world w = {.s = store};
   struct task_row row = task_get(&w, ti);
   assert_int_equal(row.t.state, TASK_QUEUED);
@@ -191,7 +171,7 @@ static void hold_takes_none(void **st) {
     end_one(n_running == 1 ? ATTEMPT_HANDBACK : ATTEMPT_OK, 1000);
     settle();
   }
-  assert_true(port_backlog(NULL, SLOT_PROCESS) > 0);
+  assert_true(waits() > 0);
   int64_t next = runner_turn(runner, now, now);
   assert_in_range(next, now + 1, now + 10000000);
   now += 10000000;
@@ -232,7 +212,7 @@ static int set_up(void **st) {
   defs = defs_new(store, process);
   const struct runner_opts o = {.store = store, .defs = defs, .info = {.host = "h", .pid = 1, .slots = 1, .roles = "runner"}, .seed = 7, .ahead = AHEAD,
     .slots = {[SLOT_PROCESS] = SLOTS},
-    .ports = {.start = port_start, .push = port_push, .pull = port_pull, .backlog = port_backlog, .free_slots = port_free_slots, .boot_now = boot_now}};
+    .ports = {.start = port_start, .free_slots = port_free_slots, .boot_now = boot_now}};
   if (runner_new(&o, &runner, &err)) fail_msg("%s", err.msg);
   settle();
   return 0;

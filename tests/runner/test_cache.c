@@ -12,7 +12,6 @@ enum { CACHE = 1 << 20, PAGES = 33 << 20 /* the cache of SQLite */, FLOWS = 2000
 static struct store *store;
 static struct defs *defs;
 static struct runner *runner;
-static struct queue *queue[SLOT__N];
 static int64_t now, task_id, flow_id, timed_id;
 static int answers, flows_done;
 static size_t peak, most_timers;
@@ -22,16 +21,12 @@ static uint8_t slot_of(const char *type) { return (void)type, SLOT_ASYNC; }
 static int64_t boot_now(void *ctx) { return (void)ctx, now; }
 static size_t counted(void) { return runner->cache.flows.bytes + runner->cache.alone.bytes; }
 /* Called within a batch: everything that the batch has touched is still in memory. */
-static bool push(void *ctx, enum slot_class s, const struct hint *h, size_t n) {
+static bool waits(void *ctx) {
   (void)ctx;
   if (runner && counted() > peak) peak = counted();
-  return queue_push(queue[s], h, n);
+  return false;
 }
-static size_t backlog(void *ctx, enum slot_class s) { return (void)ctx, queue_depth(queue[s]); }
-static size_t pull(void *ctx, enum slot_class s, struct hint *h, size_t n) {
-  bool away;
-  return (void)ctx, queue_pop(queue[s], h, n, 0, &away);
-}
+static const struct watcher watcher = {.waits = waits};
 static void flow_done(void *ctx, int64_t fi, enum flow_state state) {
   (void)ctx, (void)fi;
   if (state != FLOW_FAILED) return;
@@ -54,13 +49,11 @@ static void turns(void) {
 
 static void open_runner(void) {
   struct wr_err err;
-  for (int s = 0; s < SLOT__N; s++)
-    if (queue_open("memory:", "x", 1000000, &queue[s], &err)) fail_msg("%s", err.msg);
   defs = defs_new(store, slot_of);
   defs_limit(defs, CACHE / 4);
   const struct runner_opts o = {.store = store, .defs = defs, .info = {.host = "h", .pid = 1, .slots = 1, .roles = "runner"}, .seed = 7, .cache_bytes = CACHE,
                                 .request_us = INT64_MAX / 4, .timers = most_timers,
-                                .ports = {.push = push, .backlog = backlog, .pull = pull, .boot_now = boot_now, .flow_done = flow_done}};
+                                .ports = {.watcher = &watcher, .boot_now = boot_now, .flow_done = flow_done}};
   if (runner_new(&o, &runner, &err)) fail_msg("%s", err.msg);
   turns();
 }
@@ -69,7 +62,6 @@ static void close_runner(void) {
   runner_free(runner);
   runner = NULL;
   defs_free(defs);
-  for (int s = 0; s < SLOT__N; s++) queue_close(queue[s]);
 }
 
 static int64_t save_flow(bool timed) {

@@ -11,6 +11,7 @@ static struct timers flow_timers;
 static struct cache cache;
 static struct quarantine quarantine;
 static struct admission admission;
+static struct queues queues;
 static struct loader loader;
 static struct stepper step;
 
@@ -29,13 +30,15 @@ static void bare(void) {
   quarantine_init(&quarantine, &env, &events, NULL, &admission, NULL);
   admission_init(&admission, &env, capacity, 0);
   loader_init(&loader, &env, &cache, &quarantine);
-  stepper_init(&step, &env, &cache, &loader, &admission, 5);
+  queues_init(&queues, &env, &(struct queue_opts){0});
+  stepper_init(&step, &env, &cache, &loader, &admission, &queues, 5);
 }
 
 static int end_bare(void **st) {
   if (env.store) {
     effects_clear(&step.effects);
     stepper_done(&step);
+    queues_done(&queues);
     cache_done(&cache);
     quarantine_done(&quarantine);
     admission_done(&admission);

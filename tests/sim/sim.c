@@ -325,7 +325,6 @@ static void world_done(struct world *w) {
   for (int i = 0; i < w->n_node; i++) {
     node_stop(&w->node[i]);
     free(w->node[i].stack);
-    for (int s = 0; s < SLOT__N; s++) free(w->node[i].mq[s].v);
   }
   load_done(w);
   oracle_done(w);

@@ -78,7 +78,6 @@ struct node {
   struct store *store;
   struct defs *defs;
   struct runner *runner;
-  struct hint_list { struct hint *v; size_t n, cap; } mq[SLOT__N]; /* single: its own queue */
   ucontext_t ctx;
   char *stack;
   void *fake_stack;

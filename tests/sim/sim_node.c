@@ -198,11 +198,6 @@ static bool port_push(void *ctx, enum slot_class s, const struct hint *h, size_t
   if (n->dead) return false;
   for (size_t i = 0; i < m; i++) oracle_push(n, &h[i]);
   if (!w->calm && sim_chance(w, 30)) return false;
-  if (w->single) {
-    if (n->mq[s].n + m > w->queue_cap) return false;
-    for (size_t i = 0; i < m; i++) *WR_PUSH(n->mq[s].v, n->mq[s].n, n->mq[s].cap) = h[i];
-    return true;
-  }
   if (w->away_until > w->now) {
     runner_hints_lost(n->runner, s);
     return true; /* the pusher took them */
@@ -216,19 +211,9 @@ static bool port_push(void *ctx, enum slot_class s, const struct hint *h, size_t
   return true;
 }
 
-static size_t port_pull(void *ctx, enum slot_class s, struct hint *h, size_t m) {
-  struct node *n = ctx;
-  size_t k = 0;
-  if (n->dead) return 0;
-  while (k < m && k < n->mq[s].n) { h[k] = n->mq[s].v[k]; k++; }
-  memmove(n->mq[s].v, n->mq[s].v + k, (n->mq[s].n - k) * sizeof *h);
-  n->mq[s].n -= k;
-  return k;
-}
-
 static size_t port_backlog(void *ctx, enum slot_class s) {
   const struct node *n = ctx;
-  return n->w->single ? n->mq[s].n : n->w->q[s].n;
+  return n->w->single ? 0 : n->w->q[s].n;
 }
 
 static void port_nudge(void *ctx, int64_t incarnation) {
@@ -252,9 +237,11 @@ static void port_flow_done(void *ctx, int64_t fi, enum flow_state state) {
 static void port_free_slots(void *ctx, const uint32_t free[SLOT__N]) {
   struct node *n = ctx;
   if (n->dead) return;
+  uint32_t slots[SLOT__N]; /* without what may be popped to wait here */
   memcpy(n->told, free, sizeof n->told);
+  admission_poppable(&n->runner->admission, slots);
   for (int s = 0; s < SLOT__N; s++) {
-    if (free[s] == 0 || n->draining) n->free_since[s] = INT64_MAX;
+    if (slots[s] == 0 || n->draining) n->free_since[s] = INT64_MAX;
     else if (n->free_since[s] > n->w->now) n->free_since[s] = n->w->now;
   }
 }
@@ -280,9 +267,9 @@ void node_start(struct node *n) {
   n->away_told = false;
   struct runner_opts o = {.store = n->store, .defs = n->defs, .lease_us = w->lease_us, .info = {.host = "sim", .pid = n->id, .slots = 1, .roles = "all"},
     .request_us = REQUEST_US, .cache_bytes = cache, .timers = w->small_cache ? 2 : 0, .seed = sim_rnd(w, UINT64_MAX),
-    .mailbox = 1 + sim_rnd(w, 50),
+    .mailbox = 1 + sim_rnd(w, 50), .waiting_bytes = w->single ? w->queue_cap * 128 + 2048 : 0,
     .ports = {.ctx = n, .start = port_start, .cancel = port_cancel, .kill_all = port_kill_all, .deadline = port_deadline,
-              .push = port_push, .pull = w->single ? port_pull : NULL, .nudge = port_nudge, .flow_done = port_flow_done,
+              .push = w->single ? NULL : port_push, .nudge = port_nudge, .flow_done = port_flow_done,
               .backlog = port_backlog, .free_slots = port_free_slots, .width = port_width, .boot_now = port_boot_now}};
   memcpy(o.slots, n->slots, sizeof o.slots);
   o.ahead = n->ahead;
@@ -320,7 +307,6 @@ void node_stop(struct node *n) {
   runner_free(n->runner);
   defs_free(n->defs);
   store_close(n->store);
-  for (int s = 0; s < SLOT__N; s++) n->mq[s].n = 0;
   n->up = n->dead = n->draining = false;
   n->frozen_until = 0;
   n->machine_frozen = false;
@@ -552,7 +538,7 @@ void queue_poll(struct node *n) {
       struct hint h = w->q[s].v[i].h;
       memmove(&w->q[s].v[i], &w->q[s].v[i + 1], (--w->q[s].n - i) * sizeof *w->q[s].v);
       n->told[s]--;
-      runner_post_hints(n->runner, &h, 1);
+      runner_post_hints(n->runner, (enum slot_class)s, &h, 1);
     }
   }
 }
