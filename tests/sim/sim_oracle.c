@@ -306,7 +306,7 @@ void oracle_start(struct node *n, const struct attempt *a) {
 void oracle_push(struct node *n, const struct hint *h) {
   const struct mem_task *t = memdb_task(n->w->db, h->ti);
   if (!t) sim_fail(n->w, "a hint for task %lld, which has no row", (long long)h->ti);
-  if (t->r.fi != h->fi) sim_fail(n->w, "a hint for task %lld names flow %lld", (long long)h->ti, (long long)h->fi);
+  if (t->r.fi != (h->fi & ~HINT_QUEUED)) sim_fail(n->w, "a hint for task %lld names flow %lld", (long long)h->ti, (long long)h->fi);
 }
 
 /* A key makes one thing only, whoever sends it, to whichever node, however often. */
