@@ -1,5 +1,6 @@
 /* The parts of one node put together: see node.h. Holds no policy of its own; every function here hands something on. */
 #include "node.h"
+#include "load.h"
 #include <fcntl.h>
 #include <jansson.h>
 #include <signal.h>
@@ -93,7 +94,12 @@ static void worker_news(void *ctx) {
 
 static void port_trouble(void *ctx, struct node_trouble *out) {
   struct node *n = ctx;
-  if (n->worker) worker_trouble(n->worker, out);
+  const struct queue_opts *q = &n->o->queues;
+  if (!n->worker) return;
+  worker_trouble(n->worker, out);
+  out->cpu_budget = q->cpu_budget;
+  (void)load_allows(q, out->load, sizeof out->load);
+  if (q->serves_text) snprintf(out->serves, sizeof out->serves, "%s", q->serves_text);
 }
 
 static void worker_pause(void *ctx, int64_t boot_us) { runner_hold(((struct node *)ctx)->runner, SLOT_PROCESS, boot_us); }
@@ -289,7 +295,7 @@ static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
   gethostname(n->host, sizeof n->host - 1);
   home_of(o, n->home);
   struct runner_opts r = {.store = n->store, .defs = n->defs, .lease_us = o->lease_us, .own_only = o->own_only,
-                          .request_us = o->request_us, .cache_bytes = o->cache_bytes,
+                          .request_us = o->request_us, .cache_bytes = o->cache_bytes, .queues = o->queues,
                           .info = {n->host, getpid(), o->slots, o->roles_text, n->home, n->types, n->users}};
   rand_secret(&r.seed, sizeof r.seed);
   r.never = n->never;
