@@ -49,6 +49,7 @@
 #define LIMIT_PRIORITY 100
 #define LIMIT_CPU_OVERHEAD 1000000             /* a core is 100 */
 #define LIMIT_DELAY_US (365LL * 86400 * 1000000)
+#define LIMIT_CLEAN_UP_US 600000000LL              /* the run timeout of a clean-up whose onDelete names none */
 #define LIMIT_ASKS 10000                       /* tasks that one request pauses, runs, cancels, deletes or moves */
 #define LIMIT_ASKS_DEFAULT 1000
 #define LIMIT_KEY_AGE_US (30LL * 86400 * 1000000) /* a key is remembered at least this long */

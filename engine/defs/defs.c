@@ -209,10 +209,17 @@ static void distinct_ids(struct entry *e) {
   e->now = wr_calloc(e->n_ids + 1, sizeof(struct task_def *));
 }
 
+/* Where no executor is known here, its configuration alone says whether it has a clean-up. */
+static bool cleans_up(const struct task_def *t) {
+  uint32_t flags = t->executor ? t->executor->ops.flags : WX_ON_DELETE;
+  return flags & WX_CLEANS_UP || (t->clean_up_us && flags & WX_ON_DELETE);
+}
+
 /* What this node knows of a definition besides what is written in it. */
 void defs_place(const struct defs *d, struct task_def *t) {
   t->executor = d->types ? registry_find(d->types, t->type, 0) : NULL;
   t->policy.slot = d->types ? executor_slot(t->executor) : d->slot_of(t->type);
+  t->policy.cleans_up = cleans_up(t);
   t->policy.elsewhere = d->can && !d->can(d->can_ctx, t);
 }
 

@@ -30,6 +30,10 @@ extern "C" {
 #define WX_PROGRAMS 4u
 /* It may note a context, and wants the last one at its start: wx_task.context. */
 #define WX_CONTEXT 8u
+/* A task of this type has a clean-up, an attempt of its own that runs before the task is deleted (wx_task.deleting): each task
+ * with CLEANS_UP; with ON_DELETE each whose taskConfig has onDelete, which the executor reads, but for its `timeout`. */
+#define WX_CLEANS_UP 16u
+#define WX_ON_DELETE 32u
 
 typedef struct wx_exec wx_exec;      /* one running attempt; the executor may attach its own data: wx_host.data */
 
@@ -56,6 +60,7 @@ typedef struct wx_task {             /* borrowed until release() */
   uint32_t attempt;                  /* WEIR_ATTEMPT */
   /* WX_CONTEXT: what an earlier attempt or the submit left for it; NULL = nothing. Only in start() */
   const char *context; size_t context_len;
+  int deleting;                      /* this attempt is the clean-up (WX_CLEANS_UP, WX_ON_DELETE) */
 } wx_task;
 
 typedef struct wx_result {
