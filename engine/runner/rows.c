@@ -238,7 +238,8 @@ static enum store_rc make_start(struct runner *r, const struct eff_after *f) {
     .task = f->task, .epoch = f->epoch, .owner = r->env.me, .def = def, .key = attempt_key(r, c, f->task),
     .timeout_us = ref ? def_timeout_us(ref, def) : def->timeout_us, .policy = ref ? def_policy(ref, def) : def->policy,
     .params = c->params ? params_ref(c->params) : NULL, .exit_code = -1, .start_us = f->r->last_us,
-    .given = c->alone && c->alone->given};
+    .given = c->alone && c->alone->given, .cleanup = f->r->task[f->task].t.phase == PHASE_DELETE};
+  if (a->cleanup) a->timeout_us = LIMIT_CLEANUP_US;
   a->policy.slot = f->slot; /* the class of this version, which the step counted */
   *r->writer.starts_tail = a;
   r->writer.starts_tail = &a->next;
