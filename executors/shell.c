@@ -413,7 +413,7 @@ static int shell_start(const wx_host *h, wx_exec *x, char *err, size_t err_n) {
   const struct refusal r = {NULL, err, err_n};
   struct shell s;
   int rc = parse_shell(&s, h->lib, t->content, t->config, &r);
-  if (rc == 0 && t->deleting) rc = turn_to_clean_up(&s, &r);
+  if (rc == 0 && t->cleanup) rc = turn_to_clean_up(&s, &r);
   if (rc == 0) rc = shell_spawn(h, x, &s, &r);
   h->lib->json_free(s.root);
   return rc;

@@ -48,8 +48,9 @@
 #define LIMIT_QUEUE_NAME_CHARS 128             /* user, group */
 #define LIMIT_PRIORITY 100
 #define LIMIT_CPU_OVERHEAD 1000000             /* a core is 100 */
+#define LIMIT_CLEANUP_US 600000000LL           /* the clean-up of a task that is deleted */
+#define LIMIT_KNOWN_TYPES 10000                /* task types that nodes have registered */
 #define LIMIT_DELAY_US (365LL * 86400 * 1000000)
-#define LIMIT_CLEAN_UP_US 600000000LL              /* the run timeout of a clean-up whose onDelete names none */
 #define LIMIT_ASKS 10000                       /* tasks that one request pauses, runs, cancels, deletes or moves */
 #define LIMIT_ASKS_DEFAULT 1000
 #define LIMIT_KEY_AGE_US (30LL * 86400 * 1000000) /* a key is remembered at least this long */

@@ -28,7 +28,7 @@ static const char *const config_key[C__N] = {[C_ATTEMPTS] = "attempts", [C_BACKO
 /* What else it says is the executor's to read. */
 static enum wr_rc on_delete_read(const json_t *v, const struct jpath *at, int64_t *out_us, struct wr_err *err) {
   const json_t *timeout = json_object_get(v, "timeout");
-  *out_us = LIMIT_CLEAN_UP_US;
+  *out_us = LIMIT_CLEANUP_US;
   if (!json_is_object(v)) return fail_at(err, WR_WRONG_TYPE, at, "onDelete must be an object.");
   return timeout ? field_timeout(timeout, JKEY(at, "timeout"), out_us, err) : WR_OK;
 }

@@ -30,7 +30,22 @@ static struct wx_exec *exec_new(struct worker *w, struct attempt *a, const wx_op
   return x;
 }
 
+/* Other threads may have woken it just before it ended. */
+static void leave_woken(struct wx_exec *x) {
+  struct worker *w = x->w;
+  if (!x->ops->woken) return;
+  pthread_mutex_lock(&w->lock);
+  for (struct wx_exec **at = &w->woken; x->woken && *at; at = &(*at)->next_woken)
+    if (*at == x) {
+      *at = x->next_woken;
+      x->woken = false;
+      break;
+    }
+  pthread_mutex_unlock(&w->lock);
+}
+
 static void exec_free(struct wx_exec *x) {
+  leave_woken(x);
   x->next = x->w->unused;
   x->w->unused = x;
 }
@@ -200,6 +215,46 @@ _Static_assert((int)WX_STOP_NONE == (int)STOP_NONE && (int)WX_STOP_PAUSE == (int
                (int)WX_STOP_FENCED == (int)STOP_FENCED, "a reason has one number");
 static int host_stop_reason(wx_exec *x) { return (int)x->stop; }
 static const char *host_tools(wx_exec *x) { return x->w->o.tools; }
+static void *host_user(wx_exec *x) { return x->ops->user; }
+
+/* Any thread: only what stands under the lock is touched. */
+static void host_wake(wx_exec *x) {
+  struct worker *w = x->w;
+  pthread_mutex_lock(&w->lock);
+  bool first = !x->woken;
+  if (first) {
+    x->woken = true;
+    x->next_woken = w->woken;
+    w->woken = x;
+  }
+  pthread_mutex_unlock(&w->lock);
+  if (first) worker_poke(w);
+}
+
+/* Each is called with itself off the list, so that a wake from now on calls it again. */
+void exec_woken(struct worker *w) {
+  pthread_mutex_lock(&w->lock);
+  struct wx_exec *list = w->woken, *turned = NULL;
+  w->woken = NULL;
+  for (struct wx_exec *x; (x = list);) {
+    list = x->next_woken;
+    x->next_woken = turned;
+    turned = x;
+  }
+  while (turned) {
+    struct wx_exec *x = turned;
+    turned = x->next_woken;
+    x->woken = false;
+    pthread_mutex_unlock(&w->lock);
+    if (!x->ended && x->ops->woken) x->ops->woken(&host, x);
+    pthread_mutex_lock(&w->lock);
+  }
+  pthread_mutex_unlock(&w->lock);
+}
+
+void exec_noted(struct wx_exec *x, int answer) {
+  if (!x->ended && x->ops->noted) x->ops->noted(&host, x, answer);
+}
 
 /* Copies what the attempt keeps of a result. */
 static void take_result(struct attempt *a, const wx_result *r) {
@@ -214,7 +269,10 @@ static void take_result(struct attempt *a, const wx_result *r) {
   a->utime_us = r->utime_us;
   a->stime_us = r->stime_us;
   a->maxrss_kib = r->maxrss_kib;
-  a->after_us = r->size >= sizeof *r ? r->after_us : 0;
+  a->after_us = r->size >= offsetof(wx_result, decided) ? r->after_us : 0;
+  bool late = r->size >= sizeof *r; /* knows the members from `decided` on */
+  if (late && r->decided) a->asked = false;
+  a->remove = late && r->remove;
   if (r->result) {
     a->result_len = r->result_len < LIMIT_RESULT_BYTES ? r->result_len : LIMIT_RESULT_BYTES;
     a->result = wr_memdup0(r->result, a->result_len);
@@ -237,7 +295,7 @@ static void host_params(wx_exec *x, void (*fn)(void *ctx, const char *name, cons
 static const wx_host host = {.abi = WX_ABI, .size = sizeof(wx_host), .now_us = host_now, .data = host_data, .task = host_task,
                              .log = host_log, .timer = host_timer, .spawn = host_spawn, .kill = host_kill, .done = host_done,
                              .params = host_params, .lib = &executor_lib, .note = exec_note,
-                             .stop_reason = host_stop_reason, .tools = host_tools};
+                             .stop_reason = host_stop_reason, .tools = host_tools, .user = host_user, .wake = host_wake};
 
 /* ---- start ---- */
 
@@ -339,7 +397,7 @@ void exec_start(struct worker *w, struct attempt *a) {
     if (ops->flags & WX_NO_PARAMS) attempt_drop_params(a);
     x->task = (wx_task){.size = sizeof(wx_task), .content = a->def->content, .config = a->def->config,
                         .params = a->params ? a->params->text : NULL, .run_key = a->key ? a->key : "",
-                        .fence = fence_of(x), .attempt = a->epoch, .deleting = a->deleting};
+                        .fence = fence_of(x), .attempt = a->epoch, .id = a->ti, .cleanup = a->cleanup};
     if (a->left && a->left->context_len) x->task.context = a->left->context, x->task.context_len = a->left->context_len;
     attempt_begin(x);
   }
@@ -366,7 +424,7 @@ bool exec_instant(struct worker *w, struct attempt *a) {
   char err[LIMIT_ERROR_BYTES] = "";
   x.task = (wx_task){.size = sizeof(wx_task), .content = a->def->content, .config = a->def->config,
                      .params = a->params ? a->params->text : NULL, .run_key = a->key ? a->key : "", .fence = fence_of(&x),
-                     .attempt = a->epoch};
+                     .attempt = a->epoch, .id = a->ti};
   if (ops->start(&little, &x, err, sizeof err) && !x.ended)
     instant_done(&x, &(wx_result){.size = sizeof(wx_result), .end = WX_FATAL, .error = err, .exit_code = -1});
   wr_assert(x.ended);

@@ -75,6 +75,7 @@ struct wx_exec {
   int64_t begun_us;                /* monotonic; of a process: of its fork, or a little before */
   struct wx_exec *next;            /* on w->ended, or free */
   bool ended;                      /* done() was called */
+  bool woken; struct wx_exec *next_woken;   /* under worker.lock: on worker.woken */
   bool queued;                     /* on w->ended */
   enum task_stop stop;              /* it was asked to stop; the newest reason */
   bool log_ending;                 /* xlog_end() was called */
@@ -117,6 +118,7 @@ struct worker {
   struct attempt *in, **in_tail;   /* to be started */
   struct attempt *dead_in;         /* not started yet when worker_kill_all() came */
   struct cancel *cancel; size_t n_cancel, cap_cancel;
+  struct wx_exec *woken;           /* by other threads: their executors are called */
   bool poked, want_drain, want_kill, want_look, stop;
   int64_t want_grace_us;
   uint32_t running;                /* from worker_start() until done() has returned */
@@ -163,6 +165,8 @@ void exec_lose_all(struct worker *w, const char *why);      /* kills all; they c
 void exec_hand_back_all(struct worker *w);  /* asks all to end; they come back as HANDBACK */
 void exec_free_unused(struct worker *w);
 void exec_child_done(struct wx_exec *x, const wx_exit *e);
+void exec_woken(struct worker *w);          /* calls those whom other threads woke */
+void exec_noted(struct wx_exec *x, int answer);   /* the contexts that it noted are stored: WX_KEPT_* */
 struct log_sum { int64_t stored, lost; enum log_lost why; };
 void exec_log_over(struct wx_exec *x, struct log_sum sum);   /* how much of its log is stored, and how much is not; finishes it */
 void exec_reports_over(struct wx_exec *x);   /* what it reported is stored, or is not waited for any more; finishes it */
