@@ -54,6 +54,8 @@
 #define LIMIT_CPU_BUDGET 100000000             /* --cpu-budget: a million cores */
 #define LIMIT_PRIORITY 100
 #define LIMIT_CPU_OVERHEAD 1000000             /* a core is 100 */
+#define LIMIT_CLEANUP_US 600000000LL           /* the clean-up of a task that is deleted */
+#define LIMIT_KNOWN_TYPES 10000                /* task types that nodes have registered */
 #define LIMIT_DELAY_US (365LL * 86400 * 1000000)
 #define LIMIT_ASKS 10000                       /* tasks that one request pauses, runs, cancels, deletes or moves */
 #define LIMIT_ASKS_DEFAULT 1000

@@ -102,6 +102,9 @@
 #define TEXT_KEY_INSERT "INSERT INTO idempotency (idem_key," KEY_COLS ") VALUES (?1,?2,?3,?4,?5,?6)"
 #define TEXT_KEYS_OLD(D) "DELETE FROM idempotency WHERE " D(OLD_KEYS)
 #define TEXT_ASYNC_KEY "SELECT ti_id, key_hash FROM task_async WHERE task_key=?1"
+/* cleans_up is that of the node that registered the type last. */
+#define SQ_TYPE_AGAIN " ON CONFLICT (task_type) DO UPDATE SET cleans_up=excluded.cleans_up"
+#define MY_TYPE_AGAIN " ON DUPLICATE KEY UPDATE cleans_up=VALUES(cleans_up)"
 #define TEXT_TOKEN "SELECT token_hash, token_host FROM installation WHERE one=1"
 #define TEXT_TOKEN_SET "UPDATE installation SET token_hash=?1, token_host=?2, token_time=?3 WHERE one=1"
 #define TASK_LIKED(D) " t.deleted=0 AND (?1 IS NULL OR " D(LIKE)("t.task_name") ")"
@@ -116,6 +119,7 @@
   X(Q_DEFS, "SELECT version FROM definitions WHERE one=1") \
   X(Q_KEY, TEXT_KEY) \
   X(Q_TOKEN, TEXT_TOKEN) \
+  X(Q_TYPES, "SELECT task_type, cleans_up FROM task_type ORDER BY task_type LIMIT ?1") \
   X(Q_TASK, "SELECT " TASK_DEF_NOW " WHERE t.task_id=?1") \
   X(Q_TASKS_BY, "SELECT " TASK_DEF_NOW " WHERE t.task_id" D(ID)) \
   X(Q_TASK_AT, "SELECT " TASK_DEF_COLS ", n.create_user, n.create_time, n.deleted FROM task_history t " \
@@ -236,6 +240,7 @@
   X(Q_KEY_INSERT, TEXT_KEY_INSERT) \
   X(Q_KEYS_OLD, TEXT_KEYS_OLD(D)) \
   X(Q_TOKEN_SET, TEXT_TOKEN_SET) \
+  X(Q_TYPE_KNOW, "INSERT INTO task_type (task_type, cleans_up) VALUES (?1,?2)" D(TYPE_AGAIN)) \
   X(Q_TOKEN_CLAIM, TEXT_TOKEN_SET " AND token_hash IS NULL")
 
 #define QUERIES(X, D) QUERIES_READ(X, D) QUERIES_LOG(X, D) QUERIES_DEF(X, D)
