@@ -68,6 +68,7 @@ enum wr_rc api_start(const struct api_opts *o, struct api **out, struct wr_err *
   turn_init(&a->merge);
   turn_init(&a->large);
   offers_init(&a->offers);
+  a->view = (struct view){o->store, o->defs, o->runner, o->executors, &a->offers};
   shares_init(&a->shares);
   make_hosts(a);
   json_watch_memory();

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include "answer.h"
 #include "api.h"
+#include "ask_runner.h"
 #include "auth.h"
 #include "http.h"
 #include "offers.h"
@@ -15,6 +16,7 @@
 #include "query.h"
 #include "share.h"
 #include "turn.h"
+#include "view.h"
 #include "wait.h"
 
 struct said { _Atomic int64_t at_us, n; }; /* when a refusal was logged last, and how many came since */
@@ -32,6 +34,7 @@ struct api {
   _Atomic int64_t asked_us;      /* when /readyz was asked last */
   struct said said[2];        /* refusals: 503, 507 */
   struct offers offers;
+  struct view view;           /* of the node, for engine/client */
   struct shares shares;
   struct turn merge;          /* one update of a definition at a time: read, merged, saved (the store saves one at a time too) */
   struct turn large;          /* one large body at a time: taken when it is read, given back after its handler */
@@ -98,10 +101,6 @@ void call_refuse(void *api, struct http_req *q, const struct wr_err *err);
 /* For handlers: all fill c->err and return its code. */
 enum wr_rc call_fail(struct call *c, enum wr_rc code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 enum wr_rc call_missing(struct call *c, const char *what); /* 404: "Flow 7 does not exist." of c->id */
-/* What a request points to. The thread that waits shares it with the runner, which may come back to it much later. It begins the
- * struct that it is part of. */
-struct load { atomic_uint refs; void (*free)(struct load *l); };
-void load_unref(struct load *l);
 /* Sends q to the runner and waits for its answer. A start carries the call's key; its answer says whether it was replayed. load:
  * NULL = q points to nothing but `start`; else what stands there counts only when the call says that it is answered (WR_OK, or a
  * refusal of the runner). */

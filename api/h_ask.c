@@ -125,13 +125,13 @@ enum wr_rc h_task_queue(struct call *c) {
 /* Answers the row as it was: afterwards it may be gone. */
 enum wr_rc h_task_remove(struct call *c) {
   struct asking *w = wish_new(ASK_DELETE, 1);
-  struct instance_read was;
+  struct task_read was;
   w->ask.force = c->q.force;
   w->of[0].ti = c->id;
-  enum wr_rc rc = instance_read_task(c, c->id, INSTANCE_PLAIN, &was);
+  enum wr_rc rc = instance_read_task(c, c->id, TASK_PLAIN, &was);
   if (rc == WR_OK) rc = wish_post(c, w);
   if (rc == WR_OK) rc = instance_write_task(c, &was, &w->of[0].changed);
-  instance_read_done(&was);
+  task_read_done(&was);
   load_unref(&w->load);
   return rc;
 }

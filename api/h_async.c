@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "call.h"
-#include "def_env.h"
+#include "h_def.h"
 #include "h_report.h"
 #include "hosts.h"
 #include "instance.h"
@@ -46,7 +46,7 @@ static void content_hash(const json_t *body, int64_t task_id, uint8_t out[ASYNC_
 /* Task i of the submit: from an element of "tasks", or from the body itself (element -1). task_id: of the path, 0 = inline. */
 static enum wr_rc submit_read(struct call *c, struct submit *s, uint32_t i, const json_t *body, int64_t element,
                               int64_t task_id) {
-  struct def_site site = {c->api->o.store, c->api->o.executors, c->api->o.shell_allowed, c->api->o.run_as};
+  struct def_site site = def_site_of(c);
   struct def_env env = def_env_at(&site);
   struct async_post *p = &s->post[i];
   enum wr_rc rc = async_parse(body, task_id ? ASYNC_BY_ID : ASYNC_INLINE, &env, element, p, &c->err);
@@ -73,13 +73,13 @@ static enum wr_rc answer_new(struct call *c, const struct req_task *t) {
                             .group = q.group, .priority = q.priority, .cpu = q.cpu, .key = t->spec->key,
                             .start_at_us = t->start_at_us, .run_no = 1, .context_len = t->spec->context_len};
   struct hosts hosts;
-  hosts_open(&hosts, c);
+  hosts_open(&hosts, &c->api->view);
   struct row_beside beside = {.alone = &alone, .host = host_of(&hosts, t->t.owner)};
   j_open(c->out, '{');
   row_task_fields(c->out, &row, def, &beside, ROW_FULL);
   report_fields(c->out, &(struct report_row){0}, &row.t, &alone);
-  struct why *why = why_open(c);
-  why_task(why, &row, def, &beside);
+  struct why *why = why_open(&c->api->view);
+  row_why(c->out, why_task(why, &row, def, &alone));
   why_close(why);
   hosts_close(&hosts);
   j_close(c->out, '}');

@@ -6,7 +6,7 @@
 
 static inline struct def_site def_site_of(struct call *c) {
   const struct api_opts *o = &c->api->o;
-  return (struct def_site){o->store, o->executors, o->shell_allowed, o->run_as};
+  return (struct def_site){o->store, o->executors, o->shell_allowed, o->run_as, o->defs};
 }
 
 /* An update: save() reads, merges and saves. Between reading and saving, another process may write: then save() is called again

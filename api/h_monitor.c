@@ -75,8 +75,8 @@ static enum wr_rc show_flow(struct call *c) {
     j_open(c->out, '{');
     row_flow_fields(c->out, &in.row);
     rc = share_write(c, &in);
-    struct why *why = why_open(c);
-    why_flow(why, &in.row);
+    struct why *why = why_open(&c->api->view);
+    row_why(c->out, why_flow(why, &in.row));
     why_close(why);
     if (rc == WR_OK && !c->q.no_nodes) {
       j_key(c->out, "nodes");
@@ -119,7 +119,7 @@ static int keep_task(void *ctx, const struct task_row *row) {
   struct task_row brief = *row;
   if (l->state >= 0 && (int)row->t.state != l->state) return 0;
   if (brief.result_len > ROW_BRIEF_RESULT) brief.result = NULL; /* a thousand of them may stand in one answer */
-  instance_keep_task(&l->text, &brief, WR_PUSH(l->row, l->n, l->cap));
+  task_keep_row(&l->text, &brief, WR_PUSH(l->row, l->n, l->cap));
   return 0;
 }
 
@@ -137,7 +137,7 @@ static enum wr_rc read_tasks(struct call *c, struct task_list *l, int64_t *fi) {
   if (rc == WR_NOT_FOUND) rc = call_missing(c, "Node instance");
   if (rc == WR_OK) rc = reader_node_tasks(r, c->id, keep_task, l, &c->err);
   if (rc == WR_OK) rc = read_reports(c, r, l);
-  for (size_t i = 0; i < l->n && rc == WR_OK; i++) row_live_log(r, &l->row[i]);
+  for (size_t i = 0; i < l->n && rc == WR_OK; i++) task_live_log(r, &l->row[i]);
   reader_put(r);
   return rc;
 }
@@ -145,9 +145,9 @@ static enum wr_rc read_tasks(struct call *c, struct task_list *l, int64_t *fi) {
 static enum wr_rc write_tasks(struct call *c, const struct task_list *l, int64_t fi) {
   struct instance in;
   enum wr_rc rc = instance_load(c, fi, &in);
-  struct why *why = why_open(c);
+  struct why *why = why_open(&c->api->view);
   struct hosts hosts;
-  hosts_open(&hosts, c);
+  hosts_open(&hosts, &c->api->view);
   j_open(c->out, '[');
   for (size_t i = 0; rc == WR_OK && i < l->n; i++) {
     struct task_def *def = row_task_def(c->api->o.defs, &l->row[i], in.def, in.row.bases);
@@ -155,7 +155,7 @@ static enum wr_rc write_tasks(struct call *c, const struct task_list *l, int64_t
     struct row_beside beside = {NULL, instance_run_no(in.row.bases, l->row[i].ti), host_of(&hosts, l->row[i].ran_by)};
     row_task_fields(c->out, &l->row[i], def, &beside, ROW_BRIEF);
     report_fields(c->out, &l->report[i], &l->row[i].t, NULL);
-    why_task(why, &l->row[i], def, &beside);
+    row_why(c->out, why_task(why, &l->row[i], def, beside.alone));
     j_close(c->out, '}');
     def_task_unref(def);
   }
@@ -177,5 +177,5 @@ enum wr_rc h_mon_node(struct call *c) {
   return rc;
 }
 
-static enum wr_rc show_task(struct call *c) { return instance_task(c, c->id, INSTANCE_HISTORY, NULL); }
+static enum wr_rc show_task(struct call *c) { return instance_task(c, c->id, TASK_HISTORY, NULL); }
 enum wr_rc h_mon_task(struct call *c) { return call_wait(c, WAIT_TASK, c->id, show_task); }

@@ -43,7 +43,7 @@ enum wr_rc h_s0_start(struct call *c) {
 
 /* ---- fetch ---- */
 
-static const char *status_of(const struct instance_read *in) {
+static const char *status_of(const struct task_read *in) {
   const struct task *t = &in->row.t;
   const struct attempt_row *last = in->n > 0 ? &in->attempt[in->n - 1] : NULL;
   switch (task_show(t)) {
@@ -60,10 +60,10 @@ static const char *status_of(const struct instance_read *in) {
   return "INIT";
 }
 
-static void write_fetched(struct call *c, const struct instance_read *in) {
+static void write_fetched(struct call *c, const struct task_read *in) {
   char id[40];
   struct hosts hosts;
-  hosts_open(&hosts, c);
+  hosts_open(&hosts, &c->api->view);
   const char *host = host_of(&hosts, in->row.ran_by);
   snprintf(id, sizeof id, "%s%lld", S0_TASK, (long long)in->row.ti);
   as_json(c);
@@ -80,12 +80,12 @@ static void write_fetched(struct call *c, const struct instance_read *in) {
 }
 
 enum wr_rc h_s0_fetch(struct call *c) {
-  struct instance_read in;
-  enum wr_rc rc = instance_read_task(c, c->q.ti, INSTANCE_HISTORY, &in);
+  struct task_read in;
+  enum wr_rc rc = instance_read_task(c, c->q.ti, TASK_HISTORY, &in);
   if (rc == WR_OK && !in.is_alone)
     rc = call_fail(c, WR_NOT_FOUND, "Task instance %lld is not a stand-alone task.", (long long)c->q.ti);
   if (rc == WR_OK) write_fetched(c, &in);
-  instance_read_done(&in);
+  task_read_done(&in);
   return rc;
 }
 

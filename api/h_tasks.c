@@ -16,11 +16,11 @@ static int keep(void *ctx, const struct task_row *row, const struct async_row *a
   struct task_row brief = *row;
   *x = (struct listed){.is_alone = alone != NULL};
   if (brief.result_len > ROW_BRIEF_RESULT) brief.result = NULL; /* five hundred of them may stand in one answer */
-  instance_keep_task(&l->text, &brief, &x->row);
+  task_keep_row(&l->text, &brief, &x->row);
   if (alone) {
     struct async_row beside = *alone;
     if (row->t.state != TASK_QUEUED) beside.config = NULL; /* only `why` looks into it */
-    instance_keep_async(&l->text, &beside, &x->alone);
+    task_keep_async(&l->text, &beside, &x->alone);
   }
   return 0;
 }
@@ -50,7 +50,7 @@ static enum wr_rc read_page(struct call *c, struct listing *l) {
   struct reader *r = call_reader(c);
   if (!r) return c->err.code;
   enum wr_rc rc = reader_list_alone(r, &f, &p, keep, l, &c->page.more, &c->page.total, &c->err);
-  for (size_t i = 0; i < l->n && rc == WR_OK; i++) row_live_log(r, &l->v[i].row);
+  for (size_t i = 0; i < l->n && rc == WR_OK; i++) task_live_log(r, &l->v[i].row);
   if (rc == WR_OK && l->n > 0) rc = read_reports(c, l, r);
   reader_put(r);
   return rc;
@@ -83,16 +83,16 @@ static enum wr_rc write_one(struct call *c, const struct listed *x, struct seen 
   j_open(c->out, '{');
   row_task_fields(c->out, &x->row, def, &beside, ROW_BRIEF);
   report_fields(c->out, &x->report, &x->row.t, beside.alone);
-  why_task(seen->why, &x->row, def, &beside);
+  row_why(c->out, why_task(seen->why, &x->row, def, beside.alone));
   j_close(c->out, '}');
   def_task_unref(def);
   return WR_OK;
 }
 
 static enum wr_rc write_page(struct call *c, const struct listing *l) {
-  struct seen seen = {.why = why_open(c)};
+  struct seen seen = {.why = why_open(&c->api->view)};
   enum wr_rc rc = WR_OK;
-  hosts_open(&seen.hosts, c);
+  hosts_open(&seen.hosts, &c->api->view);
   j_open(c->out, '[');
   for (size_t i = 0; rc == WR_OK && i < l->n; i++) rc = write_one(c, &l->v[i], &seen);
   j_close(c->out, ']');

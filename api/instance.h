@@ -3,6 +3,7 @@
 #define API_INSTANCE_H
 #include "call.h"
 #include "rows.h"
+#include "task_read.h"
 
 /* What is kept of a flow row to read what belongs to it. */
 struct instance {
@@ -15,28 +16,15 @@ struct instance {
 enum wr_rc instance_load(struct call *c, int64_t fi, struct instance *out) WR_MUST;
 void instance_done(struct instance *in);
 
-/* A task row with its texts in an arena; the same for what stands beside it. */
-void instance_keep_task(struct arena *a, const struct task_row *row, struct task_row *out);
-void instance_keep_async(struct arena *a, const struct async_row *row, struct async_row *out);
 /* The number of the run that made this row; 0 = not known. */
 uint32_t instance_run_no(const char *bases, int64_t ti);
 
 /* data = the fields of an instance; changed: NULL = not shown. */
-enum instance_form { INSTANCE_PLAIN, INSTANCE_HISTORY };
-enum wr_rc instance_task(struct call *c, int64_t ti, enum instance_form form, const bool *changed) WR_MUST;
+enum wr_rc instance_task(struct call *c, int64_t ti, enum task_form form, const bool *changed) WR_MUST;
 
-/* The same in two steps, for a row that may be gone when it is written. instance_read_done() follows in every case. */
-struct instance_read {
-  struct task_row row;
-  struct async_row alone; bool is_alone;
-  bool with_history;
-  struct attempt_row *attempt; size_t n, cap;
-  struct report_row report;     /* what its attempts reported */
-  struct arena text;
-};
-enum wr_rc instance_read_task(struct call *c, int64_t ti, enum instance_form form, struct instance_read *out) WR_MUST;
-enum wr_rc instance_write_task(struct call *c, const struct instance_read *in, const bool *changed) WR_MUST;
-void instance_read_done(struct instance_read *in);
+/* The same in two steps, for a row that may be gone when it is written. task_read_done() follows in every case. */
+enum wr_rc instance_read_task(struct call *c, int64_t ti, enum task_form form, struct task_read *out) WR_MUST;
+enum wr_rc instance_write_task(struct call *c, const struct task_read *in, const bool *changed) WR_MUST;
 
 /* The same of what a request of this call has just stored: storing may have taken most of its time, so reading back has half of
  * the request's time on top. A failure to read it is no failure to store it: OUTCOME_UNKNOWN says so. */

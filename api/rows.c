@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "clock.h"
+#include "why.h"
 
 /* startTime, endTime, createTime, updateTime and their exact forms. */
 static void times(struct buf *b, int64_t start, int64_t end) {
@@ -135,6 +136,12 @@ void row_task_fields(struct buf *b, const struct task_row *row, const struct tas
   j_time(b, "updateTime", "updatedAt", row->update_us);
 }
 
+void row_why(struct buf *b, const struct why_said *said) {
+  if (!said) return;
+  j_text(b, "why", said->code);
+  j_text(b, "whyText", said->text);
+}
+
 void row_attempt(struct buf *b, const struct attempt_row *row, const char *host) {
   j_open(b, '{');
   j_i64(b, "attempt", row->epoch);
@@ -146,13 +153,6 @@ void row_attempt(struct buf *b, const struct attempt_row *row, const char *host)
   if (row->signal > 0) j_i64(b, "signal", row->signal);
   times(b, row->start_us, row->end_us);
   j_close(b, '}');
-}
-
-void row_live_log(struct reader *r, struct task_row *row) {
-  struct buf none = BUF_INIT;
-  struct wr_err err;
-  if (row->t.owner == 0 || row->log == LOG_IS_RESULT) return;
-  if (reader_log(r, row->ti, row->t.epoch, 0, 0, &none, &row->log_bytes, &err) != WR_OK) row->log_bytes = -1;
 }
 
 /* ---- definitions behind rows ---- */

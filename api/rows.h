@@ -19,12 +19,11 @@ enum row_form { ROW_BRIEF, ROW_FULL };
 struct row_beside { const struct async_row *alone; uint32_t run_no; const char *host; /* NULL = not known */ };
 void row_task_fields(struct buf *b, const struct task_row *row, const struct task_def *def, const struct row_beside *beside,
                      enum row_form form);
+struct why_said;
+void row_why(struct buf *b, const struct why_said *said);   /* NULL: nothing */
 void row_attempt(struct buf *b, const struct attempt_row *row, const char *host);
 
 /* Definitions behind rows. NULL = the definition is gone. */
-/* While an attempt runs, its row does not say how much of its output is stored: the log does. logBytes is left out when
- * the log cannot be read. */
-void row_live_log(struct reader *r, struct task_row *row);
 /* For a task of a flow, by its place among the tasks of the run that row->ti belongs to. Returns a reference. */
 struct task_def *row_task_def(struct defs *d, const struct task_row *row, const struct flow_def *f, const char *bases);
 #endif

@@ -32,7 +32,7 @@ static void figure(struct buf *b, const char *name, int64_t us) {
 struct tasks { struct task_row *row; size_t n, cap; struct arena text; };
 static int keep_task(void *ctx, const struct task_row *row) {
   struct tasks *t = ctx;
-  instance_keep_task(&t->text, row, WR_PUSH(t->row, t->n, t->cap));
+  task_keep_row(&t->text, row, WR_PUSH(t->row, t->n, t->cap));
   return 0;
 }
 

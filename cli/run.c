@@ -297,7 +297,8 @@ static bool has_shell(const struct job *j) {
 
 static enum wr_rc run_flow(struct job *j, struct wr_err *err) {
   enum wr_rc rc = tell_others(j, err);
-  struct def_site site = {node_store(j->node), node_executors(j->node), j->opts.shell == NODE_SHELL_ON, j->opts.run_as};
+  struct def_site site = {node_store(j->node), node_executors(j->node), j->opts.shell == NODE_SHELL_ON, j->opts.run_as,
+                          node_defs(j->node)};
   if (!rc) rc = input_flow(&site, replaying(j) ? j->wf.body : j->doc, &j->flow, err);
   if (rc == WR_SHELL_NOT_ALLOWED || (!rc && has_shell(j))) setup_tell_shell(&j->opts, SHELL_PERSONAL);
   if (rc) return rc;

@@ -50,8 +50,12 @@
 #define LIMIT_QUEUE_RUNNING 1000000            /* maxRunning */
 #define LIMIT_QUEUE_WEIGHT 1000
 #define LIMIT_RATE_COUNT 1000000               /* rate: starts in one `per` */
+#define LIMIT_SERVES_BYTES 4000                /* --queues, as text */
+#define LIMIT_CPU_BUDGET 100000000             /* --cpu-budget: a million cores */
 #define LIMIT_PRIORITY 100
 #define LIMIT_CPU_OVERHEAD 1000000             /* a core is 100 */
+#define LIMIT_CLEANUP_US 600000000LL           /* the clean-up of a task that is deleted */
+#define LIMIT_KNOWN_TYPES 10000                /* task types that nodes have registered */
 #define LIMIT_DELAY_US (365LL * 86400 * 1000000)
 #define LIMIT_ASKS 10000                       /* tasks that one request pauses, runs, cancels, deletes or moves */
 #define LIMIT_ASKS_DEFAULT 1000

@@ -7,6 +7,7 @@
 #include "map64.h"
 #include "mem.h"
 #include "registry.h"
+#include "type_book.h"
 
 /* One version of a flow or of a task: the other pointer is NULL. The members from `bind` to `bound_at` are for flows only. */
 struct entry {
@@ -33,6 +34,7 @@ struct defs {
   pthread_mutex_t mu;
   struct map64 map[2];                /* by enum head_kind: id -> struct known */
   size_t bytes, most;
+  struct type_book book;
   struct reader *own;                 /* the runner thread's; NULL = not yet, or it met an error */
 };
 
@@ -42,6 +44,7 @@ struct defs *defs_new(struct store *s, uint8_t (*slot_of)(const char *type)) {
   d->slot_of = slot_of;
   d->most = defs_share(0);
   pthread_mutex_init(&d->mu, NULL);
+  book_init(&d->book);
   return d;
 }
 
@@ -78,6 +81,7 @@ void defs_free(struct defs *d) {
     map64_done(&d->map[kind]);
   }
   pthread_mutex_destroy(&d->mu);
+  book_done(&d->book);
   free(d);
 }
 
@@ -209,25 +213,43 @@ static void distinct_ids(struct entry *e) {
   e->now = wr_calloc(e->n_ids + 1, sizeof(struct task_def *));
 }
 
+/* What other nodes have said of a type that this one does not have. r: of this thread. */
+static bool known_elsewhere(struct defs *d, struct reader *r, const char *type) {
+  bool cleans_up;
+  struct wr_err err;
+  bool known = book_find(&d->book, type, &cleans_up);
+  if (known || !r || !book_due(&d->book) || book_read(&d->book, r, &err) != WR_OK) return cleans_up;
+  (void)book_find(&d->book, type, &cleans_up);
+  return cleans_up;
+}
+
+/* Of a type that nobody here knows, its configuration alone may say it. */
+static bool cleans_up(struct defs *d, const struct task_def *t, struct reader *r) {
+  uint32_t flags = t->executor ? t->executor->ops.flags : WX_ON_DELETE;
+  if (flags & WX_CLEANS_UP || (t->clean_up_us && flags & WX_ON_DELETE)) return true;
+  return !t->executor && d->types && known_elsewhere(d, r, t->type);
+}
+
 /* What this node knows of a definition besides what is written in it. */
-void defs_place(const struct defs *d, struct task_def *t) {
+static void place(struct defs *d, struct task_def *t, struct reader *r) {
   t->executor = d->types ? registry_find(d->types, t->type, 0) : NULL;
   t->policy.slot = d->types ? executor_slot(t->executor) : d->slot_of(t->type);
+  t->policy.cleans_up = cleans_up(d, t, r);
   t->policy.elsewhere = d->can && !d->can(d->can_ctx, t);
 }
 
-static struct entry *task_entry(struct defs *d, struct task_def *t) {
+static struct entry *task_entry(struct defs *d, struct task_def *t, struct reader *r) {
   struct entry *e = wr_new(struct entry);
   *e = (struct entry){.task = t, .bound_at = -1, .types = types_now(d)};
-  defs_place(d, t);
+  place(d, t, r);
   return e;
 }
 
-static struct entry *flow_entry(struct defs *d, struct flow_def *f) {
+static struct entry *flow_entry(struct defs *d, struct flow_def *f, struct reader *r) {
   struct entry *e = wr_new(struct entry);
   *e = (struct entry){.flow = f, .bound_at = -1, .types = types_now(d)};
   for (uint32_t i = 0; i < f->n; i++)
-    for (uint32_t k = 0; k < f->node[i].n_task; k++) defs_place(d, f->node[i].task[k]);
+    for (uint32_t k = 0; k < f->node[i].n_task; k++) place(d, f->node[i].task[k], r);
   if (f->dag) distinct_ids(e);
   return e;
 }
@@ -238,7 +260,7 @@ static enum wr_rc read_one(struct defs *d, struct reader *r, enum head_kind kind
   struct task_def *t = NULL;
   struct flow_def *f = NULL;
   enum wr_rc rc = kind == HEAD_TASK ? reader_task(r, id, version, &t, err) : reader_flow(r, id, version, &f, err);
-  if (rc == WR_OK) *out = t ? task_entry(d, t) : flow_entry(d, f);
+  if (rc == WR_OK) *out = t ? task_entry(d, t, r) : flow_entry(d, f, r);
   return rc;
 }
 
@@ -300,6 +322,24 @@ static struct reader *reader_for(struct defs *d, int64_t defs_version, struct wr
   if (!is_runner(defs_version)) return reader_get(d->s, err);
   if (d->own == NULL) d->own = reader_of_runner(d->s, err);
   return d->own;
+}
+
+void defs_place(struct defs *d, struct task_def *t) {
+  struct wr_err err;
+  bool cleans_up, needed = d->types && !registry_find(d->types, t->type, 0) && !book_find(&d->book, t->type, &cleans_up);
+  place(d, t, needed ? reader_for(d, 0, &err) : NULL);
+}
+
+enum wr_rc defs_type_known(struct defs *d, const char *type, bool *known, struct wr_err *err) {
+  bool cleans_up;
+  *known = book_find(&d->book, type, &cleans_up);
+  if (*known || !book_due(&d->book)) return WR_OK;
+  struct reader *r = reader_get(d->s, err);
+  if (!r) return err->code;
+  enum wr_rc rc = book_read(&d->book, r, err);
+  reader_put(r);
+  *known = book_find(&d->book, type, &cleans_up);
+  return rc;
 }
 
 /* A reader that met an error goes back; the runner gets a fresh one next time. */
@@ -370,7 +410,7 @@ static enum wr_rc read_many(struct defs *d, struct reader *r, const int64_t *ids
   enum wr_rc rc = reader_tasks(r, ids, n, t, err);
   pthread_mutex_lock(&d->mu);
   for (size_t i = 0; rc == WR_OK && i < n; i++)
-    if (t[i]) newest_note(d, HEAD_TASK, ids[i], head_of(entry_keep(d, HEAD_TASK, ids[i], task_entry(d, t[i]))), defs_version);
+    if (t[i]) newest_note(d, HEAD_TASK, ids[i], head_of(entry_keep(d, HEAD_TASK, ids[i], task_entry(d, t[i], NULL))), defs_version);
   pthread_mutex_unlock(&d->mu);
   free(t);
   return rc;

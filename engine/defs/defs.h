@@ -36,9 +36,12 @@ enum wr_rc defs_flow(struct defs *d, int64_t flow_id, int64_t version, int64_t d
                      struct wr_err *err) WR_MUST;
 enum wr_rc defs_task(struct defs *d, int64_t task_id, int64_t version, int64_t defs_version, struct task_def **out,
                      struct wr_err *err) WR_MUST;
-/* Fills in what this node knows of a definition that is not of this cache: class of slots, executor, whether it can run here.
- * t is nobody else's yet. */
-void defs_place(const struct defs *d, struct task_def *t);
+/* Fills in what this node knows of a definition that is not of this cache: class of slots, executor, whether it can run here,
+ * whether its type cleans up. t is nobody else's yet. The runner's thread. */
+void defs_place(struct defs *d, struct task_def *t);
+/* Has any node ever registered the type? Looks into the store at most once a second for one that is not known. Any thread; the caller
+ * holds no reader. */
+enum wr_rc defs_type_known(struct defs *d, const char *type, bool *known, struct wr_err *err) WR_MUST;
 /* Policies and versions of every task index of f as of defs_version; owned by the cache entry of f, valid until the
  * next defs_bind of f with a newer version. Runner thread only. */
 enum wr_rc defs_bind(struct defs *d, struct flow_def *f, int64_t defs_version, const struct task_bind **out,

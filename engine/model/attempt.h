@@ -45,6 +45,8 @@ struct attempt {
   char *key;                        /* WEIR_RUN_KEY: "s<store>:fi:nodeKey:index" or "s<store>:t:ti" */
   struct params *params;            /* a reference, NULL = none */
   int64_t start_us;                 /* of the claim, by the clock that all nodes share */
+  int64_t heartbeat_us;             /* it is LOST when it reports nothing for so long, 0 = never */
+  bool cleanup;                     /* the task is being deleted: this attempt cleans up behind it */
   bool given;                       /* a context was given to it with its submit or run; else only its second attempt has one */
   /* worker's: */
   bool recalled;                    /* `left` was looked for */
@@ -53,6 +55,7 @@ struct attempt {
   /* result: */
   enum attempt_end end;
   bool asked;                       /* our TERM, KILL or stop came first: it may have ended because it was asked to */
+  bool remove;                      /* OK, FAIL, FATAL: the rows of a task that is final by it go with the same commit */
   int64_t after_us;                 /* NOT_NOW: how long to wait; 0 = it did not say */
   enum attempt_log log;
   char *error;                      /* malloc'ed or NULL */

@@ -1,5 +1,6 @@
 /* The parts of one node put together: see node.h. Holds no policy of its own; every function here hands something on. */
 #include "node.h"
+#include "load.h"
 #include <fcntl.h>
 #include <jansson.h>
 #include <signal.h>
@@ -33,6 +34,7 @@ struct node {
   struct worker *worker;
   struct runner *_Atomic runner;  /* NULL until it is made: the worker's threads, which are older, look */
   _Atomic bool failed;            /* it has no spawner any more */
+  bool spawned;                   /* it has, or had, a spawner */
   bool running, left, stuck;      /* the runner thread runs; node_leave() was called; that thread hangs in the database */
   char host[256], home[HOME_BYTES], types[1024], users[1024];  /* read again whenever the runner joins */
   struct never_started *never; size_t n_never;  /* as the spawner found it */
@@ -88,7 +90,12 @@ static void worker_news(void *ctx) {
 
 static void port_trouble(void *ctx, struct node_trouble *out) {
   struct node *n = ctx;
-  if (n->worker) worker_trouble(n->worker, out);
+  const struct queue_opts *q = &n->o->queues;
+  if (!n->worker) return;
+  worker_trouble(n->worker, out);
+  out->cpu_budget = q->cpu_budget;
+  (void)load_allows(q, out->load, sizeof out->load);
+  if (q->serves_text) snprintf(out->serves, sizeof out->serves, "%s", q->serves_text);
 }
 
 static void worker_pause(void *ctx, int64_t boot_us) { runner_hold(((struct node *)ctx)->runner, SLOT_PROCESS, boot_us); }
@@ -256,13 +263,14 @@ static enum wr_rc open_worker(struct node *n, struct spawner *spawner, struct wr
 
 /* A name that no other data directory has, not even a copy of this one. It is a secret that was made once, and the place of the
  * directory. Only the process whose spawner holds the directory's lock may use it. "" = no name could be made. */
-static void home_of(const struct node_opts *o, char out[HOME_BYTES]) {
+static void home_of(const struct node *n, char out[HOME_BYTES]) {
+  const struct node_opts *o = n->o;
   char id[ID_CHARS + 1] = "";
   uint64_t secret[2];
   struct stat st;
   struct wr_err err;
   *out = '\0';
-  if (!(o->roles & NODE_WORKER)) return;
+  if (!n->spawned) return; /* it holds no lock */
   int fd = own_open(o->data, "id", O_RDWR | O_CREAT, &err);
   if (fd < 0) {
     log_warn("node.id", L_STR("why", err.msg)); /* without it, this node waits until the lease of its former self has ended */
@@ -282,9 +290,9 @@ static void home_of(const struct node_opts *o, char out[HOME_BYTES]) {
 static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
   const struct node_opts *o = n->o;
   gethostname(n->host, sizeof n->host - 1);
-  home_of(o, n->home);
+  home_of(n, n->home);
   struct runner_opts r = {.store = n->store, .defs = n->defs, .lease_us = o->lease_us, .own_only = o->own_only,
-                          .request_us = o->request_us, .cache_bytes = o->cache_bytes,
+                          .request_us = o->request_us, .cache_bytes = o->cache_bytes, .queues = o->queues,
                           .info = {n->host, getpid(), o->slots, o->roles_text, n->home, n->types, n->users}};
   rand_secret(&r.seed, sizeof r.seed);
   r.never = n->never;
@@ -295,7 +303,7 @@ static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
   if (queue_is_memory(n->queue[0])) r.ports.push = NULL;
   if (n->worker) {
     offers(n);
-    r.slots[SLOT_PROCESS] = o->shell == NODE_SHELL_ON ? o->slots : 0; /* 0: no hint for a process is popped either */
+    r.slots[SLOT_PROCESS] = o->shell == NODE_SHELL_ON || o->routines ? o->slots : 0; /* 0: no hint for a process is popped either */
     r.ahead = NODE_AHEAD;
     r.slots[SLOT_ASYNC] = o->async_slots;
     r.ports.start = port_start;
@@ -330,9 +338,10 @@ static uint32_t kind_of(const struct node *n) {
 static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_err *err) {
   const struct node_opts *o = n->o;
   struct store_opts so = {.url = o->store, .lease_us = o->lease_us, .relaxed = o->durability == NODE_RELAXED,
-                          .request_us = o->request_us, .home = o->data, .gone = store_gone, .gone_ctx = n,
+                          .request_us = o->request_us, .home = n->spawned || !o->routines ? o->data : NULL, .gone = store_gone, .gone_ctx = n,
                           .stopping = o->stopping, .stopping_ctx = o->ctx};
   enum wr_rc rc = open_worker(n, spawner, err); /* first, so that the spawner has an owner that ends it */
+  if (!rc && o->add_types) rc = o->add_types(o->ctx, n->executors, err);
   if (!rc) rc = store_open(&so, &n->store, err);
   if (!rc) rc = logs_open(n->store, &n->logs, err);
   for (int s = 0; s < SLOT__N && !rc; s++) rc = open_queue(n, s, err);
@@ -371,6 +380,7 @@ enum wr_rc node_open(const struct node_opts *o, struct spawner *spawner, struct 
   registry_add_builtins(n->executors);
   const struct never_started *v = spawner ? spawner_never_started(spawner, &n->n_never) : NULL;
   if (n->n_never > 0) n->never = memcpy(wr_calloc(n->n_never, sizeof *v), v, n->n_never * sizeof *v);
+  n->spawned = spawner != NULL;
   enum wr_rc rc = open_deaf(n, spawner, err);
   if (rc) {
     node_drain(n, 0);

@@ -25,6 +25,7 @@
 enum { NODE_API = 1, NODE_RUNNER = 2, NODE_WORKER = 4 };
 enum { NODE_AHEAD = 128 };                   /* most process attempts that are claimed before they have a slot */
 enum node_gone { NODE_GONE_LOCK, NODE_GONE_STORE };
+struct registry;
 struct node_opts {
   const char *store, *queue, *prefix, *data;
   const char *roles_text;
@@ -35,7 +36,11 @@ struct node_opts {
   const char *tools;                          /* the folder of weir, with which the PATH of SHELL tasks ends; NULL = not known */
   struct run_as *run_as;                      /* whom SHELL tasks may run as here; NULL: this node runs none itself */
   int64_t cache_bytes, request_us, stop_us;
+  struct queue_opts queues;                   /* as in runner.h; borrowed */
   bool own_only;                              /* as in runner.h */
+  bool routines;                              /* types of add_types() take process slots, also where SHELL is off */
+  /* Adds the host's own types to those that are built in, before anything else looks at them; NULL = none. */
+  enum wr_rc (*add_types)(void *ctx, struct registry *r, struct wr_err *err);
   enum { NODE_STRICT, NODE_RELAXED } durability;
   enum { NODE_SHELL_OFF, NODE_SHELL_ON } shell;
   void *ctx;
@@ -51,13 +56,13 @@ struct node_opts {
   bool (*stopping)(void *ctx);
 };
 struct node;
-struct registry;
 
 /* Starts the spawner of a node with the worker's role; for other nodes *out is NULL. Before the host gives up any right that
  * tasks need (root). found: what tasks get back (found.h), NULL = as this process is now. */
 struct found;
 enum wr_rc node_spawner(const struct node_opts *o, const struct found *found, struct spawner **out, struct wr_err *err) WR_MUST;
-/* Takes the spawner, also on failure. o is borrowed for the life of the node. */
+/* Takes the spawner, also on failure. NULL: this node starts no processes, and needs no directory of its own; `data` is then any
+ * folder, for a file without a name. o is borrowed for the life of the node. */
 enum wr_rc node_open(const struct node_opts *o, struct spawner *spawner, struct node **out, struct wr_err *err) WR_MUST;
 /* No new work from now on. When it returns, running attempts have been handed back (TERM, KILL after grace_us). The runner
  * still answers. */

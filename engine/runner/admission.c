@@ -23,10 +23,16 @@ void admission_check(const struct admission *a) {
   ahead_check(&a->ahead);
 }
 
+/* What may be taken at once: the capacity, and what waiting attempts have lent. */
+static uint32_t room_of(const struct pool *p) {
+  int32_t lent = atomic_load(&p->lent);
+  return p->capacity + (lent > 0 ? (uint32_t)lent : 0);
+}
+
 static uint32_t claimable(const struct admission *a, int s) {
   const struct pool *p = &a->pool[s];
   if (atomic_load(&p->hold_until) > a->env->boot_us) return 0;
-  return p->capacity + (s == SLOT_PROCESS ? ahead_count(&a->ahead, p->capacity) : 0);
+  return room_of(p) + (s == SLOT_PROCESS ? ahead_count(&a->ahead, p->capacity) : 0);
 }
 
 void admission_turn(struct admission *a) {
@@ -106,7 +112,7 @@ void admission_poppable(const struct admission *a, uint32_t free[SLOT__N]) {
   uint32_t few = ahead_count(&a->ahead, a->pool[SLOT_PROCESS].capacity) / 2;
   for (int s = 0; s < SLOT__N; s++) {
     const struct pool *p = &a->pool[s];
-    free[s] = p->used >= p->capacity && p->free < few ? 0 : admission_open(a, s);
+    free[s] = p->used >= room_of(p) && p->free < few ? 0 : admission_open(a, s);
   }
 }
 
@@ -115,6 +121,8 @@ void admission_behind(struct admission *a, enum slot_class s, bool hints_wait) {
 void admission_hold(struct admission *a, enum slot_class s, int64_t until_boot_us) {
   atomic_store(&a->pool[s].hold_until, until_boot_us);
 }
+
+void admission_lend(struct admission *a, enum slot_class s, int32_t n) { atomic_fetch_add(&a->pool[s].lent, n); }
 
 int64_t admission_next(const struct admission *a) {
   int64_t at = INT64_MAX;

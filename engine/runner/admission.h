@@ -15,7 +15,7 @@
  * There are two books. `used` changes with commits only. `free` and `over` belong to one turn: they count what the current batch
  * claims and gives back, and admission_turn() computes them again.
  *
- * The runner thread's, except admission_hold(). What never happens: more is taken than is free; an attempt is paid back twice. */
+ * The runner thread's, except admission_hold() and admission_lend(). What never happens: more is taken than is free; an attempt is paid back twice. */
 #ifndef RUNNER_ADMISSION_H
 #define RUNNER_ADMISSION_H
 #include "ahead.h"
@@ -42,6 +42,7 @@ struct pool {
   int64_t refused;                    /* one of them, a later one each time their number has doubled; 0 = none */
   uint32_t short_of;                  /* that hint came round again: what it costs; 0 = hints are taken in */
   _Atomic int64_t hold_until;         /* boot time; any thread writes */
+  _Atomic int32_t lent;               /* capacity that attempts give back while they wait for other tasks; any thread writes */
 };
 
 struct admission {
@@ -84,5 +85,6 @@ void admission_behind(struct admission *a, enum slot_class s, bool hints_wait);
  * a batch anyway. */
 void admission_poppable(const struct admission *a, uint32_t free[SLOT__N]);
 void admission_hold(struct admission *a, enum slot_class s, int64_t until_boot_us);   /* any thread */
+void admission_lend(struct admission *a, enum slot_class s, int32_t n);   /* any thread; n < 0: taken back */
 int64_t admission_next(const struct admission *a);                /* boot time at which a hold ends; INT64_MAX = none */
 #endif

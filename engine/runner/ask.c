@@ -17,8 +17,8 @@ static void beside(struct runner *r, struct cached *c, const struct req_ask *a) 
   cache_grew(&r->cache, c);
 }
 
-/* A final task is run again: what its row says of its last attempt becomes history. Of a task that ended while it waited, that
- * attempt is history already, and the store keeps it as it is. */
+/* A final task is run again, or its clean-up comes: what its row says of its last attempt becomes history. Of a task that ended
+ * while it waited, that attempt is history already, and the store keeps it as it is. Of a success there is nothing to be told. */
 static enum store_rc keep_last(struct runner *r, const struct cached *c, const struct task *was) {
   struct writer *w = &r->writer;
   struct task_row row;
@@ -42,7 +42,7 @@ enum store_rc ask_apply(struct runner *r, struct cached *c, uint32_t task, const
   got->no = r->step.ctx.no;
   got->shown = task_show(&c->run->task[task].t); /* the array may have moved */
   if (got->no != ASK_OK || !run_alone(c->run)) return STORE_OK;
-  if (r->step.ctx.did & TASK_OUT_RUN_AGAIN) rc = keep_last(r, c, &was);
+  if (task_final(was.state) && was.state != TASK_SUCCESS && !c->alone->gone) rc = keep_last(r, c, &was);
   beside(r, c, a);
   return rc;
 }

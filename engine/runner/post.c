@@ -54,6 +54,11 @@ void runner_hold(struct runner *r, enum slot_class s, int64_t boot_us) {
   mailbox_wake(&r->mail);
 }
 
+void runner_lend(struct runner *r, enum slot_class s, int32_t n) {
+  admission_lend(&r->admission, s, n);
+  if (n > 0) mailbox_wake(&r->mail);
+}
+
 /* ---- the queue ---- */
 
 void runner_post_hints(struct runner *r, enum slot_class s, const struct hint *h, size_t n) {

@@ -104,10 +104,7 @@ void queues_leave(struct queues *q, struct place *p) {
 }
 
 bool queues_serves(const struct queues *q, const char *user, const char *group) {
-  const struct queue_opts *o = &q->opts;
-  for (size_t i = 0; i < o->n_serves; i++)
-    if (strcmp(o->serves[i].user, user) == 0 && (!o->serves[i].group || strcmp(o->serves[i].group, group) == 0)) return true;
-  return o->n_serves == 0;
+  return queue_served(q->opts.serves, q->opts.n_serves, user, group);
 }
 
 /* ---- what a limit says ---- */

@@ -124,6 +124,7 @@ struct runner_opts {
   int64_t request_us;               /* a request is answered after this time, whatever the store does; 0 = LIMIT_REQUEST_US */
   int64_t cache_bytes;              /* for flow instances, stand-alone tasks and definitions in memory; 0 = LIMIT_CACHE_BYTES */
   size_t timers;                    /* of tasks, and of flows, that are kept in memory; 0 = LIMIT_TIMERS */
+  struct queue_opts queues;         /* all 0: no budget, every queue, no ageing */
   const struct never_started *never; size_t n_never; /* of the former node on this directory; stays until runner_free() */
 };
 /* Joins the store as a new incarnation. */
@@ -171,6 +172,9 @@ void runner_news(struct runner *r);
 /* Claims nothing of that class, and takes nothing of it home, before boot_us: this node cannot start it. Results still count. */
 void runner_hold(struct runner *r, enum slot_class s, int64_t boot_us);
 void runner_queues_changed(struct runner *r);  /* a row of task_queue was written: look at once */
+/* An attempt of that class waits for other tasks and gives n slots back meanwhile; n < 0: it goes on. Then more may run than there are
+ * slots, until one ends. Any thread. */
+void runner_lend(struct runner *r, enum slot_class s, int32_t n);
 void runner_nudge(struct runner *r);      /* look at the wishes of other nodes now */
 
 /* Does one batch. wall_us, boot_us: now. The wall clock decides nothing (store_time()); a step of it is logged. Returns the boot

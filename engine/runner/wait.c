@@ -1,5 +1,6 @@
 /* Hints that come in, wait and go out: wait.h. */
 #include "runner_int.h"
+#include "load.h"
 
 #define LOOK_US 500000                /* what others run, and queue rows that others changed, while tasks wait here */
 #define POP_MOST 20000                /* hints that pollers may bring at once */
@@ -61,7 +62,8 @@ void wait_pull(struct runner *r) {
   struct hint h;
   int64_t room[SLOT__N];
   struct waiting *w = &r->waiting;
-  bool loaded = false;
+  char why[NODE_LOAD_BYTES];
+  bool loaded = r->queues.loaded = !load_allows(&r->queues.opts, why, sizeof why);
   expect_room(r, room);
   for (enum slot_class s = 0; s < SLOT__N; s++) {
     while (!loaded && room[s] > 0 && waiting_pick(w, s, &h)) {

@@ -33,9 +33,8 @@ static inline bool task_owned(uint8_t state) {
 }
 #define STATES_OWNED "(4,6,8)"   /* the same in SQL */
 _Static_assert(TASK_RUNNING == 4 && TASK_PAUSING == 6 && TASK_CANCELING == 8, "STATES_OWNED");
-/* task_counts() in SQL, of columns with prefix p. */
-#define SQL_COUNTS(p) p "state IN " STATES_OWNED " AND (" p "phase=0 OR " p "end_as IN (3,10))"
-_Static_assert(TASK_QUEUED == 3 && TASK_FAILED == 10 && PHASE_RUN == 0, "SQL_COUNTS");
+_Static_assert(TASK_QUEUED == 3 && TASK_FAILED == 10 && PHASE_RUN == 0 && TASK_CREATED == 1 && TASK_BLOCKED == 2 &&
+               TASK_RETRY_WAIT == 5 && TASK_PAUSED == 7, "QUEUE_COUNTS, QUEUE_USE");
 /* A stand-alone task that becomes live: task_alone gets a row. A final one that is run again says what it was. */
 static inline bool task_begins(const struct task_write *t) {
   return t->op == ROW_INSERT || (t->expect_state >= TASK_FINAL_MIN && !task_final(t->row.t.state));

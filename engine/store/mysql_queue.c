@@ -135,7 +135,7 @@ static unsigned of_flows(struct my *s, const struct sweep *w, struct counted *ou
     for (size_t j = i; j < i + k; j++)
       buf_printf(&s->sql.b, "%sti_id BETWEEN %lld AND %lld", j > i ? " OR " : "", (long long)(w->v[j].lo > after ? w->v[j].lo : after + 1),
                  (long long)(w->v[j].hi < last ? w->v[j].hi : last));
-    sql_str(&s->sql, ") AND " SQL_COUNTS(""));
+    sql_str(&s->sql, ") AND " QUEUE_COUNTS(""));
     e = take_rows(s, out);
     while (i < w->n && w->v[i].hi <= last) i++;
   }
@@ -151,7 +151,7 @@ enum store_rc my_running(struct store *st, struct arena *a, struct running_row *
   enum store_rc rc = my_begin(st, &defs); /* the connection is open; it begins no transaction by itself */
   if (rc) return rc;
   sql_clear(&s->sql);
-  sql_str(&s->sql, RUNNING_ALONE(IN_MY, SQL_COUNTS("i.")));
+  sql_str(&s->sql, RUNNING_ALONE(IN_MY));
   unsigned e = take_rows(s, &got);
   if (!e) e = my_live_ranges(s, &w);
   sweep_join(&w);

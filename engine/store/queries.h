@@ -82,9 +82,11 @@
 #define IDENTITY_COLS "i.ti_id, a.user_name, a.group_name, a.priority, a.cpu_overhead, i.update_time"
 #define IDENTITY_FROM(D) "SELECT " D(STRAIGHT) IDENTITY_COLS " FROM task_ins i" D(PRIMARY) " CROSS JOIN task_async a ON a.ti_id=i.ti_id " \
   "WHERE i.ti_id"
-/* Stand-alone tasks that count in queues; counts: SQL_COUNTS("i."). Those of flows stand in the id ranges of live flows. */
-#define RUNNING_ALONE(D, counts) "SELECT " D(STRAIGHT) "i.ti_id, 0, i.owner, a.user_name, a.group_name, a.cpu_overhead " \
-  "FROM task_alone l CROSS JOIN task_ins i ON i.ti_id=l.ti_id LEFT JOIN task_async a ON a.ti_id=l.ti_id WHERE " counts
+/* task_counts() in SQL, of columns with prefix p (ins_rows.h asserts the numbers). */
+#define QUEUE_COUNTS(p) p "state IN (4,6,8) AND (" p "phase=0 OR " p "end_as IN (3,10))"
+/* Stand-alone tasks that count in queues. Those of flows stand in the id ranges of live flows. */
+#define RUNNING_ALONE(D) "SELECT " D(STRAIGHT) "i.ti_id, 0, i.owner, a.user_name, a.group_name, a.cpu_overhead " \
+  "FROM task_alone l CROSS JOIN task_ins i ON i.ti_id=l.ti_id LEFT JOIN task_async a ON a.ti_id=l.ti_id WHERE " QUEUE_COUNTS("i.")
 /* As TASK_COLS, with the length of the result in place of it. */
 #define SQ_RESULT_LEN "IFNULL(LENGTH(result), -1)"
 #define MY_RESULT_LEN "result_len"
@@ -102,6 +104,9 @@
 #define TEXT_KEY_INSERT "INSERT INTO idempotency (idem_key," KEY_COLS ") VALUES (?1,?2,?3,?4,?5,?6)"
 #define TEXT_KEYS_OLD(D) "DELETE FROM idempotency WHERE " D(OLD_KEYS)
 #define TEXT_ASYNC_KEY "SELECT ti_id, key_hash FROM task_async WHERE task_key=?1"
+/* cleans_up is that of the node that registered the type last. */
+#define SQ_TYPE_AGAIN " ON CONFLICT (task_type) DO UPDATE SET cleans_up=excluded.cleans_up"
+#define MY_TYPE_AGAIN " ON DUPLICATE KEY UPDATE cleans_up=VALUES(cleans_up)"
 #define TEXT_TOKEN "SELECT token_hash, token_host FROM installation WHERE one=1"
 #define TEXT_TOKEN_SET "UPDATE installation SET token_hash=?1, token_host=?2, token_time=?3 WHERE one=1"
 #define TASK_LIKED(D) " t.deleted=0 AND (?1 IS NULL OR " D(LIKE)("t.task_name") ")"
@@ -116,6 +121,7 @@
   X(Q_DEFS, "SELECT version FROM definitions WHERE one=1") \
   X(Q_KEY, TEXT_KEY) \
   X(Q_TOKEN, TEXT_TOKEN) \
+  X(Q_TYPES, "SELECT task_type, cleans_up FROM task_type ORDER BY task_type LIMIT ?1") \
   X(Q_TASK, "SELECT " TASK_DEF_NOW " WHERE t.task_id=?1") \
   X(Q_TASKS_BY, "SELECT " TASK_DEF_NOW " WHERE t.task_id" D(ID)) \
   X(Q_TASK_AT, "SELECT " TASK_DEF_COLS ", n.create_user, n.create_time, n.deleted FROM task_history t " \
@@ -236,9 +242,26 @@
   X(Q_KEY_INSERT, TEXT_KEY_INSERT) \
   X(Q_KEYS_OLD, TEXT_KEYS_OLD(D)) \
   X(Q_TOKEN_SET, TEXT_TOKEN_SET) \
+  X(Q_TYPE_KNOW, "INSERT INTO task_type (task_type, cleans_up) VALUES (?1,?2)" D(TYPE_AGAIN)) \
   X(Q_TOKEN_CLAIM, TEXT_TOKEN_SET " AND token_hash IS NULL")
 
-#define QUERIES(X, D) QUERIES_READ(X, D) QUERIES_LOG(X, D) QUERIES_DEF(X, D)
+/* Queues as they are shown: rows, and what is counted of live stand-alone tasks. Whoever asks pays for all that live, and for no
+ * others: that they are sorted is no accident here. */
+#define QUEUE_USE(D) "(SELECT user_name u, group_name g, 0 n_queued, 0 n_running, 0 n_blocked, NULL since FROM task_queue UNION ALL " \
+  "SELECT " D(STRAIGHT) "a.user_name, a.group_name, CASE WHEN i.state=3 AND i.phase=0 THEN 1 ELSE 0 END, " \
+  "CASE WHEN " QUEUE_COUNTS("i.") " THEN 1 ELSE 0 END, CASE WHEN i.state IN (1,2,5,7) AND i.phase=0 THEN 1 ELSE 0 END, " \
+  "CASE WHEN i.state=3 AND i.phase=0 THEN i.update_time END FROM task_alone l CROSS JOIN task_ins i ON i.ti_id=l.ti_id " \
+  "CROSS JOIN task_async a ON a.ti_id=l.ti_id) x"
+#define QUERIES_QUEUE(X, D) \
+  X(Q_QUEUES, "SELECT p.u, p.g, p.queued, p.running, p.blocked, p.oldest, " QUEUE_COLS " FROM (SELECT u, g, SUM(n_queued) queued, " \
+    "SUM(n_running) running, SUM(n_blocked) blocked, MIN(since) oldest FROM " QUEUE_USE(D) " GROUP BY u, g ORDER BY u, g LIMIT ?1 " \
+    "OFFSET ?2) p LEFT JOIN task_queue ON user_name=p.u AND group_name=p.g ORDER BY p.u, p.g") \
+  X(Q_QUEUES_USED, "SELECT COUNT(*) FROM (SELECT u, g FROM " QUEUE_USE(D) " GROUP BY u, g) y") \
+  X(Q_QUEUE_ROWS, "SELECT " QUEUE_COLS " FROM task_queue WHERE user_name IN (?1,'') AND group_name IN (?2,'')") \
+  X(Q_QUEUE_RUNNING, "SELECT " D(STRAIGHT) "a.user_name, a.group_name, COUNT(*) FROM task_alone l CROSS JOIN task_ins i ON i.ti_id=l.ti_id " \
+    "CROSS JOIN task_async a ON a.ti_id=l.ti_id WHERE " QUEUE_COUNTS("i.") " GROUP BY a.user_name, a.group_name")
+
+#define QUERIES(X, D) QUERIES_READ(X, D) QUERIES_QUEUE(X, D) QUERIES_LOG(X, D) QUERIES_DEF(X, D)
 enum query {
 #define X(name, text) name,
   QUERIES(X, IN_SQ)

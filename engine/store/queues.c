@@ -1,5 +1,5 @@
-/* Rows of queues: what the definition writer changes, the same on both SQL stores (store_queues.h). Any thread, one at a time in
- * the whole cluster.
+/* Rows of queues, the same on both SQL stores (store_queues.h): what the definition writer changes (any thread, one at a time in the
+ * whole cluster), and what readers show.
  *
  * The row of the queue is locked first and the versions are raised last: a batch, too, locks queues before definitions. What
  * never happens: a change without a new definitions.version and queues_version in the same transaction; more than LIMIT_QUEUES
@@ -86,4 +86,47 @@ enum wr_rc store_queue_delete(struct store *s, const char *user, const char *gro
   struct queue_row row = {.user = user, .group = group};
   struct queue_job j = {.row = &row};
   return def_do(s, queue_delete, &j, err);
+}
+
+/* ---- readers ---- */
+static struct queue_shown shown_of(const struct cell *c) {
+  struct queue_shown q = {.set = !cell_null(&c[6]), .queued = cell_i64(&c[2]), .running = cell_i64(&c[3]), .blocked = cell_i64(&c[4]),
+                          .since_us = cell_us(&c[5])};
+  ins_row_queue(c + 6, &q.row, NULL);
+  q.row.user = cell_text(&c[0], NULL), q.row.group = cell_text(&c[1], NULL);
+  return q;
+}
+
+enum wr_rc reader_list_queues(struct reader *r, const struct page *p, queue_shown_fn *fn, void *ctx, bool *more, int64_t *total,
+                              struct wr_err *err) {
+  struct cursor c;
+  uint32_t n = 0;
+  *more = false, *total = -1;
+  enum wr_rc rc = db_view(r->db, err);
+  if (rc) return rc;
+  db_select(r->db, &c, Q_QUEUES, ARGS(arg_i((int64_t)p->limit + 1), arg_i(page_offset(p))));
+  while (!*more && cursor_next(&c)) {
+    *more = n++ == p->limit;
+    struct queue_shown q = shown_of(c.cell);
+    if (!*more && fn(ctx, &q)) break;
+  }
+  rc = cursor_end(&c, WR_OK, err);
+  if (!rc && p->want_total) rc = db_int(r->db, Q_QUEUES_USED, NULL, 0, total, err);
+  return db_view_end(r->db, rc, err);
+}
+
+enum wr_rc reader_queue_rows(struct reader *r, const char *user, const char *group, struct arena *a, struct queue_row out[QUEUE_RULES],
+                             size_t *n, struct wr_err *err) {
+  struct cursor c;
+  *n = 0;
+  db_select(r->db, &c, Q_QUEUE_ROWS, ARGS(arg_text(user), arg_text(group)));
+  while (*n < QUEUE_RULES && cursor_next(&c)) ins_row_queue(c.cell, &out[(*n)++], a);
+  return cursor_end(&c, WR_OK, err);
+}
+
+enum wr_rc reader_queue_running(struct reader *r, queue_running_fn *fn, void *ctx, struct wr_err *err) {
+  struct cursor c;
+  db_select(r->db, &c, Q_QUEUE_RUNNING, NULL, 0);
+  while (cursor_next(&c) && fn(ctx, cell_text(&c.cell[0], NULL), cell_text(&c.cell[1], NULL), cell_i64(&c.cell[2])) == 0) {}
+  return cursor_end(&c, WR_OK, err);
 }

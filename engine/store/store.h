@@ -228,6 +228,7 @@ enum wr_rc reader_heads(struct reader *r, enum head_kind kind, const int64_t *id
 /* NO_SUCH_TASK when a task is not there or is deleted; *bad: the index of the first such id. */
 enum wr_rc reader_tasks_exist(struct reader *r, const int64_t *ids, size_t n, size_t *bad, struct wr_err *err) WR_MUST;
 
+#include "store_types.h" /* task types that nodes have registered */
 #include "store_lists.h" /* definitions and instances for the API */
 #include "store_alone.h" /* stand-alone tasks: lists, async rows, what attempts reported */
 #include "store_logs.h"

@@ -9,6 +9,7 @@
 #define STORE_QUEUES_H
 
 struct store;
+struct reader;
 enum queue_order { QUEUE_ORDER_FIFO, QUEUE_ORDER_PRIORITY };
 struct queue_row {
   int64_t queue_id;
@@ -49,6 +50,22 @@ enum store_rc store_identity(struct store *s, const int64_t *ti, size_t n, struc
  * a task of a flow, whose definition has them. */
 struct running_row { int64_t ti, fi; const char *user, *group; int32_t cpu; int64_t owner; };
 enum store_rc store_running(struct store *s, struct arena *a, struct running_row **out, size_t *n) WR_MUST;
+
+/* ---- readers: any thread with a reader of its own ---- */
+/* Rows, and the queues that live stand-alone tasks are in, by user and group. set: there is a row. blocked: CREATED, BLOCKED,
+ * RETRY_WAIT, PAUSED; clean-ups are nowhere. since_us: of the QUEUED task that waits longest, 0 = none waits. */
+struct queue_shown { struct queue_row row; bool set; int64_t queued, running, blocked, since_us; };
+struct page;
+typedef int queue_shown_fn(void *ctx, const struct queue_shown *q);
+enum wr_rc reader_list_queues(struct reader *r, const struct page *p, queue_shown_fn *fn, void *ctx, bool *more, int64_t *total,
+                              struct wr_err *err) WR_MUST;
+/* The rows that hold for a task of this user and group: of both, of each alone, of neither; QUEUE_RULES at most. */
+enum { QUEUE_RULES = 4 };
+enum wr_rc reader_queue_rows(struct reader *r, const char *user, const char *group, struct arena *a, struct queue_row out[QUEUE_RULES],
+                             size_t *n, struct wr_err *err) WR_MUST;
+/* How many stand-alone tasks count, of each user and group that has any. */
+typedef int queue_running_fn(void *ctx, const char *user, const char *group, int64_t n);
+enum wr_rc reader_queue_running(struct reader *r, queue_running_fn *fn, void *ctx, struct wr_err *err) WR_MUST;
 
 /* Part of a batch: ids ascending, of rows that this batch has locked. */
 struct queue_rate { int64_t queue_id, rate_at; };

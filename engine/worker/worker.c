@@ -141,6 +141,7 @@ static void read_mail(struct worker *w) {
   for (; in; in = next) next = in->next, exec_start(w, in);
   for (size_t i = 0; i < n_cancel; i++) stop_one(w, &cancel[i]);
   free(cancel);
+  exec_woken(w);
 }
 
 /* ---- giving back ---- */

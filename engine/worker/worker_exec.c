@@ -30,7 +30,22 @@ static struct wx_exec *exec_new(struct worker *w, struct attempt *a, const wx_op
   return x;
 }
 
+/* Other threads may have woken it just before it ended. */
+static void leave_woken(struct wx_exec *x) {
+  struct worker *w = x->w;
+  if (!x->ops->woken) return;
+  pthread_mutex_lock(&w->lock);
+  for (struct wx_exec **at = &w->woken; x->woken && *at; at = &(*at)->next_woken)
+    if (*at == x) {
+      *at = x->next_woken;
+      x->woken = false;
+      break;
+    }
+  pthread_mutex_unlock(&w->lock);
+}
+
 static void exec_free(struct wx_exec *x) {
+  leave_woken(x);
   x->next = x->w->unused;
   x->w->unused = x;
 }
@@ -66,22 +81,28 @@ static void exec_finish(struct wx_exec *x) {
   x->w->ended = x;
 }
 
+static char *silent_text(const struct attempt *a) {
+  char text[96];
+  snprintf(text, sizeof text, "It reported nothing for %.6g s (heartbeatTimeout).", (double)a->heartbeat_us / 1e6);
+  return wr_strdup(text);
+}
+
 /* Overrules the executor where the worker knows better. */
 static void overrule(struct wx_exec *x) {
   struct attempt *a = x->a;
   if (x->worn && a->end == ATTEMPT_FATAL) a->end = ATTEMPT_FAIL; /* a later try may do better */
   /* A result after our request to stop does not count, but a failure for good does. */
   bool decided = (a->end == ATTEMPT_OK && !a->asked) || a->end == ATTEMPT_FATAL;
-  if (!x->never && !x->lost && !(x->handback && !decided)) return;
+  if (!x->never && !x->lost && !((x->handback || x->silent) && !decided)) return;
   if (!x->never) { /* otherwise it says why itself */
     free(a->error);
-    a->error = error_text(x->lost);
+    a->error = x->lost || !x->silent ? error_text(x->lost) : silent_text(a);
   }
   free(a->result);
   a->result = NULL;
   a->result_len = 0;
   x->log_is_result = false;
-  a->end = x->lost && !x->never ? ATTEMPT_LOST : ATTEMPT_HANDBACK;
+  a->end = (x->lost || x->silent) && !x->never ? ATTEMPT_LOST : ATTEMPT_HANDBACK;
 }
 
 static void give_back(struct wx_exec *x) {
@@ -89,6 +110,7 @@ static void give_back(struct wx_exec *x) {
   struct attempt *a = x->a;
   worker_timer(w, &x->timer, 0);
   worker_timer(w, &x->limit, 0);
+  worker_timer(w, &x->beat, 0);
   worker_timer(w, &x->wait, 0);
   if (w->live.n && map64_get(&w->live, a->ti) == x) map64_del(&w->live, a->ti);
   overrule(x);
@@ -193,6 +215,46 @@ _Static_assert((int)WX_STOP_NONE == (int)STOP_NONE && (int)WX_STOP_PAUSE == (int
                (int)WX_STOP_FENCED == (int)STOP_FENCED, "a reason has one number");
 static int host_stop_reason(wx_exec *x) { return (int)x->stop; }
 static const char *host_tools(wx_exec *x) { return x->w->o.tools; }
+static void *host_user(wx_exec *x) { return x->ops->user; }
+
+/* Any thread: only what stands under the lock is touched. */
+static void host_wake(wx_exec *x) {
+  struct worker *w = x->w;
+  pthread_mutex_lock(&w->lock);
+  bool first = !x->woken;
+  if (first) {
+    x->woken = true;
+    x->next_woken = w->woken;
+    w->woken = x;
+  }
+  pthread_mutex_unlock(&w->lock);
+  if (first) worker_poke(w);
+}
+
+/* Each is called with itself off the list, so that a wake from now on calls it again. */
+void exec_woken(struct worker *w) {
+  pthread_mutex_lock(&w->lock);
+  struct wx_exec *list = w->woken, *turned = NULL;
+  w->woken = NULL;
+  for (struct wx_exec *x; (x = list);) {
+    list = x->next_woken;
+    x->next_woken = turned;
+    turned = x;
+  }
+  while (turned) {
+    struct wx_exec *x = turned;
+    turned = x->next_woken;
+    x->woken = false;
+    pthread_mutex_unlock(&w->lock);
+    if (!x->ended && x->ops->woken) x->ops->woken(&host, x);
+    pthread_mutex_lock(&w->lock);
+  }
+  pthread_mutex_unlock(&w->lock);
+}
+
+void exec_noted(struct wx_exec *x, int answer) {
+  if (!x->ended && x->ops->noted) x->ops->noted(&host, x, answer);
+}
 
 /* Copies what the attempt keeps of a result. */
 static void take_result(struct attempt *a, const wx_result *r) {
@@ -207,7 +269,10 @@ static void take_result(struct attempt *a, const wx_result *r) {
   a->utime_us = r->utime_us;
   a->stime_us = r->stime_us;
   a->maxrss_kib = r->maxrss_kib;
-  a->after_us = r->size >= sizeof *r ? r->after_us : 0;
+  a->after_us = r->size >= offsetof(wx_result, decided) ? r->after_us : 0;
+  bool late = r->size >= sizeof *r; /* knows the members from `decided` on */
+  if (late && r->decided) a->asked = false;
+  a->remove = late && r->remove;
   if (r->result) {
     a->result_len = r->result_len < LIMIT_RESULT_BYTES ? r->result_len : LIMIT_RESULT_BYTES;
     a->result = wr_memdup0(r->result, a->result_len);
@@ -230,7 +295,7 @@ static void host_params(wx_exec *x, void (*fn)(void *ctx, const char *name, cons
 static const wx_host host = {.abi = WX_ABI, .size = sizeof(wx_host), .now_us = host_now, .data = host_data, .task = host_task,
                              .log = host_log, .timer = host_timer, .spawn = host_spawn, .kill = host_kill, .done = host_done,
                              .params = host_params, .lib = &executor_lib, .note = exec_note,
-                             .stop_reason = host_stop_reason, .tools = host_tools};
+                             .stop_reason = host_stop_reason, .tools = host_tools, .user = host_user, .wake = host_wake};
 
 /* ---- start ---- */
 
@@ -262,7 +327,29 @@ static void limit_due(struct worker *w, struct timer *t) {
   if (!x->ended && w->o.timed_out) w->o.timed_out(w->o.ctx, a->fi, a->ti, a->epoch);
 }
 
+/* Reports only note their time: the timer looks at that when it rings, and rings again. */
+static void beat_due(struct worker *w, struct timer *t) {
+  struct wx_exec *x = (struct wx_exec *)((char *)t - offsetof(struct wx_exec, beat));
+  int64_t end = x->beat_us + x->a->heartbeat_us;
+  if (x->ended || x->stop) return;
+  if (child_unread(x)) end = clock_mono_us() + x->a->heartbeat_us; /* what it reported has not been looked at */
+  if (clock_mono_us() < end) {
+    worker_timer(w, t, end);
+    return;
+  }
+  x->silent = true;
+  exec_stop(x, STOP_TIMEOUT, WX_CANCEL_ASK);
+}
+
+static void heartbeat(struct wx_exec *x, int64_t from_us) {
+  if (!x->a->heartbeat_us) return;
+  if (x->beat_us < from_us) x->beat_us = from_us;
+  x->beat.fire = beat_due;
+  worker_timer(x->w, &x->beat, x->beat_us + x->a->heartbeat_us);
+}
+
 void exec_limit(struct wx_exec *x, int64_t from_us) {
+  heartbeat(x, from_us);
   if (!x->a->timeout_us) return;
   x->limit.fire = limit_due;
   worker_timer(x->w, &x->limit, from_us + x->a->timeout_us);
@@ -310,7 +397,7 @@ void exec_start(struct worker *w, struct attempt *a) {
     if (ops->flags & WX_NO_PARAMS) attempt_drop_params(a);
     x->task = (wx_task){.size = sizeof(wx_task), .content = a->def->content, .config = a->def->config,
                         .params = a->params ? a->params->text : NULL, .run_key = a->key ? a->key : "",
-                        .fence = fence_of(x), .attempt = a->epoch};
+                        .fence = fence_of(x), .attempt = a->epoch, .id = a->ti, .cleanup = a->cleanup};
     if (a->left && a->left->context_len) x->task.context = a->left->context, x->task.context_len = a->left->context_len;
     attempt_begin(x);
   }
@@ -337,7 +424,7 @@ bool exec_instant(struct worker *w, struct attempt *a) {
   char err[LIMIT_ERROR_BYTES] = "";
   x.task = (wx_task){.size = sizeof(wx_task), .content = a->def->content, .config = a->def->config,
                      .params = a->params ? a->params->text : NULL, .run_key = a->key ? a->key : "", .fence = fence_of(&x),
-                     .attempt = a->epoch};
+                     .attempt = a->epoch, .id = a->ti};
   if (ops->start(&little, &x, err, sizeof err) && !x.ended)
     instant_done(&x, &(wx_result){.size = sizeof(wx_result), .end = WX_FATAL, .error = err, .exit_code = -1});
   wr_assert(x.ended);

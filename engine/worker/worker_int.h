@@ -62,6 +62,8 @@ struct xlog;
 /* One attempt under way: what the ABI calls wx_exec. */
 struct wx_exec {
   struct timer timer, limit, wait; /* the executor's; run timeout; last log piece */
+  struct timer beat;               /* it has reported nothing for as long as it may: rings about then, not before */
+  int64_t beat_us;                 /* monotonic: its newest report, or its start */
   struct worker *w;
   struct attempt *a;
   const wx_ops *ops;               /* of an entry of the registry */
@@ -73,10 +75,12 @@ struct wx_exec {
   int64_t begun_us;                /* monotonic; of a process: of its fork, or a little before */
   struct wx_exec *next;            /* on w->ended, or free */
   bool ended;                      /* done() was called */
+  bool woken; struct wx_exec *next_woken;   /* under worker.lock: on worker.woken */
   bool queued;                     /* on w->ended */
   enum task_stop stop;              /* it was asked to stop; the newest reason */
   bool log_ending;                 /* xlog_end() was called */
   const char *lost;                /* why it comes back as LOST, whatever the executor said; NULL = it does not */
+  bool silent;                     /* it was told to stop because it reported nothing: LOST unless it ended by itself */
   bool handback;                   /* comes back as HANDBACK unless it ended by itself with success */
   bool worn;                       /* every try to start it failed for as long as we wait; the cause need not be the task */
   bool never;                      /* it never began, for no fault of its own: comes back as HANDBACK, whatever else was asked */
@@ -114,6 +118,7 @@ struct worker {
   struct attempt *in, **in_tail;   /* to be started */
   struct attempt *dead_in;         /* not started yet when worker_kill_all() came */
   struct cancel *cancel; size_t n_cancel, cap_cancel;
+  struct wx_exec *woken;           /* by other threads: their executors are called */
   bool poked, want_drain, want_kill, want_look, stop;
   int64_t want_grace_us;
   uint32_t running;                /* from worker_start() until done() has returned */
@@ -160,10 +165,13 @@ void exec_lose_all(struct worker *w, const char *why);      /* kills all; they c
 void exec_hand_back_all(struct worker *w);  /* asks all to end; they come back as HANDBACK */
 void exec_free_unused(struct worker *w);
 void exec_child_done(struct wx_exec *x, const wx_exit *e);
+void exec_woken(struct worker *w);          /* calls those whom other threads woke */
+void exec_noted(struct wx_exec *x, int answer);   /* the contexts that it noted are stored: WX_KEPT_* */
 struct log_sum { int64_t stored, lost; enum log_lost why; };
 void exec_log_over(struct wx_exec *x, struct log_sum sum);   /* how much of its log is stored, and how much is not; finishes it */
 void exec_reports_over(struct wx_exec *x);   /* what it reported is stored, or is not waited for any more; finishes it */
-void exec_limit(struct wx_exec *x, int64_t from_us);   /* its run timeout counts from then on, monotonic */
+void exec_limit(struct wx_exec *x, int64_t from_us);   /* its run and heartbeat timeouts count from then on, monotonic */
+static inline void exec_beat(struct wx_exec *x, int64_t now_us) { x->beat_us = now_us; }   /* it has reported something */
 
 /* ---- worker_note.c ---- */
 /* What an attempt says while it runs (WX_NOTE_*, copied); -1: it is not taken. */
@@ -174,6 +182,7 @@ int child_spawn(struct wx_exec *x, const wx_spawn *sp, char *err, size_t err_n);
 void child_kill(struct wx_exec *x, int how);
 void child_pause(struct wx_exec *x);        /* its log is behind: read no more for now */
 void child_resume(struct wx_exec *x);
+bool child_unread(const struct wx_exec *x);             /* there may be reports that nobody has read */
 void child_read_reports(struct wx_exec *x, bool yes);   /* its descriptor 3 is read, or left alone */
 enum wr_rc child_setup(struct worker *w, struct wr_err *err);   /* the spawner's socket */
 void child_cleanup(struct worker *w);

@@ -33,10 +33,13 @@ struct kept {
   struct wx_exec *x;               /* loop: NULL = its attempt does not wait */
   int64_t ti, owner;
   uint32_t epoch;
+  bool wants;                      /* its executor asks to be told; never changes */
   /* under keeper.lock: */
   struct kept *next;               /* on `in`, then on `news` */
   bool queued, ending;
   struct context context;          /* text NULL = none waits */
+  struct kept *next_told; bool told;   /* on keeper.told: its executor learns the answer */
+  enum log_rc answer;
   bool moved;                      /* progress is newer than what is stored */
   int64_t at_us;
   struct progress progress;
@@ -52,7 +55,7 @@ struct recall { struct recall *next; int64_t ti; uint32_t epoch; enum log_rc rc;
 struct keeper {
   struct worker *w;
   pthread_mutex_t lock;            /* guards in, news, asks, answers, gone, and their part of each kept; leaf */
-  struct kept *in, **in_tail, *news;
+  struct kept *in, **in_tail, *news, *told;
   struct recall *asks, **asks_tail, *answers;
   int64_t *gone; size_t n_gone, cap_gone;   /* deleted tasks, LIMIT_FORGETS at most */
   _Atomic int64_t waiting;         /* bytes of contexts that wait or are being written */
@@ -72,6 +75,7 @@ struct kept *kept_new(struct keeper *k, struct wx_exec *x) {
   q->ti = x->a->ti;
   q->epoch = x->a->epoch;
   q->owner = x->a->owner;
+  q->wants = x->ops->noted != NULL;
   return q;
 }
 
@@ -146,15 +150,28 @@ static void kept_free(struct kept *q) {
   free(q);
 }
 
+/* A struct kept that is on both lists is freed only after this. */
+static void tell_noted(struct keeper *k, struct kept *list) {
+  for (struct kept *q = list, *next; q; q = next) {
+    pthread_mutex_lock(&k->lock);
+    next = q->next_told;
+    q->told = false;
+    int answer = q->answer == LOG_STORED ? WX_KEPT : q->answer == LOG_FENCED ? WX_KEPT_FENCED : WX_KEPT_NOT;
+    pthread_mutex_unlock(&k->lock);
+    if (q->x) exec_noted(q->x, answer);
+  }
+}
+
 void keeper_news(struct worker *w) {
   struct keeper *k = w->keeper;
   if (!k) return;
   pthread_mutex_lock(&k->lock);
-  struct kept *over = k->news;
+  struct kept *over = k->news, *told = k->told;
   struct recall *answer = k->answers;
-  k->news = NULL;
+  k->news = k->told = NULL;
   k->answers = NULL;
   pthread_mutex_unlock(&k->lock);
+  tell_noted(k, told);
   for (struct kept *next; over; over = next) {
     next = over->next;
     if (over->x) reports_stored(over->x);
@@ -188,8 +205,22 @@ static enum log_rc put_context(void *arg) {
   return p->w->o.keeps->context(p->w->o.ctx, p->q->ti, p->q->epoch, p->q->owner, p->c.text, p->c.n);
 }
 
-/* The last good one stays where this one cannot be stored. Takes c. */
-static void write_context(struct keeper *k, const struct kept *q, struct context c) {
+/* True: the loop has something to do. */
+static bool tell(struct keeper *k, struct kept *q, enum log_rc rc) {
+  if (!q->wants) return false;
+  pthread_mutex_lock(&k->lock);
+  q->answer = rc;
+  if (!q->told) {
+    q->told = true;
+    q->next_told = k->told;
+    k->told = q;
+  }
+  pthread_mutex_unlock(&k->lock);
+  return true;
+}
+
+/* The last good one stays where this one cannot be stored. Takes c. True: the loop has something to do. */
+static bool write_context(struct keeper *k, struct kept *q, struct context c) {
   struct put_context p = {k->w, q, c};
   bool doubt = false;
   enum log_rc rc = logger_until(k->w->logger, put_context, &p, INT64_MAX, &doubt);
@@ -199,6 +230,7 @@ static void write_context(struct keeper *k, const struct kept *q, struct context
   atomic_fetch_sub(&k->waiting, (int64_t)c.n);
   atomic_fetch_add(&k->stored, 1);
   free(c.text);
+  return tell(k, q, rc);
 }
 
 struct put_progress { struct worker *w; const struct kept_progress *v; size_t n; };
@@ -328,7 +360,7 @@ bool keeper_turn(struct keeper *k) {
   bool news = asks != NULL;
   for (struct kept *q = list; q; q = q->turn) {
     struct context c = take(k, q);
-    if (c.text) write_context(k, q, c);
+    if (c.text) news |= write_context(k, q, c);
     if (q->put) *WR_PUSH(k->row, k->n_row, k->cap_row) = q;
   }
   write_progress(k);

@@ -30,6 +30,10 @@ extern "C" {
 #define WX_PROGRAMS 4u
 /* It may note a context, and wants the last one at its start: wx_task.context. */
 #define WX_CONTEXT 8u
+/* It has a routine that cleans up behind a task that is deleted: the deletion starts an attempt with wx_task.cleanup. */
+#define WX_CLEANS_UP 16u
+/* The same for those of its tasks whose taskConfig has onDelete, which the executor reads, but for its `timeout`. */
+#define WX_ON_DELETE 32u
 
 typedef struct wx_exec wx_exec;      /* one running attempt; the executor may attach its own data: wx_host.data */
 
@@ -41,6 +45,7 @@ enum { WX_STDOUT = 1, WX_STDERR = 2, WX_SYSTEM = 3 };       /* log streams */
  * the last one is stored before the end of the attempt. RESULT: it counts when done() brings none. */
 enum { WX_NOTE_LOG = 0, WX_NOTE_PROGRESS = 1, WX_NOTE_CONTEXT = 2, WX_NOTE_RESULT = 3 };
 enum { WX_CANCEL_ASK = 0, WX_CANCEL_FORCE = 1 };            /* TERM, KILL */
+enum { WX_KEPT = 0, WX_KEPT_NOT = 1, WX_KEPT_FENCED = 2 };  /* noted(): FENCED: another attempt of the task is at work */
 /* Why an attempt is to stop. FENCED: it is not this node's any more, and nothing of it counts. */
 enum { WX_STOP_NONE = 0, WX_STOP_PAUSE = 1, WX_STOP_CANCEL = 2, WX_STOP_DELETE = 3, WX_STOP_SHUTDOWN = 4, WX_STOP_TIMEOUT = 5,
        WX_STOP_FENCED = 6 };
@@ -56,6 +61,8 @@ typedef struct wx_task {             /* borrowed until release() */
   uint32_t attempt;                  /* WEIR_ATTEMPT */
   /* WX_CONTEXT: what an earlier attempt or the submit left for it; NULL = nothing. Only in start() */
   const char *context; size_t context_len;
+  int64_t id;                        /* of the task instance */
+  int cleanup;                       /* 1 = the task is being deleted, and this attempt cleans up behind it */
 } wx_task;
 
 typedef struct wx_result {
@@ -67,6 +74,8 @@ typedef struct wx_result {
   int exit_code, signal;             /* -1 / 0 = none */
   int64_t utime_us, stime_us, maxrss_kib;
   int64_t after_us;                  /* NOT_NOW: how long to wait; 0 = the task's own backoff */
+  int decided;                       /* OK, FAIL, FATAL: 1 = that is how it ended, though it had been told to stop */
+  int remove;                        /* OK, FAIL, FATAL: 1 = a stand-alone task that is final by it is gone with the same commit */
 } wx_result;
 
 typedef struct wx_spawn {            /* what a child process gets; all borrowed during the call */
@@ -150,6 +159,9 @@ typedef struct wx_host {             /* what the worker offers; valid during eve
   int  (*note)(wx_exec *, int kind, int stream, const void *p, size_t n);
   int  (*stop_reason)(wx_exec *);                                 /* WX_STOP_*: NONE until cancel() is called */
   const char *(*tools)(wx_exec *);                                /* the folder of `weir`, for PATH; NULL = not known */
+  void *(*user)(wx_exec *);                                       /* wx_ops.user */
+  /* The one call that any thread may make, from start() until done(): woken() follows on the loop's thread, once for many calls. */
+  void (*wake)(wx_exec *);
 } wx_host;
 
 typedef struct wx_ops {
@@ -168,6 +180,10 @@ typedef struct wx_ops {
   int64_t version;                   /* of the executor; 0 = 1. Executors of one name differ in it; the highest is the newest */
   /* As check(), with the host's help. */
   int  (*check_with)(const wx_lib *, const char *content, const char *config, int *code, char *err, size_t err_n);
+  void *user;                        /* the executor's own, for wx_host.user() */
+  void (*woken)(const wx_host *, wx_exec *);   /* after wake() */
+  /* A context that it noted is stored, or refused, together with all that it noted before. Not called after done(). */
+  void (*noted)(const wx_host *, wx_exec *, int answer);
 } wx_ops;
 
 /* Why a task is refused: codes of the API. */

@@ -61,6 +61,13 @@ CREATE TABLE IF NOT EXISTS task_progress (
   message      TEXT
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
+-- Task types that a node has registered beside those that are built in. A row stays: tasks of the type may be made from then on,
+-- and wait for a node that has it.
+CREATE TABLE IF NOT EXISTS task_type (
+  task_type    VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
+  cleans_up    TINYINT UNSIGNED NOT NULL DEFAULT 0   -- a deletion runs its clean-up
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
 -- Stand-alone tasks as S1 shows them. status: 0 waits, 1 runs, 2 succeeded, 3 failed, 4 canceled, 5 its node is dead.
 CREATE OR REPLACE SQL SECURITY INVOKER VIEW async_task_record AS
   SELECT a.ti_id AS id, CONVERT(a.user_name USING utf8mb4) AS uid, a.task_name AS name, a.task_type AS task_type, i.params AS params,

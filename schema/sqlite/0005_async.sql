@@ -37,6 +37,13 @@ INSERT OR IGNORE INTO task_async (ti_id, create_time, task_name, task_type)
   SELECT i.ti_id, coalesce(i.create_time, i.update_time, 1), coalesce(h.task_name, ''), coalesce(h.task_type, '')
   FROM task_ins i LEFT JOIN task_history h ON h.task_id = i.task_id AND h.task_version = i.task_version WHERE i.ni_id IS NULL;
 
+-- Task types that a node has registered beside those that are built in. A row stays: tasks of the type may be made from then on,
+-- and wait for a node that has it.
+CREATE TABLE task_type (
+  task_type      TEXT PRIMARY KEY,
+  cleans_up      INTEGER NOT NULL DEFAULT 0   -- a deletion runs its clean-up
+) STRICT, WITHOUT ROWID;
+
 -- Stand-alone tasks as S1 shows them. status: 0 waits, 1 runs, 2 succeeded, 3 failed, 4 canceled, 5 its node is dead.
 CREATE VIEW async_task_record AS
   SELECT a.ti_id AS id, a.user_name AS uid, a.task_name AS name, a.task_type AS task_type, i.params AS params,

@@ -335,8 +335,89 @@ static void waiting_tasks_are_identified(struct world *w) {
   def_flow_unref(f);
 }
 
+/* ---- as readers show them ---- */
+struct shown { struct queue_shown q[64]; char user[64][40], group[64][40]; size_t n; };
+static int see_queue(void *ctx, const struct queue_shown *q) {
+  struct shown *s = ctx;
+  if (strncmp(q->row.user, "shown", 5) != 0 || s->n == 64) return 0;
+  snprintf(s->user[s->n], 40, "%s", q->row.user), snprintf(s->group[s->n], 40, "%s", q->row.group);
+  s->q[s->n++] = *q;
+  return 0;
+}
+static int see_running(void *ctx, const char *user, const char *group, int64_t n) {
+  if (strcmp(user, "shown-b") == 0 && strcmp(group, "g") == 0) *(int64_t *)ctx = n;
+  return 0;
+}
+
+static void queues_are_listed_with_their_counts(struct world *w) {
+  static const struct { const char *user, *group; enum task_state state; enum task_phase phase; } is[] = {
+    {"shown-b", "g", TASK_RUNNING, PHASE_RUN}, {"shown-b", "g", TASK_CANCELING, PHASE_RUN}, {"shown-b", "g", TASK_QUEUED, PHASE_RUN},
+    {"shown-b", "g", TASK_QUEUED, PHASE_RUN}, {"shown-b", "g", TASK_PAUSED, PHASE_RUN}, {"shown-b", "g", TASK_CREATED, PHASE_RUN},
+    {"shown-b", "g", TASK_BLOCKED, PHASE_RUN}, {"shown-b", "g", TASK_RETRY_WAIT, PHASE_RUN}, {"shown-b", "g", TASK_QUEUED, PHASE_DELETE},
+    {"shown-b", "g", TASK_SUCCESS, PHASE_RUN}, {"shown-b", "G", TASK_RUNNING, PHASE_RUN}, {"shown-c", "", TASK_QUEUED, PHASE_DELETE}, {"shown-d", "", TASK_FAILED, PHASE_RUN}};
+  enum { N = sizeof is / sizeof *is };
+  struct task_write tw[N];
+  struct async_write aw[N];
+  for (int i = 0; i < N; i++) {
+    struct task_row t = in_state(alone_row_of(w, 0), w->me, is[i].state, is[i].phase, TASK_NONE);
+    t.t.version = 0, t.update_us = t.create_us + i;
+    tw[i] = (struct task_write){.op = ROW_INSERT, .expect_state = -1, .row = t};
+    aw[i] = (struct async_write){ROW_INSERT, {.ti = t.ti, .create_us = t.create_us, .name = "n", .type = "T", .user = is[i].user, .group = is[i].group}};
+  }
+  struct batch b = {.task = tw, .n_task = N, .async = aw, .n_async = N};
+  OK(batch_do(w, &b));
+  set(w, (struct queue_row){.user = "shown-a", .group = "z", .max_running = 3}, QUEUE_MAX_RUNNING);
+  set(w, (struct queue_row){.user = "shown-b", .group = "g", .rate_count = 2, .rate_per_us = 1000000}, QUEUE_RATE);
+  struct reader *r = reader_of(w);
+  static struct shown s;
+  struct page p = {.limit = 5000, .want_total = true};
+  bool more = true;
+  int64_t total = 0, running = 0;
+  s.n = 0;
+  WR(reader_list_queues(r, &p, see_queue, &s, &more, &total, &e_));
+  assert_false(more);
+  assert_int_equal(s.n, 4); /* a deleted or final task is in no queue; a clean-up is in one, but counts nowhere */
+  assert_true(total >= 4);
+  static const struct { const char *user, *group; bool set; int64_t queued, running, blocked; } want[] = {
+    {"shown-a", "z", true, 0, 0, 0}, {"shown-b", "G", false, 0, 1, 0}, {"shown-b", "g", true, 2, 2, 4}, {"shown-c", "", false, 0, 0, 0}};
+  for (int i = 0; i < 4; i++) {
+    assert_string_equal(s.user[i], want[i].user);
+    assert_string_equal(s.group[i], want[i].group);
+    assert_true(s.q[i].set == want[i].set && s.q[i].queued == want[i].queued && s.q[i].running == want[i].running && s.q[i].blocked == want[i].blocked);
+    assert_true(s.q[i].since_us == (want[i].queued ? tw[2].row.update_us : 0));
+  }
+  assert_true(s.q[0].row.max_running == 3 && s.q[1].row.max_running == -1 && s.q[2].row.rate_count == 2 && s.q[2].row.weight == -1);
+  /* pages */
+  size_t seen = 0;
+  for (p = (struct page){.limit = 1}, more = true; more; p.offset++, seen++) WR(reader_list_queues(r, &p, see_queue, &s, &more, &total, &e_));
+  assert_int_equal(total, -1);
+  assert_int_equal(s.n, 8);
+  WR(reader_queue_running(r, see_running, &running, &e_));
+  assert_int_equal(running, 2);
+  reader_put(r);
+}
+
+static void rules_of_a_task_are_found(struct world *w) {
+  static const char *const name[][2] = {{"rules", "g"}, {"rules", ""}, {"", "rules-g"}, {"rules", "rules-g"}, {"", ""}, {"rulesx", "g"}};
+  struct queue_row v[QUEUE_RULES];
+  size_t n;
+  for (size_t i = 0; i < 6; i++) set(w, (struct queue_row){.user = name[i][0], .group = name[i][1], .weight = (int32_t)i + 1}, QUEUE_WEIGHT);
+  struct reader *r = reader_of(w);
+  static const struct { const char *user, *group; int32_t weight[5]; } want[] = {
+    {"rules", "rules-g", {2, 3, 4, 5}}, {"rules", "g", {1, 2, 5}}, {"rules", "", {2, 5}}, {"", "rules-g", {3, 5}}, {"", "", {5}}, {"RULES", "G", {5}}};
+  for (size_t i = 0; i < 6; i++) {
+    WR(reader_queue_rows(r, want[i].user, want[i].group, &arena, v, &n, &e_));
+    int sum = 0, all = 0;
+    for (size_t k = 0; k < n; k++) all |= 1 << v[k].weight;
+    for (size_t k = 0; want[i].weight[k]; k++) sum |= 1 << want[i].weight[k];
+    assert_int_equal(all, sum);
+  }
+  reader_put(r);
+}
+
 const struct fact facts_queues[] = {
   FACT(queue_reads_back), FACT(names_of_queues_are_bytes), FACT(queue_is_deleted), FACT(change_of_a_task_is_none_of_queues), FACT(queues_survive),
   FACT(rate_is_written_and_locked), FACT(many_rates_at_once), FACT(new_rate_takes_over_the_bucket), FACT_SEVERAL(batch_decided_by_older_queues_is_stale),
-  FACT_SEVERAL(second_node_waits_for_the_lock), FACT(what_counts_is_found), FACT(tasks_of_flows_count_too), FACT(waiting_tasks_are_identified)};
+  FACT_SEVERAL(second_node_waits_for_the_lock), FACT(what_counts_is_found), FACT(tasks_of_flows_count_too), FACT(waiting_tasks_are_identified),
+  FACT(queues_are_listed_with_their_counts), FACT(rules_of_a_task_are_found)};
 const size_t n_facts_queues = sizeof facts_queues / sizeof *facts_queues;

@@ -22,9 +22,13 @@ LAYERS = {
     "engine/worker": ["engine/base", "engine/core", "engine/model", "engine/spawner", "engine/registry", "executors/abi"],
     "engine/node": ["engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs", "engine/runner",
                     "engine/spawner", "engine/worker", "engine/registry", "executors/abi"],
-    "api": ["engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs", "engine/runner",
+    "engine/client": ["engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs", "engine/runner",
+                      "engine/registry", "executors/abi"],
+    "api": ["engine/client", "engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs", "engine/runner",
             "engine/registry", "executors/abi"],
-    "cli": ["engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs", "engine/runner", "engine/spawner",
+    "lib": ["engine/client", "engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs",
+            "engine/runner", "engine/spawner", "engine/worker", "engine/node", "engine/registry", "executors/abi"],
+    "cli": ["engine/client", "engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs", "engine/runner", "engine/spawner",
             "engine/worker", "engine/node", "engine/registry", "executors/abi", "api"],
 }
 # Who alone may know a library.

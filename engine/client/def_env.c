@@ -29,11 +29,20 @@ static enum wr_rc no_shell(const char *path, struct wr_err *err) {
   return wr_err_at(err, WR_SHELL_NOT_ALLOWED, path, "%s", run_as_text(RUN_AS_SHELL_OFF, NULL, why, sizeof why));
 }
 
+/* A node that has it checks nothing at save time either: what it takes is the routine's own. */
+static enum wr_rc type_elsewhere(const struct def_site *site, const char *type, const char *path, uint8_t *slot, struct wr_err *err) {
+  bool known = false;
+  enum wr_rc rc = site->defs ? defs_type_known(site->defs, type, &known, err) : WR_OK;
+  if (rc) return rc;
+  *slot = executor_slot(NULL);
+  return known ? WR_OK : unknown_type(site->executors, type, path, err);
+}
+
 static enum wr_rc check_type(void *ctx, const char *type, const char *content, const json_t *config, const char *path,
                              uint8_t *slot, struct wr_err *err) {
   const struct def_site *site = ctx;
   const struct executor *x = registry_find(site->executors, type, 0);
-  if (!x) return unknown_type(site->executors, type, path, err);
+  if (!x) return type_elsewhere(site, type, path, slot, err);
   bool programs = x->ops.flags & WX_PROGRAMS;
   if (programs && !site->shell_allowed) return no_shell(path, err);
   enum wr_rc rc = programs ? check_user(site, config, path, err) : WR_OK;

@@ -1,40 +1,45 @@
 /* Why it does not go on: see why.h. */
 #include "why.h"
 #include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "registry.h"
 #include "clock.h"
+#include "offers.h"
+#include "registry.h"
+#include "runner.h"
 
-enum { TEXT_BYTES = 1024, HOST_BYTES = 256 };
+enum { TEXT_BYTES = WHY_TEXT_BYTES, HOST_BYTES = 256 };
 
-/* Every member but c is filled in when it is first needed: most answers have nothing to say. */
+/* Every member but v is filled in when it is first needed: most answers have nothing to say. */
 struct why {
-  struct call *c;
+  const struct view *v;
   bool asked;
   struct offer_set *set;          /* NULL = not known */
   struct node_trouble own;        /* of this node, as it is now */
   int64_t me, now_us;             /* this node's incarnation; the time that all nodes share */
   char host[HOST_BYTES];
+  struct why_said said;
 };
 
-struct why *why_open(struct call *c) {
+struct why *why_open(const struct view *v) {
   struct why *w = wr_malloc(sizeof *w);
-  w->c = c;
+  w->v = v;
   w->asked = false;
   w->set = NULL;
   return w;
 }
 
 static void why_ask(struct why *w) {
-  const struct call *c = w->c;
+  const struct view *v = w->v;
   if (w->asked) return;
   w->asked = true;
   w->host[0] = '\0';
-  w->set = offers_get(&c->api->offers, c->api->o.store);
-  w->me = runner_trouble(c->api->o.runner, &w->own);
-  w->now_us = store_now(c->api->o.store);
+  w->set = offers_get(v->offers, v->store);
+  w->me = runner_trouble(v->runner, &w->own);
+  w->now_us = store_now(v->store);
 }
 
 static const char *host_here(struct why *w) {
@@ -48,9 +53,9 @@ void why_close(struct why *w) {
   free(w);
 }
 
-static void why_put(const struct why *w, const char *code, const char *text) {
-  j_text(w->c->out, "why", code);
-  j_text(w->c->out, "whyText", text);
+static void why_put(struct why *w, const char *code, const char *text) {
+  w->said.code = code;
+  snprintf(w->said.text, sizeof w->said.text, "%s", text);
 }
 
 /* ---- what nodes have told ---- */
@@ -98,7 +103,7 @@ static bool set_aside(struct why *w, int64_t fi) {
   const char *host;
   char text[TEXT_BYTES];
   const struct node_trouble *t;
-  bool mine = runner_set_aside(w->c->api->o.runner, fi); /* true even beyond the list that the node tells */
+  bool mine = runner_set_aside(w->v->runner, fi); /* true even beyond the list that the node tells */
   for (size_t i = 0; (t = next_trouble(w, &i, &host));) {
     if (!(mine && i == 1) && !node_trouble_aside(t, fi)) continue;
     snprintf(text, sizeof text,
@@ -130,7 +135,7 @@ static void look_at(const struct why *w, const struct offer *v, const char *type
   n->host = v->host;
 }
 
-static void no_executor(const struct why *w, const char *type, const char *user, size_t live) {
+static void no_executor(struct why *w, const char *type, const char *user, size_t live) {
   char text[TEXT_BYTES];
   const char *nodes = live == 1 ? "The one node that lives and runs tasks" : "None of the nodes that live and run tasks";
   if (live == 0) snprintf(text, sizeof text, "No node that runs tasks is alive.");
@@ -140,7 +145,7 @@ static void no_executor(const struct why *w, const char *type, const char *user,
   why_put(w, "NO_EXECUTOR", text);
 }
 
-static void starts_paused(const struct why *w, const struct runners *n) {
+static void starts_paused(struct why *w, const struct runners *n) {
   char text[TEXT_BYTES], at[CLOCK_RFC_LEN], nodes[64] = "The one node that can run it starts";
   clock_rfc3339(at, n->until_us);
   if (n->can > 1) snprintf(nodes, sizeof nodes, "All %zu nodes that can run it start", n->can);
@@ -150,7 +155,7 @@ static void starts_paused(const struct why *w, const struct runners *n) {
   why_put(w, "STARTS_PAUSED", text);
 }
 
-static void no_slot(const struct why *w, const struct runners *n, bool process) {
+static void no_slot(struct why *w, const struct runners *n, bool process) {
   char text[TEXT_BYTES], slots[64] = "";
   if (process) snprintf(slots, sizeof slots, ", with %lld slots for processes in all", (long long)n->slots);
   snprintf(text, sizeof text, "It is ready, and begins when a node that can run it (there %s %zu%s) has a free slot for it.",
@@ -160,10 +165,10 @@ static void no_slot(const struct why *w, const struct runners *n, bool process) 
 }
 
 /* type NULL: its definition is not known any more. */
-static void queued(const struct why *w, const char *type, const char *text) {
+static void queued(struct why *w, const char *type, const char *text) {
   struct runners n = {0};
   if (type == NULL || w->set == NULL) return;
-  const struct executor *x = registry_find(w->c->api->o.executors, type, 0);
+  const struct executor *x = registry_find(w->v->executors, type, 0);
   bool process = executor_slot(x) == WX_SLOT_PROCESS, programs = x && (x->ops.flags & WX_PROGRAMS);
   json_t *config = programs && text ? json_loads(text, 0, NULL) : NULL;
   const char *user = json_string_value(json_object_get(config, "user"));
@@ -174,7 +179,7 @@ static void queued(const struct why *w, const char *type, const char *text) {
   json_decref(config);
 }
 
-static void retry(const struct why *w, const struct task_row *row) {
+static void retry(struct why *w, const struct task_row *row) {
   char text[TEXT_BYTES], at[CLOCK_RFC_LEN];
   clock_rfc3339(at, row->t.due_us);
   snprintf(text, sizeof text, "Attempt %" PRIu32 " failed; the next one is due at %s.", row->t.epoch, at);
@@ -183,7 +188,7 @@ static void retry(const struct why *w, const struct task_row *row) {
 
 /* ---- it was held, or asked to stop ---- */
 
-static void held(const struct why *w, const struct task_row *row) {
+static void held(struct why *w, const struct task_row *row) {
   char text[TEXT_BYTES], at[CLOCK_RFC_LEN];
   if (row->t.end_as != TASK_NONE) {
     why_put(w, "FLOW_PAUSED", "Its flow is paused; it goes on when the flow is resumed.");
@@ -194,7 +199,7 @@ static void held(const struct why *w, const struct task_row *row) {
   why_put(w, "DELAYED", text);
 }
 
-static void paused(const struct why *w, const struct task_row *row) {
+static void paused(struct why *w, const struct task_row *row) {
   if (row->t.resume == RESUME_FLOW) why_put(w, "FLOW_PAUSED", "Its flow is paused; it goes on when the flow is resumed.");
   else why_put(w, "PAUSED", "It was paused; it goes on when it is run.");
 }
@@ -210,8 +215,7 @@ static const char *stopping(const struct task *t) {
 
 /* ---- what is asked for ---- */
 
-void why_task(struct why *w, const struct task_row *row, const struct task_def *def, const struct row_beside *beside) {
-  const struct async_row *alone = beside->alone;
+static void task_why(struct why *w, const struct task_row *row, const struct task_def *def, const struct async_row *alone) {
   if (task_final(row->t.state)) return;
   why_ask(w);
   if ((row->t.owner != 0 && stuck(w, row)) || (row->fi != 0 && set_aside(w, row->fi))) return;
@@ -235,8 +239,18 @@ void why_task(struct why *w, const struct task_row *row, const struct task_def *
   }
 }
 
-void why_flow(struct why *w, const struct flow_row *row) {
-  if (flow_final((enum flow_state)row->state)) return;
+static const struct why_said *said(const struct why *w) { return w->said.code ? &w->said : NULL; }
+
+const struct why_said *why_task(struct why *w, const struct task_row *row, const struct task_def *def, const struct async_row *alone) {
+  w->said.code = NULL;
+  task_why(w, row, def, alone);
+  return said(w);
+}
+
+const struct why_said *why_flow(struct why *w, const struct flow_row *row) {
+  w->said.code = NULL;
+  if (flow_final((enum flow_state)row->state)) return NULL;
   why_ask(w);
   set_aside(w, row->fi);
+  return said(w);
 }

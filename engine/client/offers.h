@@ -1,9 +1,9 @@
 /* The members of the cluster as they are shown in answers: what each can run, what goes wrong there. They are read at most once a
  * second, by one thread; meanwhile the others use what was read before.
  *
- * Any API thread. What never happens: a read under the lock; a second reader of a thread that holds one. */
-#ifndef API_OFFERS_H
-#define API_OFFERS_H
+ * Any thread. What never happens: a read under the lock; a second reader of a thread that holds one. */
+#ifndef CLIENT_OFFERS_H
+#define CLIENT_OFFERS_H
 #include <pthread.h>
 #include <stdatomic.h>
 #include "node_trouble.h"
