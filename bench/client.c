@@ -1,6 +1,7 @@
 /* The load client: runs one workload of docs/performance.md against a server and prints one JSON object.
  *
  *   client ADDR:PORT chain N | fan N TIMES | bulk FLOWS STEPS | single FLOWS STEPS CONNECTIONS | shell N argv|sh
+ *   client ADDR:PORT tasks N PER | task N CONNECTIONS     stand-alone ECHO, PER of them or one a request
  *   client ADDR:PORT lone N CONNECTIONS          tasks without a flow that wait for an hour; it ends when all are accepted
  *   client ADDR:PORT cancel FOLDER TIMES
  *   client - trap FILE        the child that `cancel` sends a SIGTERM
@@ -24,7 +25,7 @@
 enum { LOOK_US = 1000, LOOK_SLOW_US = 5000, BULK = 1000, PAGE = 500, PAGES = 20, CONNECTIONS_MAX = 1024 };
 enum { GIVE_UP_US = 600 * 1000000 };
 
-struct client { struct http_server server; struct http_conn c; };
+struct client { struct http_server server; struct http_conn c; int64_t over_us; }; /* over_us: when all was seen to be over */
 struct samples { int64_t *v; size_t n, cap; };
 struct result { int64_t tasks; double seconds, accept_s; const char *what; struct samples lat; int64_t refused; };
 
@@ -315,10 +316,10 @@ static void flood_run(struct flood *f, int lanes) {
 }
 
 /* Sends the same POST n times; returns the time before the first one. */
-static int64_t flood(struct client *k, const char *path, int64_t n, int lanes, struct result *r) {
+static int64_t flood(struct client *k, const char *path, const char *body, int64_t n, int lanes, struct result *r) {
   struct flood f = {.k = k, .to_send = n, .to_come = n, .r = r};
   if (lanes < 1 || lanes > CONNECTIONS_MAX) die("connections: 1 to %d", CONNECTIONS_MAX);
-  f.request = http_request(&k->server, "POST", path, NULL, &f.n);
+  f.request = http_request(&k->server, "POST", path, body, &f.n);
   flood_open(&f, lanes);
   int64_t t = now_us();
   flood_run(&f, lanes);
@@ -335,18 +336,83 @@ static void run_single(struct client *k, int64_t flows, int64_t steps, int lanes
   char path[64];
   json_int_t flow = save_chain(k, save_echo(k), steps, &r->accept_s);
   snprintf(path, sizeof path, "/exec/flow/%lld", (long long)flow);
-  int64_t t = flood(k, path, flows, lanes, r);
+  int64_t t = flood(k, path, NULL, flows, lanes, r);
   wait_flows(k, flow);
   r->seconds = (double)(now_us() - t) / 1e6;
   r->tasks = flows * steps;
   count_flows(k, flow, flows);
 }
 
+/* ---- stand-alone tasks ---- */
+
+#define ALONE "{\"taskType\":\"ECHO\",\"taskContent\":\"x\"}"
+
+static size_t rows_of(json_t *a) { return json_array_size(json_object_get(a, "data")); }
+
+/* Waits until no stand-alone task is RUNNING, then counts them: all must have worked. */
+static void wait_tasks(struct client *k, int64_t want) {
+  int64_t give_up = now_us() + GIVE_UP_US;
+  for (size_t running = 1; running;) {
+    if (now_us() > give_up) die("tasks do not end");
+    nap_us(LOOK_US);
+    json_t *a = call(k, "GET", "/monitor/task?status=RUNNING&limit=1", NULL);
+    running = rows_of(a);
+    json_decref(a);
+  }
+  k->over_us = now_us();
+  json_t *a = call(k, "GET", "/monitor/task?status=SUCCESS&limit=1&total=true", NULL);
+  json_int_t n = json_integer_value(json_object_get(json_object_get(a, "page"), "total"));
+  if (n != want) die("%lld of %lld tasks worked", (long long)n, (long long)want);
+  json_decref(a);
+}
+
+/* startedAt to endedAt; pages spread over all. createTime has whole seconds. */
+static void task_latency(struct client *k, int64_t tasks, struct samples *out) {
+  int64_t pages = (tasks + PAGE - 1) / PAGE, every = (pages + PAGES - 1) / PAGES;
+  for (int64_t p = 0; p < pages; p += every) {
+    char path[96];
+    size_t i;
+    json_t *t;
+    snprintf(path, sizeof path, "/monitor/task?limit=%d&offset=%lld", PAGE, (long long)(p * PAGE));
+    json_t *a = call(k, "GET", path, NULL);
+    json_array_foreach(json_object_get(a, "data"), i, t) sample(out, time_of(t, "endedAt") - time_of(t, "startedAt"));
+    json_decref(a);
+  }
+}
+
+static void run_tasks(struct client *k, int64_t n, int64_t per, struct result *r) {
+  int64_t t = now_us();
+  for (int64_t left = n, some; left > 0; left -= some) {
+    struct buf b = BUF_INIT;
+    some = left < per ? left : per;
+    buf_str(&b, "{\"tasks\":[" ALONE);
+    for (int64_t i = 1; i < some; i++) buf_str(&b, "," ALONE);
+    buf_str(&b, "]}");
+    json_t *a = call(k, "POST", "/exec/tasks", b.data);
+    if ((int64_t)rows_of(a) != some) die("a submit of many tasks answers another number of ids");
+    json_decref(a);
+    buf_done(&b);
+  }
+  r->accept_s = (double)(now_us() - t) / 1e6;
+  wait_tasks(k, n);
+  r->seconds = (double)(k->over_us - t) / 1e6;
+  r->tasks = n;
+  r->what = "task";
+  task_latency(k, n, &r->lat);
+}
+
+static void run_task(struct client *k, int64_t n, int lanes, struct result *r) {
+  int64_t t = flood(k, "/exec/task", ALONE, n, lanes, r);
+  wait_tasks(k, n);
+  r->seconds = (double)(k->over_us - t) / 1e6;
+  r->tasks = n;
+}
+
 static void run_lone(struct client *k, int64_t n, int lanes, struct result *r) {
   char path[64];
   json_int_t task = save_task(k, "{\"taskName\":\"bench wait\",\"taskType\":\"WAIT\",\"taskContent\":\"3600\"}");
   snprintf(path, sizeof path, "/exec/task/%lld", (long long)task);
-  (void)flood(k, path, n, lanes, r);
+  (void)flood(k, path, NULL, n, lanes, r);
   r->tasks = n;
 }
 
@@ -471,6 +537,8 @@ int main(int argc, char **argv) {
   else if (strcmp(verb, "fan") == 0) run_fan_of(&k, save_echo(&k), arg(argc, argv, 3), arg(argc, argv, 4), &r);
   else if (strcmp(verb, "bulk") == 0) run_bulk(&k, arg(argc, argv, 3), arg(argc, argv, 4), &r);
   else if (strcmp(verb, "single") == 0) run_single(&k, arg(argc, argv, 3), arg(argc, argv, 4), (int)arg(argc, argv, 5), &r);
+  else if (strcmp(verb, "tasks") == 0) run_tasks(&k, arg(argc, argv, 3), arg(argc, argv, 4), &r);
+  else if (strcmp(verb, "task") == 0) run_task(&k, arg(argc, argv, 3), (int)arg(argc, argv, 4), &r);
   else if (strcmp(verb, "lone") == 0) run_lone(&k, arg(argc, argv, 3), (int)arg(argc, argv, 4), &r);
   else if (strcmp(verb, "shell") == 0 && argc > 4) run_shell(&k, arg(argc, argv, 3), argv[4], &r);
   else if (strcmp(verb, "cancel") == 0) run_cancel(&k, argv[3], arg(argc, argv, 4), &r);

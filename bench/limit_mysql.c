@@ -47,8 +47,8 @@ static void open_server(struct raw *w, char **where, int n, const char *schema) 
   char *text = read_file(schema);
   say(w, text);
   free(text);
-  say(w, "INSERT INTO engine_node (incarnation, state, lease_until, host, pid, slots, roles, types, users, trouble, start_time) VALUES (1, 'LIVE', "
-         "UTC_TIMESTAMP(6), 'x', 1, 1, 'x', '', '', '', UTC_TIMESTAMP(6))");
+  say(w, "INSERT INTO engine_node (incarnation, state, lease_until, host, pid, slots, roles, schema_no, types, users, trouble, start_time) VALUES (1, 'LIVE', "
+         "UTC_TIMESTAMP(6), 'x', 1, 1, 'x', 1, '', '', '', UTC_TIMESTAMP(6))");
 }
 
 /* A typed literal is converted once, where it is read. */

@@ -226,9 +226,47 @@ static void set_text(const char **to, const char *s) {
   *to = s && *s ? wr_strdup(s) : NULL;
 }
 
+/* The sets that the oracle asks for again and again: of what is live, and of what is QUEUED. TASK_SUCCESS stands for "no row". */
+static void queued_add(struct memdb *db, struct mem_task *t, uint8_t list) {
+  struct mem_queued *q = &db->queued[t->list = list];
+  t->older = q->last;
+  t->newer = NULL;
+  *(t->older ? &t->older->newer : &q->first) = t;
+  q->last = t;
+}
+
+static void queued_remove(struct memdb *db, struct mem_task *t) {
+  struct mem_queued *q = &db->queued[t->list];
+  *(t->older ? &t->older->newer : &q->first) = t->newer;
+  *(t->newer ? &t->newer->older : &q->last) = t->older;
+}
+
+void memdb_queued_move(struct memdb *db, struct mem_task *t, uint8_t list) {
+  queued_remove(db, t);
+  queued_add(db, t, list);
+}
+
+static bool waits(enum task_state s) { return s == TASK_CREATED || s == TASK_PAUSED; }
+
+static void count_task(struct memdb *db, struct mem_task *t, enum task_state was, enum task_state is) {
+  db->n_live += (size_t)!task_final(is) - (size_t)!task_final(was);
+  db->n_wait += (size_t)waits(is) - (size_t)waits(was);
+  if ((was == TASK_QUEUED) == (is == TASK_QUEUED)) return;
+  db->n_queued += (size_t)(is == TASK_QUEUED) - (size_t)(was == TASK_QUEUED);
+  if (is != TASK_QUEUED) { queued_remove(db, t); return; }
+  t->queued_at = db->now_us;
+  queued_add(db, t, 0);
+}
+
+static void count_flow(struct memdb *db, enum flow_state was, enum flow_state is) {
+  db->n_live += (size_t)!flow_final(is) - (size_t)!flow_final(was);
+  db->n_wait += (size_t)(is == FLOW_PAUSED) - (size_t)(was == FLOW_PAUSED);
+}
+
 static void put_flow(struct memdb *db, const struct flow_write *w, struct mem_tx *tx) {
   struct mem_flow *f = memdb_flow(db, w->row.fi);
   const struct flow_row *r = &w->row;
+  count_flow(db, f ? (enum flow_state)f->r.state : FLOW_SUCCESS, (enum flow_state)r->state);
   if (w->op == ROW_INSERT) {
     f = wr_new(struct mem_flow);
     f->r = *r;
@@ -273,6 +311,7 @@ static void put_node(struct memdb *db, const struct node_write *w) {
 
 static void put_task(struct memdb *db, const struct task_write *w, int64_t me) {
   struct mem_task *t = memdb_task(db, w->row.ti);
+  enum task_state was = t ? (enum task_state)t->r.t.state : TASK_SUCCESS;
   if (w->op == ROW_INSERT) {
     t = wr_new(struct mem_task);
     t->r.exit_code = -1;
@@ -287,9 +326,7 @@ static void put_task(struct memdb *db, const struct task_write *w, int64_t me) {
     if (w->row.ti > db->max_ti) db->max_ti = w->row.ti;
   }
   int64_t version = t->r.t.version;
-  bool was = t->r.t.state == TASK_QUEUED, is = w->row.t.state == TASK_QUEUED;
-  if (is && !was) t->queued_at = db->now_us;
-  db->n_queued += (size_t)is - (size_t)was;
+  count_task(db, t, was, (enum task_state)w->row.t.state);
   if (w->op == ROW_INSERT ? w->row.t.epoch != 0 : w->row.t.epoch != t->r.t.epoch) t->r.ran_by = w->row.t.owner ? w->row.t.owner : me;
   t->r.t = w->row.t;
   t->r.t.version = version;
@@ -351,7 +388,7 @@ static void put_async(struct memdb *db, const struct async_write *w) {
 static void put_gone(struct memdb *db, int64_t ti) {
   struct mem_task *t = memdb_task(db, ti);
   struct mem_async *a = memdb_async(db, ti);
-  if (t->r.t.state == TASK_QUEUED) db->n_queued--;
+  count_task(db, t, (enum task_state)t->r.t.state, TASK_SUCCESS);
   (void)map64_del(&db->task, ti);
   t->gone = db->gone;
   db->gone = t;

@@ -44,7 +44,9 @@ struct mem_hooks {
 struct mem_flow { struct flow_row r; struct mem_tx *lock; };
 struct mem_node { struct node_row r; struct mem_tx *lock; };   /* lock: of a stranger only, because a node is locked with its flow */
 struct mem_task { struct task_row r; struct mem_tx *lock; int64_t queued_at;   /* when it became QUEUED */
-                  struct mem_task *gone; };
+                  struct mem_task *gone;
+                  struct mem_task *newer, *older; uint8_t list;                /* while it is QUEUED: its place in memdb.queued */
+                  uint8_t slot1; };                                            /* the oracle's: 1 + its slot, once that is known */
 struct mem_async { struct async_row r; };                      /* under the lock of its task */
 enum mem_member_state { MEMBER_LIVE, MEMBER_DEAD, MEMBER_GONE };
 struct mem_member { int64_t me, lease_until, last_batch; enum mem_member_state state; struct mem_tx *lock; };
@@ -73,6 +75,8 @@ struct memdb {
   struct map64 async;                /* ti -> row, of stand-alone tasks */
   struct mem_task *gone;             /* deleted ones: another node may wait for the lock of one */
   size_t n_queued;                   /* tasks that are QUEUED */
+  struct mem_queued { struct mem_task *first, *last; } queued[1 + SLOT__N]; /* these, longest first: new ones, then by 1 + slot */
+  size_t n_live, n_wait;             /* flows and tasks that are not final; those of them that wait for a user */
   struct map64 member;
   struct mem_key *key; size_t n_key, cap_key;
   int64_t max_ti, max_fi;
@@ -97,6 +101,9 @@ enum mem_row { MEM_ROW_FLOW, MEM_ROW_NODE, MEM_ROW_TASK, MEM_ROW_MEMBER, MEM_ROW
 bool memdb_hold(struct memdb *db, enum mem_row what, int64_t id);     /* false: the row does not exist, or is in use */
 void memdb_hold_table(struct memdb *db, enum mem_row what);  /* flows, nodes or tasks: all rows; nothing can be inserted */
 void memdb_release(struct memdb *db);
+
+/* A QUEUED task goes from one of the lists to the end of another. */
+void memdb_queued_move(struct memdb *db, struct mem_task *t, uint8_t list);
 
 struct mem_flow *memdb_flow(const struct memdb *db, int64_t fi);
 struct mem_node *memdb_node(const struct memdb *db, int64_t ni);

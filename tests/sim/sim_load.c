@@ -376,6 +376,7 @@ void load_wake(struct world *w) {
   const struct map64_slot *s;
   if (w->now < w->wake_at) return;
   w->wake_at = w->now + SEC / 10;
+  if (w->db->n_wait == 0) return;
   for (size_t i = 0; (s = map64_next(&w->db->flow, &i)) != NULL;) {
     const struct flow_row *f = &((struct mem_flow *)s->val)->r;
     if (f->state != FLOW_PAUSED) continue;

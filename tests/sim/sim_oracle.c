@@ -475,13 +475,24 @@ void oracle_cache(struct node *n) {
 
 /* ---- the end ---- */
 
-bool oracle_live(const struct world *w) {
+bool oracle_live(const struct world *w) { return w->db->n_live > 0; }
+
+/* Counted anew: what the database counts as it goes is true. */
+static void check_counts(struct world *w) {
   const struct map64_slot *s;
-  for (size_t i = 0; (s = map64_next(&w->db->flow, &i)) != NULL;)
-    if (!flow_final((enum flow_state)((struct mem_flow *)s->val)->r.state)) return true;
-  for (size_t i = 0; (s = map64_next(&w->db->task, &i)) != NULL;)
-    if (!task_final(((struct mem_task *)s->val)->r.t.state)) return true;
-  return false;
+  size_t live = 0, queued = 0, wait = 0;
+  for (size_t i = 0; (s = map64_next(&w->db->flow, &i)) != NULL;) {
+    enum flow_state state = (enum flow_state)((struct mem_flow *)s->val)->r.state;
+    live += !flow_final(state), wait += state == FLOW_PAUSED;
+  }
+  for (size_t i = 0; (s = map64_next(&w->db->task, &i)) != NULL;) {
+    enum task_state state = (enum task_state)((struct mem_task *)s->val)->r.t.state;
+    live += !task_final(state), queued += state == TASK_QUEUED, wait += state == TASK_CREATED || state == TASK_PAUSED;
+  }
+  for (int k = 0; k <= SLOT__N; k++)
+    for (const struct mem_task *t = w->db->queued[k].first; t != NULL; t = t->newer) queued--;
+  if (live != w->db->n_live || wait != w->db->n_wait || queued != 0)
+    sim_fail(w, "the simulator counts %zu live rows and %zu that wait, there are %zu and %zu", w->db->n_live, w->db->n_wait, live, wait);
 }
 
 static uint8_t slot_of_row(struct world *w, const struct task_row *t) {
@@ -500,8 +511,7 @@ static uint8_t slot_of_row(struct world *w, const struct task_row *t) {
 
 /* A QUEUED task may not wait longer than this beside a free slot, whatever the queue has lost and however old the task is. */
 #define IDLE_MAX (30 * SEC) /* so long because a frozen node holds locks for L/4, and events that wait for locks are tried ever less often */
-static void check_waits(struct world *w, const struct task_row *t, int64_t since) {
-  uint8_t s = slot_of_row(w, t);
+static void check_waits(struct world *w, const struct task_row *t, uint8_t s, int64_t since) {
   for (int i = 0; i < w->n_node; i++) {
     const struct node *n = &w->node[i];
     if (!n->up || node_asleep(n) || n->free_since[s] == INT64_MAX || quarantine_waits(&n->runner->quarantine, t->fi)) continue;
@@ -512,19 +522,34 @@ static void check_waits(struct world *w, const struct task_row *t, int64_t since
   }
 }
 
-void oracle_idle(struct world *w) {
-  const struct map64_slot *s;
-  if (w->single) return;
-  for (size_t i = 0; (s = map64_next(&w->db->task, &i)) != NULL;) {
-    const struct task_row *t = &((struct mem_task *)s->val)->r;
-    if (t->t.state != TASK_QUEUED) continue;
-    const struct mem_task *row = s->val;
-    check_waits(w, t, row->queued_at > w->idle_from ? row->queued_at : w->idle_from);
+/* New ones go to the list of their slot. The definition of a task stays the same as long as it has a row. */
+static void sort_queued(struct world *w) {
+  for (struct mem_task *t; (t = w->db->queued[0].first) != NULL;) {
+    if (t->slot1 == 0) t->slot1 = (uint8_t)(slot_of_row(w, &t->r) + 1);
+    memdb_queued_move(w->db, t, t->slot1);
   }
+}
+
+/* A node has had a slot of this kind free for so long that a task may have waited too long for it. */
+static bool idles(const struct world *w, int slot) {
+  for (int i = 0; i < w->n_node; i++) {
+    const struct node *n = &w->node[i];
+    if (n->up && n->free_since[slot] != INT64_MAX && w->now - n->free_since[slot] > IDLE_MAX && !node_asleep(n)) return true;
+  }
+  return false;
+}
+
+void oracle_idle(struct world *w) {
+  if (w->single || w->now - w->idle_from <= IDLE_MAX) return;
+  sort_queued(w);
+  for (uint8_t s = 0; s < SLOT__N; s++)
+    for (struct mem_task *t = idles(w, s) ? w->db->queued[s + 1].first : NULL; t != NULL && w->now - t->queued_at > IDLE_MAX; t = t->newer)
+      check_waits(w, &t->r, s, t->queued_at > w->idle_from ? t->queued_at : w->idle_from);
 }
 
 void oracle_quiet(struct world *w) {
   const struct map64_slot *s;
+  check_counts(w);
   check_intents(w);
   for (size_t i = 0; (s = map64_next(&w->db->flow, &i)) != NULL;) {
     rebuild_check(w, s->val);
