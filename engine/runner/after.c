@@ -80,6 +80,15 @@ static void stop_timers(struct runner *r) {
   }
 }
 
+/* Tasks whose queue is another now. */
+static void move_moved(struct runner *r) {
+  const struct batch *b = &r->writer.b;
+  for (size_t i = 0; i < b->n_async; i++) {
+    const struct cached *c = cache_get(&r->cache, run_key(0, b->async[i].row.ti));
+    if (c && c->alone->moved) wait_moved(r, c);
+  }
+}
+
 /* Flows that became final leave the cache: only a re-run changes them. */
 static void drop_final(struct runner *r) {
   struct effects *eff = &r->step.effects;
@@ -122,6 +131,7 @@ void after_commit(struct runner *r) {
   stop_timers(r);
   for (size_t i = 0; i < eff->n_after; i++) one_after(r, &eff->after[i], p);
   send_pushes(r, p);
+  move_moved(r);
   tell_watcher(r);
   forget_gone(r);
   for (size_t i = 0; i < eff->n_flow && r->quarantine.flows.n > 0; i++) quarantine_committed(&r->quarantine, eff->flow[i].r->fi);

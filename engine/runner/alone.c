@@ -48,6 +48,7 @@ void alone_move(struct alone *a, const struct queue_spec *q) {
   put(&a->user, q->user);
   put(&a->group, q->group);
   if (q->has_priority) a->priority = q->priority;
+  a->moved = true;
   changed(a);
 }
 
@@ -67,7 +68,7 @@ void alone_context(struct alone *a, const struct req_ask *ask, uint32_t epoch) {
 
 void alone_stored(struct alone *a) {
   a->write = ALONE_SAME;
-  a->anew = false;
+  a->anew = a->moved = false;
   a->made_by = NULL;
   a->context_of = NULL;
 }

@@ -16,6 +16,7 @@ struct alone {
   /* of the batch under way: */
   enum alone_write write;
   bool anew;                          /* it was final and is run again: its result goes */
+  bool moved;                         /* its queue or its priority is another */
   bool gone;                          /* its rows are deleted: nothing may happen to it any more */
   const struct req_task *made_by;     /* INSERT: the request that makes it, for its key and context */
   const struct req_ask *context_of; uint32_t context_epoch;   /* the run that gives it a context; NULL = the context stays */

@@ -35,6 +35,7 @@ struct env {
   const uint32_t *waits;              /* tasks that wait on this node, per class (waiting.h); NULL = none can */
   const bool *dry;                    /* per class: what was refused there may find room again */
   struct arena mem;                   /* of the batch, or of the look at live rows under way */
+  _Atomic int64_t cpu_used;           /* of the budget, while it holds a task back; else 0 */
   atomic_bool news;                   /* what this node tells of itself may have changed: tell.h */
   struct counters n;
 };

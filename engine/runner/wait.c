@@ -44,6 +44,18 @@ void wait_popped(struct runner *r, size_t from) {
   l->n = k;
 }
 
+/* Its queue or its priority is another now: it moves where it waits, and what counts moves with it. Where it does not wait here, a
+ * new hint goes out. */
+void wait_moved(struct runner *r, const struct cached *c) {
+  int64_t ti = run_ti(c->run, 0);
+  const struct task *t = &c->run->task[0].t;
+  enum slot_class s = (enum slot_class)c->bind.pol->slot;
+  struct waits w = {ti, 0, cached_queue(c, 0), wait_since(r, c)};
+  queues_move(&r->queues, ti, w.of.user, w.of.group);
+  if (waiting_has(&r->waiting, ti)) wait_here(r, s, &w);
+  else if (t->state == TASK_QUEUED) (void)send(r, s, &w);
+}
+
 /* ---- out ---- */
 
 /* Capacity that will be free when the events that wait are done: results give theirs back, and hints that were picked take
@@ -58,12 +70,22 @@ static void expect_room(const struct runner *r, int64_t room[SLOT__N]) {
   }
 }
 
+/* What holds tasks back here, for the others to see. */
+static void say(struct runner *r, bool loaded) {
+  struct queues *q = &r->queues;
+  int64_t used = q->cpu.n_kept > 0 ? q->cpu_used : 0;
+  if (used == atomic_load(&r->env.cpu_used) && loaded == q->loaded) return;
+  q->loaded = loaded;
+  atomic_store(&r->env.cpu_used, used);
+  atomic_store(&r->env.news, true);
+}
+
 void wait_pull(struct runner *r) {
   struct hint h;
   int64_t room[SLOT__N];
   struct waiting *w = &r->waiting;
   char why[NODE_LOAD_BYTES];
-  bool loaded = r->queues.loaded = !load_allows(&r->queues.opts, why, sizeof why);
+  bool loaded = !load_allows(&r->queues.opts, why, sizeof why);
   expect_room(r, room);
   for (enum slot_class s = 0; s < SLOT__N; s++) {
     while (!loaded && room[s] > 0 && waiting_pick(w, s, &h)) {
@@ -72,6 +94,7 @@ void wait_pull(struct runner *r) {
     }
     admission_behind(&r->admission, s, loaded || waiting_open(w, s));
   }
+  say(r, loaded);
 }
 
 void wait_give_back(struct runner *r) {

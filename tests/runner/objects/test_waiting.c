@@ -1,0 +1,477 @@
+/* What waits, and which of it is next: shares, priorities, turns, limits, rates, the budget, and the memory of all that. */
+#include "env_kit.h"
+#include "waiting.h"
+
+static struct queues q;
+static struct waiting w;
+static struct queue_opts opts;
+
+static void begin(size_t bytes) {
+  queues_init(&q, &kit.env, &opts);
+  waiting_init(&w, &q, bytes);
+}
+static int set_up(void **st) {
+  int rc = kit_up(st);
+  kit.env.single = true;
+  opts = (struct queue_opts){.cpu_budget = 200, .cost_wait_us = 30 * SEC, .ageing_us = 60 * SEC};
+  begin(64 << 20);
+  return rc;
+}
+static int tear_down(void **st) {
+  waiting_check(&w);
+  queues_check(&q);
+  waiting_done(&w);
+  queues_done(&q);
+  return kit_down(st);
+}
+
+static bool add(const char *user, const char *group, int64_t ti, int64_t fi, int32_t priority, int32_t cpu) {
+  return waiting_add(&w, SLOT_PROCESS, &(struct waits){ti, fi, {user, group, priority, cpu}, kit.env.wall_us});
+}
+static void many(const char *user, const char *group, int64_t from, int64_t n) {
+  for (int64_t i = 0; i < n; i++) assert_true(add(user, group, from + i, 0, 0, 0));
+}
+/* The id of the next one, 0 = nothing may start. */
+static int64_t next(void) {
+  struct hint h;
+  waiting_check(&w);
+  queues_check(&q);
+  return waiting_pick(&w, SLOT_PROCESS, &h) ? h.ti : 0;
+}
+/* Picked, and claimed by a batch that committed. */
+static int64_t starts(void) {
+  int64_t ti = next();
+  if (ti == 0) return 0;
+  assert_true(queues_claim(&q, ti));
+  queues_started(&q, ti);
+  queues_batch_over(&q, true);
+  return ti;
+}
+
+static struct queue_row row(int64_t id, const char *user, const char *group) {
+  return (struct queue_row){.queue_id = id, .user = user, .group = group, .max_running = -1, .rate_count = -1, .rate_per_us = -1,
+                            .weight = -1, .order = -1, .paused = -1};
+}
+static void load(const struct queue_row *r, size_t n) {
+  queues_load(&q, r, n);
+  waiting_ordered(&w);
+}
+
+/* ---- order ---- */
+
+static void first_come_first_served(void **st) {
+  (void)st;
+  many("", "", 1, 100);
+  for (int64_t i = 1; i <= 100; i++) assert_int_equal(next(), i);
+  assert_int_equal(next(), 0);
+}
+
+static void urgent_ones_come_first(void **st) {
+  (void)st;
+  add("", "", 1, 0, -100, 0);
+  add("", "", 2, 0, 0, 0);
+  add("", "", 3, 0, 100, 0);
+  add("", "", 4, 0, 0, 0);
+  static const int64_t want[] = {3, 2, 4, 1};
+  for (int i = 0; i < 4; i++) assert_int_equal(next(), want[i]);
+}
+
+static void waiting_makes_urgent(void **st) {
+  (void)st;
+  add("", "", 1, 0, -2, 0);
+  kit_pass(100 * SEC);
+  add("", "", 2, 0, 0, 0);
+  assert_int_equal(next(), 2); /* -2 + 1 */
+  kit_pass(21 * SEC);
+  add("", "", 3, 0, 0, 0);
+  assert_int_equal(next(), 1); /* -2 + 2, and the older one */
+  assert_int_equal(next(), 3);
+  add("", "", 4, 0, -100, 0);
+  kit_pass(60 * 101 * SEC);
+  add("", "", 5, 0, 1, 0);
+  assert_int_equal(next(), 5); /* a hundred at most */
+  assert_int_equal(next(), 4);
+}
+
+/* A flow of three beside one of 100,000, whatever its age. */
+static void flows_take_turns(void **st) {
+  (void)st;
+  for (int64_t i = 1; i <= 1000; i++) add("", "", i, 7, 0, 0);
+  kit_pass(3600 * SEC);
+  for (int i = 0; i < 10; i++) assert_in_range(next(), 1, 1000);
+  for (int64_t i = 0; i < 3; i++) add("", "", 2001 + i, 8, 0, 0);
+  int got = 0;
+  for (int i = 0; i < 7; i++) got += next() > 2000;
+  assert_int_equal(got, 3);
+}
+
+static void fifo_knows_no_turns(void **st) {
+  struct queue_row r = row(1, "u", "");
+  (void)st;
+  add("u", "", 1, 7, 0, 0);
+  add("u", "", 2, 7, 5, 0);
+  kit_pass(1);
+  add("u", "", 3, 8, 9, 0);
+  r.order = QUEUE_ORDER_FIFO;
+  load(&r, 1);
+  kit_pass(1);
+  add("u", "", 4, 9, 100, 0);
+  for (int64_t i = 1; i <= 4; i++) assert_int_equal(next(), i);
+}
+
+/* ---- shares ---- */
+
+/* The bound of the issue: with U users waiting each one's next task starts before U others have started. */
+static void a_small_user_waits_for_no_large_one(void **st) {
+  (void)st;
+  many("large", "", 1, 10000);
+  for (int i = 0; i < 500; i++) assert_in_range(next(), 1, 10000);
+  many("small", "", 20001, 3);
+  int after = 0;
+  for (int left = 3; left > 0; after++) left -= next() > 20000;
+  assert_true(after <= 6);
+}
+
+static void weights_are_kept(void **st) {
+  struct queue_row r[3] = {row(1, "a", ""), row(2, "b", "y"), row(3, "b", "z")};
+  int got[4] = {0};
+  (void)st;
+  r[0].weight = 300;
+  r[1].weight = 100;
+  r[2].weight = 200;
+  load(r, 3);
+  many("a", "", 10000, 900);
+  many("b", "y", 20000, 900);
+  many("b", "z", 30000, 900);
+  for (int i = 0; i < 1200; i++) got[next() / 10000]++;
+  assert_in_range(got[1], 899, 900);
+  assert_in_range(got[2], 99, 101);
+  assert_in_range(got[3], 199, 201);
+}
+
+static void nobody_saves_up(void **st) {
+  (void)st;
+  many("busy", "", 1, 2000);
+  for (int i = 0; i < 1000; i++) (void)next();
+  many("late", "", 5001, 100);
+  int late = 0;
+  for (int i = 0; i < 100; i++) late += next() > 5000;
+  assert_in_range(late, 49, 51);
+}
+
+static void dear_starts_count_more(void **st) {
+  int dear = 0;
+  (void)st;
+  opts.cpu_budget = 1000000;
+  q.opts.cpu_budget = 1000000;
+  for (int i = 0; i < 100; i++) add("dear", "", 1 + i, 0, 0, 400);
+  many("cheap", "", 1001, 400);
+  for (int i = 0; i < 100; i++) dear += next() < 1000;
+  assert_in_range(dear, 19, 21);
+}
+
+/* ---- limits ---- */
+
+static void a_limit_holds_back_its_own_only(void **st) {
+  struct queue_row r = row(1, "u", "");
+  (void)st;
+  r.max_running = 2;
+  load(&r, 1);
+  many("u", "x", 1, 5);
+  many("u", "y", 11, 5);
+  many("v", "", 101, 2);
+  int u = 0, v = 0;
+  for (int64_t ti; (ti = starts()) != 0;) *(ti > 100 ? &v : &u) += 1;
+  assert_int_equal(u, 2);
+  assert_int_equal(v, 2);
+  queues_ended(&q, 1);
+  assert_true(starts() != 0);
+  assert_int_equal(starts(), 0);
+}
+
+static void all_rows_must_have_room(void **st) {
+  struct queue_row r[4] = {row(1, "u", "g"), row(2, "u", ""), row(3, "", "g"), row(4, "", "")};
+  (void)st;
+  for (int i = 0; i < 4; i++) {
+    r[i].max_running = 1;
+    load(&r[i], 1);
+    many("u", "g", 1, 2);
+    int64_t ti = starts();
+    assert_true(ti != 0);
+    assert_int_equal(starts(), 0);
+    queues_ended(&q, ti);
+    ti = starts();
+    assert_true(ti != 0);
+    queues_ended(&q, ti);
+  }
+  load(r, 4);
+  many("u", "g", 1, 1);
+  many("v", "g", 2, 1);
+  many("v", "", 3, 1);
+  assert_true(starts() != 0);
+  assert_int_equal(starts(), 0);
+}
+
+static void a_paused_queue_starts_nothing(void **st) {
+  struct queue_row r = row(1, "", "g");
+  (void)st;
+  r.paused = 1;
+  load(&r, 1);
+  many("u", "g", 1, 1);
+  many("v", "g", 2, 1);
+  assert_int_equal(next(), 0);
+  r.paused = 0;
+  load(&r, 1);
+  assert_true(starts() != 0);
+  assert_true(starts() != 0);
+}
+
+/* Lowered below what runs: nothing is stopped, nothing starts until there is room. A row that goes lets all start. */
+static void limits_change(void **st) {
+  struct queue_row r = row(1, "u", "");
+  (void)st;
+  r.max_running = 3;
+  load(&r, 1);
+  many("u", "", 1, 10);
+  for (int i = 0; i < 3; i++) assert_true(starts() != 0);
+  r.max_running = 1;
+  load(&r, 1);
+  queues_ended(&q, 1);
+  queues_ended(&q, 2);
+  assert_int_equal(starts(), 0);
+  queues_ended(&q, 3);
+  assert_int_equal(starts(), 4);
+  load(NULL, 0);
+  for (int i = 0; i < 6; i++) assert_true(starts() != 0);
+}
+
+/* What ran before the row was written counts, and so does what others run. */
+static void what_runs_already_counts(void **st) {
+  struct queue_row r = row(1, "u", "");
+  struct running_row run[2] = {{.ti = 91, .user = "u", .group = "x", .owner = ME}, {.ti = 92, .user = "u", .group = "", .owner = ME + 1}};
+  (void)st;
+  kit.env.single = false;
+  r.max_running = 3;
+  load(&r, 1);
+  queues_running(&q, run, 2);
+  many("u", "", 1, 3);
+  assert_true(starts() != 0);
+  assert_int_equal(starts(), 0);
+  queues_running(&q, run, 1); /* the other node's has ended */
+  assert_true(starts() != 0);
+  queues_ended(&q, 91);
+  assert_true(starts() != 0);
+}
+
+/* A hint that comes to nothing gives its place back, and so does a batch that does not commit. */
+static void a_pick_that_is_lost_gives_back(void **st) {
+  struct queue_row r = row(1, "u", "");
+  (void)st;
+  r.max_running = 1;
+  load(&r, 1);
+  many("u", "", 1, 2);
+  assert_int_equal(next(), 1);
+  assert_int_equal(next(), 0);
+  queues_release(&q, 1);
+  assert_int_equal(next(), 2);
+  queues_release(&q, 2);
+  assert_true(queues_home(&q, &(struct queue_view){"u", "", 0, 0}, 3));
+  assert_false(queues_home(&q, &(struct queue_view){"u", "", 0, 0}, 4));
+  queues_batch_over(&q, false);
+  assert_true(queues_home(&q, &(struct queue_view){"u", "", 0, 0}, 4));
+  queues_started(&q, 4);
+  queues_batch_over(&q, true);
+  assert_false(queues_home(&q, &(struct queue_view){"u", "", 0, 0}, 5));
+  queues_ended(&q, 4);
+  assert_int_equal(q.holds.n, 0);
+}
+
+static void a_task_that_runs_moves(void **st) {
+  struct queue_row r[2] = {row(1, "u", ""), row(2, "v", "")};
+  (void)st;
+  r[0].max_running = r[1].max_running = 1;
+  load(r, 2);
+  many("u", "", 1, 2);
+  many("v", "", 11, 1);
+  assert_int_equal(starts(), 1);
+  queues_move(&q, 1, "v", "x");
+  assert_int_equal(starts(), 2);
+  assert_int_equal(starts(), 0);
+  queues_ended(&q, 1);
+  assert_int_equal(starts(), 11);
+}
+
+/* Of any stretch of length T no more than count * (1 + T/per) starts. */
+static void a_rate_is_kept(void **st) {
+  struct queue_row r = row(1, "u", "");
+  (void)st;
+  r.rate_count = 3;
+  r.rate_per_us = SEC;
+  load(&r, 1);
+  many("u", "", 1, 100);
+  int got = 0;
+  while (starts()) got++;
+  assert_int_equal(got, 3);
+  assert_in_range(queues_next(&q), kit.env.wall_us + 1, kit.env.wall_us + SEC / 3 + 1);
+  for (int i = 1; i <= 30; i++) {
+    kit_pass(100 * MS);
+    while (starts()) got++;
+    assert_true(got <= 3 + 3 * i / 10);
+  }
+  assert_in_range(got, 11, 12);
+  queues_batch_over(&q, true);
+}
+
+/* A batch that does not commit takes nothing from the bucket. */
+static void a_rate_is_paid_with_the_commit(void **st) {
+  struct queue_row r = row(1, "u", "");
+  struct queue_rate out[2];
+  (void)st;
+  r.rate_count = 1;
+  r.rate_per_us = 10 * SEC;
+  load(&r, 1);
+  many("u", "", 1, 2);
+  assert_int_equal(next(), 1);
+  assert_true(queues_claim(&q, 1));
+  assert_int_equal(queues_rates(&q, out, 2), 1);
+  assert_int_equal(out[0].rate_at, kit.env.wall_us + 10 * SEC);
+  queues_batch_over(&q, false);
+  assert_int_equal(queues_rates(&q, out, 2), 0);
+  assert_true(queues_claim(&q, 1));
+  queues_started(&q, 1);
+  queues_batch_over(&q, true);
+  queues_ended(&q, 1);
+  assert_int_equal(next(), 0);
+  kit_pass(10 * SEC);
+  assert_int_equal(next(), 2);
+}
+
+/* ---- cost ---- */
+
+static void what_is_too_dear_is_passed_by(void **st) {
+  (void)st;
+  add("", "", 1, 0, 0, 150);
+  add("", "", 2, 0, 0, 100);
+  add("", "", 3, 0, 0, 50);
+  add("", "", 4, 0, 0, 0);
+  add("", "", 5, 0, 0, 201);
+  assert_int_equal(starts(), 1);
+  assert_int_equal(starts(), 3);
+  assert_int_equal(starts(), 4);
+  assert_int_equal(starts(), 0);
+  queues_ended(&q, 1);
+  assert_int_equal(starts(), 2);
+  assert_int_equal(starts(), 0); /* 201 never fits */
+}
+
+/* A stream of small ones does not hold up a large one for ever. */
+static void the_budget_drains_for_the_oldest(void **st) {
+  int64_t ti, last = 0, ran[64];
+  size_t n = 0;
+  (void)st;
+  for (int i = 0; i < 4; i++) add("", "", 10 + i, 0, 0, 50);
+  for (int i = 0; i < 4; i++) ran[n++] = starts();
+  add("", "", 1, 0, 0, 200);
+  for (int second = 0; second < 60 && last != 1; second++) {
+    kit_pass(SEC);
+    add("", "", 100 + second, 0, 0, 50);
+    if (second % 2 == 0 && n > 0) queues_ended(&q, ran[--n]);
+    while ((ti = starts()) != 0) {
+      last = ti;
+      if (ti == 1) {
+        assert_true(second >= 29);
+        break;
+      }
+      ran[n++] = ti;
+    }
+  }
+  assert_int_equal(last, 1);
+  queues_ended(&q, 1);
+  assert_true(starts() != 0); /* and the others go on */
+}
+
+/* ---- memory ---- */
+
+/* A group that has filled its part leaves room for others; when it has run empty, what was refused may come again. */
+static void one_group_leaves_room_for_others(void **st) {
+  int64_t n = 0;
+  (void)st;
+  waiting_done(&w);
+  waiting_init(&w, &q, 100000);
+  while (add("large", "", 1 + n, 0, 0, 0)) n++;
+  assert_true(n > 100);
+  for (int64_t i = 0; i < 3; i++) assert_true(add("small", "", 10001 + i, 0, 0, 0));
+  assert_false(w.dry[SLOT_PROCESS]);
+  for (int64_t i = 0; i < n + 3; i++) assert_true(next() != 0);
+  assert_true(w.dry[SLOT_PROCESS]);
+  assert_int_equal(w.bytes[SLOT_PROCESS], 0);
+  assert_int_equal(q.people.n, 0);
+}
+
+static void a_task_is_here_once(void **st) {
+  (void)st;
+  add("u", "", 1, 0, 0, 0);
+  add("u", "", 1, 0, 0, 0);
+  assert_int_equal(waiting_count(&w, SLOT_PROCESS), 1);
+  add("v", "", 1, 0, 3, 0); /* it was moved */
+  assert_int_equal(waiting_count(&w, SLOT_PROCESS), 1);
+  assert_true(waiting_drop(&w, 1));
+  assert_false(waiting_drop(&w, 1));
+  assert_int_equal(next(), 0);
+}
+
+/* Random adds, drops, picks, ends and limits; the checks of both objects hold after each, and all memory comes back. */
+static void anything_goes(void **st) {
+  uint64_t rnd = 5;
+  static const char *const name[] = {"", "a", "b", "c"};
+  struct queue_row r[5];
+  (void)st;
+  for (int i = 0; i < 20000; i++) {
+    const char *u = name[rand_next(&rnd) % 4], *g = name[rand_next(&rnd) % 4];
+    int64_t ti = 1 + (int64_t)(rand_next(&rnd) % 300);
+    switch (rand_next(&rnd) % 12) {
+    case 0: case 1: case 2: case 3:
+      if (!queues_held(&q, ti)) (void)add(u, g, ti, (int64_t)(rand_next(&rnd) % 4), (int32_t)(rand_next(&rnd) % 5), (int32_t)(rand_next(&rnd) % 3) * 70);
+      break;
+    case 4: (void)waiting_drop(&w, ti); break;
+    case 5: case 6: (void)starts(); break;
+    case 7: if ((ti = next()) != 0) queues_release(&q, ti); break;
+    case 8: case 9: queues_ended(&q, ti); break;
+    case 10: if (queues_held(&q, ti)) queues_move(&q, ti, u, g); break;
+    case 11:
+      for (int k = 0; k < 5; k++) {
+        r[k] = row(k + 1, name[k < 4 ? k : 1], k < 4 ? "" : "b");
+        r[k].max_running = (int64_t)(rand_next(&rnd) % 4) - 1;
+        r[k].paused = rand_next(&rnd) % 8 == 0;
+        r[k].order = (int32_t)(rand_next(&rnd) % 3) - 1;
+        if (rand_next(&rnd) % 4 == 0) r[k].rate_count = 2, r[k].rate_per_us = SEC;
+      }
+      load(r, rand_next(&rnd) % 6);
+      break;
+    }
+    kit_pass((int64_t)(rand_next(&rnd) % (100 * MS)));
+    waiting_check(&w);
+    queues_check(&q);
+  }
+  queues_reset(&q);
+  load(NULL, 0);
+  int64_t n = waiting_count(&w, SLOT_PROCESS);
+  for (int64_t i = 0; i < n; i++) {
+    int64_t ti = next();
+    assert_true(ti != 0);
+    queues_release(&q, ti);
+  }
+  assert_int_equal(w.bytes[SLOT_PROCESS], 0);
+  assert_int_equal(q.people.n, 0);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+    OBJECT(first_come_first_served), OBJECT(urgent_ones_come_first), OBJECT(waiting_makes_urgent), OBJECT(flows_take_turns),
+    OBJECT(fifo_knows_no_turns), OBJECT(a_small_user_waits_for_no_large_one), OBJECT(weights_are_kept), OBJECT(nobody_saves_up),
+    OBJECT(dear_starts_count_more), OBJECT(a_limit_holds_back_its_own_only), OBJECT(all_rows_must_have_room),
+    OBJECT(a_paused_queue_starts_nothing), OBJECT(limits_change), OBJECT(what_runs_already_counts), OBJECT(a_pick_that_is_lost_gives_back),
+    OBJECT(a_task_that_runs_moves), OBJECT(a_rate_is_kept), OBJECT(a_rate_is_paid_with_the_commit), OBJECT(what_is_too_dear_is_passed_by),
+    OBJECT(the_budget_drains_for_the_oldest), OBJECT(one_group_leaves_room_for_others), OBJECT(a_task_is_here_once), OBJECT(anything_goes)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
