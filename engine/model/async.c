@@ -15,7 +15,7 @@ enum { Q_USER, Q_GROUP, Q_PRIORITY, Q_CPU, Q__N };
 static const struct field queue_field[Q__N] = {[Q_USER] = FIELD("user", F_TEXT), [Q_GROUP] = FIELD("group", F_TEXT),
     [Q_PRIORITY] = FIELD("priority", F_ANY), [Q_CPU] = FIELD("cpuOverhead", F_ANY)};
 
-static enum wr_rc queue_name(const json_t *v, const struct jpath *at, struct wr_err *err) {
+enum wr_rc queue_name_check(const json_t *v, const struct jpath *at, struct wr_err *err) {
   const char *s = json_string_value(v);
   size_t n = json_string_length(v);
   if (text_utf8_len(s, n) <= LIMIT_QUEUE_NAME_CHARS && !text_has_control(s, n)) return WR_OK;
@@ -36,8 +36,8 @@ static enum wr_rc queue_make(json_t *const *v, const struct jpath *at, struct qu
   enum wr_rc rc = WR_OK;
   *out = NULL;
   if (!v[Q_USER] && !v[Q_GROUP] && !v[Q_PRIORITY] && !v[Q_CPU]) return WR_OK;
-  if (v[Q_USER]) rc = queue_name(v[Q_USER], JKEY(at, "user"), err);
-  if (!rc && v[Q_GROUP]) rc = queue_name(v[Q_GROUP], JKEY(at, "group"), err);
+  if (v[Q_USER]) rc = queue_name_check(v[Q_USER], JKEY(at, "user"), err);
+  if (!rc && v[Q_GROUP]) rc = queue_name_check(v[Q_GROUP], JKEY(at, "group"), err);
   if (!rc && v[Q_PRIORITY])
     rc = field_int(v[Q_PRIORITY], -LIMIT_PRIORITY, LIMIT_PRIORITY, JKEY(at, "priority"), &priority, err);
   if (!rc && v[Q_CPU]) rc = field_int(v[Q_CPU], 0, LIMIT_CPU_OVERHEAD, JKEY(at, "cpuOverhead"), &cpu, err);

@@ -7,10 +7,10 @@
  * stored: they are read from the rows of tasks. */
 #ifndef STORE_QUEUES_H
 #define STORE_QUEUES_H
+#include "queue_post.h"   /* the fields of a queue, the words of its order */
 
 struct store;
 struct reader;
-enum queue_order { QUEUE_ORDER_FIFO, QUEUE_ORDER_PRIORITY };
 struct queue_row {
   int64_t queue_id;
   const char *user, *group;       /* never NULL; "" = any (a row of task_queue), or none (a task's) */
@@ -21,9 +21,8 @@ struct queue_row {
 };
 
 /* ---- the definition writer: any thread ---- */
-/* Fields of a row that store_queue_set() writes; the others keep what they have, in a new row -1. */
-enum { QUEUE_MAX_RUNNING = 1, QUEUE_WEIGHT = 2, QUEUE_RATE = 4, QUEUE_ORDER = 8, QUEUE_PAUSED = 16 };
-/* The row of exactly (row->user, row->group) is made or changed; *row is filled in as it is then (but for user and group, which
+/* The row of exactly (row->user, row->group) is made, or its `fields` (QUEUE_..) are changed: the others keep what they have, -1 in a
+ * new row. *row is filled in as it is then (but for user and group, which
  * stay the caller's). A new rate takes over the bucket of the old one, at most emptied. TOO_LARGE: there are LIMIT_QUEUES. */
 enum wr_rc store_queue_set(struct store *s, struct queue_row *row, uint32_t fields, struct wr_err *err) WR_MUST;
 enum wr_rc store_queue_delete(struct store *s, const char *user, const char *group, struct wr_err *err) WR_MUST;  /* NOT_FOUND */
