@@ -114,6 +114,7 @@ struct sq {
    * sent: in the transaction under way; saved: committed (both of the runner only) */
   int64_t next_id[ID__N], sent_id[ID__N], saved_id[ID__N];
   int64_t defs, queues;     /* definitions.version, queues_version; guarded by turn */
+  struct { pthread_mutex_t mu; int64_t *v; size_t n, cap; } dropped;   /* tasks of task_gone of which nothing is left; mu: leaf */
   struct sq_ckpt ckpt;
   struct sq_whole whole;
   struct reader_pool readers;
