@@ -2,7 +2,8 @@
  *
  *   client ADDR:PORT chain N | fan N TIMES | bulk FLOWS STEPS | single FLOWS STEPS CONNECTIONS | shell N argv|sh
  *   client ADDR:PORT tasks N PER | task N CONNECTIONS     stand-alone ECHO, PER of them or one a request
- *   client ADDR:PORT lone N CONNECTIONS          tasks without a flow that wait for an hour; it ends when all are accepted
+ *   client ADDR:PORT waits N PER                 stand-alone WAIT of a day; it ends when all are accepted
+ *   client ADDR:PORT lone N CONNECTIONS          the same by single requests, of one definition, of an hour
  *   client ADDR:PORT cancel FOLDER TIMES
  *   client - trap FILE        the child that `cancel` sends a SIGTERM
  *
@@ -346,6 +347,7 @@ static void run_single(struct client *k, int64_t flows, int64_t steps, int lanes
 /* ---- stand-alone tasks ---- */
 
 #define ALONE "{\"taskType\":\"ECHO\",\"taskContent\":\"x\"}"
+#define WAITS "{\"taskType\":\"WAIT\",\"taskContent\":\"86400\"}"
 
 static size_t rows_of(json_t *a) { return json_array_size(json_object_get(a, "data")); }
 
@@ -380,25 +382,36 @@ static void task_latency(struct client *k, int64_t tasks, struct samples *out) {
   }
 }
 
-static void run_tasks(struct client *k, int64_t n, int64_t per, struct result *r) {
-  int64_t t = now_us();
+/* n times the same task, `per` of them a request. */
+static void submit(struct client *k, const char *task, int64_t n, int64_t per) {
   for (int64_t left = n, some; left > 0; left -= some) {
     struct buf b = BUF_INIT;
     some = left < per ? left : per;
-    buf_str(&b, "{\"tasks\":[" ALONE);
-    for (int64_t i = 1; i < some; i++) buf_str(&b, "," ALONE);
+    for (int64_t i = 0; i < some; i++) buf_printf(&b, "%s%s", i ? "," : "{\"tasks\":[", task);
     buf_str(&b, "]}");
     json_t *a = call(k, "POST", "/exec/tasks", b.data);
     if ((int64_t)rows_of(a) != some) die("a submit of many tasks answers another number of ids");
     json_decref(a);
     buf_done(&b);
   }
+}
+
+static void run_tasks(struct client *k, int64_t n, int64_t per, struct result *r) {
+  int64_t t = now_us();
+  submit(k, ALONE, n, per);
   r->accept_s = (double)(now_us() - t) / 1e6;
   wait_tasks(k, n);
   r->seconds = (double)(k->over_us - t) / 1e6;
   r->tasks = n;
   r->what = "task";
   task_latency(k, n, &r->lat);
+}
+
+static void run_waits(struct client *k, int64_t n, int64_t per, struct result *r) {
+  int64_t t = now_us();
+  submit(k, WAITS, n, per);
+  r->accept_s = r->seconds = (double)(now_us() - t) / 1e6;
+  r->tasks = n;
 }
 
 static void run_task(struct client *k, int64_t n, int lanes, struct result *r) {
@@ -538,6 +551,7 @@ int main(int argc, char **argv) {
   else if (strcmp(verb, "bulk") == 0) run_bulk(&k, arg(argc, argv, 3), arg(argc, argv, 4), &r);
   else if (strcmp(verb, "single") == 0) run_single(&k, arg(argc, argv, 3), arg(argc, argv, 4), (int)arg(argc, argv, 5), &r);
   else if (strcmp(verb, "tasks") == 0) run_tasks(&k, arg(argc, argv, 3), arg(argc, argv, 4), &r);
+  else if (strcmp(verb, "waits") == 0) run_waits(&k, arg(argc, argv, 3), arg(argc, argv, 4), &r);
   else if (strcmp(verb, "task") == 0) run_task(&k, arg(argc, argv, 3), (int)arg(argc, argv, 4), &r);
   else if (strcmp(verb, "lone") == 0) run_lone(&k, arg(argc, argv, 3), (int)arg(argc, argv, 4), &r);
   else if (strcmp(verb, "shell") == 0 && argc > 4) run_shell(&k, arg(argc, argv, 3), argv[4], &r);

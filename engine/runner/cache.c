@@ -162,11 +162,12 @@ static void park(struct cache *c, struct cached *e) {
 
 static bool cache_over(const struct cache *c) { return c->flows.bytes + c->alone.bytes > c->flows.most; }
 
-/* Drops the oldest entries first and those of the batch last, because a batch may touch more than the cache may hold. Two flows
- * always stay, however large they are: the flow that was used last, and the flow whose slice is next. */
+/* Drops the oldest entries first and those of the batch last, because a batch may touch more than the cache may hold. Stand-alone
+ * tasks never keep more than an eighth: a million that only wait need no memory, and one is read again at the price of a look at
+ * its row. Two flows always stay, however large they are: the flow that was used last, and the flow whose slice is next. */
 static void evict(struct cache *c) {
-  size_t share = c->flows.most / 4; /* of stand-alone tasks */
-  for (struct budget_item *it = budget_oldest(&c->alone), *next; it && cache_over(c) && c->alone.bytes > share; it = next) {
+  size_t share = c->flows.most / 8; /* of stand-alone tasks */
+  for (struct budget_item *it = budget_oldest(&c->alone), *next; it && c->alone.bytes > share; it = next) {
     next = budget_newer(&c->alone, it);
     cache_drop(c, of_item(it));
   }

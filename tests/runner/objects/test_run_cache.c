@@ -209,21 +209,30 @@ static void the_oldest_flows_go(void **st) {
   assert_true(has(2) && !has(1)); /* the newest stays, however large */
 }
 
-/* Stand-alone tasks make room only while they hold more than a quarter. */
-static void lone_tasks_keep_a_quarter(void **st) {
+/* Stand-alone tasks never have more than an eighth, and make no room below that. */
+static void lone_tasks_keep_an_eighth(void **st) {
   (void)st;
-  reopen(flow_bytes() * 12);
+  reopen(flow_bytes() * 24);
   for (int64_t i = 1; i <= 2; i++) (void)add_alone(i);
-  assert_true(cache.alone.bytes <= cache.flows.most / 4);
-  for (int64_t i = 1; i <= 11; i++) (void)add_flow(i, 0);
+  assert_true(cache.alone.bytes <= cache.flows.most / 8);
+  for (int64_t i = 1; i <= 23; i++) (void)add_flow(i, 0);
   cache_committed(&cache);
   assert_true(has(-1) && has(-2) && !has(1)); /* a flow made room */
   size_t flows = cache.flows.bytes;
-  for (int64_t i = 3; i <= 20; i++) (void)add_alone(i);
+  for (int64_t i = 3; i <= 40; i++) (void)add_alone(i);
   cache_committed(&cache);
-  assert_true(has(-20) && !has(-1));
+  assert_true(has(-40) && !has(-1));
   assert_int_equal(cache.flows.bytes, flows);
   assert_true(cache.alone.bytes + flows <= cache.flows.most);
+}
+
+static void lone_tasks_keep_no_more_where_there_is_room(void **st) {
+  (void)st;
+  reopen(flow_bytes() * 24);
+  for (int64_t i = 1; i <= 40; i++) (void)add_alone(i);
+  cache_committed(&cache);
+  assert_true(has(-40) && !has(-1));
+  assert_true(cache.alone.bytes <= cache.flows.most / 8);
 }
 
 static void fenced_no_flow_is_left(void **st) {
@@ -313,7 +322,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     OBJECT(flows_and_lone_tasks_have_keys_of_their_own), OBJECT(a_node_that_grew_counts), OBJECT(use_moves_to_the_front), OBJECT(undo_drops_what_was_touched),
     OBJECT(undo_forgets_no_slice), OBJECT(timers_of_flows_that_were_never_stored_stop),
-    OBJECT(lone_tasks_stay_where_no_rival_is), OBJECT(the_oldest_flows_go), OBJECT(lone_tasks_keep_a_quarter),
+    OBJECT(lone_tasks_stay_where_no_rival_is), OBJECT(the_oldest_flows_go), OBJECT(lone_tasks_keep_an_eighth), OBJECT(lone_tasks_keep_no_more_where_there_is_room),
     OBJECT(fenced_no_flow_is_left), OBJECT(slices_take_turns), OBJECT(those_without_room_are_parked), OBJECT(what_is_parked_is_known_once), OBJECT(facts_are_kept),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
