@@ -29,6 +29,7 @@ enum wr_rc h_queue_set(struct call *c) {
                           .rate_per_us = p.rate_per_us, .weight = p.weight, .order = p.order, .paused = p.paused};
   if (rc == WR_OK) rc = store_queue_set(c->api->o.store, &row, p.fields, &c->err);
   if (rc != WR_OK) return rc;
+  runner_queues_changed(c->api->o.runner);
   j_open(c->out, '{');
   row_fields(c->out, &row);
   j_close(c->out, '}');
@@ -68,6 +69,7 @@ enum wr_rc h_queue_list(struct call *c) {
 enum wr_rc h_queue_delete(struct call *c) {
   enum wr_rc rc = store_queue_delete(c->api->o.store, c->q.user, c->q.group, &c->err);
   if (rc != WR_OK) return rc;
+  runner_queues_changed(c->api->o.runner);
   j_open(c->out, '{');
   j_text(c->out, "user", c->q.user);
   j_text(c->out, "group", c->q.group);
