@@ -13,6 +13,7 @@ static void beside(struct runner *r, struct cached *c, const struct req_ask *a) 
   uint32_t before = t->state == TASK_RUNNING && a->ask == ASK_RUN ? t->epoch - 1 : t->epoch; /* it is claimed already */
   if (did & TASK_OUT_RUN_AGAIN) alone_run_again(x, before);
   if (a->ask == ASK_RUN && a->context) alone_context(x, a, before);
+  if (a->ask == ASK_QUEUE && a->queue) wait_asked(r, c, a->queue);
   if (a->ask == ASK_QUEUE) alone_move(x, a->queue);
   cache_grew(&r->cache, c);
 }

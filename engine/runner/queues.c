@@ -418,17 +418,38 @@ void queues_ended(struct queues *q, int64_t ti) {
   hold_over(q, ti, h);
 }
 
-void queues_move(struct queues *q, int64_t ti, const char *user, const char *group) {
-  struct hold *h = map64_get(&q->holds, ti);
-  if (h == NULL) return;
+static void move(struct queues *q, struct hold *h, const char *user, const char *group) {
   struct place *from = h->at, *to = queues_place(q, user, group);
-  if (to == from) return;
   if (h->picked) count_picked(from, false);
   count_down(q, from);
   h->at = to;
   count_up(to);
   if (h->picked) count_picked(to, true);
   queues_leave(q, from);
+}
+
+void queues_move(struct queues *q, int64_t ti, const char *user, const char *group, bool elsewhere) {
+  struct hold *h = map64_get(&q->holds, ti);
+  struct limit *l[4];
+  if (h) {
+    *WR_PUSH(q->moved, q->n_moved, q->cap_moved) =
+      (struct queue_moved){ti, wr_strdup(h->at->user->name), wr_strdup(h->at->group)};
+    move(q, h, user, group);
+  } else if (elsewhere) { /* until what others run is read again */
+    limits_of(q, user, group, l);
+    for (int i = 0; i < 4; i++)
+      if (l[i]) l[i]->foreign++;
+  }
+}
+
+static void moves_over(struct queues *q, bool committed) {
+  while (q->n_moved > 0) {
+    struct queue_moved *m = &q->moved[--q->n_moved];
+    struct hold *h = committed ? NULL : map64_get(&q->holds, m->ti);
+    if (h) move(q, h, m->user, m->group);
+    free(m->user);
+    free(m->group);
+  }
 }
 
 void queues_reset(struct queues *q) {
@@ -542,6 +563,7 @@ size_t queues_rates(const struct queues *q, struct queue_rate *out, size_t n) {
 }
 
 void queues_batch_over(struct queues *q, bool committed) {
+  moves_over(q, committed);
   for (size_t i = 0; i < q->n_row && q->rates; i++) {
     struct limit *l = q->row[i];
     if (!l->rate_dirty) continue;
@@ -565,11 +587,13 @@ void queues_init(struct queues *q, struct env *env, const struct queue_opts *opt
 }
 
 void queues_done(struct queues *q) {
+  moves_over(q, true);
   queues_reset(q);
   for (size_t i = 0; i < q->n_row; i++) limit_free(q, q->row[i]);
   free(q->row);
   free(q->blockers);
   free(q->fresh);
+  free(q->moved);
   for (int s = 0; s < SLOT__N; s++) heap_done(&q->order[s]);
   map64_done(&q->limits);
   map64_done(&q->people);

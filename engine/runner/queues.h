@@ -97,6 +97,7 @@ struct queues {
   int64_t cpu_used;
   struct { int64_t ti, since_us; } dear;  /* the oldest task that the budget has no room for */
   bool drains;                        /* the budget is kept for it */
+  struct queue_moved { int64_t ti; char *user, *group; } *moved; size_t n_moved, cap_moved;  /* in the batch under way: from where */
   int64_t *fresh; size_t n_fresh, cap_fresh;  /* of the batch under way: held without having waited */
   uint64_t salt;                      /* of hashes: nobody outside can make names collide */
 };
@@ -137,7 +138,9 @@ bool queues_claim(struct queues *q, int64_t ti);
 void queues_release(struct queues *q, int64_t ti);        /* picked, and its hint has come to nothing */
 void queues_started(struct queues *q, int64_t ti);        /* its claim is committed */
 void queues_ended(struct queues *q, int64_t ti);          /* an attempt of it has ended */
-void queues_move(struct queues *q, int64_t ti, const char *user, const char *group); /* a task that runs is in another queue */
+/* A task that counts is in another queue from now on; when the batch does not commit, it is where it was. elsewhere: another node runs
+ * it. */
+void queues_move(struct queues *q, int64_t ti, const char *user, const char *group, bool elsewhere);
 void queues_reset(struct queues *q);                      /* this node was fenced: it holds nothing any more */
 /* The rates that this batch has changed. */
 size_t queues_rates(const struct queues *q, struct queue_rate *out, size_t n);

@@ -2,7 +2,8 @@
 #include "runner_int.h"
 #include "load.h"
 
-#define LOOK_US 500000                /* what others run, and queue rows that others changed, while tasks wait here */
+#define LOOK_US 500000                /* queue rows that others changed, while tasks wait here; the load of the machine */
+#define ROOM_US 100000                /* what others run, while a limit holds back tasks here */
 #define POP_MOST 20000                /* hints that pollers may bring at once */
 
 /* ---- in ---- */
@@ -44,14 +45,18 @@ void wait_popped(struct runner *r, size_t from) {
   l->n = k;
 }
 
-/* Its queue or its priority is another now: it moves where it waits, and what counts moves with it. Where it does not wait here, a
- * new hint goes out. */
+void wait_asked(struct runner *r, const struct cached *c, const struct queue_spec *to) {
+  const struct task *t = &c->run->task[0].t;
+  const char *user = to->user ? to->user : c->alone->user, *group = to->group ? to->group : c->alone->group;
+  if (queues_limit(&r->queues)) queues_move(&r->queues, run_ti(c->run, 0), user, group, task_counts(t) && t->owner != r->env.me);
+}
+
+/* Its queue or its priority is another now: it moves where it waits. Where it does not wait here, a new hint goes out. */
 void wait_moved(struct runner *r, const struct cached *c) {
   int64_t ti = run_ti(c->run, 0);
   const struct task *t = &c->run->task[0].t;
   enum slot_class s = (enum slot_class)c->bind.pol->slot;
   struct waits w = {ti, 0, cached_queue(c, 0), wait_since(r, c)};
-  queues_move(&r->queues, ti, w.of.user, w.of.group);
   if (waiting_has(&r->waiting, ti)) wait_here(r, s, &w);
   else if (t->state == TASK_QUEUED) (void)send(r, s, &w);
 }
@@ -161,7 +166,7 @@ enum store_rc wait_look(struct runner *r) {
     store_rollback(r->env.store);
   }
   if (rc == STORE_OK) q->asked = false;
-  q->look_us = r->env.boot_us + LOOK_US;
+  q->look_us = r->env.boot_us + (q->n_blockers > 0 ? ROOM_US : LOOK_US);
   return rc;
 }
 
@@ -175,22 +180,43 @@ static void note_limits(const struct queues *q, int64_t ti, struct locked *v, si
   }
 }
 
+/* Tasks that run may come under these: no other node counts meanwhile. */
+static void note_moves(const struct queues *q, const struct req *asked, struct locked *v, size_t *n) {
+  const struct queue_spec *to = asked->ask->queue;
+  for (size_t i = 0; i < q->n_row; i++) {
+    struct limit *l = q->row[i];
+    bool user = !*l->user || !to->user || strcmp(l->user, to->user) == 0, group = !*l->group || !to->group || strcmp(l->group, to->group) == 0;
+    if (l->max_running >= 0 && user && group) v[(*n)++] = (struct locked){l->queue_id, l};
+  }
+}
+
+static bool moves(const struct ev *e) { return e->kind == EV_REQ && e->q && e->q->kind == REQ_ASK && e->q->ask->ask == ASK_QUEUE && e->q->ask->queue; }
+
+static size_t most_limits(const struct runner *r, size_t most) {
+  size_t n = 1;
+  for (size_t i = 0; i < most; i++) n += moves(&r->events.v[i]) ? r->queues.n_row : 4;
+  return n;
+}
+
 /* A row that was deleted meanwhile limits nothing: the batch is stale, which its write finds. */
 enum store_rc wait_lock(struct runner *r, size_t most) {
   struct queues *q = &r->queues;
   size_t n = 0;
   if (q->n_row == 0 || r->env.single) return STORE_OK;
-  struct locked *v = arena_alloc(&r->env.mem, (4 * most + 1) * sizeof *v);
-  for (size_t i = 0; i < most; i++)
-    if (r->events.v[i].kind == EV_HINT && r->events.v[i].from == HINT_PULLED) note_limits(q, r->events.v[i].ti, v, &n);
-  if (n == 0) return STORE_OK;
+  struct locked *v = wr_calloc(most_limits(r, most), sizeof *v);
+  for (size_t i = 0; i < most; i++) {
+    const struct ev *e = &r->events.v[i];
+    if (e->kind == EV_HINT && e->from == HINT_PULLED) note_limits(q, e->ti, v, &n);
+    if (moves(e)) note_moves(q, e->q, v, &n);
+  }
   n = wr_distinct(v, n, sizeof *v);
-  int64_t *id = arena_alloc(&r->env.mem, n * sizeof *id), *at = arena_alloc(&r->env.mem, n * sizeof *at);
+  int64_t *id = arena_alloc(&r->env.mem, (n + 1) * sizeof *id), *at = arena_alloc(&r->env.mem, (n + 1) * sizeof *at);
   for (size_t i = 0; i < n; i++) id[i] = v[i].id;
-  enum store_rc rc = store_queue_lock(r->env.store, id, n, at);
+  enum store_rc rc = n > 0 ? store_queue_lock(r->env.store, id, n, at) : STORE_OK;
   for (size_t i = 0; rc == STORE_OK && i < n; i++)
     if (at[i] >= 0) v[i].l->rate_us = v[i].l->rate_stored_us = at[i];
-  return rc == STORE_OK ? read_running(r) : rc;
+  free(v);
+  return rc == STORE_OK && n > 0 ? read_running(r) : rc;
 }
 
 /* ---- claims ---- */

@@ -190,6 +190,7 @@ static void become_calm(struct world *w) {
   if (sim_chance(w, 500)) w->op_at = INT64_MAX;
   w->bad_fi = 0;
   rival_calm(w);
+  queues_calm(w);
   w->away_until = 0;
   if (sim_chance(w, 500)) flush_queue(w);
   sim_trace(w, "calm", 0, 0, 0);
@@ -252,6 +253,7 @@ static void act(struct world *w, struct ready r) {
   case ACT_OP:
     if (w->calm) load_idle_op(w);
     else load_op(w);
+    if (!w->calm) queues_op(w);
     w->op_at = w->now + (w->calm ? w->lease_us / 20 : sim_between(w, 0, sim_chance(w, 100) ? 20 * SEC : SEC));
     break;
   case ACT_CHAOS:
@@ -319,6 +321,7 @@ static void world_setup(struct world *w, uint64_t seed, int verbose) {
   load_setup(w);
   for (int i = 0; i < w->n_node; i++) node_setup(w, i);
   rival_setup(w);
+  queues_setup(w);
 }
 
 static void world_done(struct world *w) {
@@ -327,6 +330,7 @@ static void world_done(struct world *w) {
     free(w->node[i].stack);
   }
   load_done(w);
+  queues_end(w);
   oracle_done(w);
   memdb_free(w->db);
   for (int s = 0; s < SLOT__N; s++) free(w->q[s].v);

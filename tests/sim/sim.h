@@ -103,6 +103,11 @@ struct node {
  * may need. */
 struct rival { bool on, only, wide; uint64_t rng; int64_t at, until, narrow_from; };
 
+/* Queues: sim_queues.c. seen: by queue_id - 1. */
+enum { SEEN_MOST = 64 };
+struct seen_queue { int64_t at[SEEN_MOST]; size_t n; };   /* start times of its newest starts */
+struct world_queues { bool on, costs; uint64_t rng; struct seen_queue *seen; size_t n_seen, cap_seen; };
+
 struct queued { struct hint h; int64_t at; };
 struct world {
   uint64_t seed, rng, hash, step;
@@ -138,6 +143,7 @@ struct world {
   int64_t idle_from;                /* since then no slot may be free for long while a task waits for it */
   int64_t bad_fi;
   struct rival rival;
+  struct world_queues queues;
   uint32_t p_fault, p_yield, p_slow; /* per 1000 */
   uint64_t n_ops, n_commit, n_crash, n_unknown, n_done, n_gated, n_replay, n_back;
 };
@@ -200,6 +206,17 @@ void rival_calm(struct world *w);
 int64_t rival_wait(const struct world *w);                   /* how much longer a look at a lock takes */
 void rival_answer(struct world *w, const struct op *o);
 void rival_check(struct world *w, const struct op *o);       /* o waits */
+
+/* sim_queues.c */
+void queues_setup(struct world *w);
+struct queue_opts queues_opts(const struct world *w);
+void queues_task(struct world *w, struct op *o);             /* whose it is */
+void queues_op(struct world *w);                             /* perhaps a row changes */
+void queues_calm(struct world *w);
+void queues_committed(struct world *w);                      /* the claims of this batch */
+void queues_node(struct node *n);                            /* between two turns */
+void queues_quiet(struct world *w);
+void queues_end(struct world *w);
 
 /* sim_oracle.c, sim_rebuild.c */
 void oracle_commit(void *ctx, int64_t me, const struct batch *b);

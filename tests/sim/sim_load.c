@@ -236,6 +236,7 @@ static void tie(struct world *w, struct op *o) {
 static void fill_task(struct world *w, struct op *o) {
   o->q.kind = REQ_EXEC_TASK;
   o->task.task_id = any_id(w, (int64_t)w->db->n_tasks);
+  queues_task(w, o);
   if (sim_chance(w, 700)) return;
   o->spec.hold = sim_chance(w, 300);
   if (!o->spec.hold && sim_chance(w, 500)) o->spec.delay_us = sim_between(w, 1, 20 * SEC);

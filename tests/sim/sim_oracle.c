@@ -262,6 +262,7 @@ void oracle_committed(void *ctx, int64_t me, const struct batch *b) {
   w->n_commit++;
   sim_trace(w, "commit", me, b->id, (int64_t)(b->n_flow << 40 | b->n_node << 20 | b->n_task));
   for (size_t i = 0; i < b->n_task; i++) sim_trace(w, "task", b->task[i].row.ti, b->task[i].row.t.state, b->task[i].row.t.epoch);
+  queues_committed(w);
   check_keys(w);
   for (size_t i = 0; i < b->n_key; i++) check_made(w, &b->key[i]);
   for (size_t i = 0; i < b->n_flow; i++) {
@@ -540,6 +541,7 @@ static bool idles(const struct world *w, int slot) {
 }
 
 void oracle_idle(struct world *w) {
+  if (w->queues.costs) return; /* a task waits for the budget, beside a free slot */
   if (w->single || w->now - w->idle_from <= IDLE_MAX) return;
   sort_queued(w);
   for (uint8_t s = 0; s < SLOT__N; s++)
@@ -564,6 +566,7 @@ void oracle_quiet(struct world *w) {
   for (size_t i = 0; (s = map64_next(&w->ledger, &i)) != NULL;)
     for (const struct rec *r = s->val; r != NULL; r = r->next)
       if (r->executing) sim_fail(w, "all is final, attempt %lld:%u is still executed", (long long)r->ti, r->epoch);
+  queues_quiet(w);
   for (int i = 0; i < w->n_node; i++) {
     const struct runner *r = w->node[i].up ? w->node[i].runner : NULL;
     if (r && r->admission.attempts.n + r->cache.slices.n + r->later.wait.n + r->events.n > 0)

@@ -292,9 +292,13 @@ static void a_task_that_runs_moves(void **st) {
   r[0].max_running = r[1].max_running = 1;
   load(r, 2);
   many("u", "", 1, 2);
-  many("v", "", 11, 1);
   assert_int_equal(starts(), 1);
-  queues_move(&q, 1, "v", "x");
+  queues_move(&q, 1, "v", "x", false);
+  queues_batch_over(&q, false); /* not committed: it is where it was */
+  assert_int_equal(starts(), 0);
+  queues_move(&q, 1, "v", "x", false);
+  queues_batch_over(&q, true);
+  many("v", "", 11, 1);
   assert_int_equal(starts(), 2);
   assert_int_equal(starts(), 0);
   queues_ended(&q, 1);
@@ -437,7 +441,10 @@ static void anything_goes(void **st) {
     case 5: case 6: (void)starts(); break;
     case 7: if ((ti = next()) != 0) queues_release(&q, ti); break;
     case 8: case 9: queues_ended(&q, ti); break;
-    case 10: if (queues_held(&q, ti)) queues_move(&q, ti, u, g); break;
+    case 10: if (queues_held(&q, ti)) {
+      queues_move(&q, ti, u, g, false);
+      queues_batch_over(&q, rand_next(&rnd) % 2);
+    } break;
     case 11:
       for (int k = 0; k < 5; k++) {
         r[k] = row(k + 1, name[k < 4 ? k : 1], k < 4 ? "" : "b");

@@ -1,0 +1,139 @@
+/* Queues in a quarter of all worlds: somebody sets and deletes rows of task_queue, stand-alone tasks belong to somebody and cost
+ * something, and each commit is held against the rows as they are then. The other worlds are unchanged, and so is the order of random
+ * numbers in this one: this part has its own. */
+#include "sim.h"
+
+#define SLACK_US (2 * SEC)            /* clocks of nodes, and the time between a decision and its commit */
+
+static uint64_t rnd(struct world *w, uint64_t n) { return rand_next(&w->queues.rng) % n; }
+
+void queues_setup(struct world *w) {
+  struct world_queues *q = &w->queues;
+  q->rng = w->seed * 0x9E3779B97F4A7C15ull ^ 0x51ull;
+  q->on = (w->seed * 0xD1B54A32D192ED03ull) >> 62 == 0;
+  q->costs = q->on && rnd(w, 2) == 0;
+}
+
+struct queue_opts queues_opts(const struct world *w) {
+  struct queue_opts o = {.cost_wait_us = 5 * SEC, .ageing_us = 10 * SEC};
+  if (w->queues.costs) o.cpu_budget = 200;
+  return w->queues.on ? o : (struct queue_opts){0};
+}
+
+static const char *some(struct world *w, bool any) {
+  static const char *const name[] = {"u", "v", ""};
+  return name[rnd(w, any ? 3 : 2)];
+}
+
+/* A task's: mostly of somebody. */
+void queues_task(struct world *w, struct op *o) {
+  if (!w->queues.on || rnd(w, 4) == 0) return;
+  o->queue = (struct queue_spec){.user = some(w, true), .group = rnd(w, 2) ? "g" : "", .priority = (int32_t)rnd(w, 11) - 5, .has_priority = true,
+                                 .cpu = w->queues.costs ? (int32_t)rnd(w, 5) * 50 : 0, .has_cpu = true};
+  o->spec.queue = &o->queue;
+}
+
+static void told(struct world *w) {
+  for (int i = 0; i < w->n_node; i++)
+    if (w->node[i].up && !w->node[i].dead && (w->single || rnd(w, 2))) runner_queues_changed(w->node[i].runner);
+}
+
+/* The bucket of a rate, as this oracle sees it: full at that time. */
+static struct seen_queue *seen(struct world *w, int64_t id) {
+  struct world_queues *q = &w->queues;
+  while (q->n_seen < (size_t)id) *WR_PUSH(q->seen, q->n_seen, q->cap_seen) = (struct seen_queue){0};
+  return &q->seen[id - 1];
+}
+
+void queues_op(struct world *w) {
+  struct queue_row r = {.user = some(w, true), .group = rnd(w, 3) == 0 ? "g" : "", .max_running = -1, .rate_count = -1, .rate_per_us = -1,
+                        .weight = -1, .order = -1, .paused = -1};
+  if (!w->queues.on || rnd(w, 5) != 0) return;
+  if (rnd(w, 3) == 0) {
+    if (memdb_delete_queue(w->db, r.user, r.group)) told(w);
+    return;
+  }
+  if (rnd(w, 2)) r.max_running = (int64_t)rnd(w, 4);
+  if (rnd(w, 3) == 0) r.rate_count = 1 + (int64_t)rnd(w, 5), r.rate_per_us = (1 + (int64_t)rnd(w, 10)) * SEC;
+  if (rnd(w, 4) == 0) r.paused = 1;
+  if (rnd(w, 3) == 0) r.order = (int32_t)rnd(w, 2);
+  if (rnd(w, 3) == 0) r.weight = 1 + (int32_t)rnd(w, 1000);
+  if (!memdb_set_queue(w->db, &r)) return;
+  sim_trace(w, "queue", r.max_running, r.rate_count, r.paused);
+  for (size_t i = 0; i < w->db->n_queue; i++)
+    if (!strcmp(w->db->queue[i]->r.user, r.user) && !strcmp(w->db->queue[i]->r.group, r.group)) seen(w, (int64_t)i + 1)->n = 0;
+  told(w);
+}
+
+/* Nothing is limited any more, so that all comes to its end. */
+void queues_calm(struct world *w) {
+  for (size_t i = 0; i < w->db->n_queue; i++) w->db->queue[i]->deleted = true;
+  if (w->db->n_queue > 0) w->db->queues_version = ++w->db->defs_version;
+  told(w);
+}
+
+/* ---- the oracle ---- */
+
+static bool matches(const struct queue_row *q, const struct world *w, int64_t ti) {
+  const struct mem_async *a = memdb_async(w->db, ti);
+  const char *user = a ? a->r.user : "", *group = a ? a->r.group : "";
+  return (!*q->user || !strcmp(q->user, user)) && (!*q->group || !strcmp(q->group, group));
+}
+
+static void check_rate(struct world *w, const struct queue_row *q, const struct task_row *t) {
+  struct seen_queue *s = seen(w, q->queue_id);
+  if (s->n == SEEN_MOST) memmove(s->at, s->at + 1, --s->n * sizeof *s->at);
+  s->at[s->n++] = t->t.start_us;
+  for (size_t i = 0; i < s->n; i++) {
+    int64_t stretch = s->at[s->n - 1] - s->at[i] + SLACK_US;
+    double most = (double)q->rate_count * (1 + (double)stretch / (double)q->rate_per_us);
+    if ((double)(s->n - i) > most)
+      sim_fail(w, "queue %lld: %zu starts in %lld us, not %.1f", (long long)q->queue_id, s->n - i, (long long)(stretch - SLACK_US), most);
+  }
+}
+
+static int64_t counts(const struct world *w, const struct queue_row *q) {
+  const struct map64_slot *s;
+  int64_t n = 0;
+  for (size_t i = 0; (s = map64_next(&w->db->task, &i)) != NULL;) {
+    const struct mem_task *t = s->val;
+    n += task_counts(&t->r.t) && matches(q, w, t->r.ti);
+  }
+  return n;
+}
+
+void queues_committed(struct world *w) {
+  for (size_t k = 0; k < w->db->n_queue; k++) {
+    const struct mem_queue *q = w->db->queue[k];
+    size_t starts = 0;
+    if (q->deleted) continue;
+    for (size_t i = 0; i < w->n_claim; i++) {
+      const struct mem_task *t = memdb_task(w->db, w->claim[i]->ti);
+      if (!t || !task_counts(&t->r.t) || !matches(&q->r, w, t->r.ti)) continue;
+      starts++;
+      if (q->r.rate_count > 0) check_rate(w, &q->r, &t->r);
+    }
+    if (starts == 0) continue;
+    if (q->r.paused > 0) sim_fail(w, "queue %lld is paused, and %zu tasks of it start", (long long)q->r.queue_id, starts);
+    if (q->r.max_running < 0) continue;
+    int64_t n = counts(w, &q->r);
+    if (n > q->r.max_running)
+      sim_fail(w, "queue %lld: %zu tasks start, and %lld run, not %lld", (long long)q->r.queue_id, starts, (long long)n, (long long)q->r.max_running);
+  }
+}
+
+/* Between two turns: what the node holds is what it runs or is about to run, and the budget is kept. */
+void queues_node(struct node *n) {
+  const struct queues *q = &n->runner->queues;
+  if (q->cpu_used > q->opts.cpu_budget) sim_fail(n->w, "node %d: %lld of its budget are in use", n->id, (long long)q->cpu_used);
+}
+
+void queues_quiet(struct world *w) {
+  for (int i = 0; i < w->n_node; i++) {
+    const struct runner *r = w->node[i].up ? w->node[i].runner : NULL;
+    if (r && (r->queues.holds.n > 0 || r->queues.cpu_used != 0))
+      sim_fail(w, "node %d: all is final, and %zu tasks are held", i, r->queues.holds.n);
+  }
+}
+
+void queues_end(struct world *w) { free(w->queues.seen); }
