@@ -140,7 +140,7 @@ static bool hints_wait(const struct runner *r) {
   uint32_t free[SLOT__N];
   admission_poppable(&r->admission, free);
   for (int s = 0; s < SLOT__N; s++)
-    if (free[s] > 0 && waiting_open(&r->waiting, s)) return true;
+    if (free[s] > 0 && !r->queues.loaded && waiting_some(&r->waiting, s)) return true;
   return false;
 }
 

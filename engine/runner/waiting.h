@@ -40,6 +40,8 @@ static inline bool waiting_has(const struct waiting *w, int64_t ti) { return map
 static inline uint32_t waiting_count(const struct waiting *w, int s) { return w->q->n[s]; }
 /* Something waits that nothing known holds back. */
 static inline bool waiting_open(const struct waiting *w, int s) { return w->q->order[s].n > 0; }
+/* The same, or a limit has let go since. */
+static inline bool waiting_some(const struct waiting *w, int s) { return waiting_open(w, s) || (w->q->ripe && w->q->n[s] > 0); }
 size_t waiting_room(const struct waiting *w, int s);    /* bytes */
 /* The next one, taken out; it is held (queues_hold) where that counts. False: nothing may start now. */
 bool waiting_pick(struct waiting *w, enum slot_class s, struct hint *out);

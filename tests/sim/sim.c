@@ -365,6 +365,11 @@ _Noreturn static void hangs(struct world *w) {
                              (long long)runner_incarnation(n->runner), n->runner->events.n, n->runner->later.wait.n,
                              n->runner->admission.pool[0].used, n->runner->admission.pool[1].used,
                              (long long)(n->next_boot - node_boot(n)));
+    if (n->up) (void)fprintf(stderr, "sim: %u %u wait, %u %u in order, %zu held, %zu limits hold something back, budget %lld of %lld%s\n",
+                             n->runner->queues.n[0], n->runner->queues.n[1], (unsigned)n->runner->queues.order[0].n,
+                             (unsigned)n->runner->queues.order[1].n, n->runner->queues.holds.n, n->runner->queues.n_blockers,
+                             (long long)n->runner->queues.cpu_used, (long long)n->runner->queues.opts.cpu_budget,
+                             n->runner->queues.drains ? ", drains" : "");
   }
   for (size_t k = 0; (s = map64_next(&w->db->flow, &k)) != NULL;) {
     const struct flow_row *f = &((struct mem_flow *)s->val)->r;

@@ -105,7 +105,7 @@ struct rival { bool on, only, wide; uint64_t rng; int64_t at, until, narrow_from
 
 /* Queues: sim_queues.c. seen: by queue_id - 1. */
 enum { SEEN_MOST = 64 };
-struct seen_queue { int64_t at[SEEN_MOST]; size_t n; };   /* start times of its newest starts */
+struct seen_queue { int64_t at[SEEN_MOST]; size_t n; int64_t changed; };   /* start times of its newest starts; its last change */
 struct world_queues { bool on, costs; uint64_t rng; struct seen_queue *seen; size_t n_seen, cap_seen; };
 
 struct queued { struct hint h; int64_t at; };
@@ -213,7 +213,7 @@ struct queue_opts queues_opts(const struct world *w);
 void queues_task(struct world *w, struct op *o);             /* whose it is */
 void queues_op(struct world *w);                             /* perhaps a row changes */
 void queues_calm(struct world *w);
-void queues_committed(struct world *w);                      /* the claims of this batch */
+void queues_committed(struct world *w, const struct batch *b);                      /* the claims of this batch */
 void queues_node(struct node *n);                            /* between two turns */
 void queues_quiet(struct world *w);
 void queues_end(struct world *w);

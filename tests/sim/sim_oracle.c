@@ -262,7 +262,7 @@ void oracle_committed(void *ctx, int64_t me, const struct batch *b) {
   w->n_commit++;
   sim_trace(w, "commit", me, b->id, (int64_t)(b->n_flow << 40 | b->n_node << 20 | b->n_task));
   for (size_t i = 0; i < b->n_task; i++) sim_trace(w, "task", b->task[i].row.ti, b->task[i].row.t.state, b->task[i].row.t.epoch);
-  queues_committed(w);
+  queues_committed(w, b);
   check_keys(w);
   for (size_t i = 0; i < b->n_key; i++) check_made(w, &b->key[i]);
   for (size_t i = 0; i < b->n_flow; i++) {

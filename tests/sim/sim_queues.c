@@ -61,7 +61,7 @@ void queues_op(struct world *w) {
   if (!memdb_set_queue(w->db, &r)) return;
   sim_trace(w, "queue", r.max_running, r.rate_count, r.paused);
   for (size_t i = 0; i < w->db->n_queue; i++)
-    if (!strcmp(w->db->queue[i]->r.user, r.user) && !strcmp(w->db->queue[i]->r.group, r.group)) seen(w, (int64_t)i + 1)->n = 0;
+    if (!strcmp(w->db->queue[i]->r.user, r.user) && !strcmp(w->db->queue[i]->r.group, r.group)) *seen(w, (int64_t)i + 1) = (struct seen_queue){.changed = w->now};
   told(w);
 }
 
@@ -102,14 +102,23 @@ static int64_t counts(const struct world *w, const struct queue_row *q) {
   return n;
 }
 
-void queues_committed(struct world *w) {
+/* The same batch has claimed it and then moved it: where it was claimed is not known any more. */
+static bool moved(const struct batch *b, int64_t ti) {
+  for (size_t i = 0; i < b->n_async; i++)
+    if (b->async[i].row.ti == ti) return b->async[i].op == ROW_UPDATE;
+  return false;
+}
+
+void queues_committed(struct world *w, const struct batch *b) {
+  if (!w->current) return; /* a COMMIT that was under way when its connection broke: it was decided long ago */
   for (size_t k = 0; k < w->db->n_queue; k++) {
     const struct mem_queue *q = w->db->queue[k];
     size_t starts = 0;
-    if (q->deleted) continue;
+    /* A batch of another node whose fence came before the change may still commit: it stands before the change. */
+    if (q->deleted || (!w->single && w->now - seen(w, q->r.queue_id)->changed < SLACK_US)) continue;
     for (size_t i = 0; i < w->n_claim; i++) {
       const struct mem_task *t = memdb_task(w->db, w->claim[i]->ti);
-      if (!t || !task_counts(&t->r.t) || !matches(&q->r, w, t->r.ti)) continue;
+      if (!t || moved(b, t->r.ti) || !task_counts(&t->r.t) || !matches(&q->r, w, t->r.ti)) continue;
       starts++;
       if (q->r.rate_count > 0) check_rate(w, &q->r, &t->r);
     }
