@@ -50,7 +50,7 @@
 #define LIMIT_QUEUE_RUNNING 1000000            /* maxRunning */
 #define LIMIT_QUEUE_WEIGHT 1000
 #define LIMIT_RATE_COUNT 1000000               /* rate: starts in one `per` */
-#define LIMIT_SERVES_BYTES 4000                /* --queues, as text */
+#define LIMIT_SERVES_BYTES 2000                /* --queues, as text */
 #define LIMIT_CPU_BUDGET 100000000             /* --cpu-budget: a million cores */
 #define LIMIT_PRIORITY 100
 #define LIMIT_CPU_OVERHEAD 1000000             /* a core is 100 */

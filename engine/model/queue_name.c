@@ -8,7 +8,7 @@ static bool decoded(const char *s, size_t n, struct arena *a, const char **out) 
   *out = name;
   if (!text_unpercent(name, s, n)) return false;
   size_t len = strlen(name);
-  return text_utf8(name, len) && text_utf8_len(name, len) <= LIMIT_QUEUE_NAME_CHARS;
+  return text_utf8(name, len) && !text_has_control(name, len) && text_utf8_len(name, len) <= LIMIT_QUEUE_NAME_CHARS;
 }
 
 static enum wr_rc refuse(const char *what, const char *s, size_t n, struct wr_err *err) {
