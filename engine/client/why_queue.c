@@ -63,10 +63,10 @@ static const char *limited(struct why_queue *q, const struct view *v, char *text
     }
     int64_t runs = r->max_running > 0 ? counts_running(q->counts, r->user, r->group) : 0;
     if (runs < r->max_running) continue;
-    snprintf(text, n, "%" PRId64 " task%s of its queue run%s (%s), and maxRunning there is %" PRId64 ": it begins when one of them has ended.",
-             runs, runs == 1 ? "" : "s", runs == 1 ? "s" : "", whose(who, r), r->max_running);
+    snprintf(text, n, "As many tasks of its queue run as may (%s): %" PRId64 ", and maxRunning there is %" PRId64
+             ". It begins when one of them has ended.", whose(who, r), runs, r->max_running);
     if (r->max_running == 0)
-      snprintf(text, n, "maxRunning of its queue is 0 (%s): it begins when POST /queue raises it.", whose(who, r));
+      snprintf(text, n, "No task of its queue may run (%s): maxRunning there is 0. It begins when POST /queue raises it.", whose(who, r));
     return "QUEUE_LIMIT";
   }
   return NULL;

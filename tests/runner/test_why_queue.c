@@ -63,14 +63,14 @@ static void limits_count_what_runs(void **st) {
   assert_string_equal(says("l", "g", text), "-");
   SET("l", "g", QUEUE_MAX_RUNNING, .max_running = 2);
   assert_string_equal(says("l", "g", text), "QUEUE_LIMIT");
-  assert_string_equal(text, "2 tasks of its queue run (user \"l\", group \"g\"), and maxRunning there is 2: it begins when one of them has ended.");
+  assert_string_equal(text, "As many tasks of its queue run as may (user \"l\", group \"g\"): 2, and maxRunning there is 2. It begins when one of them has ended.");
   assert_string_equal(says("l", "h", text), "-");
   SET("l", "", QUEUE_MAX_RUNNING, .max_running = 3);
   assert_string_equal(says("l", "h", text), "QUEUE_LIMIT");
-  assert_non_null(strstr(text, "3 tasks"));
+  assert_non_null(strstr(text, ": 3, and"));
   SET("l", "", QUEUE_MAX_RUNNING, .max_running = 0);
   assert_string_equal(says("l", "", text), "QUEUE_LIMIT");
-  assert_non_null(strstr(text, "maxRunning of its queue is 0 (all of user \"l\")"));
+  assert_non_null(strstr(text, "No task of its queue may run (all of user \"l\"): maxRunning there is 0."));
   SET("l", "g", QUEUE_PAUSED, .paused = 1);
   assert_string_equal(says("l", "g", text), "QUEUE_PAUSED"); /* the first that applies */
 }
