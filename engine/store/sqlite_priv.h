@@ -160,6 +160,9 @@ int sq_run_id(struct sq *s, int stmt, int64_t id);                /* of sqlite_r
 STORE_OP(async) sq_async; STORE_OP(async_keys) sq_async_keys;
 enum store_rc sq_put_async(struct sq *s, const struct batch *b);  /* inside the transaction, as the next */
 enum store_rc sq_put_gone(struct sq *s, const struct batch *b);
+/* sqlite_whose.c */
+STORE_OP(whose) sq_whose;
+enum store_rc sq_put_whose(struct sq *s, const struct batch *b);
 /* sqlite_keys.c */
 STORE_OP(keys) sq_keys;
 enum store_rc sq_put_keys(struct sq *s, const struct batch *b);   /* inside the transaction */

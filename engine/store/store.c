@@ -114,6 +114,11 @@ enum store_rc store_async_keys(struct store *s, const char *const *key, size_t n
   memset(got, 0, n);
   return STORE_OK;
 }
+enum store_rc store_whose(struct store *s, int64_t fi, struct arena *a, struct whose_row **out, size_t *n) {
+  *n = 0;
+  *out = NULL;
+  return s->ops->whose ? s->ops->whose(s, fi, a, out, n) : STORE_OK;
+}
 enum store_rc store_write(struct store *s, struct batch *b) { return s->ops->write(s, b); }
 enum store_rc store_commit(struct store *s) { return s->ops->commit(s); }
 void store_rollback(struct store *s) { s->ops->rollback(s); }

@@ -75,6 +75,8 @@ struct store_ops {
   enum store_rc (*logs_put_progress)(struct logs *l, const struct progress_row *row, size_t n);
   enum store_rc (*logs_context)(struct logs *l, int64_t ti, struct buf *out, uint32_t *epoch);
   enum store_rc (*logs_drop)(struct logs *l, int64_t ti, bool *more);
+  /* may be NULL in test backends whose flows say nothing */
+  enum store_rc (*whose)(struct store *s, int64_t fi, struct arena *a, struct whose_row **out, size_t *n);
 };
 /* STORE_OP(ids) f; declares f as what the member `ids` points to. */
 #define STORE_OP(member) __typeof__(*((struct store_ops *)0)->member)
