@@ -24,6 +24,7 @@
 #define LIMIT_RESULT_BYTES (1 << 20)
 #define LIMIT_ERROR_BYTES 1024                 /* errorMsg, cut with a mark */
 #define LIMIT_LOG_BYTES (16 << 20)             /* per attempt, default */
+#define LIMIT_MOVED 100000                     /* tasks of one flow instance that wishes moved to another queue */
 #define LIMIT_FORGETS 1000000                  /* deleted tasks whose logs are still to be deleted; 8 bytes each */
 #define LIMIT_LOG_WAITING_BYTES (64 << 20)     /* output of attempts that waits for the store; dropped beyond twice that */
 #define LIMIT_CONTEXT_BYTES (1 << 20)          /* context of a task */

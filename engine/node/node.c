@@ -17,6 +17,7 @@
 #include "own.h"
 #include "pump.h"
 #include "registry.h"
+#include "wr_limits.h"
 
 #define LEAVE_US 2000000          /* a planned stop: how long results may take to be stored, once all attempts have ended */
 #define MAX_HINTS 1000000         /* the list of the queue is bounded; beyond it tasks wait as rows */
@@ -340,6 +341,23 @@ static uint32_t kind_of(const struct node *n) {
   return h;
 }
 
+/* Deleted tasks whose logs a node that died had not deleted. Those that another node is just deleting are deleted twice. */
+static void forget_the_rest(struct node *n) {
+  int64_t ti[1000], after = 0;
+  size_t got = 0, all = 0;
+  struct wr_err err;
+  struct reader *r = n->worker ? reader_get(n->store, &err) : NULL;
+  enum wr_rc rc = WR_OK;
+  if (!r) return;
+  do {
+    rc = reader_gone(r, after, ti, sizeof ti / sizeof *ti, &got, &err);
+    for (size_t i = 0; rc == WR_OK && i < got; i++) worker_forget(n->worker, after = ti[i]);
+    all += got;
+  } while (rc == WR_OK && got == sizeof ti / sizeof *ti && all < LIMIT_FORGETS / 2);
+  reader_put(r);
+  if (rc != WR_OK) log_warn("node.forget", L_STR("why", err.msg));
+}
+
 static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_err *err) {
   const struct node_opts *o = n->o;
   struct store_opts so = {.url = o->store, .lease_us = o->lease_us, .relaxed = o->durability == NODE_RELAXED,
@@ -363,6 +381,7 @@ static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_
   }
   if (!rc) rc = runner_thread_start(n->runner, err);
   n->running = rc == WR_OK;
+  if (n->running) forget_the_rest(n);
   return rc;
 }
 

@@ -98,6 +98,7 @@ static struct sq *sq_new(const char *path) {
   turn_init(&s->def_lock);
   pthread_mutex_init(&s->ckpt.mu, NULL);
   pthread_mutex_init(&s->files_mu, NULL);
+  pthread_mutex_init(&s->dropped.mu, NULL);
   pool_init(&s->readers, SQ_READERS);
   cond_mono(&s->ckpt.cond);
   arena_init(&s->texts, 0);
@@ -182,6 +183,8 @@ void sq_close(struct store *st) {
   pthread_mutex_destroy(&s->ckpt.mu);
   pthread_cond_destroy(&s->ckpt.cond);
   pthread_mutex_destroy(&s->files_mu);
+  pthread_mutex_destroy(&s->dropped.mu);
+  free(s->dropped.v);
   pool_done(&s->readers);
   free(s->path);
   free(s->log_path);

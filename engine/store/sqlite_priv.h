@@ -114,6 +114,7 @@ struct sq {
    * sent: in the transaction under way; saved: committed (both of the runner only) */
   int64_t next_id[ID__N], sent_id[ID__N], saved_id[ID__N];
   int64_t defs, queues;     /* definitions.version, queues_version; guarded by turn */
+  struct { pthread_mutex_t mu; int64_t *v; size_t n, cap; } dropped;   /* tasks of task_gone of which nothing is left; mu: leaf */
   struct sq_ckpt ckpt;
   struct sq_whole whole;
   struct reader_pool readers;
@@ -162,6 +163,9 @@ enum store_rc sq_put_gone(struct sq *s, const struct batch *b);
 /* sqlite_queue.c */
 STORE_OP(queues) sq_queues; STORE_OP(queue_lock) sq_queue_lock; STORE_OP(identity) sq_identity; STORE_OP(running) sq_running;
 enum store_rc sq_put_rates(struct sq *s, const struct batch *b);  /* inside the transaction */
+/* sqlite_whose.c */
+STORE_OP(whose) sq_whose;
+enum store_rc sq_put_whose(struct sq *s, const struct batch *b);
 /* sqlite_keys.c */
 STORE_OP(keys) sq_keys;
 enum store_rc sq_put_keys(struct sq *s, const struct batch *b);   /* inside the transaction */

@@ -89,6 +89,10 @@
   X(RUN_ASYNC, "SELECT " ASYNC_COLS " FROM task_async a WHERE a.ti_id=?1") \
   X(RUN_ASYNC_KEY, TEXT_ASYNC_KEY) \
   X(RUN_GONE_TASK, "DELETE FROM task_ins WHERE ti_id=?1") \
+  X(RUN_WHOSE, WHOSE " ORDER BY ti_id") \
+  X(RUN_WHOSE_PUT, "INSERT OR REPLACE INTO flow_queue (fi_id, ti_id, user_name, group_name, priority) VALUES (?1,?2,?3,?4,?5)") \
+  X(RUN_GONE_LEFT, "INSERT OR IGNORE INTO task_gone (ti_id) VALUES (?1)") \
+  X(RUN_GONE_OVER, "DELETE FROM task_gone WHERE ti_id=?1") \
   X(RUN_GONE_ASYNC, "DELETE FROM task_async WHERE ti_id=?1") \
   X(RUN_GONE_ATTEMPT, "DELETE FROM task_attempt WHERE ti_id=?1") \
   X(RUN_KEY, TEXT_KEY) \

@@ -162,6 +162,29 @@ class Steps(Base):
             return sum(db.execute(f"SELECT count(*) FROM {table} WHERE ti_id=?", (ti,)).fetchone()[0]
                        for table in ("task_log", "task_context", "task_progress"))
 
+    def test_a_crash_after_the_delete(self):
+        """The row is gone, and what it left is not: the next start deletes that."""
+        server = self.server()
+        script = "weir report --context kept --progress 3/10; echo said"
+        one, other = (server.post("/exec/task", {"taskType": "SHELL", "taskContent": script})["tiId"] for _ in "ab")
+        for ti in (one, other):
+            self.row_when(server, ti, state="SUCCESS")
+        server.signal(signal.SIGSTOP)
+        self.delete_row(one)
+        server.kill()
+        self.assertGreater(self.left(one), 0)
+        server = self.server()
+        until("the start has deleted the rest", lambda: self.left(one) == 0 or None)
+        self.assertEqual(self.left(other), 3)
+        self.assertEqual(server.stop(), 0)
+
+    def delete_row(self, ti):
+        """As the batch does it that deletes the task."""
+        with contextlib.closing(sqlite3.connect(self.tmp / "data/weir.db")) as db, db:
+            db.execute("DELETE FROM task_async WHERE ti_id=?", (ti,))
+            db.execute("DELETE FROM task_ins WHERE ti_id=?", (ti,))
+            db.execute("INSERT INTO task_gone (ti_id) VALUES (?)", (ti,))
+
     def test_timeout(self):
         server = self.server()
         ti = self.submit(server, "sleep 3600", autoRun=False, config={"onDelete": {"content": "sleep 3600", "timeout": "100ms"}})
@@ -209,6 +232,9 @@ class StepsMariaDb(Steps):
 
     def store(self):
         return ("--store", self.db.url)
+
+    def delete_row(self, ti):
+        self.db.sql(f"DELETE FROM task_async WHERE ti_id={ti}; DELETE FROM task_ins WHERE ti_id={ti}; INSERT INTO task_gone VALUES ({ti})")
 
     def left(self, ti):
         return sum(int(self.db.sql(f"SELECT count(*) FROM {table} WHERE ti_id={ti}")[0][0]) for table in ("task_log", "task_context", "task_progress"))
