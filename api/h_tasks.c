@@ -83,7 +83,8 @@ static enum wr_rc write_one(struct call *c, const struct listed *x, struct seen 
   j_open(c->out, '{');
   row_task_fields(c->out, &x->row, def, &beside, ROW_BRIEF);
   report_fields(c->out, &x->report, &x->row.t, beside.alone);
-  row_why(c->out, why_task(seen->why, &x->row, def, beside.alone));
+  struct queue_view of = row_task_queue(x->row.ti, def, &beside);
+  row_why(c->out, why_task_of(seen->why, &x->row, def, beside.alone, &of));
   j_close(c->out, '}');
   def_task_unref(def);
   return WR_OK;

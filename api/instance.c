@@ -123,7 +123,8 @@ enum wr_rc instance_write_task(struct call *c, const struct task_read *k, const 
     row_task_fields(c->out, &k->row, def, &beside, ROW_FULL);
     report_fields(c->out, &k->report, &k->row.t, beside.alone);
     struct why *why = why_open(&c->api->view);
-    row_why(c->out, why_task(why, &k->row, def, beside.alone));
+    struct queue_view of = row_task_queue(k->row.ti, def, &beside);
+    row_why(c->out, why_task_of(why, &k->row, def, beside.alone, &of));
     why_close(why);
     if (changed) j_bool(c->out, "changed", *changed);
     if (k->with_history) write_history(c->out, k, &hosts);

@@ -78,14 +78,17 @@ static void task_usage(struct buf *b, const struct task_row *row) {
   j_i64(b, "maxRssKib", row->maxrss_kib);
 }
 
-/* Whose it is and what it costs: its own row, or its definition. */
-static void task_queue_fields(struct buf *b, int64_t ti, const struct task_def *def, const struct row_beside *beside) {
+struct queue_view row_task_queue(int64_t ti, const struct task_def *def, const struct row_beside *beside) {
   const struct async_row *a = beside->alone;
   struct queue_spec said[2] = {{0}};
   if (beside->of) instance_whose(beside->of, ti, said);
-  struct queue_view q = queue_view_of(&said[0], def ? def->queue : NULL, &said[1]);
+  return a ? (struct queue_view){a->user, a->group, a->priority, a->cpu} : queue_view_of(&said[0], def ? def->queue : NULL, &said[1]);
+}
+
+static void task_queue_fields(struct buf *b, int64_t ti, const struct task_def *def, const struct row_beside *beside) {
+  const struct async_row *a = beside->alone;
+  struct queue_view q = row_task_queue(ti, def, beside);
   uint32_t run_no = a ? a->run_no : beside->run_no;
-  if (a) q = (struct queue_view){a->user, a->group, a->priority, a->cpu};
   if (a) j_text(b, "taskKey", a->key);
   j_text(b, "user", q.user);
   j_text(b, "group", q.group);

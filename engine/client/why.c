@@ -240,14 +240,16 @@ static const char *stopping(const struct task *t) {
 
 /* ---- what is asked for ---- */
 
-static void queue_of_task(struct why *w, const struct task_row *row, const struct task_def *def, const struct async_row *alone) {
-  struct queue_view of = queue_view(NULL, def ? def->queue : NULL);
-  if (alone) of = (struct queue_view){alone->user, alone->group, alone->priority, alone->cpu};
-  if (def) queued(w, def->type, def->config, row, &of);
-  else if (alone) queued(w, alone->type, alone->config, row, &of);
+static void queue_of_task(struct why *w, const struct task_row *row, const struct task_def *def, const struct async_row *alone,
+                          const struct queue_view *of) {
+  struct queue_view own = queue_view(NULL, def ? def->queue : NULL);
+  if (alone) own = (struct queue_view){alone->user, alone->group, alone->priority, alone->cpu};
+  if (def) queued(w, def->type, def->config, row, of ? of : &own);
+  else if (alone) queued(w, alone->type, alone->config, row, of ? of : &own);
 }
 
-static void task_why(struct why *w, const struct task_row *row, const struct task_def *def, const struct async_row *alone) {
+static void task_why(struct why *w, const struct task_row *row, const struct task_def *def, const struct async_row *alone,
+                     const struct queue_view *of) {
   if (task_final(row->t.state)) return;
   why_ask(w);
   if ((row->t.owner != 0 && stuck(w, row)) || (row->fi != 0 && set_aside(w, row->fi))) return;
@@ -255,7 +257,7 @@ static void task_why(struct why *w, const struct task_row *row, const struct tas
   case TASK_CREATED: why_put(w, "NOT_STARTED", "It was submitted to be started later; it starts when it is run."); break;
   case TASK_BLOCKED: held(w, row); break;
   case TASK_QUEUED:
-    queue_of_task(w, row, def, alone);
+    queue_of_task(w, row, def, alone, of);
     break;
   case TASK_RETRY_WAIT: retry(w, row); break;
   case TASK_PAUSED: paused(w, row); break;
@@ -272,10 +274,15 @@ static void task_why(struct why *w, const struct task_row *row, const struct tas
 
 static const struct why_said *said(const struct why *w) { return w->said.code ? &w->said : NULL; }
 
-const struct why_said *why_task(struct why *w, const struct task_row *row, const struct task_def *def, const struct async_row *alone) {
+const struct why_said *why_task_of(struct why *w, const struct task_row *row, const struct task_def *def, const struct async_row *alone,
+                                   const struct queue_view *of) {
   w->said.code = NULL;
-  task_why(w, row, def, alone);
+  task_why(w, row, def, alone, of);
   return said(w);
+}
+
+const struct why_said *why_task(struct why *w, const struct task_row *row, const struct task_def *def, const struct async_row *alone) {
+  return why_task_of(w, row, def, alone, NULL);
 }
 
 const struct why_said *why_flow(struct why *w, const struct flow_row *row) {

@@ -145,6 +145,14 @@ class OneNode(Base):
             self.assertIn(whose, self.says(server, waits, "QUEUE_LIMIT")["whyText"])
             server.post("/queue", {**queue, "maxRunning": None})
             self.says(server, waits, "NO_SLOT")
+        node = shell("q", "exit 0")
+        node["tasks"][0]["taskConfig"] = {**node["tasks"][0].get("taskConfig", {}), "queue": where}
+        fi, ni, of_node = self.flow_task(server, node)
+        server.post("/queue", {**where, "paused": True})
+        self.says(server, of_node, "QUEUE_PAUSED")
+        self.says(server, of_node, "QUEUE_PAUSED", f"/monitor/node/{ni}")
+        server.post("/queue", {**where, "paused": False})
+        self.says(server, of_node, "NO_SLOT")
         costly = server.post("/exec/task", {"taskType": "SHELL", "taskContent": "exit 0", "cpuOverhead": 151})["tiId"]
         row = self.says(server, costly, "TOO_COSTLY")
         self.assertIn("cpuOverhead is 151", row["whyText"])
