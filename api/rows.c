@@ -82,7 +82,8 @@ struct queue_view row_task_queue(int64_t ti, const struct task_def *def, const s
   const struct async_row *a = beside->alone;
   struct queue_spec said[2] = {{0}};
   if (beside->of) instance_whose(beside->of, ti, said);
-  return a ? (struct queue_view){a->user, a->group, a->priority, a->cpu} : queue_view_of(&said[0], def ? def->queue : NULL, &said[1]);
+  if (a) return (struct queue_view){a->user, a->group, a->priority, a->cpu};
+  return queue_view_of(&said[0], def ? def->queue : NULL, &said[1]);
 }
 
 static void task_queue_fields(struct buf *b, int64_t ti, const struct task_def *def, const struct row_beside *beside) {

@@ -1,8 +1,8 @@
 /* How many tasks of each queue run, as answers about limits need it: read at most once a second, by one thread, and only while
  * somebody asks why a task of a limited queue waits.
  *
- * Any thread. What never happens: a read under the lock; a second reader of a thread that holds one; more than COUNTS_MAX queues in
- * memory (then it is not known). */
+ * Any thread. What never happens: a read under the lock; a second reader of a thread that holds one; more than COUNTS_MAX
+ * queues in memory (then it is not known). */
 #ifndef CLIENT_COUNTS_H
 #define CLIENT_COUNTS_H
 #include <pthread.h>

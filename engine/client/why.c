@@ -274,14 +274,15 @@ static void task_why(struct why *w, const struct task_row *row, const struct tas
 
 static const struct why_said *said(const struct why *w) { return w->said.code ? &w->said : NULL; }
 
-const struct why_said *why_task_of(struct why *w, const struct task_row *row, const struct task_def *def, const struct async_row *alone,
-                                   const struct queue_view *of) {
+const struct why_said *why_task_of(struct why *w, const struct task_row *row, const struct task_def *def,
+                                   const struct async_row *alone, const struct queue_view *of) {
   w->said.code = NULL;
   task_why(w, row, def, alone, of);
   return said(w);
 }
 
-const struct why_said *why_task(struct why *w, const struct task_row *row, const struct task_def *def, const struct async_row *alone) {
+const struct why_said *why_task(struct why *w, const struct task_row *row, const struct task_def *def,
+                                const struct async_row *alone) {
   return why_task_of(w, row, def, alone, NULL);
 }
 

@@ -66,7 +66,8 @@ static const char *limited(struct why_queue *q, const struct view *v, char *text
     snprintf(text, n, "As many tasks of its queue run as may (%s): %" PRId64 ", and maxRunning there is %" PRId64
              ". It begins when one of them has ended.", whose(who, r), runs, r->max_running);
     if (r->max_running == 0)
-      snprintf(text, n, "No task of its queue may run (%s): maxRunning there is 0. It begins when POST /queue raises it.", whose(who, r));
+      snprintf(text, n, "No task of its queue may run (%s): maxRunning there is 0. It begins when POST /queue raises it.",
+               whose(who, r));
     return "QUEUE_LIMIT";
   }
   return NULL;
@@ -86,13 +87,13 @@ static const char *slowed(const struct why_queue *q, int64_t now_us, char *text,
   if (!by) return NULL;
   clock_rfc3339(at, until);
   queue_per_text(per, by->rate_per_us);
-  snprintf(text, n, "The rate of its queue (%s) is %" PRId64 " start%s in %s; the next one may be at %s.", whose(who, by), by->rate_count,
-           by->rate_count == 1 ? "" : "s", per, at);
+  snprintf(text, n, "The rate of its queue (%s) is %" PRId64 " start%s in %s; the next one may be at %s.", whose(who, by),
+           by->rate_count, by->rate_count == 1 ? "" : "s", per, at);
   return "RATE";
 }
 
-const char *why_queue_holds(struct why_queue *q, const struct view *v, const struct queue_view *of, int64_t now_us, char *text, size_t n,
-                            bool *known) {
+const char *why_queue_holds(struct why_queue *q, const struct view *v, const struct queue_view *of, int64_t now_us, char *text,
+                            size_t n, bool *known) {
   read_rows(q, v, of);
   *known = q->known;
   if (!q->known) return NULL;
@@ -132,8 +133,8 @@ void why_busy_add(struct why_busy *b, const struct node_trouble *t, const char *
 const char *why_busy_says(const struct why_busy *b, int32_t cpu, char *text, size_t n) {
   if (b->nodes == 0 || b->held < b->nodes) return NULL;
   if (b->costly == b->nodes) {
-    snprintf(text, n, "Its cpuOverhead is %" PRId32 ", and the greatest --cpu-budget of the nodes that could run it (%zu) is %" PRId64
-             ": it never begins unless one of them gets more.", cpu, b->nodes, b->budget);
+    snprintf(text, n, "Its cpuOverhead is %" PRId32 ", and the greatest --cpu-budget of the nodes that could run it (%zu) is %"
+             PRId64 ": it never begins unless one of them gets more.", cpu, b->nodes, b->budget);
     return "TOO_COSTLY";
   }
   if (b->full) {

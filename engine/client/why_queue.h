@@ -1,5 +1,5 @@
-/* Why a task waits in its queue: by what is set of the queue, and by what the nodes that could run it say of their load. The part of
- * why.c that knows of queues. Any thread; one struct for one answer. */
+/* Why a task waits in its queue: by what is set of the queue, and by what the nodes that could run it say of their load. The
+ * part of why.c that knows of queues. Any thread; one struct for one answer. */
 #ifndef CLIENT_WHY_QUEUE_H
 #define CLIENT_WHY_QUEUE_H
 #include "async.h"
@@ -20,8 +20,8 @@ void why_queue_done(struct why_queue *q);
 
 /* The code of what is set of the queue and holds this task back, and a sentence. NULL: nothing does. *known false: the store does
  * not say. The caller holds no reader. */
-const char *why_queue_holds(struct why_queue *q, const struct view *v, const struct queue_view *of, int64_t now_us, char *text, size_t n,
-                            bool *known);
+const char *why_queue_holds(struct why_queue *q, const struct view *v, const struct queue_view *of, int64_t now_us, char *text,
+                            size_t n, bool *known);
 
 /* A node that could run the task, and what it says. */
 struct why_busy { size_t nodes, costly, full, loaded, held; int64_t budget, used; char load[NODE_LOAD_BYTES]; const char *host; };

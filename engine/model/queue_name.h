@@ -1,5 +1,5 @@
-/* Names of queues: a user and a group, as `--queues` lists them and as a node tells them to the others. As in rows of queues, "" is
- * any user, or any group. Pure; any thread.
+/* Names of queues: a user and a group, as `--queues` lists them and as a node tells them to the others. As in rows of queues,
+ * "" is any user, or any group. Pure; any thread.
  *
  * As text: USER/GROUP, with commas between. Any byte of a name may be written as %XX, and its own / comma and % must be. */
 #ifndef MODEL_QUEUE_NAME_H
