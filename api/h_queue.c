@@ -1,5 +1,6 @@
 /* /queue: what somebody has set of queues, and which are in use. Any API thread; the definition writer stores what is set, one
- * change at a time. What never happens: a count that is stored; a row that is not of exactly the user and group that were named. */
+ * change at a time. What never happens: a count that is stored; a row that is not of exactly the user and group that were
+ * named. */
 #include "call.h"
 #include "queue_post.h"
 

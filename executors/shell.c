@@ -235,9 +235,9 @@ static const struct { const char *key; parse_fn *parse; } fields[] = {
   {"argv", parse_argv}, {"env", parse_env}, {"cwd", parse_cwd}, {"stdin", parse_stdin}, {"user", parse_user},
   {"grace", parse_grace}, {"log", parse_log}, {"rlimits", parse_rlimits},
   {"stderr", parse_stderr}, {"umask", parse_umask}, {"attempts", parse_model},
-  {"backoff", parse_model}, {"timeout", parse_model}, {"runTimeout", parse_model}, {"queueTimeout", parse_model},
+  {"backoff", parse_model}, {"timeout", parse_model}, {"queueTimeout", parse_model},
   {"onLost", parse_model}, {"queue", parse_model}, {"heartbeatTimeout", parse_model},
-  {"onDelete", parse_on_delete}};
+  {"onDelete", parse_on_delete}, {"runTimeout", parse_model}};   /* the last one is another word for timeout */
 enum { N_FIELDS = sizeof fields / sizeof fields[0] };
 
 static int parse_field(struct shell *s, const char *key, wx_json *v, const struct refusal *r) {
@@ -250,7 +250,7 @@ static int parse_field(struct shell *s, const char *key, wx_json *v, const struc
   quoted(s, q, key);
   const char *near = s->lib->meant(key, name, N_FIELDS);
   if (near) return shell_refuse(r, WX_UNKNOWN_FIELD, "taskConfig has no field %s; did you mean %s?", q, near);
-  return shell_refuse(r, WX_UNKNOWN_FIELD, "taskConfig has no field %s.%s", q, s->lib->known(all, key, name, N_FIELDS));
+  return shell_refuse(r, WX_UNKNOWN_FIELD, "taskConfig has no field %s.%s", q, s->lib->known(all, key, name, N_FIELDS - 1));
 }
 
 static int parse_config(struct shell *s, const char *config, const struct refusal *r) {

@@ -456,7 +456,7 @@ static void bind_fill(struct entry *e) {
   if (e->bind == NULL) e->bind = wr_calloc((size_t)n + 1, sizeof *e->bind);
   for (uint32_t i = 0; i < n; i++) {
     const struct task_def *t = task_of(e, &f->ref[i]);
-    e->bind[i] = (struct task_bind){&t->policy, t->version};
+    e->bind[i] = (struct task_bind){&t->policy, t->version, t->queue};
     if (f->ref[i].over == NULL) continue;
     if (e->own == NULL) e->own = wr_calloc((size_t)n + 1, sizeof *e->own);
     e->own[i] = def_policy(&f->ref[i], t);

@@ -8,13 +8,13 @@ static bool decoded(const char *s, size_t n, struct arena *a, const char **out) 
   *out = name;
   if (!text_unpercent(name, s, n)) return false;
   size_t len = strlen(name);
-  return text_utf8(name, len) && text_utf8_len(name, len) <= LIMIT_QUEUE_NAME_CHARS;
+  return text_utf8(name, len) && !text_has_control(name, len) && text_utf8_len(name, len) <= LIMIT_QUEUE_NAME_CHARS;
 }
 
 static enum wr_rc refuse(const char *what, const char *s, size_t n, struct wr_err *err) {
   char q[WR_QUOTE_MAX];
-  return wr_err_set(err, WR_BAD_REQUEST, "%s: %s is not a queue: expected USER/GROUP, with commas between several, each name at most %d "
-                    "characters, and %%2F for a / or %%2C for a comma within a name.", what, wr_err_quote(q, s, n),
+  return wr_err_set(err, WR_BAD_REQUEST, "%s: %s is not a queue: expected USER/GROUP, with commas between several, each name at "
+                    "most %d characters, and %%2F for a / or %%2C for a comma within a name.", what, wr_err_quote(q, s, n),
                     LIMIT_QUEUE_NAME_CHARS);
 }
 
@@ -22,7 +22,8 @@ enum wr_rc queue_names_parse(const char *what, const char *text, struct arena *a
                              struct wr_err *err) {
   size_t most = 1, got = 0;
   if (strlen(text) > LIMIT_SERVES_BYTES)
-    return wr_err_set(err, WR_BAD_REQUEST, "%s: the list has %zu bytes, at most %d are allowed.", what, strlen(text), LIMIT_SERVES_BYTES);
+    return wr_err_set(err, WR_BAD_REQUEST, "%s: the list has %zu bytes, at most %d are allowed.", what, strlen(text),
+                      LIMIT_SERVES_BYTES);
   for (const char *p = text; *p; p++) most += *p == ',';
   *out = arena_alloc(a, most * sizeof **out);
   for (const char *p = text;; p++) {

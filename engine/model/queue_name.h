@@ -1,7 +1,7 @@
-/* Names of queues: a user and a group, as `--queues` lists them and as a node tells them to the others. As in rows of queues, "" is
- * any user, or any group. Pure; any thread.
+/* Names of queues: a user and a group, as `--queues` lists them and as a node tells them to the others. As in rows of queues,
+ * "" is any user, or any group. Pure; any thread.
  *
- * As text: USER/GROUP, with commas between. A name's own /, comma, blank, % and all that is no visible ASCII is written as %XX. */
+ * As text: USER/GROUP, with commas between. Any byte of a name may be written as %XX, and its own / comma and % must be. */
 #ifndef MODEL_QUEUE_NAME_H
 #define MODEL_QUEUE_NAME_H
 #include <stdbool.h>

@@ -17,7 +17,8 @@ static enum wr_rc read_rate(const json_t *v, struct queue_post *out, struct wr_e
   static const struct field part[] = {FIELD("count", F_ANY), FIELD("per", F_ANY)};
   const struct jpath *at = JKEY(NULL, "rate");
   json_t *f[2];
-  if (!json_is_object(v)) return fail_at(err, WR_WRONG_TYPE, at, "rate must be an object, {\"count\":10,\"per\":\"1s\"}, or null.");
+  if (!json_is_object(v))
+    return fail_at(err, WR_WRONG_TYPE, at, "rate must be an object, {\"count\":10,\"per\":\"1s\"}, or null.");
   enum wr_rc rc = field_read(v, part, 2, f, at, err);
   for (int i = 0; i < 2 && !rc; i++)
     if (!f[i]) rc = fail_at(err, WR_WRONG_TYPE, JKEY(at, part[i].name), "rate needs both count and per.");

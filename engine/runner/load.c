@@ -1,4 +1,5 @@
-/* How busy the machine is: see load.h. The mutex guards what was read last; the thread that finds it old reads /proc without it. */
+/* How busy the machine is: see load.h. The mutex guards what was read last; the thread that finds it old reads /proc without
+ * it. */
 #include "load.h"
 #include <fcntl.h>
 #include <pthread.h>

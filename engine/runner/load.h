@@ -1,13 +1,14 @@
 /* May this node start tasks, as busy as its machine is? Reads /proc at most once a second, and nothing at all where neither
- * --max-load nor --min-free-memory is given. A machine that does not tell allows. Any thread; no thread of its own, no lock over a
- * read. */
+ * --max-load nor --min-free-memory is given. A machine that does not tell allows. Any thread; no thread of its own, no lock
+ * over a read. */
 #ifndef RUNNER_LOAD_H
 #define RUNNER_LOAD_H
 #include <stdbool.h>
 #include <stddef.h>
 #include "queue_opts.h"
 
-/* False: why holds what it is about, with the numbers, for the middle of a sentence ("" when true). NODE_LOAD_BYTES are enough. */
+/* False: why holds what it is about, with the numbers, for the middle of a sentence ("" when true). NODE_LOAD_BYTES are
+ * enough. */
 bool load_allows(const struct queue_opts *o, char *why, size_t n);
 
 /* Its parts, pure. < 0: the text does not say. */

@@ -279,7 +279,7 @@ enum store_rc rows_make(struct runner *r, bool *any) {
   struct writer *w = &r->writer;
   struct batch *b = &w->b;
   w->last = NULL;
-  b->n_flow = b->n_node = b->n_task = b->n_attempt = b->n_key = b->n_async = b->n_gone = b->n_rate = 0;
+  b->n_flow = b->n_node = b->n_task = b->n_attempt = b->n_key = b->n_async = b->n_gone = b->n_whose = b->n_rate = 0;
   key_rows(r);
   *any = r->step.effects.n_flow + b->n_key > 0;
   if (!*any) return STORE_OK;
@@ -293,6 +293,8 @@ enum store_rc rows_make(struct runner *r, bool *any) {
   attempt_rows(r);
   former_rows(r);
   rate_rows(r);
+  b->whose = w->whose;
+  b->n_whose = w->n_whose;
   sort_flow(b->flow, b->n_flow);
   sort_node(b->node, b->n_node);
   sort_task(b->task, b->n_task);

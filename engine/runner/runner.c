@@ -74,6 +74,7 @@ void runner_free(struct runner *r) {
   free(r->writer.rates);
   free(r->writer.gone);
   free(r->writer.former);
+  free(r->writer.whose);
   buf_done(&r->writer.text);
   stepper_done(&r->step);
   tell_done(&r->tell);

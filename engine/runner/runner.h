@@ -25,6 +25,7 @@ struct defs;      /* the cache of definitions: defs.h */
 enum req_kind { REQ_START, REQ_EXEC_TASK, REQ_RERUN, REQ_CANCEL_FLOW, REQ_PAUSE_FLOW, REQ_RESUME_FLOW, REQ_ASK };
 struct req_start {
   int64_t flow_id; struct params *params;
+  const struct queue_spec *queue;              /* whose its tasks are that do not say it themselves; NULL = nobody's */
   int64_t fi, create_us, flow_version;         /* out */
 };
 /* A stand-alone task that is to be made. */

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include "map64.h"
 
-enum store_rc my_queues(struct store *st, int64_t known_version, int64_t *version, struct arena *a, struct queue_row **rows, size_t *n) {
+enum store_rc my_queues(struct store *st, int64_t known_version, int64_t *version, struct arena *a, struct queue_row **rows,
+                        size_t *n) {
   struct my *s = my_of(st);
   struct cell c[CELLS_MAX];
   MYSQL_RES *res;
@@ -132,9 +133,10 @@ static unsigned of_flows(struct my *s, const struct sweep *w, struct counted *ou
     k = my_live_share(w->v + i, w->n - i, after, &last);
     sql_clear(&s->sql);
     sql_str(&s->sql, "SELECT ti_id, fi_id, owner, NULL, NULL, 0 FROM task_ins FORCE INDEX(PRIMARY) WHERE (");
-    for (size_t j = i; j < i + k; j++)
-      buf_printf(&s->sql.b, "%sti_id BETWEEN %lld AND %lld", j > i ? " OR " : "", (long long)(w->v[j].lo > after ? w->v[j].lo : after + 1),
-                 (long long)(w->v[j].hi < last ? w->v[j].hi : last));
+    for (size_t j = i; j < i + k; j++) {
+      int64_t lo = w->v[j].lo > after ? w->v[j].lo : after + 1, hi = w->v[j].hi < last ? w->v[j].hi : last;
+      buf_printf(&s->sql.b, "%sti_id BETWEEN %lld AND %lld", j > i ? " OR " : "", (long long)lo, (long long)hi);
+    }
     sql_str(&s->sql, ") AND " QUEUE_COUNTS(""));
     e = take_rows(s, out);
     while (i < w->n && w->v[i].hi <= last) i++;

@@ -41,6 +41,7 @@ enum store_rc write_keys(struct my *s, struct batch *b) WR_MUST;
 
 /* mysql_async.c: behind the tasks and attempts. */
 enum store_rc write_gone(struct my *s, struct batch *b) WR_MUST;
+enum store_rc write_whose(struct my *s, struct batch *b) WR_MUST;         /* mysql_whose.c */
 enum store_rc write_async(struct my *s, struct batch *b) WR_MUST;
 
 /* mysql_queue.c: behind the tasks. */

@@ -78,15 +78,6 @@
   "a.start_after, a.run_no, a.run_epoch, a.context_len, a.context_epoch, a.task_key, a.key_hash"
 #define ASYNC_COLS ASYNC_SHORT ", a.task_config, a.task_content"
 #define ASYNC_SHOWN ASYNC_SHORT ", NULL, NULL"
-#define QUEUE_COLS "queue_id, user_name, group_name, max_running, weight, rate_count, rate_per, task_order, paused, rate_at"
-#define IDENTITY_COLS "i.ti_id, a.user_name, a.group_name, a.priority, a.cpu_overhead, i.update_time"
-#define IDENTITY_FROM(D) "SELECT " D(STRAIGHT) IDENTITY_COLS " FROM task_ins i" D(PRIMARY) " CROSS JOIN task_async a ON a.ti_id=i.ti_id " \
-  "WHERE i.ti_id"
-/* task_counts() in SQL, of columns with prefix p (ins_rows.h asserts the numbers). */
-#define QUEUE_COUNTS(p) p "state IN (4,6,8) AND (" p "phase=0 OR " p "end_as IN (3,10))"
-/* Stand-alone tasks that count in queues. Those of flows stand in the id ranges of live flows. */
-#define RUNNING_ALONE(D) "SELECT " D(STRAIGHT) "i.ti_id, 0, i.owner, a.user_name, a.group_name, a.cpu_overhead " \
-  "FROM task_alone l CROSS JOIN task_ins i ON i.ti_id=l.ti_id LEFT JOIN task_async a ON a.ti_id=l.ti_id WHERE " QUEUE_COUNTS("i.")
 /* As TASK_COLS, with the length of the result in place of it. */
 #define SQ_RESULT_LEN "IFNULL(LENGTH(result), -1)"
 #define MY_RESULT_LEN "result_len"
@@ -107,6 +98,7 @@
 /* cleans_up is that of the node that registered the type last. */
 #define SQ_TYPE_AGAIN " ON CONFLICT (task_type) DO UPDATE SET cleans_up=excluded.cleans_up"
 #define MY_TYPE_AGAIN " ON DUPLICATE KEY UPDATE cleans_up=VALUES(cleans_up)"
+#define WHOSE "SELECT fi_id, ti_id, user_name, group_name, priority FROM flow_queue WHERE fi_id=?1"
 #define TEXT_TOKEN "SELECT token_hash, token_host FROM installation WHERE one=1"
 #define TEXT_TOKEN_SET "UPDATE installation SET token_hash=?1, token_host=?2, token_time=?3 WHERE one=1"
 #define TASK_LIKED(D) " t.deleted=0 AND (?1 IS NULL OR " D(LIKE)("t.task_name") ")"
@@ -170,6 +162,7 @@
   X(Q_ASYNC, "SELECT " ASYNC_COLS " FROM task_async a WHERE a.ti_id=?1") \
   X(Q_ASYNC_KEY, TEXT_ASYNC_KEY) \
   X(Q_ASYNC_CONTEXT, "SELECT context_epoch, context FROM task_async WHERE ti_id=?1") \
+  X(Q_WHOSE, WHOSE " AND (ti_id=0 OR ti_id BETWEEN ?2 AND ?3)") \
   X(Q_GONE, "SELECT ti_id FROM task_gone WHERE ti_id>?1 ORDER BY ti_id LIMIT ?2") \
   X(Q_MEMBER, "SELECT host, state='DEAD' FROM engine_node WHERE incarnation=?1") \
   X(Q_LOOK_ALL, LOOK_FROM(D, D(IN_TIME_ORDER)) D(BEFORE) D(NEWEST)) \
@@ -233,36 +226,14 @@
     "update_user, config, node_base, n_node, n_node_ins, n_task_ins) VALUES (?1,?2,?3,?4,?5,?6,?8,?9,?10,?11,?12)") \
   X(Q_FLOW_DELETE, "UPDATE task_flow SET deleted=1, update_time=?2 WHERE flow_id=?1") \
   X(Q_FLOW_LIVE, "SELECT COUNT(*) FROM task_flow_ins" D(BY)("task_flow_ins_flow") " WHERE flow_id=?1 AND state IN (1,2,3)") \
-  X(Q_QUEUE_KNOWN, "SELECT " QUEUE_COLS " FROM task_queue WHERE user_name=?1 AND group_name=?2" D(FOR_UPDATE)) \
-  X(Q_QUEUES_N, "SELECT COUNT(*) FROM task_queue") \
-  X(Q_QUEUE_INSERT, "INSERT INTO task_queue (user_name, group_name, max_running, weight, rate_count, rate_per, task_order, paused, " \
-    "rate_at, create_time, update_time) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?10)") \
-  X(Q_QUEUE_UPDATE, "UPDATE task_queue SET max_running=?3, weight=?4, rate_count=?5, rate_per=?6, task_order=?7, paused=?8, " \
-    "rate_at=?9, update_time=?10 WHERE user_name=?1 AND group_name=?2") \
-  X(Q_QUEUE_DELETE, "DELETE FROM task_queue WHERE user_name=?1 AND group_name=?2") \
   X(Q_KEY_INSERT, TEXT_KEY_INSERT) \
   X(Q_KEYS_OLD, TEXT_KEYS_OLD(D)) \
   X(Q_TOKEN_SET, TEXT_TOKEN_SET) \
   X(Q_TYPE_KNOW, "INSERT INTO task_type (task_type, cleans_up) VALUES (?1,?2)" D(TYPE_AGAIN)) \
   X(Q_TOKEN_CLAIM, TEXT_TOKEN_SET " AND token_hash IS NULL")
 
-/* Queues as they are shown: rows, and what is counted of live stand-alone tasks. Whoever asks pays for all that live, and for no
- * others: that they are sorted is no accident here. */
-#define QUEUE_USE(D) "(SELECT user_name u, group_name g, 0 n_queued, 0 n_running, 0 n_blocked, NULL since FROM task_queue UNION ALL " \
-  "SELECT " D(STRAIGHT) "a.user_name, a.group_name, CASE WHEN i.state=3 AND i.phase=0 THEN 1 ELSE 0 END, " \
-  "CASE WHEN " QUEUE_COUNTS("i.") " THEN 1 ELSE 0 END, CASE WHEN i.state IN (1,2,5,7) AND i.phase=0 THEN 1 ELSE 0 END, " \
-  "CASE WHEN i.state=3 AND i.phase=0 THEN i.update_time END FROM task_alone l CROSS JOIN task_ins i ON i.ti_id=l.ti_id " \
-  "CROSS JOIN task_async a ON a.ti_id=l.ti_id) x"
-#define QUERIES_QUEUE(X, D) \
-  X(Q_QUEUES, "SELECT p.u, p.g, p.queued, p.running, p.blocked, p.oldest, " QUEUE_COLS " FROM (SELECT u, g, SUM(n_queued) queued, " \
-    "SUM(n_running) running, SUM(n_blocked) blocked, MIN(since) oldest FROM " QUEUE_USE(D) " GROUP BY u, g ORDER BY u, g LIMIT ?1 " \
-    "OFFSET ?2) p LEFT JOIN task_queue ON user_name=p.u AND group_name=p.g ORDER BY p.u, p.g") \
-  X(Q_QUEUES_USED, "SELECT COUNT(*) FROM (SELECT u, g FROM " QUEUE_USE(D) " GROUP BY u, g) y") \
-  X(Q_QUEUE_ROWS, "SELECT " QUEUE_COLS " FROM task_queue WHERE user_name IN (?1,'') AND group_name IN (?2,'')") \
-  X(Q_QUEUE_RUNNING, "SELECT " D(STRAIGHT) "a.user_name, a.group_name, COUNT(*) FROM task_alone l CROSS JOIN task_ins i ON i.ti_id=l.ti_id " \
-    "CROSS JOIN task_async a ON a.ti_id=l.ti_id WHERE " QUEUE_COUNTS("i.") " GROUP BY a.user_name, a.group_name")
-
-#define QUERIES(X, D) QUERIES_READ(X, D) QUERIES_QUEUE(X, D) QUERIES_LOG(X, D) QUERIES_DEF(X, D)
+#include "queries_queue.h"
+#define QUERIES(X, D) QUERIES_READ(X, D) QUERIES_QUEUE(X, D) QUERIES_LOG(X, D) QUERIES_DEF(X, D) QUERIES_DEF_QUEUE(X, D)
 enum query {
 #define X(name, text) name,
   QUERIES(X, IN_SQ)

@@ -1,5 +1,5 @@
-/* Rows of queues, the same on both SQL stores (store_queues.h): what the definition writer changes (any thread, one at a time in the
- * whole cluster), and what readers show.
+/* Rows of queues, the same on both SQL stores (store_queues.h): what the definition writer changes (any thread, one at a time
+ * in the whole cluster), and what readers show.
  *
  * The row of the queue is locked first and the versions are raised last: a batch, too, locks queues before definitions. What
  * never happens: a change without a new definitions.version and queues_version in the same transaction; more than LIMIT_QUEUES
@@ -45,7 +45,8 @@ static enum wr_rc room(struct store *s, struct wr_err *err) {
   int64_t n = 0;
   enum wr_rc rc = db_int(s->def, Q_QUEUES_N, NULL, 0, &n, err);
   if (rc || n < LIMIT_QUEUES) return rc;
-  rc = wr_err_set(err, WR_TOO_LARGE, "There are %d queues already, which is the most; delete some that you do not need.", LIMIT_QUEUES);
+  rc = wr_err_set(err, WR_TOO_LARGE, "There are %d queues already, which is the most; delete some that you do not need.",
+                  LIMIT_QUEUES);
   err->limit = LIMIT_QUEUES, err->got = n + 1;
   return rc;
 }
@@ -70,7 +71,8 @@ static enum wr_rc queue_delete(struct store *s, void *job, struct wr_err *err) {
   struct queue_job *j = job;
   bool there;
   enum wr_rc rc = known(s, j, &there, err);
-  if (!rc && !there) rc = wr_err_set(err, WR_NOT_FOUND, "There is no such queue: nothing was set for exactly this user and group.");
+  if (!rc && !there)
+    rc = wr_err_set(err, WR_NOT_FOUND, "There is no such queue: nothing was set for exactly this user and group.");
   if (!rc) rc = db_run(s->def, Q_QUEUE_DELETE, ARGS(arg_text(j->row->user), arg_text(j->row->group)), err);
   return rc ? rc : s->def_ops->raise_queues(s, err);
 }
@@ -90,8 +92,8 @@ enum wr_rc store_queue_delete(struct store *s, const char *user, const char *gro
 
 /* ---- readers ---- */
 static struct queue_shown shown_of(const struct cell *c) {
-  struct queue_shown q = {.set = !cell_null(&c[6]), .queued = cell_i64(&c[2]), .running = cell_i64(&c[3]), .blocked = cell_i64(&c[4]),
-                          .since_us = cell_us(&c[5])};
+  struct queue_shown q = {.set = !cell_null(&c[6]), .queued = cell_i64(&c[2]), .running = cell_i64(&c[3]),
+                          .blocked = cell_i64(&c[4]), .since_us = cell_us(&c[5])};
   ins_row_queue(c + 6, &q.row, NULL);
   q.row.user = cell_text(&c[0], NULL), q.row.group = cell_text(&c[1], NULL);
   return q;
@@ -115,8 +117,8 @@ enum wr_rc reader_list_queues(struct reader *r, const struct page *p, queue_show
   return db_view_end(r->db, rc, err);
 }
 
-enum wr_rc reader_queue_rows(struct reader *r, const char *user, const char *group, struct arena *a, struct queue_row out[QUEUE_RULES],
-                             size_t *n, struct wr_err *err) {
+enum wr_rc reader_queue_rows(struct reader *r, const char *user, const char *group, struct arena *a,
+                             struct queue_row out[QUEUE_RULES], size_t *n, struct wr_err *err) {
   struct cursor c;
   *n = 0;
   db_select(r->db, &c, Q_QUEUE_ROWS, ARGS(arg_text(user), arg_text(group)));

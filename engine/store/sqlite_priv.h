@@ -163,6 +163,9 @@ enum store_rc sq_put_gone(struct sq *s, const struct batch *b);
 /* sqlite_queue.c */
 STORE_OP(queues) sq_queues; STORE_OP(queue_lock) sq_queue_lock; STORE_OP(identity) sq_identity; STORE_OP(running) sq_running;
 enum store_rc sq_put_rates(struct sq *s, const struct batch *b);  /* inside the transaction */
+/* sqlite_whose.c */
+STORE_OP(whose) sq_whose;
+enum store_rc sq_put_whose(struct sq *s, const struct batch *b);
 /* sqlite_keys.c */
 STORE_OP(keys) sq_keys;
 enum store_rc sq_put_keys(struct sq *s, const struct batch *b);   /* inside the transaction */

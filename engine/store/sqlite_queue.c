@@ -7,7 +7,8 @@
 
 static enum store_rc broken(struct sq *s) { return sq_rc(&s->run, sqlite3_errcode(s->run.db)); }
 
-enum store_rc sq_queues(struct store *st, int64_t known_version, int64_t *version, struct arena *a, struct queue_row **rows, size_t *n) {
+enum store_rc sq_queues(struct store *st, int64_t known_version, int64_t *version, struct arena *a, struct queue_row **rows,
+                        size_t *n) {
   struct sq *s = sq_of(st);
   struct cell c[CELLS_MAX];
   struct queue_row *v = NULL;

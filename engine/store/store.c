@@ -114,6 +114,11 @@ enum store_rc store_async_keys(struct store *s, const char *const *key, size_t n
   memset(got, 0, n);
   return STORE_OK;
 }
+enum store_rc store_whose(struct store *s, int64_t fi, struct arena *a, struct whose_row **out, size_t *n) {
+  *n = 0;
+  *out = NULL;
+  return s->ops->whose ? s->ops->whose(s, fi, a, out, n) : STORE_OK;
+}
 enum store_rc store_queues(struct store *s, int64_t known_version, int64_t *version, struct arena *a, struct queue_row **rows,
                            size_t *n) {
   *rows = NULL, *n = 0, *version = known_version;

@@ -21,9 +21,9 @@ struct queue_row {
 };
 
 /* ---- the definition writer: any thread ---- */
-/* The row of exactly (row->user, row->group) is made, or its `fields` (QUEUE_..) are changed: the others keep what they have, -1 in a
- * new row. *row is filled in as it is then (but for user and group, which
- * stay the caller's). A new rate takes over the bucket of the old one, at most emptied. TOO_LARGE: there are LIMIT_QUEUES. */
+/* The row of exactly (row->user, row->group) is made, or its `fields` (QUEUE_..) are changed: the others keep what they have,
+ * -1 in a new row. *row is filled in as it is then (but for user and group, which stay the caller's). A new rate takes over
+ * the bucket of the old one, at most emptied. TOO_LARGE: there are LIMIT_QUEUES. */
 enum wr_rc store_queue_set(struct store *s, struct queue_row *row, uint32_t fields, struct wr_err *err) WR_MUST;
 enum wr_rc store_queue_delete(struct store *s, const char *user, const char *group, struct wr_err *err) WR_MUST;  /* NOT_FOUND */
 
@@ -45,8 +45,8 @@ struct identity_row {
 enum store_rc store_identity(struct store *s, const int64_t *ti, size_t n, struct identity_row *out) WR_MUST;
 
 /* ---- the runner's thread, inside a batch or outside of one ---- */
-/* Every task that counts now (task_counts()), of flows too; ascending by ti. User, group and cpu of stand-alone tasks; "" and 0 of
- * a task of a flow, whose definition has them. */
+/* Every task that counts now (task_counts()), of flows too; ascending by ti. User, group and cpu of stand-alone tasks; "" and
+ * 0 of a task of a flow, whose definition has them. */
 struct running_row { int64_t ti, fi; const char *user, *group; int32_t cpu; int64_t owner; };
 enum store_rc store_running(struct store *s, struct arena *a, struct running_row **out, size_t *n) WR_MUST;
 
@@ -60,8 +60,8 @@ enum wr_rc reader_list_queues(struct reader *r, const struct page *p, queue_show
                               struct wr_err *err) WR_MUST;
 /* The rows that hold for a task of this user and group: of both, of each alone, of neither; QUEUE_RULES at most. */
 enum { QUEUE_RULES = 4 };
-enum wr_rc reader_queue_rows(struct reader *r, const char *user, const char *group, struct arena *a, struct queue_row out[QUEUE_RULES],
-                             size_t *n, struct wr_err *err) WR_MUST;
+enum wr_rc reader_queue_rows(struct reader *r, const char *user, const char *group, struct arena *a,
+                             struct queue_row out[QUEUE_RULES], size_t *n, struct wr_err *err) WR_MUST;
 /* How many stand-alone tasks count, of each user and group that has any. */
 typedef int queue_running_fn(void *ctx, const char *user, const char *group, int64_t n);
 enum wr_rc reader_queue_running(struct reader *r, queue_running_fn *fn, void *ctx, struct wr_err *err) WR_MUST;

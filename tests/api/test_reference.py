@@ -47,6 +47,7 @@ class Reference(unittest.TestCase):
 
     def test_reasons(self):
         self.named(r'put\(w, "(\w+)"', "engine/client/why.c")
+        self.named(r'return "([A-Z_]+)";', "engine/client/why_queue.c")
 
     def test_environment(self):
         self.named(r'"(WEIR_\w+)=?"', "engine/worker/worker_child.c")

@@ -1,6 +1,6 @@
 /* What a node's command line says about the choice among waiting tasks. A value; its texts live as long as the node. */
-#ifndef RUNNER_QUEUE_OPTS_H
-#define RUNNER_QUEUE_OPTS_H
+#ifndef MODEL_QUEUE_OPTS_H
+#define MODEL_QUEUE_OPTS_H
 #include <stdint.h>
 #include "queue_name.h"
 
