@@ -535,16 +535,17 @@ static void test_taken_up_by_a_former_version(void **state) {
   dag_unref(one);
 }
 
-/* The column `wish` holds how a flow is paused, too. */
+/* The column `wish` holds how a flow is paused, too, and whether somebody said whose its tasks are. */
 static void test_wish_column(void **state) {
   (void)state;
   struct dag *one = dag_one();
   for (int column = 0; column < 256; column++)
     for (int st = FLOW_RUNNING; st < FLOW__N; st++) {
       struct run *r = run_new(one, 1, (struct run_base){1, 1}, (enum flow_state)st);
-      bool good = (column & 15) <= WISH_TIMEOUT && column >> 4 <= (st == FLOW_PAUSED ? 3 : 0);
+      bool good = (column & 15) <= WISH_TIMEOUT && (column >> 4 & ~4) <= (st == FLOW_PAUSED ? 3 : 0);
       assert_int_equal(run_wish_load(r, (uint8_t)column), good);
       if (good) assert_int_equal(run_wish_column(r), column);
+      if (good) assert_int_equal(r->whose, (column & RUN_WHOSE_BIT) != 0);
       run_free(r);
     }
   dag_unref(one);
