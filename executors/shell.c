@@ -12,6 +12,7 @@
 #include "weir_executor.h"
 
 enum { EXIT_NOT_NOW = 75, EXIT_FATAL = 125, ERROR_BYTES = 1100 };
+enum { ARGUMENT_BYTES = 65536 };   /* a longer script stands in a file */
 enum { ARGV_MAX = 1024, USER_BYTES = 64, PATH_BYTES = 4096, ENV_MAX = 1024, NAME_BYTES = 128 };
 enum { RLIMITS = sizeof((wx_spawn *)0)->rlimit / sizeof((wx_spawn *)0)->rlimit[0] };
 #define GRACE_MAX_US 3600000000LL
@@ -356,6 +357,8 @@ static void make_env(struct strings *l, const struct shell *s, const wx_host *h,
   add_declared(l, s);
 }
 
+static bool is_long(const struct shell *s) { return s->script && strlen(s->script) > ARGUMENT_BYTES; }
+
 /* NULL: there is no memory. The texts are borrowed. */
 static const char **make_argv(const struct shell *s) {
   size_t n = s->argv ? s->lib->json_count(s->argv) : 4;
@@ -363,6 +366,7 @@ static const char **make_argv(const struct shell *s) {
   for (size_t i = 0; argv && s->argv && i < n; i++) argv[i] = text_of(s, s->lib->json_at(s->argv, i));
   if (!argv || s->argv) return argv;
   argv[0] = "/bin/sh";
+  if (is_long(s)) return argv; /* the path of its file follows */
   argv[1] = "-c";
   argv[2] = "--"; /* a script may begin with a hyphen */
   argv[3] = s->script;
@@ -378,6 +382,7 @@ static wx_spawn spawn_of(const struct shell *s, const char *const *argv, const c
     sp.rlimit[i].hard = s->limit[i].hard;
   }
   sp.n_rlimit = s->n_limit;
+  if (is_long(s)) sp.script = s->script, sp.script_len = strlen(s->script);
   return sp;
 }
 

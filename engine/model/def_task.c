@@ -157,9 +157,12 @@ enum wr_rc task_in_make(const struct task_in *in, const struct def_env *env, con
   t->config = wr_strdup(k->config);
   enum wr_rc rc = settings_read(in->cfg, JKEY(at, "taskConfig"), t, err);
   if (!rc && env) rc = type_check(in, env, at, &t->policy.slot, err);
-  /* After the type's own check, since SHELL has an error of its own for a script that is too long. */
+  /* After the type's own check: a script that is too long has an error of its own. */
   size_t most = in->alone ? LIMIT_ASYNC_CONTENT_BYTES : LIMIT_CONTENT_BYTES;
-  if (!rc && k->content && strlen(k->content) > most)
+  bool large = !rc && k->content && strlen(k->content) > most;
+  if (large && env && t->policy.slot == SLOT_PROCESS)
+    rc = fail_at(err, WR_BAD_COMMAND, at, "The script is larger than %zu bytes.", most);
+  else if (large)
     rc = fail_large(err, JKEY(at, "taskContent"), "Bytes of taskContent", strlen(k->content), most);
   if (rc) {
     def_task_unref(t);

@@ -149,6 +149,16 @@ static enum log_rc worker_context(void *ctx, int64_t ti, uint32_t epoch, int64_t
   return kept(logs_put_context(((struct node *)ctx)->logs, ti, epoch, owner, clock_wall_us(), text, n));
 }
 
+static enum log_rc worker_contexts(void *ctx, struct kept_context *v, size_t n) {
+  struct context_put row[CONTEXT_BATCH];
+  wr_assert(n <= CONTEXT_BATCH);
+  for (size_t i = 0; i < n; i++)
+    row[i] = (struct context_put){.ti = v[i].ti, .owner = v[i].owner, .epoch = v[i].epoch, .text = v[i].text, .len = v[i].n};
+  enum log_rc rc = kept(logs_put_contexts(((struct node *)ctx)->logs, clock_wall_us(), row, n));
+  for (size_t i = 0; i < n; i++) v[i].fenced = row[i].fenced;
+  return rc;
+}
+
 static enum log_rc worker_progress(void *ctx, const struct kept_progress *v, size_t n) {
   struct progress_row row[LOG_BATCH_PIECES];
   wr_assert(n <= LOG_BATCH_PIECES);
@@ -209,7 +219,8 @@ static enum log_rc worker_forget_part(void *ctx, int64_t ti, bool *more) {
   return kept(logs_drop(((struct node *)ctx)->logs, ti, more));
 }
 
-static const struct worker_keeps worker_keeps = {.context = worker_context, .progress = worker_progress, .recall = worker_recall,
+static const struct worker_keeps worker_keeps = {.context = worker_context, .contexts = worker_contexts,
+                                                 .progress = worker_progress, .recall = worker_recall,
                                                  .forget = worker_forget_part};
 
 static const char *worker_log_why(void *ctx) { return logs_why(((struct node *)ctx)->logs); }

@@ -107,7 +107,7 @@ static int lib_resource(const char *name) {
 static const char *lib_signal_name(int sig) { return sigabbrev_np(sig); }
 
 const wx_lib executor_lib = {
-  .abi = WX_ABI, .size = sizeof(wx_lib), .content_bytes = LIMIT_CONTENT_BYTES, .result_bytes = LIMIT_RESULT_BYTES,
+  .abi = WX_ABI, .size = sizeof(wx_lib), .content_bytes = LIMIT_ASYNC_CONTENT_BYTES, .result_bytes = LIMIT_RESULT_BYTES,
   .json_read = lib_json_read, .json_free = lib_json_free, .json_type = lib_json_type, .json_count = lib_json_count,
   .json_at = lib_json_at, .json_get = lib_json_get, .json_next = lib_json_next, .json_text = lib_json_text,
   .json_integer = lib_json_integer, .json_number = lib_json_number, .duration = lib_duration, .has_control = lib_has_control,

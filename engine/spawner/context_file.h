@@ -1,4 +1,5 @@
-/* The file at WEIR_CONTEXT: DATA/run/x<random>, 0400, of the task's user, with what an earlier attempt left for this one. It is
+/* A file that an attempt gets, and no more of it than LIMIT_CONTEXT_BYTES: a script that is too long for an argument, and the file at
+ * WEIR_CONTEXT: DATA/run/x<random>, 0400, of the task's user, with what an earlier attempt left for this one. It is
  * there for every attempt, empty for most of them. Spawner process only.
  *
  * Owner: the spawner makes it before the fork and takes it back when the last process of the attempt is dead. An empty one that

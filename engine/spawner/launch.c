@@ -110,6 +110,15 @@ void launch_dir(struct launcher *l, struct child_plan *p, uint32_t n_env, const 
   p->env = v;
 }
 
+void launch_script(struct launcher *l, struct child_plan *p, uint32_t n_argv, const char *run_path, const char *script) {
+  size_t n = strlen(run_path) + WORKDIR_NAME + sizeof "/";
+  char **v = arena_alloc(&l->arena, (n_argv + 2) * sizeof *v);
+  memcpy(v, p->argv, n_argv * sizeof *v);
+  snprintf(v[n_argv] = arena_alloc(&l->arena, n), n, "%s/%s", run_path, script);
+  v[n_argv + 1] = NULL;
+  p->argv = v;
+}
+
 bool launch_plan(struct launcher *l, struct child_plan *p, struct sw_start *m, size_t n, int text_fd) {
   char *text = text_of(l, m, n - sizeof *m, text_fd);
   if (!text) return false;

@@ -74,7 +74,7 @@ struct proc {                    /* an attempt, from its fork to its report */
   struct proc *next;
   pid_t pid;
   struct workdir *dir;
-  struct context_file *context;
+  struct context_file *context, *script;   /* script: NULL = it needs none */
   uint32_t uid;
   int64_t killed_us, ended_us;   /* its SIGKILL; the end of its main child */
   bool told, held;               /* told: the node knows that it does not die. held: processes of it live */
@@ -376,6 +376,7 @@ static void end_proc(struct spawn *s, struct proc *p) {
   p->report.fd = workdir_end(&s->dirs, p->dir, &what);
   p->report.output = (int32_t)what;
   context_file_end(&s->dirs, p->context);
+  context_file_end(&s->dirs, p->script);
   report(s, &p->report);
   free(p);
 }
@@ -407,16 +408,22 @@ static void settle_ends(struct spawn *s) {
 
 /* ---- starts ---- */
 
-/* Its directory and its context, or neither. */
-static bool give_files(struct spawn *s, const struct sw_start *m, struct child_plan *plan, int context, struct proc *p) {
+/* The descriptors of a START by what they are; -1 = there is none. */
+struct given { int out, err, notes, in, context, script, text; };
+
+/* Its directory, its context and its script, or none of them. */
+static bool give_files(struct spawn *s, const struct sw_start *m, struct child_plan *plan, const struct given *g,
+                       struct proc *p) {
   bool other = m->flags & SW_USER;
   uint32_t uid = other ? m->uid : s->dirs.me, gid = other ? m->gid : getegid();
   p->uid = uid;
   p->dir = workdir_take(&s->dirs, uid, gid);
-  p->context = p->dir ? context_file_take(&s->dirs, uid, gid, context) : NULL;
-  if (p->context) return true;
+  p->context = p->dir ? context_file_take(&s->dirs, uid, gid, g->context) : NULL;
+  p->script = p->context && g->script >= 0 ? context_file_take(&s->dirs, uid, gid, g->script) : NULL;
+  if (p->context && (p->script || g->script < 0)) return true;
   plan->step = STEP_WORKDIR;
   plan->err = errno;
+  context_file_end(&s->dirs, p->context);
   if (p->dir) workdir_back(&s->dirs, p->dir);
   return false;
 }
@@ -425,21 +432,21 @@ static bool give_files(struct spawn *s, const struct sw_start *m, struct child_p
 static void take_files_back(struct spawn *s, struct proc *p) {
   workdir_back(&s->dirs, p->dir);
   context_file_end(&s->dirs, p->context);
+  context_file_end(&s->dirs, p->script);
 }
-
-/* The descriptors of a START by what they are; -1 = there is none. */
-struct given { int out, err, notes, in, context, text; };
 
 static bool give(const struct sw_start *m, const int *fd, int n_fd, struct given *g) {
   int i = 0;
   const unsigned f = m->flags;
-  const int want = 1 + !!(f & SW_APART) + !!(f & SW_NOTES) + !!(f & SW_STDIN) + !!(f & SW_CONTEXT) + !!(f & SW_TEXT_FD);
+  const int want = 1 + !!(f & SW_APART) + !!(f & SW_NOTES) + !!(f & SW_STDIN) + !!(f & SW_CONTEXT) + !!(f & SW_SCRIPT) +
+                   !!(f & SW_TEXT_FD);
   if (n_fd != want) return false;
   g->out = fd[i++];
   g->err = f & SW_APART ? fd[i++] : g->out;
   g->notes = f & SW_NOTES ? fd[i++] : -1;
   g->in = f & SW_STDIN ? fd[i++] : -1;
   g->context = f & SW_CONTEXT ? fd[i++] : -1;
+  g->script = f & SW_SCRIPT ? fd[i++] : -1;
   g->text = f & SW_TEXT_FD ? fd[i++] : -1;
   return true;
 }
@@ -452,10 +459,11 @@ static void on_start(struct spawn *s, struct sw_start *m, size_t n, const int *f
   struct given g;
   struct proc own = {0};
   bool may = give(m, fd, n_fd, &g) && launch_plan(l, &plan, m, n, g.text) && launch_allowed(l, &plan);
-  bool ready = may && give_files(s, m, &plan, g.context, &own);
+  bool ready = may && give_files(s, m, &plan, &g, &own);
   pid_t pid = -1;
   if (ready) {
     launch_dir(l, &plan, m->n_env, s->dirs.path, own.dir->name, own.context->name);
+    if (own.script) launch_script(l, &plan, m->n_argv, s->dirs.path, own.script->name);
     plan.step = plan.err = 0;
     plan.fd[0] = g.in >= 0 ? g.in : STDIN_FILENO;
     plan.fd[1] = g.out;

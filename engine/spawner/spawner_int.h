@@ -78,6 +78,8 @@ bool launch_allowed(const struct launcher *l, struct child_plan *p);
 /* dir, context: names in run_path. */
 void launch_dir(struct launcher *l, struct child_plan *p, uint32_t n_env, const char *run_path, const char *dir,
                 const char *context);
+/* The path of that file in run_path becomes the last argument. */
+void launch_script(struct launcher *l, struct child_plan *p, uint32_t n_argv, const char *run_path, const char *script);
 /* Its pid, or -1 with p->step and p->err set. A child that is slow to exec is found by pads_of(). */
 pid_t launch(struct launcher *l, struct child_plan *p);
 void launch_failure(const struct child_plan *p, int32_t *step, int32_t *err);   /* of a child that did not come to its exec */

@@ -2,7 +2,8 @@
  * the same build (seed.h refuses another one), so structs travel as they are. Also the facts about the processes that both sides
  * know: the lock's file, marks.
  *
- *   node -> spawner:  START (as descriptors: output[, stderr, when it is apart][, notes][, stdin][, context][, text])   KILL
+ *   node -> spawner:  START (as descriptors: output[, stderr, when it is apart][, notes][, stdin][, context][, script]
+ *                     [, text])   KILL
  *                     RECALL   LOOK   ACTIVATE
  *                     SPARE: make another, which is answered by READY again
  *   spawner -> node:  READY (with the socket of its successor) or REFUSED, once;  EXIT, exactly once for each START. STARTED
@@ -32,11 +33,12 @@ enum sw_kind {
   SW_START = 1, SW_KILL, SW_RECALL, SW_LOOK, SW_ACTIVATE, SW_READY, SW_REFUSED, SW_HELLO, SW_STARTED, SW_EXIT, SW_STUCK, SW_SPARE,
   SW_SLAY
 };
-enum { SW_LIMITS = 16, SW_INLINE = 48 * 1024, SW_FDS = 6, SW_REPORTS = 32 };
+enum { SW_LIMITS = 16, SW_INLINE = 48 * 1024, SW_FDS = 7, SW_REPORTS = 32 };
 enum { SW_STDIN = 1, SW_TEXT_FD = 2, SW_CWD = 4, SW_USER = 8, SW_TELL = 16, SW_APART = 32, SW_NOTES = 64,
-       SW_CONTEXT = 128 };
+       SW_CONTEXT = 128, SW_SCRIPT = 256 };
 /* sw_start.flags. TELL: send STARTED. NOTES: the child has a descriptor 3, a pipe for what it reports while it runs. CONTEXT: a
- * file with what an earlier attempt left for this one; without it WEIR_CONTEXT is empty. */
+ * file with what an earlier attempt left for this one; without it WEIR_CONTEXT is empty. SCRIPT: a file whose path becomes the last
+ * argument. */
 
 struct sw_limit { uint32_t resource; uint64_t soft, hard; };
 /* Followed, in the packet or (SW_TEXT_FD) in the last descriptor, by text_bytes of text: n_group group ids (uint32_t),

@@ -92,25 +92,36 @@ enum store_rc my_logs_write(struct logs *lg, const struct log_chunk *c, size_t n
 }
 
 /* ---- reports ---- */
-/* One statement that commits by itself: when its answer is lost, it is done again. The share lock makes a batch that fences
- * the attempt come before it or after it. */
-enum store_rc my_logs_put_context(struct logs *lg, int64_t ti, uint32_t epoch, int64_t owner, int64_t now_us, const char *text,
-                                  size_t len) {
-  struct my_logs *l = (struct my_logs *)lg;
+/* The share lock makes a batch that fences the attempt come before it or after it. */
+static unsigned context_put(struct my_logs *l, int64_t now_us, struct context_put *p) {
   struct sql *q = &l->sql;
-  unsigned e = my_conn_ready(&l->c);
-  if (e) return not_ready(l, e);
   sql_clear(q);
   sql_str(q, "INSERT INTO task_context(ti_id,epoch,update_time,n_bytes,context)SELECT ti_id,epoch,");
   sql_us(q, now_us ? now_us : 1);
-  sql_ch(q, ','), sql_i64(q, (int64_t)len);
-  sql_ch(q, ','), sql_blob(q, l->c.m, len ? text : "", len);
+  sql_ch(q, ','), sql_i64(q, (int64_t)p->len);
+  sql_ch(q, ','), sql_blob(q, l->c.m, p->len ? p->text : "", p->len);
   buf_printf(&q->b, " FROM task_ins WHERE ti_id=%lld AND epoch=%u AND owner=%lld AND state IN " STATES_OWNED
              " LOCK IN SHARE MODE ON DUPLICATE KEY UPDATE epoch=VALUES(epoch),update_time=VALUES(update_time),"
-             "n_bytes=VALUES(n_bytes),context=VALUES(context)", (long long)ti, epoch, (long long)owner);
-  e = my_query(&l->c, q->b.data, q->b.len);
-  if (e) return logs_told(l, e) == STORE_UNKNOWN ? STORE_RETRY : my_rc(e);
-  return my_affected(&l->c) ? STORE_OK : STORE_FENCED;
+             "n_bytes=VALUES(n_bytes),context=VALUES(context)", (long long)p->ti, p->epoch, (long long)p->owner);
+  unsigned e = my_query(&l->c, q->b.data, q->b.len);
+  p->fenced = !e && my_affected(&l->c) == 0;
+  return e;
+}
+
+/* One statement commits by itself: when its answer is lost, it is done again. */
+enum store_rc my_logs_put_contexts(struct logs *lg, int64_t now_us, struct context_put *v, size_t n) {
+  struct my_logs *l = (struct my_logs *)lg;
+  unsigned e = my_conn_ready(&l->c);
+  if (e) return not_ready(l, e);
+  if (n == 1) {
+    e = context_put(l, now_us, v);
+    if (!e) return STORE_OK;
+    return logs_told(l, e) == STORE_UNKNOWN ? STORE_RETRY : my_rc(e);
+  }
+  e = my_exec(&l->c, "START TRANSACTION");
+  for (size_t i = 0; i < n && !e; i++) e = context_put(l, now_us, &v[i]);
+  enum store_rc rc = ended(l, e);
+  return rc == STORE_UNKNOWN ? STORE_RETRY : rc;
 }
 
 static void number_or_null(struct sql *q, int64_t v) {

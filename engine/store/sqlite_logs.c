@@ -88,19 +88,24 @@ enum store_rc sq_logs_write(struct logs *lg, const struct log_chunk *c, size_t n
 
 /* ---- reports ---- */
 /* One process owns the file, so it knows which of its attempts run. */
-enum store_rc sq_logs_put_context(struct logs *lg, int64_t ti, uint32_t epoch, int64_t owner, int64_t now_us, const char *text,
-                                  size_t len) {
-  struct sq_logs *l = (struct sq_logs *)lg;
+static int context_put(struct sq_logs *l, int64_t now_us, struct context_put *p) {
   sqlite3_stmt *w = sq_stmt(&l->c, LOG_CONTEXT_PUT);
-  (void)owner;
-  if (!w) return ended(l, SQLITE_ERROR);
-  sq_int(w, 1, ti);
-  sq_int(w, 2, epoch);
+  if (!w) return SQLITE_ERROR;
+  sq_int(w, 1, p->ti);
+  sq_int(w, 2, p->epoch);
   sq_int(w, 3, now_us);
-  sq_int(w, 4, (int64_t)len);
-  sqlite3_bind_text64(w, 5, len ? text : "", len, SQLITE_STATIC, SQLITE_UTF8);
-  enum store_rc rc = ended(l, sq_run(w));
-  return rc == STORE_OK && sqlite3_changes(l->c.db) == 0 ? STORE_FENCED : rc;
+  sq_int(w, 4, (int64_t)p->len);
+  sqlite3_bind_text64(w, 5, p->len ? p->text : "", p->len, SQLITE_STATIC, SQLITE_UTF8);
+  int rc = sq_run(w);
+  p->fenced = rc == SQLITE_OK && sqlite3_changes(l->c.db) == 0;
+  return rc;
+}
+
+enum store_rc sq_logs_put_contexts(struct logs *lg, int64_t now_us, struct context_put *v, size_t n) {
+  struct sq_logs *l = (struct sq_logs *)lg;
+  int rc = sq_run(sq_stmt(&l->c, LOG_BEGIN));
+  for (size_t i = 0; i < n && rc == SQLITE_OK; i++) rc = context_put(l, now_us, &v[i]);
+  return ended(l, rc);
 }
 
 static void bind_or_null(sqlite3_stmt *w, int i, int64_t v) {

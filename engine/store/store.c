@@ -219,7 +219,12 @@ const char *logs_why(const struct logs *l) { return l->why; }
 enum store_rc logs_write(struct logs *l, const struct log_chunk *c, size_t n) { return l->ops->logs_write(l, c, n); }
 enum store_rc logs_put_context(struct logs *l, int64_t ti, uint32_t epoch, int64_t owner, int64_t now_us, const char *text,
                                size_t len) {
-  return l->ops->logs_put_context(l, ti, epoch, owner, now_us, text, len);
+  struct context_put one = {.ti = ti, .owner = owner, .epoch = epoch, .text = text, .len = len};
+  enum store_rc rc = logs_put_contexts(l, now_us, &one, 1);
+  return rc == STORE_OK && one.fenced ? STORE_FENCED : rc;
+}
+enum store_rc logs_put_contexts(struct logs *l, int64_t now_us, struct context_put *v, size_t n) {
+  return l->ops->logs_put_contexts(l, now_us, v, n);
 }
 enum store_rc logs_put_progress(struct logs *l, const struct progress_row *row, size_t n) {
   return l->ops->logs_put_progress(l, row, n);

@@ -70,8 +70,7 @@ struct store_ops {
   enum store_rc (*async)(struct store *s, const int64_t *ti, size_t n, struct async_row *out, size_t *n_out);
   enum store_rc (*async_keys)(struct store *s, const char *const *key, size_t n, struct async_key *out, uint8_t *got);
   /* reports; NULL where no log can be opened */
-  enum store_rc (*logs_put_context)(struct logs *l, int64_t ti, uint32_t epoch, int64_t owner, int64_t now_us, const char *text,
-                                    size_t len);
+  enum store_rc (*logs_put_contexts)(struct logs *l, int64_t now_us, struct context_put *v, size_t n);
   enum store_rc (*logs_put_progress)(struct logs *l, const struct progress_row *row, size_t n);
   enum store_rc (*logs_context)(struct logs *l, int64_t ti, struct buf *out, uint32_t *epoch);
   enum store_rc (*logs_drop)(struct logs *l, int64_t ti, bool *more);

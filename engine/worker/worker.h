@@ -49,9 +49,13 @@ struct kept_progress {
   double speed;
   const char *unit, *message;       /* borrowed; "" = not known */
 };
+struct kept_context { int64_t ti, owner; uint32_t epoch; const char *text; size_t n; bool fenced; /* out */ };
+enum { CONTEXT_BATCH = 100 };
 struct worker_keeps {
   /* The last good context of the task, durable on STORED. FENCED: the attempt is not the one that runs; nothing changed. */
   enum log_rc (*context)(void *ctx, int64_t ti, uint32_t epoch, int64_t owner, const char *text, size_t n);
+  /* Several, ascending by ti and epoch, at most CONTEXT_BATCH: all or none. NULL: they come one by one. */
+  enum log_rc (*contexts)(void *ctx, struct kept_context *v, size_t n);
   /* Each ti once, ascending, at most LOG_BATCH_PIECES. Those of attempts that do not run any more change nothing. */
   enum log_rc (*progress)(void *ctx, const struct kept_progress *v, size_t n);
   /* What the next attempt of the task gets: *out malloc'ed, NULL = nothing. */

@@ -309,6 +309,11 @@ static void add_limit(struct sw_start *m, uint32_t resource, uint64_t most) {
   if (m->n_limit < SW_LIMITS) m->limit[m->n_limit++] = (struct sw_limit){resource, most, most};
 }
 
+/* Members that the executor's own header did not know count as 0. */
+static const char *script_of(const wx_spawn *sp) {
+  return sp->size >= sizeof *sp && sp->script && sp->script_len ? sp->script : NULL;
+}
+
 /* The header stays first in b; SW_TEXT_FD and the descriptor are decided by the size. */
 static void build(struct buf *b, const struct wx_exec *x, const wx_spawn *sp, const struct run_as_user *u) {
   struct sw_start m = {.kind = SW_START, .id = x->child->id, .ti = x->a->ti, .epoch = x->a->epoch, .n_limit = sp->n_rlimit,
@@ -336,6 +341,7 @@ static void build(struct buf *b, const struct wx_exec *x, const wx_spawn *sp, co
   if (sp->apart) m.flags |= SW_APART;
   if (sp->stdin_len) m.flags |= SW_STDIN;
   if (x->task.context_len) m.flags |= SW_CONTEXT;
+  if (script_of(sp)) m.flags |= SW_SCRIPT;
   if (x->a->timeout_us || x->a->heartbeat_us || x->w->troubles.pause_us) m.flags |= SW_TELL;
   if (m.text_bytes > SW_INLINE) m.flags |= SW_TEXT_FD;
   memcpy(b->data, &m, sizeof m);
@@ -363,6 +369,7 @@ static int request(struct wx_exec *x, const wx_spawn *sp, const struct run_as_us
   int kept = a.n;
   bool ok = !sp->stdin_len || add_file(&a, sp->stdin_data, sp->stdin_len);
   ok = ok && (!x->task.context_len || add_file(&a, x->task.context, x->task.context_len));
+  ok = ok && (!script_of(sp) || add_file(&a, sp->script, sp->script_len));
   if (ok && n - head > SW_INLINE) {
     ok = add_file(&a, b.data + head, n - head);
     n = head;

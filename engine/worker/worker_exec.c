@@ -192,7 +192,7 @@ static void host_timer(wx_exec *x, int64_t at_us) {
 
 /* The part of a request that the host could not read, or not keep. */
 static const char *spawn_flaw(const wx_spawn *sp) {
-  if (sp->size < sizeof *sp) return "The executor's wx_spawn is smaller than that of its ABI.";
+  if (sp->size < offsetof(wx_spawn, script)) return "The executor's wx_spawn is smaller than that of its ABI.";
   if (!sp->argv || !sp->argv[0]) return "The executor names no program.";
   bool too_many = sp->n_rlimit > sizeof sp->rlimit / sizeof *sp->rlimit;
   return too_many ? "The executor sets more limits than a wx_spawn has room for." : NULL;

@@ -6,7 +6,7 @@
  *   loop:  keeper_recall() -> asks -> log thread: read -> answers -> later_recalled()
  *   any:   worker_forget() -> gone -> log thread: deletes, FORGET_AT_ONCE tasks in each turn
  *
- * A context is stored once for each turn of the log thread at most, so a task that reports faster than the store writes costs the
+ * Contexts of one turn of the log thread share commits. A context is stored once for each turn at most, so a task that reports faster than the store writes costs the
  * store no more. Memory: two contexts of an attempt, one that waits and one that is being written; beyond
  * LIMIT_LOG_WAITING_BYTES of all attempts the loop reads no more (keeper_crowded()).
  *
@@ -27,6 +27,7 @@ enum { FORGET_AT_ONCE = 16 };      /* logs of others are written in between */
 #define RECALL_US 5000000          /* how long the log thread tries to read what was left */
 
 struct context { char *text; size_t n; };
+struct put { struct kept *q; struct context c; };
 
 struct kept {
   struct keeper *k;
@@ -64,6 +65,7 @@ struct keeper {
   atomic_bool room;                /* there is */
   /* log thread: */
   struct kept **row; size_t n_row, cap_row;
+  struct put *put; size_t n_put, cap_put;   /* contexts of this turn */
 };
 
 /* ---- the loop ---- */
@@ -219,6 +221,12 @@ static bool tell(struct keeper *k, struct kept *q, enum log_rc rc) {
   return true;
 }
 
+static void context_over(struct keeper *k, struct context c) {
+  atomic_fetch_sub(&k->waiting, (int64_t)c.n);
+  atomic_fetch_add(&k->stored, 1);
+  free(c.text);
+}
+
 /* The last good one stays where this one cannot be stored. Takes c. True: the loop has something to do. */
 static bool write_context(struct keeper *k, struct kept *q, struct context c) {
   struct put_context p = {k->w, q, c};
@@ -227,10 +235,51 @@ static bool write_context(struct keeper *k, struct kept *q, struct context c) {
   if (rc != LOG_STORED && rc != LOG_FENCED)
     log_warn("worker.context_lost", L_INT("task", q->ti), L_INT("attempt", q->epoch), L_INT("bytes", (int64_t)c.n),
              L_STR("effect", "the context before it stays"));
-  atomic_fetch_sub(&k->waiting, (int64_t)c.n);
-  atomic_fetch_add(&k->stored, 1);
-  free(c.text);
+  context_over(k, c);
   return tell(k, q, rc);
+}
+
+static int by_attempt(const void *a, const void *b) {
+  const struct kept *x = ((const struct put *)a)->q, *y = ((const struct put *)b)->q;
+  if (x->ti != y->ti) return x->ti < y->ti ? -1 : 1;
+  return x->epoch < y->epoch ? -1 : x->epoch > y->epoch;
+}
+
+struct put_some { struct worker *w; struct kept_context *v; size_t n; };
+
+static enum log_rc put_some(void *arg) {
+  const struct put_some *p = arg;
+  return p->w->o.keeps->contexts(p->w->o.ctx, p->v, p->n);
+}
+
+/* In one commit; one after the other where that does not work. */
+static bool write_some(struct keeper *k, const struct put *put, size_t n) {
+  struct kept_context v[CONTEXT_BATCH];
+  bool news = false, doubt = false;
+  for (size_t i = 0; i < n; i++)
+    v[i] = (struct kept_context){.ti = put[i].q->ti, .owner = put[i].q->owner, .epoch = put[i].q->epoch, .text = put[i].c.text,
+                                 .n = put[i].c.n};
+  bool all = n > 1 && k->w->o.keeps->contexts &&
+             logger_until(k->w->logger, put_some, &(struct put_some){k->w, v, n}, INT64_MAX, &doubt) == LOG_STORED;
+  for (size_t i = 0; i < n; i++) {
+    if (all) context_over(k, put[i].c), news |= tell(k, put[i].q, v[i].fenced ? LOG_FENCED : LOG_STORED);
+    else news |= write_context(k, put[i].q, put[i].c);
+  }
+  return news;
+}
+
+/* At a planned stop thousands leave one at once. True: the loop has something to do. */
+static bool write_contexts(struct keeper *k) {
+  bool news = false;
+  if (k->n_put > 1) qsort(k->put, k->n_put, sizeof *k->put, by_attempt);
+  for (size_t i = 0, n; i < k->n_put; i += n) {
+    size_t bytes = k->put[i].c.n;
+    for (n = 1; n < CONTEXT_BATCH && i + n < k->n_put && bytes + k->put[i + n].c.n <= LIMIT_CONTEXT_BYTES; n++)
+      bytes += k->put[i + n].c.n;
+    news |= write_some(k, k->put + i, n);
+  }
+  k->n_put = 0;
+  return news;
 }
 
 struct put_progress { struct worker *w; const struct kept_progress *v; size_t n; };
@@ -360,9 +409,10 @@ bool keeper_turn(struct keeper *k) {
   bool news = asks != NULL;
   for (struct kept *q = list; q; q = q->turn) {
     struct context c = take(k, q);
-    if (c.text) news |= write_context(k, q, c);
+    if (c.text) *WR_PUSH(k->put, k->n_put, k->cap_put) = (struct put){q, c};
     if (q->put) *WR_PUSH(k->row, k->n_row, k->cap_row) = q;
   }
+  news |= write_contexts(k);
   write_progress(k);
   answer(k, read_left(k, asks));
   forget_some(k);
@@ -402,5 +452,6 @@ void keeper_free(struct keeper *k) {
   pthread_mutex_destroy(&k->lock);
   free(k->gone);
   free(k->row);
+  free(k->put);
   free(k);
 }

@@ -151,6 +151,16 @@ class ById(Submits):
 
 
 class Keys(Submits):
+    def test_long_scripts(self):
+        """A script of up to 1 MiB: what does not go into one argument stands in a file. It behaves alike, and nothing of it stays."""
+        for n in (65536, 65537, 131073, MIB):
+            begin, end = "echo $# $W_a $WEIR_ATTEMPT\n", "\necho end; cat"
+            script = begin + "#" * (n - len(begin) - len(end)) + end
+            ti = self.ok(post("/exec/task", {"taskType": "SHELL", "taskContent": script, "params": {"a": "x"}, "taskConfig": {"stdin": "in"}}))["tiId"]
+            self.assertEqual(self.task_finished(ti)["state"], "SUCCESS")
+            self.assertEqual(get(f"/monitor/task/{ti}/log").body, b"0 x 1\nend\nin")
+        self.refused(post("/exec/task", {"taskType": "SHELL", "taskContent": "#" * (MIB + 1)}), 42222, "BAD_COMMAND")
+
     def test_same_content_is_the_same_task(self):
         key = name()
         first = post("/exec/task", echo("a", taskKey=key, params={"x": 1, "y": "z"}))

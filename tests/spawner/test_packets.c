@@ -97,7 +97,7 @@ static void runs(size_t n, uint32_t flags) {
   is_closed(reader);
 }
 
-enum { ALL = SW_APART | SW_NOTES | SW_STDIN | SW_CONTEXT | SW_TEXT_FD };  /* asks for SW_FDS descriptors */
+enum { ALL = SW_APART | SW_NOTES | SW_STDIN | SW_CONTEXT | SW_SCRIPT | SW_TEXT_FD };  /* asks for SW_FDS descriptors */
 
 /* Too many are refused although the first of them would do. */
 static void test_number(void **st) {
@@ -152,7 +152,7 @@ static void test_number_at_the_gate(void **st) {
   (void)st;
   only_one_place();
   int64_t first = start_waiting(&input), good = start("exit 0", 0, &null, 1);
-  for (size_t i = 0; i < 6; i++) id[i] = start_with((const size_t[]){0, 5, 7, 8, 9, 32}[i], ALL, &reader[i]);
+  for (size_t i = 0; i < 6; i++) id[i] = start_with((const size_t[]){0, 5, 6, 8, 9, 32}[i], ALL, &reader[i]);
   int64_t last = start("exit 0", 0, &null, 1);
   close(null);
   ends_by_itself(first, input);

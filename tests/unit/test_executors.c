@@ -138,11 +138,11 @@ static int shell_check(const char *content, const char *config, enum wr_rc *code
 
 static void test_long_script(void **st) {
   (void)st;
-  char *text = wr_calloc(LIMIT_CONTENT_BYTES + 2, 1), err[256];
+  char *text = wr_calloc(LIMIT_ASYNC_CONTENT_BYTES + 2, 1), err[256];
   enum wr_rc code;
-  memset(text, ' ', LIMIT_CONTENT_BYTES);
+  memset(text, ' ', LIMIT_ASYNC_CONTENT_BYTES);
   assert_int_equal(shell_check(text, NULL, &code, err, sizeof err), 0);
-  text[LIMIT_CONTENT_BYTES] = ' ';
+  text[LIMIT_ASYNC_CONTENT_BYTES] = ' ';
   assert_int_equal(shell_check(text, NULL, &code, err, sizeof err), -1);
   assert_int_equal(code, WR_BAD_COMMAND);
   free(text);
