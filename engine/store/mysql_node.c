@@ -207,7 +207,7 @@ static unsigned find_ranges(struct my *s, const char *sql, bool flows) {
   unsigned e = my_select(&s->run, &r, sql, NULL, 0);
   while (!e && my_next(&r)) {
     if (flows) sweep_runs(&s->live, cell_text(&r.cell[0], NULL), cell_i64(&r.cell[1]));
-    else sweep_add(&s->live, cell_i64(&r.cell[0]), cell_i64(&r.cell[0]));
+    else sweep_id(&s->live, cell_i64(&r.cell[0]));
   }
   return e ? e : my_done(&r);
 }

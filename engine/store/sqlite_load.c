@@ -104,7 +104,7 @@ static int find_tasks(struct sq *s) {
   while (q && sqlite3_step(q) == SQLITE_ROW) sweep_runs(w, sq_col_text(q, 0), sq_col(q, 1));
   int rc = q ? sqlite3_reset(q) : sqlite3_errcode(s->run.db);
   if (rc != SQLITE_OK || !(q = sq_stmt(&s->run, RUN_LIVE_ALONE))) return rc ? rc : sqlite3_errcode(s->run.db);
-  while (sqlite3_step(q) == SQLITE_ROW) sweep_add(w, sq_col(q, 0), sq_col(q, 0));
+  while (sqlite3_step(q) == SQLITE_ROW) sweep_id(w, sq_col(q, 0));
   sweep_sort(w);
   return sqlite3_reset(q);
 }
