@@ -116,7 +116,8 @@ static int live_range(struct sq *s, int64_t lo, int64_t hi, struct live_task *ou
     int64_t owner = task_owned(fit_u8(sq_col(q, 2))) ? sq_col(q, 4) : 0;
     out[(*n)++] = (struct live_task){
       .ti = sq_col(q, 0), .fi = sq_col(q, 1), .state = fit_u8(sq_col(q, 2)), .epoch = fit_u32(sq_col(q, 3)), .owner = owner,
-      .due_us = sq_col(q, 5), .update_us = sq_col(q, 6), .owner_live = owner == 0 || owner == s->me};
+      .due_us = sq_col(q, 5), .update_us = sq_col(q, 6), .owner_live = owner == 0 || owner == s->me,
+      .phase = fit_u8(sq_col(q, 7)), .end_as = fit_u8(sq_col(q, 8))};
   }
   return sqlite3_reset(q);
 }
