@@ -5,6 +5,7 @@
 #include "call.h"
 #include "hosts.h"
 #include "instance.h"
+#include "utf8.h"
 #include "wr_limits.h"
 
 enum { LIST_MOST = 10000 };
@@ -60,6 +61,19 @@ static const char *status_of(const struct task_read *in) {
   return "INIT";
 }
 
+/* A text, always: of a result that is no UTF-8, U+FFFD stands for each byte that belongs to no character. */
+static void put_result(struct buf *out, const char *v, size_t n) {
+  struct buf text = BUF_INIT;
+  uint32_t cp;
+  for (size_t i = 0, len; i < n; i += len ? len : 1) {
+    len = utf8_next(v + i, n - i, &cp);
+    buf_add(&text, len ? v + i : "\xEF\xBF\xBD", len ? len : 3);
+  }
+  j_key(out, "taskResult");
+  buf_json(out, text.data, text.len);
+  buf_done(&text);
+}
+
 static void write_fetched(struct call *c, const struct task_read *in) {
   char id[40];
   struct hosts hosts;
@@ -71,8 +85,7 @@ static void write_fetched(struct call *c, const struct task_read *in) {
   j_text(c->out, "taskId", id);
   j_text(c->out, "taskType", in->alone.type);
   j_text(c->out, "taskStatus", status_of(in));
-  if (in->row.result) j_bytes(c->out, "taskResult", in->row.result, in->row.result_len);
-  else j_text(c->out, "taskResult", "");
+  put_result(c->out, in->row.result ? in->row.result : "", in->row.result ? in->row.result_len : 0);
   j_text(c->out, "taskError", in->row.error ? in->row.error : "");
   j_text(c->out, "host", host ? host : "");
   j_close(c->out, '}');

@@ -27,7 +27,7 @@ void progress_goes_on(struct progress *p, int64_t total, int64_t done, const cha
 void progress_report(struct progress *p, const struct report *r, int64_t now_us);
 /* Counts the seconds that are full; call it at least once before the values are looked at. True: the speed has changed. */
 bool progress_second(struct progress *p, int64_t now_us);
-/* The attempt has ended: the speed is that of all its time. */
+/* The attempt has ended: the speed is that of all its time. (A reader shows that of all attempts of the run: reports.c.) */
 void progress_end(struct progress *p, int64_t now_us);
 /* Does the speed change by itself? */
 static inline bool progress_moves(const struct progress *p) { return p->speed > 0 || p->done > p->mark; }

@@ -117,6 +117,12 @@ static bool never_started(const struct reconciler *c, const struct live_task *t)
 /* With own_only the rows of other flows are left as they are, for a node that may run them. */
 static bool not_ours(const struct reconciler *c, int64_t fi) { return c->env->own_only && fi != c->env->own_fi; }
 
+/* Another node has written why: this one may not have heard of it. */
+static enum task_stop stop_of(const struct live_task *t) {
+  const struct task row = {.state = t->state, .phase = t->phase, .end_as = t->end_as};
+  return task_stop(&row);
+}
+
 static void look_at_attempt(struct reconciler *c, const struct live_task *t) {
   struct ev lost = {.kind = EV_LOST, .fi = t->fi, .ti = t->ti, .epoch = t->epoch, .owner = t->owner};
   const struct env *e = c->env;
@@ -125,8 +131,8 @@ static void look_at_attempt(struct reconciler *c, const struct live_task *t) {
     lost.handback = never_started(c, t);
     row_event(c, lost);
   } else if (mine && admission_epoch(c->admission, t->ti) != t->epoch) row_event(c, lost);
-  else if (mine && t->state != TASK_RUNNING && e->ports.cancel) /* what is read of a row does not say which cancel it is */
-    e->ports.cancel(e->ports.ctx, t->ti, t->epoch, t->state == TASK_PAUSING ? STOP_PAUSE : STOP_NONE);
+  else if (mine && t->state != TASK_RUNNING && e->ports.cancel)
+    e->ports.cancel(e->ports.ctx, t->ti, t->epoch, stop_of(t));
 }
 
 static void look_at_queued(struct reconciler *c, const struct live_task *t) {

@@ -83,6 +83,12 @@ struct id_range span_tasks(const char *bases, int64_t n_node, int64_t ni, int64_
 
 void sweep_add(struct sweep *w, int64_t lo, int64_t hi) { *WR_PUSH(w->v, w->n, w->cap) = (struct id_range){lo, hi}; }
 
+void sweep_id(struct sweep *w, int64_t id) {
+  struct id_range *last = w->n > 0 ? &w->v[w->n - 1] : NULL;
+  if (last && last->hi < INT64_MAX && last->hi + 1 == id) last->hi = id;
+  else sweep_add(w, id, id);
+}
+
 void sweep_runs(struct sweep *w, const char *bases, int64_t n_task) {
   struct run_base b;
   struct run_wide grown;

@@ -67,6 +67,7 @@ struct id_range span_tasks(const char *bases, int64_t n_node, int64_t ni, int64_
 /* Where live rows may be: the id ranges that a pass has noted, none overlapping another. Zero-initialise. */
 struct sweep { struct id_range *v; size_t n, cap; };
 void sweep_add(struct sweep *w, int64_t lo, int64_t hi);
+void sweep_id(struct sweep *w, int64_t id);   /* one id; those that come in their order take one range, not one each */
 void sweep_runs(struct sweep *w, const char *bases, int64_t n_task);   /* the tasks of every run */
 void sweep_sort(struct sweep *w);       /* sorts; ranges that overlap become one */
 void sweep_join(struct sweep *w);       /* sorts; neighbours become one range */

@@ -207,7 +207,7 @@ static unsigned find_ranges(struct my *s, struct sweep *w, const char *sql, bool
   unsigned e = my_select(&s->run, &r, sql, NULL, 0);
   while (!e && my_next(&r)) {
     if (flows) sweep_runs(w, cell_text(&r.cell[0], NULL), cell_i64(&r.cell[1]));
-    else sweep_add(w, cell_i64(&r.cell[0]), cell_i64(&r.cell[0]));
+    else sweep_id(w, cell_i64(&r.cell[0]));
   }
   return e ? e : my_done(&r);
 }
@@ -245,7 +245,7 @@ static unsigned live_page(struct my *s, const struct id_range *v, size_t k, int6
   struct cell c[CELLS_MAX];
   sql_clear(&s->sql);
   sql_str(&s->sql, "SELECT t.ti_id, t.fi_id, t.state, t.epoch, t.owner, t.due_at, t.update_time, "
-                   "t.state NOT IN " STATES_OWNED " OR IFNULL(e.state='LIVE', 0) "
+                   "t.state NOT IN " STATES_OWNED " OR IFNULL(e.state='LIVE', 0), t.phase, t.end_as "
                    "FROM task_ins t FORCE INDEX(PRIMARY) LEFT JOIN engine_node e ON e.incarnation=t.owner WHERE (");
   for (size_t i = 0; i < k; i++)
     buf_printf(&s->sql.b, "%st.ti_id BETWEEN %lld AND %lld", i ? " OR " : "", (long long)(v[i].lo > after ? v[i].lo : after + 1),
@@ -260,7 +260,8 @@ static unsigned live_page(struct my *s, const struct id_range *v, size_t k, int6
     out[(*got)++] = (struct live_task){.ti = cell_i64(&c[0]), .fi = cell_i64(&c[1]), .state = fit_u8(cell_i64(&c[2])),
                                        .epoch = fit_u32(cell_i64(&c[3])),
                                        .owner = task_owned(fit_u8(cell_i64(&c[2]))) ? cell_i64(&c[4]) : 0,
-                                       .due_us = cell_us(&c[5]), .update_us = cell_us(&c[6]), .owner_live = cell_i64(&c[7]) != 0};
+                                       .due_us = cell_us(&c[5]), .update_us = cell_us(&c[6]), .owner_live = cell_i64(&c[7]) != 0,
+                                       .phase = fit_u8(cell_i64(&c[8])), .end_as = fit_u8(cell_i64(&c[9]))};
   }
   mysql_free_result(res);
   return 0;

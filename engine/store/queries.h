@@ -15,6 +15,8 @@
 #define MY_END "end_at"
 #define SQ_DUE "due_time"
 #define MY_DUE "due_at"
+#define SQ_SPENT "t.end_time-t.start_time"       /* of an attempt that is history, microseconds */
+#define MY_SPENT "TIMESTAMPDIFF(MICROSECOND,t.start_time,t.end_time)"
 #define SQ_PRIMARY ""                          /* a range or a list of primary keys: MariaDB must not prefer a scan */
 #define MY_PRIMARY " FORCE INDEX(PRIMARY)"
 #define SQ_BY(index) " INDEXED BY " index
@@ -159,6 +161,9 @@
   X(Q_OFFERS, "SELECT incarnation, types, users, host, slots, trouble FROM engine_node WHERE state='LIVE'") \
   X(Q_ATTEMPTS, "SELECT ti_id, epoch, owner, start_time, end_time, why, error_msg, exit_code, `signal`, run_no " \
     "FROM task_attempt WHERE ti_id=?1 ORDER BY epoch") \
+  X(Q_RUN_TIMES, "SELECT i.ti_id, i.state, i." D(START) ", i." D(END) ", (SELECT SUM(" D(SPENT) ") FROM task_attempt t " \
+    "WHERE t.ti_id=i.ti_id AND t.epoch>COALESCE(a.run_epoch,0)), EXISTS (SELECT 1 FROM task_attempt t WHERE t.ti_id=i.ti_id AND " \
+    "t.epoch=i.epoch) FROM task_ins i" D(PRIMARY) " LEFT JOIN task_async a ON a.ti_id=i.ti_id WHERE i.ti_id" D(ID)) \
   X(Q_ASYNC, "SELECT " ASYNC_COLS " FROM task_async a WHERE a.ti_id=?1") \
   X(Q_ASYNC_KEY, TEXT_ASYNC_KEY) \
   X(Q_ASYNC_CONTEXT, "SELECT context_epoch, context FROM task_async WHERE ti_id=?1") \

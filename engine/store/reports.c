@@ -47,12 +47,14 @@ static void progress_row_of(const struct cell *c, struct progress_row *p, struct
     .speed = speed < 0 ? -1 : (double)speed / 1e6, .unit = cell_text(&c[6], a), .message = cell_text(&c[7], a)};
 }
 
-/* Where an id stands among those that were asked for, in the order of their ids. */
-struct asked { int64_t ti; size_t at; };
+/* Where an id stands among those that were asked for, in the order of their ids; and the time that its attempts took. told: the
+ * newest one is history already, and own_us stands there. */
+struct asked { int64_t ti; size_t at; int64_t ran_us, own_us; bool runs, told; };
 struct asking { const int64_t *ti; size_t n; struct asked *v; struct report_row *out; };
 
+static struct asked *asked_of(const struct asking *k, int64_t ti) { return bsearch(&ti, k->v, k->n, sizeof *k->v, wr_by_id); }
 static struct report_row *report_of(const struct asking *k, int64_t ti) {
-  const struct asked *hit = bsearch(&ti, k->v, k->n, sizeof *k->v, wr_by_id);
+  const struct asked *hit = asked_of(k, ti);
   return hit ? &k->out[hit->at] : NULL;
 }
 
@@ -77,13 +79,48 @@ static enum wr_rc read_progress(struct reader *r, const struct asking *k, struct
   return cursor_end(&c, WR_OK, err);
 }
 
+static void add_time(struct asked *k, const struct cell *c) {
+  int64_t start = cell_us(&c[2]), end = cell_us(&c[3]), history = cell_null(&c[4]) ? 0 : cell_i64(&c[4]);
+  k->runs = task_owned(fit_u8(cell_i64(&c[1])));
+  k->told = cell_i64(&c[5]) != 0;
+  k->own_us = start > 0 && end > start ? end - start : 0;
+  k->ran_us = history > 0 ? history : 0;
+}
+
+/* Of a task that does not run, the speed is what is done in the time of all attempts of its run. */
+static void over_all(struct progress_row *p, const struct asked *k) {
+  int64_t us = k->ran_us + (k->told ? 0 : k->own_us);
+  if (!k->runs && us > 0 && p->done >= 0) p->speed = (double)p->done * 1e6 / (double)us;
+}
+
+static enum wr_rc read_times(struct reader *r, const struct asking *k, struct wr_err *err) {
+  int64_t *ti = wr_calloc(k->n, sizeof *ti);
+  size_t n = 0;
+  enum wr_rc rc = WR_OK;
+  struct cursor c;
+  for (size_t i = 0; i < k->n; i++)
+    if (k->out[k->v[i].at].has_progress) ti[n++] = k->v[i].ti;
+  if (n > 0) {
+    db_select_ids(r->db, &c, Q_RUN_TIMES, ti, n);
+    while (cursor_next(&c)) {
+      struct asked *hit = asked_of(k, cell_i64(&c.cell[0]));
+      if (hit) add_time(hit, c.cell);
+    }
+    rc = cursor_end(&c, WR_OK, err);
+  }
+  for (size_t i = 0; i < n && rc == WR_OK; i++) over_all(&report_of(k, ti[i])->progress, asked_of(k, ti[i]));
+  free(ti);
+  return rc;
+}
+
 enum wr_rc reader_reports(struct reader *r, const int64_t *ti, size_t n, struct report_row *out, struct arena *a,
                           struct wr_err *err) {
   struct asking k = {ti, n, wr_calloc(n + 1, sizeof *k.v), out};
-  for (size_t i = 0; i < n; i++) k.v[i] = (struct asked){ti[i], i}, out[i] = (struct report_row){.context_epoch = 0};
+  for (size_t i = 0; i < n; i++) k.v[i] = (struct asked){.ti = ti[i], .at = i}, out[i] = (struct report_row){.context_epoch = 0};
   if (n > 1) qsort(k.v, n, sizeof *k.v, wr_by_id);
   enum wr_rc rc = n ? read_sizes(r, &k, err) : WR_OK;
   if (!rc && n) rc = read_progress(r, &k, a, err);
+  if (!rc && n) rc = read_times(r, &k, err);
   free(k.v);
   return rc;
 }

@@ -104,7 +104,7 @@ static int find_tasks(struct sq *s) {
   while (q && sqlite3_step(q) == SQLITE_ROW) sweep_runs(w, sq_col_text(q, 0), sq_col(q, 1));
   int rc = q ? sqlite3_reset(q) : sqlite3_errcode(s->run.db);
   if (rc != SQLITE_OK || !(q = sq_stmt(&s->run, RUN_LIVE_ALONE))) return rc ? rc : sqlite3_errcode(s->run.db);
-  while (sqlite3_step(q) == SQLITE_ROW) sweep_add(w, sq_col(q, 0), sq_col(q, 0));
+  while (sqlite3_step(q) == SQLITE_ROW) sweep_id(w, sq_col(q, 0));
   sweep_sort(w);
   return sqlite3_reset(q);
 }
@@ -116,7 +116,8 @@ static int live_range(struct sq *s, int64_t lo, int64_t hi, struct live_task *ou
     int64_t owner = task_owned(fit_u8(sq_col(q, 2))) ? sq_col(q, 4) : 0;
     out[(*n)++] = (struct live_task){
       .ti = sq_col(q, 0), .fi = sq_col(q, 1), .state = fit_u8(sq_col(q, 2)), .epoch = fit_u32(sq_col(q, 3)), .owner = owner,
-      .due_us = sq_col(q, 5), .update_us = sq_col(q, 6), .owner_live = owner == 0 || owner == s->me};
+      .due_us = sq_col(q, 5), .update_us = sq_col(q, 6), .owner_live = owner == 0 || owner == s->me,
+      .phase = fit_u8(sq_col(q, 7)), .end_as = fit_u8(sq_col(q, 8))};
   }
   return sqlite3_reset(q);
 }

@@ -111,7 +111,7 @@
   X(RUN_LIVE_BASES, "SELECT i.bases, h.n_task_ins FROM task_flow_ins i JOIN task_flow_history h ON h.flow_id=i.flow_id " \
     "AND h.flow_version=i.flow_version WHERE i.state IN (1,2,3)") \
   X(RUN_LIVE_ALONE, "SELECT ti_id FROM task_alone") \
-  X(RUN_LIVE_TASKS, "SELECT ti_id, fi_id, state, epoch, owner, due_time, update_time FROM task_ins " \
+  X(RUN_LIVE_TASKS, "SELECT ti_id, fi_id, state, epoch, owner, due_time, update_time, phase, end_as FROM task_ins " \
     "WHERE ti_id BETWEEN ?1 AND ?2 AND state<9 ORDER BY ti_id") \
   X(RUN_LIVE_FLOWS, "SELECT fi_id FROM task_flow_ins WHERE state IN (1,2,3)") \
   X(RUN_LIVE_FLOW, "SELECT fi_id, state, due_time, update_time, more_from IS NOT NULL FROM task_flow_ins " \

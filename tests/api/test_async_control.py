@@ -580,6 +580,10 @@ class S0(Control):
         echo = self.submit({"taskType": "ECHO", "taskContent": "hi"})
         self.task_finished(echo)
         self.assertEqual(post(f"/redis/task/fetch?taskId={echo}").json["taskResult"], "hi")
+        binary = self.submit({"taskType": "SHELL", "taskContent": "printf 'a\\303\\251\\377\\303' >$WEIR_OUTPUT"})
+        self.task_finished(binary)
+        fetched = post(f"/redis/task/fetch?taskId={binary}").json
+        self.assertEqual((fetched["taskResult"], len(fetched)), ("a\u00e9\ufffd\ufffd", 6))  # texts, and these six alone
 
     def test_refusals(self):
         for query in ("", "?alivetime=", "?alivetime=-1", "?alivetime=1.5", "?alivetime=604801", "?alivetime=x"):

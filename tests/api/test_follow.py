@@ -7,7 +7,7 @@ import tempfile
 import time
 import unittest
 
-from weirtest import Case, PATIENCE, Raw, Server, get, inline, post, server
+from weirtest import Case, PATIENCE, Raw, Server, delete, get, inline, post, server
 
 
 class Stream:
@@ -131,6 +131,16 @@ class Following(Case):
         self.assertEqual((refusal["data"]["limit"], refusal["data"]["got"]), (30, 31))
         self.refused(get(f"/monitor/task/{ti}/log?follow=true&attempt=all&offset=31"), 41601)
         self.refused(get(f"/monitor/task/{ti}/log?follow=true&offset=11"), 41601)
+
+    def test_of_one_that_is_deleted(self):
+        """The stream ends with the removal, and what had come by then stays."""
+        ti = self.shell("echo one; sleep 3600")
+        with Stream(f"/monitor/task/{ti}/log?follow=true") as s, Stream(f"/monitor/task/{ti}/log?follow=true&attempt=all") as all_:
+            s.until(b"one\n")
+            all_.until(b"one\n")
+            self.ok(delete(f"/exec/task-ins/{ti}"))
+            self.assertEqual((s.rest(), all_.rest()), (b"one\n", b"one\n"))
+        self.refused(get(f"/monitor/task/{ti}/log?follow=true"), 40402)
 
     def test_streams_apart(self):
         ti = self.shell("echo o1; echo e1 >&2; await x; echo o2; echo e2 >&2; exit 1", stderr="apart", attempts=2,

@@ -7,7 +7,7 @@ import select
 import time
 import unittest
 
-from weirtest import Case, PATIENCE, Raw, Server, get, inline, post, request
+from weirtest import Case, PATIENCE, Raw, Server, delete, get, inline, post, request
 
 LONG = 60  # the longest wait: a test that only ends with it fails by its clients' patience
 
@@ -81,6 +81,20 @@ class Waits(Case):
         self.assertEqual(len(self.ok(get("/monitor/flow?limit=500"))), before)
         self.refused(get(f"/monitor/task/999999999?wait={LONG}"), 40402)
         self.refused(get(f"/monitor/flow/999999999?wait={LONG}"), 40402)
+
+    def test_of_one_that_is_deleted(self):
+        """Whoever waits hears of it: 404, as from then on."""
+        task = self.task("WAIT", "1h")
+        running = self.ok(post(f"/exec/task/{task}"))["tiId"]
+        created = self.ok(post("/exec/task", {"taskType": "ECHO", "autoRun": False}))["tiId"]
+        for ti, state in ((running, "RUNNING"), (created, "CREATED")):
+            with Waiter(f"/monitor/task/{ti}?wait={LONG}") as w1, Waiter(f"/monitor/task/{ti}?wait={LONG}") as w2:
+                self.assertEqual(self.ok(get(f"/monitor/task/{ti}"))["state"], state)
+                self.ok(delete(f"/exec/task-ins/{ti}"))
+                for w in (w1, w2):
+                    answer = w.answer()
+                    self.assertEqual((answer.status, json.loads(answer.body)["code"]), (404, "40402"))
+            self.refused(get(f"/monitor/task/{ti}?wait={LONG}"), 40402)
 
     def test_more_waiters_than_threads(self):
         """200 wait, and everything else goes on; one commit answers all of them."""

@@ -141,7 +141,7 @@ static void progress_is(struct world *w, const struct progress_row *want) {
   const struct progress_row *p = &r.progress;
   assert_true(p->ti == want->ti && p->epoch == want->epoch && p->at_us == want->at_us && p->total == want->total && p->done == want->done);
   double off = p->speed - want->speed;
-  assert_true(want->speed < 0 ? p->speed < 0 : off < 1e-5 && off > -1e-5);
+  if (!(want->speed < 0 ? p->speed < 0 : off < 1e-5 && off > -1e-5)) fail_msg("the speed is %f, not %f", p->speed, want->speed);
   assert_true(!p->unit == !want->unit && (!p->unit || strcmp(p->unit, want->unit) == 0));
   assert_true(!p->message == !want->message && (!p->message || strcmp(p->message, want->message) == 0));
   arena_done(&a);
@@ -187,6 +187,30 @@ static void progress_of_an_older_attempt_is_left_out(struct world *w) {
   old[1].done = 9;
   OK(logs_put_progress(l, &old[1], 1));
   progress_is(w, &old[1]);
+  logs_close(l);
+}
+
+/* When no attempt runs, the speed is what is done in the time of all attempts of the run; one of them may be no history yet. */
+static void speed_at_the_end_is_of_all_attempts(struct world *w) {
+  enum { S = 1000000 };
+  struct logs *l = logs_of(w);
+  struct task_row t = running(w, 1, NULL);
+  struct progress_row p = {.ti = t.ti, .epoch = 3, .owner = w->me, .at_us = 5, .total = 50, .done = 40, .speed = 3.5};
+  struct attempt_row at[] = {{.ti = t.ti, .epoch = 1, .owner = w->me, .start_us = 1 * S, .end_us = 2 * S, .why = "PAUSED", .run_no = 1},
+                             {.ti = t.ti, .epoch = 2, .owner = w->me, .start_us = 30 * S, .end_us = 31 * S, .why = "LOST", .run_no = 1}};
+  OK(batch_do(w, &(struct batch){.attempt = at, .n_attempt = 2}));
+  t.t.start_us = 50 * S;
+  claimed(w, &t, 3, w->me);
+  OK(logs_put_progress(l, &p, 1));
+  progress_is(w, &p); /* while it runs: as the worker says */
+  t.t.state = TASK_SUCCESS, t.t.owner = 0, t.end_us = 52 * S;
+  OK(put_task(w, ROW_UPDATE, &t));
+  p.speed = 10;
+  progress_is(w, &p);
+  at[0].epoch = 3, at[0].start_us = 50 * S, at[0].end_us = 56 * S;
+  OK(batch_do(w, &(struct batch){.attempt = at, .n_attempt = 1}));
+  p.speed = 5;
+  progress_is(w, &p);
   logs_close(l);
 }
 
@@ -272,7 +296,7 @@ static void members_are_known_by_number(struct world *w) {
 const struct fact facts_reports[] = {
   FACT(context_is_kept), FACT(context_of_a_mebibyte), FACT(context_that_was_given), FACT(context_of_an_older_attempt_is_fenced),
   FACT_SEVERAL(context_of_who_does_not_run_is_fenced), FACT(progress_is_kept), FACT(progress_of_an_older_attempt_is_left_out),
-  FACT(dropped_task_leaves_no_report), FACT(deleted_tasks_are_found_again),
+  FACT(speed_at_the_end_is_of_all_attempts), FACT(dropped_task_leaves_no_report), FACT(deleted_tasks_are_found_again),
   FACT(members_are_known_by_number),
 };
 const size_t n_facts_reports = sizeof facts_reports / sizeof *facts_reports;

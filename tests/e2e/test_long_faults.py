@@ -121,6 +121,20 @@ class Fault(unittest.TestCase):
         status, answer, _ = ask(server, "GET", "/queue")
         self.assertIn(status, (200, 503), answer)
 
+    def pages(self, server):
+        """The API page and its document stand in the program: they answer as if nothing were, as /livez does."""
+        where = urllib.parse.urlsplit(server.url)
+        for path, kind in (("/swagger-ui.html", "text/html"), ("/openapi.json", "application/json")):
+            link = http.client.HTTPConnection(where.hostname, where.port, timeout=ANSWER_S)
+            began = time.monotonic()
+            try:
+                link.request("GET", path)
+                answer = link.getresponse()
+                self.assertEqual((answer.status, answer.headers["Content-Type"].split(";")[0], bool(answer.read())), (200, kind, True), path)
+            finally:
+                link.close()
+            self.assertLess(time.monotonic() - began, LIVEZ_S, path)
+
     def quiet(self, server):
         began = cpu_seconds(server.pid)
         time.sleep(WATCH_S)  # the span that is measured
@@ -143,6 +157,7 @@ class Fault(unittest.TestCase):
         """The checks that all faults share, between their begin and their end."""
         why = self.unready(server, part)
         codes = self.bounded(server)
+        self.pages(server)
         if reads:
             self.reads(server)
         self.quiet(server)

@@ -402,7 +402,7 @@ static enum store_rc mem_live_tasks(struct store *st, int64_t after, struct live
     const struct mem_task *t = memdb_task(s->db, ti);
     if (!t || task_final(t->r.t.state)) continue;
     out[(*n_out)++] = (struct live_task){ti, t->r.fi, t->r.t.state, t->r.t.epoch, t->r.t.owner, t->r.t.due_us, t->r.update_us,
-                                         owner_live(s->db, t->r.t.owner)};
+                                         owner_live(s->db, t->r.t.owner), t->r.t.phase, t->r.t.end_as};
   }
   return rc;
 }

@@ -19,7 +19,7 @@ HEAD = "extern int weir_plant;\nextern size_t weir_batch_rows, weir_page;\n#defi
 # Sizes that are large in the product and small in the copies, so that batches, pages and slices end everywhere.
 SIZES = [("LIMIT_BATCH_ROWS", "weir_batch_rows"), ("PAGE", "weir_page"), ("WHOLE_NODES", "weir_page"), ("NEED_AHEAD 1000", "NEED_AHEAD 5")]
 
-FOUND = {35: 3672}  # the seed that last found a rare plant: it saves a minute as long as it still does
+FOUND = {35: 3672, 56: 633, 57: 365}  # the seed that last found a rare plant: it saves a minute as long as it still does
 PARTS = 8  # of the seeds without a plant: they take longest, and are shared among the jobs
 
 PLANTS = [
@@ -139,6 +139,27 @@ PLANTS = [
      "if (t->due_us == 0) break;", "if (t->due_us == 0 || (PLANT(45) && t->state == TASK_BLOCKED)) break;"),
     (46, "an attempt that stopped because it was told to counts as a failure", "runner/handle.c",
      ".asked = a->asked, .after_us", ".asked = a->asked && !(PLANT(46) && a->end == ATTEMPT_FAIL), .after_us"),
+    (52, "a paused flow ends although a node waits for the resume", "core/run.c",
+     "!flow_final(r->state) && !(r->hold & HOLD_NODES)) finish", "!flow_final(r->state) && (PLANT(52) || !(r->hold & HOLD_NODES))) finish"),
+    (53, "claims go on in a paused flow", "core/run.c",
+     "r->wish > WISH_STOP || r->state == FLOW_PAUSED; }", "r->wish > WISH_STOP || (r->state == FLOW_PAUSED && !PLANT(53)); }"),
+    (53, None, "core/run.c", "if (r->state == FLOW_PAUSED) out = run_hold_task(r, ev->task, out);\n  run_task_did(",
+     "if (r->state == FLOW_PAUSED && !PLANT(53)) out = run_hold_task(r, ev->task, out);\n  run_task_did("),
+    (54, "an attempt that a pause has stopped is queued again", "core/task.c",
+     "if (s->t->resume == RESUME_RUN) return to_queue(s)", "if (s->t->resume == RESUME_RUN || PLANT(54)) return to_queue(s)"),
+    (55, "a stop for a pause costs a loss", "core/task.c",
+     "return move_pause(s->t) | TASK_OUT_ATTEMPT_ENDED;", "if (PLANT(55)) s->t->losses++;\n  return move_pause(s->t) | TASK_OUT_ATTEMPT_ENDED;"),
+    (56, "the resume of a flow takes up what a user has paused", "core/task.c",
+     "return s->t->resume == RESUME_FLOW ? to_queue(s) : 0;", "return s->t->resume == RESUME_FLOW || PLANT(56) ? to_queue(s) : 0;"),
+    (57, "a deleted task whose attempt had to stop first keeps its rows", "core/delete.c",
+     "if (!s->pol->cleans_up) return end_gone(s);", "if (!s->pol->cleans_up) return PLANT(57) ? failed(s) : end_gone(s);"),
+    (58, "a new run keeps the failures of the last one", "core/ask.c", "  t->tries = 0;\n", "  if (!PLANT(58)) t->tries = 0;\n"),
+    (59, "the run of a created task is told, and not stored", "core/ask.c",
+     "if (!may) { a->no = ASK_BUSY; return 0; }", "if (!may) { a->no = ASK_BUSY; return 0; }\n  if (PLANT(59) && a->t->state == TASK_CREATED) return 0;"),
+    (60, "a delayed task begins at once", "core/task.c",
+     "if (!start->hold && start->at_us <= now_us)", "if (!start->hold && (start->at_us <= now_us || PLANT(60)))"),
+    (61, "the resume of a flow leaves what the pause holds", "core/task.c",
+     "if (t->end_as == TASK_QUEUED) return to_queue(s);\n", "if (PLANT(61)) return 0;\n  if (t->end_as == TASK_QUEUED) return to_queue(s);\n"),
     (41, None, "runner/reconciler.c", "return c->pass.hints || (age > HINT_AGE_US && lists_empty(c)) ?", "return c->pass.hints || (!PLANT(41) && age > HINT_AGE_US && lists_empty(c)) ?"),
 ]
 

@@ -125,13 +125,42 @@ static uint32_t max_attempts(struct world *w, const struct task_row *t) {
   return most;
 }
 
-static void check_claim(struct world *w, const struct task_row *o, const struct task_row *n, int64_t me) {
+/* The flow was paused before this batch and is paused after it, and no resume came between. */
+static bool stays_paused(struct world *w, int64_t fi, const struct batch *b) {
+  const struct mem_flow *f = fi ? memdb_flow(w->db, fi) : NULL;
+  if (!f || f->r.state != FLOW_PAUSED) return false;
+  for (size_t i = 0; i < b->n_flow; i++)
+    if (b->flow[i].row.fi == fi && b->flow[i].row.state != FLOW_PAUSED) return false;
+  for (const struct op *o = w->ops; o != NULL; o = o->next)
+    if (!o->answered && o->q.kind == REQ_RESUME_FLOW && o->q.fi == fi) return false;
+  return true;
+}
+
+/* What a user has paused goes on when a user runs it, and what the pause of its flow has stopped goes on with its flow. */
+static void check_paused(struct world *w, const struct task_row *o, const struct task_row *n, const struct batch *b) {
+  bool paused = o->t.state == TASK_PAUSED || o->t.state == TASK_PAUSING;
+  bool goes_on = n->t.state == TASK_QUEUED || n->t.state == TASK_RUNNING || n->t.state == TASK_RETRY_WAIT || n->t.state == TASK_BLOCKED;
+  if (!paused || !goes_on || n->t.phase == PHASE_DELETE || may_run(w, n->ti)) return;
+  if (o->t.resume == RESUME_NONE) sim_fail(w, "task %lld was paused and goes on, and nobody asked for that", (long long)n->ti);
+  if (o->t.resume == RESUME_FLOW && stays_paused(w, n->fi, b)) sim_fail(w, "task %lld goes on in a paused flow", (long long)n->ti);
+}
+
+/* A new stand-alone task that has a start time waits for it. */
+static void check_delayed(struct world *w, const struct task_row *n, const struct batch *b) {
+  bool waits = n->t.state == TASK_BLOCKED || n->t.state == TASK_CREATED || task_final(n->t.state);
+  for (size_t i = 0; i < b->n_async && !waits; i++)
+    if (b->async[i].row.ti == n->ti && b->async[i].row.start_at_us > n->update_us && wished(w, n->ti) == 0)
+      sim_fail(w, "task %lld begins before its time", (long long)n->ti);
+}
+
+static void check_claim(struct world *w, const struct task_row *o, const struct task_row *n, const struct batch *b, int64_t me) {
   const struct mem_flow *f = n->fi ? memdb_flow(w->db, n->fi) : NULL;
   long long ti = n->ti;
   if (n->t.owner != me) sim_fail(w, "task %lld is claimed for another node", ti);
   if (!owned(n->t.state)) sim_fail(w, "task %lld: epoch %u in state %s", ti, n->t.epoch, task_state_name(n->t.state));
   if (o && f && (f->r.wish & 15) > WISH_STOP && !flow_final((enum flow_state)f->r.state))
     sim_fail(w, "task %lld is claimed after its flow was cancelled", ti);
+  if (stays_paused(w, n->fi, b)) sim_fail(w, "task %lld is claimed while its flow is paused", ti);
   if (ledger_get(w, n->ti, n->t.epoch)) sim_fail(w, "attempt %lld:%u is claimed twice", ti, n->t.epoch);
   struct rec *rec = ledger_add(w, n->ti, n->t.epoch);
   rec->fi = n->fi;
@@ -168,13 +197,15 @@ static void check_task(struct world *w, const struct task_write *x, const struct
     if (b->gone[i] == n->ti) { check_gone(w, o); return; }
   if (t && task_final(o->t.state)) {
     check_final(w, o, n);
-    if (n->t.epoch != o->t.epoch) check_claim(w, o, n, me);
+    if (n->t.epoch != o->t.epoch) check_claim(w, o, n, b, me);
     return;
   }
   task_check(&n->t);
   if (n->t.epoch < o->t.epoch || n->t.epoch > o->t.epoch + 1) sim_fail(w, "task %lld: epoch %u to %u", ti, o->t.epoch, n->t.epoch);
   if (o->t.owner != 0 && (n->t.owner != o->t.owner || n->t.epoch != o->t.epoch || !owned(n->t.state))) check_end(w, o, n);
-  if (n->t.epoch != o->t.epoch) check_claim(w, t ? o : NULL, n, me);
+  if (n->t.epoch != o->t.epoch) check_claim(w, t ? o : NULL, n, b, me);
+  if (t) check_paused(w, o, n, b);
+  else if (n->fi == 0) check_delayed(w, n, b);
   bool waits = o->t.state == TASK_RETRY_WAIT || (o->t.state == TASK_BLOCKED && o->t.end_as == TASK_NONE);
   bool at_once = may_run(w, n->ti) || wished(w, n->ti) & (wish_bit(ASK_PAUSE) | wish_bit(ASK_DELETE));
   if (t && waits && !at_once && !task_final(n->t.state) && n->t.state != o->t.state && n->t.state != TASK_BLOCKED && n->update_us < o->t.due_us)
@@ -351,6 +382,9 @@ static void answered_ask(struct world *w, const struct op *o) {
       sim_fail(w, "the cancel of task %lld is acknowledged, but not stored", ti);
     if (o->ask.ask == ASK_PAUSE && !again && (t->r.t.state == TASK_QUEUED || t->r.t.state == TASK_RUNNING || t->r.t.state == TASK_RETRY_WAIT))
       sim_fail(w, "the pause of task %lld is acknowledged, it is %s", ti, task_state_name(t->r.t.state));
+    uintptr_t others = wish_bit(ASK_PAUSE) | wish_bit(ASK_CANCEL) | wish_bit(ASK_DELETE);
+    if (o->ask.ask == ASK_RUN && !(wished(w, of->ti) & others) && t->r.t.state == TASK_CREATED)
+      sim_fail(w, "the run of task %lld is acknowledged, it is %s", ti, task_state_name(t->r.t.state));
     const struct mem_async *a = memdb_async(w->db, of->ti);
     if (o->ask.ask == ASK_QUEUE && of->changed && strcmp(a->r.user, "u") != 0) sim_fail(w, "the move of task %lld is acknowledged, but not stored", ti);
   }
@@ -560,6 +594,8 @@ void oracle_quiet(struct world *w) {
   for (size_t i = 0; (s = map64_next(&w->db->task, &i)) != NULL;) {
     const struct mem_task *t = s->val;
     bool error = t->r.error != NULL && t->r.error[0] != '\0';
+    if (t->r.t.phase == PHASE_DELETE && !(wished(w, t->r.ti) & wish_bit(ASK_CANCEL)))
+      sim_fail(w, "the deletion of task %lld has come to its end, and it is still there", (long long)t->r.ti);
     if (t->r.fi == 0 && (t->r.t.state == TASK_SUCCESS) == error)
       sim_fail(w, "task %lld: %s with error '%s'", (long long)t->r.ti, task_state_name(t->r.t.state), t->r.error ? t->r.error : "");
   }

@@ -82,8 +82,8 @@ static void port_deadline(void *ctx, int64_t boot_us) { ((struct kit *)ctx)->dea
 static size_t port_backlog(void *ctx, enum slot_class s) { return ((struct kit *)ctx)->backlog[s]; }
 static void port_cancel(void *ctx, int64_t ti, uint32_t epoch, enum task_stop why) {
   (void)epoch;
-  (void)why;
   ((struct kit *)ctx)->canceled_ti = ti;
+  ((struct kit *)ctx)->canceled_why = why;
 }
 static bool port_push(void *ctx, enum slot_class s, const struct hint *h, size_t n) {
   struct kit *k = ctx;

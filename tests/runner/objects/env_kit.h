@@ -43,6 +43,7 @@ struct kit {
   struct { struct hint h; uint8_t slot; } pushed[KIT_HINTS]; size_t n_pushed;
   bool push_refused;
   size_t backlog[SLOT__N];
+  enum task_stop canceled_why;        /* with canceled_ti */
   int64_t deadline, canceled_ti;      /* the last values that were told; 0 = never told */
 };
 extern struct kit kit;

@@ -467,6 +467,16 @@ static void my_own_that_the_worker_does_not_have(void **st) {
   canceling.state = TASK_CANCELING;
   assert_null(look(canceling));
   assert_int_equal(kit.canceled_ti, 10); /* it is told again */
+  assert_int_equal(kit.canceled_why, STOP_CANCEL);
+  canceling.end_as = TASK_TIMEOUT;
+  assert_null(look(canceling));
+  assert_int_equal(kit.canceled_why, STOP_TIMEOUT);
+  canceling.phase = PHASE_DELETE, canceling.end_as = TASK_QUEUED; /* another node deletes it */
+  assert_null(look(canceling));
+  assert_int_equal(kit.canceled_why, STOP_DELETE);
+  canceling.state = TASK_PAUSING, canceling.phase = PHASE_RUN, canceling.end_as = 0;
+  assert_null(look(canceling));
+  assert_int_equal(kit.canceled_why, STOP_PAUSE);
   at.epoch = 1;
   admission_started(&admission, &at);
   assert_int_equal(look(running(10, ME, true))->kind, EV_LOST);
