@@ -103,7 +103,7 @@ class Words(unittest.TestCase):
 
     def test_reasons(self):
         said = SCHEMAS["TaskInstanceFields"]["properties"]["why"]["enum"]
-        self.assertEqual(set(said), set(re.findall(r'put\(w, "(\w+)"', source("api/why.c"))))
+        self.assertEqual(set(said), set(re.findall(r'put\(w, "(\w+)"', source("engine/client/why.c"))))
 
     def test_fields_of_bodies(self):
         def code(table, file):

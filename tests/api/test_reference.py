@@ -45,7 +45,7 @@ class Reference(unittest.TestCase):
         self.named(r'j_time\(\w+, "\w+", "(\w+)"', "api/rows.c")
 
     def test_reasons(self):
-        self.named(r'put\(w, "(\w+)"', "api/why.c")
+        self.named(r'put\(w, "(\w+)"', "engine/client/why.c")
 
     def test_environment(self):
         self.named(r'"(WEIR_\w+)=?"', "engine/worker/worker_child.c")
