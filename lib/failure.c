@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "lib_int.h"
+#include "log.h"
 
 /* Of the handle, but never followed: it may be gone. */
 static _Thread_local struct last { const weir_t *h; enum wr_rc code; char text[sizeof((struct wr_err *)0)->msg + 170]; } last;
@@ -59,6 +60,28 @@ const char *weir_strerror(int rc) {
     "That is not supported here.", "It was refused, or asked to stop.", "The attempt is not the task's any more.",
     "Too much is under way; try again."};
   return rc <= 0 && rc > -(int)(sizeof text / sizeof *text) ? text[-rc] : "There is no such error.";
+}
+
+/* ---- the log ---- */
+
+/* What weir_set_log() was given last. */
+static struct { void (*sink)(int level, const char *line, void *user); void *user; } lines;
+static pthread_mutex_t lines_mu = PTHREAD_MUTEX_INITIALIZER; /* outside of the log's own lock */
+
+static void one_line(void *ctx, enum log_level level, const char *line) {
+  (void)ctx;
+  lines.sink((int)level, line, lines.user);
+}
+
+int weir_set_log(weir_t *h, void (*sink)(int level, const char *line, void *user), void *user) {
+  (void)h;
+  pthread_mutex_lock(&lines_mu);
+  log_to(NULL, NULL); /* from now on nobody reads `lines` */
+  lines.sink = sink;
+  lines.user = user;
+  if (sink) log_to(one_line, NULL);
+  pthread_mutex_unlock(&lines_mu);
+  return WEIR_OK;
 }
 
 bool sized_copy(void *to, size_t n, const void *from, size_t from_n) {

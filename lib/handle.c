@@ -79,6 +79,7 @@ void handle_free(weir_t *h) {
   until_done(&h->until);
   offers_end(&h->offers);
   pthread_rwlock_destroy(&h->life);
+  pthread_mutex_destroy(&h->registering);
   pthread_mutex_destroy(&h->mu);
   free(h->store);
   free(h->queue);
@@ -95,6 +96,7 @@ static weir_t *handle_new(void) {
   pthread_rwlock_init(&h->life, &a);
   pthread_rwlockattr_destroy(&a);
   pthread_mutex_init(&h->mu, NULL);
+  pthread_mutex_init(&h->registering, NULL);
   offers_init(&h->offers);
   until_init(&h->until);
   h->shapes = shapes_new();
@@ -142,13 +144,20 @@ static bool name_taken(const weir_t *h, const char *name) {
 
 static int register_one(weir_t *h, const weir_type_t *t) {
   char q[WR_QUOTE_MAX];
-  if (h->started || h->closing) return fail(h, WEIR_ERR_INVALID, WR_OUT_OF_RANGE, "Types are registered before weir_start().");
+  pthread_mutex_lock(&h->mu);
+  bool late = h->started || h->closing;
+  pthread_mutex_unlock(&h->mu);
+  if (late) return fail(h, WEIR_ERR_INVALID, WR_OUT_OF_RANGE, "Types are registered before weir_start().");
   if (!t->name || !text_node_key(t->name, strlen(t->name)))
     return fail(h, WEIR_ERR_INVALID, WR_BAD_NAME, "The name of a type is 1 to 128 characters of A-Z, a-z, 0-9, _, ., : and -.");
   if (!t->run || t->concurrency < 0) return fail(h, WEIR_ERR_INVALID, WR_OUT_OF_RANGE, "A type needs run(), and no negative concurrency.");
   if (h->n_type == LIMIT_EXECUTORS / 2) return fail(h, WEIR_ERR_INVALID, WR_TOO_LARGE, "There are as many types as may be.");
   if (name_taken(h, t->name))
     return fail(h, WEIR_ERR_CONFLICT, WR_IN_USE, "There is a task type %s already.", wr_err_quote(q, t->name, strlen(t->name)));
+  const struct known_type row = {t->name, t->deleting != NULL};
+  struct wr_err err = {0};
+  if (store_know_types(h->view.store, &row, 1, &err) != WR_OK) return failed(h, &err);
+  defs_type_learn(h->view.defs, row.name, row.cleans_up);
   struct lib_type *k = wr_new(struct lib_type);
   k->h = h;
   k->t = *t;
@@ -157,23 +166,17 @@ static int register_one(weir_t *h, const weir_type_t *t) {
   return WEIR_OK;
 }
 
+/* One at a time, and none beside a start: it holds what a start waits for. */
 int weir_register(weir_t *h, const weir_type_t *type) {
   weir_type_t t;
   if (!SIZED(t, type)) return fail(h, WEIR_ERR_INVALID, WR_UNKNOWN_FIELD, "The type has members that this library does not know.");
-  if (!enter(h)) return WEIR_ERR_UNAVAILABLE;
-  pthread_mutex_lock(&h->mu);
-  int rc = register_one(h, &t);
-  pthread_mutex_unlock(&h->mu);
-  leave(h);
-  return rc;
-}
-
-/* Before anybody can make a task of them. */
-static enum wr_rc tell_types(weir_t *h, struct wr_err *err) {
-  struct known_type *v = wr_calloc(h->n_type + 1, sizeof *v);
-  for (size_t i = 0; i < h->n_type; i++) v[i] = (struct known_type){h->type[i]->name, h->type[i]->t.deleting != NULL};
-  enum wr_rc rc = h->n_type ? store_know_types(h->view.store, v, h->n_type, err) : WR_OK;
-  free(v);
+  pthread_mutex_lock(&h->registering);
+  int rc = WEIR_ERR_UNAVAILABLE;
+  if (enter(h)) {
+    rc = register_one(h, &t);
+    leave(h);
+  }
+  pthread_mutex_unlock(&h->registering);
   return rc;
 }
 
@@ -187,12 +190,10 @@ static size_t largest_stack(const weir_t *h) {
 /* The node joins anew, as one that runs tasks. If that fails, it is again one that does not. */
 static enum wr_rc begin_work(weir_t *h, struct wr_err *err) {
   struct wr_err again;
-  enum wr_rc rc = tell_types(h, err);
-  if (rc) return rc;
   node_drain(h->node, 0);
   close_node(h);
   if (!h->pool) h->pool = pool_new(h, h->opts.slots, largest_stack(h));
-  rc = open_node(h, NODE_API | NODE_RUNNER | NODE_WORKER, err);
+  enum wr_rc rc = open_node(h, NODE_API | NODE_RUNNER | NODE_WORKER, err);
   if (rc && open_node(h, NODE_API | NODE_RUNNER, &again)) log_error("library.closed", L_STR("why", again.msg));
   return rc;
 }

@@ -56,8 +56,9 @@ struct weir_s {
   struct offers offers;
   struct view view;
   atomic_bool ending, gone;
-  pthread_mutex_t mu;               /* guards these four; leaf */
-  struct lib_type **type; size_t n_type, cap_type;
+  pthread_mutex_t registering;      /* held over I/O, before `life`: one type at a time */
+  struct lib_type **type; size_t n_type, cap_type;   /* change under `registering`, before the start */
+  pthread_mutex_t mu;               /* guards these two; leaf */
   bool started, closing;
   struct until until;
   struct pool *pool;                /* NULL before weir_start() */

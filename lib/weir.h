@@ -128,8 +128,8 @@ typedef struct {
  * failure: INVALID (an option, the url), UNAVAILABLE (no such database now), UNSUPPORTED (http:, listen=, token=, dev=), REFUSED (the
  * database is not Weir's, or another process has the file). Closed by weir_close(). */
 WEIR_API int weir_open(weir_t **out, const char *url, const char *const *options, char *err, size_t err_n);
-/* Makes a type known here (S4). Before weir_start(): later INVALID. CONFLICT: the name is taken, here or by a built-in type. The type is
- * known to the whole system from weir_start() on. The struct is copied; what it points to but for name and the functions is the
+/* Makes a type known here (S4). Before weir_start(): later INVALID. CONFLICT: the name is taken, here or by a built-in type. From now on
+ * the whole system knows the type, for good: tasks of it may be made anywhere, and wait for a process that runs it. The struct is copied; what it points to but for name and the functions is the
  * caller's until release(). */
 WEIR_API int weir_register(weir_t *, const weir_type_t *);
 /* Begins to run tasks in this process (S4). Without it a process submits and looks. Once; again: INVALID. Not from inside a routine. */

@@ -323,6 +323,10 @@ void defs_place(struct defs *d, struct task_def *t) {
   place(d, t, needed ? reader_for(d, 0, &err) : NULL);
 }
 
+void defs_type_learn(struct defs *d, const char *type, bool cleans_up) {
+  book_note(&d->book, &(struct known_type){type, cleans_up});
+}
+
 enum wr_rc defs_type_known(struct defs *d, const char *type, bool *known, struct wr_err *err) {
   bool cleans_up;
   *known = book_find(&d->book, type, &cleans_up);

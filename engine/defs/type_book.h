@@ -17,6 +17,7 @@ void book_init(struct type_book *b);
 void book_done(struct type_book *b);
 /* Is the type known? *cleans_up: what is known of it. */
 bool book_find(struct type_book *b, const char *name, bool *cleans_up);
+void book_note(struct type_book *b, const struct known_type *t);
 /* May be looked up anew: not within the last second. The caller then reads. */
 bool book_due(struct type_book *b);
 enum wr_rc book_read(struct type_book *b, struct reader *r, struct wr_err *err) WR_MUST;
