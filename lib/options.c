@@ -99,6 +99,6 @@ enum wr_rc options_read(weir_t *h, const char *url, const char *const *options, 
     .slots = (uint32_t)num_or(&g, O_SLOTS, (int64_t)SLOTS_PER_CORE * cores()), .async_slots = (uint32_t)num_or(&g, O_ASYNC_SLOTS, 10000),
     .cache_bytes = num_or(&g, O_CACHE_MEMORY, LIMIT_CACHE_BYTES), .request_us = num_or(&g, O_REQUEST_TIMEOUT, LIMIT_REQUEST_US),
     .stop_us = num_or(&g, O_STOP_TIMEOUT, 10 * SECOND_US), .durability = num_or(&g, O_DURABILITY, 0) ? NODE_RELAXED : NODE_STRICT,
-    .shell = NODE_SHELL_OFF, .routines = true};
+    .shell = NODE_SHELL_OFF, .routines = true, .finds_rows = true};
   return WR_OK;
 }

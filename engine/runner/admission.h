@@ -49,6 +49,7 @@ struct admission {
   struct pool pool[SLOT__N];
   struct ahead ahead;
   struct map64 attempts;              /* of the worker: ti -> epoch */
+  uint64_t taken;                     /* claims so far, also of batches that were not stored */
 };
 
 void admission_init(struct admission *a, const struct env *env, const uint32_t capacity[SLOT__N], uint32_t ahead_most);
