@@ -1,8 +1,8 @@
 /* One attempt of a routine, and what the routine may call. The routine's threads, but for attempt_new(), attempt_stop() and
  * attempt_drop(), which are the loop's.
  *
- * What a routine says waits in `said` until the loop takes it: the newest progress and context, LOG_MOST bytes of its log.
- * What never happens: a call that waits for the store, but for weir_report_context(); one that counts after the attempt has ended. */
+ * What a routine says waits in `said` until the loop takes it: the newest progress and context, LOG_MOST bytes of its log. What
+ * never happens: a call that waits for the store, but for weir_report_context(); one that counts after the attempt has ended. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -126,7 +126,8 @@ static int fenced(const struct weir_attempt_s *a) {
 }
 
 static int store_away(const struct weir_attempt_s *a) {
-  return fail(a->h, WEIR_ERR_UNAVAILABLE, WR_DB_UNAVAILABLE, "The store does not answer; the context before this one stays for now.");
+  return fail(a->h, WEIR_ERR_UNAVAILABLE, WR_DB_UNAVAILABLE,
+              "The store does not answer; the context before this one stays for now.");
 }
 
 /* mu is held: waits until report `no` is decided. */
@@ -140,7 +141,8 @@ static int await_stored(struct weir_attempt_s *a, uint32_t no, int64_t until_us)
 
 int weir_report_context(weir_attempt_t *a, const char *text, size_t len) {
   if (!text || len > LIMIT_CONTEXT_BYTES || memchr(text, '\0', len) || !text_utf8(text, len))
-    return fail(a->h, WEIR_ERR_INVALID, WR_OUT_OF_RANGE, "A context is UTF-8 without NUL, at most %d bytes.", LIMIT_CONTEXT_BYTES);
+    return fail(a->h, WEIR_ERR_INVALID, WR_OUT_OF_RANGE, "A context is UTF-8 without NUL, at most %d bytes.",
+                LIMIT_CONTEXT_BYTES);
   char *copy = wr_memdup0(text, len);
   pthread_mutex_lock(&a->mu);
   free(a->said.context);
@@ -193,7 +195,8 @@ int weir_report_result(weir_attempt_t *a, const void *data, size_t len) {
 }
 
 int weir_report_error(weir_attempt_t *a, const char *message, int retry) {
-  if (!message || !text_utf8(message, strlen(message))) return fail(a->h, WEIR_ERR_INVALID, WR_BAD_UTF8, "The message must be UTF-8.");
+  if (!message || !text_utf8(message, strlen(message)))
+    return fail(a->h, WEIR_ERR_INVALID, WR_BAD_UTF8, "The message must be UTF-8.");
   pthread_mutex_lock(&a->mu);
   put(&a->said.error, message);
   a->said.no_retry = !retry;

@@ -64,7 +64,9 @@ int weir_change_group(weir_t *h, int64_t id, const char *group) {
 
 /* ---- queues ---- */
 
-static int no_queues(const weir_t *h) { return fail(h, WEIR_ERR_UNSUPPORTED, WR_NO_ROUTE, "This build of the library has no queues."); }
+static int no_queues(const weir_t *h) {
+  return fail(h, WEIR_ERR_UNSUPPORTED, WR_NO_ROUTE, "This build of the library has no queues.");
+}
 
 int weir_queue_set(weir_t *h, const weir_queue_t *q) {
   (void)q;

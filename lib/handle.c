@@ -1,6 +1,5 @@
-/* A handle from its opening to its end. Order of a close: routines are told to stop, and the node drains; then nobody may come in any
- * more; then the node leaves and goes.
- * What never happens: the node goes while a call uses it; an exit of the process. */
+/* A handle from its opening to its end. Order of a close: routines are told to stop, and the node drains; then nobody may come
+ * in any more; then the node leaves and goes. What never happens: the node goes while a call uses it; an exit of the process. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +19,8 @@ bool enter(weir_t *h) {
   bool gone = atomic_load(&h->gone);
   pthread_rwlock_unlock(&h->life);
   (void)fail(h, WEIR_ERR_UNAVAILABLE, WR_DB_UNAVAILABLE, "%s",
-             gone ? "The file of the database was removed or replaced; this handle can only be closed." : "The handle is closed.");
+             gone ? "The file of the database was removed or replaced; this handle can only be closed."
+                  : "The handle is closed.");
   return false;
 }
 
@@ -150,7 +150,8 @@ static int register_one(weir_t *h, const weir_type_t *t) {
   if (late) return fail(h, WEIR_ERR_INVALID, WR_OUT_OF_RANGE, "Types are registered before weir_start().");
   if (!t->name || !text_node_key(t->name, strlen(t->name)))
     return fail(h, WEIR_ERR_INVALID, WR_BAD_NAME, "The name of a type is 1 to 128 characters of A-Z, a-z, 0-9, _, ., : and -.");
-  if (!t->run || t->concurrency < 0) return fail(h, WEIR_ERR_INVALID, WR_OUT_OF_RANGE, "A type needs run(), and no negative concurrency.");
+  if (!t->run || t->concurrency < 0)
+    return fail(h, WEIR_ERR_INVALID, WR_OUT_OF_RANGE, "A type needs run(), and no negative concurrency.");
   if (h->n_type == LIMIT_EXECUTORS / 2) return fail(h, WEIR_ERR_INVALID, WR_TOO_LARGE, "There are as many types as may be.");
   if (name_taken(h, t->name))
     return fail(h, WEIR_ERR_CONFLICT, WR_IN_USE, "There is a task type %s already.", wr_err_quote(q, t->name, strlen(t->name)));
@@ -169,7 +170,8 @@ static int register_one(weir_t *h, const weir_type_t *t) {
 /* One at a time, and none beside a start: it holds what a start waits for. */
 int weir_register(weir_t *h, const weir_type_t *type) {
   weir_type_t t;
-  if (!SIZED(t, type)) return fail(h, WEIR_ERR_INVALID, WR_UNKNOWN_FIELD, "The type has members that this library does not know.");
+  if (!SIZED(t, type))
+    return fail(h, WEIR_ERR_INVALID, WR_UNKNOWN_FIELD, "The type has members that this library does not know.");
   pthread_mutex_lock(&h->registering);
   int rc = WEIR_ERR_UNAVAILABLE;
   if (enter(h)) {

@@ -11,8 +11,8 @@
  *   pool.c       the threads on which routines run
  *   attempt.c    what a routine may call
  *
- * A handle owns a node, and opens it anew when it begins to run tasks: `life` is held for reading by each call that uses the node, and
- * for writing while the node changes. No thread holds it while it waits for a task. */
+ * A handle owns a node, and opens it anew when it begins to run tasks: `life` is held for reading by each call that uses the
+ * node, and for writing while the node changes. No thread holds it while it waits for a task. */
 #ifndef LIB_INT_H
 #define LIB_INT_H
 #include <pthread.h>
@@ -70,8 +70,8 @@ struct weir_s {
 int failed(const weir_t *h, const struct wr_err *err);
 int fail(const weir_t *h, int rc, enum wr_rc code, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 int rc_of(enum wr_rc code);
-/* Copies a struct of the caller's into one of ours, whose members that the caller does not know are 0. False: it has members that this
- * library does not know, and that are not 0. */
+/* Copies a struct of the caller's into one of ours, whose members that the caller does not know are 0. False: it has members
+ * that this library does not know, and that are not 0. */
 bool sized_copy(void *to, size_t n, const void *from, size_t from_n);
 #define SIZED(to, from) ((to).size = sizeof(to), sized_copy(&(to), sizeof(to), (from), (from)->size))
 
@@ -118,8 +118,8 @@ enum wr_rc routines_add(weir_t *h, struct registry *r, struct wr_err *err) WR_MU
 struct weir_attempt_s;
 struct pool_thread;
 struct pool *pool_new(weir_t *h, uint32_t slots, size_t stack);
-/* Ends the threads. Those that run a routine that was given up stay, and the last one frees the pool and the handle when its routine
- * returns. Returns how many stay; 0: the pool is gone. */
+/* Ends the threads. Those that run a routine that was given up stay, and the last one frees the pool and the handle when its
+ * routine returns. Returns how many stay; 0: the pool is gone. */
 uint32_t pool_end(struct pool *p);
 bool in_routine(void);              /* is this thread one of a pool, inside a routine? */
 const struct stopper *current_stop(void);     /* of the routine that this thread runs; NULL: it runs none */
@@ -130,7 +130,8 @@ enum take_back { TAKE_ANY, TAKE_UNLIMITED };
 bool pool_take_back(struct pool *p, struct weir_attempt_s *a, enum take_back how);
 /* It waits for the concurrency of its type: the runner gets its slot meanwhile. False: the node cannot be asked just now. */
 bool pool_lend_limited(struct pool *p, struct weir_attempt_s *a);
-/* A routine gives its slot back while it waits for tasks, and takes it again; one that is to stop goes on without. Its own thread. */
+/* A routine gives its slot back while it waits for tasks, and takes it again; one that is to stop goes on without. Its own
+ * thread. */
 void pool_lend(struct pool *p, struct weir_attempt_s *a);
 void pool_resume(struct pool *p, struct weir_attempt_s *a);
 void pool_look(struct pool *p);               /* those who wait for their slot look again whether they are stopped; any thread */

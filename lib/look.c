@@ -138,8 +138,8 @@ static uint32_t states_of(const weir_filter_t *f) {
     [WEIR_STATE_RUNNING] = ALONE_STATE(TASK_RUNNING),
     [WEIR_STATE_CANCELING] = ALONE_STATE(TASK_PAUSING) | ALONE_STATE(TASK_CANCELING) | ALONE_DELETING,
     [WEIR_STATE_PAUSE] = ALONE_STATE(TASK_PAUSED), [WEIR_STATE_FINISHED] = ALONE_STATE(TASK_SUCCESS),
-    [WEIR_STATE_FAILED] = ALONE_STATE(TASK_FAILED) | ALONE_STATE(TASK_TIMEOUT) | ALONE_STATE(TASK_CANCELED) | ALONE_STATE(TASK_DEAD) |
-                          ALONE_DELETE_FAILED};
+    [WEIR_STATE_FAILED] = ALONE_STATE(TASK_FAILED) | ALONE_STATE(TASK_TIMEOUT) | ALONE_STATE(TASK_CANCELED) |
+                          ALONE_STATE(TASK_DEAD) | ALONE_DELETE_FAILED};
   uint32_t all = 0;
   for (size_t i = 0; i < f->n_states; i++) all |= set[f->states[i]];
   return all;
@@ -167,7 +167,8 @@ static int keep(void *ctx, const struct task_row *row, const struct async_row *a
 static enum wr_rc find(weir_t *h, struct listing *l, bool total, struct wr_err *err) {
   const weir_filter_t *f = l->f;
   struct alone_pos pos = {0};
-  struct alone_filter a = {.user = f->user, .group = f->group, .type = f->n_types == 1 ? f->types[0] : NULL, .states = states_of(f),
+  struct alone_filter a = {.user = f->user, .group = f->group, .type = f->n_types == 1 ? f->types[0] : NULL,
+                           .states = states_of(f),
                            .alone_only = true, .pos = &pos};
   struct page p = {.limit = PAGE};
   enum wr_rc rc = WR_OK;
@@ -225,7 +226,8 @@ int weir_list(weir_t *h, const weir_filter_t *filter, weir_task_t ***out, size_t
   struct wr_err err = {0};
   *out = NULL;
   *n = 0;
-  if (filter && !SIZED(f, filter)) return fail(h, WEIR_ERR_INVALID, WR_BAD_FILTER, "The filter has members that this library does not know.");
+  if (filter && !SIZED(f, filter))
+    return fail(h, WEIR_ERR_INVALID, WR_BAD_FILTER, "The filter has members that this library does not know.");
   if (bad_filter(h, &f)) return WEIR_ERR_INVALID;
   if (!enter(h)) return WEIR_ERR_UNAVAILABLE;
   struct listing l = {.f = &f, .skip = f.offset, .want = f.limit};

@@ -1,4 +1,5 @@
-/* The options of weir_open(): names and values of the command line. Pure but for the number of cores and the environment's TMPDIR. */
+/* The options of weir_open(): names and values of the command line. Pure but for the number of cores and the environment's
+ * TMPDIR. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,13 +13,15 @@
 #define SECOND_US 1000000LL
 
 enum form { NUMBER, TIME, SIZE, WORD, TEXT };
-enum name { O_SLOTS, O_ASYNC_SLOTS, O_LEASE, O_REQUEST_TIMEOUT, O_STOP_TIMEOUT, O_CACHE_MEMORY, O_DURABILITY, O_LOG_LEVEL, O_QUEUE, O_PREFIX, O_DATA, O__N };
+enum name { O_SLOTS, O_ASYNC_SLOTS, O_LEASE, O_REQUEST_TIMEOUT, O_STOP_TIMEOUT, O_CACHE_MEMORY, O_DURABILITY, O_LOG_LEVEL,
+           O_QUEUE, O_PREFIX, O_DATA, O__N };
 static const struct option { const char *name; enum form form; int64_t min, max; const char *words; } table[O__N] = {
   [O_SLOTS] = {"slots", NUMBER, 1, 100000, NULL}, [O_ASYNC_SLOTS] = {"async-slots", NUMBER, 1, 1000000, NULL},
   [O_LEASE] = {"lease", TIME, SECOND_US, 3600 * SECOND_US, NULL},
   [O_REQUEST_TIMEOUT] = {"request-timeout", TIME, SECOND_US, 600 * SECOND_US, NULL},
   [O_STOP_TIMEOUT] = {"stop-timeout", TIME, SECOND_US, 3600 * SECOND_US, NULL},
-  [O_CACHE_MEMORY] = {"cache-memory", SIZE, 1 << 20, 1LL << 40, NULL}, [O_DURABILITY] = {"durability", WORD, 0, 0, "strict|relaxed"},
+  [O_CACHE_MEMORY] = {"cache-memory", SIZE, 1 << 20, 1LL << 40, NULL},
+  [O_DURABILITY] = {"durability", WORD, 0, 0, "strict|relaxed"},
   [O_LOG_LEVEL] = {"log-level", WORD, 0, 0, "error|warn|info|debug"}, [O_QUEUE] = {"queue", TEXT, 0, 0, NULL},
   [O_PREFIX] = {"prefix", TEXT, 0, 0, NULL}, [O_DATA] = {"data", TEXT, 0, 0, NULL}};
 
@@ -96,7 +99,8 @@ enum wr_rc options_read(weir_t *h, const char *url, const char *const *options, 
   log_setup((enum log_level)num_or(&g, O_LOG_LEVEL, LOG_WARN), LOG_LOGFMT);
   h->opts = (struct node_opts){
     .store = h->store, .queue = h->queue, .prefix = h->prefix, .data = h->data, .lease_us = num_or(&g, O_LEASE, 60 * SECOND_US),
-    .slots = (uint32_t)num_or(&g, O_SLOTS, (int64_t)SLOTS_PER_CORE * cores()), .async_slots = (uint32_t)num_or(&g, O_ASYNC_SLOTS, 10000),
+    .slots = (uint32_t)num_or(&g, O_SLOTS, (int64_t)SLOTS_PER_CORE * cores()),
+    .async_slots = (uint32_t)num_or(&g, O_ASYNC_SLOTS, 10000),
     .cache_bytes = num_or(&g, O_CACHE_MEMORY, LIMIT_CACHE_BYTES), .request_us = num_or(&g, O_REQUEST_TIMEOUT, LIMIT_REQUEST_US),
     .stop_us = num_or(&g, O_STOP_TIMEOUT, 10 * SECOND_US), .durability = num_or(&g, O_DURABILITY, 0) ? NODE_RELAXED : NODE_STRICT,
     .shell = NODE_SHELL_OFF, .routines = true, .finds_rows = true};

@@ -1,9 +1,9 @@
-/* The threads on which routines run. As many routines run at once as there are slots; one that waits for other tasks gives its slot
- * back meanwhile, so there may be more threads than slots. A thread is made when it is needed, and stays.
+/* The threads on which routines run. As many routines run at once as there are slots; one that waits for other tasks gives its
+ * slot back meanwhile, so there may be more threads than slots. A thread is made when it is needed, and stays.
  *
- * The order of slots: a routine that goes on after a wait comes first, then attempts in the order in which they came, past those whose
- * type is at its concurrency. What never happens: more routines run than slots, but for those that are to stop; a thread that takes a
- * signal of the process; the lock held over a routine or a call of the node. */
+ * The order of slots: a routine that goes on after a wait comes first, then attempts in the order in which they came, past
+ * those whose type is at its concurrency. What never happens: more routines run than slots, but for those that are to stop; a
+ * thread that takes a signal of the process; the lock held over a routine or a call of the node. */
 #include <signal.h>
 #include <stdlib.h>
 #include "lib_int.h"

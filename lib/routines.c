@@ -1,5 +1,5 @@
-/* The executor behind each registered type (weir_executor.h): every attempt goes to the pool, and what its routine says comes back
- * through the worker's loop. All calls here are the loop's.
+/* The executor behind each registered type (weir_executor.h): every attempt goes to the pool, and what its routine says comes
+ * back through the worker's loop. All calls here are the loop's.
  *
  *   start -> pool -> [routine] -> wake -> woken: notes, and done() when the routine has returned
  *
@@ -22,7 +22,8 @@ static void end(const wx_host *h, wx_exec *x, struct weir_attempt_s *a, const wx
 }
 
 static void end_plain(const wx_host *h, wx_exec *x, int how, const char *error) {
-  end(h, x, of(h, x), &(wx_result){.size = sizeof(wx_result), .end = how, .error = error, .exit_code = -1, .after_us = how == WX_NOT_NOW ? AGAIN_US : 0});
+  end(h, x, of(h, x), &(wx_result){.size = sizeof(wx_result), .end = how, .error = error, .exit_code = -1,
+                                   .after_us = how == WX_NOT_NOW ? AGAIN_US : 0});
 }
 
 /* ---- start and end ---- */

@@ -1,7 +1,8 @@
-/* Specs into one request to the runner. What many specs have in common (type, content, config, whose it is) is checked once and then
- * found again: a program makes thousands of tasks that differ in little. Any thread.
+/* Specs into one request to the runner. What many specs have in common (type, content, config, whose it is) is checked once and
+ * then found again: a program makes thousands of tasks that differ in little. Any thread.
  *
- * What never happens: a spec that is checked by other rules than the body of POST /exec/task; one task with the definition of another. */
+ * What never happens: a spec that is checked by other rules than the body of POST /exec/task; one task with the definition of
+ * another. */
 #include <jansson.h>
 #include <openssl/sha.h>
 #include <stdlib.h>
@@ -238,7 +239,8 @@ static enum wr_rc check_when(const weir_spec_t *s, struct wr_err *err) {
 static enum wr_rc read_one(struct submit *s, uint32_t i, const weir_spec_t *given, struct wr_err *err) {
   weir_spec_t spec;
   struct async_post *p = &s->post[i];
-  if (!given || !SIZED(spec, given)) return wr_err_set(err, WR_UNKNOWN_FIELD, "The spec has members that this library does not know.");
+  if (!given || !SIZED(spec, given))
+    return wr_err_set(err, WR_UNKNOWN_FIELD, "The spec has members that this library does not know.");
   enum wr_rc rc = check_when(&spec, err);
   if (!rc) rc = spec.key || spec.context ? read_whole(s->h, &spec, p, err) : read_plain(s->h, &spec, p, err);
   if (rc) return rc;
@@ -269,7 +271,8 @@ static enum wr_rc send_all(struct submit *s, struct wr_err *err) {
 
 int weir_create_many(weir_t *h, const weir_spec_t *const *spec, size_t n, int64_t *ids) {
   struct wr_err err = {0};
-  if (n < 1 || n > LIMIT_SUBMITS) return fail(h, WEIR_ERR_INVALID, WR_TOO_LARGE, "1 to %d tasks can be made at once.", LIMIT_SUBMITS);
+  if (n < 1 || n > LIMIT_SUBMITS)
+    return fail(h, WEIR_ERR_INVALID, WR_TOO_LARGE, "1 to %d tasks can be made at once.", LIMIT_SUBMITS);
   if (!enter(h)) return WEIR_ERR_UNAVAILABLE;
   struct submit *s = wr_calloc(1, sizeof *s + n * sizeof *s->task);
   *s = (struct submit){.load = {.free = submit_free}, .h = h, .post = wr_calloc(n, sizeof *s->post), .n = (uint32_t)n};

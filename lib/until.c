@@ -1,8 +1,8 @@
-/* Who waits for ends of tasks. What this node ends, its runner says at once (struct watcher). What other nodes end is seen by a look at
- * the rows, each LOOK_US; on a store of one process there are no others, and nobody looks.
+/* Who waits for ends of tasks. What this node ends, its runner says at once (struct watcher). What other nodes end is seen by a
+ * look at the rows, each LOOK_US; on a store of one process there are no others, and nobody looks.
  *
- * Any thread. What never happens: a read under the lock; a wait that misses an end between its look and its sleep, because it stands in
- * the map before it looks. */
+ * Any thread. What never happens: a read under the lock; a wait that misses an end between its look and its sleep, because it
+ * stands in the map before it looks. */
 #include <stdlib.h>
 #include <string.h>
 #include "clock.h"
@@ -64,7 +64,9 @@ static void nothing(void *ctx, int64_t id) {
   (void)id;
 }
 
-struct watcher until_watcher(weir_t *h) { return (struct watcher){.ctx = h, .waits = anybody, .flow = nothing, .task = task_ended, .log = nothing}; }
+struct watcher until_watcher(weir_t *h) {
+  return (struct watcher){.ctx = h, .waits = anybody, .flow = nothing, .task = task_ended, .log = nothing};
+}
 
 void until_look(struct until *u) {
   const struct map64_slot *s;

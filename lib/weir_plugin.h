@@ -1,7 +1,8 @@
 /* weir_plugin.h - what a shared object exports for `weir server --plugin FILE.so`: its task types, and a policy of its own.
  *
- * One symbol is looked up: `weir_plugin`. A missing symbol, another abi, or a type name that is taken ends the start of the server. The
- * routines get the same calls of weir.h for their attempt as in a process of their own; the server finds those in itself. */
+ * One symbol is looked up: `weir_plugin`. A missing symbol, another abi, or a type name that is taken ends the start of the
+ * server. The routines get the same calls of weir.h for their attempt as in a process of their own; the server finds those in
+ * itself. */
 #ifndef WEIR_PLUGIN_H
 #define WEIR_PLUGIN_H
 #include "weir.h"

@@ -15,8 +15,8 @@ static int find_log(void *ctx, const struct task_row *row) {
   return 0;
 }
 
-enum wr_rc log_read_piece(struct reader *r, const struct log_row *row, const struct log_piece_wish *p, struct buf *out, int64_t *size,
-                             struct wr_err *err) {
+enum wr_rc log_read_piece(struct reader *r, const struct log_row *row, const struct log_piece_wish *p, struct buf *out,
+                          int64_t *size, struct wr_err *err) {
   *size = 0;
   if (row->log == LOG_IS_RESULT && (p->epoch == 0 || p->epoch == row->epoch)) {
     if (p->stream == WX_STDERR) return WR_OK;
@@ -50,8 +50,8 @@ enum wr_rc log_parts_read(struct reader *r, const struct log_row *row, int64_t t
   return rc;
 }
 
-enum wr_rc log_read_all(struct reader *r, const struct log_row *row, const struct log_piece_wish *w, struct buf *out, int64_t *size,
-                        struct wr_err *err) {
+enum wr_rc log_read_all(struct reader *r, const struct log_row *row, const struct log_piece_wish *w, struct buf *out,
+                        int64_t *size, struct wr_err *err) {
   struct log_parts p = {0};
   enum wr_rc rc = log_parts_read(r, row, w->ti, w->stream, &p, err);
   int64_t at = w->offset;

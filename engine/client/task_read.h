@@ -1,5 +1,5 @@
-/* One task instance with all that stands beside its row: what it is, what its attempts reported, its history. A reader's thread; texts
- * are kept in an arena. */
+/* One task instance with all that stands beside its row: what it is, what its attempts reported, its history. A reader's
+ * thread; texts are kept in an arena. */
 #ifndef CLIENT_TASK_READ_H
 #define CLIENT_TASK_READ_H
 #include <stdbool.h>

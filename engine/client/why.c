@@ -241,7 +241,8 @@ static void task_why(struct why *w, const struct task_row *row, const struct tas
 
 static const struct why_said *said(const struct why *w) { return w->said.code ? &w->said : NULL; }
 
-const struct why_said *why_task(struct why *w, const struct task_row *row, const struct task_def *def, const struct async_row *alone) {
+const struct why_said *why_task(struct why *w, const struct task_row *row, const struct task_def *def,
+                                const struct async_row *alone) {
   w->said.code = NULL;
   task_why(w, row, def, alone);
   return said(w);

@@ -14,7 +14,8 @@ enum { WHY_TEXT_BYTES = 1024 };
 struct why_said { const char *code; char text[WHY_TEXT_BYTES]; };
 struct why *why_open(const struct view *v);    /* the caller holds no reader */
 /* NULL: there is nothing to say. Valid until the next question. def may be NULL; alone: of a stand-alone task, else NULL. */
-const struct why_said *why_task(struct why *w, const struct task_row *row, const struct task_def *def, const struct async_row *alone);
+const struct why_said *why_task(struct why *w, const struct task_row *row, const struct task_def *def,
+                                const struct async_row *alone);
 const struct why_said *why_flow(struct why *w, const struct flow_row *row);
 void why_close(struct why *w);
 #endif

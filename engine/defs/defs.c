@@ -407,7 +407,8 @@ static enum wr_rc read_many(struct defs *d, struct reader *r, const int64_t *ids
   enum wr_rc rc = reader_tasks(r, ids, n, t, err);
   pthread_mutex_lock(&d->mu);
   for (size_t i = 0; rc == WR_OK && i < n; i++)
-    if (t[i]) newest_note(d, HEAD_TASK, ids[i], head_of(entry_keep(d, HEAD_TASK, ids[i], task_entry(d, t[i], NULL))), defs_version);
+    if (t[i]) newest_note(d, HEAD_TASK, ids[i], head_of(entry_keep(d, HEAD_TASK, ids[i], task_entry(d, t[i], NULL))),
+                          defs_version);
   pthread_mutex_unlock(&d->mu);
   free(t);
   return rc;

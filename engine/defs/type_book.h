@@ -1,7 +1,7 @@
 /* Task types that some node has registered, as last read from the store: what a node knows of types that it cannot run itself.
  *
- * Owner: the cache of definitions. Any thread. What never happens: a read of the store under the lock; a name that is forgotten; more
- * than one look a second for a name that nobody has registered. */
+ * Owner: the cache of definitions. Any thread. What never happens: a read of the store under the lock; a name that is
+ * forgotten; more than one look a second for a name that nobody has registered. */
 #ifndef TYPE_BOOK_H
 #define TYPE_BOOK_H
 #include <pthread.h>

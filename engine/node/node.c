@@ -302,7 +302,8 @@ static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
   if (queue_is_memory(n->queue[0])) r.ports.pull = port_pull;
   if (n->worker) {
     offers(n);
-    r.slots[SLOT_PROCESS] = o->shell == NODE_SHELL_ON || o->routines ? o->slots : 0; /* 0: no hint for a process is popped either */
+    /* 0: no hint for a process is popped either */
+    r.slots[SLOT_PROCESS] = o->shell == NODE_SHELL_ON || o->routines ? o->slots : 0;
     r.ahead = NODE_AHEAD;
     r.slots[SLOT_ASYNC] = o->async_slots;
     r.ports.start = port_start;
@@ -337,7 +338,8 @@ static uint32_t kind_of(const struct node *n) {
 static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_err *err) {
   const struct node_opts *o = n->o;
   struct store_opts so = {.url = o->store, .lease_us = o->lease_us, .relaxed = o->durability == NODE_RELAXED,
-                          .request_us = o->request_us, .home = n->spawned || !o->routines ? o->data : NULL, .gone = store_gone, .gone_ctx = n,
+                          .request_us = o->request_us, .home = n->spawned || !o->routines ? o->data : NULL, .gone = store_gone,
+                              .gone_ctx = n,
                           .stopping = o->stopping, .stopping_ctx = o->ctx};
   enum wr_rc rc = open_worker(n, spawner, err); /* first, so that the spawner has an owner that ends it */
   if (!rc && o->add_types) rc = o->add_types(o->ctx, n->executors, err);

@@ -37,8 +37,8 @@ struct node_opts {
   struct run_as *run_as;                      /* whom SHELL tasks may run as here; NULL: this node runs none itself */
   int64_t cache_bytes, request_us, stop_us;
   bool own_only;                              /* as in runner.h */
-  /* With the queue in memory and a store of several processes: this node finds what others have made in the rows, as it does while
-   * a queue is away. */
+  /* With the queue in memory and a store of several processes: this node finds in the rows what others have made, as it does
+   * while a queue is away. */
   bool finds_rows;
   bool routines;                              /* types of add_types() take process slots, also where SHELL is off */
   /* Adds the host's own types to those that are built in, before anything else looks at them; NULL = none. */

@@ -174,7 +174,7 @@ static void end_push(struct lost_hints *l) {
 
 /* Rows that were found, and of which none was claimed, may wait for another node for ever: they are no reason to hurry. */
 static void end_claim(struct lost_hints *l) {
-  bool in_vain = l->claim.found_before && l->admission->taken == l->claim.taken;
+  bool in_vain = l->claim.found && l->claim.found_before && l->admission->taken == l->claim.taken;
   l->claim.found_before = l->claim.found;
   l->claim.taken = l->admission->taken;
   if (in_vain) l->claim.found = false;
