@@ -26,6 +26,8 @@ static enum wr_rc show_flow(struct call *c) { return instance_tell_flow(c, c->id
 
 /* ---- one flow ---- */
 
+struct whose_given { json_t *user, *group, *priority; };   /* NULL = not given */
+
 static enum wr_rc answer_start(struct call *c, const struct req_start *st) {
   struct flow_def *def = NULL;
   enum wr_rc rc = defs_flow(c->api->o.defs, st->flow_id, st->flow_version, -1, &def, &c->err);
@@ -44,15 +46,44 @@ static enum wr_rc answer_start(struct call *c, const struct req_start *st) {
   return WR_OK;
 }
 
-static enum wr_rc start_flow(struct call *c, const json_t *params) {
+/* Shared with the runner. */
+struct whose_load { struct load load; struct queue_spec *queue; };
+
+static void whose_free(struct load *l) {
+  struct whose_load *w = (struct whose_load *)(void *)l;
+  free(w->queue);
+  free(w);
+}
+
+/* *out NULL: nobody says whose its tasks are. */
+static enum wr_rc read_whose(struct call *c, const struct whose_given *g, struct whose_load **out) {
+  struct queue_spec *q = NULL;
+  json_t *obj = json_object();
+  *out = NULL;
+  if (g->user) (void)json_object_set(obj, "user", g->user);
+  if (g->group) (void)json_object_set(obj, "group", g->group);
+  if (g->priority) (void)json_object_set(obj, "priority", g->priority);
+  enum wr_rc rc = queue_parse(obj, QUEUE_OF_ASK, &q, &c->err);
+  json_decref(obj);
+  if (rc != WR_OK || !q) return rc;
+  struct whose_load *w = *out = wr_new(struct whose_load);
+  *w = (struct whose_load){.load = {.free = whose_free}, .queue = q};
+  atomic_init(&w->load.refs, 1);
+  return WR_OK;
+}
+
+static enum wr_rc start_flow(struct call *c, const json_t *params, const struct whose_given *g) {
   struct req_start st = {.flow_id = c->id};
+  struct whose_load *whose = NULL;
   enum wr_rc rc = read_params(c, params, "/params", &st.params);
+  if (rc == WR_OK && (g->user || g->group || g->priority)) rc = read_whose(c, g, &whose);
+  if (whose) st.queue = whose->queue;
   if (rc == WR_OK) rc = call_place(c, WAIT_FLOW);
-  if (rc != WR_OK) return rc;
   struct req q = {.kind = REQ_START, .start = &st, .n_start = 1};
-  rc = call_post(c, &q, NULL);
+  if (rc == WR_OK) rc = call_post(c, &q, whose ? &whose->load : NULL);
   if (rc == WR_OK) rc = q.replayed || c->wait.w ? call_wait(c, WAIT_FLOW, st.fi, show_flow) : answer_start(c, &st);
   params_unref(st.params);
+  if (whose) load_unref(&whose->load);
   return rc;
 }
 
@@ -70,15 +101,18 @@ static enum wr_rc rerun_flow(struct call *c, const json_t *fi, const json_t *ni)
 }
 
 enum wr_rc h_exec_flow(struct call *c) {
-  enum { PARAMS, FI, NI, N };
+  enum { PARAMS, FI, NI, USER, GROUP, PRIORITY, N };
   static const struct body_field field[N] = {{"params", JSON_OBJECT, false}, {"fiId", JSON_INTEGER, false},
-                                             {"niId", JSON_INTEGER, false}};
+                                             {"niId", JSON_INTEGER, false}, {"user", JSON_STRING, false}, {"group", JSON_STRING, false},
+                                             {"priority", JSON_INTEGER, false}};
   json_t *v[N] = {0};
   enum wr_rc rc = c->body ? call_fields(c, c->body, "", field, N, v) : WR_OK;
   if (rc != WR_OK) return rc;
   if (v[NI] && !v[FI]) return wr_err_at(&c->err, WR_WRONG_NODE, "/niId", "niId needs the fiId that it belongs to.");
   if (v[FI] && v[PARAMS]) return wr_err_at(&c->err, WR_UNKNOWN_FIELD, "/params", "A re-run keeps the parameters of its start.");
-  return v[FI] ? rerun_flow(c, v[FI], v[NI]) : start_flow(c, v[PARAMS]);
+  for (int i = USER; v[FI] && i <= PRIORITY; i++)
+    if (v[i]) return wr_err_at(&c->err, WR_UNKNOWN_FIELD, NULL, "A re-run keeps %s of its start.", field[i].name);
+  return v[FI] ? rerun_flow(c, v[FI], v[NI]) : start_flow(c, v[PARAMS], &(struct whose_given){v[USER], v[GROUP], v[PRIORITY]});
 }
 
 /* ---- many flows ---- */

@@ -152,10 +152,11 @@ static enum wr_rc write_tasks(struct call *c, const struct task_list *l, int64_t
   for (size_t i = 0; rc == WR_OK && i < l->n; i++) {
     struct task_def *def = row_task_def(c->api->o.defs, &l->row[i], in.def, in.row.bases);
     j_open(c->out, '{');
-    struct row_beside beside = {NULL, instance_run_no(in.row.bases, l->row[i].ti), host_of(&hosts, l->row[i].ran_by)};
+    struct row_beside beside = {NULL, instance_run_no(in.row.bases, l->row[i].ti), host_of(&hosts, l->row[i].ran_by), &in};
     row_task_fields(c->out, &l->row[i], def, &beside, ROW_BRIEF);
     report_fields(c->out, &l->report[i], &l->row[i].t, NULL);
-    row_why(c->out, why_task(why, &l->row[i], def, beside.alone));
+    struct queue_view of = row_task_queue(l->row[i].ti, def, &beside);
+    row_why(c->out, why_task_of(why, &l->row[i], def, beside.alone, &of));
     j_close(c->out, '}');
     def_task_unref(def);
   }

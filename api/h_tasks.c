@@ -76,14 +76,15 @@ static enum wr_rc write_one(struct call *c, const struct listed *x, struct seen 
   if (rc != WR_OK) return rc;
   const struct instance *in = x->row.fi != 0 ? &seen->flow.in : NULL;
   struct row_beside beside = {x->is_alone ? &x->alone : NULL, in ? instance_run_no(in->row.bases, x->row.ti) : 0,
-                              host_of(&seen->hosts, x->row.ran_by)};
+                              host_of(&seen->hosts, x->row.ran_by), in};
   /* what is shown of a stand-alone task stands beside its row; only `why` asks for its definition */
   bool needed = !x->is_alone || x->row.t.state == TASK_QUEUED;
   struct task_def *def = needed ? row_task_def(c->api->o.defs, &x->row, in ? in->def : NULL, in ? in->row.bases : NULL) : NULL;
   j_open(c->out, '{');
   row_task_fields(c->out, &x->row, def, &beside, ROW_BRIEF);
   report_fields(c->out, &x->report, &x->row.t, beside.alone);
-  row_why(c->out, why_task(seen->why, &x->row, def, beside.alone));
+  struct queue_view of = row_task_queue(x->row.ti, def, &beside);
+  row_why(c->out, why_task_of(seen->why, &x->row, def, beside.alone, &of));
   j_close(c->out, '}');
   def_task_unref(def);
   return WR_OK;

@@ -24,12 +24,32 @@ static void instance_none(struct instance *out) {
   arena_init(&out->text, 0);
 }
 
+static int keep_whose(void *ctx, const struct whose_row *row) {
+  struct instance *in = ctx;
+  struct whose_row *w = WR_PUSH(in->whose, in->n_whose, in->cap_whose);
+  *w = *row;
+  w->user = arena_strdup(&in->text, row->user);
+  w->group = arena_strdup(&in->text, row->group);
+  return 0;
+}
+
+static struct queue_spec said(const struct whose_row *w) {
+  return (struct queue_spec){.user = w->user, .group = w->group, .priority = w->priority, .has_priority = w->has_priority};
+}
+
+void instance_whose(const struct instance *in, int64_t ti, struct queue_spec q[2]) {
+  q[0] = q[1] = (struct queue_spec){0};
+  for (size_t i = 0; i < in->n_whose; i++)
+    if (in->whose[i].ti == ti || in->whose[i].ti == 0) q[in->whose[i].ti == 0] = said(&in->whose[i]);
+}
+
 enum wr_rc instance_load(struct call *c, int64_t fi, struct instance *out) {
   struct wr_err gone;
   instance_none(out);
   struct reader *r = call_reader(c);
   if (!r) return c->err.code;
   enum wr_rc rc = reader_flow_ins(r, fi, keep_flow, out, &c->err);
+  if (rc == WR_OK && out->row.wish & RUN_WHOSE_BIT) rc = reader_whose(r, fi, 1, INT64_MAX, keep_whose, out, &c->err);
   reader_put(r);
   if (rc == WR_NOT_FOUND) return call_fail(c, rc, "Flow instance %lld does not exist.", (long long)fi);
   if (rc != WR_OK) return rc;
@@ -39,6 +59,7 @@ enum wr_rc instance_load(struct call *c, int64_t fi, struct instance *out) {
 
 void instance_done(struct instance *in) {
   def_flow_unref(in->def);
+  free(in->whose);
   arena_done(&in->text);
 }
 
@@ -96,13 +117,14 @@ enum wr_rc instance_write_task(struct call *c, const struct task_read *k, const 
     struct hosts hosts;
     hosts_open(&hosts, &c->api->view);
     struct row_beside beside = {k->is_alone ? &k->alone : NULL, instance_run_no(in.row.bases, k->row.ti),
-                                host_of(&hosts, k->row.ran_by)};
+                                host_of(&hosts, k->row.ran_by), &in};
     struct task_def *def = row_task_def(c->api->o.defs, &k->row, in.def, in.row.bases);
     j_open(c->out, '{');
     row_task_fields(c->out, &k->row, def, &beside, ROW_FULL);
     report_fields(c->out, &k->report, &k->row.t, beside.alone);
     struct why *why = why_open(&c->api->view);
-    row_why(c->out, why_task(why, &k->row, def, beside.alone));
+    struct queue_view of = row_task_queue(k->row.ti, def, &beside);
+    row_why(c->out, why_task_of(why, &k->row, def, beside.alone, &of));
     why_close(why);
     if (changed) j_bool(c->out, "changed", *changed);
     if (k->with_history) write_history(c->out, k, &hosts);

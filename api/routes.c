@@ -36,6 +36,10 @@ static const struct route routes[] = {
   {"POST", "/exec/task-ins/delete", ROLE_OPERATOR, BODY_REQUIRED, ROUTE_CHANGES, 0, 0, h_tasks_remove},
   {"POST", "/exec/task-ins/queue", ROLE_OPERATOR, BODY_REQUIRED, ROUTE_CHANGES, 0, 0, h_tasks_queue},
 
+  {"POST", "/queue", ROLE_OPERATOR, BODY_REQUIRED, ROUTE_CHANGES, 0, 0, h_queue_set},
+  {"GET", "/queue", ROLE_VIEWER, BODY_NONE, 0, Q_PAGE, LIMIT_PAGE, h_queue_list},
+  {"DELETE", "/queue", ROLE_OPERATOR, BODY_NONE, ROUTE_CHANGES, Q_USER | Q_GROUP, 0, h_queue_delete},
+
   {"POST", "/redis/task/start", ROLE_OPERATOR, BODY_NONE, ROUTE_CHANGES, Q_ALIVE, 0, h_s0_start},
   {"POST", "/redis/task/fetch", ROLE_VIEWER, BODY_NONE, 0, Q_S0_TASK, 0, h_s0_fetch},
   {"POST", "/redis/task/list", ROLE_VIEWER, BODY_NONE, 0, 0, 0, h_s0_list},

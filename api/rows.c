@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "clock.h"
+#include "instance.h"
 #include "why.h"
 
 /* startTime, endTime, createTime, updateTime and their exact forms. */
@@ -77,12 +78,18 @@ static void task_usage(struct buf *b, const struct task_row *row) {
   j_i64(b, "maxRssKib", row->maxrss_kib);
 }
 
-/* Whose it is and what it costs: its own row, or its definition. */
-static void task_queue_fields(struct buf *b, const struct task_def *def, const struct row_beside *beside) {
+struct queue_view row_task_queue(int64_t ti, const struct task_def *def, const struct row_beside *beside) {
   const struct async_row *a = beside->alone;
-  struct queue_view q = queue_view(NULL, def ? def->queue : NULL);
+  struct queue_spec said[2] = {{0}};
+  if (beside->of) instance_whose(beside->of, ti, said);
+  if (a) return (struct queue_view){a->user, a->group, a->priority, a->cpu};
+  return queue_view_of(&said[0], def ? def->queue : NULL, &said[1]);
+}
+
+static void task_queue_fields(struct buf *b, int64_t ti, const struct task_def *def, const struct row_beside *beside) {
+  const struct async_row *a = beside->alone;
+  struct queue_view q = row_task_queue(ti, def, beside);
   uint32_t run_no = a ? a->run_no : beside->run_no;
-  if (a) q = (struct queue_view){a->user, a->group, a->priority, a->cpu};
   if (a) j_text(b, "taskKey", a->key);
   j_text(b, "user", q.user);
   j_text(b, "group", q.group);
@@ -131,7 +138,7 @@ void row_task_fields(struct buf *b, const struct task_row *row, const struct tas
   }
   snprintf(log, sizeof log, "/monitor/task/%lld/log", (long long)row->ti);
   j_text(b, "log", log);
-  task_queue_fields(b, def, beside);
+  task_queue_fields(b, row->ti, def, beside);
   j_time(b, "createTime", "createdAt", row->create_us);
   j_time(b, "updateTime", "updatedAt", row->update_us);
 }

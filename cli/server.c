@@ -234,6 +234,7 @@ void server_effective(const struct config *c, enum opt_id id, char *out, size_t 
   case OPT_STORE: snprintf(out, n, "%s", o.store); break;
   case OPT_DATA: snprintf(out, n, "%s", o.data); break;
   case OPT_SLOTS: put_number(out, n, o.slots); break;
+  case OPT_CPU_BUDGET: snprintf(out, n, "%lld", (long long)o.queues.cpu_budget); break;
   case OPT_SHELL: snprintf(out, n, "%s", o.run_as && o.run_as->n ? "on" : "off"); break;
   case OPT_RUN_AS: snprintf(out, n, "%s", o.run_as && o.run_as->n ? o.run_as->v[0].name : "-"); break;
   case OPT_LOG_LEVEL: snprintf(out, n, "info"); break;

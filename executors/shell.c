@@ -25,6 +25,7 @@ struct shell {                  /* content and config, understood */
   wx_json *root;                /* owns every text below but script */
   const char *script;
   wx_json *argv, *env;
+  struct { const char *script; wx_json *argv; } clean_up;   /* onDelete; both NULL: it has none */
   const char *cwd, *user, *input;
   size_t input_len;
   int64_t grace_us, log_cap;
@@ -63,15 +64,41 @@ static const char *quoted(const struct shell *s, char q[WX_QUOTE_BYTES], const c
 
 typedef int parse_fn(struct shell *s, wx_json *v, const struct refusal *r);
 
-static int parse_argv(struct shell *s, wx_json *v, const struct refusal *r) {
+static int check_argv(const struct shell *s, const wx_json *v, const struct refusal *r) {
   if (s->lib->json_type(v) != WX_JSON_ARRAY) return shell_refuse(r, WX_BAD_TYPE, "argv must be an array of texts.");
   size_t n = s->lib->json_count(v), len;
   if (n < 1 || n > ARGV_MAX) return shell_refuse(r, WX_BAD_COMMAND, "argv must have 1 to %d texts.", ARGV_MAX);
   for (size_t i = 0; i < n; i++)
     if (!is_text(s, s->lib->json_at(v, i))) return shell_refuse(r, WX_BAD_TYPE, "argv must be an array of texts.");
   s->lib->json_text(s->lib->json_at(v, 0), &len);
-  if (len == 0) return shell_refuse(r, WX_BAD_COMMAND, "argv names no program.");
+  return len ? 0 : shell_refuse(r, WX_BAD_COMMAND, "argv names no program.");
+}
+
+static int parse_argv(struct shell *s, wx_json *v, const struct refusal *r) {
   s->argv = v;
+  return check_argv(s, v, r);
+}
+
+static int parse_clean_up(struct shell *s, const char *key, wx_json *v, const struct refusal *r) {
+  static const char *const known[] = {"content", "argv", "timeout"};
+  char q[WX_QUOTE_BYTES], all[WX_KNOWN_BYTES];
+  if (strcmp(key, "timeout") == 0) return 0; /* the model's */
+  if (strcmp(key, "argv") == 0) return check_argv(s, s->clean_up.argv = v, r);
+  if (strcmp(key, "content") != 0)
+    return shell_refuse(r, WX_UNKNOWN_FIELD, "onDelete has no field %s.%s", quoted(s, q, key), s->lib->known(all, key, known, 3));
+  if (!is_text(s, v)) return shell_refuse(r, WX_BAD_TYPE, "onDelete: content must be a text.");
+  s->clean_up.script = text_of(s, v);
+  return *s->clean_up.script ? 0 : shell_refuse(r, WX_BAD_COMMAND, "onDelete: content is empty.");
+}
+
+static int parse_on_delete(struct shell *s, wx_json *v, const struct refusal *r) {
+  const char *key;
+  wx_json *value;
+  if (!is_object(s, v)) return shell_refuse(r, WX_BAD_TYPE, "onDelete must be an object.");
+  for (void *at = NULL; (at = s->lib->json_next(v, at, &key, &value));)
+    if (parse_clean_up(s, key, value, r)) return -1;
+  if (!s->clean_up.script == !s->clean_up.argv)
+    return shell_refuse(r, WX_BAD_COMMAND, "onDelete needs a script in content or argv, one of them.");
   return 0;
 }
 
@@ -196,7 +223,7 @@ static int parse_rlimits(struct shell *s, wx_json *v, const struct refusal *r) {
   return 0;
 }
 
-/* The model's own keys, which the model checks. check() never sees them, start() does. */
+/* The model's own keys, which the model checks. Most of them check() never sees, start() does. */
 static int parse_model(struct shell *s, wx_json *v, const struct refusal *r) {
   (void)s;
   (void)v;
@@ -208,8 +235,9 @@ static const struct { const char *key; parse_fn *parse; } fields[] = {
   {"argv", parse_argv}, {"env", parse_env}, {"cwd", parse_cwd}, {"stdin", parse_stdin}, {"user", parse_user},
   {"grace", parse_grace}, {"log", parse_log}, {"rlimits", parse_rlimits},
   {"stderr", parse_stderr}, {"umask", parse_umask}, {"attempts", parse_model},
-  {"backoff", parse_model}, {"timeout", parse_model}, {"runTimeout", parse_model}, {"queueTimeout", parse_model},
-  {"onLost", parse_model}, {"queue", parse_model}};
+  {"backoff", parse_model}, {"timeout", parse_model}, {"queueTimeout", parse_model},
+  {"onLost", parse_model}, {"queue", parse_model}, {"heartbeatTimeout", parse_model},
+  {"onDelete", parse_on_delete}, {"runTimeout", parse_model}};   /* the last one is another word for timeout */
 enum { N_FIELDS = sizeof fields / sizeof fields[0] };
 
 static int parse_field(struct shell *s, const char *key, wx_json *v, const struct refusal *r) {
@@ -222,7 +250,7 @@ static int parse_field(struct shell *s, const char *key, wx_json *v, const struc
   quoted(s, q, key);
   const char *near = s->lib->meant(key, name, N_FIELDS);
   if (near) return shell_refuse(r, WX_UNKNOWN_FIELD, "taskConfig has no field %s; did you mean %s?", q, near);
-  return shell_refuse(r, WX_UNKNOWN_FIELD, "taskConfig has no field %s.%s", q, s->lib->known(all, key, name, N_FIELDS));
+  return shell_refuse(r, WX_UNKNOWN_FIELD, "taskConfig has no field %s.%s", q, s->lib->known(all, key, name, N_FIELDS - 1));
 }
 
 static int parse_config(struct shell *s, const char *config, const struct refusal *r) {
@@ -371,11 +399,21 @@ static int shell_spawn(const wx_host *h, wx_exec *x, const struct shell *s, cons
   return rc;
 }
 
+/* The program of onDelete in place of the task's own; all else is as for the task, but that it has no stdin. */
+static int turn_to_clean_up(struct shell *s, const struct refusal *r) {
+  s->script = s->clean_up.script;
+  s->argv = s->clean_up.argv;
+  s->input = NULL;
+  s->input_len = 0;
+  return s->script || s->argv ? 0 : shell_refuse(r, WX_BAD_COMMAND, "There is no onDelete in taskConfig.");
+}
+
 static int shell_start(const wx_host *h, wx_exec *x, char *err, size_t err_n) {
   const wx_task *t = h->task(x);
   const struct refusal r = {NULL, err, err_n};
   struct shell s;
   int rc = parse_shell(&s, h->lib, t->content, t->config, &r);
+  if (rc == 0 && t->cleanup) rc = turn_to_clean_up(&s, &r);
   if (rc == 0) rc = shell_spawn(h, x, &s, &r);
   h->lib->json_free(s.root);
   return rc;
@@ -433,6 +471,6 @@ static void shell_cancel(const wx_host *h, wx_exec *x, int how) { h->kill(x, how
 
 static const wx_ops shell = {.abi = WX_ABI, .size = sizeof(wx_ops), .name = "SHELL", .slot = WX_SLOT_PROCESS,
                              .check_with = shell_check, .start = shell_start, .child_done = shell_child_done,
-                             .cancel = shell_cancel, .flags = WX_PROGRAMS | WX_CONTEXT};
+                             .cancel = shell_cancel, .flags = WX_PROGRAMS | WX_CONTEXT | WX_ON_DELETE};
 
 WX_EXECUTOR(shell) { return &shell; }

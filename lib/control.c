@@ -1,8 +1,11 @@
 /* Wishes about one task: the runner decides each pair of state and wish, and answers after its commit. Any thread. */
+#include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "async.h"
 #include "lib_int.h"
+#include "queue_post.h"
 
 struct asking { struct load load; struct queue_spec *queue; struct req_ask ask; struct req_asked of[1]; };
 
@@ -64,23 +67,58 @@ int weir_change_group(weir_t *h, int64_t id, const char *group) {
 
 /* ---- queues ---- */
 
-static int no_queues(const weir_t *h) {
-  return fail(h, WEIR_ERR_UNSUPPORTED, WR_NO_ROUTE, "This build of the library has no queues.");
+/* The body of POST /queue that says the same; a member that is not set becomes null, which clears it. */
+static json_t *queue_body(const weir_queue_t *q) {
+  json_t *o = json_object();
+  const bool rated = q->rate_count >= 0 || q->rate_per_ms >= 0;
+  const char *order = queue_order_word(q->order);
+  char per[32];
+  (void)json_object_set_new(o, "user", json_string(q->user ? q->user : ""));
+  (void)json_object_set_new(o, "group", json_string(q->group ? q->group : ""));
+  (void)json_object_set_new(o, "maxRunning", q->max_running < 0 ? json_null() : json_integer(q->max_running));
+  (void)json_object_set_new(o, "weight", q->weight < 0 ? json_null() : json_integer(q->weight));
+  (void)json_object_set_new(o, "paused", q->paused < 0 ? json_null() : json_boolean(q->paused));
+  (void)json_object_set_new(o, "order", q->order < 0 ? json_null() : order ? json_string(order) : json_integer(q->order));
+  snprintf(per, sizeof per, "%lldms", (long long)q->rate_per_ms);
+  json_t *rate = rated ? json_pack("{s:I,s:s}", "count", (json_int_t)q->rate_count, "per", per) : json_null();
+  (void)json_object_set_new(o, "rate", rate);
+  return o;
 }
 
-int weir_queue_set(weir_t *h, const weir_queue_t *q) {
-  (void)q;
-  return no_queues(h);
+/* Between enter() and leave(). */
+static enum wr_rc queue_put(const weir_t *h, const json_t *body, struct wr_err *err) {
+  struct queue_post p;
+  enum wr_rc rc = queue_post_parse(body, &p, err);
+  if (rc) return rc;
+  struct queue_row row = {.user = p.user, .group = p.group, .max_running = p.max_running, .rate_count = p.rate_count,
+                          .rate_per_us = p.rate_per_us, .weight = p.weight, .order = p.order, .paused = p.paused};
+  return store_queue_set(h->view.store, &row, p.fields, err);
+}
+
+int weir_queue_set(weir_t *h, const weir_queue_t *queue) {
+  struct wr_err err = {0};
+  weir_queue_t q;
+  if (!SIZED(q, queue))
+    return fail(h, WEIR_ERR_INVALID, WR_UNKNOWN_FIELD, "The queue has members that this library does not know.");
+  if (!enter(h)) return WEIR_ERR_UNAVAILABLE;
+  json_t *body = queue_body(&q);
+  bool whole = json_object_get(body, "user") && json_object_get(body, "group");
+  enum wr_rc rc = whole ? queue_put(h, body, &err) : wr_err_set(&err, WR_BAD_UTF8, NULL);
+  json_decref(body);
+  leave(h);
+  return rc ? failed(h, &err) : WEIR_OK;
 }
 
 int weir_queue_delete(weir_t *h, const char *user, const char *group) {
-  (void)user;
-  (void)group;
-  return no_queues(h);
+  struct wr_err err = {0};
+  if (!enter(h)) return WEIR_ERR_UNAVAILABLE;
+  enum wr_rc rc = store_queue_delete(h->view.store, user ? user : "", group ? group : "", &err);
+  leave(h);
+  return rc ? failed(h, &err) : WEIR_OK;
 }
 
 int weir_set_policy(weir_t *h, long (*pick)(const weir_candidate_t *const *, size_t n, void *user), void *user) {
   (void)pick;
   (void)user;
-  return no_queues(h);
+  return fail(h, WEIR_ERR_UNSUPPORTED, WR_NO_ROUTE, "This build of the library takes no policy.");
 }

@@ -116,7 +116,7 @@ typedef struct {
   int64_t offset, limit;
 } weir_filter_t;
 
-/* The queue of a user and a group (S4, S1); NULL is "". -1: not set. order: 0 priority, 1 fifo. rate: rate_count starts each
+/* The queue of a user and a group (S4, S1); NULL is "". -1: not set. order: 0 fifo, 1 priority. rate: rate_count starts each
  * rate_per_ms. */
 typedef struct {
   size_t size;
@@ -190,9 +190,9 @@ WEIR_API int weir_log_read(weir_t *, int64_t id, int attempt, int64_t offset, ch
 
 /* ---- queues ---- */
 
-/* Sets the queue of exactly that user and group (S4, S1). UNSUPPORTED: this build has no queues. */
+/* Sets the queue of exactly that user and group (S4, S1), in place of what was set of it. INVALID: a number out of its range. */
 WEIR_API int weir_queue_set(weir_t *, const weir_queue_t *);
-WEIR_API int weir_queue_delete(weir_t *, const char *user, const char *group);
+WEIR_API int weir_queue_delete(weir_t *, const char *user, const char *group);   /* NOT_FOUND: it is not set */
 
 /* ---- errors, version: own ---- */
 WEIR_API const char *weir_strerror(int rc);          /* a constant sentence; never NULL */
@@ -238,7 +238,7 @@ typedef struct {
   int64_t queued_us;
 } weir_candidate_t;
 /* pick(): the index of the task that runs next, -1 = none now. It gets the first 16 of each (user, group) that has room, at
- * most 1,024; limits were checked before. UNSUPPORTED: this build has no queues. */
+ * most 1,024; limits were checked before. UNSUPPORTED so far. */
 WEIR_API int weir_set_policy(weir_t *, long (*pick)(const weir_candidate_t *const *, size_t n, void *user), void *user);
 /* Where lines of the log go (own); level: 0 error, 1 warn, 2 info, 3 debug; NULL: to standard error. The process has one log,
  * whose sink is the one that was set last. sink: any thread, one call at a time; it may not call the library. */

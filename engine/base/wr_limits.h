@@ -24,6 +24,7 @@
 #define LIMIT_RESULT_BYTES (1 << 20)
 #define LIMIT_ERROR_BYTES 1024                 /* errorMsg, cut with a mark */
 #define LIMIT_LOG_BYTES (16 << 20)             /* per attempt, default */
+#define LIMIT_MOVED 100000                     /* tasks of one flow instance that wishes moved to another queue */
 #define LIMIT_FORGETS 1000000                  /* deleted tasks whose logs are still to be deleted; 8 bytes each */
 #define LIMIT_LOG_WAITING_BYTES (64 << 20)     /* output of attempts that waits for the store; dropped beyond twice that */
 #define LIMIT_CONTEXT_BYTES (1 << 20)          /* context of a task */
@@ -46,6 +47,12 @@
 #define LIMIT_SUBMITS 1000                     /* POST /exec/tasks */
 #define LIMIT_KEY_CHARS 128                    /* Idempotency-Key, taskKey */
 #define LIMIT_QUEUE_NAME_CHARS 128             /* user, group */
+#define LIMIT_QUEUES 100000                    /* rows of queues */
+#define LIMIT_QUEUE_RUNNING 1000000            /* maxRunning */
+#define LIMIT_QUEUE_WEIGHT 1000
+#define LIMIT_RATE_COUNT 1000000               /* rate: starts in one `per` */
+#define LIMIT_SERVES_BYTES 2000                /* --queues, as text */
+#define LIMIT_CPU_BUDGET 100000000             /* --cpu-budget: a million cores */
 #define LIMIT_PRIORITY 100
 #define LIMIT_CPU_OVERHEAD 1000000             /* a core is 100 */
 #define LIMIT_CLEANUP_US 600000000LL           /* the clean-up of a task that is deleted */

@@ -11,6 +11,7 @@
 void offers_init(struct offers *o) {
   *o = (struct offers){.tried_us = INT64_MIN / 2};
   pthread_mutex_init(&o->mu, NULL);
+  counts_init(&o->counts);
 }
 
 void offers_put(struct offer_set *set) {
@@ -23,6 +24,7 @@ void offers_put(struct offer_set *set) {
 void offers_end(struct offers *o) {
   offers_put(o->set);
   pthread_mutex_destroy(&o->mu);
+  counts_end(&o->counts);
 }
 
 /* ---- reading ---- */

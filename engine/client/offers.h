@@ -6,6 +6,7 @@
 #define CLIENT_OFFERS_H
 #include <pthread.h>
 #include <stdatomic.h>
+#include "counts.h"
 #include "node_trouble.h"
 #include "store.h"
 
@@ -13,7 +14,7 @@
 struct offer { int64_t incarnation, slots; const char *types, *users, *host; const struct node_trouble *trouble; };
 /* Never changed once it is made. */
 struct offer_set { _Atomic uint32_t refs; int64_t at_us; struct offer *v; size_t n, cap; struct arena text; };
-struct offers { pthread_mutex_t mu; bool reading; int64_t tried_us; struct offer_set *set; };
+struct offers { pthread_mutex_t mu; bool reading; int64_t tried_us; struct offer_set *set; struct counts counts; };
 
 void offers_init(struct offers *o);
 void offers_end(struct offers *o);

@@ -10,6 +10,7 @@
 #include "offers.h"
 #include "registry.h"
 #include "runner.h"
+#include "why_queue.h"
 
 enum { TEXT_BYTES = WHY_TEXT_BYTES, HOST_BYTES = 256 };
 
@@ -20,6 +21,7 @@ struct why {
   struct offer_set *set;          /* NULL = not known */
   struct node_trouble own;        /* of this node, as it is now */
   int64_t me, now_us;             /* this node's incarnation; the time that all nodes share */
+  struct why_queue queue;
   char host[HOST_BYTES];
   struct why_said said;
 };
@@ -29,6 +31,7 @@ struct why *why_open(const struct view *v) {
   w->v = v;
   w->asked = false;
   w->set = NULL;
+  w->queue = (struct why_queue){0};
   return w;
 }
 
@@ -50,6 +53,7 @@ static const char *host_here(struct why *w) {
 
 void why_close(struct why *w) {
   offers_put(w->set);
+  why_queue_done(&w->queue);
   free(w);
 }
 
@@ -118,27 +122,34 @@ static bool set_aside(struct why *w, int64_t fi) {
 /* ---- it does not begin ---- */
 
 /* Nodes that could run the task, and how many of them start nothing just now. */
-struct runners { size_t live, can, paused; int64_t slots, until_us; const char *cause, *host; };
+struct runners { size_t live, types, can, paused; int64_t slots, until_us; const char *cause, *host; struct why_busy busy; };
 
-static void look_at(const struct why *w, const struct offer *v, const char *type, const char *user, bool process,
-                    struct runners *n) {
+/* What is asked of nodes. */
+struct wanted { const char *type, *user; bool process; struct queue_view of; };
+
+static void look_at(const struct why *w, const struct offer *v, const struct wanted *want, struct runners *n) {
   if (*v->types == 0) return; /* the node runs nothing */
   n->live++;
-  if (!offer_runs(v, type, user)) return;
+  if (!offer_runs(v, want->type, want->user)) return;
+  n->types++;
+  const struct node_trouble *t = trouble_of(w, v);
+  if (!why_served(t, &want->of)) return;
   n->can++;
   n->slots += v->slots;
-  const struct node_trouble *t = trouble_of(w, v);
-  if (!process || !t || !t->starts[0] || t->starts_until_us <= w->now_us) return;
+  why_busy_add(&n->busy, t, v->host, want->of.cpu);
+  if (!want->process || !t || !t->starts[0] || t->starts_until_us <= w->now_us) return;
   if (n->paused++ > 0 && t->starts_until_us >= n->until_us) return;
   n->until_us = t->starts_until_us; /* that of the node that tries first */
   n->cause = t->starts;
   n->host = v->host;
 }
 
-static void no_executor(struct why *w, const char *type, const char *user, size_t live) {
+static void no_executor(struct why *w, const char *type, const char *user, size_t live, size_t types) {
   char text[TEXT_BYTES];
   const char *nodes = live == 1 ? "The one node that lives and runs tasks" : "None of the nodes that live and run tasks";
   if (live == 0) snprintf(text, sizeof text, "No node that runs tasks is alive.");
+  else if (types)
+    snprintf(text, sizeof text, "Of the nodes that can run it (%zu), none serves its queue: see their --queues.", types);
   else if (user)
     snprintf(text, sizeof text, "%s (%zu) %s run %s as the user %s.", nodes, live, live == 1 ? "cannot" : "can", type, user);
   else snprintf(text, sizeof text, "%s (%zu) %s run %s.", nodes, live, live == 1 ? "cannot" : "can", type);
@@ -164,16 +175,30 @@ static void no_slot(struct why *w, const struct runners *n, bool process) {
   why_put(w, "NO_SLOT", text);
 }
 
+/* Its queue holds it back, or it is not known whether that does. */
+static bool held_by_queue(struct why *w, const struct queue_view *of) {
+  char text[TEXT_BYTES];
+  bool known;
+  const char *code = why_queue_holds(&w->queue, w->v, of, w->now_us, text, sizeof text, &known);
+  if (code) why_put(w, code, text);
+  return code || !known;
+}
+
 /* type NULL: its definition is not known any more. */
-static void queued(struct why *w, const char *type, const char *text) {
+static void queued(struct why *w, const char *type, const char *text, const struct task_row *row, const struct queue_view *of) {
   struct runners n = {0};
   if (type == NULL || w->set == NULL) return;
+  if (row->t.phase == PHASE_RUN && held_by_queue(w, of)) return; /* a clean-up waits for slots and cost alone */
   const struct executor *x = registry_find(w->v->executors, type, 0);
   bool process = executor_slot(x) == WX_SLOT_PROCESS, programs = x && (x->ops.flags & WX_PROGRAMS);
   json_t *config = programs && text ? json_loads(text, 0, NULL) : NULL;
   const char *user = json_string_value(json_object_get(config, "user"));
-  for (size_t i = 0; i < w->set->n; i++) look_at(w, &w->set->v[i], type, user, process, &n);
-  if (n.can == 0) no_executor(w, type, user, n.live);
+  const struct wanted want = {type, user, process, *of};
+  char why[TEXT_BYTES];
+  for (size_t i = 0; i < w->set->n; i++) look_at(w, &w->set->v[i], &want, &n);
+  const char *busy = why_busy_says(&n.busy, of->cpu, why, sizeof why);
+  if (busy) why_put(w, busy, why);
+  else if (n.can == 0) no_executor(w, type, user, n.live, n.types);
   else if (n.paused == n.can) starts_paused(w, &n);
   else no_slot(w, &n, process);
   json_decref(config);
@@ -215,7 +240,16 @@ static const char *stopping(const struct task *t) {
 
 /* ---- what is asked for ---- */
 
-static void task_why(struct why *w, const struct task_row *row, const struct task_def *def, const struct async_row *alone) {
+static void queue_of_task(struct why *w, const struct task_row *row, const struct task_def *def, const struct async_row *alone,
+                          const struct queue_view *of) {
+  struct queue_view own = queue_view(NULL, def ? def->queue : NULL);
+  if (alone) own = (struct queue_view){alone->user, alone->group, alone->priority, alone->cpu};
+  if (def) queued(w, def->type, def->config, row, of ? of : &own);
+  else if (alone) queued(w, alone->type, alone->config, row, of ? of : &own);
+}
+
+static void task_why(struct why *w, const struct task_row *row, const struct task_def *def, const struct async_row *alone,
+                     const struct queue_view *of) {
   if (task_final(row->t.state)) return;
   why_ask(w);
   if ((row->t.owner != 0 && stuck(w, row)) || (row->fi != 0 && set_aside(w, row->fi))) return;
@@ -223,8 +257,7 @@ static void task_why(struct why *w, const struct task_row *row, const struct tas
   case TASK_CREATED: why_put(w, "NOT_STARTED", "It was submitted to be started later; it starts when it is run."); break;
   case TASK_BLOCKED: held(w, row); break;
   case TASK_QUEUED:
-    if (def) queued(w, def->type, def->config);
-    else if (alone) queued(w, alone->type, alone->config);
+    queue_of_task(w, row, def, alone, of);
     break;
   case TASK_RETRY_WAIT: retry(w, row); break;
   case TASK_PAUSED: paused(w, row); break;
@@ -241,11 +274,16 @@ static void task_why(struct why *w, const struct task_row *row, const struct tas
 
 static const struct why_said *said(const struct why *w) { return w->said.code ? &w->said : NULL; }
 
+const struct why_said *why_task_of(struct why *w, const struct task_row *row, const struct task_def *def,
+                                   const struct async_row *alone, const struct queue_view *of) {
+  w->said.code = NULL;
+  task_why(w, row, def, alone, of);
+  return said(w);
+}
+
 const struct why_said *why_task(struct why *w, const struct task_row *row, const struct task_def *def,
                                 const struct async_row *alone) {
-  w->said.code = NULL;
-  task_why(w, row, def, alone);
-  return said(w);
+  return why_task_of(w, row, def, alone, NULL);
 }
 
 const struct why_said *why_flow(struct why *w, const struct flow_row *row) {

@@ -6,6 +6,7 @@
 #ifndef CLIENT_WHY_H
 #define CLIENT_WHY_H
 #include <stdbool.h>
+#include "async.h"
 #include "store.h"
 #include "view.h"
 
@@ -16,6 +17,9 @@ struct why *why_open(const struct view *v);    /* the caller holds no reader */
 /* NULL: there is nothing to say. Valid until the next question. def may be NULL; alone: of a stand-alone task, else NULL. */
 const struct why_said *why_task(struct why *w, const struct task_row *row, const struct task_def *def,
                                 const struct async_row *alone);
+/* The same where the caller knows more of whose it is than its definition says: what was said of the tasks of its flow. */
+const struct why_said *why_task_of(struct why *w, const struct task_row *row, const struct task_def *def,
+                                   const struct async_row *alone, const struct queue_view *of);
 const struct why_said *why_flow(struct why *w, const struct flow_row *row);
 void why_close(struct why *w);
 #endif

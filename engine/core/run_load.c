@@ -95,7 +95,8 @@ bool run_load_node(struct run *r, int64_t node, const struct run_node *v) {
 
 bool run_wish_load(struct run *r, uint8_t column) {
   r->wish = column & 15;
-  r->hold = column >> 4;
+  r->hold = column >> 4 & ~(RUN_WHOSE_BIT >> 4);
+  r->whose = (column & RUN_WHOSE_BIT) != 0;
   bool paused = r->state == FLOW_PAUSED;
   return r->wish <= WISH_TIMEOUT && r->hold <= (HOLD_CHECKPOINT | HOLD_NODES) && (paused || r->hold == 0);
 }

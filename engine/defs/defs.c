@@ -223,11 +223,18 @@ static bool known_elsewhere(struct defs *d, struct reader *r, const char *type) 
   return cleans_up;
 }
 
+/* Of a type that nobody here knows, its configuration alone may say it. */
+static bool cleans_up(struct defs *d, const struct task_def *t, struct reader *r) {
+  uint32_t flags = t->executor ? t->executor->ops.flags : WX_ON_DELETE;
+  if (flags & WX_CLEANS_UP || (t->clean_up_us && flags & WX_ON_DELETE)) return true;
+  return !t->executor && d->types && known_elsewhere(d, r, t->type);
+}
+
 /* What this node knows of a definition besides what is written in it. */
 static void place(struct defs *d, struct task_def *t, struct reader *r) {
   t->executor = d->types ? registry_find(d->types, t->type, 0) : NULL;
-  if (t->executor ? t->executor->ops.flags & WX_CLEANS_UP : d->types && known_elsewhere(d, r, t->type)) t->policy.cleans_up = 1;
   t->policy.slot = d->types ? executor_slot(t->executor) : d->slot_of(t->type);
+  t->policy.cleans_up = cleans_up(d, t, r);
   t->policy.elsewhere = d->can && !d->can(d->can_ctx, t);
 }
 
@@ -454,7 +461,7 @@ static void bind_fill(struct entry *e) {
   if (e->bind == NULL) e->bind = wr_calloc((size_t)n + 1, sizeof *e->bind);
   for (uint32_t i = 0; i < n; i++) {
     const struct task_def *t = task_of(e, &f->ref[i]);
-    e->bind[i] = (struct task_bind){&t->policy, t->version};
+    e->bind[i] = (struct task_bind){&t->policy, t->version, t->queue};
     if (f->ref[i].over == NULL) continue;
     if (e->own == NULL) e->own = wr_calloc((size_t)n + 1, sizeof *e->own);
     e->own[i] = def_policy(&f->ref[i], t);

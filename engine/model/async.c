@@ -15,7 +15,7 @@ enum { Q_USER, Q_GROUP, Q_PRIORITY, Q_CPU, Q__N };
 static const struct field queue_field[Q__N] = {[Q_USER] = FIELD("user", F_TEXT), [Q_GROUP] = FIELD("group", F_TEXT),
     [Q_PRIORITY] = FIELD("priority", F_ANY), [Q_CPU] = FIELD("cpuOverhead", F_ANY)};
 
-static enum wr_rc queue_name(const json_t *v, const struct jpath *at, struct wr_err *err) {
+enum wr_rc queue_name_check(const json_t *v, const struct jpath *at, struct wr_err *err) {
   const char *s = json_string_value(v);
   size_t n = json_string_length(v);
   if (text_utf8_len(s, n) <= LIMIT_QUEUE_NAME_CHARS && !text_has_control(s, n)) return WR_OK;
@@ -36,8 +36,8 @@ static enum wr_rc queue_make(json_t *const *v, const struct jpath *at, struct qu
   enum wr_rc rc = WR_OK;
   *out = NULL;
   if (!v[Q_USER] && !v[Q_GROUP] && !v[Q_PRIORITY] && !v[Q_CPU]) return WR_OK;
-  if (v[Q_USER]) rc = queue_name(v[Q_USER], JKEY(at, "user"), err);
-  if (!rc && v[Q_GROUP]) rc = queue_name(v[Q_GROUP], JKEY(at, "group"), err);
+  if (v[Q_USER]) rc = queue_name_check(v[Q_USER], JKEY(at, "user"), err);
+  if (!rc && v[Q_GROUP]) rc = queue_name_check(v[Q_GROUP], JKEY(at, "group"), err);
   if (!rc && v[Q_PRIORITY])
     rc = field_int(v[Q_PRIORITY], -LIMIT_PRIORITY, LIMIT_PRIORITY, JKEY(at, "priority"), &priority, err);
   if (!rc && v[Q_CPU]) rc = field_int(v[Q_CPU], 0, LIMIT_CPU_OVERHEAD, JKEY(at, "cpuOverhead"), &cpu, err);
@@ -63,12 +63,40 @@ enum wr_rc queue_parse(const json_t *obj, enum queue_form form, struct queue_spe
   return queue_read(obj, form, NULL, out, err);
 }
 
+static const struct queue_spec nothing = {0};
+
+/* Texts are those of a or b. */
+static struct queue_spec over(const struct queue_spec *a, const struct queue_spec *b) {
+  if (!a) a = &nothing;
+  if (!b) b = &nothing;
+  return (struct queue_spec){.user = a->user ? a->user : b->user, .group = a->group ? a->group : b->group,
+                             .priority = a->has_priority ? a->priority : b->priority, .cpu = a->has_cpu ? a->cpu : b->cpu,
+                             .has_priority = a->has_priority || b->has_priority, .has_cpu = a->has_cpu || b->has_cpu};
+}
+
+static char *put_copy(char *to, const char **text) {
+  if (!*text) return to;
+  size_t n = strlen(*text) + 1;
+  *text = memcpy(to, *text, n);
+  return to + n;
+}
+
+struct queue_spec *queue_spec_over(const struct queue_spec *a, const struct queue_spec *b) {
+  struct queue_spec q = over(a, b), *out;
+  size_t n = (q.user ? strlen(q.user) + 1 : 0) + (q.group ? strlen(q.group) + 1 : 0);
+  out = wr_malloc(sizeof *out + n);
+  *out = q;
+  (void)put_copy(put_copy((char *)(out + 1), &out->user), &out->group);
+  return out;
+}
+
+struct queue_view queue_view_of(const struct queue_spec *own, const struct queue_spec *of_def, const struct queue_spec *of_flow) {
+  const struct queue_spec said = over(own, of_def), q = over(&said, of_flow);
+  return (struct queue_view){.user = q.user ? q.user : "", .group = q.group ? q.group : "", .priority = q.priority, .cpu = q.cpu};
+}
+
 struct queue_view queue_view(const struct queue_spec *own, const struct queue_spec *of_def) {
-  static const struct queue_spec none = {0};
-  const struct queue_spec *a = own ? own : &none, *b = of_def ? of_def : &none;
-  return (struct queue_view){.user = a->user ? a->user : b->user ? b->user : "",
-                             .group = a->group ? a->group : b->group ? b->group : "",
-                             .priority = a->has_priority ? a->priority : b->priority, .cpu = a->has_cpu ? a->cpu : b->cpu};
+  return queue_view_of(own, of_def, NULL);
 }
 
 /* ---- one submit ---- */

@@ -22,6 +22,11 @@ enum wr_rc queue_parse(const json_t *obj, enum queue_form form, struct queue_spe
 struct queue_view { const char *user, *group; int32_t priority, cpu; };
 struct queue_view queue_view(const struct queue_spec *own, const struct queue_spec *of_def);
 
+/* The same with a third place to look at: what the start of its flow said. */
+struct queue_view queue_view_of(const struct queue_spec *own, const struct queue_spec *of_def, const struct queue_spec *of_flow);
+/* What a says, and where it says nothing what b says; each may be NULL. malloc'ed. */
+struct queue_spec *queue_spec_over(const struct queue_spec *a, const struct queue_spec *b);
+
 /* What the engine does when the taskKey is that of a task that exists. */
 enum if_exists { IF_EXISTS_RETURN, IF_EXISTS_FAIL, IF_EXISTS_RERUN };
 

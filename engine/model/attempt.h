@@ -45,6 +45,7 @@ struct attempt {
   char *key;                        /* WEIR_RUN_KEY: "s<store>:fi:nodeKey:index" or "s<store>:t:ti" */
   struct params *params;            /* a reference, NULL = none */
   int64_t start_us;                 /* of the claim, by the clock that all nodes share */
+  int64_t heartbeat_us;             /* it is LOST when it reports nothing for so long, 0 = never */
   bool cleanup;                     /* the task is being deleted: this attempt cleans up behind it */
   bool given;                       /* a context was given to it with its submit or run; else only its second attempt has one */
   /* worker's: */

@@ -35,6 +35,8 @@ struct task_def {
   /* derived from config by def_task_derive(): */
   struct task_policy policy;
   int64_t timeout_us;           /* run timeout of an attempt, 0 = none */
+  int64_t heartbeat_us;         /* an attempt that reports nothing for so long is LOST, 0 = never */
+  int64_t clean_up_us;          /* it has an onDelete: the run timeout of that; 0 = it has none */
   struct queue_spec *queue;     /* taskConfig.queue: async.h; NULL = none */
   /* what runs it on this node; the cache of definitions sets it together with policy.slot. NULL = look it up by type */
   const struct executor *executor;

@@ -18,10 +18,20 @@ const struct field task_field[T__N] = {
 
 /* ---- taskConfig ---- */
 /* The keys that mean the same for every type; all others are the executor's. */
-enum { C_ATTEMPTS, C_BACKOFF, C_TIMEOUT, C_RUN_TIMEOUT, C_QUEUE_TIMEOUT, C_ON_LOST, C_QUEUE, C__N };
+/* Those from C__SHARED on make sense for some types only, so the executor sees them too, and refuses them where they do not. */
+enum { C_ATTEMPTS, C_BACKOFF, C_TIMEOUT, C_RUN_TIMEOUT, C_QUEUE_TIMEOUT, C_ON_LOST, C_QUEUE, C__SHARED, C_HEARTBEAT = C__SHARED,
+       C_ON_DELETE, C__N };
 static const char *const config_key[C__N] = {[C_ATTEMPTS] = "attempts", [C_BACKOFF] = "backoff", [C_TIMEOUT] = "timeout",
     [C_RUN_TIMEOUT] = "runTimeout", [C_QUEUE_TIMEOUT] = "queueTimeout", [C_ON_LOST] = "onLost",
-    [C_QUEUE] = "queue"};
+    [C_QUEUE] = "queue", [C_HEARTBEAT] = "heartbeatTimeout", [C_ON_DELETE] = "onDelete"};
+
+/* What else it says is the executor's to read. */
+static enum wr_rc on_delete_read(const json_t *v, const struct jpath *at, int64_t *out_us, struct wr_err *err) {
+  const json_t *timeout = json_object_get(v, "timeout");
+  *out_us = LIMIT_CLEANUP_US;
+  if (!json_is_object(v)) return fail_at(err, WR_WRONG_TYPE, at, "onDelete must be an object.");
+  return timeout ? field_timeout(timeout, JKEY(at, "timeout"), out_us, err) : WR_OK;
+}
 
 /* Policy, timeouts and queue of t; policy.slot is left alone. cfg NULL: the defaults. at: of the config. */
 static enum wr_rc settings_read(const json_t *cfg, const struct jpath *at, struct task_def *t, struct wr_err *err) {
@@ -34,7 +44,7 @@ static enum wr_rc settings_read(const json_t *cfg, const struct jpath *at, struc
   for (int i = 0; i < C__N; i++) v[i] = json_object_get(cfg, config_key[i]);
   t->policy = task_policy_default;
   t->policy.slot = slot;
-  t->timeout_us = 0;
+  t->timeout_us = t->heartbeat_us = t->clean_up_us = 0;
   if (v[C_ATTEMPTS]) rc = field_int(v[C_ATTEMPTS], 1, LIMIT_ATTEMPTS, JKEY(at, "attempts"), &attempts, err);
   if (!rc && v[C_BACKOFF]) rc = field_backoff(v[C_BACKOFF], JKEY(at, "backoff"), &t->policy, err);
   if (!rc && v[C_TIMEOUT] && v[C_RUN_TIMEOUT])
@@ -44,6 +54,8 @@ static enum wr_rc settings_read(const json_t *cfg, const struct jpath *at, struc
   if (!rc && v[C_QUEUE_TIMEOUT])
     rc = field_timeout(v[C_QUEUE_TIMEOUT], JKEY(at, "queueTimeout"), &t->policy.queue_timeout_us, err);
   if (!rc && v[C_ON_LOST]) rc = field_word(v[C_ON_LOST], &on_lost, JKEY(at, "onLost"), &lost, err);
+  if (!rc && v[C_HEARTBEAT]) rc = field_timeout(v[C_HEARTBEAT], JKEY(at, "heartbeatTimeout"), &t->heartbeat_us, err);
+  if (!rc && v[C_ON_DELETE]) rc = on_delete_read(v[C_ON_DELETE], JKEY(at, "onDelete"), &t->clean_up_us, err);
   free(t->queue);
   t->queue = NULL;
   if (!rc && v[C_QUEUE]) rc = queue_read(v[C_QUEUE], QUEUE_OF_CONFIG, JKEY(at, "queue"), &t->queue, err);
@@ -52,11 +64,11 @@ static enum wr_rc settings_read(const json_t *cfg, const struct jpath *at, struc
   return rc;
 }
 
-/* cfg without the model's keys; a new reference, NULL when nothing is left. */
+/* cfg without the keys that are the model's alone; a new reference, NULL when nothing is left. */
 static json_t *executor_part(const json_t *cfg) {
   if (!cfg) return NULL;
   json_t *part = json_must(json_copy(json_mutable(cfg)));
-  for (int i = 0; i < C__N; i++) (void)json_object_del(part, config_key[i]); /* -1: was not there */
+  for (int i = 0; i < C__SHARED; i++) (void)json_object_del(part, config_key[i]); /* -1: was not there */
   if (json_object_size(part) > 0) return part;
   json_decref(part);
   return NULL;

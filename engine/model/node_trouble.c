@@ -34,6 +34,11 @@ static json_t *aside_out(const struct node_trouble *t) {
   return list;
 }
 
+static void put_text(json_t *o, const char *name, const char *text) {
+  json_t *v = *text ? json_string(text) : NULL;
+  if (v) json_object_set_new(o, name, v);
+}
+
 void node_trouble_write(const struct node_trouble *t, struct buf *out) {
   json_t *o = json_object();
   buf_clear(out);
@@ -44,6 +49,9 @@ void node_trouble_write(const struct node_trouble *t, struct buf *out) {
   }
   if (t->n_stuck > 0) json_object_set_new(o, "stuck", stuck_out(t));
   if (t->n_aside > 0) json_object_set_new(o, "aside", aside_out(t));
+  if (t->cpu_budget > 0) json_object_set_new(o, "cpu", json_pack("[I,I]", (json_int_t)t->cpu_budget, (json_int_t)t->cpu_used));
+  put_text(o, "load", t->load);
+  put_text(o, "serves", t->serves);
   char *text = json_object_size(o) > 0 ? json_text(o, JSON_ENSURE_ASCII) : NULL;
   if (text && strlen(text) <= LIMIT_NODE_TROUBLE_BYTES) buf_str(out, text);
   free(text);
@@ -73,6 +81,19 @@ static void aside_in(const json_t *list, struct node_trouble *t) {
     t->aside[t->n_aside++] = json_integer_value(json_array_get(list, i));
 }
 
+static void text_in(const json_t *o, const char *name, char *out, size_t n) {
+  const char *text = json_string_value(json_object_get(o, name));
+  (void)snprintf(out, n, "%s", text ? text : "");
+}
+
+static void holds_in(const json_t *o, struct node_trouble *t) {
+  const json_t *cpu = json_object_get(o, "cpu");
+  t->cpu_budget = json_integer_value(json_array_get(cpu, 0));
+  t->cpu_used = json_integer_value(json_array_get(cpu, 1));
+  text_in(o, "load", t->load, sizeof t->load);
+  text_in(o, "serves", t->serves, sizeof t->serves);
+}
+
 bool node_trouble_read(const char *text, struct node_trouble *out) {
   memset(out, 0, sizeof *out);
   if (!text || !*text) return false;
@@ -86,6 +107,7 @@ bool node_trouble_read(const char *text, struct node_trouble *out) {
   out->starts_until_us = json_integer_value(json_object_get(o, "until"));
   stuck_in(json_object_get(o, "stuck"), out);
   aside_in(json_object_get(o, "aside"), out);
+  holds_in(o, out);
   json_decref(o);
   return true;
 }

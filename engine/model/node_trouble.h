@@ -9,8 +9,9 @@
 #include <stdint.h>
 #include "health.h"
 #include "mem.h"
+#include "wr_limits.h"
 
-enum { NODE_STUCK_MAX = 64, NODE_ASIDE_MAX = 100, PROCESS_NAME_BYTES = 16 };
+enum { NODE_STUCK_MAX = 64, NODE_ASIDE_MAX = 100, PROCESS_NAME_BYTES = 16, NODE_LOAD_BYTES = 160 };
 
 /* Processes of an attempt that SIGKILL has not ended within ten seconds: how many, and one of them. */
 struct stuck_attempt { int64_t ti, pid; uint32_t epoch, n; char name[PROCESS_NAME_BYTES]; };
@@ -20,6 +21,11 @@ struct node_trouble {
   int64_t starts_until_us;
   struct stuck_attempt stuck[NODE_STUCK_MAX]; uint32_t n_stuck;
   int64_t aside[NODE_ASIDE_MAX]; uint32_t n_aside;
+  /* What holds tasks back here although nothing goes wrong. cpu_used: told only while the budget holds something back, for it
+   * moves with every start of a task that has a cost. */
+  int64_t cpu_budget, cpu_used;       /* budget 0 = not told: none, or its node tells nothing of it */
+  char load[NODE_LOAD_BYTES];         /* why it starts nothing just now, for the middle of a sentence; "" = it does */
+  char serves[LIMIT_SERVES_BYTES + 1];/* as --queues has it; "" = every queue */
 };
 
 /* ASCII; nothing when there is no trouble. Replaces what is in out. */

@@ -1,5 +1,6 @@
 /* The parts of one node put together: see node.h. Holds no policy of its own; every function here hands something on. */
 #include "node.h"
+#include "load.h"
 #include <fcntl.h>
 #include <jansson.h>
 #include <signal.h>
@@ -16,6 +17,7 @@
 #include "own.h"
 #include "pump.h"
 #include "registry.h"
+#include "wr_limits.h"
 
 #define LEAVE_US 2000000          /* a planned stop: how long results may take to be stored, once all attempts have ended */
 #define MAX_HINTS 1000000         /* the list of the queue is bounded; beyond it tasks wait as rows */
@@ -94,7 +96,12 @@ static void worker_news(void *ctx) {
 
 static void port_trouble(void *ctx, struct node_trouble *out) {
   struct node *n = ctx;
-  if (n->worker) worker_trouble(n->worker, out);
+  const struct queue_opts *q = &n->o->queues;
+  if (!n->worker) return;
+  worker_trouble(n->worker, out);
+  out->cpu_budget = q->cpu_budget;
+  (void)load_allows(q, out->load, sizeof out->load);
+  if (q->serves_text) snprintf(out->serves, sizeof out->serves, "%s", q->serves_text);
 }
 
 static void worker_pause(void *ctx, int64_t boot_us) { runner_hold(((struct node *)ctx)->runner, SLOT_PROCESS, boot_us); }
@@ -291,7 +298,7 @@ static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
   gethostname(n->host, sizeof n->host - 1);
   home_of(n, n->home);
   struct runner_opts r = {.store = n->store, .defs = n->defs, .lease_us = o->lease_us, .own_only = o->own_only,
-                          .request_us = o->request_us, .cache_bytes = o->cache_bytes,
+                          .request_us = o->request_us, .cache_bytes = o->cache_bytes, .queues = o->queues,
                           .info = {n->host, getpid(), o->slots, o->roles_text, n->home, n->types, n->users}};
   rand_secret(&r.seed, sizeof r.seed);
   r.never = n->never;
@@ -335,6 +342,23 @@ static uint32_t kind_of(const struct node *n) {
   return h;
 }
 
+/* Deleted tasks whose logs a node that died had not deleted. Those that another node is just deleting are deleted twice. */
+static void forget_the_rest(struct node *n) {
+  int64_t ti[1000], after = 0;
+  size_t got = 0, all = 0;
+  struct wr_err err;
+  struct reader *r = n->worker ? reader_get(n->store, &err) : NULL;
+  enum wr_rc rc = WR_OK;
+  if (!r) return;
+  do {
+    rc = reader_gone(r, after, ti, sizeof ti / sizeof *ti, &got, &err);
+    for (size_t i = 0; rc == WR_OK && i < got; i++) worker_forget(n->worker, after = ti[i]);
+    all += got;
+  } while (rc == WR_OK && got == sizeof ti / sizeof *ti && all < LIMIT_FORGETS / 2);
+  reader_put(r);
+  if (rc != WR_OK) log_warn("node.forget", L_STR("why", err.msg));
+}
+
 static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_err *err) {
   const struct node_opts *o = n->o;
   struct store_opts so = {.url = o->store, .lease_us = o->lease_us, .relaxed = o->durability == NODE_RELAXED,
@@ -360,6 +384,7 @@ static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_
   }
   if (!rc) rc = runner_thread_start(n->runner, err);
   n->running = rc == WR_OK;
+  if (n->running) forget_the_rest(n);
   return rc;
 }
 

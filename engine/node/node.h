@@ -36,6 +36,7 @@ struct node_opts {
   const char *tools;                          /* the folder of weir, with which the PATH of SHELL tasks ends; NULL = not known */
   struct run_as *run_as;                      /* whom SHELL tasks may run as here; NULL: this node runs none itself */
   int64_t cache_bytes, request_us, stop_us;
+  struct queue_opts queues;                   /* as in runner.h; borrowed */
   bool own_only;                              /* as in runner.h */
   /* With the queue in memory and a store of several processes: this node finds in the rows what others have made, as it does
    * while a queue is away. */

@@ -2,6 +2,7 @@
  * the task is found, and what the wish changes beside its state is noted. The runner thread's.
  * What never happens: a wish is decided by a state that the batch then does not find in the row. */
 #include "runner_int.h"
+#include "wr_limits.h"
 
 /* ---- one wish about one cached task ---- */
 
@@ -17,8 +18,8 @@ static void beside(struct runner *r, struct cached *c, const struct req_ask *a) 
   cache_grew(&r->cache, c);
 }
 
-/* A final task is run again: what its row says of its last attempt becomes history. Of a task that ended while it waited, that
- * attempt is history already, and the store keeps it as it is. */
+/* A final task is run again, or its clean-up comes: what its row says of its last attempt becomes history. Of a task that ended
+ * while it waited, that attempt is history already, and the store keeps it as it is. Of a success there is nothing to be told. */
 static enum store_rc keep_last(struct runner *r, const struct cached *c, const struct task *was) {
   struct writer *w = &r->writer;
   struct task_row row;
@@ -42,7 +43,7 @@ enum store_rc ask_apply(struct runner *r, struct cached *c, uint32_t task, const
   got->no = r->step.ctx.no;
   got->shown = task_show(&c->run->task[task].t); /* the array may have moved */
   if (got->no != ASK_OK || !run_alone(c->run)) return STORE_OK;
-  if (r->step.ctx.did & TASK_OUT_RUN_AGAIN) rc = keep_last(r, c, &was);
+  if (task_final(was.state) && was.state != TASK_SUCCESS && !c->alone->gone) rc = keep_last(r, c, &was);
   beside(r, c, a);
   return rc;
 }
@@ -90,9 +91,7 @@ static enum store_rc unknown(struct req *q, struct req_asked *of) {
 /* Where the node can be run again: the flow of the cached run, else of the row. */
 static enum store_rc of_a_flow(struct runner *r, struct req *q, const struct task_row *row) {
   const struct cached *c = cache_get(&r->cache, row->fi);
-  if (q->ask->ask == ASK_QUEUE)
-    q->rc = wr_err_set(&q->err, WR_OF_A_FLOW, "Whose a node's task is and how urgent says its definition: taskConfig.queue.");
-  else if (c)
+  if (c)
     q->rc = wr_err_set(&q->err, WR_OF_A_FLOW, "Run the node again: POST /exec/flow/%lld {\"fiId\": %lld, \"niId\": %lld}.",
                        (long long)c->flow_id, (long long)row->fi, (long long)row->ni);
   else q->rc = wr_err_set(&q->err, WR_OF_A_FLOW, NULL);
@@ -111,6 +110,27 @@ static enum store_rc ask_row(struct runner *r, struct req *q, const struct task_
   return of->rc == WR_OF_A_FLOW ? of_a_flow(r, q, row) : STORE_OK;
 }
 
+/* The table has one answer for each state, and it is known before. The move comes first: a task that waits gets a hint by its new
+ * queue. */
+static bool may_move(const struct cached *c, uint32_t task, const struct task_row *row) {
+  struct task t = run_known(c->run, run_node_of(c->run, task)) ? c->run->task[task].t : row->t; /* perhaps it is not loaded yet */
+  struct task_wish wish = {.ask = ASK_QUEUE, .of_node = 1};
+  enum ask_no no;
+  (void)task_ask(&t, &wish, &task_policy_default, &no);
+  return no == ASK_OK;
+}
+
+/* False: too many tasks of the flow were moved, each by itself. */
+static bool move(struct runner *r, struct req *q, struct cached *c, uint32_t task) {
+  int64_t ti = run_ti(c->run, task);
+  if (c->whose && c->whose->of.n >= LIMIT_MOVED && !map64_get(&c->whose->of, ti)) {
+    q->rc = wr_err_set(&q->err, WR_TOO_LARGE, "%d tasks of this flow were moved by themselves, which is the most.", LIMIT_MOVED);
+    return false;
+  }
+  whose_said(r, c, ti, q->ask->queue);
+  return true;
+}
+
 static enum store_rc ask_node_task(struct runner *r, struct ev *e, const struct task_row *row) {
   struct req *q = e->q;
   struct req_asked *of = &q->ask->of[0];
@@ -126,10 +146,7 @@ static enum store_rc ask_node_task(struct runner *r, struct ev *e, const struct 
   }
   uint32_t task = run_task_of(c->run, of->ti);
   if (task == UINT32_MAX || task_final(row->t.state)) return ask_row(r, q, row); /* perhaps of an older run */
-  if (q->ask->ask == ASK_QUEUE) {
-    q->state = task_shown(&c->run->task[task].t);
-    return of_a_flow(r, q, row);
-  }
+  if (q->ask->ask == ASK_QUEUE && q->ask->queue && may_move(c, task, row) && !move(r, q, c, task)) return STORE_OK;
   enum store_rc rc = ask_apply(r, c, task, q->ask, &got);
   if (rc != STORE_OK) return rc;
   answer(of, &got);

@@ -303,7 +303,7 @@ void batch_turn(struct runner *r) {
   alone_keys_forget(&r->alone_keys);
   stepper_begin(&r->step);
   r->writer.b.n_flow = r->writer.b.n_task = 0;
-  r->writer.n_former = 0;
+  r->writer.n_former = r->writer.n_whose = 0;
   enum store_rc rc = batch_make(r);
   if (rc == STORE_OK) batch_ok(r);
   else batch_failed(r, rc);

@@ -17,7 +17,8 @@ static size_t bytes_of(const struct cached *e) {
   const struct dag *d = e->run->dag;
   return sizeof *e + sizeof *e->run + (run_alone(e->run) ? 32 : 256) + (d->n + 1u) * sizeof *e->run->node +
          (d->n_task + 1u) * sizeof *e->run->task + (e->run->cap_task > d->n_task ? e->run->cap_task : 0) * sizeof *e->run->task +
-         params_bytes(e->params) + (e->alone ? alone_bytes(e->alone) : 0) + own_def_bytes(e->task);
+         params_bytes(e->params) + (e->alone ? alone_bytes(e->alone) : 0) + own_def_bytes(e->task) +
+         whose_bytes(e->whose);
 }
 
 void cache_init(struct cache *c, struct env *env, struct events *events, struct timers *flow_timers, size_t most_bytes) {
@@ -35,6 +36,7 @@ static void free_entry(struct cached *e) {
   def_task_unref(e->task);
   params_unref(e->params);
   alone_free(e->alone);
+  whose_free(e->whose);
   free(e);
 }
 
@@ -89,6 +91,13 @@ static struct cached *cache_add(struct cache *c, struct run *run, struct params 
   return e;
 }
 
+struct queue_view cached_queue(const struct cached *c, uint32_t task) {
+  if (c->alone) return (struct queue_view){c->alone->user, c->alone->group, c->alone->priority, c->alone->cpu};
+  const struct queue_spec *of_def = c->run->bind ? c->run->bind[run_pattern(c->run, task)].queue : NULL;
+  if (c->whose == NULL && of_def == NULL) return (struct queue_view){"", "", 0, 0};
+  return whose_view(c->whose, run_ti(c->run, task), of_def);
+}
+
 void cache_grew(struct cache *c, struct cached *e) { budget_grow(budget_of(c, e), &e->used, bytes_of(e) - e->used.bytes); }
 
 struct cached *cache_add_flow(struct cache *c, struct run *run, struct flow_def *def, struct params *params) {
@@ -102,7 +111,7 @@ struct cached *cache_add_flow(struct cache *c, struct run *run, struct flow_def 
 struct cached *cache_add_alone(struct cache *c, struct run *run, struct task_def *def, struct params *params,
                                struct alone *alone) {
   struct cached *e = cache_add(c, run, params, def, alone);
-  e->bind = (struct task_bind){&def->policy, def->version};
+  e->bind = (struct task_bind){&def->policy, def->version, NULL};
   run->bind = &e->bind;
   return e;
 }

@@ -18,6 +18,7 @@
 #include "map64.h"
 #include "run.h"
 #include "timers.h"
+#include "whose.h"
 
 #define SHARED_FOR 8                  /* a shared flow counts as ours again after this many batches found it unchanged */
 
@@ -32,6 +33,7 @@ struct cached {
   int64_t flow_id, start_us;
   uint64_t sliced;  /* the batch that took it off `slices`: the flow is put back when that batch does not commit */
   bool in_slices;
+  struct whose *whose;                /* NULL: nobody has said whose its tasks are, beside their definitions */
   uint8_t shared;  /* how many more batches lock the flow's head first, because another node may have touched the flow */
   /* A stand-alone task: */
   struct task_def *task;              /* its own, when it is inline: then no other cache has it */
@@ -39,6 +41,9 @@ struct cached {
   struct alone *alone;
   uint32_t stored_epoch; enum task_state stored_state;   /* as its row says */
 };
+/* Whose a task is, how urgent it is and what it costs: of a task of a node by the version of its definition that is bound now. No read,
+ * no lock; texts are borrowed, and valid as long as the entry is and no wish moves the task. */
+struct queue_view cached_queue(const struct cached *c, uint32_t task);
 static inline int64_t cached_key(const struct cached *c) { return run_key(c->run->fi, c->run->base[0].ti); }
 
 struct cache {

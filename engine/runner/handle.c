@@ -27,10 +27,22 @@ static enum store_rc run_of(struct runner *r, const struct ev *e, struct cached 
   return STORE_OK;
 }
 
+/* The last output of an attempt may be stored after the task was deleted: whoever ran it deletes that, too. */
+static enum store_rc forget_late(struct runner *r, const struct ev *e) {
+  const struct runner_ports *p = &r->env.ports;
+  struct task_row row;
+  size_t got = 0;
+  if (e->kind != EV_RESULT || e->fi != 0 || !p->forget) return STORE_OK;
+  enum store_rc rc = store_tasks(r->env.store, &e->ti, 1, &row, &got);
+  if (rc == STORE_OK && got == 0) p->forget(p->ctx, e->ti);
+  return rc;
+}
+
 static enum store_rc task_event(struct runner *r, struct ev *e, struct run_event *ev) {
   struct cached *c;
   enum run_rc out = RUN_OK;
   enum store_rc rc = run_of(r, e, &c);
+  if (rc == STORE_OK && c == NULL) return forget_late(r, e);
   if (rc != STORE_OK || c == NULL) return rc;
   ev->kind = RUN_EV_TASK;
   ev->task = run_task_of(c->run, e->ti);

@@ -25,6 +25,17 @@ enum store_rc defs_store_rc(enum wr_rc rc) {
 
 /* ---- a flow's row ---- */
 
+static enum store_rc load_whose(struct loader *l, struct cached *c) {
+  struct whose_row *row;
+  size_t n;
+  if (!c->run->whose) return STORE_OK;
+  enum store_rc rc = store_whose(l->env->store, c->run->fi, &l->env->mem, &row, &n);
+  if (rc != STORE_OK) return rc;
+  c->whose = whose_read(row, n);
+  cache_grew(l->cache, c);
+  return STORE_OK;
+}
+
 /* Takes def. NULL when the row cannot be understood. */
 static struct cached *from_row(struct loader *l, const struct flow_row *row, struct flow_def *def) {
   struct run *run = run_new(def->dag, row->fi, (struct run_base){0, 0}, (enum flow_state)row->state);
@@ -243,6 +254,8 @@ static enum store_rc load_head(struct loader *l, const struct flow_row *row) {
   enum store_rc s = defs_store_rc(rc);
   if (s != STORE_OK && s != STORE_BAD) return s;
   struct cached *c = rc == WR_OK ? from_row(l, row, def) : NULL;
+  s = c ? load_whose(l, c) : STORE_OK;
+  if (s != STORE_OK) return s;
   if (c && !loads_whole(l, c->run)) return STORE_OK;
   enum store_rc got = c ? load_whole(l, c->run) : STORE_BAD;
   const char *fault = got == STORE_OK ? run_fault(c->run) : NULL; /* a row may be damaged and still look right by itself */

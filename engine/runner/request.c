@@ -40,6 +40,7 @@ static enum store_rc start_one(struct runner *r, struct req_start *st, struct fl
   st->fi = fi;
   st->create_us = r->env.wall_us;
   st->flow_version = def->version;
+  if (st->queue) whose_said(r, c, 0, st->queue);
   rc = step_event(&r->step, c, &(struct run_event){.kind = RUN_EV_START}, &out);
   if (run->due_us != 0) timers_set(&r->flow_timers, fi, fi, run->due_us);
   return rc;

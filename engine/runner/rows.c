@@ -5,6 +5,7 @@
 #include "defs.h"
 #include "runner_int.h"
 #include "text.h"
+#include "wr_limits.h"
 
 /* ---- texts ---- */
 
@@ -227,6 +228,12 @@ static enum store_rc attempt_def(struct runner *r, const struct cached *c, uint3
   return rc;
 }
 
+/* A clean-up has a time of its own, and need not report. */
+static void make_clean_up(struct attempt *a) {
+  a->timeout_us = a->def->clean_up_us ? a->def->clean_up_us : LIMIT_CLEANUP_US;
+  a->heartbeat_us = 0;
+}
+
 static enum store_rc make_start(struct runner *r, const struct eff_after *f) {
   const struct cached *c = cached_of(r, f->r);
   const struct task_ref *ref = run_alone(f->r) ? NULL : &c->flow->ref[run_pattern(f->r, f->task)];
@@ -238,8 +245,9 @@ static enum store_rc make_start(struct runner *r, const struct eff_after *f) {
     .task = f->task, .epoch = f->epoch, .owner = r->env.me, .def = def, .key = attempt_key(r, c, f->task),
     .timeout_us = ref ? def_timeout_us(ref, def) : def->timeout_us, .policy = ref ? def_policy(ref, def) : def->policy,
     .params = c->params ? params_ref(c->params) : NULL, .exit_code = -1, .start_us = f->r->last_us,
-    .given = c->alone && c->alone->given, .cleanup = f->r->task[f->task].t.phase == PHASE_DELETE};
-  if (a->cleanup) a->timeout_us = LIMIT_CLEANUP_US;
+    .heartbeat_us = def->heartbeat_us, .given = c->alone && c->alone->given,
+    .cleanup = f->r->task[f->task].t.phase == PHASE_DELETE};
+  if (a->cleanup) make_clean_up(a);
   a->policy.slot = f->slot; /* the class of this version, which the step counted */
   *r->writer.starts_tail = a;
   r->writer.starts_tail = &a->next;
@@ -261,7 +269,7 @@ enum store_rc rows_make(struct runner *r, bool *any) {
   struct writer *w = &r->writer;
   struct batch *b = &w->b;
   w->last = NULL;
-  b->n_flow = b->n_node = b->n_task = b->n_attempt = b->n_key = b->n_async = b->n_gone = 0;
+  b->n_flow = b->n_node = b->n_task = b->n_attempt = b->n_key = b->n_async = b->n_gone = b->n_whose = 0;
   key_rows(r);
   *any = r->step.effects.n_flow + b->n_key > 0;
   if (!*any) return STORE_OK;
@@ -274,6 +282,8 @@ enum store_rc rows_make(struct runner *r, bool *any) {
   alone_rows(r);
   attempt_rows(r);
   former_rows(r);
+  b->whose = w->whose;
+  b->n_whose = w->n_whose;
   sort_flow(b->flow, b->n_flow);
   sort_node(b->node, b->n_node);
   sort_task(b->task, b->n_task);

@@ -69,6 +69,7 @@ void runner_free(struct runner *r) {
   free(r->writer.b.async);
   free(r->writer.gone);
   free(r->writer.former);
+  free(r->writer.whose);
   buf_done(&r->writer.text);
   stepper_done(&r->step);
   tell_done(&r->tell);

@@ -16,6 +16,7 @@
 #include "node_trouble.h"
 #include "queue.h"
 #include "store.h"
+#include "queue_opts.h"
 
 struct runner;
 struct defs;      /* the cache of definitions: defs.h */
@@ -24,6 +25,7 @@ struct defs;      /* the cache of definitions: defs.h */
 enum req_kind { REQ_START, REQ_EXEC_TASK, REQ_RERUN, REQ_CANCEL_FLOW, REQ_PAUSE_FLOW, REQ_RESUME_FLOW, REQ_ASK };
 struct req_start {
   int64_t flow_id; struct params *params;
+  const struct queue_spec *queue;              /* whose its tasks are that do not say it themselves; NULL = nobody's */
   int64_t fi, create_us, flow_version;         /* out */
 };
 /* A stand-alone task that is to be made. */
@@ -121,6 +123,7 @@ struct runner_opts {
   int64_t request_us;               /* a request is answered after this time, whatever the store does; 0 = LIMIT_REQUEST_US */
   int64_t cache_bytes;              /* for flow instances, stand-alone tasks and definitions in memory; 0 = LIMIT_CACHE_BYTES */
   size_t timers;                    /* of tasks, and of flows, that are kept in memory; 0 = LIMIT_TIMERS */
+  struct queue_opts queues;         /* all 0: no budget, every queue, no ageing */
   const struct never_started *never; size_t n_never; /* of the former node on this directory; stays until runner_free() */
 };
 /* Joins the store as a new incarnation. */

@@ -39,6 +39,7 @@ struct writer {
   size_t cap_flow, cap_node, cap_task, cap_attempt, cap_key, cap_async;
   int64_t *gone; size_t cap_gone;     /* batch.gone */
   struct attempt_row *former; size_t n_former, cap_former;  /* last attempts of tasks that are run again, in env.mem */
+  struct whose_row *whose; size_t n_whose, cap_whose;   /* batch.whose; texts in env.mem */
   struct attempt *starts, **starts_tail;
   struct buf text;                    /* the text of a row that is being built */
   struct cached *last;                /* the last answer of cached_of(), within one rows_make() */
@@ -81,6 +82,9 @@ struct runner {
  * batch. */
 enum store_rc req_ids(struct runner *r, struct req *q, enum id_kind kind, uint32_t n) WR_MUST;
 enum store_rc req_refuse_err(struct req *q, enum wr_rc rc, const struct wr_err *err);
+
+/* req.c. Of a flow: somebody says whose its tasks are (ti 0), or one of them is; goes out with this batch. */
+void whose_said(struct runner *r, struct cached *c, int64_t ti, const struct queue_spec *q);
 
 /* submit.c, ask.c, request.c, handle.c: an answer other than OK ends the batch. */
 enum store_rc handle_request(struct runner *r, struct ev *e) WR_MUST;

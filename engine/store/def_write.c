@@ -50,7 +50,6 @@ static enum wr_rc no_users(struct store *s, int64_t task_id, struct wr_err *err)
 
 /* ---- one transaction, repeated while a repeat may do better ---- */
 struct def_job {
-  enum wr_rc (*inside)(struct store *s, struct def_job *j, struct wr_err *err);
   int64_t id;               /* of what is deleted */
   struct task_def *t;       /* what is saved */
   int64_t expect;           /* version it must have, -1 = any */
@@ -58,16 +57,16 @@ struct def_job {
   struct task_def now;      /* the numbers and times that the task will have; task_id: as soon as it was given */
 };
 
-static enum wr_rc def_transaction(struct store *s, struct def_job *j, struct wr_err *err) {
+static enum wr_rc def_transaction(struct store *s, def_inside *inside, void *job, struct wr_err *err) {
   enum wr_rc rc = s->def_ops->begin(s, err);
-  return rc ? rc : s->def_ops->end(s, j->inside(s, j, err), err);
+  return rc ? rc : s->def_ops->end(s, inside(s, job, err), err);
 }
 
-static enum wr_rc def_do(struct store *s, struct def_job *j, struct wr_err *err) {
+enum wr_rc def_do(struct store *s, def_inside *inside, void *job, struct wr_err *err) {
   enum wr_rc rc = s->def_ops->enter(s, err);
   if (rc) return rc;
   int tries = DEF_TRIES;
-  do rc = def_transaction(s, j, err);
+  do rc = def_transaction(s, inside, job, err);
   while (s->def_ops->again && s->def_ops->again(s, rc) && --tries);
   s->def_ops->leave(s);
   return rc;
@@ -97,7 +96,8 @@ static enum wr_rc task_put(struct store *s, const struct def_job *j, struct wr_e
   return rc ? rc : db_run(s->def, Q_TASK_HISTORY, arg, n, err);
 }
 
-static enum wr_rc task_save(struct store *s, struct def_job *j, struct wr_err *err) {
+static enum wr_rc task_save(struct store *s, void *job, struct wr_err *err) {
+  struct def_job *j = job;
   enum wr_rc rc = def_key_free(s, j->key, err);
   if (!rc) rc = task_next(s, j, err);
   if (!rc) rc = task_put(s, j, err);
@@ -106,8 +106,8 @@ static enum wr_rc task_save(struct store *s, struct def_job *j, struct wr_err *e
 }
 
 enum wr_rc sql_save_task(struct store *s, struct task_def *t, int64_t expect_version, struct key_write *key, struct wr_err *err) {
-  struct def_job j = {.inside = task_save, .t = t, .expect = expect_version, .key = key};
-  enum wr_rc rc = def_do(s, &j, err);
+  struct def_job j = {.t = t, .expect = expect_version, .key = key};
+  enum wr_rc rc = def_do(s, task_save, &j, err);
   if (rc) return rc;
   t->task_id = j.now.task_id;
   t->version = j.now.version;
@@ -131,7 +131,8 @@ enum wr_rc def_flow_publish(struct store *s, const struct flow_head *h, struct w
 /* ---- deletes: rows stay, instances stay readable ---- */
 /* The version goes up before the first look: a batch that starts the task has either committed and is seen here, or it finds the
  * new version. */
-static enum wr_rc task_delete(struct store *s, struct def_job *j, struct wr_err *err) {
+static enum wr_rc task_delete(struct store *s, void *job, struct wr_err *err) {
+  struct def_job *j = job;
   struct def_known old;
   enum wr_rc rc = def_known(s, HEAD_TASK, j->id, -1, &old, err);
   if (!rc) rc = no_users(s, j->id, err);
@@ -142,7 +143,8 @@ static enum wr_rc task_delete(struct store *s, struct def_job *j, struct wr_err 
 
 /* A batch that starts the flow holds the flow's row shared (on a server) or waits for its turn (SQLite), so either the delete or
  * the batch sees the other. */
-static enum wr_rc flow_delete(struct store *s, struct def_job *j, struct wr_err *err) {
+static enum wr_rc flow_delete(struct store *s, void *job, struct wr_err *err) {
+  struct def_job *j = job;
   struct def_known old;
   enum wr_rc rc = def_known(s, HEAD_FLOW, j->id, -1, &old, err);
   if (!rc) rc = no_live_runs(s, Q_FLOW_LIVE, j->id, err);
@@ -151,11 +153,11 @@ static enum wr_rc flow_delete(struct store *s, struct def_job *j, struct wr_err 
 }
 
 enum wr_rc sql_delete_task(struct store *s, int64_t task_id, struct wr_err *err) {
-  struct def_job j = {.inside = task_delete, .id = task_id};
-  return def_do(s, &j, err);
+  struct def_job j = {.id = task_id};
+  return def_do(s, task_delete, &j, err);
 }
 
 enum wr_rc sql_delete_flow(struct store *s, int64_t flow_id, struct wr_err *err) {
-  struct def_job j = {.inside = flow_delete, .id = flow_id};
-  return def_do(s, &j, err);
+  struct def_job j = {.id = flow_id};
+  return def_do(s, flow_delete, &j, err);
 }

@@ -24,10 +24,29 @@ void ins_row_async(const struct cell *c, struct async_row *r, struct arena *a) {
     .context_epoch = fit_u32(I(12)), .key = T(13), .config = T(15), .content = T(16)};
   (void)ins_row_hash(&c[14], r->hash);
 }
+void ins_row_queue(const struct cell *c, struct queue_row *r, struct arena *a) {
+  *r = (struct queue_row){.queue_id = I(0), .user = T(1), .group = T(2), .max_running = N(3), .weight = fit_i32(N(4)),
+                          .rate_count = N(5), .rate_per_us = N(6), .order = fit_i32(N(7)), .paused = fit_i32(N(8)), .rate_at = I(9)};
+}
+void ins_row_identity(const struct cell *c, struct identity_row *r, struct arena *a) {
+  *r = (struct identity_row){I(0), T(1), T(2), fit_i32(I(3)), fit_i32(I(4)), U(5)};
+}
+void ins_row_running(const struct cell *c, struct running_row *r, struct arena *a) {
+  const char *user = T(3), *group = T(4);
+  *r = (struct running_row){I(0), I(1), user ? user : "", group ? group : "", fit_i32(I(5)), I(2)};
+}
 #undef I
 #undef U
 #undef T
 #undef N
+
+struct running_row *running_keep(struct running_row *v, size_t n, struct arena *a) {
+  struct running_row *out = n ? arena_alloc(a, n * sizeof *v) : NULL;
+  if (n) memcpy(out, v, n * sizeof *v);
+  if (n > 1) qsort(out, n, sizeof *out, wr_by_id);
+  free(v);
+  return out;
+}
 
 static bool text_there(const char *s) { return s && *s; }
 

@@ -33,6 +33,8 @@ static inline bool task_owned(uint8_t state) {
 }
 #define STATES_OWNED "(4,6,8)"   /* the same in SQL */
 _Static_assert(TASK_RUNNING == 4 && TASK_PAUSING == 6 && TASK_CANCELING == 8, "STATES_OWNED");
+_Static_assert(TASK_QUEUED == 3 && TASK_FAILED == 10 && PHASE_RUN == 0 && TASK_CREATED == 1 && TASK_BLOCKED == 2 &&
+               TASK_RETRY_WAIT == 5 && TASK_PAUSED == 7, "QUEUE_COUNTS, QUEUE_USE");
 /* A stand-alone task that becomes live: task_alone gets a row. A final one that is run again says what it was. */
 static inline bool task_begins(const struct task_write *t) {
   return t->op == ROW_INSERT || (t->expect_state >= TASK_FINAL_MIN && !task_final(t->row.t.state));
@@ -44,7 +46,13 @@ void ins_row_flow(const struct cell *c, struct flow_row *r, struct arena *a);
 void ins_row_node(const struct cell *c, struct node_row *r, struct arena *a);
 void ins_row_task(const struct cell *c, struct task_row *r, struct arena *a);
 void ins_row_async(const struct cell *c, struct async_row *r, struct arena *a);   /* of ASYNC_COLS */
+void whose_of_cells(const struct cell *c, struct whose_row *out, struct arena *a);   /* of Q_WHOSE */
 bool async_plain(const struct async_row *r);                    /* nothing beside a name and a type is to be inserted */
+void ins_row_queue(const struct cell *c, struct queue_row *r, struct arena *a);   /* of QUEUE_COLS */
+void ins_row_identity(const struct cell *c, struct identity_row *r, struct arena *a);   /* of IDENTITY_COLS */
+void ins_row_running(const struct cell *c, struct running_row *r, struct arena *a);     /* of RUNNING_ALONE; a: not NULL */
+/* Rows that were gathered, in an array of the arena, ascending by ti. Frees v. */
+struct running_row *running_keep(struct running_row *v, size_t n, struct arena *a);
 /* The hash of a key. False: the row is damaged. */
 bool ins_row_hash(const struct cell *c, uint8_t hash[KEY_HASH_BYTES]);
 

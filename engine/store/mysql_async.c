@@ -93,6 +93,18 @@ enum store_rc write_async(struct my *s, struct batch *b) {
   return rc;
 }
 
+/* Their logs are deleted after the commit, or by a later start. */
+static enum store_rc note_gone(struct my *s, struct batch *b, size_t from, size_t n) {
+  enum store_rc rc = run_statement(s, b, WANT_NOTHING, 0, n);
+  if (rc) return rc;
+  sql_str(&s->sql, "INSERT IGNORE INTO task_gone(ti_id)VALUES");
+  for (size_t i = 0; i < n; i++) {
+    sql_sep(&s->sql, i, ",");
+    sql_ch(&s->sql, '('), sql_i64(&s->sql, b->gone[from + i]), sql_ch(&s->sql, ')');
+  }
+  return STORE_OK;
+}
+
 /* The batch has updated the tasks before, so they are there. Other rows may be missing: a task may be final, or never have
  * run. */
 enum store_rc write_gone(struct my *s, struct batch *b) {
@@ -101,6 +113,7 @@ enum store_rc write_gone(struct my *s, struct batch *b) {
   enum store_rc rc = STORE_OK;
   for (size_t i = 0; i < b->n_gone && rc == STORE_OK; i += MY_IN_MAX) {
     size_t n = b->n_gone - i < MY_IN_MAX ? b->n_gone - i : MY_IN_MAX;
+    rc = note_gone(s, b, i, n);
     for (size_t k = 0; k <= last && rc == STORE_OK; k++) {
       rc = run_statement(s, b, k == last ? WANT_ROWS : WANT_NOTHING, 0, n);
       if (rc) break;

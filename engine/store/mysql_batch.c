@@ -2,7 +2,7 @@
  * stale head or a lost fence is seen before anything is committed, and a lost packet can never commit later by itself.
  *
  * The order within a batch is that of the locks: task_flow, definitions, idempotency keys, flow heads (ascending), nodes,
- * tasks, attempts, what goes with tasks that are deleted, async rows, own engine_node row last. The fence also compares
+ * tasks, attempts, what goes with tasks that are deleted, async rows, queues, own engine_node row last. The fence also compares
  * definitions.version with what store_begin() said, so begin needs no round trip while the connection is in use.
  *
  * What never happens: a reconnect inside a transaction; COMMIT after an answer that was not the expected one; a head
@@ -56,8 +56,11 @@ void my_rollback(struct store *st) {
 
 /* ---- begin ---- */
 static unsigned read_defs(struct my *s) {
-  bool found;
-  unsigned e = my_query_int(&s->run, "SELECT version FROM definitions WHERE one=1", &s->defs, &found);
+  struct cursor c;
+  unsigned e = my_select(&s->run, &c, "SELECT version, queues_version FROM definitions WHERE one=1", NULL, 0);
+  bool found = !e && my_next(&c);
+  if (found) s->defs = cell_i64(&c.cell[0]), s->queues = cell_i64(&c.cell[1]);
+  if (!e) e = my_done(&c);
   s->defs_known = !e && found;
   return e ? e : found ? 0 : 1146; /* ER_NO_SUCH_TABLE: the row is part of the schema */
 }
@@ -491,6 +494,8 @@ static enum store_rc write_all(struct my *s, struct batch *b) {
   if (rc == STORE_OK) rc = write_attempts(s, b);
   if (rc == STORE_OK) rc = write_gone(s, b);
   if (rc == STORE_OK) rc = write_async(s, b);
+  if (rc == STORE_OK) rc = write_whose(s, b);
+  if (rc == STORE_OK) rc = write_rates(s, b);
   return rc == STORE_OK ? write_fence(s, b) : rc;
 }
 

@@ -62,5 +62,13 @@ static enum wr_rc def_raise(struct store *st, struct wr_err *err) {
   return e ? my_err(e, err) : WR_OK;
 }
 
+static enum wr_rc def_raise_queues(struct store *st, struct wr_err *err) {
+  struct my *s = my_of(st);
+  unsigned e = my_exec(&s->def, "UPDATE definitions SET queues_version=version+1, version=version+1 WHERE one=1");
+  atomic_store(&s->defs_moved, true);
+  return e ? my_err(e, err) : WR_OK;
+}
+
 const struct def_ops my_def_ops = {.enter = def_enter, .leave = def_leave, .begin = def_begin, .end = def_end, .again = def_again,
-                                   .ids = my_def_ids, .raise = def_raise};
+                                   .ids = my_def_ids, .raise = def_raise,
+                                   .raise_queues = def_raise_queues};

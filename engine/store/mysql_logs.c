@@ -191,6 +191,11 @@ enum store_rc my_logs_drop(struct logs *lg, int64_t ti, bool *more) {
     buf_printf(&l->sql.b, "DELETE FROM %s WHERE ti_id=%lld", rest[i], (long long)ti);
     e = my_query(&l->c, l->sql.b.data, l->sql.b.len);
   }
+  if (!e && !full) { /* its row of task_gone goes with the rest */
+    sql_clear(&l->sql);
+    buf_printf(&l->sql.b, "DELETE FROM task_gone WHERE ti_id=%lld", (long long)ti);
+    e = my_query(&l->c, l->sql.b.data, l->sql.b.len);
+  }
   enum store_rc rc = ended(l, e);
   *more = rc == STORE_OK && full;
   return rc;

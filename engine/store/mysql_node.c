@@ -1,7 +1,7 @@
 /* Membership: this node's row, its lease, the leases of others, and what a reconciler looks at. The runner's thread and
  * connection, outside of batches. The database's clock is the only one that decides. */
 #include "migrate.h"
-#include "mysql_priv.h"
+#include "mysql_run.h"
 #include <mysqld_error.h>
 #include "clock.h"
 #include "log.h"
@@ -202,29 +202,33 @@ enum store_rc my_pulse(struct store *st, int64_t *out) {
 #define LIVE_RANGES 100   /* in one statement */
 #define LIVE_IDS 4000     /* rows that one statement looks at, most of them final, perhaps */
 
-static unsigned find_ranges(struct my *s, const char *sql, bool flows) {
+static unsigned find_ranges(struct my *s, struct sweep *w, const char *sql, bool flows) {
   struct cursor r;
   unsigned e = my_select(&s->run, &r, sql, NULL, 0);
   while (!e && my_next(&r)) {
-    if (flows) sweep_runs(&s->live, cell_text(&r.cell[0], NULL), cell_i64(&r.cell[1]));
-    else sweep_add(&s->live, cell_i64(&r.cell[0]), cell_i64(&r.cell[0]));
+    if (flows) sweep_runs(w, cell_text(&r.cell[0], NULL), cell_i64(&r.cell[1]));
+    else sweep_add(w, cell_i64(&r.cell[0]), cell_i64(&r.cell[0]));
   }
   return e ? e : my_done(&r);
 }
 
-/* Every run of every live flow, and the stand-alone tasks. */
+/* Every run of every live flow. */
+unsigned my_live_ranges(struct my *s, struct sweep *w) {
+  w->n = 0;
+  return find_ranges(s, w, "SELECT i.bases, h.n_task_ins FROM task_flow_ins i FORCE INDEX(task_flow_ins_open) "
+                     "JOIN task_flow_history h ON h.flow_id=i.flow_id AND h.flow_version=i.flow_version WHERE i.opened=1", true);
+}
+
+/* And the stand-alone tasks. */
 static unsigned find_tasks(struct my *s) {
-  s->live.n = 0;
-  unsigned e = find_ranges(s, "SELECT i.bases, h.n_task_ins FROM task_flow_ins i FORCE INDEX(task_flow_ins_open) "
-                           "JOIN task_flow_history h ON h.flow_id=i.flow_id AND h.flow_version=i.flow_version WHERE i.opened=1",
-                           true);
-  if (!e) e = find_ranges(s, "SELECT ti_id FROM task_alone", false);
+  unsigned e = my_live_ranges(s, &s->live);
+  if (!e) e = find_ranges(s, &s->live, "SELECT ti_id FROM task_alone", false);
   sweep_join(&s->live);
   return e;
 }
 
 /* How many of v[0 .. n) one statement looks at. *last: up to which id. */
-static size_t live_share(const struct id_range *v, size_t n, int64_t after, int64_t *last) {
+size_t my_live_share(const struct id_range *v, size_t n, int64_t after, int64_t *last) {
   int64_t ids = 0;
   for (size_t k = 0; k < n && k < LIVE_RANGES; k++) {
     int64_t lo = v[k].lo > after ? v[k].lo : after + 1;
@@ -272,7 +276,7 @@ enum store_rc my_live_tasks(struct store *st, int64_t after_ti, struct live_task
   size_t i = sweep_find(&s->live, after_ti);
   if (!e && i < s->live.n) {
     int64_t last = after_ti;
-    size_t k = live_share(s->live.v + i, s->live.n - i, after_ti, &last);
+    size_t k = my_live_share(s->live.v + i, s->live.n - i, after_ti, &last);
     e = live_page(s, s->live.v + i, k, after_ti, last, out, n, &got);
     if (!e && got == 0 && last < s->live.v[s->live.n - 1].hi)
       out[got++] = (struct live_task){.ti = last, .state = TASK_NONE, .owner_live = true};

@@ -20,8 +20,9 @@
 #define MY_READERS 8           /* besides the runner's */
 #define MY_TABLES "('schema_version','id_block','definitions','task','task_history','task_flow','task_flow_history'," \
   "'task_node','task_node_edge','task_use','installation','task_flow_ins','task_node_ins','task_ins','task_alone'," \
-  "'task_attempt','engine_node','task_log','idempotency','task_async','task_context','task_progress','task_type')"
-#define MY_N_TABLES 23
+  "'task_attempt','engine_node','task_log','idempotency','task_async','task_context','task_progress','task_type'," \
+  "'task_gone','flow_queue','task_queue')"
+#define MY_N_TABLES 26
 #define MY_LOCK_NAME(what) "CONCAT('weir." what ".', IF(CHAR_LENGTH(DATABASE())<=48, DATABASE(), MD5(DATABASE())))"
 #define MY_IN_MAX 500   /* ids in one IN list: MariaDB turns lists of 1,000 into a join, which may scan */
 
@@ -43,7 +44,7 @@ struct my {
   struct my_conn run;
   bool in_tx;
   bool reconciles;        /* this connection holds the named lock */
-  int64_t defs;           /* definitions.version as of the newest packet */
+  int64_t defs, queues;   /* definitions.version and queues_version as of the newest packet */
   bool defs_known;
   atomic_bool defs_moved; /* the definition writer of this process raised it */
   int64_t batch;          /* id of the batch under way */
@@ -113,5 +114,7 @@ STORE_OP(logs_open) my_logs_open; STORE_OP(logs_close) my_logs_close; STORE_OP(l
 STORE_OP(logs_put_context) my_logs_put_context; STORE_OP(logs_put_progress) my_logs_put_progress;
 STORE_OP(logs_context) my_logs_context; STORE_OP(logs_drop) my_logs_drop;
 /* mysql_async.c */
-STORE_OP(async) my_async; STORE_OP(async_keys) my_async_keys;
+STORE_OP(async) my_async; STORE_OP(async_keys) my_async_keys; STORE_OP(whose) my_whose;
+/* mysql_queue.c */
+STORE_OP(queues) my_queues; STORE_OP(queue_lock) my_queue_lock; STORE_OP(identity) my_identity; STORE_OP(running) my_running;
 #endif

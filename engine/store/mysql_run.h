@@ -1,5 +1,5 @@
 /* A packet under way: statements, and what each must answer. Private to mysql_async.c, mysql_batch.c, mysql_held.c,
- * mysql_keys.c, mysql_load.c and mysql_put.c; the runner's thread. */
+ * mysql_keys.c, mysql_load.c, mysql_put.c and mysql_queue.c; the runner's thread. */
 #ifndef MYSQL_RUN_H
 #define MYSQL_RUN_H
 #include "mysql_priv.h"
@@ -41,7 +41,15 @@ enum store_rc write_keys(struct my *s, struct batch *b) WR_MUST;
 
 /* mysql_async.c: behind the tasks and attempts. */
 enum store_rc write_gone(struct my *s, struct batch *b) WR_MUST;
+enum store_rc write_whose(struct my *s, struct batch *b) WR_MUST;         /* mysql_whose.c */
 enum store_rc write_async(struct my *s, struct batch *b) WR_MUST;
+
+/* mysql_queue.c: behind the tasks. */
+enum store_rc write_rates(struct my *s, struct batch *b) WR_MUST;
+/* mysql_node.c: notes the ranges of ids in which live tasks of flows are. How many of v[0 .. n) one statement looks at; *last: up
+ * to which id. */
+unsigned my_live_ranges(struct my *s, struct sweep *w);
+size_t my_live_share(const struct id_range *v, size_t n, int64_t after, int64_t *last);
 
 /* mysql_load.c: a read inside the transaction, which it opens when none is: what my_select_begin() has begun in s->sql. */
 void my_select_begin(struct my *s);

@@ -98,6 +98,7 @@
 /* cleans_up is that of the node that registered the type last. */
 #define SQ_TYPE_AGAIN " ON CONFLICT (task_type) DO UPDATE SET cleans_up=excluded.cleans_up"
 #define MY_TYPE_AGAIN " ON DUPLICATE KEY UPDATE cleans_up=VALUES(cleans_up)"
+#define WHOSE "SELECT fi_id, ti_id, user_name, group_name, priority FROM flow_queue WHERE fi_id=?1"
 #define TEXT_TOKEN "SELECT token_hash, token_host FROM installation WHERE one=1"
 #define TEXT_TOKEN_SET "UPDATE installation SET token_hash=?1, token_host=?2, token_time=?3 WHERE one=1"
 #define TASK_LIKED(D) " t.deleted=0 AND (?1 IS NULL OR " D(LIKE)("t.task_name") ")"
@@ -161,6 +162,8 @@
   X(Q_ASYNC, "SELECT " ASYNC_COLS " FROM task_async a WHERE a.ti_id=?1") \
   X(Q_ASYNC_KEY, TEXT_ASYNC_KEY) \
   X(Q_ASYNC_CONTEXT, "SELECT context_epoch, context FROM task_async WHERE ti_id=?1") \
+  X(Q_WHOSE, WHOSE " AND (ti_id=0 OR ti_id BETWEEN ?2 AND ?3)") \
+  X(Q_GONE, "SELECT ti_id FROM task_gone WHERE ti_id>?1 ORDER BY ti_id LIMIT ?2") \
   X(Q_MEMBER, "SELECT host, state='DEAD' FROM engine_node WHERE incarnation=?1") \
   X(Q_LOOK_ALL, LOOK_FROM(D, D(IN_TIME_ORDER)) D(BEFORE) D(NEWEST)) \
   X(Q_LOOK_QUEUE, LOOK_FROM(D, D(BY)("task_async_queue")) "a.user_name=?4 AND a.group_name=?5" D(NAMED) " AND " D(BEFORE) \
@@ -229,7 +232,8 @@
   X(Q_TYPE_KNOW, "INSERT INTO task_type (task_type, cleans_up) VALUES (?1,?2)" D(TYPE_AGAIN)) \
   X(Q_TOKEN_CLAIM, TEXT_TOKEN_SET " AND token_hash IS NULL")
 
-#define QUERIES(X, D) QUERIES_READ(X, D) QUERIES_LOG(X, D) QUERIES_DEF(X, D)
+#include "queries_queue.h"
+#define QUERIES(X, D) QUERIES_READ(X, D) QUERIES_QUEUE(X, D) QUERIES_LOG(X, D) QUERIES_DEF(X, D) QUERIES_DEF_QUEUE(X, D)
 enum query {
 #define X(name, text) name,
   QUERIES(X, IN_SQ)

@@ -112,6 +112,16 @@ enum wr_rc reader_context(struct reader *r, int64_t ti, struct buf *out, uint32_
   return rc || newest >= 0 ? rc : wr_err_set(err, WR_NOT_FOUND, "Task instance %lld has no context.", (long long)ti);
 }
 
+/* ---- deleted tasks ---- */
+enum wr_rc reader_gone(struct reader *r, int64_t after, int64_t *out, size_t n, size_t *n_out, struct wr_err *err) {
+  struct cursor c;
+  *n_out = 0;
+  if (!r->db) return WR_OK;
+  db_select(r->db, &c, Q_GONE, ARGS(arg_i(after), arg_i((int64_t)n)));
+  while (*n_out < n && cursor_next(&c)) out[(*n_out)++] = cell_i64(&c.cell[0]);
+  return cursor_end(&c, WR_OK, err);
+}
+
 /* ---- members ---- */
 enum wr_rc reader_member(struct reader *r, int64_t incarnation, char host[256], bool *dead, struct wr_err *err) {
   struct cursor c;

@@ -23,10 +23,14 @@ struct def_ops {
   bool (*again)(struct store *s, enum wr_rc rc);              /* after end(): a new transaction may do better. NULL: never */
   enum wr_rc (*ids)(struct store *s, enum id_kind kind, uint32_t n, int64_t *first, struct wr_err *err);   /* in a transaction */
   enum wr_rc (*raise)(struct store *s, struct wr_err *err);   /* definitions.version; inside a transaction */
+  enum wr_rc (*raise_queues)(struct store *s, struct wr_err *err);    /* the same, and queues_version */
 };
 #define DEF_TRIES 3       /* of a transaction that met a deadlock or a lock wait */
 
 /* def_write.c */
+/* Does job in a transaction of the definition writer, again while that may help. Any thread. */
+typedef enum wr_rc def_inside(struct store *s, void *job, struct wr_err *err);
+enum wr_rc def_do(struct store *s, def_inside *inside, void *job, struct wr_err *err) WR_MUST;
 enum wr_rc sql_save_task(struct store *s, struct task_def *t, int64_t expect_version, struct key_write *key,
                          struct wr_err *err) WR_MUST;
 enum wr_rc sql_delete_task(struct store *s, int64_t task_id, struct wr_err *err) WR_MUST;

@@ -64,10 +64,26 @@ enum store_rc sq_put_async(struct sq *s, const struct batch *b) {
   return STORE_OK;
 }
 
+/* Tasks of which nothing is left. Only the batch that deletes others says so: a row that stays is found by the next start. */
+static int gone_over(struct sq *s) {
+  int64_t ti[64];
+  size_t n;
+  int rc = SQLITE_OK;
+  do {
+    pthread_mutex_lock(&s->dropped.mu);
+    for (n = 0; n < sizeof ti / sizeof *ti && s->dropped.n > 0; n++) ti[n] = s->dropped.v[--s->dropped.n];
+    pthread_mutex_unlock(&s->dropped.mu);
+    for (size_t i = 0; i < n && rc == SQLITE_OK; i++) rc = sq_run_id(s, RUN_GONE_OVER, ti[i]);
+  } while (n > 0 && rc == SQLITE_OK);
+  return rc;
+}
+
 /* The batch has updated the task before, so it is there. Rows of task_async and task_alone may be missing: the task may be
  * final. */
 enum store_rc sq_put_gone(struct sq *s, const struct batch *b) {
-  static const enum run_stmt part[] = {RUN_GONE_ASYNC, RUN_ALONE_DELETE, RUN_GONE_ATTEMPT, RUN_GONE_TASK};
+  static const enum run_stmt part[] = {RUN_GONE_LEFT, RUN_GONE_ASYNC, RUN_ALONE_DELETE, RUN_GONE_ATTEMPT, RUN_GONE_TASK};
+  int over = b->n_gone > 0 ? gone_over(s) : SQLITE_OK;
+  if (over != SQLITE_OK) return sq_rc(&s->run, over);
   for (size_t i = 0; i < b->n_gone; i++) {
     int rc = SQLITE_OK;
     for (size_t k = 0; k < sizeof part / sizeof *part && rc == SQLITE_OK; k++) rc = sq_run_id(s, (int)part[k], b->gone[i]);

@@ -35,7 +35,8 @@ static void def_settle(struct sq *s, bool perhaps_stored) {
     s->given_id[k] = 0;
   }
   if (perhaps_stored) s->defs += s->raised;
-  s->raised = false;
+  if (perhaps_stored && s->raised_queues) s->queues = s->defs;
+  s->raised = s->raised_queues = false;
   sq_turn_unlock(&s->turn);
 }
 
@@ -66,6 +67,12 @@ static enum wr_rc def_raise(struct store *st, struct wr_err *err) {
   return db_run(st->def, (enum query)OWN_RAISE, ARGS(arg_i(s->defs + 1)), err);
 }
 
+static enum wr_rc def_raise_queues(struct store *st, struct wr_err *err) {
+  struct sq *s = sq_of(st);
+  s->raised = s->raised_queues = true;
+  return db_run(st->def, (enum query)OWN_RAISE_QUEUES, ARGS(arg_i(s->defs + 1)), err);
+}
+
 static enum wr_rc def_ids(struct store *st, enum id_kind kind, uint32_t n, int64_t *first, struct wr_err *err) {
   struct sq *s = sq_of(st);
   *first = s->next_id[kind] + s->given_id[kind];
@@ -75,4 +82,4 @@ static enum wr_rc def_ids(struct store *st, enum id_kind kind, uint32_t n, int64
 }
 
 const struct def_ops sq_def_ops = {.enter = def_enter, .leave = def_leave, .begin = def_begin, .end = def_end, .ids = def_ids,
-                                   .raise = def_raise};
+                                   .raise = def_raise, .raise_queues = def_raise_queues};

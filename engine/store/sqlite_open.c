@@ -28,6 +28,7 @@ static int load_counters(struct sq *s) {
   }
   sqlite3_finalize(st);
   if (rc == SQLITE_DONE) s->defs = sq_number(&s->run, "SELECT version FROM definitions", &rc);
+  if (rc == SQLITE_OK) s->queues = sq_number(&s->run, "SELECT queues_version FROM definitions", &rc);
   for (int k = 0; k < ID__N && rc == SQLITE_OK; k++)
     if (s->next_id[k] < 1) rc = SQLITE_CORRUPT;
   return rc;
@@ -97,6 +98,7 @@ static struct sq *sq_new(const char *path) {
   turn_init(&s->def_lock);
   pthread_mutex_init(&s->ckpt.mu, NULL);
   pthread_mutex_init(&s->files_mu, NULL);
+  pthread_mutex_init(&s->dropped.mu, NULL);
   pool_init(&s->readers, SQ_READERS);
   cond_mono(&s->ckpt.cond);
   arena_init(&s->texts, 0);
@@ -181,6 +183,8 @@ void sq_close(struct store *st) {
   pthread_mutex_destroy(&s->ckpt.mu);
   pthread_cond_destroy(&s->ckpt.cond);
   pthread_mutex_destroy(&s->files_mu);
+  pthread_mutex_destroy(&s->dropped.mu);
+  free(s->dropped.v);
   pool_done(&s->readers);
   free(s->path);
   free(s->log_path);

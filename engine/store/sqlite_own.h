@@ -20,6 +20,7 @@
   X(OWN_BEGIN_WRITE, "BEGIN IMMEDIATE") \
   X(OWN_ROLLBACK, "ROLLBACK") \
   X(OWN_RAISE, "UPDATE definitions SET version=?1") \
+  X(OWN_RAISE_QUEUES, "UPDATE definitions SET version=?1, queues_version=?1") \
   X(OWN_IDS, "UPDATE id_block SET next=?2 WHERE kind=?1") \
   X(OWN_NODE, "INSERT INTO task_node (node_id, flow_id, flow_version, node_key, node_type, task_ids, tasks, config, prev_node, " \
     "task_at, n_task, create_time, update_time) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?12)") \

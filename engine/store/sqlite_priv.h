@@ -109,11 +109,12 @@ struct sq {
   struct turn def_lock;
   struct sq_conn def;
   int64_t given_id[ID__N];  /* so many of each kind, in the transaction under way */
-  bool raised;              /* definitions.version, in the transaction under way */
+  bool raised, raised_queues;   /* definitions.version, queues_version, in the transaction under way */
   /* ids: FI NI TI INCARNATION belong to the runner, TASK FLOW NODE to def_lock.
    * sent: in the transaction under way; saved: committed (both of the runner only) */
   int64_t next_id[ID__N], sent_id[ID__N], saved_id[ID__N];
-  int64_t defs;             /* definitions.version; guarded by turn */
+  int64_t defs, queues;     /* definitions.version, queues_version; guarded by turn */
+  struct { pthread_mutex_t mu; int64_t *v; size_t n, cap; } dropped;   /* tasks of task_gone of which nothing is left; mu: leaf */
   struct sq_ckpt ckpt;
   struct sq_whole whole;
   struct reader_pool readers;
@@ -159,6 +160,12 @@ int sq_run_id(struct sq *s, int stmt, int64_t id);                /* of sqlite_r
 STORE_OP(async) sq_async; STORE_OP(async_keys) sq_async_keys;
 enum store_rc sq_put_async(struct sq *s, const struct batch *b);  /* inside the transaction, as the next */
 enum store_rc sq_put_gone(struct sq *s, const struct batch *b);
+/* sqlite_queue.c */
+STORE_OP(queues) sq_queues; STORE_OP(queue_lock) sq_queue_lock; STORE_OP(identity) sq_identity; STORE_OP(running) sq_running;
+enum store_rc sq_put_rates(struct sq *s, const struct batch *b);  /* inside the transaction */
+/* sqlite_whose.c */
+STORE_OP(whose) sq_whose;
+enum store_rc sq_put_whose(struct sq *s, const struct batch *b);
 /* sqlite_keys.c */
 STORE_OP(keys) sq_keys;
 enum store_rc sq_put_keys(struct sq *s, const struct batch *b);   /* inside the transaction */

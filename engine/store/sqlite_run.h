@@ -89,6 +89,10 @@
   X(RUN_ASYNC, "SELECT " ASYNC_COLS " FROM task_async a WHERE a.ti_id=?1") \
   X(RUN_ASYNC_KEY, TEXT_ASYNC_KEY) \
   X(RUN_GONE_TASK, "DELETE FROM task_ins WHERE ti_id=?1") \
+  X(RUN_WHOSE, WHOSE " ORDER BY ti_id") \
+  X(RUN_WHOSE_PUT, "INSERT OR REPLACE INTO flow_queue (fi_id, ti_id, user_name, group_name, priority) VALUES (?1,?2,?3,?4,?5)") \
+  X(RUN_GONE_LEFT, "INSERT OR IGNORE INTO task_gone (ti_id) VALUES (?1)") \
+  X(RUN_GONE_OVER, "DELETE FROM task_gone WHERE ti_id=?1") \
   X(RUN_GONE_ASYNC, "DELETE FROM task_async WHERE ti_id=?1") \
   X(RUN_GONE_ATTEMPT, "DELETE FROM task_attempt WHERE ti_id=?1") \
   X(RUN_KEY, TEXT_KEY) \
@@ -97,6 +101,13 @@
   X(RUN_FLOW, "SELECT " FLOW_COLS(IN_SQ) " FROM task_flow_ins i WHERE i.fi_id=?1") \
   X(RUN_NODES, "SELECT " NODE_COLS(IN_SQ) " FROM task_node_ins WHERE ni_id BETWEEN ?1 AND ?2 ORDER BY ni_id") \
   X(RUN_TASKS, "SELECT " TASK_COLS(IN_SQ) " FROM task_ins WHERE ti_id BETWEEN ?1 AND ?2 ORDER BY ti_id") \
+  X(RUN_QUEUES, "SELECT " QUEUE_COLS " FROM task_queue ORDER BY queue_id") \
+  X(RUN_RATE_AT, "SELECT rate_at FROM task_queue WHERE queue_id=?1") \
+  X(RUN_RATE_SET, "UPDATE task_queue SET rate_at=?2 WHERE queue_id=?1") \
+  X(RUN_IDENTITY, IDENTITY_FROM(IN_SQ) "=?1") \
+  X(RUN_RUNNING_ALONE, RUNNING_ALONE(IN_SQ)) \
+  X(RUN_RUNNING_FLOW, "SELECT ti_id, fi_id, owner, NULL, NULL, 0 FROM task_ins " \
+    "WHERE ti_id BETWEEN ?1 AND ?2 AND " QUEUE_COUNTS("")) \
   X(RUN_LIVE_BASES, "SELECT i.bases, h.n_task_ins FROM task_flow_ins i JOIN task_flow_history h ON h.flow_id=i.flow_id " \
     "AND h.flow_version=i.flow_version WHERE i.state IN (1,2,3)") \
   X(RUN_LIVE_ALONE, "SELECT ti_id FROM task_alone") \

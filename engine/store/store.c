@@ -114,6 +114,28 @@ enum store_rc store_async_keys(struct store *s, const char *const *key, size_t n
   memset(got, 0, n);
   return STORE_OK;
 }
+enum store_rc store_whose(struct store *s, int64_t fi, struct arena *a, struct whose_row **out, size_t *n) {
+  *n = 0;
+  *out = NULL;
+  return s->ops->whose ? s->ops->whose(s, fi, a, out, n) : STORE_OK;
+}
+enum store_rc store_queues(struct store *s, int64_t known_version, int64_t *version, struct arena *a, struct queue_row **rows,
+                           size_t *n) {
+  *rows = NULL, *n = 0, *version = known_version;
+  return s->ops->queues ? s->ops->queues(s, known_version, version, a, rows, n) : STORE_OK;
+}
+enum store_rc store_queue_lock(struct store *s, const int64_t *id, size_t n, int64_t *rate_at) {
+  for (size_t i = 0; i < n; i++) rate_at[i] = -1;
+  return s->ops->queue_lock && n ? s->ops->queue_lock(s, id, n, rate_at) : STORE_OK;
+}
+enum store_rc store_identity(struct store *s, const int64_t *ti, size_t n, struct identity_row *out) {
+  for (size_t i = 0; i < n; i++) out[i] = (struct identity_row){.user = "", .group = ""};
+  return s->ops->identity && n ? s->ops->identity(s, ti, n, out) : STORE_OK;
+}
+enum store_rc store_running(struct store *s, struct arena *a, struct running_row **out, size_t *n) {
+  *out = NULL, *n = 0;
+  return s->ops->running ? s->ops->running(s, a, out, n) : STORE_OK;
+}
 enum store_rc store_write(struct store *s, struct batch *b) { return s->ops->write(s, b); }
 enum store_rc store_commit(struct store *s) { return s->ops->commit(s); }
 void store_rollback(struct store *s) { s->ops->rollback(s); }

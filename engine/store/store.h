@@ -103,7 +103,9 @@ struct attempt_row {              /* task_attempt: an attempt that ended and was
 enum key_kind { KEY_STARTS = 1, KEY_TASK_INS, KEY_TASK, KEY_FLOW };  /* fi; ti; task_id, flow_id with n = the version */
 struct key_row { uint8_t hash[KEY_HASH_BYTES]; uint8_t kind; int64_t first_id; uint32_t n; int64_t create_us; };
 struct key_write { const char *key; struct key_row row; };  /* 1 to LIMIT_KEY_CHARS visible ASCII characters */
+#include "store_whose.h"
 #include "store_async.h" /* what only a stand-alone task has */
+#include "store_queues.h" /* queues, and what counts in them */
 struct batch {
   int64_t id;                     /* unique: incarnation << 32 | counter; becomes `version` and the receipt */
   struct flow_write *flow; size_t n_flow;         /* ascending fi */
@@ -112,7 +114,9 @@ struct batch {
   struct attempt_row *attempt; size_t n_attempt;
   struct key_write *key; size_t n_key;      /* ascending by strcmp(), each once; a key that is there already: STORE_RETRY */
   struct async_write *async; size_t n_async;      /* ascending ti; see store_async.h */
+  const struct whose_row *whose; size_t n_whose;  /* each replaces the one of its (fi, ti), if there is one */
   const int64_t *gone; size_t n_gone;             /* ascending ti: stand-alone tasks that are deleted; see store_async.h */
+  const struct queue_rate *rate; size_t n_rate;   /* ascending queue_id, each once; see store_queues.h */
 };
 
 /* ---- the runner's writer ---- */

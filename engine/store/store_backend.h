@@ -75,6 +75,14 @@ struct store_ops {
   enum store_rc (*logs_put_progress)(struct logs *l, const struct progress_row *row, size_t n);
   enum store_rc (*logs_context)(struct logs *l, int64_t ti, struct buf *out, uint32_t *epoch);
   enum store_rc (*logs_drop)(struct logs *l, int64_t ti, bool *more);
+  /* queues; may be NULL in test backends that have none: no row, nothing that counts */
+  enum store_rc (*queues)(struct store *s, int64_t known_version, int64_t *version, struct arena *a, struct queue_row **rows,
+                          size_t *n);
+  enum store_rc (*queue_lock)(struct store *s, const int64_t *id, size_t n, int64_t *rate_at);
+  enum store_rc (*identity)(struct store *s, const int64_t *ti, size_t n, struct identity_row *out);
+  enum store_rc (*running)(struct store *s, struct arena *a, struct running_row **out, size_t *n);
+  /* may be NULL in test backends whose flows say nothing */
+  enum store_rc (*whose)(struct store *s, int64_t fi, struct arena *a, struct whose_row **out, size_t *n);
 };
 /* STORE_OP(ids) f; declares f as what the member `ids` points to. */
 #define STORE_OP(member) __typeof__(*((struct store_ops *)0)->member)

@@ -53,4 +53,7 @@ enum store_rc logs_context(struct logs *l, int64_t ti, struct buf *out, uint32_t
 /* Deletes log, context and progress of a task that is deleted (batch.gone), a part at a time: at most LIMIT_DROP_CHUNKS
  * chunks of log in a call. *more: call again. May be repeated, also for a ti that has nothing. */
 enum store_rc logs_drop(struct logs *l, int64_t ti, bool *more) WR_MUST;
+/* Deleted tasks of which something may be left, because a node died before it had done all of the above: those after `after`,
+ * ascending, n at most. Without SQL: none. */
+enum wr_rc reader_gone(struct reader *r, int64_t after, int64_t *out, size_t n, size_t *n_out, struct wr_err *err) WR_MUST;
 #endif

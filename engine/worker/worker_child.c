@@ -168,6 +168,12 @@ void child_read_reports(struct wx_exec *x, bool yes) {
   watch_again(&c->pipe[PIPE_REPORTS]);
 }
 
+bool child_unread(const struct wx_exec *x) {
+  const struct child *c = x->child;
+  int there = 0;
+  return c && (c->paused || c->hushed || (ioctl(c->pipe[PIPE_REPORTS].src.fd, FIONREAD, &there) == 0 && there > 0));
+}
+
 /* The tree is dead. Of its reports only what stands there now is its own: somebody else may have got the descriptor. */
 static void read_rest(struct child *c) {
   for (int i = PIPE_OUT; i <= PIPE_ERR; i++)
@@ -330,7 +336,7 @@ static void build(struct buf *b, const struct wx_exec *x, const wx_spawn *sp, co
   if (sp->apart) m.flags |= SW_APART;
   if (sp->stdin_len) m.flags |= SW_STDIN;
   if (x->task.context_len) m.flags |= SW_CONTEXT;
-  if (x->a->timeout_us || x->w->troubles.pause_us) m.flags |= SW_TELL;
+  if (x->a->timeout_us || x->a->heartbeat_us || x->w->troubles.pause_us) m.flags |= SW_TELL;
   if (m.text_bytes > SW_INLINE) m.flags |= SW_TEXT_FD;
   memcpy(b->data, &m, sizeof m);
 }

@@ -81,22 +81,28 @@ static void exec_finish(struct wx_exec *x) {
   x->w->ended = x;
 }
 
+static char *silent_text(const struct attempt *a) {
+  char text[96];
+  snprintf(text, sizeof text, "It reported nothing for %.6g s (heartbeatTimeout).", (double)a->heartbeat_us / 1e6);
+  return wr_strdup(text);
+}
+
 /* Overrules the executor where the worker knows better. */
 static void overrule(struct wx_exec *x) {
   struct attempt *a = x->a;
   if (x->worn && a->end == ATTEMPT_FATAL) a->end = ATTEMPT_FAIL; /* a later try may do better */
   /* A result after our request to stop does not count, but a failure for good does. */
   bool decided = (a->end == ATTEMPT_OK && !a->asked) || a->end == ATTEMPT_FATAL;
-  if (!x->never && !x->lost && !(x->handback && !decided)) return;
+  if (!x->never && !x->lost && !((x->handback || x->silent) && !decided)) return;
   if (!x->never) { /* otherwise it says why itself */
     free(a->error);
-    a->error = error_text(x->lost);
+    a->error = x->lost || !x->silent ? error_text(x->lost) : silent_text(a);
   }
   free(a->result);
   a->result = NULL;
   a->result_len = 0;
   x->log_is_result = false;
-  a->end = x->lost && !x->never ? ATTEMPT_LOST : ATTEMPT_HANDBACK;
+  a->end = (x->lost || x->silent) && !x->never ? ATTEMPT_LOST : ATTEMPT_HANDBACK;
 }
 
 static void give_back(struct wx_exec *x) {
@@ -104,6 +110,7 @@ static void give_back(struct wx_exec *x) {
   struct attempt *a = x->a;
   worker_timer(w, &x->timer, 0);
   worker_timer(w, &x->limit, 0);
+  worker_timer(w, &x->beat, 0);
   worker_timer(w, &x->wait, 0);
   if (w->live.n && map64_get(&w->live, a->ti) == x) map64_del(&w->live, a->ti);
   overrule(x);
@@ -324,7 +331,29 @@ static void limit_due(struct worker *w, struct timer *t) {
   if (!x->ended && w->o.timed_out) w->o.timed_out(w->o.ctx, a->fi, a->ti, a->epoch);
 }
 
+/* Reports only note their time: the timer looks at that when it rings, and rings again. */
+static void beat_due(struct worker *w, struct timer *t) {
+  struct wx_exec *x = (struct wx_exec *)((char *)t - offsetof(struct wx_exec, beat));
+  int64_t end = x->beat_us + x->a->heartbeat_us;
+  if (x->ended || x->stop) return;
+  if (child_unread(x)) end = clock_mono_us() + x->a->heartbeat_us; /* what it reported has not been looked at */
+  if (clock_mono_us() < end) {
+    worker_timer(w, t, end);
+    return;
+  }
+  x->silent = true;
+  exec_stop(x, STOP_TIMEOUT, WX_CANCEL_ASK);
+}
+
+static void heartbeat(struct wx_exec *x, int64_t from_us) {
+  if (!x->a->heartbeat_us) return;
+  if (x->beat_us < from_us) x->beat_us = from_us;
+  x->beat.fire = beat_due;
+  worker_timer(x->w, &x->beat, x->beat_us + x->a->heartbeat_us);
+}
+
 void exec_limit(struct wx_exec *x, int64_t from_us) {
+  heartbeat(x, from_us);
   if (!x->a->timeout_us) return;
   x->limit.fire = limit_due;
   worker_timer(x->w, &x->limit, from_us + x->a->timeout_us);

@@ -62,6 +62,8 @@ struct xlog;
 /* One attempt under way: what the ABI calls wx_exec. */
 struct wx_exec {
   struct timer timer, limit, wait; /* the executor's; run timeout; last log piece */
+  struct timer beat;               /* it has reported nothing for as long as it may: rings about then, not before */
+  int64_t beat_us;                 /* monotonic: its newest report, or its start */
   struct worker *w;
   struct attempt *a;
   const wx_ops *ops;               /* of an entry of the registry */
@@ -78,6 +80,7 @@ struct wx_exec {
   enum task_stop stop;              /* it was asked to stop; the newest reason */
   bool log_ending;                 /* xlog_end() was called */
   const char *lost;                /* why it comes back as LOST, whatever the executor said; NULL = it does not */
+  bool silent;                     /* it was told to stop because it reported nothing: LOST unless it ended by itself */
   bool handback;                   /* comes back as HANDBACK unless it ended by itself with success */
   bool worn;                       /* every try to start it failed for as long as we wait; the cause need not be the task */
   bool never;                      /* it never began, for no fault of its own: comes back as HANDBACK, whatever else was asked */
@@ -167,7 +170,8 @@ void exec_noted(struct wx_exec *x, uint32_t count, int answer);   /* so many con
 struct log_sum { int64_t stored, lost; enum log_lost why; };
 void exec_log_over(struct wx_exec *x, struct log_sum sum);   /* how much of its log is stored, and how much is not; finishes it */
 void exec_reports_over(struct wx_exec *x);   /* what it reported is stored, or is not waited for any more; finishes it */
-void exec_limit(struct wx_exec *x, int64_t from_us);   /* its run timeout counts from then on, monotonic */
+void exec_limit(struct wx_exec *x, int64_t from_us);   /* its run and heartbeat timeouts count from then on, monotonic */
+static inline void exec_beat(struct wx_exec *x, int64_t now_us) { x->beat_us = now_us; }   /* it has reported something */
 
 /* ---- worker_note.c ---- */
 /* What an attempt says while it runs (WX_NOTE_*, copied); -1: it is not taken. */
@@ -178,6 +182,7 @@ int child_spawn(struct wx_exec *x, const wx_spawn *sp, char *err, size_t err_n);
 void child_kill(struct wx_exec *x, int how);
 void child_pause(struct wx_exec *x);        /* its log is behind: read no more for now */
 void child_resume(struct wx_exec *x);
+bool child_unread(const struct wx_exec *x);             /* there may be reports that nobody has read */
 void child_read_reports(struct wx_exec *x, bool yes);   /* its descriptor 3 is read, or left alone */
 enum wr_rc child_setup(struct worker *w, struct wr_err *err);   /* the spawner's socket */
 void child_cleanup(struct worker *w);

@@ -172,6 +172,7 @@ static void take(struct reports *r, const struct report *p) {
 
 static void one_line(struct reports *r, char *p, size_t n) {
   char shown[SHOWN_BYTES]; /* texts are decoded where they stand */
+  if (r->x->a->heartbeat_us) exec_beat(r->x, clock_mono_us());
   size_t m = n < sizeof shown ? n : sizeof shown;
   struct report got;
   memcpy(shown, p, m);
@@ -364,6 +365,7 @@ static int context_note(struct wx_exec *x, const char *p, size_t n) {
 }
 
 int reports_note(struct wx_exec *x, int kind, const void *p, size_t n) {
+  if (x->a->heartbeat_us) exec_beat(x, clock_mono_us());
   switch (kind) {
     case WX_NOTE_PROGRESS: return progress_note(x, p, n);
     case WX_NOTE_CONTEXT: return context_note(x, p, n);

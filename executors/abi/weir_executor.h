@@ -32,6 +32,8 @@ extern "C" {
 #define WX_CONTEXT 8u
 /* It has a routine that cleans up behind a task that is deleted: the deletion starts an attempt with wx_task.cleanup. */
 #define WX_CLEANS_UP 16u
+/* The same for those of its tasks whose taskConfig has onDelete, which the executor reads, but for its `timeout`. */
+#define WX_ON_DELETE 32u
 
 typedef struct wx_exec wx_exec;      /* one running attempt; the executor may attach its own data: wx_host.data */
 

@@ -68,6 +68,19 @@ CREATE TABLE IF NOT EXISTS task_type (
   cleans_up    TINYINT UNSIGNED NOT NULL DEFAULT 0   -- a deletion runs its clean-up
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
+-- Tasks that were deleted, and whose logs are still to be deleted: a node that starts goes on with them.
+CREATE TABLE IF NOT EXISTS task_gone (ti_id BIGINT NOT NULL PRIMARY KEY) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- Whose tasks of a flow instance are, where its start or a wish said so. ti_id 0: all of them; NULL: not said.
+CREATE TABLE IF NOT EXISTS flow_queue (
+  fi_id        BIGINT NOT NULL,
+  ti_id        BIGINT NOT NULL,
+  user_name    VARBINARY(512),
+  group_name   VARBINARY(512),
+  priority     INT,
+  PRIMARY KEY (fi_id, ti_id)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
 -- Stand-alone tasks as S1 shows them. status: 0 waits, 1 runs, 2 succeeded, 3 failed, 4 canceled, 5 its node is dead.
 CREATE OR REPLACE SQL SECURITY INVOKER VIEW async_task_record AS
   SELECT a.ti_id AS id, CONVERT(a.user_name USING utf8mb4) AS uid, a.task_name AS name, a.task_type AS task_type, i.params AS params,

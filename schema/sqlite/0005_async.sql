@@ -44,6 +44,19 @@ CREATE TABLE task_type (
   cleans_up      INTEGER NOT NULL DEFAULT 0   -- a deletion runs its clean-up
 ) STRICT, WITHOUT ROWID;
 
+-- Tasks that were deleted, and whose log, context and progress are still to be deleted: a node that starts goes on with them.
+CREATE TABLE task_gone (ti_id INTEGER PRIMARY KEY) STRICT;
+
+-- Whose tasks of a flow instance are, where its start or a wish said so. ti_id 0: all of them; NULL: not said.
+CREATE TABLE flow_queue (
+  fi_id        INTEGER NOT NULL,
+  ti_id        INTEGER NOT NULL,
+  user_name    TEXT,
+  group_name   TEXT,
+  priority     INTEGER,
+  PRIMARY KEY (fi_id, ti_id)
+) STRICT, WITHOUT ROWID;
+
 -- Stand-alone tasks as S1 shows them. status: 0 waits, 1 runs, 2 succeeded, 3 failed, 4 canceled, 5 its node is dead.
 CREATE VIEW async_task_record AS
   SELECT a.ti_id AS id, a.user_name AS uid, a.task_name AS name, a.task_type AS task_type, i.params AS params,

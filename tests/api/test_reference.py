@@ -31,21 +31,23 @@ class Reference(unittest.TestCase):
         self.named(r'\{"(\w+)", Q_', "api/query.c")
 
     def test_fields_of_bodies(self):
-        self.named(r'FIELD\("(\w+)"', "engine/model/async.c", "engine/model/def_flow.c", "engine/model/def_task.c", "engine/model/field.c")
+        self.named(r'FIELD\("(\w+)"', "engine/model/async.c", "engine/model/def_flow.c", "engine/model/def_task.c", "engine/model/field.c", "engine/model/queue_post.c")
         self.named(r'\[C_\w+\] = "(\w+)"', "engine/model/def_task.c")
         self.named(r'\{"(\w+)", JSON_', "api/h_ask.c", "api/h_async.c", "api/h_exec.c")
         self.named(r'\{"(\w+)", (?:parse_|RLIMIT)', "executors/shell.c")
 
     def test_words(self):
         self.named(r'\[(?:REST|FLOW|JITTER|ON_LOST)_\w+\] = "(\w+)"', "engine/model/settings.c", "engine/model/field.c", "engine/model/def_task.c")
+        self.named(r'\[QUEUE_ORDER_\w+\] = "(\w+)"', "engine/model/queue_post.c")
         self.named(r'\[IF_EXISTS_\w+\] = "(\w+)"', "engine/model/async.c")
 
     def test_fields_of_answers(self):
-        self.named(r'j_(?:i64|text|bool|raw|key|bytes|time)\(\w+(?:->\w+)?, "(\w+)"', "api/rows.c", "api/h_ask.c", "api/h_monitor.c", "api/h_node.c", "api/h_s0.c", "api/instance.c")
+        self.named(r'j_(?:i64|text|bool|raw|key|bytes|time)\(\w+(?:->\w+)?, "(\w+)"', "api/rows.c", "api/h_ask.c", "api/h_monitor.c", "api/h_node.c", "api/h_queue.c", "api/h_s0.c", "api/instance.c")
         self.named(r'j_time\(\w+, "\w+", "(\w+)"', "api/rows.c")
 
     def test_reasons(self):
         self.named(r'put\(w, "(\w+)"', "engine/client/why.c")
+        self.named(r'return "([A-Z_]+)";', "engine/client/why_queue.c")
 
     def test_environment(self):
         self.named(r'"(WEIR_\w+)=?"', "engine/worker/worker_child.c")

@@ -226,6 +226,37 @@ static void dropped_task_leaves_no_report(struct world *w) {
   logs_close(l);
 }
 
+/* A task that was there, in the batch that deletes it. */
+static int64_t deleted(struct world *w) {
+  struct task_row t = running(w, 1, NULL);
+  struct task_write tw = {.op = ROW_UPDATE, .expect_epoch = t.t.epoch, .expect_state = (int)t.t.state, .row = t};
+  OK(batch_do(w, &(struct batch){.task = &tw, .n_task = 1, .gone = &t.ti, .n_gone = 1}));
+  return t.ti;
+}
+
+/* Until the last of what it left is dropped, a start finds it. */
+static void deleted_tasks_are_found_again(struct world *w) {
+  struct wr_err err;
+  struct logs *l = logs_of(w);
+  int64_t ti[3], found[4];
+  size_t n = 0;
+  bool more;
+  for (int i = 0; i < 3; i++) ti[i] = deleted(w);
+  struct reader *r = reader_of(w);
+  WR(reader_gone(r, ti[0] - 1, found, 4, &n, &err));
+  assert_int_equal(n, 3);
+  assert_memory_equal(found, ti, sizeof ti);
+  WR(reader_gone(r, ti[0], found, 1, &n, &err));
+  assert_true(n == 1 && found[0] == ti[1]);
+  OK(logs_drop(l, ti[0], &more));
+  OK(logs_drop(l, ti[2], &more));
+  int64_t last = deleted(w); /* the next deletion, at the latest, writes that these two are over */
+  WR(reader_gone(r, ti[0] - 1, found, 4, &n, &err));
+  assert_true(n == 2 && found[0] == ti[1] && found[1] == last);
+  reader_put(r);
+  logs_close(l);
+}
+
 static void members_are_known_by_number(struct world *w) {
   char host[256];
   bool dead = true;
@@ -241,6 +272,7 @@ static void members_are_known_by_number(struct world *w) {
 const struct fact facts_reports[] = {
   FACT(context_is_kept), FACT(context_of_a_mebibyte), FACT(context_that_was_given), FACT(context_of_an_older_attempt_is_fenced),
   FACT_SEVERAL(context_of_who_does_not_run_is_fenced), FACT(progress_is_kept), FACT(progress_of_an_older_attempt_is_left_out),
-  FACT(dropped_task_leaves_no_report), FACT(members_are_known_by_number),
+  FACT(dropped_task_leaves_no_report), FACT(deleted_tasks_are_found_again),
+  FACT(members_are_known_by_number),
 };
 const size_t n_facts_reports = sizeof facts_reports / sizeof *facts_reports;

@@ -715,8 +715,37 @@ static void everything_survives_a_reopen(struct world *w) {
   def_flow_unref(f);
 }
 
+/* What a start or a wish said of whose the tasks of a flow are: a later row of the same task replaces the earlier one. */
+static void whose_rows_read_back(struct world *w) {
+  const int64_t fi = 900000001;
+  struct whose_row row[] = {{.fi = fi, .ti = 7, .user = "u ", .group = NULL, .priority = -100, .has_priority = true},
+                            {.fi = fi, .ti = 0, .user = "", .group = "gr\xc3\xbc"}, {.fi = fi + 1, .ti = 0, .user = "other"},
+                            {.fi = fi, .ti = 9, .group = "x"}, {.fi = fi, .ti = 7, .user = "U", .group = "g", .has_priority = true}};
+  struct whose_row *got;
+  struct arena a;
+  size_t n = 0;
+  int64_t defs;
+  OK(batch_do(w, &(struct batch){.whose = row, .n_whose = 4}));
+  OK(batch_do(w, &(struct batch){.whose = &row[4], .n_whose = 1}));
+  arena_init(&a, 0);
+  OK(store_begin(w->s, &defs));
+  OK(store_whose(w->s, fi, &a, &got, &n));
+  assert_int_equal(n, 3);
+  assert_true(got[0].ti == 0 && got[1].ti == 7 && got[2].ti == 9);
+  assert_string_equal(got[0].user, "");
+  assert_string_equal(got[0].group, "gr\xc3\xbc");
+  assert_false(got[0].has_priority);
+  assert_string_equal(got[1].user, "U");
+  assert_true(got[1].has_priority && got[1].priority == 0);
+  assert_null(got[2].user);
+  OK(store_whose(w->s, fi + 2, &a, &got, &n));
+  assert_int_equal(n, 0);
+  store_rollback(w->s);
+  arena_done(&a);
+}
+
 const struct fact facts_rows[] = {
-  FACT_FRESH(ids_start_at_one), FACT(ids_rise_without_overlap), FACT(ids_of_kinds_are_apart), FACT_FRESH(ids_used_never_come_again),
+  FACT(whose_rows_read_back), FACT_FRESH(ids_start_at_one), FACT(ids_rise_without_overlap), FACT(ids_of_kinds_are_apart), FACT_FRESH(ids_used_never_come_again),
   FACT_FRESH(incarnations_rise), FACT(flow_reads_back), FACT(flow_nulls_read_back), FACT(flow_update_writes_its_columns),
   FACT(flow_update_leaves_what_was_made), FACT(flow_error_kept_set_cleared), FACT(flow_version_is_the_batch),
   FACT(flow_wrong_version_is_stale), FACT(flow_zero_expects_nothing), FACT(flow_missing_is_not_updated), FACT(one_stale_flow_undoes_all),

@@ -143,6 +143,7 @@ class Docs(unittest.TestCase):
             server = Server(tmp / "data")
             self.addCleanup(server.kill)
             self.play(self.terminal(server.url), "docs/reference/api.md", 6)
+            self.play(self.terminal(server.url), "docs/how-to/queues.md", 1)
             self.assertEqual(server.stop(), 0)
 
     def test_dev_run_once(self):

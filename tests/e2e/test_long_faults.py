@@ -65,6 +65,8 @@ class Fault(unittest.TestCase):
         """A definition to start, and a first start that works."""
         self.flow = server.post("/flow", {"flowName": "fault", "flowNodes": [task("a", "ECHO", "a"), task("b", "ECHO", "b", "a")]})["flowId"]
         self.assertEqual(server.ended(server.post(f"/exec/flow/{self.flow}")["fiId"])["status"], "SUCCESS")
+        self.held = server.post("/exec/task", {"taskType": "ECHO", "autoRun": False})["tiId"]
+        server.post("/queue", {"user": "fault"})
 
     def start(self, server):
         return ask(server, "POST", f"/exec/flow/{self.flow}")
@@ -106,6 +108,17 @@ class Fault(unittest.TestCase):
     def reads(self, server):
         """A list is answered too, by rows or by 503."""
         status, answer, _ = ask(server, "GET", "/flow")
+        self.assertIn(status, (200, 503), answer)
+
+    def queues(self, server):
+        """What changes a queue is refused in time too."""
+        for method, path, body in (("POST", "/queue", {"user": "fault", "paused": True}), ("DELETE", "/queue?user=fault", None),
+                                   ("POST", f"/exec/task-ins/{self.held}/queue", {"user": "fault"})):
+            status, answer, took = ask(server, method, path, body)
+            self.assertIn(status, (503, 507), (path, answer))
+            self.assertIn(answer["code"], ("50301", "50302", "50303", "50701"), path)
+            self.assertLess(took, ANSWER_S)
+        status, answer, _ = ask(server, "GET", "/queue")
         self.assertIn(status, (200, 503), answer)
 
     def quiet(self, server):
@@ -157,6 +170,7 @@ class Database(Fault):
         server = self.node()
         self.db.stop()
         why, codes = self.suffers(server)
+        self.queues(server)
         self.db.start()
         self.recovers(server, codes)
         self.logged_once(server, "store.down")
@@ -166,6 +180,7 @@ class Database(Fault):
         server = self.node()
         self.db.freeze()
         why, codes = self.suffers(server)
+        self.queues(server)
         self.assertEqual(ask(server, "GET", "/flow")[0], 503) # and it is remembered for a moment that nothing came
         self.db.thaw()
         self.recovers(server, codes)
@@ -317,6 +332,7 @@ class Sqlite(Fault):
         except sqlite3.OperationalError:
             self.skipTest("nobody else gets the lock")
         why, codes = self.suffers(server)
+        self.queues(server)
         other.execute("ROLLBACK")
         self.recovers(server, codes)
 

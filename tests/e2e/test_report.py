@@ -112,6 +112,23 @@ class Reports(Base):
         self.assertEqual(self.row_when(server, ti, state="SUCCESS")["result"], '{"a": 1}')
         self.assertEqual(server.stop(), 0)
 
+    def test_heartbeat(self):
+        """An attempt that reports nothing is LOST; its output is no report, and each line is one, even one that says nothing."""
+        server = self.server()
+        ti = self.start(server, "test $WEIR_ATTEMPT = 2 && exit 0; while :; do echo output; sleep 0.05; done", heartbeatTimeout="500ms")
+        row = self.row_when(server, ti, state="SUCCESS")
+        self.assertEqual((row["attempt"], row["losses"], row["failures"]), (2, 1, 0))
+        self.assertEqual([(h["end"], h["errorMsg"]) for h in row["history"]], [("LOST", "It reported nothing for 0.5 s (heartbeatTimeout).")])
+        ti = self.start(server, "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo >&3; sleep 0.25; done", heartbeatTimeout=2)
+        row = self.row_when(server, ti, state="SUCCESS")
+        self.assertEqual((row["attempt"], row["losses"]), (1, 0))
+        ti = self.start(server, "sleep 3600", heartbeatTimeout="50ms", onLost="fail")
+        self.assertEqual(self.row_when(server, ti, state="FAILED")["errorMsg"], "It reported nothing for 0.05 s (heartbeatTimeout).")
+        ti = self.start(server, "trap 'weir report --context saved; exit 75' TERM; test -s $WEIR_CONTEXT && exit 0; while :; do sleep 0.05; done",
+                        heartbeatTimeout="500ms")
+        self.row_when(server, ti, state="SUCCESS", attempt=2)
+        self.assertEqual(server.stop(), 0)
+
     def test_planned_stop(self):
         """It reports its context when it is told to stop, and goes on with the next server; no attempt is used up."""
         server = self.server()

@@ -13,7 +13,7 @@ from services import HAVE_MARIADB, MariaDb
 DUMPS = ROOT / "tests" / "upgrade"
 NEXT = pathlib.Path(BIN).resolve().parents[1] / "tests" / "upgrade"
 RELEASES = {"8ec770b": 1, "3f30a82": 3}
-SCHEMA = 5
+SCHEMA = 6
 # Of the kept databases: the token whose hash they hold, where there is one.
 TOKENS = {("3f30a82", "sqlite"): "dd8acd6ba8162e77d753e1d6f8dc52507d8c80a5b436a8b0c5b6f36411bd09d1",
           ("3f30a82", "mysql"): "531e229c4c3d5076e0ff2461c46997863326929ff61f071683f315ebca7eae6b"}
@@ -82,7 +82,7 @@ class Kept(unittest.TestCase):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertIn(f"has schema {RELEASES[release]}, this weir needs {SCHEMA}\n", done.stdout)
         self.assertEqual("  0002_installation.sql\n" in done.stdout, RELEASES[release] < 2)
-        self.assertIn("  0004_beside.sql\n  0005_async.sql\n", done.stdout)
+        self.assertIn("  0004_beside.sql\n  0005_async.sql\n  0006_queues.sql\n", done.stdout)
         self.assertIn("Nothing was changed. Make a backup", done.stdout)
         self.assertEqual(db.ask("SELECT * FROM schema_version"), before)
 
@@ -114,7 +114,7 @@ class Kept(unittest.TestCase):
                 got = json.load(answer)["data"][field]
             self.assertEqual([[str(got)]], db.ask(f"SELECT first_id FROM idempotency WHERE idem_key='{key}'"))
         self.assertEqual(server.ended(server.flow(shell("a", "echo new"), task("b", "ECHO", "on", "a")))["state"], "SUCCESS")
-        self.assertEqual(db.ask("SELECT max(version), max(oldest) FROM schema_version"), [[str(SCHEMA), "5"]])
+        self.assertEqual(db.ask("SELECT max(version), max(oldest) FROM schema_version"), [[str(SCHEMA), "6"]])
 
     def token(self, tmp, db, token):
         """Who had it before has it still."""
@@ -216,12 +216,12 @@ class Beside(unittest.TestCase):
             old = self.start(tmp / "old", db.url)
             long = old.flow(shell("a", f"while [ ! -e {gate} ]; do sleep 0.05; done"), task("b", "ECHO", "on", "a"))
             new = self.start(tmp / "new", db.url, NEXT / "weir_next")
-            self.assertEqual(db.ask("SELECT max(version) FROM schema_version"), [["6"]])
+            self.assertEqual(db.ask("SELECT max(version) FROM schema_version"), [["7"]])
             for server in (old, new, old):
                 self.assertEqual(server.ended(server.flow(shell("a", "echo 1"), task("b", "ECHO", "2", "a")))["state"], "SUCCESS")
             self.assertEqual(old.stop(), 0)
             old = self.start(tmp / "old", db.url)  # a start beside a newer release
-            self.assertTrue([line for line in old.lines if "event=store.schema_newer" in line and " schema=6 " in line], old.lines)
+            self.assertTrue([line for line in old.lines if "event=store.schema_newer" in line and " schema=7 " in line], old.lines)
             self.assertEqual(old.ended(old.flow(task("a", "ECHO", "1")))["state"], "SUCCESS")
             gate.touch()
             self.assertEqual(new.ended(long)["state"], "SUCCESS")
@@ -231,14 +231,14 @@ class Beside(unittest.TestCase):
             self.assertNotIn("backup", done.stdout)  # it will not begin
             done = other("weir_after", "db", "migrate", "--store", db.url)
             self.assertEqual(done.returncode, 4)
-            self.assertRegex(done.stderr, rf"A node of an older weir \([^)]*pid {old.pid}\) uses the database, and cannot work with schema 7: stop it first")
+            self.assertRegex(done.stderr, rf"A node of an older weir \([^)]*pid {old.pid}\) uses the database, and cannot work with schema 8: stop it first")
             self.assertEqual(old.stop(), 0)
             done = other("weir_after", "db", "migrate", "--store", db.url)
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertEqual(new.ended(new.flow(task("a", "ECHO", "1")))["state"], "SUCCESS")
             done = weir("server", "--dev", "--data", tmp / "old", "--listen", "127.0.0.1:0", "--store", db.url)
             self.assertEqual(done.returncode, 4)
-            self.assertIn("has schema 7, which this weir (schema 5) may not use: start a newer weir, or restore the backup", done.stderr)
+            self.assertIn("has schema 8, which this weir (schema 6) may not use: start a newer weir, or restore the backup", done.stderr)
 
     def test_there_and_back(self):
         """SQLite has one process at a time: the rule is about the way back."""
@@ -249,8 +249,8 @@ class Beside(unittest.TestCase):
                 self.assertEqual(server.ended(server.flow(task("a", "ECHO", "1")))["state"], "SUCCESS")
                 self.assertEqual(server.stop(), 0)
             self.assertEqual(other("weir_after", "db", "migrate", "--store", url).stdout.splitlines(),
-                             [f"{tmp}/weir.db has schema 6, this weir needs 7", f"{tmp}/weir.db-log has schema 5, as this weir needs",
-                              "  0007_after.sql", f"{tmp}/weir.db has schema 7 now"])
+                             [f"{tmp}/weir.db has schema 7, this weir needs 8", f"{tmp}/weir.db-log has schema 5, as this weir needs",
+                              "  0008_after.sql", f"{tmp}/weir.db has schema 8 now"])
             self.assertEqual(weir("run", "--store", url, "-", stdin="{}").returncode, 4)
 
 

@@ -131,11 +131,56 @@ class OneNode(Base):
         self.assertEqual(self.says(server, ti, "STOPPING")["state"], "CANCELING")
 
 
+    def test_queues(self):
+        """What is set of its queue, one after the other; and what the node is given at its start."""
+        server = self.server("--slots", 1, "--cpu-budget", 150)
+        ti, _ = self.pid_of(server)
+        where = {"user": "u", "group": "g"}
+        waits = server.post("/exec/task", {"taskType": "SHELL", "taskContent": "exit 0", **where})["tiId"]
+        self.says(server, waits, "NO_SLOT")
+        for queue, whose in ((where, '(user "u", group "g")'), ({"user": "u"}, '(all of user "u")'), ({"group": "g"}, '(group "g" of all users)'), ({}, "(all tasks)")):
+            server.post("/queue", {**queue, "paused": True})
+            self.assertIn(whose, self.says(server, waits, "QUEUE_PAUSED")["whyText"])
+            server.post("/queue", {**queue, "paused": None, "maxRunning": 0})
+            self.assertIn(whose, self.says(server, waits, "QUEUE_LIMIT")["whyText"])
+            server.post("/queue", {**queue, "maxRunning": None})
+            self.says(server, waits, "NO_SLOT")
+        node = shell("q", "exit 0")
+        node["tasks"][0]["taskConfig"] = {**node["tasks"][0].get("taskConfig", {}), "queue": where}
+        fi, ni, of_node = self.flow_task(server, node)
+        server.post("/queue", {**where, "paused": True})
+        self.says(server, of_node, "QUEUE_PAUSED")
+        self.says(server, of_node, "QUEUE_PAUSED", f"/monitor/node/{ni}")
+        server.post("/queue", {**where, "paused": False})
+        self.says(server, of_node, "NO_SLOT")
+        costly = server.post("/exec/task", {"taskType": "SHELL", "taskContent": "exit 0", "cpuOverhead": 151})["tiId"]
+        row = self.says(server, costly, "TOO_COSTLY")
+        self.assertIn("cpuOverhead is 151", row["whyText"])
+        self.assertIn("(1) is 150", row["whyText"])
+        server.post("/queue", {"paused": True})
+        self.says(server, costly, "QUEUE_PAUSED")  # the first that applies
+        server.post("/queue", {"paused": False})
+        listed = {row["tiId"]: row.get("why") for row in server.get("/monitor/task?status=RUNNING")}
+        self.assertEqual((listed[waits], listed[costly]), ("NO_SLOT", "TOO_COSTLY"))
+        server.post(f"/exec/task-ins/{costly}/cancel")
+        server.post(f"/exec/task-ins/{ti}/cancel")
+        self.ended(server, waits, "SUCCESS")
+
+    def test_what_the_node_takes_on(self):
+        server = self.server("--slots", 1, "--queues", "u/g,%C3%A9%2F/", "--min-free-memory", "1048576GiB", name="busy")
+        server.post("/exec/task", {"taskType": "SHELL", "taskContent": "exec sleep 1000", "user": "u", "group": "g"})
+        served = server.post("/exec/task", {"taskType": "SHELL", "taskContent": "exit 0", "user": "é/", "group": "x"})["tiId"]
+        row = self.says(server, served, "LOAD")
+        self.assertRegex(row["whyText"], r"\d+ MiB of memory are free, less than --min-free-memory 1073741824 MiB\.")
+        other = server.post("/exec/task", {"taskType": "SHELL", "taskContent": "exit 0", "user": "u"})["tiId"]
+        self.assertIn("--queues", self.says(server, other, "NO_EXECUTOR")["whyText"])
+
+
 @unittest.skipUnless(HAVE_MARIADB and HAVE_REDIS, "no MariaDB or Redis")
 class TwoNodes(OneNode):
     """The one that is asked has no trouble of its own."""
 
-    test_starts_paused = test_the_common_reasons = None
+    test_starts_paused = test_the_common_reasons = test_queues = test_what_the_node_takes_on = None
 
     def setUp(self):
         super().setUp()

@@ -202,7 +202,15 @@ static void test_move(void **st) {
   assert_string_equal(t->why, "NO_EXECUTOR");
   weir_task_free(t);
   IS(weir_change_group(h, id, NULL), WEIR_ERR_INVALID);
-  IS(weir_queue_delete(h, "bob", NULL), WEIR_ERR_UNSUPPORTED);
+  weir_queue_t q = {.size = sizeof q, .user = "bob", .max_running = 3, .weight = -1, .paused = -1, .rate_count = 10, .order = 0,
+                    .rate_per_ms = 1500};
+  IS(weir_queue_delete(h, "bob", NULL), WEIR_ERR_NOT_FOUND);
+  OK(weir_queue_set(h, &q));
+  q.weight = 1001;
+  IS(weir_queue_set(h, &q), WEIR_ERR_INVALID);
+  q.weight = -1, q.rate_count = -1;
+  IS(weir_queue_set(h, &q), WEIR_ERR_INVALID); /* half a rate */
+  OK(weir_queue_delete(h, "bob", NULL));
   OK(weir_close(h));
 }
 

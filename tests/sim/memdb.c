@@ -15,6 +15,11 @@ struct mem_task *memdb_task(const struct memdb *db, int64_t ti) { return map64_g
 struct mem_async *memdb_async(const struct memdb *db, int64_t ti) { return map64_get(&db->async, ti); }
 struct mem_member *memdb_member(const struct memdb *db, int64_t me) { return map64_get(&db->member, me); }
 
+struct mem_queue *memdb_queue(const struct memdb *db, int64_t queue_id) {
+  struct mem_queue *q = queue_id >= 1 && queue_id <= (int64_t)db->n_queue ? db->queue[queue_id - 1] : NULL;
+  return q && !q->deleted ? q : NULL;
+}
+
 const struct key_row *memdb_key(const struct memdb *db, const char *key) {
   for (size_t i = 0; i < db->n_key; i++)
     if (strcmp(db->key[i].key, key) == 0) return &db->key[i].row;
@@ -36,7 +41,7 @@ struct memdb *memdb_new(const struct mem_hooks *h, bool single, int64_t lease_us
   db->single = single;
   db->lease_us = lease_us;
   db->slot_of = slot_of;
-  db->defs_version = 1;
+  db->defs_version = db->queues_version = 1;
   for (int i = 0; i < ID__N; i++) db->next_id[i] = 1;
   return db;
 }
@@ -85,6 +90,11 @@ void memdb_free(struct memdb *db) {
   map64_done(&db->task);
   map64_done(&db->async);
   map64_done(&db->member);
+  for (size_t i = 0; i < db->n_queue; i++) {
+    free_text(db->queue[i]->r.user); free_text(db->queue[i]->r.group);
+    free(db->queue[i]);
+  }
+  free(db->queue);
   for (size_t i = 0; i < db->n_key; i++) free(db->key[i].key);
   free(db->key);
   defs_done(db->tasks, db->n_tasks);
@@ -143,6 +153,8 @@ static void unlock_all(struct memdb *db, const struct mem_tx *tx) {
   }
   for (struct mem_task *t = db->gone; t; t = t->gone)
     if (t->lock == tx) t->lock = NULL;
+  for (size_t i = 0; i < db->n_queue; i++)
+    if (db->queue[i]->lock == tx) db->queue[i]->lock = NULL;
   struct mem_member *m = memdb_member(db, tx->me);
   if (m && m->lock == tx) m->lock = NULL;
 }
@@ -200,6 +212,7 @@ static void tx_copy(struct mem_tx *tx, const struct batch *b) {
     r->user = keep(a, r->user), r->group = keep(a, r->group), r->key = keep(a, r->key);
     if (r->context) r->context = arena_memdup0(a, r->context, r->context_len);
   }
+  tx->b.rate = copy(a, b->rate, b->n_rate, sizeof *b->rate);
   for (size_t i = 0; i < b->n_attempt; i++) {
     tx->b.attempt[i].why = keep(a, tx->b.attempt[i].why);
     tx->b.attempt[i].error = keep(a, tx->b.attempt[i].error);
@@ -362,6 +375,7 @@ void tx_apply(struct mem_tx *tx) {
     for (size_t i = 0; i < tx->b.n_task; i++) put_task(db, &tx->b.task[i], tx->me);
     for (size_t i = 0; i < tx->b.n_gone; i++) put_gone(db, tx->b.gone[i]);
     for (size_t i = 0; i < tx->b.n_async; i++) put_async(db, &tx->b.async[i]);
+    for (size_t i = 0; i < tx->b.n_rate; i++) memdb_queue(db, tx->b.rate[i].queue_id)->r.rate_at = tx->b.rate[i].rate_at;
     for (size_t i = 0; i < tx->b.n_key; i++)
       *WR_PUSH(db->key, db->n_key, db->cap_key) = (struct mem_key){wr_strdup(tx->b.key[i].key), tx->b.key[i].row};
     db->n_attempt += tx->b.n_attempt;
@@ -375,7 +389,7 @@ void tx_apply(struct mem_tx *tx) {
 /* ---- writing: locks, expectations, the fence ---- */
 
 /* Waits while another transaction has the lock, as a server would: at most two seconds. Then the batch is rolled back. */
-static bool get_lock(struct mem_store *s, struct mem_tx **lock) {
+bool get_lock(struct mem_store *s, struct mem_tx **lock) {
   int64_t since = s->db->now_us;
   for (int i = 0; *lock != NULL && *lock != s->tx; i++) {
     if (i == 40 || s->db->now_us - since > 2000000 || s->db->single) return false;
@@ -510,6 +524,20 @@ static enum store_rc check_async(struct mem_store *s, const struct batch *b) {
   return STORE_OK;
 }
 
+/* The fence compares the version of the definitions: what was decided by other rows of queues is stale. (Changes of tasks and flows
+ * do not count here: what starts is checked one by one.) */
+static enum store_rc check_rates(struct mem_store *s, const struct batch *b) {
+  if (s->queues_at != s->db->queues_version) return STORE_STALE;
+  for (size_t i = 0; i < b->n_rate; i++) {
+    struct mem_queue *q = memdb_queue(s->db, b->rate[i].queue_id);
+    if (!q) return STORE_STALE;
+    if (q->lock == s->tx) continue;
+    s->db->hooks.broken(s->db->hooks.ctx, "rate of a queue that is not locked", b->rate[i].queue_id);
+    return STORE_BAD;
+  }
+  return STORE_OK;
+}
+
 static enum store_rc check_all(struct mem_store *s, struct batch *b) {
   struct batch *mine = &s->tx->b;
   for (size_t i = 0; i < b->n_flow; i++) {
@@ -531,6 +559,7 @@ static enum store_rc check_all(struct mem_store *s, struct batch *b) {
   }
   enum store_rc keys = check_keys(s, mine);
   if (keys == STORE_OK) keys = check_async(s, mine);
+  if (keys == STORE_OK) keys = check_rates(s, mine);
   if (keys != STORE_OK) return keys;
   struct mem_member *m = memdb_member(s->db, s->me);
   if (!m || !get_lock(s, &m->lock)) return m ? STORE_RETRY : STORE_FENCED;

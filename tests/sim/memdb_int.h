@@ -23,13 +23,14 @@ struct mem_store {
   struct mem_tx *tx;
   int64_t wary_until;                /* as in mysql_held.c */
   bool cut;                          /* the server ended the transaction under way */
-  int64_t me;
+  int64_t me, queues_at;             /* queues_at: version of the queues when the transaction began */
   int64_t next_id[ID__N], end_id[ID__N];
   struct arena texts;                /* of reads, until the transaction ends */
 };
 
 struct mem_tx *tx_open(struct mem_store *s);
 void tx_end(struct mem_tx *tx);                  /* releases the locks and frees tx */
+bool get_lock(struct mem_store *s, struct mem_tx **lock);   /* false: in vain */
 void tx_apply(struct mem_tx *tx);                /* commits rows, receipt and lease, then ends tx */
 bool tx_key_held(const struct mem_store *s, const char *key);  /* another transaction is writing it */
 bool tx_async_key_held(const struct mem_store *s, const char *key);

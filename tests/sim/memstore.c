@@ -81,6 +81,7 @@ static enum store_rc mem_begin(struct store *st, int64_t *defs) {
   struct mem_store *s = of(st);
   enum store_rc rc = gate(s, MEM_BEGIN, NULL);
   if (rc != STORE_OK) return rc;
+  if (!s->tx) s->queues_at = s->db->queues_version;
   (void)tx_open(s);
   *defs = s->db->defs_version;
   return STORE_OK;
@@ -205,8 +206,105 @@ static enum store_rc mem_async_keys(struct store *st, const char *const *key, si
   return rc;
 }
 
+/* ---- queues ---- */
+
+static enum store_rc mem_queues(struct store *st, int64_t known, int64_t *version, struct arena *a, struct queue_row **rows, size_t *n) {
+  struct mem_store *s = of(st);
+  *version = s->queues_at;
+  if (s->queues_at == known) return STORE_OK;
+  enum store_rc rc = gate(s, MEM_READ, NULL);
+  if (rc != STORE_OK) return rc;
+  *rows = arena_alloc(a, (s->db->n_queue + 1) * sizeof **rows);
+  for (int64_t id = 1; id <= (int64_t)s->db->n_queue; id++) {
+    const struct mem_queue *q = memdb_queue(s->db, id);
+    if (!q) continue;
+    struct queue_row *r = &(*rows)[(*n)++];
+    *r = q->r;
+    r->user = arena_strdup(a, q->r.user), r->group = arena_strdup(a, q->r.group);
+  }
+  return STORE_OK;
+}
+
+static enum store_rc mem_queue_lock(struct store *st, const int64_t *id, size_t n, int64_t *rate_at) {
+  struct mem_store *s = of(st);
+  if (!s->cut) (void)tx_open(s);
+  enum store_rc rc = gate(s, MEM_LOCK, NULL);
+  for (size_t i = 0; i < n && rc == STORE_OK; i++) {
+    struct mem_queue *q = memdb_queue(s->db, id[i]);
+    wr_assert(i == 0 || id[i - 1] < id[i]);
+    if (!q) continue;
+    if (!get_lock(s, &q->lock)) {
+      bool cut = s->cut;
+      s->cut = false;
+      if (!cut && s->tx) tx_end(s->tx);
+      return STORE_RETRY;
+    }
+    if (!q->deleted) rate_at[i] = q->r.rate_at;
+  }
+  return rc;
+}
+
+static enum store_rc mem_identity(struct store *st, const int64_t *ti, size_t n, struct identity_row *out) {
+  struct mem_store *s = of(st);
+  enum store_rc rc = gate(s, MEM_READ, NULL);
+  for (size_t i = 0; rc == STORE_OK && i < n; i++) {
+    const struct mem_async *a = memdb_async(s->db, ti[i]);
+    const struct mem_task *t = memdb_task(s->db, ti[i]);
+    if (a && t) out[i] = (struct identity_row){ti[i], lend(s, a->r.user), lend(s, a->r.group), a->r.priority, a->r.cpu, t->r.update_us};
+  }
+  return rc;
+}
+
+static enum store_rc mem_running(struct store *st, struct arena *a, struct running_row **out, size_t *n) {
+  struct mem_store *s = of(st);
+  struct running_row *v = NULL;
+  size_t cap = 0;
+  enum store_rc rc = gate(s, MEM_SCAN, NULL);
+  for (int64_t ti = 1; rc == STORE_OK && ti <= s->db->max_ti; ti++) {
+    const struct mem_task *t = memdb_task(s->db, ti);
+    const struct mem_async *y = memdb_async(s->db, ti);
+    if (!t || !task_counts(&t->r.t)) continue;
+    *WR_PUSH(v, *n, cap) = (struct running_row){ti, t->r.fi, y ? arena_strdup(a, y->r.user) : "", y ? arena_strdup(a, y->r.group) : "",
+                                                y ? y->r.cpu : 0, t->r.t.owner};
+  }
+  if (*n) *out = arena_alloc(a, *n * sizeof *v), memcpy(*out, v, *n * sizeof *v);
+  free(v);
+  return rc;
+}
+
+static struct mem_queue *queue_of(const struct memdb *db, const char *user, const char *group) {
+  for (size_t i = 0; i < db->n_queue; i++)
+    if (!db->queue[i]->deleted && !strcmp(db->queue[i]->r.user, user) && !strcmp(db->queue[i]->r.group, group)) return db->queue[i];
+  return NULL;
+}
+
+bool memdb_set_queue(struct memdb *db, const struct queue_row *r) {
+  struct mem_queue *q = queue_of(db, r->user, r->group);
+  if (q ? q->lock != NULL : false) return false;
+  if (db->single && db->txs) return false; /* it waits for its turn */
+  if (!q) {
+    q = *WR_PUSH(db->queue, db->n_queue, db->cap_queue) = wr_new(struct mem_queue);
+    q->r = (struct queue_row){.queue_id = (int64_t)db->n_queue, .user = wr_strdup(r->user), .group = wr_strdup(r->group)};
+  }
+  const struct queue_row was = q->r;
+  q->r = *r;
+  q->r.queue_id = was.queue_id, q->r.user = was.user, q->r.group = was.group;
+  q->r.rate_at = r->rate_count < 0 ? 0 : was.rate_at > db->now_us + r->rate_per_us ? db->now_us + r->rate_per_us : was.rate_at;
+  db->queues_version = ++db->defs_version;
+  return true;
+}
+
+bool memdb_delete_queue(struct memdb *db, const char *user, const char *group) {
+  struct mem_queue *q = queue_of(db, user, group);
+  if (!q || q->lock || (db->single && db->txs)) return false;
+  q->deleted = true;
+  db->queues_version = ++db->defs_version;
+  return true;
+}
+
 static enum store_rc mem_write(struct store *st, struct batch *b) {
   struct mem_store *s = of(st);
+  if (!s->cut && !s->tx) s->queues_at = s->db->queues_version;
   if (!s->cut) (void)tx_open(s); /* the locks are lost with the transaction that the server has ended */
   enum store_rc rc = gate(s, MEM_WRITE, b);
   return rc == STORE_OK ? tx_write(s, b) : rc;
@@ -523,6 +621,7 @@ static const struct store_ops mem_ops = {
   .reader_task = mem_reader_task, .reader_flow = mem_reader_flow, .reader_tasks = mem_reader_tasks, .reader_heads = mem_reader_heads,
   .logs_open = no_logs, .logs_close = no_logs_close, .logs_write = no_logs_write,
   .async = mem_async, .async_keys = mem_async_keys,
+  .queues = mem_queues, .queue_lock = mem_queue_lock, .identity = mem_identity, .running = mem_running,
 };
 
 struct store *memdb_connect(struct memdb *db, void *node) {

@@ -49,6 +49,8 @@ struct mem_async { struct async_row r; };                      /* under the lock
 enum mem_member_state { MEMBER_LIVE, MEMBER_DEAD, MEMBER_GONE };
 struct mem_member { int64_t me, lease_until, last_batch; enum mem_member_state state; struct mem_tx *lock; };
 
+struct mem_queue { struct queue_row r; struct mem_tx *lock; bool deleted; };  /* a deleted one stays: a node may wait for its lock */
+
 /* Idempotency keys, as committed. */
 struct mem_key { char *key; struct key_row row; };
 
@@ -62,7 +64,9 @@ struct memdb {
   int64_t newest;                    /* the newest time in a row */
   int64_t lease_us;
   int64_t next_id[ID__N];
-  int64_t defs_version;
+  int64_t defs_version, queues_version;
+  struct mem_queue **queue;          /* ascending by id; ids begin at 1 */
+  size_t n_queue, cap_queue;
   struct mem_def *tasks, *flows;     /* [id - 1] */
   size_t n_tasks, cap_tasks, n_flows, cap_flows;
   struct map64 flow, node, task;     /* fi, ni, ti -> row */
@@ -106,6 +110,11 @@ const struct key_row *memdb_key(const struct memdb *db, const char *key);   /* N
 int64_t memdb_save_task(struct memdb *db, int64_t id, const char *json);
 int64_t memdb_save_flow(struct memdb *db, int64_t id, const char *json, uint32_t n_node);
 bool memdb_delete_flow(struct memdb *db, int64_t id);   /* false: instances of it are live, or being made */
+/* A queue: the row of this pair is replaced (but for its bucket) or made. False: a transaction has it, now or (of a single process)
+ * some transaction is under way. */
+bool memdb_set_queue(struct memdb *db, const struct queue_row *r);
+bool memdb_delete_queue(struct memdb *db, const char *user, const char *group);  /* false also when there is none */
+struct mem_queue *memdb_queue(const struct memdb *db, int64_t queue_id);          /* NULL: there is none */
 /* A flow definition as the store would read it: a new reference. */
 struct flow_def *memdb_flow_def(struct memdb *db, int64_t id, int64_t version);
 struct task_def *memdb_task_def(struct memdb *db, int64_t id, int64_t version);

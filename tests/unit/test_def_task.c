@@ -210,12 +210,12 @@ static void test_c43_types(void **st) {
 
 static void test_c45_ranges(void **st) {
   (void)st;
-  static const char *const key[] = {"timeout", "runTimeout", "queueTimeout"};
+  static const char *const key[] = {"timeout", "runTimeout", "queueTimeout", "heartbeatTimeout"};
   static const char *const out[] = {"0", "-1", "1.5", "604801", "9223372036854775807", "1e30", "-0.5", "'0'", "'-1s'", "'8d'", "'abc'",
                                     "''", "'1 s'", "'0ms'"};
   char body[300], path[64];
   for (size_t i = 0; i < sizeof out / sizeof *out; i++)
-    for (size_t k = 0; k < 3; k++) {
+    for (size_t k = 0; k < sizeof key / sizeof *key; k++) {
       snprintf(body, sizeof body, T "'taskConfig':{'%s':%s}}", key[k], out[i]);
       snprintf(path, sizeof path, "/taskConfig/%s", key[k]);
       bad(body, WR_OUT_OF_RANGE, path, NULL);

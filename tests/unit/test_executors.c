@@ -90,6 +90,13 @@ static const struct rule rules[] = {
   {"SHELL", "true", "{\"umask\":\"00022\"}", WR_OUT_OF_RANGE}, {"SHELL", "true", "{\"umask\":22}", WR_WRONG_TYPE},
   {"SHELL", "true", "{\"stderr\":\"with\"}", 0}, {"SHELL", "true", "{\"stderr\":\"apart\"}", 0}, {"SHELL", "true", "{\"stderr\":\"\"}", WR_OUT_OF_RANGE},
   {"SHELL", "true", "{\"stderr\":true}", WR_WRONG_TYPE},
+  {"SHELL", "true", "{\"onDelete\":{\"content\":\"x\",\"timeout\":\"1m\"}}", 0}, {"SHELL", "true", "{\"onDelete\":{\"argv\":[\"x\"]}}", 0},
+  {"SHELL", "true", "{\"onDelete\":{}}", WR_BAD_COMMAND}, {"SHELL", "true", "{\"onDelete\":{\"content\":\"x\",\"argv\":[\"x\"]}}", WR_BAD_COMMAND},
+  {"SHELL", "true", "{\"onDelete\":{\"content\":\"\"}}", WR_BAD_COMMAND}, {"SHELL", "true", "{\"onDelete\":{\"content\":1}}", WR_WRONG_TYPE},
+  {"SHELL", "true", "{\"onDelete\":{\"argv\":[]}}", WR_BAD_COMMAND}, {"SHELL", "true", "{\"onDelete\":{\"argv\":[\"\"]}}", WR_BAD_COMMAND},
+  {"SHELL", "true", "{\"onDelete\":{\"contents\":\"x\"}}", WR_UNKNOWN_FIELD}, {"SHELL", "true", "{\"onDelete\":\"x\"}", WR_WRONG_TYPE},
+  {"SHELL", "true", "{\"heartbeatTimeout\":5}", 0}, {"WAIT", "1", "{\"heartbeatTimeout\":5}", WR_UNKNOWN_FIELD},
+  {"ECHO", "x", "{\"onDelete\":{\"content\":\"x\"}}", WR_UNKNOWN_FIELD},
   {"SHELL", "true", NULL, 0}, {"SHELL", NULL, NULL, WR_BAD_COMMAND}, {"SHELL", "", "{}", WR_BAD_COMMAND},
   {"SHELL", NULL, "{\"argv\":[\"true\"]}", 0}, {"SHELL", "", "{\"argv\":[\"true\",\"\"]}", 0},
   {"SHELL", "true", "{\"argv\":[\"true\"]}", WR_BAD_COMMAND}, {"SHELL", NULL, "{\"argv\":[]}", WR_BAD_COMMAND},
@@ -174,7 +181,7 @@ static void test_wait(void **st) {
 /* What is left when it is stopped for a while, and from where it goes on. */
 static void test_wait_left(void **st) {
   static const struct { int why; const char *noted, *error; } v[] = {
-    {WX_STOP_PAUSE, "2 8.500001s", "Stopped."}, {WX_STOP_SHUTDOWN, "2 8.500001s", "Stopped."}, {WX_STOP_CANCEL, "", "Canceled."},
+    {WX_STOP_PAUSE, "2 8.500000s", "Stopped."}, {WX_STOP_SHUTDOWN, "2 8.500000s", "Stopped."}, {WX_STOP_CANCEL, "", "Canceled."},
     {WX_STOP_DELETE, "", "Canceled."}, {WX_STOP_TIMEOUT, "", "Canceled."}, {WX_STOP_FENCED, "", "Canceled."}};
   (void)st;
   for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
@@ -227,6 +234,27 @@ static void test_shell_start(void **st) {
   OPS("SHELL")->cancel(&host, &x, WX_CANCEL_FORCE);
   assert_int_equal(x.killed, WX_CANCEL_FORCE + 1);
   free(x.env);
+}
+
+/* The clean-up has the surroundings of the task, but no stdin. */
+static void test_shell_clean_up(void **st) {
+  static const char config[] = "{\"stdin\":\"in\",\"env\":{\"A\":\"b\"},\"umask\":\"077\",\"onDelete\":{\"content\":\"rm x\"}}";
+  char err[256];
+  (void)st;
+  struct wx_exec x = {.task = {.size = sizeof(wx_task), .content = "true", .config = config, .cleanup = 1}};
+  assert_int_equal(OPS("SHELL")->start(&host, &x, err, sizeof err), 0);
+  assert_non_null(strstr(x.env, "[/bin/sh][-c][--][rm x]|PATH="));
+  assert_non_null(strstr(x.env, "|A=b"));
+  assert_int_equal(x.sp.umask, 077);
+  assert_int_equal(x.sp.stdin_len, 0);
+  free(x.env);
+  x = (struct wx_exec){.task = {.size = sizeof(wx_task), .content = "true", .config = "{\"onDelete\":{\"argv\":[\"rm\",\"y\"]}}", .cleanup = 1}};
+  assert_int_equal(OPS("SHELL")->start(&host, &x, err, sizeof err), 0);
+  assert_non_null(strstr(x.env, "[rm][y]|PATH="));
+  free(x.env);
+  x = (struct wx_exec){.task = {.size = sizeof(wx_task), .content = "true", .cleanup = 1}};
+  assert_int_equal(OPS("SHELL")->start(&host, &x, err, sizeof err), -1);
+  assert_string_equal(err, "There is no onDelete in taskConfig.");
 }
 
 /* As the API shows them, not with the digits that a double needs at most; and a time may be such a number. */
@@ -283,7 +311,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_table), cmocka_unit_test(test_rules), cmocka_unit_test(test_long_script), cmocka_unit_test(test_did_you_mean),
     cmocka_unit_test(test_wait), cmocka_unit_test(test_wait_left), cmocka_unit_test(test_shell_tools),
-    cmocka_unit_test(test_echo), cmocka_unit_test(test_shell_start), cmocka_unit_test(test_shell_numbers), cmocka_unit_test(test_shell_end)};
+    cmocka_unit_test(test_echo), cmocka_unit_test(test_shell_start), cmocka_unit_test(test_shell_clean_up), cmocka_unit_test(test_shell_numbers), cmocka_unit_test(test_shell_end)};
   int rc = cmocka_run_group_tests_name("executors", tests, NULL, NULL);
   registry_free(executors);
   return rc;

@@ -39,6 +39,13 @@ static void test_there_and_back(void **st) {
   assert_string_equal(node_trouble_stuck(&u, WR_ID_MAX, UINT32_MAX)->name, "a\"\\??");
   assert_true(node_trouble_aside(&u, 5) && node_trouble_aside(&u, WR_ID_MAX));
   assert_false(node_trouble_aside(&u, 6));
+  assert_true(u.cpu_budget == 0 && u.cpu_used == 0 && !u.load[0] && !u.serves[0]);
+  t = (struct node_trouble){.cpu_budget = 100000000, .cpu_used = 7, .load = "it is \"hot\"", .serves = "ä/%2C,/g"};
+  node_trouble_write(&t, &b);
+  assert_true(node_trouble_read(b.data, &u));
+  assert_true(u.cpu_budget == 100000000 && u.cpu_used == 7 && u.n_stuck == 0);
+  assert_string_equal(u.load, t.load);
+  assert_string_equal(u.serves, t.serves);
   buf_done(&b);
 }
 
@@ -47,6 +54,9 @@ static void test_bound(void **st) {
   (void)st;
   struct node_trouble t = {.starts_until_us = INT64_MAX, .n_stuck = NODE_STUCK_MAX, .n_aside = NODE_ASIDE_MAX}, u;
   for (size_t i = 0; i + 2 < sizeof t.starts; i += 2) memcpy(t.starts + i, "\xC3\xA4", 2); /* six characters for two bytes */
+  for (size_t i = 0; i + 2 < sizeof t.load; i += 2) memcpy(t.load + i, "\xC3\xA4", 2);
+  for (size_t i = 0; i + 2 < sizeof t.serves; i += 2) memcpy(t.serves + i, "\xC3\xA4", 2);
+  t.cpu_budget = t.cpu_used = LIMIT_CPU_BUDGET;
   for (size_t i = 0; i < NODE_STUCK_MAX; i++) t.stuck[i] = (struct stuck_attempt){WR_ID_MAX, INT32_MAX, UINT32_MAX, UINT32_MAX, "\"\"\"\"\"\"\"\"\"\"\"\"\"\"\""};
   for (size_t i = 0; i < NODE_ASIDE_MAX; i++) t.aside[i] = WR_ID_MAX;
   struct buf b = BUF_INIT;

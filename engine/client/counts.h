@@ -1,0 +1,25 @@
+/* How many tasks of each queue run, as answers about limits need it: read at most once a second, by one thread, and only while
+ * somebody asks why a task of a limited queue waits.
+ *
+ * Any thread. What never happens: a read under the lock; a second reader of a thread that holds one; more than COUNTS_MAX
+ * queues in memory (then it is not known). */
+#ifndef CLIENT_COUNTS_H
+#define CLIENT_COUNTS_H
+#include <pthread.h>
+#include <stdatomic.h>
+#include "store.h"
+
+enum { COUNTS_MAX = 100000 };
+struct queue_count { const char *user, *group; int64_t n; };
+/* Never changed once it is made. */
+struct count_set { _Atomic uint32_t refs; int64_t at_us; bool whole; struct queue_count *v; size_t n, cap; struct arena text; };
+struct counts { pthread_mutex_t mu; bool reading; int64_t tried_us; struct count_set *set; };
+
+void counts_init(struct counts *c);
+void counts_end(struct counts *c);
+/* The caller holds no reader. NULL: it is not known now. */
+struct count_set *counts_get(struct counts *c, struct store *s);
+void counts_put(struct count_set *set);
+/* Of a row of a queue: "" is any user, or any group. */
+int64_t counts_running(const struct count_set *set, const char *user, const char *group);
+#endif

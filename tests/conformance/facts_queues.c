@@ -1,0 +1,423 @@
+/* Facts of queues: their rows and both versions, the state of a rate under its lock, what counts, whose a waiting task is. */
+#include "facts.h"
+#include "mem.h"
+
+#define NOTHING .max_running = -1, .rate_count = -1, .rate_per_us = -1, .weight = -1, .order = -1, .paused = -1
+
+static struct arena arena;   /* of one fact after the other; small */
+
+static struct queue_row set(struct world *w, struct queue_row r, uint32_t fields) {
+  WR(store_queue_set(w->s, &r, fields, &e_));
+  return r;
+}
+
+static int64_t defs_of(struct world *w) {
+  int64_t defs;
+  OK(store_begin(w->s, &defs));
+  store_rollback(w->s);
+  return defs;
+}
+
+/* All rows; asserts that they are read again only when something has changed. */
+static struct queue_row *all(struct world *w, int64_t *version, size_t *n) {
+  struct queue_row *rows, *none;
+  size_t zero = 9;
+  int64_t defs, again;
+  OK(store_begin(w->s, &defs));
+  OK(store_queues(w->s, *version, version, &arena, &rows, n));
+  OK(store_queues(w->s, *version, &again, &arena, &none, &zero));
+  assert_true(again == *version && none == NULL && zero == 0);
+  store_rollback(w->s);
+  return rows;
+}
+
+static const struct queue_row *find(const struct queue_row *v, size_t n, const char *user, const char *group) {
+  for (size_t i = 0; i < n; i++)
+    if (strcmp(v[i].user, user) == 0 && strcmp(v[i].group, group) == 0) return &v[i];
+  return NULL;
+}
+
+/* The row of this queue as it is now; NULL: there is none. */
+static const struct queue_row *now(struct world *w, int64_t *version, const char *user, const char *group) {
+  size_t n;
+  const struct queue_row *v = all(w, version, &n);
+  return find(v, n, user, group);
+}
+
+static void queue_same(const struct queue_row *a, const struct queue_row *b) {
+  assert_non_null(a);
+  assert_true(a->queue_id == b->queue_id && a->max_running == b->max_running && a->rate_count == b->rate_count &&
+              a->rate_per_us == b->rate_per_us && a->weight == b->weight && a->order == b->order && a->paused == b->paused &&
+              a->rate_at == b->rate_at);
+}
+
+/* ---- rows ---- */
+static void queue_reads_back(struct world *w) {
+  int64_t version = 0, was, defs = defs_of(w);
+  size_t n;
+  struct queue_row full = {.user = "us'er\\ ", .group = "\xc3\xa9", .max_running = 1000000, .rate_count = 3, .rate_per_us = 86400000000, .weight = 7,
+                           .order = QUEUE_ORDER_FIFO, .paused = 1};
+  struct queue_row a = set(w, full, 31), b = set(w, (struct queue_row){.user = "", .group = "", .max_running = 0}, QUEUE_MAX_RUNNING);
+  assert_true(a.queue_id > 0 && b.queue_id > a.queue_id && a.rate_at == 0);
+  assert_true(b.max_running == 0 && b.rate_count == -1 && b.rate_per_us == -1 && b.weight == -1 && b.order == -1 && b.paused == -1);
+  assert_true(defs_of(w) >= defs + 2);
+  const struct queue_row *rows = all(w, &version, &n);
+  queue_same(find(rows, n, full.user, full.group), &a);
+  queue_same(find(rows, n, "", ""), &b);
+  /* a field that is not named keeps what it has; -1 clears */
+  was = version;
+  b = set(w, (struct queue_row){.user = "", .group = "", NOTHING}, QUEUE_MAX_RUNNING | QUEUE_PAUSED);
+  assert_int_equal(b.max_running, -1);
+  a = set(w, (struct queue_row){.user = full.user, .group = full.group, 
+                                   .max_running = -1, .rate_count = -1, .rate_per_us = -1, .order = -1, .paused = -1, .weight = 1000}, QUEUE_WEIGHT);
+  assert_true(a.weight == 1000 && a.max_running == 1000000 && a.paused == 1 && a.order == 0 && a.rate_count == 3);
+  rows = all(w, &version, &n);
+  assert_true(version > was);
+  queue_same(find(rows, n, full.user, full.group), &a);
+  queue_same(find(rows, n, "", ""), &b);
+}
+
+static void names_of_queues_are_bytes(struct world *w) {
+  static const char *const name[] = {"byte", "BYTE", "byte ", "byt\xc3\xa9", "byte\xcc\x81"};
+  int64_t version = 0;
+  size_t n, before;
+  (void)all(w, &version, &before);
+  for (size_t i = 0; i < 5; i++) set(w, (struct queue_row){.user = name[i], .group = "g", .weight = (int32_t)i + 1}, QUEUE_WEIGHT);
+  const struct queue_row *rows = all(w, &version, &n);
+  assert_int_equal(n, before + 5);
+  for (size_t i = 0; i < 5; i++) assert_int_equal(find(rows, n, name[i], "g")->weight, i + 1);
+}
+
+static void queue_is_deleted(struct world *w) {
+  struct wr_err err;
+  int64_t version = 0, defs = defs_of(w);
+  set(w, (struct queue_row){.user = "gone", .group = "", .paused = 1}, QUEUE_PAUSED);
+  assert_non_null(now(w, &version, "gone", ""));
+  assert_int_equal(store_queue_delete(w->s, "gone", "g", &err), WR_NOT_FOUND);
+  WR(store_queue_delete(w->s, "gone", "", &e_));
+  assert_true(defs_of(w) >= defs + 2);
+  assert_null(now(w, &version, "gone", ""));
+  assert_int_equal(store_queue_delete(w->s, "gone", "", &err), WR_NOT_FOUND);
+}
+
+static void change_of_a_task_is_none_of_queues(struct world *w) {
+  struct queue_row *rows;
+  int64_t version = 0, defs, same;
+  size_t n;
+  (void)all(w, &version, &n);
+  defs = defs_of(w);
+  task_save(w, "t", "ECHO");
+  assert_true(defs_of(w) > defs);
+  OK(store_begin(w->s, &defs));
+  OK(store_queues(w->s, version, &same, &arena, &rows, &n));
+  store_rollback(w->s);
+  assert_true(same == version && rows == NULL && n == 0);
+}
+
+static void queues_survive(struct world *w) {
+  int64_t version = 0;
+  struct queue_row a = set(w, (struct queue_row){.user = "stays", .group = "g", .max_running = 5}, QUEUE_MAX_RUNNING);
+  world_again(w);
+  queue_same(now(w, &version, "stays", "g"), &a);
+}
+
+/* ---- rates ---- */
+static enum store_rc put_rates(struct world *w, const struct queue_rate *r, size_t n) {
+  struct batch b = {.rate = r, .n_rate = n};
+  int64_t id[600], at[600], defs;
+  b.id = world_batch_id(w);
+  enum store_rc rc = store_begin(w->s, &defs);
+  for (size_t i = 0; i < n; i++) id[i] = r[i].queue_id;
+  if (rc == STORE_OK) rc = store_queue_lock(w->s, id, n, at);
+  if (rc == STORE_OK) rc = store_write(w->s, &b);
+  return rc == STORE_OK ? store_commit(w->s) : rc;
+}
+
+static void rate_is_written_and_locked(struct world *w) {
+  int64_t version = 0, defs, at[3] = {9, 9, 9};
+  struct queue_row a = set(w, (struct queue_row){.user = "rate-a", .group = ""}, 0), b = set(w, (struct queue_row){.user = "rate-b", .group = ""}, 0);
+  size_t n;
+  (void)all(w, &version, &n);
+  const struct queue_rate r[] = {{a.queue_id, 1800000000000007}, {b.queue_id, 5}};
+  const int64_t id[] = {a.queue_id, b.queue_id, b.queue_id + 1000000};
+  OK(put_rates(w, r, 2));
+  OK(store_begin(w->s, &defs));
+  OK(store_queue_lock(w->s, id, 3, at));
+  store_rollback(w->s);
+  assert_true(at[0] == r[0].rate_at && at[1] == 5 && at[2] == -1);
+  int64_t was = version;
+  (void)all(w, &version, &n);
+  assert_int_equal(version, was); /* the state of a bucket is no change */
+}
+
+static void many_rates_at_once(struct world *w) {
+  static struct queue_rate r[600];
+  static int64_t id[600], at[600];
+  char name[20];
+  int64_t defs;
+  for (size_t i = 0; i < 600; i++) {
+    snprintf(name, sizeof name, "many-%03zu", i);
+    id[i] = r[i].queue_id = set(w, (struct queue_row){.user = name, .group = ""}, 0).queue_id;
+    r[i].rate_at = 1000000 + (int64_t)i;
+  }
+  OK(put_rates(w, r, 600));
+  OK(store_begin(w->s, &defs));
+  OK(store_queue_lock(w->s, id, 600, at));
+  store_rollback(w->s);
+  for (size_t i = 0; i < 600; i++) assert_int_equal(at[i], r[i].rate_at);
+}
+
+static int64_t rate_at(struct world *w, int64_t id) {
+  int64_t at, defs;
+  OK(store_begin(w->s, &defs));
+  OK(store_queue_lock(w->s, &id, 1, &at));
+  store_rollback(w->s);
+  return at;
+}
+
+/* A new rate begins with the old one's bucket, but never has to wait longer than for an empty one of its own. */
+static void new_rate_takes_over_the_bucket(struct world *w) {
+  struct queue_row a = set(w, (struct queue_row){.user = "bucket", .group = "", .rate_count = 1, .rate_per_us = 86400000000}, QUEUE_RATE);
+  int64_t far = store_now(w->s) + 86400000000, near = store_now(w->s) + 400000;
+  OK(put_rates(w, &(struct queue_rate){a.queue_id, far}, 1));
+  set(w, (struct queue_row){.user = "bucket", .group = "", .weight = 5}, QUEUE_WEIGHT);
+  assert_int_equal(rate_at(w, a.queue_id), far);
+  set(w, (struct queue_row){.user = "bucket", .group = "", .rate_count = 5, .rate_per_us = 1000000}, QUEUE_RATE);
+  assert_true(rate_at(w, a.queue_id) < far && rate_at(w, a.queue_id) <= store_now(w->s) + 1000000);
+  OK(put_rates(w, &(struct queue_rate){a.queue_id, near}, 1));
+  set(w, (struct queue_row){.user = "bucket", .group = "", .rate_count = 7, .rate_per_us = 60000000}, QUEUE_RATE);
+  assert_int_equal(rate_at(w, a.queue_id), near);
+  set(w, (struct queue_row){.user = "bucket", .group = "", .rate_count = -1, .rate_per_us = -1}, QUEUE_RATE);
+  assert_int_equal(rate_at(w, a.queue_id), 0);
+}
+
+/* ---- several nodes ---- */
+static void batch_decided_by_older_queues_is_stale(struct world *w) {
+  struct world o = world_second(w);
+  int64_t defs, version = 0;
+  size_t n;
+  struct queue_row *rows;
+  OK(store_begin(w->s, &defs));
+  OK(store_queues(w->s, 0, &version, &arena, &rows, &n));
+  set(&o, (struct queue_row){.user = "other", .group = "node", .paused = 1}, QUEUE_PAUSED);
+  struct batch b = {.id = world_batch_id(w)};
+  IS(store_write(w->s, &b), STORE_STALE);
+  int64_t was = version;
+  assert_non_null(now(w, &version, "other", "node"));
+  assert_true(version > was);
+  world_end(&o);
+}
+
+static void second_node_waits_for_the_lock(struct world *w) {
+  struct world o = world_second(w);
+  struct queue_row a = set(w, (struct queue_row){.user = "locked", .group = ""}, 0);
+  int64_t defs, at, id = a.queue_id;
+  struct queue_rate r = {id, 4711};
+  struct batch b = {.id = world_batch_id(w), .rate = &r, .n_rate = 1};
+  OK(store_begin(w->s, &defs));
+  OK(store_queue_lock(w->s, &id, 1, &at));
+  OK(store_write(w->s, &b));
+  assert_int_equal(at, 0);
+  OK(store_begin(o.s, &defs));
+  enum store_rc rc = store_queue_lock(o.s, &id, 1, &at); /* waits in vain */
+  IS(rc, STORE_RETRY);
+  OK(store_commit(w->s));
+  assert_int_equal(rate_at(&o, id), 4711);
+  world_end(&o);
+}
+
+/* ---- what counts, and whose it is ---- */
+static const struct running_row *running_of(const struct running_row *v, size_t n, int64_t ti) {
+  for (size_t i = 0; i < n; i++) {
+    assert_true(i == 0 || v[i - 1].ti < v[i].ti);
+    if (v[i].ti == ti) return &v[i];
+  }
+  return NULL;
+}
+
+static struct task_row in_state(struct task_row t, int64_t me, enum task_state state, enum task_phase phase, enum task_state end_as) {
+  bool owned = state == TASK_RUNNING || state == TASK_PAUSING || state == TASK_CANCELING;
+  t.t.state = state, t.t.phase = phase, t.t.end_as = end_as;
+  t.t.epoch = owned, t.t.owner = owned ? me : 0, t.t.start_us = owned ? t.create_us : 0;
+  return t;
+}
+
+static void what_counts_is_found(struct world *w) {
+  static const struct { enum task_state state; enum task_phase phase; enum task_state end_as; bool counts; } is[] = {
+    {TASK_RUNNING, PHASE_RUN, TASK_NONE, true}, {TASK_PAUSING, PHASE_RUN, TASK_NONE, true}, {TASK_CANCELING, PHASE_RUN, TASK_CANCELED, true},
+    {TASK_CANCELING, PHASE_DELETE, TASK_QUEUED, true}, {TASK_CANCELING, PHASE_DELETE, TASK_FAILED, true},
+    {TASK_RUNNING, PHASE_DELETE, TASK_NONE, false}, {TASK_CANCELING, PHASE_DELETE, TASK_CANCELED, false}, {TASK_QUEUED, PHASE_RUN, TASK_NONE, false},
+    {TASK_QUEUED, PHASE_DELETE, TASK_NONE, false}, {TASK_PAUSED, PHASE_RUN, TASK_NONE, false}, {TASK_RETRY_WAIT, PHASE_RUN, TASK_NONE, false}};
+  enum { N = sizeof is / sizeof *is };
+  struct task_write tw[N];
+  struct async_write aw[N];
+  struct running_row *v;
+  size_t n;
+  int64_t defs;
+  for (int i = 0; i < N; i++) {
+    struct task_row t = in_state(alone_row_of(w, 0), w->me, is[i].state, is[i].phase, is[i].end_as);
+    t.t.version = 0;
+    tw[i] = (struct task_write){.op = ROW_INSERT, .expect_state = -1, .row = t};
+    aw[i] = (struct async_write){ROW_INSERT, {.ti = t.ti, .create_us = t.create_us, .name = "n", .type = "T", .user = i ? "counts" : NULL, .group = i ? "g " : NULL, .cpu = i}};
+  }
+  struct batch b = {.task = tw, .n_task = N, .async = aw, .n_async = N};
+  OK(batch_do(w, &b));
+  for (int inside = 0; inside < 2; inside++) {
+    if (inside) OK(store_begin(w->s, &defs));
+    OK(store_running(w->s, &arena, &v, &n));
+    if (inside) store_rollback(w->s);
+    for (int i = 0; i < N; i++) {
+      const struct running_row *r = running_of(v, n, tw[i].row.ti);
+      assert_int_equal(r != NULL, is[i].counts);
+      if (!r) continue;
+      assert_string_equal(r->user, i ? "counts" : "");
+      assert_string_equal(r->group, i ? "g " : "");
+      assert_true(r->cpu == i && r->owner == w->me && r->fi == 0);
+    }
+  }
+}
+
+static void tasks_of_flows_count_too(struct world *w) {
+  struct flow_def *f = flow_save(w, "counts", NODE("a") "," NODE("b"));
+  struct started s[2];
+  struct task_row t[2];
+  struct running_row *v;
+  size_t n;
+  for (int i = 0; i < 2; i++) {
+    s[i] = flow_start(w, f);
+    t[i] = in_state(task_row_of(w, &s[i], 0, 0), w->me, i ? TASK_QUEUED : TASK_RUNNING, PHASE_RUN, TASK_NONE);
+    OK(put_task(w, ROW_INSERT, &t[i]));
+  }
+  OK(store_running(w->s, &arena, &v, &n));
+  const struct running_row *r = running_of(v, n, t[0].ti);
+  assert_non_null(r);
+  assert_true(r->fi == s[0].fi && r->owner == w->me && r->cpu == 0 && !*r->user && !*r->group);
+  assert_null(running_of(v, n, t[1].ti));
+  flow_end(w, &s[0], FLOW_FAILED); /* whatever its rows say: it is not live any more */
+  OK(store_running(w->s, &arena, &v, &n));
+  assert_null(running_of(v, n, t[0].ti));
+  def_flow_unref(f);
+}
+
+static void waiting_tasks_are_identified(struct world *w) {
+  enum { N = 1100 };
+  static struct task_write tw[N];
+  static struct async_write aw[N];
+  static struct identity_row got[N + 2];
+  static int64_t ti[N + 2];
+  int64_t first, defs;
+  char user[N][12];
+  OK(store_ids(w->s, ID_TI, N, &first));
+  for (int i = 0; i < N; i++) {
+    struct task_row t = {.ti = first + i, .create_us = 5, .update_us = 1700000000000000 + i, .exit_code = -1, .t = {.state = TASK_QUEUED}};
+    snprintf(user[i], sizeof user[i], "u%d", i % 7);
+    tw[i] = (struct task_write){.op = ROW_INSERT, .expect_state = -1, .row = t};
+    aw[i] = (struct async_write){ROW_INSERT, {.ti = t.ti, .create_us = 5, .name = "n", .type = "T", .user = user[i], .group = i % 2 ? "g" : "", .priority = i % 201 - 100, .cpu = i}};
+    ti[N - i] = t.ti; /* in any order */
+  }
+  struct batch b = {.task = tw, .n_task = N, .async = aw, .n_async = N};
+  OK(batch_do(w, &b));
+  struct flow_def *f = flow_save(w, "identity", NODE("a"));
+  struct started s = flow_start(w, f);
+  struct task_row of_node = task_row_of(w, &s, 0, 0);
+  OK(put_task(w, ROW_INSERT, &of_node));
+  ti[0] = of_node.ti, ti[N + 1] = WR_ID_MAX - 5;
+  OK(store_begin(w->s, &defs));
+  OK(store_identity(w->s, ti, N + 2, got));
+  assert_true(got[0].ti == 0 && got[N + 1].ti == 0);
+  for (int i = 0; i < N; i++) {
+    const struct identity_row *g = &got[N - i];
+    assert_true(g->ti == tw[i].row.ti && g->priority == i % 201 - 100 && g->cpu == i && g->queued_us == tw[i].row.update_us);
+    assert_string_equal(g->user, user[i]);
+    assert_string_equal(g->group, i % 2 ? "g" : "");
+  }
+  store_rollback(w->s);
+  def_flow_unref(f);
+}
+
+/* ---- as readers show them ---- */
+struct shown { struct queue_shown q[64]; char user[64][40], group[64][40]; size_t n; };
+static int see_queue(void *ctx, const struct queue_shown *q) {
+  struct shown *s = ctx;
+  if (strncmp(q->row.user, "shown", 5) != 0 || s->n == 64) return 0;
+  snprintf(s->user[s->n], 40, "%s", q->row.user), snprintf(s->group[s->n], 40, "%s", q->row.group);
+  s->q[s->n++] = *q;
+  return 0;
+}
+static int see_running(void *ctx, const char *user, const char *group, int64_t n) {
+  if (strcmp(user, "shown-b") == 0 && strcmp(group, "g") == 0) *(int64_t *)ctx = n;
+  return 0;
+}
+
+static void queues_are_listed_with_their_counts(struct world *w) {
+  static const struct { const char *user, *group; enum task_state state; enum task_phase phase; } is[] = {
+    {"shown-b", "g", TASK_RUNNING, PHASE_RUN}, {"shown-b", "g", TASK_CANCELING, PHASE_RUN}, {"shown-b", "g", TASK_QUEUED, PHASE_RUN},
+    {"shown-b", "g", TASK_QUEUED, PHASE_RUN}, {"shown-b", "g", TASK_PAUSED, PHASE_RUN}, {"shown-b", "g", TASK_CREATED, PHASE_RUN},
+    {"shown-b", "g", TASK_BLOCKED, PHASE_RUN}, {"shown-b", "g", TASK_RETRY_WAIT, PHASE_RUN}, {"shown-b", "g", TASK_QUEUED, PHASE_DELETE},
+    {"shown-b", "g", TASK_SUCCESS, PHASE_RUN}, {"shown-b", "G", TASK_RUNNING, PHASE_RUN}, {"shown-c", "", TASK_QUEUED, PHASE_DELETE}, {"shown-d", "", TASK_FAILED, PHASE_RUN}};
+  enum { N = sizeof is / sizeof *is };
+  struct task_write tw[N];
+  struct async_write aw[N];
+  for (int i = 0; i < N; i++) {
+    struct task_row t = in_state(alone_row_of(w, 0), w->me, is[i].state, is[i].phase, TASK_NONE);
+    t.t.version = 0, t.update_us = t.create_us + i;
+    tw[i] = (struct task_write){.op = ROW_INSERT, .expect_state = -1, .row = t};
+    aw[i] = (struct async_write){ROW_INSERT, {.ti = t.ti, .create_us = t.create_us, .name = "n", .type = "T", .user = is[i].user, .group = is[i].group}};
+  }
+  struct batch b = {.task = tw, .n_task = N, .async = aw, .n_async = N};
+  OK(batch_do(w, &b));
+  set(w, (struct queue_row){.user = "shown-a", .group = "z", .max_running = 3}, QUEUE_MAX_RUNNING);
+  set(w, (struct queue_row){.user = "shown-b", .group = "g", .rate_count = 2, .rate_per_us = 1000000}, QUEUE_RATE);
+  struct reader *r = reader_of(w);
+  static struct shown s;
+  struct page p = {.limit = 5000, .want_total = true};
+  bool more = true;
+  int64_t total = 0, running = 0;
+  s.n = 0;
+  WR(reader_list_queues(r, &p, see_queue, &s, &more, &total, &e_));
+  assert_false(more);
+  assert_int_equal(s.n, 4); /* a deleted or final task is in no queue; a clean-up is in one, but counts nowhere */
+  assert_true(total >= 4);
+  static const struct { const char *user, *group; bool set; int64_t queued, running, blocked; } want[] = {
+    {"shown-a", "z", true, 0, 0, 0}, {"shown-b", "G", false, 0, 1, 0}, {"shown-b", "g", true, 2, 2, 4}, {"shown-c", "", false, 0, 0, 0}};
+  for (int i = 0; i < 4; i++) {
+    assert_string_equal(s.user[i], want[i].user);
+    assert_string_equal(s.group[i], want[i].group);
+    assert_true(s.q[i].set == want[i].set && s.q[i].queued == want[i].queued && s.q[i].running == want[i].running && s.q[i].blocked == want[i].blocked);
+    assert_true(s.q[i].since_us == (want[i].queued ? tw[2].row.update_us : 0));
+  }
+  assert_true(s.q[0].row.max_running == 3 && s.q[1].row.max_running == -1 && s.q[2].row.rate_count == 2 && s.q[2].row.weight == -1);
+  /* pages */
+  size_t seen = 0;
+  for (p = (struct page){.limit = 1}, more = true; more; p.offset++, seen++) WR(reader_list_queues(r, &p, see_queue, &s, &more, &total, &e_));
+  assert_int_equal(total, -1);
+  assert_int_equal(s.n, 8);
+  WR(reader_queue_running(r, see_running, &running, &e_));
+  assert_int_equal(running, 2);
+  reader_put(r);
+}
+
+static void rules_of_a_task_are_found(struct world *w) {
+  static const char *const name[][2] = {{"rules", "g"}, {"rules", ""}, {"", "rules-g"}, {"rules", "rules-g"}, {"", ""}, {"rulesx", "g"}};
+  struct queue_row v[QUEUE_RULES];
+  size_t n;
+  for (size_t i = 0; i < 6; i++) set(w, (struct queue_row){.user = name[i][0], .group = name[i][1], .weight = (int32_t)i + 1}, QUEUE_WEIGHT);
+  struct reader *r = reader_of(w);
+  static const struct { const char *user, *group; int32_t weight[5]; } want[] = {
+    {"rules", "rules-g", {2, 3, 4, 5}}, {"rules", "g", {1, 2, 5}}, {"rules", "", {2, 5}}, {"", "rules-g", {3, 5}}, {"", "", {5}}, {"RULES", "G", {5}}};
+  for (size_t i = 0; i < 6; i++) {
+    WR(reader_queue_rows(r, want[i].user, want[i].group, &arena, v, &n, &e_));
+    int sum = 0, all = 0;
+    for (size_t k = 0; k < n; k++) all |= 1 << v[k].weight;
+    for (size_t k = 0; want[i].weight[k]; k++) sum |= 1 << want[i].weight[k];
+    assert_int_equal(all, sum);
+  }
+  reader_put(r);
+}
+
+const struct fact facts_queues[] = {
+  FACT(queue_reads_back), FACT(names_of_queues_are_bytes), FACT(queue_is_deleted), FACT(change_of_a_task_is_none_of_queues), FACT(queues_survive),
+  FACT(rate_is_written_and_locked), FACT(many_rates_at_once), FACT(new_rate_takes_over_the_bucket), FACT_SEVERAL(batch_decided_by_older_queues_is_stale),
+  FACT_SEVERAL(second_node_waits_for_the_lock), FACT(what_counts_is_found), FACT(tasks_of_flows_count_too), FACT(waiting_tasks_are_identified),
+  FACT(queues_are_listed_with_their_counts), FACT(rules_of_a_task_are_found)};
+const size_t n_facts_queues = sizeof facts_queues / sizeof *facts_queues;
