@@ -51,7 +51,9 @@ static enum wr_rc add_types(void *ctx, struct registry *r, struct wr_err *err) {
 static enum wr_rc open_node(weir_t *h, unsigned roles, struct wr_err *err) {
   h->opts.roles = roles;
   h->opts.roles_text = roles & NODE_WORKER ? "runner,worker" : "runner";
-  enum wr_rc rc = node_open(&h->opts, NULL, &h->node, err);
+  struct spawner *spawner = NULL;
+  enum wr_rc rc = roles & NODE_WORKER ? shell_begin(h, &spawner, err) : WR_OK;
+  if (!rc) rc = node_open(&h->opts, spawner, &h->node, err);
   if (rc) return rc;
   h->view = (struct view){node_store(h->node), node_defs(h->node), node_runner(h->node), node_executors(h->node), &h->offers};
   return WR_OK;
@@ -85,6 +87,7 @@ void handle_free(weir_t *h) {
   free(h->queue);
   free(h->prefix);
   free(h->data);
+  shell_end(h);
   free(h);
 }
 

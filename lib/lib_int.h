@@ -1,6 +1,7 @@
 /* Private to lib: the handle, and what its files know of each other.
  *
  *   handle.c     open, start, close; who may use the node just now
+ *   shell.c      what SHELL tasks need in this process, where they are on
  *   options.c    "name=value" into what a node wants
  *   failure.c    codes and sentences, by thread
  *   submit.c     specs into one request to the runner
@@ -49,6 +50,8 @@ struct until {
 
 struct weir_s {
   char *store, *queue, *prefix, *data;    /* texts of the options */
+  bool own_data;                    /* data was named */
+  char *helper, *tools, *room;      /* shell.c: the spawner's program; the folder of `weir`; a directory that goes with the handle */
   struct node_opts opts;
   struct watcher watcher;
   pthread_rwlock_t life;
@@ -77,6 +80,11 @@ bool sized_copy(void *to, size_t n, const void *from, size_t from_n);
 
 /* ---- options.c ---- */
 enum wr_rc options_read(weir_t *h, const char *url, const char *const *options, struct wr_err *err) WR_MUST;
+
+/* ---- shell.c ---- */
+/* The spawner of a node that is about to run tasks; NULL where SHELL is off, or its program is nowhere (the tasks say so). */
+enum wr_rc shell_begin(weir_t *h, struct spawner **out, struct wr_err *err) WR_MUST;
+void shell_end(weir_t *h);          /* the node is gone */
 
 /* ---- handle.c ---- */
 /* From enter() to leave() the node is there and stays. False: the handle is closed or broken, and the failure is noted. */

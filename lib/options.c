@@ -14,7 +14,7 @@
 
 enum form { NUMBER, TIME, SIZE, WORD, TEXT };
 enum name { O_SLOTS, O_ASYNC_SLOTS, O_LEASE, O_REQUEST_TIMEOUT, O_STOP_TIMEOUT, O_CACHE_MEMORY, O_DURABILITY, O_LOG_LEVEL,
-           O_QUEUE, O_PREFIX, O_DATA, O__N };
+           O_SHELL, O_QUEUE, O_PREFIX, O_DATA, O__N };
 static const struct option { const char *name; enum form form; int64_t min, max; const char *words; } table[O__N] = {
   [O_SLOTS] = {"slots", NUMBER, 1, 100000, NULL}, [O_ASYNC_SLOTS] = {"async-slots", NUMBER, 1, 1000000, NULL},
   [O_LEASE] = {"lease", TIME, SECOND_US, 3600 * SECOND_US, NULL},
@@ -22,11 +22,11 @@ static const struct option { const char *name; enum form form; int64_t min, max;
   [O_STOP_TIMEOUT] = {"stop-timeout", TIME, SECOND_US, 3600 * SECOND_US, NULL},
   [O_CACHE_MEMORY] = {"cache-memory", SIZE, 1 << 20, 1LL << 40, NULL},
   [O_DURABILITY] = {"durability", WORD, 0, 0, "strict|relaxed"},
-  [O_LOG_LEVEL] = {"log-level", WORD, 0, 0, "error|warn|info|debug"}, [O_QUEUE] = {"queue", TEXT, 0, 0, NULL},
+  [O_LOG_LEVEL] = {"log-level", WORD, 0, 0, "error|warn|info|debug"}, [O_SHELL] = {"shell", WORD, 0, 0, "auto|on|off"}, [O_QUEUE] = {"queue", TEXT, 0, 0, NULL},
   [O_PREFIX] = {"prefix", TEXT, 0, 0, NULL}, [O_DATA] = {"data", TEXT, 0, 0, NULL}};
 
 /* Names of the command line that this library cannot do. */
-static const char *const unsupported[] = {"listen", "token", "dev", "shell", "run-as", "plugin"};
+static const char *const unsupported[] = {"listen", "token", "dev", "run-as", "plugin"};
 
 struct given { int64_t num[O__N]; const char *text[O__N]; };
 
@@ -96,6 +96,7 @@ enum wr_rc options_read(weir_t *h, const char *url, const char *const *options, 
   h->queue = wr_strdup(text_or(&g, O_QUEUE, "memory:"));
   h->prefix = wr_strdup(text_or(&g, O_PREFIX, "weir"));
   h->data = data_of(&g, url);
+  h->own_data = g.text[O_DATA] != NULL;
   log_setup((enum log_level)num_or(&g, O_LOG_LEVEL, LOG_WARN), LOG_LOGFMT);
   h->opts = (struct node_opts){
     .store = h->store, .queue = h->queue, .prefix = h->prefix, .data = h->data, .lease_us = num_or(&g, O_LEASE, 60 * SECOND_US),
@@ -103,6 +104,6 @@ enum wr_rc options_read(weir_t *h, const char *url, const char *const *options, 
     .async_slots = (uint32_t)num_or(&g, O_ASYNC_SLOTS, 10000),
     .cache_bytes = num_or(&g, O_CACHE_MEMORY, LIMIT_CACHE_BYTES), .request_us = num_or(&g, O_REQUEST_TIMEOUT, LIMIT_REQUEST_US),
     .stop_us = num_or(&g, O_STOP_TIMEOUT, 10 * SECOND_US), .durability = num_or(&g, O_DURABILITY, 0) ? NODE_RELAXED : NODE_STRICT,
-    .shell = NODE_SHELL_OFF, .routines = true, .finds_rows = true};
+    .shell = num_or(&g, O_SHELL, 0) == 1 ? NODE_SHELL_ON : NODE_SHELL_OFF, .routines = true, .finds_rows = true};
   return WR_OK;
 }

@@ -129,7 +129,7 @@ typedef struct {
 
 /* Opens a system (S4). url: sqlite:PATH or mysql://user[:pw]@host[:port]/db[?socket=PATH]; the schema is made where there is
  * none. options: "name=value" .., NULL at the end, or NULL: names and values of the command line of `weir server`: slots,
- * async-slots, queue, prefix, lease, request-timeout, stop-timeout, cache-memory, durability, data, log-level (warn). *out NULL
+ * async-slots, queue, prefix, lease, request-timeout, stop-timeout, cache-memory, durability, data, shell (off), log-level (warn). *out NULL
  * and a sentence in err on failure: INVALID (an option, the url), UNAVAILABLE (no such database now), UNSUPPORTED (http:,
  * listen=, token=, dev=), REFUSED (the database is not Weir's, or another process has the file). Closed by weir_close(). */
 WEIR_API int weir_open(weir_t **out, const char *url, const char *const *options, char *err, size_t err_n);

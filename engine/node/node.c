@@ -250,7 +250,7 @@ static void offers(struct node *n) {
 /* ---- life ---- */
 
 enum wr_rc node_spawner(const struct node_opts *o, const struct found *found, struct spawner **out, struct wr_err *err) {
-  const struct spawner_opts so = {.data_dir = o->data, .run_as = o->run_as, .found = found, .program = o->program,
+  const struct spawner_opts so = {.data_dir = o->data, .run_as = o->run_as, .found = found, .program = o->program, .helper = o->helper,
                                   .no_tasks = o->shell == NODE_SHELL_OFF};
   *out = NULL;
   return o->roles & NODE_WORKER ? spawner_start(&so, out, err) : WR_OK;
@@ -260,7 +260,7 @@ static enum wr_rc open_worker(struct node *n, struct spawner *spawner, struct wr
   if (!(n->o->roles & NODE_WORKER)) return WR_OK;
   struct worker_opts w = {.spawner = spawner, .executors = n->executors, .data_dir = n->o->data, .ctx = n,
                           .process_slots = n->o->slots,
-                          .shell_allowed = n->o->shell == NODE_SHELL_ON,
+                          .shell_allowed = n->o->shell == NODE_SHELL_ON, .why_no_spawner = n->o->why_no_spawner,
                           .done = worker_done, .timed_out = worker_timed_out, .useless = worker_useless, .gone = worker_gone,
                           .pause = worker_pause, .news = worker_news, .log_write = worker_log, .log_why = worker_log_why,
                           .keeps = &worker_keeps, .tools = n->o->tools};

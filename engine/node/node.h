@@ -33,6 +33,7 @@ struct node_opts {
   int64_t lease_us;
   uint32_t slots, async_slots;                /* attempts at once, per class */
   const char *program;                        /* as in spawner_opts (worker.h): where to find a weir, if need be */
+  const char *helper, *why_no_spawner;        /* as in spawner_opts and worker_opts */
   const char *tools;                          /* the folder of weir, with which the PATH of SHELL tasks ends; NULL = not known */
   struct run_as *run_as;                      /* whom SHELL tasks may run as here; NULL: this node runs none itself */
   int64_t cache_bytes, request_us, stop_us;
