@@ -6,82 +6,17 @@
 #include <stdlib.h>
 #include "call.h"
 #include "clock.h"
+#include "log_part.h"
 #include "task.h"
 #include "weir_executor.h"
 #include "wr_limits.h"
 
 enum { FOLLOW_ATTEMPTS = 100 };   /* without a byte between them: at most these in one step */
 
-/* What the row says of the log. text: the result, which is the log when `log` says so; NULL = not wanted. */
-struct log_row { uint8_t log; bool over; uint32_t epoch; struct buf *text; };
-
-static int find_log(void *ctx, const struct task_row *row) {
-  struct log_row *p = ctx;
-  p->log = row->log;
-  p->over = task_final(row->t.state);
-  p->epoch = row->t.epoch;
-  buf_clear(p->text);
-  if (row->log == LOG_IS_RESULT && row->result) buf_add(p->text, row->result, row->result_len);
-  return 0;
-}
-
-/* A part of the log, as it is wanted. epoch 0: of the newest attempt that has one. */
-struct piece { int64_t ti; uint32_t epoch; uint8_t stream; int64_t offset; size_t n; };
-
-static enum wr_rc read_piece(struct reader *r, const struct log_row *row, const struct piece *p, struct buf *out, int64_t *size,
-                             struct wr_err *err) {
-  *size = 0;
-  if (row->log == LOG_IS_RESULT && (p->epoch == 0 || p->epoch == row->epoch)) {
-    if (p->stream == WX_STDERR) return WR_OK;
-    *size = (int64_t)row->text->len;
-    if (p->offset >= *size) return WR_OK;
-    size_t n = row->text->len - (size_t)p->offset;
-    buf_add(out, row->text->data + p->offset, n < p->n ? n : p->n);
-    return WR_OK;
-  }
-  if (p->stream) return reader_log_stream(r, p->ti, p->epoch, p->stream, p->offset, p->n, out, size, err);
-  return reader_log(r, p->ti, p->epoch, p->offset, p->n, out, size, err);
-}
-
-/* ---- all attempts, one behind the other ---- */
-
-struct log_part { uint32_t epoch; int64_t size; };
-struct log_parts { struct log_part *v; size_t n, cap; int64_t size; /* of all */ };
-
-static int keep_part(void *ctx, uint32_t epoch, int64_t size) {
-  struct log_parts *p = ctx;
-  *WR_PUSH(p->v, p->n, p->cap) = (struct log_part){epoch, size};
-  p->size += size;
-  return 0;
-}
-
-static enum wr_rc read_parts(struct call *c, struct reader *r, const struct log_row *row, struct log_parts *out) {
-  enum wr_rc rc = reader_log_sizes(r, c->id, c->q.stream, keep_part, out, &c->err);
-  if (rc == WR_OK && row->log == LOG_IS_RESULT && c->q.stream != WX_STDERR) keep_part(out, row->epoch, (int64_t)row->text->len);
-  return rc;
-}
-
-static enum wr_rc read_all(struct call *c, struct reader *r, const struct log_row *row, int64_t *size) {
-  struct log_parts p = {0};
-  enum wr_rc rc = read_parts(c, r, row, &p);
-  int64_t at = c->q.offset;
-  size_t left = (size_t)c->q.limit;
-  *size = p.size;
-  for (size_t i = 0; i < p.n && rc == WR_OK && left > 0; at -= p.v[i++].size) {
-    if (at >= p.v[i].size) continue;
-    int64_t from = at > 0 ? at : 0, part = p.v[i].size - from, grown;
-    const struct piece piece = {c->id, p.v[i].epoch, c->q.stream, from, part < (int64_t)left ? (size_t)part : left};
-    rc = read_piece(r, row, &piece, c->out, &grown, &c->err);
-    left -= piece.n;
-  }
-  free(p.v);
-  return rc;
-}
-
 /* ---- one page ---- */
 
 static enum wr_rc read_row(struct call *c, struct reader *r, struct log_row *row) {
-  enum wr_rc rc = reader_task_ins(r, c->id, find_log, row, &c->err);
+  enum wr_rc rc = log_row_read(r, c->id, row, &c->err);
   if (rc == WR_NOT_FOUND) return call_missing(c, "Task instance");
   if (rc == WR_OK && c->q.attempt > row->epoch)
     return call_fail(c, WR_NOT_FOUND, "Attempt %lld does not exist.", (long long)c->q.attempt);
@@ -102,8 +37,8 @@ static void say_size(struct call *c, int64_t size) {
 }
 
 static enum wr_rc one_page(struct call *c, struct reader *r, const struct log_row *row, int64_t *size) {
-  const struct piece p = {c->id, (uint32_t)c->q.attempt, c->q.stream, c->q.offset, (size_t)c->q.limit};
-  return c->q.all_attempts ? read_all(c, r, row, size) : read_piece(r, row, &p, c->out, size, &c->err);
+  const struct log_piece_wish p = {c->id, (uint32_t)c->q.attempt, c->q.stream, c->q.offset, (size_t)c->q.limit};
+  return c->q.all_attempts ? log_read_all(r, row, &p, c->out, size, &c->err) : log_read_piece(r, row, &p, c->out, size, &c->err);
 }
 
 /* ---- followed ---- */
@@ -112,11 +47,11 @@ static enum wr_rc one_page(struct call *c, struct reader *r, const struct log_ro
 static enum wr_rc find_start(struct call *c, struct reader *r, const struct log_row *row, struct log_at *f, int64_t *size) {
   *f = (struct log_at){c->q.attempt ? (uint32_t)c->q.attempt : row->epoch, c->q.offset, c->q.stream};
   if (!c->q.all_attempts) {
-    const struct piece p = {c->id, f->epoch, f->stream, 0, 0};
-    return f->epoch ? read_piece(r, row, &p, c->out, size, &c->err) : WR_OK; /* 0: no attempt has begun */
+    const struct log_piece_wish p = {c->id, f->epoch, f->stream, 0, 0};
+    return f->epoch ? log_read_piece(r, row, &p, c->out, size, &c->err) : WR_OK; /* 0: no attempt has begun */
   }
   struct log_parts p = {0};
-  enum wr_rc rc = read_parts(c, r, row, &p);
+  enum wr_rc rc = log_parts_read(r, row, c->id, c->q.stream, &p, &c->err);
   size_t i = 0;
   *size = p.size;
   while (i + 1 < p.n && f->offset >= p.v[i].size) f->offset -= p.v[i++].size;
@@ -136,10 +71,10 @@ static enum wr_rc start_follow(struct call *c, struct reader *r, const struct lo
 /* The next bytes of the attempt at hand, or the step to the next attempt. */
 static enum wr_rc step(struct reader *r, int64_t ti, const struct log_row *row, struct log_at *f, struct buf *out,
                        enum log_then *then, struct wr_err *err) {
-  const struct piece p = {ti, f->epoch, f->stream, f->offset, LIMIT_FOLLOW_BYTES};
+  const struct log_piece_wish p = {ti, f->epoch, f->stream, f->offset, LIMIT_FOLLOW_BYTES};
   int64_t size;
   size_t was = out->len;
-  enum wr_rc rc = f->epoch ? read_piece(r, row, &p, out, &size, err) : WR_OK;
+  enum wr_rc rc = f->epoch ? log_read_piece(r, row, &p, out, &size, err) : WR_OK;
   if (rc != WR_OK) return rc;
   f->offset += (int64_t)(out->len - was);
   if (out->len > was) *then = FOLLOW_MORE;
@@ -155,7 +90,7 @@ enum log_then log_step(struct api *a, int64_t ti, struct log_at *f, struct buf *
   enum log_then then = FOLLOW_MORE;
   store_deadline(clock_mono_us() + a->o.request_us);
   struct reader *r = reader_get(a->o.store, &err);
-  enum wr_rc rc = r ? reader_task_ins(r, ti, find_log, &row, &err) : WR_DB_UNAVAILABLE;
+  enum wr_rc rc = r ? log_row_read(r, ti, &row, &err) : WR_DB_UNAVAILABLE;
   for (int i = 0; rc == WR_OK && then == FOLLOW_MORE && out->len == 0 && i < FOLLOW_ATTEMPTS; i++)
     rc = step(r, ti, &row, f, out, &then, &err);
   if (r) reader_put(r);

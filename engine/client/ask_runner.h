@@ -1,5 +1,5 @@
-/* Asks the runner and waits for its answer, on the caller's thread. What the request points to is shared with the runner, which may
- * come back to it much later than the caller.
+/* Asks the runner and waits for its answer, on the caller's thread. What the request points to is shared with the runner, which
+ * may come back to it much later than the caller.
  *
  * Any thread. What never happens: a wait beyond until_us; an answer that is taken for a refusal though the rows may be stored
  * (OUTCOME_UNKNOWN). */
@@ -19,7 +19,7 @@ struct ask_opts {
   const char *key;                /* Idempotency-Key, at most LIMIT_KEY_CHARS; NULL = none */
   const uint8_t *key_hash;        /* KEY_HASH_BYTES */
 };
-/* q->rc is the answer. load: NULL = q points to nothing but `start`; else what stands there counts only when the answer is WR_OK, or
- * a refusal of the runner. */
+/* q->rc is the answer. load: NULL = q points to nothing but `start`; else what stands there counts only when the answer is
+ * WR_OK, or a refusal of the runner. */
 void ask_runner(const struct ask_opts *o, struct req *q, struct load *load);
 #endif

@@ -30,7 +30,8 @@ static enum wr_rc no_shell(const char *path, struct wr_err *err) {
 }
 
 /* A node that has it checks nothing at save time either: what it takes is the routine's own. */
-static enum wr_rc type_elsewhere(const struct def_site *site, const char *type, const char *path, uint8_t *slot, struct wr_err *err) {
+static enum wr_rc type_elsewhere(const struct def_site *site, const char *type, const char *path, uint8_t *slot,
+                                 struct wr_err *err) {
   bool known = false;
   enum wr_rc rc = site->defs ? defs_type_known(site->defs, type, &known, err) : WR_OK;
   if (rc) return rc;

@@ -49,6 +49,7 @@ static int keep_task(void *ctx, const struct task_row *row) {
 static int keep_async(void *ctx, const struct async_row *row) {
   struct task_read *k = ctx;
   task_keep_async(&k->text, row, &k->alone);
+  if (k->with_content) k->alone.content = arena_strdup(&k->text, row->content);
   k->is_alone = true;
   return 0;
 }
@@ -68,6 +69,7 @@ static int list_attempt(void *ctx, const struct attempt_row *row) {
 
 enum wr_rc task_read(struct reader *r, int64_t ti, enum task_form form, struct task_read *k, struct wr_err *err) {
   task_read_none(k);
+  k->with_content = form == TASK_CONTENT;
   enum wr_rc rc = reader_task_ins(r, ti, keep_task, k, err);
   if (rc == WR_OK && k->row.fi == 0) {
     rc = reader_async(r, ti, keep_async, k, err);

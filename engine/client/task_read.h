@@ -1,16 +1,16 @@
-/* One task instance with all that stands beside its row: what it is, what its attempts reported, its history. A reader's thread; texts
- * are kept in an arena. */
+/* One task instance with all that stands beside its row: what it is, what its attempts reported, its history. A reader's
+ * thread; texts are kept in an arena. */
 #ifndef CLIENT_TASK_READ_H
 #define CLIENT_TASK_READ_H
 #include <stdbool.h>
 #include "mem.h"
 #include "store.h"
 
-enum task_form { TASK_PLAIN, TASK_HISTORY };
+enum task_form { TASK_PLAIN, TASK_HISTORY, TASK_CONTENT };   /* with its attempts; with the content of an inline one */
 struct task_read {
   struct task_row row;
   struct async_row alone; bool is_alone;
-  bool with_history;
+  bool with_history, with_content;
   struct attempt_row *attempt; size_t n, cap;
   struct report_row report;     /* what its attempts reported */
   struct arena text;

@@ -330,6 +330,10 @@ void defs_place(struct defs *d, struct task_def *t) {
   place(d, t, needed ? reader_for(d, 0, &err) : NULL);
 }
 
+void defs_type_learn(struct defs *d, const char *type, bool cleans_up) {
+  book_note(&d->book, &(struct known_type){type, cleans_up});
+}
+
 enum wr_rc defs_type_known(struct defs *d, const char *type, bool *known, struct wr_err *err) {
   bool cleans_up;
   *known = book_find(&d->book, type, &cleans_up);
@@ -410,7 +414,8 @@ static enum wr_rc read_many(struct defs *d, struct reader *r, const int64_t *ids
   enum wr_rc rc = reader_tasks(r, ids, n, t, err);
   pthread_mutex_lock(&d->mu);
   for (size_t i = 0; rc == WR_OK && i < n; i++)
-    if (t[i]) newest_note(d, HEAD_TASK, ids[i], head_of(entry_keep(d, HEAD_TASK, ids[i], task_entry(d, t[i], NULL))), defs_version);
+    if (t[i]) newest_note(d, HEAD_TASK, ids[i], head_of(entry_keep(d, HEAD_TASK, ids[i], task_entry(d, t[i], NULL))),
+                          defs_version);
   pthread_mutex_unlock(&d->mu);
   free(t);
   return rc;

@@ -49,8 +49,7 @@ bool book_due(struct type_book *b) {
   return due;
 }
 
-static int note(void *ctx, const struct known_type *t) {
-  struct type_book *b = ctx;
+void book_note(struct type_book *b, const struct known_type *t) {
   pthread_mutex_lock(&b->mu);
   size_t i = place(b, t->name);
   bool known = i < b->n && strcmp(b->v[i].name, t->name) == 0;
@@ -61,6 +60,10 @@ static int note(void *ctx, const struct known_type *t) {
   }
   b->v[i].cleans_up = t->cleans_up;
   pthread_mutex_unlock(&b->mu);
+}
+
+static int note(void *ctx, const struct known_type *t) {
+  book_note(ctx, t);
   return 0;
 }
 

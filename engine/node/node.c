@@ -256,7 +256,7 @@ static void offers(struct node *n) {
 /* ---- life ---- */
 
 enum wr_rc node_spawner(const struct node_opts *o, const struct found *found, struct spawner **out, struct wr_err *err) {
-  const struct spawner_opts so = {.data_dir = o->data, .run_as = o->run_as, .found = found, .program = o->program,
+  const struct spawner_opts so = {.data_dir = o->data, .run_as = o->run_as, .found = found, .program = o->program, .helper = o->helper,
                                   .no_tasks = o->shell == NODE_SHELL_OFF};
   *out = NULL;
   return o->roles & NODE_WORKER ? spawner_start(&so, out, err) : WR_OK;
@@ -266,7 +266,7 @@ static enum wr_rc open_worker(struct node *n, struct spawner *spawner, struct wr
   if (!(n->o->roles & NODE_WORKER)) return WR_OK;
   struct worker_opts w = {.spawner = spawner, .executors = n->executors, .data_dir = n->o->data, .ctx = n,
                           .process_slots = n->o->slots,
-                          .shell_allowed = n->o->shell == NODE_SHELL_ON,
+                          .shell_allowed = n->o->shell == NODE_SHELL_ON, .why_no_spawner = n->o->why_no_spawner,
                           .done = worker_done, .timed_out = worker_timed_out, .useless = worker_useless, .gone = worker_gone,
                           .pause = worker_pause, .news = worker_news, .log_write = worker_log, .log_why = worker_log_why,
                           .keeps = &worker_keeps, .tools = n->o->tools};
@@ -315,7 +315,8 @@ static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
   if (queue_is_memory(n->queue[0])) r.ports.push = NULL;
   if (n->worker) {
     offers(n);
-    r.slots[SLOT_PROCESS] = o->shell == NODE_SHELL_ON || o->routines ? o->slots : 0; /* 0: no hint for a process is popped either */
+    /* 0: no hint for a process is popped either */
+    r.slots[SLOT_PROCESS] = o->shell == NODE_SHELL_ON || o->routines ? o->slots : 0;
     r.ahead = NODE_AHEAD;
     r.slots[SLOT_ASYNC] = o->async_slots;
     r.ports.start = port_start;
@@ -367,7 +368,8 @@ static void forget_the_rest(struct node *n) {
 static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_err *err) {
   const struct node_opts *o = n->o;
   struct store_opts so = {.url = o->store, .lease_us = o->lease_us, .relaxed = o->durability == NODE_RELAXED,
-                          .request_us = o->request_us, .home = n->spawned || !o->routines ? o->data : NULL, .gone = store_gone, .gone_ctx = n,
+                          .request_us = o->request_us, .home = n->spawned || !o->routines ? o->data : NULL, .gone = store_gone,
+                              .gone_ctx = n,
                           .stopping = o->stopping, .stopping_ctx = o->ctx};
   enum wr_rc rc = open_worker(n, spawner, err); /* first, so that the spawner has an owner that ends it */
   if (!rc && o->add_types) rc = o->add_types(o->ctx, n->executors, err);
@@ -383,6 +385,7 @@ static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_
   for (int s = 0; s < SLOT__N && !rc; s++) {
     queue_set_node(n->queue[s], runner_incarnation(n->runner));
     if (n->pump[s]) pump_attach(n->pump[s], n->runner);
+    else if (o->finds_rows && !store_single(n->store)) runner_queue_away(n->runner, (enum slot_class)s, true);
     if (n->worker && n->pump[s]) rc = pump_poll(n->pump[s], kind_of(n), err);
   }
   if (!rc) rc = runner_thread_start(n->runner, err);

@@ -33,11 +33,15 @@ struct node_opts {
   int64_t lease_us;
   uint32_t slots, async_slots;                /* attempts at once, per class */
   const char *program;                        /* as in spawner_opts (worker.h): where to find a weir, if need be */
+  const char *helper, *why_no_spawner;        /* as in spawner_opts and worker_opts */
   const char *tools;                          /* the folder of weir, with which the PATH of SHELL tasks ends; NULL = not known */
   struct run_as *run_as;                      /* whom SHELL tasks may run as here; NULL: this node runs none itself */
   int64_t cache_bytes, request_us, stop_us;
   struct queue_opts queues;                   /* as in runner.h; borrowed */
   bool own_only;                              /* as in runner.h */
+  /* With the queue in memory and a store of several processes: this node finds in the rows what others have made, as it does
+   * while a queue is away. */
+  bool finds_rows;
   bool routines;                              /* types of add_types() take process slots, also where SHELL is off */
   /* Adds the host's own types to those that are built in, before anything else looks at them; NULL = none. */
   enum wr_rc (*add_types)(void *ctx, struct registry *r, struct wr_err *err);

@@ -58,6 +58,7 @@ void admission_take(struct admission *a, const struct task_policy *pol) {
   struct pool *p = &a->pool[pol->slot];
   wr_assert(p->free >= admission_cost(a, pol));
   p->free -= admission_cost(a, pol);
+  a->taken++;
   p->refused = 0;
   p->n_refused = 0;
   p->short_of = 0;

@@ -1,5 +1,5 @@
-/* Admission stands between "ready" and "claimed": it says whether this node takes a task now, and if not, why not. It also knows
- * what this node has taken: each attempt of the worker, and how much of the capacity of its class that attempt costs.
+/* Admission stands between "ready" and "claimed": it says whether this node takes a task now, and if not, why not. It also
+ * knows what this node has taken: each attempt of the worker, and how much of the capacity of its class that attempt costs.
  *
  *   ready -- admission_ask() -- ADMIT_NOW --> claimed in this batch (admission_take),
  *                           \                 started after the commit (admission_started),
@@ -9,13 +9,15 @@
  * A pool is the capacity of one class of slots. Costs are numbers: an attempt may take more than one. Policies to come (queues
  * with limits, priorities, labels, budgets) are further reasons for "not now", and will stand here.
  *
- * When a task costs more than is free, cheaper tasks may take the rest: the hint of that task goes behind the others. If nothing
- * was claimed before this hint comes round again, no hint of its class is taken in until there is room for the task (`short_of`).
+ * When a task costs more than is free, cheaper tasks may take the rest: the hint of that task goes behind the others. If
+ * nothing was claimed before this hint comes round again, no hint of its class is taken in until there is room for the task
+ * (`short_of`).
  *
- * There are two books. `used` changes with commits only. `free` and `over` belong to one turn: they count what the current batch
- * claims and gives back, and admission_turn() computes them again.
+ * There are two books. `used` changes with commits only. `free` and `over` belong to one turn: they count what the current
+ * batch claims and gives back, and admission_turn() computes them again.
  *
- * The runner thread's, except admission_hold() and admission_lend(). What never happens: more is taken than is free; an attempt is paid back twice. */
+ * The runner thread's, except admission_hold() and admission_lend(). What never happens: more is taken than is free; an attempt
+ * is paid back twice. */
 #ifndef RUNNER_ADMISSION_H
 #define RUNNER_ADMISSION_H
 #include "ahead.h"
@@ -50,6 +52,7 @@ struct admission {
   struct pool pool[SLOT__N];
   struct ahead ahead;
   struct map64 attempts;              /* of the worker: ti -> epoch */
+  uint64_t taken;                     /* claims so far, also of batches that were not stored */
 };
 
 void admission_init(struct admission *a, const struct env *env, const uint32_t capacity[SLOT__N], uint32_t ahead_most);

@@ -55,7 +55,8 @@ static enum store_rc task_event(struct runner *r, struct ev *e, struct run_event
 static enum store_rc do_result(struct runner *r, struct ev *e) {
   struct attempt *a = e->a;
   struct run_event ev = {.ev = {.kind = result_kind(a), .owner = a->owner, .epoch = a->epoch,
-                                .fatal = a->end == ATTEMPT_FATAL, .asked = a->asked, .remove = a->remove, .after_us = a->after_us},
+                                .fatal = a->end == ATTEMPT_FATAL, .asked = a->asked, .remove = a->remove,
+                                .after_us = a->after_us},
                          .pol = &a->policy, .error = a->error, .skip_edges = a->skip_edges};
   if (a->end == ATTEMPT_NOT_NOW && a->asked) ev.error = NULL; /* it stopped because it was asked to */
   if (a->end == ATTEMPT_OK || a->end == ATTEMPT_FAIL || a->end == ATTEMPT_FATAL) ev.result = a;

@@ -172,11 +172,16 @@ static void end_push(struct lost_hints *l) {
   l->known.stale_until = whole && !l->push.young ? l->env->boot_us + l->known.stale_us : 0;
 }
 
+/* Rows that were found, and of which none was claimed, may wait for another node for ever: they are no reason to hurry. */
 static void end_claim(struct lost_hints *l) {
+  bool in_vain = l->claim.found && l->claim.found_before && l->admission->taken == l->claim.taken;
+  l->claim.found_before = l->claim.found;
+  l->claim.taken = l->admission->taken;
+  if (in_vain) l->claim.found = false;
   l->claim.pause_us = l->claim.found ? CLAIM_MIN_US : l->claim.pause_us * 2 > CLAIM_MAX_US ? CLAIM_MAX_US : l->claim.pause_us * 2;
   l->claim.at = l->claim.found ? l->env->boot_us + l->claim.pause_us : not_before(l, l->claim.pause_us);
   l->look = LOOK_NONE;
-  if (!l->claim.found) l->claim.alone = 0;
+  if (!l->claim.found && !in_vain) l->claim.alone = 0;
 }
 
 /* ---- a page ---- */

@@ -50,6 +50,8 @@ struct lost_hints {
     int64_t at, pause_us;
     uint8_t alone;  /* classes for which this node claims because the look of another node does not end */
     bool wrapped, found;              /* gone past the last row; something to claim */
+    bool found_before;                /* so it was at the look before */
+    uint64_t taken;                   /* admission.taken at its end */
   } claim;
   struct {                            /* what the newest looks that send hints have shown */
     int64_t pulse;                    /* of the store, before that look */

@@ -174,6 +174,8 @@ void runner_hold(struct runner *r, enum slot_class s, int64_t boot_us);
 void runner_queues_changed(struct runner *r);  /* a row of task_queue was written: look at once */
 /* An attempt of that class waits for other tasks and gives n slots back meanwhile; n < 0: it goes on. Then more may run than there are
  * slots, until one ends. Any thread. */
+/* An attempt of that class waits for other tasks and gives n slots back meanwhile; n < 0: it goes on. Then more may run than
+ * there are slots, until one ends. Any thread. */
 void runner_lend(struct runner *r, enum slot_class s, int32_t n);
 void runner_nudge(struct runner *r);      /* look at the wishes of other nodes now */
 

@@ -1,5 +1,5 @@
-/* Task types that nodes have registered beside those that are built in (task_type). Part of store.h, which alone includes it. A row is
- * written before the first task of its type, and stays. */
+/* Task types that nodes have registered beside those that are built in (task_type). Part of store.h, which alone includes it. A
+ * row is written before the first task of its type, and stays. */
 #ifndef STORE_TYPES_H
 #define STORE_TYPES_H
 

@@ -99,6 +99,18 @@ static pid_t start(int program, char *const *argv, const int given[3]) {
   return why ? -1 : pid;
 }
 
+pid_t spawner_exec_file(const char *file, int sock, int lock, int seed) {
+  char name[] = "weir-spawner";
+  char *const alone[] = {name, NULL};
+  const int given[3] = {sock, lock, seed};
+  int fd = open(file, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return -1;
+  pid_t pid = start(fd, alone, given);
+  int why = errno;
+  close(fd);
+  return errno = why, pid;
+}
+
 pid_t spawner_exec(const char *program, int sock, int lock, int seed) {
   char name[] = "weir-spawner", verb[] = "spawner";
   char *const alone[] = {name, NULL}, *const with_verb[] = {name, verb, NULL};

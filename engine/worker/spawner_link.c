@@ -259,7 +259,7 @@ static enum wr_rc exec_first(struct spawner *s, const struct spawner_opts *o, in
   else found_take(&what.found);
   if (seed_write(seed, &what)) return wr_err_errno(err, "Cannot write the spawner's seed");
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) return wr_err_errno(err, "Cannot make the spawner's socket");
-  s->guard = spawner_exec(o->program, pair[1], lock, seed);
+  s->guard = o->helper ? spawner_exec_file(o->helper, pair[1], lock, seed) : spawner_exec(o->program, pair[1], lock, seed);
   int why = errno;
   close(pair[1]);
   s->sock = pair[0];

@@ -36,5 +36,6 @@ void spawner_end(struct spawner *s); /* the process, its spare and s end; waits 
  * same build, needs no file, and does not change when files are upgraded. Where the kernel executes nothing out of memory
  * (vm.memfd_noexec, a security module), `program` is started, a weir, with its verb `spawner`; NULL = none. The pid, or -1 with
  * errno. */
+pid_t spawner_exec_file(const char *file, int sock, int lock, int seed);   /* the same program as a file, a weir-spawner */
 pid_t spawner_exec(const char *program, int sock, int lock, int seed);
 #endif

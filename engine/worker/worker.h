@@ -29,6 +29,7 @@ struct spawner_opts {
                                        outlives the spawner */
   const struct found *found;        /* what its children get back (found.h); NULL = as this process is now */
   const char *program;              /* a weir, for kernels that execute nothing out of memory; NULL = none */
+  const char *helper;               /* a weir-spawner of this build, to be started in place of the image; NULL = the image */
   bool no_tasks;                    /* SHELL is off, /proc may be anything */
 };
 enum wr_rc spawner_start(const struct spawner_opts *o, struct spawner **out, struct wr_err *err) WR_MUST;
@@ -68,6 +69,7 @@ struct worker_opts {
   const struct registry *executors; /* for an attempt whose definition does not name its executor; borrowed */
   const char *data_dir;             /* attempts' own directories live in DATA/run */
   bool shell_allowed;
+  const char *why_no_spawner;       /* a sentence for tasks that would start a process where there is no spawner; NULL = the usual */
   uint32_t process_slots;           /* children at once; process attempts beyond it wait at the spawner's gate, 100 ms at
                                        most, and are handed back then. 0 = no bound */
   void *ctx;

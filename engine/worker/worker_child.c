@@ -399,7 +399,8 @@ static struct child *child_new(struct wx_exec *x, const wx_spawn *sp, const stru
 
 int child_spawn(struct wx_exec *x, const wx_spawn *sp, char *err, size_t err_n) {
   struct worker *w = x->w;
-  if (!w->o.shell_allowed || !w->spawner) return snprintf(err, err_n, "SHELL is off on this node."), -1;
+  const char *off = w->o.why_no_spawner && w->o.shell_allowed ? w->o.why_no_spawner : "SHELL is off on this node.";
+  if (!w->o.shell_allowed || !w->spawner) return snprintf(err, err_n, "%s", off), -1;
   if (w->spawner->sock < 0 && !w->minder.lost) return not_made(x, "The spawner of this node is gone.", err, err_n);
   wr_assert(sp->n_rlimit <= SW_LIMITS);
   const struct run_as_user *u = run_as_find(w->spawner->run_as, sp->user);

@@ -252,16 +252,17 @@ void exec_woken(struct worker *w) {
   pthread_mutex_unlock(&w->lock);
 }
 
-void exec_noted(struct wx_exec *x, int answer) {
-  if (!x->ended && x->ops->noted) x->ops->noted(&host, x, answer);
+void exec_noted(struct wx_exec *x, uint32_t count, int answer) {
+  if (!x->ended && x->ops->noted) x->ops->noted(&host, x, count, answer);
 }
 
 /* Copies what the attempt keeps of a result. */
 static void take_result(struct attempt *a, const wx_result *r) {
-  static const enum attempt_end ends[] = {ATTEMPT_OK, ATTEMPT_FAIL, ATTEMPT_FATAL, ATTEMPT_LOST, ATTEMPT_NOT_NOW};
+  static const enum attempt_end ends[] = {ATTEMPT_OK, ATTEMPT_FAIL, ATTEMPT_FATAL, ATTEMPT_LOST, ATTEMPT_NOT_NOW,
+                                          ATTEMPT_HANDBACK};
   static const wx_result unreadable = {.size = sizeof(wx_result), .end = WX_FATAL, .exit_code = -1,
                                        .error = "The executor ended with a result that this program cannot read."};
-  if (r->size < offsetof(wx_result, after_us) || r->end < WX_OK || r->end > WX_NOT_NOW) r = &unreadable;
+  if (r->size < offsetof(wx_result, after_us) || r->end < WX_OK || r->end > WX_NEVER) r = &unreadable;
   a->end = ends[r->end];
   a->error = error_text(r->error);
   a->exit_code = r->exit_code;
@@ -282,6 +283,9 @@ static void take_result(struct attempt *a, const wx_result *r) {
 static void host_done(wx_exec *x, const wx_result *r) {
   wr_assert(!x->ended && !x->child);
   take_result(x->a, r);
+  x->never = x->a->end == ATTEMPT_HANDBACK;
+  /* it is as long as a process would be */
+  if (x->ops->woken && !x->never && x->begun_us) x->a->run_us = clock_mono_us() - x->begun_us + 1;
   x->log_is_result = r->result && r->log_is_result;
   if (x->reports) reports_result(x);
   x->ended = true;

@@ -166,7 +166,7 @@ void exec_hand_back_all(struct worker *w);  /* asks all to end; they come back a
 void exec_free_unused(struct worker *w);
 void exec_child_done(struct wx_exec *x, const wx_exit *e);
 void exec_woken(struct worker *w);          /* calls those whom other threads woke */
-void exec_noted(struct wx_exec *x, int answer);   /* the contexts that it noted are stored: WX_KEPT_* */
+void exec_noted(struct wx_exec *x, uint32_t count, int answer);   /* so many contexts that it noted are decided: WX_KEPT_* */
 struct log_sum { int64_t stored, lost; enum log_lost why; };
 void exec_log_over(struct wx_exec *x, struct log_sum sum);   /* how much of its log is stored, and how much is not; finishes it */
 void exec_reports_over(struct wx_exec *x);   /* what it reported is stored, or is not waited for any more; finishes it */

@@ -40,12 +40,14 @@ struct kept {
   bool queued, ending;
   struct context context;          /* text NULL = none waits */
   struct kept *next_told; bool told;   /* on keeper.told: its executor learns the answer */
-  enum log_rc answer;
+  enum log_rc answer; uint32_t answered;   /* of that executor: what became of the first so many contexts */
+  uint32_t put_in;                 /* contexts so far */
   bool moved;                      /* progress is newer than what is stored */
   int64_t at_us;
   struct progress progress;
   /* log thread, of one turn: */
   struct kept *turn;
+  uint32_t taken;                  /* contexts up to the one that is being written */
   bool put, last;                  /* its progress is to be written; that was the END */
   int64_t put_at_us;
   struct progress putting;
@@ -97,6 +99,7 @@ void kept_context(struct kept *q, const char *text, size_t n) {
   pthread_mutex_lock(&k->lock);
   struct context former = q->context;
   q->context = c;
+  q->put_in++;
   queue(q);
   pthread_mutex_unlock(&k->lock);
   atomic_fetch_add(&k->waiting, (int64_t)n - (former.text ? (int64_t)former.n : 0));
@@ -158,9 +161,10 @@ static void tell_noted(struct keeper *k, struct kept *list) {
     pthread_mutex_lock(&k->lock);
     next = q->next_told;
     q->told = false;
+    uint32_t count = q->answered;
     int answer = q->answer == LOG_STORED ? WX_KEPT : q->answer == LOG_FENCED ? WX_KEPT_FENCED : WX_KEPT_NOT;
     pthread_mutex_unlock(&k->lock);
-    if (q->x) exec_noted(q->x, answer);
+    if (q->x) exec_noted(q->x, count, answer);
   }
 }
 
@@ -212,6 +216,7 @@ static bool tell(struct keeper *k, struct kept *q, enum log_rc rc) {
   if (!q->wants) return false;
   pthread_mutex_lock(&k->lock);
   q->answer = rc;
+  q->answered = q->taken;
   if (!q->told) {
     q->told = true;
     q->next_told = k->told;
@@ -320,6 +325,7 @@ static struct context take(struct keeper *k, struct kept *q) {
   pthread_mutex_lock(&k->lock);
   struct context c = q->context;
   q->context = (struct context){NULL, 0};
+  q->taken = q->put_in;
   q->queued = false;
   q->last = q->ending;
   q->put = q->moved;

@@ -38,8 +38,9 @@ extern "C" {
 typedef struct wx_exec wx_exec;      /* one running attempt; the executor may attach its own data: wx_host.data */
 
 enum { WX_SLOT_PROCESS = 0, WX_SLOT_ASYNC = 1 };            /* what a running attempt occupies */
-/* LOST: it never ran, or nobody knows whether it did: class INFRA. NOT_NOW: it wants to be tried again later, no failure */
-enum { WX_OK = 0, WX_FAIL = 1, WX_FATAL = 2, WX_LOST = 3, WX_NOT_NOW = 4 };
+/* LOST: it never ran, or nobody knows whether it did: class INFRA. NOT_NOW: it wants to be tried again later, no failure.
+ * NEVER: it has surely not begun, and goes back to the queue; nothing is counted */
+enum { WX_OK = 0, WX_FAIL = 1, WX_FATAL = 2, WX_LOST = 3, WX_NOT_NOW = 4, WX_NEVER = 5 };
 enum { WX_STDOUT = 1, WX_STDERR = 2, WX_SYSTEM = 3 };       /* log streams */
 /* What a note is about. PROGRESS: a JSON object of total, done, unit, message, those that changed. CONTEXT: UTF-8 without NUL;
  * the last one is stored before the end of the attempt. RESULT: it counts when done() brings none. */
@@ -67,7 +68,7 @@ typedef struct wx_task {             /* borrowed until release() */
 
 typedef struct wx_result {
   uint32_t size;
-  int end;                           /* WX_OK .. WX_NOT_NOW */
+  int end;                           /* WX_OK .. WX_NEVER */
   const char *error;                 /* NULL = none */
   const char *result; size_t result_len;   /* NULL = none */
   int log_is_result;                 /* the whole log equals the result: it is kept once */
@@ -75,7 +76,8 @@ typedef struct wx_result {
   int64_t utime_us, stime_us, maxrss_kib;
   int64_t after_us;                  /* NOT_NOW: how long to wait; 0 = the task's own backoff */
   int decided;                       /* OK, FAIL, FATAL: 1 = that is how it ended, though it had been told to stop */
-  int remove;                        /* OK, FAIL, FATAL: 1 = a stand-alone task that is final by it is gone with the same commit */
+  /* OK, FAIL, FATAL: 1 = a stand-alone task that is final by it is gone with the same commit */
+  int remove;
 } wx_result;
 
 typedef struct wx_spawn {            /* what a child process gets; all borrowed during the call */
@@ -163,7 +165,8 @@ typedef struct wx_host {             /* what the worker offers; valid during eve
   int  (*stop_reason)(wx_exec *);                                 /* WX_STOP_*: NONE until cancel() is called */
   const char *(*tools)(wx_exec *);                                /* the folder of `weir`, for PATH; NULL = not known */
   void *(*user)(wx_exec *);                                       /* wx_ops.user */
-  /* The one call that any thread may make, from start() until done(): woken() follows on the loop's thread, once for many calls. */
+  /* The one call that any thread may make, from start() until done(): woken() follows on the loop's thread,
+      once for many calls. */
   void (*wake)(wx_exec *);
 } wx_host;
 
@@ -185,8 +188,9 @@ typedef struct wx_ops {
   int  (*check_with)(const wx_lib *, const char *content, const char *config, int *code, char *err, size_t err_n);
   void *user;                        /* the executor's own, for wx_host.user() */
   void (*woken)(const wx_host *, wx_exec *);   /* after wake() */
-  /* A context that it noted is stored, or refused, together with all that it noted before. Not called after done(). */
-  void (*noted)(const wx_host *, wx_exec *, int answer);
+  /* The first `count` contexts that it noted are decided: the newest of them is stored, or refused (WX_KEPT_*). Not called after
+   * done(). */
+  void (*noted)(const wx_host *, wx_exec *, uint32_t count, int answer);
 } wx_ops;
 
 /* Why a task is refused: codes of the API. */

@@ -1,0 +1,222 @@
+/* One attempt of a routine, and what the routine may call. The routine's threads, but for attempt_new(), attempt_stop() and
+ * attempt_drop(), which are the loop's.
+ *
+ * What a routine says waits in `said` until the loop takes it: the newest progress and context, LOG_MOST bytes of its log. What
+ * never happens: a call that waits for the store, but for weir_report_context(); one that counts after the attempt has ended. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include "clock.h"
+#include "cond.h"
+#include "lib_int.h"
+#include "text.h"
+#include "wr_limits.h"
+
+enum { LOG_MOST = 256 * 1024 };
+#define COUNT_MOST (1LL << 53)
+
+/* ---- its life ---- */
+
+struct weir_attempt_s *attempt_new(weir_t *h, struct lib_type *t, const wx_host *host, wx_exec *x) {
+  const wx_task *k = host->task(x);
+  struct weir_attempt_s *a = wr_new(struct weir_attempt_s);
+  a->h = h;
+  a->pool = h->pool;
+  a->type = t;
+  atomic_init(&a->refs, 2);
+  a->id = k->id;
+  a->number = (int)k->attempt;
+  a->cleanup = k->cleanup != 0;
+  a->fence = wr_strdup(k->fence);
+  a->params = wr_strdup(k->params);
+  a->content = wr_strdup(k->content);
+  if (k->context) a->context = wr_memdup0(k->context, k->context_len);
+  a->context_len = k->context_len;
+  pthread_mutex_init(&a->mu, NULL);
+  cond_mono(&a->moved);
+  a->host = host;
+  a->x = x;
+  a->stop_fd = -1;
+  a->said.done = a->said.total = -1;
+  return a;
+}
+
+void attempt_unref(struct weir_attempt_s *a) {
+  if (atomic_fetch_sub(&a->refs, 1) > 1) return;
+  if (a->stop_fd >= 0) close(a->stop_fd);
+  buf_done(&a->said.log);
+  free(a->said.unit);
+  free(a->said.message);
+  free(a->said.context);
+  free(a->said.result);
+  free(a->said.error);
+  free(a->fence);
+  free(a->params);
+  free(a->content);
+  free(a->context);
+  pthread_cond_destroy(&a->moved);
+  pthread_mutex_destroy(&a->mu);
+  free(a);
+}
+
+/* mu is held. False: nothing that it says counts any more. */
+static bool wake(const struct weir_attempt_s *a) {
+  if (!a->x) return false;
+  a->host->wake(a->x);
+  return true;
+}
+
+void attempt_run(struct weir_attempt_s *a) {
+  const weir_type_t *t = &a->type->t;
+  int phase = a->cleanup ? t->deleting ? t->deleting(a, t->user) : WEIR_PHASE_FINISHED : t->run(a, t->user);
+  pthread_mutex_lock(&a->mu);
+  a->said.ended = true;
+  a->said.phase = phase;
+  (void)wake(a);
+  pthread_mutex_unlock(&a->mu);
+}
+
+void attempt_stop(struct weir_attempt_s *a, int reason) {
+  pthread_mutex_lock(&a->mu);
+  atomic_store(&a->stop.reason, reason);
+  if (a->stop_fd >= 0) (void)eventfd_write(a->stop_fd, 1);
+  pthread_mutex_unlock(&a->mu);
+  until_look(&a->h->until);
+  pool_look(a->pool);
+}
+
+void attempt_drop(struct weir_attempt_s *a) {
+  pthread_mutex_lock(&a->mu);
+  a->x = NULL;
+  pthread_cond_broadcast(&a->moved);
+  pthread_mutex_unlock(&a->mu);
+}
+
+/* ---- what it is ---- */
+
+int64_t weir_attempt_id(weir_attempt_t *a) { return a->id; }
+int weir_attempt_number(weir_attempt_t *a) { return a->number; }
+const char *weir_attempt_fence(weir_attempt_t *a) { return a->fence; }
+const char *weir_attempt_params(weir_attempt_t *a) { return a->params; }
+const char *weir_attempt_content(weir_attempt_t *a) { return a->content; }
+
+const char *weir_attempt_context(weir_attempt_t *a, size_t *len) {
+  if (len) *len = a->context_len;
+  return a->context;
+}
+
+int weir_attempt_stop_reason(weir_attempt_t *a) { return atomic_load(&a->stop.reason); }
+int weir_attempt_stopping(weir_attempt_t *a) { return weir_attempt_stop_reason(a) != WEIR_STOP_NONE; }
+
+int weir_attempt_stop_fd(weir_attempt_t *a) {
+  pthread_mutex_lock(&a->mu);
+  if (a->stop_fd < 0) {
+    a->stop_fd = eventfd(weir_attempt_stopping(a) ? 1 : 0, EFD_CLOEXEC | EFD_NONBLOCK);
+  }
+  int fd = a->stop_fd;
+  pthread_mutex_unlock(&a->mu);
+  return fd;
+}
+
+/* ---- what it says ---- */
+
+static int fenced(const struct weir_attempt_s *a) {
+  return fail(a->h, WEIR_ERR_FENCED, WR_STALE, "The attempt has ended, or is not the task's any more.");
+}
+
+static int store_away(const struct weir_attempt_s *a) {
+  return fail(a->h, WEIR_ERR_UNAVAILABLE, WR_DB_UNAVAILABLE,
+              "The store does not answer; the context before this one stays for now.");
+}
+
+/* mu is held: waits until report `no` is decided. */
+static int await_stored(struct weir_attempt_s *a, uint32_t no, int64_t until_us) {
+  while (a->x && (int32_t)(a->context_done - no) < 0)
+    if (!cond_until(&a->moved, &a->mu, until_us)) break;
+  if ((int32_t)(a->context_done - no) >= 0)
+    return a->context_answer == WX_KEPT ? WEIR_OK : a->context_answer == WX_KEPT_FENCED ? WEIR_ERR_FENCED : WEIR_ERR_UNAVAILABLE;
+  return a->x ? WEIR_ERR_UNAVAILABLE : WEIR_ERR_FENCED;
+}
+
+int weir_report_context(weir_attempt_t *a, const char *text, size_t len) {
+  if (!text || len > LIMIT_CONTEXT_BYTES || memchr(text, '\0', len) || !text_utf8(text, len))
+    return fail(a->h, WEIR_ERR_INVALID, WR_OUT_OF_RANGE, "A context is UTF-8 without NUL, at most %d bytes.",
+                LIMIT_CONTEXT_BYTES);
+  char *copy = wr_memdup0(text, len);
+  pthread_mutex_lock(&a->mu);
+  free(a->said.context);
+  a->said.context = copy;
+  a->said.context_len = len;
+  a->said.has_context = true;
+  uint32_t no = ++a->context_no;
+  int rc = wake(a) ? await_stored(a, no, call_until(a->h)) : WEIR_ERR_FENCED;
+  pthread_mutex_unlock(&a->mu);
+  return rc == WEIR_OK ? rc : rc == WEIR_ERR_FENCED ? fenced(a) : store_away(a);
+}
+
+static int said_to(weir_attempt_t *a, bool ok) { return ok ? WEIR_OK : fenced(a); }
+
+static void put(char **at, const char *text) {
+  if (!text) return;
+  free(*at);
+  *at = wr_strdup(text);
+}
+
+int weir_report_progress(weir_attempt_t *a, int64_t done, int64_t total, const char *unit, const char *message) {
+  bool ok = done >= -1 && done <= COUNT_MOST && total >= -1 && total <= COUNT_MOST;
+  ok = ok && (!unit || text_utf8(unit, strlen(unit))) && (!message || text_utf8(message, strlen(message)));
+  if (!ok) return fail(a->h, WEIR_ERR_INVALID, WR_OUT_OF_RANGE, "done and total are 0 to 2^53, unit and message UTF-8.");
+  pthread_mutex_lock(&a->mu);
+  struct said *s = &a->said;
+  if (!s->progress) s->done = s->total = -1;
+  s->progress = true;
+  if (done >= 0) s->done = done;
+  if (total >= 0) s->total = total;
+  put(&s->unit, unit);
+  put(&s->message, message);
+  ok = wake(a);
+  pthread_mutex_unlock(&a->mu);
+  return said_to(a, ok);
+}
+
+int weir_report_result(weir_attempt_t *a, const void *data, size_t len) {
+  if ((!data && len) || len > LIMIT_RESULT_BYTES)
+    return fail(a->h, WEIR_ERR_INVALID, WR_TOO_LARGE, "A result has at most %d bytes.", LIMIT_RESULT_BYTES);
+  char *copy = wr_memdup0(len ? data : "", len);
+  pthread_mutex_lock(&a->mu);
+  free(a->said.result);
+  a->said.result = copy;
+  a->said.result_len = len;
+  a->said.has_result = true;
+  bool ok = a->x != NULL;
+  pthread_mutex_unlock(&a->mu);
+  return said_to(a, ok);
+}
+
+int weir_report_error(weir_attempt_t *a, const char *message, int retry) {
+  if (!message || !text_utf8(message, strlen(message)))
+    return fail(a->h, WEIR_ERR_INVALID, WR_BAD_UTF8, "The message must be UTF-8.");
+  pthread_mutex_lock(&a->mu);
+  put(&a->said.error, message);
+  a->said.no_retry = !retry;
+  bool ok = a->x != NULL;
+  pthread_mutex_unlock(&a->mu);
+  return said_to(a, ok);
+}
+
+int weir_log(weir_attempt_t *a, const char *data, size_t len) {
+  bool ok = true;
+  pthread_mutex_lock(&a->mu);
+  while (ok && len > 0) {
+    while (a->x && a->said.log.len >= LOG_MOST) pthread_cond_wait(&a->moved, &a->mu);
+    size_t n = LOG_MOST - (a->said.log.len < LOG_MOST ? a->said.log.len : LOG_MOST);
+    if (n > len) n = len;
+    if (a->x) buf_add(&a->said.log, data, n);
+    ok = wake(a);
+    data += n;
+    len -= n;
+  }
+  pthread_mutex_unlock(&a->mu);
+  return said_to(a, ok);
+}

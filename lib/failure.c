@@ -1,0 +1,96 @@
+/* What went wrong, for the thread that it happened to. Any thread; the memory is the thread's own. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include "lib_int.h"
+#include "log.h"
+
+/* Of the handle, but never followed: it may be gone. */
+static _Thread_local struct last { const weir_t *h; enum wr_rc code; char text[sizeof((struct wr_err *)0)->msg + 170]; } last;
+
+int rc_of(enum wr_rc code) {
+  switch ((unsigned)code) {
+  case WR_OK: return WEIR_OK;
+  case WR_UNKNOWN_TYPE: return WEIR_ERR_UNKNOWN_TYPE;
+  case WR_OUTCOME_UNKNOWN: return WEIR_ERR_OUTCOME_UNKNOWN;
+  case WR_BUSY: case WR_RATE: return WEIR_ERR_BUSY;
+  case WR_STORE_REFUSED: return WEIR_ERR_REFUSED;
+  default: break;
+  }
+  switch (wr_err_status(code)) {
+  case 401: case 403: return WEIR_ERR_REFUSED;
+  case 404: return WEIR_ERR_NOT_FOUND;
+  case 409: return WEIR_ERR_CONFLICT;
+  case 503: case 507: case 500: return WEIR_ERR_UNAVAILABLE;
+  default: return WEIR_ERR_INVALID;
+  }
+}
+
+static void note(const weir_t *h, enum wr_rc code, const char *text, const char *path) {
+  if (!h) return;
+  last.h = h;
+  last.code = code;
+  snprintf(last.text, sizeof last.text, *path ? "%s (%s)" : "%s", text, path);
+}
+
+int failed(const weir_t *h, const struct wr_err *err) {
+  note(h, err->code, err->msg[0] ? err->msg : wr_err_text(err->code), err->path);
+  return rc_of(err->code);
+}
+
+int fail(const weir_t *h, int rc, enum wr_rc code, const char *fmt, ...) {
+  char text[256];
+  va_list ap;
+  va_start(ap, fmt);
+  vsnprintf(text, sizeof text, fmt, ap);
+  va_end(ap);
+  note(h, code, text, "");
+  return rc;
+}
+
+const char *weir_error(weir_t *h) { return h && last.h == h ? last.text : ""; }
+int weir_error_code(weir_t *h) { return h && last.h == h ? (int)last.code : 0; }
+const char *weir_version(void) { return WEIR_VERSION; }
+
+const char *weir_strerror(int rc) {
+  static const char *const text[] = {
+    "All is well.", "What was given cannot be.", "There is no such task.", "The state of the task does not allow that.",
+    "No node has ever registered this task type.", "The store is not available; nothing was stored.",
+    "The outcome is unknown; it may have been stored.", "The time is over.", "There is not enough memory.",
+    "That is not supported here.", "It was refused, or asked to stop.", "The attempt is not the task's any more.",
+    "Too much is under way; try again."};
+  return rc <= 0 && rc > -(int)(sizeof text / sizeof *text) ? text[-rc] : "There is no such error.";
+}
+
+/* ---- the log ---- */
+
+/* What weir_set_log() was given last. */
+static struct { void (*sink)(int level, const char *line, void *user); void *user; } lines;
+static pthread_mutex_t lines_mu = PTHREAD_MUTEX_INITIALIZER; /* outside of the log's own lock */
+
+static void one_line(void *ctx, enum log_level level, const char *line) {
+  (void)ctx;
+  lines.sink((int)level, line, lines.user);
+}
+
+int weir_set_log(weir_t *h, void (*sink)(int level, const char *line, void *user), void *user) {
+  (void)h;
+  pthread_mutex_lock(&lines_mu);
+  log_to(NULL, NULL); /* from now on nobody reads `lines` */
+  lines.sink = sink;
+  lines.user = user;
+  if (sink) log_to(one_line, NULL);
+  pthread_mutex_unlock(&lines_mu);
+  return WEIR_OK;
+}
+
+bool sized_copy(void *to, size_t n, const void *from, size_t from_n) {
+  const unsigned char *p = from;
+  if (from_n < sizeof(size_t)) return false;
+  memset(to, 0, n);
+  memcpy(to, from, from_n < n ? from_n : n);
+  memcpy(to, &n, sizeof n);
+  for (size_t i = n; i < from_n; i++)
+    if (p[i]) return false;
+  return true;
+}

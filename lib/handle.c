@@ -1,0 +1,252 @@
+/* A handle from its opening to its end. Order of a close: routines are told to stop, and the node drains; then nobody may come
+ * in any more; then the node leaves and goes. What never happens: the node goes while a call uses it; an exit of the process. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "clock.h"
+#include "lib_int.h"
+#include "log.h"
+#include "text.h"
+
+/* ---- who uses the node ---- */
+
+bool enter(weir_t *h) {
+  pthread_rwlock_rdlock(&h->life);
+  if (h->node && !atomic_load(&h->gone)) {
+    store_deadline(clock_mono_us() + h->opts.request_us);
+    return true;
+  }
+  bool gone = atomic_load(&h->gone);
+  pthread_rwlock_unlock(&h->life);
+  (void)fail(h, WEIR_ERR_UNAVAILABLE, WR_DB_UNAVAILABLE, "%s",
+             gone ? "The file of the database was removed or replaced; this handle can only be closed."
+                  : "The handle is closed.");
+  return false;
+}
+
+void leave(weir_t *h) {
+  store_deadline(0);
+  pthread_rwlock_unlock(&h->life);
+}
+
+int64_t call_until(const weir_t *h) { return clock_mono_us() + h->opts.request_us; }
+
+struct reader *lib_reader(weir_t *h, struct wr_err *err) {
+  struct reader *r = reader_get(h->view.store, err);
+  if (!r && err->code == WR_OK) (void)wr_err_set(err, WR_DB_UNAVAILABLE, NULL);
+  return r;
+}
+
+/* ---- the node ---- */
+
+static void node_gone(void *ctx, enum node_gone what, const char *why) {
+  weir_t *h = ctx;
+  (void)what;
+  if (!atomic_exchange(&h->gone, true)) log_error("library.store_gone", L_STR("why", why));
+}
+
+static enum wr_rc add_types(void *ctx, struct registry *r, struct wr_err *err) { return routines_add(ctx, r, err); }
+
+/* life is held for writing. */
+static enum wr_rc open_node(weir_t *h, unsigned roles, struct wr_err *err) {
+  h->opts.roles = roles;
+  h->opts.roles_text = roles & NODE_WORKER ? "runner,worker" : "runner";
+  struct spawner *spawner = NULL;
+  enum wr_rc rc = roles & NODE_WORKER ? shell_begin(h, &spawner, err) : WR_OK;
+  if (!rc) rc = node_open(&h->opts, spawner, &h->node, err);
+  if (rc) return rc;
+  h->view = (struct view){node_store(h->node), node_defs(h->node), node_runner(h->node), node_executors(h->node), &h->offers};
+  return WR_OK;
+}
+
+static void close_node(weir_t *h) {
+  struct node *n = h->node;
+  h->node = NULL;
+  if (!n) return;
+  node_leave(n);
+  node_close(n);
+}
+
+/* ---- open ---- */
+
+void handle_free(weir_t *h) {
+  for (size_t i = 0; i < h->n_type; i++) {
+    struct lib_type *t = h->type[i];
+    if (t->t.release) t->t.release(t->t.user);
+    free(t->name);
+    free(t);
+  }
+  free(h->type);
+  shapes_free(h->shapes);
+  until_done(&h->until);
+  offers_end(&h->offers);
+  pthread_rwlock_destroy(&h->life);
+  pthread_mutex_destroy(&h->registering);
+  pthread_mutex_destroy(&h->mu);
+  free(h->store);
+  free(h->queue);
+  free(h->prefix);
+  free(h->data);
+  shell_end(h);
+  free(h);
+}
+
+static weir_t *handle_new(void) {
+  weir_t *h = wr_new(weir_t);
+  pthread_rwlockattr_t a;
+  pthread_rwlockattr_init(&a);
+  pthread_rwlockattr_setkind_np(&a, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP); /* no call takes it twice */
+  pthread_rwlock_init(&h->life, &a);
+  pthread_rwlockattr_destroy(&a);
+  pthread_mutex_init(&h->mu, NULL);
+  pthread_mutex_init(&h->registering, NULL);
+  offers_init(&h->offers);
+  until_init(&h->until);
+  h->shapes = shapes_new();
+  h->watcher = until_watcher(h);
+  return h;
+}
+
+static enum wr_rc known_scheme(const char *url, struct wr_err *err) {
+  if (!url) return wr_err_set(err, WR_BAD_REQUEST, "There is no URL.");
+  if (strncmp(url, "http:", 5) == 0 || strncmp(url, "https:", 6) == 0)
+    return wr_err_set(err, WR_UNKNOWN_FIELD, "The library does not talk to a server: give it the URL of a database.");
+  return WR_OK;
+}
+
+int weir_open(weir_t **out, const char *url, const char *const *options, char *err, size_t err_n) {
+  struct wr_err e = {0};
+  *out = NULL;
+  enum wr_rc rc = known_scheme(url, &e);
+  weir_t *h = rc ? NULL : handle_new();
+  if (!rc) rc = options_read(h, url, options, &e);
+  if (!rc) {
+    h->opts.ctx = h;
+    h->opts.gone = node_gone;
+    h->opts.watcher = &h->watcher;
+    h->opts.add_types = add_types;
+    rc = open_node(h, NODE_API | NODE_RUNNER, &e);
+  }
+  if (!rc) {
+    *out = h;
+    return WEIR_OK;
+  }
+  if (h) handle_free(h);
+  if (err && err_n) snprintf(err, err_n, "%s", e.msg[0] ? e.msg : wr_err_text(rc));
+  if (rc == WR_UNKNOWN_FIELD) return WEIR_ERR_UNSUPPORTED;
+  return rc == WR_INTERNAL || rc == WR_STORE_REFUSED ? WEIR_ERR_REFUSED : rc_of(rc);
+}
+
+/* ---- register and start ---- */
+
+static bool name_taken(const weir_t *h, const char *name) {
+  for (size_t i = 0; i < h->n_type; i++)
+    if (strcmp(h->type[i]->name, name) == 0) return true;
+  return registry_find(h->view.executors, name, 0) != NULL;
+}
+
+static int register_one(weir_t *h, const weir_type_t *t) {
+  char q[WR_QUOTE_MAX];
+  pthread_mutex_lock(&h->mu);
+  bool late = h->started || h->closing;
+  pthread_mutex_unlock(&h->mu);
+  if (late) return fail(h, WEIR_ERR_INVALID, WR_OUT_OF_RANGE, "Types are registered before weir_start().");
+  if (!t->name || !text_node_key(t->name, strlen(t->name)))
+    return fail(h, WEIR_ERR_INVALID, WR_BAD_NAME, "The name of a type is 1 to 128 characters of A-Z, a-z, 0-9, _, ., : and -.");
+  if (!t->run || t->concurrency < 0)
+    return fail(h, WEIR_ERR_INVALID, WR_OUT_OF_RANGE, "A type needs run(), and no negative concurrency.");
+  if (h->n_type == LIMIT_EXECUTORS / 2) return fail(h, WEIR_ERR_INVALID, WR_TOO_LARGE, "There are as many types as may be.");
+  if (name_taken(h, t->name))
+    return fail(h, WEIR_ERR_CONFLICT, WR_IN_USE, "There is a task type %s already.", wr_err_quote(q, t->name, strlen(t->name)));
+  const struct known_type row = {t->name, t->deleting != NULL};
+  struct wr_err err = {0};
+  if (store_know_types(h->view.store, &row, 1, &err) != WR_OK) return failed(h, &err);
+  defs_type_learn(h->view.defs, row.name, row.cleans_up);
+  struct lib_type *k = wr_new(struct lib_type);
+  k->h = h;
+  k->t = *t;
+  k->t.name = k->name = wr_strdup(t->name);
+  *WR_PUSH(h->type, h->n_type, h->cap_type) = k;
+  return WEIR_OK;
+}
+
+/* One at a time, and none beside a start: it holds what a start waits for. */
+int weir_register(weir_t *h, const weir_type_t *type) {
+  weir_type_t t;
+  if (!SIZED(t, type))
+    return fail(h, WEIR_ERR_INVALID, WR_UNKNOWN_FIELD, "The type has members that this library does not know.");
+  pthread_mutex_lock(&h->registering);
+  int rc = WEIR_ERR_UNAVAILABLE;
+  if (enter(h)) {
+    rc = register_one(h, &t);
+    leave(h);
+  }
+  pthread_mutex_unlock(&h->registering);
+  return rc;
+}
+
+static size_t largest_stack(const weir_t *h) {
+  size_t most = 0;
+  for (size_t i = 0; i < h->n_type; i++)
+    if (h->type[i]->t.stack > most) most = h->type[i]->t.stack;
+  return most;
+}
+
+/* The node joins anew, as one that runs tasks. If that fails, it is again one that does not. */
+static enum wr_rc begin_work(weir_t *h, struct wr_err *err) {
+  struct wr_err again;
+  node_drain(h->node, 0);
+  close_node(h);
+  if (!h->pool) h->pool = pool_new(h, h->opts.slots, largest_stack(h));
+  enum wr_rc rc = open_node(h, NODE_API | NODE_RUNNER | NODE_WORKER, err);
+  if (rc && open_node(h, NODE_API | NODE_RUNNER, &again)) log_error("library.closed", L_STR("why", again.msg));
+  return rc;
+}
+
+int weir_start(weir_t *h) {
+  struct wr_err err = {0};
+  if (in_routine()) return fail(h, WEIR_ERR_INVALID, WR_OUT_OF_RANGE, "A routine cannot start its handle.");
+  pthread_rwlock_wrlock(&h->life);
+  pthread_mutex_lock(&h->mu);
+  bool may = h->node && !h->started && !h->closing;
+  h->started |= may;
+  pthread_mutex_unlock(&h->mu);
+  enum wr_rc rc = may ? begin_work(h, &err) : WR_OK;
+  if (rc) {
+    pthread_mutex_lock(&h->mu);
+    h->started = false;
+    pthread_mutex_unlock(&h->mu);
+  }
+  pthread_rwlock_unlock(&h->life);
+  if (!may) return fail(h, WEIR_ERR_INVALID, WR_OUT_OF_RANGE, "The handle has started already, or closes.");
+  return rc ? failed(h, &err) : WEIR_OK;
+}
+
+/* ---- close ---- */
+
+static bool begin_close(weir_t *h) {
+  pthread_mutex_lock(&h->mu);
+  bool may = !h->closing;
+  h->closing = true;
+  pthread_mutex_unlock(&h->mu);
+  return may;
+}
+
+int weir_close(weir_t *h) {
+  if (!h) return WEIR_OK;
+  if (in_routine() || !begin_close(h)) return fail(h, WEIR_ERR_INVALID, WR_OUT_OF_RANGE, "A routine cannot close its handle.");
+  if (h->node) node_drain(h->node, h->opts.stop_us); /* routines still make their calls meanwhile */
+  atomic_store(&h->ending, true);
+  until_end_all(&h->until);
+  pthread_rwlock_wrlock(&h->life);
+  close_node(h);
+  pthread_rwlock_unlock(&h->life);
+  uint32_t left = h->pool ? pool_end(h->pool) : 0;
+  if (left) {
+    log_error("library.given_up", L_INT("routines", left),
+              L_STR("effect", "they did not stop in time and still run; their tasks go on elsewhere"));
+    return WEIR_ERR_TIMEOUT; /* the last of them frees the handle */
+  }
+  handle_free(h);
+  return WEIR_OK;
+}

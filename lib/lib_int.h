@@ -1,0 +1,184 @@
+/* Private to lib: the handle, and what its files know of each other.
+ *
+ *   handle.c     open, start, close; who may use the node just now
+ *   shell.c      what SHELL tasks need in this process, where they are on
+ *   options.c    "name=value" into what a node wants
+ *   failure.c    codes and sentences, by thread
+ *   submit.c     specs into one request to the runner
+ *   control.c    wishes about one task; queues
+ *   look.c       get, list, log;  shown.c: rows into a weir_task_t
+ *   until.c      who waits for ends of tasks
+ *   routines.c   the executor behind each registered type: the worker's loop
+ *   pool.c       the threads on which routines run
+ *   attempt.c    what a routine may call
+ *
+ * A handle owns a node, and opens it anew when it begins to run tasks: `life` is held for reading by each call that uses the
+ * node, and for writing while the node changes. No thread holds it while it waits for a task. */
+#ifndef LIB_INT_H
+#define LIB_INT_H
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include "ask_runner.h"
+#include "map64.h"
+#include "node.h"
+#include "offers.h"
+#include "registry.h"
+#include "view.h"
+#include "weir.h"
+#include "weir_executor.h"
+
+struct pool;
+struct shapes;
+
+/* One registered type; never moves. */
+struct lib_type {
+  weir_t *h;
+  char *name;
+  weir_type_t t;
+  uint32_t running;                 /* pool's: routines of this type that run */
+};
+
+/* Those who wait for ends; until.c. */
+struct until {
+  pthread_mutex_t mu;               /* leaf; guards the map and all that hangs on it */
+  pthread_cond_t none;              /* nobody waits any more */
+  struct map64 map;                 /* ti -> struct until_link, the first of those who wait for it */
+  atomic_uint n;                    /* who wait */
+  bool ending;
+};
+
+struct weir_s {
+  char *store, *queue, *prefix, *data;    /* texts of the options */
+  bool own_data;                    /* data was named */
+  char *helper, *tools, *room;      /* shell.c: the spawner's program; the folder of `weir`; a directory that goes with the handle */
+  struct node_opts opts;
+  struct watcher watcher;
+  pthread_rwlock_t life;
+  struct node *node;                /* NULL: being changed, or closed */
+  struct offers offers;
+  struct view view;
+  atomic_bool ending, gone;
+  pthread_mutex_t registering;      /* held over I/O, before `life`: one type at a time */
+  struct lib_type **type; size_t n_type, cap_type;   /* change under `registering`, before the start */
+  pthread_mutex_t mu;               /* guards these two; leaf */
+  bool started, closing;
+  struct until until;
+  struct pool *pool;                /* NULL before weir_start() */
+  struct shapes *shapes;            /* submit.c */
+};
+
+/* ---- failure.c ---- */
+/* Notes what went wrong on this thread and returns the WEIR_ERR_* of it. h NULL: nothing is noted. */
+int failed(const weir_t *h, const struct wr_err *err);
+int fail(const weir_t *h, int rc, enum wr_rc code, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+int rc_of(enum wr_rc code);
+/* Copies a struct of the caller's into one of ours, whose members that the caller does not know are 0. False: it has members
+ * that this library does not know, and that are not 0. */
+bool sized_copy(void *to, size_t n, const void *from, size_t from_n);
+#define SIZED(to, from) ((to).size = sizeof(to), sized_copy(&(to), sizeof(to), (from), (from)->size))
+
+/* ---- options.c ---- */
+enum wr_rc options_read(weir_t *h, const char *url, const char *const *options, struct wr_err *err) WR_MUST;
+
+/* ---- shell.c ---- */
+/* The spawner of a node that is about to run tasks; NULL where SHELL is off, or its program is nowhere (the tasks say so). */
+enum wr_rc shell_begin(weir_t *h, struct spawner **out, struct wr_err *err) WR_MUST;
+void shell_end(weir_t *h);          /* the node is gone */
+
+/* ---- handle.c ---- */
+/* From enter() to leave() the node is there and stays. False: the handle is closed or broken, and the failure is noted. */
+bool enter(weir_t *h);
+void leave(weir_t *h);
+/* The time by which a call that begins now ends; readers of this thread keep to it until leave(). */
+int64_t call_until(const weir_t *h);
+struct reader *lib_reader(weir_t *h, struct wr_err *err);
+void handle_free(weir_t *h);
+
+/* ---- submit.c ---- */
+struct shapes *shapes_new(void);
+void shapes_free(struct shapes *s);
+
+/* ---- shown.c ---- */
+struct look { struct why *why; struct hosts *hosts; };   /* of one answer */
+enum shown_form { SHOWN_WHOLE, SHOWN_BRIEF };
+struct task_read;
+struct task_def;
+/* A weir_task_t of its own memory. context: NULL = none. */
+weir_task_t *shown_make(const struct task_read *in, const struct task_def *def, const struct buf *context, const struct look *l,
+                        enum shown_form form);
+
+/* ---- until.c ---- */
+void until_init(struct until *u);
+void until_done(struct until *u);
+struct watcher until_watcher(weir_t *h);
+void until_end_all(struct until *u);          /* all waits end now; returns when nobody waits */
+/* Until all have ended, are gone, or the time is up (INT64_MAX = never). A routine that waits gives its stop: stop NULL = none.
+ * WEIR_OK, WEIR_ERR_TIMEOUT, _REFUSED (stopped), _UNAVAILABLE (the handle closes; the store is away). */
+struct stopper { atomic_int reason; };
+int until_ended(weir_t *h, const int64_t *ids, size_t n, int64_t until_us, const struct stopper *stop);
+void until_look(struct until *u);             /* those who wait look again whether they are stopped; any thread */
+
+/* ---- routines.c ---- */
+enum wr_rc routines_add(weir_t *h, struct registry *r, struct wr_err *err) WR_MUST;
+
+/* ---- pool.c ---- */
+struct weir_attempt_s;
+struct pool_thread;
+struct pool *pool_new(weir_t *h, uint32_t slots, size_t stack);
+/* Ends the threads. Those that run a routine that was given up stay, and the last one frees the pool and the handle when its
+ * routine returns. Returns how many stay; 0: the pool is gone. */
+uint32_t pool_end(struct pool *p);
+bool in_routine(void);              /* is this thread one of a pool, inside a routine? */
+const struct stopper *current_stop(void);     /* of the routine that this thread runs; NULL: it runs none */
+/* Of the worker's loop. False: no thread can be made, and none is there. */
+bool pool_add(struct pool *p, struct weir_attempt_s *a);
+/* True: it had not begun, and will not. unless_limited: not if only the concurrency of its type keeps it from beginning. */
+enum take_back { TAKE_ANY, TAKE_UNLIMITED };
+bool pool_take_back(struct pool *p, struct weir_attempt_s *a, enum take_back how);
+/* It waits for the concurrency of its type: the runner gets its slot meanwhile. False: the node cannot be asked just now. */
+bool pool_lend_limited(struct pool *p, struct weir_attempt_s *a);
+/* A routine gives its slot back while it waits for tasks, and takes it again; one that is to stop goes on without. Its own
+ * thread. */
+void pool_lend(struct pool *p, struct weir_attempt_s *a);
+void pool_resume(struct pool *p, struct weir_attempt_s *a);
+void pool_look(struct pool *p);               /* those who wait for their slot look again whether they are stopped; any thread */
+void pool_give_up(struct pool *p, struct weir_attempt_s *a);
+
+/* ---- attempt.c: one attempt of a routine ---- */
+/* What it has said and the loop has not taken. */
+struct said {
+  struct buf log;
+  bool progress; int64_t done, total; char *unit, *message;
+  char *context; size_t context_len; bool has_context;
+  char *result; size_t result_len; bool has_result;
+  char *error; bool no_retry;
+  bool ended; int phase;            /* the routine has returned; what */
+};
+struct weir_attempt_s {
+  weir_t *h;
+  struct pool *pool;
+  struct lib_type *type;
+  atomic_uint refs;                 /* the loop's until release(), the thread's until it has ended */
+  struct weir_attempt_s *next;      /* pool: waits for a slot */
+  struct pool_thread *thread;       /* pool.mu, as the next three: on which it runs; NULL = none */
+  bool waits, slotless;             /* it has not begun; it runs without a slot */
+  bool lent;                        /* it waits for the concurrency of its type, and the runner has its slot */
+  /* never change: */
+  int64_t id; int number; bool cleanup;
+  char *fence, *params, *content, *context; size_t context_len;
+  struct stopper stop;
+  pthread_mutex_t mu;               /* guards the rest; pool.mu is never taken under it */
+  pthread_cond_t moved;             /* the loop took something, or it was given up */
+  const wx_host *host; wx_exec *x;  /* x NULL: it has ended for the worker, or was given up */
+  int stop_fd;                      /* -1 = not asked for */
+  struct said said;
+  uint32_t context_no, context_done; int context_answer;   /* reports of this attempt; decided so far; how */
+  uint32_t sent_no, sent_count, n_sent;   /* loop: the newest that the worker got, as which of its notes; notes so far */
+};
+struct weir_attempt_s *attempt_new(weir_t *h, struct lib_type *t, const wx_host *host, wx_exec *x);
+void attempt_unref(struct weir_attempt_s *a);
+void attempt_run(struct weir_attempt_s *a);   /* on a thread of the pool: the routine, to its end */
+void attempt_stop(struct weir_attempt_s *a, int reason);
+void attempt_drop(struct weir_attempt_s *a);  /* its x ends: what it says from now on is refused */
+#endif

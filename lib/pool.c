@@ -1,0 +1,293 @@
+/* The threads on which routines run. As many routines run at once as there are slots; one that waits for other tasks gives its
+ * slot back meanwhile, so there may be more threads than slots. A thread is made when it is needed, and stays.
+ *
+ * The order of slots: a routine that goes on after a wait comes first, then attempts in the order in which they came, past
+ * those whose type is at its concurrency. What never happens: more routines run than slots, but for those that are to stop; a
+ * thread that takes a signal of the process; the lock held over a routine or a call of the node. */
+#include <signal.h>
+#include <stdlib.h>
+#include "lib_int.h"
+#include "mem.h"
+
+enum { LENT_MOST = 1000 };          /* attempts that wait for the concurrency of their types, with their slots lent */
+
+struct pool_thread { struct pool_thread *next; struct pool *p; pthread_t id; bool given_up; };
+struct pool {
+  weir_t *h;
+  size_t stack;
+  pthread_mutex_t mu;               /* guards the rest; leaf */
+  pthread_cond_t work, turn;        /* idle threads; routines that wait for their slot */
+  struct pool_thread *thread;
+  struct weir_attempt_s *first, **end;
+  uint32_t slots, running, resuming, idle, wakes, lent;   /* idle: nobody has woken them yet */
+  bool ending;
+  uint32_t orphans;                 /* threads that stay behind pool_end() */
+};
+
+static _Thread_local struct weir_attempt_s *current;
+
+bool in_routine(void) { return current != NULL; }
+const struct stopper *current_stop(void) { return current ? &current->stop : NULL; }
+
+struct pool *pool_new(weir_t *h, uint32_t slots, size_t stack) {
+  struct pool *p = wr_new(struct pool);
+  p->h = h;
+  p->slots = slots;
+  p->stack = stack;
+  p->end = &p->first;
+  pthread_mutex_init(&p->mu, NULL);
+  pthread_cond_init(&p->work, NULL);
+  pthread_cond_init(&p->turn, NULL);
+  return p;
+}
+
+static void pool_free(struct pool *p) {
+  for (struct pool_thread *t; (t = p->thread);) {
+    p->thread = t->next;
+    free(t);
+  }
+  pthread_cond_destroy(&p->turn);
+  pthread_cond_destroy(&p->work);
+  pthread_mutex_destroy(&p->mu);
+  free(p);
+}
+
+/* ---- the lock is held ---- */
+
+static bool limited(const struct weir_attempt_s *a) {
+  return a->type->t.concurrency > 0 && a->type->running >= (uint32_t)a->type->t.concurrency;
+}
+
+/* The next attempt that may begin, off the list. */
+static struct weir_attempt_s *pick(struct pool *p) {
+  if (p->running >= p->slots || p->resuming > 0) return NULL;
+  for (struct weir_attempt_s **at = &p->first, *a; (a = *at); at = &a->next) {
+    if (limited(a)) continue;
+    *at = a->next;
+    if (p->end == &a->next) p->end = at;
+    a->waits = false;
+    p->running++;
+    a->type->running++;
+    return a;
+  }
+  return NULL;
+}
+
+static bool is_first_free(const struct pool *p) {
+  if (p->running >= p->slots || p->resuming > 0) return false;
+  for (const struct weir_attempt_s *a = p->first; a; a = a->next)
+    if (!limited(a)) return true;
+  return false;
+}
+
+static void *run_thread(void *arg);
+
+/* All signals but those that a thread causes itself are the process's. */
+static bool thread_make(struct pool *p) {
+  struct pool_thread *t = wr_new(struct pool_thread);
+  pthread_attr_t attr;
+  sigset_t all, was;
+  sigfillset(&all);
+  const int own[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
+  for (size_t i = 0; i < sizeof own / sizeof *own; i++) sigdelset(&all, own[i]);
+  t->p = p;
+  pthread_attr_init(&attr);
+  if (p->stack) (void)pthread_attr_setstacksize(&attr, p->stack); /* refused = the system's default */
+  pthread_sigmask(SIG_SETMASK, &all, &was);
+  bool ok = pthread_create(&t->id, &attr, run_thread, t) == 0;
+  pthread_sigmask(SIG_SETMASK, &was, NULL);
+  pthread_attr_destroy(&attr);
+  if (!ok) return free(t), false;
+  t->next = p->thread;
+  p->thread = t;
+  return true;
+}
+
+/* Something may begin: somebody shall look. False: nobody can. */
+static bool kick(struct pool *p) {
+  if (!is_first_free(p)) return true;
+  if (p->idle > 0) {
+    p->idle--;
+    p->wakes++;
+    pthread_cond_signal(&p->work);
+    return true;
+  }
+  return thread_make(p) || p->running > 0;
+}
+
+static void slot_back(struct pool *p) {
+  p->running--;
+  if (p->resuming > 0) pthread_cond_signal(&p->turn);
+  else (void)kick(p);
+}
+
+/* ---- asking the runner, without the lock ---- */
+
+static void lend_runner(struct pool *p, int32_t n) {
+  if (!enter(p->h)) return;
+  runner_lend(p->h->view.runner, SLOT_PROCESS, n);
+  leave(p->h);
+}
+
+/* ---- a thread ---- */
+
+static void run_one(struct pool_thread *t, struct weir_attempt_s *a) {
+  struct pool *p = t->p;
+  bool lent = a->lent;
+  a->lent = false;
+  a->thread = t;
+  if (lent) p->lent--;
+  pthread_mutex_unlock(&p->mu);
+  if (lent) lend_runner(p, -1);
+  current = a;
+  attempt_run(a);
+  current = NULL;
+  pthread_mutex_lock(&p->mu);
+  a->type->running--;
+  a->thread = NULL;
+  if (!a->slotless) slot_back(p);
+  else (void)kick(p);
+  pthread_mutex_unlock(&p->mu);
+  attempt_unref(a);
+  pthread_mutex_lock(&p->mu);
+}
+
+/* True: this was the last one, and pool_end() has returned. */
+static bool is_last(struct pool *p, struct pool_thread *t) {
+  if (!t->given_up) return false;
+  t->given_up = false;
+  return p->orphans > 0 && --p->orphans == 0;
+}
+
+static void *run_thread(void *arg) {
+  struct pool_thread *t = arg;
+  struct pool *p = t->p;
+  bool last = false;
+  pthread_mutex_lock(&p->mu);
+  while (!last) {
+    struct weir_attempt_s *a = pick(p);
+    if (a) {
+      run_one(t, a);
+      last = is_last(p, t);
+      continue;
+    }
+    if (p->ending) break;
+    p->idle++;
+    while (p->wakes == 0 && !p->ending) pthread_cond_wait(&p->work, &p->mu);
+    if (p->wakes > 0) p->wakes--;
+  }
+  pthread_mutex_unlock(&p->mu);
+  if (last) {
+    weir_t *h = p->h;
+    pool_free(p);
+    handle_free(h);
+  }
+  return NULL;
+}
+
+/* ---- from outside ---- */
+
+uint32_t pool_end(struct pool *p) {
+  struct pool_thread *list, **stay;
+  pthread_mutex_lock(&p->mu);
+  p->ending = true;
+  pthread_cond_broadcast(&p->work);
+  list = p->thread;
+  p->thread = NULL;
+  stay = &p->thread;
+  for (struct pool_thread *t; (t = list);) {
+    list = t->next;
+    t->next = NULL;
+    if (t->given_up) {
+      p->orphans++;
+      pthread_detach(t->id);
+      *stay = t;
+      stay = &t->next;
+      continue;
+    }
+    pthread_mutex_unlock(&p->mu);
+    pthread_join(t->id, NULL);
+    free(t);
+    pthread_mutex_lock(&p->mu);
+  }
+  uint32_t left = p->orphans;
+  pthread_mutex_unlock(&p->mu);
+  if (left == 0) pool_free(p);
+  return left;
+}
+
+bool pool_add(struct pool *p, struct weir_attempt_s *a) {
+  pthread_mutex_lock(&p->mu);
+  a->next = NULL;
+  a->waits = true;
+  *p->end = a;
+  p->end = &a->next;
+  bool ok = kick(p);
+  pthread_mutex_unlock(&p->mu);
+  return ok;
+}
+
+bool pool_take_back(struct pool *p, struct weir_attempt_s *a, enum take_back how) {
+  pthread_mutex_lock(&p->mu);
+  bool mine = a->waits && !(how == TAKE_UNLIMITED && limited(a));
+  struct weir_attempt_s **at = &p->first;
+  while (mine && *at != a) at = &(*at)->next;
+  if (mine) {
+    *at = a->next;
+    if (p->end == &a->next) p->end = at;
+    a->waits = false;
+  }
+  bool lent = mine && a->lent;
+  if (lent) p->lent--, a->lent = false;
+  pthread_mutex_unlock(&p->mu);
+  if (lent) lend_runner(p, -1);
+  if (mine) attempt_unref(a); /* the thread's, which none will be */
+  return mine;
+}
+
+bool pool_lend_limited(struct pool *p, struct weir_attempt_s *a) {
+  if (pthread_rwlock_tryrdlock(&p->h->life)) return false;
+  pthread_mutex_lock(&p->mu);
+  bool lends = a->waits && !a->lent && limited(a) && p->lent < LENT_MOST;
+  if (lends) a->lent = true, p->lent++;
+  pthread_mutex_unlock(&p->mu);
+  if (lends && p->h->node) runner_lend(p->h->view.runner, SLOT_PROCESS, 1);
+  pthread_rwlock_unlock(&p->h->life);
+  return true;
+}
+
+void pool_lend(struct pool *p, struct weir_attempt_s *a) {
+  pthread_mutex_lock(&p->mu);
+  bool had = !a->slotless;
+  a->slotless = true;
+  if (had) slot_back(p);
+  pthread_mutex_unlock(&p->mu);
+  lend_runner(p, 1);
+}
+
+void pool_resume(struct pool *p, struct weir_attempt_s *a) {
+  lend_runner(p, -1);
+  pthread_mutex_lock(&p->mu);
+  p->resuming++;
+  while (p->running >= p->slots && atomic_load(&a->stop.reason) == WEIR_STOP_NONE) pthread_cond_wait(&p->turn, &p->mu);
+  p->resuming--;
+  if (p->running < p->slots) {
+    p->running++;
+    a->slotless = false;
+  }
+  if (p->resuming > 0) pthread_cond_signal(&p->turn);
+  else (void)kick(p);
+  pthread_mutex_unlock(&p->mu);
+}
+
+void pool_look(struct pool *p) {
+  pthread_mutex_lock(&p->mu);
+  if (p->resuming > 0) pthread_cond_broadcast(&p->turn);
+  pthread_mutex_unlock(&p->mu);
+}
+
+void pool_give_up(struct pool *p, struct weir_attempt_s *a) {
+  pthread_mutex_lock(&p->mu);
+  if (a->thread) a->thread->given_up = true;
+  pthread_mutex_unlock(&p->mu);
+}

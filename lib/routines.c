@@ -1,0 +1,178 @@
+/* The executor behind each registered type (weir_executor.h): every attempt goes to the pool, and what its routine says comes
+ * back through the worker's loop. All calls here are the loop's.
+ *
+ *   start -> pool -> [routine] -> wake -> woken: notes, and done() when the routine has returned
+ *
+ * What never happens: the loop waits for a routine; a routine that does not stop keeps a close from ending. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "json_write.h"
+#include "lib_int.h"
+#include "log.h"
+
+#define BEGIN_US 100000             /* an attempt that was claimed ahead waits so long for a thread, then it goes back */
+#define AGAIN_US 1000000            /* no thread could be made */
+
+static struct weir_attempt_s *of(const wx_host *h, wx_exec *x) { return *h->data(x); }
+
+static void end(const wx_host *h, wx_exec *x, struct weir_attempt_s *a, const wx_result *r) {
+  attempt_drop(a);
+  h->done(x, r);
+}
+
+static void end_plain(const wx_host *h, wx_exec *x, int how, const char *error) {
+  end(h, x, of(h, x), &(wx_result){.size = sizeof(wx_result), .end = how, .error = error, .exit_code = -1,
+                                   .after_us = how == WX_NOT_NOW ? AGAIN_US : 0});
+}
+
+/* ---- start and end ---- */
+
+static int routine_start(const wx_host *h, wx_exec *x, char *err, size_t err_n) {
+  struct lib_type *t = h->user(x);
+  (void)err;
+  (void)err_n;
+  struct weir_attempt_s *a = attempt_new(t->h, t, h, x);
+  *h->data(x) = a;
+  if (!pool_add(a->pool, a) && pool_take_back(a->pool, a, TAKE_ANY))
+    end_plain(h, x, WX_NOT_NOW, "No thread could be made for it.");
+  else h->timer(x, h->now_us(x) + BEGIN_US);
+  return 0;
+}
+
+static void routine_release(const wx_host *h, wx_exec *x) {
+  struct weir_attempt_s *a = of(h, x);
+  if (a) attempt_unref(a);
+}
+
+/* The timer has two ends: an attempt has not begun, and a routine has not stopped in time. */
+static void routine_timer(const wx_host *h, wx_exec *x) {
+  struct weir_attempt_s *a = of(h, x);
+  if (pool_take_back(a->pool, a, TAKE_UNLIMITED)) {
+    end_plain(h, x, WX_NEVER, NULL);
+    return;
+  }
+  if (atomic_load(&a->stop.reason) != WEIR_STOP_SHUTDOWN) {
+    if (!pool_lend_limited(a->pool, a)) h->timer(x, h->now_us(x) + BEGIN_US);
+    return;
+  }
+  pool_give_up(a->pool, a);
+  log_warn("library.routine_given_up", L_STR("type", a->type->name), L_INT("task", a->id), L_INT("attempt", a->number),
+           L_STR("why", "it did not stop in time"));
+  end_plain(h, x, WX_LOST, "Its routine did not stop in time.");
+}
+
+static void routine_cancel(const wx_host *h, wx_exec *x, int how) {
+  struct weir_attempt_s *a = of(h, x);
+  int why = h->stop_reason(x);
+  (void)how;
+  attempt_stop(a, why);
+  if (pool_take_back(a->pool, a, TAKE_ANY)) end_plain(h, x, WX_NOT_NOW, NULL);
+  else if (why == WEIR_STOP_SHUTDOWN) h->timer(x, h->now_us(x) + a->h->opts.stop_us);
+}
+
+/* ---- what the routine says ---- */
+
+static void note_progress(const wx_host *h, wx_exec *x, const struct said *s) {
+  struct buf b = BUF_INIT;
+  j_open(&b, '{');
+  if (s->total >= 0) j_i64(&b, "total", s->total);
+  if (s->done >= 0) j_i64(&b, "done", s->done);
+  j_text(&b, "unit", s->unit);
+  j_text(&b, "message", s->message);
+  j_close(&b, '}');
+  (void)h->note(x, WX_NOTE_PROGRESS, 0, b.data, b.len);
+  buf_done(&b);
+}
+
+/* What it said since the last time, without how it ended. */
+static struct said take(struct weir_attempt_s *a, uint32_t *context_no) {
+  pthread_mutex_lock(&a->mu);
+  struct said s = a->said;
+  *context_no = a->context_no;
+  a->said = (struct said){.result = s.result, .result_len = s.result_len, .has_result = s.has_result, .error = s.error,
+                          .no_retry = s.no_retry, .ended = s.ended, .phase = s.phase};
+  pthread_cond_broadcast(&a->moved); /* there is room in its log again */
+  pthread_mutex_unlock(&a->mu);
+  return s;
+}
+
+static void decided(struct weir_attempt_s *a, uint32_t no, int answer) {
+  pthread_mutex_lock(&a->mu);
+  a->context_done = no;
+  a->context_answer = answer;
+  pthread_cond_broadcast(&a->moved);
+  pthread_mutex_unlock(&a->mu);
+}
+
+static void note_context(const wx_host *h, wx_exec *x, struct weir_attempt_s *a, const struct said *s, uint32_t no) {
+  if (h->note(x, WX_NOTE_CONTEXT, 0, s->context, s->context_len)) {
+    decided(a, no, WX_KEPT_NOT);
+    return;
+  }
+  a->sent_count = ++a->n_sent;
+  a->sent_no = no;
+}
+
+static void flush(const wx_host *h, wx_exec *x, struct weir_attempt_s *a, struct said *s, uint32_t no) {
+  if (s->log.len) h->log(x, WX_STDOUT, s->log.data, s->log.len);
+  if (s->progress) note_progress(h, x, s);
+  if (s->has_context) note_context(h, x, a, s, no);
+  buf_done(&s->log);
+  free(s->unit);
+  free(s->message);
+  free(s->context);
+}
+
+/* Nobody but the loop has a->said any more: the routine has returned. */
+static void finish(const wx_host *h, wx_exec *x, struct weir_attempt_s *a, const struct said *s) {
+  char odd[96];
+  int phase = s->phase & ~WEIR_REMOVE;
+  wx_result r = {.size = sizeof r, .exit_code = -1, .remove = (s->phase & WEIR_REMOVE) != 0};
+  if (phase == WEIR_PHASE_NORMAL) {
+    r.end = WX_NOT_NOW;
+    r.error = s->error;
+  } else if (phase == WEIR_PHASE_FINISHED) {
+    r.end = WX_OK;
+    r.decided = 1;
+    if (s->has_result) r.result = s->result, r.result_len = s->result_len;
+  } else {
+    snprintf(odd, sizeof odd, "The routine returned %d, which is no WEIR_PHASE.", s->phase);
+    r.end = s->no_retry ? WX_FATAL : WX_FAIL;
+    r.decided = 1;
+    r.error = s->error ? s->error : phase == WEIR_PHASE_FAILED ? "The routine failed." : odd;
+  }
+  end(h, x, a, &r);
+}
+
+static void routine_woken(const wx_host *h, wx_exec *x) {
+  struct weir_attempt_s *a = of(h, x);
+  uint32_t no;
+  struct said s = take(a, &no);
+  flush(h, x, a, &s, no);
+  if (s.ended) finish(h, x, a, &s);
+}
+
+static void routine_noted(const wx_host *h, wx_exec *x, uint32_t count, int answer) {
+  struct weir_attempt_s *a = of(h, x);
+  if (count >= a->sent_count) decided(a, a->sent_no, answer);
+}
+
+/* ---- the table ---- */
+
+static const wx_ops routine = {.abi = WX_ABI, .size = sizeof(wx_ops), .slot = WX_SLOT_PROCESS, .start = routine_start,
+                               .timer = routine_timer, .cancel = routine_cancel, .release = routine_release, .flags = WX_CONTEXT,
+                               .woken = routine_woken, .noted = routine_noted};
+
+enum wr_rc routines_add(weir_t *h, struct registry *r, struct wr_err *err) {
+  enum wr_rc rc = WR_OK;
+  if (!(h->opts.roles & NODE_WORKER)) return WR_OK;
+  for (size_t i = 0; i < h->n_type && !rc; i++) {
+    wx_ops ops = routine;
+    ops.name = h->type[i]->name;
+    ops.user = h->type[i];
+    if (h->type[i]->t.deleting) ops.flags |= WX_CLEANS_UP;
+    rc = registry_add(r, &ops, err);
+  }
+  return rc;
+}

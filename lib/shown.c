@@ -1,0 +1,120 @@
+/* Rows into a weir_task_t: one block of memory for each, freed as a whole. Any thread. */
+#include <stdlib.h>
+#include <string.h>
+#include "async.h"
+#include "def.h"
+#include "hosts.h"
+#include "lib_int.h"
+#include "task_read.h"
+#include "why.h"
+
+struct box { weir_task_t t; struct arena text; };
+_Static_assert(offsetof(struct box, t) == 0, "what is handed out begins its box");
+
+static int32_t state_of(enum task_shown s) {
+  switch (s) {
+  case SHOWN_NONE: case SHOWN_CREATED: return WEIR_STATE_INIT;
+  case SHOWN_BLOCKED: case SHOWN_QUEUED: case SHOWN_RETRY_WAIT: return WEIR_STATE_PENDING;
+  case SHOWN_RUNNING: return WEIR_STATE_RUNNING;
+  case SHOWN_PAUSING: case SHOWN_CANCELING: case SHOWN_DELETING: return WEIR_STATE_CANCELING;
+  case SHOWN_PAUSED: return WEIR_STATE_PAUSE;
+  case SHOWN_SUCCESS: return WEIR_STATE_FINISHED;
+  case SHOWN_FAILED: case SHOWN_TIMEOUT: case SHOWN_CANCELED: case SHOWN_DEAD: case SHOWN_DELETE_FAILED: case SHOWN__N: break;
+  }
+  return WEIR_STATE_FAILED;
+}
+
+static void from_row(struct box *b, const struct task_row *row) {
+  weir_task_t *t = &b->t;
+  enum task_shown s = task_show(&row->t);
+  t->id = row->ti;
+  t->state_name = shown_name(s);
+  t->state = state_of(s);
+  t->error = row->error && *row->error ? arena_strdup(&b->text, row->error) : NULL;
+  t->attempt = (int32_t)row->t.epoch;
+  t->failures = (int32_t)row->t.tries;
+  t->losses = row->t.losses;
+  t->exit_code = row->exit_code;
+  t->created_us = row->create_us;
+  t->started_us = row->t.start_us;
+  t->ended_us = task_final(row->t.state) ? row->end_us : 0;
+  t->result_len = row->result_len;
+}
+
+static void from_alone(struct box *b, const struct async_row *a) {
+  weir_task_t *t = &b->t;
+  t->type = arena_strdup(&b->text, a->type);
+  t->name = arena_strdup(&b->text, a->name);
+  t->key = arena_strdup(&b->text, a->key);
+  t->user = arena_strdup(&b->text, a->user);
+  t->group = arena_strdup(&b->text, a->group);
+  t->content = arena_strdup(&b->text, a->content);
+  t->priority = a->priority;
+  t->cpu_overhead = a->cpu;
+  t->run_no = (int32_t)a->run_no;
+  t->start_at_us = a->start_at_us;
+}
+
+/* Of a task of a node, or of one whose definition was saved. */
+static void from_def(struct box *b, const struct task_def *d) {
+  weir_task_t *t = &b->t;
+  struct queue_view q = queue_view(NULL, d->queue);
+  if (!t->type) {
+    t->type = arena_strdup(&b->text, d->type);
+    t->name = arena_strdup(&b->text, d->name);
+    t->user = arena_strdup(&b->text, q.user);
+    t->group = arena_strdup(&b->text, q.group);
+    t->priority = q.priority;
+    t->cpu_overhead = q.cpu;
+  }
+  if (!t->content) t->content = arena_strdup(&b->text, d->content);
+}
+
+static void from_report(struct box *b, const struct report_row *r, const struct async_row *a) {
+  weir_task_t *t = &b->t;
+  const struct progress_row *p = &r->progress;
+  bool reported = r->context_epoch > (a ? a->context_epoch : 0);
+  t->context_len = reported ? r->context_len : a ? a->context_len : 0;
+  t->total = t->done = -1;
+  if (!r->has_progress || p->epoch <= (a ? a->run_epoch : 0)) return;
+  t->total = p->total;
+  t->done = p->done;
+  t->speed = p->speed > 0 ? p->speed : 0;
+  t->unit = arena_strdup(&b->text, p->unit);
+  t->message = arena_strdup(&b->text, p->message);
+}
+
+static void whole_texts(struct box *b, const struct task_row *row, const struct buf *context) {
+  weir_task_t *t = &b->t;
+  if (row->result) t->result = arena_memdup0(&b->text, row->result, row->result_len);
+  t->params = arena_strdup(&b->text, row->params);
+  if (!context) return;
+  t->context = arena_memdup0(&b->text, context->data, context->len);
+  t->context_len = context->len;
+}
+
+weir_task_t *shown_make(const struct task_read *in, const struct task_def *def, const struct buf *context, const struct look *l,
+                        enum shown_form form) {
+  struct box *b = wr_new(struct box);
+  const struct async_row *alone = in->is_alone ? &in->alone : NULL;
+  arena_init(&b->text, 1024);
+  b->t.size = sizeof b->t;
+  from_row(b, &in->row);
+  if (alone) from_alone(b, alone);
+  if (def) from_def(b, def);
+  if (!b->t.user) b->t.user = b->t.group = "";
+  from_report(b, &in->report, alone);
+  if (form == SHOWN_WHOLE) whole_texts(b, &in->row, context);
+  else b->t.content = NULL;
+  b->t.host = arena_strdup(&b->text, host_of(l->hosts, in->row.ran_by));
+  const struct why_said *why = why_task(l->why, &in->row, def, alone);
+  if (why) b->t.why = why->code, b->t.why_text = arena_strdup(&b->text, why->text);
+  return &b->t;
+}
+
+void weir_task_free(weir_task_t *t) {
+  struct box *b = (struct box *)t;
+  if (!b) return;
+  arena_done(&b->text);
+  free(b);
+}

@@ -1,0 +1,134 @@
+"""The library as a stranger gets it: installed into a folder, found by pkg-config, and nothing else. The examples, and the tutorial that
+a reader types."""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+from live import BIN, CLEAN_ENV, LIMIT_S, ROOT, directory
+from services import HAVE_MARIADB, MariaDb
+from test_docs import BLOCK, Terminal
+
+BUILD = pathlib.Path(BIN).resolve().parent.parent
+EXAMPLES = {"vector_dot": [], "matrix_product": [], "sleep_task": [], "copy_file": ["FROM", "TO"]}
+NAMES = {"include": ["weir.h", "weir_plugin.h"], "bin": ["weir"], "libexec/weir": ["weir-spawner"]}
+
+
+def sanitized():
+    options = json.loads(subprocess.run(["meson", "introspect", "--buildoptions", BUILD], check=True, capture_output=True, text=True).stdout)
+    return next(o["value"] for o in options if o["name"] == "b_sanitize") not in ("none", [])
+
+
+@unittest.skipUnless(shutil.which("meson") and shutil.which("pkg-config") and shutil.which("cc"), "nothing to build with")
+class Library(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        if sanitized():
+            raise unittest.SkipTest("a program without sanitizers cannot be linked with this build")
+        cls.dir = tempfile.mkdtemp(prefix="weir-library-")
+        cls.addClassCleanup(shutil.rmtree, cls.dir, ignore_errors=True)
+        done = subprocess.run(["meson", "install", "-C", BUILD, "--no-rebuild", "--destdir", f"{cls.dir}/root"], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise AssertionError(done.stdout + done.stderr)
+        cls.pc = next(pathlib.Path(cls.dir).rglob("weir.pc"))
+        cls.so = next(pathlib.Path(cls.dir).rglob("libweir.so"))
+        cls.prefix = next(pathlib.Path(cls.dir).rglob("weir.h")).parent.parent
+
+    def flags(self, *options):
+        out = subprocess.run(["pkg-config", f"--define-variable=prefix={self.prefix}", *options, "weir"], check=True, capture_output=True,
+                             text=True, env={**CLEAN_ENV, "PKG_CONFIG_PATH": str(self.pc.parent)}).stdout
+        return out.split()
+
+    def build(self, name, *more):
+        program = f"{self.dir}/{name}"
+        done = subprocess.run(["cc", "-std=c99", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Wno-unused-function", "-Werror",
+                               ROOT / f"examples/lib/{name}.c", "-o", program, *(more or self.flags("--cflags", "--libs")), "-lm"],
+                              capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return program
+
+    def run_it(self, program, *args):
+        done = subprocess.run([program, *args], capture_output=True, text=True, timeout=3 * LIMIT_S,
+                              env={**CLEAN_ENV, "LD_LIBRARY_PATH": str(self.so.parent)})
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return done.stdout.splitlines()
+
+    def play(self, url):
+        """url(name): of an empty database."""
+        five = ["finished", "paused, went on, finished", "failed, was run again, finished", "the process stopped and started, finished"]
+        self.assertEqual(self.run_it(self.build("vector_dot"), url("dot")), [*five, "deleted"])
+        self.assertEqual(self.run_it(self.build("matrix_product"), url("product")), [*five, "deleted, with its elements"])
+        self.assertEqual(self.run_it(self.build("sleep_task"), url("sleep")),
+                         ["SUCCESS, 1 of 1 nap", "sleeping for 50 ms", "awake", "CANCELED", "sleeping for 600000 ms", "interrupted"])
+        source = pathlib.Path(self.dir) / "from"
+        source.write_bytes(os.urandom(5_000_000))
+        target = pathlib.Path(self.dir) / "to"
+        target.unlink(missing_ok=True)
+        self.assertEqual(self.run_it(self.build("copy_file"), url("copy"), str(source), str(target)), ["SUCCESS: 5000000 of 5000000 bytes"])
+        self.assertEqual(target.read_bytes(), source.read_bytes())
+
+    def test_installed(self):
+        for folder, names in NAMES.items():
+            for name in names:
+                self.assertTrue((self.prefix / folder / name).exists(), f"{folder}/{name}")
+        self.assertTrue(self.so.with_suffix(".a").exists())
+
+    def test_names(self):
+        """Only weir_* is seen from outside, and all that the header promises."""
+        out = subprocess.run(["nm", "-D", "--defined-only", self.so], check=True, capture_output=True, text=True).stdout
+        names = {line.split()[-1] for line in out.splitlines()}
+        self.assertEqual([n for n in names if not n.startswith("weir_")], [])
+        self.assertIn("weir_open", names)
+        self.assertNotIn("weir_executor_echo", names)
+
+    def test_short(self):
+        for path in (ROOT / "examples/lib").iterdir():
+            self.assertLess(len(path.read_text().splitlines()), 150, path.name)
+
+    def test_headers(self):
+        """C99 and C++98, alone, without a warning."""
+        for compiler, form, suffix in (("cc", "c99", "c"), ("c++", "c++98", "cc")):
+            if not shutil.which(compiler):
+                continue
+            source = pathlib.Path(self.dir) / f"alone.{suffix}"
+            source.write_text("#include <weir_plugin.h>\nint main(void) { return weir_version() == 0; }\n")
+            done = subprocess.run([compiler, f"-std={form}", "-Wall", "-Wextra", "-pedantic", "-Werror", *self.flags("--cflags"), source, "-o",
+                                   f"{self.dir}/alone", *self.flags("--libs")], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.run_it(f"{self.dir}/alone")
+
+    def test_examples_sqlite(self):
+        with directory() as tmp:
+            self.play(lambda name: f"sqlite:{tmp}/{name}.db")
+
+    @unittest.skipUnless(HAVE_MARIADB, "no mariadbd")
+    def test_examples_mariadb(self):
+        with directory() as tmp:
+            db = MariaDb(tmp)
+            self.addCleanup(db.stop)
+
+            def url(name):
+                db.sql(f"CREATE DATABASE {name}", database=None)
+                return f"mysql://root@localhost/{name}?socket={db.socket}"
+            self.play(url)
+
+    def test_static(self):
+        libs = [f for f in self.flags("--libs", "--static") if f != "-lweir"]
+        program = self.build("vector_dot", *self.flags("--cflags"), self.so.with_suffix(".a"), *libs)
+        with directory() as tmp:
+            self.assertEqual(self.run_it(program, f"sqlite:{tmp}/dot.db")[-1], "deleted")
+
+    def test_tutorial(self):
+        terminal = Terminal("http://localhost:8088")
+        self.addCleanup(terminal.close)
+        blocks = BLOCK.findall((ROOT / "docs/tutorial/library.md").read_text().replace("-C build ", f"-C {BUILD} "))
+        self.assertEqual(len(blocks), 4)
+        for block, form, want in blocks:
+            self.assertEqual(terminal.type(block), want.strip() if form else "", block)
+
+
+if __name__ == "__main__":
+    unittest.main()

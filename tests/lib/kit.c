@@ -1,0 +1,158 @@
+/* See kit.h. */
+#include "mysql_lib.h"
+#include "kit.h"
+#include <ftw.h>
+#include <poll.h>
+#include <time.h>
+#include <unistd.h>
+
+static MYSQL *db;
+static char dir[64], name[100], path[200], url[400], queue[300];
+static int number;
+
+static void make_dir(void) {
+  snprintf(dir, sizeof dir, "%s", "/tmp/weir-lib-XXXXXX");
+  assert_non_null(mkdtemp(dir));
+}
+
+static bool missing(const char *what) {
+  printf("1..0 # SKIP %s is not set\n", what);
+  return false;
+}
+
+bool kit_begin(int argc, char **argv, const char *what) {
+  const char *kind = argc > 1 ? argv[1] : "sqlite", *u = getenv("WEIR_TEST_MYSQL"), *r = getenv("WEIR_TEST_REDIS");
+  if (strcmp(kind, "sqlite") == 0) return make_dir(), kit_wipe(), true;
+  if (!u || !*u) return missing("WEIR_TEST_MYSQL");
+  if (strcmp(kind, "redis") == 0 && (!r || !*r)) return missing("WEIR_TEST_REDIS");
+  const char *at = strchr(u, '@'), *slash = at ? strchr(at, '/') : NULL, *sock = strstr(u, "?socket=");
+  if (!slash || !sock) abort();
+  make_dir();
+  snprintf(name, sizeof name, "%.*s_lib_%s_%s", (int)(sock - slash - 1), slash + 1, what, kind);
+  snprintf(path, sizeof path, "%s", sock + 8);
+  snprintf(url, sizeof url, "mysql://root@localhost/%s?socket=%s", name, path);
+  if (strcmp(kind, "redis") == 0) snprintf(queue, sizeof queue, "queue=%s", r);
+  db = mysql_init(NULL);
+  if (!db || !mysql_real_connect(db, NULL, "root", NULL, NULL, 0, path, 0)) abort();
+  kit_wipe();
+  return true;
+}
+
+static void sql(const char *what) {
+  char text[200];
+  snprintf(text, sizeof text, "%s `%s`", what, name);
+  if (mysql_query(db, text)) fail_msg("%s: %s", text, mysql_error(db));
+}
+
+void kit_wipe(void) {
+  number++;
+  if (!db) {
+    snprintf(url, sizeof url, "sqlite:%s/%d.db", dir, number);
+    return;
+  }
+  sql("DROP DATABASE IF EXISTS");
+  sql("CREATE DATABASE");
+}
+
+static int remove_one(const char *file, const struct stat *st, int flag, struct FTW *f) {
+  (void)st, (void)flag, (void)f;
+  return remove(file);
+}
+
+void kit_end(void) {
+  if (db) sql("DROP DATABASE"), mysql_close(db);
+  nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+bool kit_one_process(void) { return db == NULL; }
+const char *kit_url(void) { return url; }
+const char *kit_dir(void) { return dir; }
+
+weir_t *kit_open(const char *slots, const char *more) {
+  char prefix[160], err[300] = "";
+  const char *options[6] = {slots}, **o = options + 1;
+  weir_t *h = NULL;
+  snprintf(prefix, sizeof prefix, "prefix=%s-%d", name, number);
+  if (*queue) *o++ = queue, *o++ = prefix;
+  if (db) *o++ = "durability=relaxed";
+  if (more) *o++ = more;
+  int rc = weir_open(&h, url, options, err, sizeof err);
+  if (rc) fail_msg("weir_open: %s: %s", weir_strerror(rc), err);
+  return h;
+}
+
+/* ---- gates ---- */
+
+void gate_init(struct gate *g) {
+  *g = (struct gate){0};
+  pthread_mutex_init(&g->mu, NULL);
+  pthread_cond_init(&g->moved, NULL);
+}
+
+void gate_open(struct gate *g) {
+  pthread_mutex_lock(&g->mu);
+  g->open = true;
+  pthread_cond_broadcast(&g->moved);
+  pthread_mutex_unlock(&g->mu);
+}
+
+void gate_await(struct gate *g, int came) {
+  struct timespec at;
+  clock_gettime(CLOCK_REALTIME, &at);
+  at.tv_sec += SOON_MS / 1000;
+  pthread_mutex_lock(&g->mu);
+  while (g->came < came)
+    if (pthread_cond_timedwait(&g->moved, &g->mu, &at)) fail_msg("only %d routines came, not %d", g->came, came);
+  pthread_mutex_unlock(&g->mu);
+}
+
+int gate_came(struct gate *g) {
+  pthread_mutex_lock(&g->mu);
+  int n = g->came;
+  pthread_mutex_unlock(&g->mu);
+  return n;
+}
+
+/* Looks at the stop by its descriptor: nothing tells the gate of it. */
+bool gate_pass(struct gate *g, weir_attempt_t *a) {
+  struct pollfd p = {.fd = weir_attempt_stop_fd(a), .events = POLLIN};
+  pthread_mutex_lock(&g->mu);
+  g->came++;
+  pthread_cond_broadcast(&g->moved);
+  while (!g->open && !weir_attempt_stopping(a)) {
+    pthread_mutex_unlock(&g->mu);
+    (void)poll(&p, 1, 5);
+    pthread_mutex_lock(&g->mu);
+  }
+  g->left++;
+  pthread_mutex_unlock(&g->mu);
+  return !weir_attempt_stopping(a);
+}
+
+/* ---- tasks ---- */
+
+static bool is_in(weir_t *h, int64_t id, const char *state, char seen[40]) {
+  weir_task_t *t;
+  int rc = weir_get(h, id, &t);
+  if (rc == WEIR_ERR_NOT_FOUND) return snprintf(seen, 40, "gone"), *state == '\0';
+  OK(rc);
+  snprintf(seen, 40, "%s", t->state_name);
+  bool is = strcmp(t->state_name, state) == 0;
+  weir_task_free(t);
+  return is;
+}
+
+void kit_state(weir_t *h, int64_t id, const char *state) {
+  char seen[40];
+  for (int ms = 0; !is_in(h, id, state, seen); ms += 5) {
+    if (ms > SOON_MS) fail_msg("task %lld is %s, not %s", (long long)id, seen, state);
+    (void)poll(NULL, 0, 5);
+  }
+}
+
+int64_t kit_create(weir_t *h, const char *type) {
+  const weir_spec_t s = {.size = sizeof s, .type = type};
+  int64_t id = 0;
+  if (weir_create(h, &s, &id)) fail_msg("create %s: %s", type, weir_error(h));
+  return id;
+}

@@ -1,0 +1,42 @@
+/* A store for a test of the library, and what tests of routines share: a gate that routines wait at, and a ledger of what they did.
+ * Tests know weir.h alone, as any program does. */
+#ifndef LIB_KIT_H
+#define LIB_KIT_H
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "weir.h"
+
+#define OK(call) do { int rc_ = (call); if (rc_) fail_msg("%s: %s", #call, weir_strerror(rc_)); } while (0)
+#define IS(call, want) assert_int_equal((call), (want))
+enum { SOON_MS = 20000 };            /* how long a test waits for what must come */
+
+/* Which store: "sqlite", "mysql" (WEIR_TEST_MYSQL), "redis" (that, and WEIR_TEST_REDIS). False: there is none; a TAP line says so. */
+bool kit_begin(int argc, char **argv, const char *what);
+void kit_end(void);
+bool kit_one_process(void);          /* the store belongs to one process */
+void kit_wipe(void);                 /* a new, empty database */
+const char *kit_url(void);
+const char *kit_dir(void);
+/* Opens; more: one more option, NULL = none. */
+weir_t *kit_open(const char *slots, const char *more);
+
+/* Routines wait at a gate until the test opens it, or they are told to stop. */
+struct gate { pthread_mutex_t mu; pthread_cond_t moved; int came, left; bool open; };
+void gate_init(struct gate *g);
+void gate_open(struct gate *g);
+void gate_await(struct gate *g, int came);   /* until so many routines have come */
+bool gate_pass(struct gate *g, weir_attempt_t *a);   /* false: told to stop */
+int gate_came(struct gate *g);
+
+/* Waits until the task is in that state (Weir's own word); "" = until it is gone. */
+void kit_state(weir_t *h, int64_t id, const char *state);
+int64_t kit_create(weir_t *h, const char *type);
+#endif

@@ -1,0 +1,232 @@
+/* Opening, registering, making and looking: what each call answers, and to what it is refused. */
+#include "kit.h"
+
+static int finish(weir_attempt_t *a, void *user) {
+  (void)a, (void)user;
+  return WEIR_PHASE_FINISHED;
+}
+
+static const weir_type_t plain = {.size = sizeof plain, .name = "plain", .run = finish};
+
+static void test_open_refused(void **st) {
+  char err[200];
+  weir_t *h = (weir_t *)&err;
+  (void)st;
+  IS(weir_open(&h, kit_url(), (const char *[]){"slotz=3", NULL}, err, sizeof err), WEIR_ERR_INVALID);
+  assert_null(h);
+  assert_string_equal(err, "There is no option \"slotz\".");
+  IS(weir_open(&h, kit_url(), (const char *[]){"slots=0", NULL}, err, sizeof err), WEIR_ERR_INVALID);
+  IS(weir_open(&h, kit_url(), (const char *[]){"listen=127.0.0.1:1", NULL}, err, sizeof err), WEIR_ERR_UNSUPPORTED);
+  IS(weir_open(&h, "http://localhost:1", NULL, err, sizeof err), WEIR_ERR_UNSUPPORTED);
+  IS(weir_open(&h, "sqlite:/nowhere/at/all.db", NULL, err, sizeof err), WEIR_ERR_UNAVAILABLE);
+  IS(weir_open(&h, "fish:", NULL, NULL, 0), WEIR_ERR_INVALID);
+  IS(weir_close(NULL), WEIR_OK);
+}
+
+static int releases;
+static void release(void *user) {
+  assert_ptr_equal(user, &releases);
+  releases++;
+}
+
+static void test_register(void **st) {
+  weir_t *h = kit_open("slots=2", NULL);
+  weir_type_t t = plain;
+  (void)st;
+  t.user = &releases;
+  t.release = release;
+  OK(weir_register(h, &t));
+  IS(weir_register(h, &plain), WEIR_ERR_CONFLICT);
+  t.name = "SHELL";
+  IS(weir_register(h, &t), WEIR_ERR_CONFLICT);
+  t.name = "two words";
+  IS(weir_register(h, &t), WEIR_ERR_INVALID);
+  t.name = "fine", t.run = NULL;
+  IS(weir_register(h, &t), WEIR_ERR_INVALID);
+  OK(weir_start(h));
+  IS(weir_start(h), WEIR_ERR_INVALID);
+  IS(weir_register(h, &plain), WEIR_ERR_INVALID);
+  IS(releases, 0);
+  OK(weir_close(h));
+  IS(releases, 1);
+}
+
+/* A struct of a later header, and one of an older one. */
+static void test_sizes(void **st) {
+  struct { weir_spec_t s; int64_t later; } s = {.s = {.size = sizeof s, .type = "ECHO"}};
+  weir_t *h = kit_open("slots=2", NULL);
+  int64_t id;
+  (void)st;
+  OK(weir_create(h, &s.s, &id));
+  s.later = 1;
+  IS(weir_create(h, &s.s, &id), WEIR_ERR_INVALID);
+  s.s.size = offsetof(weir_spec_t, delay_ms);
+  s.s.delay_ms = -5; /* beyond its size: not looked at */
+  OK(weir_create(h, &s.s, &id));
+  s.s.size = 1;
+  IS(weir_create(h, &s.s, &id), WEIR_ERR_INVALID);
+  OK(weir_close(h));
+}
+
+static void test_create(void **st) {
+  weir_t *h = kit_open("slots=2", NULL);
+  int64_t id = 0, again = 0, ids[2] = {0};
+  weir_spec_t s = {.size = sizeof s, .type = "nobody"}, bad = {.size = sizeof bad, .type = "ECHO", .params = "[1]"};
+  (void)st;
+  IS(weir_create(h, &s, &id), WEIR_ERR_UNKNOWN_TYPE);
+  IS(weir_error_code(h), 42220);
+  assert_non_null(strstr(weir_error(h), "nobody"));
+  s.type = NULL;
+  IS(weir_create(h, &s, &id), WEIR_ERR_UNKNOWN_TYPE);
+  s.type = "ECHO", s.name = "\xff";
+  IS(weir_create(h, &s, &id), WEIR_ERR_INVALID);
+  s.name = "one", s.content = "hi", s.key = "k1", s.user = "ann", s.group = "g", s.priority = 5;
+  OK(weir_create(h, &s, &id));
+  OK(weir_create(h, &s, &again)); /* the same key again adds nothing */
+  assert_true(id == again);
+  s.content = "other";
+  IS(weir_create(h, &s, &again), WEIR_ERR_CONFLICT);
+  IS(weir_error_code(h), 40911);
+  s.key = NULL, s.priority = 101;
+  IS(weir_create(h, &s, &again), WEIR_ERR_INVALID);
+  s.priority = 0;
+  const weir_spec_t *const both[] = {&s, &bad};
+  IS(weir_create_many(h, both, 2, ids), WEIR_ERR_INVALID); /* all or nothing */
+  IS(weir_create_many(h, both, 0, ids), WEIR_ERR_INVALID);
+  int64_t total;
+  weir_task_t **v;
+  size_t n;
+  OK(weir_list(h, NULL, &v, &n, &total));
+  IS(n, 1);
+  IS(total, 1);
+  assert_string_equal(v[0]->user, "ann");
+  assert_string_equal(v[0]->key, "k1");
+  weir_list_free(v, n);
+  OK(weir_close(h));
+}
+
+static void test_get(void **st) {
+  weir_t *h = kit_open("slots=2", NULL);
+  weir_task_t *t;
+  int64_t id;
+  char log[10];
+  size_t got;
+  const weir_spec_t s = {.size = sizeof s, .type = "ECHO", .content = "hello", .params = "{\"b\":1, \"a\":\"x\"}", .context = "before"};
+  (void)st;
+  OK(weir_start(h));
+  OK(weir_create(h, &s, &id));
+  OK(weir_wait(h, id, SOON_MS, &t));
+  assert_string_equal(t->state_name, "SUCCESS");
+  IS(t->state, WEIR_STATE_FINISHED);
+  assert_string_equal(t->result, "hello");
+  IS(t->result_len, 5);
+  assert_string_equal(t->type, "ECHO");
+  assert_string_equal(t->name, "ECHO");
+  assert_string_equal(t->content, "hello");
+  assert_string_equal(t->context, "before");
+  assert_string_equal(t->user, "");
+  IS(t->run_no, 1);
+  IS(t->attempt, 1);
+  IS(t->total, -1);
+  assert_non_null(t->host);
+  assert_null(t->why);
+  assert_true(t->created_us > 0 && t->started_us >= t->created_us && t->ended_us >= t->started_us);
+  weir_task_free(t);
+  OK(weir_log_read(h, id, 0, 1, log, 3, &got));
+  assert_memory_equal(log, "ell", 3);
+  OK(weir_log_read(h, id, -1, 4, log, sizeof log, &got));
+  IS(got, 1);
+  OK(weir_log_read(h, id, 1, 99, log, sizeof log, &got));
+  IS(got, 0);
+  IS(weir_log_read(h, id, 2, 0, log, sizeof log, &got), WEIR_ERR_NOT_FOUND);
+  IS(weir_get(h, 999999, &t), WEIR_ERR_NOT_FOUND);
+  IS(weir_wait(h, 999999, 0, &t), WEIR_ERR_NOT_FOUND);
+  IS(weir_run(h, 999999), WEIR_ERR_NOT_FOUND);
+  IS(weir_run(h, id), WEIR_ERR_CONFLICT);
+  IS(weir_error_code(h), 40912);
+  OK(weir_close(h));
+}
+
+static size_t count(weir_t *h, const weir_filter_t *f, int64_t *total) {
+  weir_task_t **v;
+  size_t n;
+  OK(weir_list(h, f, &v, &n, total));
+  for (size_t i = 1; i < n; i++) assert_true(v[i]->id < v[i - 1]->id);
+  weir_list_free(v, n);
+  return n;
+}
+
+static void test_list(void **st) {
+  weir_t *h = kit_open("slots=2", NULL);
+  const char *types[] = {"ECHO", "WAIT"};
+  int32_t init = WEIR_STATE_INIT, pending = WEIR_STATE_PENDING, odd = 9;
+  int64_t total, id;
+  (void)st;
+  OK(weir_register(h, &plain));
+  for (int i = 0; i < 1205; i++) { /* more than a page */
+    weir_spec_t s = {.size = sizeof s, .type = i % 3 == 0 ? "ECHO" : i % 3 == 1 ? "WAIT" : "plain", .user = i % 2 ? "u" : NULL, .hold = i < 5};
+    OK(weir_create(h, &s, &id));
+  }
+  weir_filter_t f = {.size = sizeof f, .limit = -1};
+  IS(count(h, &f, &total), 1205);
+  f.types = types, f.n_types = 2;
+  IS(count(h, &f, &total), 804);
+  IS(total, 804);
+  f.limit = 10, f.offset = 800;
+  IS(count(h, &f, &total), 4);
+  IS(total, 804);
+  IS(count(h, &f, NULL), 4);
+  f = (weir_filter_t){.size = sizeof f, .states = &init, .n_states = 1, .limit = -1};
+  IS(count(h, &f, NULL), 5);
+  f.states = &pending, f.user = "u";
+  IS(count(h, &f, NULL), 600);
+  f.states = &odd;
+  weir_task_t **v;
+  size_t n;
+  IS(weir_list(h, &f, &v, &n, NULL), WEIR_ERR_INVALID);
+  OK(weir_close(h));
+}
+
+static void test_move(void **st) {
+  weir_t *h = kit_open("slots=2", NULL);
+  int64_t id = kit_create(h, "ECHO"); /* nothing runs here: it stays */
+  const int32_t seven = 7;
+  weir_task_t *t;
+  (void)st;
+  OK(weir_change_group(h, id, "green"));
+  OK(weir_change_queue(h, id, "bob", NULL, &seven));
+  OK(weir_get(h, id, &t));
+  assert_string_equal(t->user, "bob");
+  assert_string_equal(t->group, "green");
+  IS(t->priority, 7);
+  assert_string_equal(t->why, "NO_EXECUTOR");
+  weir_task_free(t);
+  IS(weir_change_group(h, id, NULL), WEIR_ERR_INVALID);
+  weir_queue_t q = {.size = sizeof q, .user = "bob", .max_running = 3, .weight = -1, .paused = -1, .rate_count = 10, .order = 0,
+                    .rate_per_ms = 1500};
+  IS(weir_queue_delete(h, "bob", NULL), WEIR_ERR_NOT_FOUND);
+  OK(weir_queue_set(h, &q));
+  q.weight = 1001;
+  IS(weir_queue_set(h, &q), WEIR_ERR_INVALID);
+  q.weight = -1, q.rate_count = -1;
+  IS(weir_queue_set(h, &q), WEIR_ERR_INVALID); /* half a rate */
+  OK(weir_queue_delete(h, "bob", NULL));
+  OK(weir_close(h));
+}
+
+static int fresh(void **st) {
+  (void)st;
+  kit_wipe();
+  return 0;
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest all[] = {
+    cmocka_unit_test_setup(test_open_refused, fresh), cmocka_unit_test_setup(test_register, fresh),
+    cmocka_unit_test_setup(test_sizes, fresh), cmocka_unit_test_setup(test_create, fresh), cmocka_unit_test_setup(test_get, fresh),
+    cmocka_unit_test_setup(test_list, fresh), cmocka_unit_test_setup(test_move, fresh)};
+  if (!kit_begin(argc, argv, "calls")) return 0;
+  int rc = cmocka_run_group_tests(all, NULL, NULL);
+  kit_end();
+  return rc;
+}

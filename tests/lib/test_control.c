@@ -1,0 +1,266 @@
+/* S4's five scenarios, and what steers a routine: finish; delete; fail and restart; pause and restart; fail and delete. */
+#include "kit.h"
+
+static struct gate gate;
+static int fails, cleaned, clean_answer;
+static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER;
+
+static int bump(int *v, int by) {
+  pthread_mutex_lock(&mu);
+  int now = *v += by;
+  pthread_mutex_unlock(&mu);
+  return now;
+}
+
+/* Stops at the gate; goes on from its context. */
+static int stepper(weir_attempt_t *a, void *user) {
+  size_t n = 0;
+  const char *c = weir_attempt_context(a, &n);
+  (void)user;
+  if (c && strcmp(c, "halfway") == 0) {
+    OK(weir_report_result(a, c, n));
+    return WEIR_PHASE_FINISHED;
+  }
+  OK(weir_report_context(a, "halfway", 7));
+  return gate_pass(&gate, a) ? WEIR_PHASE_FINISHED : WEIR_PHASE_NORMAL;
+}
+
+static int failing(weir_attempt_t *a, void *user) {
+  (void)user;
+  if (bump(&fails, -1) < 0) return WEIR_PHASE_FINISHED;
+  OK(weir_report_error(a, "not today", 1));
+  return WEIR_PHASE_FAILED;
+}
+
+static int for_good(weir_attempt_t *a, void *user) {
+  (void)user;
+  OK(weir_report_error(a, "never", 0));
+  return WEIR_PHASE_FAILED;
+}
+
+static int deleting(weir_attempt_t *a, void *user) {
+  (void)a, (void)user;
+  bump(&cleaned, 1);
+  return clean_answer;
+}
+
+static int vanishing(weir_attempt_t *a, void *user) {
+  (void)a, (void)user;
+  return WEIR_PHASE_FINISHED | WEIR_REMOVE;
+}
+
+/* It hears the stop, and says that it had finished all the same. */
+static int stubborn(weir_attempt_t *a, void *user) {
+  (void)user;
+  (void)gate_pass(&gate, a);
+  return WEIR_PHASE_FINISHED;
+}
+
+static weir_t *open_all(void) {
+  const weir_type_t v[] = {
+    {.size = sizeof *v, .name = "stepper", .run = stepper}, {.size = sizeof *v, .name = "failing", .run = failing},
+    {.size = sizeof *v, .name = "for.good", .run = for_good}, {.size = sizeof *v, .name = "cleaner", .run = stepper, .deleting = deleting},
+    {.size = sizeof *v, .name = "failing.cleaner", .run = for_good, .deleting = deleting},
+    {.size = sizeof *v, .name = "vanishing", .run = vanishing}, {.size = sizeof *v, .name = "stubborn", .run = stubborn}};
+  gate_init(&gate);
+  fails = cleaned = 0;
+  clean_answer = WEIR_PHASE_FINISHED;
+  weir_t *h = kit_open("slots=4", NULL);
+  for (size_t i = 0; i < sizeof v / sizeof *v; i++) OK(weir_register(h, &v[i]));
+  OK(weir_start(h));
+  return h;
+}
+
+static void test_finish(void **st) {
+  weir_t *h = open_all();
+  int64_t id = kit_create(h, "stepper");
+  weir_task_t *t;
+  (void)st;
+  gate_await(&gate, 1);
+  kit_state(h, id, "RUNNING");
+  gate_open(&gate);
+  OK(weir_wait(h, id, SOON_MS, &t));
+  assert_string_equal(t->state_name, "SUCCESS");
+  weir_task_free(t);
+  OK(weir_close(h));
+}
+
+static void test_pause_and_restart(void **st) {
+  weir_t *h = open_all();
+  int64_t id = kit_create(h, "stepper");
+  weir_task_t *t;
+  (void)st;
+  gate_await(&gate, 1);
+  OK(weir_pause(h, id));
+  kit_state(h, id, "PAUSED");
+  OK(weir_get(h, id, &t));
+  IS(t->state, WEIR_STATE_PAUSE);
+  assert_string_equal(t->context, "halfway");
+  IS(t->failures, 0);
+  assert_string_equal(t->why, "PAUSED");
+  weir_task_free(t);
+  OK(weir_pause(h, id)); /* it is paused: nothing changes */
+  OK(weir_run(h, id));
+  OK(weir_wait(h, id, SOON_MS, &t));
+  assert_string_equal(t->state_name, "SUCCESS");
+  assert_string_equal(t->result, "halfway");
+  IS(t->attempt, 2);
+  weir_task_free(t);
+  IS(weir_pause(h, id), WEIR_ERR_CONFLICT);
+  IS(weir_error_code(h), 40913);
+  OK(weir_close(h));
+}
+
+static void test_fail_and_restart(void **st) {
+  weir_t *h = open_all();
+  weir_task_t *t;
+  (void)st;
+  bump(&fails, 1);
+  int64_t id = kit_create(h, "failing");
+  OK(weir_wait(h, id, SOON_MS, &t));
+  IS(t->state, WEIR_STATE_FAILED);
+  assert_string_equal(t->error, "not today");
+  weir_task_free(t);
+  OK(weir_run(h, id));
+  OK(weir_wait(h, id, SOON_MS, &t));
+  IS(t->state, WEIR_STATE_FINISHED);
+  IS(t->run_no, 2);
+  weir_task_free(t);
+  OK(weir_close(h));
+}
+
+static void test_tries(void **st) {
+  weir_t *h = open_all();
+  weir_task_t *t;
+  weir_spec_t s = {.size = sizeof s, .type = "failing", .attempts = 3, .config = "{\"backoff\": {\"base\": \"1ms\"}}"};
+  int64_t id;
+  (void)st;
+  bump(&fails, 2);
+  OK(weir_create(h, &s, &id));
+  OK(weir_wait(h, id, SOON_MS, &t));
+  IS(t->state, WEIR_STATE_FINISHED);
+  IS(t->attempt, 3);
+  weir_task_free(t);
+  s.type = "for.good";
+  OK(weir_create(h, &s, &id));
+  OK(weir_wait(h, id, SOON_MS, &t));
+  IS(t->state, WEIR_STATE_FAILED);
+  IS(t->attempt, 1);
+  weir_task_free(t);
+  OK(weir_close(h));
+}
+
+static void test_delete(void **st) {
+  weir_t *h = open_all();
+  int64_t id = kit_create(h, "stepper");
+  (void)st;
+  gate_await(&gate, 1);
+  OK(weir_delete(h, id)); /* it runs: stopped first */
+  kit_state(h, id, "");
+  OK(weir_close(h));
+}
+
+static void test_delete_cleans_up(void **st) {
+  weir_t *h = open_all();
+  int64_t id = kit_create(h, "cleaner"), held;
+  const weir_spec_t s = {.size = sizeof s, .type = "cleaner", .hold = 1};
+  (void)st;
+  gate_await(&gate, 1);
+  OK(weir_delete(h, id));
+  kit_state(h, id, "");
+  IS(bump(&cleaned, 0), 1);
+  OK(weir_create(h, &s, &held)); /* also of one that never ran */
+  OK(weir_delete(h, held));
+  kit_state(h, held, "");
+  IS(bump(&cleaned, 0), 2);
+  OK(weir_close(h));
+}
+
+static void test_fail_and_delete(void **st) {
+  weir_t *h = open_all();
+  int64_t id = kit_create(h, "failing.cleaner");
+  weir_task_t *t;
+  (void)st;
+  OK(weir_wait(h, id, SOON_MS, NULL));
+  clean_answer = WEIR_PHASE_FAILED;
+  OK(weir_delete(h, id));
+  kit_state(h, id, "DELETE_FAILED");
+  OK(weir_get(h, id, &t));
+  IS(t->state, WEIR_STATE_FAILED);
+  weir_task_free(t);
+  clean_answer = WEIR_PHASE_FINISHED;
+  OK(weir_delete(h, id));
+  kit_state(h, id, "");
+  OK(weir_close(h));
+}
+
+static void test_remove(void **st) {
+  weir_t *h = open_all();
+  int64_t id = kit_create(h, "vanishing");
+  (void)st;
+  int rc = weir_wait(h, id, SOON_MS, NULL);
+  assert_true(rc == WEIR_ERR_NOT_FOUND);
+  OK(weir_close(h));
+}
+
+static void test_cancel(void **st) {
+  weir_t *h = open_all();
+  int64_t id = kit_create(h, "stepper"), other;
+  weir_task_t *t;
+  (void)st;
+  gate_await(&gate, 1);
+  OK(weir_cancel(h, id));
+  OK(weir_wait(h, id, SOON_MS, &t));
+  assert_string_equal(t->state_name, "CANCELED");
+  weir_task_free(t);
+  other = kit_create(h, "stubborn"); /* that it finished wins */
+  gate_await(&gate, 2);
+  OK(weir_cancel(h, other));
+  OK(weir_wait(h, other, SOON_MS, &t));
+  assert_string_equal(t->state_name, "SUCCESS");
+  weir_task_free(t);
+  OK(weir_close(h));
+}
+
+static void test_hold_and_delay(void **st) {
+  weir_t *h = open_all();
+  weir_spec_t s = {.size = sizeof s, .type = "failing", .hold = 1};
+  int64_t held, later;
+  weir_task_t *t;
+  (void)st;
+  OK(weir_create(h, &s, &held));
+  s.hold = 0, s.delay_ms = 3600 * 1000;
+  OK(weir_create(h, &s, &later));
+  kit_state(h, held, "CREATED");
+  OK(weir_get(h, later, &t));
+  assert_string_equal(t->why, "DELAYED");
+  IS(t->state, WEIR_STATE_PENDING);
+  assert_true(t->start_at_us > t->created_us);
+  weir_task_free(t);
+  OK(weir_run(h, held));
+  OK(weir_run(h, later));
+  OK(weir_wait(h, held, SOON_MS, NULL));
+  OK(weir_wait(h, later, SOON_MS, NULL));
+  s.hold = 1;
+  IS(weir_create(h, &s, &held), WEIR_ERR_INVALID);
+  OK(weir_close(h));
+}
+
+static int fresh(void **st) {
+  (void)st;
+  kit_wipe();
+  return 0;
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest all[] = {
+    cmocka_unit_test_setup(test_finish, fresh), cmocka_unit_test_setup(test_pause_and_restart, fresh),
+    cmocka_unit_test_setup(test_fail_and_restart, fresh), cmocka_unit_test_setup(test_tries, fresh),
+    cmocka_unit_test_setup(test_delete, fresh), cmocka_unit_test_setup(test_delete_cleans_up, fresh),
+    cmocka_unit_test_setup(test_fail_and_delete, fresh), cmocka_unit_test_setup(test_remove, fresh),
+    cmocka_unit_test_setup(test_cancel, fresh), cmocka_unit_test_setup(test_hold_and_delay, fresh)};
+  if (!kit_begin(argc, argv, "control")) return 0;
+  int rc = cmocka_run_group_tests(all, NULL, NULL);
+  kit_end();
+  return rc;
+}

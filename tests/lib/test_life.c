@@ -1,0 +1,216 @@
+/* Planned stops, routines that do not stop, and several handles on one store. */
+#include "kit.h"
+#include <poll.h>
+#include <signal.h>
+
+static struct gate gate;
+static int late[4];                  /* what the given-up routine was answered */
+static struct gate after;            /* it has tried */
+
+static int stepper(weir_attempt_t *a, void *user) {
+  size_t n = 0;
+  const char *c = weir_attempt_context(a, &n);
+  (void)user;
+  if (c) {
+    OK(weir_report_result(a, c, n));
+    return WEIR_PHASE_FINISHED;
+  }
+  OK(weir_report_progress(a, 3, 10, "pages", NULL));
+  if (gate_pass(&gate, a)) return WEIR_PHASE_FINISHED;
+  IS(weir_attempt_stop_reason(a), WEIR_STOP_SHUTDOWN);
+  OK(weir_report_context(a, "page 3", 6));
+  return WEIR_PHASE_NORMAL;
+}
+
+/* Does not look at its stop until the gate is open. */
+static int deaf(weir_attempt_t *a, void *user) {
+  (void)user;
+  pthread_mutex_lock(&gate.mu);
+  gate.came++;
+  pthread_cond_broadcast(&gate.moved);
+  while (!gate.open) pthread_cond_wait(&gate.moved, &gate.mu);
+  pthread_mutex_unlock(&gate.mu);
+  late[0] = weir_report_context(a, "x", 1);
+  late[1] = weir_report_progress(a, 1, 1, NULL, NULL);
+  late[2] = weir_log(a, "x", 1);
+  late[3] = weir_attempt_stop_reason(a);
+  pthread_mutex_lock(&after.mu);
+  after.came++;
+  pthread_cond_broadcast(&after.moved);
+  pthread_mutex_unlock(&after.mu);
+  return WEIR_PHASE_FINISHED;
+}
+
+static int quick(weir_attempt_t *a, void *user) {
+  (void)a, (void)user;
+  return WEIR_PHASE_FINISHED;
+}
+
+static weir_t *open_with(const char *type, int (*run)(weir_attempt_t *, void *), const char *more) {
+  const weir_type_t t = {.size = sizeof t, .name = type, .run = run};
+  weir_t *h = kit_open("slots=2", more);
+  OK(weir_register(h, &t));
+  OK(weir_start(h));
+  return h;
+}
+
+static void test_hand_over(void **st) {
+  gate_init(&gate);
+  weir_t *h = open_with("stepper", stepper, NULL);
+  int64_t id = kit_create(h, "stepper");
+  weir_task_t *t;
+  (void)st;
+  gate_await(&gate, 1);
+  OK(weir_close(h));
+  h = kit_open("slots=1", NULL); /* it does not run tasks */
+  OK(weir_get(h, id, &t));
+  assert_string_equal(t->state_name, "QUEUED");
+  assert_string_equal(t->context, "page 3");
+  IS(t->failures, 0);
+  IS(t->done, 3);
+  weir_task_free(t);
+  OK(weir_close(h));
+  h = open_with("stepper", stepper, NULL);
+  OK(weir_wait(h, id, SOON_MS, &t));
+  assert_string_equal(t->state_name, "SUCCESS");
+  assert_string_equal(t->result, "page 3");
+  IS(t->failures, 0);
+  IS(t->losses, 0);
+  weir_task_free(t);
+  OK(weir_close(h));
+}
+
+static char said[400];
+static void sink(int level, const char *line, void *user) {
+  (void)user;
+  if (level <= 1 && strstr(line, "library.routine_given_up")) snprintf(said, sizeof said, "%s", line);
+}
+
+static void test_given_up(void **st) {
+  gate_init(&gate);
+  gate_init(&after);
+  weir_t *h = open_with("deaf", deaf, "stop-timeout=1s");
+  int64_t id = kit_create(h, "deaf");
+  weir_task_t *t;
+  (void)st;
+  OK(weir_set_log(h, sink, NULL));
+  gate_await(&gate, 1);
+  IS(weir_close(h), WEIR_ERR_TIMEOUT);
+  assert_non_null(strstr(said, "type=deaf"));
+  OK(weir_set_log(NULL, NULL, NULL));
+  h = open_with("deaf", quick, NULL); /* it goes on elsewhere */
+  OK(weir_wait(h, id, SOON_MS, &t));
+  assert_string_equal(t->state_name, "SUCCESS");
+  IS(t->failures, 0);
+  weir_task_free(t);
+  gate_open(&gate); /* nothing of the former attempt counts */
+  gate_await(&after, 1);
+  IS(late[0], WEIR_ERR_FENCED);
+  IS(late[1], WEIR_ERR_FENCED);
+  IS(late[2], WEIR_ERR_FENCED);
+  IS(late[3], WEIR_STOP_SHUTDOWN);
+  OK(weir_get(h, id, &t));
+  assert_null(t->context);
+  weir_task_free(t);
+  OK(weir_close(h));
+}
+
+static int closes(weir_attempt_t *a, void *user) {
+  (void)a;
+  weir_t *h = *(weir_t **)user;
+  return weir_close(h) == WEIR_ERR_INVALID && weir_start(h) == WEIR_ERR_INVALID ? WEIR_PHASE_FINISHED : WEIR_PHASE_FAILED;
+}
+
+static void test_not_from_inside(void **st) {
+  weir_t *h = kit_open("slots=1", NULL);
+  const weir_type_t t = {.size = sizeof t, .name = "closes", .run = closes, .user = &h};
+  weir_task_t *k;
+  (void)st;
+  OK(weir_register(h, &t));
+  OK(weir_start(h));
+  OK(weir_wait(h, kit_create(h, "closes"), SOON_MS, &k));
+  assert_string_equal(k->state_name, "SUCCESS");
+  weir_task_free(k);
+  OK(weir_close(h));
+}
+
+/* Of a type that some node has registered, tasks are made by all, and wait for a node that has it. */
+static void test_type_elsewhere(void **st) {
+  weir_t *a = open_with("foreign", quick, NULL), *b;
+  weir_task_t *t;
+  (void)st;
+  OK(weir_close(a));
+  b = kit_open("slots=2", NULL);
+  OK(weir_start(b));
+  int64_t id = kit_create(b, "foreign");
+  OK(weir_get(b, id, &t));
+  assert_string_equal(t->state_name, "QUEUED");
+  assert_string_equal(t->why, "NO_EXECUTOR");
+  weir_task_free(t);
+  if (kit_one_process()) OK(weir_close(b));
+  a = open_with("foreign", quick, NULL);
+  OK(weir_wait(a, id, SOON_MS, NULL));
+  if (!kit_one_process()) { /* the other way round, and waited for on the node that does not run it */
+    id = kit_create(b, "foreign");
+    OK(weir_wait(b, id, SOON_MS, &t));
+    assert_string_equal(t->state_name, "SUCCESS");
+    weir_task_free(t);
+    OK(weir_close(b));
+  }
+  OK(weir_close(a));
+}
+
+/* Three equal nodes; one closes while its tasks run. */
+static void test_nodes(void **st) {
+  weir_t *h[3];
+  int64_t id[30];
+  weir_task_t *t;
+  (void)st;
+  if (kit_one_process()) skip();
+  gate_init(&gate);
+  for (int i = 0; i < 3; i++) h[i] = open_with("stepper", stepper, NULL);
+  for (int i = 0; i < 30; i++) id[i] = kit_create(h[i % 3], "stepper");
+  gate_await(&gate, 6);
+  OK(weir_close(h[0]));
+  OK(weir_pause(h[1], id[29]));
+  kit_state(h[2], id[29], "PAUSED");
+  OK(weir_run(h[2], id[29]));
+  gate_open(&gate);
+  for (int i = 0; i < 30; i++) {
+    OK(weir_wait(h[1 + i % 2], id[i], SOON_MS, &t));
+    assert_string_equal(t->state_name, "SUCCESS");
+    IS(t->losses, 0);
+    weir_task_free(t);
+  }
+  OK(weir_close(h[1]));
+  OK(weir_close(h[2]));
+}
+
+/* What is the process's stays as it was: handlers of signals, and who takes signals. */
+static void test_process_is_the_hosts(void **st) {
+  struct sigaction before[NSIG], now;
+  (void)st;
+  for (int i = 1; i < NSIG; i++) sigaction(i, NULL, &before[i]);
+  weir_t *h = open_with("quick", quick, NULL);
+  OK(weir_wait(h, kit_create(h, "quick"), SOON_MS, NULL));
+  for (int i = 1; i < NSIG; i++)
+    if (sigaction(i, NULL, &now) == 0) assert_true(now.sa_handler == before[i].sa_handler);
+  OK(weir_close(h));
+}
+
+static int fresh(void **st) {
+  (void)st;
+  kit_wipe();
+  return 0;
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest all[] = {
+    cmocka_unit_test_setup(test_hand_over, fresh), cmocka_unit_test_setup(test_given_up, fresh),
+    cmocka_unit_test_setup(test_not_from_inside, fresh), cmocka_unit_test_setup(test_type_elsewhere, fresh),
+    cmocka_unit_test_setup(test_nodes, fresh), cmocka_unit_test_setup(test_process_is_the_hosts, fresh)};
+  if (!kit_begin(argc, argv, "life")) return 0;
+  int rc = cmocka_run_group_tests(all, NULL, NULL);
+  kit_end();
+  return rc;
+}
