@@ -38,7 +38,8 @@ enum wr_rc h_queue_set(struct call *c) {
   return WR_OK;
 }
 
-/* A page of what two sorted lists have together: queues that are set or that stand-alone tasks are in, and those of tasks of flows. */
+/* A page of what two sorted lists have together: queues that are set or that stand-alone tasks are in, and those of tasks of
+ * flows. */
 struct listing {
   struct buf *out;
   int64_t now_us;

@@ -9,7 +9,13 @@
 enum { PAGE = 2000 };
 
 /* The flow that was looked at last: its tasks follow each other. */
-struct seen { int64_t fi; const struct flow_at *at; struct flow_def *def; struct whose_row *said; size_t n_said, cap; struct arena text; };
+struct seen {
+  int64_t fi;
+  const struct flow_at *at;
+  struct flow_def *def;
+  struct whose_row *said; size_t n_said, cap;
+  struct arena text;
+};
 struct counting { struct store *s; struct defs *d; struct flow_look *look; struct seen seen; struct flow_counts *out; };
 
 /* ---- whose a task is ---- */

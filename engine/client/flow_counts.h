@@ -1,8 +1,8 @@
-/* How many tasks of flows are in each queue: read from the rows of live flows, page by page; whose a task is says its flow's start, a
- * wish, or its definition. Stand-alone tasks are counted by the store itself (reader_list_queues()).
+/* How many tasks of flows are in each queue: read from the rows of live flows, page by page; whose a task is says its flow's
+ * start, a wish, or its definition. Stand-alone tasks are counted by the store itself (reader_list_queues()).
  *
- * Any thread that holds no reader. What never happens: more than FLOW_COUNTS_MAX queues in memory (then `whole` is false, and the
- * others are not counted); two readers of one thread. */
+ * Any thread that holds no reader. What never happens: more than FLOW_COUNTS_MAX queues in memory (then `whole` is false, and
+ * the others are not counted); two readers of one thread. */
 #ifndef CLIENT_FLOW_COUNTS_H
 #define CLIENT_FLOW_COUNTS_H
 #include "map64.h"

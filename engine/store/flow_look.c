@@ -1,5 +1,5 @@
-/* Live tasks of live flows, for readers: store_flow_look.h. Ranges of ids that lie close together are read as one, because a flow that
- * has ended between two live ones costs less than a statement. */
+/* Live tasks of live flows, for readers: store_flow_look.h. Ranges of ids that lie close together are read as one, because a
+ * flow that has ended between two live ones costs less than a statement. */
 #include <stdlib.h>
 #include "ins_rows.h"
 #include "map64.h"

@@ -1,5 +1,5 @@
-/* Live tasks of live flows for readers, page by page: what is counted in queues beside stand-alone tasks. Part of store.h, which alone
- * includes it. Any thread; a look is one thread's, and each of its calls may have another reader.
+/* Live tasks of live flows for readers, page by page: what is counted in queues beside stand-alone tasks. Part of store.h,
+ * which alone includes it. Any thread; a look is one thread's, and each of its calls may have another reader.
  *
  * What never happens: more than LIMIT_FLOW_LOOK flows in memory, the oldest ones first; a look at a flow that has ended. */
 #ifndef STORE_FLOW_LOOK_H
