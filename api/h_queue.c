@@ -1,7 +1,9 @@
 /* /queue: what somebody has set of queues, and which are in use. Any API thread; the definition writer stores what is set, one
  * change at a time. What never happens: a count that is stored; a row that is not of exactly the user and group that were
  * named. */
+#include <string.h>
 #include "call.h"
+#include "flow_counts.h"
 #include "queue_post.h"
 
 /* What is set of a queue; what is not is left out. */
@@ -37,10 +39,21 @@ enum wr_rc h_queue_set(struct call *c) {
   return WR_OK;
 }
 
-struct listing { struct buf *out; int64_t now_us; };
+/* A page of what two sorted lists have together: queues that are set or that stand-alone tasks are in, and those of tasks of
+ * flows. */
+struct listing {
+  struct buf *out;
+  int64_t now_us;
+  const struct flow_counts *flows; size_t at;   /* those before `at` have been shown */
+  uint64_t first, end, seen;                    /* the page; how many queues came so far */
+  bool all;                                     /* goes on behind the page, to count */
+};
 
-static int list_queue(void *ctx, const struct queue_shown *q) {
-  const struct listing *l = ctx;
+/* True: no more is needed. */
+static bool list_one(struct listing *l, const struct queue_shown *q) {
+  uint64_t place = l->seen++;
+  if (place >= l->end) return !l->all;
+  if (place < l->first) return false;
   int64_t waits = q->since_us && l->now_us > q->since_us ? (l->now_us - q->since_us) / 1000000 : 0;
   j_open(l->out, '{');
   row_fields(l->out, &q->row);
@@ -49,21 +62,63 @@ static int list_queue(void *ctx, const struct queue_shown *q) {
   j_i64(l->out, "blocked", q->blocked);
   j_i64(l->out, "oldestSeconds", waits);
   j_close(l->out, '}');
-  return 0;
+  return false;
+}
+
+static bool list_flows_one(struct listing *l, const struct flow_count *f) {
+  return list_one(l, &(struct queue_shown){
+    .row = {.user = f->user, .group = f->group, .max_running = -1, .rate_count = -1, .weight = -1, .order = -1, .paused = -1},
+    .queued = f->queued, .running = f->running, .blocked = f->blocked, .since_us = f->since_us});
+}
+
+static int order(const struct flow_count *f, const struct queue_row *q) {
+  int user = strcmp(f->user, q->user);
+  return user ? user : strcmp(f->group, q->group);
+}
+
+static int list_queue(void *ctx, const struct queue_shown *row) {
+  struct listing *l = ctx;
+  struct queue_shown q = *row;
+  int way = 1;
+  while (l->at < l->flows->n && (way = order(l->flows->v[l->at], &q.row)) < 0)
+    if (list_flows_one(l, l->flows->v[l->at++])) return 1;
+  if (l->at < l->flows->n && way == 0) {
+    const struct flow_count *f = l->flows->v[l->at++];
+    q.queued += f->queued, q.running += f->running, q.blocked += f->blocked;
+    if (f->since_us && (!q.since_us || f->since_us < q.since_us)) q.since_us = f->since_us;
+  }
+  return list_one(l, &q);
+}
+
+/* Without tasks of flows the store finds the page by itself. */
+static enum wr_rc list_page(struct call *c, struct listing *l, bool alone) {
+  struct page p = {alone ? (uint32_t)c->q.limit : UINT32_MAX, alone ? (uint64_t)c->q.offset : 0, alone && c->q.total};
+  int64_t total;
+  bool more;
+  struct reader *r = call_reader(c);
+  if (!r) return c->err.code;
+  l->first = alone ? 0 : (uint64_t)c->q.offset;
+  l->end = l->first + (uint64_t)c->q.limit;
+  l->all = !alone && c->q.total;
+  enum wr_rc rc = reader_list_queues(r, &p, list_queue, l, &more, &total, &c->err);
+  reader_put(r);
+  while (rc == WR_OK && l->at < l->flows->n && !list_flows_one(l, l->flows->v[l->at++])) {}
+  c->page.more = alone ? more : l->seen > l->end;
+  if (rc == WR_OK && c->q.total) c->page.total = alone ? total : (int64_t)l->seen;
+  return rc;
 }
 
 enum wr_rc h_queue_list(struct call *c) {
-  struct listing l = {c->out, store_now(c->api->o.store)};
-  struct page p = {(uint32_t)c->q.limit, (uint64_t)c->q.offset, c->q.total};
+  struct flow_counts flows;
+  struct listing l = {.out = c->out, .now_us = store_now(c->api->o.store), .flows = &flows};
   c->page.on = true;
-  c->page.limit = p.limit;
-  c->page.offset = p.offset;
-  struct reader *r = call_reader(c);
-  if (!r) return c->err.code;
+  c->page.limit = (uint32_t)c->q.limit;
+  c->page.offset = (uint64_t)c->q.offset;
+  enum wr_rc rc = flow_counts_read(c->api->o.store, c->api->o.defs, &flows, &c->err);
   j_open(c->out, '[');
-  enum wr_rc rc = reader_list_queues(r, &p, list_queue, &l, &c->page.more, &c->page.total, &c->err);
-  reader_put(r);
+  if (rc == WR_OK) rc = list_page(c, &l, flows.n == 0);
   j_close(c->out, ']');
+  flow_counts_done(&flows);
   return rc;
 }
 

@@ -48,6 +48,7 @@
 #define LIMIT_KEY_CHARS 128                    /* Idempotency-Key, taskKey */
 #define LIMIT_QUEUE_NAME_CHARS 128             /* user, group */
 #define LIMIT_QUEUES 100000                    /* rows of queues */
+#define LIMIT_FLOW_LOOK 100000                 /* live flows whose tasks are counted for an answer about queues */
 #define LIMIT_QUEUE_RUNNING 1000000            /* maxRunning */
 #define LIMIT_QUEUE_WEIGHT 1000
 #define LIMIT_RATE_COUNT 1000000               /* rate: starts in one `per` */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "clock.h"
+#include "flow_counts.h"
 
 #define FRESH_US 1000000
 #define KNOWN_US 10000000             /* as in offers.c */
@@ -34,8 +35,18 @@ static int keep(void *ctx, const char *user, const char *group, int64_t n) {
   return 0;
 }
 
+static enum wr_rc add_flows(struct store *s, struct defs *d, struct count_set *set, struct wr_err *err) {
+  struct flow_counts f;
+  enum wr_rc rc = flow_counts_read(s, d, &f, err);
+  for (size_t i = 0; i < f.n && !rc; i++)
+    if (f.v[i]->running && keep(set, f.v[i]->user, f.v[i]->group, f.v[i]->running)) break;
+  set->whole = set->whole && f.whole;
+  flow_counts_done(&f);
+  return rc;
+}
+
 /* NULL: it could not be read. */
-static struct count_set *read_set(struct store *s) {
+static struct count_set *read_set(struct store *s, struct defs *d) {
   struct wr_err err = {0};
   struct reader *r = reader_get(s, &err);
   if (!r) return NULL;
@@ -46,6 +57,7 @@ static struct count_set *read_set(struct store *s) {
   arena_init(&set->text, 0);
   enum wr_rc rc = reader_queue_running(r, keep, set, &err);
   reader_put(r);
+  if (rc == WR_OK && set->whole && d) rc = add_flows(s, d, set, &err);
   if (rc == WR_OK && set->whole) return set;
   counts_put(set);
   return NULL;
@@ -71,8 +83,8 @@ static void turn_over(struct counts *c, struct count_set *fresh) {
   counts_put(was);
 }
 
-struct count_set *counts_get(struct counts *c, struct store *s) {
-  if (take_turn(c)) turn_over(c, read_set(s));
+struct count_set *counts_get(struct counts *c, struct store *s, struct defs *d) {
+  if (take_turn(c)) turn_over(c, read_set(s, d));
   pthread_mutex_lock(&c->mu);
   struct count_set *set = c->set && clock_mono_us() - c->set->at_us < KNOWN_US ? c->set : NULL;
   if (set) atomic_fetch_add(&set->refs, 1);

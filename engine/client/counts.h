@@ -18,7 +18,8 @@ struct counts { pthread_mutex_t mu; bool reading; int64_t tried_us; struct count
 void counts_init(struct counts *c);
 void counts_end(struct counts *c);
 /* The caller holds no reader. NULL: it is not known now. */
-struct count_set *counts_get(struct counts *c, struct store *s);
+struct defs;
+struct count_set *counts_get(struct counts *c, struct store *s, struct defs *d);   /* d NULL: of stand-alone tasks alone */
 void counts_put(struct count_set *set);
 /* Of a row of a queue: "" is any user, or any group. */
 int64_t counts_running(const struct count_set *set, const char *user, const char *group);

@@ -56,7 +56,7 @@ static const char *limited(struct why_queue *q, const struct view *v, char *text
   for (size_t i = 0; i < q->n; i++) {
     const struct queue_row *r = &q->row[i];
     if (r->max_running < 0) continue;
-    if (!q->counted && r->max_running > 0) q->counted = true, q->counts = counts_get(&v->offers->counts, v->store);
+    if (!q->counted && r->max_running > 0) q->counted = true, q->counts = counts_get(&v->offers->counts, v->store, v->defs);
     if (r->max_running > 0 && !q->counts) {
       *known = false;
       return NULL;

@@ -172,8 +172,6 @@ void runner_news(struct runner *r);
 /* Claims nothing of that class, and takes nothing of it home, before boot_us: this node cannot start it. Results still count. */
 void runner_hold(struct runner *r, enum slot_class s, int64_t boot_us);
 void runner_queues_changed(struct runner *r);  /* a row of task_queue was written: look at once */
-/* An attempt of that class waits for other tasks and gives n slots back meanwhile; n < 0: it goes on. Then more may run than there are
- * slots, until one ends. Any thread. */
 /* An attempt of that class waits for other tasks and gives n slots back meanwhile; n < 0: it goes on. Then more may run than
  * there are slots, until one ends. Any thread. */
 void runner_lend(struct runner *r, enum slot_class s, int32_t n);

@@ -26,7 +26,8 @@ void ins_row_async(const struct cell *c, struct async_row *r, struct arena *a) {
 }
 void ins_row_queue(const struct cell *c, struct queue_row *r, struct arena *a) {
   *r = (struct queue_row){.queue_id = I(0), .user = T(1), .group = T(2), .max_running = N(3), .weight = fit_i32(N(4)),
-                          .rate_count = N(5), .rate_per_us = N(6), .order = fit_i32(N(7)), .paused = fit_i32(N(8)), .rate_at = I(9)};
+                          .rate_count = N(5), .rate_per_us = N(6), .order = fit_i32(N(7)), .paused = fit_i32(N(8)),
+                          .rate_at = I(9)};
 }
 void ins_row_identity(const struct cell *c, struct identity_row *r, struct arena *a) {
   *r = (struct identity_row){I(0), T(1), T(2), fit_i32(I(3)), fit_i32(I(4)), U(5)};

@@ -20,7 +20,16 @@
   "CASE WHEN " QUEUE_COUNTS("i.") " THEN 1 ELSE 0 END, CASE WHEN i.state IN (1,2,5,7) AND i.phase=0 THEN 1 ELSE 0 END, " \
   "CASE WHEN i.state=3 AND i.phase=0 THEN i.update_time END FROM task_alone l CROSS JOIN task_ins i ON i.ti_id=l.ti_id " \
   "CROSS JOIN task_async a ON a.ti_id=l.ti_id) x"
+#define SQ_LIVE_FLOWS " INDEXED BY task_flow_ins_state"
+#define SQ_IS_LIVE "i.state IN (1,2,3)"
+#define MY_LIVE_FLOWS " FORCE INDEX(task_flow_ins_open)"
+#define MY_IS_LIVE "i.opened=1"
 #define QUERIES_QUEUE(X, D) \
+  X(Q_FLOWS_LIVE, "SELECT i.fi_id, i.flow_id, i.flow_version, i.wish, i.bases, h.n_task_ins FROM task_flow_ins i" \
+    D(LIVE_FLOWS) " JOIN task_flow_history h ON h.flow_id=i.flow_id AND h.flow_version=i.flow_version WHERE " D(IS_LIVE) \
+    " LIMIT ?1") \
+  X(Q_FLOW_TASKS, "SELECT ti_id, fi_id, state, " QUEUE_COUNTS("") ", task_id, task_version, update_time FROM task_ins" \
+    D(PRIMARY) " WHERE ti_id BETWEEN ?1 AND ?2 AND state<9 AND fi_id IS NOT NULL ORDER BY ti_id LIMIT ?3") \
   X(Q_QUEUES, "SELECT p.u, p.g, p.queued, p.running, p.blocked, p.oldest, " QUEUE_COLS " FROM (SELECT u, g, " \
     "SUM(n_queued) queued, SUM(n_running) running, SUM(n_blocked) blocked, MIN(since) oldest FROM " QUEUE_USE(D) \
     " GROUP BY u, g ORDER BY u, g LIMIT ?1 OFFSET ?2) p LEFT JOIN task_queue ON user_name=p.u AND group_name=p.g " \

@@ -233,6 +233,7 @@ enum wr_rc reader_tasks_exist(struct reader *r, const int64_t *ids, size_t n, si
 #include "store_types.h" /* task types that nodes have registered */
 #include "store_lists.h" /* definitions and instances for the API */
 #include "store_alone.h" /* stand-alone tasks: lists, async rows, what attempts reported */
+#include "store_flow_look.h"
 #include "store_logs.h"
 #include "store_states.h"
 #endif

@@ -283,7 +283,7 @@ static void take_result(struct attempt *a, const wx_result *r) {
 static void host_done(wx_exec *x, const wx_result *r) {
   wr_assert(!x->ended && !x->child);
   take_result(x->a, r);
-  x->never = x->a->end == ATTEMPT_HANDBACK;
+  x->never = x->never || x->a->end == ATTEMPT_HANDBACK;
   /* it is as long as a process would be */
   if (x->ops->woken && !x->never && x->begun_us) x->a->run_us = clock_mono_us() - x->begun_us + 1;
   x->log_is_result = r->result && r->log_is_result;

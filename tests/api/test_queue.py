@@ -1,7 +1,7 @@
 """Queues: what is set of them, which are in use, their counts, and why a task of one waits."""
 import unittest
 
-from weirtest import Case, delete, get, post
+from weirtest import Case, delete, get, inline, post
 
 
 class Queues(Case):
@@ -123,6 +123,39 @@ class Queues(Case):
             self.ok(post(f"/exec/task-ins/{ti}/cancel"))
         self.assertIsNone(self.queue("in use", "é"))
         self.assertIsNone(self.queue("elsewhere", "é"))
+
+    def test_tasks_of_flows(self):
+        """They are in the queue that their definition, their flow's start or a wish says, and are counted with the others."""
+        node = inline("WAIT", "1h")
+        node["tasks"].append({**node["tasks"][0], "taskConfig": {"queue": {"user": "flows", "group": "a"}}})
+        fi = self.start(self.flow(node, name="queues: tasks of flows")["flowId"], {"user": "flows", "group": "b"})
+        ni = self.ok(get(f"/monitor/flow/{fi}"))["nodes"][0]["niId"]
+        ti = {row["group"]: row["tiId"] for row in self.ok(get(f"/monitor/node/{ni}"))}
+        self.assertEqual(sorted(ti), ["a", "b"])
+        for one in ti.values():
+            self.task_in(one, "RUNNING")
+        counts = {"queued": 0, "running": 1, "blocked": 0, "oldestSeconds": 0}
+        self.assertEqual(self.queue("flows", "a"), {"user": "flows", "group": "a", **counts})
+        self.assertEqual(self.queue("flows", "b"), {"user": "flows", "group": "b", **counts})
+        self.put(user="flows", group="b", weight=5)
+        alone = self.ok(post("/exec/task", {"taskType": "ECHO", "autoRun": False, "user": "flows", "group": "b"}))["tiId"]
+        self.assertEqual(self.queue("flows", "b"), {"user": "flows", "group": "b", "weight": 5, **counts, "blocked": 1})
+        total, seen, offset = get("/queue?limit=1&total=true").json["page"]["total"], [], 0
+        while offset is not None:
+            answer = get(f"/queue?limit=1&offset={offset}")
+            seen += [(row["user"], row["group"]) for row in self.ok(answer)]
+            offset = answer.json["page"]["next"]
+        self.assertEqual((len(seen), len(set(seen))), (total, total))
+        self.assertEqual(seen, sorted(seen, key=lambda q: (q[0].encode(), q[1].encode())))
+        self.ok(post(f"/exec/task-ins/{ti['a']}/queue", {"group": "c"}))
+        self.assertIsNone(self.queue("flows", "a"))
+        self.assertEqual(self.queue("flows", "c"), {"user": "flows", "group": "c", **counts})
+        self.ok(post(f"/exec/flow-ins/{fi}/cancel"))
+        self.finished(fi)
+        self.assertIsNone(self.queue("flows", "c"))
+        self.ok(post(f"/exec/task-ins/{alone}/cancel"))
+        self.assertEqual(self.queue("flows", "b")["running"], 0)
+        self.forget("flows", "b")
 
 
 if __name__ == "__main__":

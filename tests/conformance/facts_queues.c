@@ -415,9 +415,58 @@ static void rules_of_a_task_are_found(struct world *w) {
   reader_put(r);
 }
 
+/* ---- tasks of flows ---- */
+static void live_tasks_of_flows_are_found(struct world *w) {
+  enum { FLOWS = 3, TASKS = 2 };
+  static const enum task_state is[FLOWS][TASKS] = {{TASK_RUNNING, TASK_QUEUED}, {TASK_RETRY_WAIT, TASK_SUCCESS}, {TASK_PAUSING, TASK_RUNNING}};
+  struct flow_def *f = flow_save(w, "look", NODE("a") "," NODE("b"));
+  struct started s[FLOWS];
+  struct task_row t[FLOWS][TASKS];
+  for (int i = 0; i < FLOWS; i++) {
+    s[i] = flow_start(w, f);
+    for (int k = 0; k < TASKS; k++) {
+      t[i][k] = in_state(task_row_of(w, &s[i], (uint32_t)k, (uint32_t)k), w->me, is[i][k], PHASE_RUN, TASK_NONE);
+      OK(put_task(w, ROW_INSERT, &t[i][k]));
+    }
+  }
+  flow_end(w, &s[2], FLOW_FAILED);
+  for (size_t cap = 1; cap <= 1000; cap *= 10) {
+    static struct flow_task got[1000];
+    struct flow_look *l = flow_look_new();
+    struct reader *r = reader_of(w);
+    size_t n, hits = 0;
+    int64_t last = 0;
+    WR(reader_flow_look(r, l, &e_));
+    for (;;) {
+      WR(reader_flow_tasks(r, l, got, cap, &n, &e_));
+      if (n == 0) break;
+      assert_true(n <= cap);
+      for (size_t j = 0; j < n; last = got[j++].ti) {
+        assert_true(got[j].ti > last);
+        for (int i = 0; i < FLOWS; i++)
+          for (int k = 0; k < TASKS; k++) {
+            if (got[j].ti != t[i][k].ti) continue;
+            hits++;
+            assert_true(i < 2 && !task_final(is[i][k]) && got[j].fi == s[i].fi && got[j].update_us == t[i][k].update_us);
+            assert_int_equal(got[j].is, is[i][k] == TASK_RUNNING ? FLOW_TASK_COUNTS : is[i][k] == TASK_QUEUED ? FLOW_TASK_QUEUED : FLOW_TASK_BLOCKED);
+          }
+      }
+    }
+    assert_int_equal(hits, 3);
+    const struct flow_at *at = flow_look_find(l, s[0].fi);
+    assert_true(at && at->flow_id == s[0].flow_id && at->version == s[0].flow_version && !at->said);
+    assert_string_equal(at->bases, s[0].bases);
+    assert_null(flow_look_find(l, s[2].fi));
+    flow_look_free(l);
+    reader_put(r);
+  }
+  flow_end(w, &s[0], FLOW_FAILED), flow_end(w, &s[1], FLOW_FAILED);
+  def_flow_unref(f);
+}
+
 const struct fact facts_queues[] = {
   FACT(queue_reads_back), FACT(names_of_queues_are_bytes), FACT(queue_is_deleted), FACT(change_of_a_task_is_none_of_queues), FACT(queues_survive),
   FACT(rate_is_written_and_locked), FACT(many_rates_at_once), FACT(new_rate_takes_over_the_bucket), FACT_SEVERAL(batch_decided_by_older_queues_is_stale),
   FACT_SEVERAL(second_node_waits_for_the_lock), FACT(what_counts_is_found), FACT(tasks_of_flows_count_too), FACT(waiting_tasks_are_identified),
-  FACT(queues_are_listed_with_their_counts), FACT(rules_of_a_task_are_found)};
+  FACT(queues_are_listed_with_their_counts), FACT(rules_of_a_task_are_found), FACT(live_tasks_of_flows_are_found)};
 const size_t n_facts_queues = sizeof facts_queues / sizeof *facts_queues;

@@ -1,6 +1,7 @@
 """`weir server`: starting, refusing to start, stopping, and being killed."""
 # lane: nobody -- whose processes no other file has at the same time (tests/tally.py)
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -335,6 +336,24 @@ class Version(unittest.TestCase):
         self.assertRegex(done.stdout, r"(?m)^dev +on +\(environment\)$")
         self.assertRegex(done.stdout, r"(?m)^slots +7 +\(environment\)$")
         self.assertNotIn("hush", done.stdout + done.stderr)
+
+    def test_options_of_queues(self):
+        """What they come to; and what is no queue, no budget, no load is refused with a sentence that says what would be one."""
+        done = weir("config", "--queues", "alice/,%2F/%2C", "--max-load", "1.5", "--cost-wait", "0s", "--min-free-memory", "2048KiB")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for option, value, source in (("cpu-budget", str(100 * os.cpu_count()), "default"), ("cost-wait", "0s", "flag"), ("priority-ageing", "60s", "default"),
+                                      ("max-load", "1.5", "flag"), ("min-free-memory", "2048KiB", "flag"), ("queues", "alice/,%2F/%2C", "flag")):
+            self.assertRegex(done.stdout, rf"(?m)^{option} +{re.escape(value)} +\({source}\)$")
+        for option, values, sentence in (("--queues", ("", "alice", "a/b/c", "a/b,", "a%2/b", "a%00/b", "x" * 129 + "/"), "is not a queue: expected USER/GROUP|at least one character"),
+                                         ("--max-load", ("0", "-1", "1e3", "x", "1001", "1.5.1"), "is not a number above 0 and up to 1000"),
+                                         ("--cpu-budget", ("0", "1.5", "100000001"), "a whole number from 1 to 100000000"),
+                                         ("--min-free-memory", ("1", "1KB", "-1GiB"), "a size from 1MiB"),
+                                         ("--cost-wait", ("-1s", "2h", "x"), "a time from 0s to 3600s"), ("--priority-ageing", ("0", "8d"), "a time from 0s to 604800s")):
+            for value in values:
+                with self.subTest(option=option, value=value), directory() as tmp:
+                    done = weir("server", "--dev", "--data", tmp / "data", "--listen", "127.0.0.1:0", f"{option}={value}")
+                    self.assertNotEqual(done.returncode, 0)
+                    self.assertRegex(done.stderr, sentence)
 
     def test_help(self):
         for args in (["--help"], ["help"], ["server", "--help"], ["run", "-h"], ["config", "--help"], ["help", "config"], ["help", "version"]):

@@ -84,7 +84,7 @@ static void test_flawed(void **st) {
   (void)st;
   bad_result = (wx_result){.size = 8, .end = WX_OK};
   ends("The executor ended with a result that this program cannot read.");
-  bad_result = (wx_result){.size = sizeof bad_result, .end = 5};
+  bad_result = (wx_result){.size = sizeof bad_result, .end = 6};
   ends("The executor ended with a result that this program cannot read.");
   bad_spawn = (wx_spawn){.size = 16, .argv = some};
   ends("The executor's wx_spawn is smaller than that of its ABI.");

@@ -1,0 +1,147 @@
+/* How many tasks of flows are in each queue: see flow_counts.h. */
+#include "flow_counts.h"
+#include <stdlib.h>
+#include <string.h>
+#include "async.h"
+#include "bases.h"
+#include "defs.h"
+
+enum { PAGE = 2000 };
+
+/* The flow that was looked at last: its tasks follow each other. */
+struct seen {
+  int64_t fi;
+  const struct flow_at *at;
+  struct flow_def *def;
+  struct whose_row *said; size_t n_said, cap;
+  struct arena text;
+};
+struct counting { struct store *s; struct defs *d; struct flow_look *look; struct seen seen; struct flow_counts *out; };
+
+/* ---- whose a task is ---- */
+static int keep_said(void *ctx, const struct whose_row *row) {
+  struct seen *k = ctx;
+  struct whose_row *w = WR_PUSH(k->said, k->n_said, k->cap);
+  *w = *row;
+  w->user = arena_strdup(&k->text, row->user);
+  w->group = arena_strdup(&k->text, row->group);
+  return 0;
+}
+
+/* A definition that cannot be read says nothing. */
+static enum wr_rc see_flow(struct counting *c, int64_t fi, struct wr_err *err) {
+  struct seen *k = &c->seen;
+  struct wr_err none;
+  if (k->fi == fi) return WR_OK;
+  def_flow_unref(k->def);
+  arena_reset(&k->text);
+  k->fi = fi, k->def = NULL, k->n_said = 0;
+  k->at = flow_look_find(c->look, fi);
+  if (!k->at) return WR_OK;
+  if (defs_flow(c->d, k->at->flow_id, k->at->version, -1, &k->def, &none) != WR_OK) k->def = NULL;
+  if (!k->at->said) return WR_OK;
+  struct reader *r = reader_get(c->s, err);
+  enum wr_rc rc = r ? reader_whose(r, fi, 1, INT64_MAX, keep_said, k, err) : err->code;
+  reader_put(r);
+  return rc;
+}
+
+static struct task_def *def_of(const struct counting *c, const struct flow_task *t) {
+  const struct seen *k = &c->seen;
+  struct task_def *def = NULL;
+  struct wr_err none;
+  if (t->task_id) return defs_task(c->d, t->task_id, t->version, -1, &def, &none) == WR_OK ? def : NULL;
+  int64_t first = k->at && k->def && k->def->dag ? run_base_of_task(k->at->bases, t->ti) : -1;
+  if (first < 0 || t->ti - first >= k->def->dag->n_task) return NULL;
+  return def_task_ref(k->def->ref[t->ti - first].inl);
+}
+
+/* ---- counting ---- */
+static int64_t hash(const char *user, const char *group) { /* FNV-1a; the NUL of the user parts them */
+  uint64_t h = 14695981039346656037u;
+  for (size_t i = 0, n = strlen(user) + 1; i < n; i++) h = (h ^ (unsigned char)user[i]) * 1099511628211u;
+  for (; *group; group++) h = (h ^ (unsigned char)*group) * 1099511628211u;
+  return (int64_t)(h >> 2) + 1;
+}
+
+static struct flow_count *pair(struct flow_counts *c, const char *user, const char *group) {
+  int64_t key = hash(user, group);
+  struct flow_count *first = map64_get(&c->by, key), *p = first;
+  while (p && (strcmp(p->user, user) != 0 || strcmp(p->group, group) != 0)) p = p->same;
+  if (p) return p;
+  if (c->n == FLOW_COUNTS_MAX) return c->whole = false, NULL;
+  p = arena_alloc(&c->text, sizeof *p);
+  *p = (struct flow_count){.same = first, .user = arena_strdup(&c->text, user), .group = arena_strdup(&c->text, group)};
+  (void)map64_put(&c->by, key, p);
+  *WR_PUSH(c->v, c->n, c->cap) = p;
+  return p;
+}
+
+static void add(struct flow_count *p, const struct flow_task *t) {
+  p->running += t->is == FLOW_TASK_COUNTS;
+  p->blocked += t->is == FLOW_TASK_BLOCKED;
+  if (t->is != FLOW_TASK_QUEUED) return;
+  p->queued++;
+  if (!p->since_us || t->update_us < p->since_us) p->since_us = t->update_us;
+}
+
+static enum wr_rc count_one(struct counting *c, const struct flow_task *t, struct wr_err *err) {
+  struct queue_spec said[2] = {{0}};
+  enum wr_rc rc = see_flow(c, t->fi, err);
+  if (rc) return rc;
+  const struct seen *k = &c->seen;
+  for (size_t i = 0; i < k->n_said; i++)
+    if (k->said[i].ti == t->ti || k->said[i].ti == 0)
+      said[k->said[i].ti == 0] = (struct queue_spec){.user = k->said[i].user, .group = k->said[i].group};
+  struct task_def *def = def_of(c, t);
+  struct queue_view q = queue_view_of(&said[0], def ? def->queue : NULL, &said[1]);
+  struct flow_count *p = pair(c->out, q.user, q.group);
+  if (p) add(p, t);
+  def_task_unref(def);
+  return WR_OK;
+}
+
+static enum wr_rc next_page(struct counting *c, struct flow_task *page, size_t *n, struct wr_err *err) {
+  struct reader *r = reader_get(c->s, err);
+  enum wr_rc rc = r ? reader_flow_tasks(r, c->look, page, PAGE, n, err) : err->code;
+  reader_put(r);
+  return rc;
+}
+
+static enum wr_rc count_all(struct counting *c, struct wr_err *err) {
+  struct flow_task *page = wr_calloc(PAGE, sizeof *page);
+  size_t n = 0;
+  struct reader *r = reader_get(c->s, err);
+  enum wr_rc rc = r ? reader_flow_look(r, c->look, err) : err->code;
+  reader_put(r);
+  while (!rc && !(rc = next_page(c, page, &n, err)) && n > 0)
+    for (size_t i = 0; i < n && !rc; i++) rc = count_one(c, &page[i], err);
+  free(page);
+  return rc;
+}
+
+static int by_name(const void *a, const void *b) {
+  const struct flow_count *x = *(struct flow_count *const *)a, *y = *(struct flow_count *const *)b;
+  int first = strcmp(x->user, y->user);
+  return first ? first : strcmp(x->group, y->group);
+}
+
+enum wr_rc flow_counts_read(struct store *s, struct defs *d, struct flow_counts *out, struct wr_err *err) {
+  struct counting c = {.s = s, .d = d, .look = flow_look_new(), .out = out};
+  *out = (struct flow_counts){.whole = true};
+  arena_init(&out->text, 0);
+  arena_init(&c.seen.text, 0);
+  enum wr_rc rc = count_all(&c, err);
+  if (out->n > 1) qsort(out->v, out->n, sizeof *out->v, by_name);
+  def_flow_unref(c.seen.def);
+  free(c.seen.said);
+  arena_done(&c.seen.text);
+  flow_look_free(c.look);
+  return rc;
+}
+
+void flow_counts_done(struct flow_counts *c) {
+  map64_done(&c->by);
+  arena_done(&c->text);
+  free(c->v);
+}
