@@ -49,7 +49,6 @@ struct run_node {
   uint64_t skip_edges; /* after SUCCESS: the out-edges (bit k: the k-th) that get SKIP instead of OK */
 };
 #define SKIP_EDGES_MAX 64             /* only the first out-edges of a node, this many, can be left out */
-
 struct run_more { uint32_t node, pos; };  /* node: emit to its children from pos on; n = the root's */
 #define MORE_SWEEP UINT32_MAX             /* pos..n-1: end what has not started, cancel what has */
 #define MORE_EVAL (UINT32_MAX - 1)        /* pos..n-1: decide nodes whose tokens were there before a re-run */
