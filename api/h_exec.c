@@ -103,7 +103,8 @@ static enum wr_rc rerun_flow(struct call *c, const json_t *fi, const json_t *ni)
 enum wr_rc h_exec_flow(struct call *c) {
   enum { PARAMS, FI, NI, USER, GROUP, PRIORITY, N };
   static const struct body_field field[N] = {{"params", JSON_OBJECT, false}, {"fiId", JSON_INTEGER, false},
-                                             {"niId", JSON_INTEGER, false}, {"user", JSON_STRING, false}, {"group", JSON_STRING, false},
+                                             {"niId", JSON_INTEGER, false}, {"user", JSON_STRING, false},
+                                             {"group", JSON_STRING, false},
                                              {"priority", JSON_INTEGER, false}};
   json_t *v[N] = {0};
   enum wr_rc rc = c->body ? call_fields(c, c->body, "", field, N, v) : WR_OK;

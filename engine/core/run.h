@@ -49,7 +49,6 @@ struct run_node {
   uint64_t skip_edges; /* after SUCCESS: the out-edges (bit k: the k-th) that get SKIP instead of OK */
 };
 #define SKIP_EDGES_MAX 64             /* only the first out-edges of a node, this many, can be left out */
-
 struct run_more { uint32_t node, pos; };  /* node: emit to its children from pos on; n = the root's */
 #define MORE_SWEEP UINT32_MAX             /* pos..n-1: end what has not started, cancel what has */
 #define MORE_EVAL (UINT32_MAX - 1)        /* pos..n-1: decide nodes whose tokens were there before a re-run */
@@ -58,9 +57,7 @@ struct run_more { uint32_t node, pos; };  /* node: emit to its children from pos
 #define MORE_TAKE_UP (UINT32_MAX - 4)     /* pos..n-1: the flow goes on: take up what its pause stopped */
 #define MORE_LAST MORE_TAKE_UP            /* less than that: a node */
 
-/* The definition that a task of the dag is bound to now. queue: whose it says its tasks are, NULL = nobody's; the caller's, who alone
- * looks at it. */
-struct queue_spec;
+/* The definition that a task of the dag is bound to now. queue: whose it says they are, or NULL; for the caller alone. */
 struct task_bind { const struct task_policy *pol; int64_t version; const struct queue_spec *queue; };
 
 struct run {
@@ -72,7 +69,7 @@ struct run {
   uint8_t whole;                  /* started here: every node is known */
   uint8_t text_error;             /* the flow row has an error text */
   uint8_t hold;                   /* bits of enum run_hold; 0 in every state but PAUSED */
-  uint8_t whose;                  /* somebody said whose its tasks are: the store has more of it; the caller's */
+  uint8_t whose;                  /* 1: somebody said whose its tasks are, and the store has more of it; the caller's */
   uint32_t live;                  /* tasks that have not ended */
   uint32_t failed;                /* nodes in FAILED, UPSTREAM_FAILED, CANCELED */
   int64_t create_us, end_us;
@@ -93,9 +90,7 @@ struct run {
 enum run_hold { HOLD_CHECKPOINT = 1, HOLD_NODES = 2 };
 /* The column `wish` holds all three: wish, hold and whose. false: the number is damaged. */
 enum { RUN_WHOSE_BIT = 64 };
-static inline uint8_t run_wish_column(const struct run *r) {
-  return (uint8_t)(r->wish | r->hold << 4 | (r->whose ? RUN_WHOSE_BIT : 0));
-}
+static inline uint8_t run_wish_column(const struct run *r) { return (uint8_t)(r->wish | r->hold << 4 | r->whose << 6); }
 bool run_wish_load(struct run *r, uint8_t column);
 static inline bool run_alone(const struct run *r) { return r->fi == 0; }   /* a stand-alone task */
 

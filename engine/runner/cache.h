@@ -41,8 +41,8 @@ struct cached {
   struct alone *alone;
   uint32_t stored_epoch; enum task_state stored_state;   /* as its row says */
 };
-/* Whose a task is, how urgent it is and what it costs: of a task of a node by the version of its definition that is bound now. No read,
- * no lock; texts are borrowed, and valid as long as the entry is and no wish moves the task. */
+/* Whose a task is, how urgent it is and what it costs: of a task of a node by the version of its definition that is bound now. No
+ * read, no lock. Texts are borrowed, and valid as long as the entry is and no wish moves the task. */
 struct queue_view cached_queue(const struct cached *c, uint32_t task);
 static inline int64_t cached_key(const struct cached *c) { return run_key(c->run->fi, c->run->base[0].ti); }
 

@@ -1,8 +1,9 @@
-/* Whose the tasks of a flow instance are, beside what their definitions say: what its start said about all of them, and what wishes
- * said about one. Most flows have no such object: then nothing of it is read, written or looked up.
+/* Whose the tasks of a flow instance are, beside what their definitions say: what its start said about all of them, and what
+ * wishes said about one. Most flows have no such object: then nothing of it is read, written or looked up.
  *
  * The runner thread's; the cache owns it. Field by field, what was said about the task comes first, then its definition
- * (taskConfig.queue), then what the start said. What never happens: a text of a request is kept beyond the batch that stores it. */
+ * (taskConfig.queue), then what the start said.
+ * What never happens: a text of a request is kept beyond the batch that stores it. */
 #ifndef RUNNER_WHOSE_H
 #define RUNNER_WHOSE_H
 #include "async.h"

@@ -1,4 +1,4 @@
-/* A file that an attempt gets, and no more of it than LIMIT_CONTEXT_BYTES: a script that is too long for an argument, and the file at
+/* A file that an attempt gets, LIMIT_CONTEXT_BYTES of it at most: a script that is too long for an argument, and the file at
  * WEIR_CONTEXT: DATA/run/x<random>, 0400, of the task's user, with what an earlier attempt left for this one. It is
  * there for every attempt, empty for most of them. Spawner process only.
  *

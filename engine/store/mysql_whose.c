@@ -1,4 +1,5 @@
-/* Whose tasks of flows are (store_whose.h), in the runner's packet, under the lock of their flow. The runner's thread and connection. */
+/* Whose tasks of flows are (store_whose.h), in the runner's packet, under the lock of their flow. The runner's thread and
+ * connection. What never happens: a row of a flow whose own row does not say that there are any. */
 #include "mysql_run.h"
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,8 @@ enum store_rc write_whose(struct my *s, struct batch *b) {
       sql_sep(&s->sql, n++, ",");
       put_whose(s, &b->whose[i]);
     }
-    sql_str(&s->sql, "ON DUPLICATE KEY UPDATE user_name=VALUES(user_name),group_name=VALUES(group_name),priority=VALUES(priority)");
+    sql_str(&s->sql, "ON DUPLICATE KEY UPDATE user_name=VALUES(user_name),group_name=VALUES(group_name),"
+                     "priority=VALUES(priority)");
   }
   return STORE_OK;
 }

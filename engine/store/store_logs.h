@@ -44,8 +44,8 @@ const char *logs_why(const struct logs *l);       /* as store_why(); the log thr
  * the same call may be made again. BAD: no repeat will store it. Never UNKNOWN. */
 enum store_rc logs_put_context(struct logs *l, int64_t ti, uint32_t epoch, int64_t owner, int64_t now_us, const char *text,
                                size_t len) WR_MUST;
-/* The same of several, ascending by ti and epoch, in one transaction: OK, or the answer of the first that was not stored, and then none
- * is. fenced: out, with OK. */
+/* The same of several, ascending by ti and epoch, in one transaction: OK, or the answer of the first that was not stored,
+ * and then none is. fenced: out, with OK. */
 struct context_put { int64_t ti, owner; uint32_t epoch; const char *text; size_t len; bool fenced; };
 enum store_rc logs_put_contexts(struct logs *l, int64_t now_us, struct context_put *v, size_t n) WR_MUST;
 /* Keeps the progress of n attempts, each ti once, ascending: whole rows, the last one wins. Those that are fenced (as above;

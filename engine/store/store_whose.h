@@ -1,5 +1,5 @@
-/* Whose the tasks of a flow instance are, as far as somebody said so beside their definitions: its start, or a wish about one task.
- * Part of store.h, which alone includes it.
+/* Whose the tasks of a flow instance are, as far as somebody said so beside their definitions: its start, or a wish about one
+ * task. Part of store.h, which alone includes it.
  *
  * Most flows have no such row, and nobody asks for one: the row of a flow that has any says so (run.whose, in flow_row.wish). */
 #ifndef STORE_WHOSE_H
@@ -12,9 +12,10 @@ struct whose_row {
   const char *user, *group;       /* NULL = not said */
   int32_t priority; bool has_priority;
 };
-/* Of one flow, ascending by ti; the runner's thread, in a batch that has locked the flow. *out and its texts are in a. */
+/* Of one flow, ascending by ti; the runner's thread, in a batch that has locked the flow. *out and its texts stand in `a`. */
 enum store_rc store_whose(struct store *s, int64_t fi, struct arena *a, struct whose_row **out, size_t *n) WR_MUST;
-/* The same for readers: what holds for all, and rows of tasks lo..hi. Texts are borrowed. Return 0 to go on. Without SQL: none. */
+/* The same for readers: what holds for all, and rows of tasks lo..hi. Texts are borrowed. Return 0 to go on. */
 typedef int whose_row_fn(void *ctx, const struct whose_row *row);
-enum wr_rc reader_whose(struct reader *r, int64_t fi, int64_t lo, int64_t hi, whose_row_fn *fn, void *ctx, struct wr_err *err) WR_MUST;
+enum wr_rc reader_whose(struct reader *r, int64_t fi, int64_t lo, int64_t hi, whose_row_fn *fn, void *ctx,
+                        struct wr_err *err) WR_MUST;
 #endif

@@ -3,8 +3,8 @@
 #include "sql.h"
 
 void whose_of_cells(const struct cell *c, struct whose_row *out, struct arena *a) {
-  *out = (struct whose_row){.fi = cell_i64(&c[0]), .ti = cell_i64(&c[1]), .user = cell_text(&c[2], a), .group = cell_text(&c[3], a),
-                            .has_priority = !cell_null(&c[4])};
+  *out = (struct whose_row){.fi = cell_i64(&c[0]), .ti = cell_i64(&c[1]), .user = cell_text(&c[2], a),
+                            .group = cell_text(&c[3], a), .has_priority = !cell_null(&c[4])};
   if (out->has_priority) out->priority = (int32_t)cell_i64(&c[4]);
 }
 

@@ -6,9 +6,9 @@
  *   loop:  keeper_recall() -> asks -> log thread: read -> answers -> later_recalled()
  *   any:   worker_forget() -> gone -> log thread: deletes, FORGET_AT_ONCE tasks in each turn
  *
- * Contexts of one turn of the log thread share commits. A context is stored once for each turn at most, so a task that reports faster than the store writes costs the
- * store no more. Memory: two contexts of an attempt, one that waits and one that is being written; beyond
- * LIMIT_LOG_WAITING_BYTES of all attempts the loop reads no more (keeper_crowded()).
+ * Contexts of one turn of the log thread share commits. A context is stored once for each turn at most, so a task that reports
+ * faster than the store writes costs the store no more. Memory: two contexts of an attempt, one that waits and
+ * one that is being written; beyond LIMIT_LOG_WAITING_BYTES of all attempts the loop reads no more (keeper_crowded()).
  *
  * A struct kept is the loop's from kept_new() to kept_end(), but for the part under keeper.lock. After the END the log thread
  * puts it on `news`, and the loop frees it. What never happens: an older context is stored after a newer one; an attempt ends

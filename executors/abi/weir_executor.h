@@ -92,8 +92,8 @@ typedef struct wx_spawn {            /* what a child process gets; all borrowed 
   struct { int resource; uint64_t soft, hard; } rlimit[16]; uint32_t n_rlimit;   /* RLIMIT_* numbers */
   int apart;                         /* its stderr is a stream of its own; 0 = both go into one, so their order is kept */
   int umask;                         /* -1 = the one that the server was started with */
-  /* A file (0400, of the run-as user, gone at the end) whose path comes as one more argument behind argv. NULL = none. At most as many
-   * bytes as a content: one argument of a program holds no more than 128 KiB */
+  /* A file (0400, of the run-as user, gone at the end) whose path comes as one more argument behind argv. NULL = none. At most as
+   * many bytes as a content: one argument of a program holds no more than 128 KiB */
   const char *script; size_t script_len;
 } wx_spawn;
 

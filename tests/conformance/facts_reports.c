@@ -214,6 +214,22 @@ static void speed_at_the_end_is_of_all_attempts(struct world *w) {
   logs_close(l);
 }
 
+/* Several in one commit, also two attempts of one task: each is compared with its own row. */
+static void contexts_share_a_commit(struct world *w) {
+  struct logs *l = logs_of(w);
+  struct task_row a = running(w, 2, NULL), b = running(w, 1, NULL);
+  struct context_put v[] = {{a.ti, w->me, 1, "old", 3, true}, {a.ti, w->me, 2, "new", 3, true}, {b.ti, w->me, 1, "", 0, true}};
+  OK(logs_put_contexts(l, world_now(w), v, 3));
+  assert_false(v[1].fenced || v[2].fenced);
+  context_is(w, a.ti, "new", 2);
+  context_is(w, b.ti, "", 1);
+  v[0] = (struct context_put){a.ti, w->me, 1, "late", 4, false};
+  OK(logs_put_contexts(l, world_now(w), v, 1));
+  assert_true(v[0].fenced);
+  context_is(w, a.ti, "new", 2);
+  logs_close(l);
+}
+
 static void dropped_task_leaves_no_report(struct world *w) {
   enum { N = LIMIT_DROP_CHUNKS * 2 + 1 };
   static struct log_chunk c[N];
@@ -296,7 +312,7 @@ static void members_are_known_by_number(struct world *w) {
 const struct fact facts_reports[] = {
   FACT(context_is_kept), FACT(context_of_a_mebibyte), FACT(context_that_was_given), FACT(context_of_an_older_attempt_is_fenced),
   FACT_SEVERAL(context_of_who_does_not_run_is_fenced), FACT(progress_is_kept), FACT(progress_of_an_older_attempt_is_left_out),
-  FACT(speed_at_the_end_is_of_all_attempts), FACT(dropped_task_leaves_no_report), FACT(deleted_tasks_are_found_again),
+  FACT(contexts_share_a_commit), FACT(speed_at_the_end_is_of_all_attempts), FACT(dropped_task_leaves_no_report), FACT(deleted_tasks_are_found_again),
   FACT(members_are_known_by_number),
 };
 const size_t n_facts_reports = sizeof facts_reports / sizeof *facts_reports;
