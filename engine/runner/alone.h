@@ -6,7 +6,8 @@
 #define RUNNER_ALONE_H
 #include "runner.h"
 
-enum alone_write { ALONE_SAME, ALONE_INSERT, ALONE_UPDATE };
+/* What the batch does to the row. KEPT: nothing, and another node may have written it since it was read or written here. */
+enum alone_write { ALONE_SAME, ALONE_INSERT, ALONE_UPDATE, ALONE_KEPT };
 struct alone {
   char *user, *group;                 /* never NULL */
   int32_t priority, cpu;

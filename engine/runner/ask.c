@@ -159,13 +159,14 @@ static enum store_rc ask_node_task(struct runner *r, struct ev *e, const struct 
 
 bool ask_waits(const struct cached *c, enum ask ask) {
   const struct run_task *t = &c->run->task[0];
-  return !t->row || (ask == ASK_RUN && t->eff != 0 && task_final(t->t.state));
+  bool beside = c->alone->write == ALONE_KEPT && t->eff != 0; /* its report came first, and the row beside it was not read */
+  return !t->row || beside || (ask == ASK_RUN && t->eff != 0 && task_final(t->t.state));
 }
 
 static enum store_rc ask_alone(struct runner *r, struct req *q, struct req_asked *of) {
   struct cached *c;
   struct ask_answer got;
-  enum store_rc rc = load_alone(&r->loader, of->ti, &c);
+  enum store_rc rc = load_alone(&r->loader, of->ti, false, &c);
   if (rc != STORE_OK) return rc;
   if (c == NULL) return unknown(q, of);
   rc = ask_apply(r, c, 0, q->ask, &got);
@@ -179,7 +180,7 @@ static enum store_rc ask_one(struct runner *r, struct ev *e) {
   struct task_row row = {0};
   struct cached *c;
   size_t got = 0;
-  enum store_rc rc = load_alone(&r->loader, of->ti, &c);
+  enum store_rc rc = load_alone(&r->loader, of->ti, false, &c);
   if (rc == STORE_OK && c == NULL) rc = store_tasks(r->env.store, &of->ti, 1, &row, &got);
   if (rc != STORE_OK) return rc;
   if (got == 1 && row.fi != 0) return ask_node_task(r, e, &row);
@@ -194,7 +195,7 @@ static enum store_rc many_wait(struct runner *r, struct ev *e) {
   enum store_rc rc = STORE_OK;
   for (uint32_t i = 0; rc == STORE_OK && i < e->q->ask->n; i++) {
     struct cached *c;
-    rc = load_alone(&r->loader, e->q->ask->of[i].ti, &c);
+    rc = load_alone(&r->loader, e->q->ask->of[i].ti, false, &c);
     if (rc == STORE_OK && c && ask_waits(c, e->q->ask->ask)) e->then = THEN_AGAIN;
   }
   return rc;

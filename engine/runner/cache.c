@@ -136,16 +136,20 @@ void cache_drop(struct cache *c, struct cached *e) {
   free_entry(e);
 }
 
-void cache_drop_flows(struct cache *c) {
-  for (struct cached *e; (e = cache_newest(c)) != NULL;) cache_drop(c, e);
-}
-
-/* ---- the end of a batch ---- */
-
 static struct cached *newest_of(const struct budget *b) { return b->ends.older == &b->ends ? NULL : of_item(b->ends.older); }
 static struct cached *older_of(const struct budget *b, const struct cached *e) {
   return e->used.older == &b->ends ? NULL : of_item(e->used.older);
 }
+
+void cache_drop_flows(struct cache *c) {
+  for (struct cached *e; (e = cache_newest(c)) != NULL;) cache_drop(c, e);
+  for (struct cached *e = newest_of(&c->alone), *next; e != NULL; e = next) {
+    next = older_of(&c->alone, e);
+    if (cached_kept(e)) cache_drop(c, e); /* it runs here no more */
+  }
+}
+
+/* ---- the end of a batch ---- */
 
 struct cached *cache_newest(const struct cache *c) { return newest_of(&c->flows); }
 struct cached *cache_older(const struct cache *c, const struct cached *e) { return older_of(&c->flows, e); }
@@ -189,13 +193,22 @@ static void evict(struct cache *c) {
   }
 }
 
+/* Of a stand-alone task: does it stay beyond its batch? */
+static bool stays(const struct cache *c, struct cached *e) {
+  const struct task *t = &e->run->task[0].t;
+  if (e->alone->gone || flow_final((enum flow_state)e->run->state)) return false;
+  if (c->env->single) return true;
+  e->alone->write = ALONE_KEPT;
+  return t->state == TASK_RUNNING && t->owner == c->env->me;
+}
+
 void cache_committed(struct cache *c) {
   for (struct cached *e = newest_of(&c->alone), *next; e != NULL && e->touched == c->env->batch_no; e = next) {
     next = older_of(&c->alone, e);
     e->stored_epoch = e->run->task[0].t.epoch;
     e->stored_state = e->run->task[0].t.state;
     alone_stored(e->alone);
-    if (e->alone->gone || flow_final((enum flow_state)e->run->state) || !c->env->single) cache_drop(c, e);
+    if (!stays(c, e)) cache_drop(c, e);
   }
   evict(c);
 }

@@ -2,8 +2,9 @@
  * counts in a budget of bytes.
  *
  * A cached flow instance is valid while the version of its row equals run.version; each write checks the version. The row of a
- * stand-alone task is the task's own lock: epoch and state must be as they were. On a store with rivals (other nodes) no
- * stand-alone task stays beyond its batch. A large flow that goes on in slices stands in `slices`. When the flow leaves the
+ * stand-alone task is the task's own lock: epoch and state must be as they were. On a store with rivals (other nodes) only a
+ * stand-alone task that runs here stays beyond its batch, for the report of its end alone: as long as epoch and state are what they
+ * were nobody has changed its row, but the row beside it may be another. Whoever asks for more reads both again. A large flow that goes on in slices stands in `slices`. When the flow leaves the
  * cache, its turn is remembered.
  *
  * The runner thread's. Appends EV_MORE events; sets and stops the timers of flows.
@@ -70,9 +71,9 @@ struct cached *cache_add_alone(struct cache *c, struct run *run, struct task_def
                                struct alone *alone);
 void cache_grew(struct cache *c, struct cached *e);  /* a node of its run has more tasks now: they count */
 void cache_drop(struct cache *c, struct cached *e);
-void cache_drop_flows(struct cache *c);             /* this node was fenced */
+void cache_drop_flows(struct cache *c);             /* this node was fenced: what it ran is not its own any more */
 void cache_undo(struct cache *c);                   /* the batch did not commit: drops what it touched */
-/* The batch has committed. Drops stand-alone tasks that ended or that a rival may change now, then the oldest entries until the
+/* The batch has committed. Drops stand-alone tasks that ended, and those of a store with rivals that do not run here, then the oldest entries until the
  * budget holds. */
 void cache_committed(struct cache *c);
 

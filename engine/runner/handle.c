@@ -22,7 +22,7 @@ static void report_late(struct runner *r, const struct ev *e) {
 
 /* The run in which e takes place. *c NULL: the run is gone, or its flow is set aside. */
 static enum store_rc run_of(struct runner *r, const struct ev *e, struct cached **c) {
-  if (e->fi == 0) return load_alone(&r->loader, e->ti, c);
+  if (e->fi == 0) return load_alone(&r->loader, e->ti, e->kind == EV_RESULT, c);
   *c = cache_use(&r->cache, e->fi);
   return STORE_OK;
 }

@@ -309,8 +309,11 @@ static enum store_rc load_ahead(struct loader *l, const struct events *e, size_t
 
 /* ---- stand-alone tasks ---- */
 
+/* What is cached serves the report of an end even when only that; else it is read again. */
+static bool stands(const struct cached *c, bool report) { return c && (report || !cached_kept(c)); }
+
 bool loader_reads_alone(const struct loader *l, const struct ev *e) {
-  return e->fi == 0 && e->ti != 0 && e->kind != EV_REQ && !cache_get(l->cache, ev_key(e));
+  return e->fi == 0 && e->ti != 0 && e->kind != EV_REQ && !stands(cache_get(l->cache, ev_key(e)), e->kind == EV_RESULT);
 }
 
 static enum store_rc read_alone(struct loader *l, int64_t *ti, size_t n, struct alone_rows *out) {
@@ -338,7 +341,7 @@ enum store_rc load_alone_ahead(struct loader *l, const int64_t *ti, size_t n) {
   int64_t *missing = arena_alloc(&l->env->mem, (n + 1) * sizeof *missing);
   size_t m = 0;
   for (size_t i = 0; i < n; i++)
-    if (!cache_get(l->cache, run_key(0, ti[i]))) missing[m++] = ti[i];
+    if (!stands(cache_get(l->cache, run_key(0, ti[i])), false)) missing[m++] = ti[i];
   return m < 2 ? STORE_OK : read_alone(l, missing, m, &l->asked);
 }
 
@@ -396,8 +399,10 @@ static const struct async_row *beside_in(const struct alone_rows *a, int64_t ti)
   return a->n_beside > 0 ? bsearch(&key, a->beside, a->n_beside, sizeof key, wr_by_id) : NULL;
 }
 
-enum store_rc load_alone(struct loader *l, int64_t ti, struct cached **out) {
-  struct cached *c = cache_use(l->cache, run_key(0, ti));
+enum store_rc load_alone(struct loader *l, int64_t ti, bool report, struct cached **out) {
+  struct cached *c = cache_get(l->cache, run_key(0, ti));
+  if (c && !stands(c, report)) cache_drop(l->cache, c);
+  c = cache_use(l->cache, run_key(0, ti));
   *out = c && c->alone->gone ? NULL : c; /* gone: this batch deletes it */
   if (c) return STORE_OK;
   struct alone_rows single;

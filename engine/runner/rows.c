@@ -142,7 +142,7 @@ static void alone_rows(struct runner *r) {
     const struct cached *c = cached_of(r, e->r);
     int64_t ti = run_ti(e->r, e->task);
     if (c->alone->gone) { *WR_PUSH(w->gone, w->b.n_gone, w->cap_gone) = ti; continue; }
-    if (c->alone->write == ALONE_SAME) continue;
+    if (c->alone->write == ALONE_SAME || c->alone->write == ALONE_KEPT) continue;
     struct async_write *a = WR_PUSH(w->b.async, w->b.n_async, w->cap_async);
     *a = (struct async_write){c->alone->write == ALONE_INSERT ? ROW_INSERT : ROW_UPDATE, alone_row(c->alone, c->task)};
     a->row.ti = ti;

@@ -125,7 +125,7 @@ static enum store_rc make_one(struct runner *r, struct req_task *t, struct task_
 static enum store_rc rerun_one(struct runner *r, const struct req_task *t) {
   struct cached *c;
   struct ask_answer got;
-  enum store_rc rc = load_alone(&r->loader, t->ti, &c);
+  enum store_rc rc = load_alone(&r->loader, t->ti, false, &c);
   if (rc != STORE_OK || c == NULL || !task_final(c->run->task[0].t.state)) return rc;
   return ask_apply(r, c, 0, &(struct req_ask){.ask = ASK_RUN}, &got);
 }

@@ -311,10 +311,10 @@ static enum store_rc lock_expected(struct my *s, struct batch *b, enum want kind
     if (!n) break;
     enum store_rc rc = run_statement(s, b, kind, from, i - from);
     if (rc) return rc;
-    sql_str(&s->sql, heads ? "SELECT fi_id,version FROM task_flow_ins FORCE INDEX(PRIMARY) WHERE fi_id IN("
-                           : "SELECT ti_id,epoch,state FROM task_ins FORCE INDEX(PRIMARY) WHERE ti_id IN(");
-    sql_ids(&s->sql, id, n);
-    sql_str(&s->sql, heads ? ")ORDER BY fi_id FOR UPDATE" : ")ORDER BY ti_id FOR UPDATE");
+    sql_str(&s->sql, heads ? "SELECT fi_id,version FROM task_flow_ins FORCE INDEX(PRIMARY) WHERE fi_id"
+                           : "SELECT ti_id,epoch,state FROM task_ins FORCE INDEX(PRIMARY) WHERE ti_id");
+    sql_among(&s->sql, id, n);
+    sql_str(&s->sql, heads ? " ORDER BY fi_id FOR UPDATE" : " ORDER BY ti_id FOR UPDATE");
     from = i;
   }
   return STORE_OK;
@@ -422,23 +422,29 @@ static bool alone_changes(const struct task_write *t, bool live) {
   return !t->row.ni && live == !task_final(t->row.t.state) && live == task_begins(t);
 }
 
-static enum store_rc write_alone(struct my *s, struct batch *b, bool live) {
+static enum store_rc insert_alone(struct my *s, struct batch *b) {
   enum store_rc rc = STORE_OK;
-  for (size_t i = 0, n = 0; i < b->n_task && rc == STORE_OK; n = 0) {
+  for (size_t i = 0, n = 0; i < b->n_task && rc == STORE_OK; n = 0)
     for (; i < b->n_task && n < MY_IN_MAX && rc == STORE_OK; i++) {
-      if (!alone_changes(&b->task[i], live)) continue;
-      if (n++ == 0) {
-        rc = run_statement(s, b, WANT_NOTHING, 0, 0);
-        sql_str(&s->sql, live ? "INSERT INTO task_alone(ti_id,task_id)VALUES(" : "DELETE FROM task_alone WHERE ti_id IN(");
-      } else {
-        sql_str(&s->sql, live ? ",(" : ",");
-      }
-      sql_i64(&s->sql, b->task[i].row.ti);
-      if (live) sql_ch(&s->sql, ','), sql_i64(&s->sql, b->task[i].row.task_id), sql_ch(&s->sql, ')');
+      if (!alone_changes(&b->task[i], true)) continue;
+      if (n == 0) rc = run_statement(s, b, WANT_NOTHING, 0, 0);
+      sql_str(&s->sql, n++ == 0 ? "INSERT INTO task_alone(ti_id,task_id)VALUES(" : ",(");
+      sql_i64(&s->sql, b->task[i].row.ti), sql_ch(&s->sql, ',');
+      sql_i64(&s->sql, b->task[i].row.task_id), sql_ch(&s->sql, ')');
     }
-    if (n && !live) sql_ch(&s->sql, ')');
-  }
   return rc;
+}
+
+static enum store_rc delete_alone(struct my *s, struct batch *b) {
+  int64_t id[MY_IN_MAX];
+  for (size_t i = 0, n = 0; i < b->n_task; n = 0) {
+    for (; i < b->n_task && n < MY_IN_MAX; i++)
+      if (alone_changes(&b->task[i], false)) id[n++] = b->task[i].row.ti;
+    enum store_rc rc = n ? run_statement(s, b, WANT_NOTHING, 0, 0) : STORE_OK;
+    if (rc) return rc;
+    if (n) sql_str(&s->sql, "DELETE FROM task_alone WHERE ti_id"), sql_among(&s->sql, id, n);
+  }
+  return STORE_OK;
 }
 
 static void put_attempt(struct my *s, const struct attempt_row *r) {
@@ -489,8 +495,8 @@ static enum store_rc write_all(struct my *s, struct batch *b) {
   if (rc == STORE_OK) rc = write_nodes(s, b);
   if (rc == STORE_OK) rc = write_tasks(s, b);
   if (rc == STORE_OK) rc = write_rare(s, b);
-  if (rc == STORE_OK) rc = write_alone(s, b, true);
-  if (rc == STORE_OK) rc = write_alone(s, b, false);
+  if (rc == STORE_OK) rc = insert_alone(s, b);
+  if (rc == STORE_OK) rc = delete_alone(s, b);
   if (rc == STORE_OK) rc = write_attempts(s, b);
   if (rc == STORE_OK) rc = write_gone(s, b);
   if (rc == STORE_OK) rc = write_async(s, b);

@@ -195,10 +195,10 @@ static void a_task_alone_is_a_run_of_one_node(void **st) {
   struct cached *c;
   (void)st;
   int64_t ti = alone();
-  assert_int_equal(load_alone(&loader, ti, &c), STORE_OK);
+  assert_int_equal(load_alone(&loader, ti, false, &c), STORE_OK);
   assert_true(run_alone(c->run) && c->run->task[0].t.state == TASK_RUNNING);
   assert_int_equal(c->stored_epoch, 1);
-  assert_int_equal(load_alone(&loader, ti + 1, &c), STORE_OK);
+  assert_int_equal(load_alone(&loader, ti + 1, false, &c), STORE_OK);
   assert_null(c); /* there is none */
   undo();
 }
@@ -208,10 +208,10 @@ static void what_it_cannot_be_is_dropped(void **st) {
   (void)st;
   struct task *t = &memdb_task(db, alone())->r.t;
   t->epoch = UINT32_MAX;
-  assert_int_equal(load_alone(&loader, m[0].work->ti, &c), STORE_OK);
+  assert_int_equal(load_alone(&loader, m[0].work->ti, false, &c), STORE_OK);
   assert_null(c);
   t->epoch = 1, t->owner = 0; /* it runs, but has no owner */
-  assert_int_equal(load_alone(&loader, m[0].work->ti, &c), STORE_OK);
+  assert_int_equal(load_alone(&loader, m[0].work->ti, false, &c), STORE_OK);
   assert_null(c);
   undo();
 }

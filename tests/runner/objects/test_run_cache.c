@@ -178,6 +178,20 @@ static void lone_tasks_stay_where_no_rival_is(void **st) {
   assert_true(has(3)); /* a flow has a version, which would tell */
 }
 
+/* What runs here stays for the report of its end; a fence ends that. */
+static void where_rivals_are_what_runs_here_stays(void **st) {
+  (void)st;
+  kit.env.single = false;
+  struct cached *mine = add_alone(1), *waits = add_alone(2);
+  mine->run->task[0].t.state = TASK_RUNNING, mine->run->task[0].t.owner = kit.env.me;
+  waits->run->task[0].t.state = TASK_QUEUED;
+  assert_false(cached_kept(mine));
+  cache_committed(&cache);
+  assert_true(has(-1) && !has(-2) && cached_kept(mine));
+  cache_drop_flows(&cache);
+  assert_false(has(-1));
+}
+
 static size_t flow_bytes(void) {
   struct cached *e = add_flow(999, 0);
   size_t n = e->used.bytes;
@@ -322,7 +336,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     OBJECT(flows_and_lone_tasks_have_keys_of_their_own), OBJECT(a_node_that_grew_counts), OBJECT(use_moves_to_the_front), OBJECT(undo_drops_what_was_touched),
     OBJECT(undo_forgets_no_slice), OBJECT(timers_of_flows_that_were_never_stored_stop),
-    OBJECT(lone_tasks_stay_where_no_rival_is), OBJECT(the_oldest_flows_go), OBJECT(lone_tasks_keep_an_eighth), OBJECT(lone_tasks_keep_no_more_where_there_is_room),
+    OBJECT(lone_tasks_stay_where_no_rival_is), OBJECT(where_rivals_are_what_runs_here_stays),
+    OBJECT(the_oldest_flows_go), OBJECT(lone_tasks_keep_an_eighth), OBJECT(lone_tasks_keep_no_more_where_there_is_room),
     OBJECT(fenced_no_flow_is_left), OBJECT(slices_take_turns), OBJECT(those_without_room_are_parked), OBJECT(what_is_parked_is_known_once), OBJECT(facts_are_kept),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
