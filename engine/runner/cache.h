@@ -45,6 +45,8 @@ struct cached {
 /* Whose a task is, how urgent it is and what it costs: of a task of a node by the version of its definition that is bound now. No
  * read, no lock. Texts are borrowed, and valid as long as the entry is and no wish moves the task. */
 struct queue_view cached_queue(const struct cached *c, uint32_t task);
+/* It stays for its report alone, and this batch has not changed it. */
+static inline bool cached_kept(const struct cached *c) { return c->alone && c->alone->write == ALONE_KEPT && c->run->task[0].eff == 0; }
 static inline int64_t cached_key(const struct cached *c) { return run_key(c->run->fi, c->run->base[0].ti); }
 
 struct cache {
