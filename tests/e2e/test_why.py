@@ -166,6 +166,20 @@ class OneNode(Base):
         server.post(f"/exec/task-ins/{ti}/cancel")
         self.ended(server, waits, "SUCCESS")
 
+    def test_limit_by_the_task_of_a_node(self):
+        """Tasks of nodes and stand-alone ones are under one limit, and are counted together."""
+        server = self.server("--slots", 1, name="limit")
+        fi, _, ti = self.flow_task(server, shell("s", "exec sleep 1000", taskConfig={"queue": {"user": "both", "group": "g"}}))
+        until("it runs", lambda: server.get(f"/monitor/task/{ti}")["state"] == "RUNNING")
+        waits = server.post("/exec/task", {"taskType": "SHELL", "taskContent": "exit 0", "user": "both"})["tiId"]
+        self.says(server, waits, "NO_SLOT")
+        server.post("/queue", {"user": "both", "maxRunning": 1})
+        self.assertIn('(all of user "both"): 1, and maxRunning there is 1.', self.says(server, waits, "QUEUE_LIMIT")["whyText"])
+        server.post("/queue", {"user": "both", "maxRunning": 2})
+        self.says(server, waits, "NO_SLOT")
+        server.post(f"/exec/flow-ins/{fi}/cancel")
+        self.ended(server, waits, "SUCCESS")
+
     def test_what_the_node_takes_on(self):
         server = self.server("--slots", 1, "--queues", "u/g,%C3%A9%2F/", "--min-free-memory", "1048576GiB", name="busy")
         server.post("/exec/task", {"taskType": "SHELL", "taskContent": "exec sleep 1000", "user": "u", "group": "g"})
@@ -180,7 +194,8 @@ class OneNode(Base):
 class TwoNodes(OneNode):
     """The one that is asked has no trouble of its own."""
 
-    test_starts_paused = test_the_common_reasons = test_queues = test_what_the_node_takes_on = None
+    test_starts_paused = test_the_common_reasons = test_queues = test_what_the_node_takes_on = \
+        test_limit_by_the_task_of_a_node = None
 
     def setUp(self):
         super().setUp()
