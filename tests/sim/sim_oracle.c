@@ -386,7 +386,7 @@ static void answered_ask(struct world *w, const struct op *o) {
     if (o->ask.ask == ASK_RUN && !(wished(w, of->ti) & others) && t->r.t.state == TASK_CREATED)
       sim_fail(w, "the run of task %lld is acknowledged, it is %s", ti, task_state_name(t->r.t.state));
     const struct mem_async *a = memdb_async(w->db, of->ti);
-    if (o->ask.ask == ASK_QUEUE && of->changed && strcmp(a->r.user, "u") != 0) sim_fail(w, "the move of task %lld is acknowledged, but not stored", ti);
+    if (o->ask.ask == ASK_QUEUE && of->changed && t->r.fi == 0 && strcmp(a->r.user, "u") != 0) sim_fail(w, "the move of task %lld is acknowledged, but not stored", ti);
   }
 }
 
