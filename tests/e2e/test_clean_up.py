@@ -3,6 +3,7 @@ of it when its server stops or dies."""
 import contextlib
 import signal
 import sqlite3
+import threading
 import unittest
 
 from live import Refused, Server, directory, until
@@ -176,6 +177,42 @@ class Steps(Base):
         server = self.server()
         until("the start has deleted the rest", lambda: self.left(one) == 0 or None)
         self.assertEqual(self.left(other), 3)
+        self.assertEqual(server.stop(), 0)
+
+    def test_a_wait_ends_with_404(self):
+        server = self.server()
+        ti, release = self.runs(server)
+        answers = []
+
+        def wait():
+            try:
+                answers.append(server.get(f"/monitor/task/{ti}?wait=60"))
+            except Refused as refused:
+                answers.append(refused.status)
+        waiter = threading.Thread(target=wait)
+        waiter.start()
+        release()
+        waiter.join()
+        self.assertEqual(answers, [404])
+        ti, release = self.failed(server)
+        self.assertEqual(server.get(f"/monitor/task/{ti}?wait=60")["state"], "DELETE_FAILED")
+        self.assertEqual(server.stop(), 0)
+
+    def test_output_after_the_delete(self):
+        """A task that still runs is deleted by force: what it says after that goes, too."""
+        server = self.server()
+        up, gate = self.places()
+        script = f"trap 'echo late; weir report --context late; touch {gate}; exit 75' TERM; echo said; touch {up}; while :; do sleep 0.02; done"
+        ti = self.submit(server, "true", script)
+        self.is_there(up)
+        self.wish(server, "delete", ti)
+        self.wish(server, "force", ti)
+        self.gone(server, ti)
+        self.is_there(gate)
+        other = server.post("/exec/task", {"taskType": "SHELL", "taskContent": "echo said"})["tiId"]
+        self.row_when(server, other, state="SUCCESS")
+        until("nothing of it is left", lambda: self.left(ti) == 0 or None)
+        self.assertEqual(self.left(other), 1)
         self.assertEqual(server.stop(), 0)
 
     def delete_row(self, ti):

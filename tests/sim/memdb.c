@@ -74,6 +74,11 @@ void memdb_free(struct memdb *db) {
   for (size_t i = 0; (s = map64_next(&db->flow, &i)) != NULL;) {
     struct mem_flow *f = s->val;
     free_text(f->r.error); free_text(f->r.params); free_text(f->r.bases); free_text(f->r.more);
+    for (struct mem_whose *x; (x = f->whose) != NULL;) {
+      f->whose = x->next;
+      free_text(x->r.user); free_text(x->r.group);
+      free(x);
+    }
     free(f);
   }
   for (size_t i = 0; (s = map64_next(&db->node, &i)) != NULL;) {
@@ -213,6 +218,11 @@ static void tx_copy(struct mem_tx *tx, const struct batch *b) {
     if (r->context) r->context = arena_memdup0(a, r->context, r->context_len);
   }
   tx->b.rate = copy(a, b->rate, b->n_rate, sizeof *b->rate);
+  tx->b.whose = copy(a, b->whose, b->n_whose, sizeof *b->whose);
+  for (size_t i = 0; i < b->n_whose; i++) {
+    struct whose_row *r = (struct whose_row *)(uintptr_t)&tx->b.whose[i];
+    r->user = keep(a, r->user), r->group = keep(a, r->group);
+  }
   for (size_t i = 0; i < b->n_attempt; i++) {
     tx->b.attempt[i].why = keep(a, tx->b.attempt[i].why);
     tx->b.attempt[i].error = keep(a, tx->b.attempt[i].error);
@@ -385,6 +395,25 @@ static void put_async(struct memdb *db, const struct async_write *w) {
   a->r.context_epoch = r->context_epoch;
 }
 
+struct mem_whose *memdb_whose(const struct mem_flow *f, int64_t ti) {
+  struct mem_whose *x = f->whose;
+  while (x && x->r.ti != ti) x = x->next;
+  return x;
+}
+
+static void put_whose(struct memdb *db, const struct whose_row *r) {
+  struct mem_flow *f = memdb_flow(db, r->fi);
+  struct mem_whose *x = memdb_whose(f, r->ti);
+  if (!x) {
+    x = wr_new(struct mem_whose);
+    x->next = f->whose;
+    f->whose = x;
+  }
+  x->r.fi = r->fi, x->r.ti = r->ti, x->r.priority = r->priority, x->r.has_priority = r->has_priority;
+  set_string(&x->r.user, r->user);
+  set_string(&x->r.group, r->group);
+}
+
 static void put_gone(struct memdb *db, int64_t ti) {
   struct mem_task *t = memdb_task(db, ti);
   struct mem_async *a = memdb_async(db, ti);
@@ -413,6 +442,7 @@ void tx_apply(struct mem_tx *tx) {
     for (size_t i = 0; i < tx->b.n_gone; i++) put_gone(db, tx->b.gone[i]);
     for (size_t i = 0; i < tx->b.n_async; i++) put_async(db, &tx->b.async[i]);
     for (size_t i = 0; i < tx->b.n_rate; i++) memdb_queue(db, tx->b.rate[i].queue_id)->r.rate_at = tx->b.rate[i].rate_at;
+    for (size_t i = 0; i < tx->b.n_whose; i++) put_whose(db, &tx->b.whose[i]);
     for (size_t i = 0; i < tx->b.n_key; i++)
       *WR_PUSH(db->key, db->n_key, db->cap_key) = (struct mem_key){wr_strdup(tx->b.key[i].key), tx->b.key[i].row};
     db->n_attempt += tx->b.n_attempt;

@@ -192,6 +192,31 @@ static enum store_rc mem_async(struct store *st, const int64_t *ti, size_t n, st
   return rc;
 }
 
+static int whose_order(const void *a, const void *b) {
+  int64_t x = ((const struct whose_row *)a)->ti, y = ((const struct whose_row *)b)->ti;
+  return x < y ? -1 : x > y;
+}
+
+static enum store_rc mem_whose(struct store *st, int64_t fi, struct arena *a, struct whose_row **out, size_t *n) {
+  struct mem_store *s = of(st);
+  size_t all = 0;
+  enum store_rc rc = gate(s, MEM_READ, NULL);
+  *n = 0;
+  *out = NULL;
+  if (rc != STORE_OK) return rc;
+  const struct mem_flow *f = memdb_flow(s->db, fi);
+  for (const struct mem_whose *x = f ? f->whose : NULL; x; x = x->next) all++;
+  *out = arena_alloc(a, (all + 1) * sizeof **out);
+  *n = 0;
+  for (const struct mem_whose *x = f ? f->whose : NULL; x; x = x->next) {
+    struct whose_row *r = &(*out)[(*n)++];
+    *r = x->r;
+    r->user = arena_strdup(a, r->user), r->group = arena_strdup(a, r->group);
+  }
+  qsort(*out, *n, sizeof **out, whose_order);
+  return STORE_OK;
+}
+
 static enum store_rc mem_async_keys(struct store *st, const char *const *key, size_t n, struct async_key *out, uint8_t *got) {
   struct mem_store *s = of(st);
   enum store_rc rc = gate(s, MEM_READ, NULL);
@@ -620,7 +645,7 @@ static const struct store_ops mem_ops = {
   .reader_get = mem_reader_get, .reader_put = mem_reader_put, .reader_defs_version = mem_reader_defs_version,
   .reader_task = mem_reader_task, .reader_flow = mem_reader_flow, .reader_tasks = mem_reader_tasks, .reader_heads = mem_reader_heads,
   .logs_open = no_logs, .logs_close = no_logs_close, .logs_write = no_logs_write,
-  .async = mem_async, .async_keys = mem_async_keys,
+  .whose = mem_whose, .async = mem_async, .async_keys = mem_async_keys,
   .queues = mem_queues, .queue_lock = mem_queue_lock, .identity = mem_identity, .running = mem_running,
 };
 

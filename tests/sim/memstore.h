@@ -41,7 +41,8 @@ struct mem_hooks {
 };
 
 /* Rows as committed. Texts are the database's own. */
-struct mem_flow { struct flow_row r; struct mem_tx *lock; };
+struct mem_whose { struct mem_whose *next; struct whose_row r; };
+struct mem_flow { struct flow_row r; struct mem_whose *whose; struct mem_tx *lock; };
 struct mem_node { struct node_row r; struct mem_tx *lock; };   /* lock: of a stranger only, because a node is locked with its flow */
 struct mem_task { struct task_row r; struct mem_tx *lock; int64_t queued_at;   /* when it became QUEUED */
                   struct mem_task *gone;
@@ -109,6 +110,7 @@ struct mem_flow *memdb_flow(const struct memdb *db, int64_t fi);
 struct mem_node *memdb_node(const struct memdb *db, int64_t ni);
 struct mem_task *memdb_task(const struct memdb *db, int64_t ti);
 struct mem_async *memdb_async(const struct memdb *db, int64_t ti);
+struct mem_whose *memdb_whose(const struct mem_flow *f, int64_t ti);   /* ti 0: of all its tasks. NULL = nothing was said */
 /* The task with this taskKey, committed; NULL: nobody has it. */
 const struct mem_async *memdb_async_key(const struct memdb *db, const char *key);
 struct mem_member *memdb_member(const struct memdb *db, int64_t me);

@@ -386,7 +386,11 @@ static void answered_ask(struct world *w, const struct op *o) {
     if (o->ask.ask == ASK_RUN && !(wished(w, of->ti) & others) && t->r.t.state == TASK_CREATED)
       sim_fail(w, "the run of task %lld is acknowledged, it is %s", ti, task_state_name(t->r.t.state));
     const struct mem_async *a = memdb_async(w->db, of->ti);
-    if (o->ask.ask == ASK_QUEUE && of->changed && t->r.fi == 0 && strcmp(a->r.user, "u") != 0) sim_fail(w, "the move of task %lld is acknowledged, but not stored", ti);
+    const struct mem_flow *f = t->r.fi ? memdb_flow(w->db, t->r.fi) : NULL;
+    const struct mem_whose *moved = f ? memdb_whose(f, of->ti) : NULL;
+    const char *user = f ? moved ? moved->r.user : NULL : a->r.user;
+    bool told = !f || f->r.wish & RUN_WHOSE_BIT; /* else nobody looks for that row */
+    if (o->ask.ask == ASK_QUEUE && of->changed && (!told || !user || strcmp(user, "u") != 0)) sim_fail(w, "the move of task %lld is acknowledged, but not stored", ti);
   }
 }
 
