@@ -6,6 +6,7 @@
 #include "async.h"
 #include "lib_int.h"
 #include "queue_post.h"
+#include "remote.h"
 
 struct asking { struct load load; struct queue_spec *queue; struct req_ask ask; struct req_asked of[1]; };
 
@@ -36,6 +37,8 @@ static int wish(weir_t *h, enum ask ask, int64_t id, struct queue_spec *queue) {
 
 /* Numbers of tasks begin at 1. */
 static int wish_id(weir_t *h, enum ask ask, int64_t id) {
+  static const char *const word[] = {[ASK_RUN] = "/run", [ASK_PAUSE] = "/pause", [ASK_CANCEL] = "/cancel", [ASK_DELETE] = ""};
+  if (h->remote && id >= 1) return remote_wish(h, ask == ASK_DELETE ? "DELETE" : "POST", id, word[ask], NULL);
   if (id < 1) return fail(h, WEIR_ERR_NOT_FOUND, WR_NOT_FOUND, "Task instance %lld does not exist.", (long long)id);
   return wish(h, ask, id, NULL);
 }
@@ -54,9 +57,12 @@ int weir_change_queue(weir_t *h, int64_t id, const char *user, const char *group
   if (g) (void)json_object_set_new(o, "group", g);
   if (priority) (void)json_object_set_new(o, "priority", json_integer(*priority));
   enum wr_rc rc = broken ? wr_err_set(&err, WR_BAD_UTF8, NULL) : queue_parse(o, QUEUE_OF_ASK, &queue, &err);
+  int sent = !rc && h->remote && id >= 1 ? remote_wish(h, "POST", id, "/queue", o) : WEIR_OK;
   json_decref(o);
   if (rc) return failed(h, &err);
-  if (id < 1) return free(queue), wish_id(h, ASK_QUEUE, id);
+  if (id < 1 || h->remote) free(queue);
+  if (id < 1) return fail(h, WEIR_ERR_NOT_FOUND, WR_NOT_FOUND, "Task instance %lld does not exist.", (long long)id);
+  if (h->remote) return sent;
   return wish(h, ASK_QUEUE, id, queue);
 }
 
@@ -100,6 +106,12 @@ int weir_queue_set(weir_t *h, const weir_queue_t *queue) {
   weir_queue_t q;
   if (!SIZED(q, queue))
     return fail(h, WEIR_ERR_INVALID, WR_UNKNOWN_FIELD, "The queue has members that this library does not know.");
+  if (h->remote) {
+    json_t *o = queue_body(&q);
+    int sent = remote_queue(h, o);
+    json_decref(o);
+    return sent;
+  }
   if (!enter(h)) return WEIR_ERR_UNAVAILABLE;
   json_t *body = queue_body(&q);
   bool whole = json_object_get(body, "user") && json_object_get(body, "group");
@@ -111,6 +123,7 @@ int weir_queue_set(weir_t *h, const weir_queue_t *queue) {
 
 int weir_queue_delete(weir_t *h, const char *user, const char *group) {
   struct wr_err err = {0};
+  if (h->remote) return remote_queue_delete(h, user, group);
   if (!enter(h)) return WEIR_ERR_UNAVAILABLE;
   enum wr_rc rc = store_queue_delete(h->view.store, user ? user : "", group ? group : "", &err);
   leave(h);

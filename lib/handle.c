@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "lib_int.h"
 #include "log.h"
+#include "remote.h"
 #include "text.h"
 
 /* ---- who uses the node ---- */
@@ -83,6 +84,8 @@ void handle_free(weir_t *h) {
   pthread_rwlock_destroy(&h->life);
   pthread_mutex_destroy(&h->registering);
   pthread_mutex_destroy(&h->mu);
+  remote_free(h->remote);
+  free(h->token);
   free(h->store);
   free(h->queue);
   free(h->prefix);
@@ -107,11 +110,20 @@ static weir_t *handle_new(void) {
   return h;
 }
 
+static bool is_server(const char *url) { return strncmp(url, "http:", 5) == 0 || strncmp(url, "https:", 6) == 0; }
+
 static enum wr_rc known_scheme(const char *url, struct wr_err *err) {
   if (!url) return wr_err_set(err, WR_BAD_REQUEST, "There is no URL.");
-  if (strncmp(url, "http:", 5) == 0 || strncmp(url, "https:", 6) == 0)
-    return wr_err_set(err, WR_UNKNOWN_FIELD, "The library does not talk to a server: give it the URL of a database.");
+#ifndef WEIR_REMOTE
+  if (is_server(url)) return wr_err_set(err, WR_UNKNOWN_FIELD, "This library was built without HTTP (libcurl).");
+#endif
   return WR_OK;
+}
+
+/* Is there a Weir that lets us in? */
+static enum wr_rc open_remote(weir_t *h, struct wr_err *err) {
+  h->remote = remote_new(h->store, h->token, h->opts.request_us);
+  return remote_ask(h->remote, "GET", "/monitor/task?limit=1", NULL, NULL, err);
 }
 
 int weir_open(weir_t **out, const char *url, const char *const *options, char *err, size_t err_n) {
@@ -120,7 +132,8 @@ int weir_open(weir_t **out, const char *url, const char *const *options, char *e
   enum wr_rc rc = known_scheme(url, &e);
   weir_t *h = rc ? NULL : handle_new();
   if (!rc) rc = options_read(h, url, options, &e);
-  if (!rc) {
+  if (!rc && is_server(url)) rc = open_remote(h, &e);
+  else if (!rc) {
     h->opts.ctx = h;
     h->opts.gone = node_gone;
     h->opts.watcher = &h->watcher;
@@ -170,11 +183,17 @@ static int register_one(weir_t *h, const weir_type_t *t) {
   return WEIR_OK;
 }
 
+static int not_here(const weir_t *h) {
+  return fail(h, WEIR_ERR_UNSUPPORTED, WR_NO_ROUTE,
+              "Tasks run in processes that open the database, not in those of a server's URL.");
+}
+
 /* One at a time, and none beside a start: it holds what a start waits for. */
 int weir_register(weir_t *h, const weir_type_t *type) {
   weir_type_t t;
   if (!SIZED(t, type))
     return fail(h, WEIR_ERR_INVALID, WR_UNKNOWN_FIELD, "The type has members that this library does not know.");
+  if (h->remote) return not_here(h);
   pthread_mutex_lock(&h->registering);
   int rc = WEIR_ERR_UNAVAILABLE;
   if (enter(h)) {
@@ -205,6 +224,7 @@ static enum wr_rc begin_work(weir_t *h, struct wr_err *err) {
 
 int weir_start(weir_t *h) {
   struct wr_err err = {0};
+  if (h->remote) return not_here(h);
   if (in_routine()) return fail(h, WEIR_ERR_INVALID, WR_OUT_OF_RANGE, "A routine cannot start its handle.");
   pthread_rwlock_wrlock(&h->life);
   pthread_mutex_lock(&h->mu);

@@ -7,6 +7,7 @@
  *   submit.c     specs into one request to the runner
  *   control.c    wishes about one task; queues
  *   look.c       get, list, log;  shown.c: rows into a weir_task_t
+ *   remote.c     the same calls on a server, by HTTP; remote_calls.c: bodies and answers
  *   until.c      who waits for ends of tasks
  *   routines.c   the executor behind each registered type: the worker's loop
  *   pool.c       the threads on which routines run
@@ -29,6 +30,7 @@
 #include "weir_executor.h"
 
 struct pool;
+struct remote;
 struct shapes;
 
 /* One registered type; never moves. */
@@ -51,7 +53,10 @@ struct until {
 struct weir_s {
   char *store, *queue, *prefix, *data;    /* texts of the options */
   bool own_data;                    /* data was named */
-  char *helper, *tools, *room;      /* shell.c: the spawner's program; the folder of `weir`; a directory that goes with the handle */
+  /* shell.c: the spawner's program; the folder of `weir`; a directory that goes with the handle */
+  char *helper, *tools, *room;
+  char *token;
+  struct remote *remote;            /* the URL is that of a server; then there is no node */
   struct node_opts opts;
   struct watcher watcher;
   pthread_rwlock_t life;

@@ -7,6 +7,7 @@
 #include "hosts.h"
 #include "lib_int.h"
 #include "log_part.h"
+#include "remote.h"
 #include "task_read.h"
 #include "why.h"
 #include "wr_limits.h"
@@ -66,6 +67,7 @@ static enum wr_rc get(weir_t *h, int64_t id, weir_task_t **out, struct wr_err *e
 int weir_get(weir_t *h, int64_t id, weir_task_t **out) {
   struct wr_err err = {0};
   *out = NULL;
+  if (h->remote) return remote_get(h, id, out);
   if (!enter(h)) return WEIR_ERR_UNAVAILABLE;
   enum wr_rc rc = get(h, id, out, &err);
   leave(h);
@@ -94,6 +96,7 @@ static int known(weir_t *h, int64_t id) {
 int weir_wait(weir_t *h, int64_t id, int64_t timeout_ms, weir_task_t **out) {
   weir_task_t *t = NULL;
   if (out) *out = NULL;
+  if (h->remote) return remote_until(h, id, time_up(timeout_ms), out);
   int rc = known(h, id);
   if (rc) return rc;
   rc = until_ended(h, &id, 1, time_up(timeout_ms), current_stop());
@@ -229,6 +232,7 @@ int weir_list(weir_t *h, const weir_filter_t *filter, weir_task_t ***out, size_t
   if (filter && !SIZED(f, filter))
     return fail(h, WEIR_ERR_INVALID, WR_BAD_FILTER, "The filter has members that this library does not know.");
   if (bad_filter(h, &f)) return WEIR_ERR_INVALID;
+  if (h->remote) return remote_list(h, &f, out, n, total);
   if (!enter(h)) return WEIR_ERR_UNAVAILABLE;
   struct listing l = {.f = &f, .skip = f.offset, .want = f.limit};
   arena_init(&l.text, 0);
@@ -269,6 +273,7 @@ int weir_log_read(weir_t *h, int64_t id, int attempt, int64_t offset, char *buf,
   struct buf out = BUF_INIT;
   *got = 0;
   if (attempt < -1 || offset < 0) return fail(h, WEIR_ERR_INVALID, WR_OUT_OF_RANGE, "attempt is -1 or more, offset 0 or more.");
+  if (h->remote) return remote_log(h, id, attempt, offset, buf, cap, got);
   if (!enter(h)) return WEIR_ERR_UNAVAILABLE;
   const struct log_piece_wish p = {id, attempt > 0 ? (uint32_t)attempt : 0, 0, offset,
                                    cap < LIMIT_LOG_READ_BYTES ? cap : LIMIT_LOG_READ_BYTES};

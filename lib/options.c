@@ -14,7 +14,7 @@
 
 enum form { NUMBER, TIME, SIZE, WORD, TEXT };
 enum name { O_SLOTS, O_ASYNC_SLOTS, O_LEASE, O_REQUEST_TIMEOUT, O_STOP_TIMEOUT, O_CACHE_MEMORY, O_DURABILITY, O_LOG_LEVEL,
-           O_SHELL, O_QUEUE, O_PREFIX, O_DATA, O__N };
+           O_SHELL, O_TOKEN, O_DEV, O_QUEUE, O_PREFIX, O_DATA, O__N };
 static const struct option { const char *name; enum form form; int64_t min, max; const char *words; } table[O__N] = {
   [O_SLOTS] = {"slots", NUMBER, 1, 100000, NULL}, [O_ASYNC_SLOTS] = {"async-slots", NUMBER, 1, 1000000, NULL},
   [O_LEASE] = {"lease", TIME, SECOND_US, 3600 * SECOND_US, NULL},
@@ -22,11 +22,12 @@ static const struct option { const char *name; enum form form; int64_t min, max;
   [O_STOP_TIMEOUT] = {"stop-timeout", TIME, SECOND_US, 3600 * SECOND_US, NULL},
   [O_CACHE_MEMORY] = {"cache-memory", SIZE, 1 << 20, 1LL << 40, NULL},
   [O_DURABILITY] = {"durability", WORD, 0, 0, "strict|relaxed"},
-  [O_LOG_LEVEL] = {"log-level", WORD, 0, 0, "error|warn|info|debug"}, [O_SHELL] = {"shell", WORD, 0, 0, "auto|on|off"}, [O_QUEUE] = {"queue", TEXT, 0, 0, NULL},
+  [O_LOG_LEVEL] = {"log-level", WORD, 0, 0, "error|warn|info|debug"}, [O_SHELL] = {"shell", WORD, 0, 0, "auto|on|off"},
+      [O_TOKEN] = {"token", TEXT, 0, 0, NULL}, [O_DEV] = {"dev", WORD, 0, 0, "off|on"}, [O_QUEUE] = {"queue", TEXT, 0, 0, NULL},
   [O_PREFIX] = {"prefix", TEXT, 0, 0, NULL}, [O_DATA] = {"data", TEXT, 0, 0, NULL}};
 
 /* Names of the command line that this library cannot do. */
-static const char *const unsupported[] = {"listen", "token", "dev", "run-as", "plugin"};
+static const char *const unsupported[] = {"listen", "run-as", "plugin"};
 
 struct given { int64_t num[O__N]; const char *text[O__N]; };
 
@@ -92,6 +93,7 @@ enum wr_rc options_read(weir_t *h, const char *url, const char *const *options, 
   enum wr_rc rc = WR_OK;
   for (; options && *options && !rc; options++) rc = one_option(&g, *options, err);
   if (rc) return rc;
+  h->token = wr_strdup(g.text[O_TOKEN]);
   h->store = wr_strdup(url);
   h->queue = wr_strdup(text_or(&g, O_QUEUE, "memory:"));
   h->prefix = wr_strdup(text_or(&g, O_PREFIX, "weir"));

@@ -1,8 +1,8 @@
-/* SHELL tasks in the process of a host: only with shell=on. Then weir_start() starts the spawner, a program beside the library, which
- * does every fork and exec; its tasks run as the user of this process.
+/* SHELL tasks in the process of a host: only with shell=on. Then weir_start() starts the spawner, a program beside the library,
+ * which does every fork and exec; its tasks run as the user of this process.
  *
- * What is the process's, and changes with it: it takes in orphans (PR_SET_CHILD_SUBREAPER), because those that a dead spawner leaves
- * must be ended by somebody. What never happens: a process that is started without shell=on. */
+ * What is the process's, and changes with it: it takes in orphans (PR_SET_CHILD_SUBREAPER), because those that a dead spawner
+ * leaves must be ended by somebody. What never happens: a process that is started without shell=on. */
 #include <dlfcn.h>
 #include <ftw.h>
 #include <stdio.h>

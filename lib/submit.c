@@ -11,7 +11,7 @@
 #include "clock.h"
 #include "def_env.h"
 #include "json_out.h"
-#include "lib_int.h"
+#include "remote.h"
 #include "text.h"
 
 _Static_assert(ASYNC_HASH_BYTES == SHA256_DIGEST_LENGTH, "one hash for all");
@@ -269,10 +269,31 @@ static enum wr_rc send_all(struct submit *s, struct wr_err *err) {
   return q.rc;
 }
 
+/* By HTTP: the same bodies. */
+static int create_there(weir_t *h, const weir_spec_t *const *spec, size_t n, int64_t *ids) {
+  struct wr_err err = {0};
+  json_t *all = json_array(), *body = json_pack("{s:o}", "tasks", all);
+  enum wr_rc rc = WR_OK;
+  for (size_t i = 0; i < n && !rc; i++) {
+    weir_spec_t s;
+    json_t *one = json_object();
+    (void)json_array_append_new(all, one);
+    if (!spec[i] || !SIZED(s, spec[i])) rc = wr_err_set(&err, WR_UNKNOWN_FIELD,
+                                                        "A spec has members that this library does not know.");
+    if (!rc) rc = check_when(&s, &err);
+    if (!rc) rc = shape_body(&s, one, &err);
+    if (!rc) rc = rest_body(&s, one, &err);
+  }
+  int sent = rc ? failed(h, &err) : remote_create(h, body, n, ids);
+  json_decref(body);
+  return sent;
+}
+
 int weir_create_many(weir_t *h, const weir_spec_t *const *spec, size_t n, int64_t *ids) {
   struct wr_err err = {0};
   if (n < 1 || n > LIMIT_SUBMITS)
     return fail(h, WEIR_ERR_INVALID, WR_TOO_LARGE, "1 to %d tasks can be made at once.", LIMIT_SUBMITS);
+  if (h->remote) return create_there(h, spec, n, ids);
   if (!enter(h)) return WEIR_ERR_UNAVAILABLE;
   struct submit *s = wr_calloc(1, sizeof *s + n * sizeof *s->task);
   *s = (struct submit){.load = {.free = submit_free}, .h = h, .post = wr_calloc(n, sizeof *s->post), .n = (uint32_t)n};

@@ -127,11 +127,13 @@ typedef struct {
 
 /* ---- the handle ---- */
 
-/* Opens a system (S4). url: sqlite:PATH or mysql://user[:pw]@host[:port]/db[?socket=PATH]; the schema is made where there is
- * none. options: "name=value" .., NULL at the end, or NULL: names and values of the command line of `weir server`: slots,
- * async-slots, queue, prefix, lease, request-timeout, stop-timeout, cache-memory, durability, data, shell (off), log-level (warn). *out NULL
- * and a sentence in err on failure: INVALID (an option, the url), UNAVAILABLE (no such database now), UNSUPPORTED (http:,
- * listen=, token=, dev=), REFUSED (the database is not Weir's, or another process has the file). Closed by weir_close(). */
+/* Opens a system (S4). url: sqlite:PATH, mysql://user[:pw]@host[:port]/db[?socket=PATH] (the schema is made where there is
+ * none), or http://host:port, a server: there the same calls submit, steer, look and wait, but weir_register() and weir_start()
+ * are UNSUPPORTED. options: "name=value" .., NULL at the end, or NULL: names and values of the command line of `weir server`:
+ * slots, async-slots, queue, prefix, lease, request-timeout, stop-timeout, cache-memory, durability, data, shell (off),
+ * log-level (warn), token. *out NULL and a sentence in err on failure: INVALID (an option, the url), UNAVAILABLE (no such
+ * database or server now), UNSUPPORTED (listen=), REFUSED (the database is not Weir's, another process has the file, or the
+ * token is wrong). Closed by weir_close(). */
 WEIR_API int weir_open(weir_t **out, const char *url, const char *const *options, char *err, size_t err_n);
 /* Makes a type known here (S4). Before weir_start(): later INVALID. CONFLICT: the name is taken, here or by a built-in type.
  * From now on the whole system knows the type, for good: tasks of it may be made anywhere, and wait for a process that runs it.
@@ -171,7 +173,6 @@ WEIR_API int weir_change_group(weir_t *, int64_t id, const char *group);
 WEIR_API int weir_change_queue(weir_t *, int64_t id, const char *user, const char *group, const int32_t *priority);
 
 /* ---- looking ---- */
-
 /* One task (S4, S1), with context and result. Freed by weir_task_free(). NOT_FOUND: there is none, or it is deleted. */
 WEIR_API int weir_get(weir_t *, int64_t id, weir_task_t **out);
 /* Waits until it has ended (own): success, failure, cancel. timeout_ms < 0: for ever. TIMEOUT: *out is the task as it is then.
@@ -189,7 +190,6 @@ WEIR_API void weir_list_free(weir_task_t **, size_t n);
 WEIR_API int weir_log_read(weir_t *, int64_t id, int attempt, int64_t offset, char *buf, size_t cap, size_t *got);
 
 /* ---- queues ---- */
-
 /* Sets the queue of exactly that user and group (S4, S1), in place of what was set of it. INVALID: a number out of its range. */
 WEIR_API int weir_queue_set(weir_t *, const weir_queue_t *);
 WEIR_API int weir_queue_delete(weir_t *, const char *user, const char *group);   /* NOT_FOUND: it is not set */
@@ -201,7 +201,6 @@ WEIR_API int weir_error_code(weir_t *);              /* the same as five digits 
 WEIR_API const char *weir_version(void);
 
 /* ---- inside a routine: for the attempt that it was given, on its own threads, until it returns ---- */
-
 WEIR_API int64_t weir_attempt_id(weir_attempt_t *);              /* of the task (S4) */
 WEIR_API int weir_attempt_number(weir_attempt_t *);              /* 1, 2 ..: each attempt of a task has a greater one */
 /* A text that no other attempt of any task has: for systems outside that take only the newest writer's word. */

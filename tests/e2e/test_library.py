@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import unittest
 
-from live import BIN, CLEAN_ENV, LIMIT_S, ROOT, directory
+from live import BIN, CLEAN_ENV, LIMIT_S, ROOT, Server, directory
 from services import HAVE_MARIADB, MariaDb
 from test_docs import BLOCK, Terminal
 
@@ -114,6 +114,20 @@ class Library(unittest.TestCase):
                 db.sql(f"CREATE DATABASE {name}", database=None)
                 return f"mysql://root@localhost/{name}?socket={db.socket}"
             self.play(url)
+
+    def test_server(self):
+        """The URL of a server: with a token and without."""
+        client = BUILD / "tests/lib/http_client"
+        for dev in (True, False):
+            with directory() as tmp:
+                server = Server(tmp / "data", dev=dev)
+                self.addCleanup(server.kill)
+                token = [] if dev else [(tmp / "data/weir.token").read_text().strip()]
+                self.run_it(client, server.url, *token)
+                if not dev:
+                    wrong = subprocess.run([client, server.url, "nonsense"], capture_output=True, text=True, timeout=LIMIT_S)
+                    self.assertIn("-10 ", wrong.stdout)
+                self.assertEqual(server.stop(), 0)
 
     def test_static(self):
         libs = [f for f in self.flags("--libs", "--static") if f != "-lweir"]
