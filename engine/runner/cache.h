@@ -3,9 +3,9 @@
  *
  * A cached flow instance is valid while the version of its row equals run.version; each write checks the version. The row of a
  * stand-alone task is the task's own lock: epoch and state must be as they were. On a store with rivals (other nodes) only a
- * stand-alone task that runs here stays beyond its batch, for the report of its end alone: as long as epoch and state are what they
- * were nobody has changed its row, but the row beside it may be another. Whoever asks for more reads both again. A large flow that goes on in slices stands in `slices`. When the flow leaves the
- * cache, its turn is remembered.
+ * stand-alone task that runs here stays beyond its batch, for the report of its end alone: as long as epoch and state are what
+ * they were nobody has changed its row, but the row beside it may be another. Whoever asks for more reads both again. A large
+ * flow that goes on in slices stands in `slices`. When the flow leaves the cache, its turn is remembered.
  *
  * The runner thread's. Appends EV_MORE events; sets and stops the timers of flows.
  * What never happens: an entry that a batch has touched survives anything but COMMIT OK of that batch; a slice is forgotten. */
@@ -46,7 +46,9 @@ struct cached {
  * read, no lock. Texts are borrowed, and valid as long as the entry is and no wish moves the task. */
 struct queue_view cached_queue(const struct cached *c, uint32_t task);
 /* It stays for its report alone, and this batch has not changed it. */
-static inline bool cached_kept(const struct cached *c) { return c->alone && c->alone->write == ALONE_KEPT && c->run->task[0].eff == 0; }
+static inline bool cached_kept(const struct cached *c) {
+  return c->alone && c->alone->write == ALONE_KEPT && c->run->task[0].eff == 0;
+}
 static inline int64_t cached_key(const struct cached *c) { return run_key(c->run->fi, c->run->base[0].ti); }
 
 struct cache {
@@ -75,8 +77,8 @@ void cache_grew(struct cache *c, struct cached *e);  /* a node of its run has mo
 void cache_drop(struct cache *c, struct cached *e);
 void cache_drop_flows(struct cache *c);             /* this node was fenced: what it ran is not its own any more */
 void cache_undo(struct cache *c);                   /* the batch did not commit: drops what it touched */
-/* The batch has committed. Drops stand-alone tasks that ended, and those of a store with rivals that do not run here, then the oldest entries until the
- * budget holds. */
+/* The batch has committed. Drops stand-alone tasks that ended, and those of a store with rivals that do not run here, then the
+ * oldest entries until the budget holds. */
 void cache_committed(struct cache *c);
 
 /* Another node may have touched the flow: the batches that follow lock its head first. */

@@ -32,7 +32,7 @@ bool loader_reads_alone(const struct loader *l, const struct ev *e);
 enum store_rc load_batch(struct loader *l, const struct events *e, size_t n) WR_MUST;
 enum store_rc load_nodes(struct loader *l, struct cached *c, const uint32_t *node, size_t n) WR_MUST;
 enum store_rc load_every_node(struct loader *l, struct cached *c) WR_MUST;
-/* *out NULL: there is no such stand-alone task (any more), or it cannot be understood. report: it is for the end of its attempt. */
+/* *out NULL: there is no such stand-alone task (any more), or it cannot be understood. report: for the end of its attempt. */
 enum store_rc load_alone(struct loader *l, int64_t ti, bool report, struct cached **out) WR_MUST;
 /* Reads all of these at once, for load_alone(). ti: any order; those that are cached are not read. */
 enum store_rc load_alone_ahead(struct loader *l, const int64_t *ti, size_t n) WR_MUST;

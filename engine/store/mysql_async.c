@@ -46,8 +46,8 @@ static void put_rest(struct my *s, const struct async_row *r) {
 enum shape { SHAPE_PLAIN, SHAPE_INLINE, SHAPE_ALL };
 static const char *const columns[] = {
   [SHAPE_PLAIN] = "", [SHAPE_INLINE] = ",task_config,task_content",
-  [SHAPE_ALL] = ",task_config,task_content,user_name,group_name,priority,cpu_overhead,start_after,run_no,run_epoch,context,context_len,"
-                "context_epoch,task_key,key_hash"};
+  [SHAPE_ALL] = ",task_config,task_content,user_name,group_name,priority,cpu_overhead,start_after,run_no,run_epoch,context,"
+                "context_len,context_epoch,task_key,key_hash"};
 
 static enum shape shape_of(const struct async_row *r) {
   struct async_row bare = *r;

@@ -162,8 +162,8 @@
   X(Q_ATTEMPTS, "SELECT ti_id, epoch, owner, start_time, end_time, why, error_msg, exit_code, `signal`, run_no " \
     "FROM task_attempt WHERE ti_id=?1 ORDER BY epoch") \
   X(Q_RUN_TIMES, "SELECT i.ti_id, i.state, i." D(START) ", i." D(END) ", (SELECT SUM(" D(SPENT) ") FROM task_attempt t " \
-    "WHERE t.ti_id=i.ti_id AND t.epoch>COALESCE(a.run_epoch,0)), EXISTS (SELECT 1 FROM task_attempt t WHERE t.ti_id=i.ti_id AND " \
-    "t.epoch=i.epoch) FROM task_ins i" D(PRIMARY) " LEFT JOIN task_async a ON a.ti_id=i.ti_id WHERE i.ti_id" D(ID)) \
+    "WHERE t.ti_id=i.ti_id AND t.epoch>COALESCE(a.run_epoch,0)), EXISTS (SELECT 1 FROM task_attempt t WHERE t.ti_id=i.ti_id " \
+    "AND t.epoch=i.epoch) FROM task_ins i" D(PRIMARY) " LEFT JOIN task_async a ON a.ti_id=i.ti_id WHERE i.ti_id" D(ID)) \
   X(Q_ASYNC, "SELECT " ASYNC_COLS " FROM task_async a WHERE a.ti_id=?1") \
   X(Q_ASYNC_KEY, TEXT_ASYNC_KEY) \
   X(Q_ASYNC_CONTEXT, "SELECT context_epoch, context FROM task_async WHERE ti_id=?1") \

@@ -49,7 +49,7 @@ struct progress_row {
   int64_t owner;                  /* write only: the node of that attempt */
   int64_t at_us;                  /* of the newest report */
   int64_t total, done;            /* -1 = not said */
-  double speed;                   /* units a second; < 0 = none yet. Read when no attempt runs: done in the time of all of the run */
+  double speed;                   /* units a second; < 0 = none yet. Read while none runs: done in the time of all attempts */
   const char *unit, *message;     /* NULL = not said */
 };
 struct report_row {

@@ -12,7 +12,14 @@ enum store_rc store_reap(struct store *s, uint32_t *n) WR_MUST;
 /* Live rows after `after_ti`, in ti order, up to n: what the reconciler looks at. Plain read, no lock. owner_live: the
  * owner's engine_node row is LIVE (or owner is 0). A pass that begins at 0 ends however many rows are made meanwhile: it does not
  * follow a flow that makes one row after the other. */
-struct live_task { int64_t ti, fi; uint8_t state; uint32_t epoch; int64_t owner, due_us, update_us; bool owner_live; uint8_t phase, end_as; };
+struct live_task {
+  int64_t ti, fi;
+  uint8_t state;
+  uint32_t epoch;
+  int64_t owner, due_us, update_us;
+  bool owner_live;
+  uint8_t phase, end_as;
+};
 /* State NONE: no row; the entry only says how far the pass has looked. */
 enum store_rc store_live_tasks(struct store *s, int64_t after_ti, struct live_task *out, size_t n, size_t *n_out) WR_MUST;
 /* Flows that are not final, after fi, up to n. A pass comes to its end, too. */
