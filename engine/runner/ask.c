@@ -14,8 +14,8 @@ static void beside(struct runner *r, struct cached *c, const struct req_ask *a) 
   uint32_t before = t->state == TASK_RUNNING && a->ask == ASK_RUN ? t->epoch - 1 : t->epoch; /* it is claimed already */
   if (did & TASK_OUT_RUN_AGAIN) alone_run_again(x, before);
   if (a->ask == ASK_RUN && a->context) alone_context(x, a, before);
-  if (a->ask == ASK_QUEUE && a->queue) wait_asked(r, c, a->queue);
   if (a->ask == ASK_QUEUE) alone_move(x, a->queue);
+  if (a->ask == ASK_QUEUE && a->queue) wait_asked(r, c, 0, cached_queue(c, 0));
   cache_grew(&r->cache, c);
 }
 
@@ -129,6 +129,7 @@ static bool move(struct runner *r, struct req *q, struct cached *c, uint32_t tas
     return false;
   }
   whose_said(r, c, ti, q->ask->queue);
+  wait_asked(r, c, task, cached_queue(c, task));
   return true;
 }
 

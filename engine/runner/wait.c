@@ -45,10 +45,10 @@ void wait_popped(struct runner *r, size_t from) {
   l->n = k;
 }
 
-void wait_asked(struct runner *r, const struct cached *c, const struct queue_spec *to) {
-  const struct task *t = &c->run->task[0].t;
-  const char *user = to->user ? to->user : c->alone->user, *group = to->group ? to->group : c->alone->group;
-  if (queues_limit(&r->queues)) queues_move(&r->queues, run_ti(c->run, 0), user, group, task_counts(t) && t->owner != r->env.me);
+void wait_asked(struct runner *r, const struct cached *c, uint32_t task, struct queue_view to) {
+  const struct task *t = &c->run->task[task].t;
+  bool elsewhere = task_counts(t) && t->owner != r->env.me;
+  if (queues_limit(&r->queues)) queues_move(&r->queues, run_ti(c->run, task), to.user, to.group, elsewhere);
 }
 
 /* Its queue or its priority is another now: it moves where it waits. Where it does not wait here, a new hint goes out. */
