@@ -223,9 +223,9 @@ static bool known_elsewhere(struct defs *d, struct reader *r, const char *type) 
   return cleans_up;
 }
 
-/* Of a type that nobody here knows, its configuration alone may say it. */
+/* What this node does not have is no type that reads onDelete: those are built in. */
 static bool cleans_up(struct defs *d, const struct task_def *t, struct reader *r) {
-  uint32_t flags = t->executor ? t->executor->ops.flags : WX_ON_DELETE;
+  uint32_t flags = t->executor ? t->executor->ops.flags : d->types ? 0 : WX_ON_DELETE;
   if (flags & WX_CLEANS_UP || (t->clean_up_us && flags & WX_ON_DELETE)) return true;
   return !t->executor && d->types && known_elsewhere(d, r, t->type);
 }
