@@ -72,7 +72,7 @@
 #define LIMIT_REQUEST_US 10000000              /* how long one of these requests waits: --request-timeout */
 #define LIMIT_CACHE_BYTES (64LL << 20)         /* runs, tasks and definitions kept in memory: --cache-memory */
 #define LIMIT_TIMERS 100000                    /* of tasks, and of flows, in memory; later ones are read from the rows in time */
-#define LIMIT_WAITING_TASKS_BYTES (32 << 20)   /* tasks that wait for a slot, in memory: some 400,000; others are found in the rows */
+#define LIMIT_WAITING_TASKS_BYTES (32 << 20)   /* tasks that wait for a slot, in memory; the others stay in the rows */
 #define LIMIT_RUNS 1000                        /* of one flow instance: the first one and its re-runs */
 #define LIMIT_WIDTH 10000                      /* tasks of a node that grows when it starts */
 #define LIMIT_WIDE_NODES 1000                  /* such nodes of one flow instance, over all its runs */

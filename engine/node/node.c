@@ -256,7 +256,8 @@ static void offers(struct node *n) {
 /* ---- life ---- */
 
 enum wr_rc node_spawner(const struct node_opts *o, const struct found *found, struct spawner **out, struct wr_err *err) {
-  const struct spawner_opts so = {.data_dir = o->data, .run_as = o->run_as, .found = found, .program = o->program, .helper = o->helper,
+  const struct spawner_opts so = {.data_dir = o->data, .run_as = o->run_as, .found = found, .program = o->program,
+                                  .helper = o->helper,
                                   .no_tasks = o->shell == NODE_SHELL_OFF};
   *out = NULL;
   return o->roles & NODE_WORKER ? spawner_start(&so, out, err) : WR_OK;

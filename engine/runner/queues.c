@@ -111,13 +111,14 @@ bool queues_serves(const struct queues *q, const char *user, const char *group) 
 
 static bool limits_starts(const struct limit *l) { return l->max_running >= 0 || l->count > 0 || l->paused; }
 
-bool place_limited(const struct place *p) {
+/* Does a row that matches say more than a weight or an order? */
+static bool place_limited(const struct place *p) {
   for (int i = 0; i < 4; i++)
     if (p->limit[i] && limits_starts(p->limit[i])) return true;
   return false;
 }
 
-uint64_t queues_weight(const struct limit *l) { return l && l->weight > 0 ? (uint64_t)l->weight : WEIGHT_DEFAULT; }
+static uint64_t weight_of(const struct limit *l) { return l && l->weight > 0 ? (uint64_t)l->weight : WEIGHT_DEFAULT; }
 
 /* The bucket as this node knows it, less what is picked and not claimed yet. */
 int64_t queues_rate_ready(const struct limit *l) {
@@ -155,8 +156,8 @@ void queues_pay(struct queues *q, struct place *p, enum slot_class s, int32_t cp
   int64_t cost = (int64_t)(cpu > 100 ? cpu : 100) * PAID_UNIT;
   q->clock[s] = u->paid[s];
   u->clock[s] = p->paid[s];
-  u->paid[s] += cost / (int64_t)queues_weight(*u->name ? p->limit[1] : q->everything);
-  p->paid[s] += cost / (int64_t)queues_weight(p->limit[0]);
+  u->paid[s] += cost / (int64_t)weight_of(*u->name ? p->limit[1] : q->everything);
+  p->paid[s] += cost / (int64_t)weight_of(p->limit[0]);
   if (u->turn[s].pos) heap_push(&q->order[s], &u->turn[s], u->paid[s]);
   if (p->turn[s].pos) heap_push(&u->order[s], &p->turn[s], p->paid[s]);
 }

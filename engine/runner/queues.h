@@ -3,19 +3,19 @@
  *
  *   struct queues -- users, by their share -- groups of a user, by their share -- what waits in the group (waiting.h)
  *
- * Shares: each start costs its user max(1, cpuOverhead/100) divided by the user's weight, and its group the same; who has paid the
- * least is next (start-time fair queueing). Who comes anew begins at what the one served last has paid, so nobody saves up while
- * idle. The classes of slots have shares of their own, because a WAIT takes nothing from a SHELL.
+ * Shares: each start costs its user max(1, cpuOverhead/100) divided by the user's weight, and its group the same; who has paid
+ * the least is next (start-time fair queueing). Who comes anew begins at what the one served last has paid, so nobody saves up
+ * while idle. The classes of slots have shares of their own, because a WAIT takes nothing from a SHELL.
  *
  * A user or a group that a limit holds back leaves the order and stands in the list of that limit until there may be room again.
  * So a held queue costs the others nothing.
  *
- * What counts: a task is held (`struct hold`) from the moment this node picks it until its hint has come to nothing or its attempt
- * has ended. Holds are made only where something counts them: a row that limits, or a cost. What other nodes run (`foreign`) is
- * read from the rows: under the locks of the limits in each batch that claims, and now and then for a new look.
+ * What counts: a task is held (`struct hold`) from the moment this node picks it until its hint has come to nothing or its
+ * attempt has ended. Holds are made only where something counts them: a row that limits, or a cost. What other nodes run
+ * (`foreign`) is read from the rows: under the locks of the limits in each batch that claims, and now and then for a new look.
  *
- * The runner thread's. What never happens: a start beyond a limit that this node knows; a hold outlives its attempt; a name is kept
- * that neither waits nor runs. */
+ * The runner thread's. What never happens: a start beyond a limit that this node knows; a hold outlives its attempt; a name is
+ * kept that neither waits nor runs. */
 #ifndef RUNNER_QUEUES_H
 #define RUNNER_QUEUES_H
 #include "admission.h"
@@ -33,7 +33,8 @@ struct limit {
   struct limit *same;                 /* of the same hash */
   int64_t queue_id;
   char *user, *group;
-  int64_t max_running, count, each_us; /* -1 = none; the bucket: `count` starts, one comes back each `each_us`; count 0 = no rate */
+  int64_t max_running;                /* -1 = none */
+  int64_t count, each_us;             /* the bucket: `count` starts, one comes back each `each_us`; 0 = no rate */
   int32_t weight, order;              /* 0 = not set; -1 = not set */
   bool paused;
   uint32_t held, foreign, picked;     /* tasks of this node; of others; of this node's those that are not claimed yet */
@@ -97,8 +98,9 @@ struct queues {
   int64_t cpu_used;
   struct { int64_t ti, since_us; } dear;  /* the oldest task that the budget has no room for */
   bool drains;                        /* the budget is kept for it */
-  struct queue_moved { int64_t ti; char *user, *group; } *moved; size_t n_moved, cap_moved;  /* in the batch under way: from where */
-  int64_t *fresh; size_t n_fresh, cap_fresh;  /* of the batch under way: held without having waited */
+  /* Of the batch under way: what has moved, and from where; what is held without having waited. */
+  struct queue_moved { int64_t ti; char *user, *group; } *moved; size_t n_moved, cap_moved;
+  int64_t *fresh; size_t n_fresh, cap_fresh;
   uint64_t salt;                      /* of hashes: nobody outside can make names collide */
 };
 
@@ -111,13 +113,10 @@ void queues_check(const struct queues *q);            /* debug builds and tests 
 void queues_load(struct queues *q, const struct queue_row *row, size_t n);
 void queues_running(struct queues *q, const struct running_row *row, size_t n);
 static inline bool queues_limit(const struct queues *q) { return q->n_row > 0; }
-/* Does a row that matches say more than a weight or an order? */
-bool place_limited(const struct place *p);
 
 /* ---- who ---- */
 struct place *queues_place(struct queues *q, const char *user, const char *group);   /* made when it is not there */
 void queues_leave(struct queues *q, struct place *p);  /* frees it, when nothing waits or runs there */
-uint64_t queues_weight(const struct limit *l);
 static inline bool person_is_idle(const struct person *u) { return u->places == NULL; }
 bool queues_serves(const struct queues *q, const char *user, const char *group);     /* --queues */
 
@@ -138,8 +137,8 @@ bool queues_claim(struct queues *q, int64_t ti);
 void queues_release(struct queues *q, int64_t ti);        /* picked, and its hint has come to nothing */
 void queues_started(struct queues *q, int64_t ti);        /* its claim is committed */
 void queues_ended(struct queues *q, int64_t ti);          /* an attempt of it has ended */
-/* A task that counts is in another queue from now on; when the batch does not commit, it is where it was. elsewhere: another node runs
- * it. */
+/* A task that counts is in another queue from now on; when the batch does not commit, it is where it was. elsewhere: another
+ * node runs it. */
 void queues_move(struct queues *q, int64_t ti, const char *user, const char *group, bool elsewhere);
 void queues_reset(struct queues *q);                      /* this node was fenced: it holds nothing any more */
 /* The rates that this batch has changed. */
@@ -147,7 +146,8 @@ size_t queues_rates(const struct queues *q, struct queue_rate *out, size_t n);
 void queues_batch_over(struct queues *q, bool committed);
 
 /* ---- order ---- */
-void queues_enter(struct queues *q, struct place *p, enum slot_class s);   /* something of p may wait: takes its place in the order */
+/* Something of p may wait: takes its place in the order */
+void queues_enter(struct queues *q, struct place *p, enum slot_class s);
 void queues_wake(struct queues *q);                       /* limits that have room again let go of what they hold back */
 void queues_keep(struct queues *q, struct kept *k, struct limit *by);      /* the group or user waits for that limit */
 void queues_let_go(struct queues *q, struct kept *k);

@@ -185,12 +185,15 @@ static void note_moves(const struct queues *q, const struct req *asked, struct l
   const struct queue_spec *to = asked->ask->queue;
   for (size_t i = 0; i < q->n_row; i++) {
     struct limit *l = q->row[i];
-    bool user = !*l->user || !to->user || strcmp(l->user, to->user) == 0, group = !*l->group || !to->group || strcmp(l->group, to->group) == 0;
+    bool user = !*l->user || !to->user || strcmp(l->user, to->user) == 0;
+    bool group = !*l->group || !to->group || strcmp(l->group, to->group) == 0;
     if (l->max_running >= 0 && user && group) v[(*n)++] = (struct locked){l->queue_id, l};
   }
 }
 
-static bool moves(const struct ev *e) { return e->kind == EV_REQ && e->q && e->q->kind == REQ_ASK && e->q->ask->ask == ASK_QUEUE && e->q->ask->queue; }
+static bool moves(const struct ev *e) {
+  return e->kind == EV_REQ && e->q && e->q->kind == REQ_ASK && e->q->ask->ask == ASK_QUEUE && e->q->ask->queue;
+}
 
 static size_t most_limits(const struct runner *r, size_t most) {
   size_t n = 1;

@@ -1,6 +1,6 @@
 /* The ways of tasks that wait: hints come in (from a batch, from pollers, from looks at rows), wait in waiting.h, and go out as
- * events, one for each slot that is free. Where other nodes work on the store, limits are locked in the batch that claims, so that
- * no two nodes use the same room.
+ * events, one for each slot that is free. Where other nodes work on the store, limits are locked in the batch that claims, so
+ * that no two nodes use the same room.
  *
  * The runner thread's. What never happens: a hint that came here is in no list and in no event, unless its row is found again
  * (reconciler_refused()); a claim beyond a limit. */
@@ -20,8 +20,8 @@ void wait_here(struct runner *r, enum slot_class s, const struct waits *t);
 void wait_anywhere(struct runner *r, enum slot_class s, const struct waits *t);   /* any node may take it */
 /* Hints of pollers in events[from ..) wait here, but for those whose queue is not known. */
 void wait_popped(struct runner *r, size_t from);
-/* A task is in another queue with this batch: what counts moves. A stand-alone one that waits moves after the commit; the task of a
- * node gets a new hint. */
+/* A task is in another queue with this batch: what counts moves. A stand-alone one that waits moves after the commit; the task
+ * of a node gets a new hint. */
 void wait_asked(struct runner *r, const struct cached *c, uint32_t task, struct queue_view to);
 void wait_moved(struct runner *r, const struct cached *c);
 void wait_pull(struct runner *r);                     /* as many as find capacity become events */

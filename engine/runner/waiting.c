@@ -442,7 +442,9 @@ void waiting_ordered(struct waiting *w) {
 
 /* ---- life ---- */
 
-void waiting_init(struct waiting *w, struct queues *q, size_t most_bytes) { *w = (struct waiting){.q = q, .most = most_bytes / SLOT__N}; }
+void waiting_init(struct waiting *w, struct queues *q, size_t most_bytes) {
+  *w = (struct waiting){.q = q, .most = most_bytes / SLOT__N};
+}
 
 void waiting_done(struct waiting *w) {
   const struct map64_slot *m;

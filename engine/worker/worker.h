@@ -69,7 +69,8 @@ struct worker_opts {
   const struct registry *executors; /* for an attempt whose definition does not name its executor; borrowed */
   const char *data_dir;             /* attempts' own directories live in DATA/run */
   bool shell_allowed;
-  const char *why_no_spawner;       /* a sentence for tasks that would start a process where there is no spawner; NULL = the usual */
+  /* A sentence for tasks that would start a process where there is no spawner; NULL = the usual */
+  const char *why_no_spawner;
   uint32_t process_slots;           /* children at once; process attempts beyond it wait at the spawner's gate, 100 ms at
                                        most, and are handed back then. 0 = no bound */
   void *ctx;
