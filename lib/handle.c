@@ -60,12 +60,13 @@ static enum wr_rc open_node(weir_t *h, unsigned roles, struct wr_err *err) {
   return WR_OK;
 }
 
-static void close_node(weir_t *h) {
+/* False: the node still uses the handle. */
+static bool close_node(weir_t *h) {
   struct node *n = h->node;
   h->node = NULL;
-  if (!n) return;
+  if (!n) return true;
   node_leave(n);
-  node_close(n);
+  return node_close(n);
 }
 
 /* ---- open ---- */
@@ -215,7 +216,9 @@ static size_t largest_stack(const weir_t *h) {
 static enum wr_rc begin_work(weir_t *h, struct wr_err *err) {
   struct wr_err again;
   node_drain(h->node, 0);
-  close_node(h);
+  h->stuck = !close_node(h);
+  if (h->stuck)
+    return wr_err_set(err, WR_DB_UNAVAILABLE, "The database does not answer; this handle can only be closed.");
   if (!h->pool) h->pool = pool_new(h, h->opts.slots, largest_stack(h));
   enum wr_rc rc = open_node(h, NODE_API | NODE_RUNNER | NODE_WORKER, err);
   if (rc && open_node(h, NODE_API | NODE_RUNNER, &again)) log_error("library.closed", L_STR("why", again.msg));
@@ -259,7 +262,7 @@ int weir_close(weir_t *h) {
   atomic_store(&h->ending, true);
   until_end_all(&h->until);
   pthread_rwlock_wrlock(&h->life);
-  close_node(h);
+  h->stuck |= !close_node(h);
   pthread_rwlock_unlock(&h->life);
   uint32_t left = h->pool ? pool_end(h->pool) : 0;
   if (left) {
@@ -267,6 +270,7 @@ int weir_close(weir_t *h) {
               L_STR("effect", "they did not stop in time and still run; their tasks go on elsewhere"));
     return WEIR_ERR_TIMEOUT; /* the last of them frees the handle */
   }
+  if (h->stuck) return WEIR_ERR_UNAVAILABLE; /* what the node may still use stays until the process ends */
   handle_free(h);
   return WEIR_OK;
 }

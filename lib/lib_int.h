@@ -61,6 +61,7 @@ struct weir_s {
   struct watcher watcher;
   pthread_rwlock_t life;
   struct node *node;                /* NULL: being changed, or closed */
+  bool stuck;                       /* under life: a node that was closed does not come back from its store, and uses this */
   struct offers offers;
   struct view view;
   atomic_bool ending, gone;

@@ -145,6 +145,7 @@ WEIR_API int weir_start(weir_t *);
 /* A planned stop (S4, S1): routines are told to stop (WEIR_STOP_SHUTDOWN) and get `stop-timeout` (10 s) for that; their tasks
  * are handed over with their last context, and cost no try. A routine that ignores it cannot be killed: it is given up (its
  * task goes to other nodes, what it reports from then on is refused with FENCED), the log says so, and the answer is TIMEOUT.
+ * UNAVAILABLE: the store does not answer; nothing of this process runs any more.
  * The handle is closed in each case. Not from inside a routine (INVALID), and no other thread may use the handle from then on;
  * those that wait in weir_wait() are answered UNAVAILABLE. NULL is fine. */
 WEIR_API int weir_close(weir_t *);

@@ -443,12 +443,12 @@ void node_leave(struct node *n) {
   if (st.store_down || store_leave(n->store) != STORE_OK) log_warn("store.leave", L_STR("why", "the database does not answer"));
 }
 
-void node_close(struct node *n) {
-  if (!n) return;
+bool node_close(struct node *n) {
+  if (!n) return true;
   node_leave(n);
   if (n->stuck) { /* the runner's thread may come back and use all this, so it stays until the process ends */
     if (n->worker) worker_close(n->worker);
-    return;
+    return false;
   }
   for (int s = 0; s < SLOT__N; s++) {
     pump_close(n->pump[s]);
@@ -462,6 +462,7 @@ void node_close(struct node *n) {
   registry_free(n->executors);
   free(n->never);
   free(n);
+  return true;
 }
 
 void node_health(struct node *n, struct health *out) {

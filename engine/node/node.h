@@ -74,8 +74,9 @@ void node_drain(struct node *n, int64_t grace_us);
 /* After node_drain(), once nobody posts any more: commits what waits, leaves the store. Waits for a store that is away.
  * NULL is fine. */
 void node_leave(struct node *n);
-/* Leaves, unless that was done, and ends all. NULL is fine. */
-void node_close(struct node *n);
+/* Leaves, unless that was done, and ends all. NULL is fine. False: a thread of the node is inside a call of the store that does not
+ * come back; then node, options and watcher stay in use until the process ends. */
+bool node_close(struct node *n);
 
 void node_health(struct node *n, struct health *out);   /* any thread; waits RUNNER_HEALTH_WAIT_US at most */
 bool node_failed(const struct node *n);                 /* the node ends because it could not go on */

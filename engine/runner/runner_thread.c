@@ -11,9 +11,11 @@ static void *run_thread(void *arg) {
   struct runner *r = arg;
   for (;;) {
     int64_t next = runner_turn(r, clock_wall_us(), clock_boot_us());
-    if (mailbox_may_end(&r->mail, all_stored(r), watch_state(&r->watch) == WATCH_WELL)) return NULL;
+    if (mailbox_may_end(&r->mail, all_stored(r), watch_state(&r->watch) == WATCH_WELL)) break;
     mailbox_sleep(&r->mail, next);
   }
+  atomic_store(&r->thread_over, true);
+  return NULL;
 }
 
 enum wr_rc runner_thread_start(struct runner *r, struct wr_err *err) {
@@ -27,7 +29,7 @@ bool runner_thread_stop(struct runner *r, int64_t within_us) {
   int64_t at = clock_mono_us() + within_us, end = at + STUCK_US;
   struct timespec ts = mono_at(end);
   mailbox_stop(&r->mail, at);
-  if (pthread_clockjoin_np(r->thread, NULL, CLOCK_MONOTONIC, &ts) == 0) return true;
+  if (pthread_clockjoin_np(r->thread, NULL, CLOCK_MONOTONIC, &ts) == 0) return atomic_load(&r->thread_over);
   log_warn("runner.stuck",
            L_STR("why", "the database does not answer; what is not stored is found in the rows by the next node"));
   return false;

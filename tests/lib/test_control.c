@@ -222,6 +222,21 @@ static void test_cancel(void **st) {
   OK(weir_close(h));
 }
 
+/* Its time is over: it is asked to stop, and ends as TIMEOUT. */
+static void test_timeout(void **st) {
+  weir_t *h = open_all();
+  const weir_spec_t s = {.size = sizeof s, .type = "stepper", .config = "{\"timeout\": \"50ms\"}"};
+  weir_task_t *t;
+  int64_t id;
+  (void)st;
+  OK(weir_create(h, &s, &id));
+  OK(weir_wait(h, id, SOON_MS, &t));
+  assert_string_equal(t->state_name, "TIMEOUT");
+  assert_string_equal(t->context, "halfway");
+  weir_task_free(t);
+  OK(weir_close(h));
+}
+
 static void test_hold_and_delay(void **st) {
   weir_t *h = open_all();
   weir_spec_t s = {.size = sizeof s, .type = "failing", .hold = 1};
@@ -258,7 +273,8 @@ int main(int argc, char **argv) {
     cmocka_unit_test_setup(test_fail_and_restart, fresh), cmocka_unit_test_setup(test_tries, fresh),
     cmocka_unit_test_setup(test_delete, fresh), cmocka_unit_test_setup(test_delete_cleans_up, fresh),
     cmocka_unit_test_setup(test_fail_and_delete, fresh), cmocka_unit_test_setup(test_remove, fresh),
-    cmocka_unit_test_setup(test_cancel, fresh), cmocka_unit_test_setup(test_hold_and_delay, fresh)};
+    cmocka_unit_test_setup(test_cancel, fresh), cmocka_unit_test_setup(test_timeout, fresh),
+    cmocka_unit_test_setup(test_hold_and_delay, fresh)};
   if (!kit_begin(argc, argv, "control")) return 0;
   int rc = cmocka_run_group_tests(all, NULL, NULL);
   kit_end();
