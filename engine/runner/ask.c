@@ -14,8 +14,6 @@ static void beside(struct runner *r, struct cached *c, const struct req_ask *a) 
   uint32_t before = t->state == TASK_RUNNING && a->ask == ASK_RUN ? t->epoch - 1 : t->epoch; /* it is claimed already */
   if (did & TASK_OUT_RUN_AGAIN) alone_run_again(x, before);
   if (a->ask == ASK_RUN && a->context) alone_context(x, a, before);
-  if (a->ask == ASK_QUEUE) alone_move(x, a->queue);
-  if (a->ask == ASK_QUEUE && a->queue) wait_asked(r, c, 0, cached_queue(c, 0));
   cache_grew(&r->cache, c);
 }
 
@@ -34,11 +32,24 @@ static enum store_rc keep_last(struct runner *r, const struct cached *c, const s
   return STORE_OK;
 }
 
+/* Of a stand-alone task that may be moved: a task that waits is admitted by its new queue. */
+static void move_first(struct runner *r, struct cached *c, const struct req_ask *a) {
+  struct task t = c->run->task[0].t;
+  struct task_wish wish = {.ask = ASK_QUEUE};
+  enum ask_no no;
+  (void)task_ask(&t, &wish, c->bind.pol, &no);
+  if (no != ASK_OK) return;
+  cache_touch(&r->cache, c); /* when the batch does not commit, its old queue is read again */
+  alone_move(c->alone, a->queue);
+  if (a->queue) wait_asked(r, c, 0, cached_queue(c, 0));
+}
+
 enum store_rc ask_apply(struct runner *r, struct cached *c, uint32_t task, const struct req_ask *a,
                         struct ask_answer *got) {
   struct task was = c->run->task[task].t;
   struct run_event ev = {.kind = RUN_EV_ASK, .task = task, .ask = a->ask, .force = a->force};
   enum run_rc out = RUN_OK;
+  if (run_alone(c->run) && a->ask == ASK_QUEUE) move_first(r, c, a);
   enum store_rc rc = step_event(&r->step, c, &ev, &out);
   if (rc != STORE_OK) return rc;
   got->no = r->step.ctx.no;
