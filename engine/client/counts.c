@@ -5,7 +5,9 @@
 #include "clock.h"
 #include "flow_counts.h"
 
-#define FRESH_US 1000000
+#define FRESH_LEAST_US 10000
+#define FRESH_MOST_US 1000000
+#define FRESH_SHARE 20                /* a read takes this part of the time at most */
 #define KNOWN_US 10000000             /* as in offers.c */
 
 void counts_init(struct counts *c) {
@@ -67,7 +69,8 @@ static struct count_set *read_set(struct store *s, struct defs *d) {
 /* The first caller that finds the set old reads it anew. True: that is this caller. */
 static bool take_turn(struct counts *c) {
   pthread_mutex_lock(&c->mu);
-  bool mine = !c->reading && clock_mono_us() - c->tried_us >= FRESH_US;
+  bool mine = !c->reading && clock_mono_us() - c->tried_us >= c->fresh_us;
+  if (mine) c->began_us = clock_mono_us();
   if (mine) c->reading = true;
   pthread_mutex_unlock(&c->mu);
   return mine;
@@ -78,7 +81,9 @@ static void turn_over(struct counts *c, struct count_set *fresh) {
   struct count_set *was = fresh ? c->set : NULL;
   if (fresh) c->set = fresh;
   c->reading = false;
-  c->tried_us = clock_mono_us();
+  int64_t now = clock_mono_us(), rest = (now - c->began_us) * FRESH_SHARE;
+  c->fresh_us = rest < FRESH_LEAST_US ? FRESH_LEAST_US : rest > FRESH_MOST_US ? FRESH_MOST_US : rest;
+  c->tried_us = now;
   pthread_mutex_unlock(&c->mu);
   counts_put(was);
 }

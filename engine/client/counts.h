@@ -1,5 +1,5 @@
-/* How many tasks of each queue run, as answers about limits need it: read at most once a second, by one thread, and only while
- * somebody asks why a task of a limited queue waits.
+/* How many tasks of each queue run, as answers about limits need it: read by one thread, and only while somebody
+ * asks why a task of a limited queue waits; as often as that costs little, and once a second at least.
  *
  * Any thread. What never happens: a read under the lock; a second reader of a thread that holds one; more than COUNTS_MAX
  * queues in memory (then it is not known). */
@@ -13,7 +13,7 @@ enum { COUNTS_MAX = 100000 };
 struct queue_count { const char *user, *group; int64_t n; };
 /* Never changed once it is made. */
 struct count_set { _Atomic uint32_t refs; int64_t at_us; bool whole; struct queue_count *v; size_t n, cap; struct arena text; };
-struct counts { pthread_mutex_t mu; bool reading; int64_t tried_us; struct count_set *set; };
+struct counts { pthread_mutex_t mu; bool reading; int64_t began_us, tried_us, fresh_us; struct count_set *set; };
 
 void counts_init(struct counts *c);
 void counts_end(struct counts *c);
