@@ -81,7 +81,7 @@ struct runner {
   struct pace pace;
   struct node_info info;
   pthread_t thread;
-  atomic_bool thread_over;           /* its last word: whoever has read this sees all that it did */
+  atomic_bool thread_over;           /* its last word */
 };
 
 /* req.c. The ids of a request stay its own when its batch is made again. A failure to read a definition is an answer, or ends the
