@@ -80,6 +80,16 @@ static void stop_timers(struct runner *r) {
   }
 }
 
+/* Attempts that this node does not have have ended, too: those of nodes that are dead, and those that were lost here. */
+static void count_lost(struct runner *r) {
+  const struct effects *eff = &r->step.effects;
+  for (size_t i = 0; r->queues.holds.n > 0 && i < eff->n_task; i++) {
+    const struct eff_task *e = &eff->task[i];
+    int64_t ti = run_ti(e->r, e->task);
+    if (!task_counts(&e->r->task[e->task].t) && admission_epoch(&r->admission, ti) == 0) queues_ended(&r->queues, ti);
+  }
+}
+
 /* Tasks whose queue is another now. */
 static void move_moved(struct runner *r) {
   const struct batch *b = &r->writer.b;
@@ -128,6 +138,7 @@ void after_commit(struct runner *r) {
   const struct effects *eff = &r->step.effects;
   count_results(r);
   give_starts(r);
+  count_lost(r);
   stop_timers(r);
   for (size_t i = 0; i < eff->n_after; i++) one_after(r, &eff->after[i], p);
   send_pushes(r, p);

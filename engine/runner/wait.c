@@ -142,11 +142,12 @@ enum store_rc wait_begin(struct runner *r) {
   if (version != q->version) {
     queues_load(q, row, n);
     waiting_ordered(&r->waiting);
-    q->version = version;
     if (n > 0) rc = read_running(r);
   }
-  if (rc == STORE_OK) q->defs_version = r->env.defs_version;
-  return rc;
+  if (rc != STORE_OK) return rc; /* read again, and what runs with it */
+  q->version = version;
+  q->defs_version = r->env.defs_version;
+  return STORE_OK;
 }
 
 static bool look_wanted(const struct runner *r) {
@@ -237,7 +238,6 @@ void wait_over(struct runner *r, bool committed) { queues_batch_over(&r->queues,
 
 void wait_settle(struct runner *r, const struct ev *e) {
   if (e->kind == EV_HINT && e->from == HINT_PULLED) queues_release(&r->queues, e->ti);
-  if (e->kind == EV_LOST) queues_ended(&r->queues, e->ti);
 }
 
 int64_t wait_next(const struct runner *r) {
