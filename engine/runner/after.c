@@ -80,12 +80,14 @@ static void stop_timers(struct runner *r) {
   }
 }
 
-/* Attempts that this node does not have have ended, too: those of nodes that are dead, and those that were lost here. */
-static void count_lost(struct runner *r) {
+/* What waits no more leaves its queue. Attempts that this node does not have have ended, too: those of nodes that are dead, and
+ * those that were lost here. */
+static void leave_queues(struct runner *r) {
   const struct effects *eff = &r->step.effects;
-  for (size_t i = 0; r->queues.holds.n > 0 && i < eff->n_task; i++) {
+  for (size_t i = 0; r->queues.holds.n + r->waiting.by_ti.n > 0 && i < eff->n_task; i++) {
     const struct eff_task *e = &eff->task[i];
     int64_t ti = run_ti(e->r, e->task);
+    if (waiting_has(&r->waiting, ti) && e->r->task[e->task].t.state != TASK_QUEUED) (void)waiting_drop(&r->waiting, ti);
     if (!task_counts(&e->r->task[e->task].t) && admission_epoch(&r->admission, ti) == 0) queues_ended(&r->queues, ti);
   }
 }
@@ -138,7 +140,7 @@ void after_commit(struct runner *r) {
   const struct effects *eff = &r->step.effects;
   count_results(r);
   give_starts(r);
-  count_lost(r);
+  leave_queues(r);
   stop_timers(r);
   for (size_t i = 0; i < eff->n_after; i++) one_after(r, &eff->after[i], p);
   send_pushes(r, p);

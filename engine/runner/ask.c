@@ -41,7 +41,7 @@ static void move_first(struct runner *r, struct cached *c, const struct req_ask 
   if (no != ASK_OK) return;
   cache_touch(&r->cache, c); /* when the batch does not commit, its old queue is read again */
   alone_move(c->alone, a->queue);
-  if (a->queue) wait_asked(r, c, 0, cached_queue(c, 0));
+  if (a->queue) wait_asked(r, c, 0, run_ti(c->run, 0), cached_queue(c, 0));
 }
 
 enum store_rc ask_apply(struct runner *r, struct cached *c, uint32_t task, const struct req_ask *a,
@@ -134,13 +134,13 @@ static bool may_move(const struct cached *c, uint32_t task, const struct task_ro
 
 /* False: too many tasks of the flow were moved, each by itself. */
 static bool move(struct runner *r, struct req *q, struct cached *c, uint32_t task) {
-  int64_t ti = run_ti(c->run, task);
+  int64_t ti = q->ask->of[0].ti; /* run_ti() may not know it yet: its node is perhaps not loaded */
   if (c->whose && c->whose->of.n >= LIMIT_MOVED && !map64_get(&c->whose->of, ti)) {
     q->rc = wr_err_set(&q->err, WR_TOO_LARGE, "%d tasks of this flow were moved by themselves, which is the most.", LIMIT_MOVED);
     return false;
   }
   whose_said(r, c, ti, q->ask->queue);
-  wait_asked(r, c, task, cached_queue(c, task));
+  wait_asked(r, c, task, ti, cached_queue(c, task));
   return true;
 }
 

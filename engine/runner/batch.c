@@ -98,7 +98,7 @@ static void events_over(struct runner *r) {
 }
 
 /* One event alone is refused for good. A request is answered with the error. The flow of any other event is set aside. An event
- * of a stand-alone task waits and is tried alone (a hint is dropped, because it comes again). All other events go on. */
+ * of a stand-alone task waits and is tried alone (a hint that comes again is dropped). All other events go on. */
 static void set_aside(struct runner *r) {
   struct ev *e = &r->events.v[0];
   if (quarantine_blames(&r->quarantine, e)) {
@@ -109,7 +109,8 @@ static void set_aside(struct runner *r) {
   log_error("runner.quarantined", L_INT("fi", e->fi), L_INT("ti", e->ti), L_INT("event", e->kind),
             L_STR("why", store_why(r->env.store)));
   r->pace.limit = SIZE_MAX;
-  if (e->fi == 0 && !e->q && e->kind != EV_HINT) { later_put_alone(&r->later, &r->events); return; }
+  bool again = e->kind == EV_HINT && !env_keeps(&r->env); /* some node sends it again */
+  if (e->fi == 0 && !e->q && !again) { later_put_alone(&r->later, &r->events); return; }
   r->events.taken = 1;
   if (e->q) req_fail(e->q, WR_QUARANTINED, NULL);
   if (e->fi != 0 && (e->q == NULL || quarantine_has(&r->quarantine, e->fi))) quarantine_put(&r->quarantine, e->fi);

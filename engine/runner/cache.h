@@ -42,6 +42,8 @@ struct cached {
   struct alone *alone;
   uint32_t stored_epoch; enum task_state stored_state;   /* as its row says */
 };
+/* The user of all clean-ups: no name that a user may have, so no row matches. They cost, and are not limited. */
+#define QUEUE_CLEAN_UP "\1clean-up"
 /* Whose a task is, how urgent it is and what it costs: of a task of a node by the version of its definition that is bound now. No
  * read, no lock. Texts are borrowed, and valid as long as the entry is and no wish moves the task. */
 struct queue_view cached_queue(const struct cached *c, uint32_t task);

@@ -32,7 +32,7 @@ struct env {
   uint64_t batch_no;                  /* of the batch under way, or the last one */
   int64_t defs_version;               /* read in that batch */
   uint64_t rnd;                       /* state of the generator for random pauses */
-  const uint32_t *waits;              /* tasks that wait on this node, per class (waiting.h); NULL = none can */
+  const uint32_t *waits;              /* tasks that wait on this node and may start, per class (waiting.h); NULL = none */
   const bool *dry;                    /* per class: what was refused there may find room again */
   struct arena mem;                   /* of the batch, or of the look at live rows under way */
   _Atomic int64_t cpu_used;           /* of the budget, while it holds a task back; else 0 */

@@ -98,7 +98,7 @@ static void hint_left(struct runner *r, const struct ev *e, uint8_t slot, enum a
 
 static enum admit hint_asks(struct runner *r, const struct ev *e, const struct task_policy *pol, const struct queue_view *of) {
   if (!queues_serves(&r->queues, of->user, of->group)) return ADMIT_ELSEWHERE;
-  enum admit admit = admission_ask(&r->admission, pol, e->from != HINT_MARKED);
+  enum admit admit = admission_ask(&r->admission, pol, e->from == HINT_PULLED);
   if (admit == ADMIT_FULL) admission_refused(&r->admission, pol, e->ti);
   return admit == ADMIT_NOW && !wait_claim(r, e, of) ? ADMIT_QUEUE : admit;
 }
@@ -116,6 +116,10 @@ static enum store_rc do_hint(struct runner *r, struct ev *e) {
   bool others = fills_others(e, pol->slot);
   if (others && env_keeps(&r->env) && env_backlog(&r->env, pol->slot) > 0) {
     reconciler_refused(&r->reconciler, pol->slot);
+    return STORE_OK;
+  }
+  if (run_alone(c->run) && c->run->task[task].t.state != TASK_QUEUED) { /* it waits no more: nothing is paid for it */
+    wait_settle(r, e);
     return STORE_OK;
   }
   struct waits t = {e->ti, e->fi, cached_queue(c, task), wait_since(r, c)};

@@ -73,7 +73,7 @@ void lost_hints_elsewhere(struct lost_hints *l, const struct ev *e, uint8_t slot
   bool queued = e->from == HINT_POPPED || e->from == HINT_MARKED || e->from == HINT_PULLED || e->from == HINT_RESENT;
   size_t n = l->others.n;
   if (!queued || env_keeps(l->env) || n == OTHERS_MAX) return;
-  l->others.v[n].h = (struct hint){e->ti, e->from == HINT_MARKED ? e->fi | HINT_QUEUED : e->fi};
+  l->others.v[n].h = (struct hint){e->ti, e->from == HINT_MARKED || e->from == HINT_PULLED ? e->fi | HINT_QUEUED : e->fi};
   l->others.v[n].slot = slot;
   l->others.v[n].at = l->env->boot_us + OTHERS_US / 2 + (int64_t)env_rnd(l->env, OTHERS_US);
   l->others.n++;

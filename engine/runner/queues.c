@@ -36,7 +36,7 @@ static void limits_of(const struct queues *q, const char *user, const char *grou
   out[0] = *group ? limit_find(q, user, group) : NULL;
   out[1] = *user ? limit_find(q, user, "") : NULL;
   out[2] = *group && *user ? limit_find(q, "", group) : NULL;
-  out[3] = q->everything;
+  out[3] = *user == '\1' ? NULL : q->everything; /* clean-ups: cache.h */
 }
 
 static void leave_list(struct queues *q, struct kept *k);
@@ -55,16 +55,33 @@ static struct person *person_make(struct queues *q, const char *name) {
 }
 
 struct place *queues_place(struct queues *q, const char *user, const char *group) {
+  int64_t hash = hash_of(q->salt, user, group);
+  struct place *p = map64_get(&q->places, hash);
+  while (p && (strcmp(p->group, group) != 0 || strcmp(p->user->name, user) != 0)) p = p->same;
+  if (p) return p;
   struct person *u = person_make(q, user);
-  for (struct place *p = u->places; p; p = p->next)
-    if (strcmp(p->group, group) == 0) return p;
-  struct place *p = wr_new(struct place);
+  p = wr_new(struct place);
   p->user = u;
   p->group = wr_strdup(group);
   p->next = u->places;
+  if (u->places) u->places->prev = p;
   u->places = p;
+  p->hash = hash;
+  p->same = map64_put(&q->places, hash, p);
   limits_of(q, user, group, p->limit);
   return p;
+}
+
+static void place_unlink(struct queues *q, struct place *p) {
+  struct place *first = map64_get(&q->places, p->hash);
+  if (first != p) {
+    while (first->same != p) first = first->same;
+    first->same = p->same;
+  } else if (p->same) (void)map64_put(&q->places, p->hash, p->same);
+  else (void)map64_del(&q->places, p->hash);
+  if (p->prev) p->prev->next = p->next;
+  else p->user->places = p->next;
+  if (p->next) p->next->prev = p->prev;
 }
 
 static void person_free(struct queues *q, struct person *u) {
@@ -89,9 +106,7 @@ void queues_leave(struct queues *q, struct place *p) {
   if (p->n_held > 0) return;
   for (int s = 0; s < SLOT__N; s++)
     if (p->n[s] > 0 || p->n_lane[s] > 0) return;
-  struct place **at = &u->places;
-  while (*at != p) at = &(*at)->next;
-  *at = p->next;
+  place_unlink(q, p);
   leave_list(q, &p->kept);
   for (int s = 0; s < SLOT__N; s++) {
     heap_remove(&u->order[s], &p->turn[s]);
@@ -104,7 +119,7 @@ void queues_leave(struct queues *q, struct place *p) {
 }
 
 bool queues_serves(const struct queues *q, const char *user, const char *group) {
-  return queue_served(q->opts.serves, q->opts.n_serves, user, group);
+  return *user == '\1' || queue_served(q->opts.serves, q->opts.n_serves, user, group);
 }
 
 /* ---- what a limit says ---- */
@@ -121,8 +136,9 @@ static bool place_limited(const struct place *p) {
 static uint64_t weight_of(const struct limit *l) { return l && l->weight > 0 ? (uint64_t)l->weight : WEIGHT_DEFAULT; }
 
 /* The bucket as this node knows it, less what is picked and not claimed yet. */
-int64_t queues_rate_ready(const struct limit *l) {
-  return l->rate_us + (int64_t)l->picked * l->each_us - (l->count - 1) * l->each_us;
+static int64_t rate_ready(const struct limit *l, int64_t now) {
+  int64_t full = l->rate_us > now ? l->rate_us : now;
+  return full + (int64_t)l->picked * l->each_us - (l->count - 1) * l->each_us;
 }
 
 /* own: the task is counted here already. */
@@ -130,7 +146,7 @@ static enum held_by limit_ask(const struct limit *l, int64_t now, bool own) {
   uint64_t others = (uint64_t)l->held + l->foreign - own;
   if (l->paused) return HELD_PAUSED;
   if (l->max_running >= 0 && others >= (uint64_t)l->max_running) return HELD_LIMIT;
-  if (l->count > 0 && !own && queues_rate_ready(l) > now) return HELD_RATE;
+  if (l->count > 0 && !own && rate_ready(l, now) > now) return HELD_RATE;
   return HELD_NOT;
 }
 
@@ -151,13 +167,20 @@ enum held_by queues_ask(const struct queues *q, const struct place *p, int64_t t
   return affordable(q, ti, cpu) ? HELD_NOT : HELD_CPU;
 }
 
+static int64_t price(int32_t cpu, uint64_t weight) { return (int64_t)(cpu > 100 ? cpu : 100) * PAID_UNIT / (int64_t)weight; }
+
+static uint64_t weight_of_person(const struct queues *q, const struct person *u) {
+  return weight_of(u->places && *u->name ? u->places->limit[1] : q->everything);
+}
+
+/* The clock is what the one that is served had paid: who comes anew begins one start behind that, as if it were served now. So who
+ * comes and goes all the time gets no more than its share. */
 void queues_pay(struct queues *q, struct place *p, enum slot_class s, int32_t cpu) {
   struct person *u = p->user;
-  int64_t cost = (int64_t)(cpu > 100 ? cpu : 100) * PAID_UNIT;
-  q->clock[s] = u->paid[s];
-  u->clock[s] = p->paid[s];
-  u->paid[s] += cost / (int64_t)weight_of(*u->name ? p->limit[1] : q->everything);
-  p->paid[s] += cost / (int64_t)weight_of(p->limit[0]);
+  if (u->paid[s] > q->clock[s]) q->clock[s] = u->paid[s];
+  if (p->paid[s] > u->clock[s]) u->clock[s] = p->paid[s];
+  u->paid[s] += price(cpu, weight_of_person(q, u));
+  p->paid[s] += price(cpu, weight_of(p->limit[0]));
   if (u->turn[s].pos) heap_push(&q->order[s], &u->turn[s], u->paid[s]);
   if (p->turn[s].pos) heap_push(&u->order[s], &p->turn[s], p->paid[s]);
 }
@@ -166,7 +189,8 @@ void queues_pay(struct queues *q, struct place *p, enum slot_class s, int32_t cp
 
 static void person_enter(struct queues *q, struct person *u, enum slot_class s) {
   if (u->kept.by || u->turn[s].pos || u->order[s].n == 0) return;
-  if (u->paid[s] < q->clock[s]) u->paid[s] = q->clock[s];
+  int64_t from = q->clock[s] + price(100, weight_of_person(q, u));
+  if (u->paid[s] < from) u->paid[s] = from;
   heap_push(&q->order[s], &u->turn[s], u->paid[s]);
 }
 
@@ -174,34 +198,28 @@ void queues_enter(struct queues *q, struct place *p, enum slot_class s) {
   struct person *u = p->user;
   if (p->kept.by || p->n[s] == 0) return;
   if (!p->turn[s].pos) {
-    if (p->paid[s] < u->clock[s]) p->paid[s] = u->clock[s];
+    int64_t from = u->clock[s] + price(100, weight_of(p->limit[0]));
+    if (p->paid[s] < from) p->paid[s] = from;
     heap_push(&u->order[s], &p->turn[s], p->paid[s]);
   }
   person_enter(q, u, s);
 }
 
+static int64_t least(const int64_t paid[SLOT__N]) { return paid[0] < paid[1] ? paid[0] : paid[1]; }
+
 static void kept_link(struct limit *l, struct kept *k) {
   k->by = l;
-  if (l->kept == NULL) {
-    k->prev = k->next = k;
-    l->kept = k;
-  } else { /* behind all others */
-    k->next = l->kept;
-    k->prev = l->kept->prev;
-    k->prev->next = k;
-    l->kept->prev = k;
-  }
-  l->n_kept++;
+  heap_push(&l->kept, &k->at, k->person ? least(((struct person *)(void *)k)->paid) : least(((struct place *)(void *)k)->paid));
 }
 
 static void kept_unlink(struct kept *k) {
-  struct limit *l = k->by;
-  if (l->kept == k) l->kept = k->next == k ? NULL : k->next;
-  k->prev->next = k->next;
-  k->next->prev = k->prev;
+  heap_remove(&k->by->kept, &k->at);
   k->by = NULL;
-  l->n_kept--;
 }
+
+static struct kept *kept_first(const struct limit *l) { return (struct kept *)(void *)heap_top(&l->kept); }
+
+static bool rate_holds(const struct limit *l, int64_t now) { return limit_ask(l, now, false) == HELD_RATE; }
 
 static void blocker_add(struct queues *q, struct limit *l) {
   if (l->at) return;
@@ -232,7 +250,7 @@ void queues_keep(struct queues *q, struct kept *k, struct limit *by) {
   }
   kept_link(by, k);
   blocker_add(q, by);
-  by->ripe_at = !by->paused && by->count > 0 ? queues_rate_ready(by) : INT64_MAX;
+  by->ripe_at = rate_holds(by, q->env->wall_us) ? rate_ready(by, q->env->wall_us) : INT64_MAX;
   if (by->ripe_at < q->rate_at) q->rate_at = by->ripe_at;
 }
 
@@ -240,7 +258,7 @@ static void leave_list(struct queues *q, struct kept *k) {
   struct limit *l = k->by;
   if (l == NULL) return;
   kept_unlink(k);
-  if (l->n_kept == 0) blocker_remove(q, l);
+  if (l->kept.n == 0) blocker_remove(q, l);
 }
 
 void queues_let_go(struct queues *q, struct kept *k) {
@@ -293,13 +311,13 @@ void queues_wake(struct queues *q) {
     if (!l->ripe) continue;
     l->ripe = false;
     if (l != &q->cpu && limit_ask(l, q->env->wall_us, false) != HELD_NOT) {
-      l->ripe_at = !l->paused && l->count > 0 ? queues_rate_ready(l) : INT64_MAX;
+      l->ripe_at = rate_holds(l, q->env->wall_us) ? rate_ready(l, q->env->wall_us) : INT64_MAX;
       if (l->ripe_at < q->rate_at) q->rate_at = l->ripe_at;
       continue;
     }
-    size_t most = l == &q->cpu ? l->n_kept : WAKE_AT_ONCE;
-    for (size_t n = 0; n < most && l->n_kept > 0; n++) queues_let_go(q, l->kept);
-    if (l->n_kept > 0) q->ripe = l->ripe = true; /* the others follow */
+    size_t most = l == &q->cpu ? l->kept.n : WAKE_AT_ONCE;
+    for (size_t n = 0; n < most && l->kept.n > 0; n++) queues_let_go(q, kept_first(l));
+    if (l->kept.n > 0) q->ripe = l->ripe = true; /* the others follow */
   }
 }
 
@@ -487,7 +505,7 @@ static void limit_set(struct limit *l, const struct queue_row *row) {
   l->paused = row->paused > 0;
   l->count = row->rate_count > 0 && row->rate_per_us > 0 ? row->rate_count : 0;
   l->each_us = l->count ? (row->rate_per_us + l->count - 1) / l->count : 0;
-  if (l->queue_id != row->queue_id || row->rate_at > l->rate_us) l->rate_us = l->rate_stored_us = row->rate_at;
+  l->rate_us = l->rate_stored_us = row->rate_at; /* nothing newer is committed: rows are read before claims */
   l->queue_id = row->queue_id;
 }
 
@@ -499,7 +517,8 @@ static void limit_free(struct queues *q, struct limit *l) {
     first->same = l->same;
   } else if (l->same) (void)map64_put(&q->limits, hash, l->same);
   else (void)map64_del(&q->limits, hash);
-  while (l->n_kept > 0) queues_let_go(q, l->kept);
+  while (l->kept.n > 0) queues_let_go(q, kept_first(l));
+  heap_done(&l->kept);
   free(l->user);
   free(l->group);
   free(l);
@@ -592,12 +611,14 @@ void queues_done(struct queues *q) {
   queues_reset(q);
   for (size_t i = 0; i < q->n_row; i++) limit_free(q, q->row[i]);
   free(q->row);
+  heap_done(&q->cpu.kept);
   free(q->blockers);
   free(q->fresh);
   free(q->moved);
   for (int s = 0; s < SLOT__N; s++) heap_done(&q->order[s]);
   map64_done(&q->limits);
   map64_done(&q->people);
+  map64_done(&q->places);
   map64_done(&q->holds);
 }
 

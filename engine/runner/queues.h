@@ -4,7 +4,7 @@
  *   struct queues -- users, by their share -- groups of a user, by their share -- what waits in the group (waiting.h)
  *
  * Shares: each start costs its user max(1, cpuOverhead/100) divided by the user's weight, and its group the same; who has paid
- * the least is next (start-time fair queueing). Who comes anew begins at what the one served last has paid, so nobody saves up
+ * the least is next (start-time fair queueing). Who comes anew begins at what the one served last has paid and one start, so nobody saves up
  * while idle. The classes of slots have shares of their own, because a WAIT takes nothing from a SHELL.
  *
  * A user or a group that a limit holds back leaves the order and stands in the list of that limit until there may be room again.
@@ -43,18 +43,19 @@ struct limit {
   bool rate_dirty;                    /* this batch has changed it */
   bool ripe;                          /* there may be room for what it holds back */
   int64_t ripe_at;                    /* wall time at which a rate lets one start; INT64_MAX = it does not wait for a time */
-  struct kept *kept; size_t n_kept;   /* what it holds back; a list */
+  struct heap kept;                   /* what it holds back; who has paid the least comes first */
   size_t at;                          /* place in queues.blockers, from 1; 0 = it holds nothing back */
 };
 
-/* A member of that list: a group, or a user when `person` says so. */
-struct kept { struct limit *by; struct kept *prev, *next; bool person; };
+/* What a limit holds back: a group, or a user when `person` says so. */
+struct kept { struct heap_item at; struct limit *by; bool person; };
 
 struct lane;
 struct place {                        /* a group of a user */
-  struct kept kept;                   /* first: the list knows its members by it */
+  struct kept kept;                   /* first: a limit knows its members by it */
   struct person *user;
-  struct place *next;                 /* of the same user */
+  struct place *next, *prev;          /* of the same user */
+  struct place *same; int64_t hash;   /* of the same hash */
   char *group;
   struct limit *limit[4];             /* (user, group), (user, ""), ("", group), ("", ""): NULL = no such row */
   struct heap_item turn[SLOT__N];
@@ -64,6 +65,7 @@ struct place {                        /* a group of a user */
   struct map64 lines;                 /* of flows: fi -> the first of its lines */
   uint32_t n_held;
   size_t bytes[SLOT__N];              /* of all that waits here */
+  bool short_of[SLOT__N];             /* something of it found no room */
   bool is_fifo;
 };
 struct person {                       /* a user */
@@ -85,7 +87,7 @@ struct queues {
   int64_t look_us;                    /* boot time of the next look at rows outside a batch */
   bool asked, loaded;                 /* somebody has changed a queue; the machine has too much to do */
   struct limit **row; size_t n_row, cap_row;
-  struct map64 limits, people;        /* by the hash of their names */
+  struct map64 limits, people, places; /* by the hash of their names */
   struct limit *everything;           /* ("", ""), or NULL */
   struct limit cpu;                   /* holds back what the budget has no room for; no row */
   struct limit **blockers; size_t n_blockers, cap_blockers;
@@ -94,6 +96,7 @@ struct queues {
   struct heap order[SLOT__N];         /* people that have something that may start */
   int64_t clock[SLOT__N];
   uint32_t n[SLOT__N];                /* tasks that wait */
+  uint32_t open[SLOT__N];             /* the same, or 0 while everything that waits is held back */
   struct map64 holds;                 /* ti -> struct hold */
   int64_t cpu_used;
   struct { int64_t ti, since_us; } dear;  /* the oldest task that the budget has no room for */
@@ -121,7 +124,6 @@ static inline bool person_is_idle(const struct person *u) { return u->places == 
 bool queues_serves(const struct queues *q, const char *user, const char *group);     /* --queues */
 
 /* ---- may it start? ---- */
-int64_t queues_rate_ready(const struct limit *l);          /* wall time at which its rate lets one more start */
 enum held_by queues_ask(const struct queues *q, const struct place *p, int64_t ti, int32_t cpu, struct limit **by);
 /* The start of a task costs its group and its user their share. */
 void queues_pay(struct queues *q, struct place *p, enum slot_class s, int32_t cpu);

@@ -45,10 +45,10 @@ void wait_popped(struct runner *r, size_t from) {
   l->n = k;
 }
 
-void wait_asked(struct runner *r, const struct cached *c, uint32_t task, struct queue_view to) {
+void wait_asked(struct runner *r, const struct cached *c, uint32_t task, int64_t ti, struct queue_view to) {
   const struct task *t = &c->run->task[task].t;
   bool elsewhere = task_counts(t) && t->owner != r->env.me;
-  if (queues_limit(&r->queues)) queues_move(&r->queues, run_ti(c->run, task), to.user, to.group, elsewhere);
+  if (r->queues.holds.n > 0 || queues_limit(&r->queues)) queues_move(&r->queues, ti, to.user, to.group, elsewhere);
 }
 
 /* Its queue or its priority is another now: it moves where it waits. Where it does not wait here, a new hint goes out. */
@@ -78,7 +78,7 @@ static void expect_room(const struct runner *r, int64_t room[SLOT__N]) {
 /* What holds tasks back here, for the others to see. */
 static void say(struct runner *r, bool loaded) {
   struct queues *q = &r->queues;
-  int64_t used = q->cpu.n_kept > 0 ? q->cpu_used : 0;
+  int64_t used = q->cpu.kept.n > 0 ? q->cpu_used : 0;
   if (used == atomic_load(&r->env.cpu_used) && loaded == q->loaded) return;
   q->loaded = loaded;
   atomic_store(&r->env.cpu_used, used);
@@ -91,6 +91,7 @@ void wait_pull(struct runner *r) {
   struct waiting *w = &r->waiting;
   char why[NODE_LOAD_BYTES];
   bool loaded = !load_allows(&r->queues.opts, why, sizeof why);
+  queues_wake(&r->queues);
   expect_room(r, room);
   for (enum slot_class s = 0; s < SLOT__N; s++) {
     while (!loaded && room[s] > 0 && waiting_pick(w, s, &h)) {
@@ -98,6 +99,7 @@ void wait_pull(struct runner *r) {
       room[s]--;
     }
     admission_behind(&r->admission, s, loaded || waiting_open(w, s));
+    r->queues.open[s] = waiting_open(w, s) ? waiting_count(w, s) : 0;
   }
   say(r, loaded);
 }
@@ -115,7 +117,7 @@ void wait_poppable(const struct runner *r, uint32_t free[SLOT__N]) {
   const struct waiting *w = &r->waiting;
   admission_poppable(&r->admission, free);
   for (int s = 0; s < SLOT__N; s++) {
-    size_t room = waiting_room(w, s) / 256;
+    size_t room = r->queues.opts.n_serves > 0 || (w->short_of[s] && !w->dry[s]) ? 0 : waiting_room(w, s) / 256;
     if (r->env.draining || r->admission.pool[s].capacity == 0 || (free[s] == 0 && waiting_count(w, s) == 0)) continue;
     free[s] += room < POP_MOST ? (uint32_t)room : POP_MOST;
   }
@@ -123,10 +125,22 @@ void wait_poppable(const struct runner *r, uint32_t free[SLOT__N]) {
 
 /* ---- queue rows, and what others run ---- */
 
+/* Of the task of a flow, as far as its flow is in memory. */
+static void whose_runs(const struct runner *r, struct running_row *row) {
+  const struct cached *c = row->fi != 0 ? cache_get(&r->cache, row->fi) : NULL;
+  uint32_t task = c ? run_task_of(c->run, row->ti) : UINT32_MAX;
+  if (task == UINT32_MAX) return;
+  struct queue_view of = cached_queue(c, task);
+  row->user = of.user;
+  row->group = of.group;
+  row->cpu = of.cpu;
+}
+
 static enum store_rc read_running(struct runner *r) {
   struct running_row *row;
   size_t n;
   enum store_rc rc = store_running(r->env.store, &r->env.mem, &row, &n);
+  for (size_t i = 0; rc == STORE_OK && i < n; i++) whose_runs(r, &row[i]);
   if (rc == STORE_OK) queues_running(&r->queues, row, n);
   return rc;
 }
@@ -184,6 +198,7 @@ static void note_limits(const struct queues *q, int64_t ti, struct locked *v, si
 /* Tasks that run may come under these: no other node counts meanwhile. */
 static void note_moves(const struct queues *q, const struct req *asked, struct locked *v, size_t *n) {
   const struct queue_spec *to = asked->ask->queue;
+  if (!to->user && !to->group) return;
   for (size_t i = 0; i < q->n_row; i++) {
     struct limit *l = q->row[i];
     bool user = !*l->user || !to->user || strcmp(l->user, to->user) == 0;

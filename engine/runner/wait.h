@@ -22,7 +22,7 @@ void wait_anywhere(struct runner *r, enum slot_class s, const struct waits *t); 
 void wait_popped(struct runner *r, size_t from);
 /* A task is in another queue with this batch: what counts moves. A stand-alone one that waits moves after the commit; the task
  * of a node gets a new hint. */
-void wait_asked(struct runner *r, const struct cached *c, uint32_t task, struct queue_view to);
+void wait_asked(struct runner *r, const struct cached *c, uint32_t task, int64_t ti, struct queue_view to);
 void wait_moved(struct runner *r, const struct cached *c);
 void wait_pull(struct runner *r);                     /* as many as find capacity become events */
 void wait_give_back(struct runner *r);                /* this node claims nothing any more: others do */

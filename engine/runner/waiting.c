@@ -4,6 +4,7 @@
 
 #define LOOK_AT 16                    /* lines, and entries of a line, that are looked at for one that the budget has room for */
 #define AGE_MOST 100
+#define LANES_EXACT 256               /* so many lanes of a group have one cost each; further ones have a class of costs */
 
 struct line;
 struct entry {
@@ -24,7 +25,7 @@ struct line {
 struct lane {
   struct place *of;
   enum slot_class slot;
-  int priority, cost;                 /* cost: the class */
+  int priority, cost;                 /* cost: the same of all, or a class as a negative number */
   struct line *ring, *alone;          /* the line whose turn it is; the one of fi 0 */
 };
 
@@ -83,9 +84,12 @@ static void give_back(struct waiting *w) {
 
 /* ---- lanes and lines ---- */
 
-static struct lane *lane_of(struct waiting *w, struct place *p, enum slot_class s, int priority, int cost) {
-  for (uint32_t i = 0; i < p->n_lane[s]; i++)
-    if (p->lane[s][i]->priority == priority && p->lane[s][i]->cost == cost) return p->lane[s][i];
+static struct lane *lane_of(struct waiting *w, struct place *p, enum slot_class s, int priority, int32_t cpu) {
+  int cost = p->n_lane[s] < LANES_EXACT ? cpu : -cost_class(cpu);
+  for (uint32_t i = 0; i < p->n_lane[s]; i++) {
+    const struct lane *l = p->lane[s][i];
+    if (l->priority == priority && (l->cost == cpu || l->cost == cost)) return p->lane[s][i];
+  }
   struct lane *l = wr_new(struct lane);
   *l = (struct lane){.of = p, .slot = s, .priority = priority, .cost = cost};
   size_t n = p->n_lane[s], cap = p->cap_lane[s];
@@ -169,22 +173,28 @@ static void trim(struct waiting *w, struct line *n) {
 /* ---- in and out ---- */
 
 static void line_push(struct waiting *w, struct line *n, uint32_t i) {
+  struct entry *e = &w->v[i - 1];
+  n->n++;
+  if (n->first && e->since_us < w->v[n->first - 1].since_us) { /* it was picked, and could not be claimed */
+    e->next = n->first;
+    n->first = i;
+    return;
+  }
   if (n->first == 0) n->first = i;
   else w->v[n->last - 1].next = i;
   n->last = i;
-  n->n++;
 }
 
 static void put(struct waiting *w, struct place *p, enum slot_class s, uint32_t i) {
   struct entry *e = &w->v[i - 1];
-  struct lane *l = lane_of(w, p, s, p->is_fifo ? 0 : e->priority, cost_class(e->cpu));
+  struct lane *l = lane_of(w, p, s, p->is_fifo ? 0 : e->priority, e->cpu);
   e->in = line_of(w, l, p->is_fifo ? 0 : e->fi);
   e->next = 0;
   line_push(w, e->in, i);
 }
 
 static void refuse(struct waiting *w, struct place *p, enum slot_class s) {
-  w->short_of[s] = true;
+  w->short_of[s] = p->short_of[s] = true;
   w->dry[s] = false;
   queues_leave(w->q, p);
 }
@@ -204,7 +214,8 @@ bool waiting_add(struct waiting *w, enum slot_class s, const struct waits *t) {
   struct place *p = queues_place(w->q, t->of.user, t->of.group);
   bool first = p->n[SLOT_PROCESS] + p->n[SLOT_ASYNC] == 0;
   size_t anew = p->n[s] > 0 ? 0 : PLACE_BYTES + strlen(t->of.user) + strlen(t->of.group);
-  if (!room_for(w, p, s, ENTRY_BYTES + sizeof(struct line) + sizeof(struct lane) + anew)) {
+  bool alone = w->q->n[s] == 0; /* it is the only one: it always finds room, or nothing would ever ask for it again */
+  if (!alone && !room_for(w, p, s, ENTRY_BYTES + sizeof(struct line) + sizeof(struct lane) + anew)) {
     refuse(w, p, s);
     return false;
   }
@@ -227,7 +238,8 @@ static void left(struct waiting *w, struct place *p, enum slot_class s) {
   q->n[s]--;
   if (--p->n[s] > 0) return;
   account(w, p, s, PLACE_BYTES + strlen(p->user->name) + strlen(p->group), false);
-  if (w->short_of[s] && w->bytes[s] <= w->most / 2) w->dry[s] = true;
+  if (p->short_of[s] || (w->short_of[s] && w->bytes[s] <= w->most / 2)) w->dry[s] = true;
+  p->short_of[s] = false;
   heap_remove(&p->user->order[s], &p->turn[s]);
   if (p->user->order[s].n == 0) heap_remove(&q->order[s], &p->user->turn[s]);
   queues_leave(q, p);
@@ -335,21 +347,16 @@ static bool take_dear(struct waiting *w, enum slot_class s, struct hint *out) {
   if (q->drains && i == 0) queues_dear_gone(q);
   if (i == 0 || w->v[i - 1].in->lane->slot != s) return false;
   const struct entry *e = &w->v[i - 1];
-  if (queues_ask(q, e->in->lane->of, e->ti, e->cpu, &by) != HELD_NOT) return false;
+  enum held_by no = queues_ask(q, e->in->lane->of, e->ti, e->cpu, &by);
+  if (no != HELD_NOT && no != HELD_CPU) queues_dear_gone(q); /* a limit holds it: the budget does not drain for that */
+  if (no != HELD_NOT) return false;
   take(w, i, out);
   return true;
 }
 
 /* Who holds back a place: its user as a whole leaves the order, when the limit is the user's. */
 static void keep(struct queues *q, struct place *p, struct limit *by) {
-  queues_keep(q, by == p->limit[1] ? &p->user->kept : &p->kept, by);
-}
-
-/* Nothing may start at all; a rate lets the next one start at its time. */
-static bool everything_held(struct queues *q, enum held_by no) {
-  int64_t at = no == HELD_RATE ? queues_rate_ready(q->everything) : INT64_MAX;
-  if (at < q->rate_at) q->rate_at = at;
-  return false;
+  queues_keep(q, by == p->limit[1] || by == q->everything ? &p->user->kept : &p->kept, by);
 }
 
 bool waiting_pick(struct waiting *w, enum slot_class s, struct hint *out) {
@@ -371,7 +378,6 @@ bool waiting_pick(struct waiting *w, enum slot_class s, struct hint *out) {
     struct limit *by = NULL;
     enum held_by no = q->n_row ? queues_ask(q, p, 0, 0, &by) : HELD_NOT;
     if (no != HELD_NOT) {
-      if (by == q->everything) return everything_held(q, no);
       keep(q, p, by);
       continue;
     }
@@ -389,7 +395,9 @@ size_t waiting_give(struct waiting *w, enum slot_class s, struct hint *out, size
   size_t got = 0;
   for (size_t i = 0; got < n && (m = map64_next(&w->by_ti, &i)) != NULL;) {
     const struct entry *e = &w->v[(uintptr_t)m->val - 1];
-    if (e->in->lane->slot == s) out[got++] = (struct hint){e->ti, e->fi};
+    const struct place *p = e->in->lane->of;
+    bool plain = !*p->group && !*p->user->name && e->priority == 0 && e->cpu == 0;
+    if (e->in->lane->slot == s) out[got++] = (struct hint){e->ti, plain ? e->fi : e->fi | HINT_QUEUED};
   }
   for (size_t i = 0; i < got; i++) (void)waiting_drop(w, out[i].ti);
   return got;
@@ -448,7 +456,11 @@ void waiting_init(struct waiting *w, struct queues *q, size_t most_bytes) {
 
 void waiting_done(struct waiting *w) {
   const struct map64_slot *m;
-  for (size_t i; i = 0, (m = map64_next(&w->by_ti, &i)) != NULL;) (void)waiting_drop(w, m->key);
+  int64_t *ti = wr_calloc(w->by_ti.n + 1, sizeof *ti);
+  size_t n = 0;
+  for (size_t i = 0; (m = map64_next(&w->by_ti, &i)) != NULL;) ti[n++] = m->key;
+  for (size_t i = 0; i < n; i++) (void)waiting_drop(w, ti[i]);
+  free(ti);
   map64_done(&w->by_ti);
   free(w->v);
 }

@@ -4,10 +4,10 @@
  *   queues.h: which user, which group -> in the group the lane of the highest priority, aged -> the flow whose turn it is -> its
  *   oldest task
  *
- * A lane holds tasks of one priority and of one class of cost (0, 1, 2-3, 4-7, ..), so that a dear task holds up no cheap one. A
- * line is what one flow instance has in a lane; stand-alone tasks are one line together. Lines take turns. The age of a flow's
- * line counts from its last turn: so a small flow waits one turn beside a large one, however old the large one is. A queue whose
- * order is "fifo" has one line.
+ * A lane holds tasks of one priority and of one cost, so that a dear task holds up no cheap one (with very many different costs:
+ * of one class of costs, 1, 2-3, 4-7, ..). A line is what one flow instance has in a lane; stand-alone tasks are one line
+ * together. Lines take turns. The age of a flow's line counts from its last turn: so a small flow waits one turn beside a large
+ * one, however old the large one is. A queue whose order is "fifo" has one line.
  *
  * The bytes of all this are bounded. A group may hold at most as much as is left for all others, so that a group with 100,000
  * tasks leaves room for one with 3. What finds no room stays in the rows: the reconciler finds it again, once its group has run

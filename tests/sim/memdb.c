@@ -441,7 +441,10 @@ void tx_apply(struct mem_tx *tx) {
     for (size_t i = 0; i < tx->b.n_task; i++) put_task(db, &tx->b.task[i], tx->me);
     for (size_t i = 0; i < tx->b.n_gone; i++) put_gone(db, tx->b.gone[i]);
     for (size_t i = 0; i < tx->b.n_async; i++) put_async(db, &tx->b.async[i]);
-    for (size_t i = 0; i < tx->b.n_rate; i++) memdb_queue(db, tx->b.rate[i].queue_id)->r.rate_at = tx->b.rate[i].rate_at;
+    for (size_t i = 0; i < tx->b.n_rate; i++) {
+      struct mem_queue *q = memdb_queue(db, tx->b.rate[i].queue_id);
+      if (q) q->r.rate_at = tx->b.rate[i].rate_at; /* else it was deleted meanwhile */
+    }
     for (size_t i = 0; i < tx->b.n_whose; i++) put_whose(db, &tx->b.whose[i]);
     for (size_t i = 0; i < tx->b.n_key; i++)
       *WR_PUSH(db->key, db->n_key, db->cap_key) = (struct mem_key){wr_strdup(tx->b.key[i].key), tx->b.key[i].row};
@@ -630,7 +633,9 @@ static enum store_rc check_all(struct mem_store *s, struct batch *b) {
   if (keys != STORE_OK) return keys;
   struct mem_member *m = memdb_member(s->db, s->me);
   if (!m || !get_lock(s, &m->lock)) return m ? STORE_RETRY : STORE_FENCED;
-  return m->state == MEMBER_LIVE ? STORE_OK : STORE_FENCED;
+  if (m->state != MEMBER_LIVE) return STORE_FENCED;
+  keys = check_keys(s, mine); /* another transaction may have written while this one waited for its lock */
+  return keys == STORE_OK ? check_async(s, mine) : keys;
 }
 
 enum store_rc tx_write(struct mem_store *s, struct batch *b) {

@@ -132,7 +132,7 @@ PLANTS = [
     (42, "other content with the same name is taken for the same", "runner/submit.c",
      "if (!alone_key_same(key, t))", "if (!PLANT(42) && !alone_key_same(key, t))"),
     (43, "a move to another queue is told, and not stored", "runner/alone.c",
-     "if (q->has_priority) a->priority = q->priority;\n  changed(a);", "if (q->has_priority) a->priority = q->priority;\n  if (!PLANT(43)) changed(a);"),
+     "  a->moved = true;\n  changed(a);", "  a->moved = true;\n  if (!PLANT(43)) changed(a);"),
     (44, "a deleted task keeps its rows", "runner/rows.c",
      "if (c->alone->gone) { *WR_PUSH(w->gone", "if (c->alone->gone && !PLANT(44)) { *WR_PUSH(w->gone"),
     (45, "a delayed task is forgotten with the memory of its node", "runner/reconciler.c",

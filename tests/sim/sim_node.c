@@ -267,7 +267,7 @@ void node_start(struct node *n) {
   n->away_told = false;
   struct runner_opts o = {.store = n->store, .defs = n->defs, .lease_us = w->lease_us, .info = {.host = "sim", .pid = n->id, .slots = 1, .roles = "all"},
     .request_us = REQUEST_US, .cache_bytes = cache, .timers = w->small_cache ? 2 : 0, .seed = sim_rnd(w, UINT64_MAX),
-    .mailbox = 1 + sim_rnd(w, 50), .queues = queues_opts(w), .waiting_bytes = w->single ? w->queue_cap * 128 + 2048 : 0,
+    .mailbox = 1 + sim_rnd(w, 50), .queues = queues_opts(w), .waiting_bytes = w->single ? w->queue_cap * 128 + 4096 : 0,
     .ports = {.ctx = n, .start = port_start, .cancel = port_cancel, .kill_all = port_kill_all, .deadline = port_deadline,
               .push = w->single ? NULL : port_push, .nudge = port_nudge, .flow_done = port_flow_done,
               .backlog = port_backlog, .free_slots = port_free_slots, .width = port_width, .boot_now = port_boot_now}};

@@ -390,7 +390,7 @@ static void answered_ask(struct world *w, const struct op *o) {
     const struct mem_whose *moved = f ? memdb_whose(f, of->ti) : NULL;
     const char *user = f ? moved ? moved->r.user : NULL : a->r.user;
     bool told = !f || f->r.wish & RUN_WHOSE_BIT; /* else nobody looks for that row */
-    if (o->ask.ask == ASK_QUEUE && of->changed && (!told || !user || strcmp(user, "u") != 0)) sim_fail(w, "the move of task %lld is acknowledged, but not stored", ti);
+    if (o->ask.ask == ASK_QUEUE && of->changed && (!told || !user || strcmp(user, "u") != 0)) sim_fail(w, "the move of task %lld is acknowledged, but not stored: told %d, of %s, flow %d", ti, told, user ? user : "nobody", f != NULL);
   }
 }
 
