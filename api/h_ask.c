@@ -138,13 +138,27 @@ enum wr_rc h_task_remove(struct call *c) {
 
 /* ---- many ---- */
 
-struct found { int64_t *ti; size_t n, cap; bool more; };
+/* Tasks for which the wish has something to do, `most` of them; how many would refuse it; there are more of the former. */
+struct found { const struct asking *like; int64_t *ti; size_t n, cap, most; int64_t refused; bool more; };
 
+/* It is where it is to be. */
+static bool is_there(const struct queue_spec *q, const struct async_row *row) {
+  return (!q->user || strcmp(q->user, row->user) == 0) && (!q->group || strcmp(q->group, row->group) == 0) &&
+         (!q->has_priority || q->priority == row->priority);
+}
+
+/* What has nothing to change takes no place, so that a wish that is repeated comes to its end. */
 static int find_one(void *ctx, const struct task_row *row, const struct async_row *alone) {
   struct found *f = ctx;
-  (void)alone;
-  *WR_PUSH(f->ti, f->n, f->cap) = row->ti;
-  return 0;
+  struct task t = row->t;
+  struct task_wish wish = {.ask = f->like->ask.ask, .force = f->like->ask.force};
+  enum ask_no no;
+  (void)task_ask(&t, &wish, &task_policy_default, &no);
+  if (no == ASK_SAME || (no == ASK_OK && f->like->queue && alone && is_there(f->like->queue, alone))) return 0;
+  if (no != ASK_OK) f->refused++;
+  else if (f->n == f->most) f->more = true;
+  else *WR_PUSH(f->ti, f->n, f->cap) = row->ti;
+  return f->more;
 }
 
 /* Fills c->q from "filter", which needs one field at least: nobody moves every task by forgetting it. */
@@ -159,13 +173,15 @@ static enum wr_rc read_filter(struct call *c, const json_t *filter) {
   return rc;
 }
 
-static enum wr_rc find_all(struct call *c, int64_t limit, struct found *f) {
+static enum wr_rc find_all(struct call *c, struct found *f) {
   struct alone_filter filter = alone_filter_of(&c->q);
-  struct page page = {.limit = (uint32_t)limit};
+  struct page page = {.limit = LIMIT_ALONE_LOOK};
   struct reader *r = call_reader(c);
   if (!r) return c->err.code;
   int64_t total = -1;
-  enum wr_rc rc = reader_list_alone(r, &filter, &page, find_one, f, &f->more, &total, &c->err);
+  bool more = false;
+  enum wr_rc rc = reader_list_alone(r, &filter, &page, find_one, f, &more, &total, &c->err);
+  f->more = f->more || (more && f->n > 0); /* rows beyond those that one request looks at */
   reader_put(r);
   return rc;
 }
@@ -187,9 +203,9 @@ static enum wr_rc wish_some(struct call *c, struct asking *like, const int64_t *
 }
 
 static enum wr_rc wish_all(struct call *c, struct asking *like, int64_t limit) {
-  struct found f = {0};
-  int64_t count[2] = {0};
-  enum wr_rc rc = find_all(c, limit, &f);
+  struct found f = {.like = like, .most = (size_t)limit};
+  enum wr_rc rc = find_all(c, &f);
+  int64_t count[2] = {0, f.refused};
   for (size_t at = 0; rc == WR_OK && at < f.n; at += AT_ONCE)
     rc = wish_some(c, like, f.ti + at, (uint32_t)(f.n - at < AT_ONCE ? f.n - at : AT_ONCE), count);
   free(f.ti);

@@ -98,7 +98,9 @@ static enum wr_rc queue_put(const weir_t *h, const json_t *body, struct wr_err *
   if (rc) return rc;
   struct queue_row row = {.user = p.user, .group = p.group, .max_running = p.max_running, .rate_count = p.rate_count,
                           .rate_per_us = p.rate_per_us, .weight = p.weight, .order = p.order, .paused = p.paused};
-  return store_queue_set(h->view.store, &row, p.fields, err);
+  rc = store_queue_set(h->view.store, &row, p.fields, err);
+  if (rc == WR_OK) runner_queues_changed(h->view.runner);
+  return rc;
 }
 
 int weir_queue_set(weir_t *h, const weir_queue_t *queue) {
@@ -126,6 +128,7 @@ int weir_queue_delete(weir_t *h, const char *user, const char *group) {
   if (h->remote) return remote_queue_delete(h, user, group);
   if (!enter(h)) return WEIR_ERR_UNAVAILABLE;
   enum wr_rc rc = store_queue_delete(h->view.store, user ? user : "", group ? group : "", &err);
+  if (rc == WR_OK) runner_queues_changed(h->view.runner);
   leave(h);
   return rc ? failed(h, &err) : WEIR_OK;
 }

@@ -66,6 +66,7 @@ static enum wr_rc get(weir_t *h, int64_t id, weir_task_t **out, struct wr_err *e
 
 int weir_get(weir_t *h, int64_t id, weir_task_t **out) {
   struct wr_err err = {0};
+  if (!out) return fail(h, WEIR_ERR_INVALID, WR_BAD_REQUEST, "out must not be NULL.");
   *out = NULL;
   if (h->remote) return remote_get(h, id, out);
   if (!enter(h)) return WEIR_ERR_UNAVAILABLE;

@@ -106,6 +106,6 @@ enum wr_rc options_read(weir_t *h, const char *url, const char *const *options, 
     .async_slots = (uint32_t)num_or(&g, O_ASYNC_SLOTS, 10000),
     .cache_bytes = num_or(&g, O_CACHE_MEMORY, LIMIT_CACHE_BYTES), .request_us = num_or(&g, O_REQUEST_TIMEOUT, LIMIT_REQUEST_US),
     .stop_us = num_or(&g, O_STOP_TIMEOUT, 10 * SECOND_US), .durability = num_or(&g, O_DURABILITY, 0) ? NODE_RELAXED : NODE_STRICT,
-    .shell = num_or(&g, O_SHELL, 0) == 1 ? NODE_SHELL_ON : NODE_SHELL_OFF, .routines = true, .finds_rows = true};
+    .shell = num_or(&g, O_SHELL, 0) == 1 ? NODE_SHELL_ON : NODE_SHELL_OFF, .routines = true};
   return WR_OK;
 }

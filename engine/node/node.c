@@ -386,7 +386,8 @@ static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_
   for (int s = 0; s < SLOT__N && !rc; s++) {
     queue_set_node(n->queue[s], runner_incarnation(n->runner));
     if (n->pump[s]) pump_attach(n->pump[s], n->runner);
-    else if (o->finds_rows && !store_single(n->store)) runner_queue_away(n->runner, (enum slot_class)s, true);
+    /* No queue joins the nodes of this store: each finds in the rows what others have made, as while a queue is away. */
+    else if (!store_single(n->store)) runner_queue_away(n->runner, (enum slot_class)s, true);
     if (n->worker && n->pump[s]) rc = pump_poll(n->pump[s], kind_of(n), err);
   }
   if (!rc) rc = runner_thread_start(n->runner, err);

@@ -39,9 +39,6 @@ struct node_opts {
   int64_t cache_bytes, request_us, stop_us;
   struct queue_opts queues;                   /* as in runner.h; borrowed */
   bool own_only;                              /* as in runner.h */
-  /* With the queue in memory and a store of several processes: this node finds in the rows what others have made, as it does
-   * while a queue is away. */
-  bool finds_rows;
   bool routines;                              /* types of add_types() take process slots, also where SHELL is off */
   /* Adds the host's own types to those that are built in, before anything else looks at them; NULL = none. */
   enum wr_rc (*add_types)(void *ctx, struct registry *r, struct wr_err *err);
@@ -74,8 +71,8 @@ void node_drain(struct node *n, int64_t grace_us);
 /* After node_drain(), once nobody posts any more: commits what waits, leaves the store. Waits for a store that is away.
  * NULL is fine. */
 void node_leave(struct node *n);
-/* Leaves, unless that was done, and ends all. NULL is fine. False: a thread of the node is inside a call of the store that does not
- * come back; then node, options and watcher stay in use until the process ends. */
+/* Leaves, unless that was done, and ends all. NULL is fine. False: a thread of the node is inside a call of the store that does
+ * not come back; then node, options and watcher stay in use until the process ends. */
 bool node_close(struct node *n);
 
 void node_health(struct node *n, struct health *out);   /* any thread; waits RUNNER_HEALTH_WAIT_US at most */

@@ -173,8 +173,8 @@ static uint64_t weight_of_person(const struct queues *q, const struct person *u)
   return weight_of(u->places && *u->name ? u->places->limit[1] : q->everything);
 }
 
-/* The clock is what the one that is served had paid: who comes anew begins one start behind that, as if it were served now. So who
- * comes and goes all the time gets no more than its share. */
+/* The clock is what the one that is served had paid: who comes anew begins one start behind that, as if it were served now. So
+ * who comes and goes all the time gets no more than its share. */
 void queues_pay(struct queues *q, struct place *p, enum slot_class s, int32_t cpu) {
   struct person *u = p->user;
   if (u->paid[s] > q->clock[s]) q->clock[s] = u->paid[s];

@@ -4,8 +4,8 @@
  *   struct queues -- users, by their share -- groups of a user, by their share -- what waits in the group (waiting.h)
  *
  * Shares: each start costs its user max(1, cpuOverhead/100) divided by the user's weight, and its group the same; who has paid
- * the least is next (start-time fair queueing). Who comes anew begins at what the one served last has paid and one start, so nobody saves up
- * while idle. The classes of slots have shares of their own, because a WAIT takes nothing from a SHELL.
+ * the least is next (start-time fair queueing). Who comes anew begins at what the one served last has paid and one start, so
+ * nobody saves up while idle. The classes of slots have shares of their own, because a WAIT takes nothing from a SHELL.
  *
  * A user or a group that a limit holds back leaves the order and stands in the list of that limit until there may be room again.
  * So a held queue costs the others nothing.

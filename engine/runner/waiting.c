@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #define LOOK_AT 16                    /* lines, and entries of a line, that are looked at for one that the budget has room for */
+#define LOOK_BACK 64                  /* so far from the front a task finds its place again */
 #define AGE_MOST 100
 #define LANES_EXACT 256               /* so many lanes of a group have one cost each; further ones have a class of costs */
 
@@ -172,14 +173,19 @@ static void trim(struct waiting *w, struct line *n) {
 
 /* ---- in and out ---- */
 
+/* It was picked and could not be claimed, or it came back without a try: it stands where it stood, if that is near the front. */
+static bool put_back(struct waiting *w, struct line *n, uint32_t i) {
+  uint32_t *at = &n->first;
+  for (int k = 0; k < LOOK_BACK && *at && w->v[*at - 1].ti < w->v[i - 1].ti; k++) at = &w->v[*at - 1].next;
+  if (*at && w->v[*at - 1].ti < w->v[i - 1].ti) return false;
+  w->v[i - 1].next = *at;
+  *at = i;
+  return true;
+}
+
 static void line_push(struct waiting *w, struct line *n, uint32_t i) {
-  struct entry *e = &w->v[i - 1];
   n->n++;
-  if (n->first && e->since_us < w->v[n->first - 1].since_us) { /* it was picked, and could not be claimed */
-    e->next = n->first;
-    n->first = i;
-    return;
-  }
+  if (n->first && n->fi == 0 && w->v[i - 1].ti < w->v[n->last - 1].ti && put_back(w, n, i)) return;
   if (n->first == 0) n->first = i;
   else w->v[n->last - 1].next = i;
   n->last = i;
