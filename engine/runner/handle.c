@@ -118,10 +118,9 @@ static enum store_rc do_hint(struct runner *r, struct ev *e) {
     reconciler_refused(&r->reconciler, pol->slot);
     return STORE_OK;
   }
-  if (run_alone(c->run) && c->run->task[task].t.state != TASK_QUEUED) { /* it waits no more: nothing is paid for it */
-    wait_settle(r, e);
-    return STORE_OK;
-  }
+  /* It waits no more: nothing is paid for it. Perhaps this very batch has claimed it: what is held is settled after the commit. */
+  bool known = run_alone(c->run) || run_known(c->run, run_node_of(c->run, task));
+  if (known && c->run->task[task].t.state != TASK_QUEUED) return STORE_OK;
   struct waits t = {e->ti, e->fi, cached_queue(c, task), wait_since(r, c)};
   enum admit admit = others && !env_keeps(&r->env) ? ADMIT_FULL : hint_asks(r, e, pol, &t.of);
   if (admit != ADMIT_NOW) {
