@@ -29,6 +29,7 @@
 #include "weir.h"
 #include "weir_executor.h"
 
+struct chooser;
 struct pool;
 struct remote;
 struct shapes;
@@ -72,6 +73,7 @@ struct weir_s {
   struct until until;
   struct pool *pool;                /* NULL before weir_start() */
   struct shapes *shapes;            /* submit.c */
+  struct chooser *chooser;
   void (*free)(weir_t *);           /* how the last routine that was given up frees the handle */
 };
 
@@ -135,6 +137,12 @@ enum wr_rc type_check(const weir_t *h, const struct registry *known, const weir_
 void type_keep(weir_t *h, const weir_type_t *t);
 void types_free(weir_t *h);         /* their release() is called */
 size_t types_stack(const weir_t *h);          /* the largest that a type wants; 0 = none wants one */
+
+/* ---- choose.c ---- */
+struct chooser *chooser_new(void);
+void chooser_free(struct chooser *c);
+struct queue_policy *chooser_policy(struct chooser *c);       /* for a node; lives as long as the chooser */
+void chooser_set(struct chooser *c, long (*pick)(const weir_candidate_t *const *, size_t n, void *user), void *user);
 
 /* ---- pool.c ---- */
 struct weir_attempt_s;

@@ -107,6 +107,18 @@ static enum wr_rc add_types(struct plugins *p, const struct plugin *of, const st
   return rc;
 }
 
+/* There can be one. */
+static enum wr_rc add_policy(struct plugins *p, struct wr_err *err) {
+  const struct plugin *of = NULL;
+  for (size_t i = 0; i < p->n; i++) {
+    if (!p->v[i].t.pick) continue;
+    if (of) return refuse(err, p->v[i].file, "has a policy, and so has another plug-in. Leave one of them out.");
+    of = &p->v[i];
+  }
+  if (of) chooser_set(p->h.chooser, of->t.pick, of->t.user);
+  return WR_OK;
+}
+
 enum wr_rc plugins_load(struct plugins *p, const char *const *file, size_t n, struct registry *r, struct wr_err *err) {
   enum wr_rc rc = WR_OK;
   p->v = wr_calloc(n, sizeof *p->v);
@@ -114,6 +126,7 @@ enum wr_rc plugins_load(struct plugins *p, const char *const *file, size_t n, st
     rc = load(&p->v[p->n], file[p->n], err);
     if (!rc) rc = add_types(p, &p->v[p->n], r, err);
   }
+  if (!rc) rc = add_policy(p, err);
   if (rc) return rc;
   size_t stack = types_stack(&p->h);
   p->h.pool = pool_new(&p->h, p->h.opts.slots, stack > STACK_BYTES ? stack : STACK_BYTES);
@@ -133,9 +146,10 @@ static enum wr_rc make_known(struct plugins *p, struct wr_err *err) {
 
 /* ---- life ---- */
 
-struct plugins *plugins_new(const struct node_opts *o, int64_t stop_us) {
+struct plugins *plugins_new(struct node_opts *o, int64_t stop_us) {
   struct plugins *p = wr_new(struct plugins);
   use_init(&p->h);
+  o->queues.policy = chooser_policy(p->h.chooser);
   pthread_rwlock_wrlock(&p->h.life);
   p->opening = true;
   p->h.opts = *o;
@@ -155,7 +169,7 @@ enum wr_rc plugins_begin(struct plugins *p, struct node *n, struct wr_err *err) 
   open_up(p, n);
   for (size_t i = 0; i < p->n; i++)
     log_info("server.plugin", L_STR("file", p->v[i].file), L_STR("name", p->v[i].t.name ? p->v[i].t.name : ""),
-             L_INT("types", (int64_t)p->v[i].t.n_types));
+             L_INT("types", (int64_t)p->v[i].t.n_types), L_STR("policy", p->v[i].t.pick ? "yes" : "no"));
   return make_known(p, err);
 }
 

@@ -11,8 +11,8 @@
 #include "node.h"
 
 struct plugins;
-/* stop_us: how long routines have to stop. */
-struct plugins *plugins_new(const struct node_opts *o, int64_t stop_us);
+/* stop_us: how long routines have to stop. o gets room for their policy. */
+struct plugins *plugins_new(struct node_opts *o, int64_t stop_us);
 /* Loads the files, whose code runs from here on, and adds their types: after the process has given up the rights that it does not
  * need, and after its spawner was made. The error names the file and the way out. */
 enum wr_rc plugins_load(struct plugins *p, const char *const *file, size_t n, struct registry *r, struct wr_err *err) WR_MUST;

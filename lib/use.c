@@ -42,10 +42,12 @@ void use_init(weir_t *h) {
   pthread_rwlock_init(&h->life, &a);
   pthread_rwlockattr_destroy(&a);
   until_init(&h->until);
+  h->chooser = chooser_new();
 }
 
 void use_done(weir_t *h) {
   types_free(h);
   until_done(&h->until);
+  chooser_free(h->chooser);
   pthread_rwlock_destroy(&h->life);
 }

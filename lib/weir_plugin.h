@@ -21,7 +21,8 @@ typedef struct {
   const char *name;
   const weir_type_t *types;
   size_t n_types;
-  long (*pick)(const weir_candidate_t *const *, size_t n, void *user);   /* NULL = none */
+  /* As in weir_set_policy(), for all that the server starts; NULL = none. One plug-in at most has it. */
+  long (*pick)(const weir_candidate_t *const *, size_t n, void *user);
   void *user;                        /* for pick() */
 } weir_plugin_t;
 extern WEIR_API const weir_plugin_t weir_plugin;

@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import unittest
 
-from live import BIN, ROOT, Server, directory, until, weir
+from live import BIN, ROOT, Server, directory, task, until, weir
 
 BUILD = pathlib.Path(BIN).resolve().parent.parent
 OF = "const weir_plugin_t weir_plugin = {{.size = sizeof weir_plugin, .abi = {abi}, .name = \"x\", .types = &t, .n_types = 1}};"
@@ -82,6 +82,31 @@ class Plugin(unittest.TestCase):
         server.post(f"/exec/task-ins/{ti}/cancel")
         until("it is canceled", lambda: server.get(f"/monitor/task/{ti}")["state"] == "CANCELED")
         self.assertEqual(server.stop(), 0)
+
+    def test_policy(self):
+        """It chooses for the whole server; two of them are refused."""
+        text = """#include <string.h>
+#include <weir_plugin.h>
+static int enough;
+static long pick(const weir_candidate_t *const *c, size_t n, void *user) {{
+  size_t best = 0;
+  *(int *)user |= n == 4;
+  if (!enough) return -1;
+  for (size_t i = 1; i < n; i++)
+    if (strcmp(c[i]->name, c[best]->name) > 0) best = i;
+  return (long)best;
+}}
+const weir_plugin_t weir_plugin = {{.size = sizeof weir_plugin, .abi = WEIR_PLUGIN_ABI, .name = "{0}", .pick = pick, .user = &enough}};
+"""
+        so = self.made("policy", text.format("one"))
+        server = self.serve("--plugin", so, "--async-slots", "1")
+        ids = server.post("/exec/tasks", {"tasks": [{"taskType": "ECHO", "taskName": name, "taskContent": name, "user": name} for name in "bdac"]})
+        ended = [server.get(f"/monitor/task/{ti}?wait=60") for ti in ids]
+        self.assertEqual("".join(t["taskName"] for t in sorted(ended, key=lambda t: t["startedAt"])), "dcba")
+        fi = server.flow(task("one", "ECHO", "1"), task("two", "ECHO", "2"))
+        self.assertEqual(server.ended(fi)["status"], "SUCCESS")
+        self.assertEqual(server.stop(), 0)
+        self.assertIn("so has another plug-in", self.refused("--plugin", so, "--plugin", self.made("second", text.format("two"))))
 
     def test_known_without_it(self):
         """A type is known once a node has registered it."""
