@@ -10,6 +10,7 @@
 #include "api.h"
 #include "clock.h"
 #include "log.h"
+#include "plugins.h"
 #include "process.h"
 #include "say.h"
 #include "signals.h"
@@ -26,11 +27,18 @@ struct server {
   char store[512], listen[32];
   struct node *node;
   struct waits *waits;            /* older than the node, which tells it what ends */
-  struct watcher watcher;
+  struct watcher watcher, watchers;   /* of waits; of waits and plug-ins */
+  struct plugins *plugins;        /* NULL: none */
   struct api *api;
   pthread_mutex_t mu;             /* guards `stop`: the thread that ends a late stop reads it too */
   enum { STOP_TASKS, STOP_STORE, STOP_MEMORY } stop;  /* what the stop waits for: tasks, the database, nothing */
 };
+
+/* How long tasks have between TERM and KILL. */
+static int64_t grace_us(const struct server *s) {
+  int64_t all = s->opts.stop_us;
+  return all > 2 * STOP_REST_US ? all - STOP_REST_US : all / 2;
+}
 
 /* ---- options ---- */
 
@@ -147,22 +155,34 @@ static enum wr_rc start_api(struct server *s, struct wr_err *err) {
   return WR_OK;
 }
 
+static enum wr_rc add_types(void *ctx, struct registry *r, struct wr_err *err) {
+  struct server *s = ctx;
+  const struct opt_value *v = &s->cfg.v[OPT_PLUGIN];
+  return plugins_load(s->plugins, (const char *const *)v->many, v->n_many, r, err);
+}
+
+static void want_plugins(struct server *s) {
+  if (s->cfg.v[OPT_PLUGIN].n_many == 0) return;
+  s->plugins = plugins_new(&s->opts, grace_us(s));
+  s->watchers = plugins_watcher(s->plugins, s->opts.watcher);
+  s->opts.watcher = &s->watchers;
+  s->opts.ctx = s;
+  s->opts.add_types = add_types;
+  s->opts.routines = (s->opts.roles & NODE_WORKER) != 0;
+}
+
 static enum wr_rc start(struct server *s, struct wr_err *err) {
   struct spawner *spawner;
   enum wr_rc rc = s->opts.roles & NODE_API ? api_try_listen(s->listen, err) : WR_OK; /* before anything is made */
   if (!rc) rc = process_prepare(&s->opts, &s->who, &spawner, err);
+  if (!rc) want_plugins(s);
   if (!rc) rc = node_open(&s->opts, spawner, &s->node, err);
+  if (!rc) rc = plugins_begin(s->plugins, s->node, err);
   if (rc) return rc;
   if (s->opts.roles & NODE_API) return start_api(s, err);
   say_start(s);
   say(LOG_INFO, "server.ready", NULL, "ready", "");
   return WR_OK;
-}
-
-/* How long tasks have between TERM and KILL. */
-static int64_t grace_us(const struct server *s) {
-  int64_t all = s->opts.stop_us;
-  return all > 2 * STOP_REST_US ? all - STOP_REST_US : all / 2;
 }
 
 static void set_stop(struct server *s, int what) {
@@ -174,11 +194,12 @@ static void set_stop(struct server *s, int what) {
 static void stop(struct server *s) {
   if (s->api) api_drain(s->api);
   if (s->node) node_drain(s->node, grace_us(s));
+  plugins_stop(s->plugins);
   set_stop(s, STOP_STORE);
   if (s->api) api_stop(s->api);
   node_leave(s->node);
   set_stop(s, STOP_MEMORY);
-  node_close(s->node);
+  if (node_close(s->node)) plugins_end(s->plugins);
 }
 
 /* The time of the stop is over. Nobody can hand back to a database that is away: that is no fault of this stop, and other nodes

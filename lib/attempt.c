@@ -220,3 +220,18 @@ int weir_log(weir_attempt_t *a, const char *data, size_t len) {
   pthread_mutex_unlock(&a->mu);
   return said_to(a, ok);
 }
+
+/* ---- what it waits for ---- */
+
+int weir_attempt_wait(weir_attempt_t *a, const int64_t *ids, size_t n, int64_t timeout_ms) {
+  const weir_t *h = a->h;
+  int rc = until_ended(a->h, ids, n, clock_mono_us(), &a->stop); /* perhaps there is nothing to wait for */
+  if (rc == WEIR_ERR_TIMEOUT && timeout_ms != 0) {
+    pool_lend(a->pool, a);
+    rc = until_ended(a->h, ids, n, time_up(timeout_ms), &a->stop);
+    pool_resume(a->pool, a);
+  }
+  if (rc == WEIR_ERR_TIMEOUT) return fail(h, rc, WR_BUSY, "The tasks have not ended in time.");
+  if (rc == WEIR_ERR_REFUSED) return fail(h, rc, WR_DRAINING, "The attempt is asked to stop.");
+  return rc ? fail(h, rc, WR_DRAINING, "The handle closes.") : WEIR_OK;
+}

@@ -134,7 +134,11 @@ int weir_queue_delete(weir_t *h, const char *user, const char *group) {
 }
 
 int weir_set_policy(weir_t *h, long (*pick)(const weir_candidate_t *const *, size_t n, void *user), void *user) {
-  (void)pick;
-  (void)user;
-  return fail(h, WEIR_ERR_UNSUPPORTED, WR_NO_ROUTE, "This build of the library takes no policy.");
+  if (h->remote)
+    return fail(h, WEIR_ERR_UNSUPPORTED, WR_NO_ROUTE, "A policy is of a process that opens the database, not of a server's URL.");
+  if (!enter(h)) return WEIR_ERR_UNAVAILABLE;
+  chooser_set(h->chooser, pick, user);
+  runner_news(h->view.runner); /* it looks at once */
+  leave(h);
+  return WEIR_OK;
 }

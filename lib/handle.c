@@ -9,35 +9,6 @@
 #include "remote.h"
 #include "text.h"
 
-/* ---- who uses the node ---- */
-
-bool enter(weir_t *h) {
-  pthread_rwlock_rdlock(&h->life);
-  if (h->node && !atomic_load(&h->gone)) {
-    store_deadline(clock_mono_us() + h->opts.request_us);
-    return true;
-  }
-  bool gone = atomic_load(&h->gone);
-  pthread_rwlock_unlock(&h->life);
-  (void)fail(h, WEIR_ERR_UNAVAILABLE, WR_DB_UNAVAILABLE, "%s",
-             gone ? "The file of the database was removed or replaced; this handle can only be closed."
-                  : "The handle is closed.");
-  return false;
-}
-
-void leave(weir_t *h) {
-  store_deadline(0);
-  pthread_rwlock_unlock(&h->life);
-}
-
-int64_t call_until(const weir_t *h) { return clock_mono_us() + h->opts.request_us; }
-
-struct reader *lib_reader(weir_t *h, struct wr_err *err) {
-  struct reader *r = reader_get(h->view.store, err);
-  if (!r && err->code == WR_OK) (void)wr_err_set(err, WR_DB_UNAVAILABLE, NULL);
-  return r;
-}
-
 /* ---- the node ---- */
 
 static void node_gone(void *ctx, enum node_gone what, const char *why) {
@@ -71,18 +42,9 @@ static bool close_node(weir_t *h) {
 
 /* ---- open ---- */
 
-void handle_free(weir_t *h) {
-  for (size_t i = 0; i < h->n_type; i++) {
-    struct lib_type *t = h->type[i];
-    if (t->t.release) t->t.release(t->t.user);
-    free(t->name);
-    free(t);
-  }
-  free(h->type);
+static void handle_free(weir_t *h) {
   shapes_free(h->shapes);
-  until_done(&h->until);
   offers_end(&h->offers);
-  pthread_rwlock_destroy(&h->life);
   pthread_mutex_destroy(&h->registering);
   pthread_mutex_destroy(&h->mu);
   remote_free(h->remote);
@@ -92,20 +54,17 @@ void handle_free(weir_t *h) {
   free(h->prefix);
   free(h->data);
   shell_end(h);
+  use_done(h);
   free(h);
 }
 
 static weir_t *handle_new(void) {
   weir_t *h = wr_new(weir_t);
-  pthread_rwlockattr_t a;
-  pthread_rwlockattr_init(&a);
-  pthread_rwlockattr_setkind_np(&a, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP); /* no call takes it twice */
-  pthread_rwlock_init(&h->life, &a);
-  pthread_rwlockattr_destroy(&a);
+  use_init(h);
+  h->free = handle_free;
   pthread_mutex_init(&h->mu, NULL);
   pthread_mutex_init(&h->registering, NULL);
   offers_init(&h->offers);
-  until_init(&h->until);
   h->shapes = shapes_new();
   h->watcher = until_watcher(h);
   return h;
@@ -153,34 +112,17 @@ int weir_open(weir_t **out, const char *url, const char *const *options, char *e
 
 /* ---- register and start ---- */
 
-static bool name_taken(const weir_t *h, const char *name) {
-  for (size_t i = 0; i < h->n_type; i++)
-    if (strcmp(h->type[i]->name, name) == 0) return true;
-  return registry_find(h->view.executors, name, 0) != NULL;
-}
-
 static int register_one(weir_t *h, const weir_type_t *t) {
-  char q[WR_QUOTE_MAX];
+  struct wr_err err = {0};
   pthread_mutex_lock(&h->mu);
   bool late = h->started || h->closing;
   pthread_mutex_unlock(&h->mu);
   if (late) return fail(h, WEIR_ERR_INVALID, WR_OUT_OF_RANGE, "Types are registered before weir_start().");
-  if (!t->name || !text_node_key(t->name, strlen(t->name)))
-    return fail(h, WEIR_ERR_INVALID, WR_BAD_NAME, "The name of a type is 1 to 128 characters of A-Z, a-z, 0-9, _, ., : and -.");
-  if (!t->run || t->concurrency < 0)
-    return fail(h, WEIR_ERR_INVALID, WR_OUT_OF_RANGE, "A type needs run(), and no negative concurrency.");
-  if (h->n_type == LIMIT_EXECUTORS / 2) return fail(h, WEIR_ERR_INVALID, WR_TOO_LARGE, "There are as many types as may be.");
-  if (name_taken(h, t->name))
-    return fail(h, WEIR_ERR_CONFLICT, WR_IN_USE, "There is a task type %s already.", wr_err_quote(q, t->name, strlen(t->name)));
+  if (type_check(h, h->view.executors, t, &err)) return failed(h, &err);
   const struct known_type row = {t->name, t->deleting != NULL};
-  struct wr_err err = {0};
   if (store_know_types(h->view.store, &row, 1, &err) != WR_OK) return failed(h, &err);
   defs_type_learn(h->view.defs, row.name, row.cleans_up);
-  struct lib_type *k = wr_new(struct lib_type);
-  k->h = h;
-  k->t = *t;
-  k->t.name = k->name = wr_strdup(t->name);
-  *WR_PUSH(h->type, h->n_type, h->cap_type) = k;
+  type_keep(h, t);
   return WEIR_OK;
 }
 
@@ -205,13 +147,6 @@ int weir_register(weir_t *h, const weir_type_t *type) {
   return rc;
 }
 
-static size_t largest_stack(const weir_t *h) {
-  size_t most = 0;
-  for (size_t i = 0; i < h->n_type; i++)
-    if (h->type[i]->t.stack > most) most = h->type[i]->t.stack;
-  return most;
-}
-
 /* The node joins anew, as one that runs tasks. If that fails, it is again one that does not. */
 static enum wr_rc begin_work(weir_t *h, struct wr_err *err) {
   struct wr_err again;
@@ -219,7 +154,7 @@ static enum wr_rc begin_work(weir_t *h, struct wr_err *err) {
   h->stuck = !close_node(h);
   if (h->stuck)
     return wr_err_set(err, WR_DB_UNAVAILABLE, "The database does not answer; this handle can only be closed.");
-  if (!h->pool) h->pool = pool_new(h, h->opts.slots, largest_stack(h));
+  if (!h->pool) h->pool = pool_new(h, h->opts.slots, types_stack(h));
   enum wr_rc rc = open_node(h, NODE_API | NODE_RUNNER | NODE_WORKER, err);
   if (rc && open_node(h, NODE_API | NODE_RUNNER, &again)) log_error("library.closed", L_STR("why", again.msg));
   return rc;

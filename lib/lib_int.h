@@ -29,6 +29,7 @@
 #include "weir.h"
 #include "weir_executor.h"
 
+struct chooser;
 struct pool;
 struct remote;
 struct shapes;
@@ -72,6 +73,8 @@ struct weir_s {
   struct until until;
   struct pool *pool;                /* NULL before weir_start() */
   struct shapes *shapes;            /* submit.c */
+  struct chooser *chooser;
+  void (*free)(weir_t *);           /* how the last routine that was given up frees the handle */
 };
 
 /* ---- failure.c ---- */
@@ -92,14 +95,16 @@ enum wr_rc options_read(weir_t *h, const char *url, const char *const *options, 
 enum wr_rc shell_begin(weir_t *h, struct spawner **out, struct wr_err *err) WR_MUST;
 void shell_end(weir_t *h);          /* the node is gone */
 
-/* ---- handle.c ---- */
+/* ---- use.c ---- */
+void use_init(weir_t *h);
+void use_done(weir_t *h);           /* with its types */
 /* From enter() to leave() the node is there and stays. False: the handle is closed or broken, and the failure is noted. */
 bool enter(weir_t *h);
 void leave(weir_t *h);
 /* The time by which a call that begins now ends; readers of this thread keep to it until leave(). */
 int64_t call_until(const weir_t *h);
+int64_t time_up(int64_t timeout_ms);          /* when a wait of so long ends; < 0: never */
 struct reader *lib_reader(weir_t *h, struct wr_err *err);
-void handle_free(weir_t *h);
 
 /* ---- submit.c ---- */
 struct shapes *shapes_new(void);
@@ -127,6 +132,17 @@ void until_look(struct until *u);             /* those who wait look again wheth
 
 /* ---- routines.c ---- */
 enum wr_rc routines_add(weir_t *h, struct registry *r, struct wr_err *err) WR_MUST;
+/* May the handle have this type? Not if one that it has, or one of `known`, has the name. */
+enum wr_rc type_check(const weir_t *h, const struct registry *known, const weir_type_t *t, struct wr_err *err) WR_MUST;
+void type_keep(weir_t *h, const weir_type_t *t);
+void types_free(weir_t *h);         /* their release() is called */
+size_t types_stack(const weir_t *h);          /* the largest that a type wants; 0 = none wants one */
+
+/* ---- choose.c ---- */
+struct chooser *chooser_new(void);
+void chooser_free(struct chooser *c);
+struct queue_policy *chooser_policy(struct chooser *c);       /* for a node; lives as long as the chooser */
+void chooser_set(struct chooser *c, long (*pick)(const weir_candidate_t *const *, size_t n, void *user), void *user);
 
 /* ---- pool.c ---- */
 struct weir_attempt_s;

@@ -75,11 +75,6 @@ int weir_get(weir_t *h, int64_t id, weir_task_t **out) {
   return rc ? failed(h, &err) : WEIR_OK;
 }
 
-static int64_t time_up(int64_t timeout_ms) {
-  int64_t now = clock_mono_us();
-  return timeout_ms < 0 || timeout_ms > (INT64_MAX - now) / 1000 ? INT64_MAX : now + timeout_ms * 1000;
-}
-
 /* Only of a task that is there. */
 static int known(weir_t *h, int64_t id) {
   struct ins_state s;
@@ -108,19 +103,6 @@ int weir_wait(weir_t *h, int64_t id, int64_t timeout_ms, weir_task_t **out) {
   if (out) *out = t;
   else weir_task_free(t);
   return rc ? fail(h, rc, WR_BUSY, "The task has not ended in time.") : WEIR_OK;
-}
-
-int weir_attempt_wait(weir_attempt_t *a, const int64_t *ids, size_t n, int64_t timeout_ms) {
-  const weir_t *h = a->h;
-  int rc = until_ended(a->h, ids, n, clock_mono_us(), &a->stop); /* perhaps there is nothing to wait for */
-  if (rc == WEIR_ERR_TIMEOUT && timeout_ms != 0) {
-    pool_lend(a->pool, a);
-    rc = until_ended(a->h, ids, n, time_up(timeout_ms), &a->stop);
-    pool_resume(a->pool, a);
-  }
-  if (rc == WEIR_ERR_TIMEOUT) return fail(h, rc, WR_BUSY, "The tasks have not ended in time.");
-  if (rc == WEIR_ERR_REFUSED) return fail(h, rc, WR_DRAINING, "The attempt is asked to stop.");
-  return rc ? fail(h, rc, WR_DRAINING, "The handle closes.") : WEIR_OK;
 }
 
 /* ---- many ---- */

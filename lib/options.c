@@ -102,6 +102,7 @@ enum wr_rc options_read(weir_t *h, const char *url, const char *const *options, 
   log_setup((enum log_level)num_or(&g, O_LOG_LEVEL, LOG_WARN), LOG_LOGFMT);
   h->opts = (struct node_opts){
     .store = h->store, .queue = h->queue, .prefix = h->prefix, .data = h->data, .lease_us = num_or(&g, O_LEASE, 60 * SECOND_US),
+    .queues = {.policy = chooser_policy(h->chooser)},
     .slots = (uint32_t)num_or(&g, O_SLOTS, (int64_t)SLOTS_PER_CORE * cores()),
     .async_slots = (uint32_t)num_or(&g, O_ASYNC_SLOTS, 10000),
     .cache_bytes = num_or(&g, O_CACHE_MEMORY, LIMIT_CACHE_BYTES), .request_us = num_or(&g, O_REQUEST_TIMEOUT, LIMIT_REQUEST_US),

@@ -180,7 +180,7 @@ static void *run_thread(void *arg) {
   if (last) {
     weir_t *h = p->h;
     pool_free(p);
-    if (!h->stuck) handle_free(h);
+    if (!h->stuck) h->free(h);
   }
   return NULL;
 }

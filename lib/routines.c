@@ -10,6 +10,8 @@
 #include "json_write.h"
 #include "lib_int.h"
 #include "log.h"
+#include "text.h"
+#include "wr_limits.h"
 
 #define BEGIN_US 100000             /* an attempt that was claimed ahead waits so long for a thread, then it goes back */
 #define AGAIN_US 1000000            /* no thread could be made */
@@ -175,4 +177,48 @@ enum wr_rc routines_add(weir_t *h, struct registry *r, struct wr_err *err) {
     rc = registry_add(r, &ops, err);
   }
   return rc;
+}
+
+/* ---- the types of a handle ---- */
+
+static bool name_taken(const weir_t *h, const struct registry *known, const char *name) {
+  for (size_t i = 0; i < h->n_type; i++)
+    if (strcmp(h->type[i]->name, name) == 0) return true;
+  return registry_find(known, name, 0) != NULL;
+}
+
+enum wr_rc type_check(const weir_t *h, const struct registry *known, const weir_type_t *t, struct wr_err *err) {
+  char q[WR_QUOTE_MAX];
+  if (!t->name || !text_node_key(t->name, strlen(t->name)))
+    return wr_err_set(err, WR_BAD_NAME, "The name of a type is 1 to 128 characters of A-Z, a-z, 0-9, _, ., : and -.");
+  if (!t->run || t->concurrency < 0)
+    return wr_err_set(err, WR_OUT_OF_RANGE, "A type needs run(), and no negative concurrency.");
+  if (h->n_type == LIMIT_EXECUTORS / 2) return wr_err_set(err, WR_OUT_OF_RANGE, "There are as many types as may be.");
+  if (!name_taken(h, known, t->name)) return WR_OK;
+  return wr_err_set(err, WR_IN_USE, "There is a task type %s already.", wr_err_quote(q, t->name, strlen(t->name)));
+}
+
+void type_keep(weir_t *h, const weir_type_t *t) {
+  struct lib_type *k = wr_new(struct lib_type);
+  k->h = h;
+  k->t = *t;
+  k->t.name = k->name = wr_strdup(t->name);
+  *WR_PUSH(h->type, h->n_type, h->cap_type) = k;
+}
+
+void types_free(weir_t *h) {
+  for (size_t i = 0; i < h->n_type; i++) {
+    struct lib_type *t = h->type[i];
+    if (t->t.release) t->t.release(t->t.user);
+    free(t->name);
+    free(t);
+  }
+  free(h->type);
+}
+
+size_t types_stack(const weir_t *h) {
+  size_t most = 0;
+  for (size_t i = 0; i < h->n_type; i++)
+    if (h->type[i]->t.stack > most) most = h->type[i]->t.stack;
+  return most;
 }

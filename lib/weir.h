@@ -237,8 +237,8 @@ typedef struct {
   int32_t priority, cpu_overhead, running_user, running_group;
   int64_t queued_us;
 } weir_candidate_t;
-/* pick(): the index of the task that runs next, -1 = none now. It gets the first 16 of each (user, group) that has room, at
- * most 1,024; limits were checked before. UNSUPPORTED so far. */
+/* pick(): the index of what starts next here, -1 = none now; of the first 16 of each (user, group) with room, 1,024 at most;
+ * limits were checked. The thread that stores everything calls it: it must not block, nor call us. More: reference/library.md. */
 WEIR_API int weir_set_policy(weir_t *, long (*pick)(const weir_candidate_t *const *, size_t n, void *user), void *user);
 /* Where lines of the log go (own); level: 0 error, 1 warn, 2 info, 3 debug; NULL: to standard error. The process has one log,
  * whose sink is the one that was set last. sink: any thread, one call at a time; it may not call the library. */

@@ -40,7 +40,7 @@ static void kill_attempt(struct runner *r, const struct eff_after *f) {
 static void push_hint(struct runner *r, const struct eff_after *f, struct pushes *p) {
   int64_t ti = run_ti(f->r, f->task), due = f->r->task[f->task].t.due_us;
   struct cached *c = cache_get(&r->cache, run_key(f->r->fi, ti));
-  struct waits t = {ti, f->r->fi, c ? cached_queue(c, f->task) : (struct queue_view){"", "", 0, 0}, r->env.wall_us};
+  struct waits t = wait_of(r, c, ti, f->r->fi, f->task, r->env.wall_us);
   if (due != 0) timers_set(&r->timers, ti, f->r->fi, due);
   if (env_keeps(&r->env)) wait_here(r, f->slot, &t);
   else *WR_PUSH(p->h, p->n, p->cap) = wait_hint(&t);

@@ -91,9 +91,9 @@ static bool fills_others(const struct ev *e, uint8_t slot) {
 static void hint_left(struct runner *r, const struct ev *e, uint8_t slot, enum admit why, const struct waits *t) {
   wait_settle(r, e);
   if (why == ADMIT_ELSEWHERE) lost_hints_elsewhere(&r->lost, e, slot);
-  else if (fills_others(e, slot) || e->from == HINT_ROWS) return;
-  else if (e->from == HINT_POPPED || e->from == HINT_MARKED || e->from == HINT_PULLED) wait_here(r, slot, t);
-  else wait_anywhere(r, slot, t);
+  else if (fills_others(e, slot) || (e->from == HINT_ROWS && !queues_policy(&r->queues))) return;
+  else if (e->from == HINT_RESENT || e->from == HINT_RESENT_EARLY || e->from == HINT_REFILL) wait_anywhere(r, slot, t);
+  else wait_here(r, slot, t);
 }
 
 static enum admit hint_asks(struct runner *r, const struct ev *e, const struct task_policy *pol, const struct queue_view *of) {
@@ -121,7 +121,7 @@ static enum store_rc do_hint(struct runner *r, struct ev *e) {
   /* It waits no more: nothing is paid for it. Perhaps this very batch has claimed it: what is held is settled after the commit. */
   bool known = run_alone(c->run) || run_known(c->run, run_node_of(c->run, task));
   if (known && c->run->task[task].t.state != TASK_QUEUED) return STORE_OK;
-  struct waits t = {e->ti, e->fi, cached_queue(c, task), wait_since(r, c)};
+  struct waits t = wait_of(r, c, e->ti, e->fi, task, wait_since(r, c));
   enum admit admit = others && !env_keeps(&r->env) ? ADMIT_FULL : hint_asks(r, e, pol, &t.of);
   if (admit != ADMIT_NOW) {
     hint_left(r, e, pol->slot, admit, &t);

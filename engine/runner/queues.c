@@ -325,7 +325,7 @@ int64_t queues_next(const struct queues *q) { return q->rate_at; }
 
 /* ---- what counts ---- */
 
-bool queues_counts(const struct queues *q, int32_t cpu) { return q->n_row > 0 || cpu > 0; }
+bool queues_counts(const struct queues *q, int32_t cpu) { return q->n_row > 0 || cpu > 0 || queues_policy(q); }
 
 const struct hold *queues_held(const struct queues *q, int64_t ti) { return map64_get(&q->holds, ti); }
 

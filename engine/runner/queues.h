@@ -115,6 +115,7 @@ void queues_check(const struct queues *q);            /* debug builds and tests 
 /* In force from now on. running: what counts now; all of it on a single-process store, else what counts for others too. */
 void queues_load(struct queues *q, const struct queue_row *row, size_t n);
 void queues_running(struct queues *q, const struct running_row *row, size_t n);
+static inline bool queues_policy(const struct queues *q) { return q->opts.policy && atomic_load(&q->opts.policy->on); }
 static inline bool queues_limit(const struct queues *q) { return q->n_row > 0; }
 
 /* ---- who ---- */

@@ -13,6 +13,17 @@ int64_t wait_since(const struct runner *r, const struct cached *c) {
   return at > 0 && at < r->env.wall_us ? at : r->env.wall_us;
 }
 
+/* Names are for a policy, and of definitions that are at hand. */
+struct waits wait_of(const struct runner *r, const struct cached *c, int64_t ti, int64_t fi, uint32_t task, int64_t since_us) {
+  struct waits t = {.ti = ti, .fi = fi, .of = {"", "", 0, 0}, .since_us = since_us};
+  if (c == NULL) return t;
+  t.of = cached_queue(c, task);
+  if (!queues_policy(&r->queues)) return t;
+  const struct task_def *def = c->alone ? c->task : c->flow->ref[run_pattern(c->run, task)].inl;
+  if (def) t.type = def->type, t.name = def->name;
+  return t;
+}
+
 static bool by_default(const struct queue_view *of) { return !*of->user && !*of->group && of->priority == 0 && of->cpu == 0; }
 
 struct hint wait_hint(const struct waits *t) { return (struct hint){t->ti, by_default(&t->of) ? t->fi : t->fi | HINT_QUEUED}; }
@@ -35,10 +46,10 @@ void wait_anywhere(struct runner *r, enum slot_class s, const struct waits *t) {
 void wait_popped(struct runner *r, size_t from) {
   struct events *l = &r->events;
   size_t k = from;
-  if (r->env.draining) return;
+  if (r->env.draining || queues_policy(&r->queues)) return; /* a policy shall know their names */
   for (size_t i = from; i < l->n; i++) {
     const struct ev *e = &l->v[i];
-    struct waits t = {e->ti, e->fi, {"", "", 0, 0}, r->env.wall_us};
+    struct waits t = wait_of(r, NULL, e->ti, e->fi, 0, r->env.wall_us);
     bool plain = e->kind == EV_HINT && e->from == HINT_POPPED && queues_serves(&r->queues, "", "");
     if (!plain || !waiting_add(&r->waiting, e->slot, &t)) l->v[k++] = *e;
   }
@@ -56,7 +67,7 @@ void wait_moved(struct runner *r, const struct cached *c) {
   int64_t ti = run_ti(c->run, 0);
   const struct task *t = &c->run->task[0].t;
   enum slot_class s = (enum slot_class)c->bind.pol->slot;
-  struct waits w = {ti, 0, cached_queue(c, 0), wait_since(r, c)};
+  struct waits w = wait_of(r, c, ti, 0, 0, wait_since(r, c));
   if (waiting_has(&r->waiting, ti)) wait_here(r, s, &w);
   else if (t->state == TASK_QUEUED) (void)send(r, s, &w);
 }
@@ -94,11 +105,12 @@ void wait_pull(struct runner *r) {
   queues_wake(&r->queues);
   expect_room(r, room);
   for (enum slot_class s = 0; s < SLOT__N; s++) {
+    w->none[s] = false;
     while (!loaded && room[s] > 0 && waiting_pick(w, s, &h)) {
       events_add(&r->events, (struct ev){.kind = EV_HINT, .fi = h.fi, .ti = h.ti, .from = HINT_PULLED, .slot = s});
       room[s]--;
     }
-    admission_behind(&r->admission, s, loaded || waiting_open(w, s));
+    admission_behind(&r->admission, s, loaded || waiting_open(w, s) || queues_policy(&r->queues));
     r->queues.open[s] = waiting_open(w, s) ? waiting_count(w, s) : 0;
   }
   say(r, loaded);
@@ -244,12 +256,16 @@ bool wait_claim(struct runner *r, const struct ev *e, const struct queue_view *o
   struct queues *q = &r->queues;
   const struct hold *h = queues_held(q, e->ti);
   if (!queues_counts(q, of->cpu)) return true;
+  if (e->from != HINT_PULLED && queues_policy(q)) return false; /* it waits here, until the policy wants it */
   if (e->from != HINT_PULLED || h == NULL || !h->picked) return queues_home(q, of, e->ti);
   bool same = strcmp(h->at->group, of->group) == 0 && strcmp(h->at->user->name, of->user) == 0 && h->cpu == of->cpu;
   return same && queues_claim(q, e->ti);
 }
 
-void wait_over(struct runner *r, bool committed) { queues_batch_over(&r->queues, committed); }
+void wait_over(struct runner *r, bool committed) {
+  for (int s = 0; s < SLOT__N; s++) r->waiting.none[s] = false; /* something has changed: a policy is asked again */
+  queues_batch_over(&r->queues, committed);
+}
 
 void wait_settle(struct runner *r, const struct ev *e) {
   if (e->kind == EV_HINT && e->from == HINT_PULLED) queues_release(&r->queues, e->ti);

@@ -1,6 +1,7 @@
 /* What waits for a slot, and which of it is next: waiting.h. */
 #include "waiting.h"
 #include <stdlib.h>
+#include "log.h"
 
 #define LOOK_AT 16                    /* lines, and entries of a line, that are looked at for one that the budget has room for */
 #define LOOK_BACK 64                  /* so far from the front a task finds its place again */
@@ -81,6 +82,34 @@ static void give_back(struct waiting *w) {
   w->v = NULL;
   w->n_v = w->unused = 0;
   w->cap_v = 0;
+}
+
+/* ---- names, for a policy ---- */
+
+struct told { size_t bytes; const char *type, *name; char text[]; };
+
+#define TOLD_BYTES(type_n, name_n) (sizeof(struct told) + 2 * sizeof(struct map64_slot) + (type_n) + (name_n) + 2)
+
+static size_t told_bytes(const struct waiting *w, const struct waits *t) {
+  if (!queues_policy(w->q) || !t->type) return 0;
+  return TOLD_BYTES(strlen(t->type), t->name ? strlen(t->name) : 0);
+}
+
+static void told_add(struct waiting *w, struct place *p, enum slot_class s, const struct waits *t) {
+  size_t bytes = told_bytes(w, t), n = bytes ? strlen(t->type) + 1 : 0;
+  if (bytes == 0) return;
+  struct told *k = wr_calloc(1, bytes);
+  k->bytes = bytes;
+  k->type = memcpy(k->text, t->type, n);
+  if (t->name) k->name = memcpy(k->text + n, t->name, strlen(t->name) + 1);
+  (void)map64_put(&w->told, t->ti, k);
+  account(w, p, s, bytes, true);
+}
+
+static void told_drop(struct waiting *w, struct place *p, enum slot_class s, int64_t ti) {
+  struct told *k = w->told.n > 0 ? map64_del(&w->told, ti) : NULL;
+  if (k) account(w, p, s, k->bytes, false);
+  free(k);
 }
 
 /* ---- lanes and lines ---- */
@@ -221,7 +250,7 @@ bool waiting_add(struct waiting *w, enum slot_class s, const struct waits *t) {
   bool first = p->n[SLOT_PROCESS] + p->n[SLOT_ASYNC] == 0;
   size_t anew = p->n[s] > 0 ? 0 : PLACE_BYTES + strlen(t->of.user) + strlen(t->of.group);
   bool alone = w->q->n[s] == 0; /* it is the only one: it always finds room, or nothing would ever ask for it again */
-  if (!alone && !room_for(w, p, s, ENTRY_BYTES + sizeof(struct line) + sizeof(struct lane) + anew)) {
+  if (!alone && !room_for(w, p, s, ENTRY_BYTES + sizeof(struct line) + sizeof(struct lane) + anew + told_bytes(w, t))) {
     refuse(w, p, s);
     return false;
   }
@@ -229,6 +258,7 @@ bool waiting_add(struct waiting *w, enum slot_class s, const struct waits *t) {
   uint32_t i = entry_make(w);
   w->v[i - 1] = (struct entry){.ti = t->ti, .fi = t->fi, .since_us = t->since_us, .cpu = t->of.cpu, .priority = t->of.priority};
   account(w, p, s, ENTRY_BYTES + anew, true);
+  told_add(w, p, s, t);
   put(w, p, s, i);
   (void)map64_put(&w->by_ti, t->ti, (void *)(uintptr_t)i);
   p->n[s]++;
@@ -259,6 +289,7 @@ bool waiting_drop(struct waiting *w, int64_t ti) {
   struct place *p = n->lane->of;
   enum slot_class s = n->lane->slot;
   (void)map64_del(&w->by_ti, ti);
+  told_drop(w, p, s, ti);
   e->ti = 0;
   n->n--;
   trim(w, n);
@@ -360,9 +391,182 @@ static bool take_dear(struct waiting *w, enum slot_class s, struct hint *out) {
   return true;
 }
 
+static struct person *person_of(struct heap_item *it, enum slot_class s) {
+  return (struct person *)(void *)((char *)it - offsetof(struct person, turn) - (size_t)s * sizeof *it);
+}
+
+static struct place *place_of(struct heap_item *it, enum slot_class s) {
+  return (struct place *)(void *)((char *)it - offsetof(struct place, turn) - (size_t)s * sizeof *it);
+}
+
 /* Who holds back a place: its user as a whole leaves the order, when the limit is the user's. */
 static void keep(struct queues *q, struct place *p, struct limit *by) {
   queues_keep(q, by == p->limit[1] || by == q->everything ? &p->user->kept : &p->kept, by);
+}
+
+/* ---- a policy of the host ---- */
+
+/* A heap from its least item on, without a change: `edge` are the positions whose parents were seen. */
+struct walk { const struct heap *h; size_t n; uint32_t edge[OFFER_MOST + 1]; };
+struct offers {
+  size_t n;
+  struct candidate v[OFFER_MOST];
+  uint32_t entry[OFFER_MOST];
+  size_t n_at;
+  struct place *at[OFFER_MOST];
+  struct walk people, places;
+};
+
+static void walk_begin(struct walk *k, const struct heap *h) {
+  k->h = h;
+  k->n = h->n > 0;
+  k->edge[0] = 0;
+}
+
+static struct heap_item *walk_next(struct walk *k) {
+  size_t least = 0;
+  if (k->n == 0) return NULL;
+  for (size_t i = 1; i < k->n; i++) {
+    const struct heap_item *a = k->h->v[k->edge[i]], *b = k->h->v[k->edge[least]];
+    if (a->at < b->at || (a->at == b->at && a->seq < b->seq)) least = i;
+  }
+  size_t at = k->edge[least];
+  k->edge[least] = k->edge[--k->n];
+  for (size_t kid = 2 * at + 1; kid <= 2 * at + 2 && kid < k->h->n; kid++)
+    if (k->n < OFFER_MOST + 1) k->edge[k->n++] = (uint32_t)kid;
+  return k->h->v[at];
+}
+
+/* The groups whose turn comes first, enough for OFFER_MOST tasks. */
+static void walk_places(struct waiting *w, enum slot_class s) {
+  struct offers *o = w->offers;
+  struct heap_item *it, *in;
+  size_t tasks = 0;
+  o->n_at = 0;
+  walk_begin(&o->people, &w->q->order[s]);
+  while (tasks < OFFER_MOST && (it = walk_next(&o->people))) {
+    walk_begin(&o->places, &person_of(it, s)->order[s]);
+    while (tasks < OFFER_MOST && (in = walk_next(&o->places))) {
+      o->at[o->n_at++] = place_of(in, s);
+      tasks += o->at[o->n_at - 1]->n[s] < OFFER_EACH ? o->at[o->n_at - 1]->n[s] : OFFER_EACH;
+    }
+  }
+}
+
+/* The next of a line that is there; what was dropped between goes. 0: no more. */
+static uint32_t live_after(struct waiting *w, struct line *n, uint32_t before) {
+  for (uint32_t i; (i = w->v[before - 1].next);) {
+    if (w->v[i - 1].ti) return i;
+    w->v[before - 1].next = w->v[i - 1].next;
+    if (n->last == i) n->last = before;
+    entry_free(w, i);
+    account(w, n->lane->of, n->lane->slot, ENTRY_BYTES, false);
+  }
+  return 0;
+}
+
+static bool affordable(const struct waiting *w, const struct place *p, uint32_t i) {
+  struct limit *by;
+  return w->v[i - 1].cpu == 0 || queues_ask(w->q, p, w->v[i - 1].ti, w->v[i - 1].cpu, &by) == HELD_NOT;
+}
+
+/* The first ones of a lane: lines take turns. */
+static size_t first_of_lane(struct waiting *w, const struct lane *l, uint32_t *out) {
+  struct line *line[OFFER_EACH], *at = l->ring;
+  uint32_t next[OFFER_EACH];
+  size_t n = 0, n_line = 0, open = 1;
+  do {
+    line[n_line] = at;
+    next[n_line++] = at->first;
+    at = at->next;
+  } while (at != l->ring && n_line < OFFER_EACH);
+  for (int round = 0; round < 2 * OFFER_EACH && open > 0; round++) {
+    open = 0;
+    for (size_t k = 0; k < n_line && n < OFFER_EACH; k++) {
+      if (next[k] == 0) continue;
+      if (affordable(w, l->of, next[k])) out[n++] = next[k];
+      next[k] = live_after(w, line[k], next[k]);
+      open++;
+    }
+  }
+  return n;
+}
+
+static bool comes_first(const struct waiting *w, uint32_t a, uint32_t b) {
+  const struct entry *x = &w->v[a - 1], *y = &w->v[b - 1];
+  int64_t p = aged(w, x->in->lane, x->since_us), q = aged(w, y->in->lane, y->since_us);
+  return p != q ? p > q : x->since_us < y->since_us;
+}
+
+/* The first ones of a group, about as it would start them by itself. */
+static size_t first_of(struct waiting *w, const struct place *p, enum slot_class s, uint32_t *out) {
+  uint32_t lane[OFFER_EACH], both[OFFER_EACH];
+  size_t n = 0;
+  for (uint32_t k = 0; k < p->n_lane[s]; k++) {
+    if (n == OFFER_EACH && !comes_first(w, p->lane[s][k]->ring->first, out[n - 1])) continue;
+    size_t m = first_of_lane(w, p->lane[s][k], lane), i = 0, j = 0, got = 0;
+    while (got < OFFER_EACH && (i < n || j < m)) {
+      bool former = j == m || (i < n && !comes_first(w, lane[j], out[i]));
+      both[got++] = former ? out[i++] : lane[j++];
+    }
+    n = got;
+    memcpy(out, both, n * sizeof *out);
+  }
+  return n;
+}
+
+static void offer(struct waiting *w, const struct place *p, const uint32_t *first, size_t n) {
+  struct offers *o = w->offers;
+  uint32_t of_user = 0;
+  for (const struct place *k = p->user->places; k; k = k->next) of_user += k->n_held;
+  for (size_t i = 0; i < n && o->n < OFFER_MOST; i++) {
+    const struct entry *e = &w->v[first[i] - 1];
+    const struct told *t = w->told.n > 0 ? map64_get(&w->told, e->ti) : NULL;
+    o->entry[o->n] = first[i];
+    o->v[o->n++] = (struct candidate){e->ti, e->since_us, p->user->name, p->group, t ? t->type : NULL, t ? t->name : NULL,
+                                      e->priority, e->cpu, (int32_t)of_user, (int32_t)p->n_held};
+  }
+}
+
+/* Gathers what may start. False: groups that a limit holds back have left the order, and it is to be done again. */
+static bool gather(struct waiting *w, enum slot_class s) {
+  struct offers *o = w->offers;
+  struct queues *q = w->q;
+  uint32_t first[OFFER_EACH];
+  bool again = false;
+  o->n = 0;
+  walk_places(w, s);
+  for (size_t i = 0; i < o->n_at; i++) {
+    struct place *p = o->at[i];
+    struct limit *by = NULL;
+    if (p->kept.by || p->user->kept.by) continue;
+    enum held_by no = q->n_row ? queues_ask(q, p, 0, 0, &by) : HELD_NOT;
+    size_t n = no == HELD_NOT ? first_of(w, p, s, first) : 0;
+    if (n > 0) offer(w, p, first, n);
+    else if (no != HELD_NOT) keep(q, p, by);
+    else queues_keep(q, &p->kept, &q->cpu);
+    again |= n == 0;
+  }
+  return !again;
+}
+
+static bool pick_by_policy(struct waiting *w, enum slot_class s, struct hint *out) {
+  const struct queue_policy *own = w->q->opts.policy;
+  if (w->none[s]) return false;
+  if (!w->offers) w->offers = wr_new(struct offers);
+  while (!gather(w, s) || (w->offers->n == 0 && w->q->ripe)) queues_wake(w->q);
+  if (w->offers->n == 0) return false;
+  long i = own->pick(own->ctx, w->offers->v, w->offers->n);
+  if (i >= 0 && (size_t)i < w->offers->n) {
+    take(w, w->offers->entry[i], out);
+    return true;
+  }
+  if (i != -1 && !w->odd)
+    log_error("queues.policy", L_INT("index", i), L_INT("of", (int64_t)w->offers->n),
+              L_STR("effect", "it counts as -1, none now; said once"));
+  w->odd |= i != -1;
+  w->none[s] = true;
+  return false;
 }
 
 bool waiting_pick(struct waiting *w, enum slot_class s, struct hint *out) {
@@ -370,6 +574,7 @@ bool waiting_pick(struct waiting *w, enum slot_class s, struct hint *out) {
   struct heap_item *it;
   if (q->n[s] == 0) return false;
   queues_wake(q);
+  if (queues_policy(q)) return pick_by_policy(w, s, out);
   if (take_dear(w, s, out)) return true;
   for (;;) {
     it = heap_top(&q->order[s]);
@@ -378,9 +583,7 @@ bool waiting_pick(struct waiting *w, enum slot_class s, struct hint *out) {
       queues_wake(q);
       continue;
     }
-    struct person *u = (struct person *)(void *)((char *)it - offsetof(struct person, turn) - (size_t)s * sizeof *it);
-    it = heap_top(&u->order[s]);
-    struct place *p = (struct place *)(void *)((char *)it - offsetof(struct place, turn) - (size_t)s * sizeof *it);
+    struct place *p = place_of(heap_top(&person_of(it, s)->order[s]), s);
     struct limit *by = NULL;
     enum held_by no = q->n_row ? queues_ask(q, p, 0, 0, &by) : HELD_NOT;
     if (no != HELD_NOT) {
@@ -468,6 +671,8 @@ void waiting_done(struct waiting *w) {
   for (size_t i = 0; i < n; i++) (void)waiting_drop(w, ti[i]);
   free(ti);
   map64_done(&w->by_ti);
+  map64_done(&w->told);
+  free(w->offers);
   free(w->v);
 }
 

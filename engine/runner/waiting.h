@@ -9,6 +9,10 @@
  * together. Lines take turns. The age of a flow's line counts from its last turn: so a small flow waits one turn beside a large
  * one, however old the large one is. A queue whose order is "fifo" has one line.
  *
+ * With a policy of the host (struct queue_policy) all tasks come here, and it is asked which of the first OFFER_EACH of each
+ * group that has room is next, at most OFFER_MOST. The budget drains for nobody then. When it says "none", it is asked again in
+ * the next turn, and there is one after each batch.
+ *
  * The bytes of all this are bounded. A group may hold at most as much as is left for all others, so that a group with 100,000
  * tasks leaves room for one with 3. What finds no room stays in the rows: the reconciler finds it again, once its group has run
  * empty.
@@ -20,7 +24,9 @@
 #include "queue.h"
 #include "queues.h"
 
+enum { OFFER_EACH = 16, OFFER_MOST = 1024 };
 struct entry;
+struct offers;
 struct waiting {
   struct queues *q;
   struct entry *v; uint32_t n_v; size_t cap_v; uint32_t unused;   /* entries; a list of those that are free */
@@ -28,8 +34,13 @@ struct waiting {
   size_t bytes[SLOT__N], most;        /* most: of each class */
   bool dry[SLOT__N];                  /* an entry found no room, and a group has run empty since: others may find room */
   bool short_of[SLOT__N];             /* an entry found no room */
+  struct map64 told;                  /* for a policy: ti -> struct told */
+  struct offers *offers;              /* room for what it is asked; NULL = it was never asked */
+  bool none[SLOT__N];                 /* it wants none in this turn */
+  bool odd;                           /* it was said that it gave a wrong index */
 };
-struct waits { int64_t ti, fi; struct queue_view of; int64_t since_us; };  /* since_us: when it became QUEUED */
+/* since_us: when it became QUEUED. type, name: NULL = not known. */
+struct waits { int64_t ti, fi; struct queue_view of; int64_t since_us; const char *type, *name; };
 
 void waiting_init(struct waiting *w, struct queues *q, size_t most_bytes);
 void waiting_done(struct waiting *w);
@@ -42,7 +53,9 @@ static inline uint32_t waiting_count(const struct waiting *w, int s) { return w-
 /* Something waits that nothing known holds back. */
 static inline bool waiting_open(const struct waiting *w, int s) { return w->q->order[s].n > 0; }
 /* The same, or a limit has let go since. */
-static inline bool waiting_some(const struct waiting *w, int s) { return waiting_open(w, s) || (w->q->ripe && w->q->n[s] > 0); }
+static inline bool waiting_some(const struct waiting *w, int s) {
+  return !w->none[s] && (waiting_open(w, s) || (w->q->ripe && w->q->n[s] > 0));
+}
 size_t waiting_room(const struct waiting *w, int s);    /* bytes */
 /* The next one, taken out; it is held (queues_hold) where that counts. False: nothing may start now. */
 bool waiting_pick(struct waiting *w, enum slot_class s, struct hint *out);

@@ -13,7 +13,7 @@ from services import HAVE_MARIADB, MariaDb
 from test_docs import BLOCK, Terminal
 
 BUILD = pathlib.Path(BIN).resolve().parent.parent
-EXAMPLES = {"vector_dot": [], "matrix_product": [], "sleep_task": [], "copy_file": ["FROM", "TO"]}
+EXAMPLES = {"vector_dot": [], "matrix_product": [], "sleep_task": [], "copy_file": ["FROM", "TO"], "policy": []}
 NAMES = {"include": ["weir.h", "weir_plugin.h"], "bin": ["weir"], "libexec/weir": ["weir-spawner"]}
 
 
@@ -63,6 +63,8 @@ class Library(unittest.TestCase):
         self.assertEqual(self.run_it(self.build("matrix_product"), url("product")), [*five, "deleted, with its elements"])
         self.assertEqual(self.run_it(self.build("sleep_task"), url("sleep")),
                          ["SUCCESS, 1 of 1 nap", "sleeping for 50 ms", "awake", "CANCELED", "sleeping for 600000 ms", "interrupted"])
+        self.assertEqual(self.run_it(self.build("policy"), url("policy")),
+                         ["milk 0600", "breakfast 0730", "coffee 1000", "lunch 1200", "tea 1600", "supper 1900"])
         source = pathlib.Path(self.dir) / "from"
         source.write_bytes(os.urandom(5_000_000))
         target = pathlib.Path(self.dir) / "to"

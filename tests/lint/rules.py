@@ -29,7 +29,7 @@ LAYERS = {
     "lib": ["engine/client", "engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs",
             "engine/runner", "engine/spawner", "engine/worker", "engine/node", "engine/registry", "executors/abi"],
     "cli": ["engine/client", "engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs", "engine/runner", "engine/spawner",
-            "engine/worker", "engine/node", "engine/registry", "executors/abi", "api"],
+            "engine/worker", "engine/node", "engine/registry", "executors/abi", "api", "lib"],
 }
 # Who alone may know a library.
 LIBRARIES = {

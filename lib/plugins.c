@@ -1,0 +1,232 @@
+/* Plug-ins of a server: plugins.h. They have a handle that no call of weir.h takes: its node is the server's. */
+#include "plugins.h"
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "lib_int.h"
+#include "log.h"
+#include "mem.h"
+#include "weir_plugin.h"
+
+#define STACK_BYTES (8u << 20)      /* of routines: what a thread has elsewhere; the server's own threads have less */
+
+enum { PATH_SHOWN = 60 };
+
+struct plugin { char *file; void *handle; weir_plugin_t t; };
+struct plugins {
+  weir_t h;
+  bool opening;                     /* h.life is held: no call of a routine is made before the node is there */
+  struct plugin *v; size_t n;
+  const struct watcher *also;
+};
+
+/* ---- one file ---- */
+
+/* A long path is not shown whole, for the sentence must be. */
+static enum wr_rc refuse(struct wr_err *err, const char *file, const char *why) {
+  char q[WR_QUOTE_MAX];
+  const char *slash = strrchr(file, '/');
+  if (slash && strlen(file) > PATH_SHOWN) file = slash + 1;
+  return wr_err_set(err, WR_FORBIDDEN, "--plugin: %s %s", wr_err_quote(q, file, strlen(file)), why);
+}
+
+/* Its whole path, so that no search path decides what is loaded. malloc'ed; NULL = refused. */
+static char *checked(const char *file, struct wr_err *err) {
+  struct stat st;
+  char why[200];
+  char *path = realpath(file, NULL);
+  if (!path || stat(path, &st) != 0) {
+    snprintf(why, sizeof why, "cannot be read: %s. Name a file that this server's user may read.", strerror(errno));
+    (void)refuse(err, file, why);
+  } else if (!S_ISREG(st.st_mode)) {
+    (void)refuse(err, file, "is no regular file. Name the shared object itself.");
+  } else if (st.st_mode & S_IWOTH) {
+    (void)refuse(err, file, "may be written by everybody, and would run as this server. Take that right away: chmod o-w FILE.");
+  } else return path;
+  free(path);
+  return NULL;
+}
+
+static enum wr_rc understood(const char *file, const weir_plugin_t *t, weir_plugin_t *out, struct wr_err *err) {
+  char why[160];
+  if (!t) return refuse(err, file, "has no symbol weir_plugin, so it is no plug-in. Build it as weir_plugin.h says.");
+  if (t->size < offsetof(weir_plugin_t, name) || t->abi != WEIR_PLUGIN_ABI) {
+    snprintf(why, sizeof why, "is of another abi than this server's, %d. Build it anew with the weir_plugin.h of this version.",
+             WEIR_PLUGIN_ABI);
+    return refuse(err, file, why);
+  }
+  if (!SIZED(*out, t))
+    return refuse(err, file, "asks for more than this server knows. Build it anew with the weir_plugin.h of this version.");
+  return WR_OK;
+}
+
+static enum wr_rc load(struct plugin *p, const char *file, struct wr_err *err) {
+  struct wr_err e = {0};
+  char *path = checked(file, err);
+  if (!path) return err->code;
+  void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  const char *why = handle ? "" : dlerror();
+  if (strncmp(why, path, strlen(path)) == 0) why += strlen(path) + strspn(why + strlen(path), ": ");
+  if (!handle)
+    (void)wr_err_set(&e, WR_FORBIDDEN, "cannot be loaded: %.90s. Build it for this machine, against this version of Weir.", why);
+  free(path);
+  if (!handle) return refuse(err, file, e.msg);
+  *p = (struct plugin){.file = wr_strdup(file), .handle = handle};
+  return understood(file, dlsym(handle, "weir_plugin"), &p->t, err);
+}
+
+/* ---- their types ---- */
+
+/* Elements are as far apart as the plug-in's header has it. */
+static const weir_type_t *type_at(const weir_plugin_t *t, size_t i) {
+  return (const weir_type_t *)(const void *)((const char *)t->types + i * t->types->size);
+}
+
+static enum wr_rc add_type(struct plugins *p, const struct plugin *of, const weir_type_t *given, const struct registry *r,
+                           struct wr_err *err) {
+  weir_type_t t;
+  struct wr_err e = {0};
+  char why[sizeof e.msg + 80];
+  if (given->size != of->t.types->size || !SIZED(t, given))
+    return refuse(err, of->file, "has a type whose size is wrong. Build it anew with the weir.h of this version.");
+  enum wr_rc rc = type_check(&p->h, r, &t, &e);
+  if (!rc) return type_keep(&p->h, &t), WR_OK;
+  snprintf(why, sizeof why, "cannot be used: %s %s", e.msg,
+           rc == WR_IN_USE ? "Give its type another name, or leave one plug-in out." : "Correct the type.");
+  return refuse(err, of->file, why);
+}
+
+static enum wr_rc add_types(struct plugins *p, const struct plugin *of, const struct registry *r, struct wr_err *err) {
+  const weir_plugin_t *t = &of->t;
+  enum wr_rc rc = WR_OK;
+  if (t->n_types > 0 && !t->types) return refuse(err, of->file, "has a number of types, but no types. Correct its table.");
+  for (size_t i = 0; i < t->n_types && !rc; i++) rc = add_type(p, of, type_at(t, i), r, err);
+  return rc;
+}
+
+/* There can be one. */
+static enum wr_rc add_policy(struct plugins *p, struct wr_err *err) {
+  const struct plugin *of = NULL;
+  for (size_t i = 0; i < p->n; i++) {
+    if (!p->v[i].t.pick) continue;
+    if (of) return refuse(err, p->v[i].file, "has a policy, and so has another plug-in. Leave one of them out.");
+    of = &p->v[i];
+  }
+  if (of) chooser_set(p->h.chooser, of->t.pick, of->t.user);
+  return WR_OK;
+}
+
+enum wr_rc plugins_load(struct plugins *p, const char *const *file, size_t n, struct registry *r, struct wr_err *err) {
+  enum wr_rc rc = WR_OK;
+  p->v = wr_calloc(n, sizeof *p->v);
+  for (; p->n < n && !rc; p->n++) {
+    rc = load(&p->v[p->n], file[p->n], err);
+    if (!rc) rc = add_types(p, &p->v[p->n], r, err);
+  }
+  if (!rc) rc = add_policy(p, err);
+  if (rc) return rc;
+  size_t stack = types_stack(&p->h);
+  p->h.pool = pool_new(&p->h, p->h.opts.slots, stack > STACK_BYTES ? stack : STACK_BYTES);
+  return routines_add(&p->h, r, err);
+}
+
+/* A row for each: other nodes accept tasks of these types from now on. */
+static enum wr_rc make_known(struct plugins *p, struct wr_err *err) {
+  const weir_t *h = &p->h;
+  struct known_type *row = wr_calloc(h->n_type + 1, sizeof *row);
+  for (size_t i = 0; i < h->n_type; i++) row[i] = (struct known_type){h->type[i]->name, h->type[i]->t.deleting != NULL};
+  enum wr_rc rc = h->n_type ? store_know_types(h->view.store, row, h->n_type, err) : WR_OK;
+  for (size_t i = 0; i < h->n_type && !rc; i++) defs_type_learn(h->view.defs, row[i].name, row[i].cleans_up);
+  free(row);
+  return rc;
+}
+
+/* ---- life ---- */
+
+struct plugins *plugins_new(struct node_opts *o, int64_t stop_us) {
+  struct plugins *p = wr_new(struct plugins);
+  use_init(&p->h);
+  o->queues.policy = chooser_policy(p->h.chooser);
+  pthread_rwlock_wrlock(&p->h.life);
+  p->opening = true;
+  p->h.opts = *o;
+  p->h.opts.stop_us = stop_us;
+  return p;
+}
+
+static void open_up(struct plugins *p, struct node *n) {
+  p->h.node = n;
+  if (n) p->h.view = (struct view){node_store(n), node_defs(n), node_runner(n), node_executors(n), NULL};
+  p->opening = false;
+  pthread_rwlock_unlock(&p->h.life);
+}
+
+enum wr_rc plugins_begin(struct plugins *p, struct node *n, struct wr_err *err) {
+  if (!p) return WR_OK;
+  open_up(p, n);
+  for (size_t i = 0; i < p->n; i++)
+    log_info("server.plugin", L_STR("file", p->v[i].file), L_STR("name", p->v[i].t.name ? p->v[i].t.name : ""),
+             L_INT("types", (int64_t)p->v[i].t.n_types), L_STR("policy", p->v[i].t.pick ? "yes" : "no"));
+  return make_known(p, err);
+}
+
+void plugins_stop(struct plugins *p) {
+  if (!p) return;
+  if (p->opening) {
+    open_up(p, NULL);
+    return;
+  }
+  until_end_all(&p->h.until);
+  pthread_rwlock_wrlock(&p->h.life);
+  p->h.node = NULL;
+  pthread_rwlock_unlock(&p->h.life);
+}
+
+void plugins_end(struct plugins *p) {
+  if (!p) return;
+  p->h.stuck = true; /* the process ends: routines that were given up keep what they use */
+  uint32_t left = p->h.pool ? pool_end(p->h.pool) : 0;
+  if (left) {
+    log_error("server.routines_given_up", L_INT("routines", left),
+              L_STR("effect", "they did not stop in time; their tasks go on elsewhere"));
+    return;
+  }
+  use_done(&p->h);
+  for (size_t i = 0; i < p->n; i++) free(p->v[i].file);
+  free(p->v);
+  free(p);
+}
+
+/* ---- what has ended ---- */
+
+static bool also_waits(const struct plugins *p) { return p->also && p->also->waits(p->also->ctx); }
+
+static bool watch_waits(void *ctx) {
+  struct plugins *p = ctx;
+  return atomic_load(&p->h.until.n) > 0 || also_waits(p);
+}
+
+static void watch_flow(void *ctx, int64_t fi) {
+  struct plugins *p = ctx;
+  if (also_waits(p)) p->also->flow(p->also->ctx, fi);
+}
+
+static void watch_task(void *ctx, int64_t ti) {
+  struct plugins *p = ctx;
+  struct watcher own = until_watcher(&p->h);
+  if (own.waits(own.ctx)) own.task(own.ctx, ti);
+  if (also_waits(p)) p->also->task(p->also->ctx, ti);
+}
+
+static void watch_log(void *ctx, int64_t ti) {
+  struct plugins *p = ctx;
+  if (also_waits(p)) p->also->log(p->also->ctx, ti);
+}
+
+struct watcher plugins_watcher(struct plugins *p, const struct watcher *also) {
+  p->also = also;
+  return (struct watcher){.ctx = p, .waits = watch_waits, .flow = watch_flow, .task = watch_task, .log = watch_log};
+}

@@ -1,0 +1,119 @@
+/* A policy of the host: it alone chooses, it may want none, and it may go. */
+#include <stdatomic.h>
+#include "kit.h"
+
+static atomic_int calls, wanted;                 /* wanted: the id of the task that may run; 0 = none, -1 = a wrong index, -2 = any */
+static weir_candidate_t seen;
+static char seen_type[64], seen_name[64], seen_user[64];
+static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER;
+
+static long pick(const weir_candidate_t *const *c, size_t n, void *user) {
+  int want = atomic_load(&wanted);
+  atomic_fetch_add(&calls, 1);
+  assert_ptr_equal(user, &calls);
+  pthread_mutex_lock(&mu);
+  seen = *c[0];
+  snprintf(seen_type, sizeof seen_type, "%s", c[0]->type ? c[0]->type : "");
+  snprintf(seen_name, sizeof seen_name, "%s", c[0]->name ? c[0]->name : "");
+  snprintf(seen_user, sizeof seen_user, "%s", c[0]->user);
+  pthread_mutex_unlock(&mu);
+  if (want == -1) return (long)n;
+  if (want == -2) return 0;
+  for (size_t i = 0; i < n; i++)
+    if (c[i]->id == want) return (long)i;
+  return -1;
+}
+
+static int run(weir_attempt_t *a, void *user) { return (void)a, (void)user, WEIR_PHASE_FINISHED; }
+
+static weir_t *begin(void) {
+  const weir_type_t type = {.size = sizeof type, .name = "p", .run = run};
+  weir_t *h = kit_open("slots=2", NULL);
+  atomic_store(&calls, 0);
+  OK(weir_register(h, &type));
+  OK(weir_set_policy(h, pick, &calls));
+  OK(weir_start(h));
+  return h;
+}
+
+static int64_t create(weir_t *h, const char *name) {
+  const weir_spec_t s = {.size = sizeof s, .type = "p", .name = name, .user = "ann", .priority = 7, .cpu_overhead = 3};
+  int64_t id;
+  OK(weir_create(h, &s, &id));
+  return id;
+}
+
+static void finished(weir_t *h, int64_t id) {
+  weir_task_t *t;
+  OK(weir_wait(h, id, SOON_MS, &t));
+  IS(t->state, WEIR_STATE_FINISHED);
+  weir_task_free(t);
+}
+
+/* "None" is no busy loop, and holds until something changes; no free slot takes a task past it. */
+static void none_now(weir_t *h, int64_t id) {
+  weir_task_t *t;
+  int before = atomic_load(&calls);
+  IS(weir_wait(h, id, 300, NULL), WEIR_ERR_TIMEOUT);
+  assert_in_range(atomic_load(&calls) - before, 0, 50);
+  OK(weir_get(h, id, &t));
+  assert_string_equal(t->state_name, "QUEUED");
+  weir_task_free(t);
+}
+
+static void test_it_alone_chooses(void **st) {
+  (void)st;
+  weir_t *h = begin();
+  atomic_store(&wanted, 0);
+  int64_t a = create(h, "a"), b = create(h, "b");
+  none_now(h, a);
+  assert_true(atomic_load(&calls) > 0);
+  pthread_mutex_lock(&mu);
+  assert_int_equal(seen.size, sizeof seen);
+  assert_string_equal(seen_user, "ann");
+  assert_string_equal(seen_type, "p");
+  assert_int_equal(seen.priority, 7);
+  assert_int_equal(seen.cpu_overhead, 3);
+  assert_true(seen.queued_us > 0);
+  pthread_mutex_unlock(&mu);
+  atomic_store(&wanted, (int)b);
+  int64_t c = create(h, "c"); /* something changes */
+  finished(h, b);
+  none_now(h, a);
+  atomic_store(&wanted, -1);
+  int64_t d = create(h, "d");
+  none_now(h, d);
+  OK(weir_set_policy(h, NULL, NULL));
+  finished(h, a);
+  finished(h, c);
+  finished(h, d);
+  int before = atomic_load(&calls);
+  finished(h, create(h, "e"));
+  assert_int_equal(atomic_load(&calls), before);
+  OK(weir_close(h));
+}
+
+static void test_many(void **st) {
+  enum { N = 500 };
+  weir_spec_t s = {.size = sizeof s, .type = "p"};
+  const weir_spec_t *at[N];
+  int64_t id[N];
+  (void)st;
+  weir_t *h = begin();
+  atomic_store(&wanted, -2);
+  for (int i = 0; i < N; i++) at[i] = &s;
+  OK(weir_create_many(h, at, N, id));
+  for (int i = 0; i < N; i++) finished(h, id[i]);
+  assert_in_range(atomic_load(&calls), N, 10 * N);
+  OK(weir_close(h));
+}
+
+static int fresh(void **st) { return (void)st, kit_wipe(), 0; }
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest all[] = {cmocka_unit_test_setup(test_it_alone_chooses, fresh), cmocka_unit_test_setup(test_many, fresh)};
+  if (!kit_begin(argc, argv, "policy")) return 0;
+  int rc = cmocka_run_group_tests(all, NULL, NULL);
+  kit_end();
+  return rc;
+}
