@@ -118,7 +118,7 @@ static enum store_rc do_hint(struct runner *r, struct ev *e) {
     reconciler_refused(&r->reconciler, pol->slot);
     return STORE_OK;
   }
-  /* It waits no more: nothing is paid for it. Perhaps this very batch has claimed it: what is held is settled after the commit. */
+  /* It waits no more: nothing is paid for it. Perhaps this very batch has claimed it: what is held settles after the commit. */
   bool known = run_alone(c->run) || run_known(c->run, run_node_of(c->run, task));
   if (known && c->run->task[task].t.state != TASK_QUEUED) return STORE_OK;
   struct waits t = wait_of(r, c, e->ti, e->fi, task, wait_since(r, c));
