@@ -311,10 +311,10 @@ static enum store_rc lock_expected(struct my *s, struct batch *b, enum want kind
     if (!n) break;
     enum store_rc rc = run_statement(s, b, kind, from, i - from);
     if (rc) return rc;
-    sql_str(&s->sql, heads ? "SELECT fi_id,version FROM task_flow_ins FORCE INDEX(PRIMARY) WHERE fi_id"
-                           : "SELECT ti_id,epoch,state FROM task_ins FORCE INDEX(PRIMARY) WHERE ti_id");
-    sql_among(&s->sql, id, n);
-    sql_str(&s->sql, heads ? " ORDER BY fi_id FOR UPDATE" : " ORDER BY ti_id FOR UPDATE");
+    sql_str(&s->sql, heads ? "SELECT fi_id,version FROM task_flow_ins FORCE INDEX(PRIMARY) WHERE fi_id IN("
+                           : "SELECT ti_id,epoch,state FROM task_ins FORCE INDEX(PRIMARY) WHERE ti_id IN(");
+    sql_ids(&s->sql, id, n); /* not as a range: its end would wait for the row that follows, which somebody else may have */
+    sql_str(&s->sql, heads ? ")ORDER BY fi_id FOR UPDATE" : ")ORDER BY ti_id FOR UPDATE");
     from = i;
   }
   return STORE_OK;
@@ -442,7 +442,7 @@ static enum store_rc delete_alone(struct my *s, struct batch *b) {
       if (alone_changes(&b->task[i], false)) id[n++] = b->task[i].row.ti;
     enum store_rc rc = n ? run_statement(s, b, WANT_NOTHING, 0, 0) : STORE_OK;
     if (rc) return rc;
-    if (n) sql_str(&s->sql, "DELETE FROM task_alone WHERE ti_id"), sql_among(&s->sql, id, n);
+    if (n) sql_str(&s->sql, "DELETE FROM task_alone WHERE ti_id IN("), sql_ids(&s->sql, id, n), sql_ch(&s->sql, ')');
   }
   return STORE_OK;
 }

@@ -56,15 +56,3 @@ void sql_ids(struct sql *q, const int64_t *id, size_t n) {
     buf_i64(&q->b, id[i]);
   }
 }
-
-void sql_among(struct sql *q, const int64_t *id, size_t n) {
-  bool whole = n > 1;
-  for (size_t i = 1; i < n && whole; i++) whole = id[i - 1] < INT64_MAX && id[i] == id[i - 1] + 1;
-  if (whole) {
-    buf_printf(&q->b, " BETWEEN %lld AND %lld", (long long)id[0], (long long)id[n - 1]);
-    return;
-  }
-  sql_str(q, " IN(");
-  sql_ids(q, id, n);
-  sql_ch(q, ')');
-}

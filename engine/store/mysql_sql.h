@@ -20,8 +20,6 @@ void sql_at(struct sql *q, int64_t us);                        /* DATETIME(6), 0
 void sql_text(struct sql *q, MYSQL *m, const char *s);
 void sql_blob(struct sql *q, MYSQL *m, const void *p, size_t n);
 void sql_ids(struct sql *q, const int64_t *id, size_t n);      /* 1,2,3 */
-/* " IN(1,2,5)"; of ascending ids without a gap " BETWEEN 1 AND 3", which the server reads three times as fast. */
-void sql_among(struct sql *q, const int64_t *id, size_t n);
 /* "name=v, name=v" and such: a separator before all but the first. */
 static inline void sql_sep(struct sql *q, size_t i, const char *sep) {
   if (i) buf_str(&q->b, sep);
