@@ -89,9 +89,10 @@ class Nodes(unittest.TestCase):
     def test_the_database_does_not_answer(self):
         """A wait whose time ends then is answered as a GET is; one with more time goes on when the database is back."""
         fi, ti = self.started(task("a", "WAIT", "1h"))
-        short = [Asked(self.front, f"/monitor/task/{ti}?wait=1") for _ in range(50)]
         long = Asked(self.front, f"/monitor/flow/{fi}?wait=60")
         stream = Asked(self.front, f"/monitor/task/{ti}/log?follow=true")
+        self.assertEqual(self.front.get(f"/monitor/flow/{fi}?wait=1")["state"], "RUNNING")  # by then both wait, and read nothing
+        short = [Asked(self.front, f"/monitor/task/{ti}?wait=1") for _ in range(50)]
         self.front.get("/version")
         self.db.freeze()
         try:
