@@ -174,7 +174,7 @@ static void test_wait(void **st) {
 /* What is left when it is stopped for a while, and from where it goes on. */
 static void test_wait_left(void **st) {
   static const struct { int why; const char *noted, *error; } v[] = {
-    {WX_STOP_PAUSE, "2 8.500001s", "Stopped."}, {WX_STOP_SHUTDOWN, "2 8.500001s", "Stopped."}, {WX_STOP_CANCEL, "", "Canceled."},
+    {WX_STOP_PAUSE, "2 8.500000s", "Stopped."}, {WX_STOP_SHUTDOWN, "2 8.500000s", "Stopped."}, {WX_STOP_CANCEL, "", "Canceled."},
     {WX_STOP_DELETE, "", "Canceled."}, {WX_STOP_TIMEOUT, "", "Canceled."}, {WX_STOP_FENCED, "", "Canceled."}};
   (void)st;
   for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
