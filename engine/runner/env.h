@@ -33,6 +33,7 @@ struct env {
   int64_t defs_version;               /* read in that batch */
   uint64_t rnd;                       /* state of the generator for random pauses */
   const uint32_t *waits;              /* tasks that wait on this node and may start, per class (waiting.h); NULL = none */
+  const uint32_t *kept;               /* the same, with those that a limit holds back */
   const bool *dry;                    /* per class: what was refused there may find room again */
   struct arena mem;                   /* of the batch, or of the look at live rows under way */
   _Atomic int64_t cpu_used;           /* of the budget, while it holds a task back; else 0 */

@@ -48,9 +48,14 @@ void reconciler_refused(struct reconciler *c, int slot) {
   if (at < c->at) c->at = at;
 }
 
+/* Nothing waits any more, or a group whose tasks found no room has run empty. */
+static bool has_room_again(const struct env *e, int slot) {
+  return (e->dry && e->dry[slot]) || (e->kept ? e->kept[slot] == 0 : env_backlog(e, slot) == 0);
+}
+
 void reconciler_emptied(struct reconciler *c) {
   for (int s = 0; s < SLOT__N; s++) {
-    if (!c->queue_full[s] || !(c->env->dry ? c->env->dry[s] : env_backlog(c->env, s) == 0)) continue;
+    if (!c->queue_full[s] || !has_room_again(c->env, s)) continue;
     c->queue_full[s] = false;
     c->wanted.refill |= slot_bit(s);
     c->at = c->env->boot_us;

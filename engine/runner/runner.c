@@ -21,6 +21,7 @@ static void parts_init(struct runner *r, const struct runner_opts *o) {
   queues_init(&r->queues, e, &o->queues);
   waiting_init(&r->waiting, &r->queues, o->waiting_bytes ? o->waiting_bytes : LIMIT_WAITING_TASKS_BYTES);
   e->waits = r->queues.open;
+  e->kept = r->queues.n;
   e->dry = r->waiting.dry;
   cache_init(&r->cache, e, &r->events, &r->flow_timers, runs_share(o->cache_bytes));
   later_init(&r->later, e);

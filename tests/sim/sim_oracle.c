@@ -105,7 +105,7 @@ static void check_end(struct world *w, const struct task_row *or, const struct t
   if (nr->error && strstr(nr->error, "The database refuses its result.")) return; /* a failure stands in for whatever it said */
   if (tries == 1 && !timed_out && (!rec || !rec->reported || (rec->outcome != ATTEMPT_FAIL && rec->outcome != ATTEMPT_FATAL)))
     sim_fail(w, "task %lld: attempt %u counts as a try, but did not fail", ti, o->epoch);
-  if (o->state == TASK_PAUSING && n->state == TASK_FAILED && rec && rec->told && rec->outcome == ATTEMPT_FAIL)
+  if (o->state == TASK_PAUSING && (tries == 1 || n->state == TASK_FAILED) && !timed_out && rec && rec->told && rec->outcome == ATTEMPT_FAIL)
     sim_fail(w, "attempt %lld:%u stopped because it was told to, the rows call that a failure", ti, o->epoch);
   if (losses == 1) check_lost(w, o, rec, or->ti);
   if (losses == 1 && n->losses >= LIMIT_LOSSES && n->state != TASK_DEAD) sim_fail(w, "task %lld: lost %u times and %s", ti, n->losses, task_state_name(n->state));
