@@ -138,7 +138,7 @@ PLANTS = [
     (45, "a delayed task is forgotten with the memory of its node", "runner/reconciler.c",
      "if (t->due_us == 0) break;", "if (t->due_us == 0 || (PLANT(45) && t->state == TASK_BLOCKED)) break;"),
     (46, "an attempt that stopped because it was told to counts as a failure", "runner/handle.c",
-     ".asked = a->asked, .after_us", ".asked = a->asked && !(PLANT(46) && a->end == ATTEMPT_FAIL), .after_us"),
+     ".asked = a->asked, .remove", ".asked = a->asked && !(PLANT(46) && a->end == ATTEMPT_FAIL), .remove"),
     (52, "a paused flow ends although a node waits for the resume", "core/run.c",
      "!flow_final(r->state) && !(r->hold & HOLD_NODES)) finish", "!flow_final(r->state) && (PLANT(52) || !(r->hold & HOLD_NODES))) finish"),
     (53, "claims go on in a paused flow", "core/run.c",
