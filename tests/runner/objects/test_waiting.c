@@ -394,6 +394,21 @@ static void the_budget_drains_for_the_oldest(void **st) {
   assert_true(starts() != 0); /* and the others go on */
 }
 
+/* Nor for one that is gone. */
+static void the_budget_drains_for_what_waits(void **st) {
+  (void)st;
+  add("x", "", 10, 0, 0, 100);
+  assert_int_equal(starts(), 10);
+  add("u", "", 1, 0, 0, 200);
+  assert_int_equal(starts(), 0);
+  kit_pass(31 * SEC);
+  add("y", "", 2, 0, 0, 10);
+  assert_int_equal(starts(), 0);
+  assert_true(waiting_drop(&w, 1));
+  assert_true(waiting_some(&w, SLOT_PROCESS)); /* so that somebody asks */
+  assert_int_equal(starts(), 2);
+}
+
 /* ---- memory ---- */
 
 /* A group that has filled its part leaves room for others; when it has run empty, what was refused may come again. */
@@ -644,7 +659,7 @@ int main(void) {
     OBJECT(dear_starts_count_more), OBJECT(a_limit_holds_back_its_own_only), OBJECT(all_rows_must_have_room),
     OBJECT(a_paused_queue_starts_nothing), OBJECT(limits_change), OBJECT(what_runs_already_counts), OBJECT(a_pick_that_is_lost_gives_back),
     OBJECT(a_task_that_runs_moves), OBJECT(a_rate_is_kept), OBJECT(a_rate_is_paid_with_the_commit), OBJECT(what_is_too_dear_is_passed_by),
-    OBJECT(the_budget_drains_for_the_oldest), OBJECT(one_group_leaves_room_for_others), OBJECT(a_task_is_here_once), OBJECT(anything_goes),
+    OBJECT(the_budget_drains_for_the_oldest), OBJECT(the_budget_drains_for_what_waits), OBJECT(one_group_leaves_room_for_others), OBJECT(a_task_is_here_once), OBJECT(anything_goes),
     OBJECT(a_policy_sees_the_first_of_each_group), OBJECT(a_policy_chooses), OBJECT(a_policy_sees_what_is_urgent_first),
     OBJECT(a_policy_sees_a_bounded_list), OBJECT(a_policy_sees_only_what_may_start), OBJECT(a_policy_knows_what_runs),
     OBJECT(a_policy_may_want_none), OBJECT(a_policy_knows_names)};
