@@ -289,6 +289,7 @@ bool waiting_drop(struct waiting *w, int64_t ti) {
   struct place *p = n->lane->of;
   enum slot_class s = n->lane->slot;
   (void)map64_del(&w->by_ti, ti);
+  if (w->q->dear.ti == ti) queues_dear_gone(w->q); /* the budget drains for what waits, no longer */
   told_drop(w, p, s, ti);
   e->ti = 0;
   n->n--;
