@@ -509,7 +509,8 @@ static void limit_set(struct limit *l, const struct queue_row *row) {
   l->queue_id = row->queue_id;
 }
 
-static void limit_free(struct queues *q, struct limit *l) {
+/* No name leads to it any more. */
+static void limit_unlist(struct queues *q, struct limit *l) {
   int64_t hash = hash_of(q->salt, l->user, l->group);
   struct limit *first = map64_get(&q->limits, hash);
   if (first != l) {
@@ -517,6 +518,10 @@ static void limit_free(struct queues *q, struct limit *l) {
     first->same = l->same;
   } else if (l->same) (void)map64_put(&q->limits, hash, l->same);
   else (void)map64_del(&q->limits, hash);
+}
+
+/* Nothing points to it but what it holds back. */
+static void limit_free(struct queues *q, struct limit *l) {
   while (l->kept.n > 0) queues_let_go(q, kept_first(l));
   heap_done(&l->kept);
   free(l->user);
@@ -545,13 +550,17 @@ void queues_load(struct queues *q, const struct queue_row *row, size_t n) {
   size_t k = 0;
   for (size_t i = 0; i < q->n_row; i++) q->row[i]->seen = false;
   for (size_t i = 0; i < n; i++) limit_set(limit_make(q, &row[i]), &row[i]);
+  struct limit **gone = wr_calloc(q->n_row + 1, sizeof *gone);
+  size_t n_gone = 0;
   for (size_t i = 0; i < q->n_row; i++) {
     if (q->row[i]->seen) q->row[k++] = q->row[i];
-    else limit_free(q, q->row[i]);
+    else limit_unlist(q, gone[n_gone++] = q->row[i]);
   }
   q->n_row = k;
   q->everything = limit_find(q, "", "");
   bind_again(q);
+  for (size_t i = 0; i < n_gone; i++) limit_free(q, gone[i]);
+  free(gone);
   for (size_t i = 0; i < q->n_row; i++) ripen(q, q->row[i]);
 }
 

@@ -68,7 +68,7 @@ class Fault(unittest.TestCase):
         self.held = server.post("/exec/task", {"taskType": "ECHO", "autoRun": False})["tiId"]
         server.post("/queue", {"user": "fault"})
 
-    def accepted(self, server):
+    def taken(self, server):
         status, answer, _ = self.start(server)
         return answer["data"] if status == 200 else None
 
@@ -337,7 +337,7 @@ class Queue(Fault):
         self.db.start()
         self.redis.start()
         until("ready again", lambda: self.parts(server)[0] == 200)
-        self.assertEqual(server.ended(until("a start is accepted", lambda: self.accepted(server))["fiId"])["status"], "SUCCESS")
+        self.assertEqual(server.ended(until("a start is accepted", lambda: self.taken(server))["fiId"])["status"], "SUCCESS")
 
 
 class Sqlite(Fault):
