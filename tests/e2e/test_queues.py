@@ -179,6 +179,8 @@ class Queues:
         self.at.post("/exec/task-ins/cancel", {"filter": {"user": self.user + "-large"}, "limit": 10000})
 
     def test_urgent_ones_come_first(self):
+        if self.nodes > 1:
+            self.skipTest("the order is that of each node among the tasks that it knows")
         self.queue(paused=True)
         later, first = self.submit(20, priority=-1), self.submit(5, priority=1)
         self.queue(paused=False)

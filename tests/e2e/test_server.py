@@ -348,7 +348,7 @@ class Version(unittest.TestCase):
                                          ("--max-load", ("0", "-1", "1e3", "x", "1001", "1.5.1"), "is not a number above 0 and up to 1000"),
                                          ("--cpu-budget", ("0", "1.5", "100000001"), "a whole number from 1 to 100000000"),
                                          ("--min-free-memory", ("1", "1KB", "-1GiB"), "a size from 1MiB"),
-                                         ("--cost-wait", ("-1s", "2h", "x"), "a time from 0s to 3600s"), ("--priority-ageing", ("0", "8d"), "a time from 0s to 604800s")):
+                                         ("--cost-wait", ("-1s", "2h", "x"), "a time from 0s to 3600s"), ("--priority-ageing", ("-1s", "8d"), "a time from 0s to 604800s")):
             for value in values:
                 with self.subTest(option=option, value=value), directory() as tmp:
                     done = weir("server", "--dev", "--data", tmp / "data", "--listen", "127.0.0.1:0", f"{option}={value}")
