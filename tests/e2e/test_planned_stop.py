@@ -72,6 +72,7 @@ class OfTwo(Base):
         for _ in range(N // 1000):
             first.post("/exec/tasks", {"tasks": [{"taskType": "WAIT", "taskContent": "7200"}] * 1000})
         until("all of them run", lambda: self.count("state=4") == N or None)
+        self.begun(first)
         self.assertEqual(first.stop(), 0)
         self.assertEqual((self.count("state=3"), self.count("losses>0"), self.count("tries>0")), (N, 0, 0))
         contexts = self.contexts()
@@ -80,9 +81,14 @@ class OfTwo(Base):
             self.assertRegex(text, r"^7[01]\d\d\.\d{6}s$")
         second = self.node("b" if self.store() else "a")
         until("all of them run again", lambda: self.count("state=4 AND epoch=2") == N or None)
+        self.begun(second)
         self.assertEqual(second.stop(), 0)
         self.assertEqual(len(self.contexts()), N)
         self.assertEqual((self.count("state=3"), self.count("losses>0"), self.count("tries>0")), (N, 0, 0))
+
+    def begun(self, server):
+        """All that was claimed before has begun: the worker takes its starts in order. What has not begun leaves nothing."""
+        self.assertEqual(server.post("/exec/task?wait=60", {"taskType": "WAIT", "taskContent": "0"})["state"], "SUCCESS")
 
     def count(self, where):
         return int(self.db.sql(f"SELECT count(*) FROM task_ins WHERE {where}")[0][0])
@@ -104,7 +110,7 @@ class OfTwoRedis(OfTwo):
 
 class Alone(Base):
     """The same of a single node and its successor, on SQLite."""
-    node, waits_keep_what_is_left = OfTwo.node, OfTwo.waits_keep_what_is_left
+    node, begun, waits_keep_what_is_left = OfTwo.node, OfTwo.begun, OfTwo.waits_keep_what_is_left
 
     def test_waits_keep_what_is_left(self):
         self.waits_keep_what_is_left()
