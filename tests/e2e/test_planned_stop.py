@@ -88,7 +88,7 @@ class OfTwo(Base):
 
     def begun(self, server):
         """All that was claimed before has begun: the worker takes its starts in order. What has not begun leaves nothing."""
-        self.assertEqual(server.post("/exec/task?wait=60", {"taskType": "WAIT", "taskContent": "0"})["state"], "SUCCESS")
+        self.assertEqual(server.post("/exec/task?wait=60", {"taskType": "SHELL", "taskContent": "true"})["state"], "SUCCESS")
 
     def count(self, where):
         return int(self.db.sql(f"SELECT count(*) FROM task_ins WHERE {where}")[0][0])
