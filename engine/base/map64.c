@@ -70,6 +70,21 @@ void *map64_del(struct map64 *m, int64_t key) {
   return was;
 }
 
+static void *linked(const void *val, size_t link_at) {
+  void *next;
+  memcpy(&next, (const char *)val + link_at, sizeof next);
+  return next;
+}
+
+void map64_unchain(struct map64 *m, int64_t key, void *val, size_t link_at) {
+  void *at = map64_get(m, key), *next = linked(val, link_at);
+  if (at != val) {
+    while (linked(at, link_at) != val) at = linked(at, link_at);
+    memcpy((char *)at + link_at, &next, sizeof next);
+  } else if (next) (void)map64_put(m, key, next);
+  else (void)map64_del(m, key);
+}
+
 const struct map64_slot *map64_next(const struct map64 *m, size_t *i) {
   while (*i < m->cap)
     if (m->slot[(*i)++].key) return &m->slot[*i - 1];

@@ -10,6 +10,9 @@ void  map64_done(struct map64 *m);
 void *map64_get(const struct map64 *m, int64_t key);            /* NULL when absent */
 void *map64_put(struct map64 *m, int64_t key, void *val);       /* val not NULL; returns the former value or NULL */
 void *map64_del(struct map64 *m, int64_t key);                  /* returns what was there or NULL */
+/* A value may be the first of a chain: all that have its key, linked by a pointer that stands link_at bytes into each. What
+ * map64_put() returned is the next of the new first one. Takes val out of its chain; it must be there. */
+void  map64_unchain(struct map64 *m, int64_t key, void *val, size_t link_at);
 /* Iteration: size_t i = 0; while ((s = map64_next(m, &i))) ...; no change to the map meanwhile. */
 const struct map64_slot *map64_next(const struct map64 *m, size_t *i);
 /* The order of ids, for qsort() and bsearch(): of int64_t, and of structs that begin with one. */

@@ -25,14 +25,7 @@ static struct limit *limit_find(const struct queues *q, const char *user, const 
   return l;
 }
 
-static struct person *person_find(const struct queues *q, const char *name, int64_t hash) {
-  struct person *u = map64_get(&q->people, hash);
-  while (u && strcmp(u->name, name) != 0) u = u->same;
-  return u;
-}
-
-/* All rows that match: of the group, of the user, of that group of all users, of everything. */
-static void limits_of(const struct queues *q, const char *user, const char *group, struct limit *out[4]) {
+void queues_limits(const struct queues *q, const char *user, const char *group, struct limit *out[4]) {
   out[0] = *group ? limit_find(q, user, group) : NULL;
   out[1] = *user ? limit_find(q, user, "") : NULL;
   out[2] = *group && *user ? limit_find(q, "", group) : NULL;
@@ -44,11 +37,12 @@ static void ripen(struct queues *q, struct limit *l);
 
 static struct person *person_make(struct queues *q, const char *name) {
   int64_t hash = hash_of(q->salt, name, "");
-  struct person *u = person_find(q, name, hash);
+  struct person *u = map64_get(&q->people, hash);
+  while (u && strcmp(u->name, name) != 0) u = u->same;
   if (u) return u;
   u = wr_new(struct person);
   u->name = wr_strdup(name);
-  u->hash = (uint64_t)hash;
+  u->hash = hash;
   u->kept.person = true;
   u->same = map64_put(&q->people, hash, u);
   return u;
@@ -68,30 +62,19 @@ struct place *queues_place(struct queues *q, const char *user, const char *group
   u->places = p;
   p->hash = hash;
   p->same = map64_put(&q->places, hash, p);
-  limits_of(q, user, group, p->limit);
+  queues_limits(q, user, group, p->limit);
   return p;
 }
 
 static void place_unlink(struct queues *q, struct place *p) {
-  struct place *first = map64_get(&q->places, p->hash);
-  if (first != p) {
-    while (first->same != p) first = first->same;
-    first->same = p->same;
-  } else if (p->same) (void)map64_put(&q->places, p->hash, p->same);
-  else (void)map64_del(&q->places, p->hash);
+  map64_unchain(&q->places, p->hash, p, offsetof(struct place, same));
   if (p->prev) p->prev->next = p->next;
   else p->user->places = p->next;
   if (p->next) p->next->prev = p->prev;
 }
 
 static void person_free(struct queues *q, struct person *u) {
-  struct person *first = map64_get(&q->people, (int64_t)u->hash);
-  if (first != u) {
-    struct person *before = first;
-    while (before->same != u) before = before->same;
-    before->same = u->same;
-  } else if (u->same) (void)map64_put(&q->people, (int64_t)u->hash, u->same);
-  else (void)map64_del(&q->people, (int64_t)u->hash);
+  map64_unchain(&q->people, u->hash, u, offsetof(struct person, same));
   leave_list(q, &u->kept);
   for (int s = 0; s < SLOT__N; s++) {
     heap_remove(&q->order[s], &u->turn[s]);
@@ -455,7 +438,7 @@ void queues_move(struct queues *q, int64_t ti, const char *user, const char *gro
       (struct queue_moved){ti, wr_strdup(h->at->user->name), wr_strdup(h->at->group)};
     move(q, h, user, group);
   } else if (elsewhere) { /* until what others run is read again */
-    limits_of(q, user, group, l);
+    queues_limits(q, user, group, l);
     for (int i = 0; i < 4; i++)
       if (l[i]) l[i]->foreign++;
   }
@@ -511,13 +494,7 @@ static void limit_set(struct limit *l, const struct queue_row *row) {
 
 /* No name leads to it any more. */
 static void limit_unlist(struct queues *q, struct limit *l) {
-  int64_t hash = hash_of(q->salt, l->user, l->group);
-  struct limit *first = map64_get(&q->limits, hash);
-  if (first != l) {
-    while (first->same != l) first = first->same;
-    first->same = l->same;
-  } else if (l->same) (void)map64_put(&q->limits, hash, l->same);
-  else (void)map64_del(&q->limits, hash);
+  map64_unchain(&q->limits, hash_of(q->salt, l->user, l->group), l, offsetof(struct limit, same));
 }
 
 /* Nothing points to it but what it holds back. */
@@ -536,7 +513,7 @@ static void bind_again(struct queues *q) {
   for (size_t i = 0; (s = map64_next(&q->people, &i)) != NULL;)
     for (struct person *u = s->val; u; u = u->same)
       for (struct place *p = u->places; p; p = p->next) {
-        limits_of(q, u->name, p->group, p->limit);
+        queues_limits(q, u->name, p->group, p->limit);
         p->n_held = 0;
       }
   for (size_t i = 0; (s = map64_next(&q->holds, &i)) != NULL;) {
@@ -575,7 +552,7 @@ void queues_running(struct queues *q, const struct running_row *row, size_t n) {
       continue;
     }
     struct limit *l[4];
-    limits_of(q, t->user, t->group, l);
+    queues_limits(q, t->user, t->group, l);
     for (int k = 0; k < 4; k++)
       if (l[k]) l[k]->foreign++;
   }

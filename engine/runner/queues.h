@@ -72,7 +72,7 @@ struct person {                       /* a user */
   struct kept kept;                   /* first */
   struct person *same;                /* of the same hash */
   char *name;
-  uint64_t hash;
+  int64_t hash;
   struct place *places;
   struct heap_item turn[SLOT__N];
   struct heap order[SLOT__N];         /* its groups that have something that may start */
@@ -115,6 +115,8 @@ void queues_check(const struct queues *q);            /* debug builds and tests 
 /* In force from now on. running: what counts now; all of it on a single-process store, else what counts for others too. */
 void queues_load(struct queues *q, const struct queue_row *row, size_t n);
 void queues_running(struct queues *q, const struct running_row *row, size_t n);
+/* All rows that match: of the group, of the user, of that group of all users, of everything; NULL = there is none. */
+void queues_limits(const struct queues *q, const char *user, const char *group, struct limit *out[4]);
 static inline bool queues_policy(const struct queues *q) { return q->opts.policy && atomic_load(&q->opts.policy->on); }
 static inline bool queues_limit(const struct queues *q) { return q->n_row > 0; }
 

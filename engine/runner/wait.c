@@ -199,34 +199,30 @@ enum store_rc wait_look(struct runner *r) {
 
 struct locked { int64_t id; struct limit *l; };
 
-static void note_limits(const struct queues *q, int64_t ti, struct locked *v, size_t *n) {
-  const struct hold *h = queues_held(q, ti);
-  for (int i = 0; h && i < 4; i++) {
-    struct limit *l = h->at->limit[i];
-    if (l && (l->max_running >= 0 || l->count > 0)) v[(*n)++] = (struct locked){l->queue_id, l};
-  }
+static void note_limits(struct limit *const limit[4], struct locked *v, size_t *n) {
+  for (int i = 0; i < 4; i++)
+    if (limit[i] && (limit[i]->max_running >= 0 || limit[i]->count > 0)) v[(*n)++] = (struct locked){limit[i]->queue_id, limit[i]};
 }
 
-/* Tasks that run may come under these: no other node counts meanwhile. */
-static void note_moves(const struct queues *q, const struct req *asked, struct locked *v, size_t *n) {
-  const struct queue_spec *to = asked->ask->queue;
-  if (!to->user && !to->group) return;
-  for (size_t i = 0; i < q->n_row; i++) {
-    struct limit *l = q->row[i];
-    bool user = !*l->user || !to->user || strcmp(l->user, to->user) == 0;
-    bool group = !*l->group || !to->group || strcmp(l->group, to->group) == 0;
-    if (l->max_running >= 0 && user && group) v[(*n)++] = (struct locked){l->queue_id, l};
-  }
+/* Where a wish moves tasks to; NULL: e moves none. */
+static const struct queue_spec *moves(const struct ev *e) {
+  bool asks = e->kind == EV_REQ && e->q && e->q->kind == REQ_ASK && e->q->ask->ask == ASK_QUEUE;
+  const struct queue_spec *to = asks ? e->q->ask->queue : NULL;
+  return to && (to->user || to->group) ? to : NULL;
 }
 
-static bool moves(const struct ev *e) {
-  return e->kind == EV_REQ && e->q && e->q->kind == REQ_ASK && e->q->ask->ask == ASK_QUEUE && e->q->ask->queue;
-}
-
-static size_t most_limits(const struct runner *r, size_t most) {
-  size_t n = 1;
-  for (size_t i = 0; i < most; i++) n += moves(&r->events.v[i]) ? r->queues.n_row : 4;
-  return n;
+/* What e may claim, and what tasks that run may come under by it: no other node counts meanwhile. False: it moves tasks, and the
+ * half of their queue that it does not name is not known yet. */
+static bool note_event(const struct queues *q, const struct ev *e, struct locked *v, size_t *n) {
+  struct limit *limit[4];
+  const struct hold *h = e->kind == EV_HINT && e->from == HINT_PULLED ? queues_held(q, e->ti) : NULL;
+  const struct queue_spec *to = moves(e);
+  if (h) note_limits(h->at->limit, v, n);
+  if (!to) return true;
+  if (!to->user || !to->group) return false;
+  queues_limits(q, to->user, to->group, limit);
+  note_limits(limit, v, n);
+  return true;
 }
 
 /* A row that was deleted meanwhile limits nothing: the batch is stale, which its write finds. */
@@ -234,19 +230,16 @@ enum store_rc wait_lock(struct runner *r, size_t most) {
   struct queues *q = &r->queues;
   size_t n = 0;
   if (q->n_row == 0 || r->env.single) return STORE_OK;
-  struct locked *v = wr_calloc(most_limits(r, most), sizeof *v);
-  for (size_t i = 0; i < most; i++) {
-    const struct ev *e = &r->events.v[i];
-    if (e->kind == EV_HINT && e->from == HINT_PULLED) note_limits(q, e->ti, v, &n);
-    if (moves(e)) note_moves(q, e->q, v, &n);
-  }
+  bool known = true;
+  struct locked *v = arena_alloc(&r->env.mem, (4 * most + q->n_row) * sizeof *v);
+  for (size_t i = 0; i < most; i++) known &= note_event(q, &r->events.v[i], v, &n);
+  for (size_t i = 0; i < q->n_row && !known; i++) note_limits((struct limit *const[4]){q->row[i]}, v, &n);
   n = wr_distinct(v, n, sizeof *v);
   int64_t *id = arena_alloc(&r->env.mem, (n + 1) * sizeof *id), *at = arena_alloc(&r->env.mem, (n + 1) * sizeof *at);
   for (size_t i = 0; i < n; i++) id[i] = v[i].id;
   enum store_rc rc = n > 0 ? store_queue_lock(r->env.store, id, n, at) : STORE_OK;
   for (size_t i = 0; rc == STORE_OK && i < n; i++)
     if (at[i] >= 0) v[i].l->rate_us = v[i].l->rate_stored_us = at[i];
-  free(v);
   return rc == STORE_OK && n > 0 ? read_running(r) : rc;
 }
 

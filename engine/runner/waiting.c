@@ -1,5 +1,6 @@
 /* What waits for a slot, and which of it is next: waiting.h. */
 #include "waiting.h"
+#include <stddef.h>
 #include <stdlib.h>
 #include "log.h"
 
@@ -173,17 +174,9 @@ static void lane_free(struct waiting *w, struct lane *l) {
 
 static void line_free(struct waiting *w, struct line *n) {
   struct lane *l = n->lane;
-  struct map64 *lines = &l->of->lines;
   ring_remove(l, n);
   if (n->fi == 0) l->alone = NULL;
-  else {
-    struct line *first = map64_get(lines, n->fi);
-    if (first != n) {
-      while (first->same != n) first = first->same;
-      first->same = n->same;
-    } else if (n->same) (void)map64_put(lines, n->fi, n->same);
-    else (void)map64_del(lines, n->fi);
-  }
+  else map64_unchain(&l->of->lines, n->fi, n, offsetof(struct line, same));
   account(w, l->of, l->slot, sizeof *n, false);
   free(n);
   if (l->ring == NULL) lane_free(w, l);
@@ -315,7 +308,7 @@ static int64_t aged(const struct waiting *w, const struct lane *l, int64_t since
 struct choice { uint32_t entry; int64_t aged, since_us; };
 
 /* The first entry of a line that the budget has room for, among the first few. */
-static uint32_t affordable_in(struct waiting *w, const struct line *n, bool *dear) {
+static uint32_t affordable_in(struct waiting *w, const struct line *n) {
   struct limit *by;
   int looked = 0;
   for (uint32_t i = n->first; i && looked < LOOK_AT; i = w->v[i - 1].next) {
@@ -326,7 +319,6 @@ static uint32_t affordable_in(struct waiting *w, const struct line *n, bool *dea
     enum held_by no = queues_ask(w->q, n->lane->of, e->ti, e->cpu, &by);
     if (no != HELD_CPU && no != HELD_COSTLY) return i;
     if (no == HELD_CPU) queues_dear(w->q, e->ti, e->since_us);
-    *dear = true;
   }
   return 0;
 }
@@ -337,10 +329,10 @@ static void better(const struct waiting *w, struct choice *c, const struct line 
   *c = (struct choice){i, a, s};
 }
 
-static void choose_in(struct waiting *w, const struct lane *l, struct choice *c, bool *dear) {
+static void choose_in(struct waiting *w, const struct lane *l, struct choice *c) {
   struct line *n = l->ring;
   for (int k = 0; k < LOOK_AT; k++) {
-    uint32_t i = affordable_in(w, n, dear);
+    uint32_t i = affordable_in(w, n);
     if (i) {
       better(w, c, n, i);
       break;
@@ -349,15 +341,14 @@ static void choose_in(struct waiting *w, const struct lane *l, struct choice *c,
     if (n == l->ring) break;
   }
   if (l->alone && l->alone != n) { /* its tasks may have become more urgent by their age than the flow whose turn it is */
-    uint32_t i = affordable_in(w, l->alone, dear);
+    uint32_t i = affordable_in(w, l->alone);
     if (i && aged(w, l, since(w, l->alone)) > c->aged) better(w, c, l->alone, i);
   }
 }
 
 static uint32_t choose(struct waiting *w, const struct place *p, enum slot_class s) {
   struct choice c = {0};
-  bool dear = false;
-  for (uint32_t i = 0; i < p->n_lane[s]; i++) choose_in(w, p->lane[s][i], &c, &dear);
+  for (uint32_t i = 0; i < p->n_lane[s]; i++) choose_in(w, p->lane[s][i], &c);
   return c.entry;
 }
 

@@ -4,6 +4,7 @@
 #define DOT_H
 #include <math.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,15 @@
 
 /* user: what a test changes. pause_ms: how long a component takes. fail_at: the component that fails once; -1 = none. */
 struct dot { int pause_ms; volatile int fail_at; };
+
+/* Adds to the text in `to`, which has room for `size` bytes; what does not fit is left out. */
+static void add(char *to, size_t size, const char *format, ...) {
+  size_t n = strlen(to);
+  va_list args;
+  va_start(args, format);
+  vsnprintf(to + n, size - n, format, args);
+  va_end(args);
+}
 
 /* The next number of *s, or NAN at its end. */
 static double next_number(const char **s) {

@@ -1,7 +1,7 @@
 /* S4's product of two matrices, built on the dot product: the task makes one dot task for each element and waits for all of them. While
  * it waits it gives its slot back, so one slot is enough. Pause, restart, failure and delete in the middle, as with the vectors.
  *
- *     cc matrix_product.c -o matrix_product $(pkg-config --cflags --libs weir) -lm && ./matrix_product sqlite:/tmp/mm.db */
+ *     cc matrix_product.c -o matrix_product $(pkg-config --cflags --libs weir) && ./matrix_product sqlite:/tmp/mm.db */
 #include "dot.h"
 
 enum { N = 4, ALL = N * N };
@@ -19,29 +19,29 @@ static double c_of(int i, int j) {
 
 /* The key names an element of this very product: made again after a restart, it is the task that is there already. */
 static void make_element(weir_attempt_t *a, int i, int j, int64_t *id) {
-  char key[64], content[256], *at = content;
+  char key[64], content[256] = "";
   snprintf(key, sizeof key, "mm-%lld-%d-%d", (long long)weir_attempt_id(a), i, j);
-  for (int k = 0; k < N; k++) at += sprintf(at, "%g ", a_of(i, k));
-  at += sprintf(at, "* ");
-  for (int k = 0; k < N; k++) at += sprintf(at, "%g ", b_of(k, j));
+  for (int k = 0; k < N; k++) add(content, sizeof content, "%g ", a_of(i, k));
+  add(content, sizeof content, "* ");
+  for (int k = 0; k < N; k++) add(content, sizeof content, "%g ", b_of(k, j));
   const weir_spec_t spec = {.size = sizeof spec, .type = "dot", .content = content, .key = key, .user = "ann", .group = "elements"};
   must(weir_create(handle, &spec, id) == WEIR_OK, "create an element", handle);
   weir_run(handle, *id); /* one that failed or was paused goes on; of all others nothing changes */
 }
 
 static int keep_ids(weir_attempt_t *a, const int64_t *id) {
-  char text[ALL * 24], *at = text;
-  for (int e = 0; e < ALL; e++) at += sprintf(at, "%lld ", (long long)id[e]);
-  return weir_report_context(a, text, (size_t)(at - text));
+  char text[ALL * 24] = "";
+  for (int e = 0; e < ALL; e++) add(text, sizeof text, "%lld ", (long long)id[e]);
+  return weir_report_context(a, text, strlen(text));
 }
 
 /* "1 2 3 ..", row by row; 0: an element failed. */
-static int gather(const int64_t *id, char *text) {
+static int gather(const int64_t *id, char *text, size_t size) {
   for (int e = 0; e < ALL; e++) {
     weir_task_t *t = NULL;
     if (weir_get(handle, id[e], &t)) return 0;
     int ok = t->state == WEIR_STATE_FINISHED;
-    if (ok) text += sprintf(text, "%s ", t->result);
+    if (ok) add(text, size, "%s ", t->result);
     weir_task_free(t);
     if (!ok) return 0;
   }
@@ -50,12 +50,12 @@ static int gather(const int64_t *id, char *text) {
 
 static int product_run(weir_attempt_t *a, void *user) {
   int64_t id[ALL];
-  char text[ALL * 32];
+  char text[ALL * 32] = "";
   (void)user;
   for (int e = 0; e < ALL; e++) make_element(a, e / N, e % N, &id[e]);
   if (keep_ids(a, id)) return WEIR_PHASE_NORMAL;
   if (weir_attempt_wait(a, id, ALL, -1)) return WEIR_PHASE_NORMAL; /* asked to stop */
-  if (!gather(id, text)) return weir_report_error(a, "An element failed.", 0), WEIR_PHASE_FAILED;
+  if (!gather(id, text, sizeof text)) return weir_report_error(a, "An element failed.", 0), WEIR_PHASE_FAILED;
   weir_report_result(a, text, strlen(text));
   return WEIR_PHASE_FINISHED;
 }

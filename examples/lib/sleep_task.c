@@ -1,6 +1,7 @@
 /* S1's first task: it sleeps for so long as its parameters say, logs that, and can be interrupted.
  *
  *     cc sleep_task.c -o sleep_task $(pkg-config --cflags --libs weir) && ./sleep_task sqlite:/tmp/sleep.db */
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,13 +19,14 @@ static void say(weir_attempt_t *a, const char *text) { weir_log(a, text, strlen(
 static int sleep_run(weir_attempt_t *a, void *user) {
   struct pollfd stop = {.fd = weir_attempt_stop_fd(a), .events = POLLIN};
   const char *params = weir_attempt_params(a), *ms = params ? strstr(params, "\"ms\":") : NULL;
-  char line[64];
+  char line[64], *end = NULL;
+  long n = ms ? strtol(ms + 5, &end, 10) : 0;
   (void)user;
-  if (!ms) return weir_report_error(a, "params must be {\"ms\": N}.", 0), WEIR_PHASE_FAILED;
+  if (!ms || end == ms + 5 || n < 0 || n > INT_MAX) return weir_report_error(a, "params must be {\"ms\": N}.", 0), WEIR_PHASE_FAILED;
   weir_report_progress(a, 0, 1, "nap", NULL);
-  snprintf(line, sizeof line, "sleeping for %d ms\n", atoi(ms + 5));
+  snprintf(line, sizeof line, "sleeping for %ld ms\n", n);
   say(a, line);
-  if (poll(&stop, 1, atoi(ms + 5)) > 0) {
+  if (poll(&stop, 1, (int)n) > 0) {
     say(a, "interrupted\n");
     return WEIR_PHASE_NORMAL;
   }

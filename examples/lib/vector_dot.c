@@ -1,6 +1,6 @@
 /* S4's vector dot product: finish; pause and restart; fail and restart; a stop of the process in the middle; delete in the middle.
  *
- *     cc vector_dot.c -o vector_dot $(pkg-config --cflags --libs weir) -lm && ./vector_dot sqlite:/tmp/dot.db */
+ *     cc vector_dot.c -o vector_dot $(pkg-config --cflags --libs weir) && ./vector_dot sqlite:/tmp/dot.db */
 #include "dot.h"
 
 enum { N = 20, SUM = N * (N + 1) * (2 * N + 1) / 6 };
@@ -19,10 +19,10 @@ static weir_t *open_one(const char *url) {
 }
 
 static int64_t create(weir_t *h) {
-  char content[2 * N * 4 + 4] = "", *at = content;
+  char content[2 * N * 4 + 4] = "";
   for (int v = 0; v < 2; v++) {
-    for (int i = 1; i <= N; i++) at += sprintf(at, "%d ", i);
-    if (v == 0) at += sprintf(at, "* ");
+    for (int i = 1; i <= N; i++) add(content, sizeof content, "%d ", i);
+    if (v == 0) add(content, sizeof content, "* ");
   }
   const weir_spec_t spec = {.size = sizeof spec, .type = "dot", .content = content, .user = "ann", .group = "vectors"};
   int64_t id;

@@ -45,7 +45,7 @@ class Library(unittest.TestCase):
     def build(self, name, *more):
         program = f"{self.dir}/{name}"
         done = subprocess.run(["cc", "-std=c99", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Wno-unused-function", "-Werror",
-                               ROOT / f"examples/lib/{name}.c", "-o", program, *(more or self.flags("--cflags", "--libs")), "-lm"],
+                               ROOT / f"examples/lib/{name}.c", "-o", program, *(more or self.flags("--cflags", "--libs"))],
                               capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
         return program

@@ -141,7 +141,9 @@ static bool stays_paused(struct world *w, int64_t fi, const struct batch *b) {
 static void check_paused(struct world *w, const struct task_row *o, const struct task_row *n, const struct batch *b) {
   bool paused = o->t.state == TASK_PAUSED || o->t.state == TASK_PAUSING;
   bool goes_on = n->t.state == TASK_QUEUED || n->t.state == TASK_RUNNING || n->t.state == TASK_RETRY_WAIT || n->t.state == TASK_BLOCKED;
-  if (!paused || !goes_on || n->t.phase == PHASE_DELETE || may_run(w, n->ti)) return;
+  const struct rec *rec = ledger_get(w, n->ti, o->t.epoch);
+  bool timed_out = o->t.state == TASK_PAUSING && rec && rec->timed_out; /* a failed try like any other: the pause is forgotten */
+  if (!paused || !goes_on || timed_out || n->t.phase == PHASE_DELETE || may_run(w, n->ti)) return;
   if (o->t.resume == RESUME_NONE) sim_fail(w, "task %lld was paused and goes on, and nobody asked for that", (long long)n->ti);
   if (o->t.resume == RESUME_FLOW && stays_paused(w, n->fi, b)) sim_fail(w, "task %lld goes on in a paused flow", (long long)n->ti);
 }
@@ -338,6 +340,7 @@ void oracle_start(struct node *n, const struct attempt *a) {
 
 void oracle_push(struct node *n, const struct hint *h) {
   const struct mem_task *t = memdb_task(n->w->db, h->ti);
+  if (!t && wished(n->w, h->ti) & wish_bit(ASK_DELETE)) return; /* another node has deleted it while it waited here */
   if (!t) sim_fail(n->w, "a hint for task %lld, which has no row", (long long)h->ti);
   if (t->r.fi != (h->fi & ~HINT_QUEUED)) sim_fail(n->w, "a hint for task %lld names flow %lld", (long long)h->ti, (long long)h->fi);
 }
