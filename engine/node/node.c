@@ -313,7 +313,7 @@ static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
   r.ports = (struct runner_ports){.ctx = n, .push = port_push, .nudge = port_nudge, .flow_done = port_flow_done,
                                   .trouble = port_trouble, .backlog = port_backlog, .free_slots = port_free_slots,
                                   .watcher = o->watcher};
-  if (queue_is_memory(n->queue[0])) r.ports.push = NULL;
+  if (!n->queue[0]) r.ports.push = NULL, r.ports.backlog = NULL;
   if (n->worker) {
     offers(n);
     /* 0: no hint for a process is popped either */
@@ -337,7 +337,7 @@ static enum wr_rc open_queue(struct node *n, int s, struct wr_err *err) {
   char prefix[QUEUE_PREFIX_MAX + 16];
   snprintf(prefix, sizeof prefix, "%s.%s", n->o->prefix, suffix[s]);
   enum wr_rc rc = queue_open(n->o->queue, prefix, MAX_HINTS, &n->queue[s], err);
-  if (rc || queue_is_memory(n->queue[s])) return rc;
+  if (rc || !n->queue[s]) return rc;
   return pump_new(n->queue[s], (enum slot_class)s, s == NUDGE_QUEUE ? PUMP_NUDGES : PUMP_HINTS_ONLY, &n->pump[s], err);
 }
 
@@ -384,7 +384,7 @@ static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_
   defs_can_run(n->defs, can_run, n);
   rc = open_runner(n, err);
   for (int s = 0; s < SLOT__N && !rc; s++) {
-    queue_set_node(n->queue[s], runner_incarnation(n->runner));
+    if (n->queue[s]) queue_set_node(n->queue[s], runner_incarnation(n->runner));
     if (n->pump[s]) pump_attach(n->pump[s], n->runner);
     /* No queue joins the nodes of this store: each finds in the rows what others have made, as while a queue is away. */
     else if (!store_single(n->store)) runner_queue_away(n->runner, (enum slot_class)s, true);

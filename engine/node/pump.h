@@ -5,7 +5,7 @@
  *   poller  sleeps until this node has a free slot, then pops as many hints as may run and gives them to the runner. When it
  *           finds none, or Redis is away, it says so to the runner, which asks the rows
  *
- * (The queue in memory needs neither: the runner pushes and pulls itself.) pump_push, pump_nudge, pump_free: any thread,
+ * (Without Redis there is neither: tasks wait in the runner.) pump_push, pump_nudge, pump_free: any thread,
  * never block. What never happens: a pop for which there is no slot, a lock held over I/O, a loop without a pause while Redis
  * is away, a hint that stays in a node that has stopped. */
 #ifndef NODE_PUMP_H

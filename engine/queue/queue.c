@@ -96,10 +96,7 @@ enum wr_rc queue_open(const char *url, const char *prefix, size_t max_hints, str
   if (max_hints == 0) max_hints = QUEUE_MAX_HINTS;
   if (!prefix || !*prefix) prefix = "default";
   if (!prefix_ok(prefix)) return wr_err_set(err, WR_BAD_NAME, "The queue prefix must be 1 to 64 of A-Z a-z 0-9 _ . -");
-  if (strcmp(url, "memory:") == 0) {
-    *out = queue_memory_new(max_hints);
-    return WR_OK;
-  }
+  if (strcmp(url, "memory:") == 0) return WR_OK;
   if (strncmp(url, tcp, sizeof tcp - 1) == 0) ok = parse_tcp(url + sizeof tcp - 1, &w);
   else if (strncmp(url, sock, sizeof sock - 1) == 0) ok = parse_unix(url + sizeof sock - 1, &w);
   else ok = false;
@@ -110,19 +107,16 @@ enum wr_rc queue_open(const char *url, const char *prefix, size_t max_hints, str
 }
 
 void queue_set_node(struct queue *q, int64_t incarnation) { q->ops->set_node(q, incarnation); }
-bool queue_is_memory(const struct queue *q) { return q->ops == &queue_memory_ops; }
 bool queue_push(struct queue *q, const struct hint *h, size_t n) { return n == 0 || q->ops->push(q, h, n); }
 bool queue_pop_nudge(struct queue *q, int64_t wait_us, bool *away) {
   *away = false;
   return q->ops->pop_nudge(q, wait_us, away);
 }
-void queue_pop_end(struct queue *q) {
-  if (q->ops->pop_end) q->ops->pop_end(q);
-}
-bool queue_turn(struct queue *q, uint32_t kind, int64_t for_us) { return q->ops->turn ? q->ops->turn(q, kind, for_us) : true; }
+void queue_pop_end(struct queue *q) { q->ops->pop_end(q); }
+bool queue_turn(struct queue *q, uint32_t kind, int64_t for_us) { return q->ops->turn(q, kind, for_us); }
 void queue_health(struct queue *q, struct health_part *out) {
   *out = (struct health_part){.ok = true};
-  if (q->ops->health) q->ops->health(q, out);
+  q->ops->health(q, out);
 }
 void queue_wake(struct queue *q) { q->ops->wake(q); }
 bool queue_nudge(struct queue *q, int64_t incarnation) { return q->ops->nudge(q, incarnation); }

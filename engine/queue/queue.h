@@ -1,10 +1,10 @@
 /* The queue of hints: "task instance 123 of flow instance 7 is ready". A hint may be lost, repeated or reordered, and the whole
  * queue may be flushed at any time: that costs latency, never work.
  *
- * memory: in process, FIFO, bounded. redis: LPUSH on weir:{prefix}:q:{queue}:{priority}, blocking pop by one poller
- * connection, own pusher connection; nudges on a list per node in the same blocking pop.
- * push, depth: any thread (memory), the caller's one pusher thread (redis). pop: one poller thread. The process ignores
- * SIGPIPE. Nobody else may be inside push, nudge, wake or depth when queue_close() is called; a pop may. */
+ * It joins nodes by Redis: LPUSH on weir:{prefix}:q:{queue}:{priority}, blocking pop by one poller connection, own pusher
+ * connection; nudges on a list per node in the same blocking pop. A node alone needs none: its hints stay in the runner. push:
+ * the caller's one pusher thread. depth: any thread. pop: one poller thread. The process ignores SIGPIPE. Nobody else may be
+ * inside push, nudge, wake or depth when queue_close() is called; a pop may. */
 #ifndef QUEUE_H
 #define QUEUE_H
 #include <stdbool.h>
@@ -19,12 +19,11 @@ struct queue;
 #define QUEUE_MAX_HINTS 100000     /* max_hints 0 means this */
 #define QUEUE_PREFIX_MAX 64        /* of A-Z a-z 0-9 _ . -, NULL or "" = "default" */
 
-/* memory: or redis://[:pw@]host:port/db or redis+unix://PATH. prefix separates installations on one Redis; incarnation
- * names the nudge list. Opening never waits for a Redis that is away: it connects when first used. */
+/* redis://[:pw@]host:port/db or redis+unix://PATH; memory: is no queue, *out is NULL. prefix separates installations on one
+ * Redis; incarnation names the nudge list. Opening never waits for a Redis that is away: it connects when first used. */
 enum wr_rc queue_open(const char *url, const char *prefix, size_t max_hints, struct queue **out, struct wr_err *err) WR_MUST;
 void queue_set_node(struct queue *q, int64_t incarnation);
 void queue_close(struct queue *q);   /* wakes and ends a pop under way */
-bool queue_is_memory(const struct queue *q);
 
 /* false: some were not pushed (full, or Redis away): the reconciler sends them later. Returns at once while Redis is known to be
  * away. */

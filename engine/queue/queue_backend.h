@@ -11,9 +11,9 @@ struct queue_ops {
   bool (*push)(struct queue *q, const struct hint *h, size_t n);
   size_t (*pop)(struct queue *q, struct hint *out, size_t n, int64_t wait_us, bool *away);
   bool (*pop_nudge)(struct queue *q, int64_t wait_us, bool *away);
-  void (*pop_end)(struct queue *q);                              /* NULL = nothing is kept for a poller */
-  bool (*turn)(struct queue *q, uint32_t kind, int64_t for_us);  /* NULL = there is nobody else */
-  void (*health)(struct queue *q, struct health_part *out);      /* NULL = always well */
+  void (*pop_end)(struct queue *q);
+  bool (*turn)(struct queue *q, uint32_t kind, int64_t for_us);
+  void (*health)(struct queue *q, struct health_part *out);
   void (*wake)(struct queue *q);
   bool (*nudge)(struct queue *q, int64_t incarnation);
   size_t (*depth)(struct queue *q);
@@ -24,8 +24,6 @@ struct queue { const struct queue_ops *ops; };
 struct redis_where { char *path, *host, *user, *password; int port, db; };
 void redis_where_done(struct redis_where *w);
 
-extern const struct queue_ops queue_memory_ops;
-struct queue *queue_memory_new(size_t max_hints);
 /* Takes what w points to, in any case. prefix is checked already. */
 enum wr_rc queue_redis_new(struct redis_where *w, const char *prefix, size_t max_hints, struct queue **out,
                            struct wr_err *err) WR_MUST;

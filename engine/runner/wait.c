@@ -201,7 +201,8 @@ struct locked { int64_t id; struct limit *l; };
 
 static void note_limits(struct limit *const limit[4], struct locked *v, size_t *n) {
   for (int i = 0; i < 4; i++)
-    if (limit[i] && (limit[i]->max_running >= 0 || limit[i]->count > 0)) v[(*n)++] = (struct locked){limit[i]->queue_id, limit[i]};
+    if (limit[i] && (limit[i]->max_running >= 0 || limit[i]->count > 0))
+      v[(*n)++] = (struct locked){limit[i]->queue_id, limit[i]};
 }
 
 /* Where a wish moves tasks to; NULL: e moves none. */

@@ -29,9 +29,6 @@ void ins_row_queue(const struct cell *c, struct queue_row *r, struct arena *a) {
                           .rate_count = N(5), .rate_per_us = N(6), .order = fit_i32(N(7)), .paused = fit_i32(N(8)),
                           .rate_at = I(9)};
 }
-void ins_row_identity(const struct cell *c, struct identity_row *r, struct arena *a) {
-  *r = (struct identity_row){I(0), T(1), T(2), fit_i32(I(3)), fit_i32(I(4)), U(5)};
-}
 void ins_row_running(const struct cell *c, struct running_row *r, struct arena *a) {
   const char *user = T(3), *group = T(4);
   *r = (struct running_row){I(0), I(1), user ? user : "", group ? group : "", fit_i32(I(5)), I(2)};

@@ -49,7 +49,6 @@ void ins_row_async(const struct cell *c, struct async_row *r, struct arena *a); 
 void whose_of_cells(const struct cell *c, struct whose_row *out, struct arena *a);   /* of Q_WHOSE */
 bool async_plain(const struct async_row *r);                    /* nothing beside a name and a type is to be inserted */
 void ins_row_queue(const struct cell *c, struct queue_row *r, struct arena *a);   /* of QUEUE_COLS */
-void ins_row_identity(const struct cell *c, struct identity_row *r, struct arena *a);   /* of IDENTITY_COLS */
 void ins_row_running(const struct cell *c, struct running_row *r, struct arena *a);     /* of RUNNING_ALONE; a: not NULL */
 /* Rows that were gathered, in an array of the arena, ascending by ti. Frees v. */
 struct running_row *running_keep(struct running_row *v, size_t n, struct arena *a);

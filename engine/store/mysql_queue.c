@@ -78,37 +78,6 @@ enum store_rc write_rates(struct my *s, struct batch *b) {
   return rc;
 }
 
-/* ---- whose tasks they are ---- */
-static unsigned identify(struct my *s, const int64_t *ti, size_t n, struct identity_row *out) {
-  struct cell c[CELLS_MAX];
-  struct identity_row row;
-  MYSQL_RES *res;
-  struct map64 at = {0};
-  my_select_begin(s);
-  sql_str(&s->sql, IDENTITY_FROM(IN_MY) " IN(");
-  sql_ids(&s->sql, ti, n);
-  sql_ch(&s->sql, ')');
-  unsigned e = my_select_tx(s, &res);
-  if (e) return e;
-  for (size_t i = 0; i < n; i++) (void)map64_put(&at, ti[i], &out[i]);
-  for (MYSQL_ROW r; (r = mysql_fetch_row(res));) {
-    my_cells(res, r, c);
-    ins_row_identity(c, &row, &s->texts);
-    struct identity_row *to = map64_get(&at, row.ti);
-    if (to) *to = row;
-  }
-  map64_done(&at);
-  mysql_free_result(res);
-  return 0;
-}
-
-enum store_rc my_identity(struct store *st, const int64_t *ti, size_t n, struct identity_row *out) {
-  struct my *s = my_of(st);
-  unsigned e = 0;
-  for (size_t i = 0; i < n && !e; i += MY_IN_MAX) e = identify(s, ti + i, n - i < MY_IN_MAX ? n - i : MY_IN_MAX, out + i);
-  return e ? my_run_fail(s, e) : STORE_OK;
-}
-
 /* ---- what counts ---- */
 struct counted { struct running_row *v; size_t n, cap; struct arena *a; };
 

@@ -4,9 +4,6 @@
 #define STORE_QUERIES_QUEUE_H
 
 #define QUEUE_COLS "queue_id, user_name, group_name, max_running, weight, rate_count, rate_per, task_order, paused, rate_at"
-#define IDENTITY_COLS "i.ti_id, a.user_name, a.group_name, a.priority, a.cpu_overhead, i.update_time"
-#define IDENTITY_FROM(D) "SELECT " D(STRAIGHT) IDENTITY_COLS " FROM task_ins i" D(PRIMARY) " CROSS JOIN task_async a " \
-  "ON a.ti_id=i.ti_id WHERE i.ti_id"
 /* task_counts() in SQL, of columns with prefix p (ins_rows.h asserts the numbers). */
 #define QUEUE_COUNTS(p) p "state IN (4,6,8) AND (" p "phase=0 OR " p "end_as IN (3,10))"
 /* Stand-alone tasks that count in queues. Those of flows stand in the id ranges of live flows. */

@@ -235,6 +235,6 @@ const struct store_ops sq_ops = {
   .logs_open = sq_logs_open, .logs_close = sq_logs_close, .logs_write = sq_logs_write,
   .logs_put_contexts = sq_logs_put_contexts, .logs_put_progress = sq_logs_put_progress, .logs_context = sq_logs_context,
   .logs_drop = sq_logs_drop, .whose = sq_whose, .async = sq_async, .async_keys = sq_async_keys,
-  .queues = sq_queues, .queue_lock = sq_queue_lock, .identity = sq_identity, .running = sq_running,
+  .queues = sq_queues, .queue_lock = sq_queue_lock, .running = sq_running,
   .keys = sq_keys, .claim_token = sq_claim_token,
 };

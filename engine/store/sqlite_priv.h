@@ -161,7 +161,7 @@ STORE_OP(async) sq_async; STORE_OP(async_keys) sq_async_keys;
 enum store_rc sq_put_async(struct sq *s, const struct batch *b);  /* inside the transaction, as the next */
 enum store_rc sq_put_gone(struct sq *s, const struct batch *b);
 /* sqlite_queue.c */
-STORE_OP(queues) sq_queues; STORE_OP(queue_lock) sq_queue_lock; STORE_OP(identity) sq_identity; STORE_OP(running) sq_running;
+STORE_OP(queues) sq_queues; STORE_OP(queue_lock) sq_queue_lock; STORE_OP(running) sq_running;
 enum store_rc sq_put_rates(struct sq *s, const struct batch *b);  /* inside the transaction */
 /* sqlite_whose.c */
 STORE_OP(whose) sq_whose;

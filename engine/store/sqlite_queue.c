@@ -53,23 +53,6 @@ enum store_rc sq_put_rates(struct sq *s, const struct batch *b) {
   return STORE_OK;
 }
 
-enum store_rc sq_identity(struct store *st, const int64_t *ti, size_t n, struct identity_row *out) {
-  struct sq *s = sq_of(st);
-  struct cell c[CELLS_MAX];
-  sqlite3_stmt *q = sq_stmt(&s->run, RUN_IDENTITY);
-  if (!q) return broken(s);
-  for (size_t i = 0; i < n; i++) {
-    sq_int(q, 1, ti[i]);
-    if (sqlite3_step(q) == SQLITE_ROW) {
-      sq_cells(q, c);
-      ins_row_identity(c, &out[i], &s->texts);
-    }
-    int rc = sqlite3_reset(q);
-    if (rc != SQLITE_OK) return sq_rc(&s->run, rc);
-  }
-  return STORE_OK;
-}
-
 /* ---- what counts ---- */
 struct counted { struct running_row *v; size_t n, cap; struct arena *a; };
 

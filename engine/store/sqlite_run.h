@@ -104,7 +104,6 @@
   X(RUN_QUEUES, "SELECT " QUEUE_COLS " FROM task_queue ORDER BY queue_id") \
   X(RUN_RATE_AT, "SELECT rate_at FROM task_queue WHERE queue_id=?1") \
   X(RUN_RATE_SET, "UPDATE task_queue SET rate_at=?2 WHERE queue_id=?1") \
-  X(RUN_IDENTITY, IDENTITY_FROM(IN_SQ) "=?1") \
   X(RUN_RUNNING_ALONE, RUNNING_ALONE(IN_SQ)) \
   X(RUN_RUNNING_FLOW, "SELECT ti_id, fi_id, owner, NULL, NULL, 0 FROM task_ins " \
     "WHERE ti_id BETWEEN ?1 AND ?2 AND " QUEUE_COUNTS("")) \

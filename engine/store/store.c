@@ -128,10 +128,6 @@ enum store_rc store_queue_lock(struct store *s, const int64_t *id, size_t n, int
   for (size_t i = 0; i < n; i++) rate_at[i] = -1;
   return s->ops->queue_lock && n ? s->ops->queue_lock(s, id, n, rate_at) : STORE_OK;
 }
-enum store_rc store_identity(struct store *s, const int64_t *ti, size_t n, struct identity_row *out) {
-  for (size_t i = 0; i < n; i++) out[i] = (struct identity_row){.user = "", .group = ""};
-  return s->ops->identity && n ? s->ops->identity(s, ti, n, out) : STORE_OK;
-}
 enum store_rc store_running(struct store *s, struct arena *a, struct running_row **out, size_t *n) {
   *out = NULL, *n = 0;
   return s->ops->running ? s->ops->running(s, a, out, n) : STORE_OK;

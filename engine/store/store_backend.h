@@ -78,7 +78,6 @@ struct store_ops {
   enum store_rc (*queues)(struct store *s, int64_t known_version, int64_t *version, struct arena *a, struct queue_row **rows,
                           size_t *n);
   enum store_rc (*queue_lock)(struct store *s, const int64_t *id, size_t n, int64_t *rate_at);
-  enum store_rc (*identity)(struct store *s, const int64_t *ti, size_t n, struct identity_row *out);
   enum store_rc (*running)(struct store *s, struct arena *a, struct running_row **out, size_t *n);
   /* may be NULL in test backends whose flows say nothing */
   enum store_rc (*whose)(struct store *s, int64_t fi, struct arena *a, struct whose_row **out, size_t *n);

@@ -35,14 +35,6 @@ enum store_rc store_queues(struct store *s, int64_t known_version, int64_t *vers
 /* Locks the rows, ascending by id, until the transaction ends; behind tasks in the order of locks. rate_at[i]: -1 = there is no
  * such row. */
 enum store_rc store_queue_lock(struct store *s, const int64_t *id, size_t n, int64_t *rate_at) WR_MUST;
-/* Of waiting stand-alone tasks, at once; texts are valid until the transaction ends. ti 0: no such task, or a task of a node. */
-struct identity_row {
-  int64_t ti;
-  const char *user, *group;
-  int32_t priority, cpu;
-  int64_t queued_us;              /* when its row changed last: of a QUEUED task, since when it waits in this queue */
-};
-enum store_rc store_identity(struct store *s, const int64_t *ti, size_t n, struct identity_row *out) WR_MUST;
 
 /* ---- the runner's thread, inside a batch or outside of one ---- */
 /* Every task that counts now (task_counts()), of flows too; ascending by ti. User, group and cpu of stand-alone tasks; "" and

@@ -2,21 +2,18 @@
 #include "sql.h"
 #include "wr_limits.h"
 
-static enum wr_rc write_all(struct store *s, const struct known_type *v, size_t n, struct wr_err *err) {
-  enum wr_rc rc = s->def_ops->begin(s, err);
-  if (rc) return rc;
-  for (size_t i = 0; i < n && !rc; i++) rc = db_run(s->def, Q_TYPE_KNOW, ARGS(arg_text(v[i].name), arg_i(v[i].cleans_up)), err);
-  return s->def_ops->end(s, rc, err);
+struct types_job { const struct known_type *v; size_t n; };
+
+static enum wr_rc write_all(struct store *s, void *job, struct wr_err *err) {
+  const struct types_job *j = job;
+  enum wr_rc rc = WR_OK;
+  for (size_t i = 0; i < j->n && !rc; i++)
+    rc = db_run(s->def, Q_TYPE_KNOW, ARGS(arg_text(j->v[i].name), arg_i(j->v[i].cleans_up)), err);
+  return rc;
 }
 
 enum wr_rc store_know_types(struct store *s, const struct known_type *v, size_t n, struct wr_err *err) {
-  enum wr_rc rc = s->def_ops->enter(s, err);
-  if (rc) return rc;
-  int tries = DEF_TRIES;
-  do rc = write_all(s, v, n, err);
-  while (s->def_ops->again && s->def_ops->again(s, rc) && --tries);
-  s->def_ops->leave(s);
-  return rc;
+  return def_do(s, write_all, &(struct types_job){v, n}, err);
 }
 
 enum wr_rc reader_known_types(struct reader *r, known_type_fn *fn, void *ctx, struct wr_err *err) {

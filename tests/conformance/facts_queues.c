@@ -299,42 +299,6 @@ static void tasks_of_flows_count_too(struct world *w) {
   def_flow_unref(f);
 }
 
-static void waiting_tasks_are_identified(struct world *w) {
-  enum { N = 1100 };
-  static struct task_write tw[N];
-  static struct async_write aw[N];
-  static struct identity_row got[N + 2];
-  static int64_t ti[N + 2];
-  int64_t first, defs;
-  char user[N][12];
-  OK(store_ids(w->s, ID_TI, N, &first));
-  for (int i = 0; i < N; i++) {
-    struct task_row t = {.ti = first + i, .create_us = 5, .update_us = 1700000000000000 + i, .exit_code = -1, .t = {.state = TASK_QUEUED}};
-    snprintf(user[i], sizeof user[i], "u%d", i % 7);
-    tw[i] = (struct task_write){.op = ROW_INSERT, .expect_state = -1, .row = t};
-    aw[i] = (struct async_write){ROW_INSERT, {.ti = t.ti, .create_us = 5, .name = "n", .type = "T", .user = user[i], .group = i % 2 ? "g" : "", .priority = i % 201 - 100, .cpu = i}};
-    ti[N - i] = t.ti; /* in any order */
-  }
-  struct batch b = {.task = tw, .n_task = N, .async = aw, .n_async = N};
-  OK(batch_do(w, &b));
-  struct flow_def *f = flow_save(w, "identity", NODE("a"));
-  struct started s = flow_start(w, f);
-  struct task_row of_node = task_row_of(w, &s, 0, 0);
-  OK(put_task(w, ROW_INSERT, &of_node));
-  ti[0] = of_node.ti, ti[N + 1] = WR_ID_MAX - 5;
-  OK(store_begin(w->s, &defs));
-  OK(store_identity(w->s, ti, N + 2, got));
-  assert_true(got[0].ti == 0 && got[N + 1].ti == 0);
-  for (int i = 0; i < N; i++) {
-    const struct identity_row *g = &got[N - i];
-    assert_true(g->ti == tw[i].row.ti && g->priority == i % 201 - 100 && g->cpu == i && g->queued_us == tw[i].row.update_us);
-    assert_string_equal(g->user, user[i]);
-    assert_string_equal(g->group, i % 2 ? "g" : "");
-  }
-  store_rollback(w->s);
-  def_flow_unref(f);
-}
-
 /* ---- as readers show them ---- */
 struct shown { struct queue_shown q[64]; char user[64][40], group[64][40]; size_t n; };
 static int see_queue(void *ctx, const struct queue_shown *q) {
@@ -467,6 +431,6 @@ static void live_tasks_of_flows_are_found(struct world *w) {
 const struct fact facts_queues[] = {
   FACT(queue_reads_back), FACT(names_of_queues_are_bytes), FACT(queue_is_deleted), FACT(change_of_a_task_is_none_of_queues), FACT(queues_survive),
   FACT(rate_is_written_and_locked), FACT(many_rates_at_once), FACT(new_rate_takes_over_the_bucket), FACT_SEVERAL(batch_decided_by_older_queues_is_stale),
-  FACT_SEVERAL(second_node_waits_for_the_lock), FACT(what_counts_is_found), FACT(tasks_of_flows_count_too), FACT(waiting_tasks_are_identified),
+  FACT_SEVERAL(second_node_waits_for_the_lock), FACT(what_counts_is_found), FACT(tasks_of_flows_count_too),
   FACT(queues_are_listed_with_their_counts), FACT(rules_of_a_task_are_found), FACT(live_tasks_of_flows_are_found)};
 const size_t n_facts_queues = sizeof facts_queues / sizeof *facts_queues;

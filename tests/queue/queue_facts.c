@@ -1,4 +1,4 @@
-/* The facts of queue.h, run by test_queue_memory and test_queue_redis. Main thread unless a popper says otherwise. */
+/* The facts of queue.h, run by test_queue_redis. Main thread unless a popper says otherwise. */
 #include "queue_facts.h"
 
 #include <sched.h>

@@ -269,17 +269,6 @@ static enum store_rc mem_queue_lock(struct store *st, const int64_t *id, size_t 
   return rc;
 }
 
-static enum store_rc mem_identity(struct store *st, const int64_t *ti, size_t n, struct identity_row *out) {
-  struct mem_store *s = of(st);
-  enum store_rc rc = gate(s, MEM_READ, NULL);
-  for (size_t i = 0; rc == STORE_OK && i < n; i++) {
-    const struct mem_async *a = memdb_async(s->db, ti[i]);
-    const struct mem_task *t = memdb_task(s->db, ti[i]);
-    if (a && t) out[i] = (struct identity_row){ti[i], lend(s, a->r.user), lend(s, a->r.group), a->r.priority, a->r.cpu, t->r.update_us};
-  }
-  return rc;
-}
-
 static enum store_rc mem_running(struct store *st, struct arena *a, struct running_row **out, size_t *n) {
   struct mem_store *s = of(st);
   struct running_row *v = NULL;
@@ -646,7 +635,7 @@ static const struct store_ops mem_ops = {
   .reader_task = mem_reader_task, .reader_flow = mem_reader_flow, .reader_tasks = mem_reader_tasks, .reader_heads = mem_reader_heads,
   .logs_open = no_logs, .logs_close = no_logs_close, .logs_write = no_logs_write,
   .whose = mem_whose, .async = mem_async, .async_keys = mem_async_keys,
-  .queues = mem_queues, .queue_lock = mem_queue_lock, .identity = mem_identity, .running = mem_running,
+  .queues = mem_queues, .queue_lock = mem_queue_lock, .running = mem_running,
 };
 
 struct store *memdb_connect(struct memdb *db, void *node) {
