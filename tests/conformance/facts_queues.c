@@ -372,9 +372,11 @@ static void rules_of_a_task_are_found(struct world *w) {
   for (size_t i = 0; i < 6; i++) {
     WR(reader_queue_rows(r, want[i].user, want[i].group, &arena, v, &n, &e_));
     int sum = 0, all = 0;
+    size_t rows = 0;
     for (size_t k = 0; k < n; k++) all |= 1 << v[k].weight;
-    for (size_t k = 0; want[i].weight[k]; k++) sum |= 1 << want[i].weight[k];
+    for (; want[i].weight[rows]; rows++) sum |= 1 << want[i].weight[rows];
     assert_int_equal(all, sum);
+    assert_int_equal(n, rows);
   }
   reader_put(r);
 }

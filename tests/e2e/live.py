@@ -164,6 +164,40 @@ def directory():
         shutil.rmtree(path, ignore_errors=True)
 
 
+class Nodes:
+    """Servers that stand beside each other for all tests of a class, each with the options of store() and `options`; all of them
+    must end well. `at` is the one that is asked."""
+    nodes = 1
+    options = ()
+
+    @classmethod
+    def store(cls):
+        return ()
+
+    @classmethod
+    def setUpClass(cls):
+        room = directory()
+        cls.tmp = room.__enter__()
+        cls.addClassCleanup(room.__exit__, None, None, None)
+        cls.servers = [cls.start(i) for i in range(cls.nodes)]
+
+    @classmethod
+    def start(cls, i, *more):
+        server = Server(cls.tmp / f"node{i}", *cls.store(), *cls.options, *more)
+        cls.addClassCleanup(server.kill)
+        return server
+
+    @classmethod
+    def tearDownClass(cls):
+        for server in cls.servers:
+            if server.stop() != 0:
+                raise AssertionError("a server did not end well:\n" + "".join(server.lines))
+
+    @property
+    def at(self):
+        return self.servers[-1]
+
+
 def shell(key, script, *parents, **more):
     node = {"nodeKey": key, "nodeType": "TASK", "tasks": [{"taskName": key, "taskType": "SHELL", "taskContent": script, **more}]}
     return {**node, "prevNodes": list(parents)} if parents else node

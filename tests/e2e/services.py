@@ -9,8 +9,9 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import unittest
 
-from live import LIMIT_S, until
+from live import LIMIT_S, directory, until
 
 MARIADBD = shutil.which("mariadbd") or "/usr/sbin/mariadbd"
 HAVE_MARIADB = os.path.exists(MARIADBD) and shutil.which("mariadb-install-db") is not None
@@ -107,6 +108,26 @@ class MariaDb(Service):
     @property
     def url(self):
         return f"mysql://root@localhost/weir?socket={self.socket}"
+
+
+@unittest.skipUnless(HAVE_MARIADB, "no MariaDB here")
+class OnMariaDb:
+    """For the tests of a class: a MariaDB of their own, `db`, and an empty database for each of them."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        room = directory()
+        cls.addClassCleanup(room.__exit__, None, None, None)
+        cls.db = MariaDb(room.__enter__())
+        cls.addClassCleanup(cls.db.stop)
+
+    def setUp(self):
+        super().setUp()
+        self.db.sql("DROP DATABASE IF EXISTS weir; CREATE DATABASE weir", database=None)
+
+    def store(self):
+        return ("--store", self.db.url)
 
 
 class Redis(Service):

@@ -6,8 +6,8 @@ import sqlite3
 import threading
 import unittest
 
-from live import Refused, Server, directory, until
-from services import HAVE_MARIADB, MariaDb
+from live import Refused, Server, until
+from services import OnMariaDb
 from test_report import Base
 
 # By hand: a state: changed, and what it is once the gates are open; False: 200 and not changed; a number: 409.
@@ -258,18 +258,7 @@ class Steps(Base):
         self.assertEqual(server.stop(), 0)
 
 
-@unittest.skipUnless(HAVE_MARIADB, "no MariaDB here")
-class StepsMariaDb(Steps):
-    @classmethod
-    def setUpClass(cls):
-        cls.tmp_db = directory()
-        cls.db = MariaDb(cls.tmp_db.__enter__())
-        cls.addClassCleanup(cls.tmp_db.__exit__, None, None, None)
-        cls.addClassCleanup(cls.db.stop)
-
-    def store(self):
-        return ("--store", self.db.url)
-
+class StepsMariaDb(OnMariaDb, Steps):
     def delete_row(self, ti):
         self.db.sql(f"DELETE FROM task_async WHERE ti_id={ti}; DELETE FROM task_ins WHERE ti_id={ti}; INSERT INTO task_gone VALUES ({ti})")
 

@@ -6,7 +6,7 @@ import sqlite3
 import unittest
 
 from live import Refused, task, until
-from services import HAVE_MARIADB, MariaDb
+from services import OnMariaDb
 from test_report import Base
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -73,16 +73,7 @@ class Known(Base):
         self.assertEqual(server.stop(), 0)
 
 
-@unittest.skipUnless(HAVE_MARIADB, "no MariaDB here")
-class KnownMariaDb(Known):
-    def setUp(self):
-        super().setUp()
-        self.db = MariaDb(self.tmp)
-        self.addCleanup(self.db.stop)
-
-    def store(self):
-        return ("--store", self.db.url)
-
+class KnownMariaDb(OnMariaDb, Known):
     def know(self, name, cleans_up=0):
         self.db.sql(f"INSERT INTO task_type (task_type, cleans_up) VALUES ('{name}', {cleans_up})")
 

@@ -6,7 +6,7 @@ import threading
 import unittest
 
 from live import Server, until
-from services import HAVE_MARIADB, HAVE_REDIS, MariaDb, Redis
+from services import HAVE_REDIS, OnMariaDb, Redis
 from test_report import Base
 
 # Counts on; what it has counted is its context.
@@ -15,16 +15,7 @@ COUNTS = ("i=$(cat $WEIR_CONTEXT); i=${i:-0}; trap 'weir report --context $i --s
 N = 10000
 
 
-@unittest.skipUnless(HAVE_MARIADB, "no MariaDB here")
-class OfTwo(Base):
-    def setUp(self):
-        super().setUp()
-        self.db = MariaDb(self.tmp)
-        self.addCleanup(self.db.stop)
-
-    def store(self):
-        return ("--store", self.db.url)
-
+class OfTwo(OnMariaDb, Base):
     def node(self, name, *options):
         server = Server(self.tmp / name, *self.store(), *options)
         self.servers.append(server)

@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 
 from live import BIN, CLEAN_ENV, Refused, Server, directory, until, weir
-from services import HAVE_MARIADB, MariaDb
+from services import OnMariaDb
 
 
 class Base(unittest.TestCase):
@@ -161,17 +161,8 @@ class Reports(Base):
         self.assertEqual(server.stop(), 0)
 
 
-@unittest.skipUnless(HAVE_MARIADB, "no MariaDB here")
-class ReportsMariaDb(Reports):
-    @classmethod
-    def setUpClass(cls):
-        cls.tmp_db = directory()
-        cls.db = MariaDb(cls.tmp_db.__enter__())
-        cls.addClassCleanup(cls.tmp_db.__exit__, None, None, None)
-        cls.addClassCleanup(cls.db.stop)
-
-    def store(self):
-        return ("--store", self.db.url)
+class ReportsMariaDb(OnMariaDb, Reports):
+    pass
 
 
 class Verb(unittest.TestCase):

@@ -9,7 +9,7 @@ import unittest
 import urllib.error
 import urllib.request
 
-from live import Refused, Server, directory, until
+from live import Nodes, Refused, until
 
 SUM = """
 read i sum <"$WEIR_CONTEXT" # a file without a last newline; it is empty at first
@@ -24,35 +24,13 @@ while [ $i -lt 10 ]; do
 done
 echo $sum >"$WEIR_OUTPUT"
 """
-# A kind of queue: what each task says besides, and what the servers are given.
-KINDS = {
-    "default": ({}, ()),
-    "priority": ({"user": "anna", "group": "sums", "priority": 7}, ()),
-}
+# A kind of queue: what each task says besides.
+KINDS = {"default": {}, "priority": {"user": "anna", "group": "sums", "priority": 7}}
 MYSQL, REDIS = os.environ.get("WEIR_TEST_MYSQL"), os.environ.get("WEIR_TEST_REDIS")
 
 
-class Scenarios:
-    """For one kind of queue on one store: `kind`, and store(), the options of each server."""
-    nodes = 1
-
-    @classmethod
-    def setUpClass(cls):
-        room = directory()
-        cls.tmp = room.__enter__()
-        cls.addClassCleanup(room.__exit__, None, None, None)
-        cls.more, options = KINDS[cls.kind]
-        cls.servers = []
-        for i in range(cls.nodes):
-            cls.servers.append(Server(cls.tmp / f"node{i}", *cls.store(), *options))
-            cls.addClassCleanup(cls.servers[-1].kill)
-        cls.at = cls.servers[-1]
-
-    @classmethod
-    def tearDownClass(cls):
-        for server in cls.servers:
-            if server.stop() != 0:
-                raise AssertionError("a server did not end well:\n" + "".join(server.lines))
+class Scenarios(Nodes):
+    """For one kind of queue on one store: `more` is what each task says besides."""
 
     def flag(self, name, on=True):
         path = self.tmp / f"{self.id()}.{name}"
@@ -166,9 +144,7 @@ class Scenarios:
 
 
 class Sqlite(Scenarios):
-    @classmethod
-    def store(cls):
-        return ()
+    pass
 
 
 class Maria(Scenarios):
@@ -192,7 +168,7 @@ class MariaRedis(Maria):
 for _store in (Sqlite, Maria, MariaRedis):
     for _kind in KINDS:
         _name = f"{_store.__name__}{_kind.capitalize()}"
-        globals()[_name] = type(_name, (_store, unittest.TestCase), {"kind": _kind, "__module__": __name__})
+        globals()[_name] = type(_name, (_store, unittest.TestCase), {"more": KINDS[_kind], "__module__": __name__})
 
 if __name__ == "__main__":
     unittest.main()

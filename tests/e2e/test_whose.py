@@ -5,7 +5,7 @@ import sqlite3
 import unittest
 
 from live import Refused, task
-from services import HAVE_MARIADB, MariaDb
+from services import OnMariaDb
 from test_report import Base
 
 FIELDS = ("user", "group", "priority", "cpuOverhead")
@@ -93,16 +93,7 @@ class Whose(Base):
             return db.execute("SELECT count(*) FROM flow_queue").fetchone()[0]
 
 
-@unittest.skipUnless(HAVE_MARIADB, "no MariaDB here")
-class WhoseMariaDb(Whose):
-    def setUp(self):
-        super().setUp()
-        self.db = MariaDb(self.tmp)
-        self.addCleanup(self.db.stop)
-
-    def store(self):
-        return ("--store", self.db.url)
-
+class WhoseMariaDb(OnMariaDb, Whose):
     def rows(self):
         return int(self.db.sql("SELECT count(*) FROM flow_queue")[0][0])
 

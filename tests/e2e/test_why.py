@@ -182,7 +182,8 @@ class OneNode(Base):
 
     def test_what_the_node_takes_on(self):
         server = self.server("--slots", 1, "--queues", "u/g,%C3%A9%2F/", "--min-free-memory", "1048576GiB", name="busy")
-        server.post("/exec/task", {"taskType": "SHELL", "taskContent": "exec sleep 1000", "user": "u", "group": "g"})
+        first = server.post("/exec/task", {"taskType": "SHELL", "taskContent": "exec sleep 1000", "user": "u", "group": "g"})["tiId"]
+        self.says(server, first, "LOAD")  # though nothing runs there
         served = server.post("/exec/task", {"taskType": "SHELL", "taskContent": "exit 0", "user": "é/", "group": "x"})["tiId"]
         row = self.says(server, served, "LOAD")
         self.assertRegex(row["whyText"], r"\d+ MiB of memory are free, less than --min-free-memory 1073741824 MiB\.")

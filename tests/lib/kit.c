@@ -20,9 +20,9 @@ static bool missing(const char *what) {
   return false;
 }
 
-bool kit_begin(int argc, char **argv, const char *what) {
+static bool begin(int argc, char **argv, const char *what) {
   const char *kind = argc > 1 ? argv[1] : "sqlite", *u = getenv("WEIR_TEST_MYSQL"), *r = getenv("WEIR_TEST_REDIS");
-  if (strcmp(kind, "sqlite") == 0) return make_dir(), kit_wipe(), true;
+  if (strcmp(kind, "sqlite") == 0) return make_dir(), true;
   if (!u || !*u) return missing("WEIR_TEST_MYSQL");
   if (strcmp(kind, "redis") == 0 && (!r || !*r)) return missing("WEIR_TEST_REDIS");
   const char *at = strchr(u, '@'), *slash = at ? strchr(at, '/') : NULL, *sock = strstr(u, "?socket=");
@@ -34,7 +34,6 @@ bool kit_begin(int argc, char **argv, const char *what) {
   if (strcmp(kind, "redis") == 0) snprintf(queue, sizeof queue, "queue=%s", r);
   db = mysql_init(NULL);
   if (!db || !mysql_real_connect(db, NULL, "root", NULL, NULL, 0, path, 0)) abort();
-  kit_wipe();
   return true;
 }
 
@@ -44,14 +43,12 @@ static void sql(const char *what) {
   if (mysql_query(db, text)) fail_msg("%s: %s", text, mysql_error(db));
 }
 
-void kit_wipe(void) {
+int kit_fresh(void **state) {
+  (void)state;
   number++;
-  if (!db) {
-    snprintf(url, sizeof url, "sqlite:%s/%d.db", dir, number);
-    return;
-  }
-  sql("DROP DATABASE IF EXISTS");
-  sql("CREATE DATABASE");
+  if (db) sql("DROP DATABASE IF EXISTS"), sql("CREATE DATABASE");
+  else snprintf(url, sizeof url, "sqlite:%s/%d.db", dir, number);
+  return 0;
 }
 
 static int remove_one(const char *file, const struct stat *st, int flag, struct FTW *f) {
@@ -59,9 +56,16 @@ static int remove_one(const char *file, const struct stat *st, int flag, struct 
   return remove(file);
 }
 
-void kit_end(void) {
+static void end(void) {
   if (db) sql("DROP DATABASE"), mysql_close(db);
   nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+int kit_main(int argc, char **argv, const char *what, const struct CMUnitTest *all, size_t n) {
+  if (!begin(argc, argv, what)) return 0;
+  int rc = _cmocka_run_group_tests(what, all, n, NULL, NULL);
+  end();
+  return rc;
 }
 
 bool kit_one_process(void) { return db == NULL; }
@@ -113,12 +117,18 @@ int gate_came(struct gate *g) {
   return n;
 }
 
-/* Looks at the stop by its descriptor: nothing tells the gate of it. */
-bool gate_pass(struct gate *g, weir_attempt_t *a) {
-  struct pollfd p = {.fd = weir_attempt_stop_fd(a), .events = POLLIN};
+void gate_come(struct gate *g) {
   pthread_mutex_lock(&g->mu);
   g->came++;
   pthread_cond_broadcast(&g->moved);
+  pthread_mutex_unlock(&g->mu);
+}
+
+/* Looks at the stop by its descriptor: nothing tells the gate of it. */
+bool gate_pass(struct gate *g, weir_attempt_t *a) {
+  struct pollfd p = {.fd = weir_attempt_stop_fd(a), .events = POLLIN};
+  gate_come(g);
+  pthread_mutex_lock(&g->mu);
   while (!g->open && !weir_attempt_stopping(a)) {
     pthread_mutex_unlock(&g->mu);
     (void)poll(&p, 1, 5);

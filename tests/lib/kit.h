@@ -18,11 +18,12 @@
 #define IS(call, want) assert_int_equal((call), (want))
 enum { SOON_MS = 20000 };            /* how long a test waits for what must come */
 
-/* Which store: "sqlite", "mysql" (WEIR_TEST_MYSQL), "redis" (that, and WEIR_TEST_REDIS). False: there is none; a TAP line says so. */
-bool kit_begin(int argc, char **argv, const char *what);
-void kit_end(void);
+/* Runs the tests of main. Which store: "sqlite", "mysql" (WEIR_TEST_MYSQL), "redis" (that, and WEIR_TEST_REDIS); where there is none a
+ * TAP line says so. Each KIT_TEST begins with a new, empty database. */
+#define KIT_TEST(f) cmocka_unit_test_setup(f, kit_fresh)
+int kit_main(int argc, char **argv, const char *what, const struct CMUnitTest *all, size_t n);
+int kit_fresh(void **state);
 bool kit_one_process(void);          /* the store belongs to one process */
-void kit_wipe(void);                 /* a new, empty database */
 const char *kit_url(void);
 const char *kit_dir(void);
 /* Opens; more: one more option, NULL = none. */
@@ -32,6 +33,7 @@ weir_t *kit_open(const char *slots, const char *more);
 struct gate { pthread_mutex_t mu; pthread_cond_t moved; int came, left; bool open; };
 void gate_init(struct gate *g);
 void gate_open(struct gate *g);
+void gate_come(struct gate *g);      /* one more routine has come */
 void gate_await(struct gate *g, int came);   /* until so many routines have come */
 bool gate_pass(struct gate *g, weir_attempt_t *a);   /* false: told to stop */
 int gate_came(struct gate *g);

@@ -215,19 +215,9 @@ static void test_move(void **st) {
   OK(weir_close(h));
 }
 
-static int fresh(void **st) {
-  (void)st;
-  kit_wipe();
-  return 0;
-}
-
 int main(int argc, char **argv) {
   const struct CMUnitTest all[] = {
-    cmocka_unit_test_setup(test_open_refused, fresh), cmocka_unit_test_setup(test_register, fresh),
-    cmocka_unit_test_setup(test_sizes, fresh), cmocka_unit_test_setup(test_create, fresh), cmocka_unit_test_setup(test_get, fresh),
-    cmocka_unit_test_setup(test_list, fresh), cmocka_unit_test_setup(test_move, fresh)};
-  if (!kit_begin(argc, argv, "calls")) return 0;
-  int rc = cmocka_run_group_tests(all, NULL, NULL);
-  kit_end();
-  return rc;
+    KIT_TEST(test_open_refused), KIT_TEST(test_register), KIT_TEST(test_sizes), KIT_TEST(test_create), KIT_TEST(test_get),
+    KIT_TEST(test_list), KIT_TEST(test_move)};
+  return kit_main(argc, argv, "calls", all, sizeof all / sizeof *all);
 }

@@ -261,22 +261,10 @@ static void test_hold_and_delay(void **st) {
   OK(weir_close(h));
 }
 
-static int fresh(void **st) {
-  (void)st;
-  kit_wipe();
-  return 0;
-}
-
 int main(int argc, char **argv) {
   const struct CMUnitTest all[] = {
-    cmocka_unit_test_setup(test_finish, fresh), cmocka_unit_test_setup(test_pause_and_restart, fresh),
-    cmocka_unit_test_setup(test_fail_and_restart, fresh), cmocka_unit_test_setup(test_tries, fresh),
-    cmocka_unit_test_setup(test_delete, fresh), cmocka_unit_test_setup(test_delete_cleans_up, fresh),
-    cmocka_unit_test_setup(test_fail_and_delete, fresh), cmocka_unit_test_setup(test_remove, fresh),
-    cmocka_unit_test_setup(test_cancel, fresh), cmocka_unit_test_setup(test_timeout, fresh),
-    cmocka_unit_test_setup(test_hold_and_delay, fresh)};
-  if (!kit_begin(argc, argv, "control")) return 0;
-  int rc = cmocka_run_group_tests(all, NULL, NULL);
-  kit_end();
-  return rc;
+    KIT_TEST(test_finish), KIT_TEST(test_pause_and_restart), KIT_TEST(test_fail_and_restart), KIT_TEST(test_tries),
+    KIT_TEST(test_delete), KIT_TEST(test_delete_cleans_up), KIT_TEST(test_fail_and_delete), KIT_TEST(test_remove),
+    KIT_TEST(test_cancel), KIT_TEST(test_timeout), KIT_TEST(test_hold_and_delay)};
+  return kit_main(argc, argv, "control", all, sizeof all / sizeof *all);
 }

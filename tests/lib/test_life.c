@@ -25,19 +25,15 @@ static int stepper(weir_attempt_t *a, void *user) {
 /* Does not look at its stop until the gate is open. */
 static int deaf(weir_attempt_t *a, void *user) {
   (void)user;
+  gate_come(&gate);
   pthread_mutex_lock(&gate.mu);
-  gate.came++;
-  pthread_cond_broadcast(&gate.moved);
   while (!gate.open) pthread_cond_wait(&gate.moved, &gate.mu);
   pthread_mutex_unlock(&gate.mu);
   late[0] = weir_report_context(a, "x", 1);
   late[1] = weir_report_progress(a, 1, 1, NULL, NULL);
   late[2] = weir_log(a, "x", 1);
   late[3] = weir_attempt_stop_reason(a);
-  pthread_mutex_lock(&after.mu);
-  after.came++;
-  pthread_cond_broadcast(&after.moved);
-  pthread_mutex_unlock(&after.mu);
+  gate_come(&after);
   return WEIR_PHASE_FINISHED;
 }
 
@@ -198,19 +194,9 @@ static void test_process_is_the_hosts(void **st) {
   OK(weir_close(h));
 }
 
-static int fresh(void **st) {
-  (void)st;
-  kit_wipe();
-  return 0;
-}
-
 int main(int argc, char **argv) {
   const struct CMUnitTest all[] = {
-    cmocka_unit_test_setup(test_hand_over, fresh), cmocka_unit_test_setup(test_given_up, fresh),
-    cmocka_unit_test_setup(test_not_from_inside, fresh), cmocka_unit_test_setup(test_type_elsewhere, fresh),
-    cmocka_unit_test_setup(test_nodes, fresh), cmocka_unit_test_setup(test_process_is_the_hosts, fresh)};
-  if (!kit_begin(argc, argv, "life")) return 0;
-  int rc = cmocka_run_group_tests(all, NULL, NULL);
-  kit_end();
-  return rc;
+    KIT_TEST(test_hand_over), KIT_TEST(test_given_up), KIT_TEST(test_not_from_inside), KIT_TEST(test_type_elsewhere),
+    KIT_TEST(test_nodes), KIT_TEST(test_process_is_the_hosts)};
+  return kit_main(argc, argv, "life", all, sizeof all / sizeof *all);
 }

@@ -108,12 +108,7 @@ static void test_many(void **st) {
   OK(weir_close(h));
 }
 
-static int fresh(void **st) { return (void)st, kit_wipe(), 0; }
-
 int main(int argc, char **argv) {
-  const struct CMUnitTest all[] = {cmocka_unit_test_setup(test_it_alone_chooses, fresh), cmocka_unit_test_setup(test_many, fresh)};
-  if (!kit_begin(argc, argv, "policy")) return 0;
-  int rc = cmocka_run_group_tests(all, NULL, NULL);
-  kit_end();
-  return rc;
+  const struct CMUnitTest all[] = {KIT_TEST(test_it_alone_chooses), KIT_TEST(test_many)};
+  return kit_main(argc, argv, "policy", all, sizeof all / sizeof *all);
 }

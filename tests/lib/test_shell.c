@@ -61,17 +61,7 @@ static void test_off(void **st) {
   OK(weir_close(h));
 }
 
-static int fresh(void **st) {
-  (void)st;
-  kit_wipe();
-  return 0;
-}
-
 int main(int argc, char **argv) {
-  const struct CMUnitTest all[] = {cmocka_unit_test_setup(test_on, fresh), cmocka_unit_test_setup(test_no_program, fresh),
-                                   cmocka_unit_test_setup(test_off, fresh)};
-  if (!kit_begin(argc, argv, "shell")) return 0;
-  int rc = cmocka_run_group_tests(all, NULL, NULL);
-  kit_end();
-  return rc;
+  const struct CMUnitTest all[] = {KIT_TEST(test_on), KIT_TEST(test_no_program), KIT_TEST(test_off)};
+  return kit_main(argc, argv, "shell", all, sizeof all / sizeof *all);
 }

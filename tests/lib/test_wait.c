@@ -161,18 +161,9 @@ static void test_many_waiters(void **st) {
   OK(weir_close(h));
 }
 
-static int fresh(void **st) {
-  (void)st;
-  kit_wipe();
-  return 0;
-}
-
 int main(int argc, char **argv) {
   const struct CMUnitTest all[] = {
-    cmocka_unit_test_setup(test_slots, fresh), cmocka_unit_test_setup(test_tree, fresh), cmocka_unit_test_setup(test_wait_is_stopped, fresh),
-    cmocka_unit_test_setup(test_concurrency, fresh), cmocka_unit_test_setup(test_many_waiters, fresh)};
-  if (!kit_begin(argc, argv, "wait")) return 0;
-  int rc = cmocka_run_group_tests(all, NULL, NULL);
-  kit_end();
-  return rc;
+    KIT_TEST(test_slots), KIT_TEST(test_tree), KIT_TEST(test_wait_is_stopped), KIT_TEST(test_concurrency),
+    KIT_TEST(test_many_waiters)};
+  return kit_main(argc, argv, "wait", all, sizeof all / sizeof *all);
 }
