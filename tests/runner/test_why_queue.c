@@ -75,16 +75,31 @@ static void limits_count_what_runs(void **st) {
   assert_string_equal(says("l", "g", text), "QUEUE_PAUSED"); /* the first that applies */
 }
 
+/* Inside a batch. */
+static int64_t id_of(const char *user) {
+  struct queue_row *row;
+  struct arena a;
+  int64_t version, id = 0;
+  size_t n;
+  arena_init(&a, 0);
+  OK(store_queues(w.s, 0, &version, &a, &row, &n));
+  for (size_t i = 0; i < n; i++)
+    if (strcmp(row[i].user, user) == 0) id = row[i].queue_id;
+  arena_done(&a);
+  return id;
+}
+
 static void rates_say_when(void **st) {
   char text[1024];
-  int64_t defs, at;
+  int64_t defs, at, id;
   (void)st;
   struct queue_row q = {.user = "r", .group = "", .rate_count = 4, .rate_per_us = 4000000};
   WR(store_queue_set(w.s, &q, QUEUE_RATE, &e_));
   assert_string_equal(says("r", "g", text), "-");
   OK(store_begin(w.s, &defs));
-  OK(store_queue_lock(w.s, &q.queue_id, 1, &at));
-  const struct queue_rate r = {q.queue_id, now_us + 4000000}; /* full in 4 s, so it is empty, and has one start in 1 s */
+  id = id_of("r");
+  OK(store_queue_lock(w.s, &id, 1, &at));
+  const struct queue_rate r = {id, now_us + 4000000}; /* full in 4 s, so it is empty, and has one start in 1 s */
   struct batch b = {.id = world_batch_id(&w), .rate = &r, .n_rate = 1};
   OK(store_write(w.s, &b));
   OK(store_commit(w.s));
