@@ -5,6 +5,7 @@
 #include "call.h"
 #include "flow_counts.h"
 #include "queue_post.h"
+#include "wr_limits.h"
 
 /* What is set of a queue; what is not is left out. */
 static void row_fields(struct buf *b, const struct queue_row *q) {
@@ -108,7 +109,7 @@ enum wr_rc h_queue_list(struct call *c) {
   c->page.limit = (uint32_t)c->q.limit;
   c->page.offset = l.first = (uint64_t)c->q.offset;
   l.end = l.first + c->page.limit;
-  enum wr_rc rc = flow_counts_read(c->api->o.store, c->api->o.defs, &flows, &c->err);
+  enum wr_rc rc = flow_counts_read(c->api->o.store, c->api->o.defs, LIMIT_FLOW_LOOK, &flows, &c->err);
   j_open(c->out, '[');
   if (rc == WR_OK) rc = list_page(c, &l);
   j_close(c->out, ']');

@@ -48,7 +48,7 @@ static struct task_def *def_of(const struct counting *c, const struct flow_task 
   struct task_def *def = NULL;
   struct wr_err none;
   if (t->task_id) return defs_task(c->d, t->task_id, t->version, -1, &def, &none) == WR_OK ? def : NULL;
-  int64_t first = k->at && k->def && k->def->dag ? run_base_of_task(k->at->bases, t->ti) : -1;
+  int64_t first = k->def && k->def->dag ? run_base_of_task(k->at->bases, t->ti) : -1;
   if (first < 0 || t->ti - first >= k->def->dag->n_task) return NULL;
   return def_task_ref(k->def->ref[t->ti - first].inl);
 }
@@ -82,9 +82,10 @@ static void add(struct flow_count *p, const struct flow_task *t) {
   if (!p->since_us || t->update_us < p->since_us) p->since_us = t->update_us;
 }
 
+/* A task of a flow that the look does not have is not counted. */
 static enum wr_rc count_one(struct counting *c, const struct flow_task *t, struct wr_err *err) {
   enum wr_rc rc = see_flow(c, t->fi, err);
-  if (rc) return rc;
+  if (rc || !c->seen.at) return rc;
   struct task_def *def = def_of(c, t);
   struct queue_view q = whose_view(c->seen.said, t->ti, def ? def->queue : NULL);
   struct flow_count *p = pair(c->out, q.user, q.group);
@@ -104,7 +105,7 @@ static enum wr_rc count_all(struct counting *c, struct wr_err *err) {
   struct flow_task *page = wr_calloc(PAGE, sizeof *page);
   size_t n = 0;
   struct reader *r = reader_get(c->s, err);
-  enum wr_rc rc = r ? reader_flow_look(r, c->look, err) : err->code;
+  enum wr_rc rc = r ? reader_flow_look(r, c->look, &c->out->whole, err) : err->code;
   reader_put(r);
   while (!rc && !(rc = next_page(c, page, &n, err)) && n > 0)
     for (size_t i = 0; i < n && !rc; i++) rc = count_one(c, &page[i], err);
@@ -118,8 +119,8 @@ static int by_name(const void *a, const void *b) {
   return first ? first : strcmp(x->group, y->group);
 }
 
-enum wr_rc flow_counts_read(struct store *s, struct defs *d, struct flow_counts *out, struct wr_err *err) {
-  struct counting c = {.s = s, .d = d, .look = flow_look_new(), .out = out};
+enum wr_rc flow_counts_read(struct store *s, struct defs *d, size_t most_flows, struct flow_counts *out, struct wr_err *err) {
+  struct counting c = {.s = s, .d = d, .look = flow_look_new(most_flows), .out = out};
   *out = (struct flow_counts){.whole = true};
   arena_init(&out->text, 0);
   enum wr_rc rc = count_all(&c, err);

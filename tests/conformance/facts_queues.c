@@ -446,11 +446,13 @@ static void live_tasks_of_flows_are_found(struct world *w) {
   flow_end(w, &s[2], FLOW_FAILED);
   for (size_t cap = 1; cap <= 1000; cap *= 10) {
     static struct flow_task got[1000];
-    struct flow_look *l = flow_look_new();
+    struct flow_look *l = flow_look_new(LIMIT_FLOW_LOOK);
     struct reader *r = reader_of(w);
     size_t n, hits = 0;
     int64_t last = 0;
-    WR(reader_flow_look(r, l, &e_));
+    bool whole = false;
+    WR(reader_flow_look(r, l, &whole, &e_));
+    assert_true(whole);
     for (;;) {
       WR(reader_flow_tasks(r, l, got, cap, &n, &e_));
       if (n == 0) break;
@@ -478,9 +480,30 @@ static void live_tasks_of_flows_are_found(struct world *w) {
   def_flow_unref(f);
 }
 
+static void look_says_whether_it_is_whole(struct world *w) {
+  enum { FLOWS = 3 };
+  struct flow_def *f = flow_save(w, "look", NODE("a"));
+  struct started s[FLOWS];
+  struct reader *r = reader_of(w);
+  for (int i = 0; i < FLOWS; i++) s[i] = flow_start(w, f);
+  for (size_t most = 1; most <= FLOWS + 1; most++) {
+    struct flow_look *l = flow_look_new(most);
+    bool whole;
+    size_t hits = 0;
+    WR(reader_flow_look(r, l, &whole, &e_));
+    assert_true(whole == (most >= FLOWS));
+    for (int i = 0; i < FLOWS; i++) hits += flow_look_find(l, s[i].fi) != NULL;
+    assert_int_equal(hits, most < FLOWS ? most : FLOWS);
+    flow_look_free(l);
+  }
+  reader_put(r);
+  def_flow_unref(f);
+}
+
 const struct fact facts_queues[] = {
   FACT(queue_reads_back), FACT(names_of_queues_are_bytes), FACT(queue_is_deleted), FACT(change_of_a_task_is_none_of_queues), FACT(queues_survive),
   FACT(rate_is_written_and_locked), FACT(many_rates_at_once), FACT(new_rate_takes_over_the_bucket), FACT_SEVERAL(batch_decided_by_older_queues_is_stale),
   FACT_SEVERAL(second_node_waits_for_the_lock), FACT(what_counts_is_found), FACT(tasks_of_flows_count_too), FACT(waiting_tasks_are_identified),
-  FACT(queues_are_listed_with_their_counts), FACT(rules_of_a_task_are_found), FACT(live_tasks_of_flows_are_found)};
+  FACT(queues_are_listed_with_their_counts), FACT(rules_of_a_task_are_found), FACT(live_tasks_of_flows_are_found),
+  FACT_FRESH(look_says_whether_it_is_whole)};
 const size_t n_facts_queues = sizeof facts_queues / sizeof *facts_queues;
