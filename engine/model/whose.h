@@ -1,10 +1,9 @@
 /* Whose the tasks of a flow instance are, beside what their definitions say: what its start said about all of them, and what
  * wishes said about one. Most flows have no such object: then nothing of it is read, written or looked up.
  *
- * One thread's at a time: the runner's, of a flow in its cache, or a reader's, for one answer. Field by field, what was said about the task comes first, then its definition
- * (taskConfig.queue), then what the start said.
- * What never happens: a text of a request is kept beyond the call that says it; a search through all tasks
- * for one. */
+ * One thread's at a time: the runner's, of a flow in its cache, or a reader's, for one answer. Field by field, what was said
+ * about the task comes first, then its definition (taskConfig.queue), then what the start said.
+ * What never happens: a text of a request is kept beyond the call that says it; a search through all tasks for one. */
 #ifndef MODEL_WHOSE_H
 #define MODEL_WHOSE_H
 #include "async.h"
