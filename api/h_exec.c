@@ -49,7 +49,7 @@ static enum wr_rc answer_start(struct call *c, const struct req_start *st) {
 /* Shared with the runner. */
 struct whose_load { struct load load; struct queue_spec *queue; };
 
-static void whose_free(struct load *l) {
+static void free_whose(struct load *l) {
   struct whose_load *w = (struct whose_load *)(void *)l;
   free(w->queue);
   free(w);
@@ -67,7 +67,7 @@ static enum wr_rc read_whose(struct call *c, const struct whose_given *g, struct
   json_decref(obj);
   if (rc != WR_OK || !q) return rc;
   struct whose_load *w = *out = wr_new(struct whose_load);
-  *w = (struct whose_load){.load = {.free = whose_free}, .queue = q};
+  *w = (struct whose_load){.load = {.free = free_whose}, .queue = q};
   atomic_init(&w->load.refs, 1);
   return WR_OK;
 }

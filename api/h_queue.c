@@ -5,6 +5,7 @@
 #include "call.h"
 #include "flow_counts.h"
 #include "queue_post.h"
+#include "wr_limits.h"
 
 /* What is set of a queue; what is not is left out. */
 static void row_fields(struct buf *b, const struct queue_row *q) {
@@ -90,33 +91,27 @@ static int list_queue(void *ctx, const struct queue_shown *row) {
   return list_one(l, &q);
 }
 
-/* Without tasks of flows the store finds the page by itself. */
-static enum wr_rc list_page(struct call *c, struct listing *l, bool alone) {
-  struct page p = {alone ? (uint32_t)c->q.limit : UINT32_MAX, alone ? (uint64_t)c->q.offset : 0, alone && c->q.total};
-  int64_t total;
-  bool more;
+static enum wr_rc list_page(struct call *c, struct listing *l) {
   struct reader *r = call_reader(c);
   if (!r) return c->err.code;
-  l->first = alone ? 0 : (uint64_t)c->q.offset;
-  l->end = l->first + (uint64_t)c->q.limit;
-  l->all = !alone && c->q.total;
-  enum wr_rc rc = reader_list_queues(r, &p, list_queue, l, &more, &total, &c->err);
+  enum wr_rc rc = reader_list_queues(r, list_queue, l, &c->err);
   reader_put(r);
   while (rc == WR_OK && l->at < l->flows->n && !list_flows_one(l, l->flows->v[l->at++])) {}
-  c->page.more = alone ? more : l->seen > l->end;
-  if (rc == WR_OK && c->q.total) c->page.total = alone ? total : (int64_t)l->seen;
+  c->page.more = l->seen > l->end;
+  if (rc == WR_OK && c->q.total) c->page.total = (int64_t)l->seen;
   return rc;
 }
 
 enum wr_rc h_queue_list(struct call *c) {
   struct flow_counts flows;
-  struct listing l = {.out = c->out, .now_us = store_now(c->api->o.store), .flows = &flows};
+  struct listing l = {.out = c->out, .now_us = store_now(c->api->o.store), .flows = &flows, .all = c->q.total};
   c->page.on = true;
   c->page.limit = (uint32_t)c->q.limit;
-  c->page.offset = (uint64_t)c->q.offset;
-  enum wr_rc rc = flow_counts_read(c->api->o.store, c->api->o.defs, &flows, &c->err);
+  c->page.offset = l.first = (uint64_t)c->q.offset;
+  l.end = l.first + c->page.limit;
+  enum wr_rc rc = flow_counts_read(c->api->o.store, c->api->o.defs, LIMIT_FLOW_LOOK, &flows, &c->err);
   j_open(c->out, '[');
-  if (rc == WR_OK) rc = list_page(c, &l, flows.n == 0);
+  if (rc == WR_OK) rc = list_page(c, &l);
   j_close(c->out, ']');
   flow_counts_done(&flows);
   return rc;

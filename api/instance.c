@@ -1,6 +1,5 @@
 /* Instances as answers: see instance.h. Any API thread; never more than one reader. */
 #include "instance.h"
-#include <stdlib.h>
 #include "h_report.h"
 #include "hosts.h"
 #include "why.h"
@@ -24,23 +23,10 @@ static void instance_none(struct instance *out) {
   arena_init(&out->text, 0);
 }
 
-static int keep_whose(void *ctx, const struct whose_row *row) {
-  struct instance *in = ctx;
-  struct whose_row *w = WR_PUSH(in->whose, in->n_whose, in->cap_whose);
-  *w = *row;
-  w->user = arena_strdup(&in->text, row->user);
-  w->group = arena_strdup(&in->text, row->group);
-  return 0;
-}
-
-static struct queue_spec said(const struct whose_row *w) {
-  return (struct queue_spec){.user = w->user, .group = w->group, .priority = w->priority, .has_priority = w->has_priority};
-}
-
-void instance_whose(const struct instance *in, int64_t ti, struct queue_spec q[2]) {
-  q[0] = q[1] = (struct queue_spec){0};
-  for (size_t i = 0; i < in->n_whose; i++)
-    if (in->whose[i].ti == ti || in->whose[i].ti == 0) q[in->whose[i].ti == 0] = said(&in->whose[i]);
+static enum wr_rc load_whose(struct reader *r, struct instance *in, struct wr_err *err) {
+  if (!(in->row.wish & RUN_WHOSE_BIT)) return WR_OK;
+  in->whose = whose_new();
+  return reader_whose(r, in->row.fi, 1, INT64_MAX, whose_hear, in->whose, err);
 }
 
 enum wr_rc instance_load(struct call *c, int64_t fi, struct instance *out) {
@@ -49,7 +35,7 @@ enum wr_rc instance_load(struct call *c, int64_t fi, struct instance *out) {
   struct reader *r = call_reader(c);
   if (!r) return c->err.code;
   enum wr_rc rc = reader_flow_ins(r, fi, keep_flow, out, &c->err);
-  if (rc == WR_OK && out->row.wish & RUN_WHOSE_BIT) rc = reader_whose(r, fi, 1, INT64_MAX, keep_whose, out, &c->err);
+  if (rc == WR_OK) rc = load_whose(r, out, &c->err);
   reader_put(r);
   if (rc == WR_NOT_FOUND) return call_fail(c, rc, "Flow instance %lld does not exist.", (long long)fi);
   if (rc != WR_OK) return rc;
@@ -59,7 +45,7 @@ enum wr_rc instance_load(struct call *c, int64_t fi, struct instance *out) {
 
 void instance_done(struct instance *in) {
   def_flow_unref(in->def);
-  free(in->whose);
+  whose_free(in->whose);
   arena_done(&in->text);
 }
 

@@ -4,21 +4,19 @@
 #include "call.h"
 #include "rows.h"
 #include "task_read.h"
+#include "whose.h"
 
 /* What is kept of a flow row to read what belongs to it. */
 struct instance {
   struct flow_row row;        /* texts are owned by `text` */
   struct arena text;
   struct flow_def *def;       /* the flow's version; NULL = not known any more */
-  struct whose_row *whose; size_t n_whose, cap_whose;   /* whose its tasks are, ascending by ti; texts are owned by `text` */
+  struct whose *whose;        /* NULL = nobody has said whose its tasks are, beside their definitions */
 };
 /* NOT_FOUND: "Flow instance 7 does not exist." Always followed by instance_done(). The caller holds no reader: a thread
  * that asks for a second reader may wait for ever for others that do the same. */
 enum wr_rc instance_load(struct call *c, int64_t fi, struct instance *out) WR_MUST;
 void instance_done(struct instance *in);
-
-/* Whose a task of it is, definition aside: q[0] what was said about the task, q[1] about all. */
-void instance_whose(const struct instance *in, int64_t ti, struct queue_spec q[2]);
 
 /* The number of the run that made this row; 0 = not known. */
 uint32_t instance_run_no(const char *bases, int64_t ti);

@@ -80,10 +80,8 @@ static void task_usage(struct buf *b, const struct task_row *row) {
 
 struct queue_view row_task_queue(int64_t ti, const struct task_def *def, const struct row_beside *beside) {
   const struct async_row *a = beside->alone;
-  struct queue_spec said[2] = {{0}};
-  if (beside->of) instance_whose(beside->of, ti, said);
   if (a) return (struct queue_view){a->user, a->group, a->priority, a->cpu};
-  return queue_view_of(&said[0], def ? def->queue : NULL, &said[1]);
+  return whose_view(beside->of ? beside->of->whose : NULL, ti, def ? def->queue : NULL);
 }
 
 static void task_queue_fields(struct buf *b, int64_t ti, const struct task_def *def, const struct row_beside *beside) {

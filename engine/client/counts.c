@@ -4,6 +4,7 @@
 #include <string.h>
 #include "clock.h"
 #include "flow_counts.h"
+#include "wr_limits.h"
 
 #define FRESH_LEAST_US 10000
 #define FRESH_MOST_US 1000000
@@ -39,7 +40,7 @@ static int keep(void *ctx, const char *user, const char *group, int64_t n) {
 
 static enum wr_rc add_flows(struct store *s, struct defs *d, struct count_set *set, struct wr_err *err) {
   struct flow_counts f;
-  enum wr_rc rc = flow_counts_read(s, d, &f, err);
+  enum wr_rc rc = flow_counts_read(s, d, LIMIT_FLOW_LOOK, &f, err);
   for (size_t i = 0; i < f.n && !rc; i++)
     if (f.v[i]->running && keep(set, f.v[i]->user, f.v[i]->group, f.v[i]->running)) break;
   set->whole = set->whole && f.whole;

@@ -5,6 +5,7 @@
 #include "async.h"
 #include "bases.h"
 #include "defs.h"
+#include "whose.h"
 
 enum { PAGE = 2000 };
 
@@ -13,19 +14,15 @@ struct seen {
   int64_t fi;
   const struct flow_at *at;
   struct flow_def *def;
-  struct whose_row *said; size_t n_said, cap;
-  struct arena text;
+  struct whose *said;   /* NULL: nobody has said whose its tasks are, beside their definitions */
 };
 struct counting { struct store *s; struct defs *d; struct flow_look *look; struct seen seen; struct flow_counts *out; };
 
 /* ---- whose a task is ---- */
-static int keep_said(void *ctx, const struct whose_row *row) {
-  struct seen *k = ctx;
-  struct whose_row *w = WR_PUSH(k->said, k->n_said, k->cap);
-  *w = *row;
-  w->user = arena_strdup(&k->text, row->user);
-  w->group = arena_strdup(&k->text, row->group);
-  return 0;
+static void see_none(struct seen *k) {
+  def_flow_unref(k->def);
+  whose_free(k->said);
+  *k = (struct seen){0};
 }
 
 /* A definition that cannot be read says nothing. */
@@ -33,15 +30,15 @@ static enum wr_rc see_flow(struct counting *c, int64_t fi, struct wr_err *err) {
   struct seen *k = &c->seen;
   struct wr_err none;
   if (k->fi == fi) return WR_OK;
-  def_flow_unref(k->def);
-  arena_reset(&k->text);
-  k->fi = fi, k->def = NULL, k->n_said = 0;
+  see_none(k);
+  k->fi = fi;
   k->at = flow_look_find(c->look, fi);
   if (!k->at) return WR_OK;
   if (defs_flow(c->d, k->at->flow_id, k->at->version, -1, &k->def, &none) != WR_OK) k->def = NULL;
   if (!k->at->said) return WR_OK;
+  k->said = whose_new();
   struct reader *r = reader_get(c->s, err);
-  enum wr_rc rc = r ? reader_whose(r, fi, 1, INT64_MAX, keep_said, k, err) : err->code;
+  enum wr_rc rc = r ? reader_whose(r, fi, 1, INT64_MAX, whose_hear, k->said, err) : err->code;
   reader_put(r);
   return rc;
 }
@@ -51,7 +48,7 @@ static struct task_def *def_of(const struct counting *c, const struct flow_task 
   struct task_def *def = NULL;
   struct wr_err none;
   if (t->task_id) return defs_task(c->d, t->task_id, t->version, -1, &def, &none) == WR_OK ? def : NULL;
-  int64_t first = k->at && k->def && k->def->dag ? run_base_of_task(k->at->bases, t->ti) : -1;
+  int64_t first = k->def && k->def->dag ? run_base_of_task(k->at->bases, t->ti) : -1;
   if (first < 0 || t->ti - first >= k->def->dag->n_task) return NULL;
   return def_task_ref(k->def->ref[t->ti - first].inl);
 }
@@ -85,16 +82,12 @@ static void add(struct flow_count *p, const struct flow_task *t) {
   if (!p->since_us || t->update_us < p->since_us) p->since_us = t->update_us;
 }
 
+/* A task of a flow that the look does not have is not counted. */
 static enum wr_rc count_one(struct counting *c, const struct flow_task *t, struct wr_err *err) {
-  struct queue_spec said[2] = {{0}};
   enum wr_rc rc = see_flow(c, t->fi, err);
-  if (rc) return rc;
-  const struct seen *k = &c->seen;
-  for (size_t i = 0; i < k->n_said; i++)
-    if (k->said[i].ti == t->ti || k->said[i].ti == 0)
-      said[k->said[i].ti == 0] = (struct queue_spec){.user = k->said[i].user, .group = k->said[i].group};
+  if (rc || !c->seen.at) return rc;
   struct task_def *def = def_of(c, t);
-  struct queue_view q = queue_view_of(&said[0], def ? def->queue : NULL, &said[1]);
+  struct queue_view q = whose_view(c->seen.said, t->ti, def ? def->queue : NULL);
   struct flow_count *p = pair(c->out, q.user, q.group);
   if (p) add(p, t);
   def_task_unref(def);
@@ -112,7 +105,7 @@ static enum wr_rc count_all(struct counting *c, struct wr_err *err) {
   struct flow_task *page = wr_calloc(PAGE, sizeof *page);
   size_t n = 0;
   struct reader *r = reader_get(c->s, err);
-  enum wr_rc rc = r ? reader_flow_look(r, c->look, err) : err->code;
+  enum wr_rc rc = r ? reader_flow_look(r, c->look, &c->out->whole, err) : err->code;
   reader_put(r);
   while (!rc && !(rc = next_page(c, page, &n, err)) && n > 0)
     for (size_t i = 0; i < n && !rc; i++) rc = count_one(c, &page[i], err);
@@ -126,16 +119,13 @@ static int by_name(const void *a, const void *b) {
   return first ? first : strcmp(x->group, y->group);
 }
 
-enum wr_rc flow_counts_read(struct store *s, struct defs *d, struct flow_counts *out, struct wr_err *err) {
-  struct counting c = {.s = s, .d = d, .look = flow_look_new(), .out = out};
+enum wr_rc flow_counts_read(struct store *s, struct defs *d, size_t most_flows, struct flow_counts *out, struct wr_err *err) {
+  struct counting c = {.s = s, .d = d, .look = flow_look_new(most_flows), .out = out};
   *out = (struct flow_counts){.whole = true};
   arena_init(&out->text, 0);
-  arena_init(&c.seen.text, 0);
   enum wr_rc rc = count_all(&c, err);
   if (out->n > 1) qsort(out->v, out->n, sizeof *out->v, by_name);
-  def_flow_unref(c.seen.def);
-  free(c.seen.said);
-  arena_done(&c.seen.text);
+  see_none(&c.seen);
   flow_look_free(c.look);
   return rc;
 }

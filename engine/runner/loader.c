@@ -31,7 +31,8 @@ static enum store_rc load_whose(struct loader *l, struct cached *c) {
   if (!c->run->whose) return STORE_OK;
   enum store_rc rc = store_whose(l->env->store, c->run->fi, &l->env->mem, &row, &n);
   if (rc != STORE_OK) return rc;
-  c->whose = whose_read(row, n);
+  c->whose = whose_new();
+  for (size_t i = 0; i < n; i++) (void)whose_hear(c->whose, &row[i]);
   cache_grew(l->cache, c);
   return STORE_OK;
 }

@@ -4,14 +4,14 @@
 #include "ins_rows.h"
 #include "map64.h"
 #include "sql.h"
-#include "wr_limits.h"
 
 #define GAP 2000   /* ids between two ranges that are read as one */
 
-struct flow_look { struct flow_at *v; size_t n, cap; struct sweep ranges; int64_t after; struct arena text; };
+struct flow_look { struct flow_at *v; size_t n, cap, most; struct sweep ranges; int64_t after; struct arena text; };
 
-struct flow_look *flow_look_new(void) {
+struct flow_look *flow_look_new(size_t most) {
   struct flow_look *l = wr_new(struct flow_look);
+  l->most = most;
   arena_init(&l->text, 0);
   return l;
 }
@@ -34,11 +34,12 @@ static void bridge(struct sweep *w) {
   if (w->n) w->n = k + 1;
 }
 
-enum wr_rc reader_flow_look(struct reader *r, struct flow_look *l, struct wr_err *err) {
+enum wr_rc reader_flow_look(struct reader *r, struct flow_look *l, bool *whole, struct wr_err *err) {
   struct cursor c;
+  *whole = true;
   if (!r->db) return WR_OK;
-  db_select(r->db, &c, Q_FLOWS_LIVE, ARGS(arg_i(LIMIT_FLOW_LOOK)));
-  while (cursor_next(&c)) {
+  db_select(r->db, &c, Q_FLOWS_LIVE, ARGS(arg_i((int64_t)l->most + 1)));
+  while (cursor_next(&c) && (*whole = l->n < l->most)) {
     struct flow_at *f = WR_PUSH(l->v, l->n, l->cap);
     *f = (struct flow_at){cell_i64(&c.cell[0]), cell_i64(&c.cell[1]), cell_i64(&c.cell[2]),
                           (cell_i64(&c.cell[3]) & RUN_WHOSE_BIT) != 0, cell_text(&c.cell[4], &l->text)};

@@ -29,9 +29,8 @@
     D(PRIMARY) " WHERE ti_id BETWEEN ?1 AND ?2 AND state<9 AND fi_id IS NOT NULL ORDER BY ti_id LIMIT ?3") \
   X(Q_QUEUES, "SELECT p.u, p.g, p.queued, p.running, p.blocked, p.oldest, " QUEUE_COLS " FROM (SELECT u, g, " \
     "SUM(n_queued) queued, SUM(n_running) running, SUM(n_blocked) blocked, MIN(since) oldest FROM " QUEUE_USE(D) \
-    " GROUP BY u, g ORDER BY u, g LIMIT ?1 OFFSET ?2) p LEFT JOIN task_queue ON user_name=p.u AND group_name=p.g " \
+    " GROUP BY u, g) p LEFT JOIN task_queue ON user_name=p.u AND group_name=p.g " \
     "ORDER BY p.u, p.g") \
-  X(Q_QUEUES_USED, "SELECT COUNT(*) FROM (SELECT u, g FROM " QUEUE_USE(D) " GROUP BY u, g) y") \
   X(Q_QUEUE_ROWS, "SELECT " QUEUE_COLS " FROM task_queue WHERE user_name IN (?1,'') AND group_name IN (?2,'')") \
   X(Q_QUEUE_RUNNING, "SELECT " D(STRAIGHT) "a.user_name, a.group_name, COUNT(*) FROM task_alone l " \
     "CROSS JOIN task_ins i ON i.ti_id=l.ti_id CROSS JOIN task_async a ON a.ti_id=l.ti_id WHERE " QUEUE_COUNTS("i.") \

@@ -63,7 +63,6 @@ static enum wr_rc queue_set(struct store *s, void *job, struct wr_err *err) {
   rc = db_run(s->def, there ? Q_QUEUE_UPDATE : Q_QUEUE_INSERT,
               ARGS(arg_text(q->user), arg_text(q->group), arg_set(q->max_running), arg_set(q->weight), arg_set(q->rate_count),
                    arg_set(q->rate_per_us), arg_set(q->order), arg_set(q->paused), arg_i(q->rate_at), arg_us(us)), err);
-  if (!rc && !there) rc = known(s, j, &there, err); /* for its id */
   return rc ? rc : s->def_ops->raise_queues(s, err);
 }
 
@@ -99,22 +98,16 @@ static struct queue_shown shown_of(const struct cell *c) {
   return q;
 }
 
-enum wr_rc reader_list_queues(struct reader *r, const struct page *p, queue_shown_fn *fn, void *ctx, bool *more, int64_t *total,
-                              struct wr_err *err) {
+enum wr_rc reader_list_queues(struct reader *r, queue_shown_fn *fn, void *ctx, struct wr_err *err) {
   struct cursor c;
-  uint32_t n = 0;
-  *more = false, *total = -1;
-  enum wr_rc rc = db_view(r->db, err);
-  if (rc) return rc;
-  db_select(r->db, &c, Q_QUEUES, ARGS(arg_i((int64_t)p->limit + 1), arg_i(page_offset(p))));
-  while (!*more && cursor_next(&c)) {
-    *more = n++ == p->limit;
-    struct queue_shown q = shown_of(c.cell);
-    if (!*more && fn(ctx, &q)) break;
+  struct queue_shown q;
+  int go_on = 0;
+  db_select(r->db, &c, Q_QUEUES, NULL, 0);
+  while (go_on == 0 && cursor_next(&c)) {
+    q = shown_of(c.cell);
+    go_on = fn(ctx, &q);
   }
-  rc = cursor_end(&c, WR_OK, err);
-  if (!rc && p->want_total) rc = db_int(r->db, Q_QUEUES_USED, NULL, 0, total, err);
-  return db_view_end(r->db, rc, err);
+  return cursor_end(&c, WR_OK, err);
 }
 
 enum wr_rc reader_queue_rows(struct reader *r, const char *user, const char *group, struct arena *a,

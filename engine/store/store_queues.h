@@ -22,8 +22,9 @@ struct queue_row {
 
 /* ---- the definition writer: any thread ---- */
 /* The row of exactly (row->user, row->group) is made, or its `fields` (QUEUE_..) are changed: the others keep what they have,
- * -1 in a new row. *row is filled in as it is then (but for user and group, which stay the caller's). A new rate takes over
- * the bucket of the old one, at most emptied. TOO_LARGE: there are LIMIT_QUEUES. */
+ * -1 in a new row. *row is filled in as it is then (but for user and group, which stay the caller's, and the id of a new row,
+ * which only a runner needs). A new rate takes over the bucket of the old one, at most emptied. TOO_LARGE: there are
+ * LIMIT_QUEUES. */
 enum wr_rc store_queue_set(struct store *s, struct queue_row *row, uint32_t fields, struct wr_err *err) WR_MUST;
 enum wr_rc store_queue_delete(struct store *s, const char *user, const char *group, struct wr_err *err) WR_MUST;  /* NOT_FOUND */
 
@@ -44,12 +45,11 @@ enum store_rc store_running(struct store *s, struct arena *a, struct running_row
 
 /* ---- readers: any thread with a reader of its own ---- */
 /* Rows, and the queues that live stand-alone tasks are in, by user and group. set: there is a row. blocked: CREATED, BLOCKED,
- * RETRY_WAIT, PAUSED; clean-ups are nowhere. since_us: of the QUEUED task that waits longest, 0 = none waits. */
+ * RETRY_WAIT, PAUSED; clean-ups are nowhere. since_us: of the QUEUED task that waits longest, 0 = none waits. Return 0 to go
+ * on. */
 struct queue_shown { struct queue_row row; bool set; int64_t queued, running, blocked, since_us; };
-struct page;
 typedef int queue_shown_fn(void *ctx, const struct queue_shown *q);
-enum wr_rc reader_list_queues(struct reader *r, const struct page *p, queue_shown_fn *fn, void *ctx, bool *more, int64_t *total,
-                              struct wr_err *err) WR_MUST;
+enum wr_rc reader_list_queues(struct reader *r, queue_shown_fn *fn, void *ctx, struct wr_err *err) WR_MUST;
 /* The rows that hold for a task of this user and group: of both, of each alone, of neither; QUEUE_RULES at most. */
 enum { QUEUE_RULES = 4 };
 enum wr_rc reader_queue_rows(struct reader *r, const char *user, const char *group, struct arena *a,

@@ -16,6 +16,7 @@ struct whose_row {
 enum store_rc store_whose(struct store *s, int64_t fi, struct arena *a, struct whose_row **out, size_t *n) WR_MUST;
 /* The same for readers: what holds for all, and rows of tasks lo..hi. Texts are borrowed. Return 0 to go on. */
 typedef int whose_row_fn(void *ctx, const struct whose_row *row);
+whose_row_fn whose_hear;          /* ctx: a struct whose, which is told what the row says */
 enum wr_rc reader_whose(struct reader *r, int64_t fi, int64_t lo, int64_t hi, whose_row_fn *fn, void *ctx,
                         struct wr_err *err) WR_MUST;
 #endif

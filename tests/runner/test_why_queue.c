@@ -1,7 +1,9 @@
 /* Why a task waits in its queue, over a real store: by what is set of the queue, by how many run, by the bucket of its rate; and by
- * what nodes say of their budget and load. */
+ * what nodes say of their budget and load. And which tasks of flows are counted. */
+#include "defs.h"
 #include "facts.h"
 #include "file_store.h"
+#include "flow_counts.h"
 #include "offers.h"
 #include "why_queue.h"
 
@@ -75,16 +77,31 @@ static void limits_count_what_runs(void **st) {
   assert_string_equal(says("l", "g", text), "QUEUE_PAUSED"); /* the first that applies */
 }
 
+/* Inside a batch. */
+static int64_t id_of(const char *user) {
+  struct queue_row *row;
+  struct arena a;
+  int64_t version, id = 0;
+  size_t n;
+  arena_init(&a, 0);
+  OK(store_queues(w.s, 0, &version, &a, &row, &n));
+  for (size_t i = 0; i < n; i++)
+    if (strcmp(row[i].user, user) == 0) id = row[i].queue_id;
+  arena_done(&a);
+  return id;
+}
+
 static void rates_say_when(void **st) {
   char text[1024];
-  int64_t defs, at;
+  int64_t defs, at, id;
   (void)st;
   struct queue_row q = {.user = "r", .group = "", .rate_count = 4, .rate_per_us = 4000000};
   WR(store_queue_set(w.s, &q, QUEUE_RATE, &e_));
   assert_string_equal(says("r", "g", text), "-");
   OK(store_begin(w.s, &defs));
-  OK(store_queue_lock(w.s, &q.queue_id, 1, &at));
-  const struct queue_rate r = {q.queue_id, now_us + 4000000}; /* full in 4 s, so it is empty, and has one start in 1 s */
+  id = id_of("r");
+  OK(store_queue_lock(w.s, &id, 1, &at));
+  const struct queue_rate r = {id, now_us + 4000000}; /* full in 4 s, so it is empty, and has one start in 1 s */
   struct batch b = {.id = world_batch_id(&w), .rate = &r, .n_rate = 1};
   OK(store_write(w.s, &b));
   OK(store_commit(w.s));
@@ -129,6 +146,38 @@ static void nodes_serve_some_queues(void **st) {
   assert_false(why_served(&t, &(struct queue_view){"", "", 0, 0}));
 }
 
+static uint8_t one_slot(const char *type) {
+  (void)type;
+  return 0;
+}
+
+/* Three flows of one task each. The one in the middle has ended, so its task stands for any that lies among those of the look. */
+static void counts_of_flows_are_of_the_look(void **st) {
+  enum { N = 3 };
+  static const struct { size_t most; bool whole; int64_t queued; } want[] = {{N, true, 2}, {2, true, 2}, {1, false, 1}};
+  struct flow_def *f = flow_save(&w, "counted", "{'nodeKey':'a','tasks':[{'taskName':'t','taskType':'ECHO','taskConfig':{'queue':{'user':'of'}}}]}");
+  struct defs *d = defs_new(w.s, one_slot);
+  struct started s[N];
+  (void)st;
+  for (int i = 0; i < N; i++) {
+    s[i] = flow_start(&w, f);
+    struct task_row t = task_row_of(&w, &s[i], 0, 0);
+    OK(put_task(&w, ROW_INSERT, &t));
+  }
+  flow_end(&w, &s[1], FLOW_FAILED);
+  for (int i = 0; i < 3; i++) {
+    struct flow_counts c;
+    WR(flow_counts_read(w.s, d, want[i].most, &c, &e_));
+    assert_true(c.whole == want[i].whole);
+    assert_int_equal(c.n, 1);
+    assert_string_equal(c.v[0]->user, "of");
+    assert_int_equal(c.v[0]->queued, want[i].queued);
+    flow_counts_done(&c);
+  }
+  defs_free(d);
+  def_flow_unref(f);
+}
+
 int main(void) {
   w.s = file_store_open();
   if (store_join(w.s, &(struct node_info){.host = "h", .pid = 1, .slots = 1, .roles = "runner"}, &w.me) != STORE_OK) return 1;
@@ -136,7 +185,8 @@ int main(void) {
   offers_init(&offers);
   view = (struct view){.store = w.s, .offers = &offers};
   const struct CMUnitTest tests[] = {cmocka_unit_test(pauses_of_each_kind), cmocka_unit_test(limits_count_what_runs), cmocka_unit_test(rates_say_when),
-                                     cmocka_unit_test(nodes_say_what_holds), cmocka_unit_test(nodes_serve_some_queues)};
+                                     cmocka_unit_test(nodes_say_what_holds), cmocka_unit_test(nodes_serve_some_queues),
+                                     cmocka_unit_test(counts_of_flows_are_of_the_look)};
   int failed = cmocka_run_group_tests_name("why_queue", tests, NULL, NULL);
   offers_end(&offers);
   file_store_close(w.s);

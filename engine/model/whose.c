@@ -34,16 +34,6 @@ const struct queue_spec *whose_say(struct whose *w, int64_t ti, const struct que
   return now;
 }
 
-struct whose *whose_read(const struct whose_row *row, size_t n) {
-  struct whose *w = whose_new();
-  for (size_t i = 0; i < n; i++) {
-    const struct queue_spec q = {.user = row[i].user, .group = row[i].group, .priority = row[i].priority,
-                                 .has_priority = row[i].has_priority};
-    (void)whose_say(w, row[i].ti, &q);
-  }
-  return w;
-}
-
 struct queue_view whose_view(const struct whose *w, int64_t ti, const struct queue_spec *of_def) {
   if (w == NULL) return queue_view(NULL, of_def);
   return queue_view_of(w->of.n > 0 ? map64_get(&w->of, ti) : NULL, of_def, w->all);
