@@ -1,7 +1,6 @@
 /* Submits of stand-alone tasks: POST /exec/task, /exec/tasks and /exec/task/{id}. Each is one request to the runner, answered
  * after its commit from what the request itself holds: no read on this path. A task that was there already (its taskKey, or the
  * Idempotency-Key) is read back. Any API thread. */
-#include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
 #include "call.h"
@@ -9,52 +8,16 @@
 #include "h_report.h"
 #include "hosts.h"
 #include "instance.h"
+#include "submit_load.h"
 #include "why.h"
 #include "wr_limits.h"
 
-_Static_assert(ASYNC_HASH_BYTES == SHA256_DIGEST_LENGTH && ASYNC_HASH_BYTES == KEY_HASH_BYTES, "one hash for all");
+_Static_assert(ASYNC_HASH_BYTES == KEY_HASH_BYTES, "one hash for all");
 
-/* A submit with all that it points to. */
-struct submit { struct load load; struct async_post *post; uint32_t n; struct req_task task[]; };
-
-static void submit_free(struct load *l) {
-  struct submit *s = (struct submit *)(void *)l;
-  for (uint32_t i = 0; i < s->n; i++) {
-    params_unref(s->task[i].params);
-    async_post_done(&s->post[i]);
-  }
-  free(s->post);
-  free(s);
-}
-
-static struct submit *submit_new(uint32_t n) {
-  struct submit *s = wr_calloc(1, sizeof *s + n * sizeof *s->task);
-  atomic_init(&s->load.refs, 1);
-  s->load.free = submit_free;
-  s->post = wr_calloc(n + 1, sizeof *s->post);
-  s->n = n;
-  return s;
-}
-
-static void content_hash(const json_t *body, int64_t task_id, uint8_t out[ASYNC_HASH_BYTES]) {
-  struct buf b = BUF_INIT;
-  async_text(body, task_id, &b);
-  (void)SHA256((const unsigned char *)b.data, b.len, out);
-  buf_done(&b);
-}
-
-/* Task i of the submit: from an element of "tasks", or from the body itself (element -1). task_id: of the path, 0 = inline. */
-static enum wr_rc submit_read(struct call *c, struct submit *s, uint32_t i, const json_t *body, int64_t element,
-                              int64_t task_id) {
+static enum wr_rc read_body(struct call *c, struct submit *s, uint32_t i, const json_t *body, int64_t element, int64_t task_id) {
   struct def_site site = def_site_of(c);
   struct def_env env = def_env_at(&site);
-  struct async_post *p = &s->post[i];
-  enum wr_rc rc = async_parse(body, task_id ? ASYNC_BY_ID : ASYNC_INLINE, &env, element, p, &c->err);
-  if (rc != WR_OK) return rc;
-  if (p->spec->key) content_hash(body, task_id, p->spec->hash);
-  s->task[i] = (struct req_task){.task_id = task_id, .def = p->def, .params = p->params ? params_new(p->params) : NULL,
-                                 .spec = p->spec};
-  return WR_OK;
+  return submit_read(s, i, body, element, task_id, &env, &c->err);
 }
 
 /* ---- one ---- */
@@ -91,7 +54,7 @@ static enum wr_rc show_task(struct call *c) { return instance_tell_task(c, c->id
 
 static enum wr_rc submit_one(struct call *c, int64_t task_id) {
   struct submit *s = submit_new(1);
-  enum wr_rc rc = submit_read(c, s, 0, c->body, -1, task_id);
+  enum wr_rc rc = read_body(c, s, 0, c->body, -1, task_id);
   if (rc == WR_OK) rc = call_place(c, WAIT_TASK);
   if (rc == WR_OK) rc = call_post(c, &(struct req){.kind = REQ_EXEC_TASK, .task = s->task, .n_task = 1}, &s->load);
   if (rc == WR_OK && s->task[0].replayed) c->page.replayed = true;
@@ -103,7 +66,7 @@ static enum wr_rc submit_one(struct call *c, int64_t task_id) {
 
 enum wr_rc submit_body(struct call *c, const json_t *body, int64_t *ti) {
   struct submit *s = submit_new(1);
-  enum wr_rc rc = submit_read(c, s, 0, body, -1, 0);
+  enum wr_rc rc = read_body(c, s, 0, body, -1, 0);
   if (rc == WR_OK) rc = call_post(c, &(struct req){.kind = REQ_EXEC_TASK, .task = s->task, .n_task = 1}, &s->load);
   if (rc == WR_OK) *ti = s->task[0].ti;
   load_unref(&s->load);
@@ -133,7 +96,7 @@ enum wr_rc h_exec_tasks(struct call *c) {
   if (rc != WR_OK) return rc;
   size_t n = json_array_size(tasks);
   struct submit *s = submit_new((uint32_t)n);
-  for (uint32_t i = 0; i < n && rc == WR_OK; i++) rc = submit_read(c, s, i, json_array_get(tasks, i), i, 0);
+  for (uint32_t i = 0; i < n && rc == WR_OK; i++) rc = read_body(c, s, i, json_array_get(tasks, i), i, 0);
   struct req q = {.kind = REQ_EXEC_TASK, .task = s->task, .n_task = (uint32_t)n};
   if (rc == WR_OK && (n > 0 || c->key[0])) rc = call_post(c, &q, &s->load);
   if (rc == WR_OK) answer_ids(c, s);

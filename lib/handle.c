@@ -15,11 +15,12 @@ static void node_gone(void *ctx, enum node_gone what, const char *why) {
   weir_t *h = ctx;
   (void)what;
   if (!atomic_exchange(&h->gone, true)) log_error("library.store_gone", L_STR("why", why));
+  until_look(&h->until);
 }
 
 static enum wr_rc add_types(void *ctx, struct registry *r, struct wr_err *err) { return routines_add(ctx, r, err); }
 
-/* life is held for writing. */
+/* What was made of specs points to the types of this node. life is held for writing. */
 static enum wr_rc open_node(weir_t *h, unsigned roles, struct wr_err *err) {
   h->opts.roles = roles;
   h->opts.roles_text = roles & NODE_WORKER ? "runner,worker" : "runner";
@@ -27,15 +28,18 @@ static enum wr_rc open_node(weir_t *h, unsigned roles, struct wr_err *err) {
   enum wr_rc rc = roles & NODE_WORKER ? shell_begin(h, &spawner, err) : WR_OK;
   if (!rc) rc = node_open(&h->opts, spawner, &h->node, err);
   if (rc) return rc;
+  h->shapes = shapes_new();
   h->view = (struct view){node_store(h->node), node_defs(h->node), node_runner(h->node), node_executors(h->node), &h->offers};
   return WR_OK;
 }
 
-/* False: the node still uses the handle. */
+/* False: the node still uses the handle. life is held for writing. */
 static bool close_node(weir_t *h) {
   struct node *n = h->node;
   h->node = NULL;
   if (!n) return true;
+  shapes_free(h->shapes);
+  h->shapes = NULL;
   node_leave(n);
   return node_close(n);
 }
@@ -43,7 +47,6 @@ static bool close_node(weir_t *h) {
 /* ---- open ---- */
 
 static void handle_free(weir_t *h) {
-  shapes_free(h->shapes);
   offers_end(&h->offers);
   pthread_mutex_destroy(&h->registering);
   pthread_mutex_destroy(&h->mu);
@@ -65,7 +68,6 @@ static weir_t *handle_new(void) {
   pthread_mutex_init(&h->mu, NULL);
   pthread_mutex_init(&h->registering, NULL);
   offers_init(&h->offers);
-  h->shapes = shapes_new();
   h->watcher = until_watcher(h);
   return h;
 }

@@ -45,9 +45,9 @@ struct lib_type {
 /* Those who wait for ends; until.c. */
 struct until {
   pthread_mutex_t mu;               /* leaf; guards the map and all that hangs on it */
-  pthread_cond_t none;              /* nobody waits any more */
+  pthread_cond_t none;              /* nobody is in any more */
   struct map64 map;                 /* ti -> struct until_link, the first of those who wait for it */
-  atomic_uint n;                    /* who wait */
+  atomic_uint n;                    /* who are in */
   bool ending;
 };
 
@@ -72,7 +72,7 @@ struct weir_s {
   bool started, closing;
   struct until until;
   struct pool *pool;                /* NULL before weir_start() */
-  struct shapes *shapes;            /* submit.c */
+  struct shapes *shapes;            /* submit.c; come and go with the node */
   struct chooser *chooser;
   void (*free)(weir_t *);           /* how the last routine that was given up frees the handle */
 };
@@ -101,6 +101,7 @@ void use_done(weir_t *h);           /* with its types */
 /* From enter() to leave() the node is there and stays. False: the handle is closed or broken, and the failure is noted. */
 bool enter(weir_t *h);
 void leave(weir_t *h);
+int unusable(const weir_t *h);      /* notes why nobody may enter; UNAVAILABLE */
 /* The time by which a call that begins now ends; readers of this thread keep to it until leave(). */
 int64_t call_until(const weir_t *h);
 int64_t time_up(int64_t timeout_ms);          /* when a wait of so long ends; < 0: never */
@@ -123,12 +124,15 @@ weir_task_t *shown_make(const struct task_read *in, const struct task_def *def, 
 void until_init(struct until *u);
 void until_done(struct until *u);
 struct watcher until_watcher(weir_t *h);
-void until_end_all(struct until *u);          /* all waits end now; returns when nobody waits */
+/* A close keeps the handle for whoever is between these two. until_ended() is on its own. */
+void until_in(struct until *u);
+void until_out(struct until *u);
+void until_end_all(struct until *u);          /* all waits end now; returns when nobody is in */
 /* Until all have ended, are gone, or the time is up (INT64_MAX = never). A routine that waits gives its stop: stop NULL = none.
- * WEIR_OK, WEIR_ERR_TIMEOUT, _REFUSED (stopped), _UNAVAILABLE (the handle closes; the store is away). */
+ * WEIR_OK, WEIR_ERR_TIMEOUT, _REFUSED (stopped), _UNAVAILABLE (unusable() says why). */
 struct stopper { atomic_int reason; };
 int until_ended(weir_t *h, const int64_t *ids, size_t n, int64_t until_us, const struct stopper *stop);
-void until_look(struct until *u);             /* those who wait look again whether they are stopped; any thread */
+void until_look(struct until *u);             /* those who wait look again whether they may go on; any thread */
 
 /* ---- routines.c ---- */
 enum wr_rc routines_add(weir_t *h, struct registry *r, struct wr_err *err) WR_MUST;

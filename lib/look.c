@@ -75,34 +75,26 @@ int weir_get(weir_t *h, int64_t id, weir_task_t **out) {
   return rc ? failed(h, &err) : WEIR_OK;
 }
 
-/* Only of a task that is there. */
-static int known(weir_t *h, int64_t id) {
-  struct ins_state s;
-  struct wr_err err = {0};
-  size_t n = 0;
-  if (!enter(h)) return WEIR_ERR_UNAVAILABLE;
-  struct reader *r = lib_reader(h, &err);
-  enum wr_rc rc = r ? reader_states(r, INS_TASK, &id, 1, &s, &n, &err) : err.code;
-  if (r) reader_put(r);
-  leave(h);
-  if (!rc && n == 0) rc = wr_err_set(&err, WR_NOT_FOUND, "Task instance %lld does not exist.", (long long)id);
-  return rc ? failed(h, &err) : WEIR_OK;
-}
-
-int weir_wait(weir_t *h, int64_t id, int64_t timeout_ms, weir_task_t **out) {
+/* The task as it is when the wait is over. What is not there is not waited for. */
+static int wait_here(weir_t *h, int64_t id, int64_t until_us, weir_task_t **out) {
   weir_task_t *t = NULL;
-  if (out) *out = NULL;
-  if (h->remote) return remote_until(h, id, time_up(timeout_ms), out);
-  int rc = known(h, id);
-  if (rc) return rc;
-  rc = until_ended(h, &id, 1, time_up(timeout_ms), current_stop());
-  if (rc == WEIR_ERR_UNAVAILABLE) return fail(h, rc, WR_DRAINING, "The handle closes.");
+  int rc = until_ended(h, &id, 1, until_us, current_stop());
+  if (rc == WEIR_ERR_UNAVAILABLE) return unusable(h);
   if (rc == WEIR_ERR_REFUSED) return fail(h, rc, WR_DRAINING, "The routine that waits is asked to stop.");
   int got = weir_get(h, id, &t);
   if (got) return got;
   if (out) *out = t;
   else weir_task_free(t);
   return rc ? fail(h, rc, WR_BUSY, "The task has not ended in time.") : WEIR_OK;
+}
+
+int weir_wait(weir_t *h, int64_t id, int64_t timeout_ms, weir_task_t **out) {
+  if (out) *out = NULL;
+  if (h->remote) return remote_until(h, id, time_up(timeout_ms), out);
+  until_in(&h->until);
+  int rc = wait_here(h, id, time_up(timeout_ms), out);
+  until_out(&h->until);
+  return rc;
 }
 
 /* ---- many ---- */

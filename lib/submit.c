@@ -4,7 +4,6 @@
  * What never happens: a spec that is checked by other rules than the body of POST /exec/task; one task with the definition of
  * another. */
 #include <jansson.h>
-#include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
 #include "async.h"
@@ -12,14 +11,13 @@
 #include "def_env.h"
 #include "json_out.h"
 #include "remote.h"
+#include "submit_load.h"
 #include "text.h"
-
-_Static_assert(ASYNC_HASH_BYTES == SHA256_DIGEST_LENGTH, "one hash for all");
 
 /* ---- shapes ---- */
 
 enum { SHAPES = 64 };               /* the newest of each hash */
-struct shape { struct buf key; struct task_def *def; struct queue_spec *queue; uint64_t types; };
+struct shape { struct buf key; struct task_def *def; struct queue_spec *queue; };
 struct shapes { pthread_mutex_t mu; struct shape v[SHAPES]; };
 
 struct shapes *shapes_new(void) {
@@ -140,27 +138,19 @@ static enum wr_rc rest_body(const weir_spec_t *s, json_t *body, struct wr_err *e
 
 /* ---- one spec ---- */
 
-struct submit { struct load load; weir_t *h; struct async_post *post; uint32_t n; struct req_task task[]; };
-
 static struct def_env env_of(weir_t *h, struct def_site *site) {
   *site = (struct def_site){h->view.store, h->view.executors, true, NULL, h->view.defs};
   return def_env_at(site);
 }
 
 /* Everything at once, as the API does: for a spec with a key or a context. */
-static enum wr_rc read_whole(weir_t *h, const weir_spec_t *s, struct async_post *p, struct wr_err *err) {
+static enum wr_rc read_whole(weir_t *h, struct submit *to, uint32_t i, const weir_spec_t *s, struct wr_err *err) {
   struct def_site site;
   struct def_env env = env_of(h, &site);
-  struct buf text = BUF_INIT;
   json_t *body = json_object();
   enum wr_rc rc = shape_body(s, body, err);
   if (!rc) rc = rest_body(s, body, err);
-  if (!rc) rc = async_parse(body, ASYNC_INLINE, &env, -1, p, err);
-  if (!rc && p->spec->key) {
-    async_text(body, 0, &text);
-    (void)SHA256((const unsigned char *)text.data, text.len, p->spec->hash);
-  }
-  buf_done(&text);
+  if (!rc) rc = submit_read(to, i, body, -1, 0, &env, err);
   json_decref(body);
   return rc;
 }
@@ -170,7 +160,6 @@ static enum wr_rc make_shape(weir_t *h, const weir_spec_t *s, struct shape *out,
   struct def_env env = env_of(h, &site);
   struct async_post p = {0};
   json_t *body = json_object();
-  out->types = registry_changes(h->view.executors);
   enum wr_rc rc = shape_body(s, body, err);
   if (!rc) rc = async_parse(body, ASYNC_INLINE, &env, -1, &p, err);
   if (!rc) {
@@ -212,7 +201,8 @@ static enum wr_rc read_params(const char *text, char **out, struct wr_err *err) 
   return rc;
 }
 
-static enum wr_rc read_plain(weir_t *h, const weir_spec_t *s, struct async_post *p, struct wr_err *err) {
+static enum wr_rc read_plain(weir_t *h, struct submit *to, uint32_t i, const weir_spec_t *s, struct wr_err *err) {
+  struct async_post *p = &to->post[i];
   struct buf key = BUF_INIT;
   *p = (struct async_post){.spec = wr_new(struct async_spec)};
   p->spec->hold = s->hold != 0;
@@ -221,13 +211,17 @@ static enum wr_rc read_plain(weir_t *h, const weir_spec_t *s, struct async_post 
   shape_key(s, &key);
   enum wr_rc rc = take_shape(h, s, &key, p, err);
   buf_done(&key);
-  return rc ? rc : read_params(s->params, &p->params, err);
+  if (!rc) rc = read_params(s->params, &p->params, err);
+  if (!rc) submit_take(to, i, 0);
+  return rc;
 }
 
 /* Where nothing else looks at it. */
 static enum wr_rc check_when(const weir_spec_t *s, struct wr_err *err) {
-  if (s->delay_ms < 0 || s->delay_ms > LIMIT_DELAY_US / 1000 || s->start_at_us < 0)
-    return wr_err_at(err, WR_OUT_OF_RANGE, "/delay_ms", "delay_ms must be from 0 to 365 days, and start_at_us no less than 0.");
+  if (s->delay_ms < 0 || s->delay_ms > LIMIT_DELAY_US / 1000)
+    return wr_err_at(err, WR_OUT_OF_RANGE, "/delay_ms", "delay_ms must be from 0 to 365 days.");
+  if (s->start_at_us < 0 || s->start_at_us > CLOCK_LAST_US)
+    return wr_err_at(err, WR_OUT_OF_RANGE, "/start_at_us", "start_at_us must be from 1970 to the end of the year 9999.");
   if (s->delay_ms && s->start_at_us)
     return wr_err_at(err, WR_OUT_OF_RANGE, "/delay_ms", "delay_ms and start_at_us both say when it starts; give one of them.");
   if (s->hold && (s->delay_ms || s->start_at_us))
@@ -236,32 +230,19 @@ static enum wr_rc check_when(const weir_spec_t *s, struct wr_err *err) {
   return WR_OK;
 }
 
-static enum wr_rc read_one(struct submit *s, uint32_t i, const weir_spec_t *given, struct wr_err *err) {
+static enum wr_rc read_one(weir_t *h, struct submit *s, uint32_t i, const weir_spec_t *given, struct wr_err *err) {
   weir_spec_t spec;
-  struct async_post *p = &s->post[i];
   if (!given || !SIZED(spec, given))
     return wr_err_set(err, WR_UNKNOWN_FIELD, "The spec has members that this library does not know.");
   enum wr_rc rc = check_when(&spec, err);
-  if (!rc) rc = spec.key || spec.context ? read_whole(s->h, &spec, p, err) : read_plain(s->h, &spec, p, err);
   if (rc) return rc;
-  s->task[i] = (struct req_task){.def = p->def, .params = p->params ? params_new(p->params) : NULL, .spec = p->spec};
-  return WR_OK;
+  return spec.key || spec.context ? read_whole(h, s, i, &spec, err) : read_plain(h, s, i, &spec, err);
 }
 
 /* ---- all of them ---- */
 
-static void submit_free(struct load *l) {
-  struct submit *s = (struct submit *)(void *)l;
-  for (uint32_t i = 0; i < s->n; i++) {
-    params_unref(s->task[i].params);
-    async_post_done(&s->post[i]);
-  }
-  free(s->post);
-  free(s);
-}
-
-static enum wr_rc send_all(struct submit *s, struct wr_err *err) {
-  const struct ask_opts o = {.runner = s->h->view.runner, .until_us = call_until(s->h), .ending = &s->h->ending};
+static enum wr_rc send_all(weir_t *h, struct submit *s, struct wr_err *err) {
+  const struct ask_opts o = {.runner = h->view.runner, .until_us = call_until(h), .ending = &h->ending};
   struct req q = {.kind = REQ_EXEC_TASK, .task = s->task, .n_task = s->n};
   ask_runner(&o, &q, &s->load);
   *err = q.err;
@@ -295,12 +276,10 @@ int weir_create_many(weir_t *h, const weir_spec_t *const *spec, size_t n, int64_
     return fail(h, WEIR_ERR_INVALID, WR_TOO_LARGE, "1 to %d tasks can be made at once.", LIMIT_SUBMITS);
   if (h->remote) return create_there(h, spec, n, ids);
   if (!enter(h)) return WEIR_ERR_UNAVAILABLE;
-  struct submit *s = wr_calloc(1, sizeof *s + n * sizeof *s->task);
-  *s = (struct submit){.load = {.free = submit_free}, .h = h, .post = wr_calloc(n, sizeof *s->post), .n = (uint32_t)n};
-  atomic_init(&s->load.refs, 1);
+  struct submit *s = submit_new((uint32_t)n);
   enum wr_rc rc = WR_OK;
-  for (uint32_t i = 0; i < n && !rc; i++) rc = read_one(s, i, spec[i], &err);
-  if (!rc) rc = send_all(s, &err);
+  for (uint32_t i = 0; i < n && !rc; i++) rc = read_one(h, s, i, spec[i], &err);
+  if (!rc) rc = send_all(h, s, &err);
   for (uint32_t i = 0; i < n && !rc && ids; i++) ids[i] = s->task[i].ti;
   load_unref(&s->load);
   leave(h);

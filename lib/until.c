@@ -76,6 +76,14 @@ void until_look(struct until *u) {
   pthread_mutex_unlock(&u->mu);
 }
 
+void until_in(struct until *u) { atomic_fetch_add(&u->n, 1); }
+
+void until_out(struct until *u) {
+  pthread_mutex_lock(&u->mu);
+  if (atomic_fetch_sub(&u->n, 1) == 1) pthread_cond_broadcast(&u->none);
+  pthread_mutex_unlock(&u->mu);
+}
+
 void until_end_all(struct until *u) {
   pthread_mutex_lock(&u->mu);
   u->ending = true;
@@ -125,20 +133,24 @@ static int look_once(weir_t *h, struct until_wait *w, bool *others) {
 
 static bool stopped(const struct stopper *s) { return s && atomic_load(&s->reason) != WEIR_STOP_NONE; }
 
+/* The lock is held. */
+static bool no_more_ends(const weir_t *h) { return h->until.ending || atomic_load(&h->gone); }
+
 /* Sleeps until all have ended, it is stopped, or at_us. */
-static void sleep_until(struct until *u, struct until_wait *w, int64_t at_us, const struct stopper *stop) {
+static void sleep_until(weir_t *h, struct until_wait *w, int64_t at_us, const struct stopper *stop) {
+  struct until *u = &h->until;
   pthread_mutex_lock(&u->mu);
-  while (w->open > 0 && !u->ending && !stopped(stop)) {
+  while (w->open > 0 && !no_more_ends(h) && !stopped(stop)) {
     if (at_us == INT64_MAX) pthread_cond_wait(&w->cond, &u->mu);
     else if (!cond_until(&w->cond, &u->mu, at_us)) break;
   }
   pthread_mutex_unlock(&u->mu);
 }
 
-static int answer(struct until *u, struct until_wait *w, int64_t until_us, const struct stopper *stop) {
-  pthread_mutex_lock(&u->mu);
-  bool all = w->open == 0, ends = u->ending;
-  pthread_mutex_unlock(&u->mu);
+static int answer(weir_t *h, struct until_wait *w, int64_t until_us, const struct stopper *stop) {
+  pthread_mutex_lock(&h->until.mu);
+  bool all = w->open == 0, ends = no_more_ends(h);
+  pthread_mutex_unlock(&h->until.mu);
   if (all) return WEIR_OK;
   if (stopped(stop)) return WEIR_ERR_REFUSED;
   if (ends) return WEIR_ERR_UNAVAILABLE;
@@ -149,9 +161,9 @@ static int answer(struct until *u, struct until_wait *w, int64_t until_us, const
 static int wait_all(weir_t *h, struct until_wait *w, int64_t until_us, const struct stopper *stop) {
   bool others = false;
   int rc = look_once(h, w, &others), first = rc;
-  while ((rc = answer(&h->until, w, until_us, stop)) == 1) {
+  while ((rc = answer(h, w, until_us, stop)) == 1) {
     int64_t now = clock_mono_us(), next = others || first ? now + LOOK_US : INT64_MAX;
-    sleep_until(&h->until, w, next < until_us ? next : until_us, stop);
+    sleep_until(h, w, next < until_us ? next : until_us, stop);
     if (clock_mono_us() >= next) first = look_once(h, w, &others);
   }
   return rc;
@@ -165,7 +177,7 @@ int until_ended(weir_t *h, const int64_t *ids, size_t n, int64_t until_us, const
   w.open = w.n;
   w.v = wr_calloc(w.n, sizeof *w.v);
   cond_mono(&w.cond);
-  atomic_fetch_add(&u->n, 1);
+  until_in(u);
   pthread_mutex_lock(&u->mu);
   for (size_t i = 0; i < w.n; i++) {
     w.v[i] = (struct until_link){.ti = id[i], .of = &w, .ended = id[i] < 1};
@@ -177,8 +189,8 @@ int until_ended(weir_t *h, const int64_t *ids, size_t n, int64_t until_us, const
   pthread_mutex_lock(&u->mu);
   for (size_t i = 0; i < w.n; i++)
     if (w.v[i].ti >= 1) link_out(u, &w.v[i]);
-  if (atomic_fetch_sub(&u->n, 1) == 1) pthread_cond_broadcast(&u->none);
   pthread_mutex_unlock(&u->mu);
+  until_out(u);
   pthread_cond_destroy(&w.cond);
   free(w.v);
   free(id);

@@ -3,17 +3,20 @@
 #include "clock.h"
 #include "lib_int.h"
 
+int unusable(const weir_t *h) {
+  if (!atomic_load(&h->gone)) return fail(h, WEIR_ERR_UNAVAILABLE, WR_DRAINING, "The handle is closed.");
+  return fail(h, WEIR_ERR_UNAVAILABLE, WR_DB_UNAVAILABLE,
+              "The file of the database was removed or replaced; this handle can only be closed.");
+}
+
 bool enter(weir_t *h) {
   pthread_rwlock_rdlock(&h->life);
   if (h->node && !atomic_load(&h->gone)) {
     store_deadline(clock_mono_us() + h->opts.request_us);
     return true;
   }
-  bool gone = atomic_load(&h->gone);
   pthread_rwlock_unlock(&h->life);
-  (void)fail(h, WEIR_ERR_UNAVAILABLE, WR_DB_UNAVAILABLE, "%s",
-             gone ? "The file of the database was removed or replaced; this handle can only be closed."
-                  : "The handle is closed.");
+  (void)unusable(h);
   return false;
 }
 

@@ -82,7 +82,7 @@ typedef struct {
  * params (a JSON object): as taskContent, taskConfig, params of POST /exec/task. context: what the first attempt gets. key: the
  * caller's own unique name: the same key again adds nothing and gives the id of the task that is there. priority: -100..100,
  * higher first. cpu_overhead: one core is 100. attempts: how often it is tried in all, 0 = what config says, else 1. hold 1: it
- * waits in WEIR_STATE_INIT until weir_run() (S4: autoRun=false). delay_ms or start_at_us: when it starts at the earliest. */
+ * waits in WEIR_STATE_INIT until weir_run() (S4: autoRun=false). delay_ms (up to 365 days) or start_at_us: not earlier. */
 typedef struct {
   size_t size;
   const char *type, *name, *content, *config, *params, *context, *key, *user, *group;

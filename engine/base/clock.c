@@ -17,7 +17,7 @@ enum { SEC_US = 1000000, DAY_S = 86400, HOUR_S = 3600 };
 
 /* The times whose year has four digits. */
 #define SEC_MIN (-62167219200LL) /* 0000-01-01 00:00:00 */
-#define SEC_MAX 253402300799LL   /* 9999-12-31 23:59:59 */
+#define SEC_MAX (CLOCK_LAST_US / SEC_US)
 
 static int64_t read_clock(clockid_t id) {
   struct timespec ts;

@@ -28,6 +28,7 @@ void clock_sql(char out[CLOCK_SQL_LEN], int64_t wall_us);
 bool clock_parse_sql(const char *s, size_t n, int64_t *wall_us);
 /* Either of the two outside forms (S2 or RFC 3339 with Z or an offset; decimals beyond six are cut off). */
 bool clock_parse(const char *s, size_t n, int64_t *wall_us);
+#define CLOCK_LAST_US INT64_C(253402300799999999)   /* the end of the year 9999, UTC: no text says more */
 /* Before any thread starts. "" or NULL = the system's zone; false when the zone file does not exist. */
 bool clock_zone(const char *iana);
 #endif

@@ -356,8 +356,9 @@ const char *task_error(const struct task *t, const struct task *was, const char 
   case TASK_CANCELED: return "Canceled.";
   case TASK_DEAD: return "Lost three times; given up. Its history says how.";
   case TASK_SUCCESS: return "";
-  case TASK_RETRY_WAIT: return was->end_as == TASK_TIMEOUT ? "Timed out." : text;
-  case TASK_NONE: case TASK_CREATED: case TASK_BLOCKED: case TASK_QUEUED: case TASK_RUNNING: case TASK_PAUSING:
+  /* A paused flow holds its retries as BLOCKED. */
+  case TASK_RETRY_WAIT: case TASK_BLOCKED: return was->end_as == TASK_TIMEOUT ? "Timed out." : text;
+  case TASK_NONE: case TASK_CREATED: case TASK_QUEUED: case TASK_RUNNING: case TASK_PAUSING:
   case TASK_PAUSED: case TASK_CANCELING: case TASK_FAILED: case TASK__N: break;
   }
   return text;

@@ -10,6 +10,7 @@
  * that is not shown. */
 #include <stdlib.h>
 #include <string.h>
+#include "clock.h"
 #include "ins_rows.h"
 #include "map64.h"
 #include "sql.h"
@@ -80,7 +81,7 @@ struct look {
   size_t n_made;             /* v[n .. n_made): done with */
 };
 
-static int64_t no_later(int64_t us) { return us > 0 && us < END_OF_TIME ? us : END_OF_TIME; }
+static int64_t no_later(int64_t us) { return us > 0 && us < CLOCK_LAST_US ? us : CLOCK_LAST_US; }
 
 static bool newer(const struct look *k, const struct noted *a, const struct noted *b) {
   if (!k->by_number && a->us != b->us) return a->us > b->us;
@@ -188,7 +189,7 @@ static enum wr_rc number_at(struct reader *r, int64_t us, int64_t *ti, struct wr
 static enum wr_rc begin_at(const struct look *k, struct alone_pos *from, struct wr_err *err) {
   const struct alone_filter *f = k->f;
   *from = f->pos && f->pos->ti ? *f->pos : (struct alone_pos){INT64_MAX, INT64_MAX};
-  if (!f->to_us || f->to_us >= END_OF_TIME || !k->in_time) return WR_OK;
+  if (!f->to_us || f->to_us >= CLOCK_LAST_US || !k->in_time) return WR_OK;
   if (!k->by_number) {
     if (from->create_us > f->to_us) *from = (struct alone_pos){f->to_us, INT64_MAX};
     return WR_OK;

@@ -2,6 +2,7 @@
 #include "ins_rows.h"
 #include <stdlib.h>
 #include "wr_limits.h"
+#include "clock.h"
 #include "map64.h"
 #include "mem.h"
 
@@ -172,7 +173,7 @@ void filter_args(const struct list_filter *f, int state, struct arg arg[FILTER_A
   arg[0] = arg_i(f->flow_id);
   arg[1] = arg_i(state);
   arg[2] = arg_us(f->from_us > 0 ? f->from_us : 1);
-  arg[3] = arg_us(f->to_us > 0 && f->to_us < END_OF_TIME ? f->to_us : END_OF_TIME);
+  arg[3] = arg_us(f->to_us > 0 && f->to_us < CLOCK_LAST_US ? f->to_us : CLOCK_LAST_US);
 }
 
 int list_one_row(void *one, const struct flow_row *row) {

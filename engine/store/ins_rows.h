@@ -82,7 +82,6 @@ void places_sort(struct places *p);
 void places_newest(struct places *p);   /* of sorted places: the newest run of each index stays */
 static inline int64_t place_ni(const struct span *s, const struct place *p) { return s->base[p->run].ni + p->index; }
 
-#define END_OF_TIME 253402300799999999LL   /* 9999-12-31 23:59:59.999999 */
 /* States a filter asks for, ascending; returns how many. */
 enum { FILTER_STATES = FLOW__N - FLOW_RUNNING };
 int filter_states(const struct list_filter *f, int out[FILTER_STATES]);

@@ -156,6 +156,42 @@ static void test_type_elsewhere(void **st) {
   OK(weir_close(a));
 }
 
+/* A start opens the node anew, with its types; tasks that are made before and after it are of equal specs. */
+static void test_same_spec_after_start(void **st) {
+  weir_t *h = kit_open("slots=1", NULL);
+  int64_t before = kit_create(h, "ECHO");
+  (void)st;
+  OK(weir_start(h));
+  OK(weir_wait(h, kit_create(h, "ECHO"), SOON_MS, NULL));
+  OK(weir_wait(h, before, SOON_MS, NULL));
+  OK(weir_close(h));
+}
+
+struct waiting { weir_t *h; int64_t id; int answer; char why[200]; };
+static void *wait_for_ever(void *arg) {
+  struct waiting *w = arg;
+  w->answer = weir_wait(w->h, w->id, -1, NULL);
+  snprintf(w->why, sizeof w->why, "%s", weir_error(w->h));
+  return NULL;
+}
+
+/* No wait outlives the database. */
+static void test_file_is_removed(void **st) {
+  struct waiting w = {.answer = WEIR_OK};
+  const weir_spec_t s = {.size = sizeof s, .type = "ECHO", .hold = 1};
+  pthread_t t;
+  (void)st;
+  if (!kit_one_process()) return; /* a server's database is no file */
+  w.h = kit_open("slots=1", NULL);
+  OK(weir_create(w.h, &s, &w.id));
+  IS(pthread_create(&t, NULL, wait_for_ever, &w), 0);
+  IS(remove(strchr(kit_url(), ':') + 1), 0);
+  pthread_join(t, NULL);
+  IS(w.answer, WEIR_ERR_UNAVAILABLE);
+  assert_non_null(strstr(w.why, "was removed"));
+  (void)weir_close(w.h);
+}
+
 /* Three equal nodes; one closes while its tasks run. */
 static void test_nodes(void **st) {
   weir_t *h[3];
@@ -197,6 +233,7 @@ static void test_process_is_the_hosts(void **st) {
 int main(int argc, char **argv) {
   const struct CMUnitTest all[] = {
     KIT_TEST(test_hand_over), KIT_TEST(test_given_up), KIT_TEST(test_not_from_inside), KIT_TEST(test_type_elsewhere),
-    KIT_TEST(test_nodes), KIT_TEST(test_process_is_the_hosts)};
+    KIT_TEST(test_nodes), KIT_TEST(test_same_spec_after_start), KIT_TEST(test_file_is_removed),
+    KIT_TEST(test_process_is_the_hosts)};
   return kit_main(argc, argv, "life", all, sizeof all / sizeof *all);
 }

@@ -210,6 +210,8 @@ static void test_texts(void **state) {
   assert_string_equal(task_error(&t, &was, "Killed."), "Timed out.");
   t.state = TASK_RETRY_WAIT;
   assert_string_equal(task_error(&t, &was, NULL), "Timed out."); /* it may end there, when another task decides the node */
+  t.state = TASK_BLOCKED;
+  assert_string_equal(task_error(&t, &was, NULL), "Timed out."); /* the same, held by a paused flow */
   was = in_state(TASK_RUNNING);
   t.state = TASK_FAILED;
   assert_string_equal(task_error(&t, &was, "boom"), "boom");
