@@ -101,7 +101,7 @@ def main():
             sets[word] = []
     for name, files in sets.items():
         for version, _, _, steps in files:
-            rows = ",\n".join(f"  {{{literal(sql)},\n   {literal(again)}}}" for sql, again in steps)
+            rows = ",\n".join(f"  {{{literal(sql)},\n   {literal(again)}}}" for sql, again in steps) or "  {0, 0}"
             out.append(f"static const struct schema_step {name}_{version}[] = {{\n{rows}}};")
         rows = ",\n".join(f'  {{"{file}", {version}, {oldest}, {name}_{version}, {len(steps)}}}' for version, oldest, file, steps in files)
         out.append(f"static const struct schema_file {name}_files[] = {{\n{rows}}};")

@@ -308,7 +308,9 @@ int64_t queues_next(const struct queues *q) { return q->rate_at; }
 
 /* ---- what counts ---- */
 
-bool queues_counts(const struct queues *q, int32_t cpu) { return q->n_row > 0 || cpu > 0 || queues_policy(q); }
+bool queues_counts(const struct queues *q, const struct queue_view *of) {
+  return q->n_row > 0 || of->cpu > 0 || *of->user || *of->group || queues_policy(q);
+}
 
 const struct hold *queues_held(const struct queues *q, int64_t ti) { return map64_get(&q->holds, ti); }
 
@@ -356,9 +358,31 @@ static void hold_over(struct queues *q, int64_t ti, struct hold *h) {
   queues_leave(q, p);
 }
 
+static bool is_at(const struct hold *h, const char *user, const char *group) {
+  return strcmp(h->at->user->name, user) == 0 && strcmp(h->at->group, group) == 0;
+}
+
+static void move(struct queues *q, struct hold *h, const char *user, const char *group) {
+  struct place *from = h->at, *to = queues_place(q, user, group);
+  if (h->picked) count_picked(from, false);
+  count_down(q, from);
+  h->at = to;
+  count_up(to);
+  if (h->picked) count_picked(to, true);
+  queues_leave(q, from);
+}
+
+/* An attempt of a former node may still be held here, which costs nothing and may be in another queue. */
+static void hold_again(struct queues *q, struct hold *h, const struct place *p, int32_t cpu) {
+  q->cpu_used += cpu - h->cpu;
+  h->cpu = cpu;
+  if (h->at != p) move(q, h, p->user->name, p->group);
+}
+
 void queues_hold(struct queues *q, struct place *p, int64_t ti, int32_t cpu) {
   struct hold *h = hold_make(q, p, ti, cpu);
   if (h->picked) return;
+  hold_again(q, h, p, cpu);
   h->picked = true;
   count_picked(h->at, true);
 }
@@ -420,27 +444,21 @@ void queues_ended(struct queues *q, int64_t ti) {
   hold_over(q, ti, h);
 }
 
-static void move(struct queues *q, struct hold *h, const char *user, const char *group) {
-  struct place *from = h->at, *to = queues_place(q, user, group);
-  if (h->picked) count_picked(from, false);
-  count_down(q, from);
-  h->at = to;
-  count_up(to);
-  if (h->picked) count_picked(to, true);
-  queues_leave(q, from);
+static void count_foreign(const struct queues *q, const char *user, const char *group) {
+  struct limit *l[4];
+  queues_limits(q, user, group, l);
+  for (int i = 0; i < 4; i++)
+    if (l[i]) l[i]->foreign++;
 }
 
 void queues_move(struct queues *q, int64_t ti, const char *user, const char *group, bool elsewhere) {
   struct hold *h = map64_get(&q->holds, ti);
-  struct limit *l[4];
   if (h) {
     *WR_PUSH(q->moved, q->n_moved, q->cap_moved) =
       (struct queue_moved){ti, wr_strdup(h->at->user->name), wr_strdup(h->at->group)};
     move(q, h, user, group);
   } else if (elsewhere) { /* until what others run is read again */
-    queues_limits(q, user, group, l);
-    for (int i = 0; i < 4; i++)
-      if (l[i]) l[i]->foreign++;
+    count_foreign(q, user, group);
   }
 }
 
@@ -525,6 +543,7 @@ static void bind_again(struct queues *q) {
 
 void queues_load(struct queues *q, const struct queue_row *row, size_t n) {
   size_t k = 0;
+  bool first = q->n_row == 0;
   for (size_t i = 0; i < q->n_row; i++) q->row[i]->seen = false;
   for (size_t i = 0; i < n; i++) limit_set(limit_make(q, &row[i]), &row[i]);
   struct limit **gone = wr_calloc(q->n_row + 1, sizeof *gone);
@@ -534,6 +553,7 @@ void queues_load(struct queues *q, const struct queue_row *row, size_t n) {
     else limit_unlist(q, gone[n_gone++] = q->row[i]);
   }
   q->n_row = k;
+  q->owes = q->unsure = !q->env->single && k > 0 && (first || q->owes || q->unsure);
   q->everything = limit_find(q, "", "");
   bind_again(q);
   for (size_t i = 0; i < n_gone; i++) limit_free(q, gone[i]);
@@ -542,21 +562,40 @@ void queues_load(struct queues *q, const struct queue_row *row, size_t n) {
 }
 
 void queues_running(struct queues *q, const struct running_row *row, size_t n) {
+  uint32_t unknown = 0;
+  q->unsure = false;
   for (size_t i = 0; i < q->n_row; i++) q->row[i]->foreign = 0;
   for (size_t i = 0; i < n; i++) {
     const struct running_row *t = &row[i];
     struct hold *h = map64_get(&q->holds, t->ti);
+    if (t->user == NULL) { /* some node knows it and will say so, or its flow is loaded */
+      unknown++;
+      q->unsure = true;
+      continue;
+    }
     if (t->owner == q->env->me || q->env->single) { /* what a former node left here ends as an event of this one */
+      if (h && t->noted && !is_at(h, t->user, t->group)) move(q, h, t->user, t->group); /* another node has moved the task */
       if (h) continue;
       hold_make(q, queues_place(q, t->user, t->group), t->ti, t->owner == q->env->me ? t->cpu : 0)->running = 1;
       continue;
     }
-    struct limit *l[4];
-    queues_limits(q, t->user, t->group, l);
-    for (int k = 0; k < 4; k++)
-      if (l[k]) l[k]->foreign++;
+    q->unsure |= !t->noted;
+    count_foreign(q, t->user, t->group);
   }
-  for (size_t i = 0; i < q->n_row; i++) ripen(q, q->row[i]);
+  for (size_t i = 0; i < q->n_row; i++) {
+    q->row[i]->foreign += unknown;
+    ripen(q, q->row[i]);
+  }
+}
+
+size_t queues_notes(const struct queues *q, struct count_note *out, size_t n) {
+  const struct map64_slot *s;
+  size_t k = 0;
+  for (size_t i = 0; (s = map64_next(&q->holds, &i)) != NULL;) {
+    const struct hold *h = s->val;
+    if (h->running > 0 && k++ < n) out[k - 1] = (struct count_note){s->key, h->at->user->name, h->at->group};
+  }
+  return k;
 }
 
 /* ---- a batch ---- */
@@ -578,6 +617,7 @@ void queues_batch_over(struct queues *q, bool committed) {
     else l->rate_us = l->rate_stored_us;
   }
   q->rates = false;
+  q->owes &= !committed;
   for (size_t i = 0; i < q->n_fresh; i++) queues_release(q, q->fresh[i]);
   q->n_fresh = 0;
 }

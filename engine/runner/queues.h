@@ -11,8 +11,9 @@
  * So a held queue costs the others nothing.
  *
  * What counts: a task is held (`struct hold`) from the moment this node picks it until its hint has come to nothing or its
- * attempt has ended. Holds are made only where something counts them: a row that limits, or a cost. What other nodes run
+ * attempt has ended. Holds are made only where something counts them or may come to: a row that limits, a cost, a name. What other nodes run
  * (`foreign`) is read from the rows: under the locks of the limits in each batch that claims, and now and then for a new look.
+ * While there are rows that limit, each node notes what it runs (store_queues.h), so that others know whose its tasks are.
  *
  * The runner thread's. What never happens: a start beyond a limit that this node knows; a hold outlives its attempt; a name is
  * kept that neither waits nor runs. */
@@ -86,6 +87,7 @@ struct queues {
   int64_t version, defs_version;      /* of the rows as last read; of the definitions then; 1 = no row was ever written */
   int64_t look_us;                    /* boot time of the next look at rows outside a batch */
   bool asked, loaded;                 /* somebody has changed a queue; the machine has too much to do */
+  bool owes, unsure;                  /* the first row has come: what runs here is to be noted; other nodes have not done so yet */
   struct limit **row; size_t n_row, cap_row;
   struct map64 limits, people, places; /* by the hash of their names */
   struct limit *everything;           /* ("", ""), or NULL */
@@ -112,9 +114,12 @@ void queues_done(struct queues *q);
 void queues_check(const struct queues *q);            /* debug builds and tests */
 
 /* ---- rows ---- */
-/* In force from now on. running: what counts now; all of it on a single-process store, else what counts for others too. */
+/* In force from now on. running: what counts now; all of it, or what other nodes run. user NULL: it is not known whose that one is,
+ * so it counts everywhere. */
 void queues_load(struct queues *q, const struct queue_row *row, size_t n);
 void queues_running(struct queues *q, const struct running_row *row, size_t n);
+/* Notes of all that runs here, unsorted; returns how many there are. Names are valid until the next change. */
+size_t queues_notes(const struct queues *q, struct count_note *out, size_t n);
 /* All rows that match: of the group, of the user, of that group of all users, of everything; NULL = there is none. */
 void queues_limits(const struct queues *q, const char *user, const char *group, struct limit *out[4]);
 static inline bool queues_policy(const struct queues *q) { return q->opts.policy && atomic_load(&q->opts.policy->on); }
@@ -132,7 +137,7 @@ enum held_by queues_ask(const struct queues *q, const struct place *p, int64_t t
 void queues_pay(struct queues *q, struct place *p, enum slot_class s, int32_t cpu);
 
 /* ---- what counts ---- */
-bool queues_counts(const struct queues *q, int32_t cpu);  /* must a start of such a task be held? */
+bool queues_counts(const struct queues *q, const struct queue_view *of);  /* must a start of such a task be held? */
 void queues_hold(struct queues *q, struct place *p, int64_t ti, int32_t cpu);        /* picked */
 const struct hold *queues_held(const struct queues *q, int64_t ti);
 /* A task that has not waited here: true when it may start now; then it is held until the batch is over, or its attempt. */

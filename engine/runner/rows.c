@@ -275,13 +275,65 @@ static void rate_rows(struct runner *r) {
   if (n > 0) qsort(w->rates, n, sizeof *w->rates, wr_by_id);
 }
 
+static void note(struct writer *w, int64_t ti, const char *user, const char *group) {
+  *WR_PUSH(w->notes, w->b.n_note, w->cap_note) = (struct count_note){ti, user, group};
+}
+
+/* What runs here already when the first row of a queue has come. */
+static void owed_notes(struct writer *w, const struct queues *q) {
+  size_t n = queues_notes(q, NULL, 0);
+  if (n > w->cap_note) w->notes = wr_grow(w->notes, &w->cap_note, n, sizeof *w->notes);
+  w->b.n_note = queues_notes(q, w->notes, n);
+}
+
+/* A clean-up counts nowhere. */
+static void note_task(struct runner *r, const struct cached *c, uint32_t task) {
+  if (!task_counts(&c->run->task[task].t)) return;
+  struct queue_view of = c->alone ? (struct queue_view){c->alone->user, c->alone->group, 0, 0} : cached_queue(c, task);
+  note(&r->writer, run_ti(c->run, task), of.user, of.group);
+}
+
+/* Tasks of flows that were moved by themselves: no row of theirs has changed. */
+static void moved_notes(struct runner *r) {
+  for (size_t i = 0; i < r->writer.n_whose; i++) {
+    const struct whose_row *x = &r->writer.whose[i];
+    const struct cached *c = x->ti != 0 ? cache_get(&r->cache, x->fi) : NULL;
+    uint32_t task = c ? run_task_of(c->run, x->ti) : UINT32_MAX;
+    if (task != UINT32_MAX) note_task(r, c, task);
+  }
+}
+
+/* What counts from this batch on, and what does not any more (store_queues.h). */
+static void count_notes(struct runner *r) {
+  struct writer *w = &r->writer;
+  const struct effects *eff = &r->step.effects;
+  if (r->env.single || !queues_limit(&r->queues)) return;
+  if (r->queues.owes) owed_notes(w, &r->queues);
+  for (size_t i = 0; i < eff->n_after; i++)
+    if (eff->after[i].kind == AFTER_START) note_task(r, cached_of(r, eff->after[i].r), eff->after[i].task);
+  for (size_t i = 0; i < eff->n_task; i++) {
+    const struct eff_task *e = &eff->task[i];
+    const struct task *t = &e->r->task[e->task].t;
+    const struct cached *c = cached_of(r, e->r);
+    if (c->alone && c->alone->moved) note_task(r, c, e->task);
+    if (t->epoch > 0 && (e->gone || !task_counts(t))) *WR_PUSH(w->unnotes, w->b.n_unnote, w->cap_unnote) = run_ti(e->r, e->task);
+  }
+  moved_notes(r);
+  w->b.n_note = wr_distinct(w->notes, w->b.n_note, sizeof *w->notes);
+  w->b.n_unnote = wr_distinct(w->unnotes, w->b.n_unnote, sizeof *w->unnotes);
+  w->b.note = w->notes;
+  w->b.unnote = w->unnotes;
+}
+
 enum store_rc rows_make(struct runner *r, bool *any) {
   struct writer *w = &r->writer;
   struct batch *b = &w->b;
   w->last = NULL;
   b->n_flow = b->n_node = b->n_task = b->n_attempt = b->n_key = b->n_async = b->n_gone = b->n_whose = b->n_rate = 0;
+  b->n_note = b->n_unnote = 0;
   key_rows(r);
-  *any = r->step.effects.n_flow + b->n_key > 0;
+  count_notes(r);
+  *any = r->step.effects.n_flow + b->n_key + b->n_note > 0;
   if (!*any) return STORE_OK;
   enum store_rc rc = make_starts(r);
   if (rc != STORE_OK) return rc;

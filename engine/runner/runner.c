@@ -76,6 +76,8 @@ void runner_free(struct runner *r) {
   free(r->writer.gone);
   free(r->writer.former);
   free(r->writer.whose);
+  free(r->writer.notes);
+  free(r->writer.unnotes);
   buf_done(&r->writer.text);
   stepper_done(&r->step);
   tell_done(&r->tell);
@@ -146,12 +148,15 @@ static bool hints_wait(const struct runner *r) {
   return false;
 }
 
+/* There is something for a batch to do. */
+static bool batch_waits(const struct runner *r) { return r->events.n > 0 || cache_slices_wait(&r->cache) || r->queues.owes; }
+
 static int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static int64_t next_wake(struct runner *r) {
   int64_t now = r->env.boot_us, at = INT64_MAX;
   if (r->pace.again_us > now) return r->pace.again_us;
-  if (r->events.n > 0 || cache_slices_wait(&r->cache) || batch_in_doubt(r) || watch_asked(&r->watch)) return now;
+  if (batch_waits(r) || batch_in_doubt(r) || watch_asked(&r->watch)) return now;
   at = earlier(lease_next(&r->lease), reconciler_next(&r->reconciler));
   at = earlier(at, lost_hints_next(&r->lost));
   at = earlier(at, admission_next(&r->admission));
@@ -205,7 +210,7 @@ static int64_t store_turn(struct runner *r) {
   admission_turn(&r->admission);
   wait_give_back(r);
   wait_pull(r);
-  if (r->events.n > 0 || cache_slices_wait(&r->cache)) batch_turn(r);
+  if (batch_waits(r)) batch_turn(r);
   bool more = offer_capacity(r);
   ahead_turned(&r->admission.ahead, mailbox_waits(&r->mail));
   int64_t next = next_wake(r);

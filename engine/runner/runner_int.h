@@ -41,6 +41,8 @@ struct writer {
   size_t cap_flow, cap_node, cap_task, cap_attempt, cap_key, cap_async;
   int64_t *gone; size_t cap_gone;     /* batch.gone */
   struct queue_rate *rates; size_t cap_rate;   /* batch.rate */
+  struct count_note *notes; size_t cap_note;   /* batch.note; names are those of runs and queues */
+  int64_t *unnotes; size_t cap_unnote;         /* batch.unnote */
   struct attempt_row *former; size_t n_former, cap_former;  /* last attempts of tasks that are run again, in env.mem */
   struct whose_row *whose; size_t n_whose, cap_whose;   /* batch.whose; texts in env.mem */
   struct attempt *starts, **starts_tail;

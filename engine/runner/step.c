@@ -79,7 +79,7 @@ static enum store_rc pinned(struct stepper *s, const struct cached *c, uint32_t 
 static bool may_take(const struct stepper *s, const struct cached *c, const struct eff_after *f) {
   if (admission_ask(s->admission, f->pol, false) != ADMIT_NOW) return false;
   struct queue_view of = cached_queue(c, f->task);
-  if (!queues_counts(s->queues, of.cpu)) return s->queues->opts.n_serves == 0 || queues_serves(s->queues, of.user, of.group);
+  if (!queues_counts(s->queues, &of)) return s->queues->opts.n_serves == 0 || queues_serves(s->queues, of.user, of.group);
   return queues_serves(s->queues, of.user, of.group) && queues_home(s->queues, &of, run_ti(f->r, f->task));
 }
 

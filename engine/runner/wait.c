@@ -137,10 +137,13 @@ void wait_poppable(const struct runner *r, uint32_t free[SLOT__N]) {
 
 /* ---- queue rows, and what others run ---- */
 
-/* Of the task of a flow, as far as its flow is in memory. */
+/* Of the task of a flow, as far as its flow is in memory. The memory of a flow whose tasks others run may be old. */
 static void whose_runs(const struct runner *r, struct running_row *row) {
-  const struct cached *c = row->fi != 0 ? cache_get(&r->cache, row->fi) : NULL;
+  bool mine = row->owner == r->env.me;
+  if (row->fi == 0 || row->noted) return;
+  const struct cached *c = mine || r->env.single ? cache_get(&r->cache, row->fi) : NULL;
   uint32_t task = c ? run_task_of(c->run, row->ti) : UINT32_MAX;
+  if (!mine) row->user = NULL;
   if (task == UINT32_MAX) return;
   struct queue_view of = cached_queue(c, task);
   row->user = of.user;
@@ -151,7 +154,8 @@ static void whose_runs(const struct runner *r, struct running_row *row) {
 static enum store_rc read_running(struct runner *r) {
   struct running_row *row;
   size_t n;
-  enum store_rc rc = store_running(r->env.store, &r->env.mem, &row, &n);
+  bool all = r->env.single || r->queues.unsure;
+  enum store_rc rc = all ? store_running(r->env.store, &r->env.mem, &row, &n) : store_counted(r->env.store, &r->env.mem, &row, &n);
   for (size_t i = 0; rc == STORE_OK && i < n; i++) whose_runs(r, &row[i]);
   if (rc == STORE_OK) queues_running(&r->queues, row, n);
   return rc;
@@ -176,8 +180,9 @@ enum store_rc wait_begin(struct runner *r) {
   return STORE_OK;
 }
 
+/* A node that only runs looks, too: what it runs counts for others once there is a row. */
 static bool look_wanted(const struct runner *r) {
-  return r->queues.asked || (!r->env.single && r->queues.n[0] + r->queues.n[1] > 0);
+  return r->queues.asked || r->queues.unsure || (!r->env.single && r->queues.n[0] + r->queues.n[1] + r->admission.attempts.n > 0);
 }
 
 enum store_rc wait_look(struct runner *r) {
@@ -189,7 +194,7 @@ enum store_rc wait_look(struct runner *r) {
   if (rc == STORE_OK) {
     r->env.defs_version = version;
     rc = wait_begin(r);
-    if (rc == STORE_OK && !r->env.single && q->n_blockers > 0) rc = read_running(r);
+    if (rc == STORE_OK && q->n_blockers > 0 && (q->unsure || !r->env.single)) rc = read_running(r);
     store_rollback(r->env.store);
   }
   if (rc == STORE_OK) q->asked = false;
@@ -249,7 +254,7 @@ enum store_rc wait_lock(struct runner *r, size_t most) {
 bool wait_claim(struct runner *r, const struct ev *e, const struct queue_view *of) {
   struct queues *q = &r->queues;
   const struct hold *h = queues_held(q, e->ti);
-  if (!queues_counts(q, of->cpu)) return true;
+  if (!queues_counts(q, of)) return true;
   if (e->from != HINT_PULLED && queues_policy(q)) return false; /* it waits here, until the policy wants it */
   if (e->from != HINT_PULLED || h == NULL || !h->picked) return queues_home(q, of, e->ti);
   bool same = strcmp(h->at->group, of->group) == 0 && strcmp(h->at->user->name, of->user) == 0 && h->cpu == of->cpu;

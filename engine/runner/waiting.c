@@ -360,7 +360,7 @@ static void take(struct waiting *w, uint32_t i, struct hint *out) {
   struct place *p = l->of;
   *out = (struct hint){e.ti, e.fi};
   queues_pay(q, p, l->slot, e.cpu);
-  if (queues_counts(q, e.cpu)) queues_hold(q, p, e.ti, e.cpu);
+  if (queues_counts(q, &(struct queue_view){p->user->name, p->group, 0, e.cpu})) queues_hold(q, p, e.ti, e.cpu);
   n->turn_us = q->env->wall_us;
   l->ring = l->ring == n ? n->next : l->ring;
   ring_remove(l, n);

@@ -168,7 +168,7 @@ static const struct store_ops my_ops = {
   .reader_heads = sql_reader_heads, .ins_page = my_ins_page, .logs_open = my_logs_open, .logs_close = my_logs_close,
   .logs_write = my_logs_write, .logs_put_contexts = my_logs_put_contexts, .logs_put_progress = my_logs_put_progress,
   .logs_context = my_logs_context, .logs_drop = my_logs_drop, .whose = my_whose, .async = my_async, .async_keys = my_async_keys,
-  .queues = my_queues, .queue_lock = my_queue_lock, .running = my_running,
+  .queues = my_queues, .queue_lock = my_queue_lock, .running = my_running, .counted = my_counted,
   .keys = my_keys, .claim_token = my_claim_token,
 };
 

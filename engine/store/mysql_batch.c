@@ -502,6 +502,7 @@ static enum store_rc write_all(struct my *s, struct batch *b) {
   if (rc == STORE_OK) rc = write_async(s, b);
   if (rc == STORE_OK) rc = write_whose(s, b);
   if (rc == STORE_OK) rc = write_rates(s, b);
+  if (rc == STORE_OK) rc = write_notes(s, b);
   return rc == STORE_OK ? write_fence(s, b) : rc;
 }
 

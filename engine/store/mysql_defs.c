@@ -69,6 +69,11 @@ static enum wr_rc def_raise_queues(struct store *st, struct wr_err *err) {
   return e ? my_err(e, err) : WR_OK;
 }
 
+static enum wr_rc def_drop_notes(struct store *st, struct wr_err *err) {
+  unsigned e = my_exec(&my_of(st)->def, "DELETE FROM task_counted");
+  return e ? my_err(e, err) : WR_OK;
+}
+
 const struct def_ops my_def_ops = {.enter = def_enter, .leave = def_leave, .begin = def_begin, .end = def_end, .again = def_again,
                                    .ids = my_def_ids, .raise = def_raise,
-                                   .raise_queues = def_raise_queues};
+                                   .raise_queues = def_raise_queues, .drop_notes = def_drop_notes};

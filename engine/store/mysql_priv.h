@@ -116,5 +116,5 @@ STORE_OP(logs_context) my_logs_context; STORE_OP(logs_drop) my_logs_drop;
 /* mysql_async.c */
 STORE_OP(async) my_async; STORE_OP(async_keys) my_async_keys; STORE_OP(whose) my_whose;
 /* mysql_queue.c */
-STORE_OP(queues) my_queues; STORE_OP(queue_lock) my_queue_lock; STORE_OP(running) my_running;
+STORE_OP(queues) my_queues; STORE_OP(queue_lock) my_queue_lock; STORE_OP(running) my_running; STORE_OP(counted) my_counted;
 #endif

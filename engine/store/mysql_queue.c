@@ -1,8 +1,9 @@
 /* Queues of the runner on MariaDB and MySQL: their rows, the state of their rates under the rows' locks, and the tasks that count
  * in them. The runner's thread and connection.
  *
- * A batch that starts tasks under a limit locks the queues of the limit, so two nodes never count at the same time. What never
- * happens: a lock on a task; a rate that is written for a queue that has changed (the fence compares definitions.version). */
+ * A batch that starts tasks under a limit locks the queues of the limit, so two nodes never count at the same time. Notes of a task
+ * (task_counted) are written under the lock of the task or of its flow. What never happens: a count that locks a task; a rate that
+ * is written for a queue that has changed (the fence compares definitions.version). */
 #include "mysql_run.h"
 #include <stdlib.h>
 #include "map64.h"
@@ -78,6 +79,42 @@ enum store_rc write_rates(struct my *s, struct batch *b) {
   return rc;
 }
 
+/* ---- notes ---- */
+static void put_note(struct my *s, const struct count_note *n) {
+  struct sql *q = &s->sql;
+  sql_ch(q, '('), sql_i64(q, n->ti);
+  sql_ch(q, ','), sql_blob(q, s->run.m, n->user, strlen(n->user));
+  sql_ch(q, ','), sql_blob(q, s->run.m, n->group, strlen(n->group));
+  sql_ch(q, ')');
+}
+
+static enum store_rc write_unnotes(struct my *s, struct batch *b) {
+  enum store_rc rc = STORE_OK;
+  for (size_t i = 0; i < b->n_unnote && rc == STORE_OK; i += MY_IN_MAX) {
+    size_t n = b->n_unnote - i < MY_IN_MAX ? b->n_unnote - i : MY_IN_MAX;
+    rc = run_statement(s, b, WANT_NOTHING, 0, n);
+    if (rc) break;
+    sql_str(&s->sql, "DELETE FROM task_counted WHERE ti_id IN("), sql_ids(&s->sql, b->unnote + i, n), sql_ch(&s->sql, ')');
+  }
+  return rc;
+}
+
+enum store_rc write_notes(struct my *s, struct batch *b) {
+  enum store_rc rc = STORE_OK;
+  for (size_t i = 0; i < b->n_note && rc == STORE_OK;) {
+    rc = run_statement(s, b, WANT_NOTHING, 0, 0);
+    if (rc) break;
+    size_t n = 0, from = s->sql.b.len;
+    sql_str(&s->sql, "INSERT INTO task_counted(ti_id,user_name,group_name)VALUES");
+    for (; i < b->n_note && n < PUT_ROWS && (n == 0 || s->sql.b.len - from < s->run.packet / 2); i++) {
+      sql_sep(&s->sql, n++, ",");
+      put_note(s, &b->note[i]);
+    }
+    sql_str(&s->sql, "ON DUPLICATE KEY UPDATE user_name=VALUES(user_name),group_name=VALUES(group_name)");
+  }
+  return rc == STORE_OK ? write_unnotes(s, b) : rc; /* what a runner owes may have ended in this batch */
+}
+
 /* ---- what counts ---- */
 struct counted { struct running_row *v; size_t n, cap; struct arena *a; };
 
@@ -101,12 +138,13 @@ static unsigned of_flows(struct my *s, const struct sweep *w, struct counted *ou
   for (size_t i = 0, k; i < w->n && !e; after = last) {
     k = my_live_share(w->v + i, w->n - i, after, &last);
     sql_clear(&s->sql);
-    sql_str(&s->sql, "SELECT ti_id, fi_id, owner, NULL, NULL, 0 FROM task_ins FORCE INDEX(PRIMARY) WHERE (");
+    sql_str(&s->sql, "SELECT i.ti_id,i.fi_id,i.owner,c.user_name,c.group_name,0,c.ti_id FROM task_ins i FORCE INDEX(PRIMARY)"
+            MY_NOTES " WHERE (");
     for (size_t j = i; j < i + k; j++) {
       int64_t lo = w->v[j].lo > after ? w->v[j].lo : after + 1, hi = w->v[j].hi < last ? w->v[j].hi : last;
-      buf_printf(&s->sql.b, "%sti_id BETWEEN %lld AND %lld", j > i ? " OR " : "", (long long)lo, (long long)hi);
+      buf_printf(&s->sql.b, "%si.ti_id BETWEEN %lld AND %lld", j > i ? " OR " : "", (long long)lo, (long long)hi);
     }
-    sql_str(&s->sql, ") AND " QUEUE_COUNTS(""));
+    sql_str(&s->sql, ") AND " QUEUE_COUNTS("i."));
     e = take_rows(s, out);
     while (i < w->n && w->v[i].hi <= last) i++;
   }
@@ -128,6 +166,23 @@ enum store_rc my_running(struct store *st, struct arena *a, struct running_row *
   sweep_join(&w);
   if (!e) e = of_flows(s, &w, &got);
   sweep_done(&w);
+  if (e) return free(got.v), my_run_fail(s, e);
+  *n = got.n;
+  *out = running_keep(got.v, got.n, a);
+  return STORE_OK;
+}
+
+/* One look at each note, however many tasks live. */
+enum store_rc my_counted(struct store *st, struct arena *a, struct running_row **out, size_t *n) {
+  struct my *s = my_of(st);
+  struct counted got = {.a = a};
+  int64_t defs;
+  enum store_rc rc = my_begin(st, &defs);
+  if (rc) return rc;
+  sql_clear(&s->sql);
+  sql_str(&s->sql, "SELECT STRAIGHT_JOIN i.ti_id,i.fi_id,i.owner,c.user_name,c.group_name,0,1 FROM task_counted c CROSS JOIN task_ins i "
+                   "FORCE INDEX(PRIMARY) ON i.ti_id=c.ti_id WHERE " QUEUE_COUNTS("i."));
+  unsigned e = take_rows(s, &got);
   if (e) return free(got.v), my_run_fail(s, e);
   *n = got.n;
   *out = running_keep(got.v, got.n, a);

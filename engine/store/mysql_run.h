@@ -46,6 +46,7 @@ enum store_rc write_async(struct my *s, struct batch *b) WR_MUST;
 
 /* mysql_queue.c: behind the tasks. */
 enum store_rc write_rates(struct my *s, struct batch *b) WR_MUST;
+enum store_rc write_notes(struct my *s, struct batch *b) WR_MUST;
 /* mysql_node.c: notes the ranges of ids in which live tasks of flows are. How many of v[0 .. n) one statement looks at; *last: up
  * to which id. */
 unsigned my_live_ranges(struct my *s, struct sweep *w);

@@ -7,8 +7,13 @@
 /* task_counts() in SQL, of columns with prefix p (ins_rows.h asserts the numbers). */
 #define QUEUE_COUNTS(p) p "state IN (4,6,8) AND (" p "phase=0 OR " p "end_as IN (3,10))"
 /* Stand-alone tasks that count in queues. Those of flows stand in the id ranges of live flows. */
-#define RUNNING_ALONE(D) "SELECT " D(STRAIGHT) "i.ti_id, 0, i.owner, a.user_name, a.group_name, a.cpu_overhead " \
-  "FROM task_alone l CROSS JOIN task_ins i ON i.ti_id=l.ti_id LEFT JOIN task_async a ON a.ti_id=l.ti_id WHERE " QUEUE_COUNTS("i.")
+#define SQ_IS_NOTED "NULL"
+#define SQ_NOTES ""
+#define MY_IS_NOTED "c.ti_id"
+#define MY_NOTES " LEFT JOIN task_counted c ON c.ti_id=i.ti_id"
+#define RUNNING_ALONE(D) "SELECT " D(STRAIGHT) "i.ti_id, 0, i.owner, a.user_name, a.group_name, a.cpu_overhead, " D(IS_NOTED) \
+  " FROM task_alone l CROSS JOIN task_ins i ON i.ti_id=l.ti_id LEFT JOIN task_async a ON a.ti_id=l.ti_id" D(NOTES) \
+  " WHERE " QUEUE_COUNTS("i.")
 
 /* Queues as they are shown: rows, and what is counted of live stand-alone tasks. Whoever asks pays for all that live, and for no
  * others: that they are sorted is no accident here. */

@@ -41,9 +41,12 @@ static void change(struct queue_job *j, int64_t us) {
   take_over(now, us);
 }
 
+/* Before the first row there are no limits, and what was noted under former ones is old. No batch adds notes meanwhile that commits:
+ * it was decided by older rows. */
 static enum wr_rc room(struct store *s, struct wr_err *err) {
   int64_t n = 0;
   enum wr_rc rc = db_int(s->def, Q_QUEUES_N, NULL, 0, &n, err);
+  if (!rc && n == 0 && s->def_ops->drop_notes) rc = s->def_ops->drop_notes(s, err);
   if (rc || n < LIMIT_QUEUES) return rc;
   rc = wr_err_set(err, WR_TOO_LARGE, "There are %d queues already, which is the most; delete some that you do not need.",
                   LIMIT_QUEUES);

@@ -24,6 +24,7 @@ struct def_ops {
   enum wr_rc (*ids)(struct store *s, enum id_kind kind, uint32_t n, int64_t *first, struct wr_err *err);   /* in a transaction */
   enum wr_rc (*raise)(struct store *s, struct wr_err *err);   /* definitions.version; inside a transaction */
   enum wr_rc (*raise_queues)(struct store *s, struct wr_err *err);    /* the same, and queues_version */
+  enum wr_rc (*drop_notes)(struct store *s, struct wr_err *err);      /* all; NULL: the store has none */
 };
 #define DEF_TRIES 3       /* of a transaction that met a deadlock or a lock wait */
 

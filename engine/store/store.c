@@ -132,6 +132,10 @@ enum store_rc store_running(struct store *s, struct arena *a, struct running_row
   *out = NULL, *n = 0;
   return s->ops->running ? s->ops->running(s, a, out, n) : STORE_OK;
 }
+enum store_rc store_counted(struct store *s, struct arena *a, struct running_row **out, size_t *n) {
+  *out = NULL, *n = 0;
+  return s->ops->counted ? s->ops->counted(s, a, out, n) : STORE_OK;
+}
 enum store_rc store_write(struct store *s, struct batch *b) { return s->ops->write(s, b); }
 enum store_rc store_commit(struct store *s) { return s->ops->commit(s); }
 void store_rollback(struct store *s) { s->ops->rollback(s); }

@@ -117,6 +117,8 @@ struct batch {
   const struct whose_row *whose; size_t n_whose;  /* each replaces the one of its (fi, ti), if there is one */
   const int64_t *gone; size_t n_gone;             /* ascending ti: stand-alone tasks that are deleted; see store_async.h */
   const struct queue_rate *rate; size_t n_rate;   /* ascending queue_id, each once; see store_queues.h */
+  const struct count_note *note; size_t n_note;   /* ascending ti, each once; tasks that count. Not for a store of one process */
+  const int64_t *unnote; size_t n_unnote;         /* ascending ti: tasks that do not count, noted or not */
 };
 
 /* ---- the runner's writer ---- */

@@ -79,6 +79,7 @@ struct store_ops {
                           size_t *n);
   enum store_rc (*queue_lock)(struct store *s, const int64_t *id, size_t n, int64_t *rate_at);
   enum store_rc (*running)(struct store *s, struct arena *a, struct running_row **out, size_t *n);
+  enum store_rc (*counted)(struct store *s, struct arena *a, struct running_row **out, size_t *n);  /* NULL: of one process */
   /* may be NULL in test backends whose flows say nothing */
   enum store_rc (*whose)(struct store *s, int64_t fi, struct arena *a, struct whose_row **out, size_t *n);
 };

@@ -4,7 +4,13 @@
  * A queue changes by the definition writer (store_queue_set(), store_queue_delete()), which raises definitions.version and
  * queues_version with it; so a batch that was decided by older rows is refused as stale. Only rate_at, the state of a rate's
  * bucket, is the runner's: it reads it under the row's lock (store_queue_lock()) and writes it with its batch. Counts are never
- * stored: they are read from the rows of tasks. */
+ * stored: they are read from the rows of tasks.
+ *
+ * On a server each batch that claims under a limit counts, among all the rows that live. So while there is a row of task_queue,
+ * the runners note each task that counts (task_counts()) in a table of its own, with its queue: in the commit that makes the task
+ * count, or moves it, and out again in the commit that ends that. A note says where to look, and whose the task of a flow is; that
+ * the task counts is still said by its own row. When the first row of task_queue comes, each runner notes what it runs already;
+ * until all have, a count looks at all that lives (running_row.noted). */
 #ifndef STORE_QUEUES_H
 #define STORE_QUEUES_H
 #include "queue_post.h"   /* the fields of a queue, the words of its order */
@@ -38,10 +44,12 @@ enum store_rc store_queues(struct store *s, int64_t known_version, int64_t *vers
 enum store_rc store_queue_lock(struct store *s, const int64_t *id, size_t n, int64_t *rate_at) WR_MUST;
 
 /* ---- the runner's thread, inside a batch or outside of one ---- */
-/* Every task that counts now (task_counts()), of flows too; ascending by ti. User, group and cpu of stand-alone tasks; "" and
- * 0 of a task of a flow, whose definition has them. */
-struct running_row { int64_t ti, fi; const char *user, *group; int32_t cpu; int64_t owner; };
+/* Every task that counts now, of flows too; ascending by ti. User, group and cpu of stand-alone tasks; of a task of a flow user
+ * and group are those of its note, "" when there is none, and cpu is 0. */
+struct running_row { int64_t ti, fi; const char *user, *group; int32_t cpu; int64_t owner; bool noted; };
 enum store_rc store_running(struct store *s, struct arena *a, struct running_row **out, size_t *n) WR_MUST;
+/* The same of those that are noted; cpu is 0. Not for a store of one process, which has no notes. */
+enum store_rc store_counted(struct store *s, struct arena *a, struct running_row **out, size_t *n) WR_MUST;
 
 /* ---- readers: any thread with a reader of its own ---- */
 /* Rows, and the queues that live stand-alone tasks are in, by user and group. set: there is a row. blocked: CREATED, BLOCKED,
@@ -60,4 +68,6 @@ enum wr_rc reader_queue_running(struct reader *r, queue_running_fn *fn, void *ct
 
 /* Part of a batch: ids ascending, of rows that this batch has locked. */
 struct queue_rate { int64_t queue_id, rate_at; };
+/* The same: a note, in place of the one that is there. Whoever is in batch.unnote, too, is not noted. */
+struct count_note { int64_t ti; const char *user, *group; };
 #endif

@@ -13,6 +13,7 @@ struct mem_flow *memdb_flow(const struct memdb *db, int64_t fi) { return map64_g
 struct mem_node *memdb_node(const struct memdb *db, int64_t ni) { return map64_get(&db->node, ni); }
 struct mem_task *memdb_task(const struct memdb *db, int64_t ti) { return map64_get(&db->task, ti); }
 struct mem_async *memdb_async(const struct memdb *db, int64_t ti) { return map64_get(&db->async, ti); }
+const struct mem_note *memdb_note(const struct memdb *db, int64_t ti) { return map64_get(&db->note, ti); }
 struct mem_member *memdb_member(const struct memdb *db, int64_t me) { return map64_get(&db->member, me); }
 
 struct mem_queue *memdb_queue(const struct memdb *db, int64_t queue_id) {
@@ -67,8 +68,22 @@ static void free_async(struct mem_async *a) {
   free(a);
 }
 
+static void free_note(struct mem_note *n) {
+  if (!n) return;
+  free(n->user);
+  free(n->group);
+  free(n);
+}
+
+void drop_notes(struct memdb *db) {
+  const struct map64_slot *s;
+  for (size_t i = 0; (s = map64_next(&db->note, &i)) != NULL;) free_note(s->val);
+  map64_done(&db->note);
+}
+
 void memdb_free(struct memdb *db) {
   const struct map64_slot *s;
+  drop_notes(db);
   while (db->txs) tx_end(db->txs);
   free(db->stranger);
   for (size_t i = 0; (s = map64_next(&db->flow, &i)) != NULL;) {
@@ -218,6 +233,10 @@ static void tx_copy(struct mem_tx *tx, const struct batch *b) {
     if (r->context) r->context = arena_memdup0(a, r->context, r->context_len);
   }
   tx->b.rate = copy(a, b->rate, b->n_rate, sizeof *b->rate);
+  tx->b.unnote = copy(a, b->unnote, b->n_unnote, sizeof *b->unnote);
+  struct count_note *note = copy(a, b->note, b->n_note, sizeof *b->note);
+  for (size_t i = 0; i < b->n_note; i++) note[i].user = keep(a, note[i].user), note[i].group = keep(a, note[i].group);
+  tx->b.note = note;
   tx->b.whose = copy(a, b->whose, b->n_whose, sizeof *b->whose);
   for (size_t i = 0; i < b->n_whose; i++) {
     struct whose_row *r = (struct whose_row *)(uintptr_t)&tx->b.whose[i];
@@ -414,6 +433,15 @@ static void put_whose(struct memdb *db, const struct whose_row *r) {
   set_string(&x->r.group, r->group);
 }
 
+static void put_notes(struct memdb *db, const struct batch *b) {
+  for (size_t i = 0; i < b->n_note; i++) {
+    struct mem_note *n = wr_new(struct mem_note);
+    *n = (struct mem_note){wr_strdup(b->note[i].user), wr_strdup(b->note[i].group)};
+    free_note(map64_put(&db->note, b->note[i].ti, n));
+  }
+  for (size_t i = 0; i < b->n_unnote; i++) free_note(map64_del(&db->note, b->unnote[i]));
+}
+
 static void put_gone(struct memdb *db, int64_t ti) {
   struct mem_task *t = memdb_task(db, ti);
   struct mem_async *a = memdb_async(db, ti);
@@ -446,6 +474,7 @@ void tx_apply(struct mem_tx *tx) {
       if (q) q->r.rate_at = tx->b.rate[i].rate_at; /* else it was deleted meanwhile */
     }
     for (size_t i = 0; i < tx->b.n_whose; i++) put_whose(db, &tx->b.whose[i]);
+    put_notes(db, &tx->b);
     for (size_t i = 0; i < tx->b.n_key; i++)
       *WR_PUSH(db->key, db->n_key, db->cap_key) = (struct mem_key){wr_strdup(tx->b.key[i].key), tx->b.key[i].row};
     db->n_attempt += tx->b.n_attempt;

@@ -31,6 +31,7 @@ struct mem_store {
 struct mem_tx *tx_open(struct mem_store *s);
 void tx_end(struct mem_tx *tx);                  /* releases the locks and frees tx */
 bool get_lock(struct mem_store *s, struct mem_tx **lock);   /* false: in vain */
+void drop_notes(struct memdb *db);
 void tx_apply(struct mem_tx *tx);                /* commits rows, receipt and lease, then ends tx */
 bool tx_key_held(const struct mem_store *s, const char *key);  /* another transaction is writing it */
 bool tx_async_key_held(const struct mem_store *s, const char *key);

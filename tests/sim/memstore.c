@@ -278,11 +278,28 @@ static enum store_rc mem_running(struct store *st, struct arena *a, struct runni
     const struct mem_task *t = memdb_task(s->db, ti);
     const struct mem_async *y = memdb_async(s->db, ti);
     if (!t || !task_counts(&t->r.t)) continue;
-    *WR_PUSH(v, *n, cap) = (struct running_row){ti, t->r.fi, y ? arena_strdup(a, y->r.user) : "", y ? arena_strdup(a, y->r.group) : "",
-                                                y ? y->r.cpu : 0, t->r.t.owner};
+    const struct mem_note *x = memdb_note(s->db, ti);
+    const char *user = y ? y->r.user : x ? x->user : "", *group = y ? y->r.group : x ? x->group : "";
+    *WR_PUSH(v, *n, cap) = (struct running_row){ti, t->r.fi, arena_strdup(a, user), arena_strdup(a, group), y ? y->r.cpu : 0, t->r.t.owner, x};
   }
   if (*n) *out = arena_alloc(a, *n * sizeof *v), memcpy(*out, v, *n * sizeof *v);
   free(v);
+  return rc;
+}
+
+static enum store_rc mem_counted(struct store *st, struct arena *a, struct running_row **out, size_t *n) {
+  struct mem_store *s = of(st);
+  const struct map64_slot *k;
+  enum store_rc rc = gate(s, MEM_SCAN, NULL);
+  if (rc != STORE_OK) return rc;
+  *out = arena_alloc(a, (s->db->note.n + 1) * sizeof **out);
+  for (size_t i = 0; (k = map64_next(&s->db->note, &i)) != NULL;) {
+    const struct mem_task *t = memdb_task(s->db, k->key);
+    const struct mem_note *x = k->val;
+    if (!t || !task_counts(&t->r.t)) continue;
+    (*out)[(*n)++] = (struct running_row){k->key, t->r.fi, arena_strdup(a, x->user), arena_strdup(a, x->group), 0, t->r.t.owner, true};
+  }
+  qsort(*out, *n, sizeof **out, wr_by_id);
   return rc;
 }
 
@@ -296,6 +313,9 @@ bool memdb_set_queue(struct memdb *db, const struct queue_row *r) {
   struct mem_queue *q = queue_of(db, r->user, r->group);
   if (q ? q->lock != NULL : false) return false;
   if (db->single && db->txs) return false; /* it waits for its turn */
+  bool first = true;
+  for (size_t i = 0; i < db->n_queue; i++) first &= db->queue[i]->deleted;
+  if (first) drop_notes(db);
   if (!q) {
     q = *WR_PUSH(db->queue, db->n_queue, db->cap_queue) = wr_new(struct mem_queue);
     q->r = (struct queue_row){.queue_id = (int64_t)db->n_queue, .user = wr_strdup(r->user), .group = wr_strdup(r->group)};
@@ -635,7 +655,7 @@ static const struct store_ops mem_ops = {
   .reader_task = mem_reader_task, .reader_flow = mem_reader_flow, .reader_tasks = mem_reader_tasks, .reader_heads = mem_reader_heads,
   .logs_open = no_logs, .logs_close = no_logs_close, .logs_write = no_logs_write,
   .whose = mem_whose, .async = mem_async, .async_keys = mem_async_keys,
-  .queues = mem_queues, .queue_lock = mem_queue_lock, .running = mem_running,
+  .queues = mem_queues, .queue_lock = mem_queue_lock, .running = mem_running, .counted = mem_counted,
 };
 
 struct store *memdb_connect(struct memdb *db, void *node) {

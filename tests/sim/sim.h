@@ -210,6 +210,7 @@ void rival_check(struct world *w, const struct op *o);       /* o waits */
 /* sim_queues.c */
 void queues_setup(struct world *w);
 struct queue_opts queues_opts(const struct world *w);
+void queues_start(struct world *w, struct op *o);
 void queues_task(struct world *w, struct op *o);             /* whose it is */
 void queues_op(struct world *w);                             /* perhaps a row changes */
 void queues_calm(struct world *w);

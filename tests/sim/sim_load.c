@@ -223,6 +223,7 @@ static void tie(struct world *w, struct op *o) {
     o->q.n_task = 1;
     o->task.spec = &o->spec;
   }
+  if (o->q.kind == REQ_START) queues_start(w, o);
   if (o->q.kind != REQ_ASK) return;
   o->q.ask = &o->ask;
   o->ask.of = o->of;

@@ -33,6 +33,13 @@ void queues_task(struct world *w, struct op *o) {
   o->spec.queue = &o->queue;
 }
 
+/* Half of all starts say whose the tasks of their flows are. */
+void queues_start(struct world *w, struct op *o) {
+  if (!w->queues.on || rnd(w, 2) == 0) return;
+  o->queue = (struct queue_spec){.user = some(w, true), .group = rnd(w, 2) ? "g" : "", .priority = (int32_t)rnd(w, 11) - 5, .has_priority = true};
+  for (uint32_t i = 0; i < o->q.n_start; i++) o->q.start[i].queue = &o->queue;
+}
+
 static void told(struct world *w) {
   for (int i = 0; i < w->n_node; i++)
     if (w->node[i].up && !w->node[i].dead && (w->single || rnd(w, 2))) runner_queues_changed(w->node[i].runner);
@@ -44,6 +51,8 @@ static struct seen_queue *seen(struct world *w, int64_t id) {
   while (q->n_seen < (size_t)id) *WR_PUSH(q->seen, q->n_seen, q->cap_seen) = (struct seen_queue){0};
   return &q->seen[id - 1];
 }
+
+static int64_t seen_at(struct world *w, size_t i) { return seen(w, (int64_t)i + 1)->changed; }
 
 void queues_op(struct world *w) {
   struct queue_row r = {.user = some(w, true), .group = rnd(w, 3) == 0 ? "g" : "", .max_running = -1, .rate_count = -1, .rate_per_us = -1,
@@ -74,10 +83,24 @@ void queues_calm(struct world *w) {
 
 /* ---- the oracle ---- */
 
-static bool matches(const struct queue_row *q, const struct world *w, int64_t ti) {
+/* Whose a task is, by the rows alone. */
+static struct queue_view whose(const struct world *w, int64_t ti) {
   const struct mem_async *a = memdb_async(w->db, ti);
-  const char *user = a ? a->r.user : "", *group = a ? a->r.group : "";
-  return (!*q->user || !strcmp(q->user, user)) && (!*q->group || !strcmp(q->group, group));
+  const struct mem_task *t = memdb_task(w->db, ti);
+  const struct mem_flow *f = t && t->r.fi ? memdb_flow(w->db, t->r.fi) : NULL;
+  struct queue_view v = {"", "", 0, 0};
+  if (a) return (struct queue_view){a->r.user, a->r.group, 0, 0};
+  for (int i = 0; f && i < 2; i++) {
+    const struct mem_whose *x = memdb_whose(f, i ? ti : 0);
+    if (x && x->r.user) v.user = x->r.user;
+    if (x && x->r.group) v.group = x->r.group;
+  }
+  return v;
+}
+
+static bool matches(const struct queue_row *q, const struct world *w, int64_t ti) {
+  struct queue_view v = whose(w, ti);
+  return (!*q->user || !strcmp(q->user, v.user)) && (!*q->group || !strcmp(q->group, v.group));
 }
 
 static void check_rate(struct world *w, const struct queue_row *q, const struct task_row *t) {
@@ -106,11 +129,39 @@ static int64_t counts(const struct world *w, const struct queue_row *q) {
 static bool moved(const struct batch *b, int64_t ti) {
   for (size_t i = 0; i < b->n_async; i++)
     if (b->async[i].row.ti == ti) return b->async[i].op == ROW_UPDATE;
+  for (size_t i = 0; i < b->n_whose; i++)
+    if (b->whose[i].ti == ti) return true;
   return false;
+}
+
+static bool limited(struct world *w) {
+  for (size_t i = 0; i < w->db->n_queue; i++)
+    if (!w->db->queue[i]->deleted && w->now - seen_at(w, i) >= SLACK_US) return true;
+  return false;
+}
+
+/* While there is a row, whatever starts is noted with its queue, and what does not count is not noted. */
+static void check_notes(struct world *w, const struct batch *b) {
+  for (size_t i = 0; i < w->n_claim; i++) {
+    int64_t ti = w->claim[i]->ti;
+    const struct mem_task *t = memdb_task(w->db, ti);
+    const struct mem_note *n = memdb_note(w->db, ti);
+    if (!t || !task_counts(&t->r.t)) continue;
+    struct queue_view v = whose(w, ti);
+    if (!n) sim_fail(w, "task %lld starts and is not noted", (long long)ti);
+    else if (strcmp(n->user, v.user) || strcmp(n->group, v.group))
+      sim_fail(w, "task %lld of '%s', '%s' is noted for '%s', '%s'", (long long)ti, v.user, v.group, n->user, n->group);
+  }
+  for (size_t i = 0; i < b->n_task; i++) {
+    int64_t ti = b->task[i].row.ti;
+    const struct mem_task *t = memdb_task(w->db, ti);
+    if (memdb_note(w->db, ti) && (!t || !task_counts(&t->r.t))) sim_fail(w, "task %lld does not count and is noted", (long long)ti);
+  }
 }
 
 void queues_committed(struct world *w, const struct batch *b) {
   if (!w->current) return; /* a COMMIT that was under way when its connection broke: it was decided long ago */
+  if (!w->single && limited(w)) check_notes(w, b);
   for (size_t k = 0; k < w->db->n_queue; k++) {
     const struct mem_queue *q = w->db->queue[k];
     size_t starts = 0;

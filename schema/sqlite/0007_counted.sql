@@ -1,0 +1,4 @@
+-- Weir, schema 7, SQLite.
+-- oldest: 6
+-- Nothing changes: what counts under limits is noted only where several nodes work on a database. The numbers of both databases go
+-- together.
