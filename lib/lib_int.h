@@ -6,7 +6,7 @@
  *   failure.c    codes and sentences, by thread
  *   submit.c     specs into one request to the runner
  *   control.c    wishes about one task; queues
- *   look.c       get, list, log;  shown.c: rows into a weir_task_t
+ *   look.c       get, list, log;  shown.c: rows into a weir_task_t; the states of weir.h
  *   remote.c     the same calls on a server, by HTTP; remote_calls.c: bodies and answers
  *   until.c      who waits for ends of tasks
  *   routines.c   the executor behind each registered type: the worker's loop
@@ -22,9 +22,11 @@
 #include <stdbool.h>
 #include "ask_runner.h"
 #include "map64.h"
+#include "mem.h"
 #include "node.h"
 #include "offers.h"
 #include "registry.h"
+#include "task.h"
 #include "view.h"
 #include "weir.h"
 #include "weir_executor.h"
@@ -111,6 +113,11 @@ struct shapes *shapes_new(void);
 void shapes_free(struct shapes *s);
 
 /* ---- shown.c ---- */
+struct box { weir_task_t t; struct arena text; };   /* a task that is handed out, and all its texts; weir_task_free() frees it */
+struct box *box_new(void);
+int32_t shown_state(enum task_shown s);               /* WEIR_STATE_* */
+bool shown_named(const char *word, enum task_shown *s);   /* false: there is no such word */
+uint32_t shown_wanted(const weir_filter_t *f);        /* bit n: enum task_shown n fits; 0: any */
 struct look { struct why *why; struct hosts *hosts; };   /* of one answer */
 enum shown_form { SHOWN_WHOLE, SHOWN_BRIEF };
 struct task_read;

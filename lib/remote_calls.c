@@ -9,8 +9,6 @@
 
 /* ---- a task out of its JSON ---- */
 
-struct box { weir_task_t t; struct arena text; };
-
 static const char *text(struct box *b, const json_t *o, const char *name) {
   const char *s = json_string_value(json_object_get(o, name));
   return s && *s ? arena_strdup(&b->text, s) : NULL;
@@ -25,17 +23,6 @@ static int64_t when(const json_t *o, const char *name) {
   const char *s = json_string_value(json_object_get(o, name));
   int64_t us = 0;
   return s && clock_parse(s, strlen(s), &us) ? us : 0;
-}
-
-static int32_t state_of(const char *word) {
-  static const struct { const char *word; int32_t state; } all[] = {
-    {"CREATED", WEIR_STATE_INIT}, {"BLOCKED", WEIR_STATE_PENDING}, {"QUEUED", WEIR_STATE_PENDING}, {"RETRY_WAIT",
-        WEIR_STATE_PENDING},
-    {"RUNNING", WEIR_STATE_RUNNING}, {"PAUSING", WEIR_STATE_CANCELING}, {"CANCELING", WEIR_STATE_CANCELING},
-    {"DELETING", WEIR_STATE_CANCELING}, {"PAUSED", WEIR_STATE_PAUSE}, {"SUCCESS", WEIR_STATE_FINISHED}};
-  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-    if (strcmp(all[i].word, word) == 0) return all[i].state;
-  return WEIR_STATE_FAILED;
 }
 
 static void from_progress(struct box *b, const json_t *p) {
@@ -80,9 +67,9 @@ static void from_result(struct box *b, const json_t *o) {
 }
 
 static weir_task_t *task_of(const json_t *o) {
-  struct box *b = wr_new(struct box);
+  struct box *b = box_new();
   weir_task_t *t = &b->t;
-  arena_init(&b->text, 1024);
+  enum task_shown shown;
   *t = (weir_task_t){.size = sizeof *t, .id = number(o, "tiId", 0), .type = text(b, o, "taskType"), .name = text(b, o,
       "taskName"),
                      .key = text(b, o, "taskKey"), .user = text(b, o, "user"), .group = text(b, o, "group"),
@@ -97,7 +84,7 @@ static weir_task_t *task_of(const json_t *o) {
   if (!t->user) t->user = "";
   if (!t->group) t->group = "";
   if (!t->state_name) t->state_name = "";
-  t->state = state_of(t->state_name);
+  t->state = shown_named(t->state_name, &shown) ? shown_state(shown) : WEIR_STATE_FAILED;
   if (t->state != WEIR_STATE_FINISHED && t->state != WEIR_STATE_FAILED) t->ended_us = 0;
   const json_t *given = json_object_get(o, "params");
   char *params = given ? json_text(given, JSON_SORT_KEYS) : NULL;
@@ -175,11 +162,11 @@ int remote_until(weir_t *h, int64_t id, int64_t until_us, weir_task_t **out) {
 
 /* Its states, as the API names them. */
 static void add_states(struct buf *path, const weir_filter_t *f) {
-  static const char *const word[] = {
-    [WEIR_STATE_INIT] = "CREATED", [WEIR_STATE_PENDING] = "BLOCKED,QUEUED,RETRY_WAIT", [WEIR_STATE_RUNNING] = "RUNNING",
-    [WEIR_STATE_CANCELING] = "PAUSING,CANCELING,DELETING", [WEIR_STATE_PAUSE] = "PAUSED", [WEIR_STATE_FINISHED] = "SUCCESS",
-    [WEIR_STATE_FAILED] = "FAILED,TIMEOUT,CANCELED,DEAD,DELETE_FAILED"};
-  for (size_t i = 0; i < f->n_states; i++) buf_printf(path, "&state=%s", word[f->states[i]]);
+  uint32_t wanted = shown_wanted(f);
+  if (!wanted) return;
+  buf_str(path, "&state=");
+  for (enum task_shown s = SHOWN_CREATED; s < SHOWN__N; s++)
+    if (wanted & 1u << s) buf_printf(path, "%s%s", path->data[path->len - 1] == '=' ? "" : ",", shown_name(s));
 }
 
 static void add_text(struct buf *path, const char *name, const char *value) {
