@@ -14,7 +14,8 @@
  *   attempt.c    what a routine may call
  *
  * A handle owns a node, and opens it anew when it begins to run tasks: `life` is held for reading by each call that uses the
- * node, and for writing while the node changes. No thread holds it while it waits for a task. */
+ * node, and for writing while the node changes. No thread holds it while it waits for a task; but of a server's URL, where only
+ * weir_close() takes it for writing, and ends the waits before. */
 #ifndef LIB_INT_H
 #define LIB_INT_H
 #include <pthread.h>
@@ -100,7 +101,8 @@ void shell_end(weir_t *h);          /* the node is gone */
 /* ---- use.c ---- */
 void use_init(weir_t *h);
 void use_done(weir_t *h);           /* with its types */
-/* From enter() to leave() the node is there and stays. False: the handle is closed or broken, and the failure is noted. */
+/* From enter() to leave() the node is there and stays, or the server's `remote`. False: the handle is closed or broken, and the
+ * failure is noted. */
 bool enter(weir_t *h);
 void leave(weir_t *h);
 /* The time by which a call that begins now ends; readers of this thread keep to it until leave(). */

@@ -1,6 +1,6 @@
 /* The threads of routines (lib/pool.c) by themselves, at an end of which some do not come back in time. Around the pool is nothing: an
  * attempt is a gate that the test opens. */
-#include "lib_int.h"                 /* first: its fail() is none of cmocka's */
+#include "lib_int.h"                 /* first: it has a fail() too */
 #include "kit.h"
 #include <poll.h>
 #include <stdatomic.h>
