@@ -85,7 +85,7 @@ static enum wr_rc known_scheme(const char *url, struct wr_err *err) {
 /* Is there a Weir that lets us in? */
 static enum wr_rc open_remote(weir_t *h, struct wr_err *err) {
   h->remote = remote_new(h->store, h->token, h->opts.request_us);
-  return remote_ask(h->remote, "GET", "/monitor/task?limit=1", NULL, NULL, err);
+  return remote_ask(h->remote, "GET", "/monitor/task?limit=1", NULL, JSON_ARRAY, NULL, err);
 }
 
 int weir_open(weir_t **out, const char *url, const char *const *options, char *err, size_t err_n) {
@@ -198,6 +198,7 @@ int weir_close(weir_t *h) {
   if (h->node) node_drain(h->node, h->opts.stop_us); /* routines still make their calls meanwhile */
   atomic_store(&h->ending, true);
   until_end_all(&h->until);
+  if (h->remote) remote_end(h->remote);
   pthread_rwlock_wrlock(&h->life);
   h->stuck |= !close_node(h);
   pthread_rwlock_unlock(&h->life);

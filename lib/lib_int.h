@@ -6,7 +6,7 @@
  *   failure.c    codes and sentences, by thread
  *   submit.c     specs into one request to the runner
  *   control.c    wishes about one task; queues
- *   look.c       get, list, log;  shown.c: rows into a weir_task_t
+ *   look.c       get, list, log;  shown.c: rows into a weir_task_t; the states of weir.h
  *   remote.c     the same calls on a server, by HTTP; remote_calls.c: bodies and answers
  *   until.c      who waits for ends of tasks
  *   routines.c   the executor behind each registered type: the worker's loop
@@ -14,7 +14,8 @@
  *   attempt.c    what a routine may call
  *
  * A handle owns a node, and opens it anew when it begins to run tasks: `life` is held for reading by each call that uses the
- * node, and for writing while the node changes. No thread holds it while it waits for a task. */
+ * node, and for writing while the node changes. No thread holds it while it waits for a task; but of a server's URL, where only
+ * weir_close() takes it for writing, and ends the waits before. */
 #ifndef LIB_INT_H
 #define LIB_INT_H
 #include <pthread.h>
@@ -22,9 +23,11 @@
 #include <stdbool.h>
 #include "ask_runner.h"
 #include "map64.h"
+#include "mem.h"
 #include "node.h"
 #include "offers.h"
 #include "registry.h"
+#include "task.h"
 #include "view.h"
 #include "weir.h"
 #include "weir_executor.h"
@@ -98,7 +101,8 @@ void shell_end(weir_t *h);          /* the node is gone */
 /* ---- use.c ---- */
 void use_init(weir_t *h);
 void use_done(weir_t *h);           /* with its types */
-/* From enter() to leave() the node is there and stays. False: the handle is closed or broken, and the failure is noted. */
+/* From enter() to leave() the node is there and stays, or the server's `remote`. False: the handle is closed or broken, and the
+ * failure is noted. */
 bool enter(weir_t *h);
 void leave(weir_t *h);
 int unusable(const weir_t *h);      /* notes why nobody may enter; UNAVAILABLE */
@@ -112,6 +116,11 @@ struct shapes *shapes_new(void);
 void shapes_free(struct shapes *s);
 
 /* ---- shown.c ---- */
+struct box { weir_task_t t; struct arena text; };   /* a task that is handed out, and all its texts; weir_task_free() frees it */
+struct box *box_new(void);
+int32_t shown_state(enum task_shown s);               /* WEIR_STATE_* */
+bool shown_named(const char *word, enum task_shown *s);   /* false: there is no such word */
+uint32_t shown_wanted(const weir_filter_t *f);        /* bit n: enum task_shown n fits; 0: any */
 struct look { struct why *why; struct hosts *hosts; };   /* of one answer */
 enum shown_form { SHOWN_WHOLE, SHOWN_BRIEF };
 struct task_read;

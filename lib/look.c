@@ -109,19 +109,8 @@ struct listing {
   struct arena text;
 };
 
-static uint32_t states_of(const weir_filter_t *f) {
-  static const uint32_t set[] = {
-    [WEIR_STATE_INIT] = ALONE_STATE(TASK_CREATED),
-    [WEIR_STATE_PENDING] = ALONE_STATE(TASK_BLOCKED) | ALONE_STATE(TASK_QUEUED) | ALONE_STATE(TASK_RETRY_WAIT),
-    [WEIR_STATE_RUNNING] = ALONE_STATE(TASK_RUNNING),
-    [WEIR_STATE_CANCELING] = ALONE_STATE(TASK_PAUSING) | ALONE_STATE(TASK_CANCELING) | ALONE_DELETING,
-    [WEIR_STATE_PAUSE] = ALONE_STATE(TASK_PAUSED), [WEIR_STATE_FINISHED] = ALONE_STATE(TASK_SUCCESS),
-    [WEIR_STATE_FAILED] = ALONE_STATE(TASK_FAILED) | ALONE_STATE(TASK_TIMEOUT) | ALONE_STATE(TASK_CANCELED) |
-                          ALONE_STATE(TASK_DEAD) | ALONE_DELETE_FAILED};
-  uint32_t all = 0;
-  for (size_t i = 0; i < f->n_states; i++) all |= set[f->states[i]];
-  return all;
-}
+_Static_assert(ALONE_STATE(TASK_DEAD) == 1u << SHOWN_DEAD && ALONE_DELETING == 1u << SHOWN_DELETING &&
+               ALONE_DELETE_FAILED == 1u << SHOWN_DELETE_FAILED, "the store filters by the numbers of what is shown");
 
 static bool type_fits(const weir_filter_t *f, const char *type) {
   for (size_t i = 0; i < f->n_types; i++)
@@ -146,7 +135,7 @@ static enum wr_rc find(weir_t *h, struct listing *l, bool total, struct wr_err *
   const weir_filter_t *f = l->f;
   struct alone_pos pos = {0};
   struct alone_filter a = {.user = f->user, .group = f->group, .type = f->n_types == 1 ? f->types[0] : NULL,
-                           .states = states_of(f),
+                           .states = shown_wanted(f),
                            .alone_only = true, .pos = &pos};
   struct page p = {.limit = PAGE};
   enum wr_rc rc = WR_OK;

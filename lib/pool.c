@@ -11,7 +11,8 @@
 
 enum { LENT_MOST = 1000 };          /* attempts that wait for the concurrency of their types, with their slots lent */
 
-struct pool_thread { struct pool_thread *next; struct pool *p; pthread_t id; bool given_up; };
+/* orphan: pool_end() does not wait for it, and has counted it. */
+struct pool_thread { struct pool_thread *next; struct pool *p; pthread_t id; bool given_up, orphan; };
 struct pool {
   weir_t *h;
   size_t stack;
@@ -21,7 +22,7 @@ struct pool {
   struct weir_attempt_s *first, **end;
   uint32_t slots, running, resuming, idle, wakes, lent;   /* idle: nobody has woken them yet */
   bool ending;
-  uint32_t orphans;                 /* threads that stay behind pool_end() */
+  uint32_t orphans;                 /* threads that stay behind pool_end(), and that call itself: who makes it 0 frees the pool */
 };
 
 static _Thread_local struct weir_attempt_s *current;
@@ -103,9 +104,9 @@ static bool thread_make(struct pool *p) {
   return true;
 }
 
-/* Something may begin: somebody shall look. False: nobody can. */
+/* Something may begin: somebody shall look. False: nobody can. Behind pool_end() no thread is made: none would be waited for. */
 static bool kick(struct pool *p) {
-  if (!is_first_free(p)) return true;
+  if (!is_first_free(p) || p->ending) return true;
   if (p->idle > 0) {
     p->idle--;
     p->wakes++;
@@ -115,10 +116,11 @@ static bool kick(struct pool *p) {
   return thread_make(p) || p->running > 0;
 }
 
-static void slot_back(struct pool *p) {
+/* Routines that wait for their slot come first; false: there are none. */
+static bool slot_back(struct pool *p) {
   p->running--;
   if (p->resuming > 0) pthread_cond_signal(&p->turn);
-  else (void)kick(p);
+  return p->resuming > 0;
 }
 
 /* ---- asking the runner, without the lock ---- */
@@ -145,30 +147,22 @@ static void run_one(struct pool_thread *t, struct weir_attempt_s *a) {
   pthread_mutex_lock(&p->mu);
   a->type->running--;
   a->thread = NULL;
-  if (!a->slotless) slot_back(p);
-  else (void)kick(p);
+  if (!a->slotless) (void)slot_back(p); /* nobody is woken for it: this thread itself looks next what may begin */
   pthread_mutex_unlock(&p->mu);
   attempt_unref(a);
   pthread_mutex_lock(&p->mu);
 }
 
-/* True: this was the last one, and pool_end() has returned. */
-static bool is_last(struct pool *p, struct pool_thread *t) {
-  if (!t->given_up) return false;
-  t->given_up = false;
-  return p->orphans > 0 && --p->orphans == 0;
-}
 
 static void *run_thread(void *arg) {
   struct pool_thread *t = arg;
   struct pool *p = t->p;
-  bool last = false;
   pthread_mutex_lock(&p->mu);
-  while (!last) {
+  while (!t->orphan) {
     struct weir_attempt_s *a = pick(p);
     if (a) {
       run_one(t, a);
-      last = is_last(p, t);
+      t->given_up = false; /* it has come back */
       continue;
     }
     if (p->ending) break;
@@ -176,6 +170,7 @@ static void *run_thread(void *arg) {
     while (p->wakes == 0 && !p->ending) pthread_cond_wait(&p->work, &p->mu);
     if (p->wakes > 0) p->wakes--;
   }
+  bool last = t->orphan && --p->orphans == 0;
   pthread_mutex_unlock(&p->mu);
   if (last) {
     weir_t *h = p->h;
@@ -187,30 +182,39 @@ static void *run_thread(void *arg) {
 
 /* ---- from outside ---- */
 
-uint32_t pool_end(struct pool *p) {
-  struct pool_thread *list, **stay;
-  pthread_mutex_lock(&p->mu);
-  p->ending = true;
-  pthread_cond_broadcast(&p->work);
-  list = p->thread;
-  p->thread = NULL;
-  stay = &p->thread;
-  for (struct pool_thread *t; (t = list);) {
-    list = t->next;
-    t->next = NULL;
+/* The lock is held. Takes out those that can be waited for; the rest are the orphans, each counted once. */
+static struct pool_thread *part(struct pool *p) {
+  struct pool_thread *ends = NULL, *t;
+  for (struct pool_thread **at = &p->thread; (t = *at);) {
     if (t->given_up) {
+      t->orphan = true;
       p->orphans++;
       pthread_detach(t->id);
-      *stay = t;
-      stay = &t->next;
-      continue;
+      at = &t->next;
+    } else {
+      *at = t->next;
+      t->next = ends;
+      ends = t;
     }
-    pthread_mutex_unlock(&p->mu);
+  }
+  return ends;
+}
+
+/* An orphan may come back while this waits for the others, so this call counts as one of them until it is through. */
+uint32_t pool_end(struct pool *p) {
+  pthread_mutex_lock(&p->mu);
+  p->ending = true;
+  p->orphans = 1;
+  pthread_cond_broadcast(&p->work);
+  struct pool_thread *ends = part(p);
+  pthread_mutex_unlock(&p->mu);
+  for (struct pool_thread *t; (t = ends);) {
+    ends = t->next;
     pthread_join(t->id, NULL);
     free(t);
-    pthread_mutex_lock(&p->mu);
   }
-  uint32_t left = p->orphans;
+  pthread_mutex_lock(&p->mu);
+  uint32_t left = --p->orphans;
   pthread_mutex_unlock(&p->mu);
   if (left == 0) pool_free(p);
   return left;
@@ -260,7 +264,7 @@ void pool_lend(struct pool *p, struct weir_attempt_s *a) {
   pthread_mutex_lock(&p->mu);
   bool had = !a->slotless;
   a->slotless = true;
-  if (had) slot_back(p);
+  if (had && !slot_back(p)) (void)kick(p);
   pthread_mutex_unlock(&p->mu);
   lend_runner(p, 1);
 }

@@ -8,15 +8,18 @@
 /* ---- remote.c; not there where the library was built without libcurl ---- */
 struct remote *remote_new(const char *url, const char *token, int64_t request_us);
 void remote_free(struct remote *r);
-/* body NULL = none. *data: a reference to what the answer holds, NULL = nothing; data NULL = not wanted. */
-enum wr_rc remote_ask(struct remote *r, const char *method, const char *path, const json_t *body, json_t **data,
+void remote_end(struct remote *r);           /* what only reads, and each wait, ends within a second (DRAINING) */
+/* body NULL = none. *data: a reference to what the answer holds, which is a `want`; NULL = not wanted. */
+enum wr_rc remote_ask(struct remote *r, const char *method, const char *path, const json_t *body, json_type want, json_t **data,
                       struct wr_err *err) WR_MUST;
+/* The answer to such a request is none that is known: an error, and for what changes something OUTCOME_UNKNOWN. */
+enum wr_rc remote_odd(const char *method, struct wr_err *err) WR_MUST;
 enum wr_rc remote_bytes(struct remote *r, const char *path, struct buf *out, struct wr_err *err) WR_MUST;
 void remote_path(struct buf *b, const char *s);      /* adds it as a part of a path or a query */
-/* *task: as it is at the end or when the time is up; a reference, NULL on failure. */
-enum wr_rc remote_wait(struct remote *r, int64_t id, int64_t until_us, json_t **task, struct wr_err *err) WR_MUST;
+/* *task: as it is at the end or when the time is up; a reference, to be given back on failure too. */
+enum wr_rc remote_wait(struct remote *r, int64_t id, int64_t until_us, json_t **task, bool *ended, struct wr_err *err) WR_MUST;
 
-/* ---- remote_calls.c: a call each; all note their failure ---- */
+/* ---- remote_calls.c: a call each; all note their failure. A close waits for those that are inside. ---- */
 int remote_create(weir_t *h, json_t *body, size_t n, int64_t *ids);      /* of POST /exec/tasks */
 int remote_wish(weir_t *h, const char *method, int64_t id, const char *wish, const json_t *body);   /* wish: "/pause", or "" */
 int remote_get(weir_t *h, int64_t id, weir_task_t **out);

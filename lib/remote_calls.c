@@ -9,41 +9,55 @@
 
 /* ---- a task out of its JSON ---- */
 
-struct box { weir_task_t t; struct arena text; };
+/* A member that is not there, or null, is none. One of another shape makes all of it odd, and nothing of it is handed out. */
+struct from { const json_t *o; struct box *b; bool odd; };
 
-static const char *text(struct box *b, const json_t *o, const char *name) {
-  const char *s = json_string_value(json_object_get(o, name));
-  return s && *s ? arena_strdup(&b->text, s) : NULL;
+static const json_t *member(const struct from *f, const char *name) {
+  const json_t *v = json_object_get(f->o, name);
+  return json_is_null(v) ? NULL : v;
 }
 
-static int64_t number(const json_t *o, const char *name, int64_t none) {
-  const json_t *v = json_object_get(o, name);
-  return json_is_integer(v) ? json_integer_value(v) : none;
+static const char *text(struct from *f, const char *name) {
+  const json_t *v = member(f, name);
+  const char *s = json_string_value(v);
+  f->odd |= v && !s;
+  return s && *s ? arena_strdup(&f->b->text, s) : NULL;
 }
 
-static int64_t when(const json_t *o, const char *name) {
-  const char *s = json_string_value(json_object_get(o, name));
+/* From min on, or `none` where there is none. */
+static int64_t number(struct from *f, const char *name, int64_t none, int64_t min, int64_t max) {
+  const json_t *v = member(f, name);
+  int64_t n = json_integer_value(v);
+  if (!v) return none;
+  f->odd |= !json_is_integer(v) || n < min || n > max;
+  return n;
+}
+
+static int32_t small(struct from *f, const char *name, int32_t none) {
+  return (int32_t)number(f, name, none, INT32_MIN, INT32_MAX);
+}
+
+static size_t length(struct from *f, const char *name) { return (size_t)number(f, name, 0, 0, INT64_MAX); }
+
+static int64_t when(struct from *f, const char *name) {
+  const json_t *v = member(f, name);
+  const char *s = json_string_value(v);
   int64_t us = 0;
-  return s && clock_parse(s, strlen(s), &us) ? us : 0;
+  if (!v) return 0;
+  f->odd |= !s || !clock_parse(s, strlen(s), &us);
+  return us;
 }
 
-static int32_t state_of(const char *word) {
-  static const struct { const char *word; int32_t state; } all[] = {
-    {"CREATED", WEIR_STATE_INIT}, {"BLOCKED", WEIR_STATE_PENDING}, {"QUEUED", WEIR_STATE_PENDING}, {"RETRY_WAIT",
-        WEIR_STATE_PENDING},
-    {"RUNNING", WEIR_STATE_RUNNING}, {"PAUSING", WEIR_STATE_CANCELING}, {"CANCELING", WEIR_STATE_CANCELING},
-    {"DELETING", WEIR_STATE_CANCELING}, {"PAUSED", WEIR_STATE_PAUSE}, {"SUCCESS", WEIR_STATE_FINISHED}};
-  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-    if (strcmp(all[i].word, word) == 0) return all[i].state;
-  return WEIR_STATE_FAILED;
-}
-
-static void from_progress(struct box *b, const json_t *p) {
-  b->t.total = number(p, "total", -1);
-  b->t.done = number(p, "done", -1);
-  b->t.speed = json_number_value(json_object_get(p, "speed"));
-  b->t.unit = text(b, p, "unit");
-  b->t.message = text(b, p, "message");
+static void from_progress(struct from *f) {
+  weir_task_t *t = &f->b->t;
+  struct from p = {member(f, "progress"), f->b, false};
+  const json_t *speed = member(&p, "speed");
+  t->total = number(&p, "total", -1, 0, INT64_MAX);
+  t->done = number(&p, "done", -1, 0, INT64_MAX);
+  t->speed = json_number_value(speed);
+  t->unit = text(&p, "unit");
+  t->message = text(&p, "message");
+  f->odd |= p.odd || (p.o && !json_is_object(p.o)) || (speed && !json_is_number(speed));
 }
 
 static int digit(char c) {
@@ -53,8 +67,9 @@ static int digit(char c) {
 }
 
 /* A result that is no UTF-8. */
-static void from_base64(struct box *b, const char *s) {
-  char *out = arena_alloc(&b->text, strlen(s) / 4 * 3 + 4);
+static void from_base64(struct from *f, const char *s) {
+  weir_task_t *t = &f->b->t;
+  char *out = arena_alloc(&f->b->text, strlen(s) / 4 * 3 + 4);
   uint32_t bits = 0;
   int n = 0;
   for (; digit(*s) >= 0; s++) {
@@ -62,49 +77,82 @@ static void from_base64(struct box *b, const char *s) {
     n += 6;
     if (n < 8) continue;
     n -= 8;
-    out[b->t.result_len++] = (char)(bits >> n);
+    out[t->result_len++] = (char)(bits >> n);
   }
-  out[b->t.result_len] = '\0';
-  b->t.result = out;
+  f->odd |= s[strspn(s, "=")] != '\0';
+  out[t->result_len] = '\0';
+  t->result = out;
 }
 
-static void from_result(struct box *b, const json_t *o) {
-  const json_t *v = json_object_get(o, "result");
-  const char *base64 = json_string_value(json_object_get(o, "resultBase64"));
-  if (json_is_string(v)) {
-    b->t.result_len = json_string_length(v);
-    b->t.result = arena_memdup0(&b->text, json_string_value(v), b->t.result_len);
+static void from_result(struct from *f) {
+  weir_task_t *t = &f->b->t;
+  const json_t *v = member(f, "result"), *base64 = member(f, "resultBase64");
+  f->odd |= (v && !json_is_string(v)) || (base64 && !json_is_string(base64));
+  if (f->odd) return;
+  if (v) {
+    t->result_len = json_string_length(v);
+    t->result = arena_memdup0(&f->b->text, json_string_value(v), t->result_len);
   } else if (base64) {
-    from_base64(b, base64);
+    from_base64(f, json_string_value(base64));
   }
 }
 
-static weir_task_t *task_of(const json_t *o) {
-  struct box *b = wr_new(struct box);
-  weir_task_t *t = &b->t;
-  arena_init(&b->text, 1024);
-  *t = (weir_task_t){.size = sizeof *t, .id = number(o, "tiId", 0), .type = text(b, o, "taskType"), .name = text(b, o,
-      "taskName"),
-                     .key = text(b, o, "taskKey"), .user = text(b, o, "user"), .group = text(b, o, "group"),
-                     .state_name = text(b, o, "state"), .error = text(b, o, "errorMsg"), .host = text(b, o, "host"),
-                     .why = text(b, o, "why"), .why_text = text(b, o, "whyText"),
-                     .context_len = (size_t)number(o, "contextBytes", 0), .attempt = (int32_t)number(o, "attempt", 0),
-                     .run_no = (int32_t)number(o, "runNo", 0), .failures = (int32_t)number(o, "failures", 0),
-                     .losses = (int32_t)number(o, "losses", 0), .priority = (int32_t)number(o, "priority", 0),
-                     .cpu_overhead = (int32_t)number(o, "cpuOverhead", 0), .exit_code = (int32_t)number(o, "exitCode", -1),
-                     .created_us = when(o, "createdAt"), .start_at_us = when(o, "startAt"), .started_us = when(o, "startedAt"),
-                     .ended_us = when(o, "endedAt")};
+static void from_state(struct from *f) {
+  weir_task_t *t = &f->b->t;
+  enum task_shown s = SHOWN_NONE;
+  const char *word = text(f, "state");
+  f->odd |= !word || !shown_named(word, &s);
+  if (f->odd) return;
+  t->state_name = shown_name(s);
+  t->state = shown_state(s);
+}
+
+static void from_params(struct from *f) {
+  const json_t *given = json_object_get(f->o, "params");
+  char *params = given ? json_text(given, JSON_SORT_KEYS) : NULL;
+  f->b->t.params = arena_strdup(&f->b->text, params);
+  free(params);
+}
+
+static void from_members(struct from *f) {
+  weir_task_t *t = &f->b->t;
+  t->id = number(f, "tiId", 0, 1, INT64_MAX);
+  t->type = text(f, "taskType");
+  t->name = text(f, "taskName");
+  t->key = text(f, "taskKey");
+  t->user = text(f, "user");
+  t->group = text(f, "group");
+  t->error = text(f, "errorMsg");
+  t->host = text(f, "host");
+  t->why = text(f, "why");
+  t->why_text = text(f, "whyText");
+  t->context_len = length(f, "contextBytes");
+  t->attempt = small(f, "attempt", 0);
+  t->run_no = small(f, "runNo", 0);
+  t->failures = small(f, "failures", 0);
+  t->losses = small(f, "losses", 0);
+  t->priority = small(f, "priority", 0);
+  t->cpu_overhead = small(f, "cpuOverhead", 0);
+  t->exit_code = small(f, "exitCode", -1);
+  t->created_us = when(f, "createdAt");
+  t->start_at_us = when(f, "startAt");
+  t->started_us = when(f, "startedAt");
+  t->ended_us = when(f, "endedAt");
   if (!t->user) t->user = "";
   if (!t->group) t->group = "";
-  if (!t->state_name) t->state_name = "";
-  t->state = state_of(t->state_name);
+}
+
+/* NULL: it is no task of this version of Weir; what is not known is not guessed. */
+static weir_task_t *task_of(const json_t *o) {
+  struct from f = {o, box_new(), false};
+  weir_task_t *t = &f.b->t;
+  from_members(&f);
+  from_state(&f);
+  from_params(&f);
+  from_progress(&f);
+  from_result(&f);
+  if (f.odd || t->id < 1) return weir_task_free(t), NULL;
   if (t->state != WEIR_STATE_FINISHED && t->state != WEIR_STATE_FAILED) t->ended_us = 0;
-  const json_t *given = json_object_get(o, "params");
-  char *params = given ? json_text(given, JSON_SORT_KEYS) : NULL;
-  t->params = arena_strdup(&b->text, params);
-  free(params);
-  from_progress(b, json_object_get(o, "progress"));
-  from_result(b, o);
   return t;
 }
 
@@ -122,64 +170,79 @@ static enum wr_rc add_context(struct remote *r, weir_task_t *t, struct wr_err *e
   return rc == WR_NOT_FOUND ? WR_OK : rc;
 }
 
-/* Takes o. */
-static int hand_out(weir_t *h, json_t *o, weir_task_t **out) {
-  struct wr_err err = {0};
+/* Of task id. out NULL: only whether it is one. */
+static enum wr_rc hand_out(weir_t *h, int64_t id, const json_t *o, weir_task_t **out, struct wr_err *err) {
   weir_task_t *t = task_of(o);
-  json_decref(o);
-  enum wr_rc rc = out ? add_context(h->remote, t, &err) : WR_OK;
+  enum wr_rc rc = !t || t->id != id ? remote_odd("GET", err) : out ? add_context(h->remote, t, err) : WR_OK;
   if (rc || !out) weir_task_free(t);
   else *out = t;
-  return rc ? failed(h, &err) : WEIR_OK;
+  return rc;
 }
 
-/* ---- the calls ---- */
+/* ---- the calls: each between enter() and leave() ---- */
+
+static int done(weir_t *h, enum wr_rc rc, const struct wr_err *err) {
+  leave(h);
+  return rc ? failed(h, err) : WEIR_OK;
+}
+
+/* As many ids as were wanted. */
+static bool take_ids(const json_t *data, size_t n, int64_t *ids) {
+  bool all = json_array_size(data) == n;
+  for (size_t i = 0; i < n && all; i++) all = json_integer_value(json_array_get(data, i)) >= 1;
+  for (size_t i = 0; i < n && all && ids; i++) ids[i] = json_integer_value(json_array_get(data, i));
+  return all;
+}
 
 int remote_create(weir_t *h, json_t *body, size_t n, int64_t *ids) {
   struct wr_err err = {0};
   json_t *data = NULL;
-  enum wr_rc rc = remote_ask(h->remote, "POST", "/exec/tasks", body, &data, &err);
-  if (!rc && json_array_size(data) != n) rc = wr_err_set(&err, WR_OUTCOME_UNKNOWN, "The server's answer cannot be read.");
-  for (size_t i = 0; i < n && !rc && ids; i++) ids[i] = json_integer_value(json_array_get(data, i));
+  if (!enter(h)) return WEIR_ERR_UNAVAILABLE;
+  enum wr_rc rc = remote_ask(h->remote, "POST", "/exec/tasks", body, JSON_ARRAY, &data, &err);
+  if (!rc && !take_ids(data, n, ids)) rc = remote_odd("POST", &err);
   json_decref(data);
-  return rc ? failed(h, &err) : WEIR_OK;
+  return done(h, rc, &err);
 }
 
 int remote_wish(weir_t *h, const char *method, int64_t id, const char *wish, const json_t *body) {
   struct wr_err err = {0};
   char path[80];
+  if (!enter(h)) return WEIR_ERR_UNAVAILABLE;
   snprintf(path, sizeof path, "/exec/task-ins/%lld%s", (long long)id, wish);
-  enum wr_rc rc = remote_ask(h->remote, method, path, body, NULL, &err);
-  return rc ? failed(h, &err) : WEIR_OK;
+  return done(h, remote_ask(h->remote, method, path, body, JSON_OBJECT, NULL, &err), &err);
 }
 
 int remote_get(weir_t *h, int64_t id, weir_task_t **out) {
   struct wr_err err = {0};
   json_t *data = NULL;
   char path[64];
+  if (!enter(h)) return WEIR_ERR_UNAVAILABLE;
   snprintf(path, sizeof path, "/monitor/task/%lld", (long long)id);
-  enum wr_rc rc = remote_ask(h->remote, "GET", path, NULL, &data, &err);
-  return rc ? failed(h, &err) : hand_out(h, data, out);
+  enum wr_rc rc = remote_ask(h->remote, "GET", path, NULL, JSON_OBJECT, &data, &err);
+  if (!rc) rc = hand_out(h, id, data, out, &err);
+  json_decref(data);
+  return done(h, rc, &err);
 }
 
 int remote_until(weir_t *h, int64_t id, int64_t until_us, weir_task_t **out) {
   struct wr_err err = {0};
   json_t *task = NULL;
-  enum wr_rc rc = remote_wait(h->remote, id, until_us, &task, &err);
-  if (rc) return failed(h, &err);
-  const char *word = json_string_value(json_object_get(task, "execStatus"));
-  bool live = word && strcmp(word, "RUNNING") == 0;
-  int got = hand_out(h, task, out);
-  return got || !live ? got : fail(h, WEIR_ERR_TIMEOUT, WR_BUSY, "The task has not ended in time.");
+  bool ended = false;
+  if (!enter(h)) return WEIR_ERR_UNAVAILABLE;
+  enum wr_rc rc = remote_wait(h->remote, id, until_us, &task, &ended, &err);
+  if (!rc) rc = hand_out(h, id, task, out, &err);
+  json_decref(task);
+  int answer = done(h, rc, &err);
+  return answer || ended ? answer : fail(h, WEIR_ERR_TIMEOUT, WR_BUSY, "The task has not ended in time.");
 }
 
 /* Its states, as the API names them. */
 static void add_states(struct buf *path, const weir_filter_t *f) {
-  static const char *const word[] = {
-    [WEIR_STATE_INIT] = "CREATED", [WEIR_STATE_PENDING] = "BLOCKED,QUEUED,RETRY_WAIT", [WEIR_STATE_RUNNING] = "RUNNING",
-    [WEIR_STATE_CANCELING] = "PAUSING,CANCELING,DELETING", [WEIR_STATE_PAUSE] = "PAUSED", [WEIR_STATE_FINISHED] = "SUCCESS",
-    [WEIR_STATE_FAILED] = "FAILED,TIMEOUT,CANCELED,DEAD,DELETE_FAILED"};
-  for (size_t i = 0; i < f->n_states; i++) buf_printf(path, "&state=%s", word[f->states[i]]);
+  uint32_t wanted = shown_wanted(f);
+  if (!wanted) return;
+  buf_str(path, "&state=");
+  for (enum task_shown s = SHOWN_CREATED; s < SHOWN__N; s++)
+    if (wanted & 1u << s) buf_printf(path, "%s%s", path->data[path->len - 1] == '=' ? "" : ",", shown_name(s));
 }
 
 static void add_text(struct buf *path, const char *name, const char *value) {
@@ -190,17 +253,30 @@ static void add_text(struct buf *path, const char *name, const char *value) {
 
 struct listed { weir_task_t **v; size_t n, cap; int64_t fit; };
 
-static void keep(struct listed *l, const weir_filter_t *f, const json_t *o) {
-  const char *type = json_string_value(json_object_get(o, "taskType"));
-  bool fits = f->n_types == 0;
-  for (size_t i = 0; i < f->n_types && type && !fits; i++) fits = strcmp(f->types[i], type) == 0;
-  if (!fits) return;
-  int64_t at = l->fit++;
-  if (at < f->offset || (f->limit >= 0 && at - f->offset >= f->limit)) return;
-  struct box *b = (struct box *)task_of(o);
-  b->t.params = b->t.result = NULL;
-  if (json_object_get(o, "resultBytes")) b->t.result_len = (size_t)number(o, "resultBytes", 0);
-  *WR_PUSH(l->v, l->n, l->cap) = &b->t;
+/* A page can be asked for one type, not for several. */
+static bool type_fits(const weir_filter_t *f, const char *type) {
+  for (size_t i = 0; i < f->n_types; i++)
+    if (type && strcmp(f->types[i], type) == 0) return true;
+  return f->n_types == 0;
+}
+
+/* False: it is no task. */
+static bool keep(struct listed *l, const weir_filter_t *f, const json_t *o) {
+  weir_task_t *t = task_of(o);
+  const json_t *bytes = json_object_get(o, "resultBytes");
+  if (!t) return false;
+  int64_t at = type_fits(f, t->type) ? l->fit++ : -1;
+  if (at < f->offset || (f->limit >= 0 && at - f->offset >= f->limit)) return weir_task_free(t), true;
+  t->params = t->result = NULL;
+  if (json_integer_value(bytes) > 0) t->result_len = (size_t)json_integer_value(bytes);
+  *WR_PUSH(l->v, l->n, l->cap) = t;
+  return true;
+}
+
+static enum wr_rc keep_all(struct listed *l, const weir_filter_t *f, const json_t *page, struct wr_err *err) {
+  for (size_t i = 0; i < json_array_size(page); i++)
+    if (!keep(l, f, json_array_get(page, i))) return remote_odd("GET", err);
+  return WR_OK;
 }
 
 /* Page by page. */
@@ -215,9 +291,9 @@ static enum wr_rc find(weir_t *h, const weir_filter_t *f, bool total, struct lis
     add_text(&path, "group", f->group);
     if (f->n_types == 1) add_text(&path, "type", f->types[0]);
     add_states(&path, f);
-    rc = remote_ask(h->remote, "GET", path.data, NULL, &data, err);
+    rc = remote_ask(h->remote, "GET", path.data, NULL, JSON_ARRAY, &data, err);
+    if (!rc) rc = keep_all(l, f, data, err);
     more = json_array_size(data) == LIMIT_PAGE && (total || f->limit < 0 || l->fit - f->offset < f->limit);
-    for (size_t i = 0; i < json_array_size(data); i++) keep(l, f, json_array_get(data, i));
     json_decref(data);
     buf_done(&path);
   }
@@ -227,15 +303,16 @@ static enum wr_rc find(weir_t *h, const weir_filter_t *f, bool total, struct lis
 int remote_list(weir_t *h, const weir_filter_t *f, weir_task_t ***out, size_t *n, int64_t *total) {
   struct wr_err err = {0};
   struct listed l = {0};
+  if (!enter(h)) return WEIR_ERR_UNAVAILABLE;
   enum wr_rc rc = find(h, f, total != NULL, &l, &err);
   if (rc) {
     weir_list_free(l.v, l.n);
-    return failed(h, &err);
+    return done(h, rc, &err);
   }
   *out = l.v;
   *n = l.n;
   if (total) *total = l.fit;
-  return WEIR_OK;
+  return done(h, rc, &err);
 }
 
 int remote_log(weir_t *h, int64_t id, int attempt, int64_t offset, char *buf, size_t cap, size_t *got) {
@@ -245,29 +322,31 @@ int remote_log(weir_t *h, int64_t id, int attempt, int64_t offset, char *buf, si
   if (attempt >= 0) snprintf(which, sizeof which, "%d", attempt);
   size_t most = cap < LIMIT_LOG_READ_BYTES ? cap : LIMIT_LOG_READ_BYTES;
   if (most == 0) return WEIR_OK;
+  if (!enter(h)) return WEIR_ERR_UNAVAILABLE;
   snprintf(path, sizeof path, "/monitor/task/%lld/log?offset=%lld&limit=%zu%s%s", (long long)id, (long long)offset, most,
            attempt ? "&attempt=" : "", attempt ? which : "");
   enum wr_rc rc = remote_bytes(h->remote, path, &out, &err);
   if (rc == WR_BAD_RANGE) rc = WR_OK; /* there are no more so far */
   else if (!rc && out.len) memcpy(buf, out.data, *got = out.len < most ? out.len : most);
   buf_done(&out);
-  return rc ? failed(h, &err) : WEIR_OK;
+  return done(h, rc, &err);
 }
 
 int remote_queue(weir_t *h, const json_t *body) {
   struct wr_err err = {0};
-  enum wr_rc rc = remote_ask(h->remote, "POST", "/queue", body, NULL, &err);
-  return rc ? failed(h, &err) : WEIR_OK;
+  if (!enter(h)) return WEIR_ERR_UNAVAILABLE;
+  return done(h, remote_ask(h->remote, "POST", "/queue", body, JSON_OBJECT, NULL, &err), &err);
 }
 
 int remote_queue_delete(weir_t *h, const char *user, const char *group) {
   struct wr_err err = {0};
   struct buf path = BUF_INIT;
+  if (!enter(h)) return WEIR_ERR_UNAVAILABLE;
   buf_str(&path, "/queue?user=");
   remote_path(&path, user ? user : "");
   buf_str(&path, "&group=");
   remote_path(&path, group ? group : "");
-  enum wr_rc rc = remote_ask(h->remote, "DELETE", path.data, NULL, NULL, &err);
+  enum wr_rc rc = remote_ask(h->remote, "DELETE", path.data, NULL, JSON_OBJECT, NULL, &err);
   buf_done(&path);
-  return rc ? failed(h, &err) : WEIR_OK;
+  return done(h, rc, &err);
 }

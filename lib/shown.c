@@ -1,4 +1,4 @@
-/* Rows into a weir_task_t: one block of memory for each, freed as a whole. Any thread. */
+/* Rows into a weir_task_t: one block of memory for each, freed as a whole; and what Weir's states are in weir.h. Any thread. */
 #include <stdlib.h>
 #include <string.h>
 #include "async.h"
@@ -8,10 +8,11 @@
 #include "task_read.h"
 #include "why.h"
 
-struct box { weir_task_t t; struct arena text; };
 _Static_assert(offsetof(struct box, t) == 0, "what is handed out begins its box");
 
-static int32_t state_of(enum task_shown s) {
+/* ---- states ---- */
+
+int32_t shown_state(enum task_shown s) {
   switch (s) {
   case SHOWN_NONE: case SHOWN_CREATED: return WEIR_STATE_INIT;
   case SHOWN_BLOCKED: case SHOWN_QUEUED: case SHOWN_RETRY_WAIT: return WEIR_STATE_PENDING;
@@ -24,12 +25,28 @@ static int32_t state_of(enum task_shown s) {
   return WEIR_STATE_FAILED;
 }
 
+bool shown_named(const char *word, enum task_shown *s) {
+  for (*s = SHOWN_CREATED; *s < SHOWN__N; (*s)++)
+    if (strcmp(shown_name(*s), word) == 0) return true;
+  return false;
+}
+
+uint32_t shown_wanted(const weir_filter_t *f) {
+  uint32_t all = 0;
+  for (size_t i = 0; i < f->n_states; i++)
+    for (enum task_shown s = SHOWN_CREATED; s < SHOWN__N; s++)
+      if (shown_state(s) == f->states[i]) all |= 1u << s;
+  return all;
+}
+
+/* ---- a row ---- */
+
 static void from_row(struct box *b, const struct task_row *row) {
   weir_task_t *t = &b->t;
   enum task_shown s = task_show(&row->t);
   t->id = row->ti;
   t->state_name = shown_name(s);
-  t->state = state_of(s);
+  t->state = shown_state(s);
   t->error = row->error && *row->error ? arena_strdup(&b->text, row->error) : NULL;
   t->attempt = (int32_t)row->t.epoch;
   t->failures = (int32_t)row->t.tries;
@@ -93,12 +110,17 @@ static void whole_texts(struct box *b, const struct task_row *row, const struct 
   t->context_len = context->len;
 }
 
-weir_task_t *shown_make(const struct task_read *in, const struct task_def *def, const struct buf *context, const struct look *l,
-                        enum shown_form form) {
+struct box *box_new(void) {
   struct box *b = wr_new(struct box);
-  const struct async_row *alone = in->is_alone ? &in->alone : NULL;
   arena_init(&b->text, 1024);
   b->t.size = sizeof b->t;
+  return b;
+}
+
+weir_task_t *shown_make(const struct task_read *in, const struct task_def *def, const struct buf *context, const struct look *l,
+                        enum shown_form form) {
+  struct box *b = box_new();
+  const struct async_row *alone = in->is_alone ? &in->alone : NULL;
   from_row(b, &in->row);
   if (alone) from_alone(b, alone);
   if (def) from_def(b, def);

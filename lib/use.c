@@ -1,5 +1,5 @@
-/* Who uses the node of a handle, and what all handles have: that of a process which links the library, and that of a server's
- * plug-ins. Any thread. What never happens: the node goes between enter() and leave(). */
+/* Who uses the node of a handle, or the server behind it, and what all handles have: that of a process which links the library,
+ * and that of a server's plug-ins. Any thread. What never happens: the node goes between enter() and leave(). */
 #include "clock.h"
 #include "lib_int.h"
 
@@ -11,7 +11,7 @@ int unusable(const weir_t *h) {
 
 bool enter(weir_t *h) {
   pthread_rwlock_rdlock(&h->life);
-  if (h->node && !atomic_load(&h->gone)) {
+  if (h->remote ? !atomic_load(&h->ending) : h->node && !atomic_load(&h->gone)) {
     store_deadline(clock_mono_us() + h->opts.request_us);
     return true;
   }

@@ -132,8 +132,8 @@ typedef struct {
  * are UNSUPPORTED. options: "name=value" .., NULL at the end, or NULL: names and values of the command line of `weir server`:
  * slots, async-slots, queue, prefix, lease, request-timeout, stop-timeout, cache-memory, durability, data, shell (off),
  * log-level (warn), token. *out NULL and a sentence in err on failure: INVALID (an option, the url), UNAVAILABLE (no such
- * database or server now), UNSUPPORTED (listen=), REFUSED (the database is not Weir's, another process has the file, or the
- * token is wrong). Closed by weir_close(). */
+ * database or server now), UNSUPPORTED (listen=), REFUSED (the database or server is not Weir's, another process has the file,
+ * or the token is wrong). Closed by weir_close(). */
 WEIR_API int weir_open(weir_t **out, const char *url, const char *const *options, char *err, size_t err_n);
 /* Makes a type known here (S4). Before weir_start(): later INVALID. CONFLICT: the name is taken, here or by a built-in type.
  * From now on the whole system knows the type, for good: tasks of it may be made anywhere, and wait for a process that runs it.
@@ -147,7 +147,7 @@ WEIR_API int weir_start(weir_t *);
  * task goes to other nodes, what it reports from then on is refused with FENCED), the log says so, and the answer is TIMEOUT.
  * UNAVAILABLE: the store does not answer; nothing of this process runs any more.
  * The handle is closed in each case. Not from inside a routine (INVALID), and no other thread may use the handle from then on;
- * those that wait in weir_wait() are answered UNAVAILABLE. NULL is fine. */
+ * those that wait in weir_wait() are answered UNAVAILABLE. It waits for calls that are under way. NULL is fine. */
 WEIR_API int weir_close(weir_t *);
 
 /* ---- making tasks ---- */
