@@ -94,11 +94,13 @@ class KnownMariaDb(OnMariaDb, Known):
         server = self.server()
         self.know("late")
         self.db.stop()
-        for _ in range(2):
-            with self.assertRaises(Refused) as away:
-                server.post("/exec/task", {"taskType": "late"})
-            self.assertEqual(away.exception.status, 503, away.exception.answer)  # and not: there is no such type
-        self.db.start()
+        try:
+            for _ in range(2):
+                with self.assertRaises(Refused) as away:
+                    server.post("/exec/task", {"taskType": "late"})
+                self.assertEqual(away.exception.status, 503, away.exception.answer)  # and not: there is no such type
+        finally:
+            self.db.start()
         self.assertEqual(server.stop(), 0)
 
 
