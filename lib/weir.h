@@ -39,8 +39,8 @@ typedef struct weir_s weir_t;
 typedef struct weir_attempt_s weir_attempt_t;
 
 /* INVALID: what was given cannot be (HTTP: 4xx but for those below). NOT_FOUND: no such task. CONFLICT: its state does not
- * allow that, or the key or type is taken; weir_error_code() says which (40911, 40912, 40913, 40916, 40917). UNKNOWN_TYPE: no
- * node has ever registered the type. UNAVAILABLE: the store is away; nothing was stored. OUTCOME_UNKNOWN: it may have been
+ * allow that, or the key or type is taken; weir_error_code() says which (40911, 40912, 40913, 40916, 40917). UNKNOWN_TYPE: a
+ * second ago no node knew the type yet. UNAVAILABLE: the store is away; nothing was stored. OUTCOME_UNKNOWN: it may have been
  * stored. TIMEOUT: the time that was given is over. UNSUPPORTED: not with this URL, or not yet. REFUSED: not allowed, or
  * (weir_attempt_wait) asked to stop. FENCED: this attempt is not the task's any more. BUSY: too much is under way; try again. */
 enum { WEIR_OK = 0, WEIR_ERR_INVALID = -1, WEIR_ERR_NOT_FOUND = -2, WEIR_ERR_CONFLICT = -3, WEIR_ERR_UNKNOWN_TYPE = -4,
@@ -136,8 +136,8 @@ typedef struct {
  * or the token is wrong). Closed by weir_close(). */
 WEIR_API int weir_open(weir_t **out, const char *url, const char *const *options, char *err, size_t err_n);
 /* Makes a type known here (S4). Before weir_start(): later INVALID. CONFLICT: the name is taken, here or by a built-in type.
- * From now on the whole system knows the type, for good: tasks of it may be made anywhere, and wait for a process that runs it.
- * The struct is copied; what it points to but for name and the functions is the caller's until release(). */
+ * The whole system knows it for good, other processes within a second (until then: UNKNOWN_TYPE). Its tasks wait for a process
+ * that runs it. The struct is copied; what it points to but for name and the functions is the caller's until release(). */
 WEIR_API int weir_register(weir_t *, const weir_type_t *);
 /* Begins to run tasks in this process (S4). Without it a process submits and looks. Once; again: INVALID. Not from inside a
  * routine. */

@@ -21,7 +21,7 @@ struct entry {
   int64_t bound_at;                   /* definitions.version of bind, -1 = never */
   size_t bytes;
   bool used;                          /* since the last eviction */
-  uint64_t types;                     /* registry_changes() before its executors were looked up */
+  uint64_t types;                     /* types_now() before its types were looked up */
 };
 /* All that is known of an id. Made only for what exists: an id that a client made up leaves nothing behind. */
 struct known { struct entry *list; struct def_head newest; int64_t checked_at; };
@@ -66,7 +66,10 @@ void defs_can_run(struct defs *d, can_run_fn *can, void *ctx) {
 
 void defs_executors(struct defs *d, const struct registry *types) { d->types = types; }
 
-static uint64_t types_now(const struct defs *d) { return d->types ? registry_changes(d->types) : 0; }
+/* Grows when this node can run more, or knows more of what others can. */
+static uint64_t types_now(const struct defs *d) {
+  return d->types ? registry_changes(d->types) + book_changes(&d->book) : 0;
+}
 
 void defs_free(struct defs *d) {
   const struct map64_slot *s;
@@ -160,7 +163,7 @@ size_t defs_bytes(struct defs *d) {
   return n;
 }
 
-/* An entry whose executors may have changed does not count: it goes when nobody holds it and there is no room. */
+/* An entry of whose types more is known by now does not count: it goes when nobody holds it and there is no room. */
 enum { EITHER = -1 }; /* deleted or not */
 static struct entry *entry_at(const struct defs *d, const struct known *k, int64_t version, int deleted) {
   for (struct entry *e = k ? k->list : NULL; e != NULL; e = e->next) {
@@ -203,6 +206,9 @@ static struct entry *entry_keep(struct defs *d, enum head_kind kind, int64_t id,
 
 /* ---- loading ---- */
 
+/* The runner's thread has a reader for itself; those of API threads come from the pool. `own` is the runner's thread's alone. */
+static bool is_runner(int64_t defs_version) { return defs_version >= 0; }
+
 static void distinct_ids(struct entry *e) {
   const struct flow_def *f = e->flow;
   uint32_t n = f->dag->n_task;
@@ -213,54 +219,70 @@ static void distinct_ids(struct entry *e) {
   e->now = wr_calloc(e->n_ids + 1, sizeof(struct task_def *));
 }
 
-/* What other nodes have said of a type that this one does not have. r: of this thread. */
-static bool known_elsewhere(struct defs *d, struct reader *r, const char *type) {
+static bool is_foreign(const struct defs *d, const struct task_def *t) {
+  return d->types && !registry_find(d->types, t->type, 0);
+}
+
+/* Before place(): what other nodes have said of a type that this one does not have. Only the runner deletes, so that only the
+ * runner must know whether a known type cleans up now. */
+static enum wr_rc look_up(struct defs *d, const struct task_def *t, struct reader *r, bool runner, struct wr_err *err) {
   bool cleans_up;
-  struct wr_err err;
-  bool known = book_find(&d->book, type, &cleans_up);
-  if (known || !r || !book_due(&d->book) || book_read(&d->book, r, &err) != WR_OK) return cleans_up;
-  (void)book_find(&d->book, type, &cleans_up);
-  return cleans_up;
+  if (!is_foreign(d, t) || (!runner && book_find(&d->book, t->type, &cleans_up))) return WR_OK;
+  return book_due(&d->book) ? book_look(&d->book, r, runner, err) : WR_OK;
 }
 
 /* What this node does not have is no type that reads onDelete: those are built in. */
-static bool cleans_up(struct defs *d, const struct task_def *t, struct reader *r) {
+static bool cleans_up(struct defs *d, const struct task_def *t) {
   uint32_t flags = t->executor ? t->executor->ops.flags : d->types ? 0 : WX_ON_DELETE;
+  bool elsewhere = false;
   if (flags & WX_CLEANS_UP || (t->clean_up_us && flags & WX_ON_DELETE)) return true;
-  return !t->executor && d->types && known_elsewhere(d, r, t->type);
+  if (!t->executor && d->types) (void)book_find(&d->book, t->type, &elsewhere);
+  return elsewhere;
 }
 
-/* What this node knows of a definition besides what is written in it. */
-static void place(struct defs *d, struct task_def *t, struct reader *r) {
+/* What this node knows of a definition besides what is written in it. mu is not held: whoever is asked here may have a lock. */
+static void place(struct defs *d, struct task_def *t) {
   t->executor = d->types ? registry_find(d->types, t->type, 0) : NULL;
   t->policy.slot = d->types ? executor_slot(t->executor) : d->slot_of(t->type);
-  t->policy.cleans_up = cleans_up(d, t, r);
+  t->policy.cleans_up = cleans_up(d, t);
   t->policy.elsewhere = d->can && !d->can(d->can_ctx, t);
 }
 
-static struct entry *task_entry(struct defs *d, struct task_def *t, struct reader *r) {
+/* Takes the reference. */
+static struct entry *entry_new(struct task_def *t, struct flow_def *f) {
   struct entry *e = wr_new(struct entry);
-  *e = (struct entry){.task = t, .bound_at = -1, .types = types_now(d)};
-  place(d, t, r);
+  *e = (struct entry){.task = t, .flow = f, .bound_at = -1};
+  if (f && f->dag) distinct_ids(e);
   return e;
 }
 
-static struct entry *flow_entry(struct defs *d, struct flow_def *f, struct reader *r) {
-  struct entry *e = wr_new(struct entry);
-  *e = (struct entry){.flow = f, .bound_at = -1, .types = types_now(d)};
+static enum wr_rc flow_look_up(struct defs *d, const struct flow_def *f, struct reader *r, bool runner, struct wr_err *err) {
+  enum wr_rc rc = WR_OK;
   for (uint32_t i = 0; i < f->n; i++)
-    for (uint32_t k = 0; k < f->node[i].n_task; k++) place(d, f->node[i].task[k], r);
-  if (f->dag) distinct_ids(e);
-  return e;
+    for (uint32_t k = 0; k < f->node[i].n_task && rc == WR_OK; k++) rc = look_up(d, f->node[i].task[k], r, runner, err);
+  return rc;
+}
+
+/* Looks first and notes the number after that, so that what this very look has found out does not make the entry old. */
+static enum wr_rc entry_place(struct defs *d, struct entry *e, struct reader *r, bool runner, struct wr_err *err) {
+  enum wr_rc rc = e->task ? look_up(d, e->task, r, runner, err) : flow_look_up(d, e->flow, r, runner, err);
+  e->types = types_now(d);
+  if (e->task) place(d, e->task);
+  for (uint32_t i = 0; e->flow && i < e->flow->n; i++)
+    for (uint32_t k = 0; k < e->flow->node[i].n_task; k++) place(d, e->flow->node[i].task[k]);
+  return rc;
 }
 
 /* version 0 = whatever is newest now. */
-static enum wr_rc read_one(struct defs *d, struct reader *r, enum head_kind kind, int64_t id, int64_t version, struct entry **out,
-                           struct wr_err *err) {
+static enum wr_rc read_one(struct defs *d, struct reader *r, enum head_kind kind, int64_t id, int64_t version, bool runner,
+                           struct entry **out, struct wr_err *err) {
   struct task_def *t = NULL;
   struct flow_def *f = NULL;
   enum wr_rc rc = kind == HEAD_TASK ? reader_task(r, id, version, &t, err) : reader_flow(r, id, version, &f, err);
-  if (rc == WR_OK) *out = t ? task_entry(d, t, r) : flow_entry(d, f, r);
+  if (rc != WR_OK) return rc;
+  *out = entry_new(t, f);
+  rc = entry_place(d, *out, r, runner, err);
+  if (rc != WR_OK) entry_free(*out);
   return rc;
 }
 
@@ -304,7 +326,7 @@ static enum wr_rc load(struct defs *d, struct reader *r, enum head_kind kind, in
   struct entry *e;
   enum wr_rc rc = newest ? look_at_newest(d, r, kind, id, defs_version, &version, out, err) : WR_OK;
   if (rc != WR_OK || *out) return rc;
-  rc = read_one(d, r, kind, id, version, &e, err);
+  rc = read_one(d, r, kind, id, version, is_runner(defs_version), &e, err);
   if (rc != WR_OK) return rc;
   pthread_mutex_lock(&d->mu);
   e = entry_keep(d, kind, id, e);
@@ -315,20 +337,20 @@ static enum wr_rc load(struct defs *d, struct reader *r, enum head_kind kind, in
   return WR_OK;
 }
 
-/* The runner's thread has a reader for itself; those of API threads come from the pool. `own` is the runner's thread's alone. */
-static bool is_runner(int64_t defs_version) { return defs_version >= 0; }
-
 static struct reader *reader_for(struct defs *d, int64_t defs_version, struct wr_err *err) {
   if (!is_runner(defs_version)) return reader_get(d->s, err);
   if (d->own == NULL) d->own = reader_of_runner(d->s, err);
   return d->own;
 }
 
-void defs_place(struct defs *d, struct task_def *t) {
-  struct wr_err err;
-  bool cleans_up, needed = d->types && !registry_find(d->types, t->type, 0) && !book_find(&d->book, t->type, &cleans_up);
-  place(d, t, needed ? reader_for(d, 0, &err) : NULL);
+/* A reader that met an error goes back; the runner gets a fresh one next time. */
+static void reader_done(struct defs *d, int64_t defs_version, struct reader *r, enum wr_rc rc) {
+  if (is_runner(defs_version) && (rc == WR_OK || rc == WR_NOT_FOUND)) return;
+  if (is_runner(defs_version)) d->own = NULL;
+  reader_put(r);
 }
+
+/* ---- types of other nodes ---- */
 
 void defs_type_learn(struct defs *d, const char *type, bool cleans_up) {
   book_note(&d->book, &(struct known_type){type, cleans_up});
@@ -340,23 +362,42 @@ enum wr_rc defs_type_known(struct defs *d, const char *type, bool *known, struct
   if (*known || !book_due(&d->book)) return WR_OK;
   struct reader *r = reader_get(d->s, err);
   if (!r) return err->code;
-  enum wr_rc rc = book_read(&d->book, r, err);
+  enum wr_rc rc = book_look(&d->book, r, false, err);
   reader_put(r);
   *known = book_find(&d->book, type, &cleans_up);
+  return *known ? WR_OK : rc;
+}
+
+/* The runner's: reads what other nodes say of types, where that is due. */
+static enum wr_rc runner_look(struct defs *d, struct wr_err *err) {
+  struct reader *r = reader_for(d, 0, err);
+  if (r == NULL) return err->code;
+  enum wr_rc rc = book_look(&d->book, r, true, err);
+  reader_done(d, 0, r, rc);
   return rc;
 }
 
-/* A reader that met an error goes back; the runner gets a fresh one next time. */
-static void reader_done(struct defs *d, int64_t defs_version, struct reader *r, enum wr_rc rc) {
-  if (is_runner(defs_version) && (rc == WR_OK || rc == WR_NOT_FOUND)) return;
-  if (is_runner(defs_version)) d->own = NULL;
-  reader_put(r);
+enum wr_rc defs_place(struct defs *d, struct task_def *t, struct wr_err *err) {
+  enum wr_rc rc = is_foreign(d, t) && book_due(&d->book) ? runner_look(d, err) : WR_OK;
+  if (rc == WR_OK) place(d, t);
+  return rc;
+}
+
+/* After that a version is old whose type another node has registered anew. While the store is away, what was known last
+ * serves. */
+static bool looks_again(struct defs *d, const struct task_def *t) {
+  struct wr_err err;
+  return d->types && !t->executor && book_due(&d->book) && runner_look(d, &err) == WR_OK;
 }
 
 static enum wr_rc defs_get(struct defs *d, enum head_kind kind, int64_t id, int64_t version, int64_t defs_version, void **out,
                            struct wr_err *err) {
   wr_err_clear(err);
   *out = cached(d, kind, id, version, defs_version);
+  if (*out && kind == HEAD_TASK && is_runner(defs_version) && looks_again(d, *out)) {
+    def_task_unref(*out);
+    *out = cached(d, kind, id, version, defs_version);
+  }
   if (*out) return WR_OK;
   struct reader *r = reader_for(d, defs_version, err);
   if (r == NULL) return err->code;
@@ -408,15 +449,30 @@ static size_t still_missing(struct defs *d, int64_t *ids, const struct def_head 
   return m;
 }
 
+static void keep_many(struct defs *d, const int64_t *ids, struct entry *const *e, size_t n, int64_t defs_version) {
+  pthread_mutex_lock(&d->mu);
+  for (size_t i = 0; i < n; i++)
+    if (e[i]) newest_note(d, HEAD_TASK, ids[i], head_of(entry_keep(d, HEAD_TASK, ids[i], e[i])), defs_version);
+  pthread_mutex_unlock(&d->mu);
+}
+
 static enum wr_rc read_many(struct defs *d, struct reader *r, const int64_t *ids, size_t n, int64_t defs_version,
                             struct wr_err *err) {
   struct task_def **t = wr_calloc(n + 1, sizeof *t);
+  struct entry **e = wr_calloc(n + 1, sizeof *e);
   enum wr_rc rc = reader_tasks(r, ids, n, t, err);
-  pthread_mutex_lock(&d->mu);
-  for (size_t i = 0; rc == WR_OK && i < n; i++)
-    if (t[i]) newest_note(d, HEAD_TASK, ids[i], head_of(entry_keep(d, HEAD_TASK, ids[i], task_entry(d, t[i], NULL))),
-                          defs_version);
-  pthread_mutex_unlock(&d->mu);
+  for (size_t i = 0; rc == WR_OK && i < n; i++) {
+    if (t[i] == NULL) continue;
+    e[i] = entry_new(t[i], NULL);
+    t[i] = NULL;
+    rc = entry_place(d, e[i], r, is_runner(defs_version), err);
+  }
+  if (rc == WR_OK) keep_many(d, ids, e, n, defs_version);
+  for (size_t i = 0; rc != WR_OK && i < n; i++) {
+    if (e[i]) entry_free(e[i]);
+    def_task_unref(t[i]);
+  }
+  free(e);
   free(t);
   return rc;
 }

@@ -1,7 +1,8 @@
 /* The cache of definitions: compiled flows and task versions, shared by the API threads and the runner. A room of its own
  * below both: it knows the store, and neither of them.
  *
- * Versions are immutable, so an entry stays valid for ever; only "which is the newest" changes, with definitions.version.
+ * Versions are immutable, so an entry stays valid for ever; only "which is the newest" changes, with definitions.version. But for
+ * what is known of types: when a node registers one, or another one does, entries are read again.
  * After such a change the cache asks for the newest version numbers, many in one statement. It reads only definitions with a
  * new version.
  *
@@ -37,12 +38,14 @@ enum wr_rc defs_flow(struct defs *d, int64_t flow_id, int64_t version, int64_t d
 enum wr_rc defs_task(struct defs *d, int64_t task_id, int64_t version, int64_t defs_version, struct task_def **out,
                      struct wr_err *err) WR_MUST;
 /* Fills in what this node knows of a definition that is not of this cache: class of slots, executor, whether it can run here,
- * whether its type cleans up. t is nobody else's yet. The runner's thread. */
-void defs_place(struct defs *d, struct task_def *t);
+ * whether its type cleans up. t is nobody else's yet. The runner's thread. It may have to look into the store: when that fails,
+ * nothing is filled in. */
+enum wr_rc defs_place(struct defs *d, struct task_def *t, struct wr_err *err) WR_MUST;
 /* This node has registered it: no look is needed. Any thread. */
 void defs_type_learn(struct defs *d, const char *type, bool cleans_up);
-/* Has any node ever registered the type? Looks into the store at most once a second for one that is not known. Any thread; the
- * caller holds no reader. */
+/* Has any node ever registered the type? Looks into the store when it is not known and the last look began a second ago or
+ * earlier; who comes during a look waits for it. Not OK: nobody could look (the store is away, or busy), so nothing is known. Any
+ * thread; the caller holds no reader. */
 enum wr_rc defs_type_known(struct defs *d, const char *type, bool *known, struct wr_err *err) WR_MUST;
 /* Policies and versions of every task index of f as of defs_version; owned by the cache entry of f, valid until the
  * next defs_bind of f with a newer version. Runner thread only. */

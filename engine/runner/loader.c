@@ -362,7 +362,10 @@ static enum store_rc alone_def(struct loader *l, const struct task_row *row, con
   if (row->task_id != 0) rc = defs_task(l->env->defs, row->task_id, row->t.version, l->env->defs_version, def, &err);
   else if (beside == NULL) rc = wr_err_set(&err, WR_INTERNAL, "It has no row in task_async.");
   else rc = async_def(beside->name, beside->type, beside->content, beside->config, def, &err);
-  if (rc == WR_OK && row->task_id == 0) defs_place(l->env->defs, *def);
+  if (rc == WR_OK && row->task_id == 0) {
+    rc = defs_place(l->env->defs, *def, &err);
+    if (rc != WR_OK) def_task_unref(*def);
+  }
   if (defs_store_rc(rc) == STORE_BAD)
     log_error("runner.task_definition", L_INT("ti", row->ti), L_INT("task_id", row->task_id), L_INT("version", row->t.version),
               L_STR("error", err.msg));

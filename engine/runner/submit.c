@@ -50,12 +50,14 @@ static enum store_rc decide_key(struct submit *s, struct req_task *t, struct alo
 static enum store_rc decide_def(struct submit *s, const struct req_task *t, struct task_def **def) {
   struct req *q = s->e->q;
   struct wr_err err;
+  enum wr_rc rc = WR_OK;
   if (t->def) {
-    if (t->def->policy.slot >= SLOT__N || t->def->executor == NULL) defs_place(s->r->env.defs, t->def);
+    if (t->def->policy.slot >= SLOT__N || t->def->executor == NULL) rc = defs_place(s->r->env.defs, t->def, &err);
+    if (rc != WR_OK) return req_refuse_err(q, rc, &err);
     *def = def_task_ref(t->def);
     return STORE_OK;
   }
-  enum wr_rc rc = defs_task(s->r->env.defs, t->task_id, 0, s->r->env.defs_version, def, &err);
+  rc = defs_task(s->r->env.defs, t->task_id, 0, s->r->env.defs_version, def, &err);
   if (rc == WR_OK && (*def)->deleted) rc = wr_err_set(&err, WR_NOT_STARTABLE, "The task was deleted.");
   return rc == WR_OK ? STORE_OK : req_refuse_err(q, rc, &err);
 }

@@ -216,6 +216,7 @@ void reader_put(struct reader *r);
  * On a server no statement begins when less than half of request_us is left, so that the last wait ends in time, and no wait for
  * a row begins after the deadline. */
 void store_deadline(int64_t mono_us);
+int64_t store_until(void);   /* this thread's, 0 = none */
 enum wr_rc reader_defs_version(struct reader *r, int64_t *v, struct wr_err *err) WR_MUST;
 /* An idempotency key. NOT_FOUND when it is free, or under way elsewhere. */
 enum wr_rc reader_key(struct reader *r, const char *key, struct key_row *out, struct wr_err *err) WR_MUST;

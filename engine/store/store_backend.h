@@ -13,7 +13,6 @@
 /* For store_why(); %s: the kind. */
 #define STORE_NO_IDS "No number is left for a new %s: `next` in table id_block is at its end."
 
-int64_t store_until(void);   /* this thread's store_deadline(), 0 = none */
 struct store_ops {
   uint32_t abi, size;             /* STORE_ABI, sizeof(struct store_ops) */
 

@@ -3,6 +3,7 @@ nothing while they wait. On each store."""
 import contextlib
 import os
 import sqlite3
+import time
 import unittest
 
 from live import Refused, task, until
@@ -75,7 +76,32 @@ class Known(Base):
 
 class KnownMariaDb(OnMariaDb, Known):
     def know(self, name, cleans_up=0):
-        self.db.sql(f"INSERT INTO task_type (task_type, cleans_up) VALUES ('{name}', {cleans_up})")
+        self.db.sql(f"REPLACE INTO task_type (task_type, cleans_up) VALUES ('{name}', {cleans_up})")
+
+    def test_a_newer_version_cleans_up(self):
+        server = self.server()
+        self.know("grows")
+        inline = self.accepted(server, {"taskType": "grows"})
+        saved = self.start(server, "x", kind="grows")
+        self.know("grows", 1)  # another node has a newer version of it
+        time.sleep(1.1)
+        for ti in (inline, saved):
+            server.call("DELETE", f"/exec/task-ins/{ti}")
+            self.row_when(server, ti, state="DELETING", why="NO_EXECUTOR")
+        self.assertEqual(server.stop(), 0)
+
+    def test_store_away(self):
+        server = self.server()
+        self.know("late")
+        self.db.stop()
+        try:
+            for _ in range(2):
+                with self.assertRaises(Refused) as away:
+                    server.post("/exec/task", {"taskType": "late"})
+                self.assertEqual(away.exception.status, 503, away.exception.answer)  # and not: there is no such type
+        finally:
+            self.db.start()
+        self.assertEqual(server.stop(), 0)
 
 
 del Base
