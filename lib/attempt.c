@@ -1,8 +1,9 @@
 /* One attempt of a routine, and what the routine may call. The routine's threads, but for attempt_new(), attempt_stop() and
  * attempt_drop(), which are the loop's.
  *
- * What a routine says waits in `said` until the loop takes it: the newest progress and context, LOG_MOST bytes of its log. What
- * never happens: a call that waits for the store, but for weir_report_context(); one that counts after the attempt has ended. */
+ * What a routine says waits in `said` until the loop takes it: the newest progress and context, LOG_MOST bytes of its log. The
+ * loop leaves the log there while the log of the node is behind. What never happens: a call that waits for the store, but for
+ * weir_report_context() and weir_log(); one that counts after the attempt has ended; a text that is taken and then dropped. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -80,6 +81,7 @@ void attempt_run(struct weir_attempt_s *a) {
 void attempt_stop(struct weir_attempt_s *a, int reason) {
   pthread_mutex_lock(&a->mu);
   atomic_store(&a->stop.reason, reason);
+  pthread_cond_broadcast(&a->moved);
   if (a->stop_fd >= 0) (void)eventfd_write(a->stop_fd, 1);
   pthread_mutex_unlock(&a->mu);
   until_look(&a->h->until);
@@ -205,20 +207,41 @@ int weir_report_error(weir_attempt_t *a, const char *message, int retry) {
   return said_to(a, ok);
 }
 
+/* mu is held: waits until n bytes more have room. One that is to stop waits for the loop, which comes at once, but not for a
+ * store that is behind. */
+static int await_room(struct weir_attempt_s *a, size_t n, int64_t until_us) {
+  while (a->x && a->said.log.len + n > LOG_MOST) {
+    if (a->behind && weir_attempt_stopping(a)) return WEIR_ERR_REFUSED;
+    if (!cond_until(&a->moved, &a->mu, until_us) && clock_mono_us() >= until_us) return WEIR_ERR_UNAVAILABLE;
+  }
+  return a->x ? WEIR_OK : WEIR_ERR_FENCED;
+}
+
+static int log_answer(const struct weir_attempt_s *a, int rc) {
+  if (rc == WEIR_ERR_FENCED) return fenced(a);
+  if (rc == WEIR_ERR_REFUSED)
+    return fail(a->h, rc, WR_DRAINING, "The attempt is asked to stop, and its log is behind; the text is not in it.");
+  if (rc == WEIR_ERR_UNAVAILABLE)
+    return fail(a->h, rc, WR_DB_UNAVAILABLE, "The log's store does not keep up, or does not answer; the text is not in it.");
+  return rc;
+}
+
+/* In parts that are added whole or not at all. */
 int weir_log(weir_attempt_t *a, const char *data, size_t len) {
-  bool ok = true;
+  int rc = WEIR_OK;
+  int64_t until = call_until(a->h);
   pthread_mutex_lock(&a->mu);
-  while (ok && len > 0) {
-    while (a->x && a->said.log.len >= LOG_MOST) pthread_cond_wait(&a->moved, &a->mu);
-    size_t n = LOG_MOST - (a->said.log.len < LOG_MOST ? a->said.log.len : LOG_MOST);
-    if (n > len) n = len;
-    if (a->x) buf_add(&a->said.log, data, n);
-    ok = wake(a);
+  do {
+    size_t n = len < LOG_MOST ? len : LOG_MOST;
+    rc = await_room(a, n, until);
+    if (rc || n == 0) break;
+    buf_add(&a->said.log, data, n);
+    (void)wake(a);
     data += n;
     len -= n;
-  }
+  } while (len > 0);
   pthread_mutex_unlock(&a->mu);
-  return said_to(a, ok);
+  return log_answer(a, rc);
 }
 
 /* ---- what it waits for ---- */

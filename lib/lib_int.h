@@ -208,6 +208,7 @@ struct weir_attempt_s {
   const wx_host *host; wx_exec *x;  /* x NULL: it has ended for the worker, or was given up */
   int stop_fd;                      /* -1 = not asked for */
   struct said said;
+  bool behind;                      /* said.log waits because the log takes no more just now */
   uint32_t context_no, context_done; int context_answer;   /* reports of this attempt; decided so far; how */
   uint32_t sent_no, sent_count, n_sent;   /* loop: the newest that the worker got, as which of its notes; notes so far */
 };

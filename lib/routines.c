@@ -3,7 +3,10 @@
  *
  *   start -> pool -> [routine] -> wake -> woken: notes, and done() when the routine has returned
  *
- * What never happens: the loop waits for a routine; a routine that does not stop keeps a close from ending. */
+ * While the log is behind, its text stays where it is, and weir_log() waits; the rest is taken.
+ *
+ * What never happens: the loop waits for a routine; a routine that does not stop keeps a close from ending; text is lost that
+ * weir_log() has taken, but for what the log itself counts as left out. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +30,8 @@ static void end_plain(const wx_host *h, wx_exec *x, int how, const char *error) 
   end(h, x, of(h, x), &(wx_result){.size = sizeof(wx_result), .end = how, .error = error, .exit_code = -1,
                                    .after_us = how == WX_NOT_NOW ? AGAIN_US : 0});
 }
+
+static struct said hear(const wx_host *h, wx_exec *x, struct weir_attempt_s *a, bool behind);
 
 /* ---- start and end ---- */
 
@@ -59,6 +64,7 @@ static void routine_timer(const wx_host *h, wx_exec *x) {
     return;
   }
   pool_give_up(a->pool, a);
+  (void)hear(h, x, a, false); /* what waited for its log */
   log_warn("library.routine_given_up", L_STR("type", a->type->name), L_INT("task", a->id), L_INT("attempt", a->number),
            L_STR("why", "it did not stop in time"));
   end_plain(h, x, WX_LOST, "Its routine did not stop in time.");
@@ -87,14 +93,28 @@ static void note_progress(const wx_host *h, wx_exec *x, const struct said *s) {
   buf_done(&b);
 }
 
-/* What it said since the last time, without how it ended. */
-static struct said take(struct weir_attempt_s *a, uint32_t *context_no) {
+/* Its text waits in `said`, and the routine in weir_log(), while the log is behind. The rest of one that has returned is taken
+ * all the same, as that of a child: it is not much, and its slot is wanted. */
+static bool must_wait(const wx_host *h, wx_exec *x, struct weir_attempt_s *a) {
+  pthread_mutex_lock(&a->mu);
+  bool asks = a->said.log.len > 0 && !a->said.ended;
+  pthread_mutex_unlock(&a->mu);
+  return asks && h->log_behind(x);
+}
+
+/* What it said since the last time, without how it ended. behind: without its log. */
+static struct said take(struct weir_attempt_s *a, bool behind, uint32_t *context_no) {
   pthread_mutex_lock(&a->mu);
   struct said s = a->said;
   *context_no = a->context_no;
   a->said = (struct said){.result = s.result, .result_len = s.result_len, .has_result = s.has_result, .error = s.error,
                           .no_retry = s.no_retry, .ended = s.ended, .phase = s.phase};
-  pthread_cond_broadcast(&a->moved); /* there is room in its log again */
+  a->behind = behind && !s.ended; /* it may have returned since the log was asked */
+  if (a->behind) {
+    a->said.log = s.log;
+    s.log = (struct buf)BUF_INIT;
+  }
+  pthread_cond_broadcast(&a->moved); /* its log has room again; or has none, which one that is to stop must hear */
   pthread_mutex_unlock(&a->mu);
   return s;
 }
@@ -126,6 +146,14 @@ static void flush(const wx_host *h, wx_exec *x, struct weir_attempt_s *a, struct
   free(s->context);
 }
 
+/* Notes what it said. How it ended, if it has, is the caller's. */
+static struct said hear(const wx_host *h, wx_exec *x, struct weir_attempt_s *a, bool behind) {
+  uint32_t no;
+  struct said s = take(a, behind, &no);
+  flush(h, x, a, &s, no);
+  return s;
+}
+
 /* Nobody but the loop has a->said any more: the routine has returned. */
 static void finish(const wx_host *h, wx_exec *x, struct weir_attempt_s *a, const struct said *s) {
   char odd[96];
@@ -149,9 +177,7 @@ static void finish(const wx_host *h, wx_exec *x, struct weir_attempt_s *a, const
 
 static void routine_woken(const wx_host *h, wx_exec *x) {
   struct weir_attempt_s *a = of(h, x);
-  uint32_t no;
-  struct said s = take(a, &no);
-  flush(h, x, a, &s, no);
+  struct said s = hear(h, x, a, must_wait(h, x, a));
   if (s.ended) finish(h, x, a, &s);
 }
 

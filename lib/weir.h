@@ -42,7 +42,7 @@ typedef struct weir_attempt_s weir_attempt_t;
  * allow that, or the key or type is taken; weir_error_code() says which (40911, 40912, 40913, 40916, 40917). UNKNOWN_TYPE: a
  * second ago no node knew the type yet. UNAVAILABLE: the store is away; nothing was stored. OUTCOME_UNKNOWN: it may have been
  * stored. TIMEOUT: the time that was given is over. UNSUPPORTED: not with this URL, or not yet. REFUSED: not allowed, or
- * (weir_attempt_wait) asked to stop. FENCED: this attempt is not the task's any more. BUSY: too much is under way; try again. */
+ * (in a routine) asked to stop. FENCED: this attempt is not the task's any more. BUSY: too much is under way; try again. */
 enum { WEIR_OK = 0, WEIR_ERR_INVALID = -1, WEIR_ERR_NOT_FOUND = -2, WEIR_ERR_CONFLICT = -3, WEIR_ERR_UNKNOWN_TYPE = -4,
        WEIR_ERR_UNAVAILABLE = -5, WEIR_ERR_OUTCOME_UNKNOWN = -6, WEIR_ERR_TIMEOUT = -7, WEIR_ERR_NO_MEMORY = -8,
        WEIR_ERR_UNSUPPORTED = -9, WEIR_ERR_REFUSED = -10, WEIR_ERR_FENCED = -11, WEIR_ERR_BUSY = -12 };
@@ -126,7 +126,6 @@ typedef struct {
 } weir_queue_t;
 
 /* ---- the handle ---- */
-
 /* Opens a system (S4). url: sqlite:PATH, mysql://user[:pw]@host[:port]/db[?socket=PATH] (the schema is made where there is
  * none), or http://host:port, a server: there the same calls submit, steer, look and wait, but weir_register() and weir_start()
  * are UNSUPPORTED. options: "name=value" .., NULL at the end, or NULL: names and values of the command line of `weir server`:
@@ -151,7 +150,6 @@ WEIR_API int weir_start(weir_t *);
 WEIR_API int weir_close(weir_t *);
 
 /* ---- making tasks ---- */
-
 /* Makes one (S4: create, S1: submit); when it returns WEIR_OK the task is stored. *id may be NULL. CONFLICT 40911: the key is
  * that of a task with other content. UNKNOWN_TYPE. */
 WEIR_API int weir_create(weir_t *, const weir_spec_t *, int64_t *id);
@@ -159,7 +157,6 @@ WEIR_API int weir_create(weir_t *, const weir_spec_t *, int64_t *id);
 WEIR_API int weir_create_many(weir_t *, const weir_spec_t *const *, size_t n, int64_t *ids);
 
 /* ---- steering them: docs/reference/api.md has the table of states ---- */
-
 /* Runs it now (S4: start, resume, restart): one that is held, delayed, paused, or failed. CONFLICT 40912: it succeeded. */
 WEIR_API int weir_run(weir_t *, int64_t id);
 /* Pauses it (S4): one that runs is asked to stop and becomes WEIR_STATE_PAUSE when it has. CONFLICT 40913: it has ended. */
@@ -226,7 +223,10 @@ WEIR_API int weir_report_progress(weir_attempt_t *, int64_t done, int64_t total,
 WEIR_API int weir_report_result(weir_attempt_t *, const void *data, size_t len);
 /* The sentence of a failure, which counts when the routine returns WEIR_PHASE_FAILED. retry 0: it is not tried again. */
 WEIR_API int weir_report_error(weir_attempt_t *, const char *message, int retry);
-/* Adds bytes to the attempt's log (S1); copied. Waits a moment when the log is behind. */
+/* Adds bytes to the attempt's log (S1); copied. WEIR_OK: they are on their way. They are lost only with this process while the
+ * store is away, or as part of what the log itself says is left out. Waits while the log is behind, because its store is slow
+ * or away. UNAVAILABLE: it was for all of request-timeout. REFUSED: it is, and the attempt is asked to stop: then this call does
+ * not wait. FENCED. What is refused is not in the log; of more than 256 KiB at once a first part may be. */
 WEIR_API int weir_log(weir_attempt_t *, const char *data, size_t len);
 
 /* ---- a policy of one's own (S4) ---- */

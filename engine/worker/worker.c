@@ -66,9 +66,12 @@ static void swallow(int fd) {
   (void)ignored;
 }
 
+/* From here on a poke writes again. All that was put somewhere before is looked at in this turn: the news, then the mailbox. */
 static void on_mail(struct worker *w, struct source *s) {
-  (void)w;
   swallow(s->fd);
+  pthread_mutex_lock(&w->lock);
+  w->poked = false;
+  pthread_mutex_unlock(&w->lock);
 }
 
 static void on_clock(struct worker *w, struct source *s) {
@@ -127,7 +130,7 @@ static void read_mail(struct worker *w) {
   w->in_tail = &w->in;
   w->cancel = NULL;
   w->n_cancel = w->cap_cancel = 0;
-  w->poked = w->want_kill = w->want_look = false;
+  w->want_kill = w->want_look = false;
   w->stopping = w->stop;
   pthread_mutex_unlock(&w->lock);
 

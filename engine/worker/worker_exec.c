@@ -231,6 +231,13 @@ static void host_wake(wx_exec *x) {
   if (first) worker_poke(w);
 }
 
+/* What waited can go on. It could say nothing meanwhile, so its heartbeat counts from now. */
+void exec_log_room(struct wx_exec *x) {
+  exec_beat(x, clock_mono_us());
+  child_resume(x);
+  if (!x->ended && x->ops->woken) x->ops->woken(&host, x);
+}
+
 /* Each is called with itself off the list, so that a wake from now on calls it again. */
 void exec_woken(struct worker *w) {
   pthread_mutex_lock(&w->lock);
@@ -299,7 +306,8 @@ static void host_params(wx_exec *x, void (*fn)(void *ctx, const char *name, cons
 static const wx_host host = {.abi = WX_ABI, .size = sizeof(wx_host), .now_us = host_now, .data = host_data, .task = host_task,
                              .log = host_log, .timer = host_timer, .spawn = host_spawn, .kill = host_kill, .done = host_done,
                              .params = host_params, .lib = &executor_lib, .note = exec_note,
-                             .stop_reason = host_stop_reason, .tools = host_tools, .user = host_user, .wake = host_wake};
+                             .stop_reason = host_stop_reason, .tools = host_tools, .user = host_user, .wake = host_wake,
+                             .log_behind = exec_log_behind};
 
 /* ---- start ---- */
 
@@ -336,7 +344,9 @@ static void beat_due(struct worker *w, struct timer *t) {
   struct wx_exec *x = (struct wx_exec *)((char *)t - offsetof(struct wx_exec, beat));
   int64_t end = x->beat_us + x->a->heartbeat_us;
   if (x->ended || x->stop) return;
-  if (child_unread(x)) end = clock_mono_us() + x->a->heartbeat_us; /* what it reported has not been looked at */
+  /* what it reported has not been looked at, or its log keeps it from reporting */
+  bool waits = child_unread(x) || (x->log && xlog_stalled(x->log));
+  if (waits) end = clock_mono_us() + x->a->heartbeat_us;
   if (clock_mono_us() < end) {
     worker_timer(w, t, end);
     return;

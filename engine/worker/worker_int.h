@@ -28,6 +28,7 @@
 #include "run_as.h"
 #include "spawner_wire.h"
 #include "worker.h"
+#include "worker_log.h"
 #include "worker_loop.h"
 #include "worker_report.h"
 
@@ -57,7 +58,6 @@ struct minder {
 struct home { struct source src; struct timer look; bool gone; };
 
 struct child;
-struct xlog;
 
 /* One attempt under way: what the ABI calls wx_exec. */
 struct wx_exec {
@@ -167,8 +167,8 @@ void exec_free_unused(struct worker *w);
 void exec_child_done(struct wx_exec *x, const wx_exit *e);
 void exec_woken(struct worker *w);          /* calls those whom other threads woke */
 void exec_noted(struct wx_exec *x, uint32_t count, int answer);   /* so many contexts that it noted are decided: WX_KEPT_* */
-struct log_sum { int64_t stored, lost; enum log_lost why; };
 void exec_log_over(struct wx_exec *x, struct log_sum sum);   /* how much of its log is stored, and how much is not; finishes it */
+void exec_log_room(struct wx_exec *x);       /* its log takes more again */
 void exec_reports_over(struct wx_exec *x);   /* what it reported is stored, or is not waited for any more; finishes it */
 void exec_limit(struct wx_exec *x, int64_t from_us);   /* its run and heartbeat timeouts count from then on, monotonic */
 static inline void exec_beat(struct wx_exec *x, int64_t now_us) { x->beat_us = now_us; }   /* it has reported something */
@@ -176,6 +176,7 @@ static inline void exec_beat(struct wx_exec *x, int64_t now_us) { x->beat_us = n
 /* ---- worker_note.c ---- */
 /* What an attempt says while it runs (WX_NOTE_*, copied); -1: it is not taken. */
 int exec_note(struct wx_exec *x, int kind, int stream, const void *p, size_t n);
+int exec_log_behind(struct wx_exec *x);     /* 1: its log takes no more for now; exec_log_room() is called when it does */
 
 /* ---- worker_child.c ---- */
 int child_spawn(struct wx_exec *x, const wx_spawn *sp, char *err, size_t err_n);
@@ -231,20 +232,4 @@ struct sw_exit;
 /* SIGKILL does not end a process of the attempt. */
 void stuck_add(struct worker *w, int64_t id, const struct attempt *a, const struct sw_exit *m);
 void stuck_end(struct worker *w, int64_t id);                 /* it has ended, whatever it was */
-
-/* ---- worker_log.c ---- */
-struct logger;
-struct logger *logger_new(struct worker *w);
-void logger_free(struct logger *l);         /* writes what there is, ends the thread */
-/* cap < 0: the default; 0: nothing is kept. One attempt's log; the loop's calls. */
-struct xlog *xlog_new(struct logger *l, struct wx_exec *x, int64_t cap);
-bool xlog_add(struct xlog *g, uint8_t stream, const void *p, size_t n);  /* false: too much is under way, stop reading */
-void xlog_end(struct xlog *g);              /* no more; exec_log_over() is called when it is stored */
-bool xlog_moves(struct xlog *g);              /* it has grown since it was asked last */
-struct log_sum xlog_leave(struct xlog *g);    /* its attempt waits no longer: what its row says */
-void logger_news(struct worker *w);         /* loop: what the log thread has done */
-void logger_wake(struct logger *l);         /* the keeper has work for the log thread */
-/* Log thread: calls once() until its answer is not AGAIN, or until the node has been ending for long enough. *doubt: one of the
- * answers was AGAIN. most_us: the longest time; INT64_MAX = none. */
-enum log_rc logger_until(struct logger *l, enum log_rc (*once)(void *), void *arg, int64_t most_us, bool *doubt);
 #endif

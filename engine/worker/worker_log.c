@@ -16,8 +16,8 @@
  * `news` when it is done, and the loop frees it.
  *
  * Memory is bounded: beyond UNDER_WAY bytes of one attempt, or LIMIT_LOG_WAITING_BYTES of all, the child's pipe is not read, and
- * the child waits. At the end of an attempt its pipe is read all the same; bytes beyond twice that limit are dropped, and
- * counted. */
+ * the child waits; an executor that asks (log_behind()) is told so, and keeps its text. At the end of an attempt the rest is
+ * taken all the same; bytes beyond twice that limit are dropped, and counted. */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -47,7 +47,7 @@ struct xlog {
   struct wx_exec *x;             /* loop: NULL = its attempt does not wait */
   struct { struct buf b; int64_t time_us; } pending[STREAMS];
   uint8_t stream, changes;       /* the stream that wrote last; how often the stream changed, CHANGES at most */
-  bool stalled;                  /* loop: the pipe is not read now */
+  bool stalled;                  /* loop: nothing more is taken now */
   atomic_bool call;              /* the loop wants news when there is room again */
   _Atomic int64_t under_way, stored, dropped;   /* dropped: by the loop, not yet counted by the log thread */
   _Atomic int64_t kept;          /* stored, or on the way there: what its log will have, if nothing more is lost */
@@ -151,13 +151,22 @@ static bool crowded(const struct xlog *g) {
   return atomic_load(&g->under_way) >= UNDER_WAY || atomic_load(&g->l->waiting) >= LIMIT_LOG_WAITING_BYTES;
 }
 
-/* Asks for news when there is room to read its pipe again. The news comes with a message of its own: the pending bytes, or an
+/* Asks for news when there is room to take more. The news comes with a message of its own: the pending bytes, or an
  * empty one when nothing is on the way. */
 static void stall(struct xlog *g) {
   g->stalled = true;
   atomic_store(&g->call, true);
   if (post_all(g, false) == 0 && atomic_load(&g->under_way) == 0) post(g, g->stream, false);
 }
+
+bool xlog_behind(struct xlog *g) {
+  if (g->stalled || !crowded(g)) return g->stalled;
+  stall(g);
+  if (!crowded(g)) g->stalled = false; /* look again: the call may have come in between */
+  return g->stalled;
+}
+
+bool xlog_stalled(const struct xlog *g) { return g->stalled; }
 
 bool xlog_add(struct xlog *g, uint8_t stream, const void *p, size_t n) {
   if (n == 0) return true;
@@ -177,11 +186,7 @@ bool xlog_add(struct xlog *g, uint8_t stream, const void *p, size_t n) {
   buf_add(b, p, n);
   atomic_fetch_add(&g->l->waiting, (int64_t)n);
   if (b->len >= SHIP_BYTES) post_all(g, false);
-  if (!crowded(g)) return true;
-  stall(g);
-  if (crowded(g)) return false; /* look again: the call may have come in between */
-  g->stalled = false;
-  return true;
+  return !xlog_behind(g);
 }
 
 void xlog_end(struct xlog *g) { post_all(g, true); }
@@ -226,7 +231,7 @@ static void tell(struct xlog *g) {
     free(g);
   } else if (g->stalled) {
     g->stalled = false;
-    if (x) child_resume(x);
+    if (x) exec_log_room(x);
   }
 }
 

@@ -168,6 +168,9 @@ typedef struct wx_host {             /* what the worker offers; valid during eve
   /* The one call that any thread may make, from start() until done(): woken() follows on the loop's thread,
       once for many calls. */
   void (*wake)(wx_exec *);
+  /* 1: the log is behind, because its store is slow or away. What is logged all the same is kept while there is memory for it; so
+   * keep it back, and let those wait who bring more. woken() follows when there is room. */
+  int  (*log_behind)(wx_exec *);
 } wx_host;
 
 typedef struct wx_ops {
@@ -187,7 +190,7 @@ typedef struct wx_ops {
   /* As check(), with the host's help. */
   int  (*check_with)(const wx_lib *, const char *content, const char *config, int *code, char *err, size_t err_n);
   void *user;                        /* the executor's own, for wx_host.user() */
-  void (*woken)(const wx_host *, wx_exec *);   /* after wake() */
+  void (*woken)(const wx_host *, wx_exec *);   /* after wake(); after log_behind(), when there is room */
   /* The first `count` contexts that it noted are decided: the newest of them is stored, or refused (WX_KEPT_*). Not called after
    * done(). */
   void (*noted)(const wx_host *, wx_exec *, uint32_t count, int answer);

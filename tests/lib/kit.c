@@ -3,6 +3,7 @@
 #include "kit.h"
 #include <ftw.h>
 #include <poll.h>
+#include <sqlite3.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -83,6 +84,29 @@ weir_t *kit_open(const char *slots, const char *more) {
   int rc = weir_open(&h, url, options, err, sizeof err);
   if (rc) fail_msg("weir_open: %s: %s", weir_strerror(rc), err);
   return h;
+}
+
+/* ---- logs ---- */
+
+static sqlite3 *held;                /* of SQLite they are a file of their own, which has one writer at a time */
+
+void kit_hold_logs(void) {
+  char file[120];
+  if (db) {
+    sql("USE");
+    if (mysql_query(db, "LOCK TABLES task_log WRITE")) fail_msg("lock: %s", mysql_error(db));
+    return;
+  }
+  snprintf(file, sizeof file, "%s/%d.db-log", dir, number);
+  IS(sqlite3_open_v2(file, &held, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+  sqlite3_busy_timeout(held, SOON_MS);
+  IS(sqlite3_exec(held, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+}
+
+void kit_release_logs(void) {
+  if (db && mysql_query(db, "UNLOCK TABLES")) fail_msg("unlock: %s", mysql_error(db));
+  if (held) IS(sqlite3_close(held), SQLITE_OK);
+  held = NULL;
 }
 
 /* ---- gates ---- */

@@ -29,6 +29,10 @@ const char *kit_dir(void);
 /* Opens; more: one more option, NULL = none. */
 weir_t *kit_open(const char *slots, const char *more);
 
+/* The store takes no logs while they are held, and all else. */
+void kit_hold_logs(void);
+void kit_release_logs(void);
+
 /* Routines wait at a gate until the test opens it, or they are told to stop. */
 struct gate { pthread_mutex_t mu; pthread_cond_t moved; int came, left; bool open; };
 void gate_init(struct gate *g);
