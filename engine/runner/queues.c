@@ -541,9 +541,18 @@ static void bind_again(struct queues *q) {
   }
 }
 
+/* The first row of all drops what was noted before (store_queues.h). While one row stayed, no row was the first. */
+static bool notes_are_gone(const struct queues *q, const struct queue_row *row, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    const struct limit *l = limit_find(q, row[i].user, row[i].group);
+    if (l && l->queue_id == row[i].queue_id) return false;
+  }
+  return n > 0;
+}
+
 void queues_load(struct queues *q, const struct queue_row *row, size_t n) {
   size_t k = 0;
-  bool first = q->n_row == 0;
+  bool first = notes_are_gone(q, row, n);
   for (size_t i = 0; i < q->n_row; i++) q->row[i]->seen = false;
   for (size_t i = 0; i < n; i++) limit_set(limit_make(q, &row[i]), &row[i]);
   struct limit **gone = wr_calloc(q->n_row + 1, sizeof *gone);

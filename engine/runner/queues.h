@@ -11,9 +11,10 @@
  * So a held queue costs the others nothing.
  *
  * What counts: a task is held (`struct hold`) from the moment this node picks it until its hint has come to nothing or its
- * attempt has ended. Holds are made only where something counts them or may come to: a row that limits, a cost, a name. What other nodes run
- * (`foreign`) is read from the rows: under the locks of the limits in each batch that claims, and now and then for a new look.
- * While there are rows that limit, each node notes what it runs (store_queues.h), so that others know whose its tasks are.
+ * attempt has ended. Holds are made only where something counts them or may come to: a row that limits, a cost, a name. What
+ * other nodes run (`foreign`) is read from the rows: under the locks of the limits in each batch that claims, and now and then
+ * for a new look. While there are rows that limit, each node notes what it runs (store_queues.h), so that others know whose its
+ * tasks are.
  *
  * The runner thread's. What never happens: a start beyond a limit that this node knows; a hold outlives its attempt; a name is
  * kept that neither waits nor runs. */
@@ -87,7 +88,7 @@ struct queues {
   int64_t version, defs_version;      /* of the rows as last read; of the definitions then; 1 = no row was ever written */
   int64_t look_us;                    /* boot time of the next look at rows outside a batch */
   bool asked, loaded;                 /* somebody has changed a queue; the machine has too much to do */
-  bool owes, unsure;                  /* the first row has come: what runs here is to be noted; other nodes have not done so yet */
+  bool owes, unsure;                  /* the first row has come: what runs here is to be noted; others have not done so yet */
   struct limit **row; size_t n_row, cap_row;
   struct map64 limits, people, places; /* by the hash of their names */
   struct limit *everything;           /* ("", ""), or NULL */
@@ -114,8 +115,8 @@ void queues_done(struct queues *q);
 void queues_check(const struct queues *q);            /* debug builds and tests */
 
 /* ---- rows ---- */
-/* In force from now on. running: what counts now; all of it, or what other nodes run. user NULL: it is not known whose that one is,
- * so it counts everywhere. */
+/* In force from now on. running: what counts now; all of it, or what other nodes run. user NULL: it is not known whose that one
+ * is, so it counts everywhere. */
 void queues_load(struct queues *q, const struct queue_row *row, size_t n);
 void queues_running(struct queues *q, const struct running_row *row, size_t n);
 /* Notes of all that runs here, unsorted; returns how many there are. Names are valid until the next change. */

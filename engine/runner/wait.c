@@ -154,8 +154,9 @@ static void whose_runs(const struct runner *r, struct running_row *row) {
 static enum store_rc read_running(struct runner *r) {
   struct running_row *row;
   size_t n;
-  bool all = r->env.single || r->queues.unsure;
-  enum store_rc rc = all ? store_running(r->env.store, &r->env.mem, &row, &n) : store_counted(r->env.store, &r->env.mem, &row, &n);
+  struct env *e = &r->env;
+  bool all = e->single || r->queues.unsure;
+  enum store_rc rc = all ? store_running(e->store, &e->mem, &row, &n) : store_counted(e->store, &e->mem, &row, &n);
   for (size_t i = 0; rc == STORE_OK && i < n; i++) whose_runs(r, &row[i]);
   if (rc == STORE_OK) queues_running(&r->queues, row, n);
   return rc;

@@ -1,9 +1,9 @@
-/* Queues of the runner on MariaDB and MySQL: their rows, the state of their rates under the rows' locks, and the tasks that count
- * in them. The runner's thread and connection.
+/* Queues of the runner on MariaDB and MySQL: their rows, the state of their rates under the rows' locks, and the tasks that
+ * count in them. The runner's thread and connection.
  *
- * A batch that starts tasks under a limit locks the queues of the limit, so two nodes never count at the same time. Notes of a task
- * (task_counted) are written under the lock of the task or of its flow. What never happens: a count that locks a task; a rate that
- * is written for a queue that has changed (the fence compares definitions.version). */
+ * A batch that starts tasks under a limit locks the queues of the limit, so two nodes never count at the same time. Notes of a
+ * task (task_counted) are written under the lock of the task or of its flow. What never happens: a count that locks a task; a
+ * rate that is written for a queue that has changed (the fence compares definitions.version). */
 #include "mysql_run.h"
 #include <stdlib.h>
 #include "map64.h"
@@ -180,8 +180,8 @@ enum store_rc my_counted(struct store *st, struct arena *a, struct running_row *
   enum store_rc rc = my_begin(st, &defs);
   if (rc) return rc;
   sql_clear(&s->sql);
-  sql_str(&s->sql, "SELECT STRAIGHT_JOIN i.ti_id,i.fi_id,i.owner,c.user_name,c.group_name,0,1 FROM task_counted c CROSS JOIN task_ins i "
-                   "FORCE INDEX(PRIMARY) ON i.ti_id=c.ti_id WHERE " QUEUE_COUNTS("i."));
+  sql_str(&s->sql, "SELECT STRAIGHT_JOIN i.ti_id,i.fi_id,i.owner,c.user_name,c.group_name,0,1 FROM task_counted c "
+                   "CROSS JOIN task_ins i FORCE INDEX(PRIMARY) ON i.ti_id=c.ti_id WHERE " QUEUE_COUNTS("i."));
   unsigned e = take_rows(s, &got);
   if (e) return free(got.v), my_run_fail(s, e);
   *n = got.n;

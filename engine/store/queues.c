@@ -41,8 +41,8 @@ static void change(struct queue_job *j, int64_t us) {
   take_over(now, us);
 }
 
-/* Before the first row there are no limits, and what was noted under former ones is old. No batch adds notes meanwhile that commits:
- * it was decided by older rows. */
+/* Before the first row there are no limits, and what was noted under former ones is old. No batch adds notes meanwhile that
+ * commits: it was decided by older rows. */
 static enum wr_rc room(struct store *s, struct wr_err *err) {
   int64_t n = 0;
   enum wr_rc rc = db_int(s->def, Q_QUEUES_N, NULL, 0, &n, err);

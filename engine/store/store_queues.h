@@ -7,10 +7,10 @@
  * stored: they are read from the rows of tasks.
  *
  * On a server each batch that claims under a limit counts, among all the rows that live. So while there is a row of task_queue,
- * the runners note each task that counts (task_counts()) in a table of its own, with its queue: in the commit that makes the task
- * count, or moves it, and out again in the commit that ends that. A note says where to look, and whose the task of a flow is; that
- * the task counts is still said by its own row. When the first row of task_queue comes, each runner notes what it runs already;
- * until all have, a count looks at all that lives (running_row.noted). */
+ * the runners note each task that counts (task_counts()) in a table of its own, with its queue: in the commit that makes the
+ * task count, or moves it, and out again in the commit that ends that. A note says where to look, and whose the task of a flow
+ * is; that the task counts is still said by its own row. When the first row of task_queue comes, all notes are dropped, and each
+ * runner notes what it runs already; until all have, a count looks at all that lives (running_row.noted). */
 #ifndef STORE_QUEUES_H
 #define STORE_QUEUES_H
 #include "queue_post.h"   /* the fields of a queue, the words of its order */

@@ -315,6 +315,102 @@ static void tasks_of_flows_count_too(struct world *w) {
   def_flow_unref(f);
 }
 
+/* ---- notes ---- */
+static void note(struct world *w, const struct count_note *v, size_t n, const int64_t *un, size_t n_un) {
+  struct batch b = {.note = v, .n_note = n, .unnote = un, .n_unnote = n_un};
+  OK(batch_do(w, &b));
+}
+
+/* NULL: it is not among what is counted. */
+static const struct running_row *counted(struct world *w, int64_t ti) {
+  struct running_row *v;
+  size_t n;
+  OK(store_counted(w->s, &arena, &v, &n));
+  return running_of(v, n, ti);
+}
+
+static const struct running_row *among_all(struct world *w, int64_t ti) {
+  struct running_row *v;
+  size_t n;
+  OK(store_running(w->s, &arena, &v, &n));
+  return running_of(v, n, ti);
+}
+
+static void same_row(const struct running_row *r, const struct task_row *t, const char *user, const char *group, bool noted) {
+  assert_non_null(r);
+  assert_true(r->fi == t->fi && r->owner == t->t.owner && r->noted == noted);
+  assert_string_equal(r->user, user);
+  assert_string_equal(r->group, group);
+}
+
+static void no_queues(struct world *w) {
+  int64_t version = 0;
+  size_t n;
+  const struct queue_row *v = all(w, &version, &n);
+  for (size_t i = 0; i < n; i++) WR(store_queue_delete(w->s, v[i].user, v[i].group, &e_));
+}
+
+static void note_says_whose_a_task_is(struct world *w) {
+  struct world o = world_second(w);
+  struct flow_def *f = flow_save(w, "noted", NODE("a"));
+  struct started s = flow_start(w, f);
+  struct task_row t = in_state(task_row_of(w, &s, 0, 0), w->me, TASK_RUNNING, PHASE_RUN, TASK_NONE);
+  set(w, (struct queue_row){.user = "noted", .group = "", .paused = 1}, QUEUE_PAUSED);
+  OK(put_task(w, ROW_INSERT, &t));
+  assert_null(counted(w, t.ti));
+  same_row(among_all(w, t.ti), &t, "", "", false);
+  note(w, &(struct count_note){t.ti, "us'er\\ ", "\xc3\xa9"}, 1, NULL, 0);
+  same_row(counted(w, t.ti), &t, "us'er\\ ", "\xc3\xa9", true);
+  same_row(counted(&o, t.ti), &t, "us'er\\ ", "\xc3\xa9", true);
+  same_row(among_all(&o, t.ti), &t, "us'er\\ ", "\xc3\xa9", true);
+  note(w, &(struct count_note){t.ti, "", "other"}, 1, NULL, 0);
+  same_row(counted(&o, t.ti), &t, "", "other", true);
+  set(w, (struct queue_row){.user = "noted", .group = "g", .paused = 1}, QUEUE_PAUSED); /* there is a row already: notes stay */
+  same_row(counted(w, t.ti), &t, "", "other", true);
+  note(w, &(struct count_note){t.ti, "", "g"}, 1, &t.ti, 1);
+  assert_null(counted(w, t.ti));
+  note(w, &(struct count_note){t.ti, "", "g"}, 1, NULL, 0);
+  no_queues(w);
+  set(w, (struct queue_row){.user = "noted", .group = "", .paused = 1}, QUEUE_PAUSED);
+  assert_null(counted(w, t.ti));
+  same_row(among_all(w, t.ti), &t, "", "", false);
+  flow_end(w, &s, FLOW_FAILED);
+  def_flow_unref(f);
+  world_end(&o);
+}
+
+/* What a note says counts for nothing when the task does not. */
+static void note_of_a_task_that_does_not_count(struct world *w) {
+  struct flow_def *f = flow_save(w, "noted", NODE("a"));
+  struct started s = flow_start(w, f);
+  struct task_row t = in_state(task_row_of(w, &s, 0, 0), w->me, TASK_PAUSED, PHASE_RUN, TASK_NONE);
+  OK(put_task(w, ROW_INSERT, &t));
+  note(w, &(struct count_note){t.ti, "u", "g"}, 1, NULL, 0);
+  assert_null(counted(w, t.ti));
+  t = in_state(t, w->me, TASK_CANCELING, PHASE_RUN, TASK_CANCELED);
+  OK(put_task(w, ROW_UPDATE, &t));
+  same_row(counted(w, t.ti), &t, "u", "g", true);
+  flow_end(w, &s, FLOW_FAILED);
+  def_flow_unref(f);
+}
+
+/* More than one statement takes, with the longest names; and out again. */
+static void many_notes_at_once(struct world *w) {
+  enum { N = 5000 };
+  static struct count_note v[N];
+  static int64_t ti[N];
+  char name[513];
+  for (int i = 0; i < 512; i++) name[i] = (char)('a' + i % 26);
+  name[512] = '\0';
+  struct task_row t = in_state(alone_row_of(w, 0), w->me, TASK_RUNNING, PHASE_RUN, TASK_NONE);
+  OK(put_task(w, ROW_INSERT, &t));
+  for (int i = 0; i < N; i++) v[i] = (struct count_note){ti[i] = i == 0 ? t.ti : t.ti + 1000000 + i, name, name};
+  note(w, v, N, NULL, 0);
+  assert_string_equal(counted(w, t.ti)->user, name);
+  note(w, NULL, 0, ti, N);
+  assert_null(counted(w, t.ti));
+}
+
 /* ---- as readers show them ---- */
 struct shown { struct queue_shown q[64]; char user[64][40], group[64][40]; size_t n; };
 static int see_queue(void *ctx, const struct queue_shown *q) {
@@ -470,6 +566,7 @@ const struct fact facts_queues[] = {
   FACT(queue_reads_back), FACT(names_of_queues_are_bytes), FACT(queue_is_deleted), FACT(change_of_a_task_is_none_of_queues), FACT(queues_survive),
   FACT(rate_is_written_and_locked), FACT(many_rates_at_once), FACT(new_rate_takes_over_the_bucket), FACT_SEVERAL(batch_decided_by_older_queues_is_stale),
   FACT_SEVERAL(second_node_waits_for_the_lock), FACT(what_counts_is_found), FACT(tasks_of_flows_count_too),
+  FACT_SEVERAL(note_says_whose_a_task_is), FACT_SEVERAL(note_of_a_task_that_does_not_count), FACT_SEVERAL(many_notes_at_once),
   FACT(queues_are_listed_with_their_counts), FACT(rules_of_a_task_are_found), FACT(live_tasks_of_flows_are_found),
   FACT_FRESH(look_says_whether_it_is_whole)};
 const size_t n_facts_queues = sizeof facts_queues / sizeof *facts_queues;

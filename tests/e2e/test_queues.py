@@ -8,8 +8,9 @@ import datetime
 import os
 import signal
 import unittest
+import urllib.parse
 
-from live import Nodes, Server, directory, until
+from live import Nodes, Refused, Server, directory, until
 
 MYSQL, REDIS = os.environ.get("WEIR_TEST_MYSQL"), os.environ.get("WEIR_TEST_REDIS")
 SLOTS = 4
@@ -74,6 +75,67 @@ class Queues(Nodes):
         self.watch(3)
         self.done(ids)
         self.assertEqual(self.at_once(), 3)
+
+    def wide(self, server, n, script, start=None, **of_task):
+        """Starts a flow of so many tasks at that node; returns its fiId."""
+        shell = {"taskType": "SHELL", "taskContent": script, **of_task}
+        flow = server.post("/flow", {"flowName": self.user, "flowNodes": [{"nodeKey": "n", "tasks": [shell] * n}]})
+        return server.post(f"/exec/flow/{flow['flowId']}", start or {})["fiId"]
+
+    def flow_done(self, fi):
+        until(f"flow {fi} has ended", lambda: self.at.get(f"/monitor/flow/{fi}")["state"] == "SUCCESS")
+
+    def test_a_limit_counts_flows_of_all_nodes(self):
+        self.queue(maxRunning=3)
+        flows = [self.wide(s, 8, self.marks(), {"user": self.user}) for s in self.servers]
+        flows += [self.wide(s, 8, self.marks(), taskConfig={"queue": {"user": self.user, "group": "g"}}) for s in self.servers]
+        alone = self.submit(8, script=self.marks())
+        self.watch(3)
+        self.done(alone)
+        for fi in flows:
+            self.flow_done(fi)
+        self.assertEqual(self.at_once(), 3)
+
+    def test_a_limit_counts_what_ran_before_it(self):
+        for q in self.at.get("/queue?limit=500"):
+            try:  # the first row of all tells the nodes to say what they run
+                self.at.call("DELETE", "/queue?" + urllib.parse.urlencode({"user": q["user"], "group": q["group"]}))
+            except Refused:
+                pass
+        gate = self.tmp / f"{self.user}.gate"
+        before = self.wide(self.servers[0], 3, f'until [ -e "{gate}" ]; do sleep 0.05; done', {"user": self.user})
+        until("three run", lambda: self.counts()["running"] == 3)
+        self.queue(maxRunning=3)
+        held = self.submit(3, script=self.marks())
+        after = self.wide(self.at, 3, self.marks(), {"user": self.user})
+        until("all are held", lambda: all(self.task(ti).get("why") == "QUEUE_LIMIT" for ti in held))
+        self.assertEqual(self.counts(), {"queued": 6, "running": 3, "blocked": 0})
+        self.assertEqual(self.at_once(), 0)
+        gate.touch()
+        self.watch(3)
+        self.done(held)
+        self.flow_done(before)
+        self.flow_done(after)
+
+    def test_a_task_of_a_flow_moves(self):
+        """While it runs, and told by another node than that which runs it."""
+        other = self.user + "2"
+        self.queue(maxRunning=1)
+        self.queue(user=other, maxRunning=1)
+        gate = self.tmp / f"{self.user}.gate"
+        fi = self.wide(self.servers[0], 1, f'until [ -e "{gate}" ]; do sleep 0.05; done', {"user": self.user})
+        until("it runs", lambda: self.counts()["running"] == 1)
+        runs = self.at.get(f"/monitor/node/{self.at.get(f'/monitor/flow/{fi}')['nodes'][0]['niId']}")[0]["tiId"]
+        waits, = self.submit(1)
+        until("it is held", lambda: self.task(waits).get("why") == "QUEUE_LIMIT")
+        self.assertTrue(self.at.post(f"/exec/task-ins/{runs}/queue", {"user": other})["changed"])
+        self.done([waits])
+        held = [self.wide(s, 1, self.marks(), {"user": other}) for s in self.servers]
+        until("all are held", lambda: self.counts(other) == {"queued": self.nodes, "running": 1, "blocked": 0})
+        self.assertEqual(self.at_once(), 0)
+        gate.touch()
+        for one in [fi, *held]:
+            self.flow_done(one)
 
     def test_why_it_waits(self):
         self.queue(maxRunning=1)

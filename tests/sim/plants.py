@@ -179,13 +179,9 @@ PLANTS = [
      "if (eff->after[i].kind == AFTER_START) note_task(", "if (eff->after[i].kind == AFTER_START && !PLANT(70)) note_task("),
     (71, "what has ended stays noted", "runner/rows.c",
      "if (t->epoch > 0 && (e->gone || !task_counts(t))) *WR_PUSH", "if (!PLANT(71) && t->epoch > 0 && (e->gone || !task_counts(t))) *WR_PUSH"),
-    (72, "tasks of nobody knows whom count nowhere", "runner/queues.c", "      unknown++;\n", "      unknown += !PLANT(72);\n"),
-    (73, "a new attempt is held where the lost one was", "runner/queues.c",
-     "if (h->at != p) move(q, h, p->user->name, p->group);", "if (h->at != p && !PLANT(73)) move(q, h, p->user->name, p->group);"),
-    (74, "a node does not hear that another has moved its task", "runner/queues.c",
-     "if (h && t->noted && !is_at(", "if (!PLANT(74) && h && t->noted && !is_at("),
-    (75, "a moved task of a flow keeps its note", "runner/rows.c",
-     "if (task != UINT32_MAX) note_task(r, c, task);", "if (task != UINT32_MAX && !PLANT(75)) note_task(r, c, task);"),
+    (72, "tasks of which nobody knows whose they are count nowhere", "runner/queues.c", "      unknown++;\n", "      unknown += !PLANT(72);\n"),
+    (73, "a moved task of a flow keeps its note", "runner/rows.c",
+     "if (task != UINT32_MAX) note_task(r, c, task);", "if (task != UINT32_MAX && !PLANT(73)) note_task(r, c, task);"),
     (41, None, "runner/reconciler.c", "return c->pass.hints || (age > HINT_AGE_US && lists_empty(c)) ?", "return c->pass.hints || (!PLANT(41) && age > HINT_AGE_US && lists_empty(c)) ?"),
 ]
 

@@ -182,9 +182,27 @@ void queues_committed(struct world *w, const struct batch *b) {
   }
 }
 
+/* While there is a row, all that this node runs is noted with its queue. */
+static void check_noted(const struct node *n) {
+  const struct runner *r = n->runner;
+  const struct map64_slot *s;
+  bool knows = r->queues.version == n->w->db->queues_version && !r->queues.owes;
+  if (n->w->single || !queues_limit(&r->queues) || !knows || r->events.in_doubt) return;
+  for (size_t i = 0; (s = map64_next(&r->queues.holds, &i)) != NULL;) {
+    const struct mem_task *t = memdb_task(n->w->db, s->key);
+    const struct mem_note *x = memdb_note(n->w->db, s->key);
+    if (!t || !task_counts(&t->r.t) || t->r.t.owner != r->env.me) continue;
+    struct queue_view v = whose(n->w, s->key);
+    if (!x) sim_fail(n->w, "node %d: task %lld runs and is not noted", n->id, (long long)s->key);
+    else if (strcmp(x->user, v.user) || strcmp(x->group, v.group))
+      sim_fail(n->w, "task %lld of '%s', '%s' is noted for '%s', '%s'", (long long)s->key, v.user, v.group, x->user, x->group);
+  }
+}
+
 /* Between two turns: what the node holds is what it runs or is about to run, and the budget is kept. */
 void queues_node(struct node *n) {
   const struct queues *q = &n->runner->queues;
+  check_noted(n);
   if (q->cpu_used > q->opts.cpu_budget) sim_fail(n->w, "node %d: %lld of its budget are in use", n->id, (long long)q->cpu_used);
 }
 
