@@ -263,6 +263,72 @@ static void what_runs_already_counts(void **st) {
   assert_true(starts() != 0);
 }
 
+/* A task of another node of which nobody knows whose it is counts everywhere, until that node has said so. */
+static void what_nobody_knows_counts_everywhere(void **st) {
+  struct queue_row r[2] = {row(1, "u", ""), row(2, "v", "")};
+  struct running_row run[2] = {{.ti = 91, .fi = 7, .owner = ME + 1}, {.ti = 92, .user = "v", .group = "", .owner = ME + 1}};
+  (void)st;
+  kit.env.single = false;
+  r[0].max_running = r[1].max_running = 2;
+  load(r, 2);
+  assert_true(q.owes && q.unsure);
+  queues_running(&q, run, 2);
+  assert_true(q.unsure);
+  many("u", "", 1, 3);
+  many("v", "", 11, 1);
+  assert_int_equal(starts(), 1); /* of u; of v two others run */
+  run[0].user = "u", run[0].group = "g", run[0].noted = run[1].noted = true;
+  queues_running(&q, run, 2);
+  assert_false(q.unsure);
+  assert_int_equal(starts(), 11);
+  assert_int_equal(starts(), 0);
+}
+
+/* This node runs it, and another one has moved it. */
+static void a_task_is_moved_by_another_node(void **st) {
+  struct queue_row r[2] = {row(1, "u", ""), row(2, "v", "")};
+  struct running_row run = {.ti = 91, .fi = 7, .user = "u", .group = "", .owner = ME, .noted = true};
+  (void)st;
+  kit.env.single = false;
+  r[0].max_running = r[1].max_running = 1;
+  load(r, 2);
+  queues_running(&q, &run, 1);
+  many("u", "", 1, 1);
+  many("v", "", 11, 1);
+  assert_int_equal(starts(), 11);
+  queues_ended(&q, 11);
+  run.user = "v";
+  queues_running(&q, &run, 1);
+  many("v", "", 12, 1);
+  assert_int_equal(starts(), 1);
+  assert_int_equal(starts(), 0);
+  queues_ended(&q, 91);
+  assert_int_equal(starts(), 12);
+}
+
+/* Notes of what ran before the first row are owed again when all rows went and others came. */
+static void notes_are_owed(void **st) {
+  struct queue_row r = row(1, "u", ""), other = row(2, "u", "");
+  struct running_row run = {.ti = 91, .user = "u", .group = "g", .owner = ME};
+  struct count_note n;
+  (void)st;
+  kit.env.single = false;
+  load(&r, 1);
+  queues_running(&q, &run, 1);
+  assert_int_equal(queues_notes(&q, &n, 1), 1);
+  assert_true(n.ti == 91 && strcmp(n.user, "u") == 0 && strcmp(n.group, "g") == 0);
+  queues_batch_over(&q, false);
+  assert_true(q.owes);
+  queues_batch_over(&q, true);
+  assert_false(q.owes);
+  r.max_running = 5;
+  load(&r, 1);
+  assert_false(q.owes);
+  load(&other, 1);
+  assert_true(q.owes && q.unsure);
+  queues_ended(&q, 91);
+}
+
 /* A hint that comes to nothing gives its place back, and so does a batch that does not commit. */
 static void a_pick_that_is_lost_gives_back(void **st) {
   struct queue_row r = row(1, "u", "");
@@ -662,6 +728,7 @@ int main(void) {
     OBJECT(fifo_knows_no_turns), OBJECT(a_small_user_waits_for_no_large_one), OBJECT(weights_are_kept), OBJECT(nobody_saves_up),
     OBJECT(dear_starts_count_more), OBJECT(a_limit_holds_back_its_own_only), OBJECT(all_rows_must_have_room),
     OBJECT(a_paused_queue_starts_nothing), OBJECT(limits_change), OBJECT(what_runs_already_counts), OBJECT(a_pick_that_is_lost_gives_back),
+    OBJECT(what_nobody_knows_counts_everywhere), OBJECT(a_task_is_moved_by_another_node), OBJECT(notes_are_owed),
     OBJECT(a_task_that_runs_moves), OBJECT(a_rate_is_kept), OBJECT(a_rate_is_paid_with_the_commit), OBJECT(what_is_too_dear_is_passed_by),
     OBJECT(the_budget_drains_for_the_oldest), OBJECT(the_budget_drains_for_what_waits), OBJECT(one_group_leaves_room_for_others), OBJECT(a_task_is_here_once), OBJECT(anything_goes),
     OBJECT(a_policy_sees_the_first_of_each_group), OBJECT(a_policy_chooses), OBJECT(a_policy_sees_what_is_urgent_first),
