@@ -256,5 +256,5 @@ int weir_attempt_wait(weir_attempt_t *a, const int64_t *ids, size_t n, int64_t t
   }
   if (rc == WEIR_ERR_TIMEOUT) return fail(h, rc, WR_BUSY, "The tasks have not ended in time.");
   if (rc == WEIR_ERR_REFUSED) return fail(h, rc, WR_DRAINING, "The attempt is asked to stop.");
-  return rc ? fail(h, rc, WR_DRAINING, "The handle closes.") : WEIR_OK;
+  return rc ? unusable(h) : WEIR_OK;
 }

@@ -260,17 +260,25 @@ bool pool_lend_limited(struct pool *p, struct weir_attempt_s *a) {
   return true;
 }
 
+/* What the task costs goes with the slot. */
+static void lend_both(struct pool *p, const struct weir_attempt_s *a, bool lent) {
+  if (!enter(p->h)) return;
+  runner_lend_cost(p->h->view.runner, a->id, lent);
+  runner_lend(p->h->view.runner, SLOT_PROCESS, lent ? 1 : -1);
+  leave(p->h);
+}
+
 void pool_lend(struct pool *p, struct weir_attempt_s *a) {
   pthread_mutex_lock(&p->mu);
   bool had = !a->slotless;
   a->slotless = true;
   if (had && !slot_back(p)) (void)kick(p);
   pthread_mutex_unlock(&p->mu);
-  lend_runner(p, 1);
+  lend_both(p, a, true);
 }
 
 void pool_resume(struct pool *p, struct weir_attempt_s *a) {
-  lend_runner(p, -1);
+  lend_both(p, a, false);
   pthread_mutex_lock(&p->mu);
   p->resuming++;
   while (p->running >= p->slots && atomic_load(&a->stop.reason) == WEIR_STOP_NONE) pthread_cond_wait(&p->turn, &p->mu);

@@ -211,7 +211,7 @@ WEIR_API int weir_attempt_stopping(weir_attempt_t *);            /* 1: asked to 
 WEIR_API int weir_attempt_stop_reason(weir_attempt_t *);         /* WEIR_STOP_* */
 /* A descriptor that is readable once the attempt is asked to stop, for poll(); never read or close it. -1: none could be made. */
 WEIR_API int weir_attempt_stop_fd(weir_attempt_t *);
-/* Waits until the tasks have ended or are gone, and gives the slot back meanwhile: so a routine may wait for tasks that it
+/* Waits until the tasks have ended or are gone, and gives slot and cost back meanwhile: so a routine may wait for tasks that it
  * made, also with slots=1 (S4: the matrix product). TIMEOUT; REFUSED: asked to stop. timeout_ms < 0: for ever. */
 WEIR_API int weir_attempt_wait(weir_attempt_t *, const int64_t *ids, size_t n, int64_t timeout_ms);
 /* Stores the context from which the next attempt goes on (S4: checkpoint). UTF-8 without NUL, at most 1 MiB. WEIR_OK: it is

@@ -20,6 +20,7 @@ void mailbox_done(struct mailbox *m) {
     attempt_free(a);
   }
   events_done(&m->box);
+  free(m->lent);
   pthread_cond_destroy(&m->wake);
   pthread_mutex_destroy(&m->mu);
 }
@@ -72,6 +73,12 @@ void mailbox_queue(struct mailbox *m, struct queue_news news) {
   mail_end(m);
 }
 
+void mailbox_lend(struct mailbox *m, int64_t ti, bool lent) {
+  mail_begin(m);
+  *WR_PUSH(m->lent, m->n_lent, m->cap_lent) = (struct cost_lent){ti, lent};
+  mail_end(m);
+}
+
 void mailbox_drain(struct mailbox *m) {
   mail_begin(m);
   m->draining = true;
@@ -114,7 +121,7 @@ void mailbox_check(struct mailbox *m) {
   struct attempt **end = &m->results;
   while (*end != NULL) end = &(*end)->next;
   wr_assert(end == m->results_tail);
-  bool empty = m->results == NULL && m->box.n == 0 && !m->nudged && m->reqs.mail == NULL;
+  bool empty = m->results == NULL && m->box.n == 0 && m->n_lent == 0 && !m->nudged && m->reqs.mail == NULL;
   wr_assert(m->posted || empty); /* the thread is told of whatever waits */
   ledger_check(&m->reqs);
   pthread_mutex_unlock(&m->mu);
@@ -184,7 +191,9 @@ void mailbox_take(struct mailbox *m, struct events *to, struct mail *out) {
   pthread_mutex_lock(&m->mu);
   struct attempt *results = m->results;
   struct events box = m->box;
-  *out = (struct mail){m->nudged, m->draining, m->queue};
+  *out = (struct mail){m->nudged, m->draining, m->queue, m->lent, m->n_lent};
+  m->lent = NULL;
+  m->n_lent = m->cap_lent = 0;
   m->results = NULL;
   m->results_tail = &m->results;
   m->box = (struct events){0};

@@ -13,6 +13,8 @@
 
 /* What pollers and pushers say of the queue; bits are classes of slots. */
 struct queue_news { uint8_t empty, lost, away, back; bool rows; };  /* bits by class; rows: of task_queue, were written */
+/* The attempt of that task waits for others and gives its cost back meanwhile (lent), or goes on. */
+struct cost_lent { int64_t ti; bool lent; };
 
 struct mailbox {
   pthread_mutex_t mu;
@@ -25,6 +27,7 @@ struct mailbox {
   struct events box;                  /* hints and timeouts */
   bool nudged;
   struct queue_news queue;
+  struct cost_lent *lent; size_t n_lent, cap_lent;   /* at most two for each attempt that runs */
 };
 
 void mailbox_init(struct mailbox *m, size_t most_requests);
@@ -36,6 +39,7 @@ void mailbox_results(struct mailbox *m, struct attempt *list);    /* takes the l
 void mailbox_add(struct mailbox *m, const struct ev *e);
 void mailbox_nudge(struct mailbox *m);
 void mailbox_queue(struct mailbox *m, struct queue_news news);
+void mailbox_lend(struct mailbox *m, int64_t ti, bool lent);
 void mailbox_drain(struct mailbox *m);
 void mailbox_stop(struct mailbox *m, int64_t at_mono_us);
 /* May the request wait? WR_OK, WR_DRAINING, `store` (what the store's state says), or WR_BUSY: the mailbox is full. */
@@ -55,7 +59,7 @@ bool mailbox_waits(struct mailbox *m);
 void mailbox_check(struct mailbox *m);  /* aborts when a fact above does not hold; debug builds and tests */
 
 /* ---- the runner's thread ---- */
-struct mail { bool nudged, draining; struct queue_news queue; };
+struct mail { bool nudged, draining; struct queue_news queue; struct cost_lent *lent; size_t n_lent; };   /* lent: to be freed */
 /* Appends what came: results first (they free slots), then hints and timeouts, then requests. */
 void mailbox_take(struct mailbox *m, struct events *to, struct mail *out);
 void mailbox_sleep(struct mailbox *m, int64_t until_boot_us);     /* or until something is posted; INT64_MAX = only then */

@@ -59,6 +59,8 @@ void runner_lend(struct runner *r, enum slot_class s, int32_t n) {
   if (n > 0) mailbox_wake(&r->mail);
 }
 
+void runner_lend_cost(struct runner *r, int64_t ti, bool lent) { mailbox_lend(&r->mail, ti, lent); }
+
 /* ---- the queue ---- */
 
 void runner_post_hints(struct runner *r, enum slot_class s, const struct hint *h, size_t n) {

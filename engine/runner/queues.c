@@ -334,6 +334,8 @@ static void count_picked(struct place *p, bool up) {
     if (p->limit[i]) p->limit[i]->picked += up ? 1u : -1u;
 }
 
+static int32_t cost_now(const struct hold *h) { return h->lent ? 0 : h->cpu; }
+
 static struct hold *hold_make(struct queues *q, struct place *p, int64_t ti, int32_t cpu) {
   struct hold *h = map64_get(&q->holds, ti);
   if (h) return h;
@@ -347,10 +349,16 @@ static struct hold *hold_make(struct queues *q, struct place *p, int64_t ti, int
   return h;
 }
 
+static void set_cost(struct queues *q, struct hold *h, int32_t cpu, bool lent) {
+  q->cpu_used += (lent ? 0 : cpu) - cost_now(h);
+  h->cpu = cpu;
+  h->lent = lent;
+}
+
 static void hold_over(struct queues *q, int64_t ti, struct hold *h) {
   struct place *p = h->at;
   if (h->picked || h->running > 0) return;
-  q->cpu_used -= h->cpu;
+  q->cpu_used -= cost_now(h);
   if (h->cpu > 0) ripen(q, &q->cpu);
   count_down(q, p);
   (void)map64_del(&q->holds, ti);
@@ -374,8 +382,7 @@ static void move(struct queues *q, struct hold *h, const char *user, const char 
 
 /* An attempt of a former node may still be held here, which costs nothing and may be in another queue. */
 static void hold_again(struct queues *q, struct hold *h, const struct place *p, int32_t cpu) {
-  q->cpu_used += cpu - h->cpu;
-  h->cpu = cpu;
+  set_cost(q, h, cpu, false);
   if (h->at != p) move(q, h, p->user->name, p->group);
 }
 
@@ -435,6 +442,13 @@ void queues_started(struct queues *q, int64_t ti) {
   if (h == NULL) return;
   unpick(h);
   h->running++;
+}
+
+void queues_lend(struct queues *q, int64_t ti, bool lent) {
+  struct hold *h = map64_get(&q->holds, ti);
+  if (h == NULL || h->lent == lent) return;
+  set_cost(q, h, h->cpu, lent);
+  if (lent && h->cpu > 0) ripen(q, &q->cpu);
 }
 
 void queues_ended(struct queues *q, int64_t ti) {
@@ -677,7 +691,7 @@ void queues_check(const struct queues *q) {
   for (size_t i = 0; (s = map64_next(&q->holds, &i)) != NULL;) {
     const struct hold *h = s->val;
     wr_assert(h->picked || h->running > 0);
-    cpu += h->cpu;
+    cpu += cost_now(h);
   }
   for (int c = 0; c < SLOT__N; c++) wr_assert(n[c] == q->n[c]);
   wr_assert(cpu == q->cpu_used);

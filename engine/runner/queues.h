@@ -80,7 +80,7 @@ struct person {                       /* a user */
   struct heap order[SLOT__N];         /* its groups that have something that may start */
   int64_t paid[SLOT__N], clock[SLOT__N];
 };
-struct hold { struct place *at; int32_t cpu; uint16_t running; bool picked; };
+struct hold { struct place *at; int32_t cpu; uint16_t running; bool picked, lent; };   /* lent: its cost does not count */
 
 struct queues {
   struct env *env;
@@ -148,6 +148,7 @@ bool queues_claim(struct queues *q, int64_t ti);
 void queues_release(struct queues *q, int64_t ti);        /* picked, and its hint has come to nothing */
 void queues_started(struct queues *q, int64_t ti);        /* its claim is committed */
 void queues_ended(struct queues *q, int64_t ti);          /* an attempt of it has ended */
+void queues_lend(struct queues *q, int64_t ti, bool lent);   /* its attempt waits for other tasks, or goes on */
 /* A task that counts is in another queue from now on; when the batch does not commit, it is where it was. elsewhere: another
  * node runs it. */
 void queues_move(struct queues *q, int64_t ti, const char *user, const char *group, bool elsewhere);

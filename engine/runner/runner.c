@@ -126,6 +126,8 @@ static void take_mail(struct runner *r) {
   if (m.nudged) reconciler_now(&r->reconciler);
   lost_hints_mail(&r->lost, &m.queue);
   r->queues.asked |= m.queue.rows;
+  for (size_t i = 0; i < m.n_lent; i++) queues_lend(&r->queues, m.lent[i].ti, m.lent[i].lent);
+  free(m.lent);
   if (r->events.n > before) wait_popped(r, before);
 }
 

@@ -175,6 +175,8 @@ void runner_queues_changed(struct runner *r);  /* a row of task_queue was writte
 /* An attempt of that class waits for other tasks and gives n slots back meanwhile; n < 0: it goes on. Then more may run than
  * there are slots, until one ends. Any thread. */
 void runner_lend(struct runner *r, enum slot_class s, int32_t n);
+/* The same of what the task costs (cpuOverhead): lent, or taken back; then more than the budget may be in use. Any thread. */
+void runner_lend_cost(struct runner *r, int64_t ti, bool lent);
 void runner_nudge(struct runner *r);      /* look at the wishes of other nodes now */
 
 /* Does one batch. wall_us, boot_us: now. The wall clock decides nothing (store_time()); a step of it is logged. Returns the boot

@@ -26,6 +26,7 @@ void attempt_unref(struct weir_attempt_s *a) { atomic_store(&((struct one *)(voi
 bool enter(weir_t *h) { return h->node != NULL; }
 void leave(weir_t *h) { (void)h; }
 void runner_lend(struct runner *r, enum slot_class slot, int32_t n) { (void)r, (void)slot, (void)n; }
+void runner_lend_cost(struct runner *r, int64_t ti, bool lent) { (void)r, (void)ti, (void)lent; }
 static void count_free(weir_t *h) { (void)h, atomic_fetch_add(&freed, 1); }
 
 /* ---- the tests ---- */

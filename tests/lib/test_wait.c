@@ -1,5 +1,6 @@
 /* Slots: how many routines run at once, and routines that wait for tasks that they made. */
 #include "kit.h"
+#include <unistd.h>
 
 static struct gate gate;
 static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER;
@@ -59,9 +60,21 @@ static int waits(weir_attempt_t *a, void *user) {
 static weir_t *handle;
 static int64_t never;
 
+/* Makes a task that costs the whole budget, as it does itself, and waits for that. */
+static int dear(weir_attempt_t *a, void *user) {
+  weir_t *h = *(weir_t **)user;
+  int32_t cost = atoi(weir_attempt_content(a));
+  const weir_spec_t s = {.size = sizeof s, .type = "ECHO", .cpu_overhead = cost};
+  int64_t id;
+  OK(weir_create(h, &s, &id));
+  OK(weir_attempt_wait(a, &id, 1, SOON_MS));
+  return WEIR_PHASE_FINISHED;
+}
+
 static weir_t *open_all(const char *slots) {
   const weir_type_t v[] = {{.size = sizeof *v, .name = "gated", .run = gated}, {.size = sizeof *v, .name = "tree", .run = tree, .user = &handle},
                            {.size = sizeof *v, .name = "waits", .run = waits, .user = &never},
+                           {.size = sizeof *v, .name = "dear", .run = dear, .user = &handle},
                            {.size = sizeof *v, .name = "two", .run = gated, .concurrency = 2}};
   gate_init(&gate);
   at_once = most = 0;
@@ -99,6 +112,23 @@ static void test_tree(void **st) {
   IS(total, 40);
   weir_list_free(v, n);
   IS(most, 1);
+  OK(weir_close(h));
+}
+
+static void test_cost_is_lent(void **st) {
+  weir_t *h = open_all("slots=2");
+  char cost[12];
+  snprintf(cost, sizeof cost, "%ld", 100 * sysconf(_SC_NPROCESSORS_ONLN));
+  const weir_spec_t s = {.size = sizeof s, .type = "dear", .content = cost, .cpu_overhead = atoi(cost)};
+  weir_task_t *t;
+  int64_t id[3];
+  (void)st;
+  for (int i = 0; i < 3; i++) OK(weir_create(h, &s, &id[i]));
+  for (int i = 0; i < 3; i++) {
+    OK(weir_wait(h, id[i], SOON_MS, &t));
+    assert_string_equal(t->state_name, "SUCCESS");
+    weir_task_free(t);
+  }
   OK(weir_close(h));
 }
 
@@ -163,7 +193,7 @@ static void test_many_waiters(void **st) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest all[] = {
-    KIT_TEST(test_slots), KIT_TEST(test_tree), KIT_TEST(test_wait_is_stopped), KIT_TEST(test_concurrency),
+    KIT_TEST(test_slots), KIT_TEST(test_tree), KIT_TEST(test_cost_is_lent), KIT_TEST(test_wait_is_stopped), KIT_TEST(test_concurrency),
     KIT_TEST(test_many_waiters)};
   return kit_main(argc, argv, "wait", all, sizeof all / sizeof *all);
 }
