@@ -119,9 +119,13 @@ void why_busy_add(struct why_busy *b, const struct node_trouble *t, const char *
   b->nodes++;
   if (!t) return;
   bool budget = t->cpu_budget > 0 && cpu > 0, costly = budget && cpu > t->cpu_budget;
-  bool full = budget && !costly && t->cpu_used > 0 && cpu > t->cpu_budget - t->cpu_used;
+  bool fits = t->cpu_used == 0 || cpu <= t->cpu_budget - t->cpu_used;
+  bool full = budget && !costly && (!fits || t->cpu_kept_for != 0);
   if (costly && t->cpu_budget > b->budget && !b->full) b->budget = t->cpu_budget;
-  if (full && !b->full) b->budget = t->cpu_budget, b->used = t->cpu_used, b->host = host;
+  if (full && !b->full) {
+    b->budget = t->cpu_budget, b->used = t->cpu_used, b->host = host;
+    b->kept_for = fits ? t->cpu_kept_for : 0;
+  }
   if (t->load[0] && !b->loaded) {
     snprintf(b->load, sizeof b->load, "%s", t->load);
     if (!b->full) b->host = host;
@@ -136,6 +140,12 @@ const char *why_busy_says(const struct why_busy *b, int32_t cpu, char *text, siz
     snprintf(text, n, "Its cpuOverhead is %" PRId32 ", and the greatest --cpu-budget of the nodes that could run it (%zu) is %"
              PRId64 ": it never begins unless one of them gets more.", cpu, b->nodes, b->budget);
     return "TOO_COSTLY";
+  }
+  if (b->full && b->kept_for) {
+    snprintf(text, n, "Its cpuOverhead is %" PRId32 ". Task %" PRId64 ", which costs more, has waited so long that host %s keeps "
+             "the --cpu-budget of %" PRId64 " for it: nothing else that costs anything starts there before it.",
+             cpu, b->kept_for, b->host, b->budget);
+    return "CPU_BUDGET";
   }
   if (b->full) {
     snprintf(text, n, "Its cpuOverhead is %" PRId32 ", and what runs on host %s has %" PRId64 " of the --cpu-budget of %" PRId64

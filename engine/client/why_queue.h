@@ -24,7 +24,12 @@ const char *why_queue_holds(struct why_queue *q, const struct view *v, const str
                             size_t n, bool *known);
 
 /* A node that could run the task, and what it says. */
-struct why_busy { size_t nodes, costly, full, loaded, held; int64_t budget, used; char load[NODE_LOAD_BYTES]; const char *host; };
+struct why_busy {
+  size_t nodes, costly, full, loaded, held;
+  int64_t budget, used, kept_for;
+  char load[NODE_LOAD_BYTES];
+  const char *host;
+};
 void why_busy_add(struct why_busy *b, const struct node_trouble *t, const char *host, int32_t cpu);
 /* NULL: some node is held back by nothing of this. */
 const char *why_busy_says(const struct why_busy *b, int32_t cpu, char *text, size_t n);

@@ -49,7 +49,9 @@ void node_trouble_write(const struct node_trouble *t, struct buf *out) {
   }
   if (t->n_stuck > 0) json_object_set_new(o, "stuck", stuck_out(t));
   if (t->n_aside > 0) json_object_set_new(o, "aside", aside_out(t));
-  if (t->cpu_budget > 0) json_object_set_new(o, "cpu", json_pack("[I,I]", (json_int_t)t->cpu_budget, (json_int_t)t->cpu_used));
+  if (t->cpu_budget > 0)
+    json_object_set_new(o, "cpu", json_pack("[I,I,I]", (json_int_t)t->cpu_budget, (json_int_t)t->cpu_used,
+                                            (json_int_t)t->cpu_kept_for));
   put_text(o, "load", t->load);
   put_text(o, "serves", t->serves);
   char *text = json_object_size(o) > 0 ? json_text(o, JSON_ENSURE_ASCII) : NULL;
@@ -90,6 +92,7 @@ static void holds_in(const json_t *o, struct node_trouble *t) {
   const json_t *cpu = json_object_get(o, "cpu");
   t->cpu_budget = json_integer_value(json_array_get(cpu, 0));
   t->cpu_used = json_integer_value(json_array_get(cpu, 1));
+  t->cpu_kept_for = json_integer_value(json_array_get(cpu, 2));
   text_in(o, "load", t->load, sizeof t->load);
   text_in(o, "serves", t->serves, sizeof t->serves);
 }

@@ -24,6 +24,7 @@ struct node_trouble {
   /* What holds tasks back here although nothing goes wrong. cpu_used: told only while the budget holds something back, for it
    * moves with every start of a task that has a cost. */
   int64_t cpu_budget, cpu_used;       /* budget 0 = not told: none, or its node tells nothing of it */
+  int64_t cpu_kept_for;               /* the task for which the budget drains: no other that costs anything starts; 0 = none */
   char load[NODE_LOAD_BYTES];         /* why it starts nothing just now, for the middle of a sentence; "" = it does */
   char serves[LIMIT_SERVES_BYTES + 1];/* as --queues has it; "" = every queue */
 };

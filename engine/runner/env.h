@@ -37,6 +37,7 @@ struct env {
   const bool *dry;                    /* per class: what was refused there may find room again */
   struct arena mem;                   /* of the batch, or of the look at live rows under way */
   _Atomic int64_t cpu_used;           /* of the budget, while it holds a task back; else 0 */
+  _Atomic int64_t cpu_kept_for;       /* the task for which the budget drains; 0 = none */
   atomic_bool news;                   /* what this node tells of itself may have changed: tell.h */
   struct counters n;
 };

@@ -20,6 +20,7 @@ static void trouble_now(struct tell *t, int64_t ahead_us, struct node_trouble *o
   if (p->trouble) p->trouble(p->ctx, out);
   if (out->starts_until_us) out->starts_until_us += ahead_us;
   out->cpu_used = atomic_load(&t->env->cpu_used);
+  out->cpu_kept_for = atomic_load(&t->env->cpu_kept_for);
   out->n_aside = quarantine_list(t->quarantine, out->aside, NODE_ASIDE_MAX);
 }
 

@@ -89,10 +89,12 @@ static void expect_room(const struct runner *r, int64_t room[SLOT__N]) {
 /* What holds tasks back here, for the others to see. */
 static void say(struct runner *r, bool loaded) {
   struct queues *q = &r->queues;
-  int64_t used = q->cpu.kept.n > 0 ? q->cpu_used : 0;
-  if (used == atomic_load(&r->env.cpu_used) && loaded == q->loaded) return;
+  int64_t used = q->cpu.kept.n > 0 ? q->cpu_used : 0, kept_for = q->drains ? q->dear.ti : 0;
+  bool same = used == atomic_load(&r->env.cpu_used) && kept_for == atomic_load(&r->env.cpu_kept_for);
+  if (same && loaded == q->loaded) return;
   q->loaded = loaded;
   atomic_store(&r->env.cpu_used, used);
+  atomic_store(&r->env.cpu_kept_for, kept_for);
   atomic_store(&r->env.news, true);
 }
 

@@ -317,6 +317,19 @@ class Node(unittest.TestCase):
         self.state(large, "SUCCESS")
         self.assertNotEqual(self.at.get(f"/monitor/task/{small[-1]}")["state"], "SUCCESS")
 
+    def test_who_waits_behind_the_oldest_is_told_so(self):
+        self.server("--cpu-budget", "200", "--cost-wait", "100ms")
+        first = self.submit(cpuOverhead=100)
+        self.state(first, "RUNNING")
+        large = self.submit(cpuOverhead=200, script="true")
+        self.why(large, "CPU_BUDGET")
+        def kept():
+            held = self.at.get(f"/monitor/task/{self.submit(cpuOverhead=1, script='true')}")
+            return held.get("why") == "CPU_BUDGET" and f"Task {large}" in held["whyText"]
+        until("the budget is kept for it", kept)
+        self.at.post(f"/exec/task-ins/{first}/cancel")
+        self.state(large, "SUCCESS")
+
     def test_a_worker_of_some_queues(self):
         self.server("--queues", "anna/,/mail")
         mine, theirs = self.submit(script="true", user="anna"), self.submit(script="true", user="bob", group="mail")

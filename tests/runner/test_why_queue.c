@@ -136,6 +136,14 @@ static void nodes_say_what_holds(void **st) {
   b = (struct why_busy){0};
   why_busy_add(&b, &busy, "b", 50);
   assert_null(why_busy_says(&b, 50, text, sizeof text)); /* it fits */
+  busy.cpu_kept_for = 17;
+  b = (struct why_busy){0};
+  why_busy_add(&b, &busy, "b", 50);
+  assert_string_equal(why_busy_says(&b, 50, text, sizeof text), "CPU_BUDGET");
+  assert_non_null(strstr(text, "Task 17, which costs more, has waited so long that host b keeps the --cpu-budget of 400 for it"));
+  b = (struct why_busy){0};
+  why_busy_add(&b, &busy, "b", 0);
+  assert_null(why_busy_says(&b, 0, text, sizeof text)); /* it costs nothing */
 }
 
 static void nodes_serve_some_queues(void **st) {

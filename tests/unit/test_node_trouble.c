@@ -40,10 +40,10 @@ static void test_there_and_back(void **st) {
   assert_true(node_trouble_aside(&u, 5) && node_trouble_aside(&u, WR_ID_MAX));
   assert_false(node_trouble_aside(&u, 6));
   assert_true(u.cpu_budget == 0 && u.cpu_used == 0 && !u.load[0] && !u.serves[0]);
-  t = (struct node_trouble){.cpu_budget = 100000000, .cpu_used = 7, .load = "it is \"hot\"", .serves = "ä/%2C,/g"};
+  t = (struct node_trouble){.cpu_budget = 100000000, .cpu_used = 7, .cpu_kept_for = 9, .load = "it is \"hot\"", .serves = "ä/%2C,/g"};
   node_trouble_write(&t, &b);
   assert_true(node_trouble_read(b.data, &u));
-  assert_true(u.cpu_budget == 100000000 && u.cpu_used == 7 && u.n_stuck == 0);
+  assert_true(u.cpu_budget == 100000000 && u.cpu_used == 7 && u.cpu_kept_for == 9 && u.n_stuck == 0);
   assert_string_equal(u.load, t.load);
   assert_string_equal(u.serves, t.serves);
   buf_done(&b);
@@ -57,6 +57,7 @@ static void test_bound(void **st) {
   for (size_t i = 0; i + 2 < sizeof t.load; i += 2) memcpy(t.load + i, "\xC3\xA4", 2);
   for (size_t i = 0; i + 2 < sizeof t.serves; i += 2) memcpy(t.serves + i, "\xC3\xA4", 2);
   t.cpu_budget = t.cpu_used = LIMIT_CPU_BUDGET;
+  t.cpu_kept_for = WR_ID_MAX;
   for (size_t i = 0; i < NODE_STUCK_MAX; i++) t.stuck[i] = (struct stuck_attempt){WR_ID_MAX, INT32_MAX, UINT32_MAX, UINT32_MAX, "\"\"\"\"\"\"\"\"\"\"\"\"\"\"\""};
   for (size_t i = 0; i < NODE_ASIDE_MAX; i++) t.aside[i] = WR_ID_MAX;
   struct buf b = BUF_INIT;
