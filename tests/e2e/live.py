@@ -164,6 +164,14 @@ def directory():
         shutil.rmtree(path, ignore_errors=True)
 
 
+def plugin_of(source, folder, *libs):
+    """Builds a plug-in as its users do."""
+    path = folder / f"{pathlib.Path(source).stem}.so"
+    subprocess.run(["cc", "-std=c99", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", f"-I{ROOT}/lib", source, "-o", path,
+                    *libs], check=True)
+    return path
+
+
 class Nodes:
     """Servers that stand beside each other for all tests of a class, each with the options of store() and `options`; all of them
     must end well. `at` is the one that is asked."""

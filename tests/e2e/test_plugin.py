@@ -1,10 +1,9 @@
 """A server with plug-ins: their tasks run, pause and go on after a stop; a file that is no plug-in ends the start with 4 and a sentence."""
 import pathlib
 import shutil
-import subprocess
 import unittest
 
-from live import BIN, ROOT, Server, directory, task, until, weir
+from live import BIN, ROOT, Server, directory, plugin_of, task, until, weir
 
 BUILD = pathlib.Path(BIN).resolve().parent.parent
 OF = "const weir_plugin_t weir_plugin = {{.size = sizeof weir_plugin, .abi = {abi}, .name = \"x\", .types = &t, .n_types = 1}};"
@@ -22,10 +21,7 @@ class Plugin(unittest.TestCase):
         self.addCleanup(place.__exit__, None, None, None)
 
     def build(self, source, *libs):
-        path = self.dir / f"{pathlib.Path(source).stem}.so"
-        subprocess.run(["cc", "-std=c99", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", f"-I{ROOT}/lib", source, "-o", path,
-                        *libs], check=True)
-        return path
+        return plugin_of(source, self.dir, *libs)
 
     def made(self, stem, text):
         source = self.dir / f"{stem}.c"

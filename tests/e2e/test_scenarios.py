@@ -9,7 +9,7 @@ import unittest
 import urllib.error
 import urllib.request
 
-from live import Nodes, Refused, until
+from live import Nodes, Refused, plugin_of, until
 
 SUM = """
 read i sum <"$WEIR_CONTEXT" # a file without a last newline; it is empty at first
@@ -24,13 +24,33 @@ while [ $i -lt 10 ]; do
 done
 echo $sum >"$WEIR_OUTPUT"
 """
+# A policy of one's own, as a plug-in: the task of the newest submit comes first.
+POLICY = """#include <weir_plugin.h>
+static long pick(const weir_candidate_t *const *v, size_t n, void *user) {
+  long best = -1;
+  (void)user;
+  for (size_t i = 0; i < n; i++)
+    if (best < 0 || v[i]->id > v[best]->id) best = (long)i;
+  return best;
+}
+const weir_plugin_t weir_plugin = {.size = sizeof weir_plugin, .abi = WEIR_PLUGIN_ABI, .name = "newest first", .pick = pick};
+"""
 # A kind of queue: what each task says besides.
-KINDS = {"default": {}, "priority": {"user": "anna", "group": "sums", "priority": 7}}
+KINDS = {"default": {}, "priority": {"user": "anna", "group": "sums", "priority": 7}, "policy": {"user": "bob"}}
 MYSQL, REDIS = os.environ.get("WEIR_TEST_MYSQL"), os.environ.get("WEIR_TEST_REDIS")
 
 
 class Scenarios(Nodes):
-    """For one kind of queue on one store: `more` is what each task says besides."""
+    """For one kind of queue on one store: `more` is what each task says besides, `policy` the text of the nodes' plug-in."""
+    policy = None
+
+    @classmethod
+    def start(cls, i, *more):
+        if cls.policy:
+            source = cls.tmp / "policy.c"
+            source.write_text(cls.policy)
+            more += ("--plugin", plugin_of(source, cls.tmp))
+        return super().start(i, *more)
 
     def flag(self, name, on=True):
         path = self.tmp / f"{self.id()}.{name}"
@@ -168,7 +188,8 @@ class MariaRedis(Maria):
 for _store in (Sqlite, Maria, MariaRedis):
     for _kind in KINDS:
         _name = f"{_store.__name__}{_kind.capitalize()}"
-        globals()[_name] = type(_name, (_store, unittest.TestCase), {"more": KINDS[_kind], "__module__": __name__})
+        _own = {"more": KINDS[_kind], "policy": POLICY if _kind == "policy" else None, "__module__": __name__}
+        globals()[_name] = type(_name, (_store, unittest.TestCase), _own)
 
 if __name__ == "__main__":
     unittest.main()
