@@ -21,7 +21,7 @@ static long ask(void *ctx, const struct candidate *of, size_t n) {
   for (size_t i = 0; i < n && c->pick; i++) {
     const struct candidate *k = &of[i];
     c->v[i] = (weir_candidate_t){.size = sizeof *c->v, .id = k->ti, .user = k->user, .group = k->group, .type = k->type,
-                                 .name = k->name, .priority = k->priority, .cpu_overhead = k->cpu,
+                                 .name = k->name, .key = k->key, .priority = k->priority, .cpu_overhead = k->cpu,
                                  .running_user = k->running_user, .running_group = k->running_group, .queued_us = k->since_us};
     c->at[i] = &c->v[i];
   }

@@ -6,10 +6,10 @@
 #include <stdint.h>
 #include "queue_name.h"
 
-/* A task that waits, as a policy sees it. type, name: NULL = not known. running_*: on this node. */
+/* A task that waits, as a policy sees it. type, name, key: NULL = not known, or none. running_*: on this node. */
 struct candidate {
   int64_t ti, since_us;
-  const char *user, *group, *type, *name;
+  const char *user, *group, *type, *name, *key;
   int32_t priority, cpu, running_user, running_group;
 };
 /* The host's own choice among them, in place of shares, priorities and turns. The runner's thread asks: pick() must not block. It

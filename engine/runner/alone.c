@@ -4,10 +4,11 @@
 #include <string.h>
 #include "mem.h"
 
-struct alone *alone_new(const struct queue_view *q) {
+struct alone *alone_new(const struct queue_view *q, const char *key) {
   struct alone *a = wr_new(struct alone);
   a->user = wr_strdup(q->user);
   a->group = wr_strdup(q->group);
+  a->key = key ? wr_strdup(key) : NULL;
   a->priority = q->priority;
   a->cpu = q->cpu;
   a->run_no = 1;
@@ -16,7 +17,7 @@ struct alone *alone_new(const struct queue_view *q) {
 
 struct alone *alone_read(const struct async_row *row) {
   struct queue_view q = {row->user ? row->user : "", row->group ? row->group : "", row->priority, row->cpu};
-  struct alone *a = alone_new(&q);
+  struct alone *a = alone_new(&q, row->key);
   a->start_at_us = row->start_at_us;
   a->run_no = row->run_no ? row->run_no : 1;
   a->run_epoch = row->run_epoch;
@@ -28,10 +29,14 @@ void alone_free(struct alone *a) {
   if (a == NULL) return;
   free(a->user);
   free(a->group);
+  free(a->key);
   free(a);
 }
 
-size_t alone_bytes(const struct alone *a) { return sizeof *a + strlen(a->user) + strlen(a->group) + 2 + 4 * sizeof(size_t); }
+size_t alone_bytes(const struct alone *a) {
+  size_t key = a->key ? strlen(a->key) + 1 + 2 * sizeof(size_t) : 0;
+  return sizeof *a + strlen(a->user) + strlen(a->group) + 2 + 4 * sizeof(size_t) + key;
+}
 
 static void changed(struct alone *a) {
   if (a->write == ALONE_SAME) a->write = ALONE_UPDATE;

@@ -10,6 +10,7 @@
 enum alone_write { ALONE_SAME, ALONE_INSERT, ALONE_UPDATE, ALONE_KEPT };
 struct alone {
   char *user, *group;                 /* never NULL */
+  char *key;                          /* taskKey; NULL = none, or its row was not read */
   int32_t priority, cpu;
   int64_t start_at_us;
   uint32_t run_no, run_epoch;
@@ -23,7 +24,7 @@ struct alone {
   const struct req_ask *context_of; uint32_t context_epoch;   /* the run that gives it a context; NULL = the context stays */
 };
 
-struct alone *alone_new(const struct queue_view *q);
+struct alone *alone_new(const struct queue_view *q, const char *key);
 struct alone *alone_read(const struct async_row *row);
 void alone_free(struct alone *a);                                  /* NULL is fine */
 size_t alone_bytes(const struct alone *a);

@@ -387,7 +387,7 @@ static enum store_rc from_task_row(struct loader *l, const struct task_row *row,
   run->create_us = row->create_us;
   run->last_us = row->update_us;
   *out = cache_add_alone(l->cache, run, def, row->params ? params_new(row->params) : NULL,
-                         beside ? alone_read(beside) : alone_new(&nothing));
+                         beside ? alone_read(beside) : alone_new(&nothing, NULL));
   (*out)->stored_epoch = row->t.epoch;
   (*out)->stored_state = row->t.state;
   return STORE_OK;

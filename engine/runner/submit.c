@@ -107,7 +107,7 @@ static struct task_start start_of(const struct req_task *t, int64_t now_us) {
 static enum store_rc make_one(struct runner *r, struct req_task *t, struct task_def *def) {
   struct task_start start = start_of(t, r->env.wall_us);
   struct queue_view queue = queue_view(t->spec ? t->spec->queue : NULL, def->queue);
-  struct alone *alone = alone_new(&queue);
+  struct alone *alone = alone_new(&queue, t->spec ? t->spec->key : NULL);
   enum run_rc out;
   alone->start_at_us = start.at_us;
   alone->write = ALONE_INSERT;

@@ -21,6 +21,7 @@ struct waits wait_of(const struct runner *r, const struct cached *c, int64_t ti,
   if (!queues_policy(&r->queues)) return t;
   const struct task_def *def = c->alone ? c->task : c->flow->ref[run_pattern(c->run, task)].inl;
   if (def) t.type = def->type, t.name = def->name;
+  if (c->alone) t.key = c->alone->key;
   return t;
 }
 

@@ -87,22 +87,33 @@ static void give_back(struct waiting *w) {
 
 /* ---- names, for a policy ---- */
 
-struct told { size_t bytes; const char *type, *name; char text[]; };
+struct told { size_t bytes; const char *type, *name, *key; char text[]; };
 
-#define TOLD_BYTES(type_n, name_n) (sizeof(struct told) + 2 * sizeof(struct map64_slot) + (type_n) + (name_n) + 2)
+static size_t text_bytes(const char *s) { return s ? strlen(s) + 1 : 0; }
 
 static size_t told_bytes(const struct waiting *w, const struct waits *t) {
   if (!queues_policy(w->q) || !t->type) return 0;
-  return TOLD_BYTES(strlen(t->type), t->name ? strlen(t->name) : 0);
+  return sizeof(struct told) + 2 * sizeof(struct map64_slot) + text_bytes(t->type) + text_bytes(t->name) + text_bytes(t->key);
+}
+
+/* NULL stays NULL. *at moves on. */
+static const char *tell(char **at, const char *s) {
+  char *here = *at;
+  size_t n = text_bytes(s);
+  if (s) memcpy(here, s, n);
+  *at += n;
+  return s ? here : NULL;
 }
 
 static void told_add(struct waiting *w, struct place *p, enum slot_class s, const struct waits *t) {
-  size_t bytes = told_bytes(w, t), n = bytes ? strlen(t->type) + 1 : 0;
+  size_t bytes = told_bytes(w, t);
   if (bytes == 0) return;
   struct told *k = wr_calloc(1, bytes);
   k->bytes = bytes;
-  k->type = memcpy(k->text, t->type, n);
-  if (t->name) k->name = memcpy(k->text + n, t->name, strlen(t->name) + 1);
+  char *at = k->text;
+  k->type = tell(&at, t->type);
+  k->name = tell(&at, t->name);
+  k->key = tell(&at, t->key);
   (void)map64_put(&w->told, t->ti, k);
   account(w, p, s, bytes, true);
 }
@@ -516,7 +527,7 @@ static void offer(struct waiting *w, const struct place *p, const uint32_t *firs
     const struct told *t = w->told.n > 0 ? map64_get(&w->told, e->ti) : NULL;
     o->entry[o->n] = first[i];
     o->v[o->n++] = (struct candidate){e->ti, e->since_us, p->user->name, p->group, t ? t->type : NULL, t ? t->name : NULL,
-                                      e->priority, e->cpu, (int32_t)of_user, (int32_t)p->n_held};
+                                      t ? t->key : NULL, e->priority, e->cpu, (int32_t)of_user, (int32_t)p->n_held};
   }
 }
 

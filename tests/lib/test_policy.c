@@ -4,7 +4,7 @@
 
 static atomic_int calls, wanted;                 /* wanted: the id of the task that may run; 0 = none, -1 = a wrong index, -2 = any */
 static weir_candidate_t seen;
-static char seen_type[64], seen_name[64], seen_user[64];
+static char seen_type[64], seen_name[64], seen_user[64], seen_key[64];
 static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER;
 
 static long pick(const weir_candidate_t *const *c, size_t n, void *user) {
@@ -16,6 +16,7 @@ static long pick(const weir_candidate_t *const *c, size_t n, void *user) {
   snprintf(seen_type, sizeof seen_type, "%s", c[0]->type ? c[0]->type : "");
   snprintf(seen_name, sizeof seen_name, "%s", c[0]->name ? c[0]->name : "");
   snprintf(seen_user, sizeof seen_user, "%s", c[0]->user);
+  snprintf(seen_key, sizeof seen_key, "%s", c[0]->key ? c[0]->key : "");
   pthread_mutex_unlock(&mu);
   if (want == -1) return (long)n;
   if (want == -2) return 0;
@@ -37,7 +38,7 @@ static weir_t *begin(void) {
 }
 
 static int64_t create(weir_t *h, const char *name) {
-  const weir_spec_t s = {.size = sizeof s, .type = "p", .name = name, .user = "ann", .priority = 7, .cpu_overhead = 3};
+  const weir_spec_t s = {.size = sizeof s, .type = "p", .name = name, .key = name, .user = "ann", .priority = 7, .cpu_overhead = 3};
   int64_t id;
   OK(weir_create(h, &s, &id));
   return id;
@@ -72,6 +73,8 @@ static void test_it_alone_chooses(void **st) {
   assert_int_equal(seen.size, sizeof seen);
   assert_string_equal(seen_user, "ann");
   assert_string_equal(seen_type, "p");
+  assert_true(strcmp(seen_key, "a") == 0 || strcmp(seen_key, "b") == 0); /* whichever came first in its last question */
+  assert_string_equal(seen_key, seen_name);
   assert_int_equal(seen.priority, 7);
   assert_int_equal(seen.cpu_overhead, 3);
   assert_true(seen.queued_us > 0);
