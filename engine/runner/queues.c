@@ -597,7 +597,8 @@ void queues_running(struct queues *q, const struct running_row *row, size_t n) {
       continue;
     }
     if (t->owner == q->env->me || q->env->single) { /* what a former node left here ends as an event of this one */
-      if (h && t->noted && !is_at(h, t->user, t->group)) move(q, h, t->user, t->group); /* another node has moved the task */
+      bool told = t->noted || t->fi == 0; /* else its row does not say whose the task is */
+      if (h && told && !is_at(h, t->user, t->group)) move(q, h, t->user, t->group); /* another node has moved it */
       if (h) continue;
       hold_make(q, queues_place(q, t->user, t->group), t->ti, t->owner == q->env->me ? t->cpu : 0)->running = 1;
       continue;

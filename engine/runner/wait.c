@@ -154,12 +154,38 @@ static void whose_runs(const struct runner *r, struct running_row *row) {
   row->cpu = of.cpu;
 }
 
+/* What a wish said of that task, over what this node knew. As good as a note. */
+static void say_moved(struct running_row *t, const struct hold *h, const struct whose_row *said, size_t n) {
+  for (size_t k = 0; k < n; k++) {
+    if (said[k].ti != t->ti) continue;
+    t->user = said[k].user ? said[k].user : h->at->user->name;
+    t->group = said[k].group ? said[k].group : h->at->group;
+    t->noted = true;
+  }
+}
+
+/* Before the first row of a queue came, another node may have moved tasks of flows that run here, and no note says so. */
+static enum store_rc moved_before(struct runner *r, struct running_row *row, size_t n) {
+  struct whose_row *said = NULL;
+  size_t n_said = 0;
+  int64_t of = 0;
+  enum store_rc rc = STORE_OK;
+  for (size_t i = 0; rc == STORE_OK && i < n; i++) {
+    struct running_row *t = &row[i];
+    const struct hold *h = t->fi != 0 && t->owner == r->env.me && !t->noted ? queues_held(&r->queues, t->ti) : NULL;
+    if (h && t->fi != of) rc = store_whose(r->env.store, of = t->fi, &r->env.mem, &said, &n_said);
+    if (h && rc == STORE_OK) say_moved(t, h, said, n_said);
+  }
+  return rc;
+}
+
 static enum store_rc read_running(struct runner *r) {
   struct running_row *row;
   size_t n;
   struct env *e = &r->env;
   bool all = e->single || r->queues.unsure;
   enum store_rc rc = all ? store_running(e->store, &e->mem, &row, &n) : store_counted(e->store, &e->mem, &row, &n);
+  if (rc == STORE_OK && r->queues.owes) rc = moved_before(r, row, n);
   for (size_t i = 0; rc == STORE_OK && i < n; i++) whose_runs(r, &row[i]);
   if (rc == STORE_OK) queues_running(&r->queues, row, n);
   return rc;

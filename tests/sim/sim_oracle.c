@@ -92,7 +92,8 @@ static void check_lost(struct world *w, const struct task *o, const struct rec *
 
 static void check_end(struct world *w, const struct task_row *or, const struct task_row *nr) {
   const struct task *o = &or->t, *n = &nr->t;
-  if (n->state == TASK_PAUSED && (n->tries != o->tries || n->losses != o->losses)) sim_fail(w, "task %lld is PAUSED, and that cost it a try", (long long)or->ti);
+  /* An attempt may fail by itself and its retry be paused, all in one batch; what was told to stop costs nothing. */
+  if (o->state == TASK_PAUSING && n->state == TASK_PAUSED && (n->tries != o->tries || n->losses != o->losses)) sim_fail(w, "task %lld is PAUSED, and that cost it a try", (long long)or->ti);
   const struct rec *rec = ledger_get(w, or->ti, o->epoch);
   long long ti = or->ti;
   if (rec && rec->executing && !rec->excused) sim_fail(w, "attempt %lld:%u ends in the rows, but is still executed", ti, o->epoch);
@@ -557,7 +558,7 @@ static uint8_t slot_of_row(struct world *w, const struct task_row *t) {
 static void check_waits(struct world *w, const struct task_row *t, uint8_t s, int64_t since) {
   for (int i = 0; i < w->n_node; i++) {
     const struct node *n = &w->node[i];
-    if (!n->up || node_asleep(n) || n->free_since[s] == INT64_MAX || quarantine_waits(&n->runner->quarantine, t->fi)) continue;
+    if (!n->up || node_asleep(n) || n->free_since[s] == INT64_MAX || quarantine_has(&n->runner->quarantine, t->fi)) continue;
     int64_t from = n->free_since[s] > since ? n->free_since[s] : since;
     if (w->now - from > IDLE_MAX)
       sim_fail(w, "task %lld waits beside a free slot of node %d for %lld s; its list has %zu, told %u", (long long)t->ti, i,
