@@ -33,6 +33,7 @@ void ev_free(struct ev *e) {
 }
 
 void events_remove(struct events *l, size_t n) {
+  if (n == 0) return;
   memmove(l->v, l->v + n, (l->n - n) * sizeof *l->v);
   l->n -= n;
 }

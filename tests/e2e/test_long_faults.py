@@ -82,13 +82,16 @@ class Fault(unittest.TestCase):
     def unready(self, server, part):
         """/readyz turns, and names the part; its sentence."""
         def turned():
-            status, parts = self.parts(server)
-            return status == 503 and not parts[part]["ok"] and parts[part]
+            status, answer, _ = ask(server, "GET", "/readyz")
+            bad = answer["data"]["parts"][part]
+            if status != 503 or bad["ok"]:
+                return None
+            self.assertEqual(answer["code"], "50301")
+            return bad
         began = time.monotonic()
         bad = until(f"/readyz says that {part} is not well", turned)
         self.assertLess(time.monotonic() - began, READY_S)
         self.assertTrue(bad["why"])
-        self.assertEqual(ask(server, "GET", "/readyz")[1]["code"], "50301")
         return bad["why"]
 
     def bounded(self, server, n=8):

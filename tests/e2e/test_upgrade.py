@@ -220,7 +220,7 @@ class Beside(unittest.TestCase):
             old = self.start(tmp / "old", db.url)
             long = old.flow(shell("a", f"while [ ! -e {gate} ]; do sleep 0.05; done"), task("b", "ECHO", "on", "a"))
             new = self.start(tmp / "new", db.url, NEXT / "weir_next")
-            self.assertEqual(db.ask("SELECT max(version) FROM schema_version"), [["7"]])
+            self.assertEqual(db.ask("SELECT max(version) FROM schema_version"), [[str(SCHEMA + 1)]])
             for server in (old, new, old):
                 self.assertEqual(server.ended(server.flow(shell("a", "echo 1"), task("b", "ECHO", "2", "a")))["state"], "SUCCESS")
             self.assertEqual(old.stop(), 0)
