@@ -1,10 +1,10 @@
-/* The load of the library: makes tasks whose routine does nothing, from many threads of a process that also runs them, and prints one
- * JSON object as client.c does.
+/* The load of the library: makes tasks whose routine does nothing, from many threads of a process that also runs them, and prints
+ * one JSON object as client.c does.
  *
  *   library URL TASKS PER THREADS [option=value ..]     PER 1: by weir_create(), else by weir_create_many() of so many
  *
- * The clock runs from just before the first call until the store says that no task is left. Each thread makes its share, one call after
- * the other; a call that is answered BUSY is made again. Any end but FINISHED ends the program. It is a stranger's program: weir.h alone. */
+ * The clock runs from just before the first call until the store says that no task is left. Each thread makes its share, one call
+ * after the other; a call that is answered BUSY is made again. Any end but FINISHED ends the program. It uses weir.h alone. */
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -108,9 +108,10 @@ static size_t look(struct bench *b, const int32_t *state, size_t n, int64_t *tot
   return got;
 }
 
-/* Looks at the store only when all routines have run, so that its looks cost nothing of what is measured; then the rows decide. */
+/* Looks at the store only when all routines have run: its looks cost nothing of what is measured. Then the rows decide. */
 static int64_t wait_all(struct bench *b) {
-  const int32_t live[] = {WEIR_STATE_INIT, WEIR_STATE_PENDING, WEIR_STATE_RUNNING, WEIR_STATE_CANCELING}, good[] = {WEIR_STATE_FINISHED};
+  const int32_t live[] = {WEIR_STATE_INIT, WEIR_STATE_PENDING, WEIR_STATE_RUNNING, WEIR_STATE_CANCELING};
+  const int32_t good[] = {WEIR_STATE_FINISHED};
   int64_t give_up = now_us() + GIVE_UP_S * 1000000LL, worked = 0;
   while (atomic_load(&ran) < b->tasks || look(b, live, sizeof live / sizeof *live, NULL) > 0) {
     if (now_us() > give_up) die("tasks do not end");
@@ -163,8 +164,8 @@ int main(int argc, char **argv) {
   int64_t made = now_us(), over = wait_all(&b), peak = peak_bytes();
   if (weir_close(b.h)) die("the handle does not close well");
   qsort(b.took_us, (size_t)b.calls, sizeof *b.took_us, by_value);
-  printf("{\"tasks\":%lld,\"seconds\":%.6f,\"accept_seconds\":%.6f,\"latency_of\":\"call\",\"samples\":%lld,\"p50_us\":%lld,\"p99_us\":%lld,"
-         "\"max_us\":%lld,\"refused\":%lld,\"rss_bytes\":%lld,\"peak_rss_bytes\":%lld}\n",
+  printf("{\"tasks\":%lld,\"seconds\":%.6f,\"accept_seconds\":%.6f,\"latency_of\":\"call\",\"samples\":%lld,"
+         "\"p50_us\":%lld,\"p99_us\":%lld,\"max_us\":%lld,\"refused\":%lld,\"rss_bytes\":%lld,\"peak_rss_bytes\":%lld}\n",
          (long long)b.tasks, (double)(over - began) / 1e6, (double)(made - began) / 1e6, (long long)b.calls, percentile(&b, 50),
          percentile(&b, 99), percentile(&b, 100), atomic_load(&b.refused), (long long)before, (long long)peak);
   free(b.took_us);

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """What a program that was linked with an older libweir.so relies on: its symbols, and the types of weir.h behind them.
 
-    check.py LIBRARY [types]       TAP: its names, and with `types` (it has debug info) all that they stand for, against libweir.abi
-    check.py LIBRARY --renew       writes libweir.abi anew
+    check.py LIBRARY [types]    TAP: its names, and with `types` (it has debug info) all that they stand for, against libweir.abi
+    check.py LIBRARY --renew    writes libweir.abi anew
 
-Names may be added; one that goes, and any change of a type, fails. A struct that grows at its end is such a change too, which the rules
-of weir.h allow: a person looks at the report, and renews the dump. What libweir.abi cannot hold is in frozen.c."""
+Names may be added; one that goes, and any change of a type, fails. A struct that grows at its end is such a change too, which
+the rules of weir.h allow: a person looks at the report, and renews the dump. What libweir.abi cannot hold is in frozen.c."""
 import pathlib
 import re
 import shutil
@@ -17,11 +17,12 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 KEPT = HERE / "libweir.abi"
 HEADERS = [ROOT / "lib/weir.h", ROOT / "lib/weir_plugin.h"]
-# Nothing of the machine, of the compiler and of where a declaration stands: the next dump of the same ABI differs in nothing else.
-PLAIN = ["--no-corpus-path", "--no-comp-dir-path", "--no-show-locs", "--no-architecture", "--no-elf-needed", "--no-parameter-names",
-         "--exported-interfaces-only", "--drop-undefined-syms", "--type-id-style", "hash"]
-WAY_OUT = ("If that is meant (a struct that grows at its end; or a break, which needs a new soversion): run ./dev abi, and commit "
-           "tests/abi/libweir.abi with the change.")
+# Nothing of the machine, and of where a declaration stands: so the next dump shows what has changed in the ABI.
+PLAIN = ["--no-corpus-path", "--no-comp-dir-path", "--no-show-locs", "--no-architecture", "--no-elf-needed",
+         "--no-parameter-names", "--exported-interfaces-only", "--drop-undefined-syms", "--type-id-style",
+         "hash"]
+WAY_OUT = ("If that is meant (a struct that grows at its end; or a break, which needs a new soversion): run ./dev abi, "
+           "and commit tests/abi/libweir.abi with the change.")
 
 
 def run(*command):
@@ -29,8 +30,8 @@ def run(*command):
 
 
 def dump(library, out):
-    """Only a folder that has nothing but our headers tells private types from public ones: named one by one, the structs of weir.h count
-    as private too, because they have no tag, and lose their members."""
+    """Only a folder that has nothing but our headers tells private types from public ones: of a header that is named by itself,
+    the structs count as private too, because they have no tag, and lose their members."""
     with tempfile.TemporaryDirectory() as public:
         for header in HEADERS:
             shutil.copy(header, public)
@@ -45,7 +46,9 @@ def hollow(text):
     """A dump in which a struct of weir.h has no members would let any change of it pass."""
     structs = re.findall(r"^\} (weir_\w+_t);", HEADERS[0].read_text(), re.M)
     bare = [name for name in structs if not re.search(rf"<class-decl name='{name}' size-in-bits=[^>]*>\s*<data-member", text)]
-    return f"The dump has no members of {', '.join(bare)}: is a call gone, or is there no debug info?" if bare or not structs else ""
+    if structs and not bare:
+        return ""
+    return f"The dump has no members of {', '.join(bare)}: is a call gone, or is there no debug info?"
 
 
 def names(library):

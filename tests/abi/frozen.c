@@ -1,5 +1,5 @@
-/* What compiled programs have taken from weir.h and no symbol of libweir.so shows: the numbers of its constants, and the layout of a
- * plug-in. It is compiled, never run. A number that changes breaks programs without a word; a new one is added here. */
+/* What compiled programs have taken from weir.h and no symbol of libweir.so shows: the numbers of its constants, and the layout
+ * of a plug-in. It is compiled, never run. A number that changes breaks programs without a word; a new one is added here. */
 #include "weir_plugin.h"
 
 #define IS(name, number) _Static_assert((name) == (number), #name " has changed: programs that were compiled before break")
