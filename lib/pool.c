@@ -21,6 +21,7 @@ struct pool {
   struct pool_thread *thread;
   struct weir_attempt_s *first, **end;
   uint32_t slots, running, resuming, idle, wakes, lent;   /* idle: nobody has woken them yet */
+  uint32_t coming;                  /* threads that were woken or made, and have not looked yet */
   bool ending;
   uint32_t orphans;                 /* threads that stay behind pool_end(), and that call itself: who makes it 0 frees the pool */
 };
@@ -104,16 +105,21 @@ static bool thread_make(struct pool *p) {
   return true;
 }
 
-/* Something may begin: somebody shall look. False: nobody can. Behind pool_end() no thread is made: none would be waited for. */
+/* Something may begin: somebody shall look. False: nobody can. Behind pool_end() no thread is made: none would be waited for.
+ * One at a time is on its way, and sends for the next one when it has found something: so routines that take less time than a
+ * thread that comes do not wake, or make, one each. */
 static bool kick(struct pool *p) {
-  if (!is_first_free(p) || p->ending) return true;
+  if (!is_first_free(p) || p->ending || p->coming > 0) return true;
   if (p->idle > 0) {
     p->idle--;
     p->wakes++;
+    p->coming++;
     pthread_cond_signal(&p->work);
     return true;
   }
-  return thread_make(p) || p->running > 0;
+  if (!thread_make(p)) return p->running > 0;
+  p->coming++;
+  return true;
 }
 
 /* Routines that wait for their slot come first; false: there are none. */
@@ -158,9 +164,11 @@ static void *run_thread(void *arg) {
   struct pool_thread *t = arg;
   struct pool *p = t->p;
   pthread_mutex_lock(&p->mu);
+  p->coming--;
   while (!t->orphan) {
     struct weir_attempt_s *a = pick(p);
     if (a) {
+      (void)kick(p);
       run_one(t, a);
       t->given_up = false; /* it has come back */
       continue;
@@ -168,7 +176,7 @@ static void *run_thread(void *arg) {
     if (p->ending) break;
     p->idle++;
     while (p->wakes == 0 && !p->ending) pthread_cond_wait(&p->work, &p->mu);
-    if (p->wakes > 0) p->wakes--;
+    if (p->wakes > 0) p->wakes--, p->coming--;
   }
   bool last = t->orphan && --p->orphans == 0;
   pthread_mutex_unlock(&p->mu);

@@ -318,7 +318,7 @@ static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
     offers(n);
     /* 0: no hint for a process is popped either */
     r.slots[SLOT_PROCESS] = o->shell == NODE_SHELL_ON || o->routines ? o->slots : 0;
-    r.ahead = NODE_AHEAD;
+    r.ahead = o->routines && o->shell != NODE_SHELL_ON ? NODE_AHEAD_ROUTINES : NODE_AHEAD;
     r.slots[SLOT_ASYNC] = o->async_slots;
     r.ports.start = port_start;
     r.ports.cancel = port_cancel;

@@ -23,7 +23,9 @@
 #include "worker.h"
 
 enum { NODE_API = 1, NODE_RUNNER = 2, NODE_WORKER = 4 };
-enum { NODE_AHEAD = 128 };                   /* most process attempts that are claimed before they have a slot */
+/* Most process attempts that are claimed before they have a slot; and where all of them are routines: those wait in a list, not
+ * at the spawner's gate, and may be over so soon that a batch of 128 costs more than they do. */
+enum { NODE_AHEAD = 128, NODE_AHEAD_ROUTINES = 512 };
 enum node_gone { NODE_GONE_LOCK, NODE_GONE_STORE };
 struct registry;
 struct node_opts {

@@ -29,6 +29,25 @@ void runner_lend(struct runner *r, enum slot_class slot, int32_t n) { (void)r, (
 void runner_lend_cost(struct runner *r, int64_t ti, bool lent) { (void)r, (void)ti, (void)lent; }
 static void count_free(weir_t *h) { (void)h, atomic_fetch_add(&freed, 1); }
 
+/* Threads are counted, and each waits until they may begin. */
+static atomic_int made;
+static atomic_bool may_begin = true;
+struct begun { void *(*run)(void *); void *arg; };
+static void *held(void *arg) {
+  struct begun b = *(struct begun *)arg;
+  free(arg);
+  soon(&may_begin);
+  return b.run(b.arg);
+}
+int __real_pthread_create(pthread_t *t, const pthread_attr_t *attr, void *(*run)(void *), void *arg);
+int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *attr, void *(*run)(void *), void *arg);
+int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *attr, void *(*run)(void *), void *arg) {
+  struct begun *b = wr_new(struct begun);
+  *b = (struct begun){run, arg};
+  atomic_fetch_add(&made, 1);
+  return __real_pthread_create(t, attr, held, b);
+}
+
 /* ---- the tests ---- */
 
 static weir_t handle;
@@ -118,9 +137,51 @@ static void test_nothing_begins_after_end(void **st) {
   assert_false(atomic_load(&third.came));
 }
 
+enum { SLOTS = 4, MANY = 50 };
+static struct one many[MANY];
+
+static void add_many(int n, bool open) {
+  atomic_store(&made, 0);
+  for (int i = 0; i < n; i++) {
+    many[i] = (struct one){.a = {.type = &many[i].type}, .open = open};
+    assert_true(pool_add(pool, &many[i].a));
+  }
+}
+
+/* Before a thread has come, no other one is made: routines that are over at once do not get one each. */
+static void test_one_comes_at_a_time(void **st) {
+  (void)st;
+  handle = (weir_t){.free = count_free};
+  pool = pool_new(&handle, SLOTS, 0);
+  atomic_store(&may_begin, false);
+  add_many(MANY, true);
+  IS(atomic_load(&made), 1);
+  atomic_store(&may_begin, true);
+  for (int i = 0; i < MANY; i++) soon(&many[i].left);
+  assert_true(atomic_load(&made) <= SLOTS);
+  IS(pool_end(pool), 0);
+}
+
+/* The first one sends for the next: all slots are used, by new threads and by those that were idle, and none beyond. */
+static void test_each_sends_for_the_next(void **st) {
+  (void)st;
+  handle = (weir_t){.free = count_free};
+  pool = pool_new(&handle, SLOTS, 0);
+  for (int round = 0; round < 3; round++) {
+    add_many(SLOTS + 1, false);
+    for (int i = 0; i < SLOTS; i++) soon(&many[i].came);
+    (void)poll(NULL, 0, 20);
+    assert_false(atomic_load(&many[SLOTS].came));
+    IS(atomic_load(&made), round == 0 ? SLOTS : 0);
+    for (int i = 0; i <= SLOTS; i++) come_back(&many[i]);
+  }
+  IS(pool_end(pool), 0);
+}
+
 int main(void) {
   const struct CMUnitTest all[] = {
     cmocka_unit_test_setup(test_back_during_end, fresh), cmocka_unit_test_setup(test_given_up_during_end, fresh),
-    cmocka_unit_test_setup(test_nothing_begins_after_end, fresh)};
+    cmocka_unit_test_setup(test_nothing_begins_after_end, fresh), cmocka_unit_test(test_one_comes_at_a_time),
+    cmocka_unit_test(test_each_sends_for_the_next)};
   return cmocka_run_group_tests_name("pool", all, NULL, NULL);
 }
