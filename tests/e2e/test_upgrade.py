@@ -225,7 +225,7 @@ class Beside(unittest.TestCase):
                 self.assertEqual(server.ended(server.flow(shell("a", "echo 1"), task("b", "ECHO", "2", "a")))["state"], "SUCCESS")
             self.assertEqual(old.stop(), 0)
             old = self.start(tmp / "old", db.url)  # a start beside a newer release
-            self.assertTrue([line for line in old.lines if "event=store.schema_newer" in line and " schema=7 " in line], old.lines)
+            self.assertTrue([line for line in old.lines if "event=store.schema_newer" in line and f" schema={SCHEMA + 1} " in line], old.lines)
             self.assertEqual(old.ended(old.flow(task("a", "ECHO", "1")))["state"], "SUCCESS")
             gate.touch()
             self.assertEqual(new.ended(long)["state"], "SUCCESS")
