@@ -1,10 +1,10 @@
-/* Who asks: one random token of 256 bits for the whole installation. The database holds its SHA-256, which counts for every node;
- * the token itself lies in DATA/weir.token (0600) of the node that made it, and nowhere else. None in dev mode.
+/* Who asks: one random token of 256 bits for the whole installation. The database holds its SHA-256, which counts for every
+ * node; the token itself lies in DATA/weir.token (0600) of the node that made it, and nowhere else. None in dev mode.
  *
  * A thread looks at the row once a second, so that a new token (`weir token rotate`) counts on every node within two; while the
- * store is away the last hash that was seen counts. A host may give a token of its own instead, which counts for its API alone and
- * lies nowhere (auth_start_with). auth_start*(), auth_stop(): main thread; auth_check(): any. What never happens: the token in a
- * log, an answer or a row; a comparison that takes longer the more of it is right. */
+ * store is away the last hash that was seen counts. A host may give a token of its own instead, which counts for its API alone
+ * and lies nowhere (auth_start_with). auth_start*(), auth_stop(): main thread; auth_check(): any. What never happens: the token
+ * in a log, an answer or a row; a comparison that takes longer the more of it is right. */
 #ifndef API_AUTH_H
 #define API_AUTH_H
 #include <pthread.h>

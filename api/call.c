@@ -113,7 +113,9 @@ static int64_t read_until(const struct call *c) {
 /* Probes are answered by threads that may not wait, and ask nothing of the node but its health. */
 static bool come_in(struct call *c) { return c->route->flags & ROUTE_ALWAYS || door_in(&c->api->door, call_deadline(c)); }
 
-static enum wr_rc no_node(struct call *c) { return call_fail(c, WR_DB_UNAVAILABLE, "This process has no node just now. Try again."); }
+static enum wr_rc no_node(struct call *c) {
+  return call_fail(c, WR_DB_UNAVAILABLE, "This process has no node just now. Try again.");
+}
 
 static enum wr_rc run_handler(struct call *c) {
   c->out = http_out(c->http);

@@ -1,8 +1,8 @@
-/* The way of requests to the node. A host of the library may close its node and open it anew while the API goes on: the door is shut
- * meanwhile, and requests wait in front of it until their time is over. A server never shuts it.
+/* The way of requests to the node. A host of the library may close its node and open it anew while the API goes on: the door is
+ * shut meanwhile, and requests wait in front of it until their time is over. A server never shuts it.
  *
- * Any thread comes in; one at a time shuts and opens. What never happens: the node changes while somebody is in; a wait for the door
- * inside of it. */
+ * Any thread comes in; one at a time shuts and opens. What never happens: the node changes while somebody is in; a wait for the
+ * door inside of it. */
 #ifndef API_DOOR_H
 #define API_DOOR_H
 #include <pthread.h>

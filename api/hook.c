@@ -1,5 +1,5 @@
-/* The calls of the HTTP library that come to us: see hook.h. The table is what ELF calls the relocations of an object: for each name
- * that it asks for, the place where the dynamic linker has put the address. */
+/* The calls of the HTTP library that come to us: see hook.h. The table is what ELF calls the relocations of an object: for each
+ * name that it asks for, the place where the dynamic linker has put the address. */
 #include "hook.h"
 #include <dlfcn.h>
 #include <errno.h>
@@ -71,7 +71,7 @@ static int our_poll(struct pollfd *v, nfds_t n, int ms) {
   return got;
 }
 
-/* Each thread of the library ignores SIGPIPE for the whole process. Where a host has it blocked for our threads, that is not needed. */
+/* Each thread of the library ignores SIGPIPE for the whole process: not needed where a host has it blocked for our threads. */
 static int our_sigaction(int sig, const struct sigaction *to, struct sigaction *was) {
   sigset_t blocked;
   bool deaf = sig == SIGPIPE && pthread_sigmask(SIG_BLOCK, NULL, &blocked) == 0 && sigismember(&blocked, SIGPIPE) == 1;

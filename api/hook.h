@@ -1,11 +1,12 @@
-/* Five calls of the C library, as the HTTP library makes them. hook_begin() writes the addresses of functions of ours into the table
- * by which that shared object calls others, and nothing else of the process sees them: a program that links libweir may use sockets,
- * and even the HTTP library itself, as ever. On a thread that set nothing here each call is what it was before. So the library,
- * unchanged, gets its connections from the front, the raw bytes of a request are seen before it cuts them up, its waits end at a
- * deadline or a stop without a signal, and on a thread that has SIGPIPE blocked it does not ignore that for the whole process.
+/* Five calls of the C library, as the HTTP library makes them. hook_begin() writes the addresses of functions of ours into the
+ * table by which that shared object calls others, and nothing else of the process sees them: a program that links libweir may
+ * use sockets, and even the HTTP library itself, as ever. On a thread that set nothing here each call is what it was before. So
+ * the library, unchanged, gets its connections from the front, the raw bytes of a request are seen before it cuts them up, its
+ * waits end at a deadline or a stop without a signal, and on a thread that has SIGPIPE blocked it does not ignore that for the
+ * whole process.
  *
- * What never happens: a call of another object that comes here; a table that is left open for writing; a way back, because another
- * handle may be in use: the object that has this file stays loaded. */
+ * What never happens: a call of another object that comes here; a table that is left open for writing; a way back, because
+ * another handle may be in use: the object that has this file stays loaded. */
 #ifndef API_HOOK_H
 #define API_HOOK_H
 #include <stdbool.h>

@@ -227,10 +227,10 @@ static enum wr_rc read_env(struct config *c, unsigned verb, struct wr_err *err) 
     char *text = getenv(name);
     if (!text || !*text) continue;
     if (refused)
-      return wr_err_set(err, WR_BAD_REQUEST, "%s is set, but only the flag counts: say --%s, or unset %s.", name, opt_table[i].name,
-                        name);
+      return wr_err_set(err, WR_BAD_REQUEST, "%s is set, but only the flag counts: say --%s, or unset %s.", name,
+                        opt_table[i].name, name);
     enum wr_rc rc = opt_set(&c->v[i], i, name, text, FROM_ENV, err);
-    if (opt_table[i].traits & OPT_SECRET) wipe(text), unsetenv(name); /* read once; /proc/PID/environ shows it as long as we live */
+    if (opt_table[i].traits & OPT_SECRET) wipe(text), unsetenv(name); /* read once; /proc/PID/environ shows it until we end */
     if (rc) return rc;
   }
   return WR_OK;

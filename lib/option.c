@@ -187,5 +187,6 @@ enum wr_rc opt_listen(const struct opt_value v[OPT__N], const char *dash, char o
   if (v[OPT_DEV].num) return wr_err_set(err, WR_FORBIDDEN, "%sdev listens on loopback only.", dash);
   if (v[OPT_TRUSTED_PROXY].num) return WR_OK;
   return wr_err_set(err, WR_FORBIDDEN,
-                    "%slisten: an address that is not loopback needs a TLS proxy in front; say so with %strusted-proxy.", dash, dash);
+                    "%slisten: an address that is not loopback needs a TLS proxy in front; say so with %strusted-proxy.",
+                    dash, dash);
 }

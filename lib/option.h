@@ -1,6 +1,6 @@
-/* Options by name, for the command line and for weir_open(): one table (option.def), one reader of values, one meaning. Values belong
- * to whoever has the struct opt_value, until opt_forget(). One sentence says what is wrong with a value; one that may hold a password
- * is not shown. Any thread; no state. */
+/* Options by name, for the command line and for weir_open(): one table (option.def), one reader of values, one meaning. Values
+ * belong to whoever has the struct opt_value, until opt_forget(). One sentence says what is wrong with a value; one that may
+ * hold a password is not shown. Any thread; no state. */
 #ifndef LIB_OPTION_H
 #define LIB_OPTION_H
 #include <stdbool.h>
@@ -53,7 +53,8 @@ struct opt {
 extern const struct opt opt_table[OPT__N];
 
 /* where: the option as the user wrote it, for the message. Later sources replace earlier ones; a list from a flag grows. */
-enum wr_rc opt_set(struct opt_value *v, int id, const char *where, const char *text, enum opt_from from, struct wr_err *err) WR_MUST;
+enum wr_rc opt_set(struct opt_value *v, int id, const char *where, const char *text, enum opt_from from,
+                   struct wr_err *err) WR_MUST;
 /* All that have a default. */
 enum wr_rc opt_defaults(struct opt_value v[OPT__N], struct wr_err *err) WR_MUST;
 void opt_forget(struct opt_value *v);

@@ -1,4 +1,5 @@
-/* The options of weir_open(): names, values and defaults of the command line (option.def). Pure but for the environment's TMPDIR. */
+/* The options of weir_open(): names, values and defaults of the command line (option.def). Pure but for the environment's
+ * TMPDIR. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -40,12 +40,13 @@ static char *checked(const struct plugin_files *p, const char *file, struct wr_e
   char why[200];
   char *path = realpath(file, NULL);
   if (!path || stat(path, &st) != 0) {
-    snprintf(why, sizeof why, "cannot be read: %s. Name a file that this server's user may read.", strerror(errno));
+    snprintf(why, sizeof why, "cannot be read: %s. Name a file that this process's user may read.", strerror(errno));
     (void)refuse(p, file, why, err);
   } else if (!S_ISREG(st.st_mode)) {
     (void)refuse(p, file, "is no regular file. Name the shared object itself.", err);
   } else if (st.st_mode & S_IWOTH) {
-    (void)refuse(p, file, "may be written by everybody, and would run as this server. Take that right away: chmod o-w FILE.", err);
+    (void)refuse(p, file, "may be written by everybody, and would run as this process. Take that right away: chmod o-w FILE.",
+                 err);
   } else return path;
   free(path);
   return NULL;
@@ -56,12 +57,12 @@ static enum wr_rc understood(const struct plugin_files *p, const char *file, con
   char why[160];
   if (!t) return refuse(p, file, "has no symbol weir_plugin, so it is no plug-in. Build it as weir_plugin.h says.", err);
   if (t->size < offsetof(weir_plugin_t, name) || t->abi != WEIR_PLUGIN_ABI) {
-    snprintf(why, sizeof why, "is of another abi than this server's, %d. Build it anew with the weir_plugin.h of this version.",
+    snprintf(why, sizeof why, "is of another abi than this Weir's, %d. Build it anew with the weir_plugin.h of this version.",
              WEIR_PLUGIN_ABI);
     return refuse(p, file, why, err);
   }
   if (!SIZED(*out, t))
-    return refuse(p, file, "asks for more than this server knows. Build it anew with the weir_plugin.h of this version.", err);
+    return refuse(p, file, "asks for more than this Weir knows. Build it anew with the weir_plugin.h of this version.", err);
   return WR_OK;
 }
 

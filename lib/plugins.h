@@ -27,7 +27,7 @@ struct weir_s;
 struct plugin_files;
 struct plugin_files *plugin_files_new(const char *option);   /* how messages name the option; borrowed */
 /* r: the types that a handle may not have. Once. */
-enum wr_rc plugin_files_load(struct plugin_files *p, struct weir_s *h, const char *const *file, size_t n, const struct registry *r,
-                             struct wr_err *err) WR_MUST;
+enum wr_rc plugin_files_load(struct plugin_files *p, struct weir_s *h, const char *const *file, size_t n,
+                             const struct registry *r, struct wr_err *err) WR_MUST;
 void plugin_files_free(struct plugin_files *p);   /* NULL is fine; what is loaded stays loaded */
 #endif

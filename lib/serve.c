@@ -1,8 +1,8 @@
-/* The HTTP API of a handle that was opened with listen=. It stands in front of the handle's node, and stays while that is closed and
- * opened anew: requests wait meanwhile, and the connections of clients that wait are kept.
+/* The HTTP API of a handle that was opened with listen=. It stands in front of the handle's node, and stays while that is closed
+ * and opened anew: requests wait meanwhile, and the connections of clients that wait are kept.
  *
- * What is the process's stays its own: threads of the API take no signals but SIGBUS, no handler is set, and nobody else's socket
- * calls change (api/hook.h). What never happens: a request that meets a node which goes. */
+ * What is the process's stays its own: threads of the API take no signals but SIGBUS, no handler is set, and nobody else's
+ * socket calls change (api/hook.h). What never happens: a request that meets a node which goes. */
 #include <signal.h>
 #include "api.h"
 #include "clock.h"
