@@ -16,6 +16,7 @@ static void node_gone(void *ctx, enum node_gone what, const char *why) {
   weir_t *h = ctx;
   (void)what;
   if (!atomic_exchange(&h->gone, true)) log_error("library.store_gone", L_STR("why", why));
+  serve_gone(h);
   until_look(&h->until);
 }
 

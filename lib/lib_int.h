@@ -109,6 +109,7 @@ enum wr_rc serve_begin(weir_t *h, struct wr_err *err) WR_MUST;     /* the node i
 /* Around a change of the node: from the first to the second nobody uses it by HTTP. The caller has `life` for writing. */
 void serve_hold(weir_t *h);
 void serve_go_on(weir_t *h);
+void serve_gone(weir_t *h);         /* the store was removed: all is refused from now on; any thread, never waits */
 void serve_drain(weir_t *h);        /* changes are refused from now on, waits end; before node_drain() */
 void serve_end(weir_t *h);          /* no request comes any more: at most 4 s; after it, the node may go */
 void serve_free(weir_t *h);         /* the node is gone */

@@ -15,9 +15,11 @@ enum { THREADS = 32 };            /* requests at once; those that wait for a tas
 
 struct serving {
   char listen[OPT_LISTEN_ROOM];
+  int port;
   struct waits *waits;
   struct watcher waiting;         /* of waits */
-  struct api *api;
+  pthread_mutex_t mu;             /* a leaf; guards api against serve_gone(), which comes from threads of the node */
+  struct api *api;                /* NULL: not yet, or no more */
 };
 
 /* ---- what has ended: for weir_wait() of this process, and for clients ---- */
@@ -75,6 +77,7 @@ enum wr_rc serve_prepare(weir_t *h, struct wr_err *err) {
   const struct opt_value *v = h->given;
   if (v[OPT_LISTEN].from <= FROM_DEFAULT) return WR_OK;
   struct serving *s = h->serving = wr_new(struct serving);
+  pthread_mutex_init(&s->mu, NULL);
   enum wr_rc rc = opt_listen(v, "", s->listen, err);
   if (!rc) rc = has_token(h, err);
   if (!rc) rc = api_try_listen(s->listen, err); /* before anything is made */
@@ -100,9 +103,23 @@ enum wr_rc serve_begin(weir_t *h, struct wr_err *err) {
   sigfillset(&all);
   sigdelset(&all, SIGBUS);
   pthread_sigmask(SIG_SETMASK, &all, &was);
-  enum wr_rc rc = api_start(&o, &s->api, err);
+  struct api *a = NULL;
+  enum wr_rc rc = api_start(&o, &a, err);
   pthread_sigmask(SIG_SETMASK, &was, NULL);
+  s->port = a ? api_port(a) : 0;
+  pthread_mutex_lock(&s->mu);
+  s->api = a;
+  pthread_mutex_unlock(&s->mu);
+  if (atomic_load(&h->gone)) serve_gone(h);
   return rc;
+}
+
+void serve_gone(weir_t *h) {
+  struct serving *s = h->serving;
+  if (!s) return;
+  pthread_mutex_lock(&s->mu);
+  if (s->api) api_go_on(s->api, NULL);
+  pthread_mutex_unlock(&s->mu);
 }
 
 void serve_hold(weir_t *h) {
@@ -110,7 +127,9 @@ void serve_hold(weir_t *h) {
 }
 
 void serve_go_on(weir_t *h) {
-  if (h->serving) api_go_on(h->serving->api, h->node ? &h->view : NULL);
+  if (!h->serving) return;
+  api_go_on(h->serving->api, h->node ? &h->view : NULL);
+  if (atomic_load(&h->gone)) serve_gone(h);
 }
 
 void serve_drain(weir_t *h) {
@@ -118,17 +137,23 @@ void serve_drain(weir_t *h) {
 }
 
 void serve_end(weir_t *h) {
-  if (!h->serving) return;
-  api_stop(h->serving->api);
-  h->serving->api = NULL;
+  struct serving *s = h->serving;
+  if (!s) return;
+  pthread_mutex_lock(&s->mu);
+  struct api *a = s->api;
+  s->api = NULL;
+  pthread_mutex_unlock(&s->mu);
+  api_stop(a);
 }
 
 void serve_free(weir_t *h) {
-  if (h->serving) waits_free(h->serving->waits);
+  if (!h->serving) return;
+  waits_free(h->serving->waits);
+  pthread_mutex_destroy(&h->serving->mu);
   free(h->serving);
   h->serving = NULL;
 }
 
 bool serves(const weir_t *h) { return h->serving != NULL; }
 
-int weir_port(weir_t *h) { return h->serving ? api_port(h->serving->api) : 0; }
+int weir_port(weir_t *h) { return h->serving ? h->serving->port : 0; }

@@ -163,7 +163,9 @@ static void test_refused(void **st) {
   refused(WEIR_ERR_REFUSED, "cannot be read", "plugin=/no/where.so", NULL);
   refused(WEIR_ERR_REFUSED, "is no regular file", "plugin=/tmp", NULL);
   if (!kit_one_process()) refused(WEIR_ERR_INVALID, "needs token=", "listen=127.0.0.1:0", NULL);
-  weir_t *h = serve("dev=on", NULL);
+  weir_t *h = NULL;
+  IS(weir_open(&h, "http://127.0.0.1:1", (const char *[]){"listen=127.0.0.1:0", NULL}, NULL, 0), WEIR_ERR_UNSUPPORTED);
+  h = serve("dev=on", NULL);
   snprintf(taken, sizeof taken, "listen=127.0.0.1:%d", weir_port(h));
   if (!kit_one_process()) refused(WEIR_ERR_REFUSED, "in use", taken, "dev=on");
   int port = weir_port(h);
@@ -313,6 +315,25 @@ static void test_process_is_the_hosts(void **st) {
   OK(weir_close(h));
 }
 
+/* What would be stored now might never be read: clients are refused, as calls of the process are. */
+static void test_file_is_removed(void **st) {
+  weir_t *h = serve("dev=on", NULL);
+  int status = 0;
+  (void)st;
+  if (kit_one_process()) {
+    IS(get(weir_port(h), "/monitor/task", NULL), 200);
+    IS(remove(strchr(kit_url(), ':') + 1), 0);
+    for (int ms = 0; status != 503 && ms < SOON_MS; ms += 50) {
+      (void)poll(NULL, 0, 50);
+      status = get(weir_port(h), "/monitor/task", NULL);
+    }
+    IS(status, 503);
+    IS(get(weir_port(h), "/readyz", NULL), 503);
+    IS(get(weir_port(h), "/livez", NULL), 200);
+  }
+  (void)weir_close(h);
+}
+
 static void test_plugin(void **st) {
   char plugin[400];
   const char *so = getenv("WEIR_TEST_PLUGIN");
@@ -337,6 +358,6 @@ int main(int argc, char **argv) {
   const struct CMUnitTest all[] = {
     KIT_TEST(test_submit), KIT_TEST(test_token), KIT_TEST(test_refused), KIT_TEST(test_start_while_waiting),
     KIT_TEST(test_start_under_load), KIT_TEST(test_close_while_following), KIT_TEST(test_two), KIT_TEST(test_slow_body),
-    KIT_TEST(test_process_is_the_hosts), KIT_TEST(test_plugin)};
+    KIT_TEST(test_process_is_the_hosts), KIT_TEST(test_file_is_removed), KIT_TEST(test_plugin)};
   return kit_main(argc, argv, "serve", all, sizeof all / sizeof *all);
 }
