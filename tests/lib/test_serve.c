@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -206,27 +207,27 @@ static void test_start_while_waiting(void **st) {
   OK(weir_close(h));
 }
 
-struct crowd { pthread_t thread; int port, failed; volatile bool over; };
+struct crowd { pthread_t thread; int port, failed; atomic_bool over; };
 static void *crowd_run(void *p) {
   struct crowd *c = p;
   char out[4000];
-  while (!c->over) c->failed += answer(ask(c->port, "GET", "/monitor/task?limit=1", NULL, NULL), out, sizeof out) != 200;
+  while (!atomic_load(&c->over)) c->failed += answer(ask(c->port, "GET", "/monitor/task?limit=1", NULL, NULL), out, sizeof out) != 200;
   return NULL;
 }
 
 /* Requests that come in while the node is opened anew wait, and are answered. */
 static void test_start_under_load(void **st) {
   weir_t *h = serve("dev=on", NULL);
-  struct crowd c[4];
+  struct crowd c[4] = {0};
   (void)st;
   for (int i = 0; i < 4; i++) {
-    c[i] = (struct crowd){.port = weir_port(h)};
+    c[i].port = weir_port(h);
     IS(pthread_create(&c[i].thread, NULL, crowd_run, &c[i]), 0);
   }
   (void)poll(NULL, 0, 50);
   OK(weir_start(h));
   IS(get(weir_port(h), "/readyz", NULL), 200);
-  for (int i = 0; i < 4; i++) c[i].over = true;
+  for (int i = 0; i < 4; i++) atomic_store(&c[i].over, true);
   for (int i = 0; i < 4; i++) {
     pthread_join(c[i].thread, NULL);
     IS(c[i].failed, 0);
