@@ -24,6 +24,7 @@ static void make_hosts(struct api *a) {
 
 static void api_free(struct api *a) {
   auth_stop(&a->auth);
+  door_done(&a->door);
   turn_done(&a->merge);
   turn_done(&a->large);
   offers_end(&a->offers);
@@ -61,6 +62,12 @@ static void tick(void *ctx) {
 
 enum wr_rc api_try_listen(const char *listen, struct wr_err *err) { return http_try(listen, err); }
 
+static enum wr_rc start_auth(struct api *a, struct wr_err *err) {
+  if (a->o.dev) return WR_OK;
+  if (a->o.token) return auth_start_with(&a->auth, a->o.token, err);
+  return auth_start(&a->auth, a->o.store, &a->door, a->o.data_dir, err);
+}
+
 enum wr_rc api_start(const struct api_opts *o, struct api **out, struct wr_err *err) {
   struct api *a = wr_new(struct api);
   a->o = *o;
@@ -68,12 +75,14 @@ enum wr_rc api_start(const struct api_opts *o, struct api **out, struct wr_err *
   turn_init(&a->merge);
   turn_init(&a->large);
   offers_init(&a->offers);
+  door_init(&a->door);
+  a->single = store_single(o->store);
   a->view = (struct view){o->store, o->defs, o->runner, o->executors, &a->offers};
   shares_init(&a->shares);
   make_hosts(a);
-  json_watch_memory();
+  if (!o->guest) json_watch_memory();
   a->auth.open = o->dev;
-  enum wr_rc rc = o->dev ? WR_OK : auth_start(&a->auth, o->store, o->data_dir, err);
+  enum wr_rc rc = start_auth(a, err);
   struct http_opts h = {.listen = o->listen, .threads = o->threads, .ctx = a, .handle = call_handle, .refuse = call_refuse,
                         .wait_us = a->o.request_us / 2, .tick = tick};
   if (rc == WR_OK) rc = waits_start(o->waits, a, err);
@@ -85,6 +94,21 @@ enum wr_rc api_start(const struct api_opts *o, struct api **out, struct wr_err *
   }
   *out = a;
   return WR_OK;
+}
+
+void api_hold(struct api *a) { door_shut(&a->door); }
+
+void api_go_on(struct api *a, const struct view *node) {
+  if (!node) {
+    door_gone(&a->door);
+    return;
+  }
+  a->o.store = a->auth.store = node->store;
+  a->o.defs = node->defs;
+  a->o.runner = node->runner;
+  a->o.executors = node->executors;
+  a->view = (struct view){node->store, node->defs, node->runner, node->executors, &a->offers};
+  door_open(&a->door);
 }
 
 uint16_t api_port(const struct api *a) { return http_port(a->http); }

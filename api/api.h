@@ -21,16 +21,18 @@ struct api_opts {
   const char *listen;             /* ADDR:PORT, IPv4; port 0 = a free one */
   const char *const *host;        /* more names that the Host header may have. The listen address, localhost, */
   size_t n_host;                  /* 127.0.0.1 and [::1] are always allowed, with or without a port */
-  struct store *store;            /* all borrowed until api_stop() */
+  struct store *store;            /* all borrowed until api_stop(); these four until api_hold() */
   struct defs *defs;
   const struct registry *executors;
   struct runner *runner;
   struct waits *waits;            /* who waits: wait.h */
-  const char *data_dir;           /* the token lives in DATA/weir.token, 0600; made at the first start */
+  const char *token;              /* the host's own; NULL = that of the installation: */
+  const char *data_dir;           /* it lies in DATA/weir.token, 0600; made at the first start */
   bool dev;                       /* no token */
   bool shell_allowed;             /* else a SHELL task is 403 SHELL_NOT_ALLOWED at save */
   const struct run_as *run_as;    /* whom SHELL tasks of this node may run as; NULL: it runs none */
   const char *version;            /* of /version */
+  bool guest;                     /* the process is another's: what it has once is left alone (the allocator of jansson) */
   uint32_t threads;               /* requests at once; 0 = the default */
   int64_t request_us;             /* how long all waits of a request together may take; 0 = LIMIT_REQUEST_US */
   void (*health)(void *ctx, struct health *out); /* for /readyz; any thread, never waits. NULL = all is well */
@@ -48,4 +50,11 @@ const char *api_token_at(const struct api *a);   /* HOST:DIR of the node that ma
 void api_drain(struct api *a);
 /* Waits at most 2 s for requests under way, then closes everything. The runner must still run: it owes them answers. */
 void api_stop(struct api *a);
+
+/* ---- for a host whose node closes and opens anew ---- */
+/* Requests wait from now on, those that wait= or follow a log too; returns when none uses the node. */
+void api_hold(struct api *a);
+/* The new node; NULL: there is none, and requests are answered 503. */
+struct view;
+void api_go_on(struct api *a, const struct view *node);
 #endif

@@ -110,12 +110,21 @@ static int64_t read_until(const struct call *c) {
   return c->route->body == BODY_NONE ? call_deadline(c) : clock_mono_us() + c->api->o.request_us;
 }
 
+/* Probes are answered by threads that may not wait, and ask nothing of the node but its health. */
+static bool come_in(struct call *c) { return c->route->flags & ROUTE_ALWAYS || door_in(&c->api->door, call_deadline(c)); }
+
+static enum wr_rc no_node(struct call *c) {
+  return call_fail(c, WR_DB_UNAVAILABLE, "This process has no node just now. Try again.");
+}
+
 static enum wr_rc run_handler(struct call *c) {
   c->out = http_out(c->http);
   answer_open(c->out);
+  if (!come_in(c)) return no_node(c);
   store_deadline(read_until(c));
   enum wr_rc rc = c->route->fn(c);
   store_deadline(0);
+  if (!(c->route->flags & ROUTE_ALWAYS)) door_out(&c->api->door);
   return rc;
 }
 
@@ -230,6 +239,15 @@ enum wr_rc call_wait(struct call *c, enum wait_kind kind, int64_t id, handler_fn
   return rc == WR_OK && c->wait.live ? call_place(c, kind) : rc;
 }
 
+static enum wr_rc show_again(struct call *c, handler_fn *show) {
+  if (!door_in(&c->api->door, call_deadline(c))) return no_node(c);
+  store_deadline(call_deadline(c));
+  enum wr_rc rc = show(c);
+  store_deadline(0);
+  door_out(&c->api->door);
+  return rc;
+}
+
 enum again call_again(struct api *a, struct http_req *q, const struct call_kept *k, bool last) {
   struct call c = {.api = a, .http = q, .route = k->route, .id = k->id, .q = k->q};
   c.page = (struct answer_page){.total = -1, .replayed = k->replayed};
@@ -237,10 +255,8 @@ enum again call_again(struct api *a, struct http_req *q, const struct call_kept 
   wr_err_clear(&c.err);
   c.out = http_out(q);
   answer_open(c.out);
-  store_deadline(call_deadline(&c));
-  if (clock_mono_us() < call_deadline(&c)) rc = k->show(&c);
+  if (clock_mono_us() < call_deadline(&c)) rc = show_again(&c, k->show);
   else rc = call_fail(&c, WR_DB_UNAVAILABLE, NULL);
-  store_deadline(0);
   if (rc == WR_OK && c.wait.live && !last) return AGAIN_LIVE;
   if (rc != WR_OK && wr_err_status(rc) == 503 && !last) return AGAIN_AWAY;
   if (rc == WR_OK) send_answer(&c);

@@ -10,6 +10,7 @@
 #include "api.h"
 #include "ask_runner.h"
 #include "auth.h"
+#include "door.h"
 #include "http.h"
 #include "offers.h"
 #include "page_files.h"
@@ -26,6 +27,8 @@ struct api {
   struct api_opts o;
   struct http *http;
   struct auth auth;
+  struct door door;           /* o.store .. o.runner and view change only while it is shut */
+  bool single;                /* the store belongs to this process */
   struct gate_hosts hosts;
   const char **host_name;     /* what hosts points to */
   char listen_host[32];

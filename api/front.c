@@ -605,7 +605,7 @@ enum wr_rc front_listen(const char *addr, int *out, uint16_t *port, struct wr_er
   bool ok = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
             bind(fd, (struct sockaddr *)&a, sizeof a) == 0 && (!out || listen(fd, BACKLOG) == 0) &&
             getsockname(fd, (struct sockaddr *)&a, &n) == 0;
-  if (!ok) rc = wr_err_set(err, WR_INTERNAL, "Cannot listen on %s: %s. Another address: --listen.", addr, strerror(errno));
+  if (!ok) rc = wr_err_set(err, WR_INTERNAL, "Cannot listen on %s: %s. Name another address (listen).", addr, strerror(errno));
   if (fd >= 0 && (!ok || !out)) close(fd);
   if (!ok || !out) return rc;
   *port = ntohs(a.sin_port);

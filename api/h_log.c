@@ -88,6 +88,7 @@ enum log_then log_step(struct api *a, int64_t ti, struct log_at *f, struct buf *
   struct log_row row = {.text = &text};
   struct wr_err err;
   enum log_then then = FOLLOW_MORE;
+  if (!door_in(&a->door, clock_mono_us() + a->o.request_us)) return FOLLOW_AWAY;
   store_deadline(clock_mono_us() + a->o.request_us);
   struct reader *r = reader_get(a->o.store, &err);
   enum wr_rc rc = r ? log_row_read(r, ti, &row, &err) : WR_DB_UNAVAILABLE;
@@ -95,6 +96,7 @@ enum log_then log_step(struct api *a, int64_t ti, struct log_at *f, struct buf *
     rc = step(r, ti, &row, f, out, &then, &err);
   if (r) reader_put(r);
   store_deadline(0);
+  door_out(&a->door);
   buf_done(&text);
   return rc == WR_OK ? then : rc == WR_NOT_FOUND ? FOLLOW_OVER : FOLLOW_AWAY;
 }

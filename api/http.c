@@ -6,7 +6,7 @@
  *  - it skips blanks before and CR or LF behind the first line, and finds the end of the headers in them: the raw bytes
  *    that it received are looked at too (hook.h, raw_head());
  *  - its body timeout restarts with every byte: a body of known length is waited for here, and read when it is there; for
- *    chunks a timer of ours interrupts its poll() (watch_*());
+ *    chunks its poll() ends at our deadline (struct nap);
  *  - after a handler it reads on until the body is over, except when the connection is told to close;
  *  - a target that is "*" or names another host gets no answer at all: it gets one when the connection closes;
  *  - it closes without reading the rest, which makes the kernel send RST and the client lose our answer: the front reads it;
@@ -18,12 +18,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 #include "clock.h"
 #include "cond.h"
@@ -32,10 +31,6 @@
 #include "http_int.h"
 #include "wr_limits.h"
 #include "log.h"
-
-#ifndef sigev_notify_thread_id
-#define sigev_notify_thread_id _sigev_un._tid
-#endif
 
 enum {
   BUFFER_BYTES = 120 << 10,  /* civetweb's header buffer: above the gate's limit, so that 431 can be said */
@@ -48,7 +43,6 @@ enum {
 #define SLOW_US 200000       /* a body that takes longer is slow: only so many threads wait for slow bodies */
 #define PUT_US 20000000      /* a file of the program must have gone out by then */
 #define PUT_LOOK_US 250000   /* a thread that waits for a reader looks this often whether the server stops */
-#define WATCH_AGAIN_US 20000
 #define STOP_WAIT_US 2000000
 #define THREADS_WAIT_US 20000000
 
@@ -60,6 +54,7 @@ struct http {
   uint32_t threads;
   uint16_t port;
   int listen_fd;             /* the library's: the front's eventfd takes its number */
+  int stop_fd;               /* readable: threads of the library that poll wake up */
   int nobody;                /* a socket without a peer: takes the number of a connection that is parked */
   uint32_t most;             /* connections that the front keeps */
   _Atomic uint64_t serial;
@@ -76,31 +71,6 @@ struct http {
 
 static _Thread_local struct http_thread *self; /* of a thread of the library */
 
-/* ---- the watch: ends a blocking read of civetweb at a deadline ---- */
-
-static int wake_signal(void) { return SIGRTMIN + 4; }
-static void on_wake(int sig) { (void)sig; } /* only so that poll() returns EINTR */
-
-static void watch_open(struct http_thread *t) {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, wake_signal());
-  pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-  struct sigevent ev = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = wake_signal()};
-  ev.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
-  t->has_timer = timer_create(CLOCK_MONOTONIC, &ev, &t->timer) == 0;
-}
-
-/* Signals again and again from the deadline on: the first signal may fall between two polls. at_us 0 = off. */
-static void watch_set(struct http_thread *t, int64_t at_us) {
-  struct itimerspec it = {0};
-  if (at_us > 0) {
-    it.it_value = mono_at(at_us);
-    it.it_interval.tv_nsec = WATCH_AGAIN_US * 1000L;
-  }
-  if (t->has_timer) timer_settime(t->timer, TIMER_ABSTIME, &it, NULL);
-}
-
 /* ---- threads ---- */
 
 /* The accepting thread (kind 0) gets one too: its poll() must end when the server stops. It has not polled yet. */
@@ -115,7 +85,8 @@ static void *thread_new(const struct mg_context *mg, int kind) {
     self = t;
     hook_wire = &t->wire;
   }
-  watch_open(t);
+  t->nap.stop_fd = h->stop_fd;
+  hook_nap = &t->nap;
   pthread_mutex_lock(&h->lock);
   wr_assert(h->n_thread <= h->threads);
   h->thread[h->n_thread++] = t;
@@ -124,11 +95,10 @@ static void *thread_new(const struct mg_context *mg, int kind) {
 }
 
 static void thread_end(const struct mg_context *mg, int kind, void *p) {
-  struct http_thread *t = p;
   (void)mg;
   (void)kind;
-  if (t && t->has_timer) timer_delete(t->timer);
-  /* The memory goes in http_stop(): others may still look at busy_us. */
+  (void)p;
+  hook_nap = NULL; /* the memory goes in http_stop(): others may still look at busy_us */
 }
 
 /* Most threads have been in their request for long: a database that hangs, or clients that send slowly. */
@@ -219,7 +189,7 @@ static enum wr_rc read_chunks(struct http_req *q, size_t limit, int64_t end, str
   struct buf *b = &q->scratch->body;
   enum wr_rc rc = slow_begin(q, err);
   int n = 1;
-  watch_set(q->thread, end);
+  q->thread->nap.until_us = end;
   while (rc == WR_OK && n > 0) {
     rc = hold(q, b->len + PIECE + 1, err);
     if (rc != WR_OK) break;
@@ -230,7 +200,7 @@ static enum wr_rc read_chunks(struct http_req *q, size_t limit, int64_t end, str
     else if (clock_mono_us() >= end) rc = wr_err_set(err, WR_BODY_TIMEOUT, NULL);
     else if (n < 0) rc = wr_err_set(err, WR_BAD_FRAMING, "The chunks of the body are broken.");
   }
-  watch_set(q->thread, 0);
+  q->thread->nap.until_us = 0;
   return rc;
 }
 
@@ -526,6 +496,7 @@ static void http_free(struct http *h) {
   for (int i = 0; i < FRONT__N; i++) thread_free(h->own[i]);
   pthread_mutex_destroy(&h->lock);
   if (h->nobody >= 0) close(h->nobody);
+  if (h->stop_fd >= 0) close(h->stop_fd);
   free(h->thread);
   free(h);
 }
@@ -591,11 +562,21 @@ static enum wr_rc start_front(struct http *h, struct wr_err *err) {
   return rc;
 }
 
+/* The library counts who uses it, and does so without a lock; a process may have several servers. */
+static void library_use(bool use) {
+  static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER;
+  pthread_mutex_lock(&mu);
+  if (use) mg_init_library(MG_FEATURES_DEFAULT);
+  else mg_exit_library();
+  pthread_mutex_unlock(&mu);
+}
+
 static enum wr_rc start_threads(struct http *h, struct wr_err *err) {
   char text[160] = "";
   struct mg_error_data why = {.text = text, .text_buffer_size = sizeof text};
-  mg_init_library(MG_FEATURES_DEFAULT);
+  library_use(true);
   h->mg = start_civetweb(h, &why);
+  if (!h->mg) library_use(false);
   if (!h->mg) return wr_err_set(err, WR_INTERNAL, "The API cannot start: %s.", h->said[0] ? h->said : text);
   if (all_threads(h)) return front_start(h->front, err);
   return wr_err_set(err, WR_INTERNAL, "The API cannot start its %u threads. Raise the limit of processes (ulimit -u).",
@@ -603,11 +584,12 @@ static enum wr_rc start_threads(struct http *h, struct wr_err *err) {
 }
 
 enum wr_rc http_start(const struct http_opts *o, struct http **out, struct wr_err *err) {
-  struct sigaction sa = {.sa_handler = on_wake};
-  sigaction(wake_signal(), &sa, NULL);
+  enum wr_rc rc = hook_begin((const void *)(uintptr_t)mg_start2, err);
+  if (rc != WR_OK) return rc;
   struct http *h = wr_new(struct http);
   h->o = *o;
   h->listen_fd = -1;
+  h->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   h->nobody = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   h->threads = o->threads ? o->threads : HTTP_THREADS;
   h->thread = wr_calloc(h->threads + 1, sizeof *h->thread);
@@ -616,10 +598,10 @@ enum wr_rc http_start(const struct http_opts *o, struct http **out, struct wr_er
   uint64_t serial;
   rand_secret(&serial, sizeof serial);
   h->serial = serial & ~0xffffffffULL; /* told apart over restarts, counted up within one */
-  enum wr_rc rc = start_front(h, err);
+  rc = start_front(h, err);
   if (rc == WR_OK) rc = start_threads(h, err);
   if (rc != WR_OK) {
-    if (!h->mg) http_free(h); /* else its threads still use h: the process ends now, and they with it */
+    if (!h->mg) http_free(h); /* else its threads still use h, and nothing comes to them any more */
     return rc;
   }
   h->started = true;
@@ -638,10 +620,9 @@ void http_stop(struct http *h) {
   while ((atomic_load(&h->busy) > 0 || front_waits(h->front)) && clock_mono_us() < end) usleep(1000);
   atomic_store(&h->stopping, true);
   /* Threads that wait for a request or a connection wake up from now on; else the library takes its two seconds. */
-  pthread_mutex_lock(&h->lock);
-  for (uint32_t i = 0; i < h->n_thread; i++) watch_set(h->thread[i], clock_mono_us() + WATCH_AGAIN_US);
-  pthread_mutex_unlock(&h->lock);
+  uint64_t one = 1;
+  (void)!write(h->stop_fd, &one, sizeof one);
   mg_stop(h->mg);
-  mg_exit_library();
+  library_use(false);
   http_free(h);
 }

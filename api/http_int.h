@@ -2,7 +2,6 @@
 #ifndef API_HTTP_INT_H
 #define API_HTTP_INT_H
 #include <stdatomic.h>
-#include <time.h>
 #include "hook.h"
 #include "http.h"
 
@@ -13,8 +12,7 @@ struct http_thread {
   struct wire wire;          /* threads of the library: the raw bytes */
   bool first;                /* no request of that connection was seen so far */
   _Atomic int64_t busy_us;   /* since when it handles a request; 0 = it handles none */
-  timer_t timer;
-  bool has_timer;
+  struct nap nap;            /* threads of the library: when a blocking read of it ends */
   int64_t date_s;
   char date[40];
 };

@@ -249,7 +249,7 @@ static void look_tell(struct look *l) {
   if (tell) signal_ward(l->ws);
 }
 
-static void look(struct waits *ws) {
+static void look_inside(struct waits *ws) {
   static const enum ins_kind kind[WAIT__N] = {[WAIT_FLOW] = INS_FLOW, [WAIT_TASK] = INS_TASK, [WAIT_LOG] = INS_TASK_LOG};
   struct wr_err err;
   store_deadline(clock_mono_us() + ws->api->o.request_us);
@@ -263,6 +263,12 @@ static void look(struct waits *ws) {
     free(l.found);
   }
   store_deadline(0);
+}
+
+static void look(struct waits *ws) {
+  if (!door_in(&ws->api->door, clock_mono_us() + ws->api->o.request_us)) return;
+  look_inside(ws);
+  door_out(&ws->api->door);
 }
 
 /* ---- one waiter at work; a worker ---- */
@@ -523,7 +529,7 @@ static void end_all(struct waits *ws, int64_t now) {
 
 /* A look at the store, when somebody waits and others may have written. */
 static void want_look(struct waits *ws, int64_t now) {
-  if (now < ws->look_us || store_single(ws->api->o.store)) return;
+  if (now < ws->look_us || ws->api->single) return;
   ws->look_us = now + LOOK_US;
   pthread_mutex_lock(&ws->lock);
   ws->look_wanted = ws->n_given > 0;
@@ -534,7 +540,7 @@ static void want_look(struct waits *ws, int64_t now) {
 static int ward_sleep_ms(const struct waits *ws, int64_t now) {
   const struct waiter *w = top(ws);
   int64_t at = w ? w->due.at : INT64_MAX;
-  if (atomic_load(&ws->n) > 0 && !store_single(ws->api->o.store) && ws->look_us < at) at = ws->look_us;
+  if (atomic_load(&ws->n) > 0 && !ws->api->single && ws->look_us < at) at = ws->look_us;
   return at == INT64_MAX ? -1 : at <= now ? 0 : (int)((at - now) / 1000) + 1;
 }
 
@@ -633,4 +639,15 @@ void waits_stop(struct waits *ws) {
   for (int i = 0; i < ws->n_thread; i++) pthread_join(ws->thread[i], NULL);
   ws->n_thread = 0;
   close_rest(ws);
+}
+
+void waits_free(struct waits *ws) {
+  if (!ws) return;
+  if (ws->ep >= 0) close(ws->ep);
+  if (ws->wake >= 0) close(ws->wake);
+  for (int k = 0; k < WAIT__N; k++) map64_done(&ws->map[k]);
+  heap_done(&ws->heap);
+  pthread_cond_destroy(&ws->work_there);
+  pthread_mutex_destroy(&ws->lock);
+  free(ws);
 }

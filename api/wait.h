@@ -22,8 +22,9 @@ struct waits_opts {
 };
 
 /* ---- for the process; one thread ---- */
-/* Before the node. It is never freed: a runner that hangs in the database may still tell it something at the very end. */
+/* Before the node. Freed only when that is gone: a runner that hangs in the database may still tell it something at the end. */
 struct waits *waits_new(const struct waits_opts *o);
+void waits_free(struct waits *ws);                  /* after waits_stop(); NULL is fine */
 struct watcher waits_watcher(struct waits *ws);     /* what the node's runner calls */
 
 /* ---- for the API ---- */

@@ -12,134 +12,12 @@
 #define FILE_MAX_BYTES 65536
 #define FLAG_BASE 1000 /* getopt_long's number of option i is FLAG_BASE + i */
 
-struct opt {
-  char letter;
-  const char *name;
-  enum opt_type type;
-  int64_t min, max;
-  const char *def;
-  unsigned verbs, traits;
-  const char *arg, *help;
-};
-static const struct opt table[OPT__N] = {
-#define OPT(id, letter, name, type, min, max, def, verbs, traits, arg, help) \
-  [OPT_##id] = {letter, name, type, min, max, def, verbs, traits, arg, help},
-#include "config.def"
-#undef OPT
-};
-
-/* ---- one value ---- */
+/* ---- secrets ---- */
 
 /* For a secret that others can see (ps, /proc): keeps its length and nothing else. */
 static void wipe(char *s) { memset(s, 'x', strlen(s)); }
 
 static bool holds_secret(const struct opt *o, const char *text) { return o->traits & OPT_SECRET && text && strchr(text, '@'); }
-
-static enum wr_rc bad(struct wr_err *err, const struct opt *o, const char *where, const char *text, const char *want) {
-  char q[WR_QUOTE_MAX];
-  if (o->traits & OPT_SECRET) return wr_err_set(err, WR_BAD_REQUEST, "%s: the value is wrong: expected %s.", where, want);
-  return wr_err_set(err, WR_BAD_REQUEST, "%s: %s is not %s.", where, wr_err_quote(q, text, strlen(text)), want);
-}
-
-/* Place of text in "a|b|c", or -1. */
-static int choice(const char *list, const char *text) {
-  size_t n = strlen(text);
-  for (int i = 0; *list; i++) {
-    size_t len = strcspn(list, "|");
-    if (len == n && memcmp(list, text, n) == 0) return i;
-    list += len + (list[len] == '|');
-  }
-  return -1;
-}
-
-static int switch_value(const char *text) {
-  static const char *const on[] = {"on", "true", "yes", "1"}, *const off[] = {"off", "false", "no", "0"};
-  for (int i = 0; i < 4; i++) {
-    if (strcmp(text, on[i]) == 0) return 1;
-    if (strcmp(text, off[i]) == 0) return 0;
-  }
-  return -1;
-}
-
-static enum wr_rc read_num(const struct opt *o, const char *where, const char *text, int64_t *num, struct wr_err *err) {
-  char want[96];
-  switch (o->type) {
-  case OPT_INT:
-    if (text_i64(text, strlen(text), num) && *num >= o->min && *num <= o->max) return WR_OK;
-    snprintf(want, sizeof want, "a whole number from %lld to %lld", (long long)o->min, (long long)o->max);
-    return bad(err, o, where, text, want);
-  case OPT_TIME:
-    if (text_duration(text, strlen(text), o->max, num) && *num >= o->min) return WR_OK;
-    snprintf(want, sizeof want, "a time from %llds to %llds", (long long)o->min / 1000000, (long long)o->max / 1000000);
-    return bad(err, o, where, text, want);
-  case OPT_SIZE:
-    if (text_size(text, strlen(text), o->max, num) && *num >= o->min) return WR_OK;
-    snprintf(want, sizeof want, "a size from %lldMiB to %lldGiB", (long long)o->min >> 20, (long long)o->max >> 30);
-    return bad(err, o, where, text, want);
-  case OPT_CHOICE:
-    *num = choice(o->arg, text);
-    if (*num >= 0) return WR_OK;
-    snprintf(want, sizeof want, "one of %s", o->arg);
-    return bad(err, o, where, text, want);
-  case OPT_SWITCH:
-    *num = switch_value(text);
-    return *num >= 0 ? WR_OK : bad(err, o, where, text, "on or off");
-  case OPT_TEXT:
-  case OPT_MANY: break;
-  }
-  if (*text == 0) return bad(err, o, where, text, "a text of at least one character");
-  return WR_OK;
-}
-
-static void forget(struct opt_value *v) {
-  free(v->text);
-  for (size_t i = 0; i < v->n_many; i++) free(v->many[i]);
-  free(v->many);
-  *v = (struct opt_value){0};
-}
-
-static void add_many(struct opt_value *v, const char *s, size_t n) {
-  if (n) *WR_PUSH(v->many, v->n_many, v->cap_many) = wr_memdup0(s, n);
-}
-
-/* A list from a flag grows by one; from file or environment it comes whole, by commas. */
-static void set_many(struct opt_value *v, const char *text, enum opt_from from) {
-  if (v->from != from) forget(v);
-  if (from == FROM_FLAG) {
-    add_many(v, text, strlen(text));
-  } else {
-    for (const char *p = text;;) {
-      size_t n = strcspn(p, ",");
-      const char *end = p + n;
-      while (p < end && *p == ' ') p++;
-      while (end > p && end[-1] == ' ') end--;
-      add_many(v, p, (size_t)(end - p));
-      end += strcspn(end, ",");
-      if (!*end) break;
-      p = end + 1;
-    }
-  }
-  free(v->text);
-  v->text = wr_strdup(text);
-}
-
-/* where: the option as the user wrote it, for the message. Later sources replace earlier ones. */
-static enum wr_rc opt_set(struct config *c, int id, const char *where, const char *text, enum opt_from from, struct wr_err *err) {
-  const struct opt *o = &table[id];
-  struct opt_value *v = &c->v[id];
-  int64_t num = 0;
-  enum wr_rc rc = read_num(o, where, text, &num, err);
-  if (rc) return rc;
-  if (o->type == OPT_MANY) {
-    set_many(v, text, from);
-  } else {
-    free(v->text);
-    v->text = wr_strdup(text);
-    v->num = num;
-  }
-  v->from = from;
-  return WR_OK;
-}
 
 /* ---- names ---- */
 
@@ -150,7 +28,7 @@ static void env_name(char out[64], const char *name) {
 
 static int by_name(const char *name) {
   for (int i = 0; i < OPT__N; i++) {
-    if (strcmp(table[i].name, name) == 0) return i;
+    if (opt_table[i].verbs & ~(unsigned)VERB_LIB && strcmp(opt_table[i].name, name) == 0) return i;
   }
   return -1;
 }
@@ -160,10 +38,10 @@ static const char *nearest(const char *name, unsigned verb, unsigned but) {
   const char *best = NULL;
   int dist = 3;
   for (int i = 0; i < OPT__N; i++) {
-    int d = table[i].verbs & verb && !(table[i].traits & but) ? text_distance(name, table[i].name) : 4;
+    int d = opt_table[i].verbs & verb && !(opt_table[i].traits & but) ? text_distance(name, opt_table[i].name) : 4;
     if (d < dist) {
       dist = d;
-      best = table[i].name;
+      best = opt_table[i].name;
     }
   }
   return best;
@@ -183,9 +61,9 @@ static char *trim(char *s) {
 static enum wr_rc apply_line(struct config *c, const struct line *l, unsigned verb, struct wr_err *err) {
   char q[WR_QUOTE_MAX], where[128];
   int id = by_name(l->key);
-  if (id >= 0 && table[id].traits & (OPT_FLAG_ONLY | OPT_NOT_IN_FILE))
+  if (id >= 0 && opt_table[id].traits & (OPT_FLAG_ONLY | OPT_NOT_IN_FILE))
     return wr_err_set(err, WR_BAD_REQUEST, "line %d: \"%s\" cannot be set in a file: give it as a flag, --%s.", l->no,
-                      table[id].name, table[id].name);
+                      opt_table[id].name, opt_table[id].name);
   if (id < 0) {
     const char *near = nearest(l->key, verb | VERB_SERVER, OPT_FLAG_ONLY | OPT_NOT_IN_FILE);
     return wr_err_set(err, WR_BAD_REQUEST, "line %d: unknown key %s.%s%s%s", l->no,
@@ -193,9 +71,9 @@ static enum wr_rc apply_line(struct config *c, const struct line *l, unsigned ve
                       near ? " Did you mean \"" : "", near ? near : "", near ? "\"?" : "");
   }
   if (c->v[id].from == FROM_FILE)
-    return wr_err_set(err, WR_BAD_REQUEST, "line %d: \"%s\" appears twice.", l->no, table[id].name);
-  snprintf(where, sizeof where, "line %d: %s", l->no, table[id].name);
-  return opt_set(c, id, where, l->value, FROM_FILE, err);
+    return wr_err_set(err, WR_BAD_REQUEST, "line %d: \"%s\" appears twice.", l->no, opt_table[id].name);
+  snprintf(where, sizeof where, "line %d: %s", l->no, opt_table[id].name);
+  return opt_set(&c->v[id], id, where, l->value, FROM_FILE, err);
 }
 
 static enum wr_rc read_lines(struct config *c, char *text, unsigned verb, struct wr_err *err) {
@@ -221,7 +99,7 @@ static enum wr_rc read_lines(struct config *c, char *text, unsigned verb, struct
 static enum wr_rc check_mode(const struct config *c, FILE *f, const char *file, struct wr_err *err) {
   struct stat st;
   bool secret = false;
-  for (int i = 0; i < OPT__N; i++) secret |= c->v[i].from == FROM_FILE && holds_secret(&table[i], c->v[i].text);
+  for (int i = 0; i < OPT__N; i++) secret |= c->v[i].from == FROM_FILE && holds_secret(&opt_table[i], c->v[i].text);
   if (fstat(fileno(f), &st) != 0 || !S_ISREG(st.st_mode)) return WR_OK;
   if (secret && st.st_mode & 077)
     return wr_err_set(err, WR_FORBIDDEN, "The config file holds a password and others may read or write it: chmod 600 %.120s",
@@ -271,11 +149,11 @@ static void flags_of(struct flags *f, unsigned verb) {
   char *s = f->shorts;
   *s++ = ':';
   for (int i = 0; i < OPT__N; i++) {
-    if (!(table[i].verbs & verb)) continue;
-    int has = table[i].type == OPT_SWITCH ? optional_argument : required_argument;
-    f->longs[n++] = (struct option){table[i].name, has, NULL, FLAG_BASE + i};
-    if (!table[i].letter) continue;
-    *s++ = table[i].letter;
+    if (!(opt_table[i].verbs & verb)) continue;
+    int has = opt_table[i].type == OPT_SWITCH ? optional_argument : required_argument;
+    f->longs[n++] = (struct option){opt_table[i].name, has, NULL, FLAG_BASE + i};
+    if (!opt_table[i].letter) continue;
+    *s++ = opt_table[i].letter;
     *s++ = ':';
   }
   f->longs[n] = (struct option){"help", no_argument, NULL, 'h'};
@@ -284,7 +162,7 @@ static void flags_of(struct flags *f, unsigned verb) {
 
 static int by_letter(int letter, unsigned verb) {
   for (int i = 0; i < OPT__N; i++) {
-    if (table[i].letter && table[i].letter == letter && table[i].verbs & verb) return i;
+    if (opt_table[i].letter && opt_table[i].letter == letter && opt_table[i].verbs & verb) return i;
   }
   return -1;
 }
@@ -306,11 +184,11 @@ static enum wr_rc unknown_flag(const char *arg, int letter, const char *name_of_
 
 typedef enum wr_rc flag_fn(struct config *c, int id, const char *where, const char *value, struct wr_err *err);
 static enum wr_rc set_flag(struct config *c, int id, const char *where, const char *value, struct wr_err *err) {
-  return opt_set(c, id, where, value, FROM_FLAG, err);
+  return opt_set(&c->v[id], id, where, value, FROM_FLAG, err);
 }
 /* First pass: only the options that must be known before the others. */
 static enum wr_rc set_early(struct config *c, int id, const char *where, const char *value, struct wr_err *err) {
-  return id == OPT_CONFIG ? opt_set(c, id, where, value, FROM_FLAG, err) : WR_OK;
+  return id == OPT_CONFIG ? opt_set(&c->v[id], id, where, value, FROM_FLAG, err) : WR_OK;
 }
 
 static enum wr_rc read_flags(struct config *c, unsigned verb, int argc, char **argv, flag_fn *fn, struct wr_err *err) {
@@ -328,9 +206,9 @@ static enum wr_rc read_flags(struct config *c, unsigned verb, int argc, char **a
     if (o == '?' || id < 0)
       return unknown_flag(argv[optind - 1], optopt > 0 && optopt < FLAG_BASE ? optopt : 0, argv[0], verb, err);
     char where[64];
-    snprintf(where, sizeof where, "--%s", table[id].name);
+    snprintf(where, sizeof where, "--%s", opt_table[id].name);
     enum wr_rc rc = fn(c, id, where, optarg ? optarg : "on", err);
-    if (fn == set_flag && optarg && table[id].traits & OPT_SECRET) wipe(optarg); /* the value stands in argv */
+    if (fn == set_flag && optarg && opt_table[id].traits & OPT_SECRET) wipe(optarg); /* the value stands in argv */
     if (rc) return rc;
   }
   c->args = argv + optind;
@@ -342,17 +220,17 @@ static enum wr_rc read_flags(struct config *c, unsigned verb, int argc, char **a
 
 static enum wr_rc read_env(struct config *c, unsigned verb, struct wr_err *err) {
   for (int i = 0; i < OPT__N; i++) {
-    bool refused = table[i].traits & OPT_REFUSE_ENV;
-    if (!(table[i].verbs & verb) || (table[i].traits & OPT_FLAG_ONLY && !refused)) continue;
+    bool refused = opt_table[i].traits & OPT_REFUSE_ENV;
+    if (!(opt_table[i].verbs & verb) || (opt_table[i].traits & OPT_FLAG_ONLY && !refused)) continue;
     char name[64];
-    env_name(name, table[i].name);
+    env_name(name, opt_table[i].name);
     char *text = getenv(name);
     if (!text || !*text) continue;
     if (refused)
-      return wr_err_set(err, WR_BAD_REQUEST, "%s is set, but only the flag counts: say --%s, or unset %s.", name, table[i].name,
-                        name);
-    enum wr_rc rc = opt_set(c, i, name, text, FROM_ENV, err);
-    if (table[i].traits & OPT_SECRET) wipe(text), unsetenv(name); /* read once; /proc/PID/environ shows it as long as we live */
+      return wr_err_set(err, WR_BAD_REQUEST, "%s is set, but only the flag counts: say --%s, or unset %s.", name,
+                        opt_table[i].name, name);
+    enum wr_rc rc = opt_set(&c->v[i], i, name, text, FROM_ENV, err);
+    if (opt_table[i].traits & OPT_SECRET) wipe(text), unsetenv(name); /* read once; /proc/PID/environ shows it until we end */
     if (rc) return rc;
   }
   return WR_OK;
@@ -360,11 +238,8 @@ static enum wr_rc read_env(struct config *c, unsigned verb, struct wr_err *err) 
 
 enum wr_rc config_load(struct config *c, unsigned verb, int argc, char **argv, struct wr_err *err) {
   memset(c, 0, sizeof *c);
-  for (int i = 0; i < OPT__N; i++) {
-    enum wr_rc rc = table[i].def ? opt_set(c, i, table[i].name, table[i].def, FROM_DEFAULT, err) : WR_OK;
-    if (rc) return rc;
-  }
-  enum wr_rc rc = read_flags(c, verb, argc, argv, set_early, err);
+  enum wr_rc rc = opt_defaults(c->v, err);
+  if (!rc) rc = read_flags(c, verb, argc, argv, set_early, err);
   if (rc || c->help) return rc;
   const char *file = config_text(c, OPT_CONFIG);
   if (!file) file = getenv("WEIR_CONFIG");
@@ -375,7 +250,7 @@ enum wr_rc config_load(struct config *c, unsigned verb, int argc, char **argv, s
 }
 
 void config_done(struct config *c) {
-  for (int i = 0; i < OPT__N; i++) forget(&c->v[i]);
+  for (int i = 0; i < OPT__N; i++) opt_forget(&c->v[i]);
 }
 
 /* ---- help ---- */
@@ -406,7 +281,7 @@ static const struct usual { enum opt_id id; unsigned verbs; const char *text; } 
 
 static const char *usual_of(const struct opt *o, unsigned verb) {
   for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) {
-    if (&table[usual[i].id] == o && usual[i].verbs & verb) return usual[i].text;
+    if (&opt_table[usual[i].id] == o && usual[i].verbs & verb) return usual[i].text;
   }
   return NULL;
 }
@@ -445,7 +320,7 @@ static void help_one(FILE *to, const struct opt *o, unsigned verb) {
 static void help_group(FILE *to, const struct group *g, unsigned verb) {
   bool any = false;
   for (size_t i = 0; i < g->n; i++) {
-    const struct opt *o = &table[g->id[i]];
+    const struct opt *o = &opt_table[g->id[i]];
     if (!(o->verbs & verb)) continue;
     if (!any) fprintf(to, "%s:\n", g->title);
     any = true;
@@ -464,7 +339,7 @@ static bool grouped(enum opt_id id) {
 void config_help(FILE *to, unsigned verb) {
   for (size_t g = 0; g < N_GROUPS; g++) help_group(to, &groups[g], verb);
   for (int i = 0; i < OPT__N; i++) {
-    if (table[i].verbs & verb && !grouped((enum opt_id)i)) help_one(to, &table[i], verb);
+    if (opt_table[i].verbs & verb && !grouped((enum opt_id)i)) help_one(to, &opt_table[i], verb);
   }
   fprintf(to, "%s can be set without a flag, too:\n\n"
               "  WEIR_LOG_LEVEL=warn     in the environment\n"
@@ -488,14 +363,14 @@ static void put_masked(FILE *to, int width, const char *url) {
 void config_show(FILE *to, const struct config *c, unsigned verb, config_effective_fn *effective) {
   static const char *const from[] = {"default", "default", "file", "environment", "flag"};
   for (int i = 0; i < OPT__N; i++) {
-    if (!(table[i].verbs & verb)) continue;
+    if (!(opt_table[i].verbs & verb)) continue;
     const struct opt_value *v = &c->v[i];
     char comes_to[512] = "";
     bool open = !v->text || strcmp(v->text, "auto") == 0;
     if (open) effective(c, (enum opt_id)i, comes_to, sizeof comes_to);
-    const char *text = v->text && table[i].type == OPT_SWITCH ? v->num ? "on" : "off" : v->text;
+    const char *text = v->text && opt_table[i].type == OPT_SWITCH ? v->num ? "on" : "off" : v->text;
     const char *value = comes_to[0] ? comes_to : text ? text : "-";
-    fprintf(to, "%-16s ", table[i].name);
+    fprintf(to, "%-16s ", opt_table[i].name);
     put_masked(to, 28, value);
     fprintf(to, open && v->text && v->from > FROM_DEFAULT ? " (%s: %s)\n" : " (%s)\n", from[v->from], v->text);
   }

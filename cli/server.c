@@ -2,7 +2,6 @@
  *
  * After the first signal: the API takes nothing new, running attempts are handed back, results are committed, the node
  * leaves, exit 0; a second Ctrl-C ends it at once. What never happens: an exit later than --stop-timeout. */
-#include <arpa/inet.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +23,7 @@ struct server {
   struct config cfg;
   struct node_opts opts;
   struct identity who;
-  char store[512], listen[32];
+  char store[512], listen[OPT_LISTEN_ROOM];
   struct node *node;
   struct waits *waits;            /* older than the node, which tells it what ends */
   struct watcher watcher, watchers;   /* of waits; of waits and plug-ins */
@@ -57,28 +56,6 @@ static enum wr_rc read_roles(struct node_opts *o, const char *list, struct wr_er
   return WR_OK;
 }
 
-static bool loopback(const char *listen) {
-  char host[64];
-  struct in_addr a;
-  snprintf(host, sizeof host, "%.*s", (int)strcspn(listen, ":"), listen);
-  return inet_pton(AF_INET, host, &a) == 1 && ntohl(a.s_addr) >> 24 == 127;
-}
-
-/* The API takes addresses in figures only, and IPv4. */
-static enum wr_rc read_listen(struct server *s, struct wr_err *err) {
-  const struct config *c = &s->cfg;
-  const char *text = config_text(c, OPT_LISTEN), *port = strrchr(text, ':');
-  bool by_name = port && port - text == 9 && memcmp(text, "localhost", 9) == 0;
-  int n = snprintf(s->listen, sizeof s->listen, "%s%s", by_name ? "127.0.0.1" : "", by_name ? port : text);
-  if (n >= (int)sizeof s->listen || *text == '[' || !port)
-    return wr_err_set(err, WR_BAD_REQUEST, "--listen must be IPV4-ADDRESS:PORT.");
-  if (loopback(s->listen)) return WR_OK;
-  if (config_num(c, OPT_DEV)) return wr_err_set(err, WR_FORBIDDEN, "--dev listens on loopback only.");
-  if (config_num(c, OPT_TRUSTED_PROXY)) return WR_OK;
-  return wr_err_set(err, WR_FORBIDDEN,
-                    "--listen: an address that is not loopback needs a TLS proxy in front; say so with --trusted-proxy.");
-}
-
 /* DATA, and the store that goes with it: what was named, else the defaults. */
 static enum wr_rc read_places(const struct config *c, struct node_opts *o, char *room, size_t n, struct wr_err *err) {
   o->data = config_text(c, OPT_DATA);
@@ -97,7 +74,7 @@ static enum wr_rc read_options(struct server *s, struct wr_err *err) {
     return wr_err_set(err, WR_BAD_REQUEST, "Unexpected argument \"%.64s\".",
                       strstr(c->args[0], "://") ? "(a URL)" : c->args[0]); /* a URL may hold a password */
   enum wr_rc rc = read_roles(o, config_text(c, OPT_ROLES), err);
-  if (!rc) rc = read_listen(s, err);
+  if (!rc) rc = opt_listen(c->v, "--", s->listen, err);
   if (!rc) rc = read_places(c, o, s->store, sizeof s->store, err);
   enum shell_mode mode = config_num(c, OPT_DEV) ? SHELL_PERSONAL : SHELL_SERVICE;
   if (!rc) rc = setup_common(c, mode, LOG_INFO, o, &s->who, err);

@@ -7,8 +7,6 @@
 #include "text.h"
 #include "verbs.h"
 
-#define SLOTS_PER_CORE 2
-
 int complain(const char *verb, const struct wr_err *err, enum exit_code code) {
   char prefix[32], text[sizeof err->msg + sizeof err->path + 4];
   const char *msg = err->msg[0] ? err->msg : wr_err_text(err->code);
@@ -30,11 +28,6 @@ static enum wr_rc setup_log(const struct config *c, enum log_level usual, struct
   char q[WR_QUOTE_MAX];
   if (clock_zone(zone)) return WR_OK;
   return wr_err_set(err, WR_BAD_REQUEST, "--zone: there is no time zone %s.", wr_err_quote(q, zone, strlen(zone)));
-}
-
-static uint32_t cores(void) {
-  long n = sysconf(_SC_NPROCESSORS_ONLN);
-  return n > 0 ? (uint32_t)n : 1;
 }
 
 void setup_tell_shell(const struct node_opts *o, enum shell_mode mode) {
@@ -66,36 +59,8 @@ static enum wr_rc setup_shell(const struct config *c, enum shell_mode mode, uid_
   return WR_OK;
 }
 
-/* Figures, with or without a point: no sign, no exponent. */
-static bool read_factor(const char *s, double *out) {
-  size_t dots = 0, n = strlen(s);
-  for (size_t i = 0; i < n; i++) dots += s[i] == '.';
-  int64_t us;
-  if (dots > 1 || strspn(s, "0123456789.") != n || n == dots || !text_duration(s, n, 1000 * 1000000LL, &us)) return false;
-  *out = (double)us / 1000000;
-  return us > 0;
-}
-
 /* The names of --queues; as long as the process. */
 static struct arena names;
-
-static enum wr_rc setup_queues(const struct config *c, struct queue_opts *q, struct wr_err *err) {
-  const char *load = config_text(c, OPT_MAX_LOAD), *serves = config_text(c, OPT_QUEUES);
-  char quoted[WR_QUOTE_MAX];
-  *q = (struct queue_opts){.cpu_budget = config_text(c, OPT_CPU_BUDGET) ? config_num(c, OPT_CPU_BUDGET) : 100LL * cores(),
-                           .cost_wait_us = config_num(c, OPT_COST_WAIT), .ageing_us = config_num(c, OPT_PRIORITY_AGEING),
-                           .min_free_bytes = config_text(c, OPT_MIN_FREE_MEMORY) ? config_num(c, OPT_MIN_FREE_MEMORY) : 0,
-                           .serves_text = serves};
-  if (load && !read_factor(load, &q->max_load))
-    return wr_err_set(err, WR_BAD_REQUEST, "--max-load: %s is not a number above 0 and up to 1000, as 1.5 is.",
-                      wr_err_quote(quoted, load, strlen(load)));
-  if (!serves) return WR_OK;
-  struct queue_name *v = NULL;
-  arena_init(&names, 0);
-  enum wr_rc rc = queue_names_parse("--queues", serves, &names, &v, &q->n_serves, err);
-  q->serves = v;
-  return rc;
-}
 
 void setup_done(struct node_opts *o, struct identity *who) {
   o->queues = (struct queue_opts){0};
@@ -121,10 +86,11 @@ enum wr_rc setup_quietly(const struct config *c, enum shell_mode mode, struct no
                          struct wr_err *err) {
   enum wr_rc rc = identity_find(config_text(c, OPT_USER), o->data, mode == SHELL_PERSONAL, who, err);
   if (!rc) rc = setup_shell(c, mode, who->user.uid, o, err);
-  if (!rc) rc = setup_queues(c, &o->queues, err);
+  arena_init(&names, 0);
+  if (!rc) rc = opt_queues(c->v, "--", &names, &o->queues, err);
   o->program = "/proc/self/exe"; /* the file of this program, whatever stands in its place by now */
   o->tools = folder_of_program();
-  o->slots = config_text(c, OPT_SLOTS) ? (uint32_t)config_num(c, OPT_SLOTS) : SLOTS_PER_CORE * cores();
+  o->slots = opt_slots(c->v);
   o->async_slots = (uint32_t)config_num(c, OPT_ASYNC_SLOTS);
   o->cache_bytes = config_num(c, OPT_CACHE_MEMORY);
   o->request_us = config_num(c, OPT_REQUEST_TIMEOUT);

@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "lib_int.h"
 #include "log.h"
+#include "plugins.h"
 #include "remote.h"
 #include "text.h"
 
@@ -15,6 +16,7 @@ static void node_gone(void *ctx, enum node_gone what, const char *why) {
   weir_t *h = ctx;
   (void)what;
   if (!atomic_exchange(&h->gone, true)) log_error("library.store_gone", L_STR("why", why));
+  serve_gone(h);
   until_look(&h->until);
 }
 
@@ -22,8 +24,9 @@ static enum wr_rc add_types(void *ctx, struct registry *r, struct wr_err *err) {
 
 /* What was made of specs points to the types of this node. life is held for writing. */
 static enum wr_rc open_node(weir_t *h, unsigned roles, struct wr_err *err) {
+  static const char *const text[2][2] = {{"runner", "runner,worker"}, {"api,runner", "api,runner,worker"}};
   h->opts.roles = roles;
-  h->opts.roles_text = roles & NODE_WORKER ? "runner,worker" : "runner";
+  h->opts.roles_text = text[serves(h)][(roles & NODE_WORKER) != 0];
   struct spawner *spawner = NULL;
   enum wr_rc rc = roles & NODE_WORKER ? shell_begin(h, &spawner, err) : WR_OK;
   if (!rc) rc = node_open(&h->opts, spawner, &h->node, err);
@@ -51,12 +54,10 @@ static void handle_free(weir_t *h) {
   pthread_mutex_destroy(&h->registering);
   pthread_mutex_destroy(&h->mu);
   remote_free(h->remote);
-  free(h->token);
-  free(h->store);
-  free(h->queue);
-  free(h->prefix);
-  free(h->data);
+  serve_free(h);
   shell_end(h);
+  plugin_files_free(h->plugins);
+  options_done(h);
   use_done(h);
   free(h);
 }
@@ -68,6 +69,7 @@ static weir_t *handle_new(void) {
   pthread_mutex_init(&h->mu, NULL);
   pthread_mutex_init(&h->registering, NULL);
   offers_init(&h->offers);
+  arena_init(&h->names, 0);
   h->watcher = until_watcher(h);
   return h;
 }
@@ -84,8 +86,34 @@ static enum wr_rc known_scheme(const char *url, struct wr_err *err) {
 
 /* Is there a Weir that lets us in? */
 static enum wr_rc open_remote(weir_t *h, struct wr_err *err) {
-  h->remote = remote_new(h->store, h->token, h->opts.request_us);
+  if (h->given[OPT_LISTEN].from > FROM_DEFAULT || h->given[OPT_PLUGIN].n_many > 0)
+    return wr_err_set(err, WR_UNKNOWN_FIELD, "listen= and plugin= are for a database, not for the URL of a server.");
+  h->remote = remote_new(h->store, h->given[OPT_TOKEN].text, h->opts.request_us);
   return remote_ask(h->remote, "GET", "/monitor/task?limit=1", NULL, JSON_ARRAY, NULL, err);
+}
+
+static enum wr_rc add_plugins(weir_t *h, struct wr_err *err) {
+  const struct opt_value *v = &h->given[OPT_PLUGIN];
+  if (v->n_many == 0) return WR_OK;
+  h->plugins = plugin_files_new("plugin");
+  enum wr_rc rc = plugin_files_load(h->plugins, h, (const char *const *)v->many, v->n_many, h->view.executors, err);
+  return rc ? rc : types_tell(h, err);
+}
+
+/* What goes wrong from the node on leaves nothing behind. */
+static enum wr_rc open_here(weir_t *h, struct wr_err *err) {
+  h->opts.ctx = h;
+  h->opts.gone = node_gone;
+  h->opts.watcher = &h->watcher;
+  h->opts.add_types = add_types;
+  enum wr_rc rc = serve_prepare(h, err);
+  if (!rc) rc = open_node(h, NODE_API | NODE_RUNNER, err);
+  if (!rc) rc = add_plugins(h, err);
+  if (!rc) rc = serve_begin(h, err);
+  if (!rc || !h->node) return rc;
+  node_drain(h->node, 0);
+  h->stuck = !close_node(h);
+  return rc;
 }
 
 int weir_open(weir_t **out, const char *url, const char *const *options, char *err, size_t err_n) {
@@ -95,18 +123,12 @@ int weir_open(weir_t **out, const char *url, const char *const *options, char *e
   weir_t *h = rc ? NULL : handle_new();
   if (!rc) rc = options_read(h, url, options, &e);
   if (!rc && is_server(url)) rc = open_remote(h, &e);
-  else if (!rc) {
-    h->opts.ctx = h;
-    h->opts.gone = node_gone;
-    h->opts.watcher = &h->watcher;
-    h->opts.add_types = add_types;
-    rc = open_node(h, NODE_API | NODE_RUNNER, &e);
-  }
+  else if (!rc) rc = open_here(h, &e);
   if (!rc) {
     *out = h;
     return WEIR_OK;
   }
-  if (h) handle_free(h);
+  if (h && !h->stuck) handle_free(h);
   if (err && err_n) snprintf(err, err_n, "%s", e.msg[0] ? e.msg : wr_err_text(rc));
   if (rc == WR_UNKNOWN_FIELD) return WEIR_ERR_UNSUPPORTED;
   return rc == WR_INTERNAL || rc == WR_STORE_REFUSED ? WEIR_ERR_REFUSED : rc_of(rc);
@@ -152,6 +174,7 @@ int weir_register(weir_t *h, const weir_type_t *type) {
 /* The node joins anew, as one that runs tasks. If that fails, it is again one that does not. */
 static enum wr_rc begin_work(weir_t *h, struct wr_err *err) {
   struct wr_err again;
+  serve_hold(h);
   node_drain(h->node, 0);
   h->stuck = !close_node(h);
   if (h->stuck)
@@ -172,6 +195,7 @@ int weir_start(weir_t *h) {
   h->started |= may;
   pthread_mutex_unlock(&h->mu);
   enum wr_rc rc = may ? begin_work(h, &err) : WR_OK;
+  if (may) serve_go_on(h);
   if (rc) {
     pthread_mutex_lock(&h->mu);
     h->started = false;
@@ -195,10 +219,12 @@ static bool begin_close(weir_t *h) {
 int weir_close(weir_t *h) {
   if (!h) return WEIR_OK;
   if (in_routine() || !begin_close(h)) return fail(h, WEIR_ERR_INVALID, WR_OUT_OF_RANGE, "A routine cannot close its handle.");
+  serve_drain(h);
   if (h->node) node_drain(h->node, h->opts.stop_us); /* routines still make their calls meanwhile */
   atomic_store(&h->ending, true);
   until_end_all(&h->until);
   if (h->remote) remote_end(h->remote);
+  serve_end(h);
   pthread_rwlock_wrlock(&h->life);
   h->stuck |= !close_node(h);
   pthread_rwlock_unlock(&h->life);

@@ -2,7 +2,9 @@
  *
  *   handle.c     open, start, close; who may use the node just now
  *   shell.c      what SHELL tasks need in this process, where they are on
- *   options.c    "name=value" into what a node wants
+ *   options.c    "name=value" into what a node wants;  option.c: the table of the command line
+ *   serve.c      the HTTP API in front of the node, with listen=
+ *   plugins.c    shared objects with types, of a server and of a handle
  *   failure.c    codes and sentences, by thread
  *   submit.c     specs into one request to the runner
  *   control.c    wishes about one task; queues
@@ -26,6 +28,7 @@
 #include "mem.h"
 #include "node.h"
 #include "offers.h"
+#include "option.h"
 #include "registry.h"
 #include "task.h"
 #include "view.h"
@@ -33,8 +36,10 @@
 #include "weir_executor.h"
 
 struct chooser;
+struct plugin_files;
 struct pool;
 struct remote;
+struct serving;
 struct shapes;
 
 /* One registered type; never moves. */
@@ -55,11 +60,14 @@ struct until {
 };
 
 struct weir_s {
-  char *store, *queue, *prefix, *data;    /* texts of the options */
+  struct opt_value given[OPT__N];   /* the options, by name; their texts are borrowed by opts and the API */
+  struct arena names;               /* of queues */
+  char *store, *data;
   bool own_data;                    /* data was named */
   /* shell.c: the spawner's program; the folder of `weir`; a directory that goes with the handle */
   char *helper, *tools, *room;
-  char *token;
+  struct serving *serving;          /* serve.c; NULL: no listen= */
+  struct plugin_files *plugins;     /* NULL: none */
   struct remote *remote;            /* the URL is that of a server; then there is no node */
   struct node_opts opts;
   struct watcher watcher;
@@ -92,6 +100,19 @@ bool sized_copy(void *to, size_t n, const void *from, size_t from_n);
 
 /* ---- options.c ---- */
 enum wr_rc options_read(weir_t *h, const char *url, const char *const *options, struct wr_err *err) WR_MUST;
+void options_done(weir_t *h);
+
+/* ---- serve.c: each does nothing where there is no listen= ---- */
+bool serves(const weir_t *h);
+enum wr_rc serve_prepare(weir_t *h, struct wr_err *err) WR_MUST;   /* before the node; REFUSED: the address, the token */
+enum wr_rc serve_begin(weir_t *h, struct wr_err *err) WR_MUST;     /* the node is there */
+/* Around a change of the node: from the first to the second nobody uses it by HTTP. The caller has `life` for writing. */
+void serve_hold(weir_t *h);
+void serve_go_on(weir_t *h);
+void serve_gone(weir_t *h);         /* the store was removed: all is refused from now on; any thread, never waits */
+void serve_drain(weir_t *h);        /* changes are refused from now on, waits end; before node_drain() */
+void serve_end(weir_t *h);          /* no request comes any more: at most 4 s; after it, the node may go */
+void serve_free(weir_t *h);         /* the node is gone */
 
 /* ---- shell.c ---- */
 /* The spawner of a node that is about to run tasks; NULL where SHELL is off, or its program is nowhere (the tasks say so). */
@@ -149,6 +170,7 @@ enum wr_rc routines_add(weir_t *h, struct registry *r, struct wr_err *err) WR_MU
 enum wr_rc type_check(const weir_t *h, const struct registry *known, const weir_type_t *t, struct wr_err *err) WR_MUST;
 void type_keep(weir_t *h, const weir_type_t *t);
 void types_free(weir_t *h);         /* their release() is called */
+enum wr_rc types_tell(weir_t *h, struct wr_err *err) WR_MUST;   /* plugins.c: the other nodes know all types from now on */
 size_t types_stack(const weir_t *h);          /* the largest that a type wants; 0 = none wants one */
 
 /* ---- choose.c ---- */

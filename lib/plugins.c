@@ -1,4 +1,4 @@
-/* Plug-ins of a server: plugins.h. They have a handle that no call of weir.h takes: its node is the server's. */
+/* Plug-ins: plugins.h. Those of a server have a handle that no call of weir.h takes: its node is the server's. */
 #include "plugins.h"
 #include <dlfcn.h>
 #include <errno.h>
@@ -16,56 +16,59 @@
 enum { PATH_SHOWN = 60 };
 
 struct plugin { char *file; void *handle; weir_plugin_t t; };
+struct plugin_files { const char *option; struct plugin *v; size_t n; };
 struct plugins {
   weir_t h;
   bool opening;                     /* h.life is held: no call of a routine is made before the node is there */
-  struct plugin *v; size_t n;
+  struct plugin_files *files;
   const struct watcher *also;
 };
 
 /* ---- one file ---- */
 
 /* A long path is not shown whole, for the sentence must be. */
-static enum wr_rc refuse(struct wr_err *err, const char *file, const char *why) {
+static enum wr_rc refuse(const struct plugin_files *p, const char *file, const char *why, struct wr_err *err) {
   char q[WR_QUOTE_MAX];
   const char *slash = strrchr(file, '/');
   if (slash && strlen(file) > PATH_SHOWN) file = slash + 1;
-  return wr_err_set(err, WR_FORBIDDEN, "--plugin: %s %s", wr_err_quote(q, file, strlen(file)), why);
+  return wr_err_set(err, WR_FORBIDDEN, "%s: %s %s", p->option, wr_err_quote(q, file, strlen(file)), why);
 }
 
 /* Its whole path, so that no search path decides what is loaded. malloc'ed; NULL = refused. */
-static char *checked(const char *file, struct wr_err *err) {
+static char *checked(const struct plugin_files *p, const char *file, struct wr_err *err) {
   struct stat st;
   char why[200];
   char *path = realpath(file, NULL);
   if (!path || stat(path, &st) != 0) {
-    snprintf(why, sizeof why, "cannot be read: %s. Name a file that this server's user may read.", strerror(errno));
-    (void)refuse(err, file, why);
+    snprintf(why, sizeof why, "cannot be read: %s. Name a file that this process's user may read.", strerror(errno));
+    (void)refuse(p, file, why, err);
   } else if (!S_ISREG(st.st_mode)) {
-    (void)refuse(err, file, "is no regular file. Name the shared object itself.");
+    (void)refuse(p, file, "is no regular file. Name the shared object itself.", err);
   } else if (st.st_mode & S_IWOTH) {
-    (void)refuse(err, file, "may be written by everybody, and would run as this server. Take that right away: chmod o-w FILE.");
+    (void)refuse(p, file, "may be written by everybody, and would run as this process. Take that right away: chmod o-w FILE.",
+                 err);
   } else return path;
   free(path);
   return NULL;
 }
 
-static enum wr_rc understood(const char *file, const weir_plugin_t *t, weir_plugin_t *out, struct wr_err *err) {
+static enum wr_rc understood(const struct plugin_files *p, const char *file, const weir_plugin_t *t, weir_plugin_t *out,
+                            struct wr_err *err) {
   char why[160];
-  if (!t) return refuse(err, file, "has no symbol weir_plugin, so it is no plug-in. Build it as weir_plugin.h says.");
+  if (!t) return refuse(p, file, "has no symbol weir_plugin, so it is no plug-in. Build it as weir_plugin.h says.", err);
   if (t->size < offsetof(weir_plugin_t, name) || t->abi != WEIR_PLUGIN_ABI) {
-    snprintf(why, sizeof why, "is of another abi than this server's, %d. Build it anew with the weir_plugin.h of this version.",
+    snprintf(why, sizeof why, "is of another abi than this Weir's, %d. Build it anew with the weir_plugin.h of this version.",
              WEIR_PLUGIN_ABI);
-    return refuse(err, file, why);
+    return refuse(p, file, why, err);
   }
   if (!SIZED(*out, t))
-    return refuse(err, file, "asks for more than this server knows. Build it anew with the weir_plugin.h of this version.");
+    return refuse(p, file, "asks for more than this Weir knows. Build it anew with the weir_plugin.h of this version.", err);
   return WR_OK;
 }
 
-static enum wr_rc load(struct plugin *p, const char *file, struct wr_err *err) {
+static enum wr_rc load(const struct plugin_files *p, struct plugin *out, const char *file, struct wr_err *err) {
   struct wr_err e = {0};
-  char *path = checked(file, err);
+  char *path = checked(p, file, err);
   if (!path) return err->code;
   void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   const char *why = handle ? "" : dlerror();
@@ -73,9 +76,9 @@ static enum wr_rc load(struct plugin *p, const char *file, struct wr_err *err) {
   if (!handle)
     (void)wr_err_set(&e, WR_FORBIDDEN, "cannot be loaded: %.90s. Build it for this machine, against this version of Weir.", why);
   free(path);
-  if (!handle) return refuse(err, file, e.msg);
-  *p = (struct plugin){.file = wr_strdup(file), .handle = handle};
-  return understood(file, dlsym(handle, "weir_plugin"), &p->t, err);
+  if (!handle) return refuse(p, file, e.msg, err);
+  *out = (struct plugin){.file = wr_strdup(file), .handle = handle};
+  return understood(p, file, dlsym(handle, "weir_plugin"), &out->t, err);
 }
 
 /* ---- their types ---- */
@@ -85,48 +88,67 @@ static const weir_type_t *type_at(const weir_plugin_t *t, size_t i) {
   return (const weir_type_t *)(const void *)((const char *)t->types + i * t->types->size);
 }
 
-static enum wr_rc add_type(struct plugins *p, const struct plugin *of, const weir_type_t *given, const struct registry *r,
-                           struct wr_err *err) {
+static enum wr_rc add_type(const struct plugin_files *p, weir_t *h, const struct plugin *of, const weir_type_t *given,
+                           const struct registry *r, struct wr_err *err) {
   weir_type_t t;
   struct wr_err e = {0};
   char why[sizeof e.msg + 80];
   if (given->size != of->t.types->size || !SIZED(t, given))
-    return refuse(err, of->file, "has a type whose size is wrong. Build it anew with the weir.h of this version.");
-  enum wr_rc rc = type_check(&p->h, r, &t, &e);
-  if (!rc) return type_keep(&p->h, &t), WR_OK;
+    return refuse(p, of->file, "has a type whose size is wrong. Build it anew with the weir.h of this version.", err);
+  enum wr_rc rc = type_check(h, r, &t, &e);
+  if (!rc) return type_keep(h, &t), WR_OK;
   snprintf(why, sizeof why, "cannot be used: %s %s", e.msg,
            rc == WR_IN_USE ? "Give its type another name, or leave one plug-in out." : "Correct the type.");
-  return refuse(err, of->file, why);
+  return refuse(p, of->file, why, err);
 }
 
-static enum wr_rc add_types(struct plugins *p, const struct plugin *of, const struct registry *r, struct wr_err *err) {
+static enum wr_rc add_types(const struct plugin_files *p, weir_t *h, const struct plugin *of, const struct registry *r,
+                            struct wr_err *err) {
   const weir_plugin_t *t = &of->t;
   enum wr_rc rc = WR_OK;
-  if (t->n_types > 0 && !t->types) return refuse(err, of->file, "has a number of types, but no types. Correct its table.");
-  for (size_t i = 0; i < t->n_types && !rc; i++) rc = add_type(p, of, type_at(t, i), r, err);
+  if (t->n_types > 0 && !t->types) return refuse(p, of->file, "has a number of types, but no types. Correct its table.", err);
+  for (size_t i = 0; i < t->n_types && !rc; i++) rc = add_type(p, h, of, type_at(t, i), r, err);
   return rc;
 }
 
 /* There can be one. */
-static enum wr_rc add_policy(struct plugins *p, struct wr_err *err) {
+static enum wr_rc add_policy(const struct plugin_files *p, weir_t *h, struct wr_err *err) {
   const struct plugin *of = NULL;
   for (size_t i = 0; i < p->n; i++) {
     if (!p->v[i].t.pick) continue;
-    if (of) return refuse(err, p->v[i].file, "has a policy, and so has another plug-in. Leave one of them out.");
+    if (of) return refuse(p, p->v[i].file, "has a policy, and so has another plug-in. Leave one of them out.", err);
     of = &p->v[i];
   }
-  if (of) chooser_set(p->h.chooser, of->t.pick, of->t.user);
+  if (of) chooser_set(h->chooser, of->t.pick, of->t.user);
   return WR_OK;
 }
 
-enum wr_rc plugins_load(struct plugins *p, const char *const *file, size_t n, struct registry *r, struct wr_err *err) {
+struct plugin_files *plugin_files_new(const char *option) {
+  struct plugin_files *p = wr_new(struct plugin_files);
+  p->option = option;
+  return p;
+}
+
+enum wr_rc plugin_files_load(struct plugin_files *p, weir_t *h, const char *const *file, size_t n, const struct registry *r,
+                             struct wr_err *err) {
   enum wr_rc rc = WR_OK;
   p->v = wr_calloc(n, sizeof *p->v);
   for (; p->n < n && !rc; p->n++) {
-    rc = load(&p->v[p->n], file[p->n], err);
-    if (!rc) rc = add_types(p, &p->v[p->n], r, err);
+    rc = load(p, &p->v[p->n], file[p->n], err);
+    if (!rc) rc = add_types(p, h, &p->v[p->n], r, err);
   }
-  if (!rc) rc = add_policy(p, err);
+  return rc ? rc : add_policy(p, h, err);
+}
+
+/* They stay loaded. */
+void plugin_files_free(struct plugin_files *p) {
+  for (size_t i = 0; p && i < p->n; i++) free(p->v[i].file);
+  if (p) free(p->v);
+  free(p);
+}
+
+enum wr_rc plugins_load(struct plugins *p, const char *const *file, size_t n, struct registry *r, struct wr_err *err) {
+  enum wr_rc rc = plugin_files_load(p->files, &p->h, file, n, r, err);
   if (rc) return rc;
   size_t stack = types_stack(&p->h);
   p->h.pool = pool_new(&p->h, p->h.opts.slots, stack > STACK_BYTES ? stack : STACK_BYTES);
@@ -134,8 +156,7 @@ enum wr_rc plugins_load(struct plugins *p, const char *const *file, size_t n, st
 }
 
 /* A row for each: other nodes accept tasks of these types from now on. */
-static enum wr_rc make_known(struct plugins *p, struct wr_err *err) {
-  const weir_t *h = &p->h;
+enum wr_rc types_tell(weir_t *h, struct wr_err *err) {
   struct known_type *row = wr_calloc(h->n_type + 1, sizeof *row);
   for (size_t i = 0; i < h->n_type; i++) row[i] = (struct known_type){h->type[i]->name, h->type[i]->t.deleting != NULL};
   enum wr_rc rc = h->n_type ? store_know_types(h->view.store, row, h->n_type, err) : WR_OK;
@@ -148,6 +169,7 @@ static enum wr_rc make_known(struct plugins *p, struct wr_err *err) {
 
 struct plugins *plugins_new(struct node_opts *o, int64_t stop_us) {
   struct plugins *p = wr_new(struct plugins);
+  p->files = plugin_files_new("--plugin");
   use_init(&p->h);
   o->queues.policy = chooser_policy(p->h.chooser);
   pthread_rwlock_wrlock(&p->h.life);
@@ -167,10 +189,10 @@ static void open_up(struct plugins *p, struct node *n) {
 enum wr_rc plugins_begin(struct plugins *p, struct node *n, struct wr_err *err) {
   if (!p) return WR_OK;
   open_up(p, n);
-  for (size_t i = 0; i < p->n; i++)
-    log_info("server.plugin", L_STR("file", p->v[i].file), L_STR("name", p->v[i].t.name ? p->v[i].t.name : ""),
-             L_INT("types", (int64_t)p->v[i].t.n_types), L_STR("policy", p->v[i].t.pick ? "yes" : "no"));
-  return make_known(p, err);
+  for (const struct plugin *v = p->files->v, *end = v + p->files->n; v < end; v++)
+    log_info("server.plugin", L_STR("file", v->file), L_STR("name", v->t.name ? v->t.name : ""),
+             L_INT("types", (int64_t)v->t.n_types), L_STR("policy", v->t.pick ? "yes" : "no"));
+  return types_tell(&p->h, err);
 }
 
 void plugins_stop(struct plugins *p) {
@@ -195,8 +217,7 @@ void plugins_end(struct plugins *p) {
     return;
   }
   use_done(&p->h);
-  for (size_t i = 0; i < p->n; i++) free(p->v[i].file);
-  free(p->v);
+  plugin_files_free(p->files);
   free(p);
 }
 

@@ -1,4 +1,4 @@
-/* Plug-ins of a server (weir_plugin.h): shared objects whose task types run in its process, on threads of a pool, as those of a
+/* Plug-ins (weir_plugin.h): shared objects. Of a server, whose task types run in its process, on threads of a pool, as those of a
  * process that links the library.
  *
  *   plugins_new -> plugins_load (inside node_open) -> plugins_begin -> .. -> node_drain, plugins_stop -> node_close, plugins_end
@@ -21,4 +21,13 @@ struct watcher plugins_watcher(struct plugins *p, const struct watcher *also);
 enum wr_rc plugins_begin(struct plugins *p, struct node *n, struct wr_err *err) WR_MUST;
 void plugins_stop(struct plugins *p);         /* nobody uses the node any more */
 void plugins_end(struct plugins *p);
+
+/* ---- the files alone: for a handle of the library, whose types they become ---- */
+struct weir_s;
+struct plugin_files;
+struct plugin_files *plugin_files_new(const char *option);   /* how messages name the option; borrowed */
+/* r: the types that a handle may not have. Once. */
+enum wr_rc plugin_files_load(struct plugin_files *p, struct weir_s *h, const char *const *file, size_t n,
+                             const struct registry *r, struct wr_err *err) WR_MUST;
+void plugin_files_free(struct plugin_files *p);   /* NULL is fine; what is loaded stays loaded */
 #endif

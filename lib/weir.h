@@ -5,14 +5,11 @@
  * decentralized async tasks, S1 = background tasks of a web disk; what neither has is marked "own".
  *
  * Threads: a handle serves all threads; each call may be made from any thread, also from inside a routine, unless it says
- * otherwise. After fork() the child may call nothing. The library installs no signal handler, and its threads take no signals
- * of the process.
+ * otherwise. After fork() the child may call nothing. The library sets no signal handler, and its threads take no signals.
  *
- * Ownership: texts that are given are borrowed during the call. What is handed out through a pointer to a pointer belongs to
- * the caller, who frees it by the call that is named with it.
+ * Ownership: given texts are borrowed for the call; what a pointer to a pointer hands out is freed by the call named with it.
  *
- * Units: *_ms are milliseconds, *_us microseconds since 1970 (UTC), *_len and n are bytes or numbers of elements. Texts are
- * UTF-8 and end with a NUL.
+ * Units: *_ms milliseconds, *_us microseconds since 1970 (UTC), *_len and n bytes or elements. Texts are UTF-8, ended by a NUL.
  *
  * Errors: calls that return int give WEIR_OK (0) or a WEIR_ERR_*; weir_error() has the sentence, weir_error_code() the five
  * digits that the HTTP API answers. A call that fails has changed nothing, but for WEIR_ERR_OUTCOME_UNKNOWN: then nobody knows.
@@ -128,12 +125,15 @@ typedef struct {
 /* ---- the handle ---- */
 /* Opens a system (S4). url: sqlite:PATH, mysql://user[:pw]@host[:port]/db[?socket=PATH] (the schema is made where there is
  * none), or http://host:port, a server: there the same calls submit, steer, look and wait, but weir_register() and weir_start()
- * are UNSUPPORTED. options: "name=value" .., NULL at the end, or NULL: names and values of the command line of `weir server`:
- * slots, async-slots, queue, prefix, lease, request-timeout, stop-timeout, cache-memory, durability, data, shell (off),
- * log-level (warn), token. *out NULL and a sentence in err on failure: INVALID (an option, the url), UNAVAILABLE (no such
- * database or server now), UNSUPPORTED (listen=), REFUSED (the database or server is not Weir's, another process has the file,
- * or the token is wrong). Closed by weir_close(). */
+ * are UNSUPPORTED. options: "name=value" .., NULL at the end, or NULL: names, values and defaults of `weir server`, but shell is
+ * off and log-level warn; reference/library.md lists them. listen=IPV4:PORT: the handle serves the HTTP API too, to who has the
+ * token (token=, else DATA/weir.token) or, with dev=on, to all on this machine. plugin=FILE.so, repeatable: its types are
+ * registered. *out NULL and a sentence in err on failure: INVALID (an option, the url), UNAVAILABLE (no such database or server
+ * now), UNSUPPORTED (run-as=), REFUSED (the database or server is not Weir's, another process has the file, the token is wrong,
+ * the address is taken, a plug-in cannot be used). Closed by weir_close(). */
 WEIR_API int weir_open(weir_t **out, const char *url, const char *const *options, char *err, size_t err_n);
+/* The port that listen= has got (own), as for `listen=127.0.0.1:0`; 0: it does not listen. Until weir_close(). */
+WEIR_API int weir_port(weir_t *);
 /* Makes a type known here (S4). Before weir_start(): later INVALID. CONFLICT: the name is taken, here or by a built-in type.
  * The whole system knows it for good, other processes within a second (until then: UNKNOWN_TYPE). Its tasks wait for a process
  * that runs it. The struct is copied; what it points to but for name and the functions is the caller's until release(). */

@@ -1,4 +1,5 @@
-/* weir_plugin.h - what a shared object exports for `weir server --plugin FILE.so`: its task types, and a policy of its own.
+/* weir_plugin.h - what a shared object exports for `weir server --plugin FILE.so`: its task types, and a policy of its own. A
+ * program that opens a handle with "plugin=FILE.so" loads the same; it stands where `server` is said here.
  *
  * One symbol is looked up: `weir_plugin`. A missing symbol, another abi, or a type name that is taken ends the start of the
  * server. The routines get the same calls of weir.h for their attempt as in a process of their own; the server finds those in

@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -15,6 +16,40 @@ from test_docs import BLOCK, Terminal
 BUILD = pathlib.Path(BIN).resolve().parent.parent
 EXAMPLES = {"vector_dot": [], "matrix_product": [], "sleep_task": [], "copy_file": ["FROM", "TO"], "policy": []}
 NAMES = {"include": ["weir.h", "weir_plugin.h"], "bin": ["weir"], "libexec/weir": ["weir-spawner"]}
+
+
+# A program that has sockets of its own, and knows nothing of the library before it opens it.
+LATE = """
+import ctypes, json, pathlib, signal, sys, urllib.error, urllib.request
+so, url = sys.argv[1:]
+lib, handle, err = ctypes.CDLL(so, mode=0), ctypes.c_void_p(), ctypes.create_string_buffer(300)
+handlers = [signal.getsignal(s) for s in signal.valid_signals()]
+options = (ctypes.c_char_p * 2)(b"listen=127.0.0.1:0", None)
+if lib.weir_open(ctypes.byref(handle), url.encode(), options, err, 300):
+    sys.exit(err.value.decode())
+place = f"http://127.0.0.1:{lib.weir_port(handle)}"
+token = pathlib.Path(url[7:]).with_name("weir.token").read_text().strip()
+def ask(path, body=None, **more):
+    head = {"Content-Type": "application/json", **more}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(place + path, body, head), timeout=30) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as e:
+        return e.code, None
+print(ask("/readyz")[0])
+print(ask("/monitor/task")[0])
+print(ask("/monitor/task", Authorization="Bearer " + token)[0])
+assert lib.weir_start(handle) == 0
+made = ask("/exec/task?wait=20", b'{"taskType": "ECHO", "taskContent": "hi"}', Authorization="Bearer " + token)[1]["data"]
+assert lib.weir_wait(handle, ctypes.c_int64(made["tiId"]), ctypes.c_int64(20000), None) == 0
+print(made["state"])
+assert handlers == [signal.getsignal(s) for s in signal.valid_signals()]
+print(lib.weir_close(handle))
+try:
+    ask("/readyz")
+except OSError:
+    print("refused")
+"""
 
 
 def sanitized():
@@ -131,6 +166,13 @@ class Library(unittest.TestCase):
                     self.assertIn("-10 ", wrong.stdout)
                 self.assertEqual(server.stop(), 0)
 
+    def test_serves(self):
+        """listen= in a process that loads the library late: nobody but its own HTTP library may notice, or be needed to."""
+        with directory() as tmp:
+            out = self.run_it(sys.executable, "-c", LATE, str(self.so), f"sqlite:{tmp}/late.db")
+            self.assertEqual(out, ["200", "401", "200", "SUCCESS", "0", "refused"])
+            self.assertEqual((tmp / "weir.token").stat().st_mode & 0o777, 0o600)
+
     def test_static(self):
         libs = [f for f in self.flags("--libs", "--static") if f != "-lweir"]
         program = self.build("vector_dot", *self.flags("--cflags"), self.so.with_suffix(".a"), *libs)
@@ -141,7 +183,7 @@ class Library(unittest.TestCase):
         terminal = Terminal("http://localhost:8088")
         self.addCleanup(terminal.close)
         blocks = BLOCK.findall((ROOT / "docs/tutorial/library.md").read_text().replace("-C build ", f"-C {BUILD} "))
-        self.assertEqual(len(blocks), 4)
+        self.assertEqual(len(blocks), 5)
         for block, form, want in blocks:
             self.assertEqual(terminal.type(block), want.strip() if form else "", block)
 

@@ -73,15 +73,21 @@ bool kit_one_process(void) { return db == NULL; }
 const char *kit_url(void) { return url; }
 const char *kit_dir(void) { return dir; }
 
-weir_t *kit_open(const char *slots, const char *more) {
-  char prefix[160], err[300] = "";
-  const char *options[6] = {slots}, **o = options + 1;
-  weir_t *h = NULL;
+int kit_try(weir_t **h, const char *const *more, char err[300]) {
+  char prefix[160];
+  const char *options[16] = {NULL}, **o = options;
   snprintf(prefix, sizeof prefix, "prefix=%s-%d", name, number);
   if (*queue) *o++ = queue, *o++ = prefix;
   if (db) *o++ = "durability=relaxed";
-  if (more) *o++ = more;
-  int rc = weir_open(&h, url, options, err, sizeof err);
+  while (*more) *o++ = *more++;
+  *err = '\0';
+  return weir_open(h, url, options, err, 300);
+}
+
+weir_t *kit_open(const char *slots, const char *more) {
+  char err[300];
+  weir_t *h = NULL;
+  int rc = kit_try(&h, (const char *[]){slots, more, NULL}, err);
   if (rc) fail_msg("weir_open: %s: %s", weir_strerror(rc), err);
   return h;
 }

@@ -28,6 +28,8 @@ const char *kit_url(void);
 const char *kit_dir(void);
 /* Opens; more: one more option, NULL = none. */
 weir_t *kit_open(const char *slots, const char *more);
+/* The same with any options, NULL at their end; the answer of weir_open(). */
+int kit_try(weir_t **h, const char *const *more, char err[300]);
 
 /* The store takes no logs while they are held, and all else. */
 void kit_hold_logs(void);

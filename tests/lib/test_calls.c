@@ -16,7 +16,7 @@ static void test_open_refused(void **st) {
   assert_null(h);
   assert_string_equal(err, "There is no option \"slotz\".");
   IS(weir_open(&h, kit_url(), (const char *[]){"slots=0", NULL}, err, sizeof err), WEIR_ERR_INVALID);
-  IS(weir_open(&h, kit_url(), (const char *[]){"listen=127.0.0.1:1", NULL}, err, sizeof err), WEIR_ERR_UNSUPPORTED);
+  IS(weir_open(&h, kit_url(), (const char *[]){"run-as=nobody", NULL}, err, sizeof err), WEIR_ERR_UNSUPPORTED);
   int rc = weir_open(&h, "http://127.0.0.1:1", NULL, err, sizeof err); /* nobody listens there */
   assert_true(rc == WEIR_ERR_UNAVAILABLE || rc == WEIR_ERR_UNSUPPORTED);
   IS(weir_open(&h, "sqlite:/nowhere/at/all.db", NULL, err, sizeof err), WEIR_ERR_UNAVAILABLE);

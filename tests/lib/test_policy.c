@@ -111,7 +111,34 @@ static void test_many(void **st) {
   OK(weir_close(h));
 }
 
+static void still_queued(weir_t *h, int64_t id) {
+  weir_task_t *t;
+  OK(weir_get(h, id, &t));
+  assert_string_equal(t->state_name, "QUEUED");
+  weir_task_free(t);
+}
+
+/* Options of the command line: tasks of other queues, and those that are too dear, are not this process's. */
+static void test_options(void **st) {
+  const weir_type_t type = {.size = sizeof type, .name = "p", .run = run};
+  weir_spec_t s = {.size = sizeof s, .type = "p", .user = "bob"};
+  int64_t bobs, dear;
+  weir_t *h = NULL;
+  char err[300];
+  (void)st;
+  OK(kit_try(&h, (const char *[]){"slots=2", "queues=ann/", "cpu-budget=100", "max-load=1000", "min-free-memory=1MiB", NULL}, err));
+  OK(weir_register(h, &type));
+  OK(weir_start(h));
+  OK(weir_create(h, &s, &bobs));
+  s.user = "ann", s.cpu_overhead = 200;
+  OK(weir_create(h, &s, &dear));
+  finished(h, create(h, "cheap"));
+  still_queued(h, bobs);
+  still_queued(h, dear);
+  OK(weir_close(h));
+}
+
 int main(int argc, char **argv) {
-  const struct CMUnitTest all[] = {KIT_TEST(test_it_alone_chooses), KIT_TEST(test_many)};
+  const struct CMUnitTest all[] = {KIT_TEST(test_it_alone_chooses), KIT_TEST(test_many), KIT_TEST(test_options)};
   return kit_main(argc, argv, "policy", all, sizeof all / sizeof *all);
 }

@@ -27,7 +27,8 @@ LAYERS = {
     "api": ["engine/client", "engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs", "engine/runner",
             "engine/registry", "executors/abi"],
     "lib": ["engine/client", "engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs",
-            "engine/runner", "engine/spawner", "engine/worker", "engine/node", "engine/registry", "executors/abi"],
+            "engine/runner", "engine/spawner", "engine/worker", "engine/node", "engine/registry", "executors/abi",
+            "api"],  # with listen= a handle serves it (lib/serve.c); api knows nothing of lib
     "cli": ["engine/client", "engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs", "engine/runner", "engine/spawner",
             "engine/worker", "engine/node", "engine/registry", "executors/abi", "api", "lib"],
 }
@@ -42,7 +43,6 @@ LIBRARIES = {
 PURE = re.compile(r"^(mem(cpy|move|set|cmp|chr)|str(len|cmp|ncmp|chr|cspn)|bsearch|qsort|free|pow|fmod|ldexp|llround|floor|ceil"
                   r"|wr_\w+|buf_\w+|arena_\w+|heap_\w+|map64_\w+|text_\w+|rand_next"
                   r"|__stack_chk_fail|__mem(cpy|move|set)_chk|_GLOBAL_OFFSET_TABLE_|__asan_\w+|__ubsan_\w+|__sanitizer_\w+)$")
-STANDS_IN = {"accept", "recv"}  # api has its own in place of the C library's: hook.c
 MAX_FILE, MAX_HEADER, MAX_FUNCTION, MAX_WIDTH = 800, 250, 60, 130
 
 
@@ -100,7 +100,7 @@ def layer_calls(build):
     """A layer calls only those that it may include: what a declaration of its own, or a macro, would get past layers()."""
     found = [(layer, symbols(a)) for layer in LAYERS for a in (pathlib.Path(build) / layer).glob("lib*.a")
              if a.name != "libweir.a"]  # that one holds all of them
-    home = {name: layer for layer, (gives, _, _) in found for name in gives - STANDS_IN}
+    home = {name: layer for layer, (gives, _, _) in found for name in gives}
     return sorted(f"{layer} calls {name} of {home[name]}" for layer, (_, _, needs) in found for name in needs
                   if name in home and home[name] not in (layer, *LAYERS[layer]))
 

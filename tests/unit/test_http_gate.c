@@ -256,7 +256,7 @@ static void contents(void **s) {
 
 static void tokens(void **s) {
   (void)s;
-  static struct auth a = {.lock = PTHREAD_MUTEX_INITIALIZER};
+  static struct auth a = {.lock = PTHREAD_MUTEX_INITIALIZER, .len = AUTH_TOKEN_LEN};
   static const char hash[] = "ffe054fe7ae0cb6dc65c3af9b61d5209f439851db43d0ba5997337df154668eb"; /* SHA-256 of 64 a */
   for (unsigned i = 0; i < AUTH_HASH_BYTES; i++) {
     const char two[] = {hash[2 * i], hash[2 * i + 1], 0};

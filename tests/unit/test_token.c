@@ -12,6 +12,7 @@ struct world {
   char dir[64], url[96];
   struct store *store;
   struct auth auth;
+  struct door door;
 };
 static struct world *_Atomic rotates;   /* whose next look at the database is followed by a rotation here */
 
@@ -76,7 +77,8 @@ static void end(struct world *w) {
 
 static void start(struct world *w) {
   struct wr_err err;
-  if (auth_start(&w->auth, w->store, w->dir, &err)) fail_msg("%s", err.msg);
+  door_init(&w->door);
+  if (auth_start(&w->auth, w->store, &w->door, w->dir, &err)) fail_msg("%s", err.msg);
 }
 
 static bool counts_at_node(struct world *w, const char *hash) {

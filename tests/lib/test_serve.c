@@ -1,0 +1,364 @@
+/* listen=: a handle that serves the HTTP API. What clients get before, while and after the handle starts and closes. */
+#include "kit.h"
+#include <arpa/inet.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TOKEN "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static struct gate gate;
+
+static int greet(weir_attempt_t *a, void *user) {
+  (void)user;
+  OK(weir_report_result(a, "hello", 5));
+  return WEIR_PHASE_FINISHED;
+}
+
+/* Says a line, and goes on when the gate is open. */
+static int talker(weir_attempt_t *a, void *user) {
+  (void)user;
+  OK(weir_log(a, "first\n", 6));
+  return gate_pass(&gate, a) ? WEIR_PHASE_FINISHED : WEIR_PHASE_NORMAL;
+}
+
+static const weir_type_t greeter = {.size = sizeof greeter, .name = "greet", .run = greet},
+                         talks = {.size = sizeof talks, .name = "talk", .run = talker};
+
+static weir_t *serve(const char *a, const char *b) {
+  char err[300];
+  weir_t *h = NULL;
+  int rc = kit_try(&h, (const char *[]){"listen=127.0.0.1:0", a, b, NULL}, err);
+  if (rc) fail_msg("weir_open: %s: %s", weir_strerror(rc), err);
+  assert_true(weir_port(h) > 0);
+  OK(weir_register(h, &greeter));
+  OK(weir_register(h, &talks));
+  return h;
+}
+
+/* ---- a client ---- */
+
+static int dial(int port) {
+  struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  const struct timeval patience = {.tv_sec = SOON_MS / 1000};
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) || connect(fd, (struct sockaddr *)&a, sizeof a))
+    return close(fd), -1;
+  return fd;
+}
+
+/* Sends one request whose connection closes after the answer. token: NULL = none. */
+static int ask(int port, const char *method, const char *path, const char *token, const char *body) {
+  char text[1024];
+  int fd = dial(port), n;
+  if (fd < 0) fail_msg("nobody listens on %d", port);
+  n = snprintf(text, sizeof text, "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%s%s%sContent-Type: application/json\r\n"
+               "Content-Length: %zu\r\n\r\n%s", method, path, token ? "Authorization: Bearer " : "", token ? token : "",
+               token ? "\r\n" : "", body ? strlen(body) : 0, body ? body : "");
+  IS(send(fd, text, (size_t)n, MSG_NOSIGNAL), n);
+  return fd;
+}
+
+/* The whole answer, to the end of its connection. Returns the status; -1 = there was none. */
+static int answer(int fd, char *out, size_t size) {
+  size_t n = 0;
+  ssize_t got;
+  while (n + 1 < size && (got = recv(fd, out + n, size - n - 1, 0)) > 0) n += (size_t)got;
+  out[n] = '\0';
+  close(fd);
+  return n > 12 ? atoi(out + 9) : -1;
+}
+
+static char last[16384];
+static int get(int port, const char *path, const char *token) { return answer(ask(port, "GET", path, token, NULL), last, sizeof last); }
+
+static int64_t submit(int port, const char *type, const char *token) {
+  char body[100];
+  snprintf(body, sizeof body, "{\"taskType\": \"%s\"}", type);
+  int status = answer(ask(port, "POST", "/exec/task", token, body), last, sizeof last);
+  const char *id = strstr(last, "\"tiId\":");
+  if (status != 200 || !id) fail_msg("%d %s", status, last);
+  return strtoll(id + 7, NULL, 10);
+}
+
+static int64_t now_ms(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* ---- tests ---- */
+
+static void test_submit(void **st) {
+  weir_t *h = serve("dev=on", NULL);
+  weir_task_t *t;
+  (void)st;
+  int port = weir_port(h);
+  IS(get(port, "/readyz", NULL), 200);
+  OK(weir_start(h));
+  IS(weir_port(h), port);
+  int64_t id = submit(port, "greet", NULL);
+  OK(weir_wait(h, id, SOON_MS, &t));
+  assert_string_equal(t->state_name, "SUCCESS");
+  assert_string_equal(t->result, "hello");
+  weir_task_free(t);
+  IS(answer(ask(port, "POST", "/exec/task?wait=20", NULL, "{\"taskType\": \"greet\"}"), last, sizeof last), 200);
+  assert_non_null(strstr(last, "\"state\":\"SUCCESS\""));
+  IS(get(port, "/readyz", NULL), 200);
+  OK(weir_close(h));
+  IS(dial(port), -1);
+}
+
+static void test_token(void **st) {
+  weir_t *h = serve("token=" TOKEN, NULL);
+  char wrong[] = TOKEN, folder[100], file[120], text[80] = "";
+  (void)st;
+  int port = weir_port(h);
+  IS(get(port, "/readyz", NULL), 200); /* open to everyone, as a server's */
+  IS(get(port, "/monitor/task", NULL), 401);
+  wrong[63] = 'e';
+  IS(get(port, "/monitor/task", wrong), 401);
+  IS(get(port, "/monitor/task", TOKEN), 200);
+  OK(weir_close(h));
+  snprintf(folder, sizeof folder, "data=%s", kit_dir()); /* that of the installation, made here */
+  h = serve(folder, NULL);
+  IS(get(weir_port(h), "/monitor/task", TOKEN), 401);
+  snprintf(file, sizeof file, "%s/weir.token", kit_dir());
+  FILE *f = fopen(file, "re");
+  assert_non_null(f);
+  struct stat of;
+  assert_true(fscanf(f, "%64s", text) == 1 && fstat(fileno(f), &of) == 0);
+  fclose(f);
+  IS(of.st_mode & 0777, 0600);
+  IS(get(weir_port(h), "/monitor/task", text), 200);
+  OK(weir_start(h));
+  IS(get(weir_port(h), "/monitor/task", text), 200);
+  IS(get(weir_port(h), "/monitor/task", NULL), 401);
+  OK(weir_close(h));
+  remove(file);
+}
+
+static void refused(int want, const char *why, const char *a, const char *b) {
+  char err[300];
+  weir_t *h = NULL;
+  int rc = kit_try(&h, (const char *[]){a, b, NULL}, err);
+  if (rc != want || !strstr(err, why) || h) fail_msg("%s: %d \"%s\", not %d \"%s\"", a, rc, err, want, why);
+}
+
+static void test_refused(void **st) {
+  char taken[40];
+  (void)st;
+  refused(WEIR_ERR_INVALID, "listen must be IPV4-ADDRESS:PORT", "listen=8088", "dev=on");
+  refused(WEIR_ERR_REFUSED, "trusted-proxy", "listen=0.0.0.0:0", "token=" TOKEN);
+  refused(WEIR_ERR_REFUSED, "loopback only", "listen=0.0.0.0:0", "dev=on");
+  refused(WEIR_ERR_INVALID, "token: 32 to 256", "listen=127.0.0.1:0", "token=guessable");
+  refused(WEIR_ERR_UNSUPPORTED, "run-as", "run-as=nobody", NULL);
+  refused(WEIR_ERR_INVALID, "max-load", "max-load=high", NULL);
+  refused(WEIR_ERR_INVALID, "queues", "queues=nogroup", NULL);
+  refused(WEIR_ERR_INVALID, "wait-share", "wait-share=91", NULL);
+  refused(WEIR_ERR_INVALID, "cpu-budget", "cpu-budget=0", NULL);
+  refused(WEIR_ERR_REFUSED, "cannot be read", "plugin=/no/where.so", NULL);
+  refused(WEIR_ERR_REFUSED, "is no regular file", "plugin=/tmp", NULL);
+  if (!kit_one_process()) refused(WEIR_ERR_INVALID, "needs token=", "listen=127.0.0.1:0", NULL);
+  weir_t *h = NULL;
+  IS(weir_open(&h, "http://127.0.0.1:1", (const char *[]){"listen=127.0.0.1:0", NULL}, NULL, 0), WEIR_ERR_UNSUPPORTED);
+  h = serve("dev=on", NULL);
+  snprintf(taken, sizeof taken, "listen=127.0.0.1:%d", weir_port(h));
+  if (!kit_one_process()) refused(WEIR_ERR_REFUSED, "in use", taken, "dev=on");
+  int port = weir_port(h);
+  OK(weir_close(h));
+  int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+  struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  assert_true(bind(fd, (struct sockaddr *)&a, sizeof a) == 0 && listen(fd, 1) == 0);
+  refused(WEIR_ERR_REFUSED, "Address already in use", taken, "dev=on");
+  close(fd);
+  h = kit_open("slots=1", "max-load=64"); /* nothing was left behind */
+  IS(weir_port(h), 0);
+  OK(weir_close(h));
+}
+
+/* Clients that wait for a task and follow its log when the handle begins to run tasks: the same connections get what comes. */
+static void test_start_while_waiting(void **st) {
+  weir_t *h = serve("dev=on", NULL);
+  char path[80], body[2000];
+  (void)st;
+  int port = weir_port(h), fd[20], n = 20, log;
+  int64_t id = submit(port, "greet", NULL), said = submit(port, "talk", NULL);
+  snprintf(path, sizeof path, "/monitor/task/%lld?wait=20", (long long)id);
+  for (int i = 0; i < n; i++) fd[i] = ask(port, "GET", path, NULL, NULL);
+  snprintf(path, sizeof path, "/monitor/task/%lld/log?follow=true", (long long)said);
+  gate_init(&gate);
+  log = ask(port, "GET", path, NULL, NULL);
+  (void)poll(NULL, 0, 100);
+  OK(weir_start(h));
+  for (int i = 0; i < n; i++) {
+    IS(answer(fd[i], body, sizeof body), 200);
+    assert_non_null(strstr(body, "\"state\":\"SUCCESS\""));
+  }
+  gate_await(&gate, 1);
+  gate_open(&gate);
+  IS(answer(log, body, sizeof body), 200);
+  assert_non_null(strstr(body, "first\n"));
+  OK(weir_close(h));
+}
+
+struct crowd { pthread_t thread; int port, failed; atomic_bool over; };
+static void *crowd_run(void *p) {
+  struct crowd *c = p;
+  char out[4000];
+  while (!atomic_load(&c->over)) c->failed += answer(ask(c->port, "GET", "/monitor/task?limit=1", NULL, NULL), out, sizeof out) != 200;
+  return NULL;
+}
+
+/* Requests that come in while the node is opened anew wait, and are answered. */
+static void test_start_under_load(void **st) {
+  weir_t *h = serve("dev=on", NULL);
+  struct crowd c[4] = {0};
+  (void)st;
+  for (int i = 0; i < 4; i++) {
+    c[i].port = weir_port(h);
+    IS(pthread_create(&c[i].thread, NULL, crowd_run, &c[i]), 0);
+  }
+  (void)poll(NULL, 0, 50);
+  OK(weir_start(h));
+  IS(get(weir_port(h), "/readyz", NULL), 200);
+  for (int i = 0; i < 4; i++) atomic_store(&c[i].over, true);
+  for (int i = 0; i < 4; i++) {
+    pthread_join(c[i].thread, NULL);
+    IS(c[i].failed, 0);
+  }
+  OK(weir_close(h));
+}
+
+/* A close while a client follows a log, one waits, and one keeps its connection: each gets its end, and the close its time. */
+static void test_close_while_following(void **st) {
+  weir_t *h = serve("dev=on", "stop-timeout=2s");
+  char path[80], body[2000];
+  (void)st;
+  int port = weir_port(h), idle = dial(port);
+  gate_init(&gate);
+  OK(weir_start(h));
+  int64_t id = submit(port, "talk", NULL);
+  gate_await(&gate, 1);
+  snprintf(path, sizeof path, "/monitor/task/%lld/log?follow=true", (long long)id);
+  int log = ask(port, "GET", path, NULL, NULL);
+  snprintf(path, sizeof path, "/monitor/task/%lld?wait=60", (long long)id);
+  int wait = ask(port, "GET", path, NULL, NULL);
+  (void)poll(NULL, 0, 300);
+  int64_t began = now_ms();
+  OK(weir_close(h));
+  assert_true(now_ms() - began < 8000);
+  IS(answer(log, body, sizeof body), 200);
+  assert_non_null(strstr(body, "first\n"));
+  IS(answer(wait, body, sizeof body), 200);
+  assert_non_null(strstr(body, "\"state\":\"")); /* RUNNING, or handed back already */
+  close(idle);
+}
+
+/* Two that serve in one process: on one MariaDB, or on two files; one closes, and the other goes on. */
+static void test_two(void **st) {
+  weir_t *a = serve("dev=on", NULL), *b;
+  weir_task_t *t;
+  if (kit_one_process()) kit_fresh(st);
+  b = serve("token=" TOKEN, NULL);
+  OK(weir_start(a));
+  OK(weir_start(b));
+  assert_true(weir_port(a) != weir_port(b));
+  IS(get(weir_port(b), "/monitor/task", NULL), 401);
+  OK(weir_wait(b, submit(weir_port(b), "greet", TOKEN), SOON_MS, &t));
+  assert_string_equal(t->state_name, "SUCCESS");
+  weir_task_free(t);
+  OK(weir_wait(a, submit(weir_port(a), "greet", NULL), SOON_MS, NULL));
+  OK(weir_close(a));
+  OK(weir_wait(b, submit(weir_port(b), "greet", TOKEN), SOON_MS, NULL));
+  OK(weir_close(b));
+}
+
+/* Chunks that do not come are given up after their time, and a stop does not wait for them. */
+static void test_slow_body(void **st) {
+  static const char head[] = "POST /exec/task HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
+                             "Content-Type: application/json\r\n\r\n5\r\n{\"tas";
+  weir_t *h = serve("dev=on", NULL);
+  (void)st;
+  int fd = dial(weir_port(h));
+  IS(send(fd, head, sizeof head - 1, MSG_NOSIGNAL), sizeof head - 1);
+  (void)poll(NULL, 0, 200);
+  int64_t began = now_ms();
+  OK(weir_close(h));
+  assert_true(now_ms() - began < 5000);
+  close(fd);
+}
+
+/* What is the process's stays as it was: handlers of all signals, SIGPIPE among them, and its own sockets. */
+static void test_process_is_the_hosts(void **st) {
+  struct sigaction before[NSIG], now;
+  int pair[2], n = 0;
+  char c;
+  (void)st;
+  signal(SIGPIPE, SIG_DFL); /* whatever started this test */
+  for (int i = 1; i < NSIG; i++) sigaction(i, NULL, &before[i]);
+  weir_t *h = serve("dev=on", NULL);
+  OK(weir_start(h));
+  IS(get(weir_port(h), "/readyz", NULL), 200);
+  int cut = ask(weir_port(h), "GET", "/monitor/task", NULL, NULL); /* nobody reads the answer */
+  close(cut);
+  for (int i = 1; i < NSIG; i++)
+    if (sigaction(i, NULL, &now) == 0 && ++n && now.sa_handler != before[i].sa_handler) fail_msg("signal %d has a handler", i);
+  assert_true(n > 30 && before[SIGPIPE].sa_handler == SIG_DFL);
+  IS(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+  assert_true(send(pair[0], "x", 1, 0) == 1 && recv(pair[1], &c, 1, 0) == 1 && c == 'x');
+  close(pair[0]), close(pair[1]);
+  OK(weir_close(h));
+}
+
+/* What would be stored now might never be read: clients are refused, as calls of the process are. */
+static void test_file_is_removed(void **st) {
+  weir_t *h = serve("dev=on", NULL);
+  int status = 0;
+  (void)st;
+  if (kit_one_process()) {
+    IS(get(weir_port(h), "/monitor/task", NULL), 200);
+    IS(remove(strchr(kit_url(), ':') + 1), 0);
+    for (int ms = 0; status != 503 && ms < SOON_MS; ms += 50) {
+      (void)poll(NULL, 0, 50);
+      status = get(weir_port(h), "/monitor/task", NULL);
+    }
+    IS(status, 503);
+    IS(get(weir_port(h), "/readyz", NULL), 503);
+    IS(get(weir_port(h), "/livez", NULL), 200);
+  }
+  (void)weir_close(h);
+}
+
+static void test_plugin(void **st) {
+  char plugin[400];
+  const char *so = getenv("WEIR_TEST_PLUGIN");
+  const weir_spec_t s = {.size = sizeof s, .type = "count.words", .content = "to be or not"};
+  weir_task_t *t;
+  int64_t id;
+  (void)st;
+  assert_non_null(so);
+  snprintf(plugin, sizeof plugin, "plugin=%s", so);
+  refused(WEIR_ERR_REFUSED, "There is a task type \"count.words\" already", plugin, plugin);
+  weir_t *h = serve("dev=on", plugin);
+  OK(weir_create(h, &s, &id));
+  OK(weir_start(h));
+  OK(weir_wait(h, id, SOON_MS, &t));
+  assert_string_equal(t->state_name, "SUCCESS");
+  assert_string_equal(t->result, "4");
+  weir_task_free(t);
+  OK(weir_close(h));
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest all[] = {
+    KIT_TEST(test_submit), KIT_TEST(test_token), KIT_TEST(test_refused), KIT_TEST(test_start_while_waiting),
+    KIT_TEST(test_start_under_load), KIT_TEST(test_close_while_following), KIT_TEST(test_two), KIT_TEST(test_slow_body),
+    KIT_TEST(test_process_is_the_hosts), KIT_TEST(test_file_is_removed), KIT_TEST(test_plugin)};
+  return kit_main(argc, argv, "serve", all, sizeof all / sizeof *all);
+}
