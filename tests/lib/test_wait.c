@@ -1,6 +1,5 @@
 /* Slots: how many routines run at once, and routines that wait for tasks that they made. */
 #include "kit.h"
-#include <unistd.h>
 
 static struct gate gate;
 static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER;
@@ -71,18 +70,20 @@ static int dear(weir_attempt_t *a, void *user) {
   return WEIR_PHASE_FINISHED;
 }
 
-static weir_t *open_all(const char *slots) {
+static weir_t *open_with(const char *slots, const char *more) {
   const weir_type_t v[] = {{.size = sizeof *v, .name = "gated", .run = gated}, {.size = sizeof *v, .name = "tree", .run = tree, .user = &handle},
                            {.size = sizeof *v, .name = "waits", .run = waits, .user = &never},
                            {.size = sizeof *v, .name = "dear", .run = dear, .user = &handle},
                            {.size = sizeof *v, .name = "two", .run = gated, .concurrency = 2}};
   gate_init(&gate);
   at_once = most = 0;
-  handle = kit_open(slots, NULL);
+  handle = kit_open(slots, more);
   for (size_t i = 0; i < sizeof v / sizeof *v; i++) OK(weir_register(handle, &v[i]));
   OK(weir_start(handle));
   return handle;
 }
+
+static weir_t *open_all(const char *slots) { return open_with(slots, NULL); }
 
 static void test_slots(void **st) {
   weir_t *h = open_all("slots=3");
@@ -116,10 +117,8 @@ static void test_tree(void **st) {
 }
 
 static void test_cost_is_lent(void **st) {
-  weir_t *h = open_all("slots=2");
-  char cost[12];
-  snprintf(cost, sizeof cost, "%ld", 100 * sysconf(_SC_NPROCESSORS_ONLN));
-  const weir_spec_t s = {.size = sizeof s, .type = "dear", .content = cost, .cpu_overhead = atoi(cost)};
+  weir_t *h = open_with("slots=2", "cpu-budget=100");
+  const weir_spec_t s = {.size = sizeof s, .type = "dear", .content = "100", .cpu_overhead = 100};
   weir_task_t *t;
   int64_t id[3];
   (void)st;
