@@ -208,6 +208,7 @@ void cache_committed(struct cache *c) {
     next = older_of(&c->alone, e);
     e->stored_epoch = e->run->task[0].t.epoch;
     e->stored_state = e->run->task[0].t.state;
+    e->stored_wished = task_wished(&e->run->task[0].t);
     alone_stored(e->alone);
     if (!stays(c, e)) cache_drop(c, e);
   }

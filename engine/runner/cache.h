@@ -40,7 +40,7 @@ struct cached {
   struct task_def *task;              /* its own, when it is inline: then no other cache has it */
   struct task_bind bind;
   struct alone *alone;
-  uint32_t stored_epoch; enum task_state stored_state;   /* as its row says */
+  uint32_t stored_epoch; enum task_state stored_state; struct task_wished stored_wished;   /* as its row says */
 };
 /* The user of all clean-ups: no name that a user may have, so no row matches. They cost, and are not limited. */
 #define QUEUE_CLEAN_UP "\1clean-up"

@@ -390,6 +390,7 @@ static enum store_rc from_task_row(struct loader *l, const struct task_row *row,
                          beside ? alone_read(beside) : alone_new(&nothing, NULL));
   (*out)->stored_epoch = row->t.epoch;
   (*out)->stored_state = row->t.state;
+  (*out)->stored_wished = task_wished(&row->t);
   return STORE_OK;
 }
 

@@ -107,6 +107,7 @@ static void result_fields(struct task_write *w, const struct attempt *a) {
 static void alone_fields(struct task_write *w, const struct cached *c) {
   w->expect_epoch = c->stored_epoch;
   w->expect_state = c->stored_state;
+  w->expect_wished = c->stored_wished;
   w->row.ni = 0;
   w->row.task_id = c->task->task_id;
   w->row.create_us = c->run->create_us;

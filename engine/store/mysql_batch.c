@@ -119,6 +119,19 @@ static bool check_heads(struct batch *b, const struct my_want *w, MYSQL_RES *res
   return stale;
 }
 
+/* c: resume, phase, end_as. A column may have an old value in a state in which it says nothing. */
+static bool as_wished(const struct task_write *t, const struct cell *c) {
+  const struct task_wished *x = &t->expect_wished;
+  if (t->expect_state == TASK_PAUSING) return cell_u8(&c[0]) == x->resume;
+  return t->expect_state != TASK_CANCELING || (cell_u8(&c[1]) == x->phase && cell_u8(&c[2]) == x->end_as);
+}
+
+static void put_wished(struct my *s, const struct task_write *t) {
+  const struct task_wished *x = &t->expect_wished;
+  if (t->expect_state == TASK_PAUSING) buf_printf(&s->sql.b, " AND resume=%u", x->resume);
+  if (t->expect_state == TASK_CANCELING) buf_printf(&s->sql.b, " AND phase=%u AND end_as=%u", x->phase, x->end_as);
+}
+
 static bool check_tasks(struct batch *b, const struct my_want *w, MYSQL_RES *res) {
   struct cell c[CELLS_MAX];
   MYSQL_ROW row = mysql_fetch_row(res);
@@ -128,7 +141,7 @@ static bool check_tasks(struct batch *b, const struct my_want *w, MYSQL_RES *res
     if (t->op == ROW_INSERT || t->expect_state < 0) continue;
     if (row) my_cells(res, row, c);
     bool here = row && cell_i64(&c[0]) == t->row.ti;
-    t->stale = !here || cell_i64(&c[1]) != t->expect_epoch || cell_i64(&c[2]) != t->expect_state;
+    t->stale = !here || cell_i64(&c[1]) != t->expect_epoch || cell_i64(&c[2]) != t->expect_state || !as_wished(t, c + 3);
     stale |= t->stale;
     if (here) row = mysql_fetch_row(res);
   }
@@ -312,7 +325,7 @@ static enum store_rc lock_expected(struct my *s, struct batch *b, enum want kind
     enum store_rc rc = run_statement(s, b, kind, from, i - from);
     if (rc) return rc;
     sql_str(&s->sql, heads ? "SELECT fi_id,version FROM task_flow_ins FORCE INDEX(PRIMARY) WHERE fi_id IN("
-                           : "SELECT ti_id,epoch,state FROM task_ins FORCE INDEX(PRIMARY) WHERE ti_id IN(");
+                           : "SELECT ti_id,epoch,state,resume,phase,end_as FROM task_ins FORCE INDEX(PRIMARY) WHERE ti_id IN(");
     sql_ids(&s->sql, id, n); /* not as a range: its end would wait for the row that follows, which somebody else may have */
     sql_str(&s->sql, heads ? ")ORDER BY fi_id FOR UPDATE" : ")ORDER BY ti_id FOR UPDATE");
     from = i;
@@ -396,6 +409,7 @@ static enum store_rc write_tasks(struct my *s, struct batch *b) {
     sql_i64(&s->sql, t->expect_epoch);
     sql_str(&s->sql, " AND state=");
     sql_i64(&s->sql, t->expect_state);
+    put_wished(s, t);
   }
   return rc == STORE_OK ? write_task_rows(s, b, expected == 1 ? one : SIZE_MAX) : rc;
 }

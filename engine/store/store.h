@@ -79,11 +79,20 @@ struct task_row {                 /* task_ins */
   uint8_t log_lost_why;           /* enum log_lost */
   const char *params;             /* stand-alone: JSON text or NULL; insert and read only */
 };
+/* What wishes change in the row of a task that stops, without a change of its state: resume in PAUSING, the others in
+ * CANCELING. 0 in all other states, and not looked at there. */
+struct task_wished { uint8_t resume, phase, end_as; };
+static inline struct task_wished task_wished(const struct task *t) {
+  if (t->state == TASK_PAUSING) return (struct task_wished){.resume = t->resume};
+  if (t->state == TASK_CANCELING) return (struct task_wished){.phase = (uint8_t)t->phase, .end_as = (uint8_t)t->end_as};
+  return (struct task_wished){0};
+}
 struct task_write {
   enum row_op op;
   bool finish;                    /* UPDATE also writes result log exit_code signal utime stime maxrss log_bytes log_lost(_why) */
   int64_t expect_epoch;           /* stand-alone UPDATE: epoch and state must be as read, else STALE (its row is its own lock) */
   int expect_state;               /* -1 = do not check (tasks of a flow: the flow row is locked) */
+  struct task_wished expect_wished;   /* the same of a task that stops: another node may have taken a wish since the read */
   bool clear_result;              /* UPDATE: a new run begins, so a result of NULL clears what is there */
   bool stale;                     /* out */
   bool held;                      /* out, of a stand-alone task: somebody else has locked its row */

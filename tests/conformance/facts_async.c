@@ -362,7 +362,8 @@ static void what_a_task_carries(struct world *w) {
     struct task_row was = t;
     t.t.state = step[i].state, t.t.phase = step[i].phase, t.t.resume = step[i].resume, t.t.again = step[i].again;
     t.t.epoch = 1, t.t.owner = step[i].state == TASK_RUNNING || step[i].state == TASK_PAUSING ? w->me : 0;
-    struct task_write tw = {.op = ROW_UPDATE, .expect_state = was.t.state, .expect_epoch = was.t.epoch, .row = t};
+    struct task_write tw = {.op = ROW_UPDATE, .expect_state = was.t.state, .expect_epoch = was.t.epoch,
+                            .expect_wished = task_wished(&was.t), .row = t};
     OK(put(w, &tw, 1, NULL, 0, NULL, 0));
     got = task_get(w, t.ti);
     task_same(&got, &t);

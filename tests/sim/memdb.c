@@ -555,7 +555,9 @@ static enum store_rc check_task(struct mem_store *s, const struct task_write *w,
   if (w->op == ROW_INSERT) return wait_open(s, MEM_ROW_TASK) ? STORE_OK : rival_waited(s);
   if (w->expect_state < 0) return wait_free(s, &t->lock) ? STORE_OK : rival_waited(s);
   if (!get_lock(s, &t->lock)) return rival_waited(s);
-  bool is = memdb_task(s->db, w->row.ti) == t && t->r.t.state == (unsigned)w->expect_state && t->r.t.epoch == w->expect_epoch;
+  struct task_wished is_wished = task_wished(&t->r.t);
+  bool same = memcmp(&is_wished, &w->expect_wished, sizeof is_wished) == 0;
+  bool is = memdb_task(s->db, w->row.ti) == t && t->r.t.state == (unsigned)w->expect_state && t->r.t.epoch == w->expect_epoch && same;
   if (is) return STORE_OK;
   orig->stale = true;
   return STORE_STALE;

@@ -90,6 +90,27 @@ static void check_lost(struct world *w, const struct task *o, const struct rec *
   if (!rec->ended && rec->given) sim_fail(w, "attempt %lld:%u is at a live node, yet counts as lost", (long long)ti, o->epoch);
 }
 
+/* The batch under way has a wish of that kind for the task. */
+static bool asks_now(const struct world *w, int64_t ti, enum ask ask) {
+  const struct events *l = w->current ? &w->current->runner->events : NULL;
+  for (size_t i = 0; l && i < l->taken; i++) {
+    const struct ev *e = &l->v[i];
+    for (uint32_t k = 0; e->kind == EV_REQ && e->q && e->q->kind == REQ_ASK && e->q->ask->ask == ask && k < e->q->ask->n; k++)
+      if (e->q->ask->of[k].ti == ti) return true;
+  }
+  return false;
+}
+
+/* What the row says of wishes is not forgotten by whoever writes it next, from an older memory. */
+static void check_wishes(struct world *w, const struct task_row *or, const struct task_row *nr) {
+  const struct task *o = &or->t, *n = &nr->t;
+  if (!w->current || or->fi != 0) return; /* tasks of flows: the version of the flow's row */
+  if (o->state == TASK_PAUSING && o->resume == RESUME_RUN && n->state == TASK_PAUSED && !asks_now(w, or->ti, ASK_PAUSE))
+    sim_fail(w, "task %lld was asked to run while it stopped, and is PAUSED", (long long)or->ti);
+  if (o->state == TASK_CANCELING && o->phase == PHASE_DELETE && n->phase != PHASE_DELETE)
+    sim_fail(w, "task %lld was to be deleted, and its row knows nothing of that any more", (long long)or->ti);
+}
+
 static void check_end(struct world *w, const struct task_row *or, const struct task_row *nr) {
   const struct task *o = &or->t, *n = &nr->t;
   /* An attempt may fail by itself and its retry be paused, all in one batch; what was told to stop costs nothing. */
@@ -206,6 +227,7 @@ static void check_task(struct world *w, const struct task_write *x, const struct
   }
   task_check(&n->t);
   if (n->t.epoch < o->t.epoch || n->t.epoch > o->t.epoch + 1) sim_fail(w, "task %lld: epoch %u to %u", ti, o->t.epoch, n->t.epoch);
+  check_wishes(w, o, n);
   if (o->t.owner != 0 && (n->t.owner != o->t.owner || n->t.epoch != o->t.epoch || !owned(n->t.state))) check_end(w, o, n);
   if (n->t.epoch != o->t.epoch) check_claim(w, t ? o : NULL, n, b, me);
   if (t) check_paused(w, o, n, b);
