@@ -174,7 +174,7 @@ static void stop(struct server *s) {
   plugins_stop(s->plugins);
   set_stop(s, STOP_STORE);
   if (s->api) api_stop(s->api);
-  node_leave(s->node);
+  (void)node_leave(s->node);
   set_stop(s, STOP_MEMORY);
   if (node_close(s->node)) plugins_end(s->plugins);
 }

@@ -36,14 +36,15 @@ static enum wr_rc open_node(weir_t *h, unsigned roles, struct wr_err *err) {
   return WR_OK;
 }
 
-/* False: the node still uses the handle. life is held for writing. */
-static bool close_node(weir_t *h) {
+/* False: the node still uses the handle. *left: the store has heard of the end. life is held for writing. */
+static bool close_node(weir_t *h, bool *left) {
   struct node *n = h->node;
   h->node = NULL;
+  *left = true;
   if (!n) return true;
   shapes_free(h->shapes);
   h->shapes = NULL;
-  node_leave(n);
+  *left = node_leave(n);
   return node_close(n);
 }
 
@@ -111,8 +112,9 @@ static enum wr_rc open_here(weir_t *h, struct wr_err *err) {
   if (!rc) rc = add_plugins(h, err);
   if (!rc) rc = serve_begin(h, err);
   if (!rc || !h->node) return rc;
+  bool left;
   node_drain(h->node, 0);
-  h->stuck = !close_node(h);
+  h->stuck = !close_node(h, &left);
   return rc;
 }
 
@@ -175,8 +177,9 @@ int weir_register(weir_t *h, const weir_type_t *type) {
 static enum wr_rc begin_work(weir_t *h, struct wr_err *err) {
   struct wr_err again;
   serve_hold(h);
+  bool left;
   node_drain(h->node, 0);
-  h->stuck = !close_node(h);
+  h->stuck = !close_node(h, &left);
   if (h->stuck)
     return wr_err_set(err, WR_DB_UNAVAILABLE, "The database does not answer; this handle can only be closed.");
   if (!h->pool) h->pool = pool_new(h, h->opts.slots, types_stack(h));
@@ -225,16 +228,17 @@ int weir_close(weir_t *h) {
   until_end_all(&h->until);
   if (h->remote) remote_end(h->remote);
   serve_end(h);
+  bool left;
   pthread_rwlock_wrlock(&h->life);
-  h->stuck |= !close_node(h);
+  h->stuck |= !close_node(h, &left);
   pthread_rwlock_unlock(&h->life);
-  uint32_t left = h->pool ? pool_end(h->pool) : 0;
-  if (left) {
-    log_error("library.given_up", L_INT("routines", left),
+  uint32_t given_up = h->pool ? pool_end(h->pool) : 0;
+  if (given_up) {
+    log_error("library.given_up", L_INT("routines", given_up),
               L_STR("effect", "they did not stop in time and still run; their tasks go on elsewhere"));
     return WEIR_ERR_TIMEOUT; /* the last of them frees the handle */
   }
   if (h->stuck) return WEIR_ERR_UNAVAILABLE; /* what the node may still use stays until the process ends */
   handle_free(h);
-  return WEIR_OK;
+  return left ? WEIR_OK : WEIR_ERR_UNAVAILABLE;
 }

@@ -270,6 +270,7 @@ static enum wr_rc open_worker(struct node *n, struct spawner *spawner, struct wr
                           .shell_allowed = n->o->shell == NODE_SHELL_ON, .why_no_spawner = n->o->why_no_spawner,
                           .done = worker_done, .timed_out = worker_timed_out, .useless = worker_useless, .gone = worker_gone,
                           .pause = worker_pause, .news = worker_news, .log_write = worker_log, .log_why = worker_log_why,
+                          .logs_apart = strncmp(n->o->store, "sqlite:", 7) == 0, /* a file of their own */
                           .keeps = &worker_keeps, .tools = n->o->tools};
   return worker_open(&w, &n->worker, err);
 }
@@ -434,19 +435,22 @@ void node_drain(struct node *n, int64_t grace_us) {
   if (n->worker) worker_drain(n->worker, grace_us);
 }
 
-void node_leave(struct node *n) {
+bool node_leave(struct node *n) {
   struct runner_stats st;
-  if (!n || n->left) return;
+  if (!n || n->left) return true;
   n->left = true;
   n->stuck = n->running && !runner_thread_stop(n->runner, n->o->stop_us > 0 ? n->o->stop_us / 3 : LEAVE_US);
-  if (n->stuck || !n->runner) return;
+  if (n->stuck) return false;
+  if (!n->runner) return true;
   runner_stats(n->runner, &st);
-  if (st.store_down || store_leave(n->store) != STORE_OK) log_warn("store.leave", L_STR("why", "the database does not answer"));
+  bool ok = !st.store_down && store_leave(n->store) == STORE_OK;
+  if (!ok) log_warn("store.leave", L_STR("why", "the database does not answer"));
+  return ok;
 }
 
 bool node_close(struct node *n) {
   if (!n) return true;
-  node_leave(n);
+  (void)node_leave(n);
   if (n->stuck) { /* the runner's thread may come back and use all this, so it stays until the process ends */
     if (n->worker) worker_close(n->worker);
     return false;

@@ -71,8 +71,8 @@ enum wr_rc node_open(const struct node_opts *o, struct spawner *spawner, struct 
  * still answers. */
 void node_drain(struct node *n, int64_t grace_us);
 /* After node_drain(), once nobody posts any more: commits what waits, leaves the store. Waits for a store that is away.
- * NULL is fine. */
-void node_leave(struct node *n);
+ * False: the store does not answer; others take over once the lease is over. NULL is fine. */
+bool node_leave(struct node *n);
 /* Leaves, unless that was done, and ends all. NULL is fine. False: a thread of the node is inside a call of the store that does
  * not come back; then node, options and watcher stay in use until the process ends. */
 bool node_close(struct node *n);

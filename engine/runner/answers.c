@@ -7,6 +7,7 @@ void answers_init(struct answers *a, const struct env *env, struct mailbox *mail
 }
 
 void req_fail(struct req *q, enum wr_rc code, const char *text) {
+  q->state = NULL; /* what a batch saw that was not stored */
   q->rc = wr_err_set(&q->err, code, text ? "%s" : NULL, text);
 }
 

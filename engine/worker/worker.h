@@ -89,6 +89,7 @@ struct worker_opts {
   /* Log thread: writes n pieces, at most LOG_BATCH_PIECES, durably and all or none. Blocking. A piece that is written twice
    * stands once. */
   enum log_rc (*log_write)(void *ctx, const struct log_piece *v, size_t n);
+  bool logs_apart;                  /* rows may be stored while logs are not: an ended task waits less for its log */
   const char *(*log_why)(void *ctx);   /* the cause of the last AGAIN. Log thread; NULL = not known */
   const struct worker_keeps *keeps; /* NULL: what attempts report is checked and dropped, and nothing is left for the next one */
   const char *tools;                /* the folder of `weir`, with which the PATH of SHELL tasks ends; NULL = not known */

@@ -57,6 +57,7 @@ struct xlog {
   struct xlog *told;             /* loop: news taken, and whether it was the last */
   bool dead;
   int64_t moved, end_us;         /* loop: what was stored when it last looked; when it began to wait for the END */
+  uint32_t n_stored;             /* the same of all logs: how many writes */
   _Atomic int64_t ring_left;     /* after the END: bytes of the ring that are in no slice yet; changes under logger.lock */
   atomic_bool late;              /* its attempt waits no longer and has counted ring_left as lost: it is left out */
   /* log thread: */
@@ -89,6 +90,7 @@ struct logger {
   bool stop, woken;              /* woken: the keeper has work */
   int64_t stop_us;               /* since when */
   _Atomic int64_t waiting;       /* bytes of all attempts on their way */
+  _Atomic uint32_t n_stored;     /* writes that were stored */
   /* log thread: the batch; own = to be freed with it */
   struct log_piece *piece; struct origin *from; size_t n, cap, cap_from, bytes;
   char **own; size_t n_own, cap_own;
@@ -199,12 +201,16 @@ static struct log_sum xlog_sum(const struct xlog *g) {
   return sum;
 }
 
-/* We wait for a log that grows, but not for ever. */
+/* We wait for a log that grows, but not for ever; and for a store that takes no log at all, where the end of the task could not be
+ * stored either. */
 bool xlog_moves(struct xlog *g) {
   int64_t now = clock_mono_us(), all = atomic_load(&g->stored) + atomic_load(&g->lost_all);
+  uint32_t n = atomic_load(&g->l->n_stored);
   if (!g->end_us) g->end_us = now;
-  bool moves = all > g->moved && now - g->end_us < LOG_ALL_US;
+  bool away = !g->l->w->o.logs_apart && n == g->n_stored;
+  bool moves = (all > g->moved || away) && now - g->end_us < LOG_ALL_US;
   g->moved = all;
+  g->n_stored = n;
   return moves;
 }
 
@@ -299,7 +305,7 @@ static enum log_rc write_some(struct logger *l, const struct log_piece *v, size_
   struct worker *w = l->w;
   struct pieces p = {w, v, n};
   enum log_rc rc = w->o.log_write ? logger_until(l, write_once, &p, INT64_MAX, doubt) : LOG_REFUSED;
-  if (rc == LOG_STORED) trouble_end(w, TROUBLE_DISK);
+  if (rc == LOG_STORED) trouble_end(w, TROUBLE_DISK), atomic_fetch_add(&l->n_stored, 1);
   if (rc == LOG_NO_SPACE) trouble_begin(w, TROUBLE_DISK, "no room for the logs of tasks");
   return rc;
 }

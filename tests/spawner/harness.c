@@ -305,7 +305,7 @@ void h_open(const char *also) {
   if (getrlimit(RLIMIT_NOFILE, &l) == 0) l.rlim_cur = l.rlim_max, setrlimit(RLIMIT_NOFILE, &l);
   if (!H.executors) registry_add_builtins(H.executors = registry_new());
   static const struct worker_keeps keeps = {.context = on_context, .progress = on_progress, .recall = on_recall};
-  const struct worker_opts wo = {.keeps = &keeps, .tools = "/opt/weir tools", .spawner = spawner, .executors = H.executors, .data_dir = H.dir, .shell_allowed = true,
+  const struct worker_opts wo = {.keeps = &keeps, .logs_apart = true, .tools = "/opt/weir tools", .spawner = spawner, .executors = H.executors, .data_dir = H.dir, .shell_allowed = true,
                                  .done = on_done, .timed_out = on_timeout, .pause = on_pause, .log_write = on_log};
   if (worker_open(&wo, &H.w, &err) != WR_OK) fprintf(stderr, "%s\n", err.msg), abort();
 }
@@ -313,7 +313,7 @@ void h_open(const char *also) {
 struct worker *h_second(int shell) {
   struct wr_err err;
   struct worker *w;
-  const struct worker_opts wo = {.executors = H.executors, .data_dir = H.dir, .shell_allowed = shell, .done = on_done, .log_write = on_log};
+  const struct worker_opts wo = {.executors = H.executors, .data_dir = H.dir, .logs_apart = true, .shell_allowed = shell, .done = on_done, .log_write = on_log};
   if (worker_open(&wo, &w, &err) != WR_OK) fprintf(stderr, "%s\n", err.msg), abort();
   return w;
 }
