@@ -79,8 +79,7 @@ struct task_row {                 /* task_ins */
   uint8_t log_lost_why;           /* enum log_lost */
   const char *params;             /* stand-alone: JSON text or NULL; insert and read only */
 };
-/* What wishes change in the row of a task that stops, without a change of its state: resume in PAUSING, the others in
- * CANCELING. 0 in all other states, and not looked at there. */
+/* What wishes change while the state stays: resume in PAUSING, the others in CANCELING; else 0, and not looked at. */
 struct task_wished { uint8_t resume, phase, end_as; };
 static inline struct task_wished task_wished(const struct task *t) {
   if (t->state == TASK_PAUSING) return (struct task_wished){.resume = t->resume};

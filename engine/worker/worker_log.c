@@ -201,8 +201,8 @@ static struct log_sum xlog_sum(const struct xlog *g) {
   return sum;
 }
 
-/* We wait for a log that grows, but not for ever; and for a store that takes no log at all, where the end of the task could not be
- * stored either. */
+/* We wait for a log that grows, but not for ever; and for a store that takes no log at all, where the end of the task could not
+ * be stored either. */
 bool xlog_moves(struct xlog *g) {
   int64_t now = clock_mono_us(), all = atomic_load(&g->stored) + atomic_load(&g->lost_all);
   uint32_t n = atomic_load(&g->l->n_stored);
