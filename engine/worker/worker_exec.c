@@ -140,7 +140,7 @@ static struct wx_exec *of_wait(struct timer *t) { return (struct wx_exec *)((cha
 
 static void log_late(struct worker *w, struct timer *t) {
   struct wx_exec *x = of_wait(t);
-  bool moves = xlog_moves(x->log);
+  bool moves = xlog_moves(x->log, !x->stop); /* whoever asked it to stop waits for that */
   if (moves && !w->draining && !x->lost) worker_timer(w, &x->wait, clock_mono_us() + LOG_LAST_US);
   else exec_log_over(x, xlog_leave(x->log));
 }
@@ -150,7 +150,7 @@ static void end_log(struct wx_exec *x) {
   x->log_ending = true;
   x->wait.fire = log_late;
   worker_timer(x->w, &x->wait, clock_mono_us() + LOG_LAST_US);
-  (void)xlog_moves(x->log);
+  (void)xlog_moves(x->log, true);
   xlog_end(x->log);
 }
 

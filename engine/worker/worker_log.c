@@ -203,11 +203,11 @@ static struct log_sum xlog_sum(const struct xlog *g) {
 
 /* We wait for a log that grows, but not for ever; and for a store that takes no log at all, where the end of the task could not
  * be stored either. */
-bool xlog_moves(struct xlog *g) {
+bool xlog_moves(struct xlog *g, bool patient) {
   int64_t now = clock_mono_us(), all = atomic_load(&g->stored) + atomic_load(&g->lost_all);
   uint32_t n = atomic_load(&g->l->n_stored);
   if (!g->end_us) g->end_us = now;
-  bool away = !g->l->w->o.logs_apart && n == g->n_stored;
+  bool away = patient && !g->l->w->o.logs_apart && n == g->n_stored;
   bool moves = (all > g->moved || away) && now - g->end_us < LOG_ALL_US;
   g->moved = all;
   g->n_stored = n;

@@ -21,7 +21,8 @@ bool xlog_add(struct xlog *g, uint8_t stream, const void *p, size_t n);  /* fals
 bool xlog_behind(struct xlog *g);           /* true: the same, before anything is added */
 bool xlog_stalled(const struct xlog *g);    /* somebody was told so, and there was no room since */
 void xlog_end(struct xlog *g);              /* no more; exec_log_over() is called when it is stored */
-bool xlog_moves(struct xlog *g);              /* it has grown since it was asked last, or the store is away */
+/* It has grown since it was asked last; patient: or the store is away. */
+bool xlog_moves(struct xlog *g, bool patient);
 struct log_sum xlog_leave(struct xlog *g);    /* its attempt waits no longer: what its row says */
 void logger_news(struct worker *w);         /* loop: what the log thread has done */
 void logger_wake(struct logger *l);         /* any thread: the keeper has work for the log thread */
