@@ -14,22 +14,6 @@
 
 enum { READ_BYTES = 65536, HEAD_MAX = 65536 };
 
-void die(const char *fmt, ...) {
-  va_list ap;
-  va_start(ap, fmt);
-  fputs("bench: ", stderr);
-  vfprintf(stderr, fmt, ap);
-  fputc('\n', stderr);
-  va_end(ap);
-  exit(1);
-}
-
-int64_t now_us(void) {
-  struct timespec ts;
-  clock_gettime(CLOCK_MONOTONIC, &ts);
-  return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
-
 void http_parse_server(const char *addr_port, struct http_server *out) {
   const char *colon = strrchr(addr_port, ':');
   if (!colon || (size_t)(colon - addr_port) >= sizeof out->host) die("not ADDR:PORT: %s", addr_port);

@@ -6,13 +6,11 @@
 #include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "load.h"
 
 /* buf: bytes of the answer so far; answered_us: when the last answer was whole. */
 struct http_conn { int fd; char *buf; size_t len, cap; int64_t answered_us; };
 struct http_server { char host[64]; int port; };
-
-_Noreturn void die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-int64_t now_us(void);                                        /* CLOCK_MONOTONIC */
 
 void http_parse_server(const char *addr_port, struct http_server *out);
 void http_open(struct http_conn *c, const struct http_server *s);

@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
+#include "load.h"
 #include "weir.h"
 
 enum { MANY = 1000, THREADS = 1024, LOOK_MS = 1, GIVE_UP_S = 600 };
@@ -24,23 +25,6 @@ struct bench {
   int64_t *took_us;                       /* of each call */
 };
 static atomic_llong ran;
-
-_Noreturn static void die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-_Noreturn static void die(const char *fmt, ...) {
-  va_list ap;
-  va_start(ap, fmt);
-  fputs("bench: ", stderr);
-  vfprintf(stderr, fmt, ap);
-  fputc('\n', stderr);
-  va_end(ap);
-  exit(1);
-}
-
-static int64_t now_us(void) {
-  struct timespec ts;
-  clock_gettime(CLOCK_MONOTONIC, &ts);
-  return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
 
 static void nap(void) {
   const struct timespec ts = {.tv_nsec = LOOK_MS * 1000000};

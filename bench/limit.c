@@ -17,22 +17,6 @@
 #include <time.h>
 #include <unistd.h>
 
-void die(const char *fmt, ...) {
-  va_list ap;
-  va_start(ap, fmt);
-  fputs("limit: ", stderr);
-  vfprintf(stderr, fmt, ap);
-  fputc('\n', stderr);
-  va_end(ap);
-  exit(1);
-}
-
-int64_t now_us(void) {
-  struct timespec ts;
-  clock_gettime(CLOCK_MONOTONIC, &ts);
-  return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
-
 char *read_file(const char *path) {
   FILE *f = fopen(path, "re");
   if (!f || fseek(f, 0, SEEK_END) != 0) die("%s: %s", path, strerror(errno));

@@ -6,12 +6,11 @@
 #define BENCH_LIMIT_H
 #include <stdbool.h>
 #include <stdint.h>
+#include "load.h"
 
 struct shape { int64_t steps, batch, heads, flows; };   /* flows: inserted along the way; 0 = one flow, inserted before */
 #define LIMIT_FINAL_EVERY 5     /* with `flows`, a flow has this many steps: every fifth raise of a head ends a flow */
 
-_Noreturn void die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-int64_t now_us(void);
 char *read_file(const char *path);
 
 /* Both: seconds for all steps; opening, schema and the rows of the first batch are not counted. */

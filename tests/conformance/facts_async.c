@@ -353,6 +353,49 @@ static void final_task_lives_again(struct world *w) {
 }
 
 /* ---- phase, resume, again; who ran it ---- */
+/* Of a task that stops, a wish changes no state. Alone in its batch, and beside another one. */
+static void wish_of_another_node_is_seen(struct world *w) {
+  int64_t id = task_save(w, "t", "ECHO");
+  struct task_row r = alone_row_of(w, id), other = alone_row_of(w, id);
+  r.t.state = TASK_PAUSING, r.t.epoch = 1, r.t.owner = w->me;
+  OK(put_task(w, ROW_INSERT, &r));
+  OK(put_task(w, ROW_INSERT, &other));
+  struct task_row was = task_get(w, r.ti);
+  struct task_write run = {.op = ROW_UPDATE, .expect_epoch = 1, .expect_state = TASK_PAUSING, .expect_wished = task_wished(&was.t), .row = r};
+  struct task_write end[2] = {run, {.op = ROW_UPDATE, .expect_state = TASK_QUEUED, .row = other}};
+  struct batch b = {.task = &run, .n_task = 1};
+  run.row.t.resume = RESUME_RUN;
+  end[0].row.t.state = TASK_PAUSED, end[0].row.t.owner = 0;
+  OK(batch_do(w, &b));
+  for (size_t n = 1; n <= 2; n++) {
+    b = (struct batch){.task = end, .n_task = n};
+    IS(batch_do(w, &b), STORE_STALE);
+    assert_true(end[0].stale && !end[1].stale);
+    assert_int_equal(task_get(w, r.ti).t.resume, RESUME_RUN);
+  }
+  struct task_row now = task_get(w, r.ti);
+  for (size_t n = 2; n >= 1; n--) { /* read again: CANCELING, then the deletion of it */
+    end[0].expect_wished = task_wished(&now.t), end[0].expect_state = now.t.state;
+    end[0].row.t = now.t;
+    end[0].row.t.state = TASK_CANCELING, end[0].row.t.end_as = TASK_CANCELED, end[0].row.t.resume = RESUME_NONE;
+    b = (struct batch){.task = end, .n_task = n};
+    OK(batch_do(w, &b));
+    end[1].expect_state = end[1].row.t.state;
+    now = task_get(w, r.ti);
+  }
+  struct task_write del = end[0];
+  del.expect_state = now.t.state, del.expect_wished = task_wished(&now.t), del.row.t = now.t;
+  del.row.t.phase = PHASE_DELETE, del.row.t.end_as = TASK_QUEUED;
+  b = (struct batch){.task = &del, .n_task = 1};
+  OK(batch_do(w, &b));
+  end[0] = del;
+  end[0].expect_wished = task_wished(&now.t);
+  end[0].row.t = now.t, end[0].row.t.state = TASK_CANCELED, end[0].row.t.owner = 0;
+  b = (struct batch){.task = end, .n_task = 1};
+  IS(batch_do(w, &b), STORE_STALE);
+  assert_int_equal(task_get(w, r.ti).t.phase, PHASE_DELETE);
+}
+
 static void what_a_task_carries(struct world *w) {
   struct async_row a = {0};
   struct task_row t = made(w, &a, 0), got;
@@ -453,7 +496,7 @@ const struct fact facts_async[] = {
   FACT(async_row_reads_back), FACT(each_async_column_alone), FACT(async_update_writes_its_columns), FACT(async_row_that_is_missing),
   FACT(thousand_async_rows_at_once), FACT(task_key_is_found), FACT(task_key_twice_in_one_batch), FACT(task_key_twice_in_two_batches),
   FACT(many_task_keys_at_once), FACT_FRESH(deleted_task_leaves_nothing), FACT(delete_of_a_task_that_moved_is_stale),
-  FACT(key_of_a_deleted_task_is_free), FACT_FRESH(final_task_lives_again), FACT(what_a_task_carries), FACT(a_wish_to_resume_ends_with_pausing),
+  FACT(key_of_a_deleted_task_is_free), FACT_FRESH(final_task_lives_again), FACT(what_a_task_carries), FACT_SEVERAL(wish_of_another_node_is_seen), FACT(a_wish_to_resume_ends_with_pausing),
   FACT(who_ran_it_last_is_known), FACT(attempts_say_their_run),
   FACT(attempt_twice_stands_as_it_was),
 };

@@ -618,49 +618,6 @@ static void alone_task_expects_its_row(struct world *w) {
   OK(batch_do(w, &b));
 }
 
-/* Of a task that stops, a wish changes no state. Alone in its batch, and beside another one. */
-static void wish_of_another_node_is_seen(struct world *w) {
-  int64_t id = task_save(w, "t", "ECHO");
-  struct task_row r = alone_row_of(w, id), other = alone_row_of(w, id);
-  r.t.state = TASK_PAUSING, r.t.epoch = 1, r.t.owner = w->me;
-  OK(put_task(w, ROW_INSERT, &r));
-  OK(put_task(w, ROW_INSERT, &other));
-  struct task_row was = task_get(w, r.ti);
-  struct task_write run = {.op = ROW_UPDATE, .expect_epoch = 1, .expect_state = TASK_PAUSING, .expect_wished = task_wished(&was.t), .row = r};
-  struct task_write end[2] = {run, {.op = ROW_UPDATE, .expect_state = TASK_QUEUED, .row = other}};
-  struct batch b = {.task = &run, .n_task = 1};
-  run.row.t.resume = RESUME_RUN;
-  end[0].row.t.state = TASK_PAUSED, end[0].row.t.owner = 0;
-  OK(batch_do(w, &b));
-  for (size_t n = 1; n <= 2; n++) {
-    b = (struct batch){.task = end, .n_task = n};
-    IS(batch_do(w, &b), STORE_STALE);
-    assert_true(end[0].stale && !end[1].stale);
-    assert_int_equal(task_get(w, r.ti).t.resume, RESUME_RUN);
-  }
-  struct task_row now = task_get(w, r.ti);
-  for (size_t n = 2; n >= 1; n--) { /* read again: CANCELING, then the deletion of it */
-    end[0].expect_wished = task_wished(&now.t), end[0].expect_state = now.t.state;
-    end[0].row.t = now.t;
-    end[0].row.t.state = TASK_CANCELING, end[0].row.t.end_as = TASK_CANCELED, end[0].row.t.resume = RESUME_NONE;
-    b = (struct batch){.task = end, .n_task = n};
-    OK(batch_do(w, &b));
-    end[1].expect_state = end[1].row.t.state;
-    now = task_get(w, r.ti);
-  }
-  struct task_write del = end[0];
-  del.expect_state = now.t.state, del.expect_wished = task_wished(&now.t), del.row.t = now.t;
-  del.row.t.phase = PHASE_DELETE, del.row.t.end_as = TASK_QUEUED;
-  b = (struct batch){.task = &del, .n_task = 1};
-  OK(batch_do(w, &b));
-  end[0] = del;
-  end[0].expect_wished = task_wished(&now.t);
-  end[0].row.t = now.t, end[0].row.t.state = TASK_CANCELED, end[0].row.t.owner = 0;
-  b = (struct batch){.task = end, .n_task = 1};
-  IS(batch_do(w, &b), STORE_STALE);
-  assert_int_equal(task_get(w, r.ti).t.phase, PHASE_DELETE);
-}
-
 /* One task of several in a batch has params, and keeps them whatever is written later. */
 static void alone_task_keeps_its_params(struct world *w) {
   static const char params[] = "{\"a\":\"it's \\\\ 😀\"}";
@@ -797,7 +754,7 @@ const struct fact facts_rows[] = {
   FACT(node_reads_back), FACT(node_update_writes_its_columns), FACT(node_missing_is_not_updated), FACT(node_twice_is_bad),
   FACT(each_node_column_alone), FACT(each_task_column_alone),
   FACT(nodes_by_key_and_range), FACT(task_reads_back), FACT(task_nulls_read_back), FACT(task_update_is_not_a_finish),
-  FACT(task_finish_writes_the_result), FACT(result_is_bytes), FACT(result_of_the_greatest_size), FACT(alone_task_expects_its_row), FACT_SEVERAL(wish_of_another_node_is_seen),
+  FACT(task_finish_writes_the_result), FACT(result_is_bytes), FACT(result_of_the_greatest_size), FACT(alone_task_expects_its_row),
   FACT(alone_task_keeps_its_params),
   FACT(one_stale_task_undoes_all), FACT(task_missing_is_not_updated), FACT(task_twice_is_bad), FACT(tasks_by_key_and_range),
   FACT_FRESH(everything_survives_a_reopen),
