@@ -1,5 +1,5 @@
 /* How many nodes of a flow instance have ended. The rows say it, and nothing else counts: in a large flow that runs, counting
- * takes long, so a count is used for a second, and longer when it took long. One that has ended needs no count. Any thread. */
+ * takes long, so a count serves for some time, and longer when it took long. One that has ended needs no count. Any thread. */
 #ifndef API_SHARE_H
 #define API_SHARE_H
 #include <pthread.h>

@@ -1,5 +1,5 @@
 /* SQLite: connections, statements, error codes, rows, the fair lock and the ops table. No policy, no thread of its own. */
-#include "sqlite_priv.h"
+#include "sqlite_bound.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +44,7 @@ int sq_conn_open(struct sq_conn *c, const char *path, enum sq_open how, const ch
 void sq_conn_close(struct sq_conn *c) {
   for (size_t i = 0; c->st && i < c->n; i++) sqlite3_finalize(c->st[i]);
   free(c->st);
+  free(c->bound);
   sqlite3_close(c->db);
   *c = (struct sq_conn){.base = c->base, .sql = c->sql, .n = c->n, .told = c->told, .late = c->late, .failed = c->failed};
 }
@@ -52,6 +53,14 @@ sqlite3_stmt *sq_stmt(struct sq_conn *c, size_t i) {
   wr_assert(i < c->n);
   if (!c->st[i]) (void)sqlite3_prepare_v3(c->db, c->sql[i], -1, SQLITE_PREPARE_PERSISTENT, &c->st[i], NULL);
   return c->st[i]; /* NULL: sqlite3_errcode() keeps the reason */
+}
+
+struct sq_bound *sq_bound(struct sq_conn *c, size_t i) {
+  sqlite3_stmt *st = sq_stmt(c, i);
+  if (!st) return NULL;
+  if (!c->bound) c->bound = wr_calloc(c->n, sizeof *c->bound);
+  c->bound[i].st = st;
+  return &c->bound[i];
 }
 
 int sq_run(sqlite3_stmt *st) {

@@ -27,6 +27,7 @@ struct sq_conn {
   const char *const *sql;
   size_t n;
   sqlite3_stmt **st;
+  struct sq_bound *bound;   /* sqlite_bound.h; NULL until the first is asked for */
   char *told;               /* 200 bytes for the sentence of sq_rc(), or NULL; kept when it is closed */
   int said;                 /* the code that was logged last: a lasting fault is one line */
   const char *late;         /* the path, when the first statement opens it to read; NULL = sq_conn_open() opens it */
@@ -154,8 +155,14 @@ extern const struct store_ops sq_ops;
 STORE_OP(ids) sq_ids; STORE_OP(join) sq_join; STORE_OP(leave) sq_leave; STORE_OP(begin) sq_begin; STORE_OP(write) sq_write;
 STORE_OP(commit) sq_commit; STORE_OP(rollback) sq_rollback; STORE_OP(resolve) sq_resolve; STORE_OP(renew) sq_renew;
 STORE_OP(tell) sq_tell; STORE_OP(reap) sq_reap; STORE_OP(reconciler) sq_reconciler;
-enum store_rc sq_missing(const char *what, int64_t id);
+enum store_rc sq_fail(struct sq *s, int rc);                      /* sq_rc() of the runner's connection; 0: its last code */
 int sq_run_id(struct sq *s, int stmt, int64_t id);                /* of sqlite_run.h: a statement whose one value is an id */
+/* sqlite_rows.c: inside the transaction */
+enum store_rc sq_put_flow(struct sq *s, struct flow_write *f, int64_t version);
+enum store_rc sq_put_node(struct sq *s, const struct node_write *n);
+enum store_rc sq_put_task(struct sq *s, struct task_write *t);
+enum store_rc sq_put_attempt(struct sq *s, const struct attempt_row *r);
+enum store_rc sq_missing(const char *what, int64_t id);
 /* sqlite_async.c */
 STORE_OP(async) sq_async; STORE_OP(async_keys) sq_async_keys;
 enum store_rc sq_put_async(struct sq *s, const struct batch *b);  /* inside the transaction, as the next */

@@ -1,5 +1,5 @@
 /* The statements of the runner's connection: one list for numbers and texts. Private to sqlite_async.c,
- * sqlite_batch.c, sqlite_load.c and sqlite_keys.c. */
+ * sqlite_batch.c, sqlite_rows.c, sqlite_load.c and sqlite_keys.c. */
 #ifndef SQLITE_RUN_H
 #define SQLITE_RUN_H
 #include "queries.h"
@@ -15,11 +15,12 @@
 #define RUN_TASK_SET "state=?2, end_as=?3, losses=?4, cancel_requested=?5, epoch=?6, tries=?7, " RUN_TASK_OWNER ", " \
   "start_time=?9, due_time=?10, update_time=?11, end_time=?12, phase=?26, resume=?27, again=?28"
 #define RUN_TASK_WHERE "WHERE ti_id=?1 AND (?13<0 OR (state=?13 AND epoch=?14))"
-/* The end of most tasks. The row of a flow's task is under the lock of its flow, so nothing is compared. */
+/* The end of most tasks. The row of a flow's task is under the lock of its flow, so nothing is compared. A column that is 0 is
+ * written as 0: to keep it would cost SQLite a reading of it, and of the heads of all columns before it. */
 #define RUN_TASK_ENDS "UPDATE task_ins SET state=?2, end_as=0, losses=0, cancel_requested=0, epoch=?6, tries=?7, " \
-  RUN_TASK_OWNER ", start_time=?9, due_time=NULL, update_time=?11, end_time=?12, result=coalesce(?16, result), log=?17, " \
+  "owner=?8, start_time=?9, due_time=NULL, update_time=?11, end_time=?12, result=coalesce(?16, result), log=?17, " \
   "exit_code=NULL, signal=0, utime_us=0, stime_us=0, maxrss_kib=0, log_bytes=?23, log_lost=0, log_lost_why=0, " \
-  "error_msg=NULL WHERE ti_id=?1"
+  "error_msg=NULL, phase=0, resume=0, again=0 WHERE ti_id=?1"
 /* NEW: what a row has when it starts; REST: what it may have besides. Most rows start and end without the rest. Statements with
  * constants in its place save some 25 bindings a step, 5 % of all instructions of a step. */
 #define RUN_NODE_NEW "ni_id, state, ok, t_open, start_time, update_time, fi_id, node_id, run_no, create_time"
