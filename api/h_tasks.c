@@ -4,6 +4,7 @@
 #include "h_report.h"
 #include "hosts.h"
 #include "instance.h"
+#include "node_defs.h"
 #include "why.h"
 #include "wr_limits.h"
 
@@ -47,12 +48,17 @@ static enum wr_rc read_reports(struct call *c, struct listing *l, struct reader 
 static enum wr_rc read_page(struct call *c, struct listing *l) {
   struct alone_filter f = alone_filter_of(&c->q);
   struct page p = {(uint32_t)c->q.limit, (uint64_t)c->q.offset, c->q.total};
+  struct node_defs nodes;
   struct reader *r = call_reader(c);
   if (!r) return c->err.code;
+  node_defs_init(&nodes, c->api->o.defs);
+  f.def_of = node_def_of;
+  f.def_ctx = &nodes;
   enum wr_rc rc = reader_list_alone(r, &f, &p, keep, l, &c->page.more, &c->page.total, &c->err);
   for (size_t i = 0; i < l->n && rc == WR_OK; i++) task_live_log(r, &l->v[i].row);
   if (rc == WR_OK && l->n > 0) rc = read_reports(c, l, r);
   reader_put(r);
+  node_defs_done(&nodes);
   return rc;
 }
 

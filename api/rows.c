@@ -4,6 +4,7 @@
 #include <string.h>
 #include "clock.h"
 #include "instance.h"
+#include "node_defs.h"
 #include "why.h"
 
 /* startTime, endTime, createTime, updateTime and their exact forms. */
@@ -166,7 +167,5 @@ struct task_def *row_task_def(struct defs *d, const struct task_row *row, const 
   struct task_def *def = NULL;
   struct wr_err err;
   if (row->task_id != 0) return defs_task(d, row->task_id, row->t.version, -1, &def, &err) == WR_OK ? def : NULL;
-  int64_t first = f && f->dag ? run_base_of_task(bases, row->ti) : -1;
-  if (first < 0 || row->ti - first >= f->dag->n_task) return NULL;
-  return def_task_ref(f->ref[row->ti - first].inl);
+  return node_def_inline(f, bases, row->ti);
 }

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "async.h"
-#include "bases.h"
 #include "defs.h"
+#include "node_defs.h"
 #include "whose.h"
 
 enum { PAGE = 2000 };
@@ -48,9 +48,7 @@ static struct task_def *def_of(const struct counting *c, const struct flow_task 
   struct task_def *def = NULL;
   struct wr_err none;
   if (t->task_id) return defs_task(c->d, t->task_id, t->version, -1, &def, &none) == WR_OK ? def : NULL;
-  int64_t first = k->def && k->def->dag ? run_base_of_task(k->at->bases, t->ti) : -1;
-  if (first < 0 || t->ti - first >= k->def->dag->n_task) return NULL;
-  return def_task_ref(k->def->ref[t->ti - first].inl);
+  return node_def_inline(k->def, k->at->bases, t->ti);
 }
 
 /* ---- counting ---- */

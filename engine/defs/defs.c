@@ -422,6 +422,31 @@ enum wr_rc defs_flow(struct defs *d, int64_t id, int64_t version, int64_t defs_v
   return rc;
 }
 
+/* A version never changes, so it does not matter of when the reader's view is: nothing is noted of what is newest. */
+static enum wr_rc get_by(struct defs *d, struct reader *r, enum head_kind kind, int64_t id, int64_t version, void **out,
+                         struct wr_err *err) {
+  wr_assert(version != 0);
+  wr_err_clear(err);
+  *out = cached(d, kind, id, version, -1);
+  return *out ? WR_OK : load(d, r, kind, id, version, -1, out, err);
+}
+
+enum wr_rc defs_flow_by(struct defs *d, struct reader *r, int64_t flow_id, int64_t version, struct flow_def **out,
+                        struct wr_err *err) {
+  void *def;
+  enum wr_rc rc = get_by(d, r, HEAD_FLOW, flow_id, version, &def, err);
+  *out = def;
+  return rc;
+}
+
+enum wr_rc defs_task_by(struct defs *d, struct reader *r, int64_t task_id, int64_t version, struct task_def **out,
+                        struct wr_err *err) {
+  void *def;
+  enum wr_rc rc = get_by(d, r, HEAD_TASK, task_id, version, &def, err);
+  *out = def;
+  return rc;
+}
+
 /* ---- the newest versions of many tasks ---- */
 
 /* The ids that were not looked at since defs_version. */

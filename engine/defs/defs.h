@@ -37,6 +37,11 @@ enum wr_rc defs_flow(struct defs *d, int64_t flow_id, int64_t version, int64_t d
                      struct wr_err *err) WR_MUST;
 enum wr_rc defs_task(struct defs *d, int64_t task_id, int64_t version, int64_t defs_version, struct task_def **out,
                      struct wr_err *err) WR_MUST;
+/* The same of one version (not 0), read with the caller's reader when it is not in the cache. Any thread that holds one. */
+enum wr_rc defs_flow_by(struct defs *d, struct reader *r, int64_t flow_id, int64_t version, struct flow_def **out,
+                        struct wr_err *err) WR_MUST;
+enum wr_rc defs_task_by(struct defs *d, struct reader *r, int64_t task_id, int64_t version, struct task_def **out,
+                        struct wr_err *err) WR_MUST;
 /* Fills in what this node knows of a definition that is not of this cache: class of slots, executor, whether it can run here,
  * whether its type cleans up. t is nobody else's yet. The runner's thread. It may have to look into the store: when that fails,
  * nothing is filled in. */

@@ -6,10 +6,14 @@
  * index has another order (that of keys, on a server that of live tasks), all that it holds are gathered and sorted, if they
  * are not too many; else all tasks are looked at.
  *
+ * Whose the task of a node is, and of what type, says its definition, which is not read here: the caller is asked, after the
+ * piece that has it was read.
+ *
  * What never happens: more than LIMIT_ALONE_LOOK candidates looked at; two cursors open at once; a long text read for a row
  * that is not shown. */
 #include <stdlib.h>
 #include <string.h>
+#include "async.h"
 #include "clock.h"
 #include "ins_rows.h"
 #include "map64.h"
@@ -48,10 +52,47 @@ static bool key_fits(const struct alone_filter *f, const char *key) {
   return f->key_prefix ? strncmp(key, f->key, strlen(f->key)) == 0 : strcmp(key, f->key) == 0;
 }
 
-static bool fits(const struct alone_filter *f, const struct candidate *k) {
+static bool row_fits(const struct alone_filter *f, const struct candidate *k) {
   return (!f->states || f->states & shown_bit(k)) && (!f->status || f->status == status_of(k->state)) &&
          (!f->task_id || f->task_id == k->task_id) && k->us >= f->from_us && (!f->to_us || k->us <= f->to_us) &&
-         same(f->user, k->user) && same(f->group, k->group) && same(f->type, k->type) && key_fits(f, k->key);
+         key_fits(f, k->key);
+}
+
+static bool whose_fits(const struct alone_filter *f, const char *user, const char *group, const char *type) {
+  return same(f->user, user) && same(f->group, group) && same(f->type, type);
+}
+
+/* ---- tasks of nodes ---- */
+/* All other fields fit. own, all: what was said beside its definition. */
+struct asked { size_t at; struct node_task task; struct queue_spec own, all; };
+struct asking { struct asked *v; size_t n, cap; struct arena text; };
+
+/* Behind the columns of a candidate: those of Q_LOOK_NODES. */
+static void ask_later(struct asking *q, size_t at, const struct candidate *k, const struct cell *c) {
+  struct asked *a = WR_PUSH(q->v, q->n, q->cap);
+  const char *bases = cell_text(&c[13], NULL), *last = q->n > 1 ? a[-1].task.bases : NULL;
+  *a = (struct asked){at, {k->ti, cell_i64(&c[9]), k->task_id, cell_i64(&c[10]), cell_i64(&c[11]), cell_i64(&c[12]), NULL},
+                      .own = {.user = cell_text(&c[14], &q->text), .group = cell_text(&c[15], &q->text)},
+                      .all = {.user = cell_text(&c[16], &q->text), .group = cell_text(&c[17], &q->text)}};
+  if (bases) a->task.bases = last && strcmp(last, bases) == 0 ? last : cell_text(&c[13], &q->text);
+}
+
+static enum wr_rc ask_one(struct reader *r, const struct alone_filter *f, const struct asked *a, bool *fit, struct wr_err *err) {
+  struct task_def *def = NULL;
+  *fit = false;
+  if (a->own.user && !same(f->user, a->own.user)) return WR_OK;
+  if (a->own.group && !same(f->group, a->own.group)) return WR_OK;
+  enum wr_rc rc = f->def_of ? f->def_of(f->def_ctx, r, &a->task, &def, err) : WR_OK;
+  if (rc) return rc;
+  struct queue_view q = queue_view_of(&a->own, def ? def->queue : NULL, &a->all);
+  *fit = whose_fits(f, q.user, q.group, def ? def->type : NULL);
+  def_task_unref(def);
+  return WR_OK;
+}
+
+static void asking_done(struct asking *q) {
+  arena_done(&q->text);
+  free(q->v);
 }
 
 static bool live_only(const struct alone_filter *f) {
@@ -93,15 +134,23 @@ static enum wr_rc read_into(struct look *k, struct stream *s, enum query q, int6
   struct cursor c;
   struct candidate is;
   size_t before = s->n;
+  struct asking nodes = {0};
   const struct arg arg[] = {arg_us(no_later(s->last.create_us)), arg_i(s->last.ti), arg_i(most), arg_text(a), arg_text(b)};
+  arena_init(&nodes.text, 0);
   db_select(k->r->db, &c, q, arg, sizeof arg / sizeof *arg);
   while (cursor_next(&c)) {
     candidate_of(c.cell, &is);
-    *WR_PUSH(s->v, s->n, s->cap) = (struct noted){is.us, is.ti, fits(k->f, &is)};
+    bool fit = row_fits(k->f, &is), of_node = fit && q == Q_LOOK_NODES && !cell_null(&c.cell[9]);
+    if (of_node) ask_later(&nodes, s->n, &is, c.cell);
+    else fit = fit && whose_fits(k->f, is.user, is.group, is.type);
+    *WR_PUSH(s->v, s->n, s->cap) = (struct noted){is.us, is.ti, fit};
   }
   s->whole = (int64_t)(s->n - before) < most;
   if (s->n > before) s->last = (struct alone_pos){s->v[s->n - 1].us, s->v[s->n - 1].ti};
-  return cursor_end(&c, WR_OK, err);
+  enum wr_rc rc = cursor_end(&c, WR_OK, err);
+  for (size_t i = 0; i < nodes.n && !rc; i++) rc = ask_one(k->r, k->f, &nodes.v[i], &s->v[nodes.v[i].at].fits, err);
+  asking_done(&nodes);
+  return rc;
 }
 
 /* The next piece of a stream that has none left. */
@@ -269,7 +318,7 @@ static enum wr_rc look_open(struct look *k, struct wr_err *err) {
   const struct alone_filter *f = k->f;
   struct alone_pos from;
   bool named = f->user && (*f->user || (f->group && *f->group)), gathered = false;
-  k->q = f->alone_only ? Q_LOOK_ALL : Q_LOOK_INS;
+  k->q = f->alone_only ? Q_LOOK_ALL : f->user || f->group || f->type ? Q_LOOK_NODES : Q_LOOK_INS;
   k->in_time = f->alone_only;
   k->by_number = store_single(k->r->s) || !f->alone_only;
   enum wr_rc rc = begin_at(k, &from, err);

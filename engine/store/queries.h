@@ -50,17 +50,6 @@
 #define SQ_OLD_KEYS "idem_key IN (SELECT idem_key FROM idempotency WHERE create_time < ?1 ORDER BY create_time LIMIT ?2)"
 #define MY_OLD_KEYS "create_time < ?1 ORDER BY create_time LIMIT ?2"
 
-/* Stand-alone tasks, newest first: SQLite's numbers rise with the time of creation, those of several nodes do not. ?1, ?2:
- * behind this row; ?3: how many. */
-#define SQ_BEFORE "a.ti_id<?2"
-#define MY_BEFORE "a.create_time<=?1 AND (a.create_time<?1 OR a.ti_id<?2)"
-#define SQ_NEWEST " ORDER BY a.ti_id DESC LIMIT ?3"
-#define MY_NEWEST " ORDER BY a.create_time DESC, a.ti_id DESC LIMIT ?3"
-#define SQ_IN_TIME_ORDER ""
-#define MY_IN_TIME_ORDER " FORCE INDEX(task_async_time)"
-#define SQ_NAMED " AND (user_name<>'' OR group_name<>'')"   /* what the index of queues holds */
-#define MY_NAMED ""
-
 /* ---- columns, in the order of ins_row_flow(), .._node(), .._task(), .._async(), def_row_task_show(),
  * .._flow_show(), key_row_of() ---- */
 #define FLOW_COLS(D) "i.fi_id, i.flow_id, i.flow_version, i.version, i.state, i.wish, i.run_no, i.live, i.failed, " \
@@ -86,10 +75,6 @@
 #define TASK_SHOWN(D) "ti_id, ni_id, fi_id, task_id, create_time, update_time, " D(END) ", state, end_as, losses, " \
   "cancel_requested, epoch, tries, owner, " D(START) ", " D(DUE) ", task_version, error_msg, NULL, log, exit_code, " \
   "`signal`, utime_us, stime_us, maxrss_kib, log_bytes, params, log_lost, log_lost_why, phase, resume, again, " D(RESULT_LEN)
-/* What a filter of stand-alone tasks looks at: of task_async a, task_ins i (alone.c). */
-#define LOOK_COLS "a.ti_id, a.create_time, i.state, i.phase, i.task_id, a.task_type, a.user_name, a.group_name, a.task_key"
-#define LOOK_FROM(D, index) "SELECT " D(STRAIGHT) LOOK_COLS " FROM task_async a" index " CROSS JOIN task_ins i " \
-  "ON i.ti_id=a.ti_id WHERE "
 #define KEY_COLS "hash,kind,first_id,n,create_time"
 
 /* ---- statements that more than one list has ---- */
@@ -170,23 +155,8 @@
   X(Q_WHOSE, WHOSE " AND (ti_id=0 OR ti_id BETWEEN ?2 AND ?3)") \
   X(Q_GONE, "SELECT ti_id FROM task_gone WHERE ti_id>?1 ORDER BY ti_id LIMIT ?2") \
   X(Q_MEMBER, "SELECT host, state='DEAD' FROM engine_node WHERE incarnation=?1") \
-  X(Q_LOOK_ALL, LOOK_FROM(D, D(IN_TIME_ORDER)) D(BEFORE) D(NEWEST)) \
-  X(Q_LOOK_QUEUE, LOOK_FROM(D, D(BY)("task_async_queue")) "a.user_name=?4 AND a.group_name=?5" D(NAMED) " AND " D(BEFORE) \
-    D(NEWEST)) \
-  X(Q_LOOK_KEY, LOOK_FROM(D, D(BY)("task_async_key")) "a.task_key=?4 LIMIT ?3") \
-  X(Q_LOOK_KEYS, LOOK_FROM(D, D(BY)("task_async_key")) "a.task_key>=?4 AND a.task_key<?5 LIMIT ?3") \
-  X(Q_LOOK_LIVE, "SELECT " D(STRAIGHT) LOOK_COLS " FROM task_alone l" D(PRIMARY) " CROSS JOIN task_async a ON a.ti_id=l.ti_id " \
-    "CROSS JOIN task_ins i ON i.ti_id=l.ti_id WHERE l.ti_id<?2 ORDER BY l.ti_id DESC LIMIT ?3") \
-  X(Q_LOOK_INS, "SELECT " D(STRAIGHT) "i.ti_id, i.create_time, i.state, i.phase, i.task_id, " \
-    "COALESCE(a.task_type, h.task_type), a.user_name, a.group_name, a.task_key FROM task_ins i" D(PRIMARY) \
-    " LEFT JOIN task_async a ON a.ti_id=i.ti_id LEFT JOIN task_history h ON h.task_id=i.task_id " \
-    "AND h.task_version=i.task_version WHERE i.ti_id<?2 ORDER BY i.ti_id DESC LIMIT ?3") \
-  X(Q_LOOK_GROUPS, "SELECT group_name FROM task_async" D(BY)("task_async_queue") " WHERE user_name=?1 AND group_name>?2" \
-    D(NAMED) " ORDER BY group_name LIMIT 1") \
-  X(Q_LOOK_AT, "SELECT create_time FROM task_async" D(PRIMARY) " WHERE ti_id>=?1 ORDER BY ti_id LIMIT 1") \
-  X(Q_LOOK_ASYNC, "SELECT " ASYNC_SHOWN " FROM task_async a" D(PRIMARY) " WHERE a.ti_id" D(ID)) \
-  X(Q_LOOK_TASKS, "SELECT " TASK_SHOWN(D) " FROM task_ins" D(PRIMARY) " WHERE ti_id" D(ID)) \
-  X(Q_RESULT_LOG, "SELECT " D(RESULT) " FROM task_ins WHERE ti_id=?1 AND log=?2 AND (?3=0 OR epoch=?3)")
+  X(Q_RESULT_LOG, "SELECT " D(RESULT) " FROM task_ins WHERE ti_id=?1 AND log=?2 AND (?3=0 OR epoch=?3)") \
+  QUERIES_LOOK(X, D)
 
 /* What attempts reported, and the log of attempt (?1, ?2); in SQLite a file of its own. */
 #define QUERIES_LOG(X, D) \
@@ -237,6 +207,7 @@
   X(Q_TYPE_KNOW, "INSERT INTO task_type (task_type, cleans_up) VALUES (?1,?2)" D(TYPE_AGAIN)) \
   X(Q_TOKEN_CLAIM, TEXT_TOKEN_SET " AND token_hash IS NULL")
 
+#include "queries_look.h"
 #include "queries_queue.h"
 #define QUERIES(X, D) QUERIES_READ(X, D) QUERIES_QUEUE(X, D) QUERIES_LOG(X, D) QUERIES_DEF(X, D) QUERIES_DEF_QUEUE(X, D)
 enum query {

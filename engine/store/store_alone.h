@@ -11,6 +11,17 @@ struct alone_pos { int64_t create_us, ti; };
 #define ALONE_DELETE_FAILED (1u << (TASK__N + 1)) /* phase DELETE, FAILED */
 #define ALONE_STATE(s) (1u << (s))                /* of enum task_state; a task in phase DELETE is in none of these */
 
+/* The task of a node, for whoever knows definitions: its saved one, or its place in that of its flow. */
+struct node_task {
+  int64_t ti, fi;
+  int64_t task_id, version;       /* 0 = defined in its node */
+  int64_t flow_id, flow_version;  /* 0 = the flow instance is gone */
+  const char *bases;              /* of the flow instance; NULL = too long to be read for each of its tasks */
+};
+/* *out: a reference, NULL = nothing is known of it. Not OK: the store could not be asked. r: the list's own, free for use. */
+typedef enum wr_rc node_def_fn(void *ctx, struct reader *r, const struct node_task *t, struct task_def **out,
+                               struct wr_err *err);
+
 /* All that are given must fit. */
 struct alone_filter {
   const char *user, *group;       /* exact, "" too; NULL = any */
@@ -21,8 +32,8 @@ struct alone_filter {
   uint32_t states;                /* set of ALONE_..; 0 = any */
   int status;                     /* 0 any, 1 RUNNING, 2 SUCCESS, 3 FAILED: S2's words */
   int64_t from_us, to_us;         /* on create_time, inclusive; 0 = open */
-  bool alone_only;                /* false: tasks of nodes too. They have user "" and group "", no key, and the type of their
-                                     saved task; those defined in their node have no type here. The order is then that of ti */
+  bool alone_only;                /* false: tasks of nodes too, which have no key. The order is then that of ti */
+  node_def_fn *def_of; void *def_ctx;   /* what definitions of tasks of nodes say of user, group, type; NULL = nothing */
   struct alone_pos *pos;          /* NULL, or where the look begins (page.offset counts from there), and then how far it came */
 };
 

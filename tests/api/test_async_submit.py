@@ -18,6 +18,12 @@ def echo(text="x", **more):
     return {"taskType": "ECHO", "taskContent": text, **more}
 
 
+def of_queue(kind, queue):
+    node = inline(kind)
+    node["tasks"][0]["taskConfig"] = {"queue": queue}
+    return node
+
+
 class Submits(Case):
     def submit(self, body, **kw):
         return self.ok(post("/exec/task", body, **kw))
@@ -321,6 +327,50 @@ class Lists(Submits):
             self.refused(get(f"/monitor/task?{query}"), 42205)
         self.refused(get("/monitor/task?limit=501"), 42206)
         self.refused(post("/monitor/task", {}), 40501)
+
+
+class OfNodes(Case):
+    """GET /monitor/task?alone=false finds the tasks of nodes by what their rows show."""
+
+    def test_whose_tasks_of_nodes(self):
+        user = name()
+        flow = self.flow(inline(), of_queue("ECHO", {"user": user, "group": "own"}), {"nodeType": "TASK", "taskIds": str(self.task())},
+                         inline("EXCEPTION"))["flowId"]
+        fi = self.start(flow, {"user": user, "group": "all"})
+        self.finished(fi)
+        other = self.start(flow)
+        self.finished(other)
+        rows = {r["tiId"]: r for r in self.ok(get("/monitor/task?alone=false&limit=500")) if r.get("fiId") in (fi, other)}
+        self.assertEqual(len(rows), 8)
+
+        def found(query):
+            return [r["tiId"] for r in self.ok(get(f"/monitor/task?alone=false&{query}&limit=500"))]
+
+        for group in ("", "own", "all", "none"):
+            mine = [t for t, r in rows.items() if r["user"] == user and r["group"] == group]
+            self.assertEqual(len(mine), {"own": 2, "all": 3}.get(group, 0))
+            self.assertEqual(found(f"user={user}&group={group}"), mine)
+            self.assertEqual([t for t in found(f"group={group}") if t in rows], [t for t, r in rows.items() if r["group"] == group])
+        self.assertEqual(found(f"user={user}"), [t for t, r in rows.items() if r["user"] == user])
+        for kind in ("ECHO", "EXCEPTION", "WAIT"):
+            self.assertEqual([t for t in found(f"type={kind}") if t in rows], [t for t, r in rows.items() if r["taskType"] == kind])
+            self.assertEqual(found(f"user={user}&type={kind}"), [t for t, r in rows.items() if (r["user"], r["taskType"]) == (user, kind)])
+        self.assertEqual(found(f"user={user}&state=FAILED"), [t for t, r in rows.items() if r["user"] == user and r["state"] == "FAILED"])
+        page = get(f"/monitor/task?alone=false&user={user}&limit=2&offset=1&total=true").json
+        self.assertEqual([r["tiId"] for r in page["data"]], [t for t, r in rows.items() if r["user"] == user][1:3])
+        self.assertEqual(page["page"], {"limit": 2, "offset": 1, "next": 3, "total": 5})
+        self.assertEqual(self.ok(get(f"/monitor/task?user={user}")), [])
+
+    def test_whose_tasks_of_a_flow_of_many_runs(self):
+        user = name()
+        flow = self.flow(of_queue("EXCEPTION", {"user": user}))["flowId"]
+        fi = self.start(flow)
+        self.finished(fi)
+        for run in range(2, 62):
+            self.assertEqual(self.ok(post(f"/exec/flow/{flow}", {"fiId": fi}))["runNo"], run)
+            self.finished(fi)
+        found = self.ok(get(f"/monitor/task?alone=false&user={user}&type=EXCEPTION&limit=500"))
+        self.assertEqual([(r["fiId"], r["runNo"], r["user"]) for r in found], [(fi, n, user) for n in range(61, 0, -1)])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
 /* Facts of the lists of stand-alone tasks: each filter, their order, pages, and the bound of what they look at. */
+#include "bases.h"
+#include "dag.h"
 #include "facts.h"
 #include "mem.h"
 
@@ -149,6 +151,68 @@ static void user_of_many_groups(struct world *w) {
   }
 }
 
+/* What definitions say, as whoever asks the store knows them. */
+struct node_said { struct flow_def *flow; int asked, with_bases; enum wr_rc fails; };
+static enum wr_rc said(void *ctx, struct reader *r, const struct node_task *t, struct task_def **out, struct wr_err *err) {
+  struct node_said *k = ctx;
+  k->asked++;
+  if (k->fails) return wr_err_set(err, k->fails, "away");
+  if (t->task_id) return reader_task(r, t->task_id, t->version, out, err);
+  k->with_bases += t->bases != NULL;
+  assert_int_equal(t->flow_id, k->flow->flow_id);
+  assert_int_equal(t->flow_version, k->flow->version);
+  *out = def_task_ref(k->flow->ref[t->ti - run_base_of_task(t->bases, t->ti)].inl);
+  return WR_OK;
+}
+
+#define QUEUE_OF(user, group) "'taskConfig':{'queue':{'user':'" user "','group':'" group "'}}"
+/* Three tasks of each flow: one says nothing, one has a queue, one is a saved task of a type of its own. */
+static void whose_tasks_of_nodes(struct world *w) {
+  int64_t task = task_save(w, "saved", "SAVED");
+  struct task_row a = made(w, &(struct async_row){.user = "own", .group = "own", .type = "SAVED"}, TASK_QUEUED, 0);
+  struct flow_def *f = flow_save(w, "f", "{'nodeKey':'a','tasks':[{'taskName':'t','taskType':'ECHO'},{'taskName':'t','taskType':'SLOW'," QUEUE_OF("own", "g")
+                                         "},{'taskName':'t','taskType':'ECHO'}]}");
+  struct started s[2] = {flow_start(w, f), flow_start(w, f)};
+  struct task_row t[6];
+  for (int i = 0; i < 6; i++) {
+    t[i] = task_row_of(w, &s[i / 3], 0, (uint32_t)i % 3);
+    if (i % 3 == 2) t[i].task_id = task, t[i].t.version = 1;
+    OK(put_task(w, ROW_INSERT, &t[i]));
+  }
+  /* the second flow's start said something, and a wish about its second task */
+  struct whose_row row[] = {{s[1].fi, 0, "start", "all", 0, false}, {s[1].fi, t[4].ti, NULL, "moved", 0, false}};
+  OK(batch_do(w, &(struct batch){.whose = row, .n_whose = 2}));
+  struct node_said k = {.flow = f};
+#define NODES_ARE(filter, ...) lists(w, (struct alone_filter){.alone_only = true, .def_of = said, .def_ctx = &k, filter}, \
+                                     (int64_t[]){__VA_ARGS__}, sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
+  NODES_ARE(.user = "own", t[4].ti, t[1].ti, a.ti);
+  NODES_ARE(.user = "own" COMMA .group = "g", t[1].ti);
+  NODES_ARE(.group = "moved", t[4].ti);
+  NODES_ARE(.user = "start", t[5].ti, t[3].ti);
+  NODES_ARE(.user = "start" COMMA .group = "all" COMMA .type = "ECHO", t[3].ti);
+  NODES_ARE(.user = "" COMMA .group = "", t[2].ti, t[0].ti);
+  NODES_ARE(.type = "SAVED", t[5].ti, t[2].ti, a.ti);
+  NODES_ARE(.type = "SLOW", t[4].ti, t[1].ti);
+  NODES_ARE(.type = "ECHO" COMMA .states = ALONE_STATE(TASK_QUEUED), t[3].ti, t[0].ti);
+  assert_true(k.with_bases > 0);
+  lists(w, (struct alone_filter){.alone_only = true, .def_of = said, .def_ctx = &k, .user = "nobody"}, NULL, 0);
+  /* nobody is asked about a task that cannot fit */
+  k.asked = 0;
+  lists(w, (struct alone_filter){.alone_only = true, .def_of = said, .def_ctx = &k, .user = "own", .states = ALONE_STATE(TASK_FAILED)}, NULL, 0);
+  lists(w, (struct alone_filter){.def_of = said, .def_ctx = &k, .user = "start"}, NULL, 0);
+  assert_int_equal(k.asked, 0);
+  /* an error is no answer */
+  struct got g = {.nodes = 0};
+  struct wr_err err;
+  struct reader *r = reader_of(w);
+  k.fails = WR_DB_UNAVAILABLE;
+  const struct alone_filter by = {.user = "own", .def_of = said, .def_ctx = &k};
+  assert_int_equal(reader_list_alone(r, &by, &(struct page){10, 0, false}, see, &g, &g.ids.more, &g.ids.total, &err), WR_DB_UNAVAILABLE);
+  reader_put(r);
+  for (int i = 0; i < 2; i++) flow_end(w, &s[i], FLOW_FAILED);
+  def_flow_unref(f);
+}
+
 static void tasks_of_nodes_too(struct world *w) {
   int64_t task = task_save(w, "saved", "SAVED");
   struct task_row a = made(w, &(struct async_row){.user = "u"}, TASK_QUEUED, 0);
@@ -161,8 +225,7 @@ static void tasks_of_nodes_too(struct world *w) {
   ids_are(&g.ids, (int64_t[]){t[1].ti, t[0].ti, a.ti}, 3);
   assert_int_equal(g.nodes, 2);
   LIST_IS(.alone_only = true COMMA .user = "u", a.ti);
-  LIST_IS(.alone_only = true COMMA .type = "SAVED", t[1].ti);
-  LIST_IS(.alone_only = true COMMA .type = "ECHO", a.ti);
+  LIST_IS(.alone_only = true COMMA .type = "ECHO", a.ti); /* nobody knows definitions here */
   LIST_IS(.alone_only = true COMMA .task_id = task, t[1].ti);
   LIST_IS(.alone_only = true COMMA .from_us = t[0].create_us, t[1].ti, t[0].ti);
   LIST_IS(.alone_only = false, a.ti);
@@ -207,6 +270,7 @@ static void list_looks_at_so_many(struct world *w) {
 
 const struct fact facts_alone[] = {
   FACT_FRESH(each_filter_of_alone_tasks), FACT_FRESH(each_state_of_alone_tasks), FACT(user_of_many_groups), FACT_FRESH(tasks_of_nodes_too),
+  FACT_FRESH(whose_tasks_of_nodes),
   FACT_FRESH(list_looks_at_so_many),
 };
 const size_t n_facts_alone = sizeof facts_alone / sizeof *facts_alone;
