@@ -1,5 +1,6 @@
 /* Envelope and JSON fields: see answer.h. */
 #include "answer.h"
+#include <stdio.h>
 #include <string.h>
 #include "text.h"
 
@@ -13,7 +14,13 @@ void answer_close(struct buf *b, const struct answer_page *p) {
     j_i64(b, "offset", (int64_t)p->offset);
     if (p->more) j_i64(b, "next", (int64_t)(p->offset + p->limit));
     else j_raw(b, "next", "null");
+    if (p->after_ti > 0) {
+      char at[48];
+      snprintf(at, sizeof at, "%lld.%lld", (long long)p->after_ti, (long long)p->after_us);
+      j_text(b, "after", at);
+    }
     if (p->total >= 0) j_i64(b, "total", p->total);
+    else if (p->total == ANSWER_UNCOUNTED) j_raw(b, "total", "null");
     j_close(b, '}');
   }
   if (p->replayed) j_bool(b, "replayed", true);

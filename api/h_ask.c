@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "call.h"
+#include "clock.h"
 #include "instance.h"
 #include "wr_limits.h"
 
@@ -161,10 +162,10 @@ static int find_one(void *ctx, const struct task_row *row, const struct async_ro
   return f->more;
 }
 
-/* Fills c->q from "filter", which needs one field at least: nobody moves every task by forgetting it. */
+/* Fills c->q from "filter", which must be there with one field at least: nobody moves every task by forgetting it. */
 static enum wr_rc read_filter(struct call *c, const json_t *filter) {
   char path[sizeof c->err.path];
-  if (json_object_size(filter) == 0)
+  if (!filter || json_object_size(filter) == 0)
     return wr_err_at(&c->err, WR_BAD_FILTER, "/filter", "filter needs one field at least: user, group, type, state or taskKey.");
   enum wr_rc rc = query_body(&c->q, filter, Q_USER | Q_GROUP | Q_TYPE | Q_TASK_STATES | Q_TASK_KEY, 0, &c->err);
   if (rc == WR_OK) return rc;
@@ -173,16 +174,34 @@ static enum wr_rc read_filter(struct call *c, const json_t *filter) {
   return rc;
 }
 
+/* Look by look, until there are enough or none is left. until_us: time for the wishes themselves must be left. */
+static enum wr_rc find_in(struct call *c, struct found *f, struct alone_filter *filter, int64_t until_us) {
+  struct alone_pos at = {0};
+  struct page page = {.limit = LIMIT_ALONE_LOOK};
+  int64_t total = -1;
+  bool more = true;
+  enum wr_rc rc = WR_OK;
+  filter->pos = &at;
+  while (rc == WR_OK && more && !f->more) {
+    struct reader *r = call_reader(c);
+    if (!r) return c->err.code;
+    rc = reader_list_alone(r, filter, &page, find_one, f, &more, &total, &c->err);
+    reader_put(r);
+    if (more && clock_mono_us() > until_us) f->more = true;
+  }
+  return rc;
+}
+
+/* Live tasks first: they are few, and most wishes are for them, however many have ended. */
 static enum wr_rc find_all(struct call *c, struct found *f) {
   struct alone_filter filter = alone_filter_of(&c->q);
-  struct page page = {.limit = LIMIT_ALONE_LOOK};
-  struct reader *r = call_reader(c);
-  if (!r) return c->err.code;
-  int64_t total = -1;
-  bool more = false;
-  enum wr_rc rc = reader_list_alone(r, &filter, &page, find_one, f, &more, &total, &c->err);
-  f->more = f->more || (more && f->n > 0); /* rows beyond those that one request looks at */
-  reader_put(r);
+  const uint32_t wanted = filter.states ? filter.states : UINT32_MAX, live = ALONE_LIVE;
+  int64_t now = clock_mono_us(), until = now + (call_deadline(c) - now) / 2;
+  enum wr_rc rc = WR_OK;
+  filter.states = wanted & live;
+  if (filter.states) rc = find_in(c, f, &filter, until);
+  filter.states = wanted & ~live;
+  if (rc == WR_OK && filter.states && !f->more) rc = find_in(c, f, &filter, until);
   return rc;
 }
 
@@ -193,6 +212,7 @@ enum { AT_ONCE = 1000 };
 static enum wr_rc wish_some(struct call *c, struct asking *like, const int64_t *ti, uint32_t n, int64_t count[2]) {
   struct asking *w = wish_like(like, n);
   for (uint32_t i = 0; i < n; i++) w->of[i].ti = ti[i];
+  w->ask.each = true;
   enum wr_rc rc = wish_post(c, w);
   for (uint32_t i = 0; rc == WR_OK && i < n; i++) {
     if (w->of[i].rc != WR_OK) count[1]++;
@@ -226,7 +246,7 @@ static enum wr_rc read_many(struct call *c, const json_t *filter, const json_t *
 }
 
 enum { M_FILTER, M_LIMIT, M_MORE, M__N };
-#define MANY {"filter", JSON_OBJECT, true}, {"limit", JSON_INTEGER, false}
+#define MANY {"filter", JSON_OBJECT, false}, {"limit", JSON_INTEGER, false}
 
 /* The wish with what else its body says. */
 static enum wr_rc many(struct call *c, enum ask ask, const struct body_field *field, size_t n) {

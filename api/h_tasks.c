@@ -48,13 +48,19 @@ static enum wr_rc read_reports(struct call *c, struct listing *l, struct reader 
 static enum wr_rc read_page(struct call *c, struct listing *l) {
   struct alone_filter f = alone_filter_of(&c->q);
   struct page p = {(uint32_t)c->q.limit, (uint64_t)c->q.offset, c->q.total};
+  struct alone_pos at = {c->q.after_us, c->q.after_ti};
   struct node_defs nodes;
   struct reader *r = call_reader(c);
   if (!r) return c->err.code;
   node_defs_init(&nodes, c->api->o.defs);
   f.def_of = node_def_of;
   f.def_ctx = &nodes;
+  f.pos = &at;
   enum wr_rc rc = reader_list_alone(r, &f, &p, keep, l, &c->page.more, &c->page.total, &c->err);
+  bool ended_early = c->page.more && l->n < p.limit, by_place = c->q.after_ti != 0; /* behind this, offsets lead nowhere */
+  if (c->page.more && (ended_early || by_place)) c->page.after_ti = at.ti, c->page.after_us = at.create_us;
+  if (ended_early) c->page.more = false;
+  if (c->q.total && c->page.total < 0) c->page.total = ANSWER_UNCOUNTED;
   for (size_t i = 0; i < l->n && rc == WR_OK; i++) task_live_log(r, &l->v[i].row);
   if (rc == WR_OK && l->n > 0) rc = read_reports(c, l, r);
   reader_put(r);

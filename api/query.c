@@ -135,6 +135,12 @@ static bool set_task_key(struct query *q, const struct value *v) {
   q->key[0] = '\0';
   return (q->key_prefix && key.n == 0) || copy(q->key, sizeof q->key, &key);
 }
+/* A place that a page named: the number of its last row, and when that was made. */
+static bool set_after(struct query *q, const struct value *v) {
+  const char *dot = memchr(v->s, '.', v->n);
+  return dot && text_id(v->s, (size_t)(dot - v->s), &q->after_ti) &&
+         text_id(dot + 1, v->n - (size_t)(dot - v->s) - 1, &q->after_us);
+}
 static bool set_task_id(struct query *q, const struct value *v) { return text_id(v->s, v->n, &q->task_id); }
 static bool set_alone(struct query *q, const struct value *v) {
   bool alone = true, ok = set_bool(&alone, v);
@@ -218,6 +224,7 @@ static const struct param params[] = {
   {"taskKey", Q_TASK_KEY, KIND_TEXT, WR_BAD_FILTER, "1 to 128 visible ASCII characters, or the first of them and *",
    set_task_key},
   {"taskId", Q_TASK_ID, KIND_INT, WR_BAD_FILTER, "an id", set_task_id},
+  {"after", Q_AFTER, KIND_TEXT, WR_BAD_PAGE, "what page.after of an answer said", set_after},
   {"alone", Q_ALONE, KIND_BOOL, WR_BAD_FILTER, "true or false", set_alone},
   {"status", Q_TASK_STATUS, KIND_TEXT, WR_BAD_FILTER, "one of RUNNING, SUCCESS, FAILED", set_task_status},
   {"state", Q_TASK_STATES, KIND_TEXT, WR_BAD_FILTER,

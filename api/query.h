@@ -12,7 +12,8 @@ enum {
   Q_TYPE = 512, Q_NODES = 1024, Q_RUNS = 2048, Q_ATTEMPT = 4096, Q_STATE = 8192, Q_TASK_STATE = 16384, Q_STREAM = 32768,
   Q_WAIT = 65536, Q_FOLLOW = 131072,
   Q_USER = 1 << 18, Q_GROUP = 1 << 19, Q_TASK_KEY = 1 << 20, Q_TASK_ID = 1 << 21, Q_ALONE = 1 << 22, Q_TASK_STATUS = 1 << 23,
-  Q_TASK_STATES = 1 << 24 /* may be given more than once */, Q_FORCE = 1 << 25, Q_ALIVE = 1 << 26, Q_S0_TASK = 1 << 27
+  Q_TASK_STATES = 1 << 24 /* may be given more than once */, Q_FORCE = 1 << 25, Q_ALIVE = 1 << 26, Q_S0_TASK = 1 << 27,
+  Q_AFTER = 1 << 28
 };
 #define Q_PAGE (Q_LIMIT | Q_OFFSET | Q_TOTAL)
 
@@ -24,6 +25,7 @@ struct query {
   bool total, no_nodes, all_runs, all_attempts, follow;
   /* of stand-alone tasks: */
   int64_t task_id, alive, ti; /* ti: taskId of S0's routes, 0 = what is given is none */
+  int64_t after_us, after_ti; /* where a list goes on; 0 0 = it begins */
   uint32_t states;            /* bit n: enum task_shown n; 0 = any */
   bool every_task, force, key_prefix;
   char user[LIMIT_QUEUE_NAME_CHARS * 4 + 1], group[LIMIT_QUEUE_NAME_CHARS * 4 + 1], key[LIMIT_KEY_CHARS + 1];

@@ -169,16 +169,25 @@ static json_t *data_of(const json_t *answer, json_type want) {
   return code && strcmp(code, "200") == 0 && data && json_typeof(data) == want ? data : NULL;
 }
 
-static enum wr_rc ask(struct remote *r, const struct outgoing *q, json_type want, json_t **data, struct wr_err *err) {
+/* The whole answer, a reference, also when it is a refusal; its data, NULL then. */
+static enum wr_rc ask_whole(struct remote *r, const struct outgoing *q, json_type want, json_t **answer, json_t **data,
+                            struct wr_err *err) {
   struct buf out = BUF_INIT;
   long status = 0;
   enum wr_rc rc = send_ask(r, q, &out, &status, err);
-  json_t *answer = rc ? NULL : json_loadb(out.data ? out.data : "", out.len, 0, NULL), *got = data_of(answer, want);
-  if (!rc && status != 200) rc = refused(answer, status, err);
-  else if (!rc && !got) rc = remote_odd(q->method, err);
+  *answer = rc ? NULL : json_loadb(out.data ? out.data : "", out.len, 0, NULL);
+  *data = data_of(*answer, want);
+  if (!rc && status != 200) rc = refused(*answer, status, err);
+  else if (!rc && !*data) rc = remote_odd(q->method, err);
+  buf_done(&out);
+  return rc;
+}
+
+static enum wr_rc ask(struct remote *r, const struct outgoing *q, json_type want, json_t **data, struct wr_err *err) {
+  json_t *answer, *got;
+  enum wr_rc rc = ask_whole(r, q, want, &answer, &got, err);
   if (!rc && data) *data = json_incref(got);
   json_decref(answer);
-  buf_done(&out);
   return rc;
 }
 
@@ -188,6 +197,17 @@ enum wr_rc remote_ask(struct remote *r, const char *method, const char *path, co
   const struct outgoing q = {method, path, text, r->request_us};
   enum wr_rc rc = ask(r, &q, want, data, err);
   free(text);
+  return rc;
+}
+
+enum wr_rc remote_page(struct remote *r, const char *path, json_t **rows, char after[REMOTE_AFTER], struct wr_err *err) {
+  const struct outgoing q = {"GET", path, NULL, r->request_us};
+  json_t *answer, *data;
+  enum wr_rc rc = ask_whole(r, &q, JSON_ARRAY, &answer, &data, err);
+  const char *at = json_string_value(json_object_get(json_object_get(answer, "page"), "after"));
+  snprintf(after, REMOTE_AFTER, "%s", !rc && at ? at : "");
+  if (!rc) *rows = json_incref(data);
+  json_decref(answer);
   return rc;
 }
 
@@ -267,6 +287,13 @@ enum wr_rc remote_ask(struct remote *r, const char *method, const char *path, co
   (void)body;
   (void)want;
   (void)data;
+  return none(err);
+}
+enum wr_rc remote_page(struct remote *r, const char *path, json_t **rows, char after[REMOTE_AFTER], struct wr_err *err) {
+  (void)r;
+  (void)path;
+  (void)rows;
+  (void)after;
   return none(err);
 }
 enum wr_rc remote_bytes(struct remote *r, const char *path, struct buf *out, struct wr_err *err) {

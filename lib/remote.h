@@ -12,6 +12,9 @@ void remote_end(struct remote *r);           /* what only reads, and each wait, 
 /* body NULL = none. *data: a reference to what the answer holds, which is a `want`; NULL = not wanted. */
 enum wr_rc remote_ask(struct remote *r, const char *method, const char *path, const json_t *body, json_type want, json_t **data,
                       struct wr_err *err) WR_MUST;
+/* Of a list. *rows: a reference. after: where the next page begins, "" = this was the last. */
+enum { REMOTE_AFTER = 64 };
+enum wr_rc remote_page(struct remote *r, const char *path, json_t **rows, char after[REMOTE_AFTER], struct wr_err *err) WR_MUST;
 /* The answer to such a request is none that is known: an error, and for what changes something OUTCOME_UNKNOWN. */
 enum wr_rc remote_odd(const char *method, struct wr_err *err) WR_MUST;
 enum wr_rc remote_bytes(struct remote *r, const char *path, struct buf *out, struct wr_err *err) WR_MUST;

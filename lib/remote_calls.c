@@ -282,18 +282,18 @@ static enum wr_rc keep_all(struct listed *l, const weir_filter_t *f, const json_
 /* Page by page. */
 static enum wr_rc find(weir_t *h, const weir_filter_t *f, bool total, struct listed *l, struct wr_err *err) {
   enum wr_rc rc = WR_OK;
-  bool more = true;
-  for (int64_t at = 0; more && !rc; at += LIMIT_PAGE) {
+  char after[REMOTE_AFTER] = "9007199254740991.9007199254740991"; /* before the newest */
+  for (bool more = true; more && !rc;) {
     struct buf path = BUF_INIT;
     json_t *data = NULL;
-    buf_printf(&path, "/monitor/task?limit=%d&offset=%lld", LIMIT_PAGE, (long long)at);
+    buf_printf(&path, "/monitor/task?limit=%d&after=%s", LIMIT_PAGE, after);
     add_text(&path, "user", f->user);
     add_text(&path, "group", f->group);
     if (f->n_types == 1) add_text(&path, "type", f->types[0]);
     add_states(&path, f);
-    rc = remote_ask(h->remote, "GET", path.data, NULL, JSON_ARRAY, &data, err);
+    rc = remote_page(h->remote, path.data, &data, after, err);
     if (!rc) rc = keep_all(l, f, data, err);
-    more = json_array_size(data) == LIMIT_PAGE && (total || f->limit < 0 || l->fit - f->offset < f->limit);
+    more = *after && (total || f->limit < 0 || l->fit - f->offset < f->limit);
     json_decref(data);
     buf_done(&path);
   }

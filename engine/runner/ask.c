@@ -229,5 +229,5 @@ static enum store_rc ask_many(struct runner *r, struct ev *e) {
 
 enum store_rc ask(struct runner *r, struct ev *e) {
   for (uint32_t i = 0; i < e->q->ask->n; i++) e->q->ask->of[i] = (struct req_asked){.ti = e->q->ask->of[i].ti};
-  return e->q->ask->n == 1 ? ask_one(r, e) : ask_many(r, e);
+  return e->q->ask->each ? ask_many(r, e) : ask_one(r, e);
 }

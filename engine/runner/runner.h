@@ -52,7 +52,8 @@ struct req_ask {
   bool force;                                  /* ASK_DELETE */
   const struct queue_spec *queue;              /* ASK_QUEUE; NULL = nothing changes */
   const char *context; size_t context_len;     /* ASK_RUN; NULL = keep */
-  struct req_asked *of; uint32_t n;            /* more than one: stand-alone tasks only */
+  bool each;                                   /* each of `of` has its own answer and is a stand-alone task; false: n is 1 */
+  struct req_asked *of; uint32_t n;
 };
 /* A request and all that it points to belongs to the runner from runner_post() until done(). */
 struct req {

@@ -95,11 +95,7 @@ static void asking_done(struct asking *q) {
   free(q->v);
 }
 
-static bool live_only(const struct alone_filter *f) {
-  uint32_t final = ALONE_DELETE_FAILED;
-  for (int s = TASK_FINAL_MIN; s < TASK__N; s++) final |= ALONE_STATE(s);
-  return f->status == 1 || (f->states && !(f->states & final));
-}
+static bool live_only(const struct alone_filter *f) { return f->status == 1 || (f->states && !(f->states & ~ALONE_LIVE)); }
 
 /* ---- streams ---- */
 struct noted { int64_t us, ti; bool fits; };
@@ -324,10 +320,10 @@ static enum wr_rc look_open(struct look *k, struct wr_err *err) {
   enum wr_rc rc = begin_at(k, &from, err);
   if (rc || !f->alone_only) return stream_add(k, NULL, from), rc;
   if (f->key) rc = gather_keys(k, from, &gathered, err);
-  else if (named) k->q = Q_LOOK_QUEUE;
-  else if (live_only(f) && k->by_number) k->q = Q_LOOK_LIVE;
-  else if (live_only(f)) rc = gather(k, Q_LOOK_LIVE, from, NULL, NULL, &gathered, err);
+  else if (live_only(f) && k->by_number && !named) k->q = Q_LOOK_LIVE;
+  else if (live_only(f)) rc = gather(k, Q_LOOK_LIVE, from, NULL, NULL, &gathered, err); /* few live, many of a user are over */
   if (rc || gathered) return rc;
+  if (named && k->q != Q_LOOK_LIVE) k->q = Q_LOOK_QUEUE;
   if (k->q == Q_LOOK_QUEUE && !f->group) return add_groups(k, from, err);
   stream_add(k, NULL, from);
   return WR_OK;
@@ -402,9 +398,10 @@ static enum wr_rc show_page(struct look *k, const struct page *p, struct shown *
     if (w->n == SHOW_AT_ONCE) rc = show(w, err);
     if (rc) break;
   }
-  if (!rc && v.ti && looked == LIMIT_ALONE_LOOK) *more = true;
+  bool cut = !rc && v.ti && looked == LIMIT_ALONE_LOOK;
+  if (cut) *more = true;
   if (!rc && !w->stop) rc = show(w, err);
-  if (!rc && p->want_total) *total = (int64_t)hits;
+  if (!rc && p->want_total && !cut) *total = (int64_t)hits;
   return rc;
 }
 

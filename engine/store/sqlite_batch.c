@@ -1,5 +1,6 @@
-/* The runner's transactions: begin, a batch (its rows: sqlite_rows.c), the receipt, commit, and what to do when its answer is lost.
- * The runner's thread and connection. A transaction is made while `turn` is held, so no statement waits for a lock.
+/* The runner's transactions: begin, a batch (its rows: sqlite_rows.c), the receipt, commit, and what to do when the answer of a
+ * commit is lost. The runner's thread and connection. A transaction is made while `turn` is held, so no statement waits for a
+ * lock.
  *
  * What never happens: half a batch; an id that comes twice, whatever was rolled back; a batch of a node that has left. */
 #include "migrate.h"

@@ -10,6 +10,7 @@ struct alone_pos { int64_t create_us, ti; };
 #define ALONE_DELETING (1u << TASK__N)            /* phase DELETE, not final */
 #define ALONE_DELETE_FAILED (1u << (TASK__N + 1)) /* phase DELETE, FAILED */
 #define ALONE_STATE(s) (1u << (s))                /* of enum task_state; a task in phase DELETE is in none of these */
+#define ALONE_LIVE ((ALONE_STATE(TASK_FINAL_MIN) - 1) | ALONE_DELETING)
 
 /* The task of a node, for whoever knows definitions: its saved one, or its place in that of its flow. */
 struct node_task {
@@ -40,10 +41,10 @@ struct alone_filter {
 /* Newest first: (create_time, ti). a: without content, config and context, which are NULL (context_len is told); NULL: a task
  * of a node. t: without result (result_len is told). Return 0 to go on. */
 typedef int alone_row_fn(void *ctx, const struct task_row *t, const struct async_row *a);
-/* At most LIMIT_ALONE_LOOK rows are looked at; these are the newest that an index yields: for a key, else for user and group,
- * for the user, for live tasks when only those are asked for, for all. *more: rows that fit exist beyond the page, or the
- * look ended at its bound before the page was full (then the next call may go on from pos). *total, when asked, counts rows
- * that fit among those looked at, else -1. */
+/* At most LIMIT_ALONE_LOOK rows are looked at; these are the newest that an index yields: for a key, else for live tasks when
+ * only those are asked for and they are not more than that, for user and group, for the user, for all. *more: rows that fit
+ * exist beyond the page, or the look ended at its bound before the page was full; the next call goes on from pos. *total:
+ * how many fit, when asked; -1 when not asked, or not all were looked at. */
 enum wr_rc reader_list_alone(struct reader *r, const struct alone_filter *f, const struct page *p, alone_row_fn *fn, void *ctx,
                              bool *more, int64_t *total, struct wr_err *err) WR_MUST;
 

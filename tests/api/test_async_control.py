@@ -457,7 +457,7 @@ class Many(Control):
         self.assertEqual([self.ok(get(f"/monitor/task/{ti}"))["state"] for ti in ids], ["CANCELED"] * 3)
 
     def test_refusals(self):
-        for body, code in (({}, 42201), ({"filter": {}}, 42205), ({"filter": {"state": "NOPE"}}, 42205), ({"filter": {"taskId": 1}}, 42202),
+        for body, code in (({}, 42205), ({"filter": {}}, 42205), ({"filter": []}, 42201), ({"filter": {"state": "NOPE"}}, 42205), ({"filter": {"taskId": 1}}, 42202),
                            ({"filter": {"user": "a"}, "limit": 0}, 42221), ({"filter": {"user": "a"}, "limit": 10001}, 42221),
                            ({"filter": {"user": 1}}, 42201), ({"filter": {"user": "a"}, "force": True}, 42202)):
             self.refused(post("/exec/task-ins/pause", body), code)

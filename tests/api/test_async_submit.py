@@ -325,7 +325,8 @@ class Lists(Submits):
         for query in ("state=DONE", "state=CREATED,", "status=DEAD", "taskKey=", "taskKey=a%20b", "taskId=0", "alone=maybe", "user=a&user=b",
                       f"user={'x' * 600}", "from=soon", "total=1", "name=x"):
             self.refused(get(f"/monitor/task?{query}"), 42205)
-        self.refused(get("/monitor/task?limit=501"), 42206)
+        for query in ("limit=501", "after=", "after=1", "after=1.x", "after=0.1", "after=1.2.3"):
+            self.refused(get(f"/monitor/task?{query}"), 42206)
         self.refused(post("/monitor/task", {}), 40501)
 
 

@@ -104,6 +104,10 @@ class Server:
         self.ready.set()
 
     def call(self, method, path, body=None, token=None):
+        return self.answer(method, path, body, token)["data"]
+
+    def answer(self, method, path, body=None, token=None):
+        """The whole of a success: data, and beside it page."""
         data = None if body is None else json.dumps(body).encode()
         headers = {} if data is None else {"Content-Type": "application/json"}
         if token:
@@ -111,7 +115,7 @@ class Server:
         request = urllib.request.Request(self.url + path, data, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=LIMIT_S) as answer:
-                return json.load(answer)["data"]
+                return json.load(answer)
         except urllib.error.HTTPError as error:
             with error:
                 raise Refused(error.code, json.load(error)) from None

@@ -22,12 +22,19 @@ static void submit(struct member *x, struct made *d, uint32_t n, const char *key
 
 struct wished { struct req q; struct req_ask ask; struct req_asked of[3]; };
 
-static void wish(struct member *x, struct wished *d, enum ask ask, const int64_t *ti, uint32_t n) {
-  *d = (struct wished){.q = {.kind = REQ_ASK, .done = told}, .ask = {.ask = ask, .n = n}};
+static void post_wish(struct member *x, struct wished *d, enum ask ask, const int64_t *ti, uint32_t n, bool each) {
+  *d = (struct wished){.q = {.kind = REQ_ASK, .done = told}, .ask = {.ask = ask, .each = each, .n = n}};
   d->q.ask = &d->ask;
   d->ask.of = d->of;
   for (uint32_t i = 0; i < n; i++) d->of[i].ti = ti[i];
   assert_true(runner_post(x->r, &d->q));
+}
+
+static void wish(struct member *x, struct wished *d, enum ask ask, const int64_t *ti, uint32_t n) {
+  post_wish(x, d, ask, ti, n, n > 1);
+}
+static void wish_each(struct member *x, struct wished *d, enum ask ask, const int64_t *ti, uint32_t n) {
+  post_wish(x, d, ask, ti, n, true);
 }
 
 static struct member *begin(void) {
@@ -132,6 +139,15 @@ static void each_of_many_has_its_answer(void **st) {
   assert_int_equal(w.of[1].rc, WR_NOT_FOUND);
   assert_int_equal(w.of[2].rc, WR_OK);
   assert_false(w.of[2].changed); /* CREATED waits for a user as it is */
+  wish(x, &w, ASK_PAUSE, ti, 1);
+  turns(x);
+  assert_int_equal(w.q.rc, WR_ALREADY_FINISHED); /* of one, the answer is the request's */
+  for (int i = 0; i < 2; i++) {
+    wish_each(x, &w, ASK_PAUSE, &ti[i], 1);
+    turns(x);
+    assert_int_equal(w.q.rc, WR_OK); /* of many that happen to be one, it is not */
+    assert_int_equal(w.of[0].rc, i == 0 ? WR_ALREADY_FINISHED : WR_NOT_FOUND);
+  }
 }
 
 int main(void) {

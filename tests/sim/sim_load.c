@@ -265,6 +265,7 @@ static void fill_ask(struct world *w, struct op *o) {
   o->ask.ask = all[sim_rnd(w, sizeof all / sizeof *all)];
   o->ask.force = o->ask.ask == ASK_DELETE && sim_chance(w, 200);
   o->ask.n = sim_chance(w, 800) ? 1 : 2 + (uint32_t)sim_rnd(w, ASK_MOST - 1);
+  o->ask.each = o->ask.n > 1 || sim_chance(w, 100);
   if (o->ask.ask == ASK_QUEUE) {
     o->queue = (struct queue_spec){.user = "u", .group = sim_chance(w, 500) ? "g" : NULL, .priority = (int32_t)sim_rnd(w, 100), .has_priority = true};
     o->ask.queue = &o->queue;
