@@ -1,5 +1,5 @@
-/* A handle from its opening to its end. Order of a close: routines are told to stop, and the node drains; then nobody may come
- * in any more; then the node leaves and goes. What never happens: the node goes while a call uses it; an exit of the process. */
+/* A handle from its opening to its start; its end is in close.c. What never happens: the node goes while a call uses it; an exit
+ * of the process. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,8 +36,7 @@ static enum wr_rc open_node(weir_t *h, unsigned roles, struct wr_err *err) {
   return WR_OK;
 }
 
-/* False: the node still uses the handle. *left: the store has heard of the end. life is held for writing. */
-static bool close_node(weir_t *h, bool *left) {
+bool close_node(weir_t *h, bool *left) {
   struct node *n = h->node;
   h->node = NULL;
   *left = true;
@@ -207,38 +206,4 @@ int weir_start(weir_t *h) {
   pthread_rwlock_unlock(&h->life);
   if (!may) return fail(h, WEIR_ERR_INVALID, WR_OUT_OF_RANGE, "The handle has started already, or closes.");
   return rc ? failed(h, &err) : WEIR_OK;
-}
-
-/* ---- close ---- */
-
-static bool begin_close(weir_t *h) {
-  pthread_mutex_lock(&h->mu);
-  bool may = !h->closing;
-  h->closing = true;
-  pthread_mutex_unlock(&h->mu);
-  return may;
-}
-
-int weir_close(weir_t *h) {
-  if (!h) return WEIR_OK;
-  if (in_routine() || !begin_close(h)) return fail(h, WEIR_ERR_INVALID, WR_OUT_OF_RANGE, "A routine cannot close its handle.");
-  serve_drain(h);
-  if (h->node) node_drain(h->node, h->opts.stop_us); /* routines still make their calls meanwhile */
-  atomic_store(&h->ending, true);
-  until_end_all(&h->until);
-  if (h->remote) remote_end(h->remote);
-  serve_end(h);
-  bool left;
-  pthread_rwlock_wrlock(&h->life);
-  h->stuck |= !close_node(h, &left);
-  pthread_rwlock_unlock(&h->life);
-  uint32_t given_up = h->pool ? pool_end(h->pool) : 0;
-  if (given_up) {
-    log_error("library.given_up", L_INT("routines", given_up),
-              L_STR("effect", "they did not stop in time and still run; their tasks go on elsewhere"));
-    return WEIR_ERR_TIMEOUT; /* the last of them frees the handle */
-  }
-  if (h->stuck) return WEIR_ERR_UNAVAILABLE; /* what the node may still use stays until the process ends */
-  handle_free(h);
-  return left ? WEIR_OK : WEIR_ERR_UNAVAILABLE;
 }

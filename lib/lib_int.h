@@ -132,6 +132,10 @@ int64_t call_until(const weir_t *h);
 int64_t time_up(int64_t timeout_ms);          /* when a wait of so long ends; < 0: never */
 struct reader *lib_reader(weir_t *h, struct wr_err *err);
 
+/* ---- handle.c ---- */
+/* False: the node still uses the handle. *left: the store has heard of the end. life is held for writing. */
+bool close_node(weir_t *h, bool *left);
+
 /* ---- submit.c ---- */
 struct shapes *shapes_new(void);
 void shapes_free(struct shapes *s);
@@ -201,6 +205,7 @@ void pool_lend(struct pool *p, struct weir_attempt_s *a);
 void pool_resume(struct pool *p, struct weir_attempt_s *a);
 void pool_look(struct pool *p);               /* those who wait for their slot look again whether they are stopped; any thread */
 void pool_give_up(struct pool *p, struct weir_attempt_s *a);
+uint32_t pool_given_up(struct pool *p);       /* threads whose routine was given up and has not come back; before pool_end() */
 
 /* ---- attempt.c: one attempt of a routine ---- */
 /* What it has said and the loop has not taken. */

@@ -208,6 +208,14 @@ static struct pool_thread *part(struct pool *p) {
   return ends;
 }
 
+uint32_t pool_given_up(struct pool *p) {
+  uint32_t n = 0;
+  pthread_mutex_lock(&p->mu);
+  for (const struct pool_thread *t = p->thread; t; t = t->next) n += t->given_up;
+  pthread_mutex_unlock(&p->mu);
+  return n;
+}
+
 /* An orphan may come back while this waits for the others, so this call counts as one of them until it is through. */
 uint32_t pool_end(struct pool *p) {
   pthread_mutex_lock(&p->mu);

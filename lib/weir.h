@@ -144,9 +144,9 @@ WEIR_API int weir_start(weir_t *);
 /* A planned stop (S4, S1): routines are told to stop (WEIR_STOP_SHUTDOWN) and get `stop-timeout` (10 s) for that; their tasks
  * are handed over with their last context, and cost no try. A routine that ignores it cannot be killed: it is given up (its
  * task goes to other nodes, what it reports from then on is refused with FENCED), the log says so, and the answer is TIMEOUT.
- * UNAVAILABLE: the store does not answer; nothing of this process runs any more.
+ * UNAVAILABLE: the store does not answer; no routine runs any more. A close takes at most 5 s more than stop-timeout.
  * The handle is closed in each case. Not from inside a routine (INVALID), and no other thread may use the handle from then on;
- * those that wait in weir_wait() are answered UNAVAILABLE. It waits for calls that are under way. NULL is fine. */
+ * those in weir_wait() are answered UNAVAILABLE. It waits for calls under way, unless the store hangs. NULL is fine. */
 WEIR_API int weir_close(weir_t *);
 
 /* ---- making tasks ---- */

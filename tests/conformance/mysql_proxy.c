@@ -18,7 +18,7 @@ struct proxy {
   char listen_path[108], server_path[108];
   struct pair v[PAIRS];
   atomic_int cut, slow_ms;
-  atomic_bool did, let_go;
+  atomic_bool did, let_go, silent;
   pthread_t thread;
 };
 
@@ -111,9 +111,12 @@ static void *relay(void *arg) {
       f[2 + 2 * i] = (struct pollfd){p->v[i].client, POLLIN, 0};
       f[3 + 2 * i] = (struct pollfd){p->v[i].server, POLLIN, 0};
     }
-    if (poll(f, 2 + 2 * PAIRS, -1) < 0) continue;
+    bool silent = atomic_load(&p->silent);
+    if (silent) f[0].fd = -1;
+    if (poll(f, silent ? 2 : 2 + 2 * PAIRS, -1) < 0) continue;
     char c = 0;
     if (f[1].revents && (read(p->wake[0], &c, 1) != 1 || c == 'q')) return NULL;
+    if (silent) continue;
     drop_halves(p);
     for (int i = 0; i < PAIRS; i++) {
       if (f[2 + 2 * i].revents && p->v[i].client >= 0) up(p, &p->v[i]);
@@ -162,4 +165,9 @@ bool proxy_did(struct proxy *p) { return atomic_load(&p->did); }
 void proxy_let_go(struct proxy *p) {
   atomic_store(&p->let_go, true);
   wake(p, 'g');
+}
+
+void proxy_silent(struct proxy *p, bool on) {
+  atomic_store(&p->silent, on);
+  wake(p, 's');
 }

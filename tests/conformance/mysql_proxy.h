@@ -18,5 +18,6 @@ void proxy_free(struct proxy *p);
 void proxy_cut(struct proxy *p, enum cut c);
 bool proxy_did(struct proxy *p);   /* the cut was made */
 void proxy_slow(struct proxy *p, int ms);   /* each packet of the server takes this long, one after the other */
+void proxy_silent(struct proxy *p, bool on);   /* connections stay, and new ones are to be had, but no byte passes */
 void proxy_let_go(struct proxy *p);
 #endif

@@ -21,6 +21,9 @@ static bool missing(const char *what) {
   return false;
 }
 
+void kit_through(const char *socket) { snprintf(url, sizeof url, "mysql://root@localhost/%s?socket=%s", name, socket); }
+const char *kit_socket(void) { return path; }
+
 static bool begin(int argc, char **argv, const char *what) {
   const char *kind = argc > 1 ? argv[1] : "sqlite", *u = getenv("WEIR_TEST_MYSQL"), *r = getenv("WEIR_TEST_REDIS");
   if (strcmp(kind, "sqlite") == 0) return make_dir(), true;
@@ -31,7 +34,7 @@ static bool begin(int argc, char **argv, const char *what) {
   make_dir();
   snprintf(name, sizeof name, "%.*s_lib_%s_%s", (int)(sock - slash - 1), slash + 1, what, kind);
   snprintf(path, sizeof path, "%s", sock + 8);
-  snprintf(url, sizeof url, "mysql://root@localhost/%s?socket=%s", name, path);
+  kit_through(path);
   if (strcmp(kind, "redis") == 0) snprintf(queue, sizeof queue, "queue=%s", r);
   db = mysql_init(NULL);
   if (!db || !mysql_real_connect(db, NULL, "root", NULL, NULL, 0, path, 0)) abort();
@@ -47,7 +50,7 @@ static void sql(const char *what) {
 int kit_fresh(void **state) {
   (void)state;
   number++;
-  if (db) sql("DROP DATABASE IF EXISTS"), sql("CREATE DATABASE");
+  if (db) sql("DROP DATABASE IF EXISTS"), sql("CREATE DATABASE"), kit_through(path);
   else snprintf(url, sizeof url, "sqlite:%s/%d.db", dir, number);
   return 0;
 }

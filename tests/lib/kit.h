@@ -26,6 +26,8 @@ int kit_fresh(void **state);
 bool kit_one_process(void);          /* the store belongs to one process */
 const char *kit_url(void);
 const char *kit_dir(void);
+const char *kit_socket(void);        /* of the database's server */
+void kit_through(const char *socket);   /* handles that this test opens from now on go there instead */
 /* Opens; more: one more option, NULL = none. */
 weir_t *kit_open(const char *slots, const char *more);
 /* The same with any options, NULL at their end; the answer of weir_open(). */

@@ -1,5 +1,7 @@
 /* Planned stops, routines that do not stop, and several handles on one store. */
 #include "kit.h"
+#include "clock.h"
+#include "mysql_proxy.h"
 #include <poll.h>
 #include <signal.h>
 
@@ -192,6 +194,54 @@ static void test_file_is_removed(void **st) {
   (void)weir_close(w.h);
 }
 
+static int until_stopped(weir_attempt_t *a, void *user) {
+  (void)user;
+  return gate_pass(&gate, a) ? WEIR_PHASE_FINISHED : WEIR_PHASE_NORMAL;
+}
+
+/* Its log comes when nobody can store it. */
+static int logs_at_its_end(weir_attempt_t *a, void *user) {
+  (void)user;
+  if (gate_pass(&gate, a)) return WEIR_PHASE_FINISHED;
+  (void)weir_log(a, "bye\n", 4);
+  return WEIR_PHASE_NORMAL;
+}
+
+/* Nothing that the store was asked comes back, neither for what runs nor for the handle's own end. */
+static void test_close_while_the_store_hangs(void **st) {
+  static const struct { const char *type; int (*run)(weir_attempt_t *, void *); int tasks, answer; } all[] = {
+    {"idle", quick, 0, WEIR_ERR_UNAVAILABLE}, {"stops", until_stopped, 2, WEIR_ERR_UNAVAILABLE},
+    {"logs", logs_at_its_end, 2, WEIR_ERR_UNAVAILABLE}, {"deaf", deaf, 1, WEIR_ERR_TIMEOUT}};
+  char socket[100];
+  (void)st;
+  if (kit_one_process()) return; /* a file does not hang */
+  snprintf(socket, sizeof socket, "%s/silent.sock", kit_dir());
+  struct proxy *p = proxy_new(socket, kit_socket());
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+    gate_init(&gate);
+    gate_init(&after);
+    kit_through(socket);
+    weir_t *h = open_with(all[i].type, all[i].run, "stop-timeout=1s");
+    for (int k = 0; k < all[i].tasks; k++) (void)kit_create(h, all[i].type);
+    gate_await(&gate, all[i].tasks);
+    if (!all[i].tasks) OK(weir_wait(h, kit_create(h, all[i].type), SOON_MS, NULL)); /* now there is nothing to do */
+    proxy_silent(p, true);
+    int64_t from = clock_mono_us();
+    IS(weir_close(h), all[i].answer);
+    int64_t took = clock_mono_us() - from;
+    if (took > 8000000) fail_msg("%s: the close took %lld ms", all[i].type, (long long)took / 1000); /* 1 s, 5 s, and a busy machine */
+    gate_open(&gate);
+    proxy_silent(p, false);
+  }
+  gate_await(&after, 1); /* a routine that was given up goes on */
+  IS(late[0], WEIR_ERR_FENCED);
+  kit_through(kit_socket());
+  weir_t *h = open_with("other", quick, NULL); /* and the system does */
+  OK(weir_wait(h, kit_create(h, "other"), SOON_MS, NULL));
+  OK(weir_close(h));
+  proxy_free(p);
+}
+
 /* Three equal nodes; one closes while its tasks run. */
 static void test_nodes(void **st) {
   weir_t *h[3];
@@ -233,7 +283,7 @@ static void test_process_is_the_hosts(void **st) {
 int main(int argc, char **argv) {
   const struct CMUnitTest all[] = {
     KIT_TEST(test_hand_over), KIT_TEST(test_given_up), KIT_TEST(test_not_from_inside), KIT_TEST(test_type_elsewhere),
-    KIT_TEST(test_nodes), KIT_TEST(test_same_spec_after_start), KIT_TEST(test_file_is_removed),
+    KIT_TEST(test_nodes), KIT_TEST(test_same_spec_after_start), KIT_TEST(test_file_is_removed), KIT_TEST(test_close_while_the_store_hangs),
     KIT_TEST(test_process_is_the_hosts)};
   return kit_main(argc, argv, "life", all, sizeof all / sizeof *all);
 }
