@@ -301,6 +301,10 @@ static void home_of(const struct node *n, char out[HOME_BYTES]) {
   close(fd);
 }
 
+uint32_t node_ahead(const struct node_opts *o) {
+  return o->routines && o->shell != NODE_SHELL_ON ? NODE_AHEAD_ROUTINES : NODE_AHEAD;
+}
+
 static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
   const struct node_opts *o = n->o;
   gethostname(n->host, sizeof n->host - 1);
@@ -319,7 +323,7 @@ static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
     offers(n);
     /* 0: no hint for a process is popped either */
     r.slots[SLOT_PROCESS] = o->shell == NODE_SHELL_ON || o->routines ? o->slots : 0;
-    r.ahead = o->routines && o->shell != NODE_SHELL_ON ? NODE_AHEAD_ROUTINES : NODE_AHEAD;
+    r.ahead = node_ahead(o);
     r.slots[SLOT_ASYNC] = o->async_slots;
     r.ports.start = port_start;
     r.ports.cancel = port_cancel;

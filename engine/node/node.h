@@ -60,6 +60,9 @@ struct node_opts {
 };
 struct node;
 
+/* How many of them this node claims. */
+uint32_t node_ahead(const struct node_opts *o);
+
 /* Starts the spawner of a node with the worker's role; for other nodes *out is NULL. Before the host gives up any right that
  * tasks need (root). found: what tasks get back (found.h), NULL = as this process is now. */
 struct found;

@@ -3,12 +3,13 @@
 #include "facts.h"
 #include <unistd.h>
 
-static char folder[] = "/tmp/weir-runner-XXXXXX";
+static char folder[40];
 
 struct store *file_store_open(void) {
   char url[80];
   struct wr_err err;
   struct store *s = NULL;
+  snprintf(folder, sizeof folder, "/tmp/weir-runner-XXXXXX");
   if (!mkdtemp(folder)) fail_msg("no folder");
   snprintf(url, sizeof url, "sqlite:%s/db", folder);
   if (store_open(&(struct store_opts){.url = url}, &s, &err)) fail_msg("%s", err.msg);

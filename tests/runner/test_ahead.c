@@ -3,9 +3,11 @@
 #include "facts.h"
 #include "file_store.h"
 #include "defs.h"
+#include "node.h"
 #include "runner_int.h"
 
 enum { SLOTS = 2, AHEAD = 16, TASKS = 800 };
+static uint32_t most;                /* AHEAD, or that of a node which runs routines alone */
 
 static struct store *store;
 static struct defs *defs;
@@ -79,7 +81,7 @@ static void run_some(int n, int64_t run_us) {
   for (int i = 0; i < n; i++) {
     end_one(ATTEMPT_OK, run_us);
     settle();
-    if (waits()) assert_in_range(n_running, SLOTS, SLOTS + AHEAD);
+    if (waits()) assert_in_range(n_running, SLOTS, SLOTS + most);
   }
 }
 
@@ -197,20 +199,46 @@ static void drain_takes_none(void **st) {
   assert_int_equal(n_running, 0);
 }
 
+/* ---- a node that runs routines alone, as a library ---- */
+
+/* Which nodes these are: routines wait in a list, programs at the spawner's gate. */
+static void routines_alone(void **st) {
+  (void)st;
+  assert_int_equal(node_ahead(&(struct node_opts){.routines = true}), 512);
+  assert_int_equal(node_ahead(&(struct node_opts){.routines = true, .shell = NODE_SHELL_ON}), 128);
+  assert_int_equal(node_ahead(&(struct node_opts){.shell = NODE_SHELL_ON}), 128);
+  assert_int_equal(node_ahead(&(struct node_opts){.shell = NODE_SHELL_OFF}), 128);
+}
+
+/* Routines of 30 us: 2,000 of them end on two slots in 30 ms, so the limit holds, exactly, at each end. */
+static void routines_many(void **st) {
+  (void)st;
+  asks_for(TASKS);
+  assert_int_equal(n_running, SLOTS);
+  run_some(1, 30);
+  assert_int_equal(n_running, SLOTS + 512);
+  for (int i = 0; i < TASKS - SLOTS - 512 - 1; i++) {
+    end_one(ATTEMPT_OK, 30);
+    settle();
+    assert_in_range(n_running, SLOTS + 512 / 2, SLOTS + 512);
+  }
+  assert_int_equal(n_running + waits(), SLOTS + 512);
+}
+
 /* ---- set up ---- */
 static uint8_t process(const char *type) {
   (void)type;
   return SLOT_PROCESS;
 }
 
-static int set_up(void **st) {
+static int set_up_most(uint32_t ahead) {
   struct wr_err err;
-  (void)st;
+  most = ahead;
   store = file_store_open();
   struct world w = {.s = store};
   task_id = task_save(&w, "t", "SHELL");
   defs = defs_new(store, process);
-  const struct runner_opts o = {.store = store, .defs = defs, .info = {.host = "h", .pid = 1, .slots = 1, .roles = "runner"}, .seed = 7, .ahead = AHEAD,
+  const struct runner_opts o = {.store = store, .defs = defs, .info = {.host = "h", .pid = 1, .slots = 1, .roles = "runner"}, .seed = 7, .ahead = most,
     .slots = {[SLOT_PROCESS] = SLOTS},
     .ports = {.start = port_start, .free_slots = port_free_slots, .boot_now = boot_now}};
   if (runner_new(&o, &runner, &err)) fail_msg("%s", err.msg);
@@ -218,8 +246,14 @@ static int set_up(void **st) {
   return 0;
 }
 
+static int set_up(void **st) { return (void)st, set_up_most(AHEAD); }
+static int set_up_routines(void **st) { return (void)st, set_up_most(node_ahead(&(struct node_opts){.routines = true})); }
+
 static int tear_down(void **st) {
   (void)st;
+  for (struct attempt *a; (a = running);) running = a->next, attempt_free(a);
+  running_tail = &running;
+  n_running = 0;
   runner_free(runner);
   defs_free(defs);
   file_store_close(store);
@@ -230,5 +264,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(first_none), cmocka_unit_test(short_many), cmocka_unit_test(few_wait), cmocka_unit_test(slow_store_more),
     cmocka_unit_test(handback_stops), cmocka_unit_test(hold_takes_none), cmocka_unit_test(long_none), cmocka_unit_test(drain_takes_none)};
-  return cmocka_run_group_tests(tests, set_up, tear_down);
+  const struct CMUnitTest routines[] = {cmocka_unit_test(routines_alone), cmocka_unit_test(routines_many)};
+  int rc = cmocka_run_group_tests_name("ahead", tests, set_up, tear_down);
+  return rc + cmocka_run_group_tests_name("ahead of routines", routines, set_up_routines, tear_down);
 }

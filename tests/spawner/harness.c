@@ -305,7 +305,7 @@ void h_open(const char *also) {
   if (getrlimit(RLIMIT_NOFILE, &l) == 0) l.rlim_cur = l.rlim_max, setrlimit(RLIMIT_NOFILE, &l);
   if (!H.executors) registry_add_builtins(H.executors = registry_new());
   static const struct worker_keeps keeps = {.context = on_context, .progress = on_progress, .recall = on_recall};
-  const struct worker_opts wo = {.keeps = &keeps, .logs_apart = true, .tools = "/opt/weir tools", .spawner = spawner, .executors = H.executors, .data_dir = H.dir, .shell_allowed = true,
+  const struct worker_opts wo = {.keeps = &keeps, .logs_apart = !H.logs_with_rows, .tools = "/opt/weir tools", .spawner = spawner, .executors = H.executors, .data_dir = H.dir, .shell_allowed = true,
                                  .done = on_done, .timed_out = on_timeout, .pause = on_pause, .log_write = on_log};
   if (worker_open(&wo, &H.w, &err) != WR_OK) fprintf(stderr, "%s\n", err.msg), abort();
 }
@@ -368,6 +368,14 @@ struct attempt *h_await(int64_t ti) {
   while (!(a = take(ti))) await_change(end_us, "the end of attempt", ti);
   pthread_mutex_unlock(&mu);
   return a;
+}
+
+bool h_came_back(int64_t ti) {
+  bool found = false;
+  pthread_mutex_lock(&mu);
+  for (const struct attempt *a = ended; a; a = a->next) found |= a->ti == ti;
+  pthread_mutex_unlock(&mu);
+  return found;
 }
 
 struct attempt *h_run(const char *type, const char *content, const char *config) {

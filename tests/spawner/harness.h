@@ -13,6 +13,7 @@ struct harness {
   struct sw_page *page;          /* what the spawner looks at: slots, patience */
   struct worker *w;
   struct registry *executors;    /* the built-in ones, unless it is there before h_open(), which takes it */
+  bool logs_with_rows;           /* one store has both, as on MariaDB; said before h_open() */
 };
 extern struct harness H;
 
@@ -28,6 +29,7 @@ void h_remove_tree(const char *path);
 struct attempt *h_attempt(const char *type, const char *content, const char *config);
 /* Waits for one that was started. The caller frees it. */
 struct attempt *h_await(int64_t ti);
+bool h_came_back(int64_t ti);    /* now: one that h_await() has not taken yet */
 struct attempt *h_run(const char *type, const char *content, const char *config);
 struct attempt *h_sh(const char *script);               /* SHELL, no config */
 /* Runs it and checks its end; error NULL = none. */
