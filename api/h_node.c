@@ -2,6 +2,7 @@
  * write lately, /readyz waits a moment (RUNNER_HEALTH_WAIT_US) for the runner's word on the database. */
 #include "call.h"
 #include "clock.h"
+#include "text.h"
 
 enum wr_rc h_livez(struct call *c) {
   j_open(c->out, '{');
@@ -31,7 +32,8 @@ enum wr_rc h_readyz(struct call *c) {
   if (atomic_load(&c->api->draining)) return call_fail(c, WR_DRAINING, NULL);
   const char *name;
   const struct health_part *bad = health_bad(&h, &name);
-  if (bad) return call_fail(c, WR_DB_UNAVAILABLE, "Not ready: %s: %s.", name, bad->why[0] ? bad->why : "no cause was given");
+  const char *why = bad && bad->why[0] ? bad->why : "no cause was given"; /* some are sentences, others a part of one */
+  if (bad) return call_fail(c, WR_DB_UNAVAILABLE, "Not ready: %s: %s%s", name, why, text_stop(why));
   j_open(c->out, '{');
   j_health(c->out, true, &h);
   j_close(c->out, '}');

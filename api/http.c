@@ -29,6 +29,7 @@
 #include "front.h"
 #include "head.h"
 #include "http_int.h"
+#include "text.h"
 #include "wr_limits.h"
 #include "log.h"
 
@@ -577,7 +578,8 @@ static enum wr_rc start_threads(struct http *h, struct wr_err *err) {
   library_use(true);
   h->mg = start_civetweb(h, &why);
   if (!h->mg) library_use(false);
-  if (!h->mg) return wr_err_set(err, WR_INTERNAL, "The API cannot start: %s.", h->said[0] ? h->said : text);
+  const char *cause = h->said[0] ? h->said : text;
+  if (!h->mg) return wr_err_set(err, WR_INTERNAL, "The API cannot start: %s%s", cause, text_stop(cause));
   if (all_threads(h)) return front_start(h->front, err);
   return wr_err_set(err, WR_INTERNAL, "The API cannot start its %u threads. Raise the limit of processes (ulimit -u).",
                     h->threads);

@@ -255,3 +255,8 @@ int text_distance(const char *a, const char *b) {
   }
   return prev[m - n + 3];
 }
+
+const char *text_stop(const char *s) {
+  size_t n = strlen(s);
+  return n > 0 && strchr(".!?", s[n - 1]) ? "" : ".";
+}

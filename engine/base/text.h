@@ -29,6 +29,8 @@ bool text_unpercent(char *out, const char *s, size_t n);
 /* Copies s in at most max bytes (3 or more): a longer text is cut at a character and ends with "...". out has max + 1 bytes.
  * Returns the length. */
 size_t text_cut(char *out, const char *s, size_t max);
+/* What a sentence that ends with s still lacks: "." or, when s has its own end, "". */
+const char *text_stop(const char *s);
 /* Edit distance up to 3 (else 4): for "did you mean". */
 int text_distance(const char *a, const char *b);
 #endif

@@ -232,11 +232,20 @@ static void test_cut(void **state) {
   assert_string_equal(cut(s, "\xF0\x9F\x98\x80\xF0\x9F\x98\x80", 6), "...");
 }
 
+static void test_stop(void **state) {
+  (void)state;
+  assert_string_equal(text_stop(""), ".");
+  assert_string_equal(text_stop("a part"), ".");
+  assert_string_equal(text_stop("A sentence."), "");
+  assert_string_equal(text_stop("is it up?"), "");
+  assert_string_equal(text_stop("cut..."), "");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_i64), cmocka_unit_test(test_id), cmocka_unit_test(test_duration),
       cmocka_unit_test(test_duration_random), cmocka_unit_test(test_utf8), cmocka_unit_test(test_control),
-      cmocka_unit_test(test_names), cmocka_unit_test(test_sizes), cmocka_unit_test(test_cut),
+      cmocka_unit_test(test_names), cmocka_unit_test(test_sizes), cmocka_unit_test(test_cut), cmocka_unit_test(test_stop),
       cmocka_unit_test(test_percent), cmocka_unit_test(test_distance)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
