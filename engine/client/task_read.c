@@ -39,6 +39,7 @@ void task_live_log(struct reader *r, struct task_row *row) {
   bool over = row->t.owner == 0 && (task_final(row->t.state) || row->t.epoch == 0 || row->log_bytes > 0);
   if (over || row->log == LOG_IS_RESULT) return; /* of an attempt that was stopped for a while the row says nothing */
   if (reader_log(r, row->ti, row->t.epoch, 0, 0, &none, &row->log_bytes, &err) != WR_OK) row->log_bytes = -1;
+  buf_done(&none);
 }
 
 static int keep_task(void *ctx, const struct task_row *row) {

@@ -1,11 +1,11 @@
 /* Pusher and poller: see pump.h. One mutex per direction, never held over I/O. */
 #include "pump.h"
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include "clock.h"
 #include "cond.h"
-
 
 #define PUSH_MAX 200000           /* hints that wait to be sent; beyond it they are left to the reconciler */
 #define PUSH_AT_ONCE 1000
@@ -15,6 +15,7 @@
 #define NUDGE_WAIT_US 30000000    /* with no slot free there is nothing to look for */
 #define AWAY_MIN_US 100000        /* Redis is away: next try after, doubled up to AWAY_MAX_US, jittered */
 #define AWAY_MAX_US 1000000
+#define REFUSED_US 5000000        /* pushes are refused (a full Redis still pops): so long the queue counts as away, too */
 #define EMPTY_US 20000            /* a pop that finds nothing for this long: the list is empty */
 
 struct pump {
@@ -30,6 +31,7 @@ struct pump {
   pthread_cond_t out_cond;
   struct hint *out; size_t n_out, cap_out;  /* ti 0 = nudge of incarnation fi */
   bool out_stop;
+  _Atomic int64_t refused_until;  /* CLOCK_MONOTONIC; set by the pusher, read by the poller */
   /* poller */
   pthread_mutex_t in_lock;
   pthread_cond_t in_cond;
@@ -55,6 +57,13 @@ static bool send_out(struct queue *q, const struct hint *h, size_t n) {
   return true;
 }
 
+/* A list that is full is well: its hints are popped. */
+static bool is_well(struct queue *q) {
+  struct health_part part = {0};
+  queue_health(q, &part);
+  return part.ok;
+}
+
 static void *push_main(void *arg) {
   struct pump *p = arg;
   struct hint *mine = NULL;
@@ -69,7 +78,9 @@ static void *push_main(void *arg) {
     p->cap_out = cap;
     p->n_out = 0;
     pthread_mutex_unlock(&p->out_lock);
-    if (!send_out(p->q, v, n) && p->runner) runner_hints_lost(p->runner, p->slot);
+    bool sent = send_out(p->q, v, n);
+    atomic_store(&p->refused_until, sent || is_well(p->q) ? 0 : clock_mono_us() + REFUSED_US);
+    if (!sent && p->runner) runner_hints_lost(p->runner, p->slot);
     mine = v;
     cap = c;
     pthread_mutex_lock(&p->out_lock);
@@ -182,7 +193,8 @@ static void *poll_main(void *arg) {
       told = false;
       if (queue_pop_nudge(p->q, NUDGE_WAIT_US, &away)) runner_nudge(p->runner);
     }
-    if (away != was_away) runner_queue_away(p->runner, p->slot, was_away = away);
+    bool useless = away || clock_mono_us() < atomic_load(&p->refused_until); /* what cannot be sent cannot be popped by anyone */
+    if (useless != was_away) runner_queue_away(p->runner, p->slot, was_away = useless);
     if (!away) {
       pause = AWAY_MIN_US;
       continue;

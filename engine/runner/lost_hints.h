@@ -6,8 +6,9 @@
  *                     its hint again (LOOK_PUSH). One node at a time looks, and the store says which. Looks come less often
  *                     when a look takes long. A node whose look does not end holds up no other node: after DENIED_US the others
  *                     claim from the rows.
- *   the queue is away This node claims from the rows what it has free slots for (LOOK_CLAIM). It begins at a random row, so that
- *                     nodes do not meet at the same rows.
+ *   the queue is away Or it takes no hint, though it gives those that it has (a Redis whose memory is full). This node claims
+ *                     from the rows what it has free slots for (LOOK_CLAIM). It begins at a random row, so that nodes do not
+ *                     meet at the same rows.
  *
  *            reported, and its time has come        the last page
  *     NONE ----------------------------------> PUSH --------------> NONE

@@ -74,6 +74,18 @@ class Hints(unittest.TestCase):
             self.assertEqual(server.ended(fi)["status"], "SUCCESS")
         self.assertLess(time.monotonic() - start, within_s)
 
+    def test_a_full_redis(self):
+        """It gives hints and takes none, so tasks under a limit, whose hints come by it alone, are claimed from their rows."""
+        a, b = self.node("a", "--slots", 2), self.node("b", "--slots", 2)
+        a.post("/queue", {"user": "l", "maxRunning": 2})
+        self.cli("CONFIG", "SET", "maxmemory", "1")
+        until("Redis takes nothing", lambda: "OOM" in subprocess.run(["redis-cli", "-s", str(self.tmp / "redis.sock"), "LPUSH", "full", "x"], capture_output=True, text=True).stdout)
+        ids = [n.post("/exec/task", {"taskType": "ECHO", "taskContent": "x", "user": "l"})["tiId"] for n in (a, b) * 10]
+        until("all end", lambda: all(a.get(f"/monitor/task/{ti}")["state"] == "SUCCESS" for ti in ids))
+        self.cli("CONFIG", "SET", "maxmemory", "0")
+        after = b.post("/exec/task?wait=30", {"taskType": "ECHO", "taskContent": "x", "user": "l"})
+        self.assertEqual(after["state"], "SUCCESS")
+
     def test_flushall(self):
         """Four run, four wait, all hints are lost: the others begin as slots become free, not when their rows are old enough."""
         a = self.node("a", "--slots", 4)
