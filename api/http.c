@@ -17,6 +17,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,7 @@ enum {
 #define PUT_LOOK_US 250000   /* a thread that waits for a reader looks this often whether the server stops */
 #define STOP_WAIT_US 2000000
 #define THREADS_WAIT_US 20000000
+#define TRIM_BYTES (32 << 20)
 
 struct http {
   struct http_opts o;
@@ -62,6 +64,7 @@ struct http {
   _Atomic uint32_t busy;     /* requests under way */
   _Atomic uint32_t slow;     /* of these, waiting for bodies that are slow, or for readers that are */
   _Atomic int64_t body_bytes;/* of bodies at rest */
+  _Atomic int64_t trim_bytes;/* of bodies that were handled since memory went back to the system */
   atomic_bool stopping;
   pthread_mutex_t lock;      /* guards thread[], n_thread */
   struct http_thread **thread;
@@ -293,11 +296,19 @@ static void req_refuse(struct http_req *q, const struct wr_err *err) {
   q->http->o.refuse(q->http->o.ctx, q, err);
 }
 
+/* malloc keeps what bodies, their trees and their answers took, several times their size: now and then it goes back. */
+static void body_over(struct http *h, int64_t bytes) {
+  atomic_fetch_sub(&h->body_bytes, bytes);
+  if (atomic_fetch_add(&h->trim_bytes, bytes) + bytes < TRIM_BYTES) return;
+  atomic_store(&h->trim_bytes, 0);
+  malloc_trim(0);
+}
+
 /* After the answer of a thread of the library. The front reads what is unread, on a second descriptor. */
 static void req_done(struct http_req *q) {
   struct wire *w = &q->thread->wire;
   wr_assert(q->answered != q->parked);
-  if (q->held) atomic_fetch_sub(&q->http->body_bytes, (int64_t)q->held);
+  if (q->held) body_over(q->http, (int64_t)q->held);
   if (q->keep) {
     size_t used = q->n_head + (q->framing.length > 0 ? (size_t)q->framing.length : 0);
     if (used > w->raw.len) used = w->raw.len;
