@@ -139,6 +139,8 @@ static void lend_runner(struct pool *p, int32_t n) {
 
 /* ---- a thread ---- */
 
+/* The lock is held before and afterwards. The slot comes back last: if this thread still had something to do, another one would be
+ * made for the slot meanwhile. */
 static void run_one(struct pool_thread *t, struct weir_attempt_s *a) {
   struct pool *p = t->p;
   bool lent = a->lent;
@@ -151,14 +153,15 @@ static void run_one(struct pool_thread *t, struct weir_attempt_s *a) {
   attempt_run(a);
   current = NULL;
   pthread_mutex_lock(&p->mu);
-  a->type->running--;
   a->thread = NULL;
-  if (!a->slotless) (void)slot_back(p); /* nobody is woken for it: this thread itself looks next what may begin */
   pthread_mutex_unlock(&p->mu);
+  struct lib_type *type = a->type;
+  bool slotless = a->slotless;
   attempt_unref(a);
   pthread_mutex_lock(&p->mu);
+  type->running--;
+  if (!slotless) (void)slot_back(p); /* nobody is woken for it: this thread itself looks next what may begin */
 }
-
 
 static void *run_thread(void *arg) {
   struct pool_thread *t = arg;

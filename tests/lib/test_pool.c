@@ -22,7 +22,11 @@ void attempt_run(struct weir_attempt_s *a) {
   atomic_store(&o->came, true);
   soon(&o->open);
 }
-void attempt_unref(struct weir_attempt_s *a) { atomic_store(&((struct one *)(void *)a)->left, true); }
+static atomic_bool may_let_go = true;
+void attempt_unref(struct weir_attempt_s *a) {
+  soon(&may_let_go);
+  atomic_store(&((struct one *)(void *)a)->left, true);
+}
 bool enter(weir_t *h) { return h->node != NULL; }
 void leave(weir_t *h) { (void)h; }
 void runner_lend(struct runner *r, enum slot_class slot, int32_t n) { (void)r, (void)slot, (void)n; }
@@ -178,10 +182,33 @@ static void test_each_sends_for_the_next(void **st) {
   IS(pool_end(pool), 0);
 }
 
+/* A routine has returned, and its thread has not looked yet what is next: no other thread is made for its slot. */
+static void test_none_for_a_slot_that_is_left(void **st) {
+  static struct one more[SLOTS];
+  (void)st;
+  handle = (weir_t){.free = count_free};
+  pool = pool_new(&handle, SLOTS, 0);
+  add_many(SLOTS, false);
+  for (int i = 0; i < SLOTS; i++) soon(&many[i].came);
+  atomic_store(&may_let_go, false);
+  for (int i = 0; i < SLOTS; i++) atomic_store(&many[i].open, true);
+  (void)poll(NULL, 0, 50);
+  for (int i = 0; i < SLOTS; i++) {
+    more[i] = (struct one){.a = {.type = &more[i].type}, .open = true};
+    assert_true(pool_add(pool, &more[i].a));
+  }
+  (void)poll(NULL, 0, 50);
+  IS(atomic_load(&made), SLOTS);
+  atomic_store(&may_let_go, true);
+  for (int i = 0; i < SLOTS; i++) soon(&more[i].left);
+  IS(atomic_load(&made), SLOTS);
+  IS(pool_end(pool), 0);
+}
+
 int main(void) {
   const struct CMUnitTest all[] = {
     cmocka_unit_test_setup(test_back_during_end, fresh), cmocka_unit_test_setup(test_given_up_during_end, fresh),
     cmocka_unit_test_setup(test_nothing_begins_after_end, fresh), cmocka_unit_test(test_one_comes_at_a_time),
-    cmocka_unit_test(test_each_sends_for_the_next)};
+    cmocka_unit_test(test_each_sends_for_the_next), cmocka_unit_test(test_none_for_a_slot_that_is_left)};
   return cmocka_run_group_tests_name("pool", all, NULL, NULL);
 }
