@@ -7,7 +7,6 @@
  * client while whole requests wait for a thread. */
 #ifndef API_HTTP_H
 #define API_HTTP_H
-#include <pthread.h>
 #include "gate.h"
 #include "mem.h"
 
@@ -16,8 +15,6 @@ struct http_scratch {
   struct buf out;           /* the answer; http_out() */
   struct buf body;          /* of the request */
   struct buf text;          /* for handlers */
-  pthread_mutex_t lock;     /* for handlers that wait for another thread */
-  pthread_cond_t cond;
 };
 
 struct http_req {

@@ -7,12 +7,7 @@
 
 enum { KEEP_BYTES = 256 << 10 };  /* scratch memory above this is given back after the answer */
 
-struct http_thread *thread_make(void) {
-  struct http_thread *t = wr_new(struct http_thread);
-  pthread_mutex_init(&t->scratch.lock, NULL);
-  pthread_cond_init(&t->scratch.cond, NULL);
-  return t;
-}
+struct http_thread *thread_make(void) { return wr_new(struct http_thread); }
 
 void thread_free(struct http_thread *t) {
   if (!t) return;
@@ -20,8 +15,6 @@ void thread_free(struct http_thread *t) {
   buf_done(&t->scratch.body);
   buf_done(&t->scratch.text);
   buf_done(&t->wire.raw);
-  pthread_mutex_destroy(&t->scratch.lock);
-  pthread_cond_destroy(&t->scratch.cond);
   free(t);
 }
 

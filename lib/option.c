@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "queue_name.h"
 #include "text.h"
+#include "wr_limits.h"
 
 #define SLOTS_PER_CORE 2
 

@@ -3,8 +3,6 @@
 #include "def_rows.h"
 #include "sql.h"
 
-enum wr_rc sql_defs_version(struct reader *r, int64_t *v, struct wr_err *err) { return db_int(r->db, Q_DEFS, NULL, 0, v, err); }
-
 /* ---- tasks ---- */
 enum wr_rc sql_reader_task(struct reader *r, int64_t task_id, int64_t version, struct task_def **out, struct wr_err *err) {
   struct cursor c;

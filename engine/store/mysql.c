@@ -163,11 +163,11 @@ static const struct store_ops my_ops = {
   .renew = my_renew, .tell = my_tell, .reap = my_reap, .live_tasks = my_live_tasks, .live_flows = my_live_flows,
   .reconciler = my_reconciler, .asker = my_asker, .pulse = my_pulse,
   .save_task = sql_save_task, .save_flow = my_save_flow, .delete_task = sql_delete_task, .delete_flow = sql_delete_flow,
-  .reader_get = my_reader_get, .reader_put = my_reader_put, .reader_defs_version = sql_defs_version,
+  .reader_get = my_reader_get, .reader_put = my_reader_put,
   .reader_task = sql_reader_task, .reader_flow = sql_reader_flow, .reader_tasks = sql_reader_tasks,
   .reader_heads = sql_reader_heads, .ins_page = my_ins_page, .logs_open = my_logs_open, .logs_close = my_logs_close,
   .logs_write = my_logs_write, .logs_put_contexts = my_logs_put_contexts, .logs_put_progress = my_logs_put_progress,
-  .logs_context = my_logs_context, .logs_drop = my_logs_drop, .whose = my_whose, .async = my_async, .async_keys = my_async_keys,
+  .logs_drop = my_logs_drop, .whose = my_whose, .async = my_async, .async_keys = my_async_keys,
   .queues = my_queues, .queue_lock = my_queue_lock, .running = my_running, .counted = my_counted,
   .keys = my_keys, .claim_token = my_claim_token,
 };

@@ -169,21 +169,6 @@ enum store_rc my_logs_put_progress(struct logs *lg, const struct progress_row *r
   return ended(l, e);
 }
 
-enum store_rc my_logs_context(struct logs *lg, int64_t ti, struct buf *out, uint32_t *epoch) {
-  struct my_logs *l = (struct my_logs *)lg;
-  struct cursor r;
-  unsigned e = my_conn_ready(&l->c);
-  *epoch = 0;
-  if (e) return not_ready(l, e);
-  e = my_select(&l->c, &r, "SELECT epoch, context FROM task_context WHERE ti_id=?", ARGS(arg_i(ti)));
-  if (!e && my_next(&r)) {
-    *epoch = cell_u32(&r.cell[0]);
-    if (r.cell[1].n) buf_add(out, r.cell[1].s, r.cell[1].n);
-  }
-  if (!e) e = my_done(&r);
-  return e ? logs_told(l, e) : STORE_OK;
-}
-
 /* ---- tasks that are gone ---- */
 enum store_rc my_logs_drop(struct logs *lg, int64_t ti, bool *more) {
   static const char *const rest[] = {"task_context", "task_progress"};

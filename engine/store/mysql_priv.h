@@ -112,7 +112,7 @@ STORE_OP(ins_page) my_ins_page;
 /* mysql_logs.c */
 STORE_OP(logs_open) my_logs_open; STORE_OP(logs_close) my_logs_close; STORE_OP(logs_write) my_logs_write;
 STORE_OP(logs_put_contexts) my_logs_put_contexts; STORE_OP(logs_put_progress) my_logs_put_progress;
-STORE_OP(logs_context) my_logs_context; STORE_OP(logs_drop) my_logs_drop;
+STORE_OP(logs_drop) my_logs_drop;
 /* mysql_async.c */
 STORE_OP(async) my_async; STORE_OP(async_keys) my_async_keys; STORE_OP(whose) my_whose;
 /* mysql_queue.c */

@@ -81,7 +81,6 @@
 #define TEXT_KEY "SELECT " KEY_COLS " FROM idempotency WHERE idem_key=?1"
 #define TEXT_KEY_INSERT "INSERT INTO idempotency (idem_key," KEY_COLS ") VALUES (?1,?2,?3,?4,?5,?6)"
 #define TEXT_KEYS_OLD(D) "DELETE FROM idempotency WHERE " D(OLD_KEYS)
-#define TEXT_ASYNC_KEY "SELECT ti_id, key_hash FROM task_async WHERE task_key=?1"
 /* cleans_up is that of the node that registered the type last. */
 #define SQ_TYPE_AGAIN " ON CONFLICT (task_type) DO UPDATE SET cleans_up=excluded.cleans_up"
 #define MY_TYPE_AGAIN " ON DUPLICATE KEY UPDATE cleans_up=VALUES(cleans_up)"
@@ -97,7 +96,6 @@
 
 /* What readers ask. */
 #define QUERIES_READ(X, D) \
-  X(Q_DEFS, "SELECT version FROM definitions WHERE one=1") \
   X(Q_KEY, TEXT_KEY) \
   X(Q_TOKEN, TEXT_TOKEN) \
   X(Q_TYPES, "SELECT task_type, cleans_up FROM task_type ORDER BY task_type LIMIT ?1") \
@@ -150,7 +148,6 @@
     "WHERE t.ti_id=i.ti_id AND t.epoch>COALESCE(a.run_epoch,0)), EXISTS (SELECT 1 FROM task_attempt t WHERE t.ti_id=i.ti_id " \
     "AND t.epoch=i.epoch) FROM task_ins i" D(PRIMARY) " LEFT JOIN task_async a ON a.ti_id=i.ti_id WHERE i.ti_id" D(ID)) \
   X(Q_ASYNC, "SELECT " ASYNC_COLS " FROM task_async a WHERE a.ti_id=?1") \
-  X(Q_ASYNC_KEY, TEXT_ASYNC_KEY) \
   X(Q_ASYNC_CONTEXT, "SELECT context_epoch, context FROM task_async WHERE ti_id=?1") \
   X(Q_WHOSE, WHOSE " AND (ti_id=0 OR ti_id BETWEEN ?2 AND ?3)") \
   X(Q_GONE, "SELECT ti_id FROM task_gone WHERE ti_id>?1 ORDER BY ti_id LIMIT ?2") \

@@ -27,16 +27,6 @@ enum wr_rc reader_async(struct reader *r, int64_t ti, async_row_fn *fn, void *ct
   return rc || found ? rc : no_such(err, "stand-alone task", ti);
 }
 
-enum wr_rc reader_async_key(struct reader *r, const char *key, struct async_key *out, struct wr_err *err) {
-  struct cursor c;
-  db_select(r->db, &c, Q_ASYNC_KEY, ARGS(arg_text(key)));
-  bool found = cursor_next(&c), whole = !found || ins_row_hash(&c.cell[1], out->hash);
-  if (found) out->ti = cell_i64(&c.cell[0]);
-  enum wr_rc rc = cursor_end(&c, WR_OK, err);
-  if (!rc && !whole) return wr_err_set(err, WR_INTERNAL, "A stored taskKey is not whole.");
-  return rc || found ? rc : wr_err_set(err, WR_NOT_FOUND, NULL);
-}
-
 /* ---- reports ---- */
 static int64_t or_less(const struct cell *c) { return cell_null(c) ? -1 : cell_i64(c); }
 

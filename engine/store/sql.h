@@ -6,7 +6,6 @@
 #include "store_backend.h"
 
 /* ---- readers: def_read.c; any thread with a reader of its own ---- */
-enum wr_rc sql_defs_version(struct reader *r, int64_t *v, struct wr_err *err) WR_MUST;
 enum wr_rc sql_reader_task(struct reader *r, int64_t task_id, int64_t version, struct task_def **out, struct wr_err *err) WR_MUST;
 enum wr_rc sql_reader_flow(struct reader *r, int64_t flow_id, int64_t version, struct flow_def **out, struct wr_err *err) WR_MUST;
 enum wr_rc sql_reader_tasks(struct reader *r, const int64_t *ids, size_t n, struct task_def **out, struct wr_err *err) WR_MUST;

@@ -8,7 +8,7 @@
 
 struct sq_logs { struct logs base; struct sq *s; struct sq_conn c; };
 
-enum { LOG_BEGIN, LOG_COMMIT, LOG_ROLLBACK, LOG_PUT, LOG_CONTEXT_PUT, LOG_CONTEXT, LOG_PROGRESS_PUT, LOG_DROP, LOG_DROP_CONTEXT,
+enum { LOG_BEGIN, LOG_COMMIT, LOG_ROLLBACK, LOG_PUT, LOG_CONTEXT_PUT, LOG_PROGRESS_PUT, LOG_DROP, LOG_DROP_CONTEXT,
        LOG_DROP_PROGRESS, LOG__N };
 static const char *const log_sql[] = {
   [LOG_BEGIN] = "BEGIN IMMEDIATE", [LOG_COMMIT] = "COMMIT", [LOG_ROLLBACK] = "ROLLBACK",
@@ -16,7 +16,6 @@ static const char *const log_sql[] = {
                "VALUES (?1,?2,?3,?4,?5,?6,?7,?8)"),
   [LOG_CONTEXT_PUT] = ("INSERT INTO task_context (ti_id, epoch, update_time, n_bytes, context) VALUES (?1,?2,?3,?4,?5) "
                        "ON CONFLICT (ti_id) DO UPDATE SET epoch=?2, update_time=?3, n_bytes=?4, context=?5 WHERE epoch<=?2"),
-  [LOG_CONTEXT] = "SELECT epoch, context FROM task_context WHERE ti_id=?1",
   [LOG_PROGRESS_PUT] = ("INSERT INTO task_progress (ti_id, epoch, update_time, total, done, speed_micro, unit, message) "
                         "VALUES (?1,?2,?3,?4,?5,?6,?7,?8) ON CONFLICT (ti_id) DO UPDATE SET epoch=?2, update_time=?3, total=?4, "
                         "done=?5, speed_micro=?6, unit=?7, message=?8 WHERE epoch<=?2"),
@@ -132,20 +131,6 @@ enum store_rc sq_logs_put_progress(struct logs *lg, const struct progress_row *r
   int rc = sq_run(sq_stmt(&l->c, LOG_BEGIN));
   for (size_t i = 0; i < n && rc == SQLITE_OK; i++) rc = progress_put(l, &row[i]);
   return ended(l, rc);
-}
-
-enum store_rc sq_logs_context(struct logs *lg, int64_t ti, struct buf *out, uint32_t *epoch) {
-  struct sq_logs *l = (struct sq_logs *)lg;
-  sqlite3_stmt *q = sq_stmt(&l->c, LOG_CONTEXT);
-  *epoch = 0;
-  if (!q) return ended(l, SQLITE_ERROR);
-  sq_int(q, 1, ti);
-  if (sqlite3_step(q) == SQLITE_ROW) {
-    *epoch = fit_u32(sq_col(q, 0));
-    const char *s = sq_col_text(q, 1);
-    if (s) buf_add(out, s, (size_t)sqlite3_column_bytes(q, 1));
-  }
-  return ended(l, sqlite3_reset(q));
 }
 
 /* ---- tasks that are gone ---- */

@@ -192,5 +192,5 @@ STORE_OP(ins_page) sq_ins_page;
 /* sqlite_logs.c */
 STORE_OP(logs_open) sq_logs_open; STORE_OP(logs_close) sq_logs_close; STORE_OP(logs_write) sq_logs_write;
 STORE_OP(logs_put_contexts) sq_logs_put_contexts; STORE_OP(logs_put_progress) sq_logs_put_progress;
-STORE_OP(logs_context) sq_logs_context; STORE_OP(logs_drop) sq_logs_drop;
+STORE_OP(logs_drop) sq_logs_drop;
 #endif

@@ -88,7 +88,7 @@
   X(RUN_ASYNC_CONTEXT, "UPDATE task_async SET user_name=?5, group_name=?6, priority=?7, cpu_overhead=?8, start_after=?9, " \
     "run_no=?10, run_epoch=?11, context=?12, context_len=?13, context_epoch=?14 WHERE ti_id=?1") \
   X(RUN_ASYNC, "SELECT " ASYNC_COLS " FROM task_async a WHERE a.ti_id=?1") \
-  X(RUN_ASYNC_KEY, TEXT_ASYNC_KEY) \
+  X(RUN_ASYNC_KEY, "SELECT ti_id, key_hash FROM task_async WHERE task_key=?1") \
   X(RUN_GONE_TASK, "DELETE FROM task_ins WHERE ti_id=?1") \
   X(RUN_WHOSE, WHOSE " ORDER BY ti_id") \
   X(RUN_WHOSE_PUT, "INSERT OR REPLACE INTO flow_queue (fi_id, ti_id, user_name, group_name, priority) VALUES (?1,?2,?3,?4,?5)") \

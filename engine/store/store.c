@@ -180,9 +180,6 @@ struct reader *reader_of_runner(struct store *s, struct wr_err *err) { return s-
 void reader_put(struct reader *r) {
   if (r) r->ops->reader_put(r);
 }
-enum wr_rc reader_defs_version(struct reader *r, int64_t *v, struct wr_err *err) {
-  return r->ops->reader_defs_version(r, v, err);
-}
 enum wr_rc store_claim_token(struct store *s, struct store_token *t, struct wr_err *err) {
   wr_assert(s->ops->claim_token);
   return s->ops->claim_token(s, t, err);
@@ -228,8 +225,5 @@ enum store_rc logs_put_contexts(struct logs *l, int64_t now_us, struct context_p
 }
 enum store_rc logs_put_progress(struct logs *l, const struct progress_row *row, size_t n) {
   return l->ops->logs_put_progress(l, row, n);
-}
-enum store_rc logs_context(struct logs *l, int64_t ti, struct buf *out, uint32_t *epoch) {
-  return l->ops->logs_context(l, ti, out, epoch);
 }
 enum store_rc logs_drop(struct logs *l, int64_t ti, bool *more) { return l->ops->logs_drop(l, ti, more); }

@@ -225,7 +225,6 @@ void reader_put(struct reader *r);
  * a row begins after the deadline. */
 void store_deadline(int64_t mono_us);
 int64_t store_until(void);   /* this thread's, 0 = none */
-enum wr_rc reader_defs_version(struct reader *r, int64_t *v, struct wr_err *err) WR_MUST;
 /* An idempotency key. NOT_FOUND when it is free, or under way elsewhere. */
 enum wr_rc reader_key(struct reader *r, const char *key, struct key_row *out, struct wr_err *err) WR_MUST;
 /* version 0 = the newest. NOT_FOUND when there is none; a deleted one is returned with `deleted`. flow: compiled. */

@@ -51,8 +51,6 @@ enum wr_rc reader_list_alone(struct reader *r, const struct alone_filter *f, con
 /* The whole async row, without its context; texts are valid during the call. NOT_FOUND: no such task, or a task of a node. */
 typedef int async_row_fn(void *ctx, const struct async_row *row);
 enum wr_rc reader_async(struct reader *r, int64_t ti, async_row_fn *fn, void *ctx, struct wr_err *err) WR_MUST;
-/* The ti and hash of a taskKey. NOT_FOUND when it is free. */
-enum wr_rc reader_async_key(struct reader *r, const char *key, struct async_key *out, struct wr_err *err) WR_MUST;
 
 /* ---- what attempts reported (logs_put_context(), logs_put_progress()); of tasks of nodes too ---- */
 struct progress_row {

@@ -45,7 +45,6 @@ struct store_ops {
   /* readers */
   struct reader *(*reader_get)(struct store *s, enum reader_whose whose, struct wr_err *err);
   void (*reader_put)(struct reader *r);
-  enum wr_rc (*reader_defs_version)(struct reader *r, int64_t *v, struct wr_err *err);
   enum wr_rc (*reader_task)(struct reader *r, int64_t task_id, int64_t version, struct task_def **out, struct wr_err *err);
   enum wr_rc (*reader_flow)(struct reader *r, int64_t flow_id, int64_t version, struct flow_def **out, struct wr_err *err);
   enum wr_rc (*reader_tasks)(struct reader *r, const int64_t *ids, size_t n, struct task_def **out, struct wr_err *err);
@@ -71,7 +70,6 @@ struct store_ops {
   /* reports; NULL where no log can be opened */
   enum store_rc (*logs_put_contexts)(struct logs *l, int64_t now_us, struct context_put *v, size_t n);
   enum store_rc (*logs_put_progress)(struct logs *l, const struct progress_row *row, size_t n);
-  enum store_rc (*logs_context)(struct logs *l, int64_t ti, struct buf *out, uint32_t *epoch);
   enum store_rc (*logs_drop)(struct logs *l, int64_t ti, bool *more);
   /* queues; may be NULL in test backends that have none: no row, nothing that counts */
   enum store_rc (*queues)(struct store *s, int64_t known_version, int64_t *version, struct arena *a, struct queue_row **rows,

@@ -52,8 +52,6 @@ enum store_rc logs_put_contexts(struct logs *l, int64_t now_us, struct context_p
  * the end of the attempt does not count as such) change nothing and are no error. One transaction. Answers as above, but
  * FENCED. */
 enum store_rc logs_put_progress(struct logs *l, const struct progress_row *row, size_t n) WR_MUST;
-/* What was reported last, of any epoch, appended to out; *epoch 0: none was. */
-enum store_rc logs_context(struct logs *l, int64_t ti, struct buf *out, uint32_t *epoch) WR_MUST;
 /* Deletes log, context and progress of a task that is deleted (batch.gone), a part at a time: at most LIMIT_DROP_CHUNKS
  * chunks of log in a call. *more: call again. May be repeated, also for a ti that has nothing. */
 enum store_rc logs_drop(struct logs *l, int64_t ti, bool *more) WR_MUST;

@@ -192,7 +192,6 @@ static uint8_t ask(struct world *w, const char *key, struct async_key *out) {
 
 static void task_key_is_found(struct world *w) {
   struct async_key got;
-  struct wr_err err;
   struct async_row a = full_async(&(struct task_row){.ti = 0});
   a.key = "Found'\\%_";
   assert_int_equal(ask(w, a.key, &got), 0);
@@ -201,11 +200,6 @@ static void task_key_is_found(struct world *w) {
   assert_int_equal(got.ti, t.ti);
   assert_memory_equal(got.hash, a.hash, KEY_HASH_BYTES);
   assert_int_equal(ask(w, "found'\\%_", &got), 0);
-  struct reader *r = reader_of(w);
-  WR(reader_async_key(r, a.key, &got, &err));
-  assert_int_equal(got.ti, t.ti);
-  assert_int_equal(reader_async_key(r, "found-nowhere", &got, &err), WR_NOT_FOUND);
-  reader_put(r);
 }
 
 static void task_key_twice_in_one_batch(struct world *w) {

@@ -276,8 +276,7 @@ static void renew_and_reap_of_the_living(struct world *w) {
 }
 
 static void begin_tells_the_definitions_version(struct world *w) {
-  int64_t a, b, c, seen_by_reader;
-  struct wr_err err;
+  int64_t a, b, c;
   OK(store_begin(w->s, &a));
   store_rollback(w->s);
   task_save(w, "t", "ECHO");
@@ -287,10 +286,6 @@ static void begin_tells_the_definitions_version(struct world *w) {
   OK(store_begin(w->s, &c));
   store_rollback(w->s);
   assert_int_equal(b, c);
-  struct reader *r = reader_of(w);
-  WR(reader_defs_version(r, &seen_by_reader, &err));
-  reader_put(r);
-  assert_int_equal(seen_by_reader, c);
 }
 
 const struct fact facts_batch[] = {

@@ -6,6 +6,7 @@
 #include "mem.h"
 #include "mysql_kit.h"
 #include "mysql_proxy.h"
+#include "store_token.h"
 
 /* ---- two members ---- */
 static struct world a, b;
@@ -691,15 +692,14 @@ static void members_never_get_the_same_id(void **st) {
 static void readers_survive_a_killed_connection(void **st) {
   (void)st;
   struct wr_err err;
-  int64_t v;
   struct reader *r = reader_of(&a);
   int64_t conn = newest_conn();
-  WR(reader_defs_version(r, &v, &err));
+  WR(reader_token(r, &(struct store_token){0}, &err));
   kill_conn(conn);
-  assert_int_equal(reader_defs_version(r, &v, &err), WR_DB_UNAVAILABLE);
+  assert_int_equal(reader_token(r, &(struct store_token){0}, &err), WR_DB_UNAVAILABLE);
   reader_put(r);
   r = reader_of(&a);
-  WR(reader_defs_version(r, &v, &err));
+  WR(reader_token(r, &(struct store_token){0}, &err));
   reader_put(r);
 }
 
@@ -719,15 +719,14 @@ static void a_slow_link_ends_a_request_in_time(void **st) {
   const struct store_opts o = {.url = proxy_url, .request_us = 4000000};
   struct store *s;
   struct wr_err err;
-  int64_t v;
   int n = 0;
   if (store_open(&o, &s, &err)) fail_msg("%s", err.msg);
   struct reader *r = reader_get(s, &err);
   assert_non_null(r);
-  assert_int_equal(reader_defs_version(r, &v, &err), WR_OK);
+  assert_int_equal(reader_token(r, &(struct store_token){0}, &err), WR_OK);
   proxy_slow(proxy, 300);
   store_deadline(clock_mono_us() + o.request_us);
-  while (n < 60 && reader_defs_version(r, &v, &err) == WR_OK) n++;
+  while (n < 60 && reader_token(r, &(struct store_token){0}, &err) == WR_OK) n++;
   assert_int_equal(err.code, WR_DB_UNAVAILABLE);
   assert_true(n > 0 && n < 20);
   reader_put(r);
@@ -735,9 +734,9 @@ static void a_slow_link_ends_a_request_in_time(void **st) {
   store_deadline(0);
   r = reader_get(s, &err);
   if (!r) fail_msg("%s", err.msg);
-  assert_int_equal(reader_defs_version(r, &v, &err), WR_OK);
+  assert_int_equal(reader_token(r, &(struct store_token){0}, &err), WR_OK);
   store_deadline(clock_mono_us()); /* the deadline is over: the answer comes at once */
-  assert_int_equal(reader_defs_version(r, &v, &err), WR_DB_UNAVAILABLE);
+  assert_int_equal(reader_token(r, &(struct store_token){0}, &err), WR_DB_UNAVAILABLE);
   store_deadline(0);
   reader_put(r);
   store_close(s);

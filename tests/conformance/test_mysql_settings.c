@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include "clock.h"
 #include "mysql_kit.h"
+#include "store_token.h"
 
 static struct world w;
 
@@ -138,13 +139,13 @@ static void unknown_error_is_the_stores(void **st) {
 static void frozen_server_costs_a_reader_a_bounded_wait(void **st) {
   (void)st;
   struct wr_err err, save;
-  int64_t t0, v = 0;
+  int64_t t0;
   int pid = kit_server_pid();
   if (pid <= 1) skip();
   struct reader *r = reader_of(&w);
   assert_int_equal(kill(pid, SIGSTOP), 0);
   t0 = clock_mono_us();
-  enum wr_rc read = reader_defs_version(r, &v, &err);
+  enum wr_rc read = reader_token(r, &(struct store_token){0}, &err);
   struct task_def t = {.name = (char *)(uintptr_t)"t", .type = (char *)(uintptr_t)"ECHO"};
   enum wr_rc saved = store_save_task(w.s, &t, -1, NULL, &save);
   int64_t us = clock_mono_us() - t0;

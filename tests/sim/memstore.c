@@ -628,11 +628,6 @@ static enum wr_rc mem_reader_flow(struct reader *r, int64_t id, int64_t version,
   *out = memdb_flow_def(db_of(r), id, version);
   return *out ? WR_OK : wr_err_set(err, WR_NOT_FOUND, NULL);
 }
-static enum wr_rc mem_reader_defs_version(struct reader *r, int64_t *v, struct wr_err *err) {
-  (void)err;
-  *v = db_of(r)->defs_version;
-  return WR_OK;
-}
 
 /* ---- what a runner never calls ---- */
 
@@ -651,7 +646,7 @@ static const struct store_ops mem_ops = {
   .write = mem_write, .commit = mem_commit, .rollback = mem_rollback, .resolve = mem_resolve, .renew = mem_renew,
   .keys = mem_keys, .reap = mem_reap, .live_tasks = mem_live_tasks, .live_flows = mem_live_flows, .reconciler = mem_reconciler, .asker = mem_asker, .pulse = mem_pulse,
   .save_task = no_save_task, .save_flow = no_save_flow, .delete_task = no_delete, .delete_flow = no_delete,
-  .reader_get = mem_reader_get, .reader_put = mem_reader_put, .reader_defs_version = mem_reader_defs_version,
+  .reader_get = mem_reader_get, .reader_put = mem_reader_put,
   .reader_task = mem_reader_task, .reader_flow = mem_reader_flow, .reader_tasks = mem_reader_tasks, .reader_heads = mem_reader_heads,
   .logs_open = no_logs, .logs_close = no_logs_close, .logs_write = no_logs_write,
   .whose = mem_whose, .async = mem_async, .async_keys = mem_async_keys,
