@@ -58,14 +58,14 @@ static bool has_it(const struct gate_in *in, const char *tag) {
 
 /* ---- the answer ---- */
 
-static const struct page_file *find(const char *path) {
+static const struct page_file *find_file(const char *path) {
   for (size_t i = 0; i < n_page_files; i++)
     if (strcmp(page_files[i].path, path) == 0) return &page_files[i];
   return NULL;
 }
 
 enum wr_rc h_page(struct call *c) {
-  const struct page_file *f = find(c->path);
+  const struct page_file *f = find_file(c->path);
   const struct gate_in *in = &c->http->in;
   if (!f) return call_fail(c, WR_NOT_FOUND, "The API page has no such file.");
   bool gzip = takes_gzip(in);

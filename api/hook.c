@@ -135,7 +135,7 @@ static bool is_stub(const struct object *o, const void *p) {
   return !dladdr(p, &i) || (uintptr_t)i.dli_fbase == o->base;
 }
 
-static bool put(const struct object *o, const ElfW(Rela) *r, struct call *c) {
+static bool put_call(const struct object *o, const ElfW(Rela) *r, struct call *c) {
   void *_Atomic *place = (void *_Atomic *)(o->base + r->r_offset);
   uintptr_t size = (uintptr_t)sysconf(_SC_PAGESIZE), here = (uintptr_t)place, page = here & ~(size - 1);
   void *was = atomic_load(place);
@@ -155,7 +155,7 @@ static bool put(const struct object *o, const ElfW(Rela) *r, struct call *c) {
   return true;
 }
 
-static enum wr_rc take(const struct object *o, struct wr_err *err) {
+static enum wr_rc take_calls(const struct object *o, struct wr_err *err) {
   struct call v[] = {{"accept", our_accept, accept, true, false}, {"listen", our_listen, listen, true, false},
                      {"recv", our_recv, recv, true, false}, {"poll", our_poll, poll, true, false},
                      {"sigaction", our_sigaction, sigaction, false, false}};
@@ -163,7 +163,7 @@ static enum wr_rc take(const struct object *o, struct wr_err *err) {
   for (int t = 0; t < 2 && o->sym && o->str; t++)
     for (size_t i = 0; o->rel[t] && i < o->n_rel[t]; i++) {
       struct call *c = wanted(o, &o->rel[t][i], v, n);
-      if (c && !put(o, &o->rel[t][i], c)) return wr_err_set(err, WR_INTERNAL, "The API cannot start: %s.", strerror(errno));
+      if (c && !put_call(o, &o->rel[t][i], c)) return wr_err_set(err, WR_INTERNAL, "The API cannot start: %s.", strerror(errno));
       if (c) c->done = true;
     }
   for (size_t i = 0; i < n; i++)
@@ -187,7 +187,7 @@ enum wr_rc hook_begin(const void *of, struct wr_err *err) {
       read_dynamic(&o, map->l_ld);
       (void)dl_iterate_phdr(read_sealed, &o);
     }
-    rc = take(&o, err);
+    rc = take_calls(&o, err);
     done = rc == WR_OK;
   }
   pthread_mutex_unlock(&mu);

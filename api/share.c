@@ -15,7 +15,7 @@ void shares_init(struct shares *s) {
 
 void shares_end(struct shares *s) { pthread_mutex_destroy(&s->mu); }
 
-static bool known(struct shares *s, const struct flow_row *row, int64_t *done) {
+static bool known_share(struct shares *s, const struct flow_row *row, int64_t *done) {
   const struct share *v = &s->v[(uint64_t)row->fi % SHARES];
   pthread_mutex_lock(&s->mu);
   bool ok = v->fi == row->fi && v->run_no == row->run_no && clock_mono_us() < v->until_us;
@@ -46,7 +46,7 @@ enum wr_rc share_write(struct call *c, const struct instance *in) {
   int64_t done = 0, total = in->def && in->def->dag ? (int64_t)in->def->dag->n : -1;
   enum wr_rc rc = WR_OK;
   if (total >= 0 && flow_final((enum flow_state)in->row.state)) done = total;
-  else if (total <= (int64_t)SMALL || !known(&c->api->shares, &in->row, &done)) rc = count(c, &in->row, &done, &total);
+  else if (total <= (int64_t)SMALL || !known_share(&c->api->shares, &in->row, &done)) rc = count(c, &in->row, &done, &total);
   if (rc != WR_OK) return rc;
   j_key(c->out, "progress");
   j_open(c->out, '{');

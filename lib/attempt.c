@@ -159,7 +159,7 @@ int weir_report_context(weir_attempt_t *a, const char *text, size_t len) {
 
 static int said_to(weir_attempt_t *a, bool ok) { return ok ? WEIR_OK : fenced(a); }
 
-static void put(char **at, const char *text) {
+static void put_text(char **at, const char *text) {
   if (!text) return;
   free(*at);
   *at = wr_strdup(text);
@@ -175,8 +175,8 @@ int weir_report_progress(weir_attempt_t *a, int64_t done, int64_t total, const c
   s->progress = true;
   if (done >= 0) s->done = done;
   if (total >= 0) s->total = total;
-  put(&s->unit, unit);
-  put(&s->message, message);
+  put_text(&s->unit, unit);
+  put_text(&s->message, message);
   ok = wake(a);
   pthread_mutex_unlock(&a->mu);
   return said_to(a, ok);
@@ -200,7 +200,7 @@ int weir_report_error(weir_attempt_t *a, const char *message, int retry) {
   if (!message || !text_utf8(message, strlen(message)))
     return fail(a->h, WEIR_ERR_INVALID, WR_BAD_UTF8, "The message must be UTF-8.");
   pthread_mutex_lock(&a->mu);
-  put(&a->said.error, message);
+  put_text(&a->said.error, message);
   a->said.no_retry = !retry;
   bool ok = a->x != NULL;
   pthread_mutex_unlock(&a->mu);

@@ -46,7 +46,7 @@ static enum wr_rc read_one(weir_t *h, int64_t id, struct task_read *in, struct b
 }
 
 /* Between enter() and leave(). */
-static enum wr_rc get(weir_t *h, int64_t id, weir_task_t **out, struct wr_err *err) {
+static enum wr_rc get_task(weir_t *h, int64_t id, weir_task_t **out, struct wr_err *err) {
   struct task_read in;
   struct buf context = BUF_INIT;
   bool has = false;
@@ -70,7 +70,7 @@ int weir_get(weir_t *h, int64_t id, weir_task_t **out) {
   *out = NULL;
   if (h->remote) return remote_get(h, id, out);
   if (!enter(h)) return WEIR_ERR_UNAVAILABLE;
-  enum wr_rc rc = get(h, id, out, &err);
+  enum wr_rc rc = get_task(h, id, out, &err);
   leave(h);
   return rc ? failed(h, &err) : WEIR_OK;
 }
@@ -131,7 +131,7 @@ static int keep(void *ctx, const struct task_row *row, const struct async_row *a
 }
 
 /* Page by page, until all that was asked for is there. total: everything is looked at. */
-static enum wr_rc find(weir_t *h, struct listing *l, bool total, struct wr_err *err) {
+static enum wr_rc find_tasks(weir_t *h, struct listing *l, bool total, struct wr_err *err) {
   const weir_filter_t *f = l->f;
   struct alone_pos pos = {0};
   struct alone_filter a = {.user = f->user, .group = f->group, .type = f->n_types == 1 ? f->types[0] : NULL,
@@ -200,7 +200,7 @@ int weir_list(weir_t *h, const weir_filter_t *filter, weir_task_t ***out, size_t
   if (!enter(h)) return WEIR_ERR_UNAVAILABLE;
   struct listing l = {.f = &f, .skip = f.offset, .want = f.limit};
   arena_init(&l.text, 0);
-  enum wr_rc rc = find(h, &l, total != NULL, &err);
+  enum wr_rc rc = find_tasks(h, &l, total != NULL, &err);
   if (!rc && l.n > 0) rc = add_reports(h, &l, &err);
   if (!rc) {
     *out = show_all(h, &l);

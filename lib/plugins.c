@@ -27,7 +27,7 @@ struct plugins {
 /* ---- one file ---- */
 
 /* A long path is not shown whole, for the sentence must be. */
-static enum wr_rc refuse(const struct plugin_files *p, const char *file, const char *why, struct wr_err *err) {
+static enum wr_rc refuse_file(const struct plugin_files *p, const char *file, const char *why, struct wr_err *err) {
   char q[WR_QUOTE_MAX];
   const char *slash = strrchr(file, '/');
   if (slash && strlen(file) > PATH_SHOWN) file = slash + 1;
@@ -41,12 +41,12 @@ static char *checked(const struct plugin_files *p, const char *file, struct wr_e
   char *path = realpath(file, NULL);
   if (!path || stat(path, &st) != 0) {
     snprintf(why, sizeof why, "cannot be read: %s. Name a file that this process's user may read.", strerror(errno));
-    (void)refuse(p, file, why, err);
+    (void)refuse_file(p, file, why, err);
   } else if (!S_ISREG(st.st_mode)) {
-    (void)refuse(p, file, "is no regular file. Name the shared object itself.", err);
+    (void)refuse_file(p, file, "is no regular file. Name the shared object itself.", err);
   } else if (st.st_mode & S_IWOTH) {
-    (void)refuse(p, file, "may be written by everybody, and would run as this process. Take that right away: chmod o-w FILE.",
-                 err);
+    (void)refuse_file(p, file, "may be written by everybody, and would run as this process. Take that right away: chmod o-w FILE.",
+                      err);
   } else return path;
   free(path);
   return NULL;
@@ -55,14 +55,14 @@ static char *checked(const struct plugin_files *p, const char *file, struct wr_e
 static enum wr_rc understood(const struct plugin_files *p, const char *file, const weir_plugin_t *t, weir_plugin_t *out,
                             struct wr_err *err) {
   char why[160];
-  if (!t) return refuse(p, file, "has no symbol weir_plugin, so it is no plug-in. Build it as weir_plugin.h says.", err);
+  if (!t) return refuse_file(p, file, "has no symbol weir_plugin, so it is no plug-in. Build it as weir_plugin.h says.", err);
   if (t->size < offsetof(weir_plugin_t, name) || t->abi != WEIR_PLUGIN_ABI) {
     snprintf(why, sizeof why, "is of another abi than this Weir's, %d. Build it anew with the weir_plugin.h of this version.",
              WEIR_PLUGIN_ABI);
-    return refuse(p, file, why, err);
+    return refuse_file(p, file, why, err);
   }
   if (!SIZED(*out, t))
-    return refuse(p, file, "asks for more than this Weir knows. Build it anew with the weir_plugin.h of this version.", err);
+    return refuse_file(p, file, "asks for more than this Weir knows. Build it anew with the weir_plugin.h of this version.", err);
   return WR_OK;
 }
 
@@ -76,7 +76,7 @@ static enum wr_rc load(const struct plugin_files *p, struct plugin *out, const c
   if (!handle)
     (void)wr_err_set(&e, WR_FORBIDDEN, "cannot be loaded: %.90s. Build it for this machine, against this version of Weir.", why);
   free(path);
-  if (!handle) return refuse(p, file, e.msg, err);
+  if (!handle) return refuse_file(p, file, e.msg, err);
   *out = (struct plugin){.file = wr_strdup(file), .handle = handle};
   return understood(p, file, dlsym(handle, "weir_plugin"), &out->t, err);
 }
@@ -94,19 +94,19 @@ static enum wr_rc add_type(const struct plugin_files *p, weir_t *h, const struct
   struct wr_err e = {0};
   char why[sizeof e.msg + 80];
   if (given->size != of->t.types->size || !SIZED(t, given))
-    return refuse(p, of->file, "has a type whose size is wrong. Build it anew with the weir.h of this version.", err);
+    return refuse_file(p, of->file, "has a type whose size is wrong. Build it anew with the weir.h of this version.", err);
   enum wr_rc rc = type_check(h, r, &t, &e);
   if (!rc) return type_keep(h, &t), WR_OK;
   snprintf(why, sizeof why, "cannot be used: %s %s", e.msg,
            rc == WR_IN_USE ? "Give its type another name, or leave one plug-in out." : "Correct the type.");
-  return refuse(p, of->file, why, err);
+  return refuse_file(p, of->file, why, err);
 }
 
 static enum wr_rc add_types(const struct plugin_files *p, weir_t *h, const struct plugin *of, const struct registry *r,
                             struct wr_err *err) {
   const weir_plugin_t *t = &of->t;
   enum wr_rc rc = WR_OK;
-  if (t->n_types > 0 && !t->types) return refuse(p, of->file, "has a number of types, but no types. Correct its table.", err);
+  if (t->n_types > 0 && !t->types) return refuse_file(p, of->file, "has a number of types, but no types. Correct its table.", err);
   for (size_t i = 0; i < t->n_types && !rc; i++) rc = add_type(p, h, of, type_at(t, i), r, err);
   return rc;
 }
@@ -116,7 +116,7 @@ static enum wr_rc add_policy(const struct plugin_files *p, weir_t *h, struct wr_
   const struct plugin *of = NULL;
   for (size_t i = 0; i < p->n; i++) {
     if (!p->v[i].t.pick) continue;
-    if (of) return refuse(p, p->v[i].file, "has a policy, and so has another plug-in. Leave one of them out.", err);
+    if (of) return refuse_file(p, p->v[i].file, "has a policy, and so has another plug-in. Leave one of them out.", err);
     of = &p->v[i];
   }
   if (of) chooser_set(h->chooser, of->t.pick, of->t.user);

@@ -63,7 +63,7 @@ void remote_free(struct remote *r) {
 
 /* ---- one request ---- */
 
-static CURL *take(struct remote *r) {
+static CURL *take_curl(struct remote *r) {
   pthread_mutex_lock(&r->mu);
   CURL *c = r->n_idle > 0 ? r->idle[--r->n_idle] : NULL;
   pthread_mutex_unlock(&r->mu);
@@ -134,7 +134,7 @@ static enum wr_rc send_ask(struct remote *r, const struct outgoing *q, struct bu
   if (only_reads(q) && atomic_load(&r->ending)) return closes(err);
   struct curl_slist *head = curl_slist_append(NULL, "Content-Type: application/json");
   struct buf url = BUF_INIT, auth = BUF_INIT;
-  CURL *c = take(r);
+  CURL *c = take_curl(r);
   if (!c) return curl_slist_free_all(head), wr_err_set(err, WR_BUSY, NULL);
   head = curl_slist_append(head, "Expect:");
   if (r->token) buf_printf(&auth, "Authorization: Bearer %s", r->token), head = curl_slist_append(head, auth.data);

@@ -280,7 +280,7 @@ static enum wr_rc keep_all(struct listed *l, const weir_filter_t *f, const json_
 }
 
 /* Page by page. */
-static enum wr_rc find(weir_t *h, const weir_filter_t *f, bool total, struct listed *l, struct wr_err *err) {
+static enum wr_rc find_tasks(weir_t *h, const weir_filter_t *f, bool total, struct listed *l, struct wr_err *err) {
   enum wr_rc rc = WR_OK;
   char after[REMOTE_AFTER] = "9007199254740991.9007199254740991"; /* before the newest */
   for (bool more = true; more && !rc;) {
@@ -304,7 +304,7 @@ int remote_list(weir_t *h, const weir_filter_t *f, weir_task_t ***out, size_t *n
   struct wr_err err = {0};
   struct listed l = {0};
   if (!enter(h)) return WEIR_ERR_UNAVAILABLE;
-  enum wr_rc rc = find(h, f, total != NULL, &l, &err);
+  enum wr_rc rc = find_tasks(h, f, total != NULL, &l, &err);
   if (rc) {
     weir_list_free(l.v, l.n);
     return done(h, rc, &err);

@@ -103,7 +103,7 @@ static bool must_wait(const wx_host *h, wx_exec *x, struct weir_attempt_s *a) {
 }
 
 /* What it said since the last time, without how it ended. behind: without its log. */
-static struct said take(struct weir_attempt_s *a, bool behind, uint32_t *context_no) {
+static struct said take_said(struct weir_attempt_s *a, bool behind, uint32_t *context_no) {
   pthread_mutex_lock(&a->mu);
   struct said s = a->said;
   *context_no = a->context_no;
@@ -149,7 +149,7 @@ static void flush(const wx_host *h, wx_exec *x, struct weir_attempt_s *a, struct
 /* Notes what it said. How it ended, if it has, is the caller's. */
 static struct said hear(const wx_host *h, wx_exec *x, struct weir_attempt_s *a, bool behind) {
   uint32_t no;
-  struct said s = take(a, behind, &no);
+  struct said s = take_said(a, behind, &no);
   flush(h, x, a, &s, no);
   return s;
 }

@@ -72,7 +72,7 @@ static struct flow_count *pair(struct flow_counts *c, const char *user, const ch
   return p;
 }
 
-static void add(struct flow_count *p, const struct flow_task *t) {
+static void add_task(struct flow_count *p, const struct flow_task *t) {
   p->running += t->is == FLOW_TASK_COUNTS;
   p->blocked += t->is == FLOW_TASK_BLOCKED;
   if (t->is != FLOW_TASK_QUEUED) return;
@@ -87,7 +87,7 @@ static enum wr_rc count_one(struct counting *c, const struct flow_task *t, struc
   struct task_def *def = def_of(c, t);
   struct queue_view q = whose_view(c->seen.said, t->ti, def ? def->queue : NULL);
   struct flow_count *p = pair(c->out, q.user, q.group);
-  if (p) add(p, t);
+  if (p) add_task(p, t);
   def_task_unref(def);
   return WR_OK;
 }

@@ -77,13 +77,13 @@ static enum run_rc answer(struct run_ctx *c, enum ask_no no) {
 }
 
 /* What a flow answers that is neither RUNNING nor PAUSED. */
-static enum run_rc refuse(const struct run *r, struct run_ctx *c) {
+static enum run_rc refuse_pause(const struct run *r, struct run_ctx *c) {
   return answer(c, flow_final(r->state) ? ASK_FINISHED : ASK_BUSY);
 }
 
 enum run_rc run_pause(struct run *r, const struct run_event *ev, struct run_ctx *c) {
   bool more = ev->checkpoint && !(r->hold & HOLD_CHECKPOINT);
-  if (r->state != FLOW_RUNNING && r->state != FLOW_PAUSED) return refuse(r, c);
+  if (r->state != FLOW_RUNNING && r->state != FLOW_PAUSED) return refuse_pause(r, c);
   if (r->state == FLOW_PAUSED && !more) return answer(c, ASK_SAME);
   r->state = FLOW_PAUSED;
   if (ev->checkpoint) r->hold |= HOLD_CHECKPOINT;
@@ -94,7 +94,7 @@ enum run_rc run_pause(struct run *r, const struct run_event *ev, struct run_ctx 
 
 enum run_rc run_resume(struct run *r, struct run_ctx *c) {
   if (r->state == FLOW_RUNNING) return answer(c, ASK_SAME);
-  if (r->state != FLOW_PAUSED) return refuse(r, c);
+  if (r->state != FLOW_PAUSED) return refuse_pause(r, c);
   r->state = FLOW_RUNNING;
   r->hold = 0;
   begin_pass(r, MORE_TAKE_UP);

@@ -50,7 +50,7 @@ static void insert(struct type_book *b, const struct known_type *t, uint64_t at)
 }
 
 /* The count grows after the change: whoever sees the new number finds what it stands for. */
-static void put(struct type_book *b, const struct known_type *t, uint64_t at) {
+static void put_type(struct type_book *b, const struct known_type *t, uint64_t at) {
   struct type_entry *e = entry(b, t->name);
   if (e && e->at > at) return;
   bool same = e && e->cleans_up == t->cleans_up;
@@ -71,7 +71,7 @@ bool book_find(struct type_book *b, const char *name, bool *cleans_up) {
 
 void book_note(struct type_book *b, const struct known_type *t) {
   pthread_mutex_lock(&b->mu);
-  put(b, t, ++b->at);
+  put_type(b, t, ++b->at);
   pthread_mutex_unlock(&b->mu);
 }
 
@@ -87,7 +87,7 @@ struct notes { struct type_book *b; uint64_t at; };
 static int note(void *ctx, const struct known_type *t) {
   const struct notes *n = ctx;
   pthread_mutex_lock(&n->b->mu);
-  put(n->b, t, n->at);
+  put_type(n->b, t, n->at);
   pthread_mutex_unlock(&n->b->mu);
   return 0;
 }

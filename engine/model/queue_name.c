@@ -11,7 +11,7 @@ static bool decoded(const char *s, size_t n, struct arena *a, const char **out) 
   return text_utf8(name, len) && !text_has_control(name, len) && text_utf8_len(name, len) <= LIMIT_QUEUE_NAME_CHARS;
 }
 
-static enum wr_rc refuse(const char *what, const char *s, size_t n, struct wr_err *err) {
+static enum wr_rc refuse_name(const char *what, const char *s, size_t n, struct wr_err *err) {
   char q[WR_QUOTE_MAX];
   return wr_err_set(err, WR_BAD_REQUEST, "%s: %s is not a queue: expected USER/GROUP, with commas between several, each name at "
                     "most %d characters, and %%2F for a / or %%2C for a comma within a name.", what, wr_err_quote(q, s, n),
@@ -33,7 +33,7 @@ enum wr_rc queue_names_parse(const char *what, const char *text, struct arena *a
     struct queue_name *q = &(*out)[got++];
     if (!slash || memchr(slash + 1, '/', len - user - 1) || !decoded(p, user, a, &q->user) ||
         !decoded(slash + 1, len - user - 1, a, &q->group))
-      return refuse(what, p, len, err);
+      return refuse_name(what, p, len, err);
     p += len;
     if (!*p) break;
   }

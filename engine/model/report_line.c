@@ -28,7 +28,7 @@ static char next(struct scan *s) {
   return s->at < s->end ? *s->at : '\0';
 }
 
-static bool take(struct scan *s, char c) {
+static bool take_char(struct scan *s, char c) {
   if (next(s) != c || s->at == s->end) return false;
   s->at++;
   return true;
@@ -91,7 +91,7 @@ static bool escape(struct scan *s, char **to) {
 
 /* The text at `at`, decoded in its place, which has room: no escape is shorter than what it means. out NULL: only passed by. */
 static bool text(struct scan *s, struct report_text *out) {
-  if (!take(s, '"')) return broken(s);
+  if (!take_char(s, '"')) return broken(s);
   char *from = s->at, *to = from, **put = out ? &to : NULL;
   for (;;) {
     if (s->at == s->end) return broken(s);
@@ -154,7 +154,7 @@ static bool scalar(struct scan *s) {
   }
 }
 
-static bool key_and_colon(struct scan *s) { return text(s, NULL) && (take(s, ':') || broken(s)); }
+static bool key_and_colon(struct scan *s) { return text(s, NULL) && (take_char(s, ':') || broken(s)); }
 
 _Static_assert(LIMIT_REPORT_DEPTH <= 64, "one bit for each open bracket");
 
@@ -162,8 +162,8 @@ _Static_assert(LIMIT_REPORT_DEPTH <= 64, "one bit for each open bracket");
 static bool after_value(struct scan *s, uint64_t objects, int *depth) {
   while (*depth > 0) {
     bool object = objects >> (*depth - 1) & 1;
-    if (take(s, ',')) return !object || key_and_colon(s);
-    if (!take(s, object ? '}' : ']')) return broken(s);
+    if (take_char(s, ',')) return !object || key_and_colon(s);
+    if (!take_char(s, object ? '}' : ']')) return broken(s);
     (*depth)--;
   }
   return true;
@@ -182,7 +182,7 @@ static bool pass(struct scan *s) {
       if (depth == LIMIT_REPORT_DEPTH) return fault(s, "it is nested too deeply");
       uint64_t bit = 1ULL << depth++;
       objects = object ? objects | bit : objects & ~bit;
-      if (take(s, object ? '}' : ']')) depth--; /* an empty one is a value that has ended */
+      if (take_char(s, object ? '}' : ']')) depth--; /* an empty one is a value that has ended */
       else if (object && !key_and_colon(s)) return false;
       else continue;
     }
@@ -204,7 +204,7 @@ static bool raw(struct scan *s, struct report_text *out) {
 
 struct member { const char *name; bool (*read)(struct scan *s, struct report *r); };
 
-static const struct member *find(const struct member *m, size_t n, struct report_text name) {
+static const struct member *find_member(const struct member *m, size_t n, struct report_text name) {
   for (size_t i = 0; i < n; i++)
     if (strlen(m[i].name) == name.n && memcmp(m[i].name, name.s, name.n) == 0) return &m[i];
   return NULL;
@@ -214,22 +214,22 @@ static const struct member *find(const struct member *m, size_t n, struct report
 static bool object(struct scan *s, const struct member *m, size_t n, struct report *r, const char *unknown, size_t *count) {
   uint32_t seen = 0;
   *count = 0;
-  if (!take(s, '{')) return next(s) == '\0' ? broken(s) : fault(s, "its value must be an object");
-  if (take(s, '}')) return true;
+  if (!take_char(s, '{')) return next(s) == '\0' ? broken(s) : fault(s, "its value must be an object");
+  if (take_char(s, '}')) return true;
   do {
     struct report_text name;
     if (next(s) != '"') return broken(s);
     if (!text(s, &name)) return false;
-    const struct member *one = find(m, n, name);
+    const struct member *one = find_member(m, n, name);
     if (!one) return fault(s, unknown);
     if (seen & 1u << (one - m)) return fault(s, "a member appears twice");
     seen |= 1u << (one - m);
-    if (!take(s, ':')) return broken(s);
+    if (!take_char(s, ':')) return broken(s);
     blanks(s);
     if (!one->read(s, r)) return false;
     ++*count;
-  } while (take(s, ','));
-  return take(s, '}') || broken(s);
+  } while (take_char(s, ','));
+  return take_char(s, '}') || broken(s);
 }
 #define OBJECT(s, m, r, unknown, count) object(s, m, sizeof m / sizeof *m, r, unknown, count)
 

@@ -42,7 +42,7 @@ static void changed(struct alone *a) {
   if (a->write == ALONE_SAME) a->write = ALONE_UPDATE;
 }
 
-static void put(char **at, const char *text) {
+static void put_text(char **at, const char *text) {
   if (text == NULL) return;
   free(*at);
   *at = wr_strdup(text);
@@ -50,8 +50,8 @@ static void put(char **at, const char *text) {
 
 void alone_move(struct alone *a, const struct queue_spec *q) {
   if (q == NULL) return;
-  put(&a->user, q->user);
-  put(&a->group, q->group);
+  put_text(&a->user, q->user);
+  put_text(&a->group, q->group);
   if (q->has_priority) a->priority = q->priority;
   a->moved = true;
   changed(a);

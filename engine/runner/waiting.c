@@ -224,7 +224,7 @@ static void line_push(struct waiting *w, struct line *n, uint32_t i) {
   n->last = i;
 }
 
-static void put(struct waiting *w, struct place *p, enum slot_class s, uint32_t i) {
+static void put_entry(struct waiting *w, struct place *p, enum slot_class s, uint32_t i) {
   struct entry *e = &w->v[i - 1];
   struct lane *l = lane_of(w, p, s, p->is_fifo ? 0 : e->priority, e->cpu);
   e->in = line_of(w, l, p->is_fifo ? 0 : e->fi);
@@ -232,7 +232,7 @@ static void put(struct waiting *w, struct place *p, enum slot_class s, uint32_t 
   line_push(w, e->in, i);
 }
 
-static void refuse(struct waiting *w, struct place *p, enum slot_class s) {
+static void refuse_hint(struct waiting *w, struct place *p, enum slot_class s) {
   w->short_of[s] = p->short_of[s] = true;
   w->dry[s] = false;
   queues_leave(w->q, p);
@@ -255,7 +255,7 @@ bool waiting_add(struct waiting *w, enum slot_class s, const struct waits *t) {
   size_t anew = p->n[s] > 0 ? 0 : PLACE_BYTES + strlen(t->of.user) + strlen(t->of.group);
   bool alone = w->q->n[s] == 0; /* it is the only one: it always finds room, or nothing would ever ask for it again */
   if (!alone && !room_for(w, p, s, ENTRY_BYTES + sizeof(struct line) + sizeof(struct lane) + anew + told_bytes(w, t))) {
-    refuse(w, p, s);
+    refuse_hint(w, p, s);
     return false;
   }
   if (first) p->is_fifo = is_fifo(p);
@@ -263,7 +263,7 @@ bool waiting_add(struct waiting *w, enum slot_class s, const struct waits *t) {
   w->v[i - 1] = (struct entry){.ti = t->ti, .fi = t->fi, .since_us = t->since_us, .cpu = t->of.cpu, .priority = t->of.priority};
   account(w, p, s, ENTRY_BYTES + anew, true);
   told_add(w, p, s, t);
-  put(w, p, s, i);
+  put_entry(w, p, s, i);
   (void)map64_put(&w->by_ti, t->ti, (void *)(uintptr_t)i);
   p->n[s]++;
   w->q->n[s]++;
@@ -363,7 +363,7 @@ static uint32_t choose(struct waiting *w, const struct place *p, enum slot_class
   return c.entry;
 }
 
-static void take(struct waiting *w, uint32_t i, struct hint *out) {
+static void take_entry(struct waiting *w, uint32_t i, struct hint *out) {
   struct entry e = w->v[i - 1];
   struct queues *q = w->q;
   struct line *n = e.in;
@@ -390,7 +390,7 @@ static bool take_dear(struct waiting *w, enum slot_class s, struct hint *out) {
   enum held_by no = queues_ask(q, e->in->lane->of, e->ti, e->cpu, &by);
   if (no != HELD_NOT && no != HELD_CPU) queues_dear_gone(q); /* a limit holds it: the budget does not drain for that */
   if (no != HELD_NOT) return false;
-  take(w, i, out);
+  take_entry(w, i, out);
   return true;
 }
 
@@ -561,7 +561,7 @@ static bool pick_by_policy(struct waiting *w, enum slot_class s, struct hint *ou
   if (w->offers->n == 0) return false;
   long i = own->pick(own->ctx, w->offers->v, w->offers->n);
   if (i >= 0 && (size_t)i < w->offers->n) {
-    take(w, w->offers->entry[i], out);
+    take_entry(w, w->offers->entry[i], out);
     return true;
   }
   if (i != -1 && !w->odd)
@@ -595,7 +595,7 @@ bool waiting_pick(struct waiting *w, enum slot_class s, struct hint *out) {
     }
     uint32_t i = choose(w, p, s);
     if (i) {
-      take(w, i, out);
+      take_entry(w, i, out);
       return true;
     }
     queues_keep(q, &p->kept, &q->cpu);
@@ -644,7 +644,7 @@ static void order_again(struct waiting *w, struct place *p, enum slot_class s) {
   struct aged_entry *by = wr_calloc(n + 1, sizeof *by);
   for (size_t i = 0; i < n; i++) by[i] = (struct aged_entry){w->v[v[i] - 1].since_us, w->v[v[i] - 1].ti, v[i]};
   qsort(by, n, sizeof *by, older_first);
-  for (size_t i = 0; i < n; i++) put(w, p, s, by[i].at);
+  for (size_t i = 0; i < n; i++) put_entry(w, p, s, by[i].at);
   free(by);
   free(v);
 }

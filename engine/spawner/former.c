@@ -48,7 +48,7 @@ void former_wake(int lock) { each(lock, go_on, NULL); }
 
 struct names { char *out; size_t n, at; };
 
-static void put(void *ctx, pid_t pid, const char *name, char state) {
+static void put_former(void *ctx, pid_t pid, const char *name, char state) {
   struct names *x = ctx;
   char one[48];
   (void)state;
@@ -60,6 +60,6 @@ static void put(void *ctx, pid_t pid, const char *name, char state) {
 
 bool former_names(int lock, char *out, size_t n) {
   struct names x = {out, n, 0};
-  each(lock, put, &x);
+  each(lock, put_former, &x);
   return x.at > 0;
 }

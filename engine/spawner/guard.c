@@ -60,7 +60,7 @@ static int take_lock(void) {
   return rc;
 }
 
-static _Noreturn void refuse(enum wr_rc rc, const char *text) {
+static _Noreturn void refuse_start(enum wr_rc rc, const char *text) {
   spawner_say(SW_REFUSED, rc, text, -1);
   _exit(1);
 }
@@ -69,7 +69,7 @@ static void lock_or_refuse(void) {
   char pid[LOCK_PID_BYTES + 1] = "";
   if (take_lock() == 0) {
     int n = snprintf(pid, sizeof pid, "%-*d\n", LOCK_PID_BYTES - 1, (int)getppid());
-    if (pwrite(FD_LOCK, pid, (size_t)n, 0) != n) refuse(WR_NO_SPACE, "The data directory cannot be written.");
+    if (pwrite(FD_LOCK, pid, (size_t)n, 0) != n) refuse_start(WR_NO_SPACE, "The data directory cannot be written.");
     return;
   }
   ssize_t n = pread(FD_LOCK, pid, sizeof pid - 1, 0);
@@ -83,7 +83,7 @@ static void lock_or_refuse(void) {
     snprintf(text, sizeof text,
              "Another Weir process (pid %s) uses this data directory: stop it, or name another one with --data.",
              *pid ? pid : "unknown");
-  refuse(WR_IN_USE, text);
+  refuse_start(WR_IN_USE, text);
 }
 
 /* Under the lock. */
@@ -92,7 +92,7 @@ static void make_run_dir(const char *path) {
   int fd = workdirs_make(path);
   if (fd < 0) {
     snprintf(text, sizeof text, "Cannot make the directory %.90s: %s.", path, strerrordesc_np(errno));
-    refuse(WR_NO_SPACE, text);
+    refuse_start(WR_NO_SPACE, text);
   }
   if (fd == FD_RUN) return;
   dup3(fd, FD_RUN, O_CLOEXEC);
@@ -101,7 +101,7 @@ static void make_run_dir(const char *path) {
 
 static void rehearse_or_refuse(const struct spawner_seed *seed) {
   char text[244];
-  if (!rehearse(seed->run_as, FD_RUN, seed->run_path, text, sizeof text)) refuse(WR_FORBIDDEN, text);
+  if (!rehearse(seed->run_as, FD_RUN, seed->run_path, text, sizeof text)) refuse_start(WR_FORBIDDEN, text);
 }
 
 /* A process that others stopped goes on when its parent dies, and sees that it must end. So a guard goes on when its node is
@@ -116,7 +116,7 @@ static void leave_keys(void) {
   long ring = syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
   if (ring > 0 && syscall(SYS_keyctl, KEYCTL_SETPERM, ring, POSSESSOR_SEARCH) == 0) return;
   if (errno == ENOSYS || errno == EPERM || geteuid() != 0) return; /* no keys here, or they belong to the tasks' own user */
-  refuse(WR_FORBIDDEN, "The spawner cannot leave the session keyring of the user who started it.");
+  refuse_start(WR_FORBIDDEN, "The spawner cannot leave the session keyring of the user who started it.");
 }
 
 /* Nothing of the node's stays open, and no signal of the node's terminal gets here. */
@@ -245,7 +245,7 @@ _Noreturn void spawner_main(struct spawner_seed seed) {
     lock_or_refuse();
     leave_keys(); /* spares inherit what this and the next calls change */
     make_run_dir(seed.run_path);
-    if (caps_for_spawner(seed.run_as)) refuse(WR_FORBIDDEN, "The spawner cannot give up root's rights.");
+    if (caps_for_spawner(seed.run_as)) refuse_start(WR_FORBIDDEN, "The spawner cannot give up root's rights.");
     rehearse_or_refuse(&seed);
   } else {
     be_spare();

@@ -13,7 +13,7 @@ struct queue_job { struct queue_row *row; uint32_t fields; struct queue_row now;
 
 static struct arg arg_set(int64_t v) { return v < 0 ? (struct arg){0} : arg_i(v); }
 
-static enum wr_rc known(struct store *s, struct queue_job *j, bool *there, struct wr_err *err) {
+static enum wr_rc known_queue(struct store *s, struct queue_job *j, bool *there, struct wr_err *err) {
   struct cursor c;
   j->now = (struct queue_row){.max_running = -1, .rate_count = -1, .rate_per_us = -1, .weight = -1, .order = -1, .paused = -1};
   db_select(s->def, &c, Q_QUEUE_KNOWN, ARGS(arg_text(j->row->user), arg_text(j->row->group)));
@@ -58,7 +58,7 @@ static enum wr_rc queue_set(struct store *s, void *job, struct wr_err *err) {
   struct queue_job *j = job;
   bool there;
   int64_t us = store_now(s);
-  enum wr_rc rc = known(s, j, &there, err);
+  enum wr_rc rc = known_queue(s, j, &there, err);
   if (!rc && !there) rc = room(s, err);
   if (rc) return rc;
   change(j, us);
@@ -72,7 +72,7 @@ static enum wr_rc queue_set(struct store *s, void *job, struct wr_err *err) {
 static enum wr_rc queue_delete(struct store *s, void *job, struct wr_err *err) {
   struct queue_job *j = job;
   bool there;
-  enum wr_rc rc = known(s, j, &there, err);
+  enum wr_rc rc = known_queue(s, j, &there, err);
   if (!rc && !there)
     rc = wr_err_set(err, WR_NOT_FOUND, "There is no such queue: nothing was set for exactly this user and group.");
   if (!rc) rc = db_run(s->def, Q_QUEUE_DELETE, ARGS(arg_text(j->row->user), arg_text(j->row->group)), err);

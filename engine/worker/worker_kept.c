@@ -321,7 +321,7 @@ static void write_progress(struct keeper *k) {
 }
 
 /* Takes what waits of it. */
-static struct context take(struct keeper *k, struct kept *q) {
+static struct context take_context(struct keeper *k, struct kept *q) {
   pthread_mutex_lock(&k->lock);
   struct context c = q->context;
   q->context = (struct context){NULL, 0};
@@ -414,7 +414,7 @@ bool keeper_turn(struct keeper *k) {
   pthread_mutex_unlock(&k->lock);
   bool news = asks != NULL;
   for (struct kept *q = list; q; q = q->turn) {
-    struct context c = take(k, q);
+    struct context c = take_context(k, q);
     if (c.text) *WR_PUSH(k->put, k->n_put, k->cap_put) = (struct put){q, c};
     if (q->put) *WR_PUSH(k->row, k->n_row, k->cap_row) = q;
   }

@@ -158,7 +158,7 @@ static void take_log(struct reports *r, struct report_text t) {
   (void)exec_note(r->x, WX_NOTE_LOG, WX_STDOUT, "\n", 1);
 }
 
-static void take(struct reports *r, const struct report *p) {
+static void take_report(struct reports *r, const struct report *p) {
   static const struct report_text none = {NULL, 0};
   switch (p->kind) {
     case REPORT_PROGRESS: take_progress(r, p); break;
@@ -178,7 +178,7 @@ static void one_line(struct reports *r, char *p, size_t n) {
   memcpy(shown, p, m);
   const char *why = report_read(p, n, &got);
   if (why) warn(r, why, shown, m);
-  else take(r, &got);
+  else take_report(r, &got);
 }
 
 /* ---- places for long lines ---- */
