@@ -13,7 +13,7 @@
 struct shown {
   enum migrate_how how;
   bool files;               /* there is something to apply */
-  int64_t starts;           /* as in migrate_told; 0 = nothing that is there has to change */
+  int64_t starts;           /* as in migrate_told, the most of database and log; 0 = nothing that is there has to change */
 };
 
 static void show_found(const struct migrate_told *t) {
@@ -28,7 +28,7 @@ static void show(void *ctx, const struct migrate_told *t) {
   struct shown *s = ctx;
   if (t->event == MIGRATE_FOUND) show_found(t);
   if (t->event == MIGRATE_FILE) printf("  %s\n", t->file->name), s->files = true;
-  if (t->event == MIGRATE_FILE && t->from) s->starts = t->starts;
+  if (t->event == MIGRATE_FILE && t->from && t->starts > s->starts) s->starts = t->starts;
   if (t->event == MIGRATE_DONE) printf("%s has schema %lld now\n", t->db, (long long)t->to);
   fflush(stdout); /* a large table takes its time */
 }
