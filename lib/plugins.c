@@ -45,8 +45,8 @@ static char *checked(const struct plugin_files *p, const char *file, struct wr_e
   } else if (!S_ISREG(st.st_mode)) {
     (void)refuse_file(p, file, "is no regular file. Name the shared object itself.", err);
   } else if (st.st_mode & S_IWOTH) {
-    (void)refuse_file(p, file, "may be written by everybody, and would run as this process. Take that right away: chmod o-w FILE.",
-                      err);
+    (void)refuse_file(p, file,
+                      "may be written by everybody, and would run as this process. Take that right away: chmod o-w FILE.", err);
   } else return path;
   free(path);
   return NULL;
@@ -106,7 +106,8 @@ static enum wr_rc add_types(const struct plugin_files *p, weir_t *h, const struc
                             struct wr_err *err) {
   const weir_plugin_t *t = &of->t;
   enum wr_rc rc = WR_OK;
-  if (t->n_types > 0 && !t->types) return refuse_file(p, of->file, "has a number of types, but no types. Correct its table.", err);
+  if (t->n_types > 0 && !t->types)
+    return refuse_file(p, of->file, "has a number of types, but no types. Correct its table.", err);
   for (size_t i = 0; i < t->n_types && !rc; i++) rc = add_type(p, h, of, type_at(t, i), r, err);
   return rc;
 }

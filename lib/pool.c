@@ -139,8 +139,8 @@ static void lend_runner(struct pool *p, int32_t n) {
 
 /* ---- a thread ---- */
 
-/* The lock is held before and afterwards. The slot comes back last: if this thread still had something to do, another one would be
- * made for the slot meanwhile. */
+/* The lock is held before and afterwards. The slot comes back last: if this thread still had something to do, another one
+ * would be made for the slot meanwhile. */
 static void run_one(struct pool_thread *t, struct weir_attempt_s *a) {
   struct pool *p = t->p;
   bool lent = a->lent;

@@ -18,7 +18,7 @@ struct serving {
   int port;
   struct waits *waits;
   struct watcher waiting;         /* of waits */
-  pthread_mutex_t mu;             /* a leaf; guards api against serve_gone(), which comes from threads of the node */
+  pthread_mutex_t mu;             /* guards api against serve_gone(), which comes from threads of the node; door.mu is taken under it */
   struct api *api;                /* NULL: not yet, or no more */
 };
 

@@ -1,6 +1,6 @@
 /* May this node start tasks, as busy as its machine is? Reads /proc at most once a second, and nothing at all where neither
- * --max-load nor --min-free-memory is given. A machine that does not tell allows. Any thread; no thread of its own, no lock
- * over a read. */
+ * --max-load nor --min-free-memory is given. A machine that does not tell allows. Any thread; no thread of its own.
+ * What never happens: a lock is held over a read. */
 #ifndef RUNNER_LOAD_H
 #define RUNNER_LOAD_H
 #include <stdbool.h>
