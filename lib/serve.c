@@ -18,7 +18,7 @@ struct serving {
   int port;
   struct waits *waits;
   struct watcher waiting;         /* of waits */
-  pthread_mutex_t mu;             /* guards api against serve_gone(), which comes from threads of the node; door.mu is taken under it */
+  pthread_mutex_t mu;             /* guards api against serve_gone() of the node's threads; door.mu is taken under it */
   struct api *api;                /* NULL: not yet, or no more */
 };
 

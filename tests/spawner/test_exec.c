@@ -44,7 +44,7 @@ static void test_second_way(void **st) {
 static void test_no_way(void **st) {
   (void)st;
 #if defined(__SANITIZE_THREAD__) /* its vfork() is fork(), whose child cannot say in our memory why it failed */
-  skip();
+  return;
 #endif
   take_away(SYS_execve, EMFILE);
   assert_int_equal(spawner_exec(NULL, 0, 0, 0), -1);
