@@ -123,49 +123,39 @@ static void select_rows(struct my *s, enum rows what) {
                                      : "SELECT " TASK_COLS(IN_MY) " FROM task_ins FORCE INDEX(PRIMARY) WHERE ti_id");
 }
 
-static enum store_rc by_ids(struct my *s, const int64_t *id, size_t n, struct into *to) {
-  for (size_t i = 0; i < n; i += MY_IN_MAX) {
-    select_rows(s, to->what);
+static enum store_rc by_ids(struct store *st, const int64_t *id, size_t n, struct into to, size_t *n_out) {
+  struct my *s = my_of(st);
+  enum store_rc rc = STORE_OK;
+  for (size_t i = 0; i < n && rc == STORE_OK; i += MY_IN_MAX) {
+    select_rows(s, to.what);
     sql_str(&s->sql, " IN(");
     sql_ids(&s->sql, id + i, n - i < MY_IN_MAX ? n - i : MY_IN_MAX);
-    sql_str(&s->sql, to->what == ROWS_NODE ? ")ORDER BY ni_id" : ")ORDER BY ti_id");
-    enum store_rc rc = read_rows(s, to);
-    if (rc) return rc;
+    sql_str(&s->sql, to.what == ROWS_NODE ? ")ORDER BY ni_id" : ")ORDER BY ti_id");
+    rc = read_rows(s, &to);
   }
-  return STORE_OK;
+  *n_out = to.n;
+  return rc;
 }
 
-static enum store_rc by_range(struct my *s, int64_t lo, int64_t hi, struct into *to) {
-  select_rows(s, to->what);
+static enum store_rc by_range(struct store *st, int64_t lo, int64_t hi, struct into to, size_t *n_out) {
+  struct my *s = my_of(st);
+  select_rows(s, to.what);
   buf_printf(&s->sql.b, " BETWEEN %lld AND %lld ORDER BY %s LIMIT %zu", (long long)lo, (long long)hi,
-             to->what == ROWS_NODE ? "ni_id" : "ti_id", to->cap);
-  return read_rows(s, to);
+             to.what == ROWS_NODE ? "ni_id" : "ti_id", to.cap);
+  enum store_rc rc = read_rows(s, &to);
+  *n_out = to.n;
+  return rc;
 }
 
 enum store_rc my_nodes(struct store *st, const int64_t *ni, size_t n, struct node_row *out, size_t *n_out) {
-  struct into to = {ROWS_NODE, out, n, 0};
-  enum store_rc rc = by_ids(my_of(st), ni, n, &to);
-  *n_out = to.n;
-  return rc;
+  return by_ids(st, ni, n, (struct into){ROWS_NODE, out, n, 0}, n_out);
 }
-
 enum store_rc my_tasks(struct store *st, const int64_t *ti, size_t n, struct task_row *out, size_t *n_out) {
-  struct into to = {ROWS_TASK, out, n, 0};
-  enum store_rc rc = by_ids(my_of(st), ti, n, &to);
-  *n_out = to.n;
-  return rc;
+  return by_ids(st, ti, n, (struct into){ROWS_TASK, out, n, 0}, n_out);
 }
-
 enum store_rc my_node_range(struct store *st, int64_t lo, int64_t hi, struct node_row *out, size_t cap, size_t *n_out) {
-  struct into to = {ROWS_NODE, out, cap, 0};
-  enum store_rc rc = by_range(my_of(st), lo, hi, &to);
-  *n_out = to.n;
-  return rc;
+  return by_range(st, lo, hi, (struct into){ROWS_NODE, out, cap, 0}, n_out);
 }
-
 enum store_rc my_task_range(struct store *st, int64_t lo, int64_t hi, struct task_row *out, size_t cap, size_t *n_out) {
-  struct into to = {ROWS_TASK, out, cap, 0};
-  enum store_rc rc = by_range(my_of(st), lo, hi, &to);
-  *n_out = to.n;
-  return rc;
+  return by_range(st, lo, hi, (struct into){ROWS_TASK, out, cap, 0}, n_out);
 }

@@ -151,6 +151,13 @@ static unsigned of_flows(struct my *s, const struct sweep *w, struct counted *ou
   return e;
 }
 
+static enum store_rc counted_end(struct my *s, struct counted *got, unsigned e, struct running_row **out, size_t *n) {
+  if (e) return free(got->v), my_run_fail(s, e);
+  *n = got->n;
+  *out = running_keep(got->v, got->n, got->a);
+  return STORE_OK;
+}
+
 /* Plain reads: outside of a batch each is a transaction of its own. */
 enum store_rc my_running(struct store *st, struct arena *a, struct running_row **out, size_t *n) {
   struct my *s = my_of(st);
@@ -166,10 +173,7 @@ enum store_rc my_running(struct store *st, struct arena *a, struct running_row *
   sweep_join(&w);
   if (!e) e = of_flows(s, &w, &got);
   sweep_done(&w);
-  if (e) return free(got.v), my_run_fail(s, e);
-  *n = got.n;
-  *out = running_keep(got.v, got.n, a);
-  return STORE_OK;
+  return counted_end(s, &got, e, out, n);
 }
 
 /* One look at each note, however many tasks live. */
@@ -182,9 +186,5 @@ enum store_rc my_counted(struct store *st, struct arena *a, struct running_row *
   sql_clear(&s->sql);
   sql_str(&s->sql, "SELECT STRAIGHT_JOIN i.ti_id,i.fi_id,i.owner,c.user_name,c.group_name,0,1 FROM task_counted c "
                    "CROSS JOIN task_ins i FORCE INDEX(PRIMARY) ON i.ti_id=c.ti_id WHERE " QUEUE_COUNTS("i."));
-  unsigned e = take_rows(s, &got);
-  if (e) return free(got.v), my_run_fail(s, e);
-  *n = got.n;
-  *out = running_keep(got.v, got.n, a);
-  return STORE_OK;
+  return counted_end(s, &got, take_rows(s, &got), out, n);
 }

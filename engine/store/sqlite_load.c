@@ -42,28 +42,6 @@ enum store_rc sq_lock(struct store *st, const int64_t *fi, size_t n, struct flow
   return STORE_OK;
 }
 
-enum store_rc sq_nodes(struct store *st, const int64_t *ni, size_t n, struct node_row *out, size_t *n_out) {
-  *n_out = 0;
-  for (size_t i = 0; i < n; i++) {
-    size_t got = 0;
-    enum store_rc rc = sq_node_range(st, ni[i], ni[i], out + *n_out, 1, &got);
-    if (rc) return rc;
-    *n_out += got;
-  }
-  return STORE_OK;
-}
-
-enum store_rc sq_tasks(struct store *st, const int64_t *ti, size_t n, struct task_row *out, size_t *n_out) {
-  *n_out = 0;
-  for (size_t i = 0; i < n; i++) {
-    size_t got = 0;
-    enum store_rc rc = sq_task_range(st, ti[i], ti[i], out + *n_out, 1, &got);
-    if (rc) return rc;
-    *n_out += got;
-  }
-  return STORE_OK;
-}
-
 /* A query over lo..hi. */
 static sqlite3_stmt *range_query(struct sq *s, enum run_stmt which, int64_t lo, int64_t hi) {
   sqlite3_stmt *q = sq_stmt(&s->run, which);
@@ -73,26 +51,43 @@ static sqlite3_stmt *range_query(struct sq *s, enum run_stmt which, int64_t lo, 
   return q;
 }
 
-enum store_rc sq_node_range(struct store *st, int64_t lo, int64_t hi, struct node_row *out, size_t cap, size_t *n_out) {
-  struct sq *s = sq_of(st);
-  size_t n = 0;
-  *n_out = 0;
-  sqlite3_stmt *q = range_query(s, RUN_NODES, lo, hi);
+struct into { enum run_stmt what; void *out; size_t n; };  /* what: RUN_NODES or RUN_TASKS */
+
+/* At most cap rows more. */
+static enum store_rc read_range(struct sq *s, int64_t lo, int64_t hi, size_t cap, struct into *to) {
+  sqlite3_stmt *q = range_query(s, to->what, lo, hi);
   if (!q) return sq_rc(&s->run, sqlite3_errcode(s->run.db));
-  while (n < cap && sqlite3_step(q) == SQLITE_ROW) get_node(q, &out[n++], &s->texts);
-  *n_out = n;
+  for (; cap > 0 && sqlite3_step(q) == SQLITE_ROW; cap--, to->n++) {
+    if (to->what == RUN_NODES) get_node(q, (struct node_row *)to->out + to->n, &s->texts);
+    else get_task(q, (struct task_row *)to->out + to->n, &s->texts);
+  }
   return sq_rc(&s->run, sqlite3_reset(q));
 }
 
+static enum store_rc by_ids(struct store *st, const int64_t *id, size_t n, struct into to, size_t *n_out) {
+  enum store_rc rc = STORE_OK;
+  for (size_t i = 0; i < n && rc == STORE_OK; i++) rc = read_range(sq_of(st), id[i], id[i], 1, &to);
+  *n_out = to.n;
+  return rc;
+}
+
+static enum store_rc by_range(struct store *st, int64_t lo, int64_t hi, size_t cap, struct into to, size_t *n_out) {
+  enum store_rc rc = read_range(sq_of(st), lo, hi, cap, &to);
+  *n_out = to.n;
+  return rc;
+}
+
+enum store_rc sq_nodes(struct store *st, const int64_t *ni, size_t n, struct node_row *out, size_t *n_out) {
+  return by_ids(st, ni, n, (struct into){RUN_NODES, out, 0}, n_out);
+}
+enum store_rc sq_tasks(struct store *st, const int64_t *ti, size_t n, struct task_row *out, size_t *n_out) {
+  return by_ids(st, ti, n, (struct into){RUN_TASKS, out, 0}, n_out);
+}
+enum store_rc sq_node_range(struct store *st, int64_t lo, int64_t hi, struct node_row *out, size_t cap, size_t *n_out) {
+  return by_range(st, lo, hi, cap, (struct into){RUN_NODES, out, 0}, n_out);
+}
 enum store_rc sq_task_range(struct store *st, int64_t lo, int64_t hi, struct task_row *out, size_t cap, size_t *n_out) {
-  struct sq *s = sq_of(st);
-  size_t n = 0;
-  *n_out = 0;
-  sqlite3_stmt *q = range_query(s, RUN_TASKS, lo, hi);
-  if (!q) return sq_rc(&s->run, sqlite3_errcode(s->run.db));
-  while (n < cap && sqlite3_step(q) == SQLITE_ROW) get_task(q, &out[n++], &s->texts);
-  *n_out = n;
-  return sq_rc(&s->run, sqlite3_reset(q));
+  return by_range(st, lo, hi, cap, (struct into){RUN_TASKS, out, 0}, n_out);
 }
 
 /* ---- live rows: a pass notes the id ranges of live flows, then reads them page by page ---- */
