@@ -2,39 +2,30 @@
 #include "counts.h"
 #include <stdlib.h>
 #include <string.h>
-#include "clock.h"
 #include "flow_counts.h"
 #include "wr_limits.h"
 
 #define FRESH_LEAST_US 10000
 #define FRESH_MOST_US 1000000
 #define FRESH_SHARE 20                /* a read takes this part of the time at most */
-#define KNOWN_US 10000000             /* as in offers.c */
 
 void counts_init(struct counts *c) {
-  *c = (struct counts){.tried_us = INT64_MIN / 2};
-  pthread_mutex_init(&c->mu, NULL);
+  last_read_init(&c->last);
+  atomic_init(&c->fresh_us, FRESH_LEAST_US);
 }
 
-void counts_put(struct count_set *set) {
-  if (!set || atomic_fetch_sub(&set->refs, 1) > 1) return;
-  arena_done(&set->text);
-  free(set->v);
-  free(set);
-}
-
-void counts_end(struct counts *c) {
-  counts_put(c->set);
-  pthread_mutex_destroy(&c->mu);
-}
+void counts_put(struct count_set *set) { read_set_put(set ? &set->base : NULL); }
+void counts_end(struct counts *c) { last_read_end(&c->last); }
 
 /* ---- reading ---- */
+static void free_rows(struct read_set *s) { free(((struct count_set *)s)->v); }
+
 static int keep(void *ctx, const char *user, const char *group, int64_t n) {
   struct count_set *set = ctx;
   set->whole = set->n < COUNTS_MAX;
   if (!set->whole) return 1;
-  *WR_PUSH(set->v, set->n, set->cap) = (struct queue_count){arena_strdup(&set->text, user ? user : ""),
-                                                            arena_strdup(&set->text, group ? group : ""), n};
+  *WR_PUSH(set->v, set->n, set->cap) = (struct queue_count){arena_strdup(&set->base.text, user ? user : ""),
+                                                            arena_strdup(&set->base.text, group ? group : ""), n};
   return 0;
 }
 
@@ -54,10 +45,8 @@ static struct count_set *read_set(struct store *s, struct defs *d) {
   struct reader *r = reader_get(s, &err);
   if (!r) return NULL;
   struct count_set *set = wr_new(struct count_set);
-  atomic_init(&set->refs, 1);
-  set->at_us = clock_mono_us();
+  read_set_begin(&set->base, free_rows);
   set->whole = true;
-  arena_init(&set->text, 0);
   enum wr_rc rc = reader_queue_running(r, keep, set, &err);
   reader_put(r);
   if (rc == WR_OK && set->whole && d) rc = add_flows(s, d, set, &err);
@@ -67,35 +56,17 @@ static struct count_set *read_set(struct store *s, struct defs *d) {
 }
 
 /* ---- what is known ---- */
-/* The first caller that finds the set old reads it anew. True: that is this caller. */
-static bool take_turn(struct counts *c) {
-  pthread_mutex_lock(&c->mu);
-  bool mine = !c->reading && clock_mono_us() - c->tried_us >= c->fresh_us;
-  if (mine) c->began_us = clock_mono_us();
-  if (mine) c->reading = true;
-  pthread_mutex_unlock(&c->mu);
-  return mine;
-}
-
-static void turn_over(struct counts *c, struct count_set *fresh) {
-  pthread_mutex_lock(&c->mu);
-  struct count_set *was = fresh ? c->set : NULL;
-  if (fresh) c->set = fresh;
-  c->reading = false;
-  int64_t now = clock_mono_us(), rest = (now - c->began_us) * FRESH_SHARE;
-  c->fresh_us = rest < FRESH_LEAST_US ? FRESH_LEAST_US : rest > FRESH_MOST_US ? FRESH_MOST_US : rest;
-  c->tried_us = now;
-  pthread_mutex_unlock(&c->mu);
-  counts_put(was);
+static int64_t fresh_for(int64_t took_us) {
+  int64_t us = took_us * FRESH_SHARE;
+  return us < FRESH_LEAST_US ? FRESH_LEAST_US : us > FRESH_MOST_US ? FRESH_MOST_US : us;
 }
 
 struct count_set *counts_get(struct counts *c, struct store *s, struct defs *d) {
-  if (take_turn(c)) turn_over(c, read_set(s, d));
-  pthread_mutex_lock(&c->mu);
-  struct count_set *set = c->set && clock_mono_us() - c->set->at_us < KNOWN_US ? c->set : NULL;
-  if (set) atomic_fetch_add(&set->refs, 1);
-  pthread_mutex_unlock(&c->mu);
-  return set;
+  if (last_read_turn(&c->last, atomic_load(&c->fresh_us))) {
+    struct count_set *set = read_set(s, d);
+    atomic_store(&c->fresh_us, fresh_for(last_read_is(&c->last, set ? &set->base : NULL)));
+  }
+  return (struct count_set *)last_read_get(&c->last);
 }
 
 int64_t counts_running(const struct count_set *set, const char *user, const char *group) {

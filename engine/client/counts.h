@@ -5,15 +5,13 @@
  * queues in memory (then it is not known). */
 #ifndef CLIENT_COUNTS_H
 #define CLIENT_COUNTS_H
-#include <pthread.h>
-#include <stdatomic.h>
+#include "last_read.h"
 #include "store.h"
 
 enum { COUNTS_MAX = 100000 };
 struct queue_count { const char *user, *group; int64_t n; };
-/* Never changed once it is made. */
-struct count_set { _Atomic uint32_t refs; int64_t at_us; bool whole; struct queue_count *v; size_t n, cap; struct arena text; };
-struct counts { pthread_mutex_t mu; bool reading; int64_t began_us, tried_us, fresh_us; struct count_set *set; };
+struct count_set { struct read_set base; bool whole; struct queue_count *v; size_t n, cap; };
+struct counts { struct last_read last; _Atomic int64_t fresh_us; };
 
 void counts_init(struct counts *c);
 void counts_end(struct counts *c);

@@ -4,17 +4,15 @@
  * Any thread. What never happens: a read under the lock; a second reader of a thread that holds one. */
 #ifndef CLIENT_OFFERS_H
 #define CLIENT_OFFERS_H
-#include <pthread.h>
-#include <stdatomic.h>
 #include "counts.h"
+#include "last_read.h"
 #include "node_trouble.h"
 #include "store.h"
 
 /* NULL = none */
 struct offer { int64_t incarnation, slots; const char *types, *users, *host; const struct node_trouble *trouble; };
-/* Never changed once it is made. */
-struct offer_set { _Atomic uint32_t refs; int64_t at_us; struct offer *v; size_t n, cap; struct arena text; };
-struct offers { pthread_mutex_t mu; bool reading; int64_t tried_us; struct offer_set *set; struct counts counts; };
+struct offer_set { struct read_set base; struct offer *v; size_t n, cap; };
+struct offers { struct last_read last; struct counts counts; };
 
 void offers_init(struct offers *o);
 void offers_end(struct offers *o);

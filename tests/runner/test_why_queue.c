@@ -23,7 +23,7 @@ static const char *says(const char *user, const char *group, char *text) {
   bool known;
   const struct queue_view of = {user, group, 0, 0};
   text[0] = '\0';
-  offers.counts.tried_us = INT64_MIN / 2; /* what was read a moment ago is old */
+  offers.counts.last.tried_us = INT64_MIN / 2; /* what was read a moment ago is old */
   const char *code = why_queue_holds(&q, &view, &of, now_us, text, 1024, &known);
   assert_true(known);
   why_queue_done(&q);
