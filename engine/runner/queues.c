@@ -116,6 +116,16 @@ static bool place_limited(const struct place *p) {
   return false;
 }
 
+/* Are the rows that limit it locked by this batch, so that no other node counts meanwhile? Nothing that such a row holds back is
+ * overtaken. */
+static bool place_locked(const struct queues *q, const struct place *p) {
+  for (int i = 0; i < 4; i++) {
+    const struct limit *l = p->limit[i];
+    if (l && (l->at != 0 || (limit_is_shared(l) && l->locked != q->env->batch_no))) return false;
+  }
+  return true;
+}
+
 static uint64_t weight_of(const struct limit *l) { return l && l->weight > 0 ? (uint64_t)l->weight : WEIGHT_DEFAULT; }
 
 /* The bucket as this node knows it, less what is picked and not claimed yet. */
@@ -397,7 +407,7 @@ void queues_hold(struct queues *q, struct place *p, int64_t ti, int32_t cpu) {
 bool queues_home(struct queues *q, const struct queue_view *of, int64_t ti) {
   struct place *p = queues_place(q, of->user, of->group);
   struct limit *by;
-  bool here = q->env->single || !place_limited(p); /* else the limits are to be locked first */
+  bool here = q->env->single || !place_limited(p) || place_locked(q, p);
   if (!here || queues_ask(q, p, ti, of->cpu, &by) != HELD_NOT) {
     queues_leave(q, p);
     return false;

@@ -42,12 +42,16 @@ struct limit {
   uint32_t held, foreign, picked;     /* tasks of this node; of others; of this node's those that are not claimed yet */
   int64_t rate_us, rate_stored_us;    /* the time at which the bucket is full; the same in the row */
   bool seen;                          /* the row is still there: queues_load() */
+  uint64_t locked;                    /* the batch that has its row locked, or is about to: env.batch_no */
   bool rate_dirty;                    /* this batch has changed it */
   bool ripe;                          /* there may be room for what it holds back */
   int64_t ripe_at;                    /* wall time at which a rate lets one start; INT64_MAX = it does not wait for a time */
   struct heap kept;                   /* what it holds back; who has paid the least comes first */
   size_t at;                          /* place in queues.blockers, from 1; 0 = it holds nothing back */
 };
+
+/* Do other nodes use up the same room? Then its row is locked by each batch that starts something under it. */
+static inline bool limit_is_shared(const struct limit *l) { return l->max_running >= 0 || l->count > 0; }
 
 /* What a limit holds back: a group, or a user when `person` says so. */
 struct kept { struct heap_item at; struct limit *by; bool person; };

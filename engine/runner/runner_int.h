@@ -99,6 +99,8 @@ enum store_rc handle_request(struct runner *r, struct ev *e) WR_MUST;
 enum store_rc handle_event(struct runner *r, struct ev *e) WR_MUST;
 enum store_rc submit(struct runner *r, struct ev *e) WR_MUST;
 void submit_replayed(struct runner *r, struct req *q, int64_t first_id);
+/* A reference of the definition of a task that is to be made, as this node runs it. */
+enum wr_rc submit_def(struct runner *r, const struct req_task *t, struct task_def **def, struct wr_err *err) WR_MUST;
 enum store_rc ask(struct runner *r, struct ev *e) WR_MUST;
 /* A wish about a cached task, and what it changes beside its state. */
 struct ask_answer { enum ask_no no; enum task_shown shown; };

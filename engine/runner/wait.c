@@ -232,12 +232,16 @@ enum store_rc wait_look(struct runner *r) {
   return rc;
 }
 
-struct locked { int64_t id; struct limit *l; };
+/* The rows that a batch locks, each once, and the slots that what it makes may find free. */
+struct locks { struct locked { int64_t id; struct limit *l; } *v; size_t n; uint64_t batch; int64_t room[SLOT__N]; };
 
-static void note_limits(struct limit *const limit[4], struct locked *v, size_t *n) {
-  for (int i = 0; i < 4; i++)
-    if (limit[i] && (limit[i]->max_running >= 0 || limit[i]->count > 0))
-      v[(*n)++] = (struct locked){limit[i]->queue_id, limit[i]};
+static void note_limits(struct locks *k, struct limit *const limit[4]) {
+  for (int i = 0; i < 4; i++) {
+    struct limit *l = limit[i];
+    if (!l || !limit_is_shared(l) || l->locked == k->batch) continue;
+    l->locked = k->batch;
+    k->v[k->n++] = (struct locked){l->queue_id, l};
+  }
 }
 
 /* Where a wish moves tasks to; NULL: e moves none. */
@@ -247,36 +251,64 @@ static const struct queue_spec *moves(const struct ev *e) {
   return to && (to->user || to->group) ? to : NULL;
 }
 
+/* A task that is made may start in the same commit, as far as slots are free and no limit holds others back. */
+static void note_made(struct runner *r, const struct req_task *t, struct locks *k) {
+  struct task_def *def = NULL;
+  struct limit *limit[4];
+  struct wr_err err;
+  if (submit_def(r, t, &def, &err) != WR_OK) return; /* it is refused, or the batch fails, when it is its turn */
+  int64_t *room = def->policy.slot < SLOT__N ? &k->room[def->policy.slot] : NULL;
+  if (room && *room > 0 && admission_ask(&r->admission, &def->policy, false) != ADMIT_BEHIND) {
+    struct queue_view of = queue_view(t->spec ? t->spec->queue : NULL, def->queue);
+    queues_limits(&r->queues, of.user, of.group, limit);
+    bool held = false;
+    for (int i = 0; i < 4; i++) held |= limit[i] && (limit[i]->at != 0 || limit[i]->paused);
+    if (!held) note_limits(k, limit), --*room;
+  }
+  def_task_unref(def);
+}
+
+static void note_submit(struct runner *r, const struct ev *e, struct locks *k) {
+  bool submits = e->kind == EV_REQ && e->q && e->q->kind == REQ_EXEC_TASK;
+  for (uint32_t i = 0; submits && i < e->q->n_task; i++) {
+    const struct req_task *t = &e->q->task[i];
+    if (!t->spec || (!t->spec->hold && t->spec->delay_us == 0 && t->spec->start_at_us == 0)) note_made(r, t, k);
+  }
+}
+
 /* What e may claim, and what tasks that run may come under by it: no other node counts meanwhile. False: it moves tasks, and the
  * half of their queue that it does not name is not known yet. */
-static bool note_event(const struct queues *q, const struct ev *e, struct locked *v, size_t *n) {
+static bool note_event(struct runner *r, const struct ev *e, struct locks *k) {
   struct limit *limit[4];
-  const struct hold *h = e->kind == EV_HINT && e->from == HINT_PULLED ? queues_held(q, e->ti) : NULL;
+  const struct hold *h = e->kind == EV_HINT && e->from == HINT_PULLED ? queues_held(&r->queues, e->ti) : NULL;
   const struct queue_spec *to = moves(e);
-  if (h) note_limits(h->at->limit, v, n);
+  if (h) note_limits(k, h->at->limit);
+  note_submit(r, e, k);
   if (!to) return true;
   if (!to->user || !to->group) return false;
-  queues_limits(q, to->user, to->group, limit);
-  note_limits(limit, v, n);
+  queues_limits(&r->queues, to->user, to->group, limit);
+  note_limits(k, limit);
   return true;
 }
 
 /* A row that was deleted meanwhile limits nothing: the batch is stale, which its write finds. */
 enum store_rc wait_lock(struct runner *r, size_t most) {
   struct queues *q = &r->queues;
-  size_t n = 0;
+  struct locks k = {.batch = r->env.batch_no};
   if (q->n_row == 0 || r->env.single) return STORE_OK;
   bool known = true;
-  struct locked *v = arena_alloc(&r->env.mem, (4 * most + q->n_row) * sizeof *v);
-  for (size_t i = 0; i < most; i++) known &= note_event(q, &r->events.v[i], v, &n);
-  for (size_t i = 0; i < q->n_row && !known; i++) note_limits((struct limit *const[4]){q->row[i]}, v, &n);
-  n = wr_distinct(v, n, sizeof *v);
-  int64_t *id = arena_alloc(&r->env.mem, (n + 1) * sizeof *id), *at = arena_alloc(&r->env.mem, (n + 1) * sizeof *at);
-  for (size_t i = 0; i < n; i++) id[i] = v[i].id;
-  enum store_rc rc = n > 0 ? store_queue_lock(r->env.store, id, n, at) : STORE_OK;
-  for (size_t i = 0; rc == STORE_OK && i < n; i++)
-    if (at[i] >= 0) v[i].l->rate_us = v[i].l->rate_stored_us = at[i];
-  return rc == STORE_OK && n > 0 ? read_running(r) : rc;
+  k.v = arena_alloc(&r->env.mem, q->n_row * sizeof *k.v);
+  expect_room(r, k.room);
+  for (size_t i = 0; i < most; i++) known &= note_event(r, &r->events.v[i], &k);
+  for (size_t i = 0; i < q->n_row && !known; i++) note_limits(&k, (struct limit *const[4]){q->row[i]});
+  if (k.n == 0) return STORE_OK;
+  k.n = wr_distinct(k.v, k.n, sizeof *k.v);
+  int64_t *id = arena_alloc(&r->env.mem, k.n * sizeof *id), *at = arena_alloc(&r->env.mem, k.n * sizeof *at);
+  for (size_t i = 0; i < k.n; i++) id[i] = k.v[i].id;
+  enum store_rc rc = store_queue_lock(r->env.store, id, k.n, at);
+  for (size_t i = 0; rc == STORE_OK && i < k.n; i++)
+    if (at[i] >= 0) k.v[i].l->rate_us = k.v[i].l->rate_stored_us = at[i];
+  return rc == STORE_OK ? read_running(r) : rc;
 }
 
 /* ---- claims ---- */
