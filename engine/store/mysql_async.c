@@ -26,10 +26,13 @@ static void put_inline(struct my *s, const struct async_row *r) {
   sql_ch(q, ','), sql_text(q, s->run.m, r->content);
 }
 
+static void put_queue(struct my *s, const struct async_row *r) {
+  sql_ch(&s->sql, ','), put_name(s, r->user);
+  sql_ch(&s->sql, ','), put_name(s, r->group);
+}
+
 static void put_rest(struct my *s, const struct async_row *r) {
   struct sql *q = &s->sql;
-  sql_ch(q, ','), put_name(s, r->user);
-  sql_ch(q, ','), put_name(s, r->group);
   sql_ch(q, ','), sql_i64(q, r->priority);
   sql_ch(q, ','), sql_i64(q, r->cpu);
   sql_ch(q, ','), sql_us(q, r->start_at_us);
@@ -42,23 +45,40 @@ static void put_rest(struct my *s, const struct async_row *r) {
   sql_ch(q, ','), sql_blob(q, s->run.m, r->key ? r->hash : NULL, KEY_HASH_BYTES);
 }
 
-/* What a row has beside the columns of SHAPE_PLAIN: the server reads text for a quarter of its time, so an insert names few. */
-enum shape { SHAPE_PLAIN, SHAPE_INLINE, SHAPE_ALL };
+/* What a row has beside the columns of SHAPE_PLAIN: the server reads text for a quarter of its time, so an insert names few. Each
+ * has the columns of those before it. */
+enum shape { SHAPE_PLAIN, SHAPE_INLINE, SHAPE_QUEUE, SHAPE_ALL };
+#define INLINE_COLS ",task_config,task_content"
+#define QUEUE_NAME_COLS INLINE_COLS ",user_name,group_name"
 static const char *const columns[] = {
-  [SHAPE_PLAIN] = "", [SHAPE_INLINE] = ",task_config,task_content",
-  [SHAPE_ALL] = ",task_config,task_content,user_name,group_name,priority,cpu_overhead,start_after,run_no,run_epoch,context,"
-                "context_len,context_epoch,task_key,key_hash"};
+  [SHAPE_PLAIN] = "", [SHAPE_INLINE] = INLINE_COLS, [SHAPE_QUEUE] = QUEUE_NAME_COLS,
+  [SHAPE_ALL] = QUEUE_NAME_COLS ",priority,cpu_overhead,start_after,run_no,run_epoch,context,context_len,context_epoch,task_key,"
+                "key_hash"};
 
 static enum shape shape_of(const struct async_row *r) {
   struct async_row bare = *r;
   if (async_plain(r)) return SHAPE_PLAIN;
   bare.config = bare.content = NULL;
-  return async_plain(&bare) ? SHAPE_INLINE : SHAPE_ALL;
+  if (async_plain(&bare)) return SHAPE_INLINE;
+  bare.user = bare.group = "";
+  return async_plain(&bare) ? SHAPE_QUEUE : SHAPE_ALL;
 }
 
-/* Inserts from *i on that are alike, in one statement. */
+/* Of the rows that one statement may take. Rows of many shapes are not one statement each. */
+static enum shape widest(const struct batch *b, size_t i) {
+  enum shape most = SHAPE_PLAIN;
+  for (size_t n = 0; i < b->n_async && n < PUT_ROWS && most < SHAPE_ALL; i++) {
+    if (b->async[i].op != ROW_INSERT) continue;
+    enum shape own = shape_of(&b->async[i].row);
+    if (own > most) most = own;
+    n++;
+  }
+  return most;
+}
+
+/* Inserts from *i on, in one statement. */
 static enum store_rc insert_some(struct my *s, struct batch *b, size_t *i) {
-  enum shape shape = shape_of(&b->async[*i].row);
+  enum shape shape = widest(b, *i);
   enum store_rc rc = run_statement(s, b, WANT_UNIQUE, 0, 0);
   if (rc) return rc;
   size_t n = 0, from = s->sql.b.len;
@@ -66,13 +86,13 @@ static enum store_rc insert_some(struct my *s, struct batch *b, size_t *i) {
   sql_str(&s->sql, columns[shape]);
   sql_str(&s->sql, ")VALUES");
   for (; *i < b->n_async && n < PUT_ROWS && (n == 0 || s->sql.b.len - from < s->run.packet / 2); ++*i) {
-    const struct async_write *w = &b->async[*i];
-    if (w->op != ROW_INSERT) continue;
-    if (shape_of(&w->row) != shape) break;
+    const struct async_row *r = &b->async[*i].row;
+    if (b->async[*i].op != ROW_INSERT) continue;
     sql_sep(&s->sql, n++, ",");
-    put_head(s, &w->row);
-    if (shape != SHAPE_PLAIN) put_inline(s, &w->row);
-    if (shape == SHAPE_ALL) put_rest(s, &w->row);
+    put_head(s, r);
+    if (shape >= SHAPE_INLINE) put_inline(s, r);
+    if (shape >= SHAPE_QUEUE) put_queue(s, r);
+    if (shape == SHAPE_ALL) put_rest(s, r);
     sql_ch(&s->sql, ')');
   }
   s->want[s->n_want - 1].n = n;
