@@ -91,6 +91,7 @@ struct queues {
   struct queue_opts opts;
   int64_t version, defs_version;      /* of the rows as last read; of the definitions then; 1 = no row was ever written */
   int64_t look_us;                    /* boot time of the next look at rows outside a batch */
+  int64_t wary_us;                    /* boot time until which tasks that are made lock no rows */
   bool asked, loaded;                 /* somebody has changed a queue; the machine has too much to do */
   bool owes, unsure;                  /* the first row has come: what runs here is to be noted; others have not done so yet */
   struct limit **row; size_t n_row, cap_row;

@@ -5,6 +5,7 @@
 #define LOOK_US 500000                /* queue rows that others changed, while tasks wait here; the load of the machine */
 #define ROOM_US 100000                /* what others run, while a limit holds back tasks here */
 #define POP_MOST 20000                /* hints that pollers may bring at once */
+#define WARY_US 10000000              /* no lock for what is made, after a lock was waited for in vain */
 
 /* ---- in ---- */
 
@@ -232,8 +233,8 @@ enum store_rc wait_look(struct runner *r) {
   return rc;
 }
 
-/* The rows that a batch locks, each once, and the slots that what it makes may find free. */
-struct locks { struct locked { int64_t id; struct limit *l; } *v; size_t n; uint64_t batch; int64_t room[SLOT__N]; };
+/* The rows that a batch locks, each once, and the slots that what it makes may find free. made: some are for that alone. */
+struct locks { struct locked { int64_t id; struct limit *l; } *v; size_t n; uint64_t batch; int64_t room[SLOT__N]; bool made; };
 
 static void note_limits(struct locks *k, struct limit *const limit[4]) {
   for (int i = 0; i < 4; i++) {
@@ -263,13 +264,15 @@ static void note_made(struct runner *r, const struct req_task *t, struct locks *
     queues_limits(&r->queues, of.user, of.group, limit);
     bool held = false;
     for (int i = 0; i < 4; i++) held |= limit[i] && (limit[i]->at != 0 || limit[i]->paused);
-    if (!held) note_limits(k, limit), --*room;
+    if (!held) note_limits(k, limit), --*room, k->made = true;
   }
   def_task_unref(def);
 }
 
+/* A submit needs no lock of a limit: while somebody keeps one, it is stored, and what it makes waits for its turn. */
 static void note_submit(struct runner *r, const struct ev *e, struct locks *k) {
   bool submits = e->kind == EV_REQ && e->q && e->q->kind == REQ_EXEC_TASK;
+  if (e->wait.alone || r->env.boot_us < r->queues.wary_us) return;
   for (uint32_t i = 0; submits && i < e->q->n_task; i++) {
     const struct req_task *t = &e->q->task[i];
     if (!t->spec || (!t->spec->hold && t->spec->delay_us == 0 && t->spec->start_at_us == 0)) note_made(r, t, k);
@@ -306,6 +309,10 @@ enum store_rc wait_lock(struct runner *r, size_t most) {
   int64_t *id = arena_alloc(&r->env.mem, k.n * sizeof *id), *at = arena_alloc(&r->env.mem, k.n * sizeof *at);
   for (size_t i = 0; i < k.n; i++) id[i] = k.v[i].id;
   enum store_rc rc = store_queue_lock(r->env.store, id, k.n, at);
+  if (rc == STORE_RETRY && k.made) { /* made again, without those that only a submit asked for */
+    q->wary_us = r->env.boot_us + WARY_US;
+    rc = STORE_STALE;
+  }
   for (size_t i = 0; rc == STORE_OK && i < k.n; i++)
     if (at[i] >= 0) k.v[i].l->rate_us = k.v[i].l->rate_stored_us = at[i];
   return rc == STORE_OK ? read_running(r) : rc;

@@ -34,10 +34,12 @@ bool memdb_hold(struct memdb *db, enum mem_row what, int64_t id) {
   struct mem_node *n = what == MEM_ROW_NODE ? memdb_node(db, id) : NULL;
   struct mem_task *t = what == MEM_ROW_TASK ? memdb_task(db, id) : NULL;
   struct mem_member *m = what == MEM_ROW_MEMBER ? memdb_member(db, id) : NULL;
+  struct mem_queue *q = what == MEM_ROW_QUEUE ? memdb_queue(db, id) : NULL;
   if (what == MEM_ROW_DEF) return hold_def(db, id);
   if (f) return take(db, &f->lock);
   if (n) return !in_use(db, n->r.fi) && take(db, &n->lock);
   if (t) return !in_use(db, t->r.fi) && take(db, &t->lock);
+  if (q) return take(db, &q->lock);
   return m && take(db, &m->lock);
 }
 
@@ -57,6 +59,7 @@ void memdb_release(struct memdb *db) {
   for (int i = 0; i < 3; i++) db->closed[i] = false;
   for (size_t i = 0; i < db->n_flows; i++) db->flows[i].held = false;
   if (!db->stranger) return;
+  for (size_t i = 0; i < db->n_queue; i++) give(db, &db->queue[i]->lock);
   for (size_t i = 0; (s = map64_next(&db->flow, &i)) != NULL;) give(db, &((struct mem_flow *)s->val)->lock);
   for (size_t i = 0; (s = map64_next(&db->node, &i)) != NULL;) give(db, &((struct mem_node *)s->val)->lock);
   for (size_t i = 0; (s = map64_next(&db->task, &i)) != NULL;) give(db, &((struct mem_task *)s->val)->lock);

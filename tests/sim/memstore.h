@@ -100,7 +100,7 @@ struct store *memdb_connect(struct memdb *db, void *node);
 void memdb_tick(struct memdb *db);
 
 /* A session of a stranger: it locks rows and keeps them until memdb_release(), which gives all of them back. */
-enum mem_row { MEM_ROW_FLOW, MEM_ROW_NODE, MEM_ROW_TASK, MEM_ROW_MEMBER, MEM_ROW_DEF };
+enum mem_row { MEM_ROW_FLOW, MEM_ROW_NODE, MEM_ROW_TASK, MEM_ROW_MEMBER, MEM_ROW_DEF, MEM_ROW_QUEUE };
 bool memdb_hold(struct memdb *db, enum mem_row what, int64_t id);     /* false: the row does not exist, or is in use */
 void memdb_hold_table(struct memdb *db, enum mem_row what);  /* flows, nodes or tasks: all rows; nothing can be inserted */
 void memdb_release(struct memdb *db);

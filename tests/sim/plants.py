@@ -182,6 +182,8 @@ PLANTS = [
     (72, "tasks of which nobody knows whose they are count nowhere", "runner/queues.c", "      unknown++;\n", "      unknown += !PLANT(72);\n"),
     (73, "a moved task of a flow keeps its note", "runner/rows.c",
      "if (task != UINT32_MAX) note_task(r, c, task);", "if (task != UINT32_MAX && !PLANT(73)) note_task(r, c, task);"),
+    (74, "a task that is made starts under a limit that is not locked", "runner/queues.c",
+     "(limit_is_shared(l) && l->locked != q->env->batch_no)", "(!PLANT(74) && limit_is_shared(l) && l->locked != q->env->batch_no)"),
     (41, None, "runner/reconciler.c", "return c->pass.hints || (age > HINT_AGE_US && lists_empty(c)) ?", "return c->pass.hints || (!PLANT(41) && age > HINT_AGE_US && lists_empty(c)) ?"),
 ]
 
