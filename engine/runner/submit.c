@@ -46,19 +46,9 @@ static enum store_rc decide_key(struct submit *s, struct req_task *t, struct alo
 
 /* ---- what it is ---- */
 
-enum wr_rc submit_def(struct runner *r, const struct req_task *t, struct task_def **def, struct wr_err *err) {
-  enum wr_rc rc = WR_OK;
-  if (t->def) {
-    if (t->def->policy.slot >= SLOT__N || t->def->executor == NULL) rc = defs_place(r->env.defs, t->def, err);
-    if (rc == WR_OK) *def = def_task_ref(t->def);
-    return rc;
-  }
-  return defs_task(r->env.defs, t->task_id, 0, r->env.defs_version, def, err);
-}
-
 static enum store_rc decide_def(struct submit *s, const struct req_task *t, struct task_def **def) {
   struct wr_err err;
-  enum wr_rc rc = submit_def(s->r, t, def, &err);
+  enum wr_rc rc = req_def(s->r, t, def, &err);
   if (rc == WR_OK && !t->def && (*def)->deleted) rc = wr_err_set(&err, WR_NOT_STARTABLE, "The task was deleted.");
   return rc == WR_OK ? STORE_OK : req_refuse_err(s->e->q, rc, &err);
 }
