@@ -372,6 +372,14 @@ static enum store_rc alone_def(struct loader *l, const struct task_row *row, con
   return defs_store_rc(rc);
 }
 
+enum wr_rc load_made_def(struct loader *l, const struct req_task *t, struct task_def **def, struct wr_err *err) {
+  enum wr_rc rc = WR_OK;
+  if (!t->def) return defs_task(l->env->defs, t->task_id, 0, l->env->defs_version, def, err);
+  if (t->def->policy.slot >= SLOT__N || t->def->executor == NULL) rc = defs_place(l->env->defs, t->def, err);
+  if (rc == WR_OK) *def = def_task_ref(t->def);
+  return rc;
+}
+
 static enum store_rc from_task_row(struct loader *l, const struct task_row *row, const struct async_row *beside,
                                    struct cached **out) {
   static const struct queue_view nothing = {"", "", 0, 0};

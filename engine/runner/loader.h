@@ -37,6 +37,8 @@ enum store_rc load_alone(struct loader *l, int64_t ti, bool report, struct cache
 /* Reads all of these at once, for load_alone(). ti: any order; those that are cached are not read. */
 enum store_rc load_alone_ahead(struct loader *l, const int64_t *ti, size_t n) WR_MUST;
 bool loader_held(const struct loader *l, int64_t fi);               /* another node holds that flow in this batch */
+/* A reference of the definition of a task that is to be made, as this node runs it; it may be deleted. */
+enum wr_rc load_made_def(struct loader *l, const struct req_task *t, struct task_def **def, struct wr_err *err) WR_MUST;
 /* What the outcome of reading a definition means for the batch. BAD = the definition does not exist, or is damaged. */
 enum store_rc defs_store_rc(enum wr_rc rc);
 #endif

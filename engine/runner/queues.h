@@ -146,7 +146,8 @@ void queues_pay(struct queues *q, struct place *p, enum slot_class s, int32_t cp
 bool queues_counts(const struct queues *q, const struct queue_view *of);  /* must a start of such a task be held? */
 void queues_hold(struct queues *q, struct place *p, int64_t ti, int32_t cpu);        /* picked */
 const struct hold *queues_held(const struct queues *q, int64_t ti);
-/* A task that has not waited here: true when it may start now; then it is held until the batch is over, or its attempt. */
+/* A task that has not waited here: true when it may start now; then it is held until the batch is over, or its attempt. Where
+ * other nodes work on the store, this batch must have locked its limits. */
 bool queues_home(struct queues *q, const struct queue_view *of, int64_t ti);
 /* The claim of a held task is in the batch under way: its rates are paid. False: no room any more (others were faster). */
 bool queues_claim(struct queues *q, int64_t ti);

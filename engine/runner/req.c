@@ -11,16 +11,6 @@ enum store_rc req_refuse_err(struct req *q, enum wr_rc rc, const struct wr_err *
   return STORE_OK;
 }
 
-enum wr_rc req_def(struct runner *r, const struct req_task *t, struct task_def **def, struct wr_err *err) {
-  enum wr_rc rc = WR_OK;
-  if (t->def) {
-    if (t->def->policy.slot >= SLOT__N || t->def->executor == NULL) rc = defs_place(r->env.defs, t->def, err);
-    if (rc == WR_OK) *def = def_task_ref(t->def);
-    return rc;
-  }
-  return defs_task(r->env.defs, t->task_id, 0, r->env.defs_version, def, err);
-}
-
 enum store_rc req_ids(struct runner *r, struct req *q, enum id_kind kind, uint32_t n) {
   return q->first_id == 0 && n > 0 ? store_ids(r->env.store, kind, n, &q->first_id) : STORE_OK;
 }

@@ -1,8 +1,8 @@
 /* Private to the runner: its parts in one place, and the files that put the parts together. Each of these files calls only those
  * above it in this list, which a test proves (tests/lint):
  *
- *   req.c       what all requests share
  *   wait.c      hints come in, wait and go out; limits
+ *   req.c       what all requests share
  *   ask.c       wishes about tasks
  *   submit.c    stand-alone tasks are made
  *   request.c   one request of the API of any kind
@@ -88,8 +88,6 @@ struct runner {
 
 /* req.c. The ids of a request stay its own when its batch is made again. A failure to read a definition is an answer, or ends the
  * batch. */
-/* A reference of the definition of a task that is to be made, as this node runs it. */
-enum wr_rc req_def(struct runner *r, const struct req_task *t, struct task_def **def, struct wr_err *err) WR_MUST;
 enum store_rc req_ids(struct runner *r, struct req *q, enum id_kind kind, uint32_t n) WR_MUST;
 enum store_rc req_refuse_err(struct req *q, enum wr_rc rc, const struct wr_err *err);
 

@@ -2,7 +2,6 @@
  *
  * First every task is decided: made, or there already (taskKey); only when none is refused anything is made. What never happens:
  * two tasks with one taskKey; a submit that is refused leaves a trace in a row. */
-#include "defs.h"
 #include "runner_int.h"
 
 struct submit { struct runner *r; struct ev *e; struct task_def **def; };
@@ -48,7 +47,7 @@ static enum store_rc decide_key(struct submit *s, struct req_task *t, struct alo
 
 static enum store_rc decide_def(struct submit *s, const struct req_task *t, struct task_def **def) {
   struct wr_err err;
-  enum wr_rc rc = req_def(s->r, t, def, &err);
+  enum wr_rc rc = load_made_def(&s->r->loader, t, def, &err);
   if (rc == WR_OK && !t->def && (*def)->deleted) rc = wr_err_set(&err, WR_NOT_STARTABLE, "The task was deleted.");
   return rc == WR_OK ? STORE_OK : req_refuse_err(s->e->q, rc, &err);
 }

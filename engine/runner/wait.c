@@ -257,7 +257,7 @@ static void note_made(struct runner *r, const struct req_task *t, struct locks *
   struct task_def *def = NULL;
   struct limit *limit[4];
   struct wr_err err;
-  if (req_def(r, t, &def, &err) != WR_OK) return; /* it is refused, or the batch fails, when it is its turn */
+  if (load_made_def(&r->loader, t, &def, &err) != WR_OK) return; /* it is refused, or the batch fails, when it is its turn */
   int64_t *room = def->policy.slot < SLOT__N ? &k->room[def->policy.slot] : NULL;
   if (room && *room > 0 && admission_ask(&r->admission, &def->policy, false) != ADMIT_BEHIND) {
     struct queue_view of = queue_view(t->spec ? t->spec->queue : NULL, def->queue);

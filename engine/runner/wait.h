@@ -1,6 +1,6 @@
 /* The ways of tasks that wait: hints come in (from a batch, from pollers, from looks at rows), wait in waiting.h, and go out as
  * events, one for each slot that is free. Where other nodes work on the store, limits are locked in the batch that claims, so
- * that no two nodes use the same room.
+ * that no two nodes use the same room; and in a batch that makes stand-alone tasks, so that these can start with it.
  *
  * The runner thread's. What never happens: a hint that came here is in no list and in no event, unless its row is found again
  * (reconciler_refused()); a claim beyond a limit. */

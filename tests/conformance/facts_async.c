@@ -170,6 +170,9 @@ static void thousand_async_rows_at_once(struct world *w) {
     tw[i] = (struct task_write){.op = ROW_INSERT, .expect_state = -1, .row = t};
     aw[i] = (struct async_write){ROW_INSERT, async_of(&t)};
     if (i % 3 == 0) aw[i].row.content = content, aw[i].row.user = "many";
+    if (i % 5 == 0) aw[i].row.group = "of many"; /* rows that name few columns stand between those that name all */
+    if (i % 7 == 0) aw[i].row.config = "{}";
+    if (i > N / 2 && i % 11 == 0) aw[i].row.priority = i, aw[i].row.start_at_us = i;
   }
   OK(put(w, tw, N, aw, N, NULL, 0));
   OK(store_begin(w->s, &defs));
