@@ -172,6 +172,12 @@ int weir_register(weir_t *h, const weir_type_t *type) {
   return rc;
 }
 
+/* There is no node any more. Whoever waits hears of it. */
+static void broken(weir_t *h) {
+  atomic_store(&h->broken, true);
+  until_look(&h->until);
+}
+
 /* The node joins anew, as one that runs tasks. If that fails, it is again one that does not. */
 static enum wr_rc begin_work(weir_t *h, struct wr_err *err) {
   struct wr_err again;
@@ -179,11 +185,16 @@ static enum wr_rc begin_work(weir_t *h, struct wr_err *err) {
   bool left;
   node_drain(h->node, 0);
   h->stuck = !close_node(h, &left);
-  if (h->stuck)
+  if (h->stuck) {
+    broken(h);
     return wr_err_set(err, WR_DB_UNAVAILABLE, "The database does not answer; this handle can only be closed.");
+  }
   if (!h->pool) h->pool = pool_new(h, h->opts.slots, types_stack(h));
   enum wr_rc rc = open_node(h, NODE_API | NODE_RUNNER | NODE_WORKER, err);
-  if (rc && open_node(h, NODE_API | NODE_RUNNER, &again)) log_error("library.closed", L_STR("why", again.msg));
+  if (rc && open_node(h, NODE_API | NODE_RUNNER, &again)) {
+    log_error("library.closed", L_STR("why", again.msg));
+    broken(h);
+  }
   return rc;
 }
 
@@ -204,6 +215,7 @@ int weir_start(weir_t *h) {
     pthread_mutex_unlock(&h->mu);
   }
   pthread_rwlock_unlock(&h->life);
+  if (atomic_load(&h->broken) && !may) return unusable(h);
   if (!may) return fail(h, WEIR_ERR_INVALID, WR_OUT_OF_RANGE, "The handle has started already, or closes.");
   return rc ? failed(h, &err) : WEIR_OK;
 }

@@ -76,7 +76,7 @@ struct weir_s {
   bool stuck;                       /* under life: a node that was closed does not come back from its store, and uses this */
   struct offers offers;
   struct view view;
-  atomic_bool ending, gone;
+  atomic_bool ending, gone, broken;   /* broken: a start has left no node behind */
   pthread_mutex_t registering;      /* held over I/O, before `life`: one type at a time */
   struct lib_type **type; size_t n_type, cap_type;   /* change under `registering`, before the start */
   pthread_mutex_t mu;               /* guards these two; leaf */

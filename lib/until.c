@@ -134,7 +134,7 @@ static int look_once(weir_t *h, struct until_wait *w, bool *others) {
 static bool stopped(const struct stopper *s) { return s && atomic_load(&s->reason) != WEIR_STOP_NONE; }
 
 /* The lock is held. */
-static bool no_more_ends(const weir_t *h) { return h->until.ending || atomic_load(&h->gone); }
+static bool no_more_ends(const weir_t *h) { return h->until.ending || atomic_load(&h->gone) || atomic_load(&h->broken); }
 
 /* Sleeps until all have ended, it is stopped, or at_us. */
 static void sleep_until(weir_t *h, struct until_wait *w, int64_t at_us, const struct stopper *stop) {

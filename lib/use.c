@@ -4,9 +4,13 @@
 #include "lib_int.h"
 
 int unusable(const weir_t *h) {
-  if (!atomic_load(&h->gone)) return fail(h, WEIR_ERR_UNAVAILABLE, WR_DRAINING, "The handle is closed.");
-  return fail(h, WEIR_ERR_UNAVAILABLE, WR_DB_UNAVAILABLE,
-              "The file of the database was removed or replaced; this handle can only be closed.");
+  if (atomic_load(&h->gone))
+    return fail(h, WEIR_ERR_UNAVAILABLE, WR_DB_UNAVAILABLE,
+                "The file of the database was removed or replaced; this handle can only be closed.");
+  if (atomic_load(&h->broken))
+    return fail(h, WEIR_ERR_UNAVAILABLE, WR_DB_UNAVAILABLE,
+                "The database did not answer when this handle was started; it can only be closed.");
+  return fail(h, WEIR_ERR_UNAVAILABLE, WR_DRAINING, "The handle is closed.");
 }
 
 bool enter(weir_t *h) {

@@ -139,7 +139,7 @@ WEIR_API int weir_port(weir_t *);
  * that runs it. The struct is copied; what it points to but for name and the functions is the caller's until release(). */
 WEIR_API int weir_register(weir_t *, const weir_type_t *);
 /* Begins to run tasks in this process (S4). Without it a process submits and looks. Once; again: INVALID. Not from inside a
- * routine. */
+ * routine. UNAVAILABLE: the store is away; then the handle may be of no more use, but to be closed (weir_error() says so). */
 WEIR_API int weir_start(weir_t *);
 /* A planned stop (S4, S1): routines are told to stop (WEIR_STOP_SHUTDOWN) and get `stop-timeout` (10 s) for that; their tasks
  * are handed over with their last context, and cost no try. A routine that ignores it cannot be killed: it is given up (its

@@ -15,7 +15,7 @@ enum {
 };
 
 #define LOST "The connection to the database was lost."
-#define AWAY "The database cannot be reached: is it up, and are host and port in --store right?"
+#define AWAY "The database cannot be reached: is it up, and are host and port in its URL right?"
 #define READ_ONLY "The database is read-only: nothing can be written."
 #define REFUSES "The database refuses the user or the password."
 #define NO_RIGHT "The user of the database lacks a right that this program needs."
