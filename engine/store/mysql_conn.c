@@ -100,7 +100,7 @@ static unsigned whole_s(int64_t us, unsigned least, unsigned most) {
 /* A request waits for a reader (fifth), for a new connection (three tenths) and for one answer (half): then the rest of it
  * is refused at once, because the connection is gone. The runner must know well before its lease ends. */
 void my_conn_init(struct my_conn *c, struct my *s, enum my_role role) {
-  *c = (struct my_conn){.base.ops = &my_db_ops, .s = s, .role = role, .connect_s = CONNECT_S, .io_s = IO_S, .lock_wait_s = 5};
+  *c = (struct my_conn){.base.ops = &my_db_ops, .s = s, .role = role, .connect_s = CONNECT_S, .io_s = IO_S, .lock_wait_s = 1};
   if (role == MY_RUN) {
     c->connect_s = whole_s(s->lease_us / 6, 3, CONNECT_S);
     c->io_s = whole_s(s->lease_us / 6, 3, IO_S);
@@ -109,8 +109,8 @@ void my_conn_init(struct my_conn *c, struct my *s, enum my_role role) {
     c->connect_s = whole_s(s->request_us / 10 * 3, 2, CONNECT_S);
     c->io_s = whole_s(s->request_us / 2, 2, IO_S);
   }
-  if (role == MY_RUN) c->lock_wait_s = 1; /* everybody waits while the runner does */
-  else if (role != MY_LOG) c->lock_wait_s = c->io_s > 2 ? 2 : 1;
+  /* 1 s: everybody waits while the runner does; the log is tried again, and a node that ends waits for its call */
+  if (role != MY_RUN && role != MY_LOG && c->io_s > 2) c->lock_wait_s = 2;
 }
 
 static bool for_request(const struct my_conn *c) { return c->role != MY_RUN && c->role != MY_LOG; }

@@ -6,6 +6,8 @@
 #include "sqlite_priv.h"
 #include "wr_limits.h"
 
+#define LOG_BUSY_MS 200    /* for a lock: it is tried again all the same, and a node that ends waits for this call */
+
 struct sq_logs { struct logs base; struct sq *s; struct sq_conn c; };
 
 enum { LOG_BEGIN, LOG_COMMIT, LOG_ROLLBACK, LOG_PUT, LOG_CONTEXT_PUT, LOG_PROGRESS_PUT, LOG_DROP, LOG_DROP_CONTEXT,
@@ -32,6 +34,7 @@ enum wr_rc sq_logs_open(struct store *st, struct logs **out, struct wr_err *err)
   l->s = s;
   l->c.told = l->base.why;
   int rc = sq_conn_open(&l->c, s->log_path, SQ_WRITE, log_sql, LOG__N);
+  if (rc == SQLITE_OK) sqlite3_busy_timeout(l->c.db, LOG_BUSY_MS);
   if (rc == SQLITE_OK) rc = sq_exec(&l->c, "PRAGMA wal_autocheckpoint=4000"); /* the log thread may wait for it */
   if (rc == SQLITE_OK) {
     sq_files_logs(s, true);

@@ -89,6 +89,7 @@ struct logger {
   struct xlog *news;
   bool stop, woken;              /* woken: the keeper has work */
   int64_t stop_us;               /* since when */
+  bool away; int64_t try_us;     /* log thread: the store did not take what it was given last; how long that call took */
   _Atomic int64_t waiting;       /* bytes of all attempts on their way */
   _Atomic uint32_t n_stored;     /* writes that were stored */
   /* log thread: the batch; own = to be freed with it */
@@ -260,15 +261,28 @@ void logger_news(struct worker *w) {
 
 /* ---- log thread: the batch ---- */
 
-/* False: the node has been ending for long enough. */
+/* The lock is held. False: the node has been ending for long enough, or will have when a call like the last one is over. */
+static bool in_time(const struct logger *l) {
+  return !l->stop || clock_mono_us() + l->try_us < l->stop_us + AGAIN_AT_END_US;
+}
+
+/* False: no other try is in time. */
 static bool nap(struct logger *l, int64_t us) {
   int64_t at = clock_mono_us() + us;
   pthread_mutex_lock(&l->lock);
   while (!l->stop && cond_until(&l->ending, &l->lock, at)) {}
-  bool more = !l->stop || clock_mono_us() < l->stop_us + AGAIN_AT_END_US;
+  bool more = in_time(l);
   if (more && l->stop) (void)cond_until(&l->ending, &l->lock, at);
   pthread_mutex_unlock(&l->lock);
   return more;
+}
+
+/* A call of a store that is away may take seconds, so what is left at the end is not tried piece by piece. */
+static bool in_vain(struct logger *l) {
+  pthread_mutex_lock(&l->lock);
+  bool yes = l->away && !in_time(l);
+  pthread_mutex_unlock(&l->lock);
+  return yes;
 }
 
 static void say_they_wait(struct worker *w) {
@@ -281,9 +295,13 @@ static void say_they_wait(struct worker *w) {
 enum log_rc logger_until(struct logger *l, enum log_rc (*once)(void *), void *arg, int64_t most_us, bool *doubt) {
   enum log_rc rc = LOG_AGAIN;
   int64_t began = clock_mono_us(), spent = 0;
+  if (in_vain(l)) return LOG_AGAIN;
   for (int64_t us = AGAIN_FIRST_US; rc == LOG_AGAIN; us = us * 2 < AGAIN_MAX_US ? us * 2 : AGAIN_MAX_US) {
+    int64_t from = clock_mono_us();
     rc = once(arg);
-    if (rc != LOG_AGAIN) break;
+    l->try_us = clock_mono_us() - from;
+    l->away = rc == LOG_AGAIN;
+    if (!l->away) break;
     *doubt = true;
     spent = clock_mono_us() - began;
     if (spent >= AGAIN_SAID_US) say_they_wait(l->w);

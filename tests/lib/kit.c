@@ -4,6 +4,7 @@
 #include <ftw.h>
 #include <poll.h>
 #include <sqlite3.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,11 +25,21 @@ static bool missing(const char *what) {
 void kit_through(const char *socket) { snprintf(url, sizeof url, "mysql://root@localhost/%s?socket=%s", name, socket); }
 const char *kit_socket(void) { return path; }
 
-static bool begin(int argc, char **argv, const char *what) {
-  const char *kind = argc > 1 ? argv[1] : "sqlite", *u = getenv("WEIR_TEST_MYSQL"), *r = getenv("WEIR_TEST_REDIS");
-  if (strcmp(kind, "sqlite") == 0) return make_dir(), true;
+static const char *kind_of(int argc, char **argv) { return argc > 1 ? argv[1] : "sqlite"; }
+
+static bool is_there(const char *kind) {
+  const char *u = getenv("WEIR_TEST_MYSQL"), *r = getenv("WEIR_TEST_REDIS");
+  if (strcmp(kind, "sqlite") == 0) return true;
   if (!u || !*u) return missing("WEIR_TEST_MYSQL");
-  if (strcmp(kind, "redis") == 0 && (!r || !*r)) return missing("WEIR_TEST_REDIS");
+  return strcmp(kind, "redis") != 0 || (r && *r) || missing("WEIR_TEST_REDIS");
+}
+
+static void begin(const char *kind, const char *what) {
+  const char *u = getenv("WEIR_TEST_MYSQL"), *r = getenv("WEIR_TEST_REDIS");
+  if (strcmp(kind, "sqlite") == 0) {
+    make_dir();
+    return;
+  }
   const char *at = strchr(u, '@'), *slash = at ? strchr(at, '/') : NULL, *sock = strstr(u, "?socket=");
   if (!slash || !sock) abort();
   make_dir();
@@ -38,7 +49,6 @@ static bool begin(int argc, char **argv, const char *what) {
   if (strcmp(kind, "redis") == 0) snprintf(queue, sizeof queue, "queue=%s", r);
   db = mysql_init(NULL);
   if (!db || !mysql_real_connect(db, NULL, "root", NULL, NULL, 0, path, 0)) abort();
-  return true;
 }
 
 static void sql(const char *what) {
@@ -66,10 +76,50 @@ static void end(void) {
 }
 
 int kit_main(int argc, char **argv, const char *what, const struct CMUnitTest *all, size_t n) {
-  if (!begin(argc, argv, what)) return 0;
+  if (!is_there(kind_of(argc, argv))) return 0;
+  begin(kind_of(argc, argv), what);
   int rc = _cmocka_run_group_tests(what, all, n, NULL, NULL);
   end();
   return rc;
+}
+
+/* ---- all at once ---- */
+
+struct child { pid_t pid; FILE *said; };
+
+static _Noreturn void be_child(const struct child *c, const char *kind, const char *what, const struct CMUnitTest *test) {
+  if (dup2(fileno(c->said), 1) < 0 || dup2(fileno(c->said), 2) < 0) abort();
+  begin(kind, what);
+  int rc = _cmocka_run_group_tests(what, test, 1, NULL, NULL);
+  end();
+  exit(rc != 0);
+}
+
+static void child_ends(void **state) {
+  struct child *c = *state;
+  char line[1000];
+  int status;
+  if (waitpid(c->pid, &status, 0) != c->pid) abort();
+  rewind(c->said);
+  while (status && fgets(line, sizeof line, c->said)) fprintf(stderr, "%s", line);
+  fclose(c->said);
+  IS(status, 0);
+}
+
+int kit_main_at_once(int argc, char **argv, const char *what, const struct CMUnitTest *all, size_t n) {
+  struct CMUnitTest test[16];
+  struct child child[16];
+  char names[40];
+  if (!is_there(kind_of(argc, argv))) return 0;
+  if (n > sizeof test / sizeof *test) abort();
+  for (size_t i = 0; i < n; i++) {
+    snprintf(names, sizeof names, "%s%zu", what, i);
+    child[i].said = tmpfile();
+    if (!child[i].said || (child[i].pid = fork()) < 0) abort();
+    if (child[i].pid == 0) be_child(&child[i], kind_of(argc, argv), names, &all[i]);
+    test[i] = (struct CMUnitTest){.name = all[i].name, .test_func = child_ends, .initial_state = &child[i]};
+  }
+  return _cmocka_run_group_tests(what, test, n, NULL, NULL);
 }
 
 bool kit_one_process(void) { return db == NULL; }

@@ -22,6 +22,8 @@ enum { SOON_MS = 20000 };            /* how long a test waits for what must come
  * TAP line says so. Each KIT_TEST begins with a new, empty database. */
 #define KIT_TEST(f) cmocka_unit_test_setup(f, kit_fresh)
 int kit_main(int argc, char **argv, const char *what, const struct CMUnitTest *all, size_t n);
+/* The same, each test in a process and on a database of its own, all at once: for tests that wait most of their time. */
+int kit_main_at_once(int argc, char **argv, const char *what, const struct CMUnitTest *all, size_t n);
 int kit_fresh(void **state);
 bool kit_one_process(void);          /* the store belongs to one process */
 const char *kit_url(void);
