@@ -3,6 +3,7 @@
 #include "load.h"
 #include <fcntl.h>
 #include <jansson.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -32,7 +33,8 @@ struct node {
   struct registry *executors;
   struct queue *queue[SLOT__N];   /* one each, so that tasks that wait for a process never hold up the others */
   struct pump *pump[SLOT__N];     /* NULL with the queue in memory */
-  struct worker *worker;
+  pthread_mutex_t gate;           /* between the runner's calls and a worker that goes before it: node_close() */
+  struct worker *worker;          /* NULL: there is none, or none any more. The runner's thread looks with `gate` held */
   struct runner *_Atomic runner;  /* NULL until it is made: the worker's threads, which are older, look */
   _Atomic bool failed;            /* it has no spawner any more */
   bool spawned;                   /* it has, or had, a spawner */
@@ -43,13 +45,42 @@ struct node {
 
 /* ---- ports: the runner asks ---- */
 
-static void port_start(void *ctx, struct attempt *list) { worker_start(((struct node *)ctx)->worker, list); }
-static void port_cancel(void *ctx, int64_t ti, uint32_t epoch, enum task_stop why) {
-  worker_stop(((struct node *)ctx)->worker, ti, epoch, why);
+/* A runner that hung in the database may come back when its worker is gone. No call of a worker that is made here blocks. */
+static struct worker *worker_in(struct node *n) {
+  pthread_mutex_lock(&n->gate);
+  return n->worker;
 }
-static void port_forget(void *ctx, int64_t ti) { worker_forget(((struct node *)ctx)->worker, ti); }
-static void port_kill_all(void *ctx) { worker_kill_all(((struct node *)ctx)->worker); }
-static void port_deadline(void *ctx, int64_t boot_us) { worker_set_deadline(((struct node *)ctx)->worker, boot_us); }
+static void worker_out(struct node *n) { pthread_mutex_unlock(&n->gate); }
+
+static void port_start(void *ctx, struct attempt *list) {
+  struct worker *w = worker_in(ctx);
+  if (w) worker_start(w, list);
+  worker_out(ctx);
+}
+
+static void port_cancel(void *ctx, int64_t ti, uint32_t epoch, enum task_stop why) {
+  struct worker *w = worker_in(ctx);
+  if (w) worker_stop(w, ti, epoch, why);
+  worker_out(ctx);
+}
+
+static void port_forget(void *ctx, int64_t ti) {
+  struct worker *w = worker_in(ctx);
+  if (w) worker_forget(w, ti);
+  worker_out(ctx);
+}
+
+static void port_kill_all(void *ctx) {
+  struct worker *w = worker_in(ctx);
+  if (w) worker_kill_all(w);
+  worker_out(ctx);
+}
+
+static void port_deadline(void *ctx, int64_t boot_us) {
+  struct worker *w = worker_in(ctx);
+  if (w) worker_set_deadline(w, boot_us);
+  worker_out(ctx);
+}
 
 /* Redis is behind a pump. Without Redis hints stay in the runner. */
 static bool port_push(void *ctx, enum slot_class s, const struct hint *h, size_t n) {
@@ -92,8 +123,10 @@ static void worker_news(void *ctx) {
 static void port_trouble(void *ctx, struct node_trouble *out) {
   struct node *n = ctx;
   const struct queue_opts *q = &n->o->queues;
-  if (!n->worker) return;
-  worker_trouble(n->worker, out);
+  struct worker *w = worker_in(n);
+  if (w) worker_trouble(w, out);
+  worker_out(n);
+  if (!w) return;
   out->cpu_budget = q->cpu_budget;
   (void)load_allows(q, out->load, sizeof out->load);
   if (q->serves_text) snprintf(out->serves, sizeof out->serves, "%s", q->serves_text);
@@ -415,6 +448,7 @@ static enum wr_rc open_deaf(struct node *n, struct spawner *spawner, struct wr_e
 
 enum wr_rc node_open(const struct node_opts *o, struct spawner *spawner, struct node **out, struct wr_err *err) {
   struct node *n = wr_new(struct node);
+  pthread_mutex_init(&n->gate, NULL);
   n->o = o;
   n->executors = registry_new();
   registry_add_builtins(n->executors);
@@ -456,7 +490,10 @@ bool node_close(struct node *n) {
   if (!n) return true;
   (void)node_leave(n);
   if (n->stuck) { /* the runner's thread may come back and use all this, so it stays until the process ends */
-    if (n->worker) worker_close(n->worker);
+    struct worker *w = worker_in(n);
+    n->worker = NULL;
+    worker_out(n);
+    worker_close(w);
     return false;
   }
   for (int s = 0; s < SLOT__N; s++) {
@@ -469,6 +506,7 @@ bool node_close(struct node *n) {
   if (n->defs) defs_free(n->defs);
   if (n->store) store_close(n->store);
   registry_free(n->executors);
+  pthread_mutex_destroy(&n->gate);
   free(n->never);
   free(n);
   return true;
