@@ -92,11 +92,16 @@ static void write_fetched(struct call *c, const struct task_read *in) {
   hosts_close(&hosts);
 }
 
+/* S0 knows stand-alone tasks alone. */
+static enum wr_rc read_alone(struct call *c, enum task_form form, struct task_read *in) {
+  enum wr_rc rc = instance_read_task(c, c->q.ti, form, in);
+  if (rc != WR_OK || in->is_alone) return rc;
+  return call_fail(c, WR_NOT_FOUND, "Task instance %lld is not a stand-alone task.", (long long)c->q.ti);
+}
+
 enum wr_rc h_s0_fetch(struct call *c) {
   struct task_read in;
-  enum wr_rc rc = instance_read_task(c, c->q.ti, TASK_HISTORY, &in);
-  if (rc == WR_OK && !in.is_alone)
-    rc = call_fail(c, WR_NOT_FOUND, "Task instance %lld is not a stand-alone task.", (long long)c->q.ti);
+  enum wr_rc rc = read_alone(c, TASK_HISTORY, &in);
   if (rc == WR_OK) write_fetched(c, &in);
   task_read_done(&in);
   return rc;
@@ -131,7 +136,10 @@ enum wr_rc h_s0_list(struct call *c) {
 /* ---- cancel ---- */
 
 enum wr_rc h_s0_cancel(struct call *c) {
-  enum wr_rc rc = ask_cancel(c, c->q.ti);
+  struct task_read in;
+  enum wr_rc rc = read_alone(c, TASK_PLAIN, &in);
+  task_read_done(&in);
+  if (rc == WR_OK) rc = ask_cancel(c, c->q.ti);
   if (rc != WR_OK) return rc;
   as_text(c);
   buf_str(c->out, "Success");

@@ -207,7 +207,8 @@ static void queued(struct why *w, const char *type, const char *text, const stru
 static void retry(struct why *w, const struct task_row *row) {
   char text[TEXT_BYTES], at[CLOCK_RFC_LEN];
   clock_rfc3339(at, row->t.due_us);
-  snprintf(text, sizeof text, "Attempt %" PRIu32 " failed; the next one is due at %s.", row->t.epoch, at);
+  snprintf(text, sizeof text, "Attempt %" PRIu32 " %s; the next one is due at %s.", row->t.epoch,
+           row->t.again ? "failed, or asked to be tried again" : "failed", at);
   why_put(w, "RETRY_WAIT", text);
 }
 

@@ -207,7 +207,8 @@ class Table(Control):
             body = self.refused(answer, expected, SYMBOL[expected])
             self.assertEqual(body["data"]["state"], state)
             if expected == 40916:
-                self.assertEqual(body["message"], f"It is {state}; wait.")
+                way_out = ": delete it again, or with force=true." if state == "DELETE_FAILED" else "; wait."
+                self.assertEqual(body["message"], f"It is {state}{way_out}")
             return
         self.assertIs(self.ok(answer)["changed"], expected)
         self.assertEqual(answer.data["tiId"], ti)
@@ -592,6 +593,17 @@ class S0(Control):
             self.refused(post(f"/redis/task/fetch?taskId={task}"), 40402)
             self.refused(post(f"/redis/task/cancel?taskId={task}"), 40402)
         self.refused(post("/redis/task/fetch"), 40402)
+
+    def test_a_task_of_a_node_is_none(self):
+        node = {"nodeKey": "n", "tasks": [{"taskName": "t", "taskType": "WAIT", "taskContent": "1h"}]}
+        flow = self.ok(post("/flow", {"flowName": "s0", "flowNodes": [node]}))["flowId"]
+        fi = self.ok(post(f"/exec/flow/{flow}"))["fiId"]
+        ni = self.ok(get(f"/monitor/flow/{fi}"))["nodes"][0]["niId"]
+        ti = self.ok(get(f"/monitor/node/{ni}"))[0]["tiId"]
+        for answer in (post(f"/redis/task/fetch?taskId={ti}"), post(f"/redis/task/cancel?taskId={ti}")):
+            self.assertEqual(self.refused(answer, 40402)["message"], f"Task instance {ti} is not a stand-alone task.")
+        self.assertNotEqual(self.ok(get(f"/monitor/task/{ti}"))["state"], "CANCELED")
+        self.ok(post(f"/exec/flow-ins/{fi}/cancel"))
 
 
 if __name__ == "__main__":

@@ -54,6 +54,16 @@ class Following(Case):
         body = {"taskName": "t", "taskType": "SHELL", "taskContent": text, "taskConfig": config}
         return self.ok(post(f"/exec/task/{self.ok(post('/task', body, to=to))['taskId']}", to=to))["tiId"]
 
+    def test_the_last_attempt_is_the_newest(self):
+        """Also while it has written nothing: the log of the attempt before it is not shown in its place."""
+        ti = self.shell(f'if [ -e "{self.dir}/second" ]; then await never; fi; echo old; touch "{self.dir}/second"; exit 75', backoff={"base": "1ms"})
+        deadline = time.monotonic() + PATIENCE
+        while self.ok(get(f"/monitor/task/{ti}"))["attempt"] < 2:
+            self.assertLess(time.monotonic(), deadline)
+        self.assertEqual(self.log(ti).body, b"")
+        self.assertEqual(self.log(ti, "?attempt=1").body, b"old\n")
+        self.ok(post(f"/exec/task-ins/{ti}/cancel"))
+
     def log(self, ti, query=""):
         answer = get(f"/monitor/task/{ti}/log{query}")
         self.assertEqual(answer.status, 200, answer)
