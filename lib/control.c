@@ -51,12 +51,12 @@ int weir_delete(weir_t *h, int64_t id) { return wish_id(h, ASK_DELETE, id); }
 int weir_change_queue(weir_t *h, int64_t id, const char *user, const char *group, const int32_t *priority) {
   struct queue_spec *queue = NULL;
   struct wr_err err = {0};
-  json_t *o = json_object(), *u = user ? json_string(user) : NULL, *g = group ? json_string(group) : NULL;
-  bool broken = (user && !u) || (group && !g);
-  if (u) (void)json_object_set_new(o, "user", u);
-  if (g) (void)json_object_set_new(o, "group", g);
+  if (bad_text(h, "user", user) || bad_text(h, "group", group)) return WEIR_ERR_INVALID;
+  json_t *o = json_object();
+  if (user) (void)json_object_set_new(o, "user", json_string(user));
+  if (group) (void)json_object_set_new(o, "group", json_string(group));
   if (priority) (void)json_object_set_new(o, "priority", json_integer(*priority));
-  enum wr_rc rc = broken ? wr_err_set(&err, WR_BAD_UTF8, NULL) : queue_parse(o, QUEUE_OF_ASK, &queue, &err);
+  enum wr_rc rc = queue_parse(o, QUEUE_OF_ASK, &queue, &err);
   int sent = !rc && h->remote && id >= 1 ? remote_wish(h, "POST", id, "/queue", o) : WEIR_OK;
   json_decref(o);
   if (rc) return failed(h, &err);
@@ -73,7 +73,7 @@ int weir_change_group(weir_t *h, int64_t id, const char *group) {
 
 /* ---- queues ---- */
 
-/* The body of POST /queue that says the same; a member that is not set becomes null, which clears it. */
+/* The body of POST /queue that says the same, of texts that are UTF-8 (jansson would leave another out); a member that is not set becomes null, which clears it. */
 static json_t *queue_body(const weir_queue_t *q) {
   json_t *o = json_object();
   const bool rated = q->rate_count >= 0 || q->rate_per_ms >= 0;
@@ -108,6 +108,7 @@ int weir_queue_set(weir_t *h, const weir_queue_t *queue) {
   weir_queue_t q;
   if (!SIZED(q, queue))
     return fail(h, WEIR_ERR_INVALID, WR_UNKNOWN_FIELD, "The queue has members that this library does not know.");
+  if (bad_text(h, "user", q.user) || bad_text(h, "group", q.group)) return WEIR_ERR_INVALID;
   if (h->remote) {
     json_t *o = queue_body(&q);
     int sent = remote_queue(h, o);
@@ -116,8 +117,7 @@ int weir_queue_set(weir_t *h, const weir_queue_t *queue) {
   }
   if (!enter(h)) return WEIR_ERR_UNAVAILABLE;
   json_t *body = queue_body(&q);
-  bool whole = json_object_get(body, "user") && json_object_get(body, "group");
-  enum wr_rc rc = whole ? queue_put(h, body, &err) : wr_err_set(&err, WR_BAD_UTF8, NULL);
+  enum wr_rc rc = queue_put(h, body, &err);
   json_decref(body);
   leave(h);
   return rc ? failed(h, &err) : WEIR_OK;
@@ -125,6 +125,7 @@ int weir_queue_set(weir_t *h, const weir_queue_t *queue) {
 
 int weir_queue_delete(weir_t *h, const char *user, const char *group) {
   struct wr_err err = {0};
+  if (bad_text(h, "user", user) || bad_text(h, "group", group)) return WEIR_ERR_INVALID;
   if (h->remote) return remote_queue_delete(h, user, group);
   if (!enter(h)) return WEIR_ERR_UNAVAILABLE;
   enum wr_rc rc = store_queue_delete(h->view.store, user ? user : "", group ? group : "", &err);

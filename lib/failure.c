@@ -4,6 +4,7 @@
 #include <string.h>
 #include "lib_int.h"
 #include "log.h"
+#include "text.h"
 
 /* Of the handle, but never followed: it may be gone. */
 static _Thread_local struct last { const weir_t *h; enum wr_rc code; char text[sizeof((struct wr_err *)0)->msg + 170]; } last;
@@ -46,6 +47,12 @@ int fail(const weir_t *h, int rc, enum wr_rc code, const char *fmt, ...) {
   va_end(ap);
   note(h, code, text, "");
   return rc;
+}
+
+bool bad_text(const weir_t *h, const char *name, const char *text) {
+  if (!text || text_utf8(text, strlen(text))) return false;
+  (void)fail(h, WEIR_ERR_INVALID, WR_BAD_UTF8, "%s is not valid UTF-8.", name);
+  return true;
 }
 
 const char *weir_error(weir_t *h) { return h && last.h == h ? last.text : ""; }

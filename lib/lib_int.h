@@ -92,6 +92,7 @@ struct weir_s {
 /* Notes what went wrong on this thread and returns the WEIR_ERR_* of it. h NULL: nothing is noted. */
 int failed(const weir_t *h, const struct wr_err *err);
 int fail(const weir_t *h, int rc, enum wr_rc code, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+bool bad_text(const weir_t *h, const char *name, const char *text);   /* true: it is no UTF-8, and that is noted; NULL is fine */
 int rc_of(enum wr_rc code);
 /* Copies a struct of the caller's into one of ours, whose members that the caller does not know are 0. False: it has members
  * that this library does not know, and that are not 0. */

@@ -180,11 +180,14 @@ static weir_task_t **show_all(weir_t *h, const struct listing *l) {
 }
 
 static int bad_filter(const weir_t *h, const weir_filter_t *f) {
+  if (bad_text(h, "user", f->user) || bad_text(h, "group", f->group)) return WEIR_ERR_INVALID;
   for (size_t i = 0; i < f->n_states; i++)
     if (f->states[i] < WEIR_STATE_INIT || f->states[i] > WEIR_STATE_FAILED)
       return fail(h, WEIR_ERR_INVALID, WR_BAD_FILTER, "There is no state %d.", (int)f->states[i]);
-  for (size_t i = 0; i < f->n_types; i++)
+  for (size_t i = 0; i < f->n_types; i++) {
     if (!f->types[i]) return fail(h, WEIR_ERR_INVALID, WR_BAD_FILTER, "A type of the filter is missing.");
+    if (bad_text(h, "A type", f->types[i])) return WEIR_ERR_INVALID;
+  }
   return f->offset < 0 ? fail(h, WEIR_ERR_INVALID, WR_BAD_FILTER, "offset must not be negative.") : WEIR_OK;
 }
 

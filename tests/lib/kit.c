@@ -249,3 +249,27 @@ int64_t kit_create(weir_t *h, const char *type) {
   if (weir_create(h, &s, &id)) fail_msg("create %s: %s", type, weir_error(h));
   return id;
 }
+
+void kit_bad_texts(weir_t *h) {
+  static const char bad[] = "b\xff" "d", *const types[] = {"ECHO", bad};
+  const weir_queue_t none = {.size = sizeof none, .max_running = 0, .weight = -1, .paused = 1, .rate_count = -1, .order = -1, .rate_per_ms = -1};
+  weir_queue_t q[] = {none, none};
+  q[0].user = q[1].group = bad;
+  const weir_filter_t f[] = {{.size = sizeof *f, .user = bad}, {.size = sizeof *f, .group = bad}, {.size = sizeof *f, .types = types, .n_types = 2}};
+  const weir_spec_t s[] = {
+    {.size = sizeof *s, .type = bad}, {.size = sizeof *s, .type = "ECHO", .name = bad}, {.size = sizeof *s, .type = "ECHO", .content = bad},
+    {.size = sizeof *s, .type = "ECHO", .config = bad}, {.size = sizeof *s, .type = "ECHO", .params = bad},
+    {.size = sizeof *s, .type = "ECHO", .context = bad}, {.size = sizeof *s, .type = "ECHO", .key = bad},
+    {.size = sizeof *s, .type = "ECHO", .user = bad}, {.size = sizeof *s, .type = "ECHO", .group = bad}};
+  weir_task_t **v;
+  size_t n;
+#define BAD(call) do { IS(call, WEIR_ERR_INVALID); if (!strstr(weir_error(h), "UTF-8")) fail_msg("%s: %s", #call, weir_error(h)); } while (0)
+  for (size_t i = 0; i < sizeof q / sizeof *q; i++) BAD(weir_queue_set(h, &q[i]));
+  for (size_t i = 0; i < sizeof f / sizeof *f; i++) BAD(weir_list(h, &f[i], &v, &n, NULL));
+  for (size_t i = 0; i < sizeof s / sizeof *s; i++) BAD(weir_create(h, &s[i], NULL));
+  BAD(weir_queue_delete(h, bad, NULL));
+  BAD(weir_queue_delete(h, NULL, bad));
+  BAD(weir_change_group(h, 7, bad));
+  BAD(weir_change_queue(h, 7, bad, NULL, NULL));
+#undef BAD
+}

@@ -48,6 +48,9 @@ void gate_await(struct gate *g, int came);   /* until so many routines have come
 bool gate_pass(struct gate *g, weir_attempt_t *a);   /* false: told to stop */
 int gate_came(struct gate *g);
 
+/* Each call that takes a text refuses one that is not UTF-8, with a sentence: -1, and nothing is done or sent. */
+void kit_bad_texts(weir_t *h);
+
 /* Waits until the task is in that state (Weir's own word); "" = until it is gone. */
 void kit_state(weir_t *h, int64_t id, const char *state);
 int64_t kit_create(weir_t *h, const char *type);

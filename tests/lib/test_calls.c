@@ -148,6 +148,13 @@ static void test_get(void **st) {
   OK(weir_close(h));
 }
 
+static void test_bad_texts(void **st) {
+  weir_t *h = kit_open("slots=2", NULL);
+  (void)st;
+  kit_bad_texts(h);
+  OK(weir_close(h));
+}
+
 static size_t count(weir_t *h, const weir_filter_t *f, int64_t *total) {
   weir_task_t **v;
   size_t n;
@@ -218,6 +225,6 @@ static void test_move(void **st) {
 int main(int argc, char **argv) {
   const struct CMUnitTest all[] = {
     KIT_TEST(test_open_refused), KIT_TEST(test_register), KIT_TEST(test_sizes), KIT_TEST(test_create), KIT_TEST(test_get),
-    KIT_TEST(test_list), KIT_TEST(test_move)};
+    KIT_TEST(test_list), KIT_TEST(test_move), KIT_TEST(test_bad_texts)};
   return kit_main(argc, argv, "calls", all, sizeof all / sizeof *all);
 }

@@ -274,10 +274,21 @@ static void test_odd_answers_to_changes(void **st) {
   OK(weir_close(h));
 }
 
+/* What is not sent cannot be taken for something else there. */
+static void test_bad_texts(void **st) {
+  weir_t *h = open_it();
+  int before = atomic_load(&asked);
+  (void)st;
+  says(200, OF("[]"));
+  kit_bad_texts(h);
+  IS(atomic_load(&asked), before);
+  OK(weir_close(h));
+}
+
 int main(void) {
   const struct CMUnitTest all[] = {
     cmocka_unit_test(test_known_task), cmocka_unit_test(test_odd_tasks), cmocka_unit_test(test_odd_lists),
     cmocka_unit_test(test_odd_answers_to_changes), cmocka_unit_test(test_close_ends_sleeps), cmocka_unit_test(test_close_waits_for_changes),
-    cmocka_unit_test(test_close_ends_waits)};
+    cmocka_unit_test(test_close_ends_waits), cmocka_unit_test(test_bad_texts)};
   return cmocka_run_group_tests_name("remote", all, begin, NULL);
 }
