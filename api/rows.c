@@ -119,8 +119,9 @@ void row_task_fields(struct buf *b, const struct task_row *row, const struct tas
   j_text(b, "errorMsg", row->error ? row->error : "");
   j_raw(b, "params", row->params);
   times(b, row->t.start_us, row->end_us);
-  if (form == ROW_FULL || row->result_len <= ROW_BRIEF_RESULT) j_bytes(b, "result", row->result, row->result_len);
-  else j_i64(b, "resultBytes", (int64_t)row->result_len);
+  const bool whole = row->result && (form == ROW_FULL || row->result_len <= ROW_BRIEF_RESULT); /* a list may know its length alone */
+  if (whole) j_bytes(b, "result", row->result, row->result_len);
+  else if (row->result_len > 0) j_i64(b, "resultBytes", (int64_t)row->result_len);
   task_usage(b, row);
   j_i64(b, "attempt", row->t.epoch);
   j_i64(b, "failures", row->t.tries);

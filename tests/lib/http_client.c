@@ -51,6 +51,9 @@ static void control(weir_t *h) {
   f.states = (const int32_t[]){WEIR_STATE_INIT}, f.n_states = 1;
   MUST(weir_list(h, &f, &v, &n, NULL) == WEIR_OK && n == 1);
   weir_list_free(v, n);
+  f.user = "ann b", f.n_states = 0; /* what they have as a result is not told, but how much it is */
+  MUST(weir_list(h, &f, &v, &n, NULL) == WEIR_OK && n >= 1 && !v[n - 1]->result && v[n - 1]->result_len == 5);
+  weir_list_free(v, n);
   MUST(weir_run(h, other) == WEIR_OK && weir_wait(h, other, SOON_MS, NULL) == WEIR_OK);
   MUST(weir_cancel(h, id) == WEIR_OK && weir_wait(h, id, SOON_MS, &t) == WEIR_OK && strcmp(t->state_name, "CANCELED") == 0);
   weir_task_free(t);
