@@ -6,8 +6,8 @@
 #include "log.h"
 #include "text.h"
 
-/* Of the handle, but never followed: it may be gone. */
-static _Thread_local struct last { const weir_t *h; enum wr_rc code; char text[sizeof((struct wr_err *)0)->msg + 170]; } last;
+/* Of the handle with this number: a pointer may be another handle's by now. */
+static _Thread_local struct last { uint64_t handle; enum wr_rc code; char text[sizeof((struct wr_err *)0)->msg + 170]; } last;
 
 int rc_of(enum wr_rc code) {
   switch ((unsigned)code) {
@@ -29,7 +29,7 @@ int rc_of(enum wr_rc code) {
 
 static void note(const weir_t *h, enum wr_rc code, const char *text, const char *path) {
   if (!h) return;
-  last.h = h;
+  last.handle = h->number;
   last.code = code;
   snprintf(last.text, sizeof last.text, *path ? "%s (%s)" : "%s", text, path);
 }
@@ -55,8 +55,9 @@ bool bad_text(const weir_t *h, const char *name, const char *text) {
   return true;
 }
 
-const char *weir_error(weir_t *h) { return h && last.h == h ? last.text : ""; }
-int weir_error_code(weir_t *h) { return h && last.h == h ? (int)last.code : 0; }
+static bool is_of(const weir_t *h) { return !h || last.handle == h->number; }
+const char *weir_error(weir_t *h) { return is_of(h) ? last.text : ""; }
+int weir_error_code(weir_t *h) { return is_of(h) ? (int)last.code : 0; }
 const char *weir_version(void) { return WEIR_VERSION; }
 
 const char *weir_strerror(int rc) {

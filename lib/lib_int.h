@@ -60,6 +60,7 @@ struct until {
 };
 
 struct weir_s {
+  uint64_t number;                  /* of no other handle of this process, before or after */
   struct opt_value given[OPT__N];   /* the options, by name; their texts are borrowed by opts and the API */
   struct arena names;               /* of queues */
   char *store, *data;

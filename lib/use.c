@@ -43,6 +43,8 @@ struct reader *lib_reader(weir_t *h, struct wr_err *err) {
 }
 
 void use_init(weir_t *h) {
+  static atomic_uint_fast64_t handles;
+  h->number = atomic_fetch_add(&handles, 1) + 1;
   pthread_rwlockattr_t a;
   pthread_rwlockattr_init(&a);
   pthread_rwlockattr_setkind_np(&a, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP); /* no call takes it twice */

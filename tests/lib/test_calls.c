@@ -148,6 +148,21 @@ static void test_get(void **st) {
   OK(weir_close(h));
 }
 
+/* malloc gives the memory of a handle that is closed to the next one. */
+static void test_error_is_the_handles(void **st) {
+  (void)st;
+  for (int i = 0; i < 20; i++) {
+    weir_t *h = kit_open("slots=2", NULL);
+    assert_string_equal(weir_error(h), "");
+    IS(weir_error_code(h), 0);
+    IS(weir_cancel(h, 77), WEIR_ERR_NOT_FOUND);
+    IS(weir_error_code(h), 40402);
+    assert_string_equal(weir_error(NULL), weir_error(h)); /* of any handle */
+    IS(weir_error_code(NULL), 40402);
+    OK(weir_close(h));
+  }
+}
+
 static void test_bad_texts(void **st) {
   weir_t *h = kit_open("slots=2", NULL);
   (void)st;
@@ -225,6 +240,6 @@ static void test_move(void **st) {
 int main(int argc, char **argv) {
   const struct CMUnitTest all[] = {
     KIT_TEST(test_open_refused), KIT_TEST(test_register), KIT_TEST(test_sizes), KIT_TEST(test_create), KIT_TEST(test_get),
-    KIT_TEST(test_list), KIT_TEST(test_move), KIT_TEST(test_bad_texts)};
+    KIT_TEST(test_list), KIT_TEST(test_move), KIT_TEST(test_bad_texts), KIT_TEST(test_error_is_the_handles)};
   return kit_main(argc, argv, "calls", all, sizeof all / sizeof *all);
 }
