@@ -119,7 +119,7 @@ void row_task_fields(struct buf *b, const struct task_row *row, const struct tas
   j_text(b, "errorMsg", row->error ? row->error : "");
   j_raw(b, "params", row->params);
   times(b, row->t.start_us, row->end_us);
-  const bool whole = row->result && (form == ROW_FULL || row->result_len <= ROW_BRIEF_RESULT); /* a list may know its length alone */
+  bool whole = row->result && (form == ROW_FULL || row->result_len <= ROW_BRIEF_RESULT); /* a list may know its length alone */
   if (whole) j_bytes(b, "result", row->result, row->result_len);
   else if (row->result_len > 0) j_i64(b, "resultBytes", (int64_t)row->result_len);
   task_usage(b, row);

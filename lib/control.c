@@ -73,7 +73,8 @@ int weir_change_group(weir_t *h, int64_t id, const char *group) {
 
 /* ---- queues ---- */
 
-/* The body of POST /queue that says the same, of texts that are UTF-8 (jansson would leave another out); a member that is not set becomes null, which clears it. */
+/* The body of POST /queue that says the same, of texts that are UTF-8 (jansson would leave another out). A member that is not
+ * set becomes null, which clears it. */
 static json_t *queue_body(const weir_queue_t *q) {
   json_t *o = json_object();
   const bool rated = q->rate_count >= 0 || q->rate_per_ms >= 0;

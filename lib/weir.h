@@ -194,8 +194,7 @@ WEIR_API int weir_queue_delete(weir_t *, const char *user, const char *group);  
 
 /* ---- errors, version: own ---- */
 WEIR_API const char *weir_strerror(int rc);          /* a constant sentence; never NULL */
-/* Of this thread's last failed call on the handle, NULL = on any (so in a plug-in); "" = none. Until its next call. */
-WEIR_API const char *weir_error(weir_t *);
+WEIR_API const char *weir_error(weir_t *);  /* of this thread's last failed call; NULL: on any handle; "" = none */
 WEIR_API int weir_error_code(weir_t *);              /* the same as five digits (40916); 0 = none */
 WEIR_API const char *weir_version(void);
 
