@@ -255,7 +255,7 @@ static void list_looks_at_so_many(struct world *w) {
   struct got g = list(w, (struct alone_filter){.user = ""}, 1, 0, true);
   ids_are(&g.ids, &last, 1);
   assert_true(g.ids.more);
-  assert_int_equal(g.ids.total, LIMIT_ALONE_LOOK);
+  assert_int_equal(g.ids.total, -1); /* not all were looked at */
   for (int live = 0; live < 2; live++) {
     struct alone_pos pos = {0, 0};
     struct alone_filter f = {.type = "OLDEST", .pos = &pos, .status = live};
