@@ -5,6 +5,7 @@
 #include "call.h"
 #include "clock.h"
 #include "instance.h"
+#include "map64.h"
 #include "wr_limits.h"
 
 /* A wish with all that it points to. like: the one whose queue and context it borrows, NULL = its own. */
@@ -140,7 +141,13 @@ enum wr_rc h_task_remove(struct call *c) {
 /* ---- many ---- */
 
 /* Tasks for which the wish has something to do, `most` of them; how many would refuse it; there are more of the former. */
-struct found { const struct asking *like; int64_t *ti; size_t n, cap, most; int64_t refused; bool more; };
+struct found {
+  const struct asking *like;
+  int64_t *ti; size_t n, cap, most;
+  struct map64 seen;          /* ti: one that ends between two looks is found by both */
+  int64_t refused;
+  bool more;
+};
 
 /* It is where it is to be. */
 static bool is_there(const struct queue_spec *q, const struct async_row *row) {
@@ -154,11 +161,12 @@ static int find_one(void *ctx, const struct task_row *row, const struct async_ro
   struct task t = row->t;
   struct task_wish wish = {.ask = f->like->ask.ask, .force = f->like->ask.force};
   enum ask_no no;
+  if (map64_get(&f->seen, row->ti)) return 0;
   (void)task_ask(&t, &wish, &task_policy_default, &no);
   if (no == ASK_SAME || (no == ASK_OK && f->like->queue && alone && is_there(f->like->queue, alone))) return 0;
   if (no != ASK_OK) f->refused++;
   else if (f->n == f->most) f->more = true;
-  else *WR_PUSH(f->ti, f->n, f->cap) = row->ti;
+  else *WR_PUSH(f->ti, f->n, f->cap) = row->ti, (void)map64_put(&f->seen, row->ti, f);
   return f->more;
 }
 
@@ -229,6 +237,7 @@ static enum wr_rc wish_all(struct call *c, struct asking *like, int64_t limit) {
   for (size_t at = 0; rc == WR_OK && at < f.n; at += AT_ONCE)
     rc = wish_some(c, like, f.ti + at, (uint32_t)(f.n - at < AT_ONCE ? f.n - at : AT_ONCE), count);
   free(f.ti);
+  map64_done(&f.seen);
   if (rc != WR_OK) return rc;
   j_open(c->out, '{');
   j_i64(c->out, "changed", count[0]);

@@ -313,7 +313,7 @@ static enum wr_rc gather_keys(struct look *k, struct alone_pos from, bool *enoug
 static enum wr_rc look_open(struct look *k, struct wr_err *err) {
   const struct alone_filter *f = k->f;
   struct alone_pos from;
-  bool named = f->user && (*f->user || (f->group && *f->group)), gathered = false;
+  bool named = f->user && (*f->user || (f->group && *f->group)), goes_on = f->pos && f->pos->ti, gathered = false;
   k->q = f->alone_only ? Q_LOOK_ALL : f->user || f->group || f->type ? Q_LOOK_NODES : Q_LOOK_INS;
   k->in_time = f->alone_only;
   k->by_number = store_single(k->r->s) || !f->alone_only;
@@ -321,9 +321,10 @@ static enum wr_rc look_open(struct look *k, struct wr_err *err) {
   if (rc || !f->alone_only) return stream_add(k, NULL, from), rc;
   if (f->key) rc = gather_keys(k, from, &gathered, err);
   else if (live_only(f) && k->by_number && !named) k->q = Q_LOOK_LIVE;
-  else if (live_only(f)) rc = gather(k, Q_LOOK_LIVE, from, NULL, NULL, &gathered, err); /* few live, many of a user are over */
+  else if (live_only(f) && !(named && goes_on)) /* few live, though many of a user are over: once, not for each page */
+    rc = gather(k, Q_LOOK_LIVE, from, NULL, NULL, &gathered, err);
   if (rc || gathered) return rc;
-  if (named && k->q != Q_LOOK_LIVE) k->q = Q_LOOK_QUEUE;
+  if (named) k->q = Q_LOOK_QUEUE;
   if (k->q == Q_LOOK_QUEUE && !f->group) return add_groups(k, from, err);
   stream_add(k, NULL, from);
   return WR_OK;
