@@ -42,9 +42,9 @@ struct alone_filter {
  * of a node. t: without result (result_len is told). Return 0 to go on. */
 typedef int alone_row_fn(void *ctx, const struct task_row *t, const struct async_row *a);
 /* At most LIMIT_ALONE_LOOK rows are looked at; these are the newest that an index yields: for a key, else for live tasks when
- * only those are asked for, they are not more than that and a user's list does not go on from pos, for user and group, for the
- * user, for all. *more: rows that fit exist beyond the page, or the look ended at its bound before the page was full; the next call goes on from pos. *total:
- * how many fit, when asked; -1 when not asked, or not all were looked at. */
+ * only those are asked for, they are not more than that, and it is no user's list that goes on from pos; else for user and
+ * group, for the user, for all. *more: rows that fit exist beyond the page, or the look ended at its bound before the page was
+ * full; the next call goes on from pos. *total: how many fit, when asked; -1 when not asked, or not all were looked at. */
 enum wr_rc reader_list_alone(struct reader *r, const struct alone_filter *f, const struct page *p, alone_row_fn *fn, void *ctx,
                              bool *more, int64_t *total, struct wr_err *err) WR_MUST;
 
