@@ -21,7 +21,8 @@ struct closing {
   weir_t *h;                      /* valid until drained, for weir_close() */
   pthread_mutex_t mu;             /* guards the rest */
   pthread_cond_t moved;
-  bool drained, done, alone;      /* the routines have stopped or were given up; rc is there; nobody waits for it any more */
+  bool drained, known;            /* the routines have stopped or were given up; rc is what weir_close() answers */
+  bool over, alone;               /* the handle is gone; nobody waits */
   int64_t from_us;                /* OVERTIME_US counts from here */
   int rc;
 };
@@ -37,42 +38,64 @@ static void drain(weir_t *h) {
   if (h->node) node_drain(h->node, h->opts.stop_us); /* routines still make their calls meanwhile */
 }
 
-static int end_all(weir_t *h) {
+static uint32_t given_up(weir_t *h) { return h->pool ? pool_given_up(h->pool) : 0; }
+
+/* rc is what weir_close() answers, unless it has answered. */
+static void known(struct closing *c, int rc) {
+  pthread_mutex_lock(&c->mu);
+  c->rc = rc;
+  c->known = true;
+  pthread_cond_signal(&c->moved);
+  pthread_mutex_unlock(&c->mu);
+}
+
+/* False: the store does not answer. Nobody uses the node any more, unless it hangs. */
+static bool end_node(weir_t *h) {
+  bool left;
   atomic_store(&h->ending, true);
   until_end_all(&h->until);
   if (h->remote) remote_end(h->remote);
   serve_end(h);
-  bool left;
   pthread_rwlock_wrlock(&h->life);
-  h->stuck |= !close_node(h, &left);
+  bool ok = close_node(h, &left) && left && !h->stuck;
   pthread_rwlock_unlock(&h->life);
-  uint32_t given_up = h->pool ? pool_end(h->pool) : 0;
-  if (given_up) {
-    log_error("library.given_up", L_INT("routines", given_up),
+  return ok;
+}
+
+static int end_handle(weir_t *h, bool ok) {
+  uint32_t n = h->pool ? pool_end(h->pool) : 0;
+  if (n) {
+    log_error("library.given_up", L_INT("routines", n),
               L_STR("effect", "they did not stop in time and still run; their tasks go on elsewhere"));
     return WEIR_ERR_TIMEOUT; /* the last of them frees the handle */
   }
-  if (h->stuck) return WEIR_ERR_UNAVAILABLE; /* what the node may still use stays until the process ends */
-  h->free(h);
-  return left ? WEIR_OK : WEIR_ERR_UNAVAILABLE;
+  if (!h->stuck) h->free(h); /* what a node may still use stays until the process ends */
+  return ok ? WEIR_OK : WEIR_ERR_UNAVAILABLE;
 }
 
 static void *close_thread(void *arg) {
   struct closing *c = arg;
   weir_t *h = c->h;
   drain(h);
-  uint32_t given_up = h->pool ? pool_given_up(h->pool) : 0;
+  int sick = given_up(h) ? WEIR_ERR_TIMEOUT : WEIR_ERR_UNAVAILABLE;
   pthread_mutex_lock(&c->mu);
   int64_t now = clock_mono_us();
   if (now < c->from_us) c->from_us = now;
-  c->rc = given_up ? WEIR_ERR_TIMEOUT : WEIR_ERR_UNAVAILABLE; /* if nobody waits for more */
+  c->rc = sick; /* if nobody waits for more */
   c->drained = true;
   pthread_cond_signal(&c->moved);
   pthread_mutex_unlock(&c->mu);
-  int rc = end_all(h);
+  bool ok = end_node(h);
+  if (h->hung) {
+    known(c, sick);
+    node_bury(h->hung);
+    h->hung = NULL;
+    h->stuck = false;
+  }
+  int rc = end_handle(h, ok);
   pthread_mutex_lock(&c->mu);
-  c->rc = rc;
-  c->done = true;
+  if (!c->known) c->rc = rc;
+  c->known = c->over = true;
   bool alone = c->alone;
   pthread_cond_signal(&c->moved);
   pthread_mutex_unlock(&c->mu);
@@ -93,11 +116,11 @@ static bool begin(struct closing *c, pthread_t *t) {
 
 /* The lock is held. */
 static void wait_for_it(struct closing *c) {
-  while (!c->done && clock_mono_us() < c->from_us + OVERTIME_US)
+  while (!c->known && clock_mono_us() < c->from_us + OVERTIME_US)
     (void)cond_until(&c->moved, &c->mu, c->from_us + OVERTIME_US);
-  if (c->done) return;
-  c->alone = true;
-  if (!c->drained) c->rc = c->h->pool && pool_given_up(c->h->pool) ? WEIR_ERR_TIMEOUT : WEIR_ERR_UNAVAILABLE;
+  c->alone = !c->over;
+  if (c->known) return;
+  if (!c->drained) c->rc = given_up(c->h) ? WEIR_ERR_TIMEOUT : WEIR_ERR_UNAVAILABLE;
   log_error("library.closing", L_STR("why", "the database does not answer"),
             L_STR("effect", "the handle is closed; what belongs to it goes as soon as the calls of the database have ended"));
 }
@@ -112,7 +135,7 @@ static int close_bounded(weir_t *h) {
   if (!begin(c, &t)) { /* no thread is to be had, so it takes as long as it takes */
     closing_free(c);
     drain(h);
-    return end_all(h);
+    return end_handle(h, end_node(h));
   }
   pthread_mutex_lock(&c->mu);
   wait_for_it(c);

@@ -44,7 +44,10 @@ bool close_node(weir_t *h, bool *left) {
   shapes_free(h->shapes);
   h->shapes = NULL;
   *left = node_leave(n);
-  return node_close(n);
+  if (node_close(n)) return true;
+  h->hung = n;
+  h->stuck = true;
+  return false;
 }
 
 /* ---- open ---- */
@@ -113,7 +116,7 @@ static enum wr_rc open_here(weir_t *h, struct wr_err *err) {
   if (!rc || !h->node) return rc;
   bool left;
   node_drain(h->node, 0);
-  h->stuck = !close_node(h, &left);
+  (void)close_node(h, &left);
   return rc;
 }
 
@@ -184,8 +187,7 @@ static enum wr_rc begin_work(weir_t *h, struct wr_err *err) {
   serve_hold(h);
   bool left;
   node_drain(h->node, 0);
-  h->stuck = !close_node(h, &left);
-  if (h->stuck) {
+  if (!close_node(h, &left)) {
     broken(h);
     return wr_err_set(err, WR_DB_UNAVAILABLE, "The database does not answer; this handle can only be closed.");
   }

@@ -74,7 +74,8 @@ struct weir_s {
   struct watcher watcher;
   pthread_rwlock_t life;
   struct node *node;                /* NULL: being changed, or closed */
-  bool stuck;                       /* under life: a node that was closed does not come back from its store, and uses this */
+  struct node *hung;                /* under life: a node that was closed, but has not come back from its store, and uses this */
+  bool stuck;                       /* the handle stays until the process ends; with `hung`: until that has come back */
   struct offers offers;
   struct view view;
   atomic_bool ending, gone, broken;   /* broken: a start has left no node behind */
@@ -135,7 +136,7 @@ int64_t time_up(int64_t timeout_ms);          /* when a wait of so long ends; < 
 struct reader *lib_reader(weir_t *h, struct wr_err *err);
 
 /* ---- handle.c ---- */
-/* False: the node still uses the handle. *left: the store has heard of the end. life is held for writing. */
+/* False: the node still uses the handle, and is h->hung. *left: the store has heard of the end. life is held for writing. */
 bool close_node(weir_t *h, bool *left);
 
 /* ---- submit.c ---- */

@@ -512,6 +512,12 @@ bool node_close(struct node *n) {
   return true;
 }
 
+void node_bury(struct node *n) {
+  runner_thread_await(n->runner);
+  n->stuck = false;
+  (void)node_close(n);
+}
+
 void node_health(struct node *n, struct health *out) {
   struct health_part room = {.ok = true}, logs = room;
   *out = (struct health){.queue = {.ok = true}, .processes = {.ok = true}};

@@ -79,6 +79,8 @@ bool node_leave(struct node *n);
 /* Leaves, unless that was done, and ends all. NULL is fine. False: a thread of the node is inside a call of the store that does
  * not come back; then node, options and watcher stay in use until the process ends. */
 bool node_close(struct node *n);
+/* After that false: waits until the thread has come back, however long that takes, and ends all. */
+void node_bury(struct node *n);
 
 void node_health(struct node *n, struct health *out);   /* any thread; waits RUNNER_HEALTH_WAIT_US at most */
 bool node_failed(const struct node *n);                 /* the node ends because it could not go on */

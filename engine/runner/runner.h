@@ -192,6 +192,7 @@ enum wr_rc runner_thread_start(struct runner *r, struct wr_err *err) WR_MUST;
  * False: the thread is inside a call of the store that does not come back. Then nothing may be freed, and the process can only
  * end. */
 bool runner_thread_stop(struct runner *r, int64_t within_us);
+void runner_thread_await(struct runner *r);    /* after a stop that was false: until the thread ends after all */
 
 /* ---- figures for /readyz and tests ---- */
 struct runner_stats { uint64_t batches, events, rows, retries, stale, unknown, late; uint32_t cached_runs; bool store_down; };

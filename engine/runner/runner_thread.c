@@ -45,3 +45,5 @@ bool runner_thread_stop(struct runner *r, int64_t within_us) {
            L_STR("why", "the database does not answer; what is not stored is found in the rows by the next node"));
   return false;
 }
+
+void runner_thread_await(struct runner *r) { pthread_join(r->thread, NULL); }
