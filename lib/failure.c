@@ -4,10 +4,39 @@
 #include <string.h>
 #include "lib_int.h"
 #include "log.h"
+#include "map64.h"
 #include "text.h"
 
-/* Of the handle with this number: a pointer may be another handle's by now. */
-static _Thread_local struct last { uint64_t handle; enum wr_rc code; char text[sizeof((struct wr_err *)0)->msg + 170]; } last;
+/* Handles by their addresses, each with the count of those that were made up to it: a new one may get the address of one that
+ * is gone, and has not failed yet. No handle is followed here. */
+static struct { pthread_mutex_t mu; struct map64 live; uintptr_t made; } handles = {PTHREAD_MUTEX_INITIALIZER, MAP64_INIT, 0};
+
+static _Thread_local struct last {
+  const weir_t *h; uintptr_t made;   /* when it failed */
+  enum wr_rc code; char text[sizeof((struct wr_err *)0)->msg + 170];
+} last;
+
+void handle_begins(const weir_t *h) {
+  pthread_mutex_lock(&handles.mu);
+  (void)map64_put(&handles.live, (int64_t)(uintptr_t)h, (void *)++handles.made);
+  pthread_mutex_unlock(&handles.mu);
+}
+
+void handle_ends(const weir_t *h) {
+  pthread_mutex_lock(&handles.mu);
+  (void)map64_del(&handles.live, (int64_t)(uintptr_t)h);
+  if (handles.live.n == 0) map64_done(&handles.live);
+  pthread_mutex_unlock(&handles.mu);
+}
+
+/* made: how many were made so far; h: which of these it is, 0 = it is gone. */
+static uintptr_t handle_count(const weir_t *h, uintptr_t *made) {
+  pthread_mutex_lock(&handles.mu);
+  uintptr_t nth = h ? (uintptr_t)map64_get(&handles.live, (int64_t)(uintptr_t)h) : 0;
+  *made = handles.made;
+  pthread_mutex_unlock(&handles.mu);
+  return nth;
+}
 
 int rc_of(enum wr_rc code) {
   switch ((unsigned)code) {
@@ -29,7 +58,8 @@ int rc_of(enum wr_rc code) {
 
 static void note(const weir_t *h, enum wr_rc code, const char *text, const char *path) {
   if (!h) return;
-  last.handle = h->number;
+  last.h = h;
+  (void)handle_count(h, &last.made);
   last.code = code;
   snprintf(last.text, sizeof last.text, *path ? "%s (%s)" : "%s", text, path);
 }
@@ -55,7 +85,11 @@ bool bad_text(const weir_t *h, const char *name, const char *text) {
   return true;
 }
 
-static bool is_of(const weir_t *h) { return !h || last.handle == h->number; }
+static bool is_of(const weir_t *h) {
+  uintptr_t made;
+  return !h || (last.h == h && handle_count(h, &made) <= last.made);
+}
+
 const char *weir_error(weir_t *h) { return is_of(h) ? last.text : ""; }
 int weir_error_code(weir_t *h) { return is_of(h) ? (int)last.code : 0; }
 const char *weir_version(void) { return WEIR_VERSION; }

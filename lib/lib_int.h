@@ -60,7 +60,6 @@ struct until {
 };
 
 struct weir_s {
-  uint64_t number;                  /* of no other handle of this process, before or after */
   struct opt_value given[OPT__N];   /* the options, by name; their texts are borrowed by opts and the API */
   struct arena names;               /* of queues */
   char *store, *data;
@@ -96,6 +95,7 @@ int failed(const weir_t *h, const struct wr_err *err);
 int fail(const weir_t *h, int rc, enum wr_rc code, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 bool bad_text(const weir_t *h, const char *name, const char *text);   /* true: it is no UTF-8, and that is noted; NULL is fine */
 int rc_of(enum wr_rc code);
+void handle_begins(const weir_t *h), handle_ends(const weir_t *h);   /* before anything of it fails; before its memory goes */
 /* Copies a struct of the caller's into one of ours, whose members that the caller does not know are 0. False: it has members
  * that this library does not know, and that are not 0. */
 bool sized_copy(void *to, size_t n, const void *from, size_t from_n);

@@ -43,8 +43,7 @@ struct reader *lib_reader(weir_t *h, struct wr_err *err) {
 }
 
 void use_init(weir_t *h) {
-  static atomic_uint_fast64_t handles;
-  h->number = atomic_fetch_add(&handles, 1) + 1;
+  handle_begins(h);
   pthread_rwlockattr_t a;
   pthread_rwlockattr_init(&a);
   pthread_rwlockattr_setkind_np(&a, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP); /* no call takes it twice */
@@ -55,6 +54,7 @@ void use_init(weir_t *h) {
 }
 
 void use_done(weir_t *h) {
+  handle_ends(h);
   types_free(h);
   until_done(&h->until);
   chooser_free(h->chooser);
