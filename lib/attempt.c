@@ -62,8 +62,10 @@ void attempt_unref(struct weir_attempt_s *a) {
 }
 
 /* mu is held. False: nothing that it says counts any more. */
+static bool counts(const struct weir_attempt_s *a) { return a->x && atomic_load(&a->stop.reason) != WEIR_STOP_FENCED; }
+
 static bool wake(const struct weir_attempt_s *a) {
-  if (!a->x) return false;
+  if (!counts(a)) return false;
   a->host->wake(a->x);
   return true;
 }
@@ -74,7 +76,7 @@ void attempt_run(struct weir_attempt_s *a) {
   pthread_mutex_lock(&a->mu);
   a->said.ended = true;
   a->said.phase = phase;
-  (void)wake(a);
+  if (a->x) a->host->wake(a->x);
   pthread_mutex_unlock(&a->mu);
 }
 
@@ -134,11 +136,11 @@ static int store_away(const struct weir_attempt_s *a) {
 
 /* mu is held: waits until report `no` is decided. */
 static int await_stored(struct weir_attempt_s *a, uint32_t no, int64_t until_us) {
-  while (a->x && (int32_t)(a->context_done - no) < 0)
+  while (counts(a) && (int32_t)(a->context_done - no) < 0)
     if (!cond_until(&a->moved, &a->mu, until_us)) break;
   if ((int32_t)(a->context_done - no) >= 0)
     return a->context_answer == WX_KEPT ? WEIR_OK : a->context_answer == WX_KEPT_FENCED ? WEIR_ERR_FENCED : WEIR_ERR_UNAVAILABLE;
-  return a->x ? WEIR_ERR_UNAVAILABLE : WEIR_ERR_FENCED;
+  return counts(a) ? WEIR_ERR_UNAVAILABLE : WEIR_ERR_FENCED;
 }
 
 int weir_report_context(weir_attempt_t *a, const char *text, size_t len) {
@@ -191,7 +193,7 @@ int weir_report_result(weir_attempt_t *a, const void *data, size_t len) {
   a->said.result = copy;
   a->said.result_len = len;
   a->said.has_result = true;
-  bool ok = a->x != NULL;
+  bool ok = counts(a);
   pthread_mutex_unlock(&a->mu);
   return said_to(a, ok);
 }
@@ -202,7 +204,7 @@ int weir_report_error(weir_attempt_t *a, const char *message, int retry) {
   pthread_mutex_lock(&a->mu);
   put_text(&a->said.error, message);
   a->said.no_retry = !retry;
-  bool ok = a->x != NULL;
+  bool ok = counts(a);
   pthread_mutex_unlock(&a->mu);
   return said_to(a, ok);
 }
@@ -210,11 +212,11 @@ int weir_report_error(weir_attempt_t *a, const char *message, int retry) {
 /* mu is held: waits until n bytes more have room. One that is to stop waits for the loop, which comes at once, but not for a
  * store that is behind. */
 static int await_room(struct weir_attempt_s *a, size_t n, int64_t until_us) {
-  while (a->x && a->said.log.len + n > LOG_MOST) {
+  while (counts(a) && a->said.log.len + n > LOG_MOST) {
     if (a->behind && weir_attempt_stopping(a)) return WEIR_ERR_REFUSED;
     if (!cond_until(&a->moved, &a->mu, until_us) && clock_mono_us() >= until_us) return WEIR_ERR_UNAVAILABLE;
   }
-  return a->x ? WEIR_OK : WEIR_ERR_FENCED;
+  return counts(a) ? WEIR_OK : WEIR_ERR_FENCED;
 }
 
 static int log_answer(const struct weir_attempt_s *a, int rc) {

@@ -2,8 +2,8 @@
  * slot back meanwhile, so there may be more threads than slots. A thread is made when it is needed, and stays.
  *
  * The order of slots: a routine that goes on after a wait comes first, then attempts in the order in which they came, past
- * those whose type is at its concurrency. What never happens: more routines run than slots, but for those that are to stop; a
- * thread that takes a signal of the process; the lock held over a routine or a call of the node. */
+ * those whose type is at its concurrency. What never happens: more routines run than slots, but for those that are to stop or
+ * were given up; a thread that takes a signal of the process; the lock held over a routine or a call of the node. */
 #include <signal.h>
 #include <stdlib.h>
 #include "lib_int.h"
@@ -302,7 +302,7 @@ void pool_resume(struct pool *p, struct weir_attempt_s *a) {
   p->resuming++;
   while (p->running >= p->slots && atomic_load(&a->stop.reason) == WEIR_STOP_NONE) pthread_cond_wait(&p->turn, &p->mu);
   p->resuming--;
-  if (p->running < p->slots) {
+  if (p->running < p->slots && !a->thread->given_up) {
     p->running++;
     a->slotless = false;
   }
@@ -320,5 +320,10 @@ void pool_look(struct pool *p) {
 void pool_give_up(struct pool *p, struct weir_attempt_s *a) {
   pthread_mutex_lock(&p->mu);
   if (a->thread) a->thread->given_up = true;
+  bool goes_on = atomic_load(&a->stop.reason) == WEIR_STOP_FENCED; /* the node, which gives its slot to another one */
+  if (goes_on && a->thread && !a->slotless) {
+    a->slotless = true;
+    if (!slot_back(p)) (void)kick(p);
+  }
   pthread_mutex_unlock(&p->mu);
 }

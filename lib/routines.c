@@ -52,6 +52,9 @@ static void routine_release(const wx_host *h, wx_exec *x) {
   if (a) attempt_unref(a);
 }
 
+/* Nobody waits for what such a routine still does. */
+static bool is_last(int why) { return why == WEIR_STOP_SHUTDOWN || why == WEIR_STOP_FENCED; }
+
 /* The timer has two ends: an attempt has not begun, and a routine has not stopped in time. */
 static void routine_timer(const wx_host *h, wx_exec *x) {
   struct weir_attempt_s *a = of(h, x);
@@ -59,7 +62,7 @@ static void routine_timer(const wx_host *h, wx_exec *x) {
     end_plain(h, x, WX_NEVER, NULL);
     return;
   }
-  if (atomic_load(&a->stop.reason) != WEIR_STOP_SHUTDOWN) {
+  if (!is_last(atomic_load(&a->stop.reason))) {
     if (!pool_lend_limited(a->pool, a)) h->timer(x, h->now_us(x) + BEGIN_US);
     return;
   }
@@ -73,10 +76,11 @@ static void routine_timer(const wx_host *h, wx_exec *x) {
 static void routine_cancel(const wx_host *h, wx_exec *x, int how) {
   struct weir_attempt_s *a = of(h, x);
   int why = h->stop_reason(x);
+  bool first = !is_last(atomic_load(&a->stop.reason)); /* it is told now and then, and its time goes on */
   (void)how;
   attempt_stop(a, why);
   if (pool_take_back(a->pool, a, TAKE_ANY)) end_plain(h, x, WX_NOT_NOW, NULL);
-  else if (why == WEIR_STOP_SHUTDOWN) h->timer(x, h->now_us(x) + a->h->opts.stop_us);
+  else if (first && is_last(why)) h->timer(x, h->now_us(x) + a->h->opts.stop_us);
 }
 
 /* ---- what the routine says ---- */

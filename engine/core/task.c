@@ -45,6 +45,7 @@ static bool deletion_stops(const struct task *t) {
 }
 
 enum task_stop task_stop(const struct task *t) {
+  if (t->phase == PHASE_DELETE && t->state == TASK_CANCELED) return STOP_FENCED; /* it is gone: nothing is left to wait for */
   if (t->state == TASK_PAUSING) return STOP_PAUSE;
   if (t->state != TASK_CANCELING) return STOP_NONE;
   if (deletion_stops(t)) return STOP_DELETE;

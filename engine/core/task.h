@@ -174,7 +174,8 @@ struct task_start { int64_t at_us; uint8_t hold; };   /* at_us: 0 or past = now 
 unsigned task_begin(struct task *t, const struct task_start *start, const struct task_policy *pol, int64_t now_us);
 enum task_shown task_show(const struct task *t);
 const char *task_shown(const struct task *t);         /* its name */
-/* Why the attempt that runs is being stopped, as far as the row says; STOP_NONE: it is not. */
+/* Why the attempt that runs is being stopped, as far as the row says; STOP_NONE: it is not. FENCED: its task is gone, so it is
+ * killed without a grace. */
 enum task_stop task_stop(const struct task *t);
 /* It counts under maxRunning: an attempt of a run is there. The clean-up does not count. */
 bool task_counts(const struct task *t);

@@ -30,10 +30,14 @@ static void give_starts(struct runner *r) {
 
 static void kill_attempt(struct runner *r, const struct eff_after *f) {
   const struct runner_ports *p = &r->env.ports;
-  if (f->owner == r->env.me) {
-    if (p->cancel) p->cancel(p->ctx, run_ti(f->r, f->task), f->epoch, task_stop(&f->r->task[f->task].t));
-  } else if (p->nudge) {
-    p->nudge(p->ctx, f->owner);
+  int64_t ti = run_ti(f->r, f->task);
+  enum task_stop why = task_stop(&f->r->task[f->task].t);
+  if (f->owner != r->env.me) {
+    if (p->nudge) p->nudge(p->ctx, f->owner);
+  } else if (why == STOP_FENCED) {
+    wait_stray(r, ti, f->epoch);
+  } else if (p->cancel) {
+    p->cancel(p->ctx, ti, f->epoch, why);
   }
 }
 

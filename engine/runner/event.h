@@ -11,7 +11,7 @@
 #include "mem.h"
 #include "runner.h"
 
-enum ev_kind { EV_RESULT, EV_TIMEOUT, EV_REQ, EV_HINT, EV_DUE, EV_LOST, EV_FLOW_TIMEOUT, EV_MORE };
+enum ev_kind { EV_RESULT, EV_TIMEOUT, EV_REQ, EV_HINT, EV_DUE, EV_LOST, EV_STRAY, EV_FLOW_TIMEOUT, EV_MORE };
 
 /* Where a hint comes from decides where it goes when its task cannot be claimed here. */
 enum hint_from {

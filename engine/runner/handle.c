@@ -52,6 +52,16 @@ static enum store_rc task_event(struct runner *r, struct ev *e, struct run_event
   return rc;
 }
 
+/* Its task is deleted, or the task's newest attempt is another one: nothing that it does counts any more. */
+static enum store_rc do_stray(struct runner *r, const struct ev *e) {
+  struct task_row row;
+  size_t got = 0;
+  if (admission_epoch(&r->admission, e->ti) != e->epoch) return STORE_OK;
+  enum store_rc rc = store_tasks(r->env.store, &e->ti, 1, &row, &got);
+  if (rc == STORE_OK && !(got == 1 && row.t.owner == e->owner && row.t.epoch == e->epoch)) wait_stray(r, e->ti, e->epoch);
+  return rc;
+}
+
 static enum store_rc do_result(struct runner *r, struct ev *e) {
   struct attempt *a = e->a;
   struct run_event ev = {.ev = {.kind = result_kind(a), .owner = a->owner, .epoch = a->epoch,
@@ -146,6 +156,7 @@ static enum store_rc dispatch(struct runner *r, struct ev *e) {
     ev.ev.kind = e->handback ? TASK_EV_HANDBACK : TASK_EV_LOST;
     ev.error = e->handback ? NULL : "Lost with its node.";
     return task_event(r, e, &ev);
+  case EV_STRAY: return do_stray(r, e);
   case EV_MORE: return do_more(r, e);
   }
   return STORE_OK;

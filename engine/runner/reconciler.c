@@ -8,6 +8,7 @@ void reconciler_init(struct reconciler *c, const struct reconciler *parts) {
 
 void reconciler_done(struct reconciler *c) {
   map64_done(&c->pass.flows);
+  map64_done(&c->pass.strays);
   map64_done(&c->wanted.flows);
 }
 
@@ -25,6 +26,7 @@ void reconciler_join(struct reconciler *c) {
   c->pass.kind = PASS_RECOVER;
   c->pass.refill = 0;
   map64_done(&c->pass.flows);
+  map64_done(&c->pass.strays);
 }
 
 /* ---- what others ask for ---- */
@@ -135,9 +137,14 @@ static void look_at_attempt(struct reconciler *c, const struct live_task *t) {
   if (owned && !mine && !t->owner_live) {
     lost.handback = never_started(c, t);
     row_event(c, lost);
-  } else if (mine && admission_epoch(c->admission, t->ti) != t->epoch) row_event(c, lost);
-  else if (mine && t->state != TASK_RUNNING && e->ports.cancel)
-    e->ports.cancel(e->ports.ctx, t->ti, t->epoch, stop_of(t));
+  }
+  if (!mine) return;
+  if (admission_epoch(c->admission, t->ti) != t->epoch) {
+    row_event(c, lost);
+    return;
+  }
+  (void)map64_del(&c->pass.strays, t->ti);
+  if (t->state != TASK_RUNNING && e->ports.cancel) e->ports.cancel(e->ports.ctx, t->ti, t->epoch, stop_of(t));
 }
 
 static void look_at_queued(struct reconciler *c, const struct live_task *t) {
@@ -178,7 +185,27 @@ static void look_at_flow(struct reconciler *c, const struct live_flow *f) {
 
 /* ---- a pass ---- */
 
+/* What the pass has not come to has ended meanwhile, or its task is deleted, by another node that could not kill it. On a
+ * single-process store there is no other node. */
+static void strays_begin(struct reconciler *c) {
+  const struct map64_slot *s;
+  map64_done(&c->pass.strays);
+  for (size_t i = 0; !c->env->single && (s = map64_next(&c->admission->attempts, &i)) != NULL;)
+    (void)map64_put(&c->pass.strays, s->key, s->val);
+}
+
+static void strays_end(struct reconciler *c) {
+  const struct map64_slot *s;
+  for (size_t i = 0; (s = map64_next(&c->pass.strays, &i)) != NULL;) {
+    uint32_t epoch = (uint32_t)(uintptr_t)s->val;
+    if (admission_epoch(c->admission, s->key) == epoch)
+      row_event(c, (struct ev){.kind = EV_STRAY, .ti = s->key, .epoch = epoch, .owner = c->env->me});
+  }
+  map64_done(&c->pass.strays);
+}
+
 static void pass_next_state(struct reconciler *c) {
+  if (c->state == REC_TASKS && c->pass.kind != PASS_REFILL) strays_end(c);
   bool flows = c->state == REC_TASKS && c->pass.kind != PASS_REFILL;
   c->state = flows ? REC_FLOWS : REC_IDLE;
   c->pass.cursor = 0;
@@ -229,6 +256,7 @@ static void pass_begin(struct reconciler *c) {
   p->cursor = 0;
   map64_done(&p->flows); /* left by a pass that did not end */
   if (!refill) {
+    strays_begin(c);
     p->flows = w->flows;
     w->flows = (struct map64)MAP64_INIT;
   }

@@ -15,8 +15,9 @@
  * struct wanted says what else the next pass has to do. It sets timers that were dropped (timers.h) again. It looks at some flows
  * as after a start, because their events were dropped (quarantine.h). Refills and such looks take turns.
  *
- * Every node looks for attempts that are lost, its own and those of dead nodes. Only one node at a time sends hints again and
- * goes on with slices. The store says which one (it holds the office), and names another when that node dies.
+ * Every node looks for attempts that are lost, its own and those of dead nodes, and for attempts of its own that have no row any
+ * more (rule 10). Only one node at a time sends hints again and goes on with slices. The store says which one (it holds the
+ * office), and names another when that node dies.
  *
  * The runner thread's. What never happens: a loop over all rows in one turn; an event is added that waits in later.c already. */
 #ifndef RUNNER_RECONCILER_H
@@ -37,6 +38,7 @@ struct pass {
   bool timers;                        /* sets every timer */
   bool hints;                         /* sends the hint of every row that is old enough, not only when its age is in turn */
   struct map64 flows;                 /* flows that are looked at as after a start */
+  struct map64 strays;                /* attempts of this node whose rows it has not come to; ti -> epoch */
 };
 struct wanted {                       /* of the passes to come */
   struct map64 flows;

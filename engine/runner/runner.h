@@ -92,7 +92,7 @@ struct watcher {
 struct runner_ports {
   void *ctx;
   void (*start)(void *ctx, struct attempt *list);                    /* takes them; after their commit */
-  void (*cancel)(void *ctx, int64_t ti, uint32_t epoch, enum task_stop why);   /* an attempt of this node is to stop */
+  void (*cancel)(void *ctx, int64_t ti, uint32_t epoch, enum task_stop why);   /* of this node: worker_stop() */
   void (*kill_all)(void *ctx);                                       /* fenced */
   void (*forget)(void *ctx, int64_t ti);                             /* the task is deleted; after the commit */
   void (*deadline)(void *ctx, int64_t boot_us);                      /* attempts may neither start nor live after it */

@@ -64,6 +64,12 @@ void wait_asked(struct runner *r, const struct cached *c, uint32_t task, int64_t
   if (r->queues.holds.n > 0 || queues_limit(&r->queues)) queues_move(&r->queues, ti, to.user, to.group, elsewhere);
 }
 
+void wait_stray(struct runner *r, int64_t ti, uint32_t epoch) {
+  const struct runner_ports *p = &r->env.ports;
+  if (p->cancel) p->cancel(p->ctx, ti, epoch, STOP_FENCED);
+  queues_move(&r->queues, ti, QUEUE_CLEAN_UP, "", false);
+}
+
 /* Its queue or its priority is another now: it moves where it waits. Where it does not wait here, a new hint goes out. */
 void wait_moved(struct runner *r, const struct cached *c) {
   int64_t ti = run_ti(c->run, 0);

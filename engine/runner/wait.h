@@ -26,6 +26,8 @@ void wait_popped(struct runner *r, size_t from);
  * of a node gets a new hint. */
 void wait_asked(struct runner *r, const struct cached *c, uint32_t task, int64_t ti, struct queue_view to);
 void wait_moved(struct runner *r, const struct cached *c);
+/* The task of an attempt of this node is gone: the attempt is killed. It costs until it has ended, and no limit counts it. */
+void wait_stray(struct runner *r, int64_t ti, uint32_t epoch);
 void wait_pull(struct runner *r);                     /* as many as find capacity become events */
 void wait_give_back(struct runner *r);                /* this node claims nothing any more: others do */
 /* How many hints pollers may pop, beside those for free slots. */

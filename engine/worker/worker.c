@@ -114,7 +114,8 @@ static void stop_one(struct worker *w, const struct cancel *c) {
   if (later_cancel(w, c->ti, c->epoch)) return;
   struct wx_exec *x = map64_get(&w->live, c->ti);
   if (!x || x->a->epoch != c->epoch) return;
-  if (!x->stop) exec_stop(x, c->why ? c->why : STOP_CANCEL, WX_CANCEL_ASK);
+  if (c->why == STOP_FENCED) exec_lose(x, "Its task was deleted.");
+  else if (!x->stop) exec_stop(x, c->why ? c->why : STOP_CANCEL, WX_CANCEL_ASK);
   else if (c->why) x->stop = c->why; /* it was asked already */
 }
 

@@ -99,7 +99,8 @@ enum wr_rc worker_open(const struct worker_opts *o, struct worker **out, struct 
 void worker_start(struct worker *w, struct attempt *list);
 void worker_set_deadline(struct worker *w, int64_t boot_us);
 /* Asks the attempt (ti, epoch) to stop. A process gets TERM, then KILL when its grace is over, whatever the reason. Unknown =
- * nothing. Asked once more, it only learns the newer reason. STOP_NONE: the reason is not known; one that it knows stays. */
+ * nothing. Asked once more, it only learns the newer reason. STOP_NONE: the reason is not known; one that it knows stays.
+ * STOP_FENCED: KILL at once, whatever it was asked before; it comes back as LOST. */
 void worker_stop(struct worker *w, int64_t ti, uint32_t epoch, enum task_stop why);
 /* The task was deleted: what its attempts logged and reported is deleted by and by. Any thread; never blocks. A call that is lost
  * with the process leaves rows that no route shows, under a number that is never used again. */

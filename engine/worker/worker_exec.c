@@ -459,15 +459,16 @@ void exec_stop(struct wx_exec *x, enum task_stop why, int how) {
   if (x->ops->cancel) x->ops->cancel(&host, x, how);
 }
 
+void exec_lose(struct wx_exec *x, const char *why) {
+  x->lost = why; /* also one that has ended and waits for its log: its result may not count */
+  exec_stop(x, STOP_FENCED, WX_CANCEL_FORCE);
+}
+
 void exec_lose_all(struct worker *w, const char *why) {
   const struct map64_slot *m;
   child_recall(w);
   later_recall(w);
-  for (size_t i = 0; (m = map64_next(&w->live, &i));) {
-    struct wx_exec *x = m->val;
-    x->lost = why; /* also one that has ended and waits for its log: its result may not count */
-    exec_stop(x, STOP_FENCED, WX_CANCEL_FORCE);
-  }
+  for (size_t i = 0; (m = map64_next(&w->live, &i));) exec_lose(m->val, why);
 }
 
 void exec_hand_back_all(struct worker *w) {

@@ -161,6 +161,7 @@ bool exec_instant(struct worker *w, struct attempt *a);
 void exec_refuse(struct worker *w, struct attempt *a, enum attempt_end end, const char *error);
 void exec_stop(struct wx_exec *x, enum task_stop why, int how);
 void exec_sweep(struct worker *w);          /* all on w->ended: waits for their logs, then gives them back */
+void exec_lose(struct wx_exec *x, const char *why);          /* kills it; it comes back as LOST */
 void exec_lose_all(struct worker *w, const char *why);      /* kills all; they come back as LOST */
 void exec_hand_back_all(struct worker *w);  /* asks all to end; they come back as HANDBACK */
 void exec_free_unused(struct worker *w);

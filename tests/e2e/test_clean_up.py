@@ -6,7 +6,7 @@ import sqlite3
 import threading
 import unittest
 
-from live import Refused, Server, until
+from live import Refused, Server, alive, until
 from services import OnMariaDb
 from test_report import Base
 
@@ -199,17 +199,44 @@ class Steps(Base):
         self.assertEqual(server.get(f"/monitor/task/{ti}?wait=60")["state"], "DELETE_FAILED")
         self.assertEqual(server.stop(), 0)
 
-    def test_output_after_the_delete(self):
-        """A task that still runs is deleted by force: what it says after that goes, too."""
+    def test_force_kills_at_once(self):
+        """What ignores its TERM is deleted by force: it is dead long before its grace is over, and its place is another one's."""
         server = self.server()
-        up, gate = self.places()
-        script = f"trap 'echo late; weir report --context late; touch {gate}; exit 75' TERM; echo said; touch {up}; while :; do sleep 0.02; done"
+        server.post("/queue", {"user": "one", "maxRunning": 1})
+        for cleans in (False, True):
+            up, _ = self.places()
+            script = f"trap '' TERM; echo $$ > {up}.new; mv {up}.new {up}; while :; do sleep 0.02; done"
+            body = {"taskType": "SHELL", "user": "one", "taskContent": "true" if cleans else script, "autoRun": not cleans,
+                    "taskConfig": {"grace": "10m", **({"onDelete": {"content": script}} if cleans else {})}}
+            with self.subTest(cleans=cleans):
+                ti = server.post("/exec/task", body)["tiId"]
+                if cleans:
+                    self.wish(server, "delete", ti)
+                self.is_there(up)
+                with open(up, encoding="ascii") as f:
+                    pid = int(f.read())
+                self.wish(server, "delete", ti)
+                after = server.post("/exec/task", {"taskType": "SHELL", "taskContent": "exit 0", "user": "one"})["tiId"]
+                why = until("it waits", lambda: server.get(f"/monitor/task/{after}").get("why"))
+                self.assertEqual(why, "NO_SLOT" if cleans else "QUEUE_LIMIT")
+                self.assertTrue(alive(pid))
+                self.assertIs(self.wish(server, "force", ti)["changed"], True)
+                self.gone(server, ti)
+                until("it is dead", lambda: not alive(pid))
+                self.row_when(server, after, state="SUCCESS")
+                self.assertEqual([q["running"] for q in server.get("/queue") if q["user"] == "one"], [0])
+        self.assertEqual(server.stop(), 0)
+
+    def test_output_after_the_delete(self):
+        """A task that still runs is deleted by force: what it says until it is dead goes, too."""
+        server = self.server()
+        up, _ = self.places()
+        script = f"trap '' TERM; echo said; touch {up}; while :; do echo late; weir report --context late; done"
         ti = self.submit(server, "true", script)
         self.is_there(up)
         self.wish(server, "delete", ti)
         self.wish(server, "force", ti)
         self.gone(server, ti)
-        self.is_there(gate)
         other = server.post("/exec/task", {"taskType": "SHELL", "taskContent": "echo said"})["tiId"]
         self.row_when(server, other, state="SUCCESS")
         until("nothing of it is left", lambda: self.left(ti) == 0 or None)

@@ -6,7 +6,7 @@ import threading
 import unittest
 from urllib.parse import urlsplit
 
-from live import LIMIT_S, Refused, Server, directory, shell, task, until
+from live import LIMIT_S, Refused, Server, alive, directory, shell, task, until
 from services import HAVE_MARIADB, HAVE_REDIS, MariaDb, Redis
 
 REQUEST_S = 3
@@ -68,6 +68,21 @@ class Nodes(unittest.TestCase):
         for a in asked:
             status, data = a.data()
             self.assertEqual((status, data["state"]), (200, "SUCCESS"))
+
+    def test_a_task_that_another_node_deletes_by_force(self):
+        """Its node kills it, although it finds no row that would say so."""
+        for told in (True, False):
+            up = self.tmp / f"up.{told}"
+            script = f"trap 'touch {self.tmp}/told' TERM; echo $$ > {up}.new; mv {up}.new {up}; while :; do sleep 0.02; done"
+            body = {"taskType": "SHELL", "taskContent": script, "taskConfig": {"grace": "10m"}}
+            ti = self.front.post("/exec/task", body)["tiId"]
+            until("it runs", up.exists)
+            pid = int(up.read_text())
+            self.front.call("DELETE", f"/exec/task-ins/{ti}")
+            if told:
+                until("it has heard of the first one", (self.tmp / "told").exists)
+            self.assertIs(self.front.call("DELETE", f"/exec/task-ins/{ti}?force=true")["changed"], True)
+            until("it is dead", lambda: not alive(pid))
 
     def test_a_log_of_another_node(self):
         two, three = self.tmp / "two", self.tmp / "three"

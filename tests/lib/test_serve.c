@@ -26,17 +26,37 @@ static int talker(weir_attempt_t *a, void *user) {
   return gate_pass(&gate, a) ? WEIR_PHASE_FINISHED : WEIR_PHASE_NORMAL;
 }
 
+/* Does not look at its stop until the gate is open. */
+static struct gate after;
+static int late[5];
+static int deaf(weir_attempt_t *a, void *user) {
+  (void)user;
+  gate_come(&gate);
+  pthread_mutex_lock(&gate.mu);
+  while (!gate.open) pthread_cond_wait(&gate.moved, &gate.mu);
+  pthread_mutex_unlock(&gate.mu);
+  late[0] = weir_report_context(a, "x", 1);
+  late[1] = weir_report_progress(a, 1, 1, NULL, NULL);
+  late[2] = weir_log(a, "x", 1);
+  late[3] = weir_report_result(a, "x", 1);
+  late[4] = weir_attempt_stop_reason(a);
+  gate_come(&after);
+  return WEIR_PHASE_FINISHED;
+}
+
+static const weir_type_t hears_nothing = {.size = sizeof hears_nothing, .name = "deaf", .run = deaf};
 static const weir_type_t greeter = {.size = sizeof greeter, .name = "greet", .run = greet},
                          talks = {.size = sizeof talks, .name = "talk", .run = talker};
 
 static weir_t *serve(const char *a, const char *b) {
   char err[300];
   weir_t *h = NULL;
-  int rc = kit_try(&h, (const char *[]){"listen=127.0.0.1:0", a, b, NULL}, err);
+  int rc = kit_try(&h, (const char *[]){"listen=127.0.0.1:0", "slots=2", a, b, NULL}, err);
   if (rc) fail_msg("weir_open: %s: %s", weir_strerror(rc), err);
   assert_true(weir_port(h) > 0);
   OK(weir_register(h, &greeter));
   OK(weir_register(h, &talks));
+  OK(weir_register(h, &hears_nothing));
   return h;
 }
 
@@ -260,6 +280,58 @@ static void test_close_while_following(void **st) {
   close(idle);
 }
 
+static int delete(int port, int64_t id, const char *how) {
+  char path[80];
+  snprintf(path, sizeof path, "/exec/task-ins/%lld%s", (long long)id, how);
+  return answer(ask(port, "DELETE", path, NULL, NULL), last, sizeof last);
+}
+
+static char said[400];
+static void sink(int level, const char *line, void *user) {
+  (void)user;
+  if (level <= 1 && strstr(line, "library.routine_given_up")) snprintf(said, sizeof said, "%s", line);
+}
+
+/* Deleted by force, a routine that hears nothing cannot be killed. Nothing that it says counts from then on, no limit counts it, and
+ * after the time of a stop its slot is another one's. */
+static void deleted_by_force(bool again_first) {
+  const weir_queue_t one = {.size = sizeof one, .user = "", .group = "", .max_running = 2, .weight = -1, .paused = -1, .rate_count = -1,
+                            .order = -1, .rate_per_ms = -1};
+  weir_t *h = serve("dev=on", "stop-timeout=1s");
+  int64_t id[2];
+  weir_task_t *t;
+  int port = weir_port(h);
+  gate_init(&gate);
+  gate_init(&after);
+  said[0] = '\0';
+  OK(weir_set_log(h, sink, NULL));
+  OK(weir_queue_set(h, &one));
+  OK(weir_start(h));
+  for (int i = 0; i < 2; i++) id[i] = submit(port, "deaf", NULL);
+  gate_await(&gate, 2);
+  for (int i = 0; i < 2; i++) {
+    IS(delete(port, id[i], ""), 200);
+    if (again_first) (void)poll(NULL, 0, 100); /* it has been told */
+    IS(delete(port, id[i], "?force=true"), 200);
+    IS(weir_get(h, id[i], &t), WEIR_ERR_NOT_FOUND);
+  }
+  OK(weir_wait(h, submit(port, "greet", NULL), SOON_MS, NULL));
+  assert_non_null(strstr(said, "type=deaf"));
+  gate_open(&gate);
+  gate_await(&after, 2);
+  for (int i = 0; i < 4; i++) IS(late[i], WEIR_ERR_FENCED);
+  IS(late[4], WEIR_STOP_FENCED);
+  for (int i = 0; i < 3; i++) OK(weir_wait(h, submit(port, "greet", NULL), SOON_MS, NULL));
+  OK(weir_close(h));
+  OK(weir_set_log(NULL, NULL, NULL));
+}
+
+static void test_deleted_by_force(void **st) {
+  deleted_by_force(true);
+  kit_fresh(st);
+  deleted_by_force(false);
+}
+
 /* Two that serve in one process: on one MariaDB, or on two files; one closes, and the other goes on. */
 static void test_two(void **st) {
   weir_t *a = serve("dev=on", NULL), *b;
@@ -358,7 +430,7 @@ static void test_plugin(void **st) {
 int main(int argc, char **argv) {
   const struct CMUnitTest all[] = {
     KIT_TEST(test_submit), KIT_TEST(test_token), KIT_TEST(test_refused), KIT_TEST(test_start_while_waiting),
-    KIT_TEST(test_start_under_load), KIT_TEST(test_close_while_following), KIT_TEST(test_two), KIT_TEST(test_slow_body),
+    KIT_TEST(test_start_under_load), KIT_TEST(test_close_while_following), KIT_TEST(test_two), KIT_TEST(test_slow_body), KIT_TEST(test_deleted_by_force),
     KIT_TEST(test_process_is_the_hosts), KIT_TEST(test_file_is_removed), KIT_TEST(test_plugin)};
   return kit_main(argc, argv, "serve", all, sizeof all / sizeof *all);
 }

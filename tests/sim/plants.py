@@ -184,6 +184,9 @@ PLANTS = [
      "if (task != UINT32_MAX) note_task(r, c, task);", "if (task != UINT32_MAX && !PLANT(73)) note_task(r, c, task);"),
     (74, "a task that is made starts under a limit that is not locked", "runner/queues.c",
      "(limit_is_shared(l) && l->locked != q->env->batch_no)", "(!PLANT(74) && limit_is_shared(l) && l->locked != q->env->batch_no)"),
+    (75, "the attempt of a task that is deleted by force runs on", "runner/after.c",
+     "} else if (why == STOP_FENCED) {\n", "} else if (PLANT(75) && why == STOP_FENCED) {\n    (void)ti;\n  } else if (why == STOP_FENCED) {\n"),
+    (76, "the same on another node", "runner/handle.c", "case EV_STRAY: return do_stray(r, e);", "case EV_STRAY: return PLANT(76) ? STORE_OK : do_stray(r, e);"),
     (41, None, "runner/reconciler.c", "return c->pass.hints || (age > HINT_AGE_US && lists_empty(c)) ?", "return c->pass.hints || (!PLANT(41) && age > HINT_AGE_US && lists_empty(c)) ?"),
 ]
 

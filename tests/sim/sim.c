@@ -384,7 +384,10 @@ static uint64_t run_seed(uint64_t seed, int verbose) {
   seed_now = seed;
   world_setup(w, seed, verbose);
   uint64_t steps = steps_asked ? steps_asked : 300 + sim_rnd(w, 2500);
-  while (w->step < steps) step(w);
+  while (w->step < steps) {
+    step(w);
+    oracle_gone(w);
+  }
   become_calm(w);
   int64_t since = w->now;
   /* The end is looked for now and then, after a number of steps that is no multiple of a short cycle. Otherwise the same part of
@@ -393,6 +396,7 @@ static uint64_t run_seed(uint64_t seed, int verbose) {
   for (uint64_t i = 0; i % 17 != 0 || w->now < least || !settled(w); i++) {
     step(w);
     if (i % 17 == 0) oracle_idle(w);
+    if (i % 17 == 0) oracle_gone(w);
     if (i % 17 == 0) load_wake(w);
     if (w->now - since < CALM_LIMIT && i < CALM_STEPS) continue;
     hangs(w);

@@ -22,6 +22,7 @@ struct rec {
   bool claimed, given, executing, executed, ended, reported, excused, timed_out, asked, told;
   enum attempt_end outcome;
   int64_t t0, t1;
+  int64_t gone_at, gone_by;         /* its task was deleted by force, by that incarnation; 0 = it was not */
 };
 
 enum work_state { WORK_WAITS, WORK_RUNS };
@@ -227,6 +228,7 @@ void oracle_answer(struct world *w, const struct op *o);
 void oracle_start(struct node *n, const struct attempt *a);
 void oracle_push(struct node *n, const struct hint *h);
 void oracle_cache(struct node *n);                           /* cached runs of the last turn = their rows */
+void oracle_gone(struct world *w);                           /* an attempt whose task is gone is killed at once */
 void oracle_idle(struct world *w);                           /* in the calm: no slot is free for long while a task waits for it */
 void oracle_quiet(struct world *w);                          /* all is over: nothing may be left */
 bool oracle_live(const struct world *w);                     /* something is not final yet */

@@ -259,6 +259,14 @@ static int64_t alone_id(struct world *w) {
   return ti;
 }
 
+/* One that a worker has; 0 = none. */
+static int64_t running_id(const struct world *w) {
+  for (int i = 0; i < w->n_node; i++)
+    for (const struct work *k = w->node[i].work; k != NULL; k = k->next)
+      if (k->a->fi == 0) return k->a->ti;
+  return 0;
+}
+
 static void fill_ask(struct world *w, struct op *o) {
   static const enum ask all[] = {ASK_CANCEL, ASK_CANCEL, ASK_CANCEL, ASK_PAUSE, ASK_PAUSE, ASK_PAUSE, ASK_RUN, ASK_RUN, ASK_DELETE, ASK_QUEUE};
   o->q.kind = REQ_ASK;
@@ -271,6 +279,8 @@ static void fill_ask(struct world *w, struct op *o) {
     o->ask.queue = &o->queue;
   }
   for (uint32_t i = 0; i < o->ask.n; i++) o->of[i].ti = o->ask.n == 1 && sim_chance(w, 600) ? late_id(w, w->db->max_ti) : alone_id(w);
+  int64_t runs = o->ask.ask == ASK_DELETE && w->step % 2 == 0 ? running_id(w) : 0;
+  if (runs != 0) o->of[0].ti = runs;
 }
 
 static void send(struct world *w, struct op *o) {
@@ -293,6 +303,15 @@ static void send(struct world *w, struct op *o) {
   o->patient = sim_chance(w, 300);
   if (runner_post(n->runner, &o->q)) *WR_PUSH(w->open, w->n_open, w->cap_open) = o;
   else o->answered = true;
+}
+
+/* What was just asked to be deleted is deleted by force, asked of any node: its attempt may be stopping. */
+static void insist(struct world *w, int64_t ti) {
+  struct op *o = wr_new(struct op);
+  o->q.kind = REQ_ASK;
+  o->ask = (struct req_ask){.ask = ASK_DELETE, .force = true, .n = 1};
+  o->of[0].ti = ti;
+  send(w, o);
 }
 
 /* ---- patience ---- */
@@ -424,7 +443,9 @@ void load_op(struct world *w) {
   else if (k < 72) fill_ask(w, o);
   else if (k < 88) fill_rerun(w, o);
   else fill_task(w, o);
+  int64_t deleted = q->kind == REQ_ASK && o->ask.ask == ASK_DELETE ? o->of[0].ti : 0;
   send(w, o);
+  if (deleted != 0 && w->step % 3 == 0) insist(w, deleted);
 }
 
 void load_done(struct world *w) {

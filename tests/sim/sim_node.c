@@ -131,11 +131,12 @@ static void port_start(void *ctx, struct attempt *list) {
 static void finish(struct node *n, struct work *k, enum attempt_end end);
 
 static void port_cancel(void *ctx, int64_t ti, uint32_t epoch, enum task_stop why) {
-  (void)why;
   struct node *n = ctx;
   for (struct work *k = n->dead ? NULL : n->work; k != NULL; k = k->next) {
-    if (k->a->ti != ti || k->a->epoch != epoch || k->killed) continue;
+    if (k->a->ti != ti || k->a->epoch != epoch) continue;
     if (k->gated) { finish(n, k, ATTEMPT_HANDBACK); return; } /* never started */
+    if (why == STOP_FENCED) { finish(n, k, ATTEMPT_LOST); return; }
+    if (k->killed) continue;
     int64_t at = n->w->now + sim_between(n->w, 0, 2 * SEC);
     k->killed = true;
     if (at < k->end_at) { k->end_at = at; k->end = sim_chance(n->w, 300) ? ATTEMPT_OK : ATTEMPT_FAIL; k->asked = true; }

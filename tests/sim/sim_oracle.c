@@ -195,10 +195,11 @@ static void check_claim(struct world *w, const struct task_row *o, const struct 
 }
 
 /* Its rows are deleted. Nothing of it runs, unless a user has insisted; then its owner is told to stop it. */
-static void check_gone(struct world *w, const struct task_row *o) {
+static void check_gone(struct world *w, const struct task_row *o, int64_t me) {
   uintptr_t asked = wished(w, o->ti);
   struct rec *rec = ledger_get(w, o->ti, o->t.epoch);
   if (!(asked & wish_bit(ASK_DELETE))) sim_fail(w, "task %lld is deleted, and nobody asked for that", (long long)o->ti);
+  if (rec && !rec->ended && asked & WISH_FORCE) rec->gone_at = w->now, rec->gone_by = me;
   if (!rec || !rec->executing || rec->excused) return;
   if (!(asked & WISH_FORCE)) sim_fail(w, "task %lld is deleted while its attempt %u is executed", (long long)o->ti, o->t.epoch);
   rec->excused = true;
@@ -219,7 +220,7 @@ static void check_task(struct world *w, const struct task_write *x, const struct
   if (!o) o = &fresh;
   long long ti = n->ti;
   for (size_t i = 0; i < b->n_gone; i++)
-    if (b->gone[i] == n->ti) { check_gone(w, o); return; }
+    if (b->gone[i] == n->ti) { check_gone(w, o, me); return; }
   if (t && task_final(o->t.state)) {
     check_final(w, o, n);
     if (n->t.epoch != o->t.epoch) check_claim(w, o, n, b, me);
@@ -603,6 +604,22 @@ static bool idles(const struct world *w, int slot) {
     if (n->up && n->free_since[slot] != INT64_MAX && w->now - n->free_since[slot] > IDLE_MAX && !node_asleep(n)) return true;
   }
   return false;
+}
+
+#define GONE_MAX (30 * SEC)
+/* Where it was deleted: as soon as that turn is over. Elsewhere: with the next look at the rows, which a nudge may only hurry. */
+void oracle_gone(struct world *w) {
+  for (int i = 0; i < w->n_node; i++) {
+    const struct node *n = &w->node[i];
+    if (!n->up || n->dead || n->in_turn || node_asleep(n) || batch_in_doubt(n->runner)) continue;
+    for (const struct work *k = n->work; k != NULL; k = k->next) {
+      const struct rec *r = k->rec;
+      int64_t since = r->gone_at > w->calm_at ? r->gone_at : w->calm_at;
+      bool here = r->gone_by == r->me, late = w->calm && w->now - since > GONE_MAX;
+      if (r->gone_at > 0 && (here || late) && runner_incarnation(n->runner) == r->me)
+        sim_fail(w, "task %lld is gone for %lld ms, attempt %u runs on", (long long)r->ti, (long long)(w->now - r->gone_at) / 1000, r->epoch);
+    }
+  }
 }
 
 void oracle_idle(struct world *w) {

@@ -431,6 +431,12 @@ static void test_cancel_of_a_clean_up(void **state) {
   t = deleting(&tidy, true);
   assert_int_equal(asks(&t, ASK_DELETE, true, &tidy, &out), ASK_OK); /* force: its owner is told that it is gone */
   assert_int_equal(out, TASK_OUT_GONE | TASK_OUT_ENDED | TASK_OUT_KILL);
+  assert_int_equal(task_stop(&t), STOP_FENCED); /* at once: its grace is over */
+  t = in_state(SHOWN_RUNNING);
+  (void)asks(&t, ASK_DELETE, false, &plain, &out);
+  assert_int_equal(task_stop(&t), STOP_DELETE);
+  (void)asks(&t, ASK_DELETE, true, &plain, &out);
+  assert_int_equal(task_stop(&t), STOP_FENCED);
 }
 
 static void test_remove_with_the_end(void **state) {

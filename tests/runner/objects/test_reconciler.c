@@ -477,9 +477,48 @@ static void my_own_that_the_worker_does_not_have(void **st) {
   canceling.state = TASK_PAUSING, canceling.phase = PHASE_RUN, canceling.end_as = 0;
   assert_null(look(canceling));
   assert_int_equal(kit.canceled_why, STOP_PAUSE);
-  at.epoch = 1;
+  at.epoch = 1; /* a former one, which is killed */
   admission_started(&admission, &at);
-  assert_int_equal(look(running(10, ME, true))->kind, EV_LOST);
+  const struct live_task newer = running(10, ME, true);
+  tasks(&newer, 1);
+  reconciler_now(&rec);
+  (void)pass();
+  tasks(NULL, 0);
+  assert_int_equal(kit_event(EV_LOST)->epoch, 2);
+  assert_int_equal(kit_event(EV_STRAY)->epoch, 1);
+  assert_int_equal(kit.events.n, 2);
+}
+
+/* An attempt of this node that has no row: its task was deleted by another node. */
+static void my_own_that_has_no_row(void **st) {
+  struct attempt at = {.ti = 10, .epoch = 2, .owner = ME}, late = {.ti = 11, .epoch = 1, .owner = ME};
+  (void)st;
+  after_the_first();
+  admission_started(&admission, &at);
+  assert_null(look(running(10, ME, true)));
+  const struct ev *e = look(running(12, ME + 1, true));
+  assert_int_equal(e->kind, EV_STRAY);
+  assert_true(e->ti == 10 && e->epoch == 2 && e->owner == ME);
+  struct live_task other = running(10, ME + 1, true); /* it was taken over */
+  assert_int_equal(look(other)->kind, EV_STRAY);
+  const struct live_task two[] = {running(8, ME + 1, true), running(10, ME, true)};
+  tasks(two, 2);
+  kit.store.page = 1;
+  kit_forget_events();
+  reconciler_now(&rec);
+  turn();
+  admission_started(&admission, &late); /* of a row that the pass has passed by */
+  (void)pass();
+  assert_int_equal(kit_count(EV_STRAY), 0);
+  admission_ended(&admission, &late, true);
+  reconciler_now(&rec);
+  tasks(two, 1);
+  kit_forget_events();
+  turn();
+  admission_ended(&admission, &at, true); /* its end is stored */
+  (void)pass();
+  assert_int_equal(kit_count(EV_STRAY), 0);
+  tasks(NULL, 0);
 }
 
 static void what_does_not_move_is_left_alone(void **st) {
@@ -639,7 +678,7 @@ int main(void) {
     OBJECT(every_combination_is_done_within_two_passes), OBJECT(hints_that_were_refused_go_once_more),
     OBJECT(flows_that_were_asked_for), OBJECT(asked_for_while_a_pass_is_under_way),
     OBJECT(a_pass_for_timers_alone_sends_nothing), OBJECT(attempts_of_the_dead_are_lost),
-    OBJECT(my_own_that_the_worker_does_not_have), OBJECT(what_does_not_move_is_left_alone),
+    OBJECT(my_own_that_the_worker_does_not_have), OBJECT(my_own_that_has_no_row), OBJECT(what_does_not_move_is_left_alone),
     OBJECT(hints_go_again_in_their_turns), OBJECT(only_the_office_sends_hints_and_goes_on_with_slices),
     OBJECT(slices_that_are_cached_go_on_here), OBJECT(what_waits_already_is_not_added), OBJECT(rows_of_others_are_left_alone),
     OBJECT(the_dead_are_buried_before_a_pass), OBJECT(facts_are_kept),
