@@ -17,8 +17,9 @@ static int find_log(void *ctx, const struct task_row *row) {
 
 enum wr_rc log_read_piece(struct reader *r, const struct log_row *row, const struct log_piece_wish *p, struct buf *out,
                           int64_t *size, struct wr_err *err) {
+  uint32_t epoch = p->epoch ? p->epoch : row->epoch;
   *size = 0;
-  if (row->log == LOG_IS_RESULT && (p->epoch == 0 || p->epoch == row->epoch)) {
+  if (row->log == LOG_IS_RESULT && epoch == row->epoch) {
     if (p->stream == WX_STDERR) return WR_OK;
     *size = (int64_t)row->text->len;
     if (p->offset >= *size) return WR_OK;
@@ -26,8 +27,8 @@ enum wr_rc log_read_piece(struct reader *r, const struct log_row *row, const str
     buf_add(out, row->text->data + p->offset, n < p->n ? n : p->n);
     return WR_OK;
   }
-  if (p->stream) return reader_log_stream(r, p->ti, p->epoch, p->stream, p->offset, p->n, out, size, err);
-  return reader_log(r, p->ti, p->epoch, p->offset, p->n, out, size, err);
+  if (p->stream) return reader_log_stream(r, p->ti, epoch, p->stream, p->offset, p->n, out, size, err);
+  return reader_log(r, p->ti, epoch, p->offset, p->n, out, size, err);
 }
 
 enum wr_rc log_row_read(struct reader *r, int64_t ti, struct log_row *row, struct wr_err *err) {

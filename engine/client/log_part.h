@@ -13,7 +13,7 @@ struct log_row { uint8_t log; bool over; uint32_t epoch; struct buf *text; };
 /* Fills row but for `text`, which is filled only if it holds the log. NOT_FOUND. */
 enum wr_rc log_row_read(struct reader *r, int64_t ti, struct log_row *row, struct wr_err *err) WR_MUST;
 
-/* A part of the log, as it is wanted. epoch 0: of the newest attempt that has one. */
+/* A part of the log, as it is wanted. epoch 0: of the newest attempt, which may have said nothing yet. */
 struct log_piece_wish { int64_t ti; uint32_t epoch; uint8_t stream; int64_t offset; size_t n; };
 enum wr_rc log_read_piece(struct reader *r, const struct log_row *row, const struct log_piece_wish *p, struct buf *out,
                           int64_t *size, struct wr_err *err) WR_MUST;

@@ -63,13 +63,8 @@ static enum wr_rc log_stream(struct reader *r, struct log_want *w, uint8_t strea
 
 /* stream 0 = all. */
 static enum wr_rc log_of_rows(struct reader *r, struct log_want *w, uint8_t stream, struct wr_err *err) {
-  int64_t newest = w->epoch;
-  enum wr_rc rc = WR_OK;
-  if (!newest) rc = db_int(r->log, Q_LOG_NEWEST, ARGS(arg_i(w->ti)), &newest, err);
-  if (rc || !newest) return rc;
-  w->epoch = (uint32_t)newest;
   if (stream) return log_stream(r, w, stream, err);
-  rc = db_int(r->log, Q_LOG_SIZE, ARGS(arg_i(w->ti), arg_i(w->epoch)), w->size, err);
+  enum wr_rc rc = db_int(r->log, Q_LOG_SIZE, ARGS(arg_i(w->ti), arg_i(w->epoch)), w->size, err);
   return rc || w->left == 0 ? rc : log_pieces(r, w, err);
 }
 

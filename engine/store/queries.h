@@ -152,7 +152,7 @@
   X(Q_WHOSE, WHOSE " AND (ti_id=0 OR ti_id BETWEEN ?2 AND ?3)") \
   X(Q_GONE, "SELECT ti_id FROM task_gone WHERE ti_id>?1 ORDER BY ti_id LIMIT ?2") \
   X(Q_MEMBER, "SELECT host, state='DEAD' FROM engine_node WHERE incarnation=?1") \
-  X(Q_RESULT_LOG, "SELECT " D(RESULT) " FROM task_ins WHERE ti_id=?1 AND log=?2 AND (?3=0 OR epoch=?3)") \
+  X(Q_RESULT_LOG, "SELECT " D(RESULT) " FROM task_ins WHERE ti_id=?1 AND log=?2 AND epoch=?3") \
   QUERIES_LOOK(X, D)
 
 /* What attempts reported, and the log of attempt (?1, ?2); in SQLite a file of its own. */
@@ -163,7 +163,6 @@
     " WHERE ti_id" D(ID)) \
   X(Q_LOG_SIZES, "SELECT epoch, MAX(byte_offset + n_bytes) FROM task_log WHERE ti_id=?1 GROUP BY epoch ORDER BY epoch") \
   X(Q_LOG_STREAM_SIZES, "SELECT epoch, SUM(n_bytes) FROM task_log WHERE ti_id=?1 AND stream=?2 GROUP BY epoch ORDER BY epoch") \
-  X(Q_LOG_NEWEST, "SELECT MAX(epoch) FROM task_log WHERE ti_id=?1") \
   X(Q_LOG_SIZE, "SELECT byte_offset + n_bytes FROM task_log WHERE ti_id=?1 AND epoch=?2 " \
     "ORDER BY byte_offset DESC, seq DESC LIMIT 1") \
   X(Q_LOG_FIRST, "SELECT byte_offset FROM task_log WHERE ti_id=?1 AND epoch=?2 AND byte_offset<=?3 " \

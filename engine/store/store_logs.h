@@ -3,7 +3,7 @@
 #ifndef STORE_LOGS_H
 #define STORE_LOGS_H
 
-/* Log bytes of an attempt (0 = the newest that has a log) from offset, at most n, appended to out; *size: bytes there are. */
+/* Log bytes of an attempt from offset, at most n, appended to out; *size: bytes there are. */
 enum wr_rc reader_log(struct reader *r, int64_t ti, uint32_t epoch, int64_t offset, size_t n, struct buf *out, int64_t *size,
                       struct wr_err *err) WR_MUST;
 

@@ -142,6 +142,19 @@ class Following(Case):
         self.refused(get(f"/monitor/task/{ti}/log?follow=true&attempt=all&offset=31"), 41601)
         self.refused(get(f"/monitor/task/{ti}/log?follow=true&offset=11"), 41601)
 
+    def test_the_newest_attempt_says_nothing(self):
+        """Its log is empty, as that of a follower, and not that of the attempt before."""
+        ti = self.shell('[ "$WEIR_ATTEMPT" = 2 ] && { await go; exit 0; }; echo old; exit 1', attempts=2, backoff={"base": "1ms"}, stderr="apart")
+        for state in ("RUNNING", "SUCCESS"):
+            self.task_until(ti, lambda row: (row["attempt"], row["state"]) == (2, state))
+            for query in ("", "?stream=stdout"):
+                answer = self.log(ti, query)
+                self.assertEqual((answer.body, answer.headers["X-Log-Size"]), (b"", "0"))
+            self.assertEqual(self.log(ti, "?attempt=1").body, b"old\n")
+            self.refused(get(f"/monitor/task/{ti}/log?offset=1"), 41601)
+            self.go("go")
+        self.assertEqual(self.log(ti, "?follow=true").body, b"")
+
     def test_of_one_that_is_deleted(self):
         """The stream ends with the removal, and what had come by then stays."""
         ti = self.shell("echo one; sleep 3600")

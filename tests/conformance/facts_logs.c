@@ -35,7 +35,6 @@ static void log_is(struct world *w, int64_t ti, uint32_t epoch, int64_t offset, 
 
 static void log_of_nothing_is_empty(struct world *w) {
   int64_t ti = new_ti(w);
-  log_is(w, ti, 0, 0, 100, "", 0);
   log_is(w, ti, 1, 0, 100, "", 0);
   log_is(w, ti, 1, 50, 100, "", 0);
 }
@@ -68,21 +67,22 @@ static void log_appends_to_the_buffer(struct world *w) {
   struct buf b = BUF_INIT;
   buf_str(&b, "head ");
   struct reader *r = reader_of(w);
-  WR(reader_log(r, ti, 0, 0, 100, &b, &size, &err));
+  WR(reader_log(r, ti, 1, 0, 100, &b, &size, &err));
   reader_put(r);
   assert_string_equal(b.data, "head tail");
   buf_done(&b);
 }
 
-static void log_zero_is_the_newest_attempt(struct world *w) {
+static void log_is_of_one_attempt(struct world *w) {
   int64_t ti = new_ti(w), other = new_ti(w);
   struct logs *l = logs_of(w);
   const struct log_chunk c[] = {chunk(ti, 1, 1, 0, "first"), chunk(ti, 7, 1, 0, "seventh"), chunk(other, 9, 1, 0, "other")};
   OK(logs_write(l, c, 3));
-  log_is(w, ti, 0, 0, 100, "seventh", 7);
+  log_is(w, ti, 7, 0, 100, "seventh", 7);
+  log_is(w, ti, 0, 0, 100, "", 0);
   log_is(w, ti, 1, 0, 100, "first", 5);
   log_is(w, ti, 2, 0, 100, "", 0);
-  log_is(w, other, 0, 0, 100, "other", 5);
+  log_is(w, other, 9, 0, 100, "other", 5);
   logs_close(l);
 }
 
@@ -132,8 +132,8 @@ static void log_of_many_small_chunks(struct world *w) {
     c[i] = chunk(ti, 1, i, i * 7, text[i]);
   }
   OK(logs_write(l, c, N));
-  log_is(w, ti, 0, 7 * 777, 14, "000777\n000778\n", 7 * N);
-  log_is(w, ti, 0, 7 * N - 3, 100, "99\n", 7 * N);
+  log_is(w, ti, 1, 7 * 777, 14, "000777\n000778\n", 7 * N);
+  log_is(w, ti, 1, 7 * N - 3, 100, "99\n", 7 * N);
   free(c);
   logs_close(l);
 }
@@ -147,7 +147,7 @@ static void log_survives_a_reopen(struct world *w) {
   OK(logs_write(l, &c, 1));
   logs_close(l);
   world_again(w);
-  log_is(w, ti, 0, 0, 100, "kept", 4);
+  log_is(w, ti, 1, 0, 100, "kept", 4);
 }
 
 static void log_may_be_the_result(struct world *w) {
@@ -156,7 +156,7 @@ static void log_may_be_the_result(struct world *w) {
   OK(put_task(w, ROW_INSERT, &r));
   r.t.state = TASK_SUCCESS, r.t.epoch = 2, r.log = 2, r.result = "the output", r.result_len = 10, r.log_bytes = 10;
   OK(put_finish(w, &r));
-  log_is(w, r.ti, 0, 0, 100, "the output", 10);
+  log_is(w, r.ti, 2, 0, 100, "the output", 10);
   log_is(w, r.ti, 2, 4, 3, "out", 10);
   log_is(w, r.ti, 1, 0, 100, "", 0); /* the text is another attempt's */
 }
@@ -166,7 +166,7 @@ static void stream_is(struct world *w, int64_t ti, uint8_t stream, int64_t offse
   struct buf b = BUF_INIT;
   int64_t size;
   struct reader *r = reader_of(w);
-  WR(reader_log_stream(r, ti, 0, stream, offset, n, &b, &size, &err));
+  WR(reader_log_stream(r, ti, 1, stream, offset, n, &b, &size, &err));
   reader_put(r);
   buf_add(&b, "", 1);
   assert_string_equal(b.data, want);
@@ -259,7 +259,7 @@ static void log_writes_nothing(struct world *w) {
 
 const struct fact facts_logs[] = {
   FACT(log_of_nothing_is_empty), FACT(log_reads_back_from_any_place), FACT(log_appends_to_the_buffer),
-  FACT(log_zero_is_the_newest_attempt), FACT(log_chunk_twice_stands_once), FACT(log_keeps_bytes), FACT(log_of_many_small_chunks),
+  FACT(log_is_of_one_attempt), FACT(log_chunk_twice_stands_once), FACT(log_keeps_bytes), FACT(log_of_many_small_chunks),
   FACT_FRESH(log_survives_a_reopen), FACT(log_may_be_the_result), FACT(log_of_one_stream), FACT(log_sizes_of_attempts),
   FACT(log_top_grows), FACT(log_writes_nothing),
 };

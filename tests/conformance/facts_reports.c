@@ -249,9 +249,9 @@ static void dropped_task_leaves_no_report(struct world *w) {
   assert_false(report_of(w, t.ti, &a).has_progress);
   arena_done(&a);
   struct reader *r = reader_of(w);
-  WR(reader_log(r, t.ti, 0, 0, 10, &b, &size, &err));
+  WR(reader_log(r, t.ti, 1, 0, 10, &b, &size, &err));
   assert_int_equal(size, 0);
-  WR(reader_log(r, other.ti, 0, 0, 10, &b, &size, &err));
+  WR(reader_log(r, other.ti, 1, 0, 10, &b, &size, &err));
   assert_int_equal(size, 1);
   reader_put(r);
   buf_done(&b);
