@@ -79,10 +79,13 @@ static void answer(struct req_asked *of, const struct ask_answer *got) {
   of->state = shown_name(got->shown);
 }
 
-/* A clean-up that failed waits for nobody. */
-static void busy(struct req *q, const struct req_asked *of) {
-  bool failed = strcmp(of->state, shown_name(SHOWN_DELETE_FAILED)) == 0;
-  (void)wr_err_set(&q->err, of->rc, failed ? "It is %s: delete it again, or with force=true." : "It is %s; wait.", of->state);
+/* Waiting helps only one that is being stopped. Any other state is refused to the task of a node alone. */
+static void say_busy(struct req *q, const struct req_asked *of) {
+  bool stops = strcmp(of->state, shown_name(SHOWN_CANCELING)) == 0 || strcmp(of->state, shown_name(SHOWN_DELETING)) == 0;
+  if (stops) (void)wr_err_set(&q->err, of->rc, "It is %s; wait.", of->state);
+  else if (strcmp(of->state, shown_name(SHOWN_DELETE_FAILED)) == 0)
+    (void)wr_err_set(&q->err, of->rc, "It is %s: DELETE it again, or with force=true.", of->state);
+  else (void)wr_err_set(&q->err, of->rc, "It is %s, and its flow starts nothing any more.", of->state);
 }
 
 /* The sentence of a single wish that was refused. */
@@ -90,7 +93,7 @@ static void say(struct req *q, const struct req_asked *of) {
   q->rc = of->rc;
   q->state = of->rc == WR_OK ? NULL : of->state;
   switch ((unsigned)of->rc) {
-  case WR_BUSY_STATE: busy(q, of); break;
+  case WR_BUSY_STATE: say_busy(q, of); break;
   case WR_ALREADY_FINISHED: (void)wr_err_set(&q->err, of->rc, "It has already finished: %s.", of->state); break;
   case WR_NOT_RETRYABLE: (void)wr_err_set(&q->err, of->rc, "State is %s: submit it anew.", of->state); break;
   default: if (of->rc != WR_OK) (void)wr_err_set(&q->err, of->rc, NULL);

@@ -207,8 +207,8 @@ class Table(Control):
             body = self.refused(answer, expected, SYMBOL[expected])
             self.assertEqual(body["data"]["state"], state)
             if expected == 40916:
-                way_out = ": delete it again, or with force=true." if state == "DELETE_FAILED" else "; wait."
-                self.assertEqual(body["message"], f"It is {state}{way_out}")
+                way = ": DELETE it again, or with force=true." if state == "DELETE_FAILED" else "; wait."
+                self.assertEqual(body["message"], f"It is {state}{way}")
             return
         self.assertIs(self.ok(answer)["changed"], expected)
         self.assertEqual(answer.data["tiId"], ti)

@@ -109,8 +109,8 @@ class Steps(Base):
                 self.wish(server, wish, ti)
             answer = refused.exception.answer
             self.assertEqual((refused.exception.status, answer["code"], answer["data"]["state"]), (409, str(expected), shown))
-            way_out = ": delete it again, or with force=true." if step == "failed" else "; wait."
-            self.assertEqual(answer["message"], f"It is {shown}{way_out}")
+            way = ": DELETE it again, or with force=true." if step == "failed" else "; wait."
+            self.assertEqual(answer["message"], f"It is {shown}{way}")
             if step == "failed":
                 self.wish(server, "force", ti)
         else:
