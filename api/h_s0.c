@@ -42,6 +42,21 @@ enum wr_rc h_s0_start(struct call *c) {
   return WR_OK;
 }
 
+/* ---- which task ---- */
+
+/* What S0's words know: stand-alone tasks alone. task_read_done() follows in every case. */
+static enum wr_rc read_task(struct call *c, enum task_form form, struct task_read *in) {
+  static const char form_of_id[] = "as start answers it: task-NUMBER, or the number alone";
+  task_read_none(in);
+  if (!(c->q.has & Q_S0_TASK)) return wr_err_at(&c->err, WR_NOT_FOUND, "/taskId", "taskId is required, %s.", form_of_id);
+  if (c->q.ti == 0)
+    return wr_err_at(&c->err, WR_NOT_FOUND, "/taskId", "There is no task %s; taskId must be %s.", c->q.no_task, form_of_id);
+  enum wr_rc rc = instance_read_task(c, c->q.ti, form, in);
+  if (rc == WR_OK && !in->is_alone)
+    rc = call_fail(c, WR_NOT_FOUND, "Task instance %lld is not a stand-alone task.", (long long)c->q.ti);
+  return rc;
+}
+
 /* ---- fetch ---- */
 
 static const char *status_of(const struct task_read *in) {
@@ -92,16 +107,9 @@ static void write_fetched(struct call *c, const struct task_read *in) {
   hosts_close(&hosts);
 }
 
-/* S0 knows stand-alone tasks alone. */
-static enum wr_rc read_alone(struct call *c, enum task_form form, struct task_read *in) {
-  enum wr_rc rc = instance_read_task(c, c->q.ti, form, in);
-  if (rc != WR_OK || in->is_alone) return rc;
-  return call_fail(c, WR_NOT_FOUND, "Task instance %lld is not a stand-alone task.", (long long)c->q.ti);
-}
-
 enum wr_rc h_s0_fetch(struct call *c) {
   struct task_read in;
-  enum wr_rc rc = read_alone(c, TASK_HISTORY, &in);
+  enum wr_rc rc = read_task(c, TASK_HISTORY, &in);
   if (rc == WR_OK) write_fetched(c, &in);
   task_read_done(&in);
   return rc;
@@ -137,7 +145,7 @@ enum wr_rc h_s0_list(struct call *c) {
 
 enum wr_rc h_s0_cancel(struct call *c) {
   struct task_read in;
-  enum wr_rc rc = read_alone(c, TASK_PLAIN, &in);
+  enum wr_rc rc = read_task(c, TASK_PLAIN, &in);
   task_read_done(&in);
   if (rc == WR_OK) rc = ask_cancel(c, c->q.ti);
   if (rc != WR_OK) return rc;

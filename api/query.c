@@ -176,7 +176,9 @@ static bool set_alive(struct query *q, const struct value *v) {
 }
 static bool set_s0_task(struct query *q, const struct value *v) {
   size_t skip = v->n > strlen(S0_TASK) && memcmp(v->s, S0_TASK, strlen(S0_TASK)) == 0 ? strlen(S0_TASK) : 0;
-  if (!text_id(v->s + skip, v->n - skip, &q->ti)) q->ti = 0;
+  if (text_id(v->s + skip, v->n - skip, &q->ti)) return true;
+  q->ti = 0;
+  wr_err_quote(q->no_task, v->s, v->n);
   return true;
 }
 

@@ -27,6 +27,7 @@ struct query {
   int64_t task_id, alive, ti; /* ti: taskId of S0's routes, 0 = what is given is none */
   int64_t after_us, after_ti; /* where a list goes on; 0 0 = it begins */
   uint32_t states;            /* bit n: enum task_shown n; 0 = any */
+  char no_task[WR_QUOTE_MAX]; /* with ti 0: what is given */
   bool every_task, force, key_prefix;
   char user[LIMIT_QUEUE_NAME_CHARS * 4 + 1], group[LIMIT_QUEUE_NAME_CHARS * 4 + 1], key[LIMIT_KEY_CHARS + 1];
   char name[LIMIT_NAME_CHARS * 4 + 1], type[LIMIT_NAME_CHARS + 1];

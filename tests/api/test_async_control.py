@@ -589,10 +589,25 @@ class S0(Control):
     def test_refusals(self):
         for query in ("", "?alivetime=", "?alivetime=-1", "?alivetime=1.5", "?alivetime=604801", "?alivetime=x"):
             self.refused(post("/redis/task/start" + query), 40013)
-        for task in ("task-999999999", "999999999", "task-", "x", "task-0"):
-            self.refused(post(f"/redis/task/fetch?taskId={task}"), 40402)
-            self.refused(post(f"/redis/task/cancel?taskId={task}"), 40402)
-        self.refused(post("/redis/task/fetch"), 40402)
+        form = "as start answers it: task-NUMBER, or the number alone."
+        said = {"?taskId=task-999999999": "Task instance 999999999 does not exist.", "?taskId=999999999": "Task instance 999999999 does not exist.",
+                "": f"taskId is required, {form}"}
+        for text in ("task-", "abc", "task-0", "task-5f0c6d1e-93d4-4bd6-9b3a-0c5f6a1d2b3c", "99999999999999999999"):
+            said[f"?taskId={text}"] = f'There is no task "{text}"; taskId must be {form}'
+        for query, why in said.items():
+            for word in ("fetch", "cancel"):
+                self.assertEqual(self.refused(post(f"/redis/task/{word}{query}"), 40402)["message"], why)
+
+    def test_the_task_of_a_node(self):
+        """S0 speaks of stand-alone tasks: what fetch does not know is not cancelled either."""
+        fi = self.start(self.flow(inline("WAIT", "1h"))["flowId"])
+        ti = self.ok(get(f"/monitor/node/{self.ok(get(f'/monitor/flow/{fi}'))['nodes'][0]['niId']}"))[0]["tiId"]
+        self.task_in(ti, "RUNNING")
+        for word in ("fetch", "cancel"):
+            self.assertEqual(self.refused(post(f"/redis/task/{word}?taskId=task-{ti}"), 40402)["message"],
+                             f"Task instance {ti} is not a stand-alone task.")
+        self.task_in(ti, "RUNNING")
+        self.ok(post(f"/exec/flow-ins/{fi}/cancel"))
 
     def test_a_task_of_a_node_is_none(self):
         node = {"nodeKey": "n", "tasks": [{"taskName": "t", "taskType": "WAIT", "taskContent": "1h"}]}
