@@ -204,11 +204,13 @@ static void queued(struct why *w, const char *type, const char *text, const stru
   json_decref(config);
 }
 
+/* A clean-up that fails is not tried again: only one that asks for it is. */
 static void retry(struct why *w, const struct task_row *row) {
   char text[TEXT_BYTES], at[CLOCK_RFC_LEN];
+  bool asked = row->t.phase == PHASE_DELETE || (row->error && strncmp(row->error, TASK_NOT_NOW, strlen(TASK_NOT_NOW)) == 0);
   clock_rfc3339(at, row->t.due_us);
   snprintf(text, sizeof text, "Attempt %" PRIu32 " %s; the next one is due at %s.", row->t.epoch,
-           row->t.again ? "failed, or asked to be tried again" : "failed", at);
+           asked ? "asked to be tried again later" : "failed", at);
   why_put(w, "RETRY_WAIT", text);
 }
 

@@ -11,6 +11,7 @@
 #include "effects.h"
 #include "err.h"
 #include "mem.h"
+#include "wr_limits.h"
 
 #define NEED_AHEAD 1000 /* unknown nodes that are asked for at once */
 
@@ -136,11 +137,21 @@ static void task_ended(struct run *r, uint32_t task) {
   r->live--;
 }
 
+/* A "not now" beyond the limit is a failure, and says why. */
+static const char *error_of(const struct task *t, const struct task *was, const struct run_event *ev) {
+  _Static_assert(LIMIT_AGAIN == 100, "the texts name it");
+  bool beyond = ev->ev.kind == TASK_EV_NOT_NOW && was->state == TASK_RUNNING && was->again >= LIMIT_AGAIN;
+  if (!beyond) return task_error(t, was, ev->error);
+  return task_error(t, was, was->phase == PHASE_DELETE
+                                ? "The clean-up failed: it asked more than 100 times to be tried again later."
+                                : "It asked more than 100 times in this run to be tried again later; from then on that is a failure.");
+}
+
 /* Turns the outcome of one task event into rows and messages. The node's decision comes after. */
 void run_task_did(struct run *r, struct run_ctx *c, const struct run_event *ev, const struct task *was, unsigned out) {
   const struct task *t = &r->task[ev->task].t;
   const struct task_policy *pol = ev->pol ? ev->pol : r->bind[run_pattern(r, ev->task)].pol;
-  const char *error = task_error(t, was, ev->error);
+  const char *error = error_of(t, was, ev);
   if (out & (TASK_OUT_CHANGED | TASK_OUT_GONE)) eff_mark_task(r, c, ev->task, error, ev->result);
   if (out & TASK_OUT_GONE) c->out->task[r->task[ev->task].eff - 1].gone = 1;
   if (out & TASK_OUT_ATTEMPT_ENDED) keep_attempt(r, c, ev, was, error ? error : ev->error);
@@ -221,7 +232,7 @@ static enum run_rc step_task(struct run *r, const struct run_event *ev, struct r
   if (r->state == FLOW_PAUSED) out = run_hold_task(r, ev->task, out);
   run_task_did(r, c, ev, &was, out);
   const struct task *t = &r->task[ev->task].t;
-  if (out & TASK_OUT_ENDED) node_decide(r, c, node, &(struct last){t->state, task_error(t, &was, ev->error), ev->skip_edges});
+  if (out & TASK_OUT_ENDED) node_decide(r, c, node, &(struct last){t->state, error_of(t, &was, ev), ev->skip_edges});
   return RUN_OK;
 }
 

@@ -163,6 +163,8 @@ unsigned task_apply(struct task *t, const struct task_event *ev, const struct ta
 /* errorMsg of a task that has just changed from `was`. text: what the attempt itself says, NULL = nothing. Returns NULL = keep
  * the old text, "" = clear it (the error of a former try). */
 const char *task_error(const struct task *t, const struct task *was, const char *text);
+/* How the error of an attempt that ended by NOT_NOW begins; what it says itself follows. */
+#define TASK_NOT_NOW "It asked to be tried again later"
 /* Why an attempt ended that another one follows. Not always `kind`: an attempt that its run timeout killed reports FAIL. */
 enum task_ev task_attempt_why(const struct task *was, enum task_ev kind);
 /* The same for the last attempt of a final task that is run again or cleaned up. */

@@ -62,16 +62,38 @@ static enum store_rc do_stray(struct runner *r, const struct ev *e) {
   return rc;
 }
 
+static const char *joined(struct runner *r, const char *begin, const char *text) {
+  size_t n = strlen(begin) + strlen(text) + 3;
+  char *s = arena_alloc(&r->env.mem, n);
+  (void)snprintf(s, n, "%s: %s", begin, text);
+  return s;
+}
+
+static const char *error_of(struct runner *r, const struct attempt *a, enum task_ev kind) {
+  const char *text = a->error;
+  if (kind == TASK_EV_NOT_NOW && a->asked) return NULL; /* it stopped because it was asked to */
+  if (kind == TASK_EV_NOT_NOW) {
+    if (!text) return TASK_NOT_NOW ".";
+    return strncmp(text, TASK_NOT_NOW, strlen(TASK_NOT_NOW)) == 0 ? text : joined(r, TASK_NOT_NOW, text);
+  }
+  if (kind == TASK_EV_FAIL && a->cleanup) return text ? joined(r, "The clean-up failed", text) : NULL;
+  if (!text && kind == TASK_EV_FAIL) return "Failed.";
+  return !text && kind == TASK_EV_LOST ? "Lost with its node." : text;
+}
+
+/* The process, or what stands for it, has ended: its code, its times and its log are known. */
+static bool has_ended(const struct attempt *a) {
+  bool began = a->end == ATTEMPT_OK || a->end == ATTEMPT_FAIL || a->end == ATTEMPT_FATAL || a->end == ATTEMPT_NOT_NOW;
+  return began || a->exit_code >= 0 || a->signal > 0;
+}
+
 static enum store_rc do_result(struct runner *r, struct ev *e) {
   struct attempt *a = e->a;
   struct run_event ev = {.ev = {.kind = result_kind(a), .owner = a->owner, .epoch = a->epoch,
                                 .fatal = a->end == ATTEMPT_FATAL, .asked = a->asked, .remove = a->remove,
                                 .after_us = a->after_us},
-                         .pol = &a->policy, .error = a->error, .skip_edges = a->skip_edges};
-  if (a->end == ATTEMPT_NOT_NOW && a->asked) ev.error = NULL; /* it stopped because it was asked to */
-  if (a->end == ATTEMPT_OK || a->end == ATTEMPT_FAIL || a->end == ATTEMPT_FATAL) ev.result = a;
-  if (a->error == NULL && ev.ev.kind == TASK_EV_FAIL) ev.error = "Failed.";
-  if (a->error == NULL && ev.ev.kind == TASK_EV_LOST) ev.error = "Lost with its node.";
+                         .pol = &a->policy, .error = error_of(r, a, result_kind(a)), .skip_edges = a->skip_edges,
+                         .result = has_ended(a) ? a : NULL};
   if (!r->env.draining && a->owner == r->env.me && !e->slotless) admission_return(&r->admission, &a->policy);
   return task_event(r, e, &ev);
 }

@@ -96,7 +96,7 @@ class Steps(Base):
         self.row_when(server, ti, state="FAILED")
         self.wish(server, "delete", ti)
         row = self.row_when(server, ti, state="DELETE_FAILED")
-        self.assertEqual((row["execStatus"], row["errorMsg"], row["exitCode"]), ("FAILED", "Exit code 3.", 3))
+        self.assertEqual((row["execStatus"], row["errorMsg"], row["exitCode"]), ("FAILED", "The clean-up failed: Exit code 3.", 3))
         self.assertEqual([(h["attempt"], h["end"], h["exitCode"]) for h in row["history"]], [(1, "FAIL", 4)])
         return ti, lambda: open(gate, "w").close()
 
@@ -255,6 +255,15 @@ class Steps(Base):
         ti = self.submit(server, "sleep 3600", autoRun=False, config={"onDelete": {"content": "sleep 3600", "timeout": "100ms"}})
         self.wish(server, "delete", ti)
         self.assertEqual(self.row_when(server, ti, state="DELETE_FAILED")["errorMsg"], "The clean-up timed out.")
+        self.assertEqual(server.stop(), 0)
+
+    def test_not_now_too_often(self):
+        server = self.server()
+        ti = self.submit(server, "echo '{\"again\":{\"after\":\"1ms\"}}' >&3", autoRun=False)
+        self.wish(server, "delete", ti)
+        row = self.row_when(server, ti, state="DELETE_FAILED")
+        self.assertEqual((row["attempt"], row["errorMsg"]), (101, "The clean-up failed: it asked more than 100 times to be tried again later."))
+        self.wish(server, "force", ti)
         self.assertEqual(server.stop(), 0)
 
     # the life of its server

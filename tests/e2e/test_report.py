@@ -104,12 +104,41 @@ class Reports(Base):
                         backoff={"base": "10ms"})
         row = self.row_when(server, ti, state="SUCCESS")
         self.assertEqual((row["attempt"], row["failures"]), (3, 0))
-        self.assertEqual([h["end"] for h in row["history"]], ["NOT_NOW", "NOT_NOW"])
+        self.assertEqual([(h["end"], h["exitCode"], h["errorMsg"]) for h in row["history"]],
+                         [("NOT_NOW", 75, "It asked to be tried again later."), ("NOT_NOW", 0, "It asked to be tried again later.")])
         ti = self.start(server, "echo '{\"fail\":{\"message\":\"no such disk\",\"retry\":false}}' >&3", attempts=5)
         row = self.row_when(server, ti, state="FAILED")
         self.assertEqual((row["errorMsg"], row["attempt"]), ("no such disk", 1))
         ti = self.start(server, "weir report --result '{\"a\": 1}'")
         self.assertEqual(self.row_when(server, ti, state="SUCCESS")["result"], '{"a": 1}')
+        self.assertEqual(server.stop(), 0)
+
+    def test_not_now_is_no_failure(self):
+        """What is said of it tells it from a failure, and its limit is named."""
+        server = self.server()
+        hour = {"base": "1h", "max": "1h", "jitter": "none"}
+        again = "echo '{\"again\":{\"after\":\"1ms\"}}' >&3"
+        asked, failed = (self.start(server, script, attempts=2, backoff=hour) for script in ("exit 75", f"[ $WEIR_ATTEMPT = 2 ] && exit 3; {again}"))
+        row = self.row_when(server, asked, state="RETRY_WAIT")
+        self.assertEqual((row["failures"], row["exitCode"]), (0, 75))
+        self.assertRegex(row["whyText"], r"^Attempt 1 asked to be tried again later; the next one is due at 20.*Z\.$")
+        row = self.row_when(server, failed, state="RETRY_WAIT", attempt=2)
+        self.assertRegex(row["whyText"], r"^Attempt 2 failed; the next one is due at 20.*Z\.$")
+        often = self.start(server, again)
+        row = self.row_when(server, often, state="FAILED")
+        self.assertEqual((row["attempt"], row["failures"], row["errorMsg"]),
+                         (101, 1, "It asked more than 100 times in this run to be tried again later; from then on that is a failure."))
+        self.assertEqual(server.stop(), 0)
+
+    def test_pause(self):
+        """How the process ended is in the history, whatever it was told."""
+        server = self.server()
+        for trap, code in (("weir report --stopped; exit $?", 75), ("exit 3", 3)):
+            ti = self.start(server, f"trap '{trap}' TERM; echo up; while :; do sleep 0.05; done")
+            until("it is up", lambda ti=ti: "up" in self.text(server, f"/monitor/task/{ti}/log"))
+            server.post(f"/exec/task-ins/{ti}/pause")
+            row = self.row_when(server, ti, state="PAUSED")
+            self.assertEqual([(h["end"], h["exitCode"]) for h in row["history"]], [("PAUSED", code)])
         self.assertEqual(server.stop(), 0)
 
     def test_heartbeat(self):
@@ -141,7 +170,7 @@ class Reports(Base):
         server = self.server()
         row = self.row_when(server, ti, state="SUCCESS")
         self.assertEqual((row["failures"], row["losses"]), (0, 0))
-        self.assertEqual([h["end"] for h in row["history"]], ["HANDBACK"])
+        self.assertEqual([(h["end"], h["exitCode"]) for h in row["history"]], [("HANDBACK", 75)])
         self.assertEqual(self.text(server, f"/monitor/task/{ti}/log?attempt=2"), "went on at 17\n")
         self.assertRegex(self.context(server, wait), r"^3[56]\d\d\.\d{6}s$")
         self.row_when(server, wait, state="RUNNING")
