@@ -313,13 +313,13 @@ static enum wr_rc unknown_field(struct call *c, const char *key, const char *pat
 enum wr_rc call_fields(struct call *c, const json_t *obj, const char *path, const struct body_field *f, size_t n, json_t **v) {
   json_t *o = (json_t *)(uintptr_t)obj, *val; /* iterating changes nothing */
   const char *key;
-  char at[96];
+  char at[sizeof c->err.path];
   for (size_t i = 0; i < n; i++) v[i] = NULL;
   json_object_foreach(o, key, val) {
     size_t i = 0;
     while (i < n && strcmp(f[i].name, key) != 0) i++;
-    if (i == n) return unknown_field(c, key, path, f, n);
-    snprintf(at, sizeof at, "%s/%s", path, key);
+    text_pointer(at, sizeof at, path, key);
+    if (i == n) return unknown_field(c, key, at, f, n);
     if (json_typeof(val) != f[i].type) return wr_err_at(&c->err, WR_WRONG_TYPE, at, "%s must be %s.", key, type_name(f[i].type));
     v[i] = val;
   }

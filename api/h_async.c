@@ -97,7 +97,7 @@ enum wr_rc h_exec_tasks(struct call *c) {
   size_t n = json_array_size(tasks);
   struct submit *s = submit_new((uint32_t)n);
   for (uint32_t i = 0; i < n && rc == WR_OK; i++) rc = read_body(c, s, i, json_array_get(tasks, i), i, 0);
-  struct req q = {.kind = REQ_EXEC_TASK, .task = s->task, .n_task = (uint32_t)n};
+  struct req q = {.kind = REQ_EXEC_TASK, .task = s->task, .n_task = (uint32_t)n, .listed = true};
   if (rc == WR_OK && (n > 0 || c->key[0])) rc = call_post(c, &q, &s->load);
   if (rc == WR_OK) answer_ids(c, s);
   load_unref(&s->load);

@@ -111,8 +111,11 @@ enum wr_rc h_exec_flow(struct call *c) {
   if (rc != WR_OK) return rc;
   if (v[NI] && !v[FI]) return wr_err_at(&c->err, WR_WRONG_NODE, "/niId", "niId needs the fiId that it belongs to.");
   if (v[FI] && v[PARAMS]) return wr_err_at(&c->err, WR_UNKNOWN_FIELD, "/params", "A re-run keeps the parameters of its start.");
-  for (int i = USER; v[FI] && i <= PRIORITY; i++)
-    if (v[i]) return wr_err_at(&c->err, WR_UNKNOWN_FIELD, NULL, "A re-run keeps %s of its start.", field[i].name);
+  for (int i = USER; v[FI] && i <= PRIORITY; i++) {
+    char path[24];
+    snprintf(path, sizeof path, "/%s", field[i].name);
+    if (v[i]) return wr_err_at(&c->err, WR_UNKNOWN_FIELD, path, "A re-run keeps %s of its start.", field[i].name);
+  }
   return v[FI] ? rerun_flow(c, v[FI], v[NI]) : start_flow(c, v[PARAMS], &(struct whose_given){v[USER], v[GROUP], v[PRIORITY]});
 }
 

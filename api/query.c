@@ -336,10 +336,14 @@ static enum wr_rc member(struct query *q, const struct param *p, const json_t *v
 enum wr_rc query_body(struct query *q, const json_t *body, unsigned allowed, int64_t max_limit, struct wr_err *err) {
   json_t *obj = (json_t *)(uintptr_t)body; /* iterating changes nothing */
   const char *key;
+  char path[sizeof err->path];
   json_t *v;
   json_object_foreach(obj, key, v) {
     const struct param *p = param_find(key, strlen(key), allowed);
-    if (!p) return unknown(key, strlen(key), allowed, WR_UNKNOWN_FIELD, err);
+    if (!p) {
+      enum wr_rc rc = unknown(key, strlen(key), allowed, WR_UNKNOWN_FIELD, err);
+      return wr_err_at(err, rc, text_pointer(path, sizeof path, "", key), "%s", err->msg);
+    }
     enum wr_rc rc = member(q, p, v, max_limit, err);
     if (rc != WR_OK) return rc;
   }

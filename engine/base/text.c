@@ -260,3 +260,18 @@ const char *text_stop(const char *s) {
   size_t n = strlen(s);
   return n > 0 && strchr(".!?", s[n - 1]) ? "" : ".";
 }
+
+const char *text_pointer(char *out, size_t size, const char *up, const char *name) {
+  const char *s = name;
+  size_t n = (size_t)snprintf(out, size, "%s/", up);
+  for (; *s && n + 3 <= size; s++) {
+    bool escape = *s == '~' || *s == '/';
+    if (escape) out[n++] = '~';
+    out[n++] = escape ? (*s == '~' ? '0' : '1') : *s;
+    out[n] = '\0';
+  }
+  if (n >= size || ((unsigned char)*s & 0xC0) != 0x80) return out;
+  while (((unsigned char)out[--n] & 0xC0) == 0x80) {} /* back to where the cut character begins */
+  out[n] = '\0';
+  return out;
+}

@@ -33,4 +33,7 @@ size_t text_cut(char *out, const char *s, size_t max);
 const char *text_stop(const char *s);
 /* Edit distance up to 3 (else 4): for "did you mean". */
 int text_distance(const char *a, const char *b);
+/* A JSON pointer: that of the object `up`, and the name of one of its members. Cut at a character where out is full.
+ * Returns out. */
+const char *text_pointer(char *out, size_t size, const char *up, const char *name);
 #endif

@@ -25,6 +25,15 @@ static const char *const config_key[C__N] = {[C_ATTEMPTS] = "attempts", [C_BACKO
     [C_RUN_TIMEOUT] = "runTimeout", [C_QUEUE_TIMEOUT] = "queueTimeout", [C_ON_LOST] = "onLost",
     [C_QUEUE] = "queue", [C_HEARTBEAT] = "heartbeatTimeout", [C_ON_DELETE] = "onDelete"};
 
+bool task_setting(const char *key) {
+  static const char *const shell[] = {"argv", "env", "cwd", "stdin", "grace", "log", "stderr", "umask", "rlimits"};
+  for (size_t i = 0; i < C__N; i++)
+    if (strcmp(config_key[i], key) == 0) return true;
+  for (size_t i = 0; i < sizeof shell / sizeof *shell; i++)
+    if (strcmp(shell[i], key) == 0) return true;
+  return false;
+}
+
 /* What else it says is the executor's to read. */
 static enum wr_rc on_delete_read(const json_t *v, const struct jpath *at, int64_t *out_us, struct wr_err *err) {
   const json_t *timeout = json_object_get(v, "timeout");
@@ -161,7 +170,7 @@ enum wr_rc task_in_make(const struct task_in *in, const struct def_env *env, con
   size_t most = in->alone ? LIMIT_ASYNC_CONTENT_BYTES : LIMIT_CONTENT_BYTES;
   bool large = !rc && k->content && strlen(k->content) > most;
   if (large && env && t->policy.slot == SLOT_PROCESS)
-    rc = fail_at(err, WR_BAD_COMMAND, at, "The script is larger than %zu bytes.", most);
+    rc = fail_at(err, WR_BAD_COMMAND, JKEY(at, "taskContent"), "The script is larger than %zu bytes.", most);
   else if (large)
     rc = fail_large(err, JKEY(at, "taskContent"), "Bytes of taskContent", strlen(k->content), most);
   if (rc) {

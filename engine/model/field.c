@@ -70,15 +70,23 @@ enum wr_rc fail_flow_large(struct wr_err *err, const struct jpath *at, const cha
 /* ---- names and types of fields ---- */
 static const char *label(const struct jpath *at) { return at && at->key ? at->key : "The element"; }
 
+static bool known(const char *const *name, size_t n, const char *key) {
+  for (size_t i = 0; i < n; i++)
+    if (strcmp(name[i], key) == 0) return true;
+  return false;
+}
+
 static enum wr_rc fail_unknown(const char *key, size_t len, const struct field *f, size_t n, const struct jpath *at,
                                struct wr_err *err) {
   char q[WR_QUOTE_MAX], all[MEANT_LIST];
-  const char *name[MEANT_MAX];
+  const char *name[MEANT_MAX] = {0};
   size_t theirs = 0;
   for (size_t i = 0; i < n; i++)
     if (f[i].type != F_OURS) name[theirs++] = f[i].name;
   const char *best = meant(key, name, theirs);
   wr_err_quote(q, key, len);
+  if (known(name, theirs, "taskConfig") && task_setting(key))
+    return fail_at(err, WR_UNKNOWN_FIELD, JKEY(at, key), "Unknown field %s. It belongs in taskConfig.", q);
   if (!best) return fail_at(err, WR_UNKNOWN_FIELD, JKEY(at, key), "Unknown field %s.%s", q, meant_list(all, key, name, theirs));
   return fail_at(err, WR_UNKNOWN_FIELD, JKEY(at, key), "Unknown field %s. Did you mean \"%s\"?", q, best);
 }

@@ -45,6 +45,9 @@ enum wr_rc field_word(const json_t *v, const struct word_list *w, const struct j
 enum wr_rc field_name(const json_t *v, const struct jpath *at, struct wr_err *err) WR_MUST;
 enum wr_rc field_description(const json_t *v, const struct jpath *at, struct wr_err *err) WR_MUST;
 
+/* A name of taskConfig: of every type, or of SHELL. */
+bool task_setting(const char *key);
+
 /* ---- JSON text ---- */
 size_t json_text_depth(const char *text, size_t n);     /* of valid JSON */
 json_t *json_must(json_t *v);                           /* aborts on NULL: out of memory */

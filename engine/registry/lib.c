@@ -75,16 +75,22 @@ static int lib_duration(const char *s, size_t n, int64_t max_us, int64_t *us) { 
 static int lib_has_control(const char *s, size_t n) { return text_has_control(s, n); }
 static int lib_is_env_name(const char *s, size_t n) { return text_env_name(s, n); }
 
+/* What every type takes, as the model has it. */
+static const char *const shared[] = {"attempts", "backoff", "timeout", "queueTimeout", "onLost", "queue"};
+
 static int lib_no_config(const char *config, int *code, char *err, size_t err_n) {
   if (!config) return 0;
   json_t *obj = json_loads(config, JSON_REJECT_DUPLICATES, NULL);
   void *it = json_object_iter(obj); /* NULL for what is no object, too */
-  char q[WR_QUOTE_MAX];
+  char q[WR_QUOTE_MAX], all[MEANT_LIST];
   int rc = json_is_object(obj) && !it ? 0 : -1;
   if (it) {
-    const char *key = json_object_iter_key(it);
+    const size_t n = sizeof shared / sizeof *shared;
+    const char *key = json_object_iter_key(it), *near = meant(key, shared, n);
     *code = WR_UNKNOWN_FIELD;
-    snprintf(err, err_n, "taskConfig has no field %s.", wr_err_quote(q, key, strlen(key)));
+    wr_err_quote(q, key, strlen(key));
+    if (near) snprintf(err, err_n, "taskConfig has no field %s; did you mean %s?", q, near);
+    else snprintf(err, err_n, "taskConfig has no field %s.%s", q, meant_list(all, key, shared, n));
   } else if (rc) {
     *code = WR_WRONG_TYPE;
     snprintf(err, err_n, "taskConfig must be an object.");

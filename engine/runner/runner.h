@@ -63,6 +63,7 @@ struct req {
   enum req_kind kind;
   struct req_start *start; uint32_t n_start;   /* REQ_START: all or nothing */
   struct req_task *task; uint32_t n_task;      /* REQ_EXEC_TASK: all or nothing */
+  bool listed;                                 /* they stand in a list, even a single one: for the place of an error */
   struct req_ask *ask;                         /* REQ_ASK */
   int64_t flow_id, fi, ni;          /* RERUN (ni 0 = what failed), CANCEL_FLOW, PAUSE_FLOW, RESUME_FLOW (fi) */
   bool checkpoint;                  /* PAUSE_FLOW: what runs is stopped too */

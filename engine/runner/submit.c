@@ -10,8 +10,10 @@ static bool own(const struct req *q, int64_t ti) { return q->first_id != 0 && ti
 
 /* ---- is it there already? ---- */
 
-static enum store_rc key_refused(struct req *q, const struct alone_key *key, const char *why) {
-  q->rc = wr_err_set(&q->err, WR_KEY_REUSED, "Task instance %lld has this taskKey%s.", (long long)key->ti, why);
+static enum store_rc key_refused(struct req *q, const struct req_task *t, const struct alone_key *key, const char *why) {
+  char path[48] = "/taskKey";
+  if (q->listed) (void)snprintf(path, sizeof path, "/tasks/%zu/taskKey", (size_t)(t - q->task));
+  q->rc = wr_err_at(&q->err, WR_KEY_REUSED, path, "Task instance %lld has this taskKey%s.", (long long)key->ti, why);
   return STORE_OK;
 }
 
@@ -31,8 +33,8 @@ static enum store_rc decide_key(struct submit *s, struct req_task *t, struct alo
     s->e->then = THEN_AGAIN;
     return STORE_OK;
   }
-  if (!alone_key_same(key, t)) return key_refused(q, key, ", and was made with other content");
-  if (t->spec->if_exists == IF_EXISTS_FAIL && !own(q, key->ti)) return key_refused(q, key, "");
+  if (!alone_key_same(key, t)) return key_refused(q, t, key, ", and was made with other content");
+  if (t->spec->if_exists == IF_EXISTS_FAIL && !own(q, key->ti)) return key_refused(q, t, key, "");
   bool rerun = t->spec->if_exists == IF_EXISTS_RERUN && !own(q, key->ti);
   if (c && rerun && ask_waits(c, ASK_RUN)) { /* this batch ends it, or makes it */
     s->e->then = THEN_AGAIN;

@@ -609,17 +609,6 @@ class S0(Control):
         self.task_in(ti, "RUNNING")
         self.ok(post(f"/exec/flow-ins/{fi}/cancel"))
 
-    def test_a_task_of_a_node_is_none(self):
-        node = {"nodeKey": "n", "tasks": [{"taskName": "t", "taskType": "WAIT", "taskContent": "1h"}]}
-        flow = self.ok(post("/flow", {"flowName": "s0", "flowNodes": [node]}))["flowId"]
-        fi = self.ok(post(f"/exec/flow/{flow}"))["fiId"]
-        ni = self.ok(get(f"/monitor/flow/{fi}"))["nodes"][0]["niId"]
-        ti = self.ok(get(f"/monitor/node/{ni}"))[0]["tiId"]
-        for answer in (post(f"/redis/task/fetch?taskId={ti}"), post(f"/redis/task/cancel?taskId={ti}")):
-            self.assertEqual(self.refused(answer, 40402)["message"], f"Task instance {ti} is not a stand-alone task.")
-        self.assertNotEqual(self.ok(get(f"/monitor/task/{ti}"))["state"], "CANCELED")
-        self.ok(post(f"/exec/flow-ins/{fi}/cancel"))
-
 
 if __name__ == "__main__":
     unittest.main()

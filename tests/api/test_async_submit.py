@@ -62,7 +62,7 @@ class One(Submits):
 
     def test_bad_fields(self):
         self.refuse(42220, "/taskType", {})
-        self.refused(post("/exec/task", {"taskType": "NOPE"}), 42220)
+        self.refuse(42220, "/taskType", {"taskType": "NOPE"})
         self.refuse(42201, "/taskType", {"taskType": 1})
         self.refuse(42202, "/taskDescription", echo(taskDescription="x"))
         self.refuse(42204, "/taskName", echo(taskName=""))
@@ -83,10 +83,48 @@ class One(Submits):
         self.refuse(42201, "/autoRun", echo(autoRun="no"))
         for bad in ("", "x" * 129, "a b", "ü", "\x7f"):
             self.refuse(42221, "/taskKey", echo(taskKey=bad))
-        self.refused(post("/exec/task", {"taskType": "SHELL"}), 42222)
+        self.refuse(42222, "/taskContent", {"taskType": "SHELL"})
         self.refused(post("/exec/task"), 40001)
         self.refused(post("/exec/task", []), 40003)
         self.refused(post("/exec/task", echo(params={"a": []})), 42201)
+
+    def test_where_a_type_refuses(self):
+        """The place of what a type refuses: alone, in a list, in a flow; and the settings that there are."""
+        script = {"taskType": "SHELL", "taskContent": "true"}
+        argv = {"taskType": "SHELL", "taskConfig": {"argv": ["true"], "cwd": "relative"}}
+        known = "Known here: attempts, backoff, timeout, queueTimeout, onLost, queue."
+        for code, path, task, text in (
+                (42220, "/taskType", {"taskType": "NOPE"}, "Known types: "),
+                (42202, "/taskConfig/foo", echo(taskConfig={"attempts": 1, "foo": 1}), f'taskConfig has no field "foo". {known}'),
+                (42202, "/taskConfig/a~1b~0", echo(taskConfig={"a/b~": 1}), known),
+                (42202, "/taskConfig/onDelete", echo(taskConfig={"onDelete": {"content": "x"}}), known),
+                (42202, "/taskConfig/time_out", {"taskType": "WAIT", "taskConfig": {"time_out": 1}}, "did you mean timeout?"),
+                (42221, "/taskContent", {"taskType": "WAIT", "taskContent": "soon", "taskConfig": {"foo": 1}}, "is not a time"),
+                (42202, "/taskConfig/qqqqqqqq", {**script, "taskConfig": {"cwd": "/", "qqqqqqqq": 1}}, "Known here: argv"),
+                (42222, "/taskConfig/cwd", argv, "cwd"), (42222, "/taskContent", {"taskType": "SHELL"}, ""),
+                (42222, "/taskConfig/argv", {**script, "taskConfig": {"argv": ["true"]}}, "not both")):
+            with self.subTest(path):
+                self.assertIn(text, self.refuse(code, path, task)["message"])
+                self.refuse(code, f"/tasks/1{path}", {"tasks": [echo(), task]}, to="/exec/tasks")
+                self.refuse(code, path, {"taskName": "t", **task}, to="/task")
+                node = {"nodeType": "TASK", "tasks": [{"taskName": "t", **task}]}
+                self.refuse(code, f"/flowNodes/0/tasks/0{path}", {"flowName": "f", "flowNodes": [node]}, to="/flow")
+
+    def test_settings_at_the_top(self):
+        for field in ("attempts", "onDelete", "heartbeatTimeout", "timeout", "argv", "grace"):
+            for to, body in (("/exec/task", echo(**{field: 1})), ("/task", echo(taskName="t", **{field: 1}))):
+                self.assertEqual(self.refuse(42202, f"/{field}", body, to=to)["message"], f'Unknown field "{field}". It belongs in taskConfig.')
+        self.assertIn("Did you mean", self.refuse(42202, "/taskTipe", echo(taskTipe="x"))["message"])
+
+    def test_unknown_fields_of_wishes(self):
+        ti = self.submit(echo(autoRun=False))["tiId"]
+        self.refuse(42202, "/foo", {"foo": 1}, to=f"/exec/task-ins/{ti}/run")
+        self.refuse(42202, "/foo", {"foo": 1}, to=f"/exec/task-ins/{ti}/queue")
+        self.refuse(42202, "/filter/foo", {"filter": {"foo": 1}}, to="/exec/task-ins/run")
+        self.refuse(42202, "/foo~1bar", {"foo/bar": 1}, to="/monitor/flow")
+        fi = self.start(self.flow(inline("ECHO"))["flowId"])
+        flow = self.ok(get(f"/monitor/flow/{fi}"))["flowId"]
+        self.refuse(42202, "/user", {"fiId": fi, "user": "u"}, to=f"/exec/flow/{flow}")
 
     def test_times(self):
         self.refuse(42221, "/startAt", echo(delay=1, startAt="2030-01-01T00:00:00Z"))
@@ -153,7 +191,7 @@ class ById(Submits):
         first = self.ok(post(f"/exec/task/{one}", {"taskKey": key}))["tiId"]
         self.assertEqual(self.ok(post(f"/exec/task/{one}", {"taskKey": key}))["tiId"], first)
         self.refused(post(f"/exec/task/{two}", {"taskKey": key}), 40911)
-        self.refused(post("/exec/task", echo(taskKey=key)), 40911)
+        self.refuse(40911, "/taskKey", echo(taskKey=key))
 
 
 class Keys(Submits):
@@ -245,8 +283,9 @@ class Many(Submits):
         self.refuse(42221, "/tasks/1/priority", {"tasks": [good, echo(priority=1000)]}, "/exec/tasks")
         self.refuse(42201, "/tasks/1", {"tasks": [good, 7]}, "/exec/tasks")
         self.refuse(42202, "/tasks/0/taskId", {"tasks": [{"taskId": 1}]}, "/exec/tasks")
-        self.refused(post("/exec/tasks", {"tasks": [good, echo("other", taskKey=key)]}), 40911)
-        self.refused(post("/exec/tasks", {"tasks": [good, echo("a", taskKey="same-" + key), echo("b", taskKey="same-" + key)]}), 40911)
+        self.refuse(40911, "/tasks/1/taskKey", {"tasks": [good, echo("other", taskKey=key)]}, to="/exec/tasks")
+        self.refuse(40911, "/tasks/0/taskKey", {"tasks": [echo("other", taskKey=key)]}, to="/exec/tasks")
+        self.refuse(40911, "/tasks/2/taskKey", {"tasks": [good, echo("a", taskKey="same-" + key), echo("b", taskKey="same-" + key)]}, to="/exec/tasks")
         answer = self.refuse(42216, "/tasks", {"tasks": [good] * 1001}, "/exec/tasks")
         self.assertEqual((answer["data"]["limit"], answer["data"]["got"]), (1000, 1001))
         self.assertEqual(self.ok(get(f"/monitor/task?user={user}")), [])

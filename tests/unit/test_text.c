@@ -241,11 +241,23 @@ static void test_stop(void **state) {
   assert_string_equal(text_stop("cut..."), "");
 }
 
+static void test_pointer(void **state) {
+  (void)state;
+  char s[10];
+  assert_string_equal(text_pointer(s, sizeof s, "", "name"), "/name");
+  assert_string_equal(text_pointer(s, sizeof s, "/a", ""), "/a/");
+  assert_string_equal(text_pointer(s, sizeof s, "/a", "b/c~"), "/a/b~1c~0");
+  assert_string_equal(text_pointer(s, sizeof s, "/a", "bcdefghij"), "/a/bcdef");
+  assert_string_equal(text_pointer(s, sizeof s, "/a", "bcd\xC3\xA9x"), "/a/bcd\xC3\xA9");
+  assert_string_equal(text_pointer(s, sizeof s, "/a", "bcde\xC3\xA9x"), "/a/bcde"); /* never within a character */
+  assert_string_equal(text_pointer(s, sizeof s, "/a/longer than that", "b"), "/a/longer");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_i64), cmocka_unit_test(test_id), cmocka_unit_test(test_duration),
       cmocka_unit_test(test_duration_random), cmocka_unit_test(test_utf8), cmocka_unit_test(test_control),
-      cmocka_unit_test(test_names), cmocka_unit_test(test_sizes), cmocka_unit_test(test_cut), cmocka_unit_test(test_stop),
+      cmocka_unit_test(test_names), cmocka_unit_test(test_sizes), cmocka_unit_test(test_cut), cmocka_unit_test(test_stop), cmocka_unit_test(test_pointer),
       cmocka_unit_test(test_percent), cmocka_unit_test(test_distance)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
