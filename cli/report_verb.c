@@ -91,6 +91,15 @@ static enum wr_rc progress(struct buf *b, const struct said *s, struct wr_err *e
   return rc;
 }
 
+/* The server cuts them, and so does the library: here is somebody to be told. */
+static void say_cut(const struct said *s) {
+  const struct { const char *name, *text; size_t most; } of[] = {{"--unit", s->unit, LIMIT_UNIT_BYTES},
+                                                                 {"--message", s->message, LIMIT_MESSAGE_BYTES}};
+  for (size_t i = 0; i < sizeof of / sizeof *of; i++)
+    if (of[i].text && strlen(of[i].text) > of[i].most)
+      (void)fprintf(stderr, "weir report: %s has %zu bytes and is cut to %zu.\n", of[i].name, strlen(of[i].text), of[i].most);
+}
+
 /* All of the file, up to one byte more than a context may have. */
 static enum wr_rc read_file(const char *path, struct buf *out, struct wr_err *err) {
   int fd = strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
@@ -163,8 +172,8 @@ static int help(void) {
   puts("Usage: weir report [options]\n\n"
        "From a script of a SHELL task: tells how far it is, and what its next attempt needs.\n\n"
        "  --progress DONE[/TOTAL]  how much is done, of how much\n"
-       "  --unit TEXT              what is counted\n"
-       "  --message TEXT           what it does now\n"
+       "  --unit TEXT              what is counted; cut to 64 bytes\n"
+       "  --message TEXT           what it does now; cut to 1 KiB\n"
        "  --context TEXT           what the next attempt finds in the file $WEIR_CONTEXT\n"
        "  --context-file FILE      the same from a file, - = standard input\n"
        "  --result JSON            its result\n"
@@ -187,6 +196,7 @@ int verb_report(int argc, char **argv) {
   if (!rc && !b.len && !s.stopped) rc = wr_err_set(&err, WR_BAD_REQUEST, "Say what to report; see `weir report --help`.");
   (void)signal(SIGPIPE, SIG_IGN);
   if (!rc) rc = send_all(&b, &err);
+  if (!rc) say_cut(&s);
   buf_done(&b);
   if (rc) return complain("report", &err, rc == WR_NOT_FOUND ? EXIT_NOT_FOUND : exit_of(rc));
   return s.stopped ? EXIT_NOT_NOW : EXIT_OK;

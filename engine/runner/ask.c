@@ -109,13 +109,14 @@ static enum store_rc unknown(struct req *q, struct req_asked *of) {
 
 /* ---- a task of a node ---- */
 
-/* Where the node can be run again: the flow of the cached run, else of the row. */
+/* Where the node can be run again; its flow is known while its run is cached. */
 static enum store_rc of_a_flow(struct runner *r, struct req *q, const struct task_row *row) {
   const struct cached *c = cache_get(&r->cache, row->fi);
-  if (c)
-    q->rc = wr_err_set(&q->err, WR_OF_A_FLOW, "Run the node again: POST /exec/flow/%lld {\"fiId\": %lld, \"niId\": %lld}.",
-                       (long long)c->flow_id, (long long)row->fi, (long long)row->ni);
-  else q->rc = wr_err_set(&q->err, WR_OF_A_FLOW, NULL);
+  const char *what = q->ask->ask == ASK_DELETE ? "It is the task of a flow's node, and is not deleted." : "It is the task of a flow's node.";
+  char flow[24] = "ID";
+  if (c) (void)snprintf(flow, sizeof flow, "%lld", (long long)c->flow_id);
+  q->rc = wr_err_set(&q->err, WR_OF_A_FLOW, "%s Run the node again: POST /exec/flow/%s {\"fiId\": %lld, \"niId\": %lld}.", what, flow,
+                     (long long)row->fi, (long long)row->ni);
   return STORE_OK;
 }
 

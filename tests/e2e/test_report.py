@@ -219,6 +219,13 @@ class Verb(unittest.TestCase):
         self.assertEqual(self.report("--context", "c", "--stopped"), (75, '{"context":"c"}\n', ""))
         self.assertEqual(self.report("--stopped"), (75, "", ""))
 
+    def test_cut(self):
+        """What the server cuts is said; at its limit nothing is."""
+        self.assertEqual(self.report("--unit", "u" * 64, "--message", "m" * 1024)[::2], (0, ""))
+        code, said, error = self.report("--unit", "é" * 33, "--message", "m" * 5000)
+        self.assertEqual((code, error), (0, "weir report: --unit has 66 bytes and is cut to 64.\nweir report: --message has 5000 bytes and is cut to 1024.\n"))
+        self.assertEqual(json.loads(said)["progress"]["unit"], "é" * 33)
+
     def test_refused(self):
         """Nothing of it is sent."""
         with directory() as tmp:
