@@ -31,7 +31,8 @@ static enum wr_rc check_user(const struct def_site *site, const json_t *config, 
 
 static enum wr_rc no_shell(const char *path, struct wr_err *err) {
   char why[sizeof err->msg], at[sizeof err->path];
-  return wr_err_at(err, WR_SHELL_NOT_ALLOWED, text_pointer(at, sizeof at, path, "taskType"), "%s", run_as_text(RUN_AS_SHELL_OFF, NULL, why, sizeof why));
+  return wr_err_at(err, WR_SHELL_NOT_ALLOWED, text_pointer(at, sizeof at, path, "taskType"), "%s",
+                   run_as_text(RUN_AS_SHELL_OFF, NULL, why, sizeof why));
 }
 
 /* A node that has it checks nothing at save time either: what it takes is the routine's own. */

@@ -142,9 +142,9 @@ static const char *error_of(const struct task *t, const struct task *was, const 
   _Static_assert(LIMIT_AGAIN == 100, "the texts name it");
   bool beyond = ev->ev.kind == TASK_EV_NOT_NOW && was->state == TASK_RUNNING && was->again >= LIMIT_AGAIN;
   if (!beyond) return task_error(t, was, ev->error);
-  return task_error(t, was, was->phase == PHASE_DELETE
-                                ? "The clean-up failed: it asked more than 100 times to be tried again later."
-                                : "It asked more than 100 times in this run to be tried again later; from then on that is a failure.");
+  static const char run[] = "It asked more than 100 times in this run to be tried again later; from then on that is a failure.";
+  static const char clean_up[] = "The clean-up failed: it asked more than 100 times to be tried again later.";
+  return task_error(t, was, was->phase == PHASE_DELETE ? clean_up : run);
 }
 
 /* Turns the outcome of one task event into rows and messages. The node's decision comes after. */
