@@ -37,8 +37,7 @@ static void say_size(struct call *c, int64_t size) {
 }
 
 static enum wr_rc one_page(struct call *c, struct reader *r, const struct log_row *row, int64_t *size) {
-  uint32_t epoch = c->q.attempt ? (uint32_t)c->q.attempt : row->epoch; /* the last, also while it has written nothing */
-  const struct log_piece_wish p = {c->id, epoch, c->q.stream, c->q.offset, (size_t)c->q.limit};
+  const struct log_piece_wish p = {c->id, (uint32_t)c->q.attempt, c->q.stream, c->q.offset, (size_t)c->q.limit};
   return c->q.all_attempts ? log_read_all(r, row, &p, c->out, size, &c->err) : log_read_piece(r, row, &p, c->out, size, &c->err);
 }
 

@@ -257,7 +257,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_i64), cmocka_unit_test(test_id), cmocka_unit_test(test_duration),
       cmocka_unit_test(test_duration_random), cmocka_unit_test(test_utf8), cmocka_unit_test(test_control),
-      cmocka_unit_test(test_names), cmocka_unit_test(test_sizes), cmocka_unit_test(test_cut), cmocka_unit_test(test_stop), cmocka_unit_test(test_pointer),
+      cmocka_unit_test(test_names), cmocka_unit_test(test_sizes), cmocka_unit_test(test_cut), cmocka_unit_test(test_stop),
+      cmocka_unit_test(test_pointer),
       cmocka_unit_test(test_percent), cmocka_unit_test(test_distance)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
