@@ -2,10 +2,13 @@
 #include "plugins.h"
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include "lib_int.h"
 #include "log.h"
 #include "mem.h"
@@ -26,7 +29,7 @@ struct plugins {
 
 /* ---- one file ---- */
 
-/* A long path is not shown whole, for the sentence must be. */
+/* why: the rest of the one sentence. A long path is not shown whole, for the sentence must be. */
 static enum wr_rc refuse_file(const struct plugin_files *p, const char *file, const char *why, struct wr_err *err) {
   char q[WR_QUOTE_MAX];
   const char *slash = strrchr(file, '/');
@@ -40,29 +43,46 @@ static char *checked(const struct plugin_files *p, const char *file, struct wr_e
   char why[200];
   char *path = realpath(file, NULL);
   if (!path || stat(path, &st) != 0) {
-    snprintf(why, sizeof why, "cannot be read: %s. Name a file that this process's user may read.", strerror(errno));
+    snprintf(why, sizeof why, "cannot be read: %s; name a file that this process's user may read.", strerror(errno));
     (void)refuse_file(p, file, why, err);
   } else if (!S_ISREG(st.st_mode)) {
-    (void)refuse_file(p, file, "is no regular file. Name the shared object itself.", err);
+    (void)refuse_file(p, file, "is no regular file; name the shared object itself.", err);
   } else if (st.st_mode & S_IWOTH) {
     (void)refuse_file(p, file,
-                      "may be written by everybody, and would run as this process. Take that right away: chmod o-w FILE.", err);
+                      "may be written by everybody, and would run as this process; take that right away: chmod o-w FILE.", err);
   } else return path;
   free(path);
   return NULL;
 }
 
+/* False: it was cut off, and the loader would meet the end of the file in the middle of its memory (SIGBUS). */
+static bool is_whole(const char *path) {
+  ElfW(Ehdr) e;
+  ElfW(Phdr) part;
+  struct stat st;
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  bool elf = fd >= 0 && fstat(fd, &st) == 0 && pread(fd, &e, sizeof e, 0) == sizeof e && memcmp(e.e_ident, ELFMAG, SELFMAG) == 0;
+  bool whole = true;
+  for (int i = 0; elf && whole && i < e.e_phnum; i++) {
+    whole = pread(fd, &part, sizeof part, (off_t)(e.e_phoff + (uint64_t)i * sizeof part)) == sizeof part;
+    if (whole && part.p_type == PT_LOAD && part.p_filesz > 0)
+      whole = part.p_offset <= (uint64_t)st.st_size && part.p_filesz <= (uint64_t)st.st_size - part.p_offset;
+  }
+  if (fd >= 0) close(fd);
+  return whole;
+}
+
 static enum wr_rc understood(const struct plugin_files *p, const char *file, const weir_plugin_t *t, weir_plugin_t *out,
                             struct wr_err *err) {
   char why[160];
-  if (!t) return refuse_file(p, file, "has no symbol weir_plugin, so it is no plug-in. Build it as weir_plugin.h says.", err);
+  if (!t) return refuse_file(p, file, "has no symbol weir_plugin, so it is no plug-in; build it as weir_plugin.h says.", err);
   if (t->size < offsetof(weir_plugin_t, name) || t->abi != WEIR_PLUGIN_ABI) {
-    snprintf(why, sizeof why, "is of another abi than this Weir's, %d. Build it anew with the weir_plugin.h of this version.",
+    snprintf(why, sizeof why, "is of another abi than this Weir's, %d; build it anew with the weir_plugin.h of this version.",
              WEIR_PLUGIN_ABI);
     return refuse_file(p, file, why, err);
   }
   if (!SIZED(*out, t))
-    return refuse_file(p, file, "asks for more than this Weir knows. Build it anew with the weir_plugin.h of this version.", err);
+    return refuse_file(p, file, "asks for more than this Weir knows; build it anew with the weir_plugin.h of this version.", err);
   return WR_OK;
 }
 
@@ -70,11 +90,12 @@ static enum wr_rc load(const struct plugin_files *p, struct plugin *out, const c
   struct wr_err e = {0};
   char *path = checked(p, file, err);
   if (!path) return err->code;
+  if (!is_whole(path)) return free(path), refuse_file(p, file, "is cut off; copy or build it again.", err);
   void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   const char *why = handle ? "" : dlerror();
   if (strncmp(why, path, strlen(path)) == 0) why += strlen(path) + strspn(why + strlen(path), ": ");
   if (!handle)
-    (void)wr_err_set(&e, WR_FORBIDDEN, "cannot be loaded: %.90s. Build it for this machine, against this version of Weir.", why);
+    (void)wr_err_set(&e, WR_FORBIDDEN, "cannot be loaded: %.90s; build it for this machine, against this version of Weir.", why);
   free(path);
   if (!handle) return refuse_file(p, file, e.msg, err);
   *out = (struct plugin){.file = wr_strdup(file), .handle = handle};
@@ -94,11 +115,11 @@ static enum wr_rc add_type(const struct plugin_files *p, weir_t *h, const struct
   struct wr_err e = {0};
   char why[sizeof e.msg + 80];
   if (given->size != of->t.types->size || !SIZED(t, given))
-    return refuse_file(p, of->file, "has a type whose size is wrong. Build it anew with the weir.h of this version.", err);
+    return refuse_file(p, of->file, "has a type whose size is wrong; build it anew with the weir.h of this version.", err);
   enum wr_rc rc = type_check(h, r, &t, &e);
   if (!rc) return type_keep(h, &t), WR_OK;
-  snprintf(why, sizeof why, "cannot be used: %s %s", e.msg,
-           rc == WR_IN_USE ? "Give its type another name, or leave one plug-in out." : "Correct the type.");
+  snprintf(why, sizeof why, "cannot be used: %.*s; %s", (int)strlen(e.msg) - 1, e.msg,
+           rc == WR_IN_USE ? "give its type another name, or leave one plug-in out." : "correct the type.");
   return refuse_file(p, of->file, why, err);
 }
 
@@ -107,7 +128,7 @@ static enum wr_rc add_types(const struct plugin_files *p, weir_t *h, const struc
   const weir_plugin_t *t = &of->t;
   enum wr_rc rc = WR_OK;
   if (t->n_types > 0 && !t->types)
-    return refuse_file(p, of->file, "has a number of types, but no types. Correct its table.", err);
+    return refuse_file(p, of->file, "has a number of types, but no types; correct its table.", err);
   for (size_t i = 0; i < t->n_types && !rc; i++) rc = add_type(p, h, of, type_at(t, i), r, err);
   return rc;
 }
@@ -117,7 +138,7 @@ static enum wr_rc add_policy(const struct plugin_files *p, weir_t *h, struct wr_
   const struct plugin *of = NULL;
   for (size_t i = 0; i < p->n; i++) {
     if (!p->v[i].t.pick) continue;
-    if (of) return refuse_file(p, p->v[i].file, "has a policy, and so has another plug-in. Leave one of them out.", err);
+    if (of) return refuse_file(p, p->v[i].file, "has a policy, and so has another plug-in; leave one of them out.", err);
     of = &p->v[i];
   }
   if (of) chooser_set(h->chooser, of->t.pick, of->t.user);

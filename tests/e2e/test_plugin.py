@@ -41,6 +41,7 @@ class Plugin(unittest.TestCase):
         self.assertEqual(done.returncode, 4, done.stderr)
         said = [line for line in done.stderr.splitlines() if line.startswith("weir server: ")]
         self.assertEqual(len(said), 1, done.stderr)
+        self.assertNotRegex(said[0], r"\. [A-Z]")  # one sentence
         return said[0]
 
     def test_example(self):
@@ -77,6 +78,20 @@ class Plugin(unittest.TestCase):
         self.assertEqual((task["state"], [h["end"] for h in task["history"]]), ("RUNNING", ["PAUSED", "HANDBACK"]))
         server.post(f"/exec/task-ins/{ti}/cancel")
         until("it is canceled", lambda: server.get(f"/monitor/task/{ti}")["state"] == "CANCELED")
+        self.assertEqual(server.stop(), 0)
+
+    def test_error(self):
+        """What went wrong in a call of a routine."""
+        server = self.serve("--plugin", self.made("wrong", """#include <weir_plugin.h>
+static int run(weir_attempt_t *a, void *user) {
+  (void)user;
+  if (weir_report_context(a, "\\xff", 1) != WEIR_ERR_INVALID || weir_error_code(NULL) != 42221) return WEIR_PHASE_FINISHED;
+  return weir_report_error(a, weir_error(NULL), 0), WEIR_PHASE_FAILED;
+}
+static const weir_type_t t = {.size = sizeof t, .name = "wrong", .run = run};
+""" + OF.format(abi="WEIR_PLUGIN_ABI")))
+        task = server.post("/exec/task?wait=60", {"taskType": "wrong"})
+        self.assertEqual((task["state"], task["errorMsg"]), ("FAILED", "A context is UTF-8 without NUL, at most 1048576 bytes."))
         self.assertEqual(server.stop(), 0)
 
     def test_policy(self):
@@ -130,10 +145,15 @@ const weir_plugin_t weir_plugin = {{.size = sizeof weir_plugin, .abi = WEIR_PLUG
         self.assertIn("is 1 to 128 characters", self.refused("--plugin", self.plugin("odd", "no blanks")))
         long = self.dir / ("d" * 200)
         long.mkdir()
-        self.assertIn('x.so" has no symbol weir_plugin, so it is no plug-in. Build it as weir_plugin.h says.',
+        self.assertIn('x.so" has no symbol weir_plugin, so it is no plug-in; build it as weir_plugin.h says.',
                       self.refused("--plugin", shutil.copy(self.made("x", "int nothing_here;\n"), long)))
         self.assertTrue(self.refused("--plugin", self.made("u", "int nowhere(void);\nint here(void) { return nowhere(); }\n"))
-                        .endswith("Build it for this machine, against this version of Weir."))
+                        .endswith("; build it for this machine, against this version of Weir."))
+        whole = a.read_bytes()
+        for part in (len(whole) // 4, len(whole) // 2, len(whole) - 3000):
+            a.write_bytes(whole[:part])
+            self.assertIn("is cut off", self.refused("--plugin", a))
+        a.write_bytes(whole)
         a.chmod(0o757)
         self.assertIn("chmod o-w", self.refused("--plugin", a))
 
