@@ -3,7 +3,8 @@
  *
  * What a routine says waits in `said` until the loop takes it: the newest progress and context, LOG_MOST bytes of its log. The
  * loop leaves the log there while the log of the node is behind. What never happens: a call that waits for the store, but for
- * weir_report_context() and weir_log(); one that counts after the attempt has ended; a text that is taken and then dropped. */
+ * weir_report_context() and weir_log(); one that counts after the attempt has ended or was told FENCED; a text that
+ * is taken and then dropped. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -61,13 +62,9 @@ void attempt_unref(struct weir_attempt_s *a) {
   free(a);
 }
 
-/* mu is held. False: nothing that it says counts any more. */
-static bool counts(const struct weir_attempt_s *a) { return a->x && atomic_load(&a->stop.reason) != WEIR_STOP_FENCED; }
-
-static bool wake(const struct weir_attempt_s *a) {
-  if (!counts(a)) return false;
-  a->host->wake(a->x);
-  return true;
+/* mu is held. */
+static void wake(const struct weir_attempt_s *a) {
+  if (a->x) a->host->wake(a->x);
 }
 
 void attempt_run(struct weir_attempt_s *a) {
@@ -76,13 +73,13 @@ void attempt_run(struct weir_attempt_s *a) {
   pthread_mutex_lock(&a->mu);
   a->said.ended = true;
   a->said.phase = phase;
-  if (a->x) a->host->wake(a->x);
+  wake(a);
   pthread_mutex_unlock(&a->mu);
 }
 
 void attempt_stop(struct weir_attempt_s *a, int reason) {
   pthread_mutex_lock(&a->mu);
-  atomic_store(&a->stop.reason, reason);
+  if (weir_attempt_stop_reason(a) != WEIR_STOP_FENCED) atomic_store(&a->stop.reason, reason);
   pthread_cond_broadcast(&a->moved);
   if (a->stop_fd >= 0) (void)eventfd_write(a->stop_fd, 1);
   pthread_mutex_unlock(&a->mu);
@@ -126,7 +123,19 @@ int weir_attempt_stop_fd(weir_attempt_t *a) {
 /* ---- what it says ---- */
 
 static int fenced(const struct weir_attempt_s *a) {
+  if (atomic_load(&a->h->gone)) return unusable(a->h);
   return fail(a->h, WEIR_ERR_FENCED, WR_STALE, "The attempt has ended, or is not the task's any more.");
+}
+
+/* mu is held: what it says counts. */
+static bool attempt_counts(const struct weir_attempt_s *a) { return a->x && atomic_load(&a->stop.reason) != WEIR_STOP_FENCED; }
+
+/* Takes mu; false: it may say nothing any more. */
+static bool begin_saying(struct weir_attempt_s *a) {
+  pthread_mutex_lock(&a->mu);
+  bool may = attempt_counts(a);
+  if (!may) pthread_mutex_unlock(&a->mu);
+  return may;
 }
 
 static int store_away(const struct weir_attempt_s *a) {
@@ -136,11 +145,11 @@ static int store_away(const struct weir_attempt_s *a) {
 
 /* mu is held: waits until report `no` is decided. */
 static int await_stored(struct weir_attempt_s *a, uint32_t no, int64_t until_us) {
-  while (counts(a) && (int32_t)(a->context_done - no) < 0)
+  while (attempt_counts(a) && (int32_t)(a->context_done - no) < 0)
     if (!cond_until(&a->moved, &a->mu, until_us)) break;
   if ((int32_t)(a->context_done - no) >= 0)
     return a->context_answer == WX_KEPT ? WEIR_OK : a->context_answer == WX_KEPT_FENCED ? WEIR_ERR_FENCED : WEIR_ERR_UNAVAILABLE;
-  return counts(a) ? WEIR_ERR_UNAVAILABLE : WEIR_ERR_FENCED;
+  return attempt_counts(a) ? WEIR_ERR_UNAVAILABLE : WEIR_ERR_FENCED;
 }
 
 int weir_report_context(weir_attempt_t *a, const char *text, size_t len) {
@@ -148,18 +157,17 @@ int weir_report_context(weir_attempt_t *a, const char *text, size_t len) {
     return fail(a->h, WEIR_ERR_INVALID, WR_OUT_OF_RANGE, "A context is UTF-8 without NUL, at most %d bytes.",
                 LIMIT_CONTEXT_BYTES);
   char *copy = wr_memdup0(text, len);
-  pthread_mutex_lock(&a->mu);
+  if (!begin_saying(a)) return free(copy), fenced(a);
   free(a->said.context);
   a->said.context = copy;
   a->said.context_len = len;
   a->said.has_context = true;
   uint32_t no = ++a->context_no;
-  int rc = wake(a) ? await_stored(a, no, call_until(a->h)) : WEIR_ERR_FENCED;
+  wake(a);
+  int rc = await_stored(a, no, call_until(a->h));
   pthread_mutex_unlock(&a->mu);
-  return rc == WEIR_OK ? rc : rc == WEIR_ERR_FENCED ? fenced(a) : store_away(a);
+  return rc == WEIR_OK ? rc : rc == WEIR_ERR_FENCED || atomic_load(&a->h->gone) ? fenced(a) : store_away(a);
 }
-
-static int said_to(weir_attempt_t *a, bool ok) { return ok ? WEIR_OK : fenced(a); }
 
 static void put_text(char **at, const char *text) {
   if (!text) return;
@@ -171,7 +179,7 @@ int weir_report_progress(weir_attempt_t *a, int64_t done, int64_t total, const c
   bool ok = done >= -1 && done <= COUNT_MOST && total >= -1 && total <= COUNT_MOST;
   ok = ok && (!unit || text_utf8(unit, strlen(unit))) && (!message || text_utf8(message, strlen(message)));
   if (!ok) return fail(a->h, WEIR_ERR_INVALID, WR_OUT_OF_RANGE, "done and total are 0 to 2^53, unit and message UTF-8.");
-  pthread_mutex_lock(&a->mu);
+  if (!begin_saying(a)) return fenced(a);
   struct said *s = &a->said;
   if (!s->progress) s->done = s->total = -1;
   s->progress = true;
@@ -179,44 +187,42 @@ int weir_report_progress(weir_attempt_t *a, int64_t done, int64_t total, const c
   if (total >= 0) s->total = total;
   put_text(&s->unit, unit);
   put_text(&s->message, message);
-  ok = wake(a);
+  wake(a);
   pthread_mutex_unlock(&a->mu);
-  return said_to(a, ok);
+  return WEIR_OK;
 }
 
 int weir_report_result(weir_attempt_t *a, const void *data, size_t len) {
   if ((!data && len) || len > LIMIT_RESULT_BYTES)
     return fail(a->h, WEIR_ERR_INVALID, WR_TOO_LARGE, "A result has at most %d bytes.", LIMIT_RESULT_BYTES);
   char *copy = wr_memdup0(len ? data : "", len);
-  pthread_mutex_lock(&a->mu);
+  if (!begin_saying(a)) return free(copy), fenced(a);
   free(a->said.result);
   a->said.result = copy;
   a->said.result_len = len;
   a->said.has_result = true;
-  bool ok = counts(a);
   pthread_mutex_unlock(&a->mu);
-  return said_to(a, ok);
+  return WEIR_OK;
 }
 
 int weir_report_error(weir_attempt_t *a, const char *message, int retry) {
   if (!message || !text_utf8(message, strlen(message)))
     return fail(a->h, WEIR_ERR_INVALID, WR_BAD_UTF8, "The message must be UTF-8.");
-  pthread_mutex_lock(&a->mu);
+  if (!begin_saying(a)) return fenced(a);
   put_text(&a->said.error, message);
   a->said.no_retry = !retry;
-  bool ok = counts(a);
   pthread_mutex_unlock(&a->mu);
-  return said_to(a, ok);
+  return WEIR_OK;
 }
 
 /* mu is held: waits until n bytes more have room. One that is to stop waits for the loop, which comes at once, but not for a
  * store that is behind. */
 static int await_room(struct weir_attempt_s *a, size_t n, int64_t until_us) {
-  while (counts(a) && a->said.log.len + n > LOG_MOST) {
+  while (attempt_counts(a) && a->said.log.len + n > LOG_MOST) {
     if (a->behind && weir_attempt_stopping(a)) return WEIR_ERR_REFUSED;
     if (!cond_until(&a->moved, &a->mu, until_us) && clock_mono_us() >= until_us) return WEIR_ERR_UNAVAILABLE;
   }
-  return counts(a) ? WEIR_OK : WEIR_ERR_FENCED;
+  return attempt_counts(a) ? WEIR_OK : WEIR_ERR_FENCED;
 }
 
 static int log_answer(const struct weir_attempt_s *a, int rc) {
@@ -238,7 +244,7 @@ int weir_log(weir_attempt_t *a, const char *data, size_t len) {
     rc = await_room(a, n, until);
     if (rc || n == 0) break;
     buf_add(&a->said.log, data, n);
-    (void)wake(a);
+    wake(a);
     data += n;
     len -= n;
   } while (len > 0);

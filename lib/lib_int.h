@@ -245,6 +245,6 @@ struct weir_attempt_s {
 struct weir_attempt_s *attempt_new(weir_t *h, struct lib_type *t, const wx_host *host, wx_exec *x);
 void attempt_unref(struct weir_attempt_s *a);
 void attempt_run(struct weir_attempt_s *a);   /* on a thread of the pool: the routine, to its end */
-void attempt_stop(struct weir_attempt_s *a, int reason);
+void attempt_stop(struct weir_attempt_s *a, int reason);   /* once it is FENCED it stays so */
 void attempt_drop(struct weir_attempt_s *a);  /* its x ends: what it says from now on is refused */
 #endif

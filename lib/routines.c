@@ -73,14 +73,18 @@ static void routine_timer(const wx_host *h, wx_exec *x) {
   end_plain(h, x, WX_LOST, "Its routine did not stop in time.");
 }
 
+/* It may be told more than once: its time begins with the first that is the last word. */
+static void tell(const wx_host *h, wx_exec *x, struct weir_attempt_s *a, int why) {
+  bool first = !is_last(atomic_load(&a->stop.reason));
+  attempt_stop(a, why);
+  if (first && is_last(why)) h->timer(x, h->now_us(x) + a->h->opts.stop_us);
+}
+
 static void routine_cancel(const wx_host *h, wx_exec *x, int how) {
   struct weir_attempt_s *a = of(h, x);
-  int why = h->stop_reason(x);
-  bool first = !is_last(atomic_load(&a->stop.reason)); /* it is told now and then, and its time goes on */
   (void)how;
-  attempt_stop(a, why);
+  tell(h, x, a, h->stop_reason(x));
   if (pool_take_back(a->pool, a, TAKE_ANY)) end_plain(h, x, WX_NOT_NOW, NULL);
-  else if (first && is_last(why)) h->timer(x, h->now_us(x) + a->h->opts.stop_us);
 }
 
 /* ---- what the routine says ---- */
@@ -187,6 +191,7 @@ static void routine_woken(const wx_host *h, wx_exec *x) {
 
 static void routine_noted(const wx_host *h, wx_exec *x, uint32_t count, int answer) {
   struct weir_attempt_s *a = of(h, x);
+  if (answer == WX_KEPT_FENCED) tell(h, x, a, WEIR_STOP_FENCED); /* it learns that first here */
   if (count >= a->sent_count) decided(a, a->sent_no, answer);
 }
 

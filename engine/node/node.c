@@ -34,7 +34,8 @@ struct node {
   struct queue *queue[SLOT__N];   /* one each, so that tasks that wait for a process never hold up the others */
   struct pump *pump[SLOT__N];     /* NULL with the queue in memory */
   pthread_mutex_t gate;           /* between the runner's calls and a worker that goes before it: node_close() */
-  struct worker *worker;          /* NULL: there is none, or none any more. The runner's thread looks with `gate` held */
+  /* NULL: there is none, or none any more. The runner's thread, and who says that the store is gone, look with `gate` held. */
+  struct worker *worker;
   struct runner *_Atomic runner;  /* NULL until it is made: the worker's threads, which are older, look */
   _Atomic bool failed;            /* it has no spawner any more */
   bool spawned;                   /* it has, or had, a spawner */
@@ -140,15 +141,16 @@ static void worker_useless(void *ctx) {
   if (n->o->useless) n->o->useless(n->o->ctx);
 }
 
-static void worker_gone(void *ctx, const char *why) {
-  const struct node *n = ctx;
-  n->o->gone(n->o->ctx, NODE_GONE_LOCK, why);
+/* If the host goes on: nothing counts any more that runs here. */
+static void node_gone(struct node *n, enum node_gone what, const char *why) {
+  n->o->gone(n->o->ctx, what, why);
+  struct worker *w = worker_in(n);
+  if (w) worker_kill_all(w);
+  worker_out(n);
 }
 
-static void store_gone(void *ctx, const char *why) {
-  const struct node *n = ctx;
-  n->o->gone(n->o->ctx, NODE_GONE_STORE, why);
-}
+static void worker_gone(void *ctx, const char *why) { node_gone(ctx, NODE_GONE_LOCK, why); }
+static void store_gone(void *ctx, const char *why) { node_gone(ctx, NODE_GONE_STORE, why); }
 
 /* Pieces of one task often stand side by side: it is told once for these. */
 static void logs_grew(const struct watcher *w, const struct log_piece *v, size_t n) {
@@ -305,7 +307,12 @@ static enum wr_rc open_worker(struct node *n, struct spawner *spawner, struct wr
                           .pause = worker_pause, .news = worker_news, .log_write = worker_log, .log_why = worker_log_why,
                           .logs_apart = strncmp(n->o->store, "sqlite:", 7) == 0, /* a file of their own */
                           .keeps = &worker_keeps, .tools = n->o->tools};
-  return worker_open(&w, &n->worker, err);
+  struct worker *made = NULL;
+  enum wr_rc rc = worker_open(&w, &made, err);
+  (void)worker_in(n);
+  n->worker = made;
+  worker_out(n);
+  return rc;
 }
 
 /* A name that no other data directory has, not even a copy of this one. It is a secret that was made once, and the place of the
@@ -486,21 +493,25 @@ bool node_leave(struct node *n) {
   return ok;
 }
 
+static void close_worker(struct node *n) {
+  struct worker *w = worker_in(n);
+  n->worker = NULL;
+  worker_out(n);
+  worker_close(w);
+}
+
 bool node_close(struct node *n) {
   if (!n) return true;
   (void)node_leave(n);
   if (n->stuck) { /* the runner's thread may come back and use all this, so it stays until the process ends */
-    struct worker *w = worker_in(n);
-    n->worker = NULL;
-    worker_out(n);
-    worker_close(w);
+    close_worker(n);
     return false;
   }
   for (int s = 0; s < SLOT__N; s++) {
     pump_close(n->pump[s]);
     queue_close(n->queue[s]);
   }
-  if (n->worker) worker_close(n->worker);
+  close_worker(n);
   runner_free(n->runner);
   if (n->logs) logs_close(n->logs);
   if (n->defs) defs_free(n->defs);

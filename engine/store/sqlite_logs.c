@@ -73,7 +73,7 @@ static int chunk_put(struct sq_logs *l, const struct log_chunk *c) {
  * damaged file is BAD: no repeat mends it, and programs must not wait for it without end. rc: of the work so far. */
 static enum store_rc ended(struct sq_logs *l, int rc) {
   if (rc == SQLITE_OK && !sqlite3_get_autocommit(l->c.db)) rc = sq_run(sq_stmt(&l->c, LOG_COMMIT));
-  if (rc == SQLITE_OK) return STORE_OK;
+  if (rc == SQLITE_OK) return sq_files_there(l->s) ? STORE_OK : STORE_BAD; /* nobody will open them again */
   if (rc == SQLITE_ERROR) rc = sqlite3_errcode(l->c.db); /* of a statement that could not be made */
   enum store_rc out = sq_rc(&l->c, rc);
   if (!sqlite3_get_autocommit(l->c.db)) (void)sq_run(sq_stmt(&l->c, LOG_ROLLBACK));

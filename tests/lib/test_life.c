@@ -177,6 +177,77 @@ static void *wait_for_ever(void *arg) {
   return NULL;
 }
 
+static struct gate told;
+static int answers[6];               /* of what it says once it is fenced */
+
+/* The first attempt goes on although it is fenced; the next one ends at once. */
+static int goes_on(weir_attempt_t *a, void *user) {
+  struct pollfd stop = {.fd = weir_attempt_stop_fd(a), .events = POLLIN};
+  (void)user;
+  if (weir_attempt_number(a) > 1) return WEIR_PHASE_FINISHED;
+  OK(weir_log(a, "before\n", 7));
+  OK(weir_report_progress(a, 1, 2, NULL, "before"));
+  OK(weir_report_context(a, "before", 6));
+  gate_come(&gate);
+  if (poll(&stop, 1, SOON_MS) != 1 || weir_attempt_stop_reason(a) != WEIR_STOP_FENCED) return WEIR_PHASE_FAILED;
+  answers[0] = weir_report_context(a, "after", 5);
+  answers[1] = weir_report_progress(a, 2, 2, NULL, "after");
+  answers[2] = weir_report_result(a, "after", 5);
+  answers[3] = weir_report_error(a, "after", 0);
+  answers[4] = weir_log(a, "after\n", 6);
+  answers[5] = weir_log(a, "", 0);
+  gate_come(&told);
+  (void)gate_pass(&told, a);
+  return WEIR_PHASE_FINISHED;
+}
+
+/* The database falls silent for longer than the lease. others: a node that reaches it takes the task over; otherwise the same
+ * process runs it again. */
+static void fenced(bool others) {
+  char socket[100], log[100];
+  weir_task_t *t;
+  size_t n;
+  gate_init(&gate);
+  gate_init(&told);
+  snprintf(socket, sizeof socket, "%s/lease.sock", kit_dir());
+  struct proxy *p = proxy_new(socket, kit_socket());
+  kit_through(socket);
+  weir_t *h = open_with("goes.on", goes_on, "lease=2s"), *other = NULL;
+  int64_t id = kit_create(h, "goes.on");
+  gate_await(&gate, 1);
+  kit_through(kit_socket());
+  if (others) other = open_with("goes.on", goes_on, "lease=2s");
+  proxy_silent(p, true);
+  gate_await(&told, 1);
+  if (others) OK(weir_wait(other, id, SOON_MS, NULL));
+  proxy_silent(p, false);
+  gate_open(&told);
+  OK(weir_wait(h, id, SOON_MS, &t));
+  for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) IS(answers[i], WEIR_ERR_FENCED);
+  assert_string_equal(t->state_name, "SUCCESS");
+  IS(t->attempt, 2);
+  assert_string_equal(t->context, "before");
+  if (t->message) assert_string_equal(t->message, "before");
+  IS(t->result_len, 0);
+  weir_task_free(t);
+  OK(weir_log_read(h, id, -1, 0, log, sizeof log - 1, &n));
+  log[n] = '\0';
+  assert_null(strstr(log, "after"));
+  (void)weir_close(h); /* its store may still count as away */
+  if (others) OK(weir_close(other));
+  proxy_free(p);
+}
+
+static void test_fenced(void **st) {
+  (void)st;
+  if (!kit_one_process()) fenced(true); /* a file does not fall silent */
+}
+
+static void test_fenced_alone(void **st) {
+  (void)st;
+  if (!kit_one_process()) fenced(false);
+}
+
 /* No wait outlives the database. */
 static void test_file_is_removed(void **st) {
   struct waiting w = {.answer = WEIR_OK};
@@ -193,6 +264,39 @@ static void test_file_is_removed(void **st) {
   IS(w.answer, WEIR_ERR_UNAVAILABLE);
   assert_non_null(strstr(w.why, "was removed"));
   (void)weir_close(w.h);
+}
+
+/* Says something until it is told to stop. */
+static int removes(weir_attempt_t *a, void *user) {
+  struct pollfd stop = {.fd = weir_attempt_stop_fd(a), .events = POLLIN};
+  OK(weir_report_context(a, "before", 6));
+  IS(remove(strchr(kit_url(), ':') + 1), 0);
+  answers[0] = weir_report_context(a, "after", 5);
+  answers[1] = poll(&stop, 1, SOON_MS);
+  answers[2] = weir_attempt_stop_reason(a);
+  answers[3] = weir_log(a, "x", 1);
+  snprintf(user, 200, "%s", weir_error(NULL));
+  gate_come(&told);
+  return WEIR_PHASE_FINISHED;
+}
+
+static void test_file_is_removed_meanwhile(void **st) {
+  char why[200] = "";
+  const weir_type_t t = {.size = sizeof t, .name = "removes", .run = removes, .user = why};
+  (void)st;
+  if (!kit_one_process()) return;
+  gate_init(&told);
+  weir_t *h = kit_open("slots=2", NULL);
+  OK(weir_register(h, &t));
+  OK(weir_start(h));
+  (void)kit_create(h, "removes");
+  gate_await(&told, 1);
+  IS(answers[0], WEIR_ERR_UNAVAILABLE);
+  IS(answers[1], 1);
+  IS(answers[2], WEIR_STOP_FENCED);
+  IS(answers[3], WEIR_ERR_UNAVAILABLE);
+  assert_non_null(strstr(why, "was removed"));
+  (void)weir_close(h);
 }
 
 static int until_stopped(weir_attempt_t *a, void *user) {
@@ -285,6 +389,6 @@ int main(int argc, char **argv) {
   const struct CMUnitTest all[] = {
     KIT_TEST(test_hand_over), KIT_TEST(test_given_up), KIT_TEST(test_not_from_inside), KIT_TEST(test_type_elsewhere),
     KIT_TEST(test_nodes), KIT_TEST(test_same_spec_after_start), KIT_TEST(test_file_is_removed), KIT_TEST(test_close_while_the_store_hangs),
-    KIT_TEST(test_process_is_the_hosts)};
+    KIT_TEST(test_process_is_the_hosts), KIT_TEST(test_fenced), KIT_TEST(test_fenced_alone), KIT_TEST(test_file_is_removed_meanwhile)};
   return kit_main(argc, argv, "life", all, sizeof all / sizeof *all);
 }
