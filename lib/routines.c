@@ -177,7 +177,7 @@ static void finish(const wx_host *h, wx_exec *x, struct weir_attempt_s *a, const
   } else {
     snprintf(odd, sizeof odd, "The routine returned %d, which is no WEIR_PHASE.", s->phase);
     r.end = s->no_retry ? WX_FATAL : WX_FAIL;
-    r.decided = 1;
+    r.decided = s->no_retry; /* otherwise, after a stop, it stopped: as a program's exit 1 */
     r.error = s->error ? s->error : phase == WEIR_PHASE_FAILED ? "The routine failed." : odd;
   }
   end(h, x, a, &r);

@@ -50,8 +50,8 @@ enum { WEIR_STATE_INIT, WEIR_STATE_PENDING, WEIR_STATE_RUNNING, WEIR_STATE_CANCE
        WEIR_STATE_FAILED };
 
 /* What a routine returns (S4). NORMAL: it stopped because it was asked to; if it was not asked, it wants to be tried again
- * later. FINISHED, FAILED: that is how it ended, also if it was asked to stop meanwhile. REMOVE or'ed: the task is gone in the
- * commit of its end. */
+ * later. FINISHED: it succeeded, also if it was asked to stop. FAILED: it failed; if it was asked to stop, only after a
+ * weir_report_error() with retry 0, otherwise it stopped. REMOVE or'ed: the task is gone in the commit of its end. */
 enum { WEIR_PHASE_NORMAL, WEIR_PHASE_FINISHED, WEIR_PHASE_FAILED, WEIR_REMOVE = 0x100 };
 
 /* Why a routine is to stop. SHUTDOWN: this process closes; the task goes on elsewhere, or here later, with its last context.

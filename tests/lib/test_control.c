@@ -56,12 +56,20 @@ static int stubborn(weir_attempt_t *a, void *user) {
   return WEIR_PHASE_FINISHED;
 }
 
+/* It hears the stop, and fails: for good, or to be tried again. */
+static int fails_late(weir_attempt_t *a, void *user) {
+  (void)gate_pass(&gate, a);
+  OK(weir_report_error(a, "so it goes", user != NULL));
+  return WEIR_PHASE_FAILED;
+}
+
 static weir_t *open_all(void) {
   const weir_type_t v[] = {
     {.size = sizeof *v, .name = "stepper", .run = stepper}, {.size = sizeof *v, .name = "failing", .run = failing},
     {.size = sizeof *v, .name = "for.good", .run = for_good}, {.size = sizeof *v, .name = "cleaner", .run = stepper, .deleting = deleting},
     {.size = sizeof *v, .name = "failing.cleaner", .run = for_good, .deleting = deleting},
-    {.size = sizeof *v, .name = "vanishing", .run = vanishing}, {.size = sizeof *v, .name = "stubborn", .run = stubborn}};
+    {.size = sizeof *v, .name = "vanishing", .run = vanishing}, {.size = sizeof *v, .name = "stubborn", .run = stubborn},
+    {.size = sizeof *v, .name = "late.for.good", .run = fails_late}, {.size = sizeof *v, .name = "late", .run = fails_late, .user = &gate}};
   gate_init(&gate);
   fails = cleaned = 0;
   clean_answer = WEIR_PHASE_FINISHED;
@@ -222,6 +230,26 @@ static void test_cancel(void **st) {
   OK(weir_close(h));
 }
 
+/* As a program that ends with 1 after our TERM, and as one that ends with 125. */
+static void test_failure_after_stop(void **st) {
+  static const struct { const char *type; int (*wish)(weir_t *, int64_t); const char *state; } all[] = {
+    {"late", weir_pause, "PAUSED"}, {"late", weir_cancel, "CANCELED"}, {"late.for.good", weir_pause, "FAILED"},
+    {"late.for.good", weir_cancel, "FAILED"}};
+  weir_t *h = open_all();
+  weir_task_t *t;
+  (void)st;
+  for (int i = 0; i < 4; i++) {
+    int64_t id = kit_create(h, all[i].type);
+    gate_await(&gate, i + 1);
+    OK(all[i].wish(h, id));
+    kit_state(h, id, all[i].state);
+    OK(weir_get(h, id, &t));
+    IS(t->failures, i / 2);
+    weir_task_free(t);
+  }
+  OK(weir_close(h));
+}
+
 /* Its time is over: it is asked to stop, and ends as TIMEOUT. */
 static void test_timeout(void **st) {
   weir_t *h = open_all();
@@ -265,6 +293,6 @@ int main(int argc, char **argv) {
   const struct CMUnitTest all[] = {
     KIT_TEST(test_finish), KIT_TEST(test_pause_and_restart), KIT_TEST(test_fail_and_restart), KIT_TEST(test_tries),
     KIT_TEST(test_delete), KIT_TEST(test_delete_cleans_up), KIT_TEST(test_fail_and_delete), KIT_TEST(test_remove),
-    KIT_TEST(test_cancel), KIT_TEST(test_timeout), KIT_TEST(test_hold_and_delay)};
+    KIT_TEST(test_cancel), KIT_TEST(test_failure_after_stop), KIT_TEST(test_timeout), KIT_TEST(test_hold_and_delay)};
   return kit_main(argc, argv, "control", all, sizeof all / sizeof *all);
 }
