@@ -1,8 +1,8 @@
 /* weir.h - Weir as a library: async tasks whose routines are C functions of this process.
  *
  * Several processes that open the same MariaDB form one system: all are equal, any of them runs any task whose type it has
- * registered. A SQLite file belongs to one process. What each call comes from: S4 = the requirement of a library of
- * decentralized async tasks, S1 = background tasks of a web disk; what neither has is marked "own".
+ * registered. A SQLite file belongs to one process. Each call names the requirement that it comes from: S4 = a library of
+ * decentralized async tasks, S1 = background tasks of a web disk, S0 = a task that a web page starts; own = none of these.
  *
  * Threads: a handle serves all threads; each call may be made from any thread, also from inside a routine, unless it says
  * otherwise. After fork() the child may call nothing. The library sets no signal handler, and its threads take no signals.
@@ -154,7 +154,7 @@ WEIR_API int weir_close(weir_t *);
 /* Makes one (S4: create, S1: submit); when it returns WEIR_OK the task is stored. *id may be NULL. CONFLICT 40911: the key is
  * that of a task with other content. UNKNOWN_TYPE. */
 WEIR_API int weir_create(weir_t *, const weir_spec_t *, int64_t *id);
-/* n tasks, 1 to 1,000, all or none, in one commit; ids[i] is that of spec i. ids may be NULL. */
+/* n tasks (own), 1 to 1,000, all or none, in one commit; ids[i] is that of spec i. ids may be NULL. */
 WEIR_API int weir_create_many(weir_t *, const weir_spec_t *const *, size_t n, int64_t *ids);
 
 /* ---- steering them: docs/reference/api.md has the table of states ---- */
@@ -162,7 +162,7 @@ WEIR_API int weir_create_many(weir_t *, const weir_spec_t *const *, size_t n, in
 WEIR_API int weir_run(weir_t *, int64_t id);
 /* Pauses it (S4): one that runs is asked to stop and becomes WEIR_STATE_PAUSE when it has. CONFLICT 40913: it has ended. */
 WEIR_API int weir_pause(weir_t *, int64_t id);
-/* Cancels it (S1): it becomes CANCELED (WEIR_STATE_FAILED) when it has stopped. CONFLICT 40913: it has ended. */
+/* Cancels it (S1, S0): it becomes CANCELED (WEIR_STATE_FAILED) when it has stopped. CONFLICT 40913: it has ended. */
 WEIR_API int weir_cancel(weir_t *, int64_t id);
 /* Deletes it (S4): stopped first if it runs, cleaned up by its type's deleting(), then gone. A second call changes nothing. */
 WEIR_API int weir_delete(weir_t *, int64_t id);
@@ -172,18 +172,17 @@ WEIR_API int weir_change_group(weir_t *, int64_t id, const char *group);
 WEIR_API int weir_change_queue(weir_t *, int64_t id, const char *user, const char *group, const int32_t *priority);
 
 /* ---- looking ---- */
-/* One task (S4, S1), with context and result. Freed by weir_task_free(). NOT_FOUND: there is none, or it is deleted. */
+/* One task (S4, S1, S0), with context and result. Freed by weir_task_free(). NOT_FOUND: there is none, or it is deleted. */
 WEIR_API int weir_get(weir_t *, int64_t id, weir_task_t **out);
 /* Waits until it has ended (own): success, failure, cancel. timeout_ms < 0: for ever. TIMEOUT: *out is the task as it is then.
  * NOT_FOUND: there is none, or it was deleted meanwhile. out may be NULL. Inside a routine it holds that routine's slot:
  * weir_attempt_wait() does not. */
 WEIR_API int weir_wait(weir_t *, int64_t id, int64_t timeout_ms, weir_task_t **out);
-WEIR_API void weir_task_free(weir_task_t *);   /* NULL is fine */
-/* Stand-alone tasks that fit (S4: list), newest first; context, result, content and params are NULL, their lengths are there. f
- * NULL: all. *out: an array of *n, freed by weir_list_free(). total (NULL: not asked for): how many fit in all. May take long
- * when it looks at many tasks. */
+WEIR_API void weir_task_free(weir_task_t *);   /* own; NULL is fine */
+/* Stand-alone tasks that fit (S4, S0: list), newest first; context, result, content, params are NULL, their lengths are there.
+ * f NULL: all. *out: an array of *n, freed by weir_list_free(). total (may be NULL): how many fit in all. It may take long. */
 WEIR_API int weir_list(weir_t *, const weir_filter_t *, weir_task_t ***out, size_t *n, int64_t *total);
-WEIR_API void weir_list_free(weir_task_t **, size_t n);
+WEIR_API void weir_list_free(weir_task_t **, size_t n);   /* own; NULL is fine */
 /* Bytes of a task's log from offset on, at most cap, into buf (S1); *got 0: there are no more so far. attempt: 0 the newest, -1
  * all, one behind the other. NOT_FOUND: no such task or attempt. */
 WEIR_API int weir_log_read(weir_t *, int64_t id, int attempt, int64_t offset, char *buf, size_t cap, size_t *got);
@@ -191,26 +190,27 @@ WEIR_API int weir_log_read(weir_t *, int64_t id, int attempt, int64_t offset, ch
 /* ---- queues ---- */
 /* Sets the queue of exactly that user and group (S4, S1), in place of what was set of it. INVALID: a number out of its range. */
 WEIR_API int weir_queue_set(weir_t *, const weir_queue_t *);
-WEIR_API int weir_queue_delete(weir_t *, const char *user, const char *group);   /* NOT_FOUND: it is not set */
+WEIR_API int weir_queue_delete(weir_t *, const char *user, const char *group);   /* own; NOT_FOUND: it is not set */
 
-/* ---- errors, version: own ---- */
-WEIR_API const char *weir_strerror(int rc);          /* a constant sentence; never NULL */
-WEIR_API const char *weir_error(weir_t *);  /* of this thread's last failed call; NULL: on any handle; "" = none */
-WEIR_API int weir_error_code(weir_t *);              /* the same as five digits (40916); 0 = none */
-WEIR_API const char *weir_version(void);
+/* ---- errors, version ---- */
+WEIR_API const char *weir_strerror(int rc);          /* own: a constant sentence; never NULL */
+/* Of this thread's last failed call on the handle (own), NULL = on any (so in a plug-in); "" = none. Until its next call. */
+WEIR_API const char *weir_error(weir_t *);
+WEIR_API int weir_error_code(weir_t *);              /* own: the same as five digits (40916); 0 = none */
+WEIR_API const char *weir_version(void);             /* own */
 
 /* ---- inside a routine: for the attempt that it was given, on its own threads, until it returns ---- */
 WEIR_API int64_t weir_attempt_id(weir_attempt_t *);              /* of the task (S4) */
-WEIR_API int weir_attempt_number(weir_attempt_t *);              /* 1, 2 ..: each attempt of a task has a greater one */
-/* A text that no other attempt of any task has: for systems outside that take only the newest writer's word. */
+WEIR_API int weir_attempt_number(weir_attempt_t *);              /* own: 1, 2 ..: each attempt of a task has a greater one */
+/* A text that no other attempt of any task has (own): for systems outside that take only the newest writer's word. */
 WEIR_API const char *weir_attempt_fence(weir_attempt_t *);
 WEIR_API const char *weir_attempt_params(weir_attempt_t *);      /* JSON text, NULL = none; valid until the end (S1) */
-WEIR_API const char *weir_attempt_content(weir_attempt_t *);     /* NULL = none */
+WEIR_API const char *weir_attempt_content(weir_attempt_t *);     /* own; NULL = none */
 /* The last good context of the task (S4), NULL = none; valid until the end. What this attempt reports does not change it. */
 WEIR_API const char *weir_attempt_context(weir_attempt_t *, size_t *len);
 WEIR_API int weir_attempt_stopping(weir_attempt_t *);            /* 1: asked to stop (S4). Cheap: ask often */
-WEIR_API int weir_attempt_stop_reason(weir_attempt_t *);         /* WEIR_STOP_* */
-/* A descriptor that is readable once the attempt is asked to stop, for poll(); never read or close it. -1: none could be made. */
+WEIR_API int weir_attempt_stop_reason(weir_attempt_t *);         /* own: a WEIR_STOP_* */
+/* A descriptor for poll() (own), readable once the attempt is asked to stop; never read or close it. -1: none could be made. */
 WEIR_API int weir_attempt_stop_fd(weir_attempt_t *);
 /* Waits until the tasks have ended or are gone, and gives slot and cost back meanwhile: so a routine may wait for tasks that it
  * made, also with slots=1 (S4: the matrix product). TIMEOUT; REFUSED: asked to stop. timeout_ms < 0: for ever. */
@@ -222,7 +222,7 @@ WEIR_API int weir_report_context(weir_attempt_t *, const char *text, size_t len)
 WEIR_API int weir_report_progress(weir_attempt_t *, int64_t done, int64_t total, const char *unit, const char *message);
 /* The result of the task if it succeeds (S4, S1): any bytes, at most 1 MiB; copied; the last one counts. */
 WEIR_API int weir_report_result(weir_attempt_t *, const void *data, size_t len);
-/* The sentence of a failure, which counts when the routine returns WEIR_PHASE_FAILED. retry 0: it is not tried again. */
+/* The sentence of a failure (S4), which counts when the routine returns WEIR_PHASE_FAILED. retry 0: it is not tried again. */
 WEIR_API int weir_report_error(weir_attempt_t *, const char *message, int retry);
 /* Adds bytes to the attempt's log (S1); copied. WEIR_OK: they are on their way. They are lost only with this process while the
  * store is away, or as part of what the log itself says is left out. Waits while the log is behind, because its store is slow
@@ -239,7 +239,7 @@ typedef struct {
   int64_t queued_us;
 } weir_candidate_t;
 /* pick(): the index of what starts next here, -1 = none now; of the first 16 of each (user, group) with room, 1,024 at most;
- * limits were checked. The thread that stores everything calls it: it must not block, nor call us. More: reference/library.md. */
+ * limits were checked. The thread that stores everything calls it: it must not block, nor call us. NULL: none any more (S4). */
 WEIR_API int weir_set_policy(weir_t *, long (*pick)(const weir_candidate_t *const *, size_t n, void *user), void *user);
 /* Where lines of the log go (own); level: 0 error, 1 warn, 2 info, 3 debug; NULL: to standard error. The process has one log,
  * whose sink is the one that was set last. sink: any thread, one call at a time; it may not call the library. */

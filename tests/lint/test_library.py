@@ -29,6 +29,14 @@ class Reference(unittest.TestCase):
         self.assertGreater(len(calls), 35)
         self.assertEqual({n for n in re.findall(r"`(weir_[a-z_]+)(?:\(\))?`", self.page) if not n.endswith("_t")}, calls)
 
+    def test_documents(self):
+        """The comment of each call, before it or behind it on its line, says which document it comes from."""
+        whole = (ROOT / "lib/weir.h").read_text()
+        calls = re.findall(r"((?:/\*(?:(?!\*/).)*\*/\n)?)WEIR_API [^;]*?\b(weir_\w+)\([^;]*;([^\n]*)", whole, re.S)
+        self.assertEqual({name for _, name, _ in calls}, set(re.findall(r"^WEIR_API [^;]*?\b(weir_\w+)\(", self.text, re.M)))
+        silent = [name for before, name, behind in calls if not re.search(r"\bS[014]\b|\(own\)|\bown[:; ]", before + behind)]
+        self.assertEqual(silent, [])
+
     def test_constants(self):
         numbers = re.findall(r"\b(WEIR_(?:OK|ERR|STATE|PHASE|STOP|REMOVE)\w*)", self.text)
         self.assertEqual(set(re.findall(r"`(WEIR_(?:OK|ERR|STATE|PHASE|STOP|REMOVE)[A-Z_]*)`", self.page)), set(numbers))
