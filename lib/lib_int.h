@@ -64,8 +64,8 @@ struct weir_s {
   struct arena names;               /* of queues */
   char *store, *data;
   bool own_data;                    /* data was named */
-  /* shell.c: the spawner's program; the folder of `weir`; a directory that goes with the handle */
-  char *helper, *tools, *room;
+  /* shell.c: the spawner's program; the folder of `weir`; why it cannot be used; a directory that goes with the handle */
+  char *helper, *tools, *no_shell, *room;
   struct serving *serving;          /* serve.c; NULL: no listen= */
   struct plugin_files *plugins;     /* NULL: none */
   struct remote *remote;            /* the URL is that of a server; then there is no node */
@@ -118,7 +118,7 @@ void serve_end(weir_t *h);          /* no request comes any more: at most 4 s; a
 void serve_free(weir_t *h);         /* the node is gone */
 
 /* ---- shell.c ---- */
-/* The spawner of a node that is about to run tasks; NULL where SHELL is off, or its program is nowhere (the tasks say so). */
+/* The spawner of a node that is about to run tasks; NULL where SHELL is off, or its program cannot be used (the tasks say so). */
 enum wr_rc shell_begin(weir_t *h, struct spawner **out, struct wr_err *err) WR_MUST;
 void shell_end(weir_t *h);          /* the node is gone */
 

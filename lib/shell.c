@@ -9,8 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "lib_int.h"
+#include "log.h"
 #include "mem.h"
 
 #define HELPER "libexec/weir/weir-spawner"
@@ -18,11 +20,16 @@
 static const char no_helper[] = "SHELL tasks need the program weir-spawner, which is neither where WEIR_HELPER says nor in "
                                 "libexec/weir beside libweir.so.";
 
+static bool is_program(const char *path) {
+  struct stat st;
+  return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
+}
+
 /* malloc'ed; NULL = it is not there. */
 static char *at(const char *folder, size_t n, const char *below) {
   struct buf b = BUF_INIT;
   buf_printf(&b, "%.*s/%s", (int)n, folder, below);
-  if (access(b.data, X_OK) == 0) return b.data;
+  if (is_program(b.data)) return b.data;
   buf_done(&b);
   return NULL;
 }
@@ -43,7 +50,7 @@ static char *beside_library(const char *below) {
 
 static char *find_helper(void) {
   const char *named = getenv("WEIR_HELPER");
-  if (named && *named) return access(named, X_OK) == 0 ? wr_strdup(named) : NULL;
+  if (named && *named) return is_program(named) ? wr_strdup(named) : NULL;
   char *found = beside_library(HELPER);
   return found ? found : at(WEIR_PREFIX, strlen(WEIR_PREFIX), HELPER);
 }
@@ -68,21 +75,38 @@ static enum wr_rc choose_user(weir_t *h, struct wr_err *err) {
   return h->opts.run_as ? WR_OK : run_as_new(&o, &h->opts.run_as, err);
 }
 
+static void shell_forget(weir_t *h) {
+  free(h->helper);
+  free(h->tools);
+  free(h->no_shell);
+  h->helper = h->tools = h->no_shell = NULL;
+}
+
+static enum wr_rc start_helper(weir_t *h, struct spawner **out, struct wr_err *err) {
+  enum wr_rc rc = make_room(h, err);
+  if (rc) return rc;
+  (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+  return node_spawner(&h->opts, NULL, out, err);
+}
+
 enum wr_rc shell_begin(weir_t *h, struct spawner **out, struct wr_err *err) {
+  struct wr_err why = {0};
   *out = NULL;
   if (h->opts.shell != NODE_SHELL_ON) return WR_OK;
-  h->helper = find_helper();
-  h->opts.helper = h->helper;
+  shell_forget(h);
+  h->opts.helper = h->helper = find_helper();
   h->opts.why_no_spawner = no_helper;
   enum wr_rc rc = choose_user(h, err);
   if (rc || !h->helper) return rc;
   char *weir = beside_library("bin/weir");
   if (weir) *strrchr(weir, '/') = '\0';
   h->opts.tools = h->tools = weir;
-  rc = make_room(h, err);
-  if (rc) return rc;
-  (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-  return node_spawner(&h->opts, NULL, out, err);
+  if (start_helper(h, out, &why) == WR_OK) return WR_OK;
+  struct buf b = BUF_INIT;
+  buf_printf(&b, "SHELL tasks do not run in this process, because the program %.200s cannot be used: %s", h->helper, why.msg);
+  h->opts.why_no_spawner = h->no_shell = b.data;
+  log_warn("library.no_shell", L_STR("why", b.data));
+  return WR_OK;
 }
 
 static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *f) {
@@ -97,6 +121,5 @@ void shell_end(weir_t *h) {
   if (h->room) (void)nftw(h->room, remove_one, 8, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
   run_as_free(h->opts.run_as);
   free(h->room);
-  free(h->helper);
-  free(h->tools);
+  shell_forget(h);
 }

@@ -110,6 +110,18 @@ static void whole_texts(struct box *b, const struct task_row *row, const struct 
   t->context_len = context->len;
 }
 
+static void put_why(struct box *b, const struct why_said *why) {
+  weir_task_t *t = &b->t;
+  if (!why) return;
+  t->why = why->code;
+  t->why_text = arena_strdup(&b->text, why->text);
+  if (!t->type || strcmp(t->type, "SHELL") != 0 || strcmp(why->code, "NO_EXECUTOR") != 0) return;
+  struct buf more = BUF_INIT;
+  buf_printf(&more, "%s A process of the library runs SHELL tasks if it opens its handle with shell=on.", why->text);
+  t->why_text = arena_strdup(&b->text, more.data);
+  buf_done(&more);
+}
+
 struct box *box_new(void) {
   struct box *b = wr_new(struct box);
   arena_init(&b->text, 1024);
@@ -129,8 +141,7 @@ weir_task_t *shown_make(const struct task_read *in, const struct task_def *def, 
   if (form == SHOWN_WHOLE) whole_texts(b, &in->row, context);
   else b->t.content = NULL;
   b->t.host = arena_strdup(&b->text, host_of(l->hosts, in->row.ran_by));
-  const struct why_said *why = why_task(l->why, &in->row, def, alone);
-  if (why) b->t.why = why->code, b->t.why_text = arena_strdup(&b->text, why->text);
+  put_why(b, why_task(l->why, &in->row, def, alone));
   return &b->t;
 }
 

@@ -33,19 +33,32 @@ static void test_on(void **st) {
   OK(weir_close(h));
 }
 
+static int run(weir_attempt_t *a, void *user) {
+  (void)a, (void)user;
+  return WEIR_PHASE_FINISHED;
+}
+
+/* It is not there, it is a folder, another program, none at all: all else works. */
 static void test_no_program(void **st) {
+  const struct { const char *named, *error; } all[] = {
+    {"/nowhere", "weir-spawner"}, {"/", "weir-spawner"}, {"/etc/passwd", "weir-spawner"}, {"/bin/true", "/bin/true cannot be used"}};
+  const weir_type_t mine = {.size = sizeof mine, .name = "mine", .run = run};
   char *was = strdup(getenv("WEIR_HELPER"));
-  weir_t *h = kit_open("slots=2", "shell=on");
   weir_task_t *t;
   (void)st;
-  setenv("WEIR_HELPER", "/nowhere", 1);
-  OK(weir_start(h)); /* all else works */
-  OK(weir_wait(h, kit_create(h, "ECHO"), SOON_MS, NULL));
-  OK(weir_wait(h, shell(h, "true"), SOON_MS, &t));
-  assert_string_equal(t->state_name, "FAILED");
-  assert_non_null(strstr(t->error, "weir-spawner"));
-  weir_task_free(t);
-  OK(weir_close(h));
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+    weir_t *h = kit_open("slots=2", "shell=on");
+    OK(weir_register(h, &mine));
+    setenv("WEIR_HELPER", all[i].named, 1);
+    OK(weir_start(h));
+    OK(weir_wait(h, kit_create(h, "ECHO"), SOON_MS, NULL));
+    OK(weir_wait(h, kit_create(h, "mine"), SOON_MS, NULL));
+    OK(weir_wait(h, shell(h, "true"), SOON_MS, &t));
+    assert_string_equal(t->state_name, "FAILED");
+    if (!strstr(t->error, all[i].error)) fail_msg("%s: %s", all[i].named, t->error);
+    weir_task_free(t);
+    OK(weir_close(h));
+  }
   setenv("WEIR_HELPER", was, 1);
   free(was);
 }
@@ -57,6 +70,7 @@ static void test_off(void **st) {
   OK(weir_start(h));
   OK(weir_get(h, shell(h, "true"), &t));
   assert_string_equal(t->why, "NO_EXECUTOR");
+  assert_non_null(strstr(t->why_text, "shell=on"));
   weir_task_free(t);
   OK(weir_close(h));
 }
