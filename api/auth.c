@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "cond.h"
 #include "log.h"
+#include "log_place.h"
 #include "token.h"
 
 #define LOOK_US 1000000
@@ -98,7 +99,7 @@ static void *watch(void *arg) {
 
 static enum wr_rc start_watch(struct auth *a, struct wr_err *err) {
   cond_mono(&a->wake);
-  a->running = pthread_create(&a->thread, NULL, watch, a) == 0;
+  a->running = log_thread(&a->thread, NULL, watch, a) == 0;
   return a->running ? WR_OK : wr_err_set(err, WR_INTERNAL, "No thread can be made.");
 }
 

@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include "clock.h"
 #include "head.h"
+#include "log_place.h"
 #include "wr_limits.h"
 #include "log.h"
 #include "mem.h"
@@ -638,7 +639,7 @@ enum wr_rc front_start(struct front *f, struct wr_err *err) {
     return wr_err_set(err, WR_INTERNAL, "The API cannot start: %s.", strerror(errno));
   listen_on(f, true);
   for (int i = 0; i < FRONT__N; i++) {
-    int failed = pthread_create(&f->thread[i], NULL, run[i], f);
+    int failed = log_thread(&f->thread[i], NULL, run[i], f);
     if (failed)
       return wr_err_set(err, WR_INTERNAL, "The API cannot start its threads: %s. Raise the limit of processes (ulimit -u).",
                         strerror(failed));

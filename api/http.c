@@ -33,6 +33,7 @@
 #include "text.h"
 #include "wr_limits.h"
 #include "log.h"
+#include "log_place.h"
 
 enum {
   BUFFER_BYTES = 120 << 10,  /* civetweb's header buffer: above the gate's limit, so that 431 can be said */
@@ -70,6 +71,7 @@ struct http {
   struct http_thread **thread;
   uint32_t n_thread;
   char said[160];            /* the last thing civetweb said while it started */
+  struct log_place *log;     /* of who started it */
   bool started, refused;     /* refused: a thread could not be made */
 };
 
@@ -82,6 +84,7 @@ static void *thread_new(const struct mg_context *mg, int kind) {
   if (kind != 0 && kind != 1) return NULL;
   struct http *h = mg_get_user_data(mg);
   struct http_thread *t = thread_make();
+  (void)log_here(h->log);
   if (kind == 0) {
     hook_front = h->front;
     dup3(front_ready_fd(h->front), h->listen_fd, O_CLOEXEC);
@@ -509,6 +512,7 @@ static void http_free(struct http *h) {
   pthread_mutex_destroy(&h->lock);
   if (h->nobody >= 0) close(h->nobody);
   if (h->stop_fd >= 0) close(h->stop_fd);
+  log_place_unref(h->log);
   free(h->thread);
   free(h);
 }
@@ -601,6 +605,8 @@ enum wr_rc http_start(const struct http_opts *o, struct http **out, struct wr_er
   if (rc != WR_OK) return rc;
   struct http *h = wr_new(struct http);
   h->o = *o;
+  h->log = log_where();
+  if (h->log) (void)log_place_ref(h->log);
   h->listen_fd = -1;
   h->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   h->nobody = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

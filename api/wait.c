@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "cond.h"
 #include "heap.h"
+#include "log_place.h"
 #include "map64.h"
 #include "wr_limits.h"
 
@@ -595,7 +596,7 @@ enum wr_rc waits_start(struct waits *ws, struct api *a, struct wr_err *err) {
   if (ws->ep < 0 || ws->wake < 0 || epoll_ctl(ws->ep, EPOLL_CTL_ADD, ws->wake, &ev) != 0)
     return wr_err_set(err, WR_INTERNAL, "The API cannot start: %s.", strerror(errno));
   for (int i = 0; i <= WORKERS && !failed; i++) {
-    failed = pthread_create(&ws->thread[i], NULL, i == 0 ? ward_run : worker_run, ws);
+    failed = log_thread(&ws->thread[i], NULL, i == 0 ? ward_run : worker_run, ws);
     if (failed) break;
     pthread_setname_np(ws->thread[i], i == 0 ? "weir-ward" : "weir-wait");
     ws->n_thread++;

@@ -11,6 +11,7 @@
 #include "cond.h"
 #include "lib_int.h"
 #include "log.h"
+#include "log_place.h"
 #include "mem.h"
 #include "remote.h"
 
@@ -109,7 +110,7 @@ static bool begin(struct closing *c, pthread_t *t) {
   sigfillset(&all);
   sigdelset(&all, SIGBUS);
   pthread_sigmask(SIG_SETMASK, &all, &was);
-  bool ok = pthread_create(t, NULL, close_thread, c) == 0;
+  bool ok = log_thread(t, NULL, close_thread, c) == 0;
   pthread_sigmask(SIG_SETMASK, &was, NULL);
   return ok;
 }
@@ -162,5 +163,10 @@ static bool begin_close(weir_t *h) {
 int weir_close(weir_t *h) {
   if (!h) return WEIR_OK;
   if (in_routine() || !begin_close(h)) return fail(h, WEIR_ERR_INVALID, WR_OUT_OF_RANGE, "A routine cannot close its handle.");
-  return close_bounded(h);
+  struct log_place *own = log_place_ref(h->log), *outside = log_here(own);
+  int rc = close_bounded(h);
+  log_place_shut(own);
+  (void)log_here(outside);
+  log_place_unref(own);
+  return rc;
 }

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "lib_int.h"
-#include "log.h"
+#include "log_place.h"
 #include "map64.h"
 #include "text.h"
 
@@ -106,23 +106,9 @@ const char *weir_strerror(int rc) {
 
 /* ---- the log ---- */
 
-/* What weir_set_log() was given last. */
-static struct { void (*sink)(int level, const char *line, void *user); void *user; } lines;
-static pthread_mutex_t lines_mu = PTHREAD_MUTEX_INITIALIZER; /* outside of the log's own lock */
-
-static void one_line(void *ctx, enum log_level level, const char *line) {
-  (void)ctx;
-  lines.sink((int)level, line, lines.user);
-}
-
 int weir_set_log(weir_t *h, void (*sink)(int level, const char *line, void *user), void *user) {
-  (void)h;
-  pthread_mutex_lock(&lines_mu);
-  log_to(NULL, NULL); /* from now on nobody reads `lines` */
-  lines.sink = sink;
-  lines.user = user;
-  if (sink) log_to(one_line, NULL);
-  pthread_mutex_unlock(&lines_mu);
+  if (!h) return WEIR_ERR_INVALID;
+  log_place_sink(h->log, sink, user);
   return WEIR_OK;
 }
 

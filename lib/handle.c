@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "lib_int.h"
 #include "log.h"
+#include "log_place.h"
 #include "plugins.h"
 #include "remote.h"
 #include "text.h"
@@ -62,6 +63,8 @@ static void handle_free(weir_t *h) {
   plugin_files_free(h->plugins);
   options_done(h);
   use_done(h);
+  (void)log_here(NULL);
+  log_place_unref(h->log);
   free(h);
 }
 
@@ -123,16 +126,18 @@ static enum wr_rc open_here(weir_t *h, struct wr_err *err) {
 int weir_open(weir_t **out, const char *url, const char *const *options, char *err, size_t err_n) {
   struct wr_err e = {0};
   *out = NULL;
+  struct log_place *outside = log_where();
   enum wr_rc rc = known_scheme(url, &e);
   weir_t *h = rc ? NULL : handle_new();
   if (!rc) rc = options_read(h, url, options, &e);
   if (!rc && is_server(url)) rc = open_remote(h, &e);
   else if (!rc) rc = open_here(h, &e);
+  if (rc && h && !h->stuck) handle_free(h);
+  (void)log_here(outside);
   if (!rc) {
     *out = h;
     return WEIR_OK;
   }
-  if (h && !h->stuck) handle_free(h);
   if (err && err_n) snprintf(err, err_n, "%s", e.msg[0] ? e.msg : wr_err_text(rc));
   if (rc == WR_UNKNOWN_FIELD) return WEIR_ERR_UNSUPPORTED;
   return rc == WR_INTERNAL || rc == WR_STORE_REFUSED ? WEIR_ERR_REFUSED : rc_of(rc);
@@ -209,6 +214,7 @@ int weir_start(weir_t *h) {
   bool may = h->node && !h->started && !h->closing;
   h->started |= may;
   pthread_mutex_unlock(&h->mu);
+  struct log_place *outside = log_here(h->log);
   enum wr_rc rc = may ? begin_work(h, &err) : WR_OK;
   if (may) serve_go_on(h);
   if (rc) {
@@ -217,6 +223,7 @@ int weir_start(weir_t *h) {
     pthread_mutex_unlock(&h->mu);
   }
   pthread_rwlock_unlock(&h->life);
+  (void)log_here(outside);
   if (atomic_load(&h->broken) && !may) return unusable(h);
   if (!may) return fail(h, WEIR_ERR_INVALID, WR_OUT_OF_RANGE, "The handle has started already, or closes.");
   return rc ? failed(h, &err) : WEIR_OK;

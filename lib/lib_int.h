@@ -5,15 +5,13 @@
  *   options.c    "name=value" into what a node wants;  option.c: the table of the command line
  *   serve.c      the HTTP API in front of the node, with listen=
  *   plugins.c    shared objects with types, of a server and of a handle
- *   failure.c    codes and sentences, by thread
- *   submit.c     specs into one request to the runner
+ *   failure.c    codes and sentences, by thread;  submit.c: specs into one request to the runner
  *   control.c    wishes about one task; queues
  *   look.c       get, list, log;  shown.c: rows into a weir_task_t; the states of weir.h
  *   remote.c     the same calls on a server, by HTTP; remote_calls.c: bodies and answers
  *   until.c      who waits for ends of tasks
  *   routines.c   the executor behind each registered type: the worker's loop
- *   pool.c       the threads on which routines run
- *   attempt.c    what a routine may call
+ *   pool.c       the threads on which routines run;  attempt.c: what a routine may call
  *
  * A handle owns a node, and opens it anew when it begins to run tasks: `life` is held for reading by each call that uses the
  * node, and for writing while the node changes. No thread holds it while it waits for a task; but of a server's URL, where only
@@ -36,6 +34,7 @@
 #include "weir_executor.h"
 
 struct chooser;
+struct log_place;
 struct plugin_files;
 struct pool;
 struct remote;
@@ -60,6 +59,7 @@ struct until {
 };
 
 struct weir_s {
+  struct log_place *log;            /* NULL: the process's, of a server's plug-ins */
   struct opt_value given[OPT__N];   /* the options, by name; their texts are borrowed by opts and the API */
   struct arena names;               /* of queues */
   char *store, *data;

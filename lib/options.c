@@ -5,6 +5,7 @@
 #include <string.h>
 #include "lib_int.h"
 #include "log.h"
+#include "log_place.h"
 
 /* The value may hold a password, and is not shown. */
 static enum wr_rc one_option(struct opt_value v[OPT__N], const char *text, struct wr_err *err) {
@@ -33,7 +34,8 @@ static void settle(weir_t *h, const char *url) {
   h->store = wr_strdup(url);
   h->data = data_of(v[OPT_DATA].text, url);
   h->own_data = v[OPT_DATA].text != NULL;
-  log_setup(v[OPT_LOG_LEVEL].text ? (enum log_level)v[OPT_LOG_LEVEL].num : LOG_WARN, LOG_LOGFMT);
+  h->log = log_place_new(v[OPT_LOG_LEVEL].text ? (int)v[OPT_LOG_LEVEL].num : LOG_WARN);
+  (void)log_here(h->log);
   h->opts = (struct node_opts){
     .store = h->store, .queue = v[OPT_QUEUE].text, .prefix = v[OPT_PREFIX].text, .data = h->data, .lease_us = v[OPT_LEASE].num,
     .slots = opt_slots(v), .async_slots = (uint32_t)v[OPT_ASYNC_SLOTS].num, .cache_bytes = v[OPT_CACHE_MEMORY].num,

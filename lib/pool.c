@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include "lib_int.h"
+#include "log_place.h"
 #include "mem.h"
 
 enum { LENT_MOST = 1000 };          /* attempts that wait for the concurrency of their types, with their slots lent */
@@ -96,7 +97,7 @@ static bool thread_make(struct pool *p) {
   pthread_attr_init(&attr);
   if (p->stack) (void)pthread_attr_setstacksize(&attr, p->stack); /* refused = the system's default */
   pthread_sigmask(SIG_SETMASK, &all, &was);
-  bool ok = pthread_create(&t->id, &attr, run_thread, t) == 0;
+  bool ok = log_thread(&t->id, &attr, run_thread, t) == 0;
   pthread_sigmask(SIG_SETMASK, &was, NULL);
   pthread_attr_destroy(&attr);
   if (!ok) return free(t), false;

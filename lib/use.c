@@ -2,6 +2,7 @@
  * and that of a server's plug-ins. Any thread. What never happens: the node goes between enter() and leave(). */
 #include "clock.h"
 #include "lib_int.h"
+#include "log_place.h"
 
 int unusable(const weir_t *h) {
   if (atomic_load(&h->gone))
@@ -13,10 +14,13 @@ int unusable(const weir_t *h) {
   return fail(h, WEIR_ERR_UNAVAILABLE, WR_DRAINING, "The handle is closed.");
 }
 
+static _Thread_local struct log_place *outside; /* where this thread logs when it is in no handle */
+
 bool enter(weir_t *h) {
   pthread_rwlock_rdlock(&h->life);
   if (h->remote ? !atomic_load(&h->ending) : h->node && !atomic_load(&h->gone)) {
     store_deadline(clock_mono_us() + h->opts.request_us);
+    outside = log_here(h->log);
     return true;
   }
   pthread_rwlock_unlock(&h->life);
@@ -26,6 +30,7 @@ bool enter(weir_t *h) {
 
 void leave(weir_t *h) {
   store_deadline(0);
+  (void)log_here(outside);
   pthread_rwlock_unlock(&h->life);
 }
 

@@ -241,8 +241,8 @@ typedef struct {
 /* pick(): the index of what starts next here, -1 = none now; of the first 16 of each (user, group) with room, 1,024 at most;
  * limits were checked. The thread that stores everything calls it: it must not block, nor call us. NULL: none any more (S4). */
 WEIR_API int weir_set_policy(weir_t *, long (*pick)(const weir_candidate_t *const *, size_t n, void *user), void *user);
-/* Where lines of the log go (own); level: 0 error, 1 warn, 2 info, 3 debug; NULL: to standard error. The process has one log,
- * whose sink is the one that was set last. sink: any thread, one call at a time; it may not call the library. */
+/* Where lines of this handle's log go (own), until weir_close() has returned; level: 0 error, 1 warn, 2 info, 3 debug; NULL: to
+ * standard error. sink: any thread, one call of a handle at a time; it may not call the library. */
 WEIR_API int weir_set_log(weir_t *, void (*sink)(int level, const char *line, void *user), void *user);
 
 #ifdef __cplusplus

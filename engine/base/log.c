@@ -1,17 +1,16 @@
 /* Log lines on stderr, logfmt or JSON.
- * Any thread: each line is built on the caller's stack and written once. Owns level and format, set before threads.
+ * Any thread: each line is built on the stack of its caller and written once. Owns the format, set before threads.
  * Never allocates, never changes errno, never lets user text break a line or reach the terminal unescaped. */
 #include "log.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "clock.h"
+#include "log_place.h"
 #include "utf8.h"
 
 /* 4096 = PIPE_BUF: a write of this size to a pipe is never mixed with another's. The tail holds the mark and the end. */
@@ -19,11 +18,10 @@ enum { LINE_BYTES = 4096, TAIL_BYTES = 32, STR_BYTES = 1024, ESC_BYTES = 12 };
 
 struct line { char b[LINE_BYTES]; size_t len; };
 
-static _Atomic enum log_level g_level = LOG_INFO; /* a library may be opened more than once */
 static _Atomic enum log_format g_format = LOG_LOGFMT;
 
 void log_setup(enum log_level level, enum log_format format) {
-  g_level = level;
+  log_place_process(level);
   g_format = format;
 }
 
@@ -113,32 +111,10 @@ static void put_end(struct line *l, bool cut) {
   line_put(l, "\n", 1);
 }
 
-static pthread_mutex_t sink_mu = PTHREAD_MUTEX_INITIALIZER;
-static void (*_Atomic g_sink)(void *, enum log_level, const char *);
-static void *g_sink_ctx;
-
-void log_to(void (*sink)(void *ctx, enum log_level level, const char *line), void *ctx) {
-  pthread_mutex_lock(&sink_mu);
-  atomic_store(&g_sink, sink);
-  g_sink_ctx = ctx;
-  pthread_mutex_unlock(&sink_mu);
-}
-
-/* The line's feed gives its place to a NUL. False: there is no sink. */
-static bool to_sink(enum log_level level, struct line *l) {
-  if (!atomic_load(&g_sink)) return false;
-  pthread_mutex_lock(&sink_mu);
-  void (*sink)(void *, enum log_level, const char *) = atomic_load(&g_sink);
-  l->b[l->len - 1] = sink ? '\0' : '\n';
-  if (sink) sink(g_sink_ctx, level, l->b);
-  pthread_mutex_unlock(&sink_mu);
-  return sink != NULL;
-}
-
 bool log_is_json(void) { return g_format == LOG_JSON; }
 
 void log_write(enum log_level level, const char *event, const struct log_field *f, int n) {
-  if (level <= g_level) log_always(level, event, f, n);
+  if ((int)level <= atomic_load(&log_most) && log_place_takes(level)) log_always(level, event, f, n);
 }
 
 void log_always(enum log_level level, const char *event, const struct log_field *f, int n) {
@@ -153,9 +129,6 @@ void log_always(enum log_level level, const char *event, const struct log_field 
   for (int i = 0; i < 3 && !cut; i++) cut = !put_field(&l, &lead[i]);
   for (int i = 0; i < n && !cut; i++) cut = !put_field(&l, &f[i]);
   put_end(&l, cut);
-  ssize_t done = 0;
-  if (!to_sink(level, &l))
-    do done = write(STDERR_FILENO, l.b, l.len);
-  while (done < 0 && errno == EINTR);
-  errno = saved; /* a line that cannot be written is lost: there is nobody to tell */
+  log_place_put(level, l.b, l.len);
+  errno = saved;
 }

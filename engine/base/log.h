@@ -1,4 +1,4 @@
-/* Log lines on stderr: a constant event name and typed fields, one line each, written with one write(2).
+/* Log lines on stderr, or elsewhere (log_place.h): a constant event name and typed fields, one line each, one write(2) each.
  * Any thread. User text is escaped; no secret is ever a field. Format: logfmt (default) or JSON. */
 #ifndef WR_LOG_H
 #define WR_LOG_H
@@ -12,9 +12,6 @@ static inline struct log_field log_str_(const char *k, const char *s) { return (
 #define L_STR(k, s) log_str_((k), (s))
 #define L_INT(k, v) ((struct log_field){(k), 0, (int64_t)(v)})
 void log_setup(enum log_level level, enum log_format format); /* before threads */
-/* Where lines go; NULL = to stderr. Any thread; when it returns, the former sink is not called any more. sink: one call at a
- * time, with a line that ends with a NUL and no line feed. It may not log. */
-void log_to(void (*sink)(void *ctx, enum log_level level, const char *line), void *ctx);
 bool log_is_json(void);
 /* The same as log_write(), whatever the level: for lines that somebody asked for by starting the program. */
 void log_always(enum log_level level, const char *event, const struct log_field *f, int n);

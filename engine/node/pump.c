@@ -6,6 +6,7 @@
 #include <string.h>
 #include "clock.h"
 #include "cond.h"
+#include "log_place.h"
 
 #define PUSH_MAX 200000           /* hints that wait to be sent; beyond it they are left to the reconciler */
 #define PUSH_AT_ONCE 1000
@@ -231,7 +232,7 @@ enum wr_rc pump_new(struct queue *q, enum slot_class slot, enum pump_nudges nudg
   cond_mono(&p->out_cond);
   cond_mono(&p->in_cond);
   *out = p;
-  if (pthread_create(&p->pusher, NULL, push_main, p) != 0) return wr_err_set(err, WR_INTERNAL, "No thread can be started.");
+  if (log_thread(&p->pusher, NULL, push_main, p) != 0) return wr_err_set(err, WR_INTERNAL, "No thread can be started.");
   p->has_pusher = true;
   return WR_OK;
 }
@@ -244,7 +245,7 @@ void pump_attach(struct pump *p, struct runner *r) {
 
 enum wr_rc pump_poll(struct pump *p, uint32_t kind, struct wr_err *err) {
   p->kind = kind;
-  if (pthread_create(&p->poller, NULL, poll_main, p) != 0) return wr_err_set(err, WR_INTERNAL, "No thread can be started.");
+  if (log_thread(&p->poller, NULL, poll_main, p) != 0) return wr_err_set(err, WR_INTERNAL, "No thread can be started.");
   p->has_poller = true;
   return WR_OK;
 }

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "log_place.h"
 #include "mem.h"
 #include "text.h"
 
@@ -524,7 +525,7 @@ enum wr_rc queue_redis_new(struct redis_where *w, const char *prefix, size_t max
   pthread_mutex_init(&q->push_mu, NULL);
   cond_mono(&q->cv);
   q->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (q->wake_fd < 0 || pthread_create(&q->dialer, NULL, redis_dialer, q) != 0) {
+  if (q->wake_fd < 0 || log_thread(&q->dialer, NULL, redis_dialer, q) != 0) {
     redis_done(q);
     return wr_err_set(err, WR_INTERNAL, "No file or thread is left for the queue.");
   }

@@ -2,6 +2,7 @@
  * What never happens: a wake-up with nothing to do, other than renewals. */
 #include <poll.h>
 #include "cond.h"
+#include "log_place.h"
 #include "runner_int.h"
 
 #define STUCK_US 500000               /* at the end a call of the store that takes longer is not waited for */
@@ -20,7 +21,7 @@ static void *run_thread(void *arg) {
 }
 
 enum wr_rc runner_thread_start(struct runner *r, struct wr_err *err) {
-  if (pthread_create(&r->thread, NULL, run_thread, r) != 0)
+  if (log_thread(&r->thread, NULL, run_thread, r) != 0)
     return wr_err_set(err, WR_INTERNAL, "The runner thread cannot be started.");
   pthread_setname_np(r->thread, "weir-runner");
   return WR_OK;

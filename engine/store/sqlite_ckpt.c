@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "cond.h"
 #include "log.h"
+#include "log_place.h"
 
 /* Pages of 4 KiB. STEP: so many new ones start a pass; STEP_FLOOD: the same after a pass that did not keep up. REST: so few left
  * are moved in a turn; WAL_MAX: a longer WAL is, too. */
@@ -98,7 +99,7 @@ enum wr_rc sq_ckpt_start(struct sq *s, struct wr_err *err) {
   k->step = STEP;
   int rc = sq_conn_open(&k->conn, s->path, SQ_WRITE, NULL, 0);
   if (rc != SQLITE_OK) return sq_err(&k->conn, rc, err);
-  if (pthread_create(&k->thread, NULL, ckpt_main, s) != 0) {
+  if (log_thread(&k->thread, NULL, ckpt_main, s) != 0) {
     sq_conn_close(&k->conn);
     return wr_err_set(err, WR_DB_UNAVAILABLE, "The checkpoint thread cannot be started.");
   }

@@ -15,6 +15,7 @@
 
 #include "clock.h"
 #include "cond.h"
+#include "log_place.h"
 #include "prompt.h"
 #include "spawner_link.h"
 #include "worker_int.h"
@@ -222,7 +223,7 @@ static enum wr_rc start_threads(struct worker *w, struct wr_err *err) {
   pthread_sigmask(SIG_SETMASK, &all, &was);
   if (w->o.keeps) w->keeper = keeper_new(w); /* before the thread that looks at it */
   w->logger = logger_new(w);
-  errno = w->logger ? pthread_create(&w->thread, NULL, run_loop, w) : EAGAIN;
+  errno = w->logger ? log_thread(&w->thread, NULL, run_loop, w) : EAGAIN;
   bool ok = errno == 0;
   pthread_sigmask(SIG_SETMASK, &was, NULL);
   if (ok) return WR_OK;

@@ -28,6 +28,7 @@
 
 #include "clock.h"
 #include "cond.h"
+#include "log_place.h"
 #include "wr_limits.h"
 #include "worker_int.h"
 
@@ -651,7 +652,7 @@ struct logger *logger_new(struct worker *w) {
   pthread_mutex_init(&l->lock, NULL);
   pthread_cond_init(&l->more, NULL);
   cond_mono(&l->ending);
-  if (pthread_create(&l->thread, NULL, run_logger, l) == 0) return l;
+  if (log_thread(&l->thread, NULL, run_logger, l) == 0) return l;
   free(l);
   return NULL;
 }

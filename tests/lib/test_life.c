@@ -95,7 +95,6 @@ static void test_given_up(void **st) {
   gate_await(&gate, 1);
   IS(weir_close(h), WEIR_ERR_TIMEOUT);
   assert_non_null(strstr(said, "type=deaf"));
-  OK(weir_set_log(NULL, NULL, NULL));
   h = open_with("deaf", quick, NULL); /* it goes on elsewhere */
   OK(weir_wait(h, id, SOON_MS, &t));
   assert_string_equal(t->state_name, "SUCCESS");

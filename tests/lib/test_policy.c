@@ -1,6 +1,7 @@
 /* A policy of the host: it alone chooses, it may want none, and it may go. */
 #include <stdatomic.h>
 #include "kit.h"
+#include <poll.h>
 
 static atomic_int calls, wanted;                 /* wanted: the id of the task that may run; 0 = none, -1 = a wrong index, -2 = any */
 static weir_candidate_t seen;
@@ -138,7 +139,75 @@ static void test_options(void **st) {
   OK(weir_close(h));
 }
 
+/* What the lines of a handle are counted in. */
+struct lines { pthread_mutex_t mu; int bad, all; };
+
+static void count_line(int level, const char *line, void *user) {
+  struct lines *l = user;
+  (void)level;
+  pthread_mutex_lock(&l->mu);
+  l->bad += strstr(line, "event=queues.policy") != NULL;
+  l->all++;
+  pthread_mutex_unlock(&l->mu);
+}
+
+static int lines_of(struct lines *l, bool all) {
+  pthread_mutex_lock(&l->mu);
+  int n = all ? l->all : l->bad;
+  pthread_mutex_unlock(&l->mu);
+  return n;
+}
+
+static long pick_nobody(const weir_candidate_t *const *c, size_t n, void *user) {
+  (void)c, (void)user;
+  return (long)n + 7; /* the log says that once */
+}
+
+static weir_t *open_counted(struct lines *l, const char *level, const char *shell) {
+  char err[300];
+  weir_t *h = NULL;
+  if (kit_one_process()) kit_fresh(NULL);
+  pthread_mutex_init(&l->mu, NULL);
+  if (kit_try(&h, (const char *[]){"slots=1", level, shell, NULL}, err)) fail_msg("open: %s", err);
+  OK(weir_set_log(h, count_line, l));
+  OK(weir_start(h));
+  return h;
+}
+
+static void say_it(weir_t *h, struct lines *l) {
+  OK(weir_set_policy(h, pick_nobody, NULL));
+  (void)kit_create(h, "ECHO");
+  for (int ms = 0; lines_of(l, false) == 0; ms += 5) {
+    if (ms > SOON_MS) fail_msg("no line comes");
+    (void)poll(NULL, 0, 5);
+  }
+}
+
+/* Each handle has its own sink and level, whatever thread of it a line comes from. */
+static void test_logs_apart(void **st) {
+  struct lines one = {0}, two = {0}, none = {0}, warns = {0}, other = {0};
+  weir_t *a = open_counted(&one, NULL, NULL);
+  (void)st;
+  weir_t *b = open_counted(&two, NULL, NULL);
+  say_it(a, &one);
+  IS(lines_of(&two, true), 0);
+  say_it(b, &two);
+  IS(lines_of(&one, false), 1);
+  OK(weir_set_log(a, count_line, &other)); /* b keeps its own */
+  OK(weir_close(b));
+  int said = lines_of(&two, true);
+  setenv("WEIR_HELPER", "/bin/true", 1); /* so a start warns */
+  weir_t *c = open_counted(&none, "log-level=error", "shell=on"), *d = open_counted(&warns, "log-level=warn", "shell=on");
+  OK(weir_close(a));
+  IS(lines_of(&none, true), 0);
+  IS(lines_of(&warns, true), 1);
+  IS(lines_of(&two, true), said); /* none after its close */
+  IS(lines_of(&one, false), 1);
+  OK(weir_close(c));
+  OK(weir_close(d));
+}
+
 int main(int argc, char **argv) {
-  const struct CMUnitTest all[] = {KIT_TEST(test_it_alone_chooses), KIT_TEST(test_many), KIT_TEST(test_options)};
+  const struct CMUnitTest all[] = {KIT_TEST(test_it_alone_chooses), KIT_TEST(test_many), KIT_TEST(test_options), KIT_TEST(test_logs_apart)};
   return kit_main(argc, argv, "policy", all, sizeof all / sizeof *all);
 }
