@@ -2,6 +2,7 @@
  * the middle, the next attempt goes on behind the last piece that is safe.
  *
  *     cc copy_file.c -o copy_file $(pkg-config --cflags --libs weir) && ./copy_file sqlite:/tmp/copy.db FROM TO */
+#define _XOPEN_SOURCE 700   /* pread() and the like, in C99 */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +26,7 @@ static int failed(weir_attempt_t *a, const char *what, int retry) {
 
 /* content: "FROM\nTO". context: how many bytes of TO are whole and safe. */
 static int copy_pieces(weir_attempt_t *a, int from, int to) {
-  static _Thread_local char piece[PIECE];
+  char piece[PIECE];
   const char *context = weir_attempt_context(a, NULL);
   long long at = context ? atoll(context) : 0;
   struct stat st;

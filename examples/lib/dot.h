@@ -84,14 +84,4 @@ static void await_state(weir_t *h, int64_t id, int state) {
   }
   must(0, "the task does not come into its state", NULL);
 }
-
-/* The result of a task that must succeed. */
-static double result_of(weir_t *h, int64_t id) {
-  weir_task_t *t = NULL;
-  must(weir_wait(h, id, 60000, &t) == WEIR_OK, "wait", h);
-  must(t->state == WEIR_STATE_FINISHED && t->result, "the task did not succeed", NULL);
-  double v = atof(t->result);
-  weir_task_free(t);
-  return v;
-}
 #endif

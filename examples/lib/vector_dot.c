@@ -30,6 +30,16 @@ static int64_t create(weir_t *h) {
   return id;
 }
 
+/* The result of a task that must succeed. */
+static double result_of(weir_t *h, int64_t id) {
+  weir_task_t *t = NULL;
+  must(weir_wait(h, id, 60000, &t) == WEIR_OK, "wait", h);
+  must(t->state == WEIR_STATE_FINISHED && t->result, "the task did not succeed", NULL);
+  double v = atof(t->result);
+  weir_task_free(t);
+  return v;
+}
+
 /* In the middle: it has done some components, and some are left. */
 static int64_t create_and_wait_for_the_middle(weir_t *h) {
   settings.pause_ms = 20;
