@@ -3,6 +3,7 @@ a reader types."""
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -52,6 +53,22 @@ except OSError:
 """
 
 
+OWN_NAMES = """
+#include <stdio.h>
+#include <weir.h>
+int failed(void) { return puts("mine") < 0; }
+int fail(int rc) { return rc; }
+void enter(void) {}
+int main(void) {
+  char err[200];
+  weir_t *h;
+  if (weir_open(&h, "sqlite:/nowhere/at/all.db", NULL, err, sizeof err) != WEIR_ERR_UNAVAILABLE) return 1;
+  enter();
+  return fail(failed());
+}
+"""
+
+
 def sanitized():
     options = json.loads(subprocess.run(["meson", "introspect", "--buildoptions", BUILD], check=True, capture_output=True, text=True).stdout)
     return next(o["value"] for o in options if o["name"] == "b_sanitize") not in ("none", [])
@@ -77,13 +94,17 @@ class Library(unittest.TestCase):
                              text=True, env={**CLEAN_ENV, "PKG_CONFIG_PATH": str(self.pc.parent)}).stdout
         return out.split()
 
-    def build(self, name, *more):
-        program = f"{self.dir}/{name}"
-        done = subprocess.run(["cc", "-std=c99", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Wno-unused-function", "-Werror",
-                               ROOT / f"examples/lib/{name}.c", "-o", program, *(more or self.flags("--cflags", "--libs"))],
-                              capture_output=True, text=True)
+    def static(self):
+        return [self.so.with_suffix(".a"), *(f for f in self.flags("--libs", "--static") if f != "-lweir")]
+
+    def linked(self, source, *more):
+        program = f"{self.dir}/{source.stem}"
+        done = subprocess.run(["cc", "-std=c99", "-Wall", "-Wextra", "-Werror", source, "-o", program, *more], capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
         return program
+
+    def build(self, name, *more):
+        return self.linked(ROOT / f"examples/lib/{name}.c", *(more or self.flags("--cflags", "--libs")))
 
     def run_it(self, program, *args):
         done = subprocess.run([program, *args], capture_output=True, text=True, timeout=3 * LIMIT_S,
@@ -120,6 +141,16 @@ class Library(unittest.TestCase):
         self.assertEqual([n for n in names if not n.startswith("weir_")], [])
         self.assertIn("weir_open", names)
         self.assertNotIn("weir_executor_echo", names)
+
+    def test_names_static(self):
+        out = subprocess.run(["nm", "-g", "--defined-only", self.so.with_suffix(".a")], check=True, capture_output=True, text=True).stdout
+        names = {line.split()[-1] for line in out.splitlines() if " " in line}
+        header = re.sub(r"/\*.*?\*/", "", (ROOT / "lib/weir.h").read_text(), flags=re.S)
+        self.assertEqual(names, set(re.findall(r"^WEIR_API [^;]*?\b(weir_\w+)\(", header, re.M)))
+        source = pathlib.Path(self.dir) / "own.c"  # names that the library has, too
+        source.write_text(OWN_NAMES)
+        program = self.linked(source, *self.flags("--cflags"), *self.static())
+        self.assertEqual(self.run_it(program), ["mine"])
 
     def test_short(self):
         for path in (ROOT / "examples/lib").iterdir():
@@ -174,8 +205,7 @@ class Library(unittest.TestCase):
             self.assertEqual((tmp / "weir.token").stat().st_mode & 0o777, 0o600)
 
     def test_static(self):
-        libs = [f for f in self.flags("--libs", "--static") if f != "-lweir"]
-        program = self.build("vector_dot", *self.flags("--cflags"), self.so.with_suffix(".a"), *libs)
+        program = self.build("vector_dot", *self.flags("--cflags"), *self.static())
         with directory() as tmp:
             self.assertEqual(self.run_it(program, f"sqlite:{tmp}/dot.db")[-1], "deleted")
 

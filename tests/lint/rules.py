@@ -99,7 +99,7 @@ def purity(archive):
 def layer_calls(build):
     """A layer calls only those that it may include: what a declaration of its own, or a macro, would get past layers()."""
     found = [(layer, symbols(a)) for layer in LAYERS for a in (pathlib.Path(build) / layer).glob("lib*.a")
-             if a.name != "libweir.a"]  # that one holds all of them
+             if a.name != "libweir.a"]  # that one holds all of them, as one object
     home = {name: layer for layer, (gives, _, _) in found for name in gives}
     return sorted(f"{layer} calls {name} of {home[name]}" for layer, (_, _, needs) in found for name in needs
                   if name in home and home[name] not in (layer, *LAYERS[layer]))
