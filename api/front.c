@@ -593,7 +593,7 @@ static enum wr_rc read_address(const char *s, struct sockaddr_in *a, struct wr_e
     a->sin_port = htons((uint16_t)port);
     ok = inet_pton(AF_INET, addr, &a->sin_addr) == 1;
   }
-  return ok ? WR_OK : wr_err_set(err, WR_BAD_REQUEST, "--listen must be IPV4-ADDRESS:PORT.");
+  return ok ? WR_OK : wr_err_set(err, WR_BAD_REQUEST, "The address to listen at must be IPV4-ADDRESS:PORT.");
 }
 
 enum wr_rc front_listen(const char *addr, int *out, uint16_t *port, struct wr_err *err) {

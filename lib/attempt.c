@@ -236,6 +236,7 @@ static int log_answer(const struct weir_attempt_s *a, int rc) {
 
 /* In parts that are added whole or not at all. */
 int weir_log(weir_attempt_t *a, const char *data, size_t len) {
+  if (!data && len) return fail(a->h, WEIR_ERR_INVALID, WR_BAD_REQUEST, "data must not be NULL.");
   int rc = WEIR_OK;
   int64_t until = call_until(a->h);
   pthread_mutex_lock(&a->mu);
@@ -256,6 +257,7 @@ int weir_log(weir_attempt_t *a, const char *data, size_t len) {
 
 int weir_attempt_wait(weir_attempt_t *a, const int64_t *ids, size_t n, int64_t timeout_ms) {
   const weir_t *h = a->h;
+  if (!ids && n) return fail(h, WEIR_ERR_INVALID, WR_BAD_REQUEST, "ids must not be NULL.");
   int rc = until_ended(a->h, ids, n, clock_mono_us(), &a->stop); /* perhaps there is nothing to wait for */
   if (rc == WEIR_ERR_TIMEOUT && timeout_ms != 0) {
     pool_lend(a->pool, a);

@@ -35,11 +35,10 @@ static int wish(weir_t *h, enum ask ask, int64_t id, struct queue_spec *queue) {
   return failed(h, &q.err);
 }
 
-/* Numbers of tasks begin at 1. */
 static int wish_id(weir_t *h, enum ask ask, int64_t id) {
   static const char *const word[] = {[ASK_RUN] = "/run", [ASK_PAUSE] = "/pause", [ASK_CANCEL] = "/cancel", [ASK_DELETE] = ""};
-  if (h->remote && id >= 1) return remote_wish(h, ask == ASK_DELETE ? "DELETE" : "POST", id, word[ask], NULL);
-  if (id < 1) return fail(h, WEIR_ERR_NOT_FOUND, WR_NOT_FOUND, "Task instance %lld does not exist.", (long long)id);
+  if (id < 1) return no_task(h, id);
+  if (h->remote) return remote_wish(h, ask == ASK_DELETE ? "DELETE" : "POST", id, word[ask], NULL);
   return wish(h, ask, id, NULL);
 }
 
@@ -61,7 +60,7 @@ int weir_change_queue(weir_t *h, int64_t id, const char *user, const char *group
   json_decref(o);
   if (rc) return failed(h, &err);
   if (id < 1 || h->remote) free(queue);
-  if (id < 1) return fail(h, WEIR_ERR_NOT_FOUND, WR_NOT_FOUND, "Task instance %lld does not exist.", (long long)id);
+  if (id < 1) return no_task(h, id);
   if (h->remote) return sent;
   return wish(h, ASK_QUEUE, id, queue);
 }
@@ -104,11 +103,21 @@ static enum wr_rc queue_put(const weir_t *h, const json_t *body, struct wr_err *
   return rc;
 }
 
+/* Below -1 nothing is said by the body of a queue, which has no -1. */
+static bool odd_number(const weir_t *h, const weir_queue_t *q) {
+  const struct { const char *name; int64_t v; } all[] = {
+    {"max_running", q->max_running}, {"weight", q->weight}, {"paused", q->paused > 1 ? INT64_MIN : q->paused},
+    {"rate_count", q->rate_count}, {"order", q->order}, {"rate_per_ms", q->rate_per_ms}};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    if (all[i].v < -1) return fail(h, WEIR_ERR_INVALID, WR_OUT_OF_RANGE, "%s is out of its range; -1: not set.", all[i].name);
+  return false;
+}
+
 int weir_queue_set(weir_t *h, const weir_queue_t *queue) {
   struct wr_err err = {0};
-  weir_queue_t q;
-  if (!SIZED(q, queue))
-    return fail(h, WEIR_ERR_INVALID, WR_UNKNOWN_FIELD, "The queue has members that this library does not know.");
+  weir_queue_t q = {.max_running = -1, .weight = -1, .paused = -1, .rate_count = -1, .order = -1, .rate_per_ms = -1};
+  if (SIZED(q, queue, "queue", &err)) return failed(h, &err);
+  if (odd_number(h, &q)) return WEIR_ERR_INVALID;
   if (bad_text(h, "user", q.user) || bad_text(h, "group", q.group)) return WEIR_ERR_INVALID;
   if (h->remote) {
     json_t *o = queue_body(&q);

@@ -112,13 +112,18 @@ int weir_set_log(weir_t *h, void (*sink)(int level, const char *line, void *user
   return WEIR_OK;
 }
 
-bool sized_copy(void *to, size_t n, const void *from, size_t from_n) {
+int no_task(const weir_t *h, int64_t id) {
+  return fail(h, WEIR_ERR_NOT_FOUND, WR_NOT_FOUND, "Task instance %lld does not exist.", (long long)id);
+}
+
+enum wr_rc sized_copy(void *to, size_t n, const void *from, const char *what, struct wr_err *err) {
   const unsigned char *p = from;
-  if (from_n < sizeof(size_t)) return false;
-  memset(to, 0, n);
+  if (!from) return wr_err_set(err, WR_WRONG_TYPE, "There is no %s.", what);
+  const size_t from_n = *(const size_t *)from; /* each struct begins with its size */
+  bool known = from_n >= sizeof(size_t);
+  for (size_t i = n; i < from_n && known; i++) known = p[i] == 0;
+  if (!known) return wr_err_set(err, WR_UNKNOWN_FIELD, "The %s has members that this library does not know.", what);
   memcpy(to, from, from_n < n ? from_n : n);
   memcpy(to, &n, sizeof n);
-  for (size_t i = n; i < from_n; i++)
-    if (p[i]) return false;
-  return true;
+  return WR_OK;
 }

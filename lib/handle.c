@@ -125,6 +125,10 @@ static enum wr_rc open_here(weir_t *h, struct wr_err *err) {
 
 int weir_open(weir_t **out, const char *url, const char *const *options, char *err, size_t err_n) {
   struct wr_err e = {0};
+  if (!out) {
+    if (err && err_n) snprintf(err, err_n, "There is no place for the handle.");
+    return WEIR_ERR_INVALID;
+  }
   *out = NULL;
   struct log_place *outside = log_where();
   enum wr_rc rc = known_scheme(url, &e);
@@ -166,9 +170,9 @@ static int not_here(const weir_t *h) {
 
 /* One at a time, and none beside a start: it holds what a start waits for. */
 int weir_register(weir_t *h, const weir_type_t *type) {
-  weir_type_t t;
-  if (!SIZED(t, type))
-    return fail(h, WEIR_ERR_INVALID, WR_UNKNOWN_FIELD, "The type has members that this library does not know.");
+  weir_type_t t = {0};
+  struct wr_err err = {0};
+  if (SIZED(t, type, "type", &err)) return failed(h, &err);
   if (h->remote) return not_here(h);
   pthread_mutex_lock(&h->registering);
   int rc = WEIR_ERR_UNAVAILABLE;

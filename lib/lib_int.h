@@ -3,8 +3,7 @@
  *   handle.c     open, start, close; who may use the node just now
  *   shell.c      what SHELL tasks need in this process, where they are on
  *   options.c    "name=value" into what a node wants;  option.c: the table of the command line
- *   serve.c      the HTTP API in front of the node, with listen=
- *   plugins.c    shared objects with types, of a server and of a handle
+ *   serve.c      the HTTP API in front of the node, with listen=;  plugins.c: shared objects with types, of a server too
  *   failure.c    codes and sentences, by thread;  submit.c: specs into one request to the runner
  *   control.c    wishes about one task; queues
  *   look.c       get, list, log;  shown.c: rows into a weir_task_t; the states of weir.h
@@ -96,10 +95,11 @@ int fail(const weir_t *h, int rc, enum wr_rc code, const char *fmt, ...) __attri
 bool bad_text(const weir_t *h, const char *name, const char *text);   /* true: it is no UTF-8, and that is noted; NULL is fine */
 int rc_of(enum wr_rc code);
 void handle_begins(const weir_t *h), handle_ends(const weir_t *h);   /* before anything of it fails; before its memory goes */
-/* Copies a struct of the caller's into one of ours, whose members that the caller does not know are 0. False: it has members
- * that this library does not know, and that are not 0. */
-bool sized_copy(void *to, size_t n, const void *from, size_t from_n);
-#define SIZED(to, from) ((to).size = sizeof(to), sized_copy(&(to), sizeof(to), (from), (from)->size))
+int no_task(const weir_t *h, int64_t id);     /* numbers of tasks begin at 1 */
+/* Copies a struct of the caller's, called `what`, into one of ours, in which members that the caller does not know stay as they
+ * are. An error: there is none, or it has members that this library does not know, and that are not 0. */
+enum wr_rc sized_copy(void *to, size_t n, const void *from, const char *what, struct wr_err *err) WR_MUST;
+#define SIZED(to, from, what, err) sized_copy(&(to), sizeof(to), (from), (what), (err))
 
 /* ---- options.c ---- */
 enum wr_rc options_read(weir_t *h, const char *url, const char *const *options, struct wr_err *err) WR_MUST;

@@ -68,6 +68,7 @@ int weir_get(weir_t *h, int64_t id, weir_task_t **out) {
   struct wr_err err = {0};
   if (!out) return fail(h, WEIR_ERR_INVALID, WR_BAD_REQUEST, "out must not be NULL.");
   *out = NULL;
+  if (id < 1) return no_task(h, id);
   if (h->remote) return remote_get(h, id, out);
   if (!enter(h)) return WEIR_ERR_UNAVAILABLE;
   enum wr_rc rc = get_task(h, id, out, &err);
@@ -90,6 +91,7 @@ static int wait_here(weir_t *h, int64_t id, int64_t until_us, weir_task_t **out)
 
 int weir_wait(weir_t *h, int64_t id, int64_t timeout_ms, weir_task_t **out) {
   if (out) *out = NULL;
+  if (id < 1) return no_task(h, id);
   if (h->remote) return remote_until(h, id, time_up(timeout_ms), out);
   until_in(&h->until);
   int rc = wait_here(h, id, time_up(timeout_ms), out);
@@ -181,6 +183,8 @@ static weir_task_t **show_all(weir_t *h, const struct listing *l) {
 
 static int bad_filter(const weir_t *h, const weir_filter_t *f) {
   if (bad_text(h, "user", f->user) || bad_text(h, "group", f->group)) return WEIR_ERR_INVALID;
+  if ((f->n_types && !f->types) || (f->n_states && !f->states))
+    return fail(h, WEIR_ERR_INVALID, WR_BAD_FILTER, "A list of the filter is missing.");
   for (size_t i = 0; i < f->n_states; i++)
     if (f->states[i] < WEIR_STATE_INIT || f->states[i] > WEIR_STATE_FAILED)
       return fail(h, WEIR_ERR_INVALID, WR_BAD_FILTER, "There is no state %d.", (int)f->states[i]);
@@ -194,10 +198,10 @@ static int bad_filter(const weir_t *h, const weir_filter_t *f) {
 int weir_list(weir_t *h, const weir_filter_t *filter, weir_task_t ***out, size_t *n, int64_t *total) {
   weir_filter_t f = {.size = sizeof f, .limit = -1};
   struct wr_err err = {0};
+  if (!out || !n) return fail(h, WEIR_ERR_INVALID, WR_BAD_REQUEST, "out and n must not be NULL.");
   *out = NULL;
   *n = 0;
-  if (filter && !SIZED(f, filter))
-    return fail(h, WEIR_ERR_INVALID, WR_BAD_FILTER, "The filter has members that this library does not know.");
+  if (filter && SIZED(f, filter, "filter", &err)) return failed(h, &err);
   if (bad_filter(h, &f)) return WEIR_ERR_INVALID;
   if (h->remote) return remote_list(h, &f, out, n, total);
   if (!enter(h)) return WEIR_ERR_UNAVAILABLE;
@@ -238,7 +242,9 @@ static enum wr_rc read_log(struct reader *r, const struct log_piece_wish *p, boo
 int weir_log_read(weir_t *h, int64_t id, int attempt, int64_t offset, char *buf, size_t cap, size_t *got) {
   struct wr_err err = {0};
   struct buf out = BUF_INIT;
+  if (!got || (!buf && cap)) return fail(h, WEIR_ERR_INVALID, WR_BAD_REQUEST, "buf and got must not be NULL.");
   *got = 0;
+  if (id < 1) return no_task(h, id);
   if (attempt < -1 || offset < 0) return fail(h, WEIR_ERR_INVALID, WR_OUT_OF_RANGE, "attempt is -1 or more, offset 0 or more.");
   if (h->remote) return remote_log(h, id, attempt, offset, buf, cap, got);
   if (!enter(h)) return WEIR_ERR_UNAVAILABLE;

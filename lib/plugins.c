@@ -75,13 +75,14 @@ static bool is_whole(const char *path) {
 static enum wr_rc understood(const struct plugin_files *p, const char *file, const weir_plugin_t *t, weir_plugin_t *out,
                             struct wr_err *err) {
   char why[160];
+  struct wr_err e;
   if (!t) return refuse_file(p, file, "has no symbol weir_plugin, so it is no plug-in; build it as weir_plugin.h says.", err);
   if (t->size < offsetof(weir_plugin_t, name) || t->abi != WEIR_PLUGIN_ABI) {
     snprintf(why, sizeof why, "is of another abi than this Weir's, %d; build it anew with the weir_plugin.h of this version.",
              WEIR_PLUGIN_ABI);
     return refuse_file(p, file, why, err);
   }
-  if (!SIZED(*out, t))
+  if (SIZED(*out, t, "plug-in", &e))
     return refuse_file(p, file, "asks for more than this Weir knows; build it anew with the weir_plugin.h of this version.", err);
   return WR_OK;
 }
@@ -111,10 +112,10 @@ static const weir_type_t *type_at(const weir_plugin_t *t, size_t i) {
 
 static enum wr_rc add_type(const struct plugin_files *p, weir_t *h, const struct plugin *of, const weir_type_t *given,
                            const struct registry *r, struct wr_err *err) {
-  weir_type_t t;
+  weir_type_t t = {0};
   struct wr_err e = {0};
   char why[sizeof e.msg + 80];
-  if (given->size != of->t.types->size || !SIZED(t, given))
+  if (given->size != of->t.types->size || SIZED(t, given, "type", &e))
     return refuse_file(p, of->file, "has a type whose size is wrong; build it anew with the weir.h of this version.", err);
   enum wr_rc rc = type_check(h, r, &t, &e);
   if (!rc) return type_keep(h, &t), WR_OK;

@@ -217,7 +217,9 @@ static enum wr_rc read_plain(weir_t *h, struct submit *to, uint32_t i, const wei
 }
 
 /* Where nothing else looks at it. */
-static enum wr_rc check_when(const weir_spec_t *s, struct wr_err *err) {
+static enum wr_rc check_spec(const weir_spec_t *s, struct wr_err *err) {
+  if (!s->type) return wr_err_at(err, WR_WRONG_TYPE, "/type", "The spec has no type.");
+  if (s->hold != 0 && s->hold != 1) return wr_err_at(err, WR_OUT_OF_RANGE, "/hold", "hold is 0 or 1.");
   if (s->delay_ms < 0 || s->delay_ms > LIMIT_DELAY_US / 1000)
     return wr_err_at(err, WR_OUT_OF_RANGE, "/delay_ms", "delay_ms must be from 0 to 365 days.");
   if (s->start_at_us < 0 || s->start_at_us > CLOCK_LAST_US)
@@ -231,10 +233,9 @@ static enum wr_rc check_when(const weir_spec_t *s, struct wr_err *err) {
 }
 
 static enum wr_rc read_one(weir_t *h, struct submit *s, uint32_t i, const weir_spec_t *given, struct wr_err *err) {
-  weir_spec_t spec;
-  if (!given || !SIZED(spec, given))
-    return wr_err_set(err, WR_UNKNOWN_FIELD, "The spec has members that this library does not know.");
-  enum wr_rc rc = check_when(&spec, err);
+  weir_spec_t spec = {0};
+  enum wr_rc rc = SIZED(spec, given, "spec", err);
+  if (!rc) rc = check_spec(&spec, err);
   if (rc) return rc;
   return spec.key || spec.context ? read_whole(h, s, i, &spec, err) : read_plain(h, s, i, &spec, err);
 }
@@ -256,12 +257,11 @@ static int create_there(weir_t *h, const weir_spec_t *const *spec, size_t n, int
   json_t *all = json_array(), *body = json_pack("{s:o}", "tasks", all);
   enum wr_rc rc = WR_OK;
   for (size_t i = 0; i < n && !rc; i++) {
-    weir_spec_t s;
+    weir_spec_t s = {0};
     json_t *one = json_object();
     (void)json_array_append_new(all, one);
-    if (!spec[i] || !SIZED(s, spec[i])) rc = wr_err_set(&err, WR_UNKNOWN_FIELD,
-                                                        "A spec has members that this library does not know.");
-    if (!rc) rc = check_when(&s, &err);
+    rc = SIZED(s, spec[i], "spec", &err);
+    if (!rc) rc = check_spec(&s, &err);
     if (!rc) rc = shape_body(&s, one, &err);
     if (!rc) rc = rest_body(&s, one, &err);
   }
@@ -274,6 +274,7 @@ int weir_create_many(weir_t *h, const weir_spec_t *const *spec, size_t n, int64_
   struct wr_err err = {0};
   if (n < 1 || n > LIMIT_SUBMITS)
     return fail(h, WEIR_ERR_INVALID, WR_TOO_LARGE, "1 to %d tasks can be made at once.", LIMIT_SUBMITS);
+  if (!spec) return fail(h, WEIR_ERR_INVALID, WR_WRONG_TYPE, "There are no specs.");
   if (h->remote) return create_there(h, spec, n, ids);
   if (!enter(h)) return WEIR_ERR_UNAVAILABLE;
   struct submit *s = submit_new((uint32_t)n);

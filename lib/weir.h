@@ -16,8 +16,8 @@
  * Each call ends within `request-timeout` (10 s), but for those that are given a time of their own. Memory that runs out ends
  * the process, as a NULL of malloc() that nobody looks at would.
  *
- * Sizes: a struct begins with its size, sizeof of the caller's. A member that the caller's header does not have counts as 0;
- * one that the library does not know must be 0 (else WEIR_ERR_INVALID). Structs grow at their end only.
+ * Sizes: a struct begins with its size, sizeof of the caller's. A member that the caller's header does not have counts as not
+ * set; one that the library does not know must be 0 (else WEIR_ERR_INVALID). Structs grow at their end only.
  *
  * C99, C++. Link with `pkg-config --cflags --libs weir`. */
 #ifndef WEIR_H
@@ -104,7 +104,7 @@ typedef struct {
   int64_t created_us, start_at_us, started_us, ended_us;
 } weir_task_t;
 
-/* Which tasks (S4: list). NULL and 0 = any. types: any of these; states: any of these WEIR_STATE_*. limit < 0: all. */
+/* Which tasks (S4: list). NULL = any. types, states (WEIR_STATE_*): any of n, n 0 = any. limit: at most so many; < 0: all. */
 typedef struct {
   size_t size;
   const char *user, *group;

@@ -9,13 +9,14 @@
 
 enum { WHY_BYTES = 200 };
 
-/* "Known types: ECHO, WAIT, EXCEPTION, SHELL." */
+/* None of those that this node runs, and none of those that nodes have registered. */
 static enum wr_rc unknown_type(const struct registry *r, const char *type, const char *path, struct wr_err *err) {
   char list[128] = "", quoted[WR_QUOTE_MAX], where[sizeof err->path];
   size_t at = 0;
   for (const struct executor *x = NULL; at < sizeof list && (x = registry_next(r, x));)
     at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", at ? ", " : "", x->ops.name);
-  return wr_err_at(err, WR_UNKNOWN_TYPE, text_pointer(where, sizeof where, path, "taskType"), "Unknown type %s. Known types: %s.",
+  return wr_err_at(err, WR_UNKNOWN_TYPE, text_pointer(where, sizeof where, path, "taskType"),
+                   "Unknown type %s. Known types: %s, and what nodes have registered.",
                    wr_err_quote(quoted, type, strlen(type)), list);
 }
 

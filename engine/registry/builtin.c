@@ -1,4 +1,4 @@
-/* The executors that are built into the program, put into a registry. Their order is the one in messages ("Known types: ...").
+/* The executors that are built into the program, put into a registry. Their order is the one in messages ("Known types: ..").
  * Each is a file of executors/, compiled with a symbol of its own (WX_EXECUTOR). */
 #include "registry.h"
 

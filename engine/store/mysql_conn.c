@@ -4,6 +4,7 @@
  * that the server is known not to take; the password in a message. */
 #include "mysql_priv.h"
 #include <errmsg.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -179,7 +180,10 @@ static unsigned connect_to(struct my_conn *c, const char *host, unsigned wait_s)
   mysql_options(c->m, MYSQL_OPT_LOCAL_INFILE, &no);
   mysql_options(c->m, MYSQL_SET_CHARSET_NAME, "utf8mb4");
   unsigned long flags = CLIENT_FOUND_ROWS | (c->role == MY_RUN ? CLIENT_MULTI_STATEMENTS : 0ul);
-  if (mysql_real_connect(c->m, host, u->user, u->password, u->db, u->port, u->socket, flags)) return 0;
+  if (mysql_real_connect(c->m, host, u->user, u->password, u->db, u->port, u->socket, flags)) {
+    (void)fcntl((int)mysql_get_socket(c->m), F_SETFD, FD_CLOEXEC); /* programs that the host of a library starts do not get it */
+    return 0;
+  }
   unsigned e = my_fail(c, mysql_errno(c->m));
   my_conn_close(c);
   return e;

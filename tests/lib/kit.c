@@ -273,3 +273,43 @@ void kit_bad_texts(weir_t *h) {
   BAD(weir_change_queue(h, 7, bad, NULL, NULL));
 #undef BAD
 }
+
+static void bad_queues(weir_t *h) {
+  const weir_queue_t none = {.size = sizeof none, .user = "odd", .max_running = -1, .weight = -1, .paused = -1, .rate_count = -1, .order = -1, .rate_per_ms = -1};
+  weir_queue_t q[7];
+  for (size_t i = 0; i < sizeof q / sizeof *q; i++) q[i] = none;
+  q[0].max_running = q[1].weight = q[2].paused = q[3].rate_count = q[4].order = -2;
+  q[5].rate_per_ms = -2;
+  q[6].paused = 7;
+  for (size_t i = 0; i < sizeof q / sizeof *q; i++) IS(weir_queue_set(h, &q[i]), WEIR_ERR_INVALID);
+}
+
+void kit_refused(weir_t *h) {
+  const weir_spec_t odd = {.size = sizeof odd, .type = "ECHO", .hold = 2}, no_type = {.size = sizeof odd};
+  const weir_filter_t no_types = {.size = sizeof no_types, .n_types = 1}, no_states = {.size = sizeof no_types, .n_states = 1};
+  int64_t id;
+  weir_task_t *t, **v;
+  size_t n;
+  char b[8];
+  bad_queues(h);
+  IS(weir_queue_set(h, NULL), WEIR_ERR_INVALID);
+  IS(weir_create(h, &odd, &id), WEIR_ERR_INVALID);
+  IS(weir_create(h, &no_type, &id), WEIR_ERR_INVALID);
+  IS(weir_create(h, NULL, &id), WEIR_ERR_INVALID);
+  assert_string_equal(weir_error(h), "There is no spec.");
+  IS(weir_create_many(h, NULL, 1, &id), WEIR_ERR_INVALID);
+  IS(weir_list(h, &no_types, &v, &n, NULL), WEIR_ERR_INVALID);
+  IS(weir_list(h, &no_states, &v, &n, NULL), WEIR_ERR_INVALID);
+  IS(weir_list(h, NULL, NULL, &n, NULL), WEIR_ERR_INVALID);
+  IS(weir_list(h, NULL, &v, NULL, NULL), WEIR_ERR_INVALID);
+  IS(weir_get(h, 1, NULL), WEIR_ERR_INVALID);
+  IS(weir_log_read(h, 1, 0, 0, b, sizeof b, NULL), WEIR_ERR_INVALID);
+  IS(weir_log_read(h, 1, 0, 0, NULL, 1, &n), WEIR_ERR_INVALID);
+  for (id = 0; id > -3; id--) {
+    IS(weir_get(h, id, &t), WEIR_ERR_NOT_FOUND);
+    IS(weir_wait(h, id, -1, NULL), WEIR_ERR_NOT_FOUND);
+    IS(weir_log_read(h, id, 0, 0, b, sizeof b, &n), WEIR_ERR_NOT_FOUND);
+    IS(weir_run(h, id), WEIR_ERR_NOT_FOUND);
+    IS(weir_change_group(h, id, "g"), WEIR_ERR_NOT_FOUND);
+  }
+}

@@ -50,6 +50,8 @@ int gate_came(struct gate *g);
 
 /* Each call that takes a text refuses one that is not UTF-8, with a sentence: -1, and nothing is done or sent. */
 void kit_bad_texts(weir_t *h);
+/* The same of numbers, of ids, and of what is not there at all. */
+void kit_refused(weir_t *h);
 
 /* Waits until the task is in that state (Weir's own word); "" = until it is gone. */
 void kit_state(weir_t *h, int64_t id, const char *state);

@@ -2,6 +2,7 @@
 #include "kit.h"
 #include "clock.h"
 #include "mysql_proxy.h"
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 
@@ -372,15 +373,27 @@ static void test_nodes(void **st) {
   OK(weir_close(h[2]));
 }
 
-/* What is the process's stays as it was: handlers of signals, and who takes signals. */
+/* Descriptors that a program which the host starts would get. */
+static int inherited(void) {
+  int n = 0;
+  for (int fd = 0; fd < 1024; fd++) {
+    int flags = fcntl(fd, F_GETFD);
+    n += flags >= 0 && !(flags & FD_CLOEXEC);
+  }
+  return n;
+}
+
+/* What is the process's stays as it was: handlers of signals, who takes signals, what its programs get. */
 static void test_process_is_the_hosts(void **st) {
   struct sigaction before[NSIG], now;
+  int given = inherited();
   (void)st;
   for (int i = 1; i < NSIG; i++) sigaction(i, NULL, &before[i]);
   weir_t *h = open_with("quick", quick, NULL);
   OK(weir_wait(h, kit_create(h, "quick"), SOON_MS, NULL));
   for (int i = 1; i < NSIG; i++)
     if (sigaction(i, NULL, &now) == 0) assert_true(now.sa_handler == before[i].sa_handler);
+  IS(inherited(), given);
   OK(weir_close(h));
 }
 

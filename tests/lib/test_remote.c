@@ -281,6 +281,7 @@ static void test_bad_texts(void **st) {
   (void)st;
   says(200, OF("[]"));
   kit_bad_texts(h);
+  kit_refused(h);
   IS(atomic_load(&asked), before);
   OK(weir_close(h));
 }
