@@ -55,8 +55,7 @@ enum { WEIR_STATE_INIT, WEIR_STATE_PENDING, WEIR_STATE_RUNNING, WEIR_STATE_CANCE
 enum { WEIR_PHASE_NORMAL, WEIR_PHASE_FINISHED, WEIR_PHASE_FAILED, WEIR_REMOVE = 0x100 };
 
 /* Why a routine is to stop. SHUTDOWN: this process closes; the task goes on elsewhere, or here later, with its last context.
- * FENCED: another node has the task, it was deleted by force, the lease of this process is over, or its database was removed.
- * Nothing counts that this attempt says from then on. */
+ * FENCED: the task is not this attempt's any more (lost, or deleted by force), or its database was removed: nothing counts. */
 enum { WEIR_STOP_NONE, WEIR_STOP_PAUSE, WEIR_STOP_CANCEL, WEIR_STOP_DELETE, WEIR_STOP_SHUTDOWN, WEIR_STOP_TIMEOUT,
       WEIR_STOP_FENCED };
 

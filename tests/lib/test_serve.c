@@ -323,7 +323,6 @@ static void deleted_by_force(bool again_first) {
   IS(late[4], WEIR_STOP_FENCED);
   for (int i = 0; i < 3; i++) OK(weir_wait(h, submit(port, "greet", NULL), SOON_MS, NULL));
   OK(weir_close(h));
-  OK(weir_set_log(NULL, NULL, NULL));
 }
 
 static void test_deleted_by_force(void **st) {
