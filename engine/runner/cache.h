@@ -98,5 +98,6 @@ static inline size_t cache_room(const struct cache *c, bool alone, size_t least)
 void cache_slice_later(struct cache *c, struct cached *e);           /* the flow goes on in later batches */
 struct cached *cache_slice_now(struct cache *c);                     /* the flow whose turn it is, taken off the list */
 void cache_unpark(struct cache *c);                 /* loads a parked flow when no other flow goes on in slices */
-static inline bool cache_slices_wait(const struct cache *c) { return c->slices.n > 0; }
+/* A flow has slices left: its turn comes by itself, or a parked one must be loaded. The runner does not sleep before. */
+static inline bool cache_slices_wait(const struct cache *c) { return c->slices.n + c->parked.n > 0; }
 #endif

@@ -123,10 +123,9 @@ enum store_rc step_event(struct stepper *s, struct cached *c, const struct run_e
 
 enum store_rc step_slice(struct stepper *s, struct cached *c) {
   size_t from = s->effects.n_after;
+  cache_touch(s->cache, c); /* first: what is undone looks for slices among what was touched */
   enum store_rc rc = bind(s, c);
-  if (rc != STORE_OK) return rc;
-  cache_touch(s->cache, c);
-  rc = drain(s, c);
+  if (rc == STORE_OK) rc = drain(s, c);
   if (rc == STORE_OK) admit_ready(s, c, from);
   return rc;
 }

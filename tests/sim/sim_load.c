@@ -259,12 +259,13 @@ static int64_t alone_id(struct world *w) {
   return ti;
 }
 
-/* One that a worker has; 0 = none. */
+/* The one that will run longest, of those that run: nothing but its deletion ends it soon. 0 = none runs. */
 static int64_t running_id(const struct world *w) {
+  const struct work *last = NULL;
   for (int i = 0; i < w->n_node; i++)
     for (const struct work *k = w->node[i].work; k != NULL; k = k->next)
-      if (k->a->fi == 0) return k->a->ti;
-  return 0;
+      if (k->a->fi == 0 && k->state == WORK_RUNS && (!last || k->end_at > last->end_at)) last = k;
+  return last ? last->a->ti : 0;
 }
 
 static void fill_ask(struct world *w, struct op *o) {
@@ -279,7 +280,7 @@ static void fill_ask(struct world *w, struct op *o) {
     o->ask.queue = &o->queue;
   }
   for (uint32_t i = 0; i < o->ask.n; i++) o->of[i].ti = o->ask.n == 1 && sim_chance(w, 600) ? late_id(w, w->db->max_ti) : alone_id(w);
-  int64_t runs = o->ask.ask == ASK_DELETE && w->step % 2 == 0 ? running_id(w) : 0;
+  int64_t runs = o->ask.ask == ASK_DELETE ? running_id(w) : 0;
   if (runs != 0) o->of[0].ti = runs;
 }
 
@@ -443,9 +444,9 @@ void load_op(struct world *w) {
   else if (k < 72) fill_ask(w, o);
   else if (k < 88) fill_rerun(w, o);
   else fill_task(w, o);
-  int64_t deleted = q->kind == REQ_ASK && o->ask.ask == ASK_DELETE ? o->of[0].ti : 0;
+  int64_t deleted = o->q.kind == REQ_ASK && o->ask.ask == ASK_DELETE ? o->of[0].ti : 0;
   send(w, o);
-  if (deleted != 0 && w->step % 3 == 0) insist(w, deleted);
+  if (deleted != 0 && w->step % 2 == 0) insist(w, deleted);
 }
 
 void load_done(struct world *w) {

@@ -98,6 +98,11 @@ static int64_t any_length(struct world *w) {
   return sim_between(w, 0, w->calm ? 2 * SEC : w->lease_us * 2);
 }
 
+/* Some stand-alone tasks outlast the faults: what nobody tells them must not go unseen. */
+static int64_t length_of(struct world *w, const struct attempt *a) {
+  return a->fi == 0 && !w->calm && sim_chance(w, 200) ? sim_between(w, 0, w->lease_us * 20) : any_length(w);
+}
+
 static uint32_t kids_of(const struct node *n) {
   uint32_t m = 0;
   for (const struct work *k = n->work; k != NULL; k = k->next) m += k->a->policy.slot == SLOT_PROCESS && !k->gated;
@@ -137,8 +142,9 @@ static void port_cancel(void *ctx, int64_t ti, uint32_t epoch, enum task_stop wh
     if (k->gated) { finish(n, k, ATTEMPT_HANDBACK); return; } /* never started */
     if (why == STOP_FENCED) { finish(n, k, ATTEMPT_LOST); return; }
     if (k->killed) continue;
-    int64_t at = n->w->now + sim_between(n->w, 0, 2 * SEC);
     k->killed = true;
+    if (k->state == WORK_RUNS && k->end_at < INT64_MAX && sim_chance(n->w, 100)) return; /* it hears nothing, and ends by itself */
+    int64_t at = n->w->now + sim_between(n->w, 0, 2 * SEC);
     if (at < k->end_at) { k->end_at = at; k->end = sim_chance(n->w, 300) ? ATTEMPT_OK : ATTEMPT_FAIL; k->asked = true; }
     sim_trace(n->w, "kill", ti, epoch, at);
   }
@@ -443,7 +449,7 @@ static void work_begin(struct node *n, struct work *k) {
   k->state = WORK_RUNS;
   if (k->a->timeout_us > 0) k->timeout_at = w->now + k->a->timeout_us;
   enum attempt_end end = any_end(w, k->a);
-  int64_t at = end == ATTEMPT_NONE ? INT64_MAX : w->now + any_length(w);
+  int64_t at = end == ATTEMPT_NONE ? INT64_MAX : w->now + length_of(w, k->a);
   if (at <= k->end_at) { k->end_at = at; k->end = end; k->asked = false; }
 }
 

@@ -291,9 +291,11 @@ static void those_without_room_are_parked(void **st) {
   assert_int_equal(kit.events.n, 0); /* others go on */
   (void)cache_slice_now(&cache);
   (void)cache_slice_now(&cache);
+  assert_true(cache_slices_wait(&cache)); /* nobody else would wake the runner for those that are parked */
   cache_unpark(&cache);
   cache_unpark(&cache);
   cache_unpark(&cache);
+  assert_false(cache_slices_wait(&cache));
   assert_int_equal(kit_count(EV_MORE), 2);
   assert_int_equal(kit.events.v[0].fi + kit.events.v[1].fi, 5);
 }
