@@ -11,9 +11,10 @@ import signal
 import subprocess
 import threading
 import unittest
+import urllib.error
 import urllib.request
 
-from live import BIN, CLEAN_ENV, LIMIT_S, ROOT, Server, alive, directory, family, until
+from live import BIN, CLEAN_ENV, LIMIT_S, ROOT, Server, alive, directory, family, shell, task, until
 from services import HAVE_MARIADB, HAVE_REDIS, MariaDb, Redis
 
 try:
@@ -304,10 +305,11 @@ class Contained(Server):
     """A process as its container is: the image's entry point, the words and variables given, no rights, nothing writable but its volume.
     Where this machine or user does not allow that, with less of it."""
 
-    def __init__(self, room, name, words, env):
-        self.volume = room / name
-        self.volume.mkdir(exist_ok=True)
-        self.volume.chmod(0o777)                       # as a new emptyDir is
+    def __init__(self, room, name, words, env, rights=RIGHTS):
+        self.volume, self.rights = room / name, rights
+        if not self.volume.exists():
+            self.volume.mkdir()
+            self.volume.chmod(0o777)                   # as a new emptyDir is
         entry, variables = image()
         self.env = {"PATH": CLEAN_ENV["PATH"], **variables, **env}
         self.env["WEIR_DATA"] = self.env["WEIR_DATA"].replace("/var/lib/weir", str(self.volume))
@@ -324,7 +326,7 @@ class Contained(Server):
 
     def wrapped(self, *words):
         alone = ["unshare", "-m", "sh", "-c", READ_ONLY, "sh", str(self.volume)] if may_be_read_only() else []
-        return [*alone, *(RIGHTS if ROOTED else []), *words]
+        return [*alone, *(self.rights if ROOTED else []), *words]
 
     def _read(self):
         for line in self.process.stderr:
@@ -389,6 +391,16 @@ class Cluster(unittest.TestCase):
         self.addCleanup(made.kill)
         return made
 
+    @staticmethod
+    def asked(url):
+        """What a probe gets."""
+        try:
+            with urllib.request.urlopen(url, timeout=LIMIT_S) as answer:
+                return answer.status
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code
+
     def test_compose(self):
         """A flow and 100 tasks through manager 1. Meanwhile manager 2 is killed for good, and worker 1 is killed and started again, as
         its restart policy says. All are done, and what worker 1 ran counts as lost once."""
@@ -397,7 +409,7 @@ class Cluster(unittest.TestCase):
         self.assertIn("manager1", self.services["worker1"]["depends_on"])
         check = [w.replace("/8088", f"/{manager1.port}") for w in self.services["manager1"]["healthcheck"]["test"]]
         self.assertEqual(check.pop(0), "CMD")
-        self.assertEqual(manager1.run(*check).returncode, 0)
+        until("manager 1 is healthy", lambda: manager1.run(*check).returncode == 0)
         self.assertNotEqual(manager1.run(*[w.replace("/readyz", "/nowhere") for w in check]).returncode, 0)
         manager1.token = manager1.run(*manager1.program, "token", "show").stdout.strip()  # as the page has the reader type it
         manager2, worker1, worker2 = self.up("manager2"), self.up("worker1"), self.up("worker2")
@@ -406,8 +418,7 @@ class Cluster(unittest.TestCase):
         go = self.tmp / "go"
         script = f'until [ -e "{go}" ]; do sleep 0.05; done; id -u'
         body = [{"taskName": f"t{i}", "taskType": "SHELL", "taskContent": script} for i in range(100)]
-        flow = manager1.flow(*({"nodeKey": key, "nodeType": "TASK", "prevNodes": before, "tasks": [{"taskName": key, "taskType": kind, "taskContent": what}]}
-                               for key, kind, what, before in (("a", "ECHO", "x", []), ("b", "SHELL", script, ["a"]), ("c", "ECHO", "y", ["b"]))))
+        flow = manager1.flow(task("a", "ECHO", "x"), shell("b", script, "a"), task("c", "ECHO", "y", "b"))
         tasks = manager1.post("/exec/tasks", {"tasks": body[:50]})
         self.assertEqual(manager2.get(f"/monitor/flow/{flow}")["status"], "RUNNING")
         until("both workers run tasks", lambda: worker1.attempts() and worker2.attempts())
@@ -419,8 +430,8 @@ class Cluster(unittest.TestCase):
         until("nothing of the former worker 1 lives", lambda: not any(map(alive, lost)))
         go.touch()
         self.assertEqual(manager1.ended(flow)["state"], "SUCCESS")
-        rows = [until(f"task {ti} ends", lambda: (lambda row: row if row["execStatus"] != "RUNNING" else None)(manager1.get(f"/monitor/task/{ti}")))
-                for ti in tasks]
+        ended = lambda ti: (lambda row: row if row["execStatus"] != "RUNNING" else None)(manager1.get(f"/monitor/task/{ti}"))
+        rows = [until(f"task {ti} ends", lambda: ended(ti)) for ti in tasks]
         self.assertEqual({row["state"] for row in rows}, {"SUCCESS"})
         self.assertEqual(len(rows), 100)
         self.assertTrue(any(row["losses"] for row in rows))
@@ -450,8 +461,7 @@ class Cluster(unittest.TestCase):
             for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
                 get = spec[probe]["httpGet"]
                 self.assertEqual(get["port"], spec["ports"][0]["name"])
-                with urllib.request.urlopen(manager.url + get["path"], timeout=spec[probe]["timeoutSeconds"]) as answer:
-                    self.assertEqual(answer.status, 200)
+                until(f"{probe} answers", lambda: self.asked(manager.url + get["path"]) == 200)
             self.assertEqual(manager.get("/flow"), [], "the Secret's token counts at every manager")
             hook = spec["lifecycle"]["preStop"]["exec"]["command"]
             self.assertEqual(subprocess.run([hook[0], "0"]).returncode, 0)
@@ -464,6 +474,25 @@ class Cluster(unittest.TestCase):
         for process in (worker, *managers):
             process.signal(signal.SIGTERM)
         self.assertEqual([process.wait() for process in (worker, *managers)], [0, 0, 0])
+
+    @unittest.skipUnless(ROOTED, "needs root")
+    def test_unit_of_the_worker(self):
+        """The rights that its unit leaves are enough: it starts as root, gives that up, and runs a task as another user."""
+        manager = self.up("manager1")
+        manager.token = (self.tmp / "manager1/node/weir.token").read_text().strip()
+        made, folder = unit(DEPLOY / "systemd/weir-worker.service"), self.tmp / "worker"
+        folder.mkdir()
+        folder.chmod(0o711)
+        shutil.chown(folder, "daemon", "daemon")       # for weir; nobody for weir-tasks
+        caps = ",".join(f"+{cap.removeprefix('CAP_').lower()}" for cap in made["CapabilityBoundingSet"][0].split())
+        words = [{"weir-tasks": "nobody", made["ReadWritePaths"][0]: str(folder)}.get(w, w) for w in made["ExecStart"][0].split()[1:]]
+        env = self.mapped({**self.file_of("secrets/weir.env"), "WEIR_QUEUE": "redis://redis:6379/0"})
+        worker = Contained(self.tmp, "worker", words, env, ["setpriv", "--no-new-privs", f"--bounding-set=-all,{caps}", "--inh-caps=-all"])
+        self.addCleanup(worker.kill)
+        self.assertEqual(pathlib.Path(f"/proc/{worker.pid}").stat().st_uid, folder.stat().st_uid)
+        run = manager.post("/exec/task?wait=30", {"taskName": "who", "taskType": "SHELL", "taskContent": 'id -un > "$WEIR_OUTPUT"'})
+        self.assertEqual((run["state"], run["result"]), ("SUCCESS", "nobody\n"))
+        self.assertEqual([worker.stop(), manager.stop()], [0, 0])
 
 
 if __name__ == "__main__":
