@@ -483,15 +483,15 @@ class Cluster(unittest.TestCase):
         made, folder = unit(DEPLOY / "systemd/weir-worker.service"), self.tmp / "worker"
         folder.mkdir()
         folder.chmod(0o711)
-        shutil.chown(folder, "daemon", "daemon")       # for weir; nobody for weir-tasks
+        shutil.chown(folder, "daemon", "daemon")       # for weir; games for weir-tasks
         caps = ",".join(f"+{cap.removeprefix('CAP_').lower()}" for cap in made["CapabilityBoundingSet"][0].split())
-        words = [{"weir-tasks": "nobody", made["ReadWritePaths"][0]: str(folder)}.get(w, w) for w in made["ExecStart"][0].split()[1:]]
+        words = [{"weir-tasks": "games", made["ReadWritePaths"][0]: str(folder)}.get(w, w) for w in made["ExecStart"][0].split()[1:]]
         env = self.mapped({**self.file_of("secrets/weir.env"), "WEIR_QUEUE": "redis://redis:6379/0"})
         worker = Contained(self.tmp, "worker", words, env, ["setpriv", "--no-new-privs", f"--bounding-set=-all,{caps}", "--inh-caps=-all"])
         self.addCleanup(worker.kill)
         self.assertEqual(pathlib.Path(f"/proc/{worker.pid}").stat().st_uid, folder.stat().st_uid)
         run = manager.post("/exec/task?wait=30", {"taskName": "who", "taskType": "SHELL", "taskContent": 'id -un > "$WEIR_OUTPUT"'})
-        self.assertEqual((run["state"], run["result"]), ("SUCCESS", "nobody\n"))
+        self.assertEqual((run["state"], run["result"]), ("SUCCESS", "games\n"))
         self.assertEqual([worker.stop(), manager.stop()], [0, 0])
 
 
