@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include "clock.h"
 #include "found.h"
+#include "http_client.h"
 #include "log.h"
 #include "node_trouble.h"
 #include "own.h"
@@ -23,6 +24,7 @@
 #define LEAVE_US 2000000          /* a planned stop: how long results may take to be stored, once all attempts have ended */
 #define MAX_HINTS 1000000         /* the list of the queue is bounded; beyond it tasks wait as rows */
 enum { ID_CHARS = 32, HOME_BYTES = 80 };
+enum { MYSQL_USUAL_PORT = 3306, REDIS_USUAL_PORT = 6379 };
 #define NUDGE_QUEUE SLOT_PROCESS  /* which of the queues carries nudges */
 
 struct node {
@@ -411,6 +413,16 @@ static void forget_the_rest(struct node *n) {
   if (rc != WR_OK) log_warn("node.forget", L_STR("why", err.msg));
 }
 
+/* Before any definition is checked. What is ours is refused, whatever a rule opens. */
+static enum wr_rc open_http(struct node *n, struct wr_err *err) {
+  struct http *h = registry_http(n->executors);
+  enum wr_rc rc = WR_OK;
+  for (size_t i = 0; i < n->o->n_http_allow && !rc; i++) rc = http_allow(h, n->o->http_allow[i], err);
+  http_refuse_url(h, n->o->store, MYSQL_USUAL_PORT);
+  http_refuse_url(h, n->o->queue, REDIS_USUAL_PORT);
+  return rc;
+}
+
 static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_err *err) {
   const struct node_opts *o = n->o;
   struct store_opts so = {.url = o->store, .lease_us = o->lease_us, .relaxed = o->durability == NODE_RELAXED,
@@ -418,6 +430,7 @@ static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_
                               .gone_ctx = n,
                           .stopping = o->stopping, .stopping_ctx = o->ctx};
   enum wr_rc rc = open_worker(n, spawner, err); /* first, so that the spawner has an owner that ends it */
+  if (!rc) rc = open_http(n, err);
   if (!rc && o->add_types) rc = o->add_types(o->ctx, n->executors, err);
   if (!rc) rc = store_open(&so, &n->store, err);
   if (!rc) rc = logs_open(n->store, &n->logs, err);
@@ -547,3 +560,4 @@ struct store *node_store(const struct node *n) { return n->store; }
 struct defs *node_defs(const struct node *n) { return n->defs; }
 const struct registry *node_executors(const struct node *n) { return n->executors; }
 struct runner *node_runner(const struct node *n) { return n->runner; }
+void node_listens(struct node *n, const char *address, uint16_t port) { http_refuse(registry_http(n->executors), address, port); }

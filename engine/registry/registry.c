@@ -23,6 +23,7 @@ struct registry {
   struct executor *_Atomic *tail;
   size_t n;
   struct owned *own; size_t n_own, cap_own;
+  struct http *http;                /* one of them; set once, before other threads */
 };
 
 struct registry *registry_new(void) {
@@ -52,6 +53,9 @@ void registry_own(struct registry *r, void *thing, void (*end)(void *thing)) {
   *WR_PUSH(r->own, r->n_own, r->cap_own) = (struct owned){thing, end};
   pthread_mutex_unlock(&r->adding);
 }
+
+struct http *registry_http(const struct registry *r) { return r->http; }
+void registry_set_http(struct registry *r, struct http *http) { r->http = http; }
 
 /* ---- reading ---- */
 
@@ -89,7 +93,8 @@ uint64_t registry_changes(const struct registry *r) { return atomic_load_explici
 int executor_check(const struct executor *x, const char *content, const char *config, enum wr_rc *code, char *err, size_t err_n) {
   int said = WR_OUT_OF_RANGE;
   int rc = 0;
-  if (x->ops.check_with) rc = x->ops.check_with(&executor_lib, content, config, &said, err, err_n);
+  if (x->ops.check_own) rc = x->ops.check_own(&executor_lib, x->ops.user, content, config, &said, err, err_n);
+  else if (x->ops.check_with) rc = x->ops.check_with(&executor_lib, content, config, &said, err, err_n);
   else if (x->ops.check) rc = x->ops.check(content, config, &said, err, err_n);
   bool known = said / 100 == 422 && strcmp(wr_err_symbol((enum wr_rc)said), wr_err_symbol(WR_INTERNAL)) != 0;
   *code = known ? (enum wr_rc)said : WR_OUT_OF_RANGE; /* the code of a refusal is always a 422 that has a name */
