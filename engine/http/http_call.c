@@ -77,7 +77,7 @@ static void wait_for_name(struct http_call *c, int64_t now) {
   if (c->state == CALL_NAMING) return;
   c->state = CALL_NAMING;
   c->since_us = now;
-  list_add(&c->h->naming, c);
+  calls_add(&c->h->naming, c);
 }
 
 static void addressed(struct http_call *c, struct net_addr *v, size_t n, int64_t now) {
@@ -88,7 +88,7 @@ static void addressed(struct http_call *c, struct net_addr *v, size_t n, int64_t
     wait_for_name(c, now);
     return;
   }
-  list_leave(c);
+  calls_leave(c);
   if (s == NAME_KNOWN) keep_open(c, v, n, why);
   else snprintf(why, sizeof why, "it may be an address of the store or the queue, whose names are not known now");
   if (c->n_addr == 0) {
@@ -97,7 +97,7 @@ static void addressed(struct http_call *c, struct net_addr *v, size_t n, int64_t
     return;
   }
   c->state = CALL_WAITING;
-  list_add(&c->h->waiting, c);
+  calls_add(&c->h->waiting, c);
 }
 
 void fetch_named(struct http_call *c) {
@@ -118,7 +118,7 @@ void fetch_named(struct http_call *c) {
   } else {
     char text[HTTP_WHY];
     snprintf(text, sizeof text, "the name %.100s was not found: %.100s", c->u.host, why);
-    list_leave(c);
+    calls_leave(c);
     fetch_refuse(c, HTTP_NO_ANSWER, text);
   }
 }
@@ -157,7 +157,7 @@ static bool want_place(struct http_call *c) {
   if (has_place(c)) return true;
   bool free_one = h->holding.n < LIMIT_HTTP_LARGE && h->paused.n == 0;
   c->since_us = clock_mono_us();
-  place_take(free_one ? &h->holding : &h->paused, c);
+  room_take(free_one ? &h->holding : &h->paused, c);
   c->silenced = !free_one;
   return free_one;
 }
@@ -230,7 +230,7 @@ static void set_bounds(struct http_call *c) {
 
 void fetch_send(struct http_call *c) {
   struct http *h = c->h;
-  list_leave(c);
+  calls_leave(c);
   c->easy = h->curl->curl_easy_init();
   wr_assert(c->easy);
   SET(c, CURLOPT_PRIVATE, c);
@@ -251,8 +251,8 @@ void fetch_send(struct http_call *c) {
 
 static void take_off(struct http_call *c) {
   struct http *h = c->h;
-  place_leave(c);
-  list_leave(c);
+  room_leave(c);
+  calls_leave(c);
   if (!c->easy) return;
   (void)h->curl->curl_multi_remove_handle(h->multi, c->easy);
   h->curl->curl_easy_cleanup(c->easy);
@@ -292,7 +292,7 @@ void fetch_ended(struct http_call *c, CURLcode rc) {
     forget_answer(c);
     c->i_addr++;
     c->state = CALL_WAITING;
-    list_add(&c->h->waiting, c);
+    calls_add(&c->h->waiting, c);
     return;
   }
   if (c->pointer && c->answer.flaw == HTTP_ANSWERED) answer_pick(&c->answer, c->pointer);
@@ -311,7 +311,7 @@ static void look_at_names(struct http *h, int64_t now) {
   for (struct http_call *c = h->naming.first, *next; c; c = next) {
     next = c->next;
     if (now - c->since_us < LOOKUP_US) continue;
-    list_leave(c);
+    calls_leave(c);
     fetch_refuse(c, HTTP_NO_ANSWER, "its name was not resolved in time");
   }
 }

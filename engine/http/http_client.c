@@ -18,7 +18,7 @@ enum { EVENTS = 256, IDLE_CONNECTIONS = 64, FILES_KEPT = 512 };
 
 /* ---- lists ---- */
 
-void list_add(struct call_list *l, struct http_call *c) {
+void calls_add(struct call_list *l, struct http_call *c) {
   c->list = l;
   c->next = NULL;
   c->at = l->tail;
@@ -27,7 +27,7 @@ void list_add(struct call_list *l, struct http_call *c) {
   l->n++;
 }
 
-void list_leave(struct http_call *c) {
+void calls_leave(struct http_call *c) {
   struct call_list *l = c->list;
   if (!l) return;
   *c->at = c->next;
@@ -37,8 +37,8 @@ void list_leave(struct http_call *c) {
   c->list = NULL;
 }
 
-void place_take(struct call_list *l, struct http_call *c) {
-  place_leave(c);
+void room_take(struct call_list *l, struct http_call *c) {
+  room_leave(c);
   c->place = l;
   c->next_place = NULL;
   c->at_place = l->tail;
@@ -47,7 +47,7 @@ void place_take(struct call_list *l, struct http_call *c) {
   l->n++;
 }
 
-void place_leave(struct http_call *c) {
+void room_leave(struct http_call *c) {
   struct call_list *l = c->place;
   if (!l) return;
   *c->at_place = c->next_place;
@@ -127,7 +127,7 @@ static void look_at_ends(struct http *h) {
 
 static void give_places(struct http *h) {
   for (struct http_call *c; h->holding.n < LIMIT_HTTP_LARGE && (c = h->paused.first);) {
-    place_take(&h->holding, c);
+    room_take(&h->holding, c);
     c->since_us = clock_mono_us();
     c->silenced = false;
     (void)h->curl->curl_easy_pause(c->easy, CURLPAUSE_CONT);

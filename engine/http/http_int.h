@@ -104,9 +104,9 @@ void fetch_drop(struct http_call *c);           /* given up: frees it */
 void fetch_look(struct http *h, int64_t now_us);  /* who has waited too long, or held a place too long */
 
 /* ---- http_client.c ---- */
-void list_add(struct call_list *l, struct http_call *c);
-void list_leave(struct http_call *c);
-void place_take(struct call_list *l, struct http_call *c);   /* in `paused` or `holding` */
-void place_leave(struct http_call *c);
+void calls_add(struct call_list *l, struct http_call *c);
+void calls_leave(struct http_call *c);
+void room_take(struct call_list *l, struct http_call *c);   /* in `paused` or `holding` */
+void room_leave(struct http_call *c);
 void client_over(struct http_call *c);         /* its answer is there */
 #endif
