@@ -120,6 +120,8 @@ static int read_field(struct http_spec *s, const char *key, const json_t *v, con
   char q[WR_QUOTE_MAX], all[MEANT_LIST];
   for (size_t i = 0; i < sizeof read / sizeof *read; i++)
     if (strcmp(key, known[i]) == 0) return read[i](s, v, r);
+  for (size_t i = sizeof read / sizeof *read; i < n; i++)
+    if (strcmp(key, known[i]) == 0) return 0; /* the model's, which it has read */
   const char *near = meant(key, known, n);
   wr_err_quote(q, key, strlen(key));
   if (near) return refuse(r, WX_UNKNOWN_FIELD, "taskConfig has no field %s; did you mean %s?", q, near);
