@@ -222,7 +222,7 @@ static void set_bounds(struct http_call *c) {
   SET(c, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
   SET(c, CURLOPT_PATH_AS_IS, 1L);
   SET(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-  SET(c, CURLOPT_BUFFERSIZE, 4096L);
+  SET(c, CURLOPT_BUFFERSIZE, 2048L);
   SET(c, CURLOPT_CONNECTTIMEOUT_MS, (long)(CONNECT_US / 1000));
   if (c->limit_us) SET(c, CURLOPT_TIMEOUT_MS, (long)(c->limit_us / 1000));
   SET(c, CURLOPT_USERAGENT, "weir");
