@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include "json_out.h"
 #include "mem.h"
 #include "text.h"
 #include "wr_limits.h"
@@ -102,8 +103,7 @@ void answer_pick(struct http_answer *a, const char *pointer) {
   if (!root) a->pick_why = "the answer is not JSON";
   else if (!v) a->pick_why = "the answer has nothing there";
   else if (json_is_string(v)) a->picked = wr_memdup0(json_string_value(v), a->picked_len = json_string_length(v));
-  else if ((a->picked = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT))) a->picked_len = strlen(a->picked);
-  else a->pick_why = "what is there is too deep";
+  else a->picked = json_text(v, 0), a->picked_len = strlen(a->picked);
   if (a->picked && a->picked_len > LIMIT_RESULT_BYTES) { /* escapes may make it longer than the answer was */
     free(a->picked);
     a->picked = NULL;
@@ -114,7 +114,8 @@ void answer_pick(struct http_answer *a, const char *pointer) {
 
 /* ---- what follows ---- */
 
-bool http_final(int status) { return status >= 400 && status < 500 && status != 408 && status != 425 && status != 429; }
+/* A 4xx that a new try does not change. */
+static bool is_final(int status) { return status >= 400 && status < 500 && status != 408 && status != 425 && status != 429; }
 
 static bool is_wanted(const struct http_wanted *w, int status) {
   for (size_t i = 0; i < w->n_status; i++)
@@ -131,5 +132,5 @@ enum http_next answer_next(const struct http_answer *a, const struct http_wanted
   if (is_wanted(w, a->status)) return NEXT_OK;
   if ((a->status == 429 || a->status == 503) && a->has_retry) return NEXT_AGAIN;
   if (leads_on(a->status) && a->location && w->follows && !w->polling) return NEXT_REDIRECT;
-  return http_final(a->status) ? NEXT_FATAL : NEXT_FAIL;
+  return is_final(a->status) ? NEXT_FATAL : NEXT_FAIL;
 }

@@ -13,7 +13,7 @@ enum wr_rc http_allow(struct http *h, const char *rule, struct wr_err *err) {
   struct net_rule r;
   char q[WR_QUOTE_MAX];
   if (!net_rule_read(rule, &r))
-    return wr_err_set(err, WR_BAD_REQUEST, "http-allow: %s is not CIDR[:PORT], as in 10.0.0.0/8, 127.0.0.1/32:8080, [fd00::]/8:*.",
+    return wr_err_set(err, WR_BAD_REQUEST, "http-allow: %s is not CIDR[:PORT], as in 10.0.0.0/8, 127.0.0.1/32:8080, fd00::/8:*.",
                       wr_err_quote(q, rule, strlen(rule)));
   if (h->n_rule == LIMIT_HTTP_RULES)
     return wr_err_set(err, WR_BAD_REQUEST, "http-allow: there are more than %d rules.", LIMIT_HTTP_RULES);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include "json_out.h"
 #include "text.h"
 #include "wr_limits.h"
 
@@ -113,8 +114,9 @@ static void wait_then_ask(struct http_task *t, const struct http_answer *a) {
 /* What the next attempt needs to go on. It is for this run of the task, and for this try: a later one asks anew. */
 static bool note_location(struct http_task *t, const char *location) {
   const wx_task *task = t->h->task(t->x);
-  json_t *v = json_pack("{ss, sI, sI}", "location", location, "attempt", (json_int_t)task->attempt, "failed", (json_int_t)task->failed);
-  char *text = v ? json_dumps(v, JSON_COMPACT) : NULL;
+  json_t *v = json_pack("{ss, sI, sI}", "location", location, "attempt", (json_int_t)task->attempt, "failed",
+                        (json_int_t)task->failed);
+  char *text = v ? json_text(v, 0) : NULL;
   bool ok = text && t->h->note(t->x, WX_NOTE_CONTEXT, 0, text, strlen(text)) == 0;
   if (ok) t->noted++;
   free(text);
@@ -136,7 +138,8 @@ static char *polled_location(struct http_task *t, const char *to) {
   (void)url_read(base, &own, why);
   char *joined = url_join(base, &own, to);
   if (!joined) snprintf(why, sizeof why, "it is no URL");
-  else if (url_read(joined, &u, why) == 0 && !url_same_origin(&u, &own)) snprintf(why, sizeof why, "it is not at the scheme, host and port of the request");
+  else if (url_read(joined, &u, why) == 0 && !url_same_origin(&u, &own))
+    snprintf(why, sizeof why, "it is not at the scheme, host and port of the request");
   else if (!*why) return joined;
   free(joined);
   blocked(t, "The Location of the answer 202:", why);
@@ -221,7 +224,8 @@ static const char *snippet(const struct http_answer *a, char out[SNIPPET + 64]) 
 }
 
 static void on_failure(struct http_task *t, const struct http_answer *a, int how) {
-  static const char *const symbol[] = {[HTTP_ANSWERED] = "", [HTTP_BLOCKED] = "URL_BLOCKED: ", [HTTP_TOO_LARGE] = "RESPONSE_TOO_LARGE: ",
+  static const char *const symbol[] = {[HTTP_ANSWERED] = "", [HTTP_BLOCKED] = "URL_BLOCKED: ",
+                                       [HTTP_TOO_LARGE] = "RESPONSE_TOO_LARGE: ",
                                        [HTTP_BAD_HEADER] = "BAD_HEADER: ", [HTTP_NO_ANSWER] = "", [HTTP_UNABLE] = ""};
   char text[1024], more[SNIPPET + 64];
   const char *what = t->location ? "The Location" : "The URL";
@@ -246,7 +250,8 @@ static void on_success(struct http_task *t, const struct http_answer *a) {
 
 static void on_answer(struct http_task *t, const struct http_answer *a) {
   const struct http_spec *s = &t->spec;
-  const struct http_wanted w = {.status = s->status, .n_status = s->n_status, .polling = t->location != NULL, .follows = s->redirects > 0};
+  const struct http_wanted w = {.status = s->status, .n_status = s->n_status, .polling = t->location != NULL,
+                                .follows = s->redirects > 0};
   switch (answer_next(a, &w)) {
   case NEXT_OK: on_success(t, a); break;
   case NEXT_FAIL: on_failure(t, a, WX_FAIL); break;

@@ -1,4 +1,4 @@
-/* The contract of a task behind a URL (docs/reference/executor-protocol.md, "Answers"), as the calls of an executor: a request,
+/* The contract of a task behind a URL (docs/reference/api.md, "HTTP"), as the calls of an executor: a request,
  * its 202 with a Location that is polled, Retry-After, redirects, the end. The type HTTP is made of it, and so is every executor
  * that is a URL: what differs is the request that start() hands in.
  *
@@ -6,7 +6,7 @@
  *   told to stop for good, with a Location: asking it to DELETE -> done
  *
  * All calls are the worker's loop's, but for the wake of the client. What never happens: a Location that is polled before it is
- * stored with the attempt; a second request of an attempt that has a Location, also after its node was lost; a wait on the loop. */
+ * stored with the attempt; a second request of a try that has a Location, also after its node was lost; a wait on the loop. */
 #ifndef HTTP_TASK_H
 #define HTTP_TASK_H
 #include "http_client.h"

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 #include "http_task.h"
+#include "json_out.h"
 #include "meant.h"
 #include "wr_limits.h"
 
@@ -62,7 +63,8 @@ static int read_headers(struct http_spec *s, const json_t *v, const struct refus
   size_t n = json_object_size(v);
   if (n > LIMIT_HTTP_HEADERS) return refuse(r, WX_OUT_OF_RANGE, "headers has more than %d names.", LIMIT_HTTP_HEADERS);
   s->header = arena_alloc(&s->a, (n + 1) * sizeof *s->header);
-  for (void *at = json_object_iter((json_t *)(uintptr_t)v); at; at = json_object_iter_next((json_t *)(uintptr_t)v, at)) {
+  json_t *all = (json_t *)(uintptr_t)v; /* iterating changes nothing */
+  for (void *at = json_object_iter(all); at; at = json_object_iter_next(all, at)) {
     name = json_object_iter_key(at);
     value = json_object_iter_value(at);
     if (read_header(s, name, value, r)) return -1;
@@ -71,7 +73,7 @@ static int read_headers(struct http_spec *s, const json_t *v, const struct refus
 }
 
 static int read_body(struct http_spec *s, const json_t *v, const struct refusal *r) {
-  char *text = json_is_string(v) ? NULL : json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
+  char *text = json_is_string(v) ? NULL : json_text(v, 0);
   (void)r;
   s->body_len = text ? strlen(text) : json_string_length(v);
   s->body = arena_memdup0(&s->a, text ? text : json_string_value(v), s->body_len);
@@ -84,7 +86,8 @@ static int read_body(struct http_spec *s, const json_t *v, const struct refusal 
 static int read_status(struct http_spec *s, const json_t *v, const struct refusal *r) {
   size_t n = json_array_size(v);
   if (!json_is_array(v)) return refuse(r, WX_BAD_TYPE, "status must be an array of numbers.");
-  if (n < 1 || n > LIMIT_HTTP_STATUSES) return refuse(r, WX_OUT_OF_RANGE, "status must have 1 to %d numbers.", LIMIT_HTTP_STATUSES);
+  if (n < 1 || n > LIMIT_HTTP_STATUSES)
+    return refuse(r, WX_OUT_OF_RANGE, "status must have 1 to %d numbers.", LIMIT_HTTP_STATUSES);
   s->status = arena_alloc(&s->a, n * sizeof *s->status);
   for (size_t i = 0; i < n; i++) {
     const json_t *one = json_array_get(v, i);
@@ -105,7 +108,8 @@ static int read_pointer(struct http_spec *s, const json_t *v, const struct refus
 static int read_redirects(struct http_spec *s, const json_t *v, const struct refusal *r) {
   if (!json_is_integer(v)) return refuse(r, WX_BAD_TYPE, "redirects must be a number.");
   json_int_t n = json_integer_value(v);
-  if (n < 0 || n > LIMIT_HTTP_REDIRECTS) return refuse(r, WX_OUT_OF_RANGE, "redirects must be from 0 to %d.", LIMIT_HTTP_REDIRECTS);
+  if (n < 0 || n > LIMIT_HTTP_REDIRECTS)
+    return refuse(r, WX_OUT_OF_RANGE, "redirects must be from 0 to %d.", LIMIT_HTTP_REDIRECTS);
   s->redirects = (int)n;
   return 0;
 }
@@ -138,11 +142,13 @@ static int check_whole(struct http *client, struct http_spec *s, const struct re
 }
 
 /* headers stand before body: who gives a Content-Type is known then. */
-static int read_config(struct http *client, const char *content, const json_t *cfg, struct http_spec *s, const struct refusal *r) {
+static int read_config(struct http *client, const char *content, const json_t *cfg, struct http_spec *s,
+                       const struct refusal *r) {
   s->method = "GET";
   const json_t *headers = json_object_get(cfg, "headers");
   if (headers && read_headers(s, headers, r)) return -1;
-  for (void *at = json_object_iter((json_t *)(uintptr_t)cfg); at; at = json_object_iter_next((json_t *)(uintptr_t)cfg, at)) {
+  json_t *all = (json_t *)(uintptr_t)cfg; /* iterating changes nothing */
+  for (void *at = json_object_iter(all); at; at = json_object_iter_next(all, at)) {
     const char *key = json_object_iter_key(at);
     if (strcmp(key, "headers") != 0 && read_field(s, key, json_object_iter_value(at), r)) return -1;
   }
@@ -151,17 +157,20 @@ static int read_config(struct http *client, const char *content, const json_t *c
   return check_whole(client, s, r);
 }
 
-static int read_spec(struct http *client, const char *content, const char *config, struct http_spec *s, const struct refusal *r) {
+static int read_spec(struct http *client, const char *content, const char *config, struct http_spec *s,
+                     const struct refusal *r) {
   *s = (struct http_spec){0};
   arena_init(&s->a, 512);
   json_t *cfg = config ? json_loads(config, JSON_REJECT_DUPLICATES, NULL) : json_object();
-  int rc = json_is_object(cfg) ? read_config(client, content, cfg, s, r) : refuse(r, WX_BAD_TYPE, "taskConfig must be an object.");
+  int rc = json_is_object(cfg) ? read_config(client, content, cfg, s, r)
+                               : refuse(r, WX_BAD_TYPE, "taskConfig must be an object.");
   json_decref(cfg);
   if (rc) http_spec_done(s);
   return rc;
 }
 
-static int type_check(const wx_lib *lib, void *client, const char *content, const char *config, int *code, char *err, size_t err_n) {
+static int type_check(const wx_lib *lib, void *client, const char *content, const char *config, int *code, char *err,
+                      size_t err_n) {
   struct http_spec s;
   (void)lib;
   int rc = read_spec(client, content, config, &s, &(struct refusal){code, err, err_n});
@@ -183,6 +192,7 @@ static int type_start(const wx_host *h, wx_exec *x, char *err, size_t err_n) {
 
 wx_ops http_type(struct http *client) {
   return (wx_ops){.abi = WX_ABI, .size = sizeof(wx_ops), .name = "HTTP", .slot = WX_SLOT_ASYNC, .start = type_start,
-                  .timer = http_task_timer, .cancel = http_task_cancel, .release = http_task_release, .flags = WX_NO_PARAMS | WX_CONTEXT,
-                  .user = client, .woken = http_task_woken, .noted = http_task_noted, .check_own = type_check};
+                  .timer = http_task_timer, .cancel = http_task_cancel, .release = http_task_release,
+                  .flags = WX_NO_PARAMS | WX_CONTEXT, .user = client, .woken = http_task_woken, .noted = http_task_noted,
+                  .check_own = type_check};
 }

@@ -54,7 +54,8 @@ static int read_port(const char *s, size_t n, struct http_url *u, char why[URL_W
   int64_t port;
   u->port = u->tls ? 443 : 80;
   if (n == 0) return 0;
-  if (s[0] != ':' || !text_i64(s + 1, n - 1, &port) || port < 1 || port > 65535) return NO("its port is no number from 1 to 65535");
+  if (s[0] != ':' || !text_i64(s + 1, n - 1, &port) || port < 1 || port > 65535)
+    return NO("its port is no number from 1 to 65535");
   u->port = (uint16_t)port;
   return 0;
 }

@@ -1,6 +1,6 @@
-/* URLs of tasks, read strictly: what this reader and the HTTP library could read in two ways is refused. Pure, any thread; no name
- * is looked up. What never happens: another scheme than http and https, a user in the URL, an address in an unusual form, a host
- * with bytes that somebody decodes. */
+/* URLs of tasks, read strictly: what this reader and the HTTP library could read in two ways is refused. Pure, any thread; no
+ * name is looked up. What never happens: another scheme than http and https, a user in the URL, an address in an unusual form,
+ * a host with bytes that somebody decodes. */
 #ifndef HTTP_URL_H
 #define HTTP_URL_H
 #include <stdbool.h>

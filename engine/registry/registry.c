@@ -23,7 +23,6 @@ struct registry {
   struct executor *_Atomic *tail;
   size_t n;
   struct owned *own; size_t n_own, cap_own;
-  struct http *http;                /* one of them; set once, before other threads */
 };
 
 struct registry *registry_new(void) {
@@ -53,9 +52,6 @@ void registry_own(struct registry *r, void *thing, void (*end)(void *thing)) {
   *WR_PUSH(r->own, r->n_own, r->cap_own) = (struct owned){thing, end};
   pthread_mutex_unlock(&r->adding);
 }
-
-struct http *registry_http(const struct registry *r) { return r->http; }
-void registry_set_http(struct registry *r, struct http *http) { r->http = http; }
 
 /* ---- reading ---- */
 

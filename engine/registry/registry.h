@@ -17,8 +17,6 @@
 #include "err.h"
 #include "weir_executor.h"
 
-struct http;
-
 /* One version of a task type. */
 struct executor {
   wx_ops ops;                       /* a copy; its texts and calls are the executor's */
@@ -31,10 +29,7 @@ struct registry *registry_new(void);
 void registry_free(struct registry *r);     /* NULL is fine. Nobody may hold an entry any more */
 /* Checks and copies the table. The code and texts that it points to must outlive the registry. A name has each version once. */
 enum wr_rc registry_add(struct registry *r, const wx_ops *ops, struct wr_err *err) WR_MUST;
-void registry_add_builtins(struct registry *r);   /* ECHO, WAIT, EXCEPTION, SHELL, HTTP; once, before anything else */
-/* The client of HTTP, and of all else that asks URLs here; registry_free() ends it. NULL before the built-in types are there. */
-struct http *registry_http(const struct registry *r);
-void registry_set_http(struct registry *r, struct http *http);   /* registry_add_builtins() */
+void registry_add_builtins(struct registry *r);   /* ECHO, WAIT, EXCEPTION, SHELL; once, before anything else */
 
 /* Gives the registry a thing that entries point into: registry_free() calls end(thing) after the entries are gone. */
 void registry_own(struct registry *r, void *thing, void (*end)(void *thing));

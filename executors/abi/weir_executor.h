@@ -64,7 +64,7 @@ typedef struct wx_task {             /* borrowed until release() */
   const char *context; size_t context_len;
   int64_t id;                        /* of the task instance */
   int cleanup;                       /* 1 = the task is being deleted, and this attempt cleans up behind it */
-  uint32_t failed;                   /* tries of this run of the task that have failed or timed out; what was lost does not count */
+  uint32_t failed;                   /* tries of this run that have failed or timed out; what was lost does not count */
   uint32_t before;                   /* attempts up to this number are those of its earlier runs */
 } wx_task;
 
