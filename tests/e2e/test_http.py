@@ -1,9 +1,9 @@
 """Tasks of type HTTP against a site of this test: results, statuses, 202 with its Location over the death of the node, Retry-After,
 stops, redirects, answers that are too large or too slow, and what may not be asked at all."""
 import asyncio
-import json
 import signal
 import socket
+import threading
 import unittest
 
 from live import Refused, Server, directory, until
@@ -419,6 +419,40 @@ class Closed(Base):
 
 class OnMariaDbToo(OnMariaDb, Accepted):
     pass
+
+
+class StoreAway(OnMariaDb, Base):
+    def test_no_location_is_polled_before_it_is_stored(self):
+        """The store stops while the site still thinks; what it says then waits for the store, and is not polled meanwhile."""
+        thinks, told = asyncio.Event(), threading.Event()
+
+        async def work(w):
+            await thinks.wait()
+            w.write(answer(202, "", Location="/job", Retry_After="0"))
+            await w.drain()
+            told.set()
+
+        site = self.site(lambda r, w: work(w) if r.method == "POST" else answer(200, "done"))
+        server = self.server(site)
+        ti = self.submit(server, site.url, method="POST")
+        until("it is asked", lambda: site.seen("POST"))
+        self.db.freeze()
+        self.addCleanup(self.db.thaw)
+        site.loop.call_soon_threadsafe(thinks.set)
+        self.assertTrue(told.wait(60))
+        until("the store is seen to be away", lambda: self.is_away(server))
+        self.assertEqual(site.seen("GET"), [])
+        self.db.thaw()
+        self.assertEqual(self.ended(server, ti)["result"], "done")
+        self.assertEqual((len(site.seen("POST")), len(site.seen("GET"))), (1, 1))
+
+    @staticmethod
+    def is_away(server):
+        try:
+            server.get("/readyz")
+        except Refused:
+            return True
+        return False
 
 
 if __name__ == "__main__":
