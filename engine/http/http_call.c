@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 #include "clock.h"
 #include "http_int.h"
@@ -191,8 +192,13 @@ static struct curl_slist *add(struct http_call *c, struct curl_slist *list, cons
 static void set_headers(struct http_call *c) {
   const char *p = c->body + c->body_len + 1;
   char to[NET_TEXT + 16], text[NET_TEXT];
-  for (uint32_t i = 0; i < c->n_header; i++, p = header_of(p)) c->headers = add(c, c->headers, p);
-  c->headers = add(c, c->headers, "Expect:");
+  bool typed = false;
+  for (uint32_t i = 0; i < c->n_header; i++, p = header_of(p)) {
+    c->headers = add(c, c->headers, p);
+    typed = typed || strncasecmp(p, "Content-Type:", 13) == 0;
+  }
+  c->headers = add(c, c->headers, "Expect:"); /* what libcurl would add by itself, it leaves out */
+  if (!typed) c->headers = add(c, c->headers, "Content-Type:");
   const struct net_addr *a = &c->addr[c->i_addr];
   snprintf(to, sizeof to, a->v6 ? "::[%s]:" : "::%s:", net_text(a, text));
   c->connect_to = add(c, NULL, to);
@@ -228,6 +234,14 @@ static void set_bounds(struct http_call *c) {
   SET(c, CURLOPT_USERAGENT, "weir");
 }
 
+/* libcurl looks through all connections for one to use again, and for the oldest one when it keeps one more: with thousands of
+ * busy ones that is most of its work, and in vain. */
+static void set_reuse(struct http_call *c) {
+  if (c->h->n_active < IDLE_CONNECTIONS) return;
+  SET(c, CURLOPT_FRESH_CONNECT, 1L);
+  SET(c, CURLOPT_FORBID_REUSE, 1L);
+}
+
 void fetch_send(struct http_call *c) {
   struct http *h = c->h;
   calls_leave(c);
@@ -236,6 +250,7 @@ void fetch_send(struct http_call *c) {
   SET(c, CURLOPT_PRIVATE, c);
   SET(c, CURLOPT_URL, c->url);
   set_bounds(c);
+  set_reuse(c);
   set_method(c);
   set_headers(c);
   SET(c, CURLOPT_OPENSOCKETFUNCTION, open_socket);

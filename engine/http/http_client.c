@@ -13,7 +13,7 @@
 #undef curl_easy_getinfo
 #undef curl_multi_setopt
 
-enum { EVENTS = 256, IDLE_CONNECTIONS = 64, FILES_KEPT = 512 };
+enum { EVENTS = 256, FILES_KEPT = 512 };
 #define LOOK_US 1000000
 
 /* ---- lists ---- */

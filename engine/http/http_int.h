@@ -25,6 +25,7 @@
 struct names;
 struct refused { char *host; bool literal; struct net_addr addr; uint16_t port; };   /* host NULL: this machine */
 enum { REFUSED_MAX = 16 };
+enum { IDLE_CONNECTIONS = 64 };    /* that are kept for the next request */
 
 struct call_list { struct http_call *first, **tail; size_t n; };
 

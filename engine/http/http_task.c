@@ -66,7 +66,7 @@ static const char *const *headers(struct http_task *t, struct arena *a, bool bod
   const char **v = arena_alloc(a, (s->n_header + 4) * sizeof *v);
   struct buf b = BUF_INIT;
   *n = 0;
-  for (size_t i = 0; i < s->n_header && !t->elsewhere; i++)
+  for (size_t i = 0; i < s->n_header && (!t->elsewhere || t->location); i++)
     if (body || strncasecmp(s->header[i], "Content-", 8) != 0) v[(*n)++] = s->header[i];
   if (body && s->content_type) v[(*n)++] = s->content_type;
   buf_printf(&b, "Idempotency-Key: %s:%u", task->run_key, task->failed);
@@ -130,13 +130,15 @@ static void blocked(struct http_task *t, const char *what, const char *why) {
   end(t, WX_FATAL, text);
 }
 
-/* What it answered with leads to the same scheme, host and port as the request. NULL: the attempt has ended. */
+/* What it answered with leads to the scheme, host and port of the task's URL, wherever a redirect led. NULL: the attempt has
+ * ended. */
 static char *polled_location(struct http_task *t, const char *to) {
   const char *base = t->location ? t->location : t->at ? t->at : t->spec.url;
-  struct http_url u, own;
+  struct http_url u, at, own;
   char why[URL_WHY] = "";
-  (void)url_read(base, &own, why);
-  char *joined = url_join(base, &own, to);
+  (void)url_read(t->spec.url, &own, why);
+  (void)url_read(base, &at, why);
+  char *joined = url_join(base, &at, to);
   if (!joined) snprintf(why, sizeof why, "it is no URL");
   else if (url_read(joined, &u, why) == 0 && !url_same_origin(&u, &own))
     snprintf(why, sizeof why, "it is not at the scheme, host and port of the request");

@@ -98,6 +98,20 @@ class Plain(Base):
         for name in ("cookie", "expect", "proxy-connection"):
             self.assertNotIn(name, headers)
 
+    def test_nothing_is_said_of_a_body_that_is_not_there(self):
+        site = self.site(lambda r, _: answer(200, "ok"))
+        server = self.server(site)
+        self.ended(server, self.submit(server, site.url, method="POST"))
+        headers = site.seen("POST")[0].headers
+        self.assertEqual(headers["content-length"], "0")
+        self.assertNotIn("content-type", headers)
+
+    def test_a_body_that_is_no_text(self):
+        site = self.site(lambda r, _: answer(200, b"a\xff\x00b"))
+        server = self.server(site)
+        row = self.ended(server, self.submit(server, site.url))
+        self.assertEqual((row["state"], row["resultBase64"]), ("SUCCESS", "Yf8AYg=="))
+
     def test_which_failures_are_tried_again_and_with_which_key(self):
         site = self.site(lambda r, _: answer(int(r.path[1:]), "no"))
         server = self.server(site)
