@@ -38,6 +38,8 @@ struct attempt {
   int64_t fi, ti, ni;               /* fi = ni = 0: a stand-alone task */
   uint32_t task;                    /* task index in the flow */
   uint32_t epoch;                   /* WEIR_ATTEMPT */
+  uint32_t failed;                  /* tries of this run that failed or timed out */
+  uint32_t before;                  /* attempts up to this number are those of earlier runs */
   int64_t owner;
   struct task_def *def;             /* a reference */
   int64_t timeout_us;               /* run timeout, 0 = none */
@@ -46,8 +48,6 @@ struct attempt {
   struct params *params;            /* a reference, NULL = none */
   int64_t start_us;                 /* of the claim, by the clock that all nodes share */
   int64_t heartbeat_us;             /* it is LOST when it reports nothing for so long, 0 = never */
-  uint32_t failed;                  /* tries of this run that failed or timed out */
-  uint32_t before;                  /* attempts up to this number are those of earlier runs */
   bool cleanup;                     /* the task is being deleted: this attempt cleans up behind it */
   bool given;                       /* a context was given to it with its submit or run; else only its second attempt has one */
   /* worker's: */

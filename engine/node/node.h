@@ -38,9 +38,9 @@ struct node_opts {
   const char *helper, *why_no_spawner;        /* as in spawner_opts and worker_opts */
   const char *tools;                          /* the folder of weir, with which the PATH of SHELL tasks ends; NULL = not known */
   struct run_as *run_as;                      /* whom SHELL tasks may run as here; NULL: this node runs none itself */
+  const char *const *http_allow; size_t n_http_allow;  /* CIDR[:PORT] each (http_client.h); borrowed */
   int64_t cache_bytes, request_us, stop_us;
   struct queue_opts queues;                   /* as in runner.h; borrowed */
-  const char *const *http_allow; size_t n_http_allow;  /* CIDR[:PORT] each (http_client.h); borrowed */
   bool own_only;                              /* as in runner.h */
   bool routines;                              /* types of add_types() take process slots, also where SHELL is off */
   /* Adds the host's own types to those that are built in, before anything else looks at them; NULL = none. */

@@ -247,9 +247,10 @@ static enum store_rc make_start(struct runner *r, const struct eff_after *f) {
     .timeout_us = ref ? def_timeout_us(ref, def) : def->timeout_us, .policy = ref ? def_policy(ref, def) : def->policy,
     .params = c->params ? params_ref(c->params) : NULL, .exit_code = -1, .start_us = f->r->last_us,
     .heartbeat_us = def->heartbeat_us, .given = c->alone && c->alone->given,
-    .failed = f->r->task[f->task].t.tries, .before = c->alone ? c->alone->run_epoch : 0,
     .cleanup = f->r->task[f->task].t.phase == PHASE_DELETE};
   if (a->cleanup) make_clean_up(a);
+  a->failed = f->r->task[f->task].t.tries;
+  a->before = c->alone ? c->alone->run_epoch : 0;
   a->policy.slot = f->slot; /* the class of this version, which the step counted */
   *r->writer.starts_tail = a;
   r->writer.starts_tail = &a->next;
