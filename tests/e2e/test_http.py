@@ -1,12 +1,13 @@
 """Tasks of type HTTP against a site of this test: results, statuses, 202 with its Location over the death of the node, Retry-After,
 stops, redirects, answers that are too large or too slow, and what may not be asked at all."""
 import asyncio
+import json
 import signal
 import socket
 import threading
 import unittest
 
-from live import Refused, Server, directory, until
+from live import ROOT, Refused, Server, directory, task, until, weir
 from services import OnMariaDb
 from websites import Site, answer
 
@@ -97,6 +98,21 @@ class Plain(Base):
         self.assertEqual(headers["x-weir-attempt"], "1")
         for name in ("cookie", "expect", "proxy-connection"):
             self.assertNotIn(name, headers)
+
+    def test_without_a_server(self):
+        site = self.site(lambda r, _: answer(200, "ok"))
+        file = self.tmp / "flow.json"
+        file.write_text(json.dumps({"flowName": "f", "flowNodes": [task("a", "HTTP", site.url + "/run")]}))
+        self.assertEqual(weir("run", "--http-allow", f"127.0.0.1/32:{site.port}", file, cwd=self.tmp).returncode, 0)
+        self.assertEqual(len(site.seen("GET", "/run")), 1)
+        refused = weir("run", file, cwd=self.tmp)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("/flowNodes/0/tasks/0/taskContent", refused.stderr)
+        self.assertEqual(len(site.seen()), 1)
+
+    def test_the_example_is_taken(self):
+        flow = self.server().post("/flow", json.loads((ROOT / "examples/http.json").read_text()))
+        self.assertEqual([node["nodeKey"] for node in flow["flowNodes"]], ["there", "title"])
 
     def test_nothing_is_said_of_a_body_that_is_not_there(self):
         site = self.site(lambda r, _: answer(200, "ok"))
