@@ -2,6 +2,7 @@
  *
  *   client ADDR:PORT chain N | fan N TIMES | bulk FLOWS STEPS | single FLOWS STEPS CONNECTIONS | shell N argv|sh
  *   client ADDR:PORT tasks N PER | task N CONNECTIONS     stand-alone ECHO, PER of them or one a request
+ *   client ADDR:PORT http N PER PORT             stand-alone HTTP, all of them to 127.0.0.1:PORT
  *   client ADDR:PORT waits N PER                 stand-alone WAIT of a day; it ends when all are accepted
  *   client ADDR:PORT lone N CONNECTIONS          the same by single requests, of one definition, of an hour
  *   client ADDR:PORT cancel FOLDER TIMES
@@ -396,15 +397,21 @@ static void submit(struct client *k, const char *task, int64_t n, int64_t per) {
   }
 }
 
-static void run_tasks(struct client *k, int64_t n, int64_t per, struct result *r) {
+static void run_tasks(struct client *k, const char *task, int64_t n, int64_t per, struct result *r) {
   int64_t t = now_us();
-  submit(k, ALONE, n, per);
+  submit(k, task, n, per);
   r->accept_s = (double)(now_us() - t) / 1e6;
   wait_tasks(k, n);
   r->seconds = (double)(k->over_us - t) / 1e6;
   r->tasks = n;
   r->what = "task";
   task_latency(k, n, &r->lat);
+}
+
+static void run_http(struct client *k, int64_t n, int64_t per, int64_t port, struct result *r) {
+  char task[128];
+  snprintf(task, sizeof task, "{\"taskType\":\"HTTP\",\"taskContent\":\"http://127.0.0.1:%lld/\"}", (long long)port);
+  run_tasks(k, task, n, per, r);
 }
 
 static void run_waits(struct client *k, int64_t n, int64_t per, struct result *r) {
@@ -550,7 +557,8 @@ int main(int argc, char **argv) {
   else if (strcmp(verb, "fan") == 0) run_fan_of(&k, save_echo(&k), arg(argc, argv, 3), arg(argc, argv, 4), &r);
   else if (strcmp(verb, "bulk") == 0) run_bulk(&k, arg(argc, argv, 3), arg(argc, argv, 4), &r);
   else if (strcmp(verb, "single") == 0) run_single(&k, arg(argc, argv, 3), arg(argc, argv, 4), (int)arg(argc, argv, 5), &r);
-  else if (strcmp(verb, "tasks") == 0) run_tasks(&k, arg(argc, argv, 3), arg(argc, argv, 4), &r);
+  else if (strcmp(verb, "tasks") == 0) run_tasks(&k, ALONE, arg(argc, argv, 3), arg(argc, argv, 4), &r);
+  else if (strcmp(verb, "http") == 0) run_http(&k, arg(argc, argv, 3), arg(argc, argv, 4), arg(argc, argv, 5), &r);
   else if (strcmp(verb, "waits") == 0) run_waits(&k, arg(argc, argv, 3), arg(argc, argv, 4), &r);
   else if (strcmp(verb, "task") == 0) run_task(&k, arg(argc, argv, 3), (int)arg(argc, argv, 4), &r);
   else if (strcmp(verb, "lone") == 0) run_lone(&k, arg(argc, argv, 3), (int)arg(argc, argv, 4), &r);

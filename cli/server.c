@@ -122,6 +122,9 @@ static enum wr_rc start_api(struct server *s, struct wr_err *err) {
                        .request_us = s->opts.request_us, .health = health, .ctx = s};
   enum wr_rc rc = api_start(&a, &s->api, err);
   if (rc) return rc;
+  char address[OPT_LISTEN_ROOM];
+  snprintf(address, sizeof address, "%.*s", (int)strcspn(s->listen, ":"), s->listen);
+  node_listens(s->node, address, api_port(s->api));
   say_start(s); /* nothing refuses it any more */
   const char *token = api_token_path(s->api);
   char url[64];

@@ -90,6 +90,8 @@ enum wr_rc setup_quietly(const struct config *c, enum shell_mode mode, struct no
   if (!rc) rc = opt_queues(c->v, "--", &names, &o->queues, err);
   o->program = "/proc/self/exe"; /* the file of this program, whatever stands in its place by now */
   o->tools = folder_of_program();
+  o->http_allow = (const char *const *)c->v[OPT_HTTP_ALLOW].many;
+  o->n_http_allow = c->v[OPT_HTTP_ALLOW].n_many;
   o->slots = opt_slots(c->v);
   o->async_slots = (uint32_t)config_num(c, OPT_ASYNC_SLOTS);
   o->cache_bytes = config_num(c, OPT_CACHE_MEMORY);

@@ -42,6 +42,8 @@ static void settle(weir_t *h, const char *url) {
     .request_us = v[OPT_REQUEST_TIMEOUT].num, .stop_us = v[OPT_STOP_TIMEOUT].num,
     .durability = v[OPT_DURABILITY].num ? NODE_RELAXED : NODE_STRICT,
     .shell = v[OPT_SHELL].num == RUN_AS_ON ? NODE_SHELL_ON : NODE_SHELL_OFF, .routines = true};
+  h->opts.http_allow = (const char *const *)v[OPT_HTTP_ALLOW].many;
+  h->opts.n_http_allow = v[OPT_HTTP_ALLOW].n_many;
 }
 
 enum wr_rc options_read(weir_t *h, const char *url, const char *const *options, struct wr_err *err) {

@@ -89,6 +89,14 @@ enum wr_rc serve_prepare(weir_t *h, struct wr_err *err) {
   return WR_OK;
 }
 
+/* No task of the node asks the API of its own process. */
+static void tell_port(weir_t *h) {
+  char address[OPT_LISTEN_ROOM];
+  struct serving *s = h->serving;
+  snprintf(address, sizeof address, "%.*s", (int)strcspn(s->listen, ":"), s->listen);
+  if (h->node && s->port) node_listens(h->node, address, (uint16_t)s->port);
+}
+
 /* All threads of the API start in here. */
 enum wr_rc serve_begin(weir_t *h, struct wr_err *err) {
   struct serving *s = h->serving;
@@ -107,6 +115,7 @@ enum wr_rc serve_begin(weir_t *h, struct wr_err *err) {
   enum wr_rc rc = api_start(&o, &a, err);
   pthread_sigmask(SIG_SETMASK, &was, NULL);
   s->port = a ? api_port(a) : 0;
+  tell_port(h);
   pthread_mutex_lock(&s->mu);
   s->api = a;
   pthread_mutex_unlock(&s->mu);
@@ -128,6 +137,7 @@ void serve_hold(weir_t *h) {
 
 void serve_go_on(weir_t *h) {
   if (!h->serving) return;
+  tell_port(h);
   api_go_on(h->serving->api, h->node ? &h->view : NULL);
   if (atomic_load(&h->gone)) serve_gone(h);
 }

@@ -119,6 +119,8 @@ static const char *by_name(const char *host, int64_t until_us, struct addresses 
   return why;
 }
 
+const char *resolve_here(const char *host, struct addresses *out) { return addresses_ask(host, 0, out); }
+
 const char *resolve(const char *host, uint16_t port, int64_t until_us, struct addresses *out) {
   const char *why = NULL;
   if (addresses_ask(host, AI_NUMERICHOST, out)) why = by_name(host, until_us, out);

@@ -17,6 +17,8 @@ struct addresses { size_t n; struct address a[RESOLVE_MAX]; };
 /* Waits until until_us on the monotonic clock. Returns NULL when `out` holds addresses, at least one; else a constant text that
  * says why not. */
 const char *resolve(const char *host, uint16_t port, int64_t until_us, struct addresses *out);
+/* One lookup on the caller's thread, without a bound: for threads that may hang. The port is 0. As resolve(). */
+const char *resolve_here(const char *host, struct addresses *out);
 /* The address in figures, without its port. */
 #define ADDRESS_TEXT 64
 const char *address_text(const struct address *a, char out[ADDRESS_TEXT]);

@@ -81,6 +81,19 @@
 #define LIMIT_BODIES_BYTES (128LL << 20)       /* of all bodies that are being read or handled */
 #define LIMIT_LARGE_WAITING 4                  /* threads that wait while another large body is parsed */
 #define LIMIT_LOOKUPS 8                        /* names of hosts that are being looked up at once */
+#define LIMIT_URL_BYTES 8192                   /* of an HTTP task, a Location too */
+#define LIMIT_HTTP_HEADERS 64                  /* that a task sends */
+#define LIMIT_HTTP_HEADER_BYTES 8192           /* one of them */
+#define LIMIT_HTTP_HEAD_BYTES 65536            /* of an answer: all its header lines */
+#define LIMIT_HTTP_HEAD_LINES 256
+#define LIMIT_HTTP_ANSWER_BYTES LIMIT_RESULT_BYTES
+#define LIMIT_HTTP_SMALL_BYTES 16384           /* of an answer; what is larger needs a place */
+#define LIMIT_HTTP_LARGE 64                    /* of these places */
+#define LIMIT_HTTP_NAMES 1024                  /* names of hosts that are remembered */
+#define LIMIT_HTTP_RULES 256                   /* --http-allow */
+#define LIMIT_HTTP_STATUSES 64                 /* status of an HTTP task */
+#define LIMIT_HTTP_REDIRECTS 3
+#define LIMIT_HTTP_CONNECTIONS 16384           /* requests on the wire at once; the others wait */
 #define LIMIT_HEADER_BYTES 16384
 #define LIMIT_HEADERS 64
 #define LIMIT_NODE_TROUBLE_BYTES 16000         /* what a node's row says about its troubles */

@@ -38,6 +38,8 @@ struct attempt {
   int64_t fi, ti, ni;               /* fi = ni = 0: a stand-alone task */
   uint32_t task;                    /* task index in the flow */
   uint32_t epoch;                   /* WEIR_ATTEMPT */
+  uint32_t failed;                  /* tries of this run that failed or timed out */
+  uint32_t before;                  /* attempts up to this number are those of earlier runs */
   int64_t owner;
   struct task_def *def;             /* a reference */
   int64_t timeout_us;               /* run timeout, 0 = none */

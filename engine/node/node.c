@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include "clock.h"
 #include "found.h"
+#include "http_task.h"
 #include "log.h"
 #include "node_trouble.h"
 #include "own.h"
@@ -23,6 +24,7 @@
 #define LEAVE_US 2000000          /* a planned stop: how long results may take to be stored, once all attempts have ended */
 #define MAX_HINTS 1000000         /* the list of the queue is bounded; beyond it tasks wait as rows */
 enum { ID_CHARS = 32, HOME_BYTES = 80 };
+enum { MYSQL_USUAL_PORT = 3306, REDIS_USUAL_PORT = 6379 };
 #define NUDGE_QUEUE SLOT_PROCESS  /* which of the queues carries nudges */
 
 struct node {
@@ -31,6 +33,7 @@ struct node {
   struct logs *logs;
   struct defs *defs;
   struct registry *executors;
+  struct http *http;              /* the client of HTTP, and of all else that asks URLs here */
   struct queue *queue[SLOT__N];   /* one each, so that tasks that wait for a process never hold up the others */
   struct pump *pump[SLOT__N];     /* NULL with the queue in memory */
   pthread_mutex_t gate;           /* between the runner's calls and a worker that goes before it: node_close() */
@@ -411,6 +414,16 @@ static void forget_the_rest(struct node *n) {
   if (rc != WR_OK) log_warn("node.forget", L_STR("why", err.msg));
 }
 
+/* Before any definition is checked. What is ours is refused, whatever a rule opens. */
+static enum wr_rc open_http(struct node *n, struct wr_err *err) {
+  struct http *h = n->http;
+  enum wr_rc rc = WR_OK;
+  for (size_t i = 0; i < n->o->n_http_allow && !rc; i++) rc = http_allow(h, n->o->http_allow[i], err);
+  http_refuse_url(h, n->o->store, MYSQL_USUAL_PORT);
+  http_refuse_url(h, n->o->queue, REDIS_USUAL_PORT);
+  return rc;
+}
+
 static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_err *err) {
   const struct node_opts *o = n->o;
   struct store_opts so = {.url = o->store, .lease_us = o->lease_us, .relaxed = o->durability == NODE_RELAXED,
@@ -418,6 +431,7 @@ static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_
                               .gone_ctx = n,
                           .stopping = o->stopping, .stopping_ctx = o->ctx};
   enum wr_rc rc = open_worker(n, spawner, err); /* first, so that the spawner has an owner that ends it */
+  if (!rc) rc = open_http(n, err);
   if (!rc && o->add_types) rc = o->add_types(o->ctx, n->executors, err);
   if (!rc) rc = store_open(&so, &n->store, err);
   if (!rc) rc = logs_open(n->store, &n->logs, err);
@@ -453,12 +467,22 @@ static enum wr_rc open_deaf(struct node *n, struct spawner *spawner, struct wr_e
   return rc;
 }
 
+/* Behind those that are built in. Its client has no thread before the first request. */
+static void add_http(struct node *n) {
+  struct wr_err err;
+  n->http = http_new();
+  const wx_ops type = http_type(n->http);
+  enum wr_rc rc = registry_add(n->executors, &type, &err);
+  wr_assert(rc == WR_OK);
+}
+
 enum wr_rc node_open(const struct node_opts *o, struct spawner *spawner, struct node **out, struct wr_err *err) {
   struct node *n = wr_new(struct node);
   pthread_mutex_init(&n->gate, NULL);
   n->o = o;
   n->executors = registry_new();
   registry_add_builtins(n->executors);
+  add_http(n);
   const struct never_started *v = spawner ? spawner_never_started(spawner, &n->n_never) : NULL;
   if (n->n_never > 0) n->never = memcpy(wr_calloc(n->n_never, sizeof *v), v, n->n_never * sizeof *v);
   n->spawned = spawner != NULL;
@@ -517,6 +541,7 @@ bool node_close(struct node *n) {
   if (n->defs) defs_free(n->defs);
   if (n->store) store_close(n->store);
   registry_free(n->executors);
+  http_free(n->http);
   pthread_mutex_destroy(&n->gate);
   free(n->never);
   free(n);
@@ -547,3 +572,4 @@ struct store *node_store(const struct node *n) { return n->store; }
 struct defs *node_defs(const struct node *n) { return n->defs; }
 const struct registry *node_executors(const struct node *n) { return n->executors; }
 struct runner *node_runner(const struct node *n) { return n->runner; }
+void node_listens(struct node *n, const char *address, uint16_t port) { http_refuse(n->http, address, port); }

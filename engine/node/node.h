@@ -38,6 +38,7 @@ struct node_opts {
   const char *helper, *why_no_spawner;        /* as in spawner_opts and worker_opts */
   const char *tools;                          /* the folder of weir, with which the PATH of SHELL tasks ends; NULL = not known */
   struct run_as *run_as;                      /* whom SHELL tasks may run as here; NULL: this node runs none itself */
+  const char *const *http_allow; size_t n_http_allow;  /* CIDR[:PORT] each (http_client.h); borrowed */
   int64_t cache_bytes, request_us, stop_us;
   struct queue_opts queues;                   /* as in runner.h; borrowed */
   bool own_only;                              /* as in runner.h */
@@ -88,4 +89,6 @@ struct store *node_store(const struct node *n);
 struct defs *node_defs(const struct node *n);
 const struct registry *node_executors(const struct node *n);
 struct runner *node_runner(const struct node *n);
+/* Its own API listens there: no task may ask it. address: figures, 0.0.0.0 = all of this machine. Any thread. */
+void node_listens(struct node *n, const char *address, uint16_t port);
 #endif

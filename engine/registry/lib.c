@@ -13,7 +13,8 @@
 #include "text.h"
 
 _Static_assert((int)WX_BAD_TYPE == WR_WRONG_TYPE && (int)WX_UNKNOWN_FIELD == WR_UNKNOWN_FIELD &&
-               (int)WX_OUT_OF_RANGE == WR_OUT_OF_RANGE && (int)WX_BAD_COMMAND == WR_BAD_COMMAND,
+               (int)WX_OUT_OF_RANGE == WR_OUT_OF_RANGE && (int)WX_BAD_COMMAND == WR_BAD_COMMAND &&
+               (int)WX_URL_BLOCKED == WR_URL_BLOCKED,
                "codes of the ABI are those of errors.def");
 _Static_assert((int)WX_QUOTE_BYTES == WR_QUOTE_MAX && (int)WX_KNOWN_BYTES == MEANT_LIST && (int)WX_KNOWN_MAX == MEANT_MAX,
                "sizes of the ABI are those of base");

@@ -89,7 +89,8 @@ uint64_t registry_changes(const struct registry *r) { return atomic_load_explici
 int executor_check(const struct executor *x, const char *content, const char *config, enum wr_rc *code, char *err, size_t err_n) {
   int said = WR_OUT_OF_RANGE;
   int rc = 0;
-  if (x->ops.check_with) rc = x->ops.check_with(&executor_lib, content, config, &said, err, err_n);
+  if (x->ops.check_own) rc = x->ops.check_own(&executor_lib, x->ops.user, content, config, &said, err, err_n);
+  else if (x->ops.check_with) rc = x->ops.check_with(&executor_lib, content, config, &said, err, err_n);
   else if (x->ops.check) rc = x->ops.check(content, config, &said, err, err_n);
   bool known = said / 100 == 422 && strcmp(wr_err_symbol((enum wr_rc)said), wr_err_symbol(WR_INTERNAL)) != 0;
   *code = known ? (enum wr_rc)said : WR_OUT_OF_RANGE; /* the code of a refusal is always a 422 that has a name */

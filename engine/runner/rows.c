@@ -249,6 +249,8 @@ static enum store_rc make_start(struct runner *r, const struct eff_after *f) {
     .heartbeat_us = def->heartbeat_us, .given = c->alone && c->alone->given,
     .cleanup = f->r->task[f->task].t.phase == PHASE_DELETE};
   if (a->cleanup) make_clean_up(a);
+  a->failed = f->r->task[f->task].t.tries;
+  a->before = c->alone ? c->alone->run_epoch : 0;
   a->policy.slot = f->slot; /* the class of this version, which the step counted */
   *r->writer.starts_tail = a;
   r->writer.starts_tail = &a->next;

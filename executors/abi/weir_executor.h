@@ -64,6 +64,8 @@ typedef struct wx_task {             /* borrowed until release() */
   const char *context; size_t context_len;
   int64_t id;                        /* of the task instance */
   int cleanup;                       /* 1 = the task is being deleted, and this attempt cleans up behind it */
+  uint32_t failed;                   /* tries of this run that have failed or timed out; what was lost does not count */
+  uint32_t before;                   /* attempts up to this number are those of its earlier runs */
 } wx_task;
 
 typedef struct wx_result {
@@ -194,10 +196,12 @@ typedef struct wx_ops {
   /* The first `count` contexts that it noted are decided: the newest of them is stored, or refused (WX_KEPT_*). Not called after
    * done(). */
   void (*noted)(const wx_host *, wx_exec *, uint32_t count, int answer);
+  /* As check_with(), with `user`, and in place of it: for a check that asks what its node allows. Any thread. */
+  int  (*check_own)(const wx_lib *, void *user, const char *content, const char *config, int *code, char *err, size_t err_n);
 } wx_ops;
 
 /* Why a task is refused: codes of the API. */
-enum { WX_BAD_TYPE = 42201, WX_UNKNOWN_FIELD = 42202, WX_OUT_OF_RANGE = 42221, WX_BAD_COMMAND = 42222 };
+enum { WX_BAD_TYPE = 42201, WX_UNKNOWN_FIELD = 42202, WX_OUT_OF_RANGE = 42221, WX_BAD_COMMAND = 42222, WX_URL_BLOCKED = 42223 };
 
 /* The single symbol a plugin exports. A file that ends with
  *     WX_EXECUTOR(name) { return &ops; }

@@ -371,7 +371,7 @@ class Definitions(Case):
     def test_43_unknown_type(self):
         for kind in ("NOPE", "echo", "ECHO ", "../ECHO"):
             answer = self.refused(post("/task", {"taskName": "x", "taskType": kind}), 42220, "UNKNOWN_TYPE")
-            self.assertIn(". Known types: ECHO, WAIT, EXCEPTION, SHELL, and what nodes have registered.", answer["message"])
+            self.assertIn(". Known types: ECHO, WAIT, EXCEPTION, SHELL, HTTP, and what nodes have registered.", answer["message"])
             self.refuse_flow(42220, inline(kind))
 
     def test_45_ranges(self):

@@ -14,6 +14,7 @@ LAYERS = {
     "engine/registry": ["engine/base", "executors", "executors/abi"],
     "engine/core": ["engine/base"],
     "engine/model": ["engine/base", "engine/core"],
+    "engine/http": ["engine/base", "engine/model", "executors/abi"],
     "engine/store": ["engine/base", "engine/core", "engine/model"],
     "engine/queue": ["engine/base", "engine/core", "engine/model"],
     "engine/defs": ["engine/base", "engine/registry", "engine/core", "engine/model", "engine/store", "executors/abi"],
@@ -21,7 +22,7 @@ LAYERS = {
     "engine/spawner": ["engine/base", "engine/core", "engine/model"],
     "engine/worker": ["engine/base", "engine/core", "engine/model", "engine/spawner", "engine/registry", "executors/abi"],
     "engine/node": ["engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs", "engine/runner",
-                    "engine/spawner", "engine/worker", "engine/registry", "executors/abi"],
+                    "engine/spawner", "engine/worker", "engine/registry", "engine/http", "executors/abi"],
     "engine/client": ["engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs", "engine/runner",
                       "engine/registry", "executors/abi"],
     "api": ["engine/client", "engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs", "engine/runner",
@@ -36,7 +37,7 @@ LAYERS = {
 LIBRARIES = {
     "mysql": r"engine/store/mysql\w*\.[ch]", "mariadb": r"engine/store/mysql\w*\.[ch]", "sqlite3": r"engine/store/sqlite\w*\.[ch]",
     "hiredis": r"engine/queue/redis\w*\.[ch]", "civetweb": r"api/http\.c",
-    "curl": r"lib/remote\.c",
+    "curl": r"lib/remote\.c|engine/http/curl_link\.h",
     "netdb": r"engine/base/resolve\.c",  # getaddrinfo() has no bound
 }
 # What core may ask of the world: memory of base, string functions, and what the compiler adds.

@@ -18,7 +18,7 @@ static struct world world;
 
 static enum wr_rc world_type(void *ctx, const char *type, const char *content, const json_t *config, const char *path,
                              uint8_t *slot, struct wr_err *err) {
-  static const char *const known[] = {"ECHO", "WAIT", "EXCEPTION", "SHELL"};
+  static const char *const known[] = {"ECHO", "WAIT", "EXCEPTION", "SHELL", "HTTP"};
   struct world *w = ctx;
   size_t i = 0;
   w->type_calls++;
