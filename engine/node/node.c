@@ -71,6 +71,12 @@ static void port_forget(void *ctx, int64_t ti) {
   worker_out(ctx);
 }
 
+static void port_hand_back(void *ctx, bool running) {
+  struct worker *w = worker_in(ctx);
+  if (w) worker_hand_back(w, running);
+  worker_out(ctx);
+}
+
 static void port_kill_all(void *ctx) {
   struct worker *w = worker_in(ctx);
   if (w) worker_kill_all(w);
@@ -369,6 +375,7 @@ static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
     r.ports.cancel = port_cancel;
     r.ports.kill_all = port_kill_all;
     r.ports.forget = port_forget;
+    r.ports.hand_back = port_hand_back;
     r.ports.deadline = port_deadline;
   }
   struct runner *made = NULL;

@@ -235,7 +235,7 @@ const struct store_ops sq_ops = {
   .abi = STORE_ABI, .size = sizeof(struct store_ops),
   .close = sq_close, .single = single, .ids = sq_ids, .join = sq_join, .leave = sq_leave, .begin = sq_begin, .lock = sq_lock,
   .nodes = sq_nodes, .node_range = sq_node_range, .tasks = sq_tasks, .task_range = sq_task_range, .write = sq_write,
-  .commit = sq_commit, .rollback = sq_rollback, .resolve = sq_resolve, .renew = sq_renew, .tell = sq_tell, .reap = sq_reap,
+  .commit = sq_commit, .rollback = sq_rollback, .resolve = sq_resolve, .renew = sq_renew, .tell = sq_tell, .wish = sq_wish, .reap = sq_reap,
   .live_tasks = sq_live_tasks, .live_flows = sq_live_flows, .reconciler = sq_reconciler,
   .save_task = sql_save_task, .save_flow = sq_save_flow, .delete_task = sql_delete_task, .delete_flow = sql_delete_flow,
   .reader_get = sq_reader_get, .reader_put = sq_reader_put,
