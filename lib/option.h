@@ -64,6 +64,9 @@ uint32_t opt_slots(const struct opt_value v[OPT__N]);
 /* All of the queues but the policy. Borrows from v, and from names, which the caller has initialized. */
 enum wr_rc opt_queues(const struct opt_value v[OPT__N], const char *dash, struct arena *names, struct queue_opts *q,
                       struct wr_err *err) WR_MUST;
+/* NULL = none; the arena's. */
+enum wr_rc opt_labels(const struct opt_value v[OPT__N], const char *dash, struct arena *names, const char **out,
+                      struct wr_err *err) WR_MUST;
 /* The address as the API takes it: figures only, and IPv4. FORBIDDEN where listening there is not safe. */
 enum { OPT_LISTEN_ROOM = 32 };
 enum wr_rc opt_listen(const struct opt_value v[OPT__N], const char *dash, char out[OPT_LISTEN_ROOM], struct wr_err *err) WR_MUST;

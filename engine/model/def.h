@@ -37,6 +37,7 @@ struct task_def {
   int64_t timeout_us;           /* run timeout of an attempt, 0 = none */
   int64_t heartbeat_us;         /* an attempt that reports nothing for so long is LOST, 0 = never */
   int64_t clean_up_us;          /* it has an onDelete: the run timeout of that; 0 = it has none */
+  char *labels;                 /* taskConfig.labels, what its member must have: labels.h; NULL = nothing */
   struct queue_spec *queue;     /* taskConfig.queue: async.h; NULL = none */
   /* what runs it on this node; the cache of definitions sets it together with policy.slot. NULL = look it up by type */
   const struct executor *executor;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include "clock.h"
 #include "found.h"
+#include "labels.h"
 #include "log.h"
 #include "node_trouble.h"
 #include "own.h"
@@ -270,9 +271,10 @@ static const char *worker_log_why(void *ctx) { return logs_why(((struct node *)c
 
 _Static_assert((int)SLOT_PROCESS == (int)WX_SLOT_PROCESS && (int)SLOT_ASYNC == (int)WX_SLOT_ASYNC, "a slot class has one number");
 
-/* Does this node have the type, and may the task run as the user that it asks for? Asked once for each version. */
+/* Does this node have the labels and the type, and may the task run as the user that it asks for? Asked once for each version. */
 static bool can_run(void *ctx, const struct task_def *t) {
   const struct node *n = ctx;
+  if (t->labels && !labels_have(n->o->labels, t->labels)) return false;
   if (!t->executor || !(t->executor->ops.flags & WX_PROGRAMS)) return t->executor != NULL;
   if (n->o->shell != NODE_SHELL_ON) return false;
   json_t *config = t->config ? json_loads(t->config, 0, NULL) : NULL;
@@ -357,7 +359,8 @@ static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
   home_of(n, n->home);
   struct runner_opts r = {.store = n->store, .defs = n->defs, .lease_us = o->lease_us, .own_only = o->own_only,
                           .request_us = o->request_us, .cache_bytes = o->cache_bytes, .queues = o->queues,
-                          .info = {n->host, getpid(), o->slots, o->roles_text, n->home, n->types, n->users}};
+                          .info = {n->host, getpid(), o->slots, o->roles_text, n->home, n->types, n->users, o->labels, o->version,
+                                   0, 0}};
   rand_secret(&r.seed, sizeof r.seed);
   r.never = n->never;
   r.n_never = n->n_never;
@@ -398,6 +401,7 @@ static uint32_t kind_of(const struct node *n) {
   uint32_t h = 2166136261u;
   for (const char *p = n->types; *p; p++) h = (h ^ (unsigned char)*p) * 16777619u;
   for (const char *p = n->users; *p; p++) h = (h ^ (unsigned char)*p) * 16777619u;
+  for (const char *p = n->o->labels ? n->o->labels : ""; *p; p++) h = (h ^ (unsigned char)*p) * 16777619u;
   return h;
 }
 

@@ -252,7 +252,7 @@ static void next_migrates(enum wr_rc want) {
 static void cannot_join(struct store *s) {
   int64_t me;
   assert_int_equal(store_join(s, &elder, &me), STORE_DOWN);
-  if (!strstr(store_why(s), "This weir (schema 7) may not use it any more: start a newer weir.")) fail_msg("%s", store_why(s));
+  if (!strstr(store_why(s), "This weir (schema 8) may not use it any more: start a newer weir.")) fail_msg("%s", store_why(s));
   same("no row", "SELECT COUNT(*) FROM engine_node WHERE state='LIVE'", "0|\n");
 }
 
@@ -310,21 +310,21 @@ static void nobody_joins_a_half_done_schema(void **st) {
   cannot_join(s);
   store_close(s);
   next_migrates(WR_OK);
-  refused(kit_url(), WR_STORE_REFUSED, "has schema 8, which this weir (schema 7) may not use: start a newer weir");
+  refused(kit_url(), WR_STORE_REFUSED, "has schema 9, which this weir (schema 8) may not use: start a newer weir");
 }
 
 static void newer(void **st) {
   (void)st;
   wipe();
   opens();
-  run_sql("INSERT INTO schema_version VALUES (8, UTC_TIMESTAMP(6), 7)"); /* it only adds: the program before it may go on */
+  run_sql("INSERT INTO schema_version VALUES (9, UTC_TIMESTAMP(6), 8)"); /* it only adds: the program before it may go on */
   opens();
-  run_sql("INSERT INTO schema_version VALUES (9, UTC_TIMESTAMP(6), 8)");
-  refused(kit_url(), WR_STORE_REFUSED, "has schema 9, which this weir (schema 7) may not use: start a newer weir");
-  run_sql("UPDATE schema_version SET oldest=NULL WHERE version=9");
-  refused(kit_url(), WR_STORE_REFUSED, "has schema 9");
-  run_sql("DELETE FROM schema_version WHERE version<>9; ALTER TABLE schema_version DROP COLUMN oldest");
-  refused(kit_url(), WR_STORE_REFUSED, "has schema 9");
+  run_sql("INSERT INTO schema_version VALUES (10, UTC_TIMESTAMP(6), 9)");
+  refused(kit_url(), WR_STORE_REFUSED, "has schema 10, which this weir (schema 8) may not use: start a newer weir");
+  run_sql("UPDATE schema_version SET oldest=NULL WHERE version=10");
+  refused(kit_url(), WR_STORE_REFUSED, "has schema 10");
+  run_sql("DELETE FROM schema_version WHERE version<>10; ALTER TABLE schema_version DROP COLUMN oldest");
+  refused(kit_url(), WR_STORE_REFUSED, "has schema 10");
 }
 
 static void foreign_is_left_alone(void **st) {
