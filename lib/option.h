@@ -19,7 +19,8 @@ enum opt_type {
   OPT_SWITCH,  /* num 0 or 1; as a flag it takes no value */
   OPT_MANY     /* a list; by commas in file and environment */
 };
-enum { VERB_SERVER = 1, VERB_RUN = 2, VERB_TOKEN = 4, VERB_DB = 8, VERB_LIB = 16 };  /* LIB: weir_open() */
+enum { VERB_SERVER = 1, VERB_RUN = 2, VERB_TOKEN = 4, VERB_DB = 8, VERB_LIB = 16, VERB_MEMBER = 32,
+       VERB_CLIENT = VERB_MEMBER };  /* LIB: weir_open(); CLIENT: all that talk to a server */
 enum {
   OPT_SECRET = 1,
   OPT_FLAG_ONLY = 2,       /* the environment is not read for it: a SHELL task has a WEIR_OUTPUT that means another thing */

@@ -123,6 +123,7 @@ enum wr_rc def_inline_parse(struct node_def *n, const char *text, size_t len, st
 /* The policy and timeout that hold for a task index: the task's, with the node's overrides. */
 struct task_policy def_policy(const struct task_ref *ref, const struct task_def *t);
 int64_t def_timeout_us(const struct task_ref *ref, const struct task_def *t);
+int64_t config_timeout_us(const char *config);      /* the run timeout that a stored taskConfig says; 0 = none. NULL is fine */
 
 /* {"k": v, ..} -> canonical JSON text (sorted keys), NULL for {} or absent. Values: string, number, boolean; names
  * [A-Za-z_][A-Za-z0-9_]*; LIMIT_PARAMS, LIMIT_PARAMS_BYTES. malloc'ed. */

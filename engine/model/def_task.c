@@ -258,6 +258,17 @@ enum wr_rc def_task_derive(struct task_def *t, struct wr_err *err) {
   return wr_err_set(err, WR_INTERNAL, "The stored configuration of task %lld cannot be read.", (long long)t->task_id);
 }
 
+int64_t config_timeout_us(const char *config) {
+  int64_t us = 0;
+  json_t *cfg = config && strstr(config, "imeout\"") ? json_reparse(config, strlen(config)) : NULL;
+  for (int k = C_TIMEOUT; k <= C_RUN_TIMEOUT; k++) {
+    const json_t *v = json_object_get(cfg, config_key[k]);
+    if (v && us == 0 && field_timeout(v, NULL, &us, NULL) != WR_OK) us = 0;
+  }
+  json_decref(cfg);
+  return us;
+}
+
 /* ---- the inline tasks of a node, as the store keeps them ---- */
 char *def_inline_text(const struct node_def *n) {
   struct buf b = BUF_INIT;

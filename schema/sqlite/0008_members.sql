@@ -14,4 +14,4 @@ ALTER TABLE engine_node ADD COLUMN slots_used INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE engine_node ADD COLUMN cpu_budget INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE engine_node ADD COLUMN cpu_used INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE engine_node ADD COLUMN load_percent INTEGER NOT NULL DEFAULT 0;
-CREATE INDEX engine_node_end ON engine_node (end_time);
+CREATE INDEX IF NOT EXISTS engine_node_end ON engine_node (end_time);

@@ -88,7 +88,7 @@ static void upgraded_is_fresh(void **st) {
     same(r->name, "SELECT SUM(t_canceled) FROM task_node_ins", "1|\n");
     same(r->name, "SELECT a.task_name, a.task_type, a.user_name, a.run_no, a.create_time=i.create_time FROM task_async a JOIN task_ins i USING (ti_id) "
          "ORDER BY ti_id", "said|ECHO||1|1|\nslow|SHELL||1|1|\nslow|SHELL||1|1|\n");
-    same(r->name, "SELECT MAX(version), MAX(oldest) FROM schema_version", "7|7|\n");
+    same(r->name, "SELECT MAX(version), MAX(oldest) FROM schema_version", "8|8|\n");
     free(live);
   }
 }
@@ -144,7 +144,7 @@ static void several_at_once(void **st) {
   for (int i = 0; i < 4; i++) pid[i] = beside(MIGRATES);
   for (int i = 0; i < 4; i++) ends_well(pid[i]);
   same_as_fresh("four");
-  same("four", "SELECT COUNT(*) FROM schema_version", "7|\n");
+  same("four", "SELECT COUNT(*) FROM schema_version", "8|\n");
 }
 
 static void wait_for(const char *state) {
@@ -231,7 +231,7 @@ static const struct schema_step taking[] = {
   {"ALTER TABLE task_ins DROP COLUMN log_lost_why", "SELECT NOT EXISTS (SELECT 1 FROM information_schema.columns WHERE "
    "table_schema=DATABASE() AND table_name='task_ins' AND column_name='log_lost_why')"},
   {"DELETE FROM idempotency", NULL}};
-static const struct schema_file next_files[] = {{"0008_taking.sql", 8, 8, taking, 2}};
+static const struct schema_file next_files[] = {{"0009_taking.sql", 9, 9, taking, 2}};
 static const struct schema_set next_set = {next_files, 1};
 
 static const struct node_info elder = {.host = "elder", .pid = 42};
@@ -296,7 +296,7 @@ static void nobody_joins_a_half_done_schema(void **st) {
   int64_t me;
   struct store *s = elder_joined(&me);
   next_migrates(WR_STORE_REFUSED);
-  same("as before", "SELECT MAX(version), MAX(oldest) FROM schema_version", "7|7|\n");
+  same("as before", "SELECT MAX(version), MAX(oldest) FROM schema_version", "8|8|\n");
   assert_int_equal(store_renew(s), STORE_OK);
   assert_int_equal(store_leave(s), STORE_OK);
   assert_int_equal(store_join(s, &elder, &me), STORE_OK);
