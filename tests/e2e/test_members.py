@@ -186,7 +186,7 @@ class Single(Members):
 class Two(OnMariaDb, Members):
     def test_a_drain_sends_work_elsewhere(self):
         one, two = self.node("a"), self.node("b")
-        flow = one.flow(*[shell(f"n{i}", self.gated("go")) for i in range(4)])
+        flow = one.flow({"nodeKey": "n", "tasks": [{"taskName": "t", "taskType": "SHELL", "taskContent": self.gated("go")}] * 4})
         until("both run", lambda: all(self.member(one, s.pid)["running"] == 2 for s in (one, two)))
         self.assertEqual(two.post(f"/members/{self.member(one)['memberId']}/drain")["state"], "DRAINING")
         until("it has read that", lambda: any("event=runner.drain " in line for line in one.lines))
@@ -253,7 +253,7 @@ class Two(OnMariaDb, Members):
         ended = one.ended(flow)
         self.assertEqual(ended["state"], "SUCCESS")
         for node, zone in zip(ended["nodes"], "ba"):
-            (row,) = one.get(f"/monitor/node/{node['niId']}")["tasks"] if "tasks" in one.get(f"/monitor/node/{node['niId']}") else one.get(f"/monitor/node/{node['niId']}")
+            (row,) = one.get(f"/monitor/node/{node['niId']}")
             self.assertEqual(row["memberId"], of[zone])
         self.assertEqual((one.stop(), two.stop()), (0, 0))
 
@@ -266,7 +266,8 @@ class Two(OnMariaDb, Members):
         self.assertEqual(self.when(api, waits, why="NO_EXECUTOR")["state"], "QUEUED")
         workers = [self.node(f"w{i}", "--roles", "worker", kind=Quiet) for i in range(2)]
         self.when(api, waits, state="SUCCESS")
-        flow = api.flow(*[shell(f"n{i}", "true") for i in range(12)], task("e", "ECHO", "x", *[f"n{i}" for i in range(12)]))
+        flow = api.flow({"nodeKey": "n", "tasks": [{"taskName": "t", "taskType": "SHELL", "taskContent": "true"}] * 12},
+                        task("e", "ECHO", "x", "n"))
         self.assertEqual(api.ended(flow)["state"], "SUCCESS")
         ran = {t["memberId"] for t in api.get("/monitor/task?alone=false&limit=100")}
         roles = {m["memberId"]: m["roles"] for m in api.get("/members")}
