@@ -1,5 +1,5 @@
-/* /members: who belongs to this cluster, and the wish that one of them drains. Any API thread. What this process says of itself is
- * asked of it directly; of the others their rows tell it, at most some seconds old.
+/* /members: who belongs to this cluster, and the wish that one of them drains. Any API thread. What this process says of itself
+ * is asked of it directly; of the others their rows tell it, at most some seconds old.
  * What never happens: a member is changed beside its wish; a wish is shown as done before the member has said so. */
 #include <string.h>
 #include "call.h"
@@ -115,7 +115,8 @@ static enum wr_rc bad_timeout(struct call *c) {
 /* < 0: none is given. */
 static enum wr_rc timeout_of(struct call *c, int64_t *us) {
   const json_t *given = json_object_get(c->body, "timeout");
-  const struct body_field field = {"timeout", given ? json_typeof(given) : JSON_NULL, false}; /* of any type: it is looked at below */
+  /* of any type: it is looked at below */
+  const struct body_field field = {"timeout", given ? json_typeof(given) : JSON_NULL, false};
   json_t *v[1] = {NULL};
   *us = -1;
   enum wr_rc rc = c->body ? call_fields(c, c->body, "", &field, 1, v) : WR_OK;

@@ -158,7 +158,8 @@ static enum wr_rc read_answer(const struct buf *out, long status, json_t **data,
   int n = code ? (int)strtol(code, NULL, 10) : 0;
   enum wr_rc rc = WR_OK;
   if (status == 200 && code && strcmp(code, "200") == 0 && got) *data = json_incref(got);
-  else if (status != 200 && n / 100 == status) rc = wr_err_set(err, (enum wr_rc)n, "%.240s", text ? text : wr_err_text((enum wr_rc)n));
+  else if (status != 200 && n / 100 == status)
+    rc = wr_err_set(err, (enum wr_rc)n, "%.240s", text ? text : wr_err_text((enum wr_rc)n));
   else rc = wr_err_set(err, WR_DB_UNAVAILABLE, "What answers there (HTTP %ld) is no server of this version of Weir.", status);
   json_decref(answer);
   return rc;

@@ -126,9 +126,14 @@ static bool set_aside(struct why *w, int64_t fi) {
 
 /* ---- it does not begin ---- */
 
-/* Nodes that could run the task: what each of them has besides the one before, in this order; and how many of those that can start
- * nothing just now. */
-struct runners { size_t live, types, labelled, served, can, paused; int64_t slots, until_us; const char *cause, *host; struct why_busy busy; };
+/* Nodes that could run the task: each member counts those of the one before that have more of what it takes. paused: of those that
+ * can, the ones that start nothing just now. */
+struct runners {
+  size_t live, types, labelled, served, can, paused;
+  int64_t slots, until_us;
+  const char *cause, *host;
+  struct why_busy busy;
+};
 
 /* What is asked of nodes. */
 struct wanted { const char *type, *user, *labels; bool process; struct queue_view of; };

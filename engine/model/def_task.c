@@ -20,8 +20,8 @@ const struct field task_field[T__N] = {
 /* ---- taskConfig ---- */
 /* The keys that mean the same for every type; all others are the executor's. */
 /* Those from C__SHARED on make sense for some types only, so the executor sees them too, and refuses them where they do not. */
-enum { C_ATTEMPTS, C_BACKOFF, C_TIMEOUT, C_RUN_TIMEOUT, C_QUEUE_TIMEOUT, C_ON_LOST, C_QUEUE, C_LABELS, C__SHARED, C_HEARTBEAT = C__SHARED,
-       C_ON_DELETE, C__N };
+enum { C_ATTEMPTS, C_BACKOFF, C_TIMEOUT, C_RUN_TIMEOUT, C_QUEUE_TIMEOUT, C_ON_LOST, C_QUEUE, C_LABELS, C__SHARED,
+       C_HEARTBEAT = C__SHARED, C_ON_DELETE, C__N };
 static const char *const config_key[C__N] = {[C_ATTEMPTS] = "attempts", [C_BACKOFF] = "backoff", [C_TIMEOUT] = "timeout",
     [C_RUN_TIMEOUT] = "runTimeout", [C_QUEUE_TIMEOUT] = "queueTimeout", [C_ON_LOST] = "onLost",
     [C_QUEUE] = "queue", [C_LABELS] = "labels", [C_HEARTBEAT] = "heartbeatTimeout", [C_ON_DELETE] = "onDelete"};

@@ -60,7 +60,8 @@ bool mailbox_waits(struct mailbox *m);
 void mailbox_check(struct mailbox *m);  /* aborts when a fact above does not hold; debug builds and tests */
 
 /* ---- the runner's thread ---- */
-struct mail { bool nudged, wished, draining; struct queue_news queue; struct cost_lent *lent; size_t n_lent; };   /* lent: to be freed */
+/* lent: to be freed */
+struct mail { bool nudged, wished, draining; struct queue_news queue; struct cost_lent *lent; size_t n_lent; };
 /* Appends what came: results first (they free slots), then hints and timeouts, then requests. */
 void mailbox_take(struct mailbox *m, struct events *to, struct mail *out);
 void mailbox_sleep(struct mailbox *m, int64_t until_boot_us);     /* or until something is posted; INT64_MAX = only then */

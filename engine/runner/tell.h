@@ -2,7 +2,8 @@
  *
  * The row is written with a renewal of its own: at once when its text changes, and at most once in TELL_US, so that a node whose
  * starts fail again and again costs the database little. The same write has the figures of this node; where others read them and
- * they alone have changed, it comes at most once in FIGURES_US. The row of a dead node does not count, so nothing has to be taken back.
+ * they alone have changed, it comes at most once in FIGURES_US. The row of a dead node does not count, so nothing has to be taken
+ * back.
  * The runner thread's, except tell_trouble(). What never happens: a call of the store under a lock; a thread that asks waits for
  * the store. */
 #ifndef RUNNER_TELL_H
