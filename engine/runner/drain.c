@@ -4,10 +4,12 @@
 void drain_init(struct drain *d, struct env *env, const struct admission *admission) {
   *d = (struct drain){.env = env, .admission = admission, .at = INT64_MAX};
   for (int s = 0; s < SLOT__N; s++) d->runs |= admission->pool[s].capacity > 0;
-  if (d->runs && !env->single) d->at = 0;
+  if (!env->single && store_wishes(env->store)) d->at = 0;
 }
 
-void drain_now(struct drain *d) { d->at = 0; }
+void drain_now(struct drain *d) {
+  if (store_wishes(d->env->store)) d->at = 0;
+}
 
 void drain_join(const struct drain *d, struct node_info *info) {
   info->drain_at_us = d->wish.at_us;

@@ -5,6 +5,8 @@
 
 void store_figures(struct store *s, const struct member_figures *f) { s->told = *f; }
 
+bool store_wishes(const struct store *s) { return s->ops->wish != NULL; }
+
 enum store_rc store_wish(struct store *s, struct drain_wish *out) {
   *out = (struct drain_wish){0};
   return s->ops->wish ? s->ops->wish(s, out) : STORE_OK;

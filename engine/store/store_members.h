@@ -21,6 +21,7 @@ void store_figures(struct store *s, const struct member_figures *f);
 
 /* at_us 0 = none; stop_us: when what runs is told to stop, 0 = never. */
 struct drain_wish { int64_t at_us, stop_us; };
+bool store_wishes(const struct store *s);   /* false: nothing is ever wished on it */
 /* The runner's writer, outside of batches: what is wished of this member. Plain read of its own row, by primary key. */
 enum store_rc store_wish(struct store *s, struct drain_wish *out) WR_MUST;
 

@@ -663,7 +663,10 @@ static const struct store_ops mem_ops = {
 
 struct store *memdb_connect(struct memdb *db, void *node) {
   struct mem_store *s = wr_new(struct mem_store);
-  s->s = (struct store){.ops = &mem_ops, .id = "00000000", .clock = SHARED_CLOCK_INIT};
+  static struct store_ops plain;
+  plain = mem_ops;
+  plain.wish = NULL;
+  s->s = (struct store){.ops = db->drains ? &mem_ops : &plain, .id = "00000000", .clock = SHARED_CLOCK_INIT};
   s->db = db;
   s->node = node;
   arena_init(&s->texts, 0);

@@ -83,6 +83,7 @@ struct memdb {
   struct map64 member;
   struct mem_key *key; size_t n_key, cap_key;
   int64_t max_ti, max_fi;
+  bool drains;                       /* somebody may wish that a member drains; else members have no wishes */
   bool made_up;  /* some nodes grow when they start, some tasks choose among out-edges; no definition can say so yet */
   size_t n_attempt;                  /* rows of task_attempt */
   const struct mem_store *asker;     /* the node that looks for lost hints now */
