@@ -359,7 +359,7 @@ static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
   home_of(n, n->home);
   struct runner_opts r = {.store = n->store, .defs = n->defs, .lease_us = o->lease_us, .own_only = o->own_only,
                           .request_us = o->request_us, .cache_bytes = o->cache_bytes, .queues = o->queues,
-                          .info = {n->host, getpid(), o->slots, o->roles_text, n->home, n->types, n->users, o->labels, o->version,
+                          .info = {n->host, getpid(), n->worker ? o->slots : 0, o->roles_text, n->home, n->types, n->users, o->labels, o->version,
                                    0, 0}};
   rand_secret(&r.seed, sizeof r.seed);
   r.never = n->never;
