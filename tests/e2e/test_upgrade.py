@@ -23,7 +23,7 @@ ENDS = {"ended": "SUCCESS", "failed": "FAILED", "any": "SUCCESS", "retry": "SUCC
 
 
 class Sqlite:
-    oldest = "6"
+    oldest = "8"
 
     def __init__(self, tmp):
         self.path = tmp / "data" / "weir.db"
