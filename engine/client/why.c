@@ -126,8 +126,8 @@ static bool set_aside(struct why *w, int64_t fi) {
 
 /* ---- it does not begin ---- */
 
-/* Nodes that could run the task: each member counts those of the one before that have more of what it takes. paused: of those that
- * can, the ones that start nothing just now. */
+/* Nodes that could run the task: each member counts those of the one before that have more of what it takes. paused: of those
+ * that can, the ones that start nothing just now. */
 struct runners {
   size_t live, types, labelled, served, can, paused;
   int64_t slots, until_us;

@@ -359,8 +359,9 @@ static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
   home_of(n, n->home);
   struct runner_opts r = {.store = n->store, .defs = n->defs, .lease_us = o->lease_us, .own_only = o->own_only,
                           .request_us = o->request_us, .cache_bytes = o->cache_bytes, .queues = o->queues,
-                          .info = {n->host, getpid(), n->worker ? o->slots : 0, o->roles_text, n->home, n->types, n->users, o->labels, o->version,
-                                   0, 0}};
+                          .info = {.host = n->host, .pid = getpid(), .slots = n->worker ? o->slots : 0, .roles = o->roles_text,
+                                   .home = n->home, .types = n->types, .users = n->users, .labels = o->labels,
+                                   .version = o->version}};
   rand_secret(&r.seed, sizeof r.seed);
   r.never = n->never;
   r.n_never = n->n_never;
