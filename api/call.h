@@ -155,6 +155,7 @@ handler_fn h_task_run, h_task_pause, h_task_cancel, h_task_queue, h_task_remove;
 handler_fn h_tasks_run, h_tasks_pause, h_tasks_cancel, h_tasks_queue, h_tasks_remove;
 handler_fn h_s0_start, h_s0_fetch, h_s0_list, h_s0_cancel;
 handler_fn h_queue_set, h_queue_list, h_queue_delete;
+handler_fn h_member_list, h_member_get, h_member_drain, h_member_undrain;
 handler_fn h_mon_tasks;
 handler_fn h_mon_flows, h_mon_flow, h_mon_detail, h_mon_node, h_mon_task, h_mon_log, h_mon_progress, h_mon_context;
 handler_fn h_livez, h_readyz, h_version;

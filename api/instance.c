@@ -1,5 +1,6 @@
 /* Instances as answers: see instance.h. Any API thread; never more than one reader. */
 #include "instance.h"
+#include <string.h>
 #include "h_report.h"
 #include "hosts.h"
 #include "why.h"
@@ -93,6 +94,32 @@ static void write_history(struct buf *b, const struct task_read *k, struct hosts
   j_close(b, ']');
 }
 
+/* What was handed back is no execution: it costs no try. */
+static bool counts(const struct attempt_row *a) { return !a->why || strcmp(a->why, "HANDBACK") != 0; }
+
+static void write_executor(struct buf *b, int64_t member, const char *host, uint32_t attempt) {
+  j_open(b, '{');
+  j_i64(b, "memberId", member);
+  j_text(b, "host", host);
+  j_i64(b, "attempt", attempt);
+  j_close(b, '}');
+}
+
+/* Who ran each of its attempts; the newest one has no row of its own while it runs, nor when nothing followed it. */
+static void write_executors(struct buf *b, const struct task_read *k, struct hosts *hosts) {
+  const struct task *t = &k->row.t;
+  bool told = k->n > 0 && k->attempt[k->n - 1].epoch == t->epoch, newest = t->epoch > 0 && !told && k->row.ran_by;
+  int64_t n = newest;
+  for (size_t i = 0; i < k->n; i++) n += counts(&k->attempt[i]);
+  j_i64(b, "executions", n);
+  j_key(b, "executors");
+  j_open(b, '[');
+  for (size_t i = 0; i < k->n; i++)
+    if (k->attempt[i].owner) write_executor(b, k->attempt[i].owner, host_of(hosts, k->attempt[i].owner), k->attempt[i].epoch);
+  if (newest) write_executor(b, k->row.ran_by, host_of(hosts, k->row.ran_by), t->epoch);
+  j_close(b, ']');
+}
+
 enum wr_rc instance_write_task(struct call *c, const struct task_read *k, const bool *changed) {
   struct instance in;
   enum wr_rc rc = WR_OK;
@@ -113,6 +140,7 @@ enum wr_rc instance_write_task(struct call *c, const struct task_read *k, const 
     row_why(c->out, why_task_of(why, &k->row, def, beside.alone, &of));
     why_close(why);
     if (changed) j_bool(c->out, "changed", *changed);
+    if (k->with_history) write_executors(c->out, k, &hosts);
     if (k->with_history) write_history(c->out, k, &hosts);
     j_close(c->out, '}');
     hosts_close(&hosts);

@@ -147,6 +147,7 @@ static bool set_alone(struct query *q, const struct value *v) {
   q->every_task = !alone;
   return ok;
 }
+static bool set_all(struct query *q, const struct value *v) { return set_bool(&q->all, v); }
 static bool set_force(struct query *q, const struct value *v) { return set_bool(&q->force, v); }
 
 /* Words of shown states between commas; a second `state` adds to the first. */
@@ -232,6 +233,7 @@ static const struct param params[] = {
   {"state", Q_TASK_STATES, KIND_TEXT, WR_BAD_FILTER,
    "one or more, with commas, of CREATED, BLOCKED, QUEUED, RUNNING, RETRY_WAIT, PAUSING, PAUSED, CANCELING, SUCCESS, FAILED, "
    "TIMEOUT, CANCELED, DEAD, DELETING, DELETE_FAILED", set_task_states},
+  {"all", Q_ALL, KIND_BOOL, WR_BAD_FILTER, "true or false", set_all},
   {"force", Q_FORCE, KIND_BOOL, WR_BAD_FILTER, "true or false", set_force},
   {"alivetime", Q_ALIVE, KIND_INT, WR_BAD_REQUEST, "whole seconds, 0 to 604800", set_alive},
   {"taskId", Q_S0_TASK, KIND_TEXT, WR_BAD_REQUEST, "a task", set_s0_task},

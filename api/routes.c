@@ -40,6 +40,11 @@ static const struct route routes[] = {
   {"GET", "/queue", ROLE_VIEWER, BODY_NONE, 0, Q_PAGE, LIMIT_PAGE, h_queue_list},
   {"DELETE", "/queue", ROLE_OPERATOR, BODY_NONE, ROUTE_CHANGES, Q_USER | Q_GROUP, 0, h_queue_delete},
 
+  {"GET", "/members", ROLE_VIEWER, BODY_NONE, 0, Q_ALL, 0, h_member_list},
+  {"GET", "/members/{id}", ROLE_VIEWER, BODY_NONE, 0, 0, 0, h_member_get},
+  {"POST", "/members/{id}/drain", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES, 0, 0, h_member_drain},
+  {"POST", "/members/{id}/undrain", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES, 0, 0, h_member_undrain},
+
   {"POST", "/redis/task/start", ROLE_OPERATOR, BODY_NONE, ROUTE_CHANGES, Q_ALIVE, 0, h_s0_start},
   {"POST", "/redis/task/fetch", ROLE_VIEWER, BODY_NONE, 0, Q_S0_TASK, 0, h_s0_fetch},
   {"POST", "/redis/task/list", ROLE_VIEWER, BODY_NONE, 0, 0, 0, h_s0_list},

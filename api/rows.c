@@ -2,6 +2,7 @@
 #include "rows.h"
 #include <stdlib.h>
 #include <string.h>
+#include "bases.h"
 #include "clock.h"
 #include "instance.h"
 #include "node_defs.h"
@@ -103,6 +104,29 @@ static void task_queue_fields(struct buf *b, int64_t ti, const struct task_def *
   j_text(b, "host", beside->host);
 }
 
+/* Of an attempt, with what its node says. */
+static int64_t run_timeout(const struct task_row *row, const struct task_def *def, const struct row_beside *beside) {
+  const struct instance *of = beside->of;
+  if (!def) return beside->alone ? config_timeout_us(beside->alone->config) : 0;
+  const struct dag *dag = of && of->def ? of->def->dag : NULL;
+  int64_t first = dag && of->row.bases ? run_base_of_task(of->row.bases, row->ti) : -1;
+  return first < 0 || row->ti - first >= dag->n_task ? def->timeout_us : def_timeout_us(&of->def->ref[row->ti - first], def);
+}
+
+/* Who runs it or ran it last, and until when an attempt may run. */
+static void task_run_fields(struct buf *b, const struct task_row *row, const struct task_def *def,
+                            const struct row_beside *beside) {
+  int64_t us = run_timeout(row, def, beside), ran_by = row->ran_by ? row->ran_by : row->t.owner;
+  char at[CLOCK_RFC_LEN];
+  if (ran_by) j_i64(b, "memberId", ran_by);
+  if (us == 0) return;
+  j_key(b, "runTimeout");
+  buf_printf(b, "%.15g", (double)us / 1e6);
+  if (row->t.state != TASK_RUNNING || row->t.start_us == 0) return;
+  clock_rfc3339(at, row->t.start_us + us);
+  j_text(b, "deadlineAt", at);
+}
+
 void row_task_fields(struct buf *b, const struct task_row *row, const struct task_def *def, const struct row_beside *beside,
                      enum row_form form) {
   const struct async_row *alone = beside->alone;
@@ -139,6 +163,7 @@ void row_task_fields(struct buf *b, const struct task_row *row, const struct tas
   snprintf(log, sizeof log, "/monitor/task/%lld/log", (long long)row->ti);
   j_text(b, "log", log);
   task_queue_fields(b, row->ti, def, beside);
+  task_run_fields(b, row, def, beside);
   j_time(b, "createTime", "createdAt", row->create_us);
   j_time(b, "updateTime", "updatedAt", row->update_us);
 }
@@ -154,6 +179,7 @@ void row_attempt(struct buf *b, const struct attempt_row *row, const char *host)
   j_i64(b, "attempt", row->epoch);
   j_i64(b, "runNo", row->run_no ? row->run_no : 1);
   j_text(b, "end", row->why);
+  if (row->owner) j_i64(b, "memberId", row->owner);
   j_text(b, "host", host);
   j_text(b, "errorMsg", row->error ? row->error : "");
   if (row->exit_code >= 0) j_i64(b, "exitCode", row->exit_code);

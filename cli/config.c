@@ -261,6 +261,8 @@ void config_done(struct config *c) {
 static const struct group { const char *title; enum opt_id id[8]; size_t n; } groups[] = {
   {"One migration", {OPT_DRY_RUN}, 1},
   {"One run", {OPT_PARAM, OPT_OUTPUT, OPT_LOGS, OPT_RESUME, OPT_FROM, OPT_TIME_SCALE}, 6},
+  {"The server", {OPT_SERVER, OPT_TOKEN_FILE}, 2},
+  {"What is wanted", {OPT_ALL, OPT_TIMEOUT, OPT_WAIT, OPT_SHAPE}, 4},
   {"State", {OPT_STORE, OPT_QUEUE, OPT_PREFIX, OPT_DATA, OPT_DURABILITY}, 5},
   {"Network", {OPT_LISTEN, OPT_TRUSTED_PROXY, OPT_HOST, OPT_REQUEST_TIMEOUT, OPT_WAIT_SHARE, OPT_FOLLOW_TIMEOUT}, 6},
   {"Tasks", {OPT_SLOTS, OPT_ASYNC_SLOTS, OPT_SHELL, OPT_RUN_AS, OPT_RUN_AS_ALSO}, 5},
@@ -274,7 +276,7 @@ static const struct usual { enum opt_id id; unsigned verbs; const char *text; } 
   {OPT_STORE, VERB_SERVER | VERB_TOKEN | VERB_DB, "sqlite:DATA/weir.db"},
   {OPT_STORE, VERB_RUN, "a temporary file"},
   {OPT_DATA, VERB_SERVER, "./data with --dev, else /var/lib/weir"},
-  {OPT_DATA, VERB_TOKEN | VERB_DB, "/var/lib/weir"},
+  {OPT_DATA, VERB_TOKEN | VERB_DB | VERB_CLIENT, "/var/lib/weir"},
   {OPT_LOG_LEVEL, VERB_SERVER, "info"},
   {OPT_LOG_LEVEL, VERB_RUN | VERB_TOKEN | VERB_DB, "warn"},
 };
@@ -345,7 +347,8 @@ void config_help(FILE *to, unsigned verb) {
               "  WEIR_LOG_LEVEL=warn     in the environment\n"
               "  log-level = warn        in the file that --config names\n\n"
               "A flag wins over the environment, the environment over the file.\n",
-          verb == VERB_RUN ? "All but the options of one run" : verb == VERB_DB ? "All but --dry-run" : "Each of these");
+          verb == VERB_RUN ? "All but the options of one run" : verb == VERB_MEMBER ? "All but what is wanted"
+          : verb == VERB_DB ? "All but --dry-run" : "Each of these");
 }
 
 /* ---- show ---- */

@@ -13,6 +13,7 @@ static const struct verb { const char *name; int (*run)(int argc, char **argv); 
   {"run", verb_run, "run one flow file to its end, with no server"},
   {"db", verb_db, "bring a database to the schema of this program"},
   {"token", verb_token, "show the API's token, or make a new one"},
+  {"member", verb_member, "list the processes of a cluster, drain some of them"},
   {"report", verb_report, "tell the server how far a SHELL task is, from its script"},
   {"config", verb_config, "show the options and where they come from"},
   {"version", verb_version, "print the version and the schema"},

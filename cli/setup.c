@@ -64,6 +64,7 @@ static struct arena names;
 
 void setup_done(struct node_opts *o, struct identity *who) {
   o->queues = (struct queue_opts){0};
+  o->labels = NULL;
   arena_done(&names);
   run_as_free(o->run_as);
   o->run_as = NULL;
@@ -88,6 +89,8 @@ enum wr_rc setup_quietly(const struct config *c, enum shell_mode mode, struct no
   if (!rc) rc = setup_shell(c, mode, who->user.uid, o, err);
   arena_init(&names, 0);
   if (!rc) rc = opt_queues(c->v, "--", &names, &o->queues, err);
+  if (!rc) rc = opt_labels(c->v, "--", &names, &o->labels, err);
+  o->version = WEIR_VERSION;
   o->program = "/proc/self/exe"; /* the file of this program, whatever stands in its place by now */
   o->tools = folder_of_program();
   o->http_allow = (const char *const *)c->v[OPT_HTTP_ALLOW].many;

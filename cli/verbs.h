@@ -21,6 +21,7 @@ int verb_server(int argc, char **argv);
 int verb_run(int argc, char **argv);
 int verb_db(int argc, char **argv);
 int verb_token(int argc, char **argv);
+int verb_member(int argc, char **argv);
 int verb_report(int argc, char **argv);
 int verb_config(int argc, char **argv);
 int verb_version(int argc, char **argv);

@@ -237,7 +237,7 @@ static const struct { const char *key; parse_fn *parse; } fields[] = {
   {"grace", parse_grace}, {"log", parse_log}, {"rlimits", parse_rlimits},
   {"stderr", parse_stderr}, {"umask", parse_umask}, {"attempts", parse_model},
   {"backoff", parse_model}, {"timeout", parse_model}, {"queueTimeout", parse_model},
-  {"onLost", parse_model}, {"queue", parse_model}, {"heartbeatTimeout", parse_model},
+  {"onLost", parse_model}, {"queue", parse_model}, {"labels", parse_model}, {"heartbeatTimeout", parse_model},
   {"onDelete", parse_on_delete}, {"runTimeout", parse_model}};   /* the last one is another word for timeout */
 enum { N_FIELDS = sizeof fields / sizeof fields[0] };
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "labels.h"
 #include "queue_name.h"
 #include "text.h"
 #include "wr_limits.h"
@@ -168,6 +169,18 @@ enum wr_rc opt_queues(const struct opt_value v[OPT__N], const char *dash, struct
   snprintf(name, sizeof name, "%squeues", dash);
   enum wr_rc rc = queue_names_parse(name, serves, names, &list, &q->n_serves, err);
   q->serves = list;
+  return rc;
+}
+
+enum wr_rc opt_labels(const struct opt_value v[OPT__N], const char *dash, struct arena *names, const char **out,
+                      struct wr_err *err) {
+  char name[16], *list = NULL;
+  *out = NULL;
+  if (!v[OPT_LABELS].text) return WR_OK;
+  snprintf(name, sizeof name, "%slabels", dash);
+  enum wr_rc rc = labels_parse(name, v[OPT_LABELS].text, &list, err);
+  if (!rc) *out = arena_strdup(names, list);
+  free(list);
   return rc;
 }
 

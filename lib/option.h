@@ -19,7 +19,8 @@ enum opt_type {
   OPT_SWITCH,  /* num 0 or 1; as a flag it takes no value */
   OPT_MANY     /* a list; by commas in file and environment */
 };
-enum { VERB_SERVER = 1, VERB_RUN = 2, VERB_TOKEN = 4, VERB_DB = 8, VERB_LIB = 16 };  /* LIB: weir_open() */
+enum { VERB_SERVER = 1, VERB_RUN = 2, VERB_TOKEN = 4, VERB_DB = 8, VERB_LIB = 16, VERB_MEMBER = 32,
+       VERB_CLIENT = VERB_MEMBER };  /* LIB: weir_open(); CLIENT: all that talk to a server */
 enum {
   OPT_SECRET = 1,
   OPT_FLAG_ONLY = 2,       /* the environment is not read for it: a SHELL task has a WEIR_OUTPUT that means another thing */
@@ -63,6 +64,9 @@ void opt_forget(struct opt_value *v);
 uint32_t opt_slots(const struct opt_value v[OPT__N]);
 /* All of the queues but the policy. Borrows from v, and from names, which the caller has initialized. */
 enum wr_rc opt_queues(const struct opt_value v[OPT__N], const char *dash, struct arena *names, struct queue_opts *q,
+                      struct wr_err *err) WR_MUST;
+/* NULL = none; the arena's. */
+enum wr_rc opt_labels(const struct opt_value v[OPT__N], const char *dash, struct arena *names, const char **out,
                       struct wr_err *err) WR_MUST;
 /* The address as the API takes it: figures only, and IPv4. FORBIDDEN where listening there is not safe. */
 enum { OPT_LISTEN_ROOM = 32 };

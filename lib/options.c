@@ -41,7 +41,7 @@ static void settle(weir_t *h, const char *url) {
     .slots = opt_slots(v), .async_slots = (uint32_t)v[OPT_ASYNC_SLOTS].num, .cache_bytes = v[OPT_CACHE_MEMORY].num,
     .request_us = v[OPT_REQUEST_TIMEOUT].num, .stop_us = v[OPT_STOP_TIMEOUT].num,
     .durability = v[OPT_DURABILITY].num ? NODE_RELAXED : NODE_STRICT,
-    .shell = v[OPT_SHELL].num == RUN_AS_ON ? NODE_SHELL_ON : NODE_SHELL_OFF, .routines = true};
+    .shell = v[OPT_SHELL].num == RUN_AS_ON ? NODE_SHELL_ON : NODE_SHELL_OFF, .routines = true, .version = WEIR_VERSION};
   h->opts.http_allow = (const char *const *)v[OPT_HTTP_ALLOW].many;
   h->opts.n_http_allow = v[OPT_HTTP_ALLOW].n_many;
 }
@@ -52,6 +52,7 @@ enum wr_rc options_read(weir_t *h, const char *url, const char *const *options, 
   if (rc) return rc;
   settle(h, url);
   rc = opt_queues(h->given, "", &h->names, &h->opts.queues, err);
+  if (!rc) rc = opt_labels(h->given, "", &h->names, &h->opts.labels, err);
   h->opts.queues.policy = chooser_policy(h->chooser);
   return rc;
 }

@@ -96,6 +96,11 @@
 #define LIMIT_HTTP_CONNECTIONS 16384           /* requests on the wire at once; the others wait */
 #define LIMIT_HEADER_BYTES 16384
 #define LIMIT_HEADERS 64
+#define LIMIT_LABELS_BYTES 1000                /* labels of a member, or of a task, as text */
+#define LIMIT_LABEL_CHARS 128                  /* one of them, NAME or NAME=VALUE */
+#define LIMIT_MEMBERS 100000                   /* rows of members that ended; the oldest go, and those older than what follows */
+#define LIMIT_MEMBER_AGE_US (30LL * 86400 * 1000000)
+#define LIMIT_MEMBERS_SHOWN 10000              /* in one answer, the newest */
 #define LIMIT_NODE_TROUBLE_BYTES 16000         /* what a node's row says about its troubles */
 #define LIMIT_EXECUTORS 256                    /* task types of a node, each version counted */
 #define LIMIT_RUN_AS 64                        /* users that a node's SHELL tasks may run as */

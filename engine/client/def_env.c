@@ -7,7 +7,7 @@
 #include "registry.h"
 #include "text.h"
 
-enum { WHY_BYTES = 200 };
+enum { WHY_BYTES = 256 };
 
 /* None of those that this node runs, and none of those that nodes have registered. */
 static enum wr_rc unknown_type(const struct registry *r, const char *type, const char *path, struct wr_err *err) {

@@ -27,7 +27,8 @@ static int offer_keep(void *ctx, const struct node_offer *row) {
   struct node_trouble t;
   if (set->n == OFFERS_MAX) return 1;
   struct offer *v = WR_PUSH(set->v, set->n, set->cap);
-  *v = (struct offer){.incarnation = row->incarnation, .slots = row->slots,
+  *v = (struct offer){.incarnation = row->incarnation, .slots = row->slots, .drains = row->drains,
+                      .labels = arena_strdup(&set->base.text, row->labels ? row->labels : ""),
                       .types = arena_strdup(&set->base.text, row->types ? row->types : ""),
                       .users = arena_strdup(&set->base.text, row->users ? row->users : ""),
                       .host = arena_strdup(&set->base.text, row->host ? row->host : "")};

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "clock.h"
+#include "labels.h"
 #include "offers.h"
 #include "registry.h"
 #include "runner.h"
@@ -20,6 +21,7 @@ struct why {
   bool asked;
   struct offer_set *set;          /* NULL = not known */
   struct node_trouble own;        /* of this node, as it is now */
+  bool drains;                    /* this node, as it is now */
   int64_t me, now_us;             /* this node's incarnation; the time that all nodes share */
   struct why_queue queue;
   char host[HOST_BYTES];
@@ -43,6 +45,9 @@ static void why_ask(struct why *w) {
   w->set = offers_get(v->offers, v->store);
   w->me = runner_trouble(v->runner, &w->own);
   w->now_us = store_now(v->store);
+  struct member_figures f;
+  (void)runner_figures(v->runner, &f);
+  w->drains = f.drain_seen_us != 0;
 }
 
 static const char *host_here(struct why *w) {
@@ -121,19 +126,29 @@ static bool set_aside(struct why *w, int64_t fi) {
 
 /* ---- it does not begin ---- */
 
-/* Nodes that could run the task, and how many of them start nothing just now. */
-struct runners { size_t live, types, can, paused; int64_t slots, until_us; const char *cause, *host; struct why_busy busy; };
+/* Nodes that could run the task: each member counts those of the one before that have more of what it takes. paused: of those
+ * that can, the ones that start nothing just now. */
+struct runners {
+  size_t live, types, labelled, served, can, paused;
+  int64_t slots, until_us;
+  const char *cause, *host;
+  struct why_busy busy;
+};
 
 /* What is asked of nodes. */
-struct wanted { const char *type, *user; bool process; struct queue_view of; };
+struct wanted { const char *type, *user, *labels; bool process; struct queue_view of; };
 
 static void look_at(const struct why *w, const struct offer *v, const struct wanted *want, struct runners *n) {
   if (*v->types == 0) return; /* the node runs nothing */
   n->live++;
   if (!offer_runs(v, want->type, want->user)) return;
   n->types++;
+  if (!labels_have(v->labels, want->labels)) return;
+  n->labelled++;
   const struct node_trouble *t = trouble_of(w, v);
   if (!why_served(t, &want->of)) return;
+  n->served++;
+  if (v->incarnation == w->me ? w->drains : v->drains) return;
   n->can++;
   n->slots += v->slots;
   why_busy_add(&n->busy, t, v->host, want->of.cpu);
@@ -144,15 +159,22 @@ static void look_at(const struct why *w, const struct offer *v, const struct wan
   n->host = v->host;
 }
 
-static void no_executor(struct why *w, const char *type, const char *user, size_t live, size_t types) {
+static void no_executor(struct why *w, const struct wanted *want, const struct runners *n) {
   char text[TEXT_BYTES];
-  const char *nodes = live == 1 ? "The one node that lives and runs tasks" : "None of the nodes that live and run tasks";
-  if (live == 0) snprintf(text, sizeof text, "No node that runs tasks is alive.");
-  else if (types)
-    snprintf(text, sizeof text, "Of the nodes that can run it (%zu), none serves its queue: see their --queues.", types);
-  else if (user)
-    snprintf(text, sizeof text, "%s (%zu) %s run %s as the user %s.", nodes, live, live == 1 ? "cannot" : "can", type, user);
-  else snprintf(text, sizeof text, "%s (%zu) %s run %s.", nodes, live, live == 1 ? "cannot" : "can", type);
+  const char *nodes = n->live == 1 ? "The one node that lives and runs tasks" : "None of the nodes that live and run tasks";
+  const char *verb = n->live == 1 ? "cannot" : "can";
+  if (n->live == 0) snprintf(text, sizeof text, "No node that runs tasks is alive.");
+  else if (n->served)
+    snprintf(text, sizeof text, "Of the nodes that can run it (%zu), each drains and takes no task: end a drain (`weir member "
+             "undrain`), or start another node.", n->served);
+  else if (n->labelled)
+    snprintf(text, sizeof text, "Of the nodes that can run it (%zu), none serves its queue: see their --queues.", n->labelled);
+  else if (n->types)
+    snprintf(text, sizeof text, "Of the nodes that can run its type (%zu), none has the labels that it asks for (%.600s): see "
+             "their --labels.", n->types, want->labels);
+  else if (want->user)
+    snprintf(text, sizeof text, "%s (%zu) %s run %s as the user %s.", nodes, n->live, verb, want->type, want->user);
+  else snprintf(text, sizeof text, "%s (%zu) %s run %s.", nodes, n->live, verb, want->type);
   why_put(w, "NO_EXECUTOR", text);
 }
 
@@ -193,14 +215,16 @@ static void queued(struct why *w, const char *type, const char *text, const stru
   bool process = executor_slot(x) == WX_SLOT_PROCESS, programs = x && (x->ops.flags & WX_PROGRAMS);
   json_t *config = programs && text ? json_loads(text, 0, NULL) : NULL;
   const char *user = json_string_value(json_object_get(config, "user"));
-  const struct wanted want = {type, user, process, *of};
+  char *labels = labels_of_config(text);
+  const struct wanted want = {type, user, labels, process, *of};
   char why[TEXT_BYTES];
   for (size_t i = 0; i < w->set->n; i++) look_at(w, &w->set->v[i], &want, &n);
   const char *busy = why_busy_says(&n.busy, of->cpu, why, sizeof why);
   if (busy) why_put(w, busy, why);
-  else if (n.can == 0) no_executor(w, type, user, n.live, n.types);
+  else if (n.can == 0) no_executor(w, &want, &n);
   else if (n.paused == n.can) starts_paused(w, &n);
   else no_slot(w, &n, process);
+  free(labels);
   json_decref(config);
 }
 

@@ -26,6 +26,7 @@ void def_task_unref(struct task_def *t) {
   free(t->create_user);
   free(t->update_user);
   free(t->queue);
+  free(t->labels);
   free(t);
 }
 

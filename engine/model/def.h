@@ -37,6 +37,7 @@ struct task_def {
   int64_t timeout_us;           /* run timeout of an attempt, 0 = none */
   int64_t heartbeat_us;         /* an attempt that reports nothing for so long is LOST, 0 = never */
   int64_t clean_up_us;          /* it has an onDelete: the run timeout of that; 0 = it has none */
+  char *labels;                 /* taskConfig.labels, what its member must have: labels.h; NULL = nothing */
   struct queue_spec *queue;     /* taskConfig.queue: async.h; NULL = none */
   /* what runs it on this node; the cache of definitions sets it together with policy.slot. NULL = look it up by type */
   const struct executor *executor;
@@ -122,6 +123,7 @@ enum wr_rc def_inline_parse(struct node_def *n, const char *text, size_t len, st
 /* The policy and timeout that hold for a task index: the task's, with the node's overrides. */
 struct task_policy def_policy(const struct task_ref *ref, const struct task_def *t);
 int64_t def_timeout_us(const struct task_ref *ref, const struct task_def *t);
+int64_t config_timeout_us(const char *config);      /* the run timeout that a stored taskConfig says; 0 = none. NULL is fine */
 
 /* {"k": v, ..} -> canonical JSON text (sorted keys), NULL for {} or absent. Values: string, number, boolean; names
  * [A-Za-z_][A-Za-z0-9_]*; LIMIT_PARAMS, LIMIT_PARAMS_BYTES. malloc'ed. */

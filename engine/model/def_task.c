@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "err.h"
+#include "labels.h"
 #include "json_write.h"
 #include "wr_limits.h"
 #include "model.h"
@@ -19,11 +20,11 @@ const struct field task_field[T__N] = {
 /* ---- taskConfig ---- */
 /* The keys that mean the same for every type; all others are the executor's. */
 /* Those from C__SHARED on make sense for some types only, so the executor sees them too, and refuses them where they do not. */
-enum { C_ATTEMPTS, C_BACKOFF, C_TIMEOUT, C_RUN_TIMEOUT, C_QUEUE_TIMEOUT, C_ON_LOST, C_QUEUE, C__SHARED, C_HEARTBEAT = C__SHARED,
-       C_ON_DELETE, C__N };
+enum { C_ATTEMPTS, C_BACKOFF, C_TIMEOUT, C_RUN_TIMEOUT, C_QUEUE_TIMEOUT, C_ON_LOST, C_QUEUE, C_LABELS, C__SHARED,
+       C_HEARTBEAT = C__SHARED, C_ON_DELETE, C__N };
 static const char *const config_key[C__N] = {[C_ATTEMPTS] = "attempts", [C_BACKOFF] = "backoff", [C_TIMEOUT] = "timeout",
     [C_RUN_TIMEOUT] = "runTimeout", [C_QUEUE_TIMEOUT] = "queueTimeout", [C_ON_LOST] = "onLost",
-    [C_QUEUE] = "queue", [C_HEARTBEAT] = "heartbeatTimeout", [C_ON_DELETE] = "onDelete"};
+    [C_QUEUE] = "queue", [C_LABELS] = "labels", [C_HEARTBEAT] = "heartbeatTimeout", [C_ON_DELETE] = "onDelete"};
 
 bool task_setting(const char *key) {
   static const char *const shell[] = {"argv", "env", "cwd", "stdin", "grace", "log", "stderr", "umask", "rlimits"};
@@ -68,6 +69,9 @@ static enum wr_rc settings_read(const json_t *cfg, const struct jpath *at, struc
   free(t->queue);
   t->queue = NULL;
   if (!rc && v[C_QUEUE]) rc = queue_read(v[C_QUEUE], QUEUE_OF_CONFIG, JKEY(at, "queue"), &t->queue, err);
+  free(t->labels);
+  t->labels = NULL;
+  if (!rc && v[C_LABELS]) rc = labels_read(v[C_LABELS], JKEY(at, "labels"), &t->labels, err);
   t->policy.attempts = (uint32_t)attempts;
   t->policy.on_lost = (enum on_lost)lost;
   return rc;
@@ -252,6 +256,17 @@ enum wr_rc def_task_derive(struct task_def *t, struct wr_err *err) {
   json_decref(cfg);
   if (!broken) return WR_OK;
   return wr_err_set(err, WR_INTERNAL, "The stored configuration of task %lld cannot be read.", (long long)t->task_id);
+}
+
+int64_t config_timeout_us(const char *config) {
+  int64_t us = 0;
+  json_t *cfg = config && strstr(config, "imeout\"") ? json_reparse(config, strlen(config)) : NULL;
+  for (int k = C_TIMEOUT; k <= C_RUN_TIMEOUT; k++) {
+    const json_t *v = json_object_get(cfg, config_key[k]);
+    if (v && us == 0 && field_timeout(v, NULL, &us, NULL) != WR_OK) us = 0;
+  }
+  json_decref(cfg);
+  return us;
 }
 
 /* ---- the inline tasks of a node, as the store keeps them ---- */

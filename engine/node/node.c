@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "found.h"
 #include "http_task.h"
+#include "labels.h"
 #include "log.h"
 #include "node_trouble.h"
 #include "own.h"
@@ -71,6 +72,12 @@ static void port_cancel(void *ctx, int64_t ti, uint32_t epoch, enum task_stop wh
 static void port_forget(void *ctx, int64_t ti) {
   struct worker *w = worker_in(ctx);
   if (w) worker_forget(w, ti);
+  worker_out(ctx);
+}
+
+static void port_hand_back(void *ctx, bool running) {
+  struct worker *w = worker_in(ctx);
+  if (w) worker_hand_back(w, running);
   worker_out(ctx);
 }
 
@@ -267,9 +274,10 @@ static const char *worker_log_why(void *ctx) { return logs_why(((struct node *)c
 
 _Static_assert((int)SLOT_PROCESS == (int)WX_SLOT_PROCESS && (int)SLOT_ASYNC == (int)WX_SLOT_ASYNC, "a slot class has one number");
 
-/* Does this node have the type, and may the task run as the user that it asks for? Asked once for each version. */
+/* Does this node have the labels and the type, and may the task run as the user that it asks for? Asked once for each version. */
 static bool can_run(void *ctx, const struct task_def *t) {
   const struct node *n = ctx;
+  if (t->labels && !labels_have(n->o->labels, t->labels)) return false;
   if (!t->executor || !(t->executor->ops.flags & WX_PROGRAMS)) return t->executor != NULL;
   if (n->o->shell != NODE_SHELL_ON) return false;
   json_t *config = t->config ? json_loads(t->config, 0, NULL) : NULL;
@@ -354,7 +362,9 @@ static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
   home_of(n, n->home);
   struct runner_opts r = {.store = n->store, .defs = n->defs, .lease_us = o->lease_us, .own_only = o->own_only,
                           .request_us = o->request_us, .cache_bytes = o->cache_bytes, .queues = o->queues,
-                          .info = {n->host, getpid(), o->slots, o->roles_text, n->home, n->types, n->users}};
+                          .info = {.host = n->host, .pid = getpid(), .slots = n->worker ? o->slots : 0, .roles = o->roles_text,
+                                   .home = n->home, .types = n->types, .users = n->users, .labels = o->labels,
+                                   .version = o->version}};
   rand_secret(&r.seed, sizeof r.seed);
   r.never = n->never;
   r.n_never = n->n_never;
@@ -372,6 +382,7 @@ static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
     r.ports.cancel = port_cancel;
     r.ports.kill_all = port_kill_all;
     r.ports.forget = port_forget;
+    r.ports.hand_back = port_hand_back;
     r.ports.deadline = port_deadline;
   }
   struct runner *made = NULL;
@@ -394,6 +405,7 @@ static uint32_t kind_of(const struct node *n) {
   uint32_t h = 2166136261u;
   for (const char *p = n->types; *p; p++) h = (h ^ (unsigned char)*p) * 16777619u;
   for (const char *p = n->users; *p; p++) h = (h ^ (unsigned char)*p) * 16777619u;
+  for (const char *p = n->o->labels ? n->o->labels : ""; *p; p++) h = (h ^ (unsigned char)*p) * 16777619u;
   return h;
 }
 

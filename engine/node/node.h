@@ -31,6 +31,7 @@ struct registry;
 struct node_opts {
   const char *store, *queue, *prefix, *data;
   const char *roles_text;
+  const char *labels, *version;               /* "A,B" (labels.h), NULL = none; of this program */
   unsigned roles;
   int64_t lease_us;
   uint32_t slots, async_slots;                /* attempts at once, per class */

@@ -77,7 +77,7 @@ static int lib_has_control(const char *s, size_t n) { return text_has_control(s,
 static int lib_is_env_name(const char *s, size_t n) { return text_env_name(s, n); }
 
 /* What every type takes, as the model has it. */
-static const char *const shared[] = {"attempts", "backoff", "timeout", "queueTimeout", "onLost", "queue"};
+static const char *const shared[] = {"attempts", "backoff", "timeout", "queueTimeout", "onLost", "queue", "labels"};
 
 static int lib_no_config(const char *config, int *code, char *err, size_t err_n) {
   if (!config) return 0;

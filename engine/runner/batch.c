@@ -56,6 +56,7 @@ void runner_fenced(struct runner *r) {
   lost_hints_stop(&r->lost);
   admission_reset(&r->admission);
   queues_reset(&r->queues);
+  drain_join(&r->drain, &r->info);
   if (lease_join(&r->lease, &r->info, &err) != WR_OK) {
     log_error("runner.join", L_STR("error", err.msg));
     runner_store_failed(r, STORE_DOWN);

@@ -24,7 +24,9 @@ struct env {
   struct runner_ports ports;
   bool single;                        /* no other node works on this store */
   bool own_only;                      /* this node touches only what was started here */
-  bool draining;                      /* as of this turn */
+  bool leaving;                       /* a planned stop has begun; as of this turn */
+  bool wished;                        /* it is wished that this node drains: drain.h */
+  bool draining;                      /* either: nothing is claimed */
   int64_t me;                         /* incarnation */
   int64_t own_fi;                     /* own_only: the flow that was started here last; 0 = none so far */
   int64_t lease_us;
@@ -38,6 +40,7 @@ struct env {
   struct arena mem;                   /* of the batch, or of the look at live rows under way */
   _Atomic int64_t cpu_used;           /* of the budget, while it holds a task back; else 0 */
   _Atomic int64_t cpu_kept_for;       /* the task for which the budget drains; 0 = none */
+  _Atomic int64_t running, slots_used, cpu_running, drain_seen_us;   /* what this node tells of itself: struct member_figures */
   atomic_bool news;                   /* what this node tells of itself may have changed: tell.h */
   struct counters n;
 };

@@ -63,6 +63,12 @@ void mailbox_nudge(struct mailbox *m) {
   mail_end(m);
 }
 
+void mailbox_wish(struct mailbox *m) {
+  mail_begin(m);
+  m->wished = true;
+  mail_end(m);
+}
+
 void mailbox_queue(struct mailbox *m, struct queue_news news) {
   mail_begin(m);
   m->queue.empty |= news.empty;
@@ -121,7 +127,7 @@ void mailbox_check(struct mailbox *m) {
   struct attempt **end = &m->results;
   while (*end != NULL) end = &(*end)->next;
   wr_assert(end == m->results_tail);
-  bool empty = m->results == NULL && m->box.n == 0 && m->n_lent == 0 && !m->nudged && m->reqs.mail == NULL;
+  bool empty = m->results == NULL && m->box.n == 0 && m->n_lent == 0 && !m->nudged && !m->wished && m->reqs.mail == NULL;
   wr_assert(m->posted || empty); /* the thread is told of whatever waits */
   ledger_check(&m->reqs);
   pthread_mutex_unlock(&m->mu);
@@ -191,14 +197,14 @@ void mailbox_take(struct mailbox *m, struct events *to, struct mail *out) {
   pthread_mutex_lock(&m->mu);
   struct attempt *results = m->results;
   struct events box = m->box;
-  *out = (struct mail){m->nudged, m->draining, m->queue, m->lent, m->n_lent};
+  *out = (struct mail){m->nudged, m->wished, m->draining, m->queue, m->lent, m->n_lent};
   m->lent = NULL;
   m->n_lent = m->cap_lent = 0;
   m->results = NULL;
   m->results_tail = &m->results;
   m->box = (struct events){0};
   m->queue = (struct queue_news){0};
-  m->nudged = m->posted = false;
+  m->nudged = m->wished = m->posted = false;
   take_results(results, to);
   for (size_t i = 0; i < box.n; i++) events_add(to, box.v[i]);
   for (struct req *q = ledger_take(&m->reqs); q != NULL; q = q->next)

@@ -25,7 +25,7 @@ struct mailbox {
   struct ledger reqs;                 /* requests that are not answered yet; those not taken stand last */
   struct attempt *results, **results_tail;
   struct events box;                  /* hints and timeouts */
-  bool nudged;
+  bool nudged, wished;                /* look at live rows; at this node's own row */
   struct queue_news queue;
   struct cost_lent *lent; size_t n_lent, cap_lent;   /* at most two for each attempt that runs */
 };
@@ -38,6 +38,7 @@ void mailbox_wake(struct mailbox *m);                             /* nothing new
 void mailbox_results(struct mailbox *m, struct attempt *list);    /* takes the list */
 void mailbox_add(struct mailbox *m, const struct ev *e);
 void mailbox_nudge(struct mailbox *m);
+void mailbox_wish(struct mailbox *m);
 void mailbox_queue(struct mailbox *m, struct queue_news news);
 void mailbox_lend(struct mailbox *m, int64_t ti, bool lent);
 void mailbox_drain(struct mailbox *m);
@@ -59,7 +60,8 @@ bool mailbox_waits(struct mailbox *m);
 void mailbox_check(struct mailbox *m);  /* aborts when a fact above does not hold; debug builds and tests */
 
 /* ---- the runner's thread ---- */
-struct mail { bool nudged, draining; struct queue_news queue; struct cost_lent *lent; size_t n_lent; };   /* lent: to be freed */
+/* lent: to be freed */
+struct mail { bool nudged, wished, draining; struct queue_news queue; struct cost_lent *lent; size_t n_lent; };
 /* Appends what came: results first (they free slots), then hints and timeouts, then requests. */
 void mailbox_take(struct mailbox *m, struct events *to, struct mail *out);
 void mailbox_sleep(struct mailbox *m, int64_t until_boot_us);     /* or until something is posted; INT64_MAX = only then */

@@ -72,7 +72,11 @@ void runner_post_hints(struct runner *r, enum slot_class s, const struct hint *h
 }
 
 void runner_queues_changed(struct runner *r) { mailbox_queue(&r->mail, (struct queue_news){.rows = true}); }
+void runner_wished(struct runner *r) { mailbox_wish(&r->mail); }
 void runner_nudge(struct runner *r) { mailbox_nudge(&r->mail); }
+void runner_nudge_other(struct runner *r, int64_t incarnation) {
+  if (r->env.ports.nudge) r->env.ports.nudge(r->env.ports.ctx, incarnation);
+}
 void runner_no_hints(struct runner *r, enum slot_class s) { mailbox_queue(&r->mail, (struct queue_news){.empty = slot_bit(s)}); }
 void runner_hints_lost(struct runner *r, enum slot_class s) { mailbox_queue(&r->mail, (struct queue_news){.lost = slot_bit(s)}); }
 void runner_queue_away(struct runner *r, enum slot_class s, bool away) {
@@ -89,6 +93,8 @@ bool runner_pending(struct runner *r) {
 
 bool runner_set_aside(struct runner *r, int64_t fi) { return quarantine_has(&r->quarantine, fi); }
 int64_t runner_trouble(struct runner *r, struct node_trouble *out) { return tell_trouble(&r->tell, out); }
+
+int64_t runner_figures(struct runner *r, struct member_figures *out) { return tell_figures(&r->tell, out); }
 
 void runner_news(struct runner *r) {
   atomic_store(&r->env.news, true);

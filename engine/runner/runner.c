@@ -28,6 +28,7 @@ static void parts_init(struct runner *r, const struct runner_opts *o) {
   keys_init(&r->keys, e);
   alone_keys_init(&r->alone_keys, e);
   lease_init(&r->lease, e, &r->watch);
+  drain_init(&r->drain, e, &r->admission);
   reconciler_init(&r->reconciler, &(struct reconciler){.env = e, .events = &r->events, .later = &r->later, .timers = &r->timers,
     .flow_timers = &r->flow_timers, .cache = &r->cache, .admission = &r->admission, .lease = &r->lease,
     .never = o->never, .n_never = o->n_never});
@@ -112,6 +113,7 @@ void runner_check(struct runner *r) {
   mailbox_check(&r->mail);
   later_check(&r->later);
   lease_check(&r->lease);
+  drain_check(&r->drain);
   keys_check(&r->keys);
   alone_keys_check(&r->alone_keys);
 }
@@ -122,8 +124,10 @@ static void take_mail(struct runner *r) {
   struct mail m;
   size_t before = r->events.n;
   mailbox_take(&r->mail, &r->events, &m);
-  r->env.draining = m.draining;
+  r->env.leaving = m.draining;
+  r->env.draining = r->env.leaving || r->env.wished;
   if (m.nudged) reconciler_now(&r->reconciler);
+  if (m.nudged || m.wished) drain_now(&r->drain);
   lost_hints_mail(&r->lost, &m.queue);
   r->queues.asked |= m.queue.rows;
   for (size_t i = 0; i < m.n_lent; i++) queues_lend(&r->queues, m.lent[i].ti, m.lent[i].lent);
@@ -164,6 +168,7 @@ static int64_t next_wake(struct runner *r) {
   at = earlier(at, admission_next(&r->admission));
   at = earlier(at, quarantine_next(&r->quarantine));
   at = earlier(at, tell_next(&r->tell));
+  at = earlier(at, drain_next(&r->drain));
   at = earlier(at, later_next(&r->later));
   at = earlier(at, wait_next(r));
   int64_t wall = earlier(timers_next(&r->timers), timers_next(&r->flow_timers));
@@ -175,6 +180,8 @@ static bool offer_capacity(struct runner *r) {
   uint32_t free[SLOT__N];
   const struct runner_ports *p = &r->env.ports;
   admission_turn(&r->admission);
+  drain_figures(&r->drain);
+  atomic_store_explicit(&r->env.cpu_running, r->queues.cpu_used, memory_order_relaxed);
   reconciler_emptied(&r->reconciler);
   wait_poppable(r, free);
   if (p->free_slots) p->free_slots(p->ctx, free);
@@ -186,6 +193,7 @@ static bool offer_capacity(struct runner *r) {
 /* Membership, and the looks at live rows: each a statement or a page, when it is due. */
 static enum store_rc housekeeping(struct runner *r) {
   enum store_rc rc = lease_turn(&r->lease);
+  if (rc == STORE_OK) rc = drain_turn(&r->drain);
   if (rc == STORE_OK) rc = tell_turn(&r->tell);
   if (rc == STORE_OK) rc = reconciler_turn(&r->reconciler);
   if (rc == STORE_OK) rc = lost_hints_turn(&r->lost);

@@ -96,6 +96,7 @@ struct runner_ports {
   void (*cancel)(void *ctx, int64_t ti, uint32_t epoch, enum task_stop why);   /* of this node: worker_stop() */
   void (*kill_all)(void *ctx);                                       /* fenced */
   void (*forget)(void *ctx, int64_t ti);                             /* the task is deleted; after the commit */
+  void (*hand_back)(void *ctx, bool running);                        /* of this node: what has not started, or all; worker.h */
   void (*deadline)(void *ctx, int64_t boot_us);                      /* attempts may neither start nor live after it */
   /* One queue per slot class, so that tasks that wait for a process never hold up the others. */
   bool (*push)(void *ctx, enum slot_class s, const struct hint *h, size_t n);    /* to all nodes; false: the reconciler sends them
@@ -180,6 +181,9 @@ void runner_lend(struct runner *r, enum slot_class s, int32_t n);
 /* The same of what the task costs (cpuOverhead): lent, or taken back; then more than the budget may be in use. Any thread. */
 void runner_lend_cost(struct runner *r, int64_t ti, bool lent);
 void runner_nudge(struct runner *r);      /* look at the wishes of other nodes now */
+void runner_nudge_other(struct runner *r, int64_t incarnation);   /* the same, of that node; may be lost */
+void runner_wished(struct runner *r);     /* what is wished of this node (store_drain()) has changed */
+int64_t runner_figures(struct runner *r, struct member_figures *out);   /* as it is now. Returns its incarnation. Any thread */
 
 /* Does one batch. wall_us, boot_us: now. The wall clock decides nothing (store_time()); a step of it is logged. Returns the boot
  * time at which to call again at the latest (INT64_MAX = when something is posted). runner_pending(): something waits to be

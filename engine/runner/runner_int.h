@@ -19,6 +19,7 @@
 #include "alone_keys.h"
 #include "answers.h"
 #include "cache.h"
+#include "drain.h"
 #include "env.h"
 #include "event.h"
 #include "keys.h"
@@ -72,6 +73,7 @@ struct runner {
   struct keys keys;
   struct alone_keys alone_keys;
   struct lease lease;
+  struct drain drain;
   struct reconciler reconciler;
   struct quarantine quarantine;
   struct lost_hints lost;

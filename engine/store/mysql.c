@@ -160,7 +160,7 @@ static const struct store_ops my_ops = {
   .abi = STORE_ABI, .size = sizeof(struct store_ops), .close = my_close, .single = my_single, .ids = my_ids, .join = my_join,
   .leave = my_leave, .begin = my_begin, .lock = my_lock, .nodes = my_nodes, .node_range = my_node_range, .tasks = my_tasks,
   .task_range = my_task_range, .write = my_write, .commit = my_commit, .rollback = my_rollback, .resolve = my_resolve,
-  .renew = my_renew, .tell = my_tell, .reap = my_reap, .live_tasks = my_live_tasks, .live_flows = my_live_flows,
+  .renew = my_renew, .tell = my_tell, .wish = my_wish, .reap = my_reap, .live_tasks = my_live_tasks, .live_flows = my_live_flows,
   .reconciler = my_reconciler, .asker = my_asker, .pulse = my_pulse,
   .save_task = sql_save_task, .save_flow = my_save_flow, .delete_task = sql_delete_task, .delete_flow = sql_delete_flow,
   .reader_get = my_reader_get, .reader_put = my_reader_put,

@@ -5,8 +5,9 @@
 #include <mysqld_error.h>
 #include "clock.h"
 #include "log.h"
+#include "wr_limits.h"
 
-#define KEEP_NODES 1000   /* rows of members that have gone: enough for an operator to look at, never many */
+#define FORGET_US 3600000000LL   /* a node that lives long looks this often for rows to be forgotten */
 
 static enum store_rc down(struct my *s, unsigned e) {
   enum store_rc rc = my_told(s, e);
@@ -56,14 +57,21 @@ static struct arg text_or_empty(const char *s) { return arg_text(s ? s : ""); }
  * *n 0: it is shut out. */
 static unsigned insert_member(struct my *s, const struct node_info *info, int64_t me, uint64_t *n) {
   return my_run(&s->run, n, "INSERT INTO engine_node (incarnation, state, lease_until, host, home, pid, slots, roles, types, "
-                "users, trouble, schema_no, start_time) "
-                "SELECT ?1, 'LIVE', UTC_TIMESTAMP(6) + INTERVAL ?2 MICROSECOND, ?3, ?4, ?5, ?6, ?7, ?8, ?9, '', ?10, "
-                "UTC_TIMESTAMP(6) "
+                "users, trouble, schema_no, lease_us, labels, version, drain_at, drain_stop, start_time) "
+                "SELECT ?1, 'LIVE', UTC_TIMESTAMP(6) + INTERVAL ?2 MICROSECOND, ?3, ?4, ?5, ?6, ?7, ?8, ?9, '', ?10, ?2, ?11, "
+                "?12, ?13, ?14, UTC_TIMESTAMP(6) "
                 "FROM schema_version WHERE version=(SELECT MAX(version) FROM schema_version) AND IFNULL(oldest, version)<=?10 "
                 "LOCK IN SHARE MODE",
                 ARGS(arg_i(me), arg_i(s->lease_us), text_or_empty(info->host), text_or_empty(info->home), arg_i(info->pid),
                      arg_i(info->slots), text_or_empty(info->roles), text_or_empty(info->types), text_or_empty(info->users),
-                     arg_i(schema_newest(&schema_mysql))));
+                     arg_i(schema_newest(&schema_mysql)), text_or_empty(info->labels), text_or_empty(info->version),
+                     arg_us(info->drain_at_us), arg_us(info->drain_stop_us)));
+}
+
+/* Rows of members that ended long ago. */
+static unsigned forget_old(struct my *s) {
+  return my_run(&s->run, NULL, "DELETE FROM engine_node WHERE state<>'LIVE' AND end_time < UTC_TIMESTAMP(6) - INTERVAL ?1 SECOND",
+                ARGS(arg_i(LIMIT_MEMBER_AGE_US / 1000000)));
 }
 
 static enum store_rc shut_out(struct my *s) {
@@ -79,8 +87,9 @@ static enum store_rc join(struct my *s, const struct node_info *info, int64_t *i
   *why = rc && !s->me ? s->side.err : 0; /* at the start nobody else uses it */
   if (rc) return rc;
   unsigned e = ready(s);
-  if (!e)
-    e = my_run(&s->run, NULL, "DELETE FROM engine_node WHERE incarnation<? AND state<>'LIVE'", ARGS(arg_i(me - KEEP_NODES)));
+  if (!e) e = forget_old(s);
+  if (!e) e = my_run(&s->run, NULL, "DELETE FROM engine_node WHERE incarnation<? AND state<>'LIVE'",
+                     ARGS(arg_i(me - LIMIT_MEMBERS)));
   if (!e) e = bury_former(s, info);
   if (!e) e = insert_member(s, info, me, &joined);
   if (!e && joined == 0) return shut_out(s);
@@ -119,9 +128,12 @@ static enum store_rc renew(struct my *s, const char *trouble) {
   uint64_t n = 0;
   unsigned e = ready(s);
   if (e) return down(s, e);
+  const struct member_figures *f = &s->base.told;
   if (trouble)
-    e = my_run(&s->run, &n, "UPDATE engine_node SET lease_until=UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, trouble=? "
-               "WHERE incarnation=? AND state='LIVE'", ARGS(arg_i(s->lease_us), arg_text(trouble), arg_i(s->me)));
+    e = my_run(&s->run, &n, "UPDATE engine_node SET lease_until=UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, trouble=?, running=?, "
+               "slots_used=?, cpu_budget=?, cpu_used=?, load_percent=?, drain_seen=? WHERE incarnation=? AND state='LIVE'",
+               ARGS(arg_i(s->lease_us), arg_text(trouble), arg_i(f->running), arg_i(f->slots_used), arg_i(f->cpu_budget),
+                    arg_i(f->cpu_used), arg_i(f->load_percent), arg_us(f->drain_seen_us), arg_i(s->me)));
   else
     e = my_run(&s->run, &n, "UPDATE engine_node SET lease_until=UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND "
                "WHERE incarnation=? AND state='LIVE'", ARGS(arg_i(s->lease_us), arg_i(s->me)));
@@ -134,6 +146,17 @@ static enum store_rc renew(struct my *s, const char *trouble) {
 enum store_rc my_renew(struct store *st) { return renew(my_of(st), NULL); }
 enum store_rc my_tell(struct store *st, const char *trouble) { return renew(my_of(st), trouble); }
 
+enum store_rc my_wish(struct store *st, struct drain_wish *out) {
+  struct my *s = my_of(st);
+  struct cursor r;
+  unsigned e = ready(s);
+  if (e) return down(s, e);
+  e = my_select(&s->run, &r, "SELECT drain_at, drain_stop FROM engine_node WHERE incarnation=?", ARGS(arg_i(s->me)));
+  if (!e && my_next(&r)) *out = (struct drain_wish){cell_us(&r.cell[0]), cell_us(&r.cell[1])};
+  if (!e) e = my_done(&r);
+  return my_told(s, e);
+}
+
 /* One row, one transaction each; the UPDATE repeats every condition of the search. */
 enum store_rc my_reap(struct store *st, uint32_t *n) {
   struct my *s = my_of(st);
@@ -144,6 +167,9 @@ enum store_rc my_reap(struct store *st, uint32_t *n) {
   *n = 0;
   unsigned e = ready(s);
   if (e) return down(s, e);
+  int64_t now = clock_boot_us();
+  if (now >= s->forget_us) s->forget_us = now + FORGET_US, e = forget_old(s);
+  if (e) return my_told(s, e);
   e = my_select(&s->run, &r, "SELECT incarnation, pid, host FROM engine_node WHERE state='LIVE' AND incarnation<>? AND "
                 "lease_until < UTC_TIMESTAMP(6) - INTERVAL ? MICROSECOND LIMIT 64", ARGS(arg_i(s->me), arg_i(margin)));
   for (; !e && n_dead < 64 && my_next(&r); n_dead++) {

@@ -44,6 +44,7 @@ struct my {
   struct my_conn run;
   bool in_tx;
   bool reconciles;        /* this connection holds the named lock */
+  int64_t forget_us;      /* boot time of the next look for rows of members to be forgotten */
   int64_t defs, queues;   /* definitions.version and queues_version as of the newest packet */
   bool defs_known;
   atomic_bool defs_moved; /* the definition writer of this process raised it */
@@ -83,7 +84,8 @@ enum wr_rc my_migrate_up(struct my *s, const struct migrate_watch *w, struct wr_
 /* mysql.c */
 STORE_OP(ids) my_ids;
 /* mysql_node.c */
-STORE_OP(join) my_join; STORE_OP(leave) my_leave; STORE_OP(renew) my_renew; STORE_OP(tell) my_tell; STORE_OP(reap) my_reap;
+STORE_OP(join) my_join; STORE_OP(leave) my_leave; STORE_OP(renew) my_renew; STORE_OP(tell) my_tell;
+STORE_OP(wish) my_wish; STORE_OP(reap) my_reap;
 STORE_OP(reconciler) my_reconciler; STORE_OP(asker) my_asker;
 /* At the start: true, after a pause, when the same may be tried again, because another transaction was in the way or a connection
  * was lost. False when nobody is there, or until_us is over. */

@@ -141,7 +141,8 @@
     "JOIN task_node d ON d.node_id=n.node_id JOIN task_flow_ins i ON i.fi_id=n.fi_id " \
     "JOIN task_flow_history h ON h.flow_id=i.flow_id AND h.flow_version=i.flow_version WHERE n.ni_id=?1") \
   X(Q_INS_TASKS, "SELECT " TASK_COLS(D) " FROM task_ins" D(PRIMARY) " WHERE ti_id BETWEEN ?1 AND ?2 ORDER BY ti_id") \
-  X(Q_OFFERS, "SELECT incarnation, types, users, host, slots, trouble FROM engine_node WHERE state='LIVE'") \
+  X(Q_OFFERS, "SELECT incarnation, types, users, host, slots, trouble, labels, drain_at IS NOT NULL " \
+    "FROM engine_node WHERE state='LIVE'") \
   X(Q_ATTEMPTS, "SELECT ti_id, epoch, owner, start_time, end_time, why, error_msg, exit_code, `signal`, run_no " \
     "FROM task_attempt WHERE ti_id=?1 ORDER BY epoch") \
   X(Q_RUN_TIMES, "SELECT i.ti_id, i.state, i." D(START) ", i." D(END) ", (SELECT SUM(" D(SPENT) ") FROM task_attempt t " \
@@ -152,6 +153,9 @@
   X(Q_WHOSE, WHOSE " AND (ti_id=0 OR ti_id BETWEEN ?2 AND ?3)") \
   X(Q_GONE, "SELECT ti_id FROM task_gone WHERE ti_id>?1 ORDER BY ti_id LIMIT ?2") \
   X(Q_MEMBER, "SELECT host, state='DEAD' FROM engine_node WHERE incarnation=?1") \
+  X(Q_MEMBER_ROW, "SELECT " MEMBER_COLS " FROM engine_node WHERE incarnation=?1") \
+  X(Q_MEMBERS, "SELECT " MEMBER_COLS " FROM engine_node WHERE end_time IS NULL OR end_time>=?1 ORDER BY incarnation DESC " \
+    "LIMIT ?2") \
   X(Q_RESULT_LOG, "SELECT " D(RESULT) " FROM task_ins WHERE ti_id=?1 AND log=?2 AND epoch=?3") \
   QUERIES_LOOK(X, D)
 
@@ -199,9 +203,15 @@
   X(Q_FLOW_LIVE, "SELECT COUNT(*) FROM task_flow_ins" D(BY)("task_flow_ins_flow") " WHERE flow_id=?1 AND state IN (1,2,3)") \
   X(Q_KEY_INSERT, TEXT_KEY_INSERT) \
   X(Q_KEYS_OLD, TEXT_KEYS_OLD(D)) \
+  X(Q_MEMBER_WISH, "SELECT state='LIVE', drain_at FROM engine_node WHERE incarnation=?1" D(FOR_UPDATE)) \
+  X(Q_MEMBER_DRAIN, "UPDATE engine_node SET drain_at=?2, drain_stop=?3 WHERE incarnation=?1 AND state='LIVE'") \
   X(Q_TOKEN_SET, TEXT_TOKEN_SET) \
   X(Q_TYPE_KNOW, "INSERT INTO task_type (task_type, cleans_up) VALUES (?1,?2)" D(TYPE_AGAIN)) \
   X(Q_TOKEN_CLAIM, TEXT_TOKEN_SET " AND token_hash IS NULL")
+
+/* engine_node, as members.c reads it. */
+#define MEMBER_COLS "incarnation, state, pid, slots, start_time, end_time, lease_until, lease_us, drain_at, drain_stop, " \
+  "drain_seen, running, slots_used, cpu_budget, cpu_used, load_percent, host, roles, types, users, labels, version"
 
 #include "queries_look.h"
 #include "queries_queue.h"

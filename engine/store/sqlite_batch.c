@@ -203,7 +203,8 @@ static int join_rows(struct sq *s, const struct node_info *info, int64_t me) {
   int64_t now = start_clock(s);
   sq_int(dead, 1, now);
   int rc = sq_run(dead);
-  sq_int(old, 1, me - 1000); /* enough to look at, never many */
+  sq_int(old, 1, now - LIMIT_MEMBER_AGE_US);
+  sq_int(old, 2, me - LIMIT_MEMBERS);
   if (rc == SQLITE_OK) rc = sq_run(old);
   sq_int(w, 1, me);
   sq_text(w, 2, info->host ? info->host : "");
@@ -214,6 +215,10 @@ static int join_rows(struct sq *s, const struct node_info *info, int64_t me) {
   sq_text(w, 7, info->types ? info->types : "");
   sq_text(w, 8, info->users ? info->users : "");
   sq_int(w, 9, schema_newest(&schema_sqlite));
+  sq_text(w, 10, info->labels ? info->labels : "");
+  sq_text(w, 11, info->version ? info->version : "");
+  sq_int(w, 12, info->drain_at_us);
+  sq_int(w, 13, info->drain_stop_us);
   if (rc == SQLITE_OK) rc = sq_run(w);
   return rc == SQLITE_OK ? put_ids(s) : rc;
 }
@@ -236,6 +241,16 @@ enum store_rc sq_join(struct store *st, const struct node_info *info, int64_t *i
   return rc;
 }
 
+static void bind_told(sqlite3_stmt *w, const char *trouble, const struct member_figures *f) {
+  sq_text(w, 3, trouble);
+  sq_int(w, 4, f->running);
+  sq_int(w, 5, f->slots_used);
+  sq_int(w, 6, f->cpu_budget);
+  sq_int(w, 7, f->cpu_used);
+  sq_int(w, 8, f->load_percent);
+  sq_int(w, 9, f->drain_seen_us);
+}
+
 /* Changes this node's row, in a transaction of its own. */
 static enum store_rc own_row(struct store *st, enum run_stmt what, const char *trouble) {
   struct sq *s = sq_of(st);
@@ -246,7 +261,7 @@ static enum store_rc own_row(struct store *st, enum run_stmt what, const char *t
   if (w) {
     sq_int(w, 1, s->me);
     sq_int(w, 2, store_now(&s->base));
-    if (trouble) sq_text(w, 3, trouble);
+    if (trouble) bind_told(w, trouble, &s->base.told);
     sql = sq_run(w);
   }
   if (sql != SQLITE_OK) {
@@ -269,6 +284,17 @@ enum store_rc sq_leave(struct store *st) {
 enum store_rc sq_renew(struct store *st) { return sq_of(st)->me ? own_row(st, RUN_RENEW, NULL) : STORE_FENCED; }
 enum store_rc sq_tell(struct store *st, const char *trouble) {
   return sq_of(st)->me ? own_row(st, RUN_TELL, trouble) : STORE_FENCED;
+}
+
+enum store_rc sq_wish(struct store *st, struct drain_wish *out) {
+  struct sq *s = sq_of(st);
+  sqlite3_stmt *q = sq_stmt(&s->run, RUN_WISH);
+  if (!q) return sq_fail(s, SQLITE_ERROR);
+  sq_int(q, 1, s->me);
+  int sql = sqlite3_step(q);
+  if (sql == SQLITE_ROW) *out = (struct drain_wish){sq_col(q, 0), sq_col(q, 1)};
+  sqlite3_reset(q);
+  return sql == SQLITE_ROW || sql == SQLITE_DONE ? STORE_OK : sq_fail(s, sql);
 }
 
 enum store_rc sq_reap(struct store *st, uint32_t *n) {

@@ -154,7 +154,7 @@ extern const struct store_ops sq_ops;
 /* sqlite_batch.c */
 STORE_OP(ids) sq_ids; STORE_OP(join) sq_join; STORE_OP(leave) sq_leave; STORE_OP(begin) sq_begin; STORE_OP(write) sq_write;
 STORE_OP(commit) sq_commit; STORE_OP(rollback) sq_rollback; STORE_OP(resolve) sq_resolve; STORE_OP(renew) sq_renew;
-STORE_OP(tell) sq_tell; STORE_OP(reap) sq_reap; STORE_OP(reconciler) sq_reconciler;
+STORE_OP(tell) sq_tell; STORE_OP(wish) sq_wish; STORE_OP(reap) sq_reap; STORE_OP(reconciler) sq_reconciler;
 enum store_rc sq_fail(struct sq *s, int rc);                      /* sq_rc() of the runner's connection; 0: its last code */
 int sq_run_id(struct sq *s, int stmt, int64_t id);                /* of sqlite_run.h: a statement whose one value is an id */
 /* sqlite_rows.c: inside the transaction */

@@ -41,12 +41,14 @@
     "SELECT * FROM (SELECT update_time FROM task_flow_ins ORDER BY fi_id DESC LIMIT 1) UNION ALL " \
     "SELECT * FROM (SELECT update_time FROM task_ins ORDER BY ti_id DESC LIMIT 1))") \
   X(RUN_NODES_DEAD, "UPDATE engine_node SET state='DEAD', end_time=?1 WHERE state='LIVE'") \
-  X(RUN_NODES_OLD, "DELETE FROM engine_node WHERE incarnation < ?1 AND state<>'LIVE'") \
-  X(RUN_JOIN, "INSERT INTO engine_node (incarnation, state, host, pid, slots, roles, start_time, types, users, schema_no) " \
-    "VALUES (?1,'LIVE',?2,?3,?4,?5,?6,?7,?8,?9)") \
+  X(RUN_NODES_OLD, "DELETE FROM engine_node WHERE state<>'LIVE' AND (end_time < ?1 OR incarnation < ?2)") \
+  X(RUN_JOIN, "INSERT INTO engine_node (incarnation, state, host, pid, slots, roles, start_time, types, users, schema_no, " \
+    "labels, version, drain_at, drain_stop) VALUES (?1,'LIVE',?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,nullif(?12,0),nullif(?13,0))") \
   X(RUN_LEAVE, "UPDATE engine_node SET state='GONE', end_time=?2 WHERE incarnation=?1 AND state='LIVE'") \
   X(RUN_RENEW, "UPDATE engine_node SET lease_until=?2 WHERE incarnation=?1 AND state='LIVE'") \
-  X(RUN_TELL, "UPDATE engine_node SET lease_until=?2, trouble=?3 WHERE incarnation=?1 AND state='LIVE'") \
+  X(RUN_TELL, "UPDATE engine_node SET lease_until=?2, trouble=?3, running=?4, slots_used=?5, cpu_budget=?6, " \
+    "cpu_used=?7, load_percent=?8, drain_seen=nullif(?9,0) WHERE incarnation=?1 AND state='LIVE'") \
+  X(RUN_WISH, "SELECT drain_at, drain_stop FROM engine_node WHERE incarnation=?1") \
   X(RUN_FENCE, "UPDATE engine_node SET last_batch=?2 WHERE incarnation=?1 AND state='LIVE'") \
   X(RUN_RECEIPT, "SELECT last_batch FROM engine_node WHERE incarnation=?1") \
   X(RUN_SETTLE, "UPDATE engine_node SET last_batch=last_batch WHERE incarnation=?1") \

@@ -167,8 +167,7 @@ int64_t store_time(struct store *s, int64_t boot_us, int64_t wall_us);
 /* n ids in a row; own transaction on a server. Kept in blocks in memory. */
 enum store_rc store_ids(struct store *s, enum id_kind kind, uint32_t n, int64_t *first) WR_MUST;
 
-/* home: names the data directory whose lock this process holds; NULL or "" = it holds none. types, users: "A,B". */
-struct node_info { const char *host; int64_t pid; uint32_t slots; const char *roles, *home, *types, *users; };
+struct node_info;                 /* store_members.h */
 /* Registers this process as LIVE: a new incarnation. The lock of its home proves that former nodes of this home are dead, with
  * their children. So they are marked DEAD at once, and nobody waits for the end of their leases. */
 enum store_rc store_join(struct store *s, const struct node_info *info, int64_t *incarnation) WR_MUST;
@@ -200,7 +199,8 @@ void store_rollback(struct store *s);
 /* After UNKNOWN: did batch id commit? A locking read of this node's own receipt; RETRY = ask again later. */
 enum store_rc store_resolve(struct store *s, int64_t batch_id, bool *committed) WR_MUST;
 
-#include "store_live.h" /* members, leases, live rows */
+#include "store_live.h" /* leases, live rows */
+#include "store_members.h" /* members as they are shown, and what is wished of them */
 /* ---- definitions ---- */
 /* Saves, and fills in id, version and times of *t or *f (of a flow node_base, too). The nodes and edges of a flow are written in
  * chunks, the row that publishes them last.

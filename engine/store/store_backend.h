@@ -79,6 +79,7 @@ struct store_ops {
   enum store_rc (*counted)(struct store *s, struct arena *a, struct running_row **out, size_t *n);  /* NULL: of one process */
   /* may be NULL in test backends whose flows say nothing */
   enum store_rc (*whose)(struct store *s, int64_t fi, struct arena *a, struct whose_row **out, size_t *n);
+  enum store_rc (*wish)(struct store *s, struct drain_wish *out);   /* NULL: nothing is ever wished */
 };
 /* STORE_OP(ids) f; declares f as what the member `ids` points to. */
 #define STORE_OP(member) __typeof__(*((struct store_ops *)0)->member)
@@ -91,6 +92,7 @@ struct store {
   uint32_t lost_streak;
   char id[STORE_ID_BYTES + 1];
   struct shared_clock clock;
+  struct member_figures told;     /* goes out with the next tell() */
   /* of SQL stores (sql.h), else NULL: the definition writer's connection, and what it needs of its database */
   struct db *def;
   const struct def_ops *def_ops;

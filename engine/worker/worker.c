@@ -132,7 +132,9 @@ static void read_mail(struct worker *w) {
   w->in_tail = &w->in;
   w->cancel = NULL;
   w->n_cancel = w->cap_cancel = 0;
+  int back = w->want_back;
   w->want_kill = w->want_look = false;
+  w->want_back = BACK_NONE;
   w->stopping = w->stop;
   pthread_mutex_unlock(&w->lock);
 
@@ -144,6 +146,8 @@ static void read_mail(struct worker *w) {
     exec_hand_back_all(w);
   }
   for (; in; in = next) next = in->next, exec_start(w, in);
+  if (back == BACK_WAITING) exec_hand_back_waiting(w);
+  if (back == BACK_ALL) exec_hand_back_all(w);
   for (size_t i = 0; i < n_cancel; i++) stop_one(w, &cancel[i]);
   free(cancel);
   exec_woken(w);
@@ -317,6 +321,13 @@ void worker_drain(struct worker *w, int64_t grace_us) {
   w->want_drain = true;
   poke_locked(w);
   while (w->running) pthread_cond_wait(&w->idle, &w->lock);
+  pthread_mutex_unlock(&w->lock);
+}
+
+void worker_hand_back(struct worker *w, bool all) {
+  pthread_mutex_lock(&w->lock);
+  if (w->want_back != BACK_ALL) w->want_back = all ? BACK_ALL : BACK_WAITING;
+  poke_locked(w);
   pthread_mutex_unlock(&w->lock);
 }
 

@@ -109,6 +109,9 @@ static inline void worker_cancel(struct worker *w, int64_t ti, uint32_t epoch) {
 /* No new starts; every running attempt ends: children TERM, KILL after grace_us; they come back as HANDBACK (those that
  * end by themselves meanwhile: as they end). Returns when the last has come back through done(). */
 void worker_drain(struct worker *w, int64_t grace_us);
+/* Attempts that were taken and have not started come back as HANDBACK; all: those that run too, as in worker_drain(), but each
+ * with its own grace. What is started later runs as ever. Any thread; never blocks. */
+void worker_hand_back(struct worker *w, bool all);
 /* Kills everything at once (fenced): all come back as LOST. Does not wait. */
 void worker_kill_all(struct worker *w);
 /* Can this node start processes? `why` names the cause. Any thread; never waits. */

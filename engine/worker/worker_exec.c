@@ -472,10 +472,14 @@ void exec_lose_all(struct worker *w, const char *why) {
   for (size_t i = 0; (m = map64_next(&w->live, &i));) exec_lose(m->val, why);
 }
 
-void exec_hand_back_all(struct worker *w) {
-  const struct map64_slot *m;
+void exec_hand_back_waiting(struct worker *w) {
   child_recall(w);
   later_recall(w);
+}
+
+void exec_hand_back_all(struct worker *w) {
+  const struct map64_slot *m;
+  exec_hand_back_waiting(w);
   for (size_t i = 0; (m = map64_next(&w->live, &i));) {
     struct wx_exec *x = m->val;
     if (x->ended) continue;

@@ -120,6 +120,7 @@ struct worker {
   struct cancel *cancel; size_t n_cancel, cap_cancel;
   struct wx_exec *woken;           /* by other threads: their executors are called */
   bool poked, want_drain, want_kill, want_look, stop;
+  enum { BACK_NONE, BACK_WAITING, BACK_ALL } want_back;
   int64_t want_grace_us;
   uint32_t running;                /* from worker_start() until done() has returned */
 
@@ -163,6 +164,7 @@ void exec_stop(struct wx_exec *x, enum task_stop why, int how);
 void exec_sweep(struct worker *w);          /* all on w->ended: waits for their logs, then gives them back */
 void exec_lose(struct wx_exec *x, const char *why);          /* kills it; it comes back as LOST */
 void exec_lose_all(struct worker *w, const char *why);      /* kills all; they come back as LOST */
+void exec_hand_back_waiting(struct worker *w);   /* those that have not started come back as HANDBACK */
 void exec_hand_back_all(struct worker *w);  /* asks all to end; they come back as HANDBACK */
 void exec_free_unused(struct worker *w);
 void exec_child_done(struct wx_exec *x, const wx_exit *e);

@@ -92,7 +92,7 @@ class One(Submits):
         """The place of what a type refuses: alone, in a list, in a flow; and the settings that there are."""
         script = {"taskType": "SHELL", "taskContent": "true"}
         argv = {"taskType": "SHELL", "taskConfig": {"argv": ["true"], "cwd": "relative"}}
-        known = "Known here: attempts, backoff, timeout, queueTimeout, onLost, queue."
+        known = "Known here: attempts, backoff, timeout, queueTimeout, onLost, queue, labels."
         for code, path, task, text in (
                 (42220, "/taskType", {"taskType": "NOPE"}, "Known types: "),
                 (42202, "/taskConfig/foo", echo(taskConfig={"attempts": 1, "foo": 1}), f'taskConfig has no field "foo". {known}'),

@@ -346,7 +346,7 @@ static void one_member_reconciles(struct world *w) {
   assert_true(store_reconciler(w->s)); /* and goes on */
 }
 
-struct told { int64_t me; char text[64], host[16]; int64_t slots; int n; };
+struct told { int64_t me; char text[64], host[16]; int64_t slots; bool drains; int n; };
 
 static int find_me(void *ctx, const struct node_offer *o) {
   struct told *t = ctx;
@@ -354,6 +354,7 @@ static int find_me(void *ctx, const struct node_offer *o) {
   snprintf(t->text, sizeof t->text, "%s", o->trouble);
   snprintf(t->host, sizeof t->host, "%s", o->host);
   t->slots = o->slots;
+  t->drains = o->drains;
   t->n++;
   return 0;
 }
@@ -387,11 +388,166 @@ static void a_member_tells_its_trouble(struct world *w) {
   OK(store_join(w->s, &info, &w->me));
 }
 
+/* ---- members and their wish ---- */
+
+struct seen_member { struct member_row m; char state[16], host[16], labels[64], version[16], roles[32]; int n; };
+
+static int see_member(void *ctx, const struct member_row *m) {
+  struct seen_member *s = ctx;
+  s->m = *m;
+  snprintf(s->state, sizeof s->state, "%s", member_state_name(m->state));
+  snprintf(s->host, sizeof s->host, "%s", m->host);
+  snprintf(s->labels, sizeof s->labels, "%s", m->labels);
+  snprintf(s->version, sizeof s->version, "%s", m->version);
+  snprintf(s->roles, sizeof s->roles, "%s", m->roles);
+  s->n++;
+  return 0;
+}
+
+static struct seen_member member_get(struct world *w, int64_t me) {
+  struct seen_member s = {.n = 0};
+  struct wr_err err;
+  struct reader *r = reader_of(w);
+  WR(reader_members(r, me, 0, 10, see_member, &s, &err));
+  reader_put(r);
+  return s;
+}
+
+static int count_members(struct world *w, int64_t ended_us, size_t most) {
+  struct seen_member s = {.n = 0};
+  struct wr_err err;
+  struct reader *r = reader_of(w);
+  WR(reader_members(r, 0, ended_us, most, see_member, &s, &err));
+  reader_put(r);
+  return s.n;
+}
+
+static void join_as(struct world *w, const char *labels, const struct drain_wish *wish) {
+  const struct node_info info = {.host = "h", .pid = 7, .slots = 3, .roles = "worker", .labels = labels, .version = "1.2.3",
+                                 .drain_at_us = wish->at_us, .drain_stop_us = wish->stop_us};
+  OK(store_leave(w->s));
+  OK(store_join(w->s, &info, &w->me));
+}
+
+static void a_member_is_seen_as_it_joined(struct world *w) {
+  int64_t before = w->me;
+  join_as(w, "gpu,zone=a", &(struct drain_wish){0, 0});
+  struct seen_member s = member_get(w, w->me);
+  assert_int_equal(s.n, 1);
+  assert_int_equal(s.m.incarnation, w->me);
+  assert_int_equal(s.m.pid, 7);
+  assert_int_equal(s.m.slots, 3);
+  assert_string_equal(s.host, "h");
+  assert_string_equal(s.roles, "worker");
+  assert_string_equal(s.labels, "gpu,zone=a");
+  assert_string_equal(s.version, "1.2.3");
+  assert_string_equal(s.state, "LIVE");
+  assert_int_equal(s.m.end_us, 0);
+  assert_true(s.m.start_us > 0);
+  if (!store_single(w->s)) assert_true(s.m.seen_us >= s.m.start_us - 1000000 && s.m.seen_us <= s.m.start_us + 60000000);
+  s = member_get(w, before);
+  assert_string_equal(s.state, "GONE");
+  assert_true(s.m.end_us > 0);
+  assert_int_equal(member_get(w, w->me + 100).n, 0);
+  assert_int_equal(count_members(w, 0, 10), 2);
+  assert_int_equal(count_members(w, 0, 1), 1);
+  assert_int_equal(count_members(w, s.m.end_us + 1, 10), 1); /* the other one ended before */
+}
+
+static void members_that_ended_long_ago_go(struct world *w) {
+  char sql[300];
+  int64_t old = w->me;
+  join_as(w, "", &(struct drain_wish){0, 0});
+  snprintf(sql, sizeof sql, store_single(w->s) ? "UPDATE engine_node SET end_time=end_time-2591000000000 WHERE incarnation=%lld"
+           : "UPDATE engine_node SET end_time=end_time - INTERVAL 2591000 SECOND WHERE incarnation=%lld", (long long)old);
+  free(facts_backend->ask(false, sql));
+  join_as(w, "", &(struct drain_wish){0, 0});
+  assert_int_equal(member_get(w, old).n, 1); /* some minutes less than 30 days */
+  snprintf(sql, sizeof sql, store_single(w->s) ? "UPDATE engine_node SET end_time=end_time-2000000000 WHERE incarnation=%lld"
+           : "UPDATE engine_node SET end_time=end_time - INTERVAL 2000 SECOND WHERE incarnation=%lld", (long long)old);
+  free(facts_backend->ask(false, sql));
+  join_as(w, "", &(struct drain_wish){0, 0});
+  assert_int_equal(member_get(w, old).n, 0);
+}
+
+static struct drain_wish wish_of(struct world *w) {
+  struct drain_wish wish = {.at_us = -1};
+  OK(store_wish(w->s, &wish));
+  return wish;
+}
+
+static void tell_of(struct world *w, int64_t running, int64_t seen) {
+  const struct member_figures f = {.running = running, .slots_used = running, .cpu_budget = 400, .cpu_used = 5,
+                                   .load_percent = 123, .drain_seen_us = seen};
+  store_figures(w->s, &f);
+  OK(store_tell(w->s, ""));
+}
+
+/* A wish is drained when the member has told that it has read just this wish, and runs nothing. */
+static void a_drain_is_a_wish_beside_the_state(struct world *w) {
+  struct wr_err err;
+  assert_int_equal(wish_of(w).at_us, 0);
+  WR(store_drain(w->s, w->me, true, -1, &err));
+  struct drain_wish wish = wish_of(w);
+  assert_true(wish.at_us > 0);
+  assert_int_equal(wish.stop_us, 0);
+  assert_string_equal(member_get(w, w->me).state, "DRAINING");
+  OK(store_renew(w->s)); /* the fence compares LIVE alone */
+  tell_of(w, 2, wish.at_us);
+  struct seen_member s = member_get(w, w->me);
+  assert_string_equal(s.state, "DRAINING");
+  assert_int_equal(s.m.told.running, 2);
+  assert_int_equal(s.m.told.slots_used, 2);
+  assert_int_equal(s.m.told.cpu_budget, 400);
+  assert_int_equal(s.m.told.cpu_used, 5);
+  assert_int_equal(s.m.told.load_percent, 123);
+  assert_int_equal(s.m.told.drain_seen_us, wish.at_us);
+  tell_of(w, 0, wish.at_us);
+  assert_string_equal(member_get(w, w->me).state, "DRAINED");
+  WR(store_drain(w->s, w->me, true, 5000000, &err)); /* the same wish, with a time */
+  assert_int_equal(wish_of(w).at_us, wish.at_us);
+  assert_true(wish_of(w).stop_us >= wish.at_us + 5000000);
+  assert_string_equal(member_get(w, w->me).state, "DRAINED");
+  WR(store_drain(w->s, w->me, false, -1, &err));
+  assert_int_equal(wish_of(w).at_us, 0);
+  assert_int_equal(wish_of(w).stop_us, 0);
+  assert_string_equal(member_get(w, w->me).state, "LIVE");
+  WR(store_drain(w->s, w->me, true, 0, &err)); /* another wish, which nobody has read */
+  assert_true(wish_of(w).stop_us >= wish_of(w).at_us);
+  assert_string_equal(member_get(w, w->me).state, "DRAINING");
+}
+
+static void only_a_member_that_lives_drains(struct world *w) {
+  struct wr_err err;
+  int64_t before = w->me;
+  join_as(w, "", &(struct drain_wish){0, 0});
+  assert_int_equal(store_drain(w->s, before, true, -1, &err), WR_ALREADY_FINISHED);
+  assert_int_equal(store_drain(w->s, w->me + 100, true, -1, &err), WR_NOT_FOUND);
+  assert_string_equal(member_get(w, before).state, "GONE");
+}
+
+/* A node that joins again is another member, of which the same is wished. */
+static void a_wish_goes_on_with_a_new_row(struct world *w) {
+  struct drain_wish wish = {1700000000000001, 1700000000000002};
+  join_as(w, "", &wish);
+  assert_int_equal(wish_of(w).at_us, wish.at_us);
+  assert_int_equal(wish_of(w).stop_us, wish.stop_us);
+  assert_string_equal(member_get(w, w->me).state, "DRAINING");
+  struct told t = {.me = w->me};
+  struct wr_err err;
+  struct reader *r = reader_of(w);
+  WR(reader_offers(r, find_me, &t, &err));
+  reader_put(r);
+  assert_true(t.drains);
+}
+
 const struct fact facts_live[] = {
   FACT_FRESH(nothing_is_live_at_first), FACT_FRESH(a_database_has_an_id_of_its_own), FACT_FRESH(a_pass_does_not_follow_a_flow), FACT_FRESH(a_pass_does_not_follow_new_flows),
   FACT(live_task_tells_its_columns), FACT(live_is_every_state_but_final),
   FACT(live_in_pages_of_any_size), FACT(live_among_the_dead), FACT(live_stand_alone), FACT(live_stand_alone_made_final), FACT(live_of_a_second_run), FACT(live_of_a_node_that_grew),
   FACT(live_flow_tells_its_columns), FACT(live_flow_is_every_state_but_final), FACT(a_flow_without_nodes_can_be_live),
   FACT_FRESH(owner_of_a_former_life), FACT_FRESH(one_member_reconciles), FACT_FRESH(a_member_tells_its_trouble),
+  FACT_FRESH(a_member_is_seen_as_it_joined), FACT_FRESH(members_that_ended_long_ago_go), FACT_FRESH(a_drain_is_a_wish_beside_the_state),
+  FACT_FRESH(only_a_member_that_lives_drains), FACT_FRESH(a_wish_goes_on_with_a_new_row),
 };
 const size_t n_facts_live = sizeof facts_live / sizeof *facts_live;

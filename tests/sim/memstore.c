@@ -56,12 +56,12 @@ static void read_clock(struct mem_store *s) {
 static enum store_rc mem_join(struct store *st, const struct node_info *info, int64_t *incarnation) {
   struct mem_store *s = of(st);
   const struct map64_slot *e;
-  (void)info;
   enum store_rc rc = gate(s, MEM_JOIN, NULL);
   if (rc != STORE_OK) return rc;
   for (size_t i = 0; s->db->single && (e = map64_next(&s->db->member, &i)) != NULL;) ((struct mem_member *)e->val)->state = MEMBER_DEAD;
   struct mem_member *m = wr_new(struct mem_member);
-  *m = (struct mem_member){.me = s->db->next_id[ID_INCARNATION]++, .lease_until = s->db->now_us + s->db->lease_us};
+  *m = (struct mem_member){.me = s->db->next_id[ID_INCARNATION]++, .lease_until = s->db->now_us + s->db->lease_us,
+                           .wish = {info->drain_at_us, info->drain_stop_us}, .read = {info->drain_at_us, info->drain_stop_us}};
   (void)map64_put(&s->db->member, m->me, m);
   if (s->db->single) memcpy(s->next_id, s->db->next_id, sizeof s->next_id);
   *incarnation = s->me = m->me;
@@ -408,6 +408,14 @@ static enum store_rc mem_renew(struct store *st) {
   return STORE_OK;
 }
 
+static enum store_rc mem_wish(struct store *st, struct drain_wish *out) {
+  struct mem_store *s = of(st);
+  struct mem_member *m = memdb_member(s->db, s->me);
+  enum store_rc rc = gate(s, MEM_READ, NULL);
+  if (rc == STORE_OK) *out = m->read = m->wish;
+  return rc;
+}
+
 static enum store_rc mem_reap(struct store *st, uint32_t *n) {
   struct mem_store *s = of(st);
   const struct map64_slot *e;
@@ -644,7 +652,7 @@ static const struct store_ops mem_ops = {
   .close = mem_close, .single = mem_single, .ids = mem_ids, .join = mem_join, .leave = mem_leave, .begin = mem_begin,
   .lock = mem_lock, .nodes = mem_nodes, .node_range = mem_node_range, .tasks = mem_tasks, .task_range = mem_task_range,
   .write = mem_write, .commit = mem_commit, .rollback = mem_rollback, .resolve = mem_resolve, .renew = mem_renew,
-  .keys = mem_keys, .reap = mem_reap, .live_tasks = mem_live_tasks, .live_flows = mem_live_flows, .reconciler = mem_reconciler, .asker = mem_asker, .pulse = mem_pulse,
+  .keys = mem_keys, .wish = mem_wish, .reap = mem_reap, .live_tasks = mem_live_tasks, .live_flows = mem_live_flows, .reconciler = mem_reconciler, .asker = mem_asker, .pulse = mem_pulse,
   .save_task = no_save_task, .save_flow = no_save_flow, .delete_task = no_delete, .delete_flow = no_delete,
   .reader_get = mem_reader_get, .reader_put = mem_reader_put,
   .reader_task = mem_reader_task, .reader_flow = mem_reader_flow, .reader_tasks = mem_reader_tasks, .reader_heads = mem_reader_heads,
@@ -655,7 +663,10 @@ static const struct store_ops mem_ops = {
 
 struct store *memdb_connect(struct memdb *db, void *node) {
   struct mem_store *s = wr_new(struct mem_store);
-  s->s = (struct store){.ops = &mem_ops, .id = "00000000", .clock = SHARED_CLOCK_INIT};
+  static struct store_ops plain;
+  plain = mem_ops;
+  plain.wish = NULL;
+  s->s = (struct store){.ops = db->drains ? &mem_ops : &plain, .id = "00000000", .clock = SHARED_CLOCK_INIT};
   s->db = db;
   s->node = node;
   arena_init(&s->texts, 0);

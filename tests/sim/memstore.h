@@ -50,8 +50,8 @@ struct mem_task { struct task_row r; struct mem_tx *lock; int64_t queued_at;   /
                   uint8_t slot1; };                                            /* the oracle's: 1 + its slot, once that is known */
 struct mem_async { struct async_row r; };                      /* under the lock of its task */
 struct mem_note { char *user, *group; };                       /* the task counts under limits, as far as its own row says so */
-enum mem_member_state { MEMBER_LIVE, MEMBER_DEAD, MEMBER_GONE };
-struct mem_member { int64_t me, lease_until, last_batch; enum mem_member_state state; struct mem_tx *lock; };
+/* state: LIVE, DEAD or GONE. wish: what anybody wishes of it; read: what its node has read of that last. */
+struct mem_member { int64_t me, lease_until, last_batch; enum member_state state; struct mem_tx *lock; struct drain_wish wish, read; };
 
 struct mem_queue { struct queue_row r; struct mem_tx *lock; bool deleted; };  /* a deleted one stays: a node may wait for its lock */
 
@@ -83,6 +83,7 @@ struct memdb {
   struct map64 member;
   struct mem_key *key; size_t n_key, cap_key;
   int64_t max_ti, max_fi;
+  bool drains;                       /* somebody may wish that a member drains; else members have no wishes */
   bool made_up;  /* some nodes grow when they start, some tasks choose among out-edges; no definition can say so yet */
   size_t n_attempt;                  /* rows of task_attempt */
   const struct mem_store *asker;     /* the node that looks for lost hints now */

@@ -186,6 +186,10 @@ PLANTS = [
     (75, "the attempt of a task that is deleted by force runs on", "runner/after.c",
      "} else if (why == STOP_FENCED) {\n", "} else if (PLANT(75) && why == STOP_FENCED) {\n    (void)ti;\n  } else if (why == STOP_FENCED) {\n"),
     (76, "the same on another node", "runner/handle.c", "case EV_STRAY: return do_stray(r, e);", "case EV_STRAY: return PLANT(76) ? STORE_OK : do_stray(r, e);"),
+    (80, "a node that is to drain claims", "runner/admission.c",
+     "p->free = a->env->draining || p->used", "p->free = (a->env->draining && !PLANT(80)) || p->used"),
+    (81, "a node looks once whether it is to drain", "runner/drain.c",
+     "d->at = d->env->single ? INT64_MAX", "d->at = d->env->single || PLANT(81) ? INT64_MAX"),
     (41, None, "runner/reconciler.c", "return c->pass.hints || (age > HINT_AGE_US && lists_empty(c)) ?", "return c->pass.hints || (!PLANT(41) && age > HINT_AGE_US && lists_empty(c)) ?"),
 ]
 

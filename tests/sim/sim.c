@@ -191,6 +191,7 @@ static void become_calm(struct world *w) {
   w->bad_fi = 0;
   rival_calm(w);
   queues_calm(w);
+  drains_calm(w);
   w->away_until = 0;
   if (sim_chance(w, 500)) flush_queue(w);
   sim_trace(w, "calm", 0, 0, 0);
@@ -277,6 +278,7 @@ static void step(struct world *w) {
   w->db->now_us = w->now;
   memdb_tick(w->db);
   rival_step(w);
+  drains_step(w);
   for (int i = 0; i < w->n_node; i++)
     if (w->node[i].draining && node_drained(&w->node[i])) return;
   if (n > 0) act(w, r[sim_rnd(w, n)]);
@@ -322,6 +324,7 @@ static void world_setup(struct world *w, uint64_t seed, int verbose) {
   for (int i = 0; i < w->n_node; i++) node_setup(w, i);
   rival_setup(w);
   queues_setup(w);
+  drains_setup(w);
 }
 
 static void world_done(struct world *w) {

@@ -145,6 +145,7 @@ struct world {
   int64_t bad_fi;
   struct rival rival;
   struct world_queues queues;
+  struct { bool on; uint64_t rng; int64_t at; } drains;   /* sim_drain.c */
   uint32_t p_fault, p_yield, p_slow; /* per 1000 */
   uint64_t n_ops, n_commit, n_crash, n_unknown, n_done, n_gated, n_replay, n_back;
 };
@@ -209,6 +210,9 @@ void rival_answer(struct world *w, const struct op *o);
 void rival_check(struct world *w, const struct op *o);       /* o waits */
 
 /* sim_queues.c */
+void drains_setup(struct world *w);
+void drains_step(struct world *w);
+void drains_calm(struct world *w);
 void queues_setup(struct world *w);
 struct queue_opts queues_opts(const struct world *w);
 void queues_start(struct world *w, struct op *o);

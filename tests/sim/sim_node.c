@@ -180,6 +180,20 @@ static void finish(struct node *n, struct work *k, enum attempt_end end) {
   open_gate(n);
 }
 
+static void hand_back(struct node *n, bool running) {
+  for (struct work *k = n->work, *next; k != NULL; k = next) {
+    next = k->next;
+    int64_t at = running ? n->w->now + sim_between(n->w, 0, 5 * SEC) : INT64_MAX;
+    if (k->state == WORK_WAITS) finish(n, k, ATTEMPT_HANDBACK);
+    else if (at < k->end_at) { k->end_at = at; k->end = ATTEMPT_HANDBACK; }
+  }
+}
+
+static void port_hand_back(void *ctx, bool running) {
+  struct node *n = ctx;
+  if (!n->dead) hand_back(n, running);
+}
+
 static void port_kill_all(void *ctx) {
   struct node *n = ctx;
   if (n->dead) return;
@@ -275,7 +289,7 @@ void node_start(struct node *n) {
   struct runner_opts o = {.store = n->store, .defs = n->defs, .lease_us = w->lease_us, .info = {.host = "sim", .pid = n->id, .slots = 1, .roles = "all"},
     .request_us = REQUEST_US, .cache_bytes = cache, .timers = w->small_cache ? 2 : 0, .seed = sim_rnd(w, UINT64_MAX),
     .mailbox = 1 + sim_rnd(w, 50), .queues = queues_opts(w), .waiting_bytes = w->single ? w->queue_cap * 128 + 4096 : 0,
-    .ports = {.ctx = n, .start = port_start, .cancel = port_cancel, .kill_all = port_kill_all, .deadline = port_deadline,
+    .ports = {.ctx = n, .start = port_start, .cancel = port_cancel, .kill_all = port_kill_all, .hand_back = port_hand_back, .deadline = port_deadline,
               .push = w->single ? NULL : port_push, .nudge = port_nudge, .flow_done = port_flow_done,
               .backlog = port_backlog, .free_slots = port_free_slots, .width = port_width, .boot_now = port_boot_now}};
   memcpy(o.slots, n->slots, sizeof o.slots);
@@ -345,12 +359,7 @@ void node_drain(struct node *n) {
   sim_trace(n->w, "drain", n->id, 0, 0);
   n->draining = true;
   runner_drain(n->runner);
-  for (struct work *k = n->work, *next; k != NULL; k = next) {
-    next = k->next;
-    int64_t at = n->w->now + sim_between(n->w, 0, 5 * SEC);
-    if (k->state == WORK_WAITS) finish(n, k, ATTEMPT_HANDBACK);
-    else if (at < k->end_at) { k->end_at = at; k->end = ATTEMPT_HANDBACK; }
-  }
+  hand_back(n, true);
 }
 
 /* The last result of the node is committed: it leaves, as the server does. */

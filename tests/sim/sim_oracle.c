@@ -186,6 +186,8 @@ static void check_claim(struct world *w, const struct task_row *o, const struct 
   if (o && f && (f->r.wish & 15) > WISH_STOP && !flow_final((enum flow_state)f->r.state))
     sim_fail(w, "task %lld is claimed after its flow was cancelled", ti);
   if (stays_paused(w, n->fi, b)) sim_fail(w, "task %lld is claimed while its flow is paused", ti);
+  const struct mem_member *m = memdb_member(w->db, me);
+  if (m->read.at_us != 0) sim_fail(w, "task %lld is claimed by member %lld, which has read that it is to drain", ti, (long long)me);
   if (ledger_get(w, n->ti, n->t.epoch)) sim_fail(w, "attempt %lld:%u is claimed twice", ti, n->t.epoch);
   struct rec *rec = ledger_add(w, n->ti, n->t.epoch);
   rec->fi = n->fi;

@@ -60,6 +60,11 @@ static enum store_rc kit_pulse(struct store *s, int64_t *out) {
   return called(s, KIT_PULSE);
 }
 
+static enum store_rc kit_wish(struct store *s, struct drain_wish *out) {
+  *out = store_of(s)->wish;
+  return called(s, KIT_WISH);
+}
+
 static enum store_rc kit_keys(struct store *s, const char *const *key, size_t n, struct key_row *out, uint8_t *got) {
   const struct kit_store *k = store_of(s);
   for (size_t i = 0; i < n; i++) {
@@ -73,7 +78,8 @@ static enum store_rc kit_keys(struct store *s, const char *const *key, size_t n,
 
 static const struct store_ops kit_ops = {.abi = STORE_ABI, .size = sizeof kit_ops, .single = kit_single, .join = kit_join,
   .renew = kit_renew, .tell = kit_tell, .reap = kit_reap, .live_tasks = kit_live_tasks,
-  .live_flows = kit_live_flows, .reconciler = kit_reconciler, .asker = kit_asker, .pulse = kit_pulse, .keys = kit_keys};
+  .live_flows = kit_live_flows, .reconciler = kit_reconciler, .asker = kit_asker, .pulse = kit_pulse, .keys = kit_keys,
+  .wish = kit_wish};
 
 /* ---- the ports ---- */
 
@@ -94,6 +100,11 @@ static bool port_push(void *ctx, enum slot_class s, const struct hint *h, size_t
   }
   return !k->push_refused;
 }
+static void port_hand_back(void *ctx, bool running) {
+  if (running) ((struct kit *)ctx)->back_all++;
+  else ((struct kit *)ctx)->back_waiting++;
+}
+
 /* ---- a world ---- */
 
 int kit_up(void **st) {
@@ -105,7 +116,7 @@ int kit_up(void **st) {
   kit.store.office = true;
   struct env *e = &kit.env;
   e->store = &kit.store.s;
-  e->ports = (struct runner_ports){.ctx = &kit, .cancel = port_cancel, .deadline = port_deadline, .push = port_push,
+  e->ports = (struct runner_ports){.ctx = &kit, .cancel = port_cancel, .hand_back = port_hand_back, .deadline = port_deadline, .push = port_push,
                                    .backlog = port_backlog, .boot_now = port_now};
   e->me = ME;
   e->lease_us = 60 * SEC;

@@ -16,7 +16,7 @@
 enum { KIT_HINTS = 512, KIT_KEYS = 8, ME = 7 };
 
 enum kit_call {
-  KIT_JOIN, KIT_RENEW, KIT_TELL, KIT_REAP, KIT_TASKS, KIT_FLOWS, KIT_OFFICE, KIT_ASKER, KIT_PULSE, KIT_KEYS_READ, KIT__N
+  KIT_JOIN, KIT_RENEW, KIT_TELL, KIT_REAP, KIT_TASKS, KIT_FLOWS, KIT_OFFICE, KIT_ASKER, KIT_PULSE, KIT_KEYS_READ, KIT_WISH, KIT__N
 };
 
 /* The store: what it answers, and how often it was asked. */
@@ -33,6 +33,7 @@ struct kit_store {
   int64_t pulse;
   uint32_t dead;                      /* how many nodes are found dead */
   char told[400];
+  struct drain_wish wish;
   struct { const char *key; struct key_row row; uint8_t got; } key[KIT_KEYS]; size_t n_key;  /* got 2: held elsewhere */
 };
 
@@ -44,6 +45,7 @@ struct kit {
   bool push_refused;
   size_t backlog[SLOT__N];
   enum task_stop canceled_why;        /* with canceled_ti */
+  unsigned back_waiting, back_all;    /* how often attempts were asked for: those that have not started, all */
   int64_t deadline, canceled_ti;      /* the last values that were told; 0 = never told */
 };
 extern struct kit kit;

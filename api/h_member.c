@@ -1,0 +1,156 @@
+/* /members: who belongs to this cluster, and the wish that one of them drains. Any API thread. What this process says of itself
+ * is asked of it directly; of the others their rows tell it, at most some seconds old.
+ * What never happens: a member is changed beside its wish; a wish is shown as done before the member has said so. */
+#include <string.h>
+#include "call.h"
+#include "clock.h"
+#include "text.h"
+#include "wr_limits.h"
+
+#define RECENT_US 3600000000LL   /* members that ended are shown so long */
+
+struct shown { struct buf *out; int64_t me, now_us; struct member_figures own; bool single, found; };
+
+static void at(struct buf *b, const char *name, int64_t us) {
+  char text[CLOCK_RFC_LEN];
+  if (us == 0) return;
+  clock_rfc3339(text, us);
+  j_text(b, name, text);
+}
+
+/* "A,B" as ["A","B"]. */
+static void list(struct buf *b, const char *name, const char *words) {
+  char word[LIMIT_LABELS_BYTES + 1];
+  j_key(b, name);
+  j_open(b, '[');
+  for (const char *p = words ? words : ""; *p; p += *p == ',') {
+    size_t n = strcspn(p, ",");
+    snprintf(word, sizeof word, "%.*s", (int)n, p);
+    j_string(b, word);
+    p += n;
+  }
+  j_close(b, ']');
+}
+
+static void figures(struct buf *b, const struct member_row *m) {
+  j_i64(b, "slots", m->slots);
+  j_i64(b, "slotsUsed", m->told.slots_used);
+  j_i64(b, "cpuBudget", m->told.cpu_budget);
+  j_i64(b, "cpuUsed", m->told.cpu_used);
+  j_key(b, "load");
+  buf_printf(b, "%lld.%02lld", (long long)(m->told.load_percent / 100), (long long)(m->told.load_percent % 100));
+}
+
+/* What runs has ended with its member. */
+static void write_member(struct buf *b, const struct member_row *m, int64_t now_us) {
+  int64_t age = m->seen_us > 0 && now_us > m->seen_us ? now_us - m->seen_us : 0;
+  bool lives = m->state < MEMBER_DEAD;
+  j_open(b, '{');
+  j_i64(b, "memberId", m->incarnation);
+  j_text(b, "host", m->host);
+  j_i64(b, "pid", m->pid);
+  list(b, "roles", m->roles);
+  list(b, "types", m->types);
+  list(b, "labels", m->labels);
+  figures(b, m);
+  j_text(b, "state", member_state_name(m->state));
+  j_text(b, "version", m->version);
+  at(b, "startedAt", m->start_us);
+  at(b, "seenAt", m->seen_us);
+  j_i64(b, "ageMs", age / 1000);
+  at(b, "endedAt", m->end_us);
+  if (lives) at(b, "drainAt", m->wish.at_us);
+  if (lives) at(b, "drainStopAt", m->wish.stop_us);
+  j_i64(b, "running", lives ? m->told.running : 0);
+  j_close(b, '}');
+}
+
+static int show(void *ctx, const struct member_row *row) {
+  struct shown *s = ctx;
+  struct member_row m = *row;
+  bool lives = m.state < MEMBER_DEAD;
+  s->found = true;
+  if (lives && m.incarnation == s->me) {
+    m.told = s->own;
+    m.state = member_living(&m);
+    if (s->single) m.seen_us = s->now_us; /* nobody has to renew anything */
+  }
+  if (!lives) m.told = (struct member_figures){.cpu_budget = m.told.cpu_budget};
+  if (m.seen_us == 0) m.seen_us = m.end_us ? m.end_us : m.start_us;
+  write_member(s->out, &m, s->now_us);
+  return 0;
+}
+
+static enum wr_rc show_members(struct call *c, int64_t only, int64_t ended_us, struct shown *s) {
+  *s = (struct shown){.out = c->out, .now_us = store_now(c->api->o.store), .single = store_single(c->api->o.store)};
+  s->me = runner_figures(c->api->o.runner, &s->own);
+  struct reader *r = call_reader(c);
+  if (!r) return c->err.code;
+  enum wr_rc rc = reader_members(r, only, ended_us, LIMIT_MEMBERS_SHOWN, show, s, &c->err);
+  reader_put(r);
+  return rc;
+}
+
+enum wr_rc h_member_list(struct call *c) {
+  struct shown s;
+  int64_t since = c->q.all ? 0 : store_now(c->api->o.store) - RECENT_US;
+  j_open(c->out, '[');
+  enum wr_rc rc = show_members(c, 0, since, &s);
+  j_close(c->out, ']');
+  return rc;
+}
+
+enum wr_rc h_member_get(struct call *c) {
+  struct shown s;
+  enum wr_rc rc = show_members(c, c->id, 0, &s);
+  return rc == WR_OK && !s.found ? call_missing(c, "Member") : rc;
+}
+
+/* ---- the wish ---- */
+
+static enum wr_rc bad_timeout(struct call *c) {
+  return wr_err_at(&c->err, WR_OUT_OF_RANGE, "/timeout", "timeout must be 0 to 604800 whole seconds, or a text like \"90s\".");
+}
+
+/* < 0: none is given. */
+static enum wr_rc timeout_of(struct call *c, int64_t *us) {
+  const json_t *given = json_object_get(c->body, "timeout");
+  /* of any type: it is looked at below */
+  const struct body_field field = {"timeout", given ? json_typeof(given) : JSON_NULL, false};
+  json_t *v[1] = {NULL};
+  *us = -1;
+  enum wr_rc rc = c->body ? call_fields(c, c->body, "", &field, 1, v) : WR_OK;
+  if (rc || !v[0]) return rc;
+  if (json_is_integer(v[0])) {
+    int64_t n = json_integer_value(v[0]);
+    if (n < 0 || n > LIMIT_TIME_US / 1000000) return bad_timeout(c);
+    *us = n * 1000000;
+    return WR_OK;
+  }
+  if (!json_is_string(v[0])) return wr_err_at(&c->err, WR_WRONG_TYPE, "/timeout", "timeout must be a number or a text.");
+  const char *text = json_string_value(v[0]);
+  return text_duration(text, json_string_length(v[0]), LIMIT_TIME_US, us) ? WR_OK : bad_timeout(c);
+}
+
+static enum wr_rc wish(struct call *c, bool on, int64_t timeout_us) {
+  struct member_figures own;
+  struct runner *r = c->api->o.runner;
+  enum wr_rc rc = store_drain(c->api->o.store, c->id, on, timeout_us, &c->err);
+  if (rc != WR_OK) return rc;
+  if (runner_figures(r, &own) == c->id) runner_wished(r);
+  else runner_nudge_other(r, c->id);
+  return h_member_get(c);
+}
+
+enum wr_rc h_member_drain(struct call *c) {
+  int64_t us;
+  enum wr_rc rc = timeout_of(c, &us);
+  return rc ? rc : wish(c, true, us);
+}
+
+enum wr_rc h_member_undrain(struct call *c) {
+  static const struct body_field none[1];
+  json_t *v[1];
+  enum wr_rc rc = c->body ? call_fields(c, c->body, "", none, 0, v) : WR_OK;
+  return rc ? rc : wish(c, false, -1);
+}

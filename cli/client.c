@@ -1,0 +1,219 @@
+/* Requests to a server: see client.h. libcurl is loaded when the first one is made, so that no other verb has it in memory. */
+#include "client.h"
+#ifdef WEIR_REMOTE
+#include <arpa/inet.h>
+#include <curl/curl.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "json_out.h"
+#include "mem.h"
+#include "token.h"
+
+enum { ANSWER_BYTES = 64 << 20 };
+#define CONNECT_MS 10000L
+
+struct client {
+  CURL *curl;
+  struct curl_slist *head;
+  char *url;
+};
+
+/* What is used of libcurl. */
+static struct {
+  __typeof__(curl_global_init) *global_init;
+  __typeof__(curl_easy_init) *init;
+  __typeof__(curl_easy_reset) *reset;
+  __typeof__(curl_easy_setopt) *set;
+  __typeof__(curl_easy_perform) *perform;
+  __typeof__(curl_easy_getinfo) *get;
+  __typeof__(curl_easy_strerror) *text;
+  __typeof__(curl_easy_cleanup) *cleanup;
+  __typeof__(curl_slist_append) *append;
+  __typeof__(curl_slist_free_all) *free_all;
+} lib;
+
+static enum wr_rc load(struct wr_err *err) {
+  const struct { const char *name; void *place; } calls[] = {
+    {"curl_global_init", &lib.global_init}, {"curl_easy_init", &lib.init}, {"curl_easy_reset", &lib.reset},
+    {"curl_easy_setopt", &lib.set}, {"curl_easy_perform", &lib.perform}, {"curl_easy_getinfo", &lib.get},
+    {"curl_easy_strerror", &lib.text}, {"curl_easy_cleanup", &lib.cleanup}, {"curl_slist_append", &lib.append},
+    {"curl_slist_free_all", &lib.free_all}};
+  static const char *const file[] = {"libcurl.so.4", "libcurl-gnutls.so.4"};
+  void *so = NULL;
+  for (size_t i = 0; !so && i < sizeof file / sizeof *file; i++) so = dlopen(file[i], RTLD_NOW | RTLD_LOCAL);
+  if (!so) return wr_err_set(err, WR_INTERNAL, "This verb needs libcurl (libcurl.so.4), which is not installed here.");
+  for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+    void *f = dlsym(so, calls[i].name);
+    if (!f) return wr_err_set(err, WR_INTERNAL, "The libcurl of this machine has no %s.", calls[i].name);
+    memcpy(calls[i].place, &f, sizeof f);
+  }
+  return lib.global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? WR_OK : wr_err_set(err, WR_INTERNAL, "libcurl cannot be used.");
+}
+
+/* ---- the token ---- */
+
+/* http://127..., http://localhost, http://[::1], with a port or not. */
+static bool on_this_machine(const char *url) {
+  const char *host = strstr(url, "://");
+  char name[64];
+  struct in_addr a;
+  if (!host) return false;
+  host += 3;
+  if (strncmp(host, "[::1]", 5) == 0 && (!host[5] || strchr(":/", host[5]))) return true;
+  if (strcspn(host, "@") < strcspn(host, "/")) return false;
+  snprintf(name, sizeof name, "%.*s", (int)strcspn(host, ":/"), host);
+  return strcmp(name, "localhost") == 0 || (inet_pton(AF_INET, name, &a) == 1 && ntohl(a.s_addr) >> 24 == 127);
+}
+
+/* The first word of a file. "": it cannot be read. */
+static bool read_word(const char *file, char *out, size_t n) {
+  FILE *f = fopen(file, "re");
+  if (!f) return false;
+  size_t got = fread(out, 1, n - 1, f);
+  fclose(f);
+  out[got] = '\0';
+  out[strcspn(out, " \t\r\n")] = '\0';
+  return true;
+}
+
+static enum wr_rc find_token(const struct config *c, const char *url, char *out, size_t n, struct wr_err *err) {
+  const char *env = getenv("WEIR_TOKEN"), *file = config_text(c, OPT_TOKEN_FILE), *data = config_text(c, OPT_DATA);
+  char path[4096];
+  *out = '\0';
+  if (env && *env) {
+    if (strlen(env) >= n || strpbrk(env, "\r\n")) return wr_err_set(err, WR_BAD_REQUEST, "WEIR_TOKEN is no token.");
+    snprintf(out, n, "%s", env);
+    return WR_OK;
+  }
+  if (file && !read_word(file, out, n))
+    return wr_err_set(err, WR_BAD_REQUEST, "The token file %.120s cannot be read: %s.", file, strerrordesc_np(errno));
+  if (file || !on_this_machine(url)) return WR_OK;
+  snprintf(path, sizeof path, "%s/" TOKEN_FILE, data ? data : "/var/lib/weir");
+  (void)read_word(path, out, n); /* a server with --dev has none */
+  return WR_OK;
+}
+
+/* ---- a request ---- */
+
+enum wr_rc client_open(const struct config *c, struct client **out, struct wr_err *err) {
+  const char *url = config_text(c, OPT_SERVER);
+  char token[256], line[300];
+  size_t n = strlen(url);
+  *out = NULL;
+  if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
+    return wr_err_set(err, WR_BAD_REQUEST, "--server: expected a URL that begins with http:// or https://.");
+  if (strcspn(strstr(url, "://") + 3, "@") < strcspn(strstr(url, "://") + 3, "/"))
+    return wr_err_set(err, WR_BAD_REQUEST, "--server: no user and no password belong there: the token is WEIR_TOKEN's.");
+  enum wr_rc rc = find_token(c, url, token, sizeof token, err);
+  if (!rc) rc = load(err);
+  if (rc) return rc;
+  struct client *k = wr_new(struct client);
+  while (n > 0 && url[n - 1] == '/') n--;
+  k->url = wr_memdup0(url, n);
+  k->curl = lib.init();
+  k->head = lib.append(NULL, "Content-Type: application/json");
+  k->head = lib.append(k->head, "Expect:");
+  if (*token) {
+    snprintf(line, sizeof line, "Authorization: Bearer %s", token);
+    k->head = lib.append(k->head, line);
+  }
+  *out = k;
+  if (k->curl) return WR_OK;
+  client_close(k);
+  *out = NULL;
+  return wr_err_set(err, WR_BUSY, NULL);
+}
+
+void client_close(struct client *k) {
+  if (!k) return;
+  if (k->curl) lib.cleanup(k->curl);
+  lib.free_all(k->head);
+  free(k->url);
+  free(k);
+}
+
+static size_t more(char *p, size_t size, size_t n, void *out) {
+  struct buf *b = out;
+  if (b->len + size * n > ANSWER_BYTES) return 0;
+  buf_add(b, p, size * n);
+  return size * n;
+}
+
+/* Before a connection stands nothing was sent; behind that nobody knows what became of a change. */
+static enum wr_rc lost(CURLcode e, const char *method, const char *url, struct wr_err *err) {
+  bool unsent = e == CURLE_COULDNT_CONNECT || e == CURLE_COULDNT_RESOLVE_HOST || e == CURLE_URL_MALFORMAT ||
+                e == CURLE_UNSUPPORTED_PROTOCOL || e == CURLE_PEER_FAILED_VERIFICATION || strcmp(method, "GET") == 0;
+  return wr_err_set(err, unsent ? WR_DB_UNAVAILABLE : WR_OUTCOME_UNKNOWN, "The server %.120s does not answer: %.100s.", url,
+                    lib.text(e));
+}
+
+static enum wr_rc read_answer(const struct buf *out, long status, json_t **data, struct wr_err *err) {
+  json_t *answer = json_loadb(out->data ? out->data : "", out->len, 0, NULL);
+  const char *code = json_string_value(json_object_get(answer, "code"));
+  const char *text = json_string_value(json_object_get(answer, "message"));
+  json_t *got = json_object_get(answer, "data");
+  int n = code ? (int)strtol(code, NULL, 10) : 0;
+  enum wr_rc rc = WR_OK;
+  if (status == 200 && code && strcmp(code, "200") == 0 && got) *data = json_incref(got);
+  else if (status != 200 && n / 100 == status)
+    rc = wr_err_set(err, (enum wr_rc)n, "%.240s", text ? text : wr_err_text((enum wr_rc)n));
+  else rc = wr_err_set(err, WR_DB_UNAVAILABLE, "What answers there (HTTP %ld) is no server of this version of Weir.", status);
+  json_decref(answer);
+  return rc;
+}
+
+enum wr_rc client_ask(struct client *k, const char *method, const char *path, const json_t *body, json_t **data,
+                      struct wr_err *err) {
+  struct buf url = BUF_INIT, out = BUF_INIT;
+  char *text = body ? json_text(body, 0) : NULL;
+  long status = 0;
+  *data = NULL;
+  lib.reset(k->curl); /* its connection stays */
+  buf_printf(&url, "%s%s", k->url, path);
+  lib.set(k->curl, CURLOPT_URL, url.data);
+  lib.set(k->curl, CURLOPT_NOSIGNAL, 1L);
+  lib.set(k->curl, CURLOPT_PROTOCOLS_STR, "http,https");
+  lib.set(k->curl, CURLOPT_CUSTOMREQUEST, method);
+  lib.set(k->curl, CURLOPT_HTTPHEADER, k->head);
+  lib.set(k->curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
+  lib.set(k->curl, CURLOPT_TIMEOUT_MS, 6 * CONNECT_MS);
+  lib.set(k->curl, CURLOPT_WRITEFUNCTION, more);
+  lib.set(k->curl, CURLOPT_WRITEDATA, &out);
+  if (text || strcmp(method, "POST") == 0) {
+    lib.set(k->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)(text ? strlen(text) : 0));
+    lib.set(k->curl, CURLOPT_POSTFIELDS, text ? text : "");
+  }
+  CURLcode e = lib.perform(k->curl);
+  (void)lib.get(k->curl, CURLINFO_RESPONSE_CODE, &status);
+  enum wr_rc rc = e == CURLE_OK ? read_answer(&out, status, data, err) : lost(e, method, k->url, err);
+  buf_done(&url);
+  buf_done(&out);
+  free(text);
+  return rc;
+}
+
+#else
+enum wr_rc client_open(const struct config *c, struct client **out, struct wr_err *err) {
+  (void)c;
+  *out = NULL;
+  return wr_err_set(err, WR_INTERNAL, "This weir was built without libcurl, and talks to no server.");
+}
+void client_close(struct client *k) { (void)k; }
+enum wr_rc client_ask(struct client *k, const char *method, const char *path, const json_t *body, json_t **data,
+                      struct wr_err *err) {
+  (void)k, (void)method, (void)path, (void)body;
+  *data = NULL;
+  return wr_err_set(err, WR_INTERNAL, NULL);
+}
+#endif
+
+enum exit_code client_exit(enum wr_rc rc) {
+  int status = wr_err_status(rc);
+  if (rc == WR_OK) return EXIT_OK;
+  if (rc == WR_BAD_REQUEST) return EXIT_USAGE;
+  if (rc == WR_OUTCOME_UNKNOWN) return EXIT_RUN_FAILED;
+  return status == 404 ? EXIT_NOT_FOUND : status >= 500 ? EXIT_UNREACHABLE : EXIT_REFUSED;
+}
