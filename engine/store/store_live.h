@@ -34,8 +34,9 @@ bool store_asker(struct store *s, bool take);
 enum store_rc store_pulse(struct store *s, int64_t *out) WR_MUST;
 
 struct reader;
-/* The LIVE members, with what they said when they joined; trouble: what they told last. */
-struct node_offer { int64_t incarnation; const char *types, *users, *host; int64_t slots; const char *trouble; };
+/* The LIVE members, with what they said when they joined; trouble, executors: what they told last
+ * (executors: exec_offers.h). */
+struct node_offer { int64_t incarnation; const char *types, *users, *host; int64_t slots; const char *trouble, *executors; };
 typedef int node_offer_fn(void *ctx, const struct node_offer *o);
 enum wr_rc reader_offers(struct reader *r, node_offer_fn *fn, void *ctx, struct wr_err *err) WR_MUST;
 #endif

@@ -417,7 +417,7 @@ static void test_alone(void **state) {
   static const enum task_ev ends[] = {TASK_EV_OK, TASK_EV_FAIL, TASK_EV_CANCEL, TASK_EV_LOST, TASK_EV_HANDBACK, TASK_EV_TIMEOUT};
   (void)state;
   struct dag *one = dag_one();
-  const struct task_bind bind = {&plain, 3, NULL};
+  const struct task_bind bind = {&plain, 3, NULL, 0};
   for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
     struct effects eff = {0};
     struct run_ctx c = {.now_us = 10, .me = 5, .budget = 10, .out = &eff};
@@ -460,7 +460,7 @@ static void test_alone(void **state) {
 static void test_ready_and_canceled(void **state) {
   (void)state;
   struct dag *one = dag_one();
-  const struct task_bind bind = {&plain, 1, NULL};
+  const struct task_bind bind = {&plain, 1, NULL, 0};
   struct effects eff = {0};
   struct run_ctx c = {.now_us = 10, .me = 5, .budget = 10, .out = &eff};
   struct run *r = run_new(one, 1, (struct run_base){1, 1}, FLOW_RUNNING);
@@ -483,7 +483,7 @@ static void test_ready_and_canceled(void **state) {
 static void test_ready_and_paused(void **state) {
   (void)state;
   struct dag *one = dag_one();
-  const struct task_bind bind = {&plain, 1, NULL};
+  const struct task_bind bind = {&plain, 1, NULL, 0};
   for (int sweep = 0; sweep < 2; sweep++) { /* decided before the pass has come to it, and after */
     struct effects eff = {0};
     struct run_ctx c = {.now_us = 10, .me = 5, .budget = 10, .out = &eff};
@@ -515,7 +515,7 @@ static void test_ready_and_paused(void **state) {
 static void test_taken_up_by_a_former_version(void **state) {
   (void)state;
   struct dag *one = dag_one();
-  struct task_bind bind = {&plain, 1, NULL};
+  struct task_bind bind = {&plain, 1, NULL, 0};
   struct effects eff = {0};
   struct run_ctx c = {.now_us = 10, .me = 5, .budget = 10, .out = &eff};
   struct run *r = run_new(one, 1, (struct run_base){1, 1}, FLOW_RUNNING);
