@@ -1,6 +1,7 @@
 /* The members of the cluster, as last read: see offers.h. */
 #include "offers.h"
 #include <stdlib.h>
+#include "exec_offers.h"
 #include <string.h>
 
 #define FRESH_US 1000000
@@ -30,7 +31,8 @@ static int offer_keep(void *ctx, const struct node_offer *row) {
   *v = (struct offer){.incarnation = row->incarnation, .slots = row->slots,
                       .types = arena_strdup(&set->base.text, row->types ? row->types : ""),
                       .users = arena_strdup(&set->base.text, row->users ? row->users : ""),
-                      .host = arena_strdup(&set->base.text, row->host ? row->host : "")};
+                      .host = arena_strdup(&set->base.text, row->host ? row->host : ""),
+                      .executors = arena_strdup(&set->base.text, row->executors)};
   if (!node_trouble_read(row->trouble, &t)) return 0;
   struct node_trouble *own = arena_alloc(&set->base.text, sizeof t);
   *own = t;
@@ -70,6 +72,6 @@ static bool in_list(const char *list, const char *word) {
 }
 
 bool offer_runs(const struct offer *v, const char *type, const char *user) {
-  if (!in_list(v->types, type)) return false;
+  if (!in_list(v->types, type) && !exec_offers_any(v->executors, type)) return false;
   return user == NULL || in_list(v->users, user);
 }

@@ -10,7 +10,12 @@
 #include "store.h"
 
 /* NULL = none */
-struct offer { int64_t incarnation, slots; const char *types, *users, *host; const struct node_trouble *trouble; };
+struct offer {
+  int64_t incarnation, slots;
+  const char *types, *users, *host;
+  const char *executors;          /* of those that were registered at run time: exec_offers.h */
+  const struct node_trouble *trouble;
+};
 struct offer_set { struct read_set base; struct offer *v; size_t n, cap; };
 struct offers { struct last_read last; struct counts counts; };
 

@@ -144,7 +144,8 @@ static void look_at(const struct why *w, const struct offer *v, const struct wan
   n->host = v->host;
 }
 
-static void no_executor(struct why *w, const char *type, const char *user, size_t live, size_t types) {
+/* added: it was registered at run time. */
+static void no_executor(struct why *w, const char *type, const char *user, size_t live, size_t types, bool added) {
   char text[TEXT_BYTES];
   const char *nodes = live == 1 ? "The one node that lives and runs tasks" : "None of the nodes that live and run tasks";
   if (live == 0) snprintf(text, sizeof text, "No node that runs tasks is alive.");
@@ -152,7 +153,9 @@ static void no_executor(struct why *w, const char *type, const char *user, size_
     snprintf(text, sizeof text, "Of the nodes that can run it (%zu), none serves its queue: see their --queues.", types);
   else if (user)
     snprintf(text, sizeof text, "%s (%zu) %s run %s as the user %s.", nodes, live, live == 1 ? "cannot" : "can", type, user);
-  else snprintf(text, sizeof text, "%s (%zu) %s run %s.", nodes, live, live == 1 ? "cannot" : "can", type);
+  else
+    snprintf(text, sizeof text, "%s (%zu) %s run %s.%s%s%s", nodes, live, live == 1 ? "cannot" : "can", type,
+             added ? " GET /executor/" : "", added ? type : "", added ? " says why." : "");
   why_put(w, "NO_EXECUTOR", text);
 }
 
@@ -198,7 +201,7 @@ static void queued(struct why *w, const char *type, const char *text, const stru
   for (size_t i = 0; i < w->set->n; i++) look_at(w, &w->set->v[i], &want, &n);
   const char *busy = why_busy_says(&n.busy, of->cpu, why, sizeof why);
   if (busy) why_put(w, busy, why);
-  else if (n.can == 0) no_executor(w, type, user, n.live, n.types);
+  else if (n.can == 0) no_executor(w, type, user, n.live, n.types, x && x->added);
   else if (n.paused == n.can) starts_paused(w, &n);
   else no_slot(w, &n, process);
   json_decref(config);

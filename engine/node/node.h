@@ -40,6 +40,7 @@ struct node_opts {
   struct run_as *run_as;                      /* whom SHELL tasks may run as here; NULL: this node runs none itself */
   int64_t cache_bytes, request_us, stop_us;
   struct queue_opts queues;                   /* as in runner.h; borrowed */
+  const char *const *executor_dir; size_t n_executor_dir;   /* below which registered programs are; absolute, no '/' at the end */
   bool own_only;                              /* as in runner.h */
   bool routines;                              /* types of add_types() take process slots, also where SHELL is off */
   /* Adds the host's own types to those that are built in, before anything else looks at them; NULL = none. */

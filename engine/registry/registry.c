@@ -222,6 +222,7 @@ bool registry_retire(struct registry *r, const char *name, int64_t keep) {
   for (struct executor *x = atomic_load(&r->first); x; x = atomic_load(&x->next)) {
     if (!x->added || strcmp(x->ops.name, name) != 0) continue;
     bool retired = x->version != keep;
+    if (retired) atomic_store(&x->added->offered, false);
     moved |= atomic_exchange(&x->retired, retired) != retired;
   }
   if (moved) registry_changed(r);

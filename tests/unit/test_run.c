@@ -53,7 +53,7 @@ static void make_dag(struct world *w) {
   }
   w->dag = dag_new(v, n, (uint8_t)pick(w, 3), 0, cycle, &n_cycle);
   assert_non_null(w->dag);
-  for (uint32_t i = 0; i < w->dag->n_task; i++) w->bind[i] = (struct task_bind){pick(w, 2) ? &plain : &twice, 1, NULL};
+  for (uint32_t i = 0; i < w->dag->n_task; i++) w->bind[i] = (struct task_bind){pick(w, 2) ? &plain : &twice, 1, NULL, 0};
 }
 
 static void store_rows(struct world *w) {
@@ -568,7 +568,7 @@ static void test_skip_goes_on(void **state) {
                                      {.n_task = 1, .need = 1, .parent = &parent[1], .n_parent = 1}};
   uint32_t cycle[3], n_cycle;
   struct dag *d = dag_new(v, 3, FLOW_CANCEL, 0, cycle, &n_cycle);
-  struct task_bind bind[3] = {{&plain, 1, NULL}, {&plain, 1, NULL}, {&plain, 1, NULL}};
+  struct task_bind bind[3] = {{&plain, 1, NULL, 0}, {&plain, 1, NULL, 0}, {&plain, 1, NULL, 0}};
   struct effects eff = {0};
   struct run_ctx c = {.now_us = 5, .me = 1, .out = &eff};
   struct run *r = run_new(d, 1, (struct run_base){1, 1}, FLOW_SUCCESS);

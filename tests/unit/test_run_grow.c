@@ -44,7 +44,7 @@ static void make_dag(struct world *w) {
     for (uint32_t j = 0; j < i; j++)
       if (pick(w, 3) == 0) w->parents[i][w->n_parents[i]++] = j;
     v[i] = (struct dag_spec_node){.n_task = 1, .need = 1, .parent = w->parents[i], .n_parent = w->n_parents[i], .expands = pick(w, 2) == 0};
-    w->bind[i] = (struct task_bind){&once, 1, NULL};
+    w->bind[i] = (struct task_bind){&once, 1, NULL, 0};
   }
   w->dag = dag_new(v, n, FLOW_CONTINUE, 0, cycle, &n_cycle);
   assert_non_null(w->dag);
