@@ -71,7 +71,13 @@ static bool in_list(const char *list, const char *word) {
   return false;
 }
 
-bool offer_runs(const struct offer *v, const char *type, const char *user) {
-  if (!in_list(v->types, type) && !exec_offers_any(v->executors, type)) return false;
+static bool added_runs(const struct offer *v, const char *type, int64_t version) {
+  char why[8];
+  if (version) return exec_offers_say(v->executors, type, version, why, sizeof why) == EXEC_OFFERED;
+  return exec_offers_any(v->executors, type);
+}
+
+bool offer_runs(const struct offer *v, const char *type, const char *user, int64_t version) {
+  if (!in_list(v->types, type) && !added_runs(v, type, version)) return false;
   return user == NULL || in_list(v->users, user);
 }

@@ -125,12 +125,12 @@ static bool set_aside(struct why *w, int64_t fi) {
 struct runners { size_t live, types, can, paused; int64_t slots, until_us; const char *cause, *host; struct why_busy busy; };
 
 /* What is asked of nodes. */
-struct wanted { const char *type, *user; bool process; struct queue_view of; };
+struct wanted { const char *type, *user; bool process; struct queue_view of; int64_t version; };
 
 static void look_at(const struct why *w, const struct offer *v, const struct wanted *want, struct runners *n) {
   if (*v->types == 0) return; /* the node runs nothing */
   n->live++;
-  if (!offer_runs(v, want->type, want->user)) return;
+  if (!offer_runs(v, want->type, want->user, want->version)) return;
   n->types++;
   const struct node_trouble *t = trouble_of(w, v);
   if (!why_served(t, &want->of)) return;
@@ -196,7 +196,8 @@ static void queued(struct why *w, const char *type, const char *text, const stru
   bool process = executor_slot(x) == WX_SLOT_PROCESS, programs = x && (x->ops.flags & WX_PROGRAMS);
   json_t *config = programs && text ? json_loads(text, 0, NULL) : NULL;
   const char *user = json_string_value(json_object_get(config, "user"));
-  const struct wanted want = {type, user, process, *of};
+  bool current = x && x->added && row->executor == x->version; /* of a former version members say nothing */
+  const struct wanted want = {type, user, process, *of, current ? x->version : 0};
   char why[TEXT_BYTES];
   for (size_t i = 0; i < w->set->n; i++) look_at(w, &w->set->v[i], &want, &n);
   const char *busy = why_busy_says(&n.busy, of->cpu, why, sizeof why);

@@ -178,13 +178,21 @@ static bool is_marked(struct added *a, const struct file_mark *mark) {
   return same;
 }
 
-/* What this node offers goes to another one, without a count, and this node offers it no more until the file was checked again. A
- * version that is not current any more has no other node to look for it: it has failed. */
+/* Its version is not the current one any more. The calls of an attempt are those of its entry of the registry. */
+static bool is_former(const wx_exec *x) { return atomic_load(&((const struct executor *)(const void *)x->ops)->retired); }
+_Static_assert(offsetof(struct executor, ops) == 0, "the calls of an entry are the entry");
+
+/* The task goes to another node, without a count, and this node offers the type no more until the file was checked again. Of a
+ * former version no node says whether it has the file: the attempt has failed. */
 static int not_now(const wx_host *h, wx_exec *x, struct added *a, const char *why) {
-  bool offered = atomic_exchange(&a->offered, false);
-  if (offered) atomic_store(&a->doubted, true);
-  if (offered && a->doubt) a->doubt(a->ctx);
-  h->done(x, &(wx_result){.size = sizeof(wx_result), .end = offered ? WX_NEVER : WX_FAIL, .error = why, .exit_code = -1});
+  bool former = is_former(x);
+  if (!former) {
+    atomic_store(&a->offered, false);
+    atomic_store(&a->doubted, true);
+    x->a->policy.elsewhere = 1; /* the claim that follows is decided by this attempt's policy */
+    if (a->doubt) a->doubt(a->ctx);
+  }
+  h->done(x, &(wx_result){.size = sizeof(wx_result), .end = former ? WX_FAIL : WX_NEVER, .error = why, .exit_code = -1});
   return 0;
 }
 
@@ -196,7 +204,7 @@ static int program_start(const wx_host *h, wx_exec *x, char *err, size_t err_n) 
   const char *path = json_string_value(json_array_get(location, 0));
   int fd = program_open(a->dirs, path ? path : "", &mark, why, sizeof why);
   bool known = fd >= 0 && (!a->sha256 || is_marked(a, &mark));
-  if (fd >= 0 && !known && !atomic_load(&a->offered)) known = program_is(fd, a->sha256, HASH_START_MAX, why, sizeof why);
+  if (fd >= 0 && !known && is_former(x)) known = program_is(fd, a->sha256, HASH_START_MAX, why, sizeof why);
   else if (fd >= 0 && !known) snprintf(why, sizeof why, "The program is not the one whose sha256 was checked.");
   int rc = 0;
   if (known) rc = run(h, x, fd, location, err, err_n);
