@@ -1,7 +1,7 @@
 /* /executor: executors that are registered at run time. Any API thread; the definition writer stores them, one at a time.
  *
- * What never happens: one that is registered without its own right (--allow-executors); a secret header in an answer; an answer that
- * says of a member what that member has not said itself. */
+ * What never happens: one that is registered without its own right (--allow-executors); a secret header in an answer; an answer
+ * that says of a member what that member has not said itself. */
 #include <stdlib.h>
 #include <string.h>
 #include "added.h"
@@ -112,7 +112,8 @@ static enum wr_rc check_path(struct call *c, const struct executor_post *p) {
     rc = some_folder(c, p->location, &yes);
   }
   if (rc != WR_OK || yes) return rc;
-  return wr_err_at(&c->err, WR_BAD_COMMAND, "/location/0", "The program is not below an --executor-dir of any member that lives.");
+  return wr_err_at(&c->err, WR_BAD_COMMAND, "/location/0",
+                   "The program is not below an --executor-dir of any member that lives.");
 }
 
 /* What the mode itself says of the defaults. */

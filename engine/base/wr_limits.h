@@ -86,6 +86,7 @@
 #define LIMIT_NODE_TROUBLE_BYTES 16000         /* what a node's row says about its troubles */
 #define LIMIT_EXECUTORS 256                    /* task types of a node, each version counted */
 #define LIMIT_EXECUTOR_TYPE_CHARS 64           /* executorType */
+#define LIMIT_EXECUTOR_VERSION 0xffffffu       /* executorVersion: LIMIT_ADDED_ROWS stops it long before */
 #define LIMIT_ADDED_TYPES 1000                 /* executors that were registered at run time */
 #define LIMIT_ADDED_ROWS 100000                /* the same with all former versions */
 #define LIMIT_ADDED_BYTES (64LL << 20)         /* what a node keeps of them, versions that are not current any more too */

@@ -24,7 +24,7 @@ void offers_end(struct offers *o);
 /* The caller holds no reader. NULL: it is not known now which nodes live. */
 struct offer_set *offers_get(struct offers *o, struct store *s);
 void offers_put(struct offer_set *set);
-/* user: of a SHELL task; NULL = the node's usual user. version: of an executor that was registered at run time and is current; 0 = it is
- * no such type, or any version will do. */
+/* user: of a SHELL task; NULL = the node's usual user. version: of an executor that was registered at run time and is current;
+ * 0 = it is no such type, or any version will do. */
 bool offer_runs(const struct offer *v, const char *type, const char *user, int64_t version);
 #endif

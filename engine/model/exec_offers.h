@@ -1,5 +1,5 @@
-/* What a member says of the executors that were registered at run time, as its row holds it: a line for each folder below which its
- * programs are ("/opt/weir"), then a line for each type: "TYPE VERSION", or "TYPE VERSION why it does not offer it".
+/* What a member says of the executors that were registered at run time, as its row holds it: a line for each folder below which
+ * its programs are ("/opt/weir"), then a line for each type: "TYPE VERSION", or "TYPE VERSION why it does not offer it".
  *
  * Pure; any thread. What never happens: a line that a folder or a sentence makes two of. */
 #ifndef MODEL_EXEC_OFFERS_H

@@ -26,10 +26,14 @@ static const struct field post_field[P__N] = {
 
 /* ---- names ---- */
 
+static bool is_of_word(char c, const char *more) {
+  return (unsigned char)c <= 127 && (isalnum((unsigned char)c) || (c && strchr(more, c)));
+}
+
 static bool type_form(const char *s, size_t n) {
   if (n < 1 || n > LIMIT_EXECUTOR_TYPE_CHARS || !isalpha((unsigned char)s[0])) return false;
   for (size_t i = 0; i < n; i++)
-    if ((unsigned char)s[i] > 127 || (!isalnum((unsigned char)s[i]) && !strchr("_.-", s[i]))) return false;
+    if (!is_of_word(s[i], "_.-")) return false;
   return true;
 }
 
@@ -65,7 +69,7 @@ bool program_path_form(const char *path, size_t n) {
   if (n < 1 || n >= PATH_BYTES || strlen(path) != n || text_has_control(path, n)) return false;
   for (const char *part = path + (*path == '/');; part++) {
     size_t len = strcspn(part, "/");
-    if (len == 0 || len > PART_BYTES || (len == 1 && part[0] == '.') || (len == 2 && part[0] == '.' && part[1] == '.')) return false;
+    if (len == 0 || len > PART_BYTES || strncmp(part, ".", len) == 0 || strncmp(part, "..", len) == 0) return false;
     part += len;
     if (!*part) return true;
   }
@@ -95,7 +99,8 @@ static enum wr_rc url_form(const char *s, size_t n, struct wr_err *err) {
 
 static enum wr_rc texts_only(const json_t *list, const struct jpath *at, struct wr_err *err) {
   size_t n = json_array_size(list);
-  if (n < 1 || n > LIMIT_LOCATIONS) return fail_at(err, WR_OUT_OF_RANGE, at, "location must have 1 to %d texts.", LIMIT_LOCATIONS);
+  if (n < 1 || n > LIMIT_LOCATIONS)
+    return fail_at(err, WR_OUT_OF_RANGE, at, "location must have 1 to %d texts.", LIMIT_LOCATIONS);
   for (size_t i = 0; i < n; i++) {
     const json_t *v = json_array_get(list, i);
     if (!json_is_string(v)) return fail_at(err, WR_WRONG_TYPE, JELEM(at, i), "location must be an array of texts.");
@@ -112,7 +117,8 @@ static enum wr_rc read_location(const json_t *v, struct executor_post *p, json_t
   if (p->mode == ADDED_REMOTE)
     return v ? fail_at(err, WR_OUT_OF_RANGE, at, "An executor of mode remote has no location: its workers ask for work.") : WR_OK;
   if (!v) return fail_at(err, WR_OUT_OF_RANGE, at, "location is required: what is run, or called.");
-  json_t *list = json_is_string(v) ? json_must(json_pack("[O]", v)) : json_is_array(v) ? json_incref(json_mutable(v)) : NULL;
+  json_t *list = json_is_array(v) ? json_incref(json_mutable(v)) : NULL;
+  if (json_is_string(v)) list = json_must(json_pack("[O]", v));
   if (!list) return fail_at(err, WR_WRONG_TYPE, at, "location must be an array of texts.");
   enum wr_rc rc = texts_only(list, at, err);
   const json_t *first = json_array_get(list, 0);
@@ -139,21 +145,21 @@ static bool label_form(const char *s, size_t n) {
   size_t name = strcspn(s, "=");
   if (strlen(s) != n || name < 1 || name > LABEL_CHARS || n > name + 1 + LABEL_CHARS) return false;
   for (size_t i = 0; i < n; i++)
-    if (i != name && ((unsigned char)s[i] > 127 || (!isalnum((unsigned char)s[i]) && !strchr("_.-/", s[i])))) return false;
+    if (i != name && !is_of_word(s[i], "_.-/")) return false;
   return true;
 }
 
 static enum wr_rc check_labels(const json_t *v, struct wr_err *err) {
   const struct jpath *at = JKEY(NULL, "labels");
   if (!v) return WR_OK;
-  if (!json_is_array(v)) return fail_at(err, WR_WRONG_TYPE, at, "labels must be an array of texts such as \"gpu\" or \"zone=a\".");
+  if (!json_is_array(v)) return fail_at(err, WR_WRONG_TYPE, at, "labels must be an array of texts such as \"zone=a\".");
   if (json_array_size(v) > LABELS) return fail_large(err, at, "Labels", json_array_size(v), LABELS);
   for (size_t i = 0; i < json_array_size(v); i++) {
     const json_t *one = json_array_get(v, i);
     if (!json_is_string(one)) return fail_at(err, WR_WRONG_TYPE, JELEM(at, i), "labels must be an array of texts.");
     if (!label_form(json_string_value(one), json_string_length(one)))
-      return fail_at(err, WR_OUT_OF_RANGE, JELEM(at, i), "A label is NAME or NAME=VALUE, each up to %d of A-Z, a-z, 0-9, _, ., - and /.",
-                     LABEL_CHARS);
+      return fail_at(err, WR_OUT_OF_RANGE, JELEM(at, i),
+                     "A label is NAME or NAME=VALUE, each up to %d of A-Z, a-z, 0-9, _, ., - and /.", LABEL_CHARS);
   }
   return WR_OK;
 }
@@ -176,7 +182,8 @@ static enum wr_rc check_document(const json_t *v, struct wr_err *err) {
   size_t n = strlen(text), depth = json_text_depth(text, n);
   free(text);
   if (n > LIMIT_DOCUMENT_BYTES) return fail_large(err, JKEY(NULL, "document"), "Bytes of document", n, LIMIT_DOCUMENT_BYTES);
-  if (depth > LIMIT_CONFIG_DEPTH) return fail_large(err, JKEY(NULL, "document"), "Nesting of document", depth, LIMIT_CONFIG_DEPTH);
+  if (depth > LIMIT_CONFIG_DEPTH)
+    return fail_large(err, JKEY(NULL, "document"), "Nesting of document", depth, LIMIT_CONFIG_DEPTH);
   return WR_OK;
 }
 
@@ -264,7 +271,9 @@ enum wr_rc executor_read(const char *body, struct added **out, struct wr_err *er
   a->location = part(o, "location");
   a->config = part(o, "config");
   a->sha256 = wr_strdup(json_string_value(json_object_get(o, "sha256")));
-  a->bytes = sizeof *a + strlen(type) + (a->location ? strlen(a->location) : 0) + (a->config ? strlen(a->config) : 0) + SHA256_CHARS;
+  a->bytes = sizeof *a + strlen(type) + SHA256_CHARS;
+  if (a->location) a->bytes += strlen(a->location);
+  if (a->config) a->bytes += strlen(a->config);
   json_decref(o);
   *out = a;
   return WR_OK;

@@ -1,7 +1,7 @@
 /* POST /executor: what it asks for, checked as far as its form goes; the same as the store keeps it, and as answers show it.
  *
- * Pure; any thread. What never happens: a text of a header that holds a secret in an answer; two bodies of one content that differ
- * as text. */
+ * Pure; any thread. What never happens: a text of a header that holds a secret in an answer; two bodies of one content that
+ * differ as text. */
 #ifndef MODEL_EXECUTOR_POST_H
 #define MODEL_EXECUTOR_POST_H
 #include <jansson.h>

@@ -1,5 +1,5 @@
-/* The clerk of a node: reads which executors were registered at run time, checks which of them this node can run, and tells that in
- * the node's row. A thread of its own, because files and the store may keep it waiting.
+/* The clerk of a node: reads which executors were registered at run time, checks which of them this node can run, and tells
+ * that in the node's row. A thread of its own, because files and the store may keep it waiting.
  *
  * On a store with other nodes it looks once a second: one number. On a store of one process it looks when it is asked. Files are
  * checked when something has changed, when a start has met another file than the one that was checked, and every CHECK_US.
@@ -28,6 +28,6 @@ struct added_host clerk_host(struct clerk *c);
 void clerk_first(struct clerk *c);
 enum wr_rc clerk_start(struct clerk *c, struct runner *r, struct wr_err *err) WR_MUST;
 /* Waits for the look under way, as long as the store lets it wait. */
-void clerk_stop(struct clerk *c);       /* NULL is fine; no call of clerk_host() from here on but ask(), which comes back at once */
+void clerk_stop(struct clerk *c);       /* NULL is fine; from here on ask() of clerk_host() comes back at once */
 void clerk_free(struct clerk *c);       /* NULL is fine; stopped, and nobody has clerk_host() any more */
 #endif

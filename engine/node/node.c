@@ -266,7 +266,8 @@ static const char *worker_log_why(void *ctx) { return logs_why(((struct node *)c
 
 _Static_assert((int)SLOT_PROCESS == (int)WX_SLOT_PROCESS && (int)SLOT_ASYNC == (int)WX_SLOT_ASYNC, "a slot class has one number");
 
-/* Does this node have the type, does it offer it, and may the task run as the user that it asks for? Asked once for each version. */
+/* Does this node have the type, does it offer it, and may the task run as the user that it asks for? Asked once for each
+ * version. */
 static bool can_run(void *ctx, const struct task_def *t) {
   const struct node *n = ctx;
   if (t->executor && t->executor->added && !atomic_load(&t->executor->added->offered)) return false;
@@ -287,7 +288,8 @@ static void add_word(char *list, size_t n, const char *word) {
 
 static void offers(struct node *n) {
   for (const struct executor *x = NULL; (x = registry_next(n->executors, x));)
-    if (!x->added && (!(x->ops.flags & WX_PROGRAMS) || n->o->shell == NODE_SHELL_ON)) add_word(n->types, sizeof n->types, x->ops.name);
+    if (!x->added && (!(x->ops.flags & WX_PROGRAMS) || n->o->shell == NODE_SHELL_ON))
+      add_word(n->types, sizeof n->types, x->ops.name);
   for (size_t i = 0; n->o->run_as && i < n->o->run_as->n; i++) add_word(n->users, sizeof n->users, n->o->run_as->v[i].name);
 }
 

@@ -30,8 +30,8 @@ struct added {
 struct added *added_new(void);
 void added_free(struct added *a);   /* NULL is fine */
 
-/* Takes a, unless it fails. ops: of its mode; name, version and user are filled in. current: else no version is found as the newest
- * by this one. */
+/* Takes a, unless it fails. ops: of its mode; name, version and user are filled in. current: else no version is found as the
+ * newest by this one. */
 enum wr_rc registry_add_added(struct registry *r, const wx_ops *ops, struct added *a, int64_t version, bool current,
                               struct wr_err *err) WR_MUST;
 /* Of the added versions of that name `keep` alone is not retired; 0 = all are. True: that is a change. */

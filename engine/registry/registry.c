@@ -194,8 +194,8 @@ static enum wr_rc added_link(struct registry *r, struct executor *x, struct wr_e
   if (added_is_builtin(r, x->ops.name)) return REFUSE("This node has a task type %s of its own.", x->ops.name);
   if (registry_find(r, x->ops.name, x->version)) return REFUSE("The executor %s is known already.", x->ops.name);
   if (bytes > (size_t)LIMIT_ADDED_BYTES - r->added_bytes)
-    return REFUSE("The versions of executors that this node has read since its start take %lld bytes, which is the most: start it "
-                  "again.", (long long)LIMIT_ADDED_BYTES);
+    return REFUSE("The versions of executors that this node has read since its start take %lld bytes, which is the most: "
+                  "start it again.", (long long)LIMIT_ADDED_BYTES);
   r->added_bytes += bytes;
   r->n_added++;
   link_last(r, x);

@@ -7,7 +7,8 @@
  * Threads: registry_add() and plugin_load() one at a time, at any moment; registry_free() last; everything else any thread,
  * without a lock.
  *
- * What never happens: an entry that changes (but `retired`), moves or goes before registry_free(). So a pointer to an entry may be kept as long
+ * What never happens: an entry that changes (but `retired`), moves or goes before registry_free(). So a pointer to an entry may
+ * be kept as long
  * as the registry lives. Definitions keep theirs (task_def.executor), and the start of an attempt looks nothing up. A member that
  * the executor's own header did not know is 0 in the entry, whatever bytes follow the executor's table. */
 #ifndef REGISTRY_H
@@ -33,6 +34,7 @@ struct registry *registry_new(void);
 void registry_free(struct registry *r);     /* NULL is fine. Nobody may hold an entry any more */
 /* Checks and copies the table. The code and texts that it points to must outlive the registry. A name has each version once. */
 enum wr_rc registry_add(struct registry *r, const wx_ops *ops, struct wr_err *err) WR_MUST;
+const wx_ops *registry_shell(void);         /* SHELL's calls, for a type that lets SHELL do its work */
 void registry_add_builtins(struct registry *r);   /* ECHO, WAIT, EXCEPTION, SHELL; once, before anything else */
 
 /* Gives the registry a thing that entries point into: registry_free() calls end(thing) after the entries are gone. */

@@ -126,7 +126,8 @@ static void task_rows(struct runner *r) {
     *w = (struct task_write){.op = t->row ? ROW_UPDATE : ROW_INSERT, .expect_state = -1,
       .row = {.ti = run_ti(run, e->task), .ni = run_ni(run, run_node_of(run, e->task)), .fi = run->fi,
               .create_us = run->last_us, .update_us = run->last_us,
-              .end_us = task_final(t->t.state) ? run->last_us : 0, .t = t->t, .executor = t->executor, .error = error_text(r, e->error)}};
+              .end_us = task_final(t->t.state) ? run->last_us : 0, .t = t->t, .executor = t->executor,
+              .error = error_text(r, e->error)}};
     if (run_alone(run)) alone_fields(w, c);
     else w->row.task_id = c->flow->ref[run_pattern(run, e->task)].task_id;
     result_fields(w, e->result);

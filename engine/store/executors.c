@@ -1,8 +1,8 @@
-/* Executors that were registered at run time: store_executors.h. The same on all SQL stores. One definition writer at a time in the
- * whole cluster, so what is looked at in a transaction stays as it is.
+/* Executors that were registered at run time: store_executors.h. The same on all SQL stores. One definition writer at a time in
+ * the whole cluster, so what is looked at in a transaction stays as it is.
  *
- * What never happens: a version that comes twice, also after a delete; a change of a body; two current versions of a type; a change
- * without a new definitions.version and executors_version in the same transaction. */
+ * What never happens: a version that comes twice, also after a delete; a change of a body; two current versions of a type; a
+ * change without a new definitions.version and executors_version in the same transaction. */
 #include <stdio.h>
 #include <string.h>
 #include "sql.h"
@@ -104,8 +104,8 @@ static enum wr_rc executor_save(struct store *s, void *job, struct wr_err *err) 
   if (!rc) rc = look_now(s, j, &there, err);
   if (!rc && there == THERE_OTHER && !j->how->replace)
     rc = wr_err_at(err, WR_EXISTS, "/executorType",
-                   "There is an executor %s with other content (version %lld); send \"replace\": true to replace it.", j->row->type,
-                   (long long)j->made.version);
+                   "There is an executor %s with other content (version %lld); send \"replace\": true to replace it.",
+                   j->row->type, (long long)j->made.version);
   if (!rc && there != THERE_SAME) rc = put(s, j, there == THERE_NOT, err);
   return rc ? rc : def_key_put(s, j->how->key, 0, j->made.version, err);
 }

@@ -167,7 +167,8 @@ static const struct col task_col[] = {
   /* at their default in a task that is queued or starts */
   {"end_as", COL_SET, t_end_as, 0}, {"losses", COL_SET, t_losses, 0}, {"cancel_requested", COL_SET, t_cancel, 0},
   {"tries", COL_SET, t_tries, 0}, {"due_at", COL_SET, t_due, 0}, {"end_at", COL_SET, t_end, 0},
-  {"error_msg", COL_ERROR, t_error, t_keep_error}, {"params", COL_FIXED, t_params, 0}, {"executor_version", COL_FIXED, t_executor, 0},
+  {"error_msg", COL_ERROR, t_error, t_keep_error}, {"params", COL_FIXED, t_params, 0},
+  {"executor_version", COL_FIXED, t_executor, 0},
   /* what an attempt that ended leaves */
   {"result_len", COL_RESULT, t_len, t_keep_result}, {"result_room", COL_RESULT, t_room, t_keep_result},
   {"result_long", COL_RESULT, t_long, t_keep_result}, {"log", COL_SET, t_log, 0},

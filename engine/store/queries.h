@@ -74,7 +74,8 @@
 #define MY_RESULT_LEN "result_len"
 #define TASK_SHOWN(D) "ti_id, ni_id, fi_id, task_id, create_time, update_time, " D(END) ", state, end_as, losses, " \
   "cancel_requested, epoch, tries, owner, " D(START) ", " D(DUE) ", task_version, error_msg, NULL, log, exit_code, " \
-  "`signal`, utime_us, stime_us, maxrss_kib, log_bytes, params, log_lost, log_lost_why, phase, resume, again, executor_version, " D(RESULT_LEN)
+  "`signal`, utime_us, stime_us, maxrss_kib, log_bytes, params, log_lost, log_lost_why, phase, resume, again, " \
+  "executor_version, " D(RESULT_LEN)
 #define KEY_COLS "hash,kind,first_id,n,create_time"
 
 /* ---- statements that more than one list has ---- */

@@ -23,7 +23,8 @@
   X(Q_EXECUTOR_TASK, "SELECT task_id FROM task WHERE task_type=?1 AND deleted=0 LIMIT 1") \
   X(Q_EXECUTOR_FLOW, "SELECT f.flow_id FROM task_flow f JOIN task_flow_history h ON h.flow_id=f.flow_id AND " \
     "h.flow_version=f.flow_version " NODES_OF_H "WHERE f.deleted=0 AND INSTR(n.tasks, ?2)>0 LIMIT 1") \
-  X(Q_EXECUTOR_ALONE, "SELECT a.ti_id FROM task_alone l CROSS JOIN task_async a ON a.ti_id=l.ti_id WHERE a.task_type=?1 LIMIT 1") \
+  X(Q_EXECUTOR_ALONE, "SELECT a.ti_id FROM task_alone l CROSS JOIN task_async a ON a.ti_id=l.ti_id " \
+    "WHERE a.task_type=?1 LIMIT 1") \
   X(Q_EXECUTOR_FLOW_INS, "SELECT i.fi_id FROM task_flow_ins i" D(LIVE_FLOWS) " JOIN task_flow_history h ON " \
     "h.flow_id=i.flow_id AND h.flow_version=i.flow_version " NODES_OF_H "WHERE " D(IS_LIVE) " AND (INSTR(n.tasks, ?2)>0 OR " \
     "EXISTS (SELECT 1 FROM task_use u JOIN task t ON t.task_id=u.task_id WHERE u.flow_id=i.flow_id AND " \

@@ -12,11 +12,12 @@ struct executor_row { const char *type, *id, *body; int64_t version, create_us, 
 
 /* ---- the definition writer: any thread ---- */
 /* Registers row->type; version and times are filled in. The same body as the current version has: that one, and nothing is
- * written but the key. Another body: EXISTS unless `replace`. EXISTS too when a node has registered a type of that name (task_type),
- * or when another type has that id. TOO_LARGE: there are LIMIT_ADDED_TYPES, or LIMIT_ADDED_ROWS of all versions.
+ * written but the key. Another body: EXISTS unless `replace`. EXISTS too when a node has registered a type of that name
+ * (task_type), or when another type has that id. TOO_LARGE: there are LIMIT_ADDED_TYPES, or LIMIT_ADDED_ROWS of all versions.
  * key: as in store_save_task(); it keeps the version. */
 struct executor_put { bool replace; struct key_write *key; };
-enum wr_rc store_executor_save(struct store *s, struct executor_row *row, const struct executor_put *how, struct wr_err *err) WR_MUST;
+enum wr_rc store_executor_save(struct store *s, struct executor_row *row, const struct executor_put *how,
+                               struct wr_err *err) WR_MUST;
 /* No version is current any more. NOT_FOUND; IN_USE: tasks, flows or live tasks use the type; the sentence names one. */
 enum wr_rc store_executor_delete(struct store *s, const char *type, struct wr_err *err) WR_MUST;
 /* Writes what the member offers into its row, if it is LIVE. */

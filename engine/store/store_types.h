@@ -10,4 +10,5 @@ enum wr_rc store_know_types(struct store *s, const struct known_type *v, size_t 
 /* All of them by name, at most LIMIT_KNOWN_TYPES. Texts are borrowed. On a store without SQL: none. Return 0 to go on. */
 typedef int known_type_fn(void *ctx, const struct known_type *t);
 enum wr_rc reader_known_types(struct reader *r, known_type_fn *fn, void *ctx, struct wr_err *err) WR_MUST;
+#include "store_executors.h"
 #endif

@@ -1,10 +1,11 @@
-/* Mode `program`: a program that was registered, run as SHELL runs one. It is SHELL with another argv: the environment, the limits,
+/* Mode `program`: a program that was registered, run as SHELL runs one. It is SHELL with another argv: the environment, the
+ * limits,
  * the user and the end are SHELL's own. In place of a script it gets the task as JSON on its stdin, and what is executed is the
  * descriptor of the file that was checked.
  *
  * The loop's thread, but for the check of a config (any) and added_check() (the clerk's).
- * What never happens: a file that runs unchecked; a sha256 that is worked out on the loop for a version that is current; bytes of a
- * task in its program's arguments. */
+ * What never happens: a file that runs unchecked; a sha256 that is worked out on the loop for a version that is current; bytes
+ * of a task in its program's arguments. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,8 +22,6 @@
 #define HASH_MAX (1LL << 30)         /* of a program with a sha256, at an offer */
 #define HASH_START_MAX (16LL << 20)  /* the same at the start of a former version */
 enum { WHY_BYTES = 700, ENV_TEXT_BYTES = 65536, TASK_ENV = 16 };
-
-const wx_ops *weir_executor_shell(void);
 
 /* ---- taskConfig ---- */
 
@@ -55,7 +54,7 @@ static int program_check(const wx_lib *lib, const char *content, const char *con
     return -1;
   }
   char *text = shell_config(config, NULL);
-  int rc = weir_executor_shell()->check_with(lib, NULL, text, code, err, err_n);
+  int rc = registry_shell()->check_with(lib, NULL, text, code, err, err_n);
   free(text);
   return rc;
 }
@@ -161,7 +160,7 @@ static int run(const wx_host *h, wx_exec *x, int fd, json_t *location, char *err
   wrapped.task = start_task;
   wrapped.spawn = start_spawn;
   x->data = &s;
-  int rc = weir_executor_shell()->start(&wrapped, x, err, err_n);
+  int rc = registry_shell()->start(&wrapped, x, err, err_n);
   x->data = NULL;
   if (s.fd >= 0) close(s.fd);
   for (size_t i = 0; i < s.n_env; i++) free(s.env[i]);
@@ -214,7 +213,7 @@ static int program_start(const wx_host *h, wx_exec *x, char *err, size_t err_n) 
   return rc;
 }
 
-static void program_child_done(const wx_host *h, wx_exec *x, const wx_exit *e) { weir_executor_shell()->child_done(h, x, e); }
+static void program_child_done(const wx_host *h, wx_exec *x, const wx_exit *e) { registry_shell()->child_done(h, x, e); }
 static void program_cancel(const wx_host *h, wx_exec *x, int how) { h->kill(x, how); }
 
 /* ---- the check before an offer ---- */

@@ -1,5 +1,5 @@
-/* The file of a program: program_file.h. It goes from folder to folder by descriptors, one name at a time, so nothing that changes
- * meanwhile leads it elsewhere. */
+/* The file of a program: program_file.h. It goes from folder to folder by descriptors, one name at a time, so nothing that
+ * changes meanwhile leads it elsewhere. */
 #include "program_file.h"
 
 #include <errno.h>
@@ -17,7 +17,7 @@
 #include "err.h"
 #include "executor_post.h"
 
-enum { PART_BYTES = 256, READ_BYTES = 65536, SHA_BYTES = 32 };
+enum { PART_BYTES = 256, READ_BYTES = 65536, SHA_BYTES = 32, SHOWN_BYTES = 280 };
 struct place { char *why; size_t n; };   /* where the sentence goes */
 
 __attribute__((format(printf, 2, 3))) static int no(const struct place *p, const char *fmt, ...) {
@@ -28,8 +28,8 @@ __attribute__((format(printf, 2, 3))) static int no(const struct place *p, const
   return -1;
 }
 
-/* One name in a folder. Without openat2() (Linux before 5.6, some sandboxes) the name cannot lead elsewhere either: it has no '/', is
- * not "..", and is no link (O_NOFOLLOW). */
+/* One name in a folder. Without openat2() (Linux before 5.6, some sandboxes) the name cannot lead elsewhere either: it has no
+ * '/', is not "..", and is no link (O_NOFOLLOW). */
 static int open_in(int dir, const char *name, int flags) {
   struct open_how how = {.flags = (uint64_t)(flags | O_NOFOLLOW | O_CLOEXEC),
                          .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
@@ -94,7 +94,8 @@ static int open_below(const char *dir, const char *name, struct stat *st, const 
     if (check_folder(at, what, p) || n >= sizeof part) break;
     memcpy(part, rest, n);
     part[n] = '\0';
-    snprintf(what, sizeof what, "%.200s/%.*s", dir, (int)(rest - name + (ptrdiff_t)n < 280 ? rest - name + (ptrdiff_t)n : 280), name);
+    int shown = (int)(rest - name) + (int)n;
+    snprintf(what, sizeof what, "%.200s/%.*s", dir, shown < SHOWN_BYTES ? shown : SHOWN_BYTES, name);
     int next = rest[n] ? open_in(at, part, O_PATH | O_DIRECTORY) : open_program(at, part, what, st, p);
     if (next < 0 && rest[n]) (void)cannot(p, what);
     close(at);

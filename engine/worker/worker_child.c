@@ -315,7 +315,9 @@ static const char *script_of(const wx_spawn *sp) {
 }
 
 /* A descriptor, -1 = none. */
-static int program_of(const wx_spawn *sp) { return sp->size >= offsetof(wx_spawn, program) + sizeof sp->program ? sp->program - 1 : -1; }
+static int program_of(const wx_spawn *sp) {
+  return sp->size >= offsetof(wx_spawn, program) + sizeof sp->program ? sp->program - 1 : -1;
+}
 
 /* The header stays first in b; SW_TEXT_FD and the descriptor are decided by the size. */
 static void build(struct buf *b, const struct wx_exec *x, const wx_spawn *sp, const struct run_as_user *u) {
