@@ -24,6 +24,8 @@ static const struct field post_field[P__N] = {
     FIELD("executorVersion", F_OURS), FIELD("members", F_OURS), FIELD("createTime", F_OURS), FIELD("updateTime", F_OURS),
     FIELD("createdAt", F_OURS), FIELD("updatedAt", F_OURS)};
 
+#define MASK "***"   /* what an answer shows of a secret */
+
 /* ---- names ---- */
 
 static bool is_of_word(char c, const char *more) {
@@ -164,6 +166,27 @@ static enum wr_rc check_labels(const json_t *v, struct wr_err *err) {
   return WR_OK;
 }
 
+static bool ends(const char *s, const char *with) {
+  size_t n = strlen(s), m = strlen(with);
+  return n >= m && strcasecmp(s + n - m, with) == 0;
+}
+
+static bool secret_header(const char *name) {
+  return strcasecmp(name, "Authorization") == 0 || strcasecmp(name, "Cookie") == 0 || ends(name, "-key") || ends(name, "-token");
+}
+
+/* An answer that is posted back would put the mask in the place of the secret. */
+static enum wr_rc check_masks(const json_t *config, const struct jpath *at, struct wr_err *err) {
+  const char *name;
+  json_t *v, *headers = json_object_get(config, "headers");
+  json_object_foreach(headers, name, v) {
+    if (secret_header(name) && json_is_string(v) && strcmp(json_string_value(v), MASK) == 0)
+      return fail_at(err, WR_OUT_OF_RANGE, JKEY(JKEY(at, "headers"), name),
+                     MASK " stands for a value that answers do not show: send the value itself.");
+  }
+  return WR_OK;
+}
+
 static enum wr_rc check_config(const json_t *v, struct wr_err *err) {
   const struct jpath *at = JKEY(NULL, "config");
   if (!v) return WR_OK;
@@ -173,7 +196,8 @@ static enum wr_rc check_config(const json_t *v, struct wr_err *err) {
   free(text);
   if (n > LIMIT_CONFIG_BYTES) return fail_large(err, at, "Bytes of config", n, LIMIT_CONFIG_BYTES);
   if (depth > LIMIT_CONFIG_DEPTH) return fail_large(err, at, "Nesting of config", depth, LIMIT_CONFIG_DEPTH);
-  return config_check(v, at, err);
+  enum wr_rc rc = check_masks(v, at, err);
+  return rc ? rc : config_check(v, at, err);
 }
 
 static enum wr_rc check_document(const json_t *v, struct wr_err *err) {
@@ -281,20 +305,11 @@ enum wr_rc executor_read(const char *body, struct added **out, struct wr_err *er
 
 /* ---- shown ---- */
 
-static bool ends(const char *s, const char *with) {
-  size_t n = strlen(s), m = strlen(with);
-  return n >= m && strcasecmp(s + n - m, with) == 0;
-}
-
-static bool secret_header(const char *name) {
-  return strcasecmp(name, "Authorization") == 0 || strcasecmp(name, "Cookie") == 0 || ends(name, "-key") || ends(name, "-token");
-}
-
 static void mask(json_t *config) {
   const char *name;
   json_t *v, *headers = json_object_get(config, "headers");
   json_object_foreach(headers, name, v) {
-    if (secret_header(name)) wr_assert(json_object_set_new(headers, name, json_must(json_string("***"))) == 0);
+    if (secret_header(name)) wr_assert(json_object_set_new(headers, name, json_must(json_string(MASK))) == 0);
   }
 }
 

@@ -201,6 +201,7 @@ class Registry(Here):
             self.assertEqual(made["config"]["headers"], {"Authorization": "***", "cookie": "***", "X-Api-Key": "***", "X-TOKEN": "***",
                                                          "X-Other": "shown", "key": "shown"})
             self.assertIn(word, self.why(kind))
+            self.refused(post("/executor", made, to=self.at), 42221)   # a mask is no secret
             ti = self.ok(post("/exec/task", {"taskType": kind}, to=self.at))["tiId"]
             self.assertEqual(self.ok(get(f"/monitor/task/{ti}", to=self.at))["why"], "NO_EXECUTOR")
             self.assertNotIn(b"s3cret", get("/executor", to=self.at).body + get(f"/monitor/task/{ti}", to=self.at).body)

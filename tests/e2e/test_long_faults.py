@@ -67,6 +67,7 @@ class Fault(unittest.TestCase):
         self.assertEqual(server.ended(server.post(f"/exec/flow/{self.flow}")["fiId"])["status"], "SUCCESS")
         self.held = server.post("/exec/task", {"taskType": "ECHO", "autoRun": False})["tiId"]
         server.post("/queue", {"user": "fault"})
+        server.post("/executor", {"executorType": "fault", "mode": "remote"})
 
     def taken(self, server):
         status, answer, _ = self.start(server)
@@ -119,15 +120,18 @@ class Fault(unittest.TestCase):
         self.assertIn(status, (200, 503), answer)
 
     def queues(self, server):
-        """What changes a queue is refused in time too."""
+        """What changes a queue or an executor is refused in time too."""
         for method, path, body in (("POST", "/queue", {"user": "fault", "paused": True}), ("DELETE", "/queue?user=fault", None),
+                                   ("POST", "/executor", {"executorType": "fault", "mode": "remote", "document": 1, "replace": True}),
+                                   ("DELETE", "/executor/fault", None),
                                    ("POST", f"/exec/task-ins/{self.held}/queue", {"user": "fault"})):
             status, answer, took = ask(server, method, path, body)
             self.assertIn(status, (503, 507), (path, answer))
             self.assertIn(answer["code"], ("50301", "50302", "50303", "50701"), path)
             self.assertLess(took, ANSWER_S)
-        status, answer, _ = ask(server, "GET", "/queue")
-        self.assertIn(status, (200, 503), answer)
+        for path in ("/queue", "/executor", "/executor/fault"):
+            status, answer, _ = ask(server, "GET", path)
+            self.assertIn(status, (200, 503), answer)
 
     def pages(self, server):
         """The API page and its document stand in the program: they answer as if nothing were, as /livez does."""
