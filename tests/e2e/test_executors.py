@@ -4,8 +4,8 @@ import os
 import threading
 import unittest
 
-from live import Refused, Server, until
-from services import OnMariaDb
+from live import Refused, Server, directory, until
+from services import HAVE_REDIS, OnMariaDb, Redis
 from test_report import Base
 
 SAYS = '#!/bin/sh\nprintf %s "{}" > "$WEIR_OUTPUT"\n'
@@ -140,6 +140,20 @@ class ExecutorsOnMariaDb(OnMariaDb, Executors):
                 versions = self.db.sql(f"SELECT COUNT(*), MAX(executor_version), SUM(current) FROM task_executor WHERE executor_type='{kind}'")
                 self.assertEqual(versions[-1], [str(row["executorVersion"]), str(row["executorVersion"]), "1"])
                 answered[kind] = row["executorVersion"]
+
+
+@unittest.skipUnless(HAVE_REDIS, "no Redis here")
+class ExecutorsWithRedis(ExecutorsOnMariaDb):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        room = directory()
+        cls.addClassCleanup(room.__exit__, None, None, None)
+        cls.redis = Redis(room.__enter__())
+        cls.addClassCleanup(cls.redis.stop)
+
+    def store(self):
+        return (*super().store(), "--queue", self.redis.url)
 
 
 if __name__ == "__main__":
