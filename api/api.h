@@ -30,6 +30,7 @@ struct api_opts {
   const char *data_dir;           /* it lies in DATA/weir.token, 0600; made at the first start */
   bool dev;                       /* no token */
   bool shell_allowed;             /* else a SHELL task is 403 SHELL_NOT_ALLOWED at save */
+  bool allow_executors;           /* else POST and DELETE /executor are 403 */
   const struct run_as *run_as;    /* whom SHELL tasks of this node may run as; NULL: it runs none */
   const char *version;            /* of /version */
   bool guest;                     /* the process is another's: what it has once is left alone (the allocator of jansson) */

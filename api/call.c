@@ -165,6 +165,7 @@ static enum wr_rc admit(struct call *c, char allow[64]) {
   if (rc != WR_OK) return rc;
   if ((c->route->flags & ROUTE_CHANGES) && atomic_load(&c->api->draining)) return call_fail(c, WR_DRAINING, NULL);
   if (c->route->flags & ROUTE_FILE) snprintf(c->path, sizeof c->path, "%.63s", path);
+  else if (c->route->flags & ROUTE_NAME) snprintf(c->name, sizeof c->name, "%s", id);
   else if (id && !text_id(id, strcspn(id, "/"), &c->id)) return call_fail(c, WR_BAD_ID, NULL);
   return query_string(&c->q, in->query, c->route->query, c->route->most, &c->err);
 }

@@ -51,11 +51,12 @@ enum {
   ROUTE_ALWAYS = 4,           /* answered even when crowded */
   ROUTE_KEYED = 8,            /* makes something: Idempotency-Key counts */
   ROUTE_TASK = 16,            /* a body of up to LIMIT_TASK_BODY_BYTES */
-  ROUTE_FILE = 32             /* answers a file of page_files.h, by its path */
+  ROUTE_FILE = 32,            /* answers a file of page_files.h, by its path */
+  ROUTE_NAME = 64             /* {type} is a name, not a number: call.name */
 };
 
 struct route {
-  const char *method, *pattern;   /* pattern: "/flow/{id}", where {id} is 1 to 2^53-1; {file} is any text without '/' */
+  const char *method, *pattern;   /* pattern: "/flow/{id}", where {id} is 1 to 2^53-1; {file}, {type} are any text without '/' */
   enum role role;
   enum body_rule body;
   unsigned flags;                 /* ROUTE_* */
@@ -78,6 +79,7 @@ struct call {
   struct http_req *http;
   int64_t id;
   char path[PAGE_PATH_ROOM];      /* ROUTE_FILE: as it was asked for; a longer one is cut, and is the path of no file */
+  char name[LIMIT_EXECUTOR_TYPE_CHARS + 2];   /* ROUTE_NAME: a longer one is cut, and is the name of nothing */
   json_t *body;                   /* NULL = none */
   struct query q;
   struct buf *out;                /* what follows "data": in the answer; until the handler returns */
@@ -154,6 +156,7 @@ handler_fn h_exec_task, h_exec_inline, h_exec_tasks;
 handler_fn h_task_run, h_task_pause, h_task_cancel, h_task_queue, h_task_remove;
 handler_fn h_tasks_run, h_tasks_pause, h_tasks_cancel, h_tasks_queue, h_tasks_remove;
 handler_fn h_s0_start, h_s0_fetch, h_s0_list, h_s0_cancel;
+handler_fn h_executor_save, h_executor_get, h_executor_list, h_executor_delete;
 handler_fn h_queue_set, h_queue_list, h_queue_delete;
 handler_fn h_member_list, h_member_get, h_member_drain, h_member_undrain;
 handler_fn h_mon_tasks;

@@ -31,7 +31,7 @@ static enum wr_rc answer_new(struct call *c, const struct req_task *t) {
   }
   struct queue_view q = queue_view(t->spec->queue, def->queue);
   struct task_row row = {.ti = t->ti, .task_id = t->task_id, .create_us = t->create_us, .update_us = t->create_us, .t = t->t,
-                         .params = t->params ? t->params->text : NULL, .exit_code = -1};
+                         .params = t->params ? t->params->text : NULL, .exit_code = -1, .executor = t->executor};
   struct async_row alone = {.ti = t->ti, .create_us = t->create_us, .name = def->name, .type = def->type, .user = q.user,
                             .group = q.group, .priority = q.priority, .cpu = q.cpu, .key = t->spec->key,
                             .start_at_us = t->start_at_us, .run_no = 1, .context_len = t->spec->context_len};

@@ -44,6 +44,10 @@ static const struct route routes[] = {
   {"GET", "/members/{id}", ROLE_VIEWER, BODY_NONE, 0, 0, 0, h_member_get},
   {"POST", "/members/{id}/drain", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES, 0, 0, h_member_drain},
   {"POST", "/members/{id}/undrain", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES, 0, 0, h_member_undrain},
+  {"POST", "/executor", ROLE_ADMIN, BODY_REQUIRED, ROUTE_CHANGES | ROUTE_KEYED, 0, 0, h_executor_save},
+  {"GET", "/executor", ROLE_VIEWER, BODY_NONE, 0, Q_PAGE, LIMIT_PAGE, h_executor_list},
+  {"GET", "/executor/{type}", ROLE_VIEWER, BODY_NONE, ROUTE_NAME, 0, 0, h_executor_get},
+  {"DELETE", "/executor/{type}", ROLE_ADMIN, BODY_NONE, ROUTE_CHANGES | ROUTE_NAME, 0, 0, h_executor_delete},
 
   {"POST", "/redis/task/start", ROLE_OPERATOR, BODY_NONE, ROUTE_CHANGES, Q_ALIVE, 0, h_s0_start},
   {"POST", "/redis/task/fetch", ROLE_VIEWER, BODY_NONE, 0, Q_S0_TASK, 0, h_s0_fetch},

@@ -136,6 +136,7 @@ void row_task_fields(struct buf *b, const struct task_row *row, const struct tas
   if (row->fi) j_i64(b, "fiId", row->fi);
   if (row->task_id) j_i64(b, "taskId", row->task_id);
   if (row->task_id) j_i64(b, "taskVersion", row->t.version);
+  if (row->executor) j_i64(b, "executorVersion", row->executor);
   j_text(b, "taskName", alone ? alone->name : def ? def->name : NULL);
   j_text(b, "taskType", alone ? alone->type : def ? def->type : NULL);
   j_text(b, "execStatus", task_state_status(row->t.state));

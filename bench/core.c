@@ -133,7 +133,7 @@ static void play(struct bench *b, enum task_ev how) {
 
 static void begin(struct bench *b, struct dag *d) {
   *b = (struct bench){.dag = d, .bind = wr_calloc(d->n_task, sizeof *b->bind), .fifo = wr_calloc((size_t)d->n_task * 3 + 1, sizeof *b->fifo)};
-  for (uint32_t i = 0; i < d->n_task; i++) b->bind[i] = (struct task_bind){&once, 1, NULL};
+  for (uint32_t i = 0; i < d->n_task; i++) b->bind[i] = (struct task_bind){&once, 1, NULL, 0};
   b->c = (struct run_ctx){.now_us = 1, .me = ME, .out = &b->eff};
   b->run = run_new(d, 1, (struct run_base){1, 1}, FLOW_RUNNING);
   b->run->bind = b->bind;

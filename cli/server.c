@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "api.h"
 #include "clock.h"
+#include "executor_post.h"
 #include "log.h"
 #include "plugins.h"
 #include "process.h"
@@ -15,6 +16,7 @@
 #include "signals.h"
 #include "verbs.h"
 #include "wait.h"
+#include "wr_limits.h"
 
 #define STOP_REST_US 5000000      /* part of --stop-timeout kept for what comes after the tasks are dead, at most a half */
 #define STOP_EXIT_US 500000       /* and for the exit itself, at most a twentieth */
@@ -67,14 +69,33 @@ static enum wr_rc read_places(const struct config *c, struct node_opts *o, char 
   return wr_err_set(err, WR_BAD_REQUEST, "--data: the path is too long.");
 }
 
+/* A '/' at the end is taken off. */
+static enum wr_rc read_dirs(struct config *c, struct node_opts *o, struct wr_err *err) {
+  struct opt_value *v = &c->v[OPT_EXECUTOR_DIR];
+  char q[WR_QUOTE_MAX];
+  if (v->n_many > LIMIT_EXECUTOR_DIRS)
+    return wr_err_set(err, WR_BAD_REQUEST, "--executor-dir: at most %d folders.", LIMIT_EXECUTOR_DIRS);
+  for (size_t i = 0; i < v->n_many; i++) {
+    size_t n = strlen(v->many[i]);
+    while (n > 1 && v->many[i][n - 1] == '/') v->many[i][--n] = '\0';
+    if (v->many[i][0] != '/' || (n > 1 && !program_path_form(v->many[i], n)))
+      return wr_err_set(err, WR_BAD_REQUEST, "--executor-dir: %s is no absolute path without .. in it.",
+                        wr_err_quote(q, v->many[i], n));
+  }
+  o->executor_dir = (const char *const *)v->many;
+  o->n_executor_dir = v->n_many;
+  return WR_OK;
+}
+
 static enum wr_rc read_options(struct server *s, struct wr_err *err) {
-  const struct config *c = &s->cfg;
+  struct config *c = &s->cfg;
   struct node_opts *o = &s->opts;
   if (c->n_args)
     return wr_err_set(err, WR_BAD_REQUEST, "Unexpected argument \"%.64s\".",
                       strstr(c->args[0], "://") ? "(a URL)" : c->args[0]); /* a URL may hold a password */
   enum wr_rc rc = read_roles(o, config_text(c, OPT_ROLES), err);
   if (!rc) rc = opt_listen(c->v, "--", s->listen, err);
+  if (!rc) rc = read_dirs(c, o, err);
   if (!rc) rc = read_places(c, o, s->store, sizeof s->store, err);
   enum shell_mode mode = config_num(c, OPT_DEV) ? SHELL_PERSONAL : SHELL_SERVICE;
   if (!rc) rc = setup_common(c, mode, LOG_INFO, o, &s->who, err);
@@ -118,6 +139,7 @@ static enum wr_rc start_api(struct server *s, struct wr_err *err) {
                        .n_host = c->v[OPT_HOST].n_many, .store = node_store(s->node), .defs = node_defs(s->node),
                        .executors = node_executors(s->node),
                        .runner = node_runner(s->node), .waits = s->waits, .data_dir = s->opts.data, .dev = config_num(c, OPT_DEV),
+                       .allow_executors = config_num(c, OPT_DEV) || config_num(c, OPT_ALLOW_EXECUTORS),
                        .shell_allowed = s->opts.shell == NODE_SHELL_ON, .run_as = s->opts.run_as, .version = WEIR_VERSION,
                        .request_us = s->opts.request_us, .health = health, .ctx = s};
   enum wr_rc rc = api_start(&a, &s->api, err);

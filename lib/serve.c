@@ -106,7 +106,8 @@ enum wr_rc serve_begin(weir_t *h, struct wr_err *err) {
   const struct api_opts o = {.listen = s->listen, .host = (const char *const *)v[OPT_HOST].many, .n_host = v[OPT_HOST].n_many,
                              .store = h->view.store, .defs = h->view.defs, .executors = h->view.executors,
                              .runner = h->view.runner, .waits = s->waits, .token = v[OPT_TOKEN].text, .data_dir = h->data,
-                             .dev = v[OPT_DEV].num, .shell_allowed = h->opts.shell == NODE_SHELL_ON, .version = WEIR_VERSION,
+                             .dev = v[OPT_DEV].num, .allow_executors = v[OPT_DEV].num,
+                             .shell_allowed = h->opts.shell == NODE_SHELL_ON, .version = WEIR_VERSION,
                              .guest = true, .threads = THREADS, .request_us = h->opts.request_us, .health = health, .ctx = h};
   sigfillset(&all);
   sigdelset(&all, SIGBUS);

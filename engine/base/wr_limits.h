@@ -103,6 +103,14 @@
 #define LIMIT_MEMBERS_SHOWN 10000              /* in one answer, the newest */
 #define LIMIT_NODE_TROUBLE_BYTES 16000         /* what a node's row says about its troubles */
 #define LIMIT_EXECUTORS 256                    /* task types of a node, each version counted */
+#define LIMIT_EXECUTOR_TYPE_CHARS 64           /* executorType */
+#define LIMIT_EXECUTOR_VERSION 0xffffffu       /* executorVersion: LIMIT_ADDED_ROWS stops it long before */
+#define LIMIT_ADDED_TYPES 1000                 /* executors that were registered at run time */
+#define LIMIT_ADDED_ROWS 100000                /* the same with all former versions */
+#define LIMIT_ADDED_BYTES (64LL << 20)         /* what a node keeps of them, versions that are not current any more too */
+#define LIMIT_DOCUMENT_BYTES 65536             /* document of an executor */
+#define LIMIT_LOCATIONS 16                     /* texts of location */
+#define LIMIT_EXECUTOR_DIRS 16                 /* --executor-dir */
 #define LIMIT_RUN_AS 64                        /* users that a node's SHELL tasks may run as */
 #define LIMIT_USER_GROUPS 65536
 #define LIMIT_TASK_PROCESSES 4096              /* of a task user that is not the server's, unless rlimits says otherwise: nproc */

@@ -83,10 +83,11 @@ static enum wr_rc check_type(void *ctx, const char *type, const char *content, c
                              uint8_t *slot, struct wr_err *err) {
   const struct def_site *site = ctx;
   const struct executor *x = registry_find(site->executors, type, 0);
+  if (!x && site->defs && defs_added_find(site->defs, type, &x, err) != WR_OK) x = NULL; /* what follows asks the store, too */
   if (!x) return type_elsewhere(site, type, path, slot, err);
   bool programs = x->ops.flags & WX_PROGRAMS;
-  if (programs && !site->shell_allowed) return no_shell(path, err);
-  enum wr_rc rc = programs ? check_user(site, config, path, err) : WR_OK;
+  if (programs && !site->shell_allowed && !x->added) return no_shell(path, err);
+  enum wr_rc rc = programs && site->shell_allowed ? check_user(site, config, path, err) : WR_OK;
   if (rc) return rc;
   *slot = executor_slot(x);
   char *text = config ? json_text(config, 0) : NULL, why[WHY_BYTES] = "";

@@ -1,6 +1,7 @@
 /* The members of the cluster, as last read: see offers.h. */
 #include "offers.h"
 #include <stdlib.h>
+#include "exec_offers.h"
 #include <string.h>
 
 #define FRESH_US 1000000
@@ -31,7 +32,8 @@ static int offer_keep(void *ctx, const struct node_offer *row) {
                       .labels = arena_strdup(&set->base.text, row->labels ? row->labels : ""),
                       .types = arena_strdup(&set->base.text, row->types ? row->types : ""),
                       .users = arena_strdup(&set->base.text, row->users ? row->users : ""),
-                      .host = arena_strdup(&set->base.text, row->host ? row->host : "")};
+                      .host = arena_strdup(&set->base.text, row->host ? row->host : ""),
+                      .executors = arena_strdup(&set->base.text, row->executors)};
   if (!node_trouble_read(row->trouble, &t)) return 0;
   struct node_trouble *own = arena_alloc(&set->base.text, sizeof t);
   *own = t;
@@ -70,7 +72,13 @@ static bool in_list(const char *list, const char *word) {
   return false;
 }
 
-bool offer_runs(const struct offer *v, const char *type, const char *user) {
-  if (!in_list(v->types, type)) return false;
+static bool added_runs(const struct offer *v, const char *type, int64_t version) {
+  char why[8];
+  if (version) return exec_offers_say(v->executors, type, version, why, sizeof why) == EXEC_OFFERED;
+  return exec_offers_any(v->executors, type);
+}
+
+bool offer_runs(const struct offer *v, const char *type, const char *user, int64_t version) {
+  if (!in_list(v->types, type) && !added_runs(v, type, version)) return false;
   return user == NULL || in_list(v->users, user);
 }

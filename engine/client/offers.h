@@ -14,6 +14,7 @@ struct offer {
   int64_t incarnation, slots;
   const char *types, *users, *host, *labels;
   bool drains;
+  const char *executors;          /* of those that were registered at run time: exec_offers.h */
   const struct node_trouble *trouble;
 };
 struct offer_set { struct read_set base; struct offer *v; size_t n, cap; };
@@ -24,6 +25,7 @@ void offers_end(struct offers *o);
 /* The caller holds no reader. NULL: it is not known now which nodes live. */
 struct offer_set *offers_get(struct offers *o, struct store *s);
 void offers_put(struct offer_set *set);
-/* user: of a SHELL task; NULL = the node's usual user. */
-bool offer_runs(const struct offer *v, const char *type, const char *user);
+/* user: of a SHELL task; NULL = the node's usual user. version: of an executor that was registered at run time and is current;
+ * 0 = it is no such type, or any version will do. */
+bool offer_runs(const struct offer *v, const char *type, const char *user, int64_t version);
 #endif

@@ -136,12 +136,12 @@ struct runners {
 };
 
 /* What is asked of nodes. */
-struct wanted { const char *type, *user, *labels; bool process; struct queue_view of; };
+struct wanted { const char *type, *user, *labels; bool process; struct queue_view of; int64_t version; bool added; };
 
 static void look_at(const struct why *w, const struct offer *v, const struct wanted *want, struct runners *n) {
   if (*v->types == 0) return; /* the node runs nothing */
   n->live++;
-  if (!offer_runs(v, want->type, want->user)) return;
+  if (!offer_runs(v, want->type, want->user, want->version)) return;
   n->types++;
   if (!labels_have(v->labels, want->labels)) return;
   n->labelled++;
@@ -174,7 +174,9 @@ static void no_executor(struct why *w, const struct wanted *want, const struct r
              "their --labels.", n->types, want->labels);
   else if (want->user)
     snprintf(text, sizeof text, "%s (%zu) %s run %s as the user %s.", nodes, n->live, verb, want->type, want->user);
-  else snprintf(text, sizeof text, "%s (%zu) %s run %s.", nodes, n->live, verb, want->type);
+  else
+    snprintf(text, sizeof text, "%s (%zu) %s run %s.%s%s%s", nodes, n->live, verb, want->type,
+             want->added ? " GET /executor/" : "", want->added ? want->type : "", want->added ? " says why." : "");
   why_put(w, "NO_EXECUTOR", text);
 }
 
@@ -216,7 +218,8 @@ static void queued(struct why *w, const char *type, const char *text, const stru
   json_t *config = programs && text ? json_loads(text, 0, NULL) : NULL;
   const char *user = json_string_value(json_object_get(config, "user"));
   char *labels = labels_of_config(text);
-  const struct wanted want = {type, user, labels, process, *of};
+  bool added = x && x->added, current = added && row->executor == x->version; /* of a former version members say nothing */
+  const struct wanted want = {type, user, labels, process, *of, current ? x->version : 0, added};
   char why[TEXT_BYTES];
   for (size_t i = 0; i < w->set->n; i++) look_at(w, &w->set->v[i], &want, &n);
   const char *busy = why_busy_says(&n.busy, of->cpu, why, sizeof why);

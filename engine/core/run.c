@@ -278,6 +278,7 @@ void run_node_start(struct run *r, struct run_ctx *c, uint32_t node) {
   for (uint32_t i = its.at; i < its.at + its.n; i++) {
     const struct task_bind *bind = &r->bind[run_pattern(r, i)];
     r->task[i].t = (struct task){.epoch = r->task[i].t.epoch, .version = bind->version};
+    r->task[i].executor = bind->executor & LIMIT_EXECUTOR_VERSION;
     task_queue(&r->task[i].t, bind->pol, c->now_us);
     eff_mark_task(r, c, i, NULL, NULL);
     task_ready(r, c, i, bind->pol);
@@ -433,6 +434,7 @@ static enum run_rc start_later(struct run *r, const struct task_start *start, st
   struct run_event ev = {.kind = RUN_EV_START};
   struct task none = {.state = TASK_NONE};
   r->task[0].t = (struct task){.version = r->bind[0].version};
+  r->task[0].executor = r->bind[0].executor & LIMIT_EXECUTOR_VERSION;
   r->node[0].state = NODE_RUNNING;
   r->node[0].t_open = 1;
   r->live = 1;

@@ -32,7 +32,7 @@
 struct run_task {
   struct task t;
   uint32_t eff;        /* 1 + its place in effects.task of the batch under way, 0 = it has no effect */
-  uint8_t row;         /* its row exists in the store */
+  uint32_t row : 8, executor : 24;   /* its row exists in the store; version of its executor when it was made, 0 = it has none */
 };
 
 struct run_node {
@@ -57,8 +57,8 @@ struct run_more { uint32_t node, pos; };  /* node: emit to its children from pos
 #define MORE_TAKE_UP (UINT32_MAX - 4)     /* pos..n-1: the flow goes on: take up what its pause stopped */
 #define MORE_LAST MORE_TAKE_UP            /* less than that: a node */
 
-/* The definition that a task of the dag is bound to now. queue: whose it says they are, or NULL; for the caller alone. */
-struct task_bind { const struct task_policy *pol; int64_t version; const struct queue_spec *queue; };
+/* The definition that a task of the dag is bound to now, and the version of its executor (or 0). queue: the caller's. */
+struct task_bind { const struct task_policy *pol; int64_t version; const struct queue_spec *queue; uint32_t executor; };
 
 struct run {
   int64_t fi;

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include "executor_post.h"
 #include "map64.h"
 #include "mem.h"
 #include "registry.h"
@@ -21,6 +22,7 @@ struct entry {
   int64_t bound_at;                   /* definitions.version of bind, -1 = never */
   size_t bytes;
   bool used;                          /* since the last eviction */
+  uint64_t bound_types;               /* the same of bind */
   uint64_t types;                     /* types_now() before its types were looked up */
 };
 /* All that is known of an id. Made only for what exists: an id that a client made up leaves nothing behind. */
@@ -35,6 +37,8 @@ struct defs {
   struct map64 map[2];                /* by enum head_kind: id -> struct known */
   size_t bytes, most;
   struct type_book book;
+  struct exec_book added;
+  int64_t added_at;                   /* the runner's: defs_version of its last look at executors */
   struct reader *own;                 /* the runner thread's; NULL = not yet, or it met an error */
 };
 
@@ -45,6 +49,8 @@ struct defs *defs_new(struct store *s, uint8_t (*slot_of)(const char *type)) {
   d->most = defs_share(0);
   pthread_mutex_init(&d->mu, NULL);
   book_init(&d->book);
+  exec_book_init(&d->added);
+  d->added_at = -1;
   return d;
 }
 
@@ -85,6 +91,7 @@ void defs_free(struct defs *d) {
   }
   pthread_mutex_destroy(&d->mu);
   book_done(&d->book);
+  exec_book_done(&d->added);
   free(d);
 }
 
@@ -240,9 +247,22 @@ static bool cleans_up(struct defs *d, const struct task_def *t) {
   return elsewhere;
 }
 
+/* The settings that the engine reads itself: those of its executor hold where it says nothing. */
+static void derive_again(struct task_def *t, const char *defaults) {
+  char *own = t->config;
+  struct wr_err err;
+  if (!defaults) return;
+  t->config = config_over(own, defaults);
+  enum wr_rc rc = def_task_derive(t, &err);
+  free(t->config);
+  t->config = own;
+  if (rc) rc = def_task_derive(t, &err);
+}
+
 /* What this node knows of a definition besides what is written in it. mu is not held: whoever is asked here may have a lock. */
 static void place(struct defs *d, struct task_def *t) {
   t->executor = d->types ? registry_find(d->types, t->type, 0) : NULL;
+  if (t->executor && t->executor->added) derive_again(t, t->executor->added->config);
   t->policy.slot = d->types ? executor_slot(t->executor) : d->slot_of(t->type);
   t->policy.cleans_up = cleans_up(d, t);
   t->policy.elsewhere = d->can && !d->can(d->can_ctx, t);
@@ -390,6 +410,61 @@ static bool looks_again(struct defs *d, const struct task_def *t) {
   return d->types && !t->executor && book_due(&d->book) && runner_look(d, &err) == WR_OK;
 }
 
+/* ---- executors that were registered at run time ---- */
+
+void defs_added(struct defs *d, struct registry *types, const struct added_host *host) {
+  d->added.types = types;
+  d->added.host = *host;
+}
+
+const wx_ops *defs_added_ops(const struct defs *d, enum added_mode mode) {
+  return d->added.types ? d->added.host.ops(mode) : NULL;
+}
+
+enum wr_rc defs_added_find(struct defs *d, const char *type, const struct executor **out, struct wr_err *err) {
+  *out = NULL;
+  if (!d->added.types) return WR_OK;
+  struct reader *r = reader_get(d->s, err);
+  if (!r) return err->code;
+  enum wr_rc rc = exec_book_look(&d->added, r, err);
+  reader_put(r);
+  if (rc == WR_OK) *out = registry_find(d->added.types, type, 0);
+  return rc;
+}
+
+void defs_added_ask(struct defs *d, int64_t until_us) {
+  if (d->added.types) d->added.host.ask(d->added.host.ctx, until_us);
+}
+
+enum wr_rc defs_added_look(struct defs *d, struct reader *r, struct wr_err *err) { return exec_book_look(&d->added, r, err); }
+
+enum wr_rc defs_added_since(struct defs *d, int64_t defs_version, struct wr_err *err) {
+  if (!d->added.types || d->added_at == defs_version) return WR_OK;
+  struct reader *r = reader_for(d, defs_version, err);
+  if (r == NULL) return err->code;
+  enum wr_rc rc = exec_book_look(&d->added, r, err);
+  reader_done(d, defs_version, r, rc);
+  if (rc == WR_OK) d->added_at = defs_version;
+  return rc;
+}
+
+enum wr_rc defs_added_version(struct defs *d, const char *type, int64_t version, struct wr_err *err) {
+  if (!d->added.types || registry_find(d->added.types, type, version)) return WR_OK;
+  struct reader *r = reader_for(d, 0, err);
+  if (r == NULL) return err->code;
+  enum wr_rc rc = exec_book_version(&d->added, r, type, version, err);
+  reader_done(d, 0, r, rc);
+  return rc;
+}
+
+int64_t defs_added_now(const struct defs *d, const struct task_def *t) {
+  const struct executor *x = t->executor;
+  if (d->added.types && (!x || x->added)) x = registry_find(d->added.types, t->type, 0);
+  return x && x->added ? x->version : 0;
+}
+
+uint64_t defs_types(const struct defs *d) { return d->types ? registry_changes(d->types) : 0; }
+
 static enum wr_rc defs_get(struct defs *d, enum head_kind kind, int64_t id, int64_t version, int64_t defs_version, void **out,
                            struct wr_err *err) {
   wr_err_clear(err);
@@ -536,13 +611,13 @@ static const struct task_def *task_of(const struct entry *e, const struct task_r
   return e->now[at - e->ids];
 }
 
-static void bind_fill(struct entry *e) {
+static void bind_fill(const struct defs *d, struct entry *e) {
   const struct flow_def *f = e->flow;
   uint32_t n = f->dag->n_task;
   if (e->bind == NULL) e->bind = wr_calloc((size_t)n + 1, sizeof *e->bind);
   for (uint32_t i = 0; i < n; i++) {
     const struct task_def *t = task_of(e, &f->ref[i]);
-    e->bind[i] = (struct task_bind){&t->policy, t->version, t->queue};
+    e->bind[i] = (struct task_bind){&t->policy, t->version, t->queue, (uint32_t)defs_added_now(d, t)};
     if (f->ref[i].over == NULL) continue;
     if (e->own == NULL) e->own = wr_calloc((size_t)n + 1, sizeof *e->own);
     e->own[i] = def_policy(&f->ref[i], t);
@@ -553,10 +628,10 @@ static void bind_fill(struct entry *e) {
 
 enum wr_rc defs_bind(struct defs *d, struct flow_def *f, int64_t defs_version, const struct task_bind **out, struct wr_err *err) {
   struct entry *e = entry_of(d, f);
-  bool changed = e->bind == NULL;
+  bool changed = e->bind == NULL || e->bound_types != defs_types(d);
   wr_err_clear(err);
   *out = e->bind;
-  if (e->bound_at == defs_version) return WR_OK;
+  if (e->bound_at == defs_version && !changed) return WR_OK;
   enum wr_rc rc = refresh(d, e->ids, e->n_ids, defs_version, err);
   for (size_t i = 0; rc == WR_OK && i < e->n_ids; i++) {
     struct task_def *t;
@@ -570,7 +645,10 @@ enum wr_rc defs_bind(struct defs *d, struct flow_def *f, int64_t defs_version, c
   evict(d); /* not earlier: only now does the entry hold its own tasks */
   pthread_mutex_unlock(&d->mu);
   if (rc != WR_OK) return rc;
-  if (changed) bind_fill(e);
+  if (changed) {
+    e->bound_types = defs_types(d);
+    bind_fill(d, e);
+  }
   e->bound_at = defs_version;
   *out = e->bind;
   return WR_OK;

@@ -15,6 +15,7 @@
  * What never happens: the mutex held over I/O; a version read twice while it is in the cache. */
 #ifndef DEFS_H
 #define DEFS_H
+#include "exec_book.h"
 #include "store.h"
 #include "wr_limits.h"
 struct defs;
@@ -48,6 +49,24 @@ enum wr_rc defs_task_by(struct defs *d, struct reader *r, int64_t task_id, int64
 enum wr_rc defs_place(struct defs *d, struct task_def *t, struct wr_err *err) WR_MUST;
 /* This node has registered it: no look is needed. Any thread. */
 void defs_type_learn(struct defs *d, const char *type, bool cleans_up);
+/* Executors that were registered at run time become entries of `types`, the registry of defs_executors(). Before any other
+ * thread. */
+void defs_added(struct defs *d, struct registry *types, const struct added_host *host);
+/* One was registered or deleted here: this node knows it, and has told what it offers, when this is back. Any thread. */
+void defs_added_ask(struct defs *d, int64_t until_us);
+/* A type that the registry lacks may have been registered elsewhere a moment ago: looks at once. *out NULL: it was not. Any
+ * thread; the caller holds no reader. */
+enum wr_rc defs_added_find(struct defs *d, const char *type, const struct executor **out, struct wr_err *err) WR_MUST;
+const wx_ops *defs_added_ops(const struct defs *d, enum added_mode mode);   /* NULL = there are none here */
+/* Reads what is new of them. look: any thread that holds a reader; since: the runner's thread, in a batch of that version. */
+enum wr_rc defs_added_look(struct defs *d, struct reader *r, struct wr_err *err) WR_MUST;
+enum wr_rc defs_added_since(struct defs *d, int64_t defs_version, struct wr_err *err) WR_MUST;
+/* A former version that an instance is pinned to is known from now on. The runner's thread. NOT_FOUND. */
+enum wr_rc defs_added_version(struct defs *d, const char *type, int64_t version, struct wr_err *err) WR_MUST;
+/* The version of the type that is current now; 0 = it was not registered at run time. Any thread. */
+int64_t defs_added_now(const struct defs *d, const struct task_def *t);
+/* Grows when what this node can run is not what it was: what is kept of definitions is old. Any thread. */
+uint64_t defs_types(const struct defs *d);
 /* Has any node ever registered the type? Looks into the store when it is not known and the last look began a second ago or
  * earlier; who comes during a look waits for it. Not OK: nobody could look (the store is away, or busy), so nothing is known. Any
  * thread; the caller holds no reader. */

@@ -39,6 +39,7 @@ void attempt_free(struct attempt *a) {
   def_task_unref(a->def);
   params_unref(a->params);
   free(a->key);
+  free(a->task_key);
   free(a->left);
   free(a->error);
   free(a->result);

@@ -48,6 +48,8 @@ struct attempt {
   struct params *params;            /* a reference, NULL = none */
   int64_t start_us;                 /* of the claim, by the clock that all nodes share */
   int64_t heartbeat_us;             /* it is LOST when it reports nothing for so long, 0 = never */
+  uint32_t executor;                /* version of its executor, 0 = its type was not registered at run time */
+  char *task_key;                   /* of a stand-alone task of such a type: malloc'ed, NULL = none */
   bool cleanup;                     /* the task is being deleted: this attempt cleans up behind it */
   bool given;                       /* a context was given to it with its submit or run; else only its second attempt has one */
   /* worker's: */

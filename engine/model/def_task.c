@@ -77,6 +77,13 @@ static enum wr_rc settings_read(const json_t *cfg, const struct jpath *at, struc
   return rc;
 }
 
+enum wr_rc config_check(const json_t *cfg, const struct jpath *at, struct wr_err *err) {
+  struct task_def t = {0};
+  enum wr_rc rc = settings_read(cfg, at, &t, err);
+  free(t.queue);
+  return rc;
+}
+
 /* cfg without the keys that are the model's alone; a new reference, NULL when nothing is left. */
 static json_t *executor_part(const json_t *cfg) {
   if (!cfg) return NULL;

@@ -71,6 +71,9 @@ void task_in_done(struct task_in *in);
 enum wr_rc task_in_make(const struct task_in *in, const struct def_env *env, const struct jpath *at, struct task_def **out,
                         struct wr_err *err) WR_MUST;
 
+/* The settings of a taskConfig that mean the same for every type. */
+enum wr_rc config_check(const json_t *cfg, const struct jpath *at, struct wr_err *err) WR_MUST;
+
 /* A user or a group, of a text. */
 enum wr_rc queue_name_check(const json_t *v, const struct jpath *at, struct wr_err *err) WR_MUST;
 /* queue_parse() with a place. */

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "clerk.h"
 #include "clock.h"
 #include "found.h"
 #include "http_task.h"
@@ -33,6 +34,7 @@ struct node {
   struct store *store;
   struct logs *logs;
   struct defs *defs;
+  struct clerk *clerk;            /* what is registered at run time */
   struct registry *executors;
   struct http *http;              /* the client of HTTP, and of all else that asks URLs here */
   struct queue *queue[SLOT__N];   /* one each, so that tasks that wait for a process never hold up the others */
@@ -274,10 +276,12 @@ static const char *worker_log_why(void *ctx) { return logs_why(((struct node *)c
 
 _Static_assert((int)SLOT_PROCESS == (int)WX_SLOT_PROCESS && (int)SLOT_ASYNC == (int)WX_SLOT_ASYNC, "a slot class has one number");
 
-/* Does this node have the labels and the type, and may the task run as the user that it asks for? Asked once for each version. */
+/* Does this node have the labels and the type, does it offer it, and may the task run as the user that it asks for? Asked once for
+ * each version. */
 static bool can_run(void *ctx, const struct task_def *t) {
   const struct node *n = ctx;
   if (t->labels && !labels_have(n->o->labels, t->labels)) return false;
+  if (t->executor && t->executor->added && !atomic_load(&t->executor->added->offered)) return false;
   if (!t->executor || !(t->executor->ops.flags & WX_PROGRAMS)) return t->executor != NULL;
   if (n->o->shell != NODE_SHELL_ON) return false;
   json_t *config = t->config ? json_loads(t->config, 0, NULL) : NULL;
@@ -295,7 +299,8 @@ static void add_word(char *list, size_t n, const char *word) {
 
 static void offers(struct node *n) {
   for (const struct executor *x = NULL; (x = registry_next(n->executors, x));)
-    if (!(x->ops.flags & WX_PROGRAMS) || n->o->shell == NODE_SHELL_ON) add_word(n->types, sizeof n->types, x->ops.name);
+    if (!x->added && (!(x->ops.flags & WX_PROGRAMS) || n->o->shell == NODE_SHELL_ON))
+      add_word(n->types, sizeof n->types, x->ops.name);
   for (size_t i = 0; n->o->run_as && i < n->o->run_as->n; i++) add_word(n->users, sizeof n->users, n->o->run_as->v[i].name);
 }
 
@@ -400,6 +405,19 @@ static enum wr_rc open_queue(struct node *n, int s, struct wr_err *err) {
   return pump_new(n->queue[s], (enum slot_class)s, s == NUDGE_QUEUE ? PUMP_NUDGES : PUMP_HINTS_ONLY, &n->pump[s], err);
 }
 
+/* What was registered at run time is known before the runner begins. */
+static void open_clerk(struct node *n) {
+  const struct node_opts *o = n->o;
+  const struct clerk_opts c = {
+    .store = n->store, .defs = n->defs, .types = n->executors, .dirs = {o->executor_dir, o->n_executor_dir},
+    .why_none = n->worker ? NULL : "This member runs no tasks: it has not the role worker.",
+    .why_no_program = o->shell == NODE_SHELL_ON ? NULL : "SHELL is off on this member, and a program runs as SHELL runs."};
+  n->clerk = clerk_new(&c);
+  const struct added_host host = clerk_host(n->clerk);
+  defs_added(n->defs, n->executors, &host);
+  clerk_first(n->clerk);
+}
+
 /* A number for all that it can run (FNV-1a). Two kinds with one number would only wait for each other's looks. */
 static uint32_t kind_of(const struct node *n) {
   uint32_t h = 2166136261u;
@@ -453,6 +471,7 @@ static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_
   defs_executors(n->defs, n->executors);
   defs_limit(n->defs, defs_share(o->cache_bytes));
   defs_can_run(n->defs, can_run, n);
+  open_clerk(n);
   rc = open_runner(n, err);
   for (int s = 0; s < SLOT__N && !rc; s++) {
     if (n->queue[s]) queue_set_node(n->queue[s], runner_incarnation(n->runner));
@@ -463,6 +482,7 @@ static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_
   }
   if (!rc) rc = runner_thread_start(n->runner, err);
   n->running = rc == WR_OK;
+  if (!rc) rc = clerk_start(n->clerk, n->runner, err);
   if (n->running) forget_the_rest(n);
   return rc;
 }
@@ -509,6 +529,7 @@ enum wr_rc node_open(const struct node_opts *o, struct spawner *spawner, struct 
 }
 
 void node_drain(struct node *n, int64_t grace_us) {
+  clerk_stop(n->clerk);
   if (n->running) runner_drain(n->runner);
   for (int s = 0; s < SLOT__N; s++) {
     if (n->pump[s]) pump_stop_poll(n->pump[s]);
@@ -550,6 +571,7 @@ bool node_close(struct node *n) {
   close_worker(n);
   runner_free(n->runner);
   if (n->logs) logs_close(n->logs);
+  clerk_free(n->clerk);
   if (n->defs) defs_free(n->defs);
   if (n->store) store_close(n->store);
   registry_free(n->executors);

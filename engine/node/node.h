@@ -42,6 +42,7 @@ struct node_opts {
   const char *const *http_allow; size_t n_http_allow;  /* CIDR[:PORT] each (http_client.h); borrowed */
   int64_t cache_bytes, request_us, stop_us;
   struct queue_opts queues;                   /* as in runner.h; borrowed */
+  const char *const *executor_dir; size_t n_executor_dir;   /* below which registered programs are; absolute, no '/' at the end */
   bool own_only;                              /* as in runner.h */
   bool routines;                              /* types of add_types() take process slots, also where SHELL is off */
   /* Adds the host's own types to those that are built in, before anything else looks at them; NULL = none. */

@@ -15,3 +15,5 @@ void registry_add_builtins(struct registry *r) {
     wr_assert(rc == WR_OK);
   }
 }
+
+const wx_ops *registry_shell(void) { return weir_executor_shell(); }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "added.h"
 #include "lib.h"
 #include "wr_limits.h"
 #include "mem.h"
@@ -21,7 +22,7 @@ struct registry {
   _Atomic uint64_t changes;
   pthread_mutex_t adding;           /* guards these, and who may link */
   struct executor *_Atomic *tail;
-  size_t n;
+  size_t n, n_added, added_bytes;   /* n: of those that were not added */
   struct owned *own; size_t n_own, cap_own;
 };
 
@@ -36,6 +37,7 @@ void registry_free(struct registry *r) {
   if (!r) return;
   for (struct executor *x = atomic_load(&r->first), *next; x; x = next) {
     next = atomic_load(&x->next);
+    added_free(x->added);
     free(x);
   }
   while (r->n_own > 0) {
@@ -66,7 +68,7 @@ static const struct executor *entry_next(const struct executor *x) {
 const struct executor *registry_find(const struct registry *r, const char *name, int64_t version) {
   const struct executor *found = NULL;
   for (const struct executor *x = entry_first(r); x; x = entry_next(x)) {
-    if (strcmp(x->ops.name, name) != 0 || (version && x->version != version)) continue;
+    if (strcmp(x->ops.name, name) != 0 || (version ? x->version != version : atomic_load(&x->retired))) continue;
     if (!found || x->version > found->version) found = x;
   }
   return found;
@@ -80,10 +82,13 @@ static const struct executor *first_of_name(const struct registry *r, const char
 
 const struct executor *registry_next(const struct registry *r, const struct executor *prev) {
   const struct executor *x = prev ? entry_next(first_of_name(r, prev->ops.name)) : entry_first(r);
-  while (x && first_of_name(r, x->ops.name) != x) x = entry_next(x);
-  return x ? registry_find(r, x->ops.name, 0) : NULL;
+  const struct executor *newest = NULL;
+  for (; x; x = entry_next(x))
+    if (first_of_name(r, x->ops.name) == x && (newest = registry_find(r, x->ops.name, 0))) break;
+  return newest;
 }
 
+void registry_changed(struct registry *r) { atomic_fetch_add_explicit(&r->changes, 1, memory_order_release); }
 uint64_t registry_changes(const struct registry *r) { return atomic_load_explicit(&r->changes, memory_order_acquire); }
 
 int executor_check(const struct executor *x, const char *content, const char *config, enum wr_rc *code, char *err, size_t err_n) {
@@ -132,16 +137,20 @@ static struct executor *entry_new(const wx_ops *ops) {
   return x;
 }
 
+static void link_last(struct registry *r, struct executor *x) {
+  atomic_store_explicit(r->tail, x, memory_order_release);
+  r->tail = &x->next;
+  registry_changed(r);
+}
+
 static enum wr_rc entry_link(struct registry *r, struct executor *x, struct wr_err *err) {
   if (r->n == LIMIT_EXECUTORS)
     return REFUSE("There are %d executors, which is the most that a node can have.", LIMIT_EXECUTORS);
   if (registry_find(r, x->ops.name, x->version))
     return REFUSE("There is an executor %s of version %lld already: another one needs a version of its own.", x->ops.name,
                   (long long)x->version);
-  atomic_store_explicit(r->tail, x, memory_order_release);
-  r->tail = &x->next;
+  link_last(r, x);
   r->n++;
-  atomic_fetch_add_explicit(&r->changes, 1, memory_order_release);
   return WR_OK;
 }
 
@@ -156,3 +165,75 @@ enum wr_rc registry_add(struct registry *r, const wx_ops *ops, struct wr_err *er
   if (rc) free(x);
   return rc;
 }
+
+/* ---- those that were registered at run time ---- */
+
+struct added *added_new(void) {
+  struct added *a = wr_new(struct added);
+  pthread_mutex_init(&a->mu, NULL);
+  return a;
+}
+
+void added_free(struct added *a) {
+  if (!a) return;
+  pthread_mutex_destroy(&a->mu);
+  free(a->type);
+  free(a->location);
+  free(a->config);
+  free(a->sha256);
+  free(a);
+}
+
+static bool added_is_builtin(const struct registry *r, const char *name) {
+  for (const struct executor *x = entry_first(r); x; x = entry_next(x))
+    if (!x->added && strcmp(x->ops.name, name) == 0) return true;
+  return false;
+}
+
+static enum wr_rc added_link(struct registry *r, struct executor *x, struct wr_err *err) {
+  size_t bytes = x->added->bytes + sizeof *x;
+  if (added_is_builtin(r, x->ops.name)) return REFUSE("This node has a task type %s of its own.", x->ops.name);
+  if (registry_find(r, x->ops.name, x->version)) return REFUSE("The executor %s is known already.", x->ops.name);
+  if (bytes > (size_t)LIMIT_ADDED_BYTES - r->added_bytes)
+    return REFUSE("The versions of executors that this node has read since its start take %lld bytes, which is the most: "
+                  "start it again.", (long long)LIMIT_ADDED_BYTES);
+  r->added_bytes += bytes;
+  r->n_added++;
+  link_last(r, x);
+  return WR_OK;
+}
+
+enum wr_rc registry_add_added(struct registry *r, const wx_ops *ops, struct added *a, int64_t version, bool current,
+                              struct wr_err *err) {
+  struct executor *x = entry_new(ops);
+  x->ops.name = a->type;
+  x->ops.user = a;
+  x->version = x->ops.version = version;
+  x->added = a;
+  atomic_store(&x->retired, !current);
+  pthread_mutex_lock(&r->adding);
+  enum wr_rc rc = added_link(r, x, err);
+  pthread_mutex_unlock(&r->adding);
+  if (rc) free(x);
+  return rc;
+}
+
+bool registry_retire(struct registry *r, const char *name, int64_t keep) {
+  bool moved = false;
+  for (struct executor *x = atomic_load(&r->first); x; x = atomic_load(&x->next)) {
+    if (!x->added || strcmp(x->ops.name, name) != 0) continue;
+    bool retired = x->version != keep;
+    if (retired) atomic_store(&x->added->offered, false);
+    moved |= atomic_exchange(&x->retired, retired) != retired;
+  }
+  if (moved) registry_changed(r);
+  return moved;
+}
+
+const struct executor *registry_next_added(const struct registry *r, const struct executor *prev) {
+  const struct executor *x = prev ? entry_next(prev) : entry_first(r);
+  while (x && (!x->added || atomic_load(&x->retired))) x = entry_next(x);
+  return x;
+}
+
+bool registry_builtin(const struct registry *r, const char *name) { return added_is_builtin(r, name); }

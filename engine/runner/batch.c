@@ -10,6 +10,7 @@
  *   FENCED   this node was declared dead
  *
  * What never happens: an event is lost when its batch does not commit. It stays in `events`. */
+#include "defs.h"
 #include "runner_int.h"
 
 #define LOAD_LEAST 32                 /* a batch may load this many flows, and stand-alone tasks, however large they seem */
@@ -286,10 +287,17 @@ static enum store_rc batch_write(struct runner *r) {
   return rc == STORE_OK ? store_commit(r->env.store) : rc;
 }
 
+/* A batch that makes tasks says by which version of an executor they run. */
+static enum store_rc know_executors(struct runner *r) {
+  struct wr_err err;
+  return defs_store_rc(defs_added_since(r->env.defs, r->env.defs_version, &err));
+}
+
 static enum store_rc batch_make(struct runner *r) {
   struct events *l = &r->events;
   enum store_rc rc = store_begin(r->env.store, &r->env.defs_version);
   size_t most = events_wanted(r);
+  if (rc == STORE_OK) rc = know_executors(r);
   if (rc == STORE_OK) rc = wait_begin(r);
   if (rc == STORE_OK) rc = keys_load(&r->keys, l->v, most);
   if (rc == STORE_OK) rc = alone_keys_load(&r->alone_keys, l->v, most);

@@ -1,5 +1,6 @@
 /* Cached runs: cache.h. */
 #include "cache.h"
+#include "defs.h"
 
 static size_t params_bytes(const struct params *p) { return p ? sizeof *p + strlen(p->text) + 1 : 0; }
 
@@ -112,7 +113,8 @@ struct cached *cache_add_flow(struct cache *c, struct run *run, struct flow_def 
 struct cached *cache_add_alone(struct cache *c, struct run *run, struct task_def *def, struct params *params,
                                struct alone *alone) {
   struct cached *e = cache_add(c, run, params, def, alone);
-  e->bind = (struct task_bind){&def->policy, def->version, NULL};
+  e->bind = (struct task_bind){&def->policy, def->version, NULL,
+                                c->env->defs ? (uint32_t)defs_added_now(c->env->defs, def) : 0};
   run->bind = &e->bind;
   return e;
 }
@@ -148,6 +150,11 @@ void cache_drop_flows(struct cache *c) {
     next = older_of(&c->alone, e);
     if (cached_kept(e)) cache_drop(c, e); /* it runs here no more */
   }
+}
+
+void cache_forget(struct cache *c) {
+  for (struct cached *e; (e = newest_of(&c->flows)) != NULL;) cache_drop(c, e);
+  for (struct cached *e; (e = newest_of(&c->alone)) != NULL;) cache_drop(c, e);
 }
 
 /* ---- the end of a batch ---- */

@@ -78,6 +78,7 @@ struct cached *cache_add_alone(struct cache *c, struct run *run, struct task_def
 void cache_grew(struct cache *c, struct cached *e);  /* a node of its run has more tasks now: they count */
 void cache_drop(struct cache *c, struct cached *e);
 void cache_drop_flows(struct cache *c);             /* this node was fenced: what it ran is not its own any more */
+void cache_forget(struct cache *c);                 /* between two batches: what was known of types is old, all is read again */
 void cache_undo(struct cache *c);                   /* the batch did not commit: drops what it touched */
 /* The batch has committed. Drops stand-alone tasks that ended, and those of a store with rivals that do not run here, then the
  * oldest entries until the budget holds. */

@@ -73,7 +73,9 @@ static enum store_rc damaged(const struct run *run, const char *what, int64_t id
 
 /* `bases` says which rows belong to the run, and the rows must say the same. */
 static bool put_task(struct run *run, int64_t task, const struct task_row *row) {
-  return row->fi == run->fi && run_load_task(run, task, &row->t);
+  if (row->fi != run->fi || !run_load_task(run, task, &row->t)) return false;
+  run->task[task].executor = row->executor & LIMIT_EXECUTOR_VERSION;
+  return true;
 }
 
 static bool put_node(struct run *run, int64_t node, uint16_t base, const struct node_row *row) {
@@ -392,6 +394,7 @@ static enum store_rc from_task_row(struct loader *l, const struct task_row *row,
     def_task_unref(def);
     return STORE_OK;
   }
+  run->task[0].executor = row->executor & LIMIT_EXECUTOR_VERSION;
   run->create_us = row->create_us;
   run->last_us = row->update_us;
   *out = cache_add_alone(l->cache, run, def, row->params ? params_new(row->params) : NULL,

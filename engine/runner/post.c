@@ -71,6 +71,7 @@ void runner_post_hints(struct runner *r, enum slot_class s, const struct hint *h
   }
 }
 
+void runner_types_changed(struct runner *r) { mailbox_wake(&r->mail); }
 void runner_queues_changed(struct runner *r) { mailbox_queue(&r->mail, (struct queue_news){.rows = true}); }
 void runner_wished(struct runner *r) { mailbox_wish(&r->mail); }
 void runner_nudge(struct runner *r) { mailbox_nudge(&r->mail); }

@@ -50,6 +50,12 @@ void reconciler_refused(struct reconciler *c, int slot) {
   if (at < c->at) c->at = at;
 }
 
+void reconciler_types(struct reconciler *c) {
+  for (int s = 0; env_keeps(c->env) && s < SLOT__N; s++) c->wanted.refill |= slot_bit(s);
+  c->wanted.hints = true;
+  c->at = c->env->boot_us;
+}
+
 /* Nothing waits any more, or a group whose tasks found no room has run empty. */
 static bool has_room_again(const struct env *e, int slot) {
   return (e->dry && e->dry[slot]) || (e->kept ? e->kept[slot] == 0 : env_backlog(e, slot) == 0);

@@ -78,6 +78,7 @@ static inline bool reconciler_busy(const struct reconciler *c) { return c->state
 void reconciler_now(struct reconciler *c);                /* another node has nudged: a pass now */
 void reconciler_refused(struct reconciler *c, int slot);  /* a hint was not pushed */
 void reconciler_emptied(struct reconciler *c);            /* looks whether a queue in memory that was full is empty */
+void reconciler_types(struct reconciler *c);              /* this node can run more: what is QUEUED gets its hint again */
 void reconciler_timers(struct reconciler *c);             /* timers were dropped, and their time has come */
 void reconciler_flow(struct reconciler *c, int64_t fi);   /* events of that flow were dropped: look at it as after a start */
 #endif

@@ -126,7 +126,8 @@ static void task_rows(struct runner *r) {
     *w = (struct task_write){.op = t->row ? ROW_UPDATE : ROW_INSERT, .expect_state = -1,
       .row = {.ti = run_ti(run, e->task), .ni = run_ni(run, run_node_of(run, e->task)), .fi = run->fi,
               .create_us = run->last_us, .update_us = run->last_us,
-              .end_us = task_final(t->t.state) ? run->last_us : 0, .t = t->t, .error = error_text(r, e->error)}};
+              .end_us = task_final(t->t.state) ? run->last_us : 0, .t = t->t, .executor = t->executor,
+              .error = error_text(r, e->error)}};
     if (run_alone(run)) alone_fields(w, c);
     else w->row.task_id = c->flow->ref[run_pattern(run, e->task)].task_id;
     result_fields(w, e->result);
@@ -235,18 +236,31 @@ static void make_clean_up(struct attempt *a) {
   a->heartbeat_us = 0;
 }
 
+/* One that is not there any more is known to no node: then the attempt says so. */
+static enum store_rc know_version(struct runner *r, const struct task_def *def, uint32_t version) {
+  struct wr_err err;
+  enum store_rc rc = defs_store_rc(defs_added_version(r->env.defs, def->type, version, &err));
+  return rc == STORE_BAD ? STORE_OK : rc;
+}
+
 static enum store_rc make_start(struct runner *r, const struct eff_after *f) {
   const struct cached *c = cached_of(r, f->r);
   const struct task_ref *ref = run_alone(f->r) ? NULL : &c->flow->ref[run_pattern(f->r, f->task)];
   struct task_def *def = NULL;
+  uint32_t executor = f->r->task[f->task].executor;
   enum store_rc rc = attempt_def(r, c, f->task, &def);
-  if (rc != STORE_OK) return rc;
+  if (rc == STORE_OK && executor) rc = know_version(r, def, executor);
+  if (rc != STORE_OK) {
+    def_task_unref(def);
+    return rc;
+  }
   struct attempt *a = wr_new(struct attempt);
   *a = (struct attempt){.fi = f->r->fi, .ti = run_ti(f->r, f->task), .ni = ref ? run_ni(f->r, run_node_of(f->r, f->task)) : 0,
     .task = f->task, .epoch = f->epoch, .owner = r->env.me, .def = def, .key = attempt_key(r, c, f->task),
     .timeout_us = ref ? def_timeout_us(ref, def) : def->timeout_us, .policy = ref ? def_policy(ref, def) : def->policy,
     .params = c->params ? params_ref(c->params) : NULL, .exit_code = -1, .start_us = f->r->last_us,
-    .heartbeat_us = def->heartbeat_us, .given = c->alone && c->alone->given,
+    .heartbeat_us = def->heartbeat_us, .executor = executor,
+    .task_key = executor && c->alone && c->alone->key ? wr_strdup(c->alone->key) : NULL, .given = c->alone && c->alone->given,
     .cleanup = f->r->task[f->task].t.phase == PHASE_DELETE};
   if (a->cleanup) make_clean_up(a);
   a->failed = f->r->task[f->task].t.tries;

@@ -54,6 +54,7 @@ enum wr_rc runner_new(const struct runner_opts *o, struct runner **out, struct w
   e->rnd = o->seed;
   arena_init(&e->mem, 0);
   r->info = o->info;
+  r->types = o->defs ? defs_types(o->defs) : 0;
   parts_init(r, o);
   enum wr_rc rc = lease_join(&r->lease, &r->info, err);
   if (rc != WR_OK) { runner_free(r); return rc; }
@@ -143,6 +144,15 @@ static void take_timers(struct runner *r) {
   if (tasks || flows) reconciler_timers(&r->reconciler);
 }
 
+/* A run that is kept knows its definitions as they were: which version of an executor is current, and whether it runs here. */
+static void take_types(struct runner *r) {
+  uint64_t now = r->env.defs ? defs_types(r->env.defs) : 0;
+  if (now == r->types) return;
+  r->types = now;
+  cache_forget(&r->cache);
+  reconciler_types(&r->reconciler);
+}
+
 /* ---- and what comes out ---- */
 
 /* A task waits that may start, although there is capacity: the hints that were picked before it were stale. */
@@ -207,6 +217,7 @@ static int64_t store_turn(struct runner *r) {
     batch_resolve(r);
     return next_wake(r);
   }
+  take_types(r);
   quarantine_turn(&r->quarantine);
   enum store_rc rc = housekeeping(r);
   if (rc != STORE_OK) {

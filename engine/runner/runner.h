@@ -38,6 +38,7 @@ struct req_task {
   bool replayed;                               /* its taskKey is that of a task that was there: only ti is set */
   int64_t task_version, create_us, start_at_us;
   struct task t;                               /* as it is stored */
+  uint32_t executor;                           /* version of its executor, 0 = none */
 };
 /* A wish about tasks. The same for all of them; each has its own answer. */
 struct req_asked {
@@ -174,6 +175,7 @@ int64_t runner_trouble(struct runner *r, struct node_trouble *out);
 void runner_news(struct runner *r);
 /* Claims nothing of that class, and takes nothing of it home, before boot_us: this node cannot start it. Results still count. */
 void runner_hold(struct runner *r, enum slot_class s, int64_t boot_us);
+void runner_types_changed(struct runner *r);   /* what this node can run is not what it was: look at once */
 void runner_queues_changed(struct runner *r);  /* a row of task_queue was written: look at once */
 /* An attempt of that class waits for other tasks and gives n slots back meanwhile; n < 0: it goes on. Then more may run than
  * there are slots, until one ends. Any thread. */

@@ -84,6 +84,7 @@ struct runner {
   struct writer writer;
   struct pace pace;
   struct node_info info;
+  uint64_t types;                    /* defs_types() when the cache of runs was emptied for it last */
   pthread_t thread;
   atomic_bool thread_over;           /* its last word */
 };

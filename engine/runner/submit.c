@@ -112,6 +112,7 @@ static enum store_rc make_one(struct runner *r, struct req_task *t, struct task_
   t->create_us = run->create_us;
   t->start_at_us = start.at_us;
   t->t = run->task[0].t;
+  t->executor = run->task[0].executor;
   return rc;
 }
 

@@ -21,11 +21,21 @@
 /* Sanitizers keep shadow state of a stack that never unwinds here. */
 #define BARE __attribute__((no_sanitize("address", "undefined", "thread")))
 
+/* The program's file becomes the last one. It is closed by the exec, but for a script: run(). */
+BARE static int with_program(const struct child_plan *p) {
+  unsigned own = (unsigned)p->n_fd, at = (unsigned)p->program_fd;
+  if (syscall(SYS_close_range, own, at - 1, CLOSE_RANGE_UNSHARE)) return -1; /* from here on the table is this child's */
+  if (syscall(SYS_close_range, at + 1, ~0U, 0)) return -1;
+  if (dup3((int)at, (int)own, O_CLOEXEC) < 0) return -1;
+  return close((int)at);
+}
+
 /* The table of files is still the spawner's, which stands still and puts its own 0-3 back. Leaving the table with these
  * alone copies four files; a full copy would begin with the files of all starts that wait at the gate. */
 BARE static int files(const struct child_plan *p) {
   for (int i = 0; i < p->n_fd; i++)
     if (dup2(p->fd[i], i) < 0) return -1; /* the spawner's 0-3 are open, so none of fd[] is one of those that come later */
+  if (p->program_fd) return with_program(p);
   return (int)syscall(SYS_close_range, (unsigned)p->n_fd, ~0U, CLOSE_RANGE_UNSHARE);
 }
 
@@ -66,6 +76,14 @@ BARE static long ties(const struct child_plan *p) {
   return -ESRCH; /* it died before the tie was made */
 }
 
+/* The very file that was checked, wherever its name leads by now. The interpreter of a script opens it by /dev/fd, so that one
+ * descriptor must outlive the exec; the kernel says ENOENT when it would not. */
+BARE static long run_file(const struct child_plan *p) {
+  long rc = bare_call(SYS_execveat, p->n_fd, (long)"", (long)p->argv, (long)p->env, AT_EMPTY_PATH);
+  if (rc != -ENOENT || bare_call(SYS_fcntl, p->n_fd, F_SETFD, 0, 0, 0)) return rc;
+  return bare_call(SYS_execveat, p->n_fd, (long)"", (long)p->argv, (long)p->env, AT_EMPTY_PATH);
+}
+
 BARE static long run(const struct child_plan *p) {
   enum { SIGNAL_BYTES = 8 };
   bare_call(SYS_umask, p->umask, 0, 0, 0, 0); /* its own: CLONE_FS is not asked for */
@@ -74,6 +92,7 @@ BARE static long run(const struct child_plan *p) {
     bare_call(SYS_rt_sigaction, SIGCHLD, (long)ignore, 0, SIGNAL_BYTES, 0);
   }
   bare_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&p->found->blocked, 0, SIGNAL_BYTES, 0);
+  if (p->program_fd) return run_file(p);
   long rc = -ENOENT, denied = 0;
   for (const char *const *path = p->program; *path; path++) {
     rc = bare_call(SYS_execve, (long)*path, (long)p->argv, (long)p->env, 0, 0);

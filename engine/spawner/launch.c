@@ -153,6 +153,10 @@ bool launch_plan(struct launcher *l, struct child_plan *p, struct sw_start *m, s
 void launch_failure(const struct child_plan *p, int32_t *step, int32_t *err) {
   *step = p->step;
   *err = p->err;
+  if (p->program_fd && p->step == STEP_EXEC && p->err == ENOENT) {
+    *step = STEP_INTERPRETER;
+    return;
+  }
   if (p->step == STEP_EXEC && p->err == ENOENT && p->program[0][0] == '/' && !p->program[1] &&
       access(p->program[0], F_OK) == 0)
     *step = STEP_INTERPRETER;

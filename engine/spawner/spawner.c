@@ -409,7 +409,7 @@ static void settle_ends(struct spawn *s) {
 /* ---- starts ---- */
 
 /* The descriptors of a START by what they are; -1 = there is none. */
-struct given { int out, err, notes, in, context, script, text; };
+struct given { int out, err, notes, in, context, script, program, text; };
 
 /* Its directory, its context and its script, or none of them. */
 static bool give_files(struct spawn *s, const struct sw_start *m, struct child_plan *plan, const struct given *g,
@@ -439,14 +439,15 @@ static bool give(const struct sw_start *m, const int *fd, int n_fd, struct given
   int i = 0;
   const unsigned f = m->flags;
   const int want = 1 + !!(f & SW_APART) + !!(f & SW_NOTES) + !!(f & SW_STDIN) + !!(f & SW_CONTEXT) + !!(f & SW_SCRIPT) +
-                   !!(f & SW_TEXT_FD);
-  if (n_fd != want) return false;
+                   !!(f & SW_PROGRAM) + !!(f & SW_TEXT_FD);
+  if (n_fd != want || (f & SW_SCRIPT && f & SW_PROGRAM)) return false;
   g->out = fd[i++];
   g->err = f & SW_APART ? fd[i++] : g->out;
   g->notes = f & SW_NOTES ? fd[i++] : -1;
   g->in = f & SW_STDIN ? fd[i++] : -1;
   g->context = f & SW_CONTEXT ? fd[i++] : -1;
   g->script = f & SW_SCRIPT ? fd[i++] : -1;
+  g->program = f & SW_PROGRAM ? fd[i++] : 0;
   g->text = f & SW_TEXT_FD ? fd[i++] : -1;
   return true;
 }
@@ -470,6 +471,7 @@ static void on_start(struct spawn *s, struct sw_start *m, size_t n, const int *f
     plan.fd[2] = g.err;
     plan.fd[3] = g.notes;
     plan.n_fd = g.notes >= 0 ? 4 : 3;
+    plan.program_fd = g.program;
     r.start_us = clock_mono_us();
     pid = launch(l, &plan);
   }

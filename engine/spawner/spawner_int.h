@@ -51,6 +51,7 @@ struct child_plan {
   const struct found *found;
   uint64_t mark;                     /* of its processes: see strays.h */
   int fd[CHILD_FDS], n_fd;           /* its 0, 1, 2, and 3 where it asked for that */
+  int program_fd;                    /* the file that is executed, in place of `program`; 0 = none */
   struct sw_limit *limit; uint32_t n_limit;
   int set_user; uint32_t uid, gid; const uint32_t *group; uint32_t n_group;
   pid_t parent;

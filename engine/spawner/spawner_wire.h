@@ -3,7 +3,7 @@
  * know: the lock's file, marks.
  *
  *   node -> spawner:  START (as descriptors: output[, stderr, when it is apart][, notes][, stdin][, context][, script]
- *                     [, text])   KILL
+ *                     [, program][, text])   KILL
  *                     RECALL   LOOK   ACTIVATE
  *                     SPARE: make another, which is answered by READY again
  *   spawner -> node:  READY (with the socket of its successor) or REFUSED, once;  EXIT, exactly once for each START. STARTED
@@ -35,10 +35,10 @@ enum sw_kind {
 };
 enum { SW_LIMITS = 16, SW_INLINE = 48 * 1024, SW_FDS = 7, SW_REPORTS = 32 };
 enum { SW_STDIN = 1, SW_TEXT_FD = 2, SW_CWD = 4, SW_USER = 8, SW_TELL = 16, SW_APART = 32, SW_NOTES = 64,
-       SW_CONTEXT = 128, SW_SCRIPT = 256 };
+       SW_CONTEXT = 128, SW_SCRIPT = 256, SW_PROGRAM = 512 };
 /* sw_start.flags. TELL: send STARTED. NOTES: the child has a descriptor 3, a pipe for what it reports while it runs. CONTEXT: a
  * file with what an earlier attempt left for this one; without it WEIR_CONTEXT is empty. SCRIPT: a file whose path becomes the
- * last argument. */
+ * last argument. PROGRAM: the file that is executed, whatever argv[0] names; never with SCRIPT. */
 
 struct sw_limit { uint32_t resource; uint64_t soft, hard; };
 /* Followed, in the packet or (SW_TEXT_FD) in the last descriptor, by text_bytes of text: n_group group ids (uint32_t),

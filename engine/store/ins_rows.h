@@ -24,7 +24,7 @@
         .due_us = U(15), .version = I(16)}, \
   .error = T(17), .log = fit_u8(I(19)), .exit_code = fit_i32(N(20)), .signal = fit_i32(I(21)), .utime_us = I(22), \
   .stime_us = I(23), .maxrss_kib = I(24), .log_bytes = I(25), .params = T(26), .log_lost = I(27), \
-  .log_lost_why = fit_u8(I(28)), .ran_by = I(13)}
+  .log_lost_why = fit_u8(I(28)), .ran_by = I(13), .executor = fit_u32(I(32))}
 /* An attempt stops, or has stopped, because it was asked to: only then `resume` counts. */
 static inline bool task_stops(uint8_t state) { return state == TASK_PAUSING || state == TASK_PAUSED; }
 /* In these states somebody runs it. The row of any other still says who ran it last. */
@@ -39,7 +39,7 @@ _Static_assert(TASK_QUEUED == 3 && TASK_FAILED == 10 && PHASE_RUN == 0 && TASK_C
 static inline bool task_begins(const struct task_write *t) {
   return t->op == ROW_INSERT || (t->expect_state >= TASK_FINAL_MIN && !task_final(t->row.t.state));
 }
-enum { FLOW_NAME_CELL = 18, TASK_RESULT_CELL = 18, TASK_LENGTH_CELL = 32 };   /* FLOW_NAME_CELL: of the column behind FLOW_COLS;
+enum { FLOW_NAME_CELL = 18, TASK_RESULT_CELL = 18, TASK_LENGTH_CELL = 33 };   /* FLOW_NAME_CELL: of the column behind FLOW_COLS;
                                                                                  TASK_LENGTH_CELL: behind TASK_SHOWN */
 /* A row from its cells. a: texts are copied into this arena; NULL: they stay in the cells. */
 void ins_row_flow(const struct cell *c, struct flow_row *r, struct arena *a);

@@ -157,6 +157,7 @@ PUT_INT(t_maxrss, task_row, r->maxrss_kib)
 PUT_INT(t_log_bytes, task_row, r->log_bytes)
 PUT_INT(t_log_lost, task_row, r->log_lost)
 PUT_INT(t_log_lost_why, task_row, r->log_lost_why)
+PUT_INT(t_executor, task_row, r->executor)
 
 static const struct col task_col[] = {
   {"ti_id", COL_KEY, t_ti, 0}, {"ni_id", COL_FIXED, t_ni, 0}, {"fi_id", COL_FIXED, t_fi, 0}, {"task_id", COL_FIXED, t_task, 0},
@@ -167,6 +168,7 @@ static const struct col task_col[] = {
   {"end_as", COL_SET, t_end_as, 0}, {"losses", COL_SET, t_losses, 0}, {"cancel_requested", COL_SET, t_cancel, 0},
   {"tries", COL_SET, t_tries, 0}, {"due_at", COL_SET, t_due, 0}, {"end_at", COL_SET, t_end, 0},
   {"error_msg", COL_ERROR, t_error, t_keep_error}, {"params", COL_FIXED, t_params, 0},
+  {"executor_version", COL_FIXED, t_executor, 0},
   /* what an attempt that ended leaves */
   {"result_len", COL_RESULT, t_len, t_keep_result}, {"result_room", COL_RESULT, t_room, t_keep_result},
   {"result_long", COL_RESULT, t_long, t_keep_result}, {"log", COL_SET, t_log, 0},
@@ -175,10 +177,11 @@ static const struct col task_col[] = {
   {"log_lost", COL_SET, t_log_lost, 0}, {"log_lost_why", COL_SET, t_log_lost_why, 0},
 };
 #define TASK_SHORT 11
-#define TASK_PLAIN 19 /* with error_msg: a task may end without an attempt */
+#define TASK_PLAIN 20 /* with error_msg: a task may end without an attempt */
 static bool t_short(const void *v) {
   const struct task_row *r = v;
-  return !r->t.end_as && !r->t.losses && !r->t.cancel_requested && !r->t.tries && !r->t.due_us && !r->end_us && !r->params;
+  return !r->t.end_as && !r->t.losses && !r->t.cancel_requested && !r->t.tries && !r->t.due_us && !r->end_us && !r->params &&
+         !r->executor;
 }
 static bool never(const void *v) {
   (void)v;

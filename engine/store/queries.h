@@ -58,7 +58,7 @@
   D(START) ", " D(END) ", update_time, error_msg, t_canceled, skip_edges"
 #define TASK_COLS(D) "ti_id, ni_id, fi_id, task_id, create_time, update_time, " D(END) ", state, end_as, losses, " \
   "cancel_requested, epoch, tries, owner, " D(START) ", " D(DUE) ", task_version, error_msg, " D(RESULT) ", log, exit_code, " \
-  "`signal`, utime_us, stime_us, maxrss_kib, log_bytes, params, log_lost, log_lost_why, phase, resume, again"
+  "`signal`, utime_us, stime_us, maxrss_kib, log_bytes, params, log_lost, log_lost_why, phase, resume, again, executor_version"
 #define TASK_DEF_COLS "t.task_id, t.task_version, t.task_name, t.task_description, t.task_type, t.task_content, t.task_config, " \
   "t.update_user, t.update_time"
 #define TASK_DEF_NOW TASK_DEF_COLS ", t.create_user, t.create_time, t.deleted FROM task t"
@@ -74,7 +74,8 @@
 #define MY_RESULT_LEN "result_len"
 #define TASK_SHOWN(D) "ti_id, ni_id, fi_id, task_id, create_time, update_time, " D(END) ", state, end_as, losses, " \
   "cancel_requested, epoch, tries, owner, " D(START) ", " D(DUE) ", task_version, error_msg, NULL, log, exit_code, " \
-  "`signal`, utime_us, stime_us, maxrss_kib, log_bytes, params, log_lost, log_lost_why, phase, resume, again, " D(RESULT_LEN)
+  "`signal`, utime_us, stime_us, maxrss_kib, log_bytes, params, log_lost, log_lost_why, phase, resume, again, " \
+  "executor_version, " D(RESULT_LEN)
 #define KEY_COLS "hash,kind,first_id,n,create_time"
 
 /* ---- statements that more than one list has ---- */
@@ -141,7 +142,7 @@
     "JOIN task_node d ON d.node_id=n.node_id JOIN task_flow_ins i ON i.fi_id=n.fi_id " \
     "JOIN task_flow_history h ON h.flow_id=i.flow_id AND h.flow_version=i.flow_version WHERE n.ni_id=?1") \
   X(Q_INS_TASKS, "SELECT " TASK_COLS(D) " FROM task_ins" D(PRIMARY) " WHERE ti_id BETWEEN ?1 AND ?2 ORDER BY ti_id") \
-  X(Q_OFFERS, "SELECT incarnation, types, users, host, slots, trouble, labels, drain_at IS NOT NULL " \
+  X(Q_OFFERS, "SELECT incarnation, types, users, host, slots, trouble, labels, drain_at IS NOT NULL, executors " \
     "FROM engine_node WHERE state='LIVE'") \
   X(Q_ATTEMPTS, "SELECT ti_id, epoch, owner, start_time, end_time, why, error_msg, exit_code, `signal`, run_no " \
     "FROM task_attempt WHERE ti_id=?1 ORDER BY epoch") \
@@ -215,7 +216,9 @@
 
 #include "queries_look.h"
 #include "queries_queue.h"
-#define QUERIES(X, D) QUERIES_READ(X, D) QUERIES_QUEUE(X, D) QUERIES_LOG(X, D) QUERIES_DEF(X, D) QUERIES_DEF_QUEUE(X, D)
+#include "queries_executor.h"
+#define QUERIES(X, D) QUERIES_READ(X, D) QUERIES_QUEUE(X, D) QUERIES_LOG(X, D) QUERIES_DEF(X, D) QUERIES_DEF_QUEUE(X, D) \
+  QUERIES_EXECUTOR(X, D)
 enum query {
 #define X(name, text) name,
   QUERIES(X, IN_SQ)

@@ -7,7 +7,7 @@
 #define SQLITE_BOUND_H
 #include "sqlite_priv.h"
 
-enum { BOUND_MAX = 33 };  /* parameters of a statement, and one since they count from 1 */
+enum { BOUND_MAX = 34 };  /* parameters of a statement, and one since they count from 1 */
 struct sq_bound {
   sqlite3_stmt *st;
   uint64_t same, null;    /* by parameter: v is bound; NULL is bound */

@@ -182,7 +182,8 @@ static void bind_tail(struct sq_bound *w, int i, const struct task_row *r) {
 
 static bool task_starts(const struct task_row *r) {
   return !r->end_us && !r->t.end_as && !r->t.losses && !r->t.cancel_requested && !r->t.due_us && !r->error && !r->result &&
-         !r->log && r->exit_code == -1 && !r->signal && !r->params && !r->t.phase && !r->t.resume && !r->t.again;
+         !r->log && r->exit_code == -1 && !r->signal && !r->params && !r->t.phase && !r->t.resume && !r->t.again &&
+         !r->executor;
 }
 
 /* A row that is written with a new epoch was claimed, and only this node claims for itself. */
@@ -215,6 +216,7 @@ static int task_insert(struct sq *s, const struct task_row *r) {
   bound_int(w, 30, r->t.phase);
   bound_int(w, 31, r->t.resume);
   bound_int(w, 32, r->t.again);
+  bound_int(w, 33, r->executor);
   return sq_run(w->st);
 }
 

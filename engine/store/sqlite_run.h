@@ -29,7 +29,7 @@
   "task_version"
 #define RUN_TASK_REST "end_time, end_as, losses, cancel_requested, due_time, " \
   "error_msg, result, log, exit_code, signal, utime_us, stime_us, maxrss_kib, log_bytes, log_lost, log_lost_why, params, " \
-  "phase, resume, again"
+  "phase, resume, again, executor_version"
 
 #define RUN_STMTS(X) \
   X(RUN_BEGIN, "BEGIN IMMEDIATE") \
@@ -68,7 +68,7 @@
   X(RUN_TASK_START, "INSERT INTO task_ins (" RUN_TASK_NEW ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)") \
   X(RUN_TASK_INSERT, "INSERT INTO task_ins (" RUN_TASK_NEW ", " RUN_TASK_REST ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10," \
     "?11,?12,?13,?14,?15,?16,?17,nullif(?18,''),?19,?20,?21,?22,?23,?24,?25,?26,?27,?28,?29," \
-    "?30,?31,?32)") \
+    "?30,?31,?32,?33)") \
   X(RUN_TASK_UPDATE, "UPDATE task_ins SET " RUN_TASK_SET " " RUN_TASK_WHERE) \
   X(RUN_TASK_ERROR, "UPDATE task_ins SET " RUN_TASK_SET ", " RUN_ERROR("15") " " RUN_TASK_WHERE) \
   X(RUN_TASK_END_PLAIN, RUN_TASK_ENDS) \

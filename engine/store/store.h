@@ -78,6 +78,7 @@ struct task_row {                 /* task_ins */
   int64_t utime_us, stime_us, maxrss_kib, log_bytes, log_lost;
   uint8_t log_lost_why;           /* enum log_lost */
   const char *params;             /* stand-alone: JSON text or NULL; insert and read only */
+  uint32_t executor;              /* version of its executor when it was made, 0 = none; insert and read only */
 };
 /* What wishes change while the state stays: resume in PAUSING, the others in CANCELING; else 0, and not looked at. */
 struct task_wished { uint8_t resume, phase, end_as; };
@@ -108,7 +109,7 @@ struct attempt_row {              /* task_attempt: an attempt that ended and was
 /* An idempotency key and what its first request made: rows first_id .. first_id + n - 1. A key is never changed once it is
  * written, and is deleted when it is older than LIMIT_KEY_AGE_US. */
 #define KEY_HASH_BYTES 32
-enum key_kind { KEY_STARTS = 1, KEY_TASK_INS, KEY_TASK, KEY_FLOW };  /* fi; ti; task_id, flow_id with n = the version */
+enum key_kind { KEY_STARTS = 1, KEY_TASK_INS, KEY_TASK, KEY_FLOW, KEY_EXECUTOR };  /* fi; ti; the id, and n = the version */
 struct key_row { uint8_t hash[KEY_HASH_BYTES]; uint8_t kind; int64_t first_id; uint32_t n; int64_t create_us; };
 struct key_write { const char *key; struct key_row row; };  /* 1 to LIMIT_KEY_CHARS visible ASCII characters */
 #include "store_whose.h"
@@ -240,7 +241,7 @@ enum wr_rc reader_heads(struct reader *r, enum head_kind kind, const int64_t *id
 /* NO_SUCH_TASK when a task is not there or is deleted; *bad: the index of the first such id. */
 enum wr_rc reader_tasks_exist(struct reader *r, const int64_t *ids, size_t n, size_t *bad, struct wr_err *err) WR_MUST;
 
-#include "store_types.h" /* task types that nodes have registered */
+#include "store_types.h" /* task types that nodes have registered; executors of POST /executor */
 #include "store_lists.h" /* definitions and instances for the API */
 #include "store_alone.h" /* stand-alone tasks: lists, async rows, what attempts reported */
 #include "store_flow_look.h"

@@ -34,10 +34,11 @@ bool store_asker(struct store *s, bool take);
 enum store_rc store_pulse(struct store *s, int64_t *out) WR_MUST;
 
 struct reader;
-/* The LIVE members, with what they said when they joined; trouble: what they told last. */
+/* The LIVE members, with what they said when they joined; trouble, executors: what they told last (executors: exec_offers.h). */
 struct node_offer {
   int64_t incarnation; const char *types, *users, *host; int64_t slots; const char *trouble, *labels;
   bool drains;                    /* it is wished that it drains */
+  const char *executors;
 };
 typedef int node_offer_fn(void *ctx, const struct node_offer *o);
 enum wr_rc reader_offers(struct reader *r, node_offer_fn *fn, void *ctx, struct wr_err *err) WR_MUST;

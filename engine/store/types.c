@@ -4,9 +4,20 @@
 
 struct types_job { const struct known_type *v; size_t n; };
 
+/* One name space: what was registered by POST /executor is no type of a library. */
+static enum wr_rc no_executor(struct store *s, const char *type, struct wr_err *err) {
+  struct cursor c;
+  db_select(s->def, &c, Q_EXECUTOR_NOW, ARGS(arg_text(type)));
+  bool there = cursor_next(&c);
+  enum wr_rc rc = cursor_end(&c, WR_OK, err);
+  if (rc || !there) return rc;
+  return wr_err_set(err, WR_EXISTS, "An executor %s was registered by POST /executor: choose another name.", type);
+}
+
 static enum wr_rc write_all(struct store *s, void *job, struct wr_err *err) {
   const struct types_job *j = job;
   enum wr_rc rc = WR_OK;
+  for (size_t i = 0; i < j->n && !rc; i++) rc = no_executor(s, j->v[i].name, err);
   for (size_t i = 0; i < j->n && !rc; i++)
     rc = db_run(s->def, Q_TYPE_KNOW, ARGS(arg_text(j->v[i].name), arg_i(j->v[i].cleans_up)), err);
   return rc;

@@ -311,7 +311,12 @@ static void add_limit(struct sw_start *m, uint32_t resource, uint64_t most) {
 
 /* Members that the executor's own header did not know count as 0. */
 static const char *script_of(const wx_spawn *sp) {
-  return sp->size >= sizeof *sp && sp->script && sp->script_len ? sp->script : NULL;
+  return sp->size >= offsetof(wx_spawn, program) && sp->script && sp->script_len ? sp->script : NULL;
+}
+
+/* A descriptor, -1 = none. */
+static int program_of(const wx_spawn *sp) {
+  return sp->size >= offsetof(wx_spawn, program) + sizeof sp->program ? sp->program - 1 : -1;
 }
 
 /* The header stays first in b; SW_TEXT_FD and the descriptor are decided by the size. */
@@ -341,7 +346,8 @@ static void build(struct buf *b, const struct wx_exec *x, const wx_spawn *sp, co
   if (sp->apart) m.flags |= SW_APART;
   if (sp->stdin_len) m.flags |= SW_STDIN;
   if (x->task.context_len) m.flags |= SW_CONTEXT;
-  if (script_of(sp)) m.flags |= SW_SCRIPT;
+  if (program_of(sp) >= 0) m.flags |= SW_PROGRAM;
+  else if (script_of(sp)) m.flags |= SW_SCRIPT;
   if (x->a->timeout_us || x->a->heartbeat_us || x->w->troubles.pause_us) m.flags |= SW_TELL;
   if (m.text_bytes > SW_INLINE) m.flags |= SW_TEXT_FD;
   memcpy(b->data, &m, sizeof m);
@@ -353,6 +359,13 @@ struct along { int fd[SW_FDS], n; };
 /* One more, a file in memory; false with errno. */
 static bool add_file(struct along *a, const void *p, size_t n) {
   int fd = memory_file(p, n);
+  if (fd >= 0) a->fd[a->n++] = fd;
+  return fd >= 0;
+}
+
+/* A descriptor of the same file. */
+static bool add_copy(struct along *a, int of) {
+  int fd = fcntl(of, F_DUPFD_CLOEXEC, 0);
   if (fd >= 0) a->fd[a->n++] = fd;
   return fd >= 0;
 }
@@ -369,7 +382,8 @@ static int request(struct wx_exec *x, const wx_spawn *sp, const struct run_as_us
   int kept = a.n;
   bool ok = !sp->stdin_len || add_file(&a, sp->stdin_data, sp->stdin_len);
   ok = ok && (!x->task.context_len || add_file(&a, x->task.context, x->task.context_len));
-  ok = ok && (!script_of(sp) || add_file(&a, sp->script, sp->script_len));
+  ok = ok && (program_of(sp) >= 0 || !script_of(sp) || add_file(&a, sp->script, sp->script_len));
+  ok = ok && (program_of(sp) < 0 || add_copy(&a, program_of(sp)));
   if (ok && n - head > SW_INLINE) {
     ok = add_file(&a, b.data + head, n - head);
     n = head;
@@ -397,7 +411,7 @@ static struct child *child_new(struct wx_exec *x, const wx_spawn *sp, const stru
   return c;
 }
 
-int child_spawn(struct wx_exec *x, const wx_spawn *sp, char *err, size_t err_n) {
+static int spawn(struct wx_exec *x, const wx_spawn *sp, char *err, size_t err_n) {
   struct worker *w = x->w;
   const char *off = w->o.why_no_spawner && w->o.shell_allowed ? w->o.why_no_spawner : "SHELL is off on this node.";
   if (!w->o.shell_allowed || !w->spawner) return snprintf(err, err_n, "%s", off), -1;
@@ -416,6 +430,12 @@ int child_spawn(struct wx_exec *x, const wx_spawn *sp, char *err, size_t err_n) 
   map64_put(&w->kids, c->id, c);
   x->log_cap = sp->log_cap;
   return 0;
+}
+
+int child_spawn(struct wx_exec *x, const wx_spawn *sp, char *err, size_t err_n) {
+  int rc = spawn(x, sp, err, err_n), program = program_of(sp);
+  if (program >= 0) close(program);
+  return rc;
 }
 
 /* ---- the result ---- */

@@ -312,8 +312,9 @@ static const wx_host host = {.abi = WX_ABI, .size = sizeof(wx_host), .now_us = h
 /* ---- start ---- */
 
 /* NULL: no executor here can run it. Definitions from the cache of a node know their executor. */
-static const wx_ops *ops_of(const struct worker *w, const struct task_def *def) {
-  const struct executor *x = def->executor ? def->executor : registry_find(w->o.executors, def->type, 0);
+static const wx_ops *ops_of(const struct worker *w, const struct attempt *a) {
+  const struct executor *x = a->def->executor;
+  if (!x || (a->executor && x->version != a->executor)) x = registry_find(w->o.executors, a->def->type, a->executor);
   return x ? &x->ops : NULL;
 }
 
@@ -393,7 +394,7 @@ static bool lacks_left(const struct worker *w, const struct attempt *a, const wx
 }
 
 void exec_start(struct worker *w, struct attempt *a) {
-  const wx_ops *ops = ops_of(w, a->def);
+  const wx_ops *ops = ops_of(w, a);
   char q[WR_QUOTE_MAX], text[WR_QUOTE_MAX + 64];
   if (w->draining) {
     exec_refuse(w, a, ATTEMPT_HANDBACK, NULL);
@@ -432,7 +433,7 @@ static void instant_done(wx_exec *x, const wx_result *r) {
 bool exec_instant(struct worker *w, struct attempt *a) {
   static const wx_host little = {.abi = WX_ABI, .size = sizeof(wx_host), .task = host_task, .done = instant_done,
                                 .lib = &executor_lib};
-  const wx_ops *ops = ops_of(w, a->def);
+  const wx_ops *ops = ops_of(w, a);
   if (!ops || !(ops->flags & WX_INSTANT)) return false;
   if (atomic_load(&w->deadline_us) != INT64_MAX && clock_boot_us() >= atomic_load(&w->deadline_us)) return false;
   struct wx_exec x = {.w = w, .a = a, .ops = ops};

@@ -97,6 +97,9 @@ typedef struct wx_spawn {            /* what a child process gets; all borrowed 
   /* A file (0400, of the run-as user, gone at the end) whose path comes as one more argument behind argv. NULL = none. At most as
    * many bytes as a content: one argument of a program holds no more than 128 KiB */
   const char *script; size_t script_len;
+  /* 1 + a descriptor of the file that is executed, whatever argv[0] names; the host takes it, also when spawn() fails. 0 = none.
+   * Not together with a script */
+  int program;
 } wx_spawn;
 
 typedef struct wx_exit {             /* how the child ended; its whole process tree is dead, its output is logged */

@@ -68,6 +68,7 @@ class Fault(unittest.TestCase):
         self.held = server.post("/exec/task", {"taskType": "ECHO", "autoRun": False})["tiId"]
         server.post("/queue", {"user": "fault"})
         self.me = next(m["memberId"] for m in server.get("/members") if m["pid"] == server.pid)
+        server.post("/executor", {"executorType": "fault", "mode": "remote"})
 
     def taken(self, server):
         status, answer, _ = self.start(server)
@@ -120,15 +121,17 @@ class Fault(unittest.TestCase):
         self.assertIn(status, (200, 503), answer)
 
     def queues(self, server):
-        """What changes a queue or a member is refused in time too."""
+        """What changes a queue, a member or an executor is refused in time too."""
         for method, path, body in (("POST", "/queue", {"user": "fault", "paused": True}), ("DELETE", "/queue?user=fault", None),
                                    ("POST", f"/members/{self.me}/drain", {"timeout": 60}), ("POST", f"/members/{self.me}/undrain", None),
+                                   ("POST", "/executor", {"executorType": "fault", "mode": "remote", "document": 1, "replace": True}),
+                                   ("DELETE", "/executor/fault", None),
                                    ("POST", f"/exec/task-ins/{self.held}/queue", {"user": "fault"})):
             status, answer, took = ask(server, method, path, body)
             self.assertIn(status, (503, 507), (path, answer))
             self.assertIn(answer["code"], ("50301", "50302", "50303", "50701"), path)
             self.assertLess(took, ANSWER_S)
-        for path in ("/queue", "/members", f"/members/{self.me}"):
+        for path in ("/queue", "/members", f"/members/{self.me}", "/executor", "/executor/fault"):
             status, answer, _ = ask(server, "GET", path)
             self.assertIn(status, (200, 503), answer)
 

@@ -404,7 +404,7 @@ int fuzz_run_events(const uint8_t *data, size_t n) {
   }
   w.dag = make_dag(&w.in);
   wr_assert(w.dag); /* parents have lower numbers: no cycle */
-  for (uint32_t t = 0; t < w.dag->n_task; t++) w.bind[t] = (struct task_bind){&policy[(first >> (t % 4)) & 3], 1, NULL};
+  for (uint32_t t = 0; t < w.dag->n_task; t++) w.bind[t] = (struct task_bind){&policy[(first >> (t % 4)) & 3], 1, NULL, 0};
   w.c = (struct run_ctx){.now_us = 1000, .me = ME, .rnd = first, .out = &w.eff};
   start(&w);
   for (int i = 0; i < 400 && w.in.n > 0; i++) event(&w);

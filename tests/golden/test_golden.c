@@ -63,7 +63,7 @@ static void compile(struct trace *t) {
   uint32_t cycle[MAX], n_cycle;
   t->dag = dag_new(t->node, t->n, t->on_failure, 0, cycle, &n_cycle);
   assert_non_null(t->dag);
-  for (uint32_t i = 0; i < t->dag->n_task; i++) t->bind[i] = (struct task_bind){t->retries[dag_node_of_task(t->dag, i)] ? &retry : &once, 1, NULL};
+  for (uint32_t i = 0; i < t->dag->n_task; i++) t->bind[i] = (struct task_bind){t->retries[dag_node_of_task(t->dag, i)] ? &retry : &once, 1, NULL, 0};
   t->run = run_new(t->dag, 1, (struct run_base){1, 1}, FLOW_RUNNING);
   t->run->bind = t->bind;
   t->c = (struct run_ctx){.now_us = 0, .me = 1, .out = &t->eff};

@@ -13,7 +13,7 @@ LAYERS = {
     "executors/abi": [],
     "engine/registry": ["engine/base", "executors", "executors/abi"],
     "engine/core": ["engine/base"],
-    "engine/model": ["engine/base", "engine/core"],
+    "engine/model": ["engine/base", "engine/registry", "engine/core", "executors/abi"],
     "engine/http": ["engine/base", "engine/model", "executors/abi"],
     "engine/store": ["engine/base", "engine/core", "engine/model"],
     "engine/queue": ["engine/base", "engine/core", "engine/model"],

@@ -53,7 +53,7 @@ static void make_dag(struct world *w) {
   }
   w->dag = dag_new(v, n, (uint8_t)pick(w, 3), 0, cycle, &n_cycle);
   assert_non_null(w->dag);
-  for (uint32_t i = 0; i < w->dag->n_task; i++) w->bind[i] = (struct task_bind){pick(w, 2) ? &plain : &twice, 1, NULL};
+  for (uint32_t i = 0; i < w->dag->n_task; i++) w->bind[i] = (struct task_bind){pick(w, 2) ? &plain : &twice, 1, NULL, 0};
 }
 
 static void store_rows(struct world *w) {
@@ -417,7 +417,7 @@ static void test_alone(void **state) {
   static const enum task_ev ends[] = {TASK_EV_OK, TASK_EV_FAIL, TASK_EV_CANCEL, TASK_EV_LOST, TASK_EV_HANDBACK, TASK_EV_TIMEOUT};
   (void)state;
   struct dag *one = dag_one();
-  const struct task_bind bind = {&plain, 3, NULL};
+  const struct task_bind bind = {&plain, 3, NULL, 0};
   for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
     struct effects eff = {0};
     struct run_ctx c = {.now_us = 10, .me = 5, .budget = 10, .out = &eff};
@@ -460,7 +460,7 @@ static void test_alone(void **state) {
 static void test_ready_and_canceled(void **state) {
   (void)state;
   struct dag *one = dag_one();
-  const struct task_bind bind = {&plain, 1, NULL};
+  const struct task_bind bind = {&plain, 1, NULL, 0};
   struct effects eff = {0};
   struct run_ctx c = {.now_us = 10, .me = 5, .budget = 10, .out = &eff};
   struct run *r = run_new(one, 1, (struct run_base){1, 1}, FLOW_RUNNING);
@@ -483,7 +483,7 @@ static void test_ready_and_canceled(void **state) {
 static void test_ready_and_paused(void **state) {
   (void)state;
   struct dag *one = dag_one();
-  const struct task_bind bind = {&plain, 1, NULL};
+  const struct task_bind bind = {&plain, 1, NULL, 0};
   for (int sweep = 0; sweep < 2; sweep++) { /* decided before the pass has come to it, and after */
     struct effects eff = {0};
     struct run_ctx c = {.now_us = 10, .me = 5, .budget = 10, .out = &eff};
@@ -515,7 +515,7 @@ static void test_ready_and_paused(void **state) {
 static void test_taken_up_by_a_former_version(void **state) {
   (void)state;
   struct dag *one = dag_one();
-  struct task_bind bind = {&plain, 1, NULL};
+  struct task_bind bind = {&plain, 1, NULL, 0};
   struct effects eff = {0};
   struct run_ctx c = {.now_us = 10, .me = 5, .budget = 10, .out = &eff};
   struct run *r = run_new(one, 1, (struct run_base){1, 1}, FLOW_RUNNING);
@@ -568,7 +568,7 @@ static void test_skip_goes_on(void **state) {
                                      {.n_task = 1, .need = 1, .parent = &parent[1], .n_parent = 1}};
   uint32_t cycle[3], n_cycle;
   struct dag *d = dag_new(v, 3, FLOW_CANCEL, 0, cycle, &n_cycle);
-  struct task_bind bind[3] = {{&plain, 1, NULL}, {&plain, 1, NULL}, {&plain, 1, NULL}};
+  struct task_bind bind[3] = {{&plain, 1, NULL, 0}, {&plain, 1, NULL, 0}, {&plain, 1, NULL, 0}};
   struct effects eff = {0};
   struct run_ctx c = {.now_us = 5, .me = 1, .out = &eff};
   struct run *r = run_new(d, 1, (struct run_base){1, 1}, FLOW_SUCCESS);

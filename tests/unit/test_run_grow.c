@@ -44,7 +44,7 @@ static void make_dag(struct world *w) {
     for (uint32_t j = 0; j < i; j++)
       if (pick(w, 3) == 0) w->parents[i][w->n_parents[i]++] = j;
     v[i] = (struct dag_spec_node){.n_task = 1, .need = 1, .parent = w->parents[i], .n_parent = w->n_parents[i], .expands = pick(w, 2) == 0};
-    w->bind[i] = (struct task_bind){&once, 1, NULL};
+    w->bind[i] = (struct task_bind){&once, 1, NULL, 0};
   }
   w->dag = dag_new(v, n, FLOW_CONTINUE, 0, cycle, &n_cycle);
   assert_non_null(w->dag);
@@ -276,7 +276,7 @@ static struct run *one_that_grows(struct dag **d, struct effects *eff, struct ru
 }
 
 static void too_wide_fails(void **st) {
-  const struct task_bind bind = {&once, 1, NULL};
+  const struct task_bind bind = {&once, 1, NULL, 0};
   (void)st;
   for (uint32_t n = LIMIT_WIDTH; n <= LIMIT_WIDTH + 1; n++) {
     struct dag *d;
@@ -299,7 +299,7 @@ static void too_wide_fails(void **st) {
 static void damaged_texts(void **st) {
   static const char *const bad[] = {"1:1+", "1:1+0", "1:1+0:2", "1:1+0:2:", "1:1+1:2:5", "1:1+0:0:5", "1:1+0:10001:5", "1:1+0:2:-5", "1:1+0:2:9007199254740992",
                                     "1:1+0:2:5x", "1:1+0:2:5+", "+0:2:5", "1:1+-1:2:5", "1:1+4294967296:2:5", "1:1+0:2:5;1:2"};
-  const struct task_bind bind = {&once, 1, NULL};
+  const struct task_bind bind = {&once, 1, NULL, 0};
   struct dag *d;
   struct effects eff = {0};
   struct run_ctx c;
@@ -328,7 +328,7 @@ static void damaged_texts(void **st) {
 
 /* All runs of an instance together: one task of the graph, and so many of nodes that grew. */
 static void an_instance_has_a_million_tasks(void **st) {
-  const struct task_bind bind = {&once, 1, NULL};
+  const struct task_bind bind = {&once, 1, NULL, 0};
   struct dag *d;
   struct effects eff = {0};
   struct run_ctx c;

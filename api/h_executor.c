@@ -1,0 +1,207 @@
+/* /executor: executors that are registered at run time. Any API thread; the definition writer stores them, one at a time.
+ *
+ * What never happens: one that is registered without its own right (--allow-executors); a secret header in an answer; an answer
+ * that says of a member what that member has not said itself. */
+#include <stdlib.h>
+#include <string.h>
+#include "added.h"
+#include "call.h"
+#include "clock.h"
+#include "exec_offers.h"
+#include "executor_post.h"
+#include "h_def.h"
+#include "json_out.h"
+#include "wr_limits.h"
+
+#define ASK_US 2000000            /* how long this node may take to know what was registered just now */
+
+static enum wr_rc may_register(struct call *c) {
+  if (c->api->o.allow_executors) return WR_OK;
+  return call_fail(c, WR_FORBIDDEN, "Executors cannot be registered here: the server must be started with --allow-executors.");
+}
+
+/* ---- members ---- */
+
+struct member { int64_t id; const char *says; };
+struct members { struct member *v; size_t n, cap; struct arena text; };
+
+static int keep_member(void *ctx, const struct node_offer *o) {
+  struct members *m = ctx;
+  *WR_PUSH(m->v, m->n, m->cap) = (struct member){o->incarnation, arena_strdup(&m->text, o->executors)};
+  return 0;
+}
+
+static enum wr_rc members_read(struct reader *r, struct members *m, struct wr_err *err) {
+  *m = (struct members){0};
+  arena_init(&m->text, 0);
+  return reader_offers(r, keep_member, m, err);
+}
+
+static void members_done(struct members *m) {
+  free(m->v);
+  arena_done(&m->text);
+}
+
+static void write_members(struct buf *b, const struct members *m, const struct executor_row *row) {
+  char why[512];
+  j_key(b, "members");
+  j_open(b, '[');
+  for (size_t i = 0; i < m->n; i++) {
+    enum exec_says says = exec_offers_say(m->v[i].says, row->type, row->version, why, sizeof why);
+    j_open(b, '{');
+    j_i64(b, "memberId", m->v[i].id);
+    j_bool(b, "offers", says == EXEC_OFFERED);
+    if (says != EXEC_OFFERED) j_text(b, "why", says == EXEC_NOT ? why : "It has not said so far what it does with this version.");
+    j_close(b, '}');
+  }
+  j_close(b, ']');
+}
+
+static void write_executor(struct buf *b, const struct members *m, const struct executor_row *row) {
+  j_open(b, '{');
+  executor_fields(b, row->body);
+  j_i64(b, "executorVersion", row->version);
+  j_time(b, "createTime", "createdAt", row->create_us);
+  j_time(b, "updateTime", "updatedAt", row->update_us);
+  write_members(b, m, row);
+  j_close(b, '}');
+}
+
+struct shown { struct call *c; struct members m; uint64_t at, first, end; };
+
+static int show_row(void *ctx, const struct executor_row *row) {
+  struct shown *s = ctx;
+  write_executor(s->c->out, &s->m, row);
+  return 0;
+}
+
+/* version 0 = the current one. */
+static enum wr_rc show_one(struct call *c, const char *type, int64_t version) {
+  struct shown s = {.c = c};
+  struct reader *r = call_reader(c);
+  if (!r) return c->err.code;
+  enum wr_rc rc = members_read(r, &s.m, &c->err);
+  if (rc == WR_OK) rc = reader_executor(r, type, version, show_row, &s, &c->err);
+  reader_put(r);
+  members_done(&s.m);
+  return rc;
+}
+
+/* ---- POST ---- */
+
+/* A member has a folder that the path is below. */
+static enum wr_rc some_folder(struct call *c, const char *path, bool *yes) {
+  struct members m;
+  struct reader *r = call_reader(c);
+  if (!r) return c->err.code;
+  enum wr_rc rc = members_read(r, &m, &c->err);
+  reader_put(r);
+  *yes = false;
+  for (size_t i = 0; rc == WR_OK && i < m.n && !*yes; i++) *yes = exec_offers_below(m.v[i].says, path);
+  members_done(&m);
+  return rc;
+}
+
+/* This node may have begun a moment ago, and not have told its folders yet. */
+static enum wr_rc check_path(struct call *c, const struct executor_post *p) {
+  bool yes = true;
+  if (p->mode != ADDED_PROGRAM || p->location[0] != '/') return WR_OK;
+  enum wr_rc rc = some_folder(c, p->location, &yes);
+  if (rc == WR_OK && !yes) {
+    defs_added_ask(c->api->o.defs, clock_mono_us() + ASK_US);
+    rc = some_folder(c, p->location, &yes);
+  }
+  if (rc != WR_OK || yes) return rc;
+  return wr_err_at(&c->err, WR_BAD_COMMAND, "/location/0",
+                   "The program is not below an --executor-dir of any member that lives.");
+}
+
+/* What the mode itself says of the defaults. */
+static enum wr_rc check_config(struct call *c, const struct executor_post *p) {
+  const wx_ops *ops = defs_added_ops(c->api->o.defs, p->mode);
+  char why[200] = "";
+  enum wr_rc code;
+  if (!ops || !p->config) return WR_OK;
+  const struct executor x = {.ops = *ops};
+  char *text = json_text(p->config, 0);
+  int bad = executor_check(&x, NULL, text, &code, why, sizeof why);
+  free(text);
+  return bad ? wr_err_at(&c->err, code, "/config", "%s", why) : WR_OK;
+}
+
+static enum wr_rc check_name(struct call *c, const struct executor_post *p) {
+  if (!registry_builtin(c->api->o.executors, p->type)) return WR_OK;
+  return wr_err_at(&c->err, WR_EXISTS, "/executorType", "%s is a task type of this server: choose another name.", p->type);
+}
+
+static enum wr_rc executor_save(struct call *c, struct key_write *key) {
+  struct executor_post p;
+  enum wr_rc rc = executor_post_parse(c->body, &p, &c->err);
+  if (rc == WR_OK) rc = check_name(c, &p);
+  if (rc == WR_OK) rc = check_config(c, &p);
+  if (rc == WR_OK) rc = check_path(c, &p);
+  struct executor_row row = {.type = p.type, .id = p.id, .body = p.body};
+  const struct executor_put how = {p.replace, key};
+  if (rc == WR_OK) rc = store_executor_save(c->api->o.store, &row, &how, &c->err);
+  if (rc == WR_OK) {
+    defs_added_ask(c->api->o.defs, clock_mono_us() + ASK_US);
+    rc = show_one(c, p.type, row.version);
+    if (rc == WR_DB_UNAVAILABLE || rc == WR_BUSY)
+      rc = call_fail(c, WR_OUTCOME_UNKNOWN, "It is stored, but the executor %s cannot be read just now.", p.type);
+  }
+  executor_post_done(&p);
+  return rc;
+}
+
+/* The key counts for one body, so the type is in it. */
+static enum wr_rc show_made(struct call *c, const struct key_row *made) {
+  const char *type = json_string_value(json_object_get(c->body, "executorType"));
+  return show_one(c, type ? type : "", made->n);
+}
+
+enum wr_rc h_executor_save(struct call *c) {
+  enum wr_rc rc = may_register(c);
+  return rc == WR_OK ? key_once(c, KEY_EXECUTOR, executor_save, show_made) : rc;
+}
+
+/* ---- GET, DELETE ---- */
+
+enum wr_rc h_executor_get(struct call *c) { return show_one(c, c->name, 0); }
+
+static int list_row(void *ctx, const struct executor_row *row) {
+  struct shown *s = ctx;
+  uint64_t place = s->at++;
+  if (place >= s->end) return !s->c->q.total; /* goes on to count */
+  if (place >= s->first) write_executor(s->c->out, &s->m, row);
+  return 0;
+}
+
+enum wr_rc h_executor_list(struct call *c) {
+  struct shown s = {.c = c};
+  c->page.on = true;
+  c->page.limit = (uint32_t)c->q.limit;
+  c->page.offset = s.first = (uint64_t)c->q.offset;
+  s.end = s.first + c->page.limit;
+  struct reader *r = call_reader(c);
+  if (!r) return c->err.code;
+  enum wr_rc rc = members_read(r, &s.m, &c->err);
+  j_open(c->out, '[');
+  if (rc == WR_OK) rc = reader_executors(r, list_row, &s, &c->err);
+  j_close(c->out, ']');
+  reader_put(r);
+  members_done(&s.m);
+  c->page.more = s.at > s.end;
+  if (rc == WR_OK && c->q.total) c->page.total = (int64_t)s.at;
+  return rc;
+}
+
+enum wr_rc h_executor_delete(struct call *c) {
+  enum wr_rc rc = may_register(c);
+  if (rc == WR_OK) rc = store_executor_delete(c->api->o.store, c->name, &c->err);
+  if (rc != WR_OK) return rc;
+  defs_added_ask(c->api->o.defs, clock_mono_us() + ASK_US);
+  j_open(c->out, '{');
+  j_text(c->out, "executorType", c->name);
+  j_close(c->out, '}');
+  return WR_OK;
+}

@@ -1,0 +1,67 @@
+/* What a member says of executors: exec_offers.h. */
+#include "exec_offers.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "executor_post.h"
+#include "text.h"
+
+enum { DIR_BYTES = 4096 };
+
+static void add_line(struct buf *b, const char *s) {
+  for (; *s; s++) buf_ch(b, (unsigned char)*s < ' ' || *s == 127 ? ' ' : *s);
+  buf_ch(b, '\n');
+}
+
+void exec_offers_dir(struct buf *b, const char *dir) { add_line(b, dir); }
+
+void exec_offers_add(struct buf *b, const char *type, int64_t version, const char *why) {
+  buf_str(b, type);
+  buf_ch(b, ' ');
+  buf_i64(b, version);
+  if (why) buf_ch(b, ' ');
+  add_line(b, why ? why : "");
+}
+
+static const char *next_line(const char *line) {
+  line += strcspn(line, "\n");
+  return *line ? line + 1 : line;
+}
+
+/* The number behind "TYPE " at the start of the line; NULL: it is about something else. */
+static const char *of_type(const char *line, const char *type) {
+  size_t n = strlen(type);
+  return strncmp(line, type, n) == 0 && line[n] == ' ' ? line + n + 1 : NULL;
+}
+
+enum exec_says exec_offers_say(const char *text, const char *type, int64_t version, char *why, size_t why_n) {
+  for (const char *line = text ? text : ""; *line; line = next_line(line)) {
+    const char *at = of_type(line, type);
+    char *end = NULL;
+    if (!at || strtoll(at, &end, 10) != version) continue;
+    if (*end != ' ') return EXEC_OFFERED;
+    snprintf(why, why_n, "%.*s", (int)strcspn(end + 1, "\n"), end + 1);
+    return EXEC_NOT;
+  }
+  return EXEC_UNSAID;
+}
+
+bool exec_offers_any(const char *text, const char *type) {
+  for (const char *line = text ? text : ""; *line; line = next_line(line)) {
+    const char *at = of_type(line, type);
+    if (at && at[strcspn(at, " \n")] != ' ') return true;
+  }
+  return false;
+}
+
+bool exec_offers_below(const char *text, const char *path) {
+  char dir[DIR_BYTES];
+  for (const char *line = text ? text : ""; *line == '/'; line = next_line(line)) {
+    size_t n = strcspn(line, "\n");
+    if (n >= sizeof dir) continue;
+    memcpy(dir, line, n);
+    dir[n] = '\0';
+    if (program_path_below(path, dir)) return true;
+  }
+  return false;
+}

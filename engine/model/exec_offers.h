@@ -1,0 +1,20 @@
+/* What a member says of the executors that were registered at run time, as its row holds it: a line for each folder below which
+ * its programs are ("/opt/weir"), then a line for each type: "TYPE VERSION", or "TYPE VERSION why it does not offer it".
+ *
+ * Pure; any thread. What never happens: a line that a folder or a sentence makes two of. */
+#ifndef MODEL_EXEC_OFFERS_H
+#define MODEL_EXEC_OFFERS_H
+#include <stdbool.h>
+#include <stdint.h>
+#include "mem.h"
+
+void exec_offers_dir(struct buf *b, const char *dir);
+void exec_offers_add(struct buf *b, const char *type, int64_t version, const char *why);   /* why NULL: it offers it */
+
+/* Texts may be NULL. EXEC_UNSAID: the member says nothing of that version so far. why: set for EXEC_NOT, cut to fit. */
+enum exec_says { EXEC_UNSAID, EXEC_OFFERED, EXEC_NOT };
+enum exec_says exec_offers_say(const char *text, const char *type, int64_t version, char *why, size_t why_n);
+bool exec_offers_any(const char *text, const char *type);   /* it offers some version of it */
+/* path: absolute; it lies below one of the folders. */
+bool exec_offers_below(const char *text, const char *path);
+#endif

@@ -1,0 +1,335 @@
+/* POST /executor: executor_post.h. */
+#include "executor_post.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "json_write.h"
+#include "model.h"
+#include "text.h"
+#include "wr_limits.h"
+
+enum { P_TYPE, P_ID, P_MODE, P_LOCATION, P_DOCUMENT, P_CONFIG, P_LABELS, P_SHA256, P__KEPT, P_REPLACE = P__KEPT, P_ANALYZER,
+       P_MAX_RUNNING, P_RATE, P__USED, P__N = P__USED + 6 };
+enum { PATH_BYTES = 4096, PART_BYTES = 255, LABEL_CHARS = 64, LABELS = 32, SHA256_CHARS = 64, URL_BYTES = 4096 };
+
+/* Those up to P__KEPT are the content. Server-made fields are accepted and ignored: what GET answers can be posted back. */
+static const struct field post_field[P__N] = {
+    [P_TYPE] = FIELD("executorType", F_TEXT), [P_ID] = FIELD("executorId", F_TEXT), [P_MODE] = FIELD("mode", F_TEXT),
+    [P_LOCATION] = FIELD("location", F_ANY), [P_DOCUMENT] = FIELD("document", F_ANY), [P_CONFIG] = FIELD("config", F_ANY),
+    [P_LABELS] = FIELD("labels", F_ANY), [P_SHA256] = FIELD("sha256", F_TEXT), [P_REPLACE] = FIELD("replace", F_ANY),
+    [P_ANALYZER] = FIELD("analyzer", F_ANY), [P_MAX_RUNNING] = FIELD("maxRunning", F_ANY), [P_RATE] = FIELD("rate", F_ANY),
+    FIELD("executorVersion", F_OURS), FIELD("members", F_OURS), FIELD("createTime", F_OURS), FIELD("updateTime", F_OURS),
+    FIELD("createdAt", F_OURS), FIELD("updatedAt", F_OURS)};
+
+#define MASK "***"   /* what an answer shows of a secret */
+
+/* ---- names ---- */
+
+static bool is_of_word(char c, const char *more) {
+  return (unsigned char)c <= 127 && (isalnum((unsigned char)c) || (c && strchr(more, c)));
+}
+
+static bool type_form(const char *s, size_t n) {
+  if (n < 1 || n > LIMIT_EXECUTOR_TYPE_CHARS || !isalpha((unsigned char)s[0])) return false;
+  for (size_t i = 0; i < n; i++)
+    if (!is_of_word(s[i], "_.-")) return false;
+  return true;
+}
+
+static bool id_form(const char *s, size_t n) {
+  bool ok = n >= 1 && n <= LIMIT_KEY_CHARS;
+  for (size_t i = 0; ok && i < n; i++) ok = s[i] > ' ' && s[i] <= '~';
+  return ok;
+}
+
+static enum wr_rc read_names(json_t *const *v, struct executor_post *p, struct wr_err *err) {
+  static const struct word_list modes = {WR_OUT_OF_RANGE,
+    {[ADDED_PROGRAM] = "program", [ADDED_URL] = "url", [ADDED_REMOTE] = "remote"}};
+  int mode = ADDED_PROGRAM;
+  if (!v[P_TYPE]) return fail_at(err, WR_OUT_OF_RANGE, JKEY(NULL, "executorType"), "executorType is required.");
+  if (!type_form(json_string_value(v[P_TYPE]), json_string_length(v[P_TYPE])))
+    return fail_at(err, WR_OUT_OF_RANGE, JKEY(NULL, "executorType"),
+                   "executorType must be a letter, then up to %d of A-Z, a-z, 0-9, _, . and -.", LIMIT_EXECUTOR_TYPE_CHARS - 1);
+  if (v[P_ID] && !id_form(json_string_value(v[P_ID]), json_string_length(v[P_ID])))
+    return fail_at(err, WR_OUT_OF_RANGE, JKEY(NULL, "executorId"), "executorId must be 1 to %d visible ASCII characters.",
+                   LIMIT_KEY_CHARS);
+  if (!v[P_MODE]) return fail_at(err, WR_OUT_OF_RANGE, JKEY(NULL, "mode"), "mode is required: program, url or remote.");
+  enum wr_rc rc = field_word(v[P_MODE], &modes, JKEY(NULL, "mode"), &mode, err);
+  if (rc) return rc;
+  p->mode = (enum added_mode)mode;
+  p->type = wr_strdup(json_string_value(v[P_TYPE]));
+  p->id = wr_strdup(json_string_value(v[P_ID]));
+  return WR_OK;
+}
+
+/* ---- location ---- */
+
+bool program_path_form(const char *path, size_t n) {
+  if (n < 1 || n >= PATH_BYTES || strlen(path) != n || text_has_control(path, n)) return false;
+  for (const char *part = path + (*path == '/');; part++) {
+    size_t len = strcspn(part, "/");
+    if (len == 0 || len > PART_BYTES || strncmp(part, ".", len) == 0 || strncmp(part, "..", len) == 0) return false;
+    part += len;
+    if (!*part) return true;
+  }
+}
+
+bool program_path_below(const char *path, const char *dir) {
+  size_t n = strcmp(dir, "/") == 0 ? 0 : strlen(dir);
+  return strncmp(path, dir, n) == 0 && path[n] == '/' && path[n + 1];
+}
+
+static enum wr_rc blocked(struct wr_err *err, const char *why) {
+  return fail_at(err, WR_URL_BLOCKED, JKEY(JKEY(NULL, "location"), "0"), "The URL is not allowed: %s", why);
+}
+
+/* What a URL says itself. Which addresses may be called is decided where one is connected. */
+static enum wr_rc url_form(const char *s, size_t n, struct wr_err *err) {
+  size_t scheme = strncasecmp(s, "http://", 7) == 0 ? 7 : strncasecmp(s, "https://", 8) == 0 ? 8 : 0;
+  if (n > URL_BYTES || strlen(s) != n) return blocked(err, "it is longer than 4096 bytes, or holds a NUL.");
+  if (!scheme) return blocked(err, "it must begin with http:// or https://.");
+  for (size_t i = 0; i < n; i++)
+    if (s[i] <= ' ' || s[i] > '~' || s[i] == '\\') return blocked(err, "it holds a blank, a backslash or what is no ASCII.");
+  size_t host = strcspn(s + scheme, "/?#");
+  if (memchr(s + scheme, '@', host)) return blocked(err, "it names a user (a name before an @).");
+  if (host == 0 || s[scheme] == ':') return blocked(err, "it names no host.");
+  return WR_OK;
+}
+
+static enum wr_rc texts_only(const json_t *list, const struct jpath *at, struct wr_err *err) {
+  size_t n = json_array_size(list);
+  if (n < 1 || n > LIMIT_LOCATIONS)
+    return fail_at(err, WR_OUT_OF_RANGE, at, "location must have 1 to %d texts.", LIMIT_LOCATIONS);
+  for (size_t i = 0; i < n; i++) {
+    const json_t *v = json_array_get(list, i);
+    if (!json_is_string(v)) return fail_at(err, WR_WRONG_TYPE, JELEM(at, i), "location must be an array of texts.");
+    if (strlen(json_string_value(v)) != json_string_length(v) || json_string_length(v) > PATH_BYTES)
+      return fail_at(err, WR_BAD_COMMAND, JELEM(at, i), "A text of location holds a NUL, or more than %d bytes.", PATH_BYTES);
+  }
+  return WR_OK;
+}
+
+/* A text, or an array of texts; an array from here on, a new reference. */
+static enum wr_rc read_location(const json_t *v, struct executor_post *p, json_t **out, struct wr_err *err) {
+  const struct jpath *at = JKEY(NULL, "location");
+  *out = NULL;
+  if (p->mode == ADDED_REMOTE)
+    return v ? fail_at(err, WR_OUT_OF_RANGE, at, "An executor of mode remote has no location: its workers ask for work.") : WR_OK;
+  if (!v) return fail_at(err, WR_OUT_OF_RANGE, at, "location is required: what is run, or called.");
+  json_t *list = json_is_array(v) ? json_incref(json_mutable(v)) : NULL;
+  if (json_is_string(v)) list = json_must(json_pack("[O]", v));
+  if (!list) return fail_at(err, WR_WRONG_TYPE, at, "location must be an array of texts.");
+  enum wr_rc rc = texts_only(list, at, err);
+  const json_t *first = json_array_get(list, 0);
+  const char *s = json_string_value(first);
+  if (!rc && p->mode == ADDED_PROGRAM && !program_path_form(s, json_string_length(first)))
+    rc = fail_at(err, WR_BAD_COMMAND, JELEM(at, 0),
+                 "location names no program: an absolute path, or a name below an --executor-dir, without .., empty parts and "
+                 "control characters.");
+  if (!rc && p->mode == ADDED_URL && json_array_size(list) > 1)
+    rc = fail_at(err, WR_OUT_OF_RANGE, at, "An executor of mode url has one URL.");
+  if (!rc && p->mode == ADDED_URL) rc = url_form(s, json_string_length(first), err);
+  if (rc) {
+    json_decref(list);
+    return rc;
+  }
+  p->location = wr_strdup(s);
+  *out = list;
+  return WR_OK;
+}
+
+/* ---- the rest ---- */
+
+static bool label_form(const char *s, size_t n) {
+  size_t name = strcspn(s, "=");
+  if (strlen(s) != n || name < 1 || name > LABEL_CHARS || n > name + 1 + LABEL_CHARS) return false;
+  for (size_t i = 0; i < n; i++)
+    if (i != name && !is_of_word(s[i], "_.-/")) return false;
+  return true;
+}
+
+static enum wr_rc check_labels(const json_t *v, struct wr_err *err) {
+  const struct jpath *at = JKEY(NULL, "labels");
+  if (!v) return WR_OK;
+  if (!json_is_array(v)) return fail_at(err, WR_WRONG_TYPE, at, "labels must be an array of texts such as \"zone=a\".");
+  if (json_array_size(v) > LABELS) return fail_large(err, at, "Labels", json_array_size(v), LABELS);
+  for (size_t i = 0; i < json_array_size(v); i++) {
+    const json_t *one = json_array_get(v, i);
+    if (!json_is_string(one)) return fail_at(err, WR_WRONG_TYPE, JELEM(at, i), "labels must be an array of texts.");
+    if (!label_form(json_string_value(one), json_string_length(one)))
+      return fail_at(err, WR_OUT_OF_RANGE, JELEM(at, i),
+                     "A label is NAME or NAME=VALUE, each up to %d of A-Z, a-z, 0-9, _, ., - and /.", LABEL_CHARS);
+  }
+  return WR_OK;
+}
+
+static bool ends(const char *s, const char *with) {
+  size_t n = strlen(s), m = strlen(with);
+  return n >= m && strcasecmp(s + n - m, with) == 0;
+}
+
+static bool secret_header(const char *name) {
+  return strcasecmp(name, "Authorization") == 0 || strcasecmp(name, "Cookie") == 0 || ends(name, "-key") || ends(name, "-token");
+}
+
+/* An answer that is posted back would put the mask in the place of the secret. */
+static enum wr_rc check_masks(const json_t *config, const struct jpath *at, struct wr_err *err) {
+  const char *name;
+  json_t *v, *headers = json_object_get(config, "headers");
+  json_object_foreach(headers, name, v) {
+    if (secret_header(name) && json_is_string(v) && strcmp(json_string_value(v), MASK) == 0)
+      return fail_at(err, WR_OUT_OF_RANGE, JKEY(JKEY(at, "headers"), name),
+                     MASK " stands for a value that answers do not show: send the value itself.");
+  }
+  return WR_OK;
+}
+
+static enum wr_rc check_config(const json_t *v, struct wr_err *err) {
+  const struct jpath *at = JKEY(NULL, "config");
+  if (!v) return WR_OK;
+  if (!json_is_object(v)) return fail_at(err, WR_WRONG_TYPE, at, "config must be an object.");
+  char *text = json_text(v, 0);
+  size_t n = strlen(text), depth = json_text_depth(text, n);
+  free(text);
+  if (n > LIMIT_CONFIG_BYTES) return fail_large(err, at, "Bytes of config", n, LIMIT_CONFIG_BYTES);
+  if (depth > LIMIT_CONFIG_DEPTH) return fail_large(err, at, "Nesting of config", depth, LIMIT_CONFIG_DEPTH);
+  enum wr_rc rc = check_masks(v, at, err);
+  return rc ? rc : config_check(v, at, err);
+}
+
+static enum wr_rc check_document(const json_t *v, struct wr_err *err) {
+  if (!v) return WR_OK;
+  char *text = json_text(v, JSON_ENCODE_ANY);
+  size_t n = strlen(text), depth = json_text_depth(text, n);
+  free(text);
+  if (n > LIMIT_DOCUMENT_BYTES) return fail_large(err, JKEY(NULL, "document"), "Bytes of document", n, LIMIT_DOCUMENT_BYTES);
+  if (depth > LIMIT_CONFIG_DEPTH)
+    return fail_large(err, JKEY(NULL, "document"), "Nesting of document", depth, LIMIT_CONFIG_DEPTH);
+  return WR_OK;
+}
+
+static enum wr_rc check_sha256(const json_t *v, enum added_mode mode, struct wr_err *err) {
+  const struct jpath *at = JKEY(NULL, "sha256");
+  if (!v) return WR_OK;
+  if (mode != ADDED_PROGRAM) return fail_at(err, WR_OUT_OF_RANGE, at, "Only a program has a sha256.");
+  const char *s = json_string_value(v);
+  if (json_string_length(v) != SHA256_CHARS || strspn(s, "0123456789abcdef") != SHA256_CHARS)
+    return fail_at(err, WR_OUT_OF_RANGE, at, "sha256 must be 64 hex digits, in small letters.");
+  return WR_OK;
+}
+
+static enum wr_rc not_there(json_t *const *v, struct wr_err *err) {
+  static const struct { int at; const char *why; } none[] = {
+    {P_ANALYZER, "Analyzers are not there yet: leave out analyzer."},
+    {P_MAX_RUNNING, "Limits of a type are not there yet: leave out maxRunning, and set the maxRunning of a queue (POST /queue)."},
+    {P_RATE, "Limits of a type are not there yet: leave out rate, and set the rate of a queue (POST /queue)."}};
+  for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+    if (v[none[i].at]) return fail_at(err, WR_OUT_OF_RANGE, JKEY(NULL, post_field[none[i].at].name), "%s", none[i].why);
+  if (v[P_REPLACE] && !json_is_boolean(v[P_REPLACE]))
+    return fail_at(err, WR_WRONG_TYPE, JKEY(NULL, "replace"), "replace must be true or false.");
+  return WR_OK;
+}
+
+/* location: as an array. */
+static char *content_text(json_t *const *v, json_t *location) {
+  json_t *o = json_must(json_object());
+  for (int i = 0; i < P__KEPT; i++)
+    if (v[i] && i != P_LOCATION) wr_assert(json_object_set(o, post_field[i].name, v[i]) == 0);
+  if (location) wr_assert(json_object_set(o, "location", location) == 0);
+  char *text = json_text(o, JSON_SORT_KEYS);
+  json_decref(o);
+  return text;
+}
+
+enum wr_rc executor_post_parse(const json_t *body, struct executor_post *out, struct wr_err *err) {
+  json_t *v[P__N], *location = NULL;
+  *out = (struct executor_post){0};
+  enum wr_rc rc = field_read(body, post_field, P__N, v, NULL, err);
+  if (!rc) rc = read_names(v, out, err);
+  if (!rc) rc = not_there(v, err);
+  if (!rc) rc = check_config(v[P_CONFIG], err);
+  if (!rc) rc = check_document(v[P_DOCUMENT], err);
+  if (!rc) rc = check_labels(v[P_LABELS], err);
+  if (!rc) rc = check_sha256(v[P_SHA256], out->mode, err);
+  if (!rc) rc = read_location(v[P_LOCATION], out, &location, err);
+  if (rc) return rc;
+  out->replace = json_is_true(v[P_REPLACE]);
+  out->config = json_incref(v[P_CONFIG]);
+  out->body = content_text(v, location);
+  json_decref(location);
+  return WR_OK;
+}
+
+void executor_post_done(struct executor_post *p) {
+  free(p->type);
+  free(p->id);
+  free(p->body);
+  free(p->location);
+  json_decref(p->config);
+  *p = (struct executor_post){0};
+}
+
+/* ---- from the store ---- */
+
+static char *part(const json_t *o, const char *key) {
+  const json_t *v = json_object_get(o, key);
+  return v ? json_text(v, JSON_ENCODE_ANY) : NULL;
+}
+
+enum wr_rc executor_read(const char *body, struct added **out, struct wr_err *err) {
+  static const char *const modes[] = {[ADDED_PROGRAM] = "program", [ADDED_URL] = "url", [ADDED_REMOTE] = "remote"};
+  json_t *o = json_reparse(body, strlen(body));
+  const char *type = json_string_value(json_object_get(o, "executorType")), *mode = json_string_value(json_object_get(o, "mode"));
+  size_t m = 0;
+  while (mode && m < sizeof modes / sizeof *modes && strcmp(modes[m], mode) != 0) m++;
+  if (!type || !mode || m == sizeof modes / sizeof *modes) {
+    json_decref(o);
+    return wr_err_set(err, WR_INTERNAL, "A stored executor cannot be read.");
+  }
+  struct added *a = added_new();
+  a->mode = (enum added_mode)m;
+  a->type = wr_strdup(type);
+  a->location = part(o, "location");
+  a->config = part(o, "config");
+  a->sha256 = wr_strdup(json_string_value(json_object_get(o, "sha256")));
+  a->bytes = sizeof *a + strlen(type) + SHA256_CHARS;
+  if (a->location) a->bytes += strlen(a->location);
+  if (a->config) a->bytes += strlen(a->config);
+  json_decref(o);
+  *out = a;
+  return WR_OK;
+}
+
+/* ---- shown ---- */
+
+static void mask(json_t *config) {
+  const char *name;
+  json_t *v, *headers = json_object_get(config, "headers");
+  json_object_foreach(headers, name, v) {
+    if (secret_header(name)) wr_assert(json_object_set_new(headers, name, json_must(json_string(MASK))) == 0);
+  }
+}
+
+void executor_fields(struct buf *b, const char *body) {
+  json_t *o = json_reparse(body, strlen(body));
+  mask(json_object_get(o, "config"));
+  for (int i = 0; i < P__KEPT; i++) {
+    char *text = part(o, post_field[i].name);
+    j_raw(b, post_field[i].name, text);
+    free(text);
+  }
+  json_decref(o);
+}
+
+char *config_over(const char *own, const char *defaults) {
+  if (!own || !defaults) return wr_strdup(own ? own : defaults);
+  json_t *all = json_reparse(defaults, strlen(defaults)), *mine = json_reparse(own, strlen(own));
+  char *text = NULL;
+  if (json_is_object(all) && json_is_object(mine) && json_object_update(all, mine) == 0) text = json_text(all, 0);
+  json_decref(all);
+  json_decref(mine);
+  return text ? text : wr_strdup(own);
+}

@@ -1,0 +1,35 @@
+/* POST /executor: what it asks for, checked as far as its form goes; the same as the store keeps it, and as answers show it.
+ *
+ * Pure; any thread. What never happens: a text of a header that holds a secret in an answer; two bodies of one content that
+ * differ as text. */
+#ifndef MODEL_EXECUTOR_POST_H
+#define MODEL_EXECUTOR_POST_H
+#include <jansson.h>
+#include <stdbool.h>
+#include "added.h"
+#include "mem.h"
+
+/* One of them. Texts are malloc'ed; executor_post_done() gives all back, after a failure too. */
+struct executor_post {
+  char *type, *id;                /* id NULL = none */
+  char *body;                     /* canonical JSON of all that counts as content */
+  char *location;                 /* the first of them; NULL = none */
+  json_t *config;                 /* a reference; NULL = none */
+  enum added_mode mode;
+  bool replace;
+};
+enum wr_rc executor_post_parse(const json_t *body, struct executor_post *out, struct wr_err *err) WR_MUST;
+void executor_post_done(struct executor_post *p);
+
+/* The form alone: no "..", no control character, no part that is empty. */
+bool program_path_form(const char *path, size_t n);
+/* path: absolute, of that form. It lies below dir, an absolute path without a '/' at its end. */
+bool program_path_below(const char *path, const char *dir);
+
+/* What a node keeps of a body that the store kept; INTERNAL: it is broken. */
+enum wr_rc executor_read(const char *body, struct added **out, struct wr_err *err) WR_MUST;
+/* The members of the object that an answer shows of it: values of secret headers are "***". */
+void executor_fields(struct buf *b, const char *body);
+/* Both are JSON objects or NULL; what `own` says wins. malloc'ed, NULL = none. */
+char *config_over(const char *own, const char *defaults);
+#endif

@@ -1,0 +1,221 @@
+/* What this node offers of the executors that were registered at run time: clerk.h. */
+#include "clerk.h"
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include "added_ops.h"
+#include "clock.h"
+#include "cond.h"
+#include "exec_offers.h"
+#include "log.h"
+#include "log_place.h"
+#include "mem.h"
+#include "registry.h"
+
+#define LOOK_US 1000000           /* a member sees what another one has registered within so long, and the time of a read */
+#define CHECK_US 5000000          /* files may change without a word */
+enum { WHY_BYTES = 512 };
+
+struct clerk {
+  struct clerk_opts o;
+  struct runner *runner;            /* NULL until clerk_start() */
+  pthread_t thread;
+  bool started;
+  pthread_mutex_t mu;               /* leaf; guards these */
+  pthread_cond_t wake, done;
+  bool stop, asked;
+  uint64_t n_begun, n_done;         /* rounds */
+  /* the thread's: */
+  int64_t checked_us;               /* when files were checked last, monotonic */
+  uint64_t known;                   /* registry_changes() that the runner was told of */
+  char *told;                       /* what this node's row says; NULL = nothing so far */
+  int64_t told_as;                  /* in the row of this incarnation */
+  bool store_away;                  /* it was said */
+};
+
+/* ---- what this node can run ---- */
+
+static bool can_run(const struct clerk *c, struct added *a, char *why, size_t n) {
+  const char *none = added_nobody(a->mode) ? added_nobody(a->mode) : c->o.why_none;
+  if (!none && a->mode == ADDED_PROGRAM) none = c->o.why_no_program;
+  if (none) return snprintf(why, n, "%s", none), false;
+  return added_check(a, why, n);
+}
+
+/* All current ones, and what is to be told of them. True: some are offered that were not, or the reverse. */
+static bool check_all(struct clerk *c, struct buf *text) {
+  bool moved = false;
+  for (size_t i = 0; i < c->o.dirs.n; i++) exec_offers_dir(text, c->o.dirs.dir[i]);
+  for (const struct executor *x = registry_next_added(c->o.types, NULL); x; x = registry_next_added(c->o.types, x)) {
+    char why[WHY_BYTES] = "";
+    atomic_store(&x->added->doubted, false);
+    bool can = can_run(c, x->added, why, sizeof why);
+    moved |= atomic_exchange(&x->added->offered, can) != can;
+    exec_offers_add(text, x->ops.name, x->version, can ? NULL : why);
+  }
+  return moved;
+}
+
+static bool any_doubt(const struct clerk *c) {
+  for (const struct executor *x = registry_next_added(c->o.types, NULL); x; x = registry_next_added(c->o.types, x))
+    if (atomic_load(&x->added->doubted)) return true;
+  return false;
+}
+
+/* ---- one round ---- */
+
+static bool look(struct clerk *c) {
+  struct wr_err err = {0};
+  struct reader *r = reader_get(c->o.store, &err);
+  enum wr_rc rc = r ? defs_added_look(c->o.defs, r, &err) : err.code;
+  if (r) reader_put(r);
+  if (rc != WR_OK && !c->store_away) log_warn("node.executors", L_STR("why", err.msg[0] ? err.msg : wr_err_text(rc)));
+  c->store_away = rc != WR_OK;
+  return rc == WR_OK;
+}
+
+static void tell(struct clerk *c, const struct buf *text) {
+  struct wr_err err;
+  int64_t me = c->runner ? runner_incarnation(c->runner) : 0;
+  const char *now = text->data ? text->data : "";
+  if (!me || (c->told ? strcmp(c->told, now) == 0 && c->told_as == me : !*now)) return;
+  if (store_executors_tell(c->o.store, me, now, &err) != WR_OK) return; /* again in the next round */
+  free(c->told);
+  c->told = wr_strdup(now);
+  c->told_as = me;
+}
+
+static void tell_runner(struct clerk *c) {
+  uint64_t now = registry_changes(c->o.types);
+  if (now != c->known && c->runner) runner_types_changed(c->runner);
+  c->known = now;
+}
+
+static void one_round(struct clerk *c, bool asked) {
+  struct buf text = BUF_INIT;
+  int64_t now = clock_mono_us();
+  bool well = look(c), changed = registry_changes(c->o.types) != c->known;
+  bool incomplete = c->runner && c->told && c->told_as != runner_incarnation(c->runner);
+  if (asked || changed || incomplete || any_doubt(c) || now - c->checked_us >= CHECK_US) {
+    c->checked_us = now;
+    if (check_all(c, &text)) registry_changed(c->o.types);
+    tell_runner(c);
+    if (well) tell(c, &text);
+  }
+  buf_done(&text);
+}
+
+/* ---- the thread ---- */
+
+static bool has_any(const struct clerk *c) { return registry_next_added(c->o.types, NULL) != NULL; }
+
+/* The lock is held. */
+static void rest(struct clerk *c) {
+  bool single = store_single(c->o.store);
+  int64_t at = clock_mono_us() + (single ? CHECK_US : LOOK_US);
+  while (!c->stop && !c->asked) {
+    if (single && !has_any(c)) pthread_cond_wait(&c->wake, &c->mu);
+    else if (!cond_until(&c->wake, &c->mu, at)) return;
+  }
+}
+
+static void *clerk_main(void *arg) {
+  struct clerk *c = arg;
+  bool asked = true;
+  for (;;) {
+    pthread_mutex_lock(&c->mu);
+    if (c->stop) break;
+    asked |= c->asked;
+    c->asked = false;
+    c->n_begun++;
+    pthread_mutex_unlock(&c->mu);
+    one_round(c, asked);
+    pthread_mutex_lock(&c->mu);
+    c->n_done = c->n_begun;
+    pthread_cond_broadcast(&c->done);
+    rest(c);
+    asked = c->asked;
+    pthread_mutex_unlock(&c->mu);
+  }
+  pthread_cond_broadcast(&c->done);
+  pthread_mutex_unlock(&c->mu);
+  return NULL;
+}
+
+/* ---- for the cache of definitions and the worker ---- */
+
+/* Any thread; the worker's loop calls it. The runner is told at once, so that it claims no more. */
+static void clerk_doubt(void *ctx) {
+  struct clerk *c = ctx;
+  registry_changed(c->o.types);
+  if (c->runner) runner_types_changed(c->runner);
+  pthread_mutex_lock(&c->mu);
+  c->asked = true;
+  pthread_cond_signal(&c->wake);
+  pthread_mutex_unlock(&c->mu);
+}
+
+static void host_make(void *ctx, struct added *a) {
+  struct clerk *c = ctx;
+  a->dirs = &c->o.dirs;
+  a->doubt = clerk_doubt;
+  a->ctx = c;
+}
+
+/* A round that had begun before may have looked too early. */
+static void host_ask(void *ctx, int64_t until_us) {
+  struct clerk *c = ctx;
+  pthread_mutex_lock(&c->mu);
+  uint64_t want = c->n_begun + 1;
+  c->asked = true;
+  pthread_cond_signal(&c->wake);
+  while (c->started && !c->stop && c->n_done < want)
+    if (!cond_until(&c->done, &c->mu, until_us)) break;
+  pthread_mutex_unlock(&c->mu);
+}
+
+struct added_host clerk_host(struct clerk *c) { return (struct added_host){added_ops, host_make, host_ask, c}; }
+
+/* ---- life ---- */
+
+struct clerk *clerk_new(const struct clerk_opts *o) {
+  struct clerk *c = wr_new(struct clerk);
+  c->o = *o;
+  c->known = registry_changes(o->types);
+  pthread_mutex_init(&c->mu, NULL);
+  cond_mono(&c->wake);
+  cond_mono(&c->done);
+  return c;
+}
+
+void clerk_first(struct clerk *c) { one_round(c, true); }
+
+enum wr_rc clerk_start(struct clerk *c, struct runner *r, struct wr_err *err) {
+  c->runner = r;
+  c->started = log_thread(&c->thread, NULL, clerk_main, c) == 0;
+  if (!c->started) return wr_err_set(err, WR_INTERNAL, "No thread can be started.");
+  pthread_setname_np(c->thread, "weir-clerk");
+  return WR_OK;
+}
+
+void clerk_stop(struct clerk *c) {
+  if (!c || !c->started) return;
+  pthread_mutex_lock(&c->mu);
+  c->stop = true;
+  pthread_cond_broadcast(&c->wake);
+  pthread_cond_broadcast(&c->done);
+  pthread_mutex_unlock(&c->mu);
+  pthread_join(c->thread, NULL);
+  c->started = false;
+}
+
+void clerk_free(struct clerk *c) {
+  if (!c) return;
+  clerk_stop(c);
+  pthread_mutex_destroy(&c->mu);
+  pthread_cond_destroy(&c->wake);
+  pthread_cond_destroy(&c->done);
+  free(c->told);
+  free(c);
+}

@@ -1,0 +1,33 @@
+/* The clerk of a node: reads which executors were registered at run time, checks which of them this node can run, and tells
+ * that in the node's row. A thread of its own, because files and the store may keep it waiting.
+ *
+ * On a store with other nodes it looks once a second: one number. On a store of one process it looks when it is asked. Files are
+ * checked when something has changed, when a start has met another file than the one that was checked, and every CHECK_US.
+ *
+ * Owner: the node. clerk_host() is for the cache of definitions, before any other thread; clerk_start() when the runner is there.
+ * What never happens: a type that is offered before its file was checked; a wait for the clerk on the runner's or the worker's
+ * thread. */
+#ifndef NODE_CLERK_H
+#define NODE_CLERK_H
+#include "defs.h"
+#include "node.h"
+#include "program_file.h"
+
+struct clerk;
+struct clerk_opts {
+  struct store *store;              /* all borrowed */
+  struct defs *defs;
+  struct registry *types;
+  struct program_dirs dirs;
+  const char *why_none;             /* why this node runs no registered executor at all; NULL = it may */
+  const char *why_no_program;       /* the same of programs */
+};
+struct clerk *clerk_new(const struct clerk_opts *o);
+struct added_host clerk_host(struct clerk *c);
+/* The first look, before there is a thread: what was registered before this node began. Nothing when the store is away. */
+void clerk_first(struct clerk *c);
+enum wr_rc clerk_start(struct clerk *c, struct runner *r, struct wr_err *err) WR_MUST;
+/* Waits for the look under way, as long as the store lets it wait. */
+void clerk_stop(struct clerk *c);       /* NULL is fine; from here on ask() of clerk_host() comes back at once */
+void clerk_free(struct clerk *c);       /* NULL is fine; stopped, and nobody has clerk_host() any more */
+#endif

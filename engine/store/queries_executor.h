@@ -1,0 +1,32 @@
+/* The part of queries.h about executors that were registered at run time, which alone includes it. Private to engine/store.
+ *
+ * A delete of an executor looks for a user of it in all definitions: that scans, and it is no accident. ?1: the type; ?2: how the
+ * type stands in the inline tasks of a node. */
+#ifndef STORE_QUERIES_EXECUTOR_H
+#define STORE_QUERIES_EXECUTOR_H
+
+#define EXECUTOR_COLS "executor_type, executor_version, executor_id, create_time, update_time, body, current"
+#define NODES_OF_H "JOIN task_node n ON n.node_id BETWEEN h.node_base AND h.node_base+h.n_node-1 "
+#define QUERIES_EXECUTOR(X, D) \
+  X(Q_EXECUTORS_VERSION, "SELECT executors_version FROM definitions") \
+  X(Q_EXECUTORS, "SELECT " EXECUTOR_COLS " FROM task_executor WHERE current=1 ORDER BY executor_type") \
+  X(Q_EXECUTOR, "SELECT " EXECUTOR_COLS " FROM task_executor WHERE executor_type=?1 AND executor_version=?2") \
+  X(Q_EXECUTOR_NOW, "SELECT " EXECUTOR_COLS " FROM task_executor WHERE executor_type=?1 AND current=1") \
+  X(Q_EXECUTOR_LAST, "SELECT MAX(executor_version), MIN(create_time) FROM task_executor WHERE executor_type=?1") \
+  X(Q_EXECUTOR_OF_ID, "SELECT executor_type FROM task_executor WHERE executor_id=?1") \
+  X(Q_EXECUTORS_N, "SELECT SUM(current), COUNT(*) FROM task_executor") \
+  X(Q_EXECUTOR_TYPE, "SELECT COUNT(*) FROM task_type WHERE task_type=?1") \
+  X(Q_EXECUTOR_FORMER, "UPDATE task_executor SET current=0, executor_id=NULL WHERE executor_type=?1 AND current=1") \
+  X(Q_EXECUTOR_INSERT, "INSERT INTO task_executor (" EXECUTOR_COLS ") VALUES (?1,?2,?3,?4,?5,?6,1)") \
+  X(Q_EXECUTORS_RAISE, "UPDATE definitions SET executors_version=executors_version+1") \
+  X(Q_EXECUTORS_TELL, "UPDATE engine_node SET executors=?2 WHERE incarnation=?1 AND state='LIVE'") \
+  X(Q_EXECUTOR_TASK, "SELECT task_id FROM task WHERE task_type=?1 AND deleted=0 LIMIT 1") \
+  X(Q_EXECUTOR_FLOW, "SELECT f.flow_id FROM task_flow f JOIN task_flow_history h ON h.flow_id=f.flow_id AND " \
+    "h.flow_version=f.flow_version " NODES_OF_H "WHERE f.deleted=0 AND INSTR(n.tasks, ?2)>0 LIMIT 1") \
+  X(Q_EXECUTOR_ALONE, "SELECT a.ti_id FROM task_alone l CROSS JOIN task_async a ON a.ti_id=l.ti_id " \
+    "WHERE a.task_type=?1 LIMIT 1") \
+  X(Q_EXECUTOR_FLOW_INS, "SELECT i.fi_id FROM task_flow_ins i" D(LIVE_FLOWS) " JOIN task_flow_history h ON " \
+    "h.flow_id=i.flow_id AND h.flow_version=i.flow_version " NODES_OF_H "WHERE " D(IS_LIVE) " AND (INSTR(n.tasks, ?2)>0 OR " \
+    "EXISTS (SELECT 1 FROM task_use u JOIN task t ON t.task_id=u.task_id WHERE u.flow_id=i.flow_id AND " \
+    "u.node_base=h.node_base AND t.task_type=?1)) LIMIT 1")
+#endif

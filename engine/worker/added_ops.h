@@ -1,0 +1,15 @@
+/* What runs the tasks of executors that were registered at run time, by their mode. A mode that nobody here can run yet has a
+ * table too, so that its tasks can be made, and wait.
+ *
+ * Constant; any thread. This is the one place where a mode gets its calls. */
+#ifndef WORKER_ADDED_OPS_H
+#define WORKER_ADDED_OPS_H
+#include "added.h"
+
+const wx_ops *added_ops(enum added_mode mode);
+/* Why no member runs tasks of this mode; NULL: those run them that have the program. */
+const char *added_nobody(enum added_mode mode);
+/* Checks the file of a program, its sha256 too, and notes that it was right. False with a sentence. It may take long; one
+ * thread at a time, not the loop's. */
+bool added_check(struct added *a, char *why, size_t why_n);
+#endif

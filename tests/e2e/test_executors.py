@@ -1,0 +1,160 @@
+"""Executors that are registered at run time, over members of one MariaDB: seen by all of them, offered by those that have the program,
+whole or not at all when a manager dies in the middle."""
+import os
+import threading
+import unittest
+
+from live import Refused, Server, directory, until
+from services import HAVE_REDIS, OnMariaDb, Redis
+from test_report import Base
+
+SAYS = '#!/bin/sh\nprintf %s "{}" > "$WEIR_OUTPUT"\n'
+
+
+class Executors(Base):
+    def member(self, name, *more):
+        programs = self.tmp / f"programs-{name}"
+        programs.mkdir(exist_ok=True)
+        os.chmod(programs, 0o755)
+        server = Server(self.tmp / name, *self.store(), "--executor-dir", programs, *more)
+        self.servers.append(server)
+        server.programs = programs
+        return server
+
+    def program(self, server, name, says):
+        path = server.programs / f".{name}"
+        path.write_text(SAYS.format(says))
+        os.chmod(path, 0o755)
+        path.rename(server.programs / name)
+
+    def put(self, server, kind, *location, **more):
+        return server.post("/executor", {"executorType": kind, "mode": "program", "location": list(location), **more})
+
+    def offers(self, server, kind):
+        """memberId -> why not, None: it offers it."""
+        return {m["memberId"]: m.get("why") for m in server.get(f"/executor/{kind}")["members"]}
+
+    def result(self, server, kind, **more):
+        ti = server.post("/exec/task", {"taskType": kind, **more})["tiId"]
+        return self.row_when(server, ti, state="SUCCESS")["result"]
+
+    def test_restart(self):
+        one = self.member("one")
+        self.program(one, "p", "first")
+        self.put(one, "stays", "p", config={"attempts": 2})
+        waits = one.post("/exec/task", {"taskType": "stays", "autoRun": False})["tiId"]
+        self.program(one, "q", "second")
+        self.put(one, "stays", "q", replace=True)
+        self.assertEqual(one.stop(), 0)
+        one = self.member("one")
+        self.assertEqual(one.get("/executor/stays")["executorVersion"], 2)
+        self.assertEqual(self.result(one, "stays"), "second")
+        one.post(f"/exec/task-ins/{waits}/run")     # a version that this process has not seen before
+        row = self.row_when(one, waits, state="SUCCESS")
+        self.assertEqual((row["result"], row["executorVersion"]), ("first", 1))
+
+
+class ExecutorsOnMariaDb(OnMariaDb, Executors):
+    def test_every_member_sees_it(self):
+        one, two = self.member("one"), self.member("two")
+        api = self.member("api", "--roles", "api,runner")
+        self.program(one, "p", "one")
+        self.put(two, "seen", str(one.programs / "p"))     # a folder of another member
+        for server in (one, two, api):
+            until("two members say no, one offers it",
+                  lambda s=server: sorted(why is None for why in self.offers(s, "seen").values()) == [False, False, True])
+        for text in ("not below an --executor-dir of this node", "it has not the role worker"):
+            until(text, lambda t=text: t in " ".join(filter(None, self.offers(two, "seen").values())))
+        for server in (one, two, api):
+            self.assertEqual(self.result(server, "seen"), "one")
+
+    def test_at_once_by_another_member(self):
+        """A task that is made by another member a moment later has the new version."""
+        one, two = self.member("one"), self.member("two")
+        for server in (one, two):
+            for n in range(1, 6):
+                self.program(server, f"v{n}", n)
+        for n in range(1, 6):
+            made = self.put(one, "moved", f"v{n}", replace=True)
+            self.assertEqual(made["executorVersion"], n)
+            row = two.post("/exec/task", {"taskType": "moved"})
+            self.assertEqual(row["executorVersion"], n)
+            self.assertEqual(self.row_when(two, row["tiId"], state="SUCCESS")["result"], str(n))
+        with self.assertRaises(Refused) as refused:
+            two.post("/executor", {"executorType": "moved", "mode": "program", "location": ["v1"]})
+        self.assertEqual(refused.exception.answer["code"], "40918")
+        one.call("DELETE", "/executor/moved")
+        def gone():
+            try:
+                ti = two.post("/exec/task", {"taskType": "moved"})["tiId"]
+                two.post(f"/exec/task-ins/{ti}/cancel")
+                return False
+            except Refused as said:
+                return said.answer["code"] == "42220"
+        until("the other member knows that it is gone", gone)
+        self.assertEqual(self.put(two, "moved", "v1")["executorVersion"], 6)
+
+    def test_another_member_has_the_program(self):
+        """Where the file is not right any more, tasks go to a member where it is, and nothing is counted."""
+        one, two = self.member("one"), self.member("two")
+        for server, name in ((one, "one"), (two, "two")):
+            self.program(server, "p", name)
+        self.put(one, "both", "p")
+        until("both offer it", lambda: list(self.offers(one, "both").values()) == [None, None])
+        os.chmod(one.programs / "p", 0o777)
+        rows = [one.post("/exec/task", {"taskType": "both"})["tiId"] for _ in range(20)]
+        for ti in rows:
+            row = self.row_when(two, ti, state="SUCCESS")
+            self.assertEqual((row["result"], row["failures"], row["losses"]), ("two", 0, 0))
+        until("one says why", lambda: [why for why in self.offers(two, "both").values() if why and "written by others" in why])
+
+    def test_manager_killed_in_the_middle(self):
+        """Each registration is there whole or not at all, and every one that was answered is there."""
+        other = self.member("other")
+        answered = {}
+
+        def register(server, kind):
+            for n in range(1, 10000):
+                try:
+                    made = self.put(server, kind, "p", document={"n": n, "fill": "x" * 20000}, replace=True)
+                except OSError:
+                    return
+                answered[kind] = made["executorVersion"]
+
+        for _ in range(3):
+            manager = self.member("manager", "--roles", "api,runner")
+            kinds = [f"killed.{i}" for i in range(4)]
+            threads = [threading.Thread(target=register, args=(manager, kind)) for kind in kinds]
+            before = dict(answered)
+            for thread in threads:
+                thread.start()
+            until("all of them are registered a few times", lambda: all(answered.get(k, 0) > before.get(k, 0) + 2 for k in kinds))
+            manager.kill()
+            for thread in threads:
+                thread.join()
+            for kind in kinds:
+                row = other.get(f"/executor/{kind}")
+                self.assertGreaterEqual(row["executorVersion"], answered[kind])
+                self.assertLessEqual(row["executorVersion"], answered[kind] + 1)
+                self.assertEqual(len(row["document"]["fill"]), 20000)
+                versions = self.db.sql(f"SELECT COUNT(*), MAX(executor_version), SUM(current) FROM task_executor WHERE executor_type='{kind}'")
+                self.assertEqual(versions[-1], [str(row["executorVersion"]), str(row["executorVersion"]), "1"])
+                answered[kind] = row["executorVersion"]
+
+
+@unittest.skipUnless(HAVE_REDIS, "no Redis here")
+class ExecutorsWithRedis(ExecutorsOnMariaDb):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        room = directory()
+        cls.addClassCleanup(room.__exit__, None, None, None)
+        cls.redis = Redis(room.__enter__())
+        cls.addClassCleanup(cls.redis.stop)
+
+    def store(self):
+        return (*super().store(), "--queue", self.redis.url)
+
+
+if __name__ == "__main__":
+    unittest.main()
