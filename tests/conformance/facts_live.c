@@ -423,7 +423,7 @@ static int count_members(struct world *w, int64_t ended_us, size_t most) {
 }
 
 static void join_as(struct world *w, const char *labels, const struct drain_wish *wish) {
-  const struct node_info info = {.host = "h", .pid = 7, .slots = 3, .roles = "worker", .labels = labels, .version = "1.2.3",
+  const struct node_info info = {.host = "h", .pid = 7, .slots = 3, .roles = "worker", .types = "ECHO", .labels = labels, .version = "1.2.3",
                                  .drain_at_us = wish->at_us, .drain_stop_us = wish->stop_us};
   OK(store_leave(w->s));
   OK(store_join(w->s, &info, &w->me));
@@ -486,6 +486,9 @@ static void tell_of(struct world *w, int64_t running, int64_t seen) {
 /* A wish is drained when the member has told that it has read just this wish, and runs nothing. */
 static void a_drain_is_a_wish_beside_the_state(struct world *w) {
   struct wr_err err;
+  WR(store_drain(w->s, w->me, true, -1, &err));
+  assert_string_equal(member_get(w, w->me).state, "DRAINED"); /* it runs no task type */
+  join_as(w, "", &(struct drain_wish){0, 0});
   assert_int_equal(wish_of(w).at_us, 0);
   WR(store_drain(w->s, w->me, true, -1, &err));
   struct drain_wish wish = wish_of(w);

@@ -262,6 +262,7 @@ class Two(OnMariaDb, Members):
         api = self.node("m1", "--roles", "api")
         self.assertEqual(self.member(api)["types"], [])
         runner = self.node("m2", "--roles", "runner", kind=Quiet)
+        self.assertEqual(api.post(f"/members/{self.member(api, runner.pid)['memberId']}/drain")["state"], "DRAINED")  # it runs none
         waits = self.submit(api)
         self.assertEqual(self.when(api, waits, why="NO_EXECUTOR")["state"], "QUEUED")
         workers = [self.node(f"w{i}", "--roles", "worker", kind=Quiet) for i in range(2)]
