@@ -463,6 +463,11 @@ int64_t defs_added_now(const struct defs *d, const struct task_def *t) {
   return x && x->added ? x->version : 0;
 }
 
+bool defs_knows(struct defs *d, const struct task_def *t) {
+  bool cleans_up;
+  return !d->types || t->executor || book_find(&d->book, t->type, &cleans_up);
+}
+
 uint64_t defs_types(const struct defs *d) { return d->types ? registry_changes(d->types) : 0; }
 
 static enum wr_rc defs_get(struct defs *d, enum head_kind kind, int64_t id, int64_t version, int64_t defs_version, void **out,

@@ -65,6 +65,8 @@ enum wr_rc defs_added_since(struct defs *d, int64_t defs_version, struct wr_err 
 enum wr_rc defs_added_version(struct defs *d, const char *type, int64_t version, struct wr_err *err) WR_MUST;
 /* The version of the type that is current now; 0 = it was not registered at run time. Any thread. */
 int64_t defs_added_now(const struct defs *d, const struct task_def *t);
+/* The type of a placed definition is known: one of this node, or one that some node has registered. Any thread. */
+bool defs_knows(struct defs *d, const struct task_def *t);
 /* Grows when what this node can run is not what it was: what is kept of definitions is old. Any thread. */
 uint64_t defs_types(const struct defs *d);
 /* Has any node ever registered the type? Looks into the store when it is not known and the last look began a second ago or

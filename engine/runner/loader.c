@@ -377,7 +377,10 @@ static enum store_rc alone_def(struct loader *l, const struct task_row *row, con
 enum wr_rc load_made_def(struct loader *l, const struct req_task *t, struct task_def **def, struct wr_err *err) {
   enum wr_rc rc = WR_OK;
   if (!t->def) return defs_task(l->env->defs, t->task_id, 0, l->env->defs_version, def, err);
-  if (t->def->policy.slot >= SLOT__N || t->def->executor == NULL) rc = defs_place(l->env->defs, t->def, err);
+  const struct executor *x = t->def->executor; /* of a batch that was undone: another version may be current by now */
+  if (t->def->policy.slot >= SLOT__N || x == NULL || x->added) rc = defs_place(l->env->defs, t->def, err);
+  if (rc == WR_OK && !defs_knows(l->env->defs, t->def)) /* it was known when the request was read */
+    rc = wr_err_set(err, WR_UNKNOWN_TYPE, "The executor %.64s was deleted a moment ago.", t->def->type);
   if (rc == WR_OK) *def = def_task_ref(t->def);
   return rc;
 }

@@ -4,7 +4,7 @@
 
 enum store_rc req_refuse_err(struct req *q, enum wr_rc rc, const struct wr_err *err) {
   enum store_rc s = defs_store_rc(rc);
-  bool final = s == STORE_BAD || rc == WR_NOT_STARTABLE;
+  bool final = s == STORE_BAD || rc == WR_NOT_STARTABLE || rc == WR_UNKNOWN_TYPE;
   if (!final) return s;
   q->rc = rc;
   q->err = *err;
