@@ -276,8 +276,8 @@ static const char *worker_log_why(void *ctx) { return logs_why(((struct node *)c
 
 _Static_assert((int)SLOT_PROCESS == (int)WX_SLOT_PROCESS && (int)SLOT_ASYNC == (int)WX_SLOT_ASYNC, "a slot class has one number");
 
-/* Does this node have the labels and the type, does it offer it, and may the task run as the user that it asks for? Asked once for
- * each version. */
+/* Does this node have the labels and the type, does it offer it, and may the task run as the user that it asks for? Asked once
+ * for each version. */
 static bool can_run(void *ctx, const struct task_def *t) {
   const struct node *n = ctx;
   if (t->labels && !labels_have(n->o->labels, t->labels)) return false;

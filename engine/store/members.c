@@ -48,8 +48,8 @@ const char *member_state_name(enum member_state s) {
   return name[s];
 }
 
-/* It is drained once it has told that it has read this wish and runs nothing: from that wish on it takes nothing. One that runs no
- * task type has nothing to read. */
+/* It is drained once it has told that it has read this wish and runs nothing: from that wish on it takes nothing. One that runs
+ * no task type has nothing to read. */
 enum member_state member_living(const struct member_row *m) {
   if (m->wish.at_us == 0) return MEMBER_LIVE;
   bool heeds = m->types && *m->types;
