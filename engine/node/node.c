@@ -480,9 +480,9 @@ static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_
     else if (!store_single(n->store)) runner_queue_away(n->runner, (enum slot_class)s, true);
     if (n->worker && n->pump[s]) rc = pump_poll(n->pump[s], kind_of(n), err);
   }
+  if (!rc) rc = clerk_start(n->clerk, n->runner, err); /* before anything runs whose file it may have to doubt */
   if (!rc) rc = runner_thread_start(n->runner, err);
   n->running = rc == WR_OK;
-  if (!rc) rc = clerk_start(n->clerk, n->runner, err);
   if (n->running) forget_the_rest(n);
   return rc;
 }
