@@ -53,7 +53,8 @@ const char *member_state_name(enum member_state s) {
 enum member_state member_living(const struct member_row *m) {
   if (m->wish.at_us == 0) return MEMBER_LIVE;
   bool heeds = m->types && *m->types;
-  return !heeds || (m->told.drain_seen_us == m->wish.at_us && m->told.running == 0) ? MEMBER_DRAINED : MEMBER_DRAINING;
+  bool idle = m->told.drain_seen_us == m->wish.at_us && m->told.running == 0;
+  return !heeds || idle ? MEMBER_DRAINED : MEMBER_DRAINING;
 }
 
 static enum member_state state_of(const char *word, const struct member_row *m) {
