@@ -28,7 +28,7 @@ enum store_rc {
 };
 const char *store_rc_name(enum store_rc rc);
 
-enum id_kind { ID_TASK, ID_FLOW, ID_NODE, ID_FI, ID_NI, ID_TI, ID_INCARNATION, ID__N };
+enum id_kind { ID_TASK, ID_FLOW, ID_NODE, ID_FI, ID_NI, ID_TI, ID_INCARNATION, ID_JOB, ID__N };
 
 /* ---- rows ---- */
 enum row_op { ROW_INSERT, ROW_UPDATE };
@@ -114,6 +114,7 @@ struct key_write { const char *key; struct key_row row; };  /* 1 to LIMIT_KEY_CH
 #include "store_whose.h"
 #include "store_async.h" /* what only a stand-alone task has */
 #include "store_queues.h" /* queues, and what counts in them */
+#include "store_jobs.h" /* jobs: sets of stand-alone tasks */
 struct batch {
   int64_t id;                     /* unique: incarnation << 32 | counter; becomes `version` and the receipt */
   struct flow_write *flow; size_t n_flow;         /* ascending fi */
@@ -124,6 +125,7 @@ struct batch {
   struct async_write *async; size_t n_async;      /* ascending ti; see store_async.h */
   const struct whose_row *whose; size_t n_whose;  /* each replaces the one of its (fi, ti), if there is one */
   const int64_t *gone; size_t n_gone;             /* ascending ti: stand-alone tasks that are deleted; see store_async.h */
+  struct job_write *job; size_t n_job;            /* ascending job_id, each once; of jobs that store_job_lock() locked, or new */
   const struct queue_rate *rate; size_t n_rate;   /* ascending queue_id, each once; see store_queues.h */
   const struct count_note *note; size_t n_note;   /* ascending ti, each once; tasks that count. Not for a store of one process */
   const int64_t *unnote; size_t n_unnote;         /* ascending ti: tasks that do not count, noted or not */
@@ -191,8 +193,8 @@ enum store_rc store_keys(struct store *s, const char *const *key, size_t n, stru
 /* Async rows by primary key; those that do not exist are left out; *n_out rows, ascending. Texts as above. `context` is not read
  * (reader_context() does), context_len tells how long it is. */
 enum store_rc store_async(struct store *s, const int64_t *ti, size_t n, struct async_row *out, size_t *n_out) WR_MUST;
-/* By taskKey: as store_keys(). */
-enum store_rc store_async_keys(struct store *s, const char *const *key, size_t n, struct async_key *out, uint8_t *got) WR_MUST;
+/* By taskKey, ascending by scope, then by strcmp(); else as store_keys(). */
+enum store_rc store_async_keys(struct store *s, const struct key_name *key, size_t n, struct async_key *out, uint8_t *got) WR_MUST;
 /* Sends all rows and the fence (renews the lease). STALE and FENCED have rolled back already. */
 enum store_rc store_write(struct store *s, struct batch *b) WR_MUST;
 enum store_rc store_commit(struct store *s) WR_MUST;
