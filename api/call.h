@@ -154,6 +154,8 @@ handler_fn h_exec_task, h_exec_inline, h_exec_tasks;
 handler_fn h_task_run, h_task_pause, h_task_cancel, h_task_queue, h_task_remove;
 handler_fn h_tasks_run, h_tasks_pause, h_tasks_cancel, h_tasks_queue, h_tasks_remove;
 handler_fn h_s0_start, h_s0_fetch, h_s0_list, h_s0_cancel;
+handler_fn h_job_make, h_job_list, h_job_get, h_job_add, h_job_tasks;
+handler_fn h_job_close, h_job_cancel, h_job_pause, h_job_resume, h_job_retry;
 handler_fn h_queue_set, h_queue_list, h_queue_delete;
 handler_fn h_mon_tasks;
 handler_fn h_mon_flows, h_mon_flow, h_mon_detail, h_mon_node, h_mon_task, h_mon_log, h_mon_progress, h_mon_context;

@@ -111,6 +111,7 @@ void row_task_fields(struct buf *b, const struct task_row *row, const struct tas
   if (row->ni) j_i64(b, "niId", row->ni);
   if (row->fi) j_i64(b, "fiId", row->fi);
   if (row->task_id) j_i64(b, "taskId", row->task_id);
+  if (alone && alone->job) j_i64(b, "jobId", alone->job);
   if (row->task_id) j_i64(b, "taskVersion", row->t.version);
   j_text(b, "taskName", alone ? alone->name : def ? def->name : NULL);
   j_text(b, "taskType", alone ? alone->type : def ? def->type : NULL);

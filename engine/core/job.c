@@ -153,6 +153,7 @@ static enum ask_no change(struct job *j, enum job_ask ask) {
 }
 
 enum ask_no job_asked(struct job *j, enum job_ask ask) {
+  job_decide(j); /* its last task may have ended in this batch */
   enum ask_no no = change(j, ask);
   if (no == ASK_OK) job_decide(j);
   return no;

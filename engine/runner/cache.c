@@ -36,6 +36,7 @@ static void free_entry(struct cached *e) {
   def_task_unref(e->task);
   params_unref(e->params);
   alone_free(e->alone);
+  free(e->own);
   whose_free(e->whose);
   free(e);
 }
@@ -115,6 +116,14 @@ struct cached *cache_add_alone(struct cache *c, struct run *run, struct task_def
   e->bind = (struct task_bind){&def->policy, def->version, NULL};
   run->bind = &e->bind;
   return e;
+}
+
+void cached_of_job(struct cached *c) {
+  if (c->alone->job == 0 || c->task->has_attempts || c->task->task_id == 0) return;
+  c->own = wr_new(struct task_policy);
+  *c->own = c->task->policy;
+  c->own->attempts = LIMIT_JOB_ATTEMPTS;
+  c->bind.pol = c->own;
 }
 
 static void slice_forget(struct cache *c, struct cached *e) {

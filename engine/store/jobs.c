@@ -23,13 +23,12 @@ enum wr_rc reader_job(struct reader *r, int64_t id, struct arena *a, struct job_
   return rc || found ? rc : no_such(err, "job", id);
 }
 
-enum wr_rc reader_list_jobs(struct reader *r, const char *key, int64_t before_id, size_t n, struct arena *a, struct job_row *out,
-                            size_t *n_out, struct wr_err *err) {
+enum wr_rc reader_list_jobs(struct reader *r, const struct page *p, struct arena *a, struct job_row *out, size_t *n_out,
+                            int64_t *total, struct wr_err *err) {
   struct cursor c;
-  *n_out = 0;
-  int64_t before = before_id ? before_id : INT64_MAX;
-  if (key) db_select(r->db, &c, Q_JOB_KEY, ARGS(arg_text(key), arg_i(before)));
-  else db_select(r->db, &c, Q_JOBS, ARGS(arg_i(before), arg_i((int64_t)n)));
-  while (*n_out < n && cursor_next(&c)) ins_row_job(c.cell, &out[(*n_out)++], a);
-  return cursor_end(&c, WR_OK, err);
+  *n_out = 0, *total = -1;
+  db_select(r->db, &c, Q_JOBS, ARGS(arg_i(p->limit), arg_i(page_offset(p))));
+  while (*n_out < p->limit && cursor_next(&c)) ins_row_job(c.cell, &out[(*n_out)++], a);
+  enum wr_rc rc = cursor_end(&c, WR_OK, err);
+  return rc || !p->want_total ? rc : db_int(r->db, Q_JOBS_N, NULL, 0, total, err);
 }

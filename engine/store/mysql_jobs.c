@@ -7,6 +7,7 @@
 #include <mysqld_error.h>
 #include <stdlib.h>
 #include <string.h>
+#include "map64.h"
 
 /* ---- locks ---- */
 struct jobs_asked { const int64_t *id; size_t n; struct job_row *out; uint8_t *got; };
@@ -80,7 +81,7 @@ enum store_rc my_job_find(struct store *st, const char *key, int64_t *id, uint8_
                                         found};
   struct async_key row = {0};
   uint8_t got = 0;
-  enum store_rc rc = my_keys_look(my_of(st), &(struct my_asked){&t, &key, 1, &row, &got});
+  enum store_rc rc = my_keys_look(my_of(st), &(struct my_asked){&t, &key, 1, &row, &got, false, 0});
   *id = rc == STORE_OK && got == 1 ? row.ti : 0;
   memcpy(hash, row.hash, KEY_HASH_BYTES);
   return rc;

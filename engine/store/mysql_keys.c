@@ -87,7 +87,7 @@ static void found_row(const struct cell *c, const struct my_asked *k, size_t i) 
 enum store_rc my_keys(struct store *st, const char *const *key, size_t n, struct key_row *out, uint8_t *got) {
   static const struct my_key_table t = {"idempotency FORCE INDEX(PRIMARY)", "idem_key", "idem_key," KEY_COLS,
                                         sizeof *out, found_row};
-  return my_keys_look(my_of(st), &(struct my_asked){&t, key, n, out, got});
+  return my_keys_look(my_of(st), &(struct my_asked){&t, key, n, out, got, false, 0});
 }
 
 /* ---- writing ---- */

@@ -158,8 +158,8 @@
   X(Q_MEMBER, "SELECT host, state='DEAD' FROM engine_node WHERE incarnation=?1") \
   X(Q_RESULT_LOG, "SELECT " D(RESULT) " FROM task_ins WHERE ti_id=?1 AND log=?2 AND epoch=?3") \
   X(Q_JOB, "SELECT " JOB_COLS " FROM job WHERE job_id=?1") \
-  X(Q_JOB_KEY, "SELECT " JOB_COLS " FROM job WHERE job_key=?1 AND job_id<?2") \
-  X(Q_JOBS, "SELECT " JOB_COLS " FROM job" D(PRIMARY) " WHERE job_id<?1 ORDER BY job_id DESC LIMIT ?2") \
+  X(Q_JOBS, "SELECT " JOB_COLS " FROM job" D(PRIMARY) " ORDER BY job_id DESC LIMIT ?1 OFFSET ?2") \
+  X(Q_JOBS_N, "SELECT COUNT(*) FROM job") \
   X(Q_JOB_STATES, "SELECT job_id, state, 0, 0 FROM job" D(PRIMARY) " WHERE job_id" D(ID)) \
   QUERIES_LOOK(X, D)
 

@@ -108,13 +108,13 @@ struct attempt_row {              /* task_attempt: an attempt that ended and was
 /* An idempotency key and what its first request made: rows first_id .. first_id + n - 1. A key is never changed once it is
  * written, and is deleted when it is older than LIMIT_KEY_AGE_US. */
 #define KEY_HASH_BYTES 32
-enum key_kind { KEY_STARTS = 1, KEY_TASK_INS, KEY_TASK, KEY_FLOW };  /* fi; ti; task_id, flow_id with n = the version */
+enum key_kind { KEY_STARTS = 1, KEY_TASK_INS, KEY_TASK, KEY_FLOW, KEY_JOB };  /* fi; ti; task_id, flow_id with n = the version; job_id */
 struct key_row { uint8_t hash[KEY_HASH_BYTES]; uint8_t kind; int64_t first_id; uint32_t n; int64_t create_us; };
 struct key_write { const char *key; struct key_row row; };  /* 1 to LIMIT_KEY_CHARS visible ASCII characters */
 #include "store_whose.h"
 #include "store_async.h" /* what only a stand-alone task has */
 #include "store_queues.h" /* queues, and what counts in them */
-#include "store_jobs.h" /* jobs: sets of stand-alone tasks */
+#include "store_jobs.h"
 struct batch {
   int64_t id;                     /* unique: incarnation << 32 | counter; becomes `version` and the receipt */
   struct flow_write *flow; size_t n_flow;         /* ascending fi */
@@ -147,7 +147,6 @@ struct store_opts {
   void *stopping_ctx;
 };
 struct store_ops;                 /* backends fill it; see store_backend.h */
-
 /* Opens; makes the schema in an empty database; refuses a database that is not weir's or may forget commits. err: a sentence. */
 enum wr_rc store_open(const struct store_opts *o, struct store **out, struct wr_err *err) WR_MUST;
 void store_close(struct store *s);
@@ -246,6 +245,6 @@ enum wr_rc reader_tasks_exist(struct reader *r, const int64_t *ids, size_t n, si
 #include "store_lists.h" /* definitions and instances for the API */
 #include "store_alone.h" /* stand-alone tasks: lists, async rows, what attempts reported */
 #include "store_flow_look.h"
-#include "store_logs.h"
 #include "store_states.h"
+#include "store_logs.h"
 #endif

@@ -38,7 +38,8 @@ enum store_rc store_live_jobs(struct store *s, int64_t after_id, int64_t *id, si
 /* ---- readers ---- */
 /* *out: texts are kept in a. NOT_FOUND: there is none. */
 enum wr_rc reader_job(struct reader *r, int64_t id, struct arena *a, struct job_row *out, struct wr_err *err) WR_MUST;
-/* Newest first, behind before_id (0 = from the newest), up to n. key: exact, NULL = any. */
-enum wr_rc reader_list_jobs(struct reader *r, const char *key, int64_t before_id, size_t n, struct arena *a, struct job_row *out,
-                            size_t *n_out, struct wr_err *err) WR_MUST;
+/* A page of all, newest first; out: p->limit of them. *total: how many there are, when p asks; else -1. */
+struct page;
+enum wr_rc reader_list_jobs(struct reader *r, const struct page *p, struct arena *a, struct job_row *out, size_t *n_out,
+                            int64_t *total, struct wr_err *err) WR_MUST;
 #endif

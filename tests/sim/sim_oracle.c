@@ -447,6 +447,7 @@ static void answered_ok(struct world *w, const struct op *o) {
     if (!f) sim_fail(w, "a pause of flow %lld is acknowledged, which has no row", (long long)q->fi);
     break;
   case REQ_ASK: answered_ask(w, o); break;
+  case REQ_JOB: break;
   }
 }
 
