@@ -80,15 +80,10 @@ const struct job_head *jobs_fresh(const struct jobs *j, const char *key) {
   return NULL;
 }
 
-static bool same_task(const struct task *a, const struct task *b) {
-  return a->state == b->state && a->phase == b->phase && a->epoch == b->epoch && a->resume == b->resume && a->end_as == b->end_as;
-}
-
 /* A clean-up is no execution of the task. */
 void jobs_moved(struct job_head *h, const struct job_step *s) {
   struct job *j = &h->row.j;
   bool claimed = s->now->epoch > s->was->epoch && s->now->phase == PHASE_RUN;
-  if (same_task(s->was, s->now) && !s->gone && !s->lost) return;
   job_moved(j, job_class(s->was), s->gone ? JOB_NONE : job_class(s->now));
   j->executions += claimed;
   j->losses += s->lost;

@@ -38,7 +38,7 @@ enum store_rc jobs_need(struct jobs *j, int64_t id) WR_MUST;
 struct job_head *jobs_make(struct jobs *j, int64_t id);     /* a new one, to be filled in */
 /* The job with that key that this batch makes; NULL: none. */
 const struct job_head *jobs_fresh(const struct jobs *j, const char *key);
-/* A step has changed the task of this head: from was to now. gone: its row is deleted. */
+/* A batch writes the task of this head: a step has made of `was` what is now. gone: its row is deleted. */
 struct job_step { const struct task *was, *now; bool gone, lost, timed_out; };
 void jobs_moved(struct job_head *h, const struct job_step *s);
 /* Nothing of this job starts: it is paused or being ended. */

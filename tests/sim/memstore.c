@@ -347,6 +347,7 @@ static enum store_rc mem_write(struct store *st, struct batch *b) {
 /* A single process stores its ids with its batches: ids of a batch that was rolled back are given again after a crash. */
 static void save_ids(struct mem_store *s) {
   for (int k = ID_FI; k <= ID_TI && s->db->single; k++) s->db->next_id[k] = s->next_id[k];
+  if (s->db->single) s->db->next_id[ID_JOB] = s->next_id[ID_JOB];
 }
 
 static enum store_rc mem_commit(struct store *st) {

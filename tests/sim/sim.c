@@ -254,6 +254,7 @@ static void act(struct world *w, struct ready r) {
     if (w->calm) load_idle_op(w);
     else load_op(w);
     if (!w->calm) queues_op(w);
+    if (!w->calm) jobs_op(w);
     w->op_at = w->now + (w->calm ? w->lease_us / 20 : sim_between(w, 0, sim_chance(w, 100) ? 20 * SEC : SEC));
     break;
   case ACT_CHAOS:
@@ -322,6 +323,7 @@ static void world_setup(struct world *w, uint64_t seed, int verbose) {
   for (int i = 0; i < w->n_node; i++) node_setup(w, i);
   rival_setup(w);
   queues_setup(w);
+  jobs_setup(w);
 }
 
 static void world_done(struct world *w) {
@@ -331,6 +333,7 @@ static void world_done(struct world *w) {
   }
   load_done(w);
   queues_end(w);
+  jobs_end(w);
   oracle_done(w);
   memdb_free(w->db);
   for (int s = 0; s < SLOT__N; s++) free(w->q[s].v);
