@@ -1,10 +1,8 @@
 /* Jobs: a request makes one, asks one, or deletes one; and what is wanted of all its tasks is carried out by a pass over them in
  * slices, each its own commit, so that a wish about a million tasks holds up nobody and goes on after a crash (the row says how
  * far it has come). New tasks and starts obey at once, because they look at the head that they lock anyway. The runner thread's.
- * What never happens: a slice beyond SLICE tasks; a task that the pass has not come to starts against the wish. */
+ * What never happens: a slice beyond JOB_SLICE tasks; a task that the pass has not come to starts against the wish. */
 #include "runner_int.h"
-
-#define SLICE 500                     /* tasks that one step of a pass looks at */
 
 static enum store_rc refuse(struct req *q, enum wr_rc code, const struct job_head *h) {
   const char *state = job_state_name((enum job_state)h->row.j.state);
@@ -115,11 +113,11 @@ static enum store_rc pass_one(struct runner *r, int64_t ti, bool *later) {
 
 enum store_rc job_pass(struct runner *r, const struct ev *e) {
   struct job_head *h = jobs_head(&r->jobs, e->job);
-  int64_t *ti = arena_alloc(&r->env.mem, SLICE * sizeof *ti);
+  int64_t *ti = arena_alloc(&r->env.mem, JOB_SLICE * sizeof *ti);
   size_t n = 0, done = 0;
   bool later = false;
   if (!h || h->got != 1 || h->gone || !h->row.j.pass) return STORE_OK;
-  enum store_rc rc = store_job_tasks(r->env.store, e->job, h->row.j.pass_at, ti, SLICE, &n);
+  enum store_rc rc = store_job_tasks(r->env.store, e->job, h->row.j.pass_at, ti, JOB_SLICE, &n);
   if (rc == STORE_OK) rc = load_alone_ahead(&r->loader, ti, n);
   while (rc == STORE_OK && done < n) {
     rc = pass_one(r, ti[done], &later);
@@ -129,7 +127,7 @@ enum store_rc job_pass(struct runner *r, const struct ev *e) {
   }
   r->step.ctx.budget -= (int64_t)n;
   h->changed = true;
-  if (rc == STORE_OK && !later && n < SLICE) job_pass_over(&h->row.j);
+  if (rc == STORE_OK && !later && n < JOB_SLICE) job_pass_over(&h->row.j);
   return rc;
 }
 

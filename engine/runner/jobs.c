@@ -80,11 +80,15 @@ const struct job_head *jobs_fresh(const struct jobs *j, const char *key) {
   return NULL;
 }
 
+static void job_move(struct job *j, const struct job_step *s) {
+  job_moved(j, job_class(s->was), s->gone ? JOB_NONE : job_class(s->now));
+}
+
 /* A clean-up is no execution of the task. */
 void jobs_moved(struct job_head *h, const struct job_step *s) {
   struct job *j = &h->row.j;
   bool claimed = s->now->epoch > s->was->epoch && s->now->phase == PHASE_RUN;
-  job_moved(j, job_class(s->was), s->gone ? JOB_NONE : job_class(s->now));
+  job_move(j, s);
   j->executions += claimed;
   j->losses += s->lost;
   j->timeouts += s->timed_out;

@@ -10,6 +10,8 @@
 #include "env.h"
 #include "map64.h"
 
+#define JOB_SLICE 500                 /* tasks that one step of a pass looks at */
+
 struct job_head {
   struct job_row row;                 /* as it will be written; texts in env.mem */
   uint8_t got;                        /* as store_job_lock() says */

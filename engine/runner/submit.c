@@ -127,13 +127,26 @@ static enum store_rc rerun_one(struct runner *r, const struct req_task *t) {
   return ask_apply(r, c, 0, &(struct req_ask){.ask = ASK_RUN}, &got);
 }
 
+#define ONE_TASK 16                   /* rows and tokens that the start of one task takes at most */
+
+/* A request is made whole, however much of the batch's budget is left: a task that was left for a slice would be acknowledged
+ * without a row. */
+static enum store_rc make_whole(struct runner *r, struct req_task *t, struct task_def *def, int64_t job) {
+  struct run_ctx *c = &r->step.ctx;
+  int64_t had = c->budget;
+  c->budget = ONE_TASK;
+  enum store_rc rc = make_one(r, t, def, job);
+  c->budget = had - (ONE_TASK - c->budget);
+  return rc;
+}
+
 static enum store_rc make_all(struct submit *s) {
   struct runner *r = s->r;
   const struct req *q = s->e->q;
   enum store_rc rc = STORE_OK;
   for (uint32_t i = 0; rc == STORE_OK && i < q->n_task; i++) {
     struct req_task *t = &q->task[i];
-    if (!t->replayed) rc = make_one(r, t, s->def[i], q->job ? q->job->job_id : 0);
+    if (!t->replayed) rc = make_whole(r, t, s->def[i], q->job ? q->job->job_id : 0);
     else if (t->spec->if_exists == IF_EXISTS_RERUN && !own(q, t->ti)) rc = rerun_one(r, t);
   }
   return rc;

@@ -17,7 +17,8 @@ import sys
 
 HEAD = "extern int weir_plant;\nextern size_t weir_batch_rows, weir_page;\n#define PLANT(n) (weir_plant == (n))\n"
 # Sizes that are large in the product and small in the copies, so that batches, pages and slices end everywhere.
-SIZES = [("LIMIT_BATCH_ROWS", "weir_batch_rows"), ("PAGE", "weir_page"), ("WHOLE_NODES", "weir_page"), ("NEED_AHEAD 1000", "NEED_AHEAD 5")]
+SIZES = [("LIMIT_BATCH_ROWS", "weir_batch_rows"), ("PAGE", "weir_page"), ("WHOLE_NODES", "weir_page"), ("NEED_AHEAD 1000", "NEED_AHEAD 5"),
+         ("JOB_SLICE", "weir_page")]
 
 FOUND = {35: 3672, 56: 633, 57: 365}  # the seed that last found a rare plant: it saves a minute as long as it still does
 PARTS = 8  # of the seeds without a plant: they take longest, and are shared among the jobs
@@ -187,6 +188,26 @@ PLANTS = [
      "} else if (why == STOP_FENCED) {\n", "} else if (PLANT(75) && why == STOP_FENCED) {\n    (void)ti;\n  } else if (why == STOP_FENCED) {\n"),
     (76, "the same on another node", "runner/handle.c", "case EV_STRAY: return do_stray(r, e);", "case EV_STRAY: return PLANT(76) ? STORE_OK : do_stray(r, e);"),
     (41, None, "runner/reconciler.c", "return c->pass.hints || (age > HINT_AGE_US && lists_empty(c)) ?", "return c->pass.hints || (!PLANT(41) && age > HINT_AGE_US && lists_empty(c)) ?"),
+    (90, "a claim does not look at what is wanted of its job", "runner/jobs.c",
+     "  return w == JOB_WISH_PAUSE || w == JOB_WISH_CHECKPOINT", "  return PLANT(90) ? false : w == JOB_WISH_PAUSE || w == JOB_WISH_CHECKPOINT"),
+    (91, "who ends the last task of a job leaves its end to others", "runner/rows.c",
+     "    job_decide(&h->row.j);\n", "    if (!PLANT(91) || h->fresh || job_live(&h->row.j) > 0) job_decide(&h->row.j);\n"),
+    (92, "a closed job takes tasks", "runner/job.c", "return adds && h->row.j.closed ? ", "return adds && !PLANT(92) && h->row.j.closed ? "),
+    (93, "a loss is counted, and the task's class stays", "runner/jobs.c",
+     "  job_move(j, s);\n", "  if (!PLANT(93) || !s->lost) job_move(j, s);\n"),
+    (94, "nobody goes on with the pass of a node that died", "runner/reconciler.c",
+     "  if (!c->office || (c->env->single && c->pass.kind != PASS_RECOVER)) return STORE_OK;\n",
+     "  if (PLANT(94) || !c->office || (c->env->single && c->pass.kind != PASS_RECOVER)) return STORE_OK;\n"),
+    (95, "a slice skips what this batch has changed", "runner/job.c",
+     "    if (rc != STORE_OK || later) break;\n", "    if (rc != STORE_OK || (later && !PLANT(95))) break;\n    later = false;\n"),
+    (96, "taskKeys are unique beyond their job", "runner/alone_keys.c",
+     "  if (!e->q->job) return 0;\n", "  if (PLANT(96) || !e->q->job) return 0;\n"),
+    (97, "the job of a kept task is not locked", "runner/loader.c",
+     "    if (job != 0) id[m++] = job;\n", "    if (job != 0 && !(PLANT(97) && e->v[i].kind == EV_RESULT)) id[m++] = job;\n"),
+    (98, "a retry leaves the job final", "core/job.c",
+     "  if (j->wish == JOB_WISH_RETRY) return JOB_RUNNING;\n", "  if (!PLANT(98) && j->wish == JOB_WISH_RETRY) return JOB_RUNNING;\n"),
+    (99, "a new task of a paused job starts", "runner/submit.c",
+     "  if (rc == STORE_OK && job != 0) rc = ask_obey(r, c, false);\n", "  if (rc == STORE_OK && job != 0 && !PLANT(99)) rc = ask_obey(r, c, false);\n"),
 ]
 
 
