@@ -144,8 +144,8 @@ static enum wr_rc read_head(struct call *c, json_t *const v[J__N], struct job_lo
     return wr_err_at(&c->err, WR_OUT_OF_RANGE, "/childFailure", "childFailure must be fail or ignore.");
   j->key = wr_strdup(key);
   j->name = wr_strdup(name ? name : "");
-  j->job = (struct req_job){.op = JOB_OP_MAKE, .key = j->key, .name = j->name, .hash = j->hash, .closed = json_is_true(v[J_CLOSED]),
-                            .ignore = strcmp(failure, "ignore") == 0};
+  j->job = (struct req_job){.op = JOB_OP_MAKE, .key = j->key, .name = j->name, .hash = j->hash,
+                            .closed = json_is_true(v[J_CLOSED]), .ignore = strcmp(failure, "ignore") == 0};
   return WR_OK;
 }
 
@@ -168,9 +168,9 @@ static enum wr_rc make(struct call *c, json_t *const v[J__N]) {
 }
 
 enum wr_rc h_job_make(struct call *c) {
-  static const struct body_field field[J__N] = {[J_KEY] = {"jobKey", JSON_STRING, true}, [J_NAME] = {"jobName", JSON_STRING, false},
-    [J_CLOSED] = {"closed", JSON_TRUE, false}, [J_FAILURE] = {"childFailure", JSON_STRING, false},
-    [J_TASKS] = {"tasks", JSON_ARRAY, false}};
+  static const struct body_field field[J__N] = {[J_KEY] = {"jobKey", JSON_STRING, true},
+    [J_NAME] = {"jobName", JSON_STRING, false}, [J_CLOSED] = {"closed", JSON_TRUE, false},
+    [J_FAILURE] = {"childFailure", JSON_STRING, false}, [J_TASKS] = {"tasks", JSON_ARRAY, false}};
   json_t *v[J__N] = {0}, *closed = json_object_get(c->body, "closed");
   bool open = json_is_false(closed);
   if (open) (void)json_object_set_new(c->body, "closed", json_true()); /* the table of fields knows one type for each */
@@ -204,7 +204,8 @@ enum wr_rc h_job_add(struct call *c) {
   json_t *tasks;
   enum wr_rc rc = call_list(c, "tasks", LIMIT_SUBMITS, &tasks);
   if (rc != WR_OK) return rc;
-  if (json_array_size(tasks) == 0) return wr_err_at(&c->err, WR_OUT_OF_RANGE, "/tasks", "tasks must have 1 to %d elements.", LIMIT_SUBMITS);
+  if (json_array_size(tasks) == 0)
+    return wr_err_at(&c->err, WR_OUT_OF_RANGE, "/tasks", "tasks must have 1 to %d elements.", LIMIT_SUBMITS);
   struct job_load *j = load_new(tasks);
   j->job = (struct req_job){.op = JOB_OP_ADD, .job_id = c->id};
   rc = read_tasks(c, tasks, j->tasks);

@@ -84,7 +84,7 @@ enum store_rc ask_obey(struct runner *r, struct cached *c, bool pass) {
   return apply_as(r, c, ask, &h->row.j);
 }
 
-/* What the job answers in place of the task; ASK_OK: the task answers. A canceled job goes on when one of its tasks runs again. */
+/* What the job answers in place of the task; ASK_OK: the task answers. A canceled job goes on when one of its tasks is run. */
 static enum ask_no job_first(struct job_head *h, const struct task *t, enum ask ask) {
   if (ask != ASK_RUN) return ASK_OK;
   job_decide(&h->row.j); /* its last task may have ended in this batch */

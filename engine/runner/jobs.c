@@ -23,8 +23,10 @@ static struct job_head *add(struct jobs *j, int64_t id) {
 
 static void take(struct jobs *j, int64_t id, const struct job_row *row, uint8_t got) {
   struct job_head *h = add(j, id);
-  h->got = got;
-  if (got != 1) return;
+  bool damaged = got == 1 && (!job_state_known(row->j.state) || row->j.wish >= JOB_WISH__N);
+  if (damaged) log_error("runner.damaged_row", L_STR("row", "job"), L_INT("id", id));
+  h->got = damaged ? 0 : got; /* its tasks are left as they are */
+  if (h->got != 1) return;
   h->row = *row;
   h->row.key = arena_strdup(&j->env->mem, row->key);
   h->row.name = arena_strdup(&j->env->mem, row->name);

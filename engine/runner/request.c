@@ -175,7 +175,8 @@ enum store_rc handle_request(struct runner *r, struct ev *e) {
   q->rc = WR_OK;
   q->state = NULL;
   q->changed = q->replayed = false;
-  if (r->env.draining && q->kind != REQ_CANCEL_FLOW && q->kind != REQ_ASK && q->kind != REQ_JOB) return req_refuse(q, WR_DRAINING, NULL);
+  bool wish = q->kind == REQ_CANCEL_FLOW || q->kind == REQ_ASK || q->kind == REQ_JOB;
+  if (r->env.draining && !wish) return req_refuse(q, WR_DRAINING, NULL);
   int64_t made = 0;
   if (q->key && keys_answer(&r->keys, e, &made)) {
     if (q->replayed && q->kind == REQ_EXEC_TASK) submit_replayed(r, q, made);

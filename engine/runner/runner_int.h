@@ -4,8 +4,8 @@
  *   wait.c      hints come in, wait and go out; limits
  *   req.c       what all requests share
  *   ask.c       wishes about tasks
- *   submit.c    stand-alone tasks are made
  *   job.c       jobs: made, asked, carried on
+ *   submit.c    stand-alone tasks are made
  *   request.c   one request of the API of any kind
  *   handle.c    one event of any kind
  *   rows.c      effects of a batch -> its rows, and the attempts that will start

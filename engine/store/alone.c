@@ -1,8 +1,8 @@
 /* Lists of stand-alone tasks (store_alone.h). A reader's thread.
  *
  * An index yields candidates, newest first; a filter in C takes those that fit; only the rows of a page are read whole. What
- * yields them is a merge of streams, each a range of one index that is read in pieces: one stream for all tasks, for a job or for a
- * queue, one for each group of a user. So the cost depends on how many are looked at, never on how many there are. Where the
+ * yields them is a merge of streams, each a range of one index that is read in pieces: one stream for all tasks, for a job or for
+ * a queue, one for each group of a user. So the cost depends on how many are looked at, never on how many there are. Where the
  * index has another order (that of keys, on a server that of live tasks), all that it holds are gathered and sorted, if they
  * are not too many; else all tasks are looked at.
  *

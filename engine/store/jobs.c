@@ -5,8 +5,9 @@
 void ins_row_job(const struct cell *c, struct job_row *r, struct arena *a) {
   *r = (struct job_row){
     .job_id = cell_i64(&c[0]), .version = cell_i64(&c[1]),
-    .j = {.state = cell_u8(&c[2]), .wish = cell_u8(&c[3]), .how = cell_u8(&c[4]), .closed = cell_u8(&c[5]), .ignore = cell_u8(&c[6]),
-          .pass = !cell_null(&c[7]), .pass_at = cell_i64(&c[7]), .executions = cell_i64(&c[16]), .timeouts = cell_i64(&c[17]),
+    .j = {.state = cell_u8(&c[2]), .wish = cell_u8(&c[3]), .how = cell_u8(&c[4]), .closed = cell_u8(&c[5]),
+          .ignore = cell_u8(&c[6]), .pass = !cell_null(&c[7]), .pass_at = cell_i64(&c[7]),
+          .executions = cell_i64(&c[16]), .timeouts = cell_i64(&c[17]),
           .losses = cell_i64(&c[18])},
     .create_us = cell_us(&c[19]), .end_us = cell_us(&c[20]), .update_us = cell_us(&c[21]), .key = cell_text(&c[23], a),
     .name = cell_text(&c[24], a)};

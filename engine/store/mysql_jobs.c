@@ -77,8 +77,8 @@ static void found(const struct cell *c, const struct my_asked *k, size_t i) {
 
 /* A key that another node is writing just now is not there yet: the insert waits for that node, and then the batch finds it. */
 enum store_rc my_job_find(struct store *st, const char *key, int64_t *id, uint8_t hash[KEY_HASH_BYTES]) {
-  static const struct my_key_table t = {"job FORCE INDEX(job_key)", "job_key", "job_key,job_id,key_hash", sizeof(struct async_key),
-                                        found};
+  static const struct my_key_table t = {"job FORCE INDEX(job_key)", "job_key", "job_key,job_id,key_hash",
+                                        sizeof(struct async_key), found};
   struct async_key row = {0};
   uint8_t got = 0;
   enum store_rc rc = my_keys_look(my_of(st), &(struct my_asked){&t, &key, 1, &row, &got, false, 0});
@@ -104,15 +104,15 @@ enum store_rc my_job_tasks(struct store *st, int64_t id, int64_t after_ti, int64
   struct my *s = my_of(st);
   MYSQL_RES *res = NULL;
   my_select_begin(s);
-  buf_printf(&s->sql.b, "SELECT ti_id FROM job_task FORCE INDEX(PRIMARY) WHERE job_id=%lld AND ti_id>%lld ORDER BY ti_id LIMIT %zu",
-             (long long)id, (long long)after_ti, n);
+  buf_printf(&s->sql.b, "SELECT ti_id FROM job_task FORCE INDEX(PRIMARY) WHERE job_id=%lld AND ti_id>%lld ORDER BY ti_id "
+             "LIMIT %zu", (long long)id, (long long)after_ti, n);
   unsigned e = my_select_tx(s, &res);
   return numbers(s, e, res, ti, n, n_out);
 }
 
 /* ---- writing ---- */
-static const char *const count_col[JOB__CLASSES] = {"not_started", "retrying", "running", "analyzing", "waiting", "success", "failed",
-                                                    "canceled"};
+static const char *const count_col[JOB__CLASSES] = {"not_started", "retrying", "running", "analyzing", "waiting", "success",
+                                                    "failed", "canceled"};
 
 static void put(struct my *s, const char *col, int64_t v) {
   buf_printf(&s->sql.b, "%s=%lld,", col, (long long)v);

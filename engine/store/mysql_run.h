@@ -34,7 +34,11 @@ struct my_key_table {
   void (*found)(const struct cell *c, const struct my_asked *k, size_t i);
 };
 /* scoped: the column key_scope must be `scope`. */
-struct my_asked { const struct my_key_table *t; const char *const *key; size_t n; void *out; uint8_t *got; bool scoped; int64_t scope; };
+struct my_asked {
+  const struct my_key_table *t; const char *const *key; size_t n;
+  void *out; uint8_t *got;
+  bool scoped; int64_t scope;
+};
 enum store_rc my_keys_look(struct my *s, const struct my_asked *all) WR_MUST;
 
 /* mysql_keys.c: idempotency keys of the batch, behind the guards and before the heads (the order of locks). */

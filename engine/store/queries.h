@@ -78,8 +78,9 @@
 #define KEY_COLS "hash,kind,first_id,n,create_time"
 
 /* Of job, in the order of ins_row_job(). */
-#define JOB_COLS "job_id, version, state, wish, how, closed, child_failure, pass_at, not_started, retrying, running, analyzing, " \
-  "waiting, success, failed, canceled, executions, timeouts, losses, create_time, end_time, update_time, key_hash, job_key, job_name"
+#define JOB_COLS "job_id, version, state, wish, how, closed, child_failure, pass_at, not_started, retrying, running, " \
+  "analyzing, waiting, success, failed, canceled, executions, timeouts, losses, create_time, end_time, update_time, " \
+  "key_hash, job_key, job_name"
 
 /* ---- statements that more than one list has ---- */
 #define TEXT_KEY "SELECT " KEY_COLS " FROM idempotency WHERE idem_key=?1"

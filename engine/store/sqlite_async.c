@@ -94,7 +94,8 @@ static int gone_over(struct sq *s) {
 /* The batch has updated the task before, so it is there. Rows of task_async and task_alone may be missing: the task may be
  * final. */
 enum store_rc sq_put_gone(struct sq *s, const struct batch *b) {
-  static const enum run_stmt part[] = {RUN_GONE_LEFT, RUN_GONE_OF_JOB, RUN_GONE_ASYNC, RUN_ALONE_DELETE, RUN_GONE_ATTEMPT, RUN_GONE_TASK};
+  static const enum run_stmt part[] = {RUN_GONE_LEFT, RUN_GONE_OF_JOB, RUN_GONE_ASYNC, RUN_ALONE_DELETE, RUN_GONE_ATTEMPT,
+                                       RUN_GONE_TASK};
   int over = b->n_gone > 0 ? gone_over(s) : SQLITE_OK;
   if (over != SQLITE_OK) return sq_rc(&s->run, over);
   for (size_t i = 0; i < b->n_gone; i++) {

@@ -93,10 +93,10 @@
   X(RUN_JOB_KEY, "SELECT job_id, key_hash FROM job WHERE job_key=?1") \
   X(RUN_JOB_TASKS, "SELECT ti_id FROM job_task WHERE job_id=?1 AND ti_id>?2 ORDER BY ti_id LIMIT ?3") \
   X(RUN_JOB_PASSES, "SELECT job_id FROM job WHERE pass_at IS NOT NULL AND job_id>?1 ORDER BY job_id LIMIT ?2") \
-  X(RUN_JOB_INSERT, "INSERT INTO job (job_id, version, state, wish, how, closed, child_failure, pass_at, not_started, retrying, " \
-    "running, analyzing, waiting, success, failed, canceled, executions, timeouts, losses, end_time, update_time, create_time, " \
-    "key_hash, job_key, job_name) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23," \
-    "?24,?25)") \
+  X(RUN_JOB_INSERT, "INSERT INTO job (job_id, version, state, wish, how, closed, child_failure, pass_at, not_started, " \
+    "retrying, running, analyzing, waiting, success, failed, canceled, executions, timeouts, losses, end_time, update_time, " \
+    "create_time, key_hash, job_key, job_name) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19," \
+    "?20,?21,?22,?23,?24,?25)") \
   X(RUN_JOB_UPDATE, "UPDATE job SET version=?2, state=?3, wish=?4, how=?5, closed=?6, child_failure=?7, pass_at=?8, " \
     "not_started=?9, retrying=?10, running=?11, analyzing=?12, waiting=?13, success=?14, failed=?15, canceled=?16, " \
     "executions=?17, timeouts=?18, losses=?19, end_time=?20, update_time=?21 WHERE job_id=?1") \

@@ -108,7 +108,7 @@ struct attempt_row {              /* task_attempt: an attempt that ended and was
 /* An idempotency key and what its first request made: rows first_id .. first_id + n - 1. A key is never changed once it is
  * written, and is deleted when it is older than LIMIT_KEY_AGE_US. */
 #define KEY_HASH_BYTES 32
-enum key_kind { KEY_STARTS = 1, KEY_TASK_INS, KEY_TASK, KEY_FLOW, KEY_JOB };  /* fi; ti; task_id, flow_id with n = the version; job_id */
+enum key_kind { KEY_STARTS = 1, KEY_TASK_INS, KEY_TASK, KEY_FLOW, KEY_JOB };  /* fi; ti; task_id, flow_id with n: version; job */
 struct key_row { uint8_t hash[KEY_HASH_BYTES]; uint8_t kind; int64_t first_id; uint32_t n; int64_t create_us; };
 struct key_write { const char *key; struct key_row row; };  /* 1 to LIMIT_KEY_CHARS visible ASCII characters */
 #include "store_whose.h"
@@ -125,7 +125,7 @@ struct batch {
   struct async_write *async; size_t n_async;      /* ascending ti; see store_async.h */
   const struct whose_row *whose; size_t n_whose;  /* each replaces the one of its (fi, ti), if there is one */
   const int64_t *gone; size_t n_gone;             /* ascending ti: stand-alone tasks that are deleted; see store_async.h */
-  struct job_write *job; size_t n_job;            /* ascending job_id, each once; of jobs that store_job_lock() locked, or new */
+  struct job_write *job; size_t n_job;            /* ascending job_id, each once; locked by store_job_lock(), or new */
   const struct queue_rate *rate; size_t n_rate;   /* ascending queue_id, each once; see store_queues.h */
   const struct count_note *note; size_t n_note;   /* ascending ti, each once; tasks that count. Not for a store of one process */
   const int64_t *unnote; size_t n_unnote;         /* ascending ti: tasks that do not count, noted or not */
@@ -193,7 +193,7 @@ enum store_rc store_keys(struct store *s, const char *const *key, size_t n, stru
  * (reader_context() does), context_len tells how long it is. */
 enum store_rc store_async(struct store *s, const int64_t *ti, size_t n, struct async_row *out, size_t *n_out) WR_MUST;
 /* By taskKey, ascending by scope, then by strcmp(); else as store_keys(). */
-enum store_rc store_async_keys(struct store *s, const struct key_name *key, size_t n, struct async_key *out, uint8_t *got) WR_MUST;
+enum store_rc store_async_keys(struct store *s, const struct key_name *k, size_t n, struct async_key *out, uint8_t *got) WR_MUST;
 /* Sends all rows and the fence (renews the lease). STALE and FENCED have rolled back already. */
 enum store_rc store_write(struct store *s, struct batch *b) WR_MUST;
 enum store_rc store_commit(struct store *s) WR_MUST;

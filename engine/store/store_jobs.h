@@ -24,8 +24,8 @@ struct job_write { enum row_op op; bool gone; struct job_row row; };
 
 /* ---- the runner's writer, inside a batch ---- */
 /* Locks the rows, ascending, each once; behind idempotency keys and before flows in the order of locks. Waits for a row that
- * another batch holds. got[i]: 1 = locked and out[i] filled, 0 = no such row, 2 = held elsewhere (only for a while after a wait in
- * vain: protocol.md, rule 3). Texts in out are valid until the transaction ends. */
+ * another batch holds. got[i]: 1 = locked and out[i] filled, 0 = no such row, 2 = held elsewhere (only for a while after a wait
+ * in vain: protocol.md, rule 3). Texts in out are valid until the transaction ends. */
 enum store_rc store_job_lock(struct store *s, const int64_t *id, size_t n, struct job_row *out, uint8_t *got) WR_MUST;
 /* By its key, without a lock. *id 0: there is none. */
 enum store_rc store_job_find(struct store *s, const char *key, int64_t *id, uint8_t hash[KEY_HASH_BYTES]) WR_MUST;
