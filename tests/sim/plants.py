@@ -195,19 +195,12 @@ PLANTS = [
     (92, "a closed job takes tasks", "runner/job.c", "return adds && h->row.j.closed ? ", "return adds && !PLANT(92) && h->row.j.closed ? "),
     (93, "a loss is counted, and the task's class stays", "runner/jobs.c",
      "  job_move(j, s);\n", "  if (!PLANT(93) || !s->lost) job_move(j, s);\n"),
-    (94, "nobody goes on with the pass of a node that died", "runner/reconciler.c",
-     "  if (!c->office || (c->env->single && c->pass.kind != PASS_RECOVER)) return STORE_OK;\n",
-     "  if (PLANT(94) || !c->office || (c->env->single && c->pass.kind != PASS_RECOVER)) return STORE_OK;\n"),
-    (95, "a slice skips what this batch has changed", "runner/job.c",
-     "    if (rc != STORE_OK || later) break;\n", "    if (rc != STORE_OK || (later && !PLANT(95))) break;\n    later = false;\n"),
+    (95, "a task changes, and its job is not written because no counter does", "runner/jobs.c",
+     "  h->changed = true;\n}", "  h->changed |= !PLANT(95) || s->gone || job_class(s->was) != job_class(s->now);\n}"),
     (96, "taskKeys are unique beyond their job", "runner/alone_keys.c",
      "  if (!e->q->job) return 0;\n", "  if (PLANT(96) || !e->q->job) return 0;\n"),
-    (97, "the job of a kept task is not locked", "runner/loader.c",
-     "    if (job != 0) id[m++] = job;\n", "    if (job != 0 && !(PLANT(97) && e->v[i].kind == EV_RESULT)) id[m++] = job;\n"),
-    (98, "a retry leaves the job final", "core/job.c",
-     "  if (j->wish == JOB_WISH_RETRY) return JOB_RUNNING;\n", "  if (!PLANT(98) && j->wish == JOB_WISH_RETRY) return JOB_RUNNING;\n"),
-    (99, "a new task of a paused job starts", "runner/submit.c",
-     "  if (rc == STORE_OK && job != 0) rc = ask_obey(r, c, false);\n", "  if (rc == STORE_OK && job != 0 && !PLANT(99)) rc = ask_obey(r, c, false);\n"),
+    (98, "a canceled job ends as its tasks did", "core/job.c",
+     "  if (j->wish == JOB_WISH_CANCEL) return JOB_CANCELED;\n", "  if (!PLANT(98) && j->wish == JOB_WISH_CANCEL) return JOB_CANCELED;\n"),
 ]
 
 

@@ -399,6 +399,7 @@ static uint64_t run_seed(uint64_t seed, int verbose) {
   for (uint64_t i = 0; i % 17 != 0 || w->now < least || !settled(w); i++) {
     step(w);
     if (i % 17 == 0) oracle_idle(w);
+    if (i % 17 == 0 && w->jobs.on) jobs_idle(w);
     if (i % 17 == 0) oracle_gone(w);
     if (i % 17 == 0) load_wake(w);
     if (w->now - since < CALM_LIMIT && i < CALM_STEPS) continue;

@@ -232,11 +232,13 @@ void queues_end(struct world *w);
 void jobs_setup(struct world *w);
 void jobs_op(struct world *w);                               /* perhaps a request about a job */
 void jobs_wake(struct world *w);
+void jobs_commit(struct world *w, const struct batch *b);
 void jobs_claimed(struct world *w, int64_t ti, const struct batch *b);
 uint32_t jobs_attempts(const struct world *w, int64_t ti, const struct task_def *def);
 void jobs_committed_check(struct world *w, const struct batch *b);
 void jobs_answer(struct world *w, const struct op *o);
 bool jobs_live(const struct world *w);
+void jobs_idle(struct world *w);
 void jobs_quiet(struct world *w);
 void jobs_end(struct world *w);
 

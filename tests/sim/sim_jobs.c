@@ -109,6 +109,15 @@ static bool goes_on_now(const struct world *w, int64_t id) {
   return false;
 }
 
+/* About to be committed. */
+void jobs_commit(struct world *w, const struct batch *b) {
+  for (size_t i = 0; i < b->n_async; i++) {
+    const struct async_row *a = &b->async[i].row;
+    const struct mem_job *j = b->async[i].op == ROW_INSERT && a->job ? memdb_job(w->db, a->job) : NULL;
+    if (j && j->r.j.closed) sim_fail(w, "task %lld is added to job %lld, which is closed", (long long)a->ti, (long long)a->job);
+  }
+}
+
 /* The claim of ti is about to be committed. */
 void jobs_claimed(struct world *w, int64_t ti, const struct batch *b) {
   const struct mem_async *a = memdb_async(w->db, ti);
@@ -202,6 +211,16 @@ bool jobs_live(const struct world *w) {
     if (!j->deleted && (j->r.j.pass || j->r.j.state == JOB_PAUSED)) return true;
   }
   return false;
+}
+
+/* In the calm each pass comes to its end, whoever has begun it. */
+void jobs_idle(struct world *w) {
+  const struct map64_slot *s;
+  for (size_t i = 0; w->now - w->calm_at > 600 * SEC && (s = map64_next(&w->db->job, &i)) != NULL;) {
+    const struct mem_job *j = s->val;
+    if (!j->deleted && j->r.j.pass && w->now - w->calm_at > 600 * SEC + (int64_t)w->db->n_live * SEC)
+      sim_fail(w, "what is wanted of job %lld is not carried out: it has come to task %lld", (long long)j->r.job_id, (long long)j->r.j.pass_at);
+  }
 }
 
 void jobs_quiet(struct world *w) {

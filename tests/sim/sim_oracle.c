@@ -272,6 +272,7 @@ void oracle_commit(void *ctx, int64_t me, const struct batch *b) {
   struct world *w = ctx;
   const struct mem_member *m = memdb_member(w->db, me);
   if (m->state != MEMBER_LIVE) sim_fail(w, "a batch of node %lld, which is not alive", (long long)me);
+  jobs_commit(w, b);
   for (size_t i = 0; i < b->n_flow; i++) check_flow(w, &b->flow[i]);
   for (size_t i = 0; i < b->n_node; i++) check_node(w, &b->node[i]);
   for (size_t i = 0; i < b->n_task; i++) check_task(w, &b->task[i], b, me);
