@@ -141,6 +141,7 @@ static bool set_after(struct query *q, const struct value *v) {
   return dot && text_id(v->s, (size_t)(dot - v->s), &q->after_ti) &&
          text_id(dot + 1, v->n - (size_t)(dot - v->s) - 1, &q->after_us);
 }
+static bool set_job_id(struct query *q, const struct value *v) { return text_id(v->s, v->n, &q->job_id); }
 static bool set_task_id(struct query *q, const struct value *v) { return text_id(v->s, v->n, &q->task_id); }
 static bool set_alone(struct query *q, const struct value *v) {
   bool alone = true, ok = set_bool(&alone, v);
@@ -227,6 +228,7 @@ static const struct param params[] = {
   {"taskKey", Q_TASK_KEY, KIND_TEXT, WR_BAD_FILTER, "1 to 128 visible ASCII characters, or the first of them and *",
    set_task_key},
   {"taskId", Q_TASK_ID, KIND_INT, WR_BAD_FILTER, "an id", set_task_id},
+  {"jobId", Q_JOB_ID, KIND_INT, WR_BAD_FILTER, "an id", set_job_id},
   {"after", Q_AFTER, KIND_TEXT, WR_BAD_PAGE, "what page.after of an answer said", set_after},
   {"alone", Q_ALONE, KIND_BOOL, WR_BAD_FILTER, "true or false", set_alone},
   {"status", Q_TASK_STATUS, KIND_TEXT, WR_BAD_FILTER, "one of RUNNING, SUCCESS, FAILED", set_task_status},

@@ -13,7 +13,7 @@ enum {
   Q_WAIT = 65536, Q_FOLLOW = 131072,
   Q_USER = 1 << 18, Q_GROUP = 1 << 19, Q_TASK_KEY = 1 << 20, Q_TASK_ID = 1 << 21, Q_ALONE = 1 << 22, Q_TASK_STATUS = 1 << 23,
   Q_TASK_STATES = 1 << 24 /* may be given more than once */, Q_FORCE = 1 << 25, Q_ALIVE = 1 << 26, Q_S0_TASK = 1 << 27,
-  Q_AFTER = 1 << 28, Q_ALL = 1 << 29
+  Q_AFTER = 1 << 28, Q_ALL = 1 << 29, Q_JOB_ID = 1 << 30
 };
 #define Q_PAGE (Q_LIMIT | Q_OFFSET | Q_TOTAL)
 
@@ -24,6 +24,7 @@ struct query {
   uint8_t stream;             /* WX_STDOUT, WX_STDERR; 0 = all */
   bool total, no_nodes, all_runs, all_attempts, follow;
   /* of stand-alone tasks: */
+  int64_t job_id;             /* 0 = any */
   int64_t task_id, alive, ti; /* ti: taskId of S0's routes, 0 = what is given is none */
   int64_t after_us, after_ti; /* where a list goes on; 0 0 = it begins */
   uint32_t states;            /* bit n: enum task_shown n; 0 = any */

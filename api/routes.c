@@ -5,7 +5,9 @@
 
 #define Q_LIST (Q_FLOW_ID | Q_FI_ID | Q_STATUS | Q_STATE | Q_FROM | Q_TO | Q_PAGE)
 #define Q_TASKS (Q_USER | Q_GROUP | Q_TYPE | Q_TASK_STATES | Q_TASK_STATUS | Q_TASK_KEY | Q_TASK_ID | Q_ALONE | Q_FROM | Q_TO | \
-                 Q_PAGE | Q_AFTER)
+                 Q_PAGE | Q_AFTER | Q_JOB_ID)
+#define Q_JOB_TASKS (Q_USER | Q_GROUP | Q_TYPE | Q_TASK_STATES | Q_TASK_STATUS | Q_TASK_KEY | Q_TASK_ID | Q_FROM | Q_TO | \
+                     Q_PAGE | Q_AFTER)
 
 static const struct route routes[] = {
   {"POST", "/flow", ROLE_AUTHOR, BODY_REQUIRED, ROUTE_CHANGES | ROUTE_LARGE | ROUTE_KEYED, 0, 0, h_flow_save},
@@ -35,6 +37,17 @@ static const struct route routes[] = {
   {"POST", "/exec/task-ins/cancel", ROLE_OPERATOR, BODY_REQUIRED, ROUTE_CHANGES, 0, 0, h_tasks_cancel},
   {"POST", "/exec/task-ins/delete", ROLE_OPERATOR, BODY_REQUIRED, ROUTE_CHANGES, 0, 0, h_tasks_remove},
   {"POST", "/exec/task-ins/queue", ROLE_OPERATOR, BODY_REQUIRED, ROUTE_CHANGES, 0, 0, h_tasks_queue},
+
+  {"POST", "/job", ROLE_OPERATOR, BODY_REQUIRED, ROUTE_CHANGES | ROUTE_LARGE | ROUTE_KEYED, 0, 0, h_job_make},
+  {"GET", "/job", ROLE_VIEWER, BODY_NONE, 0, Q_PAGE, LIMIT_PAGE, h_job_list},
+  {"GET", "/job/{id}", ROLE_VIEWER, BODY_NONE, 0, Q_WAIT, 0, h_job_get},
+  {"POST", "/job/{id}/task", ROLE_OPERATOR, BODY_REQUIRED, ROUTE_CHANGES | ROUTE_LARGE | ROUTE_KEYED, 0, 0, h_job_add},
+  {"GET", "/job/{id}/task", ROLE_VIEWER, BODY_NONE, 0, Q_JOB_TASKS, LIMIT_PAGE, h_job_tasks},
+  {"POST", "/job/{id}/close", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES, 0, 0, h_job_close},
+  {"POST", "/job/{id}/cancel", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES, 0, 0, h_job_cancel},
+  {"POST", "/job/{id}/pause", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES, 0, 0, h_job_pause},
+  {"POST", "/job/{id}/resume", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES, 0, 0, h_job_resume},
+  {"POST", "/job/{id}/retry", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES, 0, 0, h_job_retry},
 
   {"POST", "/queue", ROLE_OPERATOR, BODY_REQUIRED, ROUTE_CHANGES, 0, 0, h_queue_set},
   {"GET", "/queue", ROLE_VIEWER, BODY_NONE, 0, Q_PAGE, LIMIT_PAGE, h_queue_list},

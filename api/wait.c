@@ -205,10 +205,12 @@ static void watch_wake(struct waits *ws, enum wait_kind one, enum wait_kind two,
 static bool watch_any(void *ctx) { return atomic_load_explicit(&((struct waits *)ctx)->n, memory_order_relaxed) > 0; }
 static void watch_flow(void *ctx, int64_t fi) { watch_wake(ctx, WAIT_FLOW, WAIT_FLOW, fi); }
 static void watch_task(void *ctx, int64_t ti) { watch_wake(ctx, WAIT_TASK, WAIT_LOG, ti); }
+static void watch_job(void *ctx, int64_t job_id) { watch_wake(ctx, WAIT_JOB, WAIT_JOB, job_id); }
 static void watch_log(void *ctx, int64_t ti) { watch_wake(ctx, WAIT_LOG, WAIT_LOG, ti); }
 
 struct watcher waits_watcher(struct waits *ws) {
-  return (struct watcher){.ctx = ws, .waits = watch_any, .flow = watch_flow, .task = watch_task, .log = watch_log};
+  return (struct watcher){.ctx = ws, .waits = watch_any, .flow = watch_flow, .task = watch_task, .log = watch_log,
+                          .job = watch_job};
 }
 
 /* ---- the look at what other nodes have done; a worker ---- */
@@ -230,6 +232,7 @@ static void look_ids(struct look *l) {
 static bool is_news(struct waiter *w, const struct ins_state *s) {
   if (!s) return true; /* it is gone */
   if (w->kind == WAIT_FLOW) return flow_final((enum flow_state)s->state);
+  if (w->kind == WAIT_JOB) return job_final((enum job_state)s->state);
   if (task_final((enum task_state)s->state)) return true;
   if (w->kind == WAIT_TASK) return false;
   bool grown = w->seen_epoch != s->epoch || w->seen_top != s->log_top;
@@ -251,7 +254,8 @@ static void look_tell(struct look *l) {
 }
 
 static void look_inside(struct waits *ws) {
-  static const enum ins_kind kind[WAIT__N] = {[WAIT_FLOW] = INS_FLOW, [WAIT_TASK] = INS_TASK, [WAIT_LOG] = INS_TASK_LOG};
+  static const enum ins_kind kind[WAIT__N] = {[WAIT_FLOW] = INS_FLOW, [WAIT_TASK] = INS_TASK, [WAIT_LOG] = INS_TASK_LOG,
+                                               [WAIT_JOB] = INS_JOB};
   struct wr_err err;
   store_deadline(clock_mono_us() + ws->api->o.request_us);
   for (int k = 0; k < WAIT__N; k++) {
@@ -336,10 +340,10 @@ static void work_log(struct waiter *w, struct buf *piece) {
   atomic_fetch_add(&ws->rest_bytes, 5);
 }
 
-struct job { struct waiter *w; bool look; };
+struct errand { struct waiter *w; bool look; };
 
-static bool next_job(struct waits *ws, struct job *j) {
-  *j = (struct job){0};
+static bool next_errand(struct waits *ws, struct errand *j) {
+  *j = (struct errand){0};
   pthread_mutex_lock(&ws->lock);
   while (!ws->work.first && !(ws->look_wanted && !ws->looking) && !ws->stop) pthread_cond_wait(&ws->work_there, &ws->lock);
   bool stop = ws->stop;
@@ -356,8 +360,8 @@ static void *worker_run(void *p) {
   struct waits *ws = p;
   struct http_thread *t = thread_make();
   struct buf piece = BUF_INIT;
-  struct job j;
-  while (next_job(ws, &j)) {
+  struct errand j;
+  while (next_errand(ws, &j)) {
     if (j.look) {
       look(ws);
       pthread_mutex_lock(&ws->lock);

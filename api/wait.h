@@ -36,7 +36,7 @@ void waits_drain(struct waits *ws);                 /* all waits end now, and no
 void waits_stop(struct waits *ws);                  /* ends the threads: at most 2 s for answers that are under way */
 
 /* ---- for requests ---- */
-enum wait_kind { WAIT_FLOW, WAIT_TASK, WAIT_LOG, WAIT__N };
+enum wait_kind { WAIT_FLOW, WAIT_TASK, WAIT_LOG, WAIT_JOB, WAIT__N };
 
 /* How to show the instance again when its time has come: what is left of the call. */
 struct call_kept { handler_fn *show; const struct route *route; int64_t id; struct query q; bool replayed; };

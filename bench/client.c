@@ -3,6 +3,7 @@
  *   client ADDR:PORT chain N | fan N TIMES | bulk FLOWS STEPS | single FLOWS STEPS CONNECTIONS | shell N argv|sh
  *   client ADDR:PORT tasks N PER | task N CONNECTIONS     stand-alone ECHO, PER of them or one a request
  *   client ADDR:PORT http N PER PORT             stand-alone HTTP, all of them to 127.0.0.1:PORT
+ *   client ADDR:PORT job N PER                            the same in one job, which is closed behind them
  *   client ADDR:PORT waits N PER                 stand-alone WAIT of a day; it ends when all are accepted
  *   client ADDR:PORT lone N CONNECTIONS          the same by single requests, of one definition, of an hour
  *   client ADDR:PORT cancel FOLDER TIMES
@@ -383,18 +384,47 @@ static void task_latency(struct client *k, int64_t tasks, struct samples *out) {
   }
 }
 
-/* n times the same task, `per` of them a request. */
-static void submit(struct client *k, const char *task, int64_t n, int64_t per) {
+/* n times the same task, `per` of them a request. job: they are its tasks; NULL = of none. */
+static void submit_to(struct client *k, const char *job, const char *task, int64_t n, int64_t per) {
   for (int64_t left = n, some; left > 0; left -= some) {
     struct buf b = BUF_INIT;
     some = left < per ? left : per;
     for (int64_t i = 0; i < some; i++) buf_printf(&b, "%s%s", i ? "," : "{\"tasks\":[", task);
     buf_str(&b, "]}");
-    json_t *a = call(k, "POST", "/exec/tasks", b.data);
-    if ((int64_t)rows_of(a) != some) die("a submit of many tasks answers another number of ids");
+    char path[64];
+    snprintf(path, sizeof path, job ? "%s/task" : "%s", job ? job : "/exec/tasks");
+    json_t *a = call(k, "POST", path, b.data), *data = json_object_get(a, "data");
+    if ((int64_t)json_array_size(job ? json_object_get(data, "tiIds") : data) != some) die("a submit of many tasks answers another number of ids");
     json_decref(a);
     buf_done(&b);
   }
+}
+
+static void submit(struct client *k, const char *task, int64_t n, int64_t per) { submit_to(k, NULL, task, n, per); }
+
+/* Done is what the job says: final, and each of its tasks a success. */
+static void run_job(struct client *k, int64_t n, int64_t per, struct result *r) {
+  char job[64], path[96];
+  int64_t t = now_us(), give_up = t + GIVE_UP_US;
+  json_t *a = call(k, "POST", "/job", "{\"jobKey\":\"bench\"}");
+  snprintf(job, sizeof job, "/job/%lld", (long long)json_integer_value(json_object_get(json_object_get(a, "data"), "jobId")));
+  json_decref(a);
+  submit_to(k, job, ALONE, n, per);
+  snprintf(path, sizeof path, "%s/close", job);
+  json_decref(call(k, "POST", path, NULL));
+  r->accept_s = (double)(now_us() - t) / 1e6;
+  snprintf(path, sizeof path, "%s?wait=60", job);
+  for (bool over = false; !over;) {
+    if (now_us() > give_up) die("the job does not end");
+    json_t *got = call(k, "GET", path, NULL), *d = json_object_get(got, "data");
+    over = json_object_get(d, "endTime") != NULL;
+    if (over && json_integer_value(json_object_get(json_object_get(d, "counts"), "success")) != n) die("not every task of the job worked");
+    json_decref(got);
+  }
+  r->seconds = (double)(now_us() - t) / 1e6;
+  r->tasks = n;
+  r->what = "task";
+  task_latency(k, n, &r->lat);
 }
 
 static void run_tasks(struct client *k, const char *task, int64_t n, int64_t per, struct result *r) {
@@ -559,6 +589,7 @@ int main(int argc, char **argv) {
   else if (strcmp(verb, "single") == 0) run_single(&k, arg(argc, argv, 3), arg(argc, argv, 4), (int)arg(argc, argv, 5), &r);
   else if (strcmp(verb, "tasks") == 0) run_tasks(&k, ALONE, arg(argc, argv, 3), arg(argc, argv, 4), &r);
   else if (strcmp(verb, "http") == 0) run_http(&k, arg(argc, argv, 3), arg(argc, argv, 4), arg(argc, argv, 5), &r);
+  else if (strcmp(verb, "job") == 0) run_job(&k, arg(argc, argv, 3), arg(argc, argv, 4), &r);
   else if (strcmp(verb, "waits") == 0) run_waits(&k, arg(argc, argv, 3), arg(argc, argv, 4), &r);
   else if (strcmp(verb, "task") == 0) run_task(&k, arg(argc, argv, 3), (int)arg(argc, argv, 4), &r);
   else if (strcmp(verb, "lone") == 0) run_lone(&k, arg(argc, argv, 3), (int)arg(argc, argv, 4), &r);

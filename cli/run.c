@@ -29,7 +29,7 @@
 #define LOGS_US 200000            /* output of steps wakes nobody, so with --logs it is looked for this often */
 #define OTHERS_NAMED 3            /* of the unfinished runs that a store holds */
 
-struct job {
+struct run_job {
   struct config cfg;
   struct node_opts opts;
   struct identity who;
@@ -49,9 +49,9 @@ struct job {
   atomic_int poked;               /* a turn has ended since we looked */
 };
 
-static bool replaying(const struct job *j) { return config_num(&j->cfg, OPT_FROM) != 0; }
-static bool as_json(const struct job *j) { return config_num(&j->cfg, OPT_OUTPUT) != 0; }
-static bool resuming(const struct job *j) { return config_num(&j->cfg, OPT_RESUME) != 0; }
+static bool replaying(const struct run_job *j) { return config_num(&j->cfg, OPT_FROM) != 0; }
+static bool as_json(const struct run_job *j) { return config_num(&j->cfg, OPT_OUTPUT) != 0; }
+static bool resuming(const struct run_job *j) { return config_num(&j->cfg, OPT_RESUME) != 0; }
 
 /* ---- options ---- */
 
@@ -61,7 +61,7 @@ static bool sqlite_missing(const char *url) {
   return strncmp(url, "sqlite:", 7) == 0 && stat(url + 7, &st) != 0 && errno == ENOENT;
 }
 
-static enum wr_rc read_options(struct job *j, struct wr_err *err) {
+static enum wr_rc read_options(struct run_job *j, struct wr_err *err) {
   struct node_opts *o = &j->opts;
   bool resume = resuming(j);
   if (resume && (j->cfg.n_args || !config_text(&j->cfg, OPT_STORE)))
@@ -87,14 +87,14 @@ static enum wr_rc read_options(struct job *j, struct wr_err *err) {
 }
 
 /* Called after the file was read: a person who mistyped its name then gets no other warning. */
-static enum wr_rc read_setup(struct job *j, struct wr_err *err) {
+static enum wr_rc read_setup(struct run_job *j, struct wr_err *err) {
   enum wr_rc rc = setup_common(&j->cfg, SHELL_PERSONAL, LOG_WARN, &j->opts, &j->who, err);
   if (replaying(j)) j->opts.async_slots = j->opts.slots;
   return rc;
 }
 
 /* Reads the file, before anything is made. */
-static int read_input(struct job *j, struct wr_err *err) {
+static int read_input(struct run_job *j, struct wr_err *err) {
   int code;
   if (resuming(j)) return EXIT_OK;
   if (input_json(j->cfg.args[0], &j->doc, &code, err)) return code;
@@ -105,7 +105,7 @@ static int read_input(struct job *j, struct wr_err *err) {
 /* ---- the runner answers ---- */
 
 static void on_changed(void *ctx) {
-  struct job *j = ctx;
+  struct run_job *j = ctx;
   if (atomic_exchange(&j->poked, 1) == 0) signals_wake();
 }
 static void on_flow_done(void *ctx, int64_t fi, enum flow_state state) {
@@ -122,13 +122,13 @@ static void nobody_waits(struct req *q, void *ctx) {
 /* ---- signals ---- */
 
 /* A flow that has not begun yet is canceled once it has. */
-static void cancel(struct job *j) {
+static void cancel(struct run_job *j) {
   if (!j->fi) return;
   j->cancel = (struct req){.kind = REQ_CANCEL_FLOW, .fi = j->fi, .done = nobody_waits};
   (void)runner_post(node_runner(j->node), &j->cancel); /* refused: the second signal remains */
 }
 
-static void take_signal(struct job *j, int sig) {
+static void take_signal(struct run_job *j, int sig) {
   if (signals_haste(sig)) {
     process_leaves_nothing();
     run_dir_remove(&j->dir);
@@ -143,13 +143,13 @@ static void take_signal(struct job *j, int sig) {
 /* ---- the start ---- */
 
 static void on_answer(struct req *q, void *ctx) {
-  struct job *j = ctx;
+  struct run_job *j = ctx;
   (void)q;
   atomic_store(&j->started, true);
   signals_wake();
 }
 
-static enum wr_rc start_flow(struct job *j, struct wr_err *err) {
+static enum wr_rc start_flow(struct run_job *j, struct wr_err *err) {
   j->one = (struct req_start){.flow_id = j->flow->flow_id, .params = j->params};
   j->start = (struct req){.kind = REQ_START, .start = &j->one, .n_start = 1, .done = on_answer, .done_ctx = j};
   int64_t until = clock_mono_us() + START_US;
@@ -170,7 +170,7 @@ static enum wr_rc start_flow(struct job *j, struct wr_err *err) {
 /* ---- following ---- */
 
 /* Waits until there is something to look at, and draws the passing seconds meanwhile. */
-static void wait_change(struct job *j) {
+static void wait_change(struct run_job *j) {
   while (!atomic_exchange(&j->poked, 0)) {
     int64_t tick = j->view.logs ? LOGS_US : j->view.style == FOLLOW_TREE ? TICK_US : 0;
     int sig = tick ? signals_wait_until(clock_mono_us() + tick) : signals_wait();
@@ -184,7 +184,7 @@ static void wait_change(struct job *j) {
   }
 }
 
-static enum wr_rc follow(struct job *j, struct wr_err *err) {
+static enum wr_rc follow(struct run_job *j, struct wr_err *err) {
   struct follow *f = &j->view;
   follow_init(f, node_store(j->node), j->flow, j->fi);
   f->to = as_json(j) ? stderr : stdout;
@@ -201,13 +201,13 @@ static enum wr_rc follow(struct job *j, struct wr_err *err) {
 
 /* ---- all of it ---- */
 
-static int exit_code(const struct job *j) {
+static int exit_code(const struct run_job *j) {
   if (j->sig == SIGINT) return EXIT_INTERRUPTED;
   if (j->view.state == FLOW_SUCCESS) return EXIT_OK;
   return j->view.state == FLOW_CANCELED ? EXIT_STOPPED : EXIT_RUN_FAILED;
 }
 
-static enum wr_rc report(const struct job *j, struct wr_err *err) {
+static enum wr_rc report(const struct run_job *j, struct wr_err *err) {
   const struct follow *f = &j->view;
   if (replaying(j)) {
     struct replay r = replay_of(f, &j->wf, j->opts.slots);
@@ -236,7 +236,7 @@ static int name_one(void *ctx, const struct flow_row *row) {
 }
 
 /* Names the unfinished runs in the store. They do not go on only because somebody uses the same file: nobody asked for that. */
-static enum wr_rc tell_others(struct job *j, struct wr_err *err) {
+static enum wr_rc tell_others(struct run_job *j, struct wr_err *err) {
   if (!config_text(&j->cfg, OPT_STORE)) return WR_OK;
   struct reader *r = reader_get(node_store(j->node), err);
   if (!r) return err->code;
@@ -255,7 +255,7 @@ static enum wr_rc tell_others(struct job *j, struct wr_err *err) {
   return rc;
 }
 
-static enum wr_rc open_node(struct job *j, struct wr_err *err) {
+static enum wr_rc open_node(struct run_job *j, struct wr_err *err) {
   struct node_opts *o = &j->opts;
   struct spawner *spawner;
   enum wr_rc rc = run_dir_make(&j->dir, err);
@@ -274,13 +274,13 @@ static enum wr_rc open_node(struct job *j, struct wr_err *err) {
 }
 
 /* Why there is no run: for a person on stderr, and with -o json for a program on stdout. */
-static int job_refuse(const struct job *j, const struct wr_err *err, int code) {
+static int job_refuse(const struct run_job *j, const struct wr_err *err, int code) {
   if (as_json(j)) report_refusal_json(stdout, err);
   return complain("run", err, (enum exit_code)code);
 }
 
 /* A person whose flow has no SHELL task is not told what such a task could do. */
-static bool has_shell(const struct job *j) {
+static bool has_shell(const struct run_job *j) {
   struct wr_err ignored;
   bool found = false;
   for (uint32_t i = 0; i < j->flow->n && !found; i++) {
@@ -295,7 +295,7 @@ static bool has_shell(const struct job *j) {
   return found;
 }
 
-static enum wr_rc run_flow(struct job *j, struct wr_err *err) {
+static enum wr_rc run_flow(struct run_job *j, struct wr_err *err) {
   enum wr_rc rc = tell_others(j, err);
   struct def_site site = {node_store(j->node), node_executors(j->node), j->opts.shell == NODE_SHELL_ON, j->opts.run_as,
                           node_defs(j->node)};
@@ -308,7 +308,7 @@ static enum wr_rc run_flow(struct job *j, struct wr_err *err) {
   return rc ? rc : report(j, err);
 }
 
-static int run_job(struct job *j) {
+static int run_job(struct run_job *j) {
   struct wr_err err = {0};
   int code = read_input(j, &err);
   if (code) return job_refuse(j, &err, code);
@@ -328,7 +328,7 @@ static int run_job(struct job *j) {
   return code;
 }
 
-static void job_done(struct job *j) {
+static void job_done(struct run_job *j) {
   node_close(j->node);
   follow_done(&j->view);
   def_flow_unref(j->flow);
@@ -341,7 +341,7 @@ static void job_done(struct job *j) {
 }
 
 int verb_run(int argc, char **argv) {
-  struct job j = {0};
+  struct run_job j = {0};
   struct wr_err err = {0};
   int code;
   enum wr_rc rc = config_load(&j.cfg, VERB_RUN, argc, argv, &err);

@@ -16,7 +16,7 @@ OLDEST_FROM = 4
 SHUT_OUT_3 = ["ALTER TABLE engine_node MODIFY COLUMN schema_no INT NOT NULL",
               "UPDATE engine_node SET state='DEAD', end_time=UTC_TIMESTAMP(6) WHERE state='LIVE' AND schema_no=3"]
 ALTER = re.compile(r"ALTER TABLE `?(\w+)`? (.*)", re.S)
-CLAUSE = re.compile(r"(ADD|DROP|MODIFY) (COLUMN|KEY|INDEX) `?(\w+)`?\b")
+CLAUSE = re.compile(r"(ADD|DROP|MODIFY) (?:UNIQUE )?(COLUMN|KEY|INDEX) `?(\w+)`?\b")
 AGAIN = re.compile(r"CREATE TABLE IF NOT EXISTS |CREATE OR REPLACE (?:SQL SECURITY INVOKER )?VIEW |DROP TABLE IF EXISTS |INSERT IGNORE |UPDATE |DELETE ")
 
 

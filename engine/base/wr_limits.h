@@ -63,6 +63,7 @@
 #define LIMIT_ASKS_DEFAULT 1000
 #define LIMIT_KEY_AGE_US (30LL * 86400 * 1000000) /* a key is remembered at least this long */
 #define LIMIT_ATTEMPTS 101
+#define LIMIT_JOB_ATTEMPTS 3                   /* of a task in a job that does not say */
 #define LIMIT_TIME_US (604800LL * 1000000)     /* timeouts, delays, WAIT: seven days */
 #define LIMIT_LOSSES 3                         /* the third makes the task DEAD */
 #define LIMIT_AGAIN 100                        /* answers "not now" of one run of a task: the next one is a failure */

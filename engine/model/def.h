@@ -38,6 +38,7 @@ struct task_def {
   int64_t heartbeat_us;         /* an attempt that reports nothing for so long is LOST, 0 = never */
   int64_t clean_up_us;          /* it has an onDelete: the run timeout of that; 0 = it has none */
   char *labels;                 /* taskConfig.labels, what its member must have: labels.h; NULL = nothing */
+  uint8_t has_attempts;         /* `attempts` is given */
   struct queue_spec *queue;     /* taskConfig.queue: async.h; NULL = none */
   /* what runs it on this node; the cache of definitions sets it together with policy.slot. NULL = look it up by type */
   const struct executor *executor;
@@ -115,6 +116,8 @@ size_t def_flow_warn(const struct flow_def *f, void (*say)(void *ctx, const char
 /* For the store: fill the plain fields, then derive / compile. Fails with INTERNAL when the stored text is broken.
  * slot: of the executor type; def_task_derive leaves policy.slot as the caller set it. */
 enum wr_rc def_task_derive(struct task_def *t, struct wr_err *err) WR_MUST;
+/* An inline task of a job, which nobody else has yet: its attempts are those of a job when it does not say. */
+void def_in_job(struct task_def *t);
 /* config text of the node -> need, rest, override */
 enum wr_rc def_flow_compile(struct flow_def *f, struct wr_err *err) WR_MUST;
 /* Inline tasks of a node <-> the JSON array text kept in task_node.tasks. */

@@ -73,6 +73,7 @@ static enum wr_rc settings_read(const json_t *cfg, const struct jpath *at, struc
   t->labels = NULL;
   if (!rc && v[C_LABELS]) rc = labels_read(v[C_LABELS], JKEY(at, "labels"), &t->labels, err);
   t->policy.attempts = (uint32_t)attempts;
+  t->has_attempts = v[C_ATTEMPTS] != NULL;
   t->policy.on_lost = (enum on_lost)lost;
   return rc;
 }
@@ -318,4 +319,8 @@ enum wr_rc def_inline_parse(struct node_def *n, const char *text, size_t len, st
   }
   json_decref(a);
   return rc ? wr_err_set(err, WR_INTERNAL, "The stored tasks of node %lld cannot be read.", (long long)n->node_id) : WR_OK;
+}
+
+void def_in_job(struct task_def *t) {
+  if (!t->has_attempts) t->policy.attempts = LIMIT_JOB_ATTEMPTS;
 }

@@ -11,6 +11,7 @@ enum alone_write { ALONE_SAME, ALONE_INSERT, ALONE_UPDATE, ALONE_KEPT };
 struct alone {
   char *user, *group;                 /* never NULL */
   char *key;                          /* taskKey; NULL = none, or its row was not read */
+  int64_t job;                        /* 0 = none; never changes */
   int32_t priority, cpu;
   int64_t start_at_us;
   uint32_t run_no, run_epoch;

@@ -12,7 +12,7 @@
 #include "store.h"
 
 /* state: KEY_NEW = a request of this batch has made the task. ti, hash: unless it is free. */
-struct alone_key { const char *key; int64_t ti; uint8_t hash[KEY_HASH_BYTES]; enum key_state state; };
+struct alone_key { struct key_name of; int64_t ti; uint8_t hash[KEY_HASH_BYTES]; enum key_state state; };
 struct alone_keys { struct env *env; struct alone_key *v; size_t n; };   /* ascending, in env->mem */
 
 void alone_keys_init(struct alone_keys *k, struct env *env);

@@ -60,6 +60,40 @@ enum store_rc ask_apply(struct runner *r, struct cached *c, uint32_t task, const
   return rc;
 }
 
+/* ---- tasks of a job ---- */
+
+static struct job_head *head_of(const struct runner *r, const struct cached *c) {
+  return c->alone && c->alone->job != 0 ? jobs_head(&r->jobs, c->alone->job) : NULL;
+}
+
+static bool job_held(const struct runner *r, const struct cached *c) {
+  const struct job_head *h = c ? head_of(r, c) : NULL;
+  return h && h->got == 2;
+}
+
+static enum store_rc apply_as(struct runner *r, struct cached *c, enum ask ask, const struct job *j) {
+  struct req_ask a = {.ask = ask, .force = (j->how & JOB_FORCE) != 0};
+  struct ask_answer got;
+  return ask_apply(r, c, 0, &a, &got);
+}
+
+enum store_rc ask_obey(struct runner *r, struct cached *c, bool pass) {
+  const struct job_head *h = head_of(r, c);
+  enum ask ask;
+  if (!h || c->alone->gone || !job_wants(&h->row.j, &c->run->task[0].t, pass, &ask)) return STORE_OK;
+  return apply_as(r, c, ask, &h->row.j);
+}
+
+/* What the job answers in place of the task; ASK_OK: the task answers. A canceled job goes on when one of its tasks is run. */
+static enum ask_no job_first(struct job_head *h, const struct task *t, enum ask ask) {
+  if (ask != ASK_RUN) return ASK_OK;
+  job_decide(&h->row.j); /* its last task may have ended in this batch */
+  if (h->row.j.state == JOB_CANCELING || h->row.j.state == JOB_DELETING) return ASK_BUSY;
+  if (h->row.j.state == JOB_PAUSED && !task_final(t->state)) return ASK_SAME;
+  if (h->row.j.state == JOB_CANCELED) h->row.j.wish = JOB_WISH_NONE;
+  return ASK_OK;
+}
+
 /* ---- answers ---- */
 
 static enum wr_rc no_code(enum ask_no no) {
@@ -186,13 +220,25 @@ bool ask_waits(const struct cached *c, enum ask ask) {
   return !t->row || beside || (ask == ASK_RUN && t->eff != 0 && task_final(t->t.state));
 }
 
+/* It is deleted with its job alone. */
+static enum store_rc of_a_job(struct req_asked *of, const struct task *t) {
+  of->rc = WR_OF_A_JOB;
+  of->changed = false;
+  of->state = task_shown(t);
+  return STORE_OK;
+}
+
 static enum store_rc ask_alone(struct runner *r, struct req *q, struct req_asked *of) {
   struct cached *c;
-  struct ask_answer got;
   enum store_rc rc = load_alone(&r->loader, of->ti, false, &c);
   if (rc != STORE_OK) return rc;
   if (c == NULL) return unknown(q, of);
-  rc = ask_apply(r, c, 0, q->ask, &got);
+  const struct task *t = &c->run->task[0].t;
+  struct job_head *h = head_of(r, c);
+  if (h && q->ask->ask == ASK_DELETE) return of_a_job(of, t);
+  struct ask_answer got = {.no = h ? job_first(h, t, q->ask->ask) : ASK_OK, .shown = task_show(t)};
+  if (got.no == ASK_OK) rc = ask_apply(r, c, 0, q->ask, &got);
+  if (rc == STORE_OK && h) rc = ask_obey(r, c, false);
   if (rc == STORE_OK) answer(of, &got);
   return rc;
 }
@@ -207,6 +253,7 @@ static enum store_rc ask_one(struct runner *r, struct ev *e) {
   if (rc == STORE_OK && c == NULL) rc = store_tasks(r->env.store, &of->ti, 1, &row, &got);
   if (rc != STORE_OK) return rc;
   if (got == 1 && row.fi != 0) return ask_node_task(r, e, &row);
+  if (job_held(r, c)) { e->then = THEN_LATER; return STORE_OK; }
   if (c && ask_waits(c, q->ask->ask)) { e->then = THEN_AGAIN; return STORE_OK; }
   rc = ask_alone(r, q, of);
   if (rc == STORE_OK && of->state) say(q, of);
@@ -220,6 +267,7 @@ static enum store_rc many_wait(struct runner *r, struct ev *e) {
     struct cached *c;
     rc = load_alone(&r->loader, e->q->ask->of[i].ti, false, &c);
     if (rc == STORE_OK && c && ask_waits(c, e->q->ask->ask)) e->then = THEN_AGAIN;
+    if (rc == STORE_OK && job_held(r, c)) { e->then = THEN_LATER; return rc; }
   }
   return rc;
 }

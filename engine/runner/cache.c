@@ -37,6 +37,7 @@ static void free_entry(struct cached *e) {
   def_task_unref(e->task);
   params_unref(e->params);
   alone_free(e->alone);
+  free(e->own);
   whose_free(e->whose);
   free(e);
 }
@@ -117,6 +118,14 @@ struct cached *cache_add_alone(struct cache *c, struct run *run, struct task_def
                                 c->env->defs ? (uint32_t)defs_added_now(c->env->defs, def) : 0};
   run->bind = &e->bind;
   return e;
+}
+
+void cached_of_job(struct cached *c) {
+  if (c->alone->job == 0 || c->task->has_attempts || c->task->task_id == 0) return;
+  c->own = wr_new(struct task_policy);
+  *c->own = c->task->policy;
+  c->own->attempts = LIMIT_JOB_ATTEMPTS;
+  c->bind.pol = c->own;
 }
 
 static void slice_forget(struct cache *c, struct cached *e) {

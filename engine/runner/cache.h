@@ -40,6 +40,7 @@ struct cached {
   struct task_def *task;              /* its own, when it is inline: then no other cache has it */
   struct task_bind bind;
   struct alone *alone;
+  struct task_policy *own;            /* of a task of a job whose saved definition does not say `attempts`; else NULL */
   uint32_t stored_epoch; enum task_state stored_state; struct task_wished stored_wished;   /* as its row says */
 };
 /* The user of all clean-ups: no name that a user may have, so no row matches. They cost, and are not limited. */
@@ -47,6 +48,8 @@ struct cached {
 /* Whose a task is, how urgent it is and what it costs: of a task of a node by the version of its definition that is bound now. No
  * read, no lock. Texts are borrowed, and valid as long as the entry is and no wish moves the task. */
 struct queue_view cached_queue(const struct cached *c, uint32_t task);
+/* Of a task of a job: `attempts` is what a job says, where its definition says nothing. */
+void cached_of_job(struct cached *c);
 /* It stays for its report alone, and this batch has not changed it. */
 static inline bool cached_kept(const struct cached *c) {
   return c->alone && c->alone->write == ALONE_KEPT && c->run->task[0].eff == 0;

@@ -11,7 +11,8 @@
 #include "mem.h"
 #include "runner.h"
 
-enum ev_kind { EV_RESULT, EV_TIMEOUT, EV_REQ, EV_HINT, EV_DUE, EV_LOST, EV_STRAY, EV_FLOW_TIMEOUT, EV_MORE };
+enum ev_kind { EV_RESULT, EV_TIMEOUT, EV_REQ, EV_HINT, EV_DUE, EV_LOST, EV_STRAY, EV_FLOW_TIMEOUT, EV_MORE,
+               EV_JOB /* the pass of a job goes on */ };
 
 /* Where a hint comes from decides where it goes when its task cannot be claimed here. */
 enum hint_from {
@@ -46,6 +47,7 @@ struct ev {
   bool handback;                      /* EV_LOST: the attempt never started, which is no loss */
   bool slotless;                      /* EV_RESULT: its slot was given back while its flow was set aside */
   int64_t fi, ti, owner;              /* fi 0: a stand-alone task */
+  int64_t job;                        /* EV_JOB, whose fi and ti are 0 */
   uint32_t epoch;
   struct attempt *a;                  /* EV_RESULT; the event owns it */
   struct spare *spare;                /* what `a` really says, while a failure stands in for it: quarantine.h */

@@ -49,7 +49,7 @@ static enum store_rc task_event(struct runner *r, struct ev *e, struct run_event
   if (ev->task == UINT32_MAX) { report_late(r, e); return STORE_OK; }
   rc = step_event(&r->step, c, ev, &out);
   if (rc == STORE_OK && out == RUN_LATE) report_late(r, e);
-  return rc;
+  return rc == STORE_OK ? ask_obey(r, c, false) : rc;
 }
 
 /* Its task is deleted, or the task's newest attempt is another one: nothing that it does counts any more. */
@@ -135,6 +135,12 @@ static enum admit hint_asks(struct runner *r, const struct ev *e, const struct t
   return admit == ADMIT_NOW && !wait_claim(r, e, of) ? ADMIT_QUEUE : admit;
 }
 
+/* Its job is paused, or ends. */
+static bool job_holds(const struct runner *r, const struct cached *c) {
+  const struct job_head *h = c->alone && c->alone->job != 0 ? jobs_head(&r->jobs, c->alone->job) : NULL;
+  return h && jobs_hold(h) && c->run->task[0].t.phase == PHASE_RUN;
+}
+
 /* The class of a hint is known only here, from the policy of its task. */
 static enum store_rc do_hint(struct runner *r, struct ev *e) {
   struct cached *c;
@@ -153,6 +159,7 @@ static enum store_rc do_hint(struct runner *r, struct ev *e) {
   /* It waits no more: nothing is paid for it. Perhaps this very batch has claimed it: what is held settles after the commit. */
   bool known = run_alone(c->run) || run_known(c->run, run_node_of(c->run, task));
   if (known && c->run->task[task].t.state != TASK_QUEUED) return STORE_OK;
+  if (job_holds(r, c)) return ask_obey(r, c, false);
   struct waits t = wait_of(r, c, e->ti, e->fi, task, wait_since(r, c));
   enum admit admit = others && !env_keeps(&r->env) ? ADMIT_FULL : hint_asks(r, e, pol, &t.of);
   if (admit != ADMIT_NOW) {
@@ -180,6 +187,7 @@ static enum store_rc dispatch(struct runner *r, struct ev *e) {
     return task_event(r, e, &ev);
   case EV_STRAY: return do_stray(r, e);
   case EV_MORE: return do_more(r, e);
+  case EV_JOB: return job_pass(r, e);
   }
   return STORE_OK;
 }
@@ -189,7 +197,7 @@ enum store_rc handle_event(struct runner *r, struct ev *e) {
     if (e->kind == EV_RESULT || e->kind == EV_TIMEOUT) e->then = THEN_KEPT;
     return STORE_OK;
   }
-  if (!loader_held(&r->loader, e->fi)) return dispatch(r, e);
-  e->then = THEN_LATER; /* another node holds the flow: the event comes again */
+  if (!loader_held(&r->loader, e->fi) && !jobs_held(&r->jobs, loader_job_of(&r->loader, e))) return dispatch(r, e);
+  e->then = THEN_LATER; /* another node holds the flow or the job: the event comes again */
   return STORE_OK;
 }

@@ -61,7 +61,8 @@ static void replay(struct req *q, const struct key_row *row) {
   for (uint32_t i = 0; i < q->n_start; i++) q->start[i].fi = row->first_id + i;
 }
 
-static uint8_t key_kind(const struct req *q) { return q->kind == REQ_START ? KEY_STARTS : KEY_TASK_INS; }
+static uint8_t key_kind(const struct req *q) { return q->kind == REQ_START ? KEY_STARTS : keys_job(q) ? KEY_JOB : KEY_TASK_INS; }
+static uint32_t key_n(const struct req *q) { return q->kind == REQ_START ? q->n_start : keys_job(q) ? 1 : q->n_task; }
 
 bool keys_answer(const struct keys *k, struct ev *e, int64_t *first_id) {
   struct req *q = e->q;
@@ -72,7 +73,7 @@ bool keys_answer(const struct keys *k, struct ev *e, int64_t *first_id) {
   case KEY_KNOWN: case KEY_NEW: break;
   }
   bool same = memcmp(key->w.row.hash, q->key_hash, KEY_HASH_BYTES) == 0 && key->w.row.kind == key_kind(q) &&
-              key->w.row.n == (q->kind == REQ_START ? q->n_start : q->n_task);
+              key->w.row.n == key_n(q);
   *first_id = key->w.row.first_id;
   if (same) replay(q, &key->w.row);
   else req_fail(q, WR_KEY_REUSED, NULL);

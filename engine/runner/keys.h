@@ -24,5 +24,7 @@ enum store_rc keys_load(struct keys *k, const struct ev *e, size_t n) WR_MUST;
 /* True: the request of e is replayed, refused, or put off, and nothing is left to be done. *first_id, when it is replayed: of
  * what was made. */
 bool keys_answer(const struct keys *k, struct ev *e, int64_t *first_id);
+/* q makes a job: its key stands for that. */
+static inline bool keys_job(const struct req *q) { return q->job && q->job->op == JOB_OP_MAKE; }
 void keys_take(struct keys *k, const struct req *q, int64_t first_id, uint32_t n);    /* q made these rows */
 #endif

@@ -142,6 +142,7 @@ static int by_what(const void *a, const void *b) {
   const struct later_seen *x = a, *y = b;
   if (x->fi != y->fi) return x->fi < y->fi ? -1 : 1;
   if (x->ti != y->ti) return x->ti < y->ti ? -1 : 1;
+  if (x->job != y->job) return x->job < y->job ? -1 : 1;
   return (x->kind > y->kind) - (x->kind < y->kind);
 }
 
@@ -151,12 +152,12 @@ void later_look(struct later *l) {
   l->seen = arena_alloc(&l->env->mem, l->wait.n * sizeof *l->seen);
   for (size_t i = 0; i < l->wait.n; i++) {
     const struct ev *e = &l->wait.v[i];
-    if (!e->q && !e->a) l->seen[l->n_seen++] = (struct later_seen){e->fi, e->ti, e->kind};
+    if (!e->q && !e->a) l->seen[l->n_seen++] = (struct later_seen){e->fi, e->ti, e->job, e->kind};
   }
   qsort(l->seen, l->n_seen, sizeof *l->seen, by_what);
 }
 
 bool later_has(const struct later *l, const struct ev *e) {
-  const struct later_seen w = {e->fi, e->ti, e->kind};
+  const struct later_seen w = {e->fi, e->ti, e->job, e->kind};
   return l->n_seen > 0 && bsearch(&w, l->seen, l->n_seen, sizeof w, by_what) != NULL;
 }

@@ -16,7 +16,7 @@
 #define LATER_ALONE 3                 /* `times` of an event that is tried alone begins here */
 #define LATER_ALONE_MOST (LATER_ALONE + 14)   /* the longest pause between its tries: 16 s */
 
-struct later_seen { int64_t fi, ti; enum ev_kind kind; };
+struct later_seen { int64_t fi, ti, job; enum ev_kind kind; };
 struct later {
   struct env *env;
   struct events wait;

@@ -4,8 +4,8 @@
 
 #define CHILDREN_AHEAD 64             /* children of a node that may end, which are read with it */
 
-void loader_init(struct loader *l, struct env *env, struct cache *cache, struct quarantine *quarantine) {
-  *l = (struct loader){.env = env, .cache = cache, .quarantine = quarantine};
+void loader_init(struct loader *l, struct env *env, struct cache *cache, struct quarantine *quarantine, struct jobs *jobs) {
+  *l = (struct loader){.env = env, .cache = cache, .quarantine = quarantine, .jobs = jobs};
 }
 
 void loader_begin(struct loader *l) {
@@ -337,7 +337,45 @@ static enum store_rc load_alone_rows(struct loader *l, const struct events *e, s
   size_t m = 0;
   for (size_t i = 0; i < n; i++)
     if (loader_reads_alone(l, &e->v[i])) ti[m++] = e->v[i].ti;
-  return m < 2 ? STORE_OK : read_alone(l, ti, m, &l->ahead);
+  return m < 1 ? STORE_OK : read_alone(l, ti, m, &l->ahead);
+}
+
+/* ---- the jobs of a batch ---- */
+
+static const struct async_row *beside_in(const struct alone_rows *a, int64_t ti) {
+  struct async_row key = {.ti = ti};
+  return a->n_beside > 0 ? bsearch(&key, a->beside, a->n_beside, sizeof key, wr_by_id) : NULL;
+}
+
+int64_t loader_job_of(const struct loader *l, const struct ev *e) {
+  if (e->kind == EV_JOB) return e->job;
+  if (e->q) return e->q->job && e->q->job->op != JOB_OP_MAKE ? e->q->job->job_id : 0;
+  if (e->fi != 0 || e->ti == 0) return 0;
+  const struct cached *c = cache_get(l->cache, ev_key(e));
+  if (c) return c->alone->job;
+  const struct async_row *row = beside_in(&l->ahead, e->ti);
+  return row ? row->job : 0;
+}
+
+/* What is kept here of a task knows its job, too. */
+static enum store_rc lock_jobs(struct loader *l, const struct events *e, size_t n) {
+  int64_t *id = arena_alloc(&l->env->mem, (n + 1) * sizeof *id);
+  size_t m = 0;
+  for (size_t i = 0; i < n; i++) {
+    int64_t job = loader_job_of(l, &e->v[i]);
+    if (job != 0) id[m++] = job;
+  }
+  return jobs_lock(l->jobs, id, m);
+}
+
+/* All their jobs at once, so that the batch is made again only once. */
+static enum store_rc need_jobs(struct loader *l, const struct alone_rows *a) {
+  enum store_rc rc = STORE_OK;
+  for (size_t i = 0; i < a->n_beside && (rc == STORE_OK || rc == STORE_STALE); i++) {
+    enum store_rc one = a->beside[i].job != 0 ? jobs_need(l->jobs, a->beside[i].job) : STORE_OK;
+    if (one != STORE_OK) rc = one;
+  }
+  return rc;
 }
 
 enum store_rc load_alone_ahead(struct loader *l, const int64_t *ti, size_t n) {
@@ -345,14 +383,16 @@ enum store_rc load_alone_ahead(struct loader *l, const int64_t *ti, size_t n) {
   size_t m = 0;
   for (size_t i = 0; i < n; i++)
     if (!stands(cache_get(l->cache, run_key(0, ti[i])), false)) missing[m++] = ti[i];
-  return m < 2 ? STORE_OK : read_alone(l, missing, m, &l->asked);
+  enum store_rc rc = m < 2 ? STORE_OK : read_alone(l, missing, m, &l->asked);
+  return rc == STORE_OK && m >= 2 ? need_jobs(l, &l->asked) : rc;
 }
 
 /* The list of events may move meanwhile: a flow that leaves the cache may add an event. */
 enum store_rc load_batch(struct loader *l, const struct events *e, size_t n) {
-  enum store_rc rc = load_heads(l, e, n);
+  enum store_rc rc = load_alone_rows(l, e, n);
+  if (rc == STORE_OK) rc = lock_jobs(l, e, n);
+  if (rc == STORE_OK) rc = load_heads(l, e, n);
   if (rc == STORE_OK) rc = load_ahead(l, e, n);
-  if (rc == STORE_OK) rc = load_alone_rows(l, e, n);
   return rc;
 }
 
@@ -364,6 +404,7 @@ static enum store_rc alone_def(struct loader *l, const struct task_row *row, con
   if (row->task_id != 0) rc = defs_task(l->env->defs, row->task_id, row->t.version, l->env->defs_version, def, &err);
   else if (beside == NULL) rc = wr_err_set(&err, WR_INTERNAL, "It has no row in task_async.");
   else rc = async_def(beside->name, beside->type, beside->content, beside->config, def, &err);
+  if (rc == WR_OK && row->task_id == 0 && beside->job != 0) def_in_job(*def);
   if (rc == WR_OK && row->task_id == 0) {
     rc = defs_place(l->env->defs, *def, &err);
     if (rc != WR_OK) def_task_unref(*def);
@@ -405,6 +446,7 @@ static enum store_rc from_task_row(struct loader *l, const struct task_row *row,
   (*out)->stored_epoch = row->t.epoch;
   (*out)->stored_state = row->t.state;
   (*out)->stored_wished = task_wished(&row->t);
+  cached_of_job(*out);
   return STORE_OK;
 }
 
@@ -413,12 +455,8 @@ static const struct task_row *row_in(const struct alone_rows *a, int64_t ti) {
   return a->n > 0 ? bsearch(&key, a->row, a->n, sizeof key, wr_by_id) : NULL;
 }
 
-static const struct async_row *beside_in(const struct alone_rows *a, int64_t ti) {
-  struct async_row key = {.ti = ti};
-  return a->n_beside > 0 ? bsearch(&key, a->beside, a->n_beside, sizeof key, wr_by_id) : NULL;
-}
-
-enum store_rc load_alone(struct loader *l, int64_t ti, bool report, struct cached **out) {
+/* *out NULL: there is none. */
+static enum store_rc find_alone(struct loader *l, int64_t ti, bool report, struct cached **out) {
   struct cached *c = cache_get(l->cache, run_key(0, ti));
   if (c && !stands(c, report)) cache_drop(l->cache, c);
   c = cache_use(l->cache, run_key(0, ti));
@@ -433,4 +471,14 @@ enum store_rc load_alone(struct loader *l, int64_t ti, bool report, struct cache
   }
   const struct task_row *row = row_in(from, ti);
   return row && row->ni == 0 ? from_task_row(l, row, beside_in(from, ti), out) : STORE_OK;
+}
+
+enum store_rc load_alone(struct loader *l, int64_t ti, bool report, struct cached **out) {
+  enum store_rc rc = find_alone(l, ti, report, out);
+  if (rc != STORE_OK || *out == NULL || (*out)->alone->job == 0) return rc;
+  rc = jobs_need(l->jobs, (*out)->alone->job);
+  if (rc != STORE_OK || jobs_head(l->jobs, (*out)->alone->job)->got != 0) return rc;
+  log_error("runner.damaged_row", L_STR("row", "job"), L_INT("ti", ti), L_INT("job", (*out)->alone->job));
+  *out = NULL;
+  return STORE_OK;
 }

@@ -9,6 +9,7 @@
 #ifndef RUNNER_LOADER_H
 #define RUNNER_LOADER_H
 #include "cache.h"
+#include "jobs.h"
 #include "quarantine.h"
 
 #define WHOLE_NODES 1000              /* of a larger flow only needed nodes are read, on a single-process store too */
@@ -20,11 +21,12 @@ struct loader {
   struct env *env;
   struct cache *cache;
   struct quarantine *quarantine;
+  struct jobs *jobs;
   int64_t *held; size_t n_held;       /* flows that another node holds, ascending; of this batch, in env->mem */
   struct alone_rows ahead, asked;     /* of stand-alone tasks: read for all events of this batch, and for one request of it */
 };
 
-void loader_init(struct loader *l, struct env *env, struct cache *cache, struct quarantine *quarantine);
+void loader_init(struct loader *l, struct env *env, struct cache *cache, struct quarantine *quarantine, struct jobs *jobs);
 void loader_begin(struct loader *l);                                /* a batch begins */
 /* Does this event read the row of a stand-alone task? */
 bool loader_reads_alone(const struct loader *l, const struct ev *e);
@@ -32,7 +34,10 @@ bool loader_reads_alone(const struct loader *l, const struct ev *e);
 enum store_rc load_batch(struct loader *l, const struct events *e, size_t n) WR_MUST;
 enum store_rc load_nodes(struct loader *l, struct cached *c, const uint32_t *node, size_t n) WR_MUST;
 enum store_rc load_every_node(struct loader *l, struct cached *c) WR_MUST;
-/* *out NULL: there is no such stand-alone task (any more), or it cannot be understood. report: for the end of its attempt. */
+/* The job of the task of e, or of the request that e is, as far as it is known; 0 = none. */
+int64_t loader_job_of(const struct loader *l, const struct ev *e);
+/* A task of a job: its head is locked, or held elsewhere (jobs_held()). STALE: see jobs_need().
+ * *out NULL: there is no such stand-alone task (any more), or it cannot be understood. report: for the end of its attempt. */
 enum store_rc load_alone(struct loader *l, int64_t ti, bool report, struct cached **out) WR_MUST;
 /* Reads all of these at once, for load_alone(). ti: any order; those that are cached are not read. */
 enum store_rc load_alone_ahead(struct loader *l, const int64_t *ti, size_t n) WR_MUST;

@@ -228,6 +228,16 @@ static enum store_rc tasks_page(struct reconciler *c) {
   return rc;
 }
 
+/* Passes of jobs that nobody may be going on with. */
+static enum store_rc look_at_jobs(struct reconciler *c) {
+  int64_t *id = arena_alloc(&c->env->mem, PAGE * sizeof *id);
+  size_t n = 0;
+  if (!c->office || (c->env->single && c->pass.kind != PASS_RECOVER)) return STORE_OK;
+  enum store_rc rc = store_live_jobs(c->env->store, 0, id, PAGE, &n);
+  for (size_t i = 0; rc == STORE_OK && i < n; i++) row_event(c, (struct ev){.kind = EV_JOB, .job = id[i]});
+  return rc;
+}
+
 static enum store_rc flows_page(struct reconciler *c) {
   size_t n = 0;
   struct live_flow *f = arena_alloc(&c->env->mem, PAGE * sizeof *f);
@@ -235,7 +245,8 @@ static enum store_rc flows_page(struct reconciler *c) {
   if (rc != STORE_OK) return rc;
   for (size_t i = 0; i < n; i++) look_at_flow(c, &f[i]);
   if (n > 0) c->pass.cursor = f[n - 1].fi;
-  else pass_next_state(c);
+  else rc = look_at_jobs(c);
+  if (n == 0 && rc == STORE_OK) pass_next_state(c);
   return rc;
 }
 

@@ -175,7 +175,8 @@ enum store_rc handle_request(struct runner *r, struct ev *e) {
   q->rc = WR_OK;
   q->state = NULL;
   q->changed = q->replayed = false;
-  if (r->env.leaving && q->kind != REQ_CANCEL_FLOW && q->kind != REQ_ASK) return req_refuse(q, WR_DRAINING, NULL);
+  bool wish = q->kind == REQ_CANCEL_FLOW || q->kind == REQ_ASK || q->kind == REQ_JOB;
+  if (r->env.leaving && !wish) return req_refuse(q, WR_DRAINING, NULL);
   int64_t made = 0;
   if (q->key && keys_answer(&r->keys, e, &made)) {
     if (q->replayed && q->kind == REQ_EXEC_TASK) submit_replayed(r, q, made);
@@ -188,6 +189,7 @@ enum store_rc handle_request(struct runner *r, struct ev *e) {
   case REQ_CANCEL_FLOW: return do_cancel_flow(r, e);
   case REQ_PAUSE_FLOW: case REQ_RESUME_FLOW: return do_hold_flow(r, e);
   case REQ_ASK: return ask(r, e);
+  case REQ_JOB: return job_request(r, e);
   }
   return STORE_OK;
 }

@@ -179,6 +179,27 @@ static void key_rows(struct runner *r) {
     if (r->keys.v[i].state == KEY_NEW) *WR_PUSH(w->b.key, w->b.n_key, w->cap_key) = r->keys.v[i].w;
 }
 
+static void job_times(struct job_head *h, int64_t now_us) {
+  bool final = job_final((enum job_state)h->row.j.state);
+  if (!final) h->row.end_us = 0;
+  else if (h->row.end_us == 0) h->row.end_us = now_us;
+  h->row.update_us = now_us;
+}
+
+/* Whether a job is final is decided here, when all that this batch does to its tasks is counted. */
+static void job_rows(struct runner *r) {
+  struct writer *w = &r->writer;
+  const struct map64_slot *s;
+  for (size_t i = 0; r->jobs.heads.n > 0 && (s = map64_next(&r->jobs.heads, &i)) != NULL;) {
+    struct job_head *h = s->val;
+    if (!h->changed) continue;
+    job_decide(&h->row.j);
+    job_times(h, r->env.wall_us);
+    h->gone = h->row.j.state == JOB_DELETING && job_total(&h->row.j) == 0;
+    *WR_PUSH(w->b.job, w->b.n_job, w->cap_job) = (struct job_write){h->fresh ? ROW_INSERT : ROW_UPDATE, h->gone, h->row};
+  }
+}
+
 /* ---- in the order of their ids ---- */
 
 #define SORT(name, type, field)                                         \
@@ -194,6 +215,7 @@ SORT(flow, struct flow_write, fi)
 SORT(node, struct node_write, ni)
 SORT(task, struct task_write, ti)
 SORT(async, struct async_write, ti)
+SORT(job, struct job_write, job_id)
 
 /* ---- attempts that will start ---- */
 
@@ -257,7 +279,7 @@ static enum store_rc make_start(struct runner *r, const struct eff_after *f) {
   struct attempt *a = wr_new(struct attempt);
   *a = (struct attempt){.fi = f->r->fi, .ti = run_ti(f->r, f->task), .ni = ref ? run_ni(f->r, run_node_of(f->r, f->task)) : 0,
     .task = f->task, .epoch = f->epoch, .owner = r->env.me, .def = def, .key = attempt_key(r, c, f->task),
-    .timeout_us = ref ? def_timeout_us(ref, def) : def->timeout_us, .policy = ref ? def_policy(ref, def) : def->policy,
+    .timeout_us = ref ? def_timeout_us(ref, def) : def->timeout_us, .policy = ref ? def_policy(ref, def) : *c->bind.pol,
     .params = c->params ? params_ref(c->params) : NULL, .exit_code = -1, .start_us = f->r->last_us,
     .heartbeat_us = def->heartbeat_us, .executor = executor,
     .task_key = executor && c->alone && c->alone->key ? wr_strdup(c->alone->key) : NULL, .given = c->alone && c->alone->given,
@@ -347,10 +369,11 @@ enum store_rc rows_make(struct runner *r, bool *any) {
   struct batch *b = &w->b;
   w->last = NULL;
   b->n_flow = b->n_node = b->n_task = b->n_attempt = b->n_key = b->n_async = b->n_gone = b->n_whose = b->n_rate = 0;
-  b->n_note = b->n_unnote = 0;
+  b->n_note = b->n_unnote = b->n_job = 0;
   key_rows(r);
+  job_rows(r);
   count_notes(r);
-  *any = r->step.effects.n_flow + b->n_key + b->n_note > 0;
+  *any = r->step.effects.n_flow + b->n_key + b->n_note + b->n_job > 0;
   if (!*any) return STORE_OK;
   enum store_rc rc = make_starts(r);
   if (rc != STORE_OK) return rc;
@@ -368,6 +391,7 @@ enum store_rc rows_make(struct runner *r, bool *any) {
   sort_node(b->node, b->n_node);
   sort_task(b->task, b->n_task);
   sort_async(b->async, b->n_async);
+  sort_job(b->job, b->n_job);
   b->n_gone = wr_distinct(w->gone, b->n_gone, sizeof *w->gone);
   return STORE_OK;
 }

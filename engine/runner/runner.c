@@ -35,8 +35,9 @@ static void parts_init(struct runner *r, const struct runner_opts *o) {
   quarantine_init(&r->quarantine, e, &r->events, &r->later, &r->admission, &r->reconciler);
   lost_hints_init(&r->lost, e, &r->events, &r->later, &r->admission);
   tell_init(&r->tell, e, &r->quarantine, &r->lease, &r->watch);
-  loader_init(&r->loader, e, &r->cache, &r->quarantine);
-  stepper_init(&r->step, e, &r->cache, &r->loader, &r->admission, &r->queues, o->seed);
+  jobs_init(&r->jobs, e);
+  loader_init(&r->loader, e, &r->cache, &r->quarantine, &r->jobs);
+  stepper_init(&r->step, e, &r->cache, &r->loader, &r->jobs, &r->admission, &r->queues, o->seed);
   answers_init(&r->answers, e, &r->mail, &r->watch, &r->events, &r->later, o->request_us ? o->request_us : LIMIT_REQUEST_US);
   r->writer.starts_tail = &r->writer.starts;
   r->pace.limit = SIZE_MAX;
@@ -74,6 +75,7 @@ void runner_free(struct runner *r) {
   free(r->writer.b.attempt);
   free(r->writer.b.key);
   free(r->writer.b.async);
+  free(r->writer.b.job);
   free(r->writer.rates);
   free(r->writer.gone);
   free(r->writer.former);
@@ -82,6 +84,7 @@ void runner_free(struct runner *r) {
   free(r->writer.unnotes);
   buf_done(&r->writer.text);
   stepper_done(&r->step);
+  jobs_done(&r->jobs);
   tell_done(&r->tell);
   quarantine_done(&r->quarantine);
   reconciler_done(&r->reconciler);

@@ -22,7 +22,7 @@ struct runner;
 struct defs;      /* the cache of definitions: defs.h */
 
 /* ---- requests of the API ---- */
-enum req_kind { REQ_START, REQ_EXEC_TASK, REQ_RERUN, REQ_CANCEL_FLOW, REQ_PAUSE_FLOW, REQ_RESUME_FLOW, REQ_ASK };
+enum req_kind { REQ_START, REQ_EXEC_TASK, REQ_RERUN, REQ_CANCEL_FLOW, REQ_PAUSE_FLOW, REQ_RESUME_FLOW, REQ_ASK, REQ_JOB };
 struct req_start {
   int64_t flow_id; struct params *params;
   const struct queue_spec *queue;              /* whose its tasks are that do not say it themselves; NULL = nobody's */
@@ -33,6 +33,7 @@ struct req_task {
   int64_t task_id; struct task_def *def;       /* the id of its definition, or 0 and an inline one */
   struct params *params;
   const struct async_spec *spec;               /* NULL = nothing is asked for beside that */
+  int64_t scope;                               /* the runner's: where its taskKey is unique */
   /* out: */
   int64_t ti;
   bool replayed;                               /* its taskKey is that of a task that was there: only ti is set */
@@ -56,6 +57,17 @@ struct req_ask {
   bool each;                                   /* each of `of` has its own answer and is a stand-alone task; false: n is 1 */
   struct req_asked *of; uint32_t n;
 };
+/* Of a job. MAKE and ADD are REQ_EXEC_TASK with the tasks, which may be none; ASK is REQ_JOB. */
+enum job_op { JOB_OP_MAKE, JOB_OP_ADD, JOB_OP_ASK };
+struct req_job {
+  enum job_op op;
+  int64_t job_id;                              /* MAKE: out */
+  int64_t fresh_id;                            /* the runner's */
+  const char *key, *name;                      /* MAKE; name: NULL = none */
+  const uint8_t *hash;                         /* MAKE: KEY_HASH_BYTES of what was asked for */
+  bool closed, ignore;                         /* MAKE */
+  enum job_ask ask;                            /* ASK */
+};
 /* A request and all that it points to belongs to the runner from runner_post() until done(). */
 struct req {
   struct req *next, *prev; int64_t post_us;    /* the runner's: ledger.h */
@@ -66,6 +78,7 @@ struct req {
   struct req_task *task; uint32_t n_task;      /* REQ_EXEC_TASK: all or nothing */
   bool listed;                                 /* they stand in a list, even a single one: for the place of an error */
   struct req_ask *ask;                         /* REQ_ASK */
+  struct req_job *job;                         /* REQ_JOB; REQ_EXEC_TASK: NULL = tasks without a job */
   int64_t flow_id, fi, ni;          /* RERUN (ni 0 = what failed), CANCEL_FLOW, PAUSE_FLOW, RESUME_FLOW (fi) */
   bool checkpoint;                  /* PAUSE_FLOW: what runs is stopped too */
   const char *key;                  /* Idempotency-Key of a START or EXEC_TASK, NULL = none */
@@ -88,6 +101,7 @@ struct watcher {
   void (*flow)(void *ctx, int64_t fi);          /* it became final */
   void (*task)(void *ctx, int64_t ti);          /* it became final, or is deleted */
   void (*log)(void *ctx, int64_t ti);           /* more of its output is stored */
+  void (*job)(void *ctx, int64_t job_id);       /* it is final, or deleted; NULL = nobody asks */
 };
 
 /* What the runner asks of the process around it; none may block. NULL members are not called. */

@@ -4,6 +4,7 @@
  *   wait.c      hints come in, wait and go out; limits
  *   req.c       what all requests share
  *   ask.c       wishes about tasks
+ *   job.c       jobs: made, asked, carried on
  *   submit.c    stand-alone tasks are made
  *   request.c   one request of the API of any kind
  *   handle.c    one event of any kind
@@ -23,6 +24,7 @@
 #include "env.h"
 #include "event.h"
 #include "keys.h"
+#include "jobs.h"
 #include "later.h"
 #include "lease.h"
 #include "loader.h"
@@ -39,7 +41,7 @@
 /* The rows of a batch, and the attempts that start when it has committed. */
 struct writer {
   struct batch b;
-  size_t cap_flow, cap_node, cap_task, cap_attempt, cap_key, cap_async;
+  size_t cap_flow, cap_node, cap_task, cap_attempt, cap_key, cap_async, cap_job;
   int64_t *gone; size_t cap_gone;     /* batch.gone */
   struct queue_rate *rates; size_t cap_rate;   /* batch.rate */
   struct count_note *notes; size_t cap_note;   /* batch.note; names are those of runs and queues */
@@ -72,6 +74,7 @@ struct runner {
   struct later later;
   struct keys keys;
   struct alone_keys alone_keys;
+  struct jobs jobs;
   struct lease lease;
   struct drain drain;
   struct reconciler reconciler;
@@ -109,6 +112,15 @@ struct ask_answer { enum ask_no no; enum task_shown shown; };
 bool ask_waits(const struct cached *c, enum ask ask);
 enum store_rc ask_apply(struct runner *r, struct cached *c, uint32_t task, const struct req_ask *a,
                         struct ask_answer *got) WR_MUST;
+
+/* ask.c: what is wanted of all tasks of its job is done with this one, as far as an event of its own, or the pass, has to. */
+enum store_rc ask_obey(struct runner *r, struct cached *c, bool pass) WR_MUST;
+/* job.c. open: q->rc or q->replayed says when nothing is to be made. after: the batch has committed. */
+enum store_rc job_open(struct runner *r, struct req *q, bool adds) WR_MUST;
+enum store_rc job_make(struct runner *r, struct req *q) WR_MUST;
+enum store_rc job_request(struct runner *r, struct ev *e) WR_MUST;
+enum store_rc job_pass(struct runner *r, const struct ev *e) WR_MUST;
+void job_after(struct runner *r);
 
 /* rows.c: fills writer.b. *any: there is something to write. */
 enum store_rc rows_make(struct runner *r, bool *any) WR_MUST;

@@ -2,9 +2,10 @@
 #include "step.h"
 #include "defs.h"
 
-void stepper_init(struct stepper *s, struct env *env, struct cache *cache, struct loader *loader,
+void stepper_init(struct stepper *s, struct env *env, struct cache *cache, struct loader *loader, struct jobs *jobs,
                   struct admission *admission, struct queues *queues, uint64_t seed) {
-  *s = (struct stepper){.env = env, .cache = cache, .loader = loader, .admission = admission, .queues = queues, .ctx.rnd = seed};
+  *s = (struct stepper){.env = env, .cache = cache, .loader = loader, .admission = admission, .queues = queues, .jobs = jobs,
+                        .ctx.rnd = seed};
   s->ctx.out = &s->effects;
 }
 
@@ -76,7 +77,14 @@ static enum store_rc pinned(struct stepper *s, const struct cached *c, uint32_t 
   return STORE_OK;
 }
 
+/* Of a task of a job that is paused or ends: nothing starts but clean-ups. */
+static bool held(const struct stepper *s, const struct cached *c) {
+  const struct job_head *h = c->alone && c->alone->job != 0 ? jobs_head(s->jobs, c->alone->job) : NULL;
+  return h && jobs_hold(h) && c->run->task[0].t.phase == PHASE_RUN;
+}
+
 static bool may_take(const struct stepper *s, const struct cached *c, const struct eff_after *f) {
+  if (held(s, c)) return false;
   if (admission_ask(s->admission, f->pol, false) != ADMIT_NOW) return false;
   struct queue_view of = cached_queue(c, f->task);
   if (!queues_counts(s->queues, &of)) return s->queues->opts.n_serves == 0 || queues_serves(s->queues, of.user, of.group);
@@ -101,10 +109,25 @@ static void note_gone(const struct stepper *s, struct cached *c) {
   if (eff != 0 && s->effects.task[eff - 1].gone) c->alone->gone = true;
 }
 
+/* The head of its job is locked: whoever loads the task sees to that. */
+static void note_job(const struct stepper *s, const struct cached *c, const struct run_event *ev, const struct task *was,
+                     enum run_rc out) {
+  struct job_head *h = jobs_head(s->jobs, c->alone->job);
+  const struct task *now = &c->run->task[0].t;
+  bool event = ev->kind == RUN_EV_TASK && out == RUN_OK && was->phase == PHASE_RUN;
+  wr_assert(h && h->got == 1);
+  if (now->state == was->state && c->run->task[0].eff == 0) return; /* nothing of it changes */
+  jobs_moved(h, &(struct job_step){.was = was, .now = now, .gone = c->alone->gone,
+    .lost = event && ev->ev.kind == TASK_EV_LOST,
+    .timed_out = event && ev->ev.kind == TASK_EV_TIMEOUT && now->state == TASK_CANCELING && was->state != TASK_CANCELING});
+}
+
 enum store_rc step_event(struct stepper *s, struct cached *c, const struct run_event *ev, enum run_rc *out) {
   struct run_event e = *ev;
   struct task_policy own;
   size_t from = s->effects.n_after;
+  bool of_job = c->alone && c->alone->job != 0;
+  struct task was = of_job ? c->run->task[0].t : (struct task){0};
   enum store_rc rc = bind(s, c);
   if (rc != STORE_OK) return rc;
   cache_touch(s->cache, c);
@@ -118,6 +141,7 @@ enum store_rc step_event(struct stepper *s, struct cached *c, const struct run_e
   if (rc == STORE_OK && *out == RUN_OK) rc = drain(s, c);
   if (rc == STORE_OK) admit_ready(s, c, from);
   if (rc == STORE_OK && run_alone(c->run)) note_gone(s, c);
+  if (rc == STORE_OK && of_job) note_job(s, c, ev, &was, *out);
   return rc;
 }
 

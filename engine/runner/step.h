@@ -13,11 +13,12 @@ struct stepper {
   struct loader *loader;
   struct admission *admission;
   struct queues *queues;
+  struct jobs *jobs;
   struct run_ctx ctx;
   struct effects effects;
 };
 
-void stepper_init(struct stepper *s, struct env *env, struct cache *cache, struct loader *loader,
+void stepper_init(struct stepper *s, struct env *env, struct cache *cache, struct loader *loader, struct jobs *jobs,
                   struct admission *admission, struct queues *queues, uint64_t seed);
 void stepper_done(struct stepper *s);
 void stepper_begin(struct stepper *s);              /* a batch begins */

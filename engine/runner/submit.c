@@ -74,7 +74,7 @@ static void give_back(struct submit *s) {
   const struct req *q = s->e->q;
   for (uint32_t i = 0; i < q->n_task; i++) {
     struct alone_key *key = alone_key_of(&s->r->alone_keys, &q->task[i]);
-    if (key && key->state == KEY_NEW && own(q, key->ti)) *key = (struct alone_key){.key = key->key, .state = KEY_FREE};
+    if (key && key->state == KEY_NEW && own(q, key->ti)) *key = (struct alone_key){.of = key->of, .state = KEY_FREE};
   }
 }
 
@@ -96,18 +96,21 @@ static struct task_start start_of(const struct req_task *t, int64_t now_us) {
   return (struct task_start){.at_us = s->delay_us ? now_us + s->delay_us : s->start_at_us, .hold = s->hold};
 }
 
-static enum store_rc make_one(struct runner *r, struct req_task *t, struct task_def *def) {
+static enum store_rc make_one(struct runner *r, struct req_task *t, struct task_def *def, int64_t job) {
   struct task_start start = start_of(t, r->env.wall_us);
   struct queue_view queue = queue_view(t->spec ? t->spec->queue : NULL, def->queue);
   struct alone *alone = alone_new(&queue, t->spec ? t->spec->key : NULL);
   enum run_rc out;
   alone->start_at_us = start.at_us;
+  alone->job = job;
   alone->write = ALONE_INSERT;
   alone->made_by = t;
   alone->given = t->spec && t->spec->context;
   struct run *run = run_new_alone(r->cache.one, t->ti);
   struct cached *c = cache_add_alone(&r->cache, run, def_task_ref(def), t->params ? params_ref(t->params) : NULL, alone);
+  if (job != 0) cached_of_job(c);
   enum store_rc rc = step_event(&r->step, c, &(struct run_event){.kind = RUN_EV_START, .start = &start}, &out);
+  if (rc == STORE_OK && job != 0) rc = ask_obey(r, c, false);
   t->task_version = def->version;
   t->create_us = run->create_us;
   t->start_at_us = start.at_us;
@@ -125,13 +128,26 @@ static enum store_rc rerun_one(struct runner *r, const struct req_task *t) {
   return ask_apply(r, c, 0, &(struct req_ask){.ask = ASK_RUN}, &got);
 }
 
+#define ONE_TASK 16                   /* rows and tokens that the start of one task takes at most */
+
+/* A request is made whole, however much of the batch's budget is left: a task that was left for a slice would be acknowledged
+ * without a row. */
+static enum store_rc make_whole(struct runner *r, struct req_task *t, struct task_def *def, int64_t job) {
+  struct run_ctx *c = &r->step.ctx;
+  int64_t had = c->budget;
+  c->budget = ONE_TASK;
+  enum store_rc rc = make_one(r, t, def, job);
+  c->budget = had - (ONE_TASK - c->budget);
+  return rc;
+}
+
 static enum store_rc make_all(struct submit *s) {
   struct runner *r = s->r;
   const struct req *q = s->e->q;
   enum store_rc rc = STORE_OK;
   for (uint32_t i = 0; rc == STORE_OK && i < q->n_task; i++) {
     struct req_task *t = &q->task[i];
-    if (!t->replayed) rc = make_one(r, t, s->def[i]);
+    if (!t->replayed) rc = make_whole(r, t, s->def[i], q->job ? q->job->job_id : 0);
     else if (t->spec->if_exists == IF_EXISTS_RERUN && !own(q, t->ti)) rc = rerun_one(r, t);
   }
   return rc;
@@ -140,17 +156,22 @@ static enum store_rc make_all(struct submit *s) {
 /* The row of its Idempotency-Key: of one task its id, of several the first of the ids that were taken for them. */
 static void take_key(struct runner *r, const struct req *q) {
   if (!q->key) return;
-  keys_take(&r->keys, q, q->n_task == 1 ? q->task[0].ti : q->first_id, q->n_task);
+  if (keys_job(q)) keys_take(&r->keys, q, q->job->job_id, 1);
+  else keys_take(&r->keys, q, q->n_task == 1 ? q->task[0].ti : q->first_id, q->n_task);
 }
 
 enum store_rc submit(struct runner *r, struct ev *e) {
   struct req *q = e->q;
   struct submit s = {r, e, arena_zalloc(&r->env.mem, (q->n_task + 1) * sizeof *s.def)};
   for (uint32_t i = 0; i < q->n_task; i++) q->task[i].replayed = false;
-  enum store_rc rc = makes_any(&s) ? req_ids(r, q, ID_TI, q->n_task) : STORE_OK;
+  bool any = makes_any(&s);
+  enum store_rc rc = q->job ? job_open(r, q, any) : STORE_OK;
+  if (rc != STORE_OK || q->rc != WR_OK || q->replayed) return rc;
+  if (any) rc = req_ids(r, q, ID_TI, q->n_task);
   if (rc == STORE_OK) rc = decide(&s);
   if (rc == STORE_OK && goes_on(&s)) {
-    rc = make_all(&s);
+    if (keys_job(q)) rc = job_make(r, q);
+    if (rc == STORE_OK) rc = make_all(&s);
     take_key(r, q);
     q->changed = true;
   } else {
@@ -163,6 +184,7 @@ enum store_rc submit(struct runner *r, struct ev *e) {
 /* An earlier request with this Idempotency-Key made them. Each that has a taskKey is found by that: it may have been there before
  * that request. */
 void submit_replayed(struct runner *r, struct req *q, int64_t first_id) {
+  if (keys_job(q)) { q->job->job_id = first_id; return; }
   for (uint32_t i = 0; i < q->n_task; i++) {
     struct req_task *t = &q->task[i];
     const struct alone_key *key = q->n_task > 1 ? alone_key_of(&r->alone_keys, t) : NULL;

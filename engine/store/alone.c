@@ -1,8 +1,8 @@
 /* Lists of stand-alone tasks (store_alone.h). A reader's thread.
  *
  * An index yields candidates, newest first; a filter in C takes those that fit; only the rows of a page are read whole. What
- * yields them is a merge of streams, each a range of one index that is read in pieces: one stream for all tasks or for a
- * queue, one for each group of a user. So the cost depends on how many are looked at, never on how many there are. Where the
+ * yields them is a merge of streams, each a range of one index that is read in pieces: one stream for all tasks, for a job or for
+ * a queue, one for each group of a user. So the cost depends on how many are looked at, never on how many there are. Where the
  * index has another order (that of keys, on a server that of live tasks), all that it holds are gathered and sorted, if they
  * are not too many; else all tasks are looked at.
  *
@@ -131,7 +131,8 @@ static enum wr_rc read_into(struct look *k, struct stream *s, enum query q, int6
   struct candidate is;
   size_t before = s->n;
   struct asking nodes = {0};
-  const struct arg arg[] = {arg_us(no_later(s->last.create_us)), arg_i(s->last.ti), arg_i(most), arg_text(a), arg_text(b)};
+  const struct arg arg[] = {arg_us(no_later(s->last.create_us)), arg_i(s->last.ti), arg_i(most),
+                            k->f->job ? arg_i(k->f->job) : arg_text(a), arg_text(b)};
   arena_init(&nodes.text, 0);
   db_select(k->r->db, &c, q, arg, sizeof arg / sizeof *arg);
   while (cursor_next(&c)) {
@@ -314,11 +315,11 @@ static enum wr_rc look_open(struct look *k, struct wr_err *err) {
   const struct alone_filter *f = k->f;
   struct alone_pos from;
   bool named = f->user && (*f->user || (f->group && *f->group)), goes_on = f->pos && f->pos->ti, gathered = false;
-  k->q = f->alone_only ? Q_LOOK_ALL : f->user || f->group || f->type ? Q_LOOK_NODES : Q_LOOK_INS;
-  k->in_time = f->alone_only;
-  k->by_number = store_single(k->r->s) || !f->alone_only;
+  k->q = f->job ? Q_LOOK_JOB : f->alone_only ? Q_LOOK_ALL : f->user || f->group || f->type ? Q_LOOK_NODES : Q_LOOK_INS;
+  k->in_time = f->alone_only && !f->job;
+  k->by_number = store_single(k->r->s) || !f->alone_only || f->job;
   enum wr_rc rc = begin_at(k, &from, err);
-  if (rc || !f->alone_only) return stream_add(k, NULL, from), rc;
+  if (rc || !f->alone_only || f->job) return stream_add(k, NULL, from), rc;
   if (f->key) rc = gather_keys(k, from, &gathered, err);
   else if (live_only(f) && k->by_number && !named) k->q = Q_LOOK_LIVE;
   else if (live_only(f) && !(named && goes_on)) /* few live, though many of a user are over: once, not for each page */

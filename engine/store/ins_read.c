@@ -162,7 +162,8 @@ enum wr_rc reader_nodes_ended(struct reader *r, int64_t fi, uint32_t run_no, int
 
 enum wr_rc reader_states(struct reader *r, enum ins_kind kind, const int64_t *ids, size_t n, struct ins_state *out, size_t *n_out,
                          struct wr_err *err) {
-  static const enum query q[] = {[INS_FLOW] = Q_FLOW_STATES, [INS_TASK] = Q_TASK_STATES, [INS_TASK_LOG] = Q_TASK_TOPS};
+  static const enum query q[] = {[INS_FLOW] = Q_FLOW_STATES, [INS_TASK] = Q_TASK_STATES, [INS_TASK_LOG] = Q_TASK_TOPS,
+                                  [INS_JOB] = Q_JOB_STATES};
   struct cursor c;
   *n_out = 0;
   db_select_ids(r->db, &c, q[kind], ids, n);

@@ -22,7 +22,7 @@ void ins_row_async(const struct cell *c, struct async_row *r, struct arena *a) {
   *r = (struct async_row){
     .ti = I(0), .create_us = U(1), .name = T(2), .type = T(3), .user = T(4), .group = T(5), .priority = fit_i32(I(6)),
     .cpu = fit_i32(I(7)), .start_at_us = U(8), .run_no = fit_u32(I(9)), .run_epoch = fit_u32(I(10)), .context_len = (size_t)I(11),
-    .context_epoch = fit_u32(I(12)), .key = T(13), .config = T(15), .content = T(16)};
+    .context_epoch = fit_u32(I(12)), .key = T(13), .config = T(15), .content = T(16), .job = I(17)};
   (void)ins_row_hash(&c[14], r->hash);
 }
 void ins_row_queue(const struct cell *c, struct queue_row *r, struct arena *a) {
@@ -51,7 +51,7 @@ static bool text_there(const char *s) { return s && *s; }
 
 bool async_plain(const struct async_row *r) {
   return !text_there(r->user) && !text_there(r->group) && !r->priority && !r->cpu && !r->key && !r->start_at_us &&
-         r->run_no <= 1 && !r->run_epoch && !r->context && !r->content && !r->config;
+         r->run_no <= 1 && !r->run_epoch && !r->context && !r->content && !r->config && !r->job;
 }
 
 bool ins_row_hash(const struct cell *c, uint8_t hash[KEY_HASH_BYTES]) {

@@ -62,7 +62,7 @@ static enum wr_rc load_id(struct my *s, struct wr_err *err) {
 /* ---- ids ---- */
 static const char *const id_name[ID__N] = {
   [ID_TASK] = "task", [ID_FLOW] = "flow", [ID_NODE] = "node", [ID_FI] = "fi", [ID_NI] = "ni", [ID_TI] = "ti",
-  [ID_INCARNATION] = "incarnation"};
+  [ID_INCARNATION] = "incarnation", [ID_JOB] = "job"};
 
 /* n ids from the table. To ask again after a lost answer only wastes ids. It is not done for long, because a request may wait. */
 static unsigned ids_take(struct my *s, enum id_kind kind, uint32_t n, int64_t *first) {
@@ -81,7 +81,7 @@ static unsigned ids_take(struct my *s, enum id_kind kind, uint32_t n, int64_t *f
 
 static unsigned take_ids(struct my *s, enum id_kind kind, uint32_t n, int64_t *first) {
   struct my_ids *b = &s->id[kind];
-  bool block = kind == ID_FI || kind == ID_NI || kind == ID_TI;
+  bool block = kind == ID_FI || kind == ID_NI || kind == ID_TI || kind == ID_JOB;
   if (b->end - b->next >= n) {
     *first = b->next;
     b->next += n;
@@ -168,6 +168,7 @@ static const struct store_ops my_ops = {
   .reader_heads = sql_reader_heads, .ins_page = my_ins_page, .logs_open = my_logs_open, .logs_close = my_logs_close,
   .logs_write = my_logs_write, .logs_put_contexts = my_logs_put_contexts, .logs_put_progress = my_logs_put_progress,
   .logs_drop = my_logs_drop, .whose = my_whose, .async = my_async, .async_keys = my_async_keys,
+  .job_lock = my_job_lock, .job_find = my_job_find, .job_tasks = my_job_tasks, .live_jobs = my_live_jobs,
   .queues = my_queues, .queue_lock = my_queue_lock, .running = my_running, .counted = my_counted,
   .keys = my_keys, .claim_token = my_claim_token,
 };

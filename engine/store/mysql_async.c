@@ -43,6 +43,8 @@ static void put_rest(struct my *s, const struct async_row *r) {
   sql_ch(q, ','), sql_i64(q, r->context_epoch);
   sql_ch(q, ','), sql_text(q, s->run.m, r->key);
   sql_ch(q, ','), sql_blob(q, s->run.m, r->key ? r->hash : NULL, KEY_HASH_BYTES);
+  sql_ch(q, ','), sql_i64_0(q, r->job);
+  sql_ch(q, ','), sql_i64(q, r->scope);
 }
 
 /* What a row has beside the columns of SHAPE_PLAIN: the server reads text for a quarter of its time, so an insert names few. Each
@@ -53,7 +55,7 @@ enum shape { SHAPE_PLAIN, SHAPE_INLINE, SHAPE_QUEUE, SHAPE_ALL };
 static const char *const columns[] = {
   [SHAPE_PLAIN] = "", [SHAPE_INLINE] = INLINE_COLS, [SHAPE_QUEUE] = QUEUE_NAME_COLS,
   [SHAPE_ALL] = QUEUE_NAME_COLS ",priority,cpu_overhead,start_after,run_no,run_epoch,context,context_len,context_epoch,task_key,"
-                "key_hash"};
+                "key_hash,job_id,key_scope"};
 
 static enum shape shape_of(const struct async_row *r) {
   struct async_row bare = *r;
@@ -127,7 +129,7 @@ enum store_rc write_async(struct my *s, struct batch *b) {
     if (b->async[i].op == ROW_INSERT) rc = insert_some(s, b, &i);
     else i++;
   }
-  return rc;
+  return rc == STORE_OK ? write_job_tasks(s, b) : rc;
 }
 
 /* Their logs are deleted after the commit, or by a later start. */
@@ -142,6 +144,16 @@ static enum store_rc note_gone(struct my *s, struct batch *b, size_t from, size_
   return STORE_OK;
 }
 
+/* Before their async rows, which know the jobs. */
+static enum store_rc leave_jobs(struct my *s, struct batch *b, size_t from, size_t n) {
+  enum store_rc rc = b->n_job > 0 ? run_statement(s, b, WANT_NOTHING, 0, n) : STORE_OK; /* else no task of a job changes */
+  if (rc || b->n_job == 0) return rc;
+  sql_str(&s->sql, "DELETE j FROM task_async a JOIN job_task j ON j.job_id=a.job_id AND j.ti_id=a.ti_id WHERE a.ti_id IN(");
+  sql_ids(&s->sql, b->gone + from, n);
+  sql_ch(&s->sql, ')');
+  return STORE_OK;
+}
+
 /* The batch has updated the tasks before, so they are there. Other rows may be missing: a task may be final, or never have
  * run. */
 enum store_rc write_gone(struct my *s, struct batch *b) {
@@ -151,6 +163,7 @@ enum store_rc write_gone(struct my *s, struct batch *b) {
   for (size_t i = 0; i < b->n_gone && rc == STORE_OK; i += MY_IN_MAX) {
     size_t n = b->n_gone - i < MY_IN_MAX ? b->n_gone - i : MY_IN_MAX;
     rc = note_gone(s, b, i, n);
+    if (rc == STORE_OK) rc = leave_jobs(s, b, i, n);
     for (size_t k = 0; k <= last && rc == STORE_OK; k++) {
       rc = run_statement(s, b, k == last ? WANT_ROWS : WANT_NOTHING, 0, n);
       if (rc) break;
@@ -196,8 +209,17 @@ static void found_key(const struct cell *c, const struct my_asked *k, size_t i) 
   out->ti = cell_i64(&c[1]);
 }
 
-enum store_rc my_async_keys(struct store *st, const char *const *key, size_t n, struct async_key *out, uint8_t *got) {
-  static const struct my_key_table t = {"task_async FORCE INDEX(task_async_key)", "task_key", "task_key,ti_id,key_hash",
+/* Keys of one scope follow each other. */
+enum store_rc my_async_keys(struct store *st, const struct key_name *key, size_t n, struct async_key *out, uint8_t *got) {
+  static const struct my_key_table t = {"task_async FORCE INDEX(task_async_scope)", "task_key", "task_key,ti_id,key_hash",
                                         sizeof *out, found_key};
-  return my_keys_look(my_of(st), &(struct my_asked){&t, key, n, out, got});
+  const char **name = wr_calloc(n + 1, sizeof *name);
+  enum store_rc rc = STORE_OK;
+  for (size_t i = 0; i < n; i++) name[i] = key[i].key;
+  for (size_t from = 0, to; from < n && rc == STORE_OK; from = to) {
+    for (to = from + 1; to < n && key[to].scope == key[from].scope;) to++;
+    rc = my_keys_look(my_of(st), &(struct my_asked){&t, name + from, to - from, out + from, got + from, true, key[from].scope});
+  }
+  free(name);
+  return rc;
 }

@@ -1,7 +1,7 @@
 /* The runner's transactions: one packet of statements with its receipt, then COMMIT as a packet of its own, so that a
  * stale head or a lost fence is seen before anything is committed, and a lost packet can never commit later by itself.
  *
- * The order within a batch is that of the locks: task_flow, definitions, idempotency keys, flow heads (ascending), nodes,
+ * The order within a batch is that of the locks: task_flow, definitions, idempotency keys, jobs, flow heads (ascending), nodes,
  * tasks, attempts, what goes with tasks that are deleted, async rows, queues, own engine_node row last. The fence also compares
  * definitions.version with what store_begin() said, so begin needs no round trip while the connection is in use.
  *
@@ -350,6 +350,7 @@ static enum store_rc write_flows(struct my *s, struct batch *b) {
   enum store_rc rc = guard_flows(s, b);
   if (rc == STORE_OK) rc = guard_tasks(s, b);
   if (rc == STORE_OK) rc = write_keys(s, b);
+  if (rc == STORE_OK) rc = write_jobs(s, b);
   if (rc == STORE_OK && expected > 1) rc = lock_expected(s, b, WANT_HEADS);
   if (rc == STORE_OK && expected == 1) rc = run_statement(s, b, WANT_HEAD, one, 1); /* lock, validate and raise in one */
   if (rc == STORE_OK && expected == 1) {

@@ -14,7 +14,9 @@
 
 /* ---- looking ---- */
 static void keys_where(struct my *s, const struct my_asked *k) {
-  buf_printf(&s->sql.b, " FROM %s WHERE %s IN(", k->t->from, k->t->key);
+  buf_printf(&s->sql.b, " FROM %s WHERE ", k->t->from);
+  if (k->scoped) buf_printf(&s->sql.b, "key_scope=%lld AND ", (long long)k->scope);
+  buf_printf(&s->sql.b, "%s IN(", k->t->key);
   for (size_t i = 0; i < k->n; i++) {
     sql_sep(&s->sql, i, ",");
     sql_text(&s->sql, s->run.m, k->key[i]);
@@ -70,7 +72,7 @@ enum store_rc my_keys_look(struct my *s, const struct my_asked *all) {
   memset(all->got, 0, all->n);
   for (size_t i = 0; i < all->n; i += MY_IN_MAX) {
     struct my_asked k = {all->t, all->key + i, all->n - i < MY_IN_MAX ? all->n - i : MY_IN_MAX,
-                         (char *)all->out + i * all->t->size, all->got + i};
+                         (char *)all->out + i * all->t->size, all->got + i, all->scoped, all->scope};
     unsigned e = keys_look(s, &k);
     if (e) return my_run_fail(s, e);
   }
@@ -85,7 +87,7 @@ static void found_row(const struct cell *c, const struct my_asked *k, size_t i) 
 enum store_rc my_keys(struct store *st, const char *const *key, size_t n, struct key_row *out, uint8_t *got) {
   static const struct my_key_table t = {"idempotency FORCE INDEX(PRIMARY)", "idem_key", "idem_key," KEY_COLS,
                                         sizeof *out, found_row};
-  return my_keys_look(my_of(st), &(struct my_asked){&t, key, n, out, got});
+  return my_keys_look(my_of(st), &(struct my_asked){&t, key, n, out, got, false, 0});
 }
 
 /* ---- writing ---- */

@@ -335,3 +335,18 @@ enum store_rc my_live_flows(struct store *st, int64_t after_fi, struct live_flow
   if (!e) *n_out = got;
   return my_told(s, e);
 }
+
+enum store_rc my_live_jobs(struct store *st, int64_t after_id, int64_t *id, size_t n, size_t *n_out) {
+  struct my *s = my_of(st);
+  struct cursor r;
+  size_t got = 0;
+  *n_out = 0;
+  unsigned e = ready(s);
+  if (e) return down(s, e);
+  e = my_select(&s->run, &r, "SELECT job_id FROM job WHERE pass_at IS NOT NULL AND job_id>? ORDER BY job_id LIMIT ?",
+                ARGS(arg_i(after_id), arg_i((int64_t)n)));
+  while (!e && got < n && my_next(&r)) id[got++] = cell_i64(&r.cell[0]);
+  if (!e) e = my_done(&r);
+  if (!e) *n_out = got;
+  return my_told(s, e);
+}

@@ -1,5 +1,5 @@
 /* A packet under way: statements, and what each must answer. Private to mysql_async.c, mysql_batch.c, mysql_held.c,
- * mysql_keys.c, mysql_load.c, mysql_put.c and mysql_queue.c; the runner's thread. */
+ * mysql_jobs.c, mysql_keys.c, mysql_load.c, mysql_put.c and mysql_queue.c; the runner's thread. */
 #ifndef MYSQL_RUN_H
 #define MYSQL_RUN_H
 #include "mysql_priv.h"
@@ -33,7 +33,12 @@ struct my_key_table {
   size_t size;
   void (*found)(const struct cell *c, const struct my_asked *k, size_t i);
 };
-struct my_asked { const struct my_key_table *t; const char *const *key; size_t n; void *out; uint8_t *got; };
+/* scoped: the column key_scope must be `scope`. */
+struct my_asked {
+  const struct my_key_table *t; const char *const *key; size_t n;
+  void *out; uint8_t *got;
+  bool scoped; int64_t scope;
+};
 enum store_rc my_keys_look(struct my *s, const struct my_asked *all) WR_MUST;
 
 /* mysql_keys.c: idempotency keys of the batch, behind the guards and before the heads (the order of locks). */
@@ -43,6 +48,10 @@ enum store_rc write_keys(struct my *s, struct batch *b) WR_MUST;
 enum store_rc write_gone(struct my *s, struct batch *b) WR_MUST;
 enum store_rc write_whose(struct my *s, struct batch *b) WR_MUST;         /* mysql_whose.c */
 enum store_rc write_async(struct my *s, struct batch *b) WR_MUST;
+
+/* mysql_jobs.c: behind the keys; behind the async rows. */
+enum store_rc write_jobs(struct my *s, struct batch *b) WR_MUST;
+enum store_rc write_job_tasks(struct my *s, struct batch *b) WR_MUST;
 
 /* mysql_queue.c: behind the tasks. */
 enum store_rc write_rates(struct my *s, struct batch *b) WR_MUST;

@@ -29,8 +29,10 @@
   X(Q_LOOK_ALL, LOOK_FROM(D, D(IN_TIME_ORDER)) D(BEFORE) D(NEWEST)) \
   X(Q_LOOK_QUEUE, LOOK_FROM(D, D(BY)("task_async_queue")) "a.user_name=?4 AND a.group_name=?5" D(NAMED) " AND " D(BEFORE) \
     D(NEWEST)) \
-  X(Q_LOOK_KEY, LOOK_FROM(D, D(BY)("task_async_key")) "a.task_key=?4 LIMIT ?3") \
-  X(Q_LOOK_KEYS, LOOK_FROM(D, D(BY)("task_async_key")) "a.task_key>=?4 AND a.task_key<?5 LIMIT ?3") \
+  X(Q_LOOK_KEY, LOOK_FROM(D, D(BY)("task_async_scope")) "a.task_key=?4 LIMIT ?3") \
+  X(Q_LOOK_KEYS, LOOK_FROM(D, D(BY)("task_async_scope")) "a.task_key>=?4 AND a.task_key<?5 LIMIT ?3") \
+  X(Q_LOOK_JOB, "SELECT " D(STRAIGHT) LOOK_COLS " FROM job_task j" D(PRIMARY) " CROSS JOIN task_async a ON a.ti_id=j.ti_id " \
+    "CROSS JOIN task_ins i ON i.ti_id=j.ti_id WHERE j.job_id=?4 AND j.ti_id<?2 ORDER BY j.ti_id DESC LIMIT ?3") \
   X(Q_LOOK_LIVE, "SELECT " D(STRAIGHT) LOOK_COLS " FROM task_alone l" D(PRIMARY) " CROSS JOIN task_async a ON a.ti_id=l.ti_id " \
     "CROSS JOIN task_ins i ON i.ti_id=l.ti_id WHERE l.ti_id<?2 ORDER BY l.ti_id DESC LIMIT ?3") \
   X(Q_LOOK_INS, "SELECT " D(STRAIGHT) LOOK_INS_COLS LOOK_INS_FROM(D) LOOK_INS_ORDER) \

@@ -41,6 +41,17 @@ static int async_insert(struct sq *s, const struct async_row *r) {
   else sqlite3_bind_null(w, 16);
   sq_text(w, 17, r->config);
   sq_text(w, 18, r->content);
+  sq_int0(w, 19, r->job);
+  sq_int(w, 20, r->scope);
+  return sq_run(w);
+}
+
+/* The list of its job has it. */
+static int job_insert(struct sq *s, const struct async_row *r) {
+  sqlite3_stmt *w = sq_stmt(&s->run, RUN_JOB_TASK);
+  if (!w) return SQLITE_ERROR;
+  sq_int(w, 1, r->job);
+  sq_int(w, 2, r->ti);
   return sq_run(w);
 }
 
@@ -60,6 +71,8 @@ enum store_rc sq_put_async(struct sq *s, const struct batch *b) {
     if (rc == SQLITE_CONSTRAINT_UNIQUE) return STORE_RETRY; /* the taskKey is there */
     if (rc != SQLITE_OK) return sq_rc(&s->run, rc);
     if (sqlite3_changes(s->run.db) != 1) return sq_missing("task_async", a->row.ti);
+    if (a->op == ROW_INSERT && a->row.job) rc = job_insert(s, &a->row);
+    if (rc != SQLITE_OK) return sq_rc(&s->run, rc);
   }
   return STORE_OK;
 }
@@ -81,7 +94,8 @@ static int gone_over(struct sq *s) {
 /* The batch has updated the task before, so it is there. Rows of task_async and task_alone may be missing: the task may be
  * final. */
 enum store_rc sq_put_gone(struct sq *s, const struct batch *b) {
-  static const enum run_stmt part[] = {RUN_GONE_LEFT, RUN_GONE_ASYNC, RUN_ALONE_DELETE, RUN_GONE_ATTEMPT, RUN_GONE_TASK};
+  static const enum run_stmt part[] = {RUN_GONE_LEFT, RUN_GONE_OF_JOB, RUN_GONE_ASYNC, RUN_ALONE_DELETE, RUN_GONE_ATTEMPT,
+                                       RUN_GONE_TASK};
   int over = b->n_gone > 0 ? gone_over(s) : SQLITE_OK;
   if (over != SQLITE_OK) return sq_rc(&s->run, over);
   for (size_t i = 0; i < b->n_gone; i++) {
@@ -112,13 +126,14 @@ enum store_rc sq_async(struct store *st, const int64_t *ti, size_t n, struct asy
   return STORE_OK;
 }
 
-enum store_rc sq_async_keys(struct store *st, const char *const *key, size_t n, struct async_key *out, uint8_t *got) {
+enum store_rc sq_async_keys(struct store *st, const struct key_name *key, size_t n, struct async_key *out, uint8_t *got) {
   struct sq *s = sq_of(st);
   struct cell c[CELLS_MAX];
   sqlite3_stmt *q = sq_stmt(&s->run, RUN_ASYNC_KEY);
   if (!q) return sq_rc(&s->run, sqlite3_errcode(s->run.db));
   for (size_t i = 0; i < n; i++) {
-    sq_text(q, 1, key[i]);
+    sq_text(q, 1, key[i].key);
+    sq_int(q, 2, key[i].scope);
     got[i] = sqlite3_step(q) == SQLITE_ROW;
     if (got[i]) sq_cells(q, c);
     bool whole = !got[i] || ins_row_hash(&c[1], out[i].hash);

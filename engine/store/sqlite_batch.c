@@ -114,7 +114,9 @@ enum store_rc sq_resolve(struct store *st, int64_t batch_id, bool *committed) {
 
 /* ---- ids ---- */
 /* Only the definition writer gives ids of definitions, under a lock of its own. */
-static bool runners(int kind) { return kind == ID_FI || kind == ID_NI || kind == ID_TI || kind == ID_INCARNATION; }
+static bool runners(int kind) {
+  return kind == ID_FI || kind == ID_NI || kind == ID_TI || kind == ID_INCARNATION || kind == ID_JOB;
+}
 
 enum store_rc sq_ids(struct store *st, enum id_kind kind, uint32_t n, int64_t *first) {
   struct sq *s = sq_of(st);
@@ -153,6 +155,7 @@ static enum store_rc fence(struct sq *s, int64_t batch_id) {
 
 static enum store_rc put_batch(struct sq *s, struct batch *b) {
   enum store_rc rc = sq_put_keys(s, b), stale = STORE_OK;
+  if (rc == STORE_OK) rc = sq_put_jobs(s, b);
   for (size_t i = 0; i < b->n_flow && rc == STORE_OK; i++) { /* goes on, so that all stale flows are told at once */
     rc = sq_put_flow(s, &b->flow[i], b->id);
     if (rc == STORE_STALE) stale = rc, rc = STORE_OK;

@@ -15,7 +15,7 @@
 /* ---- ids ---- */
 const char *const sq_id_name[ID__N] = {
   [ID_TASK] = "task", [ID_FLOW] = "flow", [ID_NODE] = "node", [ID_FI] = "fi", [ID_NI] = "ni", [ID_TI] = "ti",
-  [ID_INCARNATION] = "incarnation",
+  [ID_INCARNATION] = "incarnation", [ID_JOB] = "job",
 };
 
 static int load_counters(struct sq *s) {

@@ -111,7 +111,7 @@ struct sq {
   struct sq_conn def;
   int64_t given_id[ID__N];  /* so many of each kind, in the transaction under way */
   bool raised, raised_queues;   /* definitions.version, queues_version, in the transaction under way */
-  /* ids: FI NI TI INCARNATION belong to the runner, TASK FLOW NODE to def_lock.
+  /* ids: FI NI TI JOB INCARNATION belong to the runner, TASK FLOW NODE to def_lock.
    * sent: in the transaction under way; saved: committed (both of the runner only) */
   int64_t next_id[ID__N], sent_id[ID__N], saved_id[ID__N];
   int64_t defs, queues;     /* definitions.version, queues_version; guarded by turn */
@@ -167,6 +167,10 @@ enum store_rc sq_missing(const char *what, int64_t id);
 STORE_OP(async) sq_async; STORE_OP(async_keys) sq_async_keys;
 enum store_rc sq_put_async(struct sq *s, const struct batch *b);  /* inside the transaction, as the next */
 enum store_rc sq_put_gone(struct sq *s, const struct batch *b);
+/* sqlite_jobs.c */
+STORE_OP(job_lock) sq_job_lock; STORE_OP(job_find) sq_job_find; STORE_OP(job_tasks) sq_job_tasks;
+STORE_OP(live_jobs) sq_live_jobs;
+enum store_rc sq_put_jobs(struct sq *s, const struct batch *b);   /* inside the transaction */
 /* sqlite_queue.c */
 STORE_OP(queues) sq_queues; STORE_OP(queue_lock) sq_queue_lock; STORE_OP(running) sq_running;
 enum store_rc sq_put_rates(struct sq *s, const struct batch *b);  /* inside the transaction */

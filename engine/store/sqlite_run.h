@@ -84,13 +84,27 @@
   X(RUN_ASYNC_PLAIN, "INSERT INTO task_async (ti_id, create_time, task_name, task_type) VALUES (?1,?2,?3,?4)") \
   X(RUN_ASYNC_INSERT, "INSERT INTO task_async (ti_id, create_time, task_name, task_type, user_name, group_name, priority, " \
     "cpu_overhead, start_after, run_no, run_epoch, context, context_len, context_epoch, task_key, key_hash, task_config, " \
-    "task_content) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)") \
+    "task_content, job_id, key_scope) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20)") \
   X(RUN_ASYNC_UPDATE, "UPDATE task_async SET user_name=?5, group_name=?6, priority=?7, cpu_overhead=?8, start_after=?9, " \
     "run_no=?10, run_epoch=?11 WHERE ti_id=?1") \
   X(RUN_ASYNC_CONTEXT, "UPDATE task_async SET user_name=?5, group_name=?6, priority=?7, cpu_overhead=?8, start_after=?9, " \
     "run_no=?10, run_epoch=?11, context=?12, context_len=?13, context_epoch=?14 WHERE ti_id=?1") \
   X(RUN_ASYNC, "SELECT " ASYNC_COLS " FROM task_async a WHERE a.ti_id=?1") \
-  X(RUN_ASYNC_KEY, "SELECT ti_id, key_hash FROM task_async WHERE task_key=?1") \
+  X(RUN_ASYNC_KEY, "SELECT ti_id, key_hash FROM task_async WHERE task_key=?1 AND key_scope=?2") \
+  X(RUN_JOB, "SELECT " JOB_COLS " FROM job WHERE job_id=?1") \
+  X(RUN_JOB_KEY, "SELECT job_id, key_hash FROM job WHERE job_key=?1") \
+  X(RUN_JOB_TASKS, "SELECT ti_id FROM job_task WHERE job_id=?1 AND ti_id>?2 ORDER BY ti_id LIMIT ?3") \
+  X(RUN_JOB_PASSES, "SELECT job_id FROM job WHERE pass_at IS NOT NULL AND job_id>?1 ORDER BY job_id LIMIT ?2") \
+  X(RUN_JOB_INSERT, "INSERT INTO job (job_id, version, state, wish, how, closed, child_failure, pass_at, not_started, " \
+    "retrying, running, analyzing, waiting, success, failed, canceled, executions, timeouts, losses, end_time, update_time, " \
+    "create_time, key_hash, job_key, job_name) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19," \
+    "?20,?21,?22,?23,?24,?25)") \
+  X(RUN_JOB_UPDATE, "UPDATE job SET version=?2, state=?3, wish=?4, how=?5, closed=?6, child_failure=?7, pass_at=?8, " \
+    "not_started=?9, retrying=?10, running=?11, analyzing=?12, waiting=?13, success=?14, failed=?15, canceled=?16, " \
+    "executions=?17, timeouts=?18, losses=?19, end_time=?20, update_time=?21 WHERE job_id=?1") \
+  X(RUN_JOB_DELETE, "DELETE FROM job WHERE job_id=?1") \
+  X(RUN_JOB_TASK, "INSERT INTO job_task (job_id, ti_id) VALUES (?1,?2)") \
+  X(RUN_GONE_OF_JOB, "DELETE FROM job_task WHERE ti_id=?1 AND job_id=(SELECT job_id FROM task_async WHERE ti_id=?1)") \
   X(RUN_GONE_TASK, "DELETE FROM task_ins WHERE ti_id=?1") \
   X(RUN_WHOSE, WHOSE " ORDER BY ti_id") \
   X(RUN_WHOSE_PUT, "INSERT OR REPLACE INTO flow_queue (fi_id, ti_id, user_name, group_name, priority) VALUES (?1,?2,?3,?4,?5)") \

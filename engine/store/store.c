@@ -109,10 +109,26 @@ enum store_rc store_async(struct store *s, const int64_t *ti, size_t n, struct a
   *n_out = 0;
   return s->ops->async ? s->ops->async(s, ti, n, out, n_out) : STORE_OK;
 }
-enum store_rc store_async_keys(struct store *s, const char *const *key, size_t n, struct async_key *out, uint8_t *got) {
+enum store_rc store_async_keys(struct store *s, const struct key_name *key, size_t n, struct async_key *out, uint8_t *got) {
   if (s->ops->async_keys) return s->ops->async_keys(s, key, n, out, got);
   memset(got, 0, n);
   return STORE_OK;
+}
+enum store_rc store_job_lock(struct store *s, const int64_t *id, size_t n, struct job_row *out, uint8_t *got) {
+  memset(got, 0, n);
+  return s->ops->job_lock && n ? s->ops->job_lock(s, id, n, out, got) : STORE_OK;
+}
+enum store_rc store_job_find(struct store *s, const char *key, int64_t *id, uint8_t hash[KEY_HASH_BYTES]) {
+  *id = 0;
+  return s->ops->job_find ? s->ops->job_find(s, key, id, hash) : STORE_OK;
+}
+enum store_rc store_job_tasks(struct store *s, int64_t id, int64_t after_ti, int64_t *ti, size_t n, size_t *n_out) {
+  *n_out = 0;
+  return s->ops->job_tasks ? s->ops->job_tasks(s, id, after_ti, ti, n, n_out) : STORE_OK;
+}
+enum store_rc store_live_jobs(struct store *s, int64_t after_id, int64_t *id, size_t n, size_t *n_out) {
+  *n_out = 0;
+  return s->ops->live_jobs ? s->ops->live_jobs(s, after_id, id, n, n_out) : STORE_OK;
 }
 enum store_rc store_whose(struct store *s, int64_t fi, struct arena *a, struct whose_row **out, size_t *n) {
   *n = 0;

@@ -28,7 +28,7 @@ enum store_rc {
 };
 const char *store_rc_name(enum store_rc rc);
 
-enum id_kind { ID_TASK, ID_FLOW, ID_NODE, ID_FI, ID_NI, ID_TI, ID_INCARNATION, ID__N };
+enum id_kind { ID_TASK, ID_FLOW, ID_NODE, ID_FI, ID_NI, ID_TI, ID_INCARNATION, ID_JOB, ID__N };
 
 /* ---- rows ---- */
 enum row_op { ROW_INSERT, ROW_UPDATE };
@@ -109,12 +109,13 @@ struct attempt_row {              /* task_attempt: an attempt that ended and was
 /* An idempotency key and what its first request made: rows first_id .. first_id + n - 1. A key is never changed once it is
  * written, and is deleted when it is older than LIMIT_KEY_AGE_US. */
 #define KEY_HASH_BYTES 32
-enum key_kind { KEY_STARTS = 1, KEY_TASK_INS, KEY_TASK, KEY_FLOW, KEY_EXECUTOR };  /* fi; ti; the id, and n = the version */
+enum key_kind { KEY_STARTS = 1, KEY_TASK_INS, KEY_TASK, KEY_FLOW, KEY_EXECUTOR, KEY_JOB };  /* fi; ti; the id, and n = the version */
 struct key_row { uint8_t hash[KEY_HASH_BYTES]; uint8_t kind; int64_t first_id; uint32_t n; int64_t create_us; };
 struct key_write { const char *key; struct key_row row; };  /* 1 to LIMIT_KEY_CHARS visible ASCII characters */
 #include "store_whose.h"
 #include "store_async.h" /* what only a stand-alone task has */
 #include "store_queues.h" /* queues, and what counts in them */
+#include "store_jobs.h"
 struct batch {
   int64_t id;                     /* unique: incarnation << 32 | counter; becomes `version` and the receipt */
   struct flow_write *flow; size_t n_flow;         /* ascending fi */
@@ -125,6 +126,7 @@ struct batch {
   struct async_write *async; size_t n_async;      /* ascending ti; see store_async.h */
   const struct whose_row *whose; size_t n_whose;  /* each replaces the one of its (fi, ti), if there is one */
   const int64_t *gone; size_t n_gone;             /* ascending ti: stand-alone tasks that are deleted; see store_async.h */
+  struct job_write *job; size_t n_job;            /* ascending job_id, each once; locked by store_job_lock(), or new */
   const struct queue_rate *rate; size_t n_rate;   /* ascending queue_id, each once; see store_queues.h */
   const struct count_note *note; size_t n_note;   /* ascending ti, each once; tasks that count. Not for a store of one process */
   const int64_t *unnote; size_t n_unnote;         /* ascending ti: tasks that do not count, noted or not */
@@ -146,7 +148,6 @@ struct store_opts {
   void *stopping_ctx;
 };
 struct store_ops;                 /* backends fill it; see store_backend.h */
-
 /* Opens; makes the schema in an empty database; refuses a database that is not weir's or may forget commits. err: a sentence. */
 enum wr_rc store_open(const struct store_opts *o, struct store **out, struct wr_err *err) WR_MUST;
 void store_close(struct store *s);
@@ -191,8 +192,8 @@ enum store_rc store_keys(struct store *s, const char *const *key, size_t n, stru
 /* Async rows by primary key; those that do not exist are left out; *n_out rows, ascending. Texts as above. `context` is not read
  * (reader_context() does), context_len tells how long it is. */
 enum store_rc store_async(struct store *s, const int64_t *ti, size_t n, struct async_row *out, size_t *n_out) WR_MUST;
-/* By taskKey: as store_keys(). */
-enum store_rc store_async_keys(struct store *s, const char *const *key, size_t n, struct async_key *out, uint8_t *got) WR_MUST;
+/* By taskKey, ascending by scope, then by strcmp(); else as store_keys(). */
+enum store_rc store_async_keys(struct store *s, const struct key_name *k, size_t n, struct async_key *out, uint8_t *got) WR_MUST;
 /* Sends all rows and the fence (renews the lease). STALE and FENCED have rolled back already. */
 enum store_rc store_write(struct store *s, struct batch *b) WR_MUST;
 enum store_rc store_commit(struct store *s) WR_MUST;
@@ -245,6 +246,6 @@ enum wr_rc reader_tasks_exist(struct reader *r, const int64_t *ids, size_t n, si
 #include "store_lists.h" /* definitions and instances for the API */
 #include "store_alone.h" /* stand-alone tasks: lists, async rows, what attempts reported */
 #include "store_flow_look.h"
-#include "store_logs.h"
 #include "store_states.h"
+#include "store_logs.h"
 #endif

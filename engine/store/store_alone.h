@@ -30,6 +30,7 @@ struct alone_filter {
   const char *key;                /* taskKey, exact; NULL = any */
   bool key_prefix;                /* key is the beginning of taskKeys; none of its characters means another one */
   int64_t task_id;                /* 0 = any */
+  int64_t job;                    /* of this job only; 0 = any. Then alone_only holds, and the order is that of ti */
   uint32_t states;                /* set of ALONE_..; 0 = any */
   int status;                     /* 0 any, 1 RUNNING, 2 SUCCESS, 3 FAILED: S2's words */
   int64_t from_us, to_us;         /* on create_time, inclusive; 0 = open */

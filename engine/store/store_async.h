@@ -25,6 +25,8 @@ struct async_row {
    * its place (store_logs.h). UTF-8 without NUL. */
   const char *context; size_t context_len;
   uint32_t context_epoch;
+  int64_t job;                    /* 0 = none; insert and read only */
+  int64_t scope;                  /* in which the key is unique: 0, or its job; insert only */
 };
 /* UPDATE writes user group priority cpu start_at run_no run_epoch, and context with its epoch when not NULL. The row must be
  * there. INSERT: a key that another row has (of a task that is not deleted, or of this batch): STORE_RETRY, as with
@@ -37,4 +39,5 @@ struct async_row {
  * logs_drop(). */
 struct async_write { enum row_op op; struct async_row row; };
 struct async_key { int64_t ti; uint8_t hash[KEY_HASH_BYTES]; };
+struct key_name { const char *key; int64_t scope; };   /* a taskKey, and where it is unique */
 #endif

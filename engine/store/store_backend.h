@@ -9,7 +9,7 @@
 #include "store.h"
 #include "store_token.h"
 
-#define STORE_ABI 5
+#define STORE_ABI 6
 /* For store_why(); %s: the kind. */
 #define STORE_NO_IDS "No number is left for a new %s: `next` in table id_block is at its end."
 
@@ -66,7 +66,7 @@ struct store_ops {
   enum store_rc (*tell)(struct store *s, const char *trouble); /* NULL: renew is called instead */
   /* async rows; may be NULL in test backends that get none */
   enum store_rc (*async)(struct store *s, const int64_t *ti, size_t n, struct async_row *out, size_t *n_out);
-  enum store_rc (*async_keys)(struct store *s, const char *const *key, size_t n, struct async_key *out, uint8_t *got);
+  enum store_rc (*async_keys)(struct store *s, const struct key_name *key, size_t n, struct async_key *out, uint8_t *got);
   /* reports; NULL where no log can be opened */
   enum store_rc (*logs_put_contexts)(struct logs *l, int64_t now_us, struct context_put *v, size_t n);
   enum store_rc (*logs_put_progress)(struct logs *l, const struct progress_row *row, size_t n);
@@ -80,6 +80,11 @@ struct store_ops {
   /* may be NULL in test backends whose flows say nothing */
   enum store_rc (*whose)(struct store *s, int64_t fi, struct arena *a, struct whose_row **out, size_t *n);
   enum store_rc (*wish)(struct store *s, struct drain_wish *out);   /* NULL: nothing is ever wished */
+  /* jobs; may be NULL in test backends that have none */
+  enum store_rc (*job_lock)(struct store *s, const int64_t *id, size_t n, struct job_row *out, uint8_t *got);
+  enum store_rc (*job_find)(struct store *s, const char *key, int64_t *id, uint8_t hash[KEY_HASH_BYTES]);
+  enum store_rc (*job_tasks)(struct store *s, int64_t id, int64_t after_ti, int64_t *ti, size_t n, size_t *n_out);
+  enum store_rc (*live_jobs)(struct store *s, int64_t after_id, int64_t *id, size_t n, size_t *n_out);
 };
 /* STORE_OP(ids) f; declares f as what the member `ids` points to. */
 #define STORE_OP(member) __typeof__(*((struct store_ops *)0)->member)

@@ -188,7 +188,7 @@ static uint8_t ask(struct world *w, const char *key, struct async_key *out) {
   uint8_t got = 9;
   int64_t defs;
   OK(store_begin(w->s, &defs));
-  OK(store_async_keys(w->s, &key, 1, out, &got));
+  OK(store_async_keys(w->s, &(struct key_name){key, 0}, 1, out, &got));
   store_rollback(w->s);
   return got;
 }
@@ -234,7 +234,7 @@ static void task_key_twice_in_two_batches(struct world *w) {
 static void many_task_keys_at_once(struct world *w) {
   enum { N = 700 };
   static char text[2 * N][20];
-  static const char *asked[2 * N];
+  static struct key_name asked[2 * N];
   static struct task_write tw[N];
   static struct async_write aw[N];
   static struct async_key row[2 * N];
@@ -243,7 +243,7 @@ static void many_task_keys_at_once(struct world *w) {
   OK(store_ids(w->s, ID_TI, N, &first));
   for (int i = 0; i < 2 * N; i++) {
     snprintf(text[i], sizeof text[i], "many-%06d", i);
-    asked[i] = text[i];
+    asked[i] = (struct key_name){text[i], 0};
     if (i % 2 == 0) continue;
     struct task_row t = {.ti = first + i / 2, .create_us = 5, .update_us = 5, .exit_code = -1, .t = {.state = TASK_QUEUED}};
     tw[i / 2] = (struct task_write){.op = ROW_INSERT, .expect_state = -1, .row = t};

@@ -12,6 +12,7 @@ static struct cache cache;
 static struct quarantine quarantine;
 static struct admission admission;
 static struct queues queues;
+static struct jobs jobs;
 static struct loader loader;
 static struct stepper step;
 
@@ -29,13 +30,15 @@ static void bare(void) {
   cache_init(&cache, &env, &events, &flow_timers, 1 << 20);
   quarantine_init(&quarantine, &env, &events, NULL, &admission, NULL);
   admission_init(&admission, &env, capacity, 0);
-  loader_init(&loader, &env, &cache, &quarantine);
+  jobs_init(&jobs, &env);
+  loader_init(&loader, &env, &cache, &quarantine, &jobs);
   queues_init(&queues, &env, &(struct queue_opts){0});
-  stepper_init(&step, &env, &cache, &loader, &admission, &queues, 5);
+  stepper_init(&step, &env, &cache, &loader, &jobs, &admission, &queues, 5);
 }
 
 static int end_bare(void **st) {
   if (env.store) {
+    jobs_done(&jobs);
     effects_clear(&step.effects);
     stepper_done(&step);
     queues_done(&queues);

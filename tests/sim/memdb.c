@@ -27,11 +27,11 @@ const struct key_row *memdb_key(const struct memdb *db, const char *key) {
   return NULL;
 }
 
-const struct mem_async *memdb_async_key(const struct memdb *db, const char *key) {
+const struct mem_async *memdb_async_key(const struct memdb *db, const char *key, int64_t scope) {
   const struct map64_slot *s;
   for (size_t i = 0; (s = map64_next(&db->async, &i)) != NULL;) {
     const struct mem_async *a = s->val;
-    if (a->r.key && strcmp(a->r.key, key) == 0) return a;
+    if (a->r.key && a->r.scope == scope && strcmp(a->r.key, key) == 0) return a;
   }
   return NULL;
 }
@@ -109,6 +109,7 @@ void memdb_free(struct memdb *db) {
   map64_done(&db->node);
   map64_done(&db->task);
   map64_done(&db->async);
+  jobs_free(db);
   map64_done(&db->member);
   for (size_t i = 0; i < db->n_queue; i++) {
     free_text(db->queue[i]->r.user); free_text(db->queue[i]->r.group);
@@ -175,6 +176,7 @@ static void unlock_all(struct memdb *db, const struct mem_tx *tx) {
     if (t->lock == tx) t->lock = NULL;
   for (size_t i = 0; i < db->n_queue; i++)
     if (db->queue[i]->lock == tx) db->queue[i]->lock = NULL;
+  jobs_unlock(db, tx);
   struct mem_member *m = memdb_member(db, tx->me);
   if (m && m->lock == tx) m->lock = NULL;
 }
@@ -224,6 +226,7 @@ static void tx_copy(struct mem_tx *tx, const struct batch *b) {
     if (r->result) r->result = arena_memdup0(a, r->result, r->result_len);
     r->params = keep(a, r->params);
   }
+  jobs_copy(tx, b);
   tx->b.gone = copy(a, b->gone, b->n_gone, sizeof *b->gone);
   tx->b.async = copy(a, b->async, b->n_async, sizeof *b->async);
   for (size_t i = 0; i < b->n_async; i++) {
@@ -393,6 +396,8 @@ static void put_async(struct memdb *db, const struct async_write *w) {
     a = wr_new(struct mem_async);
     a->r.ti = r->ti;
     a->r.create_us = r->create_us;
+    a->r.job = r->job;
+    a->r.scope = r->scope;
     memcpy(a->r.hash, r->hash, sizeof a->r.hash);
     set_string(&a->r.name, r->name);
     set_string(&a->r.type, r->type);
@@ -460,6 +465,7 @@ void tx_apply(struct mem_tx *tx) {
     db->pulse++;
     struct mem_member *m = memdb_member(db, tx->me);
     if (db->hooks.commit) db->hooks.commit(db->hooks.ctx, tx->me, &tx->b);
+    jobs_apply(db, &tx->b);
     for (size_t i = 0; i < tx->b.n_flow; i++) put_flow(db, &tx->b.flow[i], tx);
     for (size_t i = 0; i < tx->b.n_flow; i++)
       if (tx->b.flow[i].row.update_us > db->newest) db->newest = tx->b.flow[i].row.update_us;
@@ -579,10 +585,10 @@ static enum store_rc check_keys(struct mem_store *s, const struct batch *b) {
   return STORE_OK;
 }
 
-bool tx_async_key_held(const struct mem_store *s, const char *key) {
+bool tx_async_key_held(const struct mem_store *s, const char *key, int64_t scope) {
   for (const struct mem_tx *tx = s->db->txs; tx; tx = tx->next)
     for (size_t i = 0; tx != s->tx && tx->written && i < tx->b.n_async; i++)
-      if (tx->b.async[i].op == ROW_INSERT && tx->b.async[i].row.key && strcmp(tx->b.async[i].row.key, key) == 0) return true;
+      if (tx->b.async[i].op == ROW_INSERT && tx->b.async[i].row.key && tx->b.async[i].row.scope == scope && strcmp(tx->b.async[i].row.key, key) == 0) return true;
   return false;
 }
 
@@ -594,10 +600,11 @@ static bool is_gone(const struct batch *b, int64_t ti) {
 
 static bool key_is_free(const struct mem_store *s, const struct batch *b, size_t at) {
   const char *key = b->async[at].row.key;
-  const struct mem_async *has = memdb_async_key(s->db, key);
+  int64_t scope = b->async[at].row.scope;
+  const struct mem_async *has = memdb_async_key(s->db, key, scope);
   for (size_t i = 0; i < at; i++)
-    if (b->async[i].op == ROW_INSERT && b->async[i].row.key && strcmp(b->async[i].row.key, key) == 0) return false;
-  return (!has || is_gone(b, has->r.ti)) && !tx_async_key_held(s, key);
+    if (b->async[i].op == ROW_INSERT && b->async[i].row.key && b->async[i].row.scope == scope && strcmp(b->async[i].row.key, key) == 0) return false;
+  return (!has || is_gone(b, has->r.ti)) && !tx_async_key_held(s, key, scope);
 }
 
 static bool updates(const struct batch *b, int64_t ti) {
@@ -660,13 +667,15 @@ static enum store_rc check_all(struct mem_store *s, struct batch *b) {
   }
   enum store_rc keys = check_keys(s, mine);
   if (keys == STORE_OK) keys = check_async(s, mine);
+  if (keys == STORE_OK) keys = jobs_check_rows(s, mine);
   if (keys == STORE_OK) keys = check_rates(s, mine);
   if (keys != STORE_OK) return keys;
   struct mem_member *m = memdb_member(s->db, s->me);
   if (!m || !get_lock(s, &m->lock)) return m ? STORE_RETRY : STORE_FENCED;
   if (m->state != MEMBER_LIVE) return STORE_FENCED;
   keys = check_keys(s, mine); /* another transaction may have written while this one waited for its lock */
-  return keys == STORE_OK ? check_async(s, mine) : keys;
+  if (keys == STORE_OK) keys = check_async(s, mine);
+  return keys == STORE_OK ? jobs_check_rows(s, mine) : keys;
 }
 
 enum store_rc tx_write(struct mem_store *s, struct batch *b) {

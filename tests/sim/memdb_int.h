@@ -34,12 +34,21 @@ bool get_lock(struct mem_store *s, struct mem_tx **lock);   /* false: in vain */
 void drop_notes(struct memdb *db);
 void tx_apply(struct mem_tx *tx);                /* commits rows, receipt and lease, then ends tx */
 bool tx_key_held(const struct mem_store *s, const char *key);  /* another transaction is writing it */
-bool tx_async_key_held(const struct mem_store *s, const char *key);
+bool tx_async_key_held(const struct mem_store *s, const char *key, int64_t scope);
+enum store_rc mem_gate(struct mem_store *s, enum mem_call what, const struct batch *b);   /* memstore.c */
+/* memjobs.c */
+STORE_OP(job_lock) mem_job_lock; STORE_OP(job_find) mem_job_find; STORE_OP(job_tasks) mem_job_tasks; STORE_OP(live_jobs) mem_live_jobs;
+void jobs_copy(struct mem_tx *tx, const struct batch *b);
+void jobs_unlock(struct memdb *db, const struct mem_tx *tx);
+enum store_rc jobs_check_rows(const struct mem_store *s, const struct batch *b);
+void jobs_apply(struct memdb *db, const struct batch *b);
+void jobs_free(struct memdb *db);
 enum store_rc tx_write(struct mem_store *s, struct batch *b);
 enum mem_fate mem_ask(struct mem_store *s, enum mem_call what, const struct batch *b);
 enum store_rc mem_fault(enum mem_fate f);        /* of MEM_RETRY .. MEM_BAD */
 /* memrival.c: rows that this batch would wait for. OK = none; STALE = they are marked in b. Then what a wait in vain shows. */
 enum store_rc rival_ask(struct mem_store *s, struct batch *b);
 enum store_rc rival_waited(struct mem_store *s);
+bool rival_wary(const struct mem_store *s);
 bool rival_free(const struct mem_store *s, const struct mem_tx *lock);
 #endif

@@ -70,10 +70,10 @@ void memdb_release(struct memdb *db) {
 
 bool rival_free(const struct mem_store *s, const struct mem_tx *lock) { return lock == NULL || lock == s->tx; }
 
-static bool wary(const struct mem_store *s) { return !s->db->single && s->db->now_us < s->wary_until; }
+bool rival_wary(const struct mem_store *s) { return !s->db->single && s->db->now_us < s->wary_until; }
 
 enum store_rc rival_waited(struct mem_store *s) {
-  bool was = wary(s);
+  bool was = rival_wary(s);
   s->wary_until = s->db->now_us + WARY_US;
   return was || s->db->single || s->cut ? STORE_RETRY : STORE_STALE;
 }
@@ -86,7 +86,7 @@ static bool flow_held(struct batch *b, int64_t fi) {
 
 enum store_rc rival_ask(struct mem_store *s, struct batch *b) {
   bool any = false;
-  if (!wary(s)) return STORE_OK;
+  if (!rival_wary(s)) return STORE_OK;
   for (size_t i = 0; i < b->n_flow; i++) {
     const struct flow_write *w = &b->flow[i];
     const struct mem_flow *f = memdb_flow(s->db, w->row.fi);

@@ -9,7 +9,7 @@
 static struct mem_store *of(const struct store *s) { return (struct mem_store *)(uintptr_t)s; }
 
 /* Faults that only a COMMIT can have count as RETRY elsewhere. A cut connection is reported once. */
-static enum store_rc gate(struct mem_store *s, enum mem_call what, const struct batch *b) {
+enum store_rc mem_gate(struct mem_store *s, enum mem_call what, const struct batch *b) {
   enum mem_fate f = mem_ask(s, what, b);
   if (f == MEM_GO && !s->cut) return STORE_OK;
   bool cut = s->cut;
@@ -56,7 +56,7 @@ static void read_clock(struct mem_store *s) {
 static enum store_rc mem_join(struct store *st, const struct node_info *info, int64_t *incarnation) {
   struct mem_store *s = of(st);
   const struct map64_slot *e;
-  enum store_rc rc = gate(s, MEM_JOIN, NULL);
+  enum store_rc rc = mem_gate(s, MEM_JOIN, NULL);
   if (rc != STORE_OK) return rc;
   for (size_t i = 0; s->db->single && (e = map64_next(&s->db->member, &i)) != NULL;) ((struct mem_member *)e->val)->state = MEMBER_DEAD;
   struct mem_member *m = wr_new(struct mem_member);
@@ -72,14 +72,14 @@ static enum store_rc mem_join(struct store *st, const struct node_info *info, in
 static enum store_rc mem_leave(struct store *st) {
   struct mem_store *s = of(st);
   struct mem_member *m = memdb_member(s->db, s->me);
-  enum store_rc rc = gate(s, MEM_LEAVE, NULL);
+  enum store_rc rc = mem_gate(s, MEM_LEAVE, NULL);
   if (rc == STORE_OK && m && m->state == MEMBER_LIVE) m->state = MEMBER_GONE;
   return rc;
 }
 
 static enum store_rc mem_begin(struct store *st, int64_t *defs) {
   struct mem_store *s = of(st);
-  enum store_rc rc = gate(s, MEM_BEGIN, NULL);
+  enum store_rc rc = mem_gate(s, MEM_BEGIN, NULL);
   if (rc != STORE_OK) return rc;
   if (!s->tx) s->queues_at = s->db->queues_version;
   (void)tx_open(s);
@@ -91,7 +91,7 @@ static const char *lend(struct mem_store *s, const char *text) { return text ? a
 
 static enum store_rc mem_lock(struct store *st, const int64_t *fi, size_t n, struct flow_row *out, uint8_t *got) {
   struct mem_store *s = of(st);
-  enum store_rc rc = gate(s, MEM_LOCK, NULL);
+  enum store_rc rc = mem_gate(s, MEM_LOCK, NULL);
   if (rc != STORE_OK) return rc;
   struct mem_tx *tx = tx_open(s);
   for (size_t i = 0; i < n; i++) {
@@ -122,7 +122,7 @@ static void task_out(struct mem_store *s, const struct mem_task *t, struct task_
 /* Newest first: store.h promises no order. */
 static enum store_rc mem_nodes(struct store *st, const int64_t *ni, size_t n, struct node_row *out, size_t *n_out) {
   struct mem_store *s = of(st);
-  enum store_rc rc = gate(s, MEM_READ, NULL);
+  enum store_rc rc = mem_gate(s, MEM_READ, NULL);
   *n_out = 0;
   for (size_t i = n; rc == STORE_OK && i-- > 0;) {
     const struct mem_node *r = memdb_node(s->db, ni[i]);
@@ -132,7 +132,7 @@ static enum store_rc mem_nodes(struct store *st, const int64_t *ni, size_t n, st
 }
 static enum store_rc mem_tasks(struct store *st, const int64_t *ti, size_t n, struct task_row *out, size_t *n_out) {
   struct mem_store *s = of(st);
-  enum store_rc rc = gate(s, MEM_READ, NULL);
+  enum store_rc rc = mem_gate(s, MEM_READ, NULL);
   *n_out = 0;
   for (size_t i = n; rc == STORE_OK && i-- > 0;) {
     const struct mem_task *r = memdb_task(s->db, ti[i]);
@@ -143,7 +143,7 @@ static enum store_rc mem_tasks(struct store *st, const int64_t *ti, size_t n, st
 
 static enum store_rc mem_node_range(struct store *st, int64_t lo, int64_t hi, struct node_row *out, size_t cap, size_t *n_out) {
   struct mem_store *s = of(st);
-  enum store_rc rc = gate(s, MEM_READ, NULL);
+  enum store_rc rc = mem_gate(s, MEM_READ, NULL);
   *n_out = 0;
   for (int64_t id = lo; rc == STORE_OK && id <= hi && *n_out < cap; id++) {
     const struct mem_node *r = memdb_node(s->db, id);
@@ -153,7 +153,7 @@ static enum store_rc mem_node_range(struct store *st, int64_t lo, int64_t hi, st
 }
 static enum store_rc mem_task_range(struct store *st, int64_t lo, int64_t hi, struct task_row *out, size_t cap, size_t *n_out) {
   struct mem_store *s = of(st);
-  enum store_rc rc = gate(s, MEM_READ, NULL);
+  enum store_rc rc = mem_gate(s, MEM_READ, NULL);
   *n_out = 0;
   for (int64_t id = lo; rc == STORE_OK && id <= hi && *n_out < cap; id++) {
     const struct mem_task *r = memdb_task(s->db, id);
@@ -164,7 +164,7 @@ static enum store_rc mem_task_range(struct store *st, int64_t lo, int64_t hi, st
 
 static enum store_rc mem_keys(struct store *st, const char *const *key, size_t n, struct key_row *out, uint8_t *got) {
   struct mem_store *s = of(st);
-  enum store_rc rc = gate(s, MEM_READ, NULL);
+  enum store_rc rc = mem_gate(s, MEM_READ, NULL);
   for (size_t i = 0; rc == STORE_OK && i < n; i++) {
     const struct key_row *row = memdb_key(s->db, key[i]);
     wr_assert(i == 0 || strcmp(key[i - 1], key[i]) < 0);
@@ -183,7 +183,7 @@ static void async_out(struct mem_store *s, const struct mem_async *a, struct asy
 
 static enum store_rc mem_async(struct store *st, const int64_t *ti, size_t n, struct async_row *out, size_t *n_out) {
   struct mem_store *s = of(st);
-  enum store_rc rc = gate(s, MEM_READ, NULL);
+  enum store_rc rc = mem_gate(s, MEM_READ, NULL);
   *n_out = 0;
   for (size_t i = 0; rc == STORE_OK && i < n; i++) {
     const struct mem_async *a = memdb_async(s->db, ti[i]);
@@ -200,7 +200,7 @@ static int whose_order(const void *a, const void *b) {
 static enum store_rc mem_whose(struct store *st, int64_t fi, struct arena *a, struct whose_row **out, size_t *n) {
   struct mem_store *s = of(st);
   size_t all = 0;
-  enum store_rc rc = gate(s, MEM_READ, NULL);
+  enum store_rc rc = mem_gate(s, MEM_READ, NULL);
   *n = 0;
   *out = NULL;
   if (rc != STORE_OK) return rc;
@@ -217,13 +217,13 @@ static enum store_rc mem_whose(struct store *st, int64_t fi, struct arena *a, st
   return STORE_OK;
 }
 
-static enum store_rc mem_async_keys(struct store *st, const char *const *key, size_t n, struct async_key *out, uint8_t *got) {
+static enum store_rc mem_async_keys(struct store *st, const struct key_name *key, size_t n, struct async_key *out, uint8_t *got) {
   struct mem_store *s = of(st);
-  enum store_rc rc = gate(s, MEM_READ, NULL);
+  enum store_rc rc = mem_gate(s, MEM_READ, NULL);
   for (size_t i = 0; rc == STORE_OK && i < n; i++) {
-    const struct mem_async *a = memdb_async_key(s->db, key[i]);
-    wr_assert(i == 0 || strcmp(key[i - 1], key[i]) < 0);
-    got[i] = a ? 1 : tx_async_key_held(s, key[i]) ? 2 : 0;
+    const struct mem_async *a = memdb_async_key(s->db, key[i].key, key[i].scope);
+    wr_assert(i == 0 || key[i - 1].scope < key[i].scope || (key[i - 1].scope == key[i].scope && strcmp(key[i - 1].key, key[i].key) < 0));
+    got[i] = a ? 1 : tx_async_key_held(s, key[i].key, key[i].scope) ? 2 : 0;
     if (!a) continue;
     out[i].ti = a->r.ti;
     memcpy(out[i].hash, a->r.hash, sizeof out[i].hash);
@@ -237,7 +237,7 @@ static enum store_rc mem_queues(struct store *st, int64_t known, int64_t *versio
   struct mem_store *s = of(st);
   *version = s->queues_at;
   if (s->queues_at == known) return STORE_OK;
-  enum store_rc rc = gate(s, MEM_READ, NULL);
+  enum store_rc rc = mem_gate(s, MEM_READ, NULL);
   if (rc != STORE_OK) return rc;
   *rows = arena_alloc(a, (s->db->n_queue + 1) * sizeof **rows);
   for (int64_t id = 1; id <= (int64_t)s->db->n_queue; id++) {
@@ -253,7 +253,7 @@ static enum store_rc mem_queues(struct store *st, int64_t known, int64_t *versio
 static enum store_rc mem_queue_lock(struct store *st, const int64_t *id, size_t n, int64_t *rate_at) {
   struct mem_store *s = of(st);
   if (!s->cut) (void)tx_open(s);
-  enum store_rc rc = gate(s, MEM_LOCK, NULL);
+  enum store_rc rc = mem_gate(s, MEM_LOCK, NULL);
   for (size_t i = 0; i < n && rc == STORE_OK; i++) {
     struct mem_queue *q = memdb_queue(s->db, id[i]);
     wr_assert(i == 0 || id[i - 1] < id[i]);
@@ -273,7 +273,7 @@ static enum store_rc mem_running(struct store *st, struct arena *a, struct runni
   struct mem_store *s = of(st);
   struct running_row *v = NULL;
   size_t cap = 0;
-  enum store_rc rc = gate(s, MEM_SCAN, NULL);
+  enum store_rc rc = mem_gate(s, MEM_SCAN, NULL);
   for (int64_t ti = 1; rc == STORE_OK && ti <= s->db->max_ti; ti++) {
     const struct mem_task *t = memdb_task(s->db, ti);
     const struct mem_async *y = memdb_async(s->db, ti);
@@ -290,7 +290,7 @@ static enum store_rc mem_running(struct store *st, struct arena *a, struct runni
 static enum store_rc mem_counted(struct store *st, struct arena *a, struct running_row **out, size_t *n) {
   struct mem_store *s = of(st);
   const struct map64_slot *k;
-  enum store_rc rc = gate(s, MEM_SCAN, NULL);
+  enum store_rc rc = mem_gate(s, MEM_SCAN, NULL);
   if (rc != STORE_OK) return rc;
   *out = arena_alloc(a, (s->db->note.n + 1) * sizeof **out);
   for (size_t i = 0; (k = map64_next(&s->db->note, &i)) != NULL;) {
@@ -340,13 +340,14 @@ static enum store_rc mem_write(struct store *st, struct batch *b) {
   struct mem_store *s = of(st);
   if (!s->cut && !s->tx) s->queues_at = s->db->queues_version;
   if (!s->cut) (void)tx_open(s); /* the locks are lost with the transaction that the server has ended */
-  enum store_rc rc = gate(s, MEM_WRITE, b);
+  enum store_rc rc = mem_gate(s, MEM_WRITE, b);
   return rc == STORE_OK ? tx_write(s, b) : rc;
 }
 
 /* A single process stores its ids with its batches: ids of a batch that was rolled back are given again after a crash. */
 static void save_ids(struct mem_store *s) {
   for (int k = ID_FI; k <= ID_TI && s->db->single; k++) s->db->next_id[k] = s->next_id[k];
+  if (s->db->single) s->db->next_id[ID_JOB] = s->next_id[ID_JOB];
 }
 
 static enum store_rc mem_commit(struct store *st) {
@@ -399,7 +400,7 @@ static enum store_rc mem_resolve(struct store *st, int64_t batch_id, bool *commi
 static enum store_rc mem_renew(struct store *st) {
   struct mem_store *s = of(st);
   struct mem_member *m = memdb_member(s->db, s->me);
-  enum store_rc rc = gate(s, MEM_RENEW, NULL);
+  enum store_rc rc = mem_gate(s, MEM_RENEW, NULL);
   if (rc != STORE_OK) return rc;
   if (m->state != MEMBER_LIVE) return STORE_FENCED;
   if (m->lock) return STORE_RETRY;
@@ -420,7 +421,7 @@ static enum store_rc mem_reap(struct store *st, uint32_t *n) {
   struct mem_store *s = of(st);
   const struct map64_slot *e;
   *n = 0;
-  enum store_rc rc = gate(s, MEM_REAP, NULL);
+  enum store_rc rc = mem_gate(s, MEM_REAP, NULL);
   if (rc != STORE_OK) return rc;
   for (size_t i = 0; (e = map64_next(&s->db->member, &i)) != NULL;) {
     struct mem_member *m = e->val;
@@ -438,7 +439,7 @@ static bool owner_live(const struct memdb *db, int64_t owner) {
 
 static enum store_rc mem_live_tasks(struct store *st, int64_t after, struct live_task *out, size_t n, size_t *n_out) {
   struct mem_store *s = of(st);
-  enum store_rc rc = gate(s, MEM_SCAN, NULL);
+  enum store_rc rc = mem_gate(s, MEM_SCAN, NULL);
   *n_out = 0;
   for (int64_t ti = after + 1; rc == STORE_OK && ti <= s->db->max_ti && *n_out < n; ti++) {
     const struct mem_task *t = memdb_task(s->db, ti);
@@ -451,7 +452,7 @@ static enum store_rc mem_live_tasks(struct store *st, int64_t after, struct live
 
 static enum store_rc mem_live_flows(struct store *st, int64_t after, struct live_flow *out, size_t n, size_t *n_out) {
   struct mem_store *s = of(st);
-  enum store_rc rc = gate(s, MEM_SCAN, NULL);
+  enum store_rc rc = mem_gate(s, MEM_SCAN, NULL);
   *n_out = 0;
   for (int64_t fi = after + 1; rc == STORE_OK && fi <= s->db->max_fi && *n_out < n; fi++) {
     const struct mem_flow *f = memdb_flow(s->db, fi);
@@ -658,6 +659,7 @@ static const struct store_ops mem_ops = {
   .reader_task = mem_reader_task, .reader_flow = mem_reader_flow, .reader_tasks = mem_reader_tasks, .reader_heads = mem_reader_heads,
   .logs_open = no_logs, .logs_close = no_logs_close, .logs_write = no_logs_write,
   .whose = mem_whose, .async = mem_async, .async_keys = mem_async_keys,
+  .job_lock = mem_job_lock, .job_find = mem_job_find, .job_tasks = mem_job_tasks, .live_jobs = mem_live_jobs,
   .queues = mem_queues, .queue_lock = mem_queue_lock, .running = mem_running, .counted = mem_counted,
 };
 

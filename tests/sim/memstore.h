@@ -49,6 +49,7 @@ struct mem_task { struct task_row r; struct mem_tx *lock; int64_t queued_at;   /
                   struct mem_task *newer, *older; uint8_t list;                /* while it is QUEUED: its place in memdb.queued */
                   uint8_t slot1; };                                            /* the oracle's: 1 + its slot, once that is known */
 struct mem_async { struct async_row r; };                      /* under the lock of its task */
+struct mem_job { struct job_row r; struct mem_tx *lock; bool deleted; };        /* a deleted one stays, as of queues */
 struct mem_note { char *user, *group; };                       /* the task counts under limits, as far as its own row says so */
 /* state: LIVE, DEAD or GONE. wish: what anybody wishes of it; read: what its node has read of that last. */
 struct mem_member { int64_t me, lease_until, last_batch; enum member_state state; struct mem_tx *lock; struct drain_wish wish, read; };
@@ -75,6 +76,7 @@ struct memdb {
   size_t n_tasks, cap_tasks, n_flows, cap_flows;
   struct map64 flow, node, task;     /* fi, ni, ti -> row */
   struct map64 async;                /* ti -> row, of stand-alone tasks */
+  struct map64 job;                  /* job_id -> row */
   struct map64 note;                 /* ti -> struct mem_note */
   struct mem_task *gone;             /* deleted ones: another node may wait for the lock of one */
   size_t n_queued;                   /* tasks that are QUEUED */
@@ -113,10 +115,11 @@ struct mem_flow *memdb_flow(const struct memdb *db, int64_t fi);
 struct mem_node *memdb_node(const struct memdb *db, int64_t ni);
 struct mem_task *memdb_task(const struct memdb *db, int64_t ti);
 struct mem_async *memdb_async(const struct memdb *db, int64_t ti);
+struct mem_job *memdb_job(const struct memdb *db, int64_t job_id);
 const struct mem_note *memdb_note(const struct memdb *db, int64_t ti);   /* NULL: it is not noted */
 struct mem_whose *memdb_whose(const struct mem_flow *f, int64_t ti);   /* ti 0: of all its tasks. NULL = nothing was said */
 /* The task with this taskKey, committed; NULL: nobody has it. */
-const struct mem_async *memdb_async_key(const struct memdb *db, const char *key);
+const struct mem_async *memdb_async_key(const struct memdb *db, const char *key, int64_t scope);
 struct mem_member *memdb_member(const struct memdb *db, int64_t me);
 const struct key_row *memdb_key(const struct memdb *db, const char *key);   /* NULL: the key was not used so far */
 /* Definitions, as POST bodies. id 0 = a new one. Returns the id, 0 when a transaction holds it just now. */

@@ -17,7 +17,8 @@ import sys
 
 HEAD = "extern int weir_plant;\nextern size_t weir_batch_rows, weir_page;\n#define PLANT(n) (weir_plant == (n))\n"
 # Sizes that are large in the product and small in the copies, so that batches, pages and slices end everywhere.
-SIZES = [("LIMIT_BATCH_ROWS", "weir_batch_rows"), ("PAGE", "weir_page"), ("WHOLE_NODES", "weir_page"), ("NEED_AHEAD 1000", "NEED_AHEAD 5")]
+SIZES = [("LIMIT_BATCH_ROWS", "weir_batch_rows"), ("PAGE", "weir_page"), ("WHOLE_NODES", "weir_page"), ("NEED_AHEAD 1000", "NEED_AHEAD 5"),
+         ("JOB_SLICE", "weir_page")]
 
 FOUND = {35: 3672, 56: 633, 57: 365}  # the seed that last found a rare plant: it saves a minute as long as it still does
 PARTS = 8  # of the seeds without a plant: they take longest, and are shared among the jobs
@@ -191,6 +192,19 @@ PLANTS = [
     (81, "a node looks once whether it is to drain", "runner/drain.c",
      "d->at = d->env->single ? INT64_MAX", "d->at = d->env->single || PLANT(81) ? INT64_MAX"),
     (41, None, "runner/reconciler.c", "return c->pass.hints || (age > HINT_AGE_US && lists_empty(c)) ?", "return c->pass.hints || (!PLANT(41) && age > HINT_AGE_US && lists_empty(c)) ?"),
+    (90, "a claim does not look at what is wanted of its job", "runner/jobs.c",
+     "  return w == JOB_WISH_PAUSE || w == JOB_WISH_CHECKPOINT", "  return PLANT(90) ? false : w == JOB_WISH_PAUSE || w == JOB_WISH_CHECKPOINT"),
+    (91, "who ends the last task of a job leaves its end to others", "runner/rows.c",
+     "    job_decide(&h->row.j);\n", "    if (!PLANT(91) || h->fresh || job_live(&h->row.j) > 0) job_decide(&h->row.j);\n"),
+    (92, "a closed job takes tasks", "runner/job.c", "return adds && h->row.j.closed ? ", "return adds && !PLANT(92) && h->row.j.closed ? "),
+    (93, "a loss is counted, and the task's class stays", "runner/jobs.c",
+     "  job_move(j, s);\n", "  if (!PLANT(93) || !s->lost) job_move(j, s);\n"),
+    (95, "a task changes, and its job is not written because no counter does", "runner/jobs.c",
+     "  h->changed = true;\n}", "  h->changed |= !PLANT(95) || s->gone || job_class(s->was) != job_class(s->now);\n}"),
+    (96, "taskKeys are unique beyond their job", "runner/alone_keys.c",
+     "  if (!e->q->job) return 0;\n", "  if (PLANT(96) || !e->q->job) return 0;\n"),
+    (98, "a canceled job ends as its tasks did", "core/job.c",
+     "  if (j->wish == JOB_WISH_CANCEL) return JOB_CANCELED;\n", "  if (!PLANT(98) && j->wish == JOB_WISH_CANCEL) return JOB_CANCELED;\n"),
 ]
 
 

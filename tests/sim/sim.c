@@ -255,6 +255,7 @@ static void act(struct world *w, struct ready r) {
     if (w->calm) load_idle_op(w);
     else load_op(w);
     if (!w->calm) queues_op(w);
+    if (!w->calm) jobs_op(w);
     w->op_at = w->now + (w->calm ? w->lease_us / 20 : sim_between(w, 0, sim_chance(w, 100) ? 20 * SEC : SEC));
     break;
   case ACT_CHAOS:
@@ -325,6 +326,7 @@ static void world_setup(struct world *w, uint64_t seed, int verbose) {
   rival_setup(w);
   queues_setup(w);
   drains_setup(w);
+  jobs_setup(w);
 }
 
 static void world_done(struct world *w) {
@@ -334,6 +336,7 @@ static void world_done(struct world *w) {
   }
   load_done(w);
   queues_end(w);
+  jobs_end(w);
   oracle_done(w);
   memdb_free(w->db);
   for (int s = 0; s < SLOT__N; s++) free(w->q[s].v);
@@ -399,6 +402,7 @@ static uint64_t run_seed(uint64_t seed, int verbose) {
   for (uint64_t i = 0; i % 17 != 0 || w->now < least || !settled(w); i++) {
     step(w);
     if (i % 17 == 0) oracle_idle(w);
+    if (i % 17 == 0 && w->jobs.on) jobs_idle(w);
     if (i % 17 == 0) oracle_gone(w);
     if (i % 17 == 0) load_wake(w);
     if (w->now - since < CALM_LIMIT && i < CALM_STEPS) continue;

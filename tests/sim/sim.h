@@ -52,11 +52,13 @@ struct intent {
   int64_t first_id;                 /* the first id that it made */
 };
 
-enum { ASK_MOST = 4, SIM_NAMES = 12 };
+enum { ASK_MOST = 4, SIM_NAMES = 12, JOB_TASKS = 3 };
 struct op {                         /* a request of a client */
   struct req q;
   struct req_task task; struct async_spec spec; char name[8];     /* REQ_EXEC_TASK */
   struct req_ask ask; struct req_asked of[ASK_MOST]; struct queue_spec queue;   /* REQ_ASK */
+  struct req_job job; struct req_task job_task[JOB_TASKS]; struct async_spec job_spec[JOB_TASKS];   /* q.job */
+  char job_key[8], job_name[JOB_TASKS][8]; uint8_t job_hash[KEY_HASH_BYTES];
   struct op *next;
   struct node *node;
   struct intent *intent; int body;  /* it has a key */
@@ -109,6 +111,9 @@ enum { SEEN_MOST = 64 };
 struct seen_queue { int64_t at[SEEN_MOST]; size_t n; int64_t changed; };   /* start times of its newest starts; its last change */
 struct world_queues { bool on, costs; uint64_t rng; struct seen_queue *seen; size_t n_seen, cap_seen; };
 
+/* Jobs: sim_jobs.c. wished: job_id -> what users have asked of all its tasks. */
+struct world_jobs { bool on; uint64_t rng; struct map64 wished; };
+
 struct queued { struct hint h; int64_t at; };
 struct world {
   uint64_t seed, rng, hash, step;
@@ -146,6 +151,7 @@ struct world {
   struct rival rival;
   struct world_queues queues;
   struct { bool on; uint64_t rng; int64_t at; } drains;   /* sim_drain.c */
+  struct world_jobs jobs;
   uint32_t p_fault, p_yield, p_slow; /* per 1000 */
   uint64_t n_ops, n_commit, n_crash, n_unknown, n_done, n_gated, n_replay, n_back;
 };
@@ -187,10 +193,12 @@ struct rec *ledger_add(struct world *w, int64_t ti, uint32_t epoch);
 
 static inline uintptr_t wish_bit(enum ask a) { return (uintptr_t)1 << a; }
 enum { WISH_FORCE = 1 << ASK__N };
-static inline uintptr_t wished(const struct world *w, int64_t ti) { return (uintptr_t)map64_get(&w->wished, ti); }
+uintptr_t jobs_wished(const struct world *w, int64_t ti);    /* sim_jobs.c */
+static inline uintptr_t wished(const struct world *w, int64_t ti) { return (uintptr_t)map64_get(&w->wished, ti) | jobs_wished(w, ti); }
 
 /* sim_load.c: definitions and requests */
 void load_setup(struct world *w);
+void load_send(struct world *w, struct op *o);               /* to any node */
 void load_op(struct world *w);                               /* one request or change of a definition */
 void load_idle_op(struct world *w);
 void load_wake(struct world *w);                             /* in the calm: a user runs a task that waits for one */
@@ -223,6 +231,20 @@ void queues_committed(struct world *w, const struct batch *b);                  
 void queues_node(struct node *n);                            /* between two turns */
 void queues_quiet(struct world *w);
 void queues_end(struct world *w);
+
+/* sim_jobs.c */
+void jobs_setup(struct world *w);
+void jobs_op(struct world *w);                               /* perhaps a request about a job */
+void jobs_wake(struct world *w);
+void jobs_commit(struct world *w, const struct batch *b);
+void jobs_claimed(struct world *w, int64_t ti, const struct batch *b);
+uint32_t jobs_attempts(const struct world *w, int64_t ti, const struct task_def *def);
+void jobs_committed_check(struct world *w, const struct batch *b);
+void jobs_answer(struct world *w, const struct op *o);
+bool jobs_live(const struct world *w);
+void jobs_idle(struct world *w);
+void jobs_quiet(struct world *w);
+void jobs_end(struct world *w);
 
 /* sim_oracle.c, sim_rebuild.c */
 void oracle_commit(void *ctx, int64_t me, const struct batch *b);

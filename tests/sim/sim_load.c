@@ -218,6 +218,7 @@ static void fill_rerun(struct world *w, struct op *o) {
 
 /* What belongs to the request by its kind; `q` may have been moved since it was filled in. */
 static void tie(struct world *w, struct op *o) {
+  if (o->q.job) return;
   if (o->q.kind == REQ_EXEC_TASK) {
     o->q.task = &o->task;
     o->q.n_task = 1;
@@ -284,7 +285,7 @@ static void fill_ask(struct world *w, struct op *o) {
   if (runs != 0) o->of[0].ti = runs;
 }
 
-static void send(struct world *w, struct op *o) {
+void load_send(struct world *w, struct op *o) {
   struct node *n = &w->node[sim_rnd(w, (uint64_t)w->n_node)];
   tie(w, o);
   o->node = n;
@@ -296,7 +297,7 @@ static void send(struct world *w, struct op *o) {
   const struct mem_flow *f = memdb_flow(w->db, o->q.fi);
   o->run_no = f ? f->r.run_no : 0;
   o->final = f && flow_final((enum flow_state)f->r.state);
-  o->there = o->q.kind == REQ_ASK ? memdb_task(w->db, o->of[0].ti) != NULL : f != NULL;
+  o->there = o->q.job ? memdb_job(w->db, o->job.job_id) != NULL : o->q.kind == REQ_ASK ? memdb_task(w->db, o->of[0].ti) != NULL : f != NULL;
   o->next = w->ops;
   w->ops = o;
   w->n_ops++;
@@ -312,7 +313,7 @@ static void insist(struct world *w, int64_t ti) {
   o->q.kind = REQ_ASK;
   o->ask = (struct req_ask){.ask = ASK_DELETE, .force = true, .n = 1};
   o->of[0].ti = ti;
-  send(w, o);
+  load_send(w, o);
 }
 
 /* ---- patience ---- */
@@ -391,7 +392,7 @@ void load_idle_op(struct world *w) {
   struct op *o = wr_new(struct op);
   o->q.kind = REQ_CANCEL_FLOW;
   o->q.fi = 1 << 30;
-  send(w, o);
+  load_send(w, o);
 }
 
 /* CREATED and PAUSED last until a user runs the task, or resumes the flow: in the calm one does, so that all comes to its end. */
@@ -399,6 +400,7 @@ void load_wake(struct world *w) {
   const struct map64_slot *s;
   if (w->now < w->wake_at) return;
   w->wake_at = w->now + SEC / 10;
+  jobs_wake(w);
   if (w->db->n_wait == 0) return;
   for (size_t i = 0; (s = map64_next(&w->db->flow, &i)) != NULL;) {
     const struct flow_row *f = &((struct mem_flow *)s->val)->r;
@@ -406,7 +408,7 @@ void load_wake(struct world *w) {
     struct op *o = wr_new(struct op);
     o->q.kind = REQ_RESUME_FLOW;
     o->q.fi = f->fi;
-    send(w, o);
+    load_send(w, o);
     return;
   }
   for (size_t i = 0; (s = map64_next(&w->db->task, &i)) != NULL;) {
@@ -416,7 +418,7 @@ void load_wake(struct world *w) {
     o->q.kind = REQ_ASK;
     o->ask = (struct req_ask){.ask = ASK_RUN, .n = 1};
     o->of[0].ti = t->ti;
-    send(w, o);
+    load_send(w, o);
     return;
   }
 }
@@ -430,7 +432,7 @@ void load_op(struct world *w) {
   if (k < 45 && sim_chance(w, w->p_key)) {
     struct intent *key = any_intent(w);
     fill_keyed(w, o, key);
-    send(w, o);
+    load_send(w, o);
     if (sim_chance(w, 700)) return;
     o = wr_new(struct op); /* again at once, at any node */
     fill_keyed(w, o, key);
@@ -445,7 +447,7 @@ void load_op(struct world *w) {
   else if (k < 88) fill_rerun(w, o);
   else fill_task(w, o);
   int64_t deleted = o->q.kind == REQ_ASK && o->ask.ask == ASK_DELETE ? o->of[0].ti : 0;
-  send(w, o);
+  load_send(w, o);
   if (deleted != 0 && w->step % 2 == 0) insist(w, deleted);
 }
 

@@ -135,7 +135,7 @@ static void check_end(struct world *w, const struct task_row *or, const struct t
 
 static uint32_t max_attempts(struct world *w, const struct task_row *t) {
   const struct mem_flow *f = t->fi ? memdb_flow(w->db, t->fi) : NULL;
-  if (!f) return oracle_task_def(w, t->task_id, t->t.version)->policy.attempts;
+  if (!f) return jobs_attempts(w, t->ti, oracle_task_def(w, t->task_id, t->t.version));
   struct flow_def *def = oracle_flow_def(w, f->r.flow_id, f->r.flow_version);
   uint32_t most = 0;
   for (uint32_t k = 0; k < def->dag->n_task; k++) { /* which index does not matter: no more than any of them allows */
@@ -172,7 +172,7 @@ static void check_paused(struct world *w, const struct task_row *o, const struct
 
 /* A new stand-alone task that has a start time waits for it. */
 static void check_delayed(struct world *w, const struct task_row *n, const struct batch *b) {
-  bool waits = n->t.state == TASK_BLOCKED || n->t.state == TASK_CREATED || task_final(n->t.state);
+  bool waits = n->t.state == TASK_BLOCKED || n->t.state == TASK_CREATED || n->t.state == TASK_PAUSED || task_final(n->t.state);
   for (size_t i = 0; i < b->n_async && !waits; i++)
     if (b->async[i].row.ti == n->ti && b->async[i].row.start_at_us > n->update_us && wished(w, n->ti) == 0)
       sim_fail(w, "task %lld begins before its time", (long long)n->ti);
@@ -188,6 +188,7 @@ static void check_claim(struct world *w, const struct task_row *o, const struct 
   if (stays_paused(w, n->fi, b)) sim_fail(w, "task %lld is claimed while its flow is paused", ti);
   const struct mem_member *m = memdb_member(w->db, me);
   if (m->read.at_us != 0) sim_fail(w, "task %lld is claimed by member %lld, which has read that it is to drain", ti, (long long)me);
+  jobs_claimed(w, n->ti, b);
   if (ledger_get(w, n->ti, n->t.epoch)) sim_fail(w, "attempt %lld:%u is claimed twice", ti, n->t.epoch);
   struct rec *rec = ledger_add(w, n->ti, n->t.epoch);
   rec->fi = n->fi;
@@ -273,6 +274,7 @@ void oracle_commit(void *ctx, int64_t me, const struct batch *b) {
   struct world *w = ctx;
   const struct mem_member *m = memdb_member(w->db, me);
   if (m->state != MEMBER_LIVE) sim_fail(w, "a batch of node %lld, which is not alive", (long long)me);
+  jobs_commit(w, b);
   for (size_t i = 0; i < b->n_flow; i++) check_flow(w, &b->flow[i]);
   for (size_t i = 0; i < b->n_node; i++) check_node(w, &b->node[i]);
   for (size_t i = 0; i < b->n_task; i++) check_task(w, &b->task[i], b, me);
@@ -323,6 +325,7 @@ void oracle_committed(void *ctx, int64_t me, const struct batch *b) {
   sim_trace(w, "commit", me, b->id, (int64_t)(b->n_flow << 40 | b->n_node << 20 | b->n_task));
   for (size_t i = 0; i < b->n_task; i++) sim_trace(w, "task", b->task[i].row.ti, b->task[i].row.t.state, b->task[i].row.t.epoch);
   queues_committed(w, b);
+  jobs_committed_check(w, b);
   check_keys(w);
   for (size_t i = 0; i < b->n_key; i++) check_made(w, &b->key[i]);
   for (size_t i = 0; i < b->n_flow; i++) {
@@ -449,6 +452,7 @@ static void answered_ok(struct world *w, const struct op *o) {
     if (!f) sim_fail(w, "a pause of flow %lld is acknowledged, which has no row", (long long)q->fi);
     break;
   case REQ_ASK: answered_ask(w, o); break;
+  case REQ_JOB: break;
   }
 }
 
@@ -465,6 +469,7 @@ static void refused_finished(struct world *w, const struct op *o) {
 
 void oracle_answer(struct world *w, const struct op *o) {
   const struct req *q = &o->q;
+  if (q->job) { jobs_answer(w, o); return; }
   const struct mem_flow *f = memdb_flow(w->db, q->fi);
   switch ((unsigned)q->rc) {
   case WR_OK: answered_ok(w, o); return;
@@ -479,7 +484,7 @@ void oracle_answer(struct world *w, const struct op *o) {
     if (o->there && q->kind != REQ_START && q->kind != REQ_EXEC_TASK && !(q->kind == REQ_ASK && wished(w, o->of[0].ti) & wish_bit(ASK_DELETE)))
       sim_fail(w, "flow %lld or task %lld is said not to exist", (long long)q->fi, (long long)o->of[0].ti);
     break;
-  case WR_BUSY_STATE: case WR_OF_A_FLOW:
+  case WR_BUSY_STATE: case WR_OF_A_FLOW: case WR_OF_A_JOB:
     if (q->kind != REQ_ASK && q->kind != REQ_PAUSE_FLOW && q->kind != REQ_RESUME_FLOW) sim_fail(w, "request %d is answered %s", (int)q->kind, q->err.msg);
     break;
   case WR_NOT_RETRYABLE:
@@ -544,7 +549,7 @@ void oracle_cache(struct node *n) {
 
 /* ---- the end ---- */
 
-bool oracle_live(const struct world *w) { return w->db->n_live > 0; }
+bool oracle_live(const struct world *w) { return w->db->n_live > 0 || (w->jobs.on && jobs_live(w)); }
 
 /* Counted anew: what the database counts as it goes is true. */
 static void check_counts(struct world *w) {
@@ -653,6 +658,7 @@ void oracle_quiet(struct world *w) {
     for (const struct rec *r = s->val; r != NULL; r = r->next)
       if (r->executing) sim_fail(w, "all is final, attempt %lld:%u is still executed", (long long)r->ti, r->epoch);
   queues_quiet(w);
+  jobs_quiet(w);
   for (int i = 0; i < w->n_node; i++) {
     const struct runner *r = w->node[i].up ? w->node[i].runner : NULL;
     if (r && r->admission.attempts.n + r->cache.slices.n + r->later.wait.n + r->events.n > 0)

@@ -1,0 +1,191 @@
+/* Counters, state and wishes of a job: job.h. */
+#include "job.h"
+#include <stddef.h>
+#include "err.h"
+
+const char *job_state_name(enum job_state s) {
+  switch (s) {
+#define X(n, v, f) case JOB_##n: return #n;
+  JOB_STATES(X)
+#undef X
+  case JOB__STATES: break;
+  }
+  return "?";
+}
+
+bool job_state_known(uint8_t s) {
+  static const uint16_t known = 0
+#define X(n, v, f) | (uint16_t)(1u << (v))
+  JOB_STATES(X)
+#undef X
+  ;
+  return s < 16 && (known >> s & 1) != 0;
+}
+
+/* ---- counters ---- */
+
+static enum job_class waiting_class(const struct task *t) {
+  return t->phase == PHASE_DELETE ? JOB_BUSY : t->tries > 0 || t->losses > 0 ? JOB_RETRYING : JOB_NOT_STARTED;
+}
+
+/* A clean-up, waiting or running, is shown as DELETING, which counts as running. */
+enum job_class job_class(const struct task *t) {
+  switch ((enum task_state)t->state) {
+  case TASK_NONE: case TASK__N: return JOB_NONE;
+  case TASK_CREATED: case TASK_BLOCKED: case TASK_QUEUED: case TASK_PAUSED: return waiting_class(t);
+  case TASK_RETRY_WAIT: return t->phase == PHASE_DELETE ? JOB_BUSY : JOB_RETRYING;
+  case TASK_RUNNING: case TASK_PAUSING: case TASK_CANCELING: return JOB_BUSY;
+  case TASK_SUCCESS: return JOB_OK;
+  case TASK_FAILED: case TASK_TIMEOUT: case TASK_DEAD: return JOB_BAD;
+  case TASK_CANCELED: return JOB_STOPPED;
+  }
+  return JOB_NONE;
+}
+
+int64_t job_live(const struct job *j) {
+  int64_t n = 0;
+  for (int c = JOB_NOT_STARTED; c < JOB_OK; c++) n += j->count[c];
+  return n;
+}
+
+int64_t job_total(const struct job *j) {
+  return job_live(j) + j->count[JOB_OK] + j->count[JOB_BAD] + j->count[JOB_STOPPED];
+}
+
+void job_moved(struct job *j, enum job_class was, enum job_class now) {
+  if (was != JOB_NONE) j->count[was]--;
+  if (now != JOB_NONE) j->count[now]++;
+}
+
+/* ---- the state ---- */
+
+static enum job_state end_of(const struct job *j) {
+  if (j->wish == JOB_WISH_CANCEL) return JOB_CANCELED;
+  if (j->ignore) return JOB_SUCCESS;
+  if (j->count[JOB_BAD] > 0) return JOB_FAILED;
+  return j->count[JOB_STOPPED] > 0 ? JOB_CANCELED : JOB_SUCCESS;
+}
+
+static enum job_state state_of(const struct job *j) {
+  if (j->wish == JOB_WISH_DELETE) return JOB_DELETING;
+  if (j->wish == JOB_WISH_RETRY) return JOB_RUNNING;
+  if (j->closed && job_live(j) == 0) return end_of(j);
+  if (j->wish == JOB_WISH_CANCEL) return JOB_CANCELING;
+  return j->wish == JOB_WISH_PAUSE || j->wish == JOB_WISH_CHECKPOINT ? JOB_PAUSED : JOB_RUNNING;
+}
+
+void job_decide(struct job *j) {
+  j->state = (uint8_t)state_of(j);
+  if (!job_final((enum job_state)j->state)) return;
+  j->pass = false;
+  if (j->wish != JOB_WISH_CANCEL) j->wish = JOB_WISH_NONE;
+}
+
+static void want(struct job *j, enum job_wish wish) {
+  j->wish = (uint8_t)wish;
+  j->pass = job_total(j) > 0;
+  j->pass_at = 0;
+  if (!j->pass) job_pass_over(j);
+}
+
+void job_pass_over(struct job *j) {
+  j->pass = false;
+  j->pass_at = 0;
+  if (j->wish == JOB_WISH_RESUME || j->wish == JOB_WISH_RETRY) j->wish = JOB_WISH_NONE;
+}
+
+/* ---- what requests ask ---- */
+
+static enum ask_no refused(const struct job *j) {
+  return job_final((enum job_state)j->state) ? ASK_FINISHED : ASK_BUSY;
+}
+
+static enum ask_no close_it(struct job *j) {
+  if (j->state == JOB_DELETING) return ASK_BUSY;
+  if (j->closed) return ASK_SAME;
+  j->closed = 1;
+  return ASK_OK;
+}
+
+/* What is canceled takes no more tasks. */
+static enum ask_no cancel_it(struct job *j) {
+  if (j->state == JOB_CANCELING || j->state == JOB_CANCELED) return ASK_SAME;
+  if (j->state != JOB_RUNNING && j->state != JOB_PAUSED) return refused(j);
+  j->closed = 1;
+  want(j, JOB_WISH_CANCEL);
+  return ASK_OK;
+}
+
+static enum ask_no pause_it(struct job *j, enum job_wish wish) {
+  if (j->state != JOB_RUNNING && j->state != JOB_PAUSED) return refused(j);
+  if (j->wish == wish || j->wish == JOB_WISH_CHECKPOINT) return ASK_SAME;
+  want(j, wish);
+  return ASK_OK;
+}
+
+static enum ask_no resume_it(struct job *j) {
+  if (j->state == JOB_RUNNING) return ASK_SAME;
+  if (j->state != JOB_PAUSED) return refused(j);
+  want(j, JOB_WISH_RESUME);
+  return ASK_OK;
+}
+
+static enum ask_no retry_it(struct job *j) {
+  bool any = j->count[JOB_BAD] + j->count[JOB_STOPPED] > 0;
+  if (j->state == JOB_SUCCESS && !any) return ASK_NOT_RETRYABLE;
+  if (j->state != JOB_RUNNING && !job_final((enum job_state)j->state)) return ASK_BUSY;
+  if (j->wish == JOB_WISH_RETRY || !any) return ASK_SAME;
+  want(j, JOB_WISH_RETRY);
+  return ASK_OK;
+}
+
+static enum ask_no change(struct job *j, enum job_ask ask) {
+  switch (ask) {
+  case JOB_ASK_CLOSE: return close_it(j);
+  case JOB_ASK_CANCEL: return cancel_it(j);
+  case JOB_ASK_PAUSE: return pause_it(j, JOB_WISH_PAUSE);
+  case JOB_ASK_CHECKPOINT: return pause_it(j, JOB_WISH_CHECKPOINT);
+  case JOB_ASK_RESUME: return resume_it(j);
+  case JOB_ASK_RETRY: return retry_it(j);
+  case JOB_ASK__N: break;
+  }
+  return ASK_BUSY;
+}
+
+enum ask_no job_asked(struct job *j, enum job_ask ask) {
+  job_decide(j); /* its last task may have ended in this batch */
+  enum ask_no no = change(j, ask);
+  if (no == ASK_OK) job_decide(j);
+  return no;
+}
+
+/* ---- what a wish wants of one task ---- */
+
+static bool waits(const struct task *t) {
+  return t->state == TASK_BLOCKED || t->state == TASK_QUEUED || t->state == TASK_RETRY_WAIT;
+}
+
+/* What runs goes on to its end after a soft pause. */
+static bool pauses(const struct task *t, bool stops) {
+  return t->phase == PHASE_RUN && (waits(t) || (stops && t->state == TASK_RUNNING));
+}
+
+static bool say(enum ask ask, enum ask *out) {
+  *out = ask;
+  return true;
+}
+
+bool job_wants(const struct job *j, const struct task *t, bool pass, enum ask *out) {
+  bool ended = task_final(t->state), runs = t->phase == PHASE_RUN;
+  switch ((enum job_wish)j->wish) {
+  case JOB_WISH_PAUSE: return pauses(t, false) && say(ASK_PAUSE, out);
+  case JOB_WISH_CHECKPOINT: return pauses(t, true) && say(ASK_PAUSE, out);
+  case JOB_WISH_CANCEL: return runs && !ended && t->state != TASK_CANCELING && say(ASK_CANCEL, out);
+  case JOB_WISH_RESUME:
+    return pass && runs && (t->state == TASK_PAUSED || t->state == TASK_PAUSING) && say(ASK_RUN, out);
+  case JOB_WISH_RETRY: return pass && runs && ended && t->state != TASK_SUCCESS && say(ASK_RUN, out);
+  case JOB_WISH_DELETE: return (pass || runs) && say(ASK_DELETE, out);
+  case JOB_WISH_NONE: case JOB_WISH__N: break;
+  }
+  return false;
+}

@@ -1,0 +1,103 @@
+/* The heads of the jobs of a batch: jobs.h. */
+#include "jobs.h"
+
+void jobs_init(struct jobs *j, struct env *env) { *j = (struct jobs){.env = env, .heads = MAP64_INIT}; }
+
+void jobs_done(struct jobs *j) {
+  map64_done(&j->heads);
+  free(j->wanted);
+}
+
+void jobs_begin(struct jobs *j) {
+  if (j->heads.n > 0) map64_done(&j->heads);
+}
+
+void jobs_committed(struct jobs *j) { j->n_wanted = 0; }
+
+static struct job_head *add(struct jobs *j, int64_t id) {
+  struct job_head *h = arena_zalloc(&j->env->mem, sizeof *h);
+  h->row.job_id = id;
+  (void)map64_put(&j->heads, id, h);
+  return h;
+}
+
+static void take(struct jobs *j, int64_t id, const struct job_row *row, uint8_t got) {
+  struct job_head *h = add(j, id);
+  bool damaged = got == 1 && (!job_state_known(row->j.state) || row->j.wish >= JOB_WISH__N);
+  if (damaged) log_error("runner.damaged_row", L_STR("row", "job"), L_INT("id", id));
+  h->got = damaged ? 0 : got; /* its tasks are left as they are */
+  if (h->got != 1) return;
+  h->row = *row;
+  h->row.key = arena_strdup(&j->env->mem, row->key);
+  h->row.name = arena_strdup(&j->env->mem, row->name);
+  h->was_final = job_final((enum job_state)row->j.state);
+}
+
+/* ids: ascending, each once. */
+static enum store_rc lock_new(struct jobs *j, const int64_t *id, size_t n) {
+  struct job_row *row = arena_zalloc(&j->env->mem, n * sizeof *row);
+  uint8_t *got = arena_zalloc(&j->env->mem, n);
+  enum store_rc rc = store_job_lock(j->env->store, id, n, row, got);
+  for (size_t i = 0; rc == STORE_OK && i < n; i++) take(j, id[i], &row[i], got[i]);
+  return rc;
+}
+
+enum store_rc jobs_lock(struct jobs *j, int64_t *id, size_t n) {
+  if (n + j->n_wanted == 0) return STORE_OK;
+  int64_t *all = arena_alloc(&j->env->mem, (n + j->n_wanted) * sizeof *all);
+  for (size_t i = 0; i < n; i++) all[i] = id[i];
+  for (size_t i = 0; i < j->n_wanted; i++) all[n + i] = j->wanted[i];
+  n = wr_distinct(all, n + j->n_wanted, sizeof *all);
+  return lock_new(j, all, n);
+}
+
+struct job_head *jobs_head(const struct jobs *j, int64_t id) { return j->heads.n > 0 ? map64_get(&j->heads, id) : NULL; }
+
+bool jobs_held(const struct jobs *j, int64_t id) {
+  const struct job_head *h = id != 0 ? jobs_head(j, id) : NULL;
+  return h && h->got == 2;
+}
+
+/* One process needs no order of locks. */
+enum store_rc jobs_need(struct jobs *j, int64_t id) {
+  if (jobs_head(j, id)) return STORE_OK;
+  if (j->env->single) return lock_new(j, &id, 1);
+  *WR_PUSH(j->wanted, j->n_wanted, j->cap_wanted) = id;
+  return STORE_STALE;
+}
+
+struct job_head *jobs_make(struct jobs *j, int64_t id) {
+  struct job_head *h = add(j, id);
+  h->got = 1;
+  h->fresh = h->changed = true;
+  return h;
+}
+
+const struct job_head *jobs_fresh(const struct jobs *j, const char *key) {
+  const struct map64_slot *s;
+  for (size_t i = 0; j->heads.n > 0 && (s = map64_next(&j->heads, &i)) != NULL;) {
+    const struct job_head *h = s->val;
+    if (h->fresh && strcmp(h->row.key, key) == 0) return h;
+  }
+  return NULL;
+}
+
+static void job_move(struct job *j, const struct job_step *s) {
+  job_moved(j, job_class(s->was), s->gone ? JOB_NONE : job_class(s->now));
+}
+
+/* A clean-up is no execution of the task. */
+void jobs_moved(struct job_head *h, const struct job_step *s) {
+  struct job *j = &h->row.j;
+  bool claimed = s->now->epoch > s->was->epoch && s->now->phase == PHASE_RUN;
+  job_move(j, s);
+  j->executions += claimed;
+  j->losses += s->lost;
+  j->timeouts += s->timed_out;
+  h->changed = true;
+}
+
+bool jobs_hold(const struct job_head *h) {
+  enum job_wish w = (enum job_wish)h->row.j.wish;
+  return w == JOB_WISH_PAUSE || w == JOB_WISH_CHECKPOINT || w == JOB_WISH_CANCEL || w == JOB_WISH_DELETE;
+}

@@ -1,0 +1,48 @@
+/* Jobs of a batch: their heads are locked before any other row of the batch, stay locked until its end, and are written once with
+ * it, however many of their tasks it changes (docs/explanation/protocol.md, rules 34 to 37). Nothing is kept between two batches.
+ *
+ * Which jobs a batch needs is known before it locks anything, from the async rows of its tasks, which never change in this. A job
+ * that is found later (a wish about one of its tasks) is noted, and the batch is made again with its lock in its place.
+ * The runner thread's. What never happens: a task of a job changes while the head is not locked; a scan over the tasks of a job
+ * outside of its pass. A batch without jobs costs nothing here. */
+#ifndef RUNNER_JOBS_H
+#define RUNNER_JOBS_H
+#include "env.h"
+#include "map64.h"
+
+#define JOB_SLICE 500                 /* tasks that one step of a pass looks at */
+
+struct job_head {
+  struct job_row row;                 /* as it will be written; texts in env.mem */
+  uint8_t got;                        /* as store_job_lock() says */
+  bool fresh;                         /* this batch makes it */
+  bool changed;                       /* this batch writes it */
+  bool gone;                          /* this batch deletes it */
+  bool was_final;
+};
+struct jobs {
+  struct env *env;
+  struct map64 heads;                 /* job_id: struct job_head, in env->mem; of the batch */
+  int64_t *wanted; size_t n_wanted, cap_wanted;   /* found too late; until a batch has committed */
+};
+
+void jobs_init(struct jobs *j, struct env *env);
+void jobs_done(struct jobs *j);
+void jobs_begin(struct jobs *j);                            /* a batch begins */
+void jobs_committed(struct jobs *j);
+/* Locks these, in any order, and those that were found too late before. */
+enum store_rc jobs_lock(struct jobs *j, int64_t *id, size_t n) WR_MUST;
+/* NULL: it was not asked for in this batch. */
+struct job_head *jobs_head(const struct jobs *j, int64_t id);
+bool jobs_held(const struct jobs *j, int64_t id);           /* another node holds it: its events wait */
+/* Is it locked? If not, the batch has to be made again: STALE. */
+enum store_rc jobs_need(struct jobs *j, int64_t id) WR_MUST;
+struct job_head *jobs_make(struct jobs *j, int64_t id);     /* a new one, to be filled in */
+/* The job with that key that this batch makes; NULL: none. */
+const struct job_head *jobs_fresh(const struct jobs *j, const char *key);
+/* A batch writes the task of this head: a step has made of `was` what is now. gone: its row is deleted. */
+struct job_step { const struct task *was, *now; bool gone, lost, timed_out; };
+void jobs_moved(struct job_head *h, const struct job_step *s);
+/* Nothing of this job starts: it is paused or being ended. */
+bool jobs_hold(const struct job_head *h);
+#endif
