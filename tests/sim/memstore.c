@@ -412,7 +412,7 @@ static enum store_rc mem_renew(struct store *st) {
 static enum store_rc mem_wish(struct store *st, struct drain_wish *out) {
   struct mem_store *s = of(st);
   struct mem_member *m = memdb_member(s->db, s->me);
-  enum store_rc rc = gate(s, MEM_READ, NULL);
+  enum store_rc rc = mem_gate(s, MEM_READ, NULL);
   if (rc == STORE_OK) *out = m->read = m->wish;
   return rc;
 }
