@@ -121,6 +121,7 @@ class Fault(unittest.TestCase):
     def queues(self, server):
         """What changes a queue is refused in time too."""
         for method, path, body in (("POST", "/queue", {"user": "fault", "paused": True}), ("DELETE", "/queue?user=fault", None),
+                                   ("POST", "/job", {"jobKey": "fault"}),
                                    ("POST", f"/exec/task-ins/{self.held}/queue", {"user": "fault"})):
             status, answer, took = ask(server, method, path, body)
             self.assertIn(status, (503, 507), (path, answer))
