@@ -5,9 +5,8 @@
  *                  store_save_flow(), store_delete_task(), store_delete_flow(), store_claim_token())
  *   struct reader  read-only, for API lists and for loading definitions; one per thread at a time (reader_*)
  *
- * All SQL lives below this header; nobody above knows which database it is. The same conformance suite runs on every
- * backend. Rows by primary key only on the hot path. Ids are arithmetic: a run of a flow has base ids, a node's row is
- * base.ni + node index, a task's base.ti + task index, so no secondary index is needed for (fi_id, node). */
+ * All SQL lives below this header; nobody above knows which database it is. One conformance suite runs on every backend. Ids are
+ * arithmetic: a run of a flow has base ids, a node's row is base.ni + its index, a task's base.ti + its index. */
 #ifndef STORE_H
 #define STORE_H
 #include <stdbool.h>
@@ -106,10 +105,10 @@ struct attempt_row {              /* task_attempt: an attempt that ended and was
   int32_t exit_code, signal;      /* of its process; -1 and 0 = NULL */
   uint32_t run_no;                /* of the run that it was part of; 0 is written as 1 */
 };
-/* An idempotency key and what its first request made: rows first_id .. first_id + n - 1. A key is never changed once it is
- * written, and is deleted when it is older than LIMIT_KEY_AGE_US. */
+/* An idempotency key and what its first request made: rows first_id .. first_id + n - 1. It never changes, and is deleted when it
+ * is older than LIMIT_KEY_AGE_US. */
 #define KEY_HASH_BYTES 32
-enum key_kind { KEY_STARTS = 1, KEY_TASK_INS, KEY_TASK, KEY_FLOW, KEY_EXECUTOR, KEY_JOB };  /* fi; ti; the id, and n = the version */
+enum key_kind { KEY_STARTS = 1, KEY_TASK_INS, KEY_TASK, KEY_FLOW, KEY_EXECUTOR, KEY_JOB };  /* fi; ti; the id, n = version */
 struct key_row { uint8_t hash[KEY_HASH_BYTES]; uint8_t kind; int64_t first_id; uint32_t n; int64_t create_us; };
 struct key_write { const char *key; struct key_row row; };  /* 1 to LIMIT_KEY_CHARS visible ASCII characters */
 #include "store_whose.h"

@@ -126,6 +126,7 @@ class Fault(unittest.TestCase):
                                    ("POST", f"/members/{self.me}/drain", {"timeout": 60}), ("POST", f"/members/{self.me}/undrain", None),
                                    ("POST", "/executor", {"executorType": "fault", "mode": "remote", "document": 1, "replace": True}),
                                    ("DELETE", "/executor/fault", None),
+                                   ("POST", "/job", {"jobKey": "fault"}),
                                    ("POST", f"/exec/task-ins/{self.held}/queue", {"user": "fault"})):
             status, answer, took = ask(server, method, path, body)
             self.assertIn(status, (503, 507), (path, answer))
