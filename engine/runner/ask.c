@@ -146,12 +146,10 @@ static enum store_rc unknown(struct req *q, struct req_asked *of) {
 /* Where the node can be run again; its flow is known while its run is cached. */
 static enum store_rc of_a_flow(struct runner *r, struct req *q, const struct task_row *row) {
   const struct cached *c = cache_get(&r->cache, row->fi);
-  const char *what = q->ask->ask == ASK_DELETE ? ", and is not deleted" : "";
   char flow[24] = "ID";
   if (c) (void)snprintf(flow, sizeof flow, "%lld", (long long)c->flow_id);
-  q->rc = wr_err_set(&q->err, WR_OF_A_FLOW, "It is the task of a flow's node%s. "
-                     "Run the node again: POST /exec/flow/%s {\"fiId\": %lld, \"niId\": %lld}.",
-                     what, flow, (long long)row->fi, (long long)row->ni);
+  q->rc = wr_err_set(&q->err, WR_OF_A_FLOW, "Run the node again: POST /exec/flow/%s {\"fiId\": %lld, \"niId\": %lld}.", flow,
+                     (long long)row->fi, (long long)row->ni);
   return STORE_OK;
 }
 
