@@ -438,12 +438,19 @@ void defs_added_ask(struct defs *d, int64_t until_us) {
 
 enum wr_rc defs_added_look(struct defs *d, struct reader *r, struct wr_err *err) { return exec_book_look(&d->added, r, err); }
 
-enum wr_rc defs_added_since(struct defs *d, int64_t defs_version, struct wr_err *err) {
-  if (!d->added.types || d->added_at == defs_version) return WR_OK;
+static enum wr_rc look_at_added(struct defs *d, int64_t defs_version, struct wr_err *err) {
   struct reader *r = reader_for(d, defs_version, err);
   if (r == NULL) return err->code;
   enum wr_rc rc = exec_book_look(&d->added, r, err);
   reader_done(d, defs_version, r, rc);
+  return rc;
+}
+
+enum wr_rc defs_added_since(struct defs *d, int64_t defs_version, struct wr_err *err) {
+  if (!d->added.types || d->added_at == defs_version) return WR_OK;
+  bool kept = d->own != NULL; /* it may have lost its connection since, in a fault that is over */
+  enum wr_rc rc = look_at_added(d, defs_version, err);
+  if (rc == WR_DB_UNAVAILABLE && kept) rc = look_at_added(d, defs_version, err);
   if (rc == WR_OK) d->added_at = defs_version;
   return rc;
 }

@@ -629,8 +629,16 @@ void oracle_gone(struct world *w) {
   }
 }
 
+/* Hints that a full node keeps come to others when the office sends them again. Until a dead holder is buried nobody holds it. */
+static bool office_held(const struct world *w) {
+  for (int i = 0; i < w->n_node; i++)
+    if (w->node[i].up && w->node[i].runner->reconciler.office) return true;
+  return false;
+}
+
 void oracle_idle(struct world *w) {
   if (w->queues.costs) return; /* a task waits for the budget, beside a free slot */
+  if (!w->single && !office_held(w)) w->idle_from = w->now;
   if (w->single || w->now - w->idle_from <= IDLE_MAX) return;
   sort_queued(w);
   for (uint8_t s = 0; s < SLOT__N; s++)
