@@ -130,6 +130,16 @@ void jobs_claimed(struct world *w, int64_t ti, const struct batch *b) {
   sim_fail(w, "task %lld is claimed, its job %lld is %s", (long long)ti, (long long)a->r.job, job_state_name((enum job_state)j->r.j.state));
 }
 
+static bool pauses(const struct job *j) { return j->wish == JOB_WISH_PAUSE || j->wish == JOB_WISH_CHECKPOINT; }
+
+bool jobs_pause(const struct world *w, int64_t ti, const struct batch *b) {
+  const struct mem_async *a = memdb_async(w->db, ti);
+  const struct mem_job *j = a && a->r.job ? memdb_job(w->db, a->r.job) : NULL;
+  for (size_t i = 0; j && i < b->n_job; i++)
+    if (b->job[i].row.job_id == a->r.job) return pauses(&b->job[i].row.j);
+  return j && pauses(&j->r.j);
+}
+
 uint32_t jobs_attempts(const struct world *w, int64_t ti, const struct task_def *def) {
   const struct mem_async *a = memdb_async(w->db, ti);
   return a && a->r.job && !def->has_attempts ? LIMIT_JOB_ATTEMPTS : def->policy.attempts;

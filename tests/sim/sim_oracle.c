@@ -102,10 +102,11 @@ static bool asks_now(const struct world *w, int64_t ti, enum ask ask) {
 }
 
 /* What the row says of wishes is not forgotten by whoever writes it next, from an older memory. */
-static void check_wishes(struct world *w, const struct task_row *or, const struct task_row *nr) {
+static void check_wishes(struct world *w, const struct task_row *or, const struct task_row *nr, const struct batch *b) {
   const struct task *o = &or->t, *n = &nr->t;
   if (!w->current || or->fi != 0) return; /* tasks of flows: the version of the flow's row */
-  if (o->state == TASK_PAUSING && o->resume == RESUME_RUN && n->state == TASK_PAUSED && !asks_now(w, or->ti, ASK_PAUSE))
+  bool runs_on = o->state == TASK_PAUSING && o->resume == RESUME_RUN && n->state == TASK_PAUSED;
+  if (runs_on && !asks_now(w, or->ti, ASK_PAUSE) && !jobs_pause(w, or->ti, b))
     sim_fail(w, "task %lld was asked to run while it stopped, and is PAUSED", (long long)or->ti);
   if (o->state == TASK_CANCELING && o->phase == PHASE_DELETE && n->phase != PHASE_DELETE)
     sim_fail(w, "task %lld was to be deleted, and its row knows nothing of that any more", (long long)or->ti);
@@ -231,7 +232,7 @@ static void check_task(struct world *w, const struct task_write *x, const struct
   }
   task_check(&n->t);
   if (n->t.epoch < o->t.epoch || n->t.epoch > o->t.epoch + 1) sim_fail(w, "task %lld: epoch %u to %u", ti, o->t.epoch, n->t.epoch);
-  check_wishes(w, o, n);
+  check_wishes(w, o, n, b);
   if (o->t.owner != 0 && (n->t.owner != o->t.owner || n->t.epoch != o->t.epoch || !owned(n->t.state))) check_end(w, o, n);
   if (n->t.epoch != o->t.epoch) check_claim(w, t ? o : NULL, n, b, me);
   if (t) check_paused(w, o, n, b);
