@@ -68,7 +68,6 @@ static char *node_key(const struct attempt *a) {
   return from && to > from ? wr_memdup0(from + 1, (size_t)(to - from - 1)) : NULL;
 }
 
-/* A task of a job will say its jobId here. */
 void added_request(struct buf *b, const struct wx_exec *x, const char *config) {
   const struct attempt *a = x->a;
   char *node = node_key(a);
@@ -87,6 +86,7 @@ void added_request(struct buf *b, const struct wx_exec *x, const char *config) {
   j_i64(b, "attempt", x->task.attempt);
   j_text(b, "runKey", x->task.run_key);
   j_text(b, "fence", x->task.fence);
+  if (a->job) j_i64(b, "jobId", a->job);
   if (a->fi) j_i64(b, "fiId", a->fi);
   j_text(b, "nodeKey", node);
   j_close(b, '}');
@@ -113,9 +113,10 @@ static void add_env(struct start *s, const char *name, const char *value) {
 
 static void task_env(struct start *s, const struct wx_exec *x, const char *config) {
   const struct attempt *a = x->a;
-  char ti[24], fi[24], *node = node_key(a);
+  char ti[24], fi[24], job[24], *node = node_key(a);
   snprintf(ti, sizeof ti, "%lld", (long long)a->ti);
   snprintf(fi, sizeof fi, "%lld", (long long)a->fi);
+  snprintf(job, sizeof job, "%lld", (long long)a->job);
   add_env(s, "WEIR_TI_ID", ti);
   add_env(s, "WEIR_TASK_KEY", a->task_key);
   add_env(s, "WEIR_TASK_NAME", a->def->name);
@@ -123,6 +124,7 @@ static void task_env(struct start *s, const struct wx_exec *x, const char *confi
   add_env(s, "WEIR_CONTENT", a->def->content);
   add_env(s, "WEIR_CONFIG", config);
   add_env(s, "WEIR_PARAMS", x->task.params);
+  add_env(s, "WEIR_JOB_ID", a->job ? job : NULL);
   add_env(s, "WEIR_FI_ID", a->fi ? fi : NULL);
   add_env(s, "WEIR_NODE_KEY", node);
   free(node);

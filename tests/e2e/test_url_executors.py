@@ -111,6 +111,21 @@ class Urls(Base):
         self.assertEqual((row["result"], row["executorVersion"], len(job.site.seen("POST")), job.site.seen("DELETE")), ("older", 1, 1, []))
         self.assertEqual(self.run_one(server, "moves")["result"], "newer")
 
+    def test_a_drain_leaves_the_location_alone(self):
+        job = Job(self)
+        server = self.server(job.site)
+        self.put(server, "drained", job.site.url + "/work")
+        ti = server.post("/exec/task", {"taskType": "drained"})["tiId"]
+        until("it is polled", lambda: job.site.seen("GET", "/job/7"))
+        me = server.get("/members")[0]["memberId"]
+        server.post(f"/members/{me}/drain", {"timeout": 0})
+        row = self.row_when(server, ti, state="QUEUED")
+        self.assertEqual((row["failures"], row["losses"]), (0, 0))
+        server.post(f"/members/{me}/undrain")
+        job.over = "after"
+        self.assertEqual(self.ended(server, ti)["result"], "after")
+        self.assertEqual((len(job.site.seen("POST")), job.site.seen("DELETE")), (1, []))
+
     def test_cancel_deletes_the_location(self):
         job = Job(self)
         server = self.server(job.site)
