@@ -116,6 +116,12 @@ static enum wr_rc check_path(struct call *c, const struct executor_post *p) {
                    "The program is not below an --executor-dir of any member that lives.");
 }
 
+static enum wr_rc check_url(struct call *c, const struct executor_post *p) {
+  char why[200] = "";
+  if (p->mode != ADDED_URL || defs_added_may_ask(c->api->o.defs, p->location, why, sizeof why)) return WR_OK;
+  return wr_err_at(&c->err, WR_URL_BLOCKED, "/location/0", "The URL may not be asked: %s.", why);
+}
+
 /* What the mode itself says of the defaults. */
 static enum wr_rc check_config(struct call *c, const struct executor_post *p) {
   const wx_ops *ops = defs_added_ops(c->api->o.defs, p->mode);
@@ -139,6 +145,7 @@ static enum wr_rc executor_save(struct call *c, struct key_write *key) {
   enum wr_rc rc = executor_post_parse(c->body, &p, &c->err);
   if (rc == WR_OK) rc = check_name(c, &p);
   if (rc == WR_OK) rc = check_config(c, &p);
+  if (rc == WR_OK) rc = check_url(c, &p);
   if (rc == WR_OK) rc = check_path(c, &p);
   struct executor_row row = {.type = p.type, .id = p.id, .body = p.body};
   const struct executor_put how = {p.replace, key};

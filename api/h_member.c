@@ -4,6 +4,7 @@
 #include <string.h>
 #include "call.h"
 #include "clock.h"
+#include "exec_offers.h"
 #include "text.h"
 #include "wr_limits.h"
 
@@ -18,17 +19,36 @@ static void at(struct buf *b, const char *name, int64_t us) {
   j_text(b, name, text);
 }
 
-/* "A,B" as ["A","B"]. */
-static void list(struct buf *b, const char *name, const char *words) {
+/* "A,B" as "A","B". */
+static void words_of(struct buf *b, const char *words) {
   char word[LIMIT_LABELS_BYTES + 1];
-  j_key(b, name);
-  j_open(b, '[');
   for (const char *p = words ? words : ""; *p; p += *p == ',') {
     size_t n = strcspn(p, ",");
     snprintf(word, sizeof word, "%.*s", (int)n, p);
     j_string(b, word);
     p += n;
   }
+}
+
+static void list(struct buf *b, const char *name, const char *words) {
+  j_key(b, name);
+  j_open(b, '[');
+  words_of(b, words);
+  j_close(b, ']');
+}
+
+static void add_type(void *ctx, const char *name, size_t n) {
+  char word[LIMIT_EXECUTOR_TYPE_CHARS + 1];
+  snprintf(word, sizeof word, "%.*s", (int)n, name);
+  j_string(ctx, word);
+}
+
+/* Those that were registered at run time, too; one that has ended offers none. */
+static void types(struct buf *b, const struct member_row *m, bool lives) {
+  j_key(b, "types");
+  j_open(b, '[');
+  words_of(b, m->types);
+  if (lives) exec_offers_each(m->executors, add_type, b);
   j_close(b, ']');
 }
 
@@ -50,7 +70,7 @@ static void write_member(struct buf *b, const struct member_row *m, int64_t now_
   j_text(b, "host", m->host);
   j_i64(b, "pid", m->pid);
   list(b, "roles", m->roles);
-  list(b, "types", m->types);
+  types(b, m, lives);
   list(b, "labels", m->labels);
   figures(b, m);
   j_text(b, "state", member_state_name(m->state));

@@ -1,15 +1,16 @@
 /* Requests to a server: see client.h. libcurl is loaded when the first one is made, so that no other verb has it in memory. */
 #include "client.h"
+#include <stdlib.h>
+#include "json_out.h"
+#include "mem.h"
+#include "wr_limits.h"
 #ifdef WEIR_REMOTE
 #include <arpa/inet.h>
 #include <curl/curl.h>
 #include <dlfcn.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "json_out.h"
-#include "mem.h"
 #include "token.h"
 
 enum { ANSWER_BYTES = 64 << 20 };
@@ -209,6 +210,31 @@ enum wr_rc client_ask(struct client *k, const char *method, const char *path, co
   return wr_err_set(err, WR_INTERNAL, NULL);
 }
 #endif
+
+enum wr_rc client_list(struct client *k, const char *path, json_t **all, struct wr_err *err) {
+  enum wr_rc rc = WR_OK;
+  *all = json_array();
+  for (size_t at = 0, got = LIMIT_PAGE; !rc && got == LIMIT_PAGE; at += got) {
+    struct buf b = BUF_INIT;
+    json_t *page;
+    buf_printf(&b, "%s?limit=%d&offset=%zu", path, LIMIT_PAGE, at);
+    rc = client_ask(k, "GET", b.data, NULL, &page, err);
+    got = json_array_size(page);
+    if (!rc) json_array_extend(*all, page);
+    json_decref(page);
+    buf_done(&b);
+  }
+  if (!rc) return WR_OK;
+  json_decref(*all);
+  *all = NULL;
+  return rc;
+}
+
+void client_print(const json_t *data) {
+  char *s = json_text(data, JSON_INDENT(2));
+  puts(s ? s : "null");
+  free(s);
+}
 
 enum exit_code client_exit(enum wr_rc rc) {
   int status = wr_err_status(rc);

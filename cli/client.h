@@ -15,6 +15,9 @@ void client_close(struct client *c);   /* NULL is fine */
 /* body NULL = none. *data: a reference to what the answer holds. A refusal of the server is its code and its sentence. */
 enum wr_rc client_ask(struct client *c, const char *method, const char *path, const json_t *body, json_t **data,
                       struct wr_err *err) WR_MUST;
+/* All pages of a list behind path, which has no query. What comes or goes meanwhile may be there twice, or be missing. */
+enum wr_rc client_list(struct client *c, const char *path, json_t **all, struct wr_err *err) WR_MUST;
+void client_print(const json_t *data);   /* as JSON, on standard output */
 /* The exit code of a verb that ended with rc. */
 enum exit_code client_exit(enum wr_rc rc);
 #endif

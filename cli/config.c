@@ -347,7 +347,7 @@ void config_help(FILE *to, unsigned verb) {
               "  WEIR_LOG_LEVEL=warn     in the environment\n"
               "  log-level = warn        in the file that --config names\n\n"
               "A flag wins over the environment, the environment over the file.\n",
-          verb == VERB_RUN ? "All but the options of one run" : verb == VERB_MEMBER ? "All but what is wanted"
+          verb == VERB_RUN ? "All but the options of one run" : verb & VERB_CLIENT ? "All but what is wanted"
           : verb == VERB_DB ? "All but --dry-run" : "Each of these");
 }
 

@@ -49,7 +49,7 @@ enum wr_rc input_json(const char *file, json_t **out, int *code, struct wr_err *
   if (!rc) rc = json_load_strict(b.data + mark, b.len - mark, LIMIT_FLOW_JSON_VALUES, out, err);
   if (rc == WR_BAD_JSON && !looks_like_json(b.data + mark)) {
     struct wr_err why = *err;
-    rc = wr_err_set(err, WR_BAD_JSON, "The file is not JSON, which is what a flow is written in (YAML is not read). %s", why.msg);
+    rc = wr_err_set(err, WR_BAD_JSON, "The file is not JSON, which is what Weir reads (YAML is not read). %s", why.msg);
   }
   buf_done(&b);
   if (rc && f != stdin) name_file(file, err);

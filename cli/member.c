@@ -5,7 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 #include "client.h"
-#include "json_out.h"
 #include "table.h"
 #include "text.h"
 
@@ -25,11 +24,7 @@ static void words(const json_t *m, const char *name, char *out, size_t n) {
   }
 }
 
-static void cell_number(struct table *t, const json_t *m, const char *name) {
-  char s[32];
-  snprintf(s, sizeof s, "%" PRId64, number(m, name));
-  table_cell(t, s);
-}
+static void cell_number(struct table *t, const json_t *m, const char *name) { table_number(t, number(m, name)); }
 
 /* How much of how much. */
 static void cell_of(struct table *t, const json_t *m, const char *used, const char *all) {
@@ -62,9 +57,7 @@ static void print(const struct config *c, json_t *members) {
                                        "AGE"};
   struct table t;
   if (config_num(c, OPT_SHAPE)) {
-    char *s = json_text(members, JSON_INDENT(2));
-    puts(s ? s : "[]");
-    free(s);
+    client_print(members);
   } else {
     table_begin(&t, titles, sizeof titles / sizeof *titles);
     for (size_t i = 0; i < json_array_size(members); i++) row(&t, json_array_get(members, i));

@@ -1,5 +1,6 @@
 /* Tables: see table.h. */
 #include "table.h"
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include "err.h"
@@ -15,6 +16,23 @@ void table_cell(struct table *t, const char *text) {
   for (char *p = copy; *p; p++)
     if ((unsigned char)*p < ' ' || *p == 127) *p = '?';
   *WR_PUSH(t->cell, t->n, t->cap) = copy;
+}
+
+void table_number(struct table *t, int64_t n) {
+  char s[32];
+  snprintf(s, sizeof s, "%" PRId64, n);
+  table_cell(t, s);
+}
+
+/* A character begins with any byte but those that go on with one. */
+void table_cut(struct table *t, const char *text, size_t most) {
+  size_t at = 0, n = 0;
+  if (!text) text = "";
+  while (text[at] && (n += ((unsigned char)text[at] & 0xC0) != 0x80) <= most) at++;
+  char *cut = wr_malloc(at + 3);
+  snprintf(cut, at + 3, "%.*s%s", (int)at, text, text[at] ? ".." : "");
+  table_cell(t, cut);
+  free(cut);
 }
 
 /* Characters, not bytes; each counts as one column. */

@@ -421,6 +421,10 @@ const wx_ops *defs_added_ops(const struct defs *d, enum added_mode mode) {
   return d->added.types ? d->added.host.ops(mode) : NULL;
 }
 
+bool defs_added_may_ask(const struct defs *d, const char *url, char *why, size_t why_n) {
+  return !d->added.types || d->added.host.may_ask(d->added.host.ctx, url, why, why_n);
+}
+
 enum wr_rc defs_added_find(struct defs *d, const char *type, const struct executor **out, struct wr_err *err) {
   *out = NULL;
   if (!d->added.types) return WR_OK;

@@ -58,6 +58,8 @@ void defs_added_ask(struct defs *d, int64_t until_us);
  * thread; the caller holds no reader. */
 enum wr_rc defs_added_find(struct defs *d, const char *type, const struct executor **out, struct wr_err *err) WR_MUST;
 const wx_ops *defs_added_ops(const struct defs *d, enum added_mode mode);   /* NULL = there are none here */
+/* The node's rules let a URL be asked, as far as the URL itself says; false with a clause. Any thread. */
+bool defs_added_may_ask(const struct defs *d, const char *url, char *why, size_t why_n);
 /* Reads what is new of them. look: any thread that holds a reader; since: the runner's thread, in a batch of that version. */
 enum wr_rc defs_added_look(struct defs *d, struct reader *r, struct wr_err *err) WR_MUST;
 enum wr_rc defs_added_since(struct defs *d, int64_t defs_version, struct wr_err *err) WR_MUST;

@@ -11,11 +11,13 @@
 #include "store.h"
 
 /* What the node has to say. ops: what runs an executor of that mode here. make: fills in what is the node's of a. ask: the node
- * looks and says what it offers, now; back when that is done, or at until_us (CLOCK_MONOTONIC). */
+ * looks and says what it offers, now; back when that is done, or at until_us (CLOCK_MONOTONIC). may_ask: what the URL itself
+ * says, false with a clause. */
 struct added_host {
   const wx_ops *(*ops)(enum added_mode mode);
   void (*make)(void *ctx, struct added *a);
   void (*ask)(void *ctx, int64_t until_us);
+  bool (*may_ask)(void *ctx, const char *url, char *why, size_t why_n);
   void *ctx;
 };
 struct exec_book {

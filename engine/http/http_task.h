@@ -9,6 +9,7 @@
  * stored with the attempt; a second request of a try that has a Location, also after its node was lost; a wait on the loop. */
 #ifndef HTTP_TASK_H
 #define HTTP_TASK_H
+#include <jansson.h>
 #include "http_client.h"
 #include "mem.h"
 #include "weir_executor.h"
@@ -24,6 +25,9 @@ struct http_spec {
   int redirects;
 };
 void http_spec_done(struct http_spec *s);
+/* Adds the lines of an object of texts; once. content_type is "" then if there is one among them. 0, or -1 with a code of the ABI
+ * and a sentence. Any thread. */
+int http_spec_headers(struct http_spec *s, const json_t *headers, int *code, char *err, size_t err_n);
 /* Takes the spec. */
 int http_task_start(const wx_host *h, wx_exec *x, struct http *client, struct http_spec *s);
 /* Members of wx_ops. */

@@ -72,6 +72,10 @@ static int read_headers(struct http_spec *s, const json_t *v, const struct refus
   return 0;
 }
 
+int http_spec_headers(struct http_spec *s, const json_t *headers, int *code, char *err, size_t err_n) {
+  return read_headers(s, headers, &(struct refusal){code, err, err_n});
+}
+
 static int read_body(struct http_spec *s, const json_t *v, const struct refusal *r) {
   char *text = json_is_string(v) ? NULL : json_text(v, 0);
   (void)r;

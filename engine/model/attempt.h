@@ -50,6 +50,7 @@ struct attempt {
   int64_t heartbeat_us;             /* it is LOST when it reports nothing for so long, 0 = never */
   uint32_t executor;                /* version of its executor, 0 = its type was not registered at run time */
   char *task_key;                   /* of a stand-alone task of such a type: malloc'ed, NULL = none */
+  int64_t job;                      /* of a task of such a type: its job, 0 = none */
   bool cleanup;                     /* the task is being deleted: this attempt cleans up behind it */
   bool given;                       /* a context was given to it with its submit or run; else only its second attempt has one */
   /* worker's: */

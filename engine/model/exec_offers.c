@@ -54,6 +54,15 @@ bool exec_offers_any(const char *text, const char *type) {
   return false;
 }
 
+void exec_offers_each(const char *text, void (*fn)(void *ctx, const char *name, size_t n), void *ctx) {
+  for (const char *line = text ? text : ""; *line; line = next_line(line)) {
+    size_t n = strcspn(line, " \n");
+    if (*line == '/' || line[n] != ' ') continue;
+    const char *at = line + n + 1;
+    if (at[strcspn(at, " \n")] != ' ') fn(ctx, line, n);
+  }
+}
+
 bool exec_offers_below(const char *text, const char *path) {
   char dir[DIR_BYTES];
   for (const char *line = text ? text : ""; *line == '/'; line = next_line(line)) {

@@ -15,6 +15,8 @@ void exec_offers_add(struct buf *b, const char *type, int64_t version, const cha
 enum exec_says { EXEC_UNSAID, EXEC_OFFERED, EXEC_NOT };
 enum exec_says exec_offers_say(const char *text, const char *type, int64_t version, char *why, size_t why_n);
 bool exec_offers_any(const char *text, const char *type);   /* it offers some version of it */
+/* Each type of which some version is offered, in the order of the text. name is not terminated. */
+void exec_offers_each(const char *text, void (*fn)(void *ctx, const char *name, size_t n), void *ctx);
 /* path: absolute; it lies below one of the folders. */
 bool exec_offers_below(const char *text, const char *path);
 #endif

@@ -324,6 +324,14 @@ void executor_fields(struct buf *b, const char *body) {
   json_decref(o);
 }
 
+char *config_masked(const char *config) {
+  json_t *o = config ? json_reparse(config, strlen(config)) : NULL;
+  char *text = NULL;
+  if (json_object_get(o, "headers")) mask(o), text = json_text(o, 0);
+  json_decref(o);
+  return text ? text : wr_strdup(config);
+}
+
 char *config_over(const char *own, const char *defaults) {
   if (!own || !defaults) return wr_strdup(own ? own : defaults);
   json_t *all = json_reparse(defaults, strlen(defaults)), *mine = json_reparse(own, strlen(own));

@@ -30,6 +30,8 @@ bool program_path_below(const char *path, const char *dir);
 enum wr_rc executor_read(const char *body, struct added **out, struct wr_err *err) WR_MUST;
 /* The members of the object that an answer shows of it: values of secret headers are "***". */
 void executor_fields(struct buf *b, const char *body);
+/* A JSON object or NULL, with "***" for values of secret headers. malloc'ed, NULL = none. */
+char *config_masked(const char *config);
 /* Both are JSON objects or NULL; what `own` says wins. malloc'ed, NULL = none. */
 char *config_over(const char *own, const char *defaults);
 #endif

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "cond.h"
 #include "exec_offers.h"
+#include "http_client.h"
 #include "log.h"
 #include "log_place.h"
 #include "mem.h"
@@ -159,6 +160,7 @@ static void clerk_doubt(void *ctx) {
 static void host_make(void *ctx, struct added *a) {
   struct clerk *c = ctx;
   a->dirs = &c->o.dirs;
+  a->http = c->o.http;
   a->doubt = clerk_doubt;
   a->ctx = c;
 }
@@ -175,7 +177,15 @@ static void host_ask(void *ctx, int64_t until_us) {
   pthread_mutex_unlock(&c->mu);
 }
 
-struct added_host clerk_host(struct clerk *c) { return (struct added_host){added_ops, host_make, host_ask, c}; }
+static bool host_may_ask(void *ctx, const char *url, char *why, size_t why_n) {
+  struct clerk *c = ctx;
+  char flaw[URL_WHY] = "";
+  bool may = http_check_url(c->o.http, url, flaw) == 0;
+  if (!may) snprintf(why, why_n, "%s", flaw);
+  return may;
+}
+
+struct added_host clerk_host(struct clerk *c) { return (struct added_host){added_ops, host_make, host_ask, host_may_ask, c}; }
 
 /* ---- life ---- */
 

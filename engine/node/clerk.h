@@ -19,6 +19,7 @@ struct clerk_opts {
   struct defs *defs;
   struct registry *types;
   struct program_dirs dirs;
+  struct http *http;
   const char *why_none;             /* why this node runs no registered executor at all; NULL = it may */
   const char *why_no_program;       /* the same of programs */
 };

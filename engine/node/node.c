@@ -410,6 +410,7 @@ static void open_clerk(struct node *n) {
   const struct node_opts *o = n->o;
   const struct clerk_opts c = {
     .store = n->store, .defs = n->defs, .types = n->executors, .dirs = {o->executor_dir, o->n_executor_dir},
+    .http = n->http,
     .why_none = n->worker ? NULL : "This member runs no tasks: it has not the role worker.",
     .why_no_program = o->shell == NODE_SHELL_ON ? NULL : "SHELL is off on this member, and a program runs as SHELL runs."};
   n->clerk = clerk_new(&c);

@@ -24,6 +24,7 @@ struct added {
   bool marked;
   struct file_mark mark;            /* of the file whose sha256 was found right: written by the clerk, read at a start */
   const void *dirs;                 /* struct program_dirs of the node; NULL = it has none */
+  void *http;                       /* its struct http, for those behind a URL; NULL = it has none */
   void (*doubt)(void *ctx);         /* wakes the clerk; any thread. NULL = there is none */
   void *ctx;
 };

@@ -282,7 +282,8 @@ static enum store_rc make_start(struct runner *r, const struct eff_after *f) {
     .timeout_us = ref ? def_timeout_us(ref, def) : def->timeout_us, .policy = ref ? def_policy(ref, def) : *c->bind.pol,
     .params = c->params ? params_ref(c->params) : NULL, .exit_code = -1, .start_us = f->r->last_us,
     .heartbeat_us = def->heartbeat_us, .executor = executor,
-    .task_key = executor && c->alone && c->alone->key ? wr_strdup(c->alone->key) : NULL, .given = c->alone && c->alone->given,
+    .task_key = executor && c->alone && c->alone->key ? wr_strdup(c->alone->key) : NULL,
+    .job = executor && c->alone ? c->alone->job : 0, .given = c->alone && c->alone->given,
     .cleanup = f->r->task[f->task].t.phase == PHASE_DELETE};
   if (a->cleanup) make_clean_up(a);
   a->failed = f->r->task[f->task].t.tries;

@@ -71,7 +71,8 @@ static void member_of(const struct cell *c, struct member_row *m) {
     .told = {.drain_seen_us = cell_us(&c[10]), .running = cell_i64(&c[11]), .slots_used = cell_i64(&c[12]),
              .cpu_budget = cell_i64(&c[13]), .cpu_used = cell_i64(&c[14]), .load_percent = cell_i64(&c[15])},
     .host = cell_text(&c[16], NULL), .roles = cell_text(&c[17], NULL), .types = cell_text(&c[18], NULL),
-    .users = cell_text(&c[19], NULL), .labels = cell_text(&c[20], NULL), .version = cell_text(&c[21], NULL)};
+    .users = cell_text(&c[19], NULL), .labels = cell_text(&c[20], NULL), .version = cell_text(&c[21], NULL),
+    .executors = cell_text(&c[22], NULL)};
   const char *state = cell_text(&c[1], NULL);
   m->state = state_of(state ? state : "", m);
 }

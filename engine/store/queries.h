@@ -221,7 +221,7 @@
 
 /* engine_node, as members.c reads it. */
 #define MEMBER_COLS "incarnation, state, pid, slots, start_time, end_time, lease_until, lease_us, drain_at, drain_stop, " \
-  "drain_seen, running, slots_used, cpu_budget, cpu_used, load_percent, host, roles, types, users, labels, version"
+  "drain_seen, running, slots_used, cpu_budget, cpu_used, load_percent, host, roles, types, users, labels, version, executors"
 
 #include "queries_look.h"
 #include "queries_queue.h"

@@ -38,6 +38,7 @@ struct member_row {
   struct drain_wish wish;
   struct member_figures told;
   const char *host, *roles, *types, *users, *labels, *version;
+  const char *executors;          /* what it says of those registered at run time (exec_offers.h); NULL = nothing */
 };
 enum member_state member_living(const struct member_row *m);   /* of one that lives: what its wish and its figures come to */
 typedef int member_row_fn(void *ctx, const struct member_row *m);

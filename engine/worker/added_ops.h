@@ -5,11 +5,17 @@
 #ifndef WORKER_ADDED_OPS_H
 #define WORKER_ADDED_OPS_H
 #include "added.h"
+#include "mem.h"
 
 const wx_ops *added_ops(enum added_mode mode);
-/* Why no member runs tasks of this mode; NULL: those run them that have the program. */
+/* Why no member runs tasks of this mode; NULL: those do that have the program, or may ask the URL. */
 const char *added_nobody(enum added_mode mode);
-/* Checks the file of a program, its sha256 too, and notes that it was right. False with a sentence. It may take long; one
- * thread at a time, not the loop's. */
+/* Checks the file of a program, its sha256 too, and notes that it was right; of a URL whether it may be asked from here. False
+ * with a sentence. It may take long; one thread at a time, not the loop's. */
 bool added_check(struct added *a, char *why, size_t why_n);
+/* The task as JSON, as a program gets it on its stdin and a URL as the body of its POST; config NULL = none. The loop's. */
+void added_request(struct buf *b, const struct wx_exec *x, const char *config);
+/* ---- url.c ---- */
+extern const wx_ops added_url_ops;
+bool url_offer(const struct added *a, char *why, size_t why_n);
 #endif

@@ -68,8 +68,7 @@ static char *node_key(const struct attempt *a) {
   return from && to > from ? wr_memdup0(from + 1, (size_t)(to - from - 1)) : NULL;
 }
 
-/* A task of a job will say its jobId here. */
-static void write_request(struct buf *b, const struct wx_exec *x, const char *config) {
+void added_request(struct buf *b, const struct wx_exec *x, const char *config) {
   const struct attempt *a = x->a;
   char *node = node_key(a);
   j_open(b, '{');
@@ -87,6 +86,7 @@ static void write_request(struct buf *b, const struct wx_exec *x, const char *co
   j_i64(b, "attempt", x->task.attempt);
   j_text(b, "runKey", x->task.run_key);
   j_text(b, "fence", x->task.fence);
+  if (a->job) j_i64(b, "jobId", a->job);
   if (a->fi) j_i64(b, "fiId", a->fi);
   j_text(b, "nodeKey", node);
   j_close(b, '}');
@@ -113,9 +113,10 @@ static void add_env(struct start *s, const char *name, const char *value) {
 
 static void task_env(struct start *s, const struct wx_exec *x, const char *config) {
   const struct attempt *a = x->a;
-  char ti[24], fi[24], *node = node_key(a);
+  char ti[24], fi[24], job[24], *node = node_key(a);
   snprintf(ti, sizeof ti, "%lld", (long long)a->ti);
   snprintf(fi, sizeof fi, "%lld", (long long)a->fi);
+  snprintf(job, sizeof job, "%lld", (long long)a->job);
   add_env(s, "WEIR_TI_ID", ti);
   add_env(s, "WEIR_TASK_KEY", a->task_key);
   add_env(s, "WEIR_TASK_NAME", a->def->name);
@@ -123,6 +124,7 @@ static void task_env(struct start *s, const struct wx_exec *x, const char *confi
   add_env(s, "WEIR_CONTENT", a->def->content);
   add_env(s, "WEIR_CONFIG", config);
   add_env(s, "WEIR_PARAMS", x->task.params);
+  add_env(s, "WEIR_JOB_ID", a->job ? job : NULL);
   add_env(s, "WEIR_FI_ID", a->fi ? fi : NULL);
   add_env(s, "WEIR_NODE_KEY", node);
   free(node);
@@ -155,7 +157,7 @@ static int run(const wx_host *h, wx_exec *x, int fd, json_t *location, char *err
   wx_host wrapped = *h;
   s.task.content = NULL;
   s.task.config = for_shell;
-  write_request(&s.request, x, config);
+  added_request(&s.request, x, config);
   task_env(&s, x, config);
   wrapped.task = start_task;
   wrapped.spawn = start_spawn;
@@ -239,6 +241,7 @@ bool added_check(struct added *a, char *why, size_t why_n) {
   struct file_mark mark;
   const char *nobody = added_nobody(a->mode);
   if (nobody) return snprintf(why, why_n, "%s", nobody), false;
+  if (a->mode == ADDED_URL) return url_offer(a, why, why_n);
   json_t *location = a->location ? json_loads(a->location, 0, NULL) : NULL;
   const char *path = json_string_value(json_array_get(location, 0));
   int fd = program_open(a->dirs, path ? path : "", &mark, why, why_n);
@@ -270,7 +273,7 @@ static const wx_ops nobody_ops = {.abi = WX_ABI, .size = sizeof(wx_ops), .name =
 const wx_ops *added_ops(enum added_mode mode) {
   switch (mode) {
   case ADDED_PROGRAM: return &program_ops;
-  case ADDED_URL:       /* the HTTP client's calls come here, and its line in added_nobody() goes */
+  case ADDED_URL: return &added_url_ops;
   case ADDED_REMOTE: break;
   }
   return &nobody_ops;
@@ -278,8 +281,8 @@ const wx_ops *added_ops(enum added_mode mode) {
 
 const char *added_nobody(enum added_mode mode) {
   switch (mode) {
-  case ADDED_PROGRAM: return NULL;
-  case ADDED_URL: return "No member calls URLs yet: this version has no HTTP client.";
+  case ADDED_PROGRAM:
+  case ADDED_URL: return NULL;
   case ADDED_REMOTE: break;
   }
   return "No worker asks for work yet: this version has no remote workers.";

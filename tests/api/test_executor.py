@@ -85,6 +85,16 @@ class Registry(Here):
         bare = json.loads(self.run_one("as.json")["result"])
         self.assertEqual(set(bare), {"tiId", "taskName", "taskType", "config", "attempt", "runKey", "fence"})
 
+    def test_of_a_job(self):
+        self.program("env.sh", SHELL + 'cat > "$WEIR_OUTPUT"\nenv\n')
+        self.put("of.job", location=["env.sh"])
+        job = self.ok(post("/job", {"jobKey": "j", "closed": True, "tasks": [{"taskType": "of.job"}]}, to=self.at))["jobId"]
+        self.ok(get(f"/job/{job}?wait=30", to=self.at))
+        (task,) = self.ok(get(f"/job/{job}/task", to=self.at))
+        row = self.ok(get(f"/monitor/task/{task['tiId']}", to=self.at))
+        self.assertEqual((row["state"], json.loads(row["result"])["jobId"]), ("SUCCESS", job))
+        self.assertIn(f"WEIR_JOB_ID={job}\n", get(f"/monitor/task/{row['tiId']}/log", to=self.at).body.decode())
+
     def test_in_a_flow(self):
         self.program("echo")
         self.put("of.flow")
@@ -193,17 +203,21 @@ class Registry(Here):
         self.assertEqual(self.task_finished(ti, to=self.at)["state"], "SUCCESS")
         self.ok(delete("/executor/alive", to=self.at))
 
-    def test_modes_that_nobody_runs_yet(self):
-        for mode, more, word in (("url", {"location": ["https://example.org/run?a=1"]}, "HTTP client"), ("remote", {}, "remote workers")):
+    def test_secrets_are_not_shown(self):
+        for mode, more in (("url", {"location": ["https://example.org/run?a=1"]}), ("remote", {})):
             kind = f"by-{mode}"
             made = self.ok(post("/executor", {"executorType": kind, "mode": mode, "config": {"headers": {
                 "Authorization": "Bearer s3cret", "cookie": "s3cret", "X-Api-Key": "s3cret", "X-TOKEN": "s3cret", "X-Other": "shown", "key": "shown"}}, **more}, to=self.at))
             self.assertEqual(made["config"]["headers"], {"Authorization": "***", "cookie": "***", "X-Api-Key": "***", "X-TOKEN": "***",
                                                          "X-Other": "shown", "key": "shown"})
-            self.assertIn(word, self.why(kind))
+            if mode == "url":
+                self.assertIsNone(self.why(kind))
+            else:
+                self.assertIn("remote workers", self.why(kind))
             self.refused(post("/executor", made, to=self.at), 42221)   # a mask is no secret
-            ti = self.ok(post("/exec/task", {"taskType": kind}, to=self.at))["tiId"]
-            self.assertEqual(self.ok(get(f"/monitor/task/{ti}", to=self.at))["why"], "NO_EXECUTOR")
+            ti = self.ok(post("/exec/task", {"taskType": kind, "autoRun": mode == "remote"}, to=self.at))["tiId"]
+            if mode == "remote":    # nobody runs it yet
+                self.assertEqual(self.ok(get(f"/monitor/task/{ti}", to=self.at))["why"], "NO_EXECUTOR")
             self.assertNotIn(b"s3cret", get("/executor", to=self.at).body + get(f"/monitor/task/{ti}", to=self.at).body)
             self.ok(post(f"/exec/task-ins/{ti}/cancel", to=self.at))
 
@@ -390,6 +404,32 @@ class Documented(Here):
                 self.assertEqual((row["state"], row["result"], row["progress"]["done"]), ("SUCCESS", "HELLO, \"YOU\"\n", 1), row)
                 row = self.run_one(name, taskConfig={"attempts": 3})
                 self.assertEqual((row["state"], row["failures"], row["exitCode"]), ("FAILED", 1, 125))
+
+
+class DocumentedSites(Here):
+    """The sites of the same page."""
+    options = ("--http-allow", "127.0.0.1/32:*")
+
+    def test_sites(self):
+        text = (ROOT / "docs" / "reference" / "executor-protocol.md").read_text()
+        sites = dict(re.findall(r"<!-- site: (\S+) -->\n```\w+\n(.*?)```\n", text, re.S))
+        self.assertEqual(set(sites), {"upper-site.py", "upper-site.js"})
+        for name, source in sites.items():
+            with self.subTest(name=name):
+                self.assertLessEqual(len(source.splitlines()), 12)
+                needs = {"upper-site.py": "python3", "upper-site.js": "node"}[name]
+                if not shutil.which(needs):
+                    self.skipTest(f"{needs} is not installed")
+                with subprocess.Popen([needs, self.program(name, source), "0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as site:
+                    try:
+                        port = site.stdout.readline().split()[1]
+                        self.put(name, mode="url", location=[f"http://127.0.0.1:{port}/"])
+                        row = self.run_one(name, taskContent="hello, \"you\" \u00e4\n")
+                        self.assertEqual((row["state"], row["result"]), ("SUCCESS", "HELLO, \"YOU\" \u00c4\n"), row)
+                        row = self.run_one(name, taskConfig={"attempts": 3})
+                        self.assertEqual((row["state"], row["failures"]), ("FAILED", 1))
+                    finally:
+                        site.kill()
 
 
 class Rights(Case):

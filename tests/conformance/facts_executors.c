@@ -209,11 +209,20 @@ static int heard(void *ctx, const struct node_offer *o) {
   return 0;
 }
 
+static int heard_of_member(void *ctx, const struct member_row *m) {
+  struct telling *t = ctx;
+  snprintf(t->text, sizeof t->text, "%s", m->executors ? m->executors : "");
+  return 0;
+}
+
 static void a_member_tells_what_it_offers(struct world *w) {
   struct telling t = {.me = w->me};
   struct reader *r = reader_of(w);
   WR(store_executors_tell(w->s, w->me, "/opt\nx 1\ny 2 why not\n", &e_));
   WR(reader_offers(r, heard, &t, &e_));
+  assert_string_equal(t.text, "/opt\nx 1\ny 2 why not\n");
+  t.text[0] = '\0';
+  WR(reader_members(r, w->me, 0, 1, heard_of_member, &t, &e_));
   assert_string_equal(t.text, "/opt\nx 1\ny 2 why not\n");
   WR(store_executors_tell(w->s, w->me, "", &e_));
   WR(reader_offers(r, heard, &t, &e_));

@@ -151,7 +151,7 @@ class Run(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         done = self.run_flow("flowName: x\n")
         self.assertEqual(done.returncode, 4)
-        self.assertRegex(done.stderr, r"^weir run: The file is not JSON, which is what a flow is written in")
+        self.assertRegex(done.stderr, r"^weir run: The file is not JSON, which is what Weir reads")
         self.assertRegex(weir("run", "/no/such/file").stderr, r"^weir run: [^\n]+\n$")
         with directory() as tmp:
             for text, why in (("{", "Line 1, column 2: "), ("", "The file is empty.")):

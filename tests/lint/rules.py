@@ -20,7 +20,7 @@ LAYERS = {
     "engine/defs": ["engine/base", "engine/registry", "engine/core", "engine/model", "engine/store", "executors/abi"],
     "engine/runner": ["engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs"],
     "engine/spawner": ["engine/base", "engine/core", "engine/model"],
-    "engine/worker": ["engine/base", "engine/core", "engine/model", "engine/spawner", "engine/registry", "executors/abi"],
+    "engine/worker": ["engine/base", "engine/core", "engine/model", "engine/http", "engine/spawner", "engine/registry", "executors/abi"],
     "engine/node": ["engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs", "engine/runner",
                     "engine/spawner", "engine/worker", "engine/registry", "engine/http", "executors/abi"],
     "engine/client": ["engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs", "engine/runner",

@@ -90,6 +90,21 @@ static void test_config_over(void **st) {
   free(both), free(own);
 }
 
+static void test_config_masked(void **st) {
+  (void)st;
+  char *m = config_masked("{\"headers\":{\"Authorization\":\"s\",\"X\":\"t\"},\"a\":1}"), *same = config_masked("{\"a\": \"s-key\"}");
+  json_t *v = json_loads(m, 0, NULL);
+  assert_string_equal(json_string_value(json_object_get(json_object_get(v, "headers"), "Authorization")), "***");
+  assert_string_equal(json_string_value(json_object_get(json_object_get(v, "headers"), "X")), "t");
+  assert_int_equal(json_integer_value(json_object_get(v, "a")), 1);
+  assert_string_equal(same, "{\"a\": \"s-key\"}");
+  assert_null(config_masked(NULL));
+  json_decref(v);
+  free(m), free(same);
+}
+
+static void name_it(void *ctx, const char *name, size_t n) { buf_printf(ctx, "%.*s,", (int)n, name); }
+
 static void test_offers(void **st) {
   (void)st;
   struct buf b = BUF_INIT;
@@ -98,6 +113,11 @@ static void test_offers(void **st) {
   exec_offers_add(&b, "yes", 3, NULL);
   exec_offers_add(&b, "no", 12, "It\nis /opt/no.");
   exec_offers_add(&b, "ye", 1, NULL);
+  struct buf all = BUF_INIT;
+  exec_offers_each(b.data, name_it, &all);
+  assert_string_equal(all.data, "yes,ye,");
+  buf_done(&all);
+  exec_offers_each(NULL, name_it, NULL);
   assert_int_equal(exec_offers_say(b.data, "yes", 3, why, sizeof why), EXEC_OFFERED);
   assert_int_equal(exec_offers_say(b.data, "yes", 2, why, sizeof why), EXEC_UNSAID);
   assert_int_equal(exec_offers_say(b.data, "no", 12, why, sizeof why), EXEC_NOT);
@@ -152,6 +172,6 @@ static void test_versions_in_the_registry(void **st) {
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_paths), cmocka_unit_test(test_below), cmocka_unit_test(test_one_text_for_one_content),
-    cmocka_unit_test(test_config_over), cmocka_unit_test(test_offers), cmocka_unit_test(test_versions_in_the_registry)};
+    cmocka_unit_test(test_config_over), cmocka_unit_test(test_config_masked), cmocka_unit_test(test_offers), cmocka_unit_test(test_versions_in_the_registry)};
   return cmocka_run_group_tests_name("executor_post", tests, NULL, NULL);
 }

@@ -1,0 +1,159 @@
+/* `weir executor ls | add | rm`: task types that are registered at run time. Main thread; a client of the API alone.
+ * What never happens: a secret of `config` on a terminal - answers do not have it. */
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include "client.h"
+#include "input.h"
+#include "table.h"
+
+enum { LOCATION_CHARS = 60 };
+
+/* ---- output ---- */
+
+/* The texts of location with blanks between; what is long is cut. */
+static void location(const json_t *x, struct table *t) {
+  const json_t *list = json_object_get(x, "location");
+  struct buf b = BUF_INIT;
+  for (size_t i = 0; i < json_array_size(list); i++) {
+    const char *s = json_string_value(json_array_get(list, i));
+    buf_printf(&b, "%s%s", i ? " " : "", s ? s : "");
+  }
+  table_cut(t, b.data ? b.data : "", LOCATION_CHARS);
+  buf_done(&b);
+}
+
+/* "2/3": that many members offer it; and the first reason of one that does not. */
+static void members(const json_t *x, struct table *t) {
+  const json_t *list = json_object_get(x, "members");
+  const char *why = NULL;
+  size_t n = json_array_size(list), offer = 0;
+  char s[64];
+  for (size_t i = 0; i < n; i++) {
+    const json_t *m = json_array_get(list, i);
+    offer += json_is_true(json_object_get(m, "offers"));
+    if (!why) why = json_string_value(json_object_get(m, "why"));
+  }
+  snprintf(s, sizeof s, "%zu/%zu", offer, n);
+  table_cell(t, s);
+  table_cell(t, why);
+}
+
+/* list: a reference that this frees. */
+static void print(const struct config *c, json_t *list) {
+  static const char *const titles[] = {"TYPE", "VERSION", "MODE", "LOCATION", "OFFERED", "WHY NOT"};
+  struct table t;
+  if (config_num(c, OPT_SHAPE)) {
+    client_print(list);
+  } else {
+    table_begin(&t, titles, sizeof titles / sizeof *titles);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+      const json_t *x = json_array_get(list, i);
+      table_cell(&t, json_string_value(json_object_get(x, "executorType")));
+      table_number(&t, json_integer_value(json_object_get(x, "executorVersion")));
+      table_cell(&t, json_string_value(json_object_get(x, "mode")));
+      location(x, &t);
+      members(x, &t);
+    }
+    table_end(&t, stdout);
+  }
+  json_decref(list);
+}
+
+/* one: a reference that this takes. */
+static void print_one(const struct config *c, json_t *one) {
+  json_t *list = json_array();
+  json_array_append_new(list, one);
+  print(c, list);
+}
+
+/* ---- what is asked ---- */
+
+static enum wr_rc list(const struct config *c, struct client *k, struct wr_err *err) {
+  json_t *all;
+  if (c->n_args != 1) return wr_err_set(err, WR_BAD_REQUEST, "`weir executor ls` takes no name.");
+  enum wr_rc rc = client_list(k, "/executor", &all, err);
+  if (!rc) print(c, all);
+  return rc;
+}
+
+static enum wr_rc add(const struct config *c, struct client *k, const json_t *body, struct wr_err *err) {
+  json_t *made;
+  enum wr_rc rc = client_ask(k, "POST", "/executor", body, &made, err);
+  if (!rc) print_one(c, made);
+  return rc;
+}
+
+/* It becomes a part of a path, so no other character than those of a type gets into it. */
+static bool is_type(const char *s) {
+  if (!isalpha((unsigned char)*s)) return false;
+  for (; *s; s++)
+    if ((unsigned char)*s > 127 || !(isalnum((unsigned char)*s) || strchr("_.-", *s))) return false;
+  return true;
+}
+
+static enum wr_rc rm(const struct config *c, struct client *k, struct wr_err *err) {
+  char path[128], q[WR_QUOTE_MAX];
+  json_t *gone;
+  if (c->n_args != 2) return wr_err_set(err, WR_BAD_REQUEST, "Name one type: `weir executor rm TYPE`.");
+  const char *type = c->args[1];
+  if (!is_type(type) || strlen(type) > LIMIT_EXECUTOR_TYPE_CHARS)
+    return wr_err_set(err, WR_BAD_REQUEST, "%s is no name of a type: see `weir executor ls`.",
+                      wr_err_quote(q, type, strlen(type)));
+  snprintf(path, sizeof path, "/executor/%s", type);
+  enum wr_rc rc = client_ask(k, "DELETE", path, NULL, &gone, err);
+  if (rc) return rc;
+  if (config_num(c, OPT_SHAPE)) client_print(gone);
+  else printf("%s is removed.\n", type);
+  json_decref(gone);
+  return WR_OK;
+}
+
+/* The file is read before the server is asked for anything. *code: set when it cannot be read. */
+static enum wr_rc read_file(const struct config *c, json_t **body, int *code, struct wr_err *err) {
+  const char *file = config_text(c, OPT_FILE);
+  if (c->n_args != 1 || !file) return wr_err_set(err, WR_BAD_REQUEST, "Say what is added: `weir executor add -f FILE`.");
+  int how = EXIT_OK;
+  enum wr_rc rc = input_json(file, body, &how, err);
+  if (rc) *code = how;
+  return rc;
+}
+
+static enum wr_rc do_it(const struct config *c, int *code, struct wr_err *err) {
+  const char *what = c->n_args ? c->args[0] : "";
+  bool ls = strcmp(what, "ls") == 0, adds = strcmp(what, "add") == 0;
+  struct client *k = NULL;
+  json_t *body = NULL;
+  enum wr_rc rc = WR_OK;
+  if (!ls && !adds && strcmp(what, "rm") != 0)
+    return wr_err_set(err, WR_BAD_REQUEST, "Say what to do: `weir executor ls`, `weir executor add` or `weir executor rm`.");
+  if (!adds && config_text(c, OPT_FILE)) return wr_err_set(err, WR_BAD_REQUEST, "-f is for `weir executor add`.");
+  if (adds) rc = read_file(c, &body, code, err);
+  if (!rc) rc = client_open(c, &k, err);
+  if (!rc) rc = ls ? list(c, k, err) : adds ? add(c, k, body, err) : rm(c, k, err);
+  json_decref(body);
+  client_close(k);
+  return rc;
+}
+
+int verb_executor(int argc, char **argv) {
+  struct config c;
+  struct wr_err err = {0};
+  enum wr_rc rc = config_load(&c, VERB_EXECUTOR, argc, argv, &err);
+  int code = EXIT_OK;
+  if (!rc && c.help) {
+    puts("Usage: weir executor ls [options]\n       weir executor add -f FILE [options]\n"
+         "       weir executor rm TYPE [options]\n\n"
+         "Task types that are programs or URLs, registered while the cluster runs. FILE\n"
+         "is the body of POST /executor; with \"replace\": true in it other content is\n"
+         "a new version.\n\n"
+         "  weir executor add -f upper.json\n  weir executor rm upper\n");
+    config_help(stdout, VERB_EXECUTOR);
+  } else {
+    if (!rc) rc = do_it(&c, &code, &err);
+    if (rc) code = complain("executor", &err, code ? (enum exit_code)code : client_exit(rc));
+  }
+  config_done(&c);
+  return code;
+}

@@ -1,0 +1,82 @@
+"""`weir executor` and `weir job`: what they print, what they ask, and how they end when it is refused."""
+import json
+import unittest
+
+from live import Server, directory, until, weir
+
+
+class Verbs(unittest.TestCase):
+    def setUp(self):
+        room = directory()
+        self.tmp = room.__enter__()
+        self.addCleanup(room.__exit__, None, None, None)
+        self.server = Server(self.tmp / "a", "--executor-dir", self.programs())
+        self.addCleanup(self.server.kill)
+        self.env = {"WEIR_SERVER": self.server.url}
+
+    def programs(self):
+        folder = self.tmp / "programs"
+        folder.mkdir(mode=0o755)
+        (folder / "p").write_text('#!/bin/sh\nprintf done > "$WEIR_OUTPUT"\n')
+        (folder / "p").chmod(0o755)
+        return folder
+
+    def well(self, *words, stdin=None):
+        done = weir(*words, env=self.env, stdin=stdin)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def refused(self, verb, *cases):
+        for code, words in cases:
+            done = weir(verb, *words, env=self.env, stdin="")
+            self.assertEqual((done.returncode, done.stdout), (code, ""), (words, done.stderr))
+            self.assertRegex(done.stderr, rf"^weir {verb}: [^\n]+\n$")
+
+    def test_executors(self):
+        body = {"executorType": "by.file", "mode": "program", "location": ["p", "a\x1bb", "c" * 80], "config": {"headers": {"X-Key": "s3cret"}}}
+        file = self.tmp / "e.json"
+        file.write_text(json.dumps(body))
+        self.assertRegex(self.well("executor", "add", "-f", file), r"^TYPE +VERSION +MODE +LOCATION +OFFERED +WHY NOT\n"
+                                                                   r"by\.file +1 +program +p a\?b c+\.\. +1/1 +-\n$")
+        made = json.loads(self.well("executor", "add", "-f", "-", "-o", "json", stdin=json.dumps({**body, "location": ["q"], "replace": True})))
+        self.assertEqual((len(made), made[0]["executorVersion"], made[0]["config"]["headers"]["X-Key"]), (1, 2, "***"))
+        self.assertRegex(self.well("executor", "ls"), r"\nby\.file +2 +program +q +0/1 +There is no such program[^\n]*\n$")
+        self.assertEqual([x["executorType"] for x in json.loads(self.well("executor", "ls", "-o", "json"))], ["by.file"])
+        (self.tmp / "bad").write_text("{")
+        self.refused("executor", (4, ("add", "-f", file)), (3, ("add", "-f", self.tmp / "none")), (4, ("add", "-f", self.tmp / "bad")), (4, ("add", "-f", "-")),
+                     (2, ("add",)), (2, ("add", "x", "-f", file)), (2, ("rm",)), (2, ("rm", "a/b")), (2, ("rm", "a", "b")), (3, ("rm", "unknown")),
+                     (2, ("ls", "x")), (2, ("ls", "-f", file)), (2, ()), (2, ("jump",)), (5, ("ls", "--server", "http://127.0.0.1:1")))
+        ti = self.server.post("/exec/task", {"taskType": "by.file", "autoRun": False})["tiId"]
+        self.refused("executor", (4, ("rm", "by.file")))
+        self.server.post(f"/exec/task-ins/{ti}/cancel")
+        self.assertEqual(self.well("executor", "rm", "by.file"), "by.file is removed.\n")
+        self.assertEqual(json.loads(self.well("executor", "ls", "-o", "json")), [])
+
+    def test_every_page_of_a_list(self):
+        for i in range(501):
+            self.server.post("/job", {"jobKey": f"k{i}", "closed": True})
+        keys = [j["jobKey"] for j in json.loads(self.well("job", "ls", "--all", "-o", "json"))]
+        self.assertEqual(keys, [f"k{i}" for i in reversed(range(501))])
+        done = weir("job", "ls", env=self.env)
+        self.assertEqual((done.returncode, done.stdout.count("\n"), done.stderr),
+                         (0, 51, "weir job: these are the newest 50; --all lists the others, too.\n"))
+
+    def test_jobs(self):
+        job = self.server.post("/job", {"jobKey": "a-key", "jobName": "name", "closed": True,
+                                        "tasks": [{"taskType": "ECHO"}, {"taskType": "WAIT", "taskContent": "3600"}]})["jobId"]
+        until("the first has ended", lambda: self.server.get(f"/job/{job}")["counts"]["success"] == 1)
+        self.assertRegex(self.well("job", "ls"), rf"^JOB +KEY +STATE +CLOSED +TASKS +SUCCESS .*\n{job} +a-key +RUNNING +yes +2 +1 +0 +0 +")
+        shown = self.well("job", "show", job)
+        for line in (rf"jobId +{job}", "jobKey +a-key", "jobName +name", "state +RUNNING", "closed +yes", r"counts\.total +2", r"counts\.success +1"):
+            self.assertRegex(shown, f"(?m)^{line}$")
+        self.assertEqual(json.loads(self.well("job", "show", job, "-o", "json"))["counts"]["total"], 2)
+        self.assertRegex(self.well("job", "cancel", job), r"(?m)^counts\.total +2$")
+        until("it is canceled", lambda: self.server.get(f"/job/{job}")["state"] == "CANCELED")
+        self.assertEqual(json.loads(self.well("job", "retry", job, "-o", "json"))["state"], "RUNNING")
+        self.well("job", "cancel", job)
+        self.refused("job", (3, ("show", "99")), (3, ("cancel", "99")), (2, ("show", "x")), (2, ("show",)), (2, ("show", "1", "2")), (2, ("ls", "1")), (2, ()),
+                     (2, ("jump",)), (2, ("show", "1", "--all")), (5, ("ls", "--server", "http://127.0.0.1:1")))
+
+
+if __name__ == "__main__":
+    unittest.main()

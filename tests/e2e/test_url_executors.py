@@ -1,0 +1,262 @@
+"""Executors of mode url against a site of this test: the request, what each answer means, 202 over the death of the member, headers of
+the config, addresses that are closed, and members that may ask and that may not. On SQLite, MariaDB, MariaDB with Redis."""
+import json
+import signal
+import unittest
+
+from live import Refused, directory, until
+from services import HAVE_REDIS, OnMariaDb, Redis
+from test_http import Base, Job
+from websites import answer
+
+SECRETS = {"Authorization": "Bearer s3cret", "cookie": "s3cret", "X-Api-Key": "s3cret", "X-TOKEN": "s3cret", "my-token": "s3cret"}
+
+
+class Urls(Base):
+    def put(self, server, kind, url, **more):
+        return server.post("/executor", {"executorType": kind, "mode": "url", "location": [url], **more})
+
+    def run_one(self, server, kind, **more):
+        return self.ended(server, server.post("/exec/task", {"taskType": kind, **more})["tiId"])
+
+    def offers(self, server, kind):
+        """memberId -> why not, None: it offers it."""
+        return {m["memberId"]: m.get("why") for m in server.get(f"/executor/{kind}")["members"]}
+
+    def test_the_request_and_the_result(self):
+        site = self.site(lambda r, _: answer(200, r.body))
+        server = self.server(site)
+        made = self.put(server, "by.url", site.url + "/work?a=1", config={"attempts": 2, "mine": 1, "both": "executor"})
+        self.assertEqual([m["offers"] for m in made["members"]], [True])
+        row = self.run_one(server, "by.url", taskName="n", taskKey="key-1", taskContent="c\u00e4\n", params={"a": 1}, context="left",
+                           taskConfig={"both": "task"})
+        self.assertEqual((row["state"], row["executorVersion"]), ("SUCCESS", 1))
+        got = json.loads(row["result"])
+        run_key = got["runKey"]
+        self.assertEqual(got, {"tiId": row["tiId"], "taskKey": "key-1", "taskName": "n", "taskType": "by.url", "content": "c\u00e4\n",
+                               "config": {"attempts": 2, "mine": 1, "both": "task"}, "params": {"a": 1}, "context": "left", "attempt": 1,
+                               "runKey": run_key, "fence": f"{run_key}:1"})
+        (request,) = site.seen()
+        self.assertEqual((request.method, request.path), ("POST", "/work?a=1"))
+        for name, value in (("content-type", "application/json"), ("idempotency-key", f"{run_key}:0"), ("x-weir-fence", f"{run_key}:1"),
+                            ("x-weir-attempt", "1")):
+            self.assertEqual(request.headers[name], value)
+
+    def test_in_a_flow(self):
+        site = self.site(lambda r, _: answer(200, r.body))
+        server = self.server(site)
+        self.put(server, "of.flow", site.url)
+        flow = server.post("/flow", {"flowName": "f", "flowNodes": [{"nodeKey": "a:b", "tasks": [
+            {"taskName": "t", "taskType": "of.flow", "taskContent": "1"}]}]})
+        fi = server.post(f"/exec/flow/{flow['flowId']}")["fiId"]
+        until("the flow ends", lambda: server.get(f"/monitor/flow/{fi}")["state"] == "SUCCESS")
+        got = json.loads(site.seen("POST")[0].body)
+        self.assertEqual((got["fiId"], got["nodeKey"], got["content"]), (fi, "a:b", "1"))
+
+    def test_what_each_answer_means(self):
+        """200 alone is a success; 4xx but three is for good; no redirect is followed."""
+        site = self.site(lambda r, _: answer(int(r.path[1:]), "no", Location="/200"))
+        server = self.server(site)
+        for status, tries, state in ((200, 1, "SUCCESS"), (201, 2, "FAILED"), (204, 2, "FAILED"), (302, 2, "FAILED"), (307, 2, "FAILED"), (400, 1, "FAILED"),
+                                     (404, 1, "FAILED"), (422, 1, "FAILED"), (408, 2, "FAILED"), (425, 2, "FAILED"), (429, 2, "FAILED"), (500, 2, "FAILED")):
+            with self.subTest(status):
+                self.put(server, "answers", f"{site.url}/{status}", replace=True)
+                row = self.run_one(server, "answers", taskConfig={"attempts": 2, "backoff": {"base": "10ms"}})
+                self.assertEqual(row["state"], state, row)
+                seen = site.seen(path=f"/{status}")
+                self.assertEqual([r.headers["idempotency-key"].rsplit(":", 1)[1] for r in seen], ["0", "1"][:tries])
+        self.assertEqual(len(site.seen(path="/200")), 1)
+
+    def test_busy_uses_no_attempt(self):
+        busy = [answer(503, "", Retry_After="0"), answer(429, "", Retry_After="0")]
+        site = self.site(lambda r, _: busy.pop() if busy else answer(200, "at last"))
+        server = self.server(site)
+        self.put(server, "busy", site.url)
+        row = self.run_one(server, "busy", taskConfig={"attempts": 1})
+        self.assertEqual((row["result"], row["failures"], row["attempt"]), ("at last", 0, 1))
+        self.assertEqual({r.headers["idempotency-key"].rsplit(":", 1)[1] for r in site.seen("POST")}, {"0"})
+
+    def test_accepted_and_killed(self):
+        """The member dies while the work goes on: the next attempt polls the Location, and posts nothing."""
+        job = Job(self)
+        server = self.server(job.site)
+        self.put(server, "accepted", job.site.url + "/work", config={"headers": {"Authorization": "Bearer s3cret"}})
+        ti = server.post("/exec/task", {"taskType": "accepted"})["tiId"]
+        until("it is polled", lambda: job.site.seen("GET", "/job/7"))
+        server.signal(signal.SIGKILL)
+        server.wait()
+        polls = len(job.site.seen("GET", "/job/7"))
+        server = self.server(job.site)
+        until("the next attempt polls", lambda: len(job.site.seen("GET", "/job/7")) > polls)
+        job.over = "done"
+        row = self.ended(server, ti)
+        self.assertEqual((row["state"], row["result"]), ("SUCCESS", "done"))
+        self.assertEqual(len(job.site.seen("POST")), 1)
+        polled = job.site.seen("GET", "/job/7")[-1].headers
+        self.assertGreater(int(polled["x-weir-attempt"]), 1)
+        self.assertEqual(polled["authorization"], "Bearer s3cret")
+
+    def test_accepted_and_replaced(self):
+        """What was taken by the former URL is polled there, whatever the type has become."""
+        job, site = Job(self), self.site(lambda r, _: answer(200, "newer"))
+        server = self.server(job.site, site)
+        self.put(server, "moves", job.site.url + "/work")
+        ti = server.post("/exec/task", {"taskType": "moves"})["tiId"]
+        until("it is polled", lambda: job.site.seen("GET", "/job/7"))
+        self.put(server, "moves", site.url, replace=True)
+        self.assertEqual(server.stop(), 0)      # a planned stop aborts nothing that goes on elsewhere
+        server = self.server(job.site, site)
+        job.over = "older"
+        row = self.ended(server, ti)
+        self.assertEqual((row["result"], row["executorVersion"], len(job.site.seen("POST")), job.site.seen("DELETE")), ("older", 1, 1, []))
+        self.assertEqual(self.run_one(server, "moves")["result"], "newer")
+
+    def test_a_drain_leaves_the_location_alone(self):
+        job = Job(self)
+        server = self.server(job.site)
+        self.put(server, "drained", job.site.url + "/work")
+        ti = server.post("/exec/task", {"taskType": "drained"})["tiId"]
+        until("it is polled", lambda: job.site.seen("GET", "/job/7"))
+        me = server.get("/members")[0]["memberId"]
+        server.post(f"/members/{me}/drain", {"timeout": 0})
+        row = self.row_when(server, ti, state="QUEUED")
+        self.assertEqual((row["failures"], row["losses"]), (0, 0))
+        server.post(f"/members/{me}/undrain")
+        job.over = "after"
+        self.assertEqual(self.ended(server, ti)["result"], "after")
+        self.assertEqual((len(job.site.seen("POST")), job.site.seen("DELETE")), (1, []))
+
+    def test_cancel_deletes_the_location(self):
+        job = Job(self)
+        server = self.server(job.site)
+        self.put(server, "canceled", job.site.url + "/work")
+        ti = server.post("/exec/task", {"taskType": "canceled"})["tiId"]
+        until("it is polled", lambda: job.site.seen("GET", "/job/7"))
+        server.post(f"/exec/task-ins/{ti}/cancel")
+        self.assertEqual(self.ended(server, ti)["state"], "CANCELED")
+        self.assertEqual(len(job.site.seen("DELETE", "/job/7")), 1)
+
+    def test_a_location_elsewhere(self):
+        site = self.site(lambda r, _: answer(202, "", Location="http://127.0.0.1:1/job"))
+        server = self.server(site)
+        self.put(server, "leads-away", site.url)
+        row = self.run_one(server, "leads-away", taskConfig={"attempts": 3})
+        self.assertEqual((row["state"], len(site.seen())), ("FAILED", 1))
+        self.assertTrue(row["errorMsg"].startswith("URL_BLOCKED"), row["errorMsg"])
+
+    def test_headers_of_the_config(self):
+        """They are sent; a secret stands in no answer, and not in the body that is posted either."""
+        site = self.site(lambda r, _: answer(200, r.body))
+        server = self.server(site)
+        headers = {**SECRETS, "X-Other": "shown", "Content-Type": "application/x-task+json"}
+        made = self.put(server, "secrets", site.url, config={"headers": headers, "mine": 1})
+        shown = {**dict.fromkeys(SECRETS, "***"), "X-Other": "shown", "Content-Type": "application/x-task+json"}
+        self.assertEqual(made["config"]["headers"], shown)
+        row = self.run_one(server, "secrets")
+        self.assertEqual(json.loads(row["result"])["config"], {"headers": shown, "mine": 1})
+        sent = site.seen("POST")[0].headers
+        self.assertEqual({name: sent[name.lower()] for name in headers}, headers)
+        for path in ("/executor", "/executor/secrets", f"/monitor/task/{row['tiId']}"):
+            self.assertNotIn("s3cret", json.dumps(server.get(path)))
+        self.run_one(server, "secrets", taskConfig={"headers": {"X-Own": "task"}})   # a field of the task wins as a whole
+        sent = site.seen("POST")[1].headers
+        self.assertEqual((sent["x-own"], sent["content-type"]), ("task", "application/json"))
+        self.assertNotIn("authorization", sent)
+
+    def test_configs_that_are_refused(self):
+        server = self.server()
+        for config, code in (({"headers": {"A": "x\r\nB: y"}}, "42221"), ({"headers": {"Host": "x"}}, "42221"), ({"headers": {"X-Weir-Fence": "1"}}, "42221"),
+                             ({"headers": {"Idempotency-Key": "1"}}, "42221"), ({"headers": {"A": 1}}, "42201"), ({"headers": []}, "42201"),
+                             ({"headers": {f"A{i}": "x" for i in range(65)}}, "42221"), ({"onDelete": {"content": "true"}}, "42202"),
+                             ({"heartbeatTimeout": "5s"}, "42202")):
+            with self.subTest(config):
+                with self.assertRaises(Refused) as no:
+                    self.put(server, "bad", "http://example.org/", config=config)
+                self.assertEqual(no.exception.answer["code"], code, no.exception.answer)
+                self.put(server, "good", "http://example.org/")
+                with self.assertRaises(Refused) as no:
+                    server.post("/exec/task", {"taskType": "good", "taskConfig": config})
+                self.assertEqual(no.exception.answer["code"], code, no.exception.answer)
+
+    def test_addresses_that_are_closed(self):
+        server = self.server()
+        for url in ("http://127.0.0.1/", "http://127.0.0.1:8088/", "http://10.0.0.1/", "http://169.254.169.254/latest", "http://[::1]/",
+                    "http://0x7f000001/", "http://2130706433/", "http://127.1/", "http://[::ffff:127.0.0.1]/", "http://user@example.org/",
+                    "ftp://example.org/", "http://a:99999/", "http://ex%61mple.org/", server.url + "/flow"):
+            with self.subTest(url):
+                with self.assertRaises(Refused) as no:
+                    self.put(server, "bad", url)
+                self.assertEqual((no.exception.status, no.exception.answer["code"], no.exception.answer["data"]["error"],
+                                  no.exception.answer["data"]["path"]), (422, "42223", "URL_BLOCKED", "/location/0"))
+        self.put(server, "name", "http://localhost:9/")     # what a name leads to is known at the start
+        row = self.run_one(server, "name", taskConfig={"attempts": 3})
+        self.assertEqual((row["state"], row["attempt"]), ("FAILED", 1))
+        self.assertTrue(row["errorMsg"].startswith("URL_BLOCKED: the address "), row["errorMsg"])
+
+    def test_our_own_api_stays_closed(self):
+        server = self.server(more=("--http-allow", "127.0.0.0/8:*"))
+        with self.assertRaises(Refused) as no:
+            self.put(server, "own", server.url + "/flow")
+        self.assertEqual(no.exception.answer["code"], "42223")
+
+    def test_types_of_the_member(self):
+        site = self.site(lambda r, _: answer(200, "ok"))
+        server = self.server(site)
+        self.put(server, "shown", site.url)
+        self.assertIn("shown", server.get("/members")[0]["types"])
+        server.call("DELETE", "/executor/shown")
+        until("it is gone", lambda: "shown" not in server.get("/members")[0]["types"])
+
+
+class UrlsOnMariaDb(OnMariaDb, Urls):
+    def test_members_that_may_not_ask(self):
+        """Every worker whose rules open the address offers it; the others say why, and get none of its tasks."""
+        site = self.site(lambda r, _: answer(200, "ok"))
+        may, may_not = self.server(site, name="may"), self.server(name="may-not")
+        api = self.server(site, name="api", more=("--roles", "api,runner"))
+        self.put(api, "asked", site.url)
+        for server in (may, may_not, api):
+            until("one offers it", lambda s=server: sorted(why is None for why in self.offers(s, "asked").values()) == [False, False, True])
+        for text in ("may not be asked from this member", "it has not the role worker"):
+            until(text, lambda t=text: t in " ".join(filter(None, self.offers(may, "asked").values())))
+        for _ in range(5):
+            row = self.run_one(may_not, "asked")
+            self.assertEqual((row["state"], row["failures"], row["losses"]), ("SUCCESS", 0, 0))
+        until("its types show it", lambda: {"asked" in m["types"] for m in api.get("/members")} == {True, False})
+        with self.assertRaises(Refused) as no:
+            self.put(may_not, "refused", site.url)
+        self.assertEqual(no.exception.answer["code"], "42223")
+
+    def test_another_member_polls(self):
+        job = Job(self)
+        lease = ("--lease", "2s")
+        one = self.server(job.site, name="one", more=lease)
+        self.put(one, "passed-on", job.site.url + "/work")
+        ti = one.post("/exec/task", {"taskType": "passed-on"})["tiId"]
+        until("it is polled", lambda: job.site.seen("GET", "/job/7"))
+        two = self.server(job.site, name="two", more=lease)
+        one.signal(signal.SIGKILL)
+        one.wait()
+        polls = len(job.site.seen("GET", "/job/7"))
+        until("the other one polls", lambda: len(job.site.seen("GET", "/job/7")) > polls)
+        job.over = "done"
+        row = self.ended(two, ti)
+        self.assertEqual((row["result"], row["losses"], len(job.site.seen("POST"))), ("done", 1, 1))
+
+
+@unittest.skipUnless(HAVE_REDIS, "no Redis here")
+class UrlsWithRedis(UrlsOnMariaDb):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        room = directory()
+        cls.addClassCleanup(room.__exit__, None, None, None)
+        cls.redis = Redis(room.__enter__())
+        cls.addClassCleanup(cls.redis.stop)
+
+    def store(self):
+        return (*super().store(), "--queue", self.redis.url)
+
+
+if __name__ == "__main__":
+    unittest.main()
