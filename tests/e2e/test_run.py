@@ -352,6 +352,8 @@ class Run(unittest.TestCase):
 
     def test_examples(self):
         for path in sorted((ROOT / "examples").glob("*.json")):
+            if "https://" in path.read_text():  # it asks the internet: test_http saves it, and asks a site of its own
+                continue
             with self.subTest(path=path.name), directory() as tmp:
                 done = weir("run", "-o", "json", path, "-p", f"from={ROOT}/examples", "-p", f"to={tmp}")
                 self.assertEqual(done.returncode, 0, done.stderr)
