@@ -126,6 +126,7 @@ enum store_rc job_request(struct runner *r, struct ev *e) {
   struct req *q = e->q;
   struct job_head *h = head_of(r, q);
   if (!h) return STORE_OK;
+  q->job->gone = false; /* its batch may be made again */
   if (q->job->op == JOB_OP_END || (q->job->op == JOB_OP_DELETE && h->was_empty)) return end_it(r, q, h);
   if (q->job->op == JOB_OP_DELETE) return delete_it(q, h);
   enum ask_no no = job_asked(&h->row.j, q->job->ask);

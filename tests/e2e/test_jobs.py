@@ -124,6 +124,31 @@ class Jobs(unittest.TestCase):
         by_job = {t: f"SELECT COUNT(*) FROM {t} WHERE job_id={job}" for t in ("job", "job_task")}
         return self.query({**by_ti, **by_job})
 
+    def change(self, sql):
+        with contextlib.closing(sqlite3.connect(self.tmp / "node0/weir.db", timeout=30)) as db, db:
+            db.execute(sql)
+
+    def test_something_is_left(self):
+        """A row that the deletion does not know: the job is not said to be gone."""
+        server = self.servers[0]
+        job = self.ask("POST", "/job", {"jobKey": "left", "closed": True, "tasks": [{"taskType": "ECHO"}]})["jobId"]
+        self.final(job, "SUCCESS")
+        self.change(f"INSERT INTO job_task (job_id, ti_id) VALUES ({job}, 9999999)")
+        for _ in range(2):  # it stays so
+            with self.assertRaises(Refused) as refused:
+                server.call("DELETE", f"/job/{job}?wait=30")
+            self.assertEqual((refused.exception.status, refused.exception.answer["code"]), (500, "50001"))
+        self.assertEqual(server.get(f"/job/{job}")["state"], "DELETING")
+        self.change(f"DELETE FROM job_task WHERE job_id={job}")
+        until("the job is gone", lambda: self.taken_away(server, job))
+
+    def taken_away(self, server, job):
+        try:
+            return server.call("DELETE", f"/job/{job}?wait=1")["state"] == "DELETED" or None
+        except Refused as refused:
+            self.assertEqual(refused.status, 404)
+            return True
+
     def test_a_deletion_that_is_cut_off(self):
         job = self.ask("POST", "/job", {"jobKey": "deleted"})["jobId"]
         clean = {"onDelete": {"content": "exit 0"}}
@@ -164,6 +189,9 @@ class Cluster(Jobs):
         self.addCleanup(db.stop)
         self.addCleanup(redis.stop)
         return ("--store", db.url, "--queue", redis.url, "--prefix", "jobs")
+
+    def change(self, sql):
+        self.db.sql(sql)
 
     def query(self, sql):
         return collections.Counter({table: int(self.db.sql(ask)[0][0]) for table, ask in sql.items()})
