@@ -248,6 +248,64 @@ enum wr_rc h_job_pause(struct call *c) {
   return wr_err_at(&c->err, WR_OUT_OF_RANGE, "/mode", "mode must be soft or checkpoint.");
 }
 
+/* ---- deleted ---- */
+
+static void answer_removed(struct call *c, const struct job *j, bool gone) {
+  j_open(c->out, '{');
+  j_i64(c->out, "jobId", c->id);
+  j_text(c->out, "state", gone ? "DELETED" : "DELETING");
+  j_key(c->out, "removed");
+  j_open(c->out, '{');
+  j_i64(c->out, "tasks", j->gone_tasks);
+  j_i64(c->out, "attempts", j->gone_attempts);
+  j_close(c->out, '}');
+  j_key(c->out, "left");
+  j_open(c->out, '{');
+  j_i64(c->out, "tasks", job_total(j));
+  j_close(c->out, '}');
+  j_close(c->out, '}');
+}
+
+static enum wr_rc post_removal(struct call *c, enum job_op op, struct req_job *out) {
+  struct job_load *j = load_new(NULL);
+  uint8_t how = (uint8_t)((c->q.force ? JOB_FORCE : 0) | (c->q.no_clean_up ? JOB_NO_CLEAN_UP : 0));
+  j->job = (struct req_job){.op = op, .job_id = c->id, .how = how};
+  struct req q = {.kind = REQ_JOB, .job = &j->job};
+  enum wr_rc rc = call_post(c, &q, &j->load);
+  *out = j->job;
+  load_unref(&j->load);
+  return rc;
+}
+
+/* Its own row goes by a request of its own, so that the answer has the last numbers. */
+static enum wr_rc show_removal(struct call *c) {
+  struct req_job got = {0};
+  struct job_row row;
+  struct arena text;
+  arena_init(&text, 0);
+  enum wr_rc rc = read_job(c, c->id, &text, &row);
+  arena_done(&text);
+  if (rc != WR_OK) return rc;
+  got.now = row.j;
+  if (job_empty(&row.j)) rc = post_removal(c, JOB_OP_END, &got);
+  c->wait.live = !got.gone && !job_stuck(&got.now);
+  if (rc == WR_OK) answer_removed(c, &got.now, got.gone);
+  return rc;
+}
+
+/* A small job is often gone at once: its pass is one batch, and the next one takes away its row. */
+enum { LOOKS = 2 };
+
+enum wr_rc h_job_remove(struct call *c) {
+  struct req_job got;
+  enum wr_rc rc = post_removal(c, JOB_OP_DELETE, &got);
+  for (int i = 0; i < LOOKS && rc == WR_OK && !got.gone && job_live(&got.now) == 0; i++) rc = post_removal(c, JOB_OP_END, &got);
+  if (rc != WR_OK) return rc;
+  if (!got.gone) return call_wait(c, WAIT_JOB, c->id, show_removal);
+  answer_removed(c, &got.now, true);
+  return WR_OK;
+}
+
 /* ---- looked at ---- */
 
 enum wr_rc h_job_get(struct call *c) { return call_wait(c, WAIT_JOB, c->id, show); }

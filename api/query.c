@@ -150,6 +150,11 @@ static bool set_alone(struct query *q, const struct value *v) {
 }
 static bool set_all(struct query *q, const struct value *v) { return set_bool(&q->all, v); }
 static bool set_force(struct query *q, const struct value *v) { return set_bool(&q->force, v); }
+static bool set_clean_up(struct query *q, const struct value *v) {
+  bool on = true, ok = set_bool(&on, v);
+  q->no_clean_up = !on;
+  return ok;
+}
 
 /* Words of shown states between commas; a second `state` adds to the first. */
 static bool set_task_states(struct query *q, const struct value *v) {
@@ -237,6 +242,7 @@ static const struct param params[] = {
    "TIMEOUT, CANCELED, DEAD, DELETING, DELETE_FAILED", set_task_states},
   {"all", Q_ALL, KIND_BOOL, WR_BAD_FILTER, "true or false", set_all},
   {"force", Q_FORCE, KIND_BOOL, WR_BAD_FILTER, "true or false", set_force},
+  {"cleanup", Q_CLEAN_UP, KIND_BOOL, WR_BAD_FILTER, "true or false", set_clean_up},
   {"alivetime", Q_ALIVE, KIND_INT, WR_BAD_REQUEST, "whole seconds, 0 to 604800", set_alive},
   {"taskId", Q_S0_TASK, KIND_TEXT, WR_BAD_REQUEST, "a task", set_s0_task},
 };

@@ -15,6 +15,7 @@ enum {
   Q_TASK_STATES = 1 << 24 /* may be given more than once */, Q_FORCE = 1 << 25, Q_ALIVE = 1 << 26, Q_S0_TASK = 1 << 27,
   Q_AFTER = 1 << 28, Q_ALL = 1 << 29, Q_JOB_ID = 1 << 30
 };
+#define Q_CLEAN_UP 0x80000000u
 #define Q_PAGE (Q_LIMIT | Q_OFFSET | Q_TOTAL)
 
 struct query {
@@ -29,7 +30,7 @@ struct query {
   int64_t after_us, after_ti; /* where a list goes on; 0 0 = it begins */
   uint32_t states;            /* bit n: enum task_shown n; 0 = any */
   char no_task[WR_QUOTE_MAX]; /* with ti 0: what is given */
-  bool every_task, force, key_prefix, all;
+  bool every_task, force, key_prefix, all, no_clean_up;
   char user[LIMIT_QUEUE_NAME_CHARS * 4 + 1], group[LIMIT_QUEUE_NAME_CHARS * 4 + 1], key[LIMIT_KEY_CHARS + 1];
   char name[LIMIT_NAME_CHARS * 4 + 1], type[LIMIT_NAME_CHARS + 1];
 };

@@ -41,6 +41,7 @@ static const struct route routes[] = {
   {"POST", "/job", ROLE_OPERATOR, BODY_REQUIRED, ROUTE_CHANGES | ROUTE_LARGE | ROUTE_KEYED, 0, 0, h_job_make},
   {"GET", "/job", ROLE_VIEWER, BODY_NONE, 0, Q_PAGE, LIMIT_PAGE, h_job_list},
   {"GET", "/job/{id}", ROLE_VIEWER, BODY_NONE, 0, Q_WAIT, 0, h_job_get},
+  {"DELETE", "/job/{id}", ROLE_OPERATOR, BODY_NONE, ROUTE_CHANGES, Q_FORCE | Q_CLEAN_UP | Q_WAIT, 0, h_job_remove},
   {"POST", "/job/{id}/task", ROLE_OPERATOR, BODY_REQUIRED, ROUTE_CHANGES | ROUTE_LARGE | ROUTE_KEYED, 0, 0, h_job_add},
   {"GET", "/job/{id}/task", ROLE_VIEWER, BODY_NONE, 0, Q_JOB_TASKS, LIMIT_PAGE, h_job_tasks},
   {"POST", "/job/{id}/close", ROLE_OPERATOR, BODY_OPTIONAL, ROUTE_CHANGES, 0, 0, h_job_close},

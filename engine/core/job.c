@@ -76,6 +76,7 @@ static enum job_state state_of(const struct job *j) {
 
 void job_decide(struct job *j) {
   j->state = (uint8_t)state_of(j);
+  if (job_empty(j)) j->pass = true; /* so that whoever looks for passes takes the row away */
   if (!job_final((enum job_state)j->state)) return;
   j->pass = false;
   if (j->wish != JOB_WISH_CANCEL) j->wish = JOB_WISH_NONE;
@@ -159,6 +160,34 @@ enum ask_no job_asked(struct job *j, enum job_ask ask) {
   return no;
 }
 
+/* ---- deletion ---- */
+
+/* A call that says the same finds the pass under way, or nothing that failed. */
+static bool again(const struct job *j, uint8_t how) {
+  if (j->pass) return how != j->how;
+  return j->count[JOB_BAD] > 0 || ((how & JOB_NO_CLEAN_UP) && job_live(j) > 0);
+}
+
+enum ask_no job_delete(struct job *j, uint8_t how) {
+  job_decide(j); /* its last task may have ended in this batch */
+  bool deleting = j->wish == JOB_WISH_DELETE, lives = job_live(j) > 0 || j->wish == JOB_WISH_RETRY;
+  if (!deleting && lives && !(how & JOB_FORCE)) return ASK_BUSY;
+  if (deleting && (job_empty(j) || !again(j, how))) return ASK_SAME;
+  j->how = how;
+  j->closed = 1;
+  want(j, JOB_WISH_DELETE);
+  job_decide(j);
+  return ASK_OK;
+}
+
+/* A clean-up that waits or runs is left alone, unless there is to be none. */
+static bool deletes(const struct job *j, const struct task *t, bool pass) {
+  if (t->phase == PHASE_RUN) return true;
+  if (!pass) return false;
+  if (task_final(t->state)) return true;
+  return (j->how & JOB_NO_CLEAN_UP) && (t->owner == 0 || (j->how & JOB_FORCE));
+}
+
 /* ---- what a wish wants of one task ---- */
 
 static bool waits(const struct task *t) {
@@ -184,7 +213,7 @@ bool job_wants(const struct job *j, const struct task *t, bool pass, enum ask *o
   case JOB_WISH_RESUME:
     return pass && runs && (t->state == TASK_PAUSED || t->state == TASK_PAUSING) && say(ASK_RUN, out);
   case JOB_WISH_RETRY: return pass && runs && ended && t->state != TASK_SUCCESS && say(ASK_RUN, out);
-  case JOB_WISH_DELETE: return (pass || runs) && say(ASK_DELETE, out);
+  case JOB_WISH_DELETE: return deletes(j, t, pass) && say(ASK_DELETE, out);
   case JOB_WISH_NONE: case JOB_WISH__N: break;
   }
   return false;

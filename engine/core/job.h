@@ -43,6 +43,7 @@ struct job {
   int64_t pass_at;                /* ti */
   int64_t count[JOB__CLASSES];
   int64_t executions, timeouts, losses;
+  int64_t gone_tasks, gone_attempts;   /* what the deletion has removed; attempts with those of clean-ups */
 };
 int64_t job_live(const struct job *j);
 int64_t job_total(const struct job *j);
@@ -56,6 +57,16 @@ void job_decide(struct job *j);
 enum job_ask { JOB_ASK_CLOSE, JOB_ASK_CANCEL, JOB_ASK_PAUSE, JOB_ASK_CHECKPOINT, JOB_ASK_RESUME, JOB_ASK_RETRY, JOB_ASK__N };
 /* The answer, by the state of the job; *j is changed and decided when it is ASK_OK. A pass begins where one is needed. */
 enum ask_no job_asked(struct job *j, enum job_ask ask);
+
+/* A deletion begins, goes on, or tries again what failed; how: JOB_FORCE, JOB_NO_CLEAN_UP, as this call says. ASK_BUSY: some of
+ * it lives, and it is not forced. ASK_SAME: it is under way, and nothing is to be tried again. */
+enum ask_no job_delete(struct job *j, uint8_t how);
+/* It is deleted, and none of its tasks is left: only its own row is. */
+static inline bool job_empty(const struct job *j) { return j->state == JOB_DELETING && job_total(j) == 0; }
+/* Nothing of the deletion goes on by itself: all is gone, or what is left has failed. */
+static inline bool job_stuck(const struct job *j) {
+  return j->state == JOB_DELETING && job_live(j) == 0 && (job_empty(j) || !j->pass);
+}
 
 /* The pass has looked at every task. */
 void job_pass_over(struct job *j);

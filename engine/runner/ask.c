@@ -72,7 +72,7 @@ static bool job_held(const struct runner *r, const struct cached *c) {
 }
 
 static enum store_rc apply_as(struct runner *r, struct cached *c, enum ask ask, const struct job *j) {
-  struct req_ask a = {.ask = ask, .force = (j->how & JOB_FORCE) != 0};
+  struct req_ask a = {.ask = ask, .force = j->how != 0}; /* of a clean-up that is left alone nothing is asked */
   struct ask_answer got;
   return ask_apply(r, c, 0, &a, &got);
 }

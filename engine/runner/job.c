@@ -15,8 +15,8 @@ static enum store_rc refuse(struct req *q, enum wr_rc code, const struct job_hea
   case WR_ALREADY_FINISHED: q->rc = wr_err_set(&q->err, code, "It has already finished: %s.", state); break;
   case WR_NOT_RETRYABLE: q->rc = wr_err_set(&q->err, code, "State is %s: no task of it failed.", state); break;
   case WR_ACTIVE:
-    q->rc = wr_err_set(&q->err, code, "%lld of its tasks have not ended: cancel the job first, or DELETE it with force=true.",
-                       (long long)job_live(&h->row.j));
+    q->rc = wr_err_set(&q->err, code, "It is %s, and %lld of its tasks have not ended: "
+                       "cancel it first, or DELETE it with force=true.", state, (long long)job_live(&h->row.j));
     break;
   default: q->rc = wr_err_set(&q->err, code, NULL);
   }
@@ -90,10 +90,45 @@ static enum wr_rc no_code(enum ask_no no) {
   return WR_OK;
 }
 
+/* ---- deleted ---- */
+
+/* Its last task went in an earlier batch. Its row is the last to go, when a look finds nothing else of it. *left: tasks. */
+static enum store_rc take_away(struct runner *r, struct job_head *h, size_t *left) {
+  int64_t ti[16];
+  enum store_rc rc = store_job_tasks(r->env.store, h->row.job_id, 0, ti, sizeof ti / sizeof *ti, left);
+  if (rc != STORE_OK) return rc;
+  if (*left > 0) log_error("runner.job_left", L_INT("job_id", h->row.job_id), L_INT("ti", ti[0]), L_INT("left", *left));
+  else h->gone = h->changed = true;
+  return STORE_OK;
+}
+
+static enum store_rc end_it(struct runner *r, struct req *q, struct job_head *h) {
+  size_t left = 0;
+  q->job->now = h->row.j;
+  enum store_rc rc = h->was_empty ? take_away(r, h, &left) : STORE_OK;
+  q->job->gone = h->gone;
+  if (rc == STORE_OK && left > 0)
+    q->rc = wr_err_set(&q->err, WR_INTERNAL, "Job %lld is deleted, but rows of %zu tasks or more are left: see the server's log.",
+                       (long long)h->row.job_id, left);
+  return rc;
+}
+
+static enum store_rc delete_it(struct req *q, struct job_head *h) {
+  enum ask_no no = job_delete(&h->row.j, q->job->how);
+  if (no == ASK_BUSY) return refuse(q, WR_ACTIVE, h);
+  q->changed = no == ASK_OK;
+  h->changed |= q->changed;
+  q->job->now = h->row.j;
+  return STORE_OK;
+}
+
 enum store_rc job_request(struct runner *r, struct ev *e) {
   struct req *q = e->q;
   struct job_head *h = head_of(r, q);
   if (!h) return STORE_OK;
+  q->job->gone = false; /* its batch may be made again */
+  if (q->job->op == JOB_OP_END || (q->job->op == JOB_OP_DELETE && h->was_empty)) return end_it(r, q, h);
+  if (q->job->op == JOB_OP_DELETE) return delete_it(q, h);
   enum ask_no no = job_asked(&h->row.j, q->job->ask);
   q->changed = no == ASK_OK;
   h->changed |= q->changed;
@@ -111,12 +146,21 @@ static enum store_rc pass_one(struct runner *r, int64_t ti, bool *later) {
   return *later ? STORE_OK : ask_obey(r, c, true);
 }
 
-enum store_rc job_pass(struct runner *r, const struct ev *e) {
+/* Nobody has taken it away meanwhile. */
+static enum store_rc pass_ends(struct runner *r, struct ev *e, struct job_head *h) {
+  size_t left;
+  if (r->env.wall_us - h->row.update_us >= JOB_SHOWN_US || r->env.wall_us < h->row.update_us) return take_away(r, h, &left);
+  e->then = THEN_LATER;
+  return STORE_OK;
+}
+
+enum store_rc job_pass(struct runner *r, struct ev *e) {
   struct job_head *h = jobs_head(&r->jobs, e->job);
   int64_t *ti = arena_alloc(&r->env.mem, JOB_SLICE * sizeof *ti);
   size_t n = 0, done = 0;
   bool later = false;
   if (!h || h->got != 1 || h->gone || !h->row.j.pass) return STORE_OK;
+  if (h->was_empty) return pass_ends(r, e, h);
   enum store_rc rc = store_job_tasks(r->env.store, e->job, h->row.j.pass_at, ti, JOB_SLICE, &n);
   if (rc == STORE_OK) rc = load_alone_ahead(&r->loader, ti, n);
   while (rc == STORE_OK && done < n) {
@@ -145,7 +189,7 @@ void job_after(struct runner *r) {
     const struct job_head *h = s->val;
     if (!h->changed) continue;
     if (h->row.j.pass && !h->gone) goes_on(r, h->row.job_id);
-    bool ended = h->gone || job_final((enum job_state)h->row.j.state);
+    bool ended = h->gone || job_final((enum job_state)h->row.j.state) || job_stuck(&h->row.j);
     if (ended && w && w->job && w->waits(w->ctx)) w->job(w->ctx, h->row.job_id);
   }
   jobs_committed(&r->jobs);

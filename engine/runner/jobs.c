@@ -31,6 +31,7 @@ static void take(struct jobs *j, int64_t id, const struct job_row *row, uint8_t 
   h->row.key = arena_strdup(&j->env->mem, row->key);
   h->row.name = arena_strdup(&j->env->mem, row->name);
   h->was_final = job_final((enum job_state)row->j.state);
+  h->was_empty = job_empty(&row->j);
 }
 
 /* ids: ascending, each once. */
@@ -94,7 +95,13 @@ void jobs_moved(struct job_head *h, const struct job_step *s) {
   j->executions += claimed;
   j->losses += s->lost;
   j->timeouts += s->timed_out;
+  j->gone_tasks += s->gone;
+  if (s->gone) j->gone_attempts += s->now->epoch;
   h->changed = true;
+}
+
+bool jobs_no_clean_up(const struct job_head *h) {
+  return h->row.j.wish == JOB_WISH_DELETE && (h->row.j.how & JOB_NO_CLEAN_UP);
 }
 
 bool jobs_hold(const struct job_head *h) {

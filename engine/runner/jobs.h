@@ -11,6 +11,7 @@
 #include "map64.h"
 
 #define JOB_SLICE 500                 /* tasks that one step of a pass looks at */
+#define JOB_SHOWN_US 2000000          /* the row of a deleted job stays so long, for those who wait for what was removed */
 
 struct job_head {
   struct job_row row;                 /* as it will be written; texts in env.mem */
@@ -19,6 +20,7 @@ struct job_head {
   bool changed;                       /* this batch writes it */
   bool gone;                          /* this batch deletes it */
   bool was_final;
+  bool was_empty;                     /* before this batch; job_empty() */
 };
 struct jobs {
   struct env *env;
@@ -43,6 +45,8 @@ const struct job_head *jobs_fresh(const struct jobs *j, const char *key);
 /* A batch writes the task of this head: a step has made of `was` what is now. gone: its row is deleted. */
 struct job_step { const struct task *was, *now; bool gone, lost, timed_out; };
 void jobs_moved(struct job_head *h, const struct job_step *s);
+/* It is deleted, and without clean-ups: none comes any more. */
+bool jobs_no_clean_up(const struct job_head *h);
 /* Nothing of this job starts: it is paused or being ended. */
 bool jobs_hold(const struct job_head *h);
 #endif

@@ -195,7 +195,6 @@ static void job_rows(struct runner *r) {
     if (!h->changed) continue;
     job_decide(&h->row.j);
     job_times(h, r->env.wall_us);
-    h->gone = h->row.j.state == JOB_DELETING && job_total(&h->row.j) == 0;
     *WR_PUSH(w->b.job, w->b.n_job, w->cap_job) = (struct job_write){h->fresh ? ROW_INSERT : ROW_UPDATE, h->gone, h->row};
   }
 }

@@ -57,8 +57,9 @@ struct req_ask {
   bool each;                                   /* each of `of` has its own answer and is a stand-alone task; false: n is 1 */
   struct req_asked *of; uint32_t n;
 };
-/* Of a job. MAKE and ADD are REQ_EXEC_TASK with the tasks, which may be none; ASK is REQ_JOB. */
-enum job_op { JOB_OP_MAKE, JOB_OP_ADD, JOB_OP_ASK };
+/* Of a job. MAKE and ADD are REQ_EXEC_TASK with the tasks, which may be none; the others are REQ_JOB. END takes the row of a
+ * deleted job away when nothing else of it is left. */
+enum job_op { JOB_OP_MAKE, JOB_OP_ADD, JOB_OP_ASK, JOB_OP_DELETE, JOB_OP_END };
 struct req_job {
   enum job_op op;
   int64_t job_id;                              /* MAKE: out */
@@ -67,6 +68,8 @@ struct req_job {
   const uint8_t *hash;                         /* MAKE: KEY_HASH_BYTES of what was asked for */
   bool closed, ignore;                         /* MAKE */
   enum job_ask ask;                            /* ASK */
+  uint8_t how;                                 /* DELETE */
+  struct job now; bool gone;                   /* out of DELETE and END; gone: this took its row away */
 };
 /* A request and all that it points to belongs to the runner from runner_post() until done(). */
 struct req {

@@ -119,7 +119,7 @@ enum store_rc ask_obey(struct runner *r, struct cached *c, bool pass) WR_MUST;
 enum store_rc job_open(struct runner *r, struct req *q, bool adds) WR_MUST;
 enum store_rc job_make(struct runner *r, struct req *q) WR_MUST;
 enum store_rc job_request(struct runner *r, struct ev *e) WR_MUST;
-enum store_rc job_pass(struct runner *r, const struct ev *e) WR_MUST;
+enum store_rc job_pass(struct runner *r, struct ev *e) WR_MUST;
 void job_after(struct runner *r);
 
 /* rows.c: fills writer.b. *any: there is something to write. */

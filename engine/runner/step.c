@@ -122,9 +122,19 @@ static void note_job(const struct stepper *s, const struct cached *c, const stru
     .timed_out = event && ev->ev.kind == TASK_EV_TIMEOUT && now->state == TASK_CANCELING && was->state != TASK_CANCELING});
 }
 
+/* Of a job that is deleted without clean-ups: *pol (NULL: the one bound) as that of a type that has none. */
+static void without_clean_up(const struct stepper *s, const struct cached *c, struct task_policy *bare,
+                             const struct task_policy **pol) {
+  const struct job_head *h = jobs_head(s->jobs, c->alone->job);
+  if (!h || !jobs_no_clean_up(h)) return;
+  *bare = *pol ? **pol : *c->bind.pol;
+  bare->cleans_up = 0;
+  *pol = bare;
+}
+
 enum store_rc step_event(struct stepper *s, struct cached *c, const struct run_event *ev, enum run_rc *out) {
   struct run_event e = *ev;
-  struct task_policy own;
+  struct task_policy own, bare;
   size_t from = s->effects.n_after;
   bool of_job = c->alone && c->alone->job != 0;
   struct task was = of_job ? c->run->task[0].t : (struct task){0};
@@ -134,6 +144,7 @@ enum store_rc step_event(struct stepper *s, struct cached *c, const struct run_e
   for (*out = RUN_NEED; rc == STORE_OK && *out == RUN_NEED;) {
     if ((ev->kind == RUN_EV_TASK || ev->kind == RUN_EV_ASK) && ev->pol == NULL) rc = pinned(s, c, ev->task, &own, &e.pol);
     if (rc != STORE_OK) break;
+    if (of_job) without_clean_up(s, c, &bare, &e.pol);
     s->ctx.now_us = s->env->wall_us;
     *out = run_step(c->run, &e, &s->ctx);
     if (*out == RUN_NEED) rc = feed(s, c);

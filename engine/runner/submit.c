@@ -166,6 +166,12 @@ enum store_rc submit(struct runner *r, struct ev *e) {
   for (uint32_t i = 0; i < q->n_task; i++) q->task[i].replayed = false;
   bool any = makes_any(&s);
   enum store_rc rc = q->job ? job_open(r, q, any) : STORE_OK;
+  const struct job_head *h = q->job && q->replayed ? jobs_head(&r->jobs, q->job->job_id) : NULL;
+  if (h && h->gone) { /* this batch deletes it: the next one finds the key free */
+    q->replayed = false;
+    e->then = THEN_AGAIN;
+    return rc;
+  }
   if (rc != STORE_OK || q->rc != WR_OK || q->replayed) return rc;
   if (any) rc = req_ids(r, q, ID_TI, q->n_task);
   if (rc == STORE_OK) rc = decide(&s);

@@ -11,6 +11,8 @@ void ins_row_job(const struct cell *c, struct job_row *r, struct arena *a) {
           .losses = cell_i64(&c[18])},
     .create_us = cell_us(&c[19]), .end_us = cell_us(&c[20]), .update_us = cell_us(&c[21]), .key = cell_text(&c[23], a),
     .name = cell_text(&c[24], a)};
+  r->j.gone_tasks = cell_i64(&c[25]);
+  r->j.gone_attempts = cell_i64(&c[26]);
   for (int i = 0; i < JOB__CLASSES; i++) r->j.count[i] = cell_i64(&c[8 + i]);
   (void)ins_row_hash(&c[22], r->hash);
 }

@@ -130,6 +130,8 @@ static void put_job(struct my *s, const struct job_row *r, int64_t version) {
   put(s, "executions", r->j.executions);
   put(s, "timeouts", r->j.timeouts);
   put(s, "losses", r->j.losses);
+  put(s, "removed_tasks", r->j.gone_tasks);
+  put(s, "removed_attempts", r->j.gone_attempts);
   sql_str(&s->sql, "end_time="), sql_us(&s->sql, r->end_us);
   sql_str(&s->sql, ",update_time="), sql_us(&s->sql, r->update_us);
 }

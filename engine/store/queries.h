@@ -81,7 +81,11 @@
 /* Of job, in the order of ins_row_job(). */
 #define JOB_COLS "job_id, version, state, wish, how, closed, child_failure, pass_at, not_started, retrying, running, " \
   "analyzing, waiting, success, failed, canceled, executions, timeouts, losses, create_time, end_time, update_time, " \
-  "key_hash, job_key, job_name"
+  "key_hash, job_key, job_name, removed_tasks, removed_attempts"
+
+/* What nobody need wait for any longer is CANCELED here: job_stuck(). */
+#define JOB_STUCK_STATE "CASE WHEN state=4 AND not_started+retrying+running+analyzing+waiting=0 " \
+  "AND (pass_at IS NULL OR success+failed+canceled=0) THEN 12 ELSE state END"
 
 /* ---- statements that more than one list has ---- */
 #define TEXT_KEY "SELECT " KEY_COLS " FROM idempotency WHERE idem_key=?1"
@@ -166,7 +170,7 @@
   X(Q_JOB, "SELECT " JOB_COLS " FROM job WHERE job_id=?1") \
   X(Q_JOBS, "SELECT " JOB_COLS " FROM job" D(PRIMARY) " ORDER BY job_id DESC LIMIT ?1 OFFSET ?2") \
   X(Q_JOBS_N, "SELECT COUNT(*) FROM job") \
-  X(Q_JOB_STATES, "SELECT job_id, state, 0, 0 FROM job" D(PRIMARY) " WHERE job_id" D(ID)) \
+  X(Q_JOB_STATES, "SELECT job_id, " JOB_STUCK_STATE ", 0, 0 FROM job" D(PRIMARY) " WHERE job_id" D(ID)) \
   QUERIES_LOOK(X, D)
 
 /* What attempts reported, and the log of attempt (?1, ?2); in SQLite a file of its own. */

@@ -77,6 +77,8 @@ static void bind_job(sqlite3_stmt *w, const struct job_row *r, int64_t version) 
   sq_int(w, 19, r->j.losses);
   sq_int0(w, 20, r->end_us);
   sq_int(w, 21, r->update_us);
+  sq_int(w, 22, r->j.gone_tasks);
+  sq_int(w, 23, r->j.gone_attempts);
 }
 
 static int put_one(struct sq *s, const struct job_write *j, int64_t version) {
@@ -86,10 +88,10 @@ static int put_one(struct sq *s, const struct job_write *j, int64_t version) {
   if (!w) return SQLITE_ERROR;
   bind_job(w, r, version);
   if (j->op == ROW_UPDATE) return sq_run(w);
-  sq_int(w, 22, r->create_us);
-  sqlite3_bind_blob(w, 23, r->hash, KEY_HASH_BYTES, SQLITE_STATIC);
-  sq_text(w, 24, r->key);
-  sq_text(w, 25, r->name);
+  sq_int(w, 24, r->create_us);
+  sqlite3_bind_blob(w, 25, r->hash, KEY_HASH_BYTES, SQLITE_STATIC);
+  sq_text(w, 26, r->key);
+  sq_text(w, 27, r->name);
   return sq_run(w);
 }
 

@@ -97,11 +97,12 @@
   X(RUN_JOB_PASSES, "SELECT job_id FROM job WHERE pass_at IS NOT NULL AND job_id>?1 ORDER BY job_id LIMIT ?2") \
   X(RUN_JOB_INSERT, "INSERT INTO job (job_id, version, state, wish, how, closed, child_failure, pass_at, not_started, " \
     "retrying, running, analyzing, waiting, success, failed, canceled, executions, timeouts, losses, end_time, update_time, " \
-    "create_time, key_hash, job_key, job_name) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19," \
-    "?20,?21,?22,?23,?24,?25)") \
+    "removed_tasks, removed_attempts, create_time, key_hash, job_key, job_name) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12," \
+    "?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23,?24,?25,?26,?27)") \
   X(RUN_JOB_UPDATE, "UPDATE job SET version=?2, state=?3, wish=?4, how=?5, closed=?6, child_failure=?7, pass_at=?8, " \
     "not_started=?9, retrying=?10, running=?11, analyzing=?12, waiting=?13, success=?14, failed=?15, canceled=?16, " \
-    "executions=?17, timeouts=?18, losses=?19, end_time=?20, update_time=?21 WHERE job_id=?1") \
+    "executions=?17, timeouts=?18, losses=?19, end_time=?20, update_time=?21, removed_tasks=?22, removed_attempts=?23 " \
+    "WHERE job_id=?1") \
   X(RUN_JOB_DELETE, "DELETE FROM job WHERE job_id=?1") \
   X(RUN_JOB_TASK, "INSERT INTO job_task (job_id, ti_id) VALUES (?1,?2)") \
   X(RUN_GONE_OF_JOB, "DELETE FROM job_task WHERE ti_id=?1 AND job_id=(SELECT job_id FROM task_async WHERE ti_id=?1)") \

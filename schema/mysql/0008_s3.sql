@@ -63,6 +63,8 @@ CREATE TABLE IF NOT EXISTS job (
   executions     BIGINT NOT NULL DEFAULT 0,
   timeouts       BIGINT NOT NULL DEFAULT 0,
   losses         BIGINT NOT NULL DEFAULT 0,
+  removed_tasks  BIGINT NOT NULL DEFAULT 0,              -- by its deletion
+  removed_attempts BIGINT NOT NULL DEFAULT 0,            -- of these tasks; those of clean-ups are among them
   create_time    DATETIME(6) NOT NULL,
   end_time       DATETIME(6),
   update_time    DATETIME(6) NOT NULL,

@@ -61,6 +61,8 @@ CREATE TABLE job (
   executions     INTEGER NOT NULL DEFAULT 0,
   timeouts       INTEGER NOT NULL DEFAULT 0,
   losses         INTEGER NOT NULL DEFAULT 0,
+  removed_tasks  INTEGER NOT NULL DEFAULT 0,   -- by its deletion
+  removed_attempts INTEGER NOT NULL DEFAULT 0, -- of these tasks; those of clean-ups are among them
   create_time    INTEGER NOT NULL,
   end_time       INTEGER,
   update_time    INTEGER NOT NULL,

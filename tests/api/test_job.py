@@ -1,7 +1,8 @@
 """Jobs: POST /job, /job/{id}/task, the wishes about a job, and the counts of its tasks."""
+import time
 import uuid
 
-from weirtest import Case, get, post, request
+from weirtest import PATIENCE, Case, delete, get, post, request
 
 CLASSES = ("notStarted", "retrying", "running", "analyzing", "waiting", "success", "failed", "canceled")
 
@@ -12,6 +13,16 @@ def echo(text="x", **more):
 
 def shell(text, **config):
     return {"taskType": "SHELL", "taskContent": text, "taskConfig": config}
+
+
+def until(what, ask):
+    """Asks again and again until the answer is not None."""
+    end = time.monotonic() + PATIENCE
+    while (got := ask()) is None:
+        if time.monotonic() > end:
+            raise AssertionError(what)
+        time.sleep(0.01)
+    return got
 
 
 class Jobs(Case):
@@ -137,6 +148,110 @@ class Jobs(Case):
         self.ok(post(f"/exec/task-ins/{ti}/run"))  # the job goes on with it
         self.ended(job, "SUCCESS")
 
+    def remove(self, job, how="wait=30"):
+        return self.ok(delete(f"/job/{job['jobId']}?{how}"))
+
+    def gone(self, job):
+        path = f"/job/{job['jobId']}"
+        for answer in (get(path), get(path + "/task"), delete(path), delete(path + "?force=true"), post(path + "/close")):
+            self.refuse(40402, None, answer)
+        self.assertEqual(self.ok(get(f"/monitor/task?jobId={job['jobId']}")), [])
+
+    def deleted(self, got, tasks, attempts):
+        self.assertEqual((got["state"], got["removed"], got["left"]), ("DELETED", {"tasks": tasks, "attempts": attempts}, {"tasks": 0}))
+
+    def failed_clean_up(self, job, how=""):
+        got = self.remove(job, "wait=30" + how)  # nothing goes on: the wait is over
+        self.assertEqual((got["state"], got["left"]), ("DELETING", {"tasks": 1}))
+        shown = self.ok(get(f"/job/{job['jobId']}"))
+        self.assertEqual((shown["state"], shown["counts"]["failed"]), ("DELETING", 1))
+        self.assertEqual([t["state"] for t in self.ok(get(f"/job/{job['jobId']}/task"))], ["DELETE_FAILED"])
+        return got
+
+    def test_delete(self):
+        bad = shell("exit 3", attempts=2, backoff={"base": "1ms", "jitter": "none"})
+        job = self.make(closed=True, tasks=[echo("a", taskKey="a"), echo("b"), bad])
+        self.ended(job, "FAILED")
+        ti = self.ok(get(f"/job/{job['jobId']}/task"))[0]["tiId"]
+        self.deleted(self.remove(job), 3, 4)
+        self.gone(job)
+        self.refuse(40402, None, get(f"/monitor/task/{ti}"))
+        again = self.ok(post("/job", {"jobKey": job["jobKey"]}))  # the key is free
+        self.assertNotEqual(again["jobId"], job["jobId"])
+        self.deleted(self.remove(again), 0, 0)  # open, but nothing of it lives
+        self.gone(again)
+
+    def test_delete_goes_on_by_itself(self):
+        job = self.make(closed=True, tasks=[echo(str(i)) for i in range(700)])
+        self.ended(job, "SUCCESS")
+        got = self.ok(delete(f"/job/{job['jobId']}"))
+        self.assertIn(got["state"], ("DELETING", "DELETED"))
+        self.assertEqual(got["removed"]["tasks"] + got["left"]["tasks"], 700)
+        until("the job is gone", lambda: get(f"/job/{job['jobId']}").status == 404 or None)
+        self.gone(job)
+
+    def test_delete_of_a_live_job(self):
+        job = self.make(tasks=[shell("sleep 60", grace="100ms"), echo("held", autoRun=False), echo("a")])
+        path = f"/job/{job['jobId']}"
+        until("it runs", lambda: self.ok(get(path))["counts"]["success"] == 1 or None)
+        for how in ("", "?cleanup=false", "?force=false&wait=5"):
+            answer = self.refuse(40914, None, delete(path + how))
+            self.assertIn("2 of its tasks have not ended", answer.json["message"])
+        for wish in ("pause", "cancel"):
+            self.ok(post(f"{path}/{wish}", {"mode": "soft"} if wish == "pause" else None))
+            if wish == "pause":
+                self.refuse(40914, None, delete(path))
+        self.ended(job, "CANCELED")
+        self.assertEqual(self.remove(job)["state"], "DELETED")
+        self.gone(job)
+        job = self.make(tasks=[shell("sleep 60", grace="100ms"), echo("held", autoRun=False), echo("a")])
+        self.assertEqual(self.remove(job, "force=true&wait=30")["state"], "DELETED")
+        self.gone(job)
+
+    def test_delete_cleans_up(self):
+        name = f"clean-{uuid.uuid4()}"
+        clean = [shell("exit 0", onDelete={"content": f"exit 0 # {name}"}), shell("sleep 60", grace="100ms", onDelete={"content": "exit 0"})]
+        job = self.make(tasks=clean)
+        path = f"/job/{job['jobId']}"
+        until("it runs", lambda: self.ok(get(path))["counts"]["executions"] == 2 or None)
+        self.deleted(self.remove(job, "force=true&wait=30"), 2, 4)  # two attempts, and two clean-ups
+        job = self.make(closed=True, tasks=[shell("exit 0", onDelete={"content": "exit 0"})] * 2)
+        self.ended(job, "SUCCESS")
+        self.deleted(self.remove(job, "cleanup=false&wait=30"), 2, 2)
+        self.gone(job)
+
+    def test_a_clean_up_that_fails(self):
+        bad = shell("exit 0", onDelete={"content": "exit 3"})
+        job = self.make(closed=True, tasks=[bad, echo("a")])
+        path = f"/job/{job['jobId']}"
+        self.ended(job, "SUCCESS")
+        got = self.failed_clean_up(job)
+        self.assertEqual(got["removed"], {"tasks": 1, "attempts": 1})
+        for wish in ("cancel", "pause", "resume", "retry", "close"):
+            self.refuse(40916, None, post(f"{path}/{wish}"))
+        self.refuse(40916, None, post(path + "/task", {"tasks": [echo()]}))
+        ti = self.ok(get(path + "/task"))[0]["tiId"]
+        self.refuse(40916, None, post(f"/exec/task-ins/{ti}/run"))
+        self.failed_clean_up(job)  # tried again
+        self.assertEqual(self.ok(get(f"/monitor/task/{ti}"))["attempt"], 3)
+        self.deleted(self.remove(job, "force=true&wait=30"), 2, 4)
+        self.gone(job)
+        job = self.make(closed=True, tasks=[bad])
+        self.ended(job, "SUCCESS")
+        self.failed_clean_up(job, "&force=true")  # by force it stops what runs; the clean-up runs all the same
+        self.deleted(self.remove(job, "cleanup=false&wait=30"), 1, 2)
+        self.gone(job)
+
+    def test_a_clean_up_that_hangs(self):
+        job = self.make(closed=True, tasks=[shell("exit 0", onDelete={"content": "sleep 600"})])
+        self.ended(job, "SUCCESS")
+        path = f"/job/{job['jobId']}"
+        self.assertEqual(self.remove(job, "wait=0.1")["state"], "DELETING")
+        until("it cleans up", lambda: self.ok(get(path + "/task"))[0]["attempt"] == 2 or None)
+        self.assertEqual(self.remove(job, "force=true&wait=0.1")["state"], "DELETING")  # what cleans up goes on
+        self.deleted(self.remove(job, "force=true&cleanup=false&wait=30"), 1, 2)
+        self.gone(job)
+
     def test_bad_input(self):
         for code, path, body in ((42201, "/jobKey", {}), (42221, "/jobKey", {"jobKey": ""}), (42221, "/jobKey", {"jobKey": "a b"}),
                                  (42221, "/jobKey", {"jobKey": "k" * 129}), (42204, "/jobName", {"jobKey": "k", "jobName": "n" * 129}),
@@ -153,6 +268,9 @@ class Jobs(Case):
         self.refuse(42216, "/tasks", post(path + "/task", {"tasks": [echo()] * 1001}))
         self.refuse(42221, "/mode", post(path + "/pause", {"mode": "hard"}))
         self.refuse(42202, "/x", post(path + "/close", {"x": 1}))
+        for what in ("force=1", "cleanup=no", "wait=61", "x=1", "force=true&force=true"):
+            self.assertEqual(delete(f"{path}?{what}").status, 422, what)
+        self.refuse(40402, None, delete("/job/999999"))
         for what in ("", "/task"):
             self.refuse(40402, None, get(f"/job/999999{what}"))
         for what in ("task", "close", "cancel", "pause", "resume", "retry"):

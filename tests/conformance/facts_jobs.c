@@ -10,7 +10,8 @@ static int64_t new_id(struct world *w) {
 
 static struct job_row job_of(struct world *w, const char *key) {
   struct job_row r = {.job_id = new_id(w), .create_us = world_now(w), .update_us = world_now(w), .key = key, .name = "na'me \xc3\xa9",
-                      .j = {.state = JOB_RUNNING, .ignore = 1, .executions = 5000000000, .timeouts = 7, .losses = 8}};
+                      .j = {.state = JOB_RUNNING, .ignore = 1, .executions = 5000000000, .timeouts = 7, .losses = 8,
+                            .gone_tasks = 6000000000, .gone_attempts = 7000000000}};
   for (int i = 0; i < JOB__CLASSES; i++) r.j.count[i] = (i + 1) * 3000000000;
   for (size_t i = 0; i < KEY_HASH_BYTES; i++) r.hash[i] = (uint8_t)(i * 5);
   return r;
@@ -45,6 +46,8 @@ static void same(const struct job_row *a, const struct job_row *b) {
   assert_int_equal(a->j.executions, b->j.executions);
   assert_int_equal(a->j.timeouts, b->j.timeouts);
   assert_int_equal(a->j.losses, b->j.losses);
+  assert_int_equal(a->j.gone_tasks, b->j.gone_tasks);
+  assert_int_equal(a->j.gone_attempts, b->j.gone_attempts);
 }
 
 static uint8_t lock(struct world *w, int64_t id, struct job_row *out) {
@@ -65,7 +68,8 @@ static void a_job_is_kept(struct world *w) {
   assert_int_equal(lock(w, r.job_id, &got), 1);
   same(&got, &r);
   int64_t first = got.version;
-  r.j = (struct job){.state = JOB_CANCELED, .wish = JOB_WISH_CANCEL, .how = 2, .closed = 1, .ignore = 1, .pass = true, .pass_at = 0};
+  r.j = (struct job){.state = JOB_CANCELED, .wish = JOB_WISH_CANCEL, .how = 2, .closed = 1, .ignore = 1, .pass = true, .pass_at = 0,
+                     .gone_tasks = 5, .gone_attempts = 9};
   r.end_us = r.update_us = world_now(w);
   struct job_write j = {ROW_UPDATE, false, r};
   struct batch b = {.job = &j, .n_job = 1, .id = world_batch_id(w)};
@@ -191,8 +195,31 @@ static void readers_see_jobs(struct world *w) {
   arena_done(&a);
 }
 
+/* Who waits for a deletion is told when all is gone, and when what is left goes on no more. */
+static void waiting_for_a_deletion(struct world *w) {
+  static const struct { struct job j; int state; } want[] = {
+    {{.state = JOB_DELETING, .pass = true}, JOB_CANCELED}, {{.state = JOB_DELETING, .count = {[JOB_BAD] = 1}}, JOB_CANCELED},
+    {{.state = JOB_DELETING, .count = {[JOB_BAD] = 1}, .pass = true}, JOB_DELETING},
+    {{.state = JOB_DELETING, .count = {[JOB_BUSY] = 1}}, JOB_DELETING}};
+  static const char *const key[] = {"ends 0", "ends 1", "ends 2", "ends 3"};
+  for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+    struct job_row r = job_of(w, key[i]);
+    struct ins_state state;
+    struct wr_err err;
+    size_t n;
+    r.j = want[i].j;
+    assert_int_equal(job_stuck(&r.j), want[i].state == JOB_CANCELED);
+    make(w, &r);
+    struct reader *reader = reader_get(w->s, &err);
+    assert_non_null(reader);
+    assert_int_equal(reader_states(reader, INS_JOB, &r.job_id, 1, &state, &n, &err), WR_OK);
+    assert_int_equal(state.state, want[i].state);
+    reader_put(reader);
+  }
+}
+
 const struct fact facts_jobs[] = {
   FACT(a_job_is_kept), FACT(a_key_has_one_job), FACT(a_deleted_job_is_gone), FACT(a_job_lists_its_tasks),
-  FACT(names_are_those_of_their_job), FACT(readers_see_jobs), FACT_FRESH(passes_are_found),
+  FACT(names_are_those_of_their_job), FACT(readers_see_jobs), FACT(waiting_for_a_deletion), FACT_FRESH(passes_are_found),
 };
 const size_t n_facts_jobs = sizeof facts_jobs / sizeof *facts_jobs;

@@ -3,6 +3,7 @@ cut off in their middle; in the end the counts of each job are those of its rows
 import collections
 import contextlib
 import random
+import sqlite3
 import unittest
 import urllib.error
 
@@ -13,6 +14,7 @@ CLASSES = ("notStarted", "retrying", "running", "analyzing", "waiting", "success
 CLASS_OF = {"SUCCESS": "success", "FAILED": "failed", "TIMEOUT": "failed", "DEAD": "failed", "CANCELED": "canceled", "RUNNING": "running",
             "PAUSING": "running", "CANCELING": "running", "RETRY_WAIT": "retrying"}
 TASKS, PART = 1500, 100
+DELETED = 5000                        # ten slices of its pass
 AWAY = (urllib.error.URLError, ConnectionError, TimeoutError)
 
 
@@ -104,16 +106,95 @@ class Jobs(unittest.TestCase):
         counts = self.final(job, "SUCCESS")
         self.assertEqual(counts["success"], TASKS)
 
+    def query(self, sql):
+        """Rows of the store, with what SQLite keeps in a file of its own."""
+        tables = collections.Counter()
+        for name in ("weir.db", "weir.db-log"):
+            path = self.tmp / "node0" / name
+            if path.exists():
+                with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as db:
+                    for table, ask in sql.items():
+                        if db.execute("SELECT 1 FROM sqlite_master WHERE name=?", (table,)).fetchone():
+                            tables[table] += db.execute(ask).fetchone()[0]
+        return tables
+
+    def left(self, job, first, last):
+        by_ti = {t: f"SELECT COUNT(*) FROM {t} WHERE ti_id BETWEEN {first} AND {last}"
+                 for t in ("task_ins", "task_async", "task_alone", "task_attempt", "task_log", "task_context", "task_progress")}
+        by_job = {t: f"SELECT COUNT(*) FROM {t} WHERE job_id={job}" for t in ("job", "job_task")}
+        return self.query({**by_ti, **by_job})
+
+    def change(self, sql):
+        with contextlib.closing(sqlite3.connect(self.tmp / "node0/weir.db", timeout=30)) as db, db:
+            db.execute(sql)
+
+    def test_something_is_left(self):
+        """A row that the deletion does not know: the job is not said to be gone."""
+        server = self.servers[0]
+        job = self.ask("POST", "/job", {"jobKey": "left", "closed": True, "tasks": [{"taskType": "ECHO"}]})["jobId"]
+        self.final(job, "SUCCESS")
+        self.change(f"INSERT INTO job_task (job_id, ti_id) VALUES ({job}, 9999999)")
+        for _ in range(2):  # it stays so
+            with self.assertRaises(Refused) as refused:
+                server.call("DELETE", f"/job/{job}?wait=30")
+            self.assertEqual((refused.exception.status, refused.exception.answer["code"]), (500, "50001"))
+        self.assertEqual(server.get(f"/job/{job}")["state"], "DELETING")
+        self.change(f"DELETE FROM job_task WHERE job_id={job}")
+        until("the job is gone", lambda: self.taken_away(server, job))
+
+    def taken_away(self, server, job):
+        try:
+            return server.call("DELETE", f"/job/{job}?wait=1")["state"] == "DELETED" or None
+        except Refused as refused:
+            self.assertEqual(refused.status, 404)
+            return True
+
+    def test_a_deletion_that_is_cut_off(self):
+        job = self.ask("POST", "/job", {"jobKey": "deleted"})["jobId"]
+        clean = {"onDelete": {"content": "exit 0"}}
+        ids = []
+        for part in range(DELETED // PART):
+            tasks = [{"taskType": "ECHO", "taskContent": str(i), "taskKey": f"t-{i}"} for i in range(part * PART, (part + 1) * PART)]
+            tasks[0] = {"taskType": "SHELL", "taskContent": "echo x", "taskKey": f"t-{part * PART}", "taskConfig": clean}
+            ids += self.ask("POST", f"/job/{job}/task", {"tasks": tasks})["tiIds"]
+        self.ask("POST", f"/job/{job}/close")
+        self.final(job, "SUCCESS")
+        here = self.left(job, min(ids), max(ids))
+        self.assertEqual((here["job"], here["job_task"], here["task_ins"], here["task_async"] > 0), (1, DELETED, DELETED, True), here)
+        self.assertGreater(here["task_log"], 0)
+        self.ask("DELETE", f"/job/{job}")
+        self.kill()
+        self.kill()
+
+        def deleted():
+            try:
+                got = self.ask("DELETE", f"/job/{job}?wait=1")
+            except Refused as refused:
+                self.assertEqual(refused.status, 404)
+                return True
+            self.assertEqual(got["removed"]["tasks"] + got["left"]["tasks"], DELETED)
+            return got["state"] == "DELETED" or None
+        until("the job is gone", deleted)
+        until("nothing is left of it", lambda: not +self.left(job, min(ids), max(ids)) or None)
+        again = self.ask("POST", "/job", {"jobKey": "deleted", "closed": True})
+        self.assertNotEqual(again["jobId"], job)
+
 
 @unittest.skipUnless(HAVE_MARIADB and HAVE_REDIS, "needs mariadbd and redis-server")
 class Cluster(Jobs):
     nodes = 3
 
     def store(self, tmp):
-        db, redis = MariaDb(tmp), Redis(tmp)
+        db, redis = self.db, _ = MariaDb(tmp), Redis(tmp)
         self.addCleanup(db.stop)
         self.addCleanup(redis.stop)
         return ("--store", db.url, "--queue", redis.url, "--prefix", "jobs")
+
+    def change(self, sql):
+        self.db.sql(sql)
+
+    def query(self, sql):
+        return collections.Counter({table: int(self.db.sql(ask)[0][0]) for table, ask in sql.items()})
 
 
 if __name__ == "__main__":

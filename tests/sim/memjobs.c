@@ -157,6 +157,7 @@ void jobs_apply(struct memdb *db, const struct batch *b) {
     }
     j->r.j = w->row.j;
     j->r.end_us = w->row.end_us;
+    j->r.update_us = w->row.update_us;
     j->r.version = b->id;
     j->deleted = w->gone;
   }

@@ -205,6 +205,10 @@ PLANTS = [
      "  if (!e->q->job) return 0;\n", "  if (PLANT(96) || !e->q->job) return 0;\n"),
     (98, "a canceled job ends as its tasks did", "core/job.c",
      "  if (j->wish == JOB_WISH_CANCEL) return JOB_CANCELED;\n", "  if (!PLANT(98) && j->wish == JOB_WISH_CANCEL) return JOB_CANCELED;\n"),
+    (100, "the row of a deleted job goes before its tasks", "runner/jobs.c",
+     "  h->was_empty = job_empty(&row->j);\n", "  h->was_empty = PLANT(100) ? row->j.state == JOB_DELETING : job_empty(&row->j);\n"),
+    (101, "nobody takes away the row of a deleted job", "core/job.c",
+     "  if (job_empty(j)) j->pass = true;", "  if (!PLANT(101) && job_empty(j)) j->pass = true;"),
 ]
 
 

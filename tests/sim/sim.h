@@ -111,8 +111,8 @@ enum { SEEN_MOST = 64 };
 struct seen_queue { int64_t at[SEEN_MOST]; size_t n; int64_t changed; };   /* start times of its newest starts; its last change */
 struct world_queues { bool on, costs; uint64_t rng; struct seen_queue *seen; size_t n_seen, cap_seen; };
 
-/* Jobs: sim_jobs.c. wished: job_id -> what users have asked of all its tasks. */
-struct world_jobs { bool on; uint64_t rng; struct map64 wished; };
+/* Jobs: sim_jobs.c. wished: job_id -> what users have asked of all its tasks. of: ti -> its job, also when it is gone. */
+struct world_jobs { bool on; uint64_t rng; struct map64 wished, of; };
 
 struct queued { struct hint h; int64_t at; };
 struct world {

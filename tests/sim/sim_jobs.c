@@ -1,5 +1,5 @@
-/* Jobs in a quarter of all worlds: clients make them, add tasks, close, cancel, pause, resume and retry them, and at every commit
- * their counters are held against the rows. The other worlds are unchanged. This part draws random numbers of its own. */
+/* Jobs in a quarter of all worlds: clients make them, add tasks, close, cancel, pause, resume, retry and delete them, and at every
+ * commit their counters are held against the rows. A deleted job leaves no row. The other worlds are unchanged. This part draws random numbers of its own. */
 #include <stdio.h>
 #include "sim.h"
 
@@ -12,11 +12,14 @@ void jobs_setup(struct world *w) {
   w->jobs.on = (w->seed * 0xA24BAED4963EE407ull) >> 62 == 0;
 }
 
-void jobs_end(struct world *w) { map64_done(&w->jobs.wished); }
+void jobs_end(struct world *w) {
+  map64_done(&w->jobs.wished);
+  map64_done(&w->jobs.of);
+}
 
 uintptr_t jobs_wished(const struct world *w, int64_t ti) {
-  const struct mem_async *a = w->jobs.on ? memdb_async(w->db, ti) : NULL;
-  return a && a->r.job ? (uintptr_t)map64_get(&w->jobs.wished, a->r.job) : 0;
+  int64_t job = w->jobs.on ? (int64_t)(uintptr_t)map64_get(&w->jobs.of, ti) : 0;
+  return job ? (uintptr_t)map64_get(&w->jobs.wished, job) : 0;
 }
 
 static void wish(struct world *w, int64_t id, enum ask a) {
@@ -57,6 +60,16 @@ static void fill_wish(struct world *w, struct op *o, enum job_ask ask) {
   wish(w, o->job.job_id, as[ask]);
 }
 
+/* Forced with no clean-up, what still runs is gone at once. */
+static void fill_delete(struct world *w, struct op *o, uint8_t how) {
+  o->q.kind = REQ_JOB;
+  o->job.op = JOB_OP_DELETE;
+  o->job.how = how;
+  wish(w, o->job.job_id, ASK_DELETE);
+  if (how == (JOB_FORCE | JOB_NO_CLEAN_UP))
+    (void)map64_put(&w->jobs.wished, o->job.job_id, (void *)((uintptr_t)map64_get(&w->jobs.wished, o->job.job_id) | WISH_FORCE));
+}
+
 /* Seldom one that is not there. */
 static int64_t any_job(struct world *w) {
   const struct map64_slot *s = NULL;
@@ -76,22 +89,25 @@ void jobs_op(struct world *w) {
   if (k < 20) fill_make(w, o);
   else {
     o->job = (struct req_job){.op = k < 65 ? JOB_OP_ADD : JOB_OP_ASK, .job_id = any_job(w)};
-    if (k < 65) add_tasks(w, o, 1 + (uint32_t)rnd(w, JOB_TASKS));
+    if (k >= 93) fill_delete(w, o, (uint8_t)rnd(w, 4));
+    else if (k < 65) add_tasks(w, o, 1 + (uint32_t)rnd(w, JOB_TASKS));
     else fill_wish(w, o, asks[rnd(w, sizeof asks / sizeof *asks)]);
   }
   load_send(w, o);
 }
 
-/* In the calm a user resumes what is paused, so that all comes to its end. */
+/* In the calm a user resumes what is paused, and forces a deletion that has failed, so that all comes to its end. */
 void jobs_wake(struct world *w) {
   const struct map64_slot *s;
   for (size_t i = 0; (s = map64_next(&w->db->job, &i)) != NULL;) {
     const struct mem_job *j = s->val;
-    if (j->deleted || j->r.j.state != JOB_PAUSED) continue;
+    bool failed = job_stuck(&j->r.j) && !job_empty(&j->r.j);
+    if (j->deleted || (j->r.j.state != JOB_PAUSED && !failed)) continue;
     struct op *o = wr_new(struct op);
     o->q.job = &o->job;
     o->job = (struct req_job){.op = JOB_OP_ASK, .job_id = j->r.job_id};
-    fill_wish(w, o, JOB_ASK_RESUME);
+    if (failed) fill_delete(w, o, JOB_FORCE);
+    else fill_wish(w, o, JOB_ASK_RESUME);
     load_send(w, o);
     return;
   }
@@ -100,7 +116,7 @@ void jobs_wake(struct world *w) {
 /* ---- the oracle ---- */
 
 static bool holds(const struct job *j) {
-  return j->wish == JOB_WISH_PAUSE || j->wish == JOB_WISH_CHECKPOINT || j->wish == JOB_WISH_CANCEL;
+  return j->wish == JOB_WISH_PAUSE || j->wish == JOB_WISH_CHECKPOINT || j->wish == JOB_WISH_CANCEL || j->wish == JOB_WISH_DELETE;
 }
 
 static bool goes_on_now(const struct world *w, int64_t id) {
@@ -113,6 +129,7 @@ static bool goes_on_now(const struct world *w, int64_t id) {
 void jobs_commit(struct world *w, const struct batch *b) {
   for (size_t i = 0; i < b->n_async; i++) {
     const struct async_row *a = &b->async[i].row;
+    if (b->async[i].op == ROW_INSERT && a->job && w->jobs.on) (void)map64_put(&w->jobs.of, a->ti, (void *)(uintptr_t)a->job);
     const struct mem_job *j = b->async[i].op == ROW_INSERT && a->job ? memdb_job(w->db, a->job) : NULL;
     if (j && j->r.j.closed) sim_fail(w, "task %lld is added to job %lld, which is closed", (long long)a->ti, (long long)a->job);
   }
@@ -164,8 +181,8 @@ static void check_one(struct world *w, const struct mem_job *j) {
   count(w, j->r.job_id, &rows);
   for (int c = 0; c < JOB__CLASSES; c++)
     if (rows.count[c] != is->count[c]) sim_fail(w, "job %lld counts %lld of class %d, there are %lld", id, (long long)is->count[c], c, (long long)rows.count[c]);
-  if (rows.executions != is->executions) sim_fail(w, "job %lld counts %lld executions, there were %lld", id, (long long)is->executions, (long long)rows.executions);
-  bool over = is->closed && job_live(&rows) == 0 && is->wish != JOB_WISH_RETRY;
+  if (is->wish != JOB_WISH_DELETE && rows.executions != is->executions) sim_fail(w, "job %lld counts %lld executions, there were %lld", id, (long long)is->executions, (long long)rows.executions);
+  bool over = is->closed && job_live(&rows) == 0 && is->wish != JOB_WISH_RETRY && is->wish != JOB_WISH_DELETE;
   if (job_final((enum job_state)is->state) != over)
     sim_fail(w, "job %lld is %s, closed %d, with %lld live tasks", id, job_state_name((enum job_state)is->state), is->closed, (long long)job_live(&rows));
   bool fails = !is->ignore && is->wish != JOB_WISH_CANCEL && rows.count[JOB_BAD] > 0;
@@ -174,9 +191,17 @@ static void check_one(struct world *w, const struct mem_job *j) {
   if ((j->r.end_us != 0) != over) sim_fail(w, "job %lld: its end is said, or not said, when it is %s", id, job_state_name((enum job_state)is->state));
 }
 
+/* A deleted job leaves no row. */
+static void check_left(struct world *w, int64_t id) {
+  struct job rows = {0};
+  count(w, id, &rows);
+  if (job_total(&rows) > 0) sim_fail(w, "job %lld is deleted, and %lld of its tasks are left", (long long)id, (long long)job_total(&rows));
+}
+
 void jobs_committed_check(struct world *w, const struct batch *b) {
   for (size_t i = 0; i < b->n_job; i++) {
     const struct mem_job *j = memdb_job(w->db, b->job[i].row.job_id);
+    if (!j) check_left(w, b->job[i].row.job_id);
     if (!j) continue;
     sim_trace(w, "job", j->r.job_id, j->r.j.state, job_live(&j->r.j));
     check_one(w, j);
@@ -186,7 +211,11 @@ void jobs_committed_check(struct world *w, const struct batch *b) {
 static void answered(struct world *w, const struct op *o) {
   const struct mem_job *j = memdb_job(w->db, o->job.job_id);
   long long id = o->job.job_id;
+  bool deleted = (uintptr_t)map64_get(&w->jobs.wished, o->job.job_id) & wish_bit(ASK_DELETE);
+  if (!j && deleted) return;
   if (!j) sim_fail(w, "job %lld is acknowledged, but has no row", id);
+  if (o->job.op == JOB_OP_DELETE && j->r.j.wish != JOB_WISH_DELETE) sim_fail(w, "the deletion of job %lld is acknowledged, but not stored", id);
+  if (o->job.op == JOB_OP_DELETE && o->job.gone) sim_fail(w, "job %lld is said to be deleted, and is there", id);
   if (o->job.op == JOB_OP_MAKE && strcmp(j->r.key, o->job_key) != 0) sim_fail(w, "job %lld has the key %s", id, j->r.key);
   if (o->job.op == JOB_OP_MAKE && memcmp(j->r.hash, o->job_hash, KEY_HASH_BYTES) != 0) sim_fail(w, "job %lld: other content is taken for the same", id);
   if (o->job.op == JOB_OP_ASK && o->job.ask == JOB_ASK_CLOSE && !j->r.j.closed) sim_fail(w, "the close of job %lld is acknowledged, but not stored", id);
@@ -194,6 +223,7 @@ static void answered(struct world *w, const struct op *o) {
   bool made = o->job.op == JOB_OP_ADD || (o->job.op == JOB_OP_MAKE && !o->q.replayed);
   for (uint32_t i = 0; made && i < o->q.n_task; i++) {
     const struct mem_async *a = memdb_async(w->db, o->job_task[i].ti);
+    if (!a && deleted) continue;
     if (!a || a->r.job != o->job.job_id) sim_fail(w, "task %lld is acknowledged, and is no task of job %lld", (long long)o->job_task[i].ti, id);
   }
 }
@@ -203,10 +233,15 @@ void jobs_answer(struct world *w, const struct op *o) {
   switch ((unsigned)o->q.rc) {
   case WR_OK: answered(w, o); return;
   case WR_CLOSED:
-    if (!j || !j->r.j.closed) sim_fail(w, "job %lld is said to be closed", (long long)o->job.job_id);
+    if (j ? !j->r.j.closed : !((uintptr_t)map64_get(&w->jobs.wished, o->job.job_id) & wish_bit(ASK_DELETE)))
+      sim_fail(w, "job %lld is said to be closed", (long long)o->job.job_id);
     return;
   case WR_NOT_FOUND:
-    if (o->job.op != JOB_OP_MAKE && o->there) sim_fail(w, "job %lld is said not to exist", (long long)o->job.job_id);
+    if (o->job.op != JOB_OP_MAKE && o->there && !((uintptr_t)map64_get(&w->jobs.wished, o->job.job_id) & wish_bit(ASK_DELETE)))
+      sim_fail(w, "job %lld is said not to exist", (long long)o->job.job_id);
+    return;
+  case WR_ACTIVE:
+    if (o->job.op != JOB_OP_DELETE || (o->job.how & JOB_FORCE)) sim_fail(w, "job %lld is said to be live", (long long)o->job.job_id);
     return;
   case WR_KEY_REUSED: case WR_BUSY_STATE: case WR_ALREADY_FINISHED: case WR_NOT_RETRYABLE: case WR_OUTCOME_UNKNOWN: case WR_DB_UNAVAILABLE:
   case WR_NO_SPACE: case WR_DRAINING: case WR_QUARANTINED: case WR_NOT_STARTABLE: return;
@@ -218,7 +253,7 @@ bool jobs_live(const struct world *w) {
   const struct map64_slot *s;
   for (size_t i = 0; (s = map64_next(&w->db->job, &i)) != NULL;) {
     const struct mem_job *j = s->val;
-    if (!j->deleted && (j->r.j.pass || j->r.j.state == JOB_PAUSED)) return true;
+    if (!j->deleted && (j->r.j.pass || j->r.j.state == JOB_PAUSED || j->r.j.state == JOB_DELETING)) return true;
   }
   return false;
 }

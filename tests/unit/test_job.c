@@ -150,8 +150,70 @@ static void tasks_obey(void **st) {
   }
 }
 
+/* ---- deletion ---- */
+
+static void who_may_be_deleted(void **st) {
+  (void)st;
+  for (int c = 0; c < COLUMNS; c++) {
+    bool lives = c < 4;
+    struct job j = column[c], was = j, forced = j;
+    assert_int_equal(job_delete(&j, 0), lives ? ASK_BUSY : ASK_OK);
+    if (lives) assert_memory_equal(&j, &was, sizeof j);
+    else assert_true(j.state == JOB_DELETING && j.pass && j.closed);
+    assert_int_equal(job_delete(&forced, JOB_FORCE), ASK_OK);
+    assert_true(forced.state == JOB_DELETING && forced.pass && forced.closed && forced.how == JOB_FORCE);
+  }
+  struct job none = {.state = JOB_RUNNING}, again = column[5];
+  assert_int_equal(job_delete(&none, 0), ASK_OK);
+  assert_true(job_empty(&none) && none.pass);
+  again.wish = JOB_WISH_RETRY, again.state = JOB_RUNNING;
+  assert_int_equal(job_delete(&again, 0), ASK_BUSY); /* its tasks are about to run */
+}
+
+static void the_same_call_goes_on(void **st) {
+  (void)st;
+  struct job j = column[4];
+  assert_int_equal(job_delete(&j, 0), ASK_OK);
+  j.pass_at = 5;
+  assert_int_equal(job_delete(&j, 0), ASK_SAME); /* the pass is under way */
+  assert_int_equal(j.pass_at, 5);
+  assert_int_equal(job_delete(&j, JOB_NO_CLEAN_UP), ASK_OK); /* and begins anew when it is to go otherwise */
+  assert_int_equal(j.pass_at, 0);
+  job_pass_over(&j);
+  j.how = 0;
+  job_moved(&j, JOB_OK, JOB_BUSY); /* a clean-up */
+  assert_int_equal(job_delete(&j, 0), ASK_SAME);
+  assert_int_equal(job_delete(&j, JOB_FORCE), ASK_SAME);
+  assert_false(job_stuck(&j));
+  job_moved(&j, JOB_BUSY, JOB_BAD); /* has failed */
+  assert_true(job_stuck(&j));
+  assert_int_equal(job_delete(&j, 0), ASK_OK);
+  assert_true(j.pass && !job_stuck(&j));
+  job_pass_over(&j);
+  job_moved(&j, JOB_BAD, JOB_NONE);
+  job_decide(&j);
+  assert_true(job_empty(&j) && job_stuck(&j) && j.pass && j.state == JOB_DELETING);
+  assert_int_equal(job_delete(&j, JOB_FORCE), ASK_SAME);
+}
+
+/* r: left alone; d: deleted. Of a clean-up that waits, one that runs, and one that has failed. */
+static void clean_ups_obey(void **st) {
+  (void)st;
+  static const struct task t[3] = {{.state = TASK_QUEUED, .phase = PHASE_DELETE}, {.state = TASK_RUNNING, .phase = PHASE_DELETE, .owner = 7},
+                                   {.state = TASK_FAILED, .phase = PHASE_DELETE}};
+  static const char *const cell[4] = {"rrd", "rrd", "drd", "ddd"};
+  for (uint8_t how = 0; how < 4; how++)
+    for (int i = 0; i < 3; i++) {
+      const struct job j = {.wish = JOB_WISH_DELETE, .state = JOB_DELETING, .how = how};
+      enum ask ask = ASK_RUN;
+      assert_false(job_wants(&j, &t[i], false, &ask)); /* an event of its own leaves it alone */
+      assert_int_equal(job_wants(&j, &t[i], true, &ask), cell[how][i] == 'd');
+    }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(classes), cmocka_unit_test(state_follows), cmocka_unit_test(moves),
-    cmocka_unit_test(every_cell), cmocka_unit_test(nothing_to_carry_out), cmocka_unit_test(tasks_obey)};
+    cmocka_unit_test(every_cell), cmocka_unit_test(nothing_to_carry_out), cmocka_unit_test(tasks_obey),
+    cmocka_unit_test(who_may_be_deleted), cmocka_unit_test(the_same_call_goes_on), cmocka_unit_test(clean_ups_obey)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
