@@ -238,6 +238,7 @@ void jobs_op(struct world *w);                               /* perhaps a reques
 void jobs_wake(struct world *w);
 void jobs_commit(struct world *w, const struct batch *b);
 void jobs_claimed(struct world *w, int64_t ti, const struct batch *b);
+#define LONG_LEASES 20                                       /* an attempt takes at most so many leases */
 bool jobs_pause(const struct world *w, int64_t ti, const struct batch *b);   /* its job is to be paused, as of this batch */
 uint32_t jobs_attempts(const struct world *w, int64_t ti, const struct task_def *def);
 void jobs_committed_check(struct world *w, const struct batch *b);

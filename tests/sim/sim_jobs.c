@@ -258,12 +258,13 @@ bool jobs_live(const struct world *w) {
   return false;
 }
 
-/* In the calm each pass comes to its end, whoever has begun it. */
+/* In the calm each pass comes to its end, whoever has begun it; a deletion when the last attempt has ended. */
 void jobs_idle(struct world *w) {
   const struct map64_slot *s;
+  int64_t longest = LONG_LEASES * w->lease_us;
   for (size_t i = 0; w->now - w->calm_at > 600 * SEC && (s = map64_next(&w->db->job, &i)) != NULL;) {
     const struct mem_job *j = s->val;
-    if (!j->deleted && j->r.j.pass && w->now - w->calm_at > 600 * SEC + (int64_t)w->db->n_live * SEC)
+    if (!j->deleted && j->r.j.pass && w->now - w->calm_at > 600 * SEC + longest + (int64_t)w->db->n_live * SEC)
       sim_fail(w, "what is wanted of job %lld is not carried out: it has come to task %lld", (long long)j->r.job_id, (long long)j->r.j.pass_at);
   }
 }

@@ -100,7 +100,7 @@ static int64_t any_length(struct world *w) {
 
 /* Some stand-alone tasks outlast the faults: what nobody tells them must not go unseen. */
 static int64_t length_of(struct world *w, const struct attempt *a) {
-  return a->fi == 0 && !w->calm && !w->rival.only && sim_chance(w, 200) ? sim_between(w, 0, w->lease_us * 20) : any_length(w);
+  return a->fi == 0 && !w->calm && !w->rival.only && sim_chance(w, 200) ? sim_between(w, 0, w->lease_us * LONG_LEASES) : any_length(w);
 }
 
 static uint32_t kids_of(const struct node *n) {
