@@ -1,4 +1,4 @@
-/* `weir job ls | show | cancel | retry`: jobs of a server. Main thread; a client of the API alone.
+/* `weir job ls | show | cancel | retry | rm`: jobs of a server. Main thread; a client of the API alone.
  * What never happens: a count that is made here - the server's own are shown. */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -96,8 +96,10 @@ static enum wr_rc one(const struct config *c, struct client *k, const char *verb
   if (!text_id(c->args[1], strlen(c->args[1]), &id))
     return wr_err_set(err, WR_BAD_REQUEST, "%s is no number of a job: see `weir job ls`.",
                       wr_err_quote(q, c->args[1], strlen(c->args[1])));
-  snprintf(path, sizeof path, "/job/%" PRId64 "%s%s", id, *verb ? "/" : "", verb);
-  enum wr_rc rc = client_ask(k, *verb ? "POST" : "GET", path, NULL, &job, err);
+  bool rm = strcmp(verb, "rm") == 0;
+  if (rm) snprintf(path, sizeof path, "/job/%" PRId64 "?wait=60%s", id, config_num(c, OPT_JOB_FORCE) ? "&force=true" : "");
+  else snprintf(path, sizeof path, "/job/%" PRId64 "%s%s", id, *verb ? "/" : "", verb);
+  enum wr_rc rc = client_ask(k, rm ? "DELETE" : *verb ? "POST" : "GET", path, NULL, &job, err);
   if (!rc) print_one(c, job);
   return rc;
 }
@@ -106,9 +108,11 @@ static enum wr_rc do_it(const struct config *c, struct wr_err *err) {
   const char *what = c->n_args ? c->args[0] : "";
   bool ls = strcmp(what, "ls") == 0, show = strcmp(what, "show") == 0;
   struct client *k = NULL;
-  if (!ls && !show && strcmp(what, "cancel") != 0 && strcmp(what, "retry") != 0)
-    return wr_err_set(err, WR_BAD_REQUEST, "Say what to do: `weir job ls`, `show`, `cancel` or `retry`.");
+  bool rm = strcmp(what, "rm") == 0;
+  if (!ls && !show && !rm && strcmp(what, "cancel") != 0 && strcmp(what, "retry") != 0)
+    return wr_err_set(err, WR_BAD_REQUEST, "Say what to do: `weir job ls`, `show`, `cancel`, `retry` or `rm`.");
   if (!ls && config_num(c, OPT_JOB_ALL)) return wr_err_set(err, WR_BAD_REQUEST, "--all is for `weir job ls`.");
+  if (!rm && config_num(c, OPT_JOB_FORCE)) return wr_err_set(err, WR_BAD_REQUEST, "--force is for `weir job rm`.");
   enum wr_rc rc = client_open(c, &k, err);
   if (!rc) rc = ls ? list(c, k, err) : one(c, k, show ? "" : what, err);
   client_close(k);
@@ -121,10 +125,12 @@ int verb_job(int argc, char **argv) {
   enum wr_rc rc = config_load(&c, VERB_JOB, argc, argv, &err);
   int code = EXIT_OK;
   if (!rc && c.help) {
-    puts("Usage: weir job ls [--all] [options]\n       weir job show|cancel|retry JOB [options]\n\n"
+    puts("Usage: weir job ls [--all] [options]\n       weir job show|cancel|retry JOB [options]\n"
+         "       weir job rm JOB [--force] [options]\n\n"
          "ls lists jobs by the number that the others take, the newest first. cancel stops\n"
          "all that is not over; retry queues again what failed, timed out, died or was\n"
-         "canceled.\n\n"
+         "canceled; rm deletes a job with all its tasks, and waits for a minute: the same\n"
+         "call goes on.\n\n"
          "  weir job ls\n  weir job show 7 -o json\n");
     config_help(stdout, VERB_JOB);
   } else {

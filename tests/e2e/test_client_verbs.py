@@ -73,7 +73,10 @@ class Verbs(unittest.TestCase):
         self.assertRegex(self.well("job", "cancel", job), r"(?m)^counts\.total +2$")
         until("it is canceled", lambda: self.server.get(f"/job/{job}")["state"] == "CANCELED")
         self.assertEqual(json.loads(self.well("job", "retry", job, "-o", "json"))["state"], "RUNNING")
-        self.well("job", "cancel", job)
+        self.refused("job", (4, ("rm", job)), (2, ("show", job, "--force")))  # its tasks run again
+        gone = json.loads(self.well("job", "rm", job, "--force", "-o", "json"))
+        self.assertEqual((gone["state"], gone["removed"]["tasks"]), ("DELETED", 2))
+        self.refused("job", (3, ("rm", job)))
         self.refused("job", (3, ("show", "99")), (3, ("cancel", "99")), (2, ("show", "x")), (2, ("show",)), (2, ("show", "1", "2")), (2, ("ls", "1")), (2, ()),
                      (2, ("jump",)), (2, ("show", "1", "--all")), (5, ("ls", "--server", "http://127.0.0.1:1")))
 
