@@ -310,6 +310,11 @@ static void greet(struct front *f, int fd, uint32_t addr) {
   bound_address(f, addr);
   pthread_mutex_lock(&f->lock);
   struct conn *c = list_first(f, C_FREE);
+  if (!c) { /* a thread that had its answer sent took the place that was made, for the rest of its connection */
+    pthread_mutex_unlock(&f->lock);
+    close(fd);
+    return;
+  }
   c->fd = fd;
   c->addr = addr;
   c->polled = c->late = c->low = false;

@@ -52,7 +52,7 @@ static int list_node(void *ctx, const struct node_row *row) {
 }
 
 /* All nodes, unless a page was asked for. */
-static enum wr_rc write_nodes(struct call *c, const struct instance *in) {
+static enum wr_rc write_nodes(struct call *c, const struct flow_read *in) {
   struct node_list l = {c->out, in->def};
   c->page.on = (c->q.has & Q_PAGE) != 0;
   if (!(c->q.has & Q_LIMIT)) c->q.limit = LIMIT_NODES;
@@ -68,7 +68,7 @@ static enum wr_rc write_nodes(struct call *c, const struct instance *in) {
 }
 
 static enum wr_rc show_flow(struct call *c) {
-  struct instance in;
+  struct flow_read in;
   enum wr_rc rc = instance_load(c, c->id, &in);
   if (rc == WR_OK) {
     c->wait.live = !flow_final((enum flow_state)in.row.state);
@@ -84,19 +84,19 @@ static enum wr_rc show_flow(struct call *c) {
     }
     j_close(c->out, '}');
   }
-  instance_done(&in);
+  flow_read_done(&in);
   return rc;
 }
 
 enum wr_rc h_mon_flow(struct call *c) { return call_wait(c, WAIT_FLOW, c->id, show_flow); }
 
 enum wr_rc h_mon_detail(struct call *c) {
-  struct instance in;
+  struct flow_read in;
   enum wr_rc rc = c->body ? query_body(&c->q, c->body, c->route->query, c->route->most, &c->err) : WR_OK;
   if (rc != WR_OK) return rc;
   rc = instance_load(c, c->id, &in);
   if (rc == WR_OK) rc = write_nodes(c, &in);
-  instance_done(&in);
+  flow_read_done(&in);
   return rc;
 }
 
@@ -143,19 +143,19 @@ static enum wr_rc read_tasks(struct call *c, struct task_list *l, int64_t *fi) {
 }
 
 static enum wr_rc write_tasks(struct call *c, const struct task_list *l, int64_t fi) {
-  struct instance in;
+  struct flow_read in;
   enum wr_rc rc = instance_load(c, fi, &in);
   struct why *why = why_open(&c->api->view);
   struct hosts hosts;
   hosts_open(&hosts, &c->api->view);
   j_open(c->out, '[');
   for (size_t i = 0; rc == WR_OK && i < l->n; i++) {
-    struct task_def *def = row_task_def(c->api->o.defs, &l->row[i], in.def, in.row.bases);
+    struct task_def *def = flow_task_def(c->api->o.defs, &l->row[i], in.def, in.row.bases);
     j_open(c->out, '{');
-    struct row_beside beside = {NULL, instance_run_no(in.row.bases, l->row[i].ti), host_of(&hosts, l->row[i].ran_by), &in};
+    struct row_beside beside = {NULL, flow_run_no(in.row.bases, l->row[i].ti), host_of(&hosts, l->row[i].ran_by), &in};
     row_task_fields(c->out, &l->row[i], def, &beside, ROW_BRIEF);
     report_fields(c->out, &l->report[i], &l->row[i].t, NULL);
-    struct queue_view of = row_task_queue(l->row[i].ti, def, &beside);
+    struct queue_view of = flow_task_queue(beside.of, beside.alone, l->row[i].ti, def);
     row_why(c->out, why_task_of(why, &l->row[i], def, beside.alone, &of));
     j_close(c->out, '}');
     def_task_unref(def);
@@ -163,7 +163,7 @@ static enum wr_rc write_tasks(struct call *c, const struct task_list *l, int64_t
   j_close(c->out, ']');
   hosts_close(&hosts);
   why_close(why);
-  instance_done(&in);
+  flow_read_done(&in);
   return rc;
 }
 

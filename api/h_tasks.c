@@ -70,11 +70,11 @@ static enum wr_rc read_page(struct call *c, struct listing *l) {
 }
 
 /* The flow instance that was needed last: tasks of one flow often follow each other. */
-struct flow_seen { int64_t fi; struct instance in; };
+struct flow_seen { int64_t fi; struct flow_read in; };
 
 static enum wr_rc see_flow(struct call *c, struct flow_seen *f, int64_t fi) {
   if (f->fi == fi) return WR_OK;
-  if (f->fi != 0) instance_done(&f->in);
+  if (f->fi != 0) flow_read_done(&f->in);
   f->fi = fi;
   if (fi == 0) return WR_OK;
   enum wr_rc rc = instance_load(c, fi, &f->in);
@@ -87,16 +87,16 @@ struct seen { struct flow_seen flow; struct hosts hosts; struct why *why; };
 static enum wr_rc write_one(struct call *c, const struct listed *x, struct seen *seen) {
   enum wr_rc rc = see_flow(c, &seen->flow, x->row.fi);
   if (rc != WR_OK) return rc;
-  const struct instance *in = x->row.fi != 0 ? &seen->flow.in : NULL;
-  struct row_beside beside = {x->is_alone ? &x->alone : NULL, in ? instance_run_no(in->row.bases, x->row.ti) : 0,
+  const struct flow_read *in = x->row.fi != 0 ? &seen->flow.in : NULL;
+  struct row_beside beside = {x->is_alone ? &x->alone : NULL, in ? flow_run_no(in->row.bases, x->row.ti) : 0,
                               host_of(&seen->hosts, x->row.ran_by), in};
   /* what is shown of a stand-alone task stands beside its row; only `why` asks for its definition */
   bool needed = !x->is_alone || x->row.t.state == TASK_QUEUED;
-  struct task_def *def = needed ? row_task_def(c->api->o.defs, &x->row, in ? in->def : NULL, in ? in->row.bases : NULL) : NULL;
+  struct task_def *def = needed ? flow_task_def(c->api->o.defs, &x->row, in ? in->def : NULL, in ? in->row.bases : NULL) : NULL;
   j_open(c->out, '{');
   row_task_fields(c->out, &x->row, def, &beside, ROW_BRIEF);
   report_fields(c->out, &x->report, &x->row.t, beside.alone);
-  struct queue_view of = row_task_queue(x->row.ti, def, &beside);
+  struct queue_view of = flow_task_queue(beside.of, beside.alone, x->row.ti, def);
   row_why(c->out, why_task_of(seen->why, &x->row, def, beside.alone, &of));
   j_close(c->out, '}');
   def_task_unref(def);
@@ -112,7 +112,7 @@ static enum wr_rc write_page(struct call *c, const struct listing *l) {
   j_close(c->out, ']');
   hosts_close(&seen.hosts);
   why_close(seen.why);
-  if (seen.flow.fi != 0) instance_done(&seen.flow.in);
+  if (seen.flow.fi != 0) flow_read_done(&seen.flow.in);
   return rc;
 }
 

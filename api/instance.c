@@ -7,51 +7,18 @@
 
 /* ---- flows ---- */
 
-static int keep_flow(void *ctx, const struct flow_row *row) {
-  struct instance *in = ctx;
-  in->row = *row;
-  in->row.error = arena_strdup(&in->text, row->error);
-  in->row.params = arena_strdup(&in->text, row->params);
-  in->row.bases = arena_strdup(&in->text, row->bases);
-  in->row.flow_name = arena_strdup(&in->text, row->flow_name);
-  in->row.more = NULL;
-  return 0;
-}
-
-/* For a stand-alone task. */
-static void instance_none(struct instance *out) {
-  *out = (struct instance){0};
-  arena_init(&out->text, 0);
-}
-
-static enum wr_rc load_whose(struct reader *r, struct instance *in, struct wr_err *err) {
-  if (!(in->row.wish & RUN_WHOSE_BIT)) return WR_OK;
-  in->whose = whose_new();
-  return reader_whose(r, in->row.fi, 1, INT64_MAX, whose_hear, in->whose, err);
-}
-
-enum wr_rc instance_load(struct call *c, int64_t fi, struct instance *out) {
-  struct wr_err gone;
-  instance_none(out);
+enum wr_rc instance_load(struct call *c, int64_t fi, struct flow_read *out) {
+  flow_read_none(out);
   struct reader *r = call_reader(c);
   if (!r) return c->err.code;
-  enum wr_rc rc = reader_flow_ins(r, fi, keep_flow, out, &c->err);
-  if (rc == WR_OK) rc = load_whose(r, out, &c->err);
+  enum wr_rc rc = flow_read(r, fi, out, &c->err);
   reader_put(r);
-  if (rc == WR_NOT_FOUND) return call_fail(c, rc, "Flow instance %lld does not exist.", (long long)fi);
-  if (rc != WR_OK) return rc;
-  if (defs_flow(c->api->o.defs, out->row.flow_id, out->row.flow_version, -1, &out->def, &gone) != WR_OK) out->def = NULL;
-  return WR_OK;
-}
-
-void instance_done(struct instance *in) {
-  def_flow_unref(in->def);
-  whose_free(in->whose);
-  arena_done(&in->text);
+  if (rc == WR_OK) flow_read_def(out, c->api->o.defs);
+  return rc;
 }
 
 static enum wr_rc instance_flow(struct call *c, int64_t fi, const bool *changed) {
-  struct instance in;
+  struct flow_read in;
   enum wr_rc rc = instance_load(c, fi, &in);
   if (rc == WR_OK) {
     c->wait.live = !flow_final((enum flow_state)in.row.state);
@@ -60,21 +27,11 @@ static enum wr_rc instance_flow(struct call *c, int64_t fi, const bool *changed)
     if (changed) j_bool(c->out, "changed", *changed);
     j_close(c->out, '}');
   }
-  instance_done(&in);
+  flow_read_done(&in);
   return rc;
 }
 
 /* ---- tasks ---- */
-
-uint32_t instance_run_no(const char *bases, int64_t ti) {
-  struct run_base b;
-  uint32_t n = 0, found = 0;
-  for (int64_t best = -1; run_base_next(&bases, &b);) {
-    n++;
-    if (b.ti <= ti && b.ti > best) best = b.ti, found = n;
-  }
-  return found;
-}
 
 enum wr_rc instance_read_task(struct call *c, int64_t ti, enum task_form form, struct task_read *k) {
   struct reader *r = call_reader(c);
@@ -121,22 +78,22 @@ static void write_executors(struct buf *b, const struct task_read *k, struct hos
 }
 
 enum wr_rc instance_write_task(struct call *c, const struct task_read *k, const bool *changed) {
-  struct instance in;
+  struct flow_read in;
   enum wr_rc rc = WR_OK;
   if (k->row.fi) rc = instance_load(c, k->row.fi, &in);
-  else instance_none(&in);
+  else flow_read_none(&in);
   if (rc == WR_OK) {
     c->wait.live = !task_final(k->row.t.state);
     struct hosts hosts;
     hosts_open(&hosts, &c->api->view);
-    struct row_beside beside = {k->is_alone ? &k->alone : NULL, instance_run_no(in.row.bases, k->row.ti),
+    struct row_beside beside = {k->is_alone ? &k->alone : NULL, flow_run_no(in.row.bases, k->row.ti),
                                 host_of(&hosts, k->row.ran_by), &in};
-    struct task_def *def = row_task_def(c->api->o.defs, &k->row, in.def, in.row.bases);
+    struct task_def *def = flow_task_def(c->api->o.defs, &k->row, in.def, in.row.bases);
     j_open(c->out, '{');
     row_task_fields(c->out, &k->row, def, &beside, ROW_FULL);
     report_fields(c->out, &k->report, &k->row.t, beside.alone);
     struct why *why = why_open(&c->api->view);
-    struct queue_view of = row_task_queue(k->row.ti, def, &beside);
+    struct queue_view of = flow_task_queue(beside.of, beside.alone, k->row.ti, def);
     row_why(c->out, why_task_of(why, &k->row, def, beside.alone, &of));
     why_close(why);
     if (changed) j_bool(c->out, "changed", *changed);
@@ -146,7 +103,7 @@ enum wr_rc instance_write_task(struct call *c, const struct task_read *k, const 
     hosts_close(&hosts);
     def_task_unref(def);
   }
-  instance_done(&in);
+  flow_read_done(&in);
   return rc;
 }
 

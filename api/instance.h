@@ -2,24 +2,14 @@
 #ifndef API_INSTANCE_H
 #define API_INSTANCE_H
 #include "call.h"
+#include "flow_read.h"
 #include "rows.h"
 #include "task_read.h"
 #include "whose.h"
 
-/* What is kept of a flow row to read what belongs to it. */
-struct instance {
-  struct flow_row row;        /* texts are owned by `text` */
-  struct arena text;
-  struct flow_def *def;       /* the flow's version; NULL = not known any more */
-  struct whose *whose;        /* NULL = nobody has said whose its tasks are, beside their definitions */
-};
-/* NOT_FOUND: "Flow instance 7 does not exist." Always followed by instance_done(). The caller holds no reader: a thread
+/* NOT_FOUND: "Flow instance 7 does not exist." Always followed by flow_read_done(). The caller holds no reader: a thread
  * that asks for a second reader may wait for ever for others that do the same. */
-enum wr_rc instance_load(struct call *c, int64_t fi, struct instance *out) WR_MUST;
-void instance_done(struct instance *in);
-
-/* The number of the run that made this row; 0 = not known. */
-uint32_t instance_run_no(const char *bases, int64_t ti);
+enum wr_rc instance_load(struct call *c, int64_t fi, struct flow_read *out) WR_MUST;
 
 /* data = the fields of an instance; changed: NULL = not shown. */
 enum wr_rc instance_task(struct call *c, int64_t ti, enum task_form form, const bool *changed) WR_MUST;

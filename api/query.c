@@ -224,12 +224,12 @@ static const struct param params[] = {
   {"type", Q_TYPE, KIND_TEXT, WR_BAD_FILTER, "a task type", set_type},
   {"nodes", Q_NODES, KIND_BOOL, WR_BAD_FILTER, "true or false", set_nodes},
   {"runs", Q_RUNS, KIND_TEXT, WR_BAD_FILTER, "newest or all", set_runs},
-  {"attempt", Q_ATTEMPT, KIND_INT, WR_BAD_FILTER, "1 or more, or all", set_attempt},
+  {"attempt", Q_ATTEMPT, KIND_INT, WR_BAD_FILTER, "1 to 4294967295, or all", set_attempt},
   {"stream", Q_STREAM, KIND_TEXT, WR_BAD_FILTER, "stdout or stderr", set_stream},
   {"follow", Q_FOLLOW, KIND_BOOL, WR_BAD_FILTER, "true or false", set_follow},
   {"wait", Q_WAIT, KIND_TEXT, WR_BAD_FILTER, "0 to 60 seconds, as in 30 or 0.5", set_wait},
-  {"user", Q_USER, KIND_TEXT, WR_BAD_FILTER, "at most 128 characters", set_user},
-  {"group", Q_GROUP, KIND_TEXT, WR_BAD_FILTER, "at most 128 characters", set_group},
+  {"user", Q_USER, KIND_TEXT, WR_BAD_FILTER, "at most 128 characters, UTF-8 without NUL", set_user},
+  {"group", Q_GROUP, KIND_TEXT, WR_BAD_FILTER, "at most 128 characters, UTF-8 without NUL", set_group},
   {"taskKey", Q_TASK_KEY, KIND_TEXT, WR_BAD_FILTER, "1 to 128 visible ASCII characters, or the first of them and *",
    set_task_key},
   {"taskId", Q_TASK_ID, KIND_INT, WR_BAD_FILTER, "an id", set_task_id},
@@ -270,7 +270,7 @@ static enum wr_rc param_set(struct query *q, const struct param *p, const struct
   q->has |= p->bit;
   if (p->set(q, v)) return WR_OK;
   snprintf(path, sizeof path, "/%s", p->name);
-  if (p->code != WR_BAD_PAGE) return wr_err_at(err, p->code, path, "%s must be %s.", p->name, p->allowed);
+  if (p->allowed) return wr_err_at(err, p->code, path, "%s must be %s.", p->name, p->allowed);
   return wr_err_at(err, p->code, path, "limit must be 1 to %lld, offset 0 or more.", (long long)v->max_limit);
 }
 

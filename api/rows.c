@@ -80,15 +80,9 @@ static void task_usage(struct buf *b, const struct task_row *row) {
   j_i64(b, "maxRssKib", row->maxrss_kib);
 }
 
-struct queue_view row_task_queue(int64_t ti, const struct task_def *def, const struct row_beside *beside) {
-  const struct async_row *a = beside->alone;
-  if (a) return (struct queue_view){a->user, a->group, a->priority, a->cpu};
-  return whose_view(beside->of ? beside->of->whose : NULL, ti, def ? def->queue : NULL);
-}
-
 static void task_queue_fields(struct buf *b, int64_t ti, const struct task_def *def, const struct row_beside *beside) {
   const struct async_row *a = beside->alone;
-  struct queue_view q = row_task_queue(ti, def, beside);
+  struct queue_view q = flow_task_queue(beside->of, beside->alone, ti, def);
   uint32_t run_no = a ? a->run_no : beside->run_no;
   if (a) j_text(b, "taskKey", a->key);
   j_text(b, "user", q.user);
@@ -106,7 +100,7 @@ static void task_queue_fields(struct buf *b, int64_t ti, const struct task_def *
 
 /* Of an attempt, with what its node says. */
 static int64_t run_timeout(const struct task_row *row, const struct task_def *def, const struct row_beside *beside) {
-  const struct instance *of = beside->of;
+  const struct flow_read *of = beside->of;
   if (!def) return beside->alone ? config_timeout_us(beside->alone->config) : 0;
   const struct dag *dag = of && of->def ? of->def->dag : NULL;
   int64_t first = dag && of->row.bases ? run_base_of_task(of->row.bases, row->ti) : -1;
@@ -188,13 +182,4 @@ void row_attempt(struct buf *b, const struct attempt_row *row, const char *host)
   if (row->signal > 0) j_i64(b, "signal", row->signal);
   times(b, row->start_us, row->end_us);
   j_close(b, '}');
-}
-
-/* ---- definitions behind rows ---- */
-
-struct task_def *row_task_def(struct defs *d, const struct task_row *row, const struct flow_def *f, const char *bases) {
-  struct task_def *def = NULL;
-  struct wr_err err;
-  if (row->task_id != 0) return defs_task(d, row->task_id, row->t.version, -1, &def, &err) == WR_OK ? def : NULL;
-  return node_def_inline(f, bases, row->ti);
 }

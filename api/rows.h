@@ -16,20 +16,14 @@ void row_node(struct buf *b, const struct node_row *row, const struct flow_def *
 #define ROW_BRIEF_RESULT 65536
 enum row_form { ROW_BRIEF, ROW_FULL };
 /* What does not stand in its row. alone: of a stand-alone task, else NULL; run_no: of a task of a node, 0 = not known. */
-struct instance;
+struct flow_read;
 struct row_beside {
   const struct async_row *alone; uint32_t run_no; const char *host; /* NULL = not known */
-  const struct instance *of;   /* its flow instance; NULL = none */
+  const struct flow_read *of;   /* its flow instance; NULL = none */
 };
-/* Whose it is and what it costs: by its own row, or by what was said of it and by its definition. Texts are borrowed. */
-struct queue_view row_task_queue(int64_t ti, const struct task_def *def, const struct row_beside *beside);
 void row_task_fields(struct buf *b, const struct task_row *row, const struct task_def *def, const struct row_beside *beside,
                      enum row_form form);
 struct why_said;
 void row_why(struct buf *b, const struct why_said *said);   /* NULL: nothing */
 void row_attempt(struct buf *b, const struct attempt_row *row, const char *host);
-
-/* Definitions behind rows. NULL = the definition is gone. */
-/* For a task of a flow, by its place among the tasks of the run that row->ti belongs to. Returns a reference. */
-struct task_def *row_task_def(struct defs *d, const struct task_row *row, const struct flow_def *f, const char *bases);
 #endif

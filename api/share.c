@@ -42,7 +42,7 @@ static enum wr_rc count(struct call *c, const struct flow_row *row, int64_t *don
 }
 
 /* total: TASK nodes, as in the definition when that is known. */
-enum wr_rc share_write(struct call *c, const struct instance *in) {
+enum wr_rc share_write(struct call *c, const struct flow_read *in) {
   int64_t done = 0, total = in->def && in->def->dag ? (int64_t)in->def->dag->n : -1;
   enum wr_rc rc = WR_OK;
   if (total >= 0 && flow_final((enum flow_state)in->row.state)) done = total;

@@ -13,7 +13,7 @@ void shares_init(struct shares *s);
 void shares_end(struct shares *s);
 
 struct call;
-struct instance;
+struct flow_read;
 /* The field `progress`. */
-enum wr_rc share_write(struct call *c, const struct instance *in);
+enum wr_rc share_write(struct call *c, const struct flow_read *in);
 #endif

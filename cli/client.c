@@ -152,7 +152,7 @@ static enum wr_rc lost(CURLcode e, const char *method, const char *url, struct w
 }
 
 static enum wr_rc read_answer(const struct buf *out, long status, json_t **data, struct wr_err *err) {
-  json_t *answer = json_loadb(out->data ? out->data : "", out->len, 0, NULL);
+  json_t *answer = json_loadb(out->data ? out->data : "", out->len, JSON_ALLOW_NUL, NULL);
   const char *code = json_string_value(json_object_get(answer, "code"));
   const char *text = json_string_value(json_object_get(answer, "message"));
   json_t *got = json_object_get(answer, "data");

@@ -54,7 +54,7 @@ static enum wr_rc tasks_json(struct buf *b, const struct follow *f, int64_t ni, 
   j_key(b, "tasks");
   j_open(b, '[');
   for (size_t i = 0; i < t.n && !rc; i++) {
-    struct task_def *def = row_task_def(defs, &t.row[i], f->flow, f->bases);
+    struct task_def *def = flow_task_def(defs, &t.row[i], f->flow, f->bases);
     j_open(b, '{');
     row_task_fields(b, &t.row[i], def, &(struct row_beside){0}, ROW_FULL);
     rc = log_tail(b, r, &t.row[i], err);

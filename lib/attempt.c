@@ -33,6 +33,7 @@ struct weir_attempt_s *attempt_new(weir_t *h, struct lib_type *t, const wx_host 
   a->fence = wr_strdup(k->fence);
   a->params = wr_strdup(k->params);
   a->content = wr_strdup(k->content);
+  a->config = wr_strdup(k->config);
   if (k->context) a->context = wr_memdup0(k->context, k->context_len);
   a->context_len = k->context_len;
   pthread_mutex_init(&a->mu, NULL);
@@ -56,6 +57,7 @@ void attempt_unref(struct weir_attempt_s *a) {
   free(a->fence);
   free(a->params);
   free(a->content);
+  free(a->config);
   free(a->context);
   pthread_cond_destroy(&a->moved);
   pthread_mutex_destroy(&a->mu);
@@ -101,6 +103,7 @@ int weir_attempt_number(weir_attempt_t *a) { return a->number; }
 const char *weir_attempt_fence(weir_attempt_t *a) { return a->fence; }
 const char *weir_attempt_params(weir_attempt_t *a) { return a->params; }
 const char *weir_attempt_content(weir_attempt_t *a) { return a->content; }
+const char *weir_attempt_config(weir_attempt_t *a) { return a->config; }
 
 const char *weir_attempt_context(weir_attempt_t *a, size_t *len) {
   if (len) *len = a->context_len;
@@ -169,10 +172,12 @@ int weir_report_context(weir_attempt_t *a, const char *text, size_t len) {
   return rc == WEIR_OK ? rc : rc == WEIR_ERR_FENCED || atomic_load(&a->h->gone) ? fenced(a) : store_away(a);
 }
 
-static void put_text(char **at, const char *text) {
+/* As much of it as is stored. */
+static void put_text(char **at, const char *text, size_t max) {
   if (!text) return;
   free(*at);
-  *at = wr_strdup(text);
+  *at = wr_malloc(max + 1);
+  (void)text_cut(*at, text, max);
 }
 
 int weir_report_progress(weir_attempt_t *a, int64_t done, int64_t total, const char *unit, const char *message) {
@@ -185,8 +190,8 @@ int weir_report_progress(weir_attempt_t *a, int64_t done, int64_t total, const c
   s->progress = true;
   if (done >= 0) s->done = done;
   if (total >= 0) s->total = total;
-  put_text(&s->unit, unit);
-  put_text(&s->message, message);
+  put_text(&s->unit, unit, LIMIT_UNIT_BYTES);
+  put_text(&s->message, message, LIMIT_MESSAGE_BYTES);
   wake(a);
   pthread_mutex_unlock(&a->mu);
   return WEIR_OK;
@@ -209,7 +214,7 @@ int weir_report_error(weir_attempt_t *a, const char *message, int retry) {
   if (!message || !text_utf8(message, strlen(message)))
     return fail(a->h, WEIR_ERR_INVALID, WR_BAD_UTF8, "The message must be UTF-8.");
   if (!begin_saying(a)) return fenced(a);
-  put_text(&a->said.error, message);
+  put_text(&a->said.error, message, LIMIT_ERROR_BYTES);
   a->said.no_retry = !retry;
   pthread_mutex_unlock(&a->mu);
   return WEIR_OK;

@@ -162,11 +162,18 @@ static bool begin_close(weir_t *h) {
 
 int weir_close(weir_t *h) {
   if (!h) return WEIR_OK;
-  if (in_routine() || !begin_close(h)) return fail(h, WEIR_ERR_INVALID, WR_OUT_OF_RANGE, "A routine cannot close its handle.");
+  if (in_routine()) return fail(h, WEIR_ERR_INVALID, WR_OUT_OF_RANGE, "A routine cannot close its handle.");
+  if (!begin_close(h)) return fail(h, WEIR_ERR_INVALID, WR_OUT_OF_RANGE, "Another thread closes this handle.");
   struct log_place *own = log_place_ref(h->log), *outside = log_here(own);
   int rc = close_bounded(h);
   log_place_shut(own);
   (void)log_here(outside);
   log_place_unref(own);
+  if (rc == WEIR_ERR_TIMEOUT) /* the handle is gone: of any */
+    (void)fail(NULL, rc, WR_BUSY,
+               "The handle is closed. A routine did not stop in time; it still runs, and its task goes on elsewhere.");
+  if (rc == WEIR_ERR_UNAVAILABLE)
+    (void)fail(NULL, rc, WR_DB_UNAVAILABLE,
+               "The handle is closed. The store did not answer; tasks go on elsewhere after the lease.");
   return rc;
 }

@@ -57,7 +57,6 @@ int rc_of(enum wr_rc code) {
 }
 
 static void note(const weir_t *h, enum wr_rc code, const char *text, const char *path) {
-  if (!h) return;
   last.h = h;
   (void)handle_count(h, &last.made);
   last.code = code;
@@ -120,7 +119,9 @@ enum wr_rc sized_copy(void *to, size_t n, const void *from, const char *what, st
   const unsigned char *p = from;
   if (!from) return wr_err_set(err, WR_WRONG_TYPE, "There is no %s.", what);
   const size_t from_n = *(const size_t *)from; /* each struct begins with its size */
-  bool known = from_n >= sizeof(size_t);
+  if (from_n < sizeof(size_t) || from_n % sizeof(size_t)) /* all of them end so: half a pointer is no member */
+    return wr_err_set(err, WR_OUT_OF_RANGE, "The size of the %s is %zu: it must be sizeof of its struct.", what, from_n);
+  bool known = true;
   for (size_t i = n; i < from_n && known; i++) known = p[i] == 0;
   if (!known) return wr_err_set(err, WR_UNKNOWN_FIELD, "The %s has members that this library does not know.", what);
   memcpy(to, from, from_n < n ? from_n : n);

@@ -142,6 +142,8 @@ int weir_open(weir_t **out, const char *url, const char *const *options, char *e
     *out = h;
     return WEIR_OK;
   }
+  e.code = rc;
+  (void)failed(NULL, &e);
   if (err && err_n) snprintf(err, err_n, "%s", e.msg[0] ? e.msg : wr_err_text(rc));
   if (rc == WR_UNKNOWN_FIELD) return WEIR_ERR_UNSUPPORTED;
   return rc == WR_INTERNAL || rc == WR_STORE_REFUSED ? WEIR_ERR_REFUSED : rc_of(rc);

@@ -151,11 +151,10 @@ bool shown_named(const char *word, enum task_shown *s);   /* false: there is no 
 uint32_t shown_wanted(const weir_filter_t *f);        /* bit n: enum task_shown n fits; 0: any */
 struct look { struct why *why; struct hosts *hosts; };   /* of one answer */
 enum shown_form { SHOWN_WHOLE, SHOWN_BRIEF };
-struct task_read;
-struct task_def;
-/* A weir_task_t of its own memory. context: NULL = none. */
-weir_task_t *shown_make(const struct task_read *in, const struct task_def *def, const struct buf *context, const struct look *l,
-                        enum shown_form form);
+struct task_read; struct task_def; struct flow_read;
+/* A weir_task_t of its own memory. context: NULL = none; of: the flow of a task of a node, else NULL. */
+weir_task_t *shown_make(const struct task_read *in, const struct task_def *def, const struct flow_read *of,
+                        const struct buf *context, const struct look *l, enum shown_form form);
 
 /* ---- until.c ---- */
 void until_init(struct until *u);
@@ -231,7 +230,7 @@ struct weir_attempt_s {
   bool lent;                        /* it waits for the concurrency of its type, and the runner has its slot */
   /* never change: */
   int64_t id; int number; bool cleanup;
-  char *fence, *params, *content, *context; size_t context_len;
+  char *fence, *params, *content, *config, *context; size_t context_len;
   struct stopper stop;
   pthread_mutex_t mu;               /* guards the rest; pool.mu is never taken under it */
   pthread_cond_t moved;             /* the loop took something, or it was given up */

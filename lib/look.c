@@ -4,6 +4,7 @@
 #include "attempt.h"
 #include "clock.h"
 #include "defs.h"
+#include "flow_read.h"
 #include "hosts.h"
 #include "lib_int.h"
 #include "log_part.h"
@@ -24,23 +25,19 @@ static void look_close(struct look *l) {
   hosts_close(l->hosts);
 }
 
-/* NULL: it is gone, or it is an inline one. */
-static struct task_def *def_of(weir_t *h, const struct task_row *row) {
-  struct task_def *def = NULL;
-  struct wr_err err;
-  if (row->task_id == 0 || defs_task(h->view.defs, row->task_id, row->t.version, -1, &def, &err) != WR_OK) return NULL;
-  return def;
-}
-
-static enum wr_rc read_one(weir_t *h, int64_t id, struct task_read *in, struct buf *context, bool *has, struct wr_err *err) {
+/* of: its flow, if it has one. */
+static enum wr_rc read_one(weir_t *h, int64_t id, struct task_read *in, struct flow_read *of, struct buf *context, bool *has,
+                           struct wr_err *err) {
   uint32_t epoch;
   struct reader *r = lib_reader(h, err);
   task_read_none(in);
+  flow_read_none(of);
   if (!r) return err->code;
   enum wr_rc rc = task_read(r, id, TASK_CONTENT, in, err);
+  if (!rc && in->row.fi) rc = flow_read(r, in->row.fi, of, err);
   if (!rc) rc = reader_context(r, id, context, &epoch, err);
   *has = rc == WR_OK;
-  if (rc == WR_NOT_FOUND && in->row.ti) rc = WR_OK; /* it has none */
+  if (rc == WR_NOT_FOUND && in->row.ti) rc = WR_OK; /* it has none; or its flow was just removed */
   reader_put(r);
   return rc;
 }
@@ -48,18 +45,21 @@ static enum wr_rc read_one(weir_t *h, int64_t id, struct task_read *in, struct b
 /* Between enter() and leave(). */
 static enum wr_rc get_task(weir_t *h, int64_t id, weir_task_t **out, struct wr_err *err) {
   struct task_read in;
+  struct flow_read of;
   struct buf context = BUF_INIT;
   bool has = false;
-  enum wr_rc rc = read_one(h, id, &in, &context, &has, err);
+  enum wr_rc rc = read_one(h, id, &in, &of, &context, &has, err);
   if (!rc) {
     struct hosts hosts;
     struct look l = look_open(h, &hosts);
-    struct task_def *def = def_of(h, &in.row);
-    *out = shown_make(&in, def, has ? &context : NULL, &l, SHOWN_WHOLE);
+    if (of.row.fi) flow_read_def(&of, h->view.defs);
+    struct task_def *def = flow_task_def(h->view.defs, &in.row, of.def, of.row.bases);
+    *out = shown_make(&in, def, of.row.fi ? &of : NULL, has ? &context : NULL, &l, SHOWN_WHOLE);
     def_task_unref(def);
     look_close(&l);
   }
   buf_done(&context);
+  flow_read_done(&of);
   task_read_done(&in);
   return rc;
 }
@@ -173,8 +173,9 @@ static weir_task_t **show_all(weir_t *h, const struct listing *l) {
   struct look look = look_open(h, &hosts);
   weir_task_t **out = wr_calloc(l->n + 1, sizeof *out);
   for (size_t i = 0; i < l->n; i++) {
-    struct task_def *def = l->v[i].row.t.state == TASK_QUEUED ? def_of(h, &l->v[i].row) : NULL; /* only `why` asks for it */
-    out[i] = shown_make(&l->v[i], def, NULL, &look, SHOWN_BRIEF);
+    bool waits = l->v[i].row.t.state == TASK_QUEUED; /* only `why` asks for its definition */
+    struct task_def *def = waits ? flow_task_def(h->view.defs, &l->v[i].row, NULL, NULL) : NULL;
+    out[i] = shown_make(&l->v[i], def, NULL, NULL, &look, SHOWN_BRIEF);
     def_task_unref(def);
   }
   look_close(&look);

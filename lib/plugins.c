@@ -120,7 +120,7 @@ static enum wr_rc add_type(const struct plugin_files *p, weir_t *h, const struct
   enum wr_rc rc = type_check(h, r, &t, &e);
   if (!rc) return type_keep(h, &t), WR_OK;
   snprintf(why, sizeof why, "cannot be used: %.*s; %s", (int)strlen(e.msg) - 1, e.msg,
-           rc == WR_IN_USE ? "give its type another name, or leave one plug-in out." : "correct the type.");
+           rc == WR_EXISTS ? "give its type another name, or leave one plug-in out." : "correct the type.");
   return refuse_file(p, of->file, why, err);
 }
 
@@ -270,7 +270,13 @@ static void watch_log(void *ctx, int64_t ti) {
   if (also_waits(p)) p->also->log(p->also->ctx, ti);
 }
 
+static void watch_job(void *ctx, int64_t job_id) {
+  struct plugins *p = ctx;
+  if (also_waits(p)) p->also->job(p->also->ctx, job_id);
+}
+
 struct watcher plugins_watcher(struct plugins *p, const struct watcher *also) {
   p->also = also;
-  return (struct watcher){.ctx = p, .waits = watch_waits, .flow = watch_flow, .task = watch_task, .log = watch_log};
+  return (struct watcher){.ctx = p, .waits = watch_waits, .flow = watch_flow, .task = watch_task, .log = watch_log,
+                          .job = watch_job};
 }

@@ -16,6 +16,7 @@
 
 enum { ANSWER_BYTES = 256 << 20, IDLE_MOST = 64 };
 #define WAIT_US 50000000LL
+#define ANSWER_US 1000000          /* for the answer itself, once the time of a wait is over */
 #define AGAIN_US 500000
 
 struct remote {
@@ -108,6 +109,9 @@ static void prepare(struct remote *r, CURL *c, const struct outgoing *q, struct 
   curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)(q->us / 1000));
   curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, more);
   curl_easy_setopt(c, CURLOPT_WRITEDATA, out);
+  curl_easy_setopt(c, CURLOPT_PROXY, ""); /* nobody stands between who has the token and the server */
+  /* libcurl sends a request again by itself when a kept connection ends without an answer. A change is sent once. */
+  if (!only_reads(q)) curl_easy_setopt(c, CURLOPT_FRESH_CONNECT, 1L);
   if (only_reads(q)) { /* it ends with the handle; what changes something does not: nobody would know what became of it */
     curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, is_over);
     curl_easy_setopt(c, CURLOPT_XFERINFODATA, r);
@@ -148,18 +152,19 @@ static enum wr_rc send_ask(struct remote *r, const struct outgoing *q, struct bu
   return e == CURLE_OK ? WR_OK : lost(e, q, err);
 }
 
-/* A refusal as the server said it. */
-static enum wr_rc refused(const json_t *answer, long status, struct wr_err *err) {
-  const char *code = json_string_value(json_object_get(answer, "code")), *text = json_string_value(json_object_get(answer,
-      "message"));
-  int n = code ? (int)strtol(code, NULL, 10) : 0;
-  if (n / 100 != status) n = status >= 500 ? WR_DB_UNAVAILABLE : WR_BAD_REQUEST; /* it is no Weir that answers */
-  return wr_err_set(err, (enum wr_rc)n, "%.200s", text ? text : "The server's answer cannot be read.");
-}
-
 enum wr_rc remote_odd(const char *method, struct wr_err *err) {
   enum wr_rc rc = strcmp(method, "GET") == 0 ? WR_INTERNAL : WR_OUTCOME_UNKNOWN;
   return wr_err_set(err, rc, "The server's answer cannot be read: it is none of this version of Weir.");
+}
+
+/* A refusal as the server said it. One that no Weir said comes from something on the way, which may have passed a change on. */
+static enum wr_rc refused(const char *method, const json_t *answer, long status, struct wr_err *err) {
+  const char *code = json_string_value(json_object_get(answer, "code")), *text = json_string_value(json_object_get(answer,
+      "message"));
+  int n = code ? (int)strtol(code, NULL, 10) : 0;
+  if (n / 100 != status && status >= 500 && strcmp(method, "GET") != 0) return remote_odd(method, err);
+  if (n / 100 != status) n = status >= 500 ? WR_DB_UNAVAILABLE : WR_BAD_REQUEST;
+  return wr_err_set(err, (enum wr_rc)n, "%.200s", text ? text : "The server's answer cannot be read.");
 }
 
 /* What a success holds; NULL: it is no answer of Weir, or of another shape than is wanted. */
@@ -175,9 +180,9 @@ static enum wr_rc ask_whole(struct remote *r, const struct outgoing *q, json_typ
   struct buf out = BUF_INIT;
   long status = 0;
   enum wr_rc rc = send_ask(r, q, &out, &status, err);
-  *answer = rc ? NULL : json_loadb(out.data ? out.data : "", out.len, 0, NULL);
+  *answer = rc ? NULL : json_loadb(out.data ? out.data : "", out.len, JSON_ALLOW_NUL, NULL);
   *data = data_of(*answer, want);
-  if (!rc && status != 200) rc = refused(*answer, status, err);
+  if (!rc && status != 200) rc = refused(q->method, *answer, status, err);
   else if (!rc && !*data) rc = remote_odd(q->method, err);
   buf_done(&out);
   return rc;
@@ -217,8 +222,8 @@ enum wr_rc remote_bytes(struct remote *r, const char *path, struct buf *out, str
   long status = 0;
   enum wr_rc rc = send_ask(r, &q, out, &status, err);
   if (rc || status == 200) return rc;
-  json_t *answer = json_loadb(out->data ? out->data : "", out->len, 0, NULL);
-  rc = refused(answer, status, err);
+  json_t *answer = json_loadb(out->data ? out->data : "", out->len, JSON_ALLOW_NUL, NULL);
+  rc = refused(q.method, answer, status, err);
   json_decref(answer);
   return rc;
 }
@@ -236,7 +241,7 @@ static enum wr_rc wait_once(struct remote *r, int64_t id, int64_t wait_us, json_
   char path[80];
   snprintf(path, sizeof path, "/monitor/task/%lld?wait=%lld.%06lld", (long long)id, (long long)(wait_us / 1000000),
            (long long)(wait_us % 1000000));
-  const struct outgoing q = {"GET", path, NULL, r->request_us + wait_us};
+  const struct outgoing q = {"GET", path, NULL, wait_us + (r->request_us < ANSWER_US ? r->request_us : ANSWER_US)};
   enum wr_rc rc = ask(r, &q, JSON_OBJECT, task, err);
   const char *word = json_string_value(json_object_get(*task, "execStatus"));
   *ended = word && (strcmp(word, "SUCCESS") == 0 || strcmp(word, "FAILED") == 0);

@@ -87,6 +87,8 @@ static void routine_cancel(const wx_host *h, wx_exec *x, int how) {
   if (pool_take_back(a->pool, a, TAKE_ANY)) end_plain(h, x, WX_NOT_NOW, NULL);
 }
 
+static void routine_stop_moved(const wx_host *h, wx_exec *x) { tell(h, x, of(h, x), h->stop_reason(x)); }
+
 /* ---- what the routine says ---- */
 
 static void note_progress(const wx_host *h, wx_exec *x, const struct said *s) {
@@ -165,8 +167,9 @@ static struct said hear(const wx_host *h, wx_exec *x, struct weir_attempt_s *a, 
 /* Nobody but the loop has a->said any more: the routine has returned. */
 static void finish(const wx_host *h, wx_exec *x, struct weir_attempt_s *a, const struct said *s) {
   char odd[96];
-  int phase = s->phase & ~WEIR_REMOVE;
-  wx_result r = {.size = sizeof r, .exit_code = -1, .remove = (s->phase & WEIR_REMOVE) != 0};
+  int phase = s->phase & ~WEIR_REMOVE; /* of -1, which C programs return for a failure, no bit is meant */
+  bool remove = phase >= WEIR_PHASE_NORMAL && phase <= WEIR_PHASE_FAILED && phase != s->phase;
+  wx_result r = {.size = sizeof r, .exit_code = -1, .remove = remove};
   if (phase == WEIR_PHASE_NORMAL) {
     r.end = WX_NOT_NOW;
     r.error = s->error;
@@ -199,7 +202,7 @@ static void routine_noted(const wx_host *h, wx_exec *x, uint32_t count, int answ
 
 static const wx_ops routine = {.abi = WX_ABI, .size = sizeof(wx_ops), .slot = WX_SLOT_PROCESS, .start = routine_start,
                                .timer = routine_timer, .cancel = routine_cancel, .release = routine_release, .flags = WX_CONTEXT,
-                               .woken = routine_woken, .noted = routine_noted};
+                               .woken = routine_woken, .noted = routine_noted, .stop_moved = routine_stop_moved};
 
 enum wr_rc routines_add(weir_t *h, struct registry *r, struct wr_err *err) {
   enum wr_rc rc = WR_OK;
@@ -228,9 +231,12 @@ enum wr_rc type_check(const weir_t *h, const struct registry *known, const weir_
     return wr_err_set(err, WR_BAD_NAME, "The name of a type is 1 to 128 characters of A-Z, a-z, 0-9, _, ., : and -.");
   if (!t->run || t->concurrency < 0)
     return wr_err_set(err, WR_OUT_OF_RANGE, "A type needs run(), and no negative concurrency.");
+  if (t->stack > LIMIT_STACK_BYTES) /* the threads are shared: with one that cannot be had no type would run */
+    return wr_err_set(err, WR_OUT_OF_RANGE, "stack is %zu bytes; at most %u (1 GiB) are allowed.", t->stack,
+                      LIMIT_STACK_BYTES);
   if (h->n_type == LIMIT_EXECUTORS / 2) return wr_err_set(err, WR_OUT_OF_RANGE, "There are as many types as may be.");
   if (!name_taken(h, known, t->name)) return WR_OK;
-  return wr_err_set(err, WR_IN_USE, "There is a task type %s already.", wr_err_quote(q, t->name, strlen(t->name)));
+  return wr_err_set(err, WR_EXISTS, "There is a task type %s already.", wr_err_quote(q, t->name, strlen(t->name)));
 }
 
 void type_keep(weir_t *h, const weir_type_t *t) {

@@ -46,6 +46,10 @@ static void watch_log(void *ctx, int64_t ti) {
   if (client_waits(ctx)) clients(ctx)->log(clients(ctx)->ctx, ti);
 }
 
+static void watch_job(void *ctx, int64_t job_id) {
+  if (client_waits(ctx)) clients(ctx)->job(clients(ctx)->ctx, job_id);
+}
+
 /* ---- for the API ---- */
 
 static void is_unready(struct health *out, const char *why) {
@@ -85,7 +89,8 @@ enum wr_rc serve_prepare(weir_t *h, struct wr_err *err) {
   const struct waits_opts w = {(uint32_t)v[OPT_WAIT_SHARE].num, v[OPT_FOLLOW_TIMEOUT].num};
   s->waits = waits_new(&w);
   s->waiting = waits_watcher(s->waits);
-  h->watcher = (struct watcher){.ctx = h, .waits = watch_waits, .flow = watch_flow, .task = watch_task, .log = watch_log};
+  h->watcher = (struct watcher){.ctx = h, .waits = watch_waits, .flow = watch_flow, .task = watch_task, .log = watch_log,
+                                .job = watch_job};
   return WR_OK;
 }
 

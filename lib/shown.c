@@ -3,6 +3,7 @@
 #include <string.h>
 #include "async.h"
 #include "def.h"
+#include "flow_read.h"
 #include "hosts.h"
 #include "lib_int.h"
 #include "task_read.h"
@@ -63,11 +64,7 @@ static void from_alone(struct box *b, const struct async_row *a) {
   t->type = arena_strdup(&b->text, a->type);
   t->name = arena_strdup(&b->text, a->name);
   t->key = arena_strdup(&b->text, a->key);
-  t->user = arena_strdup(&b->text, a->user);
-  t->group = arena_strdup(&b->text, a->group);
   t->content = arena_strdup(&b->text, a->content);
-  t->priority = a->priority;
-  t->cpu_overhead = a->cpu;
   t->run_no = (int32_t)a->run_no;
   t->start_at_us = a->start_at_us;
 }
@@ -75,16 +72,16 @@ static void from_alone(struct box *b, const struct async_row *a) {
 /* Of a task of a node, or of one whose definition was saved. */
 static void from_def(struct box *b, const struct task_def *d) {
   weir_task_t *t = &b->t;
-  struct queue_view q = queue_view(NULL, d->queue);
-  if (!t->type) {
-    t->type = arena_strdup(&b->text, d->type);
-    t->name = arena_strdup(&b->text, d->name);
-    t->user = arena_strdup(&b->text, q.user);
-    t->group = arena_strdup(&b->text, q.group);
-    t->priority = q.priority;
-    t->cpu_overhead = q.cpu;
-  }
+  if (!t->type) t->type = arena_strdup(&b->text, d->type), t->name = arena_strdup(&b->text, d->name);
   if (!t->content) t->content = arena_strdup(&b->text, d->content);
+}
+
+static void from_queue(struct box *b, const struct queue_view *q) {
+  weir_task_t *t = &b->t;
+  t->user = arena_strdup(&b->text, q->user);
+  t->group = arena_strdup(&b->text, q->group);
+  t->priority = q->priority;
+  t->cpu_overhead = q->cpu;
 }
 
 static void from_report(struct box *b, const struct report_row *r, const struct async_row *a) {
@@ -129,19 +126,21 @@ struct box *box_new(void) {
   return b;
 }
 
-weir_task_t *shown_make(const struct task_read *in, const struct task_def *def, const struct buf *context, const struct look *l,
-                        enum shown_form form) {
+weir_task_t *shown_make(const struct task_read *in, const struct task_def *def, const struct flow_read *of,
+                        const struct buf *context, const struct look *l, enum shown_form form) {
   struct box *b = box_new();
   const struct async_row *alone = in->is_alone ? &in->alone : NULL;
   from_row(b, &in->row);
   if (alone) from_alone(b, alone);
+  else if (of) b->t.run_no = (int32_t)flow_run_no(of->row.bases, in->row.ti);
   if (def) from_def(b, def);
-  if (!b->t.user) b->t.user = b->t.group = "";
+  struct queue_view q = flow_task_queue(of, alone, in->row.ti, def);
+  from_queue(b, &q);
   from_report(b, &in->report, alone);
   if (form == SHOWN_WHOLE) whole_texts(b, &in->row, context);
   else b->t.content = NULL;
   b->t.host = arena_strdup(&b->text, host_of(l->hosts, in->row.ran_by));
-  put_why(b, why_task(l->why, &in->row, def, alone));
+  put_why(b, why_task_of(l->why, &in->row, def, alone, &q));
   return &b->t;
 }
 

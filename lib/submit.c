@@ -16,7 +16,8 @@
 
 /* ---- shapes ---- */
 
-enum { SHAPES = 64 };               /* the newest of each hash */
+/* The newest of each hash. One with a longer key is checked anew for each spec, so that they stay below 2 MiB. */
+enum { SHAPES = 64, SHAPE_KEY_MOST = 8192 };
 struct shape { struct buf key; struct task_def *def; struct queue_spec *queue; };
 struct shapes { pthread_mutex_t mu; struct shape v[SHAPES]; };
 
@@ -183,6 +184,7 @@ static enum wr_rc take_shape(weir_t *h, const weir_spec_t *s, struct buf *key, s
   if (rc) return shape_clear(&fresh), rc;
   p->def = def_task_ref(fresh.def);
   p->spec->queue = queue_copy(fresh.queue);
+  if (key->len > SHAPE_KEY_MOST) return shape_clear(&fresh), WR_OK;
   fresh.key = *key;
   *key = (struct buf)BUF_INIT;
   pthread_mutex_lock(&h->shapes->mu);
@@ -196,7 +198,8 @@ static enum wr_rc take_shape(weir_t *h, const weir_spec_t *s, struct buf *key, s
 static enum wr_rc read_params(const char *text, char **out, struct wr_err *err) {
   json_t *v = NULL;
   enum wr_rc rc = text ? json_load_strict(text, strlen(text), LIMIT_JSON_VALUES, &v, err) : WR_OK;
-  if (!rc && v) rc = def_params_parse(v, "/params", out, err);
+  if (rc) return text_of("params", rc, err);
+  if (v) rc = def_params_parse(v, "/params", out, err);
   json_decref(v);
   return rc;
 }
@@ -242,6 +245,13 @@ static enum wr_rc read_one(weir_t *h, struct submit *s, uint32_t i, const weir_s
 
 /* ---- all of them ---- */
 
+/* Says which of several is wrong. */
+static enum wr_rc spec_of(size_t n, size_t i, struct wr_err *err) {
+  const struct wr_err why = *err;
+  if (n > 1) (void)wr_err_at(err, why.code, why.path, "Spec %zu of %zu: %.200s", i, n, why.msg);
+  return why.code;
+}
+
 static enum wr_rc send_all(weir_t *h, struct submit *s, struct wr_err *err) {
   const struct ask_opts o = {.runner = h->view.runner, .until_us = call_until(h), .ending = &h->ending};
   struct req q = {.kind = REQ_EXEC_TASK, .task = s->task, .n_task = s->n};
@@ -264,6 +274,7 @@ static int create_there(weir_t *h, const weir_spec_t *const *spec, size_t n, int
     if (!rc) rc = check_spec(&s, &err);
     if (!rc) rc = shape_body(&s, one, &err);
     if (!rc) rc = rest_body(&s, one, &err);
+    if (rc) rc = spec_of(n, i, &err);
   }
   int sent = rc ? failed(h, &err) : remote_create(h, body, n, ids);
   json_decref(body);
@@ -279,7 +290,8 @@ int weir_create_many(weir_t *h, const weir_spec_t *const *spec, size_t n, int64_
   if (!enter(h)) return WEIR_ERR_UNAVAILABLE;
   struct submit *s = submit_new((uint32_t)n);
   enum wr_rc rc = WR_OK;
-  for (uint32_t i = 0; i < n && !rc; i++) rc = read_one(h, s, i, spec[i], &err);
+  for (uint32_t i = 0; i < n && !rc; i++)
+    if ((rc = read_one(h, s, i, spec[i], &err)) != WR_OK) rc = spec_of(n, i, &err);
   if (!rc) rc = send_all(h, s, &err);
   for (uint32_t i = 0; i < n && !rc && ids; i++) ids[i] = s->task[i].ti;
   load_unref(&s->load);

@@ -36,7 +36,7 @@ typedef struct weir_s weir_t;
 typedef struct weir_attempt_s weir_attempt_t;
 
 /* INVALID: what was given cannot be (HTTP: 4xx but for those below). NOT_FOUND: no such task. CONFLICT: its state does not
- * allow that, or the key or type is taken; weir_error_code() says which (40911, 40912, 40913, 40916, 40917). UNKNOWN_TYPE: a
+ * allow that, or the key or type is taken; weir_error_code() says which (40911-40913, 40916-40918). UNKNOWN_TYPE: a
  * second ago no node knew the type yet. UNAVAILABLE: the store is away; nothing was stored. OUTCOME_UNKNOWN: it may have been
  * stored. TIMEOUT: the time that was given is over. UNSUPPORTED: not with this URL, or not yet. REFUSED: not allowed, or
  * (in a routine) asked to stop. FENCED: this attempt is not the task's any more. BUSY: too much is under way; try again. */
@@ -63,7 +63,7 @@ enum { WEIR_STOP_NONE, WEIR_STOP_PAUSE, WEIR_STOP_CANCEL, WEIR_STOP_DELETE, WEIR
  * several at once; it returns a WEIR_PHASE_*. deleting(): the clean-up before a task of this type is deleted, NULL = none;
  * FINISHED: the task is gone, FAILED: the deletion has failed (DELETE_FAILED). user: given to both. release(user): called once,
  * by weir_close(), when nothing of this type runs any more; not called after a failed registration. concurrency: how many run
- * in this process at once, 0 = as many as `slots`. stack: bytes of a thread's stack, 0 = the system's default. */
+ * in this process at once, 0 = as many as `slots`. stack: bytes of a thread's stack (to 1 GiB), 0 = the system's. */
 typedef struct {
   size_t size;
   const char *name;
@@ -187,7 +187,7 @@ WEIR_API void weir_list_free(weir_task_t **, size_t n);   /* own; NULL is fine *
 WEIR_API int weir_log_read(weir_t *, int64_t id, int attempt, int64_t offset, char *buf, size_t cap, size_t *got);
 
 /* ---- queues ---- */
-/* Sets the queue of exactly that user and group (S4, S1), in place of what was set of it. INVALID: a number out of its range. */
+/* Sets the queue of exactly that user and group (S4, S1), in place of what was. INVALID: a number out of its range. */
 WEIR_API int weir_queue_set(weir_t *, const weir_queue_t *);
 WEIR_API int weir_queue_delete(weir_t *, const char *user, const char *group);   /* own; NOT_FOUND: it is not set */
 
@@ -201,10 +201,10 @@ WEIR_API const char *weir_version(void);             /* own */
 /* ---- inside a routine: for the attempt that it was given, on its own threads, until it returns ---- */
 WEIR_API int64_t weir_attempt_id(weir_attempt_t *);              /* of the task (S4) */
 WEIR_API int weir_attempt_number(weir_attempt_t *);              /* own: 1, 2 ..: each attempt of a task has a greater one */
-/* A text that no other attempt of any task has (own): for systems outside that take only the newest writer's word. */
-WEIR_API const char *weir_attempt_fence(weir_attempt_t *);
+WEIR_API const char *weir_attempt_fence(weir_attempt_t *);       /* own: no other attempt has it; the newest is right */
 WEIR_API const char *weir_attempt_params(weir_attempt_t *);      /* JSON text, NULL = none; valid until the end (S1) */
-WEIR_API const char *weir_attempt_content(weir_attempt_t *);     /* own; NULL = none */
+WEIR_API const char *weir_attempt_content(weir_attempt_t *);     /* own; NULL = none; as the next */
+WEIR_API const char *weir_attempt_config(weir_attempt_t *);      /* taskConfig, with members of the type's own */
 /* The last good context of the task (S4), NULL = none; valid until the end. What this attempt reports does not change it. */
 WEIR_API const char *weir_attempt_context(weir_attempt_t *, size_t *len);
 WEIR_API int weir_attempt_stopping(weir_attempt_t *);            /* 1: asked to stop (S4). Cheap: ask often */

@@ -33,6 +33,7 @@
 #define LIMIT_REPORT_RATE_BYTES (4 << 20)      /* of reports, a second and task: beyond it the task waits */
 #define LIMIT_REPORT_WARNINGS 20               /* lines in a task's log that say what is wrong with its reports */
 #define LIMIT_REPORT_DEPTH 64                  /* nesting of a reported value */
+#define LIMIT_STACK_BYTES (1024u * 1024 * 1024)   /* of a thread that runs routines of a host */
 #define LIMIT_UNIT_BYTES 64                    /* unit of a progress; cut, with a mark */
 #define LIMIT_MESSAGE_BYTES 1024               /* message of a progress; the same */
 #define LIMIT_ALONE_LOOK 100000                /* rows that one list of stand-alone tasks looks at */

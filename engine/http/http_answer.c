@@ -98,7 +98,7 @@ static const json_t *follow(const json_t *v, const char *pointer) {
 void answer_pick(struct http_answer *a, const char *pointer) {
   json_error_t e;
   a->pick_why = NULL;
-  json_t *root = json_loadb(a->body ? a->body : "", a->len, JSON_DECODE_ANY, &e);
+  json_t *root = json_loadb(a->body ? a->body : "", a->len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
   const json_t *v = root ? follow(root, pointer) : NULL;
   if (!root) a->pick_why = "the answer is not JSON";
   else if (!v) a->pick_why = "the answer has nothing there";

@@ -206,6 +206,8 @@ static void set_headers(struct http_call *c) {
   SET(c, CURLOPT_CONNECT_TO, c->connect_to);
 }
 
+static bool only_reads(const struct http_call *c) { return strcmp(c->method, "GET") == 0 || strcmp(c->method, "HEAD") == 0; }
+
 static void set_method(struct http_call *c) {
   bool sends = c->body_len > 0 || c->method[0] == 'P';     /* POST, PUT, PATCH: also nothing is something */
   bool head = strcmp(c->method, "HEAD") == 0;
@@ -234,12 +236,13 @@ static void set_bounds(struct http_call *c) {
   SET(c, CURLOPT_USERAGENT, "weir");
 }
 
-/* libcurl looks through all connections for one to use again, and for the oldest one when it keeps one more: with thousands of
+/* libcurl sends a request again by itself when a kept connection ends without an answer: what may change something is sent once.
+ * And it looks through all connections for one to use again, and for the oldest one when it keeps one more: with thousands of
  * busy ones that is most of its work, and in vain. */
 static void set_reuse(struct http_call *c) {
-  if (c->h->n_active < IDLE_CONNECTIONS) return;
-  SET(c, CURLOPT_FRESH_CONNECT, 1L);
-  SET(c, CURLOPT_FORBID_REUSE, 1L);
+  bool crowded = c->h->n_active >= IDLE_CONNECTIONS;
+  if (crowded || !only_reads(c)) SET(c, CURLOPT_FRESH_CONNECT, 1L);
+  if (crowded) SET(c, CURLOPT_FORBID_REUSE, 1L);
 }
 
 void fetch_send(struct http_call *c) {

@@ -38,7 +38,7 @@ struct env {
   const uint32_t *kept;               /* the same, with those that a limit holds back */
   const bool *dry;                    /* per class: what was refused there may find room again */
   struct arena mem;                   /* of the batch, or of the look at live rows under way */
-  _Atomic int64_t cpu_used;           /* of the budget, while it holds a task back; else 0 */
+  _Atomic int64_t cpu_used;           /* of the budget, while it holds a task back or no slot is free; else 0 */
   _Atomic int64_t cpu_kept_for;       /* the task for which the budget drains; 0 = none */
   _Atomic int64_t running, slots_used, cpu_running, drain_seen_us;   /* what this node tells of itself: struct member_figures */
   atomic_bool news;                   /* what this node tells of itself may have changed: tell.h */

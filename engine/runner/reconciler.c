@@ -210,10 +210,16 @@ static void strays_end(struct reconciler *c) {
   map64_done(&c->pass.strays);
 }
 
+static enum rec_state state_after(const struct reconciler *c) {
+  if (c->pass.kind == PASS_REFILL) return REC_IDLE;
+  if (c->state == REC_TASKS) return REC_FLOWS;
+  bool jobs = c->office && !(c->env->single && c->pass.kind != PASS_RECOVER); /* a single process knows its own */
+  return c->state == REC_FLOWS && jobs ? REC_JOBS : REC_IDLE;
+}
+
 static void pass_next_state(struct reconciler *c) {
   if (c->state == REC_TASKS && c->pass.kind != PASS_REFILL) strays_end(c);
-  bool flows = c->state == REC_TASKS && c->pass.kind != PASS_REFILL;
-  c->state = flows ? REC_FLOWS : REC_IDLE;
+  c->state = state_after(c);
   c->pass.cursor = 0;
 }
 
@@ -229,12 +235,14 @@ static enum store_rc tasks_page(struct reconciler *c) {
 }
 
 /* Passes of jobs that nobody may be going on with. */
-static enum store_rc look_at_jobs(struct reconciler *c) {
+static enum store_rc jobs_page(struct reconciler *c) {
   int64_t *id = arena_alloc(&c->env->mem, PAGE * sizeof *id);
   size_t n = 0;
-  if (!c->office || (c->env->single && c->pass.kind != PASS_RECOVER)) return STORE_OK;
-  enum store_rc rc = store_live_jobs(c->env->store, 0, id, PAGE, &n);
-  for (size_t i = 0; rc == STORE_OK && i < n; i++) row_event(c, (struct ev){.kind = EV_JOB, .job = id[i]});
+  enum store_rc rc = store_live_jobs(c->env->store, c->pass.cursor, id, PAGE, &n);
+  if (rc != STORE_OK) return rc;
+  for (size_t i = 0; i < n; i++) row_event(c, (struct ev){.kind = EV_JOB, .job = id[i]});
+  if (n > 0) c->pass.cursor = id[n - 1];
+  else pass_next_state(c);
   return rc;
 }
 
@@ -245,8 +253,7 @@ static enum store_rc flows_page(struct reconciler *c) {
   if (rc != STORE_OK) return rc;
   for (size_t i = 0; i < n; i++) look_at_flow(c, &f[i]);
   if (n > 0) c->pass.cursor = f[n - 1].fi;
-  else rc = look_at_jobs(c);
-  if (n == 0 && rc == STORE_OK) pass_next_state(c);
+  else pass_next_state(c);
   return rc;
 }
 
@@ -312,7 +319,8 @@ enum store_rc reconciler_turn(struct reconciler *c) {
   enum store_rc rc = STORE_OK;
   if (c->pass.kind == PASS_REFILL && c->pass.refill == 0) pass_next_state(c); /* every queue is full again */
   else if (c->state == REC_TASKS) rc = tasks_page(c);
-  else rc = flows_page(c);
+  else if (c->state == REC_FLOWS) rc = flows_page(c);
+  else rc = jobs_page(c);
   if (rc != STORE_OK) return rc;
   if (c->state == REC_IDLE) pass_end(c);
   else c->at = c->env->boot_us;

@@ -27,7 +27,7 @@
 #include "later.h"
 #include "lease.h"
 
-enum rec_state { REC_IDLE, REC_TASKS, REC_FLOWS };
+enum rec_state { REC_IDLE, REC_TASKS, REC_FLOWS, REC_JOBS };
 enum pass_kind { PASS_RECOVER, PASS_LOOK, PASS_REFILL };
 
 struct pass {

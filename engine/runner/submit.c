@@ -13,7 +13,9 @@ static bool own(const struct req *q, int64_t ti) { return q->first_id != 0 && ti
 static enum store_rc key_refused(struct req *q, const struct req_task *t, const struct alone_key *key, const char *why) {
   char path[48] = "/taskKey";
   if (q->listed) (void)snprintf(path, sizeof path, "/tasks/%zu/taskKey", (size_t)(t - q->task));
-  q->rc = wr_err_at(&q->err, WR_KEY_REUSED, path, "Task instance %lld has this taskKey%s.", (long long)key->ti, why);
+  if (own(q, key->ti)) /* nothing of it is stored: there is no such instance to look at */
+    q->rc = wr_err_at(&q->err, WR_KEY_REUSED, path, "Another task of this request has this taskKey%s.", why);
+  else q->rc = wr_err_at(&q->err, WR_KEY_REUSED, path, "Task instance %lld has this taskKey%s.", (long long)key->ti, why);
   return STORE_OK;
 }
 

@@ -94,10 +94,10 @@ static void expect_room(const struct runner *r, int64_t room[SLOT__N]) {
   }
 }
 
-/* What holds tasks back here, for the others to see. */
-static void say(struct runner *r, bool loaded) {
+/* What holds tasks back here, for the others to see. full: what waits for a slot may lack the budget too. */
+static void say(struct runner *r, bool loaded, bool full) {
   struct queues *q = &r->queues;
-  int64_t used = q->cpu.kept.n > 0 ? q->cpu_used : 0, kept_for = q->drains ? q->dear.ti : 0;
+  int64_t used = full || q->cpu.kept.n > 0 ? q->cpu_used : 0, kept_for = q->drains ? q->dear.ti : 0;
   bool same = used == atomic_load(&r->env.cpu_used) && kept_for == atomic_load(&r->env.cpu_kept_for);
   if (same && loaded == q->loaded) return;
   q->loaded = loaded;
@@ -111,7 +111,7 @@ void wait_pull(struct runner *r) {
   int64_t room[SLOT__N];
   struct waiting *w = &r->waiting;
   char why[NODE_LOAD_BYTES];
-  bool loaded = !load_allows(&r->queues.opts, why, sizeof why);
+  bool full = false, loaded = !load_allows(&r->queues.opts, why, sizeof why);
   queues_wake(&r->queues);
   expect_room(r, room);
   for (enum slot_class s = 0; s < SLOT__N; s++) {
@@ -120,10 +120,11 @@ void wait_pull(struct runner *r) {
       events_add(&r->events, (struct ev){.kind = EV_HINT, .fi = h.fi, .ti = h.ti, .from = HINT_PULLED, .slot = s});
       room[s]--;
     }
+    full |= room[s] <= 0;
     admission_behind(&r->admission, s, loaded || waiting_open(w, s) || queues_policy(&r->queues));
     r->queues.open[s] = waiting_open(w, s) ? waiting_count(w, s) : 0;
   }
-  say(r, loaded);
+  say(r, loaded, full);
 }
 
 void wait_give_back(struct runner *r) {

@@ -640,7 +640,6 @@ static void order_again(struct waiting *w, struct place *p, enum slot_class s) {
     }
     line_free(w, l);
   }
-  for (size_t i = 1; i < n; i++) (void)0;
   struct aged_entry *by = wr_calloc(n + 1, sizeof *by);
   for (size_t i = 0; i < n; i++) by[i] = (struct aged_entry){w->v[v[i] - 1].since_us, w->v[v[i] - 1].ti, v[i]};
   qsort(by, n, sizeof *by, older_first);

@@ -54,6 +54,12 @@ static enum wr_rc room(struct store *s, struct wr_err *err) {
   return rc;
 }
 
+static bool is_same(const struct queue_row *a, const struct queue_row *b) {
+  return a->max_running == b->max_running && a->rate_count == b->rate_count && a->rate_per_us == b->rate_per_us &&
+         a->weight == b->weight && a->order == b->order && a->paused == b->paused && a->rate_at == b->rate_at;
+}
+
+/* Each change makes every node read all rows: what changes nothing is none. */
 static enum wr_rc queue_set(struct store *s, void *job, struct wr_err *err) {
   struct queue_job *j = job;
   bool there;
@@ -61,8 +67,10 @@ static enum wr_rc queue_set(struct store *s, void *job, struct wr_err *err) {
   enum wr_rc rc = known_queue(s, j, &there, err);
   if (!rc && !there) rc = room(s, err);
   if (rc) return rc;
+  const struct queue_row was = j->now;
   change(j, us);
   const struct queue_row *q = &j->now;
+  if (there && is_same(&was, q)) return WR_OK;
   rc = db_run(s->def, there ? Q_QUEUE_UPDATE : Q_QUEUE_INSERT,
               ARGS(arg_text(q->user), arg_text(q->group), arg_set(q->max_running), arg_set(q->weight), arg_set(q->rate_count),
                    arg_set(q->rate_per_us), arg_set(q->order), arg_set(q->paused), arg_i(q->rate_at), arg_us(us)), err);

@@ -117,7 +117,7 @@ static void stop_one(struct worker *w, const struct cancel *c) {
   if (!x || x->a->epoch != c->epoch) return;
   if (c->why == STOP_FENCED) exec_lose(x, "Its task was deleted.");
   else if (!x->stop) exec_stop(x, c->why ? c->why : STOP_CANCEL, WX_CANCEL_ASK);
-  else if (c->why) x->stop = c->why; /* it was asked already */
+  else if (c->why) exec_stop_for(x, c->why);
 }
 
 /* Starts before cancels: a cancel may be meant for one of these starts. */
@@ -143,6 +143,8 @@ static void read_mail(struct worker *w) {
   for (; dead; dead = next) next = dead->next, exec_refuse(w, dead, ATTEMPT_HANDBACK, "The node lost its lease.");
   if (drain) {
     w->draining = true;
+    w->drain_until_us = clock_mono_us() + w->drain_grace_us +
+                        (w->drain_grace_us / 2 < DRAIN_REST_US ? w->drain_grace_us / 2 : DRAIN_REST_US);
     exec_hand_back_all(w);
   }
   for (; in; in = next) next = in->next, exec_start(w, in);

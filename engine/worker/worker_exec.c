@@ -461,8 +461,15 @@ void exec_stop(struct wx_exec *x, enum task_stop why, int how) {
   if (x->ops->cancel) x->ops->cancel(&host, x, how);
 }
 
+void exec_stop_for(struct wx_exec *x, enum task_stop why) {
+  if (x->ended || x->stop == why) return;
+  x->stop = why;
+  if (x->ops->stop_moved) x->ops->stop_moved(&host, x);
+}
+
 void exec_lose(struct wx_exec *x, const char *why) {
   x->lost = why; /* also one that has ended and waits for its log: its result may not count */
+  reports_hurry(x);
   exec_stop(x, STOP_FENCED, WX_CANCEL_FORCE);
 }
 
@@ -483,7 +490,10 @@ void exec_hand_back_all(struct worker *w) {
   exec_hand_back_waiting(w);
   for (size_t i = 0; (m = map64_next(&w->live, &i));) {
     struct wx_exec *x = m->val;
-    if (x->ended) continue;
+    if (x->ended) {
+      reports_hurry(x);
+      continue;
+    }
     x->handback = true;
     exec_stop(x, STOP_SHUTDOWN, WX_CANCEL_ASK);
   }

@@ -34,6 +34,7 @@
 
 enum { PIPE_READ_BYTES = 64 * 1024, FENCE_BYTES = 240 };
 #define LOG_SHIP_US 1000000        /* how long output waits for more, at most */
+#define DRAIN_REST_US 2500000      /* at a planned stop: what contexts get beyond the grace of programs, at most half of it */
 #define LOG_LAST_US 3000000        /* how long an ended attempt waits for a log that does not grow */
 #define LOG_ALL_US 60000000        /* the same for a log that grows, about */
 #define GRACE_DEFAULT_US 10000000
@@ -136,7 +137,7 @@ struct worker {
   int64_t watch_id;                /* of the newest child that had begun when `watch` rang last */
   struct attempt *done, **done_tail; uint32_t n_done;
   bool draining, stopping;
-  int64_t drain_grace_us;
+  int64_t drain_grace_us, drain_until_us;   /* KILL after TERM; until then an end waits for its context to be stored */
 
   struct spawner *spawner;         /* the pointer and its page never change: any thread */
   uid_t euid;                      /* the spawner's: its children have it without a change */
@@ -161,6 +162,7 @@ bool exec_instant(struct worker *w, struct attempt *a);
 /* Ends an attempt that never got to its executor. error NULL = none. */
 void exec_refuse(struct worker *w, struct attempt *a, enum attempt_end end, const char *error);
 void exec_stop(struct wx_exec *x, enum task_stop why, int how);
+void exec_stop_for(struct wx_exec *x, enum task_stop why);   /* it was told to stop before, for another reason */
 void exec_sweep(struct worker *w);          /* all on w->ended: waits for their logs, then gives them back */
 void exec_lose(struct wx_exec *x, const char *why);          /* kills it; it comes back as LOST */
 void exec_lose_all(struct worker *w, const char *why);      /* kills all; they come back as LOST */

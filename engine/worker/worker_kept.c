@@ -11,8 +11,9 @@
  * one that is being written; beyond LIMIT_LOG_WAITING_BYTES of all attempts the loop reads no more (keeper_crowded()).
  *
  * A struct kept is the loop's from kept_new() to kept_end(), but for the part under keeper.lock. After the END the log thread
- * puts it on `news`, and the loop frees it. What never happens: an older context is stored after a newer one; an attempt ends
- * before its last context is stored, unless the store is away for longer than the attempt waits. */
+ * puts it on `news`, and the loop frees it. While there is no room a context waits, and is tried again, unless a newer one
+ * comes. What never happens: an older context is stored after a newer one; an attempt ends before its last context is stored,
+ * unless the store is away for longer than the attempt waits. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@
 
 enum { FORGET_AT_ONCE = 16 };      /* logs of others are written in between */
 #define RECALL_US 5000000          /* how long the log thread tries to read what was left */
+#define FULL_US 500000             /* until contexts are tried again for which there was no room */
 
 struct context { char *text; size_t n; };
 struct put { struct kept *q; struct context c; };
@@ -68,6 +70,7 @@ struct keeper {
   /* log thread: */
   struct kept **row; size_t n_row, cap_row;
   struct put *put; size_t n_put, cap_put;   /* contexts of this turn */
+  bool full;                       /* there was no room for some of them, which wait */
 };
 
 /* ---- the loop ---- */
@@ -232,11 +235,28 @@ static void context_over(struct keeper *k, struct context c) {
   free(c.text);
 }
 
+/* There is no room now. Takes c. False: the node ends before there could be. */
+static bool wait_for_room(struct keeper *k, struct kept *q, struct context c) {
+  if (!k->full) trouble_begin(k->w, TROUBLE_DISK, "no room for the contexts of tasks");
+  if (!k->full && !logger_nap(k->w->logger, FULL_US)) return false; /* once a turn */
+  k->full = true;
+  pthread_mutex_lock(&k->lock);
+  bool newer = q->context.text != NULL;
+  if (!newer) q->context = c;
+  queue(q);
+  q->last = false;
+  pthread_mutex_unlock(&k->lock);
+  if (newer) context_over(k, c);
+  return true;
+}
+
 /* The last good one stays where this one cannot be stored. Takes c. True: the loop has something to do. */
 static bool write_context(struct keeper *k, struct kept *q, struct context c) {
   struct put_context p = {k->w, q, c};
   bool doubt = false;
   enum log_rc rc = logger_until(k->w->logger, put_context, &p, INT64_MAX, &doubt);
+  if (rc == LOG_NO_SPACE && wait_for_room(k, q, c)) return tell(k, q, rc);
+  if (rc == LOG_STORED) trouble_end(k->w, TROUBLE_DISK);
   if (rc != LOG_STORED && rc != LOG_FENCED)
     log_warn("worker.context_lost", L_INT("task", q->ti), L_INT("attempt", q->epoch), L_INT("bytes", (int64_t)c.n),
              L_STR("effect", "the context before it stays"));
@@ -413,6 +433,7 @@ bool keeper_turn(struct keeper *k) {
   for (struct kept *q = list; q; q = q->next) q->turn = q->next; /* `next` is free for the queue again */
   pthread_mutex_unlock(&k->lock);
   bool news = asks != NULL;
+  k->full = false;
   for (struct kept *q = list; q; q = q->turn) {
     struct context c = take_context(k, q);
     if (c.text) *WR_PUSH(k->put, k->n_put, k->cap_put) = (struct put){q, c};
@@ -432,6 +453,7 @@ bool keeper_turn(struct keeper *k) {
   }
   pthread_mutex_unlock(&k->lock);
   if (!crowded(k) && atomic_exchange(&k->call, false)) atomic_store(&k->room, true), news = true;
+  if (k->full) logger_wake(k->w->logger);
   return news;
 }
 
@@ -450,6 +472,7 @@ struct keeper *keeper_new(struct worker *w) {
 void keeper_free(struct keeper *k) {
   if (!k) return;
   for (struct kept *q; (q = k->news);) k->news = q->next, kept_free(q);
+  for (struct kept *q; (q = k->in);) k->in = q->next, kept_free(q); /* there was no room for theirs */
   for (struct recall *r; (r = k->answers);) {
     k->answers = r->next;
     free(r->left);

@@ -267,8 +267,7 @@ static bool in_time(const struct logger *l) {
   return !l->stop || clock_mono_us() + l->try_us < l->stop_us + AGAIN_AT_END_US;
 }
 
-/* False: no other try is in time. */
-static bool nap(struct logger *l, int64_t us) {
+bool logger_nap(struct logger *l, int64_t us) {
   int64_t at = clock_mono_us() + us;
   pthread_mutex_lock(&l->lock);
   while (!l->stop && cond_until(&l->ending, &l->lock, at)) {}
@@ -306,7 +305,7 @@ enum log_rc logger_until(struct logger *l, enum log_rc (*once)(void *), void *ar
     *doubt = true;
     spent = clock_mono_us() - began;
     if (spent >= AGAIN_SAID_US) say_they_wait(l->w);
-    if (spent >= most_us || !nap(l, us)) break;
+    if (spent >= most_us || !logger_nap(l, us)) break;
   }
   if (rc != LOG_AGAIN) trouble_end(l->w, TROUBLE_LOGS);
   return rc;

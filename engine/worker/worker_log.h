@@ -29,4 +29,6 @@ void logger_wake(struct logger *l);         /* any thread: the keeper has work f
 /* Log thread: calls once() until its answer is not AGAIN, or until the node has been ending for long enough. *doubt: one of the
  * answers was AGAIN. most_us: the longest time; INT64_MAX = none. */
 enum log_rc logger_until(struct logger *l, enum log_rc (*once)(void *), void *arg, int64_t most_us, bool *doubt);
+/* Of the log thread: a while. False: the node ends, and no other try is in time. */
+bool logger_nap(struct logger *l, int64_t us);
 #endif

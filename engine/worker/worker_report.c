@@ -28,8 +28,8 @@
 enum { SMALL_BYTES = 64 * 1024, SHOWN_BYTES = 60 };
 #define SECOND_US 1000000
 #define PATIENCE_US 10000000
-#define KEPT_LAST_US 15000000      /* how long an ended attempt waits for a store that takes nothing */
-#define KEPT_ALL_US 60000000       /* .. and for one that is busy with what others reported, about */
+#define KEPT_LAST_US 600000000     /* how long an ended attempt waits for a store that takes nothing; also in async.md */
+#define KEPT_ALL_US 60000000       /* at a planned stop, for one that is busy with what others reported, about */
 static const char line_long[] = "it is longer than 1 MiB + 64 KiB";
 static const char line_slow[] = "it stood unfinished for 10 s while other tasks had long ones, too";
 
@@ -388,10 +388,17 @@ void reports_result(struct wx_exec *x) {
   r->result.p = NULL;
 }
 
+/* A planned stop waits as long as programs have to end, but LOG_LAST_US in any case. */
 static void wait_for_store(struct reports *r, int64_t now_us) {
   struct worker *w = r->x->w;
+  int64_t until = r->end_us + KEPT_LAST_US, soon = now_us + LOG_LAST_US;
+  if (w->draining) until = soon > w->drain_until_us ? soon : w->drain_until_us;
   r->stored = keeper_stored(w->keeper);
-  worker_timer(w, &r->late, now_us + (w->draining || r->x->lost ? LOG_LAST_US : KEPT_LAST_US));
+  worker_timer(w, &r->late, r->x->lost ? soon : until);
+}
+
+void reports_hurry(struct wx_exec *x) {
+  if (x->reports && x->reports->ending && x->reports->kept) wait_for_store(x->reports, clock_mono_us());
 }
 
 /* At a planned stop thousands may leave a context at once. */

@@ -33,6 +33,7 @@ void reports_result(struct wx_exec *x);        /* the attempt has ended; a resul
 /* True: something is on its way; exec_reports_over() comes. May be called again. */
 bool reports_end(struct wx_exec *x);
 void reports_stored(struct wx_exec *x);        /* it is there */
+void reports_hurry(struct wx_exec *x);         /* the node stops, or its task is lost: its end waits no longer than that allows */
 void reports_free(struct wx_exec *x);
 void reports_room(struct worker *w);           /* those that wait are looked at again */
 void reports_setup(struct worker *w);

@@ -201,6 +201,9 @@ typedef struct wx_ops {
   void (*noted)(const wx_host *, wx_exec *, uint32_t count, int answer);
   /* As check_with(), with `user`, and in place of it: for a check that asks what its node allows. Any thread. */
   int  (*check_own)(const wx_lib *, void *user, const char *content, const char *config, int *code, char *err, size_t err_n);
+  /* After cancel(): stop_reason() is another one now (a task that was paused is deleted before it has stopped). NULL: it does not
+   * matter. */
+  void (*stop_moved)(const wx_host *, wx_exec *);
 } wx_ops;
 
 /* Why a task is refused: codes of the API. */
