@@ -125,11 +125,7 @@ static enum wr_rc too_many(struct call *c, size_t n) {
 
 enum { J_KEY, J_NAME, J_CLOSED, J_FAILURE, J_TASKS, J__N };
 
-static bool is_key(const char *s, size_t n) {
-  bool ok = n >= 1 && n <= LIMIT_KEY_CHARS;
-  for (size_t i = 0; ok && i < n; i++) ok = s[i] > ' ' && s[i] <= '~';
-  return ok;
-}
+static bool is_key(const char *s, size_t n) { return n >= 1 && n <= LIMIT_KEY_CHARS && text_visible(s, n); }
 
 static enum wr_rc read_head(struct call *c, json_t *const v[J__N], struct job_load *j) {
   const char *key = json_string_value(v[J_KEY]), *name = json_string_value(v[J_NAME]);

@@ -67,7 +67,8 @@ static enum wr_rc number(struct buf *b, const char *name, const char *s, size_t 
   int64_t v;
   char q[WR_QUOTE_MAX];
   if (!text_i64(s, n, &v) || v < 0 || v > REPORT_COUNT_MAX)
-    return wr_err_set(err, WR_BAD_REQUEST, "--progress takes whole numbers to 2^53, such as 3 or 3/10, not %s.", wr_err_quote(q, s, n));
+    return wr_err_set(err, WR_BAD_REQUEST, "--progress takes whole numbers to 2^53, such as 3 or 3/10, not %s.",
+                      wr_err_quote(q, s, n));
   j_i64(b, name, v);
   return WR_OK;
 }

@@ -69,7 +69,7 @@ struct weir_s {
   struct plugin_files *plugins;     /* NULL: none */
   struct remote *remote;            /* the URL is that of a server; then there is no node */
   struct node_opts opts;
-  struct watcher watcher;
+  struct watcher watcher; const struct watcher *also;   /* until_watcher(); whom it tells too, NULL = nobody */
   pthread_rwlock_t life;
   struct node *node;                /* NULL: being changed, or closed */
   struct node *hung;                /* under life: a node that was closed, but has not come back from its store, and uses this */
@@ -149,6 +149,7 @@ struct box *box_new(void);
 int32_t shown_state(enum task_shown s);               /* WEIR_STATE_* */
 bool shown_named(const char *word, enum task_shown *s);   /* false: there is no such word */
 uint32_t shown_wanted(const weir_filter_t *f);        /* bit n: enum task_shown n fits; 0: any */
+bool shown_type(const weir_filter_t *f, const char *type);   /* it fits; pages are asked for one type, not for several */
 struct look { struct why *why; struct hosts *hosts; };   /* of one answer */
 enum shown_form { SHOWN_WHOLE, SHOWN_BRIEF };
 struct task_read; struct task_def; struct flow_read;

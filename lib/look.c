@@ -114,15 +114,9 @@ struct listing {
 _Static_assert(ALONE_STATE(TASK_DEAD) == 1u << SHOWN_DEAD && ALONE_DELETING == 1u << SHOWN_DELETING &&
                ALONE_DELETE_FAILED == 1u << SHOWN_DELETE_FAILED, "the store filters by the numbers of what is shown");
 
-static bool type_fits(const weir_filter_t *f, const char *type) {
-  for (size_t i = 0; i < f->n_types; i++)
-    if (strcmp(f->types[i], type) == 0) return true;
-  return f->n_types == 0;
-}
-
 static int keep(void *ctx, const struct task_row *row, const struct async_row *alone) {
   struct listing *l = ctx;
-  if (!alone || !type_fits(l->f, alone->type)) return 0;
+  if (!alone || !shown_type(l->f, alone->type)) return 0;
   int64_t at = l->fit++;
   if (at < l->skip || (l->want >= 0 && at - l->skip >= l->want)) return 0;
   struct task_read *k = WR_PUSH(l->v, l->n, l->cap);

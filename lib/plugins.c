@@ -24,7 +24,6 @@ struct plugins {
   weir_t h;
   bool opening;                     /* h.life is held: no call of a routine is made before the node is there */
   struct plugin_files *files;
-  const struct watcher *also;
 };
 
 /* ---- one file ---- */
@@ -246,37 +245,7 @@ void plugins_end(struct plugins *p) {
 
 /* ---- what has ended ---- */
 
-static bool also_waits(const struct plugins *p) { return p->also && p->also->waits(p->also->ctx); }
-
-static bool watch_waits(void *ctx) {
-  struct plugins *p = ctx;
-  return atomic_load(&p->h.until.n) > 0 || also_waits(p);
-}
-
-static void watch_flow(void *ctx, int64_t fi) {
-  struct plugins *p = ctx;
-  if (also_waits(p)) p->also->flow(p->also->ctx, fi);
-}
-
-static void watch_task(void *ctx, int64_t ti) {
-  struct plugins *p = ctx;
-  struct watcher own = until_watcher(&p->h);
-  if (own.waits(own.ctx)) own.task(own.ctx, ti);
-  if (also_waits(p)) p->also->task(p->also->ctx, ti);
-}
-
-static void watch_log(void *ctx, int64_t ti) {
-  struct plugins *p = ctx;
-  if (also_waits(p)) p->also->log(p->also->ctx, ti);
-}
-
-static void watch_job(void *ctx, int64_t job_id) {
-  struct plugins *p = ctx;
-  if (also_waits(p)) p->also->job(p->also->ctx, job_id);
-}
-
 struct watcher plugins_watcher(struct plugins *p, const struct watcher *also) {
-  p->also = also;
-  return (struct watcher){.ctx = p, .waits = watch_waits, .flow = watch_flow, .task = watch_task, .log = watch_log,
-                          .job = watch_job};
+  p->h.also = also;
+  return until_watcher(&p->h);
 }

@@ -253,19 +253,12 @@ static void add_text(struct buf *path, const char *name, const char *value) {
 
 struct listed { weir_task_t **v; size_t n, cap; int64_t fit; };
 
-/* A page can be asked for one type, not for several. */
-static bool type_fits(const weir_filter_t *f, const char *type) {
-  for (size_t i = 0; i < f->n_types; i++)
-    if (type && strcmp(f->types[i], type) == 0) return true;
-  return f->n_types == 0;
-}
-
 /* False: it is no task. */
 static bool keep(struct listed *l, const weir_filter_t *f, const json_t *o) {
   weir_task_t *t = task_of(o);
   const json_t *bytes = json_object_get(o, "resultBytes");
   if (!t) return false;
-  int64_t at = type_fits(f, t->type) ? l->fit++ : -1;
+  int64_t at = shown_type(f, t->type) ? l->fit++ : -1;
   if (at < f->offset || (f->limit >= 0 && at - f->offset >= f->limit)) return weir_task_free(t), true;
   t->params = t->result = NULL;
   if (json_integer_value(bytes) > 0) t->result_len = (size_t)json_integer_value(bytes);

@@ -22,34 +22,6 @@ struct serving {
   struct api *api;                /* NULL: not yet, or no more */
 };
 
-/* ---- what has ended: for weir_wait() of this process, and for clients ---- */
-
-static const struct watcher *clients(void *ctx) { return &((const weir_t *)ctx)->serving->waiting; }
-static bool client_waits(void *ctx) { return clients(ctx)->waits(clients(ctx)->ctx); }
-
-static bool watch_waits(void *ctx) {
-  const weir_t *h = ctx;
-  return atomic_load(&h->until.n) > 0 || client_waits(ctx);
-}
-
-static void watch_flow(void *ctx, int64_t fi) {
-  if (client_waits(ctx)) clients(ctx)->flow(clients(ctx)->ctx, fi);
-}
-
-static void watch_task(void *ctx, int64_t ti) {
-  struct watcher own = until_watcher(ctx);
-  if (own.waits(own.ctx)) own.task(own.ctx, ti);
-  if (client_waits(ctx)) clients(ctx)->task(clients(ctx)->ctx, ti);
-}
-
-static void watch_log(void *ctx, int64_t ti) {
-  if (client_waits(ctx)) clients(ctx)->log(clients(ctx)->ctx, ti);
-}
-
-static void watch_job(void *ctx, int64_t job_id) {
-  if (client_waits(ctx)) clients(ctx)->job(clients(ctx)->ctx, job_id);
-}
-
 /* ---- for the API ---- */
 
 static void is_unready(struct health *out, const char *why) {
@@ -89,8 +61,7 @@ enum wr_rc serve_prepare(weir_t *h, struct wr_err *err) {
   const struct waits_opts w = {(uint32_t)v[OPT_WAIT_SHARE].num, v[OPT_FOLLOW_TIMEOUT].num};
   s->waits = waits_new(&w);
   s->waiting = waits_watcher(s->waits);
-  h->watcher = (struct watcher){.ctx = h, .waits = watch_waits, .flow = watch_flow, .task = watch_task, .log = watch_log,
-                                .job = watch_job};
+  h->also = &s->waiting;
   return WR_OK;
 }
 

@@ -32,6 +32,12 @@ bool shown_named(const char *word, enum task_shown *s) {
   return false;
 }
 
+bool shown_type(const weir_filter_t *f, const char *type) {
+  for (size_t i = 0; i < f->n_types; i++)
+    if (type && strcmp(f->types[i], type) == 0) return true;
+  return f->n_types == 0;
+}
+
 uint32_t shown_wanted(const weir_filter_t *f) {
   uint32_t all = 0;
   for (size_t i = 0; i < f->n_states; i++)

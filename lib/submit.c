@@ -59,9 +59,7 @@ static void shape_key(const weir_spec_t *s, struct buf *b) {
 }
 
 static struct shape *shape_of(struct shapes *all, const struct buf *key) {
-  uint32_t h = 2166136261u;
-  for (size_t i = 0; i < key->len; i++) h = (h ^ (unsigned char)key->data[i]) * 16777619u;
-  return &all->v[h % SHAPES];
+  return &all->v[text_fnv(TEXT_FNV, key->data, key->len) % SHAPES];
 }
 
 static struct queue_spec *queue_copy(const struct queue_spec *q) {

@@ -50,22 +50,40 @@ static void ended(struct until_link *l) {
 
 /* ---- the watcher: the runner's thread ---- */
 
-static bool anybody(void *ctx) { return atomic_load(&((weir_t *)ctx)->until.n) > 0; }
+static const struct watcher *others(const weir_t *h) { return h->also && h->also->waits(h->also->ctx) ? h->also : NULL; }
+
+static bool anybody(void *ctx) {
+  const weir_t *h = ctx;
+  return atomic_load(&h->until.n) > 0 || others(h);
+}
+
+static void flow_ended(void *ctx, int64_t fi) {
+  const struct watcher *w = others(ctx);
+  if (w) w->flow(w->ctx, fi);
+}
 
 static void task_ended(void *ctx, int64_t ti) {
-  struct until *u = &((weir_t *)ctx)->until;
+  weir_t *h = ctx;
+  struct until *u = &h->until;
+  const struct watcher *w = others(h);
   pthread_mutex_lock(&u->mu);
   for (struct until_link *l = map64_get(&u->map, ti); l; l = l->next) ended(l);
   pthread_mutex_unlock(&u->mu);
+  if (w) w->task(w->ctx, ti);
 }
 
-static void nothing(void *ctx, int64_t id) {
-  (void)ctx;
-  (void)id;
+static void log_grew(void *ctx, int64_t ti) {
+  const struct watcher *w = others(ctx);
+  if (w) w->log(w->ctx, ti);
+}
+
+static void job_ended(void *ctx, int64_t job_id) {
+  const struct watcher *w = others(ctx);
+  if (w) w->job(w->ctx, job_id);
 }
 
 struct watcher until_watcher(weir_t *h) {
-  return (struct watcher){.ctx = h, .waits = anybody, .flow = nothing, .task = task_ended, .log = nothing};
+  return (struct watcher){.ctx = h, .waits = anybody, .flow = flow_ended, .task = task_ended, .log = log_grew, .job = job_ended};
 }
 
 void until_look(struct until *u) {

@@ -186,6 +186,17 @@ bool text_env_name(const char *s, size_t n) {
   return true;
 }
 
+uint32_t text_fnv(uint32_t h, const char *s, size_t n) {
+  for (size_t i = 0; i < n; i++) h = (h ^ (unsigned char)s[i]) * 16777619u;
+  return h;
+}
+
+bool text_visible(const char *s, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    if (s[i] <= ' ' || s[i] > '~') return false;
+  return true;
+}
+
 int text_hex(char c) {
   if (is_digit(c)) return c - '0';
   c |= 0x20;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "http_int.h"
+#include "text.h"
 
 enum { BUCKETS = 256 };
 
@@ -99,9 +100,7 @@ static bool ask(struct lookups *l, const char *host) {
 /* ---- the cache ---- */
 
 static struct name **bucket_of(struct names *n, const char *host) {
-  uint32_t h = 2166136261u;
-  for (const char *p = host; *p; p++) h = (h ^ (unsigned char)*p) * 16777619u;
-  return &n->bucket[h % BUCKETS];
+  return &n->bucket[text_fnv(TEXT_FNV, host, strlen(host)) % BUCKETS];
 }
 
 static struct name *find(struct names *n, const char *host) {

@@ -21,6 +21,7 @@
 #include "own.h"
 #include "pump.h"
 #include "registry.h"
+#include "text.h"
 #include "wr_limits.h"
 
 #define LEAVE_US 2000000          /* a planned stop: how long results may take to be stored, once all attempts have ended */
@@ -421,11 +422,10 @@ static void open_clerk(struct node *n) {
 
 /* A number for all that it can run (FNV-1a). Two kinds with one number would only wait for each other's looks. */
 static uint32_t kind_of(const struct node *n) {
-  uint32_t h = 2166136261u;
-  for (const char *p = n->types; *p; p++) h = (h ^ (unsigned char)*p) * 16777619u;
-  for (const char *p = n->users; *p; p++) h = (h ^ (unsigned char)*p) * 16777619u;
-  for (const char *p = n->o->labels ? n->o->labels : ""; *p; p++) h = (h ^ (unsigned char)*p) * 16777619u;
-  return h;
+  const char *labels = n->o->labels ? n->o->labels : "";
+  uint32_t h = text_fnv(TEXT_FNV, n->types, strlen(n->types));
+  h = text_fnv(h, n->users, strlen(n->users));
+  return text_fnv(h, labels, strlen(labels));
 }
 
 /* Deleted tasks whose logs a node that died had not deleted. Those that another node is just deleting are deleted twice. */

@@ -289,17 +289,10 @@ static enum wr_rc gather(struct look *k, enum query q, struct alone_pos from, co
   return WR_OK;
 }
 
-/* What key text is visible ASCII: no other is stored. */
-static bool is_key(const char *s) {
-  for (; *s; s++)
-    if (*s < '!' || *s > '~') return false;
-  return true;
-}
-
 static enum wr_rc gather_keys(struct look *k, struct alone_pos from, bool *enough, struct wr_err *err) {
   struct buf end = BUF_INIT;
   const char *key = k->f->key;
-  if (!is_key(key) || (!*key && !k->f->key_prefix)) { /* nothing has such a key */
+  if (!text_visible(key, strlen(key)) || (!*key && !k->f->key_prefix)) { /* no other key is stored */
     stream_add(k, NULL, from)->whole = true;
     *enough = true;
     return WR_OK;

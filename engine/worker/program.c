@@ -1,7 +1,6 @@
 /* Mode `program`: a program that was registered, run as SHELL runs one. It is SHELL with another argv: the environment, the
- * limits,
- * the user and the end are SHELL's own. In place of a script it gets the task as JSON on its stdin, and what is executed is the
- * descriptor of the file that was checked.
+ * limits, the user and the end are SHELL's own. In place of a script it gets the task as JSON on its stdin, and what is executed
+ * is the descriptor of the file that was checked.
  *
  * The loop's thread, but for the check of a config (any) and added_check() (the clerk's).
  * What never happens: a file that runs unchecked; a sha256 that is worked out on the loop for a version that is current; bytes
