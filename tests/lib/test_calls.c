@@ -15,11 +15,15 @@ static void test_open_refused(void **st) {
   IS(weir_open(&h, kit_url(), (const char *[]){"slotz=3", NULL}, err, sizeof err), WEIR_ERR_INVALID);
   assert_null(h);
   assert_string_equal(err, "There is no option \"slotz\".");
+  assert_string_equal(weir_error(NULL), err); /* there is no handle to ask */
+  assert_true(weir_error_code(NULL) / 100 == 400 || weir_error_code(NULL) / 100 == 422);
   IS(weir_open(&h, kit_url(), (const char *[]){"slots=0", NULL}, err, sizeof err), WEIR_ERR_INVALID);
   IS(weir_open(&h, kit_url(), (const char *[]){"run-as=nobody", NULL}, err, sizeof err), WEIR_ERR_UNSUPPORTED);
   int rc = weir_open(&h, "http://127.0.0.1:1", NULL, err, sizeof err); /* nobody listens there */
   assert_true(rc == WEIR_ERR_UNAVAILABLE || rc == WEIR_ERR_UNSUPPORTED);
   IS(weir_open(&h, "sqlite:/nowhere/at/all.db", NULL, err, sizeof err), WEIR_ERR_UNAVAILABLE);
+  assert_string_equal(weir_error(NULL), err);
+  IS(weir_error_code(NULL), 50301);
   IS(weir_open(&h, "fish:", NULL, NULL, 0), WEIR_ERR_INVALID);
   IS(weir_close(NULL), WEIR_OK);
 }
@@ -38,6 +42,7 @@ static void test_register(void **st) {
   t.release = release;
   OK(weir_register(h, &t));
   IS(weir_register(h, &plain), WEIR_ERR_CONFLICT);
+  IS(weir_error_code(h), 40918);
   t.name = "SHELL";
   IS(weir_register(h, &t), WEIR_ERR_CONFLICT);
   t.name = "two words";
@@ -50,6 +55,23 @@ static void test_register(void **st) {
   IS(releases, 0);
   OK(weir_close(h));
   IS(releases, 1);
+}
+
+/* The threads are shared: with a stack that cannot be had, no type would run. */
+static void test_stack(void **st) {
+  static const size_t odd[] = {((size_t)1 << 30) + 1, (size_t)1 << 50, SIZE_MAX};
+  weir_t *h = kit_open("slots=2", NULL);
+  weir_type_t t = {.size = sizeof t, .name = "greedy", .run = finish};
+  (void)st;
+  for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+    t.stack = odd[i];
+    IS(weir_register(h, &t), WEIR_ERR_INVALID);
+    assert_non_null(strstr(weir_error(h), "stack is"));
+  }
+  OK(weir_register(h, &plain));
+  OK(weir_start(h));
+  OK(weir_wait(h, kit_create(h, "plain"), SOON_MS, NULL));
+  OK(weir_close(h));
 }
 
 static size_t count_tasks(weir_t *h, const weir_filter_t *f, int64_t *total) {
@@ -76,10 +98,59 @@ static void test_sizes(void **st) {
   s.s.size = 1;
   IS(weir_create(h, &s.s, &id), WEIR_ERR_INVALID);
   /* members of an older header are as if they were not set: garbage behind its end says nothing */
-  weir_queue_t q = {.size = offsetof(weir_queue_t, weight), .user = "old", .max_running = 3, .weight = 7000, .paused = 9};
+  weir_queue_t q = {.size = offsetof(weir_queue_t, paused), .user = "old", .max_running = 3, .weight = 7, .paused = 9};
   OK(weir_queue_set(h, &q));
   weir_filter_t f = {.size = offsetof(weir_filter_t, limit), .limit = 0};
   IS(count_tasks(h, &f, NULL), 2);
+  OK(weir_close(h));
+}
+
+/* Half a member cannot be had. What the bytes behind such a size hold is not looked at. */
+static void test_odd_sizes(void **st) {
+  static const size_t odd[] = {0, 1, sizeof(size_t) - 1, sizeof(size_t) * 3 / 2, sizeof(size_t) * 5 / 2};
+  weir_t *h = kit_open("slots=2", NULL);
+  weir_spec_t s = {.type = "ECHO"};
+  weir_type_t t = {.name = "plain", .run = finish};
+  weir_filter_t f = {.limit = -1};
+  weir_queue_t q = {.user = "u", .max_running = 1, .weight = -1, .paused = -1, .rate_count = -1, .order = -1, .rate_per_ms = -1};
+  weir_task_t **v;
+  size_t n;
+  char want[40];
+  (void)st;
+#define ODD(call) do { IS(call, WEIR_ERR_INVALID); if (!strstr(weir_error(h), want)) fail_msg("%s: %s", #call, weir_error(h)); } while (0)
+  for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+    s.size = t.size = f.size = q.size = odd[i];
+    snprintf(want, sizeof want, " is %zu: it must be sizeof", odd[i]);
+    ODD(weir_create(h, &s, NULL));
+    ODD(weir_register(h, &t));
+    ODD(weir_list(h, &f, &v, &n, NULL));
+    ODD(weir_queue_set(h, &q));
+  }
+#undef ODD
+  OK(weir_close(h));
+}
+
+/* Which member is wrong, and of several specs, which one. */
+static void test_sentences(void **st) {
+  static const char *const odd[] = {"[1]", "{bad", ""};
+  weir_t *h = kit_open("slots=2", NULL);
+  weir_spec_t good = {.size = sizeof good, .type = "ECHO"}, bad = good;
+  const weir_spec_t *const three[] = {&good, &good, &bad};
+  (void)st;
+  for (size_t i = 0; i < 2 * sizeof odd / sizeof *odd; i++) { /* with a key another code reads them */
+    bad.params = odd[i / 2];
+    bad.key = i % 2 ? "k" : NULL;
+    IS(weir_create(h, &bad, NULL), WEIR_ERR_INVALID);
+    if (!strstr(weir_error(h), "params")) fail_msg("params \"%s\": %s", odd[i / 2], weir_error(h));
+    assert_null(strstr(weir_error(h), "Spec"));
+    IS(weir_create_many(h, three, 3, NULL), WEIR_ERR_INVALID);
+    if (strncmp(weir_error(h), "Spec 2 of 3: ", 13) != 0 || !strstr(weir_error(h), "params")) fail_msg("%s", weir_error(h));
+  }
+  bad.params = bad.key = NULL, bad.priority = 200;
+  IS(weir_create_many(h, three, 3, NULL), WEIR_ERR_INVALID);
+  assert_int_equal(strncmp(weir_error(h), "Spec 2 of 3: ", 13), 0);
+  bad.priority = 0, bad.type = "nobody";
+  IS(weir_create_many(h, three, 3, NULL), WEIR_ERR_UNKNOWN_TYPE); /* the code stays that of its mistake */
   OK(weir_close(h));
 }
 
@@ -247,7 +318,8 @@ static void test_move(void **st) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest all[] = {
-    KIT_TEST(test_open_refused), KIT_TEST(test_register), KIT_TEST(test_sizes), KIT_TEST(test_create), KIT_TEST(test_get),
+    KIT_TEST(test_open_refused), KIT_TEST(test_register), KIT_TEST(test_stack), KIT_TEST(test_sizes), KIT_TEST(test_odd_sizes),
+    KIT_TEST(test_sentences), KIT_TEST(test_create), KIT_TEST(test_get),
     KIT_TEST(test_list), KIT_TEST(test_move), KIT_TEST(test_bad_texts), KIT_TEST(test_error_is_the_handles)};
   return kit_main(argc, argv, "calls", all, sizeof all / sizeof *all);
 }

@@ -1,5 +1,6 @@
 /* S4's five scenarios, and what steers a routine: finish; delete; fail and restart; pause and restart; fail and delete. */
 #include "kit.h"
+#include <poll.h>
 
 static struct gate gate;
 static int fails, cleaned, clean_answer;
@@ -63,13 +64,55 @@ static int fails_late(weir_attempt_t *a, void *user) {
   return WEIR_PHASE_FAILED;
 }
 
+/* Ends as its content says. */
+static int returns(weir_attempt_t *a, void *user) {
+  (void)user;
+  return (int)strtol(weir_attempt_content(a), NULL, 0);
+}
+
+/* Hears the stop, stays, and comes to the gate each time that the reason is the next one. */
+static int moved_to[2];
+static int stays(weir_attempt_t *a, void *user) {
+  (void)user;
+  gate_come(&gate);
+  for (int i = 0; i < 2; i++) {
+    for (int ms = 0; weir_attempt_stop_reason(a) != moved_to[i]; ms += 2) {
+      if (ms > SOON_MS) return WEIR_PHASE_FINISHED;
+      (void)poll(NULL, 0, 2);
+    }
+    gate_come(&gate);
+  }
+  return WEIR_PHASE_NORMAL;
+}
+
+enum { LONG = 70000 };               /* two of it are more than the line of a report */
+static int wordy(weir_attempt_t *a, void *user) {
+  char *text = malloc(LONG + 1);
+  (void)user;
+  assert_non_null(text);
+  memset(text, 'm', LONG);
+  text[LONG] = '\0';
+  OK(weir_report_progress(a, 5, 10, text, text));
+  free(text);
+  return WEIR_PHASE_FINISHED;
+}
+
+static int configured(weir_attempt_t *a, void *user) {
+  const char *c = weir_attempt_config(a);
+  (void)user;
+  if (c) OK(weir_report_result(a, c, strlen(c)));
+  return WEIR_PHASE_FINISHED;
+}
+
 static weir_t *open_all(void) {
   const weir_type_t v[] = {
     {.size = sizeof *v, .name = "stepper", .run = stepper}, {.size = sizeof *v, .name = "failing", .run = failing},
     {.size = sizeof *v, .name = "for.good", .run = for_good}, {.size = sizeof *v, .name = "cleaner", .run = stepper, .deleting = deleting},
     {.size = sizeof *v, .name = "failing.cleaner", .run = for_good, .deleting = deleting},
     {.size = sizeof *v, .name = "vanishing", .run = vanishing}, {.size = sizeof *v, .name = "stubborn", .run = stubborn},
-    {.size = sizeof *v, .name = "late.for.good", .run = fails_late}, {.size = sizeof *v, .name = "late", .run = fails_late, .user = &gate}};
+    {.size = sizeof *v, .name = "late.for.good", .run = fails_late}, {.size = sizeof *v, .name = "late", .run = fails_late, .user = &gate},
+    {.size = sizeof *v, .name = "returns", .run = returns}, {.size = sizeof *v, .name = "stays", .run = stays},
+    {.size = sizeof *v, .name = "wordy", .run = wordy}, {.size = sizeof *v, .name = "configured", .run = configured}};
   gate_init(&gate);
   fails = cleaned = 0;
   clean_answer = WEIR_PHASE_FINISHED;
@@ -211,6 +254,88 @@ static void test_remove(void **st) {
   OK(weir_close(h));
 }
 
+/* A number that is no WEIR_PHASE is a failure that says so: C programs return -1 for one, and mean no WEIR_REMOVE. */
+static void test_odd_phases(void **st) {
+  static const struct { const char *content; bool removed; } all[] = {
+    {"-1", false}, {"-2", false}, {"3", false}, {"0x200", false}, {"0x103", false}, {"0x101", true}, {"0x102", true}};
+  weir_t *h = open_all();
+  weir_task_t *t;
+  int64_t id;
+  char want[40];
+  (void)st;
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+    const weir_spec_t s = {.size = sizeof s, .type = "returns", .content = all[i].content, .attempts = 1};
+    OK(weir_create(h, &s, &id));
+    int rc = weir_wait(h, id, SOON_MS, &t);
+    if (rc != (all[i].removed ? WEIR_ERR_NOT_FOUND : WEIR_OK)) fail_msg("%s: %d", all[i].content, rc);
+    if (rc) continue;
+    assert_string_equal(t->state_name, "FAILED");
+    snprintf(want, sizeof want, "The routine returned %d,", (int)strtol(all[i].content, NULL, 0));
+    if (!t->error || !strstr(t->error, want)) fail_msg("%s: %s", all[i].content, t->error);
+    weir_task_free(t);
+  }
+  OK(weir_close(h));
+}
+
+/* A pause that becomes a cancel or a delete before the routine has stopped: the routine can tell. */
+static void test_stop_moves(void **st) {
+  weir_t *h = open_all();
+  (void)st;
+  moved_to[0] = WEIR_STOP_PAUSE, moved_to[1] = WEIR_STOP_CANCEL;
+  int64_t id = kit_create(h, "stays");
+  gate_await(&gate, 1);
+  OK(weir_pause(h, id));
+  gate_await(&gate, 2);
+  OK(weir_cancel(h, id));
+  kit_state(h, id, "CANCELED");
+  IS(gate_came(&gate), 3);
+  moved_to[1] = WEIR_STOP_DELETE;
+  id = kit_create(h, "stays");
+  gate_await(&gate, 4);
+  OK(weir_pause(h, id));
+  gate_await(&gate, 5);
+  OK(weir_delete(h, id));
+  kit_state(h, id, "");
+  IS(gate_came(&gate), 6);
+  OK(weir_close(h));
+}
+
+/* Texts are cut to what is stored; the numbers beside them count. */
+static void test_long_progress(void **st) {
+  weir_t *h = open_all();
+  weir_task_t *t;
+  (void)st;
+  OK(weir_wait(h, kit_create(h, "wordy"), SOON_MS, &t));
+  IS(t->done, 5);
+  IS(t->total, 10);
+  assert_non_null(t->unit);
+  assert_non_null(t->message);
+  IS(strlen(t->unit), 64);
+  IS(strlen(t->message), 1024);
+  assert_memory_equal(t->message, "mmm", 3);
+  weir_task_free(t);
+  OK(weir_close(h));
+}
+
+static void test_config(void **st) {
+  weir_t *h = open_all();
+  weir_spec_t s = {.size = sizeof s, .type = "configured", .config = "{\"timeout\": \"1h\", \"depth\": [3, \"x\"]}"};
+  weir_task_t *t;
+  int64_t id;
+  (void)st;
+  OK(weir_create(h, &s, &id));
+  OK(weir_wait(h, id, SOON_MS, &t));
+  assert_non_null(t->result); /* a member of Weir's, and one of the type's own */
+  assert_non_null(strstr(t->result, "\"timeout\""));
+  assert_non_null(strstr(t->result, "\"depth\""));
+  weir_task_free(t);
+  OK(weir_wait(h, kit_create(h, "configured"), SOON_MS, &t));
+  assert_string_equal(t->state_name, "SUCCESS");
+  assert_null(t->result);
+  weir_task_free(t);
+  OK(weir_close(h));
+}
+
 static void test_cancel(void **st) {
   weir_t *h = open_all();
   int64_t id = kit_create(h, "stepper"), other;
@@ -293,6 +418,7 @@ int main(int argc, char **argv) {
   const struct CMUnitTest all[] = {
     KIT_TEST(test_finish), KIT_TEST(test_pause_and_restart), KIT_TEST(test_fail_and_restart), KIT_TEST(test_tries),
     KIT_TEST(test_delete), KIT_TEST(test_delete_cleans_up), KIT_TEST(test_fail_and_delete), KIT_TEST(test_remove),
-    KIT_TEST(test_cancel), KIT_TEST(test_failure_after_stop), KIT_TEST(test_timeout), KIT_TEST(test_hold_and_delay)};
+    KIT_TEST(test_cancel), KIT_TEST(test_failure_after_stop), KIT_TEST(test_timeout), KIT_TEST(test_hold_and_delay),
+    KIT_TEST(test_odd_phases), KIT_TEST(test_stop_moves), KIT_TEST(test_long_progress), KIT_TEST(test_config)};
   return kit_main(argc, argv, "control", all, sizeof all / sizeof *all);
 }

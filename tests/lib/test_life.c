@@ -95,6 +95,8 @@ static void test_given_up(void **st) {
   OK(weir_set_log(h, sink, NULL));
   gate_await(&gate, 1);
   IS(weir_close(h), WEIR_ERR_TIMEOUT);
+  assert_non_null(strstr(weir_error(NULL), "A routine did not stop in time")); /* the handle is gone */
+  IS(weir_error_code(NULL), 50302);
   assert_non_null(strstr(said, "type=deaf"));
   h = open_with("deaf", quick, NULL); /* it goes on elsewhere */
   OK(weir_wait(h, id, SOON_MS, &t));
@@ -312,6 +314,51 @@ static int logs_at_its_end(weir_attempt_t *a, void *user) {
   return WEIR_PHASE_NORMAL;
 }
 
+/* It hears the stop, and holds the close up until the gate is open. */
+struct holder { weir_t *h; char why[200]; };
+static int holds_up(weir_attempt_t *a, void *user) {
+  struct holder *of = user;
+  struct pollfd stop = {.fd = weir_attempt_stop_fd(a), .events = POLLIN};
+  gate_come(&gate);
+  answers[0] = poll(&stop, 1, SOON_MS);
+  answers[1] = weir_close(of->h);
+  snprintf(of->why, sizeof of->why, "%s", weir_error(NULL));
+  gate_come(&told);
+  pthread_mutex_lock(&told.mu);
+  while (!told.open) pthread_cond_wait(&told.moved, &told.mu);
+  pthread_mutex_unlock(&told.mu);
+  return WEIR_PHASE_NORMAL;
+}
+
+static void *close_it(void *arg) { return weir_close(arg) ? arg : NULL; }
+
+/* Neither a routine may close its handle, nor a second thread; each is told why. */
+static void test_closed_once(void **st) {
+  struct holder of = {NULL, ""};
+  const weir_type_t t = {.size = sizeof t, .name = "holds.up", .run = holds_up, .user = &of};
+  void *bad;
+  pthread_t thread;
+  (void)st;
+  gate_init(&gate);
+  gate_init(&told);
+  weir_t *h = kit_open("slots=1", "stop-timeout=60s");
+  of.h = h;
+  OK(weir_register(h, &t));
+  OK(weir_start(h));
+  (void)kit_create(h, "holds.up");
+  gate_await(&gate, 1);
+  IS(pthread_create(&thread, NULL, close_it, h), 0);
+  gate_await(&told, 1);
+  IS(answers[0], 1);
+  IS(answers[1], WEIR_ERR_INVALID);
+  assert_string_equal(of.why, "A routine cannot close its handle.");
+  IS(weir_close(h), WEIR_ERR_INVALID);
+  assert_string_equal(weir_error(NULL), "Another thread closes this handle.");
+  gate_open(&told);
+  pthread_join(thread, &bad);
+  assert_null(bad);
+}
+
 /* Nothing that the store was asked comes back, neither for what runs nor for the handle's own end. */
 static void test_close_while_the_store_hangs(void **st) {
   static const struct { const char *type; int (*run)(weir_attempt_t *, void *); int tasks, answer; } all[] = {
@@ -333,6 +380,9 @@ static void test_close_while_the_store_hangs(void **st) {
     proxy_silent(p, true);
     int64_t from = clock_mono_us();
     IS(weir_close(h), all[i].answer);
+    bool silent = all[i].answer == WEIR_ERR_UNAVAILABLE;
+    assert_non_null(strstr(weir_error(NULL), silent ? "The store did not answer" : "A routine did not stop in time"));
+    IS(weir_error_code(NULL), silent ? 50301 : 50302);
     int64_t took = clock_mono_us() - from;
     if (took > 8000000) fail_msg("%s: the close took %lld ms", all[i].type, (long long)took / 1000); /* 1 s, 5 s, and a busy machine */
     gate_open(&gate);
@@ -401,6 +451,7 @@ int main(int argc, char **argv) {
   const struct CMUnitTest all[] = {
     KIT_TEST(test_hand_over), KIT_TEST(test_given_up), KIT_TEST(test_not_from_inside), KIT_TEST(test_type_elsewhere),
     KIT_TEST(test_nodes), KIT_TEST(test_same_spec_after_start), KIT_TEST(test_file_is_removed), KIT_TEST(test_close_while_the_store_hangs),
-    KIT_TEST(test_process_is_the_hosts), KIT_TEST(test_fenced), KIT_TEST(test_fenced_alone), KIT_TEST(test_file_is_removed_meanwhile)};
+    KIT_TEST(test_process_is_the_hosts), KIT_TEST(test_fenced), KIT_TEST(test_fenced_alone), KIT_TEST(test_file_is_removed_meanwhile),
+    KIT_TEST(test_closed_once)};
   return kit_main(argc, argv, "life", all, sizeof all / sizeof *all);
 }

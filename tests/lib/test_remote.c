@@ -13,10 +13,13 @@ static int door;
 static char url[64];
 static _Atomic(const char *) body;   /* of each answer but that to weir_open(); NULL: it does not answer for now */
 static atomic_int status, held, asked;   /* requests that wait for an answer; all */
+static atomic_bool keeps;            /* connections stay open after the answer to a look */
+static atomic_int changes, drops;    /* requests that change something; so many end their connection without an answer */
 
-static void answer(int fd, int code, const char *text) {
+static void answer(int fd, int code, const char *text, bool keep) {
   char all[2000];
-  int n = snprintf(all, sizeof all, "HTTP/1.1 %d X\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s", code, strlen(text), text);
+  int n = snprintf(all, sizeof all, "HTTP/1.1 %d X\r\nContent-Length: %zu\r\n%s\r\n%s", code, strlen(text),
+                   keep ? "" : "Connection: close\r\n", text);
   assert_int_equal(write(fd, all, (size_t)n), n);
 }
 
@@ -33,19 +36,30 @@ static const char *hold(int fd) {
   return text;
 }
 
-/* Reads until the head is there; bodies are small, and come with it or are left unread. */
-static void *serve(void *arg) {
-  int fd = *(int *)arg;
+/* Reads until the head is there; bodies are small, and come with it or are left unread. True: another one may follow. */
+static bool serve_one(int fd) {
   char in[4000] = "";
   size_t n = 0;
-  free(arg);
   for (ssize_t got; !strstr(in, "\r\n\r\n") && (got = read(fd, in + n, sizeof in - 1 - n)) > 0;) in[n += (size_t)got] = '\0';
+  if (!n) return false;
+  bool looks = strncmp(in, "GET ", 4) == 0, keep = looks && atomic_load(&keeps);
   atomic_fetch_add(&asked, 1);
-  if (strncmp(in, "GET /monitor/task?limit=1 ", 26) == 0) answer(fd, 200, "{\"code\":\"200\",\"data\":[]}");
-  else {
-    const char *text = hold(fd);
-    if (text) answer(fd, atomic_load(&status), text);
+  if (strncmp(in, "GET /monitor/task?limit=1 ", 26) == 0) return answer(fd, 200, "{\"code\":\"200\",\"data\":[]}", keep), keep;
+  if (!looks) {
+    atomic_fetch_add(&changes, 1);
+    if (atomic_fetch_sub(&drops, 1) > 0) return false;
+    atomic_store(&drops, 0);
   }
+  const char *text = hold(fd);
+  if (text) answer(fd, atomic_load(&status), text, keep);
+  return text && keep;
+}
+
+static void *serve(void *arg) {
+  int fd = *(int *)arg;
+  char in[4000];
+  free(arg);
+  while (serve_one(fd)) {}
   shutdown(fd, SHUT_WR);
   while (read(fd, in, sizeof in) > 0) {}
   close(fd);
@@ -274,6 +288,99 @@ static void test_odd_answers_to_changes(void **st) {
   OK(weir_close(h));
 }
 
+/* A gateway on the way that has no answer of the server's may have passed a change on. */
+static void test_gateways(void **st) {
+  static const struct { int status; const char *body; } all[] = {{502, "<html>Bad Gateway</html>"}, {504, ""}, {502, "{\"code\":502}"}};
+  const weir_spec_t s = {.size = sizeof s, .type = "ECHO"};
+  weir_t *h = open_it();
+  (void)st;
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+    says(all[i].status, all[i].body);
+    IS(weir_create(h, &s, NULL), WEIR_ERR_OUTCOME_UNKNOWN);
+    IS(weir_error_code(h), 50303);
+    IS(weir_delete(h, 7), WEIR_ERR_OUTCOME_UNKNOWN);
+    IS(get(h), WEIR_ERR_UNAVAILABLE);
+  }
+  says(503, "{\"code\":\"50301\",\"message\":\"away\"}"); /* a Weir says that nothing was stored */
+  IS(weir_create(h, &s, NULL), WEIR_ERR_UNAVAILABLE);
+  IS(weir_error_code(h), 50301);
+  OK(weir_close(h));
+}
+
+/* The server keeps connections, and ends one at a change without an answer: the change is not sent again, as libcurl would. */
+static void test_changes_are_sent_once(void **st) {
+  const weir_spec_t s = {.size = sizeof s, .type = "ECHO"};
+  int64_t id = -1;
+  (void)st;
+  atomic_store(&keeps, true);
+  weir_t *h = open_it();
+  says(200, OF("{" TASK "}"));
+  OK(get(h)); /* a connection stays behind it */
+  says(200, OF("[7]"));
+  atomic_store(&changes, 0);
+  atomic_store(&drops, 1);
+  IS(weir_create(h, &s, &id), WEIR_ERR_OUTCOME_UNKNOWN);
+  IS(weir_error_code(h), 50303);
+  IS(atomic_load(&changes), 1);
+  IS(id, -1);
+  OK(weir_create(h, &s, &id)); /* whoever wants it again says so */
+  IS(atomic_load(&changes), 2);
+  OK(weir_close(h));
+  atomic_store(&keeps, false);
+}
+
+/* Nobody stands between who has the token and the server. */
+static void test_no_proxy(void **st) {
+  static const char *const of[] = {"http_proxy", "all_proxy", "ALL_PROXY"};
+  weir_t *h;
+  (void)st;
+  unsetenv("no_proxy");
+  unsetenv("NO_PROXY");
+  says(200, OF("{" TASK "}"));
+  for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+    setenv(of[i], "http://127.0.0.1:1", 1); /* nobody listens there */
+    h = open_it();
+    OK(get(h));
+    OK(weir_close(h));
+    unsetenv(of[i]);
+  }
+}
+
+/* Which of several specs is wrong; nothing of them is sent. */
+static void test_bad_spec_of_many(void **st) {
+  const weir_spec_t good = {.size = sizeof good, .type = "ECHO"}, bad = {.size = sizeof bad, .type = "ECHO", .params = "{bad"};
+  const weir_spec_t *const three[] = {&good, &good, &bad};
+  weir_t *h = open_it();
+  int before = atomic_load(&asked);
+  (void)st;
+  IS(weir_create_many(h, three, 3, NULL), WEIR_ERR_INVALID);
+  if (strncmp(weir_error(h), "Spec 2 of 3: params", 19) != 0) fail_msg("%s", weir_error(h));
+  IS(weir_create(h, &bad, NULL), WEIR_ERR_INVALID);
+  assert_int_equal(strncmp(weir_error(h), "params", 6), 0);
+  IS(atomic_load(&asked), before);
+  OK(weir_close(h));
+}
+
+/* The last one: the server takes no more connections, and nothing was sent. One that was kept is no way round that. */
+static void test_nobody_listens(void **st) {
+  const weir_spec_t s = {.size = sizeof s, .type = "ECHO"};
+  int fd;
+  (void)st;
+  atomic_store(&keeps, true);
+  weir_t *h = open_it();
+  says(200, OF("{" TASK "}"));
+  OK(get(h));
+  atomic_store(&changes, 0);
+  says(200, OF("[7]"));
+  shutdown(door, SHUT_RDWR);
+  while ((fd = accept(door, NULL, NULL)) >= 0) close(fd);
+  close(door);
+  IS(weir_create(h, &s, NULL), WEIR_ERR_UNAVAILABLE);
+  IS(weir_error_code(h), 50301);
+  IS(atomic_load(&changes), 0);
+  OK(weir_close(h));
+}
+
 /* What is not sent cannot be taken for something else there. */
 static void test_bad_texts(void **st) {
   weir_t *h = open_it();
@@ -290,6 +397,8 @@ int main(void) {
   const struct CMUnitTest all[] = {
     cmocka_unit_test(test_known_task), cmocka_unit_test(test_odd_tasks), cmocka_unit_test(test_odd_lists),
     cmocka_unit_test(test_odd_answers_to_changes), cmocka_unit_test(test_close_ends_sleeps), cmocka_unit_test(test_close_waits_for_changes),
-    cmocka_unit_test(test_close_ends_waits), cmocka_unit_test(test_bad_texts)};
+    cmocka_unit_test(test_close_ends_waits), cmocka_unit_test(test_bad_texts), cmocka_unit_test(test_gateways),
+    cmocka_unit_test(test_changes_are_sent_once), cmocka_unit_test(test_no_proxy), cmocka_unit_test(test_bad_spec_of_many),
+    cmocka_unit_test(test_nobody_listens)};
   return cmocka_run_group_tests_name("remote", all, begin, NULL);
 }

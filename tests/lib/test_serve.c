@@ -5,7 +5,9 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -44,6 +46,14 @@ static int deaf(weir_attempt_t *a, void *user) {
   return WEIR_PHASE_FINISHED;
 }
 
+/* What HTTP shows as text, and what it cannot; each with a NUL. */
+static int binary(weir_attempt_t *a, void *user) {
+  (void)user;
+  OK(weir_report_result(a, weir_attempt_content(a) ? "\xff\0b" : "a\0b", 3));
+  return WEIR_PHASE_FINISHED;
+}
+
+static const weir_type_t bytes = {.size = sizeof bytes, .name = "bytes", .run = binary};
 static const weir_type_t hears_nothing = {.size = sizeof hears_nothing, .name = "deaf", .run = deaf};
 static const weir_type_t greeter = {.size = sizeof greeter, .name = "greet", .run = greet},
                          talks = {.size = sizeof talks, .name = "talk", .run = talker};
@@ -57,7 +67,18 @@ static weir_t *serve(const char *a, const char *b) {
   OK(weir_register(h, &greeter));
   OK(weir_register(h, &talks));
   OK(weir_register(h, &hears_nothing));
+  OK(weir_register(h, &bytes));
   return h;
+}
+
+/* A handle of the same by its URL; NULL: the library was built without libcurl. */
+static weir_t *client_of(weir_t *h) {
+  char err[300], url[64];
+  weir_t *r = NULL;
+  snprintf(url, sizeof url, "http://127.0.0.1:%d", weir_port(h));
+  int rc = weir_open(&r, url, NULL, err, sizeof err);
+  if (rc && rc != WEIR_ERR_UNSUPPORTED) fail_msg("weir_open: %s: %s", weir_strerror(rc), err);
+  return r;
 }
 
 /* ---- a client ---- */
@@ -96,6 +117,13 @@ static int answer(int fd, char *out, size_t size) {
 static char last[16384];
 static int get(int port, const char *path, const char *token) { return answer(ask(port, "GET", path, token, NULL), last, sizeof last); }
 
+static int64_t post(int port, const char *path, const char *body, const char *id) {
+  int got = answer(ask(port, "POST", path, NULL, body), last, sizeof last);
+  const char *at = strstr(last, id);
+  if (got != 200 || !at) fail_msg("%s: %d %s", path, got, last);
+  return strtoll(at + strlen(id), NULL, 10);
+}
+
 static int64_t submit(int port, const char *type, const char *token) {
   char body[100];
   snprintf(body, sizeof body, "{\"taskType\": \"%s\"}", type);
@@ -131,6 +159,107 @@ static void test_submit(void **st) {
   IS(get(port, "/readyz", NULL), 200);
   OK(weir_close(h));
   IS(dial(port), -1);
+}
+
+static void is_result(weir_task_t *t, const char *want) {
+  IS(t->result_len, 3);
+  assert_memory_equal(t->result, want, 3);
+  weir_task_free(t);
+}
+
+/* A result with a NUL is the same by HTTP as in the process, and its task can be steered and listed. */
+static void test_result_with_nul(void **st) {
+  weir_t *h = serve("dev=on", NULL), *r = client_of(h);
+  weir_spec_t s = {.size = sizeof s, .type = "bytes"};
+  weir_task_t *t, **v;
+  int64_t id;
+  size_t n;
+  (void)st;
+  OK(weir_start(h));
+  for (int i = 0; i < 2 && r; i++) {
+    const char *want = i ? "\xff\0b" : "a\0b";
+    s.content = i ? "no text" : NULL;
+    OK(weir_create(r, &s, &id));
+    OK(weir_wait(r, id, SOON_MS, &t));
+    is_result(t, want);
+    OK(weir_get(r, id, &t));
+    is_result(t, want);
+    OK(weir_get(h, id, &t));
+    is_result(t, want);
+    OK(weir_list(r, NULL, &v, &n, NULL));
+    IS(n, 1);
+    IS(v[0]->result_len, 3);
+    weir_list_free(v, n);
+    IS(weir_run(r, id), WEIR_ERR_CONFLICT);
+    IS(weir_error_code(r), 40912);
+    OK(weir_delete(r, id));
+    kit_state(h, id, "");
+  }
+  OK(weir_close(r));
+  OK(weir_close(h));
+}
+
+/* Whose the task of a node is, what it is called, and of which run: as its flow was started, in the process and by HTTP alike. */
+static void is_of_flow(weir_t *h, int64_t id) {
+  weir_task_t *t;
+  OK(weir_get(h, id, &t));
+  assert_string_equal(t->type, "ECHO");
+  assert_string_equal(t->name, "first");
+  assert_string_equal(t->user, "alice");
+  assert_string_equal(t->group, "g");
+  IS(t->priority, 7);
+  IS(t->run_no, 1);
+  IS(t->attempt, 1);
+  assert_string_equal(t->state_name, "SUCCESS");
+  assert_string_equal(t->result, "x");
+  weir_task_free(t);
+}
+
+static void test_task_of_a_node(void **st) {
+  char path[80];
+  weir_t *h = serve("dev=on", NULL), *r = client_of(h);
+  int port = weir_port(h);
+  weir_task_t *t;
+  (void)st;
+  OK(weir_start(h));
+  int64_t flow = post(port, "/flow", "{\"flowName\":\"f\",\"flowNodes\":[{\"tasks\":[{\"taskName\":\"first\",\"taskType\":\"ECHO\","
+                      "\"taskContent\":\"x\"}]}]}", "\"flowId\":");
+  snprintf(path, sizeof path, "/exec/flow/%lld?wait=20", (long long)flow);
+  (void)post(port, path, "{\"user\":\"alice\",\"group\":\"g\",\"priority\":7}", "\"fiId\":");
+  IS(get(port, "/monitor/task?alone=false&limit=1", NULL), 200);
+  const char *at = strstr(last, "\"tiId\":");
+  if (!at) fail_msg("%s", last);
+  int64_t id = strtoll(at + 7, NULL, 10);
+  is_of_flow(h, id);
+  if (r) is_of_flow(r, id);
+  OK(weir_get(h, id, &t));
+  assert_string_equal(t->content, "x");
+  weir_task_free(t);
+  OK(weir_close(r));
+  OK(weir_close(h));
+}
+
+/* Whoever waits for a job is answered when its last task ends, long before the time is up. */
+static void job_is_waited_for(int port, const char *task, struct gate *g) {
+  char body[400], path[80];
+  snprintf(body, sizeof body, "{\"jobKey\":\"k\",\"closed\":true,\"tasks\":[%s]}", task);
+  int64_t job = post(port, "/job", body, "\"jobId\":");
+  snprintf(path, sizeof path, "/job/%lld?wait=60", (long long)job);
+  if (g) gate_await(g, 1);
+  int fd = ask(port, "GET", path, NULL, NULL);
+  (void)poll(NULL, 0, 100);
+  if (g) gate_open(g);
+  IS(answer(fd, last, sizeof last), 200);
+  assert_non_null(strstr(last, "\"state\":\"SUCCESS\""));
+}
+
+static void test_wait_for_a_job(void **st) {
+  weir_t *h = serve("dev=on", NULL);
+  (void)st;
+  gate_init(&gate);
+  OK(weir_start(h));
+  job_is_waited_for(weir_port(h), "{\"taskType\":\"talk\"}", &gate);
+  OK(weir_close(h));
 }
 
 static void test_token(void **st) {
@@ -426,10 +555,54 @@ static void test_plugin(void **st) {
   OK(weir_close(h));
 }
 
+/* `weir server` in a process of its own, which ends with the test. Returns its port. */
+static int start_server(const char *const *argv, pid_t *pid, FILE **says) {
+  int out[2], port = 0;
+  char line[1000];
+  IS(pipe(out), 0);
+  *pid = fork();
+  assert_true(*pid >= 0);
+  if (*pid == 0) {
+    (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (dup2(out[1], 1) >= 0 && dup2(out[1], 2) >= 0 && close(out[0]) == 0) execv(argv[0], (char *const *)(uintptr_t)argv);
+    _exit(127);
+  }
+  close(out[1]);
+  *says = fdopen(out[0], "r");
+  assert_non_null(*says);
+  while (!port && fgets(line, sizeof line, *says)) {
+    const char *at = strstr(line, "http://127.0.0.1:");
+    if (at) port = atoi(at + 17);
+  }
+  return port;
+}
+
+/* The routines of a server's plug-in wait for tasks too, and leave to the API what it waits for. */
+static void test_wait_for_a_job_beside_a_plugin(void **st) {
+  char data[100];
+  const char *weir = getenv("WEIR_TEST_SERVER"), *so = getenv("WEIR_TEST_PLUGIN");
+  pid_t pid;
+  FILE *said_there;
+  int ended = -1;
+  (void)st;
+  if (!kit_one_process()) return; /* the store has no part in it */
+  assert_true(weir && so);
+  snprintf(data, sizeof data, "%s/server", kit_dir());
+  const char *const argv[] = {weir, "server", "--dev", "--listen", "127.0.0.1:0", "--data", data, "--plugin", so, NULL};
+  int port = start_server(argv, &pid, &said_there);
+  if (!port) fail_msg("weir server does not listen");
+  job_is_waited_for(port, "{\"taskType\":\"count.slowly\",\"taskContent\":\"100\"}", NULL);
+  IS(kill(pid, SIGTERM), 0);
+  IS(waitpid(pid, &ended, 0), pid);
+  fclose(said_there);
+  IS(ended, 0);
+}
+
 int main(int argc, char **argv) {
   const struct CMUnitTest all[] = {
     KIT_TEST(test_submit), KIT_TEST(test_token), KIT_TEST(test_refused), KIT_TEST(test_start_while_waiting),
     KIT_TEST(test_start_under_load), KIT_TEST(test_close_while_following), KIT_TEST(test_two), KIT_TEST(test_slow_body), KIT_TEST(test_deleted_by_force),
-    KIT_TEST(test_process_is_the_hosts), KIT_TEST(test_file_is_removed), KIT_TEST(test_plugin)};
+    KIT_TEST(test_process_is_the_hosts), KIT_TEST(test_file_is_removed), KIT_TEST(test_plugin),
+    KIT_TEST(test_result_with_nul), KIT_TEST(test_task_of_a_node), KIT_TEST(test_wait_for_a_job), KIT_TEST(test_wait_for_a_job_beside_a_plugin)};
   return kit_main(argc, argv, "serve", all, sizeof all / sizeof *all);
 }
