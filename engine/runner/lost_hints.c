@@ -69,11 +69,12 @@ int64_t lost_hints_next(const struct lost_hints *l) {
  * such hints are kept for a while and then sent back. A hint that a look at the rows found is dropped, and so is one for which
  * there is no room here: a node that can run the task and has a free slot looks into the rows. The queue in memory belongs to
  * this process alone, so no other node could pop the hint. */
-void lost_hints_elsewhere(struct lost_hints *l, const struct ev *e, uint8_t slot) {
+void lost_hints_elsewhere(struct lost_hints *l, const struct ev *e, uint8_t slot, uint16_t list) {
   bool queued = e->from == HINT_POPPED || e->from == HINT_MARKED || e->from == HINT_PULLED || e->from == HINT_RESENT;
   size_t n = l->others.n;
   if (!queued || env_keeps(l->env) || n == OTHERS_MAX) return;
-  l->others.v[n].h = (struct hint){e->ti, e->from == HINT_MARKED || e->from == HINT_PULLED ? e->fi | HINT_QUEUED : e->fi};
+  bool marked = e->from == HINT_MARKED || e->from == HINT_PULLED;
+  l->others.v[n].h = (struct hint){e->ti, marked ? e->fi | HINT_QUEUED : e->fi, list};
   l->others.v[n].slot = slot;
   l->others.v[n].at = l->env->boot_us + OTHERS_US / 2 + (int64_t)env_rnd(l->env, OTHERS_US);
   l->others.n++;

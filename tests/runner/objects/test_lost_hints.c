@@ -381,7 +381,7 @@ static void draining_it_looks_no_more(void **st) {
 /* ---- hints of others ---- */
 
 static void elsewhere(enum hint_from from, int64_t ti) {
-  lost_hints_elsewhere(&lost, &(struct ev){.kind = EV_HINT, .fi = 1, .ti = ti, .from = (uint8_t)from}, SLOT_ASYNC);
+  lost_hints_elsewhere(&lost, &(struct ev){.kind = EV_HINT, .fi = 1, .ti = ti, .from = (uint8_t)from}, SLOT_ASYNC, 7);
 }
 
 static void hints_of_others_are_kept_and_sent_back(void **st) {

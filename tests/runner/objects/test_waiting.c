@@ -26,7 +26,7 @@ static int tear_down(void **st) {
 }
 
 static bool add(const char *user, const char *group, int64_t ti, int64_t fi, int32_t priority, int32_t cpu) {
-  return waiting_add(&w, SLOT_PROCESS, &(struct waits){ti, fi, {user, group, priority, cpu}, kit.env.wall_us, NULL, NULL, NULL});
+  return waiting_add(&w, SLOT_PROCESS, &(struct waits){ti, fi, {user, group, priority, cpu}, kit.env.wall_us, NULL, NULL, NULL, 0});
 }
 static void many(const char *user, const char *group, int64_t from, int64_t n) {
   for (int64_t i = 0; i < n; i++) assert_true(add(user, group, from + i, 0, 0, 0));
@@ -717,8 +717,8 @@ static void a_policy_knows_names(void **st) {
   (void)st;
   policy(the_named);
   size_t empty = w.bytes[SLOT_PROCESS];
-  assert_true(waiting_add(&w, SLOT_PROCESS, &(struct waits){1, 0, {"u", "g", 3, 10}, 77, "count", "a name", "a key"}));
-  assert_true(waiting_add(&w, SLOT_PROCESS, &(struct waits){2, 0, {"u", "g", 3, 10}, 78, NULL, NULL, NULL}));
+  assert_true(waiting_add(&w, SLOT_PROCESS, &(struct waits){1, 0, {"u", "g", 3, 10}, 77, "count", "a name", "a key", 0}));
+  assert_true(waiting_add(&w, SLOT_PROCESS, &(struct waits){2, 0, {"u", "g", 3, 10}, 78, NULL, NULL, NULL, 0}));
   assert_int_equal(next(), 1);
   assert_string_equal(asked.v[0].user, "u");
   assert_string_equal(asked.v[0].group, "g");
