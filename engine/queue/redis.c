@@ -164,8 +164,8 @@ static bool pop_value(struct redis_queue *q, const redisReply *r, uint16_t list)
 
 /* Another queue's key was asked for: our nudge list, or what says that there are other lists now. */
 static void pop_signal(struct redis_queue *q, const char *key) {
-  if (strncmp(key, q->wake_keys, strlen(q->wake_keys)) == 0) atomic_store(&q->lists_stale, true);
-  else q->nudged = true;
+  if (strncmp(key, q->wake_keys, strlen(q->wake_keys)) != 0) q->nudged = true;
+  else q->lists_woken = true;
 }
 
 /* [key, value] of BRPOP or [key, [values]] of BLMPOP. */
@@ -223,7 +223,7 @@ static bool single_pops(struct redis_queue *q, redisContext *c) {
 /* BLMPOP of up to n, or BRPOP and single RPOPs; EXISTS after it says whether more is there. The nudge list comes first, then
  * what says that there are other lists, then ours in their turn. */
 static bool pop_send(struct redis_queue *q, redisContext *c, size_t n, int64_t wait_us) {
-  char nudge[KEY_BYTES], wake[KEY_BYTES + sizeof q->gen], count[16], keys[16], wait[32];
+  char nudge[KEY_BYTES], wake[WAKE_BYTES], count[16], keys[16], wait[32];
   const char *blmpop[MINE_MAX + 8] = {"BLMPOP", wait, keys}, *argv[MINE_MAX + 8] = {"EXISTS"};
   const char **first = q->no_blmpop ? argv + 1 : blmpop + 3;
   int64_t node = atomic_load(&q->node), ms = wait_us / 1000;
@@ -232,7 +232,7 @@ static bool pop_send(struct redis_queue *q, redisContext *c, size_t n, int64_t w
   if (ms > 60000) ms = 60000;
   if (q->no_blmpop) ms = (ms + 999) / 1000 * 1000; /* whole seconds before Redis 6 */
   nudge_key(q, node, nudge);
-  snprintf(wake, sizeof wake, "%s%s", q->wake_keys, q->gen);
+  redis_lists_wake_key(q, wake);
   q->asked = (unsigned)(n < limit ? n : limit);
   snprintf(count, sizeof count, "%u", q->asked);
   first[0] = nudge;

@@ -26,6 +26,8 @@ enum {
   HINT_BYTES = 44,           /* "ti:fi", and "q" behind it: HINT_QUEUED */
   KEY_BYTES = QUEUE_PREFIX_MAX + 64,
   LIST_BYTES = QUEUE_PREFIX_MAX + 16 + HINT_CLASS_BYTES,
+  GEN_BYTES = 24,
+  WAKE_BYTES = KEY_BYTES + GEN_BYTES,
   SHA_BYTES = 41,            /* of a script, as text */
   MINE_MAX = 512,            /* lists that one poller pops */
   LENGTHS_MOST = 1024,       /* lists whose length is told */
@@ -73,7 +75,8 @@ struct redis_queue {
   size_t spare_at, n_spare;
   bool nudged, no_blmpop;
   struct mine *mine; size_t n_mine, cap_mine, turn;   /* lists that it pops; the one whose turn it is */
-  char gen[24];              /* of the set of lists, as it was read last */
+  char gen[GEN_BYTES];       /* of the set of lists, as it was read last */
+  bool lists_woken;          /* somebody has changed that set since */
   int64_t lists_us;          /* when that was */
   unsigned owed, asked;      /* replies to come of the pop under way; hints it may bring */
   bool first;                /* the next reply is the blocking one */
@@ -115,6 +118,7 @@ void redis_lists_done(struct redis_queue *q);
 bool redis_lists_push(struct redis_queue *q, const char *how, const struct hint *h, size_t n, int64_t wait_us, size_t *sent);
 /* Poller, no pop under way: which lists it pops, when that is to be read again. NULL, or what is wrong. */
 const char *redis_lists_look(struct redis_queue *q, redisContext *c);
+void redis_lists_wake_key(const struct redis_queue *q, char out[WAKE_BYTES]);
 size_t redis_lists_keys(const struct redis_queue *q, const char **argv);   /* in their turn; argv: MINE_MAX */
 bool redis_lists_find(const struct redis_queue *q, const char *key, uint16_t *list);
 bool redis_lengths(struct queue *base, hints_each *each, void *to);

@@ -3,7 +3,7 @@
  *   weir:P.part:q:CLASS    a list of hints; CLASS default:0 = the shared list, which was the only one in former versions
  *   weir:P:lists           the keys of all lists that were pushed to, LIMIT_HINT_LISTS at most: what is counted
  *   weir:P:gen             a number by chance, another one each time that set changes
- *   weir:P:w:GEN           elements that wake pollers which know the set as it was at GEN; it expires
+ *   weir:P:w:GEN           wakes a poller which knows the set as it was at GEN, and which wakes the next one so; it expires
  *
  * A push is one script, so that counting and pushing are one step. Nothing is counted beside the lists, so no count can drift, and
  * all of these keys may be lost at any time: the next push makes them again, and a poller reads the set once a second.
@@ -16,7 +16,7 @@
 #include <string.h>
 #include "mem.h"
 
-enum { LISTS_FRESH_US = 1000000 };
+enum { LISTS_FRESH_US = 1000000, WAKE_TTL_S = 60 };
 
 /* KEYS: the list, the shared list, the set, the number. ARGV: most hints, most lists, a new number, how keys that wake begin, how
  * to push, hints. Returns how many hints were pushed, and the length of the list. When there are too many lists, those that are
@@ -36,10 +36,9 @@ static const char script[] =
     "end\n"
     "if not at[list] then add(list) end\n"
     "if changed then\n"
-    "  local wake, ones = ARGV[4] .. (redis.call('GET', KEYS[4]) or '0'), {}\n"
-    "  for i = 1, 256 do ones[i] = '1' end\n"
+    "  local wake = ARGV[4] .. (redis.call('GET', KEYS[4]) or '0')\n"
     "  redis.call('SET', KEYS[4], ARGV[3])\n"
-    "  redis.call('LPUSH', wake, unpack(ones))\n"
+    "  redis.call('LPUSH', wake, '1')\n"
     "  redis.call('EXPIRE', wake, 60)\n"
     "end\n"
     "local n, max = #ARGV - 5, tonumber(ARGV[1])\n"
@@ -198,12 +197,36 @@ static const char *read_set(struct redis_queue *q, redisContext *c) {
   return why;
 }
 
+void redis_lists_wake_key(const struct redis_queue *q, char out[WAKE_BYTES]) {
+  snprintf(out, WAKE_BYTES, "%s%s", q->wake_keys, q->gen);
+}
+
+/* One element wakes one poller, since a pop takes all that there is. So each passes it on, unless the number is still the same:
+ * then it would wake itself. A Redis that takes nothing does not matter: the others look once a second. */
+static const char *wake_next(redisContext *c, const char *key) {
+  char ttl[16];
+  snprintf(ttl, sizeof ttl, "%d", WAKE_TTL_S);
+  bool ok = redis_append(c, 3, (const char *[]){"LPUSH", key, "1"}) &&
+            redis_append(c, 3, (const char *[]){"EXPIRE", key, ttl}) && redis_flush(c);
+  for (int i = 0; ok && i < 2; i++) {
+    redisReply *r = pop_reply_of(c);
+    ok = r != NULL;
+    if (r) freeReplyObject(r);
+  }
+  return ok ? NULL : "no answer";
+}
+
 const char *redis_lists_look(struct redis_queue *q, redisContext *c) {
   int64_t now = clock_mono_us();
-  bool changed = atomic_exchange(&q->lists_stale, false);
-  if (q->n_mine > 0 && !changed && now - q->lists_us < LISTS_FRESH_US) return NULL;
+  bool changed = atomic_exchange(&q->lists_stale, false), woken = q->lists_woken;
+  char old[WAKE_BYTES], new[WAKE_BYTES];
+  if (q->n_mine > 0 && !changed && !woken && now - q->lists_us < LISTS_FRESH_US) return NULL;
   q->lists_us = now;
-  return read_set(q, c);
+  q->lists_woken = false;
+  redis_lists_wake_key(q, old);
+  const char *why = read_set(q, c);
+  redis_lists_wake_key(q, new);
+  return why || !woken || strcmp(old, new) == 0 ? why : wake_next(c, old);
 }
 
 size_t redis_lists_keys(const struct redis_queue *q, const char **argv) {
