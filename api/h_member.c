@@ -129,7 +129,8 @@ static void write_hints(struct buf *b, const struct member_row *m, const struct 
   j_open(b, '{');
   for (size_t i = 0; takes && i < h->n; i++)
     if (pops(m, h->v[i].name)) j_i64(b, h->v[i].name, h->v[i].n);
-  for (const char *t = takes && m->types ? m->types : ""; *t; t += strcspn(t, ","), t += *t == ',') unused_list(&p, t, strcspn(t, ","));
+  for (const char *t = takes && m->types ? m->types : ""; *t; t += strcspn(t, ","), t += *t == ',')
+    unused_list(&p, t, strcspn(t, ","));
   if (takes) exec_offers_each(m->executors, unused_list, &p);
   j_close(b, '}');
 }

@@ -63,8 +63,8 @@ static void row(struct table *t, const json_t *m) {
 
 /* members: a list, a reference that this frees. */
 static void print(const struct config *c, json_t *members) {
-  static const char *const titles[] = {"MEMBER", "HOST", "PID", "STATE", "ROLES", "RUNNING", "SLOTS", "CPU", "HINTS", "LABELS", "VERSION",
-                                       "AGE"};
+  static const char *const titles[] = {"MEMBER", "HOST", "PID", "STATE", "ROLES", "RUNNING", "SLOTS", "CPU", "HINTS", "LABELS",
+                                       "VERSION", "AGE"};
   struct table t;
   if (config_num(c, OPT_SHAPE)) {
     client_print(members);

@@ -320,7 +320,9 @@ static size_t own_lists(void *ctx, enum slot_class slot, uint16_t *out, size_t m
 static size_t own_process(void *ctx, uint16_t *out, size_t most) { return own_lists(ctx, SLOT_PROCESS, out, most); }
 static size_t own_async(void *ctx, uint16_t *out, size_t most) { return own_lists(ctx, SLOT_ASYNC, out, most); }
 
-static uint16_t list_of(void *ctx, const struct task_def *t) { return hint_list(((struct node *)ctx)->lists, t->type, t->labels); }
+static uint16_t list_of(void *ctx, const struct task_def *t) {
+  return hint_list(((struct node *)ctx)->lists, t->type, t->labels);
+}
 
 /* What this node offers, for engine_node: "ECHO,WAIT,SHELL", and the users of SHELL. The list is cut when it is full. The API may
  * then say "no executor" for a task that this node could run. */

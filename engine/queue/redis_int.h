@@ -1,4 +1,4 @@
-/* Private to the Redis queue: its struct, its connections (redis_link.c), its lists (redis_lists.c) and its commands (redis.c). */
+/* Private to the Redis queue: its struct, its connections (redis_link.c), its lists (redis_lists.c), its commands (redis.c). */
 #ifndef QUEUE_REDIS_INT_H
 #define QUEUE_REDIS_INT_H
 #include <hiredis/hiredis.h>

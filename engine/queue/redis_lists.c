@@ -1,15 +1,15 @@
 /* The lists of the Redis queue: which there are, how much fits, and which of them the poller pops. Keys of an installation P:
  *
  *   weir:P.part:q:CLASS    a list of hints; CLASS default:0 = the shared list, which was the only one in former versions
- *   weir:P:lists           the keys of all lists that were pushed to, LIMIT_HINT_LISTS at most: what is counted
+ *   weir:P:lists           the keys of all lists that were pushed to, LIMIT_HINT_LISTS at most: these are counted
  *   weir:P:gen             a number by chance, another one each time that set changes
  *   weir:P:w:GEN           wakes a poller which knows the set as it was at GEN, and which wakes the next one so; it expires
  *
- * A push is one script, so that counting and pushing are one step. Nothing is counted beside the lists, so no count can drift, and
- * all of these keys may be lost at any time: the next push makes them again, and a poller reads the set once a second.
+ * A push is one script, so that counting and pushing are one step. Nothing is counted beside the lists, so no count can drift.
+ * All of these keys may be lost at any time: the next push makes them again, and a poller reads the set once a second.
  *
- * The push half is used under push_mu, the rest by the poller. What never happens: more hints than max after a push; a key that is
- * not in the set and is pushed to. */
+ * The push half is used under push_mu, the rest by the poller. What never happens: more hints than max after a push; a push to a
+ * key that is not in the set. */
 #include "redis_int.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -185,9 +185,9 @@ static const char *read_set(struct redis_queue *q, redisContext *c) {
       !redis_flush(c)) return "connection lost";
   const char *why = NULL;
   redisReply *gen = pop_reply_of(c), *set = gen ? pop_reply_of(c) : NULL;
+  bool number = gen && (gen->type == REDIS_REPLY_NIL || (gen->type == REDIS_REPLY_STRING && gen->len < sizeof q->gen));
   if (!set) why = "no answer";
-  else if (gen->type != REDIS_REPLY_NIL && (gen->type != REDIS_REPLY_STRING || gen->len >= sizeof q->gen)) why = "unexpected answer";
-  else if (set->type != REDIS_REPLY_ARRAY) why = "unexpected answer";
+  else if (!number || set->type != REDIS_REPLY_ARRAY) why = "unexpected answer";
   if (!why) {
     snprintf(q->gen, sizeof q->gen, "%s", gen->type == REDIS_REPLY_STRING ? gen->str : "0");
     mine_make(q, set);
