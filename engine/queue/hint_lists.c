@@ -62,7 +62,7 @@ static void add_labels(struct out *o, const char *labels) {
   struct word w[MOST_LABELS];
   size_t n = 0;
   for (const char *p = labels; *p && o->ok; p += *p == ',') {
-    o->ok = n < MOST_LABELS;
+    o->ok = n < MOST_LABELS && *p != ',';
     if (o->ok) w[n++] = (struct word){p, strcspn(p, ",")};
     p += strcspn(p, ",");
   }
