@@ -731,6 +731,18 @@ static void a_policy_knows_names(void **st) {
   assert_int_equal(w.bytes[SLOT_PROCESS], empty);
 }
 
+/* Whoever takes a hint out knows the list that it goes back to. */
+static void a_hint_keeps_its_list(void **st) {
+  struct hint h;
+  (void)st;
+  for (uint16_t i = 1; i <= 2; i++)
+    assert_true(waiting_add(&w, SLOT_PROCESS, &(struct waits){i, 9, {"", "", 0, 0}, kit.env.wall_us, NULL, NULL, NULL, (uint16_t)(LIMIT_HINT_CLASSES * i / 2)}));
+  assert_true(waiting_pick(&w, SLOT_PROCESS, &h));
+  assert_true(h.ti == 1 && h.list == LIMIT_HINT_CLASSES / 2);
+  assert_int_equal(waiting_give(&w, SLOT_PROCESS, &h, 1), 1);
+  assert_true(h.ti == 2 && h.fi == 9 && h.list == LIMIT_HINT_CLASSES);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
     OBJECT(first_come_first_served), OBJECT(urgent_ones_come_first), OBJECT(waiting_makes_urgent), OBJECT(flows_take_turns),
@@ -742,6 +754,7 @@ int main(void) {
     OBJECT(the_budget_drains_for_the_oldest), OBJECT(the_budget_drains_for_what_waits), OBJECT(one_group_leaves_room_for_others), OBJECT(a_task_is_here_once), OBJECT(anything_goes),
     OBJECT(a_policy_sees_the_first_of_each_group), OBJECT(a_policy_chooses), OBJECT(a_policy_sees_what_is_urgent_first),
     OBJECT(a_policy_sees_a_bounded_list), OBJECT(a_policy_sees_only_what_may_start), OBJECT(a_policy_knows_what_runs),
-    OBJECT(a_policy_may_want_none), OBJECT(a_policy_knows_names)};
+    OBJECT(a_policy_may_want_none), OBJECT(a_policy_knows_names),
+    OBJECT(a_hint_keeps_its_list)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
