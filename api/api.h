@@ -37,6 +37,7 @@ struct api_opts {
   uint32_t threads;               /* requests at once; 0 = the default */
   int64_t request_us;             /* how long all waits of a request together may take; 0 = LIMIT_REQUEST_US */
   void (*health)(void *ctx, struct health *out); /* for /readyz; any thread, never waits. NULL = all is well */
+  enum hints_told (*hints)(void *ctx, hints_each *each, void *to);   /* any thread, bounded; NULL = there are no lists */
   void *ctx;
 };
 enum wr_rc api_start(const struct api_opts *o, struct api **out, struct wr_err *err) WR_MUST;

@@ -33,6 +33,15 @@ static void cell_of(struct table *t, const json_t *m, const char *used, const ch
   table_cell(t, s);
 }
 
+/* In all lists that it pops. */
+static void cell_hints(struct table *t, const json_t *m) {
+  const char *name;
+  json_t *n;
+  int64_t all = 0;
+  json_object_foreach(json_object_get(m, "hints"), name, n) all += json_integer_value(n);
+  table_number(t, all);
+}
+
 static void row(struct table *t, const json_t *m) {
   char list[1200];
   cell_number(t, m, "memberId");
@@ -44,6 +53,7 @@ static void row(struct table *t, const json_t *m) {
   cell_number(t, m, "running");
   cell_of(t, m, "slotsUsed", "slots");
   cell_of(t, m, "cpuUsed", "cpuBudget");
+  cell_hints(t, m);
   words(m, "labels", list, sizeof list);
   table_cell(t, list);
   table_cell(t, text(m, "version"));
@@ -53,8 +63,8 @@ static void row(struct table *t, const json_t *m) {
 
 /* members: a list, a reference that this frees. */
 static void print(const struct config *c, json_t *members) {
-  static const char *const titles[] = {"MEMBER", "HOST", "PID", "STATE", "ROLES", "RUNNING", "SLOTS", "CPU", "LABELS", "VERSION",
-                                       "AGE"};
+  static const char *const titles[] = {"MEMBER", "HOST", "PID", "STATE", "ROLES", "RUNNING", "SLOTS", "CPU", "HINTS", "LABELS",
+                                       "VERSION", "AGE"};
   struct table t;
   if (config_num(c, OPT_SHAPE)) {
     client_print(members);

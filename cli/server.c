@@ -109,6 +109,7 @@ static enum wr_rc read_options(struct server *s, struct wr_err *err) {
   o->stopping = process_stopping;
   o->queue = config_text(c, OPT_QUEUE);
   o->prefix = config_text(c, OPT_PREFIX);
+  o->max_queued = (uint32_t)config_num(c, OPT_MAX_QUEUED);
   o->lease_us = config_num(c, OPT_LEASE);
   o->durability = config_num(c, OPT_DURABILITY) ? NODE_RELAXED : NODE_STRICT;
   return rc;
@@ -133,6 +134,10 @@ static void say_start(const struct server *s) {
 
 static void health(void *ctx, struct health *out) { node_health(((const struct server *)ctx)->node, out); }
 
+static enum hints_told hints(void *ctx, hints_each *each, void *to) {
+  return node_hints(((const struct server *)ctx)->node, each, to);
+}
+
 static enum wr_rc start_api(struct server *s, struct wr_err *err) {
   const struct config *c = &s->cfg;
   struct api_opts a = {.listen = s->listen, .host = (const char *const *)c->v[OPT_HOST].many,
@@ -141,7 +146,7 @@ static enum wr_rc start_api(struct server *s, struct wr_err *err) {
                        .runner = node_runner(s->node), .waits = s->waits, .data_dir = s->opts.data, .dev = config_num(c, OPT_DEV),
                        .allow_executors = config_num(c, OPT_DEV) || config_num(c, OPT_ALLOW_EXECUTORS),
                        .shell_allowed = s->opts.shell == NODE_SHELL_ON, .run_as = s->opts.run_as, .version = WEIR_VERSION,
-                       .request_us = s->opts.request_us, .health = health, .ctx = s};
+                       .request_us = s->opts.request_us, .health = health, .hints = hints, .ctx = s};
   enum wr_rc rc = api_start(&a, &s->api, err);
   if (rc) return rc;
   char address[OPT_LISTEN_ROOM];

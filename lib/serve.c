@@ -29,6 +29,12 @@ static void is_unready(struct health *out, const char *why) {
   snprintf(out->store.why, sizeof out->store.why, "%s", why);
 }
 
+/* Whoever asks uses the node by the door, so it stays meanwhile. */
+static enum hints_told hints(void *ctx, hints_each *each, void *to) {
+  const weir_t *h = ctx;
+  return h->node ? node_hints(h->node, each, to) : HINTS_AWAY;
+}
+
 static void health(void *ctx, struct health *out) {
   weir_t *h = ctx;
   struct timespec until = mono_at(clock_mono_us() + HEALTH_WAIT_US);
@@ -84,7 +90,8 @@ enum wr_rc serve_begin(weir_t *h, struct wr_err *err) {
                              .runner = h->view.runner, .waits = s->waits, .token = v[OPT_TOKEN].text, .data_dir = h->data,
                              .dev = v[OPT_DEV].num, .allow_executors = v[OPT_DEV].num,
                              .shell_allowed = h->opts.shell == NODE_SHELL_ON, .version = WEIR_VERSION,
-                             .guest = true, .threads = THREADS, .request_us = h->opts.request_us, .health = health, .ctx = h};
+                             .guest = true, .threads = THREADS, .request_us = h->opts.request_us, .health = health,
+                             .hints = hints, .ctx = h};
   sigfillset(&all);
   sigdelset(&all, SIGBUS);
   pthread_sigmask(SIG_SETMASK, &all, &was);

@@ -100,6 +100,10 @@
 #define LIMIT_HEADERS 64
 #define LIMIT_LABELS_BYTES 1000                /* labels of a member, or of a task, as text */
 #define LIMIT_LABEL_CHARS 128                  /* one of them, NAME or NAME=VALUE */
+#define LIMIT_HINT_CLASS_CHARS 200             /* name of a list of hints; what is longer goes to the shared list */
+#define LIMIT_HINT_CLASSES 1024                /* such names in one process */
+#define LIMIT_HINT_LISTS 128                   /* lists in Redis, of one --prefix; beyond them: the shared list */
+#define LIMIT_MAX_QUEUED 10000                 /* hints in all these lists, unless --max-queued says otherwise */
 #define LIMIT_MEMBERS 100000                   /* rows of members that ended; the oldest go, and those older than what follows */
 #define LIMIT_MEMBER_AGE_US (30LL * 86400 * 1000000)
 #define LIMIT_MEMBERS_SHOWN 10000              /* in one answer, the newest */

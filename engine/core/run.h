@@ -117,7 +117,7 @@ struct eff_after {
   uint32_t task, epoch;
   int64_t owner;
   const struct task_policy *pol;  /* READY, START: what it costs; valid during the step */
-  uint8_t slot;                   /* READY, START, PUSH */
+  uint8_t slot; uint16_t list;    /* READY, START, PUSH; PUSH: where the hint goes */
 };
 
 /* The effects of one batch, over all its runs. Arrays are grown as needed and kept for the next batch. A row appears once,

@@ -101,6 +101,7 @@ struct task_policy {
   enum on_lost on_lost;
   int64_t queue_timeout_us;   /* most time in QUEUED, 0 = none */
   uint8_t slot;               /* enum slot_class of the executor: what a running attempt occupies */
+  uint16_t list;              /* where its hints go: hint_lists.h; 0 = the shared list */
   uint16_t cost;              /* how many slots of that class; 0 counts as 1 */
   uint8_t elsewhere;          /* this node cannot run it: it is neither taken home nor claimed here */
   uint8_t cleans_up;          /* its type, or its configuration, has a clean-up that a deletion runs */

@@ -32,6 +32,7 @@ struct defs {
   struct store *s;
   uint8_t (*slot_of)(const char *type);
   can_run_fn *can; void *can_ctx;
+  list_of_fn *list; void *list_ctx;
   const struct registry *types;       /* NULL = slot_of */
   pthread_mutex_t mu;
   struct map64 map[2];                /* by enum head_kind: id -> struct known */
@@ -68,6 +69,11 @@ static void entry_free(struct entry *e) {
 void defs_can_run(struct defs *d, can_run_fn *can, void *ctx) {
   d->can = can;
   d->can_ctx = ctx;
+}
+
+void defs_list_of(struct defs *d, list_of_fn *list, void *ctx) {
+  d->list = list;
+  d->list_ctx = ctx;
 }
 
 void defs_executors(struct defs *d, const struct registry *types) { d->types = types; }
@@ -266,6 +272,7 @@ static void place(struct defs *d, struct task_def *t) {
   t->policy.slot = d->types ? executor_slot(t->executor) : d->slot_of(t->type);
   t->policy.cleans_up = cleans_up(d, t);
   t->policy.elsewhere = d->can && !d->can(d->can_ctx, t);
+  t->policy.list = d->list ? d->list(d->list_ctx, t) : 0;
 }
 
 /* Takes the reference. */

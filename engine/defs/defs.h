@@ -33,6 +33,9 @@ size_t defs_bytes(struct defs *d);              /* what it holds, about; any thr
  * tasks can run. */
 typedef bool can_run_fn(void *ctx, const struct task_def *t);
 void defs_can_run(struct defs *d, can_run_fn *can, void *ctx);
+/* The list of its hints, asked as often; without it all go to the shared one. */
+typedef uint16_t list_of_fn(void *ctx, const struct task_def *t);
+void defs_list_of(struct defs *d, list_of_fn *list, void *ctx);
 /* Newest version when version is 0. defs_version: of the caller's transaction, or -1 = look now (API). NOT_FOUND. */
 enum wr_rc defs_flow(struct defs *d, int64_t flow_id, int64_t version, int64_t defs_version, struct flow_def **out,
                      struct wr_err *err) WR_MUST;

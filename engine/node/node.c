@@ -25,7 +25,6 @@
 #include "wr_limits.h"
 
 #define LEAVE_US 2000000          /* a planned stop: how long results may take to be stored, once all attempts have ended */
-#define MAX_HINTS 1000000         /* the list of the queue is bounded; beyond it tasks wait as rows */
 enum { ID_CHARS = 32, HOME_BYTES = 80 };
 enum { MYSQL_USUAL_PORT = 3306, REDIS_USUAL_PORT = 6379 };
 #define NUDGE_QUEUE SLOT_PROCESS  /* which of the queues carries nudges */
@@ -40,6 +39,8 @@ struct node {
   struct http *http;              /* the client of HTTP, and of all else that asks URLs here */
   struct queue *queue[SLOT__N];   /* one each, so that tasks that wait for a process never hold up the others */
   struct pump *pump[SLOT__N];     /* NULL with the queue in memory */
+  struct hint_lists *lists;       /* the same */
+  uint64_t lists_of;              /* what the pollers know of the registry; runner thread */
   pthread_mutex_t gate;           /* between the runner's calls and a worker that goes before it: node_close() */
   /* NULL: there is none, or none any more. The runner's thread, and who says that the store is gone, look with `gate` held. */
   struct worker *worker;
@@ -100,7 +101,7 @@ static void port_deadline(void *ctx, int64_t boot_us) {
 static bool port_push(void *ctx, enum slot_class s, const struct hint *h, size_t n) {
   return pump_push(((struct node *)ctx)->pump[s], h, n);
 }
-static size_t port_backlog(void *ctx, enum slot_class s) { return queue_depth(((struct node *)ctx)->queue[s]); }
+static size_t port_backlog(void *ctx, enum slot_class s) { return pump_depth(((struct node *)ctx)->pump[s]); }
 
 static void port_nudge(void *ctx, int64_t incarnation) {
   struct node *n = ctx;
@@ -112,8 +113,18 @@ static void port_flow_done(void *ctx, int64_t fi, enum flow_state state) {
   if (n->o->flow_done) n->o->flow_done(n->o->ctx, fi, state);
 }
 
+/* The pollers look which lists are theirs, now: what waits in a pop is woken by a nudge. */
+static void types_changed(struct node *n) {
+  n->lists_of = registry_changes(n->executors);
+  for (int s = 0; s < SLOT__N; s++) {
+    queue_lists_changed(n->queue[s]);
+    pump_nudge(n->pump[s], runner_incarnation(n->runner));
+  }
+}
+
 static void port_free_slots(void *ctx, const uint32_t free[SLOT__N]) {
   struct node *n = ctx;
+  if (n->lists && n->worker && n->lists_of != registry_changes(n->executors)) types_changed(n);
   for (int s = 0; s < SLOT__N; s++) {
     if (n->pump[s]) pump_free(n->pump[s], free[s]);
   }
@@ -291,6 +302,29 @@ static bool can_run(void *ctx, const struct task_def *t) {
   return ok;
 }
 
+/* The same of a list of hints. Who a task runs as, and which queues this node serves, is not in its name. */
+static bool runs_class(void *ctx, const char *type, const char *labels) {
+  const struct node *n = ctx;
+  const struct executor *x = registry_find(n->executors, type, 0);
+  if (!x || !labels_have(n->o->labels, labels)) return false;
+  if (x->added && !atomic_load(&x->added->offered)) return false;
+  return !(x->ops.flags & WX_PROGRAMS) || n->o->shell == NODE_SHELL_ON;
+}
+
+static size_t own_lists(void *ctx, enum slot_class slot, uint16_t *out, size_t most) {
+  const struct node *n = ctx;
+  size_t got = 0;
+  for (const struct executor *x = NULL; got < most && (x = registry_next(n->executors, x));)
+    if (executor_slot(x) == slot && runs_class(ctx, x->ops.name, "")) out[got++] = hint_list(n->lists, x->ops.name, NULL);
+  return got;
+}
+static size_t own_process(void *ctx, uint16_t *out, size_t most) { return own_lists(ctx, SLOT_PROCESS, out, most); }
+static size_t own_async(void *ctx, uint16_t *out, size_t most) { return own_lists(ctx, SLOT_ASYNC, out, most); }
+
+static uint16_t list_of(void *ctx, const struct task_def *t) {
+  return hint_list(((struct node *)ctx)->lists, t->type, t->labels);
+}
+
 /* What this node offers, for engine_node: "ECHO,WAIT,SHELL", and the users of SHELL. The list is cut when it is full. The API may
  * then say "no executor" for a task that this node could run. */
 static void add_word(char *list, size_t n, const char *word) {
@@ -401,8 +435,11 @@ static enum wr_rc open_queue(struct node *n, int s, struct wr_err *err) {
   static const char *const suffix[SLOT__N] = {[SLOT_PROCESS] = "process", [SLOT_ASYNC] = "async"};
   char prefix[QUEUE_PREFIX_MAX + 16];
   snprintf(prefix, sizeof prefix, "%s.%s", n->o->prefix, suffix[s]);
-  enum wr_rc rc = queue_open(n->o->queue, prefix, MAX_HINTS, &n->queue[s], err);
+  enum wr_rc rc = queue_open(n->o->queue, prefix, n->o->max_queued, &n->queue[s], err);
   if (rc || !n->queue[s]) return rc;
+  if (!n->lists) n->lists = hint_lists_new();
+  queue_lists(n->queue[s], &(struct queue_of){.install = n->o->prefix, .lists = n->lists, .ctx = n, .runs = runs_class,
+                                              .own = s == SLOT_PROCESS ? own_process : own_async});
   return pump_new(n->queue[s], (enum slot_class)s, s == NUDGE_QUEUE ? PUMP_NUDGES : PUMP_HINTS_ONLY, &n->pump[s], err);
 }
 
@@ -472,6 +509,7 @@ static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_
   defs_executors(n->defs, n->executors);
   defs_limit(n->defs, defs_share(o->cache_bytes));
   defs_can_run(n->defs, can_run, n);
+  if (n->lists) defs_list_of(n->defs, list_of, n);
   open_clerk(n);
   rc = open_runner(n, err);
   for (int s = 0; s < SLOT__N && !rc; s++) {
@@ -575,6 +613,7 @@ bool node_close(struct node *n) {
   clerk_free(n->clerk);
   if (n->defs) defs_free(n->defs);
   if (n->store) store_close(n->store);
+  hint_lists_free(n->lists);
   registry_free(n->executors);
   http_free(n->http);
   pthread_mutex_destroy(&n->gate);
@@ -600,6 +639,11 @@ void node_health(struct node *n, struct health *out) {
   for (int s = 0; s < SLOT__N && out->queue.ok; s++) {
     if (n->pump[s]) pump_health(n->pump[s], &out->queue);
   }
+}
+
+enum hints_told node_hints(struct node *n, hints_each *each, void *to) {
+  if (!n->lists) return HINTS_NONE;
+  return queue_lengths(n->queue[NUDGE_QUEUE], each, to) ? HINTS_KNOWN : HINTS_AWAY;
 }
 
 bool node_failed(const struct node *n) { return atomic_load(&n->failed); }

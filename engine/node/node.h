@@ -31,6 +31,7 @@ struct registry;
 struct node_opts {
   const char *store, *queue, *prefix, *data;
   const char *roles_text;
+  uint32_t max_queued;                        /* hints in the queue, at most; 0 = the default */
   const char *labels, *version;               /* "A,B" (labels.h), NULL = none; of this program */
   unsigned roles;
   int64_t lease_us;
@@ -86,6 +87,7 @@ bool node_close(struct node *n);
 void node_bury(struct node *n);
 
 void node_health(struct node *n, struct health *out);   /* any thread; waits RUNNER_HEALTH_WAIT_US at most */
+enum hints_told node_hints(struct node *n, hints_each *each, void *to);   /* any thread; waits for Redis, bounded */
 bool node_failed(const struct node *n);                 /* the node ends because it could not go on */
 struct store *node_store(const struct node *n);
 struct defs *node_defs(const struct node *n);

@@ -93,7 +93,7 @@ enum wr_rc queue_open(const char *url, const char *prefix, size_t max_hints, str
   struct redis_where w = {0};
   bool ok;
   *out = NULL;
-  if (max_hints == 0) max_hints = QUEUE_MAX_HINTS;
+  if (max_hints == 0) max_hints = LIMIT_MAX_QUEUED;
   if (!prefix || !*prefix) prefix = "default";
   if (!prefix_ok(prefix)) return wr_err_set(err, WR_BAD_NAME, "The queue prefix must be 1 to 64 of A-Z a-z 0-9 _ . -");
   if (strcmp(url, "memory:") == 0) return WR_OK;
@@ -107,7 +107,14 @@ enum wr_rc queue_open(const char *url, const char *prefix, size_t max_hints, str
 }
 
 void queue_set_node(struct queue *q, int64_t incarnation) { q->ops->set_node(q, incarnation); }
-bool queue_push(struct queue *q, const struct hint *h, size_t n) { return n == 0 || q->ops->push(q, h, n); }
+void queue_lists(struct queue *q, const struct queue_of *of) { q->ops->lists(q, of); }
+void queue_lists_changed(struct queue *q) { q->ops->lists_changed(q); }
+bool queue_pops(struct queue *q, uint16_t list) { return q->ops->pops(q, list); }
+bool queue_lengths(struct queue *q, hints_each *each, void *to) { return q->ops->lengths(q, each, to); }
+enum queue_push queue_push(struct queue *q, const struct hint *h, size_t n, size_t *sent) {
+  *sent = 0;
+  return n == 0 ? QUEUE_SENT : q->ops->push(q, h, n, sent);
+}
 bool queue_pop_nudge(struct queue *q, int64_t wait_us, bool *away) {
   *away = false;
   return q->ops->pop_nudge(q, wait_us, away);

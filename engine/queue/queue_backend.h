@@ -8,7 +8,11 @@
 struct queue_ops {
   void (*set_node)(struct queue *q, int64_t incarnation);
   void (*close)(struct queue *q);
-  bool (*push)(struct queue *q, const struct hint *h, size_t n);
+  void (*lists)(struct queue *q, const struct queue_of *of);
+  void (*lists_changed)(struct queue *q);
+  bool (*pops)(struct queue *q, uint16_t list);
+  bool (*lengths)(struct queue *q, hints_each *each, void *to);
+  enum queue_push (*push)(struct queue *q, const struct hint *h, size_t n, size_t *sent);
   size_t (*pop)(struct queue *q, struct hint *out, size_t n, int64_t wait_us, bool *away);
   bool (*pop_nudge)(struct queue *q, int64_t wait_us, bool *away);
   void (*pop_end)(struct queue *q);

@@ -30,7 +30,7 @@ static struct redis_queue *self(struct queue *q) { return (struct redis_queue *)
 /* ---- push ---- */
 
 /* One answer of the push connection. NULL: the connection is gone. */
-static redisReply *push_reply_by(struct redis_queue *q, int64_t until_us) {
+redisReply *redis_push_reply(struct redis_queue *q, int64_t until_us) {
   redisReply *r = NULL;
   enum await how = redis_await(q->push.c, until_us, -1, &r);
   if (how == TIMED_OUT) redis_link_lost(q, &q->push, LOSS_AWAY, "no answer");
@@ -39,8 +39,8 @@ static redisReply *push_reply_by(struct redis_queue *q, int64_t until_us) {
 }
 
 /* An integer. False: the connection is gone. */
-static bool push_answer_by(struct redis_queue *q, int64_t until_us, long long *out) {
-  redisReply *r = push_reply_by(q, until_us);
+bool redis_push_count(struct redis_queue *q, int64_t until_us, long long *out) {
+  redisReply *r = redis_push_reply(q, until_us);
   if (!r) return false;
   bool ok = r->type == REDIS_REPLY_INTEGER && r->integer >= 0;
   *out = ok ? r->integer : 0;
@@ -49,69 +49,33 @@ static bool push_answer_by(struct redis_queue *q, int64_t until_us, long long *o
   return ok;
 }
 
-static bool push_answer(struct redis_queue *q, long long *out) { return push_answer_by(q, redis_after(COMMAND_US), out); }
+static bool push_answer(struct redis_queue *q, long long *out) { return redis_push_count(q, redis_after(COMMAND_US), out); }
 
-static bool push_send(struct redis_queue *q, bool appended) {
+bool redis_push_send(struct redis_queue *q, bool appended) {
   if (appended && redis_flush(q->push.c)) return true;
   redis_link_lost(q, &q->push, LOSS_BROKEN, "connection lost");
   return false;
 }
 
-/* How many of n fit. Asks Redis only when the last known length says that they do not. */
-static bool push_room(struct redis_queue *q, size_t n, size_t *room) {
-  long long len = (long long)q->seen;
-  if (q->seen + n > q->max) {
-    if (!push_send(q, redis_append(q->push.c, 2, (const char *[]){"LLEN", q->list})) || !push_answer(q, &len)) return false;
-    q->seen = (size_t)len;
-  }
-  *room = q->seen < q->max ? q->max - q->seen : 0;
-  return true;
-}
-
-static void hint_text(char out[HINT_BYTES], const struct hint *h) {
+void redis_hint_text(char out[HINT_BYTES], const struct hint *h) {
   snprintf(out, HINT_BYTES, "%lld:%lld%s", (long long)h->ti, (long long)(h->fi & ~HINT_QUEUED), h->fi & HINT_QUEUED ? "q" : "");
 }
 
-static bool push_chunk(struct redis_queue *q, const struct hint *h, size_t n) {
-  char text[PUSH_CHUNK][HINT_BYTES];
-  const char *argv[PUSH_CHUNK + 2] = {"LPUSH", q->list};
-  for (size_t i = 0; i < n; i++) {
-    hint_text(text[i], &h[i]);
-    argv[i + 2] = text[i];
-  }
-  return redis_append(q->push.c, (int)n + 2, argv);
-}
-
-enum pushed { PUSHED, FULL, LOST };
-
-/* LPUSH of all that fits, in chunks, one flush. */
-static enum pushed push_all(struct redis_queue *q, const struct hint *h, size_t n) {
-  size_t room, chunks = 0;
-  long long len = 0;
-  if (!push_room(q, n, &room)) return LOST;
-  size_t todo = n < room ? n : room;
-  bool ok = true;
-  for (size_t at = 0; ok && at < todo; at += PUSH_CHUNK, chunks++)
-    ok = push_chunk(q, h + at, todo - at < PUSH_CHUNK ? todo - at : PUSH_CHUNK);
-  if (chunks && !push_send(q, ok)) return LOST;
-  for (size_t i = 0; i < chunks; i++)
-    if (!push_answer(q, &len)) return LOST;
-  if (chunks) {
-    redis_link_good(q, &q->push);
-    q->seen = (size_t)len;
-    atomic_store(&q->known, (size_t)len);
-  }
-  return todo == n ? PUSHED : FULL;
-}
-
 /* When the connection broke, one more try is made on its successor, if that comes soon; this may double hints. */
-static bool redis_push(struct queue *base, const struct hint *h, size_t n) {
+static enum queue_push redis_push(struct queue *base, const struct hint *h, size_t n, size_t *sent) {
   struct redis_queue *q = self(base);
-  enum pushed how = LOST;
+  enum queue_push how = QUEUE_SENT;
+  int tries = 0;
   pthread_mutex_lock(&q->push_mu);
-  for (int i = 0; i < 2 && how == LOST && redis_link_get(q, &q->push, FIRST_DIAL_US, NULL); i++) how = push_all(q, h, n);
+  while (how == QUEUE_SENT && *sent < n) {
+    size_t todo = n - *sent < PUSH_CHUNK ? n - *sent : PUSH_CHUNK, got = 0;
+    if (!redis_link_get(q, &q->push, FIRST_DIAL_US, NULL)) how = QUEUE_AWAY;
+    else if (!redis_lists_push(q, "LPUSH", h + *sent, todo, COMMAND_US, &got)) how = tries++ ? QUEUE_AWAY : QUEUE_SENT;
+    else if (got < todo) how = QUEUE_FULL;
+    *sent += got;
+  }
   pthread_mutex_unlock(&q->push_mu);
-  return how == PUSHED;
+  return how;
 }
 
 static void nudge_key(const struct redis_queue *q, int64_t incarnation, char out[KEY_BYTES]) {
@@ -128,7 +92,7 @@ static bool redis_nudge(struct queue *base, int64_t incarnation) {
   snprintf(ttl, sizeof ttl, "%d", NUDGE_TTL_S);
   pthread_mutex_lock(&q->push_mu);
   if (redis_link_get(q, &q->push, FIRST_DIAL_US, NULL)) {
-    ok = push_send(q, redis_append(q->push.c, 3, (const char *[]){"LPUSH", key, "1"}) &&
+    ok = redis_push_send(q, redis_append(q->push.c, 3, (const char *[]){"LPUSH", key, "1"}) &&
                           redis_append(q->push.c, 3, (const char *[]){"EXPIRE", key, ttl})) &&
          push_answer(q, &n) && push_answer(q, &n);
     if (ok) redis_link_good(q, &q->push);
@@ -139,7 +103,7 @@ static bool redis_nudge(struct queue *base, int64_t incarnation) {
 
 /* A Redis user without the right to SET cannot take turns: then each node looks for itself. */
 static bool turn_answer(struct redis_queue *q) {
-  redisReply *r = push_reply_by(q, redis_after(COMMAND_US));
+  redisReply *r = redis_push_reply(q, redis_after(COMMAND_US));
   if (!r) return false;
   bool mine = r->type == REDIS_REPLY_STATUS, no_right = r->type == REDIS_REPLY_ERROR && strncmp(r->str, "NOPERM", 6) == 0;
   if (mine || no_right || r->type == REDIS_REPLY_NIL) redis_link_good(q, &q->push);
@@ -158,7 +122,7 @@ static bool redis_turn(struct queue *base, uint32_t kind, int64_t for_us) {
   snprintf(ms, sizeof ms, "%lld", (long long)(for_us / 1000 > 0 ? for_us / 1000 : 1));
   pthread_mutex_lock(&q->push_mu);
   if (redis_link_get(q, &q->push, FIRST_DIAL_US, NULL) &&
-      push_send(q, redis_append(q->push.c, 6, (const char *[]){"SET", key, node, "NX", "PX", ms})))
+      redis_push_send(q, redis_append(q->push.c, 6, (const char *[]){"SET", key, node, "NX", "PX", ms})))
     mine = turn_answer(q);
   pthread_mutex_unlock(&q->push_mu);
   return mine;
@@ -190,31 +154,46 @@ static bool parse_hint(const char *s, size_t n, struct hint *out) {
 }
 
 /* False: r is not a string, or more came than was asked for. */
-static bool pop_value(struct redis_queue *q, const redisReply *r) {
+static bool pop_value(struct redis_queue *q, const redisReply *r, uint16_t list) {
   if (r->type != REDIS_REPLY_STRING || q->n_spare == POP_MAX) return false;
+  q->spare[q->n_spare].list = list;
   if (parse_hint(r->str, r->len, &q->spare[q->n_spare])) q->n_spare++;
   else bad_hint(q, r->str, r->len);
   return true;
 }
 
+/* Another queue's key was asked for: our nudge list, or what says that there are other lists now. */
+static void pop_signal(struct redis_queue *q, const char *key) {
+  if (strncmp(key, q->wake_keys, strlen(q->wake_keys)) != 0) q->nudged = true;
+  else q->lists_woken = true;
+}
+
 /* [key, value] of BRPOP or [key, [values]] of BLMPOP. */
 static bool pop_first(struct redis_queue *q, const redisReply *r) {
+  uint16_t list;
   if (r->type == REDIS_REPLY_NIL) return true;
   if (r->type != REDIS_REPLY_ARRAY || r->elements != 2) return false;
   const redisReply *key = r->element[0], *v = r->element[1];
   if (key->type != REDIS_REPLY_STRING) return false;
-  if (strcmp(key->str, q->list) != 0) {
-    q->nudged = true;
+  if (!redis_lists_find(q, key->str, &list)) {
+    pop_signal(q, key->str);
     return true;
   }
-  if (v->type != REDIS_REPLY_ARRAY) return pop_value(q, v);
+  if (v->type != REDIS_REPLY_ARRAY) return pop_value(q, v, list);
   if (v->elements > q->asked) return false;
   for (size_t i = 0; i < v->elements; i++)
-    if (!pop_value(q, v->element[i])) return false;
+    if (!pop_value(q, v->element[i], list)) return false;
   return true;
 }
 
-/* Sorts one reply of the pop under way: the blocking one, then single pops, then the length. NULL, or what is wrong. */
+/* A single pop: they go round the lists, beginning with the one whose turn it was. */
+static bool pop_single(struct redis_queue *q, const redisReply *r) {
+  const struct mine *m = &q->mine[(q->turn + q->nth++) % q->n_mine];
+  return r->type == REDIS_REPLY_NIL || pop_value(q, r, m->list);
+}
+
+/* Sorts one reply of the pop under way: the blocking one, then single pops, then how many lists are not empty. NULL, or what is
+ * wrong. */
 static const char *pop_reply(struct redis_queue *q, const redisReply *r) {
   bool first = q->first, last = q->owed == 1, ok;
   q->first = false;
@@ -226,35 +205,60 @@ static const char *pop_reply(struct redis_queue *q, const redisReply *r) {
   }
   if (first) ok = pop_first(q, r);
   else if (last) ok = r->type == REDIS_REPLY_INTEGER && r->integer >= 0;
-  else ok = r->type == REDIS_REPLY_NIL || pop_value(q, r);
-  if (ok && last) atomic_store(&q->known, (size_t)r->integer);
+  else ok = pop_single(q, r);
+  if (ok && last) {
+    atomic_store(&q->known, (size_t)r->integer);
+    q->turn++;
+  }
   return ok ? NULL : "unexpected answer";
 }
 
-/* BLMPOP of up to n, or BRPOP and single RPOPs; an LLEN after it says how many are left. The nudge list comes first. */
+static bool single_pops(struct redis_queue *q, redisContext *c) {
+  bool ok = true;
+  for (unsigned i = 1; ok && i < q->asked; i++)
+    ok = redis_append(c, 2, (const char *[]){"RPOP", q->mine[(q->turn + i - 1) % q->n_mine].key});
+  return ok;
+}
+
+/* BLMPOP of up to n, or BRPOP and single RPOPs; EXISTS after it says whether more is there. The nudge list comes first, then
+ * what says that there are other lists, then ours in their turn. */
 static bool pop_send(struct redis_queue *q, redisContext *c, size_t n, int64_t wait_us) {
-  char nudge[KEY_BYTES], count[16], wait[32];
+  char nudge[KEY_BYTES], wake[WAKE_BYTES], count[16], keys[16], wait[32];
+  const char *blmpop[MINE_MAX + 8] = {"BLMPOP", wait, keys}, *argv[MINE_MAX + 8] = {"EXISTS"};
+  const char **first = q->no_blmpop ? argv + 1 : blmpop + 3;
   int64_t node = atomic_load(&q->node), ms = wait_us / 1000;
   size_t limit = q->no_blmpop ? POP_SINGLE : POP_MAX;
   if (ms < 1) ms = 1;
   if (ms > 60000) ms = 60000;
+  if (q->no_blmpop) ms = (ms + 999) / 1000 * 1000; /* whole seconds before Redis 6 */
   nudge_key(q, node, nudge);
+  redis_lists_wake_key(q, wake);
   q->asked = (unsigned)(n < limit ? n : limit);
   snprintf(count, sizeof count, "%u", q->asked);
+  first[0] = nudge;
+  first[1] = wake;
+  size_t lists = redis_lists_keys(q, first + 2), at = lists + 2;
   bool ok;
   if (q->no_blmpop) {
-    ms = (ms + 999) / 1000 * 1000; /* whole seconds before Redis 6 */
+    argv[0] = "BRPOP";
     snprintf(wait, sizeof wait, "%lld", (long long)ms / 1000);
-    ok = redis_append(c, 4, (const char *[]){"BRPOP", nudge, q->list, wait});
-    for (unsigned i = 1; ok && i < q->asked; i++) ok = redis_append(c, 2, (const char *[]){"RPOP", q->list});
+    first[at] = wait;
+    ok = redis_append(c, (int)at + 2, argv) && single_pops(q, c);
     q->owed = q->asked + 1;
   } else {
     snprintf(wait, sizeof wait, "%lld.%03lld", (long long)ms / 1000, (long long)ms % 1000);
-    ok = redis_append(c, 8, (const char *[]){"BLMPOP", wait, "2", nudge, q->list, "RIGHT", "COUNT", count});
+    snprintf(keys, sizeof keys, "%zu", at);
+    first[at] = "RIGHT";
+    first[at + 1] = "COUNT";
+    first[at + 2] = count;
+    ok = redis_append(c, (int)at + 6, blmpop);
     q->owed = 2;
   }
-  ok = ok && redis_append(c, 2, (const char *[]){"LLEN", q->list}) && redis_flush(c);
+  argv[0] = "EXISTS";
+  (void)redis_lists_keys(q, argv + 1);
+  ok = ok && redis_append(c, (int)lists + 1, argv) && redis_flush(c);
   q->first = true;
+  q->nth = 0;
   q->dead_us = redis_after(ms * 1000 + COMMAND_US);
   return ok;
 }
@@ -285,6 +289,11 @@ static bool pop_run(struct redis_queue *q, redisContext *c, size_t n, int64_t wa
   int64_t until = redis_after(wait_us > POP_MIN_US ? wait_us : POP_MIN_US);
   do {
     redisReply *r = NULL;
+    const char *bad = q->owed ? NULL : redis_lists_look(q, c);
+    if (bad) {
+      pop_lost(q, LOSS_AWAY, bad);
+      return false;
+    }
     if (q->owed == 0 && !pop_send(q, c, n, until - clock_mono_us())) {
       pop_lost(q, LOSS_BROKEN, "connection lost");
       return false;
@@ -354,7 +363,7 @@ static size_t redis_pop(struct queue *base, struct hint *out, size_t n, int64_t 
   size_t got = 0;
   if (q->nudged) {
     q->nudged = false;
-    out[got++] = (struct hint){0, 0};
+    out[got++] = (struct hint){0};
   }
   got += take_spare(q, out + got, n - got);
   if (pop_leave(q) || got) *away = false;
@@ -416,23 +425,21 @@ static size_t redis_depth(struct queue *base) {
 
 /* ---- life ---- */
 
-/* Hints popped and never handed out go back to where they were, if Redis is there. Its answers are waited for, since Redis may
- * never look at bytes in flight on a connection that is closed with answers unread. */
+/* Hints popped and never handed out go back to where they were, if Redis is there and has room: the rows have them. */
 static void give_back(struct redis_queue *q) {
-  size_t n = q->n_spare - q->spare_at;
-  long long len;
-  bool ok = true;
+  size_t left = q->n_spare - q->spare_at, lost = 0;
+  struct hint h[PUSH_CHUNK];
   pthread_mutex_lock(&q->push_mu);
-  ok = n > 0 && redis_link_get(q, &q->push, FIRST_DIAL_US, NULL) != NULL;
-  for (size_t i = q->n_spare; ok && i > q->spare_at; i--) {
-    char text[HINT_BYTES];
-    hint_text(text, &q->spare[i - 1]);
-    ok = redis_append(q->push.c, 3, (const char *[]){"RPUSH", q->list, text});
+  while (left > 0) {
+    size_t n = 0, sent = 0;
+    const struct hint *last = &q->spare[q->spare_at + left - 1];
+    for (; n < left && n < PUSH_CHUNK && (last - n)->list == last->list; n++) h[n] = *(last - n);
+    left -= n;
+    if (lost > 0 || !redis_link_get(q, &q->push, FIRST_DIAL_US, NULL) || !redis_lists_push(q, "RPUSH", h, n, END_US, &sent) ||
+        sent < n)
+      lost += n - sent;
   }
-  ok = ok && push_send(q, true);
-  int64_t until = redis_after(END_US);
-  for (size_t i = 0; ok && i < n; i++) ok = push_answer_by(q, until, &len);
-  if (n > 0 && !ok) log_info("queue.hints_lost", L_INT("hints", (int64_t)n)); /* the rows have them */
+  if (lost > 0) log_info("queue.hints_lost", L_INT("hints", (int64_t)lost));
   q->spare_at = q->n_spare = 0;
   pthread_mutex_unlock(&q->push_mu);
 }
@@ -445,8 +452,8 @@ static void unblock(struct redis_queue *q) {
   snprintf(id, sizeof id, "%lld", (long long)q->pop.client);
   pthread_mutex_lock(&q->push_mu);
   if (q->pop.client && redis_link_get(q, &q->push, FIRST_DIAL_US, NULL) &&
-      push_send(q, redis_append(q->push.c, 3, (const char *[]){"CLIENT", "UNBLOCK", id})))
-    (void)push_answer_by(q, redis_after(END_US), &n); /* 0 = it was not blocked: its answer is on its way */
+      redis_push_send(q, redis_append(q->push.c, 3, (const char *[]){"CLIENT", "UNBLOCK", id})))
+    (void)redis_push_count(q, redis_after(END_US), &n); /* 0 = it was not blocked: its answer is on its way */
   else if (q->pop.c) (void)shutdown(q->pop.c->fd, SHUT_WR);
   pthread_mutex_unlock(&q->push_mu);
 }
@@ -486,6 +493,7 @@ static void redis_done(struct redis_queue *q) {
   pthread_mutex_destroy(&q->mu);
   pthread_mutex_destroy(&q->push_mu);
   redis_where_done(&q->where);
+  redis_lists_done(q);
   free(q->spare);
   free(q);
 }
@@ -505,7 +513,23 @@ static void redis_close(struct queue *base) {
   redis_done(q);
 }
 
+static void redis_lists_of(struct queue *base, const struct queue_of *of) {
+  struct redis_queue *q = self(base);
+  q->of = *of;
+  redis_lists_init(q, of->install);
+}
+
+static void redis_lists_changed(struct queue *base) { atomic_store(&self(base)->lists_stale, true); }
+
+static bool redis_pops(struct queue *base, uint16_t list) {
+  const struct redis_queue *q = self(base);
+  for (size_t i = 0; i < q->n_mine; i++)
+    if (q->mine[i].list == list) return true;
+  return false;
+}
+
 static const struct queue_ops redis_ops = {
+    .lists = redis_lists_of, .lists_changed = redis_lists_changed, .pops = redis_pops, .lengths = redis_lengths,
     .set_node = redis_set_node, .close = redis_close, .push = redis_push, .pop = redis_pop,
     .pop_nudge = redis_pop_nudge, .pop_end = redis_pop_end, .turn = redis_turn, .health = redis_health, .wake = redis_wake,
     .nudge = redis_nudge, .depth = redis_depth,
@@ -520,7 +544,7 @@ enum wr_rc queue_redis_new(struct redis_where *w, const char *prefix, size_t max
   q->dial_fd = -1;
   q->spare = wr_calloc(POP_MAX, sizeof *q->spare);
   snprintf(q->prefix, sizeof q->prefix, "%s", prefix);
-  snprintf(q->list, sizeof q->list, "weir:%s:q:default:0", q->prefix);
+  redis_lists_init(q, prefix);
   pthread_mutex_init(&q->mu, NULL);
   pthread_mutex_init(&q->push_mu, NULL);
   cond_mono(&q->cv);

@@ -45,6 +45,7 @@ static void push_hint(struct runner *r, const struct eff_after *f, struct pushes
   int64_t ti = run_ti(f->r, f->task), due = f->r->task[f->task].t.due_us;
   struct cached *c = cache_get(&r->cache, run_key(f->r->fi, ti));
   struct waits t = wait_of(r, c, ti, f->r->fi, f->task, r->env.wall_us);
+  t.list = f->list;
   if (due != 0) timers_set(&r->timers, ti, f->r->fi, due);
   if (env_keeps(&r->env)) wait_here(r, f->slot, &t);
   else *WR_PUSH(p->h, p->n, p->cap) = wait_hint(&t);

@@ -45,6 +45,7 @@ struct ev {
   uint8_t from, slot, refill;         /* EV_HINT: enum hint_from */
   uint8_t then;                       /* enum ev_then */
   bool handback;                      /* EV_LOST: the attempt never started, which is no loss */
+  uint16_t list;                      /* EV_HINT, popped: the list that it was in */
   bool slotless;                      /* EV_RESULT: its slot was given back while its flow was set aside */
   int64_t fi, ti, owner;              /* fi 0: a stand-alone task */
   int64_t job;                        /* EV_JOB, whose fi and ti are 0 */

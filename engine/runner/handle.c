@@ -122,7 +122,7 @@ static bool fills_others(const struct ev *e, uint8_t slot) {
 /* The task is not claimed here, and `why` says the reason: its hint goes where it belongs. */
 static void hint_left(struct runner *r, const struct ev *e, uint8_t slot, enum admit why, const struct waits *t) {
   wait_settle(r, e);
-  if (why == ADMIT_ELSEWHERE) lost_hints_elsewhere(&r->lost, e, slot);
+  if (why == ADMIT_ELSEWHERE) lost_hints_elsewhere(&r->lost, e, slot, t->list);
   else if (fills_others(e, slot) || (e->from == HINT_ROWS && why != ADMIT_QUEUE && !queues_policy(&r->queues))) return;
   else if (e->from == HINT_RESENT || e->from == HINT_RESENT_EARLY || e->from == HINT_REFILL) wait_anywhere(r, slot, t);
   else wait_here(r, slot, t);
@@ -161,6 +161,7 @@ static enum store_rc do_hint(struct runner *r, struct ev *e) {
   if (known && c->run->task[task].t.state != TASK_QUEUED) return STORE_OK;
   if (job_holds(r, c)) return ask_obey(r, c, false);
   struct waits t = wait_of(r, c, e->ti, e->fi, task, wait_since(r, c));
+  t.list = pol->list;
   enum admit admit = others && !env_keeps(&r->env) ? ADMIT_FULL : hint_asks(r, e, pol, &t.of);
   if (admit != ADMIT_NOW) {
     hint_left(r, e, pol->slot, admit, &t);

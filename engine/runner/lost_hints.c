@@ -5,6 +5,7 @@
 #define PAUSE_MIN_US 600000           /* between two looks that send hints */
 #define PAUSE_MAX_US 10000000         /* the same, when hints are lost again and again */
 #define SEND_MOST 2000                /* about how many hints one look sends, so that it stays short beside a large backlog */
+#define PAUSE_CUT_US 100000           /* after a look that sent so many; the next one goes on there */
 #define OTHER_US 300000               /* the wait while another node looks */
 #define DENIED_US 900000              /* the look of another node takes longer than this: that node may be frozen */
 #define CLAIM_MIN_US 50000            /* between two looks that claim */
@@ -69,11 +70,12 @@ int64_t lost_hints_next(const struct lost_hints *l) {
  * such hints are kept for a while and then sent back. A hint that a look at the rows found is dropped, and so is one for which
  * there is no room here: a node that can run the task and has a free slot looks into the rows. The queue in memory belongs to
  * this process alone, so no other node could pop the hint. */
-void lost_hints_elsewhere(struct lost_hints *l, const struct ev *e, uint8_t slot) {
+void lost_hints_elsewhere(struct lost_hints *l, const struct ev *e, uint8_t slot, uint16_t list) {
   bool queued = e->from == HINT_POPPED || e->from == HINT_MARKED || e->from == HINT_PULLED || e->from == HINT_RESENT;
   size_t n = l->others.n;
   if (!queued || env_keeps(l->env) || n == OTHERS_MAX) return;
-  l->others.v[n].h = (struct hint){e->ti, e->from == HINT_MARKED || e->from == HINT_PULLED ? e->fi | HINT_QUEUED : e->fi};
+  bool marked = e->from == HINT_MARKED || e->from == HINT_PULLED;
+  l->others.v[n].h = (struct hint){e->ti, marked ? e->fi | HINT_QUEUED : e->fi, list};
   l->others.v[n].slot = slot;
   l->others.v[n].at = l->env->boot_us + OTHERS_US / 2 + (int64_t)env_rnd(l->env, OTHERS_US);
   l->others.n++;
@@ -155,17 +157,18 @@ static void begin_claim(struct lost_hints *l) {
   l->claim.found = false;
 }
 
-/* The next look begins after SHARE times the time that this one took. */
-static int64_t not_before(const struct lost_hints *l, int64_t least) {
-  int64_t took = (l->env->boot_us - l->page.began_us) * SHARE;
+/* The next look begins after `share` times the time that this one took. */
+static int64_t not_before(const struct lost_hints *l, int64_t least, int64_t share) {
+  int64_t took = (l->env->boot_us - l->page.began_us) * share;
   if (took > PAUSE_MAX_US) took = PAUSE_MAX_US;
   return l->env->boot_us + (took > least ? took : least);
 }
 
 static void end_push(struct lost_hints *l) {
-  l->push.at = not_before(l, l->push.pause_us);
+  bool cut = l->push.sent >= SEND_MOST;
+  l->push.at = cut ? not_before(l, PAUSE_CUT_US, 1) : not_before(l, l->push.pause_us, SHARE);
   if (l->push.young) l->empty |= l->push.classes;
-  bool cut = l->push.sent >= SEND_MOST, whole = !cut && l->push.next == 0, calm = whole && !l->push.young && !l->push.waits;
+  bool whole = !cut && l->push.next == 0, calm = whole && !l->push.young && !l->push.waits;
   l->push.next = cut ? l->page.cursor : 0;
   lost_hints_stop(l);
   l->known.calm = calm;
@@ -179,7 +182,7 @@ static void end_claim(struct lost_hints *l) {
   l->claim.taken = l->admission->taken;
   if (in_vain) l->claim.found = false;
   l->claim.pause_us = l->claim.found ? CLAIM_MIN_US : l->claim.pause_us * 2 > CLAIM_MAX_US ? CLAIM_MAX_US : l->claim.pause_us * 2;
-  l->claim.at = l->claim.found ? l->env->boot_us + l->claim.pause_us : not_before(l, l->claim.pause_us);
+  l->claim.at = l->claim.found ? l->env->boot_us + l->claim.pause_us : not_before(l, l->claim.pause_us, SHARE);
   l->look = LOOK_NONE;
   if (!l->claim.found && !in_vain) l->claim.alone = 0;
 }

@@ -69,7 +69,7 @@ void lost_hints_check(const struct lost_hints *l);
 void lost_hints_mail(struct lost_hints *l, const struct queue_news *m);
 enum store_rc lost_hints_turn(struct lost_hints *l) WR_MUST;     /* a page, when one is due */
 void lost_hints_stop(struct lost_hints *l);                      /* the look under way is given up */
-/* e is the hint of a task that this node cannot run. */
-void lost_hints_elsewhere(struct lost_hints *l, const struct ev *e, uint8_t slot);
+/* e is the hint of a task that this node cannot run; list: where it belongs. */
+void lost_hints_elsewhere(struct lost_hints *l, const struct ev *e, uint8_t slot, uint16_t list);
 int64_t lost_hints_next(const struct lost_hints *l);             /* boot time; INT64_MAX = nothing is due */
 #endif

@@ -67,7 +67,8 @@ void runner_post_hints(struct runner *r, enum slot_class s, const struct hint *h
   for (size_t i = 0; i < n; i++) {
     if (h[i].ti == 0) mailbox_nudge(&r->mail);
     else mailbox_add(&r->mail, &(struct ev){.kind = EV_HINT, .fi = h[i].fi & ~HINT_QUEUED, .ti = h[i].ti,
-                                               .from = h[i].fi & HINT_QUEUED ? HINT_MARKED : HINT_POPPED, .slot = s});
+                                               .from = h[i].fi & HINT_QUEUED ? HINT_MARKED : HINT_POPPED, .slot = s,
+                                               .list = h[i].list});
   }
 }
 

@@ -28,7 +28,9 @@ struct waits wait_of(const struct runner *r, const struct cached *c, int64_t ti,
 
 static bool by_default(const struct queue_view *of) { return !*of->user && !*of->group && of->priority == 0 && of->cpu == 0; }
 
-struct hint wait_hint(const struct waits *t) { return (struct hint){t->ti, by_default(&t->of) ? t->fi : t->fi | HINT_QUEUED}; }
+struct hint wait_hint(const struct waits *t) {
+  return (struct hint){t->ti, by_default(&t->of) ? t->fi : t->fi | HINT_QUEUED, t->list};
+}
 
 static bool send(struct runner *r, enum slot_class s, const struct waits *t) {
   struct hint h = wait_hint(t);
@@ -52,6 +54,7 @@ void wait_popped(struct runner *r, size_t from) {
   for (size_t i = from; i < l->n; i++) {
     const struct ev *e = &l->v[i];
     struct waits t = wait_of(r, NULL, e->ti, e->fi, 0, r->env.wall_us);
+    t.list = e->list;
     bool plain = e->kind == EV_HINT && e->from == HINT_POPPED && queues_serves(&r->queues, "", "");
     if (!plain || !waiting_add(&r->waiting, e->slot, &t)) l->v[k++] = *e;
   }
@@ -76,6 +79,7 @@ void wait_moved(struct runner *r, const struct cached *c) {
   const struct task *t = &c->run->task[0].t;
   enum slot_class s = (enum slot_class)c->bind.pol->slot;
   struct waits w = wait_of(r, c, ti, 0, 0, wait_since(r, c));
+  w.list = c->bind.pol->list;
   if (waiting_has(&r->waiting, ti)) wait_here(r, s, &w);
   else if (t->state == TASK_QUEUED) (void)send(r, s, &w);
 }

@@ -14,7 +14,7 @@
 struct runner;
 /* When a task of that run became QUEUED, as far as is known without another read. */
 int64_t wait_since(const struct runner *r, const struct cached *c);
-/* A task of that run, as it waits. */
+/* A task of that run, as it waits. The caller says which list its hint belongs to. */
 struct waits wait_of(const struct runner *r, const struct cached *c, int64_t ti, int64_t fi, uint32_t task, int64_t since_us);
 struct hint wait_hint(const struct waits *t);         /* as it goes to other nodes */
 /* A task whose hint finds no slot waits here; when this node claims nothing any more, or has no room, its hint goes to others. */

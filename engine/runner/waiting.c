@@ -13,7 +13,8 @@ struct line;
 struct entry {
   int64_t ti, fi;                     /* ti 0: it was dropped, and goes when its line comes to it */
   struct line *in;
-  int64_t since_us;
+  int64_t since_us : 53;              /* to the year 2112 */
+  uint64_t list : 11;                 /* of its hint */
   uint32_t next;                      /* of its line, from 1 */
   int32_t cpu : 21;
   int32_t priority : 8;
@@ -260,7 +261,8 @@ bool waiting_add(struct waiting *w, enum slot_class s, const struct waits *t) {
   }
   if (first) p->is_fifo = is_fifo(p);
   uint32_t i = entry_make(w);
-  w->v[i - 1] = (struct entry){.ti = t->ti, .fi = t->fi, .since_us = t->since_us, .cpu = t->of.cpu, .priority = t->of.priority};
+  w->v[i - 1] = (struct entry){.ti = t->ti, .fi = t->fi, .since_us = t->since_us, .list = t->list, .cpu = t->of.cpu,
+                                .priority = t->of.priority};
   account(w, p, s, ENTRY_BYTES + anew, true);
   told_add(w, p, s, t);
   put_entry(w, p, s, i);
@@ -369,7 +371,7 @@ static void take_entry(struct waiting *w, uint32_t i, struct hint *out) {
   struct line *n = e.in;
   struct lane *l = n->lane;
   struct place *p = l->of;
-  *out = (struct hint){e.ti, e.fi};
+  *out = (struct hint){e.ti, e.fi, e.list};
   queues_pay(q, p, l->slot, e.cpu);
   if (queues_counts(q, &(struct queue_view){p->user->name, p->group, 0, e.cpu})) queues_hold(q, p, e.ti, e.cpu);
   n->turn_us = q->env->wall_us;
@@ -609,7 +611,7 @@ size_t waiting_give(struct waiting *w, enum slot_class s, struct hint *out, size
     const struct entry *e = &w->v[(uintptr_t)m->val - 1];
     const struct place *p = e->in->lane->of;
     bool plain = !*p->group && !*p->user->name && e->priority == 0 && e->cpu == 0;
-    if (e->in->lane->slot == s) out[got++] = (struct hint){e->ti, plain ? e->fi : e->fi | HINT_QUEUED};
+    if (e->in->lane->slot == s) out[got++] = (struct hint){e->ti, plain ? e->fi : e->fi | HINT_QUEUED, e->list};
   }
   for (size_t i = 0; i < got; i++) (void)waiting_drop(w, out[i].ti);
   return got;

@@ -39,8 +39,9 @@ struct waiting {
   bool none[SLOT__N];                 /* it wants none in this turn */
   bool odd;                           /* it was said that it gave a wrong index */
 };
-/* since_us: when it became QUEUED. type, name, key: for a policy; NULL = not known, or none. */
-struct waits { int64_t ti, fi; struct queue_view of; int64_t since_us; const char *type, *name, *key; };
+/* since_us: when it became QUEUED. type, name, key: for a policy; NULL = not known, or none. list: of its hint, hint_lists.h. */
+struct waits { int64_t ti, fi; struct queue_view of; int64_t since_us; const char *type, *name, *key;
+               uint16_t list; };
 
 void waiting_init(struct waiting *w, struct queues *q, size_t most_bytes);
 void waiting_done(struct waiting *w);

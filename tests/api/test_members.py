@@ -15,6 +15,7 @@ class Members(Case):
         self.assertEqual((m["memberId"], m["state"], m["running"] >= 0, m["cpuBudget"] > 0), (me, "LIVE", True, True))
         self.assertNotIn("drainAt", m)
         self.assertNotIn("endedAt", m)
+        self.assertEqual(m["hints"], {})  # no Redis, so no lists
         self.assertIn(me, [m["memberId"] for m in self.ok(get("/members?all=true"))])
         self.refused(get(f"/members/{me + 1000}"), 40402, "NOT_FOUND")
         self.refused(get("/members/0"), 40011)

@@ -3,9 +3,11 @@ nodes stay idle. Each test has a Redis of its own on a socket in its directory; 
 Bounds are ten times what is usual, and well below what it took when hints were waited for."""
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
+import threading
 import time
 import unittest
 
@@ -14,6 +16,7 @@ from services import HAVE_MARIADB, HAVE_REDIS, MariaDb
 
 FAKETIME = next(iter(pathlib.Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), None)
 TICKS = os.sysconf("SC_CLK_TCK")
+TASKS = 50000
 
 
 def cpu_s(pid):
@@ -94,7 +97,7 @@ class Hints(unittest.TestCase):
         self.all_end(a, ids, 11)
 
     def key(self, slot="process"):
-        return f"weir:{self.id().rsplit('.', 1)[1]}.{slot}:q:default:0"
+        return f"weir:{self.id().rsplit('.', 1)[1]}.{slot}:q:SHELL"
 
     def thief(self):
         """A node that was blocked at the list before all others, pops the next hint, and never does anything with it."""
@@ -127,7 +130,7 @@ class Hints(unittest.TestCase):
             thief = self.thief()
             time.sleep(2)  # until all others are idle: the look that they make when they connect again does not count
             fi = a.flow(shell("s", "true"))
-            self.assertIn(b":q:default:0", self.popped_by(thief))
+            self.assertIn(b":q:SHELL", self.popped_by(thief))
             self.all_end(a, [fi], 8)
 
     def test_frozen_node(self):
@@ -226,6 +229,103 @@ class Hints(unittest.TestCase):
         self.node("c")
         self.assertEqual(b.ended(fi)["status"], "SUCCESS")
         self.assertNotIn("why", rows()[0])
+
+    # ---- lists by class, and their bound ----
+
+    def watched(self):
+        """What Redis is asked from now on; returns a function that ends it and gives all lines."""
+        watch = subprocess.Popen(["redis-cli", "-s", str(self.tmp / "redis.sock"), "MONITOR"], stdout=subprocess.PIPE, text=True)
+        self.addCleanup(lambda: (watch.kill(), watch.wait(), watch.stdout.close()))
+        self.assertEqual(watch.stdout.readline(), "OK\n")
+        lines = []
+        reader = threading.Thread(target=lambda: lines.extend(watch.stdout), daemon=True)
+        reader.start()
+
+        def end():
+            self.cli("PING", "the end")
+            until("all is read", lambda: any("the end" in line for line in lines[-50:]))
+            return [re.findall(r'"((?:[^"\\]|\\.)*)"', line) for line in lines]
+        return end
+
+    def member(self, server, of):
+        return next(m for m in server.get("/members") if m["pid"] == of.pid)
+
+    def test_lists_by_class(self):
+        """Members with other labels and other types: nobody pops what it cannot run, so every hint is pushed once."""
+        m = self.node("m", "--roles", "api,runner")
+        a = self.node("a", "--slots", 2, "--labels", "gpu,zone=a")
+        b = self.node("b", "--slots", 2, "--labels", "zone=b", "--shell", "off")
+        kinds = [("SHELL", None, a), ("SHELL", ["gpu"], a), ("SHELL", ["zone=a", "gpu"], a), ("ECHO", ["zone=b"], b), ("ECHO", None, None)]
+        end = self.watched()
+        ids = [(m.post("/exec/task", {"taskType": t, "taskContent": "true", **({"taskConfig": {"labels": labels}} if labels else {})})["tiId"], runs)
+               for _ in range(20) for t, labels, runs in kinds]
+        for ti, runs in ids:
+            row = m.get(f"/monitor/task/{ti}?wait=30")
+            self.assertEqual(row["state"], "SUCCESS")
+            if runs:
+                self.assertEqual(row["memberId"], self.member(m, runs)["memberId"])
+        pushed = [word for words in end() if words and words[0] == "LPUSH" and ":q:" in words[1] for word in words[2:]]
+        self.assertEqual(len(pushed), len(set(pushed)), "a hint was put back")
+        self.assertEqual({int(hint.split(":")[0]) for hint in pushed}, {ti for ti, _ in ids})
+        hints = {name: self.member(m, node)["hints"] for name, node in (("m", m), ("a", a), ("b", b))}
+        self.assertEqual(hints["m"], {})
+        self.assertLessEqual({"SHELL": 0, "SHELL;gpu": 0, "SHELL;gpu,zone=a": 0, "ECHO": 0, "*": 0}.items(), hints["a"].items())
+        self.assertLessEqual({"ECHO;zone=b": 0, "ECHO": 0}.items(), hints["b"].items())
+        self.assertFalse([name for name in hints["b"] if "gpu" in name or "SHELL" in name], hints["b"])
+        self.assertNotIn("ECHO;zone=b", hints["a"])
+
+    def test_a_class_that_nobody_runs_shuts_out_no_other(self):
+        """Its hints fill Redis, and those of the others are pushed and popped as ever."""
+        m = self.node("m", "--roles", "api,runner", "--max-queued", 100)
+        a = self.node("a", "--slots", 2, "--max-queued", 100)
+        lost = m.post("/exec/tasks", {"tasks": [{"taskType": "ECHO", "taskContent": "x", "taskConfig": {"labels": "gpu"}}] * 500})
+        until("its list is full", lambda: self.lengths().get("ECHO;gpu", 0) >= 90)
+        self.assertLessEqual(sum(self.lengths().values()), 100)
+        for _ in range(20):
+            self.assertEqual(m.post("/exec/task?wait=30", {"taskType": "ECHO", "taskContent": "x"})["state"], "SUCCESS")
+        self.assertEqual(self.member(m, a)["hints"]["ECHO"], 0)
+        self.node("b", "--slots", 2, "--labels", "gpu", "--max-queued", 100)
+        for ti in lost:
+            self.assertEqual(m.get(f"/monitor/task/{ti}?wait=30")["state"], "SUCCESS")
+
+    def lengths(self):
+        """Of all lists of hints in Redis, by class; in one step."""
+        script = "local out = {} for _, k in ipairs(redis.call('KEYS', 'weir:*:q:*')) do out[#out + 1] = k .. ' ' .. redis.call('LLEN', k) end return out"
+        rows = [line.rsplit(" ", 1) for line in self.cli("EVAL", script, "0").split("\n") if line]
+        return {key.split(":q:", 1)[1]: int(n) for key, n in rows}
+
+    def test_bounded(self):
+        """Many more tasks than --max-queued, and the node that holds what found no room is killed: the bound holds all the time,
+        and all tasks are done."""
+        bound = ("--max-queued", 1000)
+        m, other = (self.node(name, "--roles", "api,runner", "--lease", "3s", *bound) for name in "mn")
+        self.cli("CONFIG", "SET", "latency-tracking", "no")
+        most, over = [0], threading.Event()
+
+        def sample():
+            while not over.is_set():
+                most[0] = max(most[0], sum(self.lengths().values()))
+        sampler = threading.Thread(target=sample)
+        sampler.start()
+        try:
+            for k in range(TASKS // 1000):
+                m.post("/exec/tasks", {"tasks": [{"taskType": "ECHO", "taskContent": "x"}] * 1000})
+            self.assertGreater(sum(self.lengths().values()), 900)
+            for name in "ab":
+                self.node(name, "--async-slots", 200, "--lease", "3s", *bound)
+            until("some have run", lambda: self.ended_tasks() > TASKS // 10)
+            m.kill()
+            left = TASKS - self.ended_tasks()
+            self.assertGreater(left, TASKS // 10)
+            until("all end", lambda: self.ended_tasks() == TASKS)
+        finally:
+            over.set()
+            sampler.join()
+        self.assertLessEqual(most[0], 1000)
+        self.assertGreater(most[0], 900)
+
+    def ended_tasks(self):
+        return int(self.db.sql("SELECT COUNT(*) FROM task_ins WHERE state = 9")[0][0])
 
     @unittest.skipUnless(FAKETIME, "no libfaketime")
     def test_clocks_apart(self):

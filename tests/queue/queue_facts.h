@@ -19,6 +19,7 @@
 extern struct queue *(*facts_open)(size_t max);
 
 struct queue *open_url(const char *url, const char *prefix, size_t max);
+bool push_all(struct queue *q, const struct hint *h, size_t n);      /* false: not all of them are in it */
 void push_range(struct queue *q, int64_t lo, int64_t hi);           /* ti lo..hi, fi = 2 * ti, one push; must work */
 size_t pop_some(struct queue *q, struct hint *out, size_t n);       /* waits until there is something */
 void pop_range(struct queue *q, int64_t lo, int64_t hi);            /* exactly these, in this order */

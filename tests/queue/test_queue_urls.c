@@ -44,10 +44,10 @@ static void test_good_urls(void **st) {
   };
   for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
     struct queue *q = open_url(good[i], "some-prefix_1.x", 0);
-    const struct hint h = {1, 1};
+    const struct hint h = {1, 1, 0};
     struct hint out;
     bool away = false;
-    assert_false(queue_push(q, &h, 1)); /* nobody listens there */
+    assert_false(push_all(q, &h, 1)); /* nobody listens there */
     assert_int_equal(queue_pop(q, &out, 1, FOREVER_US, &away), 0);
     assert_true(away);
     assert_int_equal(queue_depth(q), 0);

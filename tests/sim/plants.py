@@ -209,6 +209,12 @@ PLANTS = [
      "  h->was_empty = job_empty(&row->j);\n", "  h->was_empty = PLANT(100) ? row->j.state == JOB_DELETING : job_empty(&row->j);\n"),
     (101, "nobody takes away the row of a deleted job", "core/job.c",
      "  if (job_empty(j)) j->pass = true;", "  if (!PLANT(101) && job_empty(j)) j->pass = true;"),
+    (110, "a full list forgets the row: what it refused counts as sent", "runner/after.c",
+     "if (p[s].n > 0 && !env_push(&r->env, s, p[s].h, p[s].n))", "if (p[s].n > 0 && !env_push(&r->env, s, p[s].h, p[s].n) && !PLANT(110))"),
+    (110, None, "runner/wait.c", "else if (!send(r, s, t)) reconciler_refused(", "else if (!send(r, s, t) && !PLANT(110)) reconciler_refused("),
+    (110, None, "runner/lost_hints.c", "calm = whole && !l->push.young && !l->push.waits;",
+     "calm = whole && !l->push.young && (PLANT(110) || !l->push.waits);"),
+    (110, None, "runner/reconciler.c", "? age > HINT_AGE_US : hint_turn(c, age);", "? !PLANT(110) && age > HINT_AGE_US : hint_turn(c, age);"),
 ]
 
 

@@ -97,6 +97,7 @@ struct node {
   uint32_t slots[SLOT__N], told[SLOT__N], ahead;
   bool empty_told[SLOT__N], away_told; /* its pollers have reported this */
   int64_t free_since[SLOT__N];      /* INT64_MAX: no slot is free */
+  struct held { struct hint *v; size_t n, cap; } held[SLOT__N];   /* hints that found no room in the queue, in their order */
   struct work *work;
   struct attempt *done;             /* ended, not reported yet */
   uint64_t life;                    /* which start of the node this is */
@@ -128,7 +129,7 @@ struct world {
   ucontext_t main;
   void *main_stack; size_t main_stack_n;
   struct world_queue { struct queued *v; size_t n, cap; } q[SLOT__N];
-  size_t queue_cap;
+  size_t queue_cap;                 /* of one process: tasks that wait there; of a cluster: hints in its queue, all classes together */
   int64_t away_until;               /* the queue of the cluster cannot be reached */
   uint32_t batch_rows;              /* LIMIT_BATCH_ROWS of the runner under test */
   struct map64 ledger;              /* ti -> struct rec */

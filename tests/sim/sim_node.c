@@ -13,7 +13,8 @@
 
 #define STACK_BYTES (256 << 10)
 #define GATE_WAIT_US 50000 /* the same as in the worker */
-#define QUEUE_MAX 4000 /* hints of a cluster's queue, per class */
+#define QUEUE_MAX 4000 /* hints that a node holds, per class */
+#define HELD_FEW 20    /* the same where the queue is tiny */
 #define TURN (600 * SEC / 1000) /* the same as in the pollers */
 
 /* ---- clocks ---- */
@@ -213,6 +214,35 @@ static void queue_add(struct world_queue *q, struct queued e) {
   q->v[i] = e;
 }
 
+static size_t queue_room(const struct world *w) {
+  size_t n = 0;
+  for (int s = 0; s < SLOT__N; s++) n += w->q[s].n;
+  return n < w->queue_cap ? w->queue_cap - n : 0;
+}
+
+/* One hint: in the calm it comes once; else it may be lost or doubled. False: there is no room. */
+static bool queue_push_one(struct world *w, enum slot_class s, struct hint h) {
+  int copies = w->calm || sim_chance(w, 900) ? 1 : (int)sim_rnd(w, 3); /* 0 = lost */
+  if (queue_room(w) == 0) return false;
+  for (int c = 0; c < copies && queue_room(w) > 0; c++)
+    queue_add(&w->q[s], (struct queued){h, w->now + sim_between(w, 100, sim_chance(w, 30) ? 5 * SEC : 1000)});
+  return true;
+}
+
+/* As much of what a node holds as there is room for. */
+static void queue_refill(struct node *n) {
+  for (int s = 0; s < SLOT__N; s++) {
+    struct held *k = &n->held[s];
+    size_t i = 0;
+    while (i < k->n && queue_push_one(n->w, (enum slot_class)s, k->v[i])) i++;
+    if (i > 0) memmove(k->v, k->v + i, (k->n -= i) * sizeof *k->v);
+  }
+}
+
+static bool refill_ready(const struct node *n) {
+  return n->held[0].n + n->held[1].n > 0 && queue_room(n->w) > 0;
+}
+
 static bool port_push(void *ctx, enum slot_class s, const struct hint *h, size_t m) {
   struct node *n = ctx;
   struct world *w = n->w;
@@ -223,18 +253,16 @@ static bool port_push(void *ctx, enum slot_class s, const struct hint *h, size_t
     runner_hints_lost(n->runner, s);
     return true; /* the pusher took them */
   }
-  if (w->q[s].n + m > QUEUE_MAX) return false;
-  for (size_t i = 0; i < m; i++) {
-    int copies = w->calm || sim_chance(w, 900) ? 1 : (int)sim_rnd(w, 3); /* 0 = lost */
-    for (int c = 0; c < copies; c++)
-      queue_add(&w->q[s], (struct queued){h[i], w->now + sim_between(w, 100, sim_chance(w, 30) ? 5 * SEC : 1000)});
-  }
+  struct held *k = &n->held[s];
+  if (k->n + m > (w->queue_cap < QUEUE_MAX ? HELD_FEW : QUEUE_MAX)) return false;
+  for (size_t i = 0; i < m; i++)
+    if (k->n > 0 || !queue_push_one(w, s, h[i])) *WR_PUSH(k->v, k->n, k->cap) = h[i];
   return true;
 }
 
 static size_t port_backlog(void *ctx, enum slot_class s) {
   const struct node *n = ctx;
-  return n->w->single ? 0 : n->w->q[s].n;
+  return n->w->single ? 0 : n->w->q[s].n + n->held[s].n;
 }
 
 static void port_nudge(void *ctx, int64_t incarnation) {
@@ -325,6 +353,7 @@ void node_stop(struct node *n) {
   n->work = NULL;
   free_list(n->done);
   n->done = NULL;
+  for (int s = 0; s < SLOT__N; s++) free(n->held[s].v), n->held[s] = (struct held){0};
   runner_free(n->runner);
   defs_free(n->defs);
   store_close(n->store);
@@ -509,7 +538,9 @@ void work_run(struct node *n) {
 static bool says_again(const struct world *w, int s) { return w->db->n_queued > 0 && w->turn_until[s] <= w->now; }
 
 bool queue_ready(const struct world *w, const struct node *n) {
-  if (!n->up || node_asleep(n) || n->draining || w->single) return false;
+  if (!n->up || node_asleep(n) || w->single) return false;
+  if (w->away_until <= w->now && refill_ready(n)) return true;
+  if (n->draining) return false;
   if (n->away_told != (w->away_until > w->now)) return true;
   if (n->away_told) return false;
   for (int s = 0; s < SLOT__N; s++) {
@@ -536,6 +567,8 @@ int64_t queue_next(const struct world *w) {
 void queue_poll(struct node *n) {
   struct world *w = n->w;
   bool away = w->away_until > w->now;
+  if (!away) queue_refill(n);
+  if (n->draining) return;
   if (away != n->away_told)
     for (int s = 0; s < SLOT__N; s++) {
       runner_queue_away(n->runner, (enum slot_class)s, away);
@@ -544,6 +577,13 @@ void queue_poll(struct node *n) {
   n->away_told = away;
   for (int s = 0; s < SLOT__N && !away; s++) {
     bool some = w->q[s].n > 0 && w->q[s].v[0].at <= w->now;
+    struct held *k = &n->held[s];
+    if (n->told[s] > 0 && w->q[s].n == 0 && k->n > 0) { /* the queue is full of another class: it takes its own */
+      n->told[s]--;
+      runner_post_hints(n->runner, (enum slot_class)s, k->v, 1);
+      memmove(k->v, k->v + 1, --k->n * sizeof *k->v);
+      some = true;
+    }
     if (n->told[s] > 0 && !some && (!n->empty_told[s] || says_again(w, s))) {
       if (n->empty_told[s]) w->turn_until[s] = w->now + TURN;
       runner_no_hints(n->runner, (enum slot_class)s);

@@ -26,7 +26,7 @@ static int tear_down(void **st) {
 }
 
 static bool add(const char *user, const char *group, int64_t ti, int64_t fi, int32_t priority, int32_t cpu) {
-  return waiting_add(&w, SLOT_PROCESS, &(struct waits){ti, fi, {user, group, priority, cpu}, kit.env.wall_us, NULL, NULL, NULL});
+  return waiting_add(&w, SLOT_PROCESS, &(struct waits){ti, fi, {user, group, priority, cpu}, kit.env.wall_us, NULL, NULL, NULL, 0});
 }
 static void many(const char *user, const char *group, int64_t from, int64_t n) {
   for (int64_t i = 0; i < n; i++) assert_true(add(user, group, from + i, 0, 0, 0));
@@ -717,8 +717,8 @@ static void a_policy_knows_names(void **st) {
   (void)st;
   policy(the_named);
   size_t empty = w.bytes[SLOT_PROCESS];
-  assert_true(waiting_add(&w, SLOT_PROCESS, &(struct waits){1, 0, {"u", "g", 3, 10}, 77, "count", "a name", "a key"}));
-  assert_true(waiting_add(&w, SLOT_PROCESS, &(struct waits){2, 0, {"u", "g", 3, 10}, 78, NULL, NULL, NULL}));
+  assert_true(waiting_add(&w, SLOT_PROCESS, &(struct waits){1, 0, {"u", "g", 3, 10}, 77, "count", "a name", "a key", 0}));
+  assert_true(waiting_add(&w, SLOT_PROCESS, &(struct waits){2, 0, {"u", "g", 3, 10}, 78, NULL, NULL, NULL, 0}));
   assert_int_equal(next(), 1);
   assert_string_equal(asked.v[0].user, "u");
   assert_string_equal(asked.v[0].group, "g");
@@ -729,6 +729,18 @@ static void a_policy_knows_names(void **st) {
   assert_int_equal(w.told.n, 0);
   assert_int_equal(next(), 2);
   assert_int_equal(w.bytes[SLOT_PROCESS], empty);
+}
+
+/* Whoever takes a hint out knows the list that it goes back to. */
+static void a_hint_keeps_its_list(void **st) {
+  struct hint h;
+  (void)st;
+  for (uint16_t i = 1; i <= 2; i++)
+    assert_true(waiting_add(&w, SLOT_PROCESS, &(struct waits){i, 9, {"", "", 0, 0}, kit.env.wall_us, NULL, NULL, NULL, (uint16_t)(LIMIT_HINT_CLASSES * i / 2)}));
+  assert_true(waiting_pick(&w, SLOT_PROCESS, &h));
+  assert_true(h.ti == 1 && h.list == LIMIT_HINT_CLASSES / 2);
+  assert_int_equal(waiting_give(&w, SLOT_PROCESS, &h, 1), 1);
+  assert_true(h.ti == 2 && h.fi == 9 && h.list == LIMIT_HINT_CLASSES);
 }
 
 int main(void) {
@@ -742,6 +754,7 @@ int main(void) {
     OBJECT(the_budget_drains_for_the_oldest), OBJECT(the_budget_drains_for_what_waits), OBJECT(one_group_leaves_room_for_others), OBJECT(a_task_is_here_once), OBJECT(anything_goes),
     OBJECT(a_policy_sees_the_first_of_each_group), OBJECT(a_policy_chooses), OBJECT(a_policy_sees_what_is_urgent_first),
     OBJECT(a_policy_sees_a_bounded_list), OBJECT(a_policy_sees_only_what_may_start), OBJECT(a_policy_knows_what_runs),
-    OBJECT(a_policy_may_want_none), OBJECT(a_policy_knows_names)};
+    OBJECT(a_policy_may_want_none), OBJECT(a_policy_knows_names),
+    OBJECT(a_hint_keeps_its_list)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
