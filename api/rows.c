@@ -82,7 +82,7 @@ static void task_usage(struct buf *b, const struct task_row *row) {
 
 struct queue_view row_task_queue(int64_t ti, const struct task_def *def, const struct row_beside *beside) {
   const struct async_row *a = beside->alone;
-  if (a) return (struct queue_view){a->user, a->group, a->priority, a->cpu};
+  if (a) return (struct queue_view){a->user, a->group, a->priority, a->cpu, NULL};
   return whose_view(beside->of ? beside->of->whose : NULL, ti, def ? def->queue : NULL);
 }
 

@@ -199,11 +199,12 @@ static void no_slot(struct why *w, const struct runners *n, bool process) {
   why_put(w, "NO_SLOT", text);
 }
 
-/* Its queue holds it back, or it is not known whether that does. */
-static bool held_by_queue(struct why *w, const struct queue_view *of) {
+/* Its queue or its type holds it back, or it is not known whether that does. added: a type that was registered at run time. */
+static bool held_by_limit(struct why *w, const struct queue_view *of, const struct executor *added) {
   char text[TEXT_BYTES];
   bool known;
   const char *code = why_queue_holds(&w->queue, w->v, of, w->now_us, text, sizeof text, &known);
+  if (!code && known && added) code = why_type_holds(&w->queue, w->v, added->ops.name, w->now_us, text, sizeof text, &known);
   if (code) why_put(w, code, text);
   return code || !known;
 }
@@ -212,8 +213,9 @@ static bool held_by_queue(struct why *w, const struct queue_view *of) {
 static void queued(struct why *w, const char *type, const char *text, const struct task_row *row, const struct queue_view *of) {
   struct runners n = {0};
   if (type == NULL || w->set == NULL) return;
-  if (row->t.phase == PHASE_RUN && held_by_queue(w, of)) return; /* a clean-up waits for slots and cost alone */
   const struct executor *x = registry_find(w->v->executors, type, 0);
+  /* a clean-up waits for slots and cost alone */
+  if (row->t.phase == PHASE_RUN && held_by_limit(w, of, x && x->added ? x : NULL)) return;
   bool process = executor_slot(x) == WX_SLOT_PROCESS, programs = x && (x->ops.flags & WX_PROGRAMS);
   json_t *config = programs && text ? json_loads(text, 0, NULL) : NULL;
   const char *user = json_string_value(json_object_get(config, "user"));
@@ -273,7 +275,7 @@ static const char *stopping(const struct task *t) {
 static void queue_of_task(struct why *w, const struct task_row *row, const struct task_def *def, const struct async_row *alone,
                           const struct queue_view *of) {
   struct queue_view own = queue_view(NULL, def ? def->queue : NULL);
-  if (alone) own = (struct queue_view){alone->user, alone->group, alone->priority, alone->cpu};
+  if (alone) own = (struct queue_view){alone->user, alone->group, alone->priority, alone->cpu, NULL};
   if (def) queued(w, def->type, def->config, row, of ? of : &own);
   else if (alone) queued(w, alone->type, alone->config, row, of ? of : &own);
 }

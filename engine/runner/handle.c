@@ -161,6 +161,7 @@ static enum store_rc do_hint(struct runner *r, struct ev *e) {
   if (known && c->run->task[task].t.state != TASK_QUEUED) return STORE_OK;
   if (job_holds(r, c)) return ask_obey(r, c, false);
   struct waits t = wait_of(r, c, e->ti, e->fi, task, wait_since(r, c));
+  t.of = cached_queue_as(c, task, pol);
   enum admit admit = others && !env_keeps(&r->env) ? ADMIT_FULL : hint_asks(r, e, pol, &t.of);
   if (admit != ADMIT_NOW) {
     hint_left(r, e, pol->slot, admit, &t);
