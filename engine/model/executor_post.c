@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "json_write.h"
+#include "labels.h"
 #include "model.h"
 #include "queue_post.h"
 #include "text.h"
@@ -14,7 +15,7 @@
 
 enum { P_TYPE, P_ID, P_MODE, P_LOCATION, P_DOCUMENT, P_CONFIG, P_LABELS, P_MAX_RUNNING, P_RATE, P_SHA256, P__KEPT,
        P_REPLACE = P__KEPT, P_ANALYZER, P__USED, P__N = P__USED + 6 };
-enum { PATH_BYTES = 4096, PART_BYTES = 255, LABEL_CHARS = 64, LABELS = 32, SHA256_CHARS = 64, URL_BYTES = 4096 };
+enum { PATH_BYTES = 4096, PART_BYTES = 255, LABELS = 32, SHA256_CHARS = 64, URL_BYTES = 4096 };
 
 /* Those up to P__KEPT are the content. Server-made fields are accepted and ignored: what GET answers can be posted back. */
 static const struct field post_field[P__N] = {
@@ -144,27 +145,15 @@ static enum wr_rc read_location(const json_t *v, struct executor_post *p, json_t
 
 /* ---- the rest ---- */
 
-static bool label_form(const char *s, size_t n) {
-  size_t name = strcspn(s, "=");
-  if (strlen(s) != n || name < 1 || name > LABEL_CHARS || n > name + 1 + LABEL_CHARS) return false;
-  for (size_t i = 0; i < n; i++)
-    if (i != name && !is_of_word(s[i], "_.-/")) return false;
-  return true;
-}
-
 static enum wr_rc check_labels(const json_t *v, struct wr_err *err) {
   const struct jpath *at = JKEY(NULL, "labels");
   if (!v) return WR_OK;
   if (!json_is_array(v)) return fail_at(err, WR_WRONG_TYPE, at, "labels must be an array of texts such as \"zone=a\".");
   if (json_array_size(v) > LABELS) return fail_large(err, at, "Labels", json_array_size(v), LABELS);
-  for (size_t i = 0; i < json_array_size(v); i++) {
-    const json_t *one = json_array_get(v, i);
-    if (!json_is_string(one)) return fail_at(err, WR_WRONG_TYPE, JELEM(at, i), "labels must be an array of texts.");
-    if (!label_form(json_string_value(one), json_string_length(one)))
-      return fail_at(err, WR_OUT_OF_RANGE, JELEM(at, i),
-                     "A label is NAME or NAME=VALUE, each up to %d of A-Z, a-z, 0-9, _, ., - and /.", LABEL_CHARS);
-  }
-  return WR_OK;
+  char *list = NULL;
+  enum wr_rc rc = labels_read(v, at, &list, err);
+  free(list);
+  return rc;
 }
 
 static bool ends(const char *s, const char *with) {
@@ -314,7 +303,10 @@ enum wr_rc executor_read(const char *body, struct added **out, struct wr_err *er
   a->location = part(o, "location");
   a->config = part(o, "config");
   a->sha256 = wr_strdup(json_string_value(json_object_get(o, "sha256")));
+  const json_t *labels = json_object_get(o, "labels");
+  if (labels && labels_read(labels, NULL, &a->labels, err)) a->labels = part(o, "labels"); /* an older form: nobody has these */
   a->bytes = sizeof *a + strlen(type) + SHA256_CHARS;
+  if (a->labels) a->bytes += strlen(a->labels);
   if (a->location) a->bytes += strlen(a->location);
   if (a->config) a->bytes += strlen(a->config);
   json_decref(o);

@@ -9,6 +9,7 @@
 #include "cond.h"
 #include "exec_offers.h"
 #include "http_client.h"
+#include "labels.h"
 #include "log.h"
 #include "log_place.h"
 #include "mem.h"
@@ -16,7 +17,7 @@
 
 #define LOOK_US 1000000           /* a member sees what another one has registered within so long, and the time of a read */
 #define CHECK_US 5000000          /* files may change without a word */
-enum { WHY_BYTES = 512 };
+enum { WHY_BYTES = 512, LACKS_BYTES = 300 };
 
 struct clerk {
   struct clerk_opts o;
@@ -40,7 +41,10 @@ struct clerk {
 static bool can_run(const struct clerk *c, struct added *a, char *why, size_t n) {
   const char *none = added_nobody(a->mode) ? added_nobody(a->mode) : c->o.why_none;
   if (!none && a->mode == ADDED_PROGRAM) none = c->o.why_no_program;
+  char lacks[LACKS_BYTES];
   if (none) return snprintf(why, n, "%s", none), false;
+  if (labels_lack(c->o.labels, a->labels, lacks, sizeof lacks))
+    return snprintf(why, n, "This member lacks what the executor's labels ask for: %s (see --labels).", lacks), false;
   return added_check(a, why, n);
 }
 

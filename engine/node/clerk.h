@@ -22,6 +22,7 @@ struct clerk_opts {
   struct http *http;
   const char *why_none;             /* why this node runs no registered executor at all; NULL = it may */
   const char *why_no_program;       /* the same of programs */
+  const char *labels;               /* this node's (labels.h); NULL = none */
 };
 struct clerk *clerk_new(const struct clerk_opts *o);
 struct added_host clerk_host(struct clerk *c);

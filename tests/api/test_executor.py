@@ -253,7 +253,7 @@ class Registry(Here):
                 ("mode", "PROGRAM", 42221), ("mode", 1, 42201), ("location", [], 42221), ("location", [1], 42201), ("location", {}, 42201),
                 ("location", ["x"] * 17, 42221), ("config", [], 42201), ("config", {"attempts": 0}, 42221), ("config", {"env": 1}, 42201),
                 ("config", {"onDelete": {"content": "true"}}, 42202), ("config", {"a": "x" * 65536}, 42216), ("document", "x" * 65536, 42216),
-                ("labels", "gpu", 42201), ("labels", ["a b"], 42221), ("labels", [""], 42221), ("labels", [1], 42201), ("labels", ["a"] * 33, 42216),
+                ("labels", "gpu", 42201), ("labels", ["a b"], 42221), ("labels", [""], 42221), ("labels", [1], 42201), ("labels", ["a"] * 33, 42216), ("labels", ["-a"], 42221), ("labels", ["a" * 129], 42221),
                 ("sha256", "0" * 63, 42221), ("sha256", "G" * 64, 42221), ("replace", 1, 42201), ("replace", "true", 42201),
                 ("analyzer", "a", 42221), ("maxRunning", -1, 42221), ("maxRunning", 1000001, 42221),
                 ("maxRunning", "1", 42201), ("rate", 1, 42201), ("rate", {"count": 1}, 42201), ("rate", {"count": 0, "per": "1s"}, 42221),
