@@ -264,6 +264,11 @@ static enum store_rc know_version(struct runner *r, const struct task_def *def, 
   return rc == STORE_BAD ? STORE_OK : rc;
 }
 
+/* A run has LIMIT_ATTEMPTS tries of a task at most; a task alone has no more of them than claims. */
+static uint32_t first_try(const struct cached *c, const struct run *run, uint32_t task) {
+  return c->alone ? c->alone->run_epoch : run->node[run_node_of(run, task)].base * LIMIT_ATTEMPTS;
+}
+
 static enum store_rc make_start(struct runner *r, const struct eff_after *f) {
   const struct cached *c = cached_of(r, f->r);
   const struct task_ref *ref = run_alone(f->r) ? NULL : &c->flow->ref[run_pattern(f->r, f->task)];
@@ -287,6 +292,7 @@ static enum store_rc make_start(struct runner *r, const struct eff_after *f) {
   if (a->cleanup) make_clean_up(a);
   a->failed = f->r->task[f->task].t.tries;
   a->before = c->alone ? c->alone->run_epoch : 0;
+  a->first_try = first_try(c, f->r, f->task);
   a->policy.slot = f->slot; /* the class of this version, which the step counted */
   *r->writer.starts_tail = a;
   r->writer.starts_tail = &a->next;
