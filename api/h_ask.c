@@ -175,7 +175,8 @@ static int find_one(void *ctx, const struct task_row *row, const struct async_ro
 static enum wr_rc read_filter(struct call *c, const json_t *filter) {
   char path[sizeof c->err.path];
   if (!filter || json_object_size(filter) == 0)
-    return wr_err_at(&c->err, WR_BAD_FILTER, "/filter", "filter needs one field at least: user, group, type, state, taskKey or jobId.");
+    return wr_err_at(&c->err, WR_BAD_FILTER, "/filter",
+                     "filter needs one field at least: user, group, type, state, taskKey or jobId.");
   enum wr_rc rc = query_body(&c->q, filter, Q_USER | Q_GROUP | Q_TYPE | Q_TASK_STATES | Q_TASK_KEY | Q_JOB_ID, 0, &c->err);
   if (rc == WR_OK) return rc;
   snprintf(path, sizeof path, "/filter%.150s", c->err.path);

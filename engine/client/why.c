@@ -131,7 +131,7 @@ static bool set_aside(struct why *w, int64_t fi) {
  * that can, the ones that start nothing just now. */
 struct runners {
   size_t live, types, labelled, served, can, paused;
-  size_t lacking;                 /* of those without the type: the labels of its executor are all that is missing to ask further */
+  size_t lacking;                 /* live ones without the labels of the executor */
   int64_t slots, until_us;
   const char *cause, *host, *lacks_host;   /* lacks_host: the one that is told of */
   char lacks[LACKS_BYTES];        /* what it lacks */
@@ -185,8 +185,8 @@ static void no_executor(struct why *w, const struct wanted *want, const struct r
   else if (n->labelled)
     snprintf(text, sizeof text, "Of the nodes that can run it (%zu), none serves its queue: see their --queues.", n->labelled);
   else if (n->types)
-    snprintf(text, sizeof text, "Of the nodes that can run its type (%zu), none has the labels that it asks for (%.300s): host %s "
-             "lacks %s. See their --labels.", n->types, want->labels, n->lacks_host, n->lacks);
+    snprintf(text, sizeof text, "Of the nodes that can run its type (%zu), none has the labels that it asks for (%.300s): host "
+             "%s lacks %s. See their --labels.", n->types, want->labels, n->lacks_host, n->lacks);
   else if (n->lacking == n->live)
     snprintf(text, sizeof text, "Of the nodes that live and run tasks (%zu), none has the labels that the executor %s asks for "
              "(%.300s): host %s lacks %s. See their --labels.", n->live, want->type, want->of_type, n->lacks_host, n->lacks);

@@ -608,4 +608,7 @@ struct store *node_store(const struct node *n) { return n->store; }
 struct defs *node_defs(const struct node *n) { return n->defs; }
 const struct registry *node_executors(const struct node *n) { return n->executors; }
 struct runner *node_runner(const struct node *n) { return n->runner; }
-void node_listens(struct node *n, const char *address, uint16_t port) { http_refuse(n->http, address, port); }
+void node_listens(struct node *n, const char *address, uint16_t port) {
+  http_refuse(n->http, address, port);
+  clerk_listens(n->clerk, address, port);
+}
