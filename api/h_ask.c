@@ -163,6 +163,7 @@ static int find_one(void *ctx, const struct task_row *row, const struct async_ro
   enum ask_no no;
   if (map64_get(&f->seen, row->ti)) return 0;
   (void)task_ask(&t, &wish, &task_policy_default, &no);
+  if (alone && alone->job && wish.ask == ASK_DELETE) no = ASK_BUSY; /* 40922: it is deleted with its job */
   if (no == ASK_SAME || (no == ASK_OK && f->like->queue && alone && is_there(f->like->queue, alone))) return 0;
   if (no != ASK_OK) f->refused++;
   else if (f->n == f->most) f->more = true;
@@ -174,8 +175,9 @@ static int find_one(void *ctx, const struct task_row *row, const struct async_ro
 static enum wr_rc read_filter(struct call *c, const json_t *filter) {
   char path[sizeof c->err.path];
   if (!filter || json_object_size(filter) == 0)
-    return wr_err_at(&c->err, WR_BAD_FILTER, "/filter", "filter needs one field at least: user, group, type, state or taskKey.");
-  enum wr_rc rc = query_body(&c->q, filter, Q_USER | Q_GROUP | Q_TYPE | Q_TASK_STATES | Q_TASK_KEY, 0, &c->err);
+    return wr_err_at(&c->err, WR_BAD_FILTER, "/filter",
+                     "filter needs one field at least: user, group, type, state, taskKey or jobId.");
+  enum wr_rc rc = query_body(&c->q, filter, Q_USER | Q_GROUP | Q_TYPE | Q_TASK_STATES | Q_TASK_KEY | Q_JOB_ID, 0, &c->err);
   if (rc == WR_OK) return rc;
   snprintf(path, sizeof path, "/filter%.150s", c->err.path);
   memcpy(c->err.path, path, sizeof path);

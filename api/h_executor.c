@@ -148,9 +148,11 @@ static enum wr_rc executor_save(struct call *c, struct key_write *key) {
   if (rc == WR_OK) rc = check_url(c, &p);
   if (rc == WR_OK) rc = check_path(c, &p);
   struct executor_row row = {.type = p.type, .id = p.id, .body = p.body};
-  const struct executor_put how = {p.replace, key};
+  const struct type_limits limits = {p.max_running, p.rate_count, p.rate_per_us};
+  const struct executor_put how = {p.replace, key, &limits};
   if (rc == WR_OK) rc = store_executor_save(c->api->o.store, &row, &how, &c->err);
   if (rc == WR_OK) {
+    runner_queues_changed(c->api->o.runner);
     defs_added_ask(c->api->o.defs, clock_mono_us() + ASK_US);
     rc = show_one(c, p.type, row.version);
     if (rc == WR_DB_UNAVAILABLE || rc == WR_BUSY)
@@ -206,6 +208,7 @@ enum wr_rc h_executor_delete(struct call *c) {
   enum wr_rc rc = may_register(c);
   if (rc == WR_OK) rc = store_executor_delete(c->api->o.store, c->name, &c->err);
   if (rc != WR_OK) return rc;
+  runner_queues_changed(c->api->o.runner);
   defs_added_ask(c->api->o.defs, clock_mono_us() + ASK_US);
   j_open(c->out, '{');
   j_text(c->out, "executorType", c->name);

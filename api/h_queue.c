@@ -67,6 +67,7 @@ static bool list_one(struct listing *l, const struct queue_shown *q) {
 }
 
 static bool list_flows_one(struct listing *l, const struct flow_count *f) {
+  if (strcmp(f->user, QUEUE_OF_TYPE) == 0) return false; /* no queue: it counts those of a type */
   return list_one(l, &(struct queue_shown){
     .row = {.user = f->user, .group = f->group, .max_running = -1, .rate_count = -1, .weight = -1, .order = -1, .paused = -1},
     .queued = f->queued, .running = f->running, .blocked = f->blocked, .since_us = f->since_us});

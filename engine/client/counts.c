@@ -72,6 +72,8 @@ struct count_set *counts_get(struct counts *c, struct store *s, struct defs *d) 
 int64_t counts_running(const struct count_set *set, const char *user, const char *group) {
   int64_t n = 0;
   for (size_t i = 0; i < set->n; i++)
-    if ((!*user || strcmp(user, set->v[i].user) == 0) && (!*group || strcmp(group, set->v[i].group) == 0)) n += set->v[i].n;
+    if ((!*user ? *set->v[i].user != *QUEUE_OF_TYPE : strcmp(user, set->v[i].user) == 0) &&
+        (!*group || strcmp(group, set->v[i].group) == 0))
+      n += set->v[i].n;
   return n;
 }

@@ -19,6 +19,6 @@ void counts_end(struct counts *c);
 struct defs;
 struct count_set *counts_get(struct counts *c, struct store *s, struct defs *d);   /* d NULL: of stand-alone tasks alone */
 void counts_put(struct count_set *set);
-/* Of a row of a queue: "" is any user, or any group. */
+/* Of a row of a queue: "" is any user, or any group. Of a type: QUEUE_OF_TYPE and its name. */
 int64_t counts_running(const struct count_set *set, const char *user, const char *group);
 #endif

@@ -88,6 +88,7 @@ static enum wr_rc count_one(struct counting *c, const struct flow_task *t, struc
   struct queue_view q = whose_view(c->seen.said, t->ti, def ? def->queue : NULL);
   struct flow_count *p = pair(c->out, q.user, q.group);
   if (p) add_task(p, t);
+  if (def && def->policy.type && (p = pair(c->out, QUEUE_OF_TYPE, def->policy.type))) add_task(p, t);
   def_task_unref(def);
   return WR_OK;
 }

@@ -1,6 +1,8 @@
 /* How many tasks of flows are in each queue: read from the rows of live flows, page by page; whose a task is says its flow's
  * start, a wish, or its definition. Stand-alone tasks are counted by the store itself (reader_list_queues()).
  *
+ * Those whose type was registered at run time are counted once more, in QUEUE_OF_TYPE and the type.
+ *
  * Any thread that holds no reader. `whole` is false when not all was counted: there are more queues than FLOW_COUNTS_MAX, or
  * more flows than the caller lets it look at. What never happens: more than these in memory; two readers of one thread. */
 #ifndef CLIENT_FLOW_COUNTS_H

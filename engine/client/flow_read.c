@@ -60,6 +60,6 @@ struct task_def *flow_task_def(struct defs *d, const struct task_row *row, const
 
 struct queue_view flow_task_queue(const struct flow_read *in, const struct async_row *alone, int64_t ti,
                                   const struct task_def *def) {
-  if (alone) return (struct queue_view){alone->user, alone->group, alone->priority, alone->cpu};
+  if (alone) return (struct queue_view){alone->user, alone->group, alone->priority, alone->cpu, NULL};
   return whose_view(in ? in->whose : NULL, ti, def ? def->queue : NULL);
 }

@@ -7,13 +7,14 @@
 #include <string.h>
 #include <unistd.h>
 #include "clock.h"
+#include "added.h"
 #include "labels.h"
 #include "offers.h"
 #include "registry.h"
 #include "runner.h"
 #include "why_queue.h"
 
-enum { TEXT_BYTES = WHY_TEXT_BYTES, HOST_BYTES = 256 };
+enum { TEXT_BYTES = WHY_TEXT_BYTES, HOST_BYTES = 256, LACKS_BYTES = 200 };
 
 /* Every member but v is filled in when it is first needed: most answers have nothing to say. */
 struct why {
@@ -130,20 +131,34 @@ static bool set_aside(struct why *w, int64_t fi) {
  * that can, the ones that start nothing just now. */
 struct runners {
   size_t live, types, labelled, served, can, paused;
+  size_t lacking;                 /* live ones without the labels of the executor */
   int64_t slots, until_us;
-  const char *cause, *host;
+  const char *cause, *host, *lacks_host;   /* lacks_host: the one that is told of */
+  char lacks[LACKS_BYTES];        /* what it lacks */
   struct why_busy busy;
 };
 
-/* What is asked of nodes. */
-struct wanted { const char *type, *user, *labels; bool process; struct queue_view of; int64_t version; bool added; };
+/* What is asked of nodes. of_type: labels of the executor. */
+struct wanted { const char *type, *user, *labels, *of_type; bool process; struct queue_view of; int64_t version; bool added; };
+
+static void note_lacks(struct runners *n, const struct offer *v, const char *labels) {
+  n->lacks_host = v->host;
+  (void)labels_lack(v->labels, labels, n->lacks, sizeof n->lacks);
+}
 
 static void look_at(const struct why *w, const struct offer *v, const struct wanted *want, struct runners *n) {
   if (*v->types == 0) return; /* the node runs nothing */
   n->live++;
+  if (!labels_have(v->labels, want->of_type)) {
+    if (n->lacking++ == 0 && n->types == 0) note_lacks(n, v, want->of_type);
+    return;
+  }
   if (!offer_runs(v, want->type, want->user, want->version)) return;
   n->types++;
-  if (!labels_have(v->labels, want->labels)) return;
+  if (!labels_have(v->labels, want->labels)) {
+    if (n->types == 1) note_lacks(n, v, want->labels); /* those that lack one of its type are not told of then */
+    return;
+  }
   n->labelled++;
   const struct node_trouble *t = trouble_of(w, v);
   if (!why_served(t, &want->of)) return;
@@ -170,8 +185,11 @@ static void no_executor(struct why *w, const struct wanted *want, const struct r
   else if (n->labelled)
     snprintf(text, sizeof text, "Of the nodes that can run it (%zu), none serves its queue: see their --queues.", n->labelled);
   else if (n->types)
-    snprintf(text, sizeof text, "Of the nodes that can run its type (%zu), none has the labels that it asks for (%.600s): see "
-             "their --labels.", n->types, want->labels);
+    snprintf(text, sizeof text, "Of the nodes that can run its type (%zu), none has the labels that it asks for (%.300s): host "
+             "%s lacks %s. See their --labels.", n->types, want->labels, n->lacks_host, n->lacks);
+  else if (n->lacking == n->live)
+    snprintf(text, sizeof text, "Of the nodes that live and run tasks (%zu), none has the labels that the executor %s asks for "
+             "(%.300s): host %s lacks %s. See their --labels.", n->live, want->type, want->of_type, n->lacks_host, n->lacks);
   else if (want->user)
     snprintf(text, sizeof text, "%s (%zu) %s run %s as the user %s.", nodes, n->live, verb, want->type, want->user);
   else
@@ -199,11 +217,12 @@ static void no_slot(struct why *w, const struct runners *n, bool process) {
   why_put(w, "NO_SLOT", text);
 }
 
-/* Its queue holds it back, or it is not known whether that does. */
-static bool held_by_queue(struct why *w, const struct queue_view *of) {
+/* Its queue or its type holds it back, or it is not known whether that does. added: a type that was registered at run time. */
+static bool held_by_limit(struct why *w, const struct queue_view *of, const struct executor *added) {
   char text[TEXT_BYTES];
   bool known;
   const char *code = why_queue_holds(&w->queue, w->v, of, w->now_us, text, sizeof text, &known);
+  if (!code && known && added) code = why_type_holds(&w->queue, w->v, added->ops.name, w->now_us, text, sizeof text, &known);
   if (code) why_put(w, code, text);
   return code || !known;
 }
@@ -212,14 +231,15 @@ static bool held_by_queue(struct why *w, const struct queue_view *of) {
 static void queued(struct why *w, const char *type, const char *text, const struct task_row *row, const struct queue_view *of) {
   struct runners n = {0};
   if (type == NULL || w->set == NULL) return;
-  if (row->t.phase == PHASE_RUN && held_by_queue(w, of)) return; /* a clean-up waits for slots and cost alone */
   const struct executor *x = registry_find(w->v->executors, type, 0);
+  /* a clean-up waits for slots and cost alone */
+  if (row->t.phase == PHASE_RUN && held_by_limit(w, of, x && x->added ? x : NULL)) return;
   bool process = executor_slot(x) == WX_SLOT_PROCESS, programs = x && (x->ops.flags & WX_PROGRAMS);
   json_t *config = programs && text ? json_loads(text, 0, NULL) : NULL;
   const char *user = json_string_value(json_object_get(config, "user"));
   char *labels = labels_of_config(text);
   bool added = x && x->added, current = added && row->executor == x->version; /* of a former version members say nothing */
-  const struct wanted want = {type, user, labels, process, *of, current ? x->version : 0, added};
+  const struct wanted want = {type, user, labels, added ? x->added->labels : NULL, process, *of, current ? x->version : 0, added};
   char why[TEXT_BYTES];
   for (size_t i = 0; i < w->set->n; i++) look_at(w, &w->set->v[i], &want, &n);
   const char *busy = why_busy_says(&n.busy, of->cpu, why, sizeof why);
@@ -273,7 +293,7 @@ static const char *stopping(const struct task *t) {
 static void queue_of_task(struct why *w, const struct task_row *row, const struct task_def *def, const struct async_row *alone,
                           const struct queue_view *of) {
   struct queue_view own = queue_view(NULL, def ? def->queue : NULL);
-  if (alone) own = (struct queue_view){alone->user, alone->group, alone->priority, alone->cpu};
+  if (alone) own = (struct queue_view){alone->user, alone->group, alone->priority, alone->cpu, NULL};
   if (def) queued(w, def->type, def->config, row, of ? of : &own);
   else if (alone) queued(w, alone->type, alone->config, row, of ? of : &own);
 }

@@ -16,13 +16,18 @@ void why_queue_done(struct why_queue *q) {
 }
 
 /* ---- what is set ---- */
+static void open_text(struct why_queue *q) {
+  if (!q->open) arena_init(&q->text, 0);
+  q->open = true;
+}
+
 /* The row of both names last looked at stays for the tasks that follow it in a list. */
 static void read_rows(struct why_queue *q, const struct view *v, const struct queue_view *of) {
   struct wr_err err;
-  if (q->open && strcmp(q->user, of->user) == 0 && strcmp(q->group, of->group) == 0) return;
-  if (!q->open) arena_init(&q->text, 0);
-  else arena_reset(&q->text);
-  q->open = true;
+  if (q->user && strcmp(q->user, of->user) == 0 && strcmp(q->group, of->group) == 0) return;
+  if (q->open) arena_reset(&q->text);
+  open_text(q);
+  q->type = NULL;
   q->user = arena_strdup(&q->text, of->user);
   q->group = arena_strdup(&q->text, of->group);
   struct reader *r = reader_get(v->store, &err);
@@ -73,6 +78,11 @@ static const char *limited(struct why_queue *q, const struct view *v, char *text
   return NULL;
 }
 
+static int64_t ready_at(const struct queue_row *r) {
+  int64_t each = r->rate_count > 0 ? (r->rate_per_us + r->rate_count - 1) / r->rate_count : 0;
+  return r->rate_at - (r->rate_count - 1) * each;
+}
+
 /* When the bucket, which is full at rate_at, has one start; the latest of all that hold. */
 static const char *slowed(const struct why_queue *q, int64_t now_us, char *text, size_t n) {
   char who[WHOSE_BYTES], at[CLOCK_RFC_LEN], per[QUEUE_PER_BYTES];
@@ -81,8 +91,7 @@ static const char *slowed(const struct why_queue *q, int64_t now_us, char *text,
   for (size_t i = 0; i < q->n; i++) {
     const struct queue_row *r = &q->row[i];
     if (r->rate_count <= 0) continue;
-    int64_t each = (r->rate_per_us + r->rate_count - 1) / r->rate_count, ready = r->rate_at - (r->rate_count - 1) * each;
-    if (ready > until) until = ready, by = r;
+    if (ready_at(r) > until) until = ready_at(r), by = r;
   }
   if (!by) return NULL;
   clock_rfc3339(at, until);
@@ -100,6 +109,59 @@ const char *why_queue_holds(struct why_queue *q, const struct view *v, const str
   const char *code = paused(q, text, n);
   if (!code) code = limited(q, v, text, n, known);
   return code || !*known ? code : slowed(q, now_us, text, n);
+}
+
+/* ---- what is set of its type ---- */
+static void read_type(struct why_queue *q, const struct view *v, const char *type) {
+  struct queue_row row[QUEUE_RULES];
+  struct wr_err err;
+  size_t n = 0;
+  if (q->type && strcmp(q->type, type) == 0) return;
+  q->type = arena_strdup(&q->text, type);
+  q->limited = false;
+  struct reader *r = reader_get(v->store, &err);
+  q->type_known = r && reader_queue_rows(r, QUEUE_OF_TYPE, type, &q->text, row, &n, &err) == WR_OK;
+  reader_put(r);
+  for (size_t i = 0; q->type_known && i < n; i++)
+    if (strcmp(row[i].user, QUEUE_OF_TYPE) == 0 && strcmp(row[i].group, type) == 0) q->limited = true, q->type_row = row[i];
+}
+
+static const char *type_full(struct why_queue *q, const struct view *v, char *text, size_t n, bool *known) {
+  const struct queue_row *r = &q->type_row;
+  if (r->max_running < 0) return NULL;
+  if (r->max_running == 0) {
+    snprintf(text, n, "No task of the type %s may run: its maxRunning is 0. It begins when POST /executor raises it.", q->type);
+    return "TYPE_LIMIT";
+  }
+  if (!q->counted) q->counted = true, q->counts = counts_get(&v->offers->counts, v->store, v->defs);
+  *known = q->counts != NULL;
+  int64_t runs = q->counts ? counts_running(q->counts, QUEUE_OF_TYPE, q->type) : 0;
+  if (runs < r->max_running) return NULL;
+  snprintf(text, n, "As many tasks of the type %s run as may: %" PRId64 ", and its maxRunning is %" PRId64
+           ". It begins when one of them has ended.", q->type, runs, r->max_running);
+  return "TYPE_LIMIT";
+}
+
+static const char *type_slowed(const struct why_queue *q, int64_t now_us, char *text, size_t n) {
+  const struct queue_row *r = &q->type_row;
+  char at[CLOCK_RFC_LEN], per[QUEUE_PER_BYTES];
+  int64_t ready = ready_at(r);
+  if (r->rate_count <= 0 || ready <= now_us) return NULL;
+  clock_rfc3339(at, ready);
+  queue_per_text(per, r->rate_per_us);
+  snprintf(text, n, "The rate of the type %s is %" PRId64 " start%s in %s; the next one may be at %s.", q->type, r->rate_count,
+           r->rate_count == 1 ? "" : "s", per, at);
+  return "TYPE_LIMIT";
+}
+
+const char *why_type_holds(struct why_queue *q, const struct view *v, const char *type, int64_t now_us, char *text, size_t n,
+                           bool *known) {
+  open_text(q);
+  read_type(q, v, type);
+  *known = q->type_known;
+  if (!q->limited) return NULL;
+  const char *code = type_full(q, v, text, n, known);
+  return code || !*known ? code : type_slowed(q, now_us, text, n);
 }
 
 /* ---- what nodes say ---- */

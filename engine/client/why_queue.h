@@ -13,6 +13,9 @@ struct why_queue {
   bool open, known;               /* the arena is made; the rows could be read */
   const char *user, *group;
   struct queue_row row[QUEUE_RULES]; size_t n;
+  const char *type;               /* asked for last; NULL = none */
+  bool limited, type_known;
+  struct queue_row type_row;
   struct count_set *counts;       /* NULL = not asked for, or not known */
   bool counted;
 };
@@ -22,6 +25,10 @@ void why_queue_done(struct why_queue *q);
  * not say. The caller holds no reader. */
 const char *why_queue_holds(struct why_queue *q, const struct view *v, const struct queue_view *of, int64_t now_us, char *text,
                             size_t n, bool *known);
+
+/* The same of its type: TYPE_LIMIT. */
+const char *why_type_holds(struct why_queue *q, const struct view *v, const char *type, int64_t now_us, char *text, size_t n,
+                           bool *known);
 
 /* A node that could run the task, and what it says. */
 struct why_busy {

@@ -104,6 +104,7 @@ struct task_policy {
   uint16_t list;              /* where its hints go: hint_lists.h; 0 = the shared list */
   uint16_t cost;              /* how many slots of that class; 0 counts as 1 */
   uint8_t elsewhere;          /* this node cannot run it: it is neither taken home nor claimed here */
+  const char *type;           /* the task type that its limits name: one that was registered at run time; NULL = no such one */
   uint8_t cleans_up;          /* its type, or its configuration, has a clean-up that a deletion runs */
 };
 /* What an attempt occupies while it runs: an entry of the process table, or memory only. Each class has its own queue and

@@ -269,6 +269,7 @@ static void derive_again(struct task_def *t, const char *defaults) {
 static void place(struct defs *d, struct task_def *t) {
   t->executor = d->types ? registry_find(d->types, t->type, 0) : NULL;
   if (t->executor && t->executor->added) derive_again(t, t->executor->added->config);
+  t->policy.type = t->executor && t->executor->added ? t->executor->ops.name : NULL; /* lives as long as the registry */
   t->policy.slot = d->types ? executor_slot(t->executor) : d->slot_of(t->type);
   t->policy.cleans_up = cleans_up(d, t);
   t->policy.elsewhere = d->can && !d->can(d->can_ctx, t);

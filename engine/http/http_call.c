@@ -67,6 +67,7 @@ static void keep_open(struct http_call *c, const struct net_addr *v, size_t n, c
   for (size_t i = 0; i < n && c->n_addr < CALL_ADDRESSES; i++) {
     char text[HTTP_WHY];
     const char *closed = gate_closed(h, &v[i], c->u.port, text);
+    if (!closed && gate_is_member(h, &v[i], c->u.port)) closed = "a member of the cluster listens there";
     for (size_t k = 0; k < n_refused && !closed; k++)
       if (refused_is(&h->refused[k], &v[i], c->u.port)) closed = "it is an address of the server itself, its store or its queue";
     if (!closed) c->addr[c->n_addr++] = v[i];

@@ -231,6 +231,7 @@ void http_free(struct http *h) {
   if (h->wake_fd >= 0) close(h->wake_fd);
   if (h->epoll >= 0) close(h->epoll);
   for (size_t i = 0; i < h->n_refused; i++) free(h->refused[i].host);
+  free(h->member);
   pthread_mutex_destroy(&h->mu);
   free(h->rule);
   free(h);

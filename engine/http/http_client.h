@@ -20,6 +20,14 @@ struct http *http_new(void);
 void http_free(struct http *h);          /* nobody has a call any more. NULL is fine */
 /* CIDR[:PORT], as in --http-allow. */
 enum wr_rc http_allow(struct http *h, const char *rule, struct wr_err *err) WR_MUST;
+/* The addresses at which other members listen, in place of those of the last call: refused as our own are. Any thread. */
+struct http_listener { char address[64]; uint16_t port; };
+enum { HTTP_LISTENERS_MAX = 4096 };
+void http_refuse_members(struct http *h, const struct http_listener *v, size_t n);
+/* fn is called with each address of this machine, as text. */
+void http_own_addresses(void (*fn)(void *ctx, const char *address), void *ctx);
+bool http_is_loopback(const char *address, size_t n);
+bool http_is_address(const char *s);           /* of one machine alone: no name, and not any address */
 /* An address of our own, which no rule opens: a name, an address, or NULL = every address of this machine. */
 void http_refuse(struct http *h, const char *host, uint16_t port);
 /* The same of "scheme://user:pw@host:port/..", where it has a host. */

@@ -98,6 +98,59 @@ bool refused_is(const struct refused *r, const struct net_addr *a, uint16_t port
   return net_same(&r->addr, a) || (unspecified(a) && net_loopback(&r->addr));
 }
 
+/* ---- other members ---- */
+
+void http_own_addresses(void (*fn)(void *ctx, const char *address), void *ctx) {
+  struct ifaddrs *list = NULL;
+  char text[NET_TEXT];
+  if (getifaddrs(&list) != 0) return;
+  for (const struct ifaddrs *i = list; i; i = i->ifa_next) {
+    struct net_addr own;
+    uint16_t port;
+    if (!i->ifa_addr) continue;
+    socklen_t len = i->ifa_addr->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+    if (net_of_sockaddr(i->ifa_addr, len, &own, &port)) fn(ctx, net_text(&own, text));
+  }
+  freeifaddrs(list);
+}
+
+bool http_is_loopback(const char *address, size_t n) {
+  struct net_addr a;
+  return net_read(address, n, &a) && net_loopback(&a);
+}
+
+bool http_is_address(const char *s) {
+  struct net_addr a;
+  return net_read(s, strlen(s), &a) && !unspecified(&a);
+}
+
+/* What is no address is left out: a member says addresses. */
+void http_refuse_members(struct http *h, const struct http_listener *v, size_t n) {
+  struct member_at *now = wr_calloc(n + 1, sizeof *now), *was;
+  size_t k = 0;
+  for (size_t i = 0; i < n; i++) {
+    now[k].port = v[i].port;
+    k += net_read(v[i].address, strlen(v[i].address), &now[k].addr);
+  }
+  pthread_mutex_lock(&h->mu);
+  was = h->member;
+  h->member = now;
+  h->n_member = k;
+  pthread_mutex_unlock(&h->mu);
+  free(was);
+}
+
+bool gate_is_member(struct http *h, const struct net_addr *a, uint16_t port) {
+  bool found = false;
+  pthread_mutex_lock(&h->mu);
+  for (size_t i = 0; i < h->n_member && !found; i++) {
+    const struct member_at *m = &h->member[i];
+    found = m->port == port && (net_same(&m->addr, a) || (unspecified(a) && net_loopback(&m->addr)));
+  }
+  pthread_mutex_unlock(&h->mu);
+  return found;
+}
+
 const char *gate_closed(const struct http *h, const struct net_addr *a, uint16_t port, char why[HTTP_WHY]) {
   char text[NET_TEXT];
   const char *special = net_special(a);
@@ -118,6 +171,7 @@ int http_check_url(struct http *h, const char *url, char why[URL_WHY]) {
   size_t n = gate_refused(h);
   for (size_t i = 0; i < n && !closed; i++)
     if (refused_is(&h->refused[i], &u.addr, u.port)) closed = "it is an address of the server itself, its store or its queue";
+  if (!closed && gate_is_member(h, &u.addr, u.port)) closed = "a member of the cluster listens there";
   if (!closed) return 0;
   (void)text_cut(why, closed, URL_WHY - 1);
   return -1;

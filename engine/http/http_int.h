@@ -33,6 +33,7 @@ struct http {
   struct net_rule *rule; size_t n_rule, cap_rule;          /* fixed before the first request */
   lookup_fn *lookup;
   pthread_mutex_t mu;              /* guards these; a call's wake() may take a leaf under it */
+  struct member_at { struct net_addr addr; uint16_t port; } *member; size_t n_member;   /* where other members listen; mu */
   struct refused refused[REFUSED_MAX]; size_t n_refused;   /* each is fixed once it is counted */
   struct http_call *in, **in_tail; /* begun */
   struct http_call *over;          /* given up */
@@ -84,6 +85,7 @@ struct http_call {
 /* ---- http_gate.c; any thread ---- */
 /* May it be connected? NULL, or a clause. Names that are refused are compared by the caller. */
 const char *gate_closed(const struct http *h, const struct net_addr *a, uint16_t port, char why[HTTP_WHY]);
+bool gate_is_member(struct http *h, const struct net_addr *a, uint16_t port);   /* another member listens there */
 size_t gate_refused(struct http *h);           /* how many; the first so many do not change */
 bool refused_is(const struct refused *r, const struct net_addr *a, uint16_t port);   /* one that is no name */
 

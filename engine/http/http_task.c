@@ -69,7 +69,7 @@ static const char *const *headers(struct http_task *t, struct arena *a, bool bod
   for (size_t i = 0; i < s->n_header && (!t->elsewhere || t->location); i++)
     if (body || strncasecmp(s->header[i], "Content-", 8) != 0) v[(*n)++] = s->header[i];
   if (body && s->content_type) v[(*n)++] = s->content_type;
-  buf_printf(&b, "Idempotency-Key: %s:%u", task->run_key, task->failed);
+  buf_printf(&b, "Idempotency-Key: %s:%u", task->run_key, task->first_try + task->failed);
   v[(*n)++] = arena_strdup(a, b.data);
   buf_clear(&b);
   buf_printf(&b, "X-Weir-Fence: %s", task->fence);

@@ -19,7 +19,7 @@ enum wr_rc queue_parse(const json_t *obj, enum queue_form form, struct queue_spe
 
 /* What holds for a task: its own fields, else those of its definition, else the defaults. Either may be NULL. Texts are borrowed
  * and never NULL. */
-struct queue_view { const char *user, *group; int32_t priority, cpu; };
+struct queue_view { const char *user, *group; int32_t priority, cpu; const char *type; /* task_policy.type; a runner's */ };
 struct queue_view queue_view(const struct queue_spec *own, const struct queue_spec *of_def);
 
 /* The same with a third place to look at: what the start of its flow said. */

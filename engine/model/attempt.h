@@ -40,6 +40,7 @@ struct attempt {
   uint32_t epoch;                   /* WEIR_ATTEMPT */
   uint32_t failed;                  /* tries of this run that failed or timed out */
   uint32_t before;                  /* attempts up to this number are those of earlier runs */
+  uint32_t first_try;               /* tries of this run are numbered from here on: no earlier run has used such a number */
   int64_t owner;
   struct task_def *def;             /* a reference */
   int64_t timeout_us;               /* run timeout, 0 = none */

@@ -13,7 +13,23 @@ static void add_line(struct buf *b, const char *s) {
   buf_ch(b, '\n');
 }
 
+static const char *next_line(const char *line) {
+  line += strcspn(line, "\n");
+  return *line ? line + 1 : line;
+}
+
 void exec_offers_dir(struct buf *b, const char *dir) { add_line(b, dir); }
+
+void exec_offers_listens(struct buf *b, const char *address, uint16_t port) { buf_printf(b, "@%s/%u\n", address, port); }
+
+void exec_offers_listeners(const char *text, void (*fn)(void *ctx, const char *address, size_t n, uint16_t port), void *ctx) {
+  for (const char *line = text ? text : ""; *line; line = next_line(line)) {
+    size_t n = strcspn(line, "/\n");
+    int64_t port = 0;
+    bool good = *line == '@' && n > 1 && line[n] == '/' && text_i64(line + n + 1, strcspn(line + n + 1, "\n"), &port);
+    if (good && port > 0 && port <= UINT16_MAX) fn(ctx, line + 1, n - 1, (uint16_t)port);
+  }
+}
 
 void exec_offers_add(struct buf *b, const char *type, int64_t version, const char *why) {
   buf_str(b, type);
@@ -21,11 +37,6 @@ void exec_offers_add(struct buf *b, const char *type, int64_t version, const cha
   buf_i64(b, version);
   if (why) buf_ch(b, ' ');
   add_line(b, why ? why : "");
-}
-
-static const char *next_line(const char *line) {
-  line += strcspn(line, "\n");
-  return *line ? line + 1 : line;
 }
 
 /* The number behind "TYPE " at the start of the line; NULL: it is about something else. */

@@ -7,20 +7,22 @@
 #include <strings.h>
 
 #include "json_write.h"
+#include "labels.h"
 #include "model.h"
+#include "queue_post.h"
 #include "text.h"
 #include "wr_limits.h"
 
-enum { P_TYPE, P_ID, P_MODE, P_LOCATION, P_DOCUMENT, P_CONFIG, P_LABELS, P_SHA256, P__KEPT, P_REPLACE = P__KEPT, P_ANALYZER,
-       P_MAX_RUNNING, P_RATE, P__USED, P__N = P__USED + 6 };
-enum { PATH_BYTES = 4096, PART_BYTES = 255, LABEL_CHARS = 64, LABELS = 32, SHA256_CHARS = 64, URL_BYTES = 4096 };
+enum { P_TYPE, P_ID, P_MODE, P_LOCATION, P_DOCUMENT, P_CONFIG, P_LABELS, P_MAX_RUNNING, P_RATE, P_SHA256, P__KEPT,
+       P_REPLACE = P__KEPT, P_ANALYZER, P__USED, P__N = P__USED + 6 };
+enum { PATH_BYTES = 4096, PART_BYTES = 255, LABELS = 32, SHA256_CHARS = 64, URL_BYTES = 4096 };
 
 /* Those up to P__KEPT are the content. Server-made fields are accepted and ignored: what GET answers can be posted back. */
 static const struct field post_field[P__N] = {
     [P_TYPE] = FIELD("executorType", F_TEXT), [P_ID] = FIELD("executorId", F_TEXT), [P_MODE] = FIELD("mode", F_TEXT),
     [P_LOCATION] = FIELD("location", F_ANY), [P_DOCUMENT] = FIELD("document", F_ANY), [P_CONFIG] = FIELD("config", F_ANY),
     [P_LABELS] = FIELD("labels", F_ANY), [P_SHA256] = FIELD("sha256", F_TEXT), [P_REPLACE] = FIELD("replace", F_ANY),
-    [P_ANALYZER] = FIELD("analyzer", F_ANY), [P_MAX_RUNNING] = FIELD("maxRunning", F_ANY), [P_RATE] = FIELD("rate", F_ANY),
+    [P_MAX_RUNNING] = FIELD("maxRunning", F_ANY), [P_RATE] = FIELD("rate", F_ANY), [P_ANALYZER] = FIELD("analyzer", F_ANY),
     FIELD("executorVersion", F_OURS), FIELD("members", F_OURS), FIELD("createTime", F_OURS), FIELD("updateTime", F_OURS),
     FIELD("createdAt", F_OURS), FIELD("updatedAt", F_OURS)};
 
@@ -143,27 +145,15 @@ static enum wr_rc read_location(const json_t *v, struct executor_post *p, json_t
 
 /* ---- the rest ---- */
 
-static bool label_form(const char *s, size_t n) {
-  size_t name = strcspn(s, "=");
-  if (strlen(s) != n || name < 1 || name > LABEL_CHARS || n > name + 1 + LABEL_CHARS) return false;
-  for (size_t i = 0; i < n; i++)
-    if (i != name && !is_of_word(s[i], "_.-/")) return false;
-  return true;
-}
-
 static enum wr_rc check_labels(const json_t *v, struct wr_err *err) {
   const struct jpath *at = JKEY(NULL, "labels");
   if (!v) return WR_OK;
   if (!json_is_array(v)) return fail_at(err, WR_WRONG_TYPE, at, "labels must be an array of texts such as \"zone=a\".");
   if (json_array_size(v) > LABELS) return fail_large(err, at, "Labels", json_array_size(v), LABELS);
-  for (size_t i = 0; i < json_array_size(v); i++) {
-    const json_t *one = json_array_get(v, i);
-    if (!json_is_string(one)) return fail_at(err, WR_WRONG_TYPE, JELEM(at, i), "labels must be an array of texts.");
-    if (!label_form(json_string_value(one), json_string_length(one)))
-      return fail_at(err, WR_OUT_OF_RANGE, JELEM(at, i),
-                     "A label is NAME or NAME=VALUE, each up to %d of A-Z, a-z, 0-9, _, ., - and /.", LABEL_CHARS);
-  }
-  return WR_OK;
+  char *list = NULL;
+  enum wr_rc rc = labels_read(v, at, &list, err);
+  free(list);
+  return rc;
 }
 
 static bool ends(const char *s, const char *with) {
@@ -221,11 +211,27 @@ static enum wr_rc check_sha256(const json_t *v, enum added_mode mode, struct wr_
   return WR_OK;
 }
 
+/* As for a queue; null is none, and is no content. */
+static enum wr_rc read_limits(json_t **v, struct executor_post *p, struct wr_err *err) {
+  enum wr_rc rc = WR_OK;
+  p->max_running = p->rate_count = p->rate_per_us = -1;
+  if (json_is_null(v[P_MAX_RUNNING])) v[P_MAX_RUNNING] = NULL;
+  if (json_is_null(v[P_RATE])) v[P_RATE] = NULL;
+  if (v[P_MAX_RUNNING]) rc = queue_max_parse(v[P_MAX_RUNNING], &p->max_running, err);
+  if (!rc && v[P_RATE]) rc = queue_rate_parse(v[P_RATE], &p->rate_count, &p->rate_per_us, err);
+  return rc;
+}
+
+/* One form for each rate: "1s" and "1000ms" are the same content. */
+static json_t *rate_json(const struct executor_post *p) {
+  char per[QUEUE_PER_BYTES];
+  queue_per_text(per, p->rate_per_us);
+  return json_must(json_pack("{sIss}", "count", (json_int_t)p->rate_count, "per", per));
+}
+
 static enum wr_rc not_there(json_t *const *v, struct wr_err *err) {
   static const struct { int at; const char *why; } none[] = {
-    {P_ANALYZER, "Analyzers are not there yet: leave out analyzer."},
-    {P_MAX_RUNNING, "Limits of a type are not there yet: leave out maxRunning, and set the maxRunning of a queue (POST /queue)."},
-    {P_RATE, "Limits of a type are not there yet: leave out rate, and set the rate of a queue (POST /queue)."}};
+    {P_ANALYZER, "Analyzers are not there yet: leave out analyzer."}};
   for (size_t i = 0; i < sizeof none / sizeof *none; i++)
     if (v[none[i].at]) return fail_at(err, WR_OUT_OF_RANGE, JKEY(NULL, post_field[none[i].at].name), "%s", none[i].why);
   if (v[P_REPLACE] && !json_is_boolean(v[P_REPLACE]))
@@ -234,11 +240,12 @@ static enum wr_rc not_there(json_t *const *v, struct wr_err *err) {
 }
 
 /* location: as an array. */
-static char *content_text(json_t *const *v, json_t *location) {
+static char *content_text(json_t *const *v, json_t *location, const struct executor_post *p) {
   json_t *o = json_must(json_object());
   for (int i = 0; i < P__KEPT; i++)
     if (v[i] && i != P_LOCATION) wr_assert(json_object_set(o, post_field[i].name, v[i]) == 0);
   if (location) wr_assert(json_object_set(o, "location", location) == 0);
+  if (v[P_RATE]) wr_assert(json_object_set_new(o, "rate", rate_json(p)) == 0);
   char *text = json_text(o, JSON_SORT_KEYS);
   json_decref(o);
   return text;
@@ -253,12 +260,13 @@ enum wr_rc executor_post_parse(const json_t *body, struct executor_post *out, st
   if (!rc) rc = check_config(v[P_CONFIG], err);
   if (!rc) rc = check_document(v[P_DOCUMENT], err);
   if (!rc) rc = check_labels(v[P_LABELS], err);
+  if (!rc) rc = read_limits(v, out, err);
   if (!rc) rc = check_sha256(v[P_SHA256], out->mode, err);
   if (!rc) rc = read_location(v[P_LOCATION], out, &location, err);
   if (rc) return rc;
   out->replace = json_is_true(v[P_REPLACE]);
   out->config = json_incref(v[P_CONFIG]);
-  out->body = content_text(v, location);
+  out->body = content_text(v, location, out);
   json_decref(location);
   return WR_OK;
 }
@@ -295,7 +303,10 @@ enum wr_rc executor_read(const char *body, struct added **out, struct wr_err *er
   a->location = part(o, "location");
   a->config = part(o, "config");
   a->sha256 = wr_strdup(json_string_value(json_object_get(o, "sha256")));
+  const json_t *labels = json_object_get(o, "labels");
+  if (labels && labels_read(labels, NULL, &a->labels, err)) a->labels = part(o, "labels"); /* an older form: nobody has these */
   a->bytes = sizeof *a + strlen(type) + SHA256_CHARS;
+  if (a->labels) a->bytes += strlen(a->labels);
   if (a->location) a->bytes += strlen(a->location);
   if (a->config) a->bytes += strlen(a->config);
   json_decref(o);

@@ -17,6 +17,7 @@ struct executor_post {
   json_t *config;                 /* a reference; NULL = none */
   enum added_mode mode;
   bool replace;
+  int64_t max_running, rate_count, rate_per_us;   /* of the type; -1 = none */
 };
 enum wr_rc executor_post_parse(const json_t *body, struct executor_post *out, struct wr_err *err) WR_MUST;
 void executor_post_done(struct executor_post *p);

@@ -1,5 +1,6 @@
 /* Labels: see labels.h. What never happens: a label that does not fit into a list, or that looks like another one. */
 #include "labels.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "mem.h"
@@ -32,6 +33,16 @@ bool labels_have(const char *have, const char *want) {
   for (const char *p = want ? want : ""; *p; p += strcspn(p, ","), p += *p == ',')
     if (!has(have, p, strcspn(p, ","))) return false;
   return true;
+}
+
+bool labels_lack(const char *have, const char *want, char *out, size_t n) {
+  size_t at = 0;
+  out[0] = '\0';
+  for (const char *p = want ? want : ""; *p; p += strcspn(p, ","), p += *p == ',') {
+    int len = (int)strcspn(p, ",");
+    if (!has(have, p, (size_t)len) && at < n) at += (size_t)snprintf(out + at, n - at, "%s%.*s", at ? "," : "", len, p);
+  }
+  return at > 0;
 }
 
 static void add(struct buf *list, const char *s, size_t n) {

@@ -15,4 +15,6 @@ enum wr_rc labels_read(const json_t *v, const struct jpath *at, char **out, stru
 char *labels_of_config(const char *config);
 /* have has all of want; NULL or "" = none. */
 bool labels_have(const char *have, const char *want);
+/* Those of want that have has not, cut to fit. False: there are none. */
+bool labels_lack(const char *have, const char *want, char *out, size_t n);
 #endif

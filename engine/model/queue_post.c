@@ -13,7 +13,7 @@ static const char *const order_word[] = {[QUEUE_ORDER_FIFO] = "fifo", [QUEUE_ORD
 
 const char *queue_order_word(int32_t order) { return order < 0 || order > QUEUE_ORDER_PRIORITY ? NULL : order_word[order]; }
 
-static enum wr_rc read_rate(const json_t *v, struct queue_post *out, struct wr_err *err) {
+enum wr_rc queue_rate_parse(const json_t *v, int64_t *count, int64_t *per_us, struct wr_err *err) {
   static const struct field part[] = {FIELD("count", F_ANY), FIELD("per", F_ANY)};
   const struct jpath *at = JKEY(NULL, "rate");
   json_t *f[2];
@@ -22,11 +22,15 @@ static enum wr_rc read_rate(const json_t *v, struct queue_post *out, struct wr_e
   enum wr_rc rc = field_read(v, part, 2, f, at, err);
   for (int i = 0; i < 2 && !rc; i++)
     if (!f[i]) rc = fail_at(err, WR_WRONG_TYPE, JKEY(at, part[i].name), "rate needs both count and per.");
-  if (!rc) rc = field_int(f[0], 1, LIMIT_RATE_COUNT, JKEY(at, "count"), &out->rate_count, err);
-  if (!rc) rc = field_timeout(f[1], JKEY(at, "per"), &out->rate_per_us, err);
-  if (!rc && out->rate_count > out->rate_per_us)
+  if (!rc) rc = field_int(f[0], 1, LIMIT_RATE_COUNT, JKEY(at, "count"), count, err);
+  if (!rc) rc = field_timeout(f[1], JKEY(at, "per"), per_us, err);
+  if (!rc && *count > *per_us)
     rc = fail_at(err, WR_OUT_OF_RANGE, at, "rate must be at most one start in each microsecond.");
   return rc;
+}
+
+enum wr_rc queue_max_parse(const json_t *v, int64_t *out, struct wr_err *err) {
+  return field_int(v, 0, LIMIT_QUEUE_RUNNING, JKEY(NULL, "maxRunning"), out, err);
 }
 
 static enum wr_rc read_order(const json_t *v, struct queue_post *out, struct wr_err *err) {
@@ -42,12 +46,12 @@ static enum wr_rc read_value(int which, const json_t *v, struct queue_post *out,
   int64_t n = 0;
   enum wr_rc rc = WR_OK;
   switch (which) {
-  case P_MAX: return field_int(v, 0, LIMIT_QUEUE_RUNNING, JKEY(NULL, "maxRunning"), &out->max_running, err);
+  case P_MAX: return queue_max_parse(v, &out->max_running, err);
   case P_WEIGHT:
     rc = field_int(v, 1, LIMIT_QUEUE_WEIGHT, JKEY(NULL, "weight"), &n, err);
     out->weight = (int32_t)n;
     return rc;
-  case P_RATE: return read_rate(v, out, err);
+  case P_RATE: return queue_rate_parse(v, &out->rate_count, &out->rate_per_us, err);
   case P_ORDER: return read_order(v, out, err);
   default:
     if (!json_is_boolean(v)) return fail_at(err, WR_WRONG_TYPE, JKEY(NULL, "paused"), "paused must be true, false or null.");

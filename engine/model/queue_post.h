@@ -15,6 +15,9 @@ struct queue_post {
   int64_t max_running, rate_count, rate_per_us;   /* -1 = cleared, as the next */
   int32_t weight, order, paused;
 };
+/* Values that are not null, of these two fields alone. */
+enum wr_rc queue_max_parse(const json_t *v, int64_t *out, struct wr_err *err) WR_MUST;
+enum wr_rc queue_rate_parse(const json_t *v, int64_t *count, int64_t *per_us, struct wr_err *err) WR_MUST;
 enum wr_rc queue_post_parse(const json_t *body, struct queue_post *out, struct wr_err *err) WR_MUST;
 /* "1s", "500ms", "1d": the greatest unit in which it is a whole number; "0.0015" seconds when there is none. */
 enum { QUEUE_PER_BYTES = 32 };

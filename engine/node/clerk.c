@@ -4,11 +4,13 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "added_ops.h"
 #include "clock.h"
 #include "cond.h"
 #include "exec_offers.h"
 #include "http_client.h"
+#include "labels.h"
 #include "log.h"
 #include "log_place.h"
 #include "mem.h"
@@ -16,7 +18,7 @@
 
 #define LOOK_US 1000000           /* a member sees what another one has registered within so long, and the time of a read */
 #define CHECK_US 5000000          /* files may change without a word */
-enum { WHY_BYTES = 512 };
+enum { WHY_BYTES = 512, LACKS_BYTES = 300, LISTEN_BYTES = 256 };
 
 struct clerk {
   struct clerk_opts o;
@@ -26,6 +28,8 @@ struct clerk {
   pthread_mutex_t mu;               /* leaf; guards these */
   pthread_cond_t wake, done;
   bool stop, asked;
+  char listens[LISTEN_BYTES];       /* where the API listens; port 0: it does not */
+  uint16_t port;
   uint64_t n_begun, n_done;         /* rounds */
   /* the thread's: */
   int64_t checked_us;               /* when files were checked last, monotonic */
@@ -40,14 +44,69 @@ struct clerk {
 static bool can_run(const struct clerk *c, struct added *a, char *why, size_t n) {
   const char *none = added_nobody(a->mode) ? added_nobody(a->mode) : c->o.why_none;
   if (!none && a->mode == ADDED_PROGRAM) none = c->o.why_no_program;
+  char lacks[LACKS_BYTES];
   if (none) return snprintf(why, n, "%s", none), false;
+  if (labels_lack(c->o.labels, a->labels, lacks, sizeof lacks))
+    return snprintf(why, n, "This member lacks what the executor's labels ask for: %s (see --labels).", lacks), false;
   return added_check(a, why, n);
+}
+
+/* ---- where members listen ---- */
+
+struct lines { struct buf *text; uint16_t port; };
+static void add_own(void *ctx, const char *address) {
+  const struct lines *l = ctx;
+  exec_offers_listens(l->text, address, l->port);
+}
+
+/* A name, or any address: all that this machine has. */
+static void say_listener(struct clerk *c, struct buf *text) {
+  char at[LISTEN_BYTES];
+  pthread_mutex_lock(&c->mu);
+  (void)memcpy(at, c->listens, sizeof at);
+  struct lines l = {text, c->port};
+  pthread_mutex_unlock(&c->mu);
+  if (!l.port) return;
+  if (http_is_address(at)) exec_offers_listens(text, at, l.port);
+  else http_own_addresses(add_own, &l);
+}
+
+struct listeners { struct http_listener *v; size_t n, cap; bool near; };
+
+/* A loopback address of another machine is none of this one. */
+static void keep_listener(void *ctx, const char *address, size_t n, uint16_t port) {
+  struct listeners *l = ctx;
+  if (l->n == HTTP_LISTENERS_MAX || n >= sizeof l->v->address || (!l->near && http_is_loopback(address, n))) return;
+  struct http_listener *to = WR_PUSH(l->v, l->n, l->cap);
+  *to = (struct http_listener){.port = port};
+  memcpy(to->address, address, n);
+}
+
+static int keep_member(void *ctx, const struct node_offer *o) {
+  struct listeners *l = ctx;
+  char host[LISTEN_BYTES] = "";
+  (void)gethostname(host, sizeof host - 1);
+  l->near = o->host && strcmp(o->host, host) == 0;
+  exec_offers_listeners(o->executors, keep_listener, l);
+  return 0;
+}
+
+/* While the store is away those that were known stay. */
+static void look_at_members(struct clerk *c) {
+  struct listeners l = {0};
+  struct wr_err err;
+  struct reader *r = c->o.http && !store_single(c->o.store) ? reader_get(c->o.store, &err) : NULL;
+  if (!r) return;
+  if (reader_offers(r, keep_member, &l, &err) == WR_OK) http_refuse_members(c->o.http, l.v, l.n);
+  reader_put(r);
+  free(l.v);
 }
 
 /* All current ones, and what is to be told of them. True: some are offered that were not, or the reverse. */
 static bool check_all(struct clerk *c, struct buf *text) {
   bool moved = false;
   for (size_t i = 0; i < c->o.dirs.n; i++) exec_offers_dir(text, c->o.dirs.dir[i]);
+  say_listener(c, text);
   for (const struct executor *x = registry_next_added(c->o.types, NULL); x; x = registry_next_added(c->o.types, x)) {
     char why[WHY_BYTES] = "";
     atomic_store(&x->added->doubted, false);
@@ -98,6 +157,7 @@ static void one_round(struct clerk *c, bool asked) {
   int64_t now = clock_mono_us();
   bool well = look(c), changed = registry_changes(c->o.types) != c->known;
   bool incomplete = c->runner && c->told && c->told_as != runner_incarnation(c->runner);
+  look_at_members(c);
   if (asked || changed || incomplete || any_doubt(c) || now - c->checked_us >= CHECK_US) {
     c->checked_us = now;
     if (check_all(c, &text)) registry_changed(c->o.types);
@@ -197,6 +257,15 @@ struct clerk *clerk_new(const struct clerk_opts *o) {
   cond_mono(&c->wake);
   cond_mono(&c->done);
   return c;
+}
+
+void clerk_listens(struct clerk *c, const char *address, uint16_t port) {
+  pthread_mutex_lock(&c->mu);
+  snprintf(c->listens, sizeof c->listens, "%s", address ? address : "");
+  c->port = port;
+  c->asked = true;
+  pthread_cond_signal(&c->wake);
+  pthread_mutex_unlock(&c->mu);
 }
 
 void clerk_first(struct clerk *c) { one_round(c, true); }

@@ -22,9 +22,12 @@ struct clerk_opts {
   struct http *http;
   const char *why_none;             /* why this node runs no registered executor at all; NULL = it may */
   const char *why_no_program;       /* the same of programs */
+  const char *labels;               /* this node's (labels.h); NULL = none */
 };
 struct clerk *clerk_new(const struct clerk_opts *o);
 struct added_host clerk_host(struct clerk *c);
+/* The API of this node listens there: the other members are told, and do not ask it for tasks. Any thread, once. */
+void clerk_listens(struct clerk *c, const char *address, uint16_t port);
 /* The first look, before there is a thread: what was registered before this node began. Nothing when the store is away. */
 void clerk_first(struct clerk *c);
 enum wr_rc clerk_start(struct clerk *c, struct runner *r, struct wr_err *err) WR_MUST;

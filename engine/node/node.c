@@ -450,7 +450,8 @@ static void open_clerk(struct node *n) {
     .store = n->store, .defs = n->defs, .types = n->executors, .dirs = {o->executor_dir, o->n_executor_dir},
     .http = n->http,
     .why_none = n->worker ? NULL : "This member runs no tasks: it has not the role worker.",
-    .why_no_program = o->shell == NODE_SHELL_ON ? NULL : "SHELL is off on this member, and a program runs as SHELL runs."};
+    .why_no_program = o->shell == NODE_SHELL_ON ? NULL : "SHELL is off on this member, and a program runs as SHELL runs.",
+    .labels = o->labels};
   n->clerk = clerk_new(&c);
   const struct added_host host = clerk_host(n->clerk);
   defs_added(n->defs, n->executors, &host);
@@ -651,4 +652,7 @@ struct store *node_store(const struct node *n) { return n->store; }
 struct defs *node_defs(const struct node *n) { return n->defs; }
 const struct registry *node_executors(const struct node *n) { return n->executors; }
 struct runner *node_runner(const struct node *n) { return n->runner; }
-void node_listens(struct node *n, const char *address, uint16_t port) { http_refuse(n->http, address, port); }
+void node_listens(struct node *n, const char *address, uint16_t port) {
+  http_refuse(n->http, address, port);
+  clerk_listens(n->clerk, address, port);
+}

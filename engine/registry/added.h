@@ -16,6 +16,7 @@ struct added {
   char *type;
   char *location;                   /* JSON array of texts; NULL = none */
   char *config;                     /* JSON object, the defaults for taskConfig; NULL = none */
+  char *labels;                     /* what a member must have to run it: labels.h; NULL = nothing */
   char *sha256;                     /* 64 hex digits; NULL = not said */
   size_t bytes;                     /* all of them */
   _Atomic bool offered;             /* this node runs its tasks now */

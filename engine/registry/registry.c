@@ -180,6 +180,7 @@ void added_free(struct added *a) {
   free(a->type);
   free(a->location);
   free(a->config);
+  free(a->labels);
   free(a->sha256);
   free(a);
 }

@@ -16,7 +16,7 @@ struct alone *alone_new(const struct queue_view *q, const char *key) {
 }
 
 struct alone *alone_read(const struct async_row *row) {
-  struct queue_view q = {row->user ? row->user : "", row->group ? row->group : "", row->priority, row->cpu};
+  struct queue_view q = {row->user ? row->user : "", row->group ? row->group : "", row->priority, row->cpu, NULL};
   struct alone *a = alone_new(&q, row->key);
   a->job = row->job;
   a->start_at_us = row->start_at_us;

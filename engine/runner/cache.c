@@ -94,11 +94,20 @@ static struct cached *cache_add(struct cache *c, struct run *run, struct params 
 }
 
 struct queue_view cached_queue(const struct cached *c, uint32_t task) {
-  if (c->alone && c->run->task[0].t.phase == PHASE_DELETE) return (struct queue_view){QUEUE_CLEAN_UP, "", 0, c->alone->cpu};
-  if (c->alone) return (struct queue_view){c->alone->user, c->alone->group, c->alone->priority, c->alone->cpu};
-  const struct queue_spec *of_def = c->run->bind ? c->run->bind[run_pattern(c->run, task)].queue : NULL;
-  if (c->whose == NULL && of_def == NULL) return (struct queue_view){"", "", 0, 0};
-  return whose_view(c->whose, run_ti(c->run, task), of_def);
+  struct queue_view of = {"", "", 0, 0, NULL};
+  const struct task_bind *b = c->run->bind;
+  if (c->alone && c->run->task[0].t.phase == PHASE_DELETE) return (struct queue_view){QUEUE_CLEAN_UP, "", 0, c->alone->cpu, NULL};
+  if (c->alone) return (struct queue_view){c->alone->user, c->alone->group, c->alone->priority, c->alone->cpu, c->bind.pol->type};
+  if (b) b += run_pattern(c->run, task);
+  if (c->whose != NULL || (b && b->queue)) of = whose_view(c->whose, run_ti(c->run, task), b ? b->queue : NULL);
+  of.type = b ? b->pol->type : NULL;
+  return of;
+}
+
+struct queue_view cached_queue_as(const struct cached *c, uint32_t task, const struct task_policy *pol) {
+  struct queue_view of = cached_queue(c, task);
+  if (*of.user != *QUEUE_CLEAN_UP) of.type = pol->type;
+  return of;
 }
 
 void cache_grew(struct cache *c, struct cached *e) { budget_grow(budget_of(c, e), &e->used, bytes_of(e) - e->used.bytes); }

@@ -48,6 +48,8 @@ struct cached {
 /* Whose a task is, how urgent it is and what it costs: of a task of a node by the version of its definition that is bound now. No
  * read, no lock. Texts are borrowed, and valid as long as the entry is and no wish moves the task. */
 struct queue_view cached_queue(const struct cached *c, uint32_t task);
+/* The same by the policy of its own version, which is not that of the newest. */
+struct queue_view cached_queue_as(const struct cached *c, uint32_t task, const struct task_policy *pol);
 /* Of a task of a job: `attempts` is what a job says, where its definition says nothing. */
 void cached_of_job(struct cached *c);
 /* It stays for its report alone, and this batch has not changed it. */

@@ -162,6 +162,7 @@ static enum store_rc do_hint(struct runner *r, struct ev *e) {
   if (job_holds(r, c)) return ask_obey(r, c, false);
   struct waits t = wait_of(r, c, e->ti, e->fi, task, wait_since(r, c));
   t.list = pol->list;
+  t.of = cached_queue_as(c, task, pol);
   enum admit admit = others && !env_keeps(&r->env) ? ADMIT_FULL : hint_asks(r, e, pol, &t.of);
   if (admit != ADMIT_NOW) {
     hint_left(r, e, pol->slot, admit, &t);

@@ -428,7 +428,7 @@ enum wr_rc load_made_def(struct loader *l, const struct req_task *t, struct task
 
 static enum store_rc from_task_row(struct loader *l, const struct task_row *row, const struct async_row *beside,
                                    struct cached **out) {
-  static const struct queue_view nothing = {"", "", 0, 0};
+  static const struct queue_view nothing = {"", "", 0, 0, NULL};
   struct task_def *def;
   enum store_rc rc = alone_def(l, row, beside, &def);
   if (rc != STORE_OK) return rc;

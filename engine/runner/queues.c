@@ -35,6 +35,25 @@ void queues_limits(const struct queues *q, const char *user, const char *group, 
 static void leave_list(struct queues *q, struct kept *k);
 static void ripen(struct queues *q, struct limit *l);
 
+/* Types are few (LIMIT_ADDED_ROWS), so none is forgotten. */
+static struct kind *kind_of(struct queues *q, const char *type) {
+  if (!type) return NULL;
+  int64_t hash = hash_of(q->salt, QUEUE_OF_TYPE, type);
+  struct kind *first = map64_get(&q->kinds, hash), *k = first;
+  while (k && strcmp(k->type, type) != 0) k = k->same;
+  if (k) return k;
+  k = wr_new(struct kind);
+  k->type = wr_strdup(type);
+  k->limit = limit_find(q, QUEUE_OF_TYPE, type);
+  k->same = map64_put(&q->kinds, hash, k);
+  return k;
+}
+
+struct kind *queues_limited_kind(struct queues *q, const char *type) {
+  struct kind *k = q->n_row > 0 ? kind_of(q, type) : NULL;
+  return k && k->limit ? k : NULL;
+}
+
 static struct person *person_make(struct queues *q, const char *name) {
   int64_t hash = hash_of(q->salt, name, "");
   struct person *u = map64_get(&q->people, hash);
@@ -43,7 +62,7 @@ static struct person *person_make(struct queues *q, const char *name) {
   u = wr_new(struct person);
   u->name = wr_strdup(name);
   u->hash = hash;
-  u->kept.person = true;
+  u->kept.what = KEPT_PERSON;
   u->same = map64_put(&q->people, hash, u);
   return u;
 }
@@ -118,10 +137,14 @@ static bool place_limited(const struct place *p) {
 
 /* Are the rows that limit it locked by this batch, so that no other node counts meanwhile? Nothing that such a row holds back is
  * overtaken. */
+static bool is_locked(const struct queues *q, const struct limit *l) {
+  return !limit_is_shared(l) || l->locked == q->env->batch_no;
+}
+
 static bool place_locked(const struct queues *q, const struct place *p) {
   for (int i = 0; i < 4; i++) {
     const struct limit *l = p->limit[i];
-    if (l && (l->at != 0 || (limit_is_shared(l) && l->locked != q->env->batch_no))) return false;
+    if (l && (l->at != 0 || !is_locked(q, l))) return false;
   }
   return true;
 }
@@ -135,12 +158,17 @@ static int64_t rate_ready(const struct limit *l, int64_t now) {
 }
 
 /* own: the task is counted here already. */
-static enum held_by limit_ask(const struct limit *l, int64_t now, bool own) {
-  uint64_t others = (uint64_t)l->held + l->foreign - own;
+static enum held_by limit_ask(const struct queues *q, const struct limit *l, bool own) {
+  int64_t now = q->env->wall_us;
+  uint64_t others = (uint64_t)l->held + l->foreign + (l->of_type ? q->untold : 0) - own;
   if (l->paused) return HELD_PAUSED;
   if (l->max_running >= 0 && others >= (uint64_t)l->max_running) return HELD_LIMIT;
   if (l->count > 0 && !own && rate_ready(l, now) > now) return HELD_RATE;
   return HELD_NOT;
+}
+
+bool queues_kind_holds(const struct queues *q, const struct kind *k) {
+  return k && k->limit && limit_ask(q, k->limit, false) != HELD_NOT;
 }
 
 static bool affordable(const struct queues *q, int64_t ti, int32_t cpu) {
@@ -151,7 +179,7 @@ static bool affordable(const struct queues *q, int64_t ti, int32_t cpu) {
 
 enum held_by queues_ask(const struct queues *q, const struct place *p, int64_t ti, int32_t cpu, struct limit **by) {
   for (int i = 3; i >= 0 && q->n_row > 0; i--) {
-    enum held_by no = p->limit[i] ? limit_ask(p->limit[i], q->env->wall_us, false) : HELD_NOT;
+    enum held_by no = p->limit[i] ? limit_ask(q, p->limit[i], false) : HELD_NOT;
     *by = p->limit[i];
     if (no != HELD_NOT) return no;
   }
@@ -189,7 +217,7 @@ static void person_enter(struct queues *q, struct person *u, enum slot_class s) 
 
 void queues_enter(struct queues *q, struct place *p, enum slot_class s) {
   struct person *u = p->user;
-  if (p->kept.by || p->n[s] == 0) return;
+  if (p->kept.by || p->n[s] == 0 || p->n_shut[s] == p->n_lane[s]) return;
   if (!p->turn[s].pos) {
     int64_t from = u->clock[s] + price(100, weight_of(p->limit[0]));
     if (p->paid[s] < from) p->paid[s] = from;
@@ -200,9 +228,12 @@ void queues_enter(struct queues *q, struct place *p, enum slot_class s) {
 
 static int64_t least(const int64_t paid[SLOT__N]) { return paid[0] < paid[1] ? paid[0] : paid[1]; }
 
+static struct lane_head *lane_of(struct kept *k) { return (struct lane_head *)(void *)k; }
+static struct place *place_of(struct kept *k) { return k->what == KEPT_LANE ? lane_of(k)->of : (struct place *)(void *)k; }
+
 static void kept_link(struct limit *l, struct kept *k) {
   k->by = l;
-  heap_push(&l->kept, &k->at, k->person ? least(((struct person *)(void *)k)->paid) : least(((struct place *)(void *)k)->paid));
+  heap_push(&l->kept, &k->at, least(k->what == KEPT_PERSON ? ((struct person *)(void *)k)->paid : place_of(k)->paid));
 }
 
 static void kept_unlink(struct kept *k) {
@@ -212,7 +243,7 @@ static void kept_unlink(struct kept *k) {
 
 static struct kept *kept_first(const struct limit *l) { return (struct kept *)(void *)heap_top(&l->kept); }
 
-static bool rate_holds(const struct limit *l, int64_t now) { return limit_ask(l, now, false) == HELD_RATE; }
+static bool rate_holds(const struct queues *q, const struct limit *l) { return limit_ask(q, l, false) == HELD_RATE; }
 
 static void blocker_add(struct queues *q, struct limit *l) {
   if (l->at) return;
@@ -230,20 +261,24 @@ static void blocker_remove(struct queues *q, struct limit *l) {
   l->ripe_at = INT64_MAX;
 }
 
+static void place_exit(struct queues *q, struct place *p, int s) {
+  heap_remove(&p->user->order[s], &p->turn[s]);
+  if (p->user->order[s].n == 0) heap_remove(&q->order[s], &p->user->turn[s]);
+}
+
+static void exit_if_shut(struct queues *q, struct place *p, int s) {
+  if (p->n_lane[s] > 0 && p->n_shut[s] == p->n_lane[s]) place_exit(q, p, s);
+}
+
 void queues_keep(struct queues *q, struct kept *k, struct limit *by) {
   for (int s = 0; s < SLOT__N; s++) {
-    if (k->person) {
-      struct person *u = (struct person *)(void *)k;
-      heap_remove(&q->order[s], &u->turn[s]);
-    } else {
-      struct place *p = (struct place *)(void *)k;
-      heap_remove(&p->user->order[s], &p->turn[s]);
-      if (p->user->order[s].n == 0) heap_remove(&q->order[s], &p->user->turn[s]);
-    }
+    if (k->what == KEPT_PERSON) heap_remove(&q->order[s], &((struct person *)(void *)k)->turn[s]);
+    if (k->what == KEPT_PLACE) place_exit(q, place_of(k), s);
   }
+  if (k->what == KEPT_LANE) place_of(k)->n_shut[lane_of(k)->slot]++, exit_if_shut(q, place_of(k), lane_of(k)->slot);
   kept_link(by, k);
   blocker_add(q, by);
-  by->ripe_at = rate_holds(by, q->env->wall_us) ? rate_ready(by, q->env->wall_us) : INT64_MAX;
+  by->ripe_at = rate_holds(q, by) ? rate_ready(by, q->env->wall_us) : INT64_MAX;
   if (by->ripe_at < q->rate_at) q->rate_at = by->ripe_at;
 }
 
@@ -254,12 +289,26 @@ static void leave_list(struct queues *q, struct kept *k) {
   if (l->kept.n == 0) blocker_remove(q, l);
 }
 
+static void lane_open(struct queues *q, struct lane_head *l) {
+  struct place *p = l->of;
+  p->n_shut[l->slot]--;
+  if (p->kept.by == &q->cpu) queues_let_go(q, &p->kept); /* the budget may have room for what is in this lane */
+  queues_enter(q, p, l->slot);
+}
+
 void queues_let_go(struct queues *q, struct kept *k) {
   leave_list(q, k);
+  if (k->what == KEPT_LANE) lane_open(q, lane_of(k));
   for (enum slot_class s = 0; s < SLOT__N; s++) {
-    if (k->person) person_enter(q, (struct person *)(void *)k, s);
-    else queues_enter(q, (struct place *)(void *)k, s);
+    if (k->what == KEPT_PERSON) person_enter(q, (struct person *)(void *)k, s);
+    if (k->what == KEPT_PLACE) queues_enter(q, place_of(k), s);
   }
+}
+
+void queues_lane_gone(struct queues *q, struct lane_head *l) {
+  if (l->kept.by) l->of->n_shut[l->slot]--;
+  leave_list(q, &l->kept);
+  exit_if_shut(q, l->of, l->slot);
 }
 
 static void ripen(struct queues *q, struct limit *l) {
@@ -303,8 +352,8 @@ void queues_wake(struct queues *q) {
     struct limit *l = q->blockers[i];
     if (!l->ripe) continue;
     l->ripe = false;
-    if (l != &q->cpu && limit_ask(l, q->env->wall_us, false) != HELD_NOT) {
-      l->ripe_at = rate_holds(l, q->env->wall_us) ? rate_ready(l, q->env->wall_us) : INT64_MAX;
+    if (l != &q->cpu && limit_ask(q, l, false) != HELD_NOT) {
+      l->ripe_at = rate_holds(q, l) ? rate_ready(l, q->env->wall_us) : INT64_MAX;
       if (l->ripe_at < q->rate_at) q->rate_at = l->ripe_at;
       continue;
     }
@@ -319,40 +368,57 @@ int64_t queues_next(const struct queues *q) { return q->rate_at; }
 /* ---- what counts ---- */
 
 bool queues_counts(const struct queues *q, const struct queue_view *of) {
-  return q->n_row > 0 || of->cpu > 0 || *of->user || *of->group || queues_policy(q);
+  return q->n_row > 0 || of->cpu > 0 || *of->user || *of->group || of->type || queues_policy(q);
 }
 
 const struct hold *queues_held(const struct queues *q, int64_t ti) { return map64_get(&q->holds, ti); }
 
-static void count_up(struct place *p) {
-  for (int i = 0; i < 4; i++)
-    if (p->limit[i]) p->limit[i]->held++;
-  p->n_held++;
+/* The limits of its queues, then that of its type; each may be NULL. A clean-up counts nowhere. */
+enum { LIMITS_OF_ONE = 5 };
+static struct limit *limit_of(const struct hold *h, int i) {
+  if (i < 4) return h->at->limit[i];
+  return h->kind && *h->at->user->name != '\1' ? h->kind->limit : NULL;
 }
 
-static void count_down(struct queues *q, struct place *p) {
-  for (int i = 0; i < 4; i++)
-    if (p->limit[i]) {
-      p->limit[i]->held--;
-      ripen(q, p->limit[i]);
-    }
-  p->n_held--;
+static void untold(struct queues *q, const struct hold *h, bool up) {
+  const struct map64_slot *s;
+  if (!h->untold) return;
+  q->untold += up ? 1u : -1u;
+  for (size_t i = 0; !up && (s = map64_next(&q->kinds, &i)) != NULL;)
+    for (const struct kind *k = s->val; k; k = k->same)
+      if (k->limit) ripen(q, k->limit);
 }
 
-static void count_picked(struct place *p, bool up) {
-  for (int i = 0; i < 4; i++)
-    if (p->limit[i]) p->limit[i]->picked += up ? 1u : -1u;
+static void count_up(struct queues *q, const struct hold *h) {
+  for (int i = 0; i < LIMITS_OF_ONE; i++)
+    if (limit_of(h, i)) limit_of(h, i)->held++;
+  h->at->n_held++;
+  untold(q, h, true);
 }
 
-static int32_t cost_now(const struct hold *h) { return h->lent ? 0 : h->cpu; }
+static void count_down(struct queues *q, const struct hold *h) {
+  for (int i = 0; i < LIMITS_OF_ONE; i++) {
+    struct limit *l = limit_of(h, i);
+    if (!l) continue;
+    l->held--;
+    ripen(q, l);
+  }
+  h->at->n_held--;
+  untold(q, h, false);
+}
 
-static struct hold *hold_make(struct queues *q, struct place *p, int64_t ti, int32_t cpu) {
+static void count_picked(const struct hold *h, bool up) {
+  for (int i = 0; i < LIMITS_OF_ONE; i++)
+    if (limit_of(h, i)) limit_of(h, i)->picked += up ? 1u : -1u;
+}
+
+static struct hold *hold_make(struct queues *q, const struct hold *as, int64_t ti) {
   struct hold *h = map64_get(&q->holds, ti);
+  int32_t cpu = as->cpu;
   if (h) return h;
   h = wr_new(struct hold);
-  h->at = p;
-  h->cpu = cpu;
-  count_up(p);
+  *h = *as;
+  count_up(q, h);
   q->cpu_used += cpu;
   (void)map64_put(&q->holds, ti, h);
   if (q->dear.ti == ti) queues_dear_gone(q);
@@ -360,7 +426,7 @@ static struct hold *hold_make(struct queues *q, struct place *p, int64_t ti, int
 }
 
 static void set_cost(struct queues *q, struct hold *h, int32_t cpu, bool lent) {
-  q->cpu_used += (lent ? 0 : cpu) - cost_now(h);
+  q->cpu_used += (lent ? 0 : cpu) - hold_cost(h);
   h->cpu = cpu;
   h->lent = lent;
 }
@@ -368,9 +434,9 @@ static void set_cost(struct queues *q, struct hold *h, int32_t cpu, bool lent) {
 static void hold_over(struct queues *q, int64_t ti, struct hold *h) {
   struct place *p = h->at;
   if (h->picked || h->running > 0) return;
-  q->cpu_used -= cost_now(h);
+  q->cpu_used -= hold_cost(h);
   if (h->cpu > 0) ripen(q, &q->cpu);
-  count_down(q, p);
+  count_down(q, h);
   (void)map64_del(&q->holds, ti);
   free(h);
   queues_leave(q, p);
@@ -382,37 +448,58 @@ static bool is_at(const struct hold *h, const char *user, const char *group) {
 
 static void move(struct queues *q, struct hold *h, const char *user, const char *group) {
   struct place *from = h->at, *to = queues_place(q, user, group);
-  if (h->picked) count_picked(from, false);
-  count_down(q, from);
+  if (h->picked) count_picked(h, false);
+  count_down(q, h);
   h->at = to;
-  count_up(to);
-  if (h->picked) count_picked(to, true);
+  count_up(q, h);
+  if (h->picked) count_picked(h, true);
   queues_leave(q, from);
 }
 
-/* An attempt of a former node may still be held here, which costs nothing and may be in another queue. */
-static void hold_again(struct queues *q, struct hold *h, const struct place *p, int32_t cpu) {
-  set_cost(q, h, cpu, false);
-  if (h->at != p) move(q, h, p->user->name, p->group);
+static void set_kind(struct queues *q, struct hold *h, struct kind *kind) {
+  if (h->picked) count_picked(h, false);
+  count_down(q, h);
+  h->kind = kind;
+  h->untold = false;
+  count_up(q, h);
+  if (h->picked) count_picked(h, true);
 }
 
-void queues_hold(struct queues *q, struct place *p, int64_t ti, int32_t cpu) {
-  struct hold *h = hold_make(q, p, ti, cpu);
+/* An attempt of a former node may still be held here, which costs nothing and may be in another queue. */
+static void hold_again(struct queues *q, struct hold *h, const struct place *p, struct kind *kind, int32_t cpu) {
+  set_cost(q, h, cpu, false);
+  if (h->at != p) move(q, h, p->user->name, p->group);
+  if (h->kind != kind || h->untold) set_kind(q, h, kind);
+}
+
+void queues_hold(struct queues *q, struct place *p, struct kind *kind, int64_t ti, int32_t cpu) {
+  struct hold *h = hold_make(q, &(struct hold){.at = p, .kind = kind, .cpu = cpu}, ti);
   if (h->picked) return;
-  hold_again(q, h, p, cpu);
+  hold_again(q, h, p, kind, cpu);
   h->picked = true;
-  count_picked(h->at, true);
+  count_picked(h, true);
+}
+
+bool queues_is_of(struct queues *q, int64_t ti, const char *type) {
+  struct hold *h = map64_get(&q->holds, ti);
+  struct kind *k = kind_of(q, type);
+  if (!h || h->kind == k) return true;
+  if (k && k->limit) return false;
+  set_kind(q, h, k);
+  return true;
 }
 
 bool queues_home(struct queues *q, const struct queue_view *of, int64_t ti) {
   struct place *p = queues_place(q, of->user, of->group);
+  struct kind *kind = kind_of(q, of->type);
   struct limit *by;
   bool here = q->env->single || !place_limited(p) || place_locked(q, p);
-  if (!here || queues_ask(q, p, ti, of->cpu, &by) != HELD_NOT) {
+  if (here && kind && kind->limit) here = kind->limit->at == 0 && (q->env->single || is_locked(q, kind->limit));
+  if (!here || queues_kind_holds(q, kind) || queues_ask(q, p, ti, of->cpu, &by) != HELD_NOT) {
     queues_leave(q, p);
     return false;
   }
-  queues_hold(q, p, ti, of->cpu);
+  queues_hold(q, p, kind, ti, of->cpu);
   *WR_PUSH(q->fresh, q->n_fresh, q->cap_fresh) = ti;
   return queues_claim(q, ti);
 }
@@ -421,13 +508,13 @@ bool queues_claim(struct queues *q, int64_t ti) {
   struct hold *h = map64_get(&q->holds, ti);
   int64_t now = q->env->wall_us;
   if (h == NULL) return true;
-  for (int i = 0; i < 4; i++) {
-    const struct limit *l = h->at->limit[i];
-    if (l && limit_ask(l, now, true) != HELD_NOT) return false;
+  for (int i = 0; i < LIMITS_OF_ONE; i++) {
+    const struct limit *l = limit_of(h, i);
+    if (l && limit_ask(q, l, true) != HELD_NOT) return false;
     if (l && l->count > 0 && l->rate_us - (l->count - 1) * l->each_us > now) return false;
   }
-  for (int i = 0; i < 4; i++) {
-    struct limit *l = h->at->limit[i];
+  for (int i = 0; i < LIMITS_OF_ONE; i++) {
+    struct limit *l = limit_of(h, i);
     if (!l || l->count == 0) continue;
     l->rate_us = (l->rate_us > now ? l->rate_us : now) + l->each_us;
     q->rates = l->rate_dirty = true;
@@ -436,7 +523,7 @@ bool queues_claim(struct queues *q, int64_t ti) {
 }
 
 static void unpick(struct hold *h) {
-  if (h->picked) count_picked(h->at, false);
+  if (h->picked) count_picked(h, false);
   h->picked = false;
 }
 
@@ -517,6 +604,7 @@ static struct limit *limit_make(struct queues *q, const struct queue_row *row) {
   l->user = wr_strdup(row->user);
   l->group = wr_strdup(row->group);
   l->ripe_at = INT64_MAX;
+  l->of_type = strcmp(row->user, QUEUE_OF_TYPE) == 0;
   l->same = map64_put(&q->limits, hash_of(q->salt, l->user, l->group), l);
   *WR_PUSH(q->row, q->n_row, q->cap_row) = l;
   return l;
@@ -548,10 +636,13 @@ static void limit_free(struct queues *q, struct limit *l) {
   free(l);
 }
 
-/* Each place finds its limits again, and each limit counts again what is held under it. */
+/* Each place and type finds its limits again, and each limit counts again what is held under it. */
 static void bind_again(struct queues *q) {
   const struct map64_slot *s;
+  q->untold = 0;
   for (size_t i = 0; i < q->n_row; i++) q->row[i]->held = q->row[i]->picked = 0;
+  for (size_t i = 0; (s = map64_next(&q->kinds, &i)) != NULL;)
+    for (struct kind *k = s->val; k; k = k->same) k->limit = limit_find(q, QUEUE_OF_TYPE, k->type);
   for (size_t i = 0; (s = map64_next(&q->people, &i)) != NULL;)
     for (struct person *u = s->val; u; u = u->same)
       for (struct place *p = u->places; p; p = p->next) {
@@ -560,8 +651,8 @@ static void bind_again(struct queues *q) {
       }
   for (size_t i = 0; (s = map64_next(&q->holds, &i)) != NULL;) {
     const struct hold *h = s->val;
-    count_up(h->at);
-    if (h->picked) count_picked(h->at, true);
+    count_up(q, h);
+    if (h->picked) count_picked(h, true);
   }
 }
 
@@ -594,13 +685,24 @@ void queues_load(struct queues *q, const struct queue_row *row, size_t n) {
   for (size_t i = 0; i < q->n_row; i++) ripen(q, q->row[i]);
 }
 
+/* Of a type that was registered at run time, and it is not said which. */
+static bool is_untold(const struct running_row *t) { return t->added && t->type == NULL; }
+
+/* What counts under types, of other nodes. */
+static void count_kind(struct queues *q, const struct running_row *t, uint32_t *untold_n) {
+  const struct kind *k = queues_limited_kind(q, t->type);
+  *untold_n += is_untold(t);
+  if (k) k->limit->foreign++;
+}
+
 void queues_running(struct queues *q, const struct running_row *row, size_t n) {
-  uint32_t unknown = 0;
+  uint32_t unknown = 0, untold_n = 0;
   q->unsure = false;
   for (size_t i = 0; i < q->n_row; i++) q->row[i]->foreign = 0;
   for (size_t i = 0; i < n; i++) {
     const struct running_row *t = &row[i];
     struct hold *h = map64_get(&q->holds, t->ti);
+    if (t->owner != q->env->me && !q->env->single) count_kind(q, t, &untold_n);
     if (t->user == NULL) { /* some node knows it and will say so, or its flow is loaded */
       unknown++;
       q->unsure = true;
@@ -610,14 +712,15 @@ void queues_running(struct queues *q, const struct running_row *row, size_t n) {
       bool told = t->noted || t->fi == 0; /* else its row does not say whose the task is */
       if (h && told && !is_at(h, t->user, t->group)) move(q, h, t->user, t->group); /* another node has moved it */
       if (h) continue;
-      hold_make(q, queues_place(q, t->user, t->group), t->ti, t->owner == q->env->me ? t->cpu : 0)->running = 1;
+      hold_make(q, &(struct hold){.at = queues_place(q, t->user, t->group), .kind = kind_of(q, t->type),
+                                  .cpu = t->owner == q->env->me ? t->cpu : 0, .running = 1, .untold = is_untold(t)}, t->ti);
       continue;
     }
     q->unsure |= !t->noted;
     count_foreign(q, t->user, t->group);
   }
   for (size_t i = 0; i < q->n_row; i++) {
-    q->row[i]->foreign += unknown;
+    q->row[i]->foreign += q->row[i]->of_type ? untold_n : unknown;
     ripen(q, q->row[i]);
   }
 }
@@ -628,6 +731,7 @@ size_t queues_notes(const struct queues *q, struct count_note *out, size_t n) {
   for (size_t i = 0; (s = map64_next(&q->holds, &i)) != NULL;) {
     const struct hold *h = s->val;
     if (h->running > 0 && k++ < n) out[k - 1] = (struct count_note){s->key, h->at->user->name, h->at->group};
+    if (h->running > 0 && h->kind && k++ < n) out[k - 1] = (struct count_note){-s->key, QUEUE_OF_TYPE, h->kind->type};
   }
   return k;
 }
@@ -666,6 +770,16 @@ void queues_init(struct queues *q, struct env *env, const struct queue_opts *opt
   rand_secret(&q->salt, sizeof q->salt);
 }
 
+static void kinds_done(struct queues *q) {
+  const struct map64_slot *s;
+  for (size_t i = 0; (s = map64_next(&q->kinds, &i)) != NULL;)
+    for (struct kind *k = s->val, *next; k; k = next) {
+      next = k->same;
+      free(k->type), free(k);
+    }
+  map64_done(&q->kinds);
+}
+
 void queues_done(struct queues *q) {
   moves_over(q, true);
   queues_reset(q);
@@ -676,35 +790,9 @@ void queues_done(struct queues *q) {
   free(q->fresh);
   free(q->moved);
   for (int s = 0; s < SLOT__N; s++) heap_done(&q->order[s]);
+  kinds_done(q);
   map64_done(&q->limits);
   map64_done(&q->people);
   map64_done(&q->places);
   map64_done(&q->holds);
-}
-
-void queues_check(const struct queues *q) {
-  const struct map64_slot *s;
-  uint32_t n[SLOT__N] = {0};
-  int64_t cpu = 0;
-  size_t held = 0;
-  for (size_t i = 0; (s = map64_next(&q->people, &i)) != NULL;)
-    for (const struct person *u = s->val; u; u = u->same) {
-      wr_assert(u->places != NULL);
-      for (const struct place *p = u->places; p; p = p->next) {
-        held += p->n_held;
-        for (int c = 0; c < SLOT__N; c++) {
-          n[c] += p->n[c];
-          wr_assert((p->turn[c].pos != 0) == (p->n[c] > 0 && p->kept.by == NULL));
-          wr_assert(p->turn[c].pos == 0 || u->kept.by || u->turn[c].pos != 0);
-        }
-      }
-    }
-  for (size_t i = 0; (s = map64_next(&q->holds, &i)) != NULL;) {
-    const struct hold *h = s->val;
-    wr_assert(h->picked || h->running > 0);
-    cpu += cost_now(h);
-  }
-  for (int c = 0; c < SLOT__N; c++) wr_assert(n[c] == q->n[c]);
-  wr_assert(cpu == q->cpu_used);
-  wr_assert(held == q->holds.n);
 }

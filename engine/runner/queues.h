@@ -10,11 +10,14 @@
  * A user or a group that a limit holds back leaves the order and stands in the list of that limit until there may be room again.
  * So a held queue costs the others nothing.
  *
+ * A type that was registered at run time may have a limit, too (POST /executor): a row whose user is QUEUE_OF_TYPE. Each task is
+ * then under its queues' limits and under that of its type. A type holds back lanes of groups, and nothing else of these groups.
+ *
  * What counts: a task is held (`struct hold`) from the moment this node picks it until its hint has come to nothing or its
- * attempt has ended. Holds are made only where something counts them or may come to: a row that limits, a cost, a name. What
- * other nodes run (`foreign`) is read from the rows: under the locks of the limits in each batch that claims, and now and then
- * for a new look. While there are rows that limit, each node notes what it runs (store_queues.h), so that others know whose its
- * tasks are.
+ * attempt has ended. Holds are made only where something counts them or may come to: a row that limits, a cost, a name, a
+ * registered type. What other nodes run (`foreign`) is read from the rows: under the locks of the limits in each batch that
+ * claims, and now and then for a new look. While there are rows that limit, each node notes what it runs (store_queues.h), so
+ * that others know whose its tasks are.
  *
  * The runner thread's. What never happens: a start beyond a limit that this node knows; a hold outlives its attempt; a name is
  * kept that neither waits nor runs. */
@@ -31,6 +34,7 @@
 enum held_by { HELD_NOT, HELD_PAUSED, HELD_LIMIT, HELD_RATE, HELD_COSTLY, HELD_CPU };
 
 /* A row of task_queue. */
+struct kind;
 struct limit {
   struct limit *same;                 /* of the same hash */
   int64_t queue_id;
@@ -38,7 +42,7 @@ struct limit {
   int64_t max_running;                /* -1 = none */
   int64_t count, each_us;             /* the bucket: `count` starts, one comes back each `each_us`; 0 = no rate */
   int32_t weight, order;              /* 0 = not set; -1 = not set */
-  bool paused;
+  bool paused, of_type;               /* of_type: `group` is a task type, and what it holds back are lanes */
   uint32_t held, foreign, picked;     /* tasks of this node; of others; of this node's those that are not claimed yet */
   int64_t rate_us, rate_stored_us;    /* the time at which the bucket is full; the same in the row */
   bool seen;                          /* the row is still there: queues_load() */
@@ -53,9 +57,16 @@ struct limit {
 /* Do other nodes use up the same room? Then its row is locked by each batch that starts something under it. */
 static inline bool limit_is_shared(const struct limit *l) { return l->max_running >= 0 || l->count > 0; }
 
-/* What a limit holds back: a group, or a user when `person` says so. */
-struct kept { struct heap_item at; struct limit *by; bool person; };
+/* What a limit holds back. */
+enum kept_what { KEPT_PLACE, KEPT_PERSON, KEPT_LANE };
+struct kept { struct heap_item at; struct limit *by; enum kept_what what; };
 
+/* A task type that was registered at run time, as a limit may name it. It stays until the node ends. */
+struct kind { struct kind *same; char *type; struct limit *limit; /* NULL = none */ };
+
+struct place;
+/* The first member of a lane (waiting.c): tasks of one type, if that is limited. */
+struct lane_head { struct kept kept; struct place *of; enum slot_class slot; struct kind *kind; /* NULL = any */ };
 struct lane;
 struct place {                        /* a group of a user */
   struct kept kept;                   /* first: a limit knows its members by it */
@@ -68,6 +79,7 @@ struct place {                        /* a group of a user */
   int64_t paid[SLOT__N];
   uint32_t n[SLOT__N];                /* tasks that wait */
   struct lane **lane[SLOT__N]; uint32_t n_lane[SLOT__N], cap_lane[SLOT__N];
+  uint32_t n_shut[SLOT__N];           /* lanes that the limit of a type holds back */
   struct map64 lines;                 /* of flows: fi -> the first of its lines */
   uint32_t n_held;
   size_t bytes[SLOT__N];              /* of all that waits here */
@@ -84,7 +96,11 @@ struct person {                       /* a user */
   struct heap order[SLOT__N];         /* its groups that have something that may start */
   int64_t paid[SLOT__N], clock[SLOT__N];
 };
-struct hold { struct place *at; int32_t cpu; uint16_t running; bool picked, lent; };   /* lent: its cost does not count */
+/* kind: NULL = its type was not registered at run time. lent: its cost does not count. untold: its type is not known, so it
+ * counts under the limit of each type. */
+struct hold { struct place *at; struct kind *kind; int32_t cpu; uint16_t running; bool picked, lent, untold; };
+
+static inline int32_t hold_cost(const struct hold *h) { return h->lent ? 0 : h->cpu; }
 
 struct queues {
   struct env *env;
@@ -97,6 +113,8 @@ struct queues {
   struct limit **row; size_t n_row, cap_row;
   struct map64 limits, people, places; /* by the hash of their names */
   struct limit *everything;           /* ("", ""), or NULL */
+  struct map64 kinds;                 /* by the hash of their names */
+  uint32_t untold;                    /* holds whose type is not known */
   struct limit cpu;                   /* holds back what the budget has no room for; no row */
   struct limit **blockers; size_t n_blockers, cap_blockers;
   bool ripe, rates;                   /* one of them is; this batch has changed the rate of a row */
@@ -124,10 +142,14 @@ void queues_check(const struct queues *q);            /* debug builds and tests 
  * is, so it counts everywhere. */
 void queues_load(struct queues *q, const struct queue_row *row, size_t n);
 void queues_running(struct queues *q, const struct running_row *row, size_t n);
-/* Notes of all that runs here, unsorted; returns how many there are. Names are valid until the next change. */
+/* Notes of all that runs here, those of types among them, unsorted; returns how many there are. Names are valid until the next
+ * change. */
 size_t queues_notes(const struct queues *q, struct count_note *out, size_t n);
 /* All rows that match: of the group, of the user, of that group of all users, of everything; NULL = there is none. */
 void queues_limits(const struct queues *q, const char *user, const char *group, struct limit *out[4]);
+/* NULL: type is NULL, or nothing limits it. */
+struct kind *queues_limited_kind(struct queues *q, const char *type);
+bool queues_kind_holds(const struct queues *q, const struct kind *k);   /* its type may not start now */
 static inline bool queues_policy(const struct queues *q) { return q->opts.policy && atomic_load(&q->opts.policy->on); }
 static inline bool queues_limit(const struct queues *q) { return q->n_row > 0; }
 
@@ -144,11 +166,13 @@ void queues_pay(struct queues *q, struct place *p, enum slot_class s, int32_t cp
 
 /* ---- what counts ---- */
 bool queues_counts(const struct queues *q, const struct queue_view *of);  /* must a start of such a task be held? */
-void queues_hold(struct queues *q, struct place *p, int64_t ti, int32_t cpu);        /* picked */
+void queues_hold(struct queues *q, struct place *p, struct kind *kind, int64_t ti, int32_t cpu);   /* picked */
 const struct hold *queues_held(const struct queues *q, int64_t ti);
 /* A task that has not waited here: true when it may start now; then it is held until the batch is over, or its attempt. Where
  * other nodes work on the store, this batch must have locked its limits. */
 bool queues_home(struct queues *q, const struct queue_view *of, int64_t ti);
+/* It was picked as of that type. False: it is of another one, which is limited. */
+bool queues_is_of(struct queues *q, int64_t ti, const char *type);
 /* The claim of a held task is in the batch under way: its rates are paid. False: no room any more (others were faster). */
 bool queues_claim(struct queues *q, int64_t ti);
 void queues_release(struct queues *q, int64_t ti);        /* picked, and its hint has come to nothing */
@@ -167,7 +191,8 @@ void queues_batch_over(struct queues *q, bool committed);
 /* Something of p may wait: takes its place in the order */
 void queues_enter(struct queues *q, struct place *p, enum slot_class s);
 void queues_wake(struct queues *q);                       /* limits that have room again let go of what they hold back */
-void queues_keep(struct queues *q, struct kept *k, struct limit *by);      /* the group or user waits for that limit */
+void queues_keep(struct queues *q, struct kept *k, struct limit *by);      /* the group, user or lane waits for that limit */
+void queues_lane_gone(struct queues *q, struct lane_head *l);   /* of its place, in which it does not count any more */
 void queues_let_go(struct queues *q, struct kept *k);
 int64_t queues_next(const struct queues *q);              /* wall time at which a rate lets one start; INT64_MAX */
 /* The budget has no room for ti, which waits since then: the oldest such task is what the budget drains for, in the end. */

@@ -264,6 +264,11 @@ static enum store_rc know_version(struct runner *r, const struct task_def *def, 
   return rc == STORE_BAD ? STORE_OK : rc;
 }
 
+/* A run has LIMIT_ATTEMPTS tries of a task at most; a task alone has no more of them than claims. */
+static uint32_t first_try(const struct cached *c, const struct run *run, uint32_t task) {
+  return c->alone ? c->alone->run_epoch : run->node[run_node_of(run, task)].base * LIMIT_ATTEMPTS;
+}
+
 static enum store_rc make_start(struct runner *r, const struct eff_after *f) {
   const struct cached *c = cached_of(r, f->r);
   const struct task_ref *ref = run_alone(f->r) ? NULL : &c->flow->ref[run_pattern(f->r, f->task)];
@@ -287,6 +292,7 @@ static enum store_rc make_start(struct runner *r, const struct eff_after *f) {
   if (a->cleanup) make_clean_up(a);
   a->failed = f->r->task[f->task].t.tries;
   a->before = c->alone ? c->alone->run_epoch : 0;
+  a->first_try = first_try(c, f->r, f->task);
   a->policy.slot = f->slot; /* the class of this version, which the step counted */
   *r->writer.starts_tail = a;
   r->writer.starts_tail = &a->next;
@@ -318,6 +324,12 @@ static void note(struct writer *w, int64_t ti, const char *user, const char *gro
   *WR_PUSH(w->notes, w->b.n_note, w->cap_note) = (struct count_note){ti, user, group};
 }
 
+static void unnote(struct writer *w, const struct run *run, uint32_t task) {
+  int64_t ti = run_ti(run, task);
+  *WR_PUSH(w->unnotes, w->b.n_unnote, w->cap_unnote) = ti;
+  if (run->task[task].executor != 0) *WR_PUSH(w->unnotes, w->b.n_unnote, w->cap_unnote) = -ti;
+}
+
 /* What runs here already when the first row of a queue has come. */
 static void owed_notes(struct writer *w, const struct queues *q) {
   size_t n = queues_notes(q, NULL, 0);
@@ -328,8 +340,11 @@ static void owed_notes(struct writer *w, const struct queues *q) {
 /* A clean-up counts nowhere. */
 static void note_task(struct runner *r, const struct cached *c, uint32_t task) {
   if (!task_counts(&c->run->task[task].t)) return;
-  struct queue_view of = c->alone ? (struct queue_view){c->alone->user, c->alone->group, 0, 0} : cached_queue(c, task);
-  note(&r->writer, run_ti(c->run, task), of.user, of.group);
+  struct queue_view of = c->alone ? (struct queue_view){c->alone->user, c->alone->group, 0, 0, NULL} : cached_queue(c, task);
+  int64_t ti = run_ti(c->run, task);
+  const struct hold *h = queues_held(&r->queues, ti);
+  note(&r->writer, ti, of.user, of.group);
+  if (h && h->kind) note(&r->writer, -ti, QUEUE_OF_TYPE, h->kind->type);
 }
 
 /* Tasks of flows that were moved by themselves: no row of theirs has changed. */
@@ -355,7 +370,7 @@ static void count_notes(struct runner *r) {
     const struct task *t = &e->r->task[e->task].t;
     const struct cached *c = cached_of(r, e->r);
     if (c->alone && c->alone->moved) note_task(r, c, e->task);
-    if (t->epoch > 0 && (e->gone || !task_counts(t))) *WR_PUSH(w->unnotes, w->b.n_unnote, w->cap_unnote) = run_ti(e->r, e->task);
+    if (t->epoch > 0 && (e->gone || !task_counts(t))) unnote(w, e->r, e->task);
   }
   moved_notes(r);
   w->b.n_note = wr_distinct(w->notes, w->b.n_note, sizeof *w->notes);

@@ -86,7 +86,7 @@ static bool held(const struct stepper *s, const struct cached *c) {
 static bool may_take(const struct stepper *s, const struct cached *c, const struct eff_after *f) {
   if (held(s, c)) return false;
   if (admission_ask(s->admission, f->pol, false) != ADMIT_NOW) return false;
-  struct queue_view of = cached_queue(c, f->task);
+  struct queue_view of = cached_queue_as(c, f->task, f->pol);
   if (!queues_counts(s->queues, &of)) return s->queues->opts.n_serves == 0 || queues_serves(s->queues, of.user, of.group);
   return queues_serves(s->queues, of.user, of.group) && queues_home(s->queues, &of, run_ti(f->r, f->task));
 }

@@ -16,7 +16,7 @@ int64_t wait_since(const struct runner *r, const struct cached *c) {
 
 /* Names are for a policy, and of definitions that are at hand. */
 struct waits wait_of(const struct runner *r, const struct cached *c, int64_t ti, int64_t fi, uint32_t task, int64_t since_us) {
-  struct waits t = {.ti = ti, .fi = fi, .of = {"", "", 0, 0}, .since_us = since_us};
+  struct waits t = {.ti = ti, .fi = fi, .of = {"", "", 0, 0, NULL}, .since_us = since_us};
   if (c == NULL) return t;
   t.of = cached_queue(c, task);
   if (!queues_policy(&r->queues)) return t;
@@ -26,7 +26,9 @@ struct waits wait_of(const struct runner *r, const struct cached *c, int64_t ti,
   return t;
 }
 
-static bool by_default(const struct queue_view *of) { return !*of->user && !*of->group && of->priority == 0 && of->cpu == 0; }
+static bool by_default(const struct queue_view *of) {
+  return !*of->user && !*of->group && of->priority == 0 && of->cpu == 0 && !of->type;
+}
 
 struct hint wait_hint(const struct waits *t) {
   return (struct hint){t->ti, by_default(&t->of) ? t->fi : t->fi | HINT_QUEUED, t->list};
@@ -247,13 +249,18 @@ enum store_rc wait_look(struct runner *r) {
 /* The rows that a batch locks, each once, and the slots that what it makes may find free. made: some are for that alone. */
 struct locks { struct locked { int64_t id; struct limit *l; } *v; size_t n; uint64_t batch; int64_t room[SLOT__N]; bool made; };
 
+static void note_limit(struct locks *k, struct limit *l) {
+  if (!l || !limit_is_shared(l) || l->locked == k->batch) return;
+  l->locked = k->batch;
+  k->v[k->n++] = (struct locked){l->queue_id, l};
+}
+
 static void note_limits(struct locks *k, struct limit *const limit[4]) {
-  for (int i = 0; i < 4; i++) {
-    struct limit *l = limit[i];
-    if (!l || !limit_is_shared(l) || l->locked == k->batch) continue;
-    l->locked = k->batch;
-    k->v[k->n++] = (struct locked){l->queue_id, l};
-  }
+  for (int i = 0; i < 4; i++) note_limit(k, limit[i]);
+}
+
+static void note_kind(struct locks *k, const struct kind *kind) {
+  if (kind) note_limit(k, kind->limit);
 }
 
 /* Where a wish moves tasks to; NULL: e moves none. */
@@ -273,9 +280,10 @@ static void note_made(struct runner *r, const struct req_task *t, struct locks *
   if (room && *room > 0 && admission_ask(&r->admission, &def->policy, false) != ADMIT_BEHIND) {
     struct queue_view of = queue_view(t->spec ? t->spec->queue : NULL, def->queue);
     queues_limits(&r->queues, of.user, of.group, limit);
-    bool held = false;
+    const struct kind *kind = queues_limited_kind(&r->queues, def->policy.type);
+    bool held = kind && kind->limit->at != 0;
     for (int i = 0; i < 4; i++) held |= limit[i] && (limit[i]->at != 0 || limit[i]->paused);
-    if (!held) note_limits(k, limit), --*room, k->made = true;
+    if (!held) note_limits(k, limit), note_kind(k, kind), --*room, k->made = true;
   }
   def_task_unref(def);
 }
@@ -296,7 +304,7 @@ static bool note_event(struct runner *r, const struct ev *e, struct locks *k) {
   struct limit *limit[4];
   const struct hold *h = e->kind == EV_HINT && e->from == HINT_PULLED ? queues_held(&r->queues, e->ti) : NULL;
   const struct queue_spec *to = moves(e);
-  if (h) note_limits(k, h->at->limit);
+  if (h) note_limits(k, h->at->limit), note_kind(k, h->kind);
   note_submit(r, e, k);
   if (!to) return true;
   if (!to->user || !to->group) return false;
@@ -314,7 +322,7 @@ enum store_rc wait_lock(struct runner *r, size_t most) {
   k.v = arena_alloc(&r->env.mem, q->n_row * sizeof *k.v);
   expect_room(r, k.room);
   for (size_t i = 0; i < most; i++) known &= note_event(r, &r->events.v[i], &k);
-  for (size_t i = 0; i < q->n_row && !known; i++) note_limits(&k, (struct limit *const[4]){q->row[i]});
+  for (size_t i = 0; i < q->n_row && !known; i++) note_limit(&k, q->row[i]);
   if (k.n == 0) return STORE_OK;
   k.n = wr_distinct(k.v, k.n, sizeof *k.v);
   int64_t *id = arena_alloc(&r->env.mem, k.n * sizeof *id), *at = arena_alloc(&r->env.mem, k.n * sizeof *at);
@@ -338,7 +346,7 @@ bool wait_claim(struct runner *r, const struct ev *e, const struct queue_view *o
   if (e->from != HINT_PULLED && queues_policy(q)) return false; /* it waits here, until the policy wants it */
   if (e->from != HINT_PULLED || h == NULL || !h->picked) return queues_home(q, of, e->ti);
   bool same = strcmp(h->at->group, of->group) == 0 && strcmp(h->at->user->name, of->user) == 0 && h->cpu == of->cpu;
-  return same && queues_claim(q, e->ti);
+  return same && queues_is_of(q, e->ti, of->type) && queues_claim(q, e->ti);
 }
 
 void wait_over(struct runner *r, bool committed) {

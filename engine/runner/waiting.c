@@ -27,8 +27,7 @@ struct line {
   int64_t turn_us;                    /* its last turn */
 };
 struct lane {
-  struct place *of;
-  enum slot_class slot;
+  struct lane_head head;              /* first: a limit knows it by that */
   int priority, cost;                 /* cost: the same of all, or a class as a negative number */
   struct line *ring, *alone;          /* the line whose turn it is; the one of fi 0 */
 };
@@ -127,14 +126,14 @@ static void told_drop(struct waiting *w, struct place *p, enum slot_class s, int
 
 /* ---- lanes and lines ---- */
 
-static struct lane *lane_of(struct waiting *w, struct place *p, enum slot_class s, int priority, int32_t cpu) {
+static struct lane *lane_of(struct waiting *w, struct place *p, enum slot_class s, int priority, int32_t cpu, struct kind *kind) {
   int cost = p->n_lane[s] < LANES_EXACT ? cpu : -cost_class(cpu);
   for (uint32_t i = 0; i < p->n_lane[s]; i++) {
     const struct lane *l = p->lane[s][i];
-    if (l->priority == priority && (l->cost == cpu || l->cost == cost)) return p->lane[s][i];
+    if (l->priority == priority && l->head.kind == kind && (l->cost == cpu || l->cost == cost)) return p->lane[s][i];
   }
   struct lane *l = wr_new(struct lane);
-  *l = (struct lane){.of = p, .slot = s, .priority = priority, .cost = cost};
+  *l = (struct lane){.head = {.kept.what = KEPT_LANE, .of = p, .slot = s, .kind = kind}, .priority = priority, .cost = cost};
   size_t n = p->n_lane[s], cap = p->cap_lane[s];
   *WR_PUSH(p->lane[s], n, cap) = l;
   p->n_lane[s] = (uint32_t)n;
@@ -162,25 +161,26 @@ static void ring_remove(struct lane *l, struct line *n) {
 }
 
 static struct line *line_of(struct waiting *w, struct lane *l, int64_t fi) {
-  struct line *n = fi == 0 ? l->alone : map64_get(&l->of->lines, fi);
+  struct line *n = fi == 0 ? l->alone : map64_get(&l->head.of->lines, fi);
   while (n && n->lane != l) n = n->same;
   if (n) return n;
   n = wr_new(struct line);
   *n = (struct line){.lane = l, .fi = fi, .turn_us = w->q->env->wall_us};
   if (fi == 0) l->alone = n;
-  else n->same = map64_put(&l->of->lines, fi, n);
+  else n->same = map64_put(&l->head.of->lines, fi, n);
   ring_add(l, n);
-  account(w, l->of, l->slot, sizeof *n, true);
+  account(w, l->head.of, l->head.slot, sizeof *n, true);
   return n;
 }
 
 static void lane_free(struct waiting *w, struct lane *l) {
-  struct place *p = l->of;
-  struct lane **v = p->lane[l->slot];
+  struct place *p = l->head.of;
+  struct lane **v = p->lane[l->head.slot];
   uint32_t i = 0;
   while (v[i] != l) i++;
-  v[i] = v[--p->n_lane[l->slot]];
-  account(w, p, l->slot, sizeof *l, false);
+  v[i] = v[--p->n_lane[l->head.slot]];
+  queues_lane_gone(w->q, &l->head);
+  account(w, p, l->head.slot, sizeof *l, false);
   free(l);
 }
 
@@ -188,8 +188,8 @@ static void line_free(struct waiting *w, struct line *n) {
   struct lane *l = n->lane;
   ring_remove(l, n);
   if (n->fi == 0) l->alone = NULL;
-  else map64_unchain(&l->of->lines, n->fi, n, offsetof(struct line, same));
-  account(w, l->of, l->slot, sizeof *n, false);
+  else map64_unchain(&l->head.of->lines, n->fi, n, offsetof(struct line, same));
+  account(w, l->head.of, l->head.slot, sizeof *n, false);
   free(n);
   if (l->ring == NULL) lane_free(w, l);
 }
@@ -200,7 +200,7 @@ static void trim(struct waiting *w, struct line *n) {
     uint32_t i = n->first;
     n->first = w->v[i - 1].next;
     entry_free(w, i);
-    account(w, n->lane->of, n->lane->slot, ENTRY_BYTES, false);
+    account(w, n->lane->head.of, n->lane->head.slot, ENTRY_BYTES, false);
   }
   if (n->first == 0) line_free(w, n);
 }
@@ -225,9 +225,9 @@ static void line_push(struct waiting *w, struct line *n, uint32_t i) {
   n->last = i;
 }
 
-static void put_entry(struct waiting *w, struct place *p, enum slot_class s, uint32_t i) {
+static void put_entry(struct waiting *w, struct place *p, enum slot_class s, struct kind *kind, uint32_t i) {
   struct entry *e = &w->v[i - 1];
-  struct lane *l = lane_of(w, p, s, p->is_fifo ? 0 : e->priority, e->cpu);
+  struct lane *l = lane_of(w, p, s, p->is_fifo ? 0 : e->priority, e->cpu, kind);
   e->in = line_of(w, l, p->is_fifo ? 0 : e->fi);
   e->next = 0;
   line_push(w, e->in, i);
@@ -243,8 +243,10 @@ static void refuse_hint(struct waiting *w, struct place *p, enum slot_class s) {
 static bool in_place(const struct waiting *w, enum slot_class s, const struct waits *t) {
   uint32_t i = (uint32_t)(uintptr_t)map64_get(&w->by_ti, t->ti);
   const struct entry *e = i ? &w->v[i - 1] : NULL;
-  if (e == NULL || e->in->lane->slot != s || e->priority != t->of.priority || e->cpu != t->of.cpu) return false;
-  const struct place *p = e->in->lane->of;
+  if (e == NULL || e->in->lane->head.slot != s || e->in->lane->head.kind != queues_limited_kind(w->q, t->of.type) ||
+      e->priority != t->of.priority || e->cpu != t->of.cpu)
+    return false;
+  const struct place *p = e->in->lane->head.of;
   return strcmp(p->group, t->of.group) == 0 && strcmp(p->user->name, t->of.user) == 0;
 }
 
@@ -265,7 +267,7 @@ bool waiting_add(struct waiting *w, enum slot_class s, const struct waits *t) {
                                 .priority = t->of.priority};
   account(w, p, s, ENTRY_BYTES + anew, true);
   told_add(w, p, s, t);
-  put_entry(w, p, s, i);
+  put_entry(w, p, s, queues_limited_kind(w->q, t->of.type), i);
   (void)map64_put(&w->by_ti, t->ti, (void *)(uintptr_t)i);
   p->n[s]++;
   w->q->n[s]++;
@@ -292,8 +294,8 @@ bool waiting_drop(struct waiting *w, int64_t ti) {
   if (i == 0) return false;
   struct entry *e = &w->v[i - 1];
   struct line *n = e->in;
-  struct place *p = n->lane->of;
-  enum slot_class s = n->lane->slot;
+  struct place *p = n->lane->head.of;
+  enum slot_class s = n->lane->head.slot;
   (void)map64_del(&w->by_ti, ti);
   if (w->q->dear.ti == ti) queues_dear_gone(w->q); /* the budget drains for what waits, no longer */
   told_drop(w, p, s, ti);
@@ -329,7 +331,7 @@ static uint32_t affordable_in(struct waiting *w, const struct line *n) {
     if (e->ti == 0) continue;
     looked++;
     if (e->cpu == 0) return i;
-    enum held_by no = queues_ask(w->q, n->lane->of, e->ti, e->cpu, &by);
+    enum held_by no = queues_ask(w->q, n->lane->head.of, e->ti, e->cpu, &by);
     if (no != HELD_CPU && no != HELD_COSTLY) return i;
     if (no == HELD_CPU) queues_dear(w->q, e->ti, e->since_us);
   }
@@ -359,9 +361,20 @@ static void choose_in(struct waiting *w, const struct lane *l, struct choice *c)
   }
 }
 
+/* The limit of its type holds it back: it leaves its place until there is room. */
+static bool shut(struct waiting *w, struct lane *l) {
+  if (l->head.kept.by) return true;
+  if (!queues_kind_holds(w->q, l->head.kind)) return false;
+  queues_keep(w->q, &l->head.kept, l->head.kind->limit);
+  return true;
+}
+
+static bool all_shut(const struct place *p, enum slot_class s) { return p->n_shut[s] == p->n_lane[s]; }
+
 static uint32_t choose(struct waiting *w, const struct place *p, enum slot_class s) {
   struct choice c = {0};
-  for (uint32_t i = 0; i < p->n_lane[s]; i++) choose_in(w, p->lane[s][i], &c);
+  for (uint32_t i = 0; i < p->n_lane[s]; i++)
+    if (!shut(w, p->lane[s][i])) choose_in(w, p->lane[s][i], &c);
   return c.entry;
 }
 
@@ -370,10 +383,11 @@ static void take_entry(struct waiting *w, uint32_t i, struct hint *out) {
   struct queues *q = w->q;
   struct line *n = e.in;
   struct lane *l = n->lane;
-  struct place *p = l->of;
+  struct place *p = l->head.of;
   *out = (struct hint){e.ti, e.fi, e.list};
-  queues_pay(q, p, l->slot, e.cpu);
-  if (queues_counts(q, &(struct queue_view){p->user->name, p->group, 0, e.cpu})) queues_hold(q, p, e.ti, e.cpu);
+  queues_pay(q, p, l->head.slot, e.cpu);
+  if (queues_counts(q, &(struct queue_view){p->user->name, p->group, 0, e.cpu, NULL}))
+    queues_hold(q, p, l->head.kind, e.ti, e.cpu);
   n->turn_us = q->env->wall_us;
   l->ring = l->ring == n ? n->next : l->ring;
   ring_remove(l, n);
@@ -387,9 +401,10 @@ static bool take_dear(struct waiting *w, enum slot_class s, struct hint *out) {
   uint32_t i = q->drains ? (uint32_t)(uintptr_t)map64_get(&w->by_ti, q->dear.ti) : 0;
   struct limit *by;
   if (q->drains && i == 0) queues_dear_gone(q);
-  if (i == 0 || w->v[i - 1].in->lane->slot != s) return false;
+  if (i == 0 || w->v[i - 1].in->lane->head.slot != s) return false;
   const struct entry *e = &w->v[i - 1];
-  enum held_by no = queues_ask(q, e->in->lane->of, e->ti, e->cpu, &by);
+  enum held_by no = queues_ask(q, e->in->lane->head.of, e->ti, e->cpu, &by);
+  if (queues_kind_holds(q, e->in->lane->head.kind)) no = HELD_LIMIT;
   if (no != HELD_NOT && no != HELD_CPU) queues_dear_gone(q); /* a limit holds it: the budget does not drain for that */
   if (no != HELD_NOT) return false;
   take_entry(w, i, out);
@@ -465,7 +480,7 @@ static uint32_t live_after(struct waiting *w, struct line *n, uint32_t before) {
     w->v[before - 1].next = w->v[i - 1].next;
     if (n->last == i) n->last = before;
     entry_free(w, i);
-    account(w, n->lane->of, n->lane->slot, ENTRY_BYTES, false);
+    account(w, n->lane->head.of, n->lane->head.slot, ENTRY_BYTES, false);
   }
   return 0;
 }
@@ -489,7 +504,7 @@ static size_t first_of_lane(struct waiting *w, const struct lane *l, uint32_t *o
     open = 0;
     for (size_t k = 0; k < n_line && n < OFFER_EACH; k++) {
       if (next[k] == 0) continue;
-      if (affordable(w, l->of, next[k])) out[n++] = next[k];
+      if (affordable(w, l->head.of, next[k])) out[n++] = next[k];
       next[k] = live_after(w, line[k], next[k]);
       open++;
     }
@@ -508,6 +523,7 @@ static size_t first_of(struct waiting *w, const struct place *p, enum slot_class
   uint32_t lane[OFFER_EACH], both[OFFER_EACH];
   size_t n = 0;
   for (uint32_t k = 0; k < p->n_lane[s]; k++) {
+    if (shut(w, p->lane[s][k])) continue;
     if (n == OFFER_EACH && !comes_first(w, p->lane[s][k]->ring->first, out[n - 1])) continue;
     size_t m = first_of_lane(w, p->lane[s][k], lane), i = 0, j = 0, got = 0;
     while (got < OFFER_EACH && (i < n || j < m)) {
@@ -549,7 +565,7 @@ static bool gather(struct waiting *w, enum slot_class s) {
     size_t n = no == HELD_NOT ? first_of(w, p, s, first) : 0;
     if (n > 0) offer(w, p, first, n);
     else if (no != HELD_NOT) keep(q, p, by);
-    else queues_keep(q, &p->kept, &q->cpu);
+    else if (!all_shut(p, s)) queues_keep(q, &p->kept, &q->cpu);
     again |= n == 0;
   }
   return !again;
@@ -600,7 +616,7 @@ bool waiting_pick(struct waiting *w, enum slot_class s, struct hint *out) {
       take_entry(w, i, out);
       return true;
     }
-    queues_keep(q, &p->kept, &q->cpu);
+    if (!all_shut(p, s)) queues_keep(q, &p->kept, &q->cpu);
   }
 }
 
@@ -609,15 +625,15 @@ size_t waiting_give(struct waiting *w, enum slot_class s, struct hint *out, size
   size_t got = 0;
   for (size_t i = 0; got < n && (m = map64_next(&w->by_ti, &i)) != NULL;) {
     const struct entry *e = &w->v[(uintptr_t)m->val - 1];
-    const struct place *p = e->in->lane->of;
-    bool plain = !*p->group && !*p->user->name && e->priority == 0 && e->cpu == 0;
-    if (e->in->lane->slot == s) out[got++] = (struct hint){e->ti, plain ? e->fi : e->fi | HINT_QUEUED, e->list};
+    const struct place *p = e->in->lane->head.of;
+    bool plain = !*p->group && !*p->user->name && e->priority == 0 && e->cpu == 0 && !e->in->lane->head.kind;
+    if (e->in->lane->head.slot == s) out[got++] = (struct hint){e->ti, plain ? e->fi : e->fi | HINT_QUEUED, e->list};
   }
   for (size_t i = 0; i < got; i++) (void)waiting_drop(w, out[i].ti);
   return got;
 }
 
-struct aged_entry { int64_t since_us, ti; uint32_t at; };
+struct aged_entry { int64_t since_us, ti; struct kind *kind; uint32_t at; };
 
 static int older_first(const void *a, const void *b) {
   const struct aged_entry *x = a, *y = b;
@@ -627,26 +643,25 @@ static int older_first(const void *a, const void *b) {
 
 /* Takes all lines of a place apart and puts their entries in order again, the oldest first. */
 static void order_again(struct waiting *w, struct place *p, enum slot_class s) {
-  uint32_t *v = NULL;
+  struct aged_entry *v = NULL;
   size_t n = 0, cap = 0;
   while (p->n_lane[s] > 0) {
     struct line *l = p->lane[s][0]->ring;
     while (l->first) {
       uint32_t i = l->first;
       l->first = w->v[i - 1].next;
-      if (w->v[i - 1].ti) *WR_PUSH(v, n, cap) = i;
-      else {
+      if (w->v[i - 1].ti) {
+        *WR_PUSH(v, n, cap) = (struct aged_entry){w->v[i - 1].since_us, w->v[i - 1].ti, l->lane->head.kind, i};
+      } else {
         entry_free(w, i);
         account(w, p, s, ENTRY_BYTES, false);
       }
     }
     line_free(w, l);
   }
-  struct aged_entry *by = wr_calloc(n + 1, sizeof *by);
-  for (size_t i = 0; i < n; i++) by[i] = (struct aged_entry){w->v[v[i] - 1].since_us, w->v[v[i] - 1].ti, v[i]};
-  qsort(by, n, sizeof *by, older_first);
-  for (size_t i = 0; i < n; i++) put_entry(w, p, s, by[i].at);
-  free(by);
+  if (n > 1) qsort(v, n, sizeof *v, older_first);
+  for (size_t i = 0; i < n; i++) put_entry(w, p, s, v[i].kind, v[i].at);
+  queues_enter(w->q, p, s); /* no lane of these is shut any more */
   free(v);
 }
 
@@ -685,6 +700,6 @@ void waiting_check(const struct waiting *w) {
   wr_assert(w->by_ti.n == (size_t)w->q->n[SLOT_PROCESS] + w->q->n[SLOT_ASYNC]);
   for (size_t i = 0; (m = map64_next(&w->by_ti, &i)) != NULL;) {
     const struct entry *e = &w->v[(uintptr_t)m->val - 1];
-    wr_assert(e->ti == m->key && e->in->n > 0 && e->in->lane->of->n[e->in->lane->slot] > 0);
+    wr_assert(e->ti == m->key && e->in->n > 0 && e->in->lane->head.of->n[e->in->lane->head.slot] > 0);
   }
 }

@@ -89,6 +89,7 @@ static enum wr_rc put(struct store *s, struct executor_job *j, bool new_type, st
   enum wr_rc rc = id_free(s, r, err);
   if (!rc) rc = room(s, new_type, err);
   if (!rc) rc = number(s, j, err);
+  if (!rc) rc = type_limits_put(s, r->type, j->how->limits, err);
   if (!rc && !new_type) rc = db_run(s->def, Q_EXECUTOR_FORMER, ARGS(arg_text(r->type)), err);
   if (!rc)
     rc = db_run(s->def, Q_EXECUTOR_INSERT, ARGS(arg_text(r->type), arg_i(m->version), arg_text(r->id), arg_us(m->create_us),
@@ -141,6 +142,7 @@ static enum wr_rc executor_delete(struct store *s, void *job, struct wr_err *err
   enum there there;
   enum wr_rc rc = look_now(s, j, &there, err);
   if (!rc && there == THERE_NOT) rc = wr_err_set(err, WR_NOT_FOUND, "There is no executor %s.", j->row->type);
+  if (!rc) rc = type_limits_put(s, j->row->type, NULL, err); /* rows of queues before versions */
   if (!rc) rc = raise(s, err);
   for (size_t i = 0; !rc && i < sizeof uses / sizeof *uses; i++) rc = no_use(s, j->row->type, &uses[i], err);
   return rc ? rc : db_run(s->def, Q_EXECUTOR_FORMER, ARGS(arg_text(j->row->type)), err);

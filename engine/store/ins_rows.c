@@ -32,7 +32,8 @@ void ins_row_queue(const struct cell *c, struct queue_row *r, struct arena *a) {
 }
 void ins_row_running(const struct cell *c, struct running_row *r, struct arena *a) {
   const char *user = T(3), *group = T(4);
-  *r = (struct running_row){I(0), I(1), user ? user : "", group ? group : "", fit_i32(I(5)), I(2), !cell_null(&c[6])};
+  *r = (struct running_row){I(0), I(1), user ? user : "", group ? group : "", fit_i32(I(5)), I(2), !cell_null(&c[6]),
+                            I(7) != 0, T(8)};
 }
 #undef I
 #undef U

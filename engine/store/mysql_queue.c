@@ -138,7 +138,8 @@ static unsigned of_flows(struct my *s, const struct sweep *w, struct counted *ou
   for (size_t i = 0, k; i < w->n && !e; after = last) {
     k = my_live_share(w->v + i, w->n - i, after, &last);
     sql_clear(&s->sql);
-    sql_str(&s->sql, "SELECT i.ti_id,i.fi_id,i.owner,c.user_name,c.group_name,0,c.ti_id FROM task_ins i FORCE INDEX(PRIMARY)"
+    sql_str(&s->sql, "SELECT i.ti_id,i.fi_id,i.owner,c.user_name,c.group_name,0,c.ti_id,i.executor_version," MY_NOTED_TYPE
+            " FROM task_ins i FORCE INDEX(PRIMARY)"
             MY_NOTES " WHERE (");
     for (size_t j = i; j < i + k; j++) {
       int64_t lo = w->v[j].lo > after ? w->v[j].lo : after + 1, hi = w->v[j].hi < last ? w->v[j].hi : last;
@@ -184,7 +185,8 @@ enum store_rc my_counted(struct store *st, struct arena *a, struct running_row *
   enum store_rc rc = my_begin(st, &defs);
   if (rc) return rc;
   sql_clear(&s->sql);
-  sql_str(&s->sql, "SELECT STRAIGHT_JOIN i.ti_id,i.fi_id,i.owner,c.user_name,c.group_name,0,1 FROM task_counted c "
-                   "CROSS JOIN task_ins i FORCE INDEX(PRIMARY) ON i.ti_id=c.ti_id WHERE " QUEUE_COUNTS("i."));
+  sql_str(&s->sql, "SELECT STRAIGHT_JOIN i.ti_id,i.fi_id,i.owner,c.user_name,c.group_name,0,1,i.executor_version," MY_NOTED_TYPE
+                   " FROM task_counted c "
+                   "CROSS JOIN task_ins i FORCE INDEX(PRIMARY) ON i.ti_id=c.ti_id" MY_NOTE_OF_TYPE " WHERE " QUEUE_COUNTS("i."));
   return counted_end(s, &got, take_rows(s, &got), out, n);
 }

@@ -8,16 +8,22 @@
 #define QUEUE_COUNTS(p) p "state IN (4,6,8) AND (" p "phase=0 OR " p "end_as IN (3,10))"
 /* Stand-alone tasks that count in queues. Those of flows stand in the id ranges of live flows. */
 #define SQ_IS_NOTED "NULL"
+#define SQ_NOTED_TYPE "NULL"
 #define SQ_NOTES ""
 #define MY_IS_NOTED "c.ti_id"
-#define MY_NOTES " LEFT JOIN task_counted c ON c.ti_id=i.ti_id"
+#define MY_NOTED_TYPE "k.group_name"
+#define MY_NOTE_OF_TYPE " LEFT JOIN task_counted k ON k.ti_id=-i.ti_id"
+#define MY_NOTES " LEFT JOIN task_counted c ON c.ti_id=i.ti_id" MY_NOTE_OF_TYPE
 #define RUNNING_ALONE(D) "SELECT " D(STRAIGHT) "i.ti_id, 0, i.owner, a.user_name, a.group_name, a.cpu_overhead, " D(IS_NOTED) \
+  ", i.executor_version, " D(NOTED_TYPE) \
   " FROM task_alone l CROSS JOIN task_ins i ON i.ti_id=l.ti_id LEFT JOIN task_async a ON a.ti_id=l.ti_id" D(NOTES) \
   " WHERE " QUEUE_COUNTS("i.")
 
+#define NOT_A_TYPE "user_name<>'" QUEUE_OF_TYPE "'"
 /* Queues as they are shown: rows, and what is counted of live stand-alone tasks. Whoever asks pays for all that live, and for no
  * others: that they are sorted is no accident here. */
-#define QUEUE_USE(D) "(SELECT user_name u, group_name g, 0 n_queued, 0 n_running, 0 n_blocked, NULL since FROM task_queue " \
+#define QUEUE_USE(D) "(SELECT user_name u, group_name g, 0 n_queued, 0 n_running, 0 n_blocked, NULL since " \
+  "FROM task_queue WHERE " NOT_A_TYPE " " \
   "UNION ALL SELECT " D(STRAIGHT) "a.user_name, a.group_name, CASE WHEN i.state=3 AND i.phase=0 THEN 1 ELSE 0 END, " \
   "CASE WHEN " QUEUE_COUNTS("i.") " THEN 1 ELSE 0 END, CASE WHEN i.state IN (1,2,5,7) AND i.phase=0 THEN 1 ELSE 0 END, " \
   "CASE WHEN i.state=3 AND i.phase=0 THEN i.update_time END FROM task_alone l CROSS JOIN task_ins i ON i.ti_id=l.ti_id " \
@@ -39,12 +45,15 @@
   X(Q_QUEUE_ROWS, "SELECT " QUEUE_COLS " FROM task_queue WHERE user_name IN (?1,'') AND group_name IN (?2,'')") \
   X(Q_QUEUE_RUNNING, "SELECT " D(STRAIGHT) "a.user_name, a.group_name, COUNT(*) FROM task_alone l " \
     "CROSS JOIN task_ins i ON i.ti_id=l.ti_id CROSS JOIN task_async a ON a.ti_id=l.ti_id WHERE " QUEUE_COUNTS("i.") \
-    " GROUP BY a.user_name, a.group_name")
+    " GROUP BY a.user_name, a.group_name UNION ALL SELECT " D(STRAIGHT) "'" QUEUE_OF_TYPE "', " \
+    "COALESCE(a.task_type, d.task_type), COUNT(*) FROM task_alone l CROSS JOIN task_ins i ON i.ti_id=l.ti_id " \
+    "CROSS JOIN task_async a ON a.ti_id=l.ti_id LEFT JOIN task d ON d.task_id=i.task_id WHERE i.executor_version<>0 AND " \
+    QUEUE_COUNTS("i.") " GROUP BY COALESCE(a.task_type, d.task_type)")
 
 /* The definition writer's. */
 #define QUERIES_DEF_QUEUE(X, D) \
   X(Q_QUEUE_KNOWN, "SELECT " QUEUE_COLS " FROM task_queue WHERE user_name=?1 AND group_name=?2" D(FOR_UPDATE)) \
-  X(Q_QUEUES_N, "SELECT COUNT(*) FROM task_queue") \
+  X(Q_QUEUES_N, "SELECT COUNT(*), COUNT(CASE WHEN " NOT_A_TYPE " THEN 1 END) FROM task_queue") \
   X(Q_QUEUE_INSERT, "INSERT INTO task_queue (user_name, group_name, max_running, weight, rate_count, rate_per, task_order, " \
     "paused, rate_at, create_time, update_time) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?10)") \
   X(Q_QUEUE_UPDATE, "UPDATE task_queue SET max_running=?3, weight=?4, rate_count=?5, rate_per=?6, task_order=?7, paused=?8, " \

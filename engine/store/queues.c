@@ -10,6 +10,7 @@
 #include "wr_limits.h"
 
 struct queue_job { struct queue_row *row; uint32_t fields; struct queue_row now; };
+enum { TYPE_FIELDS = QUEUE_MAX_RUNNING | QUEUE_RATE };
 
 static struct arg arg_set(int64_t v) { return v < 0 ? (struct arg){0} : arg_i(v); }
 
@@ -43,11 +44,14 @@ static void change(struct queue_job *j, int64_t us) {
 
 /* Before the first row there are no limits, and what was noted under former ones is old. No batch adds notes meanwhile that
  * commits: it was decided by older rows. */
-static enum wr_rc room(struct store *s, struct wr_err *err) {
-  int64_t n = 0;
-  enum wr_rc rc = db_int(s->def, Q_QUEUES_N, NULL, 0, &n, err);
-  if (!rc && n == 0 && s->def_ops->drop_notes) rc = s->def_ops->drop_notes(s, err);
-  if (rc || n < LIMIT_QUEUES) return rc;
+static enum wr_rc room(struct store *s, bool of_type, struct wr_err *err) {
+  struct cursor c;
+  int64_t all = 0, n = 0;
+  db_select(s->def, &c, Q_QUEUES_N, NULL, 0);
+  if (cursor_next(&c)) all = cell_i64(&c.cell[0]), n = cell_i64(&c.cell[1]);
+  enum wr_rc rc = cursor_end(&c, WR_OK, err);
+  if (!rc && all == 0 && s->def_ops->drop_notes) rc = s->def_ops->drop_notes(s, err);
+  if (rc || of_type || n < LIMIT_QUEUES) return rc;
   rc = wr_err_set(err, WR_TOO_LARGE, "There are %d queues already, which is the most; delete some that you do not need.",
                   LIMIT_QUEUES);
   err->limit = LIMIT_QUEUES, err->got = n + 1;
@@ -65,7 +69,7 @@ static enum wr_rc queue_set(struct store *s, void *job, struct wr_err *err) {
   bool there;
   int64_t us = store_now(s);
   enum wr_rc rc = known_queue(s, j, &there, err);
-  if (!rc && !there) rc = room(s, err);
+  if (!rc && !there) rc = room(s, strcmp(j->row->user, QUEUE_OF_TYPE) == 0, err);
   if (rc) return rc;
   const struct queue_row was = j->now;
   change(j, us);
@@ -98,6 +102,19 @@ enum wr_rc store_queue_delete(struct store *s, const char *user, const char *gro
   struct queue_row row = {.user = user, .group = group};
   struct queue_job j = {.row = &row};
   return def_do(s, queue_delete, &j, err);
+}
+
+/* Part of the transaction that changes the executor, which raises its versions afterwards. */
+enum wr_rc type_limits_put(struct store *s, const char *type, const struct type_limits *is, struct wr_err *err) {
+  struct queue_row row = {.user = QUEUE_OF_TYPE, .group = type};
+  struct queue_job j = {.row = &row, .fields = TYPE_FIELDS};
+  bool there;
+  if (is && (is->max_running >= 0 || is->rate_count > 0)) {
+    row.max_running = is->max_running, row.rate_count = is->rate_count, row.rate_per_us = is->rate_per_us;
+    return queue_set(s, &j, err);
+  }
+  enum wr_rc rc = known_queue(s, &j, &there, err);
+  return rc || !there ? rc : queue_delete(s, &j, err);
 }
 
 /* ---- readers ---- */

@@ -31,6 +31,8 @@ struct def_ops {
 /* Does job in a transaction of the definition writer, again while that may help. Any thread. */
 typedef enum wr_rc def_inside(struct store *s, void *job, struct wr_err *err);
 enum wr_rc def_do(struct store *s, def_inside *inside, void *job, struct wr_err *err) WR_MUST;
+/* Inside of that: the row of the limits of a type is as `is` says, NULL: there is none (queues.c). */
+enum wr_rc type_limits_put(struct store *s, const char *type, const struct type_limits *is, struct wr_err *err) WR_MUST;
 enum wr_rc sql_save_task(struct store *s, struct task_def *t, int64_t expect_version, struct key_write *key,
                          struct wr_err *err) WR_MUST;
 enum wr_rc sql_delete_task(struct store *s, int64_t task_id, struct wr_err *err) WR_MUST;

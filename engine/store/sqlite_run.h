@@ -123,7 +123,7 @@
   X(RUN_RATE_AT, "SELECT rate_at FROM task_queue WHERE queue_id=?1") \
   X(RUN_RATE_SET, "UPDATE task_queue SET rate_at=?2 WHERE queue_id=?1") \
   X(RUN_RUNNING_ALONE, RUNNING_ALONE(IN_SQ)) \
-  X(RUN_RUNNING_FLOW, "SELECT ti_id, fi_id, owner, NULL, NULL, 0, NULL FROM task_ins " \
+  X(RUN_RUNNING_FLOW, "SELECT ti_id, fi_id, owner, NULL, NULL, 0, NULL, executor_version, NULL FROM task_ins " \
     "WHERE ti_id BETWEEN ?1 AND ?2 AND " QUEUE_COUNTS("")) \
   X(RUN_LIVE_BASES, "SELECT i.bases, h.n_task_ins FROM task_flow_ins i JOIN task_flow_history h ON h.flow_id=i.flow_id " \
     "AND h.flow_version=i.flow_version WHERE i.state IN (1,2,3)") \

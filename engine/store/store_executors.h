@@ -3,6 +3,8 @@
  * batch that was decided by older rows is refused as stale, and executors_version, by which every member sees that there is
  * something to read.
  *
+ * The limits of a type are a row of task_queue that is written, and deleted, in the same transaction (QUEUE_OF_TYPE).
+ *
  * What a member offers stands in its own row of engine_node, as a text that only that member writes. */
 #ifndef STORE_EXECUTORS_H
 #define STORE_EXECUTORS_H
@@ -15,7 +17,8 @@ struct executor_row { const char *type, *id, *body; int64_t version, create_us, 
  * written but the key. Another body: EXISTS unless `replace`. EXISTS too when a node has registered a type of that name
  * (task_type), or when another type has that id. TOO_LARGE: there are LIMIT_ADDED_TYPES, or LIMIT_ADDED_ROWS of all versions.
  * key: as in store_save_task(); it keeps the version. */
-struct executor_put { bool replace; struct key_write *key; };
+struct type_limits { int64_t max_running, rate_count, rate_per_us; };   /* -1 = none; the last two both or none */
+struct executor_put { bool replace; struct key_write *key; const struct type_limits *limits; /* NULL = none */ };
 enum wr_rc store_executor_save(struct store *s, struct executor_row *row, const struct executor_put *how,
                                struct wr_err *err) WR_MUST;
 /* No version is current any more. NOT_FOUND; IN_USE: tasks, flows or live tasks use the type; the sentence names one. */

@@ -17,6 +17,10 @@
 
 struct store;
 struct reader;
+/* The limits of a task type that was registered at run time (POST /executor) stand in a row like those of a queue: of this user,
+ * which nobody can be, and of the type as its group. It is written with the executor (store_executors.h), no list shows it, and
+ * it is none of the LIMIT_QUEUES. A note under the negative id says of which type the task is, in the same way. */
+#define QUEUE_OF_TYPE "\2type"
 struct queue_row {
   int64_t queue_id;
   const char *user, *group;       /* never NULL; "" = any (a row of task_queue), or none (a task's) */
@@ -45,8 +49,16 @@ enum store_rc store_queue_lock(struct store *s, const int64_t *id, size_t n, int
 
 /* ---- the runner's thread, inside a batch or outside of one ---- */
 /* Every task that counts now, of flows too; ascending by ti. User, group and cpu of stand-alone tasks; of a task of a flow user
- * and group are those of its note, "" when there is none, and cpu is 0. */
-struct running_row { int64_t ti, fi; const char *user, *group; int32_t cpu; int64_t owner; bool noted; };
+ * and group are those of its note, "" when there is none, and cpu is 0. added: its type was registered at run time; type: which
+ * one, as far as a note says so, else NULL. */
+struct running_row {
+  int64_t ti, fi;
+  const char *user, *group;
+  int32_t cpu;
+  int64_t owner;
+  bool noted, added;
+  const char *type;
+};
 enum store_rc store_running(struct store *s, struct arena *a, struct running_row **out, size_t *n) WR_MUST;
 /* The same of those that are noted; cpu is 0. Not for a store of one process, which has no notes. */
 enum store_rc store_counted(struct store *s, struct arena *a, struct running_row **out, size_t *n) WR_MUST;

@@ -413,7 +413,7 @@ void exec_start(struct worker *w, struct attempt *a) {
     x->task = (wx_task){.size = sizeof(wx_task), .content = a->def->content, .config = a->def->config,
                         .params = a->params ? a->params->text : NULL, .run_key = a->key ? a->key : "",
                         .fence = fence_of(x), .attempt = a->epoch, .id = a->ti, .cleanup = a->cleanup,
-                        .failed = a->failed, .before = a->before};
+                        .failed = a->failed, .before = a->before, .first_try = a->first_try};
     if (a->left && a->left->context_len) x->task.context = a->left->context, x->task.context_len = a->left->context_len;
     attempt_begin(x);
   }

@@ -66,6 +66,7 @@ typedef struct wx_task {             /* borrowed until release() */
   int cleanup;                       /* 1 = the task is being deleted, and this attempt cleans up behind it */
   uint32_t failed;                   /* tries of this run that have failed or timed out; what was lost does not count */
   uint32_t before;                   /* attempts up to this number are those of its earlier runs */
+  uint32_t first_try;                /* first_try + failed: a number of this try that no earlier run has used */
 } wx_task;
 
 typedef struct wx_result {

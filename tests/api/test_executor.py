@@ -253,9 +253,11 @@ class Registry(Here):
                 ("mode", "PROGRAM", 42221), ("mode", 1, 42201), ("location", [], 42221), ("location", [1], 42201), ("location", {}, 42201),
                 ("location", ["x"] * 17, 42221), ("config", [], 42201), ("config", {"attempts": 0}, 42221), ("config", {"env": 1}, 42201),
                 ("config", {"onDelete": {"content": "true"}}, 42202), ("config", {"a": "x" * 65536}, 42216), ("document", "x" * 65536, 42216),
-                ("labels", "gpu", 42201), ("labels", ["a b"], 42221), ("labels", [""], 42221), ("labels", [1], 42201), ("labels", ["a"] * 33, 42216),
+                ("labels", "gpu", 42201), ("labels", ["a b"], 42221), ("labels", [""], 42221), ("labels", [1], 42201), ("labels", ["a"] * 33, 42216), ("labels", ["-a"], 42221), ("labels", ["a" * 129], 42221),
                 ("sha256", "0" * 63, 42221), ("sha256", "G" * 64, 42221), ("replace", 1, 42201), ("replace", "true", 42201),
-                ("analyzer", "a", 42221), ("maxRunning", 1, 42221), ("rate", {"count": 1, "per": "1s"}, 42221), ("unknown", 1, 42202)):
+                ("analyzer", "a", 42221), ("maxRunning", -1, 42221), ("maxRunning", 1000001, 42221),
+                ("maxRunning", "1", 42201), ("rate", 1, 42201), ("rate", {"count": 1}, 42201), ("rate", {"count": 0, "per": "1s"}, 42221),
+                ("rate", {"count": 2, "per": "1us"}, 42221), ("rate", {"count": 1, "per": "1s", "x": 1}, 42202), ("unknown", 1, 42202)):
             with self.subTest(field=field, value=str(value)[:40]):
                 self.refuse(code, **{**good, field: value})
         for field in ("executorType", "mode", "location"):
@@ -284,6 +286,16 @@ class Registry(Here):
                 answer = post("/executor", {"executorType": "bad", "mode": "url", "location": [url]}, to=self.at)
                 self.assertIn(answer.json["code"], ("42223", "42222"), answer)
                 self.assertEqual(answer.json["code"] == "42222", len(url) > 4096)
+
+    def test_limits_are_content(self):
+        made = self.put("limited", maxRunning=3, rate={"count": 5, "per": "1000ms"})
+        self.assertEqual((made["maxRunning"], made["rate"], made["executorVersion"]), (3, {"count": 5, "per": "1s"}, 1))
+        self.assertEqual(self.put("limited", maxRunning=3, rate={"count": 5, "per": 1})["executorVersion"], 1)
+        self.refuse(40918, "EXISTS", executorType="limited", mode="program", location=["echo"], maxRunning=4)
+        made = self.put("limited", maxRunning=None, rate=None, replace=True)
+        self.assertEqual(made["executorVersion"], 2)
+        self.assertFalse({"maxRunning", "rate"} & set(made))
+        self.assertEqual(self.put("limited")["executorVersion"], 2)
 
     def test_pages(self):
         self.program("echo")

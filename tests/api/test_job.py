@@ -148,6 +148,23 @@ class Jobs(Case):
         self.ok(post(f"/exec/task-ins/{ti}/run"))  # the job goes on with it
         self.ended(job, "SUCCESS")
 
+    def test_wishes_by_filter(self):
+        job, other = (self.make(tasks=[echo(str(i), delay="1h") for i in range(3)]) for _ in range(2))
+        each = {"filter": {"jobId": job["jobId"]}}
+        self.assertEqual(self.ok(post("/exec/task-ins/pause", each)), {"changed": 3, "refused": 0, "more": False})
+        self.assertEqual(self.ok(post("/exec/task-ins/queue", {**each, "user": "by-filter"})), {"changed": 3, "refused": 0, "more": False})
+        self.assertEqual({t["user"] for t in self.ok(get(f"/monitor/task?jobId={job['jobId']}"))}, {"by-filter"})
+        for limit in (1, 3):     # none takes a place: a call that is repeated comes to its end
+            self.assertEqual(self.ok(post("/exec/task-ins/delete", {**each, "limit": limit})), {"changed": 0, "refused": 3, "more": False})
+        ti = self.ok(get(f"/monitor/task?jobId={job['jobId']}"))[0]["tiId"]
+        self.assertEqual(self.ok(post("/exec/task-ins/cancel", {**each, "limit": 1})), {"changed": 1, "refused": 0, "more": True})
+        self.assertEqual(self.ok(get(f"/monitor/task/{ti}"))["state"], "CANCELED")
+        self.assertEqual(self.ok(post("/exec/task-ins/run", {"filter": {"jobId": job["jobId"], "state": "PAUSED,CANCELED"}}))["changed"], 3)
+        until("all of them have run", lambda: self.ok(get(f"/job/{job['jobId']}"))["counts"]["success"] == 3 or None)
+        self.assertEqual(self.ok(get(f"/job/{other['jobId']}"))["counts"]["notStarted"], 3)
+        self.refuse(42201, "/filter/jobId", post("/exec/task-ins/run", {"filter": {"jobId": "x"}}))
+        self.refuse(42205, "/filter/jobId", post("/exec/task-ins/run", {"filter": {"jobId": 0}}))
+
     def remove(self, job, how="wait=30"):
         return self.ok(delete(f"/job/{job['jobId']}?{how}"))
 

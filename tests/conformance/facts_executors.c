@@ -133,7 +133,7 @@ static void a_key_keeps_the_version(struct world *w) {
   assert_true(kept.kind == KEY_EXECUTOR && kept.n == 1);
   reader_put(r);
   row.body = "{\"a\":1}";
-  assert_int_equal(store_executor_save(w->s, &row, &(struct executor_put){true, &k2}, &err), WR_KEY_REUSED);
+  assert_int_equal(store_executor_save(w->s, &row, &(struct executor_put){.replace = true, .key = &k2}, &err), WR_KEY_REUSED);
   assert_int_equal(got(w, "x.key", 0).version, 1);
   deleted(w, "x.key");
 }

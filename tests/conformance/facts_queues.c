@@ -379,6 +379,86 @@ static void note_says_whose_a_task_is(struct world *w) {
   world_end(&o);
 }
 
+/* ---- limits of types ---- */
+static int see_any(void *ctx, const struct queue_shown *q) {
+  *(bool *)ctx |= strcmp(q->row.user, QUEUE_OF_TYPE) == 0;
+  return 0;
+}
+
+static const struct queue_row *type_row(struct world *w, const char *type) {
+  int64_t version = 0;
+  size_t n;
+  const struct queue_row *v = all(w, &version, &n);
+  return find(v, n, QUEUE_OF_TYPE, type);
+}
+
+static void type_is(struct world *w, const char *body, const struct type_limits *limits) {
+  struct executor_row row = {.type = "q.type", .body = body};
+  WR(store_executor_save(w->s, &row, &(struct executor_put){.replace = true, .limits = limits}, &e_));
+}
+
+/* They come, change and go with the executor, in its transaction, and no list of queues has them. */
+static void limits_of_a_type(struct world *w) {
+  const struct type_limits three = {3, -1, -1}, rate = {-1, 5, 1000000}, none = {-1, -1, -1};
+  int64_t version = 0, before;
+  bool shown = false;
+  size_t n;
+  struct wr_err err;
+  (void)all(w, &version, &n);
+  before = version;
+  type_is(w, "{\"maxRunning\":3}", &three);
+  const struct queue_row *r = type_row(w, "q.type");
+  assert_non_null(r);
+  assert_true(r->max_running == 3 && r->rate_count == -1 && r->weight == -1 && r->paused == -1);
+  (void)all(w, &version, &n);
+  assert_true(version > before);
+  struct executor_row other = {.type = "q.type", .body = "{}"};
+  assert_int_equal(store_executor_save(w->s, &other, &(struct executor_put){.limits = &none}, &err), WR_EXISTS);
+  assert_int_equal(type_row(w, "q.type")->max_running, 3); /* refused whole */
+  struct reader *rd = reader_of(w);
+  WR(reader_list_queues(rd, see_any, &shown, &e_));
+  reader_put(rd);
+  assert_false(shown);
+  type_is(w, "{\"rate\":5}", &rate);
+  r = type_row(w, "q.type");
+  assert_true(r && r->max_running == -1 && r->rate_count == 5 && r->rate_per_us == 1000000);
+  type_is(w, "{}", &none);
+  assert_null(type_row(w, "q.type"));
+  type_is(w, "{\"maxRunning\":3}", &three);
+  WR(store_executor_delete(w->s, "q.type", &e_));
+  assert_null(type_row(w, "q.type"));
+}
+
+/* The first row of all may be that of a type: notes are dropped. A note under the negative id says the type. */
+static void note_says_the_type(struct world *w) {
+  const struct type_limits one = {1, -1, -1};
+  struct flow_def *f = flow_save(w, "typed", NODE("a"));
+  struct started s = flow_start(w, f);
+  struct task_row t = in_state(task_row_of(w, &s, 0, 0), w->me, TASK_RUNNING, PHASE_RUN, TASK_NONE);
+  no_queues(w);
+  t.executor = 7;
+  OK(put_task(w, ROW_INSERT, &t));
+  note(w, &(struct count_note){t.ti, "u", "g"}, 1, NULL, 0);
+  type_is(w, "{\"maxRunning\":1}", &one);
+  const struct running_row *r = among_all(w, t.ti);
+  assert_true(r && r->added && !r->type && !r->noted && !counted(w, t.ti));
+  const struct count_note both[] = {{-t.ti, QUEUE_OF_TYPE, "q.type"}, {t.ti, "u", "g"}};
+  note(w, both, 2, NULL, 0);
+  const struct running_row *(*const look[])(struct world *, int64_t) = {counted, among_all};
+  for (int i = 0; i < 2; i++) {
+    r = look[i](w, t.ti);
+    assert_true(r && r->added && r->noted && strcmp(r->type, "q.type") == 0 && strcmp(r->user, "u") == 0);
+    assert_null(look[i](w, -t.ti));
+  }
+  const int64_t out[] = {-t.ti, t.ti};
+  note(w, NULL, 0, out, 2);
+  assert_null(counted(w, t.ti));
+  assert_null(among_all(w, t.ti)->type);
+  flow_end(w, &s, FLOW_FAILED);
+  WR(store_executor_delete(w->s, "q.type", &e_));
+  def_flow_unref(f);
+}
+
 /* What a note says counts for nothing when the task does not. */
 static void note_of_a_task_that_does_not_count(struct world *w) {
   struct flow_def *f = flow_save(w, "noted", NODE("a"));
@@ -566,7 +646,7 @@ const struct fact facts_queues[] = {
   FACT(queue_reads_back), FACT(names_of_queues_are_bytes), FACT(queue_is_deleted), FACT(change_of_a_task_is_none_of_queues), FACT(queues_survive),
   FACT(rate_is_written_and_locked), FACT(many_rates_at_once), FACT(new_rate_takes_over_the_bucket), FACT_SEVERAL(batch_decided_by_older_queues_is_stale),
   FACT_SEVERAL(second_node_waits_for_the_lock), FACT(what_counts_is_found), FACT(tasks_of_flows_count_too),
-  FACT_SEVERAL(note_says_whose_a_task_is), FACT_SEVERAL(note_of_a_task_that_does_not_count), FACT_SEVERAL(many_notes_at_once),
+  FACT(limits_of_a_type), FACT_SEVERAL(note_says_the_type), FACT_SEVERAL(note_says_whose_a_task_is), FACT_SEVERAL(note_of_a_task_that_does_not_count), FACT_SEVERAL(many_notes_at_once),
   FACT(queues_are_listed_with_their_counts), FACT(rules_of_a_task_are_found), FACT(live_tasks_of_flows_are_found),
   FACT_FRESH(look_says_whether_it_is_whole)};
 const size_t n_facts_queues = sizeof facts_queues / sizeof *facts_queues;

@@ -54,7 +54,33 @@ class Executors(Base):
         self.assertEqual((row["result"], row["executorVersion"]), ("first", 1))
 
 
+    def test_labels_of_the_executor(self):
+        one = self.member("one", "--labels", "zone=a")
+        self.program(one, "p", "labelled")
+        self.put(one, "gpu", "p", labels=["gpu", "zone=a"])
+        why, = self.offers(one, "gpu").values()
+        self.assertEqual(why, "This member lacks what the executor's labels ask for: gpu (see --labels).")
+        ti = one.post("/exec/task", {"taskType": "gpu"})["tiId"]
+        row = self.row_when(one, ti, why="NO_EXECUTOR")
+        self.assertIn("none has the labels that the executor gpu asks for (gpu,zone=a): host", row["whyText"])
+        self.assertTrue(row["whyText"].endswith(" lacks gpu. See their --labels."), row["whyText"])
+        self.put(one, "gpu", "p", labels=["zone=a"], replace=True)
+        self.row_when(one, ti, state="SUCCESS")     # the member offers what the instance needs from now on
+        asks = one.post("/exec/task", {"taskType": "gpu", "taskConfig": {"labels": ["ssd", "zone=a"]}})["tiId"]
+        text = until("its own label is named", lambda: (text := one.get(f"/monitor/task/{asks}").get("whyText", "")) and "(ssd,zone=a): host" in text and text)
+        self.assertIn(" lacks ssd.", text)
+
+
 class ExecutorsOnMariaDb(OnMariaDb, Executors):
+    def test_labels_over_members(self):
+        one, two = self.member("one", "--labels", "gpu"), self.member("two")
+        for server, name in ((one, "one"), (two, "two")):
+            self.program(server, "p", name)
+        self.put(two, "only.gpu", "p", labels=["gpu"])
+        until("one of them offers it", lambda: sorted(map(bool, self.offers(two, "only.gpu").values())) == [False, True])
+        for _ in range(10):
+            self.assertEqual(self.result(two, "only.gpu"), "one")
+
     def test_every_member_sees_it(self):
         one, two = self.member("one"), self.member("two")
         api = self.member("api", "--roles", "api,runner")

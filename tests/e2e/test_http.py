@@ -451,6 +451,38 @@ class OnMariaDbToo(OnMariaDb, Accepted):
     pass
 
 
+class Members(OnMariaDb, Base):
+    def test_no_member_is_asked(self):
+        """Where another member listens is refused as our own listener is, whatever a rule opens, by address and by name."""
+        all_open = ("--http-allow", "127.0.0.0/8:*", "--http-allow", "[::1]:*")
+        one, two = (Server(self.tmp / name, *self.store(), *all_open) for name in ("one", "two"))
+        self.servers += [one, two]
+        port = two.url.rsplit(":", 1)[1]
+
+        def refused():
+            try:
+                ti = self.submit(one, f"http://127.0.0.1:{port}/healthz")
+            except Refused as no:
+                return no.answer
+            self.ended(one, ti)
+        answer = until("one knows where two listens", refused)
+        self.assertEqual(answer["code"], "42223")
+        self.assertIn("a member of the cluster listens there", answer["message"])
+        row = self.ended(one, self.submit(one, f"http://localhost:{port}/healthz"))
+        self.assertEqual(row["state"], "FAILED")
+        self.assertTrue(row["errorMsg"].startswith("URL_BLOCKED: a member of the cluster listens there"), row["errorMsg"])
+        with self.assertRaises(Refused):
+            self.submit(one, f"http://0.0.0.0:{port}/")
+        self.assertEqual(two.stop(), 0)
+
+        def open_again():     # its row is not LIVE any more
+            try:
+                return self.ended(one, self.submit(one, f"http://127.0.0.1:{port}/"))["errorMsg"]
+            except Refused:
+                return None
+        self.assertNotIn("URL_BLOCKED", until("the address is another's now", open_again))
+
+
 class StoreAway(OnMariaDb, Base):
     def test_no_location_is_polled_before_it_is_stored(self):
         """The store stops while the site still thinks; what it says then waits for the store, and is not polled meanwhile."""

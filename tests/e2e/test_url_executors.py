@@ -53,6 +53,28 @@ class Urls(Base):
         got = json.loads(site.seen("POST")[0].body)
         self.assertEqual((got["fiId"], got["nodeKey"], got["content"]), (fi, "a:b", "1"))
 
+    def test_each_run_has_keys_of_its_own(self):
+        """Whoever keeps the key does the work of a re-run, too."""
+        bad = [500] * 3
+        site = self.site(lambda r, _: answer(bad.pop() if bad else 200, "x"))
+        server = self.server(site)
+        self.put(server, "twice", site.url, config={"attempts": 2, "backoff": {"base": "10ms"}})
+        row = self.run_one(server, "twice")
+        self.assertEqual(row["state"], "FAILED")
+        server.post(f"/exec/task-ins/{row['tiId']}/run")
+        self.assertEqual(self.ended(server, row["tiId"])["state"], "SUCCESS")
+        keys = [r.headers["idempotency-key"].rsplit(":", 1) for r in site.seen("POST")]
+        self.assertEqual([n for _, n in keys], ["0", "1", "2", "3"])
+        self.assertEqual(len({key for key, _ in keys}), 1)
+        flow = server.post("/flow", {"flowName": "f", "flowNodes": [{"nodeKey": "a", "tasks": [{"taskType": "twice"}]}]})
+        fi = server.post(f"/exec/flow/{flow['flowId']}?wait=30")["fiId"]
+        node = server.get(f"/monitor/flow/{fi}")["nodes"][0]["niId"]
+        server.post(f"/exec/flow/{flow['flowId']}?wait=30", {"fiId": fi, "niId": node})
+        until("it has run again", lambda: len(site.seen("POST")) == 6)
+        keys = [r.headers["idempotency-key"] for r in site.seen("POST")[4:]]
+        self.assertEqual(len(set(keys)), 2, keys)
+        self.assertEqual(len({k.rsplit(":", 1)[0] for k in keys}), 1)
+
     def test_what_each_answer_means(self):
         """200 alone is a success; 4xx but three is for good; no redirect is followed."""
         site = self.site(lambda r, _: answer(int(r.path[1:]), "no", Location="/200"))

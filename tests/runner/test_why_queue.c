@@ -21,7 +21,7 @@ static int64_t now_us = 1800000000000000;
 static const char *says(const char *user, const char *group, char *text) {
   struct why_queue q = {0};
   bool known;
-  const struct queue_view of = {user, group, 0, 0};
+  const struct queue_view of = {user, group, 0, 0, NULL};
   text[0] = '\0';
   offers.counts.last.tried_us = INT64_MIN / 2; /* what was read a moment ago is old */
   const char *code = why_queue_holds(&q, &view, &of, now_us, text, 1024, &known);
@@ -149,9 +149,9 @@ static void nodes_say_what_holds(void **st) {
 static void nodes_serve_some_queues(void **st) {
   struct node_trouble t = {.serves = "u/g,w/"};
   (void)st;
-  assert_true(why_served(NULL, &(struct queue_view){"x", "y", 0, 0}));
-  assert_true(why_served(&t, &(struct queue_view){"u", "g", 0, 0}) && why_served(&t, &(struct queue_view){"w", "", 0, 0}));
-  assert_false(why_served(&t, &(struct queue_view){"", "", 0, 0}));
+  assert_true(why_served(NULL, &(struct queue_view){"x", "y", 0, 0, NULL}));
+  assert_true(why_served(&t, &(struct queue_view){"u", "g", 0, 0, NULL}) && why_served(&t, &(struct queue_view){"w", "", 0, 0, NULL}));
+  assert_false(why_served(&t, &(struct queue_view){"", "", 0, 0, NULL}));
 }
 
 static uint8_t one_slot(const char *type) {

@@ -269,6 +269,11 @@ static enum store_rc mem_queue_lock(struct store *st, const int64_t *id, size_t 
   return rc;
 }
 
+static const char *noted_type(struct memdb *db, struct arena *a, int64_t ti) {
+  const struct mem_note *x = memdb_note(db, -ti);
+  return x ? arena_strdup(a, x->group) : NULL;
+}
+
 static enum store_rc mem_running(struct store *st, struct arena *a, struct running_row **out, size_t *n) {
   struct mem_store *s = of(st);
   struct running_row *v = NULL;
@@ -280,7 +285,8 @@ static enum store_rc mem_running(struct store *st, struct arena *a, struct runni
     if (!t || !task_counts(&t->r.t)) continue;
     const struct mem_note *x = memdb_note(s->db, ti);
     const char *user = y ? y->r.user : x ? x->user : "", *group = y ? y->r.group : x ? x->group : "";
-    *WR_PUSH(v, *n, cap) = (struct running_row){ti, t->r.fi, arena_strdup(a, user), arena_strdup(a, group), y ? y->r.cpu : 0, t->r.t.owner, x};
+    *WR_PUSH(v, *n, cap) = (struct running_row){ti, t->r.fi, arena_strdup(a, user), arena_strdup(a, group), y ? y->r.cpu : 0, t->r.t.owner, x,
+                                                t->r.executor != 0, noted_type(s->db, a, ti)};
   }
   if (*n) *out = arena_alloc(a, *n * sizeof *v), memcpy(*out, v, *n * sizeof *v);
   free(v);
@@ -297,7 +303,8 @@ static enum store_rc mem_counted(struct store *st, struct arena *a, struct runni
     const struct mem_task *t = memdb_task(s->db, k->key);
     const struct mem_note *x = k->val;
     if (!t || !task_counts(&t->r.t)) continue;
-    (*out)[(*n)++] = (struct running_row){k->key, t->r.fi, arena_strdup(a, x->user), arena_strdup(a, x->group), 0, t->r.t.owner, true};
+    (*out)[(*n)++] = (struct running_row){k->key, t->r.fi, arena_strdup(a, x->user), arena_strdup(a, x->group), 0, t->r.t.owner, true,
+                                        t->r.executor != 0, noted_type(s->db, a, k->key)};
   }
   qsort(*out, *n, sizeof **out, wr_by_id);
   return rc;

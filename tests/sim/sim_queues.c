@@ -88,8 +88,8 @@ static struct queue_view whose(const struct world *w, int64_t ti) {
   const struct mem_async *a = memdb_async(w->db, ti);
   const struct mem_task *t = memdb_task(w->db, ti);
   const struct mem_flow *f = t && t->r.fi ? memdb_flow(w->db, t->r.fi) : NULL;
-  struct queue_view v = {"", "", 0, 0};
-  if (a) return (struct queue_view){a->r.user, a->r.group, 0, 0};
+  struct queue_view v = {"", "", 0, 0, NULL};
+  if (a) return (struct queue_view){a->r.user, a->r.group, 0, 0, NULL};
   for (int i = 0; f && i < 2; i++) {
     const struct mem_whose *x = memdb_whose(f, i ? ti : 0);
     if (x && x->r.user) v.user = x->r.user;

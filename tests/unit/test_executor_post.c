@@ -105,11 +105,15 @@ static void test_config_masked(void **st) {
 
 static void name_it(void *ctx, const char *name, size_t n) { buf_printf(ctx, "%.*s,", (int)n, name); }
 
+static void listener(void *ctx, const char *address, size_t n, uint16_t port) { buf_printf(ctx, "%.*s %u,", (int)n, address, port); }
+
 static void test_offers(void **st) {
   (void)st;
   struct buf b = BUF_INIT;
   char why[40] = "";
   exec_offers_dir(&b, "/opt/a b");
+  exec_offers_listens(&b, "127.0.0.1", 8080);
+  exec_offers_listens(&b, "fe80::1", 1);
   exec_offers_add(&b, "yes", 3, NULL);
   exec_offers_add(&b, "no", 12, "It\nis /opt/no.");
   exec_offers_add(&b, "ye", 1, NULL);
@@ -118,6 +122,14 @@ static void test_offers(void **st) {
   assert_string_equal(all.data, "yes,ye,");
   buf_done(&all);
   exec_offers_each(NULL, name_it, NULL);
+  struct buf at = BUF_INIT;
+  exec_offers_listeners(b.data, listener, &at);
+  assert_string_equal(at.data, "127.0.0.1 8080,fe80::1 1,");
+  buf_clear(&at);
+  exec_offers_listeners("@/1\n@a\n@a/0\n@a/65536\n@a/x\n@b/2", listener, &at);
+  assert_string_equal(at.data, "b 2,");
+  exec_offers_listeners(NULL, listener, &at);
+  buf_done(&at);
   assert_int_equal(exec_offers_say(b.data, "yes", 3, why, sizeof why), EXEC_OFFERED);
   assert_int_equal(exec_offers_say(b.data, "yes", 2, why, sizeof why), EXEC_UNSAID);
   assert_int_equal(exec_offers_say(b.data, "no", 12, why, sizeof why), EXEC_NOT);

@@ -41,7 +41,7 @@ static struct cached *add_alone(int64_t ti) {
   struct task_def *def = wr_new(struct task_def);
   atomic_store(&def->refs, 1);
   def->version = 3;
-  return cache_add_alone(&cache, run_new_alone(cache.one, ti), def, NULL, alone_new(&(struct queue_view){"", "", 0, 0}, NULL));
+  return cache_add_alone(&cache, run_new_alone(cache.one, ti), def, NULL, alone_new(&(struct queue_view){"", "", 0, 0, NULL}, NULL));
 }
 
 static bool has(int64_t key) { return cache_get(&cache, key) != NULL; }

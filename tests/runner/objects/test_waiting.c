@@ -26,7 +26,7 @@ static int tear_down(void **st) {
 }
 
 static bool add(const char *user, const char *group, int64_t ti, int64_t fi, int32_t priority, int32_t cpu) {
-  return waiting_add(&w, SLOT_PROCESS, &(struct waits){ti, fi, {user, group, priority, cpu}, kit.env.wall_us, NULL, NULL, NULL, 0});
+  return waiting_add(&w, SLOT_PROCESS, &(struct waits){ti, fi, {user, group, priority, cpu, NULL}, kit.env.wall_us, NULL, NULL, NULL, 0});
 }
 static void many(const char *user, const char *group, int64_t from, int64_t n) {
   for (int64_t i = 0; i < n; i++) assert_true(add(user, group, from + i, 0, 0, 0));
@@ -341,13 +341,13 @@ static void a_pick_that_is_lost_gives_back(void **st) {
   queues_release(&q, 1);
   assert_int_equal(next(), 2);
   queues_release(&q, 2);
-  assert_true(queues_home(&q, &(struct queue_view){"u", "", 0, 0}, 3));
-  assert_false(queues_home(&q, &(struct queue_view){"u", "", 0, 0}, 4));
+  assert_true(queues_home(&q, &(struct queue_view){"u", "", 0, 0, NULL}, 3));
+  assert_false(queues_home(&q, &(struct queue_view){"u", "", 0, 0, NULL}, 4));
   queues_batch_over(&q, false);
-  assert_true(queues_home(&q, &(struct queue_view){"u", "", 0, 0}, 4));
+  assert_true(queues_home(&q, &(struct queue_view){"u", "", 0, 0, NULL}, 4));
   queues_started(&q, 4);
   queues_batch_over(&q, true);
-  assert_false(queues_home(&q, &(struct queue_view){"u", "", 0, 0}, 5));
+  assert_false(queues_home(&q, &(struct queue_view){"u", "", 0, 0, NULL}, 5));
   queues_ended(&q, 4);
   assert_int_equal(q.holds.n, 0);
 }
@@ -512,15 +512,18 @@ static void a_task_is_here_once(void **st) {
 /* Random adds, drops, picks, ends and limits; the checks of both objects hold after each, and all memory comes back. */
 static void anything_goes(void **st) {
   uint64_t rnd = 5;
-  static const char *const name[] = {"", "a", "b", "c"};
-  struct queue_row r[5];
+  static const char *const name[] = {"", "a", "b", "c"}, *const type[] = {NULL, "X", "Y"};
+  struct queue_row r[7];
   (void)st;
   for (int i = 0; i < 20000; i++) {
     const char *u = name[rand_next(&rnd) % 4], *g = name[rand_next(&rnd) % 4];
     int64_t ti = 1 + (int64_t)(rand_next(&rnd) % 300);
     switch (rand_next(&rnd) % 12) {
     case 0: case 1: case 2: case 3:
-      if (!queues_held(&q, ti)) (void)add(u, g, ti, (int64_t)(rand_next(&rnd) % 4), (int32_t)(rand_next(&rnd) % 5), (int32_t)(rand_next(&rnd) % 3) * 70);
+      if (!queues_held(&q, ti)) {
+        struct queue_view of = {u, g, (int32_t)(rand_next(&rnd) % 5), (int32_t)(rand_next(&rnd) % 3) * 70, type[rand_next(&rnd) % 3]};
+        (void)waiting_add(&w, SLOT_PROCESS, &(struct waits){ti, (int64_t)(rand_next(&rnd) % 4), of, kit.env.wall_us, NULL, NULL, NULL, 0});
+      }
       break;
     case 4: (void)waiting_drop(&w, ti); break;
     case 5: case 6: (void)starts(); break;
@@ -531,14 +534,14 @@ static void anything_goes(void **st) {
       queues_batch_over(&q, rand_next(&rnd) % 2);
     } break;
     case 11:
-      for (int k = 0; k < 5; k++) {
-        r[k] = row(k + 1, name[k < 4 ? k : 1], k < 4 ? "" : "b");
+      for (int k = 0; k < 7; k++) {
+        r[k] = row(k + 1, k > 4 ? QUEUE_OF_TYPE : name[k < 4 ? k : 1], k > 4 ? type[k - 4] : k < 4 ? "" : "b");
         r[k].max_running = (int64_t)(rand_next(&rnd) % 4) - 1;
-        r[k].paused = rand_next(&rnd) % 8 == 0;
+        r[k].paused = k < 5 && rand_next(&rnd) % 8 == 0;
         r[k].order = (int32_t)(rand_next(&rnd) % 3) - 1;
         if (rand_next(&rnd) % 4 == 0) r[k].rate_count = 2, r[k].rate_per_us = SEC;
       }
-      load(r, rand_next(&rnd) % 6);
+      load(r + rand_next(&rnd) % 3, rand_next(&rnd) % 6);
       break;
     }
     kit_pass((int64_t)(rand_next(&rnd) % (100 * MS)));
@@ -717,8 +720,8 @@ static void a_policy_knows_names(void **st) {
   (void)st;
   policy(the_named);
   size_t empty = w.bytes[SLOT_PROCESS];
-  assert_true(waiting_add(&w, SLOT_PROCESS, &(struct waits){1, 0, {"u", "g", 3, 10}, 77, "count", "a name", "a key", 0}));
-  assert_true(waiting_add(&w, SLOT_PROCESS, &(struct waits){2, 0, {"u", "g", 3, 10}, 78, NULL, NULL, NULL, 0}));
+  assert_true(waiting_add(&w, SLOT_PROCESS, &(struct waits){1, 0, {"u", "g", 3, 10, NULL}, 77, "count", "a name", "a key", 0}));
+  assert_true(waiting_add(&w, SLOT_PROCESS, &(struct waits){2, 0, {"u", "g", 3, 10, NULL}, 78, NULL, NULL, NULL, 0}));
   assert_int_equal(next(), 1);
   assert_string_equal(asked.v[0].user, "u");
   assert_string_equal(asked.v[0].group, "g");
@@ -736,11 +739,204 @@ static void a_hint_keeps_its_list(void **st) {
   struct hint h;
   (void)st;
   for (uint16_t i = 1; i <= 2; i++)
-    assert_true(waiting_add(&w, SLOT_PROCESS, &(struct waits){i, 9, {"", "", 0, 0}, kit.env.wall_us, NULL, NULL, NULL, (uint16_t)(LIMIT_HINT_CLASSES * i / 2)}));
+    assert_true(waiting_add(&w, SLOT_PROCESS, &(struct waits){i, 9, {"", "", 0, 0, NULL}, kit.env.wall_us, NULL, NULL, NULL, (uint16_t)(LIMIT_HINT_CLASSES * i / 2)}));
   assert_true(waiting_pick(&w, SLOT_PROCESS, &h));
   assert_true(h.ti == 1 && h.list == LIMIT_HINT_CLASSES / 2);
   assert_int_equal(waiting_give(&w, SLOT_PROCESS, &h, 1), 1);
   assert_true(h.ti == 2 && h.fi == 9 && h.list == LIMIT_HINT_CLASSES);
+}
+
+/* ---- limits of a type ---- */
+
+static bool typed(const char *type, const char *user, int64_t ti, int64_t fi, int32_t cpu) {
+  return waiting_add(&w, SLOT_PROCESS, &(struct waits){ti, fi, {user, "", 0, cpu, type}, kit.env.wall_us, NULL, NULL, NULL, 0});
+}
+/* As do_hint() goes on with one that is picked: of which type it is stands in its definition. */
+static int64_t starts_as(const char *type) {
+  int64_t ti = next();
+  if (ti == 0) return 0;
+  if (!queues_is_of(&q, ti, type) || !queues_claim(&q, ti)) {
+    queues_release(&q, ti);
+    return -ti;
+  }
+  queues_started(&q, ti);
+  queues_batch_over(&q, true);
+  return ti;
+}
+static struct queue_row type_row(int64_t id, const char *type, int64_t max) {
+  struct queue_row r = row(id, QUEUE_OF_TYPE, type);
+  r.max_running = max;
+  return r;
+}
+
+/* Over all users and groups; and what stands behind one that is held goes on, in the same group and in the other class of slots. */
+static void a_type_holds_back_its_own_only(void **st) {
+  struct queue_row r[2] = {type_row(1, "X", 2), type_row(2, "Y", 0)};
+  struct hint h;
+  (void)st;
+  load(r, 2);
+  for (int64_t i = 1; i <= 4; i++) typed("X", i % 2 ? "u" : "v", i, 0, 0);
+  typed("Y", "u", 5, 0, 0);
+  many("u", "", 6, 2);
+  many("v", "", 8, 1);
+  assert_true(waiting_add(&w, SLOT_ASYNC, &(struct waits){20, 0, {"u", "", 0, 0, "Z"}, kit.env.wall_us, NULL, NULL, NULL, 0}));
+  int of_x = 0, others = 0;
+  for (int64_t ti; (ti = next()) != 0;) {
+    assert_true(queues_claim(&q, ti));
+    queues_started(&q, ti);
+    queues_batch_over(&q, true);
+    assert_int_not_equal(ti, 5);
+    of_x += ti <= 4, others += ti > 5;
+  }
+  assert_int_equal(of_x, 2);
+  assert_int_equal(others, 3);
+  assert_true(waiting_pick(&w, SLOT_ASYNC, &h) && h.ti == 20);
+  queues_release(&q, 20);
+  queues_ended(&q, 6); /* of no type: nothing of these comes */
+  assert_int_equal(next(), 0);
+  queues_ended(&q, queues_held(&q, 1) ? 1 : 2);
+  assert_in_range(starts(), 1, 4);
+  assert_int_equal(starts(), 0);
+  r[1].max_running = 1;
+  load(r, 2);
+  assert_int_equal(starts(), 5);
+  load(NULL, 0);
+  assert_in_range(starts(), 1, 4);
+}
+
+/* A queue and a type hold each by itself. */
+static void a_task_is_under_its_queue_and_its_type(void **st) {
+  struct queue_row r[2] = {row(1, "u", ""), type_row(2, "X", 1)};
+  (void)st;
+  r[0].max_running = 1;
+  load(r, 2);
+  typed("X", "u", 1, 0, 0);
+  typed("X", "v", 2, 0, 0);
+  many("u", "", 3, 1);
+  assert_int_equal(starts(), 1);
+  assert_int_equal(starts(), 0); /* 2: its type; 3: its queue */
+  queues_ended(&q, 1);
+  assert_true(starts() > 1 && starts() > 1);
+}
+
+static void a_type_has_a_rate(void **st) {
+  struct queue_row r = type_row(1, "X", -1);
+  struct queue_rate out;
+  (void)st;
+  r.rate_count = 2;
+  r.rate_per_us = 10 * SEC;
+  load(&r, 1);
+  for (int64_t i = 1; i <= 4; i++) typed("X", "u", i, 7, 0);
+  many("u", "", 5, 1);
+  int got = 0;
+  for (int64_t ti; (ti = next()) != 0; got++) {
+    assert_true(queues_claim(&q, ti));
+    assert_int_equal(queues_rates(&q, &out, 1), ti != 5);
+    queues_started(&q, ti);
+    queues_batch_over(&q, true);
+  }
+  assert_int_equal(got, 3);
+  assert_int_not_equal(queues_next(&q), INT64_MAX);
+  kit_pass(5 * SEC);
+  assert_in_range(starts(), 1, 4);
+  assert_int_equal(starts(), 0);
+  kit_pass(5 * SEC);
+  assert_in_range(starts(), 1, 4);
+}
+
+/* What waits already when its type gets a limit is found to be of it at its claim. */
+static void a_type_gets_its_limit_later(void **st) {
+  struct queue_row r = type_row(1, "X", 1);
+  (void)st;
+  typed("X", "", 1, 0, 0);
+  typed("X", "", 2, 0, 0);
+  assert_true(queues_home(&q, &(struct queue_view){"", "", 0, 0, "X"}, 9)); /* runs, and nothing limits it yet */
+  queues_started(&q, 9);
+  queues_batch_over(&q, true);
+  load(&r, 1);
+  assert_int_equal(q.row[0]->held, 1);
+  for (int64_t i = 1; i <= 2; i++) {
+    assert_int_equal(starts_as("X"), -i);
+    typed("X", "", i, 0, 0);
+  }
+  assert_int_equal(starts_as("X"), 0);
+  assert_false(queues_home(&q, &(struct queue_view){"", "", 0, 0, "X"}, 10));
+  queues_ended(&q, 9);
+  assert_int_equal(starts_as("X"), 1);
+  assert_int_equal(starts_as("X"), 0);
+}
+
+/* A task of another node whose type nobody has said counts for each type; a plain one for none. */
+static void what_others_run_counts_under_its_type(void **st) {
+  struct queue_row r[2] = {type_row(1, "X", 2), type_row(2, "Y", 1)};
+  struct running_row run[3] = {{.ti = 91, .user = "u", .group = "", .owner = ME + 1, .noted = true, .added = true, .type = "X"},
+                               {.ti = 92, .fi = 7, .user = "", .group = "", .owner = ME + 1, .noted = true},
+                               {.ti = 93, .fi = 7, .user = "", .group = "", .owner = ME + 1, .noted = true, .added = true}};
+  struct count_note note[2];
+  (void)st;
+  kit.env.single = false;
+  load(r, 2);
+  queues_running(&q, run, 3);
+  typed("X", "", 1, 0, 0);
+  typed("X", "", 2, 0, 0);
+  typed("Y", "", 3, 0, 0);
+  assert_int_equal(starts(), 0); /* 91 and 93 run of X, 93 of Y */
+  queues_running(&q, run, 2);
+  assert_in_range(starts(), 1, 3);
+  assert_in_range(starts(), 1, 3);
+  assert_int_equal(starts(), 0);
+  assert_int_equal(queues_notes(&q, NULL, 0), 4);
+  queues_ended(&q, 3);
+  assert_int_equal(queues_notes(&q, note, 2), 2);
+  assert_true(note[0].ti == 1 && note[1].ti == -1 && strcmp(note[1].user, QUEUE_OF_TYPE) == 0 && strcmp(note[1].group, "X") == 0);
+}
+
+/* What a former process left on the one node of its store: its type is not known, so each type waits for it. */
+static void what_was_left_counts_under_each_type(void **st) {
+  struct queue_row r[2] = {type_row(1, "X", 1), type_row(2, "Y", 1)};
+  struct running_row run = {.ti = 91, .fi = 7, .user = "", .group = "", .owner = ME + 1, .added = true};
+  (void)st;
+  load(r, 2);
+  queues_running(&q, &run, 1);
+  typed("X", "", 1, 0, 0);
+  typed("Y", "", 2, 0, 0);
+  many("", "", 3, 1);
+  assert_int_equal(starts(), 3);
+  assert_int_equal(starts(), 0);
+  queues_ended(&q, 91);
+  assert_true(starts() != 0 && starts() != 0);
+}
+
+/* A lane that the budget and one that a type hold back, in one group. */
+static void a_type_and_the_budget(void **st) {
+  struct queue_row r = type_row(1, "X", 0);
+  (void)st;
+  load(&r, 1);
+  typed("X", "", 1, 0, 0);
+  add("", "", 2, 0, 0, 150);
+  add("", "", 3, 0, 0, 150);
+  assert_int_equal(starts(), 2);
+  assert_int_equal(starts(), 0);
+  r.max_running = 1;
+  load(&r, 1);
+  assert_int_equal(starts(), 1);
+  assert_int_equal(starts(), 0);
+  queues_ended(&q, 2);
+  assert_int_equal(starts(), 3);
+}
+
+static void a_policy_sees_no_type_that_is_held(void **st) {
+  struct queue_row r = type_row(1, "X", 1);
+  (void)st;
+  load(&r, 1);
+  policy(the_first);
+  typed("X", "", 1, 0, 0);
+  typed("X", "", 2, 0, 0);
+  many("", "", 3, 1);
+  assert_true(starts() != 0 && starts() != 0);
+  assert_int_equal(starts(), 0);
+  queues_ended(&q, queues_held(&q, 1) ? 1 : 2);
+  assert_true(starts() != 0);
 }
 
 int main(void) {
@@ -754,7 +950,10 @@ int main(void) {
     OBJECT(the_budget_drains_for_the_oldest), OBJECT(the_budget_drains_for_what_waits), OBJECT(one_group_leaves_room_for_others), OBJECT(a_task_is_here_once), OBJECT(anything_goes),
     OBJECT(a_policy_sees_the_first_of_each_group), OBJECT(a_policy_chooses), OBJECT(a_policy_sees_what_is_urgent_first),
     OBJECT(a_policy_sees_a_bounded_list), OBJECT(a_policy_sees_only_what_may_start), OBJECT(a_policy_knows_what_runs),
-    OBJECT(a_policy_may_want_none), OBJECT(a_policy_knows_names),
-    OBJECT(a_hint_keeps_its_list)};
+    OBJECT(a_hint_keeps_its_list),
+    OBJECT(a_policy_may_want_none), OBJECT(a_policy_knows_names), OBJECT(a_type_holds_back_its_own_only),
+    OBJECT(a_task_is_under_its_queue_and_its_type), OBJECT(a_type_has_a_rate), OBJECT(a_type_gets_its_limit_later),
+    OBJECT(what_others_run_counts_under_its_type), OBJECT(what_was_left_counts_under_each_type), OBJECT(a_type_and_the_budget),
+    OBJECT(a_policy_sees_no_type_that_is_held)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
