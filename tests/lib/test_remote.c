@@ -346,6 +346,19 @@ static void test_no_proxy(void **st) {
   }
 }
 
+/* Room for no byte: the same answers. */
+static void test_log_without_room(void **st) {
+  weir_t *h = open_it();
+  size_t n = 9;
+  (void)st;
+  says(404, "{\"code\":\"40402\",\"message\":\"Task instance 7 does not exist.\"}");
+  IS(weir_log_read(h, 7, 0, 0, NULL, 0, &n), WEIR_ERR_NOT_FOUND);
+  says(200, OF("{" TASK "}"));
+  OK(weir_log_read(h, 7, 0, 0, NULL, 0, &n));
+  IS(n, 0);
+  OK(weir_close(h));
+}
+
 /* Which of several specs is wrong; nothing of them is sent. */
 static void test_bad_spec_of_many(void **st) {
   const weir_spec_t good = {.size = sizeof good, .type = "ECHO"}, bad = {.size = sizeof bad, .type = "ECHO", .params = "{bad"};
@@ -398,7 +411,8 @@ int main(void) {
     cmocka_unit_test(test_known_task), cmocka_unit_test(test_odd_tasks), cmocka_unit_test(test_odd_lists),
     cmocka_unit_test(test_odd_answers_to_changes), cmocka_unit_test(test_close_ends_sleeps), cmocka_unit_test(test_close_waits_for_changes),
     cmocka_unit_test(test_close_ends_waits), cmocka_unit_test(test_bad_texts), cmocka_unit_test(test_gateways),
-    cmocka_unit_test(test_changes_are_sent_once), cmocka_unit_test(test_no_proxy), cmocka_unit_test(test_bad_spec_of_many),
+    cmocka_unit_test(test_changes_are_sent_once), cmocka_unit_test(test_no_proxy), cmocka_unit_test(test_log_without_room),
+    cmocka_unit_test(test_bad_spec_of_many),
     cmocka_unit_test(test_nobody_listens)};
   return cmocka_run_group_tests_name("remote", all, begin, NULL);
 }

@@ -203,6 +203,7 @@ static void test_result_with_nul(void **st) {
 static void is_of_flow(weir_t *h, int64_t id) {
   weir_task_t *t;
   OK(weir_get(h, id, &t));
+  assert_non_null(t->type);
   assert_string_equal(t->type, "ECHO");
   assert_string_equal(t->name, "first");
   assert_string_equal(t->user, "alice");
