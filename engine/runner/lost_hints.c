@@ -5,7 +5,7 @@
 #define PAUSE_MIN_US 600000           /* between two looks that send hints */
 #define PAUSE_MAX_US 10000000         /* the same, when hints are lost again and again */
 #define SEND_MOST 2000                /* about how many hints one look sends, so that it stays short beside a large backlog */
-#define PAUSE_CUT_US 100000           /* after a look that sent so many; the next one goes on there */
+#define PAUSE_CUT_US 100000           /* after a look that sent so many, and whose hints this node has used */
 #define OTHER_US 300000               /* the wait while another node looks */
 #define DENIED_US 900000              /* the look of another node takes longer than this: that node may be frozen */
 #define CLAIM_MIN_US 50000            /* between two looks that claim */
@@ -23,6 +23,14 @@ static bool wants_claims(const struct lost_hints *l) {
   return false;
 }
 
+/* The list is empty again after a look that was cut, and this node has claimed tasks since: the next look goes on soon. Where it
+ * has not, what was found may be nothing that it can run. */
+static void go_on_soon(struct lost_hints *l) {
+  if (l->push.cut_us == 0 || l->admission->taken == l->push.taken) return;
+  if (l->push.at > l->push.cut_us + PAUSE_CUT_US) l->push.at = l->push.cut_us + PAUSE_CUT_US;
+  l->push.cut_us = 0;
+}
+
 void lost_hints_mail(struct lost_hints *l, const struct queue_news *m) {
   if (m->lost) {
     l->push.pause_us = l->push.pause_us * 2 > PAUSE_MAX_US ? PAUSE_MAX_US : l->push.pause_us * 2;
@@ -30,6 +38,7 @@ void lost_hints_mail(struct lost_hints *l, const struct queue_news *m) {
     l->known.stale_until = 0;
   } else if (m->empty) {
     l->push.pause_us = PAUSE_MIN_US;
+    go_on_soon(l);
   }
   l->empty |= m->empty | m->lost;
   l->away = (uint8_t)((l->away | m->away) & ~m->back);
@@ -157,16 +166,18 @@ static void begin_claim(struct lost_hints *l) {
   l->claim.found = false;
 }
 
-/* The next look begins after `share` times the time that this one took. */
-static int64_t not_before(const struct lost_hints *l, int64_t least, int64_t share) {
-  int64_t took = (l->env->boot_us - l->page.began_us) * share;
+/* The next look begins after SHARE times the time that this one took. */
+static int64_t not_before(const struct lost_hints *l, int64_t least) {
+  int64_t took = (l->env->boot_us - l->page.began_us) * SHARE;
   if (took > PAUSE_MAX_US) took = PAUSE_MAX_US;
   return l->env->boot_us + (took > least ? took : least);
 }
 
 static void end_push(struct lost_hints *l) {
   bool cut = l->push.sent >= SEND_MOST;
-  l->push.at = cut ? not_before(l, PAUSE_CUT_US, 1) : not_before(l, l->push.pause_us, SHARE);
+  l->push.at = not_before(l, l->push.pause_us);
+  l->push.cut_us = cut ? l->env->boot_us : 0;
+  l->push.taken = l->admission->taken;
   if (l->push.young) l->empty |= l->push.classes;
   bool whole = !cut && l->push.next == 0, calm = whole && !l->push.young && !l->push.waits;
   l->push.next = cut ? l->page.cursor : 0;
@@ -182,7 +193,7 @@ static void end_claim(struct lost_hints *l) {
   l->claim.taken = l->admission->taken;
   if (in_vain) l->claim.found = false;
   l->claim.pause_us = l->claim.found ? CLAIM_MIN_US : l->claim.pause_us * 2 > CLAIM_MAX_US ? CLAIM_MAX_US : l->claim.pause_us * 2;
-  l->claim.at = l->claim.found ? l->env->boot_us + l->claim.pause_us : not_before(l, l->claim.pause_us, SHARE);
+  l->claim.at = l->claim.found ? l->env->boot_us + l->claim.pause_us : not_before(l, l->claim.pause_us);
   l->look = LOOK_NONE;
   if (!l->claim.found && !in_vain) l->claim.alone = 0;
 }

@@ -46,6 +46,8 @@ struct lost_hints {
     bool young, waits;                /* the look has seen rows that became QUEUED just now; rows QUEUED for longer */
     int64_t next;                     /* where the next look begins, when this one has sent as many hints as a look may */
     uint32_t sent;                    /* how many this one has sent so far */
+    int64_t cut_us;                   /* the newest one ended then, because it had sent so many; 0 = it did not */
+    uint64_t taken;                   /* admission.taken at its end */
   } push;
   struct {                            /* looks that claim */
     int64_t at, pause_us;

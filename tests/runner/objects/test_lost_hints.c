@@ -183,6 +183,9 @@ static void a_large_backlog_is_sent_in_pieces(void **st) {
   look();
   assert_int_equal(kit.events.n, 2000);
   kit_forget_events();
+  says((struct queue_news){.empty = P});
+  assert_int_equal(next_in(), 600 * MS); /* perhaps nobody here can run them */
+  admission.taken++;
   says((struct queue_news){.empty = P}); /* they are used up */
   assert_int_equal(next_in(), 100 * MS);
   kit_pass(100 * MS);
