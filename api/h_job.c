@@ -2,10 +2,14 @@
  * the job that is shown is read back. Any API thread.
  * What never happens: the tasks of a job are looked at to count them. */
 #include <openssl/sha.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include "added.h"
 #include "call.h"
+#include "clock.h"
 #include "h_def.h"
+#include "log.h"
 #include "submit_load.h"
 #include "text.h"
 #include "wr_limits.h"
@@ -84,6 +88,7 @@ struct job_load { struct load load; struct submit *tasks; struct req_job job; ch
 static void load_free(struct load *l) {
   struct job_load *j = (struct job_load *)(void *)l;
   load_unref(&j->tasks->load);
+  job_had_unref(j->job.had);
   free(j->key);
   free(j->name);
   free(j);
@@ -246,60 +251,134 @@ enum wr_rc h_job_pause(struct call *c) {
 
 /* ---- deleted ---- */
 
-static void answer_removed(struct call *c, const struct job *j, bool gone) {
+/* One deletion as its call sees it: what the runner said, what there was at first, and what is left. had: a reference. */
+struct removal { struct job now; bool gone; struct job_had *had; struct job_left left; };
+
+static void members(struct buf *b, const char *name, const struct job_left *v) {
+  j_key(b, name);
+  j_open(b, '{');
+  j_i64(b, "tasks", v->tasks);
+  j_i64(b, "attempts", v->attempts);
+  j_i64(b, "logs", v->logs);
+  j_i64(b, "contexts", v->contexts);
+  j_i64(b, "children", v->children);
+  j_i64(b, "hints", v->hints);
+  j_i64(b, "processes", v->processes);
+  j_close(b, '}');
+}
+
+static int64_t less(int64_t was, int64_t is) { return was > is ? was - is : 0; }
+
+/* Tasks and attempts are counted in the row of the job, the rest by what there was and what is left. */
+static void answer_removed(struct call *c, const struct removal *x) {
+  const struct job_left none = {0}, *was = x->had ? &x->had->first : &none, *is = &x->left;
+  const struct job_left removed = {.tasks = x->now.gone_tasks, .attempts = x->now.gone_attempts, .logs = less(was->logs, is->logs),
+    .contexts = less(was->contexts, is->contexts), .children = less(was->children, is->children),
+    .hints = less(was->hints, is->hints), .processes = less(was->processes, is->processes)};
   j_open(c->out, '{');
   j_i64(c->out, "jobId", c->id);
-  j_text(c->out, "state", gone ? "DELETED" : "DELETING");
-  j_key(c->out, "removed");
-  j_open(c->out, '{');
-  j_i64(c->out, "tasks", j->gone_tasks);
-  j_i64(c->out, "attempts", j->gone_attempts);
-  j_close(c->out, '}');
-  j_key(c->out, "left");
-  j_open(c->out, '{');
-  j_i64(c->out, "tasks", job_total(j));
-  j_close(c->out, '}');
+  j_text(c->out, "state", x->gone ? "DELETED" : "DELETING");
+  members(c->out, "removed", &removed);
+  members(c->out, "left", is);
+  j_i64(c->out, "unconfirmed", less(was->unconfirmed, is->unconfirmed));
   j_close(c->out, '}');
 }
 
-static enum wr_rc post_removal(struct call *c, enum job_op op, struct req_job *out) {
+static enum job_runs_in runs_in(const void *ctx, const char *type) {
+  const struct executor *x = type ? registry_find(ctx, type, 0) : NULL;
+  if (!x) return JOB_RUNS_INSIDE;
+  if (x->added ? x->added->mode == ADDED_URL : strcmp(x->ops.name, "HTTP") == 0) return JOB_RUNS_URL;
+  return executor_slot(x) == WX_SLOT_PROCESS ? JOB_RUNS_PROCESS : JOB_RUNS_INSIDE;
+}
+
+/* What there is of it. had NULL: the numbers alone. */
+static enum wr_rc look_left(struct call *c, struct job_left *out, struct job_had **had) {
+  const struct job_look how = {runs_in, c->api->o.executors};
+  struct job_had *h = had ? wr_calloc(1, sizeof *h + LIMIT_JOB_LOOK * sizeof *h->ti) : NULL;
+  struct reader *r = call_reader(c);
+  enum wr_rc rc = r ? reader_job_left(r, c->id, &how, out, h ? h->ti : NULL, h ? &h->n : NULL, &c->err) : c->err.code;
+  reader_put(r);
+  if (!h) return rc;
+  atomic_init(&h->refs, 1);
+  h->first = *out;
+  *had = wr_realloc(h, sizeof *h + h->n * sizeof *h->ti);
+  return rc;
+}
+
+/* had: taken. */
+static enum wr_rc post_removal(struct call *c, enum job_op op, struct job_had *had, struct removal *out) {
   struct job_load *j = load_new(NULL);
   uint8_t how = (uint8_t)((c->q.force ? JOB_FORCE : 0) | (c->q.no_clean_up ? JOB_NO_CLEAN_UP : 0));
-  j->job = (struct req_job){.op = op, .job_id = c->id, .how = how};
+  j->job = (struct req_job){.op = op, .job_id = c->id, .how = how, .had = had};
   struct req q = {.kind = REQ_JOB, .job = &j->job};
   enum wr_rc rc = call_post(c, &q, &j->load);
-  *out = j->job;
+  if (rc == WR_OK) {
+    job_had_unref(out->had);
+    out->now = j->job.now, out->gone = j->job.gone, out->had = job_had_ref(j->job.had);
+  }
   load_unref(&j->load);
   return rc;
 }
 
-/* Its own row goes by a request of its own, so that the answer has the last numbers. */
-static enum wr_rc show_removal(struct call *c) {
-  struct req_job got = {0};
-  struct job_row row;
-  struct arena text;
-  arena_init(&text, 0);
-  enum wr_rc rc = read_job(c, c->id, &text, &row);
-  arena_done(&text);
-  if (rc != WR_OK) return rc;
-  got.now = row.j;
-  if (job_empty(&row.j)) rc = post_removal(c, JOB_OP_END, &got);
-  c->wait.live = !got.gone && !job_stuck(&got.now);
-  if (rc == WR_OK) answer_removed(c, &got.now, got.gone);
+static bool any_left(const struct job_left *l) { return l->tasks + l->attempts + l->logs + l->contexts > 0; }
+
+enum { LOOK_MS = 10 };
+#define LOGS_GO_US 10000000           /* logs are removed behind the commit, by a thread of their own */
+
+/* It is gone: looks again for rows of each task that there was. Those of logs and contexts go a moment later. */
+static enum wr_rc look_again(struct call *c, struct removal *x) {
+  int64_t until = clock_mono_us() + LOGS_GO_US;
+  enum wr_rc rc = WR_OK;
+  if (!x->had || x->had->n == 0) return WR_OK;
+  if (call_deadline(c) < until) until = call_deadline(c);
+  for (;;) {
+    struct reader *r = call_reader(c);
+    rc = r ? reader_job_rows(r, x->had->ti, x->had->n, &x->left, &c->err) : c->err.code;
+    reader_put(r);
+    if (rc != WR_OK || !any_left(&x->left)) return rc;
+    if (x->left.tasks + x->left.attempts > 0 || clock_mono_us() >= until) break;
+    (void)poll(NULL, 0, LOOK_MS);
+  }
+  log_error("job.left", L_INT("job_id", c->id), L_INT("tasks", x->left.tasks), L_INT("attempts", x->left.attempts),
+            L_INT("logs", x->left.logs), L_INT("contexts", x->left.contexts));
+  return call_fail(c, WR_INTERNAL, "Job %lld is deleted, but rows of its tasks are left: tasks %lld, attempts %lld, logs %lld, "
+                   "contexts %lld.", (long long)c->id, (long long)x->left.tasks, (long long)x->left.attempts,
+                   (long long)x->left.logs, (long long)x->left.contexts);
+}
+
+static enum wr_rc answer(struct call *c, struct removal *x) {
+  enum wr_rc rc = x->gone ? look_again(c, x) : look_left(c, &x->left, NULL);
+  if (rc == WR_OK) answer_removed(c, x);
   return rc;
 }
 
 /* A small job is often gone at once: its pass is one batch, and the next one takes away its row. */
 enum { LOOKS = 2 };
 
+/* Its own row goes by a request of its own, so that the answer has the last numbers. */
+static enum wr_rc show_removal(struct call *c) {
+  struct removal x = {0};
+  enum wr_rc rc = WR_OK;
+  /* its last task may go in the batch of the first one */
+  for (int i = 0; i < LOOKS && rc == WR_OK && !x.gone && (i == 0 || job_empty(&x.now)); i++)
+    rc = post_removal(c, JOB_OP_END, NULL, &x);
+  c->wait.live = !x.gone && !job_stuck(&x.now);
+  if (rc == WR_OK) rc = answer(c, &x);
+  job_had_unref(x.had);
+  return rc;
+}
+
 enum wr_rc h_job_remove(struct call *c) {
-  struct req_job got;
-  enum wr_rc rc = post_removal(c, JOB_OP_DELETE, &got);
-  for (int i = 0; i < LOOKS && rc == WR_OK && !got.gone && job_live(&got.now) == 0; i++) rc = post_removal(c, JOB_OP_END, &got);
-  if (rc != WR_OK) return rc;
-  if (!got.gone) return call_wait(c, WAIT_JOB, c->id, show_removal);
-  answer_removed(c, &got.now, true);
-  return WR_OK;
+  struct removal x = {0};
+  struct job_had *had = NULL;
+  enum wr_rc rc = look_left(c, &x.left, &had);
+  if (rc == WR_OK) rc = post_removal(c, JOB_OP_DELETE, had, &x);
+  else job_had_unref(had);
+  for (int i = 0; i < LOOKS && rc == WR_OK && !x.gone && job_live(&x.now) == 0; i++) rc = post_removal(c, JOB_OP_END, NULL, &x);
+  bool gone = x.gone;
+  if (rc == WR_OK && gone) rc = answer(c, &x);
+  job_had_unref(x.had);
+  return rc == WR_OK && !gone ? call_wait(c, WAIT_JOB, c->id, show_removal) : rc;
 }
 
 /* ---- looked at ---- */

@@ -48,6 +48,7 @@
 #define LIMIT_SUBMITS 1000                     /* POST /exec/tasks */
 #define LIMIT_KEY_CHARS 128                    /* Idempotency-Key, taskKey */
 #define LIMIT_QUEUE_NAME_CHARS 128             /* user, group */
+#define LIMIT_JOB_LOOK 100000                  /* tasks of a job that is deleted whose rows are looked for one by one */
 #define LIMIT_QUEUES 100000                    /* rows of queues */
 #define LIMIT_FLOW_LOOK 100000                 /* live flows whose tasks are counted for an answer about queues */
 #define LIMIT_QUEUE_RUNNING 1000000            /* maxRunning */

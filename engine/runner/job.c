@@ -113,6 +113,12 @@ static enum store_rc end_it(struct runner *r, struct req *q, struct job_head *h)
   return rc;
 }
 
+/* Its deletion begins with this request. */
+static bool may_delete(const struct req *q, const struct job_head *h) {
+  struct job as = h->row.j;
+  return q->job->op == JOB_OP_DELETE && job_delete(&as, q->job->how) == ASK_OK;
+}
+
 static enum store_rc delete_it(struct req *q, struct job_head *h) {
   enum ask_no no = job_delete(&h->row.j, q->job->how);
   if (no == ASK_BUSY) return refuse(q, WR_ACTIVE, h);
@@ -127,6 +133,11 @@ enum store_rc job_request(struct runner *r, struct ev *e) {
   struct job_head *h = head_of(r, q);
   if (!h) return STORE_OK;
   q->job->gone = false; /* its batch may be made again */
+  if (q->job->op == JOB_OP_END || q->job->op == JOB_OP_DELETE) {
+    struct job_had *had = jobs_had(&r->jobs, q->job->job_id, h->row.j.state == JOB_DELETING || may_delete(q, h) ? q->job->had : NULL);
+    job_had_unref(q->job->had);
+    q->job->had = had;
+  }
   if (q->job->op == JOB_OP_END || (q->job->op == JOB_OP_DELETE && h->was_empty)) return end_it(r, q, h);
   if (q->job->op == JOB_OP_DELETE) return delete_it(q, h);
   enum ask_no no = job_asked(&h->row.j, q->job->ask);
@@ -188,6 +199,7 @@ void job_after(struct runner *r) {
   for (size_t i = 0; r->jobs.heads.n > 0 && (s = map64_next(&r->jobs.heads, &i)) != NULL;) {
     const struct job_head *h = s->val;
     if (!h->changed) continue;
+    if (h->gone) jobs_had_over(&r->jobs, h->row.job_id);
     if (h->row.j.pass && !h->gone) goes_on(r, h->row.job_id);
     bool ended = h->gone || job_final((enum job_state)h->row.j.state) || job_stuck(&h->row.j);
     if (ended && w && w->job && w->waits(w->ctx)) w->job(w->ctx, h->row.job_id);

@@ -3,7 +3,35 @@
 
 void jobs_init(struct jobs *j, struct env *env) { *j = (struct jobs){.env = env, .heads = MAP64_INIT}; }
 
+struct job_had *job_had_ref(struct job_had *h) {
+  if (h) atomic_fetch_add(&h->refs, 1);
+  return h;
+}
+
+void job_had_unref(struct job_had *h) {
+  if (h && atomic_fetch_sub(&h->refs, 1) == 1) free(h);
+}
+
+static void had_none(struct jobs *j) {
+  const struct map64_slot *s;
+  for (size_t i = 0; j->had.n > 0 && (s = map64_next(&j->had, &i)) != NULL;) job_had_unref(s->val);
+  map64_done(&j->had);
+}
+
+struct job_had *jobs_had(struct jobs *j, int64_t id, struct job_had *now) {
+  struct job_had *h = j->had.n > 0 ? map64_get(&j->had, id) : NULL;
+  if (h || !now) return job_had_ref(h);
+  if (j->had.n == JOBS_HAD) had_none(j);
+  (void)map64_put(&j->had, id, job_had_ref(now));
+  return job_had_ref(now);
+}
+
+void jobs_had_over(struct jobs *j, int64_t id) {
+  job_had_unref(j->had.n > 0 ? map64_del(&j->had, id) : NULL);
+}
+
 void jobs_done(struct jobs *j) {
+  had_none(j);
   map64_done(&j->heads);
   free(j->wanted);
 }

@@ -60,6 +60,11 @@ struct req_ask {
 /* Of a job. MAKE and ADD are REQ_EXEC_TASK with the tasks, which may be none; the others are REQ_JOB. END takes the row of a
  * deleted job away when nothing else of it is left. */
 enum job_op { JOB_OP_MAKE, JOB_OP_ADD, JOB_OP_ASK, JOB_OP_DELETE, JOB_OP_END };
+/* What there was of a job when its deletion began, for as long as this node knows it: ids of its tasks, the first LIMIT_JOB_LOOK.
+ * References are counted. */
+struct job_had { _Atomic uint32_t refs; struct job_left first; size_t n; int64_t ti[]; };
+struct job_had *job_had_ref(struct job_had *h);
+void job_had_unref(struct job_had *h);         /* NULL is fine */
 struct req_job {
   enum job_op op;
   int64_t job_id;                              /* MAKE: out */
@@ -70,6 +75,7 @@ struct req_job {
   enum job_ask ask;                            /* ASK */
   uint8_t how;                                 /* DELETE */
   struct job now; bool gone;                   /* out of DELETE and END; gone: this took its row away */
+  struct job_had *had;                         /* DELETE: what there is of it, or NULL; the same and END: as this node kept it first */
 };
 /* A request and all that it points to belongs to the runner from runner_post() until done(). */
 struct req {

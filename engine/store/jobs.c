@@ -1,6 +1,8 @@
 /* Jobs as readers see them (store_jobs.h), the same on every store; any thread with a reader of its own. */
 #include "ins_rows.h"
 #include "sql.h"
+#include "wr_limits.h"
+#include <stdlib.h>
 
 void ins_row_job(const struct cell *c, struct job_row *r, struct arena *a) {
   *r = (struct job_row){
@@ -34,4 +36,78 @@ enum wr_rc reader_list_jobs(struct reader *r, const struct page *p, struct arena
   while (*n_out < p->limit && cursor_next(&c)) ins_row_job(c.cell, &out[(*n_out)++], a);
   enum wr_rc rc = cursor_end(&c, WR_OK, err);
   return rc || !p->want_total ? rc : db_int(r->db, Q_JOBS_N, NULL, 0, total, err);
+}
+
+/* ---- what is left of one that is deleted ---- */
+
+enum { IDS_AT_ONCE = 1000 };
+enum { LEFT_RUNS = 1, LEFT_QUEUED = 2 };   /* of Q_JOB_LEFT */
+
+static void add_left(struct job_left *out, const struct cell *c, const struct job_look *how) {
+  int64_t is = cell_i64(&c[1]), n = cell_i64(&c[2]);
+  out->tasks += n;
+  out->attempts += cell_i64(&c[3]);
+  if (is == LEFT_QUEUED) out->hints += n;
+  if (is != LEFT_RUNS) return;
+  enum job_runs_in in = how->runs_in(how->ctx, cell_text(&c[0], NULL));
+  if (in == JOB_RUNS_PROCESS) out->processes += n;
+  if (in == JOB_RUNS_URL) out->unconfirmed += n;
+}
+
+/* How many of these have a row; each counts once, whatever the statement yields of it. */
+static enum wr_rc count_ids(struct db *db, enum query q, const int64_t *ti, size_t n, int64_t *out, struct wr_err *err) {
+  struct cursor c;
+  int64_t last = 0;
+  db_select_ids(db, &c, q, ti, n);
+  while (cursor_next(&c)) {
+    *out += cell_i64(&c.cell[0]) != last;
+    last = cell_i64(&c.cell[0]);
+  }
+  return cursor_end(&c, WR_OK, err);
+}
+
+/* A page of tasks behind ti[0..n); given: those whose submit gave a context, which stands in the row. */
+static enum wr_rc next_ids(struct reader *r, int64_t id, int64_t *ti, size_t *n, int64_t *given, struct wr_err *err) {
+  struct cursor c;
+  db_select(r->db, &c, Q_JOB_IDS, ARGS(arg_i(id), arg_i(*n ? ti[*n - 1] : 0), arg_i(IDS_AT_ONCE)));
+  while (*n < LIMIT_JOB_LOOK && cursor_next(&c)) {
+    ti[(*n)++] = cell_i64(&c.cell[0]);
+    *given += cell_i64(&c.cell[1]);
+  }
+  return cursor_end(&c, WR_OK, err);
+}
+
+enum wr_rc reader_job_left(struct reader *r, int64_t id, const struct job_look *how, struct job_left *out, int64_t *ti, size_t *n,
+                           struct wr_err *err) {
+  struct cursor c;
+  int64_t *all = ti ? ti : wr_calloc(LIMIT_JOB_LOOK, sizeof *all);
+  size_t got = 0, before = 1;
+  *out = (struct job_left){0};
+  db_select(r->db, &c, Q_JOB_LEFT, ARGS(arg_i(id)));
+  while (cursor_next(&c)) add_left(out, c.cell, how);
+  enum wr_rc rc = cursor_end(&c, WR_OK, err);
+  /* children: what has one of these tasks as its parent, once a row says so; none does yet */
+  for (before = 1; !rc && before != got && got < LIMIT_JOB_LOOK;) {
+    before = got;
+    rc = next_ids(r, id, all, &got, &out->contexts, err);
+    if (!rc && got > before) rc = count_ids(r->log, Q_IDS_LOG, all + before, got - before, &out->logs, err);
+    if (!rc && got > before) rc = count_ids(r->log, Q_CONTEXT_SIZES, all + before, got - before, &out->contexts, err);
+  }
+  if (n) *n = got;
+  if (!ti) free(all);
+  return rc;
+}
+
+enum wr_rc reader_job_rows(struct reader *r, const int64_t *ti, size_t n, struct job_left *out, struct wr_err *err) {
+  enum wr_rc rc = WR_OK;
+  *out = (struct job_left){0};
+  for (size_t i = 0, k; !rc && i < n; i += k) {
+    k = n - i < IDS_AT_ONCE ? n - i : IDS_AT_ONCE;
+    const struct { struct db *db; enum query q; int64_t *to; } look[] = {
+      {r->db, Q_IDS_TASK, &out->tasks}, {r->db, Q_IDS_ALONE, &out->tasks}, {r->db, Q_IDS_ASYNC, &out->tasks},
+      {r->db, Q_IDS_ATTEMPT, &out->attempts}, {r->log, Q_IDS_LOG, &out->logs}, {r->log, Q_CONTEXT_SIZES, &out->contexts},
+      {r->log, Q_PROGRESS, &out->contexts}};
+    for (size_t q = 0; !rc && q < sizeof look / sizeof *look; q++) rc = count_ids(look[q].db, look[q].q, ti + i, k, look[q].to, err);
+  }
+  return rc;
 }

@@ -175,11 +175,28 @@ class Jobs(Case):
         self.assertEqual(self.ok(get(f"/monitor/task?jobId={job['jobId']}")), [])
 
     def deleted(self, got, tasks, attempts):
-        self.assertEqual((got["state"], got["removed"], got["left"]), ("DELETED", {"tasks": tasks, "attempts": attempts}, {"tasks": 0}))
+        self.assertEqual((got["state"], got["removed"]["tasks"], got["removed"]["attempts"]), ("DELETED", tasks, attempts))
+        self.assertEqual(got["left"], dict.fromkeys(self.MEMBERS, 0))
+        self.assertEqual(set(got["removed"]), set(self.MEMBERS))
+
+    MEMBERS = ("tasks", "attempts", "logs", "contexts", "children", "hints", "processes")
+
+    def test_delete_counts_what_it_removes(self):
+        job = self.make(tasks=[shell("echo some; sleep 60", grace="100ms"), shell("echo more"), echo("a", context="given"), echo("b", delay="1h")])
+        path = f"/job/{job['jobId']}"
+        until("all but two have ended", lambda: self.ok(get(path))["counts"]["success"] == 2 or None)
+        ti = min(t["tiId"] for t in self.ok(get(path + "/task")))
+        until("it has said something", lambda: request("GET", f"/monitor/task/{ti}/log").body or None)
+        got = self.remove(job, "force=true&wait=30")
+        self.deleted(got, 4, 3)
+        self.assertEqual((got["removed"]["processes"], got["unconfirmed"], got["removed"]["children"]), (1, 0, 0))
+        self.assertGreaterEqual(got["removed"]["logs"], 2)
+        self.assertGreaterEqual(got["removed"]["contexts"], 1)
+        self.refuse(40402, None, get(f"/monitor/task/{ti}/log"))
 
     def failed_clean_up(self, job, how=""):
         got = self.remove(job, "wait=30" + how)  # nothing goes on: the wait is over
-        self.assertEqual((got["state"], got["left"]), ("DELETING", {"tasks": 1}))
+        self.assertEqual((got["state"], got["left"]["tasks"], got["left"]["processes"]), ("DELETING", 1, 0))
         shown = self.ok(get(f"/job/{job['jobId']}"))
         self.assertEqual((shown["state"], shown["counts"]["failed"]), ("DELETING", 1))
         self.assertEqual([t["state"] for t in self.ok(get(f"/job/{job['jobId']}/task"))], ["DELETE_FAILED"])
@@ -243,7 +260,7 @@ class Jobs(Case):
         path = f"/job/{job['jobId']}"
         self.ended(job, "SUCCESS")
         got = self.failed_clean_up(job)
-        self.assertEqual(got["removed"], {"tasks": 1, "attempts": 1})
+        self.assertEqual((got["removed"]["tasks"], got["removed"]["attempts"]), (1, 1))
         for wish in ("cancel", "pause", "resume", "retry", "close"):
             self.refuse(40916, None, post(f"{path}/{wish}"))
         self.refuse(40916, None, post(path + "/task", {"tasks": [echo()]}))

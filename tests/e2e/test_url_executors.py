@@ -1,5 +1,6 @@
 """Executors of mode url against a site of this test: the request, what each answer means, 202 over the death of the member, headers of
 the config, addresses that are closed, and members that may ask and that may not. On SQLite, MariaDB, MariaDB with Redis."""
+import asyncio
 import json
 import signal
 import unittest
@@ -74,6 +75,18 @@ class Urls(Base):
         keys = [r.headers["idempotency-key"] for r in site.seen("POST")[4:]]
         self.assertEqual(len(set(keys)), 2, keys)
         self.assertEqual(len({k.rsplit(":", 1)[0] for k in keys}), 1)
+
+    def test_a_job_that_is_deleted_tells_urls_to_stop(self):
+        async def slow(_):
+            await asyncio.sleep(3600)
+        site = self.site(lambda r, w: slow(w))
+        server = self.server(site)
+        self.put(server, "slow", site.url)
+        job = server.post("/job", {"jobKey": "k", "tasks": [{"taskType": "slow"}, {"taskType": "HTTP", "taskContent": site.url + "/h"}]})["jobId"]
+        until("both are asked", lambda: len(site.seen()) == 2)
+        gone = server.call("DELETE", f"/job/{job}?force=true&wait=30")
+        self.assertEqual((gone["state"], gone["unconfirmed"], gone["removed"]["tasks"], gone["removed"]["processes"]), ("DELETED", 2, 2, 0))
+        self.assertEqual(set(gone["left"].values()), {0})
 
     def test_what_each_answer_means(self):
         """200 alone is a success; 4xx but three is for good; no redirect is followed."""
