@@ -108,7 +108,8 @@ static void write_executor(struct buf *b, int64_t member, const char *host, uint
 /* Who ran each of its attempts; the newest one has no row of its own while it runs, nor when nothing followed it. */
 static void write_executors(struct buf *b, const struct task_read *k, struct hosts *hosts) {
   const struct task *t = &k->row.t;
-  bool told = k->n > 0 && k->attempt[k->n - 1].epoch == t->epoch, newest = t->epoch > 0 && !told && k->row.ran_by;
+  uint32_t now = task_attempt_of(t->epoch);
+  bool told = k->n > 0 && k->attempt[k->n - 1].epoch == now, newest = now > 0 && !told && k->row.ran_by;
   int64_t n = newest;
   for (size_t i = 0; i < k->n; i++) n += counts(&k->attempt[i]);
   j_i64(b, "executions", n);
@@ -116,7 +117,7 @@ static void write_executors(struct buf *b, const struct task_read *k, struct hos
   j_open(b, '[');
   for (size_t i = 0; i < k->n; i++)
     if (k->attempt[i].owner) write_executor(b, k->attempt[i].owner, host_of(hosts, k->attempt[i].owner), k->attempt[i].epoch);
-  if (newest) write_executor(b, k->row.ran_by, host_of(hosts, k->row.ran_by), t->epoch);
+  if (newest) write_executor(b, k->row.ran_by, host_of(hosts, k->row.ran_by), now);
   j_close(b, ']');
 }
 

@@ -239,7 +239,7 @@ static const struct param params[] = {
   {"status", Q_TASK_STATUS, KIND_TEXT, WR_BAD_FILTER, "one of RUNNING, SUCCESS, FAILED", set_task_status},
   {"state", Q_TASK_STATES, KIND_TEXT, WR_BAD_FILTER,
    "one or more, with commas, of CREATED, BLOCKED, QUEUED, RUNNING, RETRY_WAIT, PAUSING, PAUSED, CANCELING, SUCCESS, FAILED, "
-   "TIMEOUT, CANCELED, DEAD, DELETING, DELETE_FAILED", set_task_states},
+   "TIMEOUT, CANCELED, DEAD, DELETING, DELETE_FAILED, ANALYZING", set_task_states},
   {"all", Q_ALL, KIND_BOOL, WR_BAD_FILTER, "true or false", set_all},
   {"force", Q_FORCE, KIND_BOOL, WR_BAD_FILTER, "true or false", set_force},
   {"cleanup", Q_CLEAN_UP, KIND_BOOL, WR_BAD_FILTER, "true or false", set_clean_up},

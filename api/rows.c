@@ -122,7 +122,7 @@ static void task_run_fields(struct buf *b, const struct task_row *row, const str
   if (us == 0) return;
   j_key(b, "runTimeout");
   buf_printf(b, "%.15g", (double)us / 1e6);
-  if (row->t.state != TASK_RUNNING || row->t.start_us == 0) return;
+  if (row->t.state != TASK_RUNNING || row->t.start_us == 0 || row->t.phase == PHASE_ANALYSE) return;
   clock_rfc3339(at, row->t.start_us + us);
   j_text(b, "deadlineAt", at);
 }
@@ -149,7 +149,7 @@ void row_task_fields(struct buf *b, const struct task_row *row, const struct tas
   if (whole) j_bytes(b, "result", row->result, row->result_len);
   else if (row->result_len > 0) j_i64(b, "resultBytes", (int64_t)row->result_len);
   task_usage(b, row);
-  j_i64(b, "attempt", row->t.epoch);
+  j_i64(b, "attempt", task_attempt_of(row->t.epoch));
   j_i64(b, "failures", row->t.tries);
   j_i64(b, "losses", row->t.losses);
   if (row->t.cancel_requested) j_bool(b, "cancelRequested", true);

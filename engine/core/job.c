@@ -30,6 +30,7 @@ static enum job_class waiting_class(const struct task *t) {
 
 /* A clean-up, waiting or running, is shown as DELETING, which counts as running. */
 enum job_class job_class(const struct task *t) {
+  if (task_show(t) == SHOWN_ANALYZING) return JOB_ANALYZING;
   switch ((enum task_state)t->state) {
   case TASK_NONE: case TASK__N: return JOB_NONE;
   case TASK_CREATED: case TASK_BLOCKED: case TASK_QUEUED: case TASK_PAUSED: return waiting_class(t);
@@ -182,7 +183,7 @@ enum ask_no job_delete(struct job *j, uint8_t how) {
 
 /* A clean-up that waits or runs is left alone, unless there is to be none. */
 static bool deletes(const struct job *j, const struct task *t, bool pass) {
-  if (t->phase == PHASE_RUN) return true;
+  if (t->phase != PHASE_DELETE) return true;
   if (!pass) return false;
   if (task_final(t->state)) return true;
   return (j->how & JOB_NO_CLEAN_UP) && (t->owner == 0 || (j->how & JOB_FORCE));
@@ -196,6 +197,7 @@ static bool waits(const struct task *t) {
 
 /* What runs goes on to its end after a soft pause. */
 static bool pauses(const struct task *t, bool stops) {
+  if (task_show(t) == SHOWN_ANALYZING) return stops;
   return t->phase == PHASE_RUN && (waits(t) || (stops && t->state == TASK_RUNNING));
 }
 
@@ -205,7 +207,7 @@ static bool say(enum ask ask, enum ask *out) {
 }
 
 bool job_wants(const struct job *j, const struct task *t, bool pass, enum ask *out) {
-  bool ended = task_final(t->state), runs = t->phase == PHASE_RUN;
+  bool ended = task_final(t->state), runs = t->phase != PHASE_DELETE;
   switch ((enum job_wish)j->wish) {
   case JOB_WISH_PAUSE: return pauses(t, false) && say(ASK_PAUSE, out);
   case JOB_WISH_CHECKPOINT: return pauses(t, true) && say(ASK_PAUSE, out);

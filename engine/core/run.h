@@ -107,8 +107,9 @@ enum after_kind {
 /* error: NULL = keep, "" = clear. of_node: 1 + the node whose error it is; 0 = it is not the error of a node. */
 struct eff_flow { struct run *r; const char *error; uint32_t of_node; };
 struct eff_node { struct run *r; uint32_t node; const char *error; };
-/* gone: the rows of this stand-alone task are deleted, and its run leaves the cache. */
-struct eff_task { struct run *r; uint32_t task; const char *error; const void *result; uint8_t gone; };
+/* gone: the rows of this stand-alone task are deleted, and its run leaves the cache. analysed: it was ANALYZING, so what its row
+ * says of the attempt stays. */
+struct eff_task { struct run *r; uint32_t task; const char *error; const void *result; uint8_t gone, analysed; };
 struct eff_attempt { struct run *r; uint32_t task, epoch; int64_t owner, start_us, end_us; enum task_ev why; const char *error;
                      const void *result; };
 struct eff_after {
@@ -118,6 +119,7 @@ struct eff_after {
   int64_t owner;
   const struct task_policy *pol;  /* READY, START: what it costs; valid during the step */
   uint8_t slot;                   /* READY, START, PUSH */
+  uint8_t given_up;               /* KILL: a call of an analyzer; killed without a grace */
 };
 
 /* The effects of one batch, over all its runs. Arrays are grown as needed and kept for the next batch. A row appears once,

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include "analysis.h"
 #include "executor_post.h"
 #include "map64.h"
 #include "mem.h"
@@ -265,6 +266,7 @@ static void place(struct defs *d, struct task_def *t) {
   if (t->executor && t->executor->added) derive_again(t, t->executor->added->config);
   t->policy.slot = d->types ? executor_slot(t->executor) : d->slot_of(t->type);
   t->policy.cleans_up = cleans_up(d, t);
+  t->policy.calls = analyzer_of(t, t->executor) ? (uint8_t)t->analyzer_attempts : 0;
   t->policy.elsewhere = d->can && !d->can(d->can_ctx, t);
 }
 

@@ -1,5 +1,6 @@
 /* Attempts and the parameters they share.
  * Any thread, one at a time per attempt; params are immutable and counted. Nothing here starts or stops work. */
+#include "analysis.h"
 #include "attempt.h"
 
 #include <stdlib.h>
@@ -43,5 +44,6 @@ void attempt_free(struct attempt *a) {
   free(a->left);
   free(a->error);
   free(a->result);
+  analysis_free(a->analysis);
   free(a);
 }

@@ -31,7 +31,7 @@ static void give_starts(struct runner *r) {
 static void kill_attempt(struct runner *r, const struct eff_after *f) {
   const struct runner_ports *p = &r->env.ports;
   int64_t ti = run_ti(f->r, f->task);
-  enum task_stop why = task_stop(&f->r->task[f->task].t);
+  enum task_stop why = f->given_up ? STOP_FENCED : task_stop(&f->r->task[f->task].t);
   if (f->owner != r->env.me) {
     if (p->nudge) p->nudge(p->ctx, f->owner);
   } else if (why == STOP_FENCED) {

@@ -11,7 +11,8 @@ static void beside(struct runner *r, struct cached *c, const struct req_ask *a) 
   struct alone *x = c->alone;
   const struct task *t = &c->run->task[0].t;
   unsigned did = r->step.ctx.did;
-  uint32_t before = t->state == TASK_RUNNING && a->ask == ASK_RUN ? t->epoch - 1 : t->epoch; /* it is claimed already */
+  uint32_t last = task_attempt_of(t->epoch);
+  uint32_t before = t->state == TASK_RUNNING && a->ask == ASK_RUN ? last - 1 : last; /* it is claimed already */
   if (did & TASK_OUT_RUN_AGAIN) alone_run_again(x, before);
   if (a->ask == ASK_RUN && a->context) alone_context(x, a, before);
   cache_grew(&r->cache, c);
@@ -26,7 +27,7 @@ static enum store_rc keep_last(struct runner *r, const struct cached *c, const s
   int64_t ti = run_ti(c->run, 0);
   enum store_rc rc = store_tasks(r->env.store, &ti, 1, &row, &got);
   if (rc != STORE_OK || got == 0 || was->epoch == 0) return rc;
-  *WR_PUSH(w->former, w->n_former, w->cap_former) = (struct attempt_row){.ti = ti, .epoch = was->epoch, .owner = row.ran_by,
+  *WR_PUSH(w->former, w->n_former, w->cap_former) = (struct attempt_row){.ti = ti, .epoch = task_attempt_of(was->epoch), .owner = row.ran_by,
     .start_us = was->start_us, .end_us = row.end_us, .why = task_ev_name(task_last_why(was)),
     .error = arena_strdup(&r->env.mem, row.error), .exit_code = row.exit_code, .signal = row.signal, .run_no = c->alone->run_no};
   return STORE_OK;

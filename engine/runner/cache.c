@@ -94,6 +94,7 @@ static struct cached *cache_add(struct cache *c, struct run *run, struct params 
 }
 
 struct queue_view cached_queue(const struct cached *c, uint32_t task) {
+  if (c->run->task[task].t.phase == PHASE_ANALYSE) return (struct queue_view){QUEUE_CLEAN_UP, "", 0, 0};
   if (c->alone && c->run->task[0].t.phase == PHASE_DELETE) return (struct queue_view){QUEUE_CLEAN_UP, "", 0, c->alone->cpu};
   if (c->alone) return (struct queue_view){c->alone->user, c->alone->group, c->alone->priority, c->alone->cpu};
   const struct queue_spec *of_def = c->run->bind ? c->run->bind[run_pattern(c->run, task)].queue : NULL;

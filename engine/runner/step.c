@@ -172,8 +172,10 @@ enum store_rc step_policy(struct stepper *s, struct cached *c, uint32_t task, st
   if (rc != STORE_OK) return rc;
   const struct task_policy *now = c->run->bind[run_pattern(c->run, task)].pol;
   *out = NULL;
-  if (s->admission->pool[now->slot].free > 0 && !run_known(c->run, node)) rc = load_nodes(s->loader, c, &node, 1);
-  if (rc == STORE_OK) rc = pinned(s, c, task, own, out);
+  bool room = s->admission->pool[now->slot].free > 0 || (now->calls > 0 && s->admission->pool[SLOT_ANALYSIS].free > 0);
+  if (room && !run_known(c->run, node)) rc = load_nodes(s->loader, c, &node, 1);
+  if (rc == STORE_OK && c->run->task[task].t.phase == PHASE_ANALYSE) *out = &task_policy_analysis;
+  else if (rc == STORE_OK) rc = pinned(s, c, task, own, out);
   if (*out == NULL) *out = now;
   return rc;
 }

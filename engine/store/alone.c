@@ -36,10 +36,12 @@ static void candidate_of(const struct cell *c, struct candidate *k) {
     .key = cell_text(&c[8], NULL)};
 }
 
+_Static_assert(ALONE_DELETING == 1u << SHOWN_DELETING && ALONE_DELETE_FAILED == 1u << SHOWN_DELETE_FAILED &&
+               ALONE_ANALYZING == 1u << SHOWN_ANALYZING, "shown_bit()");
 static uint32_t shown_bit(const struct candidate *k) {
-  if (k->phase && !task_final(k->state)) return ALONE_DELETING;
-  if (k->phase && k->state == TASK_FAILED) return ALONE_DELETE_FAILED;
-  return k->state < TASK__N ? ALONE_STATE(k->state) : 0;
+  const struct task t = {.state = k->state < TASK__N ? k->state : TASK_NONE, .phase = k->phase};
+  enum task_shown s = task_show(&t);
+  return s == SHOWN_NONE ? 0 : 1u << s;
 }
 
 static int status_of(uint8_t state) { return state < TASK_FINAL_MIN ? 1 : state == TASK_SUCCESS ? 2 : 3; }

@@ -77,6 +77,7 @@
     "exit_code=?18, signal=?19, utime_us=?20, stime_us=?21, maxrss_kib=?22, log_bytes=?23, log_lost=?24, log_lost_why=?25 " \
     RUN_TASK_WHERE) \
   X(RUN_TASK_CLEAR, "UPDATE task_ins SET result=NULL WHERE ti_id=?1") \
+  X(RUN_TASK_RESULT, "UPDATE task_ins SET result=?2 WHERE ti_id=?1") \
   X(RUN_ALONE_INSERT, "INSERT INTO task_alone (ti_id, task_id) VALUES (?1,?2)") \
   X(RUN_ALONE_DELETE, "DELETE FROM task_alone WHERE ti_id=?1") \
   X(RUN_ATTEMPT, "INSERT INTO task_attempt (ti_id, epoch, owner, start_time, end_time, why, error_msg, exit_code, signal, " \

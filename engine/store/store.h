@@ -92,7 +92,9 @@ struct task_write {
   int64_t expect_epoch;           /* stand-alone UPDATE: epoch and state must be as read, else STALE (its row is its own lock) */
   int expect_state;               /* -1 = do not check (tasks of a flow: the flow row is locked) */
   struct task_wished expect_wished;   /* the same of a task that stops: another node may have taken a wish since the read */
-  bool clear_result;              /* UPDATE: a new run begins, so a result of NULL clears what is there */
+  bool clear_result;              /* UPDATE: a new try begins, so a result of NULL clears what is there */
+  bool analysed;                  /* UPDATE: its phase may have been ANALYSE: phase and again are written also where they are 0 */
+  const char *new_result; size_t new_result_len;   /* UPDATE without `finish`: takes the place of the result; NULL = keep */
   bool stale;                     /* out */
   bool held;                      /* out, of a stand-alone task: somebody else has locked its row */
   struct task_row row;

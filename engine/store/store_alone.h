@@ -9,8 +9,9 @@ struct alone_pos { int64_t create_us, ti; };
 /* States that are shown but are no numbers of enum task_state (struct task, phase), as bits behind those of the numbers. */
 #define ALONE_DELETING (1u << TASK__N)            /* phase DELETE, not final */
 #define ALONE_DELETE_FAILED (1u << (TASK__N + 1)) /* phase DELETE, FAILED */
-#define ALONE_STATE(s) (1u << (s))                /* of enum task_state; a task in phase DELETE is in none of these */
-#define ALONE_LIVE ((ALONE_STATE(TASK_FINAL_MIN) - 1) | ALONE_DELETING)
+#define ALONE_ANALYZING (1u << (TASK__N + 2))     /* phase ANALYSE, not PAUSED */
+#define ALONE_STATE(s) (1u << (s))                /* of enum task_state; a task in another phase than RUN is in none of these */
+#define ALONE_LIVE ((ALONE_STATE(TASK_FINAL_MIN) - 1) | ALONE_DELETING | ALONE_ANALYZING)
 
 /* The task of a node, for whoever knows definitions: its saved one, or its place in that of its flow. */
 struct node_task {
