@@ -106,4 +106,4 @@ static enum wr_rc tasks_exist(void *ctx, const int64_t *ids, size_t n, size_t *b
   return rc;
 }
 
-struct def_env def_env_at(struct def_site *site) { return (struct def_env){site, check_type, tasks_exist}; }
+struct def_env def_env_at(struct def_site *site) { return (struct def_env){.ctx = site, .check_type = check_type, .tasks_exist = tasks_exist}; }

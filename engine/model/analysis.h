@@ -5,8 +5,8 @@
  * `analysis`), which goes from the runner to a worker and back like any other.
  *
  * Pure; any thread; what is made here never changes, but for a struct analysis, which its attempt's owner has.
- * What never happens: a verdict that was not whole and right to the last task; a task of a type that the definition did not allow;
- * a task that chooses whose it is. */
+ * What never happens: a verdict that was not right to its last task; a task of a type that the definition did not allow; a task
+ * that chooses whose it is. */
 #ifndef MODEL_ANALYSIS_H
 #define MODEL_ANALYSIS_H
 #include <jansson.h>
@@ -65,8 +65,8 @@ struct verdict {
   char *message;                    /* at most LIMIT_ERROR_BYTES; NULL = none */
   bool has_after; int64_t after_us; /* RETRY: in place of the task's back-off */
   char *result; size_t result_len;  /* takes the place of the stored result; NULL = that stays */
-  /* DONE: what it adds. Each is a submit of POST /exec/task in the form of struct async_post: def is never NULL, spec->hash is set
-   * where there is a key, spec->queue has no user and no group, and ifExists is the caller's not to look at: the first wins. */
+  /* DONE: what it adds, each as a submit of POST /exec/task. def is never NULL; spec->hash is set where there is a key; no queue
+   * has a user or a group. ifExists says nothing here: the first wins. */
   struct async_post *task; uint32_t n_task;
   bool no_wait;                     /* "wait": false */
 };
@@ -74,10 +74,10 @@ void verdict_done(struct verdict *v);
 /* Takes task i: moves it to *out. */
 void verdict_take(struct verdict *v, uint32_t i, struct async_post *out);
 
-/* The text of an answer. WR_OK: *out is the verdict. Else *out is empty and err->msg is a sentence about what is wrong, for
- * "Analyzer .."; nothing of it counts. BUSY: there is not the memory, or the store is away: try again.
- * Refused: more than LIMIT_ANALYSIS_BYTES, LIMIT_ANALYSIS_VALUES, LIMIT_ANALYSIS_TASKS; a field that is not known; tasks beside a
- * verdict that is not `done`; a type that the rule does not allow; user, group, jobId and whatever POST /exec/task does not take. */
+/* The text of an answer. WR_OK: *out is the verdict. Else *out is empty and err->msg is a sentence about what is wrong;
+ * nothing of it counts. BUSY: there is not the memory, or the store is away: try again.
+ * Refused: more than LIMIT_ANALYSIS_BYTES, _VALUES, _TASKS; a field that is not known; tasks beside a verdict that is not
+ * `done`; a type that the rule does not allow; user, group, jobId and whatever POST /exec/task does not take. */
 enum wr_rc analysis_answer_parse(const char *text, size_t n, const struct analysis_rule *rule, const struct def_env *env,
                                  struct verdict *out, struct wr_err *err) WR_MUST;
 
@@ -90,8 +90,10 @@ struct evidence {
   int32_t signal;
   bool failed;                      /* it ended otherwise than with success */
   char *result; size_t result_len;  /* NULL = none */
-  char *log_tail; size_t log_len;   /* the last LIMIT_LOG_TAIL_BYTES at most, from the beginning of a character on; NULL = nothing */
+  char *log_tail; size_t log_len;   /* LIMIT_LOG_TAIL_BYTES at most, from the beginning of a character on; NULL = nothing */
 };
+
+void evidence_done(struct evidence *e);
 
 /* What makes an attempt an analysis: attempt.analysis, made by the runner with analysis_new(), freed with the attempt.
  *
@@ -102,8 +104,8 @@ struct evidence {
  *
  * How it comes back (attempt.end):
  *   ATTEMPT_OK        answered: `verdict`
- *   ATTEMPT_FAIL      the call failed (no answer, one that is refused, a time-out, a program with an exit code): to be tried again
- *                     while calls are left; `error` is a sentence without "Analyzer" in front
+ *   ATTEMPT_FAIL      the call failed (no answer, one that is refused, a time-out, an exit code): to be tried again while calls
+ *                     are left; `error` is a sentence that begins with "Analyzer"
  *   ATTEMPT_FATAL     no more calls: exit 125, an answered 4xx but 408 425 429, a built-in one that cannot read its result
  *   ATTEMPT_HANDBACK  given up: it was told to stop, or the member stops or cannot make the call just now. No call is counted
  *   ATTEMPT_LOST      as ever: the member is fenced or dead. No call is counted
@@ -120,8 +122,8 @@ void analysis_free(struct analysis *a);   /* attempt_free() calls it; NULL is fi
 
 /* ---- built-in analyzers: pure ---- */
 
-/* OK: *out is the verdict. WR_OUT_OF_RANGE: it cannot be analysed, ever, with a sentence; BUSY: try again. rule, env: of SUBTASKS.
- * Not on the runner's thread and not on a loop's: a pattern may take its time, within its limits. */
+/* OK: *out is the verdict. OUT_OF_RANGE: it cannot be analysed, ever, with a sentence; BUSY: try again. rule, env: of SUBTASKS.
+ * Not on the runner's thread and not on a loop's: a pattern may take two seconds. */
 enum wr_rc analysis_built_in(const struct analyzer *a, const struct evidence *e, const struct analysis_rule *rule,
                              const struct def_env *env, struct verdict *out, struct wr_err *err) WR_MUST;
 #endif

@@ -7,6 +7,7 @@
 #define MODEL_DEF_H
 #include <jansson.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include "dag.h"
 #include "err.h"
 
@@ -19,6 +20,8 @@ struct def_env {
                            uint8_t *slot, struct wr_err *err);
   /* All ids exist and are not deleted: WR_OK; else NO_SUCH_TASK naming the id, *bad its index. ids: sorted, unique. */
   enum wr_rc (*tasks_exist)(void *ctx, const int64_t *ids, size_t n, size_t *bad, struct wr_err *err);
+  /* Is an analyzer of that name registered? NULL: none is. */
+  enum wr_rc (*analyzer_known)(void *ctx, const char *name, bool *known, struct wr_err *err);
 };
 
 struct executor;

@@ -32,7 +32,7 @@ static bool is_of_word(char c, const char *more) {
   return (unsigned char)c <= 127 && (isalnum((unsigned char)c) || (c && strchr(more, c)));
 }
 
-static bool type_form(const char *s, size_t n) {
+bool type_form(const char *s, size_t n) {
   if (n < 1 || n > LIMIT_EXECUTOR_TYPE_CHARS || !isalpha((unsigned char)s[0])) return false;
   for (size_t i = 0; i < n; i++)
     if (!is_of_word(s[i], "_.-")) return false;

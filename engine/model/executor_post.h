@@ -21,6 +21,7 @@ struct executor_post {
 enum wr_rc executor_post_parse(const json_t *body, struct executor_post *out, struct wr_err *err) WR_MUST;
 void executor_post_done(struct executor_post *p);
 
+bool type_form(const char *s, size_t n);    /* a letter, then up to 63 of A-Z, a-z, 0-9, _, . and - */
 /* The form alone: no "..", no control character, no part that is empty. */
 bool program_path_form(const char *path, size_t n);
 /* path: absolute, of that form. It lies below dir, an absolute path without a '/' at its end. */

@@ -181,6 +181,8 @@ void added_free(struct added *a) {
   free(a->location);
   free(a->config);
   free(a->sha256);
+  free(a->task_types);
+  if (a->analyzer) a->analyzer_free(a->analyzer);
   free(a);
 }
 

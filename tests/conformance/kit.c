@@ -59,7 +59,7 @@ static enum wr_rc any_task(void *ctx, const int64_t *ids, size_t n, size_t *bad,
 }
 
 struct flow_def *flow_parse(const char *name, const char *nodes) {
-  const struct def_env env = {NULL, any_type, any_task};
+  const struct def_env env = {.check_type = any_type, .tasks_exist = any_task};
   struct flow_post p;
   struct wr_err err;
   json_t *v = NULL;

@@ -512,7 +512,7 @@ static void let_grow(struct dag *dag, int64_t id) {
 }
 
 struct flow_def *memdb_flow_def(struct memdb *db, int64_t id, int64_t version) {
-  const struct def_env env = {db, any_type, all_there};
+  const struct def_env env = {.ctx = db, .check_type = any_type, .tasks_exist = all_there};
   struct flow_post post;
   struct wr_err err;
   if (id < 1 || id > (int64_t)db->n_flows) return NULL;
@@ -531,7 +531,7 @@ struct flow_def *memdb_flow_def(struct memdb *db, int64_t id, int64_t version) {
 }
 
 struct task_def *memdb_task_def(struct memdb *db, int64_t id, int64_t version) {
-  const struct def_env env = {db, any_type, all_there};
+  const struct def_env env = {.ctx = db, .check_type = any_type, .tasks_exist = all_there};
   struct task_post post;
   struct wr_err err;
   if (id < 1 || id > (int64_t)db->n_tasks) return NULL;
