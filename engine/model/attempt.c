@@ -1,6 +1,5 @@
 /* Attempts and the parameters they share.
  * Any thread, one at a time per attempt; params are immutable and counted. Nothing here starts or stops work. */
-#include "analysis.h"
 #include "attempt.h"
 
 #include <stdlib.h>

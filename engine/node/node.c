@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "analysis.h"
 #include "clerk.h"
 #include "clock.h"
 #include "found.h"
@@ -383,6 +384,7 @@ static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
     r.slots[SLOT_PROCESS] = o->shell == NODE_SHELL_ON || o->routines ? o->slots : 0;
     r.ahead = node_ahead(o);
     r.slots[SLOT_ASYNC] = o->async_slots;
+    r.slots[SLOT_ANALYSIS] = analysis_roles(o->roles & NODE_API, o->roles & NODE_RUNNER) ? LIMIT_ANALYSES_AT_ONCE : 0;
     r.ports.start = port_start;
     r.ports.cancel = port_cancel;
     r.ports.kill_all = port_kill_all;
@@ -397,7 +399,8 @@ static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
 }
 
 static enum wr_rc open_queue(struct node *n, int s, struct wr_err *err) {
-  static const char *const suffix[SLOT__N] = {[SLOT_PROCESS] = "process", [SLOT_ASYNC] = "async"};
+  static const char *const suffix[SLOT__N] = {[SLOT_PROCESS] = "process", [SLOT_ASYNC] = "async",
+                                               [SLOT_ANALYSIS] = "analysis"};
   char prefix[QUEUE_PREFIX_MAX + 16];
   snprintf(prefix, sizeof prefix, "%s.%s", n->o->prefix, suffix[s]);
   enum wr_rc rc = queue_open(n->o->queue, prefix, MAX_HINTS, &n->queue[s], err);

@@ -72,7 +72,8 @@ static const char *joined(struct runner *r, const char *begin, const char *text)
 
 /* What its analyzer says, or why it says nothing. */
 static const char *analysis_error(struct runner *r, const struct attempt *a) {
-  if (a->end != ATTEMPT_OK) return joined(r, "Analyzer failed", a->error ? a->error : "it gave no answer.");
+  if (a->end != ATTEMPT_OK && a->error) return strncmp(a->error, "Analyzer", 8) == 0 ? a->error : joined(r, "Analyzer failed", a->error);
+  if (a->end != ATTEMPT_OK) return "Analyzer gave no answer.";
   const struct verdict *v = &a->analysis->verdict;
   if (v->kind == VERDICT_DONE) return NULL;
   if (v->message && *v->message) return v->message;
