@@ -60,7 +60,7 @@ struct route {
   enum role role;
   enum body_rule body;
   unsigned flags;                 /* ROUTE_* */
-  unsigned query;                 /* Q_* that the query string may have */
+  uint64_t query;                 /* Q_* that the query string may have */
   int64_t most;                   /* the largest limit= that it takes */
   handler_fn *fn;
 };

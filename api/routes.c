@@ -5,7 +5,7 @@
 
 #define Q_LIST (Q_FLOW_ID | Q_FI_ID | Q_STATUS | Q_STATE | Q_FROM | Q_TO | Q_PAGE)
 #define Q_TASKS (Q_USER | Q_GROUP | Q_TYPE | Q_TASK_STATES | Q_TASK_STATUS | Q_TASK_KEY | Q_TASK_ID | Q_ALONE | Q_FROM | Q_TO | \
-                 Q_PAGE | Q_AFTER | Q_JOB_ID)
+                 Q_PAGE | Q_AFTER | Q_JOB_ID | Q_PARENT)
 #define Q_JOB_TASKS (Q_USER | Q_GROUP | Q_TYPE | Q_TASK_STATES | Q_TASK_STATUS | Q_TASK_KEY | Q_TASK_ID | Q_FROM | Q_TO | \
                      Q_PAGE | Q_AFTER)
 

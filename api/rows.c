@@ -135,7 +135,9 @@ void row_task_fields(struct buf *b, const struct task_row *row, const struct tas
   if (row->ni) j_i64(b, "niId", row->ni);
   if (row->fi) j_i64(b, "fiId", row->fi);
   if (row->task_id) j_i64(b, "taskId", row->task_id);
-  if (alone && alone->job) j_i64(b, "jobId", alone->job);
+  if (alone && alone->job > 0) j_i64(b, "jobId", alone->job);
+  if (alone && alone->parent) j_i64(b, "parentTiId", alone->parent);
+  if (alone && alone->root) j_i64(b, "rootTiId", alone->root);
   if (row->task_id) j_i64(b, "taskVersion", row->t.version);
   if (row->executor) j_i64(b, "executorVersion", row->executor);
   j_text(b, "taskName", alone ? alone->name : def ? def->name : NULL);

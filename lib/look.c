@@ -112,7 +112,8 @@ struct listing {
 };
 
 _Static_assert(ALONE_STATE(TASK_DEAD) == 1u << SHOWN_DEAD && ALONE_DELETING == 1u << SHOWN_DELETING &&
-               ALONE_DELETE_FAILED == 1u << SHOWN_DELETE_FAILED && ALONE_ANALYZING == 1u << SHOWN_ANALYZING,
+               ALONE_DELETE_FAILED == 1u << SHOWN_DELETE_FAILED && ALONE_ANALYZING == 1u << SHOWN_ANALYZING &&
+               ALONE_WAITING == 1u << SHOWN_WAITING_CHILDREN,
                "the store filters by the numbers of what is shown");
 
 static bool type_fits(const weir_filter_t *f, const char *type) {

@@ -70,6 +70,11 @@ static int list_attempt(void *ctx, const struct attempt_row *row) {
   return 0;
 }
 
+/* Since its newest attempt began. */
+static bool was_analysed(const struct task *t) {
+  return t->epoch > TASK_ATTEMPT_MAX || t->phase == PHASE_ANALYSE || t->phase == PHASE_CHILDREN;
+}
+
 enum wr_rc task_read(struct reader *r, int64_t ti, enum task_form form, struct task_read *k, struct wr_err *err) {
   task_read_none(k);
   k->with_content = form == TASK_CONTENT;
@@ -79,6 +84,7 @@ enum wr_rc task_read(struct reader *r, int64_t ti, enum task_form form, struct t
     if (rc == WR_NOT_FOUND && k->row.task_id != 0) rc = WR_OK; /* it was made before such rows were */
   }
   if (rc == WR_NOT_FOUND) rc = wr_err_set(err, rc, "Task instance %lld does not exist.", (long long)ti);
+  if (rc == WR_OK && was_analysed(&k->row.t)) rc = reader_tree(r, ti, &k->tree, &k->has_tree, err);
   if (rc == WR_OK) task_live_log(r, &k->row);
   if (rc == WR_OK) rc = reader_reports(r, &ti, 1, &k->report, &k->text, err);
   k->with_history = form == TASK_HISTORY;

@@ -86,7 +86,10 @@ static unsigned call_failed(const struct step *s) {
 
 static unsigned on_said(const struct step *s) {
   switch ((enum task_said)s->ev->said) {
-  case SAID_DONE: return end(s->t, TASK_SUCCESS);
+  case SAID_DONE:
+    if (!s->ev->waits) return end(s->t, TASK_SUCCESS);
+    s->t->again = 0;
+    return children_begin(s->t);
   case SAID_FAILED: case SAID_RETRY: return try_failed(s);
   case SAID_NOTHING: case SAID__N: break;
   }
@@ -133,7 +136,8 @@ unsigned analyse_apply(const struct step *s) {
   case TASK_EV_DUE: return on_due(s);
   case TASK_EV_CANCEL: case TASK_EV_REST_CANCEL: return give_up(s);
   case TASK_EV_TAKE_UP: return on_take_up(s);
-  case TASK_EV_QUEUE_TIMEOUT: case TASK_EV_REST_RUN_ON: case TASK_EV_HOLD: case TASK_EV_CHECKPOINT: case TASK_EV__N: break;
+  case TASK_EV_QUEUE_TIMEOUT: case TASK_EV_REST_RUN_ON: case TASK_EV_HOLD: case TASK_EV_CHECKPOINT: case TASK_EV_CHILDREN:
+  case TASK_EV__N: break;
   }
   return 0;
 }

@@ -31,6 +31,7 @@ static enum job_class waiting_class(const struct task *t) {
 /* A clean-up, waiting or running, is shown as DELETING, which counts as running. */
 enum job_class job_class(const struct task *t) {
   if (task_show(t) == SHOWN_ANALYZING) return JOB_ANALYZING;
+  if (t->phase == PHASE_CHILDREN) return t->end_as == TASK_CANCELED ? JOB_BUSY : JOB_WAITING;
   switch ((enum task_state)t->state) {
   case TASK_NONE: case TASK__N: return JOB_NONE;
   case TASK_CREATED: case TASK_BLOCKED: case TASK_QUEUED: case TASK_PAUSED: return waiting_class(t);
@@ -211,7 +212,7 @@ bool job_wants(const struct job *j, const struct task *t, bool pass, enum ask *o
   switch ((enum job_wish)j->wish) {
   case JOB_WISH_PAUSE: return pauses(t, false) && say(ASK_PAUSE, out);
   case JOB_WISH_CHECKPOINT: return pauses(t, true) && say(ASK_PAUSE, out);
-  case JOB_WISH_CANCEL: return runs && !ended && t->state != TASK_CANCELING && say(ASK_CANCEL, out);
+  case JOB_WISH_CANCEL: return runs && !ended && task_show(t) != SHOWN_CANCELING && say(ASK_CANCEL, out);
   case JOB_WISH_RESUME:
     return pass && runs && (t->state == TASK_PAUSED || t->state == TASK_PAUSING) && say(ASK_RUN, out);
   case JOB_WISH_RETRY: return pass && runs && ended && t->state != TASK_SUCCESS && say(ASK_RUN, out);

@@ -24,8 +24,8 @@ static inline bool job_final(enum job_state s) { return s >= JOB_SUCCESS; }
 const char *job_state_name(enum job_state s);
 bool job_state_known(uint8_t s);
 
-/* What a task counts as. The first five live. RETRYING: it waits, and failed or was lost before. WAITING is for a state that no
- * task has yet. */
+/* What a task counts as. The first five live. RETRYING: it waits, and failed or was lost before. WAITING: for what it
+ * added. */
 enum job_class { JOB_NOT_STARTED, JOB_RETRYING, JOB_BUSY, JOB_ANALYZING, JOB_WAITING, JOB_OK, JOB_BAD, JOB_STOPPED, JOB__CLASSES,
                  JOB_NONE = JOB__CLASSES /* no row */ };
 enum job_class job_class(const struct task *t);

@@ -23,11 +23,18 @@ const char *analyse_error(const struct task *t, const struct task *was, const ch
 const char *analyse_fault(const struct task *t);
 unsigned analyse_give_up(const struct task *t);   /* before a move: the bits for the owner of a call */
 
+/* children.c: it waits for what it added; the events of phase CHILDREN; its texts, its facts. */
+unsigned children_begin(struct task *t);
+unsigned children_apply(const struct step *s);
+const char *children_error(const struct task *t, const char *text);
+const char *children_fault(const struct task *t);
+
 /* delete.c: the events of phase DELETE, its texts, its facts. */
 unsigned delete_apply(const struct step *s);
 const char *delete_error(const struct task *t, const struct task *was, const char *text);   /* of one that has just failed */
 const char *delete_fault(const struct task *t);
 unsigned delete_begin(struct task *t, const struct task_policy *pol, int64_t now_us);   /* nothing runs: the clean-up, or GONE */
 unsigned delete_stop(struct task *t);                                                    /* an attempt runs: it stops first */
+unsigned delete_below(struct task *t);                                                   /* what it added goes first */
 unsigned delete_gone(struct task *t);
 #endif

@@ -155,7 +155,7 @@ void run_task_did(struct run *r, struct run_ctx *c, const struct run_event *ev, 
   const struct task_policy *pol = ev->pol ? ev->pol : r->bind[run_pattern(r, ev->task)].pol;
   const char *error = error_of(t, was, ev);
   if (out & (TASK_OUT_CHANGED | TASK_OUT_GONE)) eff_mark_task(r, c, ev->task, error, ev->result);
-  if (out & TASK_OUT_CHANGED && was->phase == PHASE_ANALYSE) c->out->task[r->task[ev->task].eff - 1].analysed = 1;
+  if (out & TASK_OUT_CHANGED && (was->phase == PHASE_ANALYSE || was->phase == PHASE_CHILDREN)) c->out->task[r->task[ev->task].eff - 1].analysed = 1;
   if (out & TASK_OUT_GONE) c->out->task[r->task[ev->task].eff - 1].gone = 1;
   if (out & TASK_OUT_ATTEMPT_ENDED) keep_attempt(r, c, ev, was, error ? error : ev->error);
   if (out & TASK_OUT_WAITS) eff_after(r, c, AFTER_TIMER, ev->task, pol);
@@ -166,6 +166,11 @@ void run_task_did(struct run *r, struct run_ctx *c, const struct run_event *ev, 
     struct eff_after *f = &c->out->after[c->out->n_after - 1];
     f->owner = was->owner; /* it has none any more when it is gone */
     f->given_up = (out & TASK_OUT_GIVEN_UP) != 0;
+  }
+  if (out & TASK_OUT_BELOW) {
+    if (run_alone(r)) eff_mark_task(r, c, ev->task, NULL, NULL);
+    else eff_mark_flow(r, c, NULL);
+    eff_after(r, c, AFTER_BELOW, ev->task, pol);
   }
   if (out & TASK_OUT_REQUEUED) task_ready(r, c, ev->task, pol);
   if (out & TASK_OUT_CLAIMED) {
@@ -259,7 +264,7 @@ static enum run_rc step_ask(struct run *r, const struct run_event *ev, struct ru
   if (run_need(r, node, c)) return RUN_NEED;
   struct task was = r->task[ev->task].t, *t = &r->task[ev->task].t;
   bool open = !node_final(r->node[node].state);
-  struct task_wish w = {.ask = ev->ask, .now_us = c->now_us, .force = ev->force, .of_node = !run_alone(r),
+  struct task_wish w = {.ask = ev->ask, .now_us = c->now_us, .force = ev->force, .below = ev->below, .of_node = !run_alone(r),
                         .may_retry = open && r->wish == WISH_NONE, .may_requeue = r->wish <= WISH_STOP};
   unsigned out = task_ask(t, &w, ev->pol ? ev->pol : r->bind[run_pattern(r, ev->task)].pol, &c->no);
   if (c->no > ASK_SAME) return RUN_REFUSED;

@@ -100,6 +100,7 @@ enum after_kind {
   AFTER_START,        /* this node claimed it: execute */
   AFTER_PUSH,         /* QUEUED: push its hint; set a timer when it has a queue timeout */
   AFTER_KILL,         /* CANCELING, PAUSING or gone: tell its owner; task_stop() says why */
+  AFTER_BELOW,        /* what the task has added is to follow it */
   AFTER_TIMER,        /* RETRY_WAIT, BLOCKED: set a timer, which rings TASK_EV_DUE at due_us */
   AFTER_FLOW_DONE     /* the flow became final */
 };
@@ -173,7 +174,7 @@ struct run_event {
   uint64_t skip_edges;            /* RUN_EV_TASK: if its node succeeds by this event, these out-edges get SKIP */
   uint32_t node;                  /* RUN_EV_RERUN: from this node; RERUN_FAILED = what failed */
   uint8_t checkpoint;             /* RUN_EV_PAUSE: what runs is stopped too */
-  uint8_t force;                  /* RUN_EV_ASK: of a deletion */
+  uint8_t force, below;           /* RUN_EV_ASK: of a deletion */
   enum ask ask;                   /* RUN_EV_ASK */
   struct run_base base;           /* RUN_EV_RERUN: ids of the new run */
   const struct task_start *start; /* RUN_EV_START of a stand-alone task; NULL = at once */

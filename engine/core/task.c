@@ -29,12 +29,14 @@ const char *task_state_status(enum task_state s) { return (unsigned)s < TASK__N 
 const char *shown_name(enum task_shown s) {
   if (s == SHOWN_DELETING) return "DELETING";
   if (s == SHOWN_ANALYZING) return "ANALYZING";
+  if (s == SHOWN_WAITING_CHILDREN) return "WAITING_CHILDREN";
   return s == SHOWN_DELETE_FAILED ? "DELETE_FAILED" : task_state_name((enum task_state)s);
 }
 
 enum task_shown task_show(const struct task *t) {
   if (t->phase == PHASE_RUN) return (enum task_shown)t->state;
   if (t->phase == PHASE_ANALYSE) return t->state == TASK_PAUSED ? SHOWN_PAUSED : SHOWN_ANALYZING;
+  if (t->phase == PHASE_CHILDREN) return t->end_as == TASK_CANCELED ? SHOWN_CANCELING : SHOWN_WAITING_CHILDREN;
   return task_final(t->state) ? SHOWN_DELETE_FAILED : SHOWN_DELETING;
 }
 
@@ -62,7 +64,7 @@ static const char *const ev_name[TASK_EV__N] = {
   [TASK_EV_HANDBACK] = "HANDBACK", [TASK_EV_NOT_NOW] = "NOT_NOW", [TASK_EV_TIMEOUT] = "TIMEOUT",
   [TASK_EV_QUEUE_TIMEOUT] = "QUEUE_TIMEOUT", [TASK_EV_DUE] = "DUE", [TASK_EV_CANCEL] = "CANCEL",
   [TASK_EV_REST_RUN_ON] = "REST_RUN_ON", [TASK_EV_REST_CANCEL] = "REST_CANCEL", [TASK_EV_HOLD] = "HOLD",
-  [TASK_EV_CHECKPOINT] = "CHECKPOINT", [TASK_EV_TAKE_UP] = "TAKE_UP"
+  [TASK_EV_CHECKPOINT] = "CHECKPOINT", [TASK_EV_TAKE_UP] = "TAKE_UP", [TASK_EV_CHILDREN] = "CHILDREN"
 };
 const char *task_ev_name(enum task_ev e) {
   if (e == TASK_ATTEMPT_PAUSED) return "PAUSED";
@@ -360,10 +362,14 @@ static const task_fn table[TASK_EV__N][TASK__N] = {
   [TASK_EV_TAKE_UP] = { [TASK_NONE] = do_none, [TASK_CREATED] = do_none, [TASK_BLOCKED] = do_take_up_blocked,
     [TASK_QUEUED] = do_take_up_queued, [TASK_RUNNING] = do_none, [TASK_RETRY_WAIT] = do_none, [TASK_PAUSING] = do_take_up_pausing,
     [TASK_PAUSED] = do_take_up_paused, [TASK_CANCELING] = do_none, FINAL(do_none) },
+  [TASK_EV_CHILDREN] = { [TASK_NONE] = do_none, [TASK_CREATED] = do_none, [TASK_BLOCKED] = do_none, [TASK_QUEUED] = do_none,
+    [TASK_RUNNING] = do_none, [TASK_RETRY_WAIT] = do_none, [TASK_PAUSING] = do_none, [TASK_PAUSED] = do_none,
+    [TASK_CANCELING] = do_none, FINAL(do_none) },
 };
 
 const char *task_error(const struct task *t, const struct task *was, const char *text) {
   if (t->phase == PHASE_ANALYSE || (was->phase == PHASE_ANALYSE && t->phase == PHASE_RUN)) return analyse_error(t, was, text);
+  if (t->phase == PHASE_CHILDREN || (was->phase == PHASE_CHILDREN && t->phase == PHASE_RUN)) return children_error(t, text);
   if (t->phase != PHASE_RUN) return task_final(t->state) ? delete_error(t, was, text) : NULL;
   if (was->state == TASK_PAUSING && !task_final(t->state)) return NULL; /* it stopped when asked: that is no error */
   if (task_final(was->state)) return "";
@@ -403,6 +409,7 @@ static bool is_report(enum task_ev e) { return e >= TASK_EV_OK && e <= TASK_EV_T
 unsigned task_apply(struct task *t, const struct task_event *ev, const struct task_policy *pol) {
   struct step s = {t, ev, pol};
   if (is_report(ev->kind) && (ev->owner != t->owner || ev->epoch != t->epoch)) return TASK_OUT_LATE;
+  if (t->phase == PHASE_CHILDREN) return children_apply(&s);
   if (t->phase != PHASE_RUN) return t->phase == PHASE_ANALYSE ? analyse_apply(&s) : delete_apply(&s);
   unsigned out = table[ev->kind][t->state](&s);
   return ev->remove && out & TASK_OUT_ENDED ? out | TASK_OUT_GONE : out;
@@ -411,9 +418,10 @@ unsigned task_apply(struct task *t, const struct task_event *ev, const struct ta
 #define FACT(x) if (!(x)) return #x
 
 const char *task_fault(const struct task *t) {
-  FACT(t->state < TASK__N && t->end_as < TASK__N && t->phase <= PHASE_ANALYSE && t->resume <= RESUME_FLOW);
+  FACT(t->state < TASK__N && t->end_as < TASK__N && t->phase <= PHASE_CHILDREN && t->resume <= RESUME_FLOW);
   bool owned = is_owned(t->state), held = t->state == TASK_BLOCKED && t->end_as != TASK_NONE, judged = t->phase == PHASE_ANALYSE;
   FACT((t->owner != 0) == owned);
+  if (t->phase == PHASE_CHILDREN) return children_fault(t);
   bool waits = t->state == TASK_RETRY_WAIT || (t->state == TASK_BLOCKED && t->end_as != TASK_QUEUED);
   FACT(waits ? t->due_us != 0 : t->due_us == 0 || t->state == TASK_QUEUED);
   FACT(!held || t->end_as == TASK_QUEUED || t->end_as == TASK_RETRY_WAIT);

@@ -13,7 +13,8 @@
  * Some shown states have no number of their own, because 9 and above is final in rows and in SQL. DELETING is phase DELETE with
  * a state that is not final: the attempt that ran is stopped (CANCELING), or the clean-up waits (QUEUED, RETRY_WAIT) or runs
  * (RUNNING, CANCELING). DELETE_FAILED is phase DELETE with FAILED. ANALYZING is phase ANALYSE with any state but PAUSED
- * (analyse.c). task_shown() gives the word.
+ * (analyse.c). WAITING_CHILDREN is phase CHILDREN, which is CANCELING once it was canceled (children.c). task_shown() gives the
+ * word.
  *
  * Facts: owner != 0 exactly in RUNNING, PAUSING, CANCELING. epoch grows by one at each claim and only there. due != 0
  * in RETRY_WAIT, in BLOCKED when its time is known, and in QUEUED when there is a queue timeout. end_as != TASK_NONE only in
@@ -56,12 +57,12 @@ enum task_shown {
 #define X(n, v, f, s) SHOWN_##n = v,
   TASK_STATES(X)
 #undef X
-  SHOWN_DELETING, SHOWN_DELETE_FAILED, SHOWN_ANALYZING, SHOWN__N
+  SHOWN_DELETING, SHOWN_DELETE_FAILED, SHOWN_ANALYZING, SHOWN_WAITING_CHILDREN, SHOWN__N
 };
 const char *shown_name(enum task_shown s);             /* "DELETE_FAILED" */
 
 /* Stored. What the attempt that runs, or the next one, is for. */
-enum task_phase { PHASE_RUN, PHASE_DELETE, PHASE_ANALYSE };
+enum task_phase { PHASE_RUN, PHASE_DELETE, PHASE_ANALYSE, PHASE_CHILDREN };
 /* Stored. RUN: it is PAUSING, and a user asked to run it meanwhile: QUEUED as soon as it has stopped. FLOW: the pause of its flow
  * stops it (PAUSING) or has stopped it (PAUSED), so the flow's resume takes it up. A task that a user paused has NONE. */
 enum task_resume { RESUME_NONE, RESUME_RUN, RESUME_FLOW };
@@ -84,6 +85,7 @@ enum task_ev {
   TASK_EV_HOLD,         /* its flow is paused: nothing that waits starts */
   TASK_EV_CHECKPOINT,   /* its flow is paused, and what runs is stopped too */
   TASK_EV_TAKE_UP,      /* its flow goes on */
+  TASK_EV_CHILDREN,     /* all that it added have ended; in phase DELETE: all that it added are gone */
   TASK_EV__N,
   TASK_ATTEMPT_PAUSED = TASK_EV__N  /* no event: how an attempt ended that stopped because it was asked to; "PAUSED" */
 };
@@ -152,6 +154,8 @@ struct task_event {
   uint8_t remove;             /* OK FAIL: when the task becomes final by it, its rows go in the same commit */
   uint8_t analyse;            /* OK FAIL: the attempt ended by itself, so its analyzer is asked first */
   uint8_t said;               /* phase ANALYSE, OK: enum task_said */
+  uint8_t waits;              /* SAID_DONE: it has added tasks, and waits for them */
+  uint8_t bad;                /* CHILDREN: some of them did not succeed, and that matters */
   uint8_t may_retry;          /* FAIL NOT_NOW TIMEOUT DUE: 0 = no further try: the node is decided, or nothing new may start */
   uint8_t may_requeue;        /* LOST: 0 = it is not run again, because the node is decided or the flow is cancelled */
   uint64_t rnd;               /* jitter */
@@ -170,6 +174,7 @@ enum task_out {
   TASK_OUT_LATE = 128,        /* a report of another attempt, or after the end: log only */
   TASK_OUT_REFUSED = 256,     /* a client asked for what the state does not allow */
   TASK_OUT_GONE = 512,        /* the rows of the task are deleted in this commit. Its struct says only how it ended */
+  TASK_OUT_BELOW = 4096,      /* what it added is to follow it */
   TASK_OUT_GIVEN_UP = 2048,   /* with KILL: the call of an analyzer, whose end nobody waits for */
   TASK_OUT_RUN_AGAIN = 1024   /* it was final and is run again: runNo + 1, progress and result are cleared */
 };

@@ -122,7 +122,7 @@ struct cached *cache_add_alone(struct cache *c, struct run *run, struct task_def
 }
 
 void cached_of_job(struct cached *c) {
-  if (c->alone->job == 0 || c->task->has_attempts || c->task->task_id == 0) return;
+  if (c->alone->job <= 0 || c->task->has_attempts || c->task->task_id == 0) return;
   c->own = wr_new(struct task_policy);
   *c->own = c->task->policy;
   c->own->attempts = LIMIT_JOB_ATTEMPTS;

@@ -117,7 +117,7 @@ static enum store_rc do_analysed(struct runner *r, struct ev *e) {
                                 .asked = a->asked, .said = ok ? (uint8_t)v->kind : SAID_NOTHING,
                                 .after_us = ok && v->has_after ? (v->after_us > 0 ? v->after_us : 1) : 0},
                          .pol = &a->policy, .error = analysis_error(r, a), .result = a};
-  return task_event(r, e, &ev);
+  return ok ? tree_verdict(r, e, &ev) : task_event(r, e, &ev);
 }
 
 static enum store_rc do_result(struct runner *r, struct ev *e) {
@@ -222,6 +222,7 @@ static enum store_rc dispatch(struct runner *r, struct ev *e) {
   case EV_STRAY: return do_stray(r, e);
   case EV_MORE: return do_more(r, e);
   case EV_JOB: return job_pass(r, e);
+  case EV_TREE: return tree_event(r, e);
   }
   return STORE_OK;
 }
@@ -231,7 +232,10 @@ enum store_rc handle_event(struct runner *r, struct ev *e) {
     if (e->kind == EV_RESULT || e->kind == EV_TIMEOUT) e->then = THEN_KEPT;
     return STORE_OK;
   }
-  if (!loader_held(&r->loader, e->fi) && !jobs_held(&r->jobs, loader_job_of(&r->loader, e))) return dispatch(r, e);
+  if (!loader_held(&r->loader, e->fi) && !jobs_held(&r->jobs, loader_job_of(&r->loader, e))) {
+    enum store_rc rc = dispatch(r, e);
+    return rc == STORE_OK ? tree_settle(r) : rc;
+  }
   e->then = THEN_LATER; /* another node holds the flow or the job: the event comes again */
   return STORE_OK;
 }

@@ -163,6 +163,13 @@ static void look_at_queued(struct reconciler *c, const struct live_task *t) {
   row_event(c, (struct ev){.kind = EV_HINT, .fi = t->fi, .ti = t->ti, .from = from, .refill = c->pass.refill});
 }
 
+/* It waits for tasks that it added: whoever was to go on with them, or to end it, may be dead. */
+static void look_at_parent(struct reconciler *c, const struct live_task *t) {
+  bool old = as_after_a_start(c, t->fi) || c->env->wall_us - t->update_us > HINT_AGE_US;
+  if (t->phase == PHASE_RUN || !c->office || !old || timers_only(c, t->fi)) return;
+  row_event(c, (struct ev){.kind = EV_TREE, .fi = t->fi, .ti = t->ti});
+}
+
 static void look_at_task(struct reconciler *c, const struct live_task *t) {
   if (not_ours(c, t->fi)) return;
   switch ((enum task_state)t->state) {
@@ -173,7 +180,8 @@ static void look_at_task(struct reconciler *c, const struct live_task *t) {
     if (t->due_us <= c->env->wall_us) row_event(c, (struct ev){.kind = EV_DUE, .fi = t->fi, .ti = t->ti});
     else if (sets_timers(c, t->fi)) timers_set(c->timers, t->ti, t->fi, t->due_us);
     break;
-  case TASK_NONE: case TASK_CREATED: case TASK_PAUSED: case TASK_SUCCESS: case TASK_FAILED:
+  case TASK_CREATED: look_at_parent(c, t); break;
+  case TASK_NONE: case TASK_PAUSED: case TASK_SUCCESS: case TASK_FAILED:
   case TASK_TIMEOUT: case TASK_CANCELED: case TASK_DEAD: case TASK__N: break;
   }
 }
@@ -233,7 +241,7 @@ static enum store_rc look_at_jobs(struct reconciler *c) {
   int64_t *id = arena_alloc(&c->env->mem, PAGE * sizeof *id);
   size_t n = 0;
   if (!c->office || (c->env->single && c->pass.kind != PASS_RECOVER)) return STORE_OK;
-  enum store_rc rc = store_live_jobs(c->env->store, 0, id, PAGE, &n);
+  enum store_rc rc = store_live_jobs(c->env->store, INT64_MIN, id, PAGE, &n); /* those of trees are negative */
   for (size_t i = 0; rc == STORE_OK && i < n; i++) row_event(c, (struct ev){.kind = EV_JOB, .job = id[i]});
   return rc;
 }

@@ -212,6 +212,17 @@ static void job_rows(struct runner *r) {
   }
 }
 
+static void tree_rows(struct runner *r) {
+  struct writer *w = &r->writer;
+  const struct map64_slot *s;
+  for (size_t i = 0; r->trees.rows.n > 0 && (s = map64_next(&r->trees.rows, &i)) != NULL;) {
+    const struct tree_slot *t = s->val;
+    if (t->changed && t->there && !t->gone) *WR_PUSH(w->trees, w->b.n_tree, w->cap_tree) = t->row;
+  }
+  if (w->b.n_tree > 0) qsort(w->trees, w->b.n_tree, sizeof *w->trees, wr_by_id);
+  w->b.tree = w->trees;
+}
+
 /* ---- in the order of their ids ---- */
 
 #define SORT(name, type, field)                                         \
@@ -271,9 +282,10 @@ static void make_clean_up(struct attempt *a) {
 }
 
 /* What the attempt left is read by whoever makes the call. */
-static void make_analysis(struct attempt *a, const struct task *t) {
+static void make_analysis(struct attempt *a, const struct task *t, int64_t scope) {
   a->analysis = analysis_new(analyzer_of(a->def, a->def->executor), task_attempt_of(t->epoch), t->end_as == TASK_FAILED);
   a->policy.cost = task_policy_analysis.cost;
+  a->scope = scope;
   a->timeout_us = a->heartbeat_us = 0; /* the call has a limit of its own */
 }
 
@@ -302,10 +314,11 @@ static enum store_rc make_start(struct runner *r, const struct eff_after *f) {
     .params = c->params ? params_ref(c->params) : NULL, .exit_code = -1, .start_us = f->r->last_us,
     .heartbeat_us = def->heartbeat_us, .executor = executor,
     .task_key = executor && c->alone && c->alone->key ? wr_strdup(c->alone->key) : NULL,
-    .job = executor && c->alone ? c->alone->job : 0, .given = c->alone && c->alone->given,
+    .job = executor && c->alone && c->alone->job > 0 ? c->alone->job : 0, .given = c->alone && c->alone->given,
     .cleanup = f->r->task[f->task].t.phase == PHASE_DELETE};
   if (a->cleanup) make_clean_up(a);
-  if (f->r->task[f->task].t.phase == PHASE_ANALYSE) make_analysis(a, &f->r->task[f->task].t);
+  if (f->r->task[f->task].t.phase == PHASE_ANALYSE) 
+    make_analysis(a, &f->r->task[f->task].t, c->alone && c->alone->job != 0 ? c->alone->job : -a->ti);
   a->failed = f->r->task[f->task].t.tries;
   a->before = c->alone ? c->alone->run_epoch : 0;
   a->policy.slot = f->slot; /* the class of this version, which the step counted */
@@ -390,7 +403,7 @@ enum store_rc rows_make(struct runner *r, bool *any) {
   struct batch *b = &w->b;
   w->last = NULL;
   b->n_flow = b->n_node = b->n_task = b->n_attempt = b->n_key = b->n_async = b->n_gone = b->n_whose = b->n_rate = 0;
-  b->n_note = b->n_unnote = b->n_job = 0;
+  b->n_note = b->n_unnote = b->n_job = b->n_tree = 0;
   key_rows(r);
   job_rows(r);
   count_notes(r);
@@ -405,6 +418,7 @@ enum store_rc rows_make(struct runner *r, bool *any) {
   alone_rows(r);
   attempt_rows(r);
   former_rows(r);
+  tree_rows(r);
   rate_rows(r);
   b->whose = w->whose;
   b->n_whose = w->n_whose;

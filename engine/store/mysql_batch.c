@@ -525,6 +525,7 @@ static enum store_rc write_all(struct my *s, struct batch *b) {
   if (rc == STORE_OK) rc = write_attempts(s, b);
   if (rc == STORE_OK) rc = write_gone(s, b);
   if (rc == STORE_OK) rc = write_async(s, b);
+  if (rc == STORE_OK) rc = write_trees(s, b);
   if (rc == STORE_OK) rc = write_whose(s, b);
   if (rc == STORE_OK) rc = write_rates(s, b);
   if (rc == STORE_OK) rc = write_notes(s, b);

@@ -117,6 +117,7 @@ struct key_write { const char *key; struct key_row row; };  /* 1 to LIMIT_KEY_CH
 #include "store_async.h" /* what only a stand-alone task has */
 #include "store_queues.h" /* queues, and what counts in them */
 #include "store_jobs.h"
+#include "store_trees.h"
 struct batch {
   int64_t id;                     /* unique: incarnation << 32 | counter; becomes `version` and the receipt */
   struct flow_write *flow; size_t n_flow;         /* ascending fi */
@@ -128,6 +129,7 @@ struct batch {
   const struct whose_row *whose; size_t n_whose;  /* each replaces the one of its (fi, ti), if there is one */
   const int64_t *gone; size_t n_gone;             /* ascending ti: stand-alone tasks that are deleted; see store_async.h */
   struct job_write *job; size_t n_job;            /* ascending job_id, each once; locked by store_job_lock(), or new */
+  const struct tree_row *tree; size_t n_tree;     /* each replaces the one of its task */
   const struct queue_rate *rate; size_t n_rate;   /* ascending queue_id, each once; see store_queues.h */
   const struct count_note *note; size_t n_note;   /* ascending ti, each once; tasks that count. Not for a store of one process */
   const int64_t *unnote; size_t n_unnote;         /* ascending ti: tasks that do not count, noted or not */

@@ -47,6 +47,7 @@ static const struct { enum task_ev ev; const char *cell[4]; } want[TASK_EV__N] =
   {TASK_EV_HOLD,          {"-", "-", "-", "-"}},
   {TASK_EV_CHECKPOINT,    {"-", "-", "-", "-"}},
   {TASK_EV_TAKE_UP,       {"QUEUED*", "-", "-", "-"}},
+  {TASK_EV_CHILDREN,      {"-", "-", "-", "-"}},
 };
 static const enum task_state column[4] = {TASK_QUEUED, TASK_RUNNING, TASK_RETRY_WAIT, TASK_PAUSED};
 
@@ -221,6 +222,76 @@ static void test_pause_and_run(void **state) {
   assert_int_equal(t.end_as, TASK_SUCCESS);
 }
 
+/* ---- WAITING_CHILDREN ---- */
+
+static struct task waiting(bool canceled) {
+  struct task t = {.state = TASK_CREATED, .phase = PHASE_CHILDREN, .epoch = 4, .end_as = canceled ? TASK_CANCELED : TASK_NONE};
+  t.cancel_requested = canceled;
+  task_check(&t);
+  return t;
+}
+
+static void test_waits_for_children(void **state) {
+  (void)state;
+  struct task t = in(TASK_RUNNING, TASK_SUCCESS);
+  unsigned out = happens(&t, &(struct task_event){.kind = TASK_EV_OK, .said = SAID_DONE, .waits = 1});
+  assert_string_equal(task_shown(&t), "WAITING_CHILDREN");
+  assert_int_equal(out, TASK_OUT_CHANGED);
+  assert_int_equal(t.owner, 0);
+  assert_int_equal(job_class(&t), JOB_WAITING);
+  assert_false(task_counts(&t));
+  for (int k = 0; k < TASK_EV__N; k++) { /* nothing but a cancel and the end of what it added moves it */
+    struct task u = t;
+    if (k == TASK_EV_CANCEL || k == TASK_EV_REST_CANCEL || k == TASK_EV_CHILDREN) continue;
+    out = happens(&u, &(struct task_event){.kind = (enum task_ev)k});
+    assert_int_equal(out & ~(unsigned)TASK_OUT_LATE, 0);
+    assert_memory_equal(&u, &t, sizeof t);
+  }
+}
+
+static void test_end_of_a_parent(void **state) {
+  (void)state;
+  static const struct { bool canceled, bad; const char *end, *error; } v[] = {
+    {0, 0, "SUCCESS", ""}, {0, 1, "FAILED", "A task that it added did not succeed."}, {1, 0, "CANCELED", "Canceled."},
+    {1, 1, "CANCELED", "Canceled."}};
+  for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
+    struct task t = waiting(v[i].canceled), was = t;
+    unsigned out = happens(&t, &(struct task_event){.kind = TASK_EV_CHILDREN, .bad = v[i].bad});
+    assert_int_equal(out, TASK_OUT_CHANGED | TASK_OUT_ENDED);
+    assert_string_equal(task_shown(&t), v[i].end);
+    assert_string_equal(task_error(&t, &was, NULL), v[i].error);
+  }
+}
+
+static void test_wishes_of_a_parent(void **state) {
+  (void)state;
+  struct task t = waiting(false);
+  enum ask_no no;
+  unsigned out = task_ask(&t, &(struct task_wish){.ask = ASK_CANCEL, .now_us = NOW}, &pol, &no);
+  assert_int_equal(no, ASK_OK);
+  assert_int_equal(out, TASK_OUT_CHANGED | TASK_OUT_BELOW);
+  assert_string_equal(task_shown(&t), "CANCELING");
+  assert_int_equal(job_class(&t), JOB_BUSY);
+  assert_false(out & TASK_OUT_ENDED); /* CANCELED comes with the last of them */
+  (void)task_ask(&t, &(struct task_wish){.ask = ASK_CANCEL, .now_us = NOW}, &pol, &no);
+  assert_int_equal(no, ASK_SAME);
+  (void)task_ask(&t, &(struct task_wish){.ask = ASK_RUN, .now_us = NOW}, &pol, &no);
+  assert_int_equal(no, ASK_BUSY);
+  t = waiting(false);
+  out = task_ask(&t, &(struct task_wish){.ask = ASK_DELETE, .now_us = NOW, .below = 1}, &pol, &no);
+  assert_int_equal(out, TASK_OUT_CHANGED | TASK_OUT_BELOW);
+  assert_string_equal(task_shown(&t), "DELETING");
+  out = task_ask(&t, &(struct task_wish){.ask = ASK_DELETE, .now_us = NOW, .below = 1, .force = 1}, &pol, &no);
+  assert_int_equal(out, TASK_OUT_BELOW); /* forced or not: what it added goes first */
+  assert_int_equal(no, ASK_SAME);
+  assert_true(task_apply(&t, &(struct task_event){.kind = TASK_EV_CHILDREN, .now_us = NOW}, &pol) & TASK_OUT_GONE);
+  struct task ended = {.state = TASK_SUCCESS, .epoch = 4};
+  out = task_ask(&ended, &(struct task_wish){.ask = ASK_DELETE, .now_us = NOW, .below = 1}, &pol, &no);
+  assert_string_equal(task_shown(&ended), "DELETING");
+  assert_int_equal(ended.state, TASK_CREATED);
+  task_check(&ended);
+}
+
 static void test_texts(void **state) {
   (void)state;
   struct task run = {.state = TASK_RUNNING, .epoch = 3, .owner = ME}, ok = in(TASK_QUEUED, TASK_SUCCESS), bad = in(TASK_QUEUED, TASK_FAILED);
@@ -241,6 +312,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_table), cmocka_unit_test(test_which_ends), cmocka_unit_test(test_without_an_analyzer),
     cmocka_unit_test(test_verdicts), cmocka_unit_test(test_calls), cmocka_unit_test(test_epochs),
-    cmocka_unit_test(test_pause_and_run), cmocka_unit_test(test_texts)};
+    cmocka_unit_test(test_pause_and_run), cmocka_unit_test(test_waits_for_children),
+    cmocka_unit_test(test_end_of_a_parent), cmocka_unit_test(test_wishes_of_a_parent), cmocka_unit_test(test_texts)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
