@@ -92,7 +92,8 @@ static unsigned cancel_deletion(struct asking *a) {
 static unsigned delete_now(struct asking *a) {
   return a->w->below ? delete_below(a->t) : delete_begin(a->t, a->pol, a->w->now_us);
 }
-static unsigned delete_running(struct asking *a) { return delete_stop(a->t); }
+/* What waits for others runs nothing that could be stopped first. */
+static unsigned delete_running(struct asking *a) { return a->t->phase == PHASE_CHILDREN ? delete_now(a) : delete_stop(a->t); }
 
 static unsigned delete_analysis(struct asking *a) {
   unsigned out = analyse_give_up(a->t);
