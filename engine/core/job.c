@@ -162,6 +162,13 @@ enum ask_no job_asked(struct job *j, enum job_ask ask) {
   return no;
 }
 
+void job_run_below(struct job *j) {
+  job_decide(j);
+  if (j->state != JOB_RUNNING && j->state != JOB_PAUSED) return;
+  want(j, JOB_WISH_RESUME);
+  job_decide(j);
+}
+
 /* ---- deletion ---- */
 
 /* A call that says the same finds the pass under way, or nothing that failed. */

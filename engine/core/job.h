@@ -58,6 +58,9 @@ enum job_ask { JOB_ASK_CLOSE, JOB_ASK_CANCEL, JOB_ASK_PAUSE, JOB_ASK_CHECKPOINT,
 /* The answer, by the state of the job; *j is changed and decided when it is ASK_OK. A pass begins where one is needed. */
 enum ask_no job_asked(struct job *j, enum job_ask ask);
 
+/* Of a tree: the task that added all others is run: what is paused below it goes on, whoever has paused it. */
+void job_run_below(struct job *j);
+
 /* A deletion begins, goes on, or tries again what failed; how: JOB_FORCE, JOB_NO_CLEAN_UP, as this call says. ASK_BUSY: some of
  * it lives, and it is not forced. ASK_SAME: it is under way, and nothing is to be tried again. */
 enum ask_no job_delete(struct job *j, uint8_t how);

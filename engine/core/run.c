@@ -85,10 +85,15 @@ unsigned run_task_apply(struct run *r, struct run_ctx *c, uint32_t task, struct 
   return task_apply(&r->task[task].t, ev, pol ? pol : r->bind[run_pattern(r, task)].pol);
 }
 
+/* What it occupies, and where it waits: an analysis is no attempt of its type. */
+static const struct task_policy *cost_of(const struct task *t, const struct task_policy *pol) {
+  return t->phase == PHASE_ANALYSE ? &task_policy_analysis : pol;
+}
+
 /* The task is QUEUED: the caller decides where it goes. */
 static void task_ready(struct run *r, struct run_ctx *c, uint32_t task, const struct task_policy *pol) {
   if (r->wish > WISH_STOP) return; /* the sweep will end it */
-  eff_after(r, c, AFTER_READY, task, r->task[task].t.phase == PHASE_ANALYSE ? &task_policy_analysis : pol);
+  eff_after(r, c, AFTER_READY, task, cost_of(&r->task[task].t, pol));
 }
 
 /* Is the task that was made ready still waiting? Since then a sweep may have ended it, or a pause holds it, or will. */
@@ -150,6 +155,17 @@ static const char *error_of(const struct task *t, const struct task *was, const 
 }
 
 /* Turns the outcome of one task event into rows and messages. The node's decision comes after. */
+/* A call of an analyzer that this batch has claimed and given up is not made. */
+static bool not_begun(const struct run *r, const struct run_ctx *c, uint32_t task, uint32_t epoch) {
+  for (size_t i = c->out->n_after; i-- > 0;) {
+    struct eff_after *f = &c->out->after[i];
+    if (f->r != r || f->task != task || f->kind != AFTER_START || f->epoch != epoch) continue;
+    f->kind = AFTER_NONE;
+    return true;
+  }
+  return false;
+}
+
 void run_task_did(struct run *r, struct run_ctx *c, const struct run_event *ev, const struct task *was, unsigned out) {
   const struct task *t = &r->task[ev->task].t;
   const struct task_policy *pol = ev->pol ? ev->pol : r->bind[run_pattern(r, ev->task)].pol;
@@ -159,6 +175,7 @@ void run_task_did(struct run *r, struct run_ctx *c, const struct run_event *ev, 
   if (out & TASK_OUT_GONE) c->out->task[r->task[ev->task].eff - 1].gone = 1;
   if (out & TASK_OUT_ATTEMPT_ENDED) keep_attempt(r, c, ev, was, error ? error : ev->error);
   if (out & TASK_OUT_WAITS) eff_after(r, c, AFTER_TIMER, ev->task, pol);
+  if (out & TASK_OUT_GIVEN_UP && not_begun(r, c, ev->task, was->epoch)) out &= ~(unsigned)TASK_OUT_KILL;
   if (out & TASK_OUT_KILL) { /* marked even if no column changes: an effect after the commit must belong to a run of the batch */
     if (run_alone(r)) eff_mark_task(r, c, ev->task, NULL, NULL);
     else eff_mark_flow(r, c, NULL);
@@ -179,7 +196,7 @@ void run_task_did(struct run *r, struct run_ctx *c, const struct run_event *ev, 
       v->start_us = c->now_us;
       eff_mark_node(r, c, (uint32_t)(v - r->node), NULL);
     }
-    eff_after(r, c, AFTER_START, ev->task, pol);
+    eff_after(r, c, AFTER_START, ev->task, cost_of(t, pol));
   }
   if (out & TASK_OUT_ENDED) task_ended(r, ev->task);
 }

@@ -75,7 +75,7 @@ static int64_t tree_of(const struct cached *c, uint32_t task) { return first_of_
 static enum store_rc head_follows(struct job_head *h, enum ask ask, bool force) {
   struct job *j = &h->row.j;
   switch (ask) {
-  case ASK_RUN: (void)job_asked(j, JOB_ASK_RESUME); break;
+  case ASK_RUN: job_run_below(j); break;
   case ASK_PAUSE: (void)job_asked(j, JOB_ASK_CHECKPOINT); break;
   case ASK_CANCEL: (void)job_asked(j, JOB_ASK_CANCEL); break;
   case ASK_DELETE: (void)job_delete(j, force ? JOB_FORCE | JOB_NO_CLEAN_UP : JOB_FORCE); break;

@@ -399,6 +399,9 @@ static void put_async(struct memdb *db, const struct async_write *w) {
     a->r.create_us = r->create_us;
     a->r.job = r->job;
     a->r.scope = r->scope;
+    a->r.parent = r->parent;
+    a->r.root = r->root;
+    a->r.depth = r->depth;
     memcpy(a->r.hash, r->hash, sizeof a->r.hash);
     set_string(&a->r.name, r->name);
     set_string(&a->r.type, r->type);

@@ -1,6 +1,7 @@
 /* The faces of the in-memory database: the runner's writer, definitions, and the few readers that defs.c uses. Calls that the
  * runner never makes answer with an error. One thread. What never happens: a call whose fate is a fault has an effect. */
 #include "memstore.h"
+#include "analysis.h"
 #include <stdlib.h>
 #include <string.h>
 #include "wr_limits.h"
@@ -544,6 +545,14 @@ struct task_def *memdb_task_def(struct memdb *db, int64_t id, int64_t version) {
   post.def->task_id = id;
   post.def->version = version;
   post.def->deleted = d->deleted;
+  if (db->analyses && id % 2 == 1) {
+    json_t *said = load("{\"type\":\"exit-code\",\"ok\":[0]}");
+    wr_assert(analyzer_read(said, NULL, &post.def->analyzer, &err) == WR_OK);
+    json_decref(said);
+    post.def->analyzer_attempts = 3;
+    post.def->child_failure = id % 4 == 1 ? CHILD_IGNORE : CHILD_FAIL;
+    post.def->policy.calls = 3;
+  }
   return post.def;
 }
 
