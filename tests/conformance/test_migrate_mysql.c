@@ -231,7 +231,7 @@ static const struct schema_step taking[] = {
   {"ALTER TABLE task_ins DROP COLUMN log_lost_why", "SELECT NOT EXISTS (SELECT 1 FROM information_schema.columns WHERE "
    "table_schema=DATABASE() AND table_name='task_ins' AND column_name='log_lost_why')"},
   {"DELETE FROM idempotency", NULL}};
-static const struct schema_file next_files[] = {{"0009_taking.sql", 9, 9, taking, 2}};
+static const struct schema_file next_files[] = {{"0010_taking.sql", 10, 10, taking, 2}};
 static const struct schema_set next_set = {next_files, 1};
 
 static const struct node_info elder = {.host = "elder", .pid = 42};
@@ -252,7 +252,7 @@ static void next_migrates(enum wr_rc want) {
 static void cannot_join(struct store *s) {
   int64_t me;
   assert_int_equal(store_join(s, &elder, &me), STORE_DOWN);
-  if (!strstr(store_why(s), "This weir (schema 8) may not use it any more: start a newer weir.")) fail_msg("%s", store_why(s));
+  if (!strstr(store_why(s), "This weir (schema 9) may not use it any more: start a newer weir.")) fail_msg("%s", store_why(s));
   same("no row", "SELECT COUNT(*) FROM engine_node WHERE state='LIVE'", "0|\n");
 }
 
@@ -310,17 +310,17 @@ static void nobody_joins_a_half_done_schema(void **st) {
   cannot_join(s);
   store_close(s);
   next_migrates(WR_OK);
-  refused(kit_url(), WR_STORE_REFUSED, "has schema 9, which this weir (schema 8) may not use: start a newer weir");
+  refused(kit_url(), WR_STORE_REFUSED, "has schema 10, which this weir (schema 9) may not use: start a newer weir");
 }
 
 static void newer(void **st) {
   (void)st;
   wipe();
   opens();
-  run_sql("INSERT INTO schema_version VALUES (9, UTC_TIMESTAMP(6), 8)"); /* it only adds: the program before it may go on */
+  run_sql("INSERT INTO schema_version VALUES (10, UTC_TIMESTAMP(6), 9)"); /* it only adds: the program before it may go on */
   opens();
-  run_sql("INSERT INTO schema_version VALUES (10, UTC_TIMESTAMP(6), 9)");
-  refused(kit_url(), WR_STORE_REFUSED, "has schema 10, which this weir (schema 8) may not use: start a newer weir");
+  run_sql("INSERT INTO schema_version VALUES (11, UTC_TIMESTAMP(6), 10)");
+  refused(kit_url(), WR_STORE_REFUSED, "has schema 11, which this weir (schema 9) may not use: start a newer weir");
   run_sql("UPDATE schema_version SET oldest=NULL WHERE version=10");
   refused(kit_url(), WR_STORE_REFUSED, "has schema 10");
   run_sql("DELETE FROM schema_version WHERE version<>10; ALTER TABLE schema_version DROP COLUMN oldest");

@@ -329,10 +329,10 @@ static void newer(void **st) {
   (void)st;
   new_path();
   open_and_close();
-  run_sql(path, "INSERT INTO schema_version VALUES (9, 0, 8)"); /* it only adds: the program before it may go on */
+  run_sql(path, "INSERT INTO schema_version VALUES (10, 0, 9)"); /* it only adds: the program before it may go on */
   open_and_close();
-  run_sql(path, "INSERT INTO schema_version VALUES (10, 0, 9)");
-  refused(WR_STORE_REFUSED, "has schema 10, which this weir (schema 8) may not use: start a newer weir");
+  run_sql(path, "INSERT INTO schema_version VALUES (11, 0, 10)");
+  refused(WR_STORE_REFUSED, "has schema 11, which this weir (schema 9) may not use: start a newer weir");
   run_sql(path, "UPDATE schema_version SET oldest=NULL WHERE version=10");
   refused(WR_STORE_REFUSED, "has schema 10");
   run_sql(path, "DELETE FROM schema_version WHERE version>8");

@@ -209,6 +209,27 @@ PLANTS = [
      "  h->was_empty = job_empty(&row->j);\n", "  h->was_empty = PLANT(100) ? row->j.state == JOB_DELETING : job_empty(&row->j);\n"),
     (101, "nobody takes away the row of a deleted job", "core/job.c",
      "  if (job_empty(j)) j->pass = true;", "  if (!PLANT(101) && job_empty(j)) j->pass = true;"),
+    (110, "a verdict counts whoever has the claim now", "runner/tree.c",
+     "t->owner == by->owner && t->epoch == by->epoch;", "(PLANT(110) || (t->owner == by->owner && t->epoch == by->epoch));"),
+    (110, None, "core/task.c",
+     "ev->epoch != t->epoch)) return TASK_OUT_LATE;", "ev->epoch != t->epoch) && !(PLANT(110) && ev->said)) return TASK_OUT_LATE;"),
+    (111, "a verdict is stored without its tasks", "runner/tree.c",
+     "out == RUN_OK && a->fresh > 0 ? make_all(", "out == RUN_OK && a->fresh > 0 && !PLANT(111) ? make_all("),
+    (112, "a parent ends before its last child", "runner/tree.c",
+     "return s->row.live == 0;", "return s->row.live <= PLANT(112);"),
+    (112, None, "runner/tree.c", "if (s->row.live > 0 || !s->there)", "if (s->row.live > PLANT(112) || !s->there)"),
+    (113, "an analysis that is lost counts as a loss", "core/analyse.c",
+     "[TASK_EV_LOST] = queue_again,", "[TASK_EV_LOST] = lost,"),
+    (113, None, "core/analyse.c", "/* A call that a planned stop ended",
+     "static unsigned lost(const struct step *s) { s->t->losses += PLANT(113) && s->t->losses < 2; return queue_again(s); }\n"
+     "/* A call that a planned stop ended"),
+    (114, "nobody ends a parent whose last child has ended", "runner/trees.c",
+     "  if (gone || (lives(was) && !lives(now))) trees_settle(t, s);", "  if (gone || (!PLANT(114) && lives(was) && !lives(now))) trees_settle(t, s);"),
+    (115, "the tasks of a node's verdict end, and nobody tells the node", "runner/tree.c",
+     "if (rc == STORE_OK && got == 1 && row.fi != 0) trees_next(", "if (rc == STORE_OK && got == 1 && row.fi != 0 && !PLANT(115)) trees_next("),
+    (115, None, "runner/reconciler.c", "if (t->phase == PHASE_RUN || !c->office ||", "if (t->phase == PHASE_RUN || PLANT(115) || !c->office ||"),
+    (116, "an analysis that is given up is made all the same", "core/run.c",
+     "    f->kind = AFTER_NONE;\n    return true;", "    if (!PLANT(116)) f->kind = AFTER_NONE;\n    return true;"),
 ]
 
 
