@@ -197,7 +197,7 @@ static void node_decide(struct run *r, struct run_ctx *c, uint32_t node, const s
   struct run_node *v = &r->node[node];
   eff_mark_node(r, c, node, NULL);
   if (node_final(v->state)) return;
-  enum verdict verdict = rule_complete(n, d->expands ? n : d->need, v->t_ok, v->t_bad);
+  enum ruling verdict = rule_complete(n, d->expands ? n : d->need, v->t_ok, v->t_bad);
   if (verdict == VERDICT_UNKNOWN) return;
   if (verdict == VERDICT_TRUE) {
     v->skip_edges = last->skip_edges;
