@@ -382,7 +382,8 @@ static enum wr_rc open_worker(struct node *n, struct spawner *spawner, struct wr
   if (!works(n) && !calls_analyzers(n->o)) return WR_OK;
   struct worker_opts w = {.spawner = spawner, .executors = n->executors, .data_dir = n->o->data, .ctx = n,
                           .process_slots = n->o->slots,
-                          .shell_allowed = n->o->shell == NODE_SHELL_ON, .why_no_spawner = works(n) ? n->o->why_no_spawner : no_programs,
+                          .shell_allowed = n->o->shell == NODE_SHELL_ON,
+                          .why_no_spawner = works(n) ? n->o->why_no_spawner : no_programs,
                           .done = worker_done, .timed_out = worker_timed_out, .useless = worker_useless, .gone = worker_gone,
                           .pause = worker_pause, .news = worker_news, .log_write = worker_log, .log_why = worker_log_why,
                           .logs_apart = strncmp(n->o->store, "sqlite:", 7) == 0, /* a file of their own */
