@@ -240,6 +240,11 @@ static void what_uses_an_analyzer_keeps_it(struct world *w) {
   saved(w, "n.exec", NULL, "{\"analyzer\":\"n.used\",\"mode\":\"url\"}", false);
   assert_int_equal(analyzer_gone(w, "n.used"), WR_IN_USE);
   deleted(w, "n.exec");
+  struct task_def def = {.name = (char[]){"n"}, .type = (char[]){"ECHO"}, .config = (char[]){"{\"analyzer\":\"n.used\"}"}};
+  atomic_init(&def.refs, 1);
+  WR(store_save_task(w->s, &def, -1, NULL, &e_));
+  assert_int_equal(analyzer_gone(w, "n.used"), WR_IN_USE);
+  WR(store_delete_task(w->s, def.task_id, &e_));
   struct task_row t = alone_row_of(w, 0);
   struct async_write a = {ROW_INSERT, {.ti = t.ti, .create_us = t.create_us, .name = "n", .type = "ECHO",
                                        .config = "{\"analyzer\":\"n.used\"}"}};

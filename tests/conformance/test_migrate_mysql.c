@@ -231,7 +231,7 @@ static const struct schema_step taking[] = {
   {"ALTER TABLE task_ins DROP COLUMN log_lost_why", "SELECT NOT EXISTS (SELECT 1 FROM information_schema.columns WHERE "
    "table_schema=DATABASE() AND table_name='task_ins' AND column_name='log_lost_why')"},
   {"DELETE FROM idempotency", NULL}};
-static const struct schema_file next_files[] = {{"0009_taking.sql", 9, 9, taking, 2}};
+static const struct schema_file next_files[] = {{"0010_taking.sql", 10, 10, taking, 2}};
 static const struct schema_set next_set = {next_files, 1};
 
 static const struct node_info elder = {.host = "elder", .pid = 42};
