@@ -275,10 +275,11 @@ static enum log_rc worker_forget_part(void *ctx, int64_t ti, bool *more) {
 
 /* ---- what analyses ask ---- */
 
-struct found_row { struct evidence *e; bool any; };
+struct found_row { struct evidence *e; bool any, log_is_result; };
 static int take_row(void *ctx, const struct task_row *t) {
   struct found_row *f = ctx;
   f->any = true;
+  f->log_is_result = t->log == LOG_IS_RESULT;
   f->e->exit_code = t->exit_code;
   f->e->signal = t->signal;
   if (t->result) f->e->result = wr_memdup0(t->result, f->e->result_len = t->result_len);
@@ -293,7 +294,11 @@ static void take_tail(struct evidence *e, const char *p, size_t n) {
   if (n > skip) e->log_tail = wr_memdup0(p + skip, e->log_len = n - skip);
 }
 
-/* A log that equals the result has no rows. */
+static void tail_of_result(struct evidence *e) {
+  size_t n = e->result_len < LIMIT_LOG_TAIL_BYTES ? e->result_len : LIMIT_LOG_TAIL_BYTES;
+  if (e->result) take_tail(e, e->result + e->result_len - n, n);
+}
+
 static enum wr_rc read_tail(struct reader *r, int64_t ti, uint32_t epoch, struct evidence *e, struct wr_err *err) {
   struct buf b = BUF_INIT;
   int64_t size = 0;
@@ -311,7 +316,8 @@ static enum log_rc analysis_evidence(void *ctx, int64_t ti, uint32_t epoch, stru
   struct reader *r = reader_get(((struct node *)ctx)->store, &err);
   if (!r) return LOG_AGAIN;
   enum wr_rc rc = reader_task_ins(r, ti, take_row, &f, &err);
-  if (!rc && f.any) rc = read_tail(r, ti, epoch, out, &err);
+  if (!rc && f.log_is_result) tail_of_result(out); /* such a log has no rows */
+  else if (!rc && f.any) rc = read_tail(r, ti, epoch, out, &err);
   reader_put(r);
   if (rc == WR_NOT_FOUND || (!rc && !f.any)) return LOG_REFUSED;
   return rc ? LOG_AGAIN : LOG_STORED;
