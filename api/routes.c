@@ -63,6 +63,11 @@ static const struct route routes[] = {
   {"GET", "/executor/{type}", ROLE_VIEWER, BODY_NONE, ROUTE_NAME, 0, 0, h_executor_get},
   {"DELETE", "/executor/{type}", ROLE_ADMIN, BODY_NONE, ROUTE_CHANGES | ROUTE_NAME, 0, 0, h_executor_delete},
 
+  {"POST", "/analyzer", ROLE_ADMIN, BODY_REQUIRED, ROUTE_CHANGES | ROUTE_KEYED, 0, 0, h_analyzer_save},
+  {"GET", "/analyzer", ROLE_VIEWER, BODY_NONE, 0, Q_PAGE, LIMIT_PAGE, h_analyzer_list},
+  {"GET", "/analyzer/{type}", ROLE_VIEWER, BODY_NONE, ROUTE_NAME, 0, 0, h_analyzer_get},
+  {"DELETE", "/analyzer/{type}", ROLE_ADMIN, BODY_NONE, ROUTE_CHANGES | ROUTE_NAME, 0, 0, h_analyzer_delete},
+
   {"POST", "/redis/task/start", ROLE_OPERATOR, BODY_NONE, ROUTE_CHANGES, Q_ALIVE, 0, h_s0_start},
   {"POST", "/redis/task/fetch", ROLE_VIEWER, BODY_NONE, 0, Q_S0_TASK, 0, h_s0_fetch},
   {"POST", "/redis/task/list", ROLE_VIEWER, BODY_NONE, 0, 0, 0, h_s0_list},

@@ -120,6 +120,7 @@
 #define LIMIT_ANALYSIS_VALUES 200000           /* its JSON values */
 #define LIMIT_ANALYSIS_TASKS 10000             /* tasks that it adds */
 #define LIMIT_ANALYSIS_LARGE 4                 /* answers above 1 MiB that are read, or parsed, at once */
+#define LIMIT_ANALYSIS_FLIGHT_BYTES (64 << 20) /* requests of analyses under way; the next one waits */
 #define LIMIT_LOG_TAIL_BYTES 65536             /* of a task's log, for its analyzer */
 #define LIMIT_ANALYZER_TYPES 64                /* taskTypes of an analyzer */
 #define LIMIT_PATTERN_BYTES 4096               /* of the analyzer regex */

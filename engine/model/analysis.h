@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "added.h"
 #include "async.h"
 #include "err.h"
 
@@ -38,12 +39,10 @@ enum wr_rc analyzer_read(const json_t *v, const struct jpath *at, struct analyze
 void analyzer_free(struct analyzer *a);
 /* The analyzer of a task: its own, else that of its executor (a version of a registered type). NULL = its results are not
  * analysed. executor: what runs it (task_def.executor); NULL is fine. */
-struct executor;
-const struct analyzer *analyzer_of(const struct task_def *def, const struct executor *executor);
-/* The slot (enum slot_class) that a call of it takes. analyzers: the registry of those that were registered; a name that is not
- * known here, yet, takes one of memory only: the call looks it up again, and fails when there is none. Any thread; no lock. */
-struct registry;
-uint8_t analysis_slot(const struct analyzer *a, const struct registry *analyzers);
+static inline const struct analyzer *analyzer_of(const struct task_def *def, const struct executor *executor) {
+  if (def->analyzer || !executor || !executor->added) return def->analyzer;
+  return executor->added->analyzer;
+}
 /* Does a member with these roles call analyzers? One of `worker` alone does not. */
 static inline bool analysis_roles(bool api, bool runner) { return api || runner; }
 
@@ -100,7 +99,6 @@ void evidence_done(struct evidence *e);
  * The attempt itself: ti, fi, ni, task, owner, def, params, key, task_key, job, executor as in the attempt that is looked at;
  * epoch = that of this claim; `failed` and `before` as in the attempt that is looked at. timeout_us, heartbeat_us and cleanup are
  * not read: the limit is def->analyzer_timeout_us, and it runs from the moment at which the evidence is there.
- * policy.slot = analysis_slot(), so that a program takes a slot of processes.
  *
  * How it comes back (attempt.end):
  *   ATTEMPT_OK        answered: `verdict`

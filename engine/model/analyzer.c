@@ -2,7 +2,6 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-#include "added.h"
 #include "analysis.h"
 #include "executor_post.h"
 #include "model.h"
@@ -148,14 +147,4 @@ void analyzer_free(struct analyzer *a) {
   json_decref(a->equals);
   free(a->task_types);
   free(a);
-}
-
-const struct analyzer *analyzer_of(const struct task_def *def, const struct executor *executor) {
-  if (def->analyzer || !executor || !executor->added) return def->analyzer;
-  return executor->added->analyzer;
-}
-
-uint8_t analysis_slot(const struct analyzer *a, const struct registry *analyzers) {
-  const struct executor *x = a->kind == ANALYZER_NAMED && analyzers ? registry_find(analyzers, a->name, 0) : NULL;
-  return x && x->added && x->added->mode == ADDED_PROGRAM ? SLOT_PROCESS : SLOT_ASYNC;
 }

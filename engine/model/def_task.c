@@ -197,7 +197,8 @@ static enum wr_rc type_check(const struct task_in *in, const struct def_env *env
 }
 
 /* A registered one: is it there? */
-enum wr_rc analyzer_check(const struct analyzer *a, const struct def_env *env, const struct jpath *at, struct wr_err *err) {
+static enum wr_rc analyzer_check(const struct analyzer *a, const struct def_env *env, const struct jpath *at,
+                                 struct wr_err *err) {
   bool known = false;
   if (a->kind != ANALYZER_NAMED) return WR_OK;
   enum wr_rc rc = env->analyzer_known ? env->analyzer_known(env->ctx, a->name, &known, err) : WR_OK;

@@ -82,13 +82,10 @@ enum wr_rc queue_name_check(const json_t *v, const struct jpath *at, struct wr_e
 enum wr_rc queue_read(const json_t *v, enum queue_form form, const struct jpath *at, struct queue_spec **out,
                       struct wr_err *err) WR_MUST;
 
-struct analyzer;
 struct analysis_rule;
 struct verdict;
 /* The part of analysis_answer_parse() about an array of tasks. */
 enum wr_rc analysis_tasks(const json_t *list, const struct analysis_rule *rule, const struct def_env *env, struct verdict *out,
-                          struct wr_err *err) WR_MUST;
-enum wr_rc analyzer_check(const struct analyzer *a, const struct def_env *env, const struct jpath *at,
                           struct wr_err *err) WR_MUST;
 /* An array of task types, as "A\nB\n"; malloc'ed. */
 enum wr_rc task_types_read(const json_t *v, const struct jpath *at, char **out, struct wr_err *err) WR_MUST;

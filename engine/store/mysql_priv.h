@@ -21,8 +21,8 @@
 #define MY_TABLES "('schema_version','id_block','definitions','task','task_history','task_flow','task_flow_history'," \
   "'task_node','task_node_edge','task_use','installation','task_flow_ins','task_node_ins','task_ins','task_alone'," \
   "'task_attempt','engine_node','task_log','idempotency','task_async','task_context','task_progress','task_type'," \
-  "'task_gone','flow_queue','task_queue','task_counted','task_executor','job','job_task','task_child','task_tree')"
-#define MY_N_TABLES 32
+  "'task_gone','flow_queue','task_queue','task_counted','task_executor','job','job_task','task_child','task_tree','analyzer')"
+#define MY_N_TABLES 33
 #define MY_LOCK_NAME(what) "CONCAT('weir." what ".', IF(CHAR_LENGTH(DATABASE())<=48, DATABASE(), MD5(DATABASE())))"
 #define MY_IN_MAX 500   /* ids in one IN list: MariaDB turns lists of 1,000 into a join, which may scan */
 

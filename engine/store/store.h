@@ -110,7 +110,7 @@ struct attempt_row {              /* task_attempt: an attempt that ended and was
 /* An idempotency key and what its first request made: rows first_id .. first_id + n - 1. It never changes, and is deleted when it
  * is older than LIMIT_KEY_AGE_US. */
 #define KEY_HASH_BYTES 32
-enum key_kind { KEY_STARTS = 1, KEY_TASK_INS, KEY_TASK, KEY_FLOW, KEY_EXECUTOR, KEY_JOB };  /* fi; ti; the id, n = version */
+enum key_kind { KEY_STARTS = 1, KEY_TASK_INS, KEY_TASK, KEY_FLOW, KEY_EXECUTOR, KEY_JOB, KEY_ANALYZER }; /* id; n = version */
 struct key_row { uint8_t hash[KEY_HASH_BYTES]; uint8_t kind; int64_t first_id; uint32_t n; int64_t create_us; };
 struct key_write { const char *key; struct key_row row; };  /* 1 to LIMIT_KEY_CHARS visible ASCII characters */
 #include "store_whose.h"

@@ -1,6 +1,5 @@
 -- Weir, schema 9, SQLite.
 -- oldest: 9
--- More of S3. Older programs take a task that is analysed, or that waits for others, for one that is being deleted.
 --
 -- Analyses and sub-tasks.
 -- The task whose verdict added this one, the first one above it, and how many stand above it. They never change.
@@ -25,3 +24,17 @@ CREATE TABLE task_tree (
   n_failed       INTEGER NOT NULL DEFAULT 0,
   n_known        INTEGER NOT NULL DEFAULT 0
 ) STRICT;
+--
+-- Result analyzers.
+-- version as of the newest change of an analyzer.
+ALTER TABLE definitions ADD COLUMN analyzers_version INTEGER NOT NULL DEFAULT 1;
+-- Analyzers that were registered, as task_executor.
+CREATE TABLE analyzer (
+  analyzer_type    TEXT NOT NULL,
+  analyzer_version INTEGER NOT NULL,
+  current          INTEGER NOT NULL,   -- 1: it is this version now; no version of a deleted one is
+  create_time      INTEGER NOT NULL,
+  update_time      INTEGER NOT NULL,
+  body             TEXT NOT NULL,      -- canonical JSON of all that was asked for
+  PRIMARY KEY (analyzer_type, analyzer_version)
+) STRICT, WITHOUT ROWID;

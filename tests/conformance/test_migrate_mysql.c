@@ -88,7 +88,7 @@ static void upgraded_is_fresh(void **st) {
     same(r->name, "SELECT SUM(t_canceled) FROM task_node_ins", "1|\n");
     same(r->name, "SELECT a.task_name, a.task_type, a.user_name, a.run_no, a.create_time=i.create_time FROM task_async a JOIN task_ins i USING (ti_id) "
          "ORDER BY ti_id", "said|ECHO||1|1|\nslow|SHELL||1|1|\nslow|SHELL||1|1|\n");
-    same(r->name, "SELECT MAX(version), MAX(oldest) FROM schema_version", "8|8|\n");
+    same(r->name, "SELECT MAX(version), MAX(oldest) FROM schema_version", "9|9|\n");
     free(live);
   }
 }
@@ -144,7 +144,7 @@ static void several_at_once(void **st) {
   for (int i = 0; i < 4; i++) pid[i] = beside(MIGRATES);
   for (int i = 0; i < 4; i++) ends_well(pid[i]);
   same_as_fresh("four");
-  same("four", "SELECT COUNT(*) FROM schema_version", "8|\n");
+  same("four", "SELECT COUNT(*) FROM schema_version", "9|\n");
 }
 
 static void wait_for(const char *state) {
@@ -296,7 +296,7 @@ static void nobody_joins_a_half_done_schema(void **st) {
   int64_t me;
   struct store *s = elder_joined(&me);
   next_migrates(WR_STORE_REFUSED);
-  same("as before", "SELECT MAX(version), MAX(oldest) FROM schema_version", "8|8|\n");
+  same("as before", "SELECT MAX(version), MAX(oldest) FROM schema_version", "9|9|\n");
   assert_int_equal(store_renew(s), STORE_OK);
   assert_int_equal(store_leave(s), STORE_OK);
   assert_int_equal(store_join(s, &elder, &me), STORE_OK);
@@ -321,10 +321,10 @@ static void newer(void **st) {
   opens();
   run_sql("INSERT INTO schema_version VALUES (11, UTC_TIMESTAMP(6), 10)");
   refused(kit_url(), WR_STORE_REFUSED, "has schema 11, which this weir (schema 9) may not use: start a newer weir");
-  run_sql("UPDATE schema_version SET oldest=NULL WHERE version=10");
-  refused(kit_url(), WR_STORE_REFUSED, "has schema 10");
-  run_sql("DELETE FROM schema_version WHERE version<>10; ALTER TABLE schema_version DROP COLUMN oldest");
-  refused(kit_url(), WR_STORE_REFUSED, "has schema 10");
+  run_sql("UPDATE schema_version SET oldest=NULL WHERE version=11");
+  refused(kit_url(), WR_STORE_REFUSED, "has schema 11");
+  run_sql("DELETE FROM schema_version WHERE version<>11; ALTER TABLE schema_version DROP COLUMN oldest");
+  refused(kit_url(), WR_STORE_REFUSED, "has schema 11");
 }
 
 static void foreign_is_left_alone(void **st) {

@@ -333,9 +333,9 @@ static void newer(void **st) {
   open_and_close();
   run_sql(path, "INSERT INTO schema_version VALUES (11, 0, 10)");
   refused(WR_STORE_REFUSED, "has schema 11, which this weir (schema 9) may not use: start a newer weir");
-  run_sql(path, "UPDATE schema_version SET oldest=NULL WHERE version=10");
-  refused(WR_STORE_REFUSED, "has schema 10");
-  run_sql(path, "DELETE FROM schema_version WHERE version>8");
+  run_sql(path, "UPDATE schema_version SET oldest=NULL WHERE version=11");
+  refused(WR_STORE_REFUSED, "has schema 11");
+  run_sql(path, "DELETE FROM schema_version WHERE version>9");
   open_and_close();
   run_sql(log_path, "INSERT INTO schema_version VALUES (10, 0, 10)");
   refused(WR_STORE_REFUSED, "-log has schema 10");
@@ -385,7 +385,7 @@ static void several_at_once(void **st) {
     ok += WEXITSTATUS(status) == 0;
   }
   assert_true(ok >= 1);
-  same("four", path, "SELECT count(*) FROM schema_version", "8|\n");
+  same("four", path, "SELECT count(*) FROM schema_version", "9|\n");
   same_as_fresh("four");
 }
 

@@ -23,7 +23,7 @@ ENDS = {"ended": "SUCCESS", "failed": "FAILED", "any": "SUCCESS", "retry": "SUCC
 
 
 class Sqlite:
-    oldest = "8"
+    oldest = "9"
 
     def __init__(self, tmp):
         self.path = tmp / "data" / "weir.db"
@@ -235,7 +235,7 @@ class Beside(unittest.TestCase):
             self.assertNotIn("backup", done.stdout)  # it will not begin
             done = other("weir_after", "db", "migrate", "--store", db.url)
             self.assertEqual(done.returncode, 4)
-            self.assertRegex(done.stderr, rf"A node of an older weir \([^)]*pid {old.pid}\) uses the database, and cannot work with schema 10: stop it first")
+            self.assertRegex(done.stderr, rf"A node of an older weir \([^)]*pid {old.pid}\) uses the database, and cannot work with schema 11: stop it first")
             self.assertEqual(old.stop(), 0)
             done = other("weir_after", "db", "migrate", "--store", db.url)
             self.assertEqual(done.returncode, 0, done.stderr)
@@ -253,8 +253,8 @@ class Beside(unittest.TestCase):
                 self.assertEqual(server.ended(server.flow(task("a", "ECHO", "1")))["state"], "SUCCESS")
                 self.assertEqual(server.stop(), 0)
             self.assertEqual(other("weir_after", "db", "migrate", "--store", url).stdout.splitlines(),
-                             [f"{tmp}/weir.db has schema 9, this weir needs 10", f"{tmp}/weir.db-log has schema 5, as this weir needs",
-                              "  0010_after.sql", f"{tmp}/weir.db has schema 10 now"])
+                             [f"{tmp}/weir.db has schema 10, this weir needs 11", f"{tmp}/weir.db-log has schema 5, as this weir needs",
+                              "  0011_after.sql", f"{tmp}/weir.db has schema 11 now"])
             self.assertEqual(weir("run", "--store", url, "-", stdin="{}").returncode, 4)
 
 
